@@ -1,1 +1,74 @@
-//! Stub.
+//! RDS IAM authentication tokens and their life: sign, cache, verify.
+//!
+//! A database on AWS can accept, in place of a password, a SigV4-presigned request that lives for
+//! 15 minutes. This crate signs such tokens ([`sign()`]), keeps one at hand for as long as a program
+//! runs ([`TokenSource`]), and checks them as a server does ([`Verifier`]). It knows no database
+//! driver and no web framework, and it has no clock of its own: time, sleep and credentials come
+//! from the caller.
+//!
+//! ```
+//! use std::time::{Duration, SystemTime};
+//! use aws_credential_types::Credentials;
+//! use rds_iam_token::{AccessKey, DbUser, Endpoint, Login, Region, Verifier, sign};
+//!
+//! let login = Login {
+//!     endpoint: "orders.c0ffee.eu-west-1.rds.amazonaws.com:3306".parse()?,
+//!     region: "eu-west-1".parse()?,
+//!     user: "node_app".parse()?,
+//! };
+//! let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000);
+//! let credentials = Credentials::new("AKIDEXAMPLE", "not-a-real-secret", None, None, "example");
+//! let token = sign(&login, &credentials, now)?;
+//! assert_eq!(token.remaining(now), rds_iam_token::LIFETIME);
+//!
+//! let server = Verifier::new(
+//!     login.region.clone(),
+//!     vec![login.endpoint.clone()],
+//!     vec![AccessKey::new("AKIDEXAMPLE", "not-a-real-secret")],
+//! );
+//! assert!(server.verify(token.expose(), "node_app", now).is_ok());
+//! assert!(server.verify(token.expose(), "somebody_else", now).is_err());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod encoding;
+mod login;
+mod verify;
+
+#[cfg(feature = "sign")]
+mod sign;
+#[cfg(feature = "sign")]
+mod token;
+
+#[cfg(feature = "source")]
+mod mint;
+#[cfg(feature = "source")]
+mod schedule;
+#[cfg(feature = "source")]
+mod source;
+
+use std::time::Duration;
+
+pub use login::{DbUser, DbUserError, Endpoint, EndpointError, Host, Login, Region, RegionError};
+pub use verify::{Accepted, AccessKey, Refusal, RefusalCode, Verifier};
+
+#[cfg(feature = "sign")]
+pub use sign::{SignError, sign};
+#[cfg(feature = "sign")]
+pub use token::Token;
+
+#[cfg(feature = "source")]
+pub use mint::{Clock, MintError, Minter};
+#[cfg(feature = "source")]
+pub use schedule::{MIN_REMAINING, refresh_at, retry_delay};
+#[cfg(feature = "source")]
+pub use source::{TokenSource, TokenStats};
+
+/// How long a token lives at most after it was signed: 900 seconds.
+///
+/// RDS accepts nothing longer, and the temporary credentials that signed may end earlier.
+/// Source: "IAM database authentication" in the Amazon RDS user guide.
+pub const LIFETIME: Duration = Duration::from_secs(900);
+
+/// The SigV4 service name that tokens are signed for.
+pub(crate) const SERVICE: &str = "rds-db";

@@ -1,0 +1,533 @@
+//! Checking a token as the database does: its form, its times, whom and where it is for, and its
+//! signature.
+//!
+//! The canonical request is built here from the token's own text, independently of the signer's
+//! library, so that a mistake in one shows against the other.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::str::FromStr;
+use std::time::{Duration, SystemTime};
+
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::{Digest, Sha256};
+use thiserror::Error;
+use time::PrimitiveDateTime;
+use time::macros::format_description;
+use zeroize::Zeroizing;
+
+use crate::encoding::{decode, encode};
+use crate::{DbUser, Endpoint, LIFETIME, Region, SERVICE};
+
+/// How far a signer's clock may be ahead of the server's: 5 minutes, as for every AWS API.
+const MAX_CLOCK_SKEW: Duration = Duration::from_secs(300);
+
+/// SHA-256 of nothing: the payload hash of a request without a body.
+const EMPTY_PAYLOAD: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+
+/// A server's view: where it is, and whose signatures it knows.
+#[derive(Debug)]
+pub struct Verifier {
+    region: Region,
+    endpoints: Vec<Endpoint>,
+    keys: HashMap<String, AccessKey>,
+}
+
+/// An access key whose signatures a [`Verifier`] accepts. Its `Debug` shows no secret.
+#[derive(Clone)]
+pub struct AccessKey {
+    id: String,
+    secret: Zeroizing<String>,
+    session_token: Option<Zeroizing<String>>,
+    expires_at: Option<SystemTime>,
+    users: Option<Vec<DbUser>>,
+}
+
+impl AccessKey {
+    /// A long-lived key that may log in as any user.
+    #[must_use]
+    pub fn new(id: impl Into<String>, secret: impl Into<String>) -> Self {
+        Self {
+            id: id.into(),
+            secret: Zeroizing::new(secret.into()),
+            session_token: None,
+            expires_at: None,
+            users: None,
+        }
+    }
+
+    /// Makes it a temporary key, which is only good together with this session token.
+    #[must_use]
+    pub fn session_token(mut self, token: impl Into<String>) -> Self {
+        self.session_token = Some(Zeroizing::new(token.into()));
+        self
+    }
+
+    /// The moment from which nothing that it signed is accepted any more.
+    #[must_use]
+    pub fn expires_at(mut self, end: SystemTime) -> Self {
+        self.expires_at = Some(end);
+        self
+    }
+
+    /// Limits it to these users, as an `rds-db:connect` policy does.
+    #[must_use]
+    pub fn users(mut self, users: Vec<DbUser>) -> Self {
+        self.users = Some(users);
+        self
+    }
+}
+
+impl fmt::Debug for AccessKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AccessKey")
+            .field("id", &self.id)
+            .field("temporary", &self.session_token.is_some())
+            .field("expires_at", &self.expires_at)
+            .field("users", &self.users)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What a good token said.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Accepted {
+    /// The access key that signed it.
+    pub access_key_id: String,
+    /// When it was signed, by the signer's clock, in whole seconds.
+    pub signed_at: SystemTime,
+    /// When it ends by itself; the key may end earlier.
+    pub expires_at: SystemTime,
+}
+
+impl Verifier {
+    /// A server in `region`, reached as any of `endpoints`, which knows `keys`.
+    #[must_use]
+    pub fn new(region: Region, endpoints: Vec<Endpoint>, keys: Vec<AccessKey>) -> Self {
+        Self { region, endpoints, keys: keys.into_iter().map(|k| (k.id.clone(), k)).collect() }
+    }
+
+    /// Checks that `token` lets `user` log in here at the time `now`.
+    ///
+    /// # Errors
+    /// [`Refusal`] tells why not, for the server's log; a client is told only that access is denied.
+    pub fn verify(&self, token: &str, user: &str, now: SystemTime) -> Result<Accepted, Refusal> {
+        let token = Presented::parse(token)?;
+
+        if token.action != "connect" {
+            return Err(Refusal::WrongAction { action: token.action });
+        }
+        let here = |e: &&Endpoint| e.host() == token.endpoint.host();
+        match self.endpoints.iter().find(here) {
+            None => return Err(Refusal::WrongHost { signed_for: token.endpoint }),
+            Some(_) if self.endpoints.contains(&token.endpoint) => {}
+            Some(e) => return Err(Refusal::WrongPort { signed_for: token.endpoint.port(), here: e.port() }),
+        }
+        if token.user != user {
+            return Err(Refusal::WrongUser { signed_for: token.user, user: user.into() });
+        }
+        if token.scope.service != SERVICE {
+            return Err(Refusal::WrongService { service: token.scope.service });
+        }
+        if token.scope.region != self.region.as_str() {
+            return Err(Refusal::WrongRegion { signed_for: token.scope.region, here: self.region.clone() });
+        }
+        let expires_at = token.check_times(now)?;
+        let key = self.known_key(&token, now)?;
+        token.check_signature(key)?;
+        // Only now is the caller known, and so what he may do.
+        if key.users.as_ref().is_some_and(|users| !users.iter().any(|u| u.as_str() == user)) {
+            return Err(Refusal::NotAllowed { access_key_id: key.id.clone(), user: user.into() });
+        }
+        Ok(Accepted { access_key_id: key.id.clone(), signed_at: token.signed_at, expires_at })
+    }
+
+    fn known_key(&self, token: &Presented, now: SystemTime) -> Result<&AccessKey, Refusal> {
+        let id = &token.scope.access_key_id;
+        let key = self.keys.get(id).ok_or_else(|| Refusal::UnknownKey { access_key_id: id.clone() })?;
+        if key.session_token.as_ref().map(|t| t.as_str()) != token.session_token.as_ref().map(|t| t.as_str())
+        {
+            return Err(Refusal::SessionToken { access_key_id: id.clone() });
+        }
+        match key.expires_at {
+            Some(expired_at) if expired_at <= now => {
+                Err(Refusal::KeyExpired { access_key_id: id.clone(), expired_at, now })
+            }
+            _ => Ok(key),
+        }
+    }
+}
+
+/// A token taken apart.
+struct Presented {
+    endpoint: Endpoint,
+    action: String,
+    user: String,
+    scope: Scope,
+    date: String,
+    signed_at: SystemTime,
+    lifetime: Duration,
+    session_token: Option<Zeroizing<String>>,
+    /// Query parameters but the signature, in canonical encoding and order.
+    canonical_query: Zeroizing<String>,
+    signature: Vec<u8>,
+}
+
+/// `X-Amz-Credential`: who signed, and for what.
+struct Scope {
+    access_key_id: String,
+    date: String,
+    region: String,
+    service: String,
+}
+
+impl Presented {
+    fn parse(token: &str) -> Result<Self, Refusal> {
+        let (endpoint, query) =
+            token.split_once("/?").ok_or(Refusal::Malformed { what: "not of the form host:port/?query" })?;
+        let endpoint = Endpoint::from_str(endpoint)
+            .map_err(|_| Refusal::Malformed { what: "what stands before /? is not host:port" })?;
+        let mut query = Query::parse(query)?;
+
+        let signature = hex::decode(query.take("X-Amz-Signature")?)
+            .map_err(|_| Refusal::Malformed { what: "X-Amz-Signature is not hexadecimal" })?;
+        let canonical_query = query.canonical();
+        if query.take("X-Amz-Algorithm")? != "AWS4-HMAC-SHA256" {
+            return Err(Refusal::Malformed { what: "X-Amz-Algorithm is not AWS4-HMAC-SHA256" });
+        }
+        if query.take("X-Amz-SignedHeaders")? != "host" {
+            return Err(Refusal::Malformed { what: "X-Amz-SignedHeaders is not host alone" });
+        }
+        let scope = Scope::parse(&query.take("X-Amz-Credential")?)?;
+        let date = query.take("X-Amz-Date")?;
+        if !date.starts_with(&scope.date) {
+            return Err(Refusal::Malformed { what: "X-Amz-Credential and X-Amz-Date name different days" });
+        }
+        let signed_at = parse_date(&date).ok_or(Refusal::Malformed { what: "X-Amz-Date is not a date" })?;
+        let lifetime = query.take("X-Amz-Expires")?;
+        let lifetime = match lifetime.parse() {
+            Ok(seconds) if seconds > 0 && lifetime.bytes().all(|b| b.is_ascii_digit()) => {
+                Duration::from_secs(seconds)
+            }
+            _ => {
+                return Err(Refusal::Malformed { what: "X-Amz-Expires is not a positive number of seconds" });
+            }
+        };
+        let session_token = match query.take("X-Amz-Security-Token") {
+            Ok(token) => Some(Zeroizing::new(token)),
+            Err(Refusal::Missing { .. }) => None,
+            Err(refusal) => return Err(refusal),
+        };
+        let (action, user) = (query.take("Action")?, query.take("DBUser")?);
+        Ok(Self {
+            endpoint,
+            action,
+            user,
+            scope,
+            date,
+            signed_at,
+            lifetime,
+            session_token,
+            canonical_query,
+            signature,
+        })
+    }
+
+    fn check_times(&self, now: SystemTime) -> Result<SystemTime, Refusal> {
+        if self.lifetime > LIFETIME {
+            return Err(Refusal::TooLong { lifetime: self.lifetime });
+        }
+        if self.signed_at > now + MAX_CLOCK_SKEW {
+            return Err(Refusal::FromTheFuture { signed_at: self.signed_at, now });
+        }
+        let expires_at = self.signed_at + self.lifetime;
+        if expires_at <= now {
+            return Err(Refusal::Expired { expired_at: expires_at, now });
+        }
+        Ok(expires_at)
+    }
+
+    fn check_signature(&self, key: &AccessKey) -> Result<(), Refusal> {
+        let canonical_request = Zeroizing::new(format!(
+            "GET\n/\n{}\nhost:{}\n\nhost\n{EMPTY_PAYLOAD}",
+            self.canonical_query.as_str(),
+            self.endpoint
+        ));
+        let Scope { date, region, service, .. } = &self.scope;
+        let string_to_sign = format!(
+            "AWS4-HMAC-SHA256\n{}\n{date}/{region}/{service}/aws4_request\n{}",
+            self.date,
+            hex::encode(Sha256::digest(canonical_request.as_bytes()))
+        );
+        let secret = Zeroizing::new(format!("AWS4{}", key.secret.as_str()));
+        let mut signing_key = Zeroizing::new(hmac(secret.as_bytes(), date));
+        for step in [region.as_str(), service.as_str(), "aws4_request"] {
+            signing_key = Zeroizing::new(hmac(signing_key.as_slice(), step));
+        }
+        // `verify_slice` compares in constant time.
+        mac(signing_key.as_slice(), &string_to_sign)
+            .verify_slice(&self.signature)
+            .map_err(|_| Refusal::SignatureMismatch)
+    }
+}
+
+impl Scope {
+    fn parse(text: &str) -> Result<Self, Refusal> {
+        // From the right, for nothing forbids a slash in an access key id.
+        let mut parts = text.rsplitn(5, '/');
+        let mut next = || parts.next().map(str::to_owned);
+        let (end, service, region, date, access_key_id) = (next(), next(), next(), next(), next());
+        match (access_key_id, date, region, service, end.as_deref()) {
+            (Some(access_key_id), Some(date), Some(region), Some(service), Some("aws4_request"))
+                if date.len() == 8 =>
+            {
+                Ok(Self { access_key_id, date, region, service })
+            }
+            _ => Err(Refusal::Malformed {
+                what: "X-Amz-Credential is not key/date/region/service/aws4_request",
+            }),
+        }
+    }
+}
+
+/// The decoded query parameters. Any order is accepted: signers differ in theirs.
+struct Query(Vec<(String, Zeroizing<Vec<u8>>)>);
+
+impl Query {
+    fn parse(text: &str) -> Result<Self, Refusal> {
+        let parameter = |pair: &str| {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            let name = String::from_utf8(decode(name)?).ok()?;
+            Some((name, Zeroizing::new(decode(value)?)))
+        };
+        let parameters = text.split('&').map(parameter).collect::<Option<Vec<_>>>();
+        parameters.map(Self).ok_or(Refusal::Malformed { what: "the query has a broken %-escape" })
+    }
+
+    /// Takes a parameter that must be there once.
+    fn take(&mut self, name: &'static str) -> Result<String, Refusal> {
+        let found = self.0.iter().position(|(n, _)| n == name).ok_or(Refusal::Missing { parameter: name })?;
+        let (_, value) = self.0.remove(found);
+        if self.0.iter().any(|(n, _)| n == name) {
+            return Err(Refusal::Repeated { parameter: name });
+        }
+        String::from_utf8(value.to_vec())
+            .map_err(|_| Refusal::Malformed { what: "a query parameter is not UTF-8" })
+    }
+
+    fn canonical(&self) -> Zeroizing<String> {
+        let mut pairs: Vec<_> = self
+            .0
+            .iter()
+            .map(|(name, value)| {
+                (encode(name.as_bytes()).to_string(), Zeroizing::new(encode(value).to_string()))
+            })
+            .collect();
+        pairs.sort_by(|a, b| (&a.0, a.1.as_str()).cmp(&(&b.0, b.1.as_str())));
+        let mut text =
+            Zeroizing::new(String::with_capacity(pairs.iter().map(|(n, v)| n.len() + v.len() + 2).sum()));
+        for (name, value) in &pairs {
+            if !text.is_empty() {
+                text.push('&');
+            }
+            text.push_str(name);
+            text.push('=');
+            text.push_str(value);
+        }
+        text
+    }
+}
+
+fn mac(key: &[u8], message: &str) -> Hmac<Sha256> {
+    #[expect(
+        clippy::expect_used,
+        reason = "HMAC takes a key of any length; the error type is for other MACs"
+    )]
+    let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("HMAC takes any key");
+    mac.update(message.as_bytes());
+    mac
+}
+
+fn hmac(key: &[u8], message: &str) -> [u8; 32] {
+    mac(key, message).finalize().into_bytes().into()
+}
+
+/// `20261120T213400Z` as a time.
+fn parse_date(text: &str) -> Option<SystemTime> {
+    let form = format_description!("[year][month][day]T[hour][minute][second]Z");
+    PrimitiveDateTime::parse(text, &form).ok().map(|t| t.assume_utc().into())
+}
+
+/// Why a token was refused. For the server's log: no variant holds a secret or a signature.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Refusal {
+    /// Not a token at all.
+    #[error("not an IAM token: {what}")]
+    Malformed {
+        /// What is wrong with its form.
+        what: &'static str,
+    },
+    /// A parameter that every token has is missing.
+    #[error("not an IAM token: {parameter} is missing")]
+    Missing {
+        /// The parameter's name.
+        parameter: &'static str,
+    },
+    /// A parameter stands there twice.
+    #[error("not an IAM token: {parameter} stands there twice")]
+    Repeated {
+        /// The parameter's name.
+        parameter: &'static str,
+    },
+    /// Signed for something other than connecting.
+    #[error("the token is for the action {action:?}, not connect")]
+    WrongAction {
+        /// The action that it names.
+        action: String,
+    },
+    /// Signed for another user.
+    #[error("the token is for the user {signed_for:?}, but {user:?} logs in with it")]
+    WrongUser {
+        /// The user that it names.
+        signed_for: String,
+        /// The user that logs in.
+        user: String,
+    },
+    /// Signed for another host.
+    #[error(
+        "the token is for the endpoint {signed_for}, which is not this server (sign for the real endpoint, not for an alias or a tunnel)"
+    )]
+    WrongHost {
+        /// The endpoint that it names.
+        signed_for: Endpoint,
+    },
+    /// Signed for this host but another port.
+    #[error("the token is for port {signed_for}, but this server's is {here}")]
+    WrongPort {
+        /// The port that it names.
+        signed_for: u16,
+        /// The port of this server.
+        here: u16,
+    },
+    /// Signed for another region.
+    #[error("the token is for the region {signed_for:?}, but this server is in {here}")]
+    WrongRegion {
+        /// The region that it names.
+        signed_for: String,
+        /// The region of this server.
+        here: Region,
+    },
+    /// Signed for another AWS service.
+    #[error("the token is for the service {service:?}, not {SERVICE}")]
+    WrongService {
+        /// The service that it names.
+        service: String,
+    },
+    /// Its time is over.
+    #[error("the token expired {} s ago", seconds(*expired_at, *now))]
+    Expired {
+        /// When it ended.
+        expired_at: SystemTime,
+        /// The server's time.
+        now: SystemTime,
+    },
+    /// Signed further ahead than clocks may differ.
+    #[error("the token was signed {} s in the future: the signer's clock is ahead", seconds(*now, *signed_at))]
+    FromTheFuture {
+        /// When it says that it was signed.
+        signed_at: SystemTime,
+        /// The server's time.
+        now: SystemTime,
+    },
+    /// It claims a longer life than a token may have.
+    #[error("the token claims to live {} s, more than the {} s allowed", lifetime.as_secs(), LIFETIME.as_secs())]
+    TooLong {
+        /// The life that it claims.
+        lifetime: Duration,
+    },
+    /// Signed with a key that this server does not know.
+    #[error("the access key {access_key_id:?} is unknown")]
+    UnknownKey {
+        /// The key's id.
+        access_key_id: String,
+    },
+    /// The session token is missing, superfluous or not this key's.
+    #[error("the session token does not belong to the access key {access_key_id:?}")]
+    SessionToken {
+        /// The key's id.
+        access_key_id: String,
+    },
+    /// The credentials that signed it have ended.
+    #[error("the credentials of the access key {access_key_id:?} expired {} s ago", seconds(*expired_at, *now))]
+    KeyExpired {
+        /// The key's id.
+        access_key_id: String,
+        /// When they ended.
+        expired_at: SystemTime,
+        /// The server's time.
+        now: SystemTime,
+    },
+    /// Changed after signing, or signed with another secret.
+    #[error("the signature does not match: the token was altered or signed with another secret")]
+    SignatureMismatch,
+    /// Properly signed, but the signer may not log in as this user.
+    #[error("the access key {access_key_id:?} has no rds-db:connect permission for the user {user:?}")]
+    NotAllowed {
+        /// The key's id.
+        access_key_id: String,
+        /// The user.
+        user: String,
+    },
+}
+
+/// How RDS classes a refusal in its `iam-db-auth-error` log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum RefusalCode {
+    /// The token is not one, or not one for this login.
+    InvalidToken,
+    /// The token or its credentials have ended.
+    ExpiredToken,
+    /// The caller is known but not permitted.
+    NotAuthorized,
+}
+
+impl Refusal {
+    /// The class of this refusal.
+    #[must_use]
+    pub fn code(&self) -> RefusalCode {
+        match self {
+            Self::Expired { .. } | Self::KeyExpired { .. } => RefusalCode::ExpiredToken,
+            Self::NotAllowed { .. } => RefusalCode::NotAuthorized,
+            _ => RefusalCode::InvalidToken,
+        }
+    }
+}
+
+impl RefusalCode {
+    /// The HTTP-like status that RDS logs beside it.
+    #[must_use]
+    pub fn status(self) -> u16 {
+        match self {
+            Self::InvalidToken | Self::ExpiredToken => 400,
+            Self::NotAuthorized => 403,
+        }
+    }
+}
+
+impl fmt::Display for RefusalCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::InvalidToken => "InvalidToken",
+            Self::ExpiredToken => "ExpiredToken",
+            Self::NotAuthorized => "NotAuthorized",
+        })
+    }
+}
+
+/// Whole seconds from `earlier` to `later`.
+fn seconds(earlier: SystemTime, later: SystemTime) -> u64 {
+    later.duration_since(earlier).unwrap_or_default().as_secs()
+}
