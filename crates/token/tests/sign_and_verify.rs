@@ -26,7 +26,10 @@ fn server(endpoint: &str, region: &str, key: AccessKey) -> Verifier {
 }
 
 fn parameter<'a>(token: &'a str, name: &str) -> &'a str {
-    token.split(['?', '&']).find_map(|p| p.strip_prefix(name)?.strip_prefix('=')).expect("the parameter is there")
+    token
+        .split(['?', '&'])
+        .find_map(|p| p.strip_prefix(name)?.strip_prefix('='))
+        .expect("the parameter is there")
 }
 
 #[test]
@@ -36,14 +39,19 @@ fn golden_vector_of_the_rust_sdk() {
         parameter(token.expose(), "X-Amz-Signature"),
         "dd0cba843009474347af724090233265628ace491ea17ce3eb3da098b983ad89"
     );
-    assert!(token.expose().starts_with("prod-instance.us-east-1.rds.amazonaws.com:3306/?Action=connect&DBUser=peccy&"));
+    assert!(
+        token
+            .expose()
+            .starts_with("prod-instance.us-east-1.rds.amazonaws.com:3306/?Action=connect&DBUser=peccy&")
+    );
     assert_eq!(parameter(token.expose(), "X-Amz-Expires"), "900");
 }
 
 #[test]
 fn golden_vector_of_botocore() {
     // 2016-11-07T17:39:33Z
-    let token = sign(&login(HOST, "us-east-1", "someusername"), &keys("skid", None), at(1_478_540_373)).unwrap();
+    let token =
+        sign(&login(HOST, "us-east-1", "someusername"), &keys("skid", None), at(1_478_540_373)).unwrap();
     assert_eq!(
         parameter(token.expose(), "X-Amz-Signature"),
         "d1138cdbc0ca63eec012ec0fc6c2267e03642168f5884a7795320d4c18374c61"
@@ -53,8 +61,21 @@ fn golden_vector_of_botocore() {
 #[test]
 fn every_user_endpoint_and_session_token_round_trips() {
     let users = [
-        "node_app", "a&b=c", "x+y", "50%", "%41", "two words", "o'neil", "back`tick", "say \"hi\"", "Zoë", "名前", "a/b?c#d",
-        "DBUser=other", "~-_.", "*",
+        "node_app",
+        "a&b=c",
+        "x+y",
+        "50%",
+        "%41",
+        "two words",
+        "o'neil",
+        "back`tick",
+        "say \"hi\"",
+        "Zoë",
+        "名前",
+        "a/b?c#d",
+        "DBUser=other",
+        "~-_.",
+        "*",
     ];
     let places = [
         (HOST, "us-east-1"),
@@ -72,7 +93,8 @@ fn every_user_endpoint_and_session_token_round_trips() {
         for (endpoint, region) in places {
             let server = server(endpoint, region, key.clone());
             for user in users {
-                let token = sign(&login(endpoint, region, user), &keys("secret", session_token), at(NOW)).unwrap();
+                let token =
+                    sign(&login(endpoint, region, user), &keys("secret", session_token), at(NOW)).unwrap();
                 let accepted = server.verify(token.expose(), user, at(NOW));
                 let accepted = accepted.unwrap_or_else(|why| panic!("{user} at {endpoint}: {why}"));
                 assert_eq!(accepted.access_key_id, "akid");
@@ -99,14 +121,19 @@ fn times_are_checked_at_each_boundary() {
 #[test]
 fn a_token_is_for_one_login_only() {
     let server = |region| server(HOST, region, AccessKey::new("akid", "secret"));
-    let token = |endpoint, region, user| sign(&login(endpoint, region, user), &keys("secret", None), at(NOW)).unwrap();
-    let refusal = |region, token: rds_iam_token::Token| server(region).verify(token.expose(), "app", at(NOW)).unwrap_err();
+    let token = |endpoint, region, user| {
+        sign(&login(endpoint, region, user), &keys("secret", None), at(NOW)).unwrap()
+    };
+    let refusal = |region, token: rds_iam_token::Token| {
+        server(region).verify(token.expose(), "app", at(NOW)).unwrap_err()
+    };
 
     let other_user = refusal("us-east-1", token(HOST, "us-east-1", "root"));
     insta::assert_snapshot!(other_user, @r#"the token is for the user "root", but "app" logs in with it"#);
     let other_host = refusal("us-east-1", token("alias.example.com:3306", "us-east-1", "app"));
     insta::assert_snapshot!(other_host, @"the token is for the endpoint alias.example.com:3306, which is not this server (sign for the real endpoint, not for an alias or a tunnel)");
-    let other_port = refusal("us-east-1", token("prod-instance.us-east-1.rds.amazonaws.com:3307", "us-east-1", "app"));
+    let other_port =
+        refusal("us-east-1", token("prod-instance.us-east-1.rds.amazonaws.com:3307", "us-east-1", "app"));
     insta::assert_snapshot!(other_port, @"the token is for port 3307, but this server's is 3306");
     let other_region = refusal("us-east-1", token(HOST, "eu-west-1", "app"));
     insta::assert_snapshot!(other_region, @r#"the token is for the region "eu-west-1", but this server is in us-east-1"#);
@@ -118,7 +145,8 @@ fn a_token_is_for_one_login_only() {
 #[test]
 fn keys_are_checked() {
     let good = AccessKey::new("akid", "secret").session_token("st");
-    let token = |credentials: &Credentials| sign(&login(HOST, "us-east-1", "app"), credentials, at(NOW)).unwrap();
+    let token =
+        |credentials: &Credentials| sign(&login(HOST, "us-east-1", "app"), credentials, at(NOW)).unwrap();
     let verify = |key: AccessKey, credentials: &Credentials| {
         server(HOST, "us-east-1", key).verify(token(credentials).expose(), "app", at(NOW))
     };
@@ -137,7 +165,8 @@ fn keys_are_checked() {
     assert_eq!(ended.code(), RefusalCode::ExpiredToken);
     assert!(verify(good.clone().expires_at(at(NOW + 1)), &keys("secret", Some("st"))).is_ok());
 
-    let limited = verify(good.clone().users(vec!["admin".parse().unwrap()]), &keys("secret", Some("st"))).unwrap_err();
+    let limited =
+        verify(good.clone().users(vec!["admin".parse().unwrap()]), &keys("secret", Some("st"))).unwrap_err();
     insta::assert_snapshot!(limited, @r#"the access key "akid" has no rds-db:connect permission for the user "app""#);
     assert_eq!((limited.code(), limited.code().status()), (RefusalCode::NotAuthorized, 403));
 }
@@ -213,7 +242,9 @@ fn nothing_secret_is_printed() {
     let key = AccessKey::new("akid", "very-secret").session_token("session-secret");
     let server = server(HOST, "us-east-1", key.clone());
     let printed = format!("{token:?} {token:#?} {key:?} {server:?}");
-    for secret in ["very-secret", "session-secret", parameter(token.expose(), "X-Amz-Signature"), "X-Amz-Credential"] {
+    for secret in
+        ["very-secret", "session-secret", parameter(token.expose(), "X-Amz-Signature"), "X-Amz-Credential"]
+    {
         assert!(!printed.contains(secret), "{secret} in {printed}");
     }
     let endpoint: Endpoint = HOST.parse().unwrap();
