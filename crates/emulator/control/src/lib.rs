@@ -1,1 +1,17 @@
-//! Stub.
+//! What the emulator and the database server that it controls say to each other.
+//!
+//! They share one folder. The emulator writes [`State`] into it: whose tokens are good, for which
+//! endpoints, and what time it is. The server's authentication plugin reads that at every login and
+//! appends a [`LoginEvent`] telling what it decided and why. Neither ever writes a token.
+
+mod login;
+mod state;
+
+pub use login::{LoginEvent, RefusalCode, Verdict};
+pub use state::{AccessKey, Refuse, State};
+
+/// The environment variable of the database server that names the control folder.
+pub const CONTROL_DIR_VARIABLE: &str = "RDS_IAM_EMULATOR_CONTROL";
+
+/// The control folder where [`CONTROL_DIR_VARIABLE`] is not set.
+pub const DEFAULT_CONTROL_DIR: &str = "/rds-iam";

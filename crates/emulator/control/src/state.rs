@@ -1,0 +1,171 @@
+//! What the emulator tells the server.
+
+use std::fmt;
+use std::fs::{self, File, Permissions};
+use std::io::{self, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+const FILE: &str = "state.json";
+
+/// Everything that the server has to know to decide about a login.
+///
+/// It lies in the control folder as `state.json` and holds the secrets of made-up access keys, so the
+/// folder belongs inside one that only its owner may enter.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct State {
+    /// The region that tokens must be signed for.
+    pub region: String,
+    /// The endpoints, as `host:port`, that tokens may be signed for.
+    pub endpoints: Vec<String>,
+    /// The access keys whose signatures count.
+    pub keys: Vec<AccessKey>,
+    /// The server's time is the real time plus this many seconds.
+    #[serde(default)]
+    pub clock_offset_seconds: i64,
+    /// Logins to refuse although nothing is wrong with them.
+    #[serde(default)]
+    pub refuse: Refuse,
+}
+
+impl State {
+    /// Reads the state from the control folder `dir`.
+    ///
+    /// # Errors
+    /// When the file is missing or is not a state: the emulator writes it before the server starts, so
+    /// the folder is then the wrong one.
+    pub fn read(dir: &Path) -> io::Result<Self> {
+        Ok(serde_json::from_slice(&fs::read(dir.join(FILE))?)?)
+    }
+
+    /// Replaces the state in the control folder `dir` in one step: a reader sees the old or the new
+    /// one, never a part. One writer at a time.
+    ///
+    /// # Errors
+    /// When the folder is missing or cannot be written to.
+    pub fn write(&self, dir: &Path) -> io::Result<()> {
+        let next = dir.join(".state.json.next");
+        let mut file = File::create(&next)?;
+        // The server may run as another user; the folder around protects the file.
+        file.set_permissions(Permissions::from_mode(0o644))?;
+        file.write_all(&serde_json::to_vec(self)?)?;
+        drop(file);
+        fs::rename(next, dir.join(FILE))
+    }
+}
+
+/// An access key that signs tokens. Its `Debug` shows no secret.
+///
+/// ```
+/// # use rds_iam_emulator_control::AccessKey;
+/// let key = AccessKey::new("AKIDEXAMPLE", "a secret").users(["node_app"]);
+/// assert!(!format!("{key:?}").contains("a secret"));
+/// ```
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct AccessKey {
+    /// The access key id.
+    pub id: String,
+    /// The secret access key.
+    pub secret: String,
+    /// The session token, for temporary credentials: a token signed without it is refused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session_token: Option<String>,
+    /// When the credentials end, in seconds since 1970 by the server's clock.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<u64>,
+    /// The database users that the key may log in as, in place of an `rds-db:connect` policy; `None`
+    /// stands for all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub users: Option<Vec<String>>,
+}
+
+impl AccessKey {
+    /// A long-lived key that may log in as any user.
+    #[must_use]
+    pub fn new(id: impl Into<String>, secret: impl Into<String>) -> Self {
+        Self { id: id.into(), secret: secret.into(), session_token: None, expires_at: None, users: None }
+    }
+
+    /// Makes it a temporary key, which is only good together with this session token.
+    #[must_use]
+    pub fn session_token(mut self, token: impl Into<String>) -> Self {
+        self.session_token = Some(token.into());
+        self
+    }
+
+    /// The time (seconds since 1970) from which nothing that it signed is accepted any more.
+    #[must_use]
+    pub fn expires_at(mut self, unix_seconds: u64) -> Self {
+        self.expires_at = Some(unix_seconds);
+        self
+    }
+
+    /// Limits it to these database users.
+    #[must_use]
+    pub fn users<U: Into<String>>(mut self, users: impl IntoIterator<Item = U>) -> Self {
+        self.users = Some(users.into_iter().map(Into::into).collect());
+        self
+    }
+}
+
+impl fmt::Debug for AccessKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AccessKey")
+            .field("id", &self.id)
+            .field("temporary", &self.session_token.is_some())
+            .field("expires_at", &self.expires_at)
+            .field("users", &self.users)
+            .finish_non_exhaustive()
+    }
+}
+
+/// An order to refuse the next logins. The server keeps the count of those still to be refused and
+/// begins it anew whenever the serial number changes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refuse {
+    /// The number of this order.
+    pub serial: u64,
+    /// How many logins to refuse.
+    pub count: u32,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn state() -> State {
+        State {
+            region: "us-east-1".into(),
+            endpoints: vec!["db.example.com:3306".into()],
+            keys: vec![
+                AccessKey::new("AKID", "s3cret").session_token("s3ssion").expires_at(7).users(["app"]),
+            ],
+            clock_offset_seconds: -5,
+            refuse: Refuse { serial: 1, count: 2 },
+        }
+    }
+
+    #[test]
+    fn what_is_written_is_read() {
+        let dir = tempfile::tempdir().unwrap();
+        assert_eq!(State::read(dir.path()).unwrap_err().kind(), io::ErrorKind::NotFound);
+
+        state().write(dir.path()).unwrap();
+        assert_eq!(State::read(dir.path()).unwrap(), state());
+
+        let later = State { clock_offset_seconds: 900, ..state() };
+        later.write(dir.path()).unwrap();
+        assert_eq!(State::read(dir.path()).unwrap(), later);
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1, "no temporary file stays behind");
+    }
+
+    #[test]
+    fn debug_shows_no_secret() {
+        let shown = format!("{:?}", state());
+        assert!(shown.contains("AKID"));
+        assert!(!shown.contains("s3cret") && !shown.contains("s3ssion"), "{shown}");
+    }
+}

@@ -1,0 +1,203 @@
+//! What the server calls.
+#![allow(unsafe_code, reason = "MySQL's plugin interface is C: functions, pointers and exported symbols")]
+#![allow(
+    unreachable_pub,
+    non_upper_case_globals,
+    reason = "the server finds the exported symbols by these names; no Rust code does"
+)]
+
+use std::env;
+use std::ffi::{c_char, c_int, c_uint, c_ulong, c_void};
+use std::panic::catch_unwind;
+use std::path::PathBuf;
+use std::ptr::{null, null_mut};
+use std::slice;
+use std::sync::{Mutex, PoisonError};
+use std::time::SystemTime;
+
+use rds_iam_emulator_control::{CONTROL_DIR_VARIABLE, DEFAULT_CONTROL_DIR, State};
+
+use crate::abi::*;
+use crate::decide::{AUTH_STRING, Attempt, OrderedRefusals, decide, undecided};
+
+/// What the byte that tells of TLS is set to before the server is asked: neither of the two values
+/// that a server writes.
+const NOT_WRITTEN: u8 = 0x7f;
+
+static ORDERED: Mutex<OrderedRefusals> = Mutex::new(OrderedRefusals::none());
+
+/// Answers a login and records it.
+#[expect(clippy::disallowed_methods, reason = "a server's clock is the machine's; the state shifts it")]
+fn answer(attempt: Attempt<'_>) -> bool {
+    let dir = PathBuf::from(env::var_os(CONTROL_DIR_VARIABLE).unwrap_or(DEFAULT_CONTROL_DIR.into()));
+    let now = SystemTime::now();
+    let event = match State::read(&dir) {
+        Ok(state) => {
+            let mut ordered = ORDERED.lock().unwrap_or_else(PoisonError::into_inner);
+            decide(&state, &mut ordered, attempt, now)
+        }
+        Err(e) => undecided(attempt, now, &format!("cannot read the state in {}: {e}", dir.display())),
+    };
+    // A login that cannot be recorded is refused: whoever watches must not be told less than happened.
+    match event.append(&dir) {
+        Ok(()) => event.accepted(),
+        Err(e) => {
+            eprintln!("AWSAuthenticationPlugin: cannot record logins in {}: {e}", dir.display());
+            false
+        }
+    }
+}
+
+/// The bytes at `data`; none where it is null.
+///
+/// # Safety
+/// Unless it is null, `data` points to `length` readable bytes that nobody writes to during `'a`.
+unsafe fn bytes<'a>(data: *const u8, length: usize) -> &'a [u8] {
+    if data.is_null() {
+        return &[];
+    }
+    // SAFETY: the caller vouches for it.
+    unsafe { slice::from_raw_parts(data, length) }
+}
+
+/// `authenticate_user`: reads the token, which the server gets from the client by asking for
+/// `mysql_clear_password`, and answers.
+///
+/// # Safety
+/// The server's part of the contract: both pointers are valid for the length of the call, with the
+/// functions of `vio` set and the text fields of `info` as long as their lengths say.
+unsafe extern "C" fn authenticate_user(vio: *mut Vio, info: *mut ServerAuthInfo) -> c_int {
+    let result = catch_unwind(|| {
+        let mut packet: *mut u8 = null_mut();
+        // SAFETY: `vio` is valid and its functions are set; `packet` outlives the call.
+        let length = unsafe { ((*vio).read_packet)(vio, &raw mut packet) };
+        let Ok(length) = usize::try_from(length) else { return CR_ERROR };
+
+        let mut connection =
+            VioInfo { protocol: 0, socket: 0, is_tls_established: NOT_WRITTEN, room: [0; 55] };
+        // SAFETY: as above. The server writes its own version of the structure, which is 8 bytes long in
+        // 8.4 and 12 in 9.x; there are 64.
+        unsafe { ((*vio).info)(vio, &raw mut connection) };
+
+        // SAFETY: `info` is valid, and nobody else uses it during the call. Only this field is written.
+        // Without it, the client is told "using password: NO".
+        unsafe { (&raw mut (*info).password_used).write(c_int::from(length > 1)) };
+
+        // SAFETY: `read_packet` returned the length of the packet, which is the server's and stays until
+        // the next call to `read_packet`. The texts in `info` are the server's and stay as they are.
+        let (password, user, host, auth_string) = unsafe {
+            (
+                bytes(packet, length),
+                bytes((*info).user_name.cast(), (*info).user_name_length as usize),
+                bytes((*info).host_or_ip.cast(), (*info).host_or_ip_length as usize),
+                bytes((*info).auth_string.cast(), (*info).auth_string_length as usize),
+            )
+        };
+        let accepted = answer(Attempt {
+            user: &String::from_utf8_lossy(user),
+            host: &String::from_utf8_lossy(host),
+            auth_string: &String::from_utf8_lossy(auth_string),
+            encrypted: match connection.is_tls_established {
+                NOT_WRITTEN => None,
+                established => Some(established != 0),
+            },
+            // `mysql_clear_password` ends the password with a NUL.
+            password: password.strip_suffix(&[0]).unwrap_or(password),
+        });
+        if accepted { CR_OK } else { CR_AUTH_USER_CREDENTIALS }
+    });
+    result.unwrap_or(CR_ERROR)
+}
+
+/// `generate_authentication_string`: what to store for `IDENTIFIED WITH … BY 'password'`. Fails: an
+/// IAM account has no password.
+unsafe extern "C" fn generate(_: *mut c_char, _: *mut c_uint, _: *const c_char, _: c_uint) -> c_int {
+    1
+}
+
+/// `validate_authentication_string`: whether `IDENTIFIED WITH … AS 'text'` may stand.
+///
+/// # Safety
+/// The server's part of the contract: `text` is null or points to `length` readable bytes.
+unsafe extern "C" fn validate(text: *mut c_char, length: c_uint) -> c_int {
+    // SAFETY: the server vouches for it.
+    let text = unsafe { bytes(text.cast(), length as usize) };
+    c_int::from(text != AUTH_STRING.as_bytes())
+}
+
+/// `set_salt`: there is none.
+///
+/// # Safety
+/// The server's part of the contract: `salt_length` is null or may be written to.
+unsafe extern "C" fn set_salt(_: *const c_char, _: c_uint, _: *mut u8, salt_length: *mut u8) -> c_int {
+    if !salt_length.is_null() {
+        // SAFETY: not null, so the server vouches for it.
+        unsafe { salt_length.write(0) };
+    }
+    0
+}
+
+/// A `static` that the C side reads.
+#[repr(transparent)]
+pub struct Exported<T>(T);
+
+// SAFETY: the pointers within are to constants and functions. The server, which alone writes to the
+// declarations, does so before it has other threads, or under its own lock.
+unsafe impl<T> Sync for Exported<T> {}
+
+static AUTHENTICATION: Exported<StMysqlAuth> = Exported(StMysqlAuth {
+    interface_version: AUTHENTICATION_INTERFACE_VERSION,
+    client_auth_plugin: c"mysql_clear_password".as_ptr(),
+    authenticate_user,
+    generate_authentication_string: generate,
+    validate_authentication_string: validate,
+    set_salt,
+    authentication_flags: 0 as c_ulong,
+    compare_password_with_hash: None,
+});
+
+/// The zero entry that ends the declarations.
+const END: StMysqlPlugin = StMysqlPlugin {
+    type_: 0,
+    info: null(),
+    name: null(),
+    author: null(),
+    descr: null(),
+    license: 0,
+    init: None,
+    check_uninstall: None,
+    deinit: None,
+    version: 0,
+    status_vars: null(),
+    system_vars: null(),
+    reserved1: null(),
+    flags: 0,
+};
+
+/// Which plugin interface this library was made for.
+// SAFETY: no other library in a MySQL server has a symbol of this name outside its own scope: the server
+// looks it up in this library's handle.
+#[unsafe(no_mangle)]
+pub static _mysql_plugin_interface_version_: c_int = PLUGIN_INTERFACE_VERSION;
+
+/// How long one declaration is.
+// SAFETY: as above.
+#[unsafe(no_mangle)]
+pub static _mysql_sizeof_struct_st_plugin_: c_int = size_of::<StMysqlPlugin>() as c_int;
+
+/// The plugins in this library. Mutable, for the server writes to them.
+// SAFETY: as above.
+#[unsafe(no_mangle)]
+pub static mut _mysql_plugin_declarations_: [StMysqlPlugin; 2] = [
+    StMysqlPlugin {
+        type_: AUTHENTICATION_PLUGIN,
+        info: (&raw const AUTHENTICATION).cast::<c_void>(),
+        name: c"AWSAuthenticationPlugin".as_ptr(),
+        author: c"rds-iam".as_ptr(),
+        descr: c"Stand-in for the IAM authentication of RDS".as_ptr(),
+        license: LICENSE_OTHER,
+        version: 0x0100,
+        ..END
+    },
+    END,
+];
