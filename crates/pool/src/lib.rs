@@ -1,1 +1,37 @@
-//! Stub.
+//! sqlx pools that stay authenticated while IAM tokens, credentials and servers come and go.
+//!
+//! A token lives 15 minutes; a pool that keeps its first one fails at its first new connection after
+//! that. A [`Pool`] is a [`sqlx::MySqlPool`] whose new connections always get a valid token, over
+//! TLS that verifies the server's identity, and never too many at once. One connection for a
+//! short-lived program is [`connect()`]. Errors say what the caller can do ([`Remedy`]).
+//!
+//! ```no_run
+//! use rds_iam_pool::{Limits, Pool, Target};
+//! use rds_iam_token::{Clock, Login, Minter, TokenSource};
+//! # async fn example(credentials: impl aws_credential_types::provider::ProvideCredentials + 'static, roots: Vec<u8>)
+//! #     -> Result<(), Box<dyn std::error::Error>> {
+//! let endpoint: rds_iam_token::Endpoint = "orders.proxy-abc.eu-west-1.rds.amazonaws.com:3306".parse()?;
+//! let login = Login::new(endpoint.clone(), "eu-west-1".parse()?, "node_app".parse()?);
+//! let tokens = TokenSource::refresh_ahead(Minter::new(login, credentials, Clock::system()));
+//! let pool = Pool::connect(tokens, Target::new(endpoint, roots).database("orders"), Limits::default()).await?;
+//!
+//! let mut connection = pool.acquire().await?;
+//! let who: String = sqlx::query_scalar("SELECT CURRENT_USER()").fetch_one(&mut *connection).await?;
+//! # Ok(()) }
+//! ```
+//!
+//! # The three addresses
+//! The endpoint that is *signed for* is the token's ([`Login`](rds_iam_token::Login)). The address
+//! that is *dialled* and the name that *TLS verifies* are the [`Target`]'s: one name for both, since
+//! sqlx 0.9 verifies the host that it dials.
+
+mod connect;
+mod error;
+mod pace;
+mod pool;
+mod stats;
+
+pub use connect::{Secret, Target, connect};
+pub use error::{PoolError, Remedy};
+pub use pool::{Limits, Pool};
+pub use stats::{Failures, Stats};

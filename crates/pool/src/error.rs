@@ -1,0 +1,308 @@
+//! Errors, grouped by what the caller can do about them. The group is decided by error number and
+//! kind, never by text.
+
+use std::fmt;
+use std::io;
+use std::time::Duration;
+
+use rds_iam_token::{DbUser, Endpoint, MintError};
+use sqlx::mysql::MySqlDatabaseError;
+use thiserror::Error;
+
+/// What the caller can do about an error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Remedy {
+    /// Mend a setting; retrying changes nothing.
+    Configure,
+    /// Grant what is missing: the `rds-db:connect` permission, the database user, a privilege.
+    Permit,
+    /// Wait, then try again with the same token: the server is limiting us.
+    BackOff,
+    /// Wait, then connect again: the server is away, restarting or failing over.
+    Reconnect,
+    /// Mend trust: the server could not prove who it is.
+    Trust,
+    /// None of these: a failed statement, or a fault to report.
+    Report,
+}
+
+impl Remedy {
+    /// A short name for logs and metrics.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Configure => "configuration",
+            Self::Permit => "denied",
+            Self::BackOff => "throttled",
+            Self::Reconnect => "unreachable",
+            Self::Trust => "tls",
+            Self::Report => "other",
+        }
+    }
+}
+
+impl fmt::Display for Remedy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// Who logs in where: the subject of a connect error.
+#[derive(Clone, Debug)]
+pub(crate) struct Subject {
+    pub(crate) user: DbUser,
+    pub(crate) dial: Endpoint,
+    pub(crate) database: Option<String>,
+}
+
+impl fmt::Display for Subject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} at {}", self.user, self.dial)?;
+        self.database.iter().try_for_each(|name| write!(f, ", database {name}"))
+    }
+}
+
+/// Why there is no connection, or why a statement failed.
+///
+/// [`remedy`](Self::remedy) groups it, [`hint`](Self::hint) says what to do in a sentence, and the
+/// cause is its [`source`](std::error::Error::source).
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum PoolError {
+    /// No token could be signed.
+    #[error("logging in as {subject} needs an IAM token, and none could be had")]
+    #[non_exhaustive]
+    Token {
+        /// Who logs in where.
+        subject: String,
+        /// Why not.
+        source: MintError,
+    },
+    /// Connecting or logging in failed.
+    #[error("logging in as {subject} failed: {}", reason(*remedy))]
+    #[non_exhaustive]
+    Connect {
+        /// Who logs in where.
+        subject: String,
+        /// What can be done.
+        remedy: Remedy,
+        /// What the driver said.
+        source: sqlx::Error,
+    },
+    /// No connection came free in time.
+    #[error("no connection as {subject} within {} s ({in_use} of {max} in use)", waited.as_secs_f32())]
+    #[non_exhaustive]
+    TimedOut {
+        /// Who logs in where.
+        subject: String,
+        /// How long was waited.
+        waited: Duration,
+        /// Connections in use or being opened.
+        in_use: u32,
+        /// The most that the pool may open.
+        max: u32,
+        /// Whether all of them were taken, as opposed to the server not answering.
+        saturated: bool,
+    },
+    /// A statement failed.
+    #[error("a statement failed: {}", reason(*remedy))]
+    #[non_exhaustive]
+    Statement {
+        /// What can be done.
+        remedy: Remedy,
+        /// What the driver said.
+        source: sqlx::Error,
+    },
+}
+
+impl PoolError {
+    pub(crate) fn connecting(source: sqlx::Error, subject: Subject) -> Self {
+        Self::Connect { subject: subject.to_string(), remedy: remedy_of(&source), source }
+    }
+
+    pub(crate) fn token(source: MintError, subject: &Subject) -> Self {
+        Self::Token { subject: subject.to_string(), source }
+    }
+
+    pub(crate) fn statement(source: sqlx::Error) -> Self {
+        Self::Statement { remedy: remedy_of(&source), source }
+    }
+
+    /// What the caller can do.
+    #[must_use]
+    pub fn remedy(&self) -> Remedy {
+        match self {
+            Self::Token { source, .. } if source.is_retryable() => Remedy::Reconnect,
+            Self::Token { .. } => Remedy::Configure,
+            Self::Connect { remedy, .. } | Self::Statement { remedy, .. } => *remedy,
+            Self::TimedOut { saturated: true, .. } => Remedy::BackOff,
+            Self::TimedOut { .. } => Remedy::Reconnect,
+        }
+    }
+
+    /// What to do, in a sentence or two, for a person.
+    #[must_use]
+    pub fn hint(&self) -> &'static str {
+        match (self, self.number()) {
+            (Self::Token { .. }, _) => {
+                "Check where the AWS credentials come from; the cause below says what failed."
+            }
+            (_, Some(1524)) => {
+                "The server does not have AWSAuthenticationPlugin: it is not RDS, or IAM authentication is off on the instance."
+            }
+            (_, Some(1049)) => {
+                "The database does not exist on this server: check its name, or create it first."
+            }
+            (_, Some(3159)) => {
+                "The server requires TLS, which this program always uses: something between them takes it away."
+            }
+            (_, Some(1129)) => {
+                "The server has blocked this host after too many failed handshakes: run FLUSH HOSTS (TRUNCATE performance_schema.host_cache) once the cause is gone."
+            }
+            (_, Some(1146)) => "A table is missing: run the bootstrap program.",
+            (Self::TimedOut { saturated: true, .. }, _) => {
+                "Every connection was in use: statements are slow, or the pool is too small for the load."
+            }
+            (Self::Connect { .. } | Self::TimedOut { .. }, _) => match self.remedy() {
+                Remedy::Configure => "Check the endpoint, the port and the database name.",
+                Remedy::Permit => {
+                    "Check, in this order: the caller's policy allows rds-db:connect on this resource id (db-, cluster- or prx-, not the identifier) and user; the user exists and is IDENTIFIED WITH AWSAuthenticationPlugin; the token was signed for the server's own endpoint and region; this machine's clock is right. The server's iam-db-auth-error log names the cause."
+                }
+                Remedy::BackOff => {
+                    "The server limits logins or connections: keep under 200 new IAM connections a second per instance, and see max_connections."
+                }
+                Remedy::Reconnect => {
+                    "The server did not answer: check its state, the security groups and the port."
+                }
+                Remedy::Trust => {
+                    "The server's certificate does not match the host that was dialled, or is not issued under the trust roots in use: dial the endpoint by its own name, and refresh the roots."
+                }
+                Remedy::Report => "The cause below has the server's own words.",
+            },
+            (_, _) => match self.remedy() {
+                Remedy::Permit => {
+                    "The database user lacks a privilege: declare it in the users file and run the bootstrap program."
+                }
+                Remedy::Reconnect => "The connection broke: try again.",
+                Remedy::BackOff => "The server is busy: try again a little later.",
+                _ => "The cause below has the server's own words.",
+            },
+        }
+    }
+
+    /// The server's error number, if the server refused.
+    #[must_use]
+    pub fn number(&self) -> Option<u16> {
+        match self {
+            Self::Connect { source, .. } | Self::Statement { source, .. } => number(source),
+            Self::Token { .. } | Self::TimedOut { .. } => None,
+        }
+    }
+}
+
+/// The middle of a message: what happened, in the terms of the remedy.
+fn reason(remedy: Remedy) -> &'static str {
+    match remedy {
+        Remedy::Configure => "a setting is wrong",
+        Remedy::Permit => "the server denied access",
+        Remedy::BackOff => "the server is limiting connections",
+        Remedy::Reconnect => "the server can't be reached",
+        Remedy::Trust => "TLS could not be verified",
+        Remedy::Report => "the server or the driver reported a fault",
+    }
+}
+
+fn number(error: &sqlx::Error) -> Option<u16> {
+    Some(error.as_database_error()?.try_downcast_ref::<MySqlDatabaseError>()?.number())
+}
+
+/// Groups a driver's error. Numbers are from MySQL's "Server Error Message Reference" and, for 3159
+/// and 9501, from RDS Proxy's.
+pub(crate) fn remedy_of(error: &sqlx::Error) -> Remedy {
+    match error {
+        sqlx::Error::Database(_) => number(error).map_or(Remedy::Report, remedy_of_number),
+        sqlx::Error::Io(io) => remedy_of_io(io),
+        sqlx::Error::Tls(_) => Remedy::Trust,
+        sqlx::Error::Configuration(_) => Remedy::Configure,
+        sqlx::Error::PoolTimedOut => Remedy::BackOff,
+        sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed => Remedy::Reconnect,
+        _ => Remedy::Report,
+    }
+}
+
+fn remedy_of_number(number: u16) -> Remedy {
+    match number {
+        // access denied: to the server, a database, a table, a column, a routine; host not allowed
+        1044 | 1045 | 1130 | 1142 | 1143 | 1227 | 1370 | 1698 => Remedy::Permit,
+        // unknown database, unknown table, plugin not loaded
+        1049 | 1146 | 1524 => Remedy::Configure,
+        // too many connections (and RDS Proxy's IAM rate limit), per-user limits, proxy borrow timeout
+        1040 | 1203 | 1226 | 9501 => Remedy::BackOff,
+        // shutting down, connection lost or killed, idle for too long, read-only after a failover
+        1053 | 1077 | 1079 | 1152 | 1158..=1161 | 1184 | 1290 | 1317 | 1836 | 3032 | 3168 | 3169 | 4031 => {
+            Remedy::Reconnect
+        }
+        // TLS required and missing
+        3159 => Remedy::Trust,
+        _ => Remedy::Report,
+    }
+}
+
+fn remedy_of_io(error: &io::Error) -> Remedy {
+    // rustls reports a bad certificate inside an I/O error.
+    let tls = error.get_ref().is_some_and(|inner| inner.is::<rustls::Error>());
+    if tls { Remedy::Trust } else { Remedy::Reconnect }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_are_grouped_by_kind_not_text() {
+        let io = |kind| sqlx::Error::Io(io::Error::new(kind, "Access denied for user (28000)"));
+        assert_eq!(remedy_of(&io(io::ErrorKind::ConnectionReset)), Remedy::Reconnect);
+        let tls = rustls::Error::InvalidCertificate(rustls::CertificateError::UnknownIssuer);
+        let tls = sqlx::Error::Io(io::Error::new(io::ErrorKind::InvalidData, tls));
+        assert_eq!(remedy_of(&tls), Remedy::Trust);
+        assert_eq!(remedy_of(&sqlx::Error::Tls("no".into())), Remedy::Trust);
+        for (number, remedy) in [
+            (1045, Remedy::Permit),
+            (1524, Remedy::Configure),
+            (1049, Remedy::Configure),
+            (1040, Remedy::BackOff),
+            (9501, Remedy::BackOff),
+            (1053, Remedy::Reconnect),
+            (3159, Remedy::Trust),
+            (1064, Remedy::Report),
+        ] {
+            assert_eq!(remedy_of_number(number), remedy, "{number}");
+        }
+    }
+
+    #[test]
+    fn wording() {
+        let subject = Subject {
+            user: "node_app".parse().unwrap(),
+            dial: "db.example.com:3306".parse().unwrap(),
+            database: Some("node_db".into()),
+        };
+        let refused = sqlx::Error::Io(io::ErrorKind::ConnectionRefused.into());
+        let error = PoolError::connecting(refused, subject.clone());
+        insta::assert_snapshot!(error, @"logging in as node_app at db.example.com:3306, database node_db failed: the server can't be reached");
+        insta::assert_snapshot!(error.hint(), @"The server did not answer: check its state, the security groups and the port.");
+        let token = PoolError::token(MintError::TimedOut, &subject);
+        insta::assert_snapshot!(token, @"logging in as node_app at db.example.com:3306, database node_db needs an IAM token, and none could be had");
+        assert_eq!(token.remedy(), Remedy::Reconnect);
+        let busy = PoolError::TimedOut {
+            subject: subject.to_string(),
+            waited: Duration::from_secs(5),
+            in_use: 10,
+            max: 10,
+            saturated: true,
+        };
+        insta::assert_snapshot!(busy, @"no connection as node_app at db.example.com:3306, database node_db within 5 s (10 of 10 in use)");
+        assert_eq!(busy.remedy(), Remedy::BackOff);
+    }
+}

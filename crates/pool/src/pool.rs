@@ -1,0 +1,432 @@
+//! The pool: sqlx's, with a valid token in its options at every moment.
+
+use std::fmt;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
+
+use rds_iam_token::{Token, TokenSource};
+use sqlx::Connection;
+use sqlx::mysql::{MySql, MySqlPool, MySqlPoolOptions};
+use sqlx::pool::{PoolConnection, PoolConnectionMetadata};
+use tokio::sync::Notify;
+use tokio::time::{Instant, timeout_at};
+
+use crate::connect::{Secret, Target};
+use crate::error::Subject;
+use crate::pace::{Pace, retires};
+use crate::stats::Counters;
+use crate::{PoolError, Remedy, Stats};
+
+/// A connection unused for longer than this is pinged before it is handed out: 1 second, so that a
+/// busy pool never pays for a ping and a quiet one never hands out a dead connection.
+const TRUSTED_IDLE: Duration = Duration::from_secs(1);
+
+/// How often the pool looks whether enough connections are warm: 5 seconds.
+const WARM_INTERVAL: Duration = Duration::from_secs(5);
+
+/// The longest wait between two attempts to warm up while they fail: 60 seconds.
+const MAX_WARM_INTERVAL: Duration = Duration::from_secs(60);
+
+/// The first wait after the server limits us: 100 ms; it doubles, with full jitter.
+const THROTTLED: Duration = Duration::from_millis(100);
+
+/// A token older than this was signed for an earlier login: 1 second.
+const FRESH: Duration = Duration::from_secs(1);
+
+/// How many connections a pool opens, how fast, and for how long they live.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "plain settings, built with struct update syntax")]
+pub struct Limits {
+    /// The most connections open at once. Default: 10.
+    pub max_connections: u32,
+    /// Connections kept open and tested when nothing happens, so that a request seldom waits for a
+    /// login. Default: 2.
+    pub warm_connections: u32,
+    /// New connections a second, on average, after a first burst of `max_connections`. Default: 20.
+    /// AWS wants fewer than 200 a second per instance, over all its clients.
+    pub connects_per_second: u32,
+    /// How long [`Pool::acquire`] waits at most. Default: 5 s.
+    pub acquire_timeout: Duration,
+    /// The most that a connection lives; it retires at between 80 and 100 % of it, one after another.
+    /// Default: 30 min.
+    pub max_lifetime: Duration,
+    /// How long an unused connection stays open. Default: 10 min.
+    pub idle_timeout: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            max_connections: 10,
+            warm_connections: 2,
+            connects_per_second: 20,
+            acquire_timeout: Duration::from_secs(5),
+            max_lifetime: Duration::from_secs(30 * 60),
+            idle_timeout: Duration::from_secs(10 * 60),
+        }
+    }
+}
+
+/// A pool of connections that stays authenticated. Clones share it; the last one closes it.
+///
+/// [`acquire`](Self::acquire) is the way in: it handles refused tokens, throttling and pacing. The
+/// [`sqlx`](Self::sqlx) pool within can be handed to code that wants one; its new connections have
+/// valid tokens too, but not the rest.
+#[derive(Clone)]
+pub struct Pool {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    pool: MySqlPool,
+    tokens: TokenSource,
+    target: Target,
+    limits: Limits,
+    /// The token in the pool's options.
+    installed: Mutex<Option<Token>>,
+    pace: Pace,
+    waiting: AtomicU64,
+    health: Arc<Health>,
+}
+
+/// What the driver's callbacks and the pool both know.
+#[derive(Debug)]
+struct Health {
+    started: Instant,
+    /// When a connection was last seen to fail, in microseconds after `started`; older idle ones are
+    /// suspect.
+    failed_at: AtomicU64,
+    retired_at: AtomicU64,
+    /// Whether the installed token has served a login already.
+    token_used: AtomicBool,
+    look_now: Notify,
+    counters: Counters,
+}
+
+impl Pool {
+    /// Opens a pool and one connection, so that a wrong setting shows at once.
+    ///
+    /// # Errors
+    /// [`PoolError`] of that connection.
+    pub async fn connect(tokens: TokenSource, target: Target, limits: Limits) -> Result<Self, PoolError> {
+        let pool = Self::lazy(tokens, target, limits);
+        drop(pool.acquire().await?);
+        Ok(pool)
+    }
+
+    /// Opens a pool without waiting for a connection: they are opened in the background and on
+    /// demand.
+    ///
+    /// # Panics
+    /// Outside a Tokio runtime.
+    #[must_use]
+    pub fn lazy(tokens: TokenSource, target: Target, limits: Limits) -> Self {
+        let health = Arc::new(Health {
+            started: Instant::now(),
+            failed_at: AtomicU64::new(0),
+            retired_at: AtomicU64::new(0),
+            token_used: AtomicBool::new(false),
+            look_now: Notify::new(),
+            counters: Counters::default(),
+        });
+        // No secret yet: a connection is only opened after a token has been installed.
+        let pool = pool_options(&limits, &health)
+            .connect_lazy_with(target.options(&tokens.login().user, &Secret::Password("")));
+        let inner = Arc::new(Inner {
+            pace: Pace::new(limits.connects_per_second, limits.max_connections),
+            pool,
+            tokens,
+            target,
+            limits,
+            installed: Mutex::new(None),
+            waiting: AtomicU64::new(0),
+            health,
+        });
+        tokio::spawn(keep_fresh(Arc::downgrade(&inner)));
+        tokio::spawn(keep_warm(Arc::downgrade(&inner)));
+        Self { inner }
+    }
+
+    /// A connection, idle or new.
+    ///
+    /// A new one logs in with a token that is valid now. If the server refuses a token that came from
+    /// the cache, one new token is tried; if it limits logins, the same token is tried again after a
+    /// pause; both within the acquire timeout.
+    ///
+    /// # Errors
+    /// [`PoolError`]; its [`remedy`](PoolError::remedy) says what to do.
+    pub async fn acquire(&self) -> Result<PoolConnection<MySql>, PoolError> {
+        self.inner.acquire().await
+    }
+
+    /// sqlx's own pool, for code that wants one.
+    #[must_use]
+    pub fn sqlx(&self) -> &MySqlPool {
+        &self.inner.pool
+    }
+
+    /// Takes note of a failed statement and says what can be done. After a broken connection, every
+    /// connection that was idle before is tested before it is used again.
+    #[must_use]
+    pub fn report(&self, error: sqlx::Error) -> PoolError {
+        let error = PoolError::statement(error);
+        self.inner.health.counters.failed(error.remedy());
+        if error.remedy() == Remedy::Reconnect {
+            self.inner.health.suspect();
+        }
+        error
+    }
+
+    /// What the pool has done, and its state now.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        let Inner { pool, tokens, limits, health, .. } = &*self.inner;
+        let counters = &health.counters;
+        Stats {
+            size: pool.size(),
+            idle: u32::try_from(pool.num_idle()).unwrap_or(u32::MAX),
+            max: limits.max_connections,
+            connects: counters.connects.load(Relaxed),
+            cached_token_connects: counters.cached_token_connects.load(Relaxed),
+            remints_after_refusal: counters.remints_after_refusal.load(Relaxed),
+            failures: counters.failures(),
+            tokens: tokens.stats(),
+        }
+    }
+
+    /// Refuses new work, waits for connections in use to come back, and closes all.
+    pub async fn close(&self) {
+        self.inner.pool.close().await;
+    }
+}
+
+impl fmt::Debug for Pool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // sqlx's pool prints its connect options, password included.
+        f.debug_struct("Pool")
+            .field("target", &self.inner.target)
+            .field("limits", &self.inner.limits)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Inner {
+    async fn acquire(&self) -> Result<PoolConnection<MySql>, PoolError> {
+        let deadline = Instant::now() + self.limits.acquire_timeout;
+        let _waiting = Waiting::new(&self.waiting);
+        let mut reminted = false;
+        let mut pause = THROTTLED;
+        loop {
+            let token = match self.install().await {
+                Ok(token) => Some(token),
+                // Sessions outlive their tokens: an idle one still serves.
+                Err(_) if self.pool.num_idle() > 0 => None,
+                Err(source) => return Err(self.failed(PoolError::token(source, &self.subject()))),
+            };
+            let error = match self.acquire_once(deadline).await {
+                Ok(connection) => return Ok(connection),
+                Err(error) => self.failed(error),
+            };
+            match (error.remedy(), token) {
+                (Remedy::Permit, Some(token))
+                    if !reminted && is_login_refusal(&error) && self.is_cached(&token) =>
+                {
+                    reminted = true;
+                    self.health.counters.remints_after_refusal.fetch_add(1, Relaxed);
+                    tracing::info!(user = %self.tokens.login().user, "the server refused a cached IAM token; signing a new one");
+                    self.tokens
+                        .replace(&token)
+                        .await
+                        .map_err(|source| PoolError::token(source, &self.subject()))?;
+                }
+                (Remedy::BackOff, _) if error.number().is_some() && Instant::now() + pause < deadline => {
+                    tokio::time::sleep(pause.mul_f64(fastrand::f64())).await;
+                    pause *= 2;
+                }
+                _ => return Err(error),
+            }
+        }
+    }
+
+    async fn acquire_once(&self, deadline: Instant) -> Result<PoolConnection<MySql>, PoolError> {
+        let attempt = async {
+            if self.pool.num_idle() == 0 && self.pool.size() < self.limits.max_connections {
+                tokio::time::sleep_until(self.pace.book()).await;
+            }
+            self.pool.acquire().await
+        };
+        match timeout_at(deadline, attempt).await {
+            Ok(Ok(connection)) => Ok(connection),
+            Ok(Err(sqlx::Error::PoolTimedOut)) | Err(_) => Err(self.timed_out()),
+            Ok(Err(error)) => Err(PoolError::connecting(error, self.subject())),
+        }
+    }
+
+    /// Makes sure that the pool's options hold a token that is valid now.
+    async fn install(&self) -> Result<Token, rds_iam_token::MintError> {
+        let token = self.tokens.token().await?;
+        let mut installed = self.installed.lock().unwrap_or_else(PoisonError::into_inner);
+        if !installed.as_ref().is_some_and(|t| t.is_same(&token)) {
+            self.pool
+                .set_connect_options(self.target.options(&self.tokens.login().user, &Secret::Token(&token)));
+            *installed = Some(token.clone());
+            self.health.token_used.store(false, Relaxed);
+        }
+        Ok(token)
+    }
+
+    fn is_cached(&self, token: &Token) -> bool {
+        token.age(self.tokens.clock().now()) > FRESH
+    }
+
+    fn subject(&self) -> Subject {
+        self.target.subject(&self.tokens.login().user)
+    }
+
+    fn failed(&self, error: PoolError) -> PoolError {
+        self.health.counters.failed(error.remedy());
+        error
+    }
+
+    fn timed_out(&self) -> PoolError {
+        let idle = u32::try_from(self.pool.num_idle()).unwrap_or(u32::MAX);
+        let in_use = self.pool.size().saturating_sub(idle);
+        // Whoever waits may hold the place of a connection that it is trying to open. Only if more
+        // places are taken than that are connections really in use.
+        let saturated = u64::from(in_use) > self.waiting.load(Relaxed);
+        PoolError::TimedOut {
+            subject: self.subject().to_string(),
+            waited: self.limits.acquire_timeout,
+            in_use,
+            max: self.limits.max_connections,
+            saturated,
+        }
+    }
+
+    /// Borrows as many connections as should be warm, which tests the idle and opens the missing.
+    async fn warm_up(&self) -> Result<(), PoolError> {
+        let wanted = self.limits.warm_connections.min(self.limits.max_connections);
+        let idle = u32::try_from(self.pool.num_idle()).unwrap_or(u32::MAX);
+        let free = idle + self.limits.max_connections.saturating_sub(self.pool.size());
+        let mut borrowed = Vec::new();
+        for _ in 0..wanted.min(free) {
+            borrowed.push(self.acquire().await?);
+        }
+        Ok(())
+    }
+}
+
+impl Health {
+    fn micros(&self) -> u64 {
+        u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX)
+    }
+
+    /// From now on, connections that have been idle since before now are tested before use.
+    fn suspect(&self) {
+        self.failed_at.store(self.micros(), Relaxed);
+        self.look_now.notify_one();
+    }
+
+    fn needs_ping(&self, meta: &PoolConnectionMetadata) -> bool {
+        let idle = u64::try_from(meta.idle_for.as_micros()).unwrap_or(u64::MAX);
+        meta.idle_for > TRUSTED_IDLE || self.micros().saturating_sub(idle) <= self.failed_at.load(Relaxed)
+    }
+
+    fn retire(&self, age: Duration, limits: &Limits) -> bool {
+        let (now, last) = (self.micros(), self.retired_at.load(Relaxed));
+        let since_last = Duration::from_micros(now.saturating_sub(last));
+        retires(age, since_last, limits.max_lifetime, limits.max_connections)
+            && self.retired_at.compare_exchange(last, now, Relaxed, Relaxed).is_ok()
+    }
+}
+
+fn pool_options(limits: &Limits, health: &Arc<Health>) -> MySqlPoolOptions {
+    let (connected, acquired, released) = (Arc::clone(health), Arc::clone(health), Arc::clone(health));
+    let retiring = limits.clone();
+    MySqlPoolOptions::new()
+        .max_connections(limits.max_connections)
+        .acquire_timeout(limits.acquire_timeout)
+        .max_lifetime(limits.max_lifetime)
+        .idle_timeout(limits.idle_timeout)
+        .test_before_acquire(false)
+        .after_connect(move |_, _| {
+            connected.counters.connects.fetch_add(1, Relaxed);
+            if connected.token_used.swap(true, Relaxed) {
+                connected.counters.cached_token_connects.fetch_add(1, Relaxed);
+            }
+            Box::pin(async { Ok(()) })
+        })
+        .before_acquire(move |connection, meta| {
+            let health = Arc::clone(&acquired);
+            Box::pin(async move {
+                if health.needs_ping(&meta) {
+                    connection.ping().await.inspect_err(|_| health.suspect())?;
+                }
+                Ok(true)
+            })
+        })
+        .after_release(move |_, meta| {
+            let keep = !released.retire(meta.age, &retiring);
+            Box::pin(async move { Ok(keep) })
+        })
+}
+
+/// 1045: the login itself was refused, as opposed to a database or a table.
+fn is_login_refusal(error: &PoolError) -> bool {
+    matches!(error, PoolError::Connect { .. }) && error.number() == Some(1045)
+}
+
+/// Puts each new token into the pool's options as soon as it is signed, for connections that sqlx
+/// opens by itself.
+async fn keep_fresh(pool: Weak<Inner>) {
+    let Some(mut turnover) = pool.upgrade().map(|p| p.tokens.turnover()) else { return };
+    while turnover.changed().await.is_ok() {
+        let Some(pool) = pool.upgrade() else { return };
+        // A failure here is the token source's to report; `acquire` meets it again.
+        if let Err(error) = pool.install().await {
+            tracing::debug!(error = &error as &dyn std::error::Error, "no token to install");
+        }
+    }
+}
+
+/// Keeps connections open and tested while nothing else does.
+async fn keep_warm(pool: Weak<Inner>) {
+    let mut wait = Duration::ZERO;
+    loop {
+        let Some(health) = pool.upgrade().map(|p| Arc::clone(&p.health)) else { return };
+        tokio::select! {
+            () = tokio::time::sleep(wait) => {}
+            () = health.look_now.notified() => {}
+        }
+        let Some(pool) = pool.upgrade().filter(|p| !p.pool.is_closed()) else { return };
+        wait = match pool.warm_up().await {
+            Ok(()) => WARM_INTERVAL,
+            Err(error) => {
+                tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    remedy = %error.remedy(),
+                    hint = error.hint(),
+                    "no warm database connection; will try again"
+                );
+                (wait * 2).clamp(WARM_INTERVAL, MAX_WARM_INTERVAL)
+            }
+        };
+    }
+}
+
+/// Counts who is waiting for a connection.
+struct Waiting<'a>(&'a AtomicU64);
+
+impl<'a> Waiting<'a> {
+    fn new(count: &'a AtomicU64) -> Self {
+        count.fetch_add(1, Relaxed);
+        Self(count)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Relaxed);
+    }
+}

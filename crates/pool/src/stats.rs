@@ -1,0 +1,84 @@
+//! What a pool has done, for metrics.
+
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+use rds_iam_token::TokenStats;
+
+use crate::Remedy;
+
+/// What a pool has done since it was made, and its state now.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct Stats {
+    /// Connections open or being opened.
+    pub size: u32,
+    /// Connections waiting to be used.
+    pub idle: u32,
+    /// The most that may be open.
+    pub max: u32,
+    /// Logins that succeeded.
+    pub connects: u64,
+    /// Of these, those whose token had served a login before: cache hits.
+    pub cached_token_connects: u64,
+    /// Tokens signed anew because a server refused a cached one.
+    pub remints_after_refusal: u64,
+    /// Failures, by cause.
+    pub failures: Failures,
+    /// The tokens' own figures.
+    pub tokens: TokenStats,
+}
+
+/// Failures to connect and of statements, by [`Remedy`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Failures {
+    /// [`Remedy::Permit`]
+    pub denied: u64,
+    /// [`Remedy::BackOff`]
+    pub throttled: u64,
+    /// [`Remedy::Reconnect`]
+    pub unreachable: u64,
+    /// [`Remedy::Trust`]
+    pub tls: u64,
+    /// [`Remedy::Configure`]
+    pub configuration: u64,
+    /// [`Remedy::Report`]
+    pub other: u64,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Counters {
+    pub(crate) connects: AtomicU64,
+    pub(crate) cached_token_connects: AtomicU64,
+    pub(crate) remints_after_refusal: AtomicU64,
+    failures: [AtomicU64; 6],
+}
+
+impl Counters {
+    pub(crate) fn failed(&self, remedy: Remedy) {
+        self.failures[index(remedy)].fetch_add(1, Relaxed);
+    }
+
+    pub(crate) fn failures(&self) -> Failures {
+        let of = |remedy| self.failures[index(remedy)].load(Relaxed);
+        Failures {
+            denied: of(Remedy::Permit),
+            throttled: of(Remedy::BackOff),
+            unreachable: of(Remedy::Reconnect),
+            tls: of(Remedy::Trust),
+            configuration: of(Remedy::Configure),
+            other: of(Remedy::Report),
+        }
+    }
+}
+
+fn index(remedy: Remedy) -> usize {
+    match remedy {
+        Remedy::Permit => 0,
+        Remedy::BackOff => 1,
+        Remedy::Reconnect => 2,
+        Remedy::Trust => 3,
+        Remedy::Configure => 4,
+        Remedy::Report => 5,
+    }
+}
