@@ -1,1 +1,38 @@
-//! Stub.
+//! What a deployment is: its `rds.conf`, its ARNs, the policy that lets a program log in, and the
+//! certificate authorities to trust.
+//!
+//! - [`rds_conf`]: the file that carries a deployment's facts from Terraform to every program.
+//! - [`arn`]: the ARNs that `rds-db:connect` is allowed on.
+//! - [`policy`]: that policy's document.
+//! - [`remedy`]: the policy statement and the SQL that would mend a refused login.
+//! - [`trust`]: the trust roots that ship with the program.
+//!
+//! ```
+//! use rds_iam_infra::{RdsConf, policy::ConnectPolicy};
+//!
+//! let conf = RdsConf::parse(
+//!     r#"
+//! RDS_ENDPOINT="orders.c0ffee.eu-west-1.rds.amazonaws.com"
+//! REGION="eu-west-1"
+//! MASTER_SECRET_NAME="orders/master"
+//! DB_NAME="orders"
+//! IAM_ADMIN_USER="iam_admin"
+//! RDS_RESOURCE_ID="db-ABCDEFGHIJKLMNOPQRSTUVWX12"
+//! AWS_ACCOUNT_ID="123456789012"
+//! "#,
+//! )?;
+//! assert_eq!(conf.endpoint.port(), 3306);
+//! assert_eq!(RdsConf::parse(&conf.to_string())?, conf);
+//!
+//! let arn = conf.arn(&"node_app".parse()?)?.expect("the file names the resource and the account");
+//! println!("{}", ConnectPolicy::new([arn])?);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+pub mod arn;
+pub mod policy;
+pub mod rds_conf;
+pub mod remedy;
+pub mod trust;
+
+pub use rds_conf::{RdsConf, RdsConfError};

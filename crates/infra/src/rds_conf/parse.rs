@@ -1,0 +1,246 @@
+//! From text to [`RdsConf`]: first the lines, then the values, then what they say together.
+
+use std::collections::BTreeMap;
+use std::fmt::Display;
+use std::str::FromStr;
+
+use rds_iam_token::{Endpoint, EndpointError, Host, Region};
+
+use super::{
+    AWS_ACCOUNT_ID, Cause, DB_NAME, DEFAULT_PORT, IAM_ADMIN_USER, KEYS, Key, MASTER_SECRET_NAME, Problem,
+    RDS_CA_BUNDLE, RDS_DIAL, RDS_ENDPOINT, RDS_PORT, RDS_RESOURCE_ID, REGION, RdsConf,
+};
+
+pub(super) fn parse(text: &str) -> Result<RdsConf, Vec<Problem>> {
+    let mut reader = Reader::default();
+    let marked = text.strip_prefix('\u{feff}');
+    if marked.is_some() {
+        reader.report(Some(1), None, Cause::ByteOrderMark);
+    }
+    for (index, line) in marked.unwrap_or(text).split('\n').enumerate() {
+        reader.line(index + 1, line);
+    }
+    let conf = reader.conf();
+    let mut problems = reader.problems;
+    // What is missing has no line, and goes last.
+    problems.sort_by_key(|problem| problem.line.unwrap_or(usize::MAX));
+    match conf {
+        Some(conf) if problems.is_empty() => Ok(conf),
+        _ => Err(problems),
+    }
+}
+
+/// Writes a value as it stands between the quotes.
+pub(super) fn escape(value: &str) -> String {
+    let mut escaped = String::with_capacity(value.len());
+    for c in value.chars() {
+        if ESCAPED.contains(&c) {
+            escaped.push('\\');
+        }
+        escaped.push(c);
+    }
+    escaped
+}
+
+/// What a shell gives a meaning between double quotes.
+const ESCAPED: [char; 4] = ['"', '\\', '$', '`'];
+
+#[derive(Default)]
+struct Reader {
+    /// Per key that was met: the line, and its value where that could be read.
+    met: BTreeMap<&'static str, (usize, Option<String>)>,
+    problems: Vec<Problem>,
+    carriage_return: bool,
+}
+
+impl Reader {
+    fn report(&mut self, line: Option<usize>, key: Option<&str>, cause: Cause) {
+        self.problems.push(Problem { line, key: key.map(str::to_owned), cause });
+    }
+
+    fn line(&mut self, number: usize, line: &str) {
+        let unix = line.strip_suffix('\r').unwrap_or(line);
+        if unix.len() < line.len() && !self.carriage_return {
+            // Said once: a file with Windows line endings has one on each line.
+            self.carriage_return = true;
+            self.report(Some(number), None, Cause::CarriageReturn);
+        }
+        let line = unix;
+        let line = line.trim_matches([' ', '\t']);
+        let control = line.chars().find(|c| c.is_control() && *c != '\t');
+        if control.is_none() && (line.is_empty() || line.starts_with('#')) {
+            return;
+        }
+        let (name, value) = match control.map(Cause::ControlCharacter).map_or_else(|| assignment(line), Err) {
+            Ok(assignment) => assignment,
+            Err(cause) => return self.broken_line(number, line, cause),
+        };
+        let Some(key) = KEYS.into_iter().find(|key| key.name == name) else {
+            let similar = KEYS.into_iter().find(|key| key.name.eq_ignore_ascii_case(name));
+            let cause = Cause::Unknown { suggestion: similar.map(|key| key.name) };
+            return self.report(Some(number), Some(name), cause);
+        };
+        if let Some((first, _)) = self.met.get(key.name) {
+            let cause = Cause::Repeated { first: *first };
+            return self.report(Some(number), Some(name), cause);
+        }
+        let value = match value {
+            Ok(value) if value.is_empty() => {
+                Err(Cause::Empty { example: key.example, required: key.required })
+            }
+            other => other,
+        };
+        let value = value.map_err(|cause| self.report(Some(number), Some(name), cause)).ok();
+        self.met.insert(key.name, (number, value));
+    }
+
+    /// Reports a line of which nothing is taken. A key that it seems to set is not missing too.
+    fn broken_line(&mut self, number: usize, line: &str, cause: Cause) {
+        let start = line.split(['=', '"']).next().unwrap_or(line);
+        if let Some(key) = KEYS.into_iter().find(|key| start.split([' ', '\t']).any(|word| word == key.name))
+        {
+            self.met.entry(key.name).or_insert((number, None));
+        }
+        self.report(Some(number), None, cause);
+    }
+
+    fn conf(&mut self) -> Option<RdsConf> {
+        let (port, endpoint) = (self.optional::<Port>(RDS_PORT), self.required::<Address>(RDS_ENDPOINT));
+        let region = self.required::<Region>(REGION);
+        let master_secret = self.required(MASTER_SECRET_NAME);
+        let database = self.required(DB_NAME);
+        let iam_admin = self.required(IAM_ADMIN_USER);
+        let dial = self.optional(RDS_DIAL);
+        let ca_bundle = self.optional(RDS_CA_BUNDLE);
+        let resource_id = self.optional(RDS_RESOURCE_ID);
+        let account_id = self.optional(AWS_ACCOUNT_ID);
+
+        let endpoint = endpoint.map(|address| self.endpoint(&address, port));
+        if let (Some(endpoint), Some(region)) = (&endpoint, &region) {
+            self.compare_regions(endpoint, region);
+        }
+        let conf = RdsConf::new(endpoint?, region?, master_secret?, database?, iam_admin?);
+        Some(RdsConf { dial, ca_bundle, resource_id, account_id, ..conf })
+    }
+
+    fn required<T: FromStr<Err: Display>>(&mut self, key: Key) -> Option<T> {
+        if !self.met.contains_key(key.name) {
+            let cause = Cause::Missing { key: key.name, example: key.example };
+            self.report(None, Some(key.name), cause);
+        }
+        self.optional(key)
+    }
+
+    fn optional<T: FromStr<Err: Display>>(&mut self, key: Key) -> Option<T> {
+        let (line, value) = self.met.get(key.name)?;
+        let line = *line;
+        match value.as_ref()?.parse() {
+            Ok(value) => Some(value),
+            Err(error) => {
+                let reason = format!("{error}");
+                self.report(Some(line), Some(key.name), Cause::Value { reason });
+                None
+            }
+        }
+    }
+
+    fn endpoint(&mut self, address: &Address, port: Option<Port>) -> Endpoint {
+        if let (Some(own), Some(Port(port))) = (address.port, port)
+            && own != port
+        {
+            let line = self.met.get(RDS_PORT.name).map(|(line, _)| *line);
+            self.report(line, Some(RDS_PORT.name), Cause::PortsDiffer { port, endpoint: own });
+        }
+        let port = address.port.or(port.map(|Port(port)| port)).unwrap_or(DEFAULT_PORT);
+        Endpoint::new(&address.host, port).expect("both parts were checked when they were read")
+    }
+
+    fn compare_regions(&mut self, endpoint: &Endpoint, region: &Region) {
+        let Host::Name(name) = endpoint.host() else { return };
+        let Some(labels) = name.strip_suffix(".rds.amazonaws.com") else { return };
+        let own = labels.rsplit('.').next().unwrap_or(labels);
+        if own.parse::<Region>().is_ok_and(|own| own != *region) {
+            let line = self.met.get(REGION.name).map(|(line, _)| *line);
+            let cause = Cause::RegionsDiffer { region: region.to_string(), endpoint: own.to_owned() };
+            self.report(line, Some(REGION.name), cause);
+        }
+    }
+}
+
+type Assignment<'a> = (&'a str, Result<String, Cause>);
+
+/// Splits a line into its key and the value between the quotes, which may be broken.
+fn assignment(line: &str) -> Result<Assignment<'_>, Cause> {
+    if line.strip_prefix("export").is_some_and(|rest| rest.starts_with([' ', '\t'])) {
+        return Err(Cause::Export);
+    }
+    let (name, value) = line.split_once('=').ok_or(Cause::NotAssignment)?;
+    let trimmed = name.trim_end_matches([' ', '\t']);
+    if !is_key(trimmed) {
+        return Err(Cause::NotAssignment);
+    }
+    if trimmed != name || value.starts_with([' ', '\t']) {
+        return Ok((trimmed, Err(Cause::Space)));
+    }
+    Ok((name, quoted(value)))
+}
+
+fn is_key(name: &str) -> bool {
+    name.starts_with(|c: char| c.is_ascii_alphabetic())
+        && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
+}
+
+fn quoted(text: &str) -> Result<String, Cause> {
+    let mut rest = text.strip_prefix('"').ok_or(Cause::Unquoted)?.chars();
+    let mut value = String::new();
+    loop {
+        match rest.next().ok_or(Cause::Unclosed)? {
+            '"' => break,
+            '\\' => match rest.next().ok_or(Cause::Unclosed)? {
+                c if ESCAPED.contains(&c) => value.push(c),
+                c => return Err(Cause::Escape(c)),
+            },
+            c @ ('$' | '`') => return Err(Cause::Substitution(c)),
+            c if c.is_control() => return Err(Cause::ControlCharacter(c)),
+            c => value.push(c),
+        }
+    }
+    let rest = rest.as_str();
+    let comment = rest.trim_start_matches([' ', '\t']);
+    let ends = comment.is_empty() || (comment.len() < rest.len() && comment.starts_with('#'));
+    if ends { Ok(value) } else { Err(Cause::Trailing) }
+}
+
+/// `RDS_ENDPOINT`: a host, and a port where it has one.
+struct Address {
+    host: String,
+    port: Option<u16>,
+}
+
+impl FromStr for Address {
+    type Err = EndpointError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let (endpoint, has_port) = match text.parse::<Endpoint>() {
+            Err(EndpointError::NoPort { .. }) => (Endpoint::new(text, DEFAULT_PORT)?, false),
+            other => (other?, true),
+        };
+        Ok(Self { host: endpoint.host().to_string(), port: has_port.then(|| endpoint.port()) })
+    }
+}
+
+/// `RDS_PORT`
+#[derive(Clone, Copy)]
+struct Port(u16);
+
+impl FromStr for Port {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let digits = text.bytes().all(|b| b.is_ascii_digit());
+        match text.parse() {
+            Ok(port) if digits && port > 0 => Ok(Self(port)),
+            _ => Err("not a port: give a number from 1 to 65535"),
+        }
+    }
+}

@@ -1,0 +1,83 @@
+//! The values that are plain text, checked once.
+
+use std::fmt;
+use std::str::FromStr;
+
+/// A text is not what its key takes.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{reason}")]
+#[non_exhaustive]
+pub struct ValueError {
+    /// What is wrong and what to write; never the text itself.
+    pub reason: &'static str,
+}
+
+macro_rules! text_type {
+    ($(#[$doc:meta])* $name:ident, $check:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub struct $name(String);
+
+        impl $name {
+            /// The text.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = ValueError;
+
+            fn from_str(text: &str) -> Result<Self, Self::Err> {
+                let reason = if text.is_empty() {
+                    Some("empty: give it a value")
+                } else if text.chars().any(char::is_control) {
+                    Some("there is a control character: remove it")
+                } else {
+                    $check(text)
+                };
+                reason.map_or_else(|| Ok(Self(text.to_owned())), |reason| Err(ValueError { reason }))
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+    };
+}
+
+text_type! {
+    /// The name or the ARN of a secret in Secrets Manager.
+    SecretId, secret_id
+}
+
+text_type! {
+    /// The name of a database: at most 64 characters, as MySQL has it.
+    DatabaseName, database_name
+}
+
+text_type! {
+    /// The path of a PEM file with trust roots. A relative one is taken from the working directory.
+    CaBundle, ca_bundle
+}
+
+fn secret_id(text: &str) -> Option<&'static str> {
+    if text.starts_with("arn:") && !(text.contains(":secretsmanager:") && text.contains(":secret:")) {
+        return Some("the ARN of something else: give the name or the ARN of a Secrets Manager secret");
+    }
+    let allowed = |c: char| c.is_ascii_alphanumeric() || "/_+=.@-!:".contains(c);
+    let refusal =
+        "not the name of a secret: give the name or ARN that Secrets Manager shows, never the secret itself";
+    (!text.chars().all(allowed)).then_some(refusal)
+}
+
+fn database_name(text: &str) -> Option<&'static str> {
+    (text.chars().count() > 64 || text.ends_with(' '))
+        .then_some("not a database name: it may have 64 characters at most, and no space at its end")
+}
+
+fn ca_bundle(text: &str) -> Option<&'static str> {
+    text.starts_with("-----BEGIN").then_some("a certificate itself: give the path of a PEM file instead")
+}
