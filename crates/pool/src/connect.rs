@@ -104,5 +104,5 @@ pub async fn connect(
     secret: Secret<'_>,
 ) -> Result<MySqlConnection, PoolError> {
     let connected = target.options(user, &secret).connect().await;
-    connected.map_err(|error| PoolError::connecting(error, target.subject(user)))
+    connected.map_err(|error| PoolError::connecting(error, &target.subject(user)))
 }

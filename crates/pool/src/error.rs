@@ -117,7 +117,7 @@ pub enum PoolError {
 }
 
 impl PoolError {
-    pub(crate) fn connecting(source: sqlx::Error, subject: Subject) -> Self {
+    pub(crate) fn connecting(source: sqlx::Error, subject: &Subject) -> Self {
         Self::Connect { subject: subject.to_string(), remedy: remedy_of(&source), source }
     }
 
@@ -251,7 +251,7 @@ fn remedy_of_number(number: u16) -> Remedy {
 
 fn remedy_of_io(error: &io::Error) -> Remedy {
     // rustls reports a bad certificate inside an I/O error.
-    let tls = error.get_ref().is_some_and(|inner| inner.is::<rustls::Error>());
+    let tls = error.get_ref().is_some_and(<dyn std::error::Error + Send + Sync>::is::<rustls::Error>);
     if tls { Remedy::Trust } else { Remedy::Reconnect }
 }
 
@@ -289,7 +289,7 @@ mod tests {
             database: Some("node_db".into()),
         };
         let refused = sqlx::Error::Io(io::ErrorKind::ConnectionRefused.into());
-        let error = PoolError::connecting(refused, subject.clone());
+        let error = PoolError::connecting(refused, &subject);
         insta::assert_snapshot!(error, @"logging in as node_app at db.example.com:3306, database node_db failed: the server can't be reached");
         insta::assert_snapshot!(error.hint(), @"The server did not answer: check its state, the security groups and the port.");
         let token = PoolError::token(MintError::TimedOut, &subject);

@@ -259,7 +259,7 @@ impl Inner {
         match timeout_at(deadline, attempt).await {
             Ok(Ok(connection)) => Ok(connection),
             Ok(Err(sqlx::Error::PoolTimedOut)) | Err(_) => Err(self.timed_out()),
-            Ok(Err(error)) => Err(PoolError::connecting(error, self.subject())),
+            Ok(Err(error)) => Err(PoolError::connecting(error, &self.subject())),
         }
     }
 

@@ -156,7 +156,7 @@ fn keys_are_checked() {
     insta::assert_snapshot!(verify(good.clone(), &unknown).unwrap_err(), @r#"the access key "other" is unknown"#);
     for session_token in [None, Some("wrong")] {
         let refusal = verify(good.clone(), &keys("secret", session_token)).unwrap_err();
-        insta::assert_snapshot!(refusal, @r#"the session token does not belong to the access key "akid""#);
+        assert_eq!(refusal.to_string(), r#"the session token does not belong to the access key "akid""#);
     }
     assert_eq!(verify(good.clone(), &keys("wrong", Some("st"))), Err(Refusal::SignatureMismatch));
 
