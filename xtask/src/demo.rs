@@ -1,0 +1,82 @@
+//! `cargo xtask demo`: builds the programs of the demo and becomes it.
+
+use std::path::PathBuf;
+
+use crate::engine::{ENGINE_VARIABLE, Engine};
+use crate::error::Error;
+use crate::runner::{Cmd, Runner};
+use crate::workspace::Workspace;
+
+/// The packages the demo starts or loads.
+pub(crate) const PACKAGES: [&str; 4] =
+    ["rds-iam-app", "rds-iam-bootstrap", "rds-iam-demo", "rds-iam-mysql-plugin"];
+
+/// Where tests and the demo find the plugin that the server loads.
+pub(crate) const PLUGIN_VARIABLE: &str = "RDS_IAM_MYSQL_PLUGIN";
+
+/// What `cargo xtask demo` passes on.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Demo {
+    /// Leave once the table stands, instead of staying up until Ctrl-C
+    #[arg(long)]
+    once: bool,
+    /// Also write the table to FILE, as JSON
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    /// What runs the database server
+    #[arg(long, value_enum, env = ENGINE_VARIABLE, default_value = "auto", hide_env_values = true)]
+    engine: Engine,
+}
+
+/// Builds, then becomes `rds-iam-demo`: it gets the terminal, Ctrl-C and the exit status to itself,
+/// so that nothing stands between a person and its clean end.
+///
+/// # Errors
+/// When the build fails or the demo cannot be started; otherwise this does not return.
+pub(crate) fn run(demo: &Demo, workspace: &Workspace, runner: Runner) -> Result<(), Error> {
+    let mut build =
+        workspace.cargo(["build", "--locked"]).hint("the compiler's message above says what to mend");
+    for package in PACKAGES {
+        build = build.args(["--package", package]);
+    }
+    runner.run(&build)?;
+    // In the caller's own directory: that is what a relative FILE is relative to.
+    let here = std::env::current_dir().map_err(|source| Error::File {
+        action: "find",
+        path: PathBuf::from("the current directory"),
+        source,
+    })?;
+    Err(runner.become_program(&command(demo, workspace, &here)).into())
+}
+
+fn command(demo: &Demo, workspace: &Workspace, here: &std::path::Path) -> Cmd {
+    let binaries = workspace.target.join("debug");
+    let mut cmd =
+        Cmd::new(binaries.join("rds-iam-demo").display().to_string(), here, "cargo xtask demo builds it")
+            .env(PLUGIN_VARIABLE, workspace.mysql_plugin("debug").display().to_string())
+            .args(["--bin-dir".to_owned(), binaries.display().to_string()])
+            .args(["--engine", demo.engine.as_str()]);
+    if demo.once {
+        cmd = cmd.args(["--once"]);
+    }
+    if let Some(file) = &demo.json {
+        cmd = cmd.args(["--json".to_owned(), file.display().to_string()]);
+    }
+    cmd
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::path::Path;
+
+    #[test]
+    fn flags_are_passed_on_with_where_the_binaries_are() {
+        let workspace = Workspace { root: "/r".into(), target: "/t".into(), cache: "/c".into() };
+        let demo = Demo { once: true, json: Some("claims.json".into()), engine: Engine::Process };
+        insta::assert_snapshot!(
+            command(&demo, &workspace, Path::new("/")).shown(),
+            @"RDS_IAM_MYSQL_PLUGIN=/t/debug/libAWSAuthenticationPlugin.so /t/debug/rds-iam-demo --bin-dir /t/debug --engine process --once --json claims.json"
+        );
+    }
+}

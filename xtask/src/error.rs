@@ -1,0 +1,49 @@
+//! What can go wrong in a task, and what the person at the terminal can do about it.
+
+use std::io;
+use std::path::PathBuf;
+
+use crate::runner::RunError;
+
+/// A task's failure. Its Display says what failed; [`Error::mend`] says what to do.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub(crate) enum Error {
+    /// A program did not start or did not succeed.
+    #[error(transparent)]
+    Run(#[from] RunError),
+    /// A file could not be read, written, made or removed.
+    #[error("could not {action} {}", path.display())]
+    File { action: &'static str, path: PathBuf, source: io::Error },
+    /// A program answered with something that is not what it is documented to print.
+    #[error("`{command}` printed something unexpected: {what}")]
+    Answer { command: String, what: String },
+    /// A check looked, and what it found is wrong.
+    #[error("{found}")]
+    Found { found: String, mend: String },
+}
+
+impl Error {
+    /// What mends it, where that is known.
+    pub(crate) fn mend(&self) -> Option<&str> {
+        match self {
+            Self::Run(error) => error.mend(),
+            Self::Found { mend, .. } => Some(mend),
+            Self::File { .. } | Self::Answer { .. } => None,
+        }
+    }
+
+    /// The whole chain, one cause to a line, then the mend: printed once, at the edge.
+    pub(crate) fn report(&self) -> String {
+        let mut report = format!("error: {self}");
+        let mut cause = std::error::Error::source(self);
+        while let Some(error) = cause {
+            report.push_str(&format!("\n  because: {error}"));
+            cause = error.source();
+        }
+        if let Some(mend) = self.mend() {
+            report.push_str(&format!("\n  hint: {mend}"));
+        }
+        report
+    }
+}

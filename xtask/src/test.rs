@@ -1,0 +1,85 @@
+//! `cargo xtask test`: everything that is tested, on a machine that has just been set up.
+
+use crate::console::Console;
+use crate::demo::PLUGIN_VARIABLE;
+use crate::engine::{ENGINE_VARIABLE, Engine};
+use crate::error::Error;
+use crate::lint;
+use crate::runner::{Cmd, Runner};
+use crate::steps::{Outcome, Step};
+use crate::workspace::Workspace;
+
+/// The steps of `cargo xtask test`; `engine` has been chosen (it is not `Auto`).
+pub(crate) fn steps<'a>(
+    engine: Engine,
+    workspace: &'a Workspace,
+    console: Console,
+    runner: Runner,
+) -> Vec<Step<'a>> {
+    let mut steps = lint::steps(workspace, console, runner);
+    steps.extend([
+        Step::new("MySQL plugin", move || plugin(workspace, runner)),
+        Step::new("servers", move || {
+            runner.run(&prepare(engine, workspace))?;
+            Ok(Outcome::Passed)
+        }),
+        Step::new("tests", move || {
+            let tests = ["test", "--workspace", "--locked", "--all-targets", "--no-fail-fast"];
+            runner.run(&tested(workspace.cargo(tests), engine, workspace))?;
+            Ok(Outcome::Passed)
+        }),
+        Step::new("doc tests", move || {
+            let tests = ["test", "--workspace", "--locked", "--doc", "--no-fail-fast"];
+            runner.run(&tested(workspace.cargo(tests), engine, workspace))?;
+            Ok(Outcome::Passed)
+        }),
+    ]);
+    steps
+}
+
+/// Builds what the database server loads: tests cannot depend on another package's library file.
+fn plugin(workspace: &Workspace, runner: Runner) -> Result<Outcome, Error> {
+    runner.run(&workspace.cargo(["build", "--locked", "--package", "rds-iam-mysql-plugin"]))?;
+    let file = workspace.mysql_plugin("debug");
+    if file.is_file() {
+        return Ok(Outcome::Passed);
+    }
+    Err(Error::Found {
+        found: format!("the build left no {}", file.display()),
+        mend: "crates/emulator/mysql-plugin must be a cdylib named AWSAuthenticationPlugin".to_owned(),
+    })
+}
+
+/// Fetches and builds the servers, which takes minutes the first time, where progress shows; inside
+/// the tests it would look like a test that hangs.
+fn prepare(engine: Engine, workspace: &Workspace) -> Cmd {
+    workspace
+        .cargo(["run", "--locked", "--package", "rds-iam-demo", "--", "prepare", "--engine", engine.as_str()])
+        .env(PLUGIN_VARIABLE, workspace.mysql_plugin("debug").display().to_string())
+        .hint("`cargo xtask doctor` lists what is missing on this machine")
+}
+
+/// `cmd` with what tests are told about this machine.
+fn tested(cmd: Cmd, engine: Engine, workspace: &Workspace) -> Cmd {
+    cmd.env(PLUGIN_VARIABLE, workspace.mysql_plugin("debug").display().to_string())
+        .env(ENGINE_VARIABLE, engine.as_str())
+        .hint("the tests that failed are named above")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tests_are_told_the_engine_and_the_plugin() {
+        let workspace = Workspace { root: "/r".into(), target: "/t".into(), cache: "/c".into() };
+        insta::assert_snapshot!(
+            tested(workspace.cargo(["test"]), Engine::Docker, &workspace).shown(),
+            @"RDS_IAM_MYSQL_PLUGIN=/t/debug/libAWSAuthenticationPlugin.so RDS_IAM_EMULATOR_ENGINE=docker cargo test"
+        );
+        insta::assert_snapshot!(
+            prepare(Engine::Process, &workspace).shown(),
+            @"RDS_IAM_MYSQL_PLUGIN=/t/debug/libAWSAuthenticationPlugin.so cargo run --locked --package rds-iam-demo -- prepare --engine process"
+        );
+    }
+}
