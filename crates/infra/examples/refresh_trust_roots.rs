@@ -15,6 +15,7 @@
 
 use std::error::Error;
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 
 use aws_smithy_async::time::SharedTimeSource;
 use rds_iam_infra::trust::manifest::{Manifest, Source};
@@ -23,7 +24,18 @@ use sha2::{Digest, Sha256};
 
 const RDS_PEM: &str = "rds.pem";
 
-fn main() -> Result<(), Box<dyn Error>> {
+fn main() -> ExitCode {
+    let Err(error) = refresh() else { return ExitCode::SUCCESS };
+    eprintln!("error: {error}");
+    let mut next = error.source();
+    while let Some(cause) = next {
+        eprintln!("  because: {cause}");
+        next = cause.source();
+    }
+    ExitCode::FAILURE
+}
+
+fn refresh() -> Result<(), Box<dyn Error>> {
     let (flags, bundles): (Vec<String>, Vec<String>) =
         std::env::args().skip(1).partition(|argument| argument.starts_with('-'));
     let write = match flags.iter().map(String::as_str).collect::<Vec<_>>()[..] {

@@ -60,16 +60,12 @@ pub struct Roots {
 }
 
 impl Roots {
-    /// Holds each certificate once, in the order first met.
-    fn new(certificates: Vec<Certificate>) -> Self {
-        let mut once: Vec<Certificate> = Vec::with_capacity(certificates.len());
-        for certificate in certificates {
-            if !once.contains(&certificate) {
-                once.push(certificate);
-            }
-        }
-        let pem = once.iter().map(Certificate::to_pem).collect::<Vec<_>>().join("\n");
-        Self { certificates: once, pem }
+    /// Holds each certificate once, by name, so that a refresh changes no more lines than it must.
+    fn new(mut certificates: Vec<Certificate>) -> Self {
+        certificates.sort_by(|a, b| (a.name(), a.fingerprint()).cmp(&(b.name(), b.fingerprint())));
+        certificates.dedup();
+        let pem = certificates.iter().map(Certificate::to_pem).collect::<Vec<_>>().join("\n");
+        Self { certificates, pem }
     }
 
     /// The RDS authorities: they sign the certificates of instances and Aurora clusters.
@@ -132,7 +128,7 @@ impl Roots {
         self.pem.as_bytes()
     }
 
-    /// The certificates, in the order of the PEM text.
+    /// The certificates, by name, as in the PEM text.
     pub fn iter(&self) -> std::slice::Iter<'_, Certificate> {
         self.certificates.iter()
     }
@@ -155,10 +151,13 @@ impl Roots {
         self.iter().any(|certificate| certificate.name().starts_with(&name))
     }
 
-    /// What is expired, and what will be within [`WARN_AHEAD`], at a moment.
+    /// Which roots are expired, and which will be within [`WARN_AHEAD`], at a moment. Intermediates do
+    /// not count: a server that has a newer one sends it.
     pub fn freshness(&self, now: SystemTime) -> Freshness<'_> {
-        let (expired, expiring) =
-            self.expiring_before(now + WARN_AHEAD).partition(|certificate| certificate.not_after() <= now);
+        let (expired, expiring) = self
+            .expiring_before(now + WARN_AHEAD)
+            .filter(|certificate| certificate.is_root())
+            .partition(|certificate| certificate.not_after() <= now);
         Freshness { expired, expiring }
     }
 }
