@@ -65,8 +65,7 @@ impl Reader {
             self.carriage_return = true;
             self.report(Some(number), None, Cause::CarriageReturn);
         }
-        let line = unix;
-        let line = line.trim_matches([' ', '\t']);
+        let line = unix.trim_matches([' ', '\t']);
         let control = line.chars().find(|c| c.is_control() && *c != '\t');
         if control.is_none() && (line.is_empty() || line.starts_with('#')) {
             return;
