@@ -91,8 +91,11 @@ impl FromStr for Endpoint {
             Some((host, port)) if !host.contains(':') || host.ends_with(']') => (host, port),
             _ => return Err(EndpointError::NoPort { given: text.into() }),
         };
-        let number = port.parse().map_err(|_| EndpointError::PortOutOfRange { port: port.into() })?;
-        Self::new(host, number)
+        // `parse` alone would take a sign.
+        match port.parse() {
+            Ok(number) if port.bytes().all(|b| b.is_ascii_digit()) => Self::new(host, number),
+            _ => Err(EndpointError::PortOutOfRange { port: port.into() }),
+        }
     }
 }
 
@@ -357,6 +360,7 @@ mod tests {
         insta::assert_snapshot!(said("h"), @r#"endpoint "h" has no port: give it as host:port (IPv6 as [address]:port)"#);
         insta::assert_snapshot!(said("::1"), @r#"endpoint "::1" has no port: give it as host:port (IPv6 as [address]:port)"#);
         insta::assert_snapshot!(said("h:65536"), @r#"endpoint port "65536" is not a number from 1 to 65535"#);
+        insta::assert_snapshot!(said("h:+1"), @r#"endpoint port "+1" is not a number from 1 to 65535"#);
         insta::assert_snapshot!(said("h:0"), @r#"endpoint port "0" is not a number from 1 to 65535"#);
         for host in
             ["h .com:1", "-h:1", "h.:1", "1.2.3:1", "999.1.1.1:1", "[127.0.0.1]:1", "h\0:1", "é.com:1", ":1"]

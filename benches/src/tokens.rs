@@ -1,0 +1,165 @@
+//! What a token costs: to sign, to take from the cache, to verify.
+
+use std::hint::black_box;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use aws_credential_types::Credentials;
+use aws_credential_types::provider::SharedCredentialsProvider;
+use aws_sdk_rds::auth_token::{AuthTokenGenerator, Config};
+use rds_iam_token::{AccessKey, Clock, Login, Minter, TokenSource, Verifier, sign};
+use tokio::runtime::Runtime;
+
+use crate::report::Row;
+
+const HOST: &str = "prod-instance.us-east-1.rds.amazonaws.com";
+/// Rounds of a pair; the median of their ratios is the figure.
+const ROUNDS: usize = 41;
+/// Calls in one side of a round.
+const CALLS: u32 = 2_000;
+
+pub(crate) fn measure(runtime: &Runtime) -> anyhow::Result<Vec<Row>> {
+    let session = "IQoJb3JpZ2luX2VjE".repeat(55);
+    let keys = Credentials::new("AKIDEXAMPLE", "not-a-real-secret", None, None, "bench");
+    let temporary = Credentials::new("ASIAEXAMPLE", "not-a-real-secret", Some(session), None, "bench");
+    let mut rows = Vec::new();
+    for (name, credentials) in [("static keys", &keys), ("session token of 935 bytes", &temporary)] {
+        rows.push(signing(runtime, name, credentials)?);
+    }
+    rows.extend(cached(runtime, &keys)?);
+    for (name, credentials) in [("static keys", &keys), ("session token", &temporary)] {
+        rows.push(verification(name, credentials)?);
+    }
+    Ok(rows)
+}
+
+fn login() -> anyhow::Result<Login> {
+    Ok(Login::new(format!("{HOST}:3306").parse()?, "us-east-1".parse()?, "node_app".parse()?))
+}
+
+fn now() -> SystemTime {
+    Clock::system().now()
+}
+
+fn signing(runtime: &Runtime, name: &str, credentials: &Credentials) -> anyhow::Result<Row> {
+    let config = aws_config::SdkConfig::builder()
+        .credentials_provider(SharedCredentialsProvider::new(credentials.clone()))
+        .region(aws_config::Region::new("us-east-1"))
+        .time_source(aws_smithy_async::time::SharedTimeSource::default())
+        .build();
+    let settings = Config::builder()
+        .hostname(HOST)
+        .port(3306)
+        .username("node_app")
+        .build()
+        .map_err(|e| anyhow::anyhow!("{e}"))?;
+    let theirs = AuthTokenGenerator::new(settings);
+    // Both sides go through a credentials provider, as in a service.
+    let ours = Minter::new(login()?, credentials.clone(), Clock::system());
+    let (ours, theirs, ratio) = paired(
+        || {
+            time(CALLS, || {
+                black_box(runtime.block_on(ours.mint()).is_ok());
+            })
+        },
+        || {
+            time(CALLS, || {
+                black_box(runtime.block_on(theirs.auth_token(&config)).is_ok());
+            })
+        },
+    );
+    Ok(Row::new(format!("sign, {name}"), ours / 1e3, "µs").against("aws-sdk-rds", theirs / 1e3, Some(ratio)))
+}
+
+fn cached(runtime: &Runtime, credentials: &Credentials) -> anyhow::Result<[Row; 2]> {
+    const TAKES: u32 = 200_000;
+    const TASKS: u32 = 64;
+    let tokens = TokenSource::lazy(Minter::new(login()?, credentials.clone(), Clock::system()));
+    runtime.block_on(tokens.token())?;
+    let take = |tokens: TokenSource, times: u32| async move {
+        for _ in 0..times {
+            black_box(tokens.token().await.is_ok());
+        }
+    };
+    let one = || {
+        let start = Instant::now();
+        let task = runtime.spawn(take(tokens.clone(), TAKES));
+        let _done = runtime.block_on(task);
+        per_call(start.elapsed(), TAKES)
+    };
+    let many = || {
+        let start = Instant::now();
+        let tasks: Vec<_> = (0..TASKS).map(|_| runtime.spawn(take(tokens.clone(), TAKES / TASKS))).collect();
+        for task in tasks {
+            let _done = runtime.block_on(task);
+        }
+        per_call(start.elapsed(), TAKES)
+    };
+    let (many, one, ratio) = paired(many, one);
+    Ok([
+        Row::new("take a cached token, one task", one, "ns").against("goal", 100.0, None),
+        Row::new("take a cached token, 64 tasks, wall time per take", many, "ns").against(
+            "one task",
+            one,
+            Some(ratio),
+        ),
+    ])
+}
+
+fn verification(name: &str, credentials: &Credentials) -> anyhow::Result<Row> {
+    let login = login()?;
+    let now = now();
+    let token = Arc::new(sign(&login, credentials, now)?);
+    let mut key = AccessKey::new(credentials.access_key_id(), credentials.secret_access_key());
+    if let Some(session) = credentials.session_token() {
+        key = key.session_token(session);
+    }
+    let server = Verifier::new(login.region, vec![login.endpoint], vec![key]);
+    let mut samples: Vec<f64> = (0..ROUNDS)
+        .map(|_| {
+            time(CALLS, || {
+                black_box(server.verify(token.expose(), "node_app", now).is_ok());
+            })
+        })
+        .collect();
+    Ok(Row::new(format!("verify, {name}"), median(&mut samples) / 1e3, "µs"))
+}
+
+/// Nanoseconds per call of `f`.
+fn time(calls: u32, mut f: impl FnMut()) -> f64 {
+    let start = Instant::now();
+    for _ in 0..calls {
+        f();
+    }
+    per_call(start.elapsed(), calls)
+}
+
+fn per_call(elapsed: Duration, calls: u32) -> f64 {
+    elapsed.as_secs_f64() * 1e9 / f64::from(calls)
+}
+
+/// Medians of both, and of their ratio round by round, so that a drifting machine cancels out.
+fn paired(mut a: impl FnMut() -> f64, mut b: impl FnMut() -> f64) -> (f64, f64, f64) {
+    let (mut of_a, mut of_b, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
+    a();
+    b();
+    for round in 0..ROUNDS {
+        // Whoever goes second has the warmer caches: take turns.
+        let (ours, theirs) = if round % 2 == 0 {
+            let ours = a();
+            (ours, b())
+        } else {
+            let theirs = b();
+            (a(), theirs)
+        };
+        of_a.push(ours);
+        of_b.push(theirs);
+        ratios.push(ours / theirs);
+    }
+    (median(&mut of_a), median(&mut of_b), median(&mut ratios))
+}
+
+fn median(samples: &mut [f64]) -> f64 {
+    samples.sort_by(f64::total_cmp);
+    samples[samples.len() / 2]
+}
