@@ -19,6 +19,7 @@ pub(crate) fn run(passthrough: &[String], workspace: &Workspace, runner: Runner)
     runner.run(&build)?;
     let bench = workspace
         .cargo(["run", "--release", "--locked", "--package", "rds-iam-bench", "--", "--save"])
+        .args([workspace.target.join("bench/latest.json").display().to_string()])
         .args(passthrough.iter().cloned())
         .env(PLUGIN_VARIABLE, workspace.mysql_plugin("release").display().to_string())
         .hint("the benchmark named above says what it missed");

@@ -8,6 +8,7 @@ use std::io::{self, IsTerminal, Write};
 pub(crate) struct Console {
     colours: bool,
     github: bool,
+    out: fn() -> Box<dyn Write>,
 }
 
 /// The few styles in use, as SGR codes.
@@ -28,13 +29,19 @@ impl Console {
         Self {
             colours: io::stdout().is_terminal() && !set("NO_COLOR"),
             github: std::env::var_os("GITHUB_ACTIONS").is_some_and(|value| value == "true"),
+            out: || Box::new(io::stdout()),
         }
     }
 
-    /// Neither colours nor groups.
+    /// Says nothing: the unit tests' output is their own.
     #[cfg(test)]
-    pub(crate) fn plain() -> Self {
-        Self { colours: false, github: false }
+    pub(crate) fn silent() -> Self {
+        Self { colours: false, github: false, out: || Box::new(io::sink()) }
+    }
+
+    /// Where all output goes.
+    pub(crate) fn out(self) -> Box<dyn Write> {
+        (self.out)()
     }
 
     /// Whether programs that are started may write colours too.
@@ -56,7 +63,7 @@ impl Console {
 
     /// One line. A reader that has gone away (`| head`) is no reason to stop the work.
     pub(crate) fn line(self, text: &str) {
-        drop(writeln!(io::stdout().lock(), "{text}"));
+        drop(writeln!(self.out(), "{text}"));
     }
 
     /// Begins a part of the output that ends when the value returned is dropped: a log group that
@@ -104,17 +111,45 @@ pub(crate) fn table<const N: usize>(headers: [&str; N], rows: &[[String; N]]) ->
 
 #[cfg(test)]
 mod tests {
+    use std::cell::RefCell;
+
     use super::*;
+
+    thread_local!(static WRITTEN: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) });
+
+    struct Written;
+
+    impl Write for Written {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            WRITTEN.with_borrow_mut(|written| written.extend_from_slice(bytes));
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// What a console writes when a group holds one line.
+    fn a_group(colours: bool, github: bool) -> String {
+        let console = Console { colours, github, out: || Box::new(Written) };
+        {
+            let _group = console.group("lints");
+            console.line("inside");
+        }
+        String::from_utf8(WRITTEN.take()).expect("text")
+    }
+
+    #[test]
+    fn a_group_folds_on_ci_and_is_a_heading_elsewhere() {
+        assert_eq!(a_group(false, true), "::group::lints\ninside\n::endgroup::\n");
+        assert_eq!(a_group(false, false), "\n== lints\ninside\n");
+        assert_eq!(a_group(true, false), "\n\x1b[1m== lints\x1b[0m\ninside\n");
+    }
 
     #[test]
     fn columns_are_as_wide_as_their_widest_cell() {
         let rows = [["a".to_owned(), "1".to_owned()], ["longest".to_owned(), "22".to_owned()]];
         assert_eq!(table(["name", "n"], &rows), ["name     n", "a        1", "longest  22"]);
-    }
-
-    #[test]
-    fn a_plain_console_writes_no_escapes() {
-        assert_eq!(Console::plain().paint(Style::Bad, "no"), "no");
-        assert_eq!(Console { colours: true, github: false }.paint(Style::Good, "yes"), "\x1b[32myes\x1b[0m");
     }
 }

@@ -73,6 +73,7 @@ pub(crate) fn run(workspace: &Workspace, console: Console, runner: Runner) -> Re
     }
     Ok(match long.len() {
         0 => Outcome::Passed,
+        1 => Outcome::Warned("1 long file".to_owned()),
         count => Outcome::Warned(format!("{count} long files")),
     })
 }

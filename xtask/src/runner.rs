@@ -200,9 +200,9 @@ impl Runner {
         };
         let tail = Arc::new(Mutex::new(TailBuffer::default()));
         let (done, output_ended) = mpsc::channel();
-        let copied = Arc::clone(&tail);
+        let (console, copied) = (self.console, Arc::clone(&tail));
         thread::spawn(move || {
-            let result = copy(reader, &mut io::stdout(), &copied);
+            let result = copy(reader, &mut console.out(), &copied);
             // Nobody listens any more if the wait below ran out.
             drop(done.send(result));
         });
@@ -328,7 +328,7 @@ impl TailBuffer {
     }
 
     fn close(&mut self) {
-        let line = String::from_utf8_lossy(&self.open).trim_end().to_owned();
+        let line = without_escapes(&String::from_utf8_lossy(&self.open)).trim_end().to_owned();
         self.open.clear();
         self.overdrawn = false;
         if line.is_empty() {
@@ -346,13 +346,25 @@ impl TailBuffer {
     }
 }
 
+/// Text without terminal control sequences: cut off in the middle, one would colour what follows.
+fn without_escapes(text: &str) -> String {
+    let mut plain = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, sequence)) = rest.split_once('\x1b') {
+        plain.push_str(before);
+        // A sequence runs to its final letter; one without was cut off.
+        rest = sequence.find(|c: char| c.is_ascii_alphabetic()).map_or("", |end| &sequence[end + 1..]);
+    }
+    plain + rest
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::error::Error;
 
     fn runner() -> Runner {
-        Runner::new(Console::plain())
+        Runner::new(Console::silent())
     }
 
     fn sh(script: &str) -> Cmd {
@@ -425,11 +437,12 @@ mod tests {
             tail.push(format!("line {n}\n").as_bytes());
         }
         tail.push(b"10 %\r20 %\rdone\r\n");
+        tail.push(b"\x1b[1m\x1b[31merror\x1b[0m: no\n\x1b[0m\n");
         tail.push(&[b'x'; 10_000]);
         let lines = tail.lines();
         assert_eq!(lines.len(), TAIL_LINES);
-        assert_eq!(lines[0], "line 82");
-        assert_eq!(lines[TAIL_LINES - 2], "done");
+        assert_eq!(lines[0], "line 83");
+        assert_eq!(lines[TAIL_LINES - 3..TAIL_LINES - 1], ["done", "error: no"]);
         assert_eq!(lines[TAIL_LINES - 1].len(), TAIL_LINE_BYTES);
     }
 }

@@ -52,7 +52,7 @@ pub(crate) fn run(console: Console, steps: Vec<Step<'_>>) -> bool {
             Err(error) => {
                 let report = error.report();
                 console.line(&console.paint(Style::Bad, &report));
-                End::Failed(report.lines().next().unwrap_or_default().to_owned())
+                End::Failed(error.to_string().lines().next().unwrap_or_default().to_owned())
             }
         };
         done.push(Done { name, end, took });
@@ -128,7 +128,7 @@ mod tests {
             done("format", End::Finished(Outcome::Passed), Some(420)),
             done("hygiene", End::Finished(Outcome::Warned("1 long file".into())), Some(15)),
             done("advisories", End::Finished(Outcome::NotRun("needs the network".into())), Some(0)),
-            done("lints", End::Failed("error: `cargo clippy` failed".into()), Some(101_250)),
+            done("lints", End::Failed("`cargo clippy` failed".into()), Some(101_250)),
             done("tests", End::Finished(Outcome::NotRun("an earlier step failed".into())), None),
         ];
         insta::assert_snapshot!([summary(&steps).join("\n"), counts(&steps)].join("\n\n"), @r"
@@ -136,7 +136,7 @@ mod tests {
         format      passed       0.4
         hygiene     passed       0.0  1 long file
         advisories  not run        -  needs the network
-        lints       FAILED     101.2  error: `cargo clippy` failed
+        lints       FAILED     101.2  `cargo clippy` failed
         tests       not run        -  an earlier step failed
 
         2 steps passed, 1 failed, 2 not run
@@ -160,8 +160,8 @@ mod tests {
             step("three", Err(wrong)),
             step("four", Ok(Outcome::Passed)),
         ];
-        assert!(!run(Console::plain(), steps));
+        assert!(!run(Console::silent(), steps));
         assert_eq!(*ran.borrow(), ["one", "two", "three"]);
-        assert!(run(Console::plain(), vec![Step::new("one", || Ok(Outcome::NotRun("not here".into())))]));
+        assert!(run(Console::silent(), vec![Step::new("one", || Ok(Outcome::NotRun("not here".into())))]));
     }
 }
