@@ -1,1 +1,42 @@
-//! Stub.
+//! RDS on this machine, for tests, demos and users' own tests.
+//!
+//! A real MySQL server whose `AWSAuthenticationPlugin` really checks IAM tokens, with its clock, its
+//! keys and its moods under control, and a record of every login with the reason of a refusal. It is a
+//! stand-in: `README.md` beside this crate tells how its answers differ from those of RDS. Production
+//! code never depends on this crate.
+//!
+//! ```no_run
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! use rds_iam_emulator::MySql;
+//!
+//! let mysql = MySql::builder().database("shop").start().await?;
+//! // Give these to the code under test …
+//! let (sign_for, dial, ca) = (mysql.endpoint(), mysql.dial(), mysql.ca_pem());
+//! let (master, credentials) = (mysql.master(), mysql.credentials());
+//! // … let time pass for the server, and see what it makes of an old token.
+//! mysql.set_clock(901)?;
+//! let refused = mysql.logins()?.into_iter().find(|login| !login.accepted());
+//! # Ok(())
+//! # }
+//! ```
+
+mod accounts;
+mod cache;
+mod command;
+mod container;
+mod engine;
+mod error;
+mod mysql;
+mod plugin;
+mod process;
+mod relay;
+mod run_folder;
+mod server;
+mod tls;
+mod tree;
+
+pub use engine::Engine;
+pub use error::{CommandError, Error};
+pub use mysql::{Builder, MasterCredentials, MySql};
+pub use rds_iam_emulator_control::{AccessKey, LoginEvent, RefusalCode, Verdict};
+pub use relay::Relay;

@@ -1,0 +1,103 @@
+//! What the emulator does in the database as root, over the server's socket.
+
+use std::path::Path;
+use std::time::Duration;
+
+use sqlx::mysql::{MySqlConnectOptions, MySqlConnection, MySqlSslMode};
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Row};
+
+use crate::error::Error;
+use crate::mysql::MasterCredentials;
+
+/// What RDS grants to the master user of a MySQL instance (RDS User Guide, "Master user account
+/// privileges"; `SUPER` and `FILE` are not among them).
+const MASTER_PRIVILEGES: &str = "SELECT, INSERT, UPDATE, DELETE, CREATE, DROP, RELOAD, PROCESS, REFERENCES, INDEX, ALTER, \
+     SHOW DATABASES, CREATE TEMPORARY TABLES, LOCK TABLES, EXECUTE, REPLICATION SLAVE, REPLICATION CLIENT, \
+     CREATE VIEW, SHOW VIEW, CREATE ROUTINE, ALTER ROUTINE, CREATE USER, EVENT, TRIGGER";
+
+/// How often to look whether something has happened on the server.
+pub(crate) const POLL: Duration = Duration::from_millis(10);
+
+/// A connection as root. The socket is the only way in.
+pub(crate) struct Root(MySqlConnection);
+
+impl Root {
+    pub(crate) async fn connect(socket: &Path) -> Result<Self, sqlx::Error> {
+        MySqlConnectOptions::new()
+            .socket(socket)
+            .username("root")
+            .ssl_mode(MySqlSslMode::Disabled)
+            // One of the statements holds the master password.
+            .disable_statement_logging()
+            .connect()
+            .await
+            .map(Self)
+    }
+
+    pub(crate) async fn version(&mut self) -> Result<String, Error> {
+        let row = sqlx::query("SELECT VERSION()").fetch_one(&mut self.0).await;
+        row.and_then(|row| row.try_get(0)).map_err(Error::database("tell its version"))
+    }
+
+    pub(crate) async fn create_database(&mut self, name: &str) -> Result<(), Error> {
+        let sql = format!("CREATE DATABASE IF NOT EXISTS `{}`", name.replace('`', "``"));
+        self.execute(sql, "create the database").await
+    }
+
+    /// Creates the master user: as on RDS, an ordinary account with many privileges.
+    pub(crate) async fn create_master(&mut self, master: &MasterCredentials) -> Result<(), Error> {
+        // Both texts are made here, of letters and digits.
+        let (user, password) = (master.username(), master.password());
+        let create = format!(
+            "CREATE USER '{user}'@'%' IDENTIFIED WITH caching_sha2_password BY '{password}' REQUIRE SSL"
+        );
+        self.execute(create, "create the master user").await?;
+        let grant = format!("GRANT {MASTER_PRIVILEGES} ON *.* TO '{user}'@'%' WITH GRANT OPTION");
+        self.execute(grant, "grant the master user's privileges").await
+    }
+
+    /// Cuts every connection but this one, and returns when they are gone; how many there were.
+    pub(crate) async fn cut_connections(&mut self, within: Duration) -> Result<usize, Error> {
+        let cut = async {
+            let mut cut = Vec::new();
+            loop {
+                let clients = self.clients().await?;
+                if clients.is_empty() {
+                    return Ok(cut.len());
+                }
+                for id in clients.iter().filter(|id| !cut.contains(*id)).copied().collect::<Vec<_>>() {
+                    // One that has left by itself since then is gone as well: the list tells.
+                    if self.execute(format!("KILL {id}"), "cut a connection").await.is_ok() {
+                        cut.push(id);
+                    }
+                }
+                tokio::time::sleep(POLL).await;
+            }
+        };
+        let timed_out = Error::TimedOut { awaited: "the cut connections to be gone", within };
+        tokio::time::timeout(within, cut).await.unwrap_or(Err(timed_out))
+    }
+
+    /// The connections of clients, other than those over the socket.
+    async fn clients(&mut self) -> Result<Vec<u64>, Error> {
+        let sql = "SELECT id FROM information_schema.processlist \
+             WHERE user NOT IN ('root', 'system user', 'event_scheduler')";
+        let rows = sqlx::query(sql).fetch_all(&mut self.0).await;
+        rows.and_then(|rows| rows.iter().map(|row| row.try_get(0)).collect())
+            .map_err(Error::database("list its connections"))
+    }
+
+    async fn execute(&mut self, sql: String, operation: &'static str) -> Result<(), Error> {
+        sqlx::raw_sql(AssertSqlSafe(sql))
+            .execute(&mut self.0)
+            .await
+            .map(drop)
+            .map_err(Error::database(operation))
+    }
+
+    pub(crate) async fn close(self) {
+        if let Err(e) = self.0.close().await {
+            tracing::debug!("closing root's connection: {e}");
+        }
+    }
+}

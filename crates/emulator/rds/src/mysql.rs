@@ -1,0 +1,522 @@
+//! A MySQL server that checks IAM tokens as RDS does.
+
+use std::fmt;
+use std::fs;
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use aws_credential_types::Credentials;
+use rds_iam_emulator_control::{AccessKey, LoginEvent, Refuse, State};
+use rds_iam_token::{Endpoint, Region};
+use tracing::info;
+
+use crate::accounts::{POLL, Root};
+use crate::container::Container;
+use crate::engine::{Chosen, Engine};
+use crate::error::Error;
+use crate::plugin;
+use crate::process::Process;
+use crate::relay::Relay;
+use crate::run_folder::RunFolder;
+use crate::tls::ServerIdentity;
+
+/// How long a server may take until it answers. It takes about a second.
+const READY_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// How long ended connections may take until the server has forgotten them.
+const CUT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How often another port is tried when somebody else takes the one that was free.
+const PORT_TRIES: u32 = 5;
+
+/// A running MySQL server with RDS's `AWSAuthenticationPlugin`: accounts `IDENTIFIED WITH
+/// AWSAuthenticationPlugin AS 'RDS'` log in by token, and only by one that is really good.
+///
+/// Dropping it ends the server and removes all that belonged to it. The same happens when the process
+/// ends in another way, except that then a folder with the server's files stays in the temporary folder.
+///
+/// ```no_run
+/// # async fn example() -> Result<(), rds_iam_emulator::Error> {
+/// let mysql = rds_iam_emulator::MySql::builder().database("shop").start().await?;
+/// println!("{}: sign for {}, dial {}", mysql.describe(), mysql.endpoint(), mysql.dial());
+/// # Ok(())
+/// # }
+/// ```
+pub struct MySql {
+    /// Taken only when this is dropped.
+    parts: Option<(Server, RunFolder)>,
+    state: Mutex<State>,
+    endpoint: Endpoint,
+    dial: Endpoint,
+    region: Region,
+    resource_id: String,
+    ca_pem: String,
+    master: MasterCredentials,
+    key: AccessKey,
+    description: String,
+}
+
+enum Server {
+    Process(Process),
+    Container(Container),
+}
+
+/// What a [`MySql`] server is to be like.
+#[derive(Clone, Debug, Default)]
+#[must_use = "nothing starts before `start` is awaited"]
+pub struct Builder {
+    engine: Option<Engine>,
+    databases: Vec<String>,
+    endpoint: Option<Endpoint>,
+    region: Option<Region>,
+}
+
+impl Builder {
+    /// What the server runs in. Without this, the environment decides: see [`Engine::from_env`].
+    pub fn engine(mut self, engine: Engine) -> Self {
+        self.engine = Some(engine);
+        self
+    }
+
+    /// A database that is there from the start. May be called several times.
+    pub fn database(mut self, name: impl Into<String>) -> Self {
+        self.databases.push(name.into());
+        self
+    }
+
+    /// The endpoint that tokens are to be signed for, in place of a made-up one.
+    pub fn endpoint(mut self, endpoint: Endpoint) -> Self {
+        self.endpoint = Some(endpoint);
+        self
+    }
+
+    /// The region of the server, in place of us-east-1.
+    pub fn region(mut self, region: Region) -> Self {
+        self.region = Some(region);
+        self
+    }
+
+    /// Starts the server and waits until it answers: about a second, or a minute at the first start on
+    /// a machine, when it has to be fetched. What takes long is told through `tracing`, at info.
+    ///
+    /// # Errors
+    /// [`Error`] says what is missing or went wrong. Nothing stays behind.
+    pub async fn start(self) -> Result<MySql, Error> {
+        MySql::start(self).await
+    }
+}
+
+impl MySql {
+    /// A server with the defaults, to be changed and started.
+    pub fn builder() -> Builder {
+        Builder::default()
+    }
+
+    async fn start(wanted: Builder) -> Result<Self, Error> {
+        let engine = match wanted.engine {
+            Some(engine) => engine,
+            None => Engine::from_env()?,
+        };
+        let chosen = engine.choose().await?;
+        let plugin = plugin::library().await?;
+        let region = match wanted.region {
+            Some(region) => region,
+            None => parsed("region", "us-east-1")?,
+        };
+        let endpoint = match wanted.endpoint {
+            Some(endpoint) => endpoint,
+            None => parsed("endpoint", &format!("local-mysql.c0ffee123456.{region}.rds.amazonaws.com:3306"))?,
+        };
+        let identity = ServerIdentity::new(&endpoint)?;
+        let key = AccessKey::new(format!("ASIA{}", random(16, UPPER)), random(40, ALPHANUMERIC))
+            .session_token(random(200, ALPHANUMERIC));
+        let state = State {
+            region: region.to_string(),
+            endpoints: vec![endpoint.to_string()],
+            keys: vec![key.clone()],
+            clock_offset_seconds: 0,
+            refuse: Refuse::default(),
+        };
+
+        let (server, folder) = start_server(&chosen, &plugin, &identity, &state).await?;
+        let (port, origin) = match &server {
+            Server::Process(process) => (process.port(), "from Debian's packages, as a child process".into()),
+            Server::Container(container) => {
+                (container.port(), format!("{}, in a container", container.origin))
+            }
+        };
+        // From here on, dropping `mysql` cleans up.
+        let mut mysql = Self {
+            parts: Some((server, folder)),
+            state: Mutex::new(state),
+            dial: parsed("address", &format!("127.0.0.1:{port}"))?,
+            resource_id: format!("db-{}", random(26, UPPER)),
+            ca_pem: identity.ca_pem().to_owned(),
+            master: MasterCredentials { username: "admin".into(), password: random(24, ALPHANUMERIC) },
+            endpoint,
+            region,
+            key,
+            description: String::new(),
+        };
+        let mut root = mysql.root().await?;
+        mysql.description = format!("MySQL {} {origin}", root.version().await?);
+        root.create_master(&mysql.master).await?;
+        for database in &wanted.databases {
+            root.create_database(database).await?;
+        }
+        root.close().await;
+        info!("{} at {}", mysql.description, mysql.dial);
+        Ok(mysql)
+    }
+
+    /// The endpoint that tokens have to be signed for. It looks like RDS's and leads nowhere.
+    #[must_use]
+    pub fn endpoint(&self) -> &Endpoint {
+        &self.endpoint
+    }
+
+    /// The address at which the server really listens. Its certificate is good for that too.
+    #[must_use]
+    pub fn dial(&self) -> &Endpoint {
+        &self.dial
+    }
+
+    /// The region that tokens have to be signed for.
+    #[must_use]
+    pub fn region(&self) -> &Region {
+        &self.region
+    }
+
+    /// The resource id (`db-…`) that the server would have in an ARN.
+    #[must_use]
+    pub fn resource_id(&self) -> &str {
+        &self.resource_id
+    }
+
+    /// The certificate, as PEM, of the authority that signed the server's.
+    #[must_use]
+    pub fn ca_pem(&self) -> &str {
+        &self.ca_pem
+    }
+
+    /// A file with [`MySql::ca_pem`], there as long as the server is.
+    #[must_use]
+    pub fn ca_path(&self) -> PathBuf {
+        self.folder().ca()
+    }
+
+    /// The master user: not root, but what RDS gives its customers. It has to use TLS.
+    #[must_use]
+    pub fn master(&self) -> &MasterCredentials {
+        &self.master
+    }
+
+    /// Temporary AWS credentials that the server knows: whoever signs with them may log in as any user,
+    /// until [`MySql::allow_users`] says otherwise.
+    #[must_use]
+    pub fn credentials(&self) -> Credentials {
+        let AccessKey { id, secret, session_token, .. } = &self.key;
+        Credentials::new(id, secret, session_token.clone(), None, "rds-iam-emulator")
+    }
+
+    /// Writes [`MySql::credentials`] to `path` as an AWS shared credentials file that only its owner may
+    /// read, for child processes (`AWS_SHARED_CREDENTIALS_FILE`): so no secret gets into an environment.
+    ///
+    /// # Errors
+    /// [`Error::Io`] when the file cannot be written.
+    pub fn write_credentials_file(&self, path: &Path) -> Result<(), Error> {
+        let AccessKey { id, secret, session_token, .. } = &self.key;
+        let token = session_token.as_deref().unwrap_or_default();
+        let text = format!(
+            "[default]\naws_access_key_id = {id}\naws_secret_access_key = {secret}\naws_session_token = {token}\n"
+        );
+        let write = || {
+            // A file that is there already may be open to others.
+            match fs::remove_file(path) {
+                Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(e),
+                _ => {}
+            }
+            let mut options = fs::OpenOptions::new();
+            options.write(true).create_new(true).mode(0o600).open(path)?.write_all(text.as_bytes())
+        };
+        write().map_err(Error::io("write", path))
+    }
+
+    /// What the server runs in: [`Engine::Docker`] or [`Engine::Process`].
+    #[must_use]
+    pub fn engine(&self) -> Engine {
+        match &self.parts {
+            Some((Server::Container(_), _)) => Engine::Docker,
+            _ => Engine::Process,
+        }
+    }
+
+    /// What runs here, such as "MySQL 9.7.1 from Debian's packages, in a container".
+    #[must_use]
+    pub fn describe(&self) -> &str {
+        &self.description
+    }
+
+    /// Makes the server know another access key, or know it otherwise.
+    ///
+    /// # Errors
+    /// [`Error::Io`] when the server's folder is gone.
+    pub fn enter_key(&self, key: AccessKey) -> Result<(), Error> {
+        self.change(|state| {
+            state.keys.retain(|known| known.id != key.id);
+            state.keys.push(key);
+        })
+    }
+
+    /// Limits the default credentials to these users, as an `rds-db:connect` policy does.
+    ///
+    /// # Errors
+    /// [`Error::Io`] when the server's folder is gone.
+    pub fn allow_users<U: Into<String>>(&self, users: impl IntoIterator<Item = U>) -> Result<(), Error> {
+        let users: Vec<String> = users.into_iter().map(Into::into).collect();
+        self.change(|state| {
+            state.keys.iter_mut().filter(|k| k.id == self.key.id).for_each(|k| k.users = Some(users.clone()));
+        })
+    }
+
+    /// Moves the server's clock, by which tokens expire, this many seconds away from the real time.
+    ///
+    /// # Errors
+    /// [`Error::Io`] when the server's folder is gone.
+    pub fn set_clock(&self, offset_seconds: i64) -> Result<(), Error> {
+        self.change(|state| state.clock_offset_seconds = offset_seconds)
+    }
+
+    /// Refuses the next `count` logins by token, whatever they bring; zero withdraws what is left of an
+    /// earlier order. The record calls them `500 Internal`.
+    ///
+    /// # Errors
+    /// [`Error::Io`] when the server's folder is gone.
+    pub fn refuse_next(&self, count: u32) -> Result<(), Error> {
+        self.change(|state| state.refuse = Refuse { serial: state.refuse.serial + 1, count })
+    }
+
+    /// All logins by token so far, oldest first, with the reasons that clients are not told.
+    ///
+    /// # Errors
+    /// [`Error::Io`] when the server's folder is gone.
+    pub fn logins(&self) -> Result<Vec<LoginEvent>, Error> {
+        let control = self.folder().control();
+        LoginEvent::read_all(&control).map_err(Error::io("read the logins in", &control))
+    }
+
+    /// Waits until there is a login (one that was there before counts too) that `wanted` accepts.
+    ///
+    /// # Errors
+    /// [`Error::TimedOut`] when there is none `within` that time.
+    pub async fn wait_for_login(
+        &self,
+        mut wanted: impl FnMut(&LoginEvent) -> bool,
+        within: Duration,
+    ) -> Result<LoginEvent, Error> {
+        let wait = async {
+            loop {
+                if let Some(event) = self.logins()?.into_iter().find(&mut wanted) {
+                    return Ok(event);
+                }
+                tokio::time::sleep(POLL).await;
+            }
+        };
+        let timed_out = Error::TimedOut { awaited: "a login", within };
+        tokio::time::timeout(within, wait).await.unwrap_or(Err(timed_out))
+    }
+
+    /// Cuts the connections of all clients and returns when the server has let go of them; how many
+    /// there were. New ones are welcome meanwhile, and then they are cut too.
+    ///
+    /// # Errors
+    /// [`Error::Database`] when the server does not answer.
+    pub async fn cut_connections(&self) -> Result<usize, Error> {
+        let mut root = self.connect_root().await.map_err(Error::database("answer"))?;
+        let cut = root.cut_connections(CUT_TIMEOUT).await?;
+        root.close().await;
+        Ok(cut)
+    }
+
+    /// Ends the server at once, as a crash does; its data stays.
+    ///
+    /// # Errors
+    /// [`Error::TimedOut`] when it does not end.
+    pub async fn stop(&self) -> Result<(), Error> {
+        let folder = self.folder();
+        folder.order_kill()?;
+        let gone = async {
+            while folder.exit_status().is_none() {
+                tokio::time::sleep(POLL).await;
+            }
+        };
+        let timed_out = |_| Error::TimedOut { awaited: "the server to end", within: READY_TIMEOUT };
+        tokio::time::timeout(READY_TIMEOUT, gone).await.map_err(timed_out)
+    }
+
+    /// Starts the server again after [`MySql::stop`], at the same address, and waits until it answers.
+    ///
+    /// # Errors
+    /// [`Error::NotReady`] when it does not.
+    pub async fn restart(&self) -> Result<(), Error> {
+        self.folder().order_start()?;
+        wait_until_ready(self.folder()).await
+    }
+
+    /// A relay in front of the server, which can be cut, made unreachable and made to throttle.
+    ///
+    /// # Errors
+    /// [`Error::Io`] when it cannot listen.
+    pub async fn relay(&self) -> Result<Relay, Error> {
+        Relay::start(self.dial.clone()).await
+    }
+
+    fn change(&self, change: impl FnOnce(&mut State)) -> Result<(), Error> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        change(&mut state);
+        let control = self.folder().control();
+        state.write(&control).map_err(Error::io("write the state into", &control))
+    }
+
+    fn folder(&self) -> &RunFolder {
+        let (_, folder) = self.parts.as_ref().expect("the parts are taken only by drop");
+        folder
+    }
+
+    async fn connect_root(&self) -> Result<Root, sqlx::Error> {
+        Root::connect(&self.folder().socket()).await
+    }
+
+    async fn root(&self) -> Result<Root, Error> {
+        self.connect_root().await.map_err(Error::database("let root in"))
+    }
+}
+
+impl Drop for MySql {
+    fn drop(&mut self) {
+        if let Some((server, folder)) = self.parts.take() {
+            end(server, folder);
+        }
+    }
+}
+
+impl fmt::Debug for MySql {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MySql")
+            .field("description", &self.description)
+            .field("endpoint", &self.endpoint)
+            .field("dial", &self.dial)
+            .finish_non_exhaustive()
+    }
+}
+
+async fn start_server(
+    chosen: &Chosen,
+    plugin: &Path,
+    identity: &ServerIdentity,
+    state: &State,
+) -> Result<(Server, RunFolder), Error> {
+    let mut tries = 0;
+    loop {
+        tries += 1;
+        let folder = RunFolder::create(identity).await?;
+        let control = folder.control();
+        state
+            .write(&control)
+            .and_then(|()| LoginEvent::create_record(&control))
+            .map_err(Error::io("write into", &control))?;
+        let server = match chosen {
+            Chosen::Docker(docker) => Server::Container(Container::prepare(docker, &folder, plugin).await?),
+            Chosen::Process => Server::Process(Process::prepare(&folder, plugin).await?),
+        };
+        folder.order_start()?;
+        let ready = wait_until_ready(&folder).await;
+        let port_was_taken =
+            ready.is_err() && matches!(&server, Server::Process(process) if process.port_was_taken());
+        match ready {
+            Ok(()) => return Ok((server, folder)),
+            Err(e) => {
+                end(server, folder);
+                if !port_was_taken || tries == PORT_TRIES {
+                    return Err(e);
+                }
+            }
+        }
+    }
+}
+
+async fn wait_until_ready(folder: &RunFolder) -> Result<(), Error> {
+    let not_ready = |reason| Error::NotReady { server: "MySQL", reason, log: folder.log() };
+    let ready = async {
+        loop {
+            if let Some(status) = folder.exit_status() {
+                return Err(not_ready(format!("it ended with status {status}")));
+            }
+            if let Ok(root) = Root::connect(&folder.socket()).await {
+                root.close().await;
+                return Ok(());
+            }
+            tokio::time::sleep(POLL).await;
+        }
+    };
+    let timed_out = |_| Err(not_ready(format!("no answer within {} s", READY_TIMEOUT.as_secs())));
+    tokio::time::timeout(READY_TIMEOUT, ready).await.unwrap_or_else(timed_out)
+}
+
+/// Ends the server and removes all that belonged to it.
+fn end(server: Server, folder: RunFolder) {
+    match server {
+        Server::Process(process) => {
+            let remains = folder.release();
+            process.wait();
+            drop(remains);
+        }
+        Server::Container(container) => {
+            container.remove();
+            drop(folder.release());
+        }
+    }
+}
+
+/// The master user's name and password. Its `Debug` does not show the password.
+#[derive(Clone)]
+pub struct MasterCredentials {
+    username: String,
+    password: String,
+}
+
+impl MasterCredentials {
+    /// The user's name.
+    #[must_use]
+    pub fn username(&self) -> &str {
+        &self.username
+    }
+
+    /// The password, made up for this server.
+    #[must_use]
+    pub fn password(&self) -> &str {
+        &self.password
+    }
+}
+
+impl fmt::Debug for MasterCredentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MasterCredentials").field("username", &self.username).finish_non_exhaustive()
+    }
+}
+
+const UPPER: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
+const ALPHANUMERIC: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
+
+/// A made-up name or secret. Good enough for one that opens only a server of this machine, for as long
+/// as a test runs.
+fn random(length: usize, alphabet: &[u8]) -> String {
+    (0..length).map(|_| char::from(alphabet[fastrand::usize(..alphabet.len())])).collect()
+}
+
+fn parsed<T: std::str::FromStr<Err: fmt::Display>>(setting: &'static str, text: &str) -> Result<T, Error> {
+    text.parse().map_err(|e: T::Err| Error::Setting { setting, value: text.into(), problem: e.to_string() })
+}

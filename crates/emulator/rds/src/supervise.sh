@@ -1,0 +1,36 @@
+# Runs a database server for the emulator, on the host or as the first process of a container.
+# usage: sh supervise.sh FOLDER COMMAND...
+#
+# Orders come through the FIFO FOLDER/orders, which the emulator holds open: "start" runs COMMAND,
+# "kill" ends it. When the emulator ends, in whatever way, the FIFO closes and the server goes too.
+# Uses nothing but what is built into the shell: the container has no other programs.
+folder=$1
+shift
+exec 3<"$folder/orders"
+
+start() {
+    (
+        "$@" </dev/null >>"$folder/server.log" 2>&1 3<&- &
+        echo "$!" >"$folder/pid"
+        wait "$!"
+        echo "$?" >"$folder/exit"
+    ) 3<&- &
+    # So that an order to kill that follows at once finds it.
+    until [ -s "$folder/pid" ]; do :; done
+}
+
+end() {
+    if [ -e "$folder/pid" ] && [ ! -e "$folder/exit" ]; then
+        read -r pid <"$folder/pid"
+        kill -KILL "$pid"
+    fi
+}
+
+while read -r order <&3; do
+    case $order in
+    start) start "$@" ;;
+    kill) end ;;
+    esac
+done
+end
+wait
