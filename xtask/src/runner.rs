@@ -182,6 +182,10 @@ impl Runner {
     /// # Errors
     /// When it cannot be started or ends with anything but success.
     pub(crate) fn run(self, cmd: &Cmd) -> Result<(), RunError> {
+        self.run_draining(cmd, OUTPUT_ENDS_WITHIN)
+    }
+
+    fn run_draining(self, cmd: &Cmd, output_ends_within: Duration) -> Result<(), RunError> {
         self.console.line(&self.console.paint(Style::Quiet, &format!("$ {}", cmd.shown())));
         let started = Instant::now();
         let piped = |source| RunError::Output { command: cmd.shown(), source };
@@ -207,7 +211,7 @@ impl Runner {
             drop(done.send(result));
         });
         let status = child.wait().map_err(piped)?;
-        match output_ended.recv_timeout(OUTPUT_ENDS_WITHIN) {
+        match output_ended.recv_timeout(output_ends_within) {
             Ok(result) => result.map_err(piped)?,
             Err(_) => self.console.line(&self.console.paint(
                 Style::Warning,
@@ -396,6 +400,28 @@ mod tests {
         let cmd = Cmd::new("sh", Path::new("/no/such/directory"), "install a POSIX shell");
         let error = runner().run(&cmd).unwrap_err();
         insta::assert_snapshot!(error, @"`sh`: there is no directory /no/such/directory");
+    }
+
+    #[test]
+    fn a_program_to_become_that_is_not_there_is_named() {
+        let missing = Cmd::new("/no/such/demo", Path::new("/"), "cargo xtask demo builds it");
+        let error = Error::from(runner().become_program(&missing));
+        insta::assert_snapshot!(error.report(), @r"
+        error: `/no/such/demo`: /no/such/demo was not found
+          hint: cargo xtask demo builds it
+        ");
+    }
+
+    #[test]
+    fn what_a_command_leaves_running_does_not_hold_us() {
+        let folder = tempfile::tempdir().unwrap();
+        let pid = folder.path().join("pid");
+        // The background sleep inherits the pipe and outlives its shell.
+        let started = sh("sleep 600 & echo $! >\"$PID_FILE\"").env("PID_FILE", pid.display().to_string());
+        let result = runner().run_draining(&started, Duration::from_millis(50));
+        let pid = std::fs::read_to_string(pid).unwrap();
+        runner().ask(&Cmd::new("kill", Path::new("/"), "install procps").args([pid.trim()])).unwrap();
+        result.unwrap();
     }
 
     #[test]
