@@ -33,6 +33,14 @@ impl Error {
         }
     }
 
+    /// A few words for a table: the report, printed where it happened, has the rest.
+    pub(crate) fn brief(&self) -> String {
+        match self {
+            Self::Run(RunError::Failed { status, .. }) => status.to_string(),
+            other => other.to_string().lines().next().unwrap_or_default().to_owned(),
+        }
+    }
+
     /// The whole chain, one cause to a line, then the mend: printed once, at the edge.
     pub(crate) fn report(&self) -> String {
         let mut report = format!("error: {self}");

@@ -387,6 +387,7 @@ mod tests {
 
         let failing = sh("echo out; echo err >&2; exit 3").hint("read the output");
         let error = Error::from(runner().run(&failing).unwrap_err());
+        assert_eq!(error.brief(), "exit status: 3");
         insta::assert_snapshot!(error.report(), @r"
         error: `sh -c 'echo out; echo err >&2; exit 3'` failed in /: exit status: 3
           | out

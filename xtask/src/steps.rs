@@ -43,16 +43,19 @@ pub(crate) fn run(console: Console, steps: Vec<Step<'_>>) -> bool {
         let started = Instant::now();
         let result = {
             let _group = console.group(name);
-            action()
+            let result = action();
+            if let Ok(Outcome::NotRun(reason)) = &result {
+                console.line(&format!("not run: {reason}"));
+            }
+            result
         };
         let took = Some(started.elapsed());
         let end = match result {
             Ok(outcome) => End::Finished(outcome),
             // Outside the group, which folds.
             Err(error) => {
-                let report = error.report();
-                console.line(&console.paint(Style::Bad, &report));
-                End::Failed(error.to_string().lines().next().unwrap_or_default().to_owned())
+                console.line(&console.paint(Style::Bad, &error.report()));
+                End::Failed(error.brief())
             }
         };
         done.push(Done { name, end, took });
@@ -128,7 +131,7 @@ mod tests {
             done("format", End::Finished(Outcome::Passed), Some(420)),
             done("hygiene", End::Finished(Outcome::Warned("1 long file".into())), Some(15)),
             done("advisories", End::Finished(Outcome::NotRun("needs the network".into())), Some(0)),
-            done("lints", End::Failed("`cargo clippy` failed".into()), Some(101_250)),
+            done("lints", End::Failed("exit status: 101".into()), Some(101_250)),
             done("tests", End::Finished(Outcome::NotRun("an earlier step failed".into())), None),
         ];
         insta::assert_snapshot!([summary(&steps).join("\n"), counts(&steps)].join("\n\n"), @r"
@@ -136,7 +139,7 @@ mod tests {
         format      passed       0.4
         hygiene     passed       0.0  1 long file
         advisories  not run        -  needs the network
-        lints       FAILED     101.2  `cargo clippy` failed
+        lints       FAILED     101.2  exit status: 101
         tests       not run        -  an earlier step failed
 
         2 steps passed, 1 failed, 2 not run
