@@ -99,7 +99,7 @@ pub enum Error {
 
 impl Error {
     /// For `map_err`: what was tried on which path.
-    pub(crate) fn io(operation: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+    pub(crate) fn io(operation: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self + use<> {
         let path = path.to_owned();
         move |source| Self::Io { operation, path, source }
     }
@@ -118,7 +118,6 @@ impl Error {
     }
 
     /// For `map_err`: what the AWS API endpoint was asked for.
-    #[expect(dead_code, reason = "until the AWS API endpoint lands")]
     pub(crate) fn aws<E: std::error::Error + Send + Sync + 'static>(
         operation: impl Into<String>,
     ) -> impl FnOnce(E) -> Self {

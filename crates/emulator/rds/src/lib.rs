@@ -21,6 +21,7 @@
 //! ```
 
 mod accounts;
+mod aws;
 mod cache;
 mod command;
 mod container;
@@ -29,14 +30,17 @@ mod error;
 mod mysql;
 mod plugin;
 mod process;
+mod python;
 mod relay;
 mod run_folder;
 mod server;
 mod tls;
 mod tree;
 
+pub use aws::AwsApi;
 pub use engine::Engine;
 pub use error::{CommandError, Error};
 pub use mysql::{Builder, MasterCredentials, MySql};
+pub use python::python;
 pub use rds_iam_emulator_control::{AccessKey, LoginEvent, RefusalCode, Verdict};
 pub use relay::Relay;

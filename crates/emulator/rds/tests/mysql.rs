@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use aws_credential_types::Credentials;
-use rds_iam_emulator::{AccessKey, Engine, Error, MySql, RefusalCode};
+use rds_iam_emulator::{AccessKey, Engine, Error, LoginEvent, MySql, RefusalCode};
 use rds_iam_token::{Endpoint, Login, sign};
 use sqlx::mysql::{MySqlConnectOptions, MySqlConnection, MySqlSslMode};
 use sqlx::{ConnectOptions, Connection, Row};
@@ -96,7 +96,7 @@ async fn a_token_is_checked(mysql: &MySql) -> Result {
     let row = sqlx::query("SHOW STATUS LIKE 'Ssl_cipher'").fetch_one(&mut app).await?;
     assert_ne!(row.try_get::<String, _>(1)?, "");
     app.close().await?;
-    let login = mysql.wait_for_login(|login| login.accepted(), WITHIN).await?;
+    let login = mysql.wait_for_login(LoginEvent::accepted, WITHIN).await?;
     assert_eq!(
         (login.user.as_str(), login.access_key_id),
         ("app", Some(mysql.credentials().access_key_id().into()))
@@ -147,7 +147,7 @@ async fn a_token_is_checked(mysql: &MySql) -> Result {
     let record = format!("{:?}", mysql.logins()?);
     let signature = good.split("X-Amz-Signature=").nth(1).unwrap();
     for secret in
-        [signature, "X-Amz-Signature", mysql.master().password(), &mysql.credentials().secret_access_key()]
+        [signature, "X-Amz-Signature", mysql.master().password(), mysql.credentials().secret_access_key()]
     {
         assert!(!record.contains(secret));
     }

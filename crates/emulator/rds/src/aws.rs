@@ -1,0 +1,257 @@
+//! The AWS API on this machine: moto, over real HTTP.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader, Seek};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, Stdio};
+use std::time::Duration;
+
+use aws_config::{BehaviorVersion, SdkConfig};
+use aws_credential_types::Credentials;
+use aws_credential_types::provider::SharedCredentialsProvider;
+use aws_sdk_secretsmanager::operation::create_secret::CreateSecretError;
+use aws_sdk_ssm::types::ParameterType;
+use rds_iam_token::Region;
+use testcontainers::core::IntoContainerPort;
+use testcontainers::runners::AsyncRunner;
+use testcontainers::{ContainerAsync, GenericImage, ImageExt};
+use tracing::info;
+
+use crate::command::{Command, tail};
+use crate::engine;
+use crate::error::Error;
+use crate::python::{is_possible, python};
+
+/// What starts moto; see its own comment.
+const SERVE: &str = include_str!("../aws/serve.py");
+
+/// Where there is no Python: moto's own image, of the version in `aws/requirements.txt`.
+const IMAGE: (&str, &str) = ("motoserver/moto", "5.2.5");
+const IMAGE_PORT: u16 = 5000;
+
+/// How long moto may take to start. It takes about a second.
+const READY_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// A running AWS API endpoint, with Secrets Manager and the SSM Parameter Store among others. It starts
+/// empty, believes any credentials and proves nothing about permissions. Dropping it ends it.
+///
+/// ```no_run
+/// # async fn example() -> Result<(), rds_iam_emulator::Error> {
+/// let aws = rds_iam_emulator::AwsApi::start().await?;
+/// aws.put_parameter("/dev/database/port", "3306").await?;
+/// // A program under test gets the endpoint from its environment …
+/// let environment = aws.env();
+/// // … and code under test from its configuration.
+/// let config = aws.sdk_config();
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct AwsApi {
+    server: Server,
+    url: String,
+    region: Region,
+}
+
+#[derive(Debug)]
+enum Server {
+    Process(Process),
+    /// Removed when dropped.
+    Container {
+        _container: Box<ContainerAsync<GenericImage>>,
+    },
+}
+
+#[derive(Debug)]
+struct Process {
+    python: PathBuf,
+    child: Child,
+    /// Closing it ends the child.
+    stdin: Option<ChildStdin>,
+}
+
+impl AwsApi {
+    /// Starts the endpoint, for clients in us-east-1.
+    ///
+    /// # Errors
+    /// As [`AwsApi::start_in`].
+    pub async fn start() -> Result<Self, Error> {
+        let region = "us-east-1";
+        let wrong = |problem: rds_iam_token::RegionError| Error::Setting {
+            setting: "region",
+            value: region.into(),
+            problem: problem.to_string(),
+        };
+        Self::start_in(region.parse().map_err(wrong)?).await
+    }
+
+    /// Starts the endpoint, for clients in `region`. The first start on a machine installs it.
+    ///
+    /// # Errors
+    /// [`Error`] says what is missing or went wrong. Nothing stays behind.
+    pub async fn start_in(region: Region) -> Result<Self, Error> {
+        if is_possible().await {
+            return Self::start_process(region).await;
+        }
+        if engine::docker().await.is_some() {
+            return Self::start_container(region).await;
+        }
+        Err(Error::MissingTools {
+            purpose: "run the AWS API endpoint",
+            tools: vec!["python3 with its venv module", "a Docker engine"],
+            hint: "either will do: on Debian, `apt-get install python3-venv`",
+        })
+    }
+
+    async fn start_process(region: Region) -> Result<Self, Error> {
+        let python = python().await?;
+        let failed = || Error::io("make a log file in", &std::env::temp_dir());
+        let mut log = tempfile::tempfile().map_err(failed())?;
+        let log_writer = log.try_clone().map_err(failed())?;
+        let mut child = Command::new(&python).bare().args(["-I", "-c", SERVE]).spawn(
+            Stdio::piped(),
+            Stdio::piped(),
+            log_writer,
+        )?;
+        let (stdin, stdout) = (child.stdin.take(), child.stdout.take());
+        // From here on, dropping it ends the child.
+        let process = Process { python, child, stdin };
+
+        let first_line = tokio::task::spawn_blocking(move || {
+            let mut line = String::new();
+            stdout.map(|stdout| BufReader::new(stdout).read_line(&mut line)).transpose().map(|_| line)
+        });
+        let port = match tokio::time::timeout(READY_TIMEOUT, first_line).await {
+            Ok(Ok(Ok(line))) => port_in(&line),
+            _ => None,
+        };
+        let Some(port) = port else {
+            drop(process);
+            return Err(Error::NotReady {
+                server: "moto",
+                reason: "it named no port".into(),
+                log: read(&mut log),
+            });
+        };
+        // A literal address: with a name, S3 clients put the bucket before it.
+        let url = format!("http://127.0.0.1:{port}");
+        info!("the AWS API (moto, from the Python Package Index) at {url}");
+        Ok(Self { server: Server::Process(process), url, region })
+    }
+
+    async fn start_container(region: Region) -> Result<Self, Error> {
+        let container = GenericImage::new(IMAGE.0, IMAGE.1)
+            .with_exposed_port(IMAGE_PORT.tcp())
+            .with_label("rds-iam-emulator", "aws")
+            .start()
+            .await
+            .map_err(Error::docker("start moto's container"))?;
+        let port = container.get_host_port_ipv4(IMAGE_PORT.tcp()).await;
+        let port = port.map_err(Error::docker("tell the port of moto's container"))?;
+        let url = format!("http://127.0.0.1:{port}");
+        let aws = Self { server: Server::Container { _container: Box::new(container) }, url, region };
+        let answers = async {
+            // The port is open before moto listens behind it.
+            while aws.ssm().describe_parameters().send().await.is_err() {
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        };
+        let timed_out = |_| Error::TimedOut { awaited: "moto to answer", within: READY_TIMEOUT };
+        tokio::time::timeout(READY_TIMEOUT, answers).await.map_err(timed_out)?;
+        info!("the AWS API (moto, in a container) at {}", aws.url);
+        Ok(aws)
+    }
+
+    /// The endpoint's address, such as `http://127.0.0.1:34567`.
+    #[must_use]
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// A configuration with which AWS SDK clients come here, with made-up credentials.
+    #[must_use]
+    pub fn sdk_config(&self) -> SdkConfig {
+        let credentials = Credentials::new("AKIAMADEUP", "made-up", None, None, "rds-iam-emulator");
+        SdkConfig::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .region(aws_config::Region::new(self.region.to_string()))
+            .endpoint_url(&self.url)
+            .credentials_provider(SharedCredentialsProvider::new(credentials))
+            .build()
+    }
+
+    /// The environment with which a program's AWS SDK comes here. Credentials are not in it: give the
+    /// program a file with those that the database knows ([`crate::MySql::write_credentials_file`]).
+    #[must_use]
+    pub fn env(&self) -> Vec<(String, String)> {
+        let region = self.region.as_str();
+        [
+            ("AWS_ENDPOINT_URL", self.url.as_str()),
+            ("AWS_EC2_METADATA_DISABLED", "true"),
+            ("AWS_REGION", region),
+            ("AWS_DEFAULT_REGION", region),
+        ]
+        .map(|(name, value)| (name.into(), value.into()))
+        .into()
+    }
+
+    /// Puts a secret into Secrets Manager, or a new version of one that is there; its ARN.
+    ///
+    /// # Errors
+    /// [`Error::Aws`] with what the endpoint answered.
+    pub async fn put_secret(&self, name: &str, value: &str) -> Result<String, Error> {
+        let client = aws_sdk_secretsmanager::Client::new(&self.sdk_config());
+        let created = client.create_secret().name(name).secret_string(value).send().await;
+        let arn = match created.map_err(aws_sdk_secretsmanager::error::SdkError::into_service_error) {
+            Ok(created) => created.arn,
+            Err(CreateSecretError::ResourceExistsException(_)) => {
+                let put = client.put_secret_value().secret_id(name).secret_string(value).send().await;
+                put.map_err(Error::aws(format!("put a value into the secret {name}")))?.arn
+            }
+            Err(e) => return Err(Error::aws(format!("create the secret {name}"))(e)),
+        };
+        Ok(arn.unwrap_or_default())
+    }
+
+    /// Puts a parameter into the SSM Parameter Store, in place of one that is there.
+    ///
+    /// # Errors
+    /// [`Error::Aws`] with what the endpoint answered.
+    pub async fn put_parameter(&self, path: &str, value: &str) -> Result<(), Error> {
+        let put = self.ssm().put_parameter().name(path).value(value);
+        let put = put.r#type(ParameterType::String).overwrite(true).send().await;
+        put.map(drop).map_err(Error::aws(format!("put the parameter {path}")))
+    }
+
+    /// The Python that the endpoint runs in, which has botocore too; `None` where it is a container.
+    #[must_use]
+    pub fn python(&self) -> Option<&Path> {
+        match &self.server {
+            Server::Process(process) => Some(&process.python),
+            Server::Container { .. } => None,
+        }
+    }
+
+    fn ssm(&self) -> aws_sdk_ssm::Client {
+        aws_sdk_ssm::Client::new(&self.sdk_config())
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        drop(self.stdin.take());
+        if let Err(e) = self.child.wait() {
+            tracing::warn!("waiting for moto to end: {e}");
+        }
+    }
+}
+
+fn port_in(line: &str) -> Option<u16> {
+    let line: serde_json::Value = serde_json::from_str(line).ok()?;
+    line["port"].as_u64()?.try_into().ok()
+}
+
+fn read(log: &mut File) -> String {
+    let text = log.rewind().and_then(|()| std::io::read_to_string(log));
+    tail(&text.unwrap_or_else(|e| format!("(not readable: {e})")))
+}
