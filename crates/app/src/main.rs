@@ -1,2 +1,97 @@
-//! Stub.
-fn main() {}
+//! `rds-iam-app`: checks the settings and serves the message board.
+
+use std::error::Error;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Parser;
+use rds_iam_app::config::VARIABLES;
+use rds_iam_app::{Config, Environment, RunError, check_credentials, logging, run};
+use rds_iam_token::Clock;
+
+/// Threads for blocking work: only looking up host names is such work here.
+const MAX_BLOCKING_THREADS: usize = 4;
+
+/// Exit status where the settings are wrong.
+const MISCONFIGURED: u8 = 2;
+
+/// A message board on MySQL that logs in by IAM token.
+#[derive(Parser)]
+#[command(version, after_help = environment_help())]
+struct Arguments {
+    /// An rds.conf that says which database
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+
+    /// Check the settings and the AWS credentials, say where each value came from, and exit
+    #[arg(long)]
+    check: bool,
+}
+
+fn environment_help() -> String {
+    let mut help =
+        String::from("Environment variables, which win over the file, which wins over Parameter Store:\n");
+    for variable in VARIABLES {
+        help += &format!("  {:<20} {}\n", variable.name, variable.meaning);
+    }
+    help + "\nAWS credentials come from where the AWS SDK finds them: variables, profile, or role.\n\
+            Exit status: 0 stopped by a signal, 1 could not serve, 2 wrong settings."
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .max_blocking_threads(MAX_BLOCKING_THREADS)
+        .build();
+    match runtime {
+        Ok(runtime) => runtime.block_on(start(arguments)),
+        Err(error) => failed(&error, 1),
+    }
+}
+
+async fn start(arguments: Arguments) -> ExitCode {
+    let now = Clock::system().now();
+    let environment = Environment::of_process();
+    let config = match Config::load(&environment, arguments.config.as_deref(), now).await {
+        Ok(config) => config,
+        Err(error) => return failed(&error, MISCONFIGURED),
+    };
+    let ended = if arguments.check {
+        check(&config).await
+    } else {
+        if let Err(error) = logging::start(&config) {
+            return failed(&error, 1);
+        }
+        run(config).await
+    };
+    match ended {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error @ RunError::Credentials { .. }) => failed(&error, MISCONFIGURED),
+        Err(error) => failed(&error, 1),
+    }
+}
+
+async fn check(config: &Config) -> Result<(), RunError> {
+    for origin in &config.origins {
+        println!("{origin}");
+    }
+    for warning in &config.warnings {
+        println!("warning: {warning}");
+    }
+    check_credentials(config).await?;
+    println!("The settings are good, and a token could be signed. The database was not asked.");
+    Ok(())
+}
+
+/// Prints an error with its causes, at the only place that does.
+fn failed(error: &dyn Error, status: u8) -> ExitCode {
+    eprint!("rds-iam-app: {error}");
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        eprint!(": {error}");
+        cause = error.source();
+    }
+    eprintln!();
+    ExitCode::from(status)
+}

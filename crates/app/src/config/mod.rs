@@ -1,0 +1,324 @@
+//! The settings: where each comes from, and a check of all of them before anything starts.
+//!
+//! Where the database is and who logs in comes, by precedence, from environment variables, from an
+//! `rds.conf` ([`rds_iam_infra::rds_conf`]), and from Parameter Store (`<prefix>/endpoint`, `port`,
+//! `dbname`, `username`, `region`). Every value remembers its origin ([`Config::origins`]), so that a
+//! value from an unexpected place shows. [`VARIABLES`] lists the environment variables.
+
+mod error;
+mod parameters;
+mod sources;
+
+use std::borrow::Cow;
+use std::fmt;
+use std::io::IsTerminal;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use rds_iam_infra::arn::{AccountId, ResourceId};
+use rds_iam_infra::rds_conf::{CaBundle, DEFAULT_PORT, DatabaseName};
+use rds_iam_infra::trust::Roots;
+use rds_iam_infra::{RdsConf, remedy};
+use rds_iam_token::{DbUser, Endpoint, Login, Region};
+use tracing_subscriber::EnvFilter;
+
+use crate::chain::Chain;
+pub use error::{ConfigError, Problem};
+pub use sources::{Environment, Origin, VARIABLES, Variable};
+use sources::{Layer, Setting, pick};
+
+/// The port that the service listens on where `PORT` is not set: that of the Node app it replaces.
+pub const DEFAULT_LISTEN_PORT: u16 = 3000;
+
+/// The most connections where `RDS_IAM_POOL_MAX` is not set.
+pub const DEFAULT_POOL_MAX: u32 = 10;
+
+/// The most connections that can be asked for; a MySQL server of the usual size takes no more in all.
+pub const LIMIT_POOL_MAX: u32 = 1000;
+
+/// What the service's user may do with the tables of its database.
+const PRIVILEGES: [&str; 4] = ["SELECT", "INSERT", "UPDATE", "DELETE"];
+
+/// Settings that have been checked. No secret is among them.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Config {
+    /// What tokens are signed for.
+    pub login: Login,
+    /// The database with the table.
+    pub database: DatabaseName,
+    /// The address that is connected to and whose name TLS verifies.
+    pub dial: Endpoint,
+    /// Trust roots, PEM.
+    pub roots: Vec<u8>,
+    /// The most connections open at once.
+    pub pool_max: u32,
+    /// The address to listen on; port 0 lets the system choose.
+    pub listen: SocketAddr,
+    /// How logs are written.
+    pub log: LogFormat,
+    /// Which logs are written: `RUST_LOG`'s text.
+    pub log_filter: String,
+    /// Where each database setting came from, for the log.
+    pub origins: Vec<Origin>,
+    /// What is allowed but may surprise, for the log.
+    pub warnings: Vec<String>,
+    account: Option<AccountId>,
+    resource: Option<ResourceId>,
+}
+
+/// How logs are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::exhaustive_enums, reason = "a third would be a new setting")]
+pub enum LogFormat {
+    /// One JSON object a line.
+    Json,
+    /// Lines for a person.
+    Human,
+}
+
+impl Config {
+    /// Reads the settings from the environment, the file if one is named, and Parameter Store if a
+    /// prefix is set and something is still missing, and checks all of them at the time `now`.
+    ///
+    /// # Errors
+    /// [`ConfigError`] with every problem found. It is for a person to mend; retrying is no use.
+    pub async fn load(
+        environment: &Environment,
+        file: Option<&Path>,
+        now: SystemTime,
+    ) -> Result<Self, ConfigError> {
+        let mut problems = environment.problems();
+        let mut unread = Unread::default();
+        let conf = file.and_then(|path| match RdsConf::read(path) {
+            Ok(conf) => Some((path.to_owned(), conf)),
+            Err(error) => {
+                problems.push(Problem::new("--config", path.display(), Chain(&error)));
+                unread.file = true;
+                None
+            }
+        });
+        let mut layers = vec![Layer::of_environment(environment)];
+        layers.extend(conf.as_ref().map(|(path, conf)| Layer::of_file(path, conf)));
+        if let Some(prefix) = environment.get("RDS_IAM_SSM_PREFIX")
+            && Setting::ALL.into_iter().any(|setting| pick(&layers, setting).is_none())
+        {
+            let region = pick(&layers, Setting::Region).map(|given| given.value.clone());
+            match parameters::fetch(prefix, region).await {
+                Ok(layer) => layers.push(layer),
+                Err(problem) => {
+                    problems.push(problem);
+                    unread.parameters = true;
+                }
+            }
+        }
+        Self::check(environment, conf, layers, (problems, unread), now)
+    }
+
+    fn check(
+        environment: &Environment,
+        conf: Option<(PathBuf, RdsConf)>,
+        mut layers: Vec<Layer>,
+        (problems, unread): (Vec<Problem>, Unread),
+        now: SystemTime,
+    ) -> Result<Self, ConfigError> {
+        let mut check = Check { environment, unread, problems, warnings: Vec::new(), origins: Vec::new() };
+        for layer in &mut layers {
+            check.problems.extend(layer.split_endpoint());
+        }
+        let port = match pick(&layers, Setting::Port) {
+            None => {
+                check.origins.push(Origin::default_of(Setting::Port, DEFAULT_PORT));
+                Some(DEFAULT_PORT)
+            }
+            Some(_) => check.setting(&layers, Setting::Port, |text| match text.parse() {
+                Ok(0) | Err(_) => Err("it is not a port: write a number from 1 to 65535"),
+                Ok(port) => Ok(port),
+            }),
+        };
+        let endpoint = check.setting(&layers, Setting::Endpoint, |text| {
+            // Any port shows whether the host is good; the port's own problem is reported apart.
+            Endpoint::new(text, port.unwrap_or(DEFAULT_PORT)).map_err(|error| {
+                // It has been tried as host:port before; if it was meant so, that error is the better one.
+                text.parse::<Endpoint>().err().filter(|_| text.contains(':')).unwrap_or(error)
+            })
+        });
+        let database = check.setting(&layers, Setting::Name, str::parse::<DatabaseName>);
+        let user = check.setting(&layers, Setting::User, str::parse::<DbUser>);
+        let region = check.setting(&layers, Setting::Region, str::parse::<Region>);
+        if let (Some(endpoint), Some(region)) = (&endpoint, &region) {
+            check.same_region(&layers, endpoint, region);
+        }
+
+        let conf = conf.map(|(_, conf)| conf);
+        let dial = check.variable("RDS_IAM_DIAL", str::parse::<Endpoint>);
+        let dial = dial.or_else(|| conf.as_ref()?.dial.clone()).or_else(|| endpoint.clone());
+        let roots = check.roots(conf.as_ref(), region.as_ref(), now);
+        let pool_max = check.variable("RDS_IAM_POOL_MAX", |text| {
+            text.parse().ok().filter(|max| (1..=LIMIT_POOL_MAX).contains(max)).ok_or_else(|| {
+                format!("it is not a number of connections: write a number from 1 to {LIMIT_POOL_MAX}")
+            })
+        });
+        let port = check.variable("PORT", |text| {
+            text.parse().map_err(|_| "it is not a port: write a number from 0 (any free port) to 65535")
+        });
+        let bind = check.variable("RDS_IAM_BIND", |text| {
+            text.parse().map_err(|_| "it is not an IP address: write one, such as 0.0.0.0, 127.0.0.1 or ::")
+        });
+        let log = check.variable("RDS_IAM_LOG", |text| match text {
+            "json" => Ok(LogFormat::Json),
+            "human" => Ok(LogFormat::Human),
+            _ => Err("write json or human"),
+        });
+        let log_filter = check.variable("RUST_LOG", |text| {
+            let mend = |error| format!("{error}; write info, or target=level pairs with commas between");
+            EnvFilter::try_new(text).map(|_| text.to_owned()).map_err(mend)
+        });
+
+        let Check { problems, warnings, origins, .. } = check;
+        let (Some(endpoint), Some(database), Some(user), Some(region), Some(dial), Some(roots), true) =
+            (endpoint, database, user, region, dial, roots, problems.is_empty())
+        else {
+            return Err(ConfigError::new(problems));
+        };
+        let terminal = || if std::io::stdout().is_terminal() { LogFormat::Human } else { LogFormat::Json };
+        Ok(Self {
+            login: Login::new(endpoint, region, user),
+            database,
+            dial,
+            roots,
+            pool_max: pool_max.unwrap_or(DEFAULT_POOL_MAX),
+            listen: SocketAddr::new(
+                bind.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)),
+                port.unwrap_or(DEFAULT_LISTEN_PORT),
+            ),
+            log: log.unwrap_or_else(terminal),
+            log_filter: log_filter.unwrap_or_else(|| "info".into()),
+            origins,
+            warnings,
+            account: conf.as_ref().and_then(|conf| conf.account_id.clone()),
+            resource: conf.and_then(|conf| conf.resource_id),
+        })
+    }
+
+    /// What would let the service in where the database denies it: the policy statement for its role,
+    /// and the SQL for its user.
+    #[must_use]
+    pub fn permit(&self) -> String {
+        let Login { region, user, .. } = &self.login;
+        let statement = remedy::policy_statement(region, self.account.as_ref(), self.resource.as_ref(), user);
+        let account = remedy::user_statements(user);
+        let grant = remedy::grant_statement(user, &PRIVILEGES, &self.database);
+        format!("{statement}\n{account}\n{grant}")
+    }
+}
+
+/// Which places could not be read: what is missing may be there, and the problem has been told.
+#[derive(Clone, Copy, Debug, Default)]
+struct Unread {
+    file: bool,
+    parameters: bool,
+}
+
+/// Gathers what is wrong while the settings are looked at one by one.
+struct Check<'a> {
+    environment: &'a Environment,
+    unread: Unread,
+    problems: Vec<Problem>,
+    warnings: Vec<String>,
+    origins: Vec<Origin>,
+}
+
+impl Check<'_> {
+    /// A database setting, from the first layer that has it.
+    fn setting<T, E: fmt::Display>(
+        &mut self,
+        layers: &[Layer],
+        setting: Setting,
+        parse: impl FnOnce(&str) -> Result<T, E>,
+    ) -> Option<T> {
+        let Some(origin) = pick(layers, setting) else {
+            let may_be_there = (self.unread.file && setting.key().is_some()) || self.unread.parameters;
+            if !may_be_there && !self.environment.is_unusable(setting.variable()) {
+                self.problems.push(Problem::missing(setting, layers));
+            }
+            return None;
+        };
+        for other in layers.iter().filter_map(|layer| layer.get(setting)) {
+            if other.value != origin.value {
+                let (name, from) = (setting.name(), &origin.from);
+                self.warnings
+                    .push(format!("{name} comes from {from}; {} differs, and is not used", other.from));
+            }
+        }
+        self.origins.push(origin.clone());
+        match parse(&origin.value) {
+            Ok(value) => Some(value),
+            Err(cause) => {
+                self.problems.push(Problem::new(setting.name(), &origin.from, cause));
+                None
+            }
+        }
+    }
+
+    /// A setting that only the environment has.
+    fn variable<T, E: fmt::Display>(
+        &mut self,
+        name: &'static str,
+        parse: impl FnOnce(&str) -> Result<T, E>,
+    ) -> Option<T> {
+        match parse(self.environment.get(name)?) {
+            Ok(value) => Some(value),
+            Err(cause) => {
+                self.problems.push(Problem::new(name, "environment", cause));
+                None
+            }
+        }
+    }
+
+    /// AWS writes the region into an endpoint's name: a token for another one is never accepted.
+    fn same_region(&mut self, layers: &[Layer], endpoint: &Endpoint, region: &Region) {
+        let host = endpoint.host().to_string();
+        let labels: Vec<_> = host.split('.').collect();
+        let named = match labels.as_slice() {
+            [.., named, "rds", "amazonaws", "com"] | [.., named, "rds", "amazonaws", "com", "cn"] => *named,
+            _ => return,
+        };
+        if named != region.as_str() {
+            let from = pick(layers, Setting::Region).map_or_else(String::new, |origin| origin.from.clone());
+            let cause = format!("it is {region}, but the endpoint lies in {named}: set it to that");
+            self.problems.push(Problem::new(Setting::Region.name(), from, cause));
+        }
+    }
+
+    fn roots(&mut self, conf: Option<&RdsConf>, region: Option<&Region>, now: SystemTime) -> Option<Vec<u8>> {
+        let of_variable = self.environment.get("RDS_IAM_CA_BUNDLE");
+        let of_file = conf.and_then(|conf| conf.ca_bundle.as_ref()).map(CaBundle::as_str);
+        let roots = match of_variable.or(of_file) {
+            None => Cow::Borrowed(Roots::bundled()),
+            Some(path) => match Roots::read(Path::new(path), now) {
+                Ok(roots) => Cow::Owned(roots),
+                Err(error) => {
+                    let name = if of_variable.is_some() { "RDS_IAM_CA_BUNDLE" } else { "RDS_CA_BUNDLE" };
+                    self.problems.push(Problem::new(name, path, Chain(&error)));
+                    return None;
+                }
+            },
+        };
+        let shipped = of_variable.or(of_file).is_none();
+        if let Some(region) = region.filter(|region| shipped && !roots.covers(region)) {
+            self.warnings.push(format!(
+                "the shipped trust roots have none for instances in {region}: name AWS's bundle in RDS_IAM_CA_BUNDLE"
+            ));
+        }
+        let freshness = roots.freshness(now);
+        if !freshness.is_fresh() {
+            self.warnings.push(freshness.to_string());
+        }
+        Some(roots.pem().to_vec())
+    }
+}
+
+#[cfg(test)]
+mod tests;

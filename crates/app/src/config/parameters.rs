@@ -1,0 +1,58 @@
+//! Settings from Parameter Store, in one call.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use aws_config::timeout::TimeoutConfig;
+use aws_config::{BehaviorVersion, Region};
+use aws_sdk_ssm::Client;
+
+use super::error::Problem;
+use super::sources::{Layer, Setting};
+use crate::chain::Chain;
+
+/// How long the call may take, credentials and retries included.
+const TIMEOUT: Duration = Duration::from_secs(15);
+
+const PREFIX: &str = "RDS_IAM_SSM_PREFIX";
+
+/// Reads all five parameters under `prefix`. Those that don't exist are left out; whoever needs one
+/// says so. `region` is where Parameter Store is asked; without one, the AWS profile or the instance
+/// must name it.
+pub(super) async fn fetch(prefix: &str, region: Option<String>) -> Result<Layer, Problem> {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || "/_.-".contains(c);
+    if !prefix.starts_with('/') || prefix.ends_with('/') || !prefix.chars().all(allowed) {
+        let cause =
+            "it is not a prefix of parameter names: write one such as /dev/database, without a / at the end";
+        return Err(Problem::new(PREFIX, "environment", cause));
+    }
+    let failed = |cause: String| Problem::new(PREFIX, format!("Parameter Store, {prefix}"), cause);
+    let names = Setting::ALL.map(|setting| format!("{prefix}/{}", setting.parameter()));
+    let attempt = async {
+        let mut loader = aws_config::defaults(BehaviorVersion::latest())
+            .timeout_config(TimeoutConfig::builder().operation_timeout(TIMEOUT).build());
+        if let Some(region) = region {
+            loader = loader.region(Region::new(region));
+        }
+        let aws = loader.load().await;
+        if aws.region().is_none() {
+            return Err(failed("there is no region to ask it in: set AWS_REGION".into()));
+        }
+        let call = Client::new(&aws).get_parameters().set_names(Some(names.to_vec())).with_decryption(true);
+        call.send().await.map_err(|error| {
+            failed(format!(
+                "{}; this program's role needs ssm:GetParameters on them, and a way to the service",
+                Chain(&error)
+            ))
+        })
+    };
+    let answer = tokio::time::timeout(TIMEOUT, attempt).await.unwrap_or_else(|_| {
+        Err(failed(format!(
+            "no answer in {} s: check the credentials' source and the way to it",
+            TIMEOUT.as_secs()
+        )))
+    })?;
+    let found: BTreeMap<_, _> =
+        answer.parameters.unwrap_or_default().into_iter().filter_map(|p| p.name.zip(p.value)).collect();
+    Ok(Layer::of_parameters(prefix, &found))
+}

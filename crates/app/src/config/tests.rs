@@ -1,0 +1,260 @@
+use super::*;
+
+use std::time::Duration;
+
+/// A moment at which the shipped trust roots are fresh.
+fn now() -> SystemTime {
+    SystemTime::UNIX_EPOCH + Duration::from_secs(1_795_000_000)
+}
+
+const GOOD: [(&str, &str); 4] = [
+    ("RDS_IAM_DB_ENDPOINT", "orders.c0ffee.eu-west-1.rds.amazonaws.com"),
+    ("RDS_IAM_DB_NAME", "node_db"),
+    ("RDS_IAM_DB_USER", "node_app"),
+    ("AWS_REGION", "eu-west-1"),
+];
+
+async fn load(variables: &[(&str, &str)], file: Option<&Path>) -> Result<Config, ConfigError> {
+    Config::load(&variables.iter().copied().collect(), file, now()).await
+}
+
+/// What `GOOD` with some variables added or replaced gives.
+async fn with(changes: &[(&str, &str)]) -> Result<Config, ConfigError> {
+    let variables: Vec<_> = GOOD.into_iter().chain(changes.iter().copied()).collect();
+    load(&variables, None).await
+}
+
+async fn problem(changes: &[(&str, &str)]) -> String {
+    let error = with(changes).await.unwrap_err();
+    let [problem] = error.problems() else { panic!("one problem was expected: {error}") };
+    problem.to_string()
+}
+
+fn conf(folder: &tempfile::TempDir, more: &str) -> PathBuf {
+    let path = folder.path().join("rds.conf");
+    let text = format!(
+        r#"RDS_ENDPOINT="orders.c0ffee.eu-west-1.rds.amazonaws.com"
+RDS_PORT="3307"
+REGION="eu-west-1"
+MASTER_SECRET_NAME="orders/master"
+DB_NAME="node_db"
+IAM_ADMIN_USER="iam_admin"
+{more}"#
+    );
+    std::fs::write(&path, text).unwrap();
+    path
+}
+
+#[tokio::test]
+async fn the_environment_alone() {
+    let config = load(&GOOD, None).await.unwrap();
+    assert_eq!(config.login.endpoint.to_string(), "orders.c0ffee.eu-west-1.rds.amazonaws.com:3306");
+    assert_eq!(config.dial, config.login.endpoint);
+    assert_eq!(config.listen.to_string(), "0.0.0.0:3000");
+    assert_eq!((config.pool_max, config.log_filter.as_str()), (DEFAULT_POOL_MAX, "info"));
+    assert_eq!(config.roots, Roots::bundled().pem());
+    assert_eq!(config.warnings, Vec::<String>::new());
+    let origins: Vec<_> = config.origins.iter().map(ToString::to_string).collect();
+    insta::assert_snapshot!(origins.join("\n"), @r"
+    port 3306 from the default
+    endpoint orders.c0ffee.eu-west-1.rds.amazonaws.com from RDS_IAM_DB_ENDPOINT
+    database name node_db from RDS_IAM_DB_NAME
+    database user node_app from RDS_IAM_DB_USER
+    region eu-west-1 from AWS_REGION
+    ");
+}
+
+#[tokio::test]
+async fn other_settings_of_the_environment() {
+    let config = with(&[
+        ("RDS_IAM_DB_PORT", "3307"),
+        ("RDS_IAM_DIAL", "localhost:13306"),
+        ("RDS_IAM_POOL_MAX", "4"),
+        ("PORT", "0"),
+        ("RDS_IAM_BIND", "::1"),
+        ("RDS_IAM_LOG", "json"),
+        ("RUST_LOG", "rds_iam_pool=debug,warn"),
+    ])
+    .await
+    .unwrap();
+    assert_eq!((config.login.endpoint.port(), config.pool_max), (3307, 4));
+    assert_eq!(config.dial.to_string(), "localhost:13306");
+    assert_eq!(config.listen.to_string(), "[::1]:0");
+    assert_eq!((config.log, config.log_filter.as_str()), (LogFormat::Json, "rds_iam_pool=debug,warn"));
+}
+
+#[tokio::test]
+async fn a_file_gives_all_but_the_user() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = conf(&folder, "RDS_DIAL=\"localhost:13306\"\nRDS_RESOURCE_ID=\"prx-0a1b2c3d4e5f67890\"\n");
+    let config = load(&[("RDS_IAM_DB_USER", "node_app")], Some(&file)).await.unwrap();
+    assert_eq!(config.login.endpoint.port(), 3307);
+    assert_eq!(config.dial.to_string(), "localhost:13306");
+    assert!(config.permit().contains("dbuser:prx-0a1b2c3d4e5f67890/node_app"), "{}", config.permit());
+    let from_file = config.origins.iter().filter(|o| o.from.contains("rds.conf")).count();
+    assert_eq!(from_file, 4, "{:?}", config.origins);
+
+    let error = load(&[], Some(&file)).await.unwrap_err();
+    insta::assert_snapshot!(error, @r"
+    the configuration has a problem:
+    - database user (not set): set RDS_IAM_DB_USER, or set RDS_IAM_SSM_PREFIX to read <prefix>/username
+    ");
+}
+
+#[tokio::test]
+async fn the_environment_wins_and_the_difference_shows() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = conf(&folder, "");
+    let config =
+        load(&[("RDS_IAM_DB_USER", "node_app"), ("RDS_IAM_DB_NAME", "other")], Some(&file)).await.unwrap();
+    assert_eq!(config.database.as_str(), "other");
+    let [warning] = config.warnings.as_slice() else { panic!("{:?}", config.warnings) };
+    let warning = warning.replace(&*folder.path().to_string_lossy(), "");
+    insta::assert_snapshot!(warning, @"database name comes from RDS_IAM_DB_NAME; DB_NAME in /rds.conf differs, and is not used");
+}
+
+#[test]
+fn parameters_come_last() {
+    let found = [("endpoint", "db.example.com:3307"), ("dbname", "node_db"), ("region", "eu-west-1")];
+    let found = found.map(|(name, value)| (format!("/dev/database/{name}"), value.to_owned()));
+    let environment: Environment = [("AWS_REGION", "eu-west-1")].into_iter().collect();
+    let layers = vec![
+        Layer::of_environment(&environment),
+        Layer::of_parameters("/dev/database", &found.into_iter().collect()),
+    ];
+    let error = Config::check(&environment, None, layers.clone(), Default::default(), now()).unwrap_err();
+    insta::assert_snapshot!(error, @r"
+    the configuration has a problem:
+    - database user (not set): set RDS_IAM_DB_USER, or create the parameter /dev/database/username
+    ");
+
+    let environment: Environment =
+        [("AWS_REGION", "eu-west-1"), ("RDS_IAM_DB_USER", "node_app")].into_iter().collect();
+    let layers = vec![Layer::of_environment(&environment), layers[1].clone()];
+    let config = Config::check(&environment, None, layers, Default::default(), now()).unwrap();
+    assert_eq!(config.login.endpoint.to_string(), "db.example.com:3307");
+    let origins: Vec<_> = config.origins.iter().map(ToString::to_string).collect();
+    insta::assert_snapshot!(origins.join("\n"), @r"
+    port 3307 from parameter /dev/database/endpoint
+    endpoint db.example.com from parameter /dev/database/endpoint
+    database name node_db from parameter /dev/database/dbname
+    database user node_app from RDS_IAM_DB_USER
+    region eu-west-1 from AWS_REGION
+    ");
+}
+
+#[tokio::test]
+async fn nothing_at_all() {
+    insta::assert_snapshot!(load(&[], None).await.unwrap_err(), @r"
+    the configuration has 4 problems:
+    - endpoint (not set): set RDS_IAM_DB_ENDPOINT, or name an rds.conf with RDS_ENDPOINT by --config, or set RDS_IAM_SSM_PREFIX to read <prefix>/endpoint
+    - database name (not set): set RDS_IAM_DB_NAME, or name an rds.conf with DB_NAME by --config, or set RDS_IAM_SSM_PREFIX to read <prefix>/dbname
+    - database user (not set): set RDS_IAM_DB_USER, or set RDS_IAM_SSM_PREFIX to read <prefix>/username
+    - region (not set): set AWS_REGION, or name an rds.conf with REGION by --config, or set RDS_IAM_SSM_PREFIX to read <prefix>/region
+    ");
+}
+
+#[tokio::test]
+async fn everything_that_is_wrong_is_listed_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let bundle = folder.path().join("empty.pem");
+    std::fs::write(&bundle, "nothing\n").unwrap();
+    let error = load(
+        &[
+            ("RDS_IAM_DB_ENDPOINT", "mysql://root:hunter2@db.example.com:3306/node_db"),
+            ("RDS_IAM_DB_PORT", "70000"),
+            ("RDS_IAM_DB_NAME", ""),
+            ("RDS_IAM_DB_USER", "node\0app"),
+            ("AWS_REGION", "eu-west-1a"),
+            ("RDS_IAM_DIAL", "localhost"),
+            ("RDS_IAM_CA_BUNDLE", bundle.to_str().unwrap()),
+            ("RDS_IAM_POOL_MAX", "0"),
+            ("PORT", "http"),
+            ("RDS_IAM_BIND", "localhost"),
+            ("RDS_IAM_LOG", "xml"),
+            ("RUST_LOG", "a=b=c"),
+        ],
+        Some(Path::new("missing.conf")),
+    )
+    .await
+    .unwrap_err();
+    let text = error.to_string().replace(&*folder.path().to_string_lossy(), "");
+    assert!(!text.contains("hunter2"), "{text}");
+    insta::assert_snapshot!(text, @r#"
+    the configuration has 13 problems:
+    - RDS_IAM_DB_NAME (environment): it is set but empty: give it a value, or unset it
+    - --config (missing.conf): cannot read missing.conf; it must be a UTF-8 text file that this program may read: No such file or directory (os error 2)
+    - port (RDS_IAM_DB_PORT): it is not a port: write a number from 1 to 65535
+    - endpoint (RDS_IAM_DB_ENDPOINT): endpoint has a user name before an @ sign: give only host:port
+    - database user (RDS_IAM_DB_USER): database user "node\0app" has a control character in it
+    - region (AWS_REGION): "eu-west-1a" is not a region: expected a name such as eu-west-1 (an availability zone has a letter at its end, a region has not)
+    - RDS_IAM_DIAL (environment): endpoint "localhost" has no port: give it as host:port (IPv6 as [address]:port)
+    - RDS_IAM_CA_BUNDLE (/empty.pem): cannot take trust roots from /empty.pem: there is no certificate; the file must hold PEM text, one `-----BEGIN CERTIFICATE-----` block for each root
+    - RDS_IAM_POOL_MAX (environment): it is not a number of connections: write a number from 1 to 1000
+    - PORT (environment): it is not a port: write a number from 0 (any free port) to 65535
+    - RDS_IAM_BIND (environment): it is not an IP address: write one, such as 0.0.0.0, 127.0.0.1 or ::
+    - RDS_IAM_LOG (environment): write json or human
+    - RUST_LOG (environment): error parsing level filter: expected one of "off", "error", "warn", "info", "debug", "trace", or a number 0-5; write info, or target=level pairs with commas between
+    "#);
+}
+
+#[tokio::test]
+async fn what_an_unreadable_file_may_hold_is_not_missed() {
+    insta::assert_snapshot!(load(&[], Some(Path::new("missing.conf"))).await.unwrap_err(), @r"
+    the configuration has 2 problems:
+    - --config (missing.conf): cannot read missing.conf; it must be a UTF-8 text file that this program may read: No such file or directory (os error 2)
+    - database user (not set): set RDS_IAM_DB_USER, or set RDS_IAM_SSM_PREFIX to read <prefix>/username
+    ");
+}
+
+#[tokio::test]
+async fn an_endpoint_may_have_its_port() {
+    let config = with(&[("RDS_IAM_DB_ENDPOINT", "db.example.com:3307")]).await.unwrap();
+    assert_eq!(config.login.endpoint.to_string(), "db.example.com:3307");
+    let twice = [("RDS_IAM_DB_ENDPOINT", "db.example.com:3307"), ("RDS_IAM_DB_PORT", "3307")];
+    assert_eq!(with(&twice).await.unwrap().login.endpoint.port(), 3307);
+    let clash = [("RDS_IAM_DB_ENDPOINT", "db.example.com:3307"), ("RDS_IAM_DB_PORT", "3306")];
+    insta::assert_snapshot!(problem(&clash).await, @"endpoint (RDS_IAM_DB_ENDPOINT): it has port 3307, but RDS_IAM_DB_PORT says 3306: remove one");
+    insta::assert_snapshot!(problem(&[("RDS_IAM_DB_ENDPOINT", "db.example.com:x")]).await, @r#"endpoint (RDS_IAM_DB_ENDPOINT): endpoint port "x" is not a number from 1 to 65535"#);
+    insta::assert_snapshot!(problem(&[("RDS_IAM_DB_ENDPOINT", "db example")]).await, @r#"endpoint (RDS_IAM_DB_ENDPOINT): endpoint host "db example" is neither a DNS name nor an IP address"#);
+}
+
+#[tokio::test]
+async fn a_region_that_the_endpoint_contradicts() {
+    insta::assert_snapshot!(problem(&[("AWS_REGION", "us-east-1")]).await, @"region (AWS_REGION): it is us-east-1, but the endpoint lies in eu-west-1: set it to that");
+    let china = "orders.c0ffee.cn-north-1.rds.amazonaws.com.cn";
+    let config = with(&[("RDS_IAM_DB_ENDPOINT", china), ("AWS_REGION", "cn-north-1")]).await.unwrap();
+    insta::assert_snapshot!(config.warnings.join("\n"), @"the shipped trust roots have none for instances in cn-north-1: name AWS's bundle in RDS_IAM_CA_BUNDLE");
+}
+
+#[tokio::test]
+async fn a_prefix_that_is_none() {
+    let variables = [("RDS_IAM_SSM_PREFIX", "dev/database/"), ("RDS_IAM_DB_NAME", "node_db")];
+    let error = load(&variables, None).await.unwrap_err();
+    insta::assert_snapshot!(error.problems()[0], @"RDS_IAM_SSM_PREFIX (environment): it is not a prefix of parameter names: write one such as /dev/database, without a / at the end");
+}
+
+#[test]
+fn every_variable_is_in_the_readme() {
+    let readme = include_str!("../../README.md");
+    for variable in VARIABLES {
+        assert!(readme.contains(&format!("| `{}` |", variable.name)), "{}", variable.name);
+    }
+}
+
+#[tokio::test]
+async fn what_permits_the_service() {
+    insta::assert_snapshot!(load(&GOOD, None).await.unwrap().permit(), @r#"
+    {
+      "Sid": "ConnectToDatabase",
+      "Effect": "Allow",
+      "Action": "rds-db:connect",
+      "Resource": [
+        "arn:aws:rds-db:eu-west-1:<account: 12 digits>:dbuser:<resource-id: db-… of the instance, cluster-… of the Aurora cluster, prx-… of the proxy>/node_app"
+      ]
+    }
+    CREATE USER IF NOT EXISTS 'node_app'@'%' IDENTIFIED WITH AWSAuthenticationPlugin AS 'RDS';
+    ALTER USER 'node_app'@'%' IDENTIFIED WITH AWSAuthenticationPlugin AS 'RDS' REQUIRE SSL;
+    GRANT SELECT, INSERT, UPDATE, DELETE ON `node\_db`.* TO 'node_app'@'%';
+    "#);
+}

@@ -1,0 +1,147 @@
+//! What every request passes through, outermost first: observation (request id, span, metrics, access
+//! log, error bodies, security headers), panics, timeout, cross-site check, body limit.
+
+use std::any::Any;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, MatchedPath, Request, State};
+use axum::http::header::{
+    ACCEPT, CACHE_CONTROL, CONTENT_SECURITY_POLICY, HeaderMap, HeaderName, HeaderValue, REFERRER_POLICY,
+    X_CONTENT_TYPE_OPTIONS,
+};
+use axum::http::{Method, StatusCode};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+use tokio::time::Instant;
+use tower::ServiceBuilder;
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::csrf::CsrfLayer;
+use tower_http::timeout::TimeoutLayer;
+use tracing::Instrument;
+
+use crate::AppState;
+use crate::problem::{Problem, render};
+
+/// How long a request may take: 10 seconds, twice the wait for a connection, half of the shutdown's
+/// deadline.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The largest body: 16 KiB, above any message of 1000 characters, percent-encoded.
+pub(crate) const BODY_LIMIT: usize = 16 * 1024;
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// The longest request id that is taken over from a client: 64 characters.
+const MAX_REQUEST_ID: usize = 64;
+
+const POLICY: HeaderValue = HeaderValue::from_static(
+    "default-src 'none'; style-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
+);
+
+/// The whole stack around `routes`.
+pub(crate) fn wrap(routes: Router<AppState>, state: &AppState) -> Router<AppState> {
+    routes.layer(
+        ServiceBuilder::new()
+            .layer(from_fn_with_state(state.clone(), observe))
+            .layer(CatchPanicLayer::custom(panicked))
+            .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, REQUEST_TIMEOUT))
+            .layer(CsrfLayer::new())
+            .layer(DefaultBodyLimit::max(BODY_LIMIT)),
+    )
+}
+
+async fn observe(State(state): State<AppState>, request: Request, next: Next) -> Response {
+    let started = Instant::now();
+    let id = request_id(request.headers());
+    let method = known_method(request.method());
+    let route = route(&request);
+    let as_page = wants_page(&request);
+    let span = tracing::info_span!("request", %id, method, path = request.uri().path());
+
+    let response = next.run(request).instrument(span.clone()).await;
+    let mut response = render(response, as_page, &id);
+    add_headers(response.headers_mut(), &id);
+
+    let (status, took) = (response.status(), started.elapsed());
+    state.metrics().observe(method, route, status.as_u16(), took);
+    let (status, micros) = (status.as_u16(), took.as_micros());
+    let _in_span = span.enter();
+    match status {
+        500.. => tracing::warn!(status, micros, "answered"),
+        400.. => tracing::info!(status, micros, "answered"),
+        _ => tracing::debug!(status, micros, "answered"),
+    }
+    response
+}
+
+/// The client's own id where it is short and plain, or a new one of 128 random bits.
+fn request_id(headers: &HeaderMap) -> String {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b'=' | b':' | b';');
+    match headers.get(REQUEST_ID).and_then(|value| value.to_str().ok()) {
+        Some(id) if (1..=MAX_REQUEST_ID).contains(&id.len()) && id.bytes().all(plain) => id.to_owned(),
+        _ => format!("{:032x}", fastrand::u128(..)),
+    }
+}
+
+/// The method as a label: a client cannot make up new ones.
+fn known_method(method: &Method) -> &'static str {
+    match *method {
+        Method::GET => "GET",
+        Method::HEAD => "HEAD",
+        Method::POST => "POST",
+        _ => "other",
+    }
+}
+
+/// The route's template as a label: a client cannot make up new ones.
+fn route(request: &Request) -> &'static str {
+    let matched = request.extensions().get::<MatchedPath>().map_or("", MatchedPath::as_str);
+    crate::routes::PATHS.into_iter().find(|path| *path == matched).unwrap_or("unmatched")
+}
+
+/// Whether a failure is shown as a page: to a browser, anywhere but under `/api/`.
+fn wants_page(request: &Request) -> bool {
+    let accept = request.headers().get(ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    !request.uri().path().starts_with("/api/") && accept.contains("text/html")
+}
+
+fn add_headers(headers: &mut HeaderMap, id: &str) {
+    if let Ok(id) = HeaderValue::from_str(id) {
+        headers.insert(REQUEST_ID, id);
+    }
+    headers.insert(CONTENT_SECURITY_POLICY, POLICY);
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    // Not `no-referrer`, under which a browser hides from us that our own form was sent from here.
+    headers.insert(REFERRER_POLICY, HeaderValue::from_static("same-origin"));
+    headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+}
+
+/// The panic itself has been logged, with its place, by the hook that [`crate::logging::start`] sets.
+fn panicked(_: Box<dyn Any + Send>) -> Response {
+    Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "Something went wrong here. The details are in the log.")
+        .into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn id_for(given: &'static [u8]) -> String {
+        request_id(&HeaderMap::from_iter([(REQUEST_ID, HeaderValue::from_bytes(given).unwrap())]))
+    }
+
+    #[test]
+    fn a_plain_request_id_is_taken_over_and_no_other() {
+        assert_eq!(
+            id_for(b"Root=1-67891233-abcdef012345678912345678"),
+            "Root=1-67891233-abcdef012345678912345678"
+        );
+        let too_long: &[u8] = &[b'a'; 65];
+        for odd in [b"".as_slice(), b"a b", b"a\"b", b"<script>", b"\xff", too_long] {
+            let made = id_for(odd);
+            assert!(made.len() == 32 && made.bytes().all(|b| b.is_ascii_hexdigit()), "{odd:?}: {made}");
+        }
+        assert_ne!(id_for(b""), id_for(b""));
+    }
+}

@@ -1,0 +1,33 @@
+//! The message board: an axum service that logs in to MySQL by IAM token.
+//!
+//! Ten latest messages and a form at `/`, the same as JSON under `/api`, probes and metrics. It holds no
+//! password: [`rds_iam_pool`] keeps its connections authenticated. [`Config::load`] checks all settings
+//! before anything starts, [`run`] serves until a signal, and [`router`] is the whole service for a test
+//! that brings its own pool.
+//!
+//! ```no_run
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! use rds_iam_app::{Config, Environment};
+//!
+//! let now = rds_iam_token::Clock::system().now();
+//! let config = Config::load(&Environment::of_process(), None, now).await?;
+//! rds_iam_app::run(config).await?;
+//! # Ok(()) }
+//! ```
+
+mod chain;
+pub mod config;
+mod edge;
+pub mod logging;
+mod message;
+mod metrics;
+mod problem;
+mod routes;
+mod serve;
+mod state;
+mod store;
+
+pub use config::{Config, ConfigError, Environment};
+pub use routes::router;
+pub use serve::{RunError, check_credentials, run, serve};
+pub use state::AppState;

@@ -1,0 +1,111 @@
+//! What a client is told when a request fails: fixed text, never a cause. Handlers return a [`Problem`];
+//! [`render`] writes its body once it is known whether a page or JSON is wanted.
+
+use std::borrow::Cow;
+
+use askama::Template;
+use axum::body::{Body, HttpBody as _};
+use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER};
+use axum::http::{HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+
+/// A failed request, as its client sees it.
+#[derive(Clone, Debug)]
+pub(crate) struct Problem {
+    status: StatusCode,
+    detail: Cow<'static, str>,
+    retry_after: Option<u16>,
+}
+
+impl Problem {
+    /// `detail` tells the client what to do; of a 5xx it is fixed text.
+    pub(crate) fn new(status: StatusCode, detail: impl Into<Cow<'static, str>>) -> Self {
+        Self { status, detail: detail.into(), retry_after: None }
+    }
+
+    /// The client may try again after so many seconds.
+    pub(crate) fn retry_after(self, seconds: u16) -> Self {
+        Self { retry_after: Some(seconds), ..self }
+    }
+
+    pub(crate) fn detail(&self) -> &str {
+        &self.detail
+    }
+
+    /// A response whose body somebody else writes: this problem's status and headers.
+    pub(crate) fn with_body(&self, body: impl IntoResponse) -> Response {
+        let mut response = (self.status, body).into_response();
+        if let Some(seconds) = self.retry_after {
+            response.headers_mut().insert(RETRY_AFTER, seconds.into());
+        }
+        response
+    }
+
+    /// The text for a status that a layer set without saying more.
+    fn of_status(status: StatusCode) -> Self {
+        let detail = match status {
+            StatusCode::BAD_REQUEST => "The request could not be understood.",
+            StatusCode::FORBIDDEN => {
+                "The request was sent by another site's page. Send it from this site's own page."
+            }
+            StatusCode::NOT_FOUND => "There is nothing at this address.",
+            StatusCode::METHOD_NOT_ALLOWED => "This address does not take this method.",
+            StatusCode::PAYLOAD_TOO_LARGE => "The request is too large.",
+            StatusCode::SERVICE_UNAVAILABLE => "The request took too long. Try again a little later.",
+            _ if status.is_server_error() => "Something went wrong here. The details are in the log.",
+            _ => "The request was refused.",
+        };
+        let problem = Self::new(status, detail);
+        if status == StatusCode::SERVICE_UNAVAILABLE { problem.retry_after(5) } else { problem }
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let mut response = self.with_body(());
+        response.extensions_mut().insert(self);
+        response
+    }
+}
+
+/// Writes the body of a response that failed and has none yet.
+pub(crate) fn render(response: Response, as_page: bool, request_id: &str) -> Response {
+    let status = response.status();
+    if !(status.is_client_error() || status.is_server_error()) {
+        return response;
+    }
+    let (mut parts, body) = response.into_parts();
+    let problem = match parts.extensions.remove::<Problem>() {
+        Some(problem) => problem,
+        None if body.size_hint().exact() == Some(0) => Problem::of_status(status),
+        None => return Response::from_parts(parts, body),
+    };
+    let view = View {
+        title: status.canonical_reason().unwrap_or("Error"),
+        status: status.as_u16(),
+        detail: problem.detail(),
+        request_id,
+    };
+    let (kind, text) = if as_page {
+        ("text/html; charset=utf-8", view.render().map_err(drop))
+    } else {
+        ("application/problem+json", serde_json::to_string(&view).map_err(drop))
+    };
+    parts.headers.remove(CONTENT_LENGTH);
+    parts.headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+    if let Some(seconds) = problem.retry_after {
+        parts.headers.insert(RETRY_AFTER, seconds.into());
+    }
+    Response::from_parts(parts, Body::from(text.unwrap_or_default()))
+}
+
+/// RFC 9457's fields, and the request's id to find it in the log by.
+#[derive(Serialize, Template)]
+#[template(path = "problem.html")]
+struct View<'a> {
+    title: &'a str,
+    status: u16,
+    detail: &'a str,
+    request_id: &'a str,
+}

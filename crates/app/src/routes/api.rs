@@ -1,0 +1,114 @@
+//! The messages as JSON.
+
+use axum::Json;
+use axum::extract::rejection::{JsonRejection, QueryRejection};
+use axum::extract::{Query, State};
+use axum::http::StatusCode;
+use serde::{Deserialize, Serialize};
+
+use crate::AppState;
+use crate::message::{Message, Text};
+use crate::problem::Problem;
+use crate::state::TokenLife;
+use crate::store::Identity;
+
+/// Messages on a page where the client does not say.
+const DEFAULT_LIMIT: u32 = 10;
+
+/// The most messages on a page.
+const MAX_LIMIT: u32 = 100;
+
+#[derive(Deserialize)]
+pub(super) struct NewMessage {
+    message: String,
+}
+
+/// Stores a message and answers with the row.
+pub(super) async fn insert(
+    State(state): State<AppState>,
+    body: Result<Json<NewMessage>, JsonRejection>,
+) -> Result<(StatusCode, Json<Message>), Problem> {
+    let Json(new) = body.map_err(|error| Problem::new(error.status(), sentence(&error.body_text())))?;
+    let text = Text::parse(&new.message)
+        .map_err(|error| Problem::new(StatusCode::UNPROCESSABLE_ENTITY, error.to_string()))?;
+    let stored = state.store().insert(text, state.now()).await;
+    let message = stored.map_err(|error| state.failed(&error))?;
+    Ok((StatusCode::CREATED, Json(message)))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Range {
+    limit: Option<String>,
+    before: Option<String>,
+}
+
+#[derive(Serialize)]
+pub(super) struct Page {
+    messages: Vec<Message>,
+    /// What to pass as `before` for the next, older page; null on the last.
+    next: Option<u64>,
+}
+
+/// A page of messages, newest first.
+pub(super) async fn messages(
+    State(state): State<AppState>,
+    range: Result<Query<Range>, QueryRejection>,
+) -> Result<Json<Page>, Problem> {
+    let Query(range) = range.map_err(|error| bad_request(sentence(&error.body_text())))?;
+    let limit = match &range.limit {
+        None => DEFAULT_LIMIT,
+        Some(given) => given
+            .parse()
+            .ok()
+            .filter(|limit| (1..=MAX_LIMIT).contains(limit))
+            .ok_or_else(|| bad_request(format!("`limit` must be a number from 1 to {MAX_LIMIT}.")))?,
+    };
+    let before = match &range.before {
+        None => None,
+        Some(given) => Some(given.parse().map_err(|_| {
+            bad_request("`before` must be a message's id, such as an earlier page's `next`.".into())
+        })?),
+    };
+    // One more than asked for shows whether there is a next page.
+    let mut messages = state.store().page(before, limit + 1).await.map_err(|error| state.failed(&error))?;
+    let more = messages.len() > limit as usize;
+    messages.truncate(limit as usize);
+    let next = messages.last().filter(|_| more).map(|message| message.id);
+    Ok(Json(Page { messages, next }))
+}
+
+#[derive(Serialize)]
+pub(super) struct Whoami {
+    database: Identity,
+    token: Option<TokenLife>,
+    pool: PoolNow,
+}
+
+#[derive(Serialize)]
+struct PoolNow {
+    open: u32,
+    idle: u32,
+    max: u32,
+    connects: u64,
+}
+
+/// Who the database says we are, and how the login fares. Never the token.
+pub(super) async fn identity(State(state): State<AppState>) -> Result<Json<Whoami>, Problem> {
+    let database = state.store().identity().await.map_err(|error| state.failed(&error))?;
+    let stats = state.pool().stats();
+    Ok(Json(Whoami {
+        database,
+        token: state.token_life(),
+        pool: PoolNow { open: stats.size, idle: stats.idle, max: stats.max, connects: stats.connects },
+    }))
+}
+
+fn bad_request(detail: String) -> Problem {
+    Problem::new(StatusCode::BAD_REQUEST, detail)
+}
+
+/// A message of a parser, as a sentence.
+fn sentence(text: &str) -> String {
+    format!("{}.", text.trim_end_matches('.'))
+}

@@ -1,0 +1,34 @@
+//! For machines that watch: alive, ready, numbers.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::http::header::{CONTENT_TYPE, RETRY_AFTER};
+use axum::response::{IntoResponse, Response};
+
+use crate::{AppState, metrics};
+
+/// The process serves. It asks no database: restarting would not mend one.
+pub(super) async fn livez() -> &'static str {
+    "alive\n"
+}
+
+/// The database serves too.
+pub(super) async fn readyz(State(state): State<AppState>) -> Response {
+    let readiness = state.readiness().await;
+    if readiness.ready {
+        Json(readiness).into_response()
+    } else {
+        (StatusCode::SERVICE_UNAVAILABLE, [(RETRY_AFTER, "1")], Json(readiness)).into_response()
+    }
+}
+
+pub(super) async fn metrics(State(state): State<AppState>) -> Response {
+    match state.metrics().encode() {
+        Ok(text) => ([(CONTENT_TYPE, metrics::CONTENT_TYPE)], text).into_response(),
+        Err(error) => {
+            tracing::error!(%error, "writing the metrics failed");
+            StatusCode::INTERNAL_SERVER_ERROR.into_response()
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! The life of the service: checks, start, and an end that finishes what has begun.
+
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use aws_config::{BehaviorVersion, Region};
+use axum::serve::ListenerExt;
+use rds_iam_pool::{Limits, Pool, Target};
+use rds_iam_token::{Clock, MintError, Minter, TokenSource};
+use thiserror::Error;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+
+use crate::chain::Chain;
+use crate::{AppState, Config, router};
+
+/// How long requests under way may take to finish after the first signal: 20 seconds, below the 30 s
+/// that ECS and Kubernetes leave before they kill.
+const SHUTDOWN_DEADLINE: Duration = Duration::from_secs(20);
+
+/// How long the pool may take to close its connections: 3 seconds.
+const CLOSE_DEADLINE: Duration = Duration::from_secs(3);
+
+/// Why the service did not start, or ended.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum RunError {
+    /// There are no credentials to sign tokens with, and waiting will not bring any.
+    #[error("tokens can't be signed")]
+    Credentials {
+        /// Why not, and what to do.
+        source: MintError,
+    },
+    /// The port could not be opened.
+    #[error("can't listen on {address}: is another program there? PORT and RDS_IAM_BIND choose another")]
+    Listen {
+        /// Where.
+        address: SocketAddr,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The system takes no handler for a signal, or gives no connection any more.
+    #[error("the system does not let the service go on")]
+    System {
+        /// What it said.
+        #[from]
+        source: io::Error,
+    },
+}
+
+/// Serves until SIGTERM or Ctrl-C, then finishes what has begun; a second signal ends it at once.
+///
+/// The database need not answer yet: until it does, `/readyz` says what is missing.
+///
+/// # Errors
+/// [`RunError`] where it cannot start. [`RunError::Credentials`] is a matter of configuration.
+pub async fn run(config: Config) -> Result<(), RunError> {
+    for origin in &config.origins {
+        tracing::info!("{origin}");
+    }
+    for warning in &config.warnings {
+        tracing::warn!("{warning}");
+    }
+    let tokens = TokenSource::refresh_ahead(minter(&config).await);
+    first_token(&tokens).await?;
+
+    let target = Target::new(config.dial.clone(), config.roots.clone()).database(config.database.as_str());
+    let limits = Limits { max_connections: config.pool_max, ..Limits::default() };
+    let pool = Pool::lazy(tokens.clone(), target, limits);
+    let state = AppState::new(pool, &tokens, config.permit());
+
+    let address = config.listen;
+    let listener = TcpListener::bind(address).await.map_err(|source| RunError::Listen { address, source })?;
+    serve(listener, state, signals()?).await
+}
+
+/// Whether the settings give credentials that sign a token.
+///
+/// # Errors
+/// [`RunError::Credentials`] where they give none, or wrong ones.
+pub async fn check_credentials(config: &Config) -> Result<(), RunError> {
+    first_token(&TokenSource::lazy(minter(config).await)).await
+}
+
+async fn minter(config: &Config) -> Minter {
+    let region = Region::new(config.login.region.to_string());
+    let aws = aws_config::defaults(BehaviorVersion::latest()).region(region).load().await;
+    let credentials = aws.credentials_provider().expect("the default chain is always there");
+    Minter::new(config.login.clone(), credentials, Clock::system())
+}
+
+/// A failure that may pass does not keep the service from starting.
+async fn first_token(tokens: &TokenSource) -> Result<(), RunError> {
+    match tokens.token().await {
+        Ok(_) => Ok(()),
+        Err(error) if error.is_retryable() => {
+            tracing::warn!(error = %Chain(&error), "no token yet; will try again");
+            Ok(())
+        }
+        Err(source) => Err(RunError::Credentials { source }),
+    }
+}
+
+/// Serves on an open port until `stop` gives a first word; then takes no more connections, finishes
+/// the requests under way for at most 20 s or until a second word, and closes the pool.
+///
+/// # Errors
+/// [`RunError::System`] where the listener fails for good.
+pub async fn serve(
+    listener: TcpListener,
+    state: AppState,
+    mut stop: mpsc::Receiver<()>,
+) -> Result<(), RunError> {
+    tracing::info!(address = %listener.local_addr()?, user = state.user(), "serving");
+    let pool = state.pool().clone();
+    // Answers are small: each is sent as soon as it is written.
+    let listener = listener.tap_io(|stream| {
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!(%error, "TCP_NODELAY could not be set");
+        }
+    });
+    let (stopping, mut stopped) = tokio::sync::watch::channel(false);
+    let serving = axum::serve(listener, router(state)).with_graceful_shutdown(async move {
+        // An error means that `serve` itself has ended.
+        drop(stopped.wait_for(|stopped| *stopped).await);
+    });
+    let deadline = async {
+        stop.recv().await;
+        tracing::info!("stopping: no new connections; finishing requests under way");
+        stopping.send_replace(true);
+        tokio::select! {
+            () = tokio::time::sleep(SHUTDOWN_DEADLINE) => "the deadline has passed",
+            Some(()) = stop.recv() => "a second signal came",
+        }
+    };
+    tokio::select! {
+        ended = serving.into_future() => ended?,
+        reason = deadline => tracing::warn!(reason, "stopping at once: requests under way are lost"),
+    }
+    if timeout(CLOSE_DEADLINE, pool.close()).await.is_err() {
+        tracing::warn!("some database connections were in use to the end and were cut");
+    }
+    tracing::info!("stopped");
+    Ok(())
+}
+
+/// A word for each SIGTERM and each Ctrl-C.
+fn signals() -> io::Result<mpsc::Receiver<()>> {
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let (word, words) = mpsc::channel(2);
+    tokio::spawn(async move {
+        loop {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+            if word.send(()).await.is_err() {
+                return;
+            }
+        }
+    });
+    Ok(words)
+}
