@@ -86,7 +86,8 @@ struct Inner {
     /// The token in the pool's options.
     installed: Mutex<Option<Token>>,
     pace: Pace,
-    waiting: AtomicU64,
+    /// How many callers are opening a connection, and so hold a place in the pool without one.
+    opening: AtomicU64,
     health: Arc<Health>,
 }
 
@@ -140,7 +141,7 @@ impl Pool {
             target,
             limits,
             installed: Mutex::new(None),
-            waiting: AtomicU64::new(0),
+            opening: AtomicU64::new(0),
             health,
         });
         tokio::spawn(keep_fresh(Arc::downgrade(&inner)));
@@ -214,7 +215,6 @@ impl fmt::Debug for Pool {
 impl Inner {
     async fn acquire(&self) -> Result<PoolConnection<MySql>, PoolError> {
         let deadline = Instant::now() + self.limits.acquire_timeout;
-        let _waiting = Waiting::new(&self.waiting);
         let mut reminted = false;
         let mut pause = THROTTLED;
         loop {
@@ -251,16 +251,18 @@ impl Inner {
 
     async fn acquire_once(&self, deadline: Instant) -> Result<PoolConnection<MySql>, PoolError> {
         let attempt = async {
-            if self.pool.num_idle() == 0 && self.pool.size() < self.limits.max_connections {
+            let opens = self.pool.num_idle() == 0 && self.pool.size() < self.limits.max_connections;
+            let _opening = opens.then(|| Opening::new(&self.opening));
+            if opens {
                 tokio::time::sleep_until(self.pace.book()).await;
             }
-            self.pool.acquire().await
+            let acquired = self.pool.acquire().await;
+            acquired.map_err(|error| match error {
+                sqlx::Error::PoolTimedOut => self.timed_out(),
+                error => PoolError::connecting(error, &self.subject()),
+            })
         };
-        match timeout_at(deadline, attempt).await {
-            Ok(Ok(connection)) => Ok(connection),
-            Ok(Err(sqlx::Error::PoolTimedOut)) | Err(_) => Err(self.timed_out()),
-            Ok(Err(error)) => Err(PoolError::connecting(error, &self.subject())),
-        }
+        timeout_at(deadline, attempt).await.unwrap_or_else(|_| Err(self.timed_out()))
     }
 
     /// Makes sure that the pool's options hold a token that is valid now.
@@ -292,9 +294,8 @@ impl Inner {
     fn timed_out(&self) -> PoolError {
         let idle = u32::try_from(self.pool.num_idle()).unwrap_or(u32::MAX);
         let in_use = self.pool.size().saturating_sub(idle);
-        // Whoever waits may hold the place of a connection that it is trying to open. Only if more
-        // places are taken than that are connections really in use.
-        let saturated = u64::from(in_use) > self.waiting.load(Relaxed);
+        // Only if more places are taken than connections are being opened are some really in use.
+        let saturated = u64::from(in_use) > self.opening.load(Relaxed);
         PoolError::TimedOut {
             subject: self.subject().to_string(),
             waited: self.limits.acquire_timeout,
@@ -415,17 +416,17 @@ async fn keep_warm(pool: Weak<Inner>) {
     }
 }
 
-/// Counts who is waiting for a connection.
-struct Waiting<'a>(&'a AtomicU64);
+/// Counts who is opening a connection.
+struct Opening<'a>(&'a AtomicU64);
 
-impl<'a> Waiting<'a> {
+impl<'a> Opening<'a> {
     fn new(count: &'a AtomicU64) -> Self {
         count.fetch_add(1, Relaxed);
         Self(count)
     }
 }
 
-impl Drop for Waiting<'_> {
+impl Drop for Opening<'_> {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Relaxed);
     }

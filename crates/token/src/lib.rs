@@ -72,3 +72,6 @@ pub const LIFETIME: Duration = Duration::from_secs(900);
 
 /// The SigV4 service name that tokens are signed for.
 pub(crate) const SERVICE: &str = "rds-db";
+
+/// SHA-256 of nothing, in hexadecimal: the payload hash of a request without a body.
+pub(crate) const EMPTY_PAYLOAD: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";

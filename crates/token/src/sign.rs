@@ -1,20 +1,22 @@
 //! Signing a token: a SigV4 query-presigned `GET`, without its scheme.
+//!
+//! The keys and the signature are `aws-sigv4`'s. The canonical request is put together here, since
+//! that crate's request signer writes it, session token included, to the log at trace level; see
+//! `docs/adr/0002-signing.md`.
 
 use std::fmt::Write as _;
 use std::time::SystemTime;
 
 use aws_credential_types::Credentials;
-use aws_sigv4::http_request::{
-    self, SignableBody, SignableRequest, SignatureLocation, SigningError, SigningSettings,
-};
-use aws_sigv4::sign::v4;
+use aws_sigv4::sign::v4::{calculate_signature, generate_signing_key};
+use sha2::{Digest, Sha256};
 use thiserror::Error;
+use time::OffsetDateTime;
+use time::macros::format_description;
 use zeroize::Zeroizing;
 
 use crate::encoding::encode;
-use crate::{LIFETIME, Login, SERVICE, Token};
-
-const SCHEME: &str = "https://";
+use crate::{EMPTY_PAYLOAD, LIFETIME, Login, SERVICE, Token};
 
 /// Signs a token for `login` at the time `now`.
 ///
@@ -24,9 +26,10 @@ const SCHEME: &str = "https://";
 /// # Errors
 /// [`SignError::CredentialsExpired`]: fetch fresh credentials (signing would succeed, but no server
 /// would accept the token). [`SignError::CredentialsIncomplete`]: mend the credentials' source.
-/// [`SignError::Refused`]: the login cannot be put in a request; mend the configuration.
+/// [`SignError::BadTime`]: mend the clock.
 pub fn sign(login: &Login, credentials: &Credentials, now: SystemTime) -> Result<Token, SignError> {
-    if credentials.access_key_id().is_empty() || credentials.secret_access_key().is_empty() {
+    let (id, secret) = (credentials.access_key_id(), credentials.secret_access_key());
+    if id.is_empty() || secret.is_empty() {
         return Err(SignError::CredentialsIncomplete);
     }
     let expires_at = match credentials.expiry() {
@@ -34,38 +37,55 @@ pub fn sign(login: &Login, credentials: &Credentials, now: SystemTime) -> Result
         Some(end) => end.min(now + LIFETIME),
         None => now + LIFETIME,
     };
-
-    let host = login.endpoint.to_string();
+    let date = amz_date(now)?;
+    let day = &date[..8];
+    let (host, region) = (login.endpoint.to_string(), login.region.as_str());
     let session_token = credentials.session_token().unwrap_or_default();
-    // The longest form of everything, so that no copy of the token is left behind by a reallocation.
-    let mut text = Zeroizing::new(String::with_capacity(
-        512 + host.len() + 3 * (login.user.as_str().len() + session_token.len()),
-    ));
-    write!(text, "{SCHEME}{host}/?Action=connect&DBUser={}", encode(login.user.as_str().as_bytes()))
-        .map_err(|_| SignError::Unwritable)?;
 
-    let mut settings = SigningSettings::default();
-    settings.signature_location = SignatureLocation::QueryParams;
-    settings.expires_in = Some(LIFETIME);
-    let identity = credentials.clone().into();
-    let params = v4::SigningParams::builder()
-        .identity(&identity)
-        .region(login.region.as_str())
-        .name(SERVICE)
-        .time(now)
-        .settings(settings)
-        .build()
-        .map_err(|_| SignError::Unwritable)?
-        .into();
-    // The host is given as a header so that the port is signed whatever its number.
-    let headers = [("host", host.as_str())].into_iter();
-    let request = SignableRequest::new("GET", text.as_str(), headers, SignableBody::Bytes(&[]))?;
-    let (instructions, _signature) = http_request::sign(request, &params)?.into_parts();
-    for (name, value) in instructions.params() {
-        write!(text, "&{name}={}", encode(value.as_bytes())).map_err(|_| SignError::Unwritable)?;
+    // Room for everything, so that no copy of the token is left behind by a reallocation.
+    let room = 512 + 2 * host.len() + 3 * (id.len() + login.user.as_str().len() + session_token.len());
+    let mut text = Zeroizing::new(String::with_capacity(room));
+    // The parameters stand in the order that a canonical query has, so it need not be made apart.
+    write!(
+        text,
+        "{host}/?Action=connect&DBUser={user}&X-Amz-Algorithm=AWS4-HMAC-SHA256\
+         &X-Amz-Credential={id}%2F{day}%2F{region}%2F{SERVICE}%2Faws4_request\
+         &X-Amz-Date={date}&X-Amz-Expires={lifetime}",
+        user = encode(login.user.as_str().as_bytes()),
+        id = encode(id.as_bytes()),
+        lifetime = LIFETIME.as_secs(),
+    )
+    .and_then(|()| match session_token {
+        "" => Ok(()),
+        session_token => write!(text, "&X-Amz-Security-Token={}", encode(session_token.as_bytes())),
+    })
+    .and_then(|()| text.write_str("&X-Amz-SignedHeaders=host"))
+    .map_err(|_| SignError::Unwritable)?;
+
+    let mut canonical_request = Sha256::new();
+    for part in ["GET\n/\n", &text[host.len() + "/?".len()..], "\nhost:", &host, "\n\nhost\n", EMPTY_PAYLOAD]
+    {
+        canonical_request.update(part);
     }
-    text.drain(..SCHEME.len());
+    let string_to_sign = format!(
+        "AWS4-HMAC-SHA256\n{date}\n{day}/{region}/{SERVICE}/aws4_request\n{}",
+        hex::encode(canonical_request.finalize())
+    );
+    let key = generate_signing_key(secret, now, region, SERVICE);
+    text.push_str("&X-Amz-Signature=");
+    text.push_str(&calculate_signature(key, string_to_sign.as_bytes()));
     Ok(Token::new(text, now, expires_at))
+}
+
+/// `20261120T213400Z`.
+fn amz_date(now: SystemTime) -> Result<String, SignError> {
+    let form = format_description!("[year][month][day]T[hour][minute][second]Z");
+    let bad_time = || SignError::BadTime { now };
+    // `OffsetDateTime::from` would panic on a time that it can't hold.
+    let since =
+        now.duration_since(SystemTime::UNIX_EPOCH).ok().and_then(|d| time::Duration::try_from(d).ok());
+    let date = OffsetDateTime::UNIX_EPOCH.checked_add(since.ok_or_else(bad_time)?).ok_or_else(bad_time)?;
+    date.format(&form).map_err(|_| bad_time())
 }
 
 /// Why no token was signed.
@@ -88,9 +108,12 @@ pub enum SignError {
         "the AWS credentials have an empty access key id or secret: check the profile or variables they come from"
     )]
     CredentialsIncomplete,
-    /// The SigV4 library refused the request.
-    #[error("the login can't be put in a signed request: check endpoint and user")]
-    Refused(#[from] SigningError),
+    /// The time can't be written in a token.
+    #[error("the time {now:?} is not in the years 1970 to 9999: set this machine's clock")]
+    BadTime {
+        /// The time that was asked for.
+        now: SystemTime,
+    },
     /// A buffer could not be written to, which a correct program never sees.
     #[error("internal: the token's text could not be assembled")]
     Unwritable,

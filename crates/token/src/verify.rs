@@ -1,8 +1,8 @@
 //! Checking a token as the database does: its form, its times, whom and where it is for, and its
 //! signature.
 //!
-//! The canonical request is built here from the token's own text, independently of the signer's
-//! library, so that a mistake in one shows against the other.
+//! The canonical request is built here from the token's own text: decoded, sorted and encoded anew, by
+//! other code than the signer's, so that a mistake in one shows against the other.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -17,13 +17,10 @@ use time::macros::format_description;
 use zeroize::Zeroizing;
 
 use crate::encoding::{decode, encode};
-use crate::{DbUser, Endpoint, LIFETIME, Region, SERVICE};
+use crate::{DbUser, EMPTY_PAYLOAD, Endpoint, LIFETIME, Region, SERVICE};
 
 /// How far a signer's clock may be ahead of the server's: 5 minutes, as for every AWS API.
 const MAX_CLOCK_SKEW: Duration = Duration::from_secs(300);
-
-/// SHA-256 of nothing: the payload hash of a request without a body.
-const EMPTY_PAYLOAD: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
 
 /// A server's view: where it is, and whose signatures it knows.
 #[derive(Debug)]

@@ -225,6 +225,15 @@ fn signing_refuses_credentials_that_cannot_work() {
 }
 
 #[test]
+fn a_clock_that_is_out_of_range_is_an_error() {
+    let login = login(HOST, "us-east-1", "app");
+    for now in [at(u64::MAX / 4), SystemTime::UNIX_EPOCH - Duration::from_secs(1)] {
+        let error = sign(&login, &keys("secret", None), now).unwrap_err();
+        assert!(matches!(error, SignError::BadTime { .. }), "{error}");
+    }
+}
+
+#[test]
 fn a_token_ends_with_its_credentials() {
     let login = login(HOST, "us-east-1", "app");
     let until = |end| Credentials::new("akid", "secret", None, Some(at(end)), "test");

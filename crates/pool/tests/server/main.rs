@@ -1,0 +1,278 @@
+//! The pool against a real server that checks real tokens.
+
+mod secrets;
+mod support;
+
+use std::time::Duration;
+
+use rds_iam_emulator::{AccessKey, RefusalCode};
+use rds_iam_pool::{Limits, Pool, PoolError, Remedy, Secret, connect};
+use rds_iam_token::{Clock, Endpoint, Minter, TokenSource};
+use sqlx::{Connection as _, Row as _};
+use support::{DATABASE, Off, login, pool, quiet, server, target, until};
+
+async fn scalar(pool: &Pool, sql: &'static str) -> Result<String, PoolError> {
+    let mut connection = pool.acquire().await?;
+    sqlx::query_scalar(sql).fetch_one(&mut *connection).await.map_err(|e| pool.report(e))
+}
+
+#[tokio::test]
+async fn a_login_is_by_token_over_verified_tls() {
+    let mysql = server().await;
+    let pool = pool(&mysql, &Off::default(), mysql.dial(), quiet());
+    assert_eq!(scalar(&pool, "SELECT CURRENT_USER()").await.unwrap(), "app@%");
+    let mut connection = pool.acquire().await.unwrap();
+    let status =
+        sqlx::query("SHOW SESSION STATUS LIKE 'Ssl_version'").fetch_one(&mut *connection).await.unwrap();
+    assert_eq!(status.get::<String, _>(1), "TLSv1.3");
+    let logins = mysql.logins().unwrap();
+    assert!(logins.len() == 1 && logins[0].accepted(), "{logins:?}");
+
+    // sqlx would change sql_mode, for which RDS Proxy pins a session. (IGNORE_SPACE is a flag of the
+    // handshake.)
+    let server_mode = scalar(&pool, "SELECT @@GLOBAL.sql_mode").await.unwrap();
+    let session_mode = scalar(&pool, "SELECT @@SESSION.sql_mode").await.unwrap();
+    assert_eq!(session_mode.replace("IGNORE_SPACE,", ""), server_mode);
+}
+
+#[tokio::test]
+async fn a_refused_cached_token_is_replaced_once() {
+    let mysql = server().await;
+    let time = Off::default();
+    // For the server, the first token is ten minutes old from the start.
+    time.by(-600);
+    let pool = pool(&mysql, &time, mysql.dial(), quiet());
+    drop(pool.acquire().await.unwrap());
+    time.by(0);
+    // Now it has expired there, while it has five minutes left here.
+    mysql.set_clock(305).unwrap();
+    mysql.cut_connections().await.unwrap();
+    let dead = pool.acquire().await.unwrap();
+    drop(pool.report(sqlx::Error::Io(std::io::ErrorKind::BrokenPipe.into())));
+    drop(dead);
+
+    assert_eq!(scalar(&pool, "SELECT CURRENT_USER()").await.unwrap(), "app@%");
+    let stats = pool.stats();
+    assert_eq!((stats.remints_after_refusal, stats.tokens.minted), (1, 2), "{stats:?}");
+    let verdicts: Vec<_> = mysql.logins().unwrap().iter().map(|l| l.code()).collect();
+    assert_eq!(verdicts, [None, Some(RefusalCode::ExpiredToken), None]);
+}
+
+#[tokio::test]
+async fn a_refused_fresh_token_is_reported_at_once() {
+    let mysql = server().await;
+    mysql.allow_users(["somebody_else"]).unwrap();
+    let pool = pool(&mysql, &Off::default(), mysql.dial(), quiet());
+    let error = pool.acquire().await.unwrap_err();
+    assert_eq!((error.remedy(), error.number()), (Remedy::Permit, Some(1045)), "{error:?}");
+    assert!(error.hint().contains("rds-db:connect"), "{}", error.hint());
+    assert_eq!(mysql.logins().unwrap().len(), 1, "no second try with a token as good as the first");
+    assert_eq!(pool.stats().failures.denied, 1);
+}
+
+#[tokio::test]
+async fn refused_twice_is_reported() {
+    let mysql = server().await;
+    let time = Off::default();
+    time.by(-60);
+    let pool = pool(&mysql, &time, mysql.dial(), quiet());
+    let held = pool.acquire().await.unwrap();
+    time.by(0);
+    mysql.refuse_next(5).unwrap();
+    assert_eq!(pool.acquire().await.unwrap_err().remedy(), Remedy::Permit);
+    assert_eq!(mysql.logins().unwrap().len(), 3, "one good login, a refusal, one try with a new token");
+    drop(held);
+}
+
+#[tokio::test]
+async fn throttling_backs_off_with_the_same_token() {
+    let mysql = server().await;
+    let relay = mysql.relay().await.unwrap();
+    let pool = pool(&mysql, &Off::default(), relay.dial(), quiet());
+    relay.throttle_next(3);
+    assert_eq!(scalar(&pool, "SELECT CURRENT_USER()").await.unwrap(), "app@%");
+    assert_eq!(relay.accepted(), 4);
+    let stats = pool.stats();
+    assert_eq!((stats.tokens.minted, stats.failures.throttled), (1, 3), "{stats:?}");
+}
+
+#[tokio::test]
+async fn throttling_without_end_is_reported_in_time() {
+    let mysql = server().await;
+    let relay = mysql.relay().await.unwrap();
+    let limits = Limits { acquire_timeout: Duration::from_secs(1), ..quiet() };
+    let pool = pool(&mysql, &Off::default(), relay.dial(), limits);
+    relay.throttle_next(1_000);
+    let error = pool.acquire().await.unwrap_err();
+    assert_eq!(error.remedy(), Remedy::BackOff, "{error:?}");
+    assert!(relay.accepted() < 50, "{} connections in a second", relay.accepted());
+}
+
+#[tokio::test]
+async fn killed_connections_cost_at_most_one_statement() {
+    let mysql = server().await;
+    let pool = pool(&mysql, &Off::default(), mysql.dial(), quiet());
+    let held: Vec<_> =
+        [pool.acquire().await.unwrap(), pool.acquire().await.unwrap(), pool.acquire().await.unwrap()].into();
+    drop(held);
+    until("three idle connections", || pool.stats().idle == 3).await;
+    assert_eq!(mysql.cut_connections().await.unwrap(), 3);
+    // A connection used a moment ago is trusted: the first statement meets the broken one …
+    let error = scalar(&pool, "SELECT CURRENT_USER()").await.unwrap_err();
+    assert_eq!(error.remedy(), Remedy::Reconnect, "{error:?}");
+    // … and makes the pool suspect the others.
+    for _ in 0..5 {
+        assert_eq!(scalar(&pool, "SELECT CURRENT_USER()").await.unwrap(), "app@%");
+    }
+}
+
+#[tokio::test]
+async fn warm_connections_come_back_by_themselves() {
+    let mysql = server().await;
+    let relay = mysql.relay().await.unwrap();
+    let limits = Limits { warm_connections: 3, ..quiet() };
+    let pool = pool(&mysql, &Off::default(), relay.dial(), limits);
+    until("three warm connections", || pool.stats().idle == 3).await;
+    relay.cut().await;
+    let error = scalar(&pool, "SELECT CURRENT_USER()").await.unwrap_err();
+    assert_eq!(error.remedy(), Remedy::Reconnect, "{error:?}");
+    until("three new ones", || relay.open() == 3 && pool.stats().idle == 3).await;
+    assert_eq!(relay.accepted(), 6);
+}
+
+#[tokio::test]
+async fn a_server_that_is_away_is_unreachable_and_then_back() {
+    let mysql = server().await;
+    let mut relay = mysql.relay().await.unwrap();
+    relay.refuse_connections(true).await.unwrap();
+    let limits = Limits { acquire_timeout: Duration::from_secs(1), ..quiet() };
+    let pool = pool(&mysql, &Off::default(), relay.dial(), limits);
+    let error = pool.acquire().await.unwrap_err();
+    assert_eq!(error.remedy(), Remedy::Reconnect, "{error:?}");
+    assert!(error.hint().contains("security groups"), "{}", error.hint());
+    relay.refuse_connections(false).await.unwrap();
+    assert!(pool.acquire().await.is_ok());
+}
+
+#[tokio::test]
+async fn a_full_pool_says_so() {
+    let mysql = server().await;
+    let limits = Limits { max_connections: 1, acquire_timeout: Duration::from_millis(1500), ..quiet() };
+    let pool = pool(&mysql, &Off::default(), mysql.dial(), limits);
+    let held = pool.acquire().await.unwrap();
+    let error = pool.acquire().await.unwrap_err();
+    assert!(matches!(error, PoolError::TimedOut { in_use: 1, max: 1, .. }), "{error:?}");
+    assert_eq!(error.remedy(), Remedy::BackOff, "{error:?}");
+    drop(held);
+    assert!(pool.acquire().await.is_ok());
+}
+
+#[tokio::test]
+async fn a_server_that_cannot_prove_itself_gets_no_token() {
+    let (mysql, other) = (server().await, server().await);
+    // Another authority's certificate.
+    let stranger = rds_iam_pool::Target::new(mysql.dial().clone(), other.ca_pem());
+    let error = Pool::connect(support::tokens(&mysql, &Off::default()), stranger, quiet()).await.unwrap_err();
+    assert_eq!(error.remedy(), Remedy::Trust, "{error:?}");
+
+    // The right authority, but a name that the certificate does not have.
+    let listener = tokio::net::TcpListener::bind("127.0.0.2:0").await.unwrap();
+    let elsewhere = Endpoint::new("127.0.0.2", listener.local_addr().unwrap().port()).unwrap();
+    let server = mysql.dial().to_string();
+    let forward = tokio::spawn(async move {
+        while let Ok((mut client, _)) = listener.accept().await {
+            let mut server = tokio::net::TcpStream::connect(&server).await.unwrap();
+            // Either side may hang up first.
+            drop(tokio::io::copy_bidirectional(&mut client, &mut server).await);
+        }
+    });
+    let tokens = support::tokens(&mysql, &Off::default());
+    let error = Pool::connect(tokens, target(&mysql, &elsewhere), quiet()).await.unwrap_err();
+    assert_eq!(error.remedy(), Remedy::Trust, "{error:?}");
+    forward.abort();
+    assert!(mysql.logins().unwrap().is_empty(), "no token was sent");
+}
+
+#[tokio::test]
+async fn settings_that_are_wrong_are_told_from_what_is_away() {
+    let mysql = server().await;
+    let user = mysql.master().username().parse().unwrap();
+    let password = Secret::Password(mysql.master().password());
+    let error =
+        connect(&target(&mysql, mysql.dial()).database("nowhere"), &user, password).await.unwrap_err();
+    assert_eq!((error.remedy(), error.number()), (Remedy::Configure, Some(1049)), "{error:?}");
+    assert!(error.hint().contains("does not exist"), "{}", error.hint());
+
+    let error = connect(&target(&mysql, mysql.dial()), &user, Secret::Password("wrong")).await.unwrap_err();
+    assert_eq!(error.remedy(), Remedy::Permit, "{error:?}");
+
+    let session = connect(&target(&mysql, mysql.dial()).database(DATABASE), &user, password).await.unwrap();
+    session.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_missing_privilege_or_table_is_not_a_login_problem() {
+    let mysql = server().await;
+    let pool = pool(&mysql, &Off::default(), mysql.dial(), quiet());
+    for (sql, remedy) in [
+        ("DELETE FROM t", Remedy::Permit),
+        ("SELECT * FROM nothing_here", Remedy::Permit),
+        ("SELECT syntax error", Remedy::Report),
+    ] {
+        let mut connection = pool.acquire().await.unwrap();
+        let error = sqlx::query(sql)
+            .execute(&mut *connection)
+            .await
+            .map(|_| ())
+            .map_err(|e| pool.report(e))
+            .unwrap_err();
+        // A user without any right on a table is not told whether it exists; ours may read the schema.
+        let accepted =
+            error.remedy() == remedy || (sql.contains("nothing") && error.remedy() == Remedy::Configure);
+        assert!(accepted, "{sql}: {error:?}");
+    }
+    assert_eq!(pool.stats().remints_after_refusal, 0);
+}
+
+#[tokio::test]
+async fn tokens_follow_credentials_that_are_renewed() {
+    let mysql = server().await;
+    let tokens = TokenSource::lazy(Minter::new(login(&mysql), mysql.credentials(), Clock::system()));
+    let first =
+        Pool::connect(tokens, target(&mysql, mysql.dial()).database(DATABASE), quiet()).await.unwrap();
+    // The first key ends at the server; another takes its place.
+    let ended = mysql.credentials();
+    let ended = AccessKey::new(ended.access_key_id(), ended.secret_access_key())
+        .session_token(ended.session_token().unwrap())
+        .expires_at(1);
+    mysql.enter_key(ended).unwrap();
+    mysql.enter_key(AccessKey::new("AKIDNEXT", "another-made-up-secret")).unwrap();
+    // The session that is there lives on.
+    assert_eq!(scalar(&first, "SELECT CURRENT_USER()").await.unwrap(), "app@%");
+
+    let renewed =
+        aws_credential_types::Credentials::new("AKIDNEXT", "another-made-up-secret", None, None, "test");
+    let tokens = TokenSource::lazy(Minter::new(login(&mysql), renewed, Clock::system()));
+    let second = Pool::connect(tokens, target(&mysql, mysql.dial()).database(DATABASE), quiet()).await;
+    let second = second.unwrap_or_else(|e| panic!("{e:?} {:?}", mysql.logins()));
+    assert_eq!(scalar(&second, "SELECT CURRENT_USER()").await.unwrap(), "app@%");
+}
+
+#[tokio::test]
+async fn the_pool_paces_its_new_connections() {
+    let mysql = server().await;
+    let relay = mysql.relay().await.unwrap();
+    let limits = Limits { max_connections: 8, connects_per_second: 100, ..quiet() };
+    let pool = pool(&mysql, &Off::default(), relay.dial(), limits);
+    let mut tasks = tokio::task::JoinSet::new();
+    for _ in 0..64 {
+        let pool = pool.clone();
+        tasks.spawn(async move { scalar(&pool, "SELECT CURRENT_USER()").await.map(drop) });
+    }
+    for done in tasks.join_all().await {
+        done.unwrap();
+    }
+    assert!(relay.accepted() <= 8, "{} connections for 64 requests", relay.accepted());
+    let stats = pool.stats();
+    assert_eq!((stats.connects, stats.cached_token_connects), (relay.accepted(), relay.accepted() - 1));
+}

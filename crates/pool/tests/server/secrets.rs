@@ -1,0 +1,83 @@
+//! Nothing secret reaches a log at any level, an error, or a `Debug`.
+
+use std::io::Write;
+use std::sync::{Arc, Mutex};
+
+use crate::support::{DATABASE, Off, quiet, server, target, tokens, until};
+use rds_iam_pool::{Pool, Secret, connect};
+use tracing_subscriber::fmt::MakeWriter;
+
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+impl<'a> MakeWriter<'a> for Log {
+    type Writer = Self;
+
+    fn make_writer(&'a self) -> Self {
+        self.clone()
+    }
+}
+
+#[tokio::test]
+async fn no_secret_in_any_log_error_or_debug() {
+    let log = Log::default();
+    tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_writer(log.clone()).init();
+
+    let mysql = server().await;
+    let time = Off::default();
+    time.by(-60);
+    let tokens = tokens(&mysql, &time);
+    let first = tokens.token().await.unwrap();
+    let pool = Pool::connect(tokens.clone(), target(&mysql, mysql.dial()).database(DATABASE), quiet())
+        .await
+        .unwrap();
+    time.by(0);
+    until("an idle connection", || pool.stats().idle == 1).await;
+    let held = pool.acquire().await.unwrap();
+    mysql.refuse_next(2).unwrap();
+    let refused = pool.acquire().await.unwrap_err();
+    drop(held);
+    let second = tokens.token().await.unwrap();
+    assert!(!second.is_same(&first));
+    let user = mysql.master().username().parse().unwrap();
+    let wrong =
+        connect(&target(&mysql, mysql.dial()), &user, Secret::Password("hunter2-secret")).await.unwrap_err();
+    pool.close().await;
+
+    let printed = format!(
+        "{pool:?} {:?} {tokens:?} {refused:?} {refused} {} {wrong:?} {:?} {:?}",
+        pool.stats(),
+        refused.hint(),
+        Secret::Token(&first),
+        Secret::Password("hunter2-secret"),
+    );
+    let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    assert!(log.contains("TRACE") && log.contains("signing a new one"), "the log was really taken:\n{log}");
+    let credentials = mysql.credentials();
+    let signature =
+        |t: &rds_iam_token::Token| t.expose().rsplit_once("X-Amz-Signature=").unwrap().1.to_owned();
+    let secrets = [
+        credentials.secret_access_key().to_owned(),
+        credentials.session_token().unwrap().to_owned(),
+        signature(&first),
+        signature(&second),
+        mysql.master().password().to_owned(),
+        "hunter2-secret".to_owned(),
+    ];
+    for (index, secret) in secrets.iter().enumerate() {
+        assert!(!printed.contains(secret.as_str()), "secret {index} is in Debug or Display");
+        let line = log.lines().find(|l| l.contains(secret.as_str()));
+        assert!(line.is_none(), "secret {index} is in the log: {line:?}");
+    }
+}
