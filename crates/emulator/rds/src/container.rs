@@ -73,6 +73,9 @@ impl Container {
             .get_host_port_ipv4(PORT.tcp())
             .await
             .map_err(Error::docker("tell the port of the server's container"))?;
+        let version = docker.version().await.map_err(Error::docker("tell its version"))?;
+        let version = version.version.unwrap_or_else(|| "of unknown version".into());
+        let origin = format!("{origin}, in a container of Docker {version}");
         Ok(Self { container: Box::new(container), port, origin })
     }
 

@@ -35,8 +35,8 @@ const PORT_TRIES: u32 = 5;
 /// A running MySQL server with RDS's `AWSAuthenticationPlugin`: accounts `IDENTIFIED WITH
 /// AWSAuthenticationPlugin AS 'RDS'` log in by token, and only by one that is really good.
 ///
-/// Dropping it ends the server and removes all that belonged to it. The same happens when the process
-/// ends in another way, except that then a folder with the server's files stays in the temporary folder.
+/// Dropping it ends the server and removes all that belonged to it. So does the end of the process, in
+/// whatever way it comes, a moment later.
 ///
 /// ```no_run
 /// # async fn example() -> Result<(), rds_iam_emulator::Error> {
@@ -254,7 +254,8 @@ impl MySql {
         }
     }
 
-    /// What runs here, such as "MySQL 9.7.1 from Debian's packages, in a container".
+    /// What runs here, such as "MySQL 9.7.4 from Debian's packages, in a container of Docker
+    /// 20.10.24".
     #[must_use]
     pub fn describe(&self) -> &str {
         &self.description

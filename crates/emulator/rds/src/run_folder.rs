@@ -15,6 +15,7 @@ use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, Stdio};
 
 use tempfile::TempDir;
 
@@ -31,17 +32,49 @@ const SUPERVISE: &str = include_str!("supervise.sh");
 pub(crate) struct RunFolder {
     /// Closing it ends the server. Opened for reading too, so that opening does not wait for the shell.
     orders: File,
-    outer: TempDir,
+    outer: Outer,
+}
+
+/// The temporary folder around everything. Dropping it removes it; where this process ends without
+/// that, the shell beside it does, as soon as its standard input closes.
+pub(crate) struct Outer {
+    dir: TempDir,
+    stdin: Option<ChildStdin>,
+    shell: Child,
+}
+
+/// Removes the folder named once standard input closes; a server that is just ending may still be
+/// writing to it.
+const REMOVE_AT_THE_END: &str =
+    "while read -r _; do :; done; for try in 1 2 3 4 5; do rm -rf -- \"$1\" && exit; sleep 1; done";
+
+impl Outer {
+    fn create() -> Result<Self, Error> {
+        let dir = tempfile::Builder::new().prefix("rds-iam-").tempdir();
+        let dir = dir.map_err(Error::io("make a folder in", &std::env::temp_dir()))?;
+        let mut shell = Command::new("sh")
+            .bare()
+            .args(["-c", REMOVE_AT_THE_END, "sh"])
+            .arg(dir.path())
+            .spawn(Stdio::piped(), Stdio::null(), Stdio::null())?;
+        Ok(Self { dir, stdin: shell.stdin.take(), shell })
+    }
+}
+
+impl Drop for Outer {
+    fn drop(&mut self) {
+        drop(self.stdin.take());
+        if let Err(e) = self.shell.wait() {
+            tracing::warn!("waiting for {} to be removed: {e}", self.dir.path().display());
+        }
+    }
 }
 
 impl RunFolder {
     pub(crate) async fn create(identity: &ServerIdentity) -> Result<Self, Error> {
         // Only the owner may enter it, so what is in it can be open to the server's user, whoever that is.
-        let outer = tempfile::Builder::new()
-            .prefix("rds-iam-")
-            .tempdir()
-            .map_err(Error::io("make a folder in", &std::env::temp_dir()))?;
-        let run = outer.path().join("run");
+        let outer = Outer::create()?;
+        let run = outer.dir.path().join("run");
         for dir in [run.clone(), run.join("control"), run.join("tls")] {
             fs::create_dir(&dir).map_err(Error::io("create", &dir))?;
             fs::set_permissions(&dir, Permissions::from_mode(0o777)).map_err(Error::io("open up", &dir))?;
@@ -66,11 +99,11 @@ impl RunFolder {
 
     /// A folder beside `run`, which no container sees.
     pub(crate) fn private(&self, name: &str) -> PathBuf {
-        self.outer.path().join(name)
+        self.outer.dir.path().join(name)
     }
 
     pub(crate) fn run(&self) -> PathBuf {
-        self.outer.path().join("run")
+        self.outer.dir.path().join("run")
     }
 
     pub(crate) fn control(&self) -> PathBuf {
@@ -120,7 +153,7 @@ impl RunFolder {
     }
 
     /// Lets go of the FIFO, which ends the server, and gives back the folder, to be removed after that.
-    pub(crate) fn release(self) -> TempDir {
+    pub(crate) fn release(self) -> Outer {
         self.outer
     }
 }
