@@ -240,6 +240,7 @@ async fn tokens_follow_credentials_that_are_renewed() {
     let tokens = TokenSource::lazy(Minter::new(login(&mysql), mysql.credentials(), Clock::system()));
     let first =
         Pool::connect(tokens, target(&mysql, mysql.dial()).database(DATABASE), quiet()).await.unwrap();
+    until("its connection is idle", || first.stats().idle == 1).await;
     // The first key ends at the server; another takes its place.
     let ended = mysql.credentials();
     let ended = AccessKey::new(ended.access_key_id(), ended.secret_access_key())
