@@ -1,0 +1,176 @@
+//! The program itself: settings from Parameter Store, credentials from a file, logs, and its end.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+
+use rds_iam_emulator::{AwsApi, MySql};
+use rds_iam_pool::{Secret, Target, connect};
+
+type Result<T = ()> = std::result::Result<T, Box<dyn std::error::Error>>;
+
+/// The program with nothing of this process's environment.
+fn program() -> Command {
+    #[expect(clippy::disallowed_methods, reason = "the program itself is what is tested")]
+    let mut command = Command::new(env!("CARGO_BIN_EXE_rds-iam-app"));
+    command.env_clear().stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+fn text(output: &Output) -> (String, String) {
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    (text(&output.stdout), text(&output.stderr))
+}
+
+#[test]
+fn wrong_settings_end_it_with_status_2_before_the_port_opens() -> Result {
+    let output = program().env("PORT", "http").output()?;
+    let (_, error) = text(&output);
+    assert_eq!(output.status.code(), Some(2), "{error}");
+    assert!(error.starts_with("rds-iam-app: the configuration has 5 problems:\n- "), "{error}");
+    Ok(())
+}
+
+#[test]
+fn without_credentials_it_says_where_to_get_some() -> Result {
+    let output = program()
+        .arg("--check")
+        .envs([
+            ("RDS_IAM_DB_ENDPOINT", "db.example.com"),
+            ("RDS_IAM_DB_NAME", "node_db"),
+            ("RDS_IAM_DB_USER", "node_app"),
+            ("AWS_REGION", "eu-west-1"),
+            ("AWS_EC2_METADATA_DISABLED", "true"),
+        ])
+        .output()?;
+    let (told, error) = text(&output);
+    assert_eq!(output.status.code(), Some(2), "{error}");
+    assert!(told.contains("endpoint db.example.com from RDS_IAM_DB_ENDPOINT\n"), "{told}");
+    assert!(
+        error.starts_with("rds-iam-app: tokens can't be signed: no AWS credentials were found:"),
+        "{error}"
+    );
+    Ok(())
+}
+
+#[test]
+fn help_names_every_variable() -> Result {
+    let (help, _) = text(&program().arg("--help").output()?);
+    for variable in rds_iam_app::config::VARIABLES {
+        assert!(help.contains(variable.name), "{} is not in\n{help}", variable.name);
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn from_parameter_store_to_a_page_and_a_clean_end() -> Result {
+    let aws = AwsApi::start().await?;
+    let mysql = MySql::builder().database("node_db").start().await?;
+    let target = Target::new(mysql.dial().clone(), mysql.ca_pem()).database("node_db");
+    let master = mysql.master();
+    let mut connection =
+        connect(&target, &master.username().parse()?, Secret::Password(master.password())).await?;
+    for sql in [
+        "CREATE USER 'node_app'@'%' IDENTIFIED WITH AWSAuthenticationPlugin AS 'RDS' REQUIRE SSL",
+        "GRANT SELECT, INSERT, UPDATE, DELETE ON node_db.* TO 'node_app'@'%'",
+        include_str!("../schema.sql"),
+    ] {
+        sqlx::raw_sql(sql).execute(&mut connection).await?;
+    }
+    let (endpoint, region) = (mysql.endpoint(), mysql.region().to_string());
+    for (name, value) in [
+        ("endpoint", endpoint.host().to_string()),
+        ("port", endpoint.port().to_string()),
+        ("dbname", "node_db".into()),
+        ("region", region.clone()),
+    ] {
+        aws.put_parameter(&format!("/dev/database/{name}"), &value).await?;
+    }
+    let folder = tempfile::tempdir()?;
+    let credentials = folder.path().join("credentials");
+    mysql.write_credentials_file(&credentials)?;
+    let command = |user: Option<&str>| configured(&aws, &mysql, &credentials, &region, user);
+
+    // What Parameter Store lacks is named.
+    let output = command(None).arg("--check").output()?;
+    let (_, error) = text(&output);
+    assert_eq!(output.status.code(), Some(2), "{error}");
+    assert!(
+        error.contains(
+            "- database user (not set): set RDS_IAM_DB_USER, or create the parameter /dev/database/username"
+        ),
+        "{error}"
+    );
+    let output = command(Some("node_app")).arg("--check").output()?;
+    let (told, error) = text(&output);
+    assert!(output.status.success(), "{error}");
+    assert!(told.contains("database name node_db from parameter /dev/database/dbname\n"), "{told}");
+
+    let mut child = command(Some("node_app")).env("RUST_LOG", "trace,hyper=info,h2=info").spawn()?;
+    let mut log = BufReader::new(child.stdout.take().ok_or("no stdout")?);
+    let mut seen = String::new();
+    let address = loop {
+        let mut line = String::new();
+        assert!(log.read_line(&mut line)? > 0, "it ended early: {seen}\n{}", rest(&mut child)?);
+        seen += &line;
+        let event: serde_json::Value = serde_json::from_str(&line)?;
+        if event["message"] == "serving" {
+            break event["address"].as_str().ok_or("no address")?.to_owned();
+        }
+    };
+    // Whatever it logs from here on is read, so that it never waits for us.
+    let reader = std::thread::spawn(move || log.read_to_string(&mut seen).map(|_| seen));
+
+    let created = ask(&address, "POST /api/insert", r#"{"message":"hello"}"#)?;
+    assert!(created.starts_with("HTTP/1.1 201"), "{created}");
+    let page = ask(&address, "GET /", "")?;
+    assert!(page.starts_with("HTTP/1.1 200") && page.contains("<p dir=\"auto\">hello</p>"), "{page}");
+
+    #[expect(clippy::disallowed_methods, reason = "std has no way to send a signal")]
+    let sent = Command::new("kill").arg(child.id().to_string()).status()?;
+    assert!(sent.success());
+    let status = child.wait()?;
+    let log = reader.join().map_err(|_| "the reader panicked")??;
+    assert_eq!(status.code(), Some(0), "{log}");
+    assert!(log.lines().last().is_some_and(|line| line.contains("stopped")), "{log}");
+    let keys = mysql.credentials();
+    for secret in ["X-Amz-Signature=", keys.secret_access_key()].into_iter().chain(keys.session_token()) {
+        assert!(!log.contains(secret), "a secret was logged: {:?}", log.lines().find(|l| l.contains(secret)));
+    }
+    Ok(())
+}
+
+fn configured(aws: &AwsApi, mysql: &MySql, credentials: &Path, region: &str, user: Option<&str>) -> Command {
+    let mut command = program();
+    command
+        .envs(aws.env())
+        .env("AWS_REGION", region)
+        .env("AWS_SHARED_CREDENTIALS_FILE", credentials)
+        .env("RDS_IAM_SSM_PREFIX", "/dev/database")
+        .env("RDS_IAM_DIAL", mysql.dial().to_string())
+        .env("RDS_IAM_CA_BUNDLE", mysql.ca_path())
+        .env("RDS_IAM_BIND", "127.0.0.1")
+        .env("PORT", "0");
+    command.envs(user.map(|user| ("RDS_IAM_DB_USER", user)));
+    command
+}
+
+fn rest(child: &mut Child) -> Result<String> {
+    let mut error = String::new();
+    child.stderr.take().ok_or("no stderr")?.read_to_string(&mut error)?;
+    Ok(error)
+}
+
+/// One request over a connection of its own; the whole answer.
+fn ask(address: &str, line: &str, body: &str) -> Result<String> {
+    let mut stream = TcpStream::connect(address)?;
+    let length = body.len();
+    write!(
+        stream,
+        "{line} HTTP/1.1\r\nhost: {address}\r\ncontent-type: application/json\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{body}"
+    )?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer)?;
+    Ok(answer)
+}

@@ -1,0 +1,288 @@
+//! The real router over a real MySQL that checks its tokens.
+
+mod common;
+
+use std::future::Future;
+use std::io;
+use std::sync::{Arc, LazyLock, Mutex};
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::http::{Request, StatusCode};
+use rds_iam_app::AppState;
+use rds_iam_emulator::MySql;
+use rds_iam_pool::{Limits, Pool, Secret, Target, connect};
+use rds_iam_token::{Clock, Endpoint, Login, Minter, TokenSource};
+use sqlx::MySqlConnection;
+use tracing_subscriber::fmt::MakeWriter;
+
+use common::{form, get, post_json, send};
+
+const SCHEMA: &str = include_str!("../schema.sql");
+
+/// What the log of a refused login shall have.
+const PERMIT: &str = "the statements that permit it";
+
+/// How long a state that must come may take.
+const WITHIN: Duration = Duration::from_secs(30);
+
+/// A server with the database and the user, and without the table.
+async fn bare_server() -> MySql {
+    LazyLock::force(&LOG);
+    let mysql = MySql::builder().database("node_db").start().await.unwrap();
+    let mut master = as_master(&mysql).await;
+    for sql in [
+        "CREATE USER 'node_app'@'%' IDENTIFIED WITH AWSAuthenticationPlugin AS 'RDS'",
+        "ALTER USER 'node_app'@'%' REQUIRE SSL",
+        "GRANT SELECT, INSERT, UPDATE, DELETE ON node_db.* TO 'node_app'@'%'",
+    ] {
+        sqlx::raw_sql(sql).execute(&mut master).await.unwrap();
+    }
+    mysql
+}
+
+async fn server() -> MySql {
+    let mysql = bare_server().await;
+    create_table(&mysql).await;
+    mysql
+}
+
+async fn create_table(mysql: &MySql) {
+    sqlx::raw_sql(SCHEMA).execute(&mut as_master(mysql).await).await.unwrap();
+}
+
+async fn as_master(mysql: &MySql) -> MySqlConnection {
+    let target = Target::new(mysql.dial().clone(), mysql.ca_pem()).database("node_db");
+    let user = mysql.master().username().parse().unwrap();
+    connect(&target, &user, Secret::Password(mysql.master().password())).await.unwrap()
+}
+
+fn app(mysql: &MySql) -> Router {
+    app_at(mysql, mysql.dial())
+}
+
+fn app_at(mysql: &MySql, dial: &Endpoint) -> Router {
+    let login = Login::new(mysql.endpoint().clone(), mysql.region().clone(), "node_app".parse().unwrap());
+    let tokens = TokenSource::refresh_ahead(Minter::new(login, mysql.credentials(), Clock::system()));
+    let target = Target::new(dial.clone(), mysql.ca_pem()).database("node_db");
+    let limits = Limits { acquire_timeout: Duration::from_secs(2), ..Limits::default() };
+    rds_iam_app::router(AppState::new(Pool::lazy(tokens.clone(), target, limits), &tokens, PERMIT.into()))
+}
+
+/// Asks again until the answer is as it must become.
+async fn until<F: Future<Output = bool>>(what: &str, mut is_so: impl FnMut() -> F) {
+    let asking = async {
+        while !is_so().await {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    tokio::time::timeout(WITHIN, asking).await.unwrap_or_else(|_| panic!("waited in vain: {what}"));
+}
+
+#[tokio::test]
+async fn what_is_written_is_read_back() {
+    let mysql = server().await;
+    let app = app(&mysql);
+    assert!(get(&app, "/").await.text.contains("Nothing here yet."));
+
+    for message in [
+        "plain",
+        "日本語, العربية, 🦀 and e\u{301}",
+        "<script>alert('x')</script>",
+        "'; DROP TABLE messages; --",
+    ] {
+        let created =
+            post_json(&app, serde_json::json!({ "message": format!("  {message} ") }).to_string()).await;
+        assert_eq!(created.status, StatusCode::CREATED, "{}", created.text);
+        assert_eq!(created.json()["message"], message);
+        let latest = get(&app, "/api/messages?limit=1").await.json();
+        assert_eq!(latest["messages"][0], created.json(), "the row is what was answered");
+    }
+    let longest = "🦀".repeat(1000);
+    let created = post_json(&app, serde_json::json!({ "message": longest }).to_string()).await;
+    assert_eq!(created.json()["message"], longest);
+
+    let sent = send(&app, form("message=from+the+form+%26+back")).await;
+    assert_eq!((sent.status, sent.header("location")), (StatusCode::SEE_OTHER, "/"));
+    let page = get(&app, "/").await;
+    assert_eq!(page.status, StatusCode::OK);
+    assert!(page.header("content-type").starts_with("text/html"));
+    assert!(page.text.contains("from the form &#38; back"), "{}", page.text);
+    assert!(page.text.contains("日本語"), "{}", page.text);
+    assert!(!page.text.contains("<script>"), "{}", page.text);
+    assert!(page.text.contains("&#60;script&#62;"), "{}", page.text);
+    assert!(page.text.find("from the form") < page.text.find("plain"), "newest first");
+}
+
+#[tokio::test]
+async fn pages() {
+    let mysql = server().await;
+    let app = app(&mysql);
+    for number in 1..=25 {
+        post_json(&app, format!(r#"{{"message":"message {number}"}}"#)).await;
+    }
+    let mut seen = Vec::new();
+    let mut path = "/api/messages?limit=10".to_owned();
+    let sizes = loop {
+        let page = get(&app, &path).await.json();
+        let messages = page["messages"].as_array().unwrap();
+        seen.push(messages.iter().map(|m| m["message"].as_str().unwrap().to_owned()).collect::<Vec<_>>());
+        let Some(next) = page["next"].as_u64() else { break seen.iter().map(Vec::len).collect::<Vec<_>>() };
+        path = format!("/api/messages?limit=10&before={next}");
+    };
+    assert_eq!(sizes, [10, 10, 5]);
+    let expected: Vec<_> = (1..=25).rev().map(|number| format!("message {number}")).collect();
+    assert_eq!(seen.concat(), expected);
+    // A full last page has no next, and there is nothing before the first message.
+    assert!(get(&app, "/api/messages?limit=25").await.json()["next"].is_null());
+    assert_eq!(get(&app, "/api/messages?before=1").await.json()["messages"].as_array().unwrap().len(), 0);
+    assert_eq!(get(&app, "/").await.text.matches("<li>").count(), 10);
+}
+
+#[tokio::test]
+async fn identity() {
+    let mysql = server().await;
+    let answer = get(&app(&mysql), "/api/identity").await;
+    let told = answer.json();
+    assert_eq!(told["database"]["user"], "node_app@%");
+    assert_eq!(told["database"]["plugin"], "AWSAuthenticationPlugin");
+    assert!(told["database"]["cipher"].as_str().unwrap().starts_with("TLS_"), "{told}");
+    assert!(told["database"]["tls_version"].as_str().unwrap().starts_with("TLSv1."), "{told}");
+    let (age, left) = (&told["token"]["age_seconds"], &told["token"]["remaining_seconds"]);
+    assert!((898..=900).contains(&(age.as_u64().unwrap() + left.as_u64().unwrap())), "{told}");
+    assert_eq!(told["pool"]["max"], 10);
+    assert!(!answer.text.contains("X-Amz"), "{}", answer.text);
+}
+
+#[tokio::test]
+async fn a_missing_table_is_told_with_its_mend() {
+    let mysql = bare_server().await;
+    let app = app(&mysql);
+    let ready = get(&app, "/readyz").await;
+    assert_eq!(ready.status, StatusCode::SERVICE_UNAVAILABLE);
+    insta::assert_snapshot!(ready.text, @r#"{"ready":false,"remedy":"configuration","detail":"The table `messages` is missing: run rds-iam-bootstrap with this app's schema."}"#);
+    assert_eq!(get(&app, "/").await.status, StatusCode::SERVICE_UNAVAILABLE);
+    create_table(&mysql).await;
+    assert_eq!(get(&app, "/").await.status, StatusCode::OK);
+    until("ready", async || get(&app, "/readyz").await.status == StatusCode::OK).await;
+}
+
+#[tokio::test]
+async fn cut_connections_and_a_refused_token_go_unnoticed() {
+    let mysql = server().await;
+    let app = app(&mysql);
+    post_json(&app, r#"{"message":"before"}"#).await;
+    for path in ["/", "/api/messages", "/api/identity", "/readyz"] {
+        assert!(mysql.cut_connections().await.unwrap() > 0);
+        assert_eq!(get(&app, path).await.status, StatusCode::OK, "{path}");
+    }
+    mysql.refuse_next(1).unwrap();
+    mysql.cut_connections().await.unwrap();
+    assert_eq!(get(&app, "/").await.status, StatusCode::OK);
+    assert_eq!(post_json(&app, r#"{"message":"after"}"#).await.status, StatusCode::CREATED);
+}
+
+#[tokio::test]
+async fn a_database_that_comes_back_is_used_again() {
+    let mysql = server().await;
+    let app = app(&mysql);
+    assert_eq!(get(&app, "/").await.status, StatusCode::OK);
+    mysql.stop().await.unwrap();
+    let answer = get(&app, "/").await;
+    assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(get(&app, "/livez").await.status, StatusCode::OK);
+    assert_eq!(get(&app, "/readyz").await.status, StatusCode::SERVICE_UNAVAILABLE);
+    mysql.restart().await.unwrap();
+    until("served again", async || get(&app, "/").await.status == StatusCode::OK).await;
+    until("ready again", async || get(&app, "/readyz").await.status == StatusCode::OK).await;
+}
+
+#[tokio::test]
+async fn throttled_logins_are_busy_not_denied() {
+    let mysql = server().await;
+    let relay = mysql.relay().await.unwrap();
+    relay.throttle_next(u32::MAX);
+    let app = app_at(&mysql, relay.dial());
+    let answer = get(&app, "/api/messages").await;
+    assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(answer.header("retry-after"), "5");
+    assert!(answer.text.contains("Try again a little later."), "{}", answer.text);
+    let ready = get(&app, "/readyz").await.json();
+    assert!(["throttled", "unreachable"].contains(&ready["remedy"].as_str().unwrap()), "{ready}");
+    relay.throttle_next(0);
+    until("served", async || get(&app, "/").await.status == StatusCode::OK).await;
+}
+
+#[tokio::test]
+async fn a_refused_login_is_logged_with_what_permits_it_and_no_secret_is() {
+    let mysql = server().await;
+    mysql.allow_users(["somebody_else"]).unwrap();
+    let app = app(&mysql);
+    let refused = Request::get("/").header("x-request-id", "refused-1").body(Body::empty()).unwrap();
+    let answer = send(&app, refused).await;
+    assert_eq!((answer.status, answer.header("retry-after")), (StatusCode::SERVICE_UNAVAILABLE, "30"));
+    assert!(!answer.text.contains("denied"), "{}", answer.text);
+    assert_eq!(get(&app, "/readyz").await.json()["remedy"], "denied");
+
+    mysql.allow_users(["node_app"]).unwrap();
+    until("served", async || get(&app, "/").await.status == StatusCode::OK).await;
+    post_json(&app, r#"{"message":"logged?"}"#).await;
+    get(&app, "/api/identity").await;
+
+    // Everything that any crate logged in this process, at any level.
+    let log = LOG.text();
+    let line = log.lines().find(|line| line.contains("refused-1") && line.contains(PERMIT));
+    let line = line.unwrap_or_else(|| panic!("no line tells what permits the login"));
+    for part in ["1045", "rds-db:connect", "denied"] {
+        assert!(line.contains(part), "{part} not in {line}");
+    }
+    let credentials = mysql.credentials();
+    for secret in [
+        "X-Amz-Signature=",
+        credentials.secret_access_key(),
+        credentials.session_token().unwrap_or("X-Amz-Signature="),
+        mysql.master().password(),
+    ] {
+        assert!(!log.contains(secret), "a secret was logged: {:?}", log.lines().find(|l| l.contains(secret)));
+    }
+}
+
+/// What this process logs, at every level.
+static LOG: LazyLock<Log> = LazyLock::new(|| {
+    let log = Log::default();
+    tracing_subscriber::fmt()
+        .json()
+        .with_max_level(tracing::Level::TRACE)
+        .with_writer(log.clone())
+        .try_init()
+        .unwrap();
+    log
+});
+
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Log {
+    fn text(&self) -> String {
+        String::from_utf8_lossy(&self.0.lock().unwrap()).into_owned()
+    }
+}
+
+impl io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl<'a> MakeWriter<'a> for Log {
+    type Writer = Self;
+
+    fn make_writer(&'a self) -> Self {
+        self.clone()
+    }
+}
