@@ -1,0 +1,216 @@
+//! Why a run failed, at which step, and what to do about it.
+
+use std::error::Error;
+use std::fmt;
+
+use rds_iam_infra::RdsConfError;
+use rds_iam_infra::trust::TrustError;
+use rds_iam_pool::PoolError;
+use rds_iam_token::MintError;
+use serde::Serialize;
+use sqlx::mysql::MySqlDatabaseError;
+
+use crate::mysql::{Action, Actor, Missing, Step};
+use crate::{DeclarationError, Mode, SecretError};
+
+/// Why a run failed. [`hint`](Self::hint) says what to do, the cause is the
+/// [`source`](std::error::Error::source).
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BootstrapError {
+    /// `rds.conf` is wrong.
+    #[error(transparent)]
+    Conf(#[from] RdsConfError),
+    /// The declaration is wrong.
+    #[error(transparent)]
+    Declaration(#[from] DeclarationError),
+    /// The trust roots are.
+    #[error(transparent)]
+    Trust(#[from] TrustError),
+    /// There are no AWS credentials that a token could be signed with.
+    #[error("the caller's AWS credentials can't sign an IAM token")]
+    Credentials {
+        /// Why not.
+        source: MintError,
+    },
+    /// The master user's credentials can't be had.
+    #[error(transparent)]
+    Secret(#[from] SecretError),
+    /// Connecting to the database failed.
+    #[error("connecting to the database failed")]
+    Connect {
+        /// At which step.
+        step: Step,
+        /// Why.
+        source: Box<PoolError>,
+        /// The policy statement and the SQL that would allow it, where it was denied.
+        mend: Option<String>,
+        /// How many changes were made before.
+        made: usize,
+    },
+    /// A statement failed.
+    #[error("{doing} failed")]
+    Statement {
+        /// At which step.
+        step: Step,
+        /// Who ran it.
+        actor: Actor,
+        /// What it was for.
+        doing: String,
+        /// How many changes were made before.
+        made: usize,
+        /// What the driver said.
+        source: sqlx::Error,
+    },
+    /// A database or table doesn't exist.
+    #[error(transparent)]
+    Missing(#[from] Missing),
+    /// Another run is at it.
+    #[error("another bootstrap is running on this server ({holder})")]
+    Busy {
+        /// Who.
+        holder: String,
+    },
+    /// All changes were made, and still something is not as declared.
+    #[error("after all changes the server still differs from the declaration: {}", list(left))]
+    Differs {
+        /// What a plan has left to do.
+        left: Vec<Action>,
+    },
+}
+
+fn list(actions: &[Action]) -> String {
+    actions.iter().map(|action| action.change.to_string()).collect::<Vec<_>>().join("; ")
+}
+
+impl BootstrapError {
+    /// The step that failed.
+    #[must_use]
+    pub fn step(&self) -> Step {
+        match self {
+            Self::Conf(_) | Self::Declaration(_) | Self::Trust(_) => Step::Configuration,
+            Self::Credentials { .. } | Self::Secret(_) => Step::Credentials,
+            Self::Missing(_) | Self::Busy { .. } => Step::Admin,
+            Self::Connect { step, .. } | Self::Statement { step, .. } => *step,
+            Self::Differs { .. } => Step::Verify,
+        }
+    }
+
+    /// The exit status: 64 where a file has to be mended, else 1.
+    #[must_use]
+    pub fn exit_code(&self) -> u8 {
+        if self.step() == Step::Configuration { 64 } else { 1 }
+    }
+
+    /// What to do, for a person. It may have several lines, and may be empty where the error itself says
+    /// it.
+    #[must_use]
+    pub fn hint(&self) -> String {
+        let hint = match self {
+            // Each of their problems says what to write instead.
+            Self::Conf(_) | Self::Declaration(_) | Self::Trust(_) => String::new(),
+            Self::Credentials { .. } => {
+                "Log in to AWS, or give this program a role or profile; `aws sts get-caller-identity` shows whether that works.".into()
+            }
+            Self::Secret(error) => error.hint(),
+            Self::Connect { step: Step::Admin, source, .. } if source.number() == Some(1045) => {
+                "The server does not accept the password in the master secret: it is out of date, or belongs to another instance. Check MASTER_SECRET_NAME against RDS_ENDPOINT.".into()
+            }
+            Self::Connect { source, mend: None, .. } => source.hint().to_owned(),
+            Self::Connect { source, mend: Some(mend), .. } => format!("{}\n{mend}", source.hint()),
+            Self::Statement { actor, source, .. } => statement_hint(*actor, source),
+            Self::Missing(missing) => missing.hint(),
+            Self::Busy { .. } => "Wait for it to end, then run this again.".into(),
+            Self::Differs { .. } => {
+                "Somebody else changes these users at the same time, or the server didn't do as told: look with --plan.".into()
+            }
+        };
+        match self.made() {
+            0 => hint,
+            1 => format!("{hint}\n1 change was made and stays; running it again finishes the job."),
+            made => format!("{hint}\n{made} changes were made and stay; running it again finishes the job."),
+        }
+    }
+
+    /// How many changes were made before it failed.
+    fn made(&self) -> usize {
+        match self {
+            Self::Connect { made, .. } | Self::Statement { made, .. } => *made,
+            _ => 0,
+        }
+    }
+}
+
+/// Decided by error number and kind. Numbers from MySQL's "Server Error Message Reference".
+fn statement_hint(actor: Actor, error: &sqlx::Error) -> String {
+    let Some(number) = number(error) else {
+        return "The server went away. A statement is done wholly or not at all, so running it again finishes the job.".into();
+    };
+    match (number, actor) {
+        (1193, _) => "The server must be MySQL 8.0.16 or later.".into(),
+        (1524, _) => "The server does not have AWSAuthenticationPlugin: it is not RDS, or IAM authentication is off (`aws rds modify-db-instance --enable-iam-database-authentication`).".into(),
+        _ if !is_denied(error) => "The cause has the server's own words.".into(),
+        (_, Actor::Admin) => "The IAM admin may not do this. Run without --plan and --check: the first step mends the admin's privileges.".into(),
+        (_, Actor::Master) => "The master user may not do this. On RDS it may, unless somebody has taken privileges from it; roles take ROLE_ADMIN.".into(),
+    }
+}
+
+/// Whether the server denied it, as opposed to failing.
+pub(crate) fn is_denied(error: &sqlx::Error) -> bool {
+    matches!(number(error), Some(1044 | 1045 | 1142 | 1143 | 1227 | 1370 | 1698 | 3879))
+}
+
+fn number(error: &sqlx::Error) -> Option<u16> {
+    Some(error.as_database_error()?.try_downcast_ref::<MySqlDatabaseError>()?.number())
+}
+
+/// An error as it is shown: once, with all its causes. `Display` is for a person, `Serialize` for a
+/// program.
+#[derive(Debug, Serialize)]
+#[non_exhaustive]
+pub struct Failure {
+    /// `apply`, `plan` or `check`.
+    pub mode: Mode,
+    /// `failed`.
+    pub outcome: &'static str,
+    /// The step, from 1 to 6.
+    pub step: u8,
+    /// What failed.
+    pub error: String,
+    /// Why, outermost first.
+    pub causes: Vec<String>,
+    /// What to do.
+    pub hint: String,
+    /// How many changes were made before.
+    pub changes_made: usize,
+}
+
+impl Failure {
+    /// What to show of an error.
+    #[must_use]
+    pub fn new(mode: Mode, error: &BootstrapError) -> Self {
+        let causes = std::iter::successors(error.source(), |cause| (*cause).source());
+        Self {
+            mode,
+            outcome: "failed",
+            step: error.step() as u8,
+            error: error.to_string(),
+            causes: causes.map(ToString::to_string).collect(),
+            hint: error.hint(),
+            changes_made: error.made(),
+        }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "error in step {} of 6: {}", self.step, self.error)?;
+        for cause in &self.causes {
+            write!(f, "\n  cause: {}", cause.trim_end().replace('\n', "\n    "))?;
+        }
+        for line in self.hint.lines() {
+            write!(f, "\n  {line}")?;
+        }
+        Ok(())
+    }
+}

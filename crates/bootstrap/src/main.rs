@@ -1,0 +1,122 @@
+//! The `rds-iam-bootstrap` command. Its README describes files, flags and exit statuses.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Parser;
+use rds_iam_bootstrap::{BootstrapError, Declaration, Failure, Mode, Report, Settings, run};
+use rds_iam_infra::RdsConf;
+use tracing::{Level, Metadata};
+use tracing_subscriber::filter::{EnvFilter, FilterExt, FilterFn, LevelFilter};
+use tracing_subscriber::prelude::*;
+
+/// Create, mend and check the database users that log in by IAM.
+///
+/// Without --plan or --check it makes the database as declared and verifies it; a second run changes
+/// nothing and says so.
+#[derive(Debug, Parser)]
+#[command(version, after_long_help = AFTER_HELP)]
+struct Arguments {
+    /// The deployment: KEY="value" lines with RDS_ENDPOINT, REGION, MASTER_SECRET_NAME, DB_NAME and
+    /// IAM_ADMIN_USER
+    #[arg(long, value_name = "FILE")]
+    config: PathBuf,
+
+    /// The users, their privileges and the tables to make, in TOML [default: node_app with SELECT, INSERT,
+    /// UPDATE and DELETE on the database, and the table of the message board]
+    #[arg(long, value_name = "FILE")]
+    users: Option<PathBuf>,
+
+    /// Show what would be done, with its SQL, and change nothing
+    #[arg(long, conflicts_with = "check")]
+    plan: bool,
+
+    /// Like --plan, and exit with 2 if there is anything to do
+    #[arg(long)]
+    check: bool,
+
+    /// Write one JSON document to standard output, errors included
+    #[arg(long)]
+    json: bool,
+}
+
+const AFTER_HELP: &str = "\
+Exit status:
+  0   done, or nothing to do (with --plan: the plan was made)
+  1   failed; the message names the step and what to do, and running it again is safe
+  2   --check found drift
+  64  a file or the command line is wrong; nothing was contacted, or nothing was changed
+
+AWS credentials come from the default chain (environment, profile, role). --plan and --check read as the
+IAM admin where that login works, and otherwise as the master user.
+
+Environment:
+  RUST_LOG          what to log to standard error (default: warn); this program's own targets begin with
+                    rds_iam, all others are held at info, for some of them log secrets below that
+  AWS_ENDPOINT_URL  where the AWS API is, if not on AWS";
+
+/// As in BSD's sysexits.h: the command was used wrongly.
+const EX_USAGE: u8 = 64;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            // Help and version come this way too. There is nobody left to tell if printing fails.
+            drop(error.print());
+            return if error.use_stderr() { EX_USAGE.into() } else { ExitCode::SUCCESS };
+        }
+    };
+    log_to_stderr();
+    let mode = match (arguments.plan, arguments.check) {
+        (true, _) => Mode::Plan,
+        (_, true) => Mode::Check,
+        _ => Mode::Apply,
+    };
+    match bootstrap(&arguments, mode).await {
+        Ok(report) => {
+            if arguments.json {
+                println!("{}", json(&report));
+            } else {
+                println!("{report}");
+            }
+            report.exit_code().into()
+        }
+        Err(error) => {
+            let failure = Failure::new(mode, &error);
+            if arguments.json {
+                println!("{}", json(&failure));
+            } else {
+                eprintln!("{failure}");
+            }
+            error.exit_code().into()
+        }
+    }
+}
+
+async fn bootstrap(arguments: &Arguments, mode: Mode) -> Result<Report, BootstrapError> {
+    let conf = RdsConf::read(&arguments.config)?;
+    let declaration = match &arguments.users {
+        Some(path) => Declaration::read(path, &conf)?,
+        None => Declaration::standard(&conf)?,
+    };
+    run(Settings::load(conf, declaration, mode).await).await
+}
+
+fn json(document: &impl serde::Serialize) -> String {
+    serde_json::to_string_pretty(document).expect("reports have text keys only")
+}
+
+fn log_to_stderr() {
+    let chosen = EnvFilter::builder().with_default_directive(LevelFilter::WARN.into()).from_env_lossy();
+    let safe = FilterFn::new(is_safe as fn(&Metadata<'_>) -> bool);
+    let layer = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_filter(chosen.and(safe));
+    tracing_subscriber::registry().with(layer).init();
+}
+
+/// Whether a log line can't hold a secret. Below info, signers log what they sign and clients what they
+/// receive; of this project's own crates, none does (tested).
+fn is_safe(metadata: &Metadata<'_>) -> bool {
+    metadata.target().starts_with("rds_iam") || *metadata.level() <= Level::INFO
+}

@@ -1,0 +1,257 @@
+//! Names and how SQL has them. Nothing gets into a statement but through here.
+
+use std::fmt;
+
+use rds_iam_token::DbUser;
+use serde::{Serialize, Serializer};
+
+/// MySQL's limit for user names, in characters ("Identifier Length Limits").
+const USER_LENGTH: usize = 32;
+/// MySQL's limit for host names of accounts, in characters.
+const HOST_LENGTH: usize = 255;
+
+/// Users that RDS or MySQL keeps for itself, and `mysql.*` with them. Changing one can cut AWS off from
+/// the instance. Source: "Reserved words" of the RDS and Aurora user guides; FACTS on `rdsproxyadmin`.
+const RESERVED: [&str; 7] = [
+    "root",
+    "rdsadmin",
+    "rdsproxyadmin",
+    "rdsrepladmin",
+    "rdstopmgr",
+    "rdswriteforwarduser",
+    "rds_superuser_role",
+];
+
+/// A MySQL account: a user name and the hosts that it may come from.
+///
+/// ```
+/// use rds_iam_bootstrap::mysql::Account;
+///
+/// let account = Account::new("node_app", "%")?;
+/// assert_eq!(account.to_string(), "node_app@%");
+/// assert_eq!(account.sql(), "`node_app`@`%`");
+/// assert!(Account::new("rdsadmin", "%").is_err());
+/// assert!(Account::new("o'neil", "%").is_err());
+/// # Ok::<(), rds_iam_bootstrap::mysql::AccountError>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Account {
+    user: String,
+    host: String,
+}
+
+impl Account {
+    /// An account that this program may create and change.
+    ///
+    /// # Errors
+    /// [`AccountError`] where the name is too long, has characters that clients quote differently, or
+    /// belongs to RDS or MySQL.
+    pub fn new(user: &str, host: &str) -> Result<Self, AccountError> {
+        let given = || user.to_owned();
+        if user.is_empty() {
+            return Err(AccountError::Empty);
+        }
+        if let Some(character) = user.chars().chain(host.chars()).find(|c| is_unsafe(*c)) {
+            return Err(AccountError::Character { given: given(), character });
+        }
+        if user.chars().count() > USER_LENGTH {
+            return Err(AccountError::Length { given: given(), length: user.chars().count() });
+        }
+        if host.is_empty() || host.chars().count() > HOST_LENGTH || host.contains(char::is_whitespace) {
+            return Err(AccountError::Host { given: host.to_owned() });
+        }
+        if user.trim() != user {
+            return Err(AccountError::Space { given: given() });
+        }
+        let lower = user.to_ascii_lowercase();
+        if RESERVED.contains(&lower.as_str()) || lower.starts_with("mysql.") {
+            return Err(AccountError::Reserved { given: given() });
+        }
+        Ok(Self { user: user.to_owned(), host: host.to_owned() })
+    }
+
+    /// An account as the catalog has it: any name at all.
+    pub(crate) fn observed(user: impl Into<String>, host: impl Into<String>) -> Self {
+        Self { user: user.into(), host: host.into() }
+    }
+
+    /// The user name alone.
+    #[must_use]
+    pub fn user(&self) -> &str {
+        &self.user
+    }
+
+    /// The hosts that it may come from.
+    #[must_use]
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// As a statement has it: both parts between backticks, where no `sql_mode` gives a character a
+    /// meaning.
+    #[must_use]
+    pub fn sql(&self) -> String {
+        format!("{}@{}", identifier(&self.user), identifier(&self.host))
+    }
+
+    /// The user name as logins have it.
+    pub(crate) fn login(&self) -> DbUser {
+        self.user.parse().expect("a checked name is neither empty nor has control characters")
+    }
+}
+
+impl fmt::Display for Account {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}@{}", visible(&self.user), visible(&self.host))
+    }
+}
+
+impl Serialize for Account {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+fn is_unsafe(c: char) -> bool {
+    c.is_control() || "'\"`\\".contains(c)
+}
+
+/// Why a name is refused for an account. The remedy is to declare another.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum AccountError {
+    /// No name.
+    #[error("the user name is empty: name the database user")]
+    Empty,
+    /// A quote, backtick, backslash or control character.
+    #[error(
+        "the account of user {given:?} has the character {character:?} in its name or host: use letters, digits, _ and - (clients quote others each in their own way)"
+    )]
+    Character {
+        /// The user name.
+        given: String,
+        /// The character.
+        character: char,
+    },
+    /// Longer than MySQL has it.
+    #[error("the user name {given:?} has {length} characters: MySQL allows {USER_LENGTH}")]
+    Length {
+        /// The user name.
+        given: String,
+        /// How long it is.
+        length: usize,
+    },
+    /// Space at either end.
+    #[error("the user name {given:?} begins or ends with a space: remove it")]
+    Space {
+        /// The user name.
+        given: String,
+    },
+    /// No host, or not one.
+    #[error(
+        "{given:?} is not the host of an account: write \"%\" for any, or an address or pattern such as \"10.0.%\""
+    )]
+    Host {
+        /// The host.
+        given: String,
+    },
+    /// RDS's or MySQL's own.
+    #[error("{given} belongs to RDS or MySQL and is never touched: declare a user of your own")]
+    Reserved {
+        /// The user name.
+        given: String,
+    },
+}
+
+/// A name for a person to read: no control character moves the terminal's cursor.
+pub(crate) fn visible(name: &str) -> String {
+    let mut shown = String::with_capacity(name.len());
+    for c in name.chars() {
+        if c.is_control() { shown.extend(c.escape_debug()) } else { shown.push(c) }
+    }
+    shown
+}
+
+/// An identifier between backticks.
+pub(crate) fn identifier(name: &str) -> String {
+    format!("`{}`", name.replace('`', "``"))
+}
+
+/// A database's name as a database-level grant has it. There `_` and `%` are wildcards, even between
+/// backticks, and `\` takes their meaning away: `GRANT … ON node_db.*` also covers `nodexdb`.
+///
+/// With `partial_revokes=ON` (the default of RDS's newer parameter groups, and needed by its master's own
+/// restrictions) all three are plain characters instead, and an escaped name matches nothing at all.
+pub(crate) fn database_pattern(name: &str, partial_revokes: bool) -> String {
+    if partial_revokes {
+        return name.to_owned();
+    }
+    name.replace('\\', r"\\").replace('_', r"\_").replace('%', r"\%")
+}
+
+/// Whether a database-level grant on `pattern` covers other databases than the one it names.
+pub(crate) fn is_wildcard(pattern: &str, partial_revokes: bool) -> bool {
+    let mut escaped = false;
+    !partial_revokes
+        && pattern.chars().any(|c| {
+            let wild = !escaped && (c == '_' || c == '%');
+            escaped = !escaped && c == '\\';
+            wild
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hostile_names_stay_names() {
+        for (name, quoted) in [
+            ("plain", "`plain`"),
+            ("back`tick", "`back``tick`"),
+            ("`; DROP TABLE t; -- ", "```; DROP TABLE t; -- `"),
+            ("quote'\"", "`quote'\"`"),
+            ("back\\slash", "`back\\slash`"),
+            ("``", "``````"),
+        ] {
+            assert_eq!(identifier(name), quoted);
+        }
+        assert_eq!(Account::observed("a`b", "%`").sql(), "`a``b`@`%```");
+        assert_eq!(Account::observed("a\nb", "\0").to_string(), "a\\nb@\\0");
+    }
+
+    #[test]
+    fn wildcards_of_database_names_are_escaped_where_they_are_ones() {
+        for (name, pattern) in
+            [("node_db", r"node\_db"), ("a%b", r"a\%b"), (r"a\b", r"a\\b"), ("plain", "plain")]
+        {
+            assert_eq!(database_pattern(name, false), pattern);
+            assert_eq!(database_pattern(name, true), name);
+            assert!(!is_wildcard(&database_pattern(name, false), false), "{name}");
+            assert!(!is_wildcard(name, true), "{name}");
+        }
+        assert!(is_wildcard("node_db", false));
+        assert!(is_wildcard("%", false));
+        assert!(is_wildcard(r"a\\_b", false));
+    }
+
+    #[test]
+    fn accounts_that_are_refused() {
+        let said = |user: &str| Account::new(user, "%").unwrap_err().to_string();
+        insta::assert_snapshot!(said(""), @"the user name is empty: name the database user");
+        insta::assert_snapshot!(said("o'neil"), @r#"the account of user "o'neil" has the character '\'' in its name or host: use letters, digits, _ and - (clients quote others each in their own way)"#);
+        insta::assert_snapshot!(said("tick`"), @r#"the account of user "tick`" has the character '`' in its name or host: use letters, digits, _ and - (clients quote others each in their own way)"#);
+        insta::assert_snapshot!(said("nul\0"), @r#"the account of user "nul\0" has the character '\0' in its name or host: use letters, digits, _ and - (clients quote others each in their own way)"#);
+        insta::assert_snapshot!(said(&"x".repeat(33)), @r#"the user name "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx" has 33 characters: MySQL allows 32"#);
+        insta::assert_snapshot!(said("app "), @r#"the user name "app " begins or ends with a space: remove it"#);
+        insta::assert_snapshot!(said("rdsadmin"), @"rdsadmin belongs to RDS or MySQL and is never touched: declare a user of your own");
+        insta::assert_snapshot!(Account::new("app", "").unwrap_err(), @r#""" is not the host of an account: write "%" for any, or an address or pattern such as "10.0.%""#);
+        for user in ["root", "ROOT", "rdsproxyadmin", "mysql.sys", "mysql.anything", "a\\b", "a\"b", "a\nb"] {
+            assert!(Account::new(user, "%").is_err(), "{user}");
+        }
+        assert!(Account::new("app", "ho`st").is_err());
+        for user in ["node_app", "node-app", "app@example.com", "Zoë", &"ü".repeat(32)] {
+            assert_eq!(Account::new(user, "10.0.%").unwrap().login().as_str(), user);
+        }
+    }
+}

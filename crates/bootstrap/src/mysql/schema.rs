@@ -1,0 +1,266 @@
+//! The tables that a declaration makes. Only `CREATE TABLE IF NOT EXISTS` gets through: it changes
+//! nothing that exists, so it may run every time. Migrations are another program's work.
+
+use super::names::identifier;
+
+/// A `CREATE TABLE IF NOT EXISTS` statement.
+///
+/// ```
+/// use rds_iam_bootstrap::mysql::CreateTable;
+///
+/// let tables = CreateTable::parse("CREATE TABLE IF NOT EXISTS notes (id INT); -- the only one")?;
+/// assert_eq!(tables[0].table(), "notes");
+/// assert!(CreateTable::parse("DROP TABLE notes").is_err());
+/// # Ok::<(), rds_iam_bootstrap::mysql::SchemaError>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CreateTable {
+    table: String,
+    definition: String,
+}
+
+impl CreateTable {
+    /// Reads statements that are separated by `;`.
+    ///
+    /// # Errors
+    /// [`SchemaError`] where one is anything but `CREATE TABLE IF NOT EXISTS name …`, or is cut off.
+    pub fn parse(sql: &str) -> Result<Vec<Self>, SchemaError> {
+        let tokens = tokens(sql)?;
+        let statements = tokens.split(|token| token.is(sql, ";")).filter(|tokens| !tokens.is_empty());
+        statements.map(|tokens| Self::from_tokens(sql, tokens)).collect()
+    }
+
+    /// The table's name.
+    #[must_use]
+    pub fn table(&self) -> &str {
+        &self.table
+    }
+
+    /// The statement. It names the database, so that none has to be selected.
+    pub(crate) fn sql(&self, database: &str) -> String {
+        let (database, table) = (identifier(database), identifier(&self.table));
+        format!("CREATE TABLE IF NOT EXISTS {database}.{table} {}", self.definition)
+    }
+
+    fn from_tokens(sql: &str, tokens: &[Token]) -> Result<Self, SchemaError> {
+        const HEAD: [&str; 5] = ["CREATE", "TABLE", "IF", "NOT", "EXISTS"];
+        let line = tokens[0].line;
+        let is_head =
+            tokens.len() > HEAD.len() && HEAD.iter().zip(tokens).all(|(word, token)| token.is(sql, word));
+        if !is_head {
+            let first: Vec<_> = tokens.iter().take(3).map(|token| token.text(sql)).collect();
+            return Err(SchemaError::Refused { line, begins: first.join(" ") });
+        }
+        let (name, definition) = (&tokens[HEAD.len()], &tokens[HEAD.len() + 1..]);
+        let text = name.text(sql);
+        let table = match name.kind {
+            Kind::Word => text.to_owned(),
+            Kind::Backticks => text[1..text.len() - 1].replace("``", "`"),
+            Kind::Text | Kind::Symbol => String::new(),
+        };
+        if table.is_empty() {
+            return Err(SchemaError::NoName { line });
+        }
+        let (Some(first), Some(last)) = (definition.first(), definition.last()) else {
+            return Err(SchemaError::NoDefinition { line, table });
+        };
+        if first.is(sql, ".") {
+            return Err(SchemaError::Qualified { line, database: table });
+        }
+        Ok(Self { table, definition: sql[first.start..last.end].to_owned() })
+    }
+}
+
+/// Why schema statements are refused. The remedy is to mend the file.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SchemaError {
+    /// Another statement.
+    #[error(
+        "line {line}: the statement `{begins} …` is refused: only CREATE TABLE IF NOT EXISTS may stand here, since it runs each time; leave changes of tables to migrations"
+    )]
+    Refused {
+        /// The line of the statement, from 1.
+        line: usize,
+        /// Its first words.
+        begins: String,
+    },
+    /// No table's name.
+    #[error(
+        "line {line}: CREATE TABLE IF NOT EXISTS names no table: write the name, plain or between backticks"
+    )]
+    NoName {
+        /// The line of the statement, from 1.
+        line: usize,
+    },
+    /// Nothing after the name.
+    #[error("line {line}: table {table} has no definition: write its columns between brackets")]
+    NoDefinition {
+        /// The line of the statement, from 1.
+        line: usize,
+        /// The table.
+        table: String,
+    },
+    /// A table of a named database.
+    #[error(
+        "line {line}: the table's name begins with the database {database:?}: leave it out, tables are made in DB_NAME"
+    )]
+    Qualified {
+        /// The line of the statement, from 1.
+        line: usize,
+        /// What stands before the dot.
+        database: String,
+    },
+    /// A quote or comment without its end.
+    #[error("line {line}: {what} is not closed")]
+    Unclosed {
+        /// The line where it begins, from 1.
+        line: usize,
+        /// What it is.
+        what: &'static str,
+    },
+    /// A comment that MySQL runs.
+    #[error(
+        "line {line}: a comment that begins with /*! or /*+ is run by the server: write it as a plain comment, or leave it out"
+    )]
+    Executable {
+        /// The line where it begins, from 1.
+        line: usize,
+    },
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Word,
+    Backticks,
+    Text,
+    Symbol,
+}
+
+struct Token {
+    kind: Kind,
+    start: usize,
+    end: usize,
+    line: usize,
+}
+
+impl Token {
+    fn text<'a>(&self, sql: &'a str) -> &'a str {
+        &sql[self.start..self.end]
+    }
+
+    fn is(&self, sql: &str, expected: &str) -> bool {
+        matches!(self.kind, Kind::Word | Kind::Symbol) && self.text(sql).eq_ignore_ascii_case(expected)
+    }
+}
+
+/// The parts of a text without spaces and comments, as MySQL's lexer has them.
+/// Source: "Comments", "String Literals" and "Schema Object Names" in MySQL's manual.
+fn tokens(sql: &str) -> Result<Vec<Token>, SchemaError> {
+    let mut tokens = Vec::new();
+    let (mut at, mut line) = (0, 1);
+    while let Some(c) = sql[at..].chars().next() {
+        let rest = &sql[at..];
+        let unclosed = |what| SchemaError::Unclosed { line, what };
+        let (kind, length) = match c {
+            _ if c.is_whitespace() => (None, c.len_utf8()),
+            '#' => (None, to_line_end(rest)),
+            '-' if is_dashes(rest) => (None, to_line_end(rest)),
+            '/' if rest.starts_with("/*!") || rest.starts_with("/*+") => {
+                return Err(SchemaError::Executable { line });
+            }
+            '/' if rest.starts_with("/*") => {
+                (None, 4 + rest[2..].find("*/").ok_or_else(|| unclosed("a comment"))?)
+            }
+            '`' => (Some(Kind::Backticks), quoted(rest, '`').ok_or_else(|| unclosed("a name in backticks"))?),
+            '\'' | '"' => (Some(Kind::Text), quoted(rest, c).ok_or_else(|| unclosed("a quoted text"))?),
+            _ if is_word(c) => (Some(Kind::Word), rest.find(|c| !is_word(c)).unwrap_or(rest.len())),
+            _ => (Some(Kind::Symbol), c.len_utf8()),
+        };
+        if let Some(kind) = kind {
+            tokens.push(Token { kind, start: at, end: at + length, line });
+        }
+        line += rest[..length].matches('\n').count();
+        at += length;
+    }
+    Ok(tokens)
+}
+
+fn is_word(c: char) -> bool {
+    c.is_alphanumeric() || c == '_' || c == '$'
+}
+
+/// `--` begins a comment only before a space or the end.
+fn is_dashes(rest: &str) -> bool {
+    rest.strip_prefix("--")
+        .is_some_and(|after| after.chars().next().is_none_or(|c| c.is_whitespace() || c.is_control()))
+}
+
+fn to_line_end(rest: &str) -> usize {
+    rest.find('\n').unwrap_or(rest.len())
+}
+
+/// The length of what stands between two `quote`s, both included. A doubled quote stands for one; in
+/// texts, so does one after a backslash.
+fn quoted(rest: &str, quote: char) -> Option<usize> {
+    let mut chars = rest.char_indices().skip(1).peekable();
+    while let Some((at, c)) = chars.next() {
+        if c == '\\' && quote != '`' {
+            chars.next();
+        } else if c == quote && chars.next_if(|(_, next)| *next == quote).is_none() {
+            return Some(at + 1);
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(sql: &str) -> Vec<(String, String)> {
+        CreateTable::parse(sql).unwrap().into_iter().map(|t| (t.table, t.definition)).collect()
+    }
+
+    #[test]
+    fn statements_are_told_apart() {
+        let sql = "-- first; not a statement\n create table if not exists a (x VARCHAR(9) DEFAULT ';' -- ;\n);;\n\
+                   # another;\nCREATE /* ; */ TABLE IF NOT EXISTS `b``;` (y TEXT COMMENT 'it''s \\'; \"') ; /* end; */";
+        assert_eq!(
+            parsed(sql),
+            [
+                ("a".into(), "(x VARCHAR(9) DEFAULT ';' -- ;\n)".into()),
+                ("b`;".into(), "(y TEXT COMMENT 'it''s \\'; \"')".into()),
+            ]
+        );
+        assert_eq!(parsed("  -- nothing\n"), []);
+    }
+
+    #[test]
+    fn the_statement_names_the_database() {
+        let table = &CreateTable::parse("CREATE TABLE IF NOT EXISTS t(i INT)").unwrap()[0];
+        assert_eq!(table.sql("d`b"), "CREATE TABLE IF NOT EXISTS `d``b`.`t` (i INT)");
+    }
+
+    #[test]
+    fn anything_else_is_refused() {
+        let said = |sql| CreateTable::parse(sql).unwrap_err().to_string();
+        insta::assert_snapshot!(said("CREATE TABLE IF NOT EXISTS t (i INT);\nDROP TABLE t"), @"line 2: the statement `DROP TABLE t …` is refused: only CREATE TABLE IF NOT EXISTS may stand here, since it runs each time; leave changes of tables to migrations");
+        insta::assert_snapshot!(said("CREATE TABLE t (i INT)"), @"line 1: the statement `CREATE TABLE t …` is refused: only CREATE TABLE IF NOT EXISTS may stand here, since it runs each time; leave changes of tables to migrations");
+        insta::assert_snapshot!(said("CREATE TABLE IF NOT EXISTS 't' (i INT)"), @"line 1: CREATE TABLE IF NOT EXISTS names no table: write the name, plain or between backticks");
+        insta::assert_snapshot!(said("CREATE TABLE IF NOT EXISTS t"), @"line 1: table t has no definition: write its columns between brackets");
+        insta::assert_snapshot!(said("CREATE TABLE IF NOT EXISTS other.t (i INT)"), @r#"line 1: the table's name begins with the database "other": leave it out, tables are made in DB_NAME"#);
+        insta::assert_snapshot!(said("CREATE TABLE IF NOT EXISTS t (i INT DEFAULT '1)"), @"line 1: a quoted text is not closed");
+        insta::assert_snapshot!(said("/*!50000 DROP TABLE t */"), @"line 1: a comment that begins with /*! or /*+ is run by the server: write it as a plain comment, or leave it out");
+        for sql in [
+            "GRANT ALL ON *.* TO x",
+            "CREATE TABLE IF NOT EXISTS",
+            "x",
+            "/* open",
+            "CREATE TABLE IF NOT EXISTS `t",
+            "`CREATE` TABLE IF NOT EXISTS t (i INT)",
+        ] {
+            assert!(CreateTable::parse(sql).is_err(), "{sql}");
+        }
+    }
+}

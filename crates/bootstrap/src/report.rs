@@ -1,0 +1,136 @@
+//! What a run found and did, for a person and for a program.
+
+use std::fmt;
+
+use serde::Serialize;
+
+use crate::Mode;
+use crate::mysql::{Account, Action, Actor, Warning};
+
+/// The result of a run. `Display` is for a person; `Serialize` gives the JSON document that the README
+/// describes.
+#[derive(Clone, Debug, Serialize)]
+#[non_exhaustive]
+pub struct Report {
+    /// What was asked for.
+    pub mode: Mode,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// The endpoint of `rds.conf`.
+    pub endpoint: String,
+    /// The database of `rds.conf`.
+    pub database: String,
+    /// Whose eyes saw what was there before.
+    pub read_as: Actor,
+    /// The changes: made, in a run that applies; needed, in one that plans or checks.
+    pub actions: Vec<Action>,
+    /// What a person should look at.
+    pub warnings: Vec<Warning>,
+    /// The logins that were tried, in a run that applies.
+    pub logins: Vec<LoginCheck>,
+}
+
+/// How a run ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Outcome {
+    /// Everything was as declared already.
+    Clean,
+    /// Something differs, and was left as it is.
+    Drift,
+    /// What differed was mended.
+    Changed,
+}
+
+/// A login as a declared user, with the caller's own credentials.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct LoginCheck {
+    /// The declared account.
+    pub account: Account,
+    /// How it ended.
+    #[serde(flatten)]
+    pub result: LoginResult,
+}
+
+/// How a login ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "result", rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum LoginResult {
+    /// It worked, over verified TLS.
+    Ok {
+        /// The account that the server took it for.
+        current_user: String,
+    },
+    /// The server denied it: this caller has no `rds-db:connect` for that user, which is as it should be
+    /// for most callers. Or the account lets in other hosts only.
+    NotPermitted,
+    /// The account is locked.
+    Locked,
+}
+
+impl Report {
+    /// The exit status: 2 where a check found drift, else 0.
+    #[must_use]
+    pub fn exit_code(&self) -> u8 {
+        if self.mode == Mode::Check && self.outcome == Outcome::Drift { 2 } else { 0 }
+    }
+
+    fn reader(&self) -> &'static str {
+        match self.read_as {
+            Actor::Master => "the master user",
+            Actor::Admin => "the IAM admin",
+        }
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let count = match self.actions.len() {
+            0 => "no changes".to_owned(),
+            1 => "1 change".to_owned(),
+            count => format!("{count} changes"),
+        };
+        writeln!(f, "{} at {}, read as {}", self.database, self.endpoint, self.reader())?;
+        let mut actor = None;
+        for action in &self.actions {
+            if actor.replace(action.actor) != Some(action.actor) {
+                let name = match action.actor {
+                    Actor::Master => "as the master user",
+                    Actor::Admin => "as the IAM admin",
+                };
+                writeln!(f, "\n{name}:")?;
+            }
+            writeln!(f, "  {} {}", action.change.sign(), action.change)?;
+            for line in format!("{};", action.sql()).lines() {
+                writeln!(f, "      {line}")?;
+            }
+        }
+        writeln!(f)?;
+        for warning in &self.warnings {
+            writeln!(f, "warning: {warning}")?;
+        }
+        for login in &self.logins {
+            writeln!(f, "login as {}: {}", login.account.user(), login.result)?;
+        }
+        match (self.mode, self.outcome) {
+            (Mode::Apply, Outcome::Changed) => write!(f, "{count} made and verified"),
+            (Mode::Apply, _) => write!(f, "{count}: everything is as declared"),
+            (_, Outcome::Clean) => write!(f, "{count} needed: everything is as declared"),
+            (Mode::Plan, _) => write!(f, "{count} needed; run without --plan to make them"),
+            (Mode::Check, _) => write!(f, "drift: {count} needed; run without --check to make them"),
+        }
+    }
+}
+
+impl fmt::Display for LoginResult {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Ok { current_user } => write!(f, "ok, by token over verified TLS, as {current_user}"),
+            Self::NotPermitted => f.write_str("not permitted for this caller"),
+            Self::Locked => f.write_str("the account is locked"),
+        }
+    }
+}
