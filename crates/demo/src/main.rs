@@ -1,2 +1,118 @@
-//! Stub.
-fn main() {}
+//! Starts the whole platform on this machine, proves what it claims, and stays up until Ctrl-C.
+//!
+//! Run by `cargo xtask demo`, which builds the programs that it starts. A real MySQL server checks real
+//! tokens; the AWS API is moto. Each claim is measured there and then, and a claim that does not hold
+//! makes the exit status 1.
+
+mod app;
+mod claims;
+mod http;
+mod logins;
+mod platform;
+mod program;
+mod table;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use rds_iam_emulator::{AwsApi, Engine, MySql};
+use tokio::signal::unix::{SignalKind, signal};
+use tracing_subscriber::EnvFilter;
+
+use crate::platform::Platform;
+use crate::table::Table;
+
+/// Exit status after Ctrl-C before the end, as shells have it: 128 + SIGINT.
+const INTERRUPTED: u8 = 130;
+
+/// Starts the platform and proves what it claims. `cargo xtask demo` calls it.
+#[derive(Parser)]
+struct Arguments {
+    #[command(subcommand)]
+    task: Option<Task>,
+    /// Where rds-iam-app and rds-iam-bootstrap are
+    #[arg(long, value_name = "DIR", required_unless_present = "task")]
+    bin_dir: Option<PathBuf>,
+    /// What runs the database server: auto, docker or process
+    #[arg(long, default_value = "auto", global = true)]
+    engine: Engine,
+    /// Leave once the table stands, instead of staying up until Ctrl-C
+    #[arg(long)]
+    once: bool,
+    /// Also write the table to FILE, as JSON
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Only fetch and build the servers, so that tests find them ready
+    Prepare,
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    tracing_subscriber::fmt()
+        .with_env_filter(EnvFilter::new("off,rds_iam_emulator=info,rds_iam_demo=info"))
+        .with_target(false)
+        .without_time()
+        .with_level(false)
+        .init();
+    let interrupted = async {
+        let terminated = async {
+            match signal(SignalKind::terminate()) {
+                Ok(mut signal) => signal.recv().await,
+                Err(_) => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            // Where Ctrl-C can't be listened for, it simply ends the process.
+            Ok(()) = tokio::signal::ctrl_c() => {}
+            Some(()) = terminated => {}
+            else => std::future::pending().await,
+        }
+    };
+    tokio::pin!(interrupted);
+    let ended = tokio::select! {
+        ended = run(&arguments) => ended,
+        () = &mut interrupted => {
+            println!("\ninterrupted: everything that was started has been ended and removed");
+            return INTERRUPTED.into();
+        }
+    };
+    match ended {
+        Ok(Some((platform, all_hold))) => {
+            if !arguments.once {
+                println!("\nOpen {} in a browser. Ctrl-C ends everything.", platform.app.url);
+                interrupted.await;
+                println!("\nending");
+            }
+            platform.end().await;
+            if all_hold { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+        }
+        Ok(None) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(arguments: &Arguments) -> anyhow::Result<Option<(Platform, bool)>> {
+    let Some(programs) = &arguments.bin_dir else {
+        let (mysql, aws) = (MySql::builder().engine(arguments.engine).start().await?, AwsApi::start().await?);
+        println!("ready: {}; the AWS API answers at {}", mysql.describe(), aws.url());
+        return Ok(None);
+    };
+    let mut platform = Platform::start(arguments.engine, programs).await?;
+    let mut table = Table::new(&platform);
+    claims::prove(&mut platform, &mut table).await;
+    println!("\n{table}");
+    if let Some(file) = &arguments.json {
+        table.write_json(file)?;
+        println!("written to {}", file.display());
+    }
+    Ok(Some((platform, table.all_hold())))
+}

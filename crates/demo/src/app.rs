@@ -1,0 +1,100 @@
+//! The app as a running program.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use rustix::process::{Pid, Signal, kill_process};
+use tokio::process::Child;
+
+use crate::http;
+use crate::program::{self, Environment};
+
+/// How long the app may take to serve, and to end.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// How often a condition is looked at.
+const POLL: Duration = Duration::from_millis(50);
+
+/// The running app. Dropping it kills it; [`end`](Self::end) lets it finish.
+pub(crate) struct App {
+    child: Child,
+    log: PathBuf,
+    pub(crate) url: String,
+}
+
+impl App {
+    /// Starts the app and waits until it is ready.
+    pub(crate) async fn start(program: &Path, environment: &Environment, log: &Path) -> anyhow::Result<Self> {
+        let child = program::start(program, environment, log)?;
+        let mut app = Self { child, log: log.into(), url: String::new() };
+        let ready = async {
+            app.url = app.address().await?;
+            while !http::json(&format!("{}/readyz", app.url)).await.is_ok_and(|ready| ready["ready"] == true)
+            {
+                app.check_alive()?;
+                tokio::time::sleep(POLL).await;
+            }
+            anyhow::Ok(())
+        };
+        let ready = tokio::time::timeout(PATIENCE, ready).await.context("the app is not ready after 30 s");
+        match ready.and_then(|ready| ready) {
+            Ok(()) => Ok(app),
+            Err(error) => Err(error.context(format!("the app's log ends with:\n{}", app.log_tail()))),
+        }
+    }
+
+    pub(crate) fn pid(&self) -> Option<u32> {
+        self.child.id()
+    }
+
+    /// All that the app has logged.
+    pub(crate) fn log(&self) -> String {
+        std::fs::read_to_string(&self.log).unwrap_or_default()
+    }
+
+    /// The app's answer to "who does the database say that we are?".
+    pub(crate) async fn identity(&self) -> anyhow::Result<serde_json::Value> {
+        http::json(&format!("{}/api/identity", self.url)).await
+    }
+
+    /// Asks it to end and waits until it has.
+    pub(crate) async fn end(mut self) {
+        let pid = self.child.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?));
+        if let Some(pid) = pid
+            && kill_process(pid, Signal::TERM).is_ok()
+        {
+            // Dropping it kills it, if it takes longer.
+            drop(tokio::time::timeout(PATIENCE, self.child.wait()).await);
+        }
+    }
+
+    /// The address that it logs once it serves.
+    async fn address(&mut self) -> anyhow::Result<String> {
+        loop {
+            let line = |line: &str| {
+                let event: serde_json::Value = serde_json::from_str(line).ok()?;
+                (event["message"] == "serving")
+                    .then(|| event["address"].as_str().map(|a| format!("http://{a}")))?
+            };
+            if let Some(url) = self.log().lines().find_map(line) {
+                return Ok(url);
+            }
+            self.check_alive()?;
+            tokio::time::sleep(POLL).await;
+        }
+    }
+
+    fn check_alive(&mut self) -> anyhow::Result<()> {
+        match self.child.try_wait()? {
+            Some(status) => bail!("the app ended with {status}"),
+            None => Ok(()),
+        }
+    }
+
+    fn log_tail(&self) -> String {
+        let log = self.log();
+        let lines: Vec<&str> = log.lines().collect();
+        lines[lines.len().saturating_sub(12)..].join("\n")
+    }
+}

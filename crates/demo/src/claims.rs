@@ -1,0 +1,195 @@
+//! What the platform claims, each measured there and then.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, ensure};
+use hyper::{Method, StatusCode};
+use rds_iam_emulator::{LoginEvent, RefusalCode};
+use rds_iam_pool::{Limits, Pool, Remedy, Target};
+use rds_iam_token::{Clock, LIFETIME, Login, Minter, TokenSource};
+use serde_json::json;
+use tracing::info;
+
+use crate::http;
+use crate::logins::{Wrong, attempt};
+use crate::platform::{APP_USER, Platform, read};
+use crate::table::Table;
+
+/// How old the app's first token must be before it is made to expire: 15 seconds. Its successor then has
+/// that much life left on the server's clock, less [`PAST_EXPIRY`].
+const FIRST_TOKEN_AGE: u64 = 15;
+
+/// How long ago the first token shall have expired: 2 seconds.
+const PAST_EXPIRY: u64 = 2;
+
+/// How long the app may take to serve again.
+const RECOVERY: Duration = Duration::from_secs(10);
+
+const POLL: Duration = Duration::from_millis(100);
+
+/// Proves every claim and enters it in the table. A claim that fails does not keep the others from being
+/// tried.
+pub(crate) async fn prove(platform: &mut Platform, table: &mut Table) {
+    info!("proving the claims");
+    table.add("the app logs in by IAM token, over verified TLS", login(platform).await);
+    table.add("a server with another authority's certificate gets no token", stranger(platform).await);
+    table.add("a row is written and read back", row(platform).await);
+    table.add("no password or token in the app's settings, files or log", no_secret(platform).await);
+    table.add("a second bootstrap run changes nothing", bootstrap(platform).await);
+    table.add(
+        "a good token is let in (or the refusals below would show nothing)",
+        attempt(&platform.mysql, Wrong::Nothing).await,
+    );
+    for (claim, wrong) in [
+        ("refused: an expired token", Wrong::Expired),
+        ("refused: another user's token", Wrong::OtherUser),
+        ("refused: a token for another host", Wrong::OtherHost),
+        ("refused: a tampered token", Wrong::Tampered),
+        ("refused: a plain password", Wrong::Password),
+        ("refused: an unencrypted connection", Wrong::Unencrypted),
+    ] {
+        table.add(claim, attempt(&platform.mysql, wrong).await);
+    }
+    table.add("every connection killed, the first token expired: it serves again", recovery(platform).await);
+}
+
+async fn login(platform: &Platform) -> anyhow::Result<String> {
+    let identity = platform.app.identity().await?;
+    let text = |field: &str| identity["database"][field].as_str().unwrap_or_default().to_owned();
+    let (user, plugin, cipher, version) = (text("user"), text("plugin"), text("cipher"), text("tls_version"));
+    ensure!(user == format!("{APP_USER}@%"), "CURRENT_USER() is {user:?}");
+    ensure!(plugin == "AWSAuthenticationPlugin", "the plugin is {plugin:?}");
+    ensure!(version.starts_with("TLSv1.") && !cipher.is_empty(), "TLS is {version:?}, the cipher {cipher:?}");
+    let logins = platform.mysql.logins()?;
+    let accepted = logins.iter().filter(|l| l.user == APP_USER && l.accepted()).count();
+    ensure!(accepted > 0, "the server has no record of a token accepted from {APP_USER}");
+    Ok(format!("{user}, {plugin}, {version} {cipher}; {accepted} tokens accepted"))
+}
+
+/// The app's own pool, with trust roots other than the server's.
+async fn stranger(platform: &Platform) -> anyhow::Result<String> {
+    let mysql = &platform.mysql;
+    let before = mysql.logins()?.len();
+    let login = Login::new(mysql.endpoint().clone(), mysql.region().clone(), APP_USER.parse()?);
+    let tokens = TokenSource::lazy(Minter::new(login, mysql.credentials(), Clock::system()));
+    let roots = rds_iam_infra::trust::Roots::bundled().pem();
+    let target = Target::new(mysql.dial().clone(), roots);
+    let error = Pool::connect(tokens, target, Limits { warm_connections: 0, ..Limits::default() }).await;
+    let error = error.err().context("it connected although RDS's roots did not sign the certificate")?;
+    ensure!(error.remedy() == Remedy::Trust, "it failed otherwise: {error:#}");
+    let after = mysql.logins()?;
+    ensure!(!after[before..].iter().any(|l| l.user == APP_USER), "a token was sent all the same");
+    Ok(format!("{error}"))
+}
+
+async fn row(platform: &Platform) -> anyhow::Result<String> {
+    let message = format!("Grüße aus der Demo 👋 <{}>", std::process::id());
+    let insert = format!("{}/api/insert", platform.app.url);
+    let (status, answer) = http::ask(Method::POST, &insert, Some(&json!({ "message": message }))).await?;
+    ensure!(status == StatusCode::CREATED, "{insert} answered {status}: {answer}");
+    let page = http::json(&format!("{}/api/messages", platform.app.url)).await?;
+    let found = page["messages"]
+        .as_array()
+        .and_then(|rows| rows.iter().find(|row| row["message"] == message.as_str()));
+    let id = &found.context("the row is not among the ten latest")?["id"];
+    let (status, html) = http::ask(Method::GET, &platform.app.url, None).await?;
+    ensure!(
+        status == StatusCode::OK && html.contains("Grüße aus der Demo 👋"),
+        "the page does not show it ({status})"
+    );
+    ensure!(!html.contains(&message), "the page shows it unescaped");
+    Ok(format!("row {id}, in the API and, escaped, on the page"))
+}
+
+/// Looks where a secret would be if there were one.
+async fn no_secret(platform: &Platform) -> anyhow::Result<String> {
+    let pid = platform.app.pid().context("the app has ended")?;
+    let process = |file: &str| {
+        let path = format!("/proc/{pid}/{file}");
+        std::fs::read(&path)
+            .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+            .with_context(|| format!("reading {path}"))
+    };
+    let identity = platform.app.identity().await?.to_string();
+    let places = [
+        ("the app's environment", process("environ")?),
+        ("the app's command line", process("cmdline")?),
+        ("the app's log", platform.app.log()),
+        ("rds.conf", read(platform.conf_file())?),
+        ("/api/identity", identity),
+    ];
+    let credentials = platform.mysql.credentials();
+    let secrets = [
+        ("the master's password", platform.mysql.master().password()),
+        ("the secret access key", credentials.secret_access_key()),
+        ("the session token", credentials.session_token().unwrap_or("X-Amz-Security-Token")),
+        ("a token", "X-Amz-Signature"),
+    ];
+    for (place, text) in &places {
+        ensure!(!text.is_empty(), "{place} is empty, so looking there shows nothing");
+        for (what, secret) in secrets {
+            ensure!(!text.contains(secret), "{what} is in {place}");
+        }
+    }
+    Ok(format!("{} places searched", places.len()))
+}
+
+async fn bootstrap(platform: &Platform) -> anyhow::Result<String> {
+    // Exits with 2 if there is anything to do.
+    platform.bootstrap.run(&["--check"]).await?;
+    let report: serde_json::Value = serde_json::from_str(&platform.bootstrap.run(&["--json"]).await?)?;
+    let actions = report["actions"].as_array().context("the report has no actions")?;
+    ensure!(actions.is_empty(), "it did: {}", report["actions"]);
+    Ok("no drift found, nothing done, users verified".into())
+}
+
+/// Moves the server's clock to just after the end of the app's first token and kills every connection.
+///
+/// The app knows nothing of it: its clock says that the token is good for another 14 minutes, and the
+/// token it signs instead really is valid on the server's clock, for the few seconds that it needs.
+async fn recovery(platform: &mut Platform) -> anyhow::Result<String> {
+    info!("waiting until the app's first token is {FIRST_TOKEN_AGE} s old");
+    let age = loop {
+        let age =
+            platform.app.identity().await?["token"]["age_seconds"].as_u64().context("no token's age")?;
+        if age >= FIRST_TOKEN_AGE {
+            break age;
+        }
+        tokio::time::sleep(POLL).await;
+    };
+    let pid = platform.app.pid();
+    let before = platform.mysql.logins()?.len();
+    platform.mysql.set_clock(i64::try_from(LIFETIME.as_secs() - age + PAST_EXPIRY)?)?;
+    let killed = platform.mysql.cut_connections().await?;
+    let served = tokio::time::timeout(RECOVERY, serves_with_another_token(platform, before)).await;
+    // The tokens of the minutes to come are signed by the real time.
+    platform.mysql.set_clock(0)?;
+    let identity = served.context("it did not serve again within 10 s")??;
+
+    ensure!(platform.app.pid() == pid && pid.is_some(), "the app is not the same process any more");
+    let logins = platform.mysql.logins()?.split_off(before);
+    let expired = logins.iter().find(|l| l.user == APP_USER && l.code() == Some(RefusalCode::ExpiredToken));
+    let reason =
+        expired.and_then(LoginEvent::reason).context("the first token was not refused as expired")?;
+    ensure!(killed > 0, "no connection was there to be killed");
+    Ok(format!(
+        "{killed} killed; the server: {reason}; then a new token, {} s old, was let in",
+        identity["token"]["age_seconds"]
+    ))
+}
+
+async fn serves_with_another_token(platform: &Platform, before: usize) -> anyhow::Result<serde_json::Value> {
+    loop {
+        let identity = platform.app.identity().await;
+        let logins = platform.mysql.logins()?.split_off(before);
+        let let_in = logins.iter().any(|l| l.user == APP_USER && l.accepted());
+        match identity {
+            Ok(identity) if let_in => {
+                let (status, _) = http::ask(Method::GET, &platform.app.url, None).await?;
+                ensure!(status == StatusCode::OK, "the page answered {status}");
+                return Ok(identity);
+            }
+            _ => tokio::time::sleep(POLL).await,
+        }
+    }
+}

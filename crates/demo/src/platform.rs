@@ -1,0 +1,163 @@
+//! The platform on this machine: the same programs as on AWS, with other endpoints.
+
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use anyhow::{Context as _, bail};
+use rds_iam_emulator::{AwsApi, Engine, MySql};
+use rds_iam_infra::RdsConf;
+use tempfile::TempDir;
+use tracing::info;
+
+use crate::app::App;
+use crate::program::{self, Environment};
+
+/// The database that "Terraform" made.
+pub(crate) const DATABASE: &str = "node_db";
+/// The user that the app logs in as.
+pub(crate) const APP_USER: &str = "node_app";
+/// The user that bootstrap makes the others with.
+const ADMIN_USER: &str = "iam_admin";
+const MASTER_SECRET: &str = "rds-iam/demo/master";
+const PARAMETERS: &str = "/dev/database";
+
+/// Everything that runs. Dropping it ends and removes all of it.
+pub(crate) struct Platform {
+    // In the order in which they must end.
+    pub(crate) app: App,
+    pub(crate) bootstrap: Bootstrap,
+    pub(crate) mysql: MySql,
+    aws: AwsApi,
+    folder: TempDir,
+    /// Told in the table.
+    pub(crate) seconds_to_start: f64,
+}
+
+/// The bootstrap program with its settings.
+pub(crate) struct Bootstrap {
+    program: PathBuf,
+    conf: PathBuf,
+    environment: Environment,
+}
+
+impl Platform {
+    pub(crate) async fn start(engine: Engine, programs: &Path) -> anyhow::Result<Self> {
+        let started = Instant::now();
+        info!(
+            "starting the AWS API and the database server (the first time on a machine, they are fetched and built)"
+        );
+        let (mysql, aws) = tokio::try_join!(
+            async { MySql::builder().engine(engine).database(DATABASE).start().await },
+            async { AwsApi::start().await },
+        )?;
+
+        let folder = tempfile::Builder::new().prefix("rds-iam-demo-").tempdir()?;
+        let credentials = folder.path().join("credentials");
+        mysql.write_credentials_file(&credentials)?;
+        let mut environment = aws.env();
+        environment.push(("AWS_SHARED_CREDENTIALS_FILE".into(), credentials.display().to_string()));
+
+        info!("what Terraform would leave: the master's secret, the parameters and rds.conf");
+        seed(&mysql, &aws).await?;
+        let conf = folder.path().join("rds.conf");
+        rds_conf(&mysql)?.write(&conf)?;
+
+        let bootstrap = Bootstrap {
+            program: programs.join("rds-iam-bootstrap"),
+            conf,
+            environment: with(&environment, [("RUST_LOG", "info")]),
+        };
+        info!("bootstrap: making the database users");
+        println!("{}", bootstrap.run(&[]).await?.trim_end());
+
+        info!("starting the app, which reads its settings from Parameter Store");
+        let settings = [
+            ("RDS_IAM_SSM_PREFIX", PARAMETERS),
+            ("RDS_IAM_DIAL", &mysql.dial().to_string()),
+            ("RDS_IAM_CA_BUNDLE", &mysql.ca_path().display().to_string()),
+            ("RDS_IAM_BIND", "127.0.0.1"),
+            ("PORT", &free_or("3000").await),
+            ("RDS_IAM_LOG", "json"),
+        ];
+        // The region comes from Parameter Store too, but the SDK must know where to ask for it.
+        let (program, log) = (programs.join("rds-iam-app"), folder.path().join("app.log"));
+        let app = App::start(&program, &with(&environment, settings), &log).await?;
+        let seconds_to_start = started.elapsed().as_secs_f64();
+        Ok(Self { app, bootstrap, mysql, aws, folder, seconds_to_start })
+    }
+
+    /// Files and process environment that the app was given, to be searched for secrets.
+    pub(crate) fn conf_file(&self) -> &Path {
+        &self.bootstrap.conf
+    }
+
+    /// Ends everything in order.
+    pub(crate) async fn end(self) {
+        let Self { app, mysql, aws, folder, .. } = self;
+        app.end().await;
+        drop((mysql, aws, folder));
+    }
+}
+
+impl Bootstrap {
+    /// Runs the program; its report.
+    pub(crate) async fn run(&self, flags: &[&str]) -> anyhow::Result<String> {
+        let conf = self.conf.display().to_string();
+        let arguments: Vec<&str> = ["--config", &conf].into_iter().chain(flags.iter().copied()).collect();
+        let output = program::output(&self.program, &arguments, &self.environment).await?;
+        let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        if !output.status.success() {
+            bail!("bootstrap ended with {}:\n{out}{err}", output.status);
+        }
+        Ok(out.into_owned())
+    }
+}
+
+/// What Terraform leaves in the account.
+async fn seed(mysql: &MySql, aws: &AwsApi) -> anyhow::Result<()> {
+    let master = mysql.master();
+    let secret = serde_json::json!({ "username": master.username(), "password": master.password() });
+    aws.put_secret(MASTER_SECRET, &secret.to_string()).await?;
+    let endpoint = mysql.endpoint();
+    for (name, value) in [
+        ("endpoint", endpoint.host().to_string()),
+        ("port", endpoint.port().to_string()),
+        ("dbname", DATABASE.into()),
+        ("username", APP_USER.into()),
+        ("region", mysql.region().to_string()),
+    ] {
+        aws.put_parameter(&format!("{PARAMETERS}/{name}"), &value).await?;
+    }
+    Ok(())
+}
+
+fn rds_conf(mysql: &MySql) -> anyhow::Result<RdsConf> {
+    let mut conf = RdsConf::new(
+        mysql.endpoint().clone(),
+        mysql.region().clone(),
+        MASTER_SECRET.parse()?,
+        DATABASE.parse()?,
+        ADMIN_USER.parse()?,
+    );
+    conf.dial = Some(mysql.dial().clone());
+    conf.ca_bundle = Some(mysql.ca_path().display().to_string().parse()?);
+    conf.resource_id = Some(mysql.resource_id().parse()?);
+    conf.account_id = Some("123456789012".parse()?);
+    Ok(conf)
+}
+
+fn with<'a>(environment: &Environment, more: impl IntoIterator<Item = (&'a str, &'a str)>) -> Environment {
+    let more = more.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned()));
+    environment.iter().cloned().chain(more).collect()
+}
+
+/// The port, if nobody has it; otherwise 0, for any other.
+async fn free_or(port: &str) -> String {
+    let free = tokio::net::TcpListener::bind(format!("127.0.0.1:{port}")).await.is_ok();
+    if free { port.to_owned() } else { "0".to_owned() }
+}
+
+/// Reads a file of the platform.
+pub(crate) fn read(path: &Path) -> anyhow::Result<String> {
+    std::fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))
+}
