@@ -73,3 +73,35 @@ impl Entry {
         Ok(self.path.clone())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn an_entry_is_whole_or_absent_and_made_by_one_at_a_time() {
+        let name = format!("test-{}", std::process::id());
+        let entry = Entry::lock(&name).await.unwrap();
+        assert_eq!(entry.existing(), None);
+        let waiting = tokio::spawn({
+            let name = name.clone();
+            async move { Entry::lock(&name).await.unwrap() }
+        });
+
+        // The first attempt is given up half-way.
+        fs::write(entry.begin().unwrap().join("half"), "").unwrap();
+        let scratch = entry.begin().unwrap();
+        assert_eq!(fs::read_dir(&scratch).unwrap().count(), 0);
+        fs::write(scratch.join("whole"), "").unwrap();
+        assert_eq!(entry.existing(), None);
+        assert!(!waiting.is_finished());
+        let path = entry.finish(&scratch).unwrap();
+        drop(entry);
+
+        let entry = waiting.await.unwrap();
+        assert_eq!(entry.existing(), Some(path.as_path()));
+        assert!(path.join("whole").is_file());
+        fs::remove_dir_all(&path).unwrap();
+        fs::remove_file(folder().unwrap().join(format!("{name}.lock"))).unwrap();
+    }
+}

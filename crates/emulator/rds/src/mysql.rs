@@ -144,9 +144,7 @@ impl MySql {
         let (server, folder) = start_server(&chosen, &plugin, &identity, &state).await?;
         let (port, origin) = match &server {
             Server::Process(process) => (process.port(), "from Debian's packages, as a child process".into()),
-            Server::Container(container) => {
-                (container.port(), format!("{}, in a container", container.origin))
-            }
+            Server::Container(container) => (container.port(), container.origin.clone()),
         };
         // From here on, dropping `mysql` cleans up.
         let mut mysql = Self {

@@ -6,6 +6,7 @@
 # Uses nothing but what is built into the shell: the container has no other programs.
 folder=$1
 shift
+pid=
 exec 3<"$folder/orders"
 
 start() {
@@ -17,13 +18,15 @@ start() {
     ) 3<&- &
     # So that an order to kill that follows at once finds it.
     until [ -s "$folder/pid" ]; do :; done
+    read -r pid <"$folder/pid"
 }
 
 end() {
-    if [ -e "$folder/pid" ] && [ ! -e "$folder/exit" ]; then
-        read -r pid <"$folder/pid"
+    # The folder may be gone by now, so the server's number is kept here.
+    if [ -n "$pid" ] && [ ! -e "$folder/exit" ]; then
         kill -KILL "$pid"
     fi
+    pid=
 }
 
 while read -r order <&3; do

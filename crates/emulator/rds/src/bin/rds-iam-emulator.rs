@@ -4,13 +4,25 @@
 
 use std::error::Error;
 use std::io::{Write, stdout};
+use std::process::ExitCode;
 
 use rds_iam_emulator::{AwsApi, MySql};
 use serde_json::json;
 use tokio::io::{AsyncReadExt, stdin};
 
 #[tokio::main]
-async fn main() -> Result<(), Box<dyn Error>> {
+async fn main() -> ExitCode {
+    let Err(error) = run().await else { return ExitCode::SUCCESS };
+    eprintln!("rds-iam-emulator: {error}");
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        eprintln!("  because: {error}");
+        cause = error.source();
+    }
+    ExitCode::FAILURE
+}
+
+async fn run() -> Result<(), Box<dyn Error>> {
     let database = std::env::args().nth(1).unwrap_or_else(|| "app".into());
     let mysql = MySql::builder().database(&database).start().await?;
     let aws = AwsApi::start_in(mysql.region().clone()).await?;
