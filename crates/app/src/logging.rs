@@ -1,5 +1,6 @@
 //! Logs: JSON lines for machines or plain lines for people, on standard output.
 
+use std::io::IsTerminal;
 use std::panic;
 
 use tracing_subscriber::EnvFilter;
@@ -24,7 +25,7 @@ pub fn start(config: &Config) -> Result<(), TryInitError> {
             .with_span_list(false)
             .finish()
             .try_init()?,
-        LogFormat::Human => builder.finish().try_init()?,
+        LogFormat::Human => builder.with_ansi(std::io::stdout().is_terminal()).finish().try_init()?,
     }
     panic::set_hook(Box::new(|panic| {
         let place = panic.location().map(ToString::to_string);

@@ -45,7 +45,7 @@ pub(crate) enum TextError {
     Empty,
     #[error("The message has {count} characters; at most {MAX_CHARS} are allowed.")]
     TooLong { count: usize },
-    #[error("The message holds the control character U+{code:04X}, such as a line break. Remove it.")]
+    #[error("The message holds the control character U+{code:04X}. Remove it.")]
     Control { code: u32 },
 }
 
@@ -108,7 +108,7 @@ mod tests {
         for (text, code) in [("a\0b", 0), ("a\nb", 10), ("a\u{7f}b", 0x7f), ("a\u{85}b", 0x85)] {
             assert_eq!(Text::parse(text), Err(TextError::Control { code }), "{text:?}");
         }
-        insta::assert_snapshot!(Text::parse("a\nb").unwrap_err(), @"The message holds the control character U+000A, such as a line break. Remove it.");
+        insta::assert_snapshot!(Text::parse("a\nb").unwrap_err(), @"The message holds the control character U+000A. Remove it.");
     }
 
     #[test]

@@ -5,7 +5,11 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use aws_config::{BehaviorVersion, Region};
-use axum::serve::ListenerExt;
+use axum::serve::Listener;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::service::TowerToHyperService;
 use rds_iam_pool::{Limits, Pool, Target};
 use rds_iam_token::{Clock, MintError, Minter, TokenSource};
 use thiserror::Error;
@@ -16,6 +20,10 @@ use tokio::time::timeout;
 
 use crate::chain::Chain;
 use crate::{AppState, Config, router};
+
+/// How long a connection may be open without a whole request head: 75 seconds. It ends clients that send
+/// nothing, and is longer than the 60 s after which a load balancer itself closes a connection it keeps.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(75);
 
 /// How long requests under way may take to finish after the first signal: 20 seconds, below the 30 s
 /// that ECS and Kubernetes leave before they kill.
@@ -42,7 +50,7 @@ pub enum RunError {
         /// What the system said.
         source: io::Error,
     },
-    /// The system takes no handler for a signal, or gives no connection any more.
+    /// The system takes no handler for a signal, or does not say where the port is.
     #[error("the system does not let the service go on")]
     System {
         /// What it said.
@@ -108,37 +116,46 @@ async fn first_token(tokens: &TokenSource) -> Result<(), RunError> {
 /// the requests under way for at most 20 s or until a second word, and closes the pool.
 ///
 /// # Errors
-/// [`RunError::System`] where the listener fails for good.
+/// [`RunError::System`] where the listener has no address.
 pub async fn serve(
-    listener: TcpListener,
+    mut listener: TcpListener,
     state: AppState,
     mut stop: mpsc::Receiver<()>,
 ) -> Result<(), RunError> {
     tracing::info!(address = %listener.local_addr()?, user = state.user(), "serving");
     let pool = state.pool().clone();
-    // Answers are small: each is sent as soon as it is written.
-    let listener = listener.tap_io(|stream| {
+    let service = TowerToHyperService::new(router(state));
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new()).header_read_timeout(IDLE_TIMEOUT);
+    let connections = GracefulShutdown::new();
+    loop {
+        // axum's `accept` waits and goes on where the system has no connection to give.
+        let (stream, _) = tokio::select! {
+            accepted = Listener::accept(&mut listener) => accepted,
+            _ = stop.recv() => break,
+        };
+        // Answers are small: each is sent as soon as it is written.
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, "TCP_NODELAY could not be set");
         }
-    });
-    let (stopping, mut stopped) = tokio::sync::watch::channel(false);
-    let serving = axum::serve(listener, router(state)).with_graceful_shutdown(async move {
-        // An error means that `serve` itself has ended.
-        drop(stopped.wait_for(|stopped| *stopped).await);
-    });
-    let deadline = async {
-        stop.recv().await;
-        tracing::info!("stopping: no new connections; finishing requests under way");
-        stopping.send_replace(true);
-        tokio::select! {
-            () = tokio::time::sleep(SHUTDOWN_DEADLINE) => "the deadline has passed",
-            Some(()) = stop.recv() => "a second signal came",
-        }
+        let connection = http.serve_connection(TokioIo::new(stream), service.clone());
+        let connection = connections.watch(connection);
+        tokio::spawn(async move {
+            if let Err(error) = connection.await {
+                tracing::debug!(error = %Chain(&error), "a connection ended badly");
+            }
+        });
+    }
+    drop(listener);
+    let under_way = connections.count();
+    tracing::info!(connections = under_way, "stopping: the port is closed; finishing requests under way");
+    let cut = tokio::select! {
+        () = connections.shutdown() => None,
+        () = tokio::time::sleep(SHUTDOWN_DEADLINE) => Some("the deadline has passed"),
+        Some(()) = stop.recv() => Some("a second signal came"),
     };
-    tokio::select! {
-        ended = serving.into_future() => ended?,
-        reason = deadline => tracing::warn!(reason, "stopping at once: requests under way are lost"),
+    if let Some(reason) = cut {
+        tracing::warn!(reason, "stopping at once: requests under way are lost");
     }
     if timeout(CLOSE_DEADLINE, pool.close()).await.is_err() {
         tracing::warn!("some database connections were in use to the end and were cut");

@@ -12,6 +12,7 @@ use rds_iam_app::AppState;
 use rds_iam_infra::trust::Roots;
 use rds_iam_pool::{Limits, Pool, Target};
 use rds_iam_token::{Clock, Endpoint, Login, Minter, TokenSource};
+use tokio::io::AsyncReadExt;
 use tokio::sync::mpsc;
 
 use common::{form, get, post_json, send};
@@ -138,7 +139,7 @@ async fn bad_json_is_refused_before_the_database_is_asked() {
     insta::assert_snapshot!(told, @r"
     422 The message is empty. Write something first.
     422 The message has 1001 characters; at most 1000 are allowed.
-    422 The message holds the control character U+000A, such as a line break. Remove it.
+    422 The message holds the control character U+000A. Remove it.
     422 Failed to deserialize the JSON body into the target type: missing field `message` at line 1 column 12.
     422 Failed to deserialize the JSON body into the target type: message: invalid type: integer `1`, expected a string at line 1 column 12.
     400 Failed to parse the request body as JSON: EOF while parsing an object at line 1 column 1.
@@ -292,4 +293,18 @@ async fn a_stop_finishes_and_the_port_closes() {
     ended.expect("it ends before the deadline for requests under way").unwrap().unwrap();
     drop(idle);
     assert!(tokio::net::TcpStream::connect(address).await.is_err());
+}
+
+#[tokio::test]
+async fn a_client_that_says_nothing_is_let_go() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let mut silent = tokio::net::TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+    let (_stop, stopped) = mpsc::channel(1);
+    let serving = tokio::spawn(rds_iam_app::serve(listener, state().await, stopped));
+    // From here on, time passes as soon as nothing else happens.
+    tokio::time::pause();
+    let mut answer = String::new();
+    silent.read_to_string(&mut answer).await.unwrap();
+    assert_eq!(answer, "");
+    serving.abort();
 }

@@ -37,6 +37,10 @@ pub const DEFAULT_POOL_MAX: u32 = 10;
 /// The most connections that can be asked for; a MySQL server of the usual size takes no more in all.
 pub const LIMIT_POOL_MAX: u32 = 1000;
 
+/// The logs that are written where `RUST_LOG` is not set: the AWS SDK's news of where it found credentials
+/// is not for every start.
+pub const DEFAULT_LOG_FILTER: &str = "info,aws_config=warn";
+
 /// What the service's user may do with the tables of its database.
 const PRIVILEGES: [&str; 4] = ["SELECT", "INSERT", "UPDATE", "DELETE"];
 
@@ -194,7 +198,7 @@ impl Config {
                 port.unwrap_or(DEFAULT_LISTEN_PORT),
             ),
             log: log.unwrap_or_else(terminal),
-            log_filter: log_filter.unwrap_or_else(|| "info".into()),
+            log_filter: log_filter.unwrap_or_else(|| DEFAULT_LOG_FILTER.into()),
             origins,
             warnings,
             account: conf.as_ref().and_then(|conf| conf.account_id.clone()),

@@ -42,7 +42,10 @@ pub const VARIABLES: [Variable; 13] = [
     variable("PORT", "Port to listen on; 0 takes a free one [default: 3000]"),
     variable("RDS_IAM_BIND", "IP address to listen on [default: 0.0.0.0]"),
     variable("RDS_IAM_LOG", "json or human [default: human on a terminal, else json]"),
-    variable("RUST_LOG", "Which logs to write, such as debug or rds_iam_pool=debug,info [default: info]"),
+    variable(
+        "RUST_LOG",
+        "Which logs to write, such as debug or rds_iam_pool=debug,info [default: info,aws_config=warn]",
+    ),
 ];
 
 const fn variable(name: &'static str, meaning: &'static str) -> Variable {

@@ -51,7 +51,7 @@ async fn the_environment_alone() {
     assert_eq!(config.login.endpoint.to_string(), "orders.c0ffee.eu-west-1.rds.amazonaws.com:3306");
     assert_eq!(config.dial, config.login.endpoint);
     assert_eq!(config.listen.to_string(), "0.0.0.0:3000");
-    assert_eq!((config.pool_max, config.log_filter.as_str()), (DEFAULT_POOL_MAX, "info"));
+    assert_eq!((config.pool_max, config.log_filter.as_str()), (DEFAULT_POOL_MAX, DEFAULT_LOG_FILTER));
     assert_eq!(config.roots, Roots::bundled().pem());
     assert_eq!(config.warnings, Vec::<String>::new());
     let origins: Vec<_> = config.origins.iter().map(ToString::to_string).collect();
