@@ -18,6 +18,7 @@ use testcontainers::{ContainerAsync, GenericImage, ImageExt};
 use tracing::info;
 
 use crate::command::{Command, tail};
+use crate::container::for_this_machine;
 use crate::engine;
 use crate::error::Error;
 use crate::python::{is_possible, python};
@@ -143,6 +144,7 @@ impl AwsApi {
         let container = GenericImage::new(IMAGE.0, IMAGE.1)
             .with_exposed_port(IMAGE_PORT.tcp())
             .with_label("rds-iam-emulator", "aws")
+            .with_host_config_modifier(for_this_machine(IMAGE_PORT))
             .start()
             .await
             .map_err(Error::docker("start moto's container"))?;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 use testcontainers::bollard::Docker;
-use testcontainers::bollard::models::PortBinding;
+use testcontainers::bollard::models::{HostConfig, PortBinding};
 use testcontainers::core::{IntoContainerPort, Mount};
 use testcontainers::runners::{AsyncBuilder, AsyncRunner};
 use testcontainers::{ContainerAsync, GenericBuildableImage, GenericImage, ImageExt};
@@ -59,13 +59,7 @@ impl Container {
             .with_mount(bind(&folder.run(), IN_CONTAINER.into()))
             .with_mount(bind(plugin, format!("{PLUGINS}/{plugin_name}")))
             .with_label("rds-iam-emulator", "mysql")
-            .with_host_config_modifier(|host| {
-                // The server ends when this process does, and nothing of it is to stay.
-                host.auto_remove = Some(true);
-                host.publish_all_ports = Some(false);
-                let here = PortBinding { host_ip: Some("127.0.0.1".into()), host_port: None };
-                host.port_bindings = Some(HashMap::from([(format!("{PORT}/tcp"), Some(vec![here]))]));
-            })
+            .with_host_config_modifier(for_this_machine(PORT))
             .start()
             .await
             .map_err(Error::docker("start the server's container"))?;
@@ -91,6 +85,16 @@ impl Container {
         } else {
             std::mem::forget(self.container);
         }
+    }
+}
+
+/// Makes a container whose port only this machine reaches, and of which nothing stays once it ends.
+pub(crate) fn for_this_machine(port: u16) -> impl Fn(&mut HostConfig) + Send + Sync + 'static {
+    move |host| {
+        host.auto_remove = Some(true);
+        host.publish_all_ports = Some(false);
+        let here = PortBinding { host_ip: Some("127.0.0.1".into()), host_port: None };
+        host.port_bindings = Some(HashMap::from([(format!("{port}/tcp"), Some(vec![here]))]));
     }
 }
 

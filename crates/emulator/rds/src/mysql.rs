@@ -329,7 +329,7 @@ impl MySql {
     }
 
     /// Cuts the connections of all clients and returns when the server has let go of them; how many
-    /// there were. New ones are welcome meanwhile, and then they are cut too.
+    /// there were. New ones are welcome, even meanwhile.
     ///
     /// # Errors
     /// [`Error::Database`] when the server does not answer.

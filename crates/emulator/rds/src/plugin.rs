@@ -17,7 +17,8 @@ const PACKAGE: &str = "rds-iam-mysql-plugin";
 pub(crate) async fn library() -> Result<PathBuf, Error> {
     static BUILT: OnceCell<PathBuf> = OnceCell::const_new();
     match env::var_os(VARIABLE).map(PathBuf::from) {
-        Some(path) if path.is_file() => Ok(path),
+        // Docker wants it whole.
+        Some(path) if path.is_file() => path.canonicalize().map_err(Error::io("find", &path)),
         Some(path) => Err(Error::Setting {
             setting: VARIABLE,
             value: path.display().to_string(),
