@@ -10,6 +10,7 @@ mod parameters;
 mod sources;
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::io::IsTerminal;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -127,13 +128,14 @@ impl Config {
         (problems, unread): (Vec<Problem>, Unread),
         now: SystemTime,
     ) -> Result<Self, ConfigError> {
-        let mut check = Check { environment, unread, problems, warnings: Vec::new(), origins: Vec::new() };
+        let mut check =
+            Check { environment, unread, problems, warnings: Vec::new(), origins: BTreeMap::new() };
         for layer in &mut layers {
             check.problems.extend(layer.split_endpoint());
         }
         let port = match pick(&layers, Setting::Port) {
             None => {
-                check.origins.push(Origin::default_of(Setting::Port, DEFAULT_PORT));
+                check.origins.insert(Setting::Port, Origin::default_of(Setting::Port, DEFAULT_PORT));
                 Some(DEFAULT_PORT)
             }
             Some(_) => check.setting(&layers, Setting::Port, |text| match text.parse() {
@@ -199,7 +201,7 @@ impl Config {
             ),
             log: log.unwrap_or_else(terminal),
             log_filter: log_filter.unwrap_or_else(|| DEFAULT_LOG_FILTER.into()),
-            origins,
+            origins: origins.into_values().collect(),
             warnings,
             account: conf.as_ref().and_then(|conf| conf.account_id.clone()),
             resource: conf.and_then(|conf| conf.resource_id),
@@ -231,7 +233,7 @@ struct Check<'a> {
     unread: Unread,
     problems: Vec<Problem>,
     warnings: Vec<String>,
-    origins: Vec<Origin>,
+    origins: BTreeMap<Setting, Origin>,
 }
 
 impl Check<'_> {
@@ -256,7 +258,7 @@ impl Check<'_> {
                     .push(format!("{name} comes from {from}; {} differs, and is not used", other.from));
             }
         }
-        self.origins.push(origin.clone());
+        self.origins.insert(setting, origin.clone());
         match parse(&origin.value) {
             Ok(value) => Some(value),
             Err(cause) => {

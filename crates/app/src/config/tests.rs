@@ -56,8 +56,8 @@ async fn the_environment_alone() {
     assert_eq!(config.warnings, Vec::<String>::new());
     let origins: Vec<_> = config.origins.iter().map(ToString::to_string).collect();
     insta::assert_snapshot!(origins.join("\n"), @r"
-    port 3306 from the default
     endpoint orders.c0ffee.eu-west-1.rds.amazonaws.com from RDS_IAM_DB_ENDPOINT
+    port 3306 from the default
     database name node_db from RDS_IAM_DB_NAME
     database user node_app from RDS_IAM_DB_USER
     region eu-west-1 from AWS_REGION
@@ -135,8 +135,8 @@ fn parameters_come_last() {
     assert_eq!(config.login.endpoint.to_string(), "db.example.com:3307");
     let origins: Vec<_> = config.origins.iter().map(ToString::to_string).collect();
     insta::assert_snapshot!(origins.join("\n"), @r"
-    port 3307 from parameter /dev/database/endpoint
     endpoint db.example.com from parameter /dev/database/endpoint
+    port 3307 from parameter /dev/database/endpoint
     database name node_db from parameter /dev/database/dbname
     database user node_app from RDS_IAM_DB_USER
     region eu-west-1 from AWS_REGION
