@@ -18,7 +18,7 @@ pub(crate) fn steps<'a>(
 ) -> Vec<Step<'a>> {
     let mut steps = lint::steps(workspace, console, runner);
     steps.extend([
-        Step::new("MySQL plugin", move || plugin(workspace, runner)),
+        Step::new("build", move || build(workspace, runner)),
         Step::new("servers", move || {
             runner.run(&prepare(engine, workspace))?;
             Ok(Outcome::Passed)
@@ -37,9 +37,12 @@ pub(crate) fn steps<'a>(
     steps
 }
 
-/// Builds what the database server loads: tests cannot depend on another package's library file.
-fn plugin(workspace: &Workspace, runner: Runner) -> Result<Outcome, Error> {
-    runner.run(&workspace.cargo(["build", "--locked", "--package", "rds-iam-mysql-plugin"]))?;
+/// Builds all at once what the steps after it run. Building packages one by one would compile their
+/// dependencies once for every set of features.
+///
+/// The plugin is among it: tests cannot depend on another package's library file.
+fn build(workspace: &Workspace, runner: Runner) -> Result<Outcome, Error> {
+    runner.run(&workspace.cargo(["build", "--workspace", "--locked", "--all-targets"]))?;
     let file = workspace.mysql_plugin("debug");
     if file.is_file() {
         return Ok(Outcome::Passed);
@@ -53,8 +56,9 @@ fn plugin(workspace: &Workspace, runner: Runner) -> Result<Outcome, Error> {
 /// Fetches and builds the servers, which takes minutes the first time, where progress shows; inside
 /// the tests it would look like a test that hangs.
 fn prepare(engine: Engine, workspace: &Workspace) -> Cmd {
-    workspace
-        .cargo(["run", "--locked", "--package", "rds-iam-demo", "--", "prepare", "--engine", engine.as_str()])
+    let demo = workspace.target.join("debug/rds-iam-demo").display().to_string();
+    Cmd::new(demo, &workspace.root, "the build before this step makes it")
+        .args(["prepare", "--engine", engine.as_str()])
         .env(PLUGIN_VARIABLE, workspace.mysql_plugin("debug").display().to_string())
         .hint("`cargo xtask doctor` lists what is missing on this machine")
 }
@@ -79,7 +83,7 @@ mod tests {
         );
         insta::assert_snapshot!(
             prepare(Engine::Process, &workspace).shown(),
-            @"RDS_IAM_MYSQL_PLUGIN=/t/debug/libAWSAuthenticationPlugin.so cargo run --locked --package rds-iam-demo -- prepare --engine process"
+            @"RDS_IAM_MYSQL_PLUGIN=/t/debug/libAWSAuthenticationPlugin.so /t/debug/rds-iam-demo prepare --engine process"
         );
     }
 }

@@ -12,7 +12,7 @@ use tracing::info;
 
 use crate::http;
 use crate::logins::{Wrong, attempt};
-use crate::platform::{APP_USER, Platform, read};
+use crate::platform::{ADMIN_USER, APP_USER, Platform, read};
 use crate::table::Table;
 
 /// How old the app's first token must be before it is made to expire: 15 seconds. Its successor then has
@@ -66,11 +66,11 @@ async fn login(platform: &Platform) -> anyhow::Result<String> {
     Ok(format!("{user}, {plugin}, {version} {cipher}; {accepted} tokens accepted"))
 }
 
-/// The app's own pool, with trust roots other than the server's.
+/// The app's own pool, with trust roots other than the server's, as a user that nobody else is.
 async fn stranger(platform: &Platform) -> anyhow::Result<String> {
     let mysql = &platform.mysql;
     let before = mysql.logins()?.len();
-    let login = Login::new(mysql.endpoint().clone(), mysql.region().clone(), APP_USER.parse()?);
+    let login = Login::new(mysql.endpoint().clone(), mysql.region().clone(), ADMIN_USER.parse()?);
     let tokens = TokenSource::lazy(Minter::new(login, mysql.credentials(), Clock::system()));
     let roots = rds_iam_infra::trust::Roots::bundled().pem();
     let target = Target::new(mysql.dial().clone(), roots);
@@ -78,7 +78,7 @@ async fn stranger(platform: &Platform) -> anyhow::Result<String> {
     let error = error.err().context("it connected although RDS's roots did not sign the certificate")?;
     ensure!(error.remedy() == Remedy::Trust, "it failed otherwise: {error:#}");
     let after = mysql.logins()?;
-    ensure!(!after[before..].iter().any(|l| l.user == APP_USER), "a token was sent all the same");
+    ensure!(!after[before..].iter().any(|l| l.user == ADMIN_USER), "a token was sent all the same");
     Ok(format!("{error}"))
 }
 

@@ -6,7 +6,7 @@ use rds_iam_token::{Clock, LIFETIME, Login, Token, sign};
 use sqlx::mysql::{MySqlConnectOptions, MySqlDatabaseError, MySqlSslMode};
 use sqlx::{ConnectOptions as _, Connection as _};
 
-use crate::platform::APP_USER;
+use crate::platform::{ADMIN_USER, APP_USER};
 
 /// MySQL's "access denied", which is all that a client is told.
 const ACCESS_DENIED: u16 = 1045;
@@ -94,7 +94,7 @@ fn secret(mysql: &MySql, wrong: Wrong) -> anyhow::Result<String> {
         Wrong::Nothing | Wrong::Unencrypted => text(signed(&login, now)?),
         Wrong::Expired => text(signed(&login, now - LIFETIME)?),
         Wrong::OtherUser => {
-            text(signed(&Login::new(login.endpoint, login.region, "iam_admin".parse()?), now)?)
+            text(signed(&Login::new(login.endpoint, login.region, ADMIN_USER.parse()?), now)?)
         }
         Wrong::OtherHost => {
             let elsewhere = format!("another-database.c0ffee123456.{}.rds.amazonaws.com:3306", login.region);

@@ -28,11 +28,12 @@ const INTERRUPTED: u8 = 130;
 
 /// Starts the platform and proves what it claims. `cargo xtask demo` calls it.
 #[derive(Parser)]
+#[command(subcommand_negates_reqs = true)]
 struct Arguments {
     #[command(subcommand)]
     task: Option<Task>,
     /// Where rds-iam-app and rds-iam-bootstrap are
-    #[arg(long, value_name = "DIR", required_unless_present = "task")]
+    #[arg(long, value_name = "DIR", required = true)]
     bin_dir: Option<PathBuf>,
     /// What runs the database server: auto, docker or process
     #[arg(long, default_value = "auto", global = true)]
@@ -115,4 +116,16 @@ async fn run(arguments: &Arguments) -> anyhow::Result<Option<(Platform, bool)>> 
         println!("written to {}", file.display());
     }
     Ok(Some((platform, table.all_hold())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        <Arguments as clap::CommandFactory>::command().debug_assert();
+        assert!(Arguments::try_parse_from(["rds-iam-demo", "prepare", "--engine", "process"]).is_ok());
+        assert!(Arguments::try_parse_from(["rds-iam-demo"]).is_err(), "the programs are needed");
+    }
 }

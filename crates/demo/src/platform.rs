@@ -17,7 +17,7 @@ pub(crate) const DATABASE: &str = "node_db";
 /// The user that the app logs in as.
 pub(crate) const APP_USER: &str = "node_app";
 /// The user that bootstrap makes the others with.
-const ADMIN_USER: &str = "iam_admin";
+pub(crate) const ADMIN_USER: &str = "iam_admin";
 const MASTER_SECRET: &str = "rds-iam/demo/master";
 const PARAMETERS: &str = "/dev/database";
 
