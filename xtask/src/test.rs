@@ -33,6 +33,10 @@ pub(crate) fn steps<'a>(
             runner.run(&tested(workspace.cargo(tests), engine, workspace))?;
             Ok(Outcome::Passed)
         }),
+        Step::new("demo", move || {
+            runner.run(&demo(engine, workspace))?;
+            Ok(Outcome::Passed)
+        }),
     ]);
     steps
 }
@@ -56,11 +60,24 @@ fn build(workspace: &Workspace, runner: Runner) -> Result<Outcome, Error> {
 /// Fetches and builds the servers, which takes minutes the first time, where progress shows; inside
 /// the tests it would look like a test that hangs.
 fn prepare(engine: Engine, workspace: &Workspace) -> Cmd {
+    demo_program(workspace, engine)
+        .args(["prepare"])
+        .hint("`cargo xtask doctor` lists what is missing on this machine")
+}
+
+/// The demo as it is shown to people, its claims included.
+fn demo(engine: Engine, workspace: &Workspace) -> Cmd {
+    let binaries = workspace.target.join("debug").display().to_string();
+    demo_program(workspace, engine)
+        .args(["--bin-dir", &binaries, "--once"])
+        .hint("a claim in the table above does not hold, or the platform did not start")
+}
+
+fn demo_program(workspace: &Workspace, engine: Engine) -> Cmd {
     let demo = workspace.target.join("debug/rds-iam-demo").display().to_string();
     Cmd::new(demo, &workspace.root, "the build before this step makes it")
-        .args(["prepare", "--engine", engine.as_str()])
+        .args(["--engine", engine.as_str()])
         .env(PLUGIN_VARIABLE, workspace.mysql_plugin("debug").display().to_string())
-        .hint("`cargo xtask doctor` lists what is missing on this machine")
 }
 
 /// `cmd` with what tests are told about this machine.
@@ -83,7 +100,11 @@ mod tests {
         );
         insta::assert_snapshot!(
             prepare(Engine::Process, &workspace).shown(),
-            @"RDS_IAM_MYSQL_PLUGIN=/t/debug/libAWSAuthenticationPlugin.so /t/debug/rds-iam-demo prepare --engine process"
+            @"RDS_IAM_MYSQL_PLUGIN=/t/debug/libAWSAuthenticationPlugin.so /t/debug/rds-iam-demo --engine process prepare"
+        );
+        insta::assert_snapshot!(
+            demo(Engine::Docker, &workspace).shown(),
+            @"RDS_IAM_MYSQL_PLUGIN=/t/debug/libAWSAuthenticationPlugin.so /t/debug/rds-iam-demo --engine docker --bin-dir /t/debug --once"
         );
     }
 }
