@@ -125,6 +125,14 @@ fn panicked(_: Box<dyn Any + Send>) -> Response {
 
 #[cfg(test)]
 mod tests {
+    use aws_credential_types::Credentials;
+    use axum::body::Body;
+    use axum::routing::get;
+    use http_body_util::BodyExt;
+    use rds_iam_pool::{Limits, Pool, Target};
+    use rds_iam_token::{Clock, Login, Minter, TokenSource};
+    use tower::ServiceExt;
+
     use super::*;
 
     fn id_for(given: &'static [u8]) -> String {
@@ -143,5 +151,43 @@ mod tests {
             assert!(made.len() == 32 && made.bytes().all(|b| b.is_ascii_hexdigit()), "{odd:?}: {made}");
         }
         assert_ne!(id_for(b""), id_for(b""));
+    }
+
+    /// Routes that no service should have, behind the whole stack.
+    async fn ask(path: &str) -> (StatusCode, HeaderMap, String) {
+        let login = Login::new(
+            "db.example.com:3306".parse().unwrap(),
+            "eu-west-1".parse().unwrap(),
+            "node_app".parse().unwrap(),
+        );
+        let credentials = Credentials::new("AKIDEXAMPLE", "not-a-real-secret", None, None, "test");
+        let tokens = TokenSource::lazy(Minter::new(login, credentials, Clock::system()));
+        let target = Target::new("127.0.0.1:9".parse().unwrap(), Vec::new());
+        let state =
+            AppState::new(Pool::lazy(tokens.clone(), target, Limits::default()), &tokens, String::new());
+        let routes = Router::new()
+            .route("/panic", get(async || -> &'static str { panic!("a secret in a panic") }))
+            .route("/slow", get(std::future::pending::<&'static str>));
+        let app: Router = wrap(routes, &state).with_state(state);
+        let request = Request::get(path).header(ACCEPT, "text/html").body(Body::empty()).unwrap();
+        let (parts, body) = app.oneshot(request).await.unwrap().into_parts();
+        let body = body.collect().await.unwrap().to_bytes();
+        (parts.status, parts.headers, String::from_utf8(body.to_vec()).unwrap())
+    }
+
+    #[tokio::test]
+    async fn a_panic_ends_its_request_only() {
+        let (status, headers, text) = ask("/panic").await;
+        assert_eq!(status, StatusCode::INTERNAL_SERVER_ERROR);
+        assert_eq!(headers[CONTENT_SECURITY_POLICY], POLICY);
+        assert!(text.contains("Something went wrong here.") && !text.contains("secret"), "{text}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_request_without_an_end_is_ended() {
+        let (status, headers, text) = ask("/slow").await;
+        assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(headers["retry-after"], "5");
+        assert!(text.contains("The request took too long."), "{text}");
     }
 }

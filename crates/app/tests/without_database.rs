@@ -12,7 +12,7 @@ use rds_iam_app::AppState;
 use rds_iam_infra::trust::Roots;
 use rds_iam_pool::{Limits, Pool, Target};
 use rds_iam_token::{Clock, Endpoint, Login, Minter, TokenSource};
-use tokio::io::AsyncReadExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::mpsc;
 
 use common::{form, get, post_json, send};
@@ -307,4 +307,47 @@ async fn a_client_that_says_nothing_is_let_go() {
     silent.read_to_string(&mut answer).await.unwrap();
     assert_eq!(answer, "");
     serving.abort();
+}
+
+/// A request of which the service has read the head and waits for the body.
+async fn under_way(address: std::net::SocketAddr) -> tokio::net::TcpStream {
+    let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
+    let head = "POST /api/insert HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\n\
+                content-length: 15\r\nexpect: 100-continue\r\n\r\n";
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let mut go_on = [0; "HTTP/1.1 100 Continue\r\n\r\n".len()];
+    stream.read_exact(&mut go_on).await.unwrap();
+    assert!(go_on.starts_with(b"HTTP/1.1 100"));
+    stream
+}
+
+#[tokio::test]
+async fn a_request_under_way_is_finished_after_the_stop() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (stop, stopped) = mpsc::channel(1);
+    let serving = tokio::spawn(rds_iam_app::serve(listener, state().await, stopped));
+    let mut stream = under_way(address).await;
+    stop.send(()).await.unwrap();
+    while tokio::net::TcpStream::connect(address).await.is_ok() {
+        tokio::task::yield_now().await;
+    }
+    stream.write_all(br#"{"message":"a"}"#).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 503"), "{answer}");
+    serving.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn a_second_stop_does_not_wait() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (stop, stopped) = mpsc::channel(2);
+    let serving = tokio::spawn(rds_iam_app::serve(listener, state().await, stopped));
+    let _waits_for_ever = under_way(address).await;
+    stop.send(()).await.unwrap();
+    stop.send(()).await.unwrap();
+    let ended = tokio::time::timeout(Duration::from_secs(15), serving).await;
+    ended.expect("it ends before the deadline for requests under way").unwrap().unwrap();
 }
