@@ -6,8 +6,8 @@ use std::time::Duration;
 use sqlx::mysql::{MySqlConnectOptions, MySqlConnection, MySqlSslMode};
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Row};
 
+use crate::credentials::MasterCredentials;
 use crate::error::Error;
-use crate::mysql::MasterCredentials;
 
 /// What RDS grants to the master user of a MySQL instance (RDS User Guide, "Master user account
 /// privileges"; `SUPER` and `FILE` are not among them).

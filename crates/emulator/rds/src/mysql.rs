@@ -14,23 +14,17 @@ use rds_iam_token::{Endpoint, Region};
 use tracing::info;
 
 use crate::accounts::{POLL, Root};
-use crate::container::Container;
-use crate::engine::{Chosen, Engine};
+use crate::credentials::{MasterCredentials, made_up_key, made_up_resource_id};
+use crate::engine::Engine;
 use crate::error::Error;
+use crate::launch::{self, READY_TIMEOUT, Server};
 use crate::plugin;
-use crate::process::Process;
 use crate::relay::Relay;
 use crate::run_folder::RunFolder;
 use crate::tls::ServerIdentity;
 
-/// How long a server may take until it answers. It takes about a second.
-const READY_TIMEOUT: Duration = Duration::from_secs(60);
-
 /// How long ended connections may take until the server has forgotten them.
 const CUT_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// How often another port is tried when somebody else takes the one that was free.
-const PORT_TRIES: u32 = 5;
 
 /// A running MySQL server with RDS's `AWSAuthenticationPlugin`: accounts `IDENTIFIED WITH
 /// AWSAuthenticationPlugin AS 'RDS'` log in by token, and only by one that is really good.
@@ -57,11 +51,6 @@ pub struct MySql {
     master: MasterCredentials,
     key: AccessKey,
     description: String,
-}
-
-enum Server {
-    Process(Process),
-    Container(Container),
 }
 
 /// What a [`MySql`] server is to be like.
@@ -131,8 +120,7 @@ impl MySql {
             None => parsed("endpoint", &format!("local-mysql.c0ffee123456.{region}.rds.amazonaws.com:3306"))?,
         };
         let identity = ServerIdentity::new(&endpoint)?;
-        let key = AccessKey::new(format!("ASIA{}", random(16, UPPER)), random(40, ALPHANUMERIC))
-            .session_token(random(200, ALPHANUMERIC));
+        let key = made_up_key();
         let state = State {
             region: region.to_string(),
             endpoints: vec![endpoint.to_string()],
@@ -141,7 +129,7 @@ impl MySql {
             refuse: Refuse::default(),
         };
 
-        let (server, folder) = start_server(&chosen, &plugin, &identity, &state).await?;
+        let (server, folder) = launch::start(&chosen, &plugin, &identity, &state).await?;
         let (port, origin) = match &server {
             Server::Process(process) => (process.port(), "from Debian's packages, as a child process".into()),
             Server::Container(container) => (container.port(), container.origin.clone()),
@@ -151,9 +139,9 @@ impl MySql {
             parts: Some((server, folder)),
             state: Mutex::new(state),
             dial: parsed("address", &format!("127.0.0.1:{port}"))?,
-            resource_id: format!("db-{}", random(26, UPPER)),
+            resource_id: made_up_resource_id(),
             ca_pem: identity.ca_pem().to_owned(),
-            master: MasterCredentials { username: "admin".into(), password: random(24, ALPHANUMERIC) },
+            master: MasterCredentials::made_up(),
             endpoint,
             region,
             key,
@@ -362,7 +350,7 @@ impl MySql {
     /// [`Error::NotReady`] when it does not.
     pub async fn restart(&self) -> Result<(), Error> {
         self.folder().order_start()?;
-        wait_until_ready(self.folder()).await
+        launch::wait_until_ready(self.folder()).await
     }
 
     /// A relay in front of the server, which can be cut, made unreachable and made to throttle.
@@ -397,7 +385,7 @@ impl MySql {
 impl Drop for MySql {
     fn drop(&mut self) {
         if let Some((server, folder)) = self.parts.take() {
-            end(server, folder);
+            launch::end(server, folder);
         }
     }
 }
@@ -410,110 +398,6 @@ impl fmt::Debug for MySql {
             .field("dial", &self.dial)
             .finish_non_exhaustive()
     }
-}
-
-async fn start_server(
-    chosen: &Chosen,
-    plugin: &Path,
-    identity: &ServerIdentity,
-    state: &State,
-) -> Result<(Server, RunFolder), Error> {
-    let mut tries = 0;
-    loop {
-        tries += 1;
-        let folder = RunFolder::create(identity).await?;
-        let control = folder.control();
-        state
-            .write(&control)
-            .and_then(|()| LoginEvent::create_record(&control))
-            .map_err(Error::io("write into", &control))?;
-        let server = match chosen {
-            Chosen::Docker(docker) => Server::Container(Container::prepare(docker, &folder, plugin).await?),
-            Chosen::Process => Server::Process(Process::prepare(&folder, plugin).await?),
-        };
-        folder.order_start()?;
-        let ready = wait_until_ready(&folder).await;
-        let port_was_taken =
-            ready.is_err() && matches!(&server, Server::Process(process) if process.port_was_taken());
-        match ready {
-            Ok(()) => return Ok((server, folder)),
-            Err(e) => {
-                end(server, folder);
-                if !port_was_taken || tries == PORT_TRIES {
-                    return Err(e);
-                }
-            }
-        }
-    }
-}
-
-async fn wait_until_ready(folder: &RunFolder) -> Result<(), Error> {
-    let not_ready = |reason| Error::NotReady { server: "MySQL", reason, log: folder.log() };
-    let ready = async {
-        loop {
-            if let Some(status) = folder.exit_status() {
-                return Err(not_ready(format!("it ended with status {status}")));
-            }
-            if let Ok(root) = Root::connect(&folder.socket()).await {
-                root.close().await;
-                return Ok(());
-            }
-            tokio::time::sleep(POLL).await;
-        }
-    };
-    let timed_out = |_| Err(not_ready(format!("no answer within {} s", READY_TIMEOUT.as_secs())));
-    tokio::time::timeout(READY_TIMEOUT, ready).await.unwrap_or_else(timed_out)
-}
-
-/// Ends the server and removes all that belonged to it.
-fn end(server: Server, folder: RunFolder) {
-    match server {
-        Server::Process(process) => {
-            let remains = folder.release();
-            process.wait();
-            drop(remains);
-        }
-        Server::Container(container) => {
-            container.remove();
-            drop(folder.release());
-        }
-    }
-}
-
-/// The master user's name and password. Its `Debug` does not show the password.
-#[derive(Clone)]
-pub struct MasterCredentials {
-    username: String,
-    password: String,
-}
-
-impl MasterCredentials {
-    /// The user's name.
-    #[must_use]
-    pub fn username(&self) -> &str {
-        &self.username
-    }
-
-    /// The password, made up for this server.
-    #[must_use]
-    pub fn password(&self) -> &str {
-        &self.password
-    }
-}
-
-impl fmt::Debug for MasterCredentials {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("MasterCredentials").field("username", &self.username).finish_non_exhaustive()
-    }
-}
-
-const UPPER: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
-const ALPHANUMERIC: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
-
-/// A made-up name or secret. Good enough for one that opens only a server of this machine, for as long
-/// as a test runs.
-fn random(length: usize, alphabet: &[u8]) -> String {
-    (0..length).map(|_| char::from(alphabet[fastrand::usize(..alphabet.len())])).collect()
 }
 
 fn parsed<T: std::str::FromStr<Err: fmt::Display>>(setting: &'static str, text: &str) -> Result<T, Error> {
