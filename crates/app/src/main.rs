@@ -32,7 +32,7 @@ fn environment_help() -> String {
     let mut help =
         String::from("Environment variables, which win over the file, which wins over Parameter Store:\n");
     for variable in VARIABLES {
-        help += &format!("  {:<20} {}\n", variable.name, variable.meaning);
+        help += &format!("  {}\n          {}\n", variable.name, variable.meaning);
     }
     help + "\nAWS credentials come from where the AWS SDK finds them: variables, profile, or role.\n\
             Exit status: 0 stopped by a signal, 1 could not serve, 2 wrong settings."
