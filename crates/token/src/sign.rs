@@ -2,7 +2,7 @@
 //!
 //! The keys and the signature are `aws-sigv4`'s. The canonical request is put together here, since
 //! that crate's request signer writes it, session token included, to the log at trace level; see
-//! `docs/adr/0002-signing.md`.
+//! `docs/adr/0001-signing.md`.
 
 use std::fmt::Write as _;
 use std::time::SystemTime;
