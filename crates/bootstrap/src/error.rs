@@ -189,13 +189,20 @@ impl Failure {
     /// What to show of an error.
     #[must_use]
     pub fn new(mode: Mode, error: &BootstrapError) -> Self {
-        let causes = std::iter::successors(error.source(), |cause| (*cause).source());
+        let chain = std::iter::successors(error.source(), |cause| (*cause).source());
+        let mut causes: Vec<String> = Vec::new();
+        for cause in chain.map(ToString::to_string) {
+            // The driver's errors end in the text of their source.
+            if !causes.last().is_some_and(|outer| outer.ends_with(&cause)) {
+                causes.push(cause);
+            }
+        }
         Self {
             mode,
             outcome: "failed",
             step: error.step() as u8,
             error: error.to_string(),
-            causes: causes.map(ToString::to_string).collect(),
+            causes,
             hint: error.hint(),
             changes_made: error.made(),
         }

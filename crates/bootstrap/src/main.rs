@@ -1,5 +1,6 @@
 //! The `rds-iam-bootstrap` command. Its README describes files, flags and exit statuses.
 
+use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -111,7 +112,10 @@ fn json(document: &impl serde::Serialize) -> String {
 fn log_to_stderr() {
     let chosen = EnvFilter::builder().with_default_directive(LevelFilter::WARN.into()).from_env_lossy();
     let safe = FilterFn::new(is_safe as fn(&Metadata<'_>) -> bool);
-    let layer = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_filter(chosen.and(safe));
+    let layer = tracing_subscriber::fmt::layer()
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_filter(chosen.and(safe));
     tracing_subscriber::registry().with(layer).init();
 }
 

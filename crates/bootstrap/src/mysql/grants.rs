@@ -52,14 +52,8 @@ pub enum Object {
         /// wildcards, and `\` takes their meaning away.
         pattern: String,
     },
-    /// A table or view.
-    Table {
-        /// Its database.
-        database: String,
-        /// Its name.
-        table: String,
-    },
-    /// A column.
+    /// A column. Ordered before the table: revoking a privilege on that takes it from the columns too, and
+    /// then there would be nothing left to revoke here.
     Column {
         /// Its database.
         database: String,
@@ -67,6 +61,13 @@ pub enum Object {
         table: String,
         /// Its name.
         column: String,
+    },
+    /// A table or view.
+    Table {
+        /// Its database.
+        database: String,
+        /// Its name.
+        table: String,
     },
     /// A stored routine.
     Routine {

@@ -19,7 +19,8 @@ pub(crate) async fn take(connection: &mut MySqlConnection) -> Result<Result<(), 
         sqlx::query_scalar("SELECT IS_USED_LOCK('rds_iam_bootstrap')").fetch_one(&mut *connection).await?;
     let Some(id) = holder else { return Ok(Err("a run that has just ended".into())) };
     let who = sqlx::query_as::<_, (String, String)>(
-        "SELECT CAST(user AS CHAR), CAST(host AS CHAR) FROM performance_schema.processlist WHERE id = ?",
+        // Not performance_schema's, which is off on small instances.
+        "SELECT CAST(user AS CHAR), CAST(host AS CHAR) FROM information_schema.processlist WHERE id = ?",
     )
     .bind(id)
     .fetch_optional(connection)

@@ -1,0 +1,220 @@
+//! Each gets an error that names the thing and says what to do, and changes nothing.
+
+use std::time::{Duration, UNIX_EPOCH};
+
+use aws_credential_types::Credentials;
+use aws_credential_types::provider::SharedCredentialsProvider;
+use rds_iam_bootstrap::{Declaration, Failure, Mode, Settings, run};
+use tokio::net::{TcpListener, TcpStream};
+
+use crate::support::{Deployment, Result, column};
+
+#[tokio::test]
+async fn files_and_flags() -> Result {
+    let deployment = Deployment::start("node_db").await?;
+    let nowhere = deployment.path("none.conf");
+    let missing = deployment.program(&nowhere, &[], &[]).await?.expect(64);
+    insta::assert_snapshot!(missing.stderr(&deployment), @r"
+    error in step 1 of 6: cannot read <folder>/none.conf; it must be a UTF-8 text file that this program may read
+      cause: No such file or directory (os error 2)
+    ");
+
+    deployment.write(
+        "bad.conf",
+        "RDS_ENDPOINT=\"https://db.example.com\"\nREGION=\"\"\nDB_NAME=\"$(id)\"\nNODE=\"x\"\n",
+    )?;
+    let bad = deployment.program(&deployment.path("bad.conf"), &[], &[]).await?.expect(64);
+    assert!(bad.stderr.contains("REGION"), "{}", bad.stderr);
+    let json = deployment.program(&deployment.path("bad.conf"), &["--json"], &[]).await?.expect(64).json()?;
+    assert_eq!((&json["outcome"], &json["step"]), (&"failed".into(), &1.into()));
+
+    // No region is guessed, not even where AWS_REGION has one.
+    let text = deployment.conf.to_string();
+    let text: Vec<_> = text.lines().filter(|line| !line.starts_with("REGION")).collect();
+    deployment.write("no-region.conf", &text.join("\n"))?;
+    let no_region = deployment.program(&deployment.path("no-region.conf"), &[], &[]).await?.expect(64);
+    assert!(no_region.stderr.contains("REGION"), "{}", no_region.stderr);
+
+    let users =
+        deployment.write("users.toml", "[[user]]\nname = \"o'neil`\"\n[[user]]\nname = \"rdsadmin\"\n")?;
+    let hostile = deployment.bootstrap(&["--users", &users]).await?.expect(64);
+    insta::assert_snapshot!(hostile.stderr(&deployment), @r#"
+    error in step 1 of 6: <folder>/users.toml has 2 problems:
+      user "o'neil`": the account of user "o'neil`" has the character '\'' in its name or host: use letters, digits, _ and - (clients quote others each in their own way)
+      user "rdsadmin": rdsadmin belongs to RDS or MySQL and is never touched: declare a user of your own
+    "#);
+    let users = deployment.write("users.toml", "[[user]]\nname = \"admin\"\n")?;
+    let master = deployment.bootstrap(&["--users", &users]).await?.expect(64);
+    insta::assert_snapshot!(master.stderr(&deployment), @r"
+    error in step 1 of 6: the declaration has 1 problem:
+      admin@%: is the master user, which is never touched: declare a user of your own
+    ");
+
+    deployment.bootstrap(&["--plan", "--check"]).await?.expect(64);
+    deployment.bootstrap(&["--unknown"]).await?.expect(64);
+    let help = deployment.bootstrap(&["--help"]).await?.expect(0);
+    for text in ["Exit status:", "64  ", "--check", "RUST_LOG"] {
+        assert!(help.stdout.contains(text), "{}", help.stdout);
+    }
+    assert_eq!(deployment.mysql.logins()?.len(), 0);
+    Ok(())
+}
+
+#[tokio::test]
+async fn secrets_and_credentials() -> Result {
+    let deployment = Deployment::start("node_db").await?;
+    let master = deployment.mysql.master();
+    let mut said = Vec::new();
+
+    let mut conf = deployment.conf.clone();
+    conf.master_secret = "no/such".parse()?;
+    said.push(deployment.bootstrap_with(&conf, &[], &[]).await?.expect(1));
+
+    conf.master_secret = "bad/one".parse()?;
+    for value in [
+        master.password().to_owned(),
+        serde_json::json!({ "username": master.username() }).to_string(),
+        serde_json::json!({ "username": master.username(), "password": "" }).to_string(),
+        serde_json::json!({ "username": master.username(), "password": "out of date" }).to_string(),
+    ] {
+        deployment.aws.put_secret("bad/one", &value).await?;
+        said.push(deployment.bootstrap_with(&conf, &[], &[]).await?.expect(1));
+    }
+
+    let nobody = deployment.write("nobody", "")?;
+    said.push(
+        deployment
+            .bootstrap_with(&deployment.conf, &[], &[("AWS_SHARED_CREDENTIALS_FILE", &nobody)])
+            .await?
+            .expect(1),
+    );
+
+    let said: Vec<_> = said.iter().map(|run| run.stderr(&deployment)).collect();
+    assert!(said.iter().all(|text| !text.contains(master.password())));
+    insta::assert_snapshot!(said.join("\n"), @r#"
+    error in step 2 of 6: there is no secret no/such in region us-east-1
+      Check MASTER_SECRET_NAME and REGION in rds.conf: `aws secretsmanager describe-secret --secret-id no/such --region us-east-1`.
+
+    error in step 2 of 6: the secret bad/one can't be used: it is not a JSON object
+      The secret must be JSON such as {"username":"…","password":"…"}, as RDS writes it. Check that MASTER_SECRET_NAME names the master user's secret.
+
+    error in step 2 of 6: the secret bad/one can't be used: it lacks the field "password"
+      The secret must be JSON such as {"username":"…","password":"…"}, as RDS writes it. Check that MASTER_SECRET_NAME names the master user's secret.
+
+    error in step 2 of 6: the secret bad/one can't be used: its field "password" is empty or not a text
+      The secret must be JSON such as {"username":"…","password":"…"}, as RDS writes it. Check that MASTER_SECRET_NAME names the master user's secret.
+
+    error in step 3 of 6: connecting to the database failed
+      cause: logging in as admin at <dial> failed: the server denied access
+      cause: error returned from database: 1045 (28000): Access denied for user 'admin'@'<host>' (using password: YES)
+      The server does not accept the password in the master secret: it is out of date, or belongs to another instance. Check MASTER_SECRET_NAME against RDS_ENDPOINT.
+
+    error in step 2 of 6: the caller's AWS credentials can't sign an IAM token
+      cause: no AWS credentials were found: configure a profile, an instance, task or pod role, or the AWS_* variables
+      cause: the credential provider was not enabled
+      cause: no credentials found in chain. Attempted:
+          Environment: the credential provider was not enabled: environment variable not set
+          Profile: the credential provider was not enabled
+          WebIdentityToken: the credential provider was not enabled: $AWS_WEB_IDENTITY_TOKEN_FILE was not set
+          EcsContainer: the credential provider was not enabled: ECS provider not configured
+          Ec2InstanceMetadata: the credential provider was not enabled: IMDS disabled by AWS_EC2_METADATA_DISABLED env var set to `true`
+      Log in to AWS, or give this program a role or profile; `aws sts get-caller-identity` shows whether that works.
+    "#);
+
+    // By ARN, it is found.
+    let arn = deployment
+        .aws
+        .put_secret(
+            "orders/master",
+            &serde_json::json!({ "username": master.username(), "password": master.password() }).to_string(),
+        )
+        .await?;
+    let mut conf = deployment.conf.clone();
+    conf.master_secret = arn.parse()?;
+    deployment.bootstrap_with(&conf, &["--plan"], &[]).await?.expect(0);
+    Ok(())
+}
+
+#[tokio::test]
+async fn expired_credentials_are_told_before_anything_is_contacted() -> Result {
+    let deployment = Deployment::start("node_db").await?;
+    let declaration = Declaration::standard(&deployment.conf)?;
+    let mut settings = Settings::load(deployment.conf.clone(), declaration, Mode::Apply).await;
+    let expired = Some(UNIX_EPOCH + Duration::from_secs(1_600_000_000));
+    let credentials = Credentials::new("AKIDEXAMPLE", "not-a-real-secret", None, expired, "test");
+    let provider = SharedCredentialsProvider::new(credentials);
+    settings.aws = deployment.aws.sdk_config().into_builder().credentials_provider(provider).build();
+    let error = run(settings).await.unwrap_err();
+    let failure = Failure::new(Mode::Apply, &error);
+    assert_eq!((failure.step, error.exit_code()), (2, 1));
+    assert!(failure.causes.iter().any(|cause| cause.contains("expired")), "{failure}");
+    assert_eq!(deployment.mysql.logins()?.len(), 0);
+    Ok(())
+}
+
+#[tokio::test]
+async fn databases_and_servers() -> Result {
+    let deployment = Deployment::start("node_db").await?;
+    let mut conf = deployment.conf.clone();
+    conf.database = "no_such".parse()?;
+    let mut said = vec![deployment.bootstrap_with(&conf, &[], &[]).await?.expect(1)];
+    said.push(deployment.bootstrap_with(&conf, &["--plan"], &[]).await?.expect(1));
+
+    // Another certificate authority than the server's.
+    let mut conf = deployment.conf.clone();
+    conf.ca_bundle = None;
+    said.push(deployment.bootstrap_with(&conf, &[], &[]).await?.expect(1));
+
+    // The right authority, for another name: nothing listens here but a way to the server.
+    let listener = TcpListener::bind("127.0.0.2:0").await?;
+    let mut conf = deployment.conf.clone();
+    let other_name = listener.local_addr()?.to_string();
+    conf.dial = Some(other_name.parse()?);
+    let server = deployment.mysql.dial().to_string();
+    let forwarding = tokio::spawn(async move {
+        while let Ok((mut client, _)) = listener.accept().await {
+            let mut server = TcpStream::connect(&server).await?;
+            tokio::io::copy_bidirectional(&mut client, &mut server).await?;
+        }
+        std::io::Result::Ok(())
+    });
+    said.push(deployment.bootstrap_with(&conf, &[], &[]).await?.expect(1));
+    forwarding.abort();
+
+    // Nobody at all.
+    let mut conf = deployment.conf.clone();
+    conf.dial = Some("127.0.0.1:1".parse()?);
+    said.push(deployment.bootstrap_with(&conf, &[], &[]).await?.expect(1));
+
+    let said: Vec<_> =
+        said.iter().map(|run| run.stderr(&deployment).replace(&other_name, "<other name>")).collect();
+    insta::assert_snapshot!(said.join("\n"), @r#"
+    error in step 3 of 6: database no_such does not exist
+      RDS creates a database along with the instance only where it is told its name (Terraform: db_name). Check DB_NAME and the users file, or create it as the master user: CREATE DATABASE `no_such`;
+
+    error in step 3 of 6: database no_such does not exist
+      RDS creates a database along with the instance only where it is told its name (Terraform: db_name). Check DB_NAME and the users file, or create it as the master user: CREATE DATABASE `no_such`;
+
+    error in step 3 of 6: connecting to the database failed
+      cause: logging in as admin at <dial> failed: TLS could not be verified
+      cause: error communicating with database: invalid peer certificate: UnknownIssuer
+      The server's certificate does not match the host that was dialled, or is not issued under the trust roots in use: dial the endpoint by its own name, and refresh the roots.
+
+    error in step 3 of 6: connecting to the database failed
+      cause: logging in as admin at <other name> failed: TLS could not be verified
+      cause: error communicating with database: invalid peer certificate: certificate not valid for name "127.0.0.2"; certificate is only valid for DnsName("localhost"), IpAddress(127.0.0.1), IpAddress(0::1) or DnsName("local-mysql.c0ffee123456.us-east-1.rds.amazonaws.com")
+      The server's certificate does not match the host that was dialled, or is not issued under the trust roots in use: dial the endpoint by its own name, and refresh the roots.
+
+    error in step 3 of 6: connecting to the database failed
+      cause: logging in as admin at 127.0.0.1:1 failed: the server can't be reached
+      cause: error communicating with database: Connection refused (os error 111)
+      The server did not answer: check its state, the security groups and the port.
+    "#);
+    let users = "SELECT CAST(User AS CHAR) FROM mysql.user WHERE User IN ('iam_admin', 'node_app')";
+    assert_eq!(
+        column(&mut deployment.master().await?, users).await?,
+        Vec::<String>::new(),
+        "nothing was changed"
+    );
+    Ok(())
+}

@@ -1,0 +1,95 @@
+//! What gets in the way while it runs.
+
+use std::time::Duration;
+
+use sqlx::mysql::MySqlConnection;
+
+use crate::support::{Deployment, Result, column, execute};
+
+/// Long enough for a slow machine; it only ends a test that would hang.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Somebody makes the second table at the same time and doesn't come to an end, so the run has to wait in
+/// the middle of its fifth step; then the network is cut.
+#[tokio::test]
+async fn the_database_goes_away_and_the_next_run_finishes_the_job() -> Result {
+    let mut deployment = Deployment::start("node_db").await?;
+    let relay = deployment.mysql.relay().await?;
+    deployment.conf.dial = Some(relay.dial().clone());
+    let users = r#"
+        [[user]]
+        name = "reader"
+        grant = [{ privileges = ["SELECT"] }]
+        [schema]
+        statements = ["CREATE TABLE IF NOT EXISTS one (i INT); CREATE TABLE IF NOT EXISTS two (i INT)"]
+    "#;
+    let users = deployment.write("users.toml", users)?;
+
+    let mut endless = deployment.master().await?;
+    let id = column(&mut endless, "SELECT CAST(CONNECTION_ID() AS CHAR)").await?.remove(0);
+    let endless = tokio::spawn(async move {
+        let sql = "CREATE TABLE node_db.two SELECT SLEEP(600) AS i";
+        sqlx::raw_sql(sql).execute(&mut endless).await.map(drop)
+    });
+    let mut watching = deployment.master().await?;
+    let busy = "SELECT CAST(id AS CHAR) FROM information_schema.processlist WHERE state = 'User sleep'";
+    let waiting = "SELECT CAST(id AS CHAR) FROM information_schema.processlist \
+         WHERE state = 'Waiting for table metadata lock'";
+    until_some(&mut watching, busy).await?;
+
+    let interrupt = async {
+        until_some(&mut watching, waiting).await?;
+        relay.cut().await;
+        Result::Ok(())
+    };
+    let arguments = ["--users", users.as_str()];
+    let (run, interrupted) = tokio::join!(deployment.bootstrap(&arguments), interrupt);
+    interrupted?;
+    let failed = run?.expect(1);
+    // Why is the system's to say.
+    let said = failed.stderr(&deployment);
+    let said: Vec<_> = said.lines().filter(|line| !line.starts_with("  cause: ")).collect();
+    insta::assert_snapshot!(said.join("\n"), @r"
+    error in step 5 of 6: create table two failed
+      The server went away. A statement is done wholly or not at all, so running it again finishes the job.
+      12 changes were made and stay; running it again finishes the job.
+    ");
+
+    execute(&mut watching, &format!("KILL {id}")).await?;
+    assert!(endless.await?.is_err());
+    let finished = deployment.bootstrap(&arguments).await?.expect(0);
+    assert!(finished.stdout.contains("made and verified"), "{}", finished.stdout);
+    assert_eq!(column(&mut watching, "SHOW TABLES IN node_db").await?, ["one", "two"]);
+    let again = deployment.bootstrap(&arguments).await?.expect(0);
+    assert!(again.stdout.contains("no changes"), "{}", again.stdout);
+    Ok(())
+}
+
+async fn until_some(connection: &mut MySqlConnection, sql: &str) -> Result {
+    let some = async {
+        while column(connection, sql).await?.is_empty() {
+            tokio::task::yield_now().await;
+        }
+        Ok(())
+    };
+    tokio::time::timeout(PATIENCE, some).await?
+}
+
+/// Takes the ten seconds that a run waits for another.
+#[tokio::test]
+async fn another_run_is_at_it() -> Result {
+    let deployment = Deployment::start("node_db").await?;
+    let mut other = deployment.master().await?;
+    let id = column(&mut other, "SELECT CAST(CONNECTION_ID() AS CHAR)").await?.remove(0);
+    execute(&mut other, "SELECT GET_LOCK('rds_iam_bootstrap', 0)").await?;
+    let busy = deployment.bootstrap(&[]).await?.expect(1);
+    assert!(
+        busy.stderr
+            .contains(&format!("another bootstrap is running on this server (connection {id}, admin from ")),
+        "{}",
+        busy.stderr
+    );
+    // Looking takes no lock.
+    deployment.bootstrap(&["--plan"]).await?.expect(0);
+    Ok(())
+}

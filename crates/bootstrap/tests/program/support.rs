@@ -1,0 +1,171 @@
+//! A deployment on this machine, and the program run against it.
+
+use std::path::{Path, PathBuf};
+use std::process::Output;
+
+use rds_iam_emulator::{AwsApi, MySql};
+use rds_iam_infra::RdsConf;
+use rds_iam_pool::{Secret, Target, connect};
+use sqlx::mysql::{MySqlConnection, MySqlRow};
+use sqlx::{AssertSqlSafe, Row};
+
+pub(crate) type Result<T = ()> = std::result::Result<T, Box<dyn std::error::Error>>;
+
+/// A server with one database, the master secret, and the files that the program reads.
+pub(crate) struct Deployment {
+    pub(crate) mysql: MySql,
+    pub(crate) aws: AwsApi,
+    folder: tempfile::TempDir,
+    pub(crate) conf: RdsConf,
+}
+
+impl Deployment {
+    pub(crate) async fn start(database: &str) -> Result<Self> {
+        let (mysql, aws) = tokio::join!(MySql::builder().database(database).start(), AwsApi::start());
+        let (mysql, aws) = (mysql?, aws?);
+        let folder = tempfile::tempdir()?;
+        let mut conf = RdsConf::new(
+            mysql.endpoint().clone(),
+            mysql.region().clone(),
+            "orders/master".parse()?,
+            database.parse()?,
+            "iam_admin".parse()?,
+        );
+        conf.dial = Some(mysql.dial().clone());
+        conf.ca_bundle = Some(mysql.ca_path().to_str().ok_or("the path is no text")?.parse()?);
+        conf.resource_id = Some(mysql.resource_id().parse()?);
+        conf.account_id = Some("123456789012".parse()?);
+        let deployment = Self { mysql, aws, folder, conf };
+        let master = deployment.mysql.master();
+        let secret = serde_json::json!({ "username": master.username(), "password": master.password(), "engine": "mysql" });
+        deployment.aws.put_secret("orders/master", &secret.to_string()).await?;
+        deployment.mysql.write_credentials_file(&deployment.credentials())?;
+        Ok(deployment)
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    pub(crate) fn credentials(&self) -> PathBuf {
+        self.path("credentials")
+    }
+
+    /// Writes a file beside `rds.conf`; its path.
+    pub(crate) fn write(&self, name: &str, text: &str) -> Result<String> {
+        std::fs::write(self.path(name), text)?;
+        Ok(self.path(name).to_string_lossy().into_owned())
+    }
+
+    /// Runs the program with this deployment's `rds.conf`.
+    pub(crate) async fn bootstrap(&self, arguments: &[&str]) -> Result<Run> {
+        self.bootstrap_with(&self.conf, arguments, &[]).await
+    }
+
+    /// Runs it with another `rds.conf`, and with changes to its environment.
+    pub(crate) async fn bootstrap_with(
+        &self,
+        conf: &RdsConf,
+        arguments: &[&str],
+        environment: &[(&str, &str)],
+    ) -> Result<Run> {
+        let path = self.path("rds.conf");
+        conf.write(&path)?;
+        self.program(&path, arguments, environment).await
+    }
+
+    /// Runs it with whatever stands in the file.
+    pub(crate) async fn program(
+        &self,
+        conf: &Path,
+        arguments: &[&str],
+        environment: &[(&str, &str)],
+    ) -> Result<Run> {
+        let mut all = vec!["--config".to_owned(), conf.to_string_lossy().into_owned()];
+        all.extend(arguments.iter().map(|argument| (*argument).to_owned()));
+        let mut variables = self.aws.env();
+        let mut set = |name: &str, value: &str| variables.push((name.to_owned(), value.to_owned()));
+        set("AWS_SHARED_CREDENTIALS_FILE", &self.credentials().to_string_lossy());
+        set("AWS_CONFIG_FILE", "/dev/null");
+        environment.iter().for_each(|(name, value)| set(name, value));
+        run_program(all, variables).await
+    }
+
+    /// A connection as the master user.
+    pub(crate) async fn master(&self) -> Result<MySqlConnection> {
+        let master = self.mysql.master();
+        let target = Target::new(self.mysql.dial().clone(), self.mysql.ca_pem());
+        Ok(connect(&target, &master.username().parse()?, Secret::Password(master.password())).await?)
+    }
+}
+
+/// How the program ended, and what it wrote.
+#[derive(Debug)]
+pub(crate) struct Run {
+    pub(crate) code: Option<i32>,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+impl Run {
+    #[track_caller]
+    pub(crate) fn expect(self, code: i32) -> Self {
+        assert_eq!(self.code, Some(code), "{}\n{}", self.stdout, self.stderr);
+        self
+    }
+
+    pub(crate) fn json(&self) -> Result<serde_json::Value> {
+        Ok(serde_json::from_str(&self.stdout)?)
+    }
+
+    /// The statements in a JSON report.
+    pub(crate) fn sql(&self) -> Result<Vec<String>> {
+        let json = self.json()?;
+        let actions = json["actions"].as_array().ok_or("no actions")?;
+        Ok(actions.iter().map(|action| action["sql"].as_str().unwrap_or_default().to_owned()).collect())
+    }
+
+    /// Standard error, with what differs from run to run named instead.
+    pub(crate) fn stderr(&self, deployment: &Deployment) -> String {
+        let folder = deployment.path("");
+        // Where the server sees us depends on what it runs in.
+        let host = |text: &str| match text.split_once("'@'") {
+            Some((before, after)) if before.contains("Access denied for user") => {
+                let rest = after.split_once('\'').map_or("", |(_, rest)| rest);
+                format!("{before}'@'<host>'{rest}\n")
+            }
+            _ => format!("{text}\n"),
+        };
+        let stderr: String = self.stderr.lines().map(host).collect();
+        stderr
+            .replace(deployment.mysql.resource_id(), "<resource>")
+            .replace(&folder.to_string_lossy().into_owned(), "<folder>/")
+            .replace(&deployment.conf.connect_to().to_string(), "<dial>")
+            .replace(deployment.aws.url(), "<aws>")
+    }
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the program under test is a child process, without the runner of xtask"
+)]
+async fn run_program(arguments: Vec<String>, environment: Vec<(String, String)>) -> Result<Run> {
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_rds-iam-bootstrap"));
+    command.args(arguments).env_clear().envs(environment);
+    let output = tokio::task::spawn_blocking(move || command.output()).await??;
+    let Output { status, stdout, stderr } = output;
+    Ok(Run { code: status.code(), stdout: String::from_utf8(stdout)?, stderr: String::from_utf8(stderr)? })
+}
+
+pub(crate) async fn execute(connection: &mut MySqlConnection, sql: &str) -> Result {
+    sqlx::raw_sql(AssertSqlSafe(sql.to_owned()))
+        .execute(connection)
+        .await
+        .map_err(|e| format!("{sql}: {e}"))?;
+    Ok(())
+}
+
+pub(crate) async fn column(connection: &mut MySqlConnection, sql: &str) -> Result<Vec<String>> {
+    let rows: Vec<MySqlRow> = sqlx::query(AssertSqlSafe(sql)).fetch_all(connection).await?;
+    Ok(rows.iter().map(|row| row.try_get(0)).collect::<std::result::Result<_, _>>()?)
+}
