@@ -1,12 +1,19 @@
 //! Benchmarks, side by side with what a user would pick instead. Run by `cargo xtask bench`.
+//!
+//! `README.md` beside this crate tells what each figure means.
 
+mod machine;
 mod report;
+mod samples;
+mod service;
 mod tokens;
 
 use std::path::PathBuf;
 
-use anyhow::Context as _;
-use clap::Parser;
+use clap::{Parser, ValueEnum};
+use tracing_subscriber::EnvFilter;
+
+use crate::report::Report;
 
 /// Measures and prints; with --save also writes the figures as JSON.
 #[derive(Parser)]
@@ -14,20 +21,38 @@ struct Arguments {
     /// Where to write the figures
     #[arg(long, value_name = "FILE")]
     save: Option<PathBuf>,
+    /// Measure only these
+    #[arg(long, value_enum)]
+    only: Option<Section>,
+}
+
+#[derive(Clone, Copy, PartialEq, ValueEnum)]
+enum Section {
+    /// What signing, caching and verifying a token costs
+    Tokens,
+    /// The app as a program, against a real MySQL
+    Service,
 }
 
 fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
+    // What takes long, such as fetching the server the first time, tells so.
+    let filter =
+        EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("rds_iam_emulator=info"));
+    tracing_subscriber::fmt().with_env_filter(filter).without_time().with_writer(std::io::stderr).init();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let rows = tokens::measure(&runtime)?;
-    for row in &rows {
-        println!("{row}");
+
+    let mut report = Report::begin()?;
+    let wanted = |section| arguments.only.is_none_or(|only| only == section);
+    if wanted(Section::Tokens) {
+        tokens::measure(&runtime, &mut report)?;
+    }
+    if wanted(Section::Service) {
+        service::measure(&runtime, &mut report)?;
     }
     if let Some(path) = arguments.save {
-        let json = serde_json::to_string_pretty(&rows)?;
-        std::fs::create_dir_all(path.parent().unwrap_or(&path))?;
-        std::fs::write(&path, json).with_context(|| format!("writing {}", path.display()))?;
-        println!("saved in {}", path.display());
+        report.save(&path)?;
+        println!("\nsaved in {}", path.display());
     }
     Ok(())
 }

@@ -1,27 +1,67 @@
 //! What was measured, as a table for people and JSON for later runs to compare with.
 
 use std::fmt;
+use std::path::Path;
 
+use anyhow::Context as _;
 use serde::Serialize;
+
+use crate::machine::Machine;
+
+/// What a figure held against a limit is compared with.
+const GOAL: &str = "goal";
+
+/// All figures of a run. Each is printed as soon as it is there.
+#[derive(Debug, Serialize)]
+pub(crate) struct Report {
+    machine: Machine,
+    rows: Vec<Row>,
+}
 
 /// One figure.
 #[derive(Debug, Serialize)]
 pub(crate) struct Row {
-    pub(crate) what: String,
-    pub(crate) value: f64,
-    pub(crate) unit: &'static str,
+    what: String,
+    value: f64,
+    unit: &'static str,
     /// What it is compared with or held against, with its figure.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) against: Option<Against>,
+    against: Option<Against>,
 }
 
 /// The other side of a comparison.
 #[derive(Debug, Serialize)]
-pub(crate) struct Against {
-    pub(crate) what: &'static str,
-    pub(crate) value: f64,
-    /// Ours divided by theirs: under 1 is better, since every figure here is a cost.
-    pub(crate) ratio: f64,
+struct Against {
+    what: &'static str,
+    value: f64,
+    /// Ours divided by theirs: under 1 is better, since every figure that is compared is a cost.
+    ratio: f64,
+}
+
+impl Report {
+    pub(crate) fn begin() -> anyhow::Result<Self> {
+        let machine = Machine::this()?;
+        println!("{machine}");
+        Ok(Self { machine, rows: Vec::new() })
+    }
+
+    /// Heads the rows that follow, on the terminal.
+    pub(crate) fn heading(&self, title: &str) {
+        println!("\n{title}");
+    }
+
+    pub(crate) fn add(&mut self, row: Row) {
+        println!("  {row}");
+        self.rows.push(row);
+    }
+
+    pub(crate) fn save(&self, path: &Path) -> anyhow::Result<()> {
+        let json = serde_json::to_string_pretty(self)?;
+        let folder = path.parent().unwrap_or(path);
+        std::fs::create_dir_all(folder)
+            .and_then(|()| std::fs::write(path, json + "\n"))
+            .with_context(|| format!("writing {}", path.display()))
+    }
 }
 
 impl Row {
@@ -29,20 +69,41 @@ impl Row {
         Self { what: what.into(), value, unit, against: None }
     }
 
-    /// Adds what the figure is compared with; `ratio` is the median of pairwise ratios, or the ratio
-    /// of the figures where they were not taken in pairs.
-    pub(crate) fn against(mut self, what: &'static str, value: f64, ratio: Option<f64>) -> Self {
-        self.against = Some(Against { what, value, ratio: ratio.unwrap_or(self.value / value) });
+    /// Adds what the figure is compared with; `ratio` is the median of pairwise ratios.
+    pub(crate) fn against(mut self, what: &'static str, value: f64, ratio: f64) -> Self {
+        self.against = Some(Against { what, value, ratio });
         self
+    }
+
+    /// Adds the limit that the figure should stay under.
+    pub(crate) fn goal(self, limit: f64) -> Self {
+        let ratio = self.value / limit;
+        self.against(GOAL, limit, ratio)
     }
 }
 
 impl fmt::Display for Row {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:<58} {:>10.2} {:<6}", self.what, self.value, self.unit)?;
+        write!(f, "{:<52} {:>9.2} {:<4}", self.what, self.value, self.unit)?;
         match &self.against {
-            Some(Against { what, value, ratio }) => write!(f, " {what} {value:.2}, ratio {ratio:.2}"),
+            Some(Against { what: GOAL, value, ratio }) if *ratio < 1.0 => write!(f, "  goal < {value}: met"),
+            Some(Against { what: GOAL, value, .. }) => write!(f, "  goal < {value}: MISSED"),
+            Some(Against { what, value, ratio }) => write!(f, "  {what} {value:.2}, ratio {ratio:.2}"),
             None => Ok(()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_read_well() {
+        let row = || Row::new("sign, static keys", 4.567, "µs");
+        insta::assert_snapshot!(row(), @"sign, static keys                                         4.57 µs  ");
+        insta::assert_snapshot!(row().goal(5.0), @"sign, static keys                                         4.57 µs    goal < 5: met");
+        insta::assert_snapshot!(row().goal(4.5), @"sign, static keys                                         4.57 µs    goal < 4.5: MISSED");
+        insta::assert_snapshot!(row().against("aws-sdk-rds", 5.0, 0.91), @"sign, static keys                                         4.57 µs    aws-sdk-rds 5.00, ratio 0.91");
     }
 }

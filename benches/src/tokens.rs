@@ -10,7 +10,8 @@ use aws_sdk_rds::auth_token::{AuthTokenGenerator, Config};
 use rds_iam_token::{AccessKey, Clock, Login, Minter, TokenSource, Verifier, sign};
 use tokio::runtime::Runtime;
 
-use crate::report::Row;
+use crate::report::{Report, Row};
+use crate::samples::{median, paired};
 
 const HOST: &str = "prod-instance.us-east-1.rds.amazonaws.com";
 /// Rounds of a pair; the median of their ratios is the figure.
@@ -18,19 +19,21 @@ const ROUNDS: usize = 41;
 /// Calls in one side of a round.
 const CALLS: u32 = 2_000;
 
-pub(crate) fn measure(runtime: &Runtime) -> anyhow::Result<Vec<Row>> {
+pub(crate) fn measure(runtime: &Runtime, report: &mut Report) -> anyhow::Result<()> {
+    report.heading("Tokens: time per call");
     let session = "IQoJb3JpZ2luX2VjE".repeat(55);
     let keys = Credentials::new("AKIDEXAMPLE", "not-a-real-secret", None, None, "bench");
     let temporary = Credentials::new("ASIAEXAMPLE", "not-a-real-secret", Some(session), None, "bench");
-    let mut rows = Vec::new();
     for (name, credentials) in [("static keys", &keys), ("session token of 935 bytes", &temporary)] {
-        rows.push(signing(runtime, name, credentials)?);
+        report.add(signing(runtime, name, credentials)?);
     }
-    rows.extend(cached(runtime, &keys)?);
-    for (name, credentials) in [("static keys", &keys), ("session token", &temporary)] {
-        rows.push(verification(name, credentials)?);
+    for row in cached(runtime, &keys)? {
+        report.add(row);
     }
-    Ok(rows)
+    for (name, credentials) in [("static keys", &keys), ("session token of 935 bytes", &temporary)] {
+        report.add(verification(name, credentials)?);
+    }
+    Ok(())
 }
 
 fn login() -> anyhow::Result<Login> {
@@ -56,19 +59,21 @@ fn signing(runtime: &Runtime, name: &str, credentials: &Credentials) -> anyhow::
     let theirs = AuthTokenGenerator::new(settings);
     // Both sides go through a credentials provider, as in a service.
     let ours = Minter::new(login()?, credentials.clone(), Clock::system());
-    let (ours, theirs, ratio) = paired(
+    let pair = paired(
+        ROUNDS,
         || {
-            time(CALLS, || {
+            Ok(time(CALLS, || {
                 black_box(runtime.block_on(ours.mint()).is_ok());
-            })
+            }))
         },
         || {
-            time(CALLS, || {
+            Ok(time(CALLS, || {
                 black_box(runtime.block_on(theirs.auth_token(&config)).is_ok());
-            })
+            }))
         },
-    );
-    Ok(Row::new(format!("sign, {name}"), ours / 1e3, "µs").against("aws-sdk-rds", theirs / 1e3, Some(ratio)))
+    )?;
+    let row = Row::new(format!("sign, {name}"), pair.ours / 1e3, "µs");
+    Ok(row.against("aws-sdk-rds", pair.theirs / 1e3, pair.ratio))
 }
 
 fn cached(runtime: &Runtime, credentials: &Credentials) -> anyhow::Result<[Row; 2]> {
@@ -83,26 +88,22 @@ fn cached(runtime: &Runtime, credentials: &Credentials) -> anyhow::Result<[Row; 
     };
     let one = || {
         let start = Instant::now();
-        let task = runtime.spawn(take(tokens.clone(), TAKES));
-        let _done = runtime.block_on(task);
-        per_call(start.elapsed(), TAKES)
+        runtime.block_on(runtime.spawn(take(tokens.clone(), TAKES)))?;
+        Ok(per_call(start.elapsed(), TAKES))
     };
     let many = || {
         let start = Instant::now();
         let tasks: Vec<_> = (0..TASKS).map(|_| runtime.spawn(take(tokens.clone(), TAKES / TASKS))).collect();
         for task in tasks {
-            let _done = runtime.block_on(task);
+            runtime.block_on(task)?;
         }
-        per_call(start.elapsed(), TAKES)
+        Ok(per_call(start.elapsed(), TAKES))
     };
-    let (many, one, ratio) = paired(many, one);
+    let pair = paired(ROUNDS, many, one)?;
+    let many = Row::new("take a cached token, 64 tasks, wall time per take", pair.ours, "ns");
     Ok([
-        Row::new("take a cached token, one task", one, "ns").against("goal", 100.0, None),
-        Row::new("take a cached token, 64 tasks, wall time per take", many, "ns").against(
-            "one task",
-            one,
-            Some(ratio),
-        ),
+        Row::new("take a cached token, one task", pair.theirs, "ns").goal(100.0),
+        many.against("one task", pair.theirs, pair.ratio),
     ])
 }
 
@@ -136,30 +137,4 @@ fn time(calls: u32, mut f: impl FnMut()) -> f64 {
 
 fn per_call(elapsed: Duration, calls: u32) -> f64 {
     elapsed.as_secs_f64() * 1e9 / f64::from(calls)
-}
-
-/// Medians of both, and of their ratio round by round, so that a drifting machine cancels out.
-fn paired(mut a: impl FnMut() -> f64, mut b: impl FnMut() -> f64) -> (f64, f64, f64) {
-    let (mut of_a, mut of_b, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
-    a();
-    b();
-    for round in 0..ROUNDS {
-        // Whoever goes second has the warmer caches: take turns.
-        let (ours, theirs) = if round % 2 == 0 {
-            let ours = a();
-            (ours, b())
-        } else {
-            let theirs = b();
-            (a(), theirs)
-        };
-        of_a.push(ours);
-        of_b.push(theirs);
-        ratios.push(ours / theirs);
-    }
-    (median(&mut of_a), median(&mut of_b), median(&mut ratios))
-}
-
-fn median(samples: &mut [f64]) -> f64 {
-    samples.sort_by(f64::total_cmp);
-    samples[samples.len() / 2]
 }

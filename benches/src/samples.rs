@@ -1,0 +1,52 @@
+//! Medians, and pairs that a drifting machine cannot favour.
+
+/// The two sides of a comparison: the median of each, and the median of their ratio round by round.
+pub(crate) struct Pair {
+    pub(crate) ours: f64,
+    pub(crate) theirs: f64,
+    pub(crate) ratio: f64,
+}
+
+/// Measures both sides in turns, `rounds` times after a round that does not count.
+pub(crate) fn paired(
+    rounds: usize,
+    mut ours: impl FnMut() -> anyhow::Result<f64>,
+    mut theirs: impl FnMut() -> anyhow::Result<f64>,
+) -> anyhow::Result<Pair> {
+    let (mut of_ours, mut of_theirs, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
+    ours()?;
+    theirs()?;
+    for round in 0..rounds {
+        // Whoever goes second has the warmer caches: take turns.
+        let (a, b) = if round % 2 == 0 {
+            let a = ours()?;
+            (a, theirs()?)
+        } else {
+            let b = theirs()?;
+            (ours()?, b)
+        };
+        of_ours.push(a);
+        of_theirs.push(b);
+        ratios.push(a / b);
+    }
+    Ok(Pair { ours: median(&mut of_ours), theirs: median(&mut of_theirs), ratio: median(&mut ratios) })
+}
+
+/// The one in the middle; of an even number, the upper of the two.
+pub(crate) fn median(samples: &mut [f64]) -> f64 {
+    samples.sort_by(f64::total_cmp);
+    samples[samples.len() / 2]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_ratio_is_that_of_rounds_and_the_first_does_not_count() {
+        let (mut a, mut b) = ([9.0, 1.0, 2.0, 30.0].into_iter(), [9.0, 2.0, 4.0, 10.0].into_iter());
+        let pair = paired(3, || Ok(a.next().unwrap()), || Ok(b.next().unwrap())).unwrap();
+        assert_eq!((pair.ours, pair.theirs, pair.ratio), (2.0, 4.0, 0.5));
+        assert!(paired(1, || Ok(1.0), || anyhow::bail!("broken")).is_err());
+    }
+}

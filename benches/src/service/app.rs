@@ -1,0 +1,143 @@
+//! The app as a running program, and what the kernel knows about it.
+
+use std::path::Path;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, bail, ensure};
+use hyper::StatusCode;
+use serde_json::Value;
+use tokio::io::{AsyncBufReadExt as _, BufReader};
+use tokio::process::{Child, Command};
+
+use super::load;
+use crate::machine::kilobytes;
+
+/// How long the app may take until it is ready, and until its pool is warm: it takes a tenth of a second.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// How often a condition is looked at.
+const POLL: Duration = Duration::from_millis(1);
+
+/// How many connections the app's pool keeps warm.
+const WARM: u64 = 2;
+
+/// The running app. Dropping it kills it.
+pub(super) struct App {
+    child: Child,
+    pid: u32,
+    /// `host:port` that it listens at.
+    pub(super) address: String,
+    /// Since the program was started.
+    pub(super) listening_after: Duration,
+    pub(super) ready_after: Duration,
+}
+
+impl App {
+    /// Starts the program and returns when `/readyz` says that the database has answered.
+    pub(super) async fn start(program: &Path, environment: &[(&str, String)]) -> anyhow::Result<Self> {
+        let started = Instant::now();
+        let mut child = spawn(program, environment)?;
+        let starting = async {
+            let address = address(&mut child).await?;
+            let listening_after = started.elapsed();
+            while load::get(&address, "/readyz").await?.0 != StatusCode::OK {
+                tokio::time::sleep(POLL).await;
+            }
+            anyhow::Ok((address, listening_after, started.elapsed()))
+        };
+        let ready = tokio::time::timeout(PATIENCE, starting).await;
+        let (address, listening_after, ready_after) = ready.context("the app is not ready after 30 s")??;
+        let pid = child.id().context("the app has ended")?;
+        Ok(Self { child, pid, address, listening_after, ready_after })
+    }
+
+    /// Returns when the pool has opened the connections that it keeps.
+    pub(super) async fn until_warm(&self) -> anyhow::Result<()> {
+        let warming = async {
+            loop {
+                let (status, body) = load::get(&self.address, "/api/identity").await?;
+                ensure!(status == StatusCode::OK, "/api/identity answered {status}");
+                let identity: Value = serde_json::from_slice(&body)?;
+                if identity["pool"]["open"].as_u64().is_some_and(|open| open >= WARM) {
+                    return Ok(());
+                }
+                tokio::time::sleep(POLL).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, warming).await.context("the app's pool is not warm after 30 s")?
+    }
+
+    /// Memory in RAM now, in units of 1,000,000 bytes.
+    pub(super) fn resident_mb(&self) -> anyhow::Result<f64> {
+        self.megabytes("VmRSS")
+    }
+
+    /// The most memory that was in RAM at any moment since the start.
+    pub(super) fn peak_resident_mb(&self) -> anyhow::Result<f64> {
+        self.megabytes("VmHWM")
+    }
+
+    fn megabytes(&self, key: &str) -> anyhow::Result<f64> {
+        Ok(kilobytes(&format!("/proc/{}/status", self.pid), key)? as f64 * 1024.0 / 1e6)
+    }
+
+    /// CPU time spent so far, in user mode and in the kernel.
+    pub(super) fn cpu(&self) -> anyhow::Result<Duration> {
+        let file = format!("/proc/{}/stat", self.pid);
+        let text = std::fs::read_to_string(&file).with_context(|| format!("reading {file}"))?;
+        let ticks = ticks(&text).with_context(|| format!("{file} has no CPU times"))?;
+        Ok(Duration::from_secs_f64(ticks as f64 / rustix::param::clock_ticks_per_second() as f64))
+    }
+
+    /// Kills it, and waits until it is gone.
+    pub(super) async fn end(mut self) -> anyhow::Result<()> {
+        self.child.kill().await.context("ending the app")
+    }
+}
+
+/// Starts the program with this environment alone. Its errors go to this terminal.
+fn spawn(program: &Path, environment: &[(&str, String)]) -> anyhow::Result<Child> {
+    #[expect(clippy::disallowed_methods, reason = "the one place of this program that starts others")]
+    let mut command = Command::new(program);
+    command.env_clear().envs(environment.iter().map(|(name, value)| (name, value)));
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).kill_on_drop(true);
+    command.spawn().with_context(|| format!("starting {}", program.display()))
+}
+
+/// The address that the app logs once it listens. Whatever it logs later is read and dropped.
+async fn address(child: &mut Child) -> anyhow::Result<String> {
+    let mut log = BufReader::new(child.stdout.take().context("the app's log was taken before")?).lines();
+    let mut seen = Vec::new();
+    while let Some(line) = log.next_line().await? {
+        let event: Value = serde_json::from_str(&line).unwrap_or_default();
+        if let ("serving", Some(address)) =
+            (event["message"].as_str().unwrap_or_default(), event["address"].as_str())
+        {
+            tokio::spawn(async move { while let Ok(Some(_)) = log.next_line().await {} });
+            return Ok(address.to_owned());
+        }
+        seen.push(line);
+    }
+    bail!("the app ended before it listened. Its log:\n{}", seen.join("\n"))
+}
+
+/// `utime` + `stime`, fields 14 and 15 of `/proc/<pid>/stat` (proc(5)). The second field is the program's
+/// name in parentheses, which may hold anything.
+fn ticks(stat: &str) -> Option<u64> {
+    let mut fields = stat.rsplit_once(')')?.1.split_whitespace().skip(11);
+    let (user, system): (u64, u64) = (fields.next()?.parse().ok()?, fields.next()?.parse().ok()?);
+    Some(user + system)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cpu_times_are_found_behind_any_name() {
+        let stat = "42 (a ) b (c) S 1 42 42 0 -1 4194304 100 0 0 0 17 5 3 4 20 0 3 0 1 2 3";
+        assert_eq!(ticks(stat), Some(22));
+        assert_eq!(ticks("42 (a) S 1"), None);
+    }
+}

@@ -1,0 +1,72 @@
+//! Inside one program: from nothing to the first row, with the pool and without it.
+
+use std::time::Instant;
+
+use aws_config::SdkConfig;
+use aws_credential_types::provider::SharedCredentialsProvider;
+use aws_sdk_rds::auth_token::{AuthTokenGenerator, Config};
+use rds_iam_emulator::MySql;
+use rds_iam_pool::{Limits, Pool, Target};
+use rds_iam_token::{Clock, Login, Minter, TokenSource};
+use sqlx::Connection as _;
+use sqlx::mysql::{MySqlConnectOptions, MySqlConnection, MySqlSslMode};
+use tokio::runtime::Runtime;
+
+use super::{DATABASE, USER};
+use crate::report::Row;
+use crate::samples::paired;
+
+/// Rounds of a pair; the median of their ratios is the figure.
+const ROUNDS: usize = 21;
+
+pub(super) fn compared(runtime: &Runtime, mysql: &MySql) -> anyhow::Result<Row> {
+    let pair = paired(ROUNDS, || runtime.block_on(ours(mysql)), || runtime.block_on(theirs(mysql)))?;
+    let row = Row::new("token, pool, first query", pair.ours, "ms");
+    Ok(row.against("aws-sdk-rds and a sqlx connection", pair.theirs, pair.ratio))
+}
+
+/// Milliseconds from credentials to the answer to `SELECT 1`. Closing is not counted.
+async fn ours(mysql: &MySql) -> anyhow::Result<f64> {
+    let start = Instant::now();
+    let login = Login::new(mysql.endpoint().clone(), mysql.region().clone(), USER.parse()?);
+    let tokens = TokenSource::refresh_ahead(Minter::new(login, mysql.credentials(), Clock::system()));
+    let target = Target::new(mysql.dial().clone(), mysql.ca_pem()).database(DATABASE);
+    let pool = Pool::connect(tokens, target, Limits::default()).await?;
+    sqlx::query("SELECT 1").fetch_one(&mut *pool.acquire().await?).await?;
+    let took = start.elapsed();
+    pool.close().await;
+    Ok(took.as_secs_f64() * 1e3)
+}
+
+/// The same with what a user would pick instead, as safe as it can be set: AWS's generator, and one
+/// connection of sqlx.
+async fn theirs(mysql: &MySql) -> anyhow::Result<f64> {
+    let start = Instant::now();
+    let config = SdkConfig::builder()
+        .credentials_provider(SharedCredentialsProvider::new(mysql.credentials()))
+        .region(aws_config::Region::new(mysql.region().to_string()))
+        .time_source(aws_smithy_async::time::SharedTimeSource::default())
+        .build();
+    let settings = Config::builder()
+        .hostname(mysql.endpoint().host().to_string())
+        .port(u64::from(mysql.endpoint().port()))
+        .username(USER)
+        .build()
+        .map_err(|e| anyhow::anyhow!("{e}"))?;
+    let token =
+        AuthTokenGenerator::new(settings).auth_token(&config).await.map_err(|e| anyhow::anyhow!("{e}"))?;
+    let options = MySqlConnectOptions::new()
+        .host(&mysql.dial().host().to_string())
+        .port(mysql.dial().port())
+        .username(USER)
+        .password(token.as_str())
+        .database(DATABASE)
+        .enable_cleartext_plugin(true)
+        .ssl_mode(MySqlSslMode::VerifyIdentity)
+        .ssl_ca_from_pem(mysql.ca_pem().into());
+    let mut connection = MySqlConnection::connect_with(&options).await?;
+    sqlx::query("SELECT 1").fetch_one(&mut connection).await?;
+    let took = start.elapsed();
+    connection.close().await?;
+    Ok(took.as_secs_f64() * 1e3)
+}
