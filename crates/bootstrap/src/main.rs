@@ -44,16 +44,17 @@ struct Arguments {
 const AFTER_HELP: &str = "\
 Exit status:
   0   done, or nothing to do (with --plan: the plan was made)
-  1   failed; the message names the step and what to do, and running it again is safe
+  1   failed; the message says at which step and what to do; running it again is safe
   2   --check found drift
-  64  a file or the command line is wrong; nothing was contacted, or nothing was changed
+  64  a file or the command line is wrong; nothing was changed
 
-AWS credentials come from the default chain (environment, profile, role). --plan and --check read as the
-IAM admin where that login works, and otherwise as the master user.
+AWS credentials come from the default chain (environment, profile, role). --plan and
+--check read as the IAM admin where that login works, and otherwise as the master user.
 
 Environment:
-  RUST_LOG          what to log to standard error (default: warn); this program's own targets begin with
-                    rds_iam, all others are held at info, for some of them log secrets below that
+  RUST_LOG          what to log to standard error (default: warn). Targets of this program
+                    begin with rds_iam; all others are held at info, for some of them log
+                    secrets below that.
   AWS_ENDPOINT_URL  where the AWS API is, if not on AWS";
 
 /// As in BSD's sysexits.h: the command was used wrongly.

@@ -93,7 +93,7 @@ async fn accounts(
 ) -> Result<(), sqlx::Error> {
     let sql = format!(
         "SELECT CAST(Host AS CHAR), CAST(plugin AS CHAR), CAST(ssl_type AS CHAR), account_locked = 'Y', \
-         plugin = '{PLUGIN}' AND authentication_string = '{PLUGIN_STRING}', {} \
+         plugin = '{PLUGIN}' AND authentication_string <=> '{PLUGIN_STRING}', {} \
          FROM mysql.user WHERE User = ?",
         columns(false)
     );
