@@ -107,7 +107,7 @@ async fn from_parameter_store_to_a_page_and_a_clean_end() -> Result {
     assert!(output.status.success(), "{error}");
     assert!(told.contains("database name node_db from parameter /dev/database/dbname\n"), "{told}");
 
-    let mut child = command(Some("node_app")).env("RUST_LOG", "trace,hyper=info,h2=info").spawn()?;
+    let mut child = command(Some("node_app")).env("RUST_LOG", "trace").spawn()?;
     let mut log = BufReader::new(child.stdout.take().ok_or("no stdout")?);
     let mut seen = String::new();
     let address = loop {

@@ -44,7 +44,7 @@ pub const VARIABLES: [Variable; 13] = [
     variable("RDS_IAM_LOG", "json or human [default: human on a terminal, else json]"),
     variable(
         "RUST_LOG",
-        "Which logs to write, such as debug or rds_iam_pool=debug,info [default: info,aws_config=warn]",
+        "Which logs to write, such as rds_iam_pool=debug,info; libraries are held at info, for below that some log secrets [default: info,aws_config=warn]",
     ),
 ];
 
