@@ -64,7 +64,10 @@ async fn no_secret_in_any_log_error_or_debug() {
         Secret::Password("hunter2-secret"),
     );
     let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
-    assert!(log.contains("this level is taken") && log.contains("signing a new one"), "the log was really taken:\n{log}");
+    assert!(
+        log.contains("this level is taken") && log.contains("signing a new one"),
+        "the log was really taken:\n{log}"
+    );
     let credentials = mysql.credentials();
     let signature =
         |t: &rds_iam_token::Token| t.expose().rsplit_once("X-Amz-Signature=").unwrap().1.to_owned();
