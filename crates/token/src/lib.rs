@@ -33,6 +33,7 @@
 
 mod encoding;
 mod login;
+mod refusal;
 mod verify;
 
 #[cfg(feature = "sign")]
@@ -50,7 +51,8 @@ mod source;
 use std::time::Duration;
 
 pub use login::{DbUser, DbUserError, Endpoint, EndpointError, Host, Login, Region, RegionError};
-pub use verify::{Accepted, AccessKey, Refusal, RefusalCode, Verifier};
+pub use refusal::{Refusal, RefusalCode};
+pub use verify::{Accepted, AccessKey, Verifier};
 
 #[cfg(feature = "sign")]
 pub use sign::{SignError, sign};

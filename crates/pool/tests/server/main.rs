@@ -54,7 +54,7 @@ async fn a_refused_cached_token_is_replaced_once() {
     assert_eq!(scalar(&pool, "SELECT CURRENT_USER()").await.unwrap(), "app@%");
     let stats = pool.stats();
     assert_eq!((stats.remints_after_refusal, stats.tokens.minted), (1, 2), "{stats:?}");
-    let verdicts: Vec<_> = mysql.logins().unwrap().iter().map(|l| l.code()).collect();
+    let verdicts: Vec<_> = mysql.logins().unwrap().iter().map(rds_iam_emulator::LoginEvent::code).collect();
     assert_eq!(verdicts, [None, Some(RefusalCode::ExpiredToken), None]);
 }
 
