@@ -90,7 +90,8 @@ pub async fn run(config: Config) -> Result<(), RunError> {
 /// # Errors
 /// [`RunError::Credentials`] where they give none, or wrong ones.
 pub async fn check_credentials(config: &Config) -> Result<(), RunError> {
-    first_token(&TokenSource::lazy(minter(config).await)).await
+    let token = TokenSource::lazy(minter(config).await).token().await;
+    token.map(drop).map_err(|source| RunError::Credentials { source })
 }
 
 async fn minter(config: &Config) -> Minter {

@@ -2,10 +2,9 @@
 
 use std::future::Future;
 
-use rds_iam_pool::{Pool, PoolError, Remedy};
+use rds_iam_pool::{Connection, Pool, PoolError, Remedy};
 use serde::Serialize;
-use sqlx::mysql::{MySql, MySqlRow};
-use sqlx::pool::PoolConnection;
+use sqlx::mysql::MySqlRow;
 use sqlx::{Executor, Row};
 
 use crate::message::{Message, Text, Timestamp};
@@ -24,8 +23,6 @@ const CHECK: &str = "SELECT 1 FROM messages LIMIT 1";
 pub(crate) struct Store {
     pool: Pool,
 }
-
-type Connection = PoolConnection<MySql>;
 
 impl Store {
     pub(crate) fn new(pool: Pool) -> Self {

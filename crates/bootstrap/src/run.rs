@@ -1,5 +1,6 @@
 //! The six steps.
 
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,6 +21,10 @@ use crate::{BootstrapError, Declaration, LoginCheck, LoginResult, Outcome, Repor
 
 /// How long Secrets Manager may take, all attempts together.
 const SECRET_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// How long the server may take over one thing that it is asked for: a minute, well over the wait for
+/// another run's lock.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// The account is locked. Source: MySQL's "Server Error Message Reference".
 const ER_ACCOUNT_HAS_BEEN_LOCKED: u16 = 3118;
@@ -97,13 +102,13 @@ impl Run<'_> {
         // Steps 1 and 2. Signing needs no network: it tells about missing credentials before all else.
         self.token(&admin).await?;
         let mut master = self.master().await?;
-        let taken = mysql::take_lock(&mut master).await;
+        let taken = answer(mysql::take_lock(&mut master)).await;
         let taken =
             taken.map_err(Progress::default().failed(Step::Admin, Actor::Master, "taking the lock"))?;
         taken.map_err(|holder| BootstrapError::Busy { holder })?;
 
         // Step 3.
-        let observed = mysql::observe(&mut master, declaration).await;
+        let observed = answer(mysql::observe(&mut master, declaration)).await;
         let observed = observed.map_err(Progress::default().failed(Step::Admin, Actor::Master, READING))?;
         let plan = mysql::plan(declaration, &observed)?;
         let mut progress = Progress::default();
@@ -125,7 +130,7 @@ impl Run<'_> {
         }
 
         // Step 6.
-        let observed = mysql::observe(&mut by_iam, declaration).await;
+        let observed = answer(mysql::observe(&mut by_iam, declaration)).await;
         let observed = observed.map_err(progress.failed(Step::Verify, Actor::Admin, READING))?;
         let left = mysql::plan(declaration, &observed)?.actions;
         if !left.is_empty() {
@@ -163,7 +168,7 @@ impl Run<'_> {
             }
             Err(source) => return Err(self.not_connected(Step::Switch, &admin, source, Progress::default())),
         };
-        let observed = mysql::observe(&mut connection, declaration).await;
+        let observed = answer(mysql::observe(&mut connection, declaration)).await;
         close(connection).await;
         match observed {
             // A database without any privilege is one that isn't seen.
@@ -182,7 +187,7 @@ impl Run<'_> {
 
     async fn look_as_master(&self) -> Result<Observed, BootstrapError> {
         let mut master = self.master().await?;
-        let observed = mysql::observe(&mut master, &self.settings.declaration).await;
+        let observed = answer(mysql::observe(&mut master, &self.settings.declaration)).await;
         close(master).await;
         observed.map_err(Progress::default().failed(Step::Admin, Actor::Master, READING))
     }
@@ -242,8 +247,8 @@ impl Run<'_> {
         let user = account.login();
         let result = match self.connect_by_iam(&user).await? {
             Ok(mut connection) => {
-                let current_user =
-                    sqlx::query_scalar("SELECT CURRENT_USER()").fetch_one(&mut connection).await;
+                let asked = sqlx::query_scalar("SELECT CURRENT_USER()").fetch_one(&mut connection);
+                let current_user = answer(asked).await;
                 let current_user =
                     current_user.map_err(progress.failed(Step::Verify, Actor::Admin, "asking who one is"))?;
                 close(connection).await;
@@ -286,7 +291,8 @@ impl Progress {
     ) -> Result<(), BootstrapError> {
         tracing::info!(change = %action.change, "applying");
         // Every name in it is quoted by `mysql`; as a prepared statement it can't be more than one.
-        let done = sqlx::query(AssertSqlSafe(action.sql())).persistent(false).execute(connection).await;
+        let statement = sqlx::query(AssertSqlSafe(action.sql())).persistent(false);
+        let done = answer(statement.execute(connection)).await;
         done.map_err(self.failed(action.step, action.actor, action.change.to_string()))?;
         self.made += 1;
         Ok(())
@@ -303,9 +309,18 @@ impl Progress {
     }
 }
 
+/// What the server answers, unless it stays silent: a run that hangs would hold the lock.
+async fn answer<T>(asked: impl Future<Output = sqlx::Result<T>>) -> sqlx::Result<T> {
+    let silent = |_| {
+        let told = format!("no answer within {} s", ANSWER_TIMEOUT.as_secs());
+        Err(sqlx::Error::Io(io::Error::new(io::ErrorKind::TimedOut, told)))
+    };
+    tokio::time::timeout(ANSWER_TIMEOUT, asked).await.unwrap_or_else(silent)
+}
+
 /// The server ends what isn't closed; closing spares it a warning in its log.
 async fn close(connection: MySqlConnection) {
-    if let Err(error) = connection.close().await {
+    if let Err(error) = answer(connection.close()).await {
         tracing::debug!(error = &error as &dyn std::error::Error, "closing a connection failed");
     }
 }

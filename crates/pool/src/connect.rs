@@ -2,13 +2,17 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use rds_iam_token::{DbUser, Endpoint, Token};
 use sqlx::ConnectOptions;
 use sqlx::mysql::{MySqlConnectOptions, MySqlConnection, MySqlSslMode};
 
 use crate::PoolError;
-use crate::error::Subject;
+use crate::error::{Subject, silent};
+
+/// How long connecting may take, TLS and login included: 10 seconds.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// What to connect to: where the server is, how it proves who it is, and which database to use.
 #[derive(Clone)]
@@ -97,12 +101,15 @@ impl fmt::Debug for Secret<'_> {
 /// [`Pool`](crate::Pool).
 ///
 /// # Errors
-/// [`PoolError`]; its [`remedy`](PoolError::remedy) says what to do. Nothing is retried.
+/// [`PoolError`]; its [`remedy`](PoolError::remedy) says what to do. Nothing is retried, and a server that
+/// stays silent for 10 seconds counts as unreachable.
 pub async fn connect(
     target: &Target,
     user: &DbUser,
     secret: Secret<'_>,
 ) -> Result<MySqlConnection, PoolError> {
-    let connected = target.options(user, &secret).connect().await;
+    let options = target.options(user, &secret);
+    let connected = tokio::time::timeout(CONNECT_TIMEOUT, options.connect()).await;
+    let connected = connected.unwrap_or_else(|_| Err(silent(CONNECT_TIMEOUT)));
     connected.map_err(|error| PoolError::connecting(error, &target.subject(user)))
 }

@@ -249,6 +249,12 @@ fn remedy_of_number(number: u16) -> Remedy {
     }
 }
 
+/// The error of a server that did not answer.
+pub(crate) fn silent(within: Duration) -> sqlx::Error {
+    let told = format!("no answer within {} s", within.as_secs());
+    sqlx::Error::Io(io::Error::new(io::ErrorKind::TimedOut, told))
+}
+
 fn remedy_of_io(error: &io::Error) -> Remedy {
     // rustls reports a bad certificate inside an I/O error.
     let tls = error.get_ref().is_some_and(<dyn std::error::Error + Send + Sync>::is::<rustls::Error>);

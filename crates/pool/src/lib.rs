@@ -26,12 +26,14 @@
 //! sqlx 0.9 verifies the host that it dials.
 
 mod connect;
+mod connection;
 mod error;
 mod pace;
 mod pool;
 mod stats;
 
 pub use connect::{Secret, Target, connect};
+pub use connection::Connection;
 pub use error::{PoolError, Remedy};
 pub use pool::{Limits, Pool};
 pub use stats::{Failures, Stats};

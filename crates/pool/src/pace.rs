@@ -1,9 +1,9 @@
 //! How fast new connections may be opened, and how far apart old ones retire: pure functions of time,
 //! and the small state around them.
 
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use tokio::sync::Mutex;
 use tokio::time::Instant;
 
 /// Spaces out new connections: `burst` at once, then one every `interval`.
@@ -11,7 +11,8 @@ use tokio::time::Instant;
 pub(crate) struct Pace {
     interval: Duration,
     burst: u32,
-    /// When the last admitted connection would have been due without any burst.
+    /// When the next connection would be due without any burst. Whoever waits for its turn holds it, so
+    /// turns come in order.
     due: Mutex<Instant>,
 }
 
@@ -21,13 +22,15 @@ impl Pace {
         Self { interval, burst: burst.max(1), due: Mutex::new(Instant::now()) }
     }
 
-    /// Books the next place. The caller waits until the returned moment before it connects.
-    pub(crate) fn book(&self) -> Instant {
-        let mut due = self.due.lock().unwrap_or_else(PoisonError::into_inner);
-        let now = Instant::now();
-        let (admitted, next) = admit(now, *due, self.interval, self.burst);
-        *due = next;
-        admitted
+    /// Waits until a connection may be opened, and counts it if one is `wanted` then. A caller that gives
+    /// up before costs nothing: a server that was away for long leaves no debt behind.
+    pub(crate) async fn turn(&self, wanted: impl FnOnce() -> bool) {
+        let mut due = self.due.lock().await;
+        let (admitted, next) = admit(Instant::now(), *due, self.interval, self.burst);
+        tokio::time::sleep_until(admitted).await;
+        if wanted() {
+            *due = next;
+        }
     }
 }
 
@@ -91,6 +94,33 @@ mod tests {
                 admitted[index..].iter().take_while(|at| **at < *first + Duration::from_secs(1)).count();
             assert!(within <= 30, "{within} in a second");
         }
+    }
+
+    /// Polls once, then drops: a caller that gives up while it waits.
+    async fn poll_once(turn: impl Future<Output = ()>) -> Option<()> {
+        let mut turn = std::pin::pin!(turn);
+        std::future::poll_fn(|context| {
+            std::task::Poll::Ready(match turn.as_mut().poll(context) {
+                std::task::Poll::Ready(()) => Some(()),
+                std::task::Poll::Pending => None,
+            })
+        })
+        .await
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_gives_up_or_needs_none_costs_nothing() {
+        let pace = Pace::new(20, 1);
+        pace.turn(|| true).await;
+        for _ in 0..1_000 {
+            assert_eq!(poll_once(pace.turn(|| true)).await, None);
+        }
+        let start = Instant::now();
+        for _ in 0..1_000 {
+            pace.turn(|| false).await;
+        }
+        pace.turn(|| true).await;
+        assert!(start.elapsed() <= 50 * MS, "a debt of {:?}", start.elapsed());
     }
 
     #[test]

@@ -6,14 +6,16 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use rds_iam_token::{Token, TokenSource};
-use sqlx::Connection;
-use sqlx::mysql::{MySql, MySqlPool, MySqlPoolOptions};
-use sqlx::pool::{PoolConnection, PoolConnectionMetadata};
+use sqlx::Connection as _;
+use sqlx::mysql::{MySqlPool, MySqlPoolOptions};
+use sqlx::pool::PoolConnectionMetadata;
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout_at};
 
 use crate::connect::{Secret, Target};
+use crate::connection::Connection;
 use crate::error::Subject;
+use crate::error::silent;
 use crate::pace::{Pace, retires};
 use crate::stats::Counters;
 use crate::{PoolError, Remedy, Stats};
@@ -21,6 +23,13 @@ use crate::{PoolError, Remedy, Stats};
 /// A connection unused for longer than this is pinged before it is handed out: 1 second, so that a
 /// busy pool never pays for a ping and a quiet one never hands out a dead connection.
 const TRUSTED_IDLE: Duration = Duration::from_secs(1);
+
+/// How long that ping may take: 1 second. In one region an answer takes a few milliseconds.
+const PING_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// How long it may take to get an idle connection, its test included, before another is tried: 2 seconds,
+/// so that a wait of the default 5 s has time for a new one.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// How often the pool looks whether enough connections are warm: 5 seconds.
 const WARM_INTERVAL: Duration = Duration::from_secs(5);
@@ -157,7 +166,7 @@ impl Pool {
     ///
     /// # Errors
     /// [`PoolError`]; its [`remedy`](PoolError::remedy) says what to do.
-    pub async fn acquire(&self) -> Result<PoolConnection<MySql>, PoolError> {
+    pub async fn acquire(&self) -> Result<Connection, PoolError> {
         self.inner.acquire().await
     }
 
@@ -213,7 +222,7 @@ impl fmt::Debug for Pool {
 }
 
 impl Inner {
-    async fn acquire(&self) -> Result<PoolConnection<MySql>, PoolError> {
+    async fn acquire(&self) -> Result<Connection, PoolError> {
         let deadline = Instant::now() + self.limits.acquire_timeout;
         let mut reminted = false;
         let mut pause = THROTTLED;
@@ -249,20 +258,34 @@ impl Inner {
         }
     }
 
-    async fn acquire_once(&self, deadline: Instant) -> Result<PoolConnection<MySql>, PoolError> {
-        let attempt = async {
-            let opens = self.pool.num_idle() == 0 && self.pool.size() < self.limits.max_connections;
-            let _opening = opens.then(|| Opening::new(&self.opening));
-            if opens {
-                tokio::time::sleep_until(self.pace.book()).await;
+    /// One connection, or the reason why none could be had by `deadline`.
+    async fn acquire_once(&self, deadline: Instant) -> Result<Connection, PoolError> {
+        loop {
+            // sqlx waits for a silent connection to be closed, without end. Giving up drops it.
+            let from_idle = (self.pool.num_idle() > 0).then(|| Instant::now() + IDLE_TIMEOUT);
+            match from_idle.filter(|until| *until < deadline) {
+                Some(until) => match timeout_at(until, self.open_or_reuse()).await {
+                    Ok(acquired) => return acquired,
+                    Err(_) => self.health.suspect(),
+                },
+                None => {
+                    let acquired = timeout_at(deadline, self.open_or_reuse()).await;
+                    return acquired.unwrap_or_else(|_| Err(self.timed_out()));
+                }
             }
-            let acquired = self.pool.acquire().await;
-            acquired.map_err(|error| match error {
-                sqlx::Error::PoolTimedOut => self.timed_out(),
-                error => PoolError::connecting(error, &self.subject()),
-            })
-        };
-        timeout_at(deadline, attempt).await.unwrap_or_else(|_| Err(self.timed_out()))
+        }
+    }
+
+    async fn open_or_reuse(&self) -> Result<Connection, PoolError> {
+        let opens = || self.pool.num_idle() == 0 && self.pool.size() < self.limits.max_connections;
+        let _opening = opens().then(|| Opening::new(&self.opening));
+        if opens() {
+            self.pace.turn(opens).await;
+        }
+        self.pool.acquire().await.map(Connection::new).map_err(|error| match error {
+            sqlx::Error::PoolTimedOut => self.timed_out(),
+            error => PoolError::connecting(error, &self.subject()),
+        })
     }
 
     /// Makes sure that the pool's options hold a token that is valid now.
@@ -362,7 +385,8 @@ fn pool_options(limits: &Limits, health: &Arc<Health>) -> MySqlPoolOptions {
             let health = Arc::clone(&acquired);
             Box::pin(async move {
                 if health.needs_ping(&meta) {
-                    connection.ping().await.inspect_err(|_| health.suspect())?;
+                    let pong = tokio::time::timeout(PING_TIMEOUT, connection.ping()).await;
+                    pong.unwrap_or_else(|_| Err(silent(PING_TIMEOUT))).inspect_err(|_| health.suspect())?;
                 }
                 Ok(true)
             })

@@ -26,7 +26,7 @@ async fn a_login_is_by_token_over_verified_tls() {
         sqlx::query("SHOW SESSION STATUS LIKE 'Ssl_version'").fetch_one(&mut *connection).await.unwrap();
     assert_eq!(status.get::<String, _>(1), "TLSv1.3");
     let logins = mysql.logins().unwrap();
-    assert!(logins.len() == 1 && logins[0].accepted(), "{logins:?}");
+    assert!(!logins.is_empty() && logins.iter().all(|l| l.accepted() && l.user == "app"), "{logins:?}");
 
     // sqlx would change sql_mode, for which RDS Proxy pins a session. (IGNORE_SPACE is a flag of the
     // handshake.)
@@ -136,8 +136,9 @@ async fn warm_connections_come_back_by_themselves() {
     relay.cut().await;
     let error = scalar(&pool, "SELECT CURRENT_USER()").await.unwrap_err();
     assert_eq!(error.remedy(), Remedy::Reconnect, "{error:?}");
-    until("three new ones", || relay.open() == 3 && pool.stats().idle == 3).await;
-    assert_eq!(relay.accepted(), 6);
+    // A connection that is on its way back while another is wanted makes one more.
+    until("three new ones", || relay.open() >= 3 && pool.stats().idle >= 3).await;
+    assert!(relay.accepted() >= 6, "{} in all", relay.accepted());
 }
 
 #[tokio::test]
@@ -257,6 +258,73 @@ async fn tokens_follow_credentials_that_are_renewed() {
     let second = Pool::connect(tokens, target(&mysql, mysql.dial()).database(DATABASE), quiet()).await;
     let second = second.unwrap_or_else(|e| panic!("{e:?} {:?}", mysql.logins()));
     assert_eq!(scalar(&second, "SELECT CURRENT_USER()").await.unwrap(), "app@%");
+}
+
+/// A way to the server that can fall silent: connections stay open and carry nothing.
+async fn silenceable(mysql: &rds_iam_emulator::MySql) -> (Endpoint, tokio::sync::watch::Sender<bool>) {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let dial = Endpoint::new("127.0.0.1", listener.local_addr().unwrap().port()).unwrap();
+    let silent = tokio::sync::watch::Sender::new(false);
+    let (server, switch) = (mysql.dial().to_string(), silent.subscribe());
+    tokio::spawn(async move {
+        while let Ok((mut client, _)) = listener.accept().await {
+            let (server, mut switch) = (server.clone(), switch.clone());
+            tokio::spawn(async move {
+                let mut server = tokio::net::TcpStream::connect(&server).await.unwrap();
+                let fell_silent = tokio::select! {
+                    _ = tokio::io::copy_bidirectional(&mut client, &mut server) => false,
+                    fell_silent = switch.wait_for(|silent| *silent) => fell_silent.is_ok(),
+                };
+                if fell_silent {
+                    // It keeps both ends and carries nothing, for good.
+                    std::future::pending::<()>().await;
+                }
+            });
+        }
+    });
+    (dial, silent)
+}
+
+#[tokio::test]
+async fn a_server_that_falls_silent_keeps_no_place_in_the_pool() {
+    let mysql = server().await;
+    let (dial, silent) = silenceable(&mysql).await;
+    let limits = Limits { max_connections: 2, ..quiet() };
+    let pool = pool(&mysql, &Off::default(), &dial, limits);
+    let (on_loan, returned) = (pool.acquire().await.unwrap(), pool.acquire().await.unwrap());
+    drop(returned);
+    until("one is idle", || pool.stats().idle == 1).await;
+    silent.send_replace(true);
+    // One dies on its way back, the other when it is tested before use.
+    drop(on_loan);
+    until("the one on loan is given up", || pool.stats().size == 1).await;
+    silent.send_replace(false);
+    assert_eq!(scalar(&pool, "SELECT CURRENT_USER()").await.unwrap(), "app@%");
+}
+
+#[tokio::test]
+async fn callers_that_give_up_leave_no_debt() {
+    let mysql = server().await;
+    let (dial, silent) = silenceable(&mysql).await;
+    silent.send_replace(true);
+    let pool = pool(&mysql, &Off::default(), &dial, Limits { max_connections: 2, ..quiet() });
+    for _ in 0..500 {
+        let gave_up = tokio::time::timeout(Duration::from_millis(1), pool.acquire()).await;
+        assert!(gave_up.is_err());
+    }
+    silent.send_replace(false);
+    // 500 places at 20 a second would be 25 seconds, more than an acquire waits.
+    assert_eq!(scalar(&pool, "SELECT CURRENT_USER()").await.unwrap(), "app@%");
+}
+
+#[tokio::test]
+async fn one_connection_to_a_silent_server_is_given_up() {
+    let mysql = server().await;
+    let (dial, silent) = silenceable(&mysql).await;
+    silent.send_replace(true);
+    let user = mysql.master().username().parse().unwrap();
+    let error = connect(&target(&mysql, &dial), &user, Secret::Password("any")).await.unwrap_err();
+    assert_eq!(error.remedy(), Remedy::Reconnect, "{error:?}");
 }
 
 #[tokio::test]
