@@ -40,7 +40,8 @@ const MAX_WARM_INTERVAL: Duration = Duration::from_secs(60);
 /// The first wait after the server limits us: 100 ms; it doubles, with full jitter.
 const THROTTLED: Duration = Duration::from_millis(100);
 
-/// A token older than this was signed for an earlier login: 1 second.
+/// A refused token older than this is worth replacing: 1 second. A younger one was signed for this login,
+/// and would come out the same, for a token's time is in whole seconds.
 const FRESH: Duration = Duration::from_secs(1);
 
 /// How many connections a pool opens, how fast, and for how long they live.
