@@ -50,11 +50,18 @@ struct Arguments {
 enum Task {
     /// Only fetch and build the servers, so that tests find them ready
     Prepare,
+    /// Become another program that ends with this one's parent
+    #[command(hide = true)]
+    Launch { program: PathBuf },
 }
 
 #[tokio::main]
 async fn main() -> ExitCode {
     let arguments = Arguments::parse();
+    if let Some(Task::Launch { program }) = &arguments.task {
+        eprintln!("error: {:#}", program::become_program(program));
+        return ExitCode::FAILURE;
+    }
     tracing_subscriber::fmt()
         .with_env_filter(EnvFilter::new("off,rds_iam_emulator=info,rds_iam_demo=info"))
         .with_target(false)

@@ -51,7 +51,9 @@ impl Platform {
             async { AwsApi::start().await },
         )?;
 
-        let folder = tempfile::Builder::new().prefix("rds-iam-demo-").tempdir()?;
+        // Inside the server's folder, which is removed even if this process is killed.
+        let ca = mysql.ca_path();
+        let folder = tempfile::tempdir_in(ca.parent().context("the server has a folder")?)?;
         let credentials = folder.path().join("credentials");
         mysql.write_credentials_file(&credentials)?;
         let mut environment = aws.env();

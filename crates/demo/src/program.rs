@@ -1,5 +1,6 @@
 //! Starting the platform's own programs, the way a release does: by their settings alone.
 
+use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Output, Stdio};
 
@@ -28,10 +29,24 @@ pub(crate) async fn output(
     ended.with_context(|| format!("starting {}", program.display()))
 }
 
-/// Starts a program that writes its log to `log` and goes on running. It ends when the child is dropped.
+/// Starts a program that writes its log to `log` and goes on running. It ends when the child is dropped,
+/// and also when this process ends without dropping anything (see [`become_program`]).
 pub(crate) fn start(program: &Path, environment: &Environment, log: &Path) -> anyhow::Result<Child> {
     let out = std::fs::File::create(log).with_context(|| format!("making {}", log.display()))?;
     let err = out.try_clone()?;
-    let started = command(program, environment).stdout(out).stderr(err).spawn();
+    let launcher = std::env::current_exe().context("finding this program")?;
+    let started = command(&launcher, environment).arg("launch").arg(program).stdout(out).stderr(err).spawn();
     started.with_context(|| format!("starting {}", program.display()))
+}
+
+/// Turns this process into `program`, which the kernel ends when the process that started this one does,
+/// in whatever way. That can be asked for only from within, hence the step between.
+pub(crate) fn become_program(program: &Path) -> anyhow::Error {
+    if let Err(error) = rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::TERM))
+    {
+        return error.into();
+    }
+    #[expect(clippy::disallowed_methods, reason = "the second half of starting a program, see `start`")]
+    let error = std::process::Command::new(program).exec();
+    anyhow::Error::new(error).context(format!("starting {}", program.display()))
 }

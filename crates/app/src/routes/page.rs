@@ -74,6 +74,11 @@ pub(super) async fn insert(
             return Problem::new(StatusCode::BAD_REQUEST, detail).into_response();
         }
     };
+    // What is left of bytes that were no text; JSON refuses the same.
+    if typed.contains(char::REPLACEMENT_CHARACTER) {
+        let detail = "The message is not UTF-8 text.";
+        return Problem::new(StatusCode::BAD_REQUEST, detail).into_response();
+    }
     let text = match Text::parse(&typed) {
         Ok(text) => text,
         Err(error) => {
