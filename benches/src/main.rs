@@ -8,6 +8,7 @@ mod samples;
 mod service;
 mod tokens;
 
+use std::io::IsTerminal as _;
 use std::path::PathBuf;
 
 use clap::{Parser, ValueEnum};
@@ -39,7 +40,9 @@ fn main() -> anyhow::Result<()> {
     // What takes long, such as fetching the server the first time, tells so.
     let filter =
         EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("rds_iam_emulator=info"));
-    tracing_subscriber::fmt().with_env_filter(filter).without_time().with_writer(std::io::stderr).init();
+    let colours = std::io::stderr().is_terminal();
+    let logs = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(colours);
+    logs.without_time().with_target(false).with_writer(std::io::stderr).init();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
 
     let mut report = Report::begin()?;
