@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
-use rds_iam_token::{Token, TokenSource};
+use rds_iam_token::{MintError, Token, TokenSource};
 use sqlx::Connection as _;
 use sqlx::mysql::{MySqlPool, MySqlPoolOptions};
 use sqlx::pool::PoolConnectionMetadata;
@@ -228,11 +228,13 @@ impl Inner {
         let mut reminted = false;
         let mut pause = THROTTLED;
         loop {
-            let token = match self.install().await {
-                Ok(token) => Some(token),
-                // Sessions outlive their tokens: an idle one still serves.
-                Err(_) if self.pool.num_idle() > 0 => None,
-                Err(source) => return Err(self.failed(PoolError::token(source, &self.subject()))),
+            // Sessions outlive their tokens: an idle one serves without any.
+            let token = if self.pool.num_idle() > 0 {
+                self.installed()
+            } else {
+                let installed =
+                    timeout_at(deadline, self.install()).await.unwrap_or(Err(MintError::TimedOut));
+                Some(installed.map_err(|source| self.failed(PoolError::token(source, &self.subject())))?)
             };
             let error = match self.acquire_once(deadline).await {
                 Ok(connection) => return Ok(connection),
@@ -245,10 +247,11 @@ impl Inner {
                     reminted = true;
                     self.health.counters.remints_after_refusal.fetch_add(1, Relaxed);
                     tracing::info!(user = %self.tokens.login().user, "the server refused a cached IAM token; signing a new one");
-                    self.tokens
-                        .replace(&token)
-                        .await
-                        .map_err(|source| PoolError::token(source, &self.subject()))?;
+                    let replaced = timeout_at(deadline, self.tokens.replace(&token)).await;
+                    match replaced.unwrap_or(Err(MintError::TimedOut)) {
+                        Ok(token) => self.put(&token),
+                        Err(source) => return Err(self.failed(PoolError::token(source, &self.subject()))),
+                    }
                 }
                 (Remedy::BackOff, _) if error.number().is_some() && Instant::now() + pause < deadline => {
                     tokio::time::sleep(pause.mul_f64(fastrand::f64())).await;
@@ -290,16 +293,24 @@ impl Inner {
     }
 
     /// Makes sure that the pool's options hold a token that is valid now.
-    async fn install(&self) -> Result<Token, rds_iam_token::MintError> {
+    async fn install(&self) -> Result<Token, MintError> {
         let token = self.tokens.token().await?;
+        self.put(&token);
+        Ok(token)
+    }
+
+    fn installed(&self) -> Option<Token> {
+        self.installed.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn put(&self, token: &Token) {
         let mut installed = self.installed.lock().unwrap_or_else(PoisonError::into_inner);
-        if !installed.as_ref().is_some_and(|t| t.is_same(&token)) {
+        if !installed.as_ref().is_some_and(|t| t.is_same(token)) {
             self.pool
-                .set_connect_options(self.target.options(&self.tokens.login().user, &Secret::Token(&token)));
+                .set_connect_options(self.target.options(&self.tokens.login().user, &Secret::Token(token)));
             *installed = Some(token.clone());
             self.health.token_used.store(false, Relaxed);
         }
-        Ok(token)
     }
 
     fn is_cached(&self, token: &Token) -> bool {

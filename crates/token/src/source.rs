@@ -11,6 +11,10 @@ use tokio::task::JoinHandle;
 use crate::schedule::MIN_RETRY;
 use crate::{Clock, Login, MIN_REMAINING, MintError, Minter, Token, refresh_at, retry_delay};
 
+/// How long a caller waits for a newer token while an older one is still good: 1 second, many times what
+/// signing takes, and little for a login, should the source of credentials hang.
+const PATIENCE: Duration = Duration::from_secs(1);
+
 /// Hands out valid tokens for one login. Clones share one cache and one refresh.
 ///
 /// *Ahead* ([`refresh_ahead`](Self::refresh_ahead)) replaces the token in the background at half its
@@ -103,12 +107,22 @@ impl TokenSource {
     /// [`MintError`] when none is left and no new one can be signed. While the source of credentials
     /// fails, at most one attempt a second is made; callers in between get the last error.
     pub async fn token(&self) -> Result<Token, MintError> {
-        if let Some(token) = &*self.shared.current.load()
-            && token.remaining(self.clock().now()) >= MIN_REMAINING
-        {
-            return Ok(Token::clone(token));
+        let (current, left) = match &*self.shared.current.load() {
+            Some(token) => match token.remaining(self.clock().now()) {
+                left if left >= MIN_REMAINING => return Ok(Token::clone(token)),
+                left => (Token::clone(token), left),
+            },
+            None => return self.shared.renew(None).await,
+        };
+        if left <= PATIENCE {
+            return self.shared.renew(None).await;
         }
-        self.shared.renew(None).await
+        tokio::select! {
+            biased;
+            renewed = self.shared.renew(None) => renewed,
+            // No newer one can be had yet; this one still opens the door.
+            () = self.clock().sleep(PATIENCE) => Ok(current),
+        }
     }
 
     /// A token other than `refused`, which a server did not accept although it looked valid here.

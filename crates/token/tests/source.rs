@@ -205,6 +205,20 @@ async fn a_provider_that_hangs_is_given_up_after_ten_seconds() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_old_token_serves_while_the_provider_hangs() {
+    let (minter, _, time) = set_up(&[Answer::KeysFor(120)], Answer::Hang);
+    let tokens = TokenSource::refresh_ahead(minter);
+    let first = tokens.token().await.unwrap();
+    sleep(seconds(70)).await;
+    for _ in 0..40 {
+        let asked = Instant::now();
+        let token = tokens.token().await.unwrap();
+        assert!(token.is_same(&first) && !token.remaining(time.now()).is_zero());
+        assert!(asked.elapsed() <= seconds(1), "a caller waited for {:?}", asked.elapsed());
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_old_token_serves_while_refreshing_fails_but_never_past_its_end() {
     let (minter, provider, time) = set_up(&[Answer::Keys], Answer::Fail);
     let tokens = TokenSource::refresh_ahead(minter);

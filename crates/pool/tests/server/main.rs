@@ -317,6 +317,43 @@ async fn callers_that_give_up_leave_no_debt() {
     assert_eq!(scalar(&pool, "SELECT CURRENT_USER()").await.unwrap(), "app@%");
 }
 
+/// Gives credentials that end soon, once, and then nothing, as a metadata service that hangs does.
+#[derive(Debug)]
+struct HangsAfterTheFirst(aws_credential_types::Credentials, std::sync::atomic::AtomicBool);
+
+impl aws_credential_types::provider::ProvideCredentials for HangsAfterTheFirst {
+    fn provide_credentials<'a>(&'a self) -> aws_credential_types::provider::future::ProvideCredentials<'a>
+    where
+        Self: 'a,
+    {
+        aws_credential_types::provider::future::ProvideCredentials::new(async {
+            if self.1.swap(true, std::sync::atomic::Ordering::SeqCst) {
+                std::future::pending::<()>().await;
+            }
+            Ok(self.0.clone())
+        })
+    }
+}
+
+#[tokio::test]
+async fn sessions_serve_although_no_token_can_be_had() {
+    let mysql = server().await;
+    let time = Off::default();
+    let clock = Clock::new(time.clone(), aws_smithy_async::rt::sleep::TokioSleep::new());
+    let provider = HangsAfterTheFirst(mysql.credentials(), false.into());
+    let tokens = TokenSource::lazy(Minter::new(login(&mysql), provider, clock));
+    let limits = Limits { acquire_timeout: Duration::from_secs(2), ..quiet() };
+    let pool = Pool::connect(tokens, target(&mysql, mysql.dial()).database(DATABASE), limits).await.unwrap();
+    until("its connection is idle", || pool.stats().idle == 1).await;
+    time.by(2_000);
+    let mut session = pool.acquire().await.unwrap();
+    let user: String = sqlx::query_scalar("SELECT CURRENT_USER()").fetch_one(&mut *session).await.unwrap();
+    assert_eq!(user, "app@%");
+    // A second one needs a token, and says that this is what is missing.
+    let error = pool.acquire().await.unwrap_err();
+    assert!(matches!(error, PoolError::Token { .. }), "{error:?}");
+}
+
 #[tokio::test]
 async fn one_connection_to_a_silent_server_is_given_up() {
     let mysql = server().await;
