@@ -150,16 +150,22 @@ pub async fn serve(
     drop(listener);
     let under_way = connections.count();
     tracing::info!(connections = under_way, "stopping: the port is closed; finishing requests under way");
-    let cut = tokio::select! {
-        () = connections.shutdown() => None,
-        () = tokio::time::sleep(SHUTDOWN_DEADLINE) => Some("the deadline has passed"),
-        Some(()) = stop.recv() => Some("a second signal came"),
+    let (cut, at_once) = tokio::select! {
+        () = connections.shutdown() => (None, false),
+        () = tokio::time::sleep(SHUTDOWN_DEADLINE) => (Some("the deadline has passed"), false),
+        Some(()) = stop.recv() => (Some("a second signal came"), true),
     };
     if let Some(reason) = cut {
         tracing::warn!(reason, "stopping at once: requests under way are lost");
     }
-    if timeout(CLOSE_DEADLINE, pool.close()).await.is_err() {
-        tracing::warn!("some database connections were in use to the end and were cut");
+    if at_once {
+        return Ok(());
+    }
+    tokio::select! {
+        closed = timeout(CLOSE_DEADLINE, pool.close()) => if closed.is_err() {
+            tracing::warn!("some database connections were in use to the end and were cut");
+        },
+        Some(()) = stop.recv() => {}
     }
     tracing::info!("stopped");
     Ok(())

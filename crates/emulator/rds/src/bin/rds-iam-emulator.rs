@@ -10,6 +10,12 @@ use rds_iam_emulator::{AwsApi, MySql};
 use serde_json::json;
 use tokio::io::{AsyncReadExt, stdin};
 
+const USAGE: &str = "\
+Usage: rds-iam-emulator [DATABASE]   (default: app)
+
+Starts a MySQL server that checks IAM tokens, and the AWS API, and prints one line of JSON that says where
+everything is. Ends both when its standard input closes, or at Ctrl-C. See crates/emulator/README.md.";
+
 #[tokio::main]
 async fn main() -> ExitCode {
     let Err(error) = run().await else { return ExitCode::SUCCESS };
@@ -23,7 +29,13 @@ async fn main() -> ExitCode {
 }
 
 async fn run() -> Result<(), Box<dyn Error>> {
-    let database = std::env::args().nth(1).unwrap_or_else(|| "app".into());
+    let database = match std::env::args().nth(1) {
+        Some(flag) if flag.starts_with('-') => {
+            println!("{USAGE}");
+            return if flag == "--help" { Ok(()) } else { Err(format!("unknown flag {flag}").into()) };
+        }
+        given => given.unwrap_or_else(|| "app".into()),
+    };
     let mysql = MySql::builder().database(&database).start().await?;
     let aws = AwsApi::start_in(mysql.region().clone()).await?;
 
