@@ -41,6 +41,7 @@ impl Store {
                 .bind(limit)
                 .fetch_all(&mut *connection)
                 .await?;
+            connection.finished();
             rows.iter().map(message).collect()
         })
         .await
@@ -56,6 +57,7 @@ impl Store {
             .execute(&mut *connection)
             .await
             .map_err(|error| self.pool.report(error))?;
+        connection.finished();
         Ok(Message { id: done.last_insert_id(), message: text.into_string(), created_at })
     }
 

@@ -30,6 +30,7 @@ mod connection;
 mod error;
 mod pace;
 mod pool;
+mod spares;
 mod stats;
 
 pub use connect::{Secret, Target, connect};

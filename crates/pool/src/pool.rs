@@ -7,16 +7,17 @@ use std::time::Duration;
 
 use rds_iam_token::{MintError, Token, TokenSource};
 use sqlx::Connection as _;
-use sqlx::mysql::{MySqlPool, MySqlPoolOptions};
-use sqlx::pool::PoolConnectionMetadata;
-use tokio::sync::Notify;
+use sqlx::mysql::{MySql, MySqlPool, MySqlPoolOptions};
+use sqlx::pool::PoolConnection;
+use tokio::sync::{Notify, Semaphore};
 use tokio::time::{Instant, timeout_at};
 
 use crate::connect::{Secret, Target};
-use crate::connection::Connection;
+use crate::connection::{Connection, give_back};
 use crate::error::Subject;
 use crate::error::silent;
 use crate::pace::{Pace, retires};
+use crate::spares::{Spare, Spares};
 use crate::stats::Counters;
 use crate::{PoolError, Remedy, Stats};
 
@@ -88,7 +89,7 @@ pub struct Pool {
     inner: Arc<Inner>,
 }
 
-struct Inner {
+pub(crate) struct Inner {
     pool: MySqlPool,
     tokens: TokenSource,
     target: Target,
@@ -96,8 +97,9 @@ struct Inner {
     /// The token in the pool's options.
     installed: Mutex<Option<Token>>,
     pace: Pace,
-    /// How many callers are opening a connection, and so hold a place in the pool without one.
-    opening: AtomicU64,
+    /// One for each connection that may be open. Whoever has one finds a spare, or a place in sqlx's pool.
+    places: Arc<Semaphore>,
+    spares: Spares,
     health: Arc<Health>,
 }
 
@@ -146,12 +148,13 @@ impl Pool {
             .connect_lazy_with(target.options(&tokens.login().user, &Secret::Password("")));
         let inner = Arc::new(Inner {
             pace: Pace::new(limits.connects_per_second, limits.max_connections),
+            places: Arc::new(Semaphore::new(limits.max_connections as usize)),
+            spares: Spares::new(),
             pool,
             tokens,
             target,
             limits,
             installed: Mutex::new(None),
-            opening: AtomicU64::new(0),
             health,
         });
         tokio::spawn(keep_fresh(Arc::downgrade(&inner)));
@@ -171,7 +174,8 @@ impl Pool {
         self.inner.acquire().await
     }
 
-    /// sqlx's own pool, for code that wants one.
+    /// sqlx's own pool, for code that wants one. It may have to wait up to 5 s for a connection that
+    /// [`Connection::finished`] has kept for callers of [`acquire`](Self::acquire).
     #[must_use]
     pub fn sqlx(&self) -> &MySqlPool {
         &self.inner.pool
@@ -196,7 +200,7 @@ impl Pool {
         let counters = &health.counters;
         Stats {
             size: pool.size(),
-            idle: u32::try_from(pool.num_idle()).unwrap_or(u32::MAX),
+            idle: self.inner.idle(),
             max: limits.max_connections,
             connects: counters.connects.load(Relaxed),
             cached_token_connects: counters.cached_token_connects.load(Relaxed),
@@ -208,6 +212,7 @@ impl Pool {
 
     /// Refuses new work, waits for connections in use to come back, and closes all.
     pub async fn close(&self) {
+        self.inner.spares.close();
         self.inner.pool.close().await;
     }
 }
@@ -223,8 +228,40 @@ impl fmt::Debug for Pool {
 }
 
 impl Inner {
-    async fn acquire(&self) -> Result<Connection, PoolError> {
+    async fn acquire(self: &Arc<Self>) -> Result<Connection, PoolError> {
         let deadline = Instant::now() + self.limits.acquire_timeout;
+        let place = timeout_at(deadline, Arc::clone(&self.places).acquire_owned()).await;
+        let Ok(Ok(place)) = place else { return Err(self.failed(self.timed_out(true))) };
+        let lend = |loan, borrowed| Connection::new(loan, borrowed, place, Arc::downgrade(self));
+        while let Some(Spare { loan, borrowed, finished }) = self.spares.pop() {
+            if !self.health.needs_test(finished.elapsed()) {
+                return Ok(lend(loan, borrowed));
+            }
+            give_back(loan, None);
+        }
+        self.borrow(deadline).await.map(|loan| lend(loan, Instant::now()))
+    }
+
+    /// Keeps a connection that has just finished for the next caller. Once a second it goes back through
+    /// sqlx all the same, which tests it and lets it retire.
+    pub(crate) fn spare(
+        &self,
+        loan: PoolConnection<MySql>,
+        borrowed: Instant,
+    ) -> Option<PoolConnection<MySql>> {
+        if borrowed.elapsed() >= TRUSTED_IDLE {
+            return Some(loan);
+        }
+        self.spares.push(Spare { loan, borrowed, finished: Instant::now() });
+        None
+    }
+
+    fn idle(&self) -> u32 {
+        u32::try_from(self.pool.num_idle() + self.spares.len()).unwrap_or(u32::MAX)
+    }
+
+    /// A connection out of sqlx's hands.
+    async fn borrow(&self, deadline: Instant) -> Result<PoolConnection<MySql>, PoolError> {
         let mut reminted = false;
         let mut pause = THROTTLED;
         loop {
@@ -236,7 +273,7 @@ impl Inner {
                     timeout_at(deadline, self.install()).await.unwrap_or(Err(MintError::TimedOut));
                 Some(installed.map_err(|source| self.failed(PoolError::token(source, &self.subject())))?)
             };
-            let error = match self.acquire_once(deadline).await {
+            let error = match self.borrow_once(deadline).await {
                 Ok(connection) => return Ok(connection),
                 Err(error) => self.failed(error),
             };
@@ -263,7 +300,7 @@ impl Inner {
     }
 
     /// One connection, or the reason why none could be had by `deadline`.
-    async fn acquire_once(&self, deadline: Instant) -> Result<Connection, PoolError> {
+    async fn borrow_once(&self, deadline: Instant) -> Result<PoolConnection<MySql>, PoolError> {
         loop {
             // sqlx waits for a silent connection to be closed, without end. Giving up drops it.
             let from_idle = (self.pool.num_idle() > 0).then(|| Instant::now() + IDLE_TIMEOUT);
@@ -274,20 +311,19 @@ impl Inner {
                 },
                 None => {
                     let acquired = timeout_at(deadline, self.open_or_reuse()).await;
-                    return acquired.unwrap_or_else(|_| Err(self.timed_out()));
+                    return acquired.unwrap_or_else(|_| Err(self.timed_out(false)));
                 }
             }
         }
     }
 
-    async fn open_or_reuse(&self) -> Result<Connection, PoolError> {
+    async fn open_or_reuse(&self) -> Result<PoolConnection<MySql>, PoolError> {
         let opens = || self.pool.num_idle() == 0 && self.pool.size() < self.limits.max_connections;
-        let _opening = opens().then(|| Opening::new(&self.opening));
         if opens() {
             self.pace.turn(opens).await;
         }
-        self.pool.acquire().await.map(Connection::new).map_err(|error| match error {
-            sqlx::Error::PoolTimedOut => self.timed_out(),
+        self.pool.acquire().await.map_err(|error| match error {
+            sqlx::Error::PoolTimedOut => self.timed_out(false),
             error => PoolError::connecting(error, &self.subject()),
         })
     }
@@ -326,27 +362,25 @@ impl Inner {
         error
     }
 
-    fn timed_out(&self) -> PoolError {
-        let idle = u32::try_from(self.pool.num_idle()).unwrap_or(u32::MAX);
-        let in_use = self.pool.size().saturating_sub(idle);
-        // Only if more places are taken than connections are being opened are some really in use.
-        let saturated = u64::from(in_use) > self.opening.load(Relaxed);
+    /// `saturated`: no place came free, as opposed to a server that does not answer.
+    fn timed_out(&self, saturated: bool) -> PoolError {
         PoolError::TimedOut {
             subject: self.subject().to_string(),
             waited: self.limits.acquire_timeout,
-            in_use,
+            in_use: self.pool.size().saturating_sub(self.idle()),
             max: self.limits.max_connections,
             saturated,
         }
     }
 
     /// Borrows as many connections as should be warm, which tests the idle and opens the missing.
-    async fn warm_up(&self) -> Result<(), PoolError> {
-        let wanted = self.limits.warm_connections.min(self.limits.max_connections);
-        let idle = u32::try_from(self.pool.num_idle()).unwrap_or(u32::MAX);
-        let free = idle + self.limits.max_connections.saturating_sub(self.pool.size());
+    async fn warm_up(self: &Arc<Self>) -> Result<(), PoolError> {
+        if let Some(before) = Instant::now().checked_sub(TRUSTED_IDLE) {
+            self.spares.give_back_idle(before);
+        }
+        let wanted = self.places.available_permits().min(self.limits.warm_connections as usize);
         let mut borrowed = Vec::new();
-        for _ in 0..wanted.min(free) {
+        for _ in 0..wanted {
             borrowed.push(self.acquire().await?);
         }
         Ok(())
@@ -364,9 +398,10 @@ impl Health {
         self.look_now.notify_one();
     }
 
-    fn needs_ping(&self, meta: &PoolConnectionMetadata) -> bool {
-        let idle = u64::try_from(meta.idle_for.as_micros()).unwrap_or(u64::MAX);
-        meta.idle_for > TRUSTED_IDLE || self.micros().saturating_sub(idle) <= self.failed_at.load(Relaxed)
+    /// Whether a connection that was `idle` for so long is to be tested before use.
+    fn needs_test(&self, idle: Duration) -> bool {
+        let since = u64::try_from(idle.as_micros()).unwrap_or(u64::MAX);
+        idle > TRUSTED_IDLE || self.micros().saturating_sub(since) <= self.failed_at.load(Relaxed)
     }
 
     fn retire(&self, age: Duration, limits: &Limits) -> bool {
@@ -396,7 +431,7 @@ fn pool_options(limits: &Limits, health: &Arc<Health>) -> MySqlPoolOptions {
         .before_acquire(move |connection, meta| {
             let health = Arc::clone(&acquired);
             Box::pin(async move {
-                if health.needs_ping(&meta) {
+                if health.needs_test(meta.idle_for) {
                     let pong = tokio::time::timeout(PING_TIMEOUT, connection.ping()).await;
                     pong.unwrap_or_else(|_| Err(silent(PING_TIMEOUT))).inspect_err(|_| health.suspect())?;
                 }
@@ -449,21 +484,5 @@ async fn keep_warm(pool: Weak<Inner>) {
                 (wait * 2).clamp(WARM_INTERVAL, MAX_WARM_INTERVAL)
             }
         };
-    }
-}
-
-/// Counts who is opening a connection.
-struct Opening<'a>(&'a AtomicU64);
-
-impl<'a> Opening<'a> {
-    fn new(count: &'a AtomicU64) -> Self {
-        count.fetch_add(1, Relaxed);
-        Self(count)
-    }
-}
-
-impl Drop for Opening<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Relaxed);
     }
 }

@@ -364,6 +364,61 @@ async fn one_connection_to_a_silent_server_is_given_up() {
     assert_eq!(error.remedy(), Remedy::Reconnect, "{error:?}");
 }
 
+/// How often the server has answered a ping (among a few other things that nobody here asks for).
+async fn pings(mysql: &rds_iam_emulator::MySql) -> u64 {
+    let user = mysql.master().username().parse().unwrap();
+    let password = Secret::Password(mysql.master().password());
+    let mut session = connect(&target(mysql, mysql.dial()), &user, password).await.unwrap();
+    let status =
+        sqlx::query("SHOW GLOBAL STATUS LIKE 'Com_admin_commands'").fetch_one(&mut session).await.unwrap();
+    status.get::<String, _>(1).parse().unwrap()
+}
+
+#[tokio::test]
+async fn a_finished_connection_serves_the_next_caller_untested() {
+    let mysql = server().await;
+    let limits = Limits { max_connections: 2, ..quiet() };
+    let pool = pool(&mysql, &Off::default(), mysql.dial(), limits);
+    let before = pings(&mysql).await;
+    let mut tasks = tokio::task::JoinSet::new();
+    for _ in 0..16 {
+        let pool = pool.clone();
+        tasks.spawn(async move {
+            for _ in 0..50 {
+                let mut connection = pool.acquire().await.unwrap();
+                sqlx::query("SELECT 1").execute(&mut *connection).await.unwrap();
+                connection.finished();
+            }
+        });
+    }
+    tasks.join_all().await;
+    let pinged = pings(&mysql).await - before;
+    assert!(pinged < 100, "{pinged} pings for 800 statements");
+    assert_eq!((pool.stats().connects, pool.stats().idle), (2, 2));
+
+    // One that is dropped goes back through sqlx, and so does one that nobody wants for a while.
+    until("sqlx has them back", || pool.sqlx().num_idle() == 2).await;
+    // A killed spare costs one statement, like any other.
+    let connection = pool.acquire().await.unwrap();
+    connection.finished();
+    mysql.cut_connections().await.unwrap();
+    let error = scalar(&pool, "SELECT CURRENT_USER()").await.unwrap_err();
+    assert_eq!(error.remedy(), Remedy::Reconnect, "{error:?}");
+    assert_eq!(scalar(&pool, "SELECT CURRENT_USER()").await.unwrap(), "app@%");
+
+    let connection = pool.acquire().await.unwrap();
+    let late = pool.acquire().await.unwrap();
+    connection.finished();
+    let closing = tokio::spawn({
+        let pool = pool.clone();
+        async move { pool.close().await }
+    });
+    until("it refuses new work", || pool.sqlx().is_closed()).await;
+    late.finished();
+    tokio::time::timeout(Duration::from_secs(20), closing).await.expect("it closes").unwrap();
+    assert!(pool.acquire().await.is_err());
+}
+
 #[tokio::test]
 async fn the_pool_paces_its_new_connections() {
     let mysql = server().await;
