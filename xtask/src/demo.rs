@@ -8,8 +8,7 @@ use crate::runner::{Cmd, Runner};
 use crate::workspace::Workspace;
 
 /// The packages the demo starts or loads.
-pub(crate) const PACKAGES: [&str; 4] =
-    ["rds-iam-app", "rds-iam-bootstrap", "rds-iam-demo", "rds-iam-mysql-plugin"];
+const PACKAGES: [&str; 4] = ["rds-iam-app", "rds-iam-bootstrap", "rds-iam-demo", "rds-iam-mysql-plugin"];
 
 /// Where tests and the demo find the plugin that the server loads.
 pub(crate) const PLUGIN_VARIABLE: &str = "RDS_IAM_MYSQL_PLUGIN";

@@ -15,6 +15,7 @@ mod table;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use anyhow::Context as _;
 use clap::{Parser, Subcommand};
 use rds_iam_emulator::{AwsApi, Engine, MySql};
 use tokio::signal::unix::{SignalKind, signal};
@@ -114,6 +115,18 @@ async fn run(arguments: &Arguments) -> anyhow::Result<Option<(Platform, bool)>> 
         println!("ready: {}; the AWS API answers at {}", mysql.describe(), aws.url());
         return Ok(None);
     };
+    if let Some(file) = &arguments.json {
+        // Before the minute that it takes to have something to write.
+        std::fs::File::create(file).with_context(|| format!("writing {}", file.display()))?;
+    }
+    for program in platform::PROGRAMS {
+        let program = programs.join(program);
+        anyhow::ensure!(
+            program.is_file(),
+            "{} is not there: `cargo xtask demo` builds it",
+            program.display()
+        );
+    }
     let mut platform = Platform::start(arguments.engine, programs).await?;
     let mut table = Table::new(&platform);
     claims::prove(&mut platform, &mut table).await;

@@ -19,6 +19,10 @@ pub(crate) const APP_USER: &str = "node_app";
 /// The user that bootstrap makes the others with.
 pub(crate) const ADMIN_USER: &str = "iam_admin";
 const MASTER_SECRET: &str = "rds-iam/demo/master";
+const BOOTSTRAP: &str = "rds-iam-bootstrap";
+const APP: &str = "rds-iam-app";
+/// The programs that are started.
+pub(crate) const PROGRAMS: [&str; 2] = [BOOTSTRAP, APP];
 const PARAMETERS: &str = "/dev/database";
 
 /// Everything that runs. Dropping it ends and removes all of it.
@@ -65,7 +69,7 @@ impl Platform {
         rds_conf(&mysql)?.write(&conf)?;
 
         let bootstrap = Bootstrap {
-            program: programs.join("rds-iam-bootstrap"),
+            program: programs.join(BOOTSTRAP),
             conf,
             environment: with(&environment, [("RUST_LOG", "info")]),
         };
@@ -82,7 +86,7 @@ impl Platform {
             ("RDS_IAM_LOG", "json"),
         ];
         // The region comes from Parameter Store too, but the SDK must know where to ask for it.
-        let (program, log) = (programs.join("rds-iam-app"), folder.path().join("app.log"));
+        let (program, log) = (programs.join(APP), folder.path().join("app.log"));
         let app = App::start(&program, &with(&environment, settings), &log).await?;
         let seconds_to_start = started.elapsed().as_secs_f64();
         Ok(Self { app, bootstrap, mysql, aws, folder, seconds_to_start })

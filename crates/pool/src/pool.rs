@@ -10,7 +10,7 @@ use sqlx::Connection as _;
 use sqlx::mysql::{MySql, MySqlPool, MySqlPoolOptions};
 use sqlx::pool::PoolConnection;
 use tokio::sync::{Notify, Semaphore};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::connect::{Secret, Target};
 use crate::connection::{Connection, give_back};
@@ -40,6 +40,9 @@ const MAX_WARM_INTERVAL: Duration = Duration::from_secs(60);
 
 /// The first wait after the server limits us: 100 ms; it doubles, with full jitter.
 const THROTTLED: Duration = Duration::from_millis(100);
+
+/// How long a caller waits for a token that it will probably not need: half a second.
+const TOKEN_PATIENCE: Duration = Duration::from_millis(500);
 
 /// A refused token older than this is worth replacing: 1 second. A younger one was signed for this login,
 /// and would come out the same, for a token's time is in whole seconds.
@@ -265,13 +268,18 @@ impl Inner {
         let mut reminted = false;
         let mut pause = THROTTLED;
         loop {
-            // Sessions outlive their tokens: an idle one serves without any.
-            let token = if self.pool.num_idle() > 0 {
-                self.installed()
-            } else {
-                let installed =
-                    timeout_at(deadline, self.install()).await.unwrap_or(Err(MintError::TimedOut));
-                Some(installed.map_err(|source| self.failed(PoolError::token(source, &self.subject())))?)
+            // Sessions outlive their tokens: an idle one serves without any. But should it prove dead,
+            // sqlx opens another, so a token that has ended is replaced first, if that can be had soon.
+            let token = match self.installed().filter(|t| self.pool.num_idle() > 0 && self.lives(t)) {
+                Some(token) => Some(token),
+                None if self.pool.num_idle() > 0 => {
+                    timeout(TOKEN_PATIENCE, self.install()).await.ok().and_then(Result::ok)
+                }
+                None => {
+                    let installed = timeout_at(deadline, self.install()).await;
+                    let installed = installed.unwrap_or(Err(MintError::TimedOut));
+                    Some(installed.map_err(|source| self.failed(PoolError::token(source, &self.subject())))?)
+                }
             };
             let error = match self.borrow_once(deadline).await {
                 Ok(connection) => return Ok(connection),
@@ -347,6 +355,10 @@ impl Inner {
             *installed = Some(token.clone());
             self.health.token_used.store(false, Relaxed);
         }
+    }
+
+    fn lives(&self, token: &Token) -> bool {
+        !token.remaining(self.tokens.clock().now()).is_zero()
     }
 
     fn is_cached(&self, token: &Token) -> bool {
@@ -432,7 +444,7 @@ fn pool_options(limits: &Limits, health: &Arc<Health>) -> MySqlPoolOptions {
             let health = Arc::clone(&acquired);
             Box::pin(async move {
                 if health.needs_test(meta.idle_for) {
-                    let pong = tokio::time::timeout(PING_TIMEOUT, connection.ping()).await;
+                    let pong = timeout(PING_TIMEOUT, connection.ping()).await;
                     pong.unwrap_or_else(|_| Err(silent(PING_TIMEOUT))).inspect_err(|_| health.suspect())?;
                 }
                 Ok(true)

@@ -19,7 +19,7 @@ mod values;
 
 use std::borrow::Cow;
 use std::fmt;
-use std::io::Write as _;
+use std::io::{self, Read as _, Write as _};
 use std::path::Path;
 use std::time::SystemTime;
 
@@ -33,6 +33,9 @@ pub use values::{CaBundle, DatabaseName, SecretId, ValueError};
 
 /// MySQL's port, taken where neither `RDS_PORT` nor `RDS_ENDPOINT` names one.
 pub const DEFAULT_PORT: u16 = 3306;
+
+/// The largest file that is read: 64 KiB, a hundred times what the keys take.
+const MAX_BYTES: u64 = 64 * 1024;
 
 /// What a key means; for help texts, and for the comments of a written file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -182,8 +185,18 @@ impl RdsConf {
     /// # Errors
     /// Where it cannot be read, is not UTF-8, or is invalid; each error names the file.
     pub fn read(path: &Path) -> Result<Self, RdsConfError> {
-        let text = std::fs::read_to_string(path)
-            .map_err(|source| RdsConfError::Read { path: path.to_owned(), source })?;
+        let read = || {
+            let mut text = String::new();
+            std::fs::File::open(path)?.take(MAX_BYTES + 1).read_to_string(&mut text)?;
+            if text.len() as u64 > MAX_BYTES {
+                return Err(io::Error::new(
+                    io::ErrorKind::FileTooLarge,
+                    "it has over 64 KiB: not an rds.conf",
+                ));
+            }
+            Ok(text)
+        };
+        let text = read().map_err(|source| RdsConfError::Read { path: path.to_owned(), source })?;
         parse::parse(&text)
             .map_err(|problems| RdsConfError::Invalid { path: Some(path.to_owned()), problems })
     }
@@ -248,7 +261,7 @@ impl RdsConf {
 }
 
 /// Not secret and for other accounts to read, so with the permissions of an ordinary new file.
-fn temporary_file(folder: &Path) -> std::io::Result<tempfile::NamedTempFile> {
+fn temporary_file(folder: &Path) -> io::Result<tempfile::NamedTempFile> {
     let mut builder = tempfile::Builder::new();
     builder.prefix(".rds.conf.");
     #[cfg(unix)]

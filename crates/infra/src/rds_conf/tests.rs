@@ -470,3 +470,12 @@ fn the_readme_lists_every_key() {
         assert!(readme.contains(&row), "README.md lacks this row:\n{row}");
     }
 }
+
+#[test]
+fn a_file_that_is_far_too_large_is_not_read_to_its_end() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    file.as_file().set_len(1 << 40).unwrap();
+    let error = RdsConf::read(file.path()).unwrap_err();
+    let cause = std::error::Error::source(&error).unwrap().to_string();
+    assert_eq!(cause, "it has over 64 KiB: not an rds.conf");
+}
