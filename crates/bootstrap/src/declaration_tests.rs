@@ -113,6 +113,14 @@ fn all_that_is_wrong_is_told_together() {
 }
 
 #[test]
+fn a_host_in_capitals_is_the_same_host() {
+    insta::assert_snapshot!(refused("[[user]]\nname = \"a\"\nhost = \"LOCALHOST\"\n[[user]]\nname = \"a\"\nhost = \"localhost\"\n"), @r#"
+    the declaration has 1 problem:
+      user "a": is declared twice: put all its grants under one [[user]]
+    "#);
+}
+
+#[test]
 fn text_that_is_no_users_file() {
     insta::assert_snapshot!(refused("[[user]]\nname = \"app\"\npassword = \"x\"\n"), @r#"
     the declaration is not a users file; the README of rds-iam-bootstrap has the format

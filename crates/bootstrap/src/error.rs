@@ -127,8 +127,12 @@ impl BootstrapError {
         };
         match self.made() {
             0 => hint,
-            1 => format!("{hint}\n1 change was made and stays; running it again finishes the job."),
-            made => format!("{hint}\n{made} changes were made and stay; running it again finishes the job."),
+            1 => format!(
+                "{hint}\n1 change was made and stays; once that is mended, running it again finishes the job."
+            ),
+            made => format!(
+                "{hint}\n{made} changes were made and stay; once that is mended, running it again finishes the job."
+            ),
         }
     }
 
@@ -150,8 +154,10 @@ fn statement_hint(actor: Actor, error: &sqlx::Error) -> String {
         (1193, _) => "The server must be MySQL 8.0.16 or later.".into(),
         (1524, _) => "The server does not have AWSAuthenticationPlugin: it is not RDS, or IAM authentication is off (`aws rds modify-db-instance --enable-iam-database-authentication`).".into(),
         _ if !is_denied(error) => "The cause has the server's own words.".into(),
-        (_, Actor::Admin) => "The IAM admin may not do this. Run without --plan and --check: the first step mends the admin's privileges.".into(),
-        (_, Actor::Master) => "The master user may not do this. On RDS it may, unless somebody has taken privileges from it; roles take ROLE_ADMIN.".into(),
+        (1227, _) => "The cause names the privilege that is lacking. If that is SYSTEM_USER: the account has it, and only a user who has it too may change that account. As such a user: REVOKE SYSTEM_USER ON *.* FROM it, or declare another account. If it is ROLE_ADMIN: the master user lacks it, and so can't take roles away.".into(),
+        // Only a run that makes changes comes here, and it mended the admin before.
+        (_, Actor::Admin) => "The IAM admin may not do this, although the third step gave it all that it needs: somebody takes privileges from it at the same time, or the server restricts it. Look with `SHOW GRANTS FOR` the admin, as the master user.".into(),
+        (_, Actor::Master) => "The master user may not do this. On RDS it may, unless somebody has taken privileges from it.".into(),
     }
 }
 

@@ -15,7 +15,7 @@ use sqlx::mysql::MySqlConnection;
 use sqlx::{AssertSqlSafe, Connection};
 
 use crate::error::is_denied;
-use crate::mysql::{self, Account, Action, Actor, Observed, Plan, Step};
+use crate::mysql::{self, Account, Action, Actor, Observed, Plan, Step, Warning};
 use crate::secret::{self, Master};
 use crate::{BootstrapError, Declaration, LoginCheck, LoginResult, Outcome, Report};
 
@@ -121,7 +121,7 @@ impl Run<'_> {
         // Step 4.
         let by_iam = self.connect_by_iam(&admin).await?;
         let mut by_iam =
-            by_iam.map_err(|source| self.not_connected(Step::Switch, &admin, source, progress))?;
+            by_iam.map_err(|source| self.not_connected(Step::Switch, &admin, source, progress, &plan))?;
 
         // Step 5.
         for action in of_users {
@@ -166,7 +166,15 @@ impl Run<'_> {
                 tracing::info!(user = %admin, "the IAM admin can't log in (yet); reading as the master user");
                 return Ok(None);
             }
-            Err(source) => return Err(self.not_connected(Step::Switch, &admin, source, Progress::default())),
+            Err(source) => {
+                return Err(self.not_connected(
+                    Step::Switch,
+                    &admin,
+                    source,
+                    Progress::default(),
+                    &Plan::default(),
+                ));
+            }
         };
         let observed = answer(mysql::observe(&mut connection, declaration)).await;
         close(connection).await;
@@ -232,13 +240,18 @@ impl Run<'_> {
         user: &DbUser,
         source: PoolError,
         progress: Progress,
+        plan: &Plan,
     ) -> BootstrapError {
         let conf = &self.settings.conf;
         let mend = (source.remedy() == Remedy::Permit).then(|| {
             let (account, resource) = (conf.account_id.as_ref(), conf.resource_id.as_ref());
             let statement = remedy::policy_statement(&conf.region, account, resource, user);
             let sql = remedy::user_statements(user);
-            format!("The statement that the caller's role needs:\n{statement}\nThe user that the server needs:\n{sql}")
+            let stricter = plan.warnings.iter().filter(
+                |warning| matches!(warning, Warning::StricterTls { account } if account.login() == *user),
+            );
+            let stricter: String = stricter.map(|warning| format!("{warning}\n")).collect();
+            format!("{stricter}The statement that the caller's role needs:\n{statement}\nThe user that the server needs:\n{sql}")
         });
         BootstrapError::Connect { step, source: Box::new(source), mend, made: progress.made }
     }
@@ -256,7 +269,9 @@ impl Run<'_> {
             }
             Err(refused) if refused.number() == Some(ER_ACCOUNT_HAS_BEEN_LOCKED) => LoginResult::Locked,
             Err(refused) if refused.remedy() == Remedy::Permit => LoginResult::NotPermitted,
-            Err(source) => return Err(self.not_connected(Step::Verify, &user, source, progress)),
+            Err(source) => {
+                return Err(self.not_connected(Step::Verify, &user, source, progress, &Plan::default()));
+            }
         };
         Ok(LoginCheck { account: account.clone(), result })
     }

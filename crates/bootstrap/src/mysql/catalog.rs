@@ -46,7 +46,8 @@ pub struct ObservedAccount {
     pub plugin: String,
     /// Whether that is the IAM plugin, set up as RDS wants it.
     pub is_iam: bool,
-    /// `REQUIRE`: `ANY` stands for `SSL`, the empty text for nothing.
+    /// `REQUIRE`: the empty text stands for nothing, `ANY` for `SSL`, `X509` for itself, and `SPECIFIED` for
+    /// `SUBJECT`, `ISSUER` or `CIPHER`.
     pub ssl_type: String,
     /// Whether somebody has locked it.
     pub locked: bool,
@@ -179,6 +180,11 @@ fn other(row: &MySqlRow) -> Result<Account, sqlx::Error> {
 }
 
 impl ObservedAccount {
+    /// Whether it demands TLS and something beside, such as a client certificate.
+    pub(super) fn is_stricter_than_tls(&self) -> bool {
+        !matches!(self.ssl_type.as_str(), "" | "ANY")
+    }
+
     fn add(&mut self, object: Object, privileges: &str) {
         let privileges: Vec<_> =
             privileges.split(',').filter(|name| !name.is_empty()).map(Privilege::observed).collect();

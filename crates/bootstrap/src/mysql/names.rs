@@ -22,7 +22,7 @@ const RESERVED: [&str; 7] = [
     "rds_superuser_role",
 ];
 
-/// A MySQL account: a user name and the hosts that it may come from.
+/// A MySQL account: a user name and the hosts that it may come from, in lower case as MySQL stores them.
 ///
 /// ```
 /// use rds_iam_bootstrap::mysql::Account;
@@ -57,7 +57,9 @@ impl Account {
         if user.chars().count() > USER_LENGTH {
             return Err(AccountError::Length { given: given(), length: user.chars().count() });
         }
-        if host.is_empty() || host.chars().count() > HOST_LENGTH || host.contains(char::is_whitespace) {
+        // MySQL's column for hosts is ASCII.
+        let is_host = host.is_ascii() && !host.contains(char::is_whitespace);
+        if !is_host || host.is_empty() || host.len() > HOST_LENGTH {
             return Err(AccountError::Host { given: host.to_owned() });
         }
         if user.trim() != user {
@@ -67,7 +69,7 @@ impl Account {
         if RESERVED.contains(&lower.as_str()) || lower.starts_with("mysql.") {
             return Err(AccountError::Reserved { given: given() });
         }
-        Ok(Self { user: user.to_owned(), host: host.to_owned() })
+        Ok(Self { user: user.to_owned(), host: host.to_ascii_lowercase() })
     }
 
     /// An account as the catalog has it: any name at all.
@@ -236,6 +238,14 @@ mod tests {
     }
 
     #[test]
+    fn hosts_are_as_mysql_stores_them() {
+        let account = |user, host| Account::new(user, host).unwrap();
+        assert_eq!(account("App", "LOCALHOST").to_string(), "App@localhost");
+        assert_eq!(account("App", "Db-1.Example.COM"), account("App", "db-1.example.com"));
+        assert_ne!(account("App", "%"), account("app", "%"), "user names differ by case");
+    }
+
+    #[test]
     fn accounts_that_are_refused() {
         let said = |user: &str| Account::new(user, "%").unwrap_err().to_string();
         insta::assert_snapshot!(said(""), @"the user name is empty: name the database user");
@@ -249,7 +259,9 @@ mod tests {
         for user in ["root", "ROOT", "rdsproxyadmin", "mysql.sys", "mysql.anything", "a\\b", "a\"b", "a\nb"] {
             assert!(Account::new(user, "%").is_err(), "{user}");
         }
-        assert!(Account::new("app", "ho`st").is_err());
+        for host in ["ho`st", "ho st", "hôst", &"h".repeat(256)] {
+            assert!(Account::new("app", host).is_err(), "{host}");
+        }
         for user in ["node_app", "node-app", "app@example.com", "Zoë", &"ü".repeat(32)] {
             assert_eq!(Account::new(user, "10.0.%").unwrap().login().as_str(), user);
         }

@@ -72,12 +72,15 @@ pub enum Change {
         /// The account.
         account: Account,
     },
-    /// Makes an existing account log in by IAM, over TLS only. A password that it had ends.
+    /// Makes an existing account log in by IAM, over TLS only. A password that it had ends; what it
+    /// demands beyond TLS stays.
     UseIam {
         /// The account.
         account: Account,
         /// The plugin that it has.
         from: String,
+        /// Whether it demands more than TLS, which stays.
+        stricter: bool,
     },
     /// Makes an existing account connect over TLS only.
     RequireTls {
@@ -133,6 +136,11 @@ pub enum Warning {
     },
     /// Somebody locked the account.
     Locked {
+        /// The account.
+        account: Account,
+    },
+    /// It demands more than TLS: a client certificate, as a rule. Nobody weakens that but a person.
+    StricterTls {
         /// The account.
         account: Account,
     },
@@ -226,9 +234,10 @@ impl Planning<'_> {
         match found {
             None => self.push(step, actor, Change::CreateAccount { account: own() }),
             Some(found) if !found.is_iam => {
-                self.push(step, actor, Change::UseIam { account: own(), from: found.plugin.clone() });
+                let (from, stricter) = (found.plugin.clone(), found.is_stricter_than_tls());
+                self.push(step, actor, Change::UseIam { account: own(), from, stricter });
             }
-            Some(found) if found.ssl_type != "ANY" => {
+            Some(found) if found.ssl_type.is_empty() => {
                 self.push(step, actor, Change::RequireTls { account: own() });
             }
             Some(_) => {}
@@ -272,6 +281,9 @@ impl Planning<'_> {
         let Some(found) = found else { return };
         if found.locked {
             warnings.push(Warning::Locked { account: account.clone() });
+        }
+        if found.is_stricter_than_tls() {
+            warnings.push(Warning::StricterTls { account: account.clone() });
         }
         let proxies = found.proxies.iter();
         warnings.extend(proxies.map(|p| Warning::Proxy { account: account.clone(), proxied: p.clone() }));
@@ -346,10 +358,16 @@ impl Action {
     /// The statement.
     #[must_use]
     pub fn sql(&self) -> String {
-        let iam = format!("IDENTIFIED WITH {PLUGIN} AS '{PLUGIN_STRING}' REQUIRE SSL");
+        let iam = format!("IDENTIFIED WITH {PLUGIN} AS '{PLUGIN_STRING}'");
         match &self.change {
-            Change::CreateAccount { account } => format!("CREATE USER IF NOT EXISTS {} {iam}", account.sql()),
-            Change::UseIam { account, .. } => format!("ALTER USER {} {iam}", account.sql()),
+            Change::CreateAccount { account } => {
+                format!("CREATE USER IF NOT EXISTS {} {iam} REQUIRE SSL", account.sql())
+            }
+            Change::UseIam { account, stricter, .. } => {
+                // Without REQUIRE, what the account demands stays as it is.
+                let require = if *stricter { "" } else { " REQUIRE SSL" };
+                format!("ALTER USER {} {iam}{require}", account.sql())
+            }
             Change::RequireTls { account } => format!("ALTER USER {} REQUIRE SSL", account.sql()),
             Change::Grant { account, object, privileges } => {
                 let mut plain = privileges.clone();
@@ -412,10 +430,10 @@ impl fmt::Display for Change {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::CreateAccount { account } => write!(f, "create {account} (login by IAM, over TLS only)"),
-            Self::UseIam { account, from } if from == PLUGIN => {
+            Self::UseIam { account, from, .. } if from == PLUGIN => {
                 write!(f, "set up IAM as RDS has it for {account}")
             }
-            Self::UseIam { account, from } => {
+            Self::UseIam { account, from, .. } => {
                 write!(f, "switch {account} from {} to IAM: its password ends", visible(from))
             }
             Self::RequireTls { account } => write!(f, "require TLS of {account}"),
@@ -460,6 +478,11 @@ impl fmt::Display for Warning {
             Self::Locked { account } => write!(
                 f,
                 "{account} is locked, which is left as it is; to let it in again: ALTER USER {} ACCOUNT UNLOCK",
+                account.sql()
+            ),
+            Self::StricterTls { account } => write!(
+                f,
+                "{account} demands more than TLS, such as a client certificate, which is left as it is; IAM logins of this project show none and are refused: to demand TLS only: ALTER USER {} REQUIRE SSL",
                 account.sql()
             ),
             Self::Proxy { account, proxied } => write!(

@@ -7,7 +7,7 @@ use aws_credential_types::provider::SharedCredentialsProvider;
 use rds_iam_bootstrap::{Declaration, Failure, Mode, Settings, run};
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::support::{Deployment, Result, column};
+use crate::support::{Deployment, Result, column, execute};
 
 #[tokio::test]
 async fn files_and_flags() -> Result {
@@ -216,5 +216,45 @@ async fn databases_and_servers() -> Result {
         Vec::<String>::new(),
         "nothing was changed"
     );
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_account_that_only_its_equals_may_change() -> Result {
+    let deployment = Deployment::start("node_db").await?;
+    let mut master = deployment.master().await?;
+    execute(&mut master, "CREATE USER node_app IDENTIFIED BY 'old password'").await?;
+    execute(&mut master, "GRANT SYSTEM_USER ON *.* TO node_app").await?;
+    let refused = deployment.bootstrap(&[]).await?.expect(1);
+    insta::assert_snapshot!(refused.stderr(&deployment), @r"
+    error in step 5 of 6: switch node_app@% from caching_sha2_password to IAM: its password ends failed
+      cause: error returned from database: 1227 (42000): Access denied; you need (at least one of) the SYSTEM_USER privilege(s) for this operation
+      The cause names the privilege that is lacking. If that is SYSTEM_USER: the account has it, and only a user who has it too may change that account. As such a user: REVOKE SYSTEM_USER ON *.* FROM it, or declare another account. If it is ROLE_ADMIN: the master user lacks it, and so can't take roles away.
+      12 changes were made and stay; once that is mended, running it again finishes the job.
+    ");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_table_is_not_made_from_the_servers_own() -> Result {
+    let deployment = Deployment::start("node_db").await?;
+    for (n, definition) in [
+        "AS SELECT user u, authentication_string a FROM mysql.user",
+        "(i INT) SELECT user u FROM mysql.user",
+        "(i INT) AVG_ROW_LENGTH=1e5SELECT user u FROM mysql.user",
+        "TABLE mysql.user",
+    ]
+    .iter()
+    .enumerate()
+    {
+        let sql = format!("CREATE TABLE IF NOT EXISTS t {definition}");
+        // The server would do it.
+        let there = format!("CREATE TABLE node_db.there_{n} {definition}");
+        execute(&mut deployment.master().await?, &there).await?;
+        let users = format!("[[user]]\nname = \"a\"\n[schema]\nstatements = [\"{sql}\"]\n");
+        let users = deployment.write("users.toml", &users)?;
+        let refused = deployment.bootstrap(&["--users", &users]).await?.expect(64);
+        assert!(refused.stderr.contains("from a query or another table"), "{}", refused.stderr);
+    }
     Ok(())
 }

@@ -52,7 +52,7 @@ async fn the_database_goes_away_and_the_next_run_finishes_the_job() -> Result {
     insta::assert_snapshot!(said.join("\n"), @r"
     error in step 5 of 6: create table two failed
       The server went away. A statement is done wholly or not at all, so running it again finishes the job.
-      12 changes were made and stay; running it again finishes the job.
+      12 changes were made and stay; once that is mended, running it again finishes the job.
     ");
 
     execute(&mut watching, &format!("KILL {id}")).await?;

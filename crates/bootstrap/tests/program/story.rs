@@ -226,3 +226,37 @@ async fn locked_accounts_stay_locked() -> Result {
     assert!(run.stdout.contains("warning: node_app@% is locked"), "{}", run.stdout);
     Ok(())
 }
+
+#[tokio::test]
+async fn a_client_certificate_is_demanded_as_before() -> Result {
+    let deployment = Deployment::start("node_db").await?;
+    let mut master = deployment.master().await?;
+    execute(&mut master, "CREATE USER node_app IDENTIFIED BY 'old password' REQUIRE SUBJECT '/CN=x'").await?;
+    let run = deployment.bootstrap(&[]).await?.expect(0);
+    assert!(run.stdout.contains("warning: node_app@% demands more than TLS"), "{}", run.stdout);
+    assert!(run.stdout.contains("login as node_app: not permitted for this caller"), "{}", run.stdout);
+    let demands = "SELECT CONCAT(plugin, ' ', CAST(ssl_type AS CHAR), ' ', CAST(x509_subject AS CHAR)) \
+         FROM mysql.user WHERE User = 'node_app'";
+    assert_eq!(column(&mut master, demands).await?, ["AWSAuthenticationPlugin SPECIFIED /CN=x"]);
+    deployment.bootstrap(&["--check"]).await?.expect(0);
+
+    // The admin itself then can't be used, and the run says why.
+    execute(&mut master, "ALTER USER iam_admin REQUIRE X509").await?;
+    let refused = deployment.bootstrap(&[]).await?.expect(1);
+    assert!(refused.stderr.contains("error in step 4 of 6"), "{}", refused.stderr);
+    assert!(refused.stderr.contains("iam_admin@% demands more than TLS"), "{}", refused.stderr);
+    Ok(())
+}
+
+#[tokio::test]
+async fn hosts_are_told_apart_as_the_server_does() -> Result {
+    let deployment = Deployment::start("node_db").await?;
+    let users =
+        "[[user]]\nname = \"reader\"\nhost = \"LocalHost\"\ngrant = [{ privileges = [\"SELECT\"] }]\n";
+    let users = deployment.write("users.toml", users)?;
+    let made = deployment.bootstrap(&["--users", &users, "--json"]).await?.expect(0);
+    assert_eq!(made.json()?["outcome"], "changed");
+    let again = deployment.bootstrap(&["--users", &users, "--json"]).await?.expect(0);
+    assert_eq!(again.json()?["outcome"], "clean");
+    Ok(())
+}

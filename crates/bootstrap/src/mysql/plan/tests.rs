@@ -47,10 +47,13 @@ fn applied(plan: &Plan, before: &Observed) -> Observed {
             Change::CreateAccount { account: a }
             | Change::UseIam { account: a, .. }
             | Change::RequireTls { account: a } => {
+                let require_ssl = action.sql().ends_with(" REQUIRE SSL");
                 let found = after.accounts.entry(account(a)).or_default();
                 found.plugin = PLUGIN.into();
                 found.is_iam = true;
-                found.ssl_type = "ANY".into();
+                if require_ssl {
+                    found.ssl_type = "ANY".into();
+                }
             }
             Change::Grant { account: a, object, privileges } => {
                 let grants = &mut after.accounts.get_mut(a).unwrap().grants;
@@ -189,9 +192,13 @@ fn what_differs_is_mended_and_nothing_else() {
         ),
         ("no TLS", Box::new(|a| a.ssl_type.clear()), &["Admin: ALTER USER `node_app`@`%` REQUIRE SSL"]),
         (
-            "a client certificate",
-            Box::new(|a| a.ssl_type = "X509".into()),
-            &["Admin: ALTER USER `node_app`@`%` REQUIRE SSL"],
+            "a password and a client certificate, which stays",
+            Box::new(|a| {
+                a.plugin = "caching_sha2_password".into();
+                a.is_iam = false;
+                a.ssl_type = "SPECIFIED".into();
+            }),
+            &["Admin: ALTER USER `node_app`@`%` IDENTIFIED WITH AWSAuthenticationPlugin AS 'RDS'"],
         ),
         (
             "a missing privilege",
@@ -368,6 +375,21 @@ fn what_a_person_should_look_at_is_no_drift() {
     warning: node_app@% may act as boss@%, and only a user with that right can take it away: REVOKE PROXY ON `boss`@`%` FROM `node_app`@`%`
     no changes needed: everything is as declared
     ");
+}
+
+#[test]
+fn a_stricter_demand_than_tls_is_never_weakened() {
+    for ssl_type in ["X509", "SPECIFIED"] {
+        let mut observed = complete(|account| account.ssl_type = ssl_type.into());
+        observed.accounts.get_mut(standard().admin()).unwrap().ssl_type = ssl_type.into();
+        let needed = plan(&standard(), &observed).unwrap();
+        assert_eq!(needed.actions, [], "{ssl_type}");
+        let accounts = [standard().admin().clone(), app()];
+        assert_eq!(needed.warnings, accounts.map(|account| Warning::StricterTls { account }));
+        insta::allow_duplicates! {
+            insta::assert_snapshot!(needed.warnings[1], @"node_app@% demands more than TLS, such as a client certificate, which is left as it is; IAM logins of this project show none and are refused: to demand TLS only: ALTER USER `node_app`@`%` REQUIRE SSL");
+        }
+    }
 }
 
 #[test]
