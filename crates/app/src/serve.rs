@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use aws_config::{BehaviorVersion, Region};
@@ -15,7 +16,7 @@ use rds_iam_token::{Clock, MintError, Minter, TokenSource};
 use thiserror::Error;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 use tokio::time::timeout;
 
 use crate::chain::Chain;
@@ -28,6 +29,10 @@ const IDLE_TIMEOUT: Duration = Duration::from_secs(75);
 /// How long requests under way may take to finish after the first signal: 20 seconds, below the 30 s
 /// that ECS and Kubernetes leave before they kill.
 const SHUTDOWN_DEADLINE: Duration = Duration::from_secs(20);
+
+/// The most connections that clients may have open at once: 512. The usual limit of 1024 open files leaves
+/// the rest to the database and the logs; further clients wait to be accepted.
+const MAX_CLIENTS: usize = 512;
 
 /// How long the pool may take to close its connections: 3 seconds.
 const CLOSE_DEADLINE: Duration = Duration::from_secs(3);
@@ -129,7 +134,12 @@ pub async fn serve(
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(IDLE_TIMEOUT);
     let connections = GracefulShutdown::new();
+    let places = Arc::new(Semaphore::new(MAX_CLIENTS));
     loop {
+        let place = tokio::select! {
+            place = Arc::clone(&places).acquire_owned() => place,
+            _ = stop.recv() => break,
+        };
         // axum's `accept` waits and goes on where the system has no connection to give.
         let (stream, _) = tokio::select! {
             accepted = Listener::accept(&mut listener) => accepted,
@@ -142,6 +152,7 @@ pub async fn serve(
         let connection = http.serve_connection(TokioIo::new(stream), service.clone());
         let connection = connections.watch(connection);
         tokio::spawn(async move {
+            let _place = place;
             if let Err(error) = connection.await {
                 tracing::debug!(error = %Chain(&error), "a connection ended badly");
             }
