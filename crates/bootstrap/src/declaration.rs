@@ -5,6 +5,8 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
+use std::fs::File;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use rds_iam_infra::RdsConf;
@@ -19,6 +21,10 @@ use crate::mysql::{
 const APP_SCHEMA: &str = include_str!("../../app/schema.sql");
 /// The application's user where no file declares one.
 const DEFAULT_USER: &str = "node_app";
+/// The longest users or schema file, in bytes: far more than anybody writes, and read in an instant.
+const FILE_LIMIT: u64 = 1024 * 1024;
+/// How many problems are shown at once: about a screenful.
+const PROBLEMS_SHOWN: usize = 20;
 const DEFAULT_PRIVILEGES: [&str; 4] = ["SELECT", "INSERT", "UPDATE", "DELETE"];
 
 /// The users, their privileges and the tables that should exist, checked.
@@ -44,6 +50,7 @@ const DEFAULT_PRIVILEGES: [&str; 4] = ["SELECT", "INSERT", "UPDATE", "DELETE"];
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Declaration {
+    path: Option<PathBuf>,
     database: String,
     admin: Account,
     users: Vec<User>,
@@ -88,8 +95,8 @@ impl Declaration {
     /// # Errors
     /// [`DeclarationError`], with every problem found.
     pub fn read(path: &Path, conf: &RdsConf) -> Result<Self, DeclarationError> {
-        let text = std::fs::read_to_string(path)
-            .map_err(|source| DeclarationError::Read { path: path.to_owned(), source })?;
+        let text =
+            read_text(path).map_err(|source| DeclarationError::Read { path: path.to_owned(), source })?;
         Self::from_text(&text, conf, Some(path))
     }
 
@@ -137,7 +144,7 @@ impl Declaration {
             None => Ok(()),
             Some(account) => {
                 let problem = Problem { subject: account.to_string(), cause: Cause::Master };
-                Err(DeclarationError::Invalid { path: None, problems: vec![problem] })
+                Err(DeclarationError::Invalid { path: self.path.clone(), problems: vec![problem] })
             }
         }
     }
@@ -147,8 +154,9 @@ impl Declaration {
         let file = toml::from_str(text)
             .map_err(|source| DeclarationError::Syntax { path: own(), source: Box::new(source) })?;
         let folder = path.and_then(Path::parent).unwrap_or(Path::new(""));
-        Self::check(&file, conf, folder)
-            .map_err(|problems| DeclarationError::Invalid { path: own(), problems })
+        let declaration = Self::check(&file, conf, folder)
+            .map_err(|problems| DeclarationError::Invalid { path: own(), problems })?;
+        Ok(Self { path: own(), ..declaration })
     }
 
     fn check(file: &UsersFile, conf: &RdsConf, folder: &Path) -> Result<Self, Vec<Problem>> {
@@ -179,11 +187,22 @@ impl Declaration {
         let tables = file.schema.check(folder, &mut problems);
         match (admin, problems.0) {
             (Some(admin), problems) if problems.is_empty() => {
-                Ok(Self { database: database.to_owned(), admin, users, tables })
+                Ok(Self { path: None, database: database.to_owned(), admin, users, tables })
             }
             (_, problems) => Err(problems),
         }
     }
+}
+
+/// Reads a users or schema file, unless it is too long to be one.
+fn read_text(path: &Path) -> io::Result<String> {
+    let mut text = String::new();
+    File::open(path)?.take(FILE_LIMIT + 1).read_to_string(&mut text)?;
+    if text.len() as u64 > FILE_LIMIT {
+        let told = format!("it is longer than {} KiB", FILE_LIMIT / 1024);
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, told));
+    }
+    Ok(text)
 }
 
 #[derive(Deserialize)]
@@ -266,7 +285,7 @@ impl SchemaFile {
         for file in &self.files {
             let path = folder.join(file);
             let subject = path.display().to_string();
-            match std::fs::read_to_string(&path) {
+            match read_text(&path) {
                 Ok(sql) => add(&subject, &sql, problems),
                 Err(error) => problems.add(&subject, Cause::SchemaFile { error: error.to_string() }),
             }
@@ -307,7 +326,7 @@ pub enum DeclarationError {
         /// The file.
         path: PathBuf,
         /// What the system said.
-        source: std::io::Error,
+        source: io::Error,
     },
     /// It isn't TOML, or has a key that isn't one.
     #[error("{} is not a users file; the README of rds-iam-bootstrap has the format", name(path.as_deref()))]
@@ -332,7 +351,9 @@ fn name(path: Option<&Path>) -> String {
 }
 
 fn list(path: Option<&Path>, problems: &[Problem]) -> String {
-    let lines: Vec<_> = problems.iter().map(|problem| format!("\n  {problem}")).collect();
+    let shown = problems.iter().take(PROBLEMS_SHOWN).map(|problem| format!("\n  {problem}"));
+    let more = problems.len().saturating_sub(PROBLEMS_SHOWN);
+    let lines: Vec<_> = shown.chain((more > 0).then(|| format!("\n  and {more} more"))).collect();
     let count = if problems.len() == 1 { "1 problem".into() } else { format!("{} problems", problems.len()) };
     format!("{} has {count}:{}", name(path), lines.concat())
 }

@@ -181,3 +181,17 @@ fn the_master_user_is_never_declared() {
     ");
     assert!(declaration.refuse_master("iam_admin").is_err());
 }
+
+#[test]
+fn files_and_lists_without_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("users.toml");
+    std::fs::write(&path, " ".repeat(1024 * 1024 + 1)).unwrap();
+    let error = Declaration::read(&path, &conf()).unwrap_err();
+    insta::assert_snapshot!(std::error::Error::source(&error).unwrap(), @"it is longer than 1024 KiB");
+
+    std::fs::write(&path, "[[user]]\nname = \"root\"\n".repeat(30)).unwrap();
+    let said = Declaration::read(&path, &conf()).unwrap_err().to_string();
+    assert!(said.contains("has 30 problems") && said.ends_with("\n  and 10 more"), "{said}");
+    assert_eq!(said.lines().count(), 1 + 20 + 1);
+}

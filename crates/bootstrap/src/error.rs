@@ -30,6 +30,10 @@ pub enum BootstrapError {
     /// There are no AWS credentials that a token could be signed with.
     #[error("the caller's AWS credentials can't sign an IAM token")]
     Credentials {
+        /// At which step: each login signs a token of its own.
+        step: Step,
+        /// How many changes were made before.
+        made: usize,
         /// Why not.
         source: MintError,
     },
@@ -76,6 +80,8 @@ pub enum BootstrapError {
     Differs {
         /// What a plan has left to do.
         left: Vec<Action>,
+        /// How many changes were made.
+        made: usize,
     },
 }
 
@@ -89,9 +95,11 @@ impl BootstrapError {
     pub fn step(&self) -> Step {
         match self {
             Self::Conf(_) | Self::Declaration(_) | Self::Trust(_) => Step::Configuration,
-            Self::Credentials { .. } | Self::Secret(_) => Step::Credentials,
+            Self::Secret(_) => Step::Credentials,
             Self::Missing(_) | Self::Busy { .. } => Step::Admin,
-            Self::Connect { step, .. } | Self::Statement { step, .. } => *step,
+            Self::Credentials { step, .. } | Self::Connect { step, .. } | Self::Statement { step, .. } => {
+                *step
+            }
             Self::Differs { .. } => Step::Verify,
         }
     }
@@ -139,7 +147,10 @@ impl BootstrapError {
     /// How many changes were made before it failed.
     fn made(&self) -> usize {
         match self {
-            Self::Connect { made, .. } | Self::Statement { made, .. } => *made,
+            Self::Credentials { made, .. }
+            | Self::Connect { made, .. }
+            | Self::Statement { made, .. }
+            | Self::Differs { made, .. } => *made,
             _ => 0,
         }
     }
@@ -225,5 +236,26 @@ impl fmt::Display for Failure {
             write!(f, "\n  {line}")?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use aws_credential_types::provider::error::CredentialsError;
+
+    use super::*;
+
+    #[test]
+    fn changes_that_were_made_are_told_at_whatever_step() {
+        let differs = BootstrapError::Differs { left: Vec::new(), made: 2 };
+        let source = MintError::NotConfigured { source: Arc::new(CredentialsError::not_loaded_no_source()) };
+        let ended = BootstrapError::Credentials { step: Step::Verify, made: 1, source };
+        for (error, made) in [(differs, 2), (ended, 1)] {
+            let failure = Failure::new(Mode::Apply, &error);
+            assert_eq!((failure.step, failure.changes_made), (6, made), "{failure}");
+            assert!(failure.hint.contains("made and stay"), "{failure}");
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! The `rds-iam-bootstrap` command. Its README describes files, flags and exit statuses.
 
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -78,19 +78,22 @@ async fn main() -> ExitCode {
     };
     match bootstrap(&arguments, mode).await {
         Ok(report) => {
-            if arguments.json {
-                println!("{}", json(&report));
-            } else {
-                println!("{report}");
+            let text = if arguments.json { json(&report) } else { report.to_string() };
+            match write(std::io::stdout(), &text) {
+                Ok(()) => report.exit_code().into(),
+                Err(error) => {
+                    let told = "the run came to its end, but its report could not be written";
+                    // There may be nobody left to tell.
+                    drop(write(std::io::stderr(), &format!("error: {told}: {error}")));
+                    ExitCode::FAILURE
+                }
             }
-            report.exit_code().into()
         }
         Err(error) => {
             let failure = Failure::new(mode, &error);
-            if arguments.json {
-                println!("{}", json(&failure));
-            } else {
-                eprintln!("{failure}");
+            let written = arguments.json && write(std::io::stdout(), &json(&failure)).is_ok();
+            if !written {
+                drop(write(std::io::stderr(), &failure.to_string()));
             }
             error.exit_code().into()
         }
@@ -104,6 +107,12 @@ async fn bootstrap(arguments: &Arguments, mode: Mode) -> Result<Report, Bootstra
         None => Declaration::standard(&conf)?,
     };
     run(Settings::load(conf, declaration, mode).await).await
+}
+
+/// Writes a text and says whether it got there: a full disk or a closed pipe is no reason to panic.
+fn write(mut to: impl Write, text: &str) -> std::io::Result<()> {
+    writeln!(to, "{text}")?;
+    to.flush()
 }
 
 fn json(document: &impl serde::Serialize) -> String {

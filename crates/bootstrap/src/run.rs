@@ -100,7 +100,7 @@ impl Run<'_> {
         let declaration = &self.settings.declaration;
         let admin = declaration.admin().login();
         // Steps 1 and 2. Signing needs no network: it tells about missing credentials before all else.
-        self.token(&admin).await?;
+        self.token(&admin, Step::Credentials, Progress::default()).await?;
         let mut master = self.master().await?;
         let taken = answer(mysql::take_lock(&mut master)).await;
         let taken =
@@ -119,7 +119,7 @@ impl Run<'_> {
         }
 
         // Step 4.
-        let by_iam = self.connect_by_iam(&admin).await?;
+        let by_iam = self.connect_by_iam(&admin, Step::Switch, progress).await?;
         let mut by_iam =
             by_iam.map_err(|source| self.not_connected(Step::Switch, &admin, source, progress, &plan))?;
 
@@ -134,7 +134,7 @@ impl Run<'_> {
         let observed = observed.map_err(progress.failed(Step::Verify, Actor::Admin, READING))?;
         let left = mysql::plan(declaration, &observed)?.actions;
         if !left.is_empty() {
-            return Err(BootstrapError::Differs { left });
+            return Err(BootstrapError::Differs { left, made: progress.made });
         }
         let mut logins = Vec::new();
         for user in declaration.users() {
@@ -160,7 +160,8 @@ impl Run<'_> {
     async fn look_as_admin(&self) -> Result<Option<Observed>, BootstrapError> {
         let declaration = &self.settings.declaration;
         let admin = declaration.admin().login();
-        let mut connection = match self.connect_by_iam(&admin).await? {
+        let connecting = self.connect_by_iam(&admin, Step::Credentials, Progress::default());
+        let mut connection = match connecting.await? {
             Ok(connection) => connection,
             Err(denied) if denied.remedy() == Remedy::Permit => {
                 tracing::info!(user = %admin, "the IAM admin can't log in (yet); reading as the master user");
@@ -214,23 +215,26 @@ impl Run<'_> {
         })
     }
 
-    async fn token(&self, user: &DbUser) -> Result<Token, BootstrapError> {
+    async fn token(&self, user: &DbUser, step: Step, progress: Progress) -> Result<Token, BootstrapError> {
+        let failed = |source| BootstrapError::Credentials { step, made: progress.made, source };
         let Settings { conf, aws, clock, .. } = self.settings;
         let login = Login::new(conf.endpoint.clone(), conf.region.clone(), user.clone());
         let Some(credentials) = aws.credentials_provider() else {
             let source =
                 MintError::NotConfigured { source: Arc::new(CredentialsError::not_loaded_no_source()) };
-            return Err(BootstrapError::Credentials { source });
+            return Err(failed(source));
         };
         let tokens = TokenSource::lazy(Minter::new(login, credentials, clock.clone()));
-        tokens.token().await.map_err(|source| BootstrapError::Credentials { source })
+        tokens.token().await.map_err(failed)
     }
 
     async fn connect_by_iam(
         &self,
         user: &DbUser,
+        step: Step,
+        progress: Progress,
     ) -> Result<Result<MySqlConnection, PoolError>, BootstrapError> {
-        let token = self.token(user).await?;
+        let token = self.token(user, step, progress).await?;
         Ok(connect(&self.target, user, Secret::Token(&token)).await)
     }
 
@@ -258,7 +262,7 @@ impl Run<'_> {
 
     async fn log_in(&self, account: &Account, progress: Progress) -> Result<LoginCheck, BootstrapError> {
         let user = account.login();
-        let result = match self.connect_by_iam(&user).await? {
+        let result = match self.connect_by_iam(&user, Step::Verify, progress).await? {
             Ok(mut connection) => {
                 let asked = sqlx::query_scalar("SELECT CURRENT_USER()").fetch_one(&mut connection);
                 let current_user = answer(asked).await;

@@ -7,7 +7,7 @@ use aws_credential_types::provider::SharedCredentialsProvider;
 use rds_iam_bootstrap::{Declaration, Failure, Mode, Settings, run};
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::support::{Deployment, Result, column, execute};
+use crate::support::{Deployment, Result, column, execute, finish};
 
 #[tokio::test]
 async fn files_and_flags() -> Result {
@@ -46,7 +46,7 @@ async fn files_and_flags() -> Result {
     let users = deployment.write("users.toml", "[[user]]\nname = \"admin\"\n")?;
     let master = deployment.bootstrap(&["--users", &users]).await?.expect(64);
     insta::assert_snapshot!(master.stderr(&deployment), @r"
-    error in step 1 of 6: the declaration has 1 problem:
+    error in step 1 of 6: <folder>/users.toml has 1 problem:
       admin@%: is the master user, which is never touched: declare a user of your own
     ");
 
@@ -256,5 +256,24 @@ async fn a_table_is_not_made_from_the_servers_own() -> Result {
         let refused = deployment.bootstrap(&["--users", &users]).await?.expect(64);
         assert!(refused.stderr.contains("from a query or another table"), "{}", refused.stderr);
     }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_report_that_nobody_can_read() -> Result {
+    let deployment = Deployment::start("node_db").await?;
+    let conf = deployment.path("rds.conf");
+    deployment.conf.write(&conf)?;
+    let into_a_full_disk = |conf: &std::path::Path, arguments: &[&str]| -> Result<_> {
+        let mut command = deployment.command(conf);
+        command.args(arguments).stdout(std::fs::File::options().write(true).open("/dev/full")?);
+        Ok(finish(command))
+    };
+    for arguments in [["--plan"].as_slice(), &["--json"]] {
+        let run = into_a_full_disk(&conf, arguments)?.await?.expect(1);
+        assert!(run.stderr.contains("error: the run came to its end, but its report could not be written"));
+    }
+    let failed = into_a_full_disk(&deployment.path("none.conf"), &["--json"])?.await?.expect(64);
+    assert!(failed.stderr.starts_with("error in step 1 of 6: cannot read"), "{}", failed.stderr);
     Ok(())
 }

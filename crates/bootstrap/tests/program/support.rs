@@ -1,7 +1,7 @@
 //! A deployment on this machine, and the program run against it.
 
 use std::path::{Path, PathBuf};
-use std::process::Output;
+use std::process::{Command, Output};
 
 use rds_iam_emulator::{AwsApi, MySql};
 use rds_iam_infra::RdsConf;
@@ -81,14 +81,21 @@ impl Deployment {
         arguments: &[&str],
         environment: &[(&str, &str)],
     ) -> Result<Run> {
-        let mut all = vec!["--config".to_owned(), conf.to_string_lossy().into_owned()];
-        all.extend(arguments.iter().map(|argument| (*argument).to_owned()));
-        let mut variables = self.aws.env();
-        let mut set = |name: &str, value: &str| variables.push((name.to_owned(), value.to_owned()));
-        set("AWS_SHARED_CREDENTIALS_FILE", &self.credentials().to_string_lossy());
-        set("AWS_CONFIG_FILE", "/dev/null");
-        environment.iter().for_each(|(name, value)| set(name, value));
-        run_program(all, variables).await
+        let mut command = self.command(conf);
+        command.args(arguments).envs(environment.iter().copied());
+        finish(command).await
+    }
+
+    /// The program, before it runs.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the program under test is a child process, without the runner of xtask"
+    )]
+    pub(crate) fn command(&self, conf: &Path) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_rds-iam-bootstrap"));
+        command.arg("--config").arg(conf).env_clear().envs(self.aws.env());
+        command.env("AWS_SHARED_CREDENTIALS_FILE", self.credentials()).env("AWS_CONFIG_FILE", "/dev/null");
+        command
     }
 
     /// A connection as the master user.
@@ -145,13 +152,8 @@ impl Run {
     }
 }
 
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the program under test is a child process, without the runner of xtask"
-)]
-async fn run_program(arguments: Vec<String>, environment: Vec<(String, String)>) -> Result<Run> {
-    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_rds-iam-bootstrap"));
-    command.args(arguments).env_clear().envs(environment);
+/// Runs it to its end.
+pub(crate) async fn finish(mut command: Command) -> Result<Run> {
     let output = tokio::task::spawn_blocking(move || command.output()).await??;
     let Output { status, stdout, stderr } = output;
     Ok(Run { code: status.code(), stdout: String::from_utf8(stdout)?, stderr: String::from_utf8(stderr)? })
