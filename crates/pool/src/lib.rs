@@ -28,13 +28,16 @@
 mod connect;
 mod connection;
 mod error;
+mod limits;
 mod pace;
 mod pool;
 mod spares;
 mod stats;
+mod upkeep;
 
 pub use connect::{Secret, Target, connect};
 pub use connection::Connection;
 pub use error::{PoolError, Remedy};
-pub use pool::{Limits, Pool};
+pub use limits::Limits;
+pub use pool::Pool;
 pub use stats::{Failures, Stats};

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use rds_iam_token::{MintError, Token, TokenSource};
@@ -19,7 +19,8 @@ use crate::error::silent;
 use crate::pace::{Pace, retires};
 use crate::spares::{Spare, Spares};
 use crate::stats::Counters;
-use crate::{PoolError, Remedy, Stats};
+use crate::upkeep::{keep_fresh, keep_warm};
+use crate::{Limits, PoolError, Remedy, Stats};
 
 /// A connection unused for longer than this is pinged before it is handed out: 1 second, so that a
 /// busy pool never pays for a ping and a quiet one never hands out a dead connection.
@@ -32,12 +33,6 @@ const PING_TIMEOUT: Duration = Duration::from_secs(1);
 /// so that a wait of the default 5 s has time for a new one.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// How often the pool looks whether enough connections are warm: 5 seconds.
-const WARM_INTERVAL: Duration = Duration::from_secs(5);
-
-/// The longest wait between two attempts to warm up while they fail: 60 seconds.
-const MAX_WARM_INTERVAL: Duration = Duration::from_secs(60);
-
 /// The first wait after the server limits us: 100 ms; it doubles, with full jitter.
 const THROTTLED: Duration = Duration::from_millis(100);
 
@@ -47,40 +42,6 @@ const TOKEN_PATIENCE: Duration = Duration::from_millis(500);
 /// A refused token older than this is worth replacing: 1 second. A younger one was signed for this login,
 /// and would come out the same, for a token's time is in whole seconds.
 const FRESH: Duration = Duration::from_secs(1);
-
-/// How many connections a pool opens, how fast, and for how long they live.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[expect(clippy::exhaustive_structs, reason = "plain settings, built with struct update syntax")]
-pub struct Limits {
-    /// The most connections open at once. Default: 10.
-    pub max_connections: u32,
-    /// Connections kept open and tested when nothing happens, so that a request seldom waits for a
-    /// login. Default: 2.
-    pub warm_connections: u32,
-    /// New connections a second, on average, after a first burst of `max_connections`. Default: 20.
-    /// AWS wants fewer than 200 a second per instance, over all its clients.
-    pub connects_per_second: u32,
-    /// How long [`Pool::acquire`] waits at most. Default: 5 s.
-    pub acquire_timeout: Duration,
-    /// The most that a connection lives; it retires at between 80 and 100 % of it, one after another.
-    /// Default: 30 min.
-    pub max_lifetime: Duration,
-    /// How long an unused connection stays open. Default: 10 min.
-    pub idle_timeout: Duration,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            max_connections: 10,
-            warm_connections: 2,
-            connects_per_second: 20,
-            acquire_timeout: Duration::from_secs(5),
-            max_lifetime: Duration::from_secs(30 * 60),
-            idle_timeout: Duration::from_secs(10 * 60),
-        }
-    }
-}
 
 /// A pool of connections that stays authenticated. Clones share it; the last one closes it.
 ///
@@ -93,8 +54,8 @@ pub struct Pool {
 }
 
 pub(crate) struct Inner {
-    pool: MySqlPool,
-    tokens: TokenSource,
+    pub(crate) pool: MySqlPool,
+    pub(crate) tokens: TokenSource,
     target: Target,
     limits: Limits,
     /// The token in the pool's options.
@@ -103,12 +64,12 @@ pub(crate) struct Inner {
     /// One for each connection that may be open. Whoever has one finds a spare, or a place in sqlx's pool.
     places: Arc<Semaphore>,
     spares: Spares,
-    health: Arc<Health>,
+    pub(crate) health: Arc<Health>,
 }
 
 /// What the driver's callbacks and the pool both know.
 #[derive(Debug)]
-struct Health {
+pub(crate) struct Health {
     started: Instant,
     /// When a connection was last seen to fail, in microseconds after `started`; older idle ones are
     /// suspect.
@@ -116,7 +77,7 @@ struct Health {
     retired_at: AtomicU64,
     /// Whether the installed token has served a login already.
     token_used: AtomicBool,
-    look_now: Notify,
+    pub(crate) look_now: Notify,
     counters: Counters,
 }
 
@@ -337,7 +298,7 @@ impl Inner {
     }
 
     /// Makes sure that the pool's options hold a token that is valid now.
-    async fn install(&self) -> Result<Token, MintError> {
+    pub(crate) async fn install(&self) -> Result<Token, MintError> {
         let token = self.tokens.token().await?;
         self.put(&token);
         Ok(token)
@@ -386,7 +347,7 @@ impl Inner {
     }
 
     /// Borrows as many connections as should be warm, which tests the idle and opens the missing.
-    async fn warm_up(self: &Arc<Self>) -> Result<(), PoolError> {
+    pub(crate) async fn warm_up(self: &Arc<Self>) -> Result<(), PoolError> {
         if let Some(before) = Instant::now().checked_sub(TRUSTED_IDLE) {
             self.spares.give_back_idle(before);
         }
@@ -459,42 +420,4 @@ fn pool_options(limits: &Limits, health: &Arc<Health>) -> MySqlPoolOptions {
 /// 1045: the login itself was refused, as opposed to a database or a table.
 fn is_login_refusal(error: &PoolError) -> bool {
     matches!(error, PoolError::Connect { .. }) && error.number() == Some(1045)
-}
-
-/// Puts each new token into the pool's options as soon as it is signed, for connections that sqlx
-/// opens by itself.
-async fn keep_fresh(pool: Weak<Inner>) {
-    let Some(mut turnover) = pool.upgrade().map(|p| p.tokens.turnover()) else { return };
-    while turnover.changed().await.is_ok() {
-        let Some(pool) = pool.upgrade() else { return };
-        // A failure here is the token source's to report; `acquire` meets it again.
-        if let Err(error) = pool.install().await {
-            tracing::debug!(error = &error as &dyn std::error::Error, "no token to install");
-        }
-    }
-}
-
-/// Keeps connections open and tested while nothing else does.
-async fn keep_warm(pool: Weak<Inner>) {
-    let mut wait = Duration::ZERO;
-    loop {
-        let Some(health) = pool.upgrade().map(|p| Arc::clone(&p.health)) else { return };
-        tokio::select! {
-            () = tokio::time::sleep(wait) => {}
-            () = health.look_now.notified() => {}
-        }
-        let Some(pool) = pool.upgrade().filter(|p| !p.pool.is_closed()) else { return };
-        wait = match pool.warm_up().await {
-            Ok(()) => WARM_INTERVAL,
-            Err(error) => {
-                tracing::warn!(
-                    error = &error as &dyn std::error::Error,
-                    remedy = %error.remedy(),
-                    hint = error.hint(),
-                    "no warm database connection; will try again"
-                );
-                (wait * 2).clamp(WARM_INTERVAL, MAX_WARM_INTERVAL)
-            }
-        };
-    }
 }
