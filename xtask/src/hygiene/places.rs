@@ -54,7 +54,7 @@ pub(super) fn check(file: File<'_>) -> Vec<Finding> {
 }
 
 /// Whether `folder` stands in `line` as the beginning of an absolute path, not as the middle of
-/// another (`target/work/`, `{dir}/root/`).
+/// another (`build/home/`, `{dir}/home/`).
 fn has_absolute(line: &str, folder: &str) -> bool {
     line.match_indices(folder).any(|(at, _)| {
         line[..at]

@@ -188,6 +188,14 @@ pub enum SchemaError {
         /// What it is.
         what: &'static str,
     },
+    /// A quote after a backslash, which servers read in two ways.
+    #[error(
+        "line {line}: a text has a quote after a backslash, which a server may take for the text's end: double the quote instead"
+    )]
+    EscapedQuote {
+        /// The line where the text begins, from 1.
+        line: usize,
+    },
     /// A comment that MySQL runs.
     #[error(
         "line {line}: a comment that begins with /*! or /*+ is run by the server: write it as a plain comment, or leave it out"
@@ -258,7 +266,14 @@ fn tokens(sql: &str) -> Result<Vec<Token>, SchemaError> {
                 (None, 4 + rest[2..].find("*/").ok_or_else(|| unclosed("a comment"))?)
             }
             '`' => (Some(Kind::Backticks), quoted(rest, '`').ok_or_else(|| unclosed("a name in backticks"))?),
-            '\'' | '"' => (Some(Kind::Text), quoted(rest, c).ok_or_else(|| unclosed("a quoted text"))?),
+            '\'' | '"' => {
+                let length = quoted(rest, c).ok_or_else(|| unclosed("a quoted text"))?;
+                // With NO_BACKSLASH_ESCAPES the text would end there, and what follows be a statement.
+                if rest[..length].contains(['\\', c].iter().collect::<String>().as_str()) {
+                    return Err(SchemaError::EscapedQuote { line });
+                }
+                (Some(Kind::Text), length)
+            }
             _ if is_word(c) => (Some(Kind::Word), rest.find(|c| !is_word(c)).unwrap_or(rest.len())),
             _ => (Some(Kind::Symbol), c.len_utf8()),
         };
