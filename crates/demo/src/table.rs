@@ -58,14 +58,11 @@ impl Table {
 
 impl fmt::Display for Table {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{} ({}), up after {:.1} s\n", self.server, self.engine, self.seconds_to_start)?;
-        let width = self.claims.iter().map(|c| c.claim.chars().count()).max().unwrap_or(0);
+        writeln!(f, "{}, up after {:.1} s\n", self.server, self.seconds_to_start)?;
         for Claim { claim, holds, evidence } in &self.claims {
-            let verdict = if *holds { "holds" } else { "FAILS" };
-            let mut lines = evidence.lines();
-            writeln!(f, "{verdict}  {claim:<width$}  {}", lines.next().unwrap_or_default())?;
-            for line in lines {
-                writeln!(f, "{:indent$}{line}", "", indent = "holds".len() + width + 4)?;
+            writeln!(f, "{}  {claim}", if *holds { "holds" } else { "FAILS" })?;
+            for line in wrapped(evidence) {
+                writeln!(f, "       {line}")?;
             }
         }
         let failed = self.claims.iter().filter(|c| !c.holds).count();
@@ -73,5 +70,38 @@ impl fmt::Display for Table {
             0 => write!(f, "\nAll {} claims hold.", self.claims.len()),
             _ => write!(f, "\n{failed} of {} claims do not hold.", self.claims.len()),
         }
+    }
+}
+
+/// Lines of at most 88 characters, so that the table fits a usual terminal.
+fn wrapped(text: &str) -> Vec<String> {
+    const WIDTH: usize = 88;
+    let mut lines = vec![String::new()];
+    for word in text.split_whitespace() {
+        let Some(line) = lines.last_mut() else { break };
+        match line.chars().count() {
+            0 => line.push_str(word),
+            length if length + 1 + word.chars().count() <= WIDTH => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(word.to_owned()),
+        }
+    }
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn evidence_is_wrapped_between_words() {
+        assert_eq!(wrapped("short"), ["short"]);
+        let long = "a-word-of-some-length ".repeat(20);
+        assert!(wrapped(&long).iter().all(|line| line.len() <= 88));
+        assert_eq!(wrapped(&long).join(" "), long.trim());
+        let unbreakable = "x".repeat(200);
+        assert_eq!(wrapped(&unbreakable), [unbreakable.as_str()]);
     }
 }
