@@ -9,13 +9,10 @@
 //! ```
 //! use std::time::{Duration, SystemTime};
 //! use aws_credential_types::Credentials;
-//! use rds_iam_token::{AccessKey, DbUser, Endpoint, Login, Region, Verifier, sign};
+//! use rds_iam_token::{AccessKey, Endpoint, Login, Verifier, sign};
 //!
-//! let login = Login {
-//!     endpoint: "orders.c0ffee.eu-west-1.rds.amazonaws.com:3306".parse()?,
-//!     region: "eu-west-1".parse()?,
-//!     user: "node_app".parse()?,
-//! };
+//! let endpoint: Endpoint = "orders.c0ffee.eu-west-1.rds.amazonaws.com:3306".parse()?;
+//! let login = Login::new(endpoint, "eu-west-1".parse()?, "node_app".parse()?);
 //! let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000);
 //! let credentials = Credentials::new("AKIDEXAMPLE", "not-a-real-secret", None, None, "example");
 //! let token = sign(&login, &credentials, now)?;
