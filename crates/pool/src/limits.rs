@@ -14,7 +14,7 @@ pub struct Limits {
     /// New connections a second, on average, after a first burst of `max_connections`. Default: 20.
     /// AWS wants fewer than 200 a second per instance, over all its clients.
     pub connects_per_second: u32,
-    /// How long [`Pool::acquire`] waits at most. Default: 5 s.
+    /// How long [`Pool::acquire`](crate::Pool::acquire) waits at most. Default: 5 s.
     pub acquire_timeout: Duration,
     /// The most that a connection lives; it retires at between 80 and 100 % of it, one after another.
     /// Default: 30 min.
