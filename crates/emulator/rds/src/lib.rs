@@ -2,7 +2,7 @@
 //!
 //! A real MySQL server whose `AWSAuthenticationPlugin` really checks IAM tokens, with its clock, its
 //! keys and its moods under control, and a record of every login with the reason of a refusal. It is a
-//! stand-in: `README.md` beside this crate tells how its answers differ from those of RDS. Production
+//! stand-in: `crates/emulator/README.md` tells how its answers differ from those of RDS. Production
 //! code never depends on this crate.
 //!
 //! ```no_run
