@@ -14,8 +14,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::connect::{Secret, Target};
 use crate::connection::{Connection, give_back};
-use crate::error::Subject;
-use crate::error::silent;
+use crate::error::{Subject, silent};
 use crate::pace::{Pace, retires};
 use crate::spares::{Spare, Spares};
 use crate::stats::Counters;
