@@ -1,0 +1,26 @@
+output "arn" {
+  description = "ARN of the load balancer."
+  value       = aws_lb.this.arn
+}
+
+output "dns_name" {
+  description = "The load balancer's own DNS name."
+  value       = aws_lb.this.dns_name
+}
+
+output "zone_id" {
+  description = "Route 53 zone of dns_name, for alias records elsewhere."
+  value       = aws_lb.this.zone_id
+}
+
+# An Auto Scaling group that waits for healthy targets waits for ever while no listener uses the target group.
+output "target_group_arn" {
+  description = "Target group for the app's instances."
+  value       = aws_lb_target_group.this.arn
+  depends_on  = [aws_lb_listener.http, aws_lb_listener.https]
+}
+
+output "url" {
+  description = "Where the service is reached: https where there is a certificate."
+  value       = "${local.tls ? "https" : "http"}://${coalesce(var.domain_name, aws_lb.this.dns_name)}"
+}

@@ -1,0 +1,130 @@
+variable "name" {
+  description = "Prefix of the groups' names."
+  type        = string
+
+  validation {
+    condition     = can(regex("^[a-z][a-z0-9-]{1,30}[a-z0-9]$", var.name)) && !startswith(var.name, "sg-")
+    error_message = <<-EOT
+      name "${var.name}" cannot be used: it begins the names of security groups. Use 3 to 32 lower-case letters, digits
+      and hyphens, beginning with a letter, ending with a letter or digit, and not beginning with "sg-" (AWS keeps that).
+    EOT
+  }
+}
+
+variable "tags" {
+  description = "Tags for every resource."
+  type        = map(string)
+  default     = {}
+  nullable    = false
+
+  validation {
+    condition     = alltrue([for key, value in var.tags : !startswith(lower(key), "aws:") && length(value) <= 256])
+    error_message = <<-EOT
+      tags holds a key that begins with "aws:" or a value of over 256 characters, which AWS refuses: rename or shorten it.
+    EOT
+  }
+}
+
+variable "vpc_id" {
+  description = "VPC that the groups belong to."
+  type        = string
+
+  validation {
+    condition     = startswith(var.vpc_id, "vpc-")
+    error_message = "vpc_id \"${var.vpc_id}\" is no VPC's id: give the output id of the vpc module, \"vpc-…\"."
+  }
+}
+
+variable "vpc_cidr" {
+  description = "IPv4 range of the VPC, where the interface endpoints are."
+  type        = string
+
+  validation {
+    condition     = can(cidrnetmask(var.vpc_cidr)) && !endswith(var.vpc_cidr, "/0")
+    error_message = <<-EOT
+      vpc_cidr "${var.vpc_cidr}" is no VPC's IPv4 range: give the output cidr of the vpc module, such as "10.0.0.0/16".
+    EOT
+  }
+}
+
+variable "alb_ingress_cidrs" {
+  description = "IPv4 ranges that may reach the load balancer; [\"0.0.0.0/0\"] makes it public."
+  type        = list(string)
+  nullable    = false
+
+  validation {
+    condition     = length(var.alb_ingress_cidrs) > 0
+    error_message = <<-EOT
+      alb_ingress_cidrs is empty, so nobody could reach the load balancer: name your networks, or ["0.0.0.0/0"] for everyone.
+    EOT
+  }
+
+  validation {
+    condition = alltrue([for cidr in var.alb_ingress_cidrs : try(cidrsubnet(cidr, 0, 0) == cidr && can(cidrnetmask(cidr)), false)])
+    error_message = <<-EOT
+      alb_ingress_cidrs: ${join(", ", [
+    for cidr in var.alb_ingress_cidrs : cidr if !try(cidrsubnet(cidr, 0, 0) == cidr && can(cidrnetmask(cidr)), false)
+])} is no IPv4 network: write such as "198.51.100.0/24", with no bits set behind the prefix. (The load balancer has
+      IPv4 addresses only, so an IPv6 range could never match.)
+    EOT
+}
+
+validation {
+  condition     = length(distinct(var.alb_ingress_cidrs)) == length(var.alb_ingress_cidrs)
+  error_message = "alb_ingress_cidrs names a range twice (${join(", ", var.alb_ingress_cidrs)}): name each once."
+}
+}
+
+variable "app_port" {
+  description = "Port that the app listens on."
+  type        = number
+  default     = 3000
+  nullable    = false
+
+  validation {
+    condition     = var.app_port >= 1024 && var.app_port <= 65535 && floor(var.app_port) == var.app_port
+    error_message = "app_port ${var.app_port} is not possible: the app runs without privileges, so choose 1024 to 65535."
+  }
+}
+
+variable "database_port" {
+  description = "Port of the database and of its proxy; a proxy for MySQL listens on 3306 alone, for PostgreSQL on 5432."
+  type        = number
+  default     = 3306
+  nullable    = false
+
+  validation {
+    condition     = contains([3306, 5432], var.database_port)
+    error_message = <<-EOT
+      database_port ${var.database_port} is not served by RDS Proxy, which listens on 3306 (MySQL) or 5432 (PostgreSQL) only:
+      choose one of them, for the database too.
+    EOT
+  }
+}
+
+variable "s3_prefix_list_id" {
+  description = "Managed prefix list of S3 in this region, which holds the image layers."
+  type        = string
+
+  validation {
+    condition     = startswith(var.s3_prefix_list_id, "pl-")
+    error_message = <<-EOT
+      s3_prefix_list_id "${var.s3_prefix_list_id}" is no prefix list's id: give the output s3_prefix_list_id of the vpc
+      module, "pl-…".
+    EOT
+  }
+}
+
+variable "internet_egress" {
+  description = "Lets app and bootstrap reach any address on 443; without, only the VPC's endpoints and (the app) S3."
+  type        = bool
+  default     = false
+  nullable    = false
+}
+
+variable "admin_access" {
+  description = "Adds a group for a jump host, reached through Session Manager, that may reach the database."
+  type        = bool
+  default     = false
+  nullable    = false
+}

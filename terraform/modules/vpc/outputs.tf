@@ -1,0 +1,46 @@
+output "id" {
+  description = "Id of the VPC."
+  value       = aws_vpc.this.id
+}
+
+output "cidr" {
+  description = "The VPC's IPv4 range."
+  value       = aws_vpc.this.cidr_block
+}
+
+output "availability_zones" {
+  description = "Names of the zones used, in the order of the subnets."
+  value       = local.availability_zones
+}
+
+output "public_subnet_ids" {
+  description = "Subnets for the load balancer, one per zone."
+  value       = [for zone in local.availability_zones : aws_subnet.public[zone].id]
+  # What is placed here must be able to reach the internet from its first moment.
+  depends_on = [aws_route.public, aws_route_table_association.public]
+}
+
+output "private_subnet_ids" {
+  description = "Subnets for instances, functions and the proxy, one per zone."
+  value       = [for zone in local.availability_zones : aws_subnet.private[zone].id]
+  # An instance's first act is to pull an image, a function's to read a secret: the ways out must be there first,
+  # and on destroy must go last.
+  depends_on = [
+    aws_route.private,
+    aws_route_table_association.private,
+    aws_vpc_endpoint.interface,
+    aws_vpc_endpoint.s3,
+    aws_vpc_security_group_ingress_rule.endpoints,
+  ]
+}
+
+output "database_subnet_ids" {
+  description = "Subnets without any way to the internet, one per zone."
+  value       = [for zone in local.availability_zones : aws_subnet.database[zone].id]
+  depends_on  = [aws_route_table_association.database]
+}
+
+output "s3_prefix_list_id" {
+  description = "Managed prefix list of S3, for security group rules."
+  value       = aws_vpc_endpoint.s3.prefix_list_id
+}

@@ -1,0 +1,206 @@
+variable "name" {
+  description = "Prefix of every name in the network."
+  type        = string
+
+  validation {
+    condition     = can(regex("^[a-z][a-z0-9-]{1,30}[a-z0-9]$", var.name)) && !startswith(var.name, "sg-")
+    error_message = <<-EOT
+      name "${var.name}" cannot be used: AWS limits what may stand in the names made from it. Use 3 to 32 lower-case
+      letters, digits and hyphens, beginning with a letter, ending with a letter or digit, and not beginning with "sg-".
+    EOT
+  }
+}
+
+variable "tags" {
+  description = "Tags for every resource."
+  type        = map(string)
+  default     = {}
+  nullable    = false
+
+  validation {
+    condition     = alltrue([for key, value in var.tags : !startswith(lower(key), "aws:") && length(value) <= 256])
+    error_message = <<-EOT
+      tags holds a key that begins with "aws:" or a value of over 256 characters, which AWS refuses: rename or shorten it.
+    EOT
+  }
+}
+
+variable "cidr" {
+  description = "The network's IPv4 range: /16 to /22, private, and a network address."
+  type        = string
+  default     = "10.0.0.0/16"
+  nullable    = false
+
+  validation {
+    condition     = can(cidrnetmask(var.cidr))
+    error_message = "cidr \"${var.cidr}\" is not an IPv4 range: write one such as \"10.0.0.0/16\"."
+  }
+
+  validation {
+    condition     = !can(cidrnetmask(var.cidr)) || try(cidrsubnet(var.cidr, 0, 0), "") == var.cidr
+    error_message = <<-EOT
+      cidr "${var.cidr}" has bits set behind its prefix, so it is a host's address and not a network's: write
+      "${try(cidrsubnet(var.cidr, 0, 0), "10.0.0.0/16")}".
+    EOT
+  }
+
+  validation {
+    condition = try(
+      tonumber(split("/", var.cidr)[1]) >= 16 && tonumber(split("/", var.cidr)[1]) <= 22,
+      !can(cidrnetmask(var.cidr)),
+    )
+    error_message = <<-EOT
+      cidr "${var.cidr}" has the wrong size: AWS takes at most a /16, and with less than a /22 the public and database
+      subnets become smaller than a load balancer (/27) and RDS Proxy need. Choose a prefix of 16 to 22.
+    EOT
+  }
+
+  # Two ranges overlap exactly if they are the same network once both are cut to the shorter of their prefixes.
+  # A range lies within another if it is the same network once cut to the other's prefix.
+  validation {
+    condition = !can(cidrnetmask(var.cidr)) || anytrue([
+      for range in ["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10"] :
+      try(cidrsubnet("${split("/", var.cidr)[0]}/${split("/", range)[1]}", 0, 0), "") == range
+    ])
+    error_message = <<-EOT
+      cidr "${var.cidr}" is not private: addresses that belong to others on the internet could not be reached from it.
+      Choose within 10.0.0.0/8, 172.16.0.0/12, 192.168.0.0/16 (RFC 1918) or 100.64.0.0/10 (RFC 6598).
+    EOT
+  }
+
+  validation {
+    condition     = !startswith(var.cidr, "172.17.")
+    error_message = <<-EOT
+      cidr "${var.cidr}" overlaps 172.17.0.0/16, the bridge network of Docker and of some AWS services: containers
+      could not reach the database. Choose another range.
+    EOT
+  }
+}
+
+variable "reserved_cidrs" {
+  description = "IPv4 ranges that the network must not overlap: peered networks, an office, a VPN."
+  type        = list(string)
+  default     = []
+  nullable    = false
+
+  validation {
+    condition     = alltrue([for range in var.reserved_cidrs : can(cidrnetmask(range))])
+    error_message = <<-EOT
+      reserved_cidrs: ${join(", ", [for range in var.reserved_cidrs : range if !can(cidrnetmask(range))])} is not an IPv4
+      range: write such as "10.8.0.0/16".
+    EOT
+  }
+
+  validation {
+    condition     = length(local.overlapping_cidrs) == 0
+    error_message = <<-EOT
+      cidr "${var.cidr}" overlaps ${join(", ", local.overlapping_cidrs)} of reserved_cidrs, so that the two networks could
+      never be routed to each other: choose another cidr, or remove the reserved range if it is no longer used.
+    EOT
+  }
+}
+
+variable "availability_zones" {
+  description = "Names of the 2 or 3 zones to use; empty takes the first that can host RDS Proxy."
+  type        = list(string)
+  default     = []
+  nullable    = false
+
+  validation {
+    condition     = contains([0, 2, 3], length(var.availability_zones))
+    error_message = <<-EOT
+      availability_zones names ${length(var.availability_zones)} zones: name 2 or 3 (RDS, its proxy and the load balancer
+      need two), or none to take the first availability_zone_count that can host RDS Proxy.
+    EOT
+  }
+
+  validation {
+    condition     = length(distinct(var.availability_zones)) == length(var.availability_zones)
+    error_message = "availability_zones names a zone twice (${join(", ", var.availability_zones)}): name each once."
+  }
+}
+
+variable "availability_zone_count" {
+  description = "How many zones to use, 2 or 3; ignored when availability_zones names them."
+  type        = number
+  default     = 2
+  nullable    = false
+
+  validation {
+    condition     = contains([2, 3], var.availability_zone_count)
+    error_message = "availability_zone_count is ${var.availability_zone_count}: RDS and its proxy need 2, and 3 is the most."
+  }
+}
+
+variable "nat_gateways" {
+  description = "Where private subnets leave to the internet: \"one_per_az\", \"single\" (cheaper, one zone's loss is everyone's) or \"none\"."
+  type        = string
+  default     = "one_per_az"
+  nullable    = false
+
+  validation {
+    condition     = contains(["one_per_az", "single", "none"], var.nat_gateways)
+    error_message = "nat_gateways \"${var.nat_gateways}\" is unknown: choose \"one_per_az\", \"single\" or \"none\"."
+  }
+}
+
+variable "interface_endpoints" {
+  description = "Short names of the AWS services that private subnets reach without the internet."
+  type        = set(string)
+  default = [
+    "ecr.api", "ecr.dkr", "ssm", "ssmmessages", "ec2messages", "secretsmanager", "logs", "rds", "kms",
+  ]
+  nullable = false
+
+  validation {
+    condition = alltrue([for service in var.interface_endpoints : can(regex("^[a-z][a-z0-9.-]*$", service))])
+    error_message = <<-EOT
+      interface_endpoints: write short names such as "ecr.api" or "logs", as they follow the region in an endpoint
+      service's name, not ${join(", ", [
+    for service in var.interface_endpoints : service if !can(regex("^[a-z][a-z0-9.-]*$", service))
+])}.
+    EOT
+}
+
+validation {
+  condition = alltrue([
+    for service in var.interface_endpoints : !can(regex("^(com|cn|aws)\\.", service)) && service != "s3"
+  ])
+  error_message = <<-EOT
+      interface_endpoints: write the short name ("logs", not "com.amazonaws.us-east-1.logs"), and leave out "s3", which
+      has a gateway endpoint of its own here, free of charge.
+    EOT
+}
+}
+
+variable "flow_log_retention_days" {
+  description = "How long flow logs are kept, in days; one of the values that CloudWatch Logs knows."
+  type        = number
+  default     = 365
+  nullable    = false
+
+  validation {
+    condition = contains(
+      [1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653],
+      var.flow_log_retention_days,
+    )
+    error_message = <<-EOT
+      flow_log_retention_days ${var.flow_log_retention_days} is no retention of CloudWatch Logs: choose 1, 3, 5, 7, 14, 30,
+      60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288 or 3653.
+    EOT
+  }
+}
+
+variable "permissions_boundary_arn" {
+  description = "Permissions boundary of the role that writes flow logs; null for none."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.permissions_boundary_arn == null || can(regex("^arn:[a-z-]+:iam::[0-9]{12}:policy/.+$", var.permissions_boundary_arn))
+    error_message = <<-EOT
+      permissions_boundary_arn "${coalesce(var.permissions_boundary_arn, "null")}" is not the ARN of a policy: give the
+      output permissions_boundary_arn of github_oidc, or leave it out.
+    EOT
+  }
+}
