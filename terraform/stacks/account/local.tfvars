@@ -1,0 +1,7 @@
+# For `cargo xtask infra local`: moto's account.
+account_id = "123456789012"
+region     = "us-east-1"
+project    = "orders"
+disposable = true
+zone_name  = "example.test"
+github     = { repository = "example/orders", environments = ["dev", "prod"] }

@@ -1,0 +1,29 @@
+# What an account needs once, before any deployment: a place for Terraform's state, and a way in for GitHub.
+
+module "state" {
+  source = "../../modules/state"
+
+  name          = "${var.project}-state-${var.account_id}"
+  force_destroy = var.disposable
+}
+
+module "github_oidc" {
+  source = "../../modules/github_oidc"
+
+  name              = var.project
+  repository        = var.github.repository
+  main_branch       = var.github.main_branch
+  environments      = var.github.environments
+  create_provider   = var.github.create_provider
+  state_bucket_arn  = module.state.arn
+  state_kms_key_arn = module.state.kms_key_arn
+}
+
+resource "aws_route53_zone" "this" {
+  #checkov:skip=CKV2_AWS_38:DNSSEC needs a key in us-east-1 and a record at the registrar, which is the domain owner's step
+  #checkov:skip=CKV2_AWS_39:Query logs are kept in us-east-1 only and tell what every visitor looked up; nobody reads them here
+  count = var.zone_name == null ? 0 : 1
+
+  name    = var.zone_name
+  comment = "Deployments of ${var.project}"
+}

@@ -1,0 +1,60 @@
+variable "account_id" {
+  description = "The AWS account to prepare. Terraform refuses to touch any other."
+  type        = string
+
+  validation {
+    condition     = can(regex("^[0-9]{12}$", var.account_id))
+    error_message = "account_id must be the 12 digits of an AWS account, as a string, leading zeros included."
+  }
+}
+
+variable "region" {
+  description = "The AWS region of the state bucket. There is no default."
+  type        = string
+
+  validation {
+    condition     = can(regex("^[a-z]{2}(-[a-z]+)+-[0-9]$", var.region))
+    error_message = "region must be the name of an AWS region, such as eu-west-1."
+  }
+}
+
+variable "project" {
+  description = "What is deployed from here: the prefix of every name."
+  type        = string
+
+  validation {
+    condition     = can(regex("^[a-z][a-z0-9-]{0,13}[a-z0-9]$", var.project)) && !strcontains(var.project, "--")
+    error_message = "project must have 2 to 15 lower-case letters, digits and single hyphens, beginning with a letter."
+  }
+}
+
+variable "github" {
+  description = <<-EOT
+    Who may deploy. repository: org/name on GitHub. environments: its protected environments. create_provider:
+    false where the account knows GitHub's identity provider already.
+  EOT
+  type = object({
+    repository      = string
+    main_branch     = optional(string, "main")
+    environments    = list(string)
+    create_provider = optional(bool, true)
+  })
+  nullable = false
+}
+
+variable "zone_name" {
+  description = "A domain to make a public hosted zone for, such as example.com; none where there is one already."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.zone_name == null || can(regex("^([a-z0-9]([a-z0-9-]*[a-z0-9])?\\.)+[a-z]{2,}$", var.zone_name))
+    error_message = "zone_name must be a domain name in lower case without a dot at the end, such as example.com."
+  }
+}
+
+variable "disposable" {
+  description = "Whether the state bucket may be deleted with the states in it. Only for accounts that are thrown away."
+  type        = bool
+  default     = false
+}

@@ -1,0 +1,11 @@
+# Small, without a standby, and thrown away when nobody needs it.
+account_id  = "123456789012" # yours
+region      = "eu-west-1"
+project     = "orders"
+environment = "dev"
+disposable  = true
+
+network   = { nat_gateways = "none" }
+database  = { name = "node_db", instance_class = "db.t4g.small", multi_az = false, backup_retention_days = 1, performance_insights = false }
+app       = { min_size = 1, max_size = 1 }
+bootstrap = { package = "../../../target/lambda/rds-iam-bootstrap-arm64.zip" }

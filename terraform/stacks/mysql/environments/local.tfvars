@@ -1,0 +1,8 @@
+# For `cargo xtask infra local`: moto's account. What xtask adds: the package, the hosted zone and the boundary.
+account_id  = "123456789012"
+region      = "us-east-1"
+project     = "orders"
+environment = "local"
+
+network  = { reserved_cidrs = ["10.1.0.0/16"], admin_access = true }
+database = { name = "node_db" }

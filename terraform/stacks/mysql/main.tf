@@ -1,0 +1,156 @@
+# One deployment: app → RDS Proxy → RDS for MySQL, without a database password.
+
+locals {
+  name            = "${var.project}-${var.environment}"
+  parameter_path  = "/${var.environment}/database"
+  image_parameter = "/${var.environment}/app/image"
+}
+
+module "vpc" {
+  source = "../../modules/vpc"
+
+  name                     = local.name
+  cidr                     = var.network.cidr
+  availability_zones       = var.network.availability_zones
+  reserved_cidrs           = var.network.reserved_cidrs
+  nat_gateways             = var.network.nat_gateways
+  permissions_boundary_arn = var.permissions_boundary_arn
+}
+
+module "security_group" {
+  source = "../../modules/security_group"
+
+  name              = local.name
+  vpc_id            = module.vpc.id
+  vpc_cidr          = module.vpc.cidr
+  s3_prefix_list_id = module.vpc.s3_prefix_list_id
+  alb_ingress_cidrs = var.app.allowed_cidrs
+  app_port          = var.app.port
+  internet_egress   = var.network.internet_egress
+  admin_access      = var.network.admin_access
+}
+
+module "rds" {
+  source = "../../modules/rds"
+
+  name                        = local.name
+  subnet_ids                  = module.vpc.database_subnet_ids
+  security_group_ids          = [module.security_group.database_id]
+  engine_version              = var.database.engine_version
+  instance_class              = var.database.instance_class
+  allocated_storage_gib       = var.database.allocated_storage_gib
+  max_allocated_storage_gib   = var.database.max_allocated_storage_gib
+  database_name               = var.database.name
+  multi_az                    = var.database.multi_az
+  backup_retention_days       = var.database.backup_retention_days
+  monitoring_interval_seconds = var.database.monitoring_interval_seconds
+  performance_insights        = var.database.performance_insights
+  deletion_protection         = !var.disposable
+  skip_final_snapshot         = var.disposable
+  permissions_boundary_arn    = var.permissions_boundary_arn
+}
+
+module "iam" {
+  source = "../../modules/iam"
+
+  name                      = local.name
+  database_users            = [var.app.database_user]
+  database_admin_user       = var.database.admin_user
+  database_resource_id      = module.rds.resource_id
+  proxy_resource_id         = module.rds_proxy.resource_id
+  proxy_authentication      = var.proxy.authentication
+  proxy_secret_arns         = [module.rds.master_secret_arn]
+  proxy_secret_kms_key_arns = [module.rds.kms_key_arn]
+  master_secret_arn         = module.rds.master_secret_arn
+  master_secret_kms_key_arn = module.rds.kms_key_arn
+  parameter_path            = local.parameter_path
+  image_parameter           = local.image_parameter
+  repository_arn            = module.ecr.arn
+  permissions_boundary_arn  = var.permissions_boundary_arn
+}
+
+module "rds_proxy" {
+  source = "../../modules/rds_proxy"
+
+  name                              = local.name
+  role_arn                          = module.iam.proxy_role_arn
+  subnet_ids                        = module.vpc.database_subnet_ids
+  security_group_ids                = [module.security_group.proxy_id]
+  database_identifier               = module.rds.identifier
+  authentication                    = var.proxy.authentication
+  secret_arns                       = [module.rds.master_secret_arn]
+  idle_client_timeout_seconds       = var.proxy.idle_client_timeout_seconds
+  max_connections_percent           = var.proxy.max_connections_percent
+  max_idle_connections_percent      = var.proxy.max_idle_connections_percent
+  connection_borrow_timeout_seconds = var.proxy.connection_borrow_timeout_seconds
+  debug_logging                     = var.proxy.debug_logging
+}
+
+module "bootstrap" {
+  source = "../../modules/bootstrap_lambda"
+
+  name               = local.name
+  package            = var.bootstrap.package
+  architecture       = var.bootstrap.architecture
+  users              = var.bootstrap.users_file == null ? null : file(var.bootstrap.users_file)
+  role_arn           = module.iam.bootstrap_role_arn
+  subnet_ids         = module.vpc.private_subnet_ids
+  security_group_ids = [module.security_group.bootstrap_id]
+  rds_conf = {
+    RDS_ENDPOINT       = module.rds.address
+    RDS_PORT           = tostring(module.rds.port)
+    REGION             = var.region
+    MASTER_SECRET_NAME = module.rds.master_secret_arn
+    DB_NAME            = module.rds.database_name
+    IAM_ADMIN_USER     = var.database.admin_user
+    RDS_RESOURCE_ID    = module.rds.resource_id
+    AWS_ACCOUNT_ID     = var.account_id
+  }
+}
+
+module "logs" {
+  source = "../../modules/s3"
+
+  name          = local.name
+  force_destroy = var.disposable
+}
+
+module "ecr" {
+  source = "../../modules/ecr"
+
+  name         = local.name
+  force_delete = var.disposable
+}
+
+module "alb" {
+  source = "../../modules/alb"
+
+  name                = local.name
+  vpc_id              = module.vpc.id
+  subnet_ids          = module.vpc.public_subnet_ids
+  security_group_id   = module.security_group.alb_id
+  target_port         = var.app.port
+  access_log_bucket   = module.logs.bucket
+  certificate_arn     = var.app.certificate_arn
+  domain_name         = var.app.domain_name
+  zone_id             = var.app.zone_id
+  deletion_protection = !var.disposable
+}
+
+module "app" {
+  source = "../../modules/ec2"
+
+  name                  = local.name
+  subnet_ids            = module.vpc.private_subnet_ids
+  security_group_ids    = [module.security_group.app_id]
+  instance_profile_name = module.iam.instance_profile_name
+  target_group_arns     = [module.alb.target_group_arn]
+  repository_url        = module.ecr.url
+  image_parameter       = local.image_parameter
+  parameter_path        = local.parameter_path
+  app_port              = var.app.port
+  instance_type         = var.app.instance_type
+  ami_id                = var.app.ami_id
+  min_size              = var.app.min_size
+  max_size              = var.app.max_size
+}

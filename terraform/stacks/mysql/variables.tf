@@ -1,0 +1,153 @@
+variable "account_id" {
+  description = "The AWS account to deploy to. Terraform refuses to touch any other."
+  type        = string
+
+  validation {
+    condition     = can(regex("^[0-9]{12}$", var.account_id))
+    error_message = "account_id must be the 12 digits of an AWS account, as a string, leading zeros included."
+  }
+}
+
+variable "region" {
+  description = "The AWS region, such as eu-west-1. There is no default."
+  type        = string
+
+  validation {
+    condition     = can(regex("^[a-z]{2}(-[a-z]+)+-[0-9]$", var.region))
+    error_message = "region must be the name of an AWS region, such as eu-west-1."
+  }
+}
+
+variable "project" {
+  description = "What is deployed: the first part of every name."
+  type        = string
+
+  validation {
+    condition     = can(regex("^[a-z][a-z0-9-]{0,13}[a-z0-9]$", var.project)) && !strcontains(var.project, "--")
+    error_message = "project must have 2 to 15 lower-case letters, digits and single hyphens, beginning with a letter."
+  }
+}
+
+variable "environment" {
+  description = "Which of its environments: the second part of every name, and the first of parameter paths."
+  type        = string
+
+  validation {
+    condition     = can(regex("^[a-z][a-z0-9]{1,8}$", var.environment))
+    error_message = "environment must have 2 to 9 lower-case letters and digits, beginning with a letter, such as dev."
+  }
+}
+
+variable "disposable" {
+  description = <<-EOT
+    Whether this environment may be thrown away: no deletion protection, no final snapshot, and buckets and
+    repositories go with what is in them. To destroy one that is not, apply this as true first.
+  EOT
+  type        = bool
+  default     = false
+}
+
+variable "network" {
+  description = <<-EOT
+    The network. cidr: of the VPC, at least a /22. availability_zones: names; none for the first zones that can
+    host RDS Proxy. reserved_cidrs: networks that it must not overlap. nat_gateways: one_per_az, single or none.
+    internet_egress: whether the app may open HTTPS connections beyond the VPC's endpoints.
+  EOT
+  type = object({
+    cidr               = optional(string, "10.0.0.0/16")
+    availability_zones = optional(list(string), [])
+    reserved_cidrs     = optional(list(string), [])
+    nat_gateways       = optional(string, "one_per_az")
+    internet_egress    = optional(bool, false)
+    admin_access       = optional(bool, false)
+  })
+  default  = {}
+  nullable = false
+}
+
+variable "database" {
+  description = <<-EOT
+    The database. name: of the schema that the app uses. admin_user: whom bootstrap creates and then works as, by
+    IAM; not the master user. The rest is as in the rds module.
+  EOT
+  type = object({
+    name                        = string
+    admin_user                  = optional(string, "iam_admin")
+    engine_version              = optional(string, "8.4")
+    instance_class              = optional(string, "db.t4g.medium")
+    allocated_storage_gib       = optional(number, 20)
+    max_allocated_storage_gib   = optional(number, 100)
+    multi_az                    = optional(bool, true)
+    backup_retention_days       = optional(number, 14)
+    monitoring_interval_seconds = optional(number, 60)
+    performance_insights        = optional(bool, true)
+  })
+  nullable = false
+
+  validation {
+    condition     = !contains(["dbadmin", "rdsadmin", "rdsproxyadmin", "root", "admin"], var.database.admin_user)
+    error_message = "database.admin_user must be a user of its own: not the master user, and none that RDS keeps to itself."
+  }
+}
+
+variable "proxy" {
+  description = <<-EOT
+    RDS Proxy. authentication: iam (end-to-end, no secret once the proxy is switched) or secret (clients by IAM, the
+    database by the master secret: then the app can log in as the master user only). The rest as in the module.
+  EOT
+  type = object({
+    authentication                    = optional(string, "iam")
+    idle_client_timeout_seconds       = optional(number, 1800)
+    max_connections_percent           = optional(number, 90)
+    max_idle_connections_percent      = optional(number, 50)
+    connection_borrow_timeout_seconds = optional(number, 30)
+    debug_logging                     = optional(bool, false)
+  })
+  default  = {}
+  nullable = false
+}
+
+variable "app" {
+  description = <<-EOT
+    The service. database_user: whom it logs in as. certificate_arn, or domain_name and zone_id, give it HTTPS.
+    allowed_cidrs: who may reach the load balancer. min_size and max_size count instances.
+  EOT
+  type = object({
+    database_user   = optional(string, "node_app")
+    port            = optional(number, 3000)
+    allowed_cidrs   = optional(list(string), ["0.0.0.0/0"])
+    certificate_arn = optional(string)
+    domain_name     = optional(string)
+    zone_id         = optional(string)
+    instance_type   = optional(string, "t4g.small")
+    ami_id          = optional(string)
+    min_size        = optional(number, 2)
+    max_size        = optional(number, 4)
+  })
+  default  = {}
+  nullable = false
+
+  validation {
+    condition     = var.app.database_user != var.database.admin_user
+    error_message = "app.database_user must not be database.admin_user: the app would get the rights to make users."
+  }
+}
+
+variable "bootstrap" {
+  description = <<-EOT
+    The program that makes the database users, as a Lambda that runs on apply. package: the zip that
+    `cargo xtask infra package` writes. users_file: the declaration of users (TOML); none for app.database_user alone.
+  EOT
+  type = object({
+    package      = string
+    architecture = optional(string, "arm64")
+    users_file   = optional(string)
+  })
+  nullable = false
+}
+
+variable "permissions_boundary_arn" {
+  description = "The boundary that every role gets: `permissions_boundary_arn` of stacks/account, where CI deploys."
+  type        = string
+  default     = null
+}
