@@ -26,7 +26,7 @@ pub enum ResourceKind {
 impl ResourceKind {
     const ALL: [Self; 3] = [Self::Instance, Self::Cluster, Self::Proxy];
 
-    fn prefix(self) -> &'static str {
+    pub(crate) fn prefix(self) -> &'static str {
         match self {
             Self::Instance => "db-",
             Self::Cluster => "cluster-",

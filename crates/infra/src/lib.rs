@@ -4,6 +4,7 @@
 //! - [`rds_conf`]: the file that carries a deployment's facts from Terraform to every program.
 //! - [`arn`]: the ARNs that `rds-db:connect` is allowed on.
 //! - [`policy`]: that policy's document.
+//! - [`outputs`]: what Terraform put out, as types; `rds.conf` and the app's parameters come from it.
 //! - [`remedy`]: the policy statement and the SQL that would mend a refused login.
 //! - [`trust`]: the trust roots that ship with the program.
 //!
@@ -30,9 +31,12 @@
 //! ```
 
 pub mod arn;
+mod file;
+pub mod outputs;
 pub mod policy;
 pub mod rds_conf;
 pub mod remedy;
 pub mod trust;
 
+pub use outputs::{Outputs, OutputsError};
 pub use rds_conf::{RdsConf, RdsConfError};

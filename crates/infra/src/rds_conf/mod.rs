@@ -19,13 +19,13 @@ mod values;
 
 use std::borrow::Cow;
 use std::fmt;
-use std::io::{self, Read as _, Write as _};
 use std::path::Path;
 use std::time::SystemTime;
 
 use rds_iam_token::{DbUser, Endpoint, Region};
 
 use crate::arn::{AccountId, RdsDbArn, RdsDbArnError, ResourceId};
+use crate::file;
 use crate::trust::{Roots, TrustError};
 
 pub use error::{Cause, Problem, RdsConfError};
@@ -185,18 +185,8 @@ impl RdsConf {
     /// # Errors
     /// Where it cannot be read, is not UTF-8, or is invalid; each error names the file.
     pub fn read(path: &Path) -> Result<Self, RdsConfError> {
-        let read = || {
-            let mut text = String::new();
-            std::fs::File::open(path)?.take(MAX_BYTES + 1).read_to_string(&mut text)?;
-            if text.len() as u64 > MAX_BYTES {
-                return Err(io::Error::new(
-                    io::ErrorKind::FileTooLarge,
-                    "it has over 64 KiB: not an rds.conf",
-                ));
-            }
-            Ok(text)
-        };
-        let text = read().map_err(|source| RdsConfError::Read { path: path.to_owned(), source })?;
+        let text = file::read_text(path, MAX_BYTES)
+            .map_err(|source| RdsConfError::Read { path: path.to_owned(), source })?;
         parse::parse(&text)
             .map_err(|problems| RdsConfError::Invalid { path: Some(path.to_owned()), problems })
     }
@@ -207,15 +197,8 @@ impl RdsConf {
     /// # Errors
     /// Where the folder does not take the file.
     pub fn write(&self, path: &Path) -> Result<(), RdsConfError> {
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-        let replace = || {
-            let mut temporary = temporary_file(folder.unwrap_or(Path::new(".")))?;
-            temporary.write_all(self.to_string().as_bytes())?;
-            temporary.as_file().sync_all()?;
-            temporary.persist(path).map_err(|error| error.error)?;
-            Ok(())
-        };
-        replace().map_err(|source| RdsConfError::Write { path: path.to_owned(), source })
+        file::replace(path, &self.to_string())
+            .map_err(|source| RdsConfError::Write { path: path.to_owned(), source })
     }
 
     /// What to connect to: `RDS_DIAL`, or else the endpoint. TLS verifies this host's name.
@@ -258,15 +241,6 @@ impl RdsConf {
             (AWS_ACCOUNT_ID, self.account_id.as_ref().map(AccountId::to_string)),
         ]
     }
-}
-
-/// Not secret and for other accounts to read, so with the permissions of an ordinary new file.
-fn temporary_file(folder: &Path) -> io::Result<tempfile::NamedTempFile> {
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(".rds.conf.");
-    #[cfg(unix)]
-    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644));
-    builder.tempfile_in(folder)
 }
 
 impl fmt::Display for RdsConf {

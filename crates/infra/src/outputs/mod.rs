@@ -1,0 +1,200 @@
+//! The outputs of `terraform/stacks/mysql`, as `terraform output -json` prints them: the contract between
+//! the infrastructure and the programs.
+//!
+//! `terraform/stacks/mysql/outputs.json` is an example that both a Terraform test and this module's tests
+//! hold to. Outputs and attributes that are not listed here may be there; the listed ones must be, with the
+//! right type, or all that is wrong is reported at once.
+//!
+//! ```no_run
+//! use rds_iam_infra::Outputs;
+//!
+//! // terraform -chdir=terraform/stacks/mysql output -json > outputs.json
+//! let outputs = Outputs::read("outputs.json".as_ref())?;
+//! outputs.rds_conf().write("rds.conf".as_ref())?;
+//! for parameter in outputs.parameters() {
+//!     println!("{} = {}", parameter.path, parameter.value);
+//! }
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod error;
+mod parse;
+mod values;
+
+use std::path::Path;
+
+use rds_iam_token::{DbUser, Endpoint, Region};
+
+use crate::RdsConf;
+use crate::arn::{AccountId, ResourceId};
+use crate::file;
+use crate::rds_conf::{DatabaseName, SecretId};
+
+pub use error::{Cause, OutputsError, Problem, TextCause};
+pub use values::{Authentication, ParameterPath, ValueError};
+
+/// The largest file that is read: 1 MiB. A stack's outputs take a few KiB.
+const MAX_BYTES: u64 = 1024 * 1024;
+
+/// All that a deployment tells its programs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Outputs {
+    /// `deployment`
+    pub deployment: Deployment,
+    /// `database`
+    pub database: Database,
+    /// `proxy`
+    pub proxy: Proxy,
+    /// `app`
+    pub app: App,
+    /// `bootstrap`
+    pub bootstrap: Bootstrap,
+    /// `logs`
+    pub logs: Logs,
+}
+
+/// What was deployed, and where.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Deployment {
+    /// The account it lies in.
+    pub account_id: AccountId,
+    /// Which of several like it: `dev`, `production`.
+    pub environment: String,
+    /// The name that all its parts begin with.
+    pub name: String,
+    /// The region it lies in.
+    pub region: Region,
+}
+
+/// The database, which bootstrap goes to directly.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Database {
+    /// The user that bootstrap works as.
+    pub admin_user: DbUser,
+    /// Its own endpoint and port.
+    pub endpoint: Endpoint,
+    /// The name that it was given.
+    pub identifier: String,
+    /// The ARN of the master user's secret.
+    pub master_secret: SecretId,
+    /// The database inside that the app uses.
+    pub name: DatabaseName,
+    /// `db-…`, or `cluster-…` for Aurora.
+    pub resource_id: ResourceId,
+}
+
+/// The proxy, which the app goes to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Proxy {
+    /// How it logs in to the database.
+    pub authentication: Authentication,
+    /// Its endpoint and port.
+    pub endpoint: Endpoint,
+    /// The name that it was given.
+    pub name: String,
+    /// `prx-…`
+    pub resource_id: ResourceId,
+}
+
+/// The service.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct App {
+    /// The Auto Scaling group it runs in.
+    pub autoscaling_group: String,
+    /// The database user it logs in as.
+    pub database_user: DbUser,
+    /// The parameter that names its image, by digest.
+    pub image_parameter: ParameterPath,
+    /// The path under which [`Outputs::parameters`] lie.
+    pub parameter_path: ParameterPath,
+    /// Where its image is pushed to.
+    pub repository_url: String,
+    /// Where it answers.
+    pub url: String,
+}
+
+/// The function that makes the database's users.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Bootstrap {
+    /// Its name.
+    pub function_name: String,
+}
+
+/// Where access logs go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Logs {
+    /// The bucket's name.
+    pub bucket: String,
+}
+
+/// A parameter of Parameter Store, as it is due.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
+pub struct Parameter {
+    /// Its full name.
+    pub path: String,
+    /// Its value. None of them is a secret.
+    pub value: String,
+}
+
+impl Outputs {
+    /// Reads what `terraform output -json` prints.
+    ///
+    /// # Errors
+    /// Where the text is something else, or with every output that is missing or wrong. It is for a person
+    /// to mend; retrying is no use.
+    pub fn parse(text: &str) -> Result<Self, OutputsError> {
+        Self::from_text(text, None)
+    }
+
+    /// Reads a file.
+    ///
+    /// # Errors
+    /// Where it cannot be read, or as [`Outputs::parse`]; each error names the file.
+    pub fn read(path: &Path) -> Result<Self, OutputsError> {
+        let text = file::read_text(path, MAX_BYTES)
+            .map_err(|source| OutputsError::Read { path: path.to_owned(), source })?;
+        Self::from_text(&text, Some(path))
+    }
+
+    fn from_text(text: &str, path: Option<&Path>) -> Result<Self, OutputsError> {
+        let path = || path.map(Path::to_owned);
+        let outputs = parse::objects(text).map_err(|cause| OutputsError::Text { path: path(), cause })?;
+        parse::typed(&outputs).map_err(|problems| OutputsError::Invalid { path: path(), problems })
+    }
+
+    /// The deployment's `rds.conf`. It is bootstrap's, so it names the database and not the proxy.
+    pub fn rds_conf(&self) -> RdsConf {
+        let Database { admin_user, endpoint, master_secret, name, resource_id, .. } = self.database.clone();
+        let mut conf =
+            RdsConf::new(endpoint, self.deployment.region.clone(), master_secret, name, admin_user);
+        conf.resource_id = Some(resource_id);
+        conf.account_id = Some(self.deployment.account_id.clone());
+        conf
+    }
+
+    /// The parameters that the app reads its settings from, in order of their names. They name the proxy.
+    pub fn parameters(&self) -> Vec<Parameter> {
+        let parameter = |name: &str, value: String| Parameter {
+            path: format!("{}/{name}", self.app.parameter_path),
+            value,
+        };
+        vec![
+            parameter("dbname", self.database.name.to_string()),
+            parameter("endpoint", self.proxy.endpoint.host().to_string()),
+            parameter("port", self.proxy.endpoint.port().to_string()),
+            parameter("region", self.deployment.region.to_string()),
+            parameter("username", self.app.database_user.to_string()),
+        ]
+    }
+}
+
+#[cfg(test)]
+mod tests;
