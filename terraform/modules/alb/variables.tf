@@ -5,8 +5,8 @@ variable "name" {
   validation {
     condition     = can(regex("^[a-z][a-z0-9-]{1,24}[a-z0-9]$", var.name)) && !startswith(var.name, "internal-")
     error_message = <<-EOT
-      name "${var.name}" cannot be used: with "-" and a port it names the target group, which may have 32 characters. Use
-      3 to 26 lower-case letters, digits and hyphens, beginning with a letter, ending with a letter or digit, and not
+      name "${var.name}" cannot be used: with "-" and a port it names the target group, which may have 32 characters.
+      Use 3 to 26 lower-case letters, digits and hyphens, beginning with a letter, ending with a letter or digit, not
       beginning with "internal-" (AWS keeps that).
     EOT
   }
@@ -21,7 +21,8 @@ variable "tags" {
   validation {
     condition     = alltrue([for key, value in var.tags : !startswith(lower(key), "aws:") && length(value) <= 256])
     error_message = <<-EOT
-      tags holds a key that begins with "aws:" or a value of over 256 characters, which AWS refuses: rename or shorten it.
+      tags holds a key that begins with "aws:" or a value of over 256 characters, which AWS refuses: rename or shorten
+      it.
     EOT
   }
 }
@@ -44,8 +45,8 @@ variable "subnet_ids" {
   validation {
     condition     = length(var.subnet_ids) >= 2
     error_message = <<-EOT
-      subnet_ids names ${length(var.subnet_ids)} subnets: a load balancer needs two or more, each in another zone. Give the
-      output public_subnet_ids of the vpc module.
+      subnet_ids names ${length(var.subnet_ids)} subnets: a load balancer needs two or more, each in another zone. Give
+      the output public_subnet_ids of the vpc module.
     EOT
   }
 
@@ -62,8 +63,8 @@ variable "security_group_id" {
   validation {
     condition     = startswith(var.security_group_id, "sg-")
     error_message = <<-EOT
-      security_group_id "${var.security_group_id}" is no security group's id: give the output alb_id of the security_group
-      module, "sg-…".
+      security_group_id "${var.security_group_id}" is no security group's id: give the output alb_id of the
+      security_group module, "sg-…".
     EOT
   }
 }
@@ -89,8 +90,8 @@ variable "access_log_bucket" {
   validation {
     condition     = can(regex("^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$", var.access_log_bucket))
     error_message = <<-EOT
-      access_log_bucket "${var.access_log_bucket}" is no bucket's name (an ARN is not taken): give the output bucket of the
-      s3 module.
+      access_log_bucket "${var.access_log_bucket}" is no bucket's name (an ARN is not taken): give the output bucket of
+      the s3 module.
     EOT
   }
 }
@@ -121,16 +122,24 @@ variable "domain_name" {
       "^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\\.)+[a-z]([a-z0-9-]{0,61}[a-z0-9])?$", var.domain_name,
     ))
     error_message = <<-EOT
-      domain_name "${coalesce(var.domain_name, "null")}" is no host name: write it in lower case, without scheme, port, path,
-      wildcard or closing dot, such as "orders.example.com".
+      domain_name "${coalesce(var.domain_name, "null")}" is no host name: write it in lower case, without scheme, port,
+      path, wildcard or closing dot, such as "orders.example.com".
     EOT
   }
 
   validation {
     condition     = var.domain_name == null || var.certificate_arn != null || var.zone_id != null
     error_message = <<-EOT
-      domain_name "${coalesce(var.domain_name, "null")}" is given without zone_id and without certificate_arn: give zone_id to
-      have the certificate made and the record written, or the certificate_arn of one that you have.
+      domain_name "${coalesce(var.domain_name, "null")}" is given without zone_id and without certificate_arn: give
+      zone_id to have the certificate made and the record written, or the certificate_arn of one that you have.
+    EOT
+  }
+
+  validation {
+    condition     = var.domain_name != null || var.zone_id == null
+    error_message = <<-EOT
+      domain_name is missing while zone_id is given, so there is no record to write: give domain_name, or leave out
+      both.
     EOT
   }
 }
@@ -146,11 +155,6 @@ variable "zone_id" {
       zone_id "${coalesce(var.zone_id, "null")}" is no Route 53 zone's id: write "Z0123456789ABCDEFGHIJ", without
       "/hostedzone/".
     EOT
-  }
-
-  validation {
-    condition     = var.zone_id == null || var.domain_name != null
-    error_message = "zone_id is given without domain_name, so there is no record to write: give domain_name, or leave both out."
   }
 }
 

@@ -20,7 +20,8 @@ variable "tags" {
   validation {
     condition     = alltrue([for key, value in var.tags : !startswith(lower(key), "aws:") && length(value) <= 256])
     error_message = <<-EOT
-      tags holds a key that begins with "aws:" or a value of over 256 characters, which S3 refuses: rename or shorten it.
+      tags holds a key that begins with "aws:" or a value of over 256 characters, which S3 refuses: rename or shorten
+      it.
     EOT
   }
 }
@@ -39,7 +40,9 @@ variable "retention_days" {
   nullable    = false
 
   validation {
-    condition     = var.retention_days >= 1 && var.retention_days <= 3653 && floor(var.retention_days) == var.retention_days
-    error_message = "retention_days ${var.retention_days} is out of range: keep logs for 1 to 3653 whole days (ten years)."
+    condition = (
+      var.retention_days >= 1 && var.retention_days <= 3653 && floor(var.retention_days) == var.retention_days
+    )
+    error_message = "retention_days ${var.retention_days} is out of range: keep logs for 1 to 3653 whole days."
   }
 }

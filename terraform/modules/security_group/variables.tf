@@ -6,7 +6,7 @@ variable "name" {
     condition     = can(regex("^[a-z][a-z0-9-]{1,30}[a-z0-9]$", var.name)) && !startswith(var.name, "sg-")
     error_message = <<-EOT
       name "${var.name}" cannot be used: it begins the names of security groups. Use 3 to 32 lower-case letters, digits
-      and hyphens, beginning with a letter, ending with a letter or digit, and not beginning with "sg-" (AWS keeps that).
+      and hyphens, beginning with a letter, ending with a letter or digit, not beginning with "sg-" (AWS keeps that).
     EOT
   }
 }
@@ -20,7 +20,8 @@ variable "tags" {
   validation {
     condition     = alltrue([for key, value in var.tags : !startswith(lower(key), "aws:") && length(value) <= 256])
     error_message = <<-EOT
-      tags holds a key that begins with "aws:" or a value of over 256 characters, which AWS refuses: rename or shorten it.
+      tags holds a key that begins with "aws:" or a value of over 256 characters, which AWS refuses: rename or shorten
+      it.
     EOT
   }
 }
@@ -55,24 +56,25 @@ variable "alb_ingress_cidrs" {
   validation {
     condition     = length(var.alb_ingress_cidrs) > 0
     error_message = <<-EOT
-      alb_ingress_cidrs is empty, so nobody could reach the load balancer: name your networks, or ["0.0.0.0/0"] for everyone.
+      alb_ingress_cidrs is empty, so nobody could reach the load balancer: name your networks, or ["0.0.0.0/0"] for
+      everyone.
     EOT
   }
 
   validation {
-    condition = alltrue([for cidr in var.alb_ingress_cidrs : try(cidrsubnet(cidr, 0, 0) == cidr && can(cidrnetmask(cidr)), false)])
+    condition = alltrue([
+      for cidr in var.alb_ingress_cidrs : try(cidrsubnet(cidr, 0, 0) == cidr && can(cidrnetmask(cidr)), false)
+    ])
     error_message = <<-EOT
-      alb_ingress_cidrs: ${join(", ", [
-    for cidr in var.alb_ingress_cidrs : cidr if !try(cidrsubnet(cidr, 0, 0) == cidr && can(cidrnetmask(cidr)), false)
-])} is no IPv4 network: write such as "198.51.100.0/24", with no bits set behind the prefix. (The load balancer has
-      IPv4 addresses only, so an IPv6 range could never match.)
+      alb_ingress_cidrs (${join(", ", var.alb_ingress_cidrs)}) holds something other than an IPv4 network: write such as
+      "198.51.100.0/24", with no bits set behind the prefix. IPv6 is no use: the load balancer has IPv4 addresses only.
     EOT
-}
+  }
 
-validation {
-  condition     = length(distinct(var.alb_ingress_cidrs)) == length(var.alb_ingress_cidrs)
-  error_message = "alb_ingress_cidrs names a range twice (${join(", ", var.alb_ingress_cidrs)}): name each once."
-}
+  validation {
+    condition     = length(distinct(var.alb_ingress_cidrs)) == length(var.alb_ingress_cidrs)
+    error_message = "alb_ingress_cidrs names a range twice (${join(", ", var.alb_ingress_cidrs)}): name each once."
+  }
 }
 
 variable "app_port" {
@@ -83,12 +85,12 @@ variable "app_port" {
 
   validation {
     condition     = var.app_port >= 1024 && var.app_port <= 65535 && floor(var.app_port) == var.app_port
-    error_message = "app_port ${var.app_port} is not possible: the app runs without privileges, so choose 1024 to 65535."
+    error_message = "app_port ${var.app_port} is not possible: the app has no privileges, so choose 1024 to 65535."
   }
 }
 
 variable "database_port" {
-  description = "Port of the database and of its proxy; a proxy for MySQL listens on 3306 alone, for PostgreSQL on 5432."
+  description = "Port of the database and of its proxy, which knows 3306 (MySQL) and 5432 (PostgreSQL) only."
   type        = number
   default     = 3306
   nullable    = false
@@ -96,8 +98,8 @@ variable "database_port" {
   validation {
     condition     = contains([3306, 5432], var.database_port)
     error_message = <<-EOT
-      database_port ${var.database_port} is not served by RDS Proxy, which listens on 3306 (MySQL) or 5432 (PostgreSQL) only:
-      choose one of them, for the database too.
+      database_port ${var.database_port} is not served by RDS Proxy, which listens on 3306 (MySQL) or 5432 (PostgreSQL)
+      only: choose one of them, for the database too.
     EOT
   }
 }

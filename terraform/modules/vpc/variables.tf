@@ -6,7 +6,7 @@ variable "name" {
     condition     = can(regex("^[a-z][a-z0-9-]{1,30}[a-z0-9]$", var.name)) && !startswith(var.name, "sg-")
     error_message = <<-EOT
       name "${var.name}" cannot be used: AWS limits what may stand in the names made from it. Use 3 to 32 lower-case
-      letters, digits and hyphens, beginning with a letter, ending with a letter or digit, and not beginning with "sg-".
+      letters, digits and hyphens, beginning with a letter, ending with a letter or digit, not beginning with "sg-".
     EOT
   }
 }
@@ -20,7 +20,8 @@ variable "tags" {
   validation {
     condition     = alltrue([for key, value in var.tags : !startswith(lower(key), "aws:") && length(value) <= 256])
     error_message = <<-EOT
-      tags holds a key that begins with "aws:" or a value of over 256 characters, which AWS refuses: rename or shorten it.
+      tags holds a key that begins with "aws:" or a value of over 256 characters, which AWS refuses: rename or shorten
+      it.
     EOT
   }
 }
@@ -55,7 +56,6 @@ variable "cidr" {
     EOT
   }
 
-  # Two ranges overlap exactly if they are the same network once both are cut to the shorter of their prefixes.
   # A range lies within another if it is the same network once cut to the other's prefix.
   validation {
     condition = !can(cidrnetmask(var.cidr)) || anytrue([
@@ -86,16 +86,8 @@ variable "reserved_cidrs" {
   validation {
     condition     = alltrue([for range in var.reserved_cidrs : can(cidrnetmask(range))])
     error_message = <<-EOT
-      reserved_cidrs: ${join(", ", [for range in var.reserved_cidrs : range if !can(cidrnetmask(range))])} is not an IPv4
-      range: write such as "10.8.0.0/16".
-    EOT
-  }
-
-  validation {
-    condition     = length(local.overlapping_cidrs) == 0
-    error_message = <<-EOT
-      cidr "${var.cidr}" overlaps ${join(", ", local.overlapping_cidrs)} of reserved_cidrs, so that the two networks could
-      never be routed to each other: choose another cidr, or remove the reserved range if it is no longer used.
+      reserved_cidrs: ${join(", ", [for range in var.reserved_cidrs : range if !can(cidrnetmask(range))])} is not an
+      IPv4 range: write such as "10.8.0.0/16".
     EOT
   }
 }
@@ -109,8 +101,8 @@ variable "availability_zones" {
   validation {
     condition     = contains([0, 2, 3], length(var.availability_zones))
     error_message = <<-EOT
-      availability_zones names ${length(var.availability_zones)} zones: name 2 or 3 (RDS, its proxy and the load balancer
-      need two), or none to take the first availability_zone_count that can host RDS Proxy.
+      availability_zones names ${length(var.availability_zones)} zones: name 2 or 3 (RDS, its proxy and the load
+      balancer need two), or none to take the first availability_zone_count that can host RDS Proxy.
     EOT
   }
 
@@ -128,12 +120,14 @@ variable "availability_zone_count" {
 
   validation {
     condition     = contains([2, 3], var.availability_zone_count)
-    error_message = "availability_zone_count is ${var.availability_zone_count}: RDS and its proxy need 2, and 3 is the most."
+    error_message = <<-EOT
+      availability_zone_count is ${var.availability_zone_count}, but must be 2 or 3: RDS and its proxy need 2 zones.
+    EOT
   }
 }
 
 variable "nat_gateways" {
-  description = "Where private subnets leave to the internet: \"one_per_az\", \"single\" (cheaper, one zone's loss is everyone's) or \"none\"."
+  description = "NAT gateways for the private subnets: \"one_per_az\", \"single\" or \"none\"."
   type        = string
   default     = "one_per_az"
   nullable    = false
@@ -153,24 +147,16 @@ variable "interface_endpoints" {
   nullable = false
 
   validation {
-    condition = alltrue([for service in var.interface_endpoints : can(regex("^[a-z][a-z0-9.-]*$", service))])
+    condition = alltrue([
+      for service in var.interface_endpoints :
+      can(regex("^[a-z][a-z0-9-]*([.][a-z0-9-]+)?$", service)) && service != "s3"
+    ])
     error_message = <<-EOT
-      interface_endpoints: write short names such as "ecr.api" or "logs", as they follow the region in an endpoint
-      service's name, not ${join(", ", [
-    for service in var.interface_endpoints : service if !can(regex("^[a-z][a-z0-9.-]*$", service))
-])}.
+      interface_endpoints holds a name that cannot be used (${join(", ", var.interface_endpoints)}): write short names
+      such as "logs" or "ecr.api", not "com.amazonaws.us-east-1.logs", and leave out "s3", which has a gateway endpoint
+      here, free of charge.
     EOT
-}
-
-validation {
-  condition = alltrue([
-    for service in var.interface_endpoints : !can(regex("^(com|cn|aws)\\.", service)) && service != "s3"
-  ])
-  error_message = <<-EOT
-      interface_endpoints: write the short name ("logs", not "com.amazonaws.us-east-1.logs"), and leave out "s3", which
-      has a gateway endpoint of its own here, free of charge.
-    EOT
-}
+  }
 }
 
 variable "flow_log_retention_days" {
@@ -185,8 +171,8 @@ variable "flow_log_retention_days" {
       var.flow_log_retention_days,
     )
     error_message = <<-EOT
-      flow_log_retention_days ${var.flow_log_retention_days} is no retention of CloudWatch Logs: choose 1, 3, 5, 7, 14, 30,
-      60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288 or 3653.
+      flow_log_retention_days ${var.flow_log_retention_days} is no retention of CloudWatch Logs: choose 1, 3, 5, 7, 14,
+      30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288 or 3653.
     EOT
   }
 }
@@ -197,7 +183,9 @@ variable "permissions_boundary_arn" {
   default     = null
 
   validation {
-    condition     = var.permissions_boundary_arn == null || can(regex("^arn:[a-z-]+:iam::[0-9]{12}:policy/.+$", var.permissions_boundary_arn))
+    condition = var.permissions_boundary_arn == null || can(regex(
+      "^arn:[a-z-]+:iam::([0-9]{12}|aws):policy/.+$", var.permissions_boundary_arn,
+    ))
     error_message = <<-EOT
       permissions_boundary_arn "${coalesce(var.permissions_boundary_arn, "null")}" is not the ARN of a policy: give the
       output permissions_boundary_arn of github_oidc, or leave it out.

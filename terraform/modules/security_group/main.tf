@@ -1,0 +1,158 @@
+# The chain ALB → app → proxy → database. Each link is two rules, one on either side, and names the other group rather
+# than addresses. Rules are resources of their own: groups that name each other inline could never be created.
+# DNS, time and instance metadata need no rule: security groups do not filter the VPC's own services.
+
+locals {
+  # Who may open connections to whom. The key names both of a link's rules.
+  links = merge(
+    {
+      alb-app            = { from = "alb", to = "app", port = var.app_port }
+      app-proxy          = { from = "app", to = "proxy", port = var.database_port }
+      proxy-database     = { from = "proxy", to = "database", port = var.database_port }
+      bootstrap-database = { from = "bootstrap", to = "database", port = var.database_port }
+    },
+    var.admin_access ? { admin-database = { from = "admin", to = "database", port = var.database_port } } : {},
+  )
+
+  group_ids = merge(
+    {
+      alb       = aws_security_group.alb.id
+      app       = aws_security_group.app.id
+      proxy     = aws_security_group.proxy.id
+      database  = aws_security_group.database.id
+      bootstrap = aws_security_group.bootstrap.id
+    },
+    { for group in aws_security_group.admin : "admin" => group.id },
+  )
+
+  # Who calls AWS APIs through the VPC's endpoints.
+  api_callers = concat(["app", "bootstrap"], var.admin_access ? ["admin"] : [])
+
+  # The load balancer listens on 80 only to send clients to 443.
+  alb_ingress = {
+    for pair in setproduct(var.alb_ingress_cidrs, [443, 80]) :
+    "${pair[0]}:${pair[1]}" => { cidr = pair[0], port = pair[1] }
+  }
+}
+
+resource "aws_security_group" "alb" {
+  #checkov:skip=CKV2_AWS_5:the alb module attaches it
+  name        = "${var.name}-alb"
+  description = "Load balancer: HTTPS from clients, on to the app"
+  vpc_id      = var.vpc_id
+  tags        = merge(var.tags, { Name = "${var.name}-alb" })
+}
+
+resource "aws_security_group" "app" {
+  #checkov:skip=CKV2_AWS_5:the ec2 module attaches it
+  name        = "${var.name}-app"
+  description = "App instances: from the load balancer, on to the proxy"
+  vpc_id      = var.vpc_id
+  tags        = merge(var.tags, { Name = "${var.name}-app" })
+}
+
+resource "aws_security_group" "proxy" {
+  #checkov:skip=CKV2_AWS_5:the rds_proxy module attaches it
+  name        = "${var.name}-proxy"
+  description = "RDS Proxy: from the app, on to the database"
+  vpc_id      = var.vpc_id
+  tags        = merge(var.tags, { Name = "${var.name}-proxy" })
+}
+
+resource "aws_security_group" "database" {
+  #checkov:skip=CKV2_AWS_5:the rds module attaches it
+  name        = "${var.name}-database"
+  description = "Database: from the proxy and bootstrap, on to nowhere"
+  vpc_id      = var.vpc_id
+  tags        = merge(var.tags, { Name = "${var.name}-database" })
+}
+
+resource "aws_security_group" "bootstrap" {
+  #checkov:skip=CKV2_AWS_5:the bootstrap_lambda module attaches it
+  name        = "${var.name}-bootstrap"
+  description = "Bootstrap function: on to the database and AWS APIs"
+  vpc_id      = var.vpc_id
+  tags        = merge(var.tags, { Name = "${var.name}-bootstrap" })
+}
+
+resource "aws_security_group" "admin" {
+  #checkov:skip=CKV2_AWS_5:whoever starts a jump host attaches it
+  count = var.admin_access ? 1 : 0
+
+  name        = "${var.name}-admin"
+  description = "Jump host, by Session Manager alone: on to the database"
+  vpc_id      = var.vpc_id
+  tags        = merge(var.tags, { Name = "${var.name}-admin" })
+}
+
+resource "aws_vpc_security_group_ingress_rule" "alb" {
+  #checkov:skip=CKV_AWS_260:only alb_ingress_cidrs may reach port 80, and it answers with a redirect to HTTPS
+  for_each = local.alb_ingress
+
+  security_group_id = aws_security_group.alb.id
+  description       = each.value.port == 443 ? "HTTPS from clients" : "HTTP from clients, redirected to HTTPS"
+  cidr_ipv4         = each.value.cidr
+  ip_protocol       = "tcp"
+  from_port         = each.value.port
+  to_port           = each.value.port
+  tags              = merge(var.tags, { Name = "${var.name}-clients-alb" })
+}
+
+resource "aws_vpc_security_group_egress_rule" "link" {
+  for_each = local.links
+
+  security_group_id            = local.group_ids[each.value.from]
+  description                  = "To ${each.value.to}"
+  referenced_security_group_id = local.group_ids[each.value.to]
+  ip_protocol                  = "tcp"
+  from_port                    = each.value.port
+  to_port                      = each.value.port
+  tags                         = merge(var.tags, { Name = "${var.name}-${each.key}" })
+}
+
+resource "aws_vpc_security_group_ingress_rule" "link" {
+  for_each = local.links
+
+  security_group_id            = local.group_ids[each.value.to]
+  description                  = "From ${each.value.from}"
+  referenced_security_group_id = local.group_ids[each.value.from]
+  ip_protocol                  = "tcp"
+  from_port                    = each.value.port
+  to_port                      = each.value.port
+  tags                         = merge(var.tags, { Name = "${var.name}-${each.key}" })
+}
+
+resource "aws_vpc_security_group_egress_rule" "endpoints" {
+  for_each = toset(local.api_callers)
+
+  security_group_id = local.group_ids[each.key]
+  description       = "AWS APIs, by the endpoints in the VPC"
+  cidr_ipv4         = var.vpc_cidr
+  ip_protocol       = "tcp"
+  from_port         = 443
+  to_port           = 443
+  tags              = merge(var.tags, { Name = "${var.name}-${each.key}-endpoints" })
+}
+
+# The layers of the app's image lie in S3, whose gateway endpoint has public addresses.
+resource "aws_vpc_security_group_egress_rule" "app_s3" {
+  security_group_id = aws_security_group.app.id
+  description       = "S3, by the gateway endpoint"
+  prefix_list_id    = var.s3_prefix_list_id
+  ip_protocol       = "tcp"
+  from_port         = 443
+  to_port           = 443
+  tags              = merge(var.tags, { Name = "${var.name}-app-s3" })
+}
+
+resource "aws_vpc_security_group_egress_rule" "internet" {
+  for_each = toset(var.internet_egress ? ["app", "bootstrap"] : [])
+
+  security_group_id = local.group_ids[each.key]
+  description       = "HTTPS to anywhere, by the NAT gateways"
+  cidr_ipv4         = "0.0.0.0/0"
+  ip_protocol       = "tcp"
+  from_port         = 443
+  to_port           = 443
+  tags              = merge(var.tags, { Name = "${var.name}-${each.key}-internet" })
+}
