@@ -1,0 +1,14 @@
+output "function_name" {
+  description = "Name of the function."
+  value       = aws_lambda_function.this.function_name
+}
+
+output "function_arn" {
+  description = "ARN of the function."
+  value       = aws_lambda_function.this.arn
+}
+
+output "report" {
+  description = "What the last run on apply answered, as text: bootstrap's report in JSON. Null where `invoke` is false."
+  value       = one(aws_lambda_invocation.this[*].result)
+}

@@ -1,0 +1,161 @@
+# The service's machines: an Auto Scaling group of Amazon Linux 2023 in private subnets. Nobody logs in to them by
+# SSH; Session Manager is the way in.
+
+data "aws_region" "current" {}
+
+data "aws_ec2_instance_type" "this" {
+  instance_type = var.instance_type
+}
+
+# The public parameter's value is an AMI's id: nothing secret, and so read as `insecure_value`.
+data "aws_ssm_parameter" "ami" {
+  count = var.ami_id == null ? 1 : 0
+
+  name = "/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-${local.architecture}"
+}
+
+locals {
+  architecture = contains(data.aws_ec2_instance_type.this.supported_architectures, "arm64") ? "arm64" : "x86_64"
+  ami_id       = var.ami_id == null ? data.aws_ssm_parameter.ami[0].insecure_value : var.ami_id
+  tags         = merge(var.tags, { Name = var.name })
+
+  user_data = templatefile("${path.module}/user_data.sh.tftpl", {
+    app_port        = var.app_port
+    image_parameter = var.image_parameter
+    log_group       = aws_cloudwatch_log_group.this.name
+    parameter_path  = var.parameter_path
+    region          = data.aws_region.current.id
+    registry        = split("/", var.repository_url)[0]
+    repository_url  = var.repository_url
+  })
+}
+
+resource "aws_cloudwatch_log_group" "this" {
+  #checkov:skip=CKV_AWS_158:Logs are encrypted by CloudWatch's own key; they hold no secret that would need another
+  name              = "/${var.name}/app"
+  retention_in_days = var.log_retention_days
+  tags              = var.tags
+}
+
+resource "aws_launch_template" "this" {
+  name                   = var.name
+  image_id               = local.ami_id
+  instance_type          = var.instance_type
+  ebs_optimized          = true
+  update_default_version = true
+  user_data              = base64encode(local.user_data)
+  tags                   = var.tags
+
+  iam_instance_profile {
+    name = var.instance_profile_name
+  }
+
+  # One hop: credentials of the role reach the machine and, by the host's network, the service in its container.
+  # A container with a network of its own is a hop further away and gets none.
+  metadata_options {
+    http_endpoint               = "enabled"
+    http_tokens                 = "required"
+    http_put_response_hop_limit = 1
+    instance_metadata_tags      = "disabled"
+  }
+
+  monitoring {
+    enabled = true
+  }
+
+  # Said here, so that it holds in a subnet too that hands out public addresses.
+  network_interfaces {
+    associate_public_ip_address = "false"
+    delete_on_termination       = "true"
+    security_groups             = var.security_group_ids
+  }
+
+  block_device_mappings {
+    device_name = "/dev/xvda"
+
+    ebs {
+      delete_on_termination = "true"
+      encrypted             = "true"
+      volume_size           = 16
+      volume_type           = "gp3"
+    }
+  }
+
+  dynamic "tag_specifications" {
+    for_each = toset(["instance", "volume", "network-interface"])
+
+    content {
+      resource_type = tag_specifications.value
+      tags          = local.tags
+    }
+  }
+
+  lifecycle {
+    precondition {
+      condition     = length(base64encode(local.user_data)) <= 16384 * 4 / 3
+      error_message = "The user data has over 16 KB, which EC2 refuses."
+    }
+  }
+}
+
+resource "aws_autoscaling_group" "this" {
+  name                = var.name
+  min_size            = var.min_size
+  max_size            = var.max_size
+  desired_capacity    = var.desired
+  vpc_zone_identifier = var.subnet_ids
+  target_group_arns   = var.target_group_arns
+
+  health_check_type         = "ELB"
+  health_check_grace_period = 300
+  default_instance_warmup   = 120
+
+  # The first apply comes before the first image, so there is nothing healthy yet to wait for.
+  wait_for_capacity_timeout = "0"
+
+  enabled_metrics = [
+    "GroupDesiredCapacity", "GroupInServiceInstances", "GroupPendingInstances", "GroupTerminatingInstances",
+    "GroupTotalInstances",
+  ]
+
+  # A number, not $Latest: with that, a rollback would not know where to.
+  launch_template {
+    id      = aws_launch_template.this.id
+    version = aws_launch_template.this.latest_version
+  }
+
+  # The new instance serves before the old one goes; where new ones don't get healthy, the old template comes back.
+  instance_refresh {
+    strategy = "Rolling"
+
+    preferences {
+      auto_rollback          = true
+      min_healthy_percentage = 100
+      max_healthy_percentage = 150
+    }
+  }
+
+  dynamic "tag" {
+    for_each = local.tags
+
+    content {
+      key                 = tag.key
+      value               = tag.value
+      propagate_at_launch = false # the launch template tags instances, their disks and interfaces
+    }
+  }
+}
+
+resource "aws_autoscaling_policy" "cpu" {
+  name                   = "${var.name}-cpu"
+  autoscaling_group_name = aws_autoscaling_group.this.name
+  policy_type            = "TargetTrackingScaling"
+
+  target_tracking_configuration {
+    target_value = 60
+
+    predefined_metric_specification {
+      predefined_metric_type = "ASGAverageCPUUtilization"
+    }
+  }
+}

@@ -1,0 +1,170 @@
+variable "name" {
+  description = "Name of the group, the launch template and the instances, and part of the log group's."
+  type        = string
+
+  validation {
+    condition     = can(regex("^[a-z][a-z0-9-]{1,30}[a-z0-9]$", var.name))
+    error_message = "name must be 3 to 32 lower-case letters, digits and hyphens: a letter first, no hyphen at the end."
+  }
+}
+
+variable "subnet_ids" {
+  description = "Private subnets to run in, one per availability zone."
+  type        = list(string)
+
+  validation {
+    condition     = length(var.subnet_ids) >= 2 && length(distinct(var.subnet_ids)) == length(var.subnet_ids)
+    error_message = "subnet_ids must name at least two different subnets: one zone alone is no availability."
+  }
+}
+
+variable "security_group_ids" {
+  description = "Security groups of the instances."
+  type        = list(string)
+
+  validation {
+    condition     = length(var.security_group_ids) > 0
+    error_message = "security_group_ids must name at least one group: without one, instances get the VPC's default group."
+  }
+}
+
+variable "instance_profile_name" {
+  description = "Name of the instance profile, whose role may do what the service does, pull its image and write its log."
+  type        = string
+
+  validation {
+    condition     = can(regex("^[a-zA-Z0-9+=,.@_-]{1,128}$", var.instance_profile_name))
+    error_message = "instance_profile_name must be the name of an instance profile, not an ARN and not empty."
+  }
+}
+
+variable "target_group_arns" {
+  description = "Target groups that the instances register with. Their health checks decide which instances live."
+  type        = list(string)
+
+  validation {
+    condition     = length(var.target_group_arns) > 0
+    error_message = "target_group_arns must name at least one group: health checks of a load balancer replace dead instances."
+  }
+}
+
+variable "repository_url" {
+  description = "ECR repository that the image comes from. Instances run nothing from elsewhere."
+  type        = string
+
+  validation {
+    condition = can(regex(
+      "^[0-9]{12}\\.dkr\\.ecr\\.[a-z0-9-]+\\.amazonaws\\.com(\\.cn)?/[a-z0-9]+([._/-][a-z0-9]+)*$", var.repository_url
+    ))
+    error_message = "repository_url must be <account>.dkr.ecr.<region>.amazonaws.com/<repository>, without scheme or tag."
+  }
+}
+
+variable "image_parameter" {
+  description = "SSM parameter that names the image to run: `<repository_url>@sha256:<digest>`. It may appear later."
+  type        = string
+
+  validation {
+    condition     = can(regex("^(/[a-zA-Z0-9_.-]+)+$", var.image_parameter))
+    error_message = "image_parameter must be a parameter's full name, such as /dev/app/image: letters, digits and _.-/ only."
+  }
+}
+
+variable "parameter_path" {
+  description = "Path of the SSM parameters endpoint, port, dbname, username and region, which the service reads."
+  type        = string
+
+  validation {
+    condition     = can(regex("^(/[a-zA-Z0-9_.-]+)+$", var.parameter_path))
+    error_message = "parameter_path must be a path without / at its end, such as /dev/database: letters, digits and _.-/ only."
+  }
+}
+
+variable "app_port" {
+  description = "Port that the service listens on."
+  type        = number
+  default     = 3000
+
+  validation {
+    condition     = var.app_port >= 1024 && var.app_port <= 65535 && floor(var.app_port) == var.app_port
+    error_message = "app_port must be a port from 1024 to 65535: the service is not root and may not open lower ones."
+  }
+}
+
+variable "instance_type" {
+  description = "Type of the instances, arm64 or x86-64; the image must be built for it."
+  type        = string
+  default     = "t4g.small"
+
+  validation {
+    condition     = can(regex("^[a-z][a-z0-9-]*\\.[a-z0-9-]+$", var.instance_type))
+    error_message = "instance_type must be an EC2 instance type, such as t4g.small."
+  }
+}
+
+variable "ami_id" {
+  description = "AMI to run, Amazon Linux 2023. None for the newest, looked up at every plan: see README."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.ami_id == null || can(regex("^ami-([0-9a-f]{8}|[0-9a-f]{17})$", var.ami_id))
+    error_message = "ami_id must be the id of an AMI, such as ami-0123456789abcdef0, or null for the newest."
+  }
+}
+
+variable "min_size" {
+  description = "How many instances run at least."
+  type        = number
+  default     = 2
+
+  validation {
+    condition     = var.min_size >= 1 && floor(var.min_size) == var.min_size
+    error_message = "min_size must be a whole number of at least 1."
+  }
+}
+
+variable "max_size" {
+  description = "How many instances run at most, but for the replacements that a refresh starts first."
+  type        = number
+  default     = 4
+
+  validation {
+    condition     = var.max_size >= var.min_size && floor(var.max_size) == var.max_size
+    error_message = "max_size must be a whole number, and not below min_size."
+  }
+}
+
+variable "desired" {
+  description = "How many instances to set at every apply. None leaves it to the scaling policy, which is as a rule right."
+  type        = number
+  default     = null
+
+  validation {
+    condition = var.desired == null ? true : (
+      var.desired >= var.min_size && var.desired <= var.max_size && floor(var.desired) == var.desired
+    )
+    error_message = "desired must be a whole number from min_size to max_size, or null."
+  }
+}
+
+variable "log_retention_days" {
+  description = "For how many days the service's log is kept."
+  type        = number
+  default     = 365
+
+  validation {
+    condition = contains(
+      [1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653],
+      var.log_retention_days
+    )
+    error_message = "log_retention_days must be a number of days that CloudWatch Logs knows, such as 30, 90 or 365."
+  }
+}
+
+variable "tags" {
+  description = "Tags for everything that takes them."
+  type        = map(string)
+  default     = {}
+  nullable    = false
+}

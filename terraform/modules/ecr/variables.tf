@@ -1,0 +1,34 @@
+variable "name" {
+  description = "Name of the repository."
+  type        = string
+
+  validation {
+    condition     = can(regex("^[a-z][a-z0-9-]{1,30}[a-z0-9]$", var.name))
+    error_message = "name must have 3 to 32 lower-case letters, digits and hyphens, begin with a letter and not end with a hyphen."
+  }
+}
+
+variable "keep_images" {
+  description = "How many of the newest images stay. Older ones go, tagged or not: keep more than you might roll back."
+  type        = number
+  default     = 30
+
+  validation {
+    condition     = var.keep_images >= 5 && var.keep_images <= 1000 && floor(var.keep_images) == var.keep_images
+    error_message = "keep_images must be a whole number from 5 to 1000: with fewer, the image that runs could be deleted."
+  }
+}
+
+variable "force_delete" {
+  description = "Whether the repository may be destroyed with the images in it. Only for what is thrown away."
+  type        = bool
+  default     = false
+  nullable    = false
+}
+
+variable "tags" {
+  description = "Tags for everything that takes them."
+  type        = map(string)
+  default     = {}
+  nullable    = false
+}

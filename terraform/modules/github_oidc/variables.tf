@@ -1,0 +1,96 @@
+variable "name" {
+  description = "The project: prefix of the roles here, and of all deployments (`<name>-<environment>`) that they may touch."
+  type        = string
+
+  validation {
+    condition     = can(regex("^[a-z][a-z0-9-]{0,30}[a-z0-9]$", var.name))
+    error_message = "name must be 2 to 32 lower-case letters, digits and hyphens: a letter first, no hyphen at the end."
+  }
+}
+
+variable "repository" {
+  description = "The repository on GitHub that may use the roles: org/name."
+  type        = string
+
+  validation {
+    condition     = can(regex("^[a-zA-Z0-9][a-zA-Z0-9-]{0,38}/[a-zA-Z0-9._-]{1,100}$", var.repository))
+    error_message = "repository must be one repository as org/name, without wildcard, scheme or .git address."
+  }
+}
+
+variable "main_branch" {
+  description = "The branch that deploys."
+  type        = string
+  default     = "main"
+
+  validation {
+    condition     = can(regex("^[a-zA-Z0-9][a-zA-Z0-9._/-]*$", var.main_branch)) && !startswith(var.main_branch, "refs/")
+    error_message = "main_branch must be one branch's name, such as main: no wildcard, and no refs/heads/ before it."
+  }
+}
+
+variable "environments" {
+  description = "GitHub environments whose jobs may deploy, and first parts of SSM paths. Protect each on GitHub: see README."
+  type        = list(string)
+
+  validation {
+    condition     = length(var.environments) > 0
+    error_message = "environments must name at least one: nothing could be deployed with none."
+  }
+
+  validation {
+    condition     = alltrue([for e in var.environments : can(regex("^[a-z][a-z0-9-]{0,30}$", e))])
+    error_message = "environments must be names of lower-case letters, digits and hyphens, without wildcard, such as prod."
+  }
+
+  validation {
+    condition     = length(distinct(var.environments)) == length(var.environments)
+    error_message = "environments must not name one twice."
+  }
+}
+
+variable "state_bucket_arn" {
+  description = "ARN of the bucket with Terraform's state."
+  type        = string
+
+  validation {
+    condition     = can(regex("^arn:aws[a-z-]*:s3:::[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$", var.state_bucket_arn))
+    error_message = "state_bucket_arn must be the ARN of one bucket, such as arn:aws:s3:::orders-state, without /* behind it."
+  }
+}
+
+variable "state_kms_key_arn" {
+  description = "ARN of the key that encrypts the state."
+  type        = string
+
+  validation {
+    condition     = can(regex("^arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:key/[a-zA-Z0-9-]+$", var.state_kms_key_arn))
+    error_message = "state_kms_key_arn must be the ARN of one key (…:key/…): an alias can't stand in a policy."
+  }
+}
+
+variable "regions" {
+  description = "AWS regions that may be deployed to. None for the provider's own."
+  type        = list(string)
+  default     = []
+  nullable    = false
+
+  validation {
+    condition     = alltrue([for r in var.regions : can(regex("^[a-z]{2}(-[a-z]+)+-[0-9]$", r))])
+    error_message = "regions must be names of AWS regions, without wildcard, such as eu-west-1."
+  }
+}
+
+variable "create_provider" {
+  description = "Whether to make the identity provider. An account has one for all repositories: false where it exists."
+  type        = bool
+  default     = true
+  nullable    = false
+}
+
+variable "tags" {
+  description = "Tags for everything that takes them."
+  type        = map(string)
+  default     = {}
+  nullable    = false
+}
