@@ -1,0 +1,136 @@
+data "aws_caller_identity" "current" {}
+data "aws_partition" "current" {}
+data "aws_region" "current" {}
+
+locals {
+  account_id = data.aws_caller_identity.current.account_id
+  partition  = data.aws_partition.current.partition
+  region     = data.aws_region.current.id
+  dns_suffix = data.aws_partition.current.dns_suffix
+
+  here = "${local.region}:${local.account_id}"
+}
+
+# One place makes the ARNs of rds-db:connect, and refuses what is none.
+module "app_connect" {
+  source = "../rds_connect_policy"
+
+  name          = var.name
+  resource_id   = var.proxy_resource_id
+  users         = var.database_users
+  create_policy = false
+}
+
+module "proxy_connect" {
+  source = "../rds_connect_policy"
+  count  = var.proxy_authentication == "iam" ? 1 : 0
+
+  name          = var.name
+  resource_id   = var.database_resource_id
+  users         = var.database_users
+  create_policy = false
+}
+
+module "bootstrap_connect" {
+  source = "../rds_connect_policy"
+
+  name          = var.name
+  resource_id   = var.database_resource_id
+  users         = [var.database_admin_user]
+  create_policy = false
+}
+
+data "aws_iam_policy_document" "trust" {
+  for_each = {
+    app       = "ec2.${local.dns_suffix}"
+    proxy     = "rds.amazonaws.com"
+    bootstrap = "lambda.amazonaws.com"
+  }
+
+  statement {
+    actions = ["sts:AssumeRole"]
+
+    principals {
+      type        = "Service"
+      identifiers = [each.value]
+    }
+  }
+}
+
+# --- app: the instances that run it ---
+
+resource "aws_iam_role" "app" {
+  name                 = "${var.name}-app"
+  description          = "${var.name}: the app's instances"
+  assume_role_policy   = data.aws_iam_policy_document.trust["app"].json
+  permissions_boundary = var.permissions_boundary_arn
+  tags                 = var.tags
+}
+
+resource "aws_iam_instance_profile" "app" {
+  name = "${var.name}-app"
+  role = aws_iam_role.app.name
+  tags = var.tags
+}
+
+resource "aws_iam_role_policy" "app_connect" {
+  name   = "connect-to-database"
+  role   = aws_iam_role.app.name
+  policy = module.app_connect.json
+}
+
+resource "aws_iam_role_policy" "app_run" {
+  name   = "run-the-app"
+  role   = aws_iam_role.app.name
+  policy = data.aws_iam_policy_document.app_run.json
+}
+
+resource "aws_iam_role_policy" "app_session" {
+  name   = "session-manager"
+  role   = aws_iam_role.app.name
+  policy = data.aws_iam_policy_document.app_session.json
+}
+
+# --- proxy: logs in to the database ---
+
+resource "aws_iam_role" "proxy" {
+  name                 = "${var.name}-proxy"
+  description          = "${var.name}: RDS Proxy, towards the database"
+  assume_role_policy   = data.aws_iam_policy_document.trust["proxy"].json
+  permissions_boundary = var.permissions_boundary_arn
+  tags                 = var.tags
+}
+
+resource "aws_iam_role_policy" "proxy" {
+  name   = "log-in-to-database"
+  role   = aws_iam_role.proxy.name
+  policy = data.aws_iam_policy_document.proxy.json
+}
+
+# --- bootstrap: the Lambda that makes the database users ---
+
+resource "aws_iam_role" "bootstrap" {
+  name                 = "${var.name}-bootstrap"
+  description          = "${var.name}: makes the database users"
+  assume_role_policy   = data.aws_iam_policy_document.trust["bootstrap"].json
+  permissions_boundary = var.permissions_boundary_arn
+  tags                 = var.tags
+}
+
+resource "aws_iam_role_policy" "bootstrap_connect" {
+  name   = "connect-to-database"
+  role   = aws_iam_role.bootstrap.name
+  policy = module.bootstrap_connect.json
+}
+
+resource "aws_iam_role_policy" "bootstrap_run" {
+  name   = "run-bootstrap"
+  role   = aws_iam_role.bootstrap.name
+  policy = data.aws_iam_policy_document.bootstrap_run.json
+}
+
+resource "aws_iam_role_policy" "bootstrap_network" {
+  name   = "join-the-vpc"
+  role   = aws_iam_role.bootstrap.name
+  policy = data.aws_iam_policy_document.bootstrap_network.json
+}

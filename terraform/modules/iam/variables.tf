@@ -1,0 +1,271 @@
+variable "name" {
+  description = "Prefix of the names of all roles, and of the log groups that they may write to."
+  type        = string
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^[a-z][a-z0-9-]{1,30}[a-z0-9]$", var.name))
+    error_message = <<-EOT
+      name ${jsonencode(var.name)} can't be used: give 3 to 32 lower-case letters, digits and hyphens that begin with a
+      letter and do not end with a hyphen.
+    EOT
+  }
+}
+
+variable "database_users" {
+  description = "The database users that the app may log in as, each by its exact name."
+  type        = list(string)
+  nullable    = false
+
+  validation {
+    condition     = length(var.database_users) > 0
+    error_message = "database_users is empty, so the app could log in as nobody: name at least one database user."
+  }
+
+  validation {
+    condition = alltrue([
+      for user in var.database_users : !strcontains(user, "*") && !strcontains(user, "?") && !strcontains(user, "$${")
+    ])
+    error_message = <<-EOT
+      database_users ${jsonencode(var.database_users)}: IAM reads *, ? and $${…} in a user name as a pattern and would
+      allow other users too. Name each user without these characters.
+    EOT
+  }
+
+  validation {
+    condition     = alltrue([for user in var.database_users : length(user) >= 1 && length(user) <= 32])
+    error_message = <<-EOT
+      database_users ${jsonencode(var.database_users)}: MySQL's user names have 1 to 32 characters. Shorten or remove the
+      ones that have not.
+    EOT
+  }
+
+  validation {
+    condition = length(setintersection(
+      [for user in var.database_users : lower(user)],
+      ["rdsadmin", "rdsproxyadmin", "rdsrepladmin", "mysql.sys", "mysql.session", "mysql.infoschema"]
+    )) == 0
+    error_message = <<-EOT
+      database_users ${jsonencode(var.database_users)} names a user of RDS, of RDS Proxy or of the server itself: give
+      the app a user of its own.
+    EOT
+  }
+}
+
+variable "proxy_resource_id" {
+  description = "The id prx-… of the proxy that the app connects to, never its name."
+  type        = string
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^prx-[A-Za-z0-9]{16,}$", var.proxy_resource_id))
+    error_message = <<-EOT
+      proxy_resource_id ${jsonencode(var.proxy_resource_id)} is not the id of a proxy: give prx-… as AWS made it, the
+      last part of aws_db_proxy.arn (its id is the name), without wildcards.
+    EOT
+  }
+}
+
+variable "proxy_authentication" {
+  description = "How the proxy logs in to the database: iam (end to end) or secret (linked secrets)."
+  type        = string
+  nullable    = false
+
+  validation {
+    condition     = contains(["iam", "secret"], var.proxy_authentication)
+    error_message = <<-EOT
+      proxy_authentication ${jsonencode(var.proxy_authentication)} is unknown: give "iam" or "secret", as to the module
+      rds_proxy.
+    EOT
+  }
+}
+
+variable "proxy_secret_arns" {
+  description = "Secrets that are linked to the proxy, and that its role may read."
+  type        = list(string)
+  default     = []
+  nullable    = false
+
+  validation {
+    condition     = var.proxy_authentication != "secret" || length(var.proxy_secret_arns) > 0
+    error_message = <<-EOT
+      proxy_secret_arns is empty: with proxy_authentication = "secret" the proxy could read no secret and serve nobody.
+      Give the secrets that are linked to it.
+    EOT
+  }
+
+  validation {
+    condition = alltrue([
+      for arn in var.proxy_secret_arns :
+      can(regex("^arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:[0-9]{12}:secret:[^*?]+$", arn))
+    ])
+    error_message = <<-EOT
+      proxy_secret_arns ${jsonencode(var.proxy_secret_arns)}: give whole ARNs of secrets
+      (arn:aws:secretsmanager:<region>:<account>:secret:<name>), neither names nor wildcards.
+    EOT
+  }
+}
+
+variable "proxy_secret_kms_key_arns" {
+  description = "Keys that encrypt those secrets, where they are not under aws/secretsmanager."
+  type        = list(string)
+  default     = []
+  nullable    = false
+
+  validation {
+    condition = alltrue([
+      for arn in var.proxy_secret_kms_key_arns :
+      can(regex("^arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:key/[A-Za-z0-9-]+$", arn))
+    ])
+    error_message = <<-EOT
+      proxy_secret_kms_key_arns ${jsonencode(var.proxy_secret_kms_key_arns)}: give whole ARNs of keys
+      (arn:aws:kms:<region>:<account>:key/<id>); a policy does not work by an alias.
+    EOT
+  }
+}
+
+variable "database_resource_id" {
+  description = "The id db-… or cluster-… of the database, never its name."
+  type        = string
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^(db|cluster)-[A-Za-z0-9]{16,}$", var.database_resource_id))
+    error_message = <<-EOT
+      database_resource_id ${jsonencode(var.database_resource_id)} is not the id of a database: give db-… or cluster-…
+      as AWS made it (aws_db_instance.resource_id, aws_rds_cluster.cluster_resource_id), without wildcards.
+    EOT
+  }
+}
+
+variable "database_admin_user" {
+  description = "The IAM admin that bootstrap logs in as, straight to the database."
+  type        = string
+  nullable    = false
+
+  validation {
+    condition = (
+      length(var.database_admin_user) >= 1 && length(var.database_admin_user) <= 32 &&
+      !strcontains(var.database_admin_user, "*") && !strcontains(var.database_admin_user, "?") &&
+      !strcontains(var.database_admin_user, "$${")
+    )
+    error_message = <<-EOT
+      database_admin_user ${jsonencode(var.database_admin_user)}: give one MySQL user, 1 to 32 characters, without *, ?
+      and $${…}, which IAM would read as a pattern.
+    EOT
+  }
+
+  validation {
+    condition     = !contains(var.database_users, var.database_admin_user)
+    error_message = <<-EOT
+      database_admin_user ${jsonencode(var.database_admin_user)} is in database_users: the app could log in as the admin.
+      Give the two of them different users.
+    EOT
+  }
+}
+
+variable "master_secret_arn" {
+  description = "The secret with the master user's password, which bootstrap reads."
+  type        = string
+  nullable    = false
+
+  validation {
+    condition = can(
+      regex("^arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:[0-9]{12}:secret:[^*?]+$", var.master_secret_arn)
+    )
+    error_message = <<-EOT
+      master_secret_arn ${jsonencode(var.master_secret_arn)} is not the ARN of a secret: give
+      arn:aws:secretsmanager:<region>:<account>:secret:<name>, without wildcards.
+    EOT
+  }
+}
+
+variable "master_secret_kms_key_arn" {
+  description = "The key that encrypts the master secret."
+  type        = string
+  nullable    = false
+
+  validation {
+    condition = can(
+      regex("^arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:key/[A-Za-z0-9-]+$", var.master_secret_kms_key_arn)
+    )
+    error_message = <<-EOT
+      master_secret_kms_key_arn ${jsonencode(var.master_secret_kms_key_arn)} is not the ARN of a key: give
+      arn:aws:kms:<region>:<account>:key/<id>; a policy does not work by an alias.
+    EOT
+  }
+}
+
+variable "parameter_path" {
+  description = "Path of the SSM parameters that tell the app its database, such as /dev/database."
+  type        = string
+  nullable    = false
+
+  validation {
+    condition = (
+      can(regex("^(/[A-Za-z0-9_.-]+){2,14}$", var.parameter_path)) &&
+      !can(regex("(?i)^/(aws|ssm)", var.parameter_path))
+    )
+    error_message = <<-EOT
+      parameter_path ${jsonencode(var.parameter_path)}: give a path of at least two parts, such as /dev/database, of
+      letters, digits, _ . and -, that does not begin with /aws or /ssm or end with a slash.
+    EOT
+  }
+}
+
+variable "image_parameter" {
+  description = "The SSM parameter that names the app's image by its digest, such as /dev/app/image."
+  type        = string
+  nullable    = false
+
+  validation {
+    condition = (
+      can(regex("^(/[A-Za-z0-9_.-]+){2,15}$", var.image_parameter)) &&
+      !can(regex("(?i)^/(aws|ssm)", var.image_parameter))
+    )
+    error_message = <<-EOT
+      image_parameter ${jsonencode(var.image_parameter)}: give the whole name of one parameter, such as /dev/app/image,
+      of letters, digits, _ . and -, that does not begin with /aws or /ssm or end with a slash.
+    EOT
+  }
+}
+
+variable "repository_arn" {
+  description = "The ECR repository that the app's image is pulled from."
+  type        = string
+  nullable    = false
+
+  validation {
+    condition = can(
+      regex("^arn:aws[a-z-]*:ecr:[a-z0-9-]+:[0-9]{12}:repository/[a-z0-9][a-z0-9._/-]*$", var.repository_arn)
+    )
+    error_message = <<-EOT
+      repository_arn ${jsonencode(var.repository_arn)} is not the ARN of one repository: give
+      arn:aws:ecr:<region>:<account>:repository/<name>, without wildcards.
+    EOT
+  }
+}
+
+variable "permissions_boundary_arn" {
+  description = "Permissions boundary of all roles. null: none."
+  type        = string
+  default     = null
+
+  validation {
+    condition = (
+      var.permissions_boundary_arn == null ||
+      can(regex("^arn:aws[a-z-]*:iam::([0-9]{12}|aws):policy/.+$", var.permissions_boundary_arn))
+    )
+    error_message = <<-EOT
+      permissions_boundary_arn ${jsonencode(var.permissions_boundary_arn)} is not the ARN of an IAM policy
+      (arn:aws:iam::<account>:policy/<name>).
+    EOT
+  }
+}
+
+variable "tags" {
+  description = "Tags of all roles and of the instance profile."
+  type        = map(string)
+  default     = {}
+  nullable    = false
+}

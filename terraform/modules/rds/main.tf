@@ -1,0 +1,131 @@
+data "aws_caller_identity" "current" {}
+data "aws_partition" "current" {}
+data "aws_region" "current" {}
+
+locals {
+  account_id = data.aws_caller_identity.current.account_id
+  partition  = data.aws_partition.current.partition
+  region     = data.aws_region.current.id
+
+  family = "mysql${join(".", slice(split(".", var.engine_version), 0, 2))}"
+
+  # What RDS calls the log types, and with them the log groups. iam-db-auth-error is the only place where a refused
+  # token leaves its reason: CloudTrail does not record logins.
+  log_types = toset(["error", "slowquery", "iam-db-auth-error"])
+
+  monitored = var.monitoring_interval_seconds > 0
+}
+
+# Made before the instance: RDS would make them without an end of retention and without the key.
+resource "aws_cloudwatch_log_group" "this" {
+  for_each = local.log_types
+
+  name              = "/aws/rds/instance/${var.name}/${each.key}"
+  retention_in_days = var.log_retention_days
+  kms_key_id        = aws_kms_key.this.arn
+  tags              = var.tags
+
+  # CloudWatch Logs tries the key at once.
+  depends_on = [aws_kms_key_policy.this]
+}
+
+resource "aws_db_subnet_group" "this" {
+  name        = var.name
+  description = "${var.name}: private subnets of the database"
+  subnet_ids  = var.subnet_ids
+  tags        = var.tags
+}
+
+# name_prefix: a new major version needs a new group beside the old one.
+resource "aws_db_parameter_group" "this" {
+  name_prefix = "${var.name}-"
+  description = "${var.name}: TLS only, slow query log"
+  family      = local.family
+  tags        = var.tags
+
+  # Nobody logs in without TLS, whatever the user's own REQUIRE says. Tokens are sent as clear text inside it.
+  parameter {
+    name  = "require_secure_transport"
+    value = "1"
+  }
+
+  # Static: in force from the first start, and after a reboot where the group is changed later.
+  parameter {
+    name         = "tls_version"
+    value        = "TLSv1.2,TLSv1.3"
+    apply_method = "pending-reboot"
+  }
+
+  # The export of slowquery needs both: the log switched on, and written to a file.
+  parameter {
+    name  = "slow_query_log"
+    value = "1"
+  }
+
+  parameter {
+    name  = "log_output"
+    value = "FILE"
+  }
+
+  parameter {
+    name  = "long_query_time"
+    value = "1"
+  }
+
+  lifecycle {
+    create_before_destroy = true
+  }
+}
+
+resource "aws_db_instance" "this" {
+  identifier     = var.name
+  engine         = "mysql"
+  engine_version = var.engine_version
+  instance_class = var.instance_class
+
+  storage_type          = "gp3"
+  allocated_storage     = var.allocated_storage_gib
+  max_allocated_storage = var.max_allocated_storage_gib
+  storage_encrypted     = true
+  kms_key_id            = aws_kms_key.this.arn
+
+  db_name                             = var.database_name
+  port                                = 3306
+  username                            = var.master_username
+  manage_master_user_password         = true
+  master_user_secret_kms_key_id       = aws_kms_key.this.arn
+  iam_database_authentication_enabled = true
+
+  db_subnet_group_name   = aws_db_subnet_group.this.name
+  vpc_security_group_ids = var.security_group_ids
+  publicly_accessible    = false
+  multi_az               = var.multi_az
+  parameter_group_name   = aws_db_parameter_group.this.name
+  ca_cert_identifier     = var.ca_cert_identifier
+
+  backup_retention_period   = var.backup_retention_days
+  copy_tags_to_snapshot     = true
+  deletion_protection       = var.deletion_protection
+  skip_final_snapshot       = var.skip_final_snapshot
+  final_snapshot_identifier = coalesce(var.final_snapshot_identifier, "${var.name}-final")
+
+  # A new major version is a step of its own, with a test before it.
+  allow_major_version_upgrade = false
+  auto_minor_version_upgrade  = true
+  apply_immediately           = var.apply_immediately
+
+  enabled_cloudwatch_logs_exports       = local.log_types
+  monitoring_interval                   = var.monitoring_interval_seconds
+  monitoring_role_arn                   = one(aws_iam_role.monitoring[*].arn)
+  performance_insights_enabled          = var.performance_insights
+  performance_insights_kms_key_id       = var.performance_insights ? aws_kms_key.this.arn : null
+  performance_insights_retention_period = var.performance_insights ? 7 : null
+
+  tags = var.tags
+
+  depends_on = [
+    aws_cloudwatch_log_group.this,
+    aws_iam_role_policy_attachment.monitoring,
+    aws_kms_key_policy.this,
+  ]
+}

@@ -1,0 +1,41 @@
+# The role by which Enhanced Monitoring writes its metrics to the log group RDSOSMetrics.
+resource "aws_iam_role" "monitoring" {
+  count = local.monitored ? 1 : 0
+
+  name                 = "${var.name}-rds-monitoring"
+  description          = "${var.name}: Enhanced Monitoring of the database"
+  assume_role_policy   = data.aws_iam_policy_document.monitoring_trust.json
+  permissions_boundary = var.permissions_boundary_arn
+  tags                 = var.tags
+}
+
+data "aws_iam_policy_document" "monitoring_trust" {
+  statement {
+    actions = ["sts:AssumeRole"]
+
+    principals {
+      type        = "Service"
+      identifiers = ["monitoring.rds.amazonaws.com"]
+    }
+
+    # For this instance alone: the service could otherwise be led to use the role for another's.
+    condition {
+      test     = "StringEquals"
+      variable = "aws:SourceAccount"
+      values   = [local.account_id]
+    }
+
+    condition {
+      test     = "ArnEquals"
+      variable = "aws:SourceArn"
+      values   = ["arn:${local.partition}:rds:${local.region}:${local.account_id}:db:${var.name}"]
+    }
+  }
+}
+
+resource "aws_iam_role_policy_attachment" "monitoring" {
+  count = local.monitored ? 1 : 0
+
+  role       = aws_iam_role.monitoring[0].name
+  policy_arn = "arn:${local.partition}:iam::aws:policy/service-role/AmazonRDSEnhancedMonitoringRole"
+}

@@ -1,0 +1,49 @@
+output "identifier" {
+  description = "Identifier of the instance: its name, which no policy for rds-db:connect takes."
+  value       = aws_db_instance.this.identifier
+}
+
+output "arn" {
+  description = "ARN of the instance."
+  value       = aws_db_instance.this.arn
+}
+
+output "address" {
+  description = "Host name of the instance, without the port: what a token is signed for, and what TLS verifies."
+  value       = aws_db_instance.this.address
+}
+
+output "port" {
+  description = "Port of the instance."
+  value       = aws_db_instance.this.port
+}
+
+output "resource_id" {
+  description = "The id db-…, as policies for rds-db:connect take it."
+  value       = aws_db_instance.this.resource_id
+}
+
+output "database_name" {
+  description = "The database that was made with the instance."
+  value       = aws_db_instance.this.db_name
+}
+
+output "master_username" {
+  description = "The master user."
+  value       = aws_db_instance.this.username
+}
+
+output "master_secret_arn" {
+  description = "ARN of the secret that RDS keeps the master user's password in. The password itself is no output."
+  value       = aws_db_instance.this.master_user_secret[0].secret_arn
+}
+
+output "kms_key_arn" {
+  description = "ARN of the key that encrypts storage, secret and logs."
+  value       = aws_kms_key.this.arn
+}
+
+output "log_group_names" {
+  description = "Log groups of the exported logs, by log type."
+  value       = { for type, group in aws_cloudwatch_log_group.this : type => group.name }
+}

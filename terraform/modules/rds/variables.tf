@@ -1,0 +1,301 @@
+variable "name" {
+  description = "Identifier of the instance, and prefix of the names of all that belongs to it."
+  type        = string
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^[a-z][a-z0-9-]{1,30}[a-z0-9]$", var.name)) && !strcontains(var.name, "--")
+    error_message = <<-EOT
+      name ${jsonencode(var.name)} can't be the identifier of an RDS instance: give 3 to 32 lower-case letters, digits
+      and single hyphens that begin with a letter and do not end with a hyphen.
+    EOT
+  }
+}
+
+variable "subnet_ids" {
+  description = "Subnets of the instance: private, in at least two availability zones."
+  type        = list(string)
+  nullable    = false
+
+  validation {
+    condition     = length(var.subnet_ids) >= 2
+    error_message = "subnet_ids: RDS wants subnets in at least two availability zones. Give two or more."
+  }
+}
+
+variable "security_group_ids" {
+  description = "Security groups of the instance."
+  type        = list(string)
+  nullable    = false
+
+  validation {
+    condition     = length(var.security_group_ids) > 0
+    error_message = <<-EOT
+      security_group_ids is empty, and AWS would take the VPC's default group, which lets its members in. Give the
+      database's own group.
+    EOT
+  }
+}
+
+variable "engine_version" {
+  description = "MySQL version: 8.4 or 8.0, with or without a patch level. Without, RDS chooses and upgrades it."
+  type        = string
+  default     = "8.4"
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^8\\.[04](\\.[0-9]+)?$", var.engine_version))
+    error_message = <<-EOT
+      engine_version ${jsonencode(var.engine_version)} is refused: RDS Proxy serves MySQL 8.0 and 8.4 here. Give 8.4,
+      8.0, or one with its patch level, such as 8.4.5.
+    EOT
+  }
+}
+
+variable "instance_class" {
+  description = "Class of the instance."
+  type        = string
+  default     = "db.t4g.medium"
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^db\\.[a-z0-9-]+\\.[a-z0-9.-]+$", var.instance_class))
+    error_message = <<-EOT
+      instance_class ${jsonencode(var.instance_class)} is not a class of RDS: they begin with "db.", such as
+      db.t4g.medium.
+    EOT
+  }
+}
+
+variable "allocated_storage_gib" {
+  description = "Storage at the start, in GiB (gp3)."
+  type        = number
+  default     = 20
+  nullable    = false
+
+  validation {
+    condition = (
+      var.allocated_storage_gib >= 20 && var.allocated_storage_gib <= 65536 &&
+      floor(var.allocated_storage_gib) == var.allocated_storage_gib
+    )
+    error_message = "allocated_storage_gib ${var.allocated_storage_gib}: gp3 takes a whole number from 20 to 65536."
+  }
+}
+
+variable "max_allocated_storage_gib" {
+  description = "Up to where RDS may grow the storage by itself, in GiB; 0: never."
+  type        = number
+  default     = 100
+  nullable    = false
+
+  validation {
+    condition = var.max_allocated_storage_gib == 0 || (
+      var.max_allocated_storage_gib >= ceil(var.allocated_storage_gib * 1.1) &&
+      var.max_allocated_storage_gib <= 65536 &&
+      floor(var.max_allocated_storage_gib) == var.max_allocated_storage_gib
+    )
+    error_message = <<-EOT
+      max_allocated_storage_gib ${var.max_allocated_storage_gib}: RDS wants a whole number at least 10 % above
+      allocated_storage_gib (${var.allocated_storage_gib}) and at most 65536, or 0 for no growth.
+    EOT
+  }
+}
+
+variable "database_name" {
+  description = "The database that is made with the instance."
+  type        = string
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^[A-Za-z][A-Za-z0-9_]{0,63}$", var.database_name))
+    error_message = <<-EOT
+      database_name ${jsonencode(var.database_name)}: RDS takes 1 to 64 letters, digits and underscores, a letter first.
+    EOT
+  }
+
+  validation {
+    condition = !contains(
+      ["mysql", "sys", "information_schema", "performance_schema", "innodb", "rdsadmin", "tmp", "test"],
+      lower(var.database_name)
+    )
+    error_message = <<-EOT
+      database_name ${jsonencode(var.database_name)} is a schema of the server or reserved by RDS: give the database
+      another name.
+    EOT
+  }
+}
+
+variable "master_username" {
+  description = "The master user. Only bootstrap logs in as it, once, and never by IAM."
+  type        = string
+  default     = "dbadmin"
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^[A-Za-z][A-Za-z0-9_]{0,15}$", var.master_username))
+    error_message = <<-EOT
+      master_username ${jsonencode(var.master_username)}: RDS for MySQL takes 1 to 16 letters, digits and underscores, a
+      letter first.
+    EOT
+  }
+
+  validation {
+    condition = !contains(
+      ["rdsadmin", "rdsproxyadmin", "rdsrepladmin", "rds_superuser_role", "mysql", "root"], lower(var.master_username)
+    )
+    error_message = <<-EOT
+      master_username ${jsonencode(var.master_username)} belongs to RDS, to RDS Proxy or to the server: give another
+      name, such as dbadmin.
+    EOT
+  }
+}
+
+variable "multi_az" {
+  description = "Whether a standby runs in a second availability zone."
+  type        = bool
+  default     = true
+  nullable    = false
+}
+
+variable "backup_retention_days" {
+  description = "How long automated backups are kept, 1 to 35 days."
+  type        = number
+  default     = 14
+  nullable    = false
+
+  validation {
+    condition = (
+      var.backup_retention_days >= 1 && var.backup_retention_days <= 35 &&
+      floor(var.backup_retention_days) == var.backup_retention_days
+    )
+    error_message = <<-EOT
+      backup_retention_days ${var.backup_retention_days}: give a whole number from 1 to 35. 0 would switch automated
+      backups off, and with them point-in-time recovery.
+    EOT
+  }
+}
+
+variable "deletion_protection" {
+  description = "Whether AWS refuses to delete the instance."
+  type        = bool
+  default     = true
+  nullable    = false
+}
+
+variable "skip_final_snapshot" {
+  description = "Whether a destroy leaves no snapshot behind. For throw-away deployments."
+  type        = bool
+  default     = false
+  nullable    = false
+}
+
+variable "final_snapshot_identifier" {
+  description = "Name of the snapshot that a destroy leaves. null: <name>-final."
+  type        = string
+  default     = null
+
+  validation {
+    condition = var.final_snapshot_identifier == null || (
+      can(regex("^[A-Za-z][A-Za-z0-9-]{0,253}[A-Za-z0-9]$", var.final_snapshot_identifier)) &&
+      !strcontains(coalesce(var.final_snapshot_identifier, "-"), "--")
+    )
+    error_message = <<-EOT
+      final_snapshot_identifier ${jsonencode(var.final_snapshot_identifier)}: RDS takes letters, digits and single
+      hyphens, a letter first and no hyphen last.
+    EOT
+  }
+}
+
+variable "monitoring_interval_seconds" {
+  description = "Interval of Enhanced Monitoring: 1, 5, 10, 15, 30 or 60; 0: off."
+  type        = number
+  default     = 60
+  nullable    = false
+
+  validation {
+    condition     = contains([0, 1, 5, 10, 15, 30, 60], var.monitoring_interval_seconds)
+    error_message = <<-EOT
+      monitoring_interval_seconds ${var.monitoring_interval_seconds}: RDS takes 1, 5, 10, 15, 30, 60, or 0 for none.
+    EOT
+  }
+}
+
+variable "performance_insights" {
+  description = "Whether Performance Insights is on, with the seven days that cost nothing."
+  type        = bool
+  default     = true
+  nullable    = false
+
+  validation {
+    condition = !var.performance_insights || !contains(
+      ["db.t2.micro", "db.t2.small", "db.t3.micro", "db.t3.small", "db.t4g.micro", "db.t4g.small"], var.instance_class
+    )
+    error_message = <<-EOT
+      performance_insights: RDS for MySQL does not offer it on ${var.instance_class}. Set performance_insights = false,
+      or take a larger instance_class, from db.t4g.medium on.
+    EOT
+  }
+}
+
+variable "log_retention_days" {
+  description = "How long the exported logs are kept."
+  type        = number
+  default     = 365
+  nullable    = false
+
+  validation {
+    condition = contains(
+      [1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653],
+      var.log_retention_days
+    )
+    error_message = <<-EOT
+      log_retention_days ${var.log_retention_days}: CloudWatch Logs takes 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365,
+      400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288 or 3653.
+    EOT
+  }
+}
+
+variable "ca_cert_identifier" {
+  description = "CA of the server certificate. null: the account's default."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.ca_cert_identifier == null || can(regex("^rds-ca-[a-z0-9-]+$", var.ca_cert_identifier))
+    error_message = <<-EOT
+      ca_cert_identifier ${jsonencode(var.ca_cert_identifier)} is no CA of RDS: they begin with "rds-ca-", such as
+      rds-ca-rsa2048-g1.
+    EOT
+  }
+}
+
+variable "permissions_boundary_arn" {
+  description = "Permissions boundary of the monitoring role. null: none."
+  type        = string
+  default     = null
+
+  validation {
+    condition = (
+      var.permissions_boundary_arn == null ||
+      can(regex("^arn:aws[a-z-]*:iam::([0-9]{12}|aws):policy/.+$", var.permissions_boundary_arn))
+    )
+    error_message = <<-EOT
+      permissions_boundary_arn ${jsonencode(var.permissions_boundary_arn)} is not the ARN of an IAM policy
+      (arn:aws:iam::<account>:policy/<name>).
+    EOT
+  }
+}
+
+variable "apply_immediately" {
+  description = "Whether changes are made at once, not in the next maintenance window. Some restart the server."
+  type        = bool
+  default     = false
+  nullable    = false
+}
+
+variable "tags" {
+  description = "Tags of all resources, and of the snapshots."
+  type        = map(string)
+  default     = {}
+  nullable    = false
+}

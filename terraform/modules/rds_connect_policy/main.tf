@@ -1,0 +1,46 @@
+data "aws_partition" "current" {}
+data "aws_region" "current" {}
+data "aws_caller_identity" "current" {}
+
+locals {
+  partition  = coalesce(var.partition, data.aws_partition.current.partition)
+  region     = coalesce(var.region, data.aws_region.current.id)
+  account_id = coalesce(var.account_id, data.aws_caller_identity.current.account_id)
+
+  # Sorted and each once, so that a list in another order is no change.
+  resource_arns = [
+    for user in sort(distinct(var.users)) :
+    "arn:${local.partition}:rds-db:${local.region}:${local.account_id}:dbuser:${var.resource_id}/${user}"
+  ]
+}
+
+# No condition on the caller's network: aws:SourceIp, aws:SourceVpc and the like have no effect on rds-db:connect.
+data "aws_iam_policy_document" "this" {
+  statement {
+    sid       = "ConnectToDatabase"
+    actions   = ["rds-db:connect"]
+    resources = local.resource_arns
+  }
+
+  lifecycle {
+    # IAM accepts such a document, and it allows nothing.
+    precondition {
+      condition = local.partition == (
+        startswith(local.region, "cn-") ? "aws-cn" : startswith(local.region, "us-gov-") ? "aws-us-gov" : "aws"
+      )
+      error_message = <<-EOT
+        partition ${jsonencode(local.partition)} does not have region ${jsonencode(local.region)}: cn-… lies in aws-cn,
+        us-gov-… in aws-us-gov, the others in aws. Give region and partition together where they are not the caller's.
+      EOT
+    }
+  }
+}
+
+resource "aws_iam_policy" "this" {
+  count = var.create_policy ? 1 : 0
+
+  name        = var.name
+  description = "Log in to a database by IAM, as the users that it names"
+  policy      = data.aws_iam_policy_document.this.json
+  tags        = var.tags
+}

@@ -1,0 +1,133 @@
+variable "name" {
+  description = "Name of the managed policy that create_policy makes."
+  type        = string
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^[a-z][a-z0-9-]{1,30}[a-z0-9]$", var.name))
+    error_message = <<-EOT
+      name ${jsonencode(var.name)} can't be used: give 3 to 32 lower-case letters, digits and hyphens that begin with a
+      letter and do not end with a hyphen.
+    EOT
+  }
+}
+
+variable "resource_id" {
+  description = "The id that AWS gave the database, cluster or proxy: db-…, cluster-… or prx-…, never its name."
+  type        = string
+  nullable    = false
+
+  # In one validation, so that each mistake gets its own words: crates/infra/src/arn.rs has the same rule.
+  validation {
+    condition = can(regex("^(db|cluster|prx)-[A-Za-z0-9]{16,}$", var.resource_id))
+    error_message = (
+      strcontains(var.resource_id, "*") || strcontains(var.resource_id, "?")
+      ? <<-EOT
+        resource_id ${jsonencode(var.resource_id)} has a wildcard, which would allow logins to other databases: name one
+        resource id.
+      EOT
+      : startswith(var.resource_id, "arn:")
+      ? <<-EOT
+        resource_id ${jsonencode(var.resource_id)} is an ARN: give its resource id alone, the part that begins with db-,
+        cluster- or prx-.
+      EOT
+      : <<-EOT
+        resource_id ${jsonencode(var.resource_id)} is not a resource id: a policy takes the id that AWS gave (db-…,
+        cluster-… or prx-… and letters and digits), not the name that you gave. Instance: aws_db_instance.resource_id.
+        Aurora cluster: aws_rds_cluster.cluster_resource_id. Proxy: the last part of aws_db_proxy.arn, for its id is
+        the name.
+      EOT
+    )
+  }
+}
+
+variable "users" {
+  description = "The database users that may be logged in as, each by its exact name."
+  type        = list(string)
+  nullable    = false
+
+  validation {
+    condition     = length(var.users) > 0
+    error_message = "users is empty, so the policy would allow nothing: name at least one database user."
+  }
+
+  validation {
+    condition = alltrue([
+      for user in var.users : !strcontains(user, "*") && !strcontains(user, "?") && !strcontains(user, "$${")
+    ])
+    error_message = <<-EOT
+      users ${jsonencode(var.users)}: IAM reads *, ? and $${…} in a user name as a pattern and would allow other users
+      too. Name each user without these characters.
+    EOT
+  }
+
+  # IAM's own limit on the characters of a policy: U+0020 to U+00FF, and no control character belongs in a name.
+  validation {
+    condition     = alltrue([for user in var.users : can(regex("^[\\x{20}-\\x{7E}\\x{A1}-\\x{FF}]+$", user))])
+    error_message = <<-EOT
+      users ${jsonencode(var.users)}: a name is empty or has a character that an IAM policy can't hold (only U+0020 to
+      U+00FF without control characters). Give the database user another name.
+    EOT
+  }
+
+  validation {
+    condition     = alltrue([for user in var.users : length(user) <= 63])
+    error_message = <<-EOT
+      users ${jsonencode(var.users)}: a name is longer than any database user can be (MySQL 32, PostgreSQL 63
+      characters). Give the name as the database has it.
+    EOT
+  }
+}
+
+variable "region" {
+  description = "Region of the database. null: the caller's."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.region == null || can(regex("^[a-z]{2}(-[a-z]+)+-[0-9]+$", var.region))
+    error_message = <<-EOT
+      region ${jsonencode(var.region)} is not a region: expected a name such as eu-west-1 (an availability zone has a
+      letter at its end, a region has not; wildcards are refused).
+    EOT
+  }
+}
+
+variable "account_id" {
+  description = "Account of the database, 12 digits. null: the caller's."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.account_id == null || can(regex("^[0-9]{12}$", var.account_id))
+    error_message = <<-EOT
+      account_id ${jsonencode(var.account_id)} is not an AWS account: give its 12 digits, leading zeros included and
+      without dashes.
+    EOT
+  }
+}
+
+variable "partition" {
+  description = "Partition of the database: aws, aws-cn or aws-us-gov. null: the caller's."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.partition == null || contains(["aws", "aws-cn", "aws-us-gov"], coalesce(var.partition, "-"))
+    error_message = "partition ${jsonencode(var.partition)} is unknown: give aws, aws-cn or aws-us-gov."
+  }
+}
+
+variable "create_policy" {
+  description = "Whether to make a managed policy. false: the document alone, in the output json."
+  type        = bool
+  default     = true
+  nullable    = false
+}
+
+variable "tags" {
+  description = "Tags of the policy."
+  type        = map(string)
+  default     = {}
+  nullable    = false
+}

@@ -1,0 +1,56 @@
+# Made before the proxy, which would make it without an end of retention.
+resource "aws_cloudwatch_log_group" "this" {
+  #checkov:skip=CKV_AWS_158:Takes a key in log_kms_key_arn; without one CloudWatch Logs encrypts with its own
+
+  name              = "/aws/rds/proxy/${var.name}"
+  retention_in_days = var.log_retention_days
+  kms_key_id        = var.log_kms_key_arn
+  tags              = var.tags
+}
+
+# default_auth_scheme is not named: provider 5 does not know it. README.md says how end-to-end IAM is switched on.
+resource "aws_db_proxy" "this" {
+  name                   = var.name
+  engine_family          = "MYSQL"
+  role_arn               = var.role_arn
+  vpc_subnet_ids         = var.subnet_ids
+  vpc_security_group_ids = var.security_group_ids
+
+  # Always: tokens travel as clear text inside TLS, and REQUIRE SSL behind a proxy rests on this.
+  require_tls         = true
+  idle_client_timeout = var.idle_client_timeout_seconds
+  debug_logging       = var.debug_logging
+
+  # SECRETS is the only scheme of an entry, so each entry is a secret. Clients never give a password.
+  dynamic "auth" {
+    for_each = var.secret_arns
+
+    content {
+      description = "A database user that the proxy logs in as with a password"
+      auth_scheme = "SECRETS"
+      iam_auth    = "REQUIRED"
+      secret_arn  = auth.value
+    }
+  }
+
+  tags = var.tags
+
+  depends_on = [aws_cloudwatch_log_group.this]
+}
+
+resource "aws_db_proxy_default_target_group" "this" {
+  db_proxy_name = aws_db_proxy.this.name
+
+  connection_pool_config {
+    max_connections_percent      = var.max_connections_percent
+    max_idle_connections_percent = var.max_idle_connections_percent
+    connection_borrow_timeout    = var.connection_borrow_timeout_seconds
+    session_pinning_filters      = var.session_pinning_filters
+  }
+}
+
+resource "aws_db_proxy_target" "this" {
+  db_proxy_name          = aws_db_proxy.this.name
+  target_group_name      = aws_db_proxy_default_target_group.this.name
+  db_instance_identifier = var.database_identifier
+}

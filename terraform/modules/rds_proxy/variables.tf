@@ -1,0 +1,243 @@
+variable "name" {
+  description = "Name of the proxy, and the first label of its endpoint."
+  type        = string
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^[a-z][a-z0-9-]{1,30}[a-z0-9]$", var.name)) && !strcontains(var.name, "--")
+    error_message = <<-EOT
+      name ${jsonencode(var.name)} can't be the name of an RDS Proxy: give 3 to 32 lower-case letters, digits and single
+      hyphens that begin with a letter and do not end with a hyphen.
+    EOT
+  }
+}
+
+variable "role_arn" {
+  description = "Role by which the proxy logs in to the database. Its policy must be there before the proxy is."
+  type        = string
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^arn:aws[a-z-]*:iam::[0-9]{12}:role/.+$", var.role_arn))
+    error_message = <<-EOT
+      role_arn ${jsonencode(var.role_arn)} is not the ARN of a role: give arn:aws:iam::<account>:role/<name>, such as
+      the output proxy_role_arn of the module iam.
+    EOT
+  }
+}
+
+variable "subnet_ids" {
+  description = "Subnets of the proxy: private, in at least two availability zones that can host RDS Proxy."
+  type        = list(string)
+  nullable    = false
+
+  validation {
+    condition     = length(var.subnet_ids) >= 2
+    error_message = "subnet_ids: RDS Proxy wants subnets in at least two availability zones. Give two or more."
+  }
+}
+
+variable "security_group_ids" {
+  description = "Security groups of the proxy."
+  type        = list(string)
+  nullable    = false
+
+  validation {
+    condition     = length(var.security_group_ids) > 0
+    error_message = <<-EOT
+      security_group_ids is empty, and AWS would take the VPC's default group, which lets its members in. Give the
+      proxy's own group.
+    EOT
+  }
+}
+
+variable "database_identifier" {
+  description = "Identifier of the RDS instance behind the proxy: its name, not its resource id."
+  type        = string
+  nullable    = false
+
+  validation {
+    condition = (
+      can(regex("^[a-z][a-z0-9-]*[a-z0-9]$", var.database_identifier)) && length(var.database_identifier) <= 63
+    )
+    error_message = <<-EOT
+      database_identifier ${jsonencode(var.database_identifier)} is not the identifier of an instance: give the name
+      (aws_db_instance.identifier), neither the id db-… nor an ARN.
+    EOT
+  }
+}
+
+variable "authentication" {
+  description = "How the proxy logs in to the database: iam (end to end) or secret (linked secrets). Clients use IAM."
+  type        = string
+  nullable    = false
+
+  validation {
+    condition     = contains(["iam", "secret"], var.authentication)
+    error_message = <<-EOT
+      authentication ${jsonencode(var.authentication)} is unknown: give "iam" (clients and proxy log in by IAM) or
+      "secret" (clients by IAM, the proxy with a password from secret_arns).
+    EOT
+  }
+}
+
+variable "secret_arns" {
+  description = "Secrets linked to the proxy. Needed with secret, and under provider versions before 6.15 with iam too."
+  type        = list(string)
+  nullable    = false
+
+  validation {
+    condition     = var.authentication != "secret" || length(var.secret_arns) > 0
+    error_message = <<-EOT
+      secret_arns is empty: with authentication = "secret" the proxy has nothing to log in to the database with. Link at
+      least one secret, such as the master secret, or choose authentication = "iam".
+    EOT
+  }
+
+  validation {
+    condition = alltrue([
+      for arn in var.secret_arns : can(regex("^arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:[0-9]{12}:secret:[^*?]+$", arn))
+    ])
+    error_message = <<-EOT
+      secret_arns ${jsonencode(var.secret_arns)}: give whole ARNs of secrets
+      (arn:aws:secretsmanager:<region>:<account>:secret:<name>), neither names nor wildcards.
+    EOT
+  }
+
+  # Each secret is one entry of a set of at most 200: AWS's quota for a proxy.
+  validation {
+    condition     = length(var.secret_arns) <= 200 && length(distinct(var.secret_arns)) == length(var.secret_arns)
+    error_message = "secret_arns: a proxy takes at most 200 secrets, each once. Remove those that are too many or repeated."
+  }
+}
+
+variable "idle_client_timeout_seconds" {
+  description = "After how long without a request a client's connection is closed, 1 to 28800 (eight hours)."
+  type        = number
+  default     = 1800
+  nullable    = false
+
+  validation {
+    condition = (
+      var.idle_client_timeout_seconds >= 1 && var.idle_client_timeout_seconds <= 28800 &&
+      floor(var.idle_client_timeout_seconds) == var.idle_client_timeout_seconds
+    )
+    error_message = <<-EOT
+      idle_client_timeout_seconds ${var.idle_client_timeout_seconds}: RDS Proxy takes a whole number from 1 to 28800.
+    EOT
+  }
+}
+
+variable "max_connections_percent" {
+  description = "How much of the database's max_connections the proxy may open, 1 to 100."
+  type        = number
+  default     = 90
+  nullable    = false
+
+  validation {
+    condition = (
+      var.max_connections_percent >= 1 && var.max_connections_percent <= 100 &&
+      floor(var.max_connections_percent) == var.max_connections_percent
+    )
+    error_message = "max_connections_percent ${var.max_connections_percent}: give a whole number from 1 to 100."
+  }
+}
+
+variable "max_idle_connections_percent" {
+  description = "How much of the database's max_connections may stay open unused, 0 to max_connections_percent."
+  type        = number
+  default     = 50
+  nullable    = false
+
+  validation {
+    condition = (
+      var.max_idle_connections_percent >= 0 && var.max_idle_connections_percent <= var.max_connections_percent &&
+      floor(var.max_idle_connections_percent) == var.max_idle_connections_percent
+    )
+    error_message = <<-EOT
+      max_idle_connections_percent ${var.max_idle_connections_percent}: give a whole number from 0 to
+      max_connections_percent (${var.max_connections_percent}).
+    EOT
+  }
+}
+
+variable "connection_borrow_timeout_seconds" {
+  description = "How long a client waits for a connection of the pool before error 9501, 1 to 300."
+  type        = number
+  default     = 30
+  nullable    = false
+
+  validation {
+    condition = (
+      var.connection_borrow_timeout_seconds >= 1 && var.connection_borrow_timeout_seconds <= 300 &&
+      floor(var.connection_borrow_timeout_seconds) == var.connection_borrow_timeout_seconds
+    )
+    error_message = <<-EOT
+      connection_borrow_timeout_seconds ${var.connection_borrow_timeout_seconds}: give a whole number from 1 to 300. 0
+      would let clients wait without an end.
+    EOT
+  }
+}
+
+variable "session_pinning_filters" {
+  description = "Statements that do not pin a session: EXCLUDE_VARIABLE_SETS, or none."
+  type        = list(string)
+  default     = []
+  nullable    = false
+
+  validation {
+    condition     = alltrue([for filter in var.session_pinning_filters : filter == "EXCLUDE_VARIABLE_SETS"])
+    error_message = <<-EOT
+      session_pinning_filters ${jsonencode(var.session_pinning_filters)}: RDS Proxy knows EXCLUDE_VARIABLE_SETS alone.
+    EOT
+  }
+}
+
+variable "debug_logging" {
+  description = "Whether the proxy logs SQL statements. They hold data: for a search of a fault, and for hours."
+  type        = bool
+  default     = false
+  nullable    = false
+}
+
+variable "log_retention_days" {
+  description = "How long the proxy's log is kept."
+  type        = number
+  default     = 365
+  nullable    = false
+
+  validation {
+    condition = contains(
+      [1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653],
+      var.log_retention_days
+    )
+    error_message = <<-EOT
+      log_retention_days ${var.log_retention_days}: CloudWatch Logs takes 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365,
+      400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288 or 3653.
+    EOT
+  }
+}
+
+variable "log_kms_key_arn" {
+  description = "Key for the proxy's log; its policy must let CloudWatch Logs use it, as that of the module rds does."
+  type        = string
+  default     = null
+
+  validation {
+    condition = (
+      var.log_kms_key_arn == null ||
+      can(regex("^arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:key/.+$", var.log_kms_key_arn))
+    )
+    error_message = <<-EOT
+      log_kms_key_arn ${jsonencode(var.log_kms_key_arn)} is not the ARN of a key: give
+      arn:aws:kms:<region>:<account>:key/<id>; CloudWatch Logs takes no alias.
+    EOT
+  }
+}
+
+variable "tags" {
+  description = "Tags of all resources."
+  type        = map(string)
+  default     = {}
+  nullable    = false
+}
