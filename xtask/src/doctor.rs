@@ -6,6 +6,7 @@ mod machine;
 use serde_json::{Value, json};
 
 use crate::console::{Console, Style};
+use crate::infra::terraform;
 use crate::runner::Runner;
 use crate::tools;
 use crate::workspace::Workspace;
@@ -13,8 +14,8 @@ use crate::workspace::Workspace;
 pub(crate) use machine::{Machine, ThisMachine};
 
 const GB: u64 = 1_000_000_000;
-/// A clean debug build with its tests and the caches is about 4 GB; a release build comes on top.
-const DISK_NEEDED: u64 = 6 * GB;
+/// A clean debug build with its tests is about 7 GB, the caches 1 GB; a release build comes on top.
+const DISK_NEEDED: u64 = 10 * GB;
 /// Linking tests on several cores beside a running MySQL.
 const MEMORY_NEEDED: u64 = 2 * GB;
 /// The oldest Python that the AWS API stand-in supports.
@@ -156,8 +157,20 @@ fn needs(machine: &dyn Machine) -> Vec<Need> {
             &tools::cargo_deny_mend(),
         ),
         need(
+            "Terraform",
+            "infra check, infra local; 1.11 or later",
+            terraform(machine),
+            terraform::TERRAFORM_MEND,
+        ),
+        need(
+            "Terraform provider",
+            "hashicorp/aws, from a mirror",
+            machine.terraform_provider(),
+            "name the folder above registry.terraform.io in RDS_IAM_TERRAFORM_MIRROR, or unset it to use the registry",
+        ),
+        need(
             "disk space",
-            "6 GB: builds, server trees, images",
+            "10 GB: builds, server trees, images, Terraform's provider",
             enough(machine.free_disk(), DISK_NEEDED),
             "make room, or set CARGO_TARGET_DIR and RDS_IAM_CACHE_DIR to another disk",
         ),
@@ -181,6 +194,12 @@ fn python(machine: &dyn Machine) -> Option<String> {
     let mut numbers = version.trim_start_matches("Python ").split('.').map(str::parse::<u32>);
     let (Some(Ok(major)), Some(Ok(minor))) = (numbers.next(), numbers.next()) else { return None };
     ((major, minor) >= PYTHON_NEEDED).then(|| version.to_owned())
+}
+
+fn terraform(machine: &dyn Machine) -> Option<String> {
+    let answer = machine.ask("terraform", &["version"])?;
+    let version = answer.lines().find_map(|line| line.strip_prefix("Terraform v"))?;
+    terraform::is_new_enough(version).then(|| format!("Terraform {version}"))
 }
 
 fn enough(available: Option<u64>, needed: u64) -> Option<String> {

@@ -11,7 +11,9 @@ mod doctor;
 mod engine;
 mod error;
 mod hygiene;
+mod infra;
 mod lint;
+mod package;
 mod runner;
 mod shell;
 mod steps;
@@ -27,6 +29,7 @@ use console::{Console, Style};
 use demo::Demo;
 use engine::{ENGINE_VARIABLE, Engine};
 use error::Error;
+use infra::Infra;
 use runner::Runner;
 use workspace::Workspace;
 
@@ -43,11 +46,13 @@ Examples:
   cargo xtask doctor                   what is missing on this machine
   cargo xtask demo --once              the whole platform, its claims proved, and gone again
   cargo xtask test --engine process    all tests, without Docker
+  cargo xtask infra local              the deployment applied, changed and destroyed, without AWS
   cargo xtask bench -- --help          what the benchmark program can be told
 
 Environment:
   RDS_IAM_EMULATOR_ENGINE   auto, docker or process; as --engine
   RDS_IAM_CACHE_DIR         where tools and servers are kept [default: ~/.cache/rds-iam]
+  RDS_IAM_TERRAFORM_MIRROR  a filesystem mirror to take Terraform's AWS provider from
   NO_COLOR                  no colours on a terminal either
 
 Exit status: 0 done, 1 something failed or is missing, 2 the command line is wrong.";
@@ -62,6 +67,9 @@ enum Task {
         #[arg(long, value_enum, env = ENGINE_VARIABLE, default_value = "auto", hide_env_values = true)]
         engine: Engine,
     },
+    /// Check the infrastructure, or live its whole life on this machine
+    #[command(subcommand)]
+    Infra(Infra),
     /// Check format, lints, documentation, dependencies and the repository's own rules
     Lint,
     /// Format the code
@@ -108,6 +116,7 @@ fn run(task: Task, console: Console) -> Result<bool, Error> {
             console.line(&chosen.why);
             Ok(steps::run(console, test::steps(chosen.engine, &workspace, console, runner)))
         }
+        Task::Infra(task) => infra::run(task, &workspace, console, runner),
         Task::Lint => Ok(steps::run(console, lint::steps(&workspace, console, runner))),
         Task::Fmt { check } => lint::format(check, &workspace, runner).map(|_| true),
         Task::Bench { passthrough } => bench::run(&passthrough, &workspace, runner).map(|()| true),
@@ -135,6 +144,7 @@ mod tests {
         Commands:
           demo    Start the platform on this machine and prove what it claims
           test    Check and test everything, as CI does
+          infra   Check the infrastructure, or live its whole life on this machine
           lint    Check format, lints, documentation, dependencies and the repository's own rules
           fmt     Format the code
           bench   Measure release builds and save the results to target/bench/latest.json
@@ -147,11 +157,13 @@ mod tests {
           cargo xtask doctor                   what is missing on this machine
           cargo xtask demo --once              the whole platform, its claims proved, and gone again
           cargo xtask test --engine process    all tests, without Docker
+          cargo xtask infra local              the deployment applied, changed and destroyed, without AWS
           cargo xtask bench -- --help          what the benchmark program can be told
 
         Environment:
           RDS_IAM_EMULATOR_ENGINE   auto, docker or process; as --engine
           RDS_IAM_CACHE_DIR         where tools and servers are kept [default: ~/.cache/rds-iam]
+          RDS_IAM_TERRAFORM_MIRROR  a filesystem mirror to take Terraform's AWS provider from
           NO_COLOR                  no colours on a terminal either
 
         Exit status: 0 done, 1 something failed or is missing, 2 the command line is wrong.

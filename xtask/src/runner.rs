@@ -31,6 +31,7 @@ pub(crate) struct Cmd {
     program: String,
     args: Vec<String>,
     env: Vec<(String, String)>,
+    without: &'static [&'static str],
     dir: PathBuf,
     mend: String,
     hint: Option<String>,
@@ -43,6 +44,7 @@ impl Cmd {
             program: program.into(),
             args: Vec::new(),
             env: Vec::new(),
+            without: &[],
             dir: dir.to_owned(),
             mend: mend.into(),
             hint: None,
@@ -63,6 +65,13 @@ impl Cmd {
         self
     }
 
+    /// Keeps variables whose names begin so in our own environment from this command.
+    #[must_use]
+    pub(crate) fn without(mut self, prefixes: &'static [&'static str]) -> Self {
+        self.without = prefixes;
+        self
+    }
+
     /// What a person does when the command ends with a failure.
     #[must_use]
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
@@ -78,7 +87,7 @@ impl Cmd {
         )
     }
 
-    fn process(&self) -> Command {
+    pub(crate) fn process(&self) -> Command {
         #[expect(clippy::disallowed_methods, reason = "this is the one runner that the ban points to")]
         let mut process = Command::new(&self.program);
         process.args(&self.args).current_dir(&self.dir);
@@ -86,7 +95,8 @@ impl Cmd {
         // scripts watch some of these, and everything would be built twice.
         for (name, _) in std::env::vars_os() {
             let name_text = name.to_string_lossy();
-            if name_text.starts_with("CARGO_PKG_") || name_text.starts_with("CARGO_MANIFEST_") {
+            let of_cargo = name_text.starts_with("CARGO_PKG_") || name_text.starts_with("CARGO_MANIFEST_");
+            if of_cargo || self.without.iter().any(|prefix| name_text.starts_with(prefix)) {
                 process.env_remove(&name);
             }
         }
@@ -94,7 +104,7 @@ impl Cmd {
         process
     }
 
-    fn not_started(&self, source: io::Error) -> RunError {
+    pub(crate) fn not_started(&self, source: io::Error) -> RunError {
         let command = self.shown();
         if !self.dir.is_dir() {
             RunError::NoDirectory { command, dir: self.dir.clone() }
@@ -105,7 +115,7 @@ impl Cmd {
         }
     }
 
-    fn failed(&self, status: ExitStatus, tail: Vec<String>) -> RunError {
+    pub(crate) fn failed(&self, status: ExitStatus, tail: Vec<String>) -> RunError {
         RunError::Failed {
             command: self.shown(),
             dir: self.dir.clone(),
@@ -233,6 +243,19 @@ impl Runner {
     /// When it cannot be started, does not answer in time, or ends with anything but success.
     pub(crate) fn ask(self, cmd: &Cmd) -> Result<String, RunError> {
         self.ask_within(cmd, ANSWER_WITHIN)
+    }
+
+    /// Runs a command whose output is for us and not for the terminal: echoed and timed, but silent.
+    ///
+    /// # Errors
+    /// As [`Runner::ask_within`].
+    pub(crate) fn capture(self, cmd: &Cmd, within: Duration) -> Result<String, RunError> {
+        self.console.line(&self.console.paint(Style::Quiet, &format!("$ {}", cmd.shown())));
+        let started = Instant::now();
+        let printed = self.ask_within(cmd, within)?;
+        let seconds = started.elapsed().as_secs_f64();
+        self.console.line(&self.console.paint(Style::Quiet, &format!("  took {seconds:.1} s")));
+        Ok(printed)
     }
 
     /// As [`Runner::ask`], with a limit of the caller's.

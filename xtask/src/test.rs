@@ -4,6 +4,7 @@ use crate::console::Console;
 use crate::demo::PLUGIN_VARIABLE;
 use crate::engine::{ENGINE_VARIABLE, Engine};
 use crate::error::Error;
+use crate::infra;
 use crate::lint;
 use crate::runner::{Cmd, Runner};
 use crate::steps::{Outcome, Step};
@@ -23,6 +24,9 @@ pub(crate) fn steps<'a>(
             runner.run(&prepare(engine, workspace))?;
             Ok(Outcome::Passed)
         }),
+    ]);
+    steps.extend(infra::check_steps(workspace, console, runner));
+    steps.extend([
         Step::new("tests", move || {
             let tests = ["test", "--workspace", "--locked", "--all-targets", "--no-fail-fast"];
             runner.run(&tested(workspace.cargo(tests), engine, workspace))?;

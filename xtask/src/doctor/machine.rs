@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use crate::engine;
+use crate::infra::terraform;
 use crate::runner::{Cmd, Runner};
 use crate::tools;
 use crate::workspace::Workspace;
@@ -16,6 +17,8 @@ pub(crate) trait Machine {
     fn docker_engine(&self) -> Option<String>;
     /// Where the pinned cargo-deny is.
     fn cargo_deny(&self) -> Option<String>;
+    /// Where Terraform's AWS provider comes from; none where the mirror that is named has none.
+    fn terraform_provider(&self) -> Option<String>;
     /// Bytes free where builds and caches go (the lesser, where those are two disks).
     fn free_disk(&self) -> Option<u64>;
     /// Bytes of memory that programs can still have.
@@ -44,6 +47,10 @@ impl Machine for ThisMachine<'_> {
 
     fn cargo_deny(&self) -> Option<String> {
         tools::find_cargo_deny(self.workspace, self.runner)
+    }
+
+    fn terraform_provider(&self) -> Option<String> {
+        terraform::find_provider().ok()
     }
 
     fn free_disk(&self) -> Option<u64> {

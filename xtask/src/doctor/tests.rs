@@ -8,6 +8,7 @@ struct Fake {
     without: &'static [&'static str],
     python: Option<&'static str>,
     docker: Option<&'static str>,
+    terraform: Option<&'static str>,
     disk: Option<u64>,
     memory: Option<u64>,
 }
@@ -31,6 +32,7 @@ impl Machine for Fake {
             "docker --version" => "Docker version 28.0\n",
             "apt-get --version" => "apt 2.6.1 (amd64)\n",
             "dpkg-deb --version" => "Debian dpkg-deb 1.21.22\n",
+            "terraform version" => self.terraform.unwrap_or("Terraform v1.11.4\non linux_amd64\n"),
             other => panic!("the doctor asks something new: {other}"),
         };
         Some(answer.to_owned())
@@ -42,6 +44,10 @@ impl Machine for Fake {
 
     fn cargo_deny(&self) -> Option<String> {
         None
+    }
+
+    fn terraform_provider(&self) -> Option<String> {
+        Some("from its registry".to_owned())
     }
 
     fn free_disk(&self) -> Option<u64> {
@@ -81,6 +87,8 @@ fn a_machine_that_is_ready() {
     present   dpkg-deb             Debian dpkg-deb 1.21.22
     optional  cargo-deny           without it, the first `xtask lint` builds it (2 minutes)
                                    mend: cargo install --locked --version 0.20.2 cargo-deny
+    present   Terraform            Terraform 1.11.4
+    present   Terraform provider   from its registry
     present   disk space           79 GB available
     present   memory               24 GB available
 
@@ -121,7 +129,9 @@ fn everything_that_is_missing_is_listed_with_its_mend() {
     present   dpkg-deb             Debian dpkg-deb 1.21.22
     optional  cargo-deny           without it, the first `xtask lint` builds it (2 minutes)
                                    mend: cargo install --locked --version 0.20.2 cargo-deny
-    MISSING   disk space           6 GB: builds, server trees, images
+    present   Terraform            Terraform 1.11.4
+    present   Terraform provider   from its registry
+    MISSING   disk space           10 GB: builds, server trees, images, Terraform's provider
                                    mend: make room, or set CARGO_TARGET_DIR and RDS_IAM_CACHE_DIR to another disk
     present   memory               24 GB available
 
@@ -145,6 +155,13 @@ fn a_python_that_is_too_old_or_unheard_of_is_none() {
     assert_eq!(found("Python 3.8.20\n"), None);
     assert_eq!(found("Python 2.7.18\n"), None);
     assert_eq!(found("pyenv: no version set\n"), None);
+}
+
+#[test]
+fn a_terraform_that_is_too_old_is_none() {
+    let found = |version| terraform(&Fake { terraform: Some(version), ..Fake::default() });
+    assert_eq!(found("Terraform v1.14.2\n").as_deref(), Some("Terraform 1.14.2"));
+    assert_eq!(found("Terraform v1.5.7\non linux_amd64\n"), None);
 }
 
 #[test]

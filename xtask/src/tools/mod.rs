@@ -1,5 +1,7 @@
 //! Tools that are pinned to a version and built where the machine has another, or none.
 
+mod checkov;
+
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -8,6 +10,8 @@ use crate::console::{Console, Style};
 use crate::error::Error;
 use crate::runner::{Cmd, Runner};
 use crate::workspace::Workspace;
+
+pub(crate) use checkov::checkov;
 
 /// The version of cargo-deny whose rules `deny.toml` is written for.
 pub(crate) const CARGO_DENY_VERSION: &str = "0.20.2";

@@ -1,0 +1,138 @@
+//! The AWS API on this machine: the emulator's program, running beside us for as long as it is needed.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::process::{Child, ChildStdin, Stdio};
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::error::Error;
+use crate::runner::Cmd;
+use crate::workspace::Workspace;
+
+/// How long it may take to say where it is: a second, but minutes where Python packages come first.
+const READY_WITHIN: Duration = Duration::from_secs(600);
+
+/// How long it may take to answer one question.
+const ANSWER_WITHIN: Duration = Duration::from_secs(30);
+
+/// A running AWS API endpoint (moto). It believes everybody and proves nothing about permissions.
+/// Dropping it ends it.
+#[derive(Debug)]
+pub(crate) struct LocalAws {
+    child: Child,
+    /// Closing it ends the child, also where this process is killed.
+    stdin: Option<ChildStdin>,
+    url: String,
+}
+
+impl LocalAws {
+    /// Starts it and waits until it answers.
+    ///
+    /// # Errors
+    /// When it does not start; the error has what it printed.
+    pub(crate) fn start(workspace: &Workspace) -> Result<Self, Error> {
+        let program = workspace.target.join("debug/rds-iam-emulator").display().to_string();
+        let cmd = Cmd::new(program, &workspace.root, "cargo build -p rds-iam-emulator").args(["aws"]);
+        let mut process = cmd.process();
+        process.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = process.spawn().map_err(|source| Error::Run(cmd.not_started(source)))?;
+        let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
+        // From here on, dropping it ends the child.
+        let mut aws = Self { child, stdin, url: String::new() };
+        let (said, line) = mpsc::channel();
+        thread::spawn(move || {
+            let mut line = String::new();
+            let read = stdout.map(|stdout| BufReader::new(stdout).read_line(&mut line));
+            // Nobody listens any more if the wait below ran out.
+            drop(said.send(read.map(|read| read.map(|_| line))));
+        });
+        // Its log: kept until it is known to run, and drained after that.
+        let (kept, log) = mpsc::channel();
+        thread::spawn(move || {
+            let mut text = String::new();
+            if let Some(mut stderr) = stderr {
+                drop(stderr.read_to_string(&mut text));
+            }
+            drop(kept.send(text));
+        });
+        let answer = |what: String| Error::Answer { command: cmd.shown(), what };
+        let Ok(Some(Ok(line))) = line.recv_timeout(READY_WITHIN) else {
+            return Err(answer(format!("nothing within {} s", READY_WITHIN.as_secs())));
+        };
+        let url = serde_json::from_str(&line)
+            .ok()
+            .and_then(|line: Value| Some(line["aws_endpoint_url"].as_str()?.to_owned()));
+        let Some(url) = url else {
+            aws.end();
+            let log = log.recv_timeout(Duration::from_secs(5)).unwrap_or_default();
+            return Err(answer(format!("no aws_endpoint_url: {}{}", line.trim(), log.trim())));
+        };
+        aws.url = url;
+        Ok(aws)
+    }
+
+    /// Where it answers.
+    pub(crate) fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Asks it something over HTTP, as S3 and moto's own pages take it without a signature; the answer's
+    /// body.
+    ///
+    /// # Errors
+    /// When it does not answer, or with anything but success.
+    pub(crate) fn request(&self, method: &str, path: &str, body: &str) -> Result<String, Error> {
+        let address = self.url.trim_start_matches("http://");
+        let command = format!("{method} {}{path}", self.url);
+        let failed =
+            |error: std::io::Error| Error::Answer { command: command.clone(), what: error.to_string() };
+        let mut stream = TcpStream::connect(address).map_err(failed)?;
+        stream.set_read_timeout(Some(ANSWER_WITHIN)).map_err(failed)?;
+        // Version 1.0: the answer ends where the connection does.
+        let request = format!(
+            "{method} {path} HTTP/1.0\r\nHost: {address}\r\nContent-Type: application/octet-stream\r\nContent-Length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        stream.write_all(request.as_bytes()).map_err(failed)?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).map_err(failed)?;
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
+        let status = head.lines().next().unwrap_or_default();
+        if status.split(' ').nth(1).is_some_and(|code| code.starts_with('2')) {
+            return Ok(body.to_owned());
+        }
+        Err(Error::Answer { command, what: status.to_owned() })
+    }
+
+    fn end(&mut self) {
+        drop(self.stdin.take());
+        // It may hang; a test run must not.
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+impl Drop for LocalAws {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+/// What leads Terraform and the SDKs to the AWS API at `url`, and nowhere else: made-up keys, no
+/// profile, no instance metadata. The address is a literal one: with a name, S3 clients put the bucket
+/// before it.
+pub(crate) fn environment(url: &str, region: &str) -> Vec<(&'static str, String)> {
+    vec![
+        ("AWS_ENDPOINT_URL", url.to_owned()),
+        ("AWS_ACCESS_KEY_ID", "AKIAMADEUP".to_owned()),
+        ("AWS_SECRET_ACCESS_KEY", "made-up".to_owned()),
+        ("AWS_REGION", region.to_owned()),
+        ("AWS_CONFIG_FILE", "/dev/null".to_owned()),
+        ("AWS_SHARED_CREDENTIALS_FILE", "/dev/null".to_owned()),
+        ("AWS_EC2_METADATA_DISABLED", "true".to_owned()),
+    ]
+}

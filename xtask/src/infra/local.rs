@@ -1,0 +1,277 @@
+//! `cargo xtask infra local`: the whole life of the deployment, really applied, on this machine.
+
+use std::cell::OnceCell;
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+
+use super::aws::LocalAws;
+use super::check;
+use super::deployment::{self, Deployment, STATE_KEY};
+use super::tree;
+use crate::console::Console;
+use crate::error::Error;
+use crate::runner::{RunError, Runner};
+use crate::steps::{self, Outcome, Step};
+use crate::workspace::Workspace;
+
+/// The exit status with which `rds-iam-infra plan` refuses.
+const REFUSED: i32 = 2;
+
+/// What is still in the AWS API when everything has been destroyed, as it would be on AWS; the rest
+/// must be gone. Class names are moto's.
+const LEFT_ON_AWS_TOO: [(&str, &str); 0] = [];
+
+/// Runs the life cycle; false when a step failed.
+///
+/// # Errors
+/// When it could not begin.
+pub(crate) fn run(workspace: &Workspace, console: Console, runner: Runner) -> Result<bool, Error> {
+    let cycle = Cycle { workspace, console, runner, started: OnceCell::new(), package: OnceCell::new() };
+    let steps: [(&'static str, Action<'_>); 14] = [
+        ("build", |cycle| Ok(cycle.runner.run(&check::programs(cycle.workspace))?)),
+        ("package", Cycle::build_package),
+        ("AWS API", Cycle::start),
+        ("account", |cycle| cycle.deployment()?.apply_account()),
+        ("plan", Cycle::plan),
+        ("state lock", Cycle::held_lock),
+        ("apply", |cycle| cycle.deployment()?.apply("first")),
+        ("second plan", |cycle| cycle.deployment()?.expect_empty_plan()),
+        ("outputs", Cycle::outputs),
+        ("destroy refused", Cycle::destroy_refused),
+        ("change in place", Cycle::change_in_place),
+        ("destroy", Cycle::destroy),
+        ("account destroyed", |cycle| cycle.deployment()?.destroy_account()),
+        ("nothing left", Cycle::nothing_left),
+    ];
+    let steps = steps.map(|(name, action)| step(&cycle, name, action));
+    Ok(steps::run(console, steps.into()))
+}
+
+fn step<'s, 'a: 's>(cycle: &'s Cycle<'a>, name: &'static str, action: Action<'a>) -> Step<'s> {
+    Step::new(name, move || action(cycle).map(|()| Outcome::Passed))
+}
+
+type Action<'a> = fn(&Cycle<'a>) -> Result<(), Error>;
+
+/// What the steps share. Dropping it ends the AWS API.
+struct Cycle<'a> {
+    workspace: &'a Workspace,
+    console: Console,
+    runner: Runner,
+    started: OnceCell<Started<'a>>,
+    package: OnceCell<PathBuf>,
+}
+
+struct Started<'a> {
+    deployment: Deployment<'a>,
+    aws: LocalAws,
+    /// What the AWS API held before anything was applied.
+    before: Inventory,
+}
+
+impl<'a> Cycle<'a> {
+    fn started(&self) -> Result<&Started<'a>, Error> {
+        self.started.get().ok_or_else(|| not_yet("the AWS API"))
+    }
+
+    fn deployment(&self) -> Result<&Deployment<'a>, Error> {
+        Ok(&self.started()?.deployment)
+    }
+
+    fn package(&self) -> Result<&Path, Error> {
+        self.package.get().map(PathBuf::as_path).ok_or_else(|| not_yet("the package"))
+    }
+
+    fn build_package(&self) -> Result<(), Error> {
+        let package = deployment::package(self.workspace, self.runner, self.console)?;
+        drop(self.package.set(package));
+        Ok(())
+    }
+
+    fn start(&self) -> Result<(), Error> {
+        let aws = LocalAws::start(self.workspace)?;
+        let deployment = Deployment::new("local", aws.url(), self.workspace, self.runner)?;
+        let before = Inventory::take(&aws)?;
+        self.console.line(&format!("moto, a stand-in for AWS, answers at {}", aws.url()));
+        drop(self.started.set(Started { deployment, aws, before }));
+        Ok(())
+    }
+
+    fn plan(&self) -> Result<(), Error> {
+        let deployment = self.deployment()?;
+        let account = deployment.outputs("account")?;
+        deployment.configure(&deployment::settings(self.package()?, false, &account))?;
+        deployment.init(Some(&account["backend"]["value"]))?;
+        deployment.plan("first", &[])
+    }
+
+    /// Another's lock keeps Terraform out, and says whose it is.
+    fn held_lock(&self) -> Result<(), Error> {
+        let Started { deployment, aws, .. } = self.started()?;
+        let account = deployment.outputs("account")?;
+        let bucket = account["backend"]["value"]["bucket"].as_str().unwrap_or_default();
+        let lock = format!("/{bucket}/{STATE_KEY}.tflock");
+        let held = json!({
+            "ID": "6b7a2f6e-3f54-4f3e-9a1c-1f7f0c1d2e3f", "Operation": "OperationTypeApply", "Info": "",
+            "Who": "somebody@elsewhere", "Version": "1.11.4", "Created": "2026-01-01T00:00:00Z",
+            "Path": format!("{bucket}/{STATE_KEY}"),
+        });
+        aws.request("PUT", &lock, &held.to_string())?;
+        let refresh = ["plan", "-input=false", "-no-color", "-var-file=environments/local.tfvars"];
+        let result = self.runner.ask(&deployment.terraform("mysql", refresh));
+        aws.request("DELETE", &lock, "")?;
+        match result {
+            Err(RunError::Failed { tail, .. }) if tail.to_string().contains("somebody@elsewhere") => {
+                self.console.line("a lock that somebody else holds was respected, and its holder named");
+                Ok(())
+            }
+            Err(error) => Err(error.into()),
+            Ok(_) => Err(Error::Found {
+                found: "Terraform planned although somebody else holds the state's lock".to_owned(),
+                mend: "stacks/account's output backend must have use_lockfile = true".to_owned(),
+            }),
+        }
+    }
+
+    /// rds.conf and the app's parameters, from the outputs, by the program that does so on AWS.
+    fn outputs(&self) -> Result<(), Error> {
+        let deployment = self.deployment()?;
+        let outputs = deployment.stack("mysql").join("outputs.json");
+        deployment.write_outputs(&outputs)?;
+        let outputs = outputs.display().to_string();
+        let conf = deployment.stack("mysql").join("rds.conf").display().to_string();
+        let infra = |args: &[&str]| {
+            deployment.program("rds-iam-infra").args(args.iter().copied()).args(["--outputs", &outputs])
+        };
+        self.runner.run(&infra(&["conf"]).args(["--write", &conf]))?;
+        self.runner.run(&infra(&["parameters"]).args(["--write"]))?;
+        // Once more: there is nothing to write any more, and it says so.
+        Ok(self.runner.run(&infra(&["parameters"]).args(["--write"]))?)
+    }
+
+    /// A protected deployment can't be destroyed, and nothing is lost by trying.
+    fn destroy_refused(&self) -> Result<(), Error> {
+        let deployment = self.deployment()?;
+        deployment.plan_only("refused", &["-destroy"])?;
+        match self.runner.run(&deployment.rules("refused")) {
+            Err(RunError::Failed { status, .. }) if status.code() == Some(REFUSED) => {
+                self.console.line("refused, as it has to be: nothing was destroyed");
+                deployment.expect_empty_plan()
+            }
+            Err(error) => Err(error.into()),
+            Ok(()) => Err(Error::Found {
+                found: "the rules let a protected database be destroyed".to_owned(),
+                mend: "see the rules about protected databases in crates/infra".to_owned(),
+            }),
+        }
+    }
+
+    /// Protection goes, and a setting of the proxy changes, without anything being replaced.
+    fn change_in_place(&self) -> Result<(), Error> {
+        let deployment = self.deployment()?;
+        let account = deployment.outputs("account")?;
+        deployment.configure(&deployment::settings(self.package()?, true, &account))?;
+        deployment.plan("change", &[])?;
+        let plan: Value = parse(&tree::read(&deployment.stack("mysql").join("change.json"))?)?;
+        let changes = plan["resource_changes"].as_array().into_iter().flatten();
+        let actions = |change: &Value| change["change"]["actions"].to_string();
+        let (mut updated, mut others) = (0, Vec::new());
+        for change in changes {
+            match actions(change).as_str() {
+                r#"["no-op"]"# | r#"["read"]"# => {}
+                r#"["update"]"# => updated += 1,
+                other => others.push(format!("{} {other}", change["address"].as_str().unwrap_or_default())),
+            }
+        }
+        if updated == 0 || !others.is_empty() {
+            return Err(Error::Found {
+                found: format!("not a change in place: {updated} updated, and {others:?}"),
+                mend: "what `disposable` and the proxy's timeout change must not replace anything".to_owned(),
+            });
+        }
+        deployment.apply("change")?;
+        deployment.expect_empty_plan()
+    }
+
+    fn destroy(&self) -> Result<(), Error> {
+        let deployment = self.deployment()?;
+        deployment.plan("destroy", &["-destroy"])?;
+        deployment.apply("destroy")?;
+        let left = self.runner.ask(&deployment.terraform("mysql", ["state", "list"]))?;
+        if left.trim().is_empty() {
+            return Ok(());
+        }
+        Err(Error::Found {
+            found: format!("the state still has\n{}", left.trim_end()),
+            mend: "each of these must be destroyable".to_owned(),
+        })
+    }
+
+    fn nothing_left(&self) -> Result<(), Error> {
+        let Started { aws, before, .. } = self.started()?;
+        let left = Inventory::take(aws)?.beyond(before);
+        if left.is_empty() {
+            return Ok(());
+        }
+        Err(Error::Found {
+            found: format!("the AWS API still has {}", left.join(", ")),
+            mend: "find the resource that leaves it behind; on AWS it would cost money".to_owned(),
+        })
+    }
+}
+
+fn not_yet(what: &str) -> Error {
+    Error::Found { found: format!("{what} is not there yet"), mend: "an earlier step makes it".to_owned() }
+}
+
+fn parse(text: &str) -> Result<Value, Error> {
+    serde_json::from_str(text)
+        .map_err(|error| Error::Answer { command: "terraform show".to_owned(), what: error.to_string() })
+}
+
+/// How many objects of each class the AWS API holds.
+#[derive(Debug, PartialEq, Eq)]
+struct Inventory(Vec<(String, usize)>);
+
+impl Inventory {
+    fn take(aws: &LocalAws) -> Result<Self, Error> {
+        Ok(Self::of(&parse(&aws.request("GET", "/moto-api/data.json", "")?)?))
+    }
+
+    fn of(data: &Value) -> Self {
+        let mut counts = Vec::new();
+        for (service, classes) in data.as_object().into_iter().flatten() {
+            for (class, objects) in classes.as_object().into_iter().flatten() {
+                counts.push((format!("{service} {class}"), objects.as_array().map_or(0, Vec::len)));
+            }
+        }
+        Self(counts)
+    }
+
+    /// What there is more of than before, less what AWS would keep too.
+    fn beyond(&self, before: &Self) -> Vec<String> {
+        let count =
+            |class: &str| before.0.iter().find(|(known, _)| known == class).map_or(0, |(_, count)| *count);
+        self.0
+            .iter()
+            .filter(|(class, _)| !LEFT_ON_AWS_TOO.iter().any(|(left, _)| left == class))
+            .filter(|(class, now)| *now > count(class))
+            .map(|(class, now)| format!("{} {class}", now - count(class)))
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_destroy_leaves_is_named() {
+        let inventory = |instances: usize| {
+            Inventory::of(&json!({ "ec2": { "Instance": vec![json!({}); instances], "VPC": [{}] } }))
+        };
+        assert_eq!(inventory(2).beyond(&inventory(0)), ["2 ec2 Instance"]);
+        assert!(inventory(1).beyond(&inventory(1)).is_empty());
+    }
+}

@@ -1,0 +1,56 @@
+//! `cargo xtask infra`: the infrastructure's life on a machine without an AWS account.
+
+mod aws;
+mod check;
+mod deployment;
+mod local;
+mod readme;
+pub(crate) mod terraform;
+mod tree;
+
+use std::path::PathBuf;
+
+use crate::console::Console;
+use crate::error::Error;
+use crate::package::{self, Package};
+use crate::runner::Runner;
+use crate::steps;
+use crate::workspace::Workspace;
+
+pub(crate) use check::steps as check_steps;
+
+/// The tasks of `cargo xtask infra`.
+#[derive(Debug, clap::Subcommand)]
+pub(crate) enum Infra {
+    /// Check all modules and stacks: format, validity, tests, the rules for plans, checkov
+    Check,
+    /// Apply, change and destroy the whole deployment against an AWS API on this machine
+    Local,
+    /// Build bootstrap's Lambda package
+    Package(Package),
+    /// Apply the deployment to the AWS API on this machine that `AWS_ENDPOINT_URL` names
+    #[command(hide = true)]
+    Apply {
+        /// Where to write Terraform's outputs
+        #[arg(long, value_name = "FILE")]
+        outputs: PathBuf,
+    },
+}
+
+/// Runs one task; false when it has told about its failure itself.
+///
+/// # Errors
+/// When it could not begin.
+pub(crate) fn run(
+    task: Infra,
+    workspace: &Workspace,
+    console: Console,
+    runner: Runner,
+) -> Result<bool, Error> {
+    match task {
+        Infra::Check => Ok(steps::run(console, check::steps(workspace, console, runner))),
+        Infra::Local => local::run(workspace, console, runner),
+        Infra::Package(package) => package::run(&package, workspace, runner, console).map(|_| true),
+        Infra::Apply { outputs } => deployment::apply_here(&outputs, workspace, runner).map(|()| true),
+    }
+}

@@ -1,0 +1,120 @@
+//! A copy of `terraform/` to work in, so that no run leaves anything beside the sources.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::error::Error;
+use crate::workspace::Workspace;
+
+/// The lock file that says which provider is meant.
+const LOCK: &str = ".terraform.lock.hcl";
+
+/// A fresh copy of the workspace's `terraform` folder under `target/infra/<name>`.
+///
+/// Modules get the stack's lock file: they are roots here only to be tested.
+///
+/// # Errors
+/// When a file cannot be read or written.
+pub(crate) fn copy(name: &str, workspace: &Workspace) -> Result<PathBuf, Error> {
+    let to = workspace.target.join("infra").join(name);
+    match fs::remove_dir_all(&to) {
+        Err(source) if source.kind() != io::ErrorKind::NotFound => {
+            return Err(Error::File { action: "remove", path: to, source });
+        }
+        _ => {}
+    }
+    let from = workspace.root.join("terraform");
+    copy_folder(&from, &to)?;
+    let lock = from.join("stacks/mysql").join(LOCK);
+    for module in folders(&to.join("modules"))? {
+        copy_file(&lock, &module.join(LOCK))?;
+    }
+    Ok(to)
+}
+
+/// The folders in a folder, in order.
+///
+/// # Errors
+/// When it cannot be read.
+pub(crate) fn folders(of: &Path) -> Result<Vec<PathBuf>, Error> {
+    let mut found: Vec<PathBuf> = entries(of)?.into_iter().filter(|path| path.is_dir()).collect();
+    found.sort();
+    Ok(found)
+}
+
+/// The text of a file.
+///
+/// # Errors
+/// When it cannot be read.
+pub(crate) fn read(path: &Path) -> Result<String, Error> {
+    fs::read_to_string(path).map_err(|source| Error::File { action: "read", path: path.to_owned(), source })
+}
+
+/// Writes a file.
+///
+/// # Errors
+/// When it cannot be written.
+pub(crate) fn write(path: &Path, text: &str) -> Result<(), Error> {
+    fs::write(path, text).map_err(|source| Error::File { action: "write", path: path.to_owned(), source })
+}
+
+pub(crate) fn entries(folder: &Path) -> Result<Vec<PathBuf>, Error> {
+    let failed = |source| Error::File { action: "read", path: folder.to_owned(), source };
+    fs::read_dir(folder).map_err(failed)?.map(|entry| Ok(entry.map_err(failed)?.path())).collect()
+}
+
+fn copy_folder(from: &Path, to: &Path) -> Result<(), Error> {
+    super::terraform::make(to)?;
+    for path in entries(from)? {
+        let Some(name) = path.file_name() else { continue };
+        // What a person's own `terraform init` left there, which may be of another version.
+        if name == ".terraform" || name.to_string_lossy().contains(".tfstate") {
+            continue;
+        }
+        let copy = to.join(name);
+        if path.is_dir() { copy_folder(&path, &copy)? } else { copy_file(&path, &copy)? }
+    }
+    Ok(())
+}
+
+fn copy_file(from: &Path, to: &Path) -> Result<(), Error> {
+    fs::copy(from, to).map(drop).map_err(|source| Error::File {
+        action: "copy",
+        path: from.to_owned(),
+        source,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_copy_leaves_out_what_terraform_left_and_gives_modules_the_lock() {
+        let folder = tempfile::tempdir().unwrap();
+        let workspace = Workspace {
+            root: folder.path().to_owned(),
+            target: folder.path().join("target"),
+            cache: folder.path().join("cache"),
+        };
+        for (path, text) in [
+            ("terraform/stacks/mysql/.terraform.lock.hcl", "lock"),
+            ("terraform/stacks/mysql/terraform.tfstate", "state"),
+            ("terraform/stacks/mysql/.terraform/x", "x"),
+            ("terraform/modules/vpc/main.tf", "main"),
+        ] {
+            let path = folder.path().join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        }
+        for _ in 0..2 {
+            let copied = copy("check", &workspace).unwrap();
+            assert_eq!(read(&copied.join("modules/vpc/main.tf")).unwrap(), "main");
+            assert_eq!(read(&copied.join("modules/vpc/.terraform.lock.hcl")).unwrap(), "lock");
+            assert!(!copied.join("stacks/mysql/terraform.tfstate").exists());
+            assert!(!copied.join("stacks/mysql/.terraform").exists());
+            fs::write(copied.join("stacks/mysql/old"), "").unwrap();
+        }
+    }
+}
