@@ -1,16 +1,27 @@
-"""The AWS API on this machine: moto, on a free port of the loopback address.
+"""The AWS API on this machine: moto, with its mends, at a free port of the loopback address.
 
 Prints one line of JSON with the port, then serves until standard input closes, which it does when the
 program that started this one ends, however it ends.
 """
 
+import argparse
 import json
 import os
 import sys
 import threading
 
-from moto.server import DomainDispatcherApplication, create_backend_app
+# moto reads these as it is imported.
+os.environ["MOTO_IAM_LOAD_MANAGED_POLICIES"] = "true"
+# How long, in seconds, a certificate waits to be validated; a minute by default.
+os.environ["MOTO_ACM_VALIDATION_WAIT"] = "0"
+
+from moto.core.config import default_user_config
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
 from werkzeug.serving import make_server
+
+# Isolated, Python does not look for modules beside the program.
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import mends
 
 
 def end_with_standard_input():
@@ -19,7 +30,28 @@ def end_with_standard_input():
     os._exit(0)
 
 
-threading.Thread(target=end_with_standard_input, daemon=True).start()
-server = make_server("127.0.0.1", 0, DomainDispatcherApplication(create_backend_app), threaded=True)
-print(json.dumps({"port": server.server_port}), flush=True)
-server.serve_forever()
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--host", default="127.0.0.1", help="the address to listen at (%(default)s)")
+    parser.add_argument("--port", default=0, type=int, help="the port to listen at (a free one)")
+    parser.add_argument("--stay", action="store_true", help="serve although standard input is closed")
+    options = parser.parse_args()
+    if not options.stay:
+        threading.Thread(target=end_with_standard_input, daemon=True).start()
+
+    mends.apply()
+    # An invoked function answers with what it was called with, instead of running in a container.
+    default_user_config["lambda"]["use_docker"] = False
+    default_user_config["batch"]["use_docker"] = False
+    server = make_server(
+        options.host,
+        options.port,
+        DomainDispatcherApplication(create_backend_app),
+        threaded=True,
+        request_handler=MotoRequestHandler,
+    )
+    print(json.dumps({"port": server.server_port}), flush=True)
+    server.serve_forever()
+
+
+main()

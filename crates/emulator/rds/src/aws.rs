@@ -1,6 +1,6 @@
 //! The AWS API on this machine: moto, over real HTTP.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Seek};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Stdio};
@@ -12,23 +12,27 @@ use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_sdk_secretsmanager::operation::create_secret::CreateSecretError;
 use aws_sdk_ssm::types::ParameterType;
 use rds_iam_token::Region;
+use sha2::{Digest, Sha256};
 use testcontainers::core::IntoContainerPort;
 use testcontainers::runners::AsyncRunner;
-use testcontainers::{ContainerAsync, GenericImage, ImageExt};
+use testcontainers::{ContainerAsync, ContainerRequest, GenericImage, ImageExt};
 use tracing::info;
 
+use crate::cache::Entry;
 use crate::command::{Command, tail};
 use crate::container::for_this_machine;
 use crate::engine;
 use crate::error::Error;
 use crate::python::{is_possible, python};
 
-/// What starts moto; see its own comment.
-const SERVE: &str = include_str!("../aws/serve.py");
+/// What starts moto, and what mends it; see their own comments.
+const PROGRAM: [(&str, &str); 2] =
+    [("serve.py", include_str!("../aws/serve.py")), ("mends.py", include_str!("../aws/mends.py"))];
 
 /// Where there is no Python: moto's own image, of the version in `aws/requirements.txt`.
 const IMAGE: (&str, &str) = ("motoserver/moto", "5.2.5");
 const IMAGE_PORT: u16 = 5000;
+const IN_IMAGE: &str = "/rds-iam";
 
 /// How long moto may take to start. It takes about a second.
 const READY_TIMEOUT: Duration = Duration::from_secs(60);
@@ -106,10 +110,11 @@ impl AwsApi {
 
     async fn start_process(region: Region) -> Result<Self, Error> {
         let python = python().await?;
+        let program = program().await?;
         let failed = || Error::io("make a log file in", &std::env::temp_dir());
         let mut log = tempfile::tempfile().map_err(failed())?;
         let log_writer = log.try_clone().map_err(failed())?;
-        let mut child = Command::new(&python).bare().args(["-I", "-c", SERVE]).spawn(
+        let mut child = Command::new(&python).bare().arg("-I").arg(program).spawn(
             Stdio::piped(),
             Stdio::piped(),
             log_writer,
@@ -130,7 +135,7 @@ impl AwsApi {
             drop(process);
             return Err(Error::NotReady {
                 server: "moto",
-                reason: "it named no port".into(),
+                reason: "it ended, or named no port".into(),
                 log: read(&mut log),
             });
         };
@@ -141,13 +146,18 @@ impl AwsApi {
     }
 
     async fn start_container(region: Region) -> Result<Self, Error> {
-        let container = GenericImage::new(IMAGE.0, IMAGE.1)
+        let port = IMAGE_PORT.to_string();
+        let image = GenericImage::new(IMAGE.0, IMAGE.1)
+            .with_entrypoint("python3")
             .with_exposed_port(IMAGE_PORT.tcp())
+            .with_cmd([&format!("{IN_IMAGE}/serve.py"), "--stay", "--host", "0.0.0.0", "--port", &port])
             .with_label("rds-iam-emulator", "aws")
-            .with_host_config_modifier(for_this_machine(IMAGE_PORT))
-            .start()
-            .await
-            .map_err(Error::docker("start moto's container"))?;
+            .with_host_config_modifier(for_this_machine(IMAGE_PORT));
+        let put = |image: ContainerRequest<_>, (name, text): (&str, &str)| {
+            image.with_copy_to(format!("{IN_IMAGE}/{name}"), text.as_bytes().to_vec())
+        };
+        let image = PROGRAM.into_iter().fold(image, put);
+        let container = image.start().await.map_err(Error::docker("start moto's container"))?;
         let port = container.get_host_port_ipv4(IMAGE_PORT.tcp()).await;
         let port = port.map_err(Error::docker("tell the port of moto's container"))?;
         let url = format!("http://127.0.0.1:{port}");
@@ -246,6 +256,22 @@ impl Drop for Process {
             tracing::warn!("waiting for moto to end: {e}");
         }
     }
+}
+
+/// The program in the cache, whose tracebacks name its files.
+async fn program() -> Result<PathBuf, Error> {
+    let digest = PROGRAM.iter().fold(Sha256::new(), |digest, (_, text)| digest.chain_update(text)).finalize();
+    let entry = Entry::lock(&format!("moto-{}", hex::encode(&digest[..6]))).await?;
+    let main = PROGRAM[0].0;
+    if let Some(existing) = entry.existing() {
+        return Ok(existing.join(main));
+    }
+    let scratch = entry.begin()?;
+    for (name, text) in PROGRAM {
+        let path = scratch.join(name);
+        fs::write(&path, text).map_err(Error::io("write", &path))?;
+    }
+    Ok(entry.finish(&scratch)?.join(main))
 }
 
 fn port_in(line: &str) -> Option<u16> {

@@ -1,0 +1,300 @@
+"""What moto gets wrong about the services of this deployment, put right.
+
+Each function is one mend: its docstring says what AWS does and what moto does. `apply` applies those in
+`MENDS`, and fails with the mend's name when what it mends is no longer there. `test_mends.py` has a test of
+the same name for each: it fails on moto as it is and passes on moto mended.
+"""
+
+import datetime
+import functools
+import inspect
+import json
+import secrets
+import string
+import uuid
+
+import moto
+from moto.autoscaling import exceptions as autoscaling_exceptions
+from moto.autoscaling import models as autoscaling
+from moto.autoscaling import responses as autoscaling_responses
+from moto.core.responses import ActionResult
+from moto.ec2.models import launch_templates
+from moto.ec2.models import security_groups
+from moto.kms import responses as kms_responses
+from moto.rds import exceptions as rds_exceptions
+from moto.rds import models as rds
+from moto.rds import responses as rds_responses
+
+
+class Stale(Exception):
+    """moto has changed: the mend has to follow, or is needed no more."""
+
+
+def wrap(owner, name):
+    """Replaces the method `name` of the class `owner` with the decorated function, which gets the original
+    as its first argument."""
+
+    original = vars(owner).get(name)
+    if not callable(original):
+        raise Stale(f"{owner.__qualname__} has no method {name} any more")
+
+    def decorate(replacement):
+        @functools.wraps(original)
+        def method(*args, **kwargs):
+            return replacement(original, *args, **kwargs)
+
+        setattr(owner, name, method)
+
+    return decorate
+
+
+def add(owner, name, attribute=None):
+    """Adds what moto lacks: an attribute, or the decorated method, to the class `owner`."""
+    if hasattr(owner, name):
+        raise Stale(f"{owner.__qualname__} has {name} by itself now")
+    if attribute is not None:
+        setattr(owner, name, attribute)
+    return lambda method: setattr(owner, name, method)
+
+
+def an_instance_has_a_resource_id_of_its_own():
+    """AWS: `DbiResourceId` is unique; `rds-db:connect` is granted by it. moto: one constant for all."""
+
+    @wrap(rds.DBInstance, "__init__")
+    def init(original, self, *args, **kwargs):
+        original(self, *args, **kwargs)
+        alphabet = string.ascii_uppercase + string.digits
+        self.dbi_resource_id = "db-" + "".join(secrets.choice(alphabet) for _ in range(26))
+
+
+def a_managed_secret_is_of_its_instance():
+    """AWS: a managed master secret holds the instance's master user and a random password, of printable
+    characters other than `/`, `@`, quotes and blanks. moto: `admin` and one constant for all."""
+
+    @wrap(rds.MasterUserSecret, "_generate_secret_string")
+    def generate_secret_string(_original, self):
+        alphabet = string.ascii_letters + string.digits + "!#$%&()*+,-.:;<=>?[]^_{|}~"
+        password = "".join(secrets.choice(alphabet) for _ in range(32))
+        return json.dumps({"username": self.resource.master_username, "password": password})
+
+
+def an_instance_keeps_its_performance_insights():
+    """AWS: tells the settings of Performance Insights that were made. moto: forgets them."""
+    add(
+        rds.DBInstance,
+        "performance_insights_enabled",
+        property(lambda self: bool(getattr(self, "enable_performance_insights", False))),
+    )
+
+    @wrap(rds.DBInstance, "__init__")
+    def init(original, self, *args, **kwargs):
+        original(self, *args, **kwargs)
+        self.enable_performance_insights = kwargs.get("enable_performance_insights")
+        self.performance_insights_kms_key_id = kwargs.get("performance_insights_kms_key_id")
+        days = kwargs.get("performance_insights_retention_period")
+        self.performance_insights_retention_period = days or (7 if self.enable_performance_insights else None)
+
+
+def a_parameter_that_was_set_has_the_source_user():
+    """AWS: says of a parameter that was set that its `Source` is `user`. moto: says nothing, so that
+    Terraform does not find it."""
+
+    @wrap(rds.DBParameterGroup, "update_parameters")
+    def update_parameters(original, self, new_parameters):
+        original(self, [{**parameter, "Source": "user"} for parameter in new_parameters])
+
+
+def a_proxy_reaches_its_targets_at_the_port_of_their_engine():
+    """AWS: a target's port is its database's. moto: 5432, whatever the engine."""
+    ports = {"MYSQL": 3306, "POSTGRESQL": 5432, "SQLSERVER": 1433}
+
+    @wrap(rds.RDSBackend, "register_db_proxy_targets")
+    def register_db_proxy_targets(original, self, db_proxy_name, *args, **kwargs):
+        targets = original(self, db_proxy_name, *args, **kwargs)
+        for target in targets:
+            target.port = ports[self.db_proxies[db_proxy_name].engine_family]
+        return targets
+
+
+def check_authentication(default_auth_scheme, auth):
+    """What AWS demands of a proxy that is created or modified."""
+    if default_auth_scheme not in ("NONE", "IAM_AUTH"):
+        raise rds_exceptions.InvalidParameterValue(f"Invalid DefaultAuthScheme: {default_auth_scheme}")
+    # An entry of `Auth` has one AuthScheme, SECRETS.
+    if any(not entry.get("SecretArn") for entry in auth) or (default_auth_scheme == "NONE" and not auth):
+        raise rds_exceptions.InvalidParameterValue("Missing SecretArn")
+
+
+def a_proxy_is_created_with_secrets_or_by_iam_alone():
+    """AWS: `DefaultAuthScheme` IAM_AUTH does without `Auth`; otherwise each entry of `Auth` needs a
+    `SecretArn`. moto: knows no DefaultAuthScheme, answers 500 without `Auth`, and wants no secrets."""
+    add(rds.DBProxy, "default_auth_scheme", "NONE")
+
+    @wrap(rds_responses.RDSResponse, "create_db_proxy")
+    def create_db_proxy(original, self):
+        scheme = self.params.get("DefaultAuthScheme") or "NONE"
+        self.params["Auth"] = self.params.get("Auth") or []
+        check_authentication(scheme, self.params["Auth"])
+        answer = original(self)
+        self.backend.db_proxies[self.params["DBProxyName"]].default_auth_scheme = scheme
+        return answer
+
+
+def a_proxy_can_be_modified():
+    """AWS: ModifyDBProxy changes what it names. moto: does not know it, and answers 500."""
+    attributes = {
+        "DefaultAuthScheme": "default_auth_scheme",
+        "Auth": "auth",
+        "RequireTLS": "require_tls",
+        "IdleClientTimeout": "idle_client_timeout",
+        "DebugLogging": "debug_logging",
+        "RoleArn": "role_arn",
+        "SecurityGroups": "vpc_security_group_ids",
+    }
+
+    @add(rds_responses.RDSResponse, "modify_db_proxy")
+    def modify_db_proxy(self):
+        proxy = self.backend.describe_db_proxies(self.params.get("DBProxyName"))[0]
+        changes = {attributes[name]: self.params[name] for name in attributes if name in self.params}
+        check_authentication(
+            changes.get("default_auth_scheme", proxy.default_auth_scheme), changes.get("auth", proxy.auth)
+        )
+        if "NewDBProxyName" in self.params:
+            raise NotImplementedError("ModifyDBProxy with NewDBProxyName: this stand-in renames no proxy")
+        vars(proxy).update(changes, updated_date=datetime.datetime.now(datetime.timezone.utc))
+        return ActionResult({"DBProxy": proxy})
+
+
+def a_rule_keeps_its_description_whatever_its_peer():
+    """AWS: every rule of a security group may have a description. moto: keeps that of an address range, and
+    loses that of a group or prefix list."""
+    rule = security_groups.SecurityGroupRule
+
+    @wrap(rule, "__init__")
+    def init(original, self, *args, **kwargs):
+        original(self, *args, **kwargs)
+        given = inspect.signature(original).bind(self, *args, **kwargs).arguments
+        self.prefix_list = given.get("prefix_list_id") or {}
+
+    if not isinstance(vars(rule).get("description"), property):
+        raise Stale("SecurityGroupRule has no property description any more")
+
+    def description(self):
+        peers = (self.ip_range, self.source_group, self.prefix_list)
+        return next((peer["Description"] for peer in peers if "Description" in peer), None)
+
+    rule.description = property(description)
+
+
+def a_launch_template_keeps_its_own_tags_to_itself():
+    """AWS: a template's tags are not in its data, which tags what is launched. moto: puts them there."""
+
+    @wrap(launch_templates.LaunchTemplateVersion, "__init__")
+    def init(original, self, template, number, data, description):
+        specifications = data.pop("TagSpecifications", [])
+        specifications = [s for s in specifications if s.get("ResourceType") != "launch-template"]
+        if specifications:
+            data["TagSpecifications"] = specifications
+        original(self, template, number, data, description)
+
+
+def a_scaling_policy_has_only_what_belongs_to_its_kind():
+    """AWS: only a predictive policy has a `PredictiveScalingConfiguration`; every policy says whether it is
+    enabled. moto: an empty one for every policy, and no word of that."""
+    add(autoscaling.FakeScalingPolicy, "enabled", True)
+
+    @wrap(autoscaling.FakeScalingPolicy, "__init__")
+    def init(original, self, *args, **kwargs):
+        original(self, *args, **kwargs)
+        self.predictive_scaling_configuration = self.predictive_scaling_configuration or None
+
+
+def instances_are_refreshed():
+    """AWS: StartInstanceRefresh replaces a group's instances, and DescribeInstanceRefreshes tells how far
+    that is, the latest first. moto: knows neither. Here the refresh is over at once, and no instance changes.
+    """
+
+    def refreshes_of(self):
+        name = self._get_param("AutoScalingGroupName")
+        if name not in self.autoscaling_backend.autoscaling_groups:
+            raise autoscaling_exceptions.ValidationError(
+                f"AutoScalingGroup name not found - AutoScalingGroup '{name}' not found"
+            )
+        # In the backend's own attributes, which a reset of moto clears.
+        return vars(self.autoscaling_backend).setdefault("instance_refreshes", {}).setdefault(name, [])
+
+    @add(autoscaling_responses.AutoScalingResponse, "start_instance_refresh")
+    def start_instance_refresh(self):
+        refreshes = refreshes_of(self)
+        now = datetime.datetime.now(datetime.timezone.utc)
+        refresh = {
+            "InstanceRefreshId": str(uuid.uuid4()),
+            "AutoScalingGroupName": self._get_param("AutoScalingGroupName"),
+            "Status": "Successful",
+            "StartTime": now,
+            "EndTime": now,
+            "PercentageComplete": 100,
+            "InstancesToUpdate": 0,
+            "Strategy": self._get_param("Strategy") or "Rolling",
+        }
+        for name in ("Preferences", "DesiredConfiguration"):
+            if given := self._get_param(name):
+                refresh[name] = given
+        refreshes.insert(0, refresh)
+        return ActionResult({"InstanceRefreshId": refresh["InstanceRefreshId"]})
+
+    @add(autoscaling_responses.AutoScalingResponse, "describe_instance_refreshes")
+    def describe_instance_refreshes(self):
+        wanted = self._get_param("InstanceRefreshIds", [])
+        found = [r for r in refreshes_of(self) if not wanted or r["InstanceRefreshId"] in wanted]
+        return ActionResult({"InstanceRefreshes": found})
+
+
+def a_key_keeps_its_rotation_period():
+    """AWS: a key that is rotated tells how often, every 365 days unless told otherwise. moto: does not."""
+    responses = kms_responses.KmsResponse
+
+    def key_of(self):
+        return self.kms_backend.keys[self.kms_backend.get_key_id(self._get_param("KeyId"))]
+
+    @wrap(responses, "enable_key_rotation")
+    def enable_key_rotation(original, self):
+        answer = original(self)
+        key_of(self).rotation_period_in_days = self._get_param("RotationPeriodInDays") or 365
+        return answer
+
+    @wrap(responses, "get_key_rotation_status")
+    def get_key_rotation_status(original, self):
+        status = json.loads(original(self))
+        if status["KeyRotationEnabled"]:
+            status["RotationPeriodInDays"] = key_of(self).rotation_period_in_days
+        return json.dumps(status)
+
+
+MENDS = [
+    an_instance_has_a_resource_id_of_its_own,
+    a_managed_secret_is_of_its_instance,
+    an_instance_keeps_its_performance_insights,
+    a_parameter_that_was_set_has_the_source_user,
+    a_proxy_reaches_its_targets_at_the_port_of_their_engine,
+    a_proxy_is_created_with_secrets_or_by_iam_alone,
+    a_proxy_can_be_modified,
+    a_rule_keeps_its_description_whatever_its_peer,
+    a_launch_template_keeps_its_own_tags_to_itself,
+    a_scaling_policy_has_only_what_belongs_to_its_kind,
+    instances_are_refreshed,
+    a_key_keeps_its_rotation_period,
+]
+
+
+def apply(mends=MENDS):
+    """Applies the mends that are not applied yet; ends the program, naming the mend, if one cannot be."""
+    applied = vars(moto).setdefault("applied_mends", set())
+    for mend in mends:
+        if mend.__name__ in applied:
+            continue
+        try:
+            mend()
+        except (Stale, AttributeError) as e:
+            raise SystemExit(f"moto {moto.__version__} cannot be mended: {mend.__name__}: {e}") from e
+        applied.add(mend.__name__)

@@ -1,0 +1,276 @@
+"""A test for each mend, which must fail on moto as it is and pass on moto mended.
+
+    python test_mends.py
+
+tells which mends are stale: a test that passes without its mend shows one that is needed no more.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import unittest
+
+os.environ.update(AWS_ACCESS_KEY_ID="test", AWS_SECRET_ACCESS_KEY="test", AWS_DEFAULT_REGION="us-east-1")
+
+import boto3
+import moto
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import mends
+
+MYSQL = {"Engine": "mysql", "DBInstanceClass": "db.t4g.medium", "AllocatedStorage": 20}
+ROLE = "arn:aws:iam::123456789012:role/proxy"
+SECRET = "arn:aws:secretsmanager:us-east-1:123456789012:secret:master-abcdef"
+AUTH = {"AuthScheme": "SECRETS", "IAMAuth": "REQUIRED", "SecretArn": SECRET}
+
+
+class Mends(unittest.TestCase):
+    """Each test bears the name of its mend."""
+
+    def setUp(self):
+        # What boto3 has read about the services is kept from test to test.
+        mocked = moto.mock_aws(config={"core": {"reset_boto3_session": False}})
+        mocked.start()
+        self.addCleanup(mocked.stop)
+        self.rds = boto3.client("rds")
+        self.ec2 = boto3.client("ec2")
+        self.autoscaling = boto3.client("autoscaling")
+
+    def subnets(self):
+        return [subnet["SubnetId"] for subnet in self.ec2.describe_subnets()["Subnets"][:2]]
+
+    def proxy(self, **settings):
+        settings = {"DBProxyName": "proxy", "EngineFamily": "MYSQL", "RoleArn": ROLE, **settings}
+        return self.rds.create_db_proxy(VpcSubnetIds=self.subnets(), **settings)["DBProxy"]
+
+    def described_proxy(self):
+        return self.rds.describe_db_proxies(DBProxyName="proxy")["DBProxies"][0]
+
+    def group(self):
+        self.ec2.create_launch_template(LaunchTemplateName="app", LaunchTemplateData={"ImageId": "ami-1"})
+        self.autoscaling.create_auto_scaling_group(
+            AutoScalingGroupName="app",
+            MinSize=0,
+            MaxSize=0,
+            AvailabilityZones=["us-east-1a"],
+            LaunchTemplate={"LaunchTemplateName": "app"},
+        )
+
+    def test_an_instance_has_a_resource_id_of_its_own(self):
+        ids = set()
+        for name in ("one", "two"):
+            instance = self.rds.create_db_instance(DBInstanceIdentifier=name, **MYSQL)["DBInstance"]
+            self.assertRegex(instance["DbiResourceId"], "^db-[A-Z0-9]{26}$")
+            again = self.rds.describe_db_instances(DBInstanceIdentifier=name)["DBInstances"][0]
+            self.assertEqual(instance["DbiResourceId"], again["DbiResourceId"])
+            ids.add(instance["DbiResourceId"])
+        self.assertEqual(len(ids), 2)
+
+    def test_a_managed_secret_is_of_its_instance(self):
+        passwords = set()
+        for name in ("one", "two"):
+            instance = self.rds.create_db_instance(
+                DBInstanceIdentifier=name, MasterUsername=f"master_{name}", ManageMasterUserPassword=True, **MYSQL
+            )["DBInstance"]
+            arn = instance["MasterUserSecret"]["SecretArn"]
+            secret = json.loads(boto3.client("secretsmanager").get_secret_value(SecretId=arn)["SecretString"])
+            self.assertEqual(secret["username"], f"master_{name}")
+            self.assertRegex(secret["password"], "^[!-~]{32}$")
+            self.assertNotRegex(secret["password"], "[/@\"'` ]")
+            passwords.add(secret["password"])
+        self.assertEqual(len(passwords), 2)
+
+    def test_an_instance_keeps_its_performance_insights(self):
+        def settings(instance):
+            names = ("Enabled", "KMSKeyId", "RetentionPeriod")
+            return [instance.get(f"PerformanceInsights{name}") for name in names]
+
+        key = "arn:aws:kms:us-east-1:123456789012:key/1"
+        created = self.rds.create_db_instance(
+            DBInstanceIdentifier="db", EnablePerformanceInsights=True, PerformanceInsightsKMSKeyId=key, **MYSQL
+        )["DBInstance"]
+        self.assertEqual(settings(created), [True, key, 7])
+        change = {"EnablePerformanceInsights": False, "DBInstanceIdentifier": "db"}
+        self.assertEqual(self.rds.modify_db_instance(**change)["DBInstance"]["PerformanceInsightsEnabled"], False)
+        without = self.rds.create_db_instance(DBInstanceIdentifier="without", **MYSQL)["DBInstance"]
+        self.assertEqual(settings(without), [False, None, None])
+
+    def test_a_parameter_that_was_set_has_the_source_user(self):
+        name = {"DBParameterGroupName": "group"}
+        self.rds.create_db_parameter_group(DBParameterGroupFamily="mysql8.4", Description="test", **name)
+        parameter = {"ParameterName": "require_secure_transport", "ParameterValue": "1", "ApplyMethod": "immediate"}
+        self.rds.modify_db_parameter_group(Parameters=[parameter], **name)
+        (found,) = self.rds.describe_db_parameters(**name)["Parameters"]
+        self.assertEqual((found["ParameterValue"], found.get("Source")), ("1", "user"))
+
+    def test_a_proxy_reaches_its_targets_at_the_port_of_their_engine(self):
+        self.proxy(Auth=[AUTH])
+        self.rds.create_db_instance(DBInstanceIdentifier="db", **MYSQL)
+        self.rds.register_db_proxy_targets(DBProxyName="proxy", DBInstanceIdentifiers=["db"])
+        (target,) = self.rds.describe_db_proxy_targets(DBProxyName="proxy")["Targets"]
+        self.assertEqual(target["Port"], 3306)
+
+    def test_a_proxy_is_created_with_secrets_or_by_iam_alone(self):
+        self.assertEqual(self.proxy(DefaultAuthScheme="IAM_AUTH")["DefaultAuthScheme"], "IAM_AUTH")
+        self.assertEqual(self.described_proxy()["Auth"], [])
+        with_secret = self.proxy(DBProxyName="with-secret", Auth=[AUTH])
+        self.assertEqual((with_secret["DefaultAuthScheme"], with_secret["Auth"]), ("NONE", [AUTH]))
+        without_secret = {"AuthScheme": "SECRETS", "IAMAuth": "REQUIRED"}
+        for refused in ({}, {"Auth": [without_secret]}, {"DefaultAuthScheme": "IAM", "Auth": [AUTH]}):
+            with self.assertRaisesRegex(self.rds.exceptions.ClientError, "InvalidParameterValue"):
+                self.proxy(DBProxyName="refused", **refused)
+        self.assertEqual(len(self.rds.describe_db_proxies()["DBProxies"]), 2)
+
+    def test_a_proxy_can_be_modified(self):
+        self.proxy(Auth=[AUTH], RequireTLS=False)
+        change = {"DefaultAuthScheme": "IAM_AUTH", "Auth": [], "RequireTLS": True, "IdleClientTimeout": 60}
+        answer = self.rds.modify_db_proxy(DBProxyName="proxy", SecurityGroups=["sg-1"], **change)["DBProxy"]
+        after = self.described_proxy()
+        self.assertEqual(answer, after)
+        self.assertEqual({name: after[name] for name in change}, change)
+        self.assertEqual((after["VpcSecurityGroupIds"], after["RoleArn"]), (["sg-1"], ROLE))
+        with self.assertRaises(self.rds.exceptions.DBProxyNotFoundFault):
+            self.rds.modify_db_proxy(DBProxyName="none", RequireTLS=True)
+        with self.assertRaisesRegex(self.rds.exceptions.ClientError, "Missing SecretArn"):
+            self.rds.modify_db_proxy(DBProxyName="proxy", DefaultAuthScheme="NONE")
+
+    def test_a_rule_keeps_its_description_whatever_its_peer(self):
+        groups = [self.ec2.create_security_group(GroupName=name, Description="test") for name in ("a", "b")]
+        group, peer = (group["GroupId"] for group in groups)
+        prefix_list = self.ec2.describe_managed_prefix_lists()["PrefixLists"][0]["PrefixListId"]
+        peers = {
+            "UserIdGroupPairs": {"GroupId": peer},
+            "PrefixListIds": {"PrefixListId": prefix_list},
+            "IpRanges": {"CidrIp": "10.0.0.0/16"},
+        }
+        for port, (kind, of) in enumerate(peers.items(), 1):
+            rule = {"IpProtocol": "tcp", "FromPort": port, "ToPort": port, kind: [{"Description": kind, **of}]}
+            made = self.ec2.authorize_security_group_egress(GroupId=group, IpPermissions=[rule])
+            rule_id = made["SecurityGroupRules"][0]["SecurityGroupRuleId"]
+            (found,) = self.ec2.describe_security_group_rules(SecurityGroupRuleIds=[rule_id])["SecurityGroupRules"]
+            self.assertEqual(found.get("Description"), kind)
+
+    def test_a_launch_template_keeps_its_own_tags_to_itself(self):
+        def tags(kind):
+            return {"ResourceType": kind, "Tags": [{"Key": "kind", "Value": kind}]}
+
+        self.ec2.create_launch_template(
+            LaunchTemplateName="app",
+            LaunchTemplateData={"TagSpecifications": [tags("instance")]},
+            TagSpecifications=[tags("launch-template")],
+        )
+        self.ec2.create_launch_template(
+            LaunchTemplateName="bare",
+            LaunchTemplateData={"ImageId": "ami-1"},
+            TagSpecifications=[tags("launch-template")],
+        )
+        (template, bare) = self.ec2.describe_launch_templates()["LaunchTemplates"]
+        self.assertEqual(template["Tags"], tags("launch-template")["Tags"])
+        for name, expected in (("app", [tags("instance")]), ("bare", None)):
+            versions = self.ec2.describe_launch_template_versions(LaunchTemplateName=name)
+            data = versions["LaunchTemplateVersions"][0]["LaunchTemplateData"]
+            self.assertEqual(data.get("TagSpecifications"), expected)
+
+    def test_a_scaling_policy_has_only_what_belongs_to_its_kind(self):
+        self.group()
+        self.autoscaling.put_scaling_policy(
+            AutoScalingGroupName="app",
+            PolicyName="cpu",
+            PolicyType="TargetTrackingScaling",
+            TargetTrackingConfiguration={
+                "PredefinedMetricSpecification": {"PredefinedMetricType": "ASGAverageCPUUtilization"},
+                "TargetValue": 50.0,
+            },
+        )
+        (policy,) = self.autoscaling.describe_policies()["ScalingPolicies"]
+        self.assertNotIn("PredictiveScalingConfiguration", policy)
+        self.assertIs(policy["Enabled"], True)
+
+    def test_instances_are_refreshed(self):
+        self.group()
+        name = {"AutoScalingGroupName": "app"}
+        self.assertEqual(self.autoscaling.describe_instance_refreshes(**name)["InstanceRefreshes"], [])
+        preferences = {"MinHealthyPercentage": 100, "AutoRollback": True}
+        first = self.autoscaling.start_instance_refresh(Preferences=preferences, **name)["InstanceRefreshId"]
+        second = self.autoscaling.start_instance_refresh(**name)["InstanceRefreshId"]
+        found = self.autoscaling.describe_instance_refreshes(**name)["InstanceRefreshes"]
+        self.assertEqual([refresh["InstanceRefreshId"] for refresh in found], [second, first])
+        self.assertEqual({refresh["Status"] for refresh in found}, {"Successful"})
+        (found,) = self.autoscaling.describe_instance_refreshes(InstanceRefreshIds=[first], **name)["InstanceRefreshes"]
+        self.assertEqual((found["Preferences"], found["PercentageComplete"]), (preferences, 100))
+        with self.assertRaisesRegex(self.autoscaling.exceptions.ClientError, "name not found"):
+            self.autoscaling.start_instance_refresh(AutoScalingGroupName="none")
+
+    def test_a_key_keeps_its_rotation_period(self):
+        kms = boto3.client("kms")
+        for given, expected in (({}, 365), ({"RotationPeriodInDays": 90}, 90)):
+            key = kms.create_key()["KeyMetadata"]["KeyId"]
+            self.assertNotIn("RotationPeriodInDays", kms.get_key_rotation_status(KeyId=key))
+            kms.enable_key_rotation(KeyId=key, **given)
+            self.assertEqual(kms.get_key_rotation_status(KeyId=key).get("RotationPeriodInDays"), expected)
+
+
+class Applying(unittest.TestCase):
+    def test_twice_is_once(self):
+        calls = []
+        mend = lambda: calls.append("applied")
+        mends.apply([mend])
+        mends.apply([mend])
+        self.assertEqual(calls, ["applied"])
+
+    def test_what_cannot_be_mended_is_named(self):
+        class Changed:
+            present = True
+
+        def a_method_that_is_gone():
+            mends.wrap(Changed, "gone")
+
+        def a_thing_that_moto_has_now():
+            mends.add(Changed, "present", False)
+
+        for mend, why in (
+            (a_method_that_is_gone, "has no method gone any more"),
+            (a_thing_that_moto_has_now, "has present by itself now"),
+        ):
+            with self.assertRaisesRegex(SystemExit, f"moto .* cannot be mended: {mend.__name__}: .*Changed {why}"):
+                mends.apply([mend])
+        self.assertIs(Changed.present, True)
+
+
+def run(case):
+    loader = unittest.TestLoader()
+    return unittest.TextTestRunner().run(loader.loadTestsFromTestCase(case))
+
+
+def main():
+    names = {name.removeprefix("test_") for name in unittest.TestLoader().getTestCaseNames(Mends)}
+    listed = {mend.__name__ for mend in mends.MENDS}
+    if names != listed:
+        sys.exit(f"a mend without a test, or the other way round: {sorted(names ^ listed)}")
+
+    if sys.argv[1:] == ["--without-mends"]:
+        result = run(Mends)
+        failed = {test._testMethodName for test, _ in result.failures + result.errors}
+        print(json.dumps(sorted(names - {name.removeprefix("test_") for name in failed})))
+        return
+
+    # In another process, for mends cannot be taken back.
+    without = subprocess.run(
+        [sys.executable, *subprocess._args_from_interpreter_flags(), __file__, "--without-mends"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    if without.returncode != 0:
+        sys.exit(f"the tests did not run without mends:\n{without.stderr}")
+    if needless := json.loads(without.stdout):
+        sys.exit(f"moto {moto.__version__} passes without these mends, so remove them or test them better: {needless}")
+
+    mends.apply()
+    if not (run(Mends).wasSuccessful() and run(Applying).wasSuccessful()):
+        sys.exit(f"moto {moto.__version__}, mended, still fails; see above")
+
+
+if __name__ == "__main__":
+    main()
