@@ -150,7 +150,7 @@ variable "zone_id" {
   default     = null
 
   validation {
-    condition     = var.zone_id == null || can(regex("^Z[A-Z0-9]+$", var.zone_id))
+    condition     = var.zone_id == null || can(regex("^[A-Z0-9]{1,32}$", var.zone_id))
     error_message = <<-EOT
       zone_id "${coalesce(var.zone_id, "null")}" is no Route 53 zone's id: write "Z0123456789ABCDEFGHIJ", without
       "/hostedzone/".
