@@ -31,10 +31,9 @@ data "aws_iam_policy_document" "boundary" {
   statement {
     sid     = "Parameters"
     actions = ["ssm:GetParameter", "ssm:GetParameters", "ssm:GetParametersByPath"]
-    resources = flatten([for name in var.environments : [
-      "arn:${local.partition}:ssm:*:${local.account_id}:parameter/${name}",
-      "arn:${local.partition}:ssm:*:${local.account_id}:parameter/${name}/*",
-    ]])
+    resources = [
+      for name in var.environments : "arn:${local.partition}:ssm:*:${local.account_id}:parameter/${name}/*"
+    ]
   }
 
   statement {
@@ -58,7 +57,7 @@ data "aws_iam_policy_document" "boundary" {
   }
 
   # None of these takes a resource, or one that could be named beforehand: Session Manager's agent, a function's
-  # network interfaces, traces, the login to ECR.
+  # network interfaces, the login to ECR.
   statement {
     sid = "WithoutResource"
     actions = [
@@ -87,8 +86,6 @@ data "aws_iam_policy_document" "boundary" {
       "ssm:UpdateInstanceAssociationStatus",
       "ssm:UpdateInstanceInformation",
       "ssmmessages:*",
-      "xray:PutTelemetryRecords",
-      "xray:PutTraceSegments",
     ]
     resources = ["*"]
   }

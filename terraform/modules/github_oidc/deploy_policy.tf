@@ -188,10 +188,9 @@ data "aws_iam_policy_document" "deploy_services" {
       "ssm:PutParameter",
       "ssm:RemoveTagsFromResource",
     ]
-    resources = flatten([for name in var.environments : [
-      "arn:${local.partition}:ssm:*:${local.account_id}:parameter/${name}",
-      "arn:${local.partition}:ssm:*:${local.account_id}:parameter/${name}/*",
-    ]])
+    resources = [
+      for name in var.environments : "arn:${local.partition}:ssm:*:${local.account_id}:parameter/${name}/*"
+    ]
   }
 
   statement {

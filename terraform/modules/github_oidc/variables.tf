@@ -13,7 +13,10 @@ variable "repository" {
   type        = string
 
   validation {
-    condition     = can(regex("^[a-zA-Z0-9][a-zA-Z0-9-]{0,38}/[a-zA-Z0-9._-]{1,100}$", var.repository))
+    condition = (
+      can(regex("^[a-zA-Z0-9][a-zA-Z0-9-]{0,38}/[a-zA-Z0-9._-]{1,100}$", var.repository))
+      && !endswith(var.repository, ".git")
+    )
     error_message = "repository must be one repository as org/name, without wildcard, scheme or .git address."
   }
 }

@@ -1,0 +1,105 @@
+mock_provider "aws" {
+  override_during = plan
+
+  mock_resource "aws_ecr_repository" {
+    defaults = {
+      arn            = "arn:aws:ecr:us-east-1:123456789012:repository/orders-dev"
+      repository_url = "123456789012.dkr.ecr.us-east-1.amazonaws.com/orders-dev"
+    }
+  }
+}
+
+variables {
+  name = "orders-dev"
+}
+
+run "readme" {
+  command = plan
+
+  variables {
+    name        = "orders-dev"
+    keep_images = 50
+  }
+
+  assert {
+    condition     = output.name == "orders-dev"
+    error_message = "The repository has the name that was given."
+  }
+
+  assert {
+    condition     = output.arn == "arn:aws:ecr:us-east-1:123456789012:repository/orders-dev"
+    error_message = "arn is the repository's."
+  }
+
+  assert {
+    condition     = output.url == "123456789012.dkr.ecr.us-east-1.amazonaws.com/orders-dev"
+    error_message = "url is what image names begin with."
+  }
+
+  assert {
+    condition     = jsondecode(aws_ecr_lifecycle_policy.this.policy).rules[1].selection.countNumber == 50
+    error_message = "keep_images is how many stay."
+  }
+}
+
+run "guarded_by_default" {
+  command = plan
+
+  assert {
+    condition     = aws_ecr_repository.this.image_tag_mutability == "IMMUTABLE"
+    error_message = "What a tag names may not change."
+  }
+
+  assert {
+    condition     = aws_ecr_repository.this.image_scanning_configuration[0].scan_on_push
+    error_message = "Images are scanned when they come."
+  }
+
+  assert {
+    condition     = aws_ecr_repository.this.encryption_configuration[0].encryption_type == "KMS"
+    error_message = "Images are encrypted by KMS."
+  }
+
+  assert {
+    condition     = aws_ecr_repository.this.force_delete == false
+    error_message = "A repository with images is not destroyed by default."
+  }
+
+  assert {
+    condition = [for rule in jsondecode(aws_ecr_lifecycle_policy.this.policy).rules : rule.selection] == [
+      { tagStatus = "untagged", countType = "sinceImagePushed", countUnit = "days", countNumber = 7 },
+      { tagStatus = "any", countType = "imageCountMoreThan", countNumber = 30 },
+    ]
+    error_message = "Untagged images go after a week, and all but the newest 30."
+  }
+}
+
+run "name_in_capitals" {
+  command = plan
+
+  variables {
+    name = "Orders"
+  }
+
+  expect_failures = [var.name]
+}
+
+run "keep_images_few" {
+  command = plan
+
+  variables {
+    keep_images = 1
+  }
+
+  expect_failures = [var.keep_images]
+}
+
+run "keep_images_broken" {
+  command = plan
+
+  variables {
+    keep_images = 7.5
+  }
+
+  expect_failures = [var.keep_images]
+}
