@@ -18,6 +18,9 @@ module "app_connect" {
   name          = var.name
   resource_id   = var.proxy_resource_id
   users         = var.database_users
+  partition     = local.partition
+  region        = local.region
+  account_id    = local.account_id
   create_policy = false
 }
 
@@ -28,6 +31,9 @@ module "proxy_connect" {
   name          = var.name
   resource_id   = var.database_resource_id
   users         = var.database_users
+  partition     = local.partition
+  region        = local.region
+  account_id    = local.account_id
   create_policy = false
 }
 
@@ -37,6 +43,9 @@ module "bootstrap_connect" {
   name          = var.name
   resource_id   = var.database_resource_id
   users         = [var.database_admin_user]
+  partition     = local.partition
+  region        = local.region
+  account_id    = local.account_id
   create_policy = false
 }
 

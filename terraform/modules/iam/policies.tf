@@ -135,7 +135,7 @@ data "aws_iam_policy_document" "bootstrap_run" {
 
 # In place of AWSLambdaVPCAccessExecutionRole, which also allows to write to every log group.
 data "aws_iam_policy_document" "bootstrap_network" {
-  #checkov:skip=CKV_AWS_111:Lambda needs these on "*" to make the function's interfaces; the second statement takes them from its code
+  #checkov:skip=CKV_AWS_111:Lambda needs "*" to make the function's interfaces; the Deny takes it from its own code
   #checkov:skip=CKV_AWS_356:As above
 
   statement {

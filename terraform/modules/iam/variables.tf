@@ -23,9 +23,7 @@ variable "database_users" {
   }
 
   validation {
-    condition = alltrue([
-      for user in var.database_users : !strcontains(user, "*") && !strcontains(user, "?") && !strcontains(user, "$${")
-    ])
+    condition     = !anytrue([for user in var.database_users : can(regex("[*?]|[$][{]", user))])
     error_message = <<-EOT
       database_users ${jsonencode(var.database_users)}: IAM reads *, ? and $${…} in a user name as a pattern and would
       allow other users too. Name each user without these characters.
@@ -35,8 +33,8 @@ variable "database_users" {
   validation {
     condition     = alltrue([for user in var.database_users : length(user) >= 1 && length(user) <= 32])
     error_message = <<-EOT
-      database_users ${jsonencode(var.database_users)}: MySQL's user names have 1 to 32 characters. Shorten or remove the
-      ones that have not.
+      database_users ${jsonencode(var.database_users)}: MySQL's user names have 1 to 32 characters. Shorten or remove
+      the ones that have not.
     EOT
   }
 
@@ -146,8 +144,7 @@ variable "database_admin_user" {
   validation {
     condition = (
       length(var.database_admin_user) >= 1 && length(var.database_admin_user) <= 32 &&
-      !strcontains(var.database_admin_user, "*") && !strcontains(var.database_admin_user, "?") &&
-      !strcontains(var.database_admin_user, "$${")
+      !can(regex("[*?]|[$][{]", var.database_admin_user))
     )
     error_message = <<-EOT
       database_admin_user ${jsonencode(var.database_admin_user)}: give one MySQL user, 1 to 32 characters, without *, ?
@@ -158,8 +155,8 @@ variable "database_admin_user" {
   validation {
     condition     = !contains(var.database_users, var.database_admin_user)
     error_message = <<-EOT
-      database_admin_user ${jsonencode(var.database_admin_user)} is in database_users: the app could log in as the admin.
-      Give the two of them different users.
+      database_admin_user ${jsonencode(var.database_admin_user)} is in database_users: the app could log in as the
+      admin. Give the two of them different users.
     EOT
   }
 }

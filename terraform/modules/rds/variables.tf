@@ -249,8 +249,8 @@ variable "log_retention_days" {
       var.log_retention_days
     )
     error_message = <<-EOT
-      log_retention_days ${var.log_retention_days}: CloudWatch Logs takes 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365,
-      400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288 or 3653.
+      log_retention_days ${var.log_retention_days}: CloudWatch Logs takes 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180,
+      365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288 or 3653.
     EOT
   }
 }

@@ -17,27 +17,34 @@ variable "resource_id" {
   type        = string
   nullable    = false
 
-  # In one validation, so that each mistake gets its own words: crates/infra/src/arn.rs has the same rule.
+  # The same rule as crates/infra/src/arn.rs, and the same words.
   validation {
-    condition = can(regex("^(db|cluster|prx)-[A-Za-z0-9]{16,}$", var.resource_id))
-    error_message = (
-      strcontains(var.resource_id, "*") || strcontains(var.resource_id, "?")
-      ? <<-EOT
-        resource_id ${jsonencode(var.resource_id)} has a wildcard, which would allow logins to other databases: name one
-        resource id.
-      EOT
-      : startswith(var.resource_id, "arn:")
-      ? <<-EOT
-        resource_id ${jsonencode(var.resource_id)} is an ARN: give its resource id alone, the part that begins with db-,
-        cluster- or prx-.
-      EOT
-      : <<-EOT
-        resource_id ${jsonencode(var.resource_id)} is not a resource id: a policy takes the id that AWS gave (db-…,
-        cluster-… or prx-… and letters and digits), not the name that you gave. Instance: aws_db_instance.resource_id.
-        Aurora cluster: aws_rds_cluster.cluster_resource_id. Proxy: the last part of aws_db_proxy.arn, for its id is
-        the name.
-      EOT
+    condition     = !can(regex("[*?]", var.resource_id))
+    error_message = <<-EOT
+      resource_id ${jsonencode(var.resource_id)} has a wildcard, which would allow logins to other databases: name one
+      resource id.
+    EOT
+  }
+
+  validation {
+    condition     = !startswith(var.resource_id, "arn:")
+    error_message = <<-EOT
+      resource_id ${jsonencode(var.resource_id)} is an ARN: give its resource id alone, the part that begins with db-,
+      cluster- or prx-.
+    EOT
+  }
+
+  validation {
+    condition = (
+      can(regex("^(db|cluster|prx)-[A-Za-z0-9]{16,}$", var.resource_id)) ||
+      can(regex("^arn:|[*?]", var.resource_id))
     )
+    error_message = <<-EOT
+      resource_id ${jsonencode(var.resource_id)} is not a resource id: a policy takes the id that AWS gave (db-…,
+      cluster-… or prx-… and letters and digits), not the name that you gave. Instance: aws_db_instance.resource_id.
+      Aurora cluster: aws_rds_cluster.cluster_resource_id. Proxy: the last part of aws_db_proxy.arn, whose id is the
+      name.
+    EOT
   }
 }
 
@@ -52,9 +59,7 @@ variable "users" {
   }
 
   validation {
-    condition = alltrue([
-      for user in var.users : !strcontains(user, "*") && !strcontains(user, "?") && !strcontains(user, "$${")
-    ])
+    condition     = !anytrue([for user in var.users : can(regex("[*?]|[$][{]", user))])
     error_message = <<-EOT
       users ${jsonencode(var.users)}: IAM reads *, ? and $${…} in a user name as a pattern and would allow other users
       too. Name each user without these characters.

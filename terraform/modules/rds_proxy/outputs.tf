@@ -22,7 +22,7 @@ output "port" {
 }
 
 output "resource_id" {
-  description = "The id prx-…, as policies for rds-db:connect take it. It is in the ARN alone: the provider's id is the name."
+  description = "The id prx-…, as policies for rds-db:connect take it: the ARN's last part."
   value       = element(split(":", aws_db_proxy.this.arn), 6)
 }
 

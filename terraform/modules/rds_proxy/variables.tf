@@ -107,7 +107,7 @@ variable "secret_arns" {
   # Each secret is one entry of a set of at most 200: AWS's quota for a proxy.
   validation {
     condition     = length(var.secret_arns) <= 200 && length(distinct(var.secret_arns)) == length(var.secret_arns)
-    error_message = "secret_arns: a proxy takes at most 200 secrets, each once. Remove those that are too many or repeated."
+    error_message = "secret_arns: a proxy takes at most 200 secrets, each once. Remove the repeated and the surplus."
   }
 }
 
@@ -212,8 +212,8 @@ variable "log_retention_days" {
       var.log_retention_days
     )
     error_message = <<-EOT
-      log_retention_days ${var.log_retention_days}: CloudWatch Logs takes 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365,
-      400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288 or 3653.
+      log_retention_days ${var.log_retention_days}: CloudWatch Logs takes 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180,
+      365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288 or 3653.
     EOT
   }
 }
