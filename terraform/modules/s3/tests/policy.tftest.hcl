@@ -45,6 +45,6 @@ run "policy" {
         Condition = { Bool = { "aws:SecureTransport" = "false" } }
       },
     ]
-    error_message = "This account's load balancers may put logs below AWSLogs/<account>; nobody may do anything without TLS."
+    error_message = "This account's load balancers may put logs below AWSLogs/<account>; nobody acts without TLS."
   }
 }

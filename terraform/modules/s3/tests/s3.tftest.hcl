@@ -44,7 +44,10 @@ run "readme" {
   }
 
   assert {
-    condition     = one(one(aws_s3_bucket_server_side_encryption_configuration.this.rule).apply_server_side_encryption_by_default).sse_algorithm == "AES256"
+    condition = alltrue([
+      for rule in aws_s3_bucket_server_side_encryption_configuration.this.rule :
+      rule.apply_server_side_encryption_by_default[0].sse_algorithm == "AES256"
+    ])
     error_message = "Load balancers deliver to SSE-S3 only."
   }
 
@@ -85,7 +88,9 @@ run "defaults" {
   assert {
     condition = (
       aws_s3_bucket_lifecycle_configuration.this.rule[0].noncurrent_version_expiration[0].noncurrent_days == 30 &&
-      aws_s3_bucket_lifecycle_configuration.this.rule[0].abort_incomplete_multipart_upload[0].days_after_initiation == 7 &&
+      one(
+        aws_s3_bucket_lifecycle_configuration.this.rule[0].abort_incomplete_multipart_upload,
+      ).days_after_initiation == 7 &&
       aws_s3_bucket_lifecycle_configuration.this.rule[1].expiration[0].expired_object_delete_marker == true
     )
     error_message = "What expiry and broken uploads leave behind goes too."
@@ -96,7 +101,10 @@ run "outputs" {
   command = apply
 
   assert {
-    condition     = output.arn == "arn:aws:s3:::orders-dev-logs-123456789012" && output.bucket == aws_s3_bucket.this.bucket
+    condition = (
+      output.arn == "arn:aws:s3:::orders-dev-logs-123456789012" &&
+      output.bucket == aws_s3_bucket.this.bucket
+    )
     error_message = "The outputs are the bucket's."
   }
 }

@@ -21,7 +21,9 @@ run "readme" {
   }
 
   assert {
-    condition = toset([for rule in aws_vpc_security_group_ingress_rule.alb : "${rule.cidr_ipv4} ${rule.from_port}"]) == toset([
+    condition = toset([
+      for rule in aws_vpc_security_group_ingress_rule.alb : "${rule.cidr_ipv4} ${rule.from_port}"
+      ]) == toset([
       "198.51.100.0/24 443", "198.51.100.0/24 80", "203.0.113.7/32 443", "203.0.113.7/32 80",
     ])
     error_message = "The named networks reach 443, and 80 for the redirect."
@@ -63,7 +65,8 @@ run "readme" {
   assert {
     condition = (
       aws_vpc_security_group_egress_rule.app_s3.prefix_list_id == "pl-63a5400a" &&
-      aws_vpc_security_group_egress_rule.app_s3.from_port == 443 && aws_vpc_security_group_egress_rule.app_s3.to_port == 443
+      aws_vpc_security_group_egress_rule.app_s3.from_port == 443 &&
+      aws_vpc_security_group_egress_rule.app_s3.to_port == 443
     )
     error_message = "S3 is reached by its prefix list, by HTTPS."
   }

@@ -18,12 +18,18 @@ run "readme" {
   }
 
   assert {
-    condition     = aws_vpc.this.cidr_block == "10.20.0.0/16" && aws_vpc.this.tags == tomap({ Environment = "dev", Name = "orders-dev" })
+    condition = (
+      aws_vpc.this.cidr_block == "10.20.0.0/16" &&
+      aws_vpc.this.tags == tomap({ Environment = "dev", Name = "orders-dev" })
+    )
     error_message = "The VPC has its range and tags."
   }
 
   assert {
-    condition     = keys(aws_nat_gateway.this) == ["us-east-1a"] && keys(aws_route.private) == ["us-east-1a", "us-east-1c"]
+    condition = (
+      keys(aws_nat_gateway.this) == ["us-east-1a"] &&
+      keys(aws_route.private) == ["us-east-1a", "us-east-1c"]
+    )
     error_message = "One gateway serves both zones' routes."
   }
 }
@@ -102,7 +108,10 @@ run "defaults" {
   }
 
   assert {
-    condition     = aws_flow_log.this.traffic_type == "ALL" && aws_cloudwatch_log_group.flow_logs.retention_in_days == 365
+    condition = (
+      aws_flow_log.this.traffic_type == "ALL" &&
+      aws_cloudwatch_log_group.flow_logs.retention_in_days == 365
+    )
     error_message = "All traffic is logged and kept for a year."
   }
 }
@@ -122,7 +131,11 @@ run "applied" {
   }
 
   assert {
-    condition     = length(output.database_subnet_ids) == 2 && output.cidr == "10.0.0.0/16" && output.id == aws_vpc.this.id
+    condition = (
+      length(output.database_subnet_ids) == 2 &&
+      output.cidr == "10.0.0.0/16" &&
+      output.id == aws_vpc.this.id
+    )
     error_message = "Outputs have their shape."
   }
 
@@ -133,7 +146,7 @@ run "applied" {
 
   assert {
     condition = alltrue(concat(
-      [for association in aws_route_table_association.database : association.route_table_id == aws_route_table.database.id],
+      [for each in aws_route_table_association.database : each.route_table_id == aws_route_table.database.id],
       [for route in aws_route.private : route.route_table_id != aws_route_table.database.id],
       [aws_route.public.route_table_id != aws_route_table.database.id],
       [!contains(aws_vpc_endpoint.s3.route_table_ids, aws_route_table.database.id)],
@@ -144,7 +157,8 @@ run "applied" {
   assert {
     condition = alltrue([
       for zone, association in aws_route_table_association.private :
-      association.subnet_id == aws_subnet.private[zone].id && association.route_table_id == aws_route_table.private[zone].id
+      association.subnet_id == aws_subnet.private[zone].id &&
+      association.route_table_id == aws_route_table.private[zone].id
     ])
     error_message = "Each private subnet has its zone's table."
   }
@@ -199,7 +213,8 @@ run "three_zones" {
 
   assert {
     condition = (
-      aws_subnet.private["us-east-1a"].cidr_block == "10.0.0.0/18" && aws_subnet.private["us-east-1d"].cidr_block == "10.0.128.0/18"
+      aws_subnet.private["us-east-1a"].cidr_block == "10.0.0.0/18" &&
+      aws_subnet.private["us-east-1d"].cidr_block == "10.0.128.0/18"
     )
     error_message = "A third zone moves none of the others' subnets."
   }
