@@ -89,13 +89,6 @@ resource "aws_launch_template" "this" {
       tags          = local.tags
     }
   }
-
-  lifecycle {
-    precondition {
-      condition     = length(base64encode(local.user_data)) <= 16384 * 4 / 3
-      error_message = "The user data has over 16 KB, which EC2 refuses."
-    }
-  }
 }
 
 resource "aws_autoscaling_group" "this" {

@@ -33,13 +33,6 @@ locals {
   deploy_role_name = "${var.name}-deploy"
   boundary_name    = "${var.name}-boundary"
   boundary_arn     = "${local.iam}:policy/${local.boundary_name}"
-
-  # IAM doesn't count white space.
-  deploy_characters = sum([for document in [
-    data.aws_iam_policy_document.deploy_state,
-    data.aws_iam_policy_document.deploy_iam,
-    data.aws_iam_policy_document.deploy_services,
-  ] : length(document.minified_json)])
 }
 
 # No thumbprint: AWS checks GitHub's certificate against its own trust store.
@@ -137,13 +130,6 @@ resource "aws_iam_role_policy" "deploy" {
   name   = each.key
   role   = aws_iam_role.deploy.id
   policy = each.value
-
-  lifecycle {
-    precondition {
-      condition     = local.deploy_characters <= 10240
-      error_message = "The deploy role's policies are over IAM's 10,240 characters. Name fewer environments."
-    }
-  }
 }
 
 resource "aws_iam_policy" "boundary" {
@@ -151,11 +137,4 @@ resource "aws_iam_policy" "boundary" {
   description = "The most that a role of a deployment ${var.name}-* can do, whatever its own policies say"
   policy      = data.aws_iam_policy_document.boundary.json
   tags        = var.tags
-
-  lifecycle {
-    precondition {
-      condition     = length(data.aws_iam_policy_document.boundary.minified_json) <= 6144
-      error_message = "The boundary is over IAM's 6,144 characters. Name fewer environments."
-    }
-  }
 }

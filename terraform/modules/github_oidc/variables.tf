@@ -37,8 +37,8 @@ variable "environments" {
   type        = list(string)
 
   validation {
-    condition     = length(var.environments) > 0
-    error_message = "environments must name at least one: nothing could be deployed with none."
+    condition     = length(var.environments) >= 1 && length(var.environments) <= 20
+    error_message = "environments must name 1 to 20: with none nothing can be deployed, and IAM's policies have limits."
   }
 
   validation {

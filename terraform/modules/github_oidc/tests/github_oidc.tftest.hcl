@@ -235,6 +235,16 @@ run "environments_none" {
   expect_failures = [var.environments]
 }
 
+run "environments_many" {
+  command = plan
+
+  variables {
+    environments = [for i in range(21) : "e${i}"]
+  }
+
+  expect_failures = [var.environments]
+}
+
 run "environments_with_a_wildcard" {
   command = plan
 
