@@ -46,10 +46,10 @@ impl Root {
 
     /// Creates the master user: as on RDS, an ordinary account with many privileges.
     pub(crate) async fn create_master(&mut self, master: &MasterCredentials) -> Result<(), Error> {
-        // Both texts are made here, of letters and digits.
-        let (user, password) = (master.username(), master.password());
+        // The name is of letters, digits and underscores; the password may be of anything.
+        let (user, password) = (master.username(), literal(master.password()));
         let create = format!(
-            "CREATE USER '{user}'@'%' IDENTIFIED WITH caching_sha2_password BY '{password}' REQUIRE SSL"
+            "CREATE USER '{user}'@'%' IDENTIFIED WITH caching_sha2_password BY {password} REQUIRE SSL"
         );
         self.execute(create, "create the master user").await?;
         let grant = format!("GRANT {MASTER_PRIVILEGES} ON *.* TO '{user}'@'%' WITH GRANT OPTION");
@@ -97,5 +97,20 @@ impl Root {
         if let Err(e) = self.0.close().await {
             tracing::debug!("closing root's connection: {e}");
         }
+    }
+}
+
+/// A text as SQL, where backslashes escape, as they do unless the SQL mode says otherwise.
+fn literal(text: &str) -> String {
+    format!("'{}'", text.replace('\\', r"\\").replace('\'', "''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_text_ends_its_literal() {
+        assert_eq!(literal(r"a'b\c\'"), r"'a''b\\c\\'''");
     }
 }

@@ -1,7 +1,7 @@
 //! The AWS API on this machine: moto, over real HTTP.
 
 use std::fs::{self, File};
-use std::io::{BufRead, BufReader, Seek};
+use std::io::{self, BufRead, BufReader, Seek};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Stdio};
 use std::time::Duration;
@@ -21,6 +21,7 @@ use tracing::info;
 use crate::cache::Entry;
 use crate::command::{Command, tail};
 use crate::container::for_this_machine;
+use crate::credentials::MasterCredentials;
 use crate::engine;
 use crate::error::Error;
 use crate::python::{is_possible, python};
@@ -65,6 +66,8 @@ enum Server {
     Container {
         _container: Box<ContainerAsync<GenericImage>>,
     },
+    /// Somebody else's.
+    Elsewhere,
 }
 
 #[derive(Debug)]
@@ -96,7 +99,7 @@ impl AwsApi {
     /// [`Error`] says what is missing or went wrong. Nothing stays behind.
     pub async fn start_in(region: Region) -> Result<Self, Error> {
         if is_possible().await {
-            return Self::start_process(region).await;
+            return Self::start_process(python().await?, program().await?, region).await;
         }
         if engine::docker().await.is_some() {
             return Self::start_container(region).await;
@@ -108,9 +111,28 @@ impl AwsApi {
         })
     }
 
-    async fn start_process(region: Region) -> Result<Self, Error> {
-        let python = python().await?;
-        let program = program().await?;
+    /// One that runs already, at a URL such as `http://127.0.0.1:34567`, for clients in `region`. Dropping
+    /// this does not end it.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] when this is no such URL, [`Error::Aws`] when nothing answers there.
+    pub async fn connect(url: &str, region: Region) -> Result<Self, Error> {
+        let url = url.trim_end_matches('/');
+        let host = url.strip_prefix("http://").or_else(|| url.strip_prefix("https://"));
+        if host.is_none_or(|host| host.is_empty() || host.contains(['/', '@', '?', '#', ' '])) {
+            return Err(Error::Setting {
+                setting: "the URL of the AWS API endpoint",
+                value: url.into(),
+                problem: "it takes the form http://127.0.0.1:34567".into(),
+            });
+        }
+        let aws = Self { server: Server::Elsewhere, url: url.into(), region };
+        let answer = aws.ssm().describe_parameters().send().await;
+        answer.map_err(Error::aws(format!("answer at {url}: is it running there?")))?;
+        Ok(aws)
+    }
+
+    async fn start_process(python: PathBuf, program: PathBuf, region: Region) -> Result<Self, Error> {
         let failed = || Error::io("make a log file in", &std::env::temp_dir());
         let mut log = tempfile::tempfile().map_err(failed())?;
         let log_writer = log.try_clone().map_err(failed())?;
@@ -225,6 +247,27 @@ impl AwsApi {
         Ok(arn.unwrap_or_default())
     }
 
+    /// The user and password in a master user's secret, which RDS keeps as JSON: for
+    /// [`Builder::master`](crate::Builder::master).
+    ///
+    /// # Errors
+    /// [`Error::Aws`] when there is no such secret, or it holds something else.
+    pub async fn master_credentials(&self, secret_id: &str) -> Result<MasterCredentials, Error> {
+        let client = aws_sdk_secretsmanager::Client::new(&self.sdk_config());
+        let answer = client.get_secret_value().secret_id(secret_id).send().await;
+        let answer = answer.map_err(Error::aws(format!("read the secret {secret_id}")))?;
+        let fields = answer.secret_string().and_then(|json| {
+            let secret: serde_json::Value = serde_json::from_str(json).ok()?;
+            Some((secret["username"].as_str()?.to_owned(), secret["password"].as_str()?.to_owned()))
+        });
+        // No more than this, for details could show what is secret.
+        let other =
+            || io::Error::new(io::ErrorKind::InvalidData, "it is no JSON with a username and a password");
+        let operation = format!("name the master user of the secret {secret_id}");
+        let (username, password) = fields.ok_or_else(other).map_err(Error::aws(operation))?;
+        MasterCredentials::new(username, password)
+    }
+
     /// Puts a parameter into the SSM Parameter Store, in place of one that is there.
     ///
     /// # Errors
@@ -235,12 +278,13 @@ impl AwsApi {
         put.map(drop).map_err(Error::aws(format!("put the parameter {path}")))
     }
 
-    /// The Python that the endpoint runs in, which has botocore too; `None` where it is a container.
+    /// The Python that the endpoint runs in, which has botocore too; `None` where it is a container, or
+    /// somebody else's.
     #[must_use]
     pub fn python(&self) -> Option<&Path> {
         match &self.server {
             Server::Process(process) => Some(&process.python),
-            Server::Container { .. } => None,
+            Server::Container { .. } | Server::Elsewhere => None,
         }
     }
 
@@ -280,6 +324,24 @@ fn port_in(line: &str) -> Option<u16> {
 }
 
 fn read(log: &mut File) -> String {
-    let text = log.rewind().and_then(|()| std::io::read_to_string(log));
+    let text = log.rewind().and_then(|()| io::read_to_string(log));
     tail(&text.unwrap_or_else(|e| format!("(not readable: {e})")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn the_log_tells_why_it_did_not_start() {
+        let folder = tempfile::tempdir().unwrap();
+        let program = folder.path().join("serve.py");
+        fs::write(&program, "raise SystemExit('moto cannot be mended: a_mend')").unwrap();
+        let region = "us-east-1".parse().unwrap();
+        let started = AwsApi::start_process(python().await.unwrap(), program, region).await;
+        insta::assert_snapshot!(started.unwrap_err(), @r"
+        moto did not get ready: it ended, or named no port; its log ends:
+        moto cannot be mended: a_mend
+        ");
+    }
 }

@@ -1,8 +1,16 @@
-//! What is made up for each server: its master user, an access key, a resource id.
+//! Whom a server knows: its master user and an access key. And its resource id.
 
 use std::fmt;
 
 use rds_iam_emulator_control::AccessKey;
+
+use crate::error::Error;
+
+/// The longest name that MySQL gives to a user, in characters.
+const MAX_USERNAME: usize = 32;
+
+/// The users that RDS keeps for itself.
+const RESERVED: [&str; 3] = ["root", "rdsadmin", "rdsproxyadmin"];
 
 /// The master user's name and password. Its `Debug` does not show the password.
 #[derive(Clone)]
@@ -12,6 +20,32 @@ pub struct MasterCredentials {
 }
 
 impl MasterCredentials {
+    /// A master user as a deployment has it.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] when the name is none that RDS gives to a master user, or there is no password.
+    pub fn new(username: impl Into<String>, password: impl Into<String>) -> Result<Self, Error> {
+        let (username, password) = (username.into(), password.into());
+        let wrong = |setting, value: &str, problem: &str| {
+            Err(Error::Setting { setting, value: value.into(), problem: problem.into() })
+        };
+        let known = |c: char| c.is_ascii_alphanumeric() || c == '_';
+        if username.len() > MAX_USERNAME
+            || !username.starts_with(|c: char| c.is_ascii_alphabetic())
+            || !username.chars().all(known)
+        {
+            let problem = "it takes a letter, then letters, digits and underscores, 32 characters at most";
+            return wrong("the master user's name", &username, problem);
+        }
+        if RESERVED.iter().any(|reserved| reserved.eq_ignore_ascii_case(&username)) {
+            return wrong("the master user's name", &username, "RDS keeps that to itself: take another");
+        }
+        if password.is_empty() {
+            return wrong("the master user's password", "", "there has to be one");
+        }
+        Ok(Self { username, password })
+    }
+
     /// RDS's usual name, and a password made up for one server.
     pub(crate) fn made_up() -> Self {
         Self { username: "admin".into(), password: random(24, ALPHANUMERIC) }
@@ -23,7 +57,7 @@ impl MasterCredentials {
         &self.username
     }
 
-    /// The password, made up for this server.
+    /// The password: made up for this server, unless it was given.
     #[must_use]
     pub fn password(&self) -> &str {
         &self.password
@@ -54,4 +88,25 @@ const ALPHANUMERIC: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwx
 /// as a test runs.
 fn random(length: usize, alphabet: &[u8]) -> String {
     (0..length).map(|_| char::from(alphabet[fastrand::usize(..alphabet.len())])).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_master_user_is_one_that_rds_would_make() {
+        for name in ["admin", "dbadmin", "Db_Admin_2", &"x".repeat(32)] {
+            assert_eq!(MasterCredentials::new(name, "secret").unwrap().username(), name);
+        }
+        for name in ["", "2nd", "_x", "a b", "o'neil", "zoë", "root", "RDSAdmin", &"x".repeat(33)] {
+            let error = MasterCredentials::new(name, "secret").unwrap_err().to_string();
+            assert!(error.starts_with(&format!("the master user's name is {name:?}, but ")), "{error}");
+            assert!(!error.contains("secret"));
+        }
+        let error = MasterCredentials::new("admin", "").unwrap_err();
+        insta::assert_snapshot!(error, @r#"the master user's password is "", but there has to be one"#);
+        let shown = format!("{:?}", MasterCredentials::new("admin", "secret").unwrap());
+        assert!(shown.contains("admin") && !shown.contains("secret"), "{shown}");
+    }
 }

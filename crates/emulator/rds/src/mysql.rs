@@ -60,7 +60,10 @@ pub struct Builder {
     engine: Option<Engine>,
     databases: Vec<String>,
     endpoint: Option<Endpoint>,
+    other_endpoints: Vec<Endpoint>,
     region: Option<Region>,
+    resource_id: Option<String>,
+    master: Option<MasterCredentials>,
 }
 
 impl Builder {
@@ -79,6 +82,26 @@ impl Builder {
     /// The endpoint that tokens are to be signed for, in place of a made-up one.
     pub fn endpoint(mut self, endpoint: Endpoint) -> Self {
         self.endpoint = Some(endpoint);
+        self
+    }
+
+    /// Another endpoint that tokens may be signed for, as where the server also plays the proxy before it.
+    /// The server's certificate is good for its name too. May be called several times.
+    pub fn also_endpoint(mut self, endpoint: Endpoint) -> Self {
+        self.other_endpoints.push(endpoint);
+        self
+    }
+
+    /// The resource id (`db-…`) that the server is to have, in place of a made-up one.
+    pub fn resource_id(mut self, resource_id: impl Into<String>) -> Self {
+        self.resource_id = Some(resource_id.into());
+        self
+    }
+
+    /// The master user, in place of `admin` with a made-up password: see
+    /// [`AwsApi::master_credentials`](crate::AwsApi::master_credentials).
+    pub fn master(mut self, master: MasterCredentials) -> Self {
+        self.master = Some(master);
         self
     }
 
@@ -119,11 +142,13 @@ impl MySql {
             Some(endpoint) => endpoint,
             None => parsed("endpoint", &format!("local-mysql.c0ffee123456.{region}.rds.amazonaws.com:3306"))?,
         };
-        let identity = ServerIdentity::new(&endpoint)?;
+        let mut endpoints = vec![endpoint.clone()];
+        endpoints.extend(wanted.other_endpoints);
+        let identity = ServerIdentity::new(&endpoints)?;
         let key = made_up_key();
         let state = State {
             region: region.to_string(),
-            endpoints: vec![endpoint.to_string()],
+            endpoints: endpoints.iter().map(Endpoint::to_string).collect(),
             keys: vec![key.clone()],
             clock_offset_seconds: 0,
             refuse: Refuse::default(),
@@ -139,9 +164,9 @@ impl MySql {
             parts: Some((server, folder)),
             state: Mutex::new(state),
             dial: parsed("address", &format!("127.0.0.1:{port}"))?,
-            resource_id: made_up_resource_id(),
+            resource_id: wanted.resource_id.unwrap_or_else(made_up_resource_id),
             ca_pem: identity.ca_pem().to_owned(),
-            master: MasterCredentials::made_up(),
+            master: wanted.master.unwrap_or_else(MasterCredentials::made_up),
             endpoint,
             region,
             key,
@@ -158,7 +183,8 @@ impl MySql {
         Ok(mysql)
     }
 
-    /// The endpoint that tokens have to be signed for. It looks like RDS's and leads nowhere.
+    /// The endpoint that tokens have to be signed for, unless it is for one of [`Builder::also_endpoint`].
+    /// It looks like RDS's and leads nowhere.
     #[must_use]
     pub fn endpoint(&self) -> &Endpoint {
         &self.endpoint

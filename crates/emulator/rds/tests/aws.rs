@@ -40,3 +40,49 @@ async fn it_ends_when_dropped() -> Result {
     assert!(tokio::net::TcpStream::connect(&address).await.is_err());
     Ok(())
 }
+
+#[tokio::test]
+async fn one_that_runs_is_used_and_left_running() -> Result {
+    let aws = AwsApi::start_in("eu-central-1".parse()?).await?;
+    let arn = aws.put_secret("rds!db-1", r#"{"username":"dbadmin","password":"it's"}"#).await?;
+    let other = AwsApi::connect(&format!("{}/", aws.url()), "eu-central-1".parse()?).await?;
+    assert_eq!((other.url(), other.python()), (aws.url(), None));
+
+    let master = other.master_credentials(&arn).await?;
+    assert_eq!((master.username(), master.password()), ("dbadmin", "it's"));
+    let missing = other.master_credentials("none").await.unwrap_err();
+    assert_eq!(missing.to_string(), "the AWS API endpoint could not read the secret none");
+    for value in ["plain", r#"{"username":"dbadmin"}"#, r#"{"username":"dbadmin","password":5}"#] {
+        aws.put_secret("other", value).await?;
+        let error = other.master_credentials("other").await.unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "the AWS API endpoint could not name the master user of the secret other"
+        );
+        let cause = std::error::Error::source(&error).unwrap();
+        assert_eq!(cause.to_string(), "it is no JSON with a username and a password");
+    }
+
+    drop(other);
+    aws.put_parameter("/still/there", "yes").await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_cannot_be_connected_to_is_told() -> Result {
+    for url in
+        ["", "127.0.0.1:5000", "ftp://127.0.0.1", "http://", "http://user@127.0.0.1", "http://127.0.0.1/x"]
+    {
+        let error = AwsApi::connect(url, "us-east-1".parse()?).await.unwrap_err();
+        assert!(
+            error.to_string().ends_with("but it takes the form http://127.0.0.1:34567"),
+            "{url}: {error}"
+        );
+    }
+    let aws = AwsApi::start().await?;
+    let url = aws.url().to_owned();
+    drop(aws);
+    let error = AwsApi::connect(&url, "us-east-1".parse()?).await.unwrap_err();
+    assert!(error.to_string().contains(&format!("answer at {url}: is it running there?")), "{error}");
+    Ok(())
+}

@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use aws_credential_types::Credentials;
-use rds_iam_emulator::{AccessKey, Engine, Error, LoginEvent, MySql, RefusalCode};
+use rds_iam_emulator::{AccessKey, Engine, Error, LoginEvent, MasterCredentials, MySql, RefusalCode};
 use rds_iam_token::{Endpoint, Login, sign};
 use sqlx::mysql::{MySqlConnectOptions, MySqlConnection, MySqlSslMode};
 use sqlx::{ConnectOptions, Connection, Row};
@@ -168,6 +168,35 @@ async fn tokens_are_checked_by_a_child_process() -> Result {
     create_users(&mysql, &["app"]).await?;
     a_token_is_checked(&mysql).await?;
     going_away_and_coming_back(&mysql).await
+}
+
+/// As what was deployed: the instance, and the proxy before it, whose endpoint a service signs for.
+#[tokio::test(flavor = "multi_thread")]
+async fn it_plays_the_instance_and_its_proxy() -> Result {
+    let instance: Endpoint = "orders.c0ffee.eu-central-1.rds.amazonaws.com:3306".parse()?;
+    let proxy: Endpoint = "orders.proxy-c0ffee.eu-central-1.rds.amazonaws.com:3306".parse()?;
+    let master = MasterCredentials::new("dbadmin", r#"it's a \ and a ' and a ""#)?;
+    let builder = MySql::builder().database("shop").region("eu-central-1".parse()?);
+    let builder = builder.endpoint(instance.clone()).also_endpoint(proxy.clone());
+    let builder = builder.resource_id("db-ABCDEFGHIJKLMNOPQRSTUVWX12").master(master);
+    assert!(!format!("{builder:?}").contains("and a"), "the password is shown");
+    let mysql = builder.start().await?;
+    assert_eq!((mysql.endpoint(), mysql.resource_id()), (&instance, "db-ABCDEFGHIJKLMNOPQRSTUVWX12"));
+    assert_eq!(mysql.master().username(), "dbadmin");
+
+    // The master user gets in by the given password.
+    create_users(&mysql, &["app"]).await?;
+    // So does a service, by a token for either; and for no third.
+    let sign_for = |endpoint: &Endpoint| -> Result<String> {
+        let login = Login::new(endpoint.clone(), mysql.region().clone(), "app".parse()?);
+        Ok(sign(&login, &mysql.credentials(), now())?.expose().to_owned())
+    };
+    for endpoint in [&instance, &proxy] {
+        as_app(&mysql, &sign_for(endpoint)?).connect().await?.close().await?;
+    }
+    let third = sign_for(&"other.c0ffee.eu-central-1.rds.amazonaws.com:3306".parse()?)?;
+    assert_eq!(refusal(&mysql, &third).await?.0, RefusalCode::InvalidToken);
+    Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -11,8 +11,9 @@ use tokio::net::TcpStream;
 type Result<T = ()> = std::result::Result<T, Box<dyn std::error::Error>>;
 
 #[expect(clippy::disallowed_methods, reason = "the program under test, started as a user would")]
-fn start(engine: &str, temporary: &Path) -> Result<(Child, Value)> {
+fn start(arguments: &[&str], engine: &str, temporary: &Path) -> Result<(Child, Value)> {
     let mut child = std::process::Command::new(env!("CARGO_BIN_EXE_rds-iam-emulator"))
+        .args(arguments)
         .env("RDS_IAM_EMULATOR_ENGINE", engine)
         .env("TMPDIR", temporary)
         .stdin(Stdio::piped())
@@ -34,7 +35,8 @@ fn is_empty(folder: &Path) -> bool {
 #[tokio::test]
 async fn it_says_where_everything_is_and_ends_with_its_input() -> Result {
     let temporary = tempfile::tempdir()?;
-    let (mut child, started) = start("auto", temporary.path())?;
+    let (mut child, started) = start(&["shop"], "auto", temporary.path())?;
+    assert_eq!(text(&started, "database"), "shop");
     let (dial, aws) = (text(&started, "dial"), text(&started, "aws_endpoint_url"));
     TcpStream::connect(dial).await?;
     assert!(Path::new(text(&started, "credentials_file")).is_file());
@@ -48,12 +50,41 @@ async fn it_says_where_everything_is_and_ends_with_its_input() -> Result {
     Ok(())
 }
 
+#[tokio::test]
+async fn it_starts_the_aws_api_alone() -> Result {
+    let temporary = tempfile::tempdir()?;
+    let (mut child, started) = start(&["aws"], "auto", temporary.path())?;
+    assert_eq!(started.as_object().map(serde_json::Map::len), Some(1));
+    let aws = text(&started, "aws_endpoint_url").strip_prefix("http://").unwrap();
+    TcpStream::connect(aws).await?;
+    drop(child.stdin.take());
+    assert!(child.wait()?.success());
+    assert!(TcpStream::connect(aws).await.is_err());
+    Ok(())
+}
+
+#[test]
+#[expect(clippy::disallowed_methods, reason = "the program under test, started as a user would")]
+fn what_keeps_the_aws_api_from_starting_is_told() -> Result {
+    let nothing = tempfile::tempdir()?;
+    let run = std::process::Command::new(env!("CARGO_BIN_EXE_rds-iam-emulator"))
+        .arg("aws")
+        .env("PATH", nothing.path())
+        .env("DOCKER_HOST", format!("unix://{}/none.sock", nothing.path().display()))
+        .output()?;
+    assert_eq!((run.status.code(), run.stdout.as_slice()), (Some(1), &b""[..]));
+    let said = String::from_utf8(run.stderr)?;
+    let expected = "rds-iam-emulator: to run the AWS API endpoint, this machine needs python3";
+    assert!(said.starts_with(expected), "{said}");
+    Ok(())
+}
+
 /// Nobody runs a destructor then.
 #[tokio::test]
 async fn the_servers_go_when_it_is_killed() -> Result {
     for engine in ["auto", "process"] {
         let temporary = tempfile::tempdir()?;
-        let (mut child, started) = start(engine, temporary.path())?;
+        let (mut child, started) = start(&[], engine, temporary.path())?;
         let dial = text(&started, "dial");
         let aws = text(&started, "aws_endpoint_url").strip_prefix("http://").unwrap();
         TcpStream::connect(dial).await?;

@@ -1,24 +1,37 @@
 //! The emulator as a program, for tests in other languages: starts a MySQL server and the AWS API
-//! endpoint, prints one line of JSON that says where everything is, and ends both when its standard
-//! input closes. See `crates/emulator/README.md`.
+//! endpoint, or that alone, prints one line of JSON that says where everything is, and ends all of it when
+//! its standard input closes. See `crates/emulator/README.md`.
 
 use std::error::Error;
 use std::io::{Write, stdout};
 use std::process::ExitCode;
 
+use clap::{Parser, Subcommand};
 use rds_iam_emulator::{AwsApi, MySql};
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, stdin};
 
-const USAGE: &str = "\
-Usage: rds-iam-emulator [DATABASE]   (default: app)
+/// Starts a MySQL server that checks IAM tokens, and the AWS API, and prints one line of JSON that says
+/// where everything is. Ends both when its standard input closes, or at Ctrl-C.
+#[derive(Parser)]
+#[command(version, args_conflicts_with_subcommands = true)]
+struct Arguments {
+    /// The database that is there from the start
+    #[arg(default_value = "app")]
+    database: String,
+    #[command(subcommand)]
+    only: Option<Only>,
+}
 
-Starts a MySQL server that checks IAM tokens, and the AWS API, and prints one line of JSON that says where
-everything is. Ends both when its standard input closes, or at Ctrl-C. See crates/emulator/README.md.";
+#[derive(Subcommand)]
+enum Only {
+    /// Starts the AWS API alone
+    Aws,
+}
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let Err(error) = run().await else { return ExitCode::SUCCESS };
+    let Err(error) = run(Arguments::parse()).await else { return ExitCode::SUCCESS };
     eprintln!("rds-iam-emulator: {error}");
     let mut cause = error.source();
     while let Some(error) = cause {
@@ -28,15 +41,24 @@ async fn main() -> ExitCode {
     ExitCode::FAILURE
 }
 
-async fn run() -> Result<(), Box<dyn Error>> {
-    let database = match std::env::args().nth(1) {
-        Some(flag) if flag.starts_with('-') => {
-            println!("{USAGE}");
-            return if flag == "--help" { Ok(()) } else { Err(format!("unknown flag {flag}").into()) };
+async fn run(arguments: Arguments) -> Result<(), Box<dyn Error>> {
+    // What is started ends when it is dropped, and not before.
+    match arguments.only {
+        None => {
+            let (_servers, started) = both(&arguments.database).await?;
+            wait(&started).await?;
         }
-        given => given.unwrap_or_else(|| "app".into()),
-    };
-    let mysql = MySql::builder().database(&database).start().await?;
+        Some(Only::Aws) => {
+            let aws = AwsApi::start().await?;
+            wait(&json!({ "aws_endpoint_url": aws.url() })).await?;
+        }
+    }
+    // The runtime would wait for the thread that reads standard input.
+    std::process::exit(0)
+}
+
+async fn both(database: &str) -> Result<((MySql, AwsApi), Value), Box<dyn Error>> {
+    let mysql = MySql::builder().database(database).start().await?;
     let aws = AwsApi::start_in(mysql.region().clone()).await?;
 
     // Secrets go into a file that only its owner may read and that goes with the server, and into
@@ -60,14 +82,16 @@ async fn run() -> Result<(), Box<dyn Error>> {
         "master_secret_arn": master_secret_arn,
         "aws_endpoint_url": aws.url(),
     });
-    writeln!(stdout(), "{started}")?;
+    Ok(((mysql, aws), started))
+}
 
+/// Says what was started, and returns when it is to end.
+async fn wait(started: &Value) -> Result<(), Box<dyn Error>> {
+    writeln!(stdout(), "{started}")?;
     let (mut stdin, mut input) = (stdin(), Vec::new());
     tokio::select! {
         read = stdin.read_to_end(&mut input) => { read?; }
         interrupted = tokio::signal::ctrl_c() => interrupted?,
     }
-    drop((mysql, aws));
-    // The runtime would wait for the thread that reads standard input.
-    std::process::exit(0)
+    Ok(())
 }
