@@ -100,6 +100,12 @@ variable "users" {
     error_message = "users must be the text of a declaration with at least one [[user]], not a file's name; or null."
   }
 
+  # Checked by itself too: at a first plan, most of rds_conf is not known yet.
+  validation {
+    condition     = var.users == null ? true : length(base64encode(var.users)) <= 4096
+    error_message = "users has over 3 KB. Lambda's environment holds 4 KB, and rds_conf needs some: shorten it."
+  }
+
   validation {
     condition = var.users == null ? true : (
       !can(regex("(?i)-----BEGIN|X-Amz-|\\bpassword *=|\\b(AKIA|ASIA)[A-Z0-9]{16}\\b", var.users))
