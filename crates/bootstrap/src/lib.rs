@@ -24,6 +24,7 @@
 
 mod declaration;
 mod error;
+pub mod log;
 pub mod mysql;
 mod report;
 mod run;

@@ -1,15 +1,12 @@
 //! The `rds-iam-bootstrap` command. Its README describes files, flags and exit statuses.
 
-use std::io::{IsTerminal, Write};
+use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
-use rds_iam_bootstrap::{BootstrapError, Declaration, Failure, Mode, Report, Settings, run};
+use rds_iam_bootstrap::{BootstrapError, Declaration, Failure, Mode, Report, Settings, log, run};
 use rds_iam_infra::RdsConf;
-use tracing::{Level, Metadata};
-use tracing_subscriber::filter::{EnvFilter, FilterExt, FilterFn, LevelFilter};
-use tracing_subscriber::prelude::*;
 
 /// Create, mend and check the database users that log in by IAM.
 ///
@@ -70,7 +67,7 @@ async fn main() -> ExitCode {
             return if error.use_stderr() { EX_USAGE.into() } else { ExitCode::SUCCESS };
         }
     };
-    log_to_stderr();
+    log::to_stderr(log::Format::Text, "warn");
     let mode = match (arguments.plan, arguments.check) {
         (true, _) => Mode::Plan,
         (_, true) => Mode::Check,
@@ -117,20 +114,4 @@ fn write(mut to: impl Write, text: &str) -> std::io::Result<()> {
 
 fn json(document: &impl serde::Serialize) -> String {
     serde_json::to_string_pretty(document).expect("reports have text keys only")
-}
-
-fn log_to_stderr() {
-    let chosen = EnvFilter::builder().with_default_directive(LevelFilter::WARN.into()).from_env_lossy();
-    let safe = FilterFn::new(is_safe as fn(&Metadata<'_>) -> bool);
-    let layer = tracing_subscriber::fmt::layer()
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal())
-        .with_filter(chosen.and(safe));
-    tracing_subscriber::registry().with(layer).init();
-}
-
-/// Whether a log line can't hold a secret. Below info, signers log what they sign and clients what they
-/// receive; of this project's own crates, none does (tested).
-fn is_safe(metadata: &Metadata<'_>) -> bool {
-    metadata.target().starts_with("rds_iam") || *metadata.level() <= Level::INFO
 }

@@ -1,8 +1,10 @@
-//! The program itself, run as a child process against a real MySQL that checks tokens and an AWS API
-//! endpoint on this machine.
+//! The programs themselves, the command and the Lambda function, run as child processes against a real
+//! MySQL that checks tokens and an AWS API endpoint on this machine.
 
 mod bad_input;
 mod interrupted;
+mod lambda;
+mod runtime_api;
 mod secrets;
 mod story;
 mod support;

@@ -98,6 +98,24 @@ impl Deployment {
         command
     }
 
+    /// A text, with what differs from run to run named instead.
+    pub(crate) fn stable(&self, text: &str) -> String {
+        let folder = self.path("");
+        // Where the server sees us depends on what it runs in.
+        let host = |text: &str| match text.split_once("'@'") {
+            Some((before, after)) if before.contains("Access denied for user") => {
+                let rest = after.split_once('\'').map_or("", |(_, rest)| rest);
+                format!("{before}'@'<host>'{rest}\n")
+            }
+            _ => format!("{text}\n"),
+        };
+        let text: String = text.lines().map(host).collect();
+        text.replace(self.mysql.resource_id(), "<resource>")
+            .replace(&folder.to_string_lossy().into_owned(), "<folder>/")
+            .replace(&self.conf.connect_to().to_string(), "<dial>")
+            .replace(self.aws.url(), "<aws>")
+    }
+
     /// A connection as the master user.
     pub(crate) async fn master(&self) -> Result<MySqlConnection> {
         let master = self.mysql.master();
@@ -134,21 +152,7 @@ impl Run {
 
     /// Standard error, with what differs from run to run named instead.
     pub(crate) fn stderr(&self, deployment: &Deployment) -> String {
-        let folder = deployment.path("");
-        // Where the server sees us depends on what it runs in.
-        let host = |text: &str| match text.split_once("'@'") {
-            Some((before, after)) if before.contains("Access denied for user") => {
-                let rest = after.split_once('\'').map_or("", |(_, rest)| rest);
-                format!("{before}'@'<host>'{rest}\n")
-            }
-            _ => format!("{text}\n"),
-        };
-        let stderr: String = self.stderr.lines().map(host).collect();
-        stderr
-            .replace(deployment.mysql.resource_id(), "<resource>")
-            .replace(&folder.to_string_lossy().into_owned(), "<folder>/")
-            .replace(&deployment.conf.connect_to().to_string(), "<dial>")
-            .replace(deployment.aws.url(), "<aws>")
+        deployment.stable(&self.stderr)
     }
 }
 

@@ -1,0 +1,196 @@
+//! The settings: the keys of `rds.conf`, and the text of a users file, from the function's environment.
+
+use std::ffi::OsString;
+
+use rds_iam_bootstrap::Declaration;
+use rds_iam_infra::rds_conf::{Cause, KEYS};
+use rds_iam_infra::{RdsConf, RdsConfError};
+
+use crate::fault::Fault;
+
+/// Where the declaration is, as the text of a users file; without it, the standard one is meant.
+const USERS: &str = "RDS_IAM_USERS";
+
+/// Reads the deployment and what should exist there. Variables that are no keys belong to Lambda or to
+/// the AWS SDK, and are not looked at.
+pub(crate) fn deployment(
+    variable: impl Fn(&str) -> Option<OsString>,
+) -> Result<(RdsConf, Declaration), Fault> {
+    let conf = conf(&variable).map_err(|problems| Fault::environment(&problems))?;
+    let declaration = match variable(USERS).map(OsString::into_string) {
+        None => Declaration::standard(&conf).map_err(|error| Fault::declaration("", &error))?,
+        Some(Ok(users)) => {
+            let within = format!("{USERS}: ");
+            Declaration::parse(&users, &conf).map_err(|error| Fault::declaration(&within, &error))?
+        }
+        Some(Err(_)) => return Err(Fault::environment(&[format!("{USERS} {NOT_TEXT}")])),
+    };
+    Ok((conf, declaration))
+}
+
+const NOT_TEXT: &str = "is not text on one line, in UTF-8: set it anew";
+
+/// Every problem begins with its variable.
+fn conf(variable: impl Fn(&str) -> Option<OsString>) -> Result<RdsConf, Vec<String>> {
+    let mut problems = Vec::new();
+    let mut said = |name: &str, what: &str| problems.push(format!("{name} {what}"));
+    // As lines, so that a variable means what the same key does in a file, and is refused as it is there.
+    let mut lines = String::new();
+    let mut left_out = Vec::new();
+    for key in KEYS {
+        let Some(value) = variable(key.name) else { continue };
+        match value.into_string() {
+            Ok(value) if !value.contains(char::is_control) => {
+                lines.push_str(&format!("{}=\"{}\"\n", key.name, escape(&value)));
+            }
+            _ => {
+                said(key.name, NOT_TEXT);
+                left_out.push(key.name);
+            }
+        }
+    }
+    let conf = match RdsConf::parse(&lines) {
+        Ok(conf) => Some(conf),
+        Err(RdsConfError::Invalid { problems: found, .. }) => {
+            for problem in found {
+                // Every line is an assignment, so all that can be wrong is with its key.
+                let name = problem.key.as_deref().unwrap_or("the environment");
+                if !left_out.contains(&name) {
+                    said(name, &what(&problem.cause));
+                }
+            }
+            None
+        }
+        Err(other) => {
+            said("the environment", &format!("can't be read: {other}"));
+            None
+        }
+    };
+    match conf {
+        Some(conf) if problems.is_empty() => Ok(conf),
+        _ => Err(problems),
+    }
+}
+
+/// What is wrong with a variable: as with a line, but there are no lines to add or remove.
+fn what(cause: &Cause) -> String {
+    match cause {
+        Cause::Missing { example, .. } => format!("is missing: set it, for example to {example}"),
+        Cause::Empty { example, required: true } => {
+            format!("is empty: give it a value, for example {example}")
+        }
+        Cause::Empty { example, .. } => {
+            format!("is empty: give it a value, for example {example}, or don't set it")
+        }
+        Cause::Value { reason } => format!("has a bad value: {reason}"),
+        other => other.to_string(),
+    }
+}
+
+/// As a value stands between the quotes in `rds.conf`.
+fn escape(value: &str) -> String {
+    let escaped = |c: char| matches!(c, '"' | '\\' | '$' | '`').then_some('\\').into_iter().chain([c]);
+    value.chars().flat_map(escaped).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::ffi::OsStringExt;
+
+    use super::*;
+
+    const MINIMAL: [(&str, &str); 5] = [
+        ("RDS_ENDPOINT", "orders.c0ffee.eu-west-1.rds.amazonaws.com"),
+        ("REGION", "eu-west-1"),
+        ("MASTER_SECRET_NAME", "orders/master"),
+        ("DB_NAME", "orders"),
+        ("IAM_ADMIN_USER", "iam_admin"),
+    ];
+
+    /// What the minimal environment says with these variables set, or unset where there is no value.
+    fn with(changes: &[(&str, Option<&str>)]) -> Result<(RdsConf, Declaration), Fault> {
+        deployment(|name| match changes.iter().find(|(changed, _)| *changed == name) {
+            Some((_, value)) => value.map(OsString::from),
+            None => MINIMAL.iter().find(|(known, _)| *known == name).map(|(_, value)| value.into()),
+        })
+    }
+
+    fn refused(changes: &[(&str, Option<&str>)]) -> String {
+        with(changes).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn the_keys_of_rds_conf_mean_the_same_here() {
+        let (conf, declaration) = with(&[]).unwrap();
+        assert_eq!(declaration, Declaration::standard(&conf).unwrap());
+        let port = ("RDS_PORT", Some("3307"));
+        let (conf, _) = with(&[port, ("DB_NAME", Some("a\"b\\c$d`e"))]).unwrap();
+        assert_eq!((conf.endpoint.port(), conf.database.as_str()), (3307, "a\"b\\c$d`e"));
+        // And so for every key.
+        let text = MINIMAL.map(|(name, value)| format!("{name}=\"{value}\"\n")).concat()
+            + "RDS_PORT=\"3307\"\nRDS_DIAL=\"localhost:1\"\nRDS_CA_BUNDLE=\"/opt/ca.pem\"\n\
+               RDS_RESOURCE_ID=\"prx-0a1b2c3d4e5f67890\"\nAWS_ACCOUNT_ID=\"123456789012\"\n";
+        let all = [
+            port,
+            ("RDS_DIAL", Some("localhost:1")),
+            ("RDS_CA_BUNDLE", Some("/opt/ca.pem")),
+            ("RDS_RESOURCE_ID", Some("prx-0a1b2c3d4e5f67890")),
+            ("AWS_ACCOUNT_ID", Some("123456789012")),
+        ];
+        assert_eq!(all.len() + MINIMAL.len(), KEYS.len());
+        assert_eq!(with(&all).unwrap().0, RdsConf::parse(&text).unwrap());
+    }
+
+    #[test]
+    fn all_that_is_wrong_is_told_at_once_by_variable() {
+        let wrong = [
+            ("REGION", None),
+            ("DB_NAME", Some("")),
+            ("RDS_PORT", Some("mysql")),
+            ("RDS_DIAL", Some("")),
+            ("MASTER_SECRET_NAME", Some("a\nb")),
+        ];
+        insta::assert_snapshot!(refused(&wrong), @r"
+    error in step 1 of 6: the function's environment has 5 problems:
+      MASTER_SECRET_NAME is not text on one line, in UTF-8: set it anew
+      RDS_PORT has a bad value: not a port: give a number from 1 to 65535
+      DB_NAME is empty: give it a value, for example orders
+      RDS_DIAL is empty: give it a value, for example localhost:13306, or don't set it
+      REGION is missing: set it, for example to eu-west-1
+    ");
+        let endpoint = ("RDS_ENDPOINT", Some("a.eu-west-1.rds.amazonaws.com:3306"));
+        insta::assert_snapshot!(refused(&[endpoint, ("RDS_PORT", Some("3307"))]), @r"
+    error in step 1 of 6: the function's environment has 1 problem:
+      RDS_PORT says 3307, but RDS_ENDPOINT says 3306: keep one of the two
+    ");
+        insta::assert_snapshot!(refused(&[("REGION", Some("us-east-1"))]), @r"
+    error in step 1 of 6: the function's environment has 1 problem:
+      REGION says us-east-1, but RDS_ENDPOINT lies in eu-west-1 by its name: write eu-west-1
+    ");
+        let latin = |name: &str| (name == "DB_NAME").then(|| OsString::from_vec(vec![0xe9]));
+        assert!(deployment(latin).unwrap_err().to_string().contains("DB_NAME is not text"));
+    }
+
+    #[test]
+    fn the_users_file_is_a_variable() {
+        let users = "[[user]]\nname = \"reporting\"\ngrant = [{ privileges = [\"SELECT\"] }]\n";
+        let (conf, declaration) = with(&[(USERS, Some(users))]).unwrap();
+        assert_eq!(declaration, Declaration::parse(users, &conf).unwrap());
+        insta::assert_snapshot!(refused(&[(USERS, Some("[[user]]\nname = \"rdsadmin\""))]), @r#"
+    error in step 1 of 6: RDS_IAM_USERS: the declaration has 1 problem:
+      user "rdsadmin": rdsadmin belongs to RDS or MySQL and is never touched: declare a user of your own
+    "#);
+        insta::assert_snapshot!(refused(&[(USERS, Some("[[users]]"))]), @r"
+    error in step 1 of 6: RDS_IAM_USERS: the declaration is not a users file; the README of rds-iam-bootstrap has the format
+      cause: TOML parse error at line 1, column 3
+      |
+    1 | [[users]]
+      |   ^^^^^
+    unknown field `users`, expected `user` or `schema`
+    ");
+        insta::assert_snapshot!(refused(&[(USERS, Some(""))]), @r"
+    error in step 1 of 6: RDS_IAM_USERS: the declaration has 1 problem:
+      the users file: declares no [[user]]
+    ");
+    }
+}

@@ -1,0 +1,224 @@
+//! The Lambda function, driven through the Lambda Runtime API.
+
+use std::process::Command;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tokio::io::AsyncReadExt;
+use tokio::net::TcpListener;
+
+use crate::runtime_api::Function;
+use crate::support::{Deployment, Result, column, execute, finish};
+
+const USERS_THERE: &str = "SELECT CAST(User AS CHAR) FROM mysql.user WHERE User IN ('iam_admin', 'node_app', 'reporting') ORDER BY 1";
+
+fn event(mode: &str) -> Value {
+    json!({ "mode": mode })
+}
+
+#[tokio::test]
+async fn from_nothing_to_drift_and_back() -> Result {
+    let deployment = Deployment::start("node_db").await?;
+    let mut master = deployment.master().await?;
+    let mut function = Function::start(&deployment, &[]).await?;
+
+    let planned = function.invoke(event("plan")).await?.report();
+    assert_eq!((&planned["mode"], &planned["outcome"]), (&"plan".into(), &"drift".into()));
+    assert_eq!(column(&mut master, USERS_THERE).await?, Vec::<String>::new());
+
+    let made = function.invoke(event("apply")).await?.report();
+    assert_eq!((&made["outcome"], &made["actions"]), (&"changed".into(), &planned["actions"]));
+    assert_eq!(made["logins"][0]["current_user"], "node_app@%");
+    assert_eq!(column(&mut master, USERS_THERE).await?, ["iam_admin", "node_app"]);
+
+    // The second changes nothing and says so; and the command says the very same.
+    let again = function.invoke(event("apply")).await?.report();
+    assert_eq!((&again["outcome"], &again["actions"]), (&"clean".into(), &json!([])));
+    assert_eq!(again, deployment.bootstrap(&["--json"]).await?.expect(0).json()?);
+    assert_eq!(function.invoke(event("check")).await?.report()["outcome"], "clean");
+
+    // Drift is what a check was asked for: a reply, and a line in the log to raise an alarm by.
+    execute(&mut master, "GRANT DROP ON `node\\_db`.* TO node_app").await?;
+    let drift = function.invoke(event("check")).await?.report();
+    assert_eq!((&drift["outcome"], &drift["actions"][0]["change"]), (&"drift".into(), &"revoke".into()));
+    let log = function.log();
+    let lines: Vec<Value> =
+        log.lines().map(serde_json::from_str).collect::<std::result::Result<_, _>>().map_err(|_| &*log)?;
+    assert!(lines.iter().all(|line| line["timestamp"].is_string() && line["level"].is_string()), "{log}");
+    let last = lines.last().ok_or("nothing was logged")?;
+    assert_eq!((&last["level"], &last["outcome"]), (&"WARN".into(), &"drift".into()), "{log}");
+    assert_eq!(last["span"]["requestId"], "invocation-5", "{log}");
+    assert_eq!(function.invoke(event("apply")).await?.report()["outcome"], "changed");
+
+    // Another function, for other users.
+    let users = "[[user]]\nname = \"reporting\"\ngrant = [{ privileges = [\"SELECT\"] }]\n";
+    let mut function = Function::start(&deployment, &[("RDS_IAM_USERS", Some(users))]).await?;
+    function.invoke(event("apply")).await?.report();
+    assert_eq!(column(&mut master, USERS_THERE).await?, ["iam_admin", "node_app", "reporting"]);
+    Ok(())
+}
+
+#[tokio::test]
+async fn bad_input() -> Result {
+    let deployment = Deployment::start("node_db").await?;
+    let mut said = Vec::new();
+
+    let mut function = Function::start(&deployment, &[]).await?;
+    for event in [
+        json!({}),
+        json!(null),
+        json!({ "mode": "destroy" }),
+        json!({ "mode": "apply", "force": true }),
+        json!({ "mode": "apply", "tf": { "action": "delete", "prev_input": null } }),
+    ] {
+        said.push(function.invoke(event).await?.error(&deployment));
+    }
+    // What is wrong with the settings is the answer of each invocation, not an end at the start.
+    for changes in [
+        [("REGION", None), ("RDS_PORT", Some("none"))].as_slice(),
+        &[("RDS_IAM_USERS", Some("[[user]]\nname = \"root\""))],
+        &[("RDS_CA_BUNDLE", Some("/none.pem"))],
+    ] {
+        let mut function = Function::start(&deployment, changes).await?;
+        said.push(function.invoke(event("apply")).await?.error(&deployment));
+        function.invoke(event("apply")).await?.error(&deployment);
+    }
+    assert_eq!(deployment.mysql.logins()?.len(), 0);
+
+    // The wrong secret, a stale one, and a database that is down.
+    let mut other = Function::start(&deployment, &[("MASTER_SECRET_NAME", Some("no/such"))]).await?;
+    said.push(other.invoke(event("apply")).await?.error(&deployment));
+    let mut down = Function::start(&deployment, &[("RDS_DIAL", Some("127.0.0.1:1"))]).await?;
+    said.push(down.invoke(event("apply")).await?.error(&deployment));
+    let master = deployment.mysql.master();
+    let secret = json!({ "username": master.username(), "password": master.password() }).to_string();
+    let stale = json!({ "username": master.username(), "password": "out of date" }).to_string();
+    deployment.aws.put_secret("orders/master", &stale).await?;
+    said.push(function.invoke(event("apply")).await?.error(&deployment));
+
+    insta::assert_snapshot!(said.join("\n"), @r#"
+    Bootstrap.Configuration: error in step 1 of 6: the event has no "mode"
+      Send {"mode": "apply"}, "plan" or "check", and nothing else.
+
+    Bootstrap.Configuration: error in step 1 of 6: the event is not a JSON object
+      Send {"mode": "apply"}, "plan" or "check", and nothing else.
+
+    Bootstrap.Configuration: error in step 1 of 6: the event's "mode" is none that there is
+      Send {"mode": "apply"}, "plan" or "check", and nothing else.
+
+    Bootstrap.Configuration: error in step 1 of 6: the event has "force", which means nothing here
+      Send {"mode": "apply"}, "plan" or "check", and nothing else.
+
+    Bootstrap.Configuration: error in step 1 of 6: the event has "tf", which Terraform's aws_lambda_invocation adds with lifecycle_scope = "CRUD"
+      Use lifecycle_scope = "CREATE_ONLY": with CRUD a destroy would run this too, and there is nothing to undo.
+
+    Bootstrap.Configuration: error in step 1 of 6: the function's environment has 2 problems:
+      RDS_PORT has a bad value: not a port: give a number from 1 to 65535
+      REGION is missing: set it, for example to eu-west-1
+
+    Bootstrap.Configuration: error in step 1 of 6: RDS_IAM_USERS: the declaration has 1 problem:
+      user "root": root belongs to RDS or MySQL and is never touched: declare a user of your own
+
+    Bootstrap.Configuration: error in step 1 of 6: cannot read the trust roots in /none.pem; RDS_CA_BUNDLE names a PEM file this program may read
+      cause: No such file or directory (os error 2)
+
+    Bootstrap.Failed: error in step 2 of 6: there is no secret no/such in region us-east-1
+      Check MASTER_SECRET_NAME and REGION in rds.conf: `aws secretsmanager describe-secret --secret-id no/such --region us-east-1`.
+
+    Bootstrap.Failed: error in step 3 of 6: connecting to the database failed
+      cause: logging in as admin at 127.0.0.1:1 failed: the server can't be reached
+      cause: error communicating with database: Connection refused (os error 111)
+      The server did not answer: check its state, the security groups and the port.
+
+    Bootstrap.Failed: error in step 3 of 6: connecting to the database failed
+      cause: logging in as admin at <dial> failed: the server denied access
+      cause: error returned from database: 1045 (28000): Access denied for user 'admin'@'<host>' (using password: YES)
+      The server does not accept the password in the master secret: it is out of date, or belongs to another instance. Check MASTER_SECRET_NAME against RDS_ENDPOINT.
+    "#);
+    assert!(function.log().contains("The server does not accept the password"), "{}", function.log());
+
+    // Once that is mended, the same function goes on.
+    deployment.aws.put_secret("orders/master", &secret).await?;
+    assert_eq!(function.invoke(event("apply")).await?.report()["outcome"], "changed");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_run_ends_before_its_time_does() -> Result {
+    let deployment = Deployment::start("node_db").await?;
+    // A server that takes connections and says nothing.
+    let silent = TcpListener::bind("127.0.0.1:0").await?;
+    let dial = silent.local_addr()?.to_string();
+    let mut function = Function::start(&deployment, &[("RDS_DIAL", Some(&dial))]).await?;
+    let ended = function.invoke_within(event("apply"), Duration::from_secs(5)).await?;
+    // How much of that is left depends on how long the program took to start.
+    let told =
+        ["0 s", "1 s", "2 s"].iter().fold(ended.error(&deployment), |told, s| told.replace(s, "<n> s"));
+    insta::assert_snapshot!(told, @r"
+    Bootstrap.Time: error: the run did not end within <n> s, the time that the function has; it was ended
+      Each change was made wholly or not at all. Running it again finishes the job; give the function more time, and see in its log which change was the last.
+    ");
+    // It hung up, though the process lives on: a server would give up the lock.
+    let (mut connection, _) = silent.accept().await?;
+    assert_eq!(connection.read_to_end(&mut Vec::new()).await?, 0);
+    // The next invocation goes there as if nothing had been.
+    let ended = function.invoke_within(event("apply"), Duration::ZERO).await?;
+    assert!(ended.error(&deployment).starts_with("Bootstrap.Time"));
+    Ok(())
+}
+
+#[tokio::test]
+async fn no_secret_is_written() -> Result {
+    let deployment = Deployment::start("node_db").await?;
+    let credentials = deployment.mysql.credentials();
+    let stale = "a-stale-password".to_owned();
+    let secrets = [
+        ("the master password", deployment.mysql.master().password().to_owned()),
+        ("the stale password", stale.clone()),
+        ("the secret key", credentials.secret_access_key().to_owned()),
+        ("the session token", credentials.session_token().unwrap_or_default().to_owned()),
+        ("a signature", "X-Amz-Signature".to_owned()),
+        ("a signature in a header", "Signature=".to_owned()),
+    ];
+    let mut function = Function::start(&deployment, &[("RUST_LOG", Some("trace"))]).await?;
+    let mut answers = Vec::new();
+    for mode in ["plan", "apply", "check"] {
+        answers.push(function.invoke(event(mode)).await?);
+    }
+    deployment.mysql.refuse_next(1)?;
+    answers.push(function.invoke(event("apply")).await?);
+    let secret = json!({ "username": "admin", "password": stale }).to_string();
+    deployment.aws.put_secret("orders/master", &secret).await?;
+    answers.push(function.invoke(event("apply")).await?);
+    answers.push(function.invoke(json!({ "mode": stale })).await?);
+
+    let written = format!("{}\n{answers:?}", function.log());
+    assert!(written.contains("DEBUG") && written.contains("INFO"), "{written}");
+    assert!(written.contains("error in step 3") && written.contains("error in step 4"), "{written}");
+    for (name, secret) in secrets {
+        assert!(!secret.is_empty());
+        assert!(!written.contains(&secret), "{name} was written");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the program under test is a child process, without the runner of xtask"
+)]
+async fn outside_of_lambda() -> Result {
+    let mut by_hand = Command::new(env!("CARGO_BIN_EXE_rds-iam-bootstrap-lambda"));
+    by_hand.env_clear();
+    let told = finish(by_hand).await?.expect(64);
+    insta::assert_snapshot!(told.stderr, @r"
+    error: AWS_LAMBDA_RUNTIME_API is not set, so this was not started by AWS Lambda
+      On a machine of your own, run rds-iam-bootstrap instead.
+    ");
+
+    let deployment = Deployment::start("node_db").await?;
+    let mut function = Function::start(&deployment, &[("REGION", None)]).await?;
+    function.invoke(event("check")).await?.error(&deployment);
+    assert!(!function.abandoned().await?.success());
+    Ok(())
+}
