@@ -3,6 +3,7 @@
 //!
 //! - [`rds_conf`]: the file that carries a deployment's facts from Terraform to every program.
 //! - [`arn`]: the ARNs that `rds-db:connect` is allowed on.
+//! - [`plan`]: what a Terraform plan would change, and what this design forbids in it.
 //! - [`policy`]: that policy's document.
 //! - [`outputs`]: what Terraform put out, as types; `rds.conf` and the app's parameters come from it.
 //! - [`remedy`]: the policy statement and the SQL that would mend a refused login.
@@ -33,6 +34,7 @@
 pub mod arn;
 mod file;
 pub mod outputs;
+pub mod plan;
 pub mod policy;
 pub mod rds_conf;
 pub mod remedy;

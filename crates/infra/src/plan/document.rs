@@ -1,0 +1,175 @@
+//! The parts of `terraform show -json PLANFILE` that are read, as Terraform's "JSON Output Format" has
+//! them. What is not listed is ignored, as that page asks of readers.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Deserializer};
+use serde_json::{Map, Value};
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Document {
+    #[serde(default)]
+    pub(super) errored: bool,
+    /// Absent before Terraform 1.8.
+    pub(super) complete: Option<bool>,
+    #[serde(default)]
+    pub(super) variables: BTreeMap<String, Variable>,
+    #[serde(default)]
+    pub(super) resource_changes: Vec<ResourceChange>,
+    #[serde(default)]
+    pub(super) resource_drift: Vec<ResourceChange>,
+    #[serde(default)]
+    pub(super) output_changes: BTreeMap<String, Change>,
+    #[serde(default)]
+    pub(super) configuration: Configuration,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Variable {
+    #[serde(default)]
+    pub(super) value: Value,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct ResourceChange {
+    pub(super) address: String,
+    #[serde(default)]
+    pub(super) previous_address: Option<String>,
+    #[serde(default)]
+    pub(super) module_address: String,
+    pub(super) mode: Mode,
+    #[serde(rename = "type")]
+    pub(super) kind: String,
+    pub(super) name: String,
+    /// The key of an object that a failed replacement left behind.
+    #[serde(default)]
+    pub(super) deposed: Option<String>,
+    pub(super) change: Change,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Mode {
+    Managed,
+    Data,
+    /// Kinds of a later Terraform, which the rules do not know.
+    #[serde(other)]
+    Other,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Change {
+    #[serde(rename = "actions")]
+    pub(super) action: Action,
+    #[serde(default)]
+    pub(super) before: Value,
+    #[serde(default)]
+    pub(super) after: Value,
+    #[serde(default)]
+    pub(super) after_unknown: Value,
+    #[serde(default)]
+    pub(super) before_sensitive: Value,
+    #[serde(default)]
+    pub(super) after_sensitive: Value,
+    #[serde(default)]
+    pub(super) replace_paths: Vec<Vec<Value>>,
+    #[serde(default)]
+    pub(super) importing: Option<Value>,
+}
+
+/// What a plan does to a resource.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Action {
+    /// Nothing.
+    NoOp,
+    /// A data source is read during the apply.
+    Read,
+    /// It is made.
+    Create,
+    /// It is changed in place.
+    Update,
+    /// It is destroyed, and made again.
+    Replace,
+    /// It is destroyed.
+    Destroy,
+    /// It stays as it is, and Terraform no longer knows of it.
+    Forget,
+}
+
+impl Action {
+    /// Whether what is there now is destroyed.
+    pub fn destroys(self) -> bool {
+        matches!(self, Self::Replace | Self::Destroy)
+    }
+}
+
+impl<'de> Deserialize<'de> for Action {
+    /// An action that is not known is an error: nobody knows what it would do.
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let actions = Vec::<String>::deserialize(deserializer)?;
+        match actions.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+            ["no-op"] => Ok(Self::NoOp),
+            ["read"] => Ok(Self::Read),
+            ["create"] => Ok(Self::Create),
+            ["update"] => Ok(Self::Update),
+            ["delete"] => Ok(Self::Destroy),
+            ["forget"] => Ok(Self::Forget),
+            ["delete", "create"] | ["create", "delete"] => Ok(Self::Replace),
+            _ => Err(serde::de::Error::custom("actions that this program does not know; use a newer one")),
+        }
+    }
+}
+
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct Configuration {
+    #[serde(default)]
+    pub(super) root_module: Module,
+}
+
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct Module {
+    #[serde(default)]
+    pub(super) resources: Vec<Block>,
+    #[serde(default)]
+    pub(super) module_calls: BTreeMap<String, Call>,
+    #[serde(default)]
+    pub(super) outputs: BTreeMap<String, Output>,
+    #[serde(default)]
+    pub(super) variables: BTreeMap<String, Declared>,
+}
+
+/// A `resource` or `data` block.
+#[derive(Debug, Deserialize)]
+pub(super) struct Block {
+    pub(super) mode: Mode,
+    #[serde(rename = "type")]
+    pub(super) kind: String,
+    pub(super) name: String,
+    #[serde(default)]
+    pub(super) expressions: Map<String, Value>,
+}
+
+/// A `module` block, and what it calls.
+#[derive(Debug, Deserialize)]
+pub(super) struct Call {
+    #[serde(default)]
+    pub(super) source: String,
+    #[serde(default)]
+    pub(super) expressions: Map<String, Value>,
+    #[serde(default)]
+    pub(super) module: Module,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Output {
+    #[serde(default)]
+    pub(super) expression: Value,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Declared {
+    #[serde(default)]
+    pub(super) default: Value,
+}

@@ -1,0 +1,269 @@
+//! IAM policy documents in a plan, as far as they are known.
+
+use serde_json::Value;
+
+use super::Plan;
+use super::document::{Mode, ResourceChange};
+use super::node::Node;
+
+/// A policy of an identity: what its statements are, and where it stands.
+#[derive(Debug)]
+pub(super) struct Policy<'a> {
+    pub(super) holder: &'a ResourceChange,
+    pub(super) statements: Vec<Statement>,
+    /// Whether there may be more statements than these, known only after apply.
+    pub(super) incomplete: bool,
+    /// Whether its texts must not be shown.
+    pub(super) sensitive: bool,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Statement {
+    pub(super) deny: bool,
+    pub(super) conditional: bool,
+    pub(super) actions: Vec<Text>,
+    pub(super) not_actions: Vec<Text>,
+    pub(super) resources: Vec<Text>,
+    pub(super) not_resources: Vec<Text>,
+}
+
+/// A text of a policy; none where it is known only after apply.
+pub(super) type Text = Option<String>;
+
+/// Types that hold a policy of an identity, and the attribute that it stands in.
+pub(super) const HOLDERS: [(&str, &str); 5] = [
+    ("aws_iam_policy", "policy"),
+    ("aws_iam_role_policy", "policy"),
+    ("aws_iam_user_policy", "policy"),
+    ("aws_iam_group_policy", "policy"),
+    ("aws_ssoadmin_permission_set_inline_policy", "inline_policy"),
+];
+
+impl Plan {
+    /// Every policy that grants something to an identity.
+    pub(super) fn policies(&self) -> Vec<Policy<'_>> {
+        let mut policies = Vec::new();
+        for resource in &self.document.resource_changes {
+            policies.extend(self.policies_in(resource));
+        }
+        policies
+    }
+
+    /// The policies that stand in one resource, which is one of [`HOLDERS`] or a role with policies inside.
+    pub(super) fn policies_in<'a>(&'a self, holder: &'a ResourceChange) -> Vec<Policy<'a>> {
+        if self.resources(&[&holder.kind]).all(|resource| resource.address != holder.address) {
+            return Vec::new();
+        }
+        let after = holder.after();
+        if holder.kind == "aws_iam_role" {
+            if !self.sets(holder, "inline_policy") {
+                return Vec::new();
+            }
+            let inline = after.get("inline_policy");
+            let unknown = inline.is_unknown().then_some(inline);
+            let texts = inline.items().map(|block| block.get("policy")).chain(unknown);
+            return texts.map(|text| self.policy(holder, "inline_policy", text)).collect();
+        }
+        let attribute = HOLDERS.iter().find(|(kind, _)| *kind == holder.kind).map(|(_, attribute)| attribute);
+        attribute.map(|name| self.policy(holder, name, after.get(name))).into_iter().collect()
+    }
+
+    fn policy<'a>(&'a self, holder: &'a ResourceChange, attribute: &str, text: Node<'a>) -> Policy<'a> {
+        let mut policy =
+            Policy { holder, statements: Vec::new(), incomplete: false, sensitive: text.is_sensitive() };
+        if let Some(text) = text.str() {
+            policy.add_json(text);
+        } else if text.is_unknown() {
+            // It may come from a document that is put together during the apply, much of which is known.
+            let is_document = |source: &&ResourceChange| {
+                source.mode == Mode::Data && source.kind == "aws_iam_policy_document"
+            };
+            let documents: Vec<_> = self.sources(holder, attribute).into_iter().filter(is_document).collect();
+            policy.incomplete = documents.is_empty();
+            for document in documents {
+                policy.add_document(document.after());
+            }
+        }
+        policy
+    }
+}
+
+impl Policy<'_> {
+    /// A text of the policy for a person.
+    pub(super) fn shown(&self, text: &str) -> String {
+        if self.sensitive { "(sensitive value)".to_owned() } else { format!("{text:?}") }
+    }
+
+    fn add_json(&mut self, text: &str) {
+        match serde_json::from_str::<Value>(text) {
+            Ok(document) => {
+                let statements = one_or_many(&document["Statement"]);
+                self.statements.extend(statements.map(Statement::from_json));
+            }
+            // AWS refuses what is not JSON; until then nobody knows what it says.
+            Err(_) => self.incomplete = true,
+        }
+    }
+
+    /// Adds the statements of a `data "aws_iam_policy_document"` that is read during the apply.
+    fn add_document(&mut self, document: Node<'_>) {
+        self.sensitive |= document.is_sensitive();
+        self.incomplete |= document.get("statement").is_unknown();
+        self.statements.extend(document.get("statement").items().map(Statement::from_block));
+        for attribute in ["source_policy_documents", "override_policy_documents"] {
+            let list = document.get(attribute);
+            self.incomplete |= list.is_unknown();
+            for text in list.items() {
+                match text.str() {
+                    Some(text) => self.add_json(text),
+                    None => self.incomplete = true,
+                }
+            }
+        }
+    }
+
+    /// Whether it denies an action on everything, whatever else allows it.
+    pub(super) fn denies(&self, action: &str) -> bool {
+        self.statements.iter().any(|statement| {
+            let everywhere = statement.resources.iter().flatten().any(|resource| resource == "*");
+            statement.deny && !statement.conditional && everywhere && statement.covers(action) == Some(true)
+        })
+    }
+}
+
+impl Statement {
+    fn from_json(statement: &Value) -> Self {
+        let texts = |key: &str| {
+            one_or_many(&statement[key]).map(|text| text.as_str().map(str::to_owned)).collect::<Vec<_>>()
+        };
+        Self {
+            deny: statement["Effect"] == "Deny",
+            conditional: statement.get("Condition").is_some(),
+            actions: texts("Action"),
+            not_actions: texts("NotAction"),
+            resources: texts("Resource"),
+            not_resources: texts("NotResource"),
+        }
+    }
+
+    fn from_block(block: Node<'_>) -> Self {
+        let texts = |key: &str| {
+            let list = block.get(key);
+            let unknown = list.is_unknown().then_some(None);
+            list.items().map(|text| text.str().map(str::to_owned)).chain(unknown).collect::<Vec<_>>()
+        };
+        Self {
+            deny: block.get("effect").str() == Some("Deny"),
+            conditional: !block.get("condition").is_null() && block.get("condition").items().next().is_some(),
+            actions: texts("actions"),
+            not_actions: texts("not_actions"),
+            resources: texts("resources"),
+            not_resources: texts("not_resources"),
+        }
+    }
+
+    /// Whether it is about an action; none where that is known only after apply.
+    pub(super) fn covers(&self, action: &str) -> Option<bool> {
+        let listed = |patterns: &[Text]| {
+            if patterns.iter().flatten().any(|pattern| matches_action(pattern, action)) {
+                Some(true)
+            } else if patterns.contains(&None) {
+                None
+            } else {
+                Some(false)
+            }
+        };
+        if self.not_actions.is_empty() {
+            listed(&self.actions)
+        } else {
+            listed(&self.not_actions).map(|l| !l)
+        }
+    }
+
+    /// Whether it allows an action on a resource, conditions aside; none where that is known only after
+    /// apply.
+    pub(super) fn allows(&self, action: &str, resource: &str) -> Option<bool> {
+        if self.deny || self.covers(action) == Some(false) {
+            return Some(false);
+        }
+        let on = |patterns: &[Text]| patterns.iter().flatten().any(|pattern| matches(pattern, resource));
+        let unknown = self.covers(action).is_none()
+            || self.resources.contains(&None)
+            || self.not_resources.contains(&None);
+        if self.not_resources.is_empty() && on(&self.resources) && self.covers(action) == Some(true) {
+            return Some(true);
+        }
+        if unknown {
+            return None;
+        }
+        Some(!self.not_resources.is_empty() && !on(&self.not_resources))
+    }
+}
+
+fn one_or_many(value: &Value) -> impl Iterator<Item = &Value> {
+    match value {
+        Value::Null => [].iter(),
+        Value::Array(items) => items.iter(),
+        one => std::slice::from_ref(one).iter(),
+    }
+}
+
+/// Actions are compared without regard to case.
+pub(super) fn matches_action(pattern: &str, action: &str) -> bool {
+    matches(&pattern.to_ascii_lowercase(), &action.to_ascii_lowercase())
+}
+
+/// Whether a pattern with `*` and `?` matches a text, as IAM has it.
+pub(super) fn matches(pattern: &str, text: &str) -> bool {
+    let (pattern, text): (Vec<char>, Vec<char>) = (pattern.chars().collect(), text.chars().collect());
+    let (mut p, mut t, mut retry) = (0, 0, None);
+    while t < text.len() {
+        match pattern.get(p) {
+            Some('*') => {
+                retry = Some((p + 1, t));
+                p += 1;
+            }
+            Some(&c) if c == '?' || c == text[t] => (p, t) = (p + 1, t + 1),
+            _ => match retry {
+                Some((after_star, from)) => {
+                    retry = Some((after_star, from + 1));
+                    (p, t) = (after_star, from + 1);
+                }
+                None => return false,
+            },
+        }
+    }
+    pattern[p..].iter().all(|c| *c == '*')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patterns() {
+        for (pattern, text) in
+            [("*", ""), ("a*c", "abbc"), ("a*b*c", "aXbYbZc"), ("a?c", "abc"), ("**", "x"), ("a*", "a")]
+        {
+            assert!(matches(pattern, text), "{pattern} {text}");
+        }
+        for (pattern, text) in [("", "a"), ("a", ""), ("a?c", "ac"), ("a*c", "abd"), ("a*b", "ab*c")] {
+            assert!(!matches(pattern, text), "{pattern} {text}");
+        }
+        assert!(matches_action("RDS-DB:Con*", "rds-db:connect"));
+    }
+
+    #[test]
+    fn statements_allow_what_iam_would() {
+        let allows =
+            |json: Value, resource: &str| Statement::from_json(&json).allows("s3:GetObject", resource);
+        let yes = serde_json::json!({"Effect": "Allow", "Action": "s3:*", "Resource": ["a", "b*"]});
+        assert_eq!(allows(yes.clone(), "bx"), Some(true));
+        assert_eq!(allows(yes, "c"), Some(false));
+        let not = serde_json::json!({"Effect": "Allow", "NotAction": "iam:*", "NotResource": "c"});
+        assert_eq!(allows(not.clone(), "bx"), Some(true));
+        assert_eq!(allows(not, "c"), Some(false));
+        let deny = serde_json::json!({"Effect": "Deny", "Action": "s3:*", "Resource": "*"});
+        assert_eq!(allows(deny, "c"), Some(false));
+    }
+}

@@ -1,0 +1,124 @@
+//! Machines: credentials only by IMDSv2, and no secret in what they are started with.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+use super::{Plan, Rule, Verdicts, secrets};
+use crate::plan::document::ResourceChange;
+use crate::plan::node::Node;
+
+pub(super) const IMDS_V1: Rule = Rule {
+    id: "RDSIAM009",
+    name: "imdsv1",
+    description: "A machine gives out its role's credentials without a session (IMDSv1).",
+    help: "With IMDSv1, a program that can be made to fetch an address (SSRF) hands out the credentials that \
+           tokens are signed with. Set metadata_options { http_tokens = \"required\" } in launch templates, \
+           launch configurations and instances.",
+    severity: "7.0",
+    check: imds,
+};
+
+pub(super) const SECRET: Rule = Rule {
+    id: "RDSIAM010",
+    name: "secret-in-user-data",
+    description: "User data holds what looks like a secret.",
+    help: "Whoever may describe a launch template or an instance reads its user data, as does every program \
+           on the machine. Fetch a secret from Secrets Manager when it is needed, by the machine's role; the \
+           database wants none, it takes a token. A name is no secret: \
+           MASTER_SECRET_NAME=… is fine, and so is a value that a command or a variable gives ($…).",
+    severity: "8.0",
+    check: secret,
+};
+
+const MACHINES: [&str; 3] = ["aws_launch_template", "aws_launch_configuration", "aws_instance"];
+
+fn imds<'a>(plan: &'a Plan, verdicts: &mut Verdicts<'a>) {
+    for machine in plan.resources(&MACHINES) {
+        let node = machine.after().get("metadata_options");
+        let options = node.block();
+        let get = |key| options.map(|options: Node<'_>| options.get(key));
+        let is = |key, value| get(key).and_then(Node::str) == Some(value);
+        if is("http_tokens", "required") || is("http_endpoint", "disabled") {
+            continue;
+        }
+        let from_template = machine.kind == "aws_instance"
+            && !plan.sets(machine, "metadata_options")
+            && machine.after().get("launch_template").block().is_some();
+        // Not set means that the machine image and the account decide.
+        let unknown = get("http_tokens").is_some_and(Node::is_unknown) || node.is_unknown();
+        let templates = plan.sources(machine, "launch_template");
+        if from_template && unknown && templates.iter().any(|source| source.kind == "aws_launch_template") {
+            continue; // judged by itself
+        }
+        if from_template && unknown {
+            verdicts.unchecked(
+                machine,
+                "its metadata options come from a launch template that is not in this plan",
+            );
+        } else if unknown && sets_tokens(plan, machine) {
+            verdicts.unchecked(machine, "http_tokens is known only after apply");
+        } else {
+            let remedy = "set metadata_options { http_tokens = \"required\" }";
+            verdicts.refuse(machine, "http_tokens is not \"required\", so IMDSv1 may answer", remedy);
+        }
+    }
+}
+
+/// Whether the configuration sets `http_tokens`, or where metadata options come from a `dynamic` block.
+fn sets_tokens(plan: &Plan, machine: &ResourceChange) -> bool {
+    let options = plan.block(machine).and_then(|block| block.expressions.get("metadata_options"));
+    match options {
+        Some(serde_json::Value::Array(blocks)) => {
+            blocks.iter().any(|block| block.get("http_tokens").is_some())
+        }
+        other => other.is_some(),
+    }
+}
+
+fn secret<'a>(plan: &'a Plan, verdicts: &mut Verdicts<'a>) {
+    for machine in plan.resources(&MACHINES) {
+        for attribute in ["user_data", "user_data_base64"] {
+            let node = machine.after().get(attribute);
+            if node.is_unknown() && plan.sets(machine, attribute) {
+                verdicts.unchecked(machine, format!("{attribute} is known only after apply"));
+            }
+            let Some(given) = node.str() else { continue };
+            // Before provider 6, instances and launch configurations keep a hash of it only.
+            let constant = plan
+                .block(machine)
+                .and_then(|block| block.expressions.get(attribute)?.get("constant_value")?.as_str());
+            let text = match constant {
+                Some(text) if is_hash(given) => text,
+                _ if is_hash(given) => {
+                    verdicts.unchecked(machine, format!("the provider shows a hash of {attribute} only"));
+                    continue;
+                }
+                _ => given,
+            };
+            let Some(text) = decoded(text) else {
+                verdicts.unchecked(machine, format!("{attribute} is not text (compressed, perhaps)"));
+                continue;
+            };
+            for (line, kind) in secrets::find(&text) {
+                let problem = format!("line {line} of its {attribute} holds {kind}");
+                let remedy =
+                    "take it out, replace it wherever it is valid, and let the machine's role fetch it";
+                verdicts.refuse(machine, problem, remedy);
+            }
+        }
+    }
+}
+
+fn is_hash(text: &str) -> bool {
+    text.len() == 40 && text.bytes().all(|b| b.is_ascii_hexdigit())
+}
+
+/// The text itself, or what it is the base64 of; none where that is not text.
+fn decoded(text: &str) -> Option<String> {
+    let compact: String = text.split_whitespace().collect();
+    match STANDARD.decode(&compact) {
+        // Whether it was base64 or a plain word does not matter: both are searched.
+        Ok(bytes) => String::from_utf8(bytes).ok(),
+        Err(_) => Some(text.to_owned()),
+    }
+}

@@ -1,0 +1,83 @@
+//! Databases: private, encrypted, and with IAM authentication.
+
+use super::{Plan, Rule, Verdicts};
+
+pub(super) const PUBLIC: Rule = Rule {
+    id: "RDSIAM005",
+    name: "public-database",
+    description: "A database has an address on the internet.",
+    help: "With publicly_accessible = true a database gets a public address, and its security group is all \
+           that stands between it and everyone. Where it is not set on an Aurora instance, AWS decides by the \
+           subnets. Set publicly_accessible = false; people reach it through a tunnel.",
+    severity: "9.0",
+    check: public,
+};
+
+pub(super) const AUTHENTICATION: Rule = Rule {
+    id: "RDSIAM006",
+    name: "database-without-iam-authentication",
+    description: "A database does not take logins by IAM.",
+    help: "Without iam_database_authentication_enabled = true the server refuses every token, and long-lived \
+           passwords are what remains.",
+    severity: "5.0",
+    check: authentication,
+};
+
+pub(super) const ENCRYPTION: Rule = Rule {
+    id: "RDSIAM007",
+    name: "database-without-encryption",
+    description: "A database's storage is not encrypted.",
+    help: "Set storage_encrypted = true. It cannot be changed later: an existing database is encrypted by \
+           restoring a snapshot of it that was copied with encryption. A replica takes it from its source.",
+    severity: "6.0",
+    check: encryption,
+};
+
+fn public<'a>(plan: &'a Plan, verdicts: &mut Verdicts<'a>) {
+    for database in plan.resources(&["aws_db_instance", "aws_rds_cluster_instance", "aws_rds_cluster"]) {
+        let setting = database.after().get("publicly_accessible");
+        if setting.bool() == Some(true) {
+            let remedy = "set publicly_accessible = false, and reach it through a tunnel";
+            verdicts.refuse(database, "publicly_accessible is true", remedy);
+        } else if setting.is_unknown() {
+            verdicts.unchecked(
+                database,
+                if plan.sets(database, "publicly_accessible") {
+                    "publicly_accessible is known only after apply"
+                } else {
+                    "publicly_accessible is not set, so AWS decides by the subnets: set it to false"
+                },
+            );
+        }
+    }
+}
+
+fn authentication<'a>(plan: &'a Plan, verdicts: &mut Verdicts<'a>) {
+    require(plan, verdicts, "iam_database_authentication_enabled");
+}
+
+fn encryption<'a>(plan: &'a Plan, verdicts: &mut Verdicts<'a>) {
+    require(plan, verdicts, "storage_encrypted");
+}
+
+/// Refuses instances and clusters where a setting is not `true`.
+fn require<'a>(plan: &'a Plan, verdicts: &mut Verdicts<'a>, attribute: &str) {
+    for database in plan.resources(&["aws_db_instance", "aws_rds_cluster"]) {
+        let setting = database.after().get(attribute);
+        let source = ["replicate_source_db", "replication_source_identifier"];
+        let is_replica = || {
+            source.iter().any(|name| {
+                let source = database.after().get(name);
+                source.is_unknown() && plan.sets(database, name)
+                    || source.str().is_some_and(|text| !text.is_empty())
+            })
+        };
+        if setting.is_unknown() {
+            verdicts.unchecked(database, format!("{attribute} is known only after apply"));
+        } else if setting.is_null() && attribute == "storage_encrypted" && is_replica() {
+            verdicts.unchecked(database, "whether storage is encrypted is as it is at the replica's source");
+        } else if setting.bool() != Some(true) {
+            verdicts.refuse(database, format!("{attribute} is not true"), format!("set {attribute} = true"));
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! Security groups: from the internet to a web server's ports, and to nothing else.
+
+use super::{Plan, Rule, Verdicts};
+use crate::plan::document::ResourceChange;
+use crate::plan::node::Node;
+
+pub(super) const OPEN: Rule = Rule {
+    id: "RDSIAM008",
+    name: "open-security-group",
+    description: "A security group lets the internet in on something else than TCP 80 or 443.",
+    help: "Only a load balancer takes connections from anywhere, on TCP 80 or 443, each in a rule of its own. \
+           All else refers to the security group that may connect (referenced_security_group_id), or to a \
+           network of one's own. Networks as wide as 0.0.0.0/1 count as the internet: no private network is \
+           wider than 10.0.0.0/8 or fc00::/7.",
+    severity: "8.0",
+    check: open,
+};
+
+const WEB: [i64; 2] = [80, 443];
+
+/// What databases listen on, which has no business on the internet even where a web server's port is used.
+const DATABASES: [(i64, &str); 5] =
+    [(3306, "MySQL"), (5432, "PostgreSQL"), (1433, "SQL Server"), (1521, "Oracle"), (33060, "MySQL")];
+
+fn open<'a>(plan: &'a Plan, verdicts: &mut Verdicts<'a>) {
+    for group in plan.resources(&["aws_security_group", "aws_default_security_group"]) {
+        let ingress = group.after().get("ingress");
+        if ingress.is_unknown() && plan.sets(group, "ingress") {
+            verdicts.unchecked(group, "its ingress rules are known only after apply");
+        }
+        for rule in ingress.items() {
+            judge(group, &Ingress::of(rule, "protocol", &["cidr_blocks", "ipv6_cidr_blocks"]), verdicts);
+        }
+    }
+    for rule in plan.resources(&["aws_security_group_rule"]) {
+        let node = rule.after();
+        if node.get("type").str() == Some("ingress") {
+            judge(rule, &Ingress::of(node, "protocol", &["cidr_blocks", "ipv6_cidr_blocks"]), verdicts);
+        }
+    }
+    for rule in plan.resources(&["aws_vpc_security_group_ingress_rule"]) {
+        judge(rule, &Ingress::of(rule.after(), "ip_protocol", &["cidr_ipv4", "cidr_ipv6"]), verdicts);
+    }
+}
+
+struct Ingress<'a> {
+    protocol: Node<'a>,
+    from: Node<'a>,
+    to: Node<'a>,
+    networks: Vec<Node<'a>>,
+    /// Whether there are networks that are known only after apply.
+    unknown: bool,
+}
+
+impl<'a> Ingress<'a> {
+    fn of(rule: Node<'a>, protocol: &str, networks: &[&str]) -> Self {
+        let attributes: Vec<_> = networks.iter().map(|name| rule.get(name)).collect();
+        Self {
+            protocol: rule.get(protocol),
+            from: rule.get("from_port"),
+            to: rule.get("to_port"),
+            networks: attributes.iter().flat_map(|node| std::iter::once(*node).chain(node.items())).collect(),
+            unknown: attributes.iter().any(|node| node.has_unknown()),
+        }
+    }
+
+    /// Whether it is one of a web server's ports and nothing else; none where that is not known yet.
+    fn is_web(&self) -> Option<bool> {
+        if [self.protocol, self.from, self.to].iter().any(|node| node.is_unknown()) {
+            return None;
+        }
+        let tcp = self.protocol.str().is_some_and(|name| name.eq_ignore_ascii_case("tcp") || name == "6");
+        let one = self.from.int().filter(|from| Some(*from) == self.to.int());
+        Some(tcp && one.is_some_and(|port| WEB.contains(&port)))
+    }
+
+    fn shown(&self) -> String {
+        let protocol = match self.protocol.str() {
+            Some("-1" | "all") => return "every protocol and port".to_owned(),
+            Some(name) => name.to_ascii_uppercase(),
+            None => "a protocol".to_owned(),
+        };
+        let (Some(from), Some(to)) = (self.from.int(), self.to.int()) else { return protocol };
+        let ports = if from == to { from.to_string() } else { format!("{from} to {to}") };
+        match DATABASES.iter().find(|(port, _)| (from..=to).contains(port)) {
+            Some((_, engine)) => format!("{protocol} {ports}, which {engine} listens on"),
+            None => format!("{protocol} {ports}"),
+        }
+    }
+}
+
+fn judge<'a>(resource: &'a ResourceChange, ingress: &Ingress<'_>, verdicts: &mut Verdicts<'a>) {
+    if ingress.is_web() == Some(true) {
+        return;
+    }
+    if ingress.unknown {
+        verdicts.unchecked(resource, "where it lets connections in from is known only after apply");
+    }
+    for network in ingress.networks.iter().filter(|network| network.str().is_some_and(is_internet)) {
+        match ingress.is_web() {
+            None => verdicts.unchecked(resource, "the port that it opens is known only after apply"),
+            Some(_) => verdicts.refuse(
+                resource,
+                format!("it lets {} in on {}", network.shown(), ingress.shown()),
+                "refer to the security group that may connect, or name the networks that do",
+            ),
+        }
+    }
+}
+
+/// Whether a network is wider than any private one.
+fn is_internet(network: &str) -> bool {
+    let Some((address, length)) = network.split_once('/') else { return false };
+    let narrowest = if address.contains(':') { 7 } else { 8 };
+    length.parse::<u8>().is_ok_and(|length| length < narrowest)
+}

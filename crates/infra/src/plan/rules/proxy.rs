@@ -1,0 +1,202 @@
+//! RDS Proxy: TLS from its clients, and a role that can do what its way of logging in takes.
+
+use super::connect::{CONNECT, policies_of};
+use super::{Plan, Rule, Verdicts};
+use crate::arn::{RdsDbArn, ResourceKind};
+use crate::outputs::Authentication;
+use crate::plan::document::ResourceChange;
+use crate::plan::policy::Policy;
+
+pub(super) const TLS: Rule = Rule {
+    id: "RDSIAM003",
+    name: "proxy-without-tls",
+    description: "An RDS Proxy takes connections without TLS.",
+    help: "A token is sent in clear text inside TLS: without TLS, whoever listens can log in with it. Set \
+           require_tls = true; database users that REQUIRE SSL need it on the proxy too.",
+    severity: "8.0",
+    check: tls,
+};
+
+pub(super) const ROLE: Rule = Rule {
+    id: "RDSIAM004",
+    name: "proxy-role-lacks-permission",
+    description: "The role of an RDS Proxy lacks what its way of logging in to the database needs.",
+    help: "With end-to-end IAM the proxy logs in by its own role, which needs rds-db:connect on the users of \
+           the database itself (db-… or cluster-…, not the proxy's prx-…). With a secret, it needs \
+           secretsmanager:GetSecretValue on every linked secret. The rule takes the way from \
+           default_auth_scheme, else from the variable `authentication` of the proxy's module, else from the \
+           role: one with rds-db:connect is for end-to-end IAM. Without the permission the proxy is made, \
+           and refuses every connection.",
+    severity: "4.0",
+    check: role,
+};
+
+const GET_SECRET: &str = "secretsmanager:GetSecretValue";
+
+fn tls<'a>(plan: &'a Plan, verdicts: &mut Verdicts<'a>) {
+    for proxy in plan.resources(&["aws_db_proxy"]) {
+        let setting = proxy.after().get("require_tls");
+        if setting.is_unknown() {
+            verdicts.unchecked(proxy, "require_tls is known only after apply");
+        } else if setting.bool() != Some(true) {
+            verdicts.refuse(proxy, "require_tls is not true", "set require_tls = true");
+        }
+    }
+}
+
+fn role<'a>(plan: &'a Plan, verdicts: &mut Verdicts<'a>) {
+    for proxy in plan.resources(&["aws_db_proxy"]) {
+        match role_of(plan, proxy)[..] {
+            [role] => {
+                let (policies, others) = policies_of(plan, role);
+                let proxy = Proxy { proxy, role, policies, others };
+                match mode(plan, &proxy) {
+                    Some(Authentication::Iam) => end_to_end(&proxy, verdicts),
+                    Some(Authentication::Secret) => by_secret(&proxy, verdicts),
+                    None => verdicts.unchecked(proxy.proxy, "default_auth_scheme is known only after apply"),
+                }
+            }
+            [] => {
+                verdicts
+                    .unchecked(proxy, "its role is not part of this plan, so what it may do is not known");
+            }
+            _ => verdicts.unchecked(proxy, "which of several roles is its own is known only after apply"),
+        }
+    }
+}
+
+struct Proxy<'a> {
+    proxy: &'a ResourceChange,
+    role: &'a ResourceChange,
+    policies: Vec<Policy<'a>>,
+    /// Whether the role has policies that the plan does not show.
+    others: bool,
+}
+
+/// The proxy's role; several where the plan does not tell which it will be.
+fn role_of<'a>(plan: &'a Plan, proxy: &'a ResourceChange) -> Vec<&'a ResourceChange> {
+    let roles = plan.resources(&["aws_iam_role"]);
+    if let Some(arn) = proxy.after().get("role_arn").str() {
+        let mut roles: Vec<_> = roles.filter(|role| role.after().get("arn").str() == Some(arn)).collect();
+        roles.truncate(1);
+        return roles;
+    }
+    plan.sources(proxy, "role_arn").into_iter().filter(|source| source.kind == "aws_iam_role").collect()
+}
+
+fn mode(plan: &Plan, proxy: &Proxy<'_>) -> Option<Authentication> {
+    // Since provider 6.15. "NONE" also stands there where nothing was set.
+    let scheme = proxy.proxy.after().get("default_auth_scheme");
+    if scheme.str() == Some("IAM_AUTH") {
+        return Some(Authentication::Iam);
+    }
+    if scheme.is_unknown() && plan.sets(proxy.proxy, "default_auth_scheme") {
+        return None;
+    }
+    let variable = plan.variable(proxy.proxy, "authentication").and_then(serde_json::Value::as_str);
+    if let Some(mode) = variable.and_then(|text| text.parse().ok()) {
+        return Some(mode);
+    }
+    let connects = proxy
+        .policies
+        .iter()
+        .flat_map(|policy| &policy.statements)
+        .any(|statement| !statement.deny && statement.covers(CONNECT) == Some(true));
+    Some(if connects { Authentication::Iam } else { Authentication::Secret })
+}
+
+fn end_to_end<'a>(proxy: &Proxy<'a>, verdicts: &mut Verdicts<'a>) {
+    let allowed: Vec<_> = proxy
+        .policies
+        .iter()
+        .flat_map(|policy| &policy.statements)
+        .filter(|statement| !statement.deny && statement.covers(CONNECT) == Some(true))
+        .flat_map(|statement| &statement.resources)
+        .collect();
+    let is_database = |text: &str| {
+        // A pattern is another rule's to refuse.
+        text.contains('*')
+            || text.parse::<RdsDbArn>().is_ok_and(|arn| arn.resource().kind() != ResourceKind::Proxy)
+    };
+    if allowed.iter().any(|resource| resource.as_deref().is_some_and(is_database)) {
+        return;
+    }
+    if is_open(proxy) || allowed.contains(&&None) {
+        return not_told(proxy, CONNECT, verdicts);
+    }
+    let role = &proxy.role.address;
+    let problem = if allowed.is_empty() {
+        format!("the proxy logs in by IAM, but its role {role} is not allowed {CONNECT}")
+    } else {
+        format!(
+            "the proxy logs in by IAM, but its role {role} is allowed {CONNECT} on no database, db-… or cluster-…"
+        )
+    };
+    let remedy = format!("allow {role} {CONNECT} on the database's resource id, for every user of the proxy");
+    verdicts.refuse(proxy.proxy, problem, remedy);
+}
+
+fn by_secret<'a>(proxy: &Proxy<'a>, verdicts: &mut Verdicts<'a>) {
+    let auth = proxy.proxy.after().get("auth");
+    if auth.is_unknown() {
+        return verdicts.unchecked(proxy.proxy, "its secrets are known only after apply");
+    }
+    let secrets: Vec<_> = auth.items().map(|block| block.get("secret_arn")).collect();
+    if secrets.iter().all(|secret| secret.is_null()) {
+        let problem = "the proxy logs in by secret, and none is linked";
+        return verdicts.refuse(
+            proxy.proxy,
+            problem,
+            "link the secret of each user: auth { secret_arn = … }",
+        );
+    }
+    let statements: Vec<_> = proxy.policies.iter().flat_map(|policy| &policy.statements).collect();
+    for secret in secrets.into_iter().filter(|secret| !secret.is_null()) {
+        let Some(arn) = secret.str() else {
+            // Which secret is not known, but whether the role may read any is.
+            if statements
+                .iter()
+                .any(|statement| !statement.deny && statement.covers(GET_SECRET) != Some(false))
+            {
+                not_told(proxy, GET_SECRET, verdicts);
+            } else {
+                lacks_secret(proxy, "a linked secret", verdicts);
+            }
+            continue;
+        };
+        let allows: Vec<_> = statements.iter().map(|statement| statement.allows(GET_SECRET, arn)).collect();
+        if allows.contains(&Some(true)) {
+            continue;
+        }
+        if allows.contains(&None) {
+            not_told(proxy, GET_SECRET, verdicts);
+        } else {
+            lacks_secret(proxy, &secret.shown(), verdicts);
+        }
+    }
+}
+
+fn lacks_secret<'a>(proxy: &Proxy<'a>, secret: &str, verdicts: &mut Verdicts<'a>) {
+    if is_open(proxy) {
+        return not_told(proxy, GET_SECRET, verdicts);
+    }
+    let role = &proxy.role.address;
+    let problem =
+        format!("the proxy logs in by secret, but its role {role} is not allowed {GET_SECRET} on {secret}");
+    let remedy =
+        format!("allow {role} {GET_SECRET} on it, and kms:Decrypt on its key where that is a customer's");
+    verdicts.refuse(proxy.proxy, problem, remedy);
+}
+
+/// Whether the role has policies whose text is not known.
+fn is_open(proxy: &Proxy<'_>) -> bool {
+    proxy.others || proxy.policies.iter().any(|policy| policy.incomplete)
+}
+
+fn not_told<'a>(proxy: &Proxy<'a>, action: &str, verdicts: &mut Verdicts<'a>) {
+    let role = &proxy.role.address;
+    verdicts.unchecked(
+        proxy.proxy,
+        format!("on what its role {role} is allowed {action} is known only after apply"),
+    );
+}

@@ -1,0 +1,152 @@
+//! What a plan would change, for a person: addresses and the names of attributes, never their values.
+
+use serde::Serialize;
+use serde_json::Value;
+
+use super::Plan;
+use super::document::{Action, Change, Mode, ResourceChange};
+use super::node::has_true;
+
+/// What a plan would change.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Summary {
+    /// How many resources, by what is done to them.
+    pub counts: Counts,
+    /// Every resource that something is done to, in the plan's order.
+    pub changes: Vec<ResourceSummary>,
+    /// What was changed or destroyed without Terraform since the last apply.
+    pub drift: Vec<ResourceSummary>,
+    /// Outputs that change.
+    pub outputs: Vec<OutputChange>,
+    /// Whether nothing is left to do after this apply; false where a part was left out, as with `-target`.
+    pub complete: bool,
+}
+
+/// How many resources, by what is done to them. One that is replaced is counted once.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Counts {
+    /// Made.
+    pub create: usize,
+    /// Changed in place.
+    pub update: usize,
+    /// Destroyed and made again.
+    pub replace: usize,
+    /// Destroyed.
+    pub destroy: usize,
+    /// Left alone from now on.
+    pub forget: usize,
+}
+
+/// What is done to one resource.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct ResourceSummary {
+    /// Its address, with the key of a deposed object.
+    pub address: String,
+    /// What is done.
+    pub action: Action,
+    /// The names of attributes that change, of an update or a replacement.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub attributes: Vec<String>,
+    /// Those among them that force a replacement.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub replaced_for: Vec<String>,
+    /// Where it moved from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub moved_from: Option<String>,
+    /// Whether Terraform takes over something that exists.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub imported: bool,
+}
+
+/// An output that changes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct OutputChange {
+    /// Its name.
+    pub name: String,
+    /// What is done.
+    pub action: Action,
+}
+
+impl Plan {
+    /// What it would change.
+    pub fn summary(&self) -> Summary {
+        let mut counts = Counts::default();
+        let mut changes = Vec::new();
+        for resource in &self.document.resource_changes {
+            if resource.mode != Mode::Managed {
+                continue;
+            }
+            match resource.change.action {
+                Action::Create => counts.create += 1,
+                Action::Update => counts.update += 1,
+                Action::Replace => counts.replace += 1,
+                Action::Destroy => counts.destroy += 1,
+                Action::Forget => counts.forget += 1,
+                Action::NoOp | Action::Read => {}
+            }
+            let summary = ResourceSummary::of(resource);
+            if resource.change.action != Action::NoOp || summary.moved_from.is_some() || summary.imported {
+                changes.push(summary);
+            }
+        }
+        let outputs = self.document.output_changes.iter();
+        Summary {
+            counts,
+            changes,
+            drift: self.document.resource_drift.iter().map(ResourceSummary::of).collect(),
+            outputs: outputs
+                .filter(|(_, change)| change.action != Action::NoOp)
+                .map(|(name, change)| OutputChange { name: name.clone(), action: change.action })
+                .collect(),
+            complete: self.document.complete != Some(false),
+        }
+    }
+}
+
+impl ResourceSummary {
+    fn of(resource: &ResourceChange) -> Self {
+        let change = &resource.change;
+        let both = matches!(change.action, Action::Update | Action::Replace);
+        let mut replaced_for: Vec<_> = change
+            .replace_paths
+            .iter()
+            .filter_map(|path| path.first()?.as_str())
+            .map(str::to_owned)
+            .collect();
+        replaced_for.sort();
+        replaced_for.dedup();
+        Self {
+            address: match &resource.deposed {
+                Some(key) => format!("{} (deposed object {key})", resource.address),
+                None => resource.address.clone(),
+            },
+            action: change.action,
+            attributes: if both { changed(change, &replaced_for) } else { Vec::new() },
+            replaced_for,
+            moved_from: resource.previous_address.clone().filter(|from| *from != resource.address),
+            imported: change.importing.is_some(),
+        }
+    }
+}
+
+/// What a replacement computes anew, which is most of a resource, is left out.
+fn changed(change: &Change, replaced_for: &[String]) -> Vec<String> {
+    let (Value::Object(before), after) = (&change.before, &change.after) else { return Vec::new() };
+    let keys = before.keys().chain(after.as_object().into_iter().flat_map(serde_json::Map::keys));
+    let mut keys: Vec<_> = keys
+        .filter(|key| {
+            if change.after_unknown.get(*key).is_some_and(has_true) {
+                return change.action == Action::Update || replaced_for.contains(key);
+            }
+            before.get(*key).unwrap_or(&Value::Null) != after.get(*key).unwrap_or(&Value::Null)
+        })
+        .cloned()
+        .collect();
+    keys.sort();
+    keys.dedup();
+    keys
+}

@@ -1,0 +1,28 @@
+terraform {
+  required_providers {
+    aws = {
+      source = "hashicorp/aws"
+    }
+  }
+}
+
+resource "aws_db_instance" "this" {
+  allocated_storage                   = 20
+  deletion_protection                 = true
+  engine                              = "mysql"
+  iam_database_authentication_enabled = true
+  identifier                          = "orders"
+  instance_class                      = "db.t4g.medium"
+  manage_master_user_password         = true
+  skip_final_snapshot                 = true
+  storage_encrypted                   = true
+  username                            = "dbadmin"
+}
+
+output "resource_id" {
+  value = aws_db_instance.this.resource_id
+}
+
+output "secret_arn" {
+  value = aws_db_instance.this.master_user_secret[0].secret_arn
+}
