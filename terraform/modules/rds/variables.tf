@@ -46,8 +46,8 @@ variable "engine_version" {
   validation {
     condition     = can(regex("^8\\.[04](\\.[0-9]+)?$", var.engine_version))
     error_message = <<-EOT
-      engine_version ${jsonencode(var.engine_version)} is refused: RDS Proxy serves MySQL 8.0 and 8.4 here. Give 8.4,
-      8.0, or one with its patch level, such as 8.4.5.
+      engine_version ${jsonencode(var.engine_version)} is refused: RDS Proxy does not serve MySQL's innovation
+      releases (8.1 to 8.3, 9.x), and 5.7 is past its end. Give 8.4, 8.0, or one with its patch level, such as 8.4.5.
     EOT
   }
 }
@@ -115,8 +115,7 @@ variable "database_name" {
 
   validation {
     condition = !contains(
-      ["mysql", "sys", "information_schema", "performance_schema", "innodb", "rdsadmin", "tmp", "test"],
-      lower(var.database_name)
+      ["mysql", "sys", "information_schema", "performance_schema", "innodb", "rdsadmin"], lower(var.database_name)
     )
     error_message = <<-EOT
       database_name ${jsonencode(var.database_name)} is a schema of the server or reserved by RDS: give the database
@@ -141,11 +140,11 @@ variable "master_username" {
 
   validation {
     condition = !contains(
-      ["rdsadmin", "rdsproxyadmin", "rdsrepladmin", "rds_superuser_role", "mysql", "root"], lower(var.master_username)
+      ["rdsadmin", "rdsproxyadmin", "rdsrepladmin", "rds_superuser_role"], lower(var.master_username)
     )
     error_message = <<-EOT
-      master_username ${jsonencode(var.master_username)} belongs to RDS, to RDS Proxy or to the server: give another
-      name, such as dbadmin.
+      master_username ${jsonencode(var.master_username)} belongs to RDS or RDS Proxy: give another name, such as
+      dbadmin.
     EOT
   }
 }

@@ -285,8 +285,14 @@ run "bootstrap" {
   # What Lambda is allowed is taken from the function's own code, action by action.
   assert {
     condition = length(setsubtract(
-      one([for s in jsondecode(aws_iam_role_policy.bootstrap_network.policy).Statement : s.Action if s.Effect == "Allow"]),
-      one([for s in jsondecode(aws_iam_role_policy.bootstrap_network.policy).Statement : s.Action if s.Effect == "Deny"]),
+      one([
+        for statement in jsondecode(aws_iam_role_policy.bootstrap_network.policy).Statement : statement.Action
+        if statement.Effect == "Allow"
+      ]),
+      one([
+        for statement in jsondecode(aws_iam_role_policy.bootstrap_network.policy).Statement : statement.Action
+        if statement.Effect == "Deny"
+      ]),
     )) == 0
     error_message = "an action is allowed and not denied to the code: ${aws_iam_role_policy.bootstrap_network.policy}"
   }

@@ -72,8 +72,10 @@ run "readme" {
   }
 
   assert {
-    condition     = aws_db_instance.this.enabled_cloudwatch_logs_exports == toset(["error", "iam-db-auth-error", "slowquery"])
-    error_message = "refused tokens are exported too: ${jsonencode(aws_db_instance.this.enabled_cloudwatch_logs_exports)}"
+    condition = aws_db_instance.this.enabled_cloudwatch_logs_exports == toset([
+      "error", "iam-db-auth-error", "slowquery",
+    ])
+    error_message = "what is exported: ${jsonencode(aws_db_instance.this.enabled_cloudwatch_logs_exports)}"
   }
 
   assert {

@@ -63,9 +63,12 @@ run "too_much" {
   command = plan
 
   variables {
-    name                              = "orders--dev"
-    database_identifier               = "db-ABCDEFGHIJKLMNOPQRSTUVWX12"
-    secret_arns                       = ["arn:aws:secretsmanager:us-east-1:123456789012:secret:rds!db-0a1b2c3d-AbCdEf", "arn:aws:secretsmanager:us-east-1:123456789012:secret:rds!db-0a1b2c3d-AbCdEf"]
+    name                = "orders--dev"
+    database_identifier = "db-ABCDEFGHIJKLMNOPQRSTUVWX12"
+    secret_arns = [
+      "arn:aws:secretsmanager:us-east-1:123456789012:secret:rds!db-0a1b2c3d-AbCdEf",
+      "arn:aws:secretsmanager:us-east-1:123456789012:secret:rds!db-0a1b2c3d-AbCdEf",
+    ]
     idle_client_timeout_seconds       = 28801
     max_connections_percent           = 101
     connection_borrow_timeout_seconds = 301
