@@ -20,7 +20,6 @@ from moto.autoscaling import responses as autoscaling_responses
 from moto.core.responses import ActionResult
 from moto.ec2.models import launch_templates
 from moto.ec2.models import security_groups
-from moto.kms import responses as kms_responses
 from moto.rds import exceptions as rds_exceptions
 from moto.rds import models as rds
 from moto.rds import responses as rds_responses
@@ -250,27 +249,6 @@ def instances_are_refreshed():
         return ActionResult({"InstanceRefreshes": found})
 
 
-def a_key_keeps_its_rotation_period():
-    """AWS: a key that is rotated tells how often, every 365 days unless told otherwise. moto: does not."""
-    responses = kms_responses.KmsResponse
-
-    def key_of(self):
-        return self.kms_backend.keys[self.kms_backend.get_key_id(self._get_param("KeyId"))]
-
-    @wrap(responses, "enable_key_rotation")
-    def enable_key_rotation(original, self):
-        answer = original(self)
-        key_of(self).rotation_period_in_days = self._get_param("RotationPeriodInDays") or 365
-        return answer
-
-    @wrap(responses, "get_key_rotation_status")
-    def get_key_rotation_status(original, self):
-        status = json.loads(original(self))
-        if status["KeyRotationEnabled"]:
-            status["RotationPeriodInDays"] = key_of(self).rotation_period_in_days
-        return json.dumps(status)
-
-
 MENDS = [
     an_instance_has_a_resource_id_of_its_own,
     a_managed_secret_is_of_its_instance,
@@ -283,7 +261,6 @@ MENDS = [
     a_launch_template_keeps_its_own_tags_to_itself,
     a_scaling_policy_has_only_what_belongs_to_its_kind,
     instances_are_refreshed,
-    a_key_keeps_its_rotation_period,
 ]
 
 

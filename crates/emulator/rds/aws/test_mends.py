@@ -202,14 +202,6 @@ class Mends(unittest.TestCase):
         with self.assertRaisesRegex(self.autoscaling.exceptions.ClientError, "name not found"):
             self.autoscaling.start_instance_refresh(AutoScalingGroupName="none")
 
-    def test_a_key_keeps_its_rotation_period(self):
-        kms = boto3.client("kms")
-        for given, expected in (({}, 365), ({"RotationPeriodInDays": 90}, 90)):
-            key = kms.create_key()["KeyMetadata"]["KeyId"]
-            self.assertNotIn("RotationPeriodInDays", kms.get_key_rotation_status(KeyId=key))
-            kms.enable_key_rotation(KeyId=key, **given)
-            self.assertEqual(kms.get_key_rotation_status(KeyId=key).get("RotationPeriodInDays"), expected)
-
 
 class Applying(unittest.TestCase):
     def test_twice_is_once(self):
