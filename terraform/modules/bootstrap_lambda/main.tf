@@ -17,10 +17,10 @@ resource "aws_cloudwatch_log_group" "this" {
 }
 
 resource "aws_lambda_function" "this" {
-  #checkov:skip=CKV_AWS_50:One run per apply, and its report says what it did; traces would take rights that its narrow role has not
-  #checkov:skip=CKV_AWS_116:It is called synchronously and its failure fails the apply, so there is nothing for a dead-letter queue
-  #checkov:skip=CKV_AWS_173:Names and addresses, no secret; with a key of our own, a role that only plans could not read them back
-  #checkov:skip=CKV_AWS_272:The package's digest is in the plan; a signing profile would sign what the same pipeline built
+  #checkov:skip=CKV_AWS_50:One run per apply, and a report of it; traces would take rights that its narrow role lacks
+  #checkov:skip=CKV_AWS_116:It is called synchronously and its failure fails the apply: no dead letters
+  #checkov:skip=CKV_AWS_173:No secret in it; with a key of our own, the plan role could not read it back
+  #checkov:skip=CKV_AWS_272:The plan has the package's digest; a signature would come from the pipeline that built it
   function_name = local.function_name
   description   = "Makes and mends the database users of ${var.name}; a second run changes nothing"
   role          = var.role_arn

@@ -9,6 +9,6 @@ output "function_arn" {
 }
 
 output "report" {
-  description = "What the last run on apply answered, as text: bootstrap's report in JSON. Null where `invoke` is false."
+  description = "What the last run on apply answered: bootstrap's report, JSON as text. Null where `invoke` is false."
   value       = one(aws_lambda_invocation.this[*].result)
 }

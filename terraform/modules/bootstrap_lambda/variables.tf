@@ -14,7 +14,7 @@ variable "package" {
 
   validation {
     condition     = fileexists(var.package)
-    error_message = "package: no file at this path. Make it with `cargo xtask infra package`, for the same architecture."
+    error_message = "package: no file at ${var.package}. Make it with `cargo xtask infra package`."
   }
 }
 
@@ -45,7 +45,7 @@ variable "subnet_ids" {
 
   validation {
     condition     = length(var.subnet_ids) > 0
-    error_message = "subnet_ids must name at least one subnet: outside of the VPC, the function can't reach the database."
+    error_message = "subnet_ids must name at least one: outside of the VPC, the function can't reach the database."
   }
 }
 
@@ -69,7 +69,7 @@ variable "rds_conf" {
       "RDS_ENDPOINT", "RDS_PORT", "REGION", "MASTER_SECRET_NAME", "DB_NAME", "IAM_ADMIN_USER", "RDS_DIAL",
       "RDS_CA_BUNDLE", "RDS_RESOURCE_ID", "AWS_ACCOUNT_ID",
     ])) == 0
-    error_message = "rds_conf has a key that rds.conf doesn't know; the known ones are in README."
+    error_message = "rds_conf: rds.conf doesn't know all of ${join(", ", keys(var.rds_conf))}: see README."
   }
 
   validation {
@@ -77,7 +77,7 @@ variable "rds_conf" {
       for key in ["RDS_ENDPOINT", "REGION", "MASTER_SECRET_NAME", "DB_NAME", "IAM_ADMIN_USER"] :
       try(length(var.rds_conf[key]) > 0, false)
     ])
-    error_message = "rds_conf must have RDS_ENDPOINT, REGION, MASTER_SECRET_NAME, DB_NAME and IAM_ADMIN_USER, none empty."
+    error_message = "rds_conf must have RDS_ENDPOINT, REGION, MASTER_SECRET_NAME, DB_NAME, IAM_ADMIN_USER, none empty."
   }
 
   # Everyone who may read the function's configuration reads this, and so does Terraform's state.
@@ -86,7 +86,7 @@ variable "rds_conf" {
       for value in values(var.rds_conf) :
       !can(regex("(?i)[{}\\s]|-----BEGIN|X-Amz-|password=|\\b(AKIA|ASIA)[A-Z0-9]{16}\\b", value))
     ])
-    error_message = "rds_conf has a value that looks like a secret. MASTER_SECRET_NAME is its name or ARN, never its content."
+    error_message = "rds_conf has what looks like a secret. MASTER_SECRET_NAME is its name or ARN, never its content."
   }
 }
 
@@ -120,13 +120,15 @@ variable "timeout_seconds" {
   default     = 120
 
   validation {
-    condition     = var.timeout_seconds >= 30 && var.timeout_seconds <= 900 && floor(var.timeout_seconds) == var.timeout_seconds
+    condition = (
+      var.timeout_seconds >= 30 && var.timeout_seconds <= 900 && floor(var.timeout_seconds) == var.timeout_seconds
+    )
     error_message = "timeout_seconds must be a whole number from 30 to 900, which is the most that Lambda allows."
   }
 }
 
 variable "reserved_concurrency" {
-  description = "1: never two runs at once. -1: unreserved, for accounts whose limit is so low that none can be reserved."
+  description = "1: never two runs at once. -1: unreserved, where the account's limit leaves nothing to reserve."
   type        = number
   default     = 1
 

@@ -24,12 +24,12 @@ variable "security_group_ids" {
 
   validation {
     condition     = length(var.security_group_ids) > 0
-    error_message = "security_group_ids must name at least one group: without one, instances get the VPC's default group."
+    error_message = "security_group_ids must name at least one: without, instances get the VPC's default group."
   }
 }
 
 variable "instance_profile_name" {
-  description = "Name of the instance profile, whose role may do what the service does, pull its image and write its log."
+  description = "Name of the instance profile. Its role does what the service does, pulls its image, writes its log."
   type        = string
 
   validation {
@@ -44,7 +44,7 @@ variable "target_group_arns" {
 
   validation {
     condition     = length(var.target_group_arns) > 0
-    error_message = "target_group_arns must name at least one group: health checks of a load balancer replace dead instances."
+    error_message = "target_group_arns must name at least one: its health checks are what replaces dead instances."
   }
 }
 
@@ -56,7 +56,7 @@ variable "repository_url" {
     condition = can(regex(
       "^[0-9]{12}\\.dkr\\.ecr\\.[a-z0-9-]+\\.amazonaws\\.com(\\.cn)?/[a-z0-9]+([._/-][a-z0-9]+)*$", var.repository_url
     ))
-    error_message = "repository_url must be <account>.dkr.ecr.<region>.amazonaws.com/<repository>, without scheme or tag."
+    error_message = "repository_url must be <account>.dkr.ecr.<region>.amazonaws.com/<name>, without scheme or tag."
   }
 }
 
@@ -66,7 +66,7 @@ variable "image_parameter" {
 
   validation {
     condition     = can(regex("^(/[a-zA-Z0-9_.-]+)+$", var.image_parameter))
-    error_message = "image_parameter must be a parameter's full name, such as /dev/app/image: letters, digits and _.-/ only."
+    error_message = "image_parameter must be a full name, such as /dev/app/image, of letters, digits and _.-/ only."
   }
 }
 
@@ -76,7 +76,7 @@ variable "parameter_path" {
 
   validation {
     condition     = can(regex("^(/[a-zA-Z0-9_.-]+)+$", var.parameter_path))
-    error_message = "parameter_path must be a path without / at its end, such as /dev/database: letters, digits and _.-/ only."
+    error_message = "parameter_path must be a path, such as /dev/database: letters, digits, _.-/ and no / at its end."
   }
 }
 
@@ -136,7 +136,7 @@ variable "max_size" {
 }
 
 variable "desired" {
-  description = "How many instances to set at every apply. None leaves it to the scaling policy, which is as a rule right."
+  description = "How many instances to set at every apply. None leaves it to the scaling policy, as a rule."
   type        = number
   default     = null
 

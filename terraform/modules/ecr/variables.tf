@@ -4,7 +4,7 @@ variable "name" {
 
   validation {
     condition     = can(regex("^[a-z][a-z0-9-]{1,30}[a-z0-9]$", var.name))
-    error_message = "name must have 3 to 32 lower-case letters, digits and hyphens, begin with a letter and not end with a hyphen."
+    error_message = "name must be 3 to 32 lower-case letters, digits and hyphens: a letter first, no hyphen at the end."
   }
 }
 
@@ -15,7 +15,7 @@ variable "keep_images" {
 
   validation {
     condition     = var.keep_images >= 5 && var.keep_images <= 1000 && floor(var.keep_images) == var.keep_images
-    error_message = "keep_images must be a whole number from 5 to 1000: with fewer, the image that runs could be deleted."
+    error_message = "keep_images must be a whole number from 5 to 1000: with fewer, what runs could be deleted."
   }
 }
 

@@ -1,5 +1,5 @@
 variable "name" {
-  description = "The project: prefix of the roles here, and of all deployments (`<name>-<environment>`) that they may touch."
+  description = "The project: prefix of the roles' names, and of the deployments (`<name>-<environment>`) they touch."
   type        = string
 
   validation {
@@ -27,13 +27,15 @@ variable "main_branch" {
   default     = "main"
 
   validation {
-    condition     = can(regex("^[a-zA-Z0-9][a-zA-Z0-9._/-]*$", var.main_branch)) && !startswith(var.main_branch, "refs/")
+    condition = (
+      can(regex("^[a-zA-Z0-9][a-zA-Z0-9._/-]*$", var.main_branch)) && !startswith(var.main_branch, "refs/")
+    )
     error_message = "main_branch must be one branch's name, such as main: no wildcard, and no refs/heads/ before it."
   }
 }
 
 variable "environments" {
-  description = "GitHub environments whose jobs may deploy, and first parts of SSM paths. Protect each on GitHub: see README."
+  description = "GitHub environments that deploy, and first parts of SSM paths. Protect each on GitHub: see README."
   type        = list(string)
 
   validation {
@@ -43,7 +45,7 @@ variable "environments" {
 
   validation {
     condition     = alltrue([for e in var.environments : can(regex("^[a-z][a-z0-9-]{0,30}$", e))])
-    error_message = "environments must be names of lower-case letters, digits and hyphens, without wildcard, such as prod."
+    error_message = "environments must be names of lower-case letters, digits and hyphens, such as prod: no wildcard."
   }
 
   validation {
@@ -58,7 +60,7 @@ variable "state_bucket_arn" {
 
   validation {
     condition     = can(regex("^arn:aws[a-z-]*:s3:::[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$", var.state_bucket_arn))
-    error_message = "state_bucket_arn must be the ARN of one bucket, such as arn:aws:s3:::orders-state, without /* behind it."
+    error_message = "state_bucket_arn must be one bucket's ARN, such as arn:aws:s3:::orders-state, without /*."
   }
 }
 

@@ -5,6 +5,10 @@ data "aws_caller_identity" "current" {}
 
 data "aws_partition" "current" {}
 
+locals {
+  partition = data.aws_partition.current.partition
+}
+
 resource "aws_kms_key" "this" {
   description             = "Terraform state in ${var.name}"
   enable_key_rotation     = true
@@ -30,7 +34,7 @@ data "aws_iam_policy_document" "key" {
 
     principals {
       type        = "AWS"
-      identifiers = ["arn:${data.aws_partition.current.partition}:iam::${data.aws_caller_identity.current.account_id}:root"]
+      identifiers = ["arn:${local.partition}:iam::${data.aws_caller_identity.current.account_id}:root"]
     }
   }
 }
@@ -38,8 +42,8 @@ data "aws_iam_policy_document" "key" {
 # What guards it from `terraform destroy` is force_destroy = false: S3 refuses to delete a bucket that holds states.
 # `prevent_destroy` can't be a variable, and would also stop those who throw an account away.
 resource "aws_s3_bucket" "this" {
-  #checkov:skip=CKV_AWS_18:Access is logged by CloudTrail where the account records S3 data events; a log bucket would be made with the state that it logs
-  #checkov:skip=CKV_AWS_144:Versions bring a lost state back; a second region would need a second key and bucket, and an import rebuilds a state
+  #checkov:skip=CKV_AWS_18:CloudTrail's data events log access; a log bucket would lie in the very state it guards
+  #checkov:skip=CKV_AWS_144:Versions bring a lost state back; what it describes lies in one region too
   #checkov:skip=CKV2_AWS_62:Nobody listens to events of a state bucket
   bucket        = var.name
   force_destroy = var.force_destroy

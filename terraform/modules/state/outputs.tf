@@ -1,7 +1,12 @@
 output "bucket" {
   description = "Name of the bucket, complete once its policy and encryption stand."
   value       = aws_s3_bucket.this.bucket
-  depends_on  = [aws_s3_bucket_policy.this, aws_s3_bucket_server_side_encryption_configuration.this, aws_s3_bucket_versioning.this]
+
+  depends_on = [
+    aws_s3_bucket_policy.this,
+    aws_s3_bucket_server_side_encryption_configuration.this,
+    aws_s3_bucket_versioning.this,
+  ]
 }
 
 output "arn" {

@@ -1,10 +1,13 @@
 variable "name" {
-  description = "Name of the bucket and, after `alias/`, of its key. Bucket names are taken world-wide: put the account's id in it."
+  description = "Name of the bucket and of its key's alias. It must be free world-wide: put the account's id in it."
   type        = string
 
   validation {
-    condition     = can(regex("^[a-z][a-z0-9-]{1,61}[a-z0-9]$", var.name)) && !endswith(var.name, "-s3alias") && !endswith(var.name, "--ol-s3")
-    error_message = "name must be a bucket name without dots: 3 to 63 lower-case letters, digits and hyphens, beginning with a letter and not ending with a hyphen."
+    condition = (
+      can(regex("^[a-z][a-z0-9-]{1,61}[a-z0-9]$", var.name))
+      && !endswith(var.name, "-s3alias") && !endswith(var.name, "--ol-s3")
+    )
+    error_message = "name must be 3 to 63 lower-case letters, digits and hyphens, a letter first, no ending that S3 keeps."
   }
 }
 
@@ -21,8 +24,10 @@ variable "noncurrent_days" {
   default     = 90
 
   validation {
-    condition     = var.noncurrent_days >= 7 && var.noncurrent_days <= 3650 && floor(var.noncurrent_days) == var.noncurrent_days
-    error_message = "noncurrent_days must be a whole number from 7 to 3650: with fewer, a broken state may be noticed too late."
+    condition = (
+      var.noncurrent_days >= 7 && var.noncurrent_days <= 3650 && floor(var.noncurrent_days) == var.noncurrent_days
+    )
+    error_message = "noncurrent_days must be a whole number from 7 to 3650: with fewer, damage is noticed too late."
   }
 }
 

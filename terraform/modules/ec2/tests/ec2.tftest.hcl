@@ -23,7 +23,7 @@ variables {
   subnet_ids            = ["subnet-0a1b2c3d4e5f60001", "subnet-0a1b2c3d4e5f60002"]
   security_group_ids    = ["sg-0a1b2c3d4e5f60001"]
   instance_profile_name = "orders-dev-app"
-  target_group_arns     = ["arn:aws:elasticloadbalancing:us-east-1:123456789012:targetgroup/orders-dev/0123456789abcdef"]
+  target_group_arns     = ["arn:aws:elasticloadbalancing:us-east-1:123456789012:targetgroup/orders/0123456789abcdef"]
   repository_url        = "123456789012.dkr.ecr.us-east-1.amazonaws.com/orders-dev"
   image_parameter       = "/dev/app/image"
   parameter_path        = "/dev/database"
@@ -37,7 +37,7 @@ run "readme" {
     subnet_ids            = ["subnet-0a1b2c3d4e5f60001", "subnet-0a1b2c3d4e5f60002"]
     security_group_ids    = ["sg-0a1b2c3d4e5f60001"]
     instance_profile_name = "orders-dev-app"
-    target_group_arns     = ["arn:aws:elasticloadbalancing:us-east-1:123456789012:targetgroup/orders-dev/0123456789abcdef"]
+    target_group_arns     = ["arn:aws:elasticloadbalancing:us-east-1:123456789012:targetgroup/orders/0123456789abcdef"]
     repository_url        = "123456789012.dkr.ecr.us-east-1.amazonaws.com/orders-dev"
     image_parameter       = "/dev/app/image"
     parameter_path        = "/dev/database"
@@ -150,7 +150,9 @@ run "image_of_the_architecture" {
   command = plan
 
   assert {
-    condition     = data.aws_ssm_parameter.ami[0].name == "/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-arm64"
+    condition = (
+      data.aws_ssm_parameter.ami[0].name == "/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-arm64"
+    )
     error_message = "Graviton runs the arm64 image."
   }
 

@@ -11,7 +11,7 @@ variables {
   subnet_ids            = ["subnet-0a1b2c3d4e5f60001", "subnet-0a1b2c3d4e5f60002"]
   security_group_ids    = ["sg-0a1b2c3d4e5f60001"]
   instance_profile_name = "orders-dev-app"
-  target_group_arns     = ["arn:aws:elasticloadbalancing:us-east-1:123456789012:targetgroup/orders-dev/0123456789abcdef"]
+  target_group_arns     = ["arn:aws:elasticloadbalancing:us-east-1:123456789012:targetgroup/orders/0123456789abcdef"]
   repository_url        = "123456789012.dkr.ecr.us-east-1.amazonaws.com/orders-dev"
   image_parameter       = "/dev/app/image"
   parameter_path        = "/dev/database"
