@@ -1,0 +1,62 @@
+mock_provider "aws" {
+  source = "../mysql/tests"
+}
+
+variables {
+  account_id = "123456789012"
+  region     = "eu-west-1"
+  project    = "orders"
+  github     = { repository = "example/orders", environments = ["dev", "prod"] }
+}
+
+run "the_backend_is_ready_to_use" {
+  assert {
+    condition = output.backend == {
+      bucket       = "orders-state-123456789012"
+      region       = "eu-west-1"
+      kms_key_id   = "arn:aws:kms:us-east-1:123456789012:key/0a1b2c3d-4e5f-6789-abcd-ef0123456789"
+      encrypt      = true
+      use_lockfile = true
+    }
+    error_message = "the output is what a backend \"s3\" block takes, with the lock in the bucket"
+  }
+
+  assert {
+    condition     = output.zone == null && toset(keys(output.github)) == toset(["deploy_role_arn", "permissions_boundary_arn", "plan_role_arn"])
+    error_message = "no zone without a name, and what GitHub's workflows need"
+  }
+}
+
+run "a_zone_where_one_is_named" {
+  command = plan
+  variables { zone_name = "example.com" }
+
+  assert {
+    condition     = aws_route53_zone.this[0].name == "example.com"
+    error_message = "a zone of that name"
+  }
+}
+
+run "an_account_is_twelve_digits" {
+  command = plan
+  variables { account_id = "12345678901" }
+  expect_failures = [var.account_id]
+}
+
+run "a_region_is_one_of_aws" {
+  command = plan
+  variables { region = "Ireland" }
+  expect_failures = [var.region]
+}
+
+run "a_project_is_a_prefix" {
+  command = plan
+  variables { project = "My Project" }
+  expect_failures = [var.project]
+}
+
+run "a_zone_has_a_domain_name" {
+  command = plan
+  variables { zone_name = "example.com." }
+  expect_failures = [var.zone_name]
+}

@@ -1,0 +1,67 @@
+# The outputs are a contract: outputs.json is read by crates/infra's types, and this test compares it with what
+# the stack really puts out.
+
+mock_provider "aws" {
+  source = "./tests"
+}
+
+variables {
+  account_id  = "123456789012"
+  region      = "us-east-1"
+  project     = "orders"
+  environment = "dev"
+  database    = { name = "node_db" }
+  app         = { domain_name = "orders.example.test", zone_id = "Z0123456789ABCDEFGHIJ" }
+  bootstrap   = { package = "../../modules/bootstrap_lambda/tests/package.zip" }
+}
+
+# The mocks give every subnet one id; two zones have two.
+override_resource {
+  target = module.vpc.aws_subnet.public["us-east-1b"]
+  values = { id = "subnet-0a1b2c3d4e5f67891" }
+}
+
+override_resource {
+  target = module.vpc.aws_subnet.private["us-east-1b"]
+  values = { id = "subnet-0a1b2c3d4e5f67893" }
+}
+
+override_resource {
+  target = module.vpc.aws_subnet.database["us-east-1b"]
+  values = { id = "subnet-0a1b2c3d4e5f67895" }
+}
+
+run "outputs" {
+  assert {
+    condition = {
+      for name, output in jsondecode(file("outputs.json")) : name => {
+        for key, value in output.value : key => startswith(jsonencode(value), "\"")
+      }
+      } == {
+      for name, value in {
+        app        = output.app
+        bootstrap  = output.bootstrap
+        database   = output.database
+        deployment = output.deployment
+        logs       = output.logs
+        proxy      = output.proxy
+      } : name => { for key, value in value : key => startswith(jsonencode(value), "\"") }
+    }
+    error_message = "outputs.json and outputs.tf have other outputs, other keys, or other types"
+  }
+
+  assert {
+    condition     = output.database.resource_id == "db-ABCDEFGHIJKLMNOPQRSTUVWX12"
+    error_message = "the database's resource id is the one that AWS gave, not its name"
+  }
+
+  assert {
+    condition     = output.proxy.resource_id == "prx-0a1b2c3d4e5f67890"
+    error_message = "the proxy's resource id comes from its ARN, not from its name"
+  }
+
+  assert {
+    condition     = output.app.parameter_path == "/dev/database" && output.app.url == "https://orders.example.test"
+    error_message = "the app finds its settings under the environment's path, and is found at its domain"
+  }
+}
