@@ -7,7 +7,7 @@ variable "name" {
       can(regex("^[a-z][a-z0-9-]{1,61}[a-z0-9]$", var.name))
       && !endswith(var.name, "-s3alias") && !endswith(var.name, "--ol-s3")
     )
-    error_message = "name must be 3 to 63 lower-case letters, digits and hyphens, a letter first, no ending that S3 keeps."
+    error_message = "name must be 3 to 63 lower-case letters, digits and hyphens, a letter first, no ending S3 keeps."
   }
 }
 
