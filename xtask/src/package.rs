@@ -1,25 +1,103 @@
-//! `cargo xtask infra package`: bootstrap's Lambda package. (Interface that infra/ relies on; being built.)
+//! `cargo xtask infra package`: the bootstrap program as a zip that AWS Lambda runs on Amazon Linux 2023.
 
-use std::path::PathBuf;
+mod archive;
+mod elf;
 
-use crate::console::Console;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use clap::ValueEnum;
+use sha2::{Digest, Sha256};
+
+use crate::console::{Console, Style};
 use crate::error::Error;
-use crate::runner::Runner;
-use crate::workspace::Workspace;
+use crate::runner::{Cmd, Runner};
+use crate::workspace::{CARGO_MEND, Workspace};
+
+/// The program that a function is.
+const PROGRAM: &str = "rds-iam-bootstrap-lambda";
+
+/// The largest zip that Lambda takes in a request: 50 MB. Source: "Lambda quotas", AWS Lambda Developer
+/// Guide.
+const LARGEST_ZIP: u64 = 50 * 1024 * 1024;
 
 /// What `cargo xtask infra package` is told.
-#[derive(Debug, clap::Args)]
-pub(crate) struct Package {}
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct Package {
+    /// The processor that the function runs on
+    #[arg(long, value_enum, default_value_t = Architecture::Arm64)]
+    architecture: Architecture,
+    /// How it is built; dev is quick where the workspace is built already, and larger
+    #[arg(long, value_enum, default_value_t = Profile::Release)]
+    profile: Profile,
+    /// Package this program, built elsewhere for that processor, instead of building one
+    #[arg(long, value_name = "FILE", conflicts_with = "profile")]
+    binary: Option<PathBuf>,
+    /// Where to write the zip [default: lambda/rds-iam-bootstrap-ARCHITECTURE.zip in cargo's target folder]
+    #[arg(long, value_name = "FILE")]
+    output: Option<PathBuf>,
+    /// Whether AWS will never get it.
+    #[arg(skip)]
+    only_here: bool,
+}
+
+/// A processor, by Lambda's name for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Architecture {
+    Arm64,
+    #[value(name = "x86_64")]
+    X86_64,
+}
+
+/// One of cargo's profiles.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Profile {
+    Release,
+    Dev,
+}
 
 impl Package {
-    /// The development build for this machine's architecture: what `infra local` applies.
+    /// The development build for this machine's architecture: what `infra local` applies, where nobody
+    /// starts it.
     pub(crate) fn of_this_machine() -> Self {
-        Self {}
+        let arm = cfg!(target_arch = "aarch64");
+        let architecture = if arm { Architecture::Arm64 } else { Architecture::X86_64 };
+        Self { architecture, profile: Profile::Dev, binary: None, output: None, only_here: true }
     }
 
     /// Where it is written.
     pub(crate) fn file(&self, workspace: &Workspace) -> PathBuf {
-        workspace.target.join("lambda/rds-iam-bootstrap-x86_64.zip")
+        let name = format!("lambda/rds-iam-bootstrap-{}.zip", self.architecture.name());
+        self.output.clone().unwrap_or_else(|| workspace.target.join(name))
+    }
+}
+
+impl Architecture {
+    /// As Lambda and Terraform write it.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Arm64 => "arm64",
+            Self::X86_64 => "x86_64",
+        }
+    }
+
+    /// As Rust and C compilers write it.
+    fn processor(self) -> &'static str {
+        match self {
+            Self::Arm64 => "aarch64",
+            Self::X86_64 => "x86_64",
+        }
+    }
+
+    fn target(self) -> String {
+        format!("{}-unknown-linux-gnu", self.processor())
+    }
+
+    /// Whether this machine's own programs run there.
+    fn is_here(self) -> bool {
+        cfg!(all(target_os = "linux", target_env = "gnu")) && std::env::consts::ARCH == self.processor()
     }
 }
 
@@ -27,6 +105,130 @@ impl Package {
 ///
 /// # Errors
 /// When it cannot be built, or could not run on Amazon Linux 2023.
-pub(crate) fn run(package: &Package, workspace: &Workspace, _: Runner, _: Console) -> Result<PathBuf, Error> {
-    Ok(package.file(workspace))
+pub(crate) fn run(
+    package: &Package,
+    workspace: &Workspace,
+    runner: Runner,
+    console: Console,
+) -> Result<PathBuf, Error> {
+    let binary = match &package.binary {
+        Some(binary) => binary.clone(),
+        None => build(package, workspace, runner)?,
+    };
+    let program = fs::read(&binary).map_err(file("read", &binary))?;
+    match elf::runs_on_amazon_linux(&program, package.architecture) {
+        Ok(()) => {}
+        // Nobody starts it, and a machine with a newer C library than Lambda's can try all else.
+        Err(refusal @ elf::Refusal::Glibc(_)) if package.only_here => {
+            let warning = format!("warning: good for this machine alone: {refusal}");
+            console.line(&console.paint(Style::Warning, &warning));
+        }
+        Err(refusal) => {
+            let found = format!("{} can't be a Lambda function: {refusal}", binary.display());
+            return Err(Error::Found { found, mend: refusal.mend(package.architecture) });
+        }
+    }
+    let zip = archive::zip(&program).map_err(file("compress", &binary))?;
+    let size = zip.len() as u64;
+    if size > LARGEST_ZIP {
+        let found =
+            format!("the zip of {} has {size} bytes, and Lambda takes {LARGEST_ZIP}", binary.display());
+        return Err(Error::Found { found, mend: "package a release build: --profile release".to_owned() });
+    }
+    let output = package.file(workspace);
+    write(&output, &zip)?;
+    let digest = Sha256::digest(&zip);
+    console.line(&format!("wrote {} for {}", output.display(), package.architecture.name()));
+    console.line(&format!("  bytes       {size}"));
+    console.line(&format!("  sha256      {}", hex(&digest)));
+    // What `aws lambda get-function` and Terraform's source_code_hash show.
+    console.line(&format!("  CodeSha256  {}", STANDARD.encode(digest)));
+    Ok(output)
 }
+
+/// Builds the program; where cargo puts it.
+fn build(package: &Package, workspace: &Workspace, runner: Runner) -> Result<PathBuf, Error> {
+    let here = package.architecture.is_here();
+    let mut folder = workspace.target.clone();
+    let mut build = if here && package.profile == Profile::Dev {
+        // What a test of the workspace has built already. Alone, the program has fewer features of its
+        // dependencies, which is as it should be for what is shipped, and would all be built again.
+        workspace.cargo(["build", "--locked", "--workspace", "--all-targets"])
+    } else {
+        workspace.cargo(["build", "--locked", "--package", "rds-iam-bootstrap", "--bin", PROGRAM])
+    };
+    if !here {
+        let (variable, linker) = cross_linker(package.architecture, workspace, runner)?;
+        build = build.args(["--target".to_owned(), package.architecture.target()]).env(variable, linker);
+        folder.push(package.architecture.target());
+    }
+    if package.profile == Profile::Release {
+        build = build.args(["--release"]);
+    }
+    folder.push(if package.profile == Profile::Release { "release" } else { "debug" });
+    runner.run(&build.hint("the compiler's message above says what to mend"))?;
+    Ok(folder.join(PROGRAM))
+}
+
+/// What a build for another processor takes, looked for before anything is built: Rust's standard library
+/// for it, and a linker. The linker, and the variable that tells cargo.
+fn cross_linker(
+    architecture: Architecture,
+    workspace: &Workspace,
+    runner: Runner,
+) -> Result<(String, String), Error> {
+    let target = architecture.target();
+    let ask = Cmd::new("rustc", &workspace.root, CARGO_MEND)
+        .args(["--print", "target-libdir", "--target", &target])
+        .hint(format!("rustc has to know {target}"));
+    let libraries = runner.ask(&ask)?;
+    if !Path::new(libraries.trim()).is_dir() {
+        let found = format!("Rust's standard library for {target} is not installed");
+        return Err(Error::Found { found, mend: format!("rustup target add {target}; or {ELSEWHERE}") });
+    }
+    let variable = format!("CARGO_TARGET_{}_LINKER", target.to_uppercase().replace('-', "_"));
+    if let Some(linker) = std::env::var(&variable).ok().filter(|linker| !linker.is_empty()) {
+        return Ok((variable, linker));
+    }
+    let linker = format!("{}-linux-gnu-gcc", architecture.processor());
+    let package = format!("gcc-{}-linux-gnu", architecture.processor().replace('_', "-"));
+    let mend = format!(
+        "install a cross compiler (Debian and Ubuntu: apt-get install {package}), or name yours in {variable} and \
+         CC_{}; or {ELSEWHERE}",
+        target.replace('-', "_")
+    );
+    runner.ask(&Cmd::new(&linker, &workspace.root, mend).args(["--version"]))?;
+    Ok((variable, linker))
+}
+
+/// The way out for every machine.
+const ELSEWHERE: &str =
+    "build rds-iam-bootstrap-lambda on a machine of that processor and give it with --binary";
+
+/// Writes a file in one step: whoever reads it meanwhile sees the old one or the new one.
+fn write(path: &Path, bytes: &[u8]) -> Result<(), Error> {
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder).map_err(file("make", folder))?;
+    }
+    let mut unfinished = path.as_os_str().to_owned();
+    unfinished.push(format!(".{}", std::process::id()));
+    let unfinished = PathBuf::from(unfinished);
+    let written = fs::write(&unfinished, bytes).and_then(|()| fs::rename(&unfinished, path));
+    written.map_err(|source| {
+        // It may not even have been made; what failed is what the person has to hear about.
+        drop(fs::remove_file(&unfinished));
+        file("write", path)(source)
+    })
+}
+
+fn file(action: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Error {
+    let path = path.to_owned();
+    move |source| Error::File { action, path, source }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests;
