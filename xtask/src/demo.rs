@@ -2,8 +2,10 @@
 
 use std::path::PathBuf;
 
+use crate::console::Console;
 use crate::engine::{ENGINE_VARIABLE, Engine};
 use crate::error::Error;
+use crate::infra;
 use crate::runner::{Cmd, Runner};
 use crate::workspace::Workspace;
 
@@ -22,6 +24,9 @@ pub(crate) struct Demo {
     /// Also write the table to FILE, as JSON
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
+    /// First apply the Terraform stack to the AWS API on this machine, and run on what it left
+    #[arg(long)]
+    with_infra: bool,
     /// What runs the database server
     #[arg(long, value_enum, env = ENGINE_VARIABLE, default_value = "auto", hide_env_values = true)]
     engine: Engine,
@@ -32,36 +37,48 @@ pub(crate) struct Demo {
 ///
 /// # Errors
 /// When the build fails or the demo cannot be started; otherwise this does not return.
-pub(crate) fn run(demo: &Demo, workspace: &Workspace, runner: Runner) -> Result<(), Error> {
-    let mut build =
-        workspace.cargo(["build", "--locked"]).hint("the compiler's message above says what to mend");
-    for package in PACKAGES {
-        build = build.args(["--package", package]);
+pub(crate) fn run(demo: &Demo, workspace: &Workspace, console: Console, runner: Runner) -> Result<(), Error> {
+    if demo.with_infra {
+        infra::prepare(workspace, console, runner)?;
+    } else {
+        let mut build =
+            workspace.cargo(["build", "--locked"]).hint("the compiler's message above says what to mend");
+        for package in PACKAGES {
+            build = build.args(["--package", package]);
+        }
+        runner.run(&build)?;
     }
-    runner.run(&build)?;
     // In the caller's own directory: that is what a relative FILE is relative to.
     let here = std::env::current_dir().map_err(|source| Error::File {
         action: "find",
         path: PathBuf::from("the current directory"),
         source,
     })?;
-    Err(runner.become_program(&command(demo, workspace, &here)).into())
+    Err(runner.become_program(&command(demo, workspace, &here)?).into())
 }
 
-fn command(demo: &Demo, workspace: &Workspace, here: &std::path::Path) -> Cmd {
+fn command(demo: &Demo, workspace: &Workspace, here: &std::path::Path) -> Result<Cmd, Error> {
     let binaries = workspace.target.join("debug");
     let mut cmd =
         Cmd::new(binaries.join("rds-iam-demo").display().to_string(), here, "cargo xtask demo builds it")
             .env(PLUGIN_VARIABLE, workspace.mysql_plugin("debug").display().to_string())
             .args(["--bin-dir".to_owned(), binaries.display().to_string()])
             .args(["--engine", demo.engine.as_str()]);
+    if demo.with_infra {
+        let own = std::env::current_exe().map_err(|source| Error::File {
+            action: "find",
+            path: PathBuf::from("this program"),
+            source,
+        })?;
+        cmd = cmd.args(["--deploy".to_owned(), own.display().to_string()]);
+    }
     if demo.once {
         cmd = cmd.args(["--once"]);
     }
     if let Some(file) = &demo.json {
         cmd = cmd.args(["--json".to_owned(), file.display().to_string()]);
     }
-    cmd
+    Ok(cmd)
 }
 
 #[cfg(test)]
@@ -72,9 +89,10 @@ mod tests {
     #[test]
     fn flags_are_passed_on_with_where_the_binaries_are() {
         let workspace = Workspace { root: "/r".into(), target: "/t".into(), cache: "/c".into() };
-        let demo = Demo { once: true, json: Some("claims.json".into()), engine: Engine::Process };
+        let demo =
+            Demo { once: true, with_infra: false, json: Some("claims.json".into()), engine: Engine::Process };
         insta::assert_snapshot!(
-            command(&demo, &workspace, Path::new("/")).shown(),
+            command(&demo, &workspace, Path::new("/")).unwrap().shown(),
             @"RDS_IAM_MYSQL_PLUGIN=/t/debug/libAWSAuthenticationPlugin.so /t/debug/rds-iam-demo --bin-dir /t/debug --engine process --once --json claims.json"
         );
     }

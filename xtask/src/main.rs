@@ -110,7 +110,7 @@ fn run(task: Task, console: Console) -> Result<bool, Error> {
     let runner = Runner::new(console);
     let workspace = Workspace::find(runner)?;
     match task {
-        Task::Demo(demo) => demo::run(&demo, &workspace, runner).map(|()| true),
+        Task::Demo(demo) => demo::run(&demo, &workspace, console, runner).map(|()| true),
         Task::Test { engine } => {
             let chosen = engine::choose(engine, runner)?;
             console.line(&chosen.why);

@@ -21,7 +21,7 @@ use rds_iam_emulator::{AwsApi, Engine, MySql};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
-use crate::platform::Platform;
+use crate::platform::{Options, Platform};
 use crate::table::Table;
 
 /// Exit status after Ctrl-C before the end, as shells have it: 128 + SIGINT.
@@ -42,6 +42,9 @@ struct Arguments {
     /// Leave once the table stands, instead of staying up until Ctrl-C
     #[arg(long)]
     once: bool,
+    /// Apply the Terraform stack with PROGRAM first, and run on what it left
+    #[arg(long, value_name = "PROGRAM")]
+    deploy: Option<PathBuf>,
     /// Also write the table to FILE, as JSON
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -119,7 +122,7 @@ async fn run(arguments: &Arguments) -> anyhow::Result<Option<(Platform, bool)>> 
         // Before the minute that it takes to have something to write.
         std::fs::File::create(file).with_context(|| format!("writing {}", file.display()))?;
     }
-    for program in platform::PROGRAMS {
+    for program in platform::PROGRAMS.iter().chain(arguments.deploy.as_ref().map(|_| &platform::INFRA)) {
         let program = programs.join(program);
         anyhow::ensure!(
             program.is_file(),
@@ -127,7 +130,8 @@ async fn run(arguments: &Arguments) -> anyhow::Result<Option<(Platform, bool)>> 
             program.display()
         );
     }
-    let mut platform = Platform::start(arguments.engine, programs).await?;
+    let options = Options { engine: arguments.engine, programs, deploy: arguments.deploy.as_deref() };
+    let mut platform = Platform::start(&options).await?;
     let mut table = Table::new(&platform);
     claims::prove(&mut platform, &mut table).await;
     println!("\n{table}");

@@ -1,5 +1,7 @@
 //! The platform on this machine: the same programs as on AWS, with other endpoints.
 
+mod applied;
+
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -12,7 +14,7 @@ use tracing::info;
 use crate::app::App;
 use crate::program::{self, Environment};
 
-/// The database that "Terraform" made.
+/// The database that Terraform made, or would have.
 pub(crate) const DATABASE: &str = "node_db";
 /// The user that the app logs in as.
 pub(crate) const APP_USER: &str = "node_app";
@@ -23,6 +25,8 @@ const BOOTSTRAP: &str = "rds-iam-bootstrap";
 const APP: &str = "rds-iam-app";
 /// The programs that are started.
 pub(crate) const PROGRAMS: [&str; 2] = [BOOTSTRAP, APP];
+pub(crate) use applied::INFRA;
+
 const PARAMETERS: &str = "/dev/database";
 
 /// Everything that runs. Dropping it ends and removes all of it.
@@ -44,16 +48,36 @@ pub(crate) struct Bootstrap {
     environment: Environment,
 }
 
+/// How the platform is started.
+pub(crate) struct Options<'a> {
+    /// What runs the database server.
+    pub(crate) engine: Engine,
+    /// Where the platform's programs are.
+    pub(crate) programs: &'a Path,
+    /// The program that applies the Terraform stack; `None` to put by hand what it would leave.
+    pub(crate) deploy: Option<&'a Path>,
+}
+
+/// The servers, with what programs are told about them.
+struct Deployed {
+    mysql: MySql,
+    aws: AwsApi,
+    conf: RdsConf,
+    parameters: String,
+}
+
 impl Platform {
-    pub(crate) async fn start(engine: Engine, programs: &Path) -> anyhow::Result<Self> {
+    pub(crate) async fn start(options: &Options<'_>) -> anyhow::Result<Self> {
         let started = Instant::now();
+        let programs = options.programs;
         info!(
             "starting the AWS API and the database server (the first time on a machine, they are fetched and built)"
         );
-        let (mysql, aws) = tokio::try_join!(
-            async { MySql::builder().engine(engine).database(DATABASE).start().await },
-            async { AwsApi::start().await },
-        )?;
+        let deployed = match options.deploy {
+            None => put_by_hand(options.engine).await?,
+            Some(deploy) => applied::apply(options, deploy).await?,
+        };
+        let Deployed { mysql, aws, conf, parameters } = deployed;
 
         // Inside the server's folder, which is removed even if this process is killed.
         let ca = mysql.ca_path();
@@ -62,15 +86,12 @@ impl Platform {
         mysql.write_credentials_file(&credentials)?;
         let mut environment = aws.env();
         environment.push(("AWS_SHARED_CREDENTIALS_FILE".into(), credentials.display().to_string()));
-
-        info!("what Terraform would leave: the master's secret, the parameters and rds.conf");
-        seed(&mysql, &aws).await?;
-        let conf = folder.path().join("rds.conf");
-        rds_conf(&mysql)?.write(&conf)?;
+        let conf_file = folder.path().join("rds.conf");
+        on_this_machine(conf, &mysql)?.write(&conf_file)?;
 
         let bootstrap = Bootstrap {
             program: programs.join(BOOTSTRAP),
-            conf,
+            conf: conf_file,
             environment: with(&environment, [("RUST_LOG", "info")]),
         };
         info!("bootstrap: making the database users");
@@ -78,7 +99,7 @@ impl Platform {
 
         info!("starting the app, which reads its settings from Parameter Store");
         let settings = [
-            ("RDS_IAM_SSM_PREFIX", PARAMETERS),
+            ("RDS_IAM_SSM_PREFIX", parameters.as_str()),
             ("RDS_IAM_DIAL", &mysql.dial().to_string()),
             ("RDS_IAM_CA_BUNDLE", &mysql.ca_path().display().to_string()),
             ("RDS_IAM_BIND", "127.0.0.1"),
@@ -119,8 +140,13 @@ impl Bootstrap {
     }
 }
 
-/// What Terraform leaves in the account.
-async fn seed(mysql: &MySql, aws: &AwsApi) -> anyhow::Result<()> {
+/// The servers, and what Terraform would leave in the account, put there by hand.
+async fn put_by_hand(engine: Engine) -> anyhow::Result<Deployed> {
+    let (mysql, aws) = tokio::try_join!(
+        async { MySql::builder().engine(engine).database(DATABASE).start().await },
+        async { AwsApi::start().await },
+    )?;
+    info!("what Terraform would leave: the master's secret, the parameters and rds.conf");
     let master = mysql.master();
     let secret = serde_json::json!({ "username": master.username(), "password": master.password() });
     aws.put_secret(MASTER_SECRET, &secret.to_string()).await?;
@@ -134,21 +160,22 @@ async fn seed(mysql: &MySql, aws: &AwsApi) -> anyhow::Result<()> {
     ] {
         aws.put_parameter(&format!("{PARAMETERS}/{name}"), &value).await?;
     }
-    Ok(())
-}
-
-fn rds_conf(mysql: &MySql) -> anyhow::Result<RdsConf> {
     let mut conf = RdsConf::new(
-        mysql.endpoint().clone(),
+        endpoint.clone(),
         mysql.region().clone(),
         MASTER_SECRET.parse()?,
         DATABASE.parse()?,
         ADMIN_USER.parse()?,
     );
-    conf.dial = Some(mysql.dial().clone());
-    conf.ca_bundle = Some(mysql.ca_path().display().to_string().parse()?);
     conf.resource_id = Some(mysql.resource_id().parse()?);
     conf.account_id = Some("123456789012".parse()?);
+    Ok(Deployed { mysql, aws, conf, parameters: PARAMETERS.into() })
+}
+
+/// What differs on one machine: where the endpoint is dialled, and who signed its certificate.
+fn on_this_machine(mut conf: RdsConf, mysql: &MySql) -> anyhow::Result<RdsConf> {
+    conf.dial = Some(mysql.dial().clone());
+    conf.ca_bundle = Some(mysql.ca_path().display().to_string().parse()?);
     Ok(conf)
 }
 

@@ -29,6 +29,20 @@ pub(crate) async fn output(
     ended.with_context(|| format!("starting {}", program.display()))
 }
 
+/// Runs a program to its end, in this one's own environment and with its terminal.
+pub(crate) async fn attached(program: &Path, arguments: &[&str], more: &Environment) -> anyhow::Result<()> {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a task of the workspace, which needs what the caller has set"
+    )]
+    let mut command = Command::new(program);
+    command.args(arguments).envs(more.iter().map(|(name, value)| (name, value)));
+    let status = command.stdin(Stdio::null()).kill_on_drop(true).status().await;
+    let status = status.with_context(|| format!("starting {}", program.display()))?;
+    anyhow::ensure!(status.success(), "{} {} ended with {status}", program.display(), arguments.join(" "));
+    Ok(())
+}
+
 /// Starts a program that writes its log to `log` and goes on running. It ends when the child is dropped,
 /// and also when this process ends without dropping anything (see [`become_program`]).
 pub(crate) fn start(program: &Path, environment: &Environment, log: &Path) -> anyhow::Result<Child> {

@@ -21,19 +21,6 @@ data "aws_iam_policy_document" "this" {
     actions   = ["rds-db:connect"]
     resources = local.resource_arns
   }
-
-  lifecycle {
-    # IAM accepts such a document, and it allows nothing.
-    precondition {
-      condition = local.partition == (
-        startswith(local.region, "cn-") ? "aws-cn" : startswith(local.region, "us-gov-") ? "aws-us-gov" : "aws"
-      )
-      error_message = <<-EOT
-        partition ${jsonencode(local.partition)} does not have region ${jsonencode(local.region)}: cn-… lies in aws-cn,
-        us-gov-… in aws-us-gov, the others in aws. Give region and partition together where they are not the caller's.
-      EOT
-    }
-  }
 }
 
 resource "aws_iam_policy" "this" {

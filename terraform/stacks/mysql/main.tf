@@ -4,6 +4,9 @@ locals {
   name            = "${var.project}-${var.environment}"
   parameter_path  = "/${var.environment}/database"
   image_parameter = "/${var.environment}/app/image"
+
+  # End-to-end, the proxy reads no secret, although one is linked until it has been switched: README.md.
+  proxy_secret_arns = var.proxy.authentication == "secret" ? [module.rds.master_secret_arn] : []
 }
 
 module "vpc" {
@@ -59,8 +62,8 @@ module "iam" {
   database_resource_id      = module.rds.resource_id
   proxy_resource_id         = module.rds_proxy.resource_id
   proxy_authentication      = var.proxy.authentication
-  proxy_secret_arns         = [module.rds.master_secret_arn]
-  proxy_secret_kms_key_arns = [module.rds.kms_key_arn]
+  proxy_secret_arns         = local.proxy_secret_arns
+  proxy_secret_kms_key_arns = var.proxy.authentication == "secret" ? [module.rds.kms_key_arn] : []
   master_secret_arn         = module.rds.master_secret_arn
   master_secret_kms_key_arn = module.rds.kms_key_arn
   parameter_path            = local.parameter_path
@@ -84,6 +87,7 @@ module "rds_proxy" {
   max_idle_connections_percent      = var.proxy.max_idle_connections_percent
   connection_borrow_timeout_seconds = var.proxy.connection_borrow_timeout_seconds
   debug_logging                     = var.proxy.debug_logging
+  log_kms_key_arn                   = module.rds.kms_key_arn
 }
 
 module "bootstrap" {

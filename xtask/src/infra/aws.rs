@@ -19,6 +19,9 @@ const READY_WITHIN: Duration = Duration::from_secs(600);
 /// How long it may take to answer one question.
 const ANSWER_WITHIN: Duration = Duration::from_secs(30);
 
+/// Nobody checks it, but without it S3 takes a request for an anonymous one.
+const AUTHORIZATION: &str = "AWS4-HMAC-SHA256 Credential=AKIAMADEUP/20260101/us-east-1/s3/aws4_request";
+
 /// A running AWS API endpoint (moto). It believes everybody and proves nothing about permissions.
 /// Dropping it ends it.
 #[derive(Debug)]
@@ -94,7 +97,7 @@ impl LocalAws {
         stream.set_read_timeout(Some(ANSWER_WITHIN)).map_err(failed)?;
         // Version 1.0: the answer ends where the connection does.
         let request = format!(
-            "{method} {path} HTTP/1.0\r\nHost: {address}\r\nContent-Type: application/octet-stream\r\nContent-Length: {}\r\n\r\n{body}",
+            "{method} {path} HTTP/1.0\r\nHost: {address}\r\nAuthorization: {AUTHORIZATION}\r\nContent-Type: application/octet-stream\r\nContent-Length: {}\r\n\r\n{body}",
             body.len()
         );
         stream.write_all(request.as_bytes()).map_err(failed)?;

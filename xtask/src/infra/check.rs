@@ -125,11 +125,11 @@ fn plan_rules(workspace: &Workspace, runner: Runner) -> Result<Outcome, Error> {
     Ok(Outcome::Passed)
 }
 
-/// Builds the programs that a plan needs. All of the workspace at once, so that nothing is compiled
-/// twice for other features.
+/// Builds the programs that a plan needs, as `cargo xtask test` builds them: for other packages or
+/// targets, cargo would compile their dependencies again.
 pub(crate) fn programs(workspace: &Workspace) -> Cmd {
     workspace
-        .cargo(["build", "--locked", "--workspace", "--all-features"])
+        .cargo(["build", "--locked", "--workspace", "--all-targets"])
         .hint("the compiler's message above says what to mend")
 }
 

@@ -54,3 +54,12 @@ pub(crate) fn run(
         Infra::Apply { outputs } => deployment::apply_here(&outputs, workspace, runner).map(|()| true),
     }
 }
+
+/// Builds what a deployment to this machine needs: the workspace's programs and bootstrap's package.
+///
+/// # Errors
+/// When something cannot be built.
+pub(crate) fn prepare(workspace: &Workspace, console: Console, runner: Runner) -> Result<(), Error> {
+    runner.run(&check::programs(workspace))?;
+    package::run(&Package::of_this_machine(), workspace, runner, console).map(drop)
+}

@@ -156,7 +156,7 @@ run "region_without_its_partition" {
     region = "cn-north-1"
   }
 
-  expect_failures = [data.aws_iam_policy_document.this]
+  expect_failures = [output.json]
 }
 
 run "partition_without_its_region" {
@@ -166,5 +166,5 @@ run "partition_without_its_region" {
     partition = "aws-us-gov"
   }
 
-  expect_failures = [data.aws_iam_policy_document.this]
+  expect_failures = [output.json]
 }

@@ -1,0 +1,62 @@
+//! The platform on what a real `terraform apply` left in the AWS API: its outputs, its master secret, and
+//! parameters that were made from them.
+
+use std::path::Path;
+
+use anyhow::{Context as _, ensure};
+use rds_iam_emulator::{AwsApi, MySql};
+use rds_iam_infra::Outputs;
+use tracing::info;
+
+use super::{ADMIN_USER, APP_USER, DATABASE, Deployed, Options, with};
+use crate::program;
+
+/// The program that reads outputs and writes parameters.
+pub(crate) const INFRA: &str = "rds-iam-infra";
+
+/// Has `deploy` apply the stack, and starts the database that its outputs describe. The server plays both
+/// the instance and the proxy before it: tokens for either endpoint are good.
+pub(super) async fn apply(options: &Options<'_>, deploy: &Path) -> anyhow::Result<Deployed> {
+    let aws = AwsApi::start().await?;
+    let folder = tempfile::tempdir()?;
+    let file = folder.path().join("outputs.json");
+    let file_text = file.display().to_string();
+    info!("applying the stack (about two minutes: Terraform waits as it would for AWS)");
+    program::attached(deploy, &["infra", "apply", "--outputs", &file_text], &aws.env()).await?;
+    let outputs = Outputs::read(&file)?;
+    ensure!(
+        outputs.database.name.as_str() == DATABASE
+            && outputs.database.admin_user.as_str() == ADMIN_USER
+            && outputs.app.database_user.as_str() == APP_USER,
+        "environments/local.tfvars names other users or another database than the claims are about"
+    );
+
+    info!("the parameters of the app, from the outputs");
+    // The AWS API believes everybody; a database's keys are not for it.
+    let made_up = [("AWS_ACCESS_KEY_ID", "AKIAMADEUP"), ("AWS_SECRET_ACCESS_KEY", "made-up")];
+    let written = program::output(
+        &options.programs.join(INFRA),
+        &["parameters", "--outputs", &file_text, "--write"],
+        &with(&aws.env(), made_up),
+    )
+    .await?;
+    let said =
+        String::from_utf8_lossy(&written.stdout).into_owned() + &String::from_utf8_lossy(&written.stderr);
+    println!("{}", said.trim_end());
+    ensure!(written.status.success(), "{INFRA} parameters ended with {}", written.status);
+
+    info!("starting the database that the outputs describe, with the master secret that RDS would have made");
+    let master = aws.master_credentials(outputs.database.master_secret.as_str()).await;
+    let mysql = MySql::builder()
+        .engine(options.engine)
+        .database(DATABASE)
+        .endpoint(outputs.database.endpoint.clone())
+        .also_endpoint(outputs.proxy.endpoint.clone())
+        .region(outputs.deployment.region.clone())
+        .resource_id(outputs.database.resource_id.as_str())
+        .master(master.context("the secret that the outputs name")?)
+        .start()
+        .await?;
+    let parameters = outputs.app.parameter_path.to_string();
+    Ok(Deployed { mysql, aws, conf: outputs.rds_conf(), parameters })
+}
