@@ -7,22 +7,29 @@ the same name for each: it fails on moto as it is and passes on moto mended.
 
 import datetime
 import functools
+import gc
 import inspect
 import json
 import secrets
 import string
 import uuid
+import weakref
 
 import moto
 from moto.autoscaling import exceptions as autoscaling_exceptions
 from moto.autoscaling import models as autoscaling
 from moto.autoscaling import responses as autoscaling_responses
+from moto.core import model_instances
 from moto.core.responses import ActionResult
 from moto.ec2.models import launch_templates
 from moto.ec2.models import security_groups
+from moto.ec2.models import vpcs
+from moto.iam import access_control
+from moto.moto_api._internal.responses import MotoAPIResponse
 from moto.rds import exceptions as rds_exceptions
 from moto.rds import models as rds
 from moto.rds import responses as rds_responses
+from moto.utilities import docker_utilities
 
 
 class Stale(Exception):
@@ -158,9 +165,16 @@ def a_proxy_can_be_modified():
         check_authentication(
             changes.get("default_auth_scheme", proxy.default_auth_scheme), changes.get("auth", proxy.auth)
         )
-        if "NewDBProxyName" in self.params:
-            raise NotImplementedError("ModifyDBProxy with NewDBProxyName: this stand-in renames no proxy")
-        vars(proxy).update(changes, updated_date=datetime.datetime.now(datetime.timezone.utc))
+        # Terraform always names one, the old one as a rule.
+        name = self.params.get("NewDBProxyName") or proxy.db_proxy_name
+        proxies = self.backend.db_proxies
+        if proxies.get(name, proxy) is not proxy:
+            raise rds_exceptions.DBProxyAlreadyExistsFault(name)
+        proxies[name] = proxies.pop(proxy.db_proxy_name)
+        for group in proxy.proxy_target_groups.values():
+            group.db_proxy_name = name
+        now = datetime.datetime.now(datetime.timezone.utc)
+        vars(proxy).update(changes, db_proxy_name=name, updated_date=now)
         return ActionResult({"DBProxy": proxy})
 
 
@@ -183,6 +197,14 @@ def a_rule_keeps_its_description_whatever_its_peer():
         return next((peer["Description"] for peer in peers if "Description" in peer), None)
 
     rule.description = property(description)
+
+
+def endpoint_services_are_told_of_without_cloudformation():
+    """AWS: DescribeVpcEndpointServices tells of all services that have an endpoint. moto: asks its
+    CloudFormation, which is twice the size of all the rest and not installed here, and answers 500."""
+    if "cloudformation" not in vpcs.IMPLEMENTED_ENDPOINT_SERVICES:
+        raise Stale("CloudFormation is not asked any more")
+    vpcs.IMPLEMENTED_ENDPOINT_SERVICES.remove("cloudformation")
 
 
 def a_launch_template_keeps_its_own_tags_to_itself():
@@ -249,6 +271,49 @@ def instances_are_refreshed():
         return ActionResult({"InstanceRefreshes": found})
 
 
+def a_statement_counts_only_if_its_conditions_are_met():
+    """AWS: a policy statement whose conditions are not met says nothing. moto: takes it for a denial, and S3
+    never tells it the conditions of a request: a bucket that only refuses plain HTTP is closed to all."""
+
+    @wrap(access_control.IAMPolicyStatement, "is_action_permitted")
+    def is_action_permitted(original, self, action, resource="*", principal=None, values=None):
+        # What is not known of a request meets no condition, not even one of an operator that moto ignores.
+        unknown = self._statement.get("Condition") and not values
+        if unknown or not self._check_conditions(values):
+            return access_control.PermissionResult.NEUTRAL
+        return original(self, action, resource, principal, values)
+
+
+def the_model_data_can_be_read_without_docker():
+    """moto: /moto-api/data.json asks a Lambda function for its Docker client, and answers 500 where there is
+    no Docker."""
+    model = docker_utilities.DockerModel
+    if not isinstance(vars(model).get("docker_client"), property):
+        raise Stale("DockerModel has no property docker_client any more")
+
+    def docker_client(self):
+        raise AttributeError("this moto runs nothing in containers")
+
+    model.docker_client = property(docker_client)
+
+
+def the_model_data_is_of_what_there_is():
+    """moto: /moto-api/data.json tells of all that there ever was, deleted or not."""
+
+    @wrap(MotoAPIResponse, "model_data")
+    def model_data(original, self, *args):
+        models = [model for service in model_instances.model_data.values() for model in service.values()]
+        # What is deleted is held by this list alone, or by others that are deleted.
+        tracked = [(model, [weakref.ref(instance) for instance in model.instances_tracked]) for model in models]
+        for model in models:
+            model.instances_tracked = []
+        gc.collect()
+        for model, references in tracked:
+            instances = (reference() for reference in references)
+            model.instances_tracked[:0] = [instance for instance in instances if instance is not None]
+        return original(self, *args)
+
+
 MENDS = [
     an_instance_has_a_resource_id_of_its_own,
     a_managed_secret_is_of_its_instance,
@@ -258,9 +323,13 @@ MENDS = [
     a_proxy_is_created_with_secrets_or_by_iam_alone,
     a_proxy_can_be_modified,
     a_rule_keeps_its_description_whatever_its_peer,
+    endpoint_services_are_told_of_without_cloudformation,
     a_launch_template_keeps_its_own_tags_to_itself,
     a_scaling_policy_has_only_what_belongs_to_its_kind,
     instances_are_refreshed,
+    a_statement_counts_only_if_its_conditions_are_met,
+    the_model_data_can_be_read_without_docker,
+    the_model_data_is_of_what_there_is,
 ]
 
 

@@ -5,16 +5,19 @@
 tells which mends are stale: a test that passes without its mend shows one that is needed no more.
 """
 
+import io
 import json
 import os
 import subprocess
 import sys
 import unittest
+import zipfile
 
 os.environ.update(AWS_ACCESS_KEY_ID="test", AWS_SECRET_ACCESS_KEY="test", AWS_DEFAULT_REGION="us-east-1")
 
 import boto3
 import moto
+import requests
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import mends
@@ -130,6 +133,16 @@ class Mends(unittest.TestCase):
         self.assertEqual(answer, after)
         self.assertEqual({name: after[name] for name in change}, change)
         self.assertEqual((after["VpcSecurityGroupIds"], after["RoleArn"]), (["sg-1"], ROLE))
+        # As Terraform names it, and by another name.
+        for name in ("proxy", "renamed", "proxy"):
+            self.rds.modify_db_proxy(DBProxyName=after["DBProxyName"], NewDBProxyName=name)
+            (after,) = self.rds.describe_db_proxies()["DBProxies"]
+            self.assertEqual(after["DBProxyName"], name)
+            (group,) = self.rds.describe_db_proxy_target_groups(DBProxyName=name)["TargetGroups"]
+            self.assertEqual(group["DBProxyName"], name)
+        self.proxy(DBProxyName="other", Auth=[AUTH])
+        with self.assertRaises(self.rds.exceptions.DBProxyAlreadyExistsFault):
+            self.rds.modify_db_proxy(DBProxyName="proxy", NewDBProxyName="other")
         with self.assertRaises(self.rds.exceptions.DBProxyNotFoundFault):
             self.rds.modify_db_proxy(DBProxyName="none", RequireTLS=True)
         with self.assertRaisesRegex(self.rds.exceptions.ClientError, "Missing SecretArn"):
@@ -150,6 +163,10 @@ class Mends(unittest.TestCase):
             rule_id = made["SecurityGroupRules"][0]["SecurityGroupRuleId"]
             (found,) = self.ec2.describe_security_group_rules(SecurityGroupRuleIds=[rule_id])["SecurityGroupRules"]
             self.assertEqual(found.get("Description"), kind)
+
+    def test_endpoint_services_are_told_of_without_cloudformation(self):
+        wanted = [f"com.amazonaws.us-east-1.{service}" for service in ("ecr.dkr", "s3", "secretsmanager", "ssm")]
+        self.assertLessEqual(set(wanted), set(self.ec2.describe_vpc_endpoint_services()["ServiceNames"]))
 
     def test_a_launch_template_keeps_its_own_tags_to_itself(self):
         def tags(kind):
@@ -201,6 +218,44 @@ class Mends(unittest.TestCase):
         self.assertEqual((found["Preferences"], found["PercentageComplete"]), (preferences, 100))
         with self.assertRaisesRegex(self.autoscaling.exceptions.ClientError, "name not found"):
             self.autoscaling.start_instance_refresh(AutoScalingGroupName="none")
+
+
+    def test_a_statement_counts_only_if_its_conditions_are_met(self):
+        s3 = boto3.client("s3")
+        s3.create_bucket(Bucket="state")
+        denial = {"Effect": "Deny", "Principal": "*", "Action": "s3:*", "Resource": "arn:aws:s3:::state/*"}
+        plain_http = {**denial, "Condition": {"Bool": {"aws:SecureTransport": "false"}}}
+        s3.put_bucket_policy(Bucket="state", Policy=json.dumps({"Statement": [plain_http]}))
+        s3.put_object(Bucket="state", Key="key", Body=b"state")
+        self.assertEqual(s3.get_object(Bucket="state", Key="key")["Body"].read(), b"state")
+        s3.put_bucket_policy(Bucket="state", Policy=json.dumps({"Statement": [plain_http, denial]}))
+        with self.assertRaisesRegex(s3.exceptions.ClientError, "403"):
+            s3.put_object(Bucket="state", Key="key", Body=b"state")
+
+    def model_data(self):
+        return requests.get("http://motoapi.amazonaws.com/moto-api/data.json").json()
+
+    def test_the_model_data_can_be_read_without_docker(self):
+        role = boto3.client("iam").create_role(RoleName="role", AssumeRolePolicyDocument="{}")["Role"]["Arn"]
+        package = io.BytesIO()
+        with zipfile.ZipFile(package, "w") as file:
+            file.writestr("bootstrap", "")
+        boto3.client("lambda").create_function(
+            FunctionName="function", Role=role, Runtime="provided.al2023", Handler="bootstrap",
+            Code={"ZipFile": package.getvalue()},
+        )
+        (function,) = self.model_data()["awslambda"]["LambdaFunction"]
+        self.assertEqual(function["function_name"], "function")
+
+    def test_the_model_data_is_of_what_there_is(self):
+        vpcs = [self.ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"] for _ in range(2)]
+        self.rds.create_db_instance(DBInstanceIdentifier="db", **MYSQL)
+        self.ec2.delete_vpc(VpcId=vpcs[0])
+        self.rds.delete_db_instance(DBInstanceIdentifier="db", SkipFinalSnapshot=True)
+        data = self.model_data()
+        ids = {vpc["id"] for vpc in data["ec2"]["VPC"]}
+        self.assertEqual(ids & set(vpcs), {vpcs[1]})
+        self.assertEqual(data["rds"]["DBInstance"], [])
 
 
 class Applying(unittest.TestCase):
