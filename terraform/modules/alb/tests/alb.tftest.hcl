@@ -63,7 +63,7 @@ run "certificate_made" {
 
   assert {
     condition     = aws_lb_listener.https[0].certificate_arn == aws_acm_certificate_validation.this[0].certificate_arn
-    error_message = "The listener waits for the certificate to be issued."
+    error_message = "The listener has the certificate that was made."
   }
 
   assert {

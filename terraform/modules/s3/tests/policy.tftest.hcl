@@ -1,6 +1,6 @@
 # The provider writes policy documents by itself, without AWS: this is the real one.
 provider "aws" {
-  region                      = "cn-north-1"
+  region                      = "us-gov-west-1"
   access_key                  = "test"
   secret_key                  = "test"
   skip_credentials_validation = true
@@ -27,12 +27,12 @@ run "policy" {
         Sid       = "DeliverLoadBalancerLogs"
         Effect    = "Allow"
         Action    = "s3:PutObject"
-        Resource  = "arn:aws-cn:s3:::orders-dev-logs-123456789012/AWSLogs/123456789012/*"
+        Resource  = "arn:aws-us-gov:s3:::orders-dev-logs-123456789012/AWSLogs/123456789012/*"
         Principal = { Service = "logdelivery.elasticloadbalancing.amazonaws.com" }
         Condition = {
           StringEqualsIfExists = { "aws:SourceAccount" = "123456789012" }
           ArnLikeIfExists = {
-            "aws:SourceArn" = "arn:aws-cn:elasticloadbalancing:cn-north-1:123456789012:loadbalancer/*"
+            "aws:SourceArn" = "arn:aws-us-gov:elasticloadbalancing:us-gov-west-1:123456789012:loadbalancer/*"
           }
         }
       },
@@ -40,7 +40,7 @@ run "policy" {
         Sid       = "TlsOnly"
         Effect    = "Deny"
         Action    = "s3:*"
-        Resource  = ["arn:aws-cn:s3:::orders-dev-logs-123456789012/*", "arn:aws-cn:s3:::orders-dev-logs-123456789012"]
+        Resource  = ["arn:aws-us-gov:s3:::orders-dev-logs-123456789012/*", "arn:aws-us-gov:s3:::orders-dev-logs-123456789012"]
         Principal = "*"
         Condition = { Bool = { "aws:SecureTransport" = "false" } }
       },
