@@ -37,10 +37,13 @@ run "policy" {
         }
       },
       {
-        Sid       = "TlsOnly"
-        Effect    = "Deny"
-        Action    = "s3:*"
-        Resource  = ["arn:aws-us-gov:s3:::orders-dev-logs-123456789012/*", "arn:aws-us-gov:s3:::orders-dev-logs-123456789012"]
+        Sid    = "TlsOnly"
+        Effect = "Deny"
+        Action = "s3:*"
+        Resource = [
+          "arn:aws-us-gov:s3:::orders-dev-logs-123456789012/*",
+          "arn:aws-us-gov:s3:::orders-dev-logs-123456789012",
+        ]
         Principal = "*"
         Condition = { Bool = { "aws:SecureTransport" = "false" } }
       },
