@@ -4,12 +4,18 @@ use std::io::{self, Read, Write as _};
 use std::path::Path;
 
 /// Reads a UTF-8 text file of at most `limit` bytes.
-pub(crate) fn read_text(path: &Path, limit: u64) -> io::Result<String> {
+///
+/// # Errors
+/// Where it cannot be read, is not UTF-8, or is larger.
+pub fn read_text(path: &Path, limit: u64) -> io::Result<String> {
     text(&mut std::fs::File::open(path)?, limit)
 }
 
 /// Reads a UTF-8 text of at most `limit` bytes to its end.
-pub(crate) fn text(from: &mut dyn Read, limit: u64) -> io::Result<String> {
+///
+/// # Errors
+/// Where it cannot be read, is not UTF-8, or is larger.
+pub fn text(from: &mut dyn Read, limit: u64) -> io::Result<String> {
     let mut text = String::new();
     from.take(limit + 1).read_to_string(&mut text)?;
     if text.len() as u64 > limit {
@@ -26,7 +32,10 @@ pub(crate) fn text(from: &mut dyn Read, limit: u64) -> io::Result<String> {
 /// Writes a file in one step: whoever reads it meanwhile sees the old text or the new one, and a failure
 /// leaves the old one. A symbolic link is replaced by a file. What is written holds no secret and is for
 /// other accounts to read, so the permissions are those of an ordinary new file.
-pub(crate) fn replace(path: &Path, text: &str) -> io::Result<()> {
+///
+/// # Errors
+/// Where the folder does not take the file.
+pub fn replace(path: &Path, text: &str) -> io::Result<()> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
     let mut builder = tempfile::Builder::new();
     let prefix = path.file_name().map(|name| format!(".{}.", name.to_string_lossy())).unwrap_or_default();

@@ -5,8 +5,10 @@
 //! - [`arn`]: the ARNs that `rds-db:connect` is allowed on.
 //! - [`plan`]: what a Terraform plan would change, and what this design forbids in it.
 //! - [`policy`]: that policy's document.
+//! - [`mod@file`]: files, read with a limit and written in one step.
 //! - [`outputs`]: what Terraform put out, as types; `rds.conf` and the app's parameters come from it.
 //! - [`remedy`]: the policy statement and the SQL that would mend a refused login.
+//! - `ssm`, with the feature `aws`: the app's parameters in Parameter Store.
 //! - [`trust`]: the trust roots that ship with the program.
 //!
 //! ```
@@ -32,12 +34,14 @@
 //! ```
 
 pub mod arn;
-mod file;
+pub mod file;
 pub mod outputs;
 pub mod plan;
 pub mod policy;
 pub mod rds_conf;
 pub mod remedy;
+#[cfg(feature = "aws")]
+pub mod ssm;
 pub mod trust;
 
 pub use outputs::{Outputs, OutputsError};

@@ -289,6 +289,17 @@ fn every_rule_refuses_something_and_none_the_clean_plan() {
 }
 
 #[test]
+fn the_readme_lists_every_rule() {
+    let readme = include_str!("../README.md");
+    for rule in &RULES {
+        let row = format!("| `{}` | {} | {} |", rule.id, rule.name, rule.description);
+        assert!(readme.contains(&row), "README.md lacks this row:\n{row}");
+    }
+    assert_eq!(readme.matches("| `RDSIAM").count(), RULES.len());
+    assert!(RULES.is_sorted_by(|a, b| a.id < b.id));
+}
+
+#[test]
 fn every_folder_of_plans_is_read() {
     let folder = format!("{}/tests/plans", env!("CARGO_MANIFEST_DIR"));
     let mut folders: Vec<_> = std::fs::read_dir(folder)

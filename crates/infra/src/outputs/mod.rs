@@ -34,7 +34,7 @@ pub use error::{Cause, OutputsError, Problem, TextCause};
 pub use values::{Authentication, ParameterPath, ValueError};
 
 /// The largest file that is read: 1 MiB. A stack's outputs take a few KiB.
-const MAX_BYTES: u64 = 1024 * 1024;
+pub const MAX_BYTES: u64 = 1024 * 1024;
 
 /// All that a deployment tells its programs.
 #[derive(Clone, Debug, PartialEq, Eq)]

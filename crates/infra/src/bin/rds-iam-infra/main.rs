@@ -1,0 +1,128 @@
+//! The `rds-iam-infra` command. Its README describes rules, files and exit statuses.
+
+mod conf;
+mod parameters;
+mod plan;
+
+use std::error::Error;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use rds_iam_infra::outputs::{self, Outputs};
+use rds_iam_infra::{OutputsError, file};
+
+/// Review a Terraform plan, and hand on what Terraform put out.
+#[derive(Debug, Parser)]
+#[command(version, after_long_help = AFTER_HELP)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Plan(plan::Arguments),
+    Conf(conf::Arguments),
+    Parameters(parameters::Arguments),
+}
+
+const AFTER_HELP: &str = "\
+Exit status:
+  0   done; of a plan: nothing is refused
+  1   failed; the message says why and what to do; running it again is safe
+  2   something in the plan is refused
+  64  the command line is wrong; nothing was done
+
+FILE may be - for standard input:
+  terraform show -json plan.tfplan | rds-iam-infra plan -
+  terraform output -json | rds-iam-infra conf --outputs - --write rds.conf
+
+Environment:
+  AWS_ENDPOINT_URL  where the AWS API is, if not on AWS (parameters alone asks it);
+                    credentials come from the default chain (environment, profile, role)";
+
+/// As in BSD's sysexits.h: the command was used wrongly.
+const EX_USAGE: u8 = 64;
+
+/// Something in the plan is refused.
+const REFUSED: u8 = 2;
+
+type Failure = Box<dyn Error>;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            // Help and version come this way too. There is nobody left to tell if printing fails.
+            drop(error.print());
+            return if error.use_stderr() { EX_USAGE.into() } else { ExitCode::SUCCESS };
+        }
+    };
+    let done = match arguments.command {
+        Command::Plan(arguments) => plan::run(&arguments),
+        Command::Conf(arguments) => conf::run(&arguments),
+        Command::Parameters(arguments) => parameters::run(&arguments).await,
+    };
+    done.unwrap_or_else(|error| {
+        drop(write(std::io::stderr(), &format!("error: {}", chain(&*error))));
+        ExitCode::FAILURE
+    })
+}
+
+/// An error and its causes, in one line.
+fn chain(error: &dyn Error) -> String {
+    let causes = std::iter::successors(Some(error), |&error| error.source());
+    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}
+
+/// Writes a text and says whether it got there: a full disk or a closed pipe is no reason to panic.
+fn write(mut to: impl Write, text: &str) -> std::io::Result<()> {
+    writeln!(to, "{}", text.trim_end_matches('\n'))?;
+    to.flush()
+}
+
+/// Writes a text to standard output.
+fn print(text: &str) -> Result<(), Failure> {
+    write(std::io::stdout(), text).map_err(|error| format!("cannot write to standard output: {error}").into())
+}
+
+/// Writes a file, in one step.
+fn replace(path: &Path, text: &str) -> Result<(), Failure> {
+    let text = format!("{}\n", text.trim_end_matches('\n'));
+    file::replace(path, &text).map_err(|error| {
+        let path = path.display();
+        format!("cannot write {path}; its folder must exist and take files: {error}").into()
+    })
+}
+
+/// Whether a path means standard input.
+fn is_stdin(path: &Path) -> bool {
+    path.as_os_str() == "-"
+}
+
+fn stdin(limit: u64) -> Result<String, Failure> {
+    file::text(&mut std::io::stdin().lock(), limit)
+        .map_err(|error| format!("cannot read standard input as UTF-8 text: {error}").into())
+}
+
+/// What `terraform output -json` printed.
+#[derive(Debug, clap::Args)]
+struct OutputsFile {
+    /// What `terraform output -json` prints for the stack; - for standard input
+    #[arg(long = "outputs", value_name = "FILE")]
+    path: PathBuf,
+}
+
+impl OutputsFile {
+    fn read(&self) -> Result<Outputs, Failure> {
+        let read = |text: String| -> Result<Outputs, OutputsError> { Outputs::parse(&text) };
+        if is_stdin(&self.path) {
+            Ok(read(stdin(outputs::MAX_BYTES)?)?)
+        } else {
+            Ok(Outputs::read(&self.path)?)
+        }
+    }
+}

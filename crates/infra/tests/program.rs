@@ -1,0 +1,128 @@
+//! The program as it is called, against AWS's API on this machine.
+
+use std::io::Write as _;
+use std::process::{Command, Output, Stdio};
+
+use rds_iam_emulator::AwsApi;
+
+const OUTPUTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../terraform/stacks/mysql/outputs.json");
+
+fn plan(folder: &str) -> String {
+    format!("{}/tests/plans/{folder}/plan.json", env!("CARGO_MANIFEST_DIR"))
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the pipeline's runner is not a library; this is the program under test"
+)]
+fn program() -> Command {
+    Command::new(env!("CARGO_BIN_EXE_rds-iam-infra"))
+}
+
+fn run(arguments: &[&str]) -> Output {
+    program().args(arguments).output().unwrap()
+}
+
+fn text(bytes: &[u8]) -> &str {
+    std::str::from_utf8(bytes).unwrap()
+}
+
+#[test]
+fn a_plan_s_exit_status_says_whether_it_is_refused() {
+    let clean = run(&["plan", &plan("clean")]);
+    assert_eq!(clean.status.code(), Some(0), "{}", text(&clean.stderr));
+    assert!(text(&clean.stdout).ends_with("Nothing is refused.\n"), "{}", text(&clean.stdout));
+    let refused = run(&["plan", "--format", "json", &plan("wildcard")]);
+    assert_eq!(refused.status.code(), Some(2));
+    let report: serde_json::Value = serde_json::from_slice(&refused.stdout).unwrap();
+    assert_eq!(report["findings"][0]["rule"], "RDSIAM001");
+    let failed = run(&["plan", OUTPUTS]);
+    assert_eq!(failed.status.code(), Some(1));
+    assert!(text(&failed.stderr).starts_with("error: "), "{}", text(&failed.stderr));
+    assert!(text(&failed.stderr).contains("other JSON, not a plan"), "{}", text(&failed.stderr));
+    assert_eq!(run(&["plan"]).status.code(), Some(64));
+    assert_eq!(run(&["plan", "x", "--format", "xml"]).status.code(), Some(64));
+    assert_eq!(run(&["--help"]).status.code(), Some(0));
+}
+
+#[test]
+fn a_report_goes_to_a_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("plan.sarif");
+    let file = path.to_str().unwrap();
+    let root = "terraform/stacks/mysql";
+    let done = run(&["plan", "--format", "sarif", "--root", root, "--output", file, &plan("proxy_tls")]);
+    assert_eq!((done.status.code(), text(&done.stdout)), (Some(2), ""));
+    let sarif: serde_json::Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+    let place =
+        &sarif["runs"][0]["results"][0]["locations"][0]["physicalLocation"]["artifactLocation"]["uri"];
+    assert_eq!(*place, "terraform/stacks/mysql/main.tf");
+    let nowhere = run(&["plan", "--output", folder.path().join("a/b").to_str().unwrap(), &plan("clean")]);
+    assert_eq!(nowhere.status.code(), Some(1));
+}
+
+#[test]
+fn standard_input_is_read_for_a_dash() {
+    let mut child = program()
+        .args(["plan", "-"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(&std::fs::read(plan("imdsv1")).unwrap()).unwrap();
+    let done = child.wait_with_output().unwrap();
+    assert_eq!(done.status.code(), Some(2), "{}", text(&done.stderr));
+    assert!(text(&done.stdout).contains("RDSIAM009"));
+}
+
+#[test]
+fn rds_conf_is_printed_or_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("rds.conf");
+    let printed = run(&["conf", "--outputs", OUTPUTS]);
+    assert_eq!(printed.status.code(), Some(0), "{}", text(&printed.stderr));
+    let written = run(&["conf", "--outputs", OUTPUTS, "--write", path.to_str().unwrap()]);
+    assert_eq!((written.status.code(), text(&written.stdout)), (Some(0), ""));
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), text(&printed.stdout));
+    let conf = rds_iam_infra::RdsConf::read(&path).unwrap();
+    assert_eq!(conf.endpoint.to_string(), "orders-dev.c0ffee.us-east-1.rds.amazonaws.com:3306");
+    let missing = run(&["conf", "--outputs", "/nowhere/outputs.json"]);
+    assert_eq!(missing.status.code(), Some(1));
+    assert!(text(&missing.stderr).contains("/nowhere/outputs.json"));
+}
+
+#[tokio::test]
+async fn parameters_are_written_once() {
+    let aws = AwsApi::start().await.unwrap();
+    aws.put_parameter("/dev/database/port", "3306").await.unwrap();
+    aws.put_parameter("/dev/database/username", "someone").await.unwrap();
+    let parameters = |write: &[&str]| {
+        let mut command = program();
+        command.args(["parameters", "--outputs", OUTPUTS]).args(write).envs(aws.env());
+        let done =
+            command.env("AWS_ACCESS_KEY_ID", "test").env("AWS_SECRET_ACCESS_KEY", "test").output().unwrap();
+        assert_eq!(done.status.code(), Some(0), "{}", text(&done.stderr));
+        text(&done.stdout).to_owned()
+    };
+    let planned = parameters(&[]);
+    insta::assert_snapshot!(planned, @r#"
+    + /dev/database/dbname: "node_db"
+    + /dev/database/endpoint: "orders-dev.proxy-c0ffee.us-east-1.rds.amazonaws.com"
+      /dev/database/port: "3306"
+    + /dev/database/region: "us-east-1"
+    ~ /dev/database/username: "someone" -> "node_app"
+    3 to be created, 1 to be changed, 1 unchanged
+    "#);
+    assert_eq!(parameters(&[]), planned, "nothing was written");
+    let written = parameters(&["--write"]);
+    assert_eq!(written, planned.replace("to be ", ""));
+    insta::assert_snapshot!(parameters(&["--write"]), @r#"
+      /dev/database/dbname: "node_db"
+      /dev/database/endpoint: "orders-dev.proxy-c0ffee.us-east-1.rds.amazonaws.com"
+      /dev/database/port: "3306"
+      /dev/database/region: "us-east-1"
+      /dev/database/username: "node_app"
+    0 created, 0 changed, 5 unchanged
+    "#);
+}
