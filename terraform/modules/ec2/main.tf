@@ -41,7 +41,6 @@ resource "aws_launch_template" "this" {
   name                   = var.name
   image_id               = local.ami_id
   instance_type          = var.instance_type
-  ebs_optimized          = true
   update_default_version = true
   user_data              = base64encode(local.user_data)
   tags                   = var.tags
