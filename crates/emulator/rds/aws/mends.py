@@ -199,6 +199,18 @@ def a_rule_keeps_its_description_whatever_its_peer():
     rule.description = property(description)
 
 
+def a_deleted_vpc_takes_its_own_with_it():
+    """AWS: a VPC's default network ACL goes with it, and deleted endpoints are forgotten. moto: keeps both."""
+
+    @wrap(vpcs.VPCBackend, "delete_vpc")
+    def delete_vpc(original, self, vpc_id):
+        vpc = original(self, vpc_id)
+        for owned in (self.network_acls, self.vpc_end_points):
+            for gone in [name for name, thing in owned.items() if thing.vpc_id == vpc_id]:
+                del owned[gone]
+        return vpc
+
+
 def endpoint_services_are_told_of_without_cloudformation():
     """AWS: DescribeVpcEndpointServices tells of all services that have an endpoint. moto: asks its
     CloudFormation, which is twice the size of all the rest and not installed here, and answers 500."""
@@ -323,6 +335,7 @@ MENDS = [
     a_proxy_is_created_with_secrets_or_by_iam_alone,
     a_proxy_can_be_modified,
     a_rule_keeps_its_description_whatever_its_peer,
+    a_deleted_vpc_takes_its_own_with_it,
     endpoint_services_are_told_of_without_cloudformation,
     a_launch_template_keeps_its_own_tags_to_itself,
     a_scaling_policy_has_only_what_belongs_to_its_kind,

@@ -164,6 +164,17 @@ class Mends(unittest.TestCase):
             (found,) = self.ec2.describe_security_group_rules(SecurityGroupRuleIds=[rule_id])["SecurityGroupRules"]
             self.assertEqual(found.get("Description"), kind)
 
+    def test_a_deleted_vpc_takes_its_own_with_it(self):
+        vpc = self.ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
+        subnet = self.ec2.create_subnet(VpcId=vpc, CidrBlock="10.0.0.0/24")["Subnet"]["SubnetId"]
+        service = {"ServiceName": "com.amazonaws.us-east-1.ssm", "VpcEndpointType": "Interface"}
+        endpoint = self.ec2.create_vpc_endpoint(VpcId=vpc, SubnetIds=[subnet], **service)["VpcEndpoint"]
+        self.ec2.delete_vpc_endpoints(VpcEndpointIds=[endpoint["VpcEndpointId"]])
+        self.ec2.delete_subnet(SubnetId=subnet)
+        self.ec2.delete_vpc(VpcId=vpc)
+        left = self.ec2.describe_network_acls()["NetworkAcls"] + self.ec2.describe_vpc_endpoints()["VpcEndpoints"]
+        self.assertEqual([thing for thing in left if thing["VpcId"] == vpc], [])
+
     def test_endpoint_services_are_told_of_without_cloudformation(self):
         wanted = [f"com.amazonaws.us-east-1.{service}" for service in ("ecr.dkr", "s3", "secretsmanager", "ssm")]
         self.assertLessEqual(set(wanted), set(self.ec2.describe_vpc_endpoint_services()["ServiceNames"]))
