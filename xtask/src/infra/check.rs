@@ -10,8 +10,9 @@ use serde_json::Value;
 
 use super::aws::LocalAws;
 use super::deployment::{Deployment, Settings};
+use super::passed::{Fingerprint, Passed};
 use super::terraform::Terraform;
-use super::{readme, tree};
+use super::{readme, terraform, tree};
 use crate::console::{Console, Style};
 use crate::error::Error;
 use crate::runner::{Cmd, Runner};
@@ -46,34 +47,48 @@ fn format(workspace: &Workspace, runner: Runner) -> Result<Outcome, Error> {
 /// Each module and stack: its README's example, and Terraform's own init, validate and test.
 fn modules(workspace: &Workspace, console: Console, runner: Runner) -> Result<Outcome, Error> {
     let terraform = Terraform::find(workspace, runner)?;
-    let tree = tree::copy("check", workspace)?;
+    let tools = format!("{} {}", terraform::find_terraform(workspace, runner)?, terraform::find_provider()?);
+    let (passed, tree) = (Passed::open(tools, workspace)?, tree::copy("check", workspace)?);
     let (modules, stacks) = (tree::folders(&tree.join("modules"))?, tree::folders(&tree.join("stacks"))?);
     for module in &modules {
         readme::check(module)?;
     }
-    // Alone, for it fills the provider's cache, which Terraform does not lock.
-    let all: Vec<PathBuf> = stacks.into_iter().chain(modules).collect();
-    let (first, rest) = all.split_at(1);
-    for root in first {
-        console.line(&test_root(&terraform, &tree, root, runner)?);
+    let mut changed = VecDeque::new();
+    for root in stacks.into_iter().chain(modules) {
+        let now = passed.fingerprint(&root, &tree)?;
+        match now.passed() {
+            Some(tests) => {
+                console.line(&format!("  {}: unchanged since its {tests} tests passed", name(&root, &tree)));
+            }
+            None => changed.push_back((root, now)),
+        }
     }
-    let waiting: Mutex<VecDeque<&PathBuf>> = Mutex::new(rest.iter().collect());
-    let failures: Mutex<Vec<Error>> = Mutex::new(Vec::new());
+    let test = |(root, now): (PathBuf, Fingerprint)| -> Result<(), Error> {
+        let started = Instant::now();
+        let tests = test_root(&terraform, &name(&root, &tree), &root, runner)?;
+        let seconds = started.elapsed().as_secs_f64();
+        console.line(&format!("  {}: valid, {tests} tests passed ({seconds:.1} s)", name(&root, &tree)));
+        now.remember(tests)
+    };
+    // The first alone, for it fills the provider's cache, which Terraform does not lock.
+    if let Some(first) = changed.pop_front() {
+        test(first)?;
+    }
+    let (waiting, failures) = (Mutex::new(changed), Mutex::new(Vec::new()));
     thread::scope(|scope| {
         for _ in 0..thread::available_parallelism().map_or(1, usize::from) {
             scope.spawn(|| {
                 loop {
                     let next = waiting.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
-                    let Some(root) = next else { return };
-                    match test_root(&terraform, &tree, root, runner) {
-                        Ok(line) => console.line(&line),
-                        Err(error) => failures.lock().unwrap_or_else(PoisonError::into_inner).push(error),
+                    let Some(next) = next else { return };
+                    if let Err(error) = test(next) {
+                        failures.lock().unwrap_or_else(PoisonError::into_inner).push(error);
                     }
                 }
             });
         }
     });
-    let mut failures = failures.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let mut failures: Vec<Error> = failures.into_inner().unwrap_or_else(PoisonError::into_inner);
     let Some(last) = failures.pop() else { return Ok(Outcome::Passed) };
     // All of them: they are independent, and a person mends them together.
     for error in failures {
@@ -82,22 +97,26 @@ fn modules(workspace: &Workspace, console: Console, runner: Runner) -> Result<Ou
     Err(last)
 }
 
-/// One root module: initialised, validated and tested; the line that says so.
-fn test_root(terraform: &Terraform, tree: &Path, root: &Path, runner: Runner) -> Result<String, Error> {
-    let started = Instant::now();
-    let name = root.strip_prefix(tree).unwrap_or(root).display().to_string();
+fn name(root: &Path, tree: &Path) -> String {
+    root.strip_prefix(tree).unwrap_or(root).display().to_string()
+}
+
+/// One root module: initialised, validated and tested; how many tests passed.
+fn test_root(terraform: &Terraform, name: &str, root: &Path, runner: Runner) -> Result<u32, Error> {
     runner.ask_within(&terraform.init(root).args(["-backend=false"]), TESTS_WITHIN)?;
     let validate = terraform.cmd(root, ["validate", "-no-color"]);
     runner.ask_within(&validate.hint(format!("terraform/{name} is not valid")), TESTS_WITHIN)?;
-    let test = terraform
-        .cmd(root, ["test", "-no-color"])
-        .hint(format!("for all of its output: terraform -chdir=terraform/{name} test"));
-    let printed = runner.ask_within(&test, TESTS_WITHIN)?;
-    let passed = passed(&printed).filter(|passed| *passed > 0).ok_or_else(|| Error::Found {
+    let test = terraform.cmd(root, ["test", "-no-color"]).hint(format!(
+        "its whole output stands above; to try it alone: terraform -chdir=terraform/{name} test"
+    ));
+    let printed = runner.ask_within(&test, TESTS_WITHIN).inspect_err(|_| {
+        // Once more, with all that it prints: the end of it alone seldom tells what failed.
+        drop(runner.run(&test));
+    })?;
+    passed(&printed).filter(|passed| *passed > 0).ok_or_else(|| Error::Found {
         found: format!("terraform/{name} has no tests"),
         mend: "add tests/*.tftest.hcl".to_owned(),
-    })?;
-    Ok(format!("  {name}: valid, {passed} tests passed ({:.1} s)", started.elapsed().as_secs_f64()))
+    })
 }
 
 /// The number in "Success! 3 passed, 0 failed.".

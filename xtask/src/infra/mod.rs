@@ -4,6 +4,7 @@ mod aws;
 mod check;
 mod deployment;
 mod local;
+mod passed;
 mod readme;
 pub(crate) mod terraform;
 mod tree;
