@@ -21,7 +21,9 @@ from moto.autoscaling import models as autoscaling
 from moto.autoscaling import responses as autoscaling_responses
 from moto.core import model_instances
 from moto.core.responses import ActionResult
+from moto.ec2.models import instances
 from moto.ec2.models import launch_templates
+from moto.ec2.models import nat_gateways
 from moto.ec2.models import security_groups
 from moto.ec2.models import vpcs
 from moto.iam import access_control
@@ -242,6 +244,44 @@ def a_scaling_policy_has_only_what_belongs_to_its_kind():
         self.predictive_scaling_configuration = self.predictive_scaling_configuration or None
 
 
+def a_group_keeps_its_default_warmup():
+    """AWS: a group has a `DefaultInstanceWarmup`, in seconds. moto: forgets it."""
+
+    for name in ("create_auto_scaling_group", "update_auto_scaling_group"):
+
+        @wrap(autoscaling_responses.AutoScalingResponse, name)
+        def keep(original, self):
+            answer = original(self)
+            warmup = self._get_int_param("DefaultInstanceWarmup")
+            if warmup is not None:
+                group = self.autoscaling_backend.autoscaling_groups[self._get_param("AutoScalingGroupName")]
+                group.default_instance_warmup = warmup
+            return answer
+
+
+def a_terminated_instance_takes_its_interface_with_it():
+    """AWS: the primary network interface of an instance goes when the instance does, unless told otherwise.
+    moto: it stays for ever."""
+
+    @wrap(instances.Instance, "terminate")
+    def terminate(original, self, *args, **kwargs):
+        for nic in self.nics.values():
+            if nic.device_index == 0:
+                nic.delete_on_termination = True
+        return original(self, *args, **kwargs)
+
+
+def a_deleted_nat_gateway_takes_its_interface_with_it():
+    """AWS: a NAT gateway's network interface goes with it. moto: it stays for ever."""
+
+    @wrap(nat_gateways.NatGatewayBackend, "delete_nat_gateway")
+    def delete_nat_gateway(original, self, nat_gateway_id):
+        gateway = original(self, nat_gateway_id)
+        if gateway._eni.id in self.enis:
+            self.delete_network_interface(gateway._eni.id)
+        return gateway
+
+
 def instances_are_refreshed():
     """AWS: StartInstanceRefresh replaces a group's instances, and DescribeInstanceRefreshes tells how far
     that is, the latest first. moto: knows neither. Here the refresh is over at once, and no instance changes.
@@ -339,6 +379,9 @@ MENDS = [
     endpoint_services_are_told_of_without_cloudformation,
     a_launch_template_keeps_its_own_tags_to_itself,
     a_scaling_policy_has_only_what_belongs_to_its_kind,
+    a_group_keeps_its_default_warmup,
+    a_terminated_instance_takes_its_interface_with_it,
+    a_deleted_nat_gateway_takes_its_interface_with_it,
     instances_are_refreshed,
     a_statement_counts_only_if_its_conditions_are_met,
     the_model_data_can_be_read_without_docker,

@@ -50,7 +50,7 @@ class Mends(unittest.TestCase):
     def described_proxy(self):
         return self.rds.describe_db_proxies(DBProxyName="proxy")["DBProxies"][0]
 
-    def group(self):
+    def group(self, **settings):
         self.ec2.create_launch_template(LaunchTemplateName="app", LaunchTemplateData={"ImageId": "ami-1"})
         self.autoscaling.create_auto_scaling_group(
             AutoScalingGroupName="app",
@@ -58,6 +58,7 @@ class Mends(unittest.TestCase):
             MaxSize=0,
             AvailabilityZones=["us-east-1a"],
             LaunchTemplate={"LaunchTemplateName": "app"},
+            **settings,
         )
 
     def test_an_instance_has_a_resource_id_of_its_own(self):
@@ -214,6 +215,34 @@ class Mends(unittest.TestCase):
         (policy,) = self.autoscaling.describe_policies()["ScalingPolicies"]
         self.assertNotIn("PredictiveScalingConfiguration", policy)
         self.assertIs(policy["Enabled"], True)
+
+    def test_a_group_keeps_its_default_warmup(self):
+        def warmup():
+            return self.autoscaling.describe_auto_scaling_groups()["AutoScalingGroups"][0].get("DefaultInstanceWarmup")
+
+        self.group(DefaultInstanceWarmup=120)
+        self.assertEqual(warmup(), 120)
+        self.autoscaling.update_auto_scaling_group(AutoScalingGroupName="app", MaxSize=1)
+        self.assertEqual(warmup(), 120)
+        self.autoscaling.update_auto_scaling_group(AutoScalingGroupName="app", DefaultInstanceWarmup=60)
+        self.assertEqual(warmup(), 60)
+
+    def interfaces(self):
+        return self.ec2.describe_network_interfaces()["NetworkInterfaces"]
+
+    def test_a_terminated_instance_takes_its_interface_with_it(self):
+        image = self.ec2.describe_images()["Images"][0]["ImageId"]
+        instance = self.ec2.run_instances(ImageId=image, MinCount=1, MaxCount=1)["Instances"][0]["InstanceId"]
+        self.assertEqual(len(self.interfaces()), 1)
+        self.ec2.terminate_instances(InstanceIds=[instance])
+        self.assertEqual(self.interfaces(), [])
+
+    def test_a_deleted_nat_gateway_takes_its_interface_with_it(self):
+        address = self.ec2.allocate_address(Domain="vpc")["AllocationId"]
+        gateway = self.ec2.create_nat_gateway(SubnetId=self.subnets()[0], AllocationId=address)["NatGateway"]
+        self.assertEqual(len(self.interfaces()), 1)
+        self.ec2.delete_nat_gateway(NatGatewayId=gateway["NatGatewayId"])
+        self.assertEqual(self.interfaces(), [])
 
     def test_instances_are_refreshed(self):
         self.group()
