@@ -15,7 +15,7 @@ pub struct Summary {
     pub counts: Counts,
     /// Every resource that something is done to, in the plan's order.
     pub changes: Vec<ResourceSummary>,
-    /// What was changed or destroyed without Terraform since the last apply.
+    /// What was destroyed without Terraform since the last apply, or changed in what the configuration sets.
     pub drift: Vec<ResourceSummary>,
     /// Outputs that change.
     pub outputs: Vec<OutputChange>,
@@ -97,13 +97,24 @@ impl Plan {
         Summary {
             counts,
             changes,
-            drift: self.document.resource_drift.iter().map(ResourceSummary::of).collect(),
+            drift: self.document.resource_drift.iter().filter_map(|resource| self.drift(resource)).collect(),
             outputs: outputs
                 .filter(|(_, change)| change.action != Action::NoOp)
                 .map(|(name, change)| OutputChange { name: name.clone(), action: change.action })
                 .collect(),
             complete: self.document.complete != Some(false),
         }
+    }
+
+    /// What happened to a resource without Terraform. What the configuration leaves to AWS changes all the
+    /// time, and right after an apply Terraform lists nearly every resource: none of that is told.
+    fn drift(&self, resource: &ResourceChange) -> Option<ResourceSummary> {
+        let mut summary = ResourceSummary::of(resource);
+        let (before, after) = (&resource.change.before, &resource.change.after);
+        let both_empty = |name: &str| is_empty(&before[name]) && is_empty(&after[name]);
+        let known = self.block(resource).is_some();
+        summary.attributes.retain(|name| !both_empty(name) && (!known || self.sets(resource, name)));
+        (resource.change.action != Action::Update || !summary.attributes.is_empty()).then_some(summary)
     }
 }
 
@@ -130,6 +141,16 @@ impl ResourceSummary {
             moved_from: resource.previous_address.clone().filter(|from| *from != resource.address),
             imported: change.importing.is_some(),
         }
+    }
+}
+
+fn is_empty(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::String(text) => text.is_empty(),
+        Value::Array(items) => items.is_empty(),
+        Value::Object(fields) => fields.is_empty(),
+        _ => false,
     }
 }
 

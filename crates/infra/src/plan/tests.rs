@@ -84,12 +84,24 @@ fn drift_and_incomplete_plans_are_told() {
     let mut document = of("aws_vpc", &json!({"actions": ["no-op"]}));
     document["resource_drift"] = drifted["resource_changes"].clone();
     document["complete"] = json!(false);
+    // What AWS fills in is no drift: an empty list for none, and what the configuration does not set.
+    let (before, after) = (json!({"set": 1, "other": 1}), json!({"set": 1, "other": 2, "tags": {}}));
+    let quiet = of("aws_eip", &json!({"actions": ["update"], "before": before, "after": after}));
+    let gone = of("aws_kms_key", &json!({"actions": ["delete"], "before": {"set": 1}}));
+    for other in [quiet, gone] {
+        let drift = document["resource_drift"].as_array_mut().unwrap();
+        drift.push(other["resource_changes"][0].clone());
+    }
+    let block =
+        json!({"mode": "managed", "type": "aws_eip", "name": "this", "expressions": {"set": {}, "tags": {}}});
+    document["configuration"] = json!({"root_module": {"resources": [block]}});
     insta::assert_snapshot!(plan(&document).review(), @"
     Plan: 0 to create, 0 to change in place, 0 to replace, 0 to destroy, 0 to forget.
     It is not complete: after its apply, plan again.
 
     Changed without Terraform since the last apply:
         ~ aws_vpc.this: a
+        - aws_kms_key.this
 
     Nothing is refused.
     ");
