@@ -69,7 +69,9 @@ impl Package {
 
     /// Where it is written.
     pub(crate) fn file(&self, workspace: &Workspace) -> PathBuf {
-        let name = format!("lambda/rds-iam-bootstrap-{}.zip", self.architecture.name());
+        // Not where a release lies, lest somebody deploys it.
+        let folder = if self.only_here { "infra" } else { "lambda" };
+        let name = format!("{folder}/rds-iam-bootstrap-{}.zip", self.architecture.name());
         self.output.clone().unwrap_or_else(|| workspace.target.join(name))
     }
 }
