@@ -31,6 +31,7 @@ pub(crate) struct Cmd {
     program: String,
     args: Vec<String>,
     env: Vec<(String, String)>,
+    settings: Vec<(String, String)>,
     without: &'static [&'static str],
     dir: PathBuf,
     mend: String,
@@ -44,6 +45,7 @@ impl Cmd {
             program: program.into(),
             args: Vec::new(),
             env: Vec::new(),
+            settings: Vec::new(),
             without: &[],
             dir: dir.to_owned(),
             mend: mend.into(),
@@ -62,6 +64,15 @@ impl Cmd {
     #[must_use]
     pub(crate) fn env(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.env.push((name.into(), value.into()));
+        self
+    }
+
+    /// Sets variables that many commands share. They are not echoed with each: whoever sets them tells
+    /// about them once.
+    #[must_use]
+    pub(crate) fn settings<'s, V: AsRef<str> + 's>(mut self, settings: &'s [(&str, V)]) -> Self {
+        let shared = settings.iter().map(|(name, value)| ((*name).to_owned(), value.as_ref().to_owned()));
+        self.settings.extend(shared);
         self
     }
 
@@ -100,7 +111,8 @@ impl Cmd {
                 process.env_remove(&name);
             }
         }
-        process.envs(self.env.iter().map(|(name, value)| (name, value)));
+        let variables = self.settings.iter().chain(&self.env);
+        process.envs(variables.map(|(name, value)| (name, value)));
         process
     }
 

@@ -125,4 +125,15 @@ async fn parameters_are_written_once() {
       /dev/database/username: "node_app"
     0 created, 0 changed, 5 unchanged
     "#);
+    aws.put_parameter("/dev/database/other", "stays").await.unwrap();
+    insta::assert_snapshot!(parameters(&["--delete"]), @"
+    - /dev/database/dbname
+    - /dev/database/endpoint
+    - /dev/database/port
+    - /dev/database/region
+    - /dev/database/username
+    5 deleted
+    ");
+    assert_eq!(parameters(&["--delete"]), "0 deleted\n");
+    assert!(parameters(&[]).ends_with("5 to be created, 0 to be changed, 0 unchanged\n"));
 }

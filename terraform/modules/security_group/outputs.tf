@@ -6,6 +6,15 @@ output "alb_id" {
 output "app_id" {
   description = "Group of the app's instances."
   value       = aws_security_group.app.id
+
+  # Whoever starts in it needs its rules at once: bootstrap runs as soon as it is made.
+  depends_on = [
+    aws_vpc_security_group_ingress_rule.link,
+    aws_vpc_security_group_egress_rule.link,
+    aws_vpc_security_group_egress_rule.endpoints,
+    aws_vpc_security_group_egress_rule.app_s3,
+    aws_vpc_security_group_egress_rule.internet,
+  ]
 }
 
 output "proxy_id" {
@@ -21,6 +30,15 @@ output "database_id" {
 output "bootstrap_id" {
   description = "Group of the bootstrap function."
   value       = aws_security_group.bootstrap.id
+
+  # Whoever starts in it needs its rules at once: bootstrap runs as soon as it is made.
+  depends_on = [
+    aws_vpc_security_group_ingress_rule.link,
+    aws_vpc_security_group_egress_rule.link,
+    aws_vpc_security_group_egress_rule.endpoints,
+    aws_vpc_security_group_egress_rule.app_s3,
+    aws_vpc_security_group_egress_rule.internet,
+  ]
 }
 
 output "admin_id" {

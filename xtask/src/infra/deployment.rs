@@ -64,6 +64,16 @@ impl<'a> Deployment<'a> {
         Ok(deployment)
     }
 
+    /// Where it is, and what its commands have in their environment, in words.
+    pub(crate) fn describe(&self) -> String {
+        let settings: Vec<String> = self.aws.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        format!(
+            "In {}, with {}.\nmoto, a stand-in for the AWS API, answers there; no account and no credentials are used.",
+            self.tree.display(),
+            settings.join(" ")
+        )
+    }
+
     /// The folder of a stack in the copy.
     pub(crate) fn stack(&self, name: &str) -> PathBuf {
         self.tree.join("stacks").join(name)
@@ -71,20 +81,15 @@ impl<'a> Deployment<'a> {
 
     /// A Terraform command in a stack.
     pub(crate) fn terraform<S: Into<String>>(&self, stack: &str, args: impl IntoIterator<Item = S>) -> Cmd {
-        self.with_aws(self.terraform.cmd(&self.stack(stack), args))
+        self.terraform.cmd(&self.stack(stack), args).settings(&self.aws)
     }
 
     /// One of the workspace's programs, with the same AWS API.
     pub(crate) fn program(&self, name: &str) -> Cmd {
         let program = self.workspace.target.join("debug").join(name).display().to_string();
-        self.with_aws(Cmd::new(program, &self.workspace.root, "cargo build --workspace").without(&["AWS_"]))
-    }
-
-    fn with_aws(&self, mut cmd: Cmd) -> Cmd {
-        for (name, value) in &self.aws {
-            cmd = cmd.env(*name, value);
-        }
-        cmd
+        Cmd::new(program, &self.workspace.root, "cargo build --workspace --all-targets")
+            .without(&["AWS_"])
+            .settings(&self.aws)
     }
 
     /// Applies stacks/account: the state's bucket, GitHub's way in, a hosted zone.
@@ -92,7 +97,7 @@ impl<'a> Deployment<'a> {
     /// # Errors
     /// When Terraform fails.
     pub(crate) fn apply_account(&self) -> Result<(), Error> {
-        self.runner.run(&self.with_aws(self.terraform.init(&self.stack("account"))))?;
+        self.runner.run(&self.terraform.init(&self.stack("account")).settings(&self.aws))?;
         let args = ["apply", "-input=false", "-no-color", "-auto-approve", "-var-file=local.tfvars"];
         self.runner.run(&self.terraform("account", args))?;
         Ok(())
@@ -153,7 +158,7 @@ impl<'a> Deployment<'a> {
                 init = init.args(["-backend-config=local.s3.tfbackend"]);
             }
         }
-        Ok(self.runner.run(&self.with_aws(init))?)
+        Ok(self.runner.run(&init.settings(&self.aws))?)
     }
 
     /// Plans stacks/mysql into `<name>.tfplan`, and has the rules judge it.

@@ -93,7 +93,7 @@ impl<'a> Cycle<'a> {
         let aws = LocalAws::start(self.workspace)?;
         let deployment = Deployment::new("local", aws.url(), self.workspace, self.runner)?;
         let before = Inventory::take(&aws)?;
-        self.console.line(&format!("moto, a stand-in for AWS, answers at {}", aws.url()));
+        self.console.line(&deployment.describe());
         drop(self.started.set(Started { deployment, aws, before }));
         Ok(())
     }
@@ -198,6 +198,10 @@ impl<'a> Cycle<'a> {
         let deployment = self.deployment()?;
         deployment.plan("destroy", &["-destroy"])?;
         deployment.apply("destroy")?;
+        // They are not Terraform's, so they go by the program that wrote them.
+        let outputs = deployment.stack("mysql").join("outputs.json").display().to_string();
+        let parameters = ["parameters", "--delete", "--outputs", &outputs];
+        self.runner.run(&deployment.program("rds-iam-infra").args(parameters))?;
         let left = self.runner.ask(&deployment.terraform("mysql", ["state", "list"]))?;
         if left.trim().is_empty() {
             return Ok(());

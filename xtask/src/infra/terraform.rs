@@ -59,11 +59,7 @@ impl Terraform {
 
     /// A Terraform command in `dir`.
     pub(crate) fn cmd<S: Into<String>>(&self, dir: &Path, args: impl IntoIterator<Item = S>) -> Cmd {
-        let mut cmd = Cmd::new("terraform", dir, TERRAFORM_MEND).without(&FOREIGN).args(args);
-        for (name, value) in &self.settings {
-            cmd = cmd.env(*name, value);
-        }
-        cmd
+        Cmd::new("terraform", dir, TERRAFORM_MEND).without(&FOREIGN).settings(&self.settings).args(args)
     }
 
     /// `terraform init` that takes no provider but one whose hash the lock file knows.

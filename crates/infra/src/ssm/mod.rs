@@ -20,6 +20,7 @@
 //! ```
 
 mod cause;
+mod delete_parameters;
 mod get_parameters;
 mod put_parameter;
 
@@ -33,6 +34,7 @@ use rds_iam_token::Region;
 use crate::outputs::Parameter;
 
 pub use cause::Cause;
+pub use delete_parameters::{DeleteParameters, DeleteParametersError};
 pub use get_parameters::{Found, GetParameters, GetParametersError};
 pub use put_parameter::{PutParameter, PutParameterError};
 

@@ -91,6 +91,17 @@ async fn a_parameter_is_written_over_what_is_there() {
 }
 
 #[tokio::test]
+async fn ten_at_a_time_are_deleted() {
+    let answer = (200, r#"{"DeletedParameters":[],"InvalidParameters":["/a/11"]}"#.to_owned());
+    let (aws, asked) = aws(vec![answer.clone(), answer]);
+    let names = (0..12).map(|number| format!("/a/{number}")).collect();
+    DeleteParameters { names }.run(&aws).await.unwrap();
+    let asked = asked.join().unwrap();
+    assert_eq!(asked[0].matches("/a/").count(), 10);
+    assert_eq!(asked[1], r#"{"Names":["/a/10","/a/11"]}"#);
+}
+
+#[tokio::test]
 async fn refusals_say_what_to_do() {
     let mut said = Vec::new();
     for code in [

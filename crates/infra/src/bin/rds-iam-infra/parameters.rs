@@ -2,7 +2,8 @@
 
 use std::process::ExitCode;
 
-use rds_iam_infra::ssm::{self, Difference, GetParameters, PutParameter, State};
+use aws_config::SdkConfig;
+use rds_iam_infra::ssm::{self, DeleteParameters, Difference, GetParameters, PutParameter, State};
 
 use crate::{Failure, OutputsFile, print};
 
@@ -18,6 +19,10 @@ pub(crate) struct Arguments {
     /// Write what differs
     #[arg(long)]
     write: bool,
+
+    /// Delete them instead, once the deployment has been destroyed
+    #[arg(long, conflicts_with = "write")]
+    delete: bool,
 }
 
 pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
@@ -25,6 +30,9 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let aws = ssm::connect(&outputs.deployment.region).await;
     let due = outputs.parameters();
     let found = GetParameters::of(&due).run(&aws).await?;
+    if arguments.delete {
+        return delete(found.into_keys().collect(), &aws).await;
+    }
     let differences = ssm::compare(due, &found);
     refuse_other_types(&differences)?;
     let (mut created, mut changed, mut unchanged) = (0, 0, 0);
@@ -52,6 +60,16 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     }
     let doing = if arguments.write { "" } else { "to be " };
     print(&format!("{created} {doing}created, {changed} {doing}changed, {unchanged} unchanged"))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn delete(names: Vec<String>, aws: &SdkConfig) -> Result<ExitCode, Failure> {
+    let delete = DeleteParameters { names };
+    delete.run(aws).await?;
+    for name in &delete.names {
+        print(&format!("- {name}"))?;
+    }
+    print(&format!("{} deleted", delete.names.len()))?;
     Ok(ExitCode::SUCCESS)
 }
 
