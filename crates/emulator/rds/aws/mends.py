@@ -31,6 +31,7 @@ from moto.moto_api._internal.responses import MotoAPIResponse
 from moto.rds import exceptions as rds_exceptions
 from moto.rds import models as rds
 from moto.rds import responses as rds_responses
+from moto.s3 import models as s3
 from moto.utilities import docker_utilities
 
 
@@ -336,6 +337,12 @@ def a_statement_counts_only_if_its_conditions_are_met():
         return original(self, action, resource, principal, values)
 
 
+def old_versions_go_though_versioning_was_suspended():
+    """AWS: a bucket's versions can be deleted after versioning was suspended, which Terraform does before it
+    empties a bucket. moto: fails where the latest version is a delete marker, which it cannot dispose of."""
+    add(s3.FakeDeleteMarker, "dispose", lambda self: None)
+
+
 def the_model_data_can_be_read_without_docker():
     """moto: /moto-api/data.json asks a Lambda function for its Docker client, and answers 500 where there is
     no Docker."""
@@ -384,6 +391,7 @@ MENDS = [
     a_deleted_nat_gateway_takes_its_interface_with_it,
     instances_are_refreshed,
     a_statement_counts_only_if_its_conditions_are_met,
+    old_versions_go_though_versioning_was_suspended,
     the_model_data_can_be_read_without_docker,
     the_model_data_is_of_what_there_is,
 ]

@@ -275,6 +275,22 @@ class Mends(unittest.TestCase):
     def model_data(self):
         return requests.get("http://motoapi.amazonaws.com/moto-api/data.json").json()
 
+    def test_old_versions_go_though_versioning_was_suspended(self):
+        s3 = boto3.client("s3")
+        s3.create_bucket(Bucket="states")
+        s3.put_bucket_versioning(Bucket="states", VersioningConfiguration={"Status": "Enabled"})
+        s3.put_object(Bucket="states", Key="lock", Body=b"")
+        s3.delete_object(Bucket="states", Key="lock")
+        s3.put_bucket_versioning(Bucket="states", VersioningConfiguration={"Status": "Suspended"})
+        listed = s3.list_object_versions(Bucket="states")
+        versions = [
+            {"Key": version["Key"], "VersionId": version["VersionId"]}
+            for version in listed["Versions"] + listed["DeleteMarkers"]
+        ]
+        self.assertEqual(len(versions), 2)
+        s3.delete_objects(Bucket="states", Delete={"Objects": versions})
+        s3.delete_bucket(Bucket="states")
+
     def test_the_model_data_can_be_read_without_docker(self):
         role = boto3.client("iam").create_role(RoleName="role", AssumeRolePolicyDocument="{}")["Role"]["Arn"]
         package = io.BytesIO()
