@@ -54,10 +54,10 @@ pub(crate) fn run(demo: &Demo, workspace: &Workspace, console: Console, runner: 
         path: PathBuf::from("the current directory"),
         source,
     })?;
-    Err(runner.become_program(&command(demo, workspace, &here)?).into())
+    Err(runner.become_program(&command(demo, workspace, &here)).into())
 }
 
-fn command(demo: &Demo, workspace: &Workspace, here: &std::path::Path) -> Result<Cmd, Error> {
+fn command(demo: &Demo, workspace: &Workspace, here: &std::path::Path) -> Cmd {
     let binaries = workspace.target.join("debug");
     let mut cmd =
         Cmd::new(binaries.join("rds-iam-demo").display().to_string(), here, "cargo xtask demo builds it")
@@ -65,11 +65,8 @@ fn command(demo: &Demo, workspace: &Workspace, here: &std::path::Path) -> Result
             .args(["--bin-dir".to_owned(), binaries.display().to_string()])
             .args(["--engine", demo.engine.as_str()]);
     if demo.with_infra {
-        let own = std::env::current_exe().map_err(|source| Error::File {
-            action: "find",
-            path: PathBuf::from("this program"),
-            source,
-        })?;
+        // Not `current_exe`: the build before this may have replaced the file that runs.
+        let own = workspace.target.join("debug/xtask");
         cmd = cmd.args(["--deploy".to_owned(), own.display().to_string()]);
     }
     if demo.once {
@@ -78,7 +75,7 @@ fn command(demo: &Demo, workspace: &Workspace, here: &std::path::Path) -> Result
     if let Some(file) = &demo.json {
         cmd = cmd.args(["--json".to_owned(), file.display().to_string()]);
     }
-    Ok(cmd)
+    cmd
 }
 
 #[cfg(test)]
@@ -92,8 +89,10 @@ mod tests {
         let demo =
             Demo { once: true, with_infra: false, json: Some("claims.json".into()), engine: Engine::Process };
         insta::assert_snapshot!(
-            command(&demo, &workspace, Path::new("/")).unwrap().shown(),
+            command(&demo, &workspace, Path::new("/")).shown(),
             @"RDS_IAM_MYSQL_PLUGIN=/t/debug/libAWSAuthenticationPlugin.so /t/debug/rds-iam-demo --bin-dir /t/debug --engine process --once --json claims.json"
         );
+        let demo = Demo { with_infra: true, json: None, ..demo };
+        assert!(command(&demo, &workspace, Path::new("/")).shown().contains("--deploy /t/debug/xtask"));
     }
 }
