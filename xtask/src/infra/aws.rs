@@ -19,9 +19,6 @@ const READY_WITHIN: Duration = Duration::from_secs(600);
 /// How long it may take to answer one question.
 const ANSWER_WITHIN: Duration = Duration::from_secs(30);
 
-/// Nobody checks it, but without it S3 takes a request for an anonymous one.
-const AUTHORIZATION: &str = "AWS4-HMAC-SHA256 Credential=AKIAMADEUP/20260101/us-east-1/s3/aws4_request";
-
 /// A running AWS API endpoint (moto). It believes everybody and proves nothing about permissions.
 /// Dropping it ends it.
 #[derive(Debug)]
@@ -83,21 +80,54 @@ impl LocalAws {
         &self.url
     }
 
-    /// Asks it something over HTTP, as S3 and moto's own pages take it without a signature; the answer's
-    /// body.
+    /// Puts an object into S3; `path` is `/<bucket>/<key>`.
+    ///
+    /// # Errors
+    /// As [`LocalAws::call`].
+    pub(crate) fn put_object(&self, path: &str, body: &str) -> Result<(), Error> {
+        self.request("PUT", path, "s3", "Content-Type: application/octet-stream", body).map(drop)
+    }
+
+    /// Deletes an object from S3.
+    ///
+    /// # Errors
+    /// As [`LocalAws::call`].
+    pub(crate) fn delete_object(&self, path: &str) -> Result<(), Error> {
+        self.request("DELETE", path, "s3", "Content-Type: application/octet-stream", "").map(drop)
+    }
+
+    /// Calls an action of a service that speaks JSON, such as `kms` `TrentService.DescribeKey`.
     ///
     /// # Errors
     /// When it does not answer, or with anything but success.
-    pub(crate) fn request(&self, method: &str, path: &str, body: &str) -> Result<String, Error> {
+    pub(crate) fn call(&self, service: &str, action: &str, body: &Value) -> Result<Value, Error> {
+        let headers = format!("Content-Type: application/x-amz-json-1.1\r\nX-Amz-Target: {action}");
+        let answer = self.request("POST", "/", service, &headers, &body.to_string())?;
+        serde_json::from_str(&answer)
+            .map_err(|error| Error::Answer { command: action.to_owned(), what: error.to_string() })
+    }
+
+    /// One request over HTTP; the answer's body. An SDK would make xtask slow to build, and nobody checks
+    /// signatures here: the service alone is read from them.
+    fn request(
+        &self,
+        method: &str,
+        path: &str,
+        service: &str,
+        headers: &str,
+        body: &str,
+    ) -> Result<String, Error> {
         let address = self.url.trim_start_matches("http://");
-        let command = format!("{method} {}{path}", self.url);
+        let command = format!("{method} {}{path} ({service})", self.url);
         let failed =
             |error: std::io::Error| Error::Answer { command: command.clone(), what: error.to_string() };
         let mut stream = TcpStream::connect(address).map_err(failed)?;
         stream.set_read_timeout(Some(ANSWER_WITHIN)).map_err(failed)?;
+        let credential = format!("AKIAMADEUP/20260101/us-east-1/{service}/aws4_request");
         // Version 1.0: the answer ends where the connection does.
         let request = format!(
-            "{method} {path} HTTP/1.0\r\nHost: {address}\r\nAuthorization: {AUTHORIZATION}\r\nContent-Type: application/octet-stream\r\nContent-Length: {}\r\n\r\n{body}",
+            "{method} {path} HTTP/1.0\r\nHost: {address}\r\nAuthorization: AWS4-HMAC-SHA256 Credential={credential}\r\n\
+             {headers}\r\nContent-Length: {}\r\n\r\n{body}",
             body.len()
         );
         stream.write_all(request.as_bytes()).map_err(failed)?;

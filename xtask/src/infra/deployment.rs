@@ -16,6 +16,8 @@ use crate::workspace::Workspace;
 
 /// The region of `local.tfvars`.
 const REGION: &str = "us-east-1";
+/// The project of `local.tfvars`, and the value of every resource's tag.
+pub(crate) const PROJECT: &str = "orders";
 /// The domain of stacks/account's `local.tfvars`.
 const DOMAIN: &str = "orders.example.test";
 /// Where the state of stacks/mysql lies in the bucket.

@@ -18,9 +18,9 @@ use crate::workspace::Workspace;
 /// The exit status with which `rds-iam-infra plan` refuses.
 const REFUSED: i32 = 2;
 
-/// What is still in the AWS API when everything has been destroyed, as it would be on AWS; the rest
-/// must be gone. Class names are moto's.
-const LEFT_ON_AWS_TOO: [(&str, &str); 0] = [];
+/// The fewest resources that the AWS API must list by their tags before all is destroyed. Fewer, and to
+/// find none afterwards would show nothing.
+const FEWEST_TAGGED: usize = 30;
 
 /// Runs the life cycle; false when a step failed.
 ///
@@ -66,8 +66,6 @@ struct Cycle<'a> {
 struct Started<'a> {
     deployment: Deployment<'a>,
     aws: LocalAws,
-    /// What the AWS API held before anything was applied.
-    before: Inventory,
 }
 
 impl<'a> Cycle<'a> {
@@ -92,9 +90,8 @@ impl<'a> Cycle<'a> {
     fn start(&self) -> Result<(), Error> {
         let aws = LocalAws::start(self.workspace)?;
         let deployment = Deployment::new("local", aws.url(), self.workspace, self.runner)?;
-        let before = Inventory::take(&aws)?;
         self.console.line(&deployment.describe());
-        drop(self.started.set(Started { deployment, aws, before }));
+        drop(self.started.set(Started { deployment, aws }));
         Ok(())
     }
 
@@ -108,7 +105,7 @@ impl<'a> Cycle<'a> {
 
     /// Another's lock keeps Terraform out, and says whose it is.
     fn held_lock(&self) -> Result<(), Error> {
-        let Started { deployment, aws, .. } = self.started()?;
+        let Started { deployment, aws } = self.started()?;
         let account = deployment.outputs("account")?;
         let bucket = account["backend"]["value"]["bucket"].as_str().unwrap_or_default();
         let lock = format!("/{bucket}/{STATE_KEY}.tflock");
@@ -117,10 +114,10 @@ impl<'a> Cycle<'a> {
             "Who": "somebody@elsewhere", "Version": "1.11.4", "Created": "2026-01-01T00:00:00Z",
             "Path": format!("{bucket}/{STATE_KEY}"),
         });
-        aws.request("PUT", &lock, &held.to_string())?;
+        aws.put_object(&lock, &held.to_string())?;
         let refresh = ["plan", "-input=false", "-no-color", "-var-file=environments/local.tfvars"];
         let result = self.runner.ask(&deployment.terraform("mysql", refresh));
-        aws.request("DELETE", &lock, "")?;
+        aws.delete_object(&lock)?;
         match result {
             Err(RunError::Failed { tail, .. }) if tail.to_string().contains("somebody@elsewhere") => {
                 self.console.line("a lock that somebody else holds was respected, and its holder named");
@@ -195,7 +192,16 @@ impl<'a> Cycle<'a> {
     }
 
     fn destroy(&self) -> Result<(), Error> {
-        let deployment = self.deployment()?;
+        let Started { deployment, aws } = self.started()?;
+        let tagged = tagged(aws)?;
+        self.console.line(&format!("the AWS API lists {} resources of this project", tagged.len()));
+        if tagged.len() < FEWEST_TAGGED {
+            return Err(Error::Found {
+                found: format!("by their tags, the AWS API lists no more than {}", tagged.join(", ")),
+                mend: "every resource gets the provider's default_tags; see the stacks' versions.tf"
+                    .to_owned(),
+            });
+        }
         deployment.plan("destroy", &["-destroy"])?;
         deployment.apply("destroy")?;
         // They are not Terraform's, so they go by the program that wrote them.
@@ -212,9 +218,17 @@ impl<'a> Cycle<'a> {
         })
     }
 
+    /// What a person would look for on AWS: resources that still have the project's tag. Keys stay until
+    /// their waiting period ends, there as here.
     fn nothing_left(&self) -> Result<(), Error> {
-        let Started { aws, before, .. } = self.started()?;
-        let left = Inventory::take(aws)?.beyond(before);
+        let Started { aws, .. } = self.started()?;
+        let mut left = Vec::new();
+        for arn in tagged(aws)? {
+            let is_key = arn.split(':').nth(2) == Some("kms");
+            if !(is_key && key_state(aws, &arn)? == "PendingDeletion") {
+                left.push(arn);
+            }
+        }
         if left.is_empty() {
             return Ok(());
         }
@@ -225,6 +239,29 @@ impl<'a> Cycle<'a> {
     }
 }
 
+/// The ARNs of all resources that have the project's tag.
+fn tagged(aws: &LocalAws) -> Result<Vec<String>, Error> {
+    let (mut arns, mut token) = (Vec::new(), String::new());
+    loop {
+        let wanted = json!({
+            "TagFilters": [{ "Key": "Project", "Values": [deployment::PROJECT] }], "PaginationToken": token,
+        });
+        let page = aws.call("tagging", "ResourceGroupsTaggingAPI_20170126.GetResources", &wanted)?;
+        let found = page["ResourceTagMappingList"].as_array().into_iter().flatten();
+        arns.extend(found.filter_map(|resource| Some(resource["ResourceARN"].as_str()?.to_owned())));
+        token = page["PaginationToken"].as_str().unwrap_or_default().to_owned();
+        if token.is_empty() {
+            return Ok(arns);
+        }
+    }
+}
+
+/// What state a key is in.
+fn key_state(aws: &LocalAws, arn: &str) -> Result<String, Error> {
+    let key = aws.call("kms", "TrentService.DescribeKey", &json!({ "KeyId": arn }))?;
+    Ok(key["KeyMetadata"]["KeyState"].as_str().unwrap_or_default().to_owned())
+}
+
 fn not_yet(what: &str) -> Error {
     Error::Found { found: format!("{what} is not there yet"), mend: "an earlier step makes it".to_owned() }
 }
@@ -232,50 +269,4 @@ fn not_yet(what: &str) -> Error {
 fn parse(text: &str) -> Result<Value, Error> {
     serde_json::from_str(text)
         .map_err(|error| Error::Answer { command: "terraform show".to_owned(), what: error.to_string() })
-}
-
-/// How many objects of each class the AWS API holds.
-#[derive(Debug, PartialEq, Eq)]
-struct Inventory(Vec<(String, usize)>);
-
-impl Inventory {
-    fn take(aws: &LocalAws) -> Result<Self, Error> {
-        Ok(Self::of(&parse(&aws.request("GET", "/moto-api/data.json", "")?)?))
-    }
-
-    fn of(data: &Value) -> Self {
-        let mut counts = Vec::new();
-        for (service, classes) in data.as_object().into_iter().flatten() {
-            for (class, objects) in classes.as_object().into_iter().flatten() {
-                counts.push((format!("{service} {class}"), objects.as_array().map_or(0, Vec::len)));
-            }
-        }
-        Self(counts)
-    }
-
-    /// What there is more of than before, less what AWS would keep too.
-    fn beyond(&self, before: &Self) -> Vec<String> {
-        let count =
-            |class: &str| before.0.iter().find(|(known, _)| known == class).map_or(0, |(_, count)| *count);
-        self.0
-            .iter()
-            .filter(|(class, _)| !LEFT_ON_AWS_TOO.iter().any(|(left, _)| left == class))
-            .filter(|(class, now)| *now > count(class))
-            .map(|(class, now)| format!("{} {class}", now - count(class)))
-            .collect()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_a_destroy_leaves_is_named() {
-        let inventory = |instances: usize| {
-            Inventory::of(&json!({ "ec2": { "Instance": vec![json!({}); instances], "VPC": [{}] } }))
-        };
-        assert_eq!(inventory(2).beyond(&inventory(0)), ["2 ec2 Instance"]);
-        assert!(inventory(1).beyond(&inventory(1)).is_empty());
-    }
 }
