@@ -98,7 +98,9 @@ resource "aws_autoscaling_group" "this" {
   vpc_zone_identifier = var.subnet_ids
   target_group_arns   = var.target_group_arns
 
-  health_check_type         = "ELB"
+  # Not the load balancer's: it asks whether the database answers, and a group that replaced every instance that says
+  # no would empty itself while a database fails over. systemd restarts an app that ends.
+  health_check_type         = "EC2"
   health_check_grace_period = 300
   default_instance_warmup   = 120
 

@@ -29,7 +29,7 @@ module "security_group" {
   s3_prefix_list_id = module.vpc.s3_prefix_list_id
   alb_ingress_cidrs = var.app.allowed_cidrs
   app_port          = var.app.port
-  internet_egress   = var.network.internet_egress
+  internet_egress   = var.network.nat_gateways != "none"
   admin_access      = var.network.admin_access
 }
 
@@ -93,13 +93,14 @@ module "rds_proxy" {
 module "bootstrap" {
   source = "../../modules/bootstrap_lambda"
 
-  name               = local.name
-  package            = var.bootstrap.package
-  architecture       = var.bootstrap.architecture
-  users              = var.bootstrap.users_file == null ? null : file(var.bootstrap.users_file)
-  role_arn           = module.iam.bootstrap_role_arn
-  subnet_ids         = module.vpc.private_subnet_ids
-  security_group_ids = [module.security_group.bootstrap_id]
+  name                 = local.name
+  package              = var.bootstrap.package
+  architecture         = var.bootstrap.architecture
+  reserved_concurrency = var.bootstrap.reserved_concurrency
+  users                = var.bootstrap.users_file == null ? null : file(var.bootstrap.users_file)
+  role_arn             = module.iam.bootstrap_role_arn
+  subnet_ids           = module.vpc.private_subnet_ids
+  security_group_ids   = [module.security_group.bootstrap_id]
   rds_conf = {
     RDS_ENDPOINT       = module.rds.address
     RDS_PORT           = tostring(module.rds.port)

@@ -50,15 +50,15 @@ variable "disposable" {
 variable "network" {
   description = <<-EOT
     The network. cidr: of the VPC, at least a /22. availability_zones: names; none for the first zones that can
-    host RDS Proxy. reserved_cidrs: networks that it must not overlap. nat_gateways: one_per_az, single or none.
-    internet_egress: whether the app may open HTTPS connections beyond the VPC's endpoints.
+    host RDS Proxy. reserved_cidrs: networks that it must not overlap. nat_gateways: one_per_az, single or none; with
+    any, the app may open HTTPS connections beyond the VPC's endpoints, which are all that it needs by itself.
+    admin_access: a security group for a jump host that may reach the database.
   EOT
   type = object({
     cidr               = optional(string, "10.0.0.0/16")
     availability_zones = optional(list(string), [])
     reserved_cidrs     = optional(list(string), [])
-    nat_gateways       = optional(string, "one_per_az")
-    internet_egress    = optional(bool, false)
+    nat_gateways       = optional(string, "none")
     admin_access       = optional(bool, false)
   })
   default  = {}
@@ -137,11 +137,14 @@ variable "bootstrap" {
   description = <<-EOT
     The program that makes the database users, as a Lambda that runs on apply. package: the zip that
     `cargo xtask infra package` writes. users_file: the declaration of users (TOML); none for app.database_user alone.
+    reserved_concurrency: 1 keeps two runs apart already at Lambda, which accounts with a limit of 10 can't give; -1
+    leaves that to the lock that bootstrap takes in the database.
   EOT
   type = object({
-    package      = string
-    architecture = optional(string, "arm64")
-    users_file   = optional(string)
+    package              = string
+    architecture         = optional(string, "arm64")
+    users_file           = optional(string)
+    reserved_concurrency = optional(number, -1)
   })
   nullable = false
 }

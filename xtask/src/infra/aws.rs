@@ -107,6 +107,14 @@ impl LocalAws {
             .map_err(|error| Error::Answer { command: action.to_owned(), what: error.to_string() })
     }
 
+    /// Calls an action of a service that takes forms and answers in XML, such as `ec2`.
+    ///
+    /// # Errors
+    /// As [`LocalAws::call`].
+    pub(crate) fn query(&self, service: &str, form: &str) -> Result<String, Error> {
+        self.request("POST", "/", service, "Content-Type: application/x-www-form-urlencoded", form)
+    }
+
     /// One request over HTTP; the answer's body. An SDK would make xtask slow to build, and nobody checks
     /// signatures here: the service alone is read from them.
     fn request(

@@ -218,14 +218,12 @@ impl<'a> Cycle<'a> {
         })
     }
 
-    /// What a person would look for on AWS: resources that still have the project's tag. Keys stay until
-    /// their waiting period ends, there as here.
+    /// What a person would look for on AWS: resources that still have the project's tag.
     fn nothing_left(&self) -> Result<(), Error> {
         let Started { aws, .. } = self.started()?;
         let mut left = Vec::new();
         for arn in tagged(aws)? {
-            let is_key = arn.split(':').nth(2) == Some("kms");
-            if !(is_key && key_state(aws, &arn)? == "PendingDeletion") {
+            if !is_listed_after_its_end(aws, &arn)? {
                 left.push(arn);
             }
         }
@@ -256,10 +254,17 @@ fn tagged(aws: &LocalAws) -> Result<Vec<String>, Error> {
     }
 }
 
-/// What state a key is in.
-fn key_state(aws: &LocalAws, arn: &str) -> Result<String, Error> {
-    let key = aws.call("kms", "TrentService.DescribeKey", &json!({ "KeyId": arn }))?;
-    Ok(key["KeyMetadata"]["KeyState"].as_str().unwrap_or_default().to_owned())
+/// Whether a resource is gone although it is listed: keys wait for days, and NAT gateways are shown as
+/// deleted for an hour, on AWS as here.
+fn is_listed_after_its_end(aws: &LocalAws, arn: &str) -> Result<bool, Error> {
+    if arn.split(':').nth(2) == Some("kms") {
+        let key = aws.call("kms", "TrentService.DescribeKey", &json!({ "KeyId": arn }))?;
+        return Ok(key["KeyMetadata"]["KeyState"] == "PendingDeletion");
+    }
+    let Some((_, id)) = arn.split_once(":natgateway/") else { return Ok(false) };
+    let gateway =
+        aws.query("ec2", &format!("Action=DescribeNatGateways&Version=2016-11-15&NatGatewayId.1={id}"))?;
+    Ok(gateway.contains("<state>deleted</state>"))
 }
 
 fn not_yet(what: &str) -> Error {

@@ -114,7 +114,7 @@ run "group" {
 
   assert {
     condition = (
-      aws_autoscaling_group.this.health_check_type == "ELB"
+      aws_autoscaling_group.this.health_check_type == "EC2"
       && aws_autoscaling_group.this.target_group_arns == toset(var.target_group_arns)
       && aws_autoscaling_group.this.vpc_zone_identifier == toset(var.subnet_ids)
     )

@@ -5,7 +5,6 @@ project     = "orders"
 environment = "dev"
 disposable  = true
 
-network   = { nat_gateways = "none" }
 database  = { name = "node_db", instance_class = "db.t4g.small", multi_az = false, backup_retention_days = 1, performance_insights = false }
 app       = { min_size = 1, max_size = 1 }
 bootstrap = { package = "../../../target/lambda/rds-iam-bootstrap-arm64.zip" }

@@ -4,5 +4,5 @@ region      = "us-east-1"
 project     = "orders"
 environment = "local"
 
-network  = { reserved_cidrs = ["10.1.0.0/16"], admin_access = true }
+network  = { reserved_cidrs = ["10.1.0.0/16"], nat_gateways = "one_per_az", admin_access = true }
 database = { name = "node_db" }
