@@ -53,7 +53,10 @@ fn role<'a>(plan: &'a Plan, verdicts: &mut Verdicts<'a>) {
                 match mode(plan, &proxy) {
                     Some(Authentication::Iam) => end_to_end(&proxy, verdicts),
                     Some(Authentication::Secret) => by_secret(&proxy, verdicts),
-                    None => verdicts.unchecked(proxy.proxy, "default_auth_scheme is known only after apply"),
+                    None => verdicts.unchecked(
+                        proxy.proxy,
+                        "whether it logs in by IAM or by secret is known only after apply",
+                    ),
                 }
             }
             [] => {
@@ -102,7 +105,12 @@ fn mode(plan: &Plan, proxy: &Proxy<'_>) -> Option<Authentication> {
         .iter()
         .flat_map(|policy| &policy.statements)
         .any(|statement| !statement.deny && statement.covers(CONNECT) == Some(true));
-    Some(if connects { Authentication::Iam } else { Authentication::Secret })
+    match connects {
+        true => Some(Authentication::Iam),
+        // What the role will be allowed would tell.
+        false if is_open(proxy) => None,
+        false => Some(Authentication::Secret),
+    }
 }
 
 fn end_to_end<'a>(proxy: &Proxy<'a>, verdicts: &mut Verdicts<'a>) {
