@@ -1,7 +1,9 @@
-# What the deploy role may do: deployments are named `<name>-<environment>`, so wherever AWS puts names into ARNs, what
-# it may touch ends there. Three documents, for one role's inline policies may have 10,240 characters together.
+# What a deploy role may do: its deployment is named `<name>-<environment>` (each.value), so wherever AWS puts names
+# into ARNs, what it may touch ends there. A role's inline policies may have 10,240 characters together.
 
 data "aws_iam_policy_document" "deploy_state" {
+  for_each = local.deployments
+
   statement {
     sid       = "FindState"
     actions   = ["s3:ListBucket"]
@@ -11,14 +13,14 @@ data "aws_iam_policy_document" "deploy_state" {
   statement {
     sid       = "ReadAndWriteState"
     actions   = ["s3:GetObject", "s3:PutObject"]
-    resources = ["${var.state_bucket_arn}/*"]
+    resources = ["${var.state_bucket_arn}/${each.key}/*"]
   }
 
   # The lock alone: a state is replaced, never deleted.
   statement {
     sid       = "ReleaseLock"
     actions   = ["s3:DeleteObject"]
-    resources = ["${var.state_bucket_arn}/*.tflock"]
+    resources = ["${var.state_bucket_arn}/${each.key}/*.tflock"]
   }
 
   statement {
@@ -27,7 +29,7 @@ data "aws_iam_policy_document" "deploy_state" {
     resources = [var.state_kms_key_arn]
   }
 
-  # Keys have no names in their ARNs, so DeploymentKeys below would reach this one.
+  # Keys have no names in their ARNs: nothing below reaches this one.
   statement {
     sid         = "KeepStateKey"
     effect      = "Deny"
@@ -37,10 +39,12 @@ data "aws_iam_policy_document" "deploy_state" {
 }
 
 data "aws_iam_policy_document" "deploy_iam" {
+  for_each = local.deployments
+
   statement {
     sid       = "ReadRoles"
     actions   = ["iam:Get*", "iam:List*"]
-    resources = [for kind in ["role", "policy", "instance-profile"] : "${local.iam}:${kind}/${var.name}-*"]
+    resources = [for kind in ["role", "policy", "instance-profile"] : "${local.iam}:${kind}/${each.value}-*"]
   }
 
   # Whatever gives a role rights asks for the boundary. Taking a boundary away is allowed nowhere.
@@ -54,7 +58,7 @@ data "aws_iam_policy_document" "deploy_iam" {
       "iam:PutRolePermissionsBoundary",
       "iam:PutRolePolicy",
     ]
-    resources = ["${local.iam}:role/${var.name}-*"]
+    resources = ["${local.iam}:role/${each.value}-*"]
 
     condition {
       test     = "StringEquals"
@@ -63,18 +67,17 @@ data "aws_iam_policy_document" "deploy_iam" {
     }
   }
 
-  # What IAM knows no boundary condition for.
+  # What IAM knows no boundary condition for. Who may take a role is not changed by a deployment.
   statement {
     sid = "NamedRoles"
     actions = [
       "iam:DeleteRole",
       "iam:TagRole",
       "iam:UntagRole",
-      "iam:UpdateAssumeRolePolicy",
       "iam:UpdateRole",
       "iam:UpdateRoleDescription",
     ]
-    resources = ["${local.iam}:role/${var.name}-*"]
+    resources = ["${local.iam}:role/${each.value}-*"]
   }
 
   statement {
@@ -93,13 +96,13 @@ data "aws_iam_policy_document" "deploy_iam" {
       "iam:UntagInstanceProfile",
       "iam:UntagPolicy",
     ]
-    resources = [for kind in ["policy", "instance-profile"] : "${local.iam}:${kind}/${var.name}-*"]
+    resources = [for kind in ["policy", "instance-profile"] : "${local.iam}:${kind}/${each.value}-*"]
   }
 
   statement {
     sid       = "PassRoles"
     actions   = ["iam:PassRole"]
-    resources = ["${local.iam}:role/${var.name}-*"]
+    resources = ["${local.iam}:role/${each.value}-*"]
 
     condition {
       test     = "StringEquals"
@@ -127,14 +130,14 @@ data "aws_iam_policy_document" "deploy_iam" {
     }
   }
 
-  # The name's prefix matches these four too: an administrator changes them, by stacks/account.
+  # The account's, whatever a deployment is named: an administrator changes them, by stacks/account.
   statement {
     sid         = "KeepOut"
     effect      = "Deny"
     not_actions = ["iam:Get*", "iam:List*"]
     resources = [
       "${local.iam}:role/${local.plan_role_name}",
-      "${local.iam}:role/${local.deploy_role_name}",
+      "${local.iam}:role/${var.name}-deploy-*",
       local.boundary_arn,
       "${local.iam}:oidc-provider/${local.issuer}",
     ]
@@ -142,6 +145,8 @@ data "aws_iam_policy_document" "deploy_iam" {
 }
 
 data "aws_iam_policy_document" "deploy_services" {
+  for_each = local.deployments
+
   # By name, as far as names go. Proxies and their target groups have an id where others have a name.
   statement {
     sid = "NamedResources"
@@ -155,17 +160,25 @@ data "aws_iam_policy_document" "deploy_services" {
       "s3:*",
     ]
     resources = [for resource in [
-      "autoscaling:*:${local.account_id}:*:autoScalingGroupName/${var.name}-*",
-      "ecr:*:${local.account_id}:repository/${var.name}-*",
-      "elasticloadbalancing:*:${local.account_id}:*/${var.name}-*",
-      "lambda:*:${local.account_id}:function:${var.name}-*",
-      "logs:*:${local.account_id}:log-group:*${var.name}-*",
-      "rds:*:${local.account_id}:*:${var.name}-*",
-      "rds:*:${local.account_id}:*:default*",
+      "autoscaling:*:${local.account_id}:*:autoScalingGroupName/${each.value}",
+      "ecr:*:${local.account_id}:repository/${each.value}",
+      "elasticloadbalancing:*:${local.account_id}:*/${each.value}-*",
+      "elasticloadbalancing:*:${local.account_id}:*/${each.value}/*",
+      "lambda:*:${local.account_id}:function:${each.value}-*",
+      "logs:*:${local.account_id}:log-group:/${each.value}/*",
+      "logs:*:${local.account_id}:log-group:/aws/lambda/${each.value}-*",
+      "logs:*:${local.account_id}:log-group:/aws/rds/instance/${each.value}/*",
+      "logs:*:${local.account_id}:log-group:/aws/rds/proxy/${each.value}",
+      "logs:*:${local.account_id}:log-group:/aws/rds/proxy/${each.value}:*",
+      "logs:*:${local.account_id}:log-group:/vpc/${each.value}/*",
+      "rds:*:${local.account_id}:*:${each.value}",
+      "rds:*:${local.account_id}:*:${each.value}-*",
       "rds:*:${local.account_id}:db-proxy:*",
+      "rds:*:${local.account_id}:og:default*",
+      "rds:*:${local.account_id}:pg:default*",
       "rds:*:${local.account_id}:target-group:*",
-      "s3:::${var.name}-*-logs-${local.account_id}",
-      "s3:::${var.name}-*-logs-${local.account_id}/*",
+      "s3:::${each.value}-logs-${local.account_id}",
+      "s3:::${each.value}-logs-${local.account_id}/*",
     ] : "arn:${local.partition}:${resource}"]
 
     condition {
@@ -188,9 +201,7 @@ data "aws_iam_policy_document" "deploy_services" {
       "ssm:PutParameter",
       "ssm:RemoveTagsFromResource",
     ]
-    resources = [
-      for name in var.environments : "arn:${local.partition}:ssm:*:${local.account_id}:parameter/${name}/*"
-    ]
+    resources = ["arn:${local.partition}:ssm:*:${local.account_id}:parameter/${each.key}/*"]
   }
 
   statement {
@@ -199,7 +210,7 @@ data "aws_iam_policy_document" "deploy_services" {
     resources = ["arn:${local.partition}:ssm:*:*:parameter/aws/service/*"]
   }
 
-  # RDS makes the master secret in the caller's name. Reading it is another matter: see NoLogins.
+  # RDS makes the master secret in the caller's name.
   statement {
     sid = "MasterSecret"
     actions = [
@@ -239,7 +250,9 @@ data "aws_iam_policy_document" "deploy_services" {
       "ec2:RunInstances",
       "ecr:GetAuthorizationToken",
       "elasticloadbalancing:Describe*",
+      "kms:ListAliases",
       "logs:Describe*",
+      "rds:CreateDBProxy",
       "rds:Describe*",
       "ssm:DescribeParameters",
     ]
@@ -252,28 +265,11 @@ data "aws_iam_policy_document" "deploy_services" {
     }
   }
 
+  # Keys are told apart by the tags that stacks/mysql gives all it makes. A key that has other values of these tags
+  # can't be tagged over.
   statement {
-    sid = "DeploymentKeys"
-    actions = [
-      "kms:CancelKeyDeletion",
-      "kms:CreateAlias",
-      "kms:CreateGrant",
-      "kms:CreateKey",
-      "kms:Decrypt",
-      "kms:DeleteAlias",
-      "kms:DescribeKey",
-      "kms:EnableKeyRotation",
-      "kms:GenerateDataKey",
-      "kms:GetKeyPolicy",
-      "kms:GetKeyRotationStatus",
-      "kms:List*",
-      "kms:PutKeyPolicy",
-      "kms:ScheduleKeyDeletion",
-      "kms:TagResource",
-      "kms:UntagResource",
-      "kms:UpdateAlias",
-      "kms:UpdateKeyDescription",
-    ]
+    sid       = "MakeKeys"
+    actions   = ["kms:CreateKey", "kms:TagResource"]
     resources = ["*"]
 
     condition {
@@ -281,12 +277,80 @@ data "aws_iam_policy_document" "deploy_services" {
       variable = "aws:RequestedRegion"
       values   = local.regions
     }
+
+    dynamic "condition" {
+      for_each = { Environment = each.key, Project = var.name }
+
+      content {
+        test     = "StringEquals"
+        variable = "aws:RequestTag/${condition.key}"
+        values   = [condition.value]
+      }
+    }
+
+    dynamic "condition" {
+      for_each = { Environment = each.key, Project = var.name }
+
+      content {
+        test     = "StringEqualsIfExists"
+        variable = "aws:ResourceTag/${condition.key}"
+        values   = [condition.value]
+      }
+    }
   }
 
-  # Route 53 is one service for the world.
+  statement {
+    sid = "DeploymentKeys"
+    actions = [
+      "kms:CancelKeyDeletion",
+      "kms:CreateAlias",
+      "kms:CreateGrant",
+      "kms:Decrypt",
+      "kms:DeleteAlias",
+      "kms:DescribeKey",
+      "kms:EnableKeyRotation",
+      "kms:GenerateDataKey",
+      "kms:GetKeyPolicy",
+      "kms:GetKeyRotationStatus",
+      "kms:ListResourceTags",
+      "kms:PutKeyPolicy",
+      "kms:ScheduleKeyDeletion",
+      "kms:TagResource",
+      "kms:UntagResource",
+      "kms:UpdateAlias",
+      "kms:UpdateKeyDescription",
+    ]
+    resources = ["arn:${local.partition}:kms:*:${local.account_id}:key/*"]
+
+    condition {
+      test     = "StringEquals"
+      variable = "aws:RequestedRegion"
+      values   = local.regions
+    }
+
+    dynamic "condition" {
+      for_each = { Environment = each.key, Project = var.name }
+
+      content {
+        test     = "StringEquals"
+        variable = "aws:ResourceTag/${condition.key}"
+        values   = [condition.value]
+      }
+    }
+  }
+
+  # AWS asks for an alias's action twice: on the alias, and on the key above.
+  statement {
+    sid       = "Aliases"
+    actions   = ["kms:CreateAlias", "kms:DeleteAlias", "kms:UpdateAlias"]
+    resources = ["arn:${local.partition}:kms:*:${local.account_id}:alias/${each.value}-*"]
+  }
+
+  # Route 53 is one service for the world. An endpoint with private DNS has its zone joined to the VPC.
   statement {
     sid = "Names"
     actions = [
+      "route53:AssociateVPCWithHostedZone",
       "route53:ChangeResourceRecordSets",
       "route53:GetChange",
       "route53:GetHostedZone",
@@ -298,7 +362,7 @@ data "aws_iam_policy_document" "deploy_services" {
     resources = ["*"]
   }
 
-  # Deploying takes no look into the database. Its users are made by bootstrap, in its own role.
+  # With its own credentials. The code that it deploys runs in roles that may: see README.
   statement {
     sid    = "NoLogins"
     effect = "Deny"

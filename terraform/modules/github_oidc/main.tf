@@ -21,18 +21,44 @@ locals {
     : data.aws_iam_openid_connect_provider.existing[0].arn
   )
 
-  # What GitHub puts into `sub`. A job that names an environment has that in place of its branch.
-  main_branch = "repo:${var.repository}:ref:refs/heads/${var.main_branch}"
-  subjects = {
-    plan   = ["repo:${var.repository}:pull_request", local.main_branch]
-    deploy = concat([local.main_branch], [for name in var.environments : "repo:${var.repository}:environment:${name}"])
-  }
+  # What GitHub puts into `sub`: repositories made, renamed or transferred since July 2026 have their ids in it. A job
+  # that names an environment has that in place of its branch.
+  owner_and_name = split("/", var.repository)
+  repository = var.repository_ids == null ? "repo:${var.repository}" : format(
+    "repo:%s@%d/%s@%d",
+    local.owner_and_name[0], var.repository_ids.owner, local.owner_and_name[1], var.repository_ids.repository,
+  )
+  main_branch = "refs/heads/${var.main_branch}"
 
-  # Names, not references: the deploy role's own policy names them, and a role can't depend on itself.
-  plan_role_name   = "${var.name}-plan"
-  deploy_role_name = "${var.name}-deploy"
-  boundary_name    = "${var.name}-boundary"
-  boundary_arn     = "${local.iam}:policy/${local.boundary_name}"
+  # A name can be given up and taken by somebody else; an id can't.
+  same_repository = var.repository_ids == null ? {} : { repository_id = [tostring(var.repository_ids.repository)] }
+
+  # Per role, the claims that a token must have. A deploy role asks for environment *and* branch: without the first a
+  # job would pass by the environment's reviewers, without the second any branch that the environment lets in deploys.
+  claims = merge(
+    {
+      plan = merge(local.same_repository, {
+        sub = ["${local.repository}:pull_request", "${local.repository}:ref:${local.main_branch}"]
+      })
+    },
+    {
+      for environment in var.environments : "deploy-${environment}" => merge(local.same_repository, {
+        sub = ["${local.repository}:environment:${environment}"]
+        ref = [local.main_branch]
+      })
+    },
+  )
+
+  # Environment to deployment, as stacks/mysql names it.
+  deployments = { for environment in var.environments : environment => "${var.name}-${environment}" }
+
+  # A deployment's states lie below its environment. Others, such as stacks/account's, are none of GitHub's business.
+  state_objects = [for environment in var.environments : "${var.state_bucket_arn}/${environment}/*"]
+
+  # Names, not references: the deploy roles' own policies name them, and a role can't depend on itself.
+  plan_role_name = "${var.name}-plan"
+  boundary_name  = "${var.name}-boundary"
+  boundary_arn   = "${local.iam}:policy/${local.boundary_name}"
 }
 
 # No thumbprint: AWS checks GitHub's certificate against its own trust store.
@@ -59,7 +85,7 @@ data "aws_iam_openid_connect_provider" "existing" {
 }
 
 data "aws_iam_policy_document" "trust" {
-  for_each = local.subjects
+  for_each = local.claims
 
   statement {
     sid     = "GitHub"
@@ -76,59 +102,53 @@ data "aws_iam_policy_document" "trust" {
       values   = [local.audience]
     }
 
-    # Whole subjects, compared as they are: a wildcard here lets other repositories or branches in.
-    condition {
-      test     = "StringEquals"
-      variable = "${local.issuer}:sub"
-      values   = each.value
+    # Whole values, compared as they are: a wildcard here lets other repositories or branches in.
+    dynamic "condition" {
+      for_each = each.value
+
+      content {
+        test     = "StringEquals"
+        variable = "${local.issuer}:${condition.key}"
+        values   = condition.value
+      }
     }
   }
 }
 
 resource "aws_iam_role" "plan" {
   name               = local.plan_role_name
-  description        = "GitHub Actions of ${var.repository}: plans, reads, changes nothing"
+  description        = "GitHub Actions of ${var.repository}: plans, reads settings, changes nothing"
   assume_role_policy = data.aws_iam_policy_document.trust["plan"].json
   tags               = var.tags
 }
 
-resource "aws_iam_role_policy_attachment" "plan_read_only" {
-  role       = aws_iam_role.plan.name
-  policy_arn = "arn:${local.partition}:iam::aws:policy/ReadOnlyAccess"
-}
-
 resource "aws_iam_role_policy" "plan" {
-  name   = "state-but-no-secrets"
+  name   = "read-settings-and-state"
   role   = aws_iam_role.plan.id
   policy = data.aws_iam_policy_document.plan.json
 }
 
 resource "aws_iam_role" "deploy" {
-  name               = local.deploy_role_name
-  description        = "GitHub Actions of ${var.repository}: deploys ${var.name}-*"
-  assume_role_policy = data.aws_iam_policy_document.trust["deploy"].json
+  for_each = local.deployments
+
+  name               = "${var.name}-deploy-${each.key}"
+  description        = "GitHub Actions of ${var.repository}: deploys ${each.value}"
+  assume_role_policy = data.aws_iam_policy_document.trust["deploy-${each.key}"].json
   tags               = var.tags
 
-  # A first deployment with a standby database takes longer than the default hour.
+  # A first deployment with a standby database, or a destruction, takes longer than the default hour.
   max_session_duration = 7200
-
-  lifecycle {
-    precondition {
-      condition     = length(data.aws_iam_policy_document.trust["deploy"].minified_json) <= 2048
-      error_message = "The deploy role's trust policy is over IAM's 2048 characters. Name fewer environments."
-    }
-  }
 }
 
 resource "aws_iam_role_policy" "deploy" {
-  for_each = {
-    state    = data.aws_iam_policy_document.deploy_state.json
-    iam      = data.aws_iam_policy_document.deploy_iam.json
-    services = data.aws_iam_policy_document.deploy_services.json
-  }
+  for_each = merge([for environment in var.environments : {
+    "${environment}/state"    = data.aws_iam_policy_document.deploy_state[environment].json
+    "${environment}/iam"      = data.aws_iam_policy_document.deploy_iam[environment].json
+    "${environment}/services" = data.aws_iam_policy_document.deploy_services[environment].json
+  }]...)
 
-  name   = each.key
-  role   = aws_iam_role.deploy.id
+  name   = split("/", each.key)[1]
+  role   = aws_iam_role.deploy[split("/", each.key)[0]].id
   policy = each.value
 }
 

@@ -1,11 +1,18 @@
-# What pull requests may do beside ReadOnlyAccess, which reads contents too: so what is a secret or data is denied.
-# A pull request's code runs with this before anyone has looked at it.
+# What pull requests may do: read the settings of what stacks/mysql makes, and its states. A pull request's code runs
+# with this before anyone has looked at it, so it is a list of what a plan reads, not ReadOnlyAccess, which reads
+# contents too.
 
 data "aws_iam_policy_document" "plan" {
   statement {
+    sid       = "FindState"
+    actions   = ["s3:ListBucket"]
+    resources = [var.state_bucket_arn]
+  }
+
+  statement {
     sid       = "State"
     actions   = ["s3:GetObject"]
-    resources = ["${var.state_bucket_arn}/*"]
+    resources = local.state_objects
   }
 
   statement {
@@ -15,12 +22,80 @@ data "aws_iam_policy_document" "plan" {
   }
 
   statement {
+    sid       = "PublicParameters"
+    actions   = ["ssm:GetParameter", "ssm:GetParameters"]
+    resources = ["arn:${local.partition}:ssm:*:*:parameter/aws/service/*"]
+  }
+
+  statement {
+    sid = "NamedSettings"
+    actions = [
+      "ecr:DescribeRepositories",
+      "ecr:GetLifecyclePolicy",
+      "ecr:GetRepositoryPolicy",
+      "ecr:ListTagsForResource",
+      "iam:Get*",
+      "iam:List*",
+      "lambda:GetFunction*",
+      "lambda:ListTags",
+      "lambda:ListVersionsByFunction",
+      "logs:ListTagsForResource",
+      "s3:GetAccelerateConfiguration",
+      "s3:GetBucket*",
+      "s3:GetEncryptionConfiguration",
+      "s3:GetLifecycleConfiguration",
+      "s3:GetReplicationConfiguration",
+      "s3:ListBucket",
+      "s3:ListTagsForResource",
+    ]
+    resources = [for resource in [
+      "ecr:*:${local.account_id}:repository/${var.name}-*",
+      "iam::${local.account_id}:instance-profile/${var.name}-*",
+      "iam::${local.account_id}:policy/${var.name}-*",
+      "iam::${local.account_id}:role/${var.name}-*",
+      "lambda:*:${local.account_id}:function:${var.name}-*",
+      "logs:*:${local.account_id}:log-group:/*${var.name}-*",
+      "s3:::${var.name}-*-logs-${local.account_id}",
+    ] : "arn:${local.partition}:${resource}"]
+  }
+
+  statement {
+    sid = "UnnamedSettings"
+    actions = [
+      "acm:DescribeCertificate",
+      "acm:ListTagsForCertificate",
+      "autoscaling:Describe*",
+      "ec2:Describe*",
+      "elasticloadbalancing:Describe*",
+      "kms:DescribeKey",
+      "kms:GetKeyPolicy",
+      "kms:GetKeyRotationStatus",
+      "kms:ListAliases",
+      "kms:ListResourceTags",
+      "logs:DescribeLogGroups",
+      "rds:Describe*",
+      "rds:ListTagsForResource",
+      "route53:GetChange",
+      "route53:GetHostedZone",
+      "route53:ListHostedZones",
+      "route53:ListHostedZonesByName",
+      "route53:ListResourceRecordSets",
+      "route53:ListTagsForResource",
+    ]
+    resources = ["*"]
+  }
+
+  # Nothing above allows these: they hold, too, where somebody attaches a wider policy.
+  statement {
     sid    = "NoSecrets"
     effect = "Deny"
     actions = [
+      "ec2:DescribeInstanceAttribute",
       "ec2:GetConsoleOutput",
       "ec2:GetConsoleScreenshot",
       "ec2:GetPasswordData",
+      "ecr:BatchGetImage",
+      "ecr:GetDownloadUrlForLayer",
       "logs:FilterLogEvents",
       "logs:GetLogEvents",
       "logs:GetLogObject",
@@ -49,7 +124,7 @@ data "aws_iam_policy_document" "plan" {
     sid           = "NoObjectButTheStates"
     effect        = "Deny"
     actions       = ["s3:GetObject", "s3:GetObjectVersion"]
-    not_resources = ["${var.state_bucket_arn}/*"]
+    not_resources = local.state_objects
   }
 
   # Amazon Linux's newest AMI is such a public parameter.

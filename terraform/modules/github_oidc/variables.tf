@@ -1,5 +1,5 @@
 variable "name" {
-  description = "The project: prefix of the roles' names, and of the deployments (`<name>-<environment>`) they touch."
+  description = "The project: prefix of all names, and the value of the tag Project that deployments give their keys."
   type        = string
 
   validation {
@@ -21,21 +21,43 @@ variable "repository" {
   }
 }
 
+variable "repository_ids" {
+  description = <<-EOT
+    GitHub's ids of the repository's owner and of the repository. Repositories made, renamed or transferred since
+    July 2026 have them in their tokens' subjects, and nobody gets in without. README tells how to find them.
+  EOT
+  type = object({
+    owner      = number
+    repository = number
+  })
+  default = null
+
+  validation {
+    condition = var.repository_ids == null ? true : alltrue([
+      for id in [var.repository_ids.owner, var.repository_ids.repository] : try(id >= 1 && floor(id) == id, false)
+    ])
+    error_message = "repository_ids must be two whole numbers: `gh api repos/<org>/<name> --jq '[.owner.id, .id]'`."
+  }
+}
+
 variable "main_branch" {
-  description = "The branch that deploys."
+  description = "The branch that deploys, and that plans beside pull requests."
   type        = string
   default     = "main"
 
   validation {
     condition = (
-      can(regex("^[a-zA-Z0-9][a-zA-Z0-9._/-]*$", var.main_branch)) && !startswith(var.main_branch, "refs/")
+      can(regex("^[a-zA-Z0-9][a-zA-Z0-9._/-]{0,199}$", var.main_branch)) && !startswith(var.main_branch, "refs/")
     )
     error_message = "main_branch must be one branch's name, such as main: no wildcard, and no refs/heads/ before it."
   }
 }
 
 variable "environments" {
-  description = "GitHub environments that deploy, and first parts of SSM paths. Protect each on GitHub: see README."
+  description = <<-EOT
+    GitHub environments, each with a role of its own that deploys `<name>-<environment>`. Also the first parts of SSM
+    paths and of the states' keys. Protect each on GitHub: see README.
+  EOT
   type        = list(string)
 
   validation {
@@ -44,13 +66,19 @@ variable "environments" {
   }
 
   validation {
-    condition     = alltrue([for e in var.environments : can(regex("^[a-z][a-z0-9-]{0,30}$", e))])
-    error_message = "environments must be names of lower-case letters, digits and hyphens, such as prod: no wildcard."
+    condition     = alltrue([for e in var.environments : can(regex("^[a-z][a-z0-9]{1,8}$", e))])
+    error_message = "environments must have 2 to 9 lower-case letters and digits, such as prod: no hyphen, no wildcard."
   }
 
   validation {
     condition     = length(distinct(var.environments)) == length(var.environments)
     error_message = "environments must not name one twice."
+  }
+
+  # `<name>-plan`, `<name>-deploy-…`, `<name>-boundary` and `<name>-state-…` are the account's.
+  validation {
+    condition     = length(setintersection(var.environments, ["boundary", "deploy", "plan", "state"])) == 0
+    error_message = "environments must not be boundary, deploy, plan or state: those names are taken by the account."
   }
 }
 

@@ -12,6 +12,7 @@ module "github_oidc" {
 
   name              = var.project
   repository        = var.github.repository
+  repository_ids    = var.github.repository_ids
   main_branch       = var.github.main_branch
   environments      = var.github.environments
   create_provider   = var.github.create_provider

@@ -10,10 +10,10 @@ output "backend" {
 }
 
 output "github" {
-  description = "The roles that GitHub Actions assumes, and the boundary of every role that deployments make."
+  description = "GitHub Actions' roles, one to deploy each environment, and the boundary of all roles that they make."
   value = {
     plan_role_arn            = module.github_oidc.plan_role_arn
-    deploy_role_arn          = module.github_oidc.deploy_role_arn
+    deploy_role_arns         = module.github_oidc.deploy_role_arns
     permissions_boundary_arn = module.github_oidc.permissions_boundary_arn
   }
 }

@@ -30,11 +30,14 @@ variable "project" {
 
 variable "github" {
   description = <<-EOT
-    Who may deploy. repository: org/name on GitHub. environments: its protected environments. create_provider:
-    false where the account knows GitHub's identity provider already.
+    Who may deploy. repository: org/name on GitHub. repository_ids: GitHub's ids of owner and repository, which
+    repositories made, renamed or transferred since July 2026 need. main_branch: the only branch that deploys.
+    environments: the protected environments, each with a role of its own. create_provider: false where the account
+    knows GitHub's identity provider already.
   EOT
   type = object({
     repository      = string
+    repository_ids  = optional(object({ owner = number, repository = number }))
     main_branch     = optional(string, "main")
     environments    = list(string)
     create_provider = optional(bool, true)

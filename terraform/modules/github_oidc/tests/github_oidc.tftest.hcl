@@ -43,9 +43,15 @@ override_resource {
 }
 
 override_resource {
-  target          = aws_iam_role.deploy
+  target          = aws_iam_role.deploy["dev"]
   override_during = plan
-  values          = { arn = "arn:aws:iam::123456789012:role/orders-deploy" }
+  values          = { arn = "arn:aws:iam::123456789012:role/orders-deploy-dev" }
+}
+
+override_resource {
+  target          = aws_iam_role.deploy["prod"]
+  override_during = plan
+  values          = { arn = "arn:aws:iam::123456789012:role/orders-deploy-prod" }
 }
 
 variables {
@@ -78,8 +84,11 @@ run "readme" {
   }
 
   assert {
-    condition     = output.deploy_role_arn == "arn:aws:iam::123456789012:role/orders-deploy"
-    error_message = "deploy_role_arn is the deploy role's."
+    condition = output.deploy_role_arns == {
+      dev  = "arn:aws:iam::123456789012:role/orders-deploy-dev"
+      prod = "arn:aws:iam::123456789012:role/orders-deploy-prod"
+    }
+    error_message = "deploy_role_arns has a role for each environment."
   }
 
   assert {
@@ -98,13 +107,23 @@ run "readme" {
   }
 
   assert {
-    condition     = aws_iam_role_policy_attachment.plan_read_only.policy_arn == "arn:aws:iam::aws:policy/ReadOnlyAccess"
-    error_message = "The plan role reads."
+    condition = { for key, role in aws_iam_role.deploy : key => [role.name, role.max_session_duration] } == {
+      dev  = ["orders-deploy-dev", 7200]
+      prod = ["orders-deploy-prod", 7200]
+    }
+    error_message = "Each environment has a deploy role of its own, for up to two hours."
   }
 
   assert {
-    condition     = toset(keys(aws_iam_role_policy.deploy)) == toset(["state", "iam", "services"])
-    error_message = "The deploy role has its three policies."
+    condition = { for key, policy in aws_iam_role_policy.deploy : key => policy.name } == {
+      "dev/state"     = "state"
+      "dev/iam"       = "iam"
+      "dev/services"  = "services"
+      "prod/state"    = "state"
+      "prod/iam"      = "iam"
+      "prod/services" = "services"
+    }
+    error_message = "Each deploy role has its three policies."
   }
 }
 
@@ -263,6 +282,56 @@ run "environments_repeated" {
   }
 
   expect_failures = [var.environments]
+}
+
+run "environments_with_a_hyphen" {
+  command = plan
+
+  variables {
+    environments = ["prod-eu"]
+  }
+
+  expect_failures = [var.environments]
+}
+
+run "environments_named_as_the_accounts_own" {
+  command = plan
+
+  variables {
+    environments = ["prod", "state"]
+  }
+
+  expect_failures = [var.environments]
+}
+
+run "repository_ids_below_one" {
+  command = plan
+
+  variables {
+    repository_ids = { owner = 123456, repository = 0 }
+  }
+
+  expect_failures = [var.repository_ids]
+}
+
+run "repository_ids_not_whole" {
+  command = plan
+
+  variables {
+    repository_ids = { owner = 1.5, repository = 456789 }
+  }
+
+  expect_failures = [var.repository_ids]
+}
+
+run "repository_ids_in_part" {
+  command = plan
+
+  variables {
+    repository_ids = { owner = null, repository = 456789 }
+  }
+
+  expect_failures = [var.repository_ids]
 }
 
 run "state_bucket_with_a_wildcard" {

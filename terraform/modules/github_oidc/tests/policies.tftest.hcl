@@ -55,23 +55,56 @@ run "trust" {
   }
 
   assert {
-    condition = jsondecode(aws_iam_role.deploy.assume_role_policy).Statement == [{
-      Sid       = "GitHub"
-      Effect    = "Allow"
-      Action    = "sts:AssumeRoleWithWebIdentity"
-      Principal = { Federated = "arn:aws:iam::123456789012:oidc-provider/token.actions.githubusercontent.com" }
-      Condition = {
-        StringEquals = {
-          "token.actions.githubusercontent.com:aud" = "sts.amazonaws.com"
-          "token.actions.githubusercontent.com:sub" = [
-            "repo:example/orders:ref:refs/heads/main",
-            "repo:example/orders:environment:dev",
-            "repo:example/orders:environment:prod",
-          ]
+    condition = { for name, role in aws_iam_role.deploy : name => jsondecode(role.assume_role_policy).Statement } == {
+      for name in ["dev", "prod"] : name => [{
+        Sid       = "GitHub"
+        Effect    = "Allow"
+        Action    = "sts:AssumeRoleWithWebIdentity"
+        Principal = { Federated = "arn:aws:iam::123456789012:oidc-provider/token.actions.githubusercontent.com" }
+        Condition = {
+          StringEquals = {
+            "token.actions.githubusercontent.com:aud" = "sts.amazonaws.com"
+            "token.actions.githubusercontent.com:ref" = "refs/heads/main"
+            "token.actions.githubusercontent.com:sub" = "repo:example/orders:environment:${name}"
+          }
         }
+      }]
+    }
+    error_message = "An environment deploys itself, from the main branch: not the branch alone, not another."
+  }
+}
+
+run "trust_by_ids" {
+  command = plan
+
+  variables {
+    repository_ids = { owner = 123456, repository = 1332703028 }
+  }
+
+  assert {
+    condition = jsondecode(aws_iam_role.plan.assume_role_policy).Statement[0].Condition == {
+      StringEquals = {
+        "token.actions.githubusercontent.com:aud"           = "sts.amazonaws.com"
+        "token.actions.githubusercontent.com:repository_id" = "1332703028"
+        "token.actions.githubusercontent.com:sub" = [
+          "repo:example@123456/orders@1332703028:pull_request",
+          "repo:example@123456/orders@1332703028:ref:refs/heads/main",
+        ]
       }
-    }]
-    error_message = "The main branch and the named environments deploy; pull requests don't."
+    }
+    error_message = "With the ids, subjects have them, and the repository is this one by id."
+  }
+
+  assert {
+    condition = jsondecode(aws_iam_role.deploy["prod"].assume_role_policy).Statement[0].Condition == {
+      StringEquals = {
+        "token.actions.githubusercontent.com:aud"           = "sts.amazonaws.com"
+        "token.actions.githubusercontent.com:ref"           = "refs/heads/main"
+        "token.actions.githubusercontent.com:repository_id" = "1332703028"
+        "token.actions.githubusercontent.com:sub"           = "repo:example@123456/orders@1332703028:environment:prod"
+      }
+    }
+    error_message = "With the ids, subjects have them, and the repository is this one by id."
   }
 }
 
@@ -84,30 +117,82 @@ run "trust_of_another_branch" {
   }
 
   assert {
-    condition = toset(flatten([for role in [aws_iam_role.plan, aws_iam_role.deploy] : [
-      for statement in jsondecode(role.assume_role_policy).Statement :
-      statement.Condition.StringEquals["token.actions.githubusercontent.com:sub"]
-      ]])) == toset([
-      "repo:example/orders:pull_request",
-      "repo:example/orders:ref:refs/heads/trunk",
-      "repo:example/orders:environment:prod",
-    ])
-    error_message = "Only the branch that was named."
+    condition = (
+      jsondecode(aws_iam_role.plan.assume_role_policy).Statement[0].Condition.StringEquals[
+        "token.actions.githubusercontent.com:sub"
+      ] == ["repo:example/orders:pull_request", "repo:example/orders:ref:refs/heads/trunk"]
+    )
+    error_message = "Only the branch that was named plans."
+  }
+
+  assert {
+    condition = { for name, role in aws_iam_role.deploy : name =>
+      jsondecode(role.assume_role_policy).Statement[0].Condition.StringEquals["token.actions.githubusercontent.com:ref"]
+    } == { prod = "refs/heads/trunk" }
+    error_message = "Only the branch that was named deploys."
   }
 }
 
 run "plan_role" {
   command = plan
 
+  # Action by action, so that a new one is a decision: none of these reads what is in a table, queue, image or log.
   assert {
-    condition = [
+    condition = toset(flatten([
+      for statement in jsondecode(aws_iam_role_policy.plan.policy).Statement : statement.Action
+      if statement.Effect == "Allow" && try(statement.Resource, "") == "*"
+      ])) == toset([
+      "acm:DescribeCertificate", "acm:ListTagsForCertificate", "autoscaling:Describe*", "ec2:Describe*",
+      "elasticloadbalancing:Describe*", "kms:DescribeKey", "kms:GetKeyPolicy", "kms:GetKeyRotationStatus",
+      "kms:ListAliases", "kms:ListResourceTags", "logs:DescribeLogGroups", "rds:Describe*", "rds:ListTagsForResource",
+      "route53:GetChange", "route53:GetHostedZone", "route53:ListHostedZones", "route53:ListHostedZonesByName",
+      "route53:ListResourceRecordSets", "route53:ListTagsForResource",
+    ])
+    error_message = "Of everything in the account, the plan role reads settings."
+  }
+
+  assert {
+    condition = {
       for statement in jsondecode(aws_iam_role_policy.plan.policy).Statement :
-      "${statement.Action} ${statement.Resource}" if statement.Effect == "Allow"
-      ] == [
-      "s3:GetObject arn:aws:s3:::orders-state-123456789012/*",
-      "kms:Decrypt arn:aws:kms:eu-west-1:123456789012:key/11111111-2222-3333-4444-555555555555",
-    ]
-    error_message = "Beside ReadOnlyAccess, the plan role reads the state and no more."
+      statement.Sid => [flatten([statement.Action]), flatten([statement.Resource])]
+      if statement.Effect == "Allow" && !contains(["NamedSettings", "UnnamedSettings"], statement.Sid)
+      } == {
+      FindState = [["s3:ListBucket"], ["arn:aws:s3:::orders-state-123456789012"]]
+      State = [["s3:GetObject"], [
+        "arn:aws:s3:::orders-state-123456789012/prod/*", "arn:aws:s3:::orders-state-123456789012/dev/*",
+      ]]
+      StateKey = [["kms:Decrypt"], ["arn:aws:kms:eu-west-1:123456789012:key/11111111-2222-3333-4444-555555555555"]]
+      PublicParameters = [
+        ["ssm:GetParameters", "ssm:GetParameter"], ["arn:aws:ssm:*:*:parameter/aws/service/*"],
+      ]
+    }
+    error_message = "Of contents, the plan role reads the environments' states and Amazon's own parameters."
+  }
+
+  assert {
+    condition = one([
+      for statement in jsondecode(aws_iam_role_policy.plan.policy).Statement : toset(statement.Resource)
+      if statement.Sid == "NamedSettings"
+      ]) == toset([
+      "arn:aws:ecr:*:123456789012:repository/orders-*",
+      "arn:aws:iam::123456789012:instance-profile/orders-*",
+      "arn:aws:iam::123456789012:policy/orders-*",
+      "arn:aws:iam::123456789012:role/orders-*",
+      "arn:aws:lambda:*:123456789012:function:orders-*",
+      "arn:aws:logs:*:123456789012:log-group:/*orders-*",
+      "arn:aws:s3:::orders-*-logs-123456789012",
+    ])
+    error_message = "What has a name is read where it is a deployment's; of buckets, not the objects."
+  }
+
+  # Nothing that changes anything.
+  assert {
+    condition = alltrue(flatten([
+      for statement in jsondecode(aws_iam_role_policy.plan.policy).Statement : [
+        for action in flatten([statement.Action]) : can(regex(":(Describe|Get|List)|^kms:Decrypt$", action))
+      ] if statement.Effect == "Allow"
+    ]))
+    error_message = "The plan role reads."
   }
 
   assert {
@@ -115,24 +200,27 @@ run "plan_role" {
       for action in [
         "secretsmanager:GetSecretValue", "secretsmanager:BatchGetSecretValue", "rds-db:connect", "logs:GetLogEvents",
         "logs:FilterLogEvents", "logs:StartQuery", "rds:DownloadDBLogFilePortion", "ec2:GetConsoleOutput",
+        "ec2:DescribeInstanceAttribute", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer",
         ] : contains(one([
           for statement in jsondecode(aws_iam_role_policy.plan.policy).Statement : statement.Action
           if statement.Effect == "Deny" && try(statement.Resource, null) == "*"
       ]), action)
     ])
-    error_message = "The plan role reads no secret, no log and no database."
+    error_message = "The plan role reads no secret, no log, no image and no database."
   }
 
   assert {
     condition = {
-      for statement in jsondecode(aws_iam_role_policy.plan.policy).Statement : statement.Sid => statement.NotResource
-      if statement.Effect == "Deny" && can(statement.NotResource)
+      for statement in jsondecode(aws_iam_role_policy.plan.policy).Statement :
+      statement.Sid => flatten([statement.NotResource]) if statement.Effect == "Deny" && can(statement.NotResource)
       } == {
-      NoKeyButTheStates     = "arn:aws:kms:eu-west-1:123456789012:key/11111111-2222-3333-4444-555555555555"
-      NoObjectButTheStates  = "arn:aws:s3:::orders-state-123456789012/*"
-      NoParameterButAmazons = "arn:aws:ssm:*:*:parameter/aws/service/*"
+      NoKeyButTheStates = ["arn:aws:kms:eu-west-1:123456789012:key/11111111-2222-3333-4444-555555555555"]
+      NoObjectButTheStates = [
+        "arn:aws:s3:::orders-state-123456789012/prod/*", "arn:aws:s3:::orders-state-123456789012/dev/*",
+      ]
+      NoParameterButAmazons = ["arn:aws:ssm:*:*:parameter/aws/service/*"]
     }
-    error_message = "Of keys, objects and parameters, the plan role reads the state's and Amazon's own."
+    error_message = "Of keys, objects and parameters, the plan role reads the states' and Amazon's own."
   }
 }
 
@@ -147,7 +235,8 @@ run "deploy_role" {
           for action in flatten([try(statement.Action, [])]) :
           statement.Effect == "Deny" || !startswith(action, "iam:") || alltrue([
             for resource in flatten([statement.Resource]) : can(regex(
-              "^arn:aws:iam::123456789012:((role|policy|instance-profile)/orders-|role/aws-service-role/)", resource
+              "^arn:aws:iam::123456789012:((role|policy|instance-profile)/orders-(dev|prod)-|role/aws-service-role/)",
+              resource
             ))
           ])
         ]
@@ -176,7 +265,7 @@ run "deploy_role" {
   # Together, so that the test above can't pass by naming nothing.
   assert {
     condition = toset(one([
-      for statement in jsondecode(aws_iam_role_policy.deploy["iam"].policy).Statement : statement.Action
+      for statement in jsondecode(aws_iam_role_policy.deploy["prod/iam"].policy).Statement : statement.Action
       if statement.Sid == "BoundedRoles"
       ])) == toset([
       "iam:AttachRolePolicy", "iam:CreateRole", "iam:DeleteRolePolicy", "iam:DetachRolePolicy",
@@ -194,8 +283,9 @@ run "deploy_role" {
       [
         "*", "iam:*", "iam:Delete*", "iam:DeleteRolePermissionsBoundary", "iam:DeleteUserPermissionsBoundary",
         "iam:CreateUser", "iam:CreateAccessKey", "iam:CreateOpenIDConnectProvider", "iam:SetDefaultPolicyVersion",
-        "sts:*", "sts:AssumeRole", "kms:*", "secretsmanager:*", "secretsmanager:GetSecretValue", "rds-db:*",
-        "rds-db:connect", "ssm:*", "ssm:SendCommand", "ssm:StartSession", "ec2:*", "organizations:*",
+        "sts:*", "sts:AssumeRole", "iam:Update*", "iam:UpdateAssumeRolePolicy", "kms:*",
+        "secretsmanager:*", "secretsmanager:GetSecretValue", "rds-db:*", "rds-db:connect", "ssm:*", "ssm:SendCommand",
+        "ssm:StartSession", "ec2:*", "organizations:*",
       ],
     )) == 0
     error_message = "The deploy role has what this deployment uses; none of this is."
@@ -203,7 +293,7 @@ run "deploy_role" {
 
   assert {
     condition = one([
-      for statement in jsondecode(aws_iam_role_policy.deploy["iam"].policy).Statement : statement
+      for statement in jsondecode(aws_iam_role_policy.deploy["prod/iam"].policy).Statement : statement
       if statement.Effect == "Deny"
       ]) == {
       Sid       = "KeepOut"
@@ -211,23 +301,23 @@ run "deploy_role" {
       NotAction = ["iam:List*", "iam:Get*"]
       Resource = [
         "arn:aws:iam::123456789012:role/orders-plan",
-        "arn:aws:iam::123456789012:role/orders-deploy",
+        "arn:aws:iam::123456789012:role/orders-deploy-*",
         "arn:aws:iam::123456789012:policy/orders-boundary",
         "arn:aws:iam::123456789012:oidc-provider/token.actions.githubusercontent.com",
       ]
     }
-    error_message = "The deploy role can't change itself, the plan role, the boundary or who may come in."
+    error_message = "The deploy role can't change itself, the other roles of GitHub, the boundary or who may come in."
   }
 
   assert {
     condition = one([
-      for statement in jsondecode(aws_iam_role_policy.deploy["services"].policy).Statement : toset(statement.Action)
-      if statement.Effect == "Deny" && statement.Resource == "*"
+      for statement in jsondecode(aws_iam_role_policy.deploy["prod/services"].policy).Statement :
+      toset(statement.Action) if statement.Effect == "Deny" && statement.Resource == "*"
       ]) == toset([
       "rds-db:connect", "secretsmanager:BatchGetSecretValue", "secretsmanager:GetSecretValue",
       "secretsmanager:PutSecretValue",
     ])
-    error_message = "The deploy role logs in to no database and reads no secret."
+    error_message = "The deploy role logs in to no database and reads no secret with its own credentials."
   }
 
   assert {
@@ -243,23 +333,150 @@ run "deploy_role" {
 
   assert {
     condition = one([
-      for statement in jsondecode(aws_iam_role_policy.deploy["state"].policy).Statement : statement.Resource
+      for statement in jsondecode(aws_iam_role_policy.deploy["prod/state"].policy).Statement : statement.Resource
       if try(statement.Action, "") == "s3:DeleteObject"
-    ]) == "arn:aws:s3:::orders-state-123456789012/*.tflock"
+    ]) == "arn:aws:s3:::orders-state-123456789012/prod/*.tflock"
     error_message = "The deploy role deletes locks, never states."
   }
 
   assert {
     condition = one([
-      for statement in jsondecode(aws_iam_role_policy.deploy["state"].policy).Statement : statement.Resource
+      for statement in jsondecode(aws_iam_role_policy.deploy["prod/state"].policy).Statement : statement.Resource
       if statement.Effect == "Deny"
     ]) == "arn:aws:kms:eu-west-1:123456789012:key/11111111-2222-3333-4444-555555555555"
     error_message = "The deploy role uses the state's key, and changes nothing about it."
   }
 
   assert {
-    condition     = length(regexall("orders-state", aws_iam_role_policy.deploy["services"].policy)) == 0
+    condition     = length(regexall("orders-state", aws_iam_role_policy.deploy["prod/services"].policy)) == 0
     error_message = "Rights on buckets of deployments must not reach the state."
+  }
+
+  assert {
+    condition = contains(one([
+      for statement in jsondecode(aws_iam_role_policy.deploy["prod/services"].policy).Statement : statement.Action
+      if statement.Sid == "UnnamedResources"
+    ]), "rds:CreateDBProxy")
+    error_message = "AWS checks the creation of a proxy against *, not against an ARN."
+  }
+
+  assert {
+    condition = contains(one([
+      for statement in jsondecode(aws_iam_role_policy.deploy["prod/services"].policy).Statement : statement.Action
+      if statement.Sid == "Names"
+    ]), "route53:AssociateVPCWithHostedZone")
+    error_message = "An endpoint with private DNS takes this right."
+  }
+}
+
+# A role of one environment reaches nothing that is named after another.
+run "one_environment_each" {
+  command = plan
+
+  assert {
+    condition = {
+      for name in ["dev", "prod"] : name => toset(one([
+        for statement in jsondecode(aws_iam_role_policy.deploy["${name}/services"].policy).Statement :
+        statement.Resource if statement.Sid == "NamedResources"
+      ]))
+      } == {
+      for name in ["dev", "prod"] : name => toset([
+        "arn:aws:autoscaling:*:123456789012:*:autoScalingGroupName/orders-${name}",
+        "arn:aws:ecr:*:123456789012:repository/orders-${name}",
+        "arn:aws:elasticloadbalancing:*:123456789012:*/orders-${name}-*",
+        "arn:aws:elasticloadbalancing:*:123456789012:*/orders-${name}/*",
+        "arn:aws:lambda:*:123456789012:function:orders-${name}-*",
+        "arn:aws:logs:*:123456789012:log-group:/orders-${name}/*",
+        "arn:aws:logs:*:123456789012:log-group:/aws/lambda/orders-${name}-*",
+        "arn:aws:logs:*:123456789012:log-group:/aws/rds/instance/orders-${name}/*",
+        "arn:aws:logs:*:123456789012:log-group:/aws/rds/proxy/orders-${name}",
+        "arn:aws:logs:*:123456789012:log-group:/aws/rds/proxy/orders-${name}:*",
+        "arn:aws:logs:*:123456789012:log-group:/vpc/orders-${name}/*",
+        "arn:aws:rds:*:123456789012:*:orders-${name}",
+        "arn:aws:rds:*:123456789012:*:orders-${name}-*",
+        "arn:aws:rds:*:123456789012:db-proxy:*",
+        "arn:aws:rds:*:123456789012:og:default*",
+        "arn:aws:rds:*:123456789012:pg:default*",
+        "arn:aws:rds:*:123456789012:target-group:*",
+        "arn:aws:s3:::orders-${name}-logs-123456789012",
+        "arn:aws:s3:::orders-${name}-logs-123456789012/*",
+      ])
+    }
+    error_message = "A deploy role reaches what is named after its own deployment, and AWS's default groups."
+  }
+
+  assert {
+    condition = {
+      for name in ["dev", "prod"] : name => [
+        for statement in jsondecode(aws_iam_role_policy.deploy["${name}/services"].policy).Statement :
+        statement.Resource if contains(["Parameters", "Aliases"], statement.Sid)
+      ]
+      } == {
+      for name in ["dev", "prod"] : name => [
+        "arn:aws:ssm:*:123456789012:parameter/${name}/*", "arn:aws:kms:*:123456789012:alias/orders-${name}-*",
+      ]
+    }
+    error_message = "Parameters and aliases are those of the environment."
+  }
+
+  assert {
+    condition = {
+      for name in ["dev", "prod"] : name => [
+        for statement in jsondecode(aws_iam_role_policy.deploy["${name}/state"].policy).Statement : statement.Resource
+        if contains(["ReadAndWriteState", "ReleaseLock"], statement.Sid)
+      ]
+      } == {
+      for name in ["dev", "prod"] : name => [
+        "arn:aws:s3:::orders-state-123456789012/${name}/*", "arn:aws:s3:::orders-state-123456789012/${name}/*.tflock",
+      ]
+    }
+    error_message = "The states are those of the environment: neither another's, nor the account's."
+  }
+
+  assert {
+    condition = length(regexall("orders-prod|/prod/|\"prod\"", join("", [
+      for key in ["state", "iam", "services"] : aws_iam_role_policy.deploy["dev/${key}"].policy
+    ]))) == 0
+    error_message = "The role that deploys dev names nothing of prod."
+  }
+
+  assert {
+    condition = {
+      for statement in jsondecode(aws_iam_role_policy.deploy["prod/services"].policy).Statement :
+      statement.Sid => [statement.Resource, statement.Condition]
+      if contains(["MakeKeys", "DeploymentKeys"], statement.Sid)
+      } == {
+      MakeKeys = ["*", {
+        StringEquals = {
+          "aws:RequestedRegion"        = "eu-west-1"
+          "aws:RequestTag/Environment" = "prod"
+          "aws:RequestTag/Project"     = "orders"
+        }
+        StringEqualsIfExists = {
+          "aws:ResourceTag/Environment" = "prod"
+          "aws:ResourceTag/Project"     = "orders"
+        }
+      }]
+      DeploymentKeys = ["arn:aws:kms:*:123456789012:key/*", {
+        StringEquals = {
+          "aws:RequestedRegion"         = "eu-west-1"
+          "aws:ResourceTag/Environment" = "prod"
+          "aws:ResourceTag/Project"     = "orders"
+        }
+      }]
+    }
+    error_message = "Keys are made with the deployment's tags, and used where they have them."
+  }
+
+  # Together, so that the test above can't pass beside a third statement.
+  assert {
+    condition = toset([
+      for statement in flatten([
+        for key in ["state", "iam", "services"] : jsondecode(aws_iam_role_policy.deploy["prod/${key}"].policy).Statement
+      ]) : statement.Sid
+      if statement.Effect == "Allow" && strcontains(jsonencode(try(statement.Action, "")), "kms:")
+    ]) == toset(["StateKey", "UnnamedResources", "MakeKeys", "DeploymentKeys", "Aliases"])
+    error_message = "No key but by these statements."
   }
 }
 
@@ -272,9 +489,9 @@ run "regions" {
 
   assert {
     condition = alltrue([
-      for statement in jsondecode(aws_iam_role_policy.deploy["services"].policy).Statement :
+      for statement in jsondecode(aws_iam_role_policy.deploy["prod/services"].policy).Statement :
       toset(statement.Condition.StringEquals["aws:RequestedRegion"]) == toset(["eu-west-1", "eu-central-1"])
-      if contains(["NamedResources", "UnnamedResources", "DeploymentKeys"], statement.Sid)
+      if contains(["NamedResources", "UnnamedResources", "MakeKeys", "DeploymentKeys"], statement.Sid)
     ])
     error_message = "The regions that were named, and no other."
   }
@@ -336,14 +553,28 @@ run "within_the_limits_of_iam" {
 
   variables {
     name             = "orders-orders-orders-orders-orde"
-    repository       = "o/o"
-    environments     = [for i in range(20) : format("environment-environment-%07d", i)]
+    repository       = "${join("", [for i in range(39) : "o"])}/${join("", [for i in range(100) : "r"])}"
+    repository_ids   = { owner = 123456789012, repository = 123456789012 }
+    main_branch      = join("", [for i in range(200) : "b"])
+    environments     = [for i in range(20) : format("environ%02d", i)]
+    regions          = ["eu-west-1", "eu-central-1", "ap-southeast-1", "ap-southeast-2"]
     state_bucket_arn = "arn:aws:s3:::orders-orders-orders-orders-orders-orders-orders-orders-12"
   }
 
   assert {
-    condition     = sum([for p in aws_iam_role_policy.deploy : length(jsonencode(jsondecode(p.policy)))]) <= 10240
-    error_message = "The deploy role's inline policies have over 10,240 characters."
+    condition = alltrue([for name, role in aws_iam_role.deploy : sum([
+      for key in ["state", "iam", "services"] :
+      length(jsonencode(jsondecode(aws_iam_role_policy.deploy["${name}/${key}"].policy)))
+    ]) <= 10240])
+    error_message = "A deploy role's inline policies have over 10,240 characters."
+  }
+
+  assert {
+    condition = alltrue([
+      for role in concat([aws_iam_role.plan], values(aws_iam_role.deploy)) :
+      length(role.name) <= 64 && length(jsonencode(jsondecode(role.assume_role_policy))) <= 2048
+    ])
+    error_message = "A role's name has over 64 characters, or its trust policy over 2,048."
   }
 
   assert {
@@ -355,16 +586,4 @@ run "within_the_limits_of_iam" {
     condition     = length(jsonencode(jsondecode(aws_iam_role_policy.plan.policy))) <= 10240
     error_message = "The plan role's inline policy has over 10,240 characters."
   }
-}
-
-# Whole subjects take room: twenty environments of a repository with a long name are too many.
-run "trust_policy_over_the_limit" {
-  command = plan
-
-  variables {
-    repository   = "an-organisation-with-a-long-name/a-repository-with-a-longer-name-still"
-    environments = [for i in range(20) : "environment-${i}"]
-  }
-
-  expect_failures = [aws_iam_role.deploy]
 }

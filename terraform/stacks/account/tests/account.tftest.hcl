@@ -22,8 +22,31 @@ run "the_backend_is_ready_to_use" {
   }
 
   assert {
-    condition     = output.zone == null && toset(keys(output.github)) == toset(["deploy_role_arn", "permissions_boundary_arn", "plan_role_arn"])
+    condition = output.zone == null && toset(keys(output.github)) == toset([
+      "deploy_role_arns", "permissions_boundary_arn", "plan_role_arn",
+    ])
     error_message = "no zone without a name, and what GitHub's workflows need"
+  }
+
+  assert {
+    condition     = toset(keys(output.github.deploy_role_arns)) == toset(["dev", "prod"])
+    error_message = "each environment is deployed by a role of its own"
+  }
+}
+
+run "a_repository_may_have_ids" {
+  command = plan
+  variables {
+    github = {
+      repository     = "example/orders"
+      repository_ids = { owner = 123456, repository = 456789 }
+      environments   = ["prod"]
+    }
+  }
+
+  assert {
+    condition     = toset(keys(output.github.deploy_role_arns)) == toset(["prod"])
+    error_message = "with ids as without"
   }
 }
 
