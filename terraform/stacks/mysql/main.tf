@@ -5,8 +5,20 @@ locals {
   parameter_path  = "/${var.environment}/database"
   image_parameter = "/${var.environment}/app/image"
 
-  # End-to-end, the proxy reads no secret, although one is linked until it has been switched: README.md.
-  proxy_secret_arns = var.proxy.authentication == "secret" ? [module.rds.master_secret_arn] : []
+  master_username = "dbadmin"
+  # Users that cannot be anybody's own: RDS refuses them, or they are the server's.
+  taken_users = [
+    local.master_username, "admin", "root", "rdsadmin", "rdsproxyadmin", "rdsrepladmin", "rdstopmgr", "rds_superuser_role",
+  ]
+
+  by_secret = var.proxy.authentication == "secret"
+
+  # What bootstrap declares by itself is the user of the example app, with its table.
+  only_the_app = var.app.database_user == "node_app" ? null : <<-EOT
+    [[user]]
+    name = "${var.app.database_user}"
+    grant = [{ privileges = ["SELECT", "INSERT", "UPDATE", "DELETE"] }]
+  EOT
 }
 
 module "vpc" {
@@ -44,6 +56,7 @@ module "rds" {
   allocated_storage_gib       = var.database.allocated_storage_gib
   max_allocated_storage_gib   = var.database.max_allocated_storage_gib
   database_name               = var.database.name
+  master_username             = local.master_username
   multi_az                    = var.database.multi_az
   backup_retention_days       = var.database.backup_retention_days
   monitoring_interval_seconds = var.database.monitoring_interval_seconds
@@ -62,8 +75,8 @@ module "iam" {
   database_resource_id      = module.rds.resource_id
   proxy_resource_id         = module.rds_proxy.resource_id
   proxy_authentication      = var.proxy.authentication
-  proxy_secret_arns         = local.proxy_secret_arns
-  proxy_secret_kms_key_arns = var.proxy.authentication == "secret" ? [module.rds.kms_key_arn] : []
+  proxy_secret_arns         = local.by_secret ? concat([module.rds.master_secret_arn], var.proxy.secret_arns) : []
+  proxy_secret_kms_key_arns = local.by_secret ? concat([module.rds.kms_key_arn], var.proxy.secret_kms_key_arns) : []
   master_secret_arn         = module.rds.master_secret_arn
   master_secret_kms_key_arn = module.rds.kms_key_arn
   parameter_path            = local.parameter_path
@@ -81,7 +94,7 @@ module "rds_proxy" {
   security_group_ids                = [module.security_group.proxy_id]
   database_identifier               = module.rds.identifier
   authentication                    = var.proxy.authentication
-  secret_arns                       = [module.rds.master_secret_arn]
+  secret_arns                       = concat([module.rds.master_secret_arn], var.proxy.secret_arns)
   idle_client_timeout_seconds       = var.proxy.idle_client_timeout_seconds
   max_connections_percent           = var.proxy.max_connections_percent
   max_idle_connections_percent      = var.proxy.max_idle_connections_percent
@@ -97,7 +110,7 @@ module "bootstrap" {
   package              = var.bootstrap.package
   architecture         = var.bootstrap.architecture
   reserved_concurrency = var.bootstrap.reserved_concurrency
-  users                = var.bootstrap.users_file == null ? null : file(var.bootstrap.users_file)
+  users                = var.bootstrap.users_file == null ? local.only_the_app : file(var.bootstrap.users_file)
   role_arn             = module.iam.bootstrap_role_arn
   subnet_ids           = module.vpc.private_subnet_ids
   security_group_ids   = [module.security_group.bootstrap_id]

@@ -85,18 +85,26 @@ variable "database" {
   nullable = false
 
   validation {
-    condition     = !contains(["dbadmin", "rdsadmin", "rdsproxyadmin", "root", "admin"], var.database.admin_user)
-    error_message = "database.admin_user must be a user of its own: not the master user, and none that RDS keeps to itself."
+    condition     = can(regex("^[A-Za-z0-9_-]{1,32}$", var.database.admin_user))
+    error_message = "database.admin_user must have 1 to 32 letters, digits, _ and -: bootstrap makes no other users."
+  }
+
+  validation {
+    condition     = !contains(local.taken_users, lower(var.database.admin_user))
+    error_message = "database.admin_user must be a user of its own: not the master user, and none that RDS or MySQL keep."
   }
 }
 
 variable "proxy" {
   description = <<-EOT
     RDS Proxy. authentication: iam (end-to-end, no secret once the proxy is switched) or secret (clients by IAM, the
-    database by the master secret: then the app can log in as the master user only). The rest as in the module.
+    database by password). secret_arns: with secret, one for each user that clients log in as, besides the master's,
+    which is linked anyway; secret_kms_key_arns: their keys, where they have keys of yours. The rest as in the module.
   EOT
   type = object({
     authentication                    = optional(string, "iam")
+    secret_arns                       = optional(list(string), [])
+    secret_kms_key_arns               = optional(list(string), [])
     idle_client_timeout_seconds       = optional(number, 1800)
     max_connections_percent           = optional(number, 90)
     max_idle_connections_percent      = optional(number, 50)
@@ -105,6 +113,11 @@ variable "proxy" {
   })
   default  = {}
   nullable = false
+
+  validation {
+    condition     = var.proxy.authentication != "secret" || length(var.proxy.secret_arns) > 0
+    error_message = "proxy.authentication \"secret\" needs proxy.secret_arns: by the master secret alone, nobody but the master user could log in."
+  }
 }
 
 variable "app" {
@@ -128,7 +141,17 @@ variable "app" {
   nullable = false
 
   validation {
-    condition     = var.app.database_user != var.database.admin_user
+    condition     = can(regex("^[A-Za-z0-9_-]{1,32}$", var.app.database_user))
+    error_message = "app.database_user must have 1 to 32 letters, digits, _ and -: bootstrap makes no other users."
+  }
+
+  validation {
+    condition     = !contains(local.taken_users, lower(var.app.database_user))
+    error_message = "app.database_user must be a user of its own: not the master user, and none that RDS or MySQL keep."
+  }
+
+  validation {
+    condition     = lower(var.app.database_user) != lower(var.database.admin_user)
     error_message = "app.database_user must not be database.admin_user: the app would get the rights to make users."
   }
 }
@@ -136,7 +159,8 @@ variable "app" {
 variable "bootstrap" {
   description = <<-EOT
     The program that makes the database users, as a Lambda that runs on apply. package: the zip that
-    `cargo xtask infra package` writes. users_file: the declaration of users (TOML); none for app.database_user alone.
+    `cargo xtask infra package` writes. users_file: the declaration of users (TOML); none for app.database_user alone,
+    who may select, insert, update and delete (with the table of the example app, where that is node_app).
     reserved_concurrency: 1 keeps two runs apart already at Lambda, which accounts with a limit of 10 can't give; -1
     leaves that to the lock that bootstrap takes in the database.
   EOT

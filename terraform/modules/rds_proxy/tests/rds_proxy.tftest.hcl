@@ -1,4 +1,8 @@
 mock_provider "aws" {
+  # Made up, it may begin with a digit, which the provider refuses.
+  mock_resource "aws_db_proxy_default_target_group" {
+    defaults = { name = "default" }
+  }
   mock_resource "aws_db_proxy" {
     defaults = {
       arn      = "arn:aws:rds:us-east-1:123456789012:db-proxy:prx-0a1b2c3d4e5f67890"

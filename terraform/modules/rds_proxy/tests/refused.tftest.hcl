@@ -1,6 +1,10 @@
 # What is refused while planning, before anything is made. A run gives several variables a wrong value each, and
 # every one of them must be refused.
 mock_provider "aws" {
+  # Made up, it may begin with a digit, which the provider refuses.
+  mock_resource "aws_db_proxy_default_target_group" {
+    defaults = { name = "default" }
+  }
   mock_data "aws_iam_policy_document" {
     defaults = { json = "{}" }
   }

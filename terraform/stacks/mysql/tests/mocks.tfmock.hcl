@@ -48,6 +48,10 @@ mock_resource "aws_db_proxy" {
   }
 }
 
+mock_resource "aws_db_proxy_default_target_group" {
+  defaults = { name = "default" }
+}
+
 mock_resource "aws_ecr_repository" {
   defaults = {
     arn            = "arn:aws:ecr:us-east-1:123456789012:repository/orders-dev"

@@ -65,3 +65,28 @@ run "outputs" {
     error_message = "the app finds its settings under the environment's path, and is found at its domain"
   }
 }
+
+run "another_user_is_declared" {
+  command = plan
+  variables { app = { database_user = "orders_app", domain_name = "orders.example.test", zone_id = "Z0123456789ABCDEFGHIJ" } }
+
+  assert {
+    condition     = strcontains(local.only_the_app, "name = \"orders_app\"")
+    error_message = "bootstrap is told to make the user that the app logs in as"
+  }
+}
+
+run "a_secret_for_each_user" {
+  command = plan
+  variables {
+    proxy = {
+      authentication = "secret"
+      secret_arns    = ["arn:aws:secretsmanager:us-east-1:123456789012:secret:orders-node-app-AbCdEf"]
+    }
+  }
+
+  assert {
+    condition     = output.proxy.authentication == "secret"
+    error_message = "the proxy logs in by secret"
+  }
+}

@@ -48,3 +48,27 @@ run "the_app_is_not_the_admin" {
   variables { app = { database_user = "iam_admin" } }
   expect_failures = [var.app]
 }
+
+run "the_app_is_not_the_master" {
+  command = plan
+  variables { app = { database_user = "DBAdmin" } }
+  expect_failures = [var.app]
+}
+
+run "a_user_is_one_that_bootstrap_makes" {
+  command = plan
+  variables { app = { database_user = "a/b" } }
+  expect_failures = [var.app]
+}
+
+run "an_admin_is_one_that_bootstrap_makes" {
+  command = plan
+  variables { database = { name = "node_db", admin_user = "mysql.sys" } }
+  expect_failures = [var.database]
+}
+
+run "the_master_secret_alone_lets_nobody_in" {
+  command = plan
+  variables { proxy = { authentication = "secret" } }
+  expect_failures = [var.proxy]
+}
