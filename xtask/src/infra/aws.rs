@@ -3,7 +3,7 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::process::{Child, ChildStdin, Stdio};
-use std::sync::mpsc;
+use std::sync::{Mutex, PoisonError, mpsc};
 use std::thread;
 use std::time::Duration;
 
@@ -23,7 +23,9 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(30);
 /// Dropping it ends it.
 #[derive(Debug)]
 pub(crate) struct LocalAws {
-    child: Child,
+    child: Mutex<Child>,
+    /// What it prints to standard error, once it has ended.
+    log: Mutex<mpsc::Receiver<String>>,
     /// Closing it ends the child, also where this process is killed.
     stdin: Option<ChildStdin>,
     url: String,
@@ -41,8 +43,6 @@ impl LocalAws {
         process.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = process.spawn().map_err(|source| Error::Run(cmd.not_started(source)))?;
         let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
-        // From here on, dropping it ends the child.
-        let mut aws = Self { child, stdin, url: String::new() };
         let (said, line) = mpsc::channel();
         thread::spawn(move || {
             let mut line = String::new();
@@ -59,6 +59,8 @@ impl LocalAws {
             }
             drop(kept.send(text));
         });
+        // From here on, dropping it ends the child.
+        let mut aws = Self { child: Mutex::new(child), log: Mutex::new(log), stdin, url: String::new() };
         let answer = |what: String| Error::Answer { command: cmd.shown(), what };
         let Ok(Some(Ok(line))) = line.recv_timeout(READY_WITHIN) else {
             return Err(answer(format!("nothing within {} s", READY_WITHIN.as_secs())));
@@ -68,8 +70,7 @@ impl LocalAws {
             .and_then(|line: Value| Some(line["aws_endpoint_url"].as_str()?.to_owned()));
         let Some(url) = url else {
             aws.end();
-            let log = log.recv_timeout(Duration::from_secs(5)).unwrap_or_default();
-            return Err(answer(format!("no aws_endpoint_url: {}{}", line.trim(), log.trim())));
+            return Err(answer(format!("no aws_endpoint_url: {}{}", line.trim(), aws.log().trim())));
         };
         aws.url = url;
         Ok(aws)
@@ -149,11 +150,26 @@ impl LocalAws {
         Err(Error::Answer { command, what: status.to_owned() })
     }
 
+    /// How it ended, if it did although nobody wanted it to.
+    pub(crate) fn ended(&self) -> Option<Error> {
+        let status = self.child.lock().unwrap_or_else(PoisonError::into_inner).try_wait().ok()??;
+        Some(Error::Found {
+            found: format!("the AWS API on this machine ended by itself ({status})\n{}", self.log().trim()),
+            mend: "run it again; if it ends again, its log above says why".to_owned(),
+        })
+    }
+
+    fn log(&self) -> String {
+        let log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
+        log.recv_timeout(Duration::from_secs(5)).unwrap_or_default()
+    }
+
     fn end(&mut self) {
         drop(self.stdin.take());
         // It may hang; a test run must not.
-        drop(self.child.kill());
-        drop(self.child.wait());
+        let child = self.child.get_mut().unwrap_or_else(PoisonError::into_inner);
+        drop(child.kill());
+        drop(child.wait());
     }
 }
 

@@ -48,26 +48,27 @@ fn format(workspace: &Workspace, runner: Runner) -> Result<Outcome, Error> {
 fn modules(workspace: &Workspace, console: Console, runner: Runner) -> Result<Outcome, Error> {
     let terraform = Terraform::find(workspace, runner)?;
     let tools = format!("{} {}", terraform::find_terraform(workspace, runner)?, terraform::find_provider()?);
-    let (passed, tree) = (Passed::open(tools, workspace)?, tree::copy("check", workspace)?);
+    let (passed, copy) = (Passed::open(tools, workspace)?, tree::copy("check", workspace)?);
+    let tree = &copy.path;
     let (modules, stacks) = (tree::folders(&tree.join("modules"))?, tree::folders(&tree.join("stacks"))?);
     for module in &modules {
         readme::check(module)?;
     }
     let mut changed = VecDeque::new();
     for root in stacks.into_iter().chain(modules) {
-        let now = passed.fingerprint(&root, &tree)?;
+        let now = passed.fingerprint(&root, tree)?;
         match now.passed() {
             Some(tests) => {
-                console.line(&format!("  {}: unchanged since its {tests} tests passed", name(&root, &tree)));
+                console.line(&format!("  {}: unchanged since its {tests} tests passed", name(&root, tree)));
             }
             None => changed.push_back((root, now)),
         }
     }
     let test = |(root, now): (PathBuf, Fingerprint)| -> Result<(), Error> {
         let started = Instant::now();
-        let tests = test_root(&terraform, &name(&root, &tree), &root, runner)?;
+        let tests = test_root(&terraform, &name(&root, tree), &root, runner)?;
         let seconds = started.elapsed().as_secs_f64();
-        console.line(&format!("  {}: valid, {tests} tests passed ({seconds:.1} s)", name(&root, &tree)));
+        console.line(&format!("  {}: valid, {tests} tests passed ({seconds:.1} s)", name(&root, tree)));
         now.remember(tests)
     };
     // The first alone, for it fills the provider's cache, which Terraform does not lock.

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::aws::environment;
 use super::terraform::Terraform;
-use super::tree;
+use super::tree::{self, Tree};
 use crate::error::Error;
 use crate::package::{self, Package};
 use crate::runner::{Cmd, Runner};
@@ -36,7 +36,7 @@ pub(crate) struct Deployment<'a> {
     workspace: &'a Workspace,
     runner: Runner,
     terraform: Terraform,
-    tree: PathBuf,
+    tree: Tree,
     aws: Vec<(&'static str, String)>,
 }
 
@@ -73,14 +73,14 @@ impl<'a> Deployment<'a> {
         let settings: Vec<String> = self.aws.iter().map(|(name, value)| format!("{name}={value}")).collect();
         format!(
             "In {}, with {}.\nmoto, a stand-in for the AWS API, answers there; no account and no credentials are used.",
-            self.tree.display(),
+            self.tree.path.display(),
             settings.join(" ")
         )
     }
 
     /// The folder of a stack in the copy.
     pub(crate) fn stack(&self, name: &str) -> PathBuf {
-        self.tree.join("stacks").join(name)
+        self.tree.path.join("stacks").join(name)
     }
 
     /// A Terraform command in a stack.
@@ -273,7 +273,7 @@ pub(crate) fn package(
 /// When the address is another machine's, or anything fails.
 pub(crate) fn apply_here(outputs: &Path, workspace: &Workspace, runner: Runner) -> Result<(), Error> {
     let url = std::env::var("AWS_ENDPOINT_URL").unwrap_or_default();
-    if !url.starts_with("http://127.0.0.1:") {
+    if !is_here(&url) {
         return Err(Error::Found {
             found: format!("AWS_ENDPOINT_URL is {url:?}: this is for an AWS API on this machine alone"),
             mend: "use `cargo xtask demo --with-infra`; for AWS itself, terraform/stacks/mysql/README.md"
@@ -284,4 +284,29 @@ pub(crate) fn apply_here(outputs: &Path, workspace: &Workspace, runner: Runner) 
     let deployment = Deployment::new("demo", &url, workspace, runner)?;
     deployment.stand_up(&package)?;
     deployment.write_outputs(outputs)
+}
+
+/// Whether an address is a port of this machine's and nothing else.
+fn is_here(url: &str) -> bool {
+    let port = url.strip_prefix("http://127.0.0.1:").map(|rest| rest.strip_suffix('/').unwrap_or(rest));
+    port.is_some_and(|port| port.parse::<u16>().is_ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_port_of_this_machine_is_applied_to() {
+        assert!(is_here("http://127.0.0.1:5000") && is_here("http://127.0.0.1:5000/"));
+        for url in [
+            "",
+            "http://127.0.0.1",
+            "http://127.0.0.1:1@192.0.2.1/",
+            "http://127.0.0.1.example.com:1",
+            "https://ec2.eu-west-1.amazonaws.com",
+        ] {
+            assert!(!is_here(url), "{url}");
+        }
+    }
 }

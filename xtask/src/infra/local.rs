@@ -49,7 +49,12 @@ pub(crate) fn run(workspace: &Workspace, console: Console, runner: Runner) -> Re
 }
 
 fn step<'s, 'a: 's>(cycle: &'s Cycle<'a>, name: &'static str, action: Action<'a>) -> Step<'s> {
-    Step::new(name, move || action(cycle).map(|()| Outcome::Passed))
+    Step::new(name, move || {
+        let done = action(cycle);
+        // What failed then is its end, whatever Terraform makes of it.
+        let ended = || cycle.started.get().and_then(|started| started.aws.ended());
+        done.map_err(|error| ended().unwrap_or(error)).map(|()| Outcome::Passed)
+    })
 }
 
 type Action<'a> = fn(&Cycle<'a>) -> Result<(), Error>;

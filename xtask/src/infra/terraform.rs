@@ -77,7 +77,8 @@ impl Terraform {
 /// # Errors
 /// When there is none, or it is too old.
 pub(crate) fn find_terraform(workspace: &Workspace, runner: Runner) -> Result<String, Error> {
-    let cmd = workspace.tool("terraform", TERRAFORM_MEND.to_owned()).args(["version", "-json"]);
+    let cmd =
+        workspace.tool("terraform", TERRAFORM_MEND.to_owned()).without(&FOREIGN).args(["version", "-json"]);
     let printed = runner.ask(&cmd)?;
     let answer = |what: &str| Error::Answer { command: cmd.shown(), what: what.to_owned() };
     // It may have warnings about its configuration to print first.

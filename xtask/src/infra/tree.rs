@@ -1,6 +1,6 @@
 //! A copy of `terraform/` to work in, so that no run leaves anything beside the sources.
 
-use std::fs;
+use std::fs::{self, File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -10,14 +10,23 @@ use crate::workspace::Workspace;
 /// The lock file that says which provider is meant.
 const LOCK: &str = ".terraform.lock.hcl";
 
-/// A fresh copy of the workspace's `terraform` folder under `target/infra/<name>`.
+/// A copy of the workspace's `terraform` folder, which nobody else works in.
+#[derive(Debug)]
+pub(crate) struct Tree {
+    pub(crate) path: PathBuf,
+    /// Held while this exists; the system releases it when the process ends, however it ends.
+    _lock: File,
+}
+
+/// A fresh copy under `target/infra/<name>`.
 ///
 /// Modules get the stack's lock file: they are roots here only to be tested.
 ///
 /// # Errors
-/// When a file cannot be read or written.
-pub(crate) fn copy(name: &str, workspace: &Workspace) -> Result<PathBuf, Error> {
+/// When another run works there, or a file cannot be read or written.
+pub(crate) fn copy(name: &str, workspace: &Workspace) -> Result<Tree, Error> {
     let to = workspace.target.join("infra").join(name);
+    let lock = lock(&to)?;
     match fs::remove_dir_all(&to) {
         Err(source) if source.kind() != io::ErrorKind::NotFound => {
             return Err(Error::File { action: "remove", path: to, source });
@@ -26,11 +35,26 @@ pub(crate) fn copy(name: &str, workspace: &Workspace) -> Result<PathBuf, Error> 
     }
     let from = workspace.root.join("terraform");
     copy_folder(&from, &to)?;
-    let lock = from.join("stacks/mysql").join(LOCK);
+    let provider = from.join("stacks/mysql").join(LOCK);
     for module in folders(&to.join("modules"))? {
-        copy_file(&lock, &module.join(LOCK))?;
+        copy_file(&provider, &module.join(LOCK))?;
     }
-    Ok(to)
+    Ok(Tree { path: to, _lock: lock })
+}
+
+fn lock(folder: &Path) -> Result<File, Error> {
+    let path = folder.with_extension("lock");
+    let failed = |source| Error::File { action: "lock", path: path.clone(), source };
+    super::terraform::make(path.parent().unwrap_or(folder))?;
+    let file = File::create(&path).map_err(failed)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::Error(source)) => Err(failed(source)),
+        Err(TryLockError::WouldBlock) => Err(Error::Found {
+            found: format!("another run is at work in {}", folder.display()),
+            mend: "wait for its end, or work in a clone of your own".to_owned(),
+        }),
+    }
 }
 
 /// The folders in a folder, in order.
@@ -109,7 +133,9 @@ mod tests {
             fs::write(path, text).unwrap();
         }
         for _ in 0..2 {
-            let copied = copy("check", &workspace).unwrap();
+            let tree = copy("check", &workspace).unwrap();
+            let copied = &tree.path;
+            assert!(copy("check", &workspace).unwrap_err().to_string().contains("another run is at work"));
             assert_eq!(read(&copied.join("modules/vpc/main.tf")).unwrap(), "main");
             assert_eq!(read(&copied.join("modules/vpc/.terraform.lock.hcl")).unwrap(), "lock");
             assert!(!copied.join("stacks/mysql/terraform.tfstate").exists());
