@@ -171,6 +171,19 @@ run "plan_role" {
 
   assert {
     condition = one([
+      for statement in jsondecode(aws_iam_role_policy.plan.policy).Statement : toset(statement.Action)
+      if statement.Sid == "NamedSettings"
+      ]) == toset([
+      "ecr:DescribeRepositories", "ecr:GetLifecyclePolicy", "ecr:GetRepositoryPolicy", "ecr:ListTagsForResource",
+      "iam:Get*", "iam:List*", "lambda:GetFunction*", "lambda:ListTags", "lambda:ListVersionsByFunction",
+      "logs:ListTagsForResource", "s3:GetAccelerateConfiguration", "s3:GetBucket*", "s3:GetEncryptionConfiguration",
+      "s3:GetLifecycleConfiguration", "s3:GetReplicationConfiguration", "s3:ListBucket", "s3:ListTagsForResource",
+    ])
+    error_message = "Of deployments, the plan role reads settings."
+  }
+
+  assert {
+    condition = one([
       for statement in jsondecode(aws_iam_role_policy.plan.policy).Statement : toset(statement.Resource)
       if statement.Sid == "NamedSettings"
       ]) == toset([
