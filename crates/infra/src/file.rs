@@ -30,12 +30,26 @@ pub fn text(from: &mut dyn Read, limit: u64) -> io::Result<String> {
 }
 
 /// Writes a file in one step: whoever reads it meanwhile sees the old text or the new one, and a failure
-/// leaves the old one. A symbolic link is replaced by a file. What is written holds no secret and is for
-/// other accounts to read, so the permissions are those of an ordinary new file.
+/// leaves the old one. A symbolic link to a file is replaced by a file. What is written holds no secret and is
+/// for other accounts to read, so the permissions are those of an ordinary new file.
+///
+/// A device or a pipe stays what it is, and takes the text as it comes; so does whatever lies in `/dev`, where
+/// `/dev/stdout` may lead to an ordinary file.
 ///
 /// # Errors
-/// Where the folder does not take the file.
+/// Where the folder does not take the file, or it is a folder itself.
 pub fn replace(path: &Path, text: &str) -> io::Result<()> {
+    // Links are followed: `/dev/stdout` is one.
+    let is_special = match std::fs::metadata(path) {
+        Ok(found) if found.is_dir() => return Err(io::ErrorKind::IsADirectory.into()),
+        Ok(found) => !found.is_file() || ["/dev", "/proc"].iter().any(|root| path.starts_with(root)),
+        // What it can't be asked about is told when it is written.
+        Err(_) => false,
+    };
+    if is_special {
+        // What standard output already got into a file stays there.
+        return std::fs::OpenOptions::new().append(true).open(path)?.write_all(text.as_bytes());
+    }
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
     let mut builder = tempfile::Builder::new();
     let prefix = path.file_name().map(|name| format!(".{}.", name.to_string_lossy())).unwrap_or_default();
@@ -47,4 +61,57 @@ pub fn replace(path: &Path, text: &str) -> io::Result<()> {
     temporary.as_file().sync_all()?;
     temporary.persist(path).map_err(|error| error.error)?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_is_refused_and_left() {
+        let folder = tempfile::tempdir().unwrap();
+        let error = replace(folder.path(), "text").unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::IsADirectory);
+        assert!(folder.path().is_dir());
+    }
+
+    #[cfg(unix)]
+    mod unix {
+        use std::os::unix::fs::{FileTypeExt as _, symlink};
+
+        use super::*;
+
+        #[test]
+        fn a_device_stays_one() {
+            let folder = tempfile::tempdir().unwrap();
+            // Through links, so that a failure of this test costs no machine its /dev/null.
+            let (inner, link) = (folder.path().join("inner"), folder.path().join("link"));
+            symlink("/dev/null", &inner).unwrap();
+            symlink(&inner, &link).unwrap();
+            replace(&link, "text").unwrap();
+            assert!(std::fs::symlink_metadata(&link).unwrap().is_symlink());
+            assert!(std::fs::metadata(&link).unwrap().file_type().is_char_device());
+        }
+
+        #[test]
+        fn a_pipe_takes_the_text() {
+            use std::os::fd::AsRawFd as _;
+            // Its end is what a FIFO is: no ordinary file, and no folder takes a new one there.
+            let (mut reader, writer) = io::pipe().unwrap();
+            replace(Path::new(&format!("/dev/fd/{}", writer.as_raw_fd())), "text").unwrap();
+            drop(writer);
+            assert_eq!(io::read_to_string(&mut reader).unwrap(), "text");
+        }
+
+        #[test]
+        fn a_link_to_a_file_is_replaced_by_a_file() {
+            let folder = tempfile::tempdir().unwrap();
+            let (file, link) = (folder.path().join("file"), folder.path().join("link"));
+            std::fs::write(&file, "old").unwrap();
+            symlink(&file, &link).unwrap();
+            replace(&link, "new").unwrap();
+            assert!(std::fs::symlink_metadata(&link).unwrap().is_file());
+            assert_eq!(std::fs::read_to_string(&file).unwrap(), "old");
+        }
+    }
 }

@@ -192,10 +192,11 @@ impl RdsConf {
     }
 
     /// Writes a file, in one step: whoever reads it meanwhile sees the old text or the new one, and a
-    /// failure leaves the old one. A symbolic link is replaced by a file.
+    /// failure leaves the old one. A symbolic link to a file is replaced by a file; a device or a pipe takes the
+    /// text as it comes.
     ///
     /// # Errors
-    /// Where the folder does not take the file.
+    /// Where the folder does not take the file, or it is a folder itself.
     pub fn write(&self, path: &Path) -> Result<(), RdsConfError> {
         file::replace(path, &self.to_string())
             .map_err(|source| RdsConfError::Write { path: path.to_owned(), source })
