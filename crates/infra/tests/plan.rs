@@ -57,6 +57,8 @@ fn a_first_apply_with_nothing_wrong() {
 
     Not checked:
       RDSIAM001 module.roles["iam"].aws_iam_role_policy.proxy: a statement allows rds-db:connect on resources that are known only after apply
+      RDSIAM001 module.roles["iam"].aws_iam_role_policy.proxy: its policy is known only after apply; only the document that it refers to was checked
+      RDSIAM001 module.roles["secret"].aws_iam_role_policy.proxy: its policy is known only after apply; only the document that it refers to was checked
       RDSIAM004 module.proxy["iam"].aws_db_proxy.this: on what its role module.roles["iam"].aws_iam_role.proxy is allowed rds-db:connect is known only after apply
       RDSIAM004 module.proxy["secret"].aws_db_proxy.this: on what its role module.roles["secret"].aws_iam_role.proxy is allowed secretsmanager:GetSecretValue is known only after apply
 

@@ -75,15 +75,20 @@ impl Plan {
 
     /// The resources of some types as they would be after the apply, those without a change among them.
     fn resources<'a>(&'a self, kinds: &'a [&str]) -> impl Iterator<Item = &'a ResourceChange> {
-        self.document.resource_changes.iter().filter(move |resource| {
-            let stays = !matches!(resource.change.action, Action::Destroy | Action::Forget);
-            let managed = resource.mode == Mode::Managed && resource.deposed.is_none();
-            managed && stays && kinds.contains(&resource.kind.as_str())
-        })
+        self.document
+            .resource_changes
+            .iter()
+            .filter(move |resource| resource.stays() && kinds.contains(&resource.kind.as_str()))
     }
 }
 
 impl ResourceChange {
+    /// Whether Terraform manages it after the apply.
+    fn stays(&self) -> bool {
+        let goes = matches!(self.change.action, Action::Destroy | Action::Forget);
+        self.mode == Mode::Managed && self.deposed.is_none() && !goes
+    }
+
     /// What it would be after the apply.
     fn after(&self) -> Node<'_> {
         Node::new(&self.change.after, &self.change.after_unknown, &self.change.after_sensitive)
@@ -152,5 +157,7 @@ fn without_values(error: &str) -> String {
     }
 }
 
+#[cfg(test)]
+mod rule_tests;
 #[cfg(test)]
 mod tests;

@@ -13,6 +13,11 @@ pub(super) struct Policy<'a> {
     pub(super) statements: Vec<Statement>,
     /// Whether there may be more statements than these, known only after apply.
     pub(super) incomplete: bool,
+    /// Whether its text is known only after apply. The statements are then those of the documents that it
+    /// refers to; what else an expression makes of them, a plan does not tell.
+    pub(super) is_unknown: bool,
+    /// Whether every `Deny` among the statements will be there.
+    denies_hold: bool,
     /// Whether its texts must not be shown.
     pub(super) sensitive: bool,
 }
@@ -51,7 +56,7 @@ impl Plan {
 
     /// The policies that stand in one resource, which is one of [`HOLDERS`] or a role with policies inside.
     pub(super) fn policies_in<'a>(&'a self, holder: &'a ResourceChange) -> Vec<Policy<'a>> {
-        if self.resources(&[&holder.kind]).all(|resource| resource.address != holder.address) {
+        if !holder.stays() {
             return Vec::new();
         }
         let after = holder.after();
@@ -69,8 +74,14 @@ impl Plan {
     }
 
     fn policy<'a>(&'a self, holder: &'a ResourceChange, attribute: &str, text: Node<'a>) -> Policy<'a> {
-        let mut policy =
-            Policy { holder, statements: Vec::new(), incomplete: false, sensitive: text.is_sensitive() };
+        let mut policy = Policy {
+            holder,
+            statements: Vec::new(),
+            incomplete: false,
+            is_unknown: false,
+            denies_hold: true,
+            sensitive: text.is_sensitive(),
+        };
         if let Some(text) = text.str() {
             policy.add_json(text);
         } else if text.is_unknown() {
@@ -78,8 +89,12 @@ impl Plan {
             let is_document = |source: &&ResourceChange| {
                 source.mode == Mode::Data && source.kind == "aws_iam_policy_document"
             };
-            let documents: Vec<_> = self.sources(holder, attribute).into_iter().filter(is_document).collect();
-            policy.incomplete = documents.is_empty();
+            let origin = self.origin(holder, attribute);
+            let documents: Vec<_> = origin.sources.into_iter().filter(is_document).collect();
+            let is_text = origin.attributes.iter().all(|name| ["json", "minified_json"].contains(&&**name));
+            policy.is_unknown = true;
+            policy.incomplete = documents.is_empty() || !origin.alone || !is_text;
+            policy.denies_hold = documents.len() == 1 && !policy.incomplete;
             for document in documents {
                 policy.add_document(document.after());
             }
@@ -126,7 +141,11 @@ impl Policy<'_> {
     pub(super) fn denies(&self, action: &str) -> bool {
         self.statements.iter().any(|statement| {
             let everywhere = statement.resources.iter().flatten().any(|resource| resource == "*");
-            statement.deny && !statement.conditional && everywhere && statement.covers(action) == Some(true)
+            self.denies_hold
+                && statement.deny
+                && !statement.conditional
+                && everywhere
+                && statement.covers(action) == Some(true)
         })
     }
 }

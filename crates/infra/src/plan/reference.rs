@@ -23,8 +23,28 @@ pub(super) struct Target {
 struct Trail {
     visited: BTreeSet<(Vec<String>, String)>,
     found: BTreeSet<Target>,
+    /// The attributes of what was found that were asked for.
+    attributes: BTreeSet<String>,
     /// Whether the key of an instance was used.
     by_key: bool,
+    /// Whether an expression on the way is made from more than one thing.
+    mixed: bool,
+    /// Whether it leads to where a plan does not tell more: a `local`, `each.value`, a variable of the root.
+    open: bool,
+}
+
+/// What an attribute's value is made from.
+#[derive(Default)]
+pub(super) struct Origin<'a> {
+    /// Resources and data sources of the plan.
+    pub(super) sources: Vec<&'a ResourceChange>,
+    /// The attributes of theirs that are used; none where the plan does not tell.
+    pub(super) attributes: BTreeSet<String>,
+    /// Whether every expression on the way refers to one thing alone. What functions and literals do to it, a
+    /// plan does not tell.
+    pub(super) alone: bool,
+    /// Whether there may be sources that the plan does not tell.
+    pub(super) open: bool,
 }
 
 impl Plan {
@@ -50,8 +70,13 @@ impl Plan {
 
     /// The resources and data sources of the plan that an attribute's value is made from.
     pub(super) fn sources(&self, resource: &ResourceChange, attribute: &str) -> Vec<&ResourceChange> {
+        self.origin(resource, attribute).sources
+    }
+
+    /// What an attribute's value is made from.
+    pub(super) fn origin(&self, resource: &ResourceChange, attribute: &str) -> Origin<'_> {
         let Some(expression) = self.block(resource).and_then(|block| block.expressions.get(attribute)) else {
-            return Vec::new();
+            return Origin { open: true, ..Origin::default() };
         };
         let steps = module_steps(&resource.module_address);
         let mut trail = Trail::default();
@@ -73,7 +98,8 @@ impl Plan {
         if trail.by_key && sources.iter().any(|other| alike(other)) {
             sources.retain(|other| alike(other));
         }
-        sources
+        let alone = !trail.mixed && trail.found.len() == 1;
+        Origin { sources, attributes: trail.attributes, alone, open: trail.open }
     }
 
     /// A variable of the module that a resource stands in, where its value is written in the configuration
@@ -112,6 +138,14 @@ impl Plan {
 
     fn follow(&self, path: &[String], expression: &Value, trail: &mut Trail) {
         let references = references(expression);
+        // `x.y.z` is listed as itself and as `x.y`.
+        let longest = references.iter().filter(|text| !is_key(text)).max_by_key(|text| text.len());
+        let is_part = |text: &str| {
+            longest
+                .and_then(|longest| longest.strip_prefix(text))
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
+        };
+        trail.mixed |= longest.is_none() || !references.iter().all(|text| is_key(text) || is_part(text));
         for reference in &references {
             let reference = *reference;
             if !trail.visited.insert((path.to_vec(), reference.to_owned())) {
@@ -121,12 +155,13 @@ impl Plan {
             let names: Vec<_> = steps.iter().map(|step| step.name.as_str()).collect();
             match names[..] {
                 ["var", variable, ..] => {
-                    let Some((call, parent)) = path.split_last() else { continue };
-                    let argument = self
-                        .module(parent)
-                        .and_then(|module| module.module_calls.get(call)?.expressions.get(variable));
-                    if let Some(argument) = argument {
-                        self.follow(parent, argument, trail);
+                    let argument = path.split_last().and_then(|(call, parent)| {
+                        let call = self.module(parent)?.module_calls.get(call)?;
+                        Some((parent, call.expressions.get(variable)?))
+                    });
+                    match argument {
+                        Some((parent, argument)) => self.follow(parent, argument, trail),
+                        None => trail.open = true,
                     }
                 }
                 ["module", call, ref output @ ..] => {
@@ -138,17 +173,30 @@ impl Plan {
                     let Some(module) = self.module(&inner) else { continue };
                     // `module.x[each.key].y` is listed as `module.x` alone, so any output may be meant.
                     let meant = |name: &str| output.first().is_none_or(|output| *output == name);
-                    for (_, output) in module.outputs.iter().filter(|(name, _)| meant(name)) {
+                    let outputs: Vec<_> = module.outputs.iter().filter(|(name, _)| meant(name)).collect();
+                    trail.mixed |= outputs.len() > 1;
+                    for (_, output) in outputs {
                         self.follow(&inner, &output.expression, trail);
                     }
                 }
-                ["data", kind, name, ..] => drop(trail.found.insert(Target::new(path, true, kind, name))),
-                ["each" | "count", ..] => trail.by_key = true,
-                ["local" | "path" | "terraform" | "self" | "module" | "data", ..] => {}
-                [kind, name, ..] => drop(trail.found.insert(Target::new(path, false, kind, name))),
+                ["each" | "count", ..] => {
+                    trail.by_key = true;
+                    trail.open |= !is_key(reference);
+                }
+                ["path" | "terraform", ..] => {}
+                ["local" | "self" | "module" | "data"] | ["local" | "self", ..] => trail.open = true,
+                ["data", kind, name, ref rest @ ..] => trail.find(Target::new(path, true, kind, name), rest),
+                [kind, name, ref rest @ ..] => trail.find(Target::new(path, false, kind, name), rest),
                 _ => {}
             }
         }
+    }
+}
+
+impl Trail {
+    fn find(&mut self, target: Target, attributes: &[&str]) {
+        self.found.insert(target);
+        self.attributes.extend(attributes.first().map(|&name| name.to_owned()));
     }
 }
 
@@ -172,6 +220,11 @@ pub(super) fn names(steps: &[Step]) -> Vec<String> {
 /// Whether two modules lie in the same instance of each call that they share.
 fn same_instance(one: &[Step], other: &[Step]) -> bool {
     one.iter().zip(other).take_while(|(a, b)| a.name == b.name).all(|(a, b)| a.key == b.key)
+}
+
+/// Whether a reference says which instance is meant, and nothing else.
+fn is_key(reference: &str) -> bool {
+    matches!(reference, "each.key" | "count.index")
 }
 
 /// Every reference of an expression, or of the blocks of expressions that stand for one.

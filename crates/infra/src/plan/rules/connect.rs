@@ -2,7 +2,7 @@
 
 use super::{Plan, Rule, Verdicts};
 use crate::arn::RdsDbArn;
-use crate::plan::document::ResourceChange;
+use crate::plan::document::{Mode, ResourceChange};
 use crate::plan::node::Node;
 use crate::plan::policy::{HOLDERS, Policy, Statement};
 
@@ -17,7 +17,8 @@ pub(super) const WILDCARD: Rule = Rule {
            arn:<partition>:rds-db:<region>:<account>:dbuser:<resource-id>/<user>; the module \
            rds_connect_policy makes such a policy. Deny on everything in the same policy also satisfies \
            the rule. A permissions boundary grants nothing by itself: an aws_iam_policy whose name ends in \
-           -boundary and that nothing attaches is not judged.",
+           -boundary and that nothing attaches is not judged. It is listed as not checked where something is \
+           attached that is known only after apply, and no role or user of the plan has it as its boundary.",
     severity: "8.5",
     check: wildcard,
 };
@@ -37,34 +38,67 @@ pub(super) const IDENTIFIER: Rule = Rule {
 /// AWS's own policies that allow every action on every database.
 const ADMINISTRATORS: [&str; 2] = ["AdministratorAccess", "PowerUserAccess"];
 
-const ATTACHMENTS: [&str; 4] = [
-    "aws_iam_policy_attachment",
-    "aws_iam_role_policy_attachment",
-    "aws_iam_user_policy_attachment",
-    "aws_iam_group_policy_attachment",
+/// Types that attach policies, and the attribute that holds the ARN or ARNs.
+const ATTACHMENTS: [(&str, &str); 9] = [
+    ("aws_iam_policy_attachment", "policy_arn"),
+    ("aws_iam_role_policy_attachment", "policy_arn"),
+    ("aws_iam_user_policy_attachment", "policy_arn"),
+    ("aws_iam_group_policy_attachment", "policy_arn"),
+    ("aws_iam_role_policy_attachments_exclusive", "policy_arns"),
+    ("aws_iam_user_policy_attachments_exclusive", "policy_arns"),
+    ("aws_iam_group_policy_attachments_exclusive", "policy_arns"),
+    ("aws_ssoadmin_managed_policy_attachment", "managed_policy_arn"),
+    ("aws_iam_role", "managed_policy_arns"),
 ];
 
 const NAME_USERS: &str = "name each user of each database: \
                           arn:<partition>:rds-db:<region>:<account>:dbuser:<resource-id>/<user>";
 
 fn wildcard<'a>(plan: &'a Plan, verdicts: &mut Verdicts<'a>) {
-    for policy in granting(plan) {
-        for statement in &policy.statements {
-            wildcard_in_statement(&policy, statement, verdicts);
+    for policy in plan.policies() {
+        match attachment(plan, policy.holder) {
+            Attachment::Never => continue,
+            Attachment::Perhaps(by) => {
+                let reason = format!(
+                    "it is named as a permissions boundary, and what {} attaches is known only after apply",
+                    by.address
+                );
+                verdicts.unchecked(policy.holder, reason);
+                continue;
+            }
+            Attachment::Possible => {}
+        }
+        if !policy.denies(CONNECT) {
+            for statement in &policy.statements {
+                wildcard_in_statement(&policy, statement, verdicts);
+            }
         }
         if policy.incomplete {
             verdicts.unchecked(policy.holder, "its policy is known only after apply");
+        } else if policy.is_unknown {
+            verdicts.unchecked(
+                policy.holder,
+                "its policy is known only after apply; only the document that it refers to was checked",
+            );
         }
     }
-    for attachment in plan.resources(&ATTACHMENTS) {
-        let arn = attachment.after().get("policy_arn").str().unwrap_or_default();
-        administrator(attachment, arn, verdicts);
-    }
-    for role in plan.resources(&["aws_iam_role"]) {
-        for arn in role.after().get("managed_policy_arns").items().filter_map(Node::str) {
-            administrator(role, arn, verdicts);
+    for (resource, attribute) in attachments(plan) {
+        for arn in texts(resource.after().get(attribute)) {
+            administrator(resource, arn, verdicts);
         }
     }
+}
+
+fn attachments(plan: &Plan) -> impl Iterator<Item = (&ResourceChange, &'static str)> {
+    plan.document.resource_changes.iter().filter(|resource| resource.stays()).filter_map(|resource| {
+        let (_, attribute) = ATTACHMENTS.iter().find(|(kind, _)| *kind == resource.kind)?;
+        Some((resource, *attribute))
+    })
+}
+
+/// The text that an attribute is, or those in its list.
+fn texts(node: Node<'_>) -> impl Iterator<Item = &str> {
+    std::iter::once(node).chain(node.items()).filter_map(Node::str)
 }
 
 fn administrator<'a>(resource: &'a ResourceChange, arn: &str, verdicts: &mut Verdicts<'a>) {
@@ -150,33 +184,92 @@ fn identifier<'a>(plan: &'a Plan, verdicts: &mut Verdicts<'a>) {
 /// The policies that grant something: neither a boundary nor one that denies logins altogether.
 fn granting(plan: &Plan) -> Vec<Policy<'_>> {
     let mut policies = plan.policies();
-    policies.retain(|policy| !policy.denies(CONNECT) && !is_boundary(plan, policy.holder));
+    let grants = |policy: &Policy<'_>| matches!(attachment(plan, policy.holder), Attachment::Possible);
+    policies.retain(|policy| !policy.denies(CONNECT) && grants(policy));
     policies
 }
 
-fn is_boundary(plan: &Plan, policy: &ResourceChange) -> bool {
+/// Whether a policy gets to grant something.
+enum Attachment<'a> {
+    /// It is attached, or may be by whoever likes.
+    Possible,
+    /// It is a permissions boundary, unless this resource attaches it, which the plan does not tell.
+    Perhaps(&'a ResourceChange),
+    /// It is a permissions boundary, and only that.
+    Never,
+}
+
+fn attachment<'a>(plan: &'a Plan, policy: &ResourceChange) -> Attachment<'a> {
     let name = policy.after().get("name").str().unwrap_or_default();
     if policy.kind != "aws_iam_policy" || !name.ends_with("-boundary") {
-        return false;
+        return Attachment::Possible;
     }
-    let arn = policy.after().get("arn").str();
-    !plan.resources(&ATTACHMENTS).any(|attachment| {
-        let same = arn.is_some() && attachment.after().get("policy_arn").str() == arn;
-        same || plan.sources(attachment, "policy_arn").iter().any(|source| source.address == policy.address)
-    })
+    let mut perhaps = None;
+    for (resource, attribute) in attachments(plan) {
+        match refers(plan, resource, attribute, policy) {
+            Some(true) => return Attachment::Possible,
+            Some(false) => {}
+            None => perhaps = perhaps.or(Some(resource)),
+        }
+    }
+    // Permission sets of IAM Identity Center attach by name.
+    let by_name = plan.resources(&["aws_ssoadmin_customer_managed_policy_attachment"]).any(|resource| {
+        let mut references = resource.after().get("customer_managed_policy_reference").items();
+        references.any(|reference| reference.get("name").str() == Some(name))
+    });
+    if by_name {
+        return Attachment::Possible;
+    }
+    let mut holders = plan.resources(&["aws_iam_role", "aws_iam_user"]);
+    let may_bound = |holder| refers(plan, holder, "permissions_boundary", policy) != Some(false);
+    match perhaps {
+        Some(resource) if !holders.any(may_bound) => Attachment::Perhaps(resource),
+        _ => Attachment::Never,
+    }
+}
+
+/// Whether an attribute holds the ARN of a policy; none where the plan does not tell.
+fn refers(plan: &Plan, resource: &ResourceChange, attribute: &str, policy: &ResourceChange) -> Option<bool> {
+    let (node, own) = (resource.after().get(attribute), policy.after());
+    let names = |arn: &str| {
+        let by_name = || Some(arn.split_once(":policy/")?.1.rsplit('/').next() == own.get("name").str());
+        Some(arn) == own.get("arn").str() || (!arn.contains(":iam::aws:") && by_name() == Some(true))
+    };
+    if texts(node).any(names) {
+        return Some(true);
+    }
+    // The provider fills in what is not set.
+    if !node.has_unknown() || !plan.sets(resource, attribute) {
+        return Some(false);
+    }
+    let origin = plan.origin(resource, attribute);
+    if origin.sources.iter().any(|source| source.address == policy.address) {
+        return Some(true);
+    }
+    let told = |source: &&ResourceChange| source.mode == Mode::Managed && source.kind == "aws_iam_policy";
+    let tells = !origin.open && !origin.sources.is_empty() && origin.sources.iter().all(told);
+    tells.then_some(false)
 }
 
 fn is_rds_db(action: &str) -> bool {
     action.to_ascii_lowercase().starts_with("rds-db:")
 }
 
-/// Whether a pattern may match ARNs of `rds-db:connect`, by what stands before its first wildcard.
+/// Whether a pattern may match ARNs of `rds-db:connect`, in any partition, by what stands before its first
+/// wildcard.
 fn may_be_rds_db(pattern: &str) -> bool {
     let fixed = pattern.split(['*', '?']).next().unwrap_or_default();
-    ["aws", "aws-cn", "aws-us-gov"].iter().any(|partition| {
-        let arn = format!("arn:{partition}:rds-db:");
-        arn.starts_with(fixed) && fixed.len() < pattern.len() || fixed.starts_with(&arn)
-    })
+    let mut parts = fixed.split(':');
+    let (last, whole) = (parts.next_back().unwrap_or_default(), parts.collect::<Vec<_>>());
+    // What comes last goes on behind the wildcard.
+    let goes_on = fixed.len() < pattern.len();
+    match whole[..] {
+        [] => goes_on && "arn".starts_with(last),
+        ["arn"] => goes_on && ("aws".starts_with(last) || last.starts_with("aws")),
+        ["arn", partition] => goes_on && partition.starts_with("aws") && "rds-db".starts_with(last),
+        ["arn", partition, service, ..] => partition.starts_with("aws") && service == "rds-db",
+        _ => false,
+    }
 }
 
 /// Whether IAM reads it as more than itself.

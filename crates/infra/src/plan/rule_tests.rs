@@ -1,0 +1,169 @@
+//! Rules, by plans that are put together here: what real plans of `tests/plans` would need much more for.
+
+use serde_json::{Value, json};
+
+use super::*;
+
+/// A plan of new resources: of each its address in the root module, what is known of it, what is not, and the
+/// configuration's expressions.
+fn plan(resources: &[(&str, Value, Value, Value)]) -> Plan {
+    let (mut changes, mut blocks) = (Vec::new(), Vec::new());
+    for (address, after, unknown, expressions) in resources {
+        let (mode, own) = address.strip_prefix("data.").map_or(("managed", *address), |own| ("data", own));
+        let (kind, name) = own.split_once('.').unwrap();
+        let change = json!({"actions": ["create"], "after": after, "after_unknown": unknown});
+        let resource = json!({"address": address, "mode": mode, "type": kind, "name": name});
+        let with = |key: &str, value: &Value| {
+            let mut resource = resource.clone();
+            resource[key] = value.clone();
+            resource
+        };
+        changes.push(with("change", &change));
+        blocks.push(with("expressions", expressions));
+    }
+    let document = json!({
+        "format_version": "1.2", "planned_values": {}, "resource_changes": changes,
+        "configuration": {"root_module": {"resources": blocks}},
+    });
+    Plan::parse(&document.to_string()).unwrap()
+}
+
+/// What a rule refuses, and what it could not check.
+fn judged(plan: &Plan, rule: &str) -> (Vec<String>, Vec<String>) {
+    let review = plan.review();
+    let refused = review.findings.into_iter().filter(|finding| finding.rule.id == rule);
+    let unchecked = review.notes.into_iter().filter(|note| note.rule.id == rule);
+    (
+        refused.map(|finding| format!("{}: {}", finding.address, finding.problem)).collect(),
+        unchecked.map(|note| format!("{}: {}", note.address, note.reason)).collect(),
+    )
+}
+
+fn references(texts: &[&str]) -> Value {
+    json!({"references": texts})
+}
+
+const EVERYTHING: &str = r#"{"Statement": {"Effect": "Allow", "Action": "*", "Resource": "*"}}"#;
+
+#[test]
+fn a_policy_whose_text_is_not_known_is_never_passed_over() {
+    let document =
+        json!({"statement": [{"actions": ["s3:GetObject"], "resources": ["*"], "effect": "Allow"}]});
+    let deny = json!({"statement": [{"actions": ["rds-db:*"], "resources": ["*"], "effect": "Deny"}]});
+    let allow = json!({"statement": [{"actions": ["rds-db:*"], "resources": ["*"], "effect": "Allow"}]});
+    let notes = |texts: &[&str]| {
+        let none = json!({});
+        let plan = plan(&[
+            ("data.aws_iam_policy_document.a", document.clone(), json!({"json": true}), none.clone()),
+            ("data.aws_iam_policy_document.deny", deny.clone(), json!({"json": true}), none.clone()),
+            ("data.aws_iam_policy_document.allow", allow.clone(), json!({"json": true}), none),
+            ("aws_iam_policy.p", json!({}), json!({"policy": true}), json!({"policy": references(texts)})),
+        ]);
+        judged(&plan, "RDSIAM001")
+    };
+    let a = ["data.aws_iam_policy_document.a.json", "data.aws_iam_policy_document.a"];
+    // A plan tells the references of an expression and not its functions: this may be the document alone, or
+    // `jsonencode` of its statements and others.
+    let alone = "aws_iam_policy.p: its policy is known only after apply; only the document that it refers to \
+                 was checked";
+    let open = "aws_iam_policy.p: its policy is known only after apply";
+    assert_eq!(notes(&a), (vec![], vec![alone.to_owned()]));
+    assert_eq!(notes(&["data.aws_iam_policy_document.a", "each.key"]).1, [alone]);
+    for other in
+        ["local.more", "data.aws_iam_policy_document.deny.json", "var.more", "aws_sqs_queue.q.policy"]
+    {
+        assert_eq!(notes(&[a[0], a[1], other]), (vec![], vec![open.to_owned()]), "{other}");
+    }
+    assert_eq!(notes(&["data.aws_iam_policy_document.a.statement", a[1]]).1, [open]);
+    // A denial that may not be there excuses nothing.
+    let (deny, allow) = ("data.aws_iam_policy_document.deny.json", "data.aws_iam_policy_document.allow.json");
+    assert_eq!(notes(&[deny, allow]).0.len(), 1);
+}
+
+#[test]
+fn a_boundary_that_may_be_attached_is_not_passed_over() {
+    let judge = |others: &[(&str, Value, Value, Value)]| {
+        let boundary = json!({"name": "orders-boundary", "policy": EVERYTHING});
+        let mut all = vec![("aws_iam_policy.boundary", boundary, json!({"arn": true}), json!({}))];
+        all.push(("aws_iam_policy.other", json!({"name": "other"}), json!({"arn": true}), json!({})));
+        all.extend_from_slice(others);
+        let (refused, unchecked) = judged(&plan(&all), "RDSIAM001");
+        (refused.len(), unchecked)
+    };
+    let unknown = |kind: &'static str, attribute: &str, texts: &[&str]| {
+        (kind, json!({}), json!({attribute: true}), json!({attribute: references(texts)}))
+    };
+    let (attachment, role) = ("aws_iam_role_policy_attachment.a", "aws_iam_role.r");
+    let own = ["aws_iam_policy.boundary.arn", "aws_iam_policy.boundary"];
+    let other = ["aws_iam_policy.other.arn", "aws_iam_policy.other"];
+    // Nothing attaches it.
+    assert_eq!(judge(&[]), (0, vec![]));
+    assert_eq!(judge(&[unknown(attachment, "policy_arn", &other)]), (0, vec![]));
+    assert_eq!(judge(&[(role, json!({}), json!({"managed_policy_arns": true}), json!({}))]), (0, vec![]));
+    // Something does.
+    assert_eq!(judge(&[unknown(attachment, "policy_arn", &own)]).0, 1);
+    assert_eq!(judge(&[unknown(role, "managed_policy_arns", &own)]).0, 1);
+    let arn = "arn:aws:iam::123456789012:policy/a/orders-boundary";
+    assert_eq!(judge(&[(attachment, json!({"policy_arn": arn}), json!({}), json!({}))]).0, 1);
+    assert_eq!(judge(&[(role, json!({"managed_policy_arns": [arn]}), json!({}), json!({}))]).0, 1);
+    let by_name = json!({"customer_managed_policy_reference": [{"name": "orders-boundary"}]});
+    let set = "aws_ssoadmin_customer_managed_policy_attachment.s";
+    assert_eq!(judge(&[(set, by_name, json!({}), json!({}))]).0, 1);
+    // Something may.
+    for texts in [&["each.value"][..], &["local.policies", "each.key"], &["aws_ssm_parameter.p.value"]] {
+        let attached = unknown(attachment, "policy_arn", texts);
+        let (refused, notes) = judge(std::slice::from_ref(&attached));
+        assert_eq!(refused, 0);
+        assert_eq!(
+            notes,
+            ["aws_iam_policy.boundary: it is named as a permissions boundary, and what \
+              aws_iam_role_policy_attachment.a attaches is known only after apply"]
+        );
+        // It is one.
+        for bound in [&own[..], &["local.boundary"]] {
+            let role = unknown(role, "permissions_boundary", bound);
+            assert_eq!(judge(&[attached.clone(), role]), (0, vec![]));
+        }
+        let role = unknown(role, "permissions_boundary", &other);
+        assert_eq!(judge(&[attached, role]).1.len(), 1);
+    }
+}
+
+#[test]
+fn administrators_are_refused_however_they_are_attached() {
+    let arn = "arn:aws-us-gov:iam::aws:policy/PowerUserAccess";
+    for (address, after) in [
+        ("aws_iam_role_policy_attachments_exclusive.a", json!({"policy_arns": [arn]})),
+        ("aws_iam_group_policy_attachments_exclusive.a", json!({"policy_arns": [arn]})),
+        ("aws_ssoadmin_managed_policy_attachment.a", json!({"managed_policy_arn": arn})),
+        ("aws_iam_role.a", json!({"managed_policy_arns": ["arn:aws:iam::aws:policy/ReadOnlyAccess", arn]})),
+        ("aws_iam_policy_attachment.a", json!({"policy_arn": arn})),
+    ] {
+        let (refused, _) = judged(&plan(&[(address, after, json!({}), json!({}))]), "RDSIAM001");
+        let problem = "AWS's policy PowerUserAccess is attached, which allows rds-db:connect on everything";
+        assert_eq!(refused, [format!("{address}: {problem}")]);
+    }
+}
+
+#[test]
+fn patterns_are_seen_in_every_partition() {
+    let judge = |resource: &str| {
+        let text =
+            json!({"Statement": {"Effect": "Allow", "Action": "rds-db:connect", "Resource": resource}});
+        let policy = ("aws_iam_policy.p", json!({"policy": text.to_string()}), json!({}), json!({}));
+        judged(&plan(&[policy]), "RDSIAM001").0.len()
+    };
+    let user = "rds-db:us-east-1:123456789012:dbuser:db-ABCDEFGHIJKLMNOPQRSTUVWX12";
+    for partition in ["aws", "aws-cn", "aws-us-gov", "aws-iso", "aws-iso-b", "aws-eusc", "aws-iso-f"] {
+        assert_eq!(judge(&format!("arn:{partition}:{user}/*")), 1, "{partition}");
+        assert_eq!(judge(&format!("arn:{partition}:{user}/app")), 0, "{partition}");
+    }
+    for pattern in
+        ["*", "a*", "arn:*", "arn:aws*", "arn:aws-i*", "arn:aws-iso:rds*", "arn:aws:*", "arn:aw?:rds-db:*"]
+    {
+        assert_eq!(judge(pattern), 1, "{pattern}");
+    }
+    for pattern in ["arn:aws:s3:::*", "b*", "arn:gcp*", "arn:aws:rds:*"] {
+        assert_eq!(judge(pattern), 0, "{pattern}");
+    }
+}
