@@ -29,17 +29,24 @@ fn open<'a>(plan: &'a Plan, verdicts: &mut Verdicts<'a>) {
             verdicts.unchecked(group, "its ingress rules are known only after apply");
         }
         for rule in ingress.items() {
-            judge(group, &Ingress::of(rule, "protocol", &["cidr_blocks", "ipv6_cidr_blocks"]), verdicts);
+            let ingress = Ingress::of(rule, "protocol", &["cidr_blocks", "ipv6_cidr_blocks"]);
+            judge(group, &ingress, verdicts);
+            prefix_lists(plan, group, ("ingress", rule.get("prefix_list_ids")), &ingress, verdicts);
         }
     }
     for rule in plan.resources(&["aws_security_group_rule"]) {
         let node = rule.after();
         if node.get("type").str() == Some("ingress") {
-            judge(rule, &Ingress::of(node, "protocol", &["cidr_blocks", "ipv6_cidr_blocks"]), verdicts);
+            let ingress = Ingress::of(node, "protocol", &["cidr_blocks", "ipv6_cidr_blocks"]);
+            judge(rule, &ingress, verdicts);
+            prefix_lists(plan, rule, ("prefix_list_ids", node.get("prefix_list_ids")), &ingress, verdicts);
         }
     }
     for rule in plan.resources(&["aws_vpc_security_group_ingress_rule"]) {
-        judge(rule, &Ingress::of(rule.after(), "ip_protocol", &["cidr_ipv4", "cidr_ipv6"]), verdicts);
+        let node = rule.after();
+        let ingress = Ingress::of(node, "ip_protocol", &["cidr_ipv4", "cidr_ipv6"]);
+        judge(rule, &ingress, verdicts);
+        prefix_lists(plan, rule, ("prefix_list_id", node.get("prefix_list_id")), &ingress, verdicts);
     }
 }
 
@@ -105,6 +112,53 @@ fn judge<'a>(resource: &'a ResourceChange, ingress: &Ingress<'_>, verdicts: &mut
                 "refer to the security group that may connect, or name the networks that do",
             ),
         }
+    }
+}
+
+/// Judges the networks of the prefix lists that an attribute refers to, as far as the plan makes the lists.
+fn prefix_lists<'a>(
+    plan: &'a Plan,
+    resource: &'a ResourceChange,
+    (attribute, ids): (&str, Node<'a>),
+    ingress: &Ingress<'a>,
+    verdicts: &mut Verdicts<'a>,
+) {
+    if ingress.is_web() == Some(true) {
+        return;
+    }
+    const LIST: [&str; 1] = ["aws_ec2_managed_prefix_list"];
+    let mut lists = Vec::new();
+    for id in std::iter::once(ids).chain(ids.items()).filter_map(Node::str).filter(|id| !id.is_empty()) {
+        let found = plan.resources(&LIST).find(|list| list.after().get("id").str() == Some(id));
+        match found {
+            Some(list) => lists.push(list),
+            None => verdicts.unchecked(resource, format!("the networks of {id} are not part of this plan")),
+        }
+    }
+    if ids.has_unknown() && plan.sets(resource, attribute) {
+        let origin = plan.origin(resource, attribute);
+        let known = origin.sources.iter().filter(|source| source.kind == LIST[0]).copied();
+        let before = lists.len();
+        lists.extend(known);
+        if origin.open || lists.len() == before {
+            verdicts.unchecked(resource, "whom its prefix lists let in is known only after apply");
+        }
+    }
+    for list in lists {
+        let entries = list.after().get("entry");
+        let mut networks: Vec<_> = entries.items().map(|entry| entry.get("cidr")).collect();
+        // Entries can also be resources of their own.
+        for entry in plan.resources(&["aws_ec2_managed_prefix_list_entry"]) {
+            let id = entry.after().get("prefix_list_id").str();
+            let same = id.is_some() && id == list.after().get("id").str();
+            let sources = plan.sources(entry, "prefix_list_id");
+            if same || id.is_none() && sources.iter().any(|source| source.address == list.address) {
+                networks.push(entry.after().get("cidr"));
+            }
+        }
+        let unknown = entries.is_unknown() && plan.sets(list, "entry");
+        let unknown = unknown || networks.iter().any(|network| network.is_unknown());
+        judge(resource, &Ingress { networks, unknown, ..*ingress }, verdicts);
     }
 }
 
