@@ -30,9 +30,14 @@ pub(super) const SECRET: Rule = Rule {
     check: secret,
 };
 
-const MACHINES: [&str; 3] = ["aws_launch_template", "aws_launch_configuration", "aws_instance"];
+const MACHINES: [&str; 4] =
+    ["aws_launch_template", "aws_launch_configuration", "aws_instance", "aws_spot_instance_request"];
+
+/// A request whose machines are described in blocks, which have no setting for IMDS.
+const FLEET: [&str; 1] = ["aws_spot_fleet_request"];
 
 fn imds<'a>(plan: &'a Plan, verdicts: &mut Verdicts<'a>) {
+    imds_of_fleets(plan, verdicts);
     for machine in plan.resources(&MACHINES) {
         let node = machine.after().get("metadata_options");
         let options = node.block();
@@ -41,7 +46,7 @@ fn imds<'a>(plan: &'a Plan, verdicts: &mut Verdicts<'a>) {
         if is("http_tokens", "required") || is("http_endpoint", "disabled") {
             continue;
         }
-        let from_template = machine.kind == "aws_instance"
+        let from_template = ["aws_instance", "aws_spot_instance_request"].contains(&&*machine.kind)
             && !plan.sets(machine, "metadata_options")
             && machine.after().get("launch_template").block().is_some();
         // Not set means that the machine image and the account decide.
@@ -64,6 +69,19 @@ fn imds<'a>(plan: &'a Plan, verdicts: &mut Verdicts<'a>) {
     }
 }
 
+/// A fleet's own descriptions can't ask for IMDSv2: only launch templates can.
+fn imds_of_fleets<'a>(plan: &'a Plan, verdicts: &mut Verdicts<'a>) {
+    for fleet in plan.resources(&FLEET) {
+        if fleet.after().get("launch_specification").items().next().is_some() {
+            verdicts.refuse(
+                fleet,
+                "a launch_specification cannot require http_tokens, so IMDSv1 may answer",
+                "use launch_template_config, with a template that sets metadata_options { http_tokens = \"required\" }",
+            );
+        }
+    }
+}
+
 /// Whether the configuration sets `http_tokens`, or where metadata options come from a `dynamic` block.
 fn sets_tokens(plan: &Plan, machine: &ResourceChange) -> bool {
     let options = plan.block(machine).and_then(|block| block.expressions.get("metadata_options"));
@@ -77,35 +95,55 @@ fn sets_tokens(plan: &Plan, machine: &ResourceChange) -> bool {
 
 fn secret<'a>(plan: &'a Plan, verdicts: &mut Verdicts<'a>) {
     for machine in plan.resources(&MACHINES) {
+        let expressions = plan.block(machine).map(|block| &block.expressions);
         for attribute in ["user_data", "user_data_base64"] {
-            let node = machine.after().get(attribute);
-            if node.is_unknown() && plan.sets(machine, attribute) {
-                verdicts.unchecked(machine, format!("{attribute} is known only after apply"));
-            }
-            let Some(given) = node.str() else { continue };
-            // Before provider 6, instances and launch configurations keep a hash of it only.
-            let constant = plan
-                .block(machine)
-                .and_then(|block| block.expressions.get(attribute)?.get("constant_value")?.as_str());
-            let text = match constant {
-                Some(text) if is_hash(given) => text,
-                _ if is_hash(given) => {
-                    verdicts.unchecked(machine, format!("the provider shows a hash of {attribute} only"));
-                    continue;
-                }
-                _ => given,
-            };
-            let Some(text) = decoded(text) else {
-                verdicts.unchecked(machine, format!("{attribute} is not text (compressed, perhaps)"));
-                continue;
-            };
-            for (line, kind) in secrets::find(&text) {
-                let problem = format!("line {line} of its {attribute} holds {kind}");
-                let remedy =
-                    "take it out, replace it wherever it is valid, and let the machine's role fetch it";
-                verdicts.refuse(machine, problem, remedy);
-            }
+            let expression = expressions.and_then(|expressions| expressions.get(attribute));
+            user_data(machine, attribute, machine.after().get(attribute), expression, verdicts);
         }
+    }
+    for fleet in plan.resources(&FLEET) {
+        let specifications =
+            plan.block(fleet).and_then(|block| block.expressions.get("launch_specification"));
+        // The provider keeps them as a set, so that which one is which is told where there is one only.
+        let one = specifications.and_then(|blocks| match blocks.as_array().map(Vec::as_slice) {
+            Some([one]) => one.get("user_data"),
+            Some(_) => None,
+            None => Some(blocks),
+        });
+        for machine in fleet.after().get("launch_specification").items() {
+            user_data(fleet, "user_data", machine.get("user_data"), one, verdicts);
+        }
+    }
+}
+
+/// Looks for secrets in the value of an attribute, which its expression in the configuration may hold.
+fn user_data<'a>(
+    machine: &'a ResourceChange,
+    attribute: &str,
+    node: Node<'a>,
+    expression: Option<&'a serde_json::Value>,
+    verdicts: &mut Verdicts<'a>,
+) {
+    if node.is_unknown() && expression.is_some() {
+        verdicts.unchecked(machine, format!("{attribute} is known only after apply"));
+    }
+    let Some(given) = node.str() else { return };
+    // Before provider 6, instances and launch configurations keep a hash of it only.
+    let constant = expression.and_then(|expression| expression.get("constant_value")?.as_str());
+    let text = match constant {
+        Some(text) if is_hash(given) => text,
+        _ if is_hash(given) => {
+            return verdicts.unchecked(machine, format!("the provider shows a hash of {attribute} only"));
+        }
+        _ => given,
+    };
+    let Some(text) = decoded(text) else {
+        return verdicts.unchecked(machine, format!("{attribute} is not text (compressed, perhaps)"));
+    };
+    for (line, kind) in secrets::find(&text) {
+        let problem = format!("line {line} of its {attribute} holds {kind}");
+        let remedy = "take it out, replace it wherever it is valid, and let the machine's role fetch it";
+        verdicts.refuse(machine, problem, remedy);
     }
 }
 
