@@ -1,6 +1,7 @@
 //! Databases: private, encrypted, and with IAM authentication.
 
 use super::{Plan, Rule, Verdicts};
+use crate::plan::document::ResourceChange;
 
 pub(super) const PUBLIC: Rule = Rule {
     id: "RDSIAM005",
@@ -72,7 +73,12 @@ fn require<'a>(plan: &'a Plan, verdicts: &mut Verdicts<'a>, attribute: &str) {
                     || source.str().is_some_and(|text| !text.is_empty())
             })
         };
-        if setting.is_unknown() {
+        let computed =
+            setting.is_unknown() && !plan.sets(database, attribute) && plan.block(database).is_some();
+        if computed && attribute == "storage_encrypted" && !is_copy(plan, database) {
+            // Which a new cluster's storage then is not; the provider shows no default of it.
+            verdicts.refuse(database, "storage_encrypted is not set", "set storage_encrypted = true");
+        } else if setting.is_unknown() {
             verdicts.unchecked(database, format!("{attribute} is known only after apply"));
         } else if setting.is_null() && attribute == "storage_encrypted" && is_replica() {
             verdicts.unchecked(database, "whether storage is encrypted is as it is at the replica's source");
@@ -80,4 +86,22 @@ fn require<'a>(plan: &'a Plan, verdicts: &mut Verdicts<'a>, attribute: &str) {
             verdicts.refuse(database, format!("{attribute} is not true"), format!("set {attribute} = true"));
         }
     }
+}
+
+/// Whether a database is made from another one, or from a snapshot, and is encrypted as that is.
+fn is_copy(plan: &Plan, database: &ResourceChange) -> bool {
+    const SOURCES: [&str; 7] = [
+        "global_cluster_identifier",
+        "replicate_source_db",
+        "replication_source_identifier",
+        "restore_to_point_in_time",
+        "s3_import",
+        "snapshot_identifier",
+        "source_region",
+    ];
+    SOURCES.iter().any(|name| {
+        let source = database.after().get(name);
+        let given = source.str().is_some_and(|text| !text.is_empty()) || source.items().next().is_some();
+        given || source.has_unknown() && plan.sets(database, name)
+    })
 }
