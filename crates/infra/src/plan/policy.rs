@@ -24,6 +24,8 @@ pub(super) struct Policy<'a> {
 
 #[derive(Debug, Default)]
 pub(super) struct Statement {
+    /// By which another document overrides it.
+    sid: Text,
     pub(super) deny: bool,
     pub(super) conditional: bool,
     pub(super) actions: Vec<Text>,
@@ -112,8 +114,7 @@ impl Policy<'_> {
     fn add_json(&mut self, text: &str) {
         match serde_json::from_str::<Value>(text) {
             Ok(document) => {
-                let statements = one_or_many(&document["Statement"]);
-                self.statements.extend(statements.map(Statement::from_json));
+                one_or_many(&document["Statement"]).map(Statement::from_json).for_each(|it| self.add(it));
             }
             // AWS refuses what is not JSON; until then nobody knows what it says.
             Err(_) => self.incomplete = true,
@@ -123,17 +124,32 @@ impl Policy<'_> {
     /// Adds the statements of a `data "aws_iam_policy_document"` that is read during the apply.
     fn add_document(&mut self, document: Node<'_>) {
         self.sensitive |= document.is_sensitive();
-        self.incomplete |= document.get("statement").is_unknown();
-        self.statements.extend(document.get("statement").items().map(Statement::from_block));
-        for attribute in ["source_policy_documents", "override_policy_documents"] {
-            let list = document.get(attribute);
-            self.incomplete |= list.is_unknown();
-            for text in list.items() {
-                match text.str() {
-                    Some(text) => self.add_json(text),
-                    None => self.incomplete = true,
-                }
+        // In this order, as the provider has it.
+        self.add_documents(document.get("source_policy_documents"));
+        let own = document.get("statement");
+        self.incomplete |= own.is_unknown();
+        own.items().map(Statement::from_block).for_each(|statement| self.add(statement));
+        self.add_documents(document.get("override_policy_documents"));
+        // What is not known yet may take the place of any statement that has a name.
+        self.denies_hold &= !self.incomplete;
+    }
+
+    fn add_documents(&mut self, list: Node<'_>) {
+        self.incomplete |= list.is_unknown();
+        for text in list.items() {
+            match text.str() {
+                Some(text) => self.add_json(text),
+                None => self.incomplete = true,
             }
+        }
+    }
+
+    /// Adds a statement; it takes the place of one with the same id.
+    fn add(&mut self, statement: Statement) {
+        let same = |other: &&mut Statement| other.sid.is_some() && other.sid == statement.sid;
+        match self.statements.iter_mut().find(same) {
+            Some(other) => *other = statement,
+            None => self.statements.push(statement),
         }
     }
 
@@ -156,6 +172,7 @@ impl Statement {
             one_or_many(&statement[key]).map(|text| text.as_str().map(str::to_owned)).collect::<Vec<_>>()
         };
         Self {
+            sid: statement["Sid"].as_str().filter(|sid| !sid.is_empty()).map(str::to_owned),
             deny: statement["Effect"] == "Deny",
             conditional: statement.get("Condition").is_some(),
             actions: texts("Action"),
@@ -172,6 +189,7 @@ impl Statement {
             list.items().map(|text| text.str().map(str::to_owned)).chain(unknown).collect::<Vec<_>>()
         };
         Self {
+            sid: block.get("sid").str().filter(|sid| !sid.is_empty()).map(str::to_owned),
             deny: block.get("effect").str() == Some("Deny"),
             conditional: !block.get("condition").is_null() && block.get("condition").items().next().is_some(),
             actions: texts("actions"),

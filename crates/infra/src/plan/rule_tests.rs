@@ -167,3 +167,106 @@ fn patterns_are_seen_in_every_partition() {
         assert_eq!(judge(pattern), 0, "{pattern}");
     }
 }
+
+#[test]
+fn a_denial_that_another_document_overrides_excuses_nothing() {
+    let text = |effect: &str, sid: &str| {
+        json!({"Statement": {"Sid": sid, "Effect": effect, "Action": "rds-db:*", "Resource": "*"}})
+            .to_string()
+    };
+    let judge = |own: Value, unknown: Value| {
+        let mut unknown = unknown;
+        unknown["json"] = json!(true);
+        let source = references(&["data.aws_iam_policy_document.a.json", "data.aws_iam_policy_document.a"]);
+        let plan = plan(&[
+            ("data.aws_iam_policy_document.a", own, unknown, json!({})),
+            ("aws_iam_policy.p", json!({}), json!({"policy": true}), json!({"policy": source})),
+        ]);
+        judged(&plan, "RDSIAM001").0.len()
+    };
+    let deny = json!([{"sid": "Logins", "effect": "Deny", "actions": ["rds-db:*"], "resources": ["*"]}]);
+    let allow = |sid: &str| json!({"override_policy_documents": [text("Allow", sid)], "statement": deny});
+    assert_eq!(judge(allow("Logins"), json!({})), 1);
+    assert_eq!(judge(allow("Other"), json!({})), 0);
+    let by_own = json!({"source_policy_documents": [text("Allow", "Logins")], "statement": deny});
+    assert_eq!(judge(by_own, json!({})), 0);
+    let allowed = json!([{"sid": "Logins", "actions": ["rds-db:*"], "resources": ["*"]}]);
+    let of_source = json!({"source_policy_documents": [text("Deny", "Logins")], "statement": allowed});
+    assert_eq!(judge(of_source, json!({})), 1);
+    // What overrides may be what allows.
+    let both = json!([deny[0].clone(), allowed[0].clone()].map(|mut one| {
+        one["sid"] = json!("");
+        one
+    }));
+    assert_eq!(judge(json!({"statement": both}), json!({})), 0);
+    assert_eq!(judge(json!({"statement": both}), json!({"override_policy_documents": true})), 1);
+}
+
+#[test]
+fn prefix_lists_are_looked_into() {
+    let judge = |rule: (&str, Value, Value, Value)| {
+        let entry = |cidr: &str| json!({"entry": [{"cidr": "10.0.0.0/8"}, {"cidr": cidr}], "id": "pl-1"});
+        let plan =
+            plan(&[rule, ("aws_ec2_managed_prefix_list.all", entry("0.0.0.0/0"), json!({}), json!({}))]);
+        let (refused, unchecked) = judged(&plan, "RDSIAM008");
+        (refused.len(), unchecked.len())
+    };
+    let kind = "aws_vpc_security_group_ingress_rule.r";
+    let rule = |port: u16, list: &str| json!({"ip_protocol": "tcp", "from_port": port, "to_port": port, "prefix_list_id": list});
+    assert_eq!(judge((kind, rule(3306, "pl-1"), json!({}), json!({}))), (1, 0));
+    assert_eq!(judge((kind, rule(443, "pl-1"), json!({}), json!({}))), (0, 0));
+    assert_eq!(judge((kind, rule(3306, "pl-2"), json!({}), json!({}))), (0, 1));
+    let mut unknown = rule(3306, "");
+    unknown["prefix_list_id"].take();
+    let from = |text: &str| json!({"prefix_list_id": references(&[text])});
+    let not_known = json!({"prefix_list_id": true});
+    let own = from("aws_ec2_managed_prefix_list.all.id");
+    assert_eq!(judge((kind, unknown.clone(), not_known.clone(), own)), (1, 0));
+    assert_eq!(judge((kind, unknown, not_known, from("local.list"))), (0, 1));
+    let inline = |attribute: &str| json!({attribute: [{"protocol": "-1", "prefix_list_ids": ["pl-1"]}]});
+    assert_eq!(judge(("aws_security_group.g", inline("ingress"), json!({}), json!({}))), (1, 0));
+    assert_eq!(judge(("aws_security_group.g", inline("egress"), json!({}), json!({}))), (0, 0));
+    for (way, refused) in [("ingress", 1), ("egress", 0)] {
+        let old = json!({"type": way, "protocol": "-1", "prefix_list_ids": ["pl-1"]});
+        assert_eq!(judge(("aws_security_group_rule.r", old, json!({}), json!({}))), (refused, 0));
+    }
+}
+
+#[test]
+fn spot_machines_are_machines() {
+    let judge = |address: &str, after: &Value, expressions: &Value, rule: &str| {
+        judged(&plan(&[(address, after.clone(), json!({}), expressions.clone())]), rule).0
+    };
+    let hash = "9661c2d2b5863814b55dd0d60da3f0c0bdb62427";
+    let constant = json!({"user_data": {"constant_value": "#!/bin/sh\nDB_PASSWORD=hunter2\n"}});
+    let (one, many) = ("aws_spot_instance_request.s", "aws_spot_fleet_request.f");
+    let fleet = |inner: &Value| json!({"launch_specification": [inner]});
+    let own = json!({"user_data": hash});
+    for (address, after, expressions) in
+        [(one, own.clone(), constant.clone()), (many, fleet(&own), fleet(&constant))]
+    {
+        assert_eq!(judge(address, &after, &expressions, "RDSIAM010").len(), 1, "{address}");
+        assert_eq!(judge(address, &after, &expressions, "RDSIAM009").len(), 1, "{address}");
+    }
+    let good = json!({"metadata_options": [{"http_tokens": "required"}]});
+    assert_eq!(judge(one, &good, &json!({}), "RDSIAM009"), [""; 0]);
+    let by_template = json!({"launch_template_config": [{}], "launch_specification": []});
+    assert_eq!(judge(many, &by_template, &json!({}), "RDSIAM009"), [""; 0]);
+}
+
+#[test]
+fn a_new_cluster_that_does_not_say_is_not_encrypted() {
+    let judge = |after: Value, mut unknown: Value, expressions: Value| {
+        unknown["storage_encrypted"] = json!(true);
+        let (refused, unchecked) =
+            judged(&plan(&[("aws_rds_cluster.c", after, unknown, expressions)]), "RDSIAM007");
+        (refused.len(), unchecked.len())
+    };
+    assert_eq!(judge(json!({"s3_import": []}), json!({"s3_import": []}), json!({})), (1, 0));
+    let set = json!({"storage_encrypted": references(&["local.encrypted"])});
+    assert_eq!(judge(json!({}), json!({}), set), (0, 1));
+    assert_eq!(judge(json!({"snapshot_identifier": "orders"}), json!({}), json!({})), (0, 1));
+    assert_eq!(judge(json!({"restore_to_point_in_time": [{}]}), json!({}), json!({})), (0, 1));
+    let source = json!({"replication_source_identifier": references(&["aws_rds_cluster.d.arn"])});
+    assert_eq!(judge(json!({}), json!({"replication_source_identifier": true}), source), (0, 1));
+}
