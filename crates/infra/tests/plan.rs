@@ -126,15 +126,19 @@ fn identifiers_for_resource_ids() {
 
 #[test]
 fn a_proxy_without_tls() {
-    insta::assert_snapshot!(judged("proxy_tls"), @"
+    insta::assert_snapshot!(judged("proxy_tls"), @r#"
     Not checked:
+      RDSIAM004 aws_db_proxy.passwords: its role is not part of this plan, so what it may do is not known
       RDSIAM004 aws_db_proxy.plain: its role is not part of this plan, so what it may do is not known
 
-    Refused for 1 reason:
+    Refused for 2 reasons:
       RDSIAM003 aws_db_proxy.plain
         require_tls is not true
         mend: set require_tls = true
-    ");
+      RDSIAM013 aws_db_proxy.passwords
+        iam_auth is not "REQUIRED"
+        mend: set iam_auth = "REQUIRED" in every auth block
+    "#);
 }
 
 #[test]

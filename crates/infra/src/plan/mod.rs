@@ -111,18 +111,22 @@ fn parse(text: &str) -> Result<Plan, Cause> {
     if text.starts_with("PK\u{3}\u{4}") {
         return Err(Cause::Binary);
     }
+    // As some shells on Windows write it.
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let first_line = text.lines().next().unwrap_or_default();
     let value: Value = serde_json::from_str(text).map_err(|error| {
         if is_message(first_line) {
             Cause::Other(Kind::Messages)
         } else if error.is_eof() && !text.trim().is_empty() {
             Cause::Truncated
+        } else if error.to_string().starts_with("recursion limit exceeded") {
+            Cause::Part { reason: "it is nested too deep".to_owned() }
         } else {
             Cause::Json { line: error.line(), column: error.column() }
         }
     })?;
     let has = |key| value.get(key).is_some();
-    if !(has("format_version") && has("planned_values")) {
+    if !(has("format_version") && value["planned_values"].is_object()) {
         return Err(Cause::Other(if has("lineage") && has("serial") {
             Kind::StateFile
         } else if has("@level") {

@@ -153,6 +153,18 @@ impl Policy<'_> {
         }
     }
 
+    /// Whether it denies an action on a resource, whatever else allows it.
+    pub(super) fn denies_on(&self, action: &str, resource: &str) -> bool {
+        self.statements.iter().any(|statement| {
+            let there = statement.resources.iter().flatten().any(|pattern| matches(pattern, resource));
+            self.denies_hold
+                && statement.deny
+                && !statement.conditional
+                && there
+                && statement.covers(action) == Some(true)
+        })
+    }
+
     /// Whether it denies an action on everything, whatever else allows it.
     pub(super) fn denies(&self, action: &str) -> bool {
         self.statements.iter().any(|statement| {

@@ -270,3 +270,43 @@ fn a_new_cluster_that_does_not_say_is_not_encrypted() {
     let source = json!({"replication_source_identifier": references(&["aws_rds_cluster.d.arn"])});
     assert_eq!(judge(json!({}), json!({"replication_source_identifier": true}), source), (0, 1));
 }
+
+#[test]
+fn what_is_denied_is_lacking() {
+    let secret = "arn:aws:secretsmanager:us-east-1:123456789012:secret:a-AbCdEf";
+    let user = "arn:aws:rds-db:us-east-1:123456789012:dbuser:db-ABCDEFGHIJKLMNOPQRSTUVWX12/app";
+    for (action, on, denied) in [
+        ("secretsmanager:GetSecretValue", secret, 1),
+        ("secretsmanager:GetSecretValue", "arn:aws:s3:::other", 0),
+        ("rds-db:connect", user, 1),
+        ("rds-db:connect", "arn:aws:s3:::other", 0),
+    ] {
+        let arn = "arn:aws:iam::123456789012:role/proxy";
+        let scheme = if action == "rds-db:connect" { "IAM_AUTH" } else { "NONE" };
+        let auth = json!([{"iam_auth": "REQUIRED", "secret_arn": secret}]);
+        let proxy =
+            json!({"require_tls": true, "role_arn": arn, "default_auth_scheme": scheme, "auth": auth});
+        let allowed = if scheme == "NONE" { secret } else { user };
+        let text = json!({"Statement": [
+            {"Effect": "Allow", "Action": action, "Resource": allowed},
+            {"Effect": "Deny", "Action": action, "Resource": on},
+        ]});
+        let policy = json!({"role": "proxy", "policy": text.to_string()});
+        let plan = plan(&[
+            ("aws_db_proxy.p", proxy, json!({}), json!({})),
+            ("aws_iam_role.r", json!({"name": "proxy", "arn": arn}), json!({}), json!({})),
+            ("aws_iam_role_policy.r", policy, json!({}), json!({})),
+        ]);
+        assert_eq!(judged(&plan, "RDSIAM004").0.len(), denied, "{action} {on}");
+        assert_eq!(judged(&plan, "RDSIAM013").0.len(), 0);
+    }
+}
+
+#[test]
+fn a_protected_database_that_is_forgotten_is_told() {
+    let change = json!({"actions": ["forget"], "before": {"deletion_protection": true}, "after": null});
+    let resource = json!({"address": "aws_db_instance.a", "mode": "managed", "type": "aws_db_instance", "name": "a", "change": change});
+    let document = json!({"format_version": "1.2", "planned_values": {}, "resource_changes": [resource]});
+    let (refused, notes) = judged(&Plan::parse(&document.to_string()).unwrap(), "RDSIAM011");
+    assert_eq!((refused.len(), notes.len()), (0, 1));
+}

@@ -36,6 +36,9 @@ fn texts_that_are_no_plan() {
     insta::assert_snapshot!(said(&good.replace("1.2", "2.0")), @r#"the text has format version "2.0", and this program reads 1.x: use a Terraform that writes 1.x, or a newer version of this program"#);
     insta::assert_snapshot!(said(&good.replace("\"1.2\"", "12")), @"the text has format version 12, and this program reads 1.x: use a Terraform that writes 1.x, or a newer version of this program");
     assert!(Plan::parse(&good.replace("1.2", "1.99")).is_ok());
+    assert!(Plan::parse(&format!("\u{feff}{good}")).is_ok());
+    insta::assert_snapshot!(said(&"[".repeat(500)), @"the text has a part that is not as `terraform show -json` writes it: it is nested too deep");
+    insta::assert_snapshot!(said(r#"{"format_version":"1.2","planned_values":null}"#), @"the text is other JSON, not a plan: give what `terraform show -json PLANFILE` prints");
 }
 
 #[test]

@@ -29,7 +29,7 @@ pub struct Rule {
 }
 
 /// Every rule, in order of its id.
-pub const RULES: [Rule; 12] = [
+pub const RULES: [Rule; 13] = [
     connect::WILDCARD,
     connect::IDENTIFIER,
     proxy::TLS,
@@ -42,4 +42,5 @@ pub const RULES: [Rule; 12] = [
     compute::SECRET,
     protection::DATABASE,
     protection::LOAD_BALANCER,
+    proxy::PASSWORDS,
 ];

@@ -38,6 +38,10 @@ fn protected<'a>(plan: &'a Plan, verdicts: &mut Verdicts<'a>, kinds: &[&str], at
     for resource in &plan.document.resource_changes {
         let action = resource.change.action;
         let protected = resource.before().get(attribute).bool() == Some(true);
+        if kinds.contains(&resource.kind.as_str()) && action == Action::Forget && protected {
+            verdicts
+                .unchecked(resource, format!("it has {attribute}, and Terraform would no longer manage it"));
+        }
         if !(kinds.contains(&resource.kind.as_str()) && action.destroys() && protected) {
             continue;
         }

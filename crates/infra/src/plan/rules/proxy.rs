@@ -31,6 +31,16 @@ pub(super) const ROLE: Rule = Rule {
     check: role,
 };
 
+pub(super) const PASSWORDS: Rule = Rule {
+    id: "RDSIAM013",
+    name: "proxy-with-passwords",
+    description: "An RDS Proxy lets clients log in with a password.",
+    help: "Without iam_auth = \"REQUIRED\" in every auth block of a proxy, whoever has the password of a linked \
+           secret logs in with it, and IAM is not asked. Set iam_auth = \"REQUIRED\" in each.",
+    severity: "6.0",
+    check: passwords,
+};
+
 const GET_SECRET: &str = "secretsmanager:GetSecretValue";
 
 fn tls<'a>(plan: &'a Plan, verdicts: &mut Verdicts<'a>) {
@@ -40,6 +50,27 @@ fn tls<'a>(plan: &'a Plan, verdicts: &mut Verdicts<'a>) {
             verdicts.unchecked(proxy, "require_tls is known only after apply");
         } else if setting.bool() != Some(true) {
             verdicts.refuse(proxy, "require_tls is not true", "set require_tls = true");
+        }
+    }
+}
+
+fn passwords<'a>(plan: &'a Plan, verdicts: &mut Verdicts<'a>) {
+    for proxy in plan.resources(&["aws_db_proxy"]) {
+        let auth = proxy.after().get("auth");
+        if auth.is_unknown() && plan.sets(proxy, "auth") {
+            verdicts.unchecked(proxy, "its auth blocks are known only after apply");
+        }
+        for block in auth.items() {
+            let setting = block.get("iam_auth");
+            if setting.is_unknown() {
+                verdicts.unchecked(proxy, "iam_auth is known only after apply");
+            } else if setting.str() != Some("REQUIRED") {
+                verdicts.refuse(
+                    proxy,
+                    "iam_auth is not \"REQUIRED\"",
+                    "set iam_auth = \"REQUIRED\" in every auth block",
+                );
+            }
         }
     }
 }
@@ -126,7 +157,9 @@ fn end_to_end<'a>(proxy: &Proxy<'a>, verdicts: &mut Verdicts<'a>) {
         text.contains('*')
             || text.parse::<RdsDbArn>().is_ok_and(|arn| arn.resource().kind() != ResourceKind::Proxy)
     };
-    if allowed.iter().any(|resource| resource.as_deref().is_some_and(is_database)) {
+    let denied = |text: &str| proxy.policies.iter().any(|policy| policy.denies_on(CONNECT, text));
+    let takes = |text: &str| is_database(text) && !denied(text);
+    if allowed.iter().any(|resource| resource.as_deref().is_some_and(takes)) {
         return;
     }
     if is_open(proxy) || allowed.contains(&&None) {
@@ -173,10 +206,11 @@ fn by_secret<'a>(proxy: &Proxy<'a>, verdicts: &mut Verdicts<'a>) {
             continue;
         };
         let allows: Vec<_> = statements.iter().map(|statement| statement.allows(GET_SECRET, arn)).collect();
-        if allows.contains(&Some(true)) {
+        if proxy.policies.iter().any(|policy| policy.denies_on(GET_SECRET, arn)) {
+            lacks_secret(proxy, &secret.shown(), verdicts);
+        } else if allows.contains(&Some(true)) {
             continue;
-        }
-        if allows.contains(&None) {
+        } else if allows.contains(&None) {
             not_told(proxy, GET_SECRET, verdicts);
         } else {
             lacks_secret(proxy, &secret.shown(), verdicts);

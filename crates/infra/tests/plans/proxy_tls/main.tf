@@ -31,3 +31,17 @@ resource "aws_db_proxy" "plain" {
     secret_arn = "arn:aws:secretsmanager:us-east-1:123456789012:secret:rds!db-0a1b2c3d-AbCdEf"
   }
 }
+
+# Clients log in by the password in the secret.
+resource "aws_db_proxy" "passwords" {
+  name           = "passwords"
+  engine_family  = "MYSQL"
+  require_tls    = true
+  role_arn       = "arn:aws:iam::123456789012:role/proxy"
+  vpc_subnet_ids = ["subnet-0a1b2c3d4e5f67890", "subnet-1a1b2c3d4e5f67890"]
+
+  auth {
+    iam_auth   = "DISABLED"
+    secret_arn = "arn:aws:secretsmanager:us-east-1:123456789012:secret:rds!db-0a1b2c3d-AbCdEf"
+  }
+}
