@@ -30,6 +30,10 @@ pub(crate) fn steps<'a>(workspace: &'a Workspace, console: Console, runner: Runn
     vec![
         Step::new("terraform format", move || format(workspace, runner)),
         Step::new("terraform modules", move || modules(workspace, console, runner)),
+        Step::new("programs", move || {
+            runner.run(&programs(workspace))?;
+            Ok(Outcome::Passed)
+        }),
         Step::new("plan rules", move || plan_rules(workspace, runner)),
         Step::new("checkov", move || checkov(workspace, console, runner)),
     ]
@@ -128,7 +132,6 @@ fn passed(printed: &str) -> Option<u32> {
 
 /// Plans the whole deployment against an empty AWS API and has the rules judge it.
 fn plan_rules(workspace: &Workspace, runner: Runner) -> Result<Outcome, Error> {
-    runner.run(&programs(workspace))?;
     let aws = LocalAws::start(workspace)?;
     let deployment = Deployment::new("plan", aws.url(), workspace, runner)?;
     // The plan only wants its checksum; the real one is built where it is applied.

@@ -105,8 +105,8 @@ pub(crate) fn is_new_enough(version: &str) -> bool {
 /// When the mirror that is named has none.
 pub(crate) fn find_provider() -> Result<String, Error> {
     Ok(match mirror()? {
-        Some(mirror) => format!("hashicorp/aws from the mirror {}", mirror.display()),
-        None => "hashicorp/aws as Terraform's own configuration says, or else from its registry".to_owned(),
+        Some(mirror) => format!("from the mirror {}", mirror.display()),
+        None => "from where Terraform's own configuration says, or else its registry (not asked)".to_owned(),
     })
 }
 
