@@ -142,7 +142,7 @@ pub(crate) fn run(
     let digest = Sha256::digest(&zip);
     console.line(&format!("wrote {} for {}", output.display(), package.architecture.name()));
     console.line(&format!("  bytes       {size}"));
-    console.line(&format!("  sha256      {}", hex(&digest)));
+    console.line(&format!("  sha256      {}", hex::encode(digest)));
     // What `aws lambda get-function` and Terraform's source_code_hash show.
     console.line(&format!("  CodeSha256  {}", STANDARD.encode(digest)));
     Ok(output)
@@ -226,10 +226,6 @@ fn write(path: &Path, bytes: &[u8]) -> Result<(), Error> {
 fn file(action: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Error {
     let path = path.to_owned();
     move |source| Error::File { action, path, source }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

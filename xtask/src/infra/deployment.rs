@@ -10,7 +10,7 @@ use super::aws::environment;
 use super::terraform::Terraform;
 use super::tree::{self, Tree};
 use crate::error::Error;
-use crate::package::{self, Package};
+use crate::package::Package;
 use crate::runner::{Cmd, Runner};
 use crate::workspace::Workspace;
 
@@ -251,19 +251,6 @@ pub(crate) fn settings<'a>(package: &'a Path, disposable: bool, account: &'a Val
         zone_id: account["zone"]["value"]["id"].as_str().unwrap_or_default(),
         boundary: account["github"]["value"]["permissions_boundary_arn"].as_str(),
     }
-}
-
-/// The Lambda package of this machine's architecture, from the development build: what is tried here
-/// is what was just compiled.
-///
-/// # Errors
-/// When it cannot be built.
-pub(crate) fn package(
-    workspace: &Workspace,
-    runner: Runner,
-    console: crate::console::Console,
-) -> Result<PathBuf, Error> {
-    package::run(&Package::of_this_machine(), workspace, runner, console)
 }
 
 /// `cargo xtask infra apply`, which the demo runs: stands the deployment up at `AWS_ENDPOINT_URL`, which

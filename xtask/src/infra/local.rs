@@ -11,6 +11,7 @@ use super::deployment::{self, Deployment, STATE_KEY};
 use super::tree;
 use crate::console::Console;
 use crate::error::Error;
+use crate::package::{self, Package};
 use crate::runner::{RunError, Runner};
 use crate::steps::{self, Outcome, Step};
 use crate::workspace::Workspace;
@@ -87,7 +88,7 @@ impl<'a> Cycle<'a> {
     }
 
     fn build_package(&self) -> Result<(), Error> {
-        let package = deployment::package(self.workspace, self.runner, self.console)?;
+        let package = package::run(&Package::of_this_machine(), self.workspace, self.runner, self.console)?;
         drop(self.package.set(package));
         Ok(())
     }

@@ -53,8 +53,7 @@ impl Passed {
                 add(file, tree, &mut digest)?;
             }
         }
-        let name: String = digest.finalize()[..16].iter().map(|byte| format!("{byte:02x}")).collect();
-        Ok(Fingerprint(self.folder.join(name)))
+        Ok(Fingerprint(self.folder.join(hex::encode(&digest.finalize()[..16]))))
     }
 }
 

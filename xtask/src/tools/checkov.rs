@@ -62,8 +62,7 @@ pub(crate) fn checkov(workspace: &Workspace, console: Console, runner: Runner) -
 }
 
 fn folder(workspace: &Workspace) -> PathBuf {
-    let digest = Sha256::digest(REQUIREMENTS);
-    let digest: String = digest[..6].iter().map(|byte| format!("{byte:02x}")).collect();
+    let digest = hex::encode(&Sha256::digest(REQUIREMENTS)[..6]);
     workspace.cache.join("tools").join(format!("checkov-{digest}"))
 }
 
