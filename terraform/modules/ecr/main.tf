@@ -22,18 +22,19 @@ resource "aws_ecr_lifecycle_policy" "this" {
 
   policy = jsonencode({
     rules = [
+      # Images alone: what names an image as its subject (SBOM, provenance, gates, promotions) has no tag, so it is
+      # neither counted nor picked, and ECR deletes it with its image. No rule for what is untagged, then: it would
+      # take those from images that stay, and a tag that can't move leaves no image without one.
       {
         rulePriority = 1
-        description  = "Untagged images go after 7 days"
-        selection    = { tagStatus = "untagged", countType = "sinceImagePushed", countUnit = "days", countNumber = 7 }
-        action       = { type = "expire" }
-      },
-      {
-        # A rule for "any" must have the last priority, or AWS refuses the policy.
-        rulePriority = 2
-        description  = "The newest ${var.keep_images} stay"
-        selection    = { tagStatus = "any", countType = "imageCountMoreThan", countNumber = var.keep_images }
-        action       = { type = "expire" }
+        description  = "The newest ${var.keep_images} images stay, each with what belongs to it"
+        selection = {
+          tagStatus      = "tagged"
+          tagPatternList = ["*"]
+          countType      = "imageCountMoreThan"
+          countNumber    = var.keep_images
+        }
+        action = { type = "expire" }
       },
     ]
   })

@@ -9,7 +9,7 @@ variable "name" {
 }
 
 variable "keep_images" {
-  description = "How many of the newest images stay. Older ones go, tagged or not: keep more than you might roll back."
+  description = "How many of the newest images stay. Older ones go, with what belongs to them: keep more than you might roll back."
   type        = number
   default     = 30
 

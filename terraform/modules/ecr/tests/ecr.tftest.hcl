@@ -37,7 +37,7 @@ run "readme" {
   }
 
   assert {
-    condition     = jsondecode(aws_ecr_lifecycle_policy.this.policy).rules[1].selection.countNumber == 50
+    condition     = jsondecode(aws_ecr_lifecycle_policy.this.policy).rules[0].selection.countNumber == 50
     error_message = "keep_images is how many stay."
   }
 }
@@ -67,10 +67,9 @@ run "guarded_by_default" {
 
   assert {
     condition = [for rule in jsondecode(aws_ecr_lifecycle_policy.this.policy).rules : rule.selection] == [
-      { tagStatus = "untagged", countType = "sinceImagePushed", countUnit = "days", countNumber = 7 },
-      { tagStatus = "any", countType = "imageCountMoreThan", countNumber = 30 },
+      { tagStatus = "tagged", tagPatternList = ["*"], countType = "imageCountMoreThan", countNumber = 30 },
     ]
-    error_message = "Untagged images go after a week, and all but the newest 30."
+    error_message = "The newest 30 images stay; no rule picks what has no tag, such as an image's SBOM and gates."
   }
 }
 
