@@ -16,6 +16,17 @@ data "aws_iam_policy_document" "deploy_state" {
     resources = ["${var.state_bucket_arn}/${each.key}/*"]
   }
 
+  # The source's outputs tell its repository and its parameter. Pull requests read the same states.
+  dynamic "statement" {
+    for_each = local.sources[each.key]
+
+    content {
+      sid       = "ReadPromotedState"
+      actions   = ["s3:GetObject"]
+      resources = ["${var.state_bucket_arn}/${statement.value}/*"]
+    }
+  }
+
   # The lock alone: a state is replaced, never deleted.
   statement {
     sid       = "ReleaseLock"
@@ -208,6 +219,33 @@ data "aws_iam_policy_document" "deploy_services" {
     sid       = "PublicParameters"
     actions   = ["ssm:GetParameter", "ssm:GetParameters"]
     resources = ["arn:${local.partition}:ssm:*:*:parameter/aws/service/*"]
+  }
+
+  # What promotes an image here: it reads where the image comes from, and what runs there. A copy leaves the source as
+  # it is.
+  dynamic "statement" {
+    for_each = local.sources[each.key]
+
+    content {
+      sid = "PromotedImages"
+      actions = [
+        "ecr:BatchCheckLayerAvailability",
+        "ecr:BatchGetImage",
+        "ecr:DescribeImages",
+        "ecr:GetDownloadUrlForLayer",
+      ]
+      resources = ["arn:${local.partition}:ecr:*:${local.account_id}:repository/${var.name}-${statement.value}"]
+    }
+  }
+
+  dynamic "statement" {
+    for_each = local.sources[each.key]
+
+    content {
+      sid       = "PromotedParameter"
+      actions   = ["ssm:GetParameter", "ssm:GetParameters"]
+      resources = ["arn:${local.partition}:ssm:*:${local.account_id}:parameter/${statement.value}/app/image"]
+    }
   }
 
   # RDS makes the master secret in the caller's name.

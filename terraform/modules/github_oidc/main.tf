@@ -52,6 +52,9 @@ locals {
   # Environment to deployment, as stacks/mysql names it.
   deployments = { for environment in var.environments : environment => "${var.name}-${environment}" }
 
+  # Environment to the one that its images come from, if any: a list, for the statements that read there.
+  sources = { for environment in var.environments : environment => compact([lookup(var.promotions, environment, "")]) }
+
   # A deployment's states lie below its environment. Others, such as stacks/account's, are none of GitHub's business.
   state_objects = [for environment in var.environments : "${var.state_bucket_arn}/${environment}/*"]
 

@@ -82,6 +82,23 @@ variable "environments" {
   }
 }
 
+variable "promotions" {
+  description = <<-EOT
+    Environment to the one whose images it takes, such as { prod = "dev" }: its deploy role may read that one's image
+    repository, the parameter that names what runs there, and the states below its name. None: nothing is promoted.
+  EOT
+  type        = map(string)
+  default     = {}
+  nullable    = false
+
+  validation {
+    condition = alltrue([
+      for to, from in var.promotions : contains(var.environments, to) && contains(var.environments, from) && to != from
+    ])
+    error_message = "promotions must name two different environments each, of those in environments."
+  }
+}
+
 variable "state_bucket_arn" {
   description = "ARN of the bucket with Terraform's state."
   type        = string

@@ -15,6 +15,7 @@ module "github_oidc" {
   repository_ids    = var.github.repository_ids
   main_branch       = var.github.main_branch
   environments      = var.github.environments
+  promotions        = var.github.promotions
   create_provider   = var.github.create_provider
   state_bucket_arn  = module.state.arn
   state_kms_key_arn = module.state.kms_key_arn

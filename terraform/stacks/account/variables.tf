@@ -32,14 +32,16 @@ variable "github" {
   description = <<-EOT
     Who may deploy. repository: org/name on GitHub. repository_ids: GitHub's ids of owner and repository, which
     repositories made, renamed or transferred since July 2026 need. main_branch: the only branch that deploys.
-    environments: the protected environments, each with a role of its own. create_provider: false where the account
-    knows GitHub's identity provider already.
+    environments: the protected environments, each with a role of its own. promotions: environment to the one whose
+    images it takes, such as { prod = "dev" }. create_provider: false where the account knows GitHub's identity
+    provider already.
   EOT
   type = object({
     repository      = string
     repository_ids  = optional(object({ owner = number, repository = number }))
     main_branch     = optional(string, "main")
     environments    = list(string)
+    promotions      = optional(map(string), {})
     create_provider = optional(bool, true)
   })
   nullable = false

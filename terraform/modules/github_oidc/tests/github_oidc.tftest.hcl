@@ -304,6 +304,46 @@ run "environments_named_as_the_accounts_own" {
   expect_failures = [var.environments]
 }
 
+run "promotions_from_elsewhere" {
+  command = plan
+
+  variables {
+    promotions = { prod = "staging" }
+  }
+
+  expect_failures = [var.promotions]
+}
+
+run "promotions_to_elsewhere" {
+  command = plan
+
+  variables {
+    promotions = { staging = "dev" }
+  }
+
+  expect_failures = [var.promotions]
+}
+
+run "promotions_with_a_wildcard" {
+  command = plan
+
+  variables {
+    promotions = { prod = "*" }
+  }
+
+  expect_failures = [var.promotions]
+}
+
+run "promotions_to_itself" {
+  command = plan
+
+  variables {
+    promotions = { prod = "prod" }
+  }
+
+  expect_failures = [var.promotions]
+}
+
 run "repository_ids_below_one" {
   command = plan
 
