@@ -555,18 +555,18 @@ run "pipeline_calls" {
         ["rds:CreateDBSnapshot", "arn:aws:rds:eu-west-1:123456789012:snapshot:orders-prod-final-20261127"],
         ["rds:CreateDBSnapshot", "arn:aws:rds:eu-west-1:123456789012:db:orders-prod"],
         ["rds:AddTagsToResource", "arn:aws:rds:eu-west-1:123456789012:snapshot:orders-prod-final-20261127"],
-      ] : call if !anytrue(flatten([
-        for key in ["state", "iam", "services"] : [
-          for statement in jsondecode(aws_iam_role_policy.deploy["prod/${key}"].policy).Statement : (
-            statement.Effect == "Allow"
-            && anytrue([
-              for action in flatten([statement.Action]) : can(regex("^${replace(action, "*", ".*")}$", call[0]))
-            ])
-            && anytrue([
-              for resource in flatten([statement.Resource]) : can(regex("^${replace(resource, "*", ".*")}$", call[1]))
-            ])
-          ) if statement.Effect == "Allow"
-        ]
+        ] : call if !anytrue(flatten([
+          for key in ["state", "iam", "services"] : [
+            for statement in jsondecode(aws_iam_role_policy.deploy["prod/${key}"].policy).Statement : (
+              statement.Effect == "Allow"
+              && anytrue([
+                for action in flatten([statement.Action]) : can(regex("^${replace(action, "*", ".*")}$", call[0]))
+              ])
+              && anytrue([
+                for resource in flatten([statement.Resource]) : can(regex("^${replace(resource, "*", ".*")}$", call[1]))
+              ])
+            ) if statement.Effect == "Allow"
+          ]
       ]))
     ]) == 0
     error_message = "A call of the pipeline is not allowed."
@@ -589,17 +589,17 @@ run "pipeline_calls" {
         ["rds:CreateDBSnapshot", "arn:aws:rds:eu-west-1:123456789012:db:orders-dev"],
         ["rds:CreateDBSnapshot", "arn:aws:rds:eu-west-1:123456789012:snapshot:final"],
         ["secretsmanager:GetSecretValue", "arn:aws:secretsmanager:eu-west-1:123456789012:secret:rds!db-0a1b"],
-      ] : call if anytrue(flatten([
-        for key in ["state", "iam", "services"] : [
-          for statement in jsondecode(aws_iam_role_policy.deploy["prod/${key}"].policy).Statement : (
-            anytrue([
-              for action in flatten([statement.Action]) : can(regex("^${replace(action, "*", ".*")}$", call[0]))
-            ])
-            && anytrue([
-              for resource in flatten([statement.Resource]) : can(regex("^${replace(resource, "*", ".*")}$", call[1]))
-            ])
-          ) if statement.Effect == "Allow"
-        ]
+        ] : call if anytrue(flatten([
+          for key in ["state", "iam", "services"] : [
+            for statement in jsondecode(aws_iam_role_policy.deploy["prod/${key}"].policy).Statement : (
+              anytrue([
+                for action in flatten([statement.Action]) : can(regex("^${replace(action, "*", ".*")}$", call[0]))
+              ])
+              && anytrue([
+                for resource in flatten([statement.Resource]) : can(regex("^${replace(resource, "*", ".*")}$", call[1]))
+              ])
+            ) if statement.Effect == "Allow"
+          ]
       ]))
     ]) == 0
     error_message = "The deploy role of one environment changes something of another's."
