@@ -16,17 +16,6 @@ data "aws_iam_policy_document" "deploy_state" {
     resources = ["${var.state_bucket_arn}/${each.key}/*"]
   }
 
-  # The source's outputs tell its repository and its parameter. Pull requests read the same states.
-  dynamic "statement" {
-    for_each = local.sources[each.key]
-
-    content {
-      sid       = "ReadPromotedState"
-      actions   = ["s3:GetObject"]
-      resources = ["${var.state_bucket_arn}/${statement.value}/*"]
-    }
-  }
-
   # The lock alone: a state is replaced, never deleted.
   statement {
     sid       = "ReleaseLock"

@@ -85,7 +85,7 @@ variable "environments" {
 variable "promotions" {
   description = <<-EOT
     Environment to the one whose images it takes, such as { prod = "dev" }: its deploy role may read that one's image
-    repository, the parameter that names what runs there, and the states below its name. None: nothing is promoted.
+    repository, and the parameter that names what runs there. None: nothing is promoted.
   EOT
   type        = map(string)
   default     = {}

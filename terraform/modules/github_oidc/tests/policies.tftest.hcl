@@ -523,7 +523,6 @@ run "pipeline_calls" {
         ["ecr:GetDownloadUrlForLayer", "arn:aws:ecr:eu-west-1:123456789012:repository/orders-dev"],
         ["ecr:DescribeImages", "arn:aws:ecr:eu-west-1:123456789012:repository/orders-dev"],
         ["ssm:GetParameter", "arn:aws:ssm:eu-west-1:123456789012:parameter/dev/app/image"],
-        ["s3:GetObject", "arn:aws:s3:::orders-state-123456789012/dev/mysql.tfstate"],
         # parameters, rollout, rollback
         ["ssm:GetParametersByPath", "arn:aws:ssm:eu-west-1:123456789012:parameter/prod/database"],
         ["ssm:PutParameter", "arn:aws:ssm:eu-west-1:123456789012:parameter/prod/database/endpoint"],
@@ -580,7 +579,7 @@ run "pipeline_calls" {
         ["ecr:BatchDeleteImage", "arn:aws:ecr:eu-west-1:123456789012:repository/orders-dev"],
         ["ssm:PutParameter", "arn:aws:ssm:eu-west-1:123456789012:parameter/dev/app/image"],
         ["ssm:GetParameter", "arn:aws:ssm:eu-west-1:123456789012:parameter/dev/database/endpoint"],
-        ["s3:PutObject", "arn:aws:s3:::orders-state-123456789012/dev/mysql.tfstate"],
+        ["s3:GetObject", "arn:aws:s3:::orders-state-123456789012/dev/mysql.tfstate"],
         [
           "autoscaling:StartInstanceRefresh",
           "arn:aws:autoscaling:eu-west-1:123456789012:autoScalingGroup:0a1b:autoScalingGroupName/orders-dev",
@@ -631,9 +630,8 @@ run "promotions" {
         toset(["ssm:GetParameter", "ssm:GetParameters"]),
         "arn:aws:ssm:*:123456789012:parameter/dev/app/image",
       ]
-      ReadPromotedState = [toset(["s3:GetObject"]), "arn:aws:s3:::orders-state-123456789012/dev/*"]
     }
-    error_message = "Of where its images come from, prod reads images, the image parameter and the states."
+    error_message = "Of where its images come from, prod reads images and the image parameter."
   }
 
   assert {
