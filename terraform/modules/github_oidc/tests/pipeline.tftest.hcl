@@ -1,0 +1,175 @@
+# What the pipeline calls, held against what deploy roles may do. As in policies.tftest.hcl: the documents are the real
+# ones, and IAM itself is not asked.
+provider "aws" {
+  region                      = "eu-west-1"
+  access_key                  = "test"
+  secret_key                  = "test"
+  skip_credentials_validation = true
+  skip_metadata_api_check     = true
+  skip_region_validation      = true
+  skip_requesting_account_id  = true
+}
+
+override_data {
+  target = data.aws_caller_identity.current
+  values = { account_id = "123456789012" }
+}
+
+override_data {
+  target = data.aws_iam_openid_connect_provider.existing[0]
+  values = {
+    arn            = "arn:aws:iam::123456789012:oidc-provider/token.actions.githubusercontent.com"
+    client_id_list = ["sts.amazonaws.com"]
+  }
+}
+
+variables {
+  name              = "orders"
+  repository        = "example/orders"
+  environments      = ["dev", "prod"]
+  state_bucket_arn  = "arn:aws:s3:::orders-state-123456789012"
+  state_kms_key_arn = "arn:aws:kms:eu-west-1:123456789012:key/11111111-2222-3333-4444-555555555555"
+  create_provider   = false
+  promotions        = { prod = "dev" }
+}
+
+# What `cargo xtask deploy`, `promote`, `rollback` and `destroy` call besides Terraform, call by call: an action, and
+# what AWS checks it against. Resources are compared as IAM does; conditions name the region alone.
+run "pipeline_calls" {
+  command = plan
+
+  assert {
+    condition = length([
+      for call in [
+        # ecr-push
+        ["ecr:GetAuthorizationToken", "*"],
+        ["ecr:BatchCheckLayerAvailability", "arn:aws:ecr:eu-west-1:123456789012:repository/orders-prod"],
+        ["ecr:InitiateLayerUpload", "arn:aws:ecr:eu-west-1:123456789012:repository/orders-prod"],
+        ["ecr:UploadLayerPart", "arn:aws:ecr:eu-west-1:123456789012:repository/orders-prod"],
+        ["ecr:CompleteLayerUpload", "arn:aws:ecr:eu-west-1:123456789012:repository/orders-prod"],
+        ["ecr:PutImage", "arn:aws:ecr:eu-west-1:123456789012:repository/orders-prod"],
+        ["ecr:BatchGetImage", "arn:aws:ecr:eu-west-1:123456789012:repository/orders-prod"],
+        ["ecr:GetDownloadUrlForLayer", "arn:aws:ecr:eu-west-1:123456789012:repository/orders-prod"],
+        ["ecr:DescribeImages", "arn:aws:ecr:eu-west-1:123456789012:repository/orders-prod"],
+        ["ecr:DescribeImageScanFindings", "arn:aws:ecr:eu-west-1:123456789012:repository/orders-prod"],
+        ["ecr:DescribeRepositories", "arn:aws:ecr:eu-west-1:123456789012:repository/orders-prod"],
+        # promote: where the image comes from
+        ["ecr:BatchCheckLayerAvailability", "arn:aws:ecr:eu-west-1:123456789012:repository/orders-dev"],
+        ["ecr:BatchGetImage", "arn:aws:ecr:eu-west-1:123456789012:repository/orders-dev"],
+        ["ecr:GetDownloadUrlForLayer", "arn:aws:ecr:eu-west-1:123456789012:repository/orders-dev"],
+        ["ecr:DescribeImages", "arn:aws:ecr:eu-west-1:123456789012:repository/orders-dev"],
+        ["ssm:GetParameter", "arn:aws:ssm:eu-west-1:123456789012:parameter/dev/app/image"],
+        # parameters, rollout, rollback
+        ["ssm:GetParametersByPath", "arn:aws:ssm:eu-west-1:123456789012:parameter/prod/database"],
+        ["ssm:PutParameter", "arn:aws:ssm:eu-west-1:123456789012:parameter/prod/database/endpoint"],
+        ["ssm:DeleteParameters", "arn:aws:ssm:eu-west-1:123456789012:parameter/prod/database/endpoint"],
+        ["ssm:GetParameter", "arn:aws:ssm:eu-west-1:123456789012:parameter/prod/app/image"],
+        ["ssm:PutParameter", "arn:aws:ssm:eu-west-1:123456789012:parameter/prod/app/image"],
+        ["ssm:GetParameter", "arn:aws:ssm:eu-west-1:123456789012:parameter/prod/app/previous-image"],
+        ["ssm:PutParameter", "arn:aws:ssm:eu-west-1:123456789012:parameter/prod/app/previous-image"],
+        ["ssm:DeleteParameters", "arn:aws:ssm:eu-west-1:123456789012:parameter/prod/app/previous-image"],
+        ["autoscaling:DescribeAutoScalingGroups", "*"],
+        ["autoscaling:DescribeInstanceRefreshes", "*"],
+        [
+          "autoscaling:StartInstanceRefresh",
+          "arn:aws:autoscaling:eu-west-1:123456789012:autoScalingGroup:0a1b:autoScalingGroupName/orders-prod",
+        ],
+        [
+          "autoscaling:CancelInstanceRefresh",
+          "arn:aws:autoscaling:eu-west-1:123456789012:autoScalingGroup:0a1b:autoScalingGroupName/orders-prod",
+        ],
+        ["elasticloadbalancing:DescribeTargetGroups", "*"],
+        ["elasticloadbalancing:DescribeTargetHealth", "*"],
+        # proxy-auth
+        ["rds:DescribeDBProxies", "arn:aws:rds:eu-west-1:123456789012:db-proxy:prx-0a1b2c3d4e5f67890"],
+        ["rds:ModifyDBProxy", "arn:aws:rds:eu-west-1:123456789012:db-proxy:prx-0a1b2c3d4e5f67890"],
+        # bootstrap
+        ["lambda:InvokeFunction", "arn:aws:lambda:eu-west-1:123456789012:function:orders-prod-bootstrap"],
+        # destroy: a snapshot takes rights on both, so its name begins with the instance's
+        ["rds:DescribeDBSnapshots", "arn:aws:rds:eu-west-1:123456789012:snapshot:orders-prod-final-20261127"],
+        ["rds:CreateDBSnapshot", "arn:aws:rds:eu-west-1:123456789012:snapshot:orders-prod-final-20261127"],
+        ["rds:CreateDBSnapshot", "arn:aws:rds:eu-west-1:123456789012:db:orders-prod"],
+        ["rds:AddTagsToResource", "arn:aws:rds:eu-west-1:123456789012:snapshot:orders-prod-final-20261127"],
+        ] : call if !anytrue(flatten([
+          for key in ["state", "iam", "services"] : [
+            for statement in jsondecode(aws_iam_role_policy.deploy["prod/${key}"].policy).Statement : (
+              statement.Effect == "Allow"
+              && anytrue([
+                for action in flatten([statement.Action]) : can(regex("^${replace(action, "*", ".*")}$", call[0]))
+              ])
+              && anytrue([
+                for resource in flatten([statement.Resource]) : can(regex("^${replace(resource, "*", ".*")}$", call[1]))
+              ])
+            ) if statement.Effect == "Allow"
+          ]
+      ]))
+    ]) == 0
+    error_message = "A call of the pipeline is not allowed."
+  }
+
+  # The same comparison, so that it is seen to tell apart: another's repository, parameters, machines and database.
+  assert {
+    condition = length([
+      for call in [
+        ["ecr:PutImage", "arn:aws:ecr:eu-west-1:123456789012:repository/orders-dev"],
+        ["ecr:BatchDeleteImage", "arn:aws:ecr:eu-west-1:123456789012:repository/orders-dev"],
+        ["ssm:PutParameter", "arn:aws:ssm:eu-west-1:123456789012:parameter/dev/app/image"],
+        ["ssm:GetParameter", "arn:aws:ssm:eu-west-1:123456789012:parameter/dev/database/endpoint"],
+        ["s3:GetObject", "arn:aws:s3:::orders-state-123456789012/dev/mysql.tfstate"],
+        [
+          "autoscaling:StartInstanceRefresh",
+          "arn:aws:autoscaling:eu-west-1:123456789012:autoScalingGroup:0a1b:autoScalingGroupName/orders-dev",
+        ],
+        ["lambda:InvokeFunction", "arn:aws:lambda:eu-west-1:123456789012:function:orders-dev-bootstrap"],
+        ["rds:CreateDBSnapshot", "arn:aws:rds:eu-west-1:123456789012:db:orders-dev"],
+        ["rds:CreateDBSnapshot", "arn:aws:rds:eu-west-1:123456789012:snapshot:final"],
+        ["secretsmanager:GetSecretValue", "arn:aws:secretsmanager:eu-west-1:123456789012:secret:rds!db-0a1b"],
+        ] : call if anytrue(flatten([
+          for key in ["state", "iam", "services"] : [
+            for statement in jsondecode(aws_iam_role_policy.deploy["prod/${key}"].policy).Statement : (
+              anytrue([
+                for action in flatten([statement.Action]) : can(regex("^${replace(action, "*", ".*")}$", call[0]))
+              ])
+              && anytrue([
+                for resource in flatten([statement.Resource]) : can(regex("^${replace(resource, "*", ".*")}$", call[1]))
+              ])
+            ) if statement.Effect == "Allow"
+          ]
+      ]))
+    ]) == 0
+    error_message = "The deploy role of one environment changes something of another's."
+  }
+}
+
+# One direction: what takes images reads, and what gives them learns nothing.
+run "promotions" {
+  command = plan
+
+  assert {
+    condition = {
+      for statement in flatten([
+        for key in ["state", "services"] : jsondecode(aws_iam_role_policy.deploy["prod/${key}"].policy).Statement
+      ]) : statement.Sid => [toset(flatten([statement.Action])), statement.Resource]
+      if length(regexall("orders-dev|/dev/", jsonencode(try(statement.Resource, "")))) > 0
+      } == {
+      PromotedImages = [
+        toset([
+          "ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:DescribeImages", "ecr:GetDownloadUrlForLayer",
+        ]),
+        "arn:aws:ecr:*:123456789012:repository/orders-dev",
+      ]
+      PromotedParameter = [
+        toset(["ssm:GetParameter", "ssm:GetParameters"]),
+        "arn:aws:ssm:*:123456789012:parameter/dev/app/image",
+      ]
+    }
+    error_message = "Of where its images come from, prod reads images and the image parameter."
+  }
+
+  assert {
+    condition = length(regexall("orders-prod|/prod/|\"prod\"", join("", [
+      for key in ["state", "iam", "services"] : aws_iam_role_policy.deploy["dev/${key}"].policy
+    ]))) == 0
+    error_message = "The role that deploys dev names nothing of prod, though prod takes its images."
+  }
+}
