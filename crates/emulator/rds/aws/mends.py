@@ -323,6 +323,11 @@ def instances_are_refreshed():
         found = [r for r in refreshes_of(self) if not wanted or r["InstanceRefreshId"] in wanted]
         return ActionResult({"InstanceRefreshes": found})
 
+    @wrap(autoscaling.AutoScalingBackend, "delete_auto_scaling_group")
+    def delete_auto_scaling_group(original, self, group_name):
+        original(self, group_name)
+        vars(self).get("instance_refreshes", {}).pop(group_name, None)
+
 
 def a_statement_counts_only_if_its_conditions_are_met():
     """AWS: a policy statement whose conditions are not met says nothing. moto: takes it for a denial, and S3

@@ -21,6 +21,7 @@ from werkzeug.serving import make_server
 
 # Isolated, Python does not look for modules beside the program.
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import account
 import mends
 
 
@@ -34,19 +35,26 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--host", default="127.0.0.1", help="the address to listen at (%(default)s)")
     parser.add_argument("--port", default=0, type=int, help="the port to listen at (a free one)")
+    parser.add_argument("--registry", help="the address of the registry of an account whose parts come alive")
+    parser.add_argument("--images", help="the folder in which that registry keeps its images")
     parser.add_argument("--stay", action="store_true", help="serve although standard input is closed")
     options = parser.parse_args()
     if not options.stay:
         threading.Thread(target=end_with_standard_input, daemon=True).start()
 
     mends.apply()
+    application = DomainDispatcherApplication(create_backend_app)
+    if options.registry:
+        account.registry.address, account.registry.folder = options.registry, options.images
+        mends.apply(account.MENDS)
+        application = account.serving(application)
     # An invoked function answers with what it was called with, instead of running in a container.
     default_user_config["lambda"]["use_docker"] = False
     default_user_config["batch"]["use_docker"] = False
     server = make_server(
         options.host,
         options.port,
-        DomainDispatcherApplication(create_backend_app),
+        application,
         threaded=True,
         request_handler=MotoRequestHandler,
     )

@@ -258,7 +258,11 @@ class Mends(unittest.TestCase):
         self.assertEqual((found["Preferences"], found["PercentageComplete"]), (preferences, 100))
         with self.assertRaisesRegex(self.autoscaling.exceptions.ClientError, "name not found"):
             self.autoscaling.start_instance_refresh(AutoScalingGroupName="none")
-
+        # Another group of the name has refreshes of its own.
+        self.autoscaling.delete_auto_scaling_group(ForceDelete=True, **name)
+        self.ec2.delete_launch_template(LaunchTemplateName="app")
+        self.group()
+        self.assertEqual(self.autoscaling.describe_instance_refreshes(**name)["InstanceRefreshes"], [])
 
     def test_a_statement_counts_only_if_its_conditions_are_met(self):
         s3 = boto3.client("s3")
@@ -346,21 +350,22 @@ def run(case):
     return unittest.TextTestRunner().run(loader.loadTestsFromTestCase(case))
 
 
-def main():
-    names = {name.removeprefix("test_") for name in unittest.TestLoader().getTestCaseNames(Mends)}
-    listed = {mend.__name__ for mend in mends.MENDS}
-    if names != listed:
-        sys.exit(f"a mend without a test, or the other way round: {sorted(names ^ listed)}")
+def main(case=Mends, listed=mends.MENDS, others=(Applying,)):
+    """Tests the mends `listed` by `case`, which has a test of the name of each, and then the `others`."""
+    names = {name.removeprefix("test_") for name in unittest.TestLoader().getTestCaseNames(case)}
+    program = sys.modules["__main__"].__file__
+    if unmatched := names ^ {mend.__name__ for mend in listed}:
+        sys.exit(f"a mend without a test, or the other way round: {sorted(unmatched)}")
 
     if sys.argv[1:] == ["--without-mends"]:
-        result = run(Mends)
+        result = run(case)
         failed = {test._testMethodName for test, _ in result.failures + result.errors}
         print(json.dumps(sorted(names - {name.removeprefix("test_") for name in failed})))
         return
 
     # In another process, for mends cannot be taken back.
     without = subprocess.run(
-        [sys.executable, *subprocess._args_from_interpreter_flags(), __file__, "--without-mends"],
+        [sys.executable, *subprocess._args_from_interpreter_flags(), program, "--without-mends"],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -370,8 +375,8 @@ def main():
     if needless := json.loads(without.stdout):
         sys.exit(f"moto {moto.__version__} passes without these mends, so remove them or test them better: {needless}")
 
-    mends.apply()
-    if not (run(Mends).wasSuccessful() and run(Applying).wasSuccessful()):
+    mends.apply(listed)
+    if not all([run(tested).wasSuccessful() for tested in (case, *others)]):
         sys.exit(f"moto {moto.__version__}, mended, still fails; see above")
 
 

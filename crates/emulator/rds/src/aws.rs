@@ -1,5 +1,6 @@
 //! The AWS API on this machine: moto, over real HTTP.
 
+use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, Seek};
 use std::path::{Path, PathBuf};
@@ -10,6 +11,8 @@ use aws_config::{BehaviorVersion, SdkConfig};
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_sdk_secretsmanager::operation::create_secret::CreateSecretError;
+use aws_sdk_ssm::error::SdkError;
+use aws_sdk_ssm::operation::get_parameter::GetParameterError;
 use aws_sdk_ssm::types::ParameterType;
 use rds_iam_token::Region;
 use sha2::{Digest, Sha256};
@@ -27,8 +30,11 @@ use crate::error::Error;
 use crate::python::{is_possible, python};
 
 /// What starts moto, and what mends it; see their own comments.
-const PROGRAM: [(&str, &str); 2] =
-    [("serve.py", include_str!("../aws/serve.py")), ("mends.py", include_str!("../aws/mends.py"))];
+const PROGRAM: [(&str, &str); 3] = [
+    ("serve.py", include_str!("../aws/serve.py")),
+    ("mends.py", include_str!("../aws/mends.py")),
+    ("account.py", include_str!("../aws/account.py")),
+];
 
 /// Where there is no Python: moto's own image, of the version in `aws/requirements.txt`.
 const IMAGE: (&str, &str) = ("motoserver/moto", "5.2.5");
@@ -99,7 +105,8 @@ impl AwsApi {
     /// [`Error`] says what is missing or went wrong. Nothing stays behind.
     pub async fn start_in(region: Region) -> Result<Self, Error> {
         if is_possible().await {
-            return Self::start_process(python().await?, program().await?, region).await;
+            let log = tempfile::tempfile().map_err(Error::io("make a log file in", &std::env::temp_dir()))?;
+            return Self::start_process(python().await?, program().await?, &[], log, region).await;
         }
         if engine::docker().await.is_some() {
             return Self::start_container(region).await;
@@ -132,15 +139,28 @@ impl AwsApi {
         Ok(aws)
     }
 
-    async fn start_process(python: PathBuf, program: PathBuf, region: Region) -> Result<Self, Error> {
-        let failed = || Error::io("make a log file in", &std::env::temp_dir());
-        let mut log = tempfile::tempfile().map_err(failed())?;
-        let log_writer = log.try_clone().map_err(failed())?;
-        let mut child = Command::new(&python).bare().arg("-I").arg(program).spawn(
-            Stdio::piped(),
-            Stdio::piped(),
-            log_writer,
-        )?;
+    /// Starts the endpoint of an account whose registry and machines are played: see `aws/account.py`. What
+    /// it says goes into `log`.
+    pub(crate) async fn start_for_account(
+        registry: &str,
+        images: &Path,
+        log: File,
+        region: Region,
+    ) -> Result<Self, Error> {
+        let options = ["--registry".into(), registry.into(), "--images".into(), images.into()];
+        Self::start_process(python().await?, program().await?, &options, log, region).await
+    }
+
+    async fn start_process(
+        python: PathBuf,
+        program: PathBuf,
+        options: &[OsString],
+        mut log: File,
+        region: Region,
+    ) -> Result<Self, Error> {
+        let log_writer = log.try_clone().map_err(Error::io("write the log beside", &program))?;
+        let moto = Command::new(&python).bare().arg("-I").arg(program).args(options.iter().cloned());
+        let mut child = moto.spawn(Stdio::piped(), Stdio::piped(), log_writer)?;
         let (stdin, stdout) = (child.stdin.take(), child.stdout.take());
         // From here on, dropping it ends the child.
         let process = Process { python, child, stdin };
@@ -194,6 +214,19 @@ impl AwsApi {
         tokio::time::timeout(READY_TIMEOUT, answers).await.map_err(timed_out)?;
         info!("the AWS API (moto, in a container) at {}", aws.url);
         Ok(aws)
+    }
+
+    /// The same endpoint for clients in another region. Dropping it does not end it.
+    pub(crate) fn in_region(&self, region: Region) -> Self {
+        Self { server: Server::Elsewhere, url: self.url.clone(), region }
+    }
+
+    /// Whether it ended, though nobody wanted it to.
+    pub(crate) fn has_ended(&mut self) -> bool {
+        match &mut self.server {
+            Server::Process(process) => process.child.try_wait().is_ok_and(|status| status.is_some()),
+            Server::Container { .. } | Server::Elsewhere => false,
+        }
     }
 
     /// The endpoint's address, such as `http://127.0.0.1:34567`.
@@ -278,6 +311,15 @@ impl AwsApi {
         put.map(drop).map_err(Error::aws(format!("put the parameter {path}")))
     }
 
+    /// The value of a parameter in the SSM Parameter Store, if there is one of that name.
+    pub(crate) async fn parameter(&self, path: &str) -> Result<Option<String>, Error> {
+        match self.ssm().get_parameter().name(path).send().await.map_err(SdkError::into_service_error) {
+            Ok(answer) => Ok(answer.parameter.and_then(|parameter| parameter.value)),
+            Err(GetParameterError::ParameterNotFound(_)) => Ok(None),
+            Err(e) => Err(Error::aws(format!("tell the parameter {path}"))(e)),
+        }
+    }
+
     /// The Python that the endpoint runs in, which has botocore too; `None` where it is a container, or
     /// somebody else's.
     #[must_use]
@@ -338,7 +380,8 @@ mod tests {
         let program = folder.path().join("serve.py");
         fs::write(&program, "raise SystemExit('moto cannot be mended: a_mend')").unwrap();
         let region = "us-east-1".parse().unwrap();
-        let started = AwsApi::start_process(python().await.unwrap(), program, region).await;
+        let log = tempfile::tempfile().unwrap();
+        let started = AwsApi::start_process(python().await.unwrap(), program, &[], log, region).await;
         insta::assert_snapshot!(started.unwrap_err(), @r"
         moto did not get ready: it ended, or named no port; its log ends:
         moto cannot be mended: a_mend

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::process::ExitStatus;
 use std::time::Duration;
 
 use thiserror::Error;
@@ -68,6 +69,16 @@ pub enum Error {
         /// The last lines of its log.
         log: String,
     },
+    /// A server ended though nobody wanted it to. Its log tells why.
+    #[error("{server} ended by itself{}; its log ends:\n{log}", status.map_or_else(String::new, |s| format!(" ({s})")))]
+    Ended {
+        /// Which server.
+        server: &'static str,
+        /// How, where that is known.
+        status: Option<ExitStatus>,
+        /// The last lines of its log.
+        log: String,
+    },
     /// The database refused what the emulator does as its administrator.
     #[error("the database could not {operation}")]
     Database {
@@ -98,6 +109,15 @@ pub enum Error {
 }
 
 impl Error {
+    /// For `map_err`: which setting does not parse.
+    pub(crate) fn setting<E: std::fmt::Display>(
+        setting: &'static str,
+        value: &str,
+    ) -> impl FnOnce(E) -> Self + use<E> {
+        let value = value.to_owned();
+        move |e| Self::Setting { setting, value, problem: e.to_string() }
+    }
+
     /// For `map_err`: what was tried on which path.
     pub(crate) fn io(operation: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self + use<> {
         let path = path.to_owned();

@@ -20,6 +20,7 @@
 //! # }
 //! ```
 
+pub mod account;
 mod accounts;
 mod aws;
 mod cache;
@@ -28,6 +29,7 @@ mod container;
 mod credentials;
 mod engine;
 mod error;
+mod http;
 mod launch;
 mod mysql;
 mod plugin;
@@ -36,6 +38,7 @@ mod python;
 mod relay;
 mod run_folder;
 mod server;
+mod tied;
 mod tls;
 mod tree;
 

@@ -3,13 +3,17 @@
 //! its standard input closes. See `crates/emulator/README.md`.
 
 use std::error::Error;
-use std::io::{Write, stdout};
+use std::io::{IsTerminal, Write, stdout};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use rds_iam_emulator::account::Account;
 use rds_iam_emulator::{AwsApi, MySql};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, stdin};
+use tokio::signal::unix::{SignalKind, signal};
+use tracing_subscriber::EnvFilter;
 
 /// Starts a MySQL server that checks IAM tokens, and the AWS API, and prints one line of JSON that says
 /// where everything is. Ends both when its standard input closes, or at Ctrl-C.
@@ -27,6 +31,13 @@ struct Arguments {
 enum Only {
     /// Starts the AWS API alone
     Aws,
+    /// Starts the AWS API, and makes what Terraform makes in it come alive: a registry, databases, machines.
+    /// Says in DIR/account.json where it is, and ends at Ctrl-C or SIGTERM
+    Account {
+        /// The folder of the account: made if need be, and cleared at the end but for logs
+        #[arg(long)]
+        dir: PathBuf,
+    },
 }
 
 #[tokio::main]
@@ -52,6 +63,7 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn Error>> {
             let aws = AwsApi::start().await?;
             wait(&json!({ "aws_endpoint_url": aws.url() })).await?;
         }
+        Some(Only::Account { dir }) => account(&dir).await?,
     }
     // The runtime would wait for the thread that reads standard input.
     std::process::exit(0)
@@ -83,6 +95,30 @@ async fn both(database: &str) -> Result<((MySql, AwsApi), Value), Box<dyn Error>
         "aws_endpoint_url": aws.url(),
     });
     Ok(((mysql, aws), started))
+}
+
+/// Plays an account until this process is asked to end.
+async fn account(dir: &Path) -> Result<(), Box<dyn Error>> {
+    tracing_subscriber::fmt()
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_env_filter(EnvFilter::try_from_default_env().unwrap_or_else(|_| "rds_iam_emulator=info".into()))
+        .with_target(false)
+        .init();
+    let mut terminated = signal(SignalKind::terminate())?;
+    let mut interrupted = signal(SignalKind::interrupt())?;
+    let asked = async move {
+        tokio::select! {
+            _ = terminated.recv() => {}
+            _ = interrupted.recv() => {}
+        }
+    };
+    tokio::pin!(asked);
+    let account = tokio::select! {
+        account = Account::start(dir) => account?,
+        () = &mut asked => return Ok(()),
+    };
+    Ok(account.play(asked).await?)
 }
 
 /// Says what was started, and returns when it is to end.

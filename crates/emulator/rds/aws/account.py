@@ -1,0 +1,304 @@
+"""moto as an account whose parts come alive.
+
+`rds-iam-emulator account` runs a registry, databases and machines beside moto. `MENDS`, applied after those of
+`mends.py`, make moto tell of them; `test_account.py` has a test for each. At `PATH`, `serving` lets that program
+see what there is, and takes what it reports.
+"""
+
+import datetime
+import json
+import pathlib
+import shutil
+import types
+
+from moto.autoscaling import exceptions as autoscaling_exceptions
+from moto.autoscaling import models as autoscaling
+from moto.autoscaling import responses as autoscaling_responses
+from moto.core.responses import ActionResult
+from moto.ecr import exceptions as ecr_exceptions
+from moto.ecr import models as ecr
+from moto.ecr import responses as ecr_responses
+from moto.elbv2 import models as elbv2
+from moto.rds import models as rds
+
+from mends import Stale, add, wrap
+
+# No service of AWS has such a path; a bucket of this name could not be reached.
+PATH = "/moto-api/rds-iam-account"
+
+# Where the registry answers, and the folder that its `filesystem` storage is in.
+registry = types.SimpleNamespace(address=None, folder=None)
+
+
+def now():
+    return datetime.datetime.now(datetime.timezone.utc)
+
+
+def manifests_of(repository):
+    return pathlib.Path(registry.folder, "docker/registry/v2/repositories", repository, "_manifests")
+
+
+class RegistryImage(ecr.Image):
+    """An image, or what belongs to one, as the registry has it."""
+
+    # moto keeps track of models by the service that it takes from this.
+    __module__ = ecr.__name__
+
+    def __init__(self, repository, link):
+        digest = link.read_text()
+        algorithm, _, hexadecimal = digest.partition(":")
+        blobs = pathlib.Path(registry.folder, "docker/registry/v2/blobs", algorithm)
+        manifest = (blobs / hexadecimal[:2] / hexadecimal / "data").read_text()
+        media_type = json.loads(manifest).get("mediaType")
+        super().__init__(repository.registry_id, None, manifest, repository.name, media_type, digest)
+        self.image_pushed_at = self.last_scan = link.stat().st_mtime
+        self.image_tags = sorted(
+            current.parent.parent.name
+            for current in manifests_of(repository.name).glob("tags/*/current/link")
+            if current.read_text() == digest
+        )
+        self.image_tag = next(iter(self.image_tags), None)
+
+    def get_image_size_in_bytes(self):
+        layers = json.loads(self.image_manifest).get("layers")
+        return None if layers is None else sum(layer["size"] for layer in layers)
+
+
+def a_login_leads_to_the_registry():
+    """AWS: a login is good for twelve hours, at the registry that `proxyEndpoint` names. moto: it ended in 2015,
+    and is for AWS."""
+
+    @wrap(ecr_responses.ECRResponse, "get_authorization_token")
+    def get_authorization_token(original, self):
+        answer = original(self)
+        for login in answer.result["authorizationData"]:
+            login["proxyEndpoint"] = f"http://{registry.address}"
+            login["expiresAt"] = now() + datetime.timedelta(hours=12)
+        return answer
+
+
+def a_repository_has_the_images_of_the_registry():
+    """AWS: what is pushed to the registry is in the repository. moto: it is no registry."""
+    add(
+        ecr.Repository,
+        "images",
+        property(
+            lambda self: [
+                RegistryImage(self, link) for link in manifests_of(self.name).glob("revisions/sha256/*/link")
+            ],
+            # moto's own list, which is empty.
+            lambda self, images: None,
+        ),
+    )
+
+
+def images_are_changed_in_the_registry_alone():
+    """AWS: PutImage and BatchDeleteImage change what the registry has. moto: changes a list of its own. Here they
+    are refused: push to the registry, or delete there."""
+    for name in ("put_image", "batch_delete_image"):
+
+        @wrap(ecr_responses.ECRResponse, name)
+        def refuse(original, self):
+            raise ecr_exceptions.InvalidParameterException(
+                f"This stand-in for ECR changes no image: do it in the registry at {registry.address}"
+            )
+
+
+def a_deleted_repository_takes_its_images_with_it():
+    """AWS: the images of a repository that was deleted by force are gone. moto: it is no registry."""
+
+    @wrap(ecr.ECRBackend, "delete_repository")
+    def delete_repository(original, self, *args, **kwargs):
+        repository = original(self, *args, **kwargs)
+        shutil.rmtree(manifests_of(repository.name).parent, ignore_errors=True)
+        return repository
+
+
+def what_was_pushed_was_scanned():
+    """AWS: scans an image that is pushed to a repository that says so. moto: never does, and of a scan that was
+    started, it tells of a made-up finding. Here nothing is scanned, ever; the description says so."""
+
+    @wrap(ecr.ECRBackend, "describe_image_scan_findings")
+    def describe_image_scan_findings(original, self, registry_id, repository_name, image_id):
+        repository = self._get_repository(repository_name, registry_id)
+        image = repository._get_image(image_id.get("imageTag"), image_id.get("imageDigest"))
+        if not repository.image_scanning_configuration.get("scanOnPush"):
+            raise ecr_exceptions.ScanNotFoundException(
+                image_id=str(image_id), repository_name=repository_name, registry_id=repository.registry_id
+            )
+        return {
+            "registryId": repository.registry_id,
+            "repositoryName": repository_name,
+            "imageId": {"imageDigest": image.image_digest},
+            "imageScanStatus": {"status": "COMPLETE", "description": "A stand-in: nothing was scanned."},
+            "imageScanFindings": {
+                "imageScanCompletedAt": image.last_scan,
+                "vulnerabilitySourceUpdatedAt": image.last_scan,
+                "findings": [],
+                "findingSeverityCounts": {},
+            },
+        }
+
+
+class InstanceRefreshInProgress(autoscaling_exceptions.AutoscalingClientError):
+    code = "InstanceRefreshInProgress"
+
+
+class ActiveInstanceRefreshNotFound(autoscaling_exceptions.AutoscalingClientError):
+    code = "ActiveInstanceRefreshNotFound"
+
+
+def refreshes_of(backend, group):
+    """The refreshes that `mends.instances_are_refreshed` keeps, the latest first."""
+    return vars(backend).get("instance_refreshes", {}).get(group, [])
+
+
+def is_active(refresh):
+    return refresh["Status"] in ("Pending", "InProgress", "Cancelling")
+
+
+def a_refresh_takes_its_time():
+    """AWS: a refresh is pending, then in progress, then over; one at a time, and it can be cancelled. The mended
+    moto: it is over at once. Here the program that plays the machines says how far it is."""
+
+    @wrap(autoscaling_responses.AutoScalingResponse, "start_instance_refresh")
+    def start_instance_refresh(original, self):
+        group = self._get_param("AutoScalingGroupName")
+        if any(map(is_active, refreshes_of(self.autoscaling_backend, group))):
+            raise InstanceRefreshInProgress("An Instance Refresh is already in progress and blocks this one")
+        answer = original(self)
+        refresh = refreshes_of(self.autoscaling_backend, group)[0]
+        del refresh["EndTime"]
+        refresh.update(Status="Pending", PercentageComplete=0, InstancesToUpdate=1)
+        return answer
+
+    @add(autoscaling_responses.AutoScalingResponse, "cancel_instance_refresh")
+    def cancel_instance_refresh(self):
+        for refresh in refreshes_of(self.autoscaling_backend, self._get_param("AutoScalingGroupName")):
+            if is_active(refresh):
+                refresh["Status"] = "Cancelling"
+                return ActionResult({"InstanceRefreshId": refresh["InstanceRefreshId"]})
+        raise ActiveInstanceRefreshNotFound("No in progress or pending Instance Refresh found")
+
+
+def a_target_is_as_healthy_as_its_machine():
+    """AWS: asks each target how it is. moto: calls all of them healthy. Here the program that plays the machines
+    asks; until it has, they are `initial`."""
+
+    @wrap(elbv2.FakeTargetGroup, "health_for")
+    def health_for(original, self, *args):
+        health = original(self, *args)
+        if health.status == "healthy":
+            unknown = ("initial", "Elb.RegistrationInProgress", "Target registration is in progress")
+            health.status, health.reason, health.description = vars(self).get("machine_health", unknown)
+        return health
+
+
+MENDS = [
+    a_login_leads_to_the_registry,
+    a_repository_has_the_images_of_the_registry,
+    images_are_changed_in_the_registry_alone,
+    a_deleted_repository_takes_its_images_with_it,
+    what_was_pushed_was_scanned,
+    a_refresh_takes_its_time,
+    a_target_is_as_healthy_as_its_machine,
+]
+
+
+def database(backend, instance):
+    secret = getattr(instance, "master_user_secret", None)
+    proxies = [
+        proxy.endpoint
+        for proxy in list(backend.db_proxies.values())
+        for group in proxy.proxy_target_groups.values()
+        if any(target.rds_resource_id == instance.db_instance_identifier for target in group.targets)
+    ]
+    return {
+        "identifier": instance.db_instance_identifier,
+        "region": backend.region_name,
+        "engine": instance.engine,
+        "status": instance.status,
+        "endpoint": f"{instance.address}:{instance.port}",
+        "proxies": [f"{proxy}:{instance.port}" for proxy in proxies],
+        "resource_id": instance.dbi_resource_id,
+        "master_secret_arn": secret and secret.secret.arn,
+        "name": instance.db_name,
+    }
+
+
+def group(backend, of):
+    template = of.ec2_launch_template
+    user_data = template and template.get_version(of.launch_template_version).user_data
+    target_groups = backend.elbv2_backend.target_groups
+    return {
+        "name": of.name,
+        "id": of._id,
+        "region": backend.region_name,
+        "user_data": user_data.decode() if user_data else "",
+        "refreshes": [
+            {"id": refresh["InstanceRefreshId"], "status": refresh["Status"]}
+            for refresh in refreshes_of(backend, of.name)
+        ],
+        "target_groups": [
+            {"arn": arn, "health_path": target_groups[arn].health_check_path}
+            for arn in of.target_group_arns
+            if arn in target_groups
+        ],
+    }
+
+
+def backends(of):
+    return [backend for regions in list(of.values()) for backend in list(regions.values())]
+
+
+def what_there_is():
+    return {
+        "databases": [
+            database(backend, instance)
+            for backend in backends(rds.rds_backends)
+            for instance in list(backend.databases.values())
+        ],
+        "groups": [
+            group(backend, of)
+            for backend in backends(autoscaling.autoscaling_backends)
+            for of in list(backend.autoscaling_groups.values())
+        ],
+    }
+
+
+def take(report):
+    """Takes how far refreshes are, by id, and how healthy target groups are, by ARN."""
+    for backend in backends(autoscaling.autoscaling_backends):
+        for refreshes in vars(backend).get("instance_refreshes", {}).values():
+            for refresh in refreshes:
+                if found := report.get("refreshes", {}).get(refresh["InstanceRefreshId"]):
+                    progress(refresh, **found)
+    for backend in backends(elbv2.elbv2_backends):
+        for arn, health in report.get("health", {}).items():
+            if arn in backend.target_groups:
+                backend.target_groups[arn].machine_health = tuple(health)
+
+
+def progress(refresh, status, reason=None):
+    refresh["Status"] = status
+    if reason:
+        refresh["StatusReason"] = reason
+    if not is_active(refresh):
+        refresh["EndTime"] = now()
+    if status == "Successful":
+        refresh.update(PercentageComplete=100, InstancesToUpdate=0)
+
+
+def serving(application):
+    """The WSGI application, and `PATH` before it."""
+
+    def serve(environ, start_response):
+        if environ.get("PATH_INFO") != PATH:
+            return application(environ, start_response)
+        if environ["REQUEST_METHOD"] == "POST":
+            take(json.loads(environ["wsgi.input"].read(int(environ["CONTENT_LENGTH"]))))
+        body = json.dumps(what_there_is()).encode()
+        start_response("200 OK", [("Content-Type", "application/json"), ("Content-Length", str(len(body)))])
+        return [body]
+
+    return serve

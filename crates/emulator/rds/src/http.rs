@@ -1,0 +1,82 @@
+//! Questions over plain HTTP to programs of this machine.
+
+use std::io;
+use std::time::Duration;
+
+use http_body_util::{BodyExt, Full};
+use hyper::body::Bytes;
+use hyper::client::conn::http1;
+use hyper::{Method, Request, header};
+use hyper_util::rt::TokioIo;
+use thiserror::Error;
+use tokio::net::TcpStream;
+
+/// What was answered.
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) body: Bytes,
+}
+
+/// Why there was no answer.
+#[derive(Debug, Error)]
+pub(crate) enum HttpError {
+    #[error("nothing listens there")]
+    Connect(#[source] io::Error),
+    #[error("it does not speak HTTP as it should")]
+    Http(#[from] hyper::Error),
+    #[error("this is no path")]
+    Path(#[from] hyper::http::Error),
+    #[error("no answer within {} s", .0.as_secs_f32())]
+    TimedOut(Duration),
+    #[error("it answered with status {0}")]
+    Status(u16),
+    #[error("it answered something else than expected")]
+    Body(#[from] serde_json::Error),
+}
+
+/// GETs `path` of the program at `address`, such as `127.0.0.1:5000`.
+pub(crate) async fn get(address: &str, path: &str, within: Duration) -> Result<Answer, HttpError> {
+    ask(address, Method::GET, path, Bytes::new(), within).await
+}
+
+/// POSTs JSON to `path` of the program at `address`.
+pub(crate) async fn post(
+    address: &str,
+    path: &str,
+    json: String,
+    within: Duration,
+) -> Result<Answer, HttpError> {
+    ask(address, Method::POST, path, json.into(), within).await
+}
+
+async fn ask(
+    address: &str,
+    method: Method,
+    path: &str,
+    body: Bytes,
+    within: Duration,
+) -> Result<Answer, HttpError> {
+    let request = Request::builder()
+        .method(method)
+        .uri(path)
+        .header(header::HOST, address)
+        .header(header::CONNECTION, "close")
+        .header(header::CONTENT_TYPE, "application/json")
+        .body(Full::new(body))?;
+    let answer = async {
+        let stream = TcpStream::connect(address).await.map_err(HttpError::Connect)?;
+        let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
+        let answered = async {
+            let response = sender.send_request(request).await?;
+            let status = response.status().as_u16();
+            Ok(Answer { status, body: response.into_body().collect().await?.to_bytes() })
+        };
+        // The connection ends with this question.
+        tokio::pin!(answered);
+        tokio::select! {
+            answer = &mut answered => answer,
+            _ = connection => answered.await,
+        }
+    };
+    tokio::time::timeout(within, answer).await.unwrap_or(Err(HttpError::TimedOut(within)))
+}
