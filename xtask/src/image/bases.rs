@@ -1,0 +1,117 @@
+//! The images that a build starts from.
+
+use std::fs;
+use std::path::Path;
+
+use clap::ValueEnum;
+use serde::Serialize;
+
+use super::{file, local};
+use crate::console::Console;
+use crate::error::Error;
+use crate::runner::Runner;
+use crate::workspace::Workspace;
+
+/// What images are built on. Nothing chooses but the caller.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Bases {
+    /// The official images that the Dockerfiles name by digest; the engine pulls them
+    Pinned,
+    /// Images made on this machine from Debian's packages and its own Rust, for where none can be pulled
+    Local,
+}
+
+/// An image that others are built on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(crate) struct Base {
+    pub(crate) name: String,
+    /// Of the manifest in its registry; of the configuration in the engine where it was made on this machine.
+    pub(crate) digest: String,
+}
+
+/// What compiles, and what the program is put on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(crate) struct Pair {
+    pub(crate) builder: Base,
+    pub(crate) base: Base,
+}
+
+/// The images by whose names a Dockerfile is built.
+///
+/// # Errors
+/// When the Dockerfile pins none, or local ones can't be made.
+pub(super) fn resolve(
+    bases: Bases,
+    dockerfile: &Path,
+    workspace: &Workspace,
+    console: Console,
+    runner: Runner,
+) -> Result<Pair, Error> {
+    match bases {
+        Bases::Local => local::ready(workspace, console, runner),
+        Bases::Pinned => {
+            let text = fs::read_to_string(dockerfile).map_err(file("read", dockerfile))?;
+            pinned(&text).ok_or_else(|| Error::Found {
+                found: format!("{} does not pin its bases", dockerfile.display()),
+                mend: "give ARG BUILDER and ARG BASE defaults that end with @sha256:<64 hex digits>"
+                    .to_owned(),
+            })
+        }
+    }
+}
+
+/// The defaults of a Dockerfile's arguments.
+fn pinned(dockerfile: &str) -> Option<Pair> {
+    let default = |argument: &str| {
+        let line = dockerfile.lines().find_map(|line| line.strip_prefix(argument))?;
+        let (name, digest) = line.trim().split_once('@')?;
+        let hex = digest.strip_prefix("sha256:")?;
+        let is_digest = hex.len() == 64 && hex.bytes().all(|byte| byte.is_ascii_hexdigit());
+        is_digest.then(|| Base { name: name.to_owned(), digest: digest.to_owned() })
+    };
+    Some(Pair { builder: default("ARG BUILDER=")?, base: default("ARG BASE=")? })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::workspace;
+
+    fn dockerfile(which: &str) -> String {
+        fs::read_to_string(workspace::root().join("docker").join(which).join("Dockerfile")).unwrap()
+    }
+
+    #[test]
+    fn both_images_are_pinned_to_the_same_bases_and_built_in_the_same_stage() {
+        let until_base = |text: &str| {
+            let from = text.find("ARG BUILDER=").expect("arguments");
+            let to = text.find("FROM ${BASE}").expect("a stage on the base");
+            text[from..to].to_owned()
+        };
+        let (app, bootstrap) = (dockerfile("app"), dockerfile("bootstrap"));
+        assert!(pinned(&app).is_some());
+        assert_eq!(until_base(&app), until_base(&bootstrap));
+    }
+
+    #[test]
+    fn the_builder_has_the_rust_that_the_workspace_names() {
+        let toolchain = fs::read_to_string(workspace::root().join("rust-toolchain.toml")).unwrap();
+        let toolchain: toml::Table = toolchain.parse().unwrap();
+        let version = toolchain["toolchain"]["channel"].as_str().unwrap();
+        let builder = pinned(&dockerfile("app")).unwrap().builder.name;
+        assert!(builder.contains(&format!("/rust:{version}-")), "{builder}, but Rust {version}");
+    }
+
+    #[test]
+    fn what_is_not_a_digest_pins_nothing() {
+        let hex = "0".repeat(64);
+        let text = |digest: &str| format!("ARG BUILDER=rust@{digest}\nARG BASE=base@sha256:{hex}\n");
+        assert!(pinned(&text(&format!("sha256:{hex}"))).is_some());
+        for digest in ["sha256:00", "latest", &format!("sha512:{hex}"), &format!("sha256:{}", "x".repeat(64))]
+        {
+            assert_eq!(pinned(&text(digest)), None);
+        }
+        assert_eq!(pinned("ARG BUILDER=rust:1\n"), None);
+    }
+}

@@ -1,0 +1,82 @@
+//! What is built: the repository's files as a commit has them, or as they lie there.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::{Request, Tree, file};
+use crate::error::Error;
+use crate::runner::{Cmd, Runner};
+use crate::workspace::Workspace;
+
+/// The folders and files that `.dockerignore` lets through, what builds the images, and what cargo asks for
+/// before it reads dependencies.
+const PATHS: [&str; 8] = [
+    ".dockerignore",
+    "Cargo.lock",
+    "Cargo.toml",
+    "benches",
+    "crates",
+    "docker",
+    "rust-toolchain.toml",
+    "xtask",
+];
+
+/// Lays the files out in a folder of their own, which is emptied before; where that is.
+///
+/// # Errors
+/// When git does not know the commit, or a file can't be read or written.
+pub(super) fn lay_out(request: &Request, workspace: &Workspace, runner: Runner) -> Result<PathBuf, Error> {
+    let folder = workspace.target.join("pipeline/context").join(request.which.name());
+    empty(&folder)?;
+    match request.tree {
+        Tree::Commit => extract(request, &folder, workspace, runner)?,
+        Tree::Working => copy(&folder, workspace, runner)?,
+    }
+    Ok(folder)
+}
+
+/// Makes a folder, without what an earlier run left in it.
+pub(super) fn empty(folder: &Path) -> Result<(), Error> {
+    match fs::remove_dir_all(folder) {
+        Err(source) if source.kind() != io::ErrorKind::NotFound => Err(file("remove", folder)(source)),
+        _ => fs::create_dir_all(folder).map_err(file("make", folder)),
+    }
+}
+
+fn git(workspace: &Workspace) -> Cmd {
+    // Whoever runs this builds the repository's code anyway, whoever owns the folder.
+    let trust = format!("safe.directory={}", workspace.root.display());
+    Cmd::new("git", &workspace.root, "apt-get install git").args(["-c", trust.as_str()])
+}
+
+fn extract(request: &Request, folder: &Path, workspace: &Workspace, runner: Runner) -> Result<(), Error> {
+    let tar = folder.with_extension("tar");
+    let archive = git(workspace)
+        .args(["archive", "--format", "tar", "--output", &tar.display().to_string(), &request.commit, "--"])
+        .args(PATHS)
+        .hint("fetch the commit (CI: check out with fetch-depth 0), or name one that has docker/");
+    runner.ask(&archive)?;
+    let opened = fs::File::open(&tar).map_err(file("read", &tar))?;
+    tar::Archive::new(opened).unpack(folder).map_err(file("unpack", &tar))?;
+    fs::remove_file(&tar).map_err(file("remove", &tar))
+}
+
+fn copy(folder: &Path, workspace: &Workspace, runner: Runner) -> Result<(), Error> {
+    let list = git(workspace)
+        .args(["ls-files", "-z", "--cached", "--"])
+        .args(PATHS)
+        .hint("images are built from what git tracks: run this in a git clone");
+    let listed = runner.ask(&list)?;
+    for path in listed.split('\0').filter(|path| !path.is_empty()) {
+        let (from, to) = (workspace.root.join(path), folder.join(path));
+        let parent = to.parent().unwrap_or(folder);
+        fs::create_dir_all(parent).map_err(file("make", parent))?;
+        match fs::copy(&from, &to) {
+            // Tracked, and deleted since.
+            Err(source) if source.kind() == io::ErrorKind::NotFound => {}
+            copied => drop(copied.map_err(file("copy", &from))?),
+        }
+    }
+    Ok(())
+}

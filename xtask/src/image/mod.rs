@@ -1,0 +1,345 @@
+//! The container images: built by a Docker engine, brought into a form whose digest depends on their content
+//! alone, with what they are made of and where they come from beside them. Why so: docs/adr/0009-images.md.
+
+mod bases;
+mod context;
+mod debian;
+mod layer;
+mod layout;
+mod local;
+mod normalise;
+mod provenance;
+mod saved;
+mod sbom;
+
+use std::ffi::OsString;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::Serialize;
+use serde_json::Value;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+use crate::console::Console;
+use crate::error::Error;
+use crate::runner::{Cmd, Runner};
+use crate::workspace::Workspace;
+
+pub(crate) use bases::{Base, Bases};
+use normalise::{Created, Image};
+
+/// What to do where a build can't be had at all.
+const DOCKER_MEND: &str = "start a Docker engine (20.10 or later) with a client that has BuildKit: from version 23 on, the buildx plugin";
+
+/// The largest an image may be, in bytes of compressed layers: machines that start download it before they
+/// serve. The programs and their base are well below.
+const LARGEST: u64 = 40_000_000;
+
+/// cargo may have to download what it is asked about.
+const CARGO_ANSWERS_WITHIN: Duration = Duration::from_secs(600);
+
+const SBOM: &str = "application/vnd.cyclonedx+json";
+const PROVENANCE: &str = "application/vnd.in-toto+json";
+
+/// One of the images.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Which {
+    /// The service.
+    App,
+    /// The program that makes the database users.
+    Bootstrap,
+}
+
+/// Which files an image is built from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Tree {
+    /// Those of the commit.
+    Commit,
+    /// Those that lie there and that git tracks: for trying out what is not committed yet. The image says so.
+    Working,
+}
+
+/// What is to be built.
+#[derive(Clone, Debug)]
+pub(crate) struct Request {
+    pub(crate) which: Which,
+    pub(crate) bases: Bases,
+    pub(crate) tree: Tree,
+    /// 40 hex digits.
+    pub(crate) commit: String,
+    /// Where the repository is, an `https` URL without `.git`.
+    pub(crate) source: String,
+    /// When the commit was made, by RFC 3339.
+    pub(crate) created: String,
+    /// Compile what is ours again even where nothing changed.
+    pub(crate) no_cache: bool,
+    /// The folder of the OCI layout. Documents about the image lie beside it.
+    pub(crate) out: PathBuf,
+}
+
+/// An image that was built, as it is told in `<out>.json`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(crate) struct Built {
+    pub(crate) name: String,
+    /// `sha256:` and 64 hex digits, of the manifest.
+    pub(crate) digest: String,
+    /// The commit, and `-modified` where other files than its own were built.
+    pub(crate) tag: String,
+    /// Bytes of all compressed layers: what a machine downloads.
+    pub(crate) size: u64,
+    pub(crate) layers: usize,
+    pub(crate) commit: String,
+    pub(crate) modified: bool,
+    /// When the commit was made, by RFC 3339, in UTC.
+    pub(crate) created: String,
+    /// As Docker names it: `amd64`, `arm64`.
+    pub(crate) architecture: String,
+    pub(crate) user: String,
+    pub(crate) entrypoint: Vec<String>,
+    pub(crate) bases: Bases,
+    pub(crate) builder: Base,
+    pub(crate) base: Base,
+    /// How many crates and packages the SBOM lists.
+    pub(crate) components: usize,
+}
+
+impl Which {
+    /// Its folder in `docker/`.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::App => "app",
+            Self::Bootstrap => "bootstrap",
+        }
+    }
+
+    /// The package, and the program in it.
+    fn program(self) -> &'static str {
+        match self {
+            Self::App => "rds-iam-app",
+            Self::Bootstrap => "rds-iam-bootstrap",
+        }
+    }
+
+    fn dockerfile(self) -> String {
+        format!("docker/{}/Dockerfile", self.name())
+    }
+}
+
+impl Request {
+    fn tag(&self) -> String {
+        match self.tree {
+            Tree::Commit => self.commit.clone(),
+            Tree::Working => format!("{}-modified", self.commit),
+        }
+    }
+
+    /// The commit's time, in both forms.
+    fn created(&self) -> Result<Created, Error> {
+        let wrong = || Error::Found {
+            found: format!("the commit's time `{}` is none by RFC 3339", self.created),
+            mend: "take it from `git show --no-patch --format=%cI`".to_owned(),
+        };
+        let time = OffsetDateTime::parse(&self.created, &Rfc3339).map_err(|_| wrong())?;
+        let time = time.to_offset(time::UtcOffset::UTC);
+        let seconds = u64::try_from(time.unix_timestamp()).map_err(|_| wrong())?;
+        Ok(Created { seconds, text: time.format(&Rfc3339).map_err(|_| wrong())? })
+    }
+}
+
+/// Builds an image and writes, in one step each, its layout (`request.out`) and beside it `<out>.json`,
+/// `<out>.sbom.cdx.json` and `<out>.provenance.json`.
+///
+/// # Errors
+/// When a tool is missing, the build fails, the image is too large, or a file can't be written. What an earlier run wrote is left.
+pub(crate) fn build(
+    request: &Request,
+    workspace: &Workspace,
+    console: Console,
+    runner: Runner,
+) -> Result<Built, Error> {
+    let created = request.created()?;
+    let context = context::lay_out(request, workspace, runner)?;
+    let dockerfile = context.join(request.which.dockerfile());
+    let pair = bases::resolve(request.bases, &dockerfile, workspace, console, runner)?;
+    let saved = engine_build(request, &created, &pair, &context, workspace, runner)?;
+    let mut image = normalise::normalise(&saved, &created, &request.tag())
+        .map_err(file("normalise the image in", &request.out))?;
+    if image.size > LARGEST {
+        return Err(Error::Found {
+            found: format!("{} has {} bytes, and may have {LARGEST}", request.which.program(), image.size),
+            mend: "look at what its last change brought in: `cargo tree`, and the Dockerfile's COPY"
+                .to_owned(),
+        });
+    }
+    let digest = text(&image.descriptor["digest"]);
+    let sbom = bill_of_materials(request, &created, &image, &context, runner)?;
+    let provenance = provenance::statement(request, &pair, &digest);
+    let built = Built {
+        name: request.which.program().to_owned(),
+        tag: request.tag(),
+        size: image.size,
+        layers: image.layers.len(),
+        commit: request.commit.clone(),
+        modified: request.tree == Tree::Working,
+        created: created.text.clone(),
+        architecture: text(&image.config["architecture"]),
+        user: text(&image.config["config"]["User"]),
+        entrypoint: image.config["config"]["Entrypoint"].as_array().into_iter().flatten().map(text).collect(),
+        bases: request.bases,
+        builder: pair.builder,
+        base: pair.base,
+        components: sbom["components"].as_array().map_or(0, Vec::len),
+        digest,
+    };
+    for (kind, document) in [(SBOM, &sbom), (PROVENANCE, &provenance)] {
+        image.layout.artifact(kind, layout::bytes(document), &image.descriptor, &created.text);
+    }
+    write(&request.out, &image, &sbom, &provenance, &built)?;
+    Ok(built)
+}
+
+/// Has the engine build the image; what it saves of it.
+fn engine_build(
+    request: &Request,
+    created: &Created,
+    pair: &bases::Pair,
+    context: &Path,
+    workspace: &Workspace,
+    runner: Runner,
+) -> Result<saved::Saved, Error> {
+    let labels = [
+        ("revision", request.tag()),
+        ("source", request.source.clone()),
+        ("version", version(context)?),
+        ("created", created.text.clone()),
+    ];
+    let name = format!("{}-build:{}", request.which.program(), request.tag());
+    let dockerfile = context.join(request.which.dockerfile());
+    let mut build = docker(workspace)
+        .args(["build", "--progress", "plain", "--tag", &name, "--file", &dockerfile.display().to_string()])
+        .args(labels.iter().flat_map(|(key, value)| {
+            ["--label".to_owned(), format!("org.opencontainers.image.{key}={value}")]
+        }));
+    if request.bases == Bases::Local {
+        for (argument, base) in [("BUILDER", &pair.builder), ("BASE", &pair.base)] {
+            build = build.args(["--build-arg".to_owned(), format!("{argument}={}", base.name)]);
+        }
+    }
+    if request.no_cache {
+        build = build.args(["--no-cache"]);
+    }
+    runner.run(&build.args([context.display().to_string()]).hint(
+        "what failed is told above; where no image can be pulled, build on local bases; where the client knows no \
+         BuildKit, install its buildx plugin",
+    ))?;
+    let tar = context.with_extension("saved.tar");
+    let save =
+        docker(workspace).args(["save", "--output", &tar.display().to_string(), &name]).hint(DOCKER_MEND);
+    runner.run(&save)?;
+    // It has another digest than what comes out in the end, and nobody should take it for that.
+    runner.ask(&docker(workspace).args(["image", "rm", &name]))?;
+    let opened = fs::File::open(&tar).map_err(file("read", &tar))?;
+    let saved = saved::read(io::BufReader::new(opened))
+        .map_err(|error| Error::Answer { command: save.shown(), what: error.to_string() })?;
+    fs::remove_file(&tar).map_err(file("remove", &tar))?;
+    Ok(saved)
+}
+
+fn bill_of_materials(
+    request: &Request,
+    created: &Created,
+    image: &Image,
+    context: &Path,
+    runner: Runner,
+) -> Result<Value, Error> {
+    let triple = match image.config["architecture"].as_str() {
+        Some("arm64") => "aarch64-unknown-linux-gnu",
+        _ => "x86_64-unknown-linux-gnu",
+    };
+    let cargo = |args: &[&str]| {
+        let command = Cmd::new("cargo", context, crate::workspace::CARGO_MEND);
+        command.args(args.iter().copied()).hint("the registry may be unreachable")
+    };
+    let program = request.which.program();
+    let tree = cargo(&["tree", "--locked", "--package", program, "--edges", "normal,no-proc-macro"])
+        .args(["--target", triple, "--prefix", "depth"]);
+    let metadata = cargo(&["metadata", "--locked", "--format-version", "1", "--filter-platform", triple]);
+    let (tree_text, metadata_text) =
+        (runner.capture(&tree, CARGO_ANSWERS_WITHIN)?, runner.capture(&metadata, CARGO_ANSWERS_WITHIN)?);
+    let parsed = serde_json::from_str(&metadata_text)
+        .map_err(|error| Error::Answer { command: metadata.shown(), what: error.to_string() })?;
+    let path = context.join("Cargo.lock");
+    let lock = fs::read_to_string(&path).map_err(file("read", &path))?;
+    let (packages, release) = debian::of_image(&image.layers);
+    let digest = text(&image.descriptor["digest"]);
+    let subject = sbom::Subject {
+        name: program,
+        digest: &digest,
+        tag: &request.tag(),
+        created: &created.text,
+        source: &request.source,
+    };
+    let cargo = sbom::Cargo { tree: &tree_text, metadata: &parsed, lock: &lock };
+    sbom::document(subject, cargo, &packages, &release)
+        .map_err(|what| Error::Answer { command: tree.shown(), what })
+}
+
+/// The workspace's version.
+fn version(context: &Path) -> Result<String, Error> {
+    let path = context.join("Cargo.toml");
+    let manifest = fs::read_to_string(&path).map_err(file("read", &path))?;
+    let parsed: Option<toml::Table> = manifest.parse().ok();
+    let version = parsed.as_ref().and_then(|manifest| manifest["workspace"]["package"]["version"].as_str());
+    version.map(str::to_owned).ok_or_else(|| Error::Found {
+        found: format!("{} has no workspace.package.version", path.display()),
+        mend: "give the workspace one version for all its packages".to_owned(),
+    })
+}
+
+fn write(out: &Path, image: &Image, sbom: &Value, provenance: &Value, built: &Built) -> Result<(), Error> {
+    let unfinished = beside(out, ".unfinished");
+    context::empty(&unfinished)?;
+    image.layout.write(&unfinished).map_err(file("write", &unfinished))?;
+    match fs::remove_dir_all(out) {
+        Err(source) if source.kind() != io::ErrorKind::NotFound => return Err(file("remove", out)(source)),
+        _ => fs::rename(&unfinished, out).map_err(file("write", out))?,
+    }
+    let built = serde_json::to_value(built).expect("numbers and texts are JSON");
+    for (ending, document) in [(".sbom.cdx.json", sbom), (".provenance.json", provenance), (".json", &built)]
+    {
+        let path = beside(out, ending);
+        let unfinished = beside(&path, ".unfinished");
+        let mut text = serde_json::to_string_pretty(document).expect("a document is JSON");
+        text.push('\n');
+        let written = fs::write(&unfinished, text).and_then(|()| fs::rename(&unfinished, &path));
+        written.map_err(file("write", &path))?;
+    }
+    Ok(())
+}
+
+/// The path with more at its end.
+fn beside(path: &Path, ending: &str) -> PathBuf {
+    let mut name = OsString::from(path);
+    name.push(ending);
+    name.into()
+}
+
+/// A command of the Docker client, by BuildKit where it builds.
+fn docker(workspace: &Workspace) -> Cmd {
+    workspace.tool("docker", DOCKER_MEND.to_owned()).env("DOCKER_BUILDKIT", "1")
+}
+
+fn text(value: &Value) -> String {
+    value.as_str().unwrap_or_default().to_owned()
+}
+
+fn file(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Error {
+    let path = path.to_owned();
+    move |source| Error::File { action, path, source }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,89 @@
+//! An image whose digest depends on nothing but what is in it and the commit's time, whichever engine and
+//! builder made it, where and when.
+
+use std::io::{self, Write};
+
+use flate2::{Compression, GzBuilder};
+use serde_json::{Map, Value, json};
+
+use super::layer::{self, Folders, Layer};
+use super::layout::{Layout, digest};
+use super::saved::Saved;
+
+/// What of an engine's `config` says how the image is run. All else in the file is about its making.
+const RUN: [&str; 9] =
+    ["Cmd", "Entrypoint", "Env", "ExposedPorts", "Labels", "StopSignal", "User", "Volumes", "WorkingDir"];
+
+/// When an image was made, in the two ways that are needed.
+#[derive(Clone, Debug)]
+pub(super) struct Created {
+    /// Seconds since 1970.
+    pub(super) seconds: u64,
+    /// By RFC 3339, in UTC.
+    pub(super) text: String,
+}
+
+/// An image in a layout of its own.
+#[derive(Debug)]
+pub(super) struct Image {
+    pub(super) layout: Layout,
+    /// The descriptor of its manifest.
+    pub(super) descriptor: Value,
+    pub(super) config: Value,
+    /// The lowest first.
+    pub(super) layers: Vec<Layer>,
+    /// Bytes of all compressed layers.
+    pub(super) size: u64,
+}
+
+/// Brings an image into its one form, under a tag.
+///
+/// # Errors
+/// When a layer can't be read.
+pub(super) fn normalise(saved: &Saved, created: &Created, tag: &str) -> io::Result<Image> {
+    let mut layout = Layout::default();
+    let mut folders = Folders::new();
+    let (mut layers, mut descriptors, mut diff_ids, mut size) = (Vec::new(), Vec::new(), Vec::new(), 0);
+    for tar in &saved.layers {
+        let layer = layer::canonical(layer::read(tar.as_slice())?, &mut folders, created.seconds);
+        // Some builders make a layer for an instruction that changed nothing.
+        if layer.is_empty() {
+            continue;
+        }
+        let tar = layer::write(&layer)?;
+        diff_ids.push(digest(&tar));
+        let compressed = gzip(&tar)?;
+        size += compressed.len() as u64;
+        descriptors.push(layout.blob("application/vnd.oci.image.layer.v1.tar+gzip", compressed));
+        layers.push(layer);
+    }
+    let config = config(&saved.config, &diff_ids, created);
+    let descriptor = layout.image(&config, &descriptors, tag);
+    Ok(Image { layout, descriptor, config, layers, size })
+}
+
+/// No file name and no time in the header, and one level of compression.
+fn gzip(tar: &[u8]) -> io::Result<Vec<u8>> {
+    let mut gzip = GzBuilder::new().mtime(0).operating_system(255).write(Vec::new(), Compression::best());
+    gzip.write_all(tar)?;
+    gzip.finish()
+}
+
+fn config(saved: &Value, diff_ids: &[String], created: &Created) -> Value {
+    let says = |value: &Value| match value {
+        Value::Null => false,
+        Value::String(text) => !text.is_empty(),
+        Value::Array(list) => !list.is_empty(),
+        Value::Object(map) => !map.is_empty(),
+        Value::Bool(_) | Value::Number(_) => true,
+    };
+    let pick = |from: &Value, keys: &[&str]| -> Map<String, Value> {
+        let picked = keys.iter().map(|key| ((*key).to_owned(), from[*key].clone()));
+        picked.filter(|(_, value)| says(value)).collect()
+    };
+    let mut config = pick(saved, &["architecture", "os", "variant"]);
+    config.insert("created".to_owned(), created.text.as_str().into());
+    config.insert("config".to_owned(), pick(&saved["config"], &RUN).into());
+    config.insert("rootfs".to_owned(), json!({"type": "layers", "diff_ids": diff_ids}));
+    config.into()
+}
