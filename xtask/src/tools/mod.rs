@@ -1,84 +1,250 @@
-//! Tools that are pinned to a version and built where the machine has another, or none.
+//! The tools that check and deploy: which there are, at which version, and where this machine has them.
+//!
+//! All but checkov and cargo-deny are found and never installed by the way: what a person has not
+//! installed fails the stage that needs it, with the command that installs it.
 
-mod checkov;
+mod cargo_deny;
+mod install;
+mod pins;
+mod python;
+mod release;
+mod table;
 
+use std::ffi::OsStr;
+use std::fmt;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::console::{Console, Style};
+use clap::ValueEnum;
+
 use crate::error::Error;
+use crate::infra::terraform;
 use crate::runner::{Cmd, Runner};
 use crate::workspace::Workspace;
+use pins::Source;
 
-pub(crate) use checkov::checkov;
+pub(crate) use cargo_deny::{CARGO_DENY_VERSION, cargo_deny, cargo_deny_mend, find_cargo_deny};
+pub(crate) use python::checkov;
+pub(crate) use table::{Tools, run};
 
-/// The version of cargo-deny whose rules `deny.toml` is written for.
-pub(crate) const CARGO_DENY_VERSION: &str = "0.20.2";
-
-/// What a person does who would rather have cargo-deny on `PATH`.
-pub(crate) fn cargo_deny_mend() -> String {
-    format!("cargo install --locked --version {CARGO_DENY_VERSION} cargo-deny")
+/// A tool of `xtask/tools.toml`.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd, ValueEnum)]
+pub(crate) enum Tool {
+    Terraform,
+    Tflint,
+    Trivy,
+    Checkov,
+    Hadolint,
+    Actionlint,
+    ActionlintFork,
+    Zizmor,
 }
 
-/// Where a cargo-deny of the pinned version already is: on `PATH`, or in the cache.
-pub(crate) fn find_cargo_deny(workspace: &Workspace, runner: Runner) -> Option<String> {
-    let cached = cached(workspace).join("bin/cargo-deny").display().to_string();
-    ["cargo-deny".to_owned(), cached].into_iter().find(|program| {
-        let asked = Cmd::new(program, &workspace.root, cargo_deny_mend()).args(["--version"]);
-        runner.ask(&asked).is_ok_and(|version| version.trim() == format!("cargo-deny {CARGO_DENY_VERSION}"))
+impl Tool {
+    /// All of them, in the order in which they are listed.
+    pub(crate) const ALL: [Self; 8] = [
+        Self::Terraform,
+        Self::Tflint,
+        Self::Trivy,
+        Self::Checkov,
+        Self::Hadolint,
+        Self::Actionlint,
+        Self::ActionlintFork,
+        Self::Zizmor,
+    ];
+
+    /// Its name on the command line and in `xtask/tools.toml`.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Terraform => "terraform",
+            Self::Tflint => "tflint",
+            Self::Trivy => "trivy",
+            Self::Checkov => "checkov",
+            Self::Hadolint => "hadolint",
+            Self::Actionlint => "actionlint",
+            Self::ActionlintFork => "actionlint-fork",
+            Self::Zizmor => "zizmor",
+        }
+    }
+
+    /// The file that is started.
+    fn program(self) -> &'static str {
+        if self == Self::ActionlintFork { "actionlint" } else { self.name() }
+    }
+
+    /// The version that this workspace is checked with.
+    pub(crate) fn version(self) -> &'static str {
+        &pins::of(self).version
+    }
+
+    /// What it is for.
+    pub(crate) fn purpose(self) -> &'static str {
+        &pins::of(self).purpose
+    }
+
+    /// What a person does who does not have it.
+    pub(crate) fn mend(self) -> String {
+        match self {
+            Self::Actionlint => format!(
+                "cargo xtask tools install {self}; where GitHub cannot be reached, cargo xtask tools install {}",
+                Self::ActionlintFork
+            ),
+            _ => format!("cargo xtask tools install {self}"),
+        }
+    }
+}
+
+impl fmt::Display for Tool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// A tool that this machine has.
+#[derive(Clone, Debug)]
+pub(crate) struct Found {
+    pub(crate) tool: Tool,
+    /// Its absolute path, or that of what runs it.
+    pub(crate) program: String,
+    /// What `program` is always told first: `-m checkov.main` where a Python runs it.
+    args: Vec<String>,
+    pub(crate) version: String,
+}
+
+impl Found {
+    /// A command of this tool in `dir`.
+    pub(crate) fn cmd(&self, dir: &Path) -> Cmd {
+        Cmd::new(&self.program, dir, self.tool.mend()).args(self.args.iter().map(String::as_str))
+    }
+}
+
+/// Where a tool of the right version is: in the cache, else on `PATH`.
+///
+/// # Errors
+/// When it is in neither place, or `PATH` has another version; the mend installs it.
+pub(crate) fn find(tool: Tool, workspace: &Workspace, runner: Runner) -> Result<Found, Error> {
+    find_in(tool, workspace, std::env::var_os("PATH").as_deref(), runner)
+}
+
+/// actionlint, or else its fork, where that was installed instead.
+///
+/// # Errors
+/// As [`find`] of actionlint.
+pub(crate) fn find_actionlint(workspace: &Workspace, runner: Runner) -> Result<Found, Error> {
+    find(Tool::Actionlint, workspace, runner)
+        .or_else(|error| in_cache(Tool::ActionlintFork, workspace).ok_or(error))
+}
+
+/// The tool as it will be once it is installed: for showing its commands where it need not be here yet.
+pub(crate) fn assumed(tool: Tool, workspace: &Workspace) -> Found {
+    let (program, args) = started(tool, &folder(tool, workspace));
+    Found { tool, program: program.display().to_string(), args, version: tool.version().to_owned() }
+}
+
+/// Where a test puts a program that is to be found as `tool`.
+#[cfg(test)]
+pub(crate) fn place(tool: Tool, workspace: &Workspace) -> PathBuf {
+    folder(tool, workspace).join(tool.program())
+}
+
+/// Another program in a tool's place.
+#[cfg(test)]
+pub(crate) fn stand_in(tool: Tool, program: &Path) -> Found {
+    let program = program.display().to_string();
+    Found { tool, program, args: Vec::new(), version: tool.version().to_owned() }
+}
+
+fn find_in(tool: Tool, workspace: &Workspace, path: Option<&OsStr>, runner: Runner) -> Result<Found, Error> {
+    if let Some(found) = in_cache(tool, workspace) {
+        return Ok(found);
+    }
+    // The fork's program has the name of the original: on PATH, nobody could tell which of them it is.
+    let on_path =
+        path.filter(|_| tool != Tool::ActionlintFork).and_then(|path| on_path(tool.program(), path));
+    let Some(program) = on_path else {
+        return Err(Error::Found {
+            found: format!(
+                "{tool} {} is not on this machine: neither in {} nor on PATH",
+                tool.version(),
+                folder(tool, workspace).display()
+            ),
+            mend: tool.mend(),
+        });
+    };
+    let found = Found { tool, program, args: Vec::new(), version: String::new() };
+    let version = ask_version(&found, workspace, runner)?;
+    let wanted = if tool == Tool::Terraform {
+        if terraform::is_new_enough(&version) { None } else { Some("1.11 or later".to_owned()) }
+    } else {
+        if version == tool.version() { None } else { Some(tool.version().to_owned()) }
+    };
+    match wanted {
+        None => Ok(Found { version, ..found }),
+        Some(wanted) => Err(Error::Found {
+            found: format!("{} is {tool} {version}; this workspace is checked with {wanted}", found.program),
+            mend: tool.mend(),
+        }),
+    }
+}
+
+/// The tool in the cache. Not asked for its version: its folder is named after what was pinned, was
+/// moved there whole, and the version was asked for then.
+fn in_cache(tool: Tool, workspace: &Workspace) -> Option<Found> {
+    let (program, _) = started(tool, &folder(tool, workspace));
+    program.is_file().then(|| assumed(tool, workspace))
+}
+
+/// What is started for a tool in the folder that has it, and what it is told first.
+fn started(tool: Tool, folder: &Path) -> (PathBuf, Vec<String>) {
+    if tool == Tool::Checkov {
+        // As a module: the script that pip wrote names the folder it was installed in.
+        (python::interpreter(folder), ["-I", "-m", "checkov.main"].map(str::to_owned).to_vec())
+    } else {
+        (folder.join(tool.program()), Vec::new())
+    }
+}
+
+/// The folder in the cache that has the tool, or will. Another hash of the same version is another folder.
+fn folder(tool: Tool, workspace: &Workspace) -> PathBuf {
+    let pinned = match pins::of(tool).source() {
+        Source::Release(archive) => archive.map_or_else(|| "unpinned".to_owned(), |it| it.sha256.clone()),
+        Source::Python(name) => python::digest(name, workspace),
+    };
+    let short: String = pinned.chars().take(12).collect();
+    tools_folder(workspace).join(format!("{tool}-{}-{short}", tool.version()))
+}
+
+fn tools_folder(workspace: &Workspace) -> PathBuf {
+    workspace.cache.join("tools")
+}
+
+/// The first file of that name in the folders of `path`, as an absolute path.
+fn on_path(program: &str, path: &OsStr) -> Option<String> {
+    std::env::split_paths(path)
+        .filter(|folder| folder.is_absolute())
+        .map(|folder| folder.join(program))
+        .find(|file| file.is_file())
+        .map(|file| file.display().to_string())
+}
+
+/// What the tool says its version is: the first word that looks like one.
+fn ask_version(found: &Found, workspace: &Workspace, runner: Runner) -> Result<String, Error> {
+    let cmd = found.cmd(&workspace.root).args(["--version"]).hint(found.tool.mend());
+    let printed = runner.ask(&cmd)?;
+    version_in(&printed).map(str::to_owned).ok_or_else(|| Error::Answer {
+        command: cmd.shown(),
+        what: format!("no version in {:?}", printed.lines().next().unwrap_or_default()),
     })
 }
 
-/// The pinned cargo-deny, built into the cache where there is none yet.
-///
-/// # Errors
-/// When it cannot be built.
-pub(crate) fn cargo_deny(workspace: &Workspace, console: Console, runner: Runner) -> Result<String, Error> {
-    if let Some(program) = find_cargo_deny(workspace, runner) {
-        return Ok(program);
-    }
-    let root = cached(workspace);
-    console.line(&console.paint(
-        Style::Warning,
-        &format!(
-            "cargo-deny {CARGO_DENY_VERSION} is not here yet: building it into {} (once; about 2 minutes on two cores)",
-            root.display()
-        ),
-    ));
-    // A fixed name: what an interrupted build left behind is taken up, and removed, by the next.
-    let build = BuildFolder(workspace.cache.join("tmp").join(format!("cargo-deny-{CARGO_DENY_VERSION}")));
-    let install = workspace
-        .cargo(["install", "--locked", "--version", CARGO_DENY_VERSION, "cargo-deny", "--root"])
-        .args([root.display().to_string(), "--target-dir".to_owned(), build.0.display().to_string()])
-        .hint(format!("the registry may be unreachable; with network: {}", cargo_deny_mend()));
-    runner.run(&install)?;
-    build.remove()?;
-    Ok(root.join("bin/cargo-deny").display().to_string())
-}
-
-fn cached(workspace: &Workspace) -> PathBuf {
-    workspace.cache.join("tools").join(format!("cargo-deny-{CARGO_DENY_VERSION}"))
-}
-
-/// A folder that goes when it is dropped; [`BuildFolder::remove`] says so if it does not.
-struct BuildFolder(PathBuf);
-
-impl BuildFolder {
-    fn remove(&self) -> Result<(), Error> {
-        remove_folder(&self.0).map_err(|source| Error::File {
-            action: "remove",
-            path: self.0.clone(),
-            source,
-        })
-    }
-}
-
-impl Drop for BuildFolder {
-    fn drop(&mut self) {
-        // On the way out of a failure, which is what the person has to hear about.
-        drop(remove_folder(&self.0));
-    }
+/// `1.2.3` of "tool version 1.2.3", "Tool v1.2.3", "Version: 1.2.3".
+fn version_in(printed: &str) -> Option<&str> {
+    printed.split_whitespace().map(|word| word.strip_prefix('v').unwrap_or(word)).find(|word| {
+        let mut parts = word.split('.');
+        let number = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit()) && !part.is_empty();
+        parts.next().is_some_and(number) && parts.next().is_some_and(number) && parts.next().is_some()
+    })
 }
 
 fn remove_folder(path: &Path) -> io::Result<()> {
@@ -87,3 +253,6 @@ fn remove_folder(path: &Path) -> io::Result<()> {
         _ => Ok(()),
     }
 }
+
+#[cfg(test)]
+pub(crate) mod tests;

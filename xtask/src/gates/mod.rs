@@ -1,0 +1,149 @@
+//! The gates: tflint, checkov and trivy look, and what they find fails the run unless
+//! `gates/baseline.toml` accepts it, with a reason, until a day.
+//!
+//! Each tool is told to end well whatever it finds, so that its exit status means one thing alone: it
+//! could look, or it could not. The verdict on its findings is ours, from the SARIF it writes. A tool that
+//! looked at nothing has not passed.
+
+mod baseline;
+mod evidence;
+mod lints;
+mod sarif;
+mod scans;
+mod verdict;
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use time::Date;
+
+use crate::console::Console;
+use crate::error::Error;
+use crate::runner::{Cmd, Runner};
+use crate::steps::Outcome;
+use crate::tools::Tool;
+use crate::workspace::Workspace;
+use evidence::Evidence;
+
+pub(crate) use baseline::Baseline;
+pub(crate) use lints::{dockerfiles, workflows};
+pub(crate) use sarif::Sarif;
+pub(crate) use scans::{checkov, tflint, trivy_config, trivy_image, trivy_repository, trivy_sbom};
+pub(crate) use verdict::judge;
+
+/// How long a tool may look whose findings come by standard output; it takes seconds.
+const SCAN_WITHIN: Duration = Duration::from_secs(600);
+/// Files at the root by which a tool would excuse findings behind the baseline's back.
+const OTHER_EXCUSES: [&str; 6] =
+    [".trivyignore", ".trivyignore.yaml", "trivy.yaml", "trivy-secret.yaml", ".checkov.yaml", ".checkov.yml"];
+
+/// One look of one tool at one subject.
+#[derive(Debug)]
+pub(crate) struct Gate {
+    pub(crate) tool: Tool,
+    /// What its SARIF is called: `trivy-image-app`.
+    name: String,
+    commands: Vec<Command>,
+    /// Where its findings are afterwards.
+    pub(crate) sarif: PathBuf,
+    /// What goes before the paths it tells, to make them paths from the root.
+    base: &'static str,
+    evidence: Evidence,
+    root: PathBuf,
+}
+
+/// One command of a look.
+#[derive(Debug)]
+struct Command {
+    cmd: Cmd,
+    /// Where its standard output goes, for a tool that writes its SARIF there.
+    to: Option<PathBuf>,
+}
+
+impl Gate {
+    /// What it runs, in order, to be shown by a dry run.
+    pub(crate) fn commands(&self) -> impl Iterator<Item = &Cmd> {
+        self.commands.iter().map(|command| &command.cmd)
+    }
+
+    /// Looks, and returns what was found.
+    ///
+    /// # Errors
+    /// When the tool fails, looked at nothing, or wrote no SARIF of its own.
+    pub(crate) fn look(&self, console: Console, runner: Runner) -> Result<Sarif, Error> {
+        self.refuse_other_excuses()?;
+        // Of an earlier run: they must not be taken for what this one found.
+        for file in [Some(&self.sarif), self.evidence.file()].into_iter().flatten() {
+            remove_file(file)?;
+            make_folder_of(file)?;
+        }
+        for Command { cmd, to } in &self.commands {
+            match to {
+                Some(file) => write(file, &runner.capture(cmd, SCAN_WITHIN)?)?,
+                None => runner.run(cmd)?,
+            }
+        }
+        console.line(&format!("{}: {}", self.name, self.evidence.confirm(self.tool)?));
+        Sarif::read(&self.sarif, self.tool, self.base)
+    }
+
+    fn refuse_other_excuses(&self) -> Result<(), Error> {
+        let Some(file) = OTHER_EXCUSES.iter().find(|file| self.root.join(file).exists()) else {
+            return Ok(());
+        };
+        Err(Error::Found {
+            found: format!("{file} would excuse findings without a reason or an end"),
+            mend: format!("move what it accepts to {}, and remove it", baseline::FILE),
+        })
+    }
+}
+
+/// Runs the gates of one tool and judges all they found together: an entry of the baseline that none of
+/// them needs is told as stale.
+///
+/// # Errors
+/// When a gate could not look, the baseline is not in order, or something was found that it does not accept.
+pub(crate) fn pass(
+    gates: &[Gate],
+    workspace: &Workspace,
+    today: Date,
+    console: Console,
+    runner: Runner,
+) -> Result<Outcome, Error> {
+    // First: it is quick, and whatever the tools find, it has to be mended.
+    let baseline = Baseline::read(&workspace.root, today)?;
+    let Some(tool) = gates.first().map(|gate| gate.tool) else { return Ok(Outcome::Passed) };
+    let found = gates.iter().map(|gate| gate.look(console, runner)).collect::<Result<Vec<_>, _>>()?;
+    judge(tool, &found, &baseline, today).outcome(console)
+}
+
+fn remove_file(file: &Path) -> Result<(), Error> {
+    match fs::remove_file(file) {
+        Err(source) if source.kind() != io::ErrorKind::NotFound => {
+            Err(Error::File { action: "remove", path: file.to_owned(), source })
+        }
+        _ => Ok(()),
+    }
+}
+
+fn make_folder_of(file: &Path) -> Result<(), Error> {
+    let folder = file.parent().unwrap_or(file);
+    fs::create_dir_all(folder).map_err(|source| Error::File {
+        action: "make",
+        path: folder.to_owned(),
+        source,
+    })
+}
+
+fn write(file: &Path, text: &str) -> Result<(), Error> {
+    fs::write(file, text).map_err(|source| Error::File { action: "write", path: file.to_owned(), source })
+}
+
+fn read(file: &Path) -> Result<String, Error> {
+    fs::read_to_string(file).map_err(|source| Error::File { action: "read", path: file.to_owned(), source })
+}
+
+#[cfg(test)]
+mod tests;
