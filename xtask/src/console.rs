@@ -1,6 +1,9 @@
 //! What a person sees: headings or log groups, echoed commands, tables, colours where they help.
 
+use std::fs::File;
 use std::io::{self, IsTerminal, Write};
+use std::path::Path;
+use std::sync::{Mutex, PoisonError};
 
 /// How to write to this terminal, file or CI log. Everything goes to standard output, so that a
 /// command's own output and what is said about it stay in order.
@@ -8,7 +11,61 @@ use std::io::{self, IsTerminal, Write};
 pub(crate) struct Console {
     colours: bool,
     github: bool,
-    out: fn() -> Box<dyn Write>,
+    to: To,
+}
+
+/// Where it writes.
+#[derive(Clone, Copy, Debug)]
+enum To {
+    Stdout,
+    /// The log of one part of a run, which lives as long as the process.
+    Log(&'static Log),
+    #[cfg(test)]
+    Nowhere,
+}
+
+/// The log of one part of a run: a file, its last line for who watches, and standard output as well where
+/// nothing else runs beside it.
+#[derive(Debug)]
+pub(crate) struct Log {
+    file: Mutex<File>,
+    last: Mutex<String>,
+    also_stdout: bool,
+}
+
+impl Log {
+    /// Begins a log file; an old one goes.
+    ///
+    /// # Errors
+    /// When it can't be made.
+    pub(crate) fn create(path: &Path, also_stdout: bool) -> io::Result<&'static Self> {
+        let file = Mutex::new(File::create(path)?);
+        // A few of them per run, and consoles are copied everywhere.
+        Ok(Box::leak(Box::new(Self { file, last: Mutex::default(), also_stdout })))
+    }
+
+    /// The last line that is more than space.
+    pub(crate) fn last_line(&self) -> String {
+        self.last.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+impl Write for &Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.file.lock().unwrap_or_else(PoisonError::into_inner).write_all(bytes)?;
+        if let Some(line) = String::from_utf8_lossy(bytes).lines().rfind(|line| !line.trim().is_empty()) {
+            line.trim().clone_into(&mut self.last.lock().unwrap_or_else(PoisonError::into_inner));
+        }
+        if self.also_stdout {
+            // A reader that has gone away must not end the log.
+            drop(io::stdout().write_all(bytes));
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        if self.also_stdout { io::stdout().flush() } else { Ok(()) }
+    }
 }
 
 /// The few styles in use, as SGR codes.
@@ -29,19 +86,40 @@ impl Console {
         Self {
             colours: io::stdout().is_terminal() && !set("NO_COLOR"),
             github: std::env::var_os("GITHUB_ACTIONS").is_some_and(|value| value == "true"),
-            out: || Box::new(io::stdout()),
+            to: To::Stdout,
         }
+    }
+
+    /// Writes to the log of a part of a run. Colours and groups are for who reads it on a terminal.
+    pub(crate) fn log(self, log: &'static Log) -> Self {
+        let live = log.also_stdout;
+        Self { colours: self.colours && live, github: self.github && live, to: To::Log(log) }
+    }
+
+    /// Whether a person watches on a terminal, where lines can be drawn over.
+    pub(crate) fn is_live(self) -> bool {
+        matches!(self.to, To::Stdout) && io::stdout().is_terminal() && !self.github
+    }
+
+    /// Whether this is GitHub Actions' log.
+    pub(crate) fn is_github(self) -> bool {
+        self.github
     }
 
     /// Says nothing: the unit tests' output is their own.
     #[cfg(test)]
     pub(crate) fn silent() -> Self {
-        Self { colours: false, github: false, out: || Box::new(io::sink()) }
+        Self { colours: false, github: false, to: To::Nowhere }
     }
 
     /// Where all output goes.
     pub(crate) fn out(self) -> Box<dyn Write> {
-        (self.out)()
+        match self.to {
+            To::Stdout => Box::new(io::stdout()),
+            To::Log(log) => Box::new(log),
+            #[cfg(test)]
+            To::Nowhere => Box::new(io::sink()),
+        }
     }
 
     /// Whether programs that are started may write colours too.
@@ -111,33 +189,20 @@ pub(crate) fn table<const N: usize>(headers: [&str; N], rows: &[[String; N]]) ->
 
 #[cfg(test)]
 mod tests {
-    use std::cell::RefCell;
-
     use super::*;
-
-    thread_local!(static WRITTEN: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) });
-
-    struct Written;
-
-    impl Write for Written {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            WRITTEN.with_borrow_mut(|written| written.extend_from_slice(bytes));
-            Ok(bytes.len())
-        }
-
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
 
     /// What a console writes when a group holds one line.
     fn a_group(colours: bool, github: bool) -> String {
-        let console = Console { colours, github, out: || Box::new(Written) };
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("log");
+        let log = Log::create(&path, false).unwrap();
+        let console = Console { colours, github, to: To::Log(log) };
         {
             let _group = console.group("lints");
             console.line("inside");
         }
-        String::from_utf8(WRITTEN.take()).expect("text")
+        assert_eq!(log.last_line(), if github { "::endgroup::" } else { "inside" });
+        std::fs::read_to_string(path).unwrap()
     }
 
     #[test]

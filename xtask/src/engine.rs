@@ -26,6 +26,12 @@ pub(crate) enum Engine {
 }
 
 impl Engine {
+    /// What [`ENGINE_VARIABLE`] says; `Auto` where it says nothing that is known.
+    pub(crate) fn from_env() -> Self {
+        let said = std::env::var(ENGINE_VARIABLE).unwrap_or_default();
+        Self::from_str(&said, true).unwrap_or(Self::Auto)
+    }
+
     /// As the command line and [`ENGINE_VARIABLE`] spell it.
     pub(crate) fn as_str(self) -> &'static str {
         match self {

@@ -2,6 +2,7 @@
 
 use crate::console::Console;
 use crate::error::Error;
+use crate::gates;
 use crate::hygiene;
 use crate::runner::Runner;
 use crate::steps::{Outcome, Step};
@@ -24,6 +25,8 @@ pub(crate) fn steps<'a>(workspace: &'a Workspace, console: Console, runner: Runn
     vec![
         Step::new("format", move || format(true, workspace, runner)),
         Step::new("repository", move || hygiene::run(workspace, console, runner)),
+        Step::new("workflows", move || gates::workflows(workspace, console, runner)),
+        Step::new("Dockerfiles", move || gates::dockerfiles(workspace, console, runner)),
         Step::new("dependencies", move || dependencies(workspace, console, runner)),
         Step::new("advisories", || {
             // Listed, so that nobody takes a green table for a check that was never made.

@@ -5,15 +5,21 @@
 //! started by [`runner`], and tasks of several steps end with the table of [`steps`].
 
 mod bench;
+mod clock;
+mod comment;
 mod console;
 mod demo;
 mod doctor;
 mod engine;
 mod error;
+mod file;
+mod gates;
 mod hygiene;
+mod image;
 mod infra;
 mod lint;
 mod package;
+mod pipeline;
 mod runner;
 mod shell;
 mod steps;
@@ -21,6 +27,7 @@ mod test;
 mod tools;
 mod workspace;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -30,6 +37,7 @@ use demo::Demo;
 use engine::{ENGINE_VARIABLE, Engine};
 use error::Error;
 use infra::Infra;
+use pipeline::{Asked, Run};
 use runner::Runner;
 use workspace::Workspace;
 
@@ -67,6 +75,59 @@ enum Task {
         #[arg(long, value_enum, env = ENGINE_VARIABLE, default_value = "auto", hide_env_values = true)]
         engine: Engine,
     },
+    /// Run what a pull request must pass; nothing is written but build folders
+    #[command(display_order = 1)]
+    Ci {
+        #[command(flatten)]
+        options: pipeline::Options,
+    },
+    /// Deploy an environment: gates, plan, images, apply, users, rollout
+    #[command(display_order = 1)]
+    Deploy {
+        #[command(flatten)]
+        environment: For,
+        #[command(flatten)]
+        options: pipeline::Options,
+    },
+    /// Move the image that runs in one environment to another, and roll it out there
+    #[command(display_order = 1)]
+    Promote {
+        /// The environment where it runs
+        #[arg(long, value_name = "ENV")]
+        from: String,
+        /// The environment to move it to
+        #[arg(long, value_name = "ENV")]
+        to: String,
+        /// The digest that must be running there, such as sha256:…; without it, whichever does
+        #[arg(long, value_name = "DIGEST")]
+        digest: Option<String>,
+        /// Gates that may have been skipped when it was built
+        #[arg(long, value_name = "GATES", value_delimiter = ',')]
+        accept_skipped: Vec<String>,
+        #[command(flatten)]
+        telling: pipeline::Telling,
+    },
+    /// Roll the image out that served before this one
+    #[command(display_order = 1)]
+    Rollback {
+        #[command(flatten)]
+        environment: For,
+        #[command(flatten)]
+        options: pipeline::Options,
+    },
+    /// Destroy an environment, after its name was typed and a last snapshot taken
+    #[command(display_order = 1)]
+    Destroy {
+        #[command(flatten)]
+        environment: For,
+        /// Take no last snapshot of the database
+        #[arg(long)]
+        no_snapshot: bool,
+        #[command(flatten)]
+        options: pipeline::Options,
+    },
+    #[command(flatten)]
+    Stage(StageTask),
     /// Check the infrastructure, or live its whole life on this machine
     #[command(subcommand)]
     Infra(Infra),
@@ -84,6 +145,15 @@ enum Task {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGS")]
         passthrough: Vec<String>,
     },
+    /// List the tools that check and deploy, or install them at their pinned versions
+    Tools(tools::Tools),
+    /// Write a plan's table into the pull request's one comment about it
+    #[command(hide = true)]
+    PullRequestComment {
+        /// The comment's text, as the stage plan wrote it
+        #[arg(long, value_name = "FILE")]
+        file: PathBuf,
+    },
     /// List everything this machine needs, present or missing, with the command that mends it
     Doctor {
         /// Print JSON
@@ -92,35 +162,158 @@ enum Task {
     },
 }
 
-fn main() -> ExitCode {
-    let cli = Cli::parse();
-    let console = Console::from_env();
-    match run(cli.task, console) {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::FAILURE,
-        Err(error) => {
-            console.line(&console.paint(Style::Bad, &error.report()));
-            ExitCode::FAILURE
+/// Which environment.
+#[derive(Debug, clap::Args)]
+struct For {
+    /// The environment: terraform/stacks/mysql/environments/ENV.tfvars; local and localprod are on this machine
+    #[arg(long, value_name = "ENV")]
+    env: String,
+}
+
+/// A stage by itself.
+#[derive(Debug, clap::Args)]
+struct Alone {
+    /// The environment; without one, where that is possible, as a pull request runs it
+    #[arg(long, value_name = "ENV")]
+    env: Option<String>,
+    #[command(flatten)]
+    telling: pipeline::Telling,
+}
+
+/// The stages, each by itself. What each does is `--explain`ed by what it declares.
+#[derive(Debug, Subcommand)]
+enum StageTask {
+    /// Stage: check Terraform's format, and each module's and stack's validity and tests
+    #[command(display_order = 3)]
+    Validate(Alone),
+    /// Stage: lint the Terraform code by tflint's rules and AWS's
+    #[command(display_order = 3)]
+    Tflint(Alone),
+    /// Stage: check the Terraform code against checkov's security rules
+    #[command(display_order = 3)]
+    Checkov(Alone),
+    /// Stage: plan the deployment, and have the rules judge the plan
+    #[command(display_order = 3)]
+    Plan(Alone),
+    /// Stage: build the images of app and bootstrap, with SBOM and provenance
+    #[command(display_order = 3)]
+    DockerBuild(Alone),
+    /// Stage: scan images, SBOMs and repository for HIGH and CRITICAL weaknesses, secrets and misconfiguration
+    #[command(display_order = 3)]
+    Trivy(Alone),
+    /// Stage: apply the plan that was judged, and no other
+    #[command(display_order = 3)]
+    Apply(Alone),
+    /// Stage: read what Terraform put out for the deployment that is there
+    #[command(display_order = 3)]
+    Outputs(Alone),
+    /// Stage: write rds.conf, which bootstrap reads
+    #[command(display_order = 3)]
+    RdsConf(Alone),
+    /// Stage: switch the proxy to end-to-end IAM where the deployment asks for it, and read that back
+    #[command(display_order = 3)]
+    ProxyAuth(Alone),
+    /// Stage: push both images by digest, tagged with the commit, and wait for the registry's scan
+    #[command(display_order = 3)]
+    EcrPush(Alone),
+    /// Stage: create or mend the database users, and verify them
+    #[command(display_order = 3)]
+    Bootstrap(Alone),
+    /// Stage: point the image's parameter at the digest, refresh the machines, watch their health, or go back
+    #[command(display_order = 3)]
+    Rollout(Alone),
+    /// Stage: ask the service over HTTP whether it is ready, and whom it logs in as
+    #[command(display_order = 3)]
+    Smoke(Alone),
+    /// Stage: build the programs that the pipeline runs, and bootstrap's Lambda package
+    #[command(display_order = 3)]
+    Programs(Alone),
+    /// Stage: stand up the account on this machine: AWS API, registry, and stacks/account in it
+    #[command(display_order = 3)]
+    Account(Alone),
+}
+
+impl StageTask {
+    /// The stage's name, and what it was told.
+    fn named(self) -> (&'static str, Alone) {
+        match self {
+            Self::Validate(alone) => ("validate", alone),
+            Self::Tflint(alone) => ("tflint", alone),
+            Self::Checkov(alone) => ("checkov", alone),
+            Self::Plan(alone) => ("plan", alone),
+            Self::DockerBuild(alone) => ("docker-build", alone),
+            Self::Trivy(alone) => ("trivy", alone),
+            Self::Apply(alone) => ("apply", alone),
+            Self::Outputs(alone) => ("outputs", alone),
+            Self::RdsConf(alone) => ("rds-conf", alone),
+            Self::ProxyAuth(alone) => ("proxy-auth", alone),
+            Self::EcrPush(alone) => ("ecr-push", alone),
+            Self::Bootstrap(alone) => ("bootstrap", alone),
+            Self::Rollout(alone) => ("rollout", alone),
+            Self::Smoke(alone) => ("smoke", alone),
+            Self::Programs(alone) => ("programs", alone),
+            Self::Account(alone) => ("account", alone),
         }
     }
 }
 
-/// Runs one task; false when it has told about its failure itself.
-fn run(task: Task, console: Console) -> Result<bool, Error> {
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let console = Console::from_env();
+    let tell = move |text: &str| console.line(&console.paint(Style::Warning, &format!("\n{text}")));
+    if let Err(error) = runner::watch_signals(tell) {
+        // Ctrl-C then ends us at once, as it does every program.
+        console.line(&format!("warning: signals can't be watched: {error}"));
+    }
+    match run(cli.task, console) {
+        Ok(status) => status.into(),
+        Err(error) => {
+            console.line(&console.paint(Style::Bad, &error.report()));
+            if runner::interrupted() { pipeline::INTERRUPTED.into() } else { ExitCode::FAILURE }
+        }
+    }
+}
+
+/// Runs one task; the exit status, where it has told about a failure itself.
+fn run(task: Task, console: Console) -> Result<u8, Error> {
     let runner = Runner::new(console);
     let workspace = Workspace::find(runner)?;
+    let all_well = |well: bool| u8::from(!well);
+    let pipeline = |asked: Asked| pipeline::run(&asked, &workspace, console, runner);
     match task {
-        Task::Demo(demo) => demo::run(&demo, &workspace, console, runner).map(|()| true),
+        Task::Demo(demo) => demo::run(&demo, &workspace, console, runner).map(|()| 0),
         Task::Test { engine } => {
             let chosen = engine::choose(engine, runner)?;
             console.line(&chosen.why);
-            Ok(steps::run(console, test::steps(chosen.engine, &workspace, console, runner)))
+            Ok(all_well(steps::run(console, test::steps(chosen.engine, &workspace, console, runner))))
         }
-        Task::Infra(task) => infra::run(task, &workspace, console, runner),
-        Task::Lint => Ok(steps::run(console, lint::steps(&workspace, console, runner))),
-        Task::Fmt { check } => lint::format(check, &workspace, runner).map(|_| true),
-        Task::Bench { passthrough } => bench::run(&passthrough, &workspace, runner).map(|()| true),
-        Task::Doctor { json } => Ok(doctor::run(json, &workspace, console, runner)),
+        Task::Ci { options } => pipeline(Asked::new(Run::Ci, None, options)),
+        Task::Deploy { environment, options } => {
+            pipeline(Asked::new(Run::Deploy, Some(environment.env), options))
+        }
+        Task::Promote { from, to, digest, accept_skipped, telling } => pipeline(Asked {
+            promote_from: Some(from),
+            digest,
+            accept_skipped,
+            ..Asked::new(Run::Promote, Some(to), telling.into())
+        }),
+        Task::Rollback { environment, options } => {
+            pipeline(Asked::new(Run::Rollback, Some(environment.env), options))
+        }
+        Task::Destroy { environment, no_snapshot, options } => {
+            pipeline(Asked { no_snapshot, ..Asked::new(Run::Destroy, Some(environment.env), options) })
+        }
+        Task::Stage(stage) => {
+            let (name, Alone { env, telling }) = stage.named();
+            pipeline(Asked::stage(name, env, telling))
+        }
+        Task::PullRequestComment { file } => comment::run(&file, &workspace, runner).map(|()| 0),
+        Task::Infra(task) => infra::run(task, &workspace, console, runner).map(all_well),
+        Task::Lint => Ok(all_well(steps::run(console, lint::steps(&workspace, console, runner)))),
+        Task::Fmt { check } => lint::format(check, &workspace, runner).map(|_| 0),
+        Task::Bench { passthrough } => bench::run(&passthrough, &workspace, runner).map(|()| 0),
+        Task::Tools(task) => tools::run(&task, &workspace, console, runner).map(all_well),
+        Task::Doctor { json } => Ok(all_well(doctor::run(json, &workspace, console, runner))),
     }
 }
 
@@ -136,19 +329,47 @@ mod tests {
 
     #[test]
     fn help_has_a_line_for_each_task() {
-        insta::assert_snapshot!(Cli::command().render_help(), @r"
+        insta::assert_snapshot!(Cli::command().render_help(), @"
         The tasks of this workspace
 
         Usage: cargo xtask <COMMAND>
 
         Commands:
-          demo    Start the platform on this machine and prove what it claims
-          test    Check and test everything, as CI does
-          infra   Check the infrastructure, or live its whole life on this machine
-          lint    Check format, lints, documentation, dependencies and the repository's own rules
-          fmt     Format the code
-          bench   Measure release builds and save the results to target/bench/latest.json
-          doctor  List everything this machine needs, present or missing, with the command that mends it
+          demo          Start the platform on this machine and prove what it claims
+          ci            Run what a pull request must pass; nothing is written but build folders
+          deploy        Deploy an environment: gates, plan, images, apply, users, rollout
+          destroy       Destroy an environment, after its name was typed and a last snapshot taken
+          promote       Move the image that runs in one environment to another, and roll it out there
+          rollback      Roll the image out that served before this one
+          test          Check and test everything, as CI does
+          account       Stage: stand up the account on this machine: AWS API, registry, and stacks/account
+                        in it
+          apply         Stage: apply the plan that was judged, and no other
+          bootstrap     Stage: create or mend the database users, and verify them
+          checkov       Stage: check the Terraform code against checkov's security rules
+          docker-build  Stage: build the images of app and bootstrap, with SBOM and provenance
+          ecr-push      Stage: push both images by digest, tagged with the commit, and wait for the
+                        registry's scan
+          outputs       Stage: read what Terraform put out for the deployment that is there
+          plan          Stage: plan the deployment, and have the rules judge the plan
+          programs      Stage: build the programs that the pipeline runs, and bootstrap's Lambda package
+          proxy-auth    Stage: switch the proxy to end-to-end IAM where the deployment asks for it, and read
+                        that back
+          rds-conf      Stage: write rds.conf, which bootstrap reads
+          rollout       Stage: point the image's parameter at the digest, refresh the machines, watch their
+                        health, or go back
+          smoke         Stage: ask the service over HTTP whether it is ready, and whom it logs in as
+          tflint        Stage: lint the Terraform code by tflint's rules and AWS's
+          trivy         Stage: scan images, SBOMs and repository for HIGH and CRITICAL weaknesses, secrets
+                        and misconfiguration
+          validate      Stage: check Terraform's format, and each module's and stack's validity and tests
+          infra         Check the infrastructure, or live its whole life on this machine
+          lint          Check format, lints, documentation, dependencies and the repository's own rules
+          fmt           Format the code
+          bench         Measure release builds and save the results to target/bench/latest.json
+          tools         List the tools that check and deploy, or install them at their pinned versions
+          doctor        List everything this machine needs, present or missing, with the command that mends
+                        it
 
         Options:
           -h, --help  Print help

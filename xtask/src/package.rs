@@ -13,6 +13,7 @@ use sha2::{Digest, Sha256};
 
 use crate::console::{Console, Style};
 use crate::error::Error;
+use crate::file;
 use crate::runner::{Cmd, Runner};
 use crate::workspace::{CARGO_MEND, Workspace};
 
@@ -67,6 +68,18 @@ impl Package {
         Self { architecture, profile: Profile::Dev, binary: None, output: None, only_here: true }
     }
 
+    /// What is deployed to a processor of Terraform's name for it.
+    ///
+    /// # Errors
+    /// When Lambda has no such processor.
+    pub(crate) fn release(architecture: &str) -> Result<Self, Error> {
+        let architecture = Architecture::from_str(architecture, false).map_err(|_| Error::Found {
+            found: format!("bootstrap.architecture is {architecture:?}"),
+            mend: "Lambda has arm64 and x86_64".to_owned(),
+        })?;
+        Ok(Self { architecture, profile: Profile::Release, binary: None, output: None, only_here: false })
+    }
+
     /// Where it is written.
     pub(crate) fn file(&self, workspace: &Workspace) -> PathBuf {
         // Not where a release lies, lest somebody deploys it.
@@ -117,7 +130,7 @@ pub(crate) fn run(
         Some(binary) => binary.clone(),
         None => build(package, workspace, runner)?,
     };
-    let program = fs::read(&binary).map_err(file("read", &binary))?;
+    let program = fs::read(&binary).map_err(file::failed("read", &binary))?;
     match elf::runs_on_amazon_linux(&program, package.architecture) {
         Ok(()) => {}
         // Nobody starts it, and a machine with a newer C library than Lambda's can try all else.
@@ -130,7 +143,7 @@ pub(crate) fn run(
             return Err(Error::Found { found, mend: refusal.mend(package.architecture) });
         }
     }
-    let zip = archive::zip(&program).map_err(file("compress", &binary))?;
+    let zip = archive::zip(&program).map_err(file::failed("compress", &binary))?;
     let size = zip.len() as u64;
     if size > LARGEST_ZIP {
         let found =
@@ -138,7 +151,7 @@ pub(crate) fn run(
         return Err(Error::Found { found, mend: "package a release build: --profile release".to_owned() });
     }
     let output = package.file(workspace);
-    write(&output, &zip)?;
+    file::replace(&output, &zip)?;
     let digest = Sha256::digest(&zip);
     console.line(&format!("wrote {} for {}", output.display(), package.architecture.name()));
     console.line(&format!("  bytes       {size}"));
@@ -206,27 +219,6 @@ fn cross_linker(
 /// The way out for every machine.
 const ELSEWHERE: &str =
     "build rds-iam-bootstrap-lambda on a machine of that processor and give it with --binary";
-
-/// Writes a file in one step: whoever reads it meanwhile sees the old one or the new one.
-fn write(path: &Path, bytes: &[u8]) -> Result<(), Error> {
-    if let Some(folder) = path.parent() {
-        fs::create_dir_all(folder).map_err(file("make", folder))?;
-    }
-    let mut unfinished = path.as_os_str().to_owned();
-    unfinished.push(format!(".{}", std::process::id()));
-    let unfinished = PathBuf::from(unfinished);
-    let written = fs::write(&unfinished, bytes).and_then(|()| fs::rename(&unfinished, path));
-    written.map_err(|source| {
-        // It may not even have been made; what failed is what the person has to hear about.
-        drop(fs::remove_file(&unfinished));
-        file("write", path)(source)
-    })
-}
-
-fn file(action: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Error {
-    let path = path.to_owned();
-    move |source| Error::File { action, path, source }
-}
 
 #[cfg(test)]
 mod tests;

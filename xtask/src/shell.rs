@@ -1,12 +1,12 @@
 //! Words as a shell could run them, with anything secret left out.
 
 /// What stands in an echoed command where a secret would be.
-const REDACTED: &str = "<redacted>";
+pub(crate) const REDACTED: &str = "<redacted>";
 
 /// A name that says its value is secret: `--password`, `DB_TOKEN`, `X-Amz-Signature`.
-fn names_a_secret(name: &str) -> bool {
+pub(crate) fn names_a_secret(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
-    ["password", "passwd", "secret", "token", "signature", "credential"]
+    ["password", "passwd", "secret", "secret_access_key", "token", "signature", "credential"]
         .iter()
         .any(|part| name.ends_with(part))
 }
@@ -36,7 +36,7 @@ pub(crate) fn render<'a>(
 }
 
 /// `name=value` pairs in a word (a flag, a query string) whose name declares a secret.
-fn redact(word: &str) -> String {
+pub(crate) fn redact(word: &str) -> String {
     let mut redacted = String::with_capacity(word.len());
     let mut rest = word;
     while let Some(equals) = rest.find('=') {

@@ -18,15 +18,22 @@ pub(crate) fn steps<'a>(
     runner: Runner,
 ) -> Vec<Step<'a>> {
     let mut steps = lint::steps(workspace, console, runner);
-    steps.extend([
+    let mut own = own_steps(engine, workspace, runner);
+    let tests = own.split_off(2);
+    steps.extend(own);
+    steps.extend(infra::check_steps(workspace, console, runner));
+    steps.extend(tests);
+    steps
+}
+
+/// The tests themselves: build, servers, tests, doc tests, demo.
+pub(crate) fn own_steps<'a>(engine: Engine, workspace: &'a Workspace, runner: Runner) -> Vec<Step<'a>> {
+    vec![
         Step::new("build", move || build(workspace, runner)),
         Step::new("servers", move || {
             runner.run(&prepare(engine, workspace))?;
             Ok(Outcome::Passed)
         }),
-    ]);
-    steps.extend(infra::check_steps(workspace, console, runner));
-    steps.extend([
         Step::new("tests", move || {
             let tests = ["test", "--workspace", "--locked", "--all-targets", "--no-fail-fast"];
             runner.run(&tested(workspace.cargo(tests), engine, workspace))?;
@@ -41,8 +48,7 @@ pub(crate) fn steps<'a>(
             runner.run(&demo(engine, workspace))?;
             Ok(Outcome::Passed)
         }),
-    ]);
-    steps
+    ]
 }
 
 /// Builds all at once what the steps after it run. Building packages one by one would compile their

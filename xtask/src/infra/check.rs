@@ -6,15 +6,16 @@ use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use serde_json::Value;
-
 use super::aws::LocalAws;
 use super::deployment::{Deployment, Settings};
 use super::passed::{Fingerprint, Passed};
 use super::terraform::Terraform;
 use super::{readme, terraform, tree};
+use crate::clock;
 use crate::console::{Console, Style};
 use crate::error::Error;
+use crate::file;
+use crate::gates;
 use crate::runner::{Cmd, Runner};
 use crate::steps::{Outcome, Step};
 use crate::tools;
@@ -27,15 +28,27 @@ const SOME_ZONE: &str = "Z0123456789ABCDEFGHIJ";
 
 /// The steps of `cargo xtask infra check`, quick ones first.
 pub(crate) fn steps<'a>(workspace: &'a Workspace, console: Console, runner: Runner) -> Vec<Step<'a>> {
-    vec![
-        Step::new("terraform format", move || format(workspace, runner)),
-        Step::new("terraform modules", move || modules(workspace, console, runner)),
+    let mut steps = validate_steps(workspace, console, runner);
+    steps.extend([
         Step::new("programs", move || {
             runner.run(&programs(workspace))?;
             Ok(Outcome::Passed)
         }),
         Step::new("plan rules", move || plan_rules(workspace, runner)),
         Step::new("checkov", move || checkov(workspace, console, runner)),
+    ]);
+    steps
+}
+
+/// Those that ask Terraform alone.
+pub(crate) fn validate_steps<'a>(
+    workspace: &'a Workspace,
+    console: Console,
+    runner: Runner,
+) -> Vec<Step<'a>> {
+    vec![
+        Step::new("terraform format", move || format(workspace, runner)),
+        Step::new("terraform modules", move || modules(workspace, console, runner)),
     ]
 }
 
@@ -131,12 +144,12 @@ fn passed(printed: &str) -> Option<u32> {
 }
 
 /// Plans the whole deployment against an empty AWS API and has the rules judge it.
-fn plan_rules(workspace: &Workspace, runner: Runner) -> Result<Outcome, Error> {
+pub(crate) fn plan_rules(workspace: &Workspace, runner: Runner) -> Result<Outcome, Error> {
     let aws = LocalAws::start(workspace)?;
     let deployment = Deployment::new("plan", aws.url(), workspace, runner)?;
     // The plan only wants its checksum; the real one is built where it is applied.
     let package = deployment.stack("mysql").join("stand-in-for-the-package.zip");
-    tree::write(&package, "PK\u{5}\u{6}\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0")?;
+    file::replace(&package, "PK\u{5}\u{6}\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0")?;
     deployment.configure(&Settings {
         package: &package,
         disposable: false,
@@ -156,50 +169,10 @@ pub(crate) fn programs(workspace: &Workspace) -> Cmd {
         .hint("the compiler's message above says what to mend")
 }
 
-/// No failed check, and no file that checkov could not read: it takes those for clean.
+/// checkov, installed where it is not here yet, and what it finds judged.
 fn checkov(workspace: &Workspace, console: Console, runner: Runner) -> Result<Outcome, Error> {
-    let report = workspace.target.join("infra/checkov.json");
-    let scan =
-        ["--directory", "terraform", "--framework", "terraform", "--skip-download", "--quiet", "--compact"];
-    let check = tools::checkov(workspace, console, runner)?
-        .without(&["CKV_", "BC_", "CHECKOV_", "PRISMA_"])
-        .args(scan)
-        .args(["-o", "cli", "-o", "json", "--output-file-path", &format!("console,{}", report.display())])
-        .hint("mend what checkov names, or skip it beside the resource: #checkov:skip=<id>:<reason>");
-    runner.run(&check)?;
-    let summary = summary(&tree::read(&report)?).ok_or_else(|| Error::Answer {
-        command: check.shown(),
-        what: "no summary in its report".to_owned(),
-    })?;
-    if summary.parsing_errors > 0 || summary.passed == 0 {
-        return Err(Error::Found {
-            found: format!(
-                "checkov could not read {} files and passed {} checks",
-                summary.parsing_errors, summary.passed
-            ),
-            mend: "LOG_LEVEL=WARNING shows which; write what it cannot parse in another way".to_owned(),
-        });
-    }
-    console.line(&format!("{} checks passed, {} skipped with a reason", summary.passed, summary.skipped));
-    Ok(Outcome::Passed)
-}
-
-/// Of a checkov report: how many checks passed and were skipped, and how many files it could not read.
-#[derive(Debug, PartialEq, Eq)]
-struct Summary {
-    passed: u64,
-    skipped: u64,
-    parsing_errors: u64,
-}
-
-fn summary(report: &str) -> Option<Summary> {
-    let report: Value = serde_json::from_str(report).ok()?;
-    let summary = &report["summary"];
-    Some(Summary {
-        passed: summary["passed"].as_u64()?,
-        skipped: summary["skipped"].as_u64()?,
-        parsing_errors: summary["parsing_errors"].as_u64()?,
-    })
+    let checkov = tools::checkov(workspace, console, runner)?;
+    gates::pass(&[gates::checkov(&checkov, workspace)], workspace, clock::date(clock::now()), console, runner)
 }
 
 #[cfg(test)]
@@ -211,12 +184,5 @@ mod tests {
         assert_eq!(passed("  run \"x\"... pass\n\nSuccess! 12 passed, 0 failed.\n"), Some(12));
         assert_eq!(passed("Success! 0 passed, 0 failed.\n"), Some(0));
         assert_eq!(passed("Failure! 1 passed, 2 failed."), None);
-    }
-
-    #[test]
-    fn files_that_checkov_cannot_read_are_counted() {
-        let report = r#"{"summary": {"passed": 3, "failed": 0, "skipped": 1, "parsing_errors": 2}}"#;
-        assert_eq!(summary(report), Some(Summary { passed: 3, skipped: 1, parsing_errors: 2 }));
-        assert_eq!(summary("{}"), None);
     }
 }

@@ -10,6 +10,7 @@ use super::aws::environment;
 use super::terraform::Terraform;
 use super::tree::{self, Tree};
 use crate::error::Error;
+use crate::file;
 use crate::package::Package;
 use crate::runner::{Cmd, Runner};
 use crate::workspace::Workspace;
@@ -63,7 +64,7 @@ impl<'a> Deployment<'a> {
         let tree = tree::copy(name, workspace)?;
         let deployment = Self { workspace, runner, terraform, tree, aws: environment(url, REGION) };
         for stack in ["account", "mysql"] {
-            tree::write(&deployment.stack(stack).join("local_override.tf"), PROVIDER_OVERRIDE)?;
+            file::replace(&deployment.stack(stack).join("local_override.tf"), PROVIDER_OVERRIDE)?;
         }
         Ok(deployment)
     }
@@ -141,7 +142,7 @@ impl<'a> Deployment<'a> {
             "bootstrap": { "package": package, "architecture": "x86_64" },
             "permissions_boundary_arn": boundary,
         });
-        tree::write(&self.stack("mysql").join("run.auto.tfvars.json"), &format!("{variables:#}\n"))
+        file::replace(&self.stack("mysql").join("run.auto.tfvars.json"), format!("{variables:#}\n"))
     }
 
     /// `terraform init` of stacks/mysql with its state in the bucket of stacks/account, or without any.
@@ -151,14 +152,14 @@ impl<'a> Deployment<'a> {
     pub(crate) fn init(&self, backend: Option<&Value>) -> Result<(), Error> {
         let mut init = self.terraform.init(&self.stack("mysql"));
         match backend {
-            None => tree::write(&self.stack("mysql").join("state_override.tf"), LOCAL_STATE)?,
+            None => file::replace(&self.stack("mysql").join("state_override.tf"), LOCAL_STATE)?,
             Some(backend) => {
                 let mut file = format!("key = \"{STATE_KEY}\"\n");
                 for (name, value) in backend.as_object().into_iter().flatten() {
                     // JSON's texts, numbers and truth values are HCL's.
                     file.push_str(&format!("{name} = {value}\n"));
                 }
-                tree::write(&self.stack("mysql").join("local.s3.tfbackend"), &file)?;
+                file::replace(&self.stack("mysql").join("local.s3.tfbackend"), &file)?;
                 init = init.args(["-backend-config=local.s3.tfbackend"]);
             }
         }
@@ -191,7 +192,7 @@ impl<'a> Deployment<'a> {
         self.runner.capture(&plan, PLAN_WITHIN)?;
         let show = self.terraform("mysql", ["show", "-json", "-no-color", &format!("{name}.tfplan")]);
         let shown = self.runner.ask(&show)?;
-        tree::write(&self.stack("mysql").join(format!("{name}.json")), &shown)
+        file::replace(&self.stack("mysql").join(format!("{name}.json")), &shown)
     }
 
     /// The command that has the rules judge `<name>.json`.
@@ -226,7 +227,7 @@ impl<'a> Deployment<'a> {
     /// When there are none, or the file cannot be written.
     pub(crate) fn write_outputs(&self, file: &Path) -> Result<(), Error> {
         let outputs = self.outputs("mysql")?;
-        tree::write(file, &format!("{outputs:#}\n"))
+        file::replace(file, format!("{outputs:#}\n"))
     }
 
     /// Everything from nothing to a deployment: the account's stack, then the plan, judged and applied.

@@ -1,7 +1,7 @@
 //! `cargo xtask infra`: the infrastructure's life on a machine without an AWS account.
 
 mod aws;
-mod check;
+pub(crate) mod check;
 mod deployment;
 mod local;
 mod passed;

@@ -8,6 +8,7 @@ use sha2::{Digest, Sha256};
 
 use super::tree;
 use crate::error::Error;
+use crate::file;
 use crate::workspace::Workspace;
 
 /// The memory of roots that passed, in cargo's target folder; `cargo clean` forgets it.
@@ -29,7 +30,7 @@ impl Passed {
     /// When its folder can't be made.
     pub(crate) fn open(tools: String, workspace: &Workspace) -> Result<Self, Error> {
         let folder = workspace.target.join("infra/passed");
-        super::terraform::make(&folder)?;
+        file::make_folder(&folder)?;
         Ok(Self { folder, tools })
     }
 
@@ -68,7 +69,7 @@ impl Fingerprint {
     /// # Errors
     /// When that can't be written.
     pub(crate) fn remember(&self, tests: u32) -> Result<(), Error> {
-        tree::write(&self.0, &format!("{tests}\n"))
+        file::replace(&self.0, format!("{tests}\n"))
     }
 }
 

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use super::tree;
 use crate::error::Error;
+use crate::file;
 
 /// Checks that the first `hcl` block of the module's README has the inputs of the test run "readme".
 ///
@@ -19,12 +20,12 @@ pub(crate) fn check(module: &Path) -> Result<(), Error> {
             .to_owned(),
     }
     };
-    let readme = tree::read(&module.join("README.md"))?;
+    let readme = file::read(&module.join("README.md"))?;
     let example = example(&readme).ok_or_else(|| wrong("README.md has no example"))?;
     let mut tested = None;
     for file in tree::entries(&module.join("tests"))? {
         if file.to_string_lossy().ends_with(".tftest.hcl") {
-            tested = tested.or(run_variables(&tree::read(&file)?));
+            tested = tested.or(run_variables(&file::read(&file)?));
         }
     }
     let tested = tested.ok_or_else(|| wrong("no test has a run \"readme\" with variables"))?;

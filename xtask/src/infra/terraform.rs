@@ -1,12 +1,12 @@
 //! Terraform as this workspace runs it: a known version, a provider that the lock file knows, and no
 //! setting of the person's own shell that would change what is done.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
 use crate::error::Error;
+use crate::file;
 use crate::runner::{Cmd, Runner};
 use crate::workspace::Workspace;
 
@@ -23,43 +23,65 @@ const PROVIDER: &str = "registry.terraform.io/hashicorp/aws";
 /// profile of theirs must never be used here.
 const FOREIGN: [&str; 7] =
     ["AWS_", "TF_VAR_", "TF_CLI_ARGS", "TF_WORKSPACE", "TF_DATA_DIR", "TF_LOG", "TF_REATTACH_PROVIDERS"];
+/// The same where a run is for an account of AWS: its credentials are the caller's. Variables come from files
+/// alone even so, which a plan is bound to.
+const FOREIGN_BUT_CREDENTIALS: &[&str] = FOREIGN.split_at(1).1;
 
 /// Terraform, with where its providers come from.
 #[derive(Clone, Debug)]
 pub(crate) struct Terraform {
     settings: Vec<(&'static str, String)>,
+    without: &'static [&'static str],
+    /// Where providers are kept between runs.
+    cache: PathBuf,
+    /// The configuration that names a mirror.
+    rc: Option<PathBuf>,
 }
 
 impl Terraform {
-    /// Looks for Terraform, and for a mirror where one is named.
+    /// Looks for Terraform, and for a mirror where one is named, and makes what it needs.
     ///
     /// # Errors
-    /// When there is no Terraform, it is too old, or the mirror has no AWS provider.
+    /// When there is no Terraform, it is too old, the mirror has no AWS provider, or a file can't be written.
     pub(crate) fn find(workspace: &Workspace, runner: Runner) -> Result<Self, Error> {
         find_terraform(workspace, runner)?;
+        let terraform = Self::of(workspace);
+        terraform.prepare()?;
+        Ok(terraform)
+    }
+
+    /// Terraform as it will be run; nothing is looked at or made yet.
+    pub(crate) fn of(workspace: &Workspace) -> Self {
         let folder = workspace.target.join("infra");
         let cache = folder.join("providers");
-        make(&cache)?;
         let mut settings = vec![("TF_PLUGIN_CACHE_DIR", cache.display().to_string())];
-        if let Some(mirror) = mirror()? {
-            let file = folder.join("terraform.rc");
-            let path = mirror.display().to_string().replace('\\', "\\\\").replace('"', "\\\"");
-            let text = format!(
-                "provider_installation {{\n  filesystem_mirror {{\n    path = \"{path}\"\n  }}\n}}\n"
-            );
-            fs::write(&file, text).map_err(|source| Error::File {
-                action: "write",
-                path: file.clone(),
-                source,
-            })?;
-            settings.push(("TF_CLI_CONFIG_FILE", file.display().to_string()));
-        }
-        Ok(Self { settings })
+        let rc = mirror_is_named().then(|| folder.join("terraform.rc"));
+        settings.extend(rc.iter().map(|rc| ("TF_CLI_CONFIG_FILE", rc.display().to_string())));
+        Self { settings, without: &FOREIGN, cache, rc }
+    }
+
+    /// Makes the cache of providers, and the configuration that names the mirror.
+    ///
+    /// # Errors
+    /// When the mirror has no AWS provider, or a file can't be written.
+    pub(crate) fn prepare(&self) -> Result<(), Error> {
+        file::make_folder(&self.cache)?;
+        let (Some(mirror), Some(rc)) = (mirror()?, &self.rc) else { return Ok(()) };
+        let path = mirror.display().to_string().replace('\\', "\\\\").replace('"', "\\\"");
+        let text =
+            format!("provider_installation {{\n  filesystem_mirror {{\n    path = \"{path}\"\n  }}\n}}\n");
+        file::replace(rc, text)
+    }
+
+    /// The same for an account of AWS, with the caller's credentials.
+    #[must_use]
+    pub(crate) fn with_the_callers_credentials(self) -> Self {
+        Self { without: FOREIGN_BUT_CREDENTIALS, ..self }
     }
 
     /// A Terraform command in `dir`.
     pub(crate) fn cmd<S: Into<String>>(&self, dir: &Path, args: impl IntoIterator<Item = S>) -> Cmd {
-        Cmd::new("terraform", dir, TERRAFORM_MEND).without(&FOREIGN).settings(&self.settings).args(args)
+        Cmd::new("terraform", dir, TERRAFORM_MEND).without(self.without).settings(&self.settings).args(args)
     }
 
     /// `terraform init` that takes no provider but one whose hash the lock file knows.
@@ -110,11 +132,13 @@ pub(crate) fn find_provider() -> Result<String, Error> {
     })
 }
 
+fn mirror_is_named() -> bool {
+    std::env::var_os(MIRROR_VARIABLE).is_some_and(|value| !value.is_empty())
+}
+
 fn mirror() -> Result<Option<PathBuf>, Error> {
-    let Some(mirror) = std::env::var_os(MIRROR_VARIABLE).filter(|value| !value.is_empty()).map(PathBuf::from)
-    else {
-        return Ok(None);
-    };
+    let named = std::env::var_os(MIRROR_VARIABLE).filter(|value| !value.is_empty());
+    let Some(mirror) = named.map(PathBuf::from) else { return Ok(None) };
     if mirror.is_absolute() && mirror.join(PROVIDER).is_dir() {
         return Ok(Some(mirror));
     }
@@ -124,14 +148,6 @@ fn mirror() -> Result<Option<PathBuf>, Error> {
             "name the folder above registry.terraform.io by its absolute path, make a mirror with `terraform \
              providers mirror`, or unset {MIRROR_VARIABLE} to take the provider from Terraform's registry"
         ),
-    })
-}
-
-pub(super) fn make(folder: &Path) -> Result<(), Error> {
-    fs::create_dir_all(folder).map_err(|source| Error::File {
-        action: "make",
-        path: folder.to_owned(),
-        source,
     })
 }
 

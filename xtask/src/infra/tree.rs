@@ -5,6 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::error::Error;
+use crate::file;
 use crate::workspace::Workspace;
 
 /// The lock file that says which provider is meant.
@@ -45,7 +46,7 @@ pub(crate) fn copy(name: &str, workspace: &Workspace) -> Result<Tree, Error> {
 fn lock(folder: &Path) -> Result<File, Error> {
     let path = folder.with_extension("lock");
     let failed = |source| Error::File { action: "lock", path: path.clone(), source };
-    super::terraform::make(path.parent().unwrap_or(folder))?;
+    file::make_folder(path.parent().unwrap_or(folder))?;
     let file = File::create(&path).map_err(failed)?;
     match file.try_lock() {
         Ok(()) => Ok(file),
@@ -67,29 +68,13 @@ pub(crate) fn folders(of: &Path) -> Result<Vec<PathBuf>, Error> {
     Ok(found)
 }
 
-/// The text of a file.
-///
-/// # Errors
-/// When it cannot be read.
-pub(crate) fn read(path: &Path) -> Result<String, Error> {
-    fs::read_to_string(path).map_err(|source| Error::File { action: "read", path: path.to_owned(), source })
-}
-
-/// Writes a file.
-///
-/// # Errors
-/// When it cannot be written.
-pub(crate) fn write(path: &Path, text: &str) -> Result<(), Error> {
-    fs::write(path, text).map_err(|source| Error::File { action: "write", path: path.to_owned(), source })
-}
-
 pub(crate) fn entries(folder: &Path) -> Result<Vec<PathBuf>, Error> {
     let failed = |source| Error::File { action: "read", path: folder.to_owned(), source };
     fs::read_dir(folder).map_err(failed)?.map(|entry| Ok(entry.map_err(failed)?.path())).collect()
 }
 
 fn copy_folder(from: &Path, to: &Path) -> Result<(), Error> {
-    super::terraform::make(to)?;
+    file::make_folder(to)?;
     for path in entries(from)? {
         let Some(name) = path.file_name() else { continue };
         // What a person's own `terraform init` left there, which may be of another version.
@@ -136,8 +121,8 @@ mod tests {
             let tree = copy("check", &workspace).unwrap();
             let copied = &tree.path;
             assert!(copy("check", &workspace).unwrap_err().to_string().contains("another run is at work"));
-            assert_eq!(read(&copied.join("modules/vpc/main.tf")).unwrap(), "main");
-            assert_eq!(read(&copied.join("modules/vpc/.terraform.lock.hcl")).unwrap(), "lock");
+            assert_eq!(file::read(&copied.join("modules/vpc/main.tf")).unwrap(), "main");
+            assert_eq!(file::read(&copied.join("modules/vpc/.terraform.lock.hcl")).unwrap(), "lock");
             assert!(!copied.join("stacks/mysql/terraform.tfstate").exists());
             assert!(!copied.join("stacks/mysql/.terraform").exists());
             fs::write(copied.join("stacks/mysql/old"), "").unwrap();

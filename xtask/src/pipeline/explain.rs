@@ -1,0 +1,76 @@
+//! `--explain`: what a run would do and why in this order; `--explain STAGE`: all about one stage. From what
+//! the stages declare, nothing else.
+
+use super::selection::Run;
+use super::stage::{Artifact, Stage};
+use super::stages;
+use crate::console::table;
+use crate::error::Error;
+
+/// A run's stages as a table.
+pub(crate) fn run(run: Run, wanted: &[&Stage]) -> Vec<String> {
+    let rows: Vec<[String; 5]> = wanted
+        .iter()
+        .map(|stage| {
+            [
+                stage.name.to_owned(),
+                stage.effect.as_str().to_owned(),
+                stage.exit.to_string(),
+                after(stage, wanted),
+                stage.purpose.to_owned(),
+            ]
+        })
+        .collect();
+    let mut lines = vec![
+        format!(
+            "{}: each stage runs when those that it comes after have passed, independent ones side by side.",
+            run.name()
+        ),
+        String::new(),
+    ];
+    lines.extend(table(["stage", "effect", "exit", "after", "what for"], &rows));
+    lines
+}
+
+fn after(stage: &Stage, wanted: &[&Stage]) -> String {
+    let mut makers = Vec::new();
+    for input in stage.inputs {
+        makers.extend(wanted.iter().filter(|maker| maker.outputs.contains(input)).map(|maker| maker.name));
+    }
+    makers.dedup();
+    if makers.is_empty() { "-".to_owned() } else { makers.join(", ") }
+}
+
+/// All about one stage.
+///
+/// # Errors
+/// When there is no such stage.
+pub(crate) fn stage(name: &str) -> Result<Vec<String>, Error> {
+    let stage = stages::named(name).ok_or_else(|| Error::Found {
+        found: format!("there is no stage {name}"),
+        mend: format!("the stages are {}", stages::ALL.map(|stage| stage.name).join(", ")),
+    })?;
+    let list = |artifacts: &[Artifact]| {
+        let told: Vec<String> = artifacts
+            .iter()
+            .map(|artifact| {
+                let maker = stages::ALL.into_iter().find(|maker| maker.outputs.contains(artifact));
+                match maker.filter(|maker| maker.name != stage.name) {
+                    Some(maker) => format!("{} (made by {})", artifact.what(), maker.name),
+                    None => artifact.what(),
+                }
+            })
+            .collect();
+        if told.is_empty() { "nothing".to_owned() } else { told.join(", ") }
+    };
+    Ok(vec![
+        format!("{}: {}", stage.name, stage.purpose),
+        String::new(),
+        format!("inputs   {}", list(stage.inputs)),
+        format!("outputs  {}", list(stage.outputs)),
+        format!("effect   {}", stage.effect.as_str()),
+        format!("undo     {}", stage.undo),
+        format!("limit    {} minutes", stage.minutes),
+        format!("exit     {} where it stops a run", stage.exit),
+    ])
+}

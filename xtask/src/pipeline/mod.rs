@@ -1,0 +1,335 @@
+//! The pipeline: stages, and the runs over them.
+
+mod bundle;
+mod context;
+mod environment;
+mod explain;
+mod local;
+mod lock;
+mod preflight;
+mod report;
+mod schedule;
+mod selection;
+mod show;
+mod stage;
+mod stages;
+mod summary;
+mod verdicts;
+
+use std::io::{IsTerminal, Write};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::clock;
+use crate::console::{Console, Style};
+use clap::ValueEnum;
+
+use crate::error::Error;
+use crate::image::Bases;
+use crate::runner::Runner;
+use crate::workspace::Workspace;
+use context::{Commit, Promotion};
+use environment::Environment;
+use selection::Wanted;
+use stage::{Effect, Stage};
+use verdicts::{Judged, Verdicts};
+
+pub(crate) use context::Context;
+pub(crate) use report::INTERRUPTED;
+pub(crate) use selection::Run;
+pub(crate) use stage::Action;
+
+/// A question to AWS or to a registry.
+const QUESTION_WITHIN: Duration = Duration::from_secs(120);
+/// The exit status where something is missing, before any stage began.
+const MISSING: u8 = 3;
+/// Where a run without a terminal finds the name that has to be typed.
+const CONFIRM_VARIABLE: &str = "RDS_IAM_CONFIRM";
+
+/// Says what images are built on.
+const BASES_VARIABLE: &str = "RDS_IAM_IMAGE_BASES";
+
+/// What every run takes.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub(crate) struct Options {
+    /// Run these stages alone
+    #[arg(long, value_name = "STAGES", value_delimiter = ',')]
+    only: Vec<String>,
+    /// Leave these stages out; of a gate, that is kept in the record
+    #[arg(long, value_name = "STAGES", value_delimiter = ',')]
+    skip: Vec<String>,
+    /// Begin with this stage
+    #[arg(long, value_name = "STAGE")]
+    from: Option<String>,
+    /// End after this stage
+    #[arg(long, value_name = "STAGE")]
+    until: Option<String>,
+    #[command(flatten)]
+    telling: Telling,
+}
+
+/// What every stage takes.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub(crate) struct Telling {
+    /// Change nothing: show the commands that would be run
+    #[arg(long)]
+    dry_run: bool,
+    /// Tell the stages, their order and exit statuses; or all about one stage
+    #[arg(long, value_name = "STAGE", num_args = 0..=1, default_missing_value = "")]
+    explain: Option<String>,
+    /// Also write how it went to FILE, as JSON
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    /// Also write how it went to FILE, as JUnit has it
+    #[arg(long, value_name = "FILE")]
+    junit: Option<PathBuf>,
+}
+
+impl From<Telling> for Options {
+    fn from(telling: Telling) -> Self {
+        Self { telling, ..Self::default() }
+    }
+}
+
+/// One run, as the command line has it.
+#[derive(Clone, Debug)]
+pub(crate) struct Asked {
+    pub(crate) run: Run,
+    pub(crate) environment: Option<String>,
+    /// Of a promotion: the environment that it comes from.
+    pub(crate) promote_from: Option<String>,
+    /// Of a promotion: the digest that must be running there.
+    pub(crate) digest: Option<String>,
+    /// Of a promotion: gates whose absence is accepted.
+    pub(crate) accept_skipped: Vec<String>,
+    pub(crate) no_snapshot: bool,
+    pub(crate) options: Options,
+}
+
+impl Asked {
+    /// One stage by itself.
+    pub(crate) fn stage(name: &'static str, environment: Option<String>, telling: Telling) -> Self {
+        Self::new(Run::One(name), environment, telling.into())
+    }
+
+    /// A run for an environment, or for none.
+    pub(crate) fn new(run: Run, environment: Option<String>, options: Options) -> Self {
+        Self {
+            run,
+            environment,
+            promote_from: None,
+            digest: None,
+            accept_skipped: Vec::new(),
+            no_snapshot: false,
+            options,
+        }
+    }
+}
+
+/// Does what was asked for; the exit status.
+///
+/// # Errors
+/// When it could not begin.
+pub(crate) fn run(
+    asked: &Asked,
+    workspace: &Workspace,
+    console: Console,
+    runner: Runner,
+) -> Result<u8, Error> {
+    let telling = &asked.options.telling;
+    if let Some(stage) = telling.explain.as_deref().filter(|stage| !stage.is_empty()) {
+        explain::stage(stage)?.iter().for_each(|line| console.line(line));
+        return Ok(0);
+    }
+    let context = context(asked, workspace, runner)?;
+    let all = asked.run.stages(context.is_local());
+    let Options { only, skip, from, until, .. } = asked.options.clone();
+    let wanted = Wanted { only, skip, from, until }.of(&all, asked.run)?;
+    if telling.explain.is_some() {
+        explain::run(asked.run, &wanted).iter().for_each(|line| console.line(line));
+        return Ok(0);
+    }
+    let context = Context {
+        plans: wanted.iter().any(|stage| stage.name == "plan"),
+        applies: wanted.iter().any(|stage| matches!(stage.name, "apply" | "destroy")),
+        ..context
+    };
+    if telling.dry_run {
+        return dry_run(&wanted, &context, console, runner);
+    }
+    let _lock = lock::take(&context)?;
+    let unmet = selection::unmet(&wanted, &context);
+    let missing = preflight::look(&wanted, &context, runner);
+    if !unmet.is_empty() || !missing.is_empty() {
+        preflight::tell(&missing, console);
+        unmet.iter().for_each(|unmet| console.line(&console.paint(Style::Bad, &format!("missing: {unmet}"))));
+        console.line(&format!("nothing was begun; exit status {MISSING}"));
+        return Ok(MISSING);
+    }
+    if console.is_live() || wanted.len() > 1 {
+        console.line(&console.paint(Style::Heading, &heading(asked, &context)));
+    }
+    note_skipped(&all, &context)?;
+    let done = execute(&wanted, &context, console)?;
+    report::tell(&done, &context, console);
+    if let Some(path) = &telling.json {
+        report::write_json(path, &done, asked.run, &context)?;
+    }
+    if let Some(path) = &telling.junit {
+        report::write_junit(path, &done, asked.run)?;
+    }
+    report::summarise(&done, asked.run, &context)?;
+    Ok(report::exit(&done))
+}
+
+fn context<'a>(asked: &Asked, workspace: &'a Workspace, runner: Runner) -> Result<Context<'a>, Error> {
+    let read = |name: &String| Environment::read(name, workspace);
+    let environment = asked.environment.as_ref().map(read).transpose()?;
+    let promotion = match &asked.promote_from {
+        Some(from) => Some(Promotion {
+            from: read(from)?,
+            digest: asked.digest.clone(),
+            accept_skipped: asked.accept_skipped.clone(),
+        }),
+        None => None,
+    };
+    Ok(Context {
+        workspace,
+        commit: Commit::find(workspace, runner)?,
+        environment,
+        promotion,
+        bases: bases()?,
+        skipped: asked.options.skip.clone(),
+        plans: false,
+        applies: false,
+        no_snapshot: asked.no_snapshot,
+        now: clock::now(),
+    })
+}
+
+/// What images are built on: the official ones, unless somebody says otherwise.
+fn bases() -> Result<Bases, Error> {
+    let said = std::env::var(BASES_VARIABLE).unwrap_or_default();
+    if said.is_empty() {
+        return Ok(Bases::Pinned);
+    }
+    Bases::from_str(&said, false).map_err(|_| Error::Found {
+        found: format!("{BASES_VARIABLE} is {said:?}"),
+        mend: "it is `pinned` (official images, by digest) or `local` (made here from Debian's packages)"
+            .to_owned(),
+    })
+}
+
+fn heading(asked: &Asked, context: &Context<'_>) -> String {
+    let environment = context.environment.as_ref().map(|environment| format!(" of {}", environment.name));
+    format!("{}{} at {}", asked.run.name(), environment.unwrap_or_default(), context.commit.short())
+}
+
+/// Runs the stages; before the first that can't be undone, what is going on has to be confirmed.
+fn execute(
+    wanted: &[&'static Stage],
+    context: &Context<'_>,
+    console: Console,
+) -> Result<Vec<schedule::Done>, Error> {
+    let first = wanted.iter().position(|stage| stage.effect == Effect::Destructive).unwrap_or(wanted.len());
+    let (before, destructive) = wanted.split_at(first);
+    let mut done = run_stages(before, context, console);
+    if destructive.is_empty() {
+        return Ok(done);
+    }
+    if let Some(stopped) = done.iter().find(|done| !matches!(done.end, schedule::End::Passed(_))) {
+        let why = format!("{} did not pass", stopped.stage.name);
+        done.extend(destructive.iter().map(|stage| schedule::Done::not_run(stage, why.clone())));
+        return Ok(done);
+    }
+    let name = &context.environment()?.name;
+    show_destruction(context, console);
+    confirm(name, console)?;
+    done.extend(run_stages(destructive, context, console));
+    Ok(done)
+}
+
+fn run_stages(stages: &[&'static Stage], context: &Context<'_>, console: Console) -> Vec<schedule::Done> {
+    let mut show = show::Show::new(console, stages.len());
+    let done = schedule::run(stages, context, console, &mut show);
+    show.end();
+    done
+}
+
+/// What goes, as the plan tells it.
+fn show_destruction(context: &Context<'_>, console: Console) {
+    // Without the file, the plan's own log has told it.
+    if let Ok(text) = crate::file::read(&context.file("destroy.md")) {
+        console.line(&format!("\n{}", text.trim_end()));
+    }
+}
+
+/// Has a person type the environment's name.
+fn confirm(name: &str, console: Console) -> Result<(), Error> {
+    let refused = |typed: &str| Error::Found {
+        found: if typed.is_empty() {
+            format!("the destruction of {name} was not confirmed")
+        } else {
+            format!("{typed:?} is not {name}: nothing was destroyed")
+        },
+        mend: format!("type the environment's name; without a terminal, set {CONFIRM_VARIABLE} to it"),
+    };
+    let typed = match std::env::var(CONFIRM_VARIABLE) {
+        Ok(typed) => typed,
+        Err(_) if std::io::stdin().is_terminal() => {
+            console.line(&format!("\nThis destroys {name}. Type its name to go on:"));
+            drop(std::io::stdout().flush());
+            let mut typed = String::new();
+            drop(std::io::stdin().read_line(&mut typed));
+            typed
+        }
+        Err(_) => String::new(),
+    };
+    if typed.trim() == name { Ok(()) } else { Err(refused(typed.trim())) }
+}
+
+/// Keeps in the record which gates were left out by name.
+fn note_skipped(all: &[&'static Stage], context: &Context<'_>) -> Result<(), Error> {
+    let skipped: Vec<_> = all
+        .iter()
+        .filter(|stage| stage.is_gate() && context.skipped.iter().any(|name| name == stage.name))
+        .collect();
+    if skipped.is_empty() {
+        return Ok(());
+    }
+    let mut verdicts = Verdicts::load(context);
+    for stage in skipped {
+        verdicts.set(stage.name, Judged::Skipped, "named in --skip", context.now);
+    }
+    verdicts.write(&verdicts::path(context))
+}
+
+/// What would be run, in order, and what is missing for it. Decided here alone: nothing that is more than a
+/// question is run.
+fn dry_run(
+    wanted: &[&'static Stage],
+    context: &Context<'_>,
+    console: Console,
+    runner: Runner,
+) -> Result<u8, Error> {
+    for stage in wanted {
+        let heading = format!("{} ({}): {}", stage.name, stage.effect.as_str(), stage.purpose);
+        console.line(&console.paint(Style::Heading, &heading));
+        for action in (stage.actions)(context)? {
+            match action {
+                Action::Run(cmd) => console.line(&format!("  $ {}", cmd.shown())),
+                Action::Do { what, .. } if what.starts_with('$') => console.line(&format!("  {what}")),
+                Action::Do { what, .. } => console.line(&format!("  - {what}")),
+            }
+        }
+    }
+    let missing = preflight::look(wanted, context, runner);
+    preflight::tell(&missing, console);
+    console.line(&match missing.len() {
+        0 => "\nDry run: nothing was changed.".to_owned(),
+        count => format!(
+            "\nDry run: nothing was changed. A real run would stop at once: {count} missing, see above."
+        ),
+    });
+    Ok(0)
+}

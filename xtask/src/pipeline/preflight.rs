@@ -1,0 +1,182 @@
+//! Before a run begins: everything that it needs, all of it looked at, all that is missing told at once
+//! with what mends it.
+
+use std::path::PathBuf;
+
+use super::context::Context;
+use super::environment::Place;
+use super::stage::Stage;
+use crate::console::{Console, Style};
+use crate::engine;
+use crate::error::Error;
+use crate::infra::terraform;
+use crate::runner::{Cmd, Runner};
+use crate::tools::{self, Tool};
+use crate::workspace::CARGO_MEND;
+
+/// Something that a stage needs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Need {
+    /// A program on `PATH`, and what to do where it is missing.
+    Program(&'static str, &'static str),
+    Cargo,
+    /// A pinned tool.
+    Tool(Tool),
+    /// Terraform's AWS provider.
+    Provider,
+    /// A container engine that answers.
+    Engine,
+    /// One that builds with BuildKit.
+    BuildKit,
+    /// A file that a person writes, and what it is for.
+    File(PathBuf, &'static str),
+    /// Tracked files as they were committed: what is deployed must be in the repository.
+    CleanClone,
+    /// Credentials of the environment's account.
+    Credentials,
+}
+
+/// One thing that is missing.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Missing {
+    what: String,
+    mend: String,
+    stages: String,
+}
+
+/// Looks at everything that `stages` need; what is missing.
+pub(crate) fn look(stages: &[&Stage], context: &Context<'_>, runner: Runner) -> Vec<Missing> {
+    let mut needs: Vec<Need> = Vec::new();
+    for need in stages.iter().flat_map(|stage| (stage.needs)(context)) {
+        if !needs.contains(&need) {
+            needs.push(need);
+        }
+    }
+    let mut missing = Vec::new();
+    for need in needs {
+        let Err(Error::Found { found: what, mend }) = check(&need, context, runner) else { continue };
+        let users: Vec<&str> = stages
+            .iter()
+            .filter(|stage| (stage.needs)(context).contains(&need))
+            .map(|stage| stage.name)
+            .collect();
+        missing.push(Missing { what, mend, stages: users.join(", ") });
+    }
+    missing
+}
+
+/// Tells what is missing.
+pub(crate) fn tell(missing: &[Missing], console: Console) {
+    for Missing { what, mend, stages } in missing {
+        console.line(&console.paint(Style::Bad, &format!("missing: {what} (for {stages})")));
+        console.line(&format!("  mend: {mend}"));
+    }
+}
+
+fn check(need: &Need, context: &Context<'_>, runner: Runner) -> Result<(), Error> {
+    let workspace = context.workspace;
+    let missing = |found: String, mend: &str| Err(Error::Found { found, mend: mend.to_owned() });
+    match need {
+        Need::Program(program, mend) => {
+            let there = on_path(program);
+            if there { Ok(()) } else { missing(format!("{program} is not on PATH"), mend) }
+        }
+        Need::Cargo => {
+            let there = on_path("cargo");
+            if there { Ok(()) } else { missing("cargo is not on PATH".to_owned(), CARGO_MEND) }
+        }
+        Need::Tool(tool) => tools::find(*tool, workspace, runner).map(drop).map_err(as_found),
+        Need::Provider => terraform::find_provider().map(drop).map_err(as_found),
+        Need::Engine => match engine::docker_server_version(runner) {
+            Some(_) => Ok(()),
+            None => missing("no Docker engine answers".to_owned(), engine::DOCKER_MEND),
+        },
+        Need::BuildKit => build_kit(context, runner),
+        Need::File(path, purpose) => {
+            let there = path.metadata().is_ok_and(|file| file.is_file() && file.len() > 0);
+            let shown = path.strip_prefix(&workspace.root).unwrap_or(path).display().to_string();
+            if there { Ok(()) } else { missing(format!("{shown} is not there, or empty"), purpose) }
+        }
+        Need::CleanClone => {
+            if context.commit.changes.is_none() {
+                return Ok(());
+            }
+            missing(
+                "tracked files differ from the commit".to_owned(),
+                "commit or undo the changes: what is deployed is named by its commit",
+            )
+        }
+        Need::Credentials => credentials(context, runner),
+    }
+}
+
+fn on_path(program: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).any(|folder| folder.join(program).is_file())
+}
+
+/// Any failure to find something, as a finding.
+#[expect(clippy::needless_pass_by_value, reason = "it is what map_err calls")]
+fn as_found(error: Error) -> Error {
+    let mend = error.mend().unwrap_or("see the message").to_owned();
+    Error::Found { found: error.to_string(), mend }
+}
+
+/// Whether `docker build` is BuildKit: since 23 by its plugin buildx, before by itself.
+fn build_kit(context: &Context<'_>, runner: Runner) -> Result<(), Error> {
+    let ask = |args: &[&str]| {
+        let cmd = Cmd::new("docker", &context.workspace.root, engine::DOCKER_MEND).args(args.iter().copied());
+        runner.ask(&cmd).ok()
+    };
+    let version = ask(&["version", "--format", "{{.Client.Version}}"]).unwrap_or_default();
+    let major: u32 = version.trim().split('.').next().and_then(|major| major.parse().ok()).unwrap_or(0);
+    if ask(&["buildx", "version"]).is_some() || (18..23).contains(&major) {
+        return Ok(());
+    }
+    Err(Error::Found {
+        found: format!("the Docker client ({}) has no buildx, which builds images", version.trim()),
+        mend: "install Docker's plugin docker-buildx (https://docs.docker.com/go/buildx/), or put a client before 23, \
+               which needs none, first on PATH"
+            .to_owned(),
+    })
+}
+
+/// Whose credentials they are, asked of AWS. On this machine any will do.
+fn credentials(context: &Context<'_>, runner: Runner) -> Result<(), Error> {
+    let Some(environment) =
+        context.environment.as_ref().filter(|environment| environment.place == Place::Aws)
+    else {
+        return Ok(());
+    };
+    let set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    // On Actions, what is missing is one line of the workflow, which AWS's SDK can't know.
+    if set("GITHUB_ACTIONS") && !set("AWS_ACCESS_KEY_ID") && !set("ACTIONS_ID_TOKEN_REQUEST_URL") {
+        return Err(Error::Found {
+            found: "this job has no AWS credentials, and may not ask GitHub for an OIDC token".to_owned(),
+            mend: "give the job `permissions: id-token: write`, and the step aws-actions/configure-aws-credentials"
+                .to_owned(),
+        });
+    }
+    let build = context.workspace.cargo(["build", "--quiet", "--locked", "--package", "rds-iam-infra"]);
+    runner
+        .ask_within(&build, std::time::Duration::from_secs(1200))
+        .map_err(|error| as_found(error.into()))?;
+    let ask = context.program("rds-iam-infra")?.args([
+        "whoami",
+        "--region",
+        &environment.region,
+        "--account-id",
+        &environment.account_id,
+    ]);
+    runner.ask(&ask).map(drop).map_err(|error| match error {
+        crate::runner::RunError::Failed { tail, .. } => Error::Found {
+            found: format!(
+                "no credentials for account {}: {}",
+                environment.account_id,
+                tail.lines().join(" ")
+            ),
+            mend: "log in to that account (AWS_PROFILE, or the role of the GitHub job)".to_owned(),
+        },
+        other => as_found(other.into()),
+    })
+}

@@ -1,0 +1,185 @@
+//! What is checked without an account.
+
+use super::super::context::Context;
+use super::super::preflight::Need;
+use super::super::stage::{Action, Artifact, Effect, Io, Stage};
+use crate::clock;
+use crate::console::Console;
+use crate::engine::{self, Engine};
+use crate::error::Error;
+use crate::gates::{self, Gate};
+use crate::infra::check;
+use crate::package::{self, Package};
+use crate::runner::Runner;
+use crate::steps::{self, Outcome};
+use crate::tools::{self, Tool};
+use crate::{lint, test};
+
+/// Nothing on this machine but logs and build folders.
+const NOTHING: &str = "nothing to undo: only build folders change";
+
+pub(super) const LINT: Stage = Stage {
+    name: "lint",
+    purpose: "Check format, lints, documentation, dependencies, workflows and the repository's own rules",
+    inputs: &[],
+    outputs: &[Artifact::Verdict("lint")],
+    effect: Effect::Local,
+    undo: NOTHING,
+    minutes: 45,
+    exit: 22,
+    needs: |_| vec![Need::Cargo, Need::Program("git", "apt-get install git")],
+    actions: |context| {
+        let workspace = context.workspace;
+        Ok(vec![Action::new("the steps of `cargo xtask lint`", move |io| {
+            finished(steps::run(io.console, lint::steps(workspace, io.console, io.runner)))
+        })])
+    },
+};
+
+pub(super) const PROGRAMS: Stage = Stage {
+    name: "programs",
+    purpose: "Build the programs that the pipeline runs, and bootstrap's Lambda package",
+    inputs: &[],
+    outputs: &[Artifact::Programs],
+    effect: Effect::Local,
+    undo: NOTHING,
+    minutes: 45,
+    exit: 23,
+    needs: |_| vec![Need::Cargo],
+    actions: |context| {
+        let workspace = context.workspace;
+        // Where the tests run too, and where this machine plays AWS, all is needed and built at once: built one
+        // by one, packages have other features, and everything would be built twice.
+        if context.environment.is_none() || context.is_local() {
+            return Ok(vec![
+                check::programs(workspace).into(),
+                Action::new("package bootstrap for this machine", move |io| {
+                    package::run(&Package::of_this_machine(), workspace, io.runner, io.console).map(|_| None)
+                }),
+            ]);
+        }
+        let build = ["build", "--locked", "--package", "rds-iam-infra"];
+        let architecture = context.environment()?.architecture.as_str();
+        let mut actions =
+            vec![workspace.cargo(build).hint("the compiler's message above says what to mend").into()];
+        // Made once for a plan, which it is part of: another build would be another package.
+        if context.plans {
+            actions.push(Action::new(format!("package bootstrap for {architecture}"), move |io| {
+                package::run(&Package::release(architecture)?, workspace, io.runner, io.console).map(|_| None)
+            }));
+        }
+        Ok(actions)
+    },
+};
+
+pub(super) const TEST: Stage = Stage {
+    name: "test",
+    purpose: "Run all tests against real servers, and the demo's claims",
+    inputs: &[Artifact::Programs],
+    outputs: &[Artifact::Verdict("test")],
+    effect: Effect::Local,
+    undo: NOTHING,
+    minutes: 60,
+    exit: 24,
+    needs: |_| vec![Need::Cargo, Need::Program("python3", "apt-get install python3 python3-venv")],
+    actions: |context| {
+        let workspace = context.workspace;
+        Ok(vec![Action::new("the tests of `cargo xtask test`", move |io| {
+            let chosen = engine::choose(Engine::from_env(), io.runner)?;
+            io.console.line(&chosen.why);
+            finished(steps::run(io.console, test::own_steps(chosen.engine, workspace, io.runner)))
+        })])
+    },
+};
+
+pub(super) const VALIDATE: Stage = Stage {
+    name: "validate",
+    purpose: "Check Terraform's format, and each module's and stack's validity and tests",
+    inputs: &[],
+    outputs: &[Artifact::Verdict("validate")],
+    effect: Effect::Local,
+    undo: NOTHING,
+    minutes: 20,
+    exit: 10,
+    needs: |_| vec![Need::Tool(Tool::Terraform), Need::Provider],
+    actions: |context| {
+        let workspace = context.workspace;
+        Ok(vec![Action::new("terraform fmt, init, validate and test in every module and stack", move |io| {
+            let steps = check::validate_steps(workspace, io.console, io.runner);
+            finished(steps::run(io.console, steps))
+        })])
+    },
+};
+
+pub(super) const TFLINT: Stage = Stage {
+    name: "tflint",
+    purpose: "Lint the Terraform code by tflint's rules and AWS's",
+    inputs: &[],
+    outputs: &[Artifact::Verdict("tflint")],
+    effect: Effect::Local,
+    undo: NOTHING,
+    minutes: 10,
+    exit: 11,
+    needs: |_| vec![Need::Tool(Tool::Tflint)],
+    actions: |context| {
+        let tflint = found(Tool::Tflint, context);
+        Ok(vec![gate(context, vec![gates::tflint(&tflint, context.workspace)])])
+    },
+};
+
+pub(super) const CHECKOV: Stage = Stage {
+    name: "checkov",
+    purpose: "Check the Terraform code against checkov's security rules",
+    inputs: &[],
+    outputs: &[Artifact::Verdict("checkov")],
+    effect: Effect::Local,
+    undo: NOTHING,
+    minutes: 15,
+    exit: 12,
+    needs: |_| vec![Need::Program("python3", "apt-get install python3 python3-venv")],
+    actions: |context| {
+        let assumed = tools::assumed(Tool::Checkov, context.workspace);
+        let shown = gates::checkov(&assumed, context.workspace);
+        // It is installed where it is not here yet, which no other tool is by itself.
+        Ok(vec![Action::new(shown_commands(&[shown]), move |io| {
+            let checkov = tools::checkov(context.workspace, io.console, io.runner)?;
+            passed(context, &[gates::checkov(&checkov, context.workspace)], io)
+        })])
+    },
+};
+
+/// A pinned tool; where it is not there, as it would be. Preflight has told that.
+pub(super) fn found(tool: Tool, context: &Context<'_>) -> tools::Found {
+    let runner = Runner::new(Console::from_env());
+    tools::find(tool, context.workspace, runner).unwrap_or_else(|_| tools::assumed(tool, context.workspace))
+}
+
+/// Looks of one tool, judged together.
+pub(super) fn gate<'c>(context: &'c Context<'_>, looks: Vec<Gate>) -> Action<'c> {
+    Action::new(shown_commands(&looks), move |io| passed(context, &looks, io))
+}
+
+fn shown_commands(looks: &[Gate]) -> String {
+    let shown: Vec<String> =
+        looks.iter().flat_map(Gate::commands).map(|cmd| format!("$ {}", cmd.shown())).collect();
+    shown.join("\n  ")
+}
+
+fn passed(context: &Context<'_>, looks: &[Gate], io: &Io) -> Result<Option<String>, Error> {
+    let today = clock::date(context.now);
+    match gates::pass(looks, context.workspace, today, io.console, io.runner)? {
+        Outcome::Passed => Ok(None),
+        Outcome::Warned(note) | Outcome::NotRun(note) => Ok(Some(note)),
+    }
+}
+
+/// A table of steps as one result: the table has told the rest.
+fn finished(all_passed: bool) -> Result<Option<String>, Error> {
+    if all_passed {
+        return Ok(None);
+    }
+    Err(Error::Found {
+        found: "a step failed".to_owned(),
+        mend: "the table above names it, and its own message says what to do".to_owned(),
+    })
+}

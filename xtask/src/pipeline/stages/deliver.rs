@@ -1,0 +1,256 @@
+//! From an image to a service that answers.
+
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::super::context::Context;
+use super::super::environment::Place;
+use super::super::local;
+use super::super::preflight::Need;
+use super::super::stage::{Action, Artifact, Effect, Io, Stage};
+use super::super::verdicts::Verdicts;
+use crate::engine;
+use crate::error::Error;
+use crate::file;
+use crate::runner::Cmd;
+
+/// The address, within a container, of the settings that are mounted into it.
+const CONF_IN_IMAGE: &str = "/etc/rds-iam/rds.conf";
+/// One question to the app.
+const ANSWERS_WITHIN: Duration = Duration::from_secs(20);
+const CURL: Need = Need::Program("curl", "apt-get install curl");
+
+pub(super) const PROXY_AUTH: Stage = Stage {
+    name: "proxy-auth",
+    purpose: "Switch the proxy to end-to-end IAM where the deployment asks for it, and read that back",
+    inputs: &[Artifact::Programs, Artifact::Outputs],
+    outputs: &[Artifact::Proxy],
+    effect: Effect::Remote,
+    undo: "aws rds modify-db-proxy --default-auth-scheme NONE",
+    minutes: 20,
+    exit: 18,
+    needs: credentials,
+    actions: |context| {
+        let switch = ["proxy-auth", "--outputs", &outputs_file(context)];
+        Ok(vec![context.program("rds-iam-infra")?.args(switch).into()])
+    },
+};
+
+pub(super) const ECR_PUSH: Stage = Stage {
+    name: "ecr-push",
+    purpose: "Push both images by digest, tagged with the commit, and wait for the registry's scan",
+    inputs: &[Artifact::Programs, Artifact::Outputs, Artifact::Images, Artifact::Verdict("trivy")],
+    outputs: &[Artifact::Pushed],
+    effect: Effect::Remote,
+    undo: "nothing runs it yet; the repository's lifecycle removes old images",
+    minutes: 30,
+    exit: 19,
+    needs: credentials,
+    actions: |context| {
+        let tag = context.commit.identity();
+        // The app's last: its record is what the rollout waits for.
+        let pushes =
+            [("bootstrap", format!("bootstrap-{tag}"), "pushed-bootstrap.json"), ("app", tag, "pushed.json")];
+        let push = context.program("rds-iam-infra")?.args(["image", "push"]);
+        let mut actions = Vec::new();
+        for (image, tag, record) in pushes {
+            let layout = context.images().join(image);
+            let args = ["--layout", &layout.display().to_string(), "--tag", &tag, "--record"];
+            let push = push.clone().args(args).args([context.file(record).display().to_string()]);
+            let what = format!("$ {} --repository <app.repository_url of outputs.json>", push.shown());
+            actions.push(Action::new(what, move |io| {
+                let outputs = super::outputs(context)?;
+                let gates = context.file(&format!("gates-{image}.json"));
+                Verdicts::load(context).of_image(&digest(&layout)?).write(&gates)?;
+                let repository = outputs.text("app", "repository_url")?;
+                let region = outputs.text("deployment", "region")?;
+                let gates = gates.display().to_string();
+                io.runner.run(&push.args([
+                    "--repository",
+                    &repository,
+                    "--region",
+                    &region,
+                    "--gates",
+                    &gates,
+                ]))?;
+                Ok(None)
+            }));
+        }
+        Ok(actions)
+    },
+};
+
+pub(super) const BOOTSTRAP: Stage = Stage {
+    name: "bootstrap",
+    purpose: "Create or mend the database users, and verify them",
+    inputs: &[Artifact::Programs, Artifact::RdsConf, Artifact::Pushed],
+    outputs: &[Artifact::Users],
+    effect: Effect::Remote,
+    undo: "a second run finishes what a first left; users are never dropped",
+    minutes: 15,
+    exit: 27,
+    needs: credentials,
+    actions: |context| match context.environment()?.place {
+        // Nobody but the function, within the network, can reach the database.
+        Place::Aws => {
+            let invoke = ["invoke-bootstrap", "--mode", "apply", "--outputs", &outputs_file(context)];
+            Ok(vec![context.program("rds-iam-infra")?.args(invoke).into()])
+        }
+        Place::Local => {
+            let what = "docker run <bootstrap's image, by digest> --config rds.conf";
+            Ok(vec![Action::new(what, move |io| bootstrap_here(context, io).map(|()| None))])
+        }
+    },
+};
+
+pub(super) const ROLLOUT: Stage = Stage {
+    name: "rollout",
+    purpose: "Point the image's parameter at the digest, refresh the machines, watch their health, or go back",
+    inputs: &[Artifact::Programs, Artifact::Pushed, Artifact::Users, Artifact::Proxy],
+    outputs: &[Artifact::Release],
+    effect: Effect::Remote,
+    undo: "it goes back by itself where the machines don't get healthy; later: cargo xtask rollback --env E",
+    minutes: 60,
+    exit: 28,
+    needs: credentials,
+    actions: |context| {
+        let rollout = ["rollout", "--outputs", &outputs_file(context), "--record", &record(context)];
+        let rollout = context.program("rds-iam-infra")?.args(rollout);
+        let rollout = rollout.hint("exit status 3 is a return to the last good image, which serves");
+        let what = format!("$ {} --digest <digest of pushed.json>", rollout.shown());
+        Ok(vec![Action::new(what, move |io| {
+            let pushed: Value = file::json(&context.file("pushed.json"), "cargo xtask ecr-push --env E")?;
+            let digest = pushed["digest"].as_str().unwrap_or_default();
+            io.runner.run(&rollout.args(["--digest", digest]))?;
+            Ok(Some(digest.chars().take(19).collect()))
+        })])
+    },
+};
+
+pub(super) const ROLLBACK: Stage = Stage {
+    name: "rollback",
+    purpose: "Roll the image out that served before this one",
+    inputs: &[Artifact::Programs, Artifact::Outputs],
+    outputs: &[Artifact::Release],
+    effect: Effect::Remote,
+    undo: "the same again: it goes back and forth between two images",
+    minutes: 60,
+    exit: 29,
+    needs: credentials,
+    actions: |context| {
+        let back =
+            ["rollout", "--previous", "--outputs", &outputs_file(context), "--record", &record(context)];
+        Ok(vec![context.program("rds-iam-infra")?.args(back).into()])
+    },
+};
+
+pub(super) const SMOKE: Stage = Stage {
+    name: "smoke",
+    purpose: "Ask the service over HTTP whether it is ready, and whom it logs in as",
+    inputs: &[Artifact::Outputs, Artifact::Release],
+    outputs: &[],
+    effect: Effect::Reads,
+    undo: "nothing to undo: it only asks",
+    minutes: 10,
+    exit: 30,
+    needs: |_| vec![CURL],
+    actions: |context| {
+        Ok(vec![Action::new("$ curl <app.url of outputs.json>/readyz, /api/identity", move |io| {
+            smoke(context, io)
+        })])
+    },
+};
+
+/// What every call of AWS needs.
+pub(super) fn credentials(context: &Context<'_>) -> Vec<Need> {
+    if context.is_local() { Vec::new() } else { vec![Need::Credentials] }
+}
+
+pub(super) fn outputs_file(context: &Context<'_>) -> String {
+    context.file("outputs.json").display().to_string()
+}
+
+fn record(context: &Context<'_>) -> String {
+    context.file("rollout.json").display().to_string()
+}
+
+/// The digest of a layout's image: the first that its index names.
+fn digest(layout: &std::path::Path) -> Result<String, Error> {
+    let index: Value = file::json(&layout.join("index.json"), "cargo xtask docker-build")?;
+    index["manifests"][0]["digest"].as_str().map(str::to_owned).ok_or_else(|| Error::Found {
+        found: format!("{} names no image", layout.join("index.json").display()),
+        mend: "build it anew: cargo xtask docker-build".to_owned(),
+    })
+}
+
+/// bootstrap from its image, pulled from the registry by digest, against the server that plays the instance.
+fn bootstrap_here(context: &Context<'_>, io: &Io) -> Result<(), Error> {
+    let pushed: Value = file::json(&context.file("pushed-bootstrap.json"), "cargo xtask ecr-push --env E")?;
+    let image = format!(
+        "{}/{}@{}",
+        local::registry(context.workspace)?,
+        context.environment()?.deployment(),
+        pushed["digest"].as_str().unwrap_or_default()
+    );
+    let database = super::outputs(context)?.text("database", "identifier")?;
+    let database = local::Database::of(context.workspace, &database)?;
+    let docker = || Cmd::new("docker", &context.workspace.root, engine::DOCKER_MEND);
+    io.runner.run(&docker().args(["pull", "--quiet", &image]))?;
+    let mount = |from: &str, to: &str| format!("--volume={from}:{to}:ro");
+    let credentials = local::folder(context.workspace).join("credentials").display().to_string();
+    let mut run = docker().args(["run", "--rm", "--pull=never", "--read-only", "--cap-drop=ALL"]).args([
+        "--security-opt=no-new-privileges",
+        "--network=host",
+        "--user=10001:10001",
+        &mount(&context.file("rds.conf").display().to_string(), CONF_IN_IMAGE),
+        &mount(&database.ca_file, &database.ca_file),
+        &mount(&credentials, "/etc/rds-iam/credentials"),
+    ]);
+    for (name, value) in local::environment(context)? {
+        let value = if name == "AWS_SHARED_CREDENTIALS_FILE" { "/etc/rds-iam/credentials" } else { &value };
+        run = run.args([format!("--env={name}={value}")]);
+    }
+    Ok(io.runner.run(&run.args([&image, "--config", CONF_IN_IMAGE]))?)
+}
+
+/// Whether the service serves, as the declared user and by token.
+fn smoke(context: &Context<'_>, io: &Io) -> Result<Option<String>, Error> {
+    let outputs = super::outputs(context)?;
+    let url = match context.environment()?.port() {
+        Some(port) => format!("http://127.0.0.1:{port}"),
+        None => outputs.text("app", "url")?,
+    };
+    let get = |path: &str, more: &[&str]| {
+        let args = ["--fail", "--silent", "--show-error", "--max-time", "15"];
+        let curl = Cmd::new("curl", &context.workspace.root, "apt-get install curl").args(args);
+        let curl = curl.args(more.iter().copied()).args([format!("{url}{path}")]);
+        io.runner
+            .capture(&curl.hint("the service does not answer as it should; its log says why"), ANSWERS_WITHIN)
+    };
+    get("/readyz", &[])?;
+    let identity = get("/api/identity", &[])?;
+    let identity: Value = serde_json::from_str(&identity).map_err(|error| Error::Answer {
+        command: format!("GET {url}/api/identity"),
+        what: error.to_string(),
+    })?;
+    let wanted = outputs.text("app", "database_user")?;
+    let user = identity["user"].as_str().unwrap_or_default();
+    if user.split('@').next() != Some(wanted.as_str()) {
+        return Err(Error::Found {
+            found: format!("{url} logs in to the database as {user:?}, and should as {wanted}"),
+            mend: "compare the parameters of the deployment with outputs.json".to_owned(),
+        });
+    }
+    if context.is_local() {
+        // Nobody's data but ours.
+        let message = [
+            "--header",
+            "Content-Type: application/json",
+            "--data",
+            "{\"message\":\"a deployment passed by\"}",
+        ];
+        get("/api/insert", &message)?;
+    }
+    Ok(Some(format!("{url} serves, as {user}")))
+}

@@ -1,0 +1,103 @@
+//! The way back to nothing.
+
+use std::fs;
+
+use super::super::context::Context;
+use super::super::environment::Place;
+use super::super::stage::{Action, Artifact, Effect, Stage};
+use super::deliver::{credentials, outputs_file};
+use super::infrastructure::{self, terraform_needs};
+use crate::clock;
+use crate::error::Error;
+use crate::file;
+
+pub(super) const DESTROY_PLAN: Stage = Stage {
+    name: "destroy-plan",
+    purpose: "Plan the destruction and show what goes; what is protected is refused",
+    inputs: &[Artifact::Programs, Artifact::Account, Artifact::Outputs],
+    outputs: &[Artifact::DestroyPlan],
+    effect: Effect::Local,
+    undo: "nothing to undo: a plan changes nothing",
+    minutes: 30,
+    exit: 32,
+    needs: terraform_needs,
+    actions: |context| infrastructure::plan(context, "destroy", &["-destroy"]),
+};
+
+pub(super) const SNAPSHOT: Stage = Stage {
+    name: "snapshot",
+    purpose: "Take a last snapshot of the database, unless told not to",
+    inputs: &[Artifact::Programs, Artifact::Outputs, Artifact::DestroyPlan],
+    outputs: &[Artifact::Snapshot],
+    effect: Effect::Destructive,
+    undo: "aws rds delete-db-snapshot",
+    minutes: 90,
+    exit: 33,
+    needs: credentials,
+    actions: |context| {
+        if context.no_snapshot {
+            return Ok(vec![Action::new("no snapshot, as asked for", |_| {
+                Ok(Some("none, as asked for".to_owned()))
+            })]);
+        }
+        // RDS takes letters, digits and hyphens.
+        let at = clock::rfc3339(context.now).replace([':', 'T', 'Z'], "-");
+        let name = format!("{}-final-{}", context.environment()?.deployment(), at.trim_end_matches('-'));
+        let take = ["snapshot", "--outputs", &outputs_file(context), "--name", &name];
+        let take = context.program("rds-iam-infra")?.args(take);
+        Ok(vec![Action::new(format!("$ {}", take.shown()), move |io| {
+            io.runner.run(&take)?;
+            Ok(Some(name))
+        })])
+    },
+};
+
+pub(super) const DESTROY: Stage = Stage {
+    name: "destroy",
+    purpose: "Destroy the deployment by the plan that was shown, and what it left behind",
+    inputs: &[
+        Artifact::Programs,
+        Artifact::Account,
+        Artifact::Outputs,
+        Artifact::DestroyPlan,
+        Artifact::Snapshot,
+    ],
+    outputs: &[Artifact::Destroyed],
+    effect: Effect::Destructive,
+    undo: "none: data is in the last snapshot alone. Where it stopped half-way, run it again",
+    // Lambda's network interfaces can take three quarters of an hour.
+    minutes: 120,
+    exit: 34,
+    needs: terraform_needs,
+    actions: |context| {
+        let mut actions = infrastructure::apply(context, "destroy")?;
+        let delete = ["parameters", "--delete", "--outputs", &outputs_file(context)];
+        actions.push(context.program("rds-iam-infra")?.args(delete).into());
+        let left = context.terraform()?.cmd(["state", "list"]);
+        actions.push(Action::new(format!("$ {}", left.shown()), move |io| {
+            let left = io.runner.ask(&left)?;
+            if !left.trim().is_empty() {
+                return Err(Error::Found {
+                    found: format!("the state still has\n{}", left.trim_end()),
+                    mend: "run it again; what stays needs a person".to_owned(),
+                });
+            }
+            forget(context)?;
+            Ok(Some("nothing is left".to_owned()))
+        }));
+        Ok(actions)
+    },
+};
+
+/// The files about a deployment that is no more. Reports and logs stay, and so does the record of promotions.
+fn forget(context: &Context<'_>) -> Result<(), Error> {
+    for name in ["outputs.json", "rds.conf", "pushed.json", "pushed-bootstrap.json", "rollout.json"] {
+        file::remove(&context.file(name))?;
+    }
+    if context.environment()?.place == Place::Local {
+        // Terraform's own files about an account that ends.
+        let data = context.file("terraform");
+        fs::remove_dir_all(&data).map_err(file::failed("remove", &data))?;
+    }
+    Ok(())
+}

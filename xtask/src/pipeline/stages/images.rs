@@ -1,0 +1,84 @@
+//! The images of app and bootstrap: built, and scanned.
+
+use super::super::context::Context;
+use super::super::preflight::Need;
+use super::super::stage::{Action, Artifact, Effect, Stage};
+use super::checks::{found, gate};
+use crate::gates;
+use crate::image::{self, Bases, Request, Tree, Which};
+use crate::tools::Tool;
+
+pub(super) const DOCKER_BUILD: Stage = Stage {
+    name: "docker-build",
+    purpose: "Build the images of app and bootstrap, with SBOM and provenance",
+    inputs: &[],
+    outputs: &[Artifact::Images],
+    effect: Effect::Local,
+    undo: "nothing to undo: `docker image prune` and target/pipeline/images",
+    minutes: 45,
+    exit: 14,
+    needs: |context| {
+        let git = Need::Program("git", "apt-get install git");
+        let mut needs = vec![Need::Engine, Need::BuildKit, Need::Cargo, git];
+        if context.bases == Bases::Local {
+            needs.push(Need::Program("mmdebstrap", "apt-get install mmdebstrap"));
+        }
+        needs
+    },
+    actions: |context| {
+        Ok([Which::App, Which::Bootstrap]
+            .into_iter()
+            .map(|which| {
+                let what =
+                    format!("docker build --file docker/{}/Dockerfile, made reproducible", which.name());
+                Action::new(what, move |io| {
+                    let built =
+                        image::build(&request(context, which), context.workspace, io.console, io.runner)?;
+                    let megabytes = built.size as f64 / 1e6;
+                    Ok(Some(format!("{} {megabytes:.1} MB", which.name())))
+                })
+            })
+            .collect())
+    },
+};
+
+pub(super) const TRIVY: Stage = Stage {
+    name: "trivy",
+    purpose: "Scan images, SBOMs and repository for HIGH and CRITICAL weaknesses, secrets and misconfiguration",
+    inputs: &[Artifact::Images],
+    outputs: &[Artifact::Verdict("trivy")],
+    effect: Effect::Local,
+    undo: "nothing to undo: only reports are written",
+    minutes: 20,
+    exit: 15,
+    needs: |_| vec![Need::Tool(Tool::Trivy)],
+    actions: |context| {
+        let (trivy, workspace) = (found(Tool::Trivy, context), context.workspace);
+        let mut looks =
+            vec![gates::trivy_config(&trivy, workspace), gates::trivy_repository(&trivy, workspace)];
+        for which in [Which::App, Which::Bootstrap] {
+            let (name, images) = (which.name(), context.images());
+            looks.push(gates::trivy_image(name, &images.join(name), &trivy, workspace));
+            looks.push(gates::trivy_sbom(
+                name,
+                &images.join(format!("{name}.sbom.cdx.json")),
+                &trivy,
+                workspace,
+            ));
+        }
+        Ok(vec![gate(context, looks)])
+    },
+};
+
+fn request(context: &Context<'_>, which: Which) -> Request {
+    Request {
+        which,
+        bases: context.bases,
+        tree: if context.commit.changes.is_some() { Tree::Working } else { Tree::Commit },
+        commit: context.commit.id.clone(),
+        source: context.commit.source.clone(),
+        created: context.commit.time.clone(),
+        no_cache: false,
+        out: context.images().join(which.name()),
+    }
+}

@@ -1,0 +1,104 @@
+//! A digest from one environment to the next, without a build.
+
+use serde_json::Value;
+
+use super::super::context::{Context, Promotion};
+use super::super::preflight::Need;
+use super::super::stage::{Action, Artifact, Effect, Io, Stage};
+use super::super::verdicts;
+use super::deliver::credentials;
+use crate::error::Error;
+use crate::file;
+use crate::runner::Cmd;
+
+/// Where images must come from.
+const MAIN: &str = "main";
+
+pub(super) const PROMOTE: Stage = Stage {
+    name: "promote",
+    purpose: "Copy the digest that runs in one environment to the other's repository, on the record",
+    inputs: &[Artifact::Programs, Artifact::Outputs],
+    outputs: &[Artifact::Pushed, Artifact::Users, Artifact::Proxy],
+    effect: Effect::Remote,
+    undo: "nothing runs it there yet; the repository's lifecycle removes old images",
+    minutes: 30,
+    exit: 31,
+    needs: |context| {
+        let mut needs = credentials(context);
+        needs.push(Need::Program("git", "apt-get install git"));
+        needs
+    },
+    actions: |context| {
+        let what = "check that the digest is of a commit on main, passed its gates and runs where it comes from; copy it";
+        Ok(vec![Action::new(what, move |io| promote(context, io))])
+    },
+};
+
+fn promote(context: &Context<'_>, io: &Io) -> Result<Option<String>, Error> {
+    let to = context.environment()?;
+    let Some(Promotion { from, digest, accept_skipped }) = &context.promotion else {
+        return Err(Error::Found {
+            found: "a promotion needs an environment to come from".to_owned(),
+            mend: "cargo xtask promote --from A --to B".to_owned(),
+        });
+    };
+    let infra = |args: &[&str]| Ok::<_, Error>(context.program("rds-iam-infra")?.args(args.iter().copied()));
+    let source = [
+        "--repository",
+        &from.repository(),
+        "--region",
+        &from.region,
+        "--parameter",
+        &from.image_parameter(),
+    ];
+    let mut show = infra(&["image", "show"])?.args(source);
+    if let Some(digest) = digest {
+        show = show.args(["--digest", digest]);
+    }
+    let shown = io.runner.capture(&show, super::super::QUESTION_WITHIN)?;
+    let image: Value = serde_json::from_str(&shown)
+        .map_err(|error| Error::Answer { command: show.shown(), what: error.to_string() })?;
+    let field = |name: &str| image[name].as_str().unwrap_or_default();
+    let (digest, commit) = (field("digest"), field("commit"));
+    on_main(context, commit, io)?;
+    let record = context.file("promotion.json").display().to_string();
+    let by = verdicts::who();
+    let mut copy = infra(&["image", "promote", "--digest", digest])?
+        .args(["--from-repository", &from.repository(), "--from-region", &from.region])
+        .args(["--from-parameter", &from.image_parameter()])
+        .args(["--to-repository", &to.repository(), "--to-region", &to.region])
+        .args(["--record", &record, "--by", &by]);
+    if !accept_skipped.is_empty() {
+        copy = copy.args(["--accept-skipped".to_owned(), accept_skipped.join(",")]);
+    }
+    io.runner.run(&copy.hint("nothing was changed where the message above does not say so"))?;
+    // The same as after a push: what is rolled out next.
+    let pushed = serde_json::json!({ "repository": to.repository(), "digest": digest, "tag": commit });
+    file::replace(&context.file("pushed.json"), format!("{pushed:#}\n"))?;
+    Ok(Some(format!(
+        "{} of {}",
+        digest.chars().take(19).collect::<String>(),
+        commit.chars().take(12).collect::<String>()
+    )))
+}
+
+/// What was built from a branch, or from changes of somebody's own, is not promoted.
+fn on_main(context: &Context<'_>, commit: &str, io: &Io) -> Result<(), Error> {
+    let git = |args: &[&str]| {
+        let trust = format!("safe.directory={}", context.workspace.root.display());
+        let git = Cmd::new("git", &context.workspace.root, "apt-get install git").args(["-c", &trust]);
+        io.runner.ask(&git.args(args.iter().copied()))
+    };
+    let remote = format!("refs/remotes/origin/{MAIN}");
+    // A clone without that remote has its own main.
+    let main =
+        if git(&["rev-parse", "--verify", "--quiet", &remote]).is_ok() { remote.as_str() } else { MAIN };
+    if git(&["merge-base", "--is-ancestor", commit, main]).is_ok() {
+        io.console.line(&format!("{commit} is on {main}"));
+        return Ok(());
+    }
+    Err(Error::Found {
+        found: format!("the image was built from {commit}, which is not a commit on {main}"),
+        mend: "merge it and deploy that; or `git fetch`, where this clone is behind".to_owned(),
+    })
+}

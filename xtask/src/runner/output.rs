@@ -1,0 +1,114 @@
+//! What a program prints: passed on as it comes, without secrets, its end kept.
+
+use std::collections::VecDeque;
+use std::io::{self, PipeReader, Read, Write};
+use std::sync::{Mutex, PoisonError, mpsc};
+use std::thread;
+
+use super::secrets;
+
+/// How much of a failed command's output its report repeats.
+pub(super) const TAIL_LINES: usize = 20;
+/// Lines longer than this are cut in the tail (a linker's command line is tens of kilobytes).
+pub(super) const TAIL_LINE_BYTES: usize = 400;
+
+/// Passes on what comes, line by line, without the secrets of our own environment, and keeps its end.
+pub(super) fn copy(mut from: PipeReader, to: &mut impl Write, tail: &Mutex<TailBuffer>) -> io::Result<()> {
+    let (mut buffer, mut open) = ([0; 8192], Vec::new());
+    let mut pass_on = |line: &[u8]| {
+        let line = secrets::redacted(line);
+        tail.lock().unwrap_or_else(PoisonError::into_inner).push(&line);
+        // A reader that has gone away is no reason to stop the work; keep draining the pipe.
+        drop(to.write_all(&line).and_then(|()| to.flush()));
+    };
+    loop {
+        let read = match from.read(&mut buffer) {
+            Ok(0) => {
+                pass_on(&open);
+                return Ok(());
+            }
+            Ok(read) => read,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(error),
+        };
+        open.extend_from_slice(&buffer[..read]);
+        // A secret may lie across two reads, but in one line.
+        if let Some(end) = open.iter().rposition(|byte| matches!(byte, b'\n' | b'\r')) {
+            let rest = open.split_off(end + 1);
+            pass_on(&open);
+            open = rest;
+        }
+    }
+}
+
+/// All of a stream, read on a thread of its own so that neither of two streams fills up unread.
+pub(super) fn collect(stream: Option<impl Read + Send + 'static>) -> mpsc::Receiver<Vec<u8>> {
+    let (done, collected) = mpsc::channel();
+    thread::spawn(move || {
+        let mut bytes = Vec::new();
+        if let Some(mut stream) = stream {
+            // What came before a broken pipe is still the answer; the exit status tells the rest.
+            drop(stream.read_to_end(&mut bytes));
+        }
+        drop(done.send(bytes));
+    });
+    collected
+}
+
+/// The last lines of an output, bounded in both directions.
+#[derive(Debug, Default)]
+pub(super) struct TailBuffer {
+    lines: VecDeque<String>,
+    open: Vec<u8>,
+    overdrawn: bool,
+}
+
+impl TailBuffer {
+    pub(super) fn push(&mut self, bytes: &[u8]) {
+        for &byte in bytes {
+            match byte {
+                b'\n' => self.close(),
+                b'\r' => self.overdrawn = true,
+                _ => {
+                    // A progress bar draws over itself: only its last state was to be read.
+                    if std::mem::take(&mut self.overdrawn) {
+                        self.open.clear();
+                    }
+                    if self.open.len() < TAIL_LINE_BYTES {
+                        self.open.push(byte);
+                    }
+                }
+            }
+        }
+    }
+
+    fn close(&mut self) {
+        let line = without_escapes(&String::from_utf8_lossy(&self.open)).trim_end().to_owned();
+        self.open.clear();
+        self.overdrawn = false;
+        if line.is_empty() {
+            return;
+        }
+        if self.lines.len() == TAIL_LINES {
+            self.lines.pop_front();
+        }
+        self.lines.push_back(line);
+    }
+
+    pub(super) fn lines(&mut self) -> Vec<String> {
+        self.close();
+        self.lines.iter().cloned().collect()
+    }
+}
+
+/// Text without terminal control sequences: cut off in the middle, one would colour what follows.
+fn without_escapes(text: &str) -> String {
+    let mut plain = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, sequence)) = rest.split_once('\x1b') {
+        plain.push_str(before);
+        // A sequence runs to its final letter; one without was cut off.
+        rest = sequence.find(|c: char| c.is_ascii_alphabetic()).map_or("", |end| &sequence[end + 1..]);
+    }
+    plain + rest
+}
