@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::console::{Console, Style};
 use crate::infra::terraform;
 use crate::runner::Runner;
-use crate::tools;
+use crate::tools::{self, Tool};
 use crate::workspace::Workspace;
 
 pub(crate) use machine::{Machine, ThisMachine};
@@ -91,7 +91,7 @@ fn needs(machine: &dyn Machine) -> Vec<Need> {
             "use a Debian-like system, or start a Docker engine that can pull mysql",
         )
     };
-    vec![
+    let mut needs = vec![
         need("platform", "the MySQL plugin's layouts", platform(machine), "use 64-bit Linux on x86"),
         need("Rust compiler", "everything", first_line("rustc", &["--version"]), "rustup toolchain install"),
         need("cargo", "everything", first_line("cargo", &["--version"]), "rustup toolchain install"),
@@ -180,7 +180,28 @@ fn needs(machine: &dyn Machine) -> Vec<Need> {
             enough(machine.free_memory(), MEMORY_NEEDED),
             "end other programs, or add memory",
         ),
-    ]
+        optional(
+            "docker-registry",
+            "without it, no `xtask deploy --env local`",
+            first_line("docker-registry", &["--version"]),
+            "apt-get install docker-registry",
+        ),
+        optional(
+            "Docker buildx",
+            "without it, no images, unless the client is older than 23",
+            first_line("docker", &["buildx", "version"]),
+            "install Docker's plugin docker-buildx: https://docs.docker.com/go/buildx/",
+        ),
+    ];
+    // What lint takes is installed by it; what gates take fails them where it is missing.
+    needs.extend(machine.tools().into_iter().filter(|row| row.tool != Tool::Terraform).map(|row| Need {
+        name: row.tool.name(),
+        purpose: row.tool.purpose(),
+        required: false,
+        found: row.found,
+        mend: row.mend,
+    }));
+    needs
 }
 
 fn platform(machine: &dyn Machine) -> Option<String> {

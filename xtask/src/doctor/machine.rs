@@ -15,6 +15,8 @@ pub(crate) trait Machine {
     fn ask(&self, program: &str, args: &[&str]) -> Option<String>;
     /// The version of the Docker engine that answers.
     fn docker_engine(&self) -> Option<String>;
+    /// The pinned tools of lint and pipeline.
+    fn tools(&self) -> Vec<tools::Row>;
     /// Where the pinned cargo-deny is.
     fn cargo_deny(&self) -> Option<String>;
     /// Where Terraform's AWS provider comes from; none where the mirror that is named has none.
@@ -43,6 +45,10 @@ impl Machine for ThisMachine<'_> {
 
     fn docker_engine(&self) -> Option<String> {
         engine::docker_server_version(self.runner)
+    }
+
+    fn tools(&self) -> Vec<tools::Row> {
+        tools::rows(self.workspace, self.runner)
     }
 
     fn cargo_deny(&self) -> Option<String> {

@@ -14,6 +14,17 @@ struct Fake {
 }
 
 impl Machine for Fake {
+    fn tools(&self) -> Vec<tools::Row> {
+        let row = |tool, found: Option<&str>| tools::Row {
+            tool,
+            found: found.map(str::to_owned),
+            problem: None,
+            required: true,
+            mend: format!("cargo xtask tools install {tool}"),
+        };
+        vec![row(Tool::Terraform, Some("1.11.4")), row(Tool::Trivy, None)]
+    }
+
     fn ask(&self, program: &str, args: &[&str]) -> Option<String> {
         let line = std::iter::once(program).chain(args.iter().copied()).collect::<Vec<_>>().join(" ");
         if self.without.iter().any(|missing| line.starts_with(missing)) {
@@ -30,6 +41,8 @@ impl Machine for Fake {
             "python3 --version" => self.python.unwrap_or("Python 3.11.2\n"),
             "python3 -c import venv, ensurepip; print(ensurepip.version())" => "23.0.1\n",
             "docker --version" => "Docker version 28.0\n",
+            "docker-registry --version" => "docker-registry v2.8\n",
+            "docker buildx version" => "docker/buildx v0.20\n",
             "apt-get --version" => "apt 2.6.1 (amd64)\n",
             "dpkg-deb --version" => "Debian dpkg-deb 1.21.22\n",
             "terraform version" => self.terraform.unwrap_or("Terraform v1.11.4\non linux_amd64\n"),
@@ -70,7 +83,7 @@ fn missing(fake: &Fake) -> Vec<&'static str> {
 #[test]
 fn a_machine_that_is_ready() {
     let needs = needs(&Fake { docker: Some("28.0"), ..Fake::default() });
-    insta::assert_snapshot!(lines(&needs).join("\n"), @r"
+    insta::assert_snapshot!(lines(&needs).join("\n"), @"
     present   platform             linux x86_64
     present   Rust compiler        rustc 1.95.0
     present   cargo                cargo 1.95.0
@@ -91,6 +104,10 @@ fn a_machine_that_is_ready() {
     present   Terraform provider   from its registry
     present   disk space           79 GB available
     present   memory               24 GB available
+    present   docker-registry      docker-registry v2.8
+    present   Docker buildx        docker/buildx v0.20
+    optional  trivy                finds known vulnerabilities, secrets and misconfiguration in the repository and the images
+                                   mend: cargo xtask tools install trivy
 
     Nothing required is missing.
     ");
@@ -104,7 +121,7 @@ fn everything_that_is_missing_is_listed_with_its_mend() {
         disk: Some(GB),
         ..Fake::default()
     });
-    insta::assert_snapshot!(lines(&needs).join("\n"), @r"
+    insta::assert_snapshot!(lines(&needs).join("\n"), @"
     present   platform             linux x86_64
     present   Rust compiler        rustc 1.95.0
     present   cargo                cargo 1.95.0
@@ -134,6 +151,12 @@ fn everything_that_is_missing_is_listed_with_its_mend() {
     MISSING   disk space           10 GB: builds, server trees, images, Terraform's provider
                                    mend: make room, or set CARGO_TARGET_DIR and RDS_IAM_CACHE_DIR to another disk
     present   memory               24 GB available
+    optional  docker-registry      without it, no `xtask deploy --env local`
+                                   mend: apt-get install docker-registry
+    optional  Docker buildx        without it, no images, unless the client is older than 23
+                                   mend: install Docker's plugin docker-buildx: https://docs.docker.com/go/buildx/
+    optional  trivy                finds known vulnerabilities, secrets and misconfiguration in the repository and the images
+                                   mend: cargo xtask tools install trivy
 
     Missing: C compiler, C headers, git, Python, Python venv and pip, apt-get, disk space.
     ");

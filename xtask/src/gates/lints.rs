@@ -22,8 +22,8 @@ pub(crate) fn workflows(workspace: &Workspace, console: Console, runner: Runner)
     let is_workflow =
         |path: &Path| path.extension().is_some_and(|extension| extension == "yml" || extension == "yaml");
     let files = files(&workspace.root, Path::new(WORKFLOWS), &is_workflow)?;
-    let actionlint = tools::find_actionlint(workspace, runner)?;
-    let zizmor = tools::find(Tool::Zizmor, workspace, runner)?;
+    let actionlint = tools::ready_actionlint(workspace, console, runner)?;
+    let zizmor = tools::ready(Tool::Zizmor, workspace, console, runner)?;
     if actionlint.tool == Tool::ActionlintFork {
         let note = format!("{} {}: {}", actionlint.tool, actionlint.version, actionlint.tool.purpose());
         console.line(&console.paint(Style::Warning, &note));
@@ -55,7 +55,7 @@ pub(crate) fn dockerfiles(workspace: &Workspace, console: Console, runner: Runne
         path.file_name().is_some_and(|name| name.to_string_lossy().split('.').next() == Some("Dockerfile"))
     };
     let files = files(&workspace.root, Path::new(DOCKER), &is_dockerfile)?;
-    let check = tools::find(Tool::Hadolint, workspace, runner)?
+    let check = tools::ready(Tool::Hadolint, workspace, console, runner)?
         .cmd(&workspace.root)
         .without(&["HADOLINT_"])
         .args(["--no-color"])

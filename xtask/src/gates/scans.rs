@@ -110,7 +110,9 @@ fn look(
         .args(["--disable-telemetry", "--skip-version-check", "--cache-dir", &cache])
         .args(["--severity", SEVERITIES, "--exit-code", "0"])
         .args(["--format", "json", "--output", &to_report])
-        .hint("where it could not fetch its database: mirror.gcr.io or ghcr.io must be reachable");
+        .hint(
+            "where it could not fetch its database: the container registries that have it must be reachable",
+        );
     let convert = cmd().args([
         "convert",
         "--severity",

@@ -8,6 +8,7 @@ use serde_json::Value;
 use crate::error::Error;
 use crate::file;
 use crate::runner::{Cmd, Runner};
+use crate::tools;
 use crate::workspace::Workspace;
 
 /// Names a folder laid out as Terraform's filesystem mirrors are, to take the provider from.
@@ -30,6 +31,7 @@ const FOREIGN_BUT_CREDENTIALS: &[&str] = FOREIGN.split_at(1).1;
 /// Terraform, with where its providers come from.
 #[derive(Clone, Debug)]
 pub(crate) struct Terraform {
+    program: String,
     settings: Vec<(&'static str, String)>,
     without: &'static [&'static str],
     /// Where providers are kept between runs.
@@ -57,7 +59,7 @@ impl Terraform {
         let mut settings = vec![("TF_PLUGIN_CACHE_DIR", cache.display().to_string())];
         let rc = mirror_is_named().then(|| folder.join("terraform.rc"));
         settings.extend(rc.iter().map(|rc| ("TF_CLI_CONFIG_FILE", rc.display().to_string())));
-        Self { settings, without: &FOREIGN, cache, rc }
+        Self { program: tools::terraform_program(workspace), settings, without: &FOREIGN, cache, rc }
     }
 
     /// Makes the cache of providers, and the configuration that names the mirror.
@@ -81,7 +83,7 @@ impl Terraform {
 
     /// A Terraform command in `dir`.
     pub(crate) fn cmd<S: Into<String>>(&self, dir: &Path, args: impl IntoIterator<Item = S>) -> Cmd {
-        Cmd::new("terraform", dir, TERRAFORM_MEND).without(self.without).settings(&self.settings).args(args)
+        Cmd::new(&self.program, dir, TERRAFORM_MEND).without(self.without).settings(&self.settings).args(args)
     }
 
     /// `terraform init` that takes no provider but one whose hash the lock file knows.
@@ -99,8 +101,9 @@ impl Terraform {
 /// # Errors
 /// When there is none, or it is too old.
 pub(crate) fn find_terraform(workspace: &Workspace, runner: Runner) -> Result<String, Error> {
-    let cmd =
-        workspace.tool("terraform", TERRAFORM_MEND.to_owned()).without(&FOREIGN).args(["version", "-json"]);
+    let program = tools::terraform_program(workspace);
+    let cmd = workspace.tool(&program, TERRAFORM_MEND.to_owned()).without(&FOREIGN);
+    let cmd = cmd.args(["version", "-json"]);
     let printed = runner.ask(&cmd)?;
     let answer = |what: &str| Error::Answer { command: cmd.shown(), what: what.to_owned() };
     // It may have warnings about its configuration to print first.

@@ -4,7 +4,9 @@ use std::fs::{self, File};
 use std::path::Path;
 
 use super::pins::{self, Source};
-use super::{Found, Tool, ask_version, folder, in_cache, python, release, remove_folder, tools_folder};
+use super::{
+    Found, Tool, ask_version, folder, found_in, in_cache, python, release, remove_folder, tools_folder,
+};
 use crate::console::{Console, Style};
 use crate::error::Error;
 use crate::runner::Runner;
@@ -22,7 +24,7 @@ pub(super) fn install(
     runner: Runner,
 ) -> Result<Found, Error> {
     install_from(tool, workspace, console, runner, &|url, to| {
-        runner.run(&release::download(url, to, workspace)).map_err(Error::from)
+        runner.run(&release::download(tool, url, to, workspace)).map_err(Error::from)
     })
 }
 
@@ -55,13 +57,13 @@ pub(super) fn install_from(
     remove_folder(&scratch).map_err(failed("remove", &scratch))?;
     fs::create_dir_all(&scratch).map_err(failed("make", &scratch))?;
     let done = fetch(tool, &scratch, workspace, runner, download)
-        .and_then(|()| fs::rename(&scratch, &place).map_err(failed("rename", &scratch)))
-        .and_then(|()| confirm(tool, workspace, runner));
-    if done.is_err() {
+        .and_then(|()| confirm(tool, &scratch, workspace, runner))
+        .and_then(|()| fs::rename(&scratch, &place).map_err(failed("rename", &scratch)));
+    if let Err(error) = done {
         remove_folder(&scratch).map_err(failed("remove", &scratch))?;
-        remove_folder(&place).map_err(failed("remove", &place))?;
+        return Err(error);
     }
-    done
+    Ok(found_in(tool, &place))
 }
 
 fn fetch(
@@ -87,18 +89,14 @@ fn fetch(
     }
 }
 
-/// What was installed starts, and is the version that was wanted.
-fn confirm(tool: Tool, workspace: &Workspace, runner: Runner) -> Result<Found, Error> {
-    let found = in_cache(tool, workspace).ok_or_else(|| Error::Found {
-        found: format!("{tool} was installed, and {} has no program", folder(tool, workspace).display()),
-        mend: "the archive is laid out in another way than before: look at its release's notes".to_owned(),
-    })?;
-    let version = ask_version(&found, workspace, runner)?;
+/// What was fetched into `folder` starts, and is the version that was wanted.
+fn confirm(tool: Tool, folder: &Path, workspace: &Workspace, runner: Runner) -> Result<(), Error> {
+    let version = ask_version(&found_in(tool, folder), workspace, runner)?;
     if version == tool.version() {
-        return Ok(found);
+        return Ok(());
     }
     Err(Error::Found {
-        found: format!("{tool} {} was installed, and says that it is {version}", tool.version()),
+        found: format!("what was fetched as {tool} {} says that it is {version}", tool.version()),
         mend: "correct the version or the archive in xtask/tools.toml".to_owned(),
     })
 }

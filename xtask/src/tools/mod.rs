@@ -18,6 +18,7 @@ use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
 
+use crate::console::Console;
 use crate::error::Error;
 use crate::infra::terraform;
 use crate::runner::{Cmd, Runner};
@@ -26,7 +27,7 @@ use pins::Source;
 
 pub(crate) use cargo_deny::{CARGO_DENY_VERSION, cargo_deny, cargo_deny_mend, find_cargo_deny};
 pub(crate) use python::checkov;
-pub(crate) use table::{Tools, run};
+pub(crate) use table::{Row, Tools, rows, run};
 
 /// A tool of `xtask/tools.toml`.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd, ValueEnum)]
@@ -127,19 +128,51 @@ pub(crate) fn find(tool: Tool, workspace: &Workspace, runner: Runner) -> Result<
     find_in(tool, workspace, std::env::var_os("PATH").as_deref(), runner)
 }
 
+/// A tool of `cargo xtask lint`, installed where it is not here yet: whoever runs the tests for the first time
+/// has none of them.
+///
+/// # Errors
+/// When it can't be fetched; the mend says what else will do.
+pub(crate) fn ready(
+    tool: Tool,
+    workspace: &Workspace,
+    console: Console,
+    runner: Runner,
+) -> Result<Found, Error> {
+    find(tool, workspace, runner).or_else(|_| install::install(tool, workspace, console, runner))
+}
+
 /// actionlint, or else its fork, where that was installed instead.
 ///
 /// # Errors
-/// As [`find`] of actionlint.
-pub(crate) fn find_actionlint(workspace: &Workspace, runner: Runner) -> Result<Found, Error> {
-    find(Tool::Actionlint, workspace, runner)
-        .or_else(|error| in_cache(Tool::ActionlintFork, workspace).ok_or(error))
+/// As [`ready`] of actionlint.
+pub(crate) fn ready_actionlint(
+    workspace: &Workspace,
+    console: Console,
+    runner: Runner,
+) -> Result<Found, Error> {
+    if let Some(fork) = in_cache(Tool::ActionlintFork, workspace)
+        && find(Tool::Actionlint, workspace, runner).is_err()
+    {
+        return Ok(fork);
+    }
+    ready(Tool::Actionlint, workspace, console, runner).map_err(|error| Error::Found {
+        found: error.to_string(),
+        mend: format!(
+            "where GitHub can't be reached, its fork on PyPI will do: {}",
+            Tool::ActionlintFork.mend()
+        ),
+    })
+}
+
+/// Terraform's program: that in the cache, or else whichever is on `PATH`.
+pub(crate) fn terraform_program(workspace: &Workspace) -> String {
+    in_cache(Tool::Terraform, workspace).map_or_else(|| "terraform".to_owned(), |found| found.program)
 }
 
 /// The tool as it will be once it is installed: for showing its commands where it need not be here yet.
 pub(crate) fn assumed(tool: Tool, workspace: &Workspace) -> Found {
-    let (program, args) = started(tool, &folder(tool, workspace));
-    Found { tool, program: program.display().to_string(), args, version: tool.version().to_owned() }
+    found_in(tool, &folder(tool, workspace))
 }
 
 /// Where a test puts a program that is to be found as `tool`.
@@ -191,18 +224,19 @@ fn find_in(tool: Tool, workspace: &Workspace, path: Option<&OsStr>, runner: Runn
 /// The tool in the cache. Not asked for its version: its folder is named after what was pinned, was
 /// moved there whole, and the version was asked for then.
 fn in_cache(tool: Tool, workspace: &Workspace) -> Option<Found> {
-    let (program, _) = started(tool, &folder(tool, workspace));
-    program.is_file().then(|| assumed(tool, workspace))
+    Some(assumed(tool, workspace)).filter(|found| Path::new(&found.program).is_file())
 }
 
-/// What is started for a tool in the folder that has it, and what it is told first.
-fn started(tool: Tool, folder: &Path) -> (PathBuf, Vec<String>) {
-    if tool == Tool::Checkov {
+/// The tool in a folder that it was installed in.
+fn found_in(tool: Tool, folder: &Path) -> Found {
+    let (program, args): (_, &[&str]) = if tool == Tool::Checkov {
         // As a module: the script that pip wrote names the folder it was installed in.
-        (python::interpreter(folder), ["-I", "-m", "checkov.main"].map(str::to_owned).to_vec())
+        (python::interpreter(folder), &["-I", "-m", "checkov.main"])
     } else {
-        (folder.join(tool.program()), Vec::new())
-    }
+        (folder.join(tool.program()), &[])
+    };
+    let args = args.iter().map(|&arg| arg.to_owned()).collect();
+    Found { tool, program: program.display().to_string(), args, version: tool.version().to_owned() }
 }
 
 /// The folder in the cache that has the tool, or will. Another hash of the same version is another folder.

@@ -18,15 +18,17 @@ use crate::workspace::Workspace;
 const PROGRAM_MODE: u32 = 0o755;
 
 /// The command that downloads `url` to `to`: nothing but HTTPS, also where it is sent on.
-pub(super) fn download(url: &str, to: &Path, workspace: &Workspace) -> Cmd {
+pub(super) fn download(tool: Tool, url: &str, to: &Path, workspace: &Workspace) -> Cmd {
     let options = ["--fail", "--location", "--proto", "=https", "--proto-redir", "=https", "--silent"];
     workspace
         .tool("curl", "apt-get install curl".to_owned())
         .args(options)
         .args(["--show-error", "--retry", "3", "--output", &to.display().to_string(), url])
-        .hint(
-            "the host must be reachable; where it is not, put the tool on PATH at the version that is pinned",
-        )
+        .hint(format!(
+            "the host must be reachable; where it is not, {}put {tool} {} on PATH",
+            if tool == Tool::Actionlint { "run cargo xtask tools install actionlint-fork, or " } else { "" },
+            tool.version()
+        ))
 }
 
 /// Downloads the tool's archive and leaves its program in `scratch`, alone.

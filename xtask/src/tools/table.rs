@@ -20,7 +20,7 @@ pub(crate) struct Tools {
 enum Action {
     /// Fetch tools at their pinned versions into the cache
     Install {
-        /// Those to install; without names, all that something fails without
+        /// Those to install into the cache; without names, all that are missing
         names: Vec<Tool>,
     },
 }
@@ -130,10 +130,10 @@ fn lines(rows: &[Row]) -> Vec<String> {
 }
 
 fn install_all(names: &[Tool], workspace: &Workspace, console: Console, runner: Runner) -> bool {
-    // The fork is for machines that cannot have the original: it is installed by name alone.
-    let all: Vec<Tool> = Tool::ALL.into_iter().filter(|tool| *tool != Tool::ActionlintFork).collect();
+    let missing = || rows(workspace, runner).into_iter().filter(is_missing).map(|row| row.tool).collect();
+    let wanted: Vec<Tool> = if names.is_empty() { missing() } else { names.to_vec() };
     let mut done = true;
-    for &tool in if names.is_empty() { &all } else { names } {
+    for tool in wanted {
         match install(tool, workspace, console, runner) {
             Ok(found) => {
                 let line = format!("{tool} {} is here: {}", found.version, found.program);

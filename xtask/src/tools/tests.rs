@@ -195,6 +195,15 @@ fn what_an_interrupted_installation_left_is_removed() {
 #[test]
 fn nothing_but_https_is_downloaded_from() {
     let machine = Machine::new();
-    let cmd = release::download("https://host/tool.zip", Path::new("/to/file"), &machine.workspace);
+    let cmd =
+        release::download(Tool::Trivy, "https://host/tool.zip", Path::new("/to/file"), &machine.workspace);
     insta::assert_snapshot!(cmd.shown(), @"curl --fail --location --proto =https --proto-redir =https --silent --show-error --retry 3 --output /to/file https://host/tool.zip");
+}
+
+#[test]
+fn the_command_line_has_the_names_of_the_table() {
+    for tool in Tool::ALL {
+        assert_eq!(Tool::from_str(tool.name(), false), Ok(tool));
+    }
+    assert_eq!(Tool::value_variants(), Tool::ALL);
 }
