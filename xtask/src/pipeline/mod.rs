@@ -159,7 +159,7 @@ pub(crate) fn run(
     }
     let _lock = lock::take(&context)?;
     let unmet = selection::unmet(&wanted, &context);
-    let missing = preflight::look(&wanted, &context, runner);
+    let missing = preflight::look(&wanted, &context, runner, false);
     if !unmet.is_empty() || !missing.is_empty() {
         preflight::tell(&missing, console);
         unmet.iter().for_each(|unmet| console.line(&console.paint(Style::Bad, &format!("missing: {unmet}"))));
@@ -323,7 +323,7 @@ fn dry_run(
             }
         }
     }
-    let missing = preflight::look(wanted, context, runner);
+    let missing = preflight::look(wanted, context, runner, true);
     preflight::tell(&missing, console);
     console.line(&match missing.len() {
         0 => "\nDry run: nothing was changed.".to_owned(),

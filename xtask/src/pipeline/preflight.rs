@@ -44,8 +44,14 @@ pub(crate) struct Missing {
     stages: String,
 }
 
-/// Looks at everything that `stages` need; what is missing.
-pub(crate) fn look(stages: &[&Stage], context: &Context<'_>, runner: Runner) -> Vec<Missing> {
+/// Looks at everything that `stages` need; what is missing. Where `only_looks`, the program that asks AWS is not
+/// built for it.
+pub(crate) fn look(
+    stages: &[&Stage],
+    context: &Context<'_>,
+    runner: Runner,
+    only_looks: bool,
+) -> Vec<Missing> {
     let mut needs: Vec<Need> = Vec::new();
     for need in stages.iter().flat_map(|stage| (stage.needs)(context)) {
         if !needs.contains(&need) {
@@ -54,7 +60,9 @@ pub(crate) fn look(stages: &[&Stage], context: &Context<'_>, runner: Runner) -> 
     }
     let mut missing = Vec::new();
     for need in needs {
-        let Err(Error::Found { found: what, mend }) = check(&need, context, runner) else { continue };
+        let Err(Error::Found { found: what, mend }) = check(&need, context, runner, only_looks) else {
+            continue;
+        };
         let users: Vec<&str> = stages
             .iter()
             .filter(|stage| (stage.needs)(context).contains(&need))
@@ -73,7 +81,7 @@ pub(crate) fn tell(missing: &[Missing], console: Console) {
     }
 }
 
-fn check(need: &Need, context: &Context<'_>, runner: Runner) -> Result<(), Error> {
+fn check(need: &Need, context: &Context<'_>, runner: Runner, only_looks: bool) -> Result<(), Error> {
     let workspace = context.workspace;
     let missing = |found: String, mend: &str| Err(Error::Found { found, mend: mend.to_owned() });
     match need {
@@ -106,7 +114,7 @@ fn check(need: &Need, context: &Context<'_>, runner: Runner) -> Result<(), Error
                 "commit or undo the changes: what is deployed is named by its commit",
             )
         }
-        Need::Credentials => credentials(context, runner),
+        Need::Credentials => credentials(context, runner, only_looks),
     }
 }
 
@@ -142,7 +150,7 @@ fn build_kit(context: &Context<'_>, runner: Runner) -> Result<(), Error> {
 }
 
 /// Whose credentials they are, asked of AWS. On this machine any will do.
-fn credentials(context: &Context<'_>, runner: Runner) -> Result<(), Error> {
+fn credentials(context: &Context<'_>, runner: Runner, only_looks: bool) -> Result<(), Error> {
     let Some(environment) =
         context.environment.as_ref().filter(|environment| environment.place == Place::Aws)
     else {
@@ -157,10 +165,14 @@ fn credentials(context: &Context<'_>, runner: Runner) -> Result<(), Error> {
                 .to_owned(),
         });
     }
-    let build = context.workspace.cargo(["build", "--quiet", "--locked", "--package", "rds-iam-infra"]);
-    runner
-        .ask_within(&build, std::time::Duration::from_secs(1200))
-        .map_err(|error| as_found(error.into()))?;
+    if !only_looks {
+        let build = context.workspace.cargo(["build", "--quiet", "--locked", "--package", "rds-iam-infra"]);
+        runner
+            .ask_within(&build, std::time::Duration::from_secs(1200))
+            .map_err(|error| as_found(error.into()))?;
+    } else if !context.workspace.target.join("debug/rds-iam-infra").is_file() {
+        return Ok(());
+    }
     let ask = context.program("rds-iam-infra")?.args([
         "whoami",
         "--region",

@@ -1,0 +1,322 @@
+//! The pipeline as its users see it: the real `cargo xtask`, with stand-ins for the programs that it starts.
+//! That these work for real is what `deploy --env local` shows.
+
+mod house;
+
+use std::fs;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use house::{Ended, House};
+
+/// Every stage of a deployment: what of its calls is broken, and the exit status.
+const DEPLOY: [(&str, &str, i32); 14] = [
+    ("programs", "cargo build --locked --package rds-iam-infra", 23),
+    ("validate", "terraform validate*", 10),
+    ("tflint", "tflint *--format=sarif", 11),
+    ("checkov", "python -I -m checkov.main --dir*", 12),
+    ("plan", "terraform plan*", 13),
+    ("docker-build", "docker build --*", 14),
+    ("trivy", "trivy image*", 15),
+    ("apply", "terraform apply*", 16),
+    ("rds-conf", "rds-iam-infra conf*", 17),
+    ("proxy-auth", "rds-iam-infra proxy-auth*", 18),
+    ("ecr-push", "rds-iam-infra image push*", 19),
+    ("bootstrap", "rds-iam-infra invoke-bootstrap*", 27),
+    ("rollout", "rds-iam-infra rollout*", 28),
+    ("smoke", "curl *readyz", 30),
+];
+
+#[test]
+fn a_deployment_runs_every_stage_and_leaves_its_records() {
+    let house = House::new();
+    let ended = house.run(&["deploy", "--env", "dev", "--json", "report.json", "--junit", "report.xml"], &[]);
+    ended.expect(0).says("14 stages passed, 0 failed, 0 stopped or not run");
+    for (stage, ..) in DEPLOY {
+        assert!(ended.row(stage).contains("passed"), "{}", ended.printed);
+    }
+    let report: serde_json::Value =
+        serde_json::from_str(&fs::read_to_string(house.repo("report.json")).unwrap()).unwrap();
+    assert_eq!((&report["exit"], &report["environment"]), (&0.into(), &"dev".into()));
+    assert_eq!(report["stages"].as_array().unwrap().len(), 14);
+    assert!(fs::read_to_string(house.repo("report.xml")).unwrap().contains("tests=\"14\""));
+    let gates = fs::read_to_string(house.pipeline("dev/bundle/gates.json")).unwrap();
+    for gate in ["validate", "tflint", "checkov", "trivy"] {
+        assert!(gates.contains(&format!("\"name\": \"{gate}\"")), "{gates}");
+    }
+    for image in ["app", "bootstrap"] {
+        assert!(house.pipeline(&format!("images/{image}/index.json")).is_file());
+        assert!(house.pipeline(&format!("images/{image}.sbom.cdx.json")).is_file());
+    }
+    // The plan was spent; a second apply has none.
+    house.run(&["apply", "--env", "dev"], &[]).expect(3).says("apply needs the plan: plan makes it");
+}
+
+#[test]
+fn each_stage_that_breaks_stops_a_deployment_with_its_own_status() {
+    let house = House::new();
+    for (at, (stage, pattern, status)) in DEPLOY.into_iter().enumerate() {
+        let ended = house.run(&["deploy", "--env", "dev"], &[("BREAK", pattern)]);
+        ended.expect(status);
+        assert!(ended.row(stage).contains("FAILED"), "{stage}\n{}", ended.printed);
+        ended.says("broken on purpose").says(&format!("exit status {status}"));
+        // What comes after an account was changed never ran once something failed before it.
+        for (later, ..) in &DEPLOY[(at + 1).max(7)..] {
+            let row = ended.row(later);
+            let beside = matches!(
+                (stage, *later),
+                ("rds-conf" | "proxy-auth", "proxy-auth" | "ecr-push" | "bootstrap")
+            );
+            assert!(
+                row.ends_with(&format!("{stage} failed")) && row.contains("not run") || beside,
+                "{stage}: {row}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_pull_request_is_stopped_by_each_of_its_stages() {
+    let house = House::new();
+    for (stage, pattern, status) in [
+        ("lint", "cargo fmt*", 22),
+        ("programs", "cargo build --locked --workspace*", 23),
+        ("validate", "terraform fmt*", 10),
+        ("tflint", "tflint *--init", 11),
+        ("checkov", "python -I -m checkov.main --dir*", 12),
+        ("plan", "rds-iam-infra plan*", 13),
+        ("docker-build", "docker save*", 14),
+        ("trivy", "trivy fs*", 15),
+        ("test", "cargo test*--doc*", 24),
+    ] {
+        let ended = house.run(&["ci"], &[("BREAK", pattern)]);
+        ended.expect(status).says("broken on purpose");
+        assert!(ended.row(stage).contains("FAILED"), "{stage}\n{}", ended.printed);
+    }
+    house.run(&["ci"], &[]).expect(0).says("9 stages passed, 0 failed");
+}
+
+#[test]
+fn promotions_rollbacks_and_destructions_stop_where_they_break() {
+    let house = House::new();
+    let promote = ["promote", "--from", "dev", "--to", "prod"];
+    house.run(&promote, &[("BREAK", "rds-iam-infra image show*")]).expect(31);
+    house.run(&promote, &[("BREAK", "rds-iam-infra image promote*")]).expect(31);
+    let elsewhere = [("COMMIT", "0123456789012345678901234567890123456789")];
+    house.run(&promote, &elsewhere).expect(31).says("which is not a commit on main");
+    house.run(&promote, &[]).expect(0);
+    assert!(house.calls().contains("rds-iam-infra rollout --outputs"));
+    house.run(&["rollback", "--env", "prod"], &[("BREAK", "rds-iam-infra rollout --prev*")]).expect(29);
+    house.run(&["rollback", "--env", "prod"], &[]).expect(0);
+
+    let confirmed = |pattern| [("RDS_IAM_CONFIRM", "prod"), ("BREAK", pattern)];
+    let destroy = ["destroy", "--env", "prod"];
+    for (stage, pattern, status) in [
+        ("outputs", "terraform output*", 25),
+        ("destroy-plan", "rds-iam-infra plan*destroy.json", 32),
+        ("snapshot", "rds-iam-infra snapshot*", 33),
+        ("destroy", "terraform apply*", 34),
+    ] {
+        let ended = house.run(&destroy, &confirmed(pattern));
+        ended.expect(status);
+        assert!(ended.row(stage).contains("FAILED"), "{}", ended.printed);
+    }
+    house.run(&destroy, &confirmed("nothing")).expect(0).says("nothing is left");
+}
+
+#[test]
+fn nothing_is_destroyed_before_its_name_was_typed() {
+    let house = House::new();
+    house.run(&["destroy", "--env", "prod"], &[]).expect(1).says("the destruction of prod was not confirmed");
+    let typed = [("RDS_IAM_CONFIRM", "dev")];
+    house
+        .run(&["destroy", "--env", "prod"], &typed)
+        .expect(1)
+        .says("\"dev\" is not prod: nothing was destroyed");
+    let calls = house.calls();
+    assert!(calls.contains("terraform plan"), "{calls}");
+    assert!(!calls.contains("terraform apply") && !calls.contains("snapshot"), "{calls}");
+    let only = ["destroy", "--env", "prod", "--no-snapshot"];
+    house.run(&only, &[("RDS_IAM_CONFIRM", "prod")]).expect(0).says("none, as asked for");
+    assert!(!house.calls().contains("snapshot"));
+}
+
+/// By effect: no file differs afterwards, and no program was asked for more than what it is.
+#[test]
+fn a_dry_run_changes_nothing() {
+    let house = House::new();
+    let before = house.everything();
+    for command in [
+        &["ci"][..],
+        &["deploy", "--env", "dev"],
+        &["promote", "--from", "dev", "--to", "prod"],
+        &["rollback", "--env", "dev"],
+        &["destroy", "--env", "dev"],
+        &["validate"],
+        &["tflint"],
+        &["checkov"],
+        &["plan"],
+        &["plan", "--env", "dev"],
+        &["docker-build"],
+        &["trivy"],
+        &["apply", "--env", "dev"],
+        &["outputs", "--env", "dev"],
+        &["rds-conf", "--env", "dev"],
+        &["proxy-auth", "--env", "dev"],
+        &["ecr-push", "--env", "dev"],
+        &["bootstrap", "--env", "dev"],
+        &["rollout", "--env", "dev"],
+        &["smoke", "--env", "dev"],
+        &["programs", "--env", "dev"],
+    ] {
+        let ended = house.run(&[command, &["--dry-run"]].concat(), &[]);
+        ended.expect(0).says("Dry run: nothing was changed.");
+        let after = house.everything();
+        let differ = |path: &&PathBuf| before.get(*path) != after.get(*path);
+        let changed: Vec<_> = before.keys().chain(after.keys()).filter(differ).collect();
+        assert!(changed.is_empty(), "{command:?}: {changed:?}");
+    }
+    for call in house.calls().lines() {
+        let asks =
+            ["version", "--version", "metadata --no-deps", "whoami"].iter().any(|asks| call.contains(asks));
+        assert!(asks, "a dry run called {call}");
+    }
+}
+
+#[test]
+fn what_is_missing_is_told_at_once_with_what_mends_it() {
+    let house = House::new();
+    house.without("tflint");
+    house.without("curl");
+    fs::remove_file(house.repo("terraform/stacks/mysql/environments/dev.s3.tfbackend")).unwrap();
+    let denied = [("BREAK", "rds-iam-infra whoami*")];
+    let ended = house.run(&["deploy", "--env", "dev"], &denied);
+    ended.expect(3).says("nothing was begun");
+    for missing in [
+        "missing: tflint 0.64.0 is not on this machine",
+        "mend: cargo xtask tools install tflint",
+        "missing: terraform/stacks/mysql/environments/dev.s3.tfbackend is not there, or empty",
+        "missing: no credentials for account 123456789012: broken on purpose: rds-iam-infra",
+        "missing: tracked files differ from the commit",
+    ] {
+        ended.says(missing);
+    }
+    assert!(!house.calls().contains("terraform init"));
+    // A gate is left out by name alone, and that is on the record.
+    let house = House::new();
+    house.without("tflint");
+    house
+        .run(&["deploy", "--env", "dev", "--skip", "tflint"], &[])
+        .expect(0)
+        .says("skipped, as asked for by name: tflint");
+    let gates = fs::read_to_string(house.pipeline("dev/bundle/gates.json")).unwrap();
+    assert!(gates.contains("\"result\": \"skipped\""), "{gates}");
+}
+
+#[test]
+fn settings_that_are_wrong_are_named() {
+    let house = House::new();
+    house.run(&["deploy", "--env", ""], &[]).expect(1).says("the environment's name is empty");
+    house.run(&["deploy", "--env", "../dev"], &[]).expect(1).says("there is no environment \"../dev\"");
+    house.run(&["deploy", "--env", "dev", "--only", "pla"], &[]).expect(1).says("deploy has no stage pla");
+    house.run(&["deploy"], &[]).expect(2);
+    house
+        .run(&["docker-build"], &[("RDS_IAM_IMAGE_BASES", "some")])
+        .expect(1)
+        .says("RDS_IAM_IMAGE_BASES is \"some\"");
+    let job = [("GITHUB_ACTIONS", "true"), ("AWS_ACCESS_KEY_ID", "")];
+    house.run(&["plan", "--env", "dev"], &job).expect(3).says("permissions: id-token: write");
+}
+
+#[test]
+fn only_the_plan_of_what_is_here_is_applied() {
+    let house = House::new();
+    let planned = || house.run(&["deploy", "--env", "dev", "--until", "trivy"], &[]).expect(0).printed.len();
+    let apply = || house.run(&["deploy", "--env", "dev", "--only", "apply"], &[]);
+    planned();
+    house.forget_calls();
+    fs::write(house.pipeline("dev/bundle/plan.tfplan"), "another").unwrap();
+    apply().expect(16).says("the plan itself: planned");
+    planned();
+    let manifest = house.pipeline("dev/bundle/plan.manifest.json");
+    let text = fs::read_to_string(&manifest).unwrap();
+    let mut old: serde_json::Value = serde_json::from_str(&text).unwrap();
+    old["made"] = "2020-01-01T00:00:00Z".into();
+    fs::write(&manifest, old.to_string()).unwrap();
+    apply().expect(16).says("it was made at 2020-01-01T00:00:00Z, more than 24 hours ago");
+    fs::write(&manifest, text.replace("dev", "prod")).unwrap();
+    apply().expect(16).says("environment: planned prod, here dev");
+    fs::write(&manifest, "{").unwrap();
+    apply().expect(16).says("is not what it should be");
+    assert!(!house.calls().contains("terraform apply"), "{}", house.calls());
+    // The same clone with other variables is another plan.
+    planned();
+    fs::write(house.repo("terraform/stacks/mysql/.terraform.lock.hcl"), "# others\n").unwrap();
+    apply().expect(3).says("tracked files differ from the commit");
+}
+
+#[test]
+fn a_plan_with_a_secret_goes_nowhere() {
+    let house = House::new();
+    let plan = r#"{"resource_changes": [{"address": "aws_db_instance.this", "change": {"after": {"password": "hunter2"}, "after_sensitive": {"password": true}}}]}"#;
+    fs::write(house.stand_in_file("plan.json"), plan).unwrap();
+    let ended = house.run(&["deploy", "--env", "dev", "--until", "plan"], &[]);
+    ended.expect(13).says("aws_db_instance.this.password");
+    assert!(!ended.printed.contains("hunter2"));
+    assert!(!house.pipeline("dev/bundle/plan.manifest.json").exists());
+}
+
+#[test]
+fn a_lock_that_somebody_holds_is_told_with_its_holder() {
+    let house = House::new();
+    let locked = [("BREAK", "terraform apply*"), ("BREAK_HOW", "locked")];
+    house
+        .run(&["deploy", "--env", "dev"], &locked)
+        .expect(16)
+        .says("the state is locked by ada@build-7 since 2026-01-01 00:00:00 UTC (OperationTypeApply)");
+}
+
+#[test]
+fn ctrl_c_in_the_middle_of_an_apply_lets_terraform_end_and_tells_what_is_left() {
+    let house = House::new();
+    let waits = [("BREAK", "terraform apply*"), ("BREAK_HOW", "wait")];
+    let mut xtask = house.xtask(&["deploy", "--env", "dev"], &waits);
+    let mut child =
+        xtask.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped()).spawn().unwrap();
+    let since = Instant::now();
+    while !house.stand_in_file("waiting").exists() {
+        assert!(since.elapsed() < Duration::from_secs(120), "it never came to apply");
+        if child.try_wait().unwrap().is_some() {
+            panic!("{}", Ended::of(&child.wait_with_output().unwrap()).printed);
+        }
+        std::thread::yield_now();
+    }
+    // Another run in the same folder meanwhile is told whose it is.
+    let other = house.run(&["plan", "--env", "dev"], &[]);
+    other.expect(1).says("another run is at work").says(&format!("process {}", child.id()));
+    let pid = rustix::process::Pid::from_raw(i32::try_from(child.id()).unwrap()).unwrap();
+    rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
+    let ended = Ended::of(&child.wait_with_output().unwrap());
+    ended.expect(130).says("stopping").says("apply: Terraform saves its state when it is stopped");
+    assert!(house.stand_in_file("interrupted").exists(), "Terraform was not given the time to end");
+    assert!(ended.row("apply").contains("stopped"), "{}", ended.printed);
+    assert!(ended.row("smoke").contains("the run was interrupted"), "{}", ended.printed);
+    // The next run carries on.
+    fs::remove_file(house.stand_in_file("waiting")).unwrap();
+    house.run(&["deploy", "--env", "dev"], &[]).expect(0);
+}
+
+#[test]
+fn on_github_a_failure_is_an_annotation_and_a_row_of_the_summary() {
+    let house = House::new();
+    let summary = house.repo("summary.md");
+    let job = [
+        ("GITHUB_ACTIONS", "true"),
+        ("GITHUB_STEP_SUMMARY", summary.to_str().unwrap()),
+        ("BREAK", "tflint *--format=sarif"),
+    ];
+    let ended = house.run(&["deploy", "--env", "dev", "--until", "plan"], &job);
+    ended.expect(11).says("::error title=tflint::").says("::group::").says("::endgroup::");
+    let summary = fs::read_to_string(summary).unwrap();
+    assert!(summary.contains("| tflint | FAILED |"), "{summary}");
+}
