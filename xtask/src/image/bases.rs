@@ -75,6 +75,7 @@ fn pinned(dockerfile: &str) -> Option<Pair> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Which;
     use super::*;
     use crate::workspace;
 
@@ -92,6 +93,10 @@ mod tests {
         let (app, bootstrap) = (dockerfile("app"), dockerfile("bootstrap"));
         assert!(pinned(&app).is_some());
         assert_eq!(until_base(&app), until_base(&bootstrap));
+        // The SBOM asks cargo about these together.
+        for program in Which::ALL.map(Which::program) {
+            assert!(app.contains(&format!("--package {program} --bin {program} ")), "{program}");
+        }
     }
 
     #[test]

@@ -80,3 +80,65 @@ fn copy(folder: &Path, workspace: &Workspace, runner: Runner) -> Result<(), Erro
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Bases, Which};
+    use super::*;
+    use crate::console::Console;
+
+    #[test]
+    fn a_commit_is_laid_out_as_it_was_and_the_working_tree_as_it_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().join("clone");
+        let workspace =
+            Workspace { root: root.clone(), target: folder.path().into(), cache: folder.path().into() };
+        let runner = Runner::new(Console::silent());
+        let git = |args: &[&str]| {
+            let own = ["-c", "user.name=x", "-c", "user.email=x@example.com", "-c", "commit.gpgsign=false"];
+            let git = Cmd::new("git", &root, "install git").args(own).args(args.iter().copied());
+            runner.ask(&git).unwrap()
+        };
+        for path in PATHS {
+            let path = root.join(path);
+            // A file, or a folder with one.
+            let path = if path.extension().is_some() || path.ends_with(".dockerignore") {
+                path
+            } else {
+                path.join("file")
+            };
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, "committed").unwrap();
+        }
+        git(&["init", "--quiet"]);
+        git(&["add", "."]);
+        git(&["commit", "--quiet", "--message", "x"]);
+        fs::write(root.join("crates/file"), "changed").unwrap();
+        fs::write(root.join("crates/new"), "not tracked").unwrap();
+        fs::remove_file(root.join("benches/file")).unwrap();
+
+        let request = |tree, commit: &str| Request {
+            which: Which::App,
+            bases: Bases::Local,
+            tree,
+            commit: commit.trim().into(),
+            source: String::new(),
+            created: String::new(),
+            no_cache: false,
+            out: PathBuf::new(),
+        };
+        let head = git(&["rev-parse", "HEAD"]);
+        let laid_out = lay_out(&request(Tree::Commit, &head), &workspace, runner).unwrap();
+        assert_eq!(fs::read_to_string(laid_out.join("crates/file")).unwrap(), "committed");
+        assert!(laid_out.join("benches/file").exists() && !laid_out.join("crates/new").exists());
+        assert!(!laid_out.with_extension("tar").exists());
+
+        // What the commit left there is gone.
+        let laid_out = lay_out(&request(Tree::Working, &head), &workspace, runner).unwrap();
+        assert_eq!(fs::read_to_string(laid_out.join("crates/file")).unwrap(), "changed");
+        assert!(!laid_out.join("benches/file").exists() && !laid_out.join("crates/new").exists());
+
+        let unknown = lay_out(&request(Tree::Commit, &"0".repeat(40)), &workspace, runner).unwrap_err();
+        assert!(unknown.report().contains("hint: fetch the commit"), "{}", unknown.report());
+    }
+}

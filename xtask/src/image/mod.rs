@@ -4,6 +4,7 @@
 mod bases;
 mod context;
 mod debian;
+mod engine;
 mod layer;
 mod layout;
 mod local;
@@ -30,9 +31,6 @@ use crate::workspace::Workspace;
 
 pub(crate) use bases::{Base, Bases};
 use normalise::{Created, Image};
-
-/// What to do where a build can't be had at all.
-const DOCKER_MEND: &str = "start a Docker engine (20.10 or later) with a client that has BuildKit: from version 23 on, the buildx plugin";
 
 /// The largest an image may be, in bytes of compressed layers: machines that start download it before they
 /// serve. The programs and their base are well below.
@@ -107,6 +105,8 @@ pub(crate) struct Built {
 }
 
 impl Which {
+    pub(crate) const ALL: [Self; 2] = [Self::App, Self::Bootstrap];
+
     /// Its folder in `docker/`.
     pub(crate) fn name(self) -> &'static str {
         match self {
@@ -164,7 +164,7 @@ pub(crate) fn build(
     let context = context::lay_out(request, workspace, runner)?;
     let dockerfile = context.join(request.which.dockerfile());
     let pair = bases::resolve(request.bases, &dockerfile, workspace, console, runner)?;
-    let saved = engine_build(request, &created, &pair, &context, workspace, runner)?;
+    let saved = engine::build(request, &created, &pair, &context, workspace, runner)?;
     let mut image = normalise::normalise(&saved, &created, &request.tag())
         .map_err(file("normalise the image in", &request.out))?;
     if image.size > LARGEST {
@@ -201,53 +201,6 @@ pub(crate) fn build(
     Ok(built)
 }
 
-/// Has the engine build the image; what it saves of it.
-fn engine_build(
-    request: &Request,
-    created: &Created,
-    pair: &bases::Pair,
-    context: &Path,
-    workspace: &Workspace,
-    runner: Runner,
-) -> Result<saved::Saved, Error> {
-    let labels = [
-        ("revision", request.tag()),
-        ("source", request.source.clone()),
-        ("version", version(context)?),
-        ("created", created.text.clone()),
-    ];
-    let name = format!("{}-build:{}", request.which.program(), request.tag());
-    let dockerfile = context.join(request.which.dockerfile());
-    let mut build = docker(workspace)
-        .args(["build", "--progress", "plain", "--tag", &name, "--file", &dockerfile.display().to_string()])
-        .args(labels.iter().flat_map(|(key, value)| {
-            ["--label".to_owned(), format!("org.opencontainers.image.{key}={value}")]
-        }));
-    if request.bases == Bases::Local {
-        for (argument, base) in [("BUILDER", &pair.builder), ("BASE", &pair.base)] {
-            build = build.args(["--build-arg".to_owned(), format!("{argument}={}", base.name)]);
-        }
-    }
-    if request.no_cache {
-        build = build.args(["--no-cache"]);
-    }
-    runner.run(&build.args([context.display().to_string()]).hint(
-        "what failed is told above; where no image can be pulled, build on local bases; where the client knows no \
-         BuildKit, install its buildx plugin",
-    ))?;
-    let tar = context.with_extension("saved.tar");
-    let save =
-        docker(workspace).args(["save", "--output", &tar.display().to_string(), &name]).hint(DOCKER_MEND);
-    runner.run(&save)?;
-    // It has another digest than what comes out in the end, and nobody should take it for that.
-    runner.ask(&docker(workspace).args(["image", "rm", &name]))?;
-    let opened = fs::File::open(&tar).map_err(file("read", &tar))?;
-    let saved = saved::read(io::BufReader::new(opened))
-        .map_err(|error| Error::Answer { command: save.shown(), what: error.to_string() })?;
-    fs::remove_file(&tar).map_err(file("remove", &tar))?;
-    Ok(saved)
-}
-
 fn bill_of_materials(
     request: &Request,
     created: &Created,
@@ -264,8 +217,10 @@ fn bill_of_materials(
         command.args(args.iter().copied()).hint("the registry may be unreachable")
     };
     let program = request.which.program();
-    let tree = cargo(&["tree", "--locked", "--package", program, "--edges", "normal,no-proc-macro"])
-        .args(["--target", triple, "--prefix", "depth"]);
+    let tree = cargo(&["tree", "--locked", "--edges", "normal,no-proc-macro", "--target", triple])
+        // Features are those of what is built together: the Dockerfiles build both.
+        .args(Which::ALL.into_iter().flat_map(|which| ["--package", which.program()]))
+        .args(["--prefix", "depth"]);
     let metadata = cargo(&["metadata", "--locked", "--format-version", "1", "--filter-platform", triple]);
     let (tree_text, metadata_text) =
         (runner.capture(&tree, CARGO_ANSWERS_WITHIN)?, runner.capture(&metadata, CARGO_ANSWERS_WITHIN)?);
@@ -285,18 +240,6 @@ fn bill_of_materials(
     let cargo = sbom::Cargo { tree: &tree_text, metadata: &parsed, lock: &lock };
     sbom::document(subject, cargo, &packages, &release)
         .map_err(|what| Error::Answer { command: tree.shown(), what })
-}
-
-/// The workspace's version.
-fn version(context: &Path) -> Result<String, Error> {
-    let path = context.join("Cargo.toml");
-    let manifest = fs::read_to_string(&path).map_err(file("read", &path))?;
-    let parsed: Option<toml::Table> = manifest.parse().ok();
-    let version = parsed.as_ref().and_then(|manifest| manifest["workspace"]["package"]["version"].as_str());
-    version.map(str::to_owned).ok_or_else(|| Error::Found {
-        found: format!("{} has no workspace.package.version", path.display()),
-        mend: "give the workspace one version for all its packages".to_owned(),
-    })
 }
 
 fn write(out: &Path, image: &Image, sbom: &Value, provenance: &Value, built: &Built) -> Result<(), Error> {
@@ -325,11 +268,6 @@ fn beside(path: &Path, ending: &str) -> PathBuf {
     let mut name = OsString::from(path);
     name.push(ending);
     name.into()
-}
-
-/// A command of the Docker client, by BuildKit where it builds.
-fn docker(workspace: &Workspace) -> Cmd {
-    workspace.tool("docker", DOCKER_MEND.to_owned()).env("DOCKER_BUILDKIT", "1")
 }
 
 fn text(value: &Value) -> String {

@@ -1,8 +1,9 @@
 //! What an image is made of, as CycloneDX 1.6: the crates that are compiled into the program, and the packages
 //! of its base. <https://cyclonedx.org/docs/1.6/json/>
 //!
-//! `cargo tree` tells which crates those are, with the features of this program alone; `cargo metadata` would
-//! tell what the whole workspace needs. Build scripts and procedural macros run at build time and are not in it.
+//! `cargo tree` tells which crates those are, with the features that the programs of all images ask for, for they
+//! are built together; `cargo metadata` would tell what the whole workspace needs. Build scripts and procedural
+//! macros run at build time and are not in it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,7 +15,7 @@ use super::debian::Package;
 /// What cargo says of a program.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Cargo<'a> {
-    /// `cargo tree --prefix depth`.
+    /// `cargo tree --prefix depth` of all packages that are built together.
     pub(super) tree: &'a str,
     /// `cargo metadata`.
     pub(super) metadata: &'a Value,
@@ -47,12 +48,11 @@ pub(super) fn document(
     packages: &[Package],
     debian: &str,
 ) -> Result<Value, String> {
-    let graph = graph(cargo.tree)?;
-    let program = &graph.first;
+    let (program, needs) = graph(cargo.tree, subject.name)?;
     let licences = licences(cargo.metadata);
     let checksums = checksums(cargo.lock)?;
-    let crates = graph.needs.keys().map(|part| {
-        let kind = if part == program { "application" } else { "library" };
+    let crates = needs.keys().map(|part| {
+        let kind = if *part == program { "application" } else { "library" };
         let reference = crate_url(part);
         let mut component = json!({
             "type": kind, "bom-ref": reference, "name": part.0, "version": part.1, "purl": reference,
@@ -71,9 +71,9 @@ pub(super) fn document(
         components.iter().map(|component| component["bom-ref"].clone()).collect()
     };
     let mut parts = references(&packages);
-    parts.push(crate_url(program).into());
+    parts.push(crate_url(&program).into());
     let mut dependencies = vec![json!({"ref": image, "dependsOn": parts})];
-    dependencies.extend(graph.needs.iter().map(|(part, needs)| {
+    dependencies.extend(needs.iter().map(|(part, needs)| {
         json!({"ref": crate_url(part), "dependsOn": needs.iter().map(crate_url).collect::<Vec<_>>()})
     }));
     Ok(json!({
@@ -111,19 +111,17 @@ fn debian_component(package: &Package, debian: &str) -> Value {
     })
 }
 
-/// The crates of a program, and what each needs.
-#[derive(Debug, PartialEq, Eq)]
-struct Graph {
-    first: Crate,
-    needs: BTreeMap<Crate, BTreeSet<Crate>>,
-}
+/// What each crate needs.
+type Needs = BTreeMap<Crate, BTreeSet<Crate>>;
 
+/// A program's crate, and all that it needs, out of the trees of several.
+///
 /// Reads `2serde v1.0.228 (*)`: depth, name, version, and more that does not matter here. A star marks what was
 /// told before, with what it needs.
-fn graph(tree: &str) -> Result<Graph, String> {
-    let mut needs: BTreeMap<Crate, BTreeSet<Crate>> = BTreeMap::new();
+fn graph(trees: &str, program: &str) -> Result<(Crate, Needs), String> {
+    let mut all = Needs::new();
     let mut above: Vec<Crate> = Vec::new();
-    for line in tree.lines().filter(|line| !line.is_empty()) {
+    for line in trees.lines().filter(|line| !line.is_empty()) {
         let wrong = || format!("`{line}` is no depth, name and version");
         let name = line.find(|c: char| !c.is_ascii_digit()).ok_or_else(wrong)?;
         let (depth, rest) = line.split_at(name);
@@ -139,13 +137,23 @@ fn graph(tree: &str) -> Result<Graph, String> {
         let part = (name.to_owned(), version);
         above.truncate(depth);
         if let Some(parent) = above.last() {
-            needs.entry(parent.clone()).or_default().insert(part.clone());
+            all.entry(parent.clone()).or_default().insert(part.clone());
         }
-        needs.entry(part.clone()).or_default();
+        all.entry(part.clone()).or_default();
         above.push(part);
     }
-    let first = above.into_iter().next().ok_or("it has no crate")?;
-    Ok(Graph { first, needs })
+    let first = all.keys().find(|(name, _)| name == program).cloned();
+    let first = first.ok_or_else(|| format!("it has no crate {program}"))?;
+    let mut needs = Needs::new();
+    let mut open = vec![first.clone()];
+    while let Some(part) = open.pop() {
+        // What is there already was met on another way.
+        if let Some(its) = all.remove(&part) {
+            open.extend(its.iter().cloned());
+            needs.insert(part, its);
+        }
+    }
+    Ok((first, needs))
 }
 
 /// Licences as SPDX expressions; older crates separate alternatives by a slash.
@@ -197,7 +205,9 @@ fn serial(digest: &str) -> String {
 mod tests {
     use super::*;
 
-    const TREE: &str = "0app v0.1.0 (/src/crates/app)\n1serde v1.0.2\n2serde_core v1.0.2\n1zlib v0.1.0+1.2\n2serde_core v1.0.2\n1serde v1.0.2 (*)\n";
+    /// Of two programs that are built together.
+    const TREE: &str = "0other v0.1.0 (/src/crates/other)\n1serde v1.0.2\n2serde_core v1.0.2\n1unused v1.0.0\n\n\
+                        0app v0.1.0 (/src/crates/app)\n1serde v1.0.2 (*)\n1zlib v0.1.0+1.2\n2serde_core v1.0.2\n";
 
     fn subject() -> Subject<'static> {
         Subject {
@@ -353,26 +363,28 @@ mod tests {
 
     #[test]
     fn needs_are_read_from_the_depths() {
-        let graph = graph(TREE).unwrap();
+        let (first, needs) = graph(TREE, "app").unwrap();
         let part = |name: &str, version: &str| (name.to_owned(), version.to_owned());
-        assert_eq!(graph.first, part("app", "0.1.0"));
+        assert_eq!(first, part("app", "0.1.0"));
         assert_eq!(
-            graph.needs[&part("app", "0.1.0")],
+            needs[&part("app", "0.1.0")],
             BTreeSet::from([part("serde", "1.0.2"), part("zlib", "0.1.0+1.2")])
         );
-        assert_eq!(graph.needs[&part("serde", "1.0.2")], BTreeSet::from([part("serde_core", "1.0.2")]));
-        assert_eq!(graph.needs[&part("serde_core", "1.0.2")], BTreeSet::new());
+        assert_eq!(needs[&part("serde", "1.0.2")], BTreeSet::from([part("serde_core", "1.0.2")]));
+        assert_eq!(needs[&part("serde_core", "1.0.2")], BTreeSet::new());
+        assert_eq!(needs.len(), 4);
     }
 
     #[test]
     fn a_tree_of_another_form_is_refused() {
         for (tree, what) in [
-            ("", "it has no crate"),
+            ("", "it has no crate app"),
+            ("0other v0.1.0", "it has no crate app"),
             ("app v0.1.0", "`app v0.1.0` is no depth, name and version"),
             ("0app", "`0app` is no depth, name and version"),
             ("1app v0.1.0", "`1app v0.1.0` is no depth, name and version"),
         ] {
-            assert_eq!(graph(tree).unwrap_err(), what);
+            assert_eq!(graph(tree, "app").unwrap_err(), what);
         }
     }
 }

@@ -12,7 +12,8 @@ use sha2::{Digest, Sha256};
 
 use super::bases::{Base, Pair};
 use super::context::empty;
-use super::{DOCKER_MEND, docker, file};
+use super::engine::{DOCKER_MEND, docker};
+use super::file;
 use crate::console::{Console, Style};
 use crate::error::Error;
 use crate::runner::{Cmd, Runner};
