@@ -74,3 +74,35 @@ pub(crate) fn stage(name: &str) -> Result<Vec<String>, Error> {
         format!("exit     {} where it stops a run", stage.exit),
     ])
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The page for operators tells the same as the stages.
+    #[test]
+    fn the_page_has_every_stage_with_its_exit_status_and_effect() {
+        let page = std::fs::read_to_string(crate::workspace::root().join("docs/pipeline.md")).unwrap();
+        for stage in stages::ALL {
+            let row = format!("| `{}` | {} | {} |", stage.name, stage.exit, stage.effect.as_str());
+            let in_words = format!("`{}` ({})", stage.name, stage.exit);
+            assert!(page.contains(&row) || page.contains(&in_words), "docs/pipeline.md: no {row}");
+        }
+    }
+
+    #[test]
+    fn a_stage_is_explained_by_what_it_declares() {
+        insta::assert_snapshot!(stage("apply").unwrap().join("\n"), @"
+        apply: Apply the plan that was judged, and no other
+
+        inputs   programs (made by programs), account (made by account), plan (made by plan), verdict of validate (made by validate), verdict of tflint (made by tflint), verdict of checkov (made by checkov), verdict of trivy (made by trivy)
+        outputs  outputs
+        effect   remote
+        undo     Terraform saves its state when it is stopped: plan again, which shows what is left, and apply that
+        limit    90 minutes
+        exit     16 where it stops a run
+        ");
+        let unknown = stage("aply").unwrap_err();
+        assert_eq!(unknown.to_string(), "there is no stage aply");
+    }
+}
