@@ -3,6 +3,7 @@
 //! `README.md` beside this crate tells what each figure means.
 
 mod machine;
+mod pipeline;
 mod report;
 mod samples;
 mod service;
@@ -25,6 +26,12 @@ struct Arguments {
     /// Measure only these
     #[arg(long, value_enum)]
     only: Option<Section>,
+    /// The program that runs the pipeline; `cargo xtask bench` gives it
+    #[arg(long, value_name = "FILE", hide = true)]
+    xtask: Option<PathBuf>,
+    /// Where it keeps its tools
+    #[arg(long, value_name = "DIR", hide = true)]
+    tools: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, PartialEq, ValueEnum)]
@@ -33,6 +40,8 @@ enum Section {
     Tokens,
     /// The app as a program, against a real MySQL
     Service,
+    /// What a pull request runs, against a shell script; a quarter of an hour
+    Pipeline,
 }
 
 fn main() -> anyhow::Result<()> {
@@ -52,6 +61,12 @@ fn main() -> anyhow::Result<()> {
     }
     if wanted(Section::Service) {
         service::measure(&runtime, &mut report)?;
+    }
+    if wanted(Section::Pipeline) {
+        match (&arguments.xtask, &arguments.tools) {
+            (Some(xtask), Some(tools)) => pipeline::measure(xtask, tools, &mut report)?,
+            _ => println!("\nPipeline: not measured: `cargo xtask bench` tells where xtask is"),
+        }
     }
     if let Some(path) = arguments.save {
         report.save(&path)?;

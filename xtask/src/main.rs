@@ -311,7 +311,7 @@ fn run(task: Task, console: Console) -> Result<u8, Error> {
         Task::Infra(task) => infra::run(task, &workspace, console, runner).map(all_well),
         Task::Lint => Ok(all_well(steps::run(console, lint::steps(&workspace, console, runner)))),
         Task::Fmt { check } => lint::format(check, &workspace, runner).map(|_| 0),
-        Task::Bench { passthrough } => bench::run(&passthrough, &workspace, runner).map(|()| 0),
+        Task::Bench { passthrough } => bench::run(&passthrough, &workspace, console, runner).map(|()| 0),
         Task::Tools(task) => tools::run(&task, &workspace, console, runner).map(all_well),
         Task::Doctor { json } => Ok(all_well(doctor::run(json, &workspace, console, runner))),
     }

@@ -30,7 +30,7 @@ pub(super) const SNAPSHOT: Stage = Stage {
     inputs: &[Artifact::Programs, Artifact::Outputs, Artifact::DestroyPlan],
     outputs: &[Artifact::Snapshot],
     effect: Effect::Destructive,
-    undo: "aws rds delete-db-snapshot",
+    undo: "aws rds delete-db-snapshot. It is encrypted with the deployment's key: docs/pipeline.md tells how to keep it",
     minutes: 90,
     exit: 33,
     needs: credentials,

@@ -1,0 +1,38 @@
+#!/bin/sh
+# What `cargo xtask ci` is measured against: the same tools, one after another, as a workflow of shell lines has them.
+# Without tflint and trivy, which take the same time either way. $TARGET is cargo's target folder, $TOOLS where xtask
+# keeps its tools, $XTASK the program itself, for the plan of an empty account that no single tool makes.
+set -eu
+
+cargo fmt --all --check
+"$TOOLS"/actionlint*/actionlint -shellcheck= -pyflakes= .github/workflows/*.yml
+"$TOOLS"/zizmor-*/zizmor --offline --no-progress .github/workflows/*.yml
+"$TOOLS"/hadolint-*/hadolint docker/*/Dockerfile docker/local/*/Dockerfile
+"$(command -v cargo-deny || echo "$TOOLS"/cargo-deny-*/bin/cargo-deny)" --locked --offline check licenses bans sources
+cargo clippy --workspace --all-targets --locked -- -D warnings
+RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --locked
+cargo build --workspace --all-targets --locked
+
+terraform fmt -check -recursive terraform
+for root in terraform/stacks/* terraform/modules/*; do
+    [ -d "$root" ] || continue
+    copy=$TARGET/bench/terraform/$(basename "$root")
+    mkdir -p "$copy"
+    [ -f "$root/.terraform.lock.hcl" ] || cp terraform/stacks/mysql/.terraform.lock.hcl "$copy"
+    export TF_DATA_DIR="$copy/data"
+    terraform -chdir="$root" init -backend=false -input=false >/dev/null
+    terraform -chdir="$root" validate >/dev/null
+    terraform -chdir="$root" test >/dev/null
+done
+unset TF_DATA_DIR
+"$TOOLS"/checkov-*/bin/python -I -m checkov.main --directory terraform --framework terraform --skip-download --quiet --compact
+"$XTASK" plan
+
+for image in app bootstrap; do
+    DOCKER_BUILDKIT=1 docker build --quiet --file "docker/$image/Dockerfile" $BUILD_ARGS .
+done
+
+export RDS_IAM_MYSQL_PLUGIN="$TARGET/debug/libAWSAuthenticationPlugin.so"
+cargo test --workspace --all-targets --locked
+cargo test --workspace --doc --locked
+"$TARGET"/debug/rds-iam-demo --bin-dir "$TARGET/debug" --once

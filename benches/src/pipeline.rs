@@ -1,0 +1,56 @@
+//! The pipeline: what a pull request runs, against the same tools one after another by a shell script.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Instant;
+
+use anyhow::Context as _;
+
+use crate::report::{Report, Row};
+use crate::samples::paired;
+
+/// The tools whose time is the same on both sides, and which not every machine can have.
+const ALIKE: &str = "tflint,trivy";
+/// Rounds that count, after one that does not: each is minutes.
+const ROUNDS: usize = 1;
+
+/// Measures both sides in turns, all of it built and fetched before.
+///
+/// # Errors
+/// When a side fails: then there is nothing to compare.
+pub(crate) fn measure(xtask: &Path, tools: &Path, report: &mut Report) -> anyhow::Result<()> {
+    report.heading("Pipeline");
+    let target = xtask.parent().and_then(Path::parent).context("xtask lies in cargo's target folder")?;
+    let ours = || {
+        let mut run = command(xtask);
+        run.args(["ci", "--skip", ALIKE]);
+        seconds(run)
+    };
+    let theirs = || {
+        let mut run = command(Path::new("sh"));
+        run.arg("benches/pull-request.sh").env("TARGET", target).env("TOOLS", tools).env("XTASK", xtask);
+        run.env("BUILD_ARGS", std::env::var("BUILD_ARGS").unwrap_or_default());
+        seconds(run)
+    };
+    let pair = paired(ROUNDS, ours, theirs)?;
+    report.add(Row::new("pull request, warm", pair.ours, "s").against(
+        "a shell script",
+        pair.theirs,
+        pair.ratio,
+    ));
+    Ok(())
+}
+
+fn command(program: &Path) -> Command {
+    #[expect(clippy::disallowed_methods, reason = "what is measured is whole programs")]
+    let mut command = Command::new(program);
+    command.stdin(Stdio::null()).stdout(Stdio::null());
+    command
+}
+
+fn seconds(mut command: Command) -> anyhow::Result<f64> {
+    let started = Instant::now();
+    let status = command.status().with_context(|| format!("starting {}", command.get_program().display()))?;
+    anyhow::ensure!(status.success(), "{} ended with {status}", command.get_program().display());
+    Ok(started.elapsed().as_secs_f64())
+}
