@@ -34,15 +34,29 @@
 //! ```
 
 pub mod arn;
+#[cfg(feature = "aws")]
+pub mod aws;
 pub mod file;
+#[cfg(feature = "aws")]
+pub mod image;
+#[cfg(feature = "aws")]
+pub mod invoke_bootstrap;
 pub mod outputs;
 pub mod plan;
 pub mod policy;
+#[cfg(feature = "aws")]
+pub mod proxy_auth;
 pub mod rds_conf;
 pub mod remedy;
 #[cfg(feature = "aws")]
+pub mod rollout;
+#[cfg(feature = "aws")]
+pub mod snapshot;
+#[cfg(feature = "aws")]
 pub mod ssm;
 pub mod trust;
+#[cfg(feature = "aws")]
+pub mod whoami;
 
 pub use outputs::{Outputs, OutputsError};
 pub use rds_conf::{RdsConf, RdsConfError};

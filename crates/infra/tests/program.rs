@@ -87,6 +87,12 @@ fn rds_conf_is_printed_or_written() {
     assert_eq!(std::fs::read_to_string(&path).unwrap(), text(&printed.stdout));
     let conf = rds_iam_infra::RdsConf::read(&path).unwrap();
     assert_eq!(conf.endpoint.to_string(), "orders-dev.c0ffee.us-east-1.rds.amazonaws.com:3306");
+    let (dial, bundle) = ("127.0.0.1:13306", "/etc/rds/ca.pem");
+    let here = run(&["conf", "--outputs", OUTPUTS, "--dial", dial, "--ca-bundle", bundle]);
+    let conf = rds_iam_infra::RdsConf::parse(text(&here.stdout)).unwrap();
+    assert_eq!(conf.connect_to().to_string(), dial);
+    assert_eq!(conf.ca_bundle.unwrap().as_str(), bundle);
+    assert_eq!(run(&["conf", "--outputs", OUTPUTS, "--dial", "127.0.0.1"]).status.code(), Some(64));
     let missing = run(&["conf", "--outputs", "/nowhere/outputs.json"]);
     assert_eq!(missing.status.code(), Some(1));
     assert!(text(&missing.stderr).contains("/nowhere/outputs.json"));
@@ -136,4 +142,33 @@ async fn parameters_are_written_once() {
     ");
     assert_eq!(parameters(&["--delete"]), "0 deleted\n");
     assert!(parameters(&[]).ends_with("5 to be created, 0 to be changed, 0 unchanged\n"));
+}
+
+#[tokio::test]
+async fn the_caller_is_told_or_refused() {
+    let aws = AwsApi::start().await.unwrap();
+    let whoami = |account: &str, key: &[(&str, &str)]| {
+        let mut command = program();
+        command.args(["whoami", "--region", "us-east-1", "--account-id", account]).envs(aws.env());
+        // Nobody's credentials but the test's.
+        for name in ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE"] {
+            command.env_remove(name);
+        }
+        for name in ["AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"] {
+            command.env(name, "/dev/null");
+        }
+        command.env("AWS_EC2_METADATA_DISABLED", "true").envs(key.iter().copied()).output().unwrap()
+    };
+    let key = [("AWS_ACCESS_KEY_ID", "test"), ("AWS_SECRET_ACCESS_KEY", "test")];
+    let told = whoami("123456789012", &key);
+    assert_eq!(told.status.code(), Some(0), "{}", text(&told.stderr));
+    assert_eq!(text(&told.stdout).lines().count(), 1);
+    let caller: serde_json::Value = serde_json::from_slice(&told.stdout).unwrap();
+    assert_eq!(caller["account"], "123456789012");
+    let other = whoami("999999999999", &key);
+    assert_eq!(other.status.code(), Some(1));
+    assert!(text(&other.stderr).contains("the deployment lies in 999999999999"), "{}", text(&other.stderr));
+    let none = whoami("123456789012", &[]);
+    assert_eq!(none.status.code(), Some(1));
+    assert!(text(&none.stderr).contains("there are no credentials: log in"), "{}", text(&none.stderr));
 }

@@ -1,13 +1,12 @@
 //! `GetParameters`: what Parameter Store has.
 
 use std::collections::BTreeMap;
+use std::time::SystemTime;
 
 use aws_config::SdkConfig;
 use aws_sdk_ssm::Client;
-use aws_sdk_ssm::error::SdkError;
-use aws_sdk_ssm::operation::get_parameters::GetParametersError as Source;
 
-use super::Cause;
+use crate::aws::CallError;
 use crate::outputs::Parameter;
 
 /// How many names one call takes.
@@ -15,7 +14,7 @@ const AT_ONCE: usize = 10;
 
 /// Reads parameters by their names. Secure ones stay encrypted.
 #[derive(Clone, Debug)]
-#[non_exhaustive]
+#[expect(clippy::exhaustive_structs, reason = "the call has no other arguments, and callers build it")]
 pub struct GetParameters {
     /// Their full names; any number.
     pub names: Vec<String>,
@@ -29,6 +28,8 @@ pub struct Found {
     pub value: String,
     /// `String`, `StringList` or `SecureString`.
     pub kind: String,
+    /// When it got this value.
+    pub modified: Option<SystemTime>,
 }
 
 impl GetParameters {
@@ -41,35 +42,20 @@ impl GetParameters {
     ///
     /// # Errors
     /// Where a call fails; the error names the parameters and says what to do.
-    pub async fn run(&self, aws: &SdkConfig) -> Result<BTreeMap<String, Found>, GetParametersError> {
+    pub async fn run(&self, aws: &SdkConfig) -> Result<BTreeMap<String, Found>, CallError> {
         let client = Client::new(aws);
         let mut found = BTreeMap::new();
         for names in self.names.chunks(AT_ONCE) {
             let call = client.get_parameters().set_names(Some(names.to_vec())).send();
-            let answer = call.await.map_err(|source| GetParametersError {
-                names: names.to_vec(),
-                cause: Cause::of(&source, "ssm:GetParameters"),
-                source: Box::new(source),
-            })?;
+            let doing = format!("read the parameters {}", names.join(", "));
+            let answer = call.await.map_err(CallError::of(doing, "ssm:GetParameters"))?;
             for parameter in answer.parameters.unwrap_or_default() {
                 let kind = parameter.r#type.map_or_else(String::new, |kind| kind.as_str().to_owned());
                 let (Some(name), Some(value)) = (parameter.name, parameter.value) else { continue };
-                found.insert(name, Found { value, kind });
+                let modified = parameter.last_modified_date.and_then(|date| date.try_into().ok());
+                found.insert(name, Found { value, kind, modified });
             }
         }
         Ok(found)
     }
-}
-
-/// Parameters could not be read.
-#[derive(Debug, thiserror::Error)]
-#[error("cannot read the parameters {}: {cause}", names.join(", "))]
-#[non_exhaustive]
-pub struct GetParametersError {
-    /// Which.
-    pub names: Vec<String>,
-    /// Why, and what to do.
-    pub cause: Cause,
-    /// What the client said.
-    pub source: Box<SdkError<Source>>,
 }

@@ -1,13 +1,14 @@
 //! The app's parameters in Systems Manager Parameter Store: what is there, what would differ, and writing it.
-//! One module to each call of AWS, with its arguments and its error.
+//! One module to each call of AWS, with its arguments.
 //!
 //! ```no_run
 //! use rds_iam_infra::Outputs;
+//! use rds_iam_infra::aws;
 //! use rds_iam_infra::ssm::{self, GetParameters, PutParameter, State};
 //!
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
 //! let outputs = Outputs::read("outputs.json".as_ref())?;
-//! let aws = ssm::connect(&outputs.deployment.region).await;
+//! let aws = aws::connect(&outputs.deployment.region).await;
 //! let due = outputs.parameters();
 //! let found = GetParameters::of(&due).run(&aws).await?;
 //! for difference in ssm::compare(due, &found) {
@@ -19,36 +20,17 @@
 //! # }
 //! ```
 
-mod cause;
 mod delete_parameters;
 mod get_parameters;
 mod put_parameter;
 
 use std::collections::BTreeMap;
-use std::time::Duration;
-
-use aws_config::timeout::TimeoutConfig;
-use aws_config::{BehaviorVersion, SdkConfig};
-use rds_iam_token::Region;
 
 use crate::outputs::Parameter;
 
-pub use cause::Cause;
-pub use delete_parameters::{DeleteParameters, DeleteParametersError};
-pub use get_parameters::{Found, GetParameters, GetParametersError};
-pub use put_parameter::{PutParameter, PutParameterError};
-
-/// How long one call may take, retries included.
-const TIMEOUT: Duration = Duration::from_secs(30);
-
-/// AWS in a region, by the default chain of credentials; `AWS_ENDPOINT_URL` says where it is, if not on AWS.
-pub async fn connect(region: &Region) -> SdkConfig {
-    aws_config::defaults(BehaviorVersion::latest())
-        .region(aws_config::Region::new(region.to_string()))
-        .timeout_config(TimeoutConfig::builder().operation_timeout(TIMEOUT).build())
-        .load()
-        .await
-}
+pub use delete_parameters::DeleteParameters;
+pub use get_parameters::{Found, GetParameters};
+pub use put_parameter::PutParameter;
 
 /// A parameter that is due, and how Parameter Store has it.
 #[derive(Clone, Debug, PartialEq, Eq)]

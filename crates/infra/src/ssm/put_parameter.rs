@@ -2,11 +2,9 @@
 
 use aws_config::SdkConfig;
 use aws_sdk_ssm::Client;
-use aws_sdk_ssm::error::SdkError;
-use aws_sdk_ssm::operation::put_parameter::PutParameterError as Source;
 use aws_sdk_ssm::types::ParameterType;
 
-use super::Cause;
+use crate::aws::CallError;
 use crate::outputs::Parameter;
 
 /// Writes a parameter of type `String`, whether there is one or not.
@@ -22,27 +20,11 @@ impl PutParameter {
     ///
     /// # Errors
     /// Where the call fails; the error names the parameter and says what to do.
-    pub async fn run(&self, aws: &SdkConfig) -> Result<(), PutParameterError> {
+    pub async fn run(&self, aws: &SdkConfig) -> Result<(), CallError> {
         let Parameter { path, value } = &self.parameter;
         let call = Client::new(aws).put_parameter().name(path).value(value);
         let call = call.r#type(ParameterType::String).overwrite(true).send();
-        call.await.map(drop).map_err(|source| PutParameterError {
-            name: path.clone(),
-            cause: Cause::of(&source, "ssm:PutParameter"),
-            source: Box::new(source),
-        })
+        let doing = format!("write the parameter {path}");
+        call.await.map(drop).map_err(CallError::of(doing, "ssm:PutParameter"))
     }
-}
-
-/// A parameter could not be written.
-#[derive(Debug, thiserror::Error)]
-#[error("cannot write the parameter {name}: {cause}")]
-#[non_exhaustive]
-pub struct PutParameterError {
-    /// Which.
-    pub name: String,
-    /// Why, and what to do.
-    pub cause: Cause,
-    /// What the client said.
-    pub source: Box<SdkError<Source>>,
 }

@@ -1,8 +1,13 @@
 //! The `rds-iam-infra` command. Its README describes rules, files and exit statuses.
 
 mod conf;
+mod invoke_bootstrap;
 mod parameters;
 mod plan;
+mod proxy_auth;
+mod rollout;
+mod snapshot;
+mod whoami;
 
 use std::error::Error;
 use std::io::Write;
@@ -13,7 +18,7 @@ use clap::{Parser, Subcommand};
 use rds_iam_infra::outputs::{self, Outputs};
 use rds_iam_infra::{OutputsError, file};
 
-/// Review a Terraform plan, and hand on what Terraform put out.
+/// Review a Terraform plan, hand on what Terraform put out, and do what Terraform does not.
 #[derive(Debug, Parser)]
 #[command(version, after_long_help = AFTER_HELP)]
 struct Arguments {
@@ -26,13 +31,21 @@ enum Command {
     Plan(plan::Arguments),
     Conf(conf::Arguments),
     Parameters(parameters::Arguments),
+    #[command(name = "whoami")]
+    WhoAmI(whoami::Arguments),
+    ProxyAuth(proxy_auth::Arguments),
+    InvokeBootstrap(invoke_bootstrap::Arguments),
+    Rollout(rollout::Arguments),
+    Snapshot(snapshot::Arguments),
 }
 
 const AFTER_HELP: &str = "\
 Exit status:
   0   done; of a plan: nothing is refused
   1   failed; the message says why and what to do; running it again is safe
-  2   something in the plan is refused
+  2   something in the plan is refused; or bootstrap's check found drift
+  3   the rollout failed, and the image before it serves again
+  130 interrupted; the message says what is left
   64  the command line is wrong; nothing was done
 
 FILE may be - for standard input:
@@ -40,14 +53,23 @@ FILE may be - for standard input:
   terraform output -json | rds-iam-infra conf --outputs - --write rds.conf
 
 Environment:
-  AWS_ENDPOINT_URL  where the AWS API is, if not on AWS (parameters alone asks it);
-                    credentials come from the default chain (environment, profile, role)";
+  AWS_ENDPOINT_URL  where the AWS API is, if not on AWS (plan and conf do not
+                    ask it); credentials come from the default chain (environment, profile, role)";
 
 /// As in BSD's sysexits.h: the command was used wrongly.
 const EX_USAGE: u8 = 64;
 
 /// Something in the plan is refused.
 const REFUSED: u8 = 2;
+
+/// A check found that something differs from the declaration; as `rds-iam-bootstrap --check` has it.
+const DRIFT: u8 = 2;
+
+/// An image was returned from.
+const RETURNED: u8 = 3;
+
+/// As a shell has it for SIGINT: 128 and the signal's number.
+const INTERRUPTED: u8 = 130;
 
 type Failure = Box<dyn Error>;
 
@@ -65,6 +87,11 @@ async fn main() -> ExitCode {
         Command::Plan(arguments) => plan::run(&arguments),
         Command::Conf(arguments) => conf::run(&arguments),
         Command::Parameters(arguments) => parameters::run(&arguments).await,
+        Command::WhoAmI(arguments) => whoami::run(arguments).await,
+        Command::ProxyAuth(arguments) => proxy_auth::run(&arguments).await,
+        Command::InvokeBootstrap(arguments) => invoke_bootstrap::run(&arguments).await,
+        Command::Rollout(arguments) => rollout::run(arguments).await,
+        Command::Snapshot(arguments) => snapshot::run(arguments).await,
     };
     done.unwrap_or_else(|error| {
         drop(write(std::io::stderr(), &format!("error: {}", chain(&*error))));
@@ -96,6 +123,16 @@ fn replace(path: &Path, text: &str) -> Result<(), Failure> {
         let path = path.display();
         format!("cannot write {path}; its folder must exist and take files: {error}").into()
     })
+}
+
+/// Removes a file that an earlier run may have left.
+fn forget(path: &Path) -> Result<(), Failure> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(format!("cannot remove what an earlier run left in {}: {error}", path.display()).into())
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Whether a path means standard input.

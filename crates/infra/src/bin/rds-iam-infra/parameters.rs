@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use aws_config::SdkConfig;
+use rds_iam_infra::aws;
 use rds_iam_infra::ssm::{self, DeleteParameters, Difference, GetParameters, PutParameter, State};
 
 use crate::{Failure, OutputsFile, print};
@@ -27,7 +28,7 @@ pub(crate) struct Arguments {
 
 pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let outputs = arguments.outputs.read()?;
-    let aws = ssm::connect(&outputs.deployment.region).await;
+    let aws = aws::connect(&outputs.deployment.region).await;
     let due = outputs.parameters();
     let found = GetParameters::of(&due).run(&aws).await?;
     if arguments.delete {

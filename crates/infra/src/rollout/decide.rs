@@ -1,0 +1,234 @@
+//! What to do next in a rollout: a pure function of what is seen.
+
+use std::time::Duration;
+
+use crate::image::Digest;
+
+/// How long an instance refresh may take: groups here have a handful of instances, of some minutes each.
+pub(super) const REFRESH_LIMIT: Duration = Duration::from_secs(45 * 60);
+
+/// How long targets may take to become healthy once the instances are there: the load balancer needs two good
+/// checks of each, and an app its first database connection.
+pub(super) const HEALTH_LIMIT: Duration = Duration::from_secs(5 * 60);
+
+/// How many looks in a row must find every target healthy: one good answer may be luck.
+pub(super) const HEALTHY_LOOKS: u32 = 3;
+
+/// Where the rollout is going.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Leg {
+    /// To the new image, and which one is good should that fail.
+    Forward { good: Option<Digest> },
+    /// Back to the good one, and why.
+    Back { good: Digest, why: Why },
+}
+
+/// What one look found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Sight {
+    /// The instance refresh.
+    Refresh { status: Status, percent: i32, reason: Option<String> },
+    /// The load balancer's targets, but those that are leaving.
+    Health(Health),
+    /// Nothing: there was no answer.
+    Unseen,
+}
+
+/// How far an instance refresh is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Status {
+    Active,
+    Successful,
+    Failed,
+    Cancelled,
+    /// Somebody had AWS roll it back.
+    RolledBack,
+}
+
+/// How many targets there are, and how many of them are healthy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Health {
+    pub(super) healthy: usize,
+    pub(super) of: usize,
+    /// For how many looks in a row all of them have been, this one included.
+    pub(super) in_a_row: u32,
+}
+
+impl Health {
+    pub(super) fn is_whole(self) -> bool {
+        self.of > 0 && self.healthy == self.of
+    }
+}
+
+/// What to do next.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Next {
+    /// Look again, at the same.
+    Look,
+    /// Look at the targets: the instances are there.
+    LookAtTargets,
+    /// The image of this leg runs.
+    Finish,
+    /// Go back to the good image.
+    Return { good: Digest, why: Why },
+    /// There is nothing more to be done.
+    GiveUp(Why),
+}
+
+/// Why an image does not run. `Display` goes on from "failed: ".
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Why {
+    /// The instance refresh failed.
+    #[error("the instance refresh failed{}", because(reason.as_deref()))]
+    Failed {
+        /// What AWS says.
+        reason: Option<String>,
+    },
+    /// Somebody cancelled it.
+    #[error("the instance refresh was cancelled{}", because(reason.as_deref()))]
+    Cancelled {
+        /// What AWS says.
+        reason: Option<String>,
+    },
+    /// Somebody had AWS roll it back.
+    #[error("the instance refresh was rolled back{}", because(reason.as_deref()))]
+    RolledBack {
+        /// What AWS says.
+        reason: Option<String>,
+    },
+    /// It takes too long.
+    #[error("the instance refresh is not over after {minutes} minutes")]
+    Time {
+        /// How long it was waited for.
+        minutes: u64,
+    },
+    /// The instances are there, and do not serve.
+    #[error(
+        "{healthy} of {of} targets are healthy {minutes} minutes after the instance refresh: see the app's log"
+    )]
+    Unhealthy {
+        /// How many are.
+        healthy: usize,
+        /// How many there are.
+        of: usize,
+        /// How long it was waited for.
+        minutes: u64,
+    },
+    /// The instances are there, and the load balancer does not tell how they are.
+    #[error("the targets' health was not told for {minutes} minutes after the instance refresh")]
+    HealthUnseen {
+        /// How long it was waited for.
+        minutes: u64,
+    },
+}
+
+fn because(reason: Option<&str>) -> String {
+    reason.map(|reason| format!(" ({reason})")).unwrap_or_default()
+}
+
+/// Decides by what was seen, and how long this has been looked at. `targets` says at what: the targets, or the
+/// refresh.
+pub(super) fn next(leg: &Leg, targets: bool, sight: &Sight, waited: Duration) -> Next {
+    let limit = if targets { HEALTH_LIMIT } else { REFRESH_LIMIT };
+    let (is_over, minutes) = (waited >= limit, limit.as_secs() / 60);
+    let why = match sight.clone() {
+        Sight::Refresh { status: Status::Successful, .. } => return Next::LookAtTargets,
+        Sight::Health(health) if health.is_whole() && health.in_a_row >= HEALTHY_LOOKS => {
+            return Next::Finish;
+        }
+        Sight::Refresh { status: Status::Failed, reason, .. } => Why::Failed { reason },
+        Sight::Refresh { status: Status::Cancelled, reason, .. } => Why::Cancelled { reason },
+        Sight::Refresh { status: Status::RolledBack, reason, .. } => Why::RolledBack { reason },
+        // All are healthy and have not been for long enough: the few looks that lack are worth more than the limit.
+        Sight::Health(health) if health.is_whole() => return Next::Look,
+        _ if !is_over => return Next::Look,
+        Sight::Health(Health { healthy, of, .. }) => Why::Unhealthy { healthy, of, minutes },
+        Sight::Unseen if targets => Why::HealthUnseen { minutes },
+        Sight::Refresh { status: Status::Active, .. } | Sight::Unseen => Why::Time { minutes },
+    };
+    match leg {
+        Leg::Forward { good: Some(good) } => Next::Return { good: good.clone(), why },
+        Leg::Forward { good: None } | Leg::Back { .. } => Next::GiveUp(why),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn good() -> Digest {
+        Digest::of(b"good")
+    }
+
+    fn to(why: Why) -> Next {
+        Next::Return { good: good(), why }
+    }
+
+    /// Forward with a way back, forward without one, and back.
+    fn legs() -> [Leg; 3] {
+        let back = Leg::Back { good: good(), why: Why::Time { minutes: 1 } };
+        [Leg::Forward { good: Some(good()) }, Leg::Forward { good: None }, back]
+    }
+
+    fn refresh(status: Status) -> Sight {
+        Sight::Refresh { status, percent: 50, reason: None }
+    }
+
+    fn health(healthy: usize, of: usize, in_a_row: u32) -> Sight {
+        Sight::Health(Health { healthy, of, in_a_row })
+    }
+
+    #[test]
+    fn a_refresh_is_watched_to_its_end() {
+        let time = || Why::Time { minutes: 45 };
+        let [forward, first, back] = &legs();
+        let failed = || Why::Failed { reason: None };
+        let before = REFRESH_LIMIT - Duration::from_secs(1);
+        for (leg, sight, waited, expected) in [
+            (forward, refresh(Status::Active), Duration::ZERO, Next::Look),
+            (forward, refresh(Status::Active), before, Next::Look),
+            (forward, refresh(Status::Active), REFRESH_LIMIT, to(time())),
+            (first, refresh(Status::Active), REFRESH_LIMIT, Next::GiveUp(time())),
+            (back, refresh(Status::Active), REFRESH_LIMIT, Next::GiveUp(time())),
+            (forward, Sight::Unseen, before, Next::Look),
+            (forward, Sight::Unseen, REFRESH_LIMIT, to(time())),
+            (forward, refresh(Status::Successful), Duration::ZERO, Next::LookAtTargets),
+            // Late, and over all the same.
+            (forward, refresh(Status::Successful), REFRESH_LIMIT, Next::LookAtTargets),
+            (back, refresh(Status::Successful), Duration::ZERO, Next::LookAtTargets),
+            (forward, refresh(Status::Failed), Duration::ZERO, to(failed())),
+            (first, refresh(Status::Failed), Duration::ZERO, Next::GiveUp(failed())),
+            (back, refresh(Status::Failed), Duration::ZERO, Next::GiveUp(failed())),
+            (forward, refresh(Status::Cancelled), Duration::ZERO, to(Why::Cancelled { reason: None })),
+            (forward, refresh(Status::RolledBack), Duration::ZERO, to(Why::RolledBack { reason: None })),
+        ] {
+            assert_eq!(next(leg, false, &sight, waited), expected, "{leg:?} {sight:?} {waited:?}");
+        }
+    }
+
+    #[test]
+    fn then_the_targets_must_be_healthy() {
+        let [forward, first, back] = &legs();
+        let unhealthy = |healthy, of| Why::Unhealthy { healthy, of, minutes: 5 };
+        let before = HEALTH_LIMIT - Duration::from_secs(1);
+        for (leg, sight, waited, expected) in [
+            (forward, health(0, 0, 0), Duration::ZERO, Next::Look),
+            (forward, health(1, 2, 0), before, Next::Look),
+            (forward, health(2, 2, 1), Duration::ZERO, Next::Look),
+            (forward, health(2, 2, 2), Duration::ZERO, Next::Look),
+            (forward, health(2, 2, 3), Duration::ZERO, Next::Finish),
+            (forward, health(2, 2, 1), HEALTH_LIMIT, Next::Look),
+            (forward, health(1, 2, 0), HEALTH_LIMIT, to(unhealthy(1, 2))),
+            // No targets at all are not healthy ones.
+            (forward, health(0, 0, 9), HEALTH_LIMIT, to(unhealthy(0, 0))),
+            (first, health(0, 1, 0), HEALTH_LIMIT, Next::GiveUp(unhealthy(0, 1))),
+            (back, health(1, 1, 3), Duration::ZERO, Next::Finish),
+            (back, health(0, 1, 0), HEALTH_LIMIT, Next::GiveUp(unhealthy(0, 1))),
+            (forward, Sight::Unseen, before, Next::Look),
+            (forward, Sight::Unseen, HEALTH_LIMIT, to(Why::HealthUnseen { minutes: 5 })),
+        ] {
+            assert_eq!(next(leg, true, &sight, waited), expected, "{leg:?} {sight:?} {waited:?}");
+        }
+    }
+}
