@@ -235,6 +235,12 @@ impl AwsApi {
         &self.url
     }
 
+    /// The region that clients are for.
+    #[must_use]
+    pub fn region(&self) -> &Region {
+        &self.region
+    }
+
     /// A configuration with which AWS SDK clients come here, with made-up credentials.
     #[must_use]
     pub fn sdk_config(&self) -> SdkConfig {

@@ -3,7 +3,7 @@
 use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 
 use thiserror::Error;
@@ -78,6 +78,12 @@ impl Command {
         command.spawn().map_err(|source| self.not_started(source))
     }
 
+    /// Makes this process that program. It comes back with the reason only where that fails.
+    pub(crate) fn exec(&self) -> CommandError {
+        use std::os::unix::process::CommandExt;
+        self.not_started(self.build().exec())
+    }
+
     #[expect(clippy::disallowed_methods, reason = "this is the one runner")]
     fn build(&self) -> std::process::Command {
         let mut command = std::process::Command::new(&self.program);
@@ -128,9 +134,13 @@ pub enum CommandError {
 
 /// The programs among `programs` that are not on the `PATH`.
 pub(crate) fn missing(programs: &[&'static str]) -> Vec<&'static str> {
+    programs.iter().copied().filter(|program| find(program).is_none()).collect()
+}
+
+/// Where a program is, if it is on the `PATH`.
+pub(crate) fn find(program: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
-    let found = |program: &str| std::env::split_paths(&path).any(|dir| dir.join(program).is_file());
-    programs.iter().copied().filter(|program| !found(program)).collect()
+    std::env::split_paths(&path).map(|dir| dir.join(program)).find(|file| file.is_file())
 }
 
 /// The last lines of `text`.

@@ -76,6 +76,15 @@ pub(crate) fn made_up_key() -> AccessKey {
         .session_token(random(200, ALPHANUMERIC))
 }
 
+/// An access key as an AWS shared credentials file.
+pub(crate) fn credentials_file(key: &AccessKey) -> String {
+    let AccessKey { id, secret, session_token, .. } = key;
+    let token = session_token.as_deref().unwrap_or_default();
+    format!(
+        "[default]\naws_access_key_id = {id}\naws_secret_access_key = {secret}\naws_session_token = {token}\n"
+    )
+}
+
 /// A resource id of the form that RDS gives to instances.
 pub(crate) fn made_up_resource_id() -> String {
     format!("db-{}", random(26, UPPER))

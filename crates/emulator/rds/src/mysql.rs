@@ -14,7 +14,7 @@ use rds_iam_token::{Endpoint, Region};
 use tracing::info;
 
 use crate::accounts::{POLL, Root};
-use crate::credentials::{MasterCredentials, made_up_key, made_up_resource_id};
+use crate::credentials::{MasterCredentials, credentials_file, made_up_key, made_up_resource_id};
 use crate::engine::Engine;
 use crate::error::Error;
 use crate::launch::{self, READY_TIMEOUT, Server};
@@ -240,11 +240,7 @@ impl MySql {
     /// # Errors
     /// [`Error::Io`] when the file cannot be written.
     pub fn write_credentials_file(&self, path: &Path) -> Result<(), Error> {
-        let AccessKey { id, secret, session_token, .. } = &self.key;
-        let token = session_token.as_deref().unwrap_or_default();
-        let text = format!(
-            "[default]\naws_access_key_id = {id}\naws_secret_access_key = {secret}\naws_session_token = {token}\n"
-        );
+        let text = credentials_file(&self.key);
         let write = || {
             // A file that is there already may be open to others.
             match fs::remove_file(path) {
@@ -281,6 +277,19 @@ impl MySql {
         self.change(|state| {
             state.keys.retain(|known| known.id != key.id);
             state.keys.push(key);
+        })
+    }
+
+    /// Makes tokens for another endpoint good too, as where a proxy comes before the server later on. Unlike
+    /// that of [`Builder::also_endpoint`], its name is not in the server's certificate.
+    ///
+    /// # Errors
+    /// [`Error::Io`] when the server's folder is gone.
+    pub fn accept_endpoint(&self, endpoint: &Endpoint) -> Result<(), Error> {
+        let endpoint = endpoint.to_string();
+        self.change(|state| {
+            state.endpoints.retain(|known| *known != endpoint);
+            state.endpoints.push(endpoint);
         })
     }
 

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use rds_iam_emulator::account::Account;
+use rds_iam_emulator::account::{Account, stand_in};
 use rds_iam_emulator::{AwsApi, MySql};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, stdin};
@@ -38,6 +38,12 @@ enum Only {
         #[arg(long)]
         dir: PathBuf,
     },
+    /// What the stand-ins on the machines of an account call
+    #[command(hide = true)]
+    StandIn {
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        words: Vec<String>,
+    },
 }
 
 #[tokio::main]
@@ -64,6 +70,7 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn Error>> {
             wait(&json!({ "aws_endpoint_url": aws.url() })).await?;
         }
         Some(Only::Account { dir }) => account(&dir).await?,
+        Some(Only::StandIn { words }) => stand_in(&words).await?,
     }
     // The runtime would wait for the thread that reads standard input.
     std::process::exit(0)
@@ -105,6 +112,7 @@ async fn account(dir: &Path) -> Result<(), Box<dyn Error>> {
         .with_env_filter(EnvFilter::try_from_default_env().unwrap_or_else(|_| "rds_iam_emulator=info".into()))
         .with_target(false)
         .init();
+    let program = std::env::current_exe()?;
     let mut terminated = signal(SignalKind::terminate())?;
     let mut interrupted = signal(SignalKind::interrupt())?;
     let asked = async move {
@@ -115,7 +123,7 @@ async fn account(dir: &Path) -> Result<(), Box<dyn Error>> {
     };
     tokio::pin!(asked);
     let account = tokio::select! {
-        account = Account::start(dir) => account?,
+        account = Account::start(dir, &program) => account?,
         () = &mut asked => return Ok(()),
     };
     Ok(account.play(asked).await?)

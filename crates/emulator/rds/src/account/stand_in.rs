@@ -1,0 +1,163 @@
+//! Stand-ins for the programs that a machine's start script calls. They know what that script asks of them, and
+//! refuse anything else.
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::folder::write_whole;
+use crate::aws::AwsApi;
+use crate::command::Command;
+use crate::error::Error;
+
+/// The environment variable that names the file with a machine's [`Settings`].
+pub(super) const SETTINGS_VARIABLE: &str = "RDS_IAM_EMULATOR_MACHINE";
+
+/// What one machine's stand-ins have to know.
+#[derive(Debug, Deserialize, Serialize)]
+pub(super) struct Settings {
+    /// Docker's real client.
+    pub(super) docker: PathBuf,
+    /// The container's name: other machines have theirs.
+    pub(super) container: String,
+    /// The registry that takes the place of ECR.
+    pub(super) registry: String,
+    /// What the container gets besides, as options of `docker run`.
+    pub(super) options: Vec<String>,
+    /// Where the AWS API answers.
+    pub(super) aws_endpoint_url: String,
+    pub(super) region: String,
+}
+
+/// Writes the stand-ins into a folder for the `PATH`. They call `program`, which is to call [`run`].
+pub(super) fn write(shims: &Path, program: &Path) -> Result<(), Error> {
+    let program = program.display().to_string().replace('\'', r"'\''");
+    for name in ["aws", "docker"] {
+        let text = format!(
+            "#!/bin/sh\n# A stand-in for {name} on a machine that rds-iam-emulator plays; it is not {name}.\n\
+             exec '{program}' stand-in {name} \"$@\"\n"
+        );
+        write_whole(&shims.join(name), &text, 0o755)?;
+    }
+    Ok(())
+}
+
+/// Does what the stand-in of the name `words[0]` is asked for.
+///
+/// # Errors
+/// [`Error::Setting`] when it does not know that.
+pub async fn run(words: &[String]) -> Result<(), Error> {
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    let settings = settings()?;
+    match words.as_slice() {
+        ["docker", arguments @ ..] => {
+            let arguments = rewritten(arguments, &settings).ok_or_else(|| unknown(&words))?;
+            // This process becomes Docker's client.
+            Err(Command::new(&settings.docker).args(arguments).exec().into())
+        }
+        ["aws", "ssm", "get-parameter", "--name", name, "--query", "Parameter.Value", "--output", "text"] => {
+            let region = settings.region.parse().map_err(Error::setting("the region", &settings.region))?;
+            let aws = AwsApi::connect(&settings.aws_endpoint_url, region).await?;
+            let value = aws.parameter(name).await?.ok_or_else(|| Error::Setting {
+                setting: "the name of a parameter",
+                value: (*name).to_owned(),
+                problem: "ParameterNotFound: there is none".into(),
+            })?;
+            println!("{value}");
+            Ok(())
+        }
+        _ => Err(unknown(&words)),
+    }
+}
+
+fn settings() -> Result<Settings, Error> {
+    let path = PathBuf::from(std::env::var_os(SETTINGS_VARIABLE).unwrap_or_default());
+    let text = std::fs::read_to_string(&path).map_err(Error::io("read", &path))?;
+    serde_json::from_str(&text).map_err(Error::setting(SETTINGS_VARIABLE, &path.display().to_string()))
+}
+
+fn unknown(words: &[&str]) -> Error {
+    Error::Setting {
+        setting: "what a machine asks for",
+        value: words.join(" "),
+        problem: "the stand-ins know `aws ssm get-parameter` and `docker pull`, `rm` and `run` alone, \
+                  as the start script has them"
+            .into(),
+    }
+}
+
+/// The arguments for Docker's real client.
+fn rewritten(arguments: &[&str], settings: &Settings) -> Option<Vec<String>> {
+    match arguments {
+        ["pull", options @ .., image] => {
+            let mut words = vec!["pull".to_owned()];
+            words.extend(options.iter().map(ToString::to_string));
+            words.push(in_registry(image, settings)?);
+            Some(words)
+        }
+        ["rm", "--force", _name] => Some(["rm", "--force", &settings.container].map(String::from).into()),
+        ["run", options @ .., image] => {
+            let mut words: Vec<String> = ["run", "--name", &settings.container].map(String::from).into();
+            words.extend(settings.options.iter().cloned());
+            let mut options = options.iter();
+            while let Some(option) = options.next() {
+                match *option {
+                    // The name is above; CloudWatch is not there to log to.
+                    "--name" | "--log-driver" | "--log-opt" => drop(options.next()?),
+                    option => words.push(option.to_owned()),
+                }
+            }
+            words.push(in_registry(image, settings)?);
+            Some(words)
+        }
+        _ => None,
+    }
+}
+
+/// An image of ECR's as the registry here names it.
+fn in_registry(image: &str, settings: &Settings) -> Option<String> {
+    let (_, name) = image.split_once('/')?;
+    Some(format!("{}/{name}", settings.registry))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings() -> Settings {
+        Settings {
+            docker: "/usr/bin/docker".into(),
+            container: "rds-iam-orders-local".into(),
+            registry: "127.0.0.1:5000".into(),
+            options: ["--label", "of=it", "--env", "AWS_ENDPOINT_URL=http://127.0.0.1:1"]
+                .map(String::from)
+                .into(),
+            aws_endpoint_url: "http://127.0.0.1:1".into(),
+            region: "us-east-1".into(),
+        }
+    }
+
+    fn docker(command: &str) -> Option<String> {
+        rewritten(&command.split(' ').collect::<Vec<_>>(), &settings()).map(|words| words.join(" "))
+    }
+
+    #[test]
+    fn docker_is_asked_for_the_same_but_for_what_this_machine_needs() {
+        let image = "123456789012.dkr.ecr.us-east-1.amazonaws.com/orders-local@sha256:ab";
+        insta::assert_snapshot!(docker(&format!("pull --quiet {image}")).unwrap(), @"pull --quiet 127.0.0.1:5000/orders-local@sha256:ab");
+        insta::assert_snapshot!(docker("rm --force app").unwrap(), @"rm --force rds-iam-orders-local");
+        let run = format!(
+            "run --name app --rm --read-only --network host --env AWS_REGION --env PORT=3000 --log-driver awslogs \
+             --log-opt mode=non-blocking --log-opt awslogs-stream= {image}"
+        );
+        insta::assert_snapshot!(docker(&run).unwrap(), @"run --name rds-iam-orders-local --label of=it --env AWS_ENDPOINT_URL=http://127.0.0.1:1 --rm --read-only --network host --env AWS_REGION --env PORT=3000 127.0.0.1:5000/orders-local@sha256:ab");
+    }
+
+    #[test]
+    fn anything_else_is_refused() {
+        for command in ["ps", "rm app", "run", "pull", "pull busybox", "run --name"] {
+            assert_eq!(docker(command), None, "{command}");
+        }
+        insta::assert_snapshot!(unknown(&["docker", "ps"]), @r#"what a machine asks for is "docker ps", but the stand-ins know `aws ssm get-parameter` and `docker pull`, `rm` and `run` alone, as the start script has them"#);
+    }
+}
