@@ -50,7 +50,7 @@ pub struct Account {
 impl Account {
     /// Starts an account in `folder`, which is made if need be, and says in its `account.json` where it
     /// answers. `program` is called as `program stand-in …` by what stands in for the programs of a machine,
-    /// and has to hand what follows to [`stand_in`].
+    /// and has to hand what follows to [`stand_in()`].
     ///
     /// # Errors
     /// [`Error::Setting`] when another account lives in the folder, [`Error::MissingTools`] when this machine

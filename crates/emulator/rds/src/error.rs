@@ -161,6 +161,11 @@ mod tests {
         let setting =
             Error::Setting { setting: "X", value: "podman".into(), problem: "only docker is known".into() };
         insta::assert_snapshot!(setting, @r#"X is "podman", but only docker is known"#);
+        let ended = Error::Ended { server: "the registry", status: None, log: "it was told to".into() };
+        insta::assert_snapshot!(ended, @r"
+        the registry ended by itself; its log ends:
+        it was told to
+        ");
         insta::assert_snapshot!(Error::TimedOut { awaited: "a login", within: Duration::from_millis(1500) }, @"waited 1.5 s in vain for a login");
     }
 }

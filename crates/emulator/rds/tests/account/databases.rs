@@ -21,20 +21,7 @@ const RDS: &str = "2014-10-31";
 async fn a_database_instance_takes_tokens_until_it_is_deleted() -> Result {
     let outer = tempfile::tempdir()?;
     let account = Account::start(outer.path()).await?;
-    let made = account.aws.query(
-        "rds",
-        RDS,
-        "CreateDBInstance",
-        &[
-            ("DBInstanceIdentifier", "orders-local"),
-            ("Engine", "mysql"),
-            ("DBInstanceClass", "db.t4g.medium"),
-            ("AllocatedStorage", "20"),
-            ("DBName", "shop"),
-            ("MasterUsername", "dbadmin"),
-            ("ManageMasterUserPassword", "true"),
-        ],
-    )?;
+    let made = create(&account.aws)?;
     let endpoint: Endpoint = format!("{}:3306", element(&made, "Address")).parse()?;
     let file = outer.path().join("databases/orders-local.json");
     let about = until("the database", || Ok(std::fs::read_to_string(&file).ok())).await?;
@@ -85,6 +72,24 @@ async fn a_database_instance_takes_tokens_until_it_is_deleted() -> Result {
     account.aws.query("rds", RDS, "DeleteDBInstance", &delete)?;
     let gone = || Ok((TcpStream::connect(dial.to_string()).is_err() && !file.exists()).then_some(()));
     until("the database to be gone", gone).await
+}
+
+/// Creates the instance; what the API answers.
+pub(crate) fn create(aws: &Aws) -> Result<String> {
+    aws.query(
+        "rds",
+        RDS,
+        "CreateDBInstance",
+        &[
+            ("DBInstanceIdentifier", "orders-local"),
+            ("Engine", "mysql"),
+            ("DBInstanceClass", "db.t4g.medium"),
+            ("AllocatedStorage", "20"),
+            ("DBName", "shop"),
+            ("MasterUsername", "dbadmin"),
+            ("ManageMasterUserPassword", "true"),
+        ],
+    )
 }
 
 /// A proxy before the instance; its endpoint's name.

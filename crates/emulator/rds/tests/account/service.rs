@@ -20,7 +20,12 @@ fn main() {
     let variable = |name: &str| std::env::var(name).unwrap_or_else(|_| panic!("{name} is not set"));
     let credentials = std::fs::read_to_string(variable("AWS_SHARED_CREDENTIALS_FILE")).expect("no credentials");
     assert!(credentials.starts_with("[default]\naws_access_key_id = "));
-    let about = format!("{} {}\n", variable("AWS_REGION"), variable("RDS_IAM_SSM_PREFIX"));
+    let mut about = format!("{} {}", variable("AWS_REGION"), variable("RDS_IAM_SSM_PREFIX"));
+    if let Ok(dial) = std::env::var("RDS_IAM_DIAL") {
+        let ca = std::fs::read_to_string(variable("RDS_IAM_CA_BUNDLE")).expect("no authority");
+        assert!(ca.starts_with("-----BEGIN CERTIFICATE-----"));
+        about.push_str(&format!(" {dial}"));
+    }
     let listener = TcpListener::bind(format!("127.0.0.1:{}", variable("PORT"))).expect("the port is taken");
     for stream in listener.incoming() {
         let mut stream = stream.expect("no connection");
