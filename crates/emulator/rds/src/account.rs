@@ -71,7 +71,7 @@ impl Account {
         let log = folder.log("aws")?;
         let aws = AwsApi::start_for_account(registry.address(), registry.images(), log, region).await?;
         let databases = Databases::new(&folder)?;
-        let machines = Machines::new(&folder, program).await?;
+        let machines = Machines::new(&folder, &registry, program).await?;
         folder.announce(&json!({
             "pid": std::process::id(),
             "aws_endpoint_url": aws.url(),

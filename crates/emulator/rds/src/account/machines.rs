@@ -21,15 +21,17 @@ use crate::tied::Tied;
 /// The label of every container of an account; its value is the account's folder.
 const LABEL: &str = "rds-iam-account";
 
-/// Removes what has the label; `$1` is Docker's client.
-const REMOVE_LABELLED: &str =
-    r#""$1" ps --all --quiet --no-trunc --filter "label=$2" | xargs --no-run-if-empty "$1" rm --force"#;
+/// Removes the containers that have the label `$2`, and then the images that were pulled from the registry `$3`;
+/// `$1` is Docker's client.
+const REMOVE: &str = r#""$1" ps --all --quiet --no-trunc --filter "label=$2" | xargs --no-run-if-empty "$1" rm --force
+"$1" images --digests --filter "reference=$3/*" --filter "reference=$3/*/*" --format '{{.Repository}}@{{.Digest}}' |
+    xargs --no-run-if-empty "$1" rmi"#;
 
 /// The machines, by the id of their group.
 pub(super) struct Machines {
     /// Before what removes their containers, which ends their scripts too.
     machines: HashMap<String, Machine>,
-    /// Removes the containers of all when this is dropped, or this process ends in any way.
+    /// Removes the containers and images of all when this is dropped, or this process ends in any way.
     remover: Option<Tied>,
     shims: PathBuf,
     label: String,
@@ -39,13 +41,13 @@ pub(super) struct Machines {
 impl Machines {
     /// None yet. What a run left that was killed is removed. `program` is the one that calls
     /// [`stand_in::run`].
-    pub(super) async fn new(folder: &Folder, program: &Path) -> Result<Self, Error> {
+    pub(super) async fn new(folder: &Folder, registry: &Registry, program: &Path) -> Result<Self, Error> {
         let shims = folder.join("shims");
         stand_in::write(&shims, program)?;
         let label = format!("{LABEL}={}", folder.path().display());
         if let Some(docker) = find("docker") {
-            let remove = Command::new("sh").args(["-c", REMOVE_LABELLED, "sh"]).arg(docker).arg(&label);
-            if let Err(e) = remove.output().await {
+            let [sh, arguments @ ..] = remove_command(&docker, &label, registry);
+            if let Err(e) = Command::new(sh).args(arguments).output().await {
                 debug!("no containers of an earlier run are removed: {e}");
             }
         }
@@ -128,8 +130,7 @@ impl Machines {
         };
         let label = self.label.clone();
         if self.remover.is_none() {
-            let remove = ["sh", "-c", REMOVE_LABELLED, "sh"].map(String::from).into_iter();
-            let remove: Vec<String> = remove.chain([docker.display().to_string(), label.clone()]).collect();
+            let remove = remove_command(&docker, &label, registry);
             match Tied::at_the_end(&remove, &self.log) {
                 Ok(remover) => self.remover = Some(remover),
                 Err(e) => return failed(e.to_string()),
@@ -175,6 +176,12 @@ impl Machines {
         }
         Ok(found)
     }
+}
+
+/// What removes all that the machines of an account leave with Docker.
+fn remove_command(docker: &Path, label: &str, registry: &Registry) -> [String; 7] {
+    let docker = docker.display().to_string();
+    ["sh", "-c", REMOVE, "sh", &docker, label, registry.address()].map(String::from)
 }
 
 impl Drop for Machines {

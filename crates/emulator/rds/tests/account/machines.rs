@@ -102,9 +102,12 @@ async fn a_refresh_starts_what_the_parameter_names() -> Result {
     account.child.kill()?;
     account.child.wait()?;
     let label = format!("label=rds-iam-account={}", folder.canonicalize()?.display());
+    let images = format!("reference={}/*", account.registry);
     until("all to be gone", || {
         let containers = run("docker", &["ps", "--all", "--quiet", "--filter", &label])?;
-        Ok((containers.is_empty() && TcpStream::connect(&account.registry).is_err()).then_some(()))
+        let images = run("docker", &["images", "--quiet", "--filter", &images])?;
+        Ok((containers.is_empty() && images.is_empty() && TcpStream::connect(&account.registry).is_err())
+            .then_some(()))
     })
     .await
 }
