@@ -23,6 +23,8 @@ use crate::workspace::Workspace;
 const READY_WITHIN: Duration = Duration::from_secs(600);
 /// How long it may take to end: it stops containers and databases.
 const ENDS_WITHIN: Duration = Duration::from_secs(60);
+/// How long a database may take: seconds, but minutes where the server is fetched first.
+const DATABASE_WITHIN: Duration = Duration::from_secs(600);
 /// How often its state is looked at.
 const POLL: Duration = Duration::from_millis(100);
 
@@ -80,16 +82,18 @@ pub(crate) struct Database {
 }
 
 impl Database {
-    /// The one of an instance.
+    /// The one of an instance; waits until it answers.
     ///
     /// # Errors
     /// When no server plays it.
     pub(crate) fn of(workspace: &Workspace, identifier: &str) -> Result<Self, Error> {
         let path = folder(workspace).join("databases").join(format!("{identifier}.json"));
-        file::json(
-            &path,
-            "the account on this machine starts a server for each instance; see its account.log",
-        )
+        let since = Instant::now();
+        // The AWS API says of an instance at once that it is available.
+        while !path.is_file() && since.elapsed() < DATABASE_WITHIN && !runner::interrupted() {
+            pause();
+        }
+        file::json(&path, "the account starts a server for each instance; its account.log says why not")
     }
 }
 

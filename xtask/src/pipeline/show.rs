@@ -9,6 +9,8 @@ use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use super::schedule::End;
 use super::stage::Stage;
 use crate::console::{Console, Log, Style};
+use crate::error::Error;
+use crate::runner::RunError;
 
 /// How many of a failed stage's last lines are shown.
 const TAIL: usize = 25;
@@ -127,10 +129,12 @@ impl Show {
         }
     }
 
-    fn failure(&self, stage: &Stage, error: &crate::error::Error, log: &Path) {
+    fn failure(&self, stage: &Stage, error: &Error, log: &Path) {
+        // The end of a command's output is in its error already.
+        let told = matches!(error, Error::Run(RunError::Failed { .. }));
         if self.console.is_github() {
             self.console.line(&annotation(stage.name, &error.to_string(), error.mend()));
-        } else {
+        } else if !told {
             let text = std::fs::read_to_string(log).unwrap_or_default();
             let lines: Vec<&str> = text.lines().collect();
             for line in &lines[lines.len().saturating_sub(TAIL)..] {

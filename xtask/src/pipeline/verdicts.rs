@@ -101,7 +101,9 @@ pub(crate) fn who() -> String {
         return format!("{server}/{repository}/actions/runs/{run}");
     }
     let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    let user = variable("USER").or_else(|| variable("LOGNAME")).unwrap_or_else(|| "somebody".to_owned());
+    let user = variable("USER")
+        .or_else(|| variable("LOGNAME"))
+        .unwrap_or_else(|| format!("user {}", rustix::process::getuid().as_raw()));
     format!("{user}@{}", host.trim())
 }
 

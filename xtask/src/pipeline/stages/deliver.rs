@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use rustix::process::{getgid, getuid};
 use serde_json::Value;
 
 use super::super::context::Context;
@@ -202,7 +203,8 @@ fn bootstrap_here(context: &Context<'_>, io: &Io) -> Result<(), Error> {
     let mut run = docker().args(["run", "--rm", "--pull=never", "--read-only", "--cap-drop=ALL"]).args([
         "--security-opt=no-new-privileges",
         "--network=host",
-        "--user=10001:10001",
+        // The account's credentials are the user's own, and for nobody else to read.
+        &format!("--user={}:{}", getuid().as_raw(), getgid().as_raw()),
         &mount(&context.file("rds.conf").display().to_string(), CONF_IN_IMAGE),
         &mount(&database.ca_file, &database.ca_file),
         &mount(&credentials, "/etc/rds-iam/credentials"),
