@@ -1,7 +1,7 @@
 //! Which stages a run has, and whether they have what they need.
 
 use super::context::Context;
-use super::stage::{Artifact, Stage};
+use super::stage::{Artifact, Effect, Stage};
 use super::stages;
 use super::verdicts::Verdicts;
 use crate::error::Error;
@@ -148,7 +148,8 @@ pub(crate) fn unmet(wanted: &[&Stage], context: &Context<'_>) -> Vec<String> {
             let maker = maker.map_or("a stage", |maker| maker.name);
             let skipped = context.skipped.iter().any(|name| name == maker);
             let there = match input {
-                Artifact::Verdict(gate) => skipped || verdicts.allows(gate) || !gate_counts(stage, context),
+                // What changes nothing remote merely comes after a gate.
+                Artifact::Verdict(gate) => stage.effect < Effect::Remote || skipped || verdicts.allows(gate),
                 other => other.file(context).is_none_or(|file| file.is_file()),
             };
             if !there {
@@ -164,11 +165,6 @@ pub(crate) fn unmet(wanted: &[&Stage], context: &Context<'_>) -> Vec<String> {
         }
     }
     unmet
-}
-
-/// Whether a stage that changes nothing remote is kept from running by a gate: no, it only comes after it.
-fn gate_counts(stage: &Stage, _context: &Context<'_>) -> bool {
-    stage.effect >= super::stage::Effect::Remote
 }
 
 #[cfg(test)]
