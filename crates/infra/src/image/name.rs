@@ -5,7 +5,8 @@ use std::str::FromStr;
 
 /// The SHA-256 digest of a manifest or blob, `sha256:` and 64 hex digits: what an image really is, whatever tags
 /// name it.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Deserialize, serde::Serialize)]
+#[serde(try_from = "String")]
 pub struct Digest(String);
 
 impl Digest {
@@ -37,6 +38,14 @@ impl FromStr for Digest {
             return Ok(Self(text.to_owned()));
         }
         Err(NameError { given: text.to_owned(), expected: "a digest: sha256: and 64 lower-case hex digits" })
+    }
+}
+
+impl TryFrom<String> for Digest {
+    type Error = NameError;
+
+    fn try_from(text: String) -> Result<Self, NameError> {
+        text.parse()
     }
 }
 
@@ -111,6 +120,38 @@ impl fmt::Display for Repository {
     }
 }
 
+/// A name for an image in its repository, which is given once.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Tag(String);
+
+impl Tag {
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for Tag {
+    type Err = NameError;
+
+    /// As the OCI distribution specification has it.
+    fn from_str(text: &str) -> Result<Self, NameError> {
+        let begins = text.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '_');
+        let allowed = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
+        if begins && text.chars().all(allowed) && text.len() <= 128 {
+            return Ok(Self(text.to_owned()));
+        }
+        let expected = "a tag: at most 128 letters, digits and ._-, without . or - at its beginning";
+        Err(NameError { given: text.to_owned(), expected })
+    }
+}
+
+impl fmt::Display for Tag {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
 /// A text is not the name that is expected.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{given:?} is not {expected}")]
@@ -151,6 +192,16 @@ mod tests {
             ["", "orders-dev", "a/b", "a.b/", "a.b/c:tag", "a.b/c@sha256:0", "https://a.b/c", "a.b/C"]
         {
             assert!(wrong.parse::<Repository>().is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_tag_is_what_registries_take() {
+        for right in ["1.2.3", "_", "0a1b2c3d4e5f", &"a".repeat(128)] {
+            assert_eq!(right.parse::<Tag>().unwrap().as_str(), right);
+        }
+        for wrong in ["", ".a", "-a", "a:b", "a/b", "a b", &"a".repeat(129)] {
+            assert!(wrong.parse::<Tag>().is_err(), "{wrong}");
         }
     }
 

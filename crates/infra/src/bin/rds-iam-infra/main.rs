@@ -1,6 +1,7 @@
 //! The `rds-iam-infra` command. Its README describes rules, files and exit statuses.
 
 mod conf;
+mod image;
 mod invoke_bootstrap;
 mod parameters;
 mod plan;
@@ -35,6 +36,7 @@ enum Command {
     WhoAmI(whoami::Arguments),
     ProxyAuth(proxy_auth::Arguments),
     InvokeBootstrap(invoke_bootstrap::Arguments),
+    Image(image::Arguments),
     Rollout(rollout::Arguments),
     Snapshot(snapshot::Arguments),
 }
@@ -90,6 +92,7 @@ async fn main() -> ExitCode {
         Command::WhoAmI(arguments) => whoami::run(arguments).await,
         Command::ProxyAuth(arguments) => proxy_auth::run(&arguments).await,
         Command::InvokeBootstrap(arguments) => invoke_bootstrap::run(&arguments).await,
+        Command::Image(arguments) => image::run(arguments).await,
         Command::Rollout(arguments) => rollout::run(arguments).await,
         Command::Snapshot(arguments) => snapshot::run(arguments).await,
     };

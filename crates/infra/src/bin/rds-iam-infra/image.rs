@@ -1,0 +1,185 @@
+//! `rds-iam-infra image`
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Subcommand;
+use rds_iam_infra::aws;
+use rds_iam_infra::image::{Digest, Promote, Push, Repository, Show, Tag, Which};
+use rds_iam_infra::outputs::Outputs;
+use rds_iam_token::{Clock, Region};
+use serde::Serialize;
+
+use crate::{Failure, forget, print, replace};
+
+/// Push, show and promote images in ECR, by their digests
+#[derive(Debug, clap::Args)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Push(PushArguments),
+    Show(ShowArguments),
+    Promote(PromoteArguments),
+}
+
+/// Push an image with its SBOM, provenance and gates, and wait for the scan
+///
+/// What is there already is left; an interrupted push goes on. A tag that names another image is refused.
+#[derive(Debug, clap::Args)]
+struct PushArguments {
+    /// Folder of an OCI image layout: the image first, then the artifacts that refer to it
+    #[arg(long, value_name = "DIR")]
+    layout: PathBuf,
+
+    /// Where to, as app.repository_url of the outputs has it
+    #[arg(long, value_name = "URL")]
+    repository: Repository,
+
+    /// Region of the repository
+    #[arg(long)]
+    region: Region,
+
+    /// Name that the image gets, for good
+    #[arg(long)]
+    tag: Tag,
+
+    /// Results of the gates, to travel with the image
+    #[arg(long, value_name = "FILE")]
+    gates: Option<PathBuf>,
+
+    /// Where to write what was pushed, as JSON: {"repository","digest","tag","size","scan"}
+    #[arg(long, value_name = "FILE")]
+    record: PathBuf,
+}
+
+/// Tell what is known of an image, as JSON
+///
+/// {"repository","digest","tags","size","commit","gates","promotions"}
+#[derive(Debug, clap::Args)]
+struct ShowArguments {
+    /// Where it lies
+    #[arg(long, value_name = "URL")]
+    repository: Repository,
+
+    /// Region of the repository
+    #[arg(long)]
+    region: Region,
+
+    #[command(flatten)]
+    image: WhichImage,
+}
+
+#[derive(Debug, clap::Args)]
+#[group(required = true, multiple = false)]
+struct WhichImage {
+    /// The image's digest, sha256:…
+    #[arg(long)]
+    digest: Option<Digest>,
+
+    /// A tag that names it
+    #[arg(long)]
+    tag: Option<Tag>,
+}
+
+/// Copy the image that runs in one environment to another, with a record of who and why
+///
+/// The bytes stay the same. It must be what runs there, with all gates passed. It is not rolled out.
+#[derive(Debug, clap::Args)]
+struct PromoteArguments {
+    /// Outputs of the environment that it runs in
+    #[arg(long, value_name = "FILE")]
+    from_outputs: PathBuf,
+
+    /// Outputs of the environment that it goes to
+    #[arg(long, value_name = "FILE")]
+    to_outputs: PathBuf,
+
+    /// The image's digest, sha256:…
+    #[arg(long)]
+    digest: Digest,
+
+    /// Region of the environment that it goes to; its outputs must say the same
+    #[arg(long)]
+    region: Region,
+
+    /// Where to write the record, as JSON: {"from","to","digest","commit","gates","by","reason","at"}
+    #[arg(long, value_name = "FILE")]
+    record: PathBuf,
+
+    /// Who promotes it
+    #[arg(long, value_name = "WHO")]
+    by: String,
+
+    /// Why
+    #[arg(long, value_name = "TEXT")]
+    reason: String,
+
+    /// Gates that may have been skipped
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    accept_skipped: Vec<String>,
+}
+
+pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
+    match arguments.command {
+        Command::Push(arguments) => push(arguments).await,
+        Command::Show(arguments) => show(arguments).await,
+        Command::Promote(arguments) => promote(arguments).await,
+    }?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Progress. Nobody is left to tell where printing fails, and the work goes on.
+fn tell(line: &str) {
+    drop(print(line));
+}
+
+fn json(value: &impl Serialize) -> Result<String, Failure> {
+    Ok(serde_json::to_string_pretty(value)?)
+}
+
+async fn push(arguments: PushArguments) -> Result<(), Failure> {
+    let PushArguments { layout, repository, region, tag, gates, record } = arguments;
+    // What an earlier run left is not to be taken for this one's.
+    forget(&record)?;
+    let aws = aws::connect(&region).await;
+    let push = Push { layout, repository, tag, gates };
+    let pushed = push.run(&aws, &Clock::system(), &mut tell).await?;
+    replace(&record, &json(&pushed)?)
+}
+
+async fn show(arguments: ShowArguments) -> Result<(), Failure> {
+    let ShowArguments { repository, region, image } = arguments;
+    let image = match (image.digest, image.tag) {
+        (Some(digest), _) => Which::Digest(digest),
+        (None, Some(tag)) => Which::Tag(tag),
+        (None, None) => unreachable!("clap requires one of them"),
+    };
+    let aws = aws::connect(&region).await;
+    print(&json(&Show { repository, image }.run(&aws).await?)?)
+}
+
+async fn promote(arguments: PromoteArguments) -> Result<(), Failure> {
+    forget(&arguments.record)?;
+    let from = Outputs::read(&arguments.from_outputs)?;
+    let to = Outputs::read(&arguments.to_outputs)?;
+    if to.deployment.region != arguments.region {
+        let (path, found) = (arguments.to_outputs.display(), &to.deployment.region);
+        let (given, name) = (arguments.region, &to.deployment.environment);
+        return Err(format!(
+            "{path} is of {name} in {found}, and --region is {given}: name the right outputs"
+        )
+        .into());
+    }
+    let (from_aws, to_aws) =
+        (aws::connect(&from.deployment.region).await, aws::connect(&to.deployment.region).await);
+    let PromoteArguments { digest, by, reason, accept_skipped, record, .. } = arguments;
+    let promote = Promote { from, to, digest, by, reason, accept_skipped };
+    let promotion = promote.run(&from_aws, &to_aws, &Clock::system(), &mut tell).await?;
+    replace(&record, &json(&promotion)?)?;
+    let (from, to) = (promotion.from.environment, promotion.to.environment);
+    print(&format!("{} was promoted from {from} to {to}; roll it out there", promotion.digest))
+}

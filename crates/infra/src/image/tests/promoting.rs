@@ -1,0 +1,120 @@
+use super::*;
+use crate::Outputs;
+use crate::image::registry::Registry;
+
+const OUTPUTS: &str = include_str!("../../../../../terraform/stacks/mysql/outputs.json");
+
+/// The deployment of the example, and one like it in another environment.
+fn places() -> (Outputs, Outputs) {
+    let to = OUTPUTS.replace("orders-dev", "orders-production").replace(r#""dev""#, r#""production""#);
+    (Outputs::parse(OUTPUTS).unwrap(), Outputs::parse(&to).unwrap())
+}
+
+fn promote(digest: &Digest) -> Promote {
+    let (from, to) = places();
+    let (by, reason) = ("ada".to_owned(), "release 7".to_owned());
+    Promote { from, to, digest: digest.clone(), by, reason, accept_skipped: Vec::new() }
+}
+
+/// ECR where that image runs in the example's deployment, under these tags.
+fn running(server: &Server, image: &Digest, tags: &[&str]) -> Canned {
+    let aws = ecr(&server.address, PASSWORD);
+    let parameter =
+        json!({ "Name": "/dev/app/image", "Type": "String", "Value": format!("{REPOSITORY}@{image}") });
+    aws.on("GetParameters", 200, json!({ "Parameters": [parameter] }).to_string()).on(
+        "DescribeImages",
+        200,
+        json!({ "imageDetails": [{ "imageTags": tags }] }).to_string(),
+    );
+    aws
+}
+
+async fn promoted(promote: &Promote, aws: &Canned) -> (Result<Promotion, ImageError>, Vec<String>) {
+    let (mut said, aws) = (Vec::new(), aws.config());
+    let ended = promote.run(&aws, &aws, &clock(), &mut |line| said.push(line.to_owned())).await;
+    (ended, said)
+}
+
+async fn registry(repository: &str, aws: &Canned) -> Registry {
+    login::login(&repository.parse().unwrap(), &aws.config()).await.unwrap()
+}
+
+#[tokio::test]
+async fn the_bytes_that_run_go_on_with_a_record() {
+    let server = Server::start();
+    let built = build(&server.folder("built"), "an image");
+    let aws = running(&server, &built.image, &[TAG]);
+    let push = push(&built, Some(gates(&built.folder, &built.image, "passed")));
+    pushed(&push, &aws).await.0.unwrap();
+    let promote = promote(&built.image);
+    let (ended, said) = promoted(&promote, &aws).await;
+    let record = ended.unwrap();
+    let target = REPOSITORY.replace("orders-dev", "orders-production");
+    let expected = json!({
+        "from": { "environment": "dev", "repository": REPOSITORY },
+        "to": { "environment": "production", "repository": target },
+        "digest": built.image, "commit": COMMIT,
+        "gates": [
+            { "name": "checkov", "result": "passed" },
+            { "name": "trivy", "result": "passed", "reason": "not here" }
+        ],
+        "by": "ada", "reason": "release 7", "at": "2026-01-01T00:00:02Z"
+    });
+    assert_eq!(serde_json::to_value(&record).unwrap(), expected);
+    assert!(said.iter().all(|line| !line.ends_with("there already")), "{said:?}");
+
+    let (there, here) = (registry(&target, &aws).await, registry(REPOSITORY, &aws).await);
+    let image = there.manifest(&built.image).await.unwrap().unwrap();
+    assert_eq!(Some(&image), here.manifest(&built.image).await.unwrap().as_ref());
+    assert_eq!(there.tagged(&TAG.parse().unwrap()).await.unwrap(), Some(built.image.clone()));
+    let kinds = async |registry: &Registry| {
+        let listed = registry.artifacts(&built.image).await.unwrap();
+        listed.into_iter().map(|listed| listed.artifact_type.unwrap_or_default()).collect::<Vec<_>>()
+    };
+    let mut expected = kinds(&here).await;
+    assert_eq!(expected.len(), 3);
+    expected.push("application/vnd.rds-iam.promotion.v1+json".to_owned());
+    assert_eq!(kinds(&there).await, expected);
+
+    let (again, said) = promoted(&promote, &aws).await;
+    assert_eq!(again.unwrap(), record);
+    assert_eq!(said.last().unwrap(), "promoted already, at 2026-01-01T00:00:02Z");
+    assert_eq!(kinds(&there).await, expected);
+    let show = Show { repository: target.parse().unwrap(), image: Which::Digest(built.image.clone()) };
+    assert_eq!(show.run(&aws.config()).await.unwrap().promotions, [record]);
+}
+
+#[tokio::test]
+async fn what_was_not_tried_is_refused() {
+    let server = Server::start();
+    let built = build(&server.folder("built"), "an image");
+    let aws = running(&server, &built.image, &[TAG]);
+    let mut said = Vec::new();
+    let mut failed = async |promote: &Promote, aws: &Canned| {
+        let error = text(&promoted(promote, aws).await.0.unwrap_err());
+        said.push(
+            error.replace(built.image.as_str(), "<image>").replace(Digest::of(b"other").as_str(), "<other>"),
+        );
+    };
+    // It runs, and was never pushed.
+    failed(&promote(&built.image), &aws).await;
+    pushed(&push(&built, None), &aws).await.0.unwrap();
+    failed(&promote(&built.image), &aws).await;
+    pushed(&push(&built, Some(gates(&built.folder, &built.image, "skipped"))), &aws).await.0.unwrap();
+    failed(&promote(&built.image), &aws).await;
+    failed(&promote(&Digest::of(b"other")), &aws).await;
+    let accepted = Promote { accept_skipped: vec!["trivy".to_owned()], ..promote(&built.image) };
+    failed(&accepted, &running(&server, &built.image, &["latest"])).await;
+    insta::assert_snapshot!(said.join("\n"), @"
+    <image> is not in 123456789012.dkr.ecr.us-east-1.amazonaws.com/orders-dev: push or promote it first, or name another
+    123456789012.dkr.ecr.us-east-1.amazonaws.com/orders-dev@<image> has no results of gates: push it again with them (`image push --gates`)
+    of the gates of 123456789012.dkr.ecr.us-east-1.amazonaws.com/orders-dev@<image>, trivy was skipped: run them and push again, or accept that by name (--accept-skipped trivy)
+    <other> is not what runs in dev: /dev/app/image names 123456789012.dkr.ecr.us-east-1.amazonaws.com/orders-dev@<image>; roll it out there first, or promote that
+    123456789012.dkr.ecr.us-east-1.amazonaws.com/orders-dev@<image> has no tag of its commit 0a1b2c3d4e5f60718293a4b5c6d7e8f901234567 (it has latest): push it again under one
+    ");
+    // Nothing of it went anywhere.
+    let there = registry(&REPOSITORY.replace("orders-dev", "orders-production"), &aws).await;
+    assert_eq!(there.manifest(&built.image).await.unwrap(), None);
+    promoted(&accepted, &aws).await.0.unwrap();
+    assert!(there.manifest(&built.image).await.unwrap().is_some());
+}
