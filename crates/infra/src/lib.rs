@@ -8,8 +8,10 @@
 //! - [`mod@file`]: files, read with a limit and written in one step.
 //! - [`outputs`]: what Terraform put out, as types; `rds.conf` and the app's parameters come from it.
 //! - [`remedy`]: the policy statement and the SQL that would mend a refused login.
-//! - `ssm`, with the feature `aws`: the app's parameters in Parameter Store.
 //! - [`trust`]: the trust roots that ship with the program.
+//!
+//! With the feature `aws`, a module for each thing that is done to a deployment: `ssm` (the app's parameters),
+//! `whoami`, `proxy_auth`, `snapshot`, `invoke_bootstrap`, `image` and `rollout`; `aws` is what they share.
 //!
 //! ```
 //! use rds_iam_infra::{RdsConf, policy::ConnectPolicy};

@@ -1,3 +1,5 @@
+use super::decide::{HEALTH_LIMIT, REFRESH_LIMIT};
+use super::run::LOOK;
 use super::*;
 use crate::Outputs;
 use crate::aws::canned::{Canned, clock};
@@ -214,7 +216,7 @@ async fn an_image_that_does_not_serve_is_returned_from() {
         health(&["healthy"]),
     );
     // The new image never does; the old one does at once.
-    for _ in 0..=decide::HEALTH_LIMIT.as_secs() / LOOK.as_secs() {
+    for _ in 0..=HEALTH_LIMIT.as_secs() / LOOK.as_secs() {
         aws.on("DescribeTargetHealth", 200, health(&["unhealthy"]));
     }
     aws.on("DescribeTargetHealth", 200, health(&["healthy"]));

@@ -47,8 +47,8 @@ Exit status:
   1   failed; the message says why and what to do; running it again is safe
   2   something in the plan is refused; or bootstrap's check found drift
   3   the rollout failed, and the image before it serves again
-  130 interrupted; the message says what is left
   64  the command line is wrong; nothing was done
+  130 a rollout was interrupted; the message says what is left
 
 FILE may be - for standard input:
   terraform show -json plan.tfplan | rds-iam-infra plan -
