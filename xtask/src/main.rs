@@ -104,6 +104,9 @@ enum Task {
         /// Gates that may have been skipped when it was built
         #[arg(long, value_name = "GATES", value_delimiter = ',')]
         accept_skipped: Vec<String>,
+        /// Why, for the record
+        #[arg(long, value_name = "TEXT")]
+        reason: Option<String>,
         #[command(flatten)]
         telling: pipeline::Telling,
     },
@@ -291,10 +294,11 @@ fn run(task: Task, console: Console) -> Result<u8, Error> {
         Task::Deploy { environment, options } => {
             pipeline(Asked::new(Run::Deploy, Some(environment.env), options))
         }
-        Task::Promote { from, to, digest, accept_skipped, telling } => pipeline(Asked {
+        Task::Promote { from, to, digest, accept_skipped, reason, telling } => pipeline(Asked {
             promote_from: Some(from),
             digest,
             accept_skipped,
+            reason,
             ..Asked::new(Run::Promote, Some(to), telling.into())
         }),
         Task::Rollback { environment, options } => {

@@ -91,18 +91,25 @@ fn an_image_is_pushed_and_its_login_told_nowhere() {
 }
 
 #[test]
-fn a_promotion_into_another_region_is_refused() {
+fn an_environment_that_lacks_something_is_refused_before_anything_is_asked() {
     let aws = Canned::new();
     let folder = tempfile::tempdir().unwrap();
-    let record = folder.path().join("promotion.json");
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    let whole = json!({ "environment": "dev", "repository": REPOSITORY, "region": "us-east-1", "image_parameter": "/dev/app/image" });
+    std::fs::write(path("dev.json"), whole.to_string()).unwrap();
+    std::fs::write(path("prod.json"), r#"{"environment":"prod"}"#).unwrap();
     let digest = format!("sha256:{}", "0".repeat(64));
-    let which =
-        ["--from-outputs", OUTPUTS, "--to-outputs", OUTPUTS, "--digest", &digest, "--region", "eu-west-1"];
-    let who = ["--by", "ada", "--reason", "release 7", "--record", record.to_str().unwrap()];
-    let refused = run(&aws, &[&["image", "promote"][..], &which, &who].concat());
+    let (from, to, record) = (path("dev.json"), path("prod.json"), path("promotion.json"));
+    let which = ["image", "promote", "--from", &from, "--to", &to, "--digest", &digest];
+    let who = ["--by", "ada", "--reason", "release 7", "--record", &record];
+    let refused = run(&aws, &[&which[..], &who].concat());
     assert_eq!(refused.status.code(), Some(1));
-    assert!(text(&refused.stderr).contains("is of dev in us-east-1, and --region is eu-west-1"));
-    assert!(aws.operations().is_empty() && !record.exists());
+    let said = text(&refused.stderr);
+    assert!(
+        said.contains("prod.json: missing field `repository`") && said.contains("image_parameter"),
+        "{said}"
+    );
+    assert!(aws.operations().is_empty() && !folder.path().join("promotion.json").exists());
 }
 
 #[test]

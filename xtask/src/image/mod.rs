@@ -72,7 +72,8 @@ pub(crate) struct Request {
     pub(crate) source: String,
     /// When the commit was made, by RFC 3339.
     pub(crate) created: String,
-    /// Compile what is ours again even where nothing changed.
+    /// Take nothing that the engine kept of earlier builds. Engine 20.10 then gives out empty caches for
+    /// dependencies too, and all is compiled.
     pub(crate) no_cache: bool,
     /// The folder of the OCI layout. Documents about the image lie beside it.
     pub(crate) out: PathBuf,

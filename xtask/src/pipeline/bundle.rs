@@ -115,6 +115,9 @@ impl Manifest {
 pub(crate) fn sensitive(plan: &Value) -> Vec<String> {
     let mut found = Vec::new();
     for change in plan["resource_changes"].as_array().into_iter().flatten() {
+        if is_public(change, &change["change"]["after"]) {
+            continue;
+        }
         let address = change["address"].as_str().unwrap_or_default();
         for side in ["before", "after"] {
             let marks = &change["change"][format!("{side}_sensitive")];
@@ -144,12 +147,23 @@ pub(crate) fn sensitive(plan: &Value) -> Vec<String> {
 
 fn modules(module: &Value, found: &mut Vec<String>) {
     for resource in module["resources"].as_array().into_iter().flatten() {
+        if is_public(resource, &resource["values"]) {
+            continue;
+        }
         let address = resource["address"].as_str().unwrap_or_default();
         collect(&resource["values"], &resource["sensitive_values"], address, found);
     }
     for child in module["child_modules"].as_array().into_iter().flatten() {
         modules(child, found);
     }
+}
+
+/// Whether this is a parameter that AWS publishes, such as the newest machine image: the provider marks every
+/// parameter's value as sensitive, and this one anybody can read.
+fn is_public(resource: &Value, values: &Value) -> bool {
+    resource["mode"] == "data"
+        && resource["type"] == "aws_ssm_parameter"
+        && values["name"].as_str().is_some_and(|name| name.starts_with("/aws/service/"))
 }
 
 /// Marks are laid out as the values that they are about; `true` covers all that is below.
@@ -257,6 +271,18 @@ mod tests {
                 "output.token",
             ]
         );
+    }
+
+    #[test]
+    fn what_aws_publishes_is_no_secret() {
+        let parameter = |name: &str| {
+            json!({ "prior_state": { "values": { "root_module": { "resources": [{
+                "address": "data.aws_ssm_parameter.a", "mode": "data", "type": "aws_ssm_parameter",
+                "values": { "name": name, "value": "ami-1" }, "sensitive_values": { "value": true },
+            }] } } } })
+        };
+        assert!(sensitive(&parameter("/aws/service/ami-amazon-linux-latest/x")).is_empty());
+        assert_eq!(sensitive(&parameter("/dev/database/password")), ["data.aws_ssm_parameter.a.value"]);
     }
 
     #[test]

@@ -41,6 +41,8 @@ pub(crate) struct Promotion {
     pub(crate) digest: Option<String>,
     /// Gates that may have been skipped.
     pub(crate) accept_skipped: Vec<String>,
+    /// Why, for the record.
+    pub(crate) reason: String,
 }
 
 /// What is checked out.

@@ -122,9 +122,11 @@ pub(crate) fn start(workspace: &Workspace, io: &Io) -> Result<bool, Error> {
         Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
             return Err(file::failed("remove", &folder)(source));
         }
-        _ => file::make_folder(&folder)?,
+        _ => {}
     }
-    let log = folder.join("account.log");
+    // Beside it: it takes a folder that is its own.
+    let log = folder.with_extension("log");
+    file::make_folder(context::folder(workspace).as_path())?;
     let out = File::create(&log).map_err(file::failed("make", &log))?;
     let err = out.try_clone().map_err(file::failed("make", &log))?;
     let cmd = command(workspace);
@@ -172,7 +174,10 @@ pub(crate) fn end(workspace: &Workspace, io: &Io) -> Result<(), Error> {
         if since.elapsed() > ENDS_WITHIN {
             return Err(Error::Found {
                 found: format!("the account on this machine (process {}) does not end", account.pid),
-                mend: format!("its log is in {}; end it by its number", folder(workspace).display()),
+                mend: format!(
+                    "its log is {}; end it by its number",
+                    folder(workspace).with_extension("log").display()
+                ),
             });
         }
         pause();

@@ -102,6 +102,8 @@ pub(crate) struct Asked {
     pub(crate) digest: Option<String>,
     /// Of a promotion: gates whose absence is accepted.
     pub(crate) accept_skipped: Vec<String>,
+    /// Of a promotion: why, for the record.
+    pub(crate) reason: Option<String>,
     pub(crate) no_snapshot: bool,
     pub(crate) options: Options,
 }
@@ -120,6 +122,7 @@ impl Asked {
             promote_from: None,
             digest: None,
             accept_skipped: Vec::new(),
+            reason: None,
             no_snapshot: false,
             options,
         }
@@ -190,6 +193,7 @@ fn context<'a>(asked: &Asked, workspace: &'a Workspace, runner: Runner) -> Resul
             from: read(from)?,
             digest: asked.digest.clone(),
             accept_skipped: asked.accept_skipped.clone(),
+            reason: asked.reason.clone().unwrap_or_else(|| format!("what runs in {from}")),
         }),
         None => None,
     };

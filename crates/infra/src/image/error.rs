@@ -171,6 +171,17 @@ pub enum ImageError {
         /// What that names.
         running: Option<String>,
     },
+    /// The parameter names no image of the repository.
+    #[error("{parameter} names no image of {repository}, but {}: deploy there first",
+        value.as_deref().unwrap_or("nothing"))]
+    NothingRuns {
+        /// The parameter.
+        parameter: String,
+        /// The repository.
+        repository: Repository,
+        /// What it names.
+        value: Option<String>,
+    },
     /// No tag is made from the commit.
     #[error("{image} has no tag of its commit {commit} (it has {}): push it again under one", list(tags))]
     NoTag {

@@ -14,6 +14,7 @@ use super::promote::{PROMOTION, Promotion};
 use super::registry::Registry;
 use super::{Digest, ImageError, Repository, Tag};
 use crate::aws::CallError;
+use crate::ssm::GetParameters;
 
 /// The type of a provenance statement (in-toto, with SLSA's predicate).
 const PROVENANCE: &str = "application/vnd.in-toto+json";
@@ -40,6 +41,8 @@ pub enum Which {
     Digest(Digest),
     /// By a name that it was given.
     Tag(Tag),
+    /// By the parameter that names what runs, such as `/dev/app/image`.
+    Running(String),
 }
 
 /// What is known of an image.
@@ -72,6 +75,7 @@ impl Show {
         let digest = match &self.image {
             Which::Digest(digest) => digest.clone(),
             Which::Tag(tag) => registry.tagged(tag).await?.ok_or_else(|| missing(tag.as_str(), &registry))?,
+            Which::Running(parameter) => self.running(parameter, aws).await?,
         };
         let known = Known::of(&registry, &digest).await?;
         Ok(ImageRecord {
@@ -82,6 +86,19 @@ impl Show {
             commit: known.commit,
             gates: known.gates.map(|gates| gates.gates).unwrap_or_default(),
             promotions: known.promotions,
+        })
+    }
+}
+
+impl Show {
+    async fn running(&self, parameter: &str, aws: &SdkConfig) -> Result<Digest, ImageError> {
+        let mut found = GetParameters { names: vec![parameter.to_owned()] }.run(aws).await?;
+        let value = found.remove(parameter).map(|found| found.value);
+        let digest = value.as_ref().and_then(|value| self.repository.digest_in(value));
+        digest.ok_or_else(|| ImageError::NothingRuns {
+            parameter: parameter.to_owned(),
+            repository: self.repository.clone(),
+            value,
         })
     }
 }

@@ -13,7 +13,6 @@ use super::login::login;
 use super::manifest::Descriptor;
 use super::push::{attach, attach_document, blob_of, name, put, refuse_other};
 use super::{Digest, ImageError, Repository, Tag};
-use crate::Outputs;
 use crate::ssm::GetParameters;
 
 /// The type of the artifact that carries the record.
@@ -27,9 +26,11 @@ const SHORT_COMMIT: usize = 7;
 #[expect(clippy::exhaustive_structs, reason = "this is all that a promotion takes, and callers build it")]
 pub struct Promote {
     /// Where it runs.
-    pub from: Outputs,
+    pub from: Place,
+    /// The parameter that names what runs there.
+    pub image_parameter: String,
     /// Where it is to run.
-    pub to: Outputs,
+    pub to: Place,
     /// What it is.
     pub digest: Digest,
     /// Who promotes it.
@@ -64,21 +65,12 @@ pub struct Promotion {
 
 /// A deployment, as far as images go.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
-#[non_exhaustive]
+#[expect(clippy::exhaustive_structs, reason = "a record's form; callers build it")]
 pub struct Place {
     /// The environment's name.
     pub environment: String,
     /// The repository's.
     pub repository: String,
-}
-
-impl Place {
-    fn of(outputs: &Outputs) -> Self {
-        Self {
-            environment: outputs.deployment.environment.clone(),
-            repository: outputs.app.repository_url.clone(),
-        }
-    }
 }
 
 impl Promote {
@@ -95,8 +87,8 @@ impl Promote {
         clock: &Clock,
         tell: &mut dyn FnMut(&str),
     ) -> Result<Promotion, ImageError> {
-        let source: Repository = self.from.app.repository_url.parse()?;
-        let target: Repository = self.to.app.repository_url.parse()?;
+        let source: Repository = self.from.repository.parse()?;
+        let target: Repository = self.to.repository.parse()?;
         self.check_runs(&source, from_aws).await?;
         let from = login(&source, from_aws).await?;
         let known = Known::of(&from, &self.digest).await?;
@@ -126,13 +118,13 @@ impl Promote {
 
     /// What is promoted is what was tried.
     async fn check_runs(&self, source: &Repository, aws: &SdkConfig) -> Result<(), ImageError> {
-        let parameter = self.from.app.image_parameter.as_str().to_owned();
+        let parameter = self.image_parameter.clone();
         let mut found = GetParameters { names: vec![parameter.clone()] }.run(aws).await?;
         let running = found.remove(&parameter).map(|found| found.value);
         if running.as_ref() == Some(&source.image(&self.digest)) {
             return Ok(());
         }
-        let environment = self.from.deployment.environment.clone();
+        let environment = self.from.environment.clone();
         Err(ImageError::NotRunning { digest: self.digest.clone(), environment, parameter, running })
     }
 
@@ -167,8 +159,8 @@ impl Promote {
     fn record(&self, commit: String, gates: Vec<Gate>, clock: &Clock) -> Promotion {
         let now = OffsetDateTime::from(clock.now()).replace_nanosecond(0).expect("0 is in range");
         Promotion {
-            from: Place::of(&self.from),
-            to: Place::of(&self.to),
+            from: self.from.clone(),
+            to: self.to.clone(),
             digest: self.digest.clone(),
             commit,
             gates,

@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::super::context::{Context, Promotion};
+use super::super::environment::Environment;
 use super::super::preflight::Need;
 use super::super::stage::{Action, Artifact, Effect, Io, Stage};
 use super::super::verdicts;
@@ -36,38 +37,38 @@ pub(super) const PROMOTE: Stage = Stage {
 
 fn promote(context: &Context<'_>, io: &Io) -> Result<Option<String>, Error> {
     let to = context.environment()?;
-    let Some(Promotion { from, digest, accept_skipped }) = &context.promotion else {
+    let Some(Promotion { from, digest, accept_skipped, reason }) = &context.promotion else {
         return Err(Error::Found {
             found: "a promotion needs an environment to come from".to_owned(),
             mend: "cargo xtask promote --from A --to B".to_owned(),
         });
     };
     let infra = |args: &[&str]| Ok::<_, Error>(context.program("rds-iam-infra")?.args(args.iter().copied()));
-    let source = [
-        "--repository",
-        &from.repository(),
-        "--region",
-        &from.region,
-        "--parameter",
-        &from.image_parameter(),
-    ];
-    let mut show = infra(&["image", "show"])?.args(source);
-    if let Some(digest) = digest {
-        show = show.args(["--digest", digest]);
-    }
+    let show = infra(&["image", "show", "--repository", &from.repository(), "--region", &from.region])?;
+    let show = match digest {
+        Some(digest) => show.args(["--digest", digest]),
+        None => show.args(["--parameter", &from.image_parameter()]),
+    };
     let shown = io.runner.capture(&show, super::super::QUESTION_WITHIN)?;
     let image: Value = serde_json::from_str(&shown)
         .map_err(|error| Error::Answer { command: show.shown(), what: error.to_string() })?;
     let field = |name: &str| image[name].as_str().unwrap_or_default();
     let (digest, commit) = (field("digest"), field("commit"));
     on_main(context, commit, io)?;
+    let place = |name: &str, environment: &Environment| {
+        let path = context.file(name);
+        let place = serde_json::json!({
+            "environment": environment.name,
+            "repository": environment.repository(),
+            "region": environment.region,
+            "image_parameter": environment.image_parameter(),
+        });
+        file::replace(&path, format!("{place:#}\n")).map(|()| path.display().to_string())
+    };
     let record = context.file("promotion.json").display().to_string();
-    let by = verdicts::who();
-    let mut copy = infra(&["image", "promote", "--digest", digest])?
-        .args(["--from-repository", &from.repository(), "--from-region", &from.region])
-        .args(["--from-parameter", &from.image_parameter()])
-        .args(["--to-repository", &to.repository(), "--to-region", &to.region])
-        .args(["--record", &record, "--by", &by]);
+    let mut copy = infra(&["image", "promote", "--digest", digest, "--record", &record])?
+        .args(["--from", &place("promote-from.json", from)?, "--to", &place("promote-to.json", to)?])
+        .args(["--by", &verdicts::who(), "--reason", reason]);
     if !accept_skipped.is_empty() {
         copy = copy.args(["--accept-skipped".to_owned(), accept_skipped.join(",")]);
     }

@@ -1,16 +1,19 @@
 //! `rds-iam-infra image`
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Subcommand;
 use rds_iam_infra::aws;
-use rds_iam_infra::image::{Digest, Promote, Push, Repository, Show, Tag, Which};
-use rds_iam_infra::outputs::Outputs;
-use rds_iam_token::{Clock, Region};
-use serde::Serialize;
+use rds_iam_infra::file;
+use rds_iam_infra::image::{Digest, Place, Promote, Push, Repository, Show, Tag, Which};
+use rds_iam_token::{Clock, Region, RegionError};
+use serde::{Deserialize, Serialize};
 
 use crate::{Failure, forget, print, replace};
+
+/// The largest file about an environment, in bytes; it has four texts.
+const LARGEST_FILE: u64 = 64 * 1024;
 
 /// Push, show and promote images in ECR, by their digests
 #[derive(Debug, clap::Args)]
@@ -83,6 +86,10 @@ struct WhichImage {
     /// A tag that names it
     #[arg(long)]
     tag: Option<Tag>,
+
+    /// The parameter that names what runs, such as /dev/app/image
+    #[arg(long, value_name = "NAME")]
+    parameter: Option<String>,
 }
 
 /// Copy the image that runs in one environment to another, with a record of who and why
@@ -90,21 +97,17 @@ struct WhichImage {
 /// The bytes stay the same. It must be what runs there, with all gates passed. It is not rolled out.
 #[derive(Debug, clap::Args)]
 struct PromoteArguments {
-    /// Outputs of the environment that it runs in
+    /// The environment that it runs in, as JSON: {"environment","repository","region","image_parameter"}
     #[arg(long, value_name = "FILE")]
-    from_outputs: PathBuf,
+    from: PathBuf,
 
-    /// Outputs of the environment that it goes to
+    /// The environment that it goes to, in the same form
     #[arg(long, value_name = "FILE")]
-    to_outputs: PathBuf,
+    to: PathBuf,
 
     /// The image's digest, sha256:…
     #[arg(long)]
     digest: Digest,
-
-    /// Region of the environment that it goes to; its outputs must say the same
-    #[arg(long)]
-    region: Region,
 
     /// Where to write the record, as JSON: {"from","to","digest","commit","gates","by","reason","at"}
     #[arg(long, value_name = "FILE")]
@@ -121,6 +124,41 @@ struct PromoteArguments {
     /// Gates that may have been skipped
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     accept_skipped: Vec<String>,
+}
+
+/// An environment, as far as images go. That much is known of one whose state is out of reach.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Environment {
+    environment: String,
+    repository: String,
+    region: String,
+    image_parameter: String,
+}
+
+/// The same, read and checked.
+struct Known {
+    place: Place,
+    region: Region,
+    image_parameter: String,
+}
+
+impl Known {
+    fn place(&self) -> Place {
+        self.place.clone()
+    }
+}
+
+fn environment(path: &Path) -> Result<Known, Failure> {
+    let wrong = |error: &dyn std::fmt::Display| -> Failure {
+        let form = r#"{"environment","repository","region","image_parameter"}"#;
+        format!("cannot use {}: {error}; it has to be {form}", path.display()).into()
+    };
+    let text = file::read_text(path, LARGEST_FILE).map_err(|error| wrong(&error))?;
+    let read: Environment = serde_json::from_str(&text).map_err(|error| wrong(&error))?;
+    let region = read.region.parse().map_err(|error: RegionError| wrong(&error))?;
+    let place = Place { environment: read.environment, repository: read.repository };
+    Ok(Known { place, region, image_parameter: read.image_parameter })
 }
 
 pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
@@ -153,10 +191,11 @@ async fn push(arguments: PushArguments) -> Result<(), Failure> {
 
 async fn show(arguments: ShowArguments) -> Result<(), Failure> {
     let ShowArguments { repository, region, image } = arguments;
-    let image = match (image.digest, image.tag) {
-        (Some(digest), _) => Which::Digest(digest),
-        (None, Some(tag)) => Which::Tag(tag),
-        (None, None) => unreachable!("clap requires one of them"),
+    let image = match (image.digest, image.tag, image.parameter) {
+        (Some(digest), ..) => Which::Digest(digest),
+        (None, Some(tag), _) => Which::Tag(tag),
+        (None, None, Some(parameter)) => Which::Running(parameter),
+        (None, None, None) => unreachable!("clap requires one of them"),
     };
     let aws = aws::connect(&region).await;
     print(&json(&Show { repository, image }.run(&aws).await?)?)
@@ -164,20 +203,12 @@ async fn show(arguments: ShowArguments) -> Result<(), Failure> {
 
 async fn promote(arguments: PromoteArguments) -> Result<(), Failure> {
     forget(&arguments.record)?;
-    let from = Outputs::read(&arguments.from_outputs)?;
-    let to = Outputs::read(&arguments.to_outputs)?;
-    if to.deployment.region != arguments.region {
-        let (path, found) = (arguments.to_outputs.display(), &to.deployment.region);
-        let (given, name) = (arguments.region, &to.deployment.environment);
-        return Err(format!(
-            "{path} is of {name} in {found}, and --region is {given}: name the right outputs"
-        )
-        .into());
-    }
-    let (from_aws, to_aws) =
-        (aws::connect(&from.deployment.region).await, aws::connect(&to.deployment.region).await);
+    let (from, to) = (environment(&arguments.from)?, environment(&arguments.to)?);
+    let (from_aws, to_aws) = (aws::connect(&from.region).await, aws::connect(&to.region).await);
     let PromoteArguments { digest, by, reason, accept_skipped, record, .. } = arguments;
-    let promote = Promote { from, to, digest, by, reason, accept_skipped };
+    let image_parameter = from.image_parameter.clone();
+    let promote =
+        Promote { from: from.place(), image_parameter, to: to.place(), digest, by, reason, accept_skipped };
     let promotion = promote.run(&from_aws, &to_aws, &Clock::system(), &mut tell).await?;
     replace(&record, &json(&promotion)?)?;
     let (from, to) = (promotion.from.environment, promotion.to.environment);

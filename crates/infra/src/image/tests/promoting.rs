@@ -1,19 +1,22 @@
 use super::*;
-use crate::Outputs;
 use crate::image::registry::Registry;
 
-const OUTPUTS: &str = include_str!("../../../../../terraform/stacks/mysql/outputs.json");
-
-/// The deployment of the example, and one like it in another environment.
-fn places() -> (Outputs, Outputs) {
-    let to = OUTPUTS.replace("orders-dev", "orders-production").replace(r#""dev""#, r#""production""#);
-    (Outputs::parse(OUTPUTS).unwrap(), Outputs::parse(&to).unwrap())
+/// An environment with a repository like the example's.
+fn place(environment: &str) -> Place {
+    let repository = REPOSITORY.replace("orders-dev", &format!("orders-{environment}"));
+    Place { environment: environment.to_owned(), repository }
 }
 
 fn promote(digest: &Digest) -> Promote {
-    let (from, to) = places();
-    let (by, reason) = ("ada".to_owned(), "release 7".to_owned());
-    Promote { from, to, digest: digest.clone(), by, reason, accept_skipped: Vec::new() }
+    Promote {
+        from: place("dev"),
+        image_parameter: "/dev/app/image".to_owned(),
+        to: place("production"),
+        digest: digest.clone(),
+        by: "ada".to_owned(),
+        reason: "release 7".to_owned(),
+        accept_skipped: Vec::new(),
+    }
 }
 
 /// ECR where that image runs in the example's deployment, under these tags.
