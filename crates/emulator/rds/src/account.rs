@@ -25,7 +25,7 @@ use crate::command::tail;
 use crate::error::Error;
 use crate::python;
 use databases::Databases;
-use folder::Folder;
+use folder::{Folder, write_whole};
 use machines::Machines;
 use registry::Registry;
 pub use stand_in::run as stand_in;
@@ -72,6 +72,8 @@ impl Account {
         let aws = AwsApi::start_for_account(registry.address(), registry.images(), log, region).await?;
         let databases = Databases::new(&folder)?;
         let machines = Machines::new(&folder, &registry, program).await?;
+        let docker = folder.make("docker")?;
+        write_whole(&docker.join("config.json"), &registry.docker_config(), 0o600)?;
         folder.announce(&json!({
             "pid": std::process::id(),
             "aws_endpoint_url": aws.url(),

@@ -197,7 +197,8 @@ fn bootstrap_here(context: &Context<'_>, io: &Io) -> Result<(), Error> {
     let database = super::outputs(context)?.text("database", "identifier")?;
     let database = local::Database::of(context.workspace, &database)?;
     let docker = || Cmd::new("docker", &context.workspace.root, engine::DOCKER_MEND);
-    io.runner.run(&docker().args(["pull", "--quiet", &image]))?;
+    let login = local::folder(context.workspace).join("docker").display().to_string();
+    io.runner.run(&docker().env("DOCKER_CONFIG", login).args(["pull", "--quiet", &image]))?;
     let mount = |from: &str, to: &str| format!("--volume={from}:{to}:ro");
     let credentials = local::folder(context.workspace).join("credentials").display().to_string();
     let mut run = docker().args(["run", "--rm", "--pull=never", "--read-only", "--cap-drop=ALL"]).args([

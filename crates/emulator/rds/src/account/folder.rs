@@ -8,6 +8,7 @@
 //! ├── databases
 //! │   ├── <identifier>.json where the database is
 //! │   └── <identifier>.pem  the authority that signed its certificate
+//! ├── docker                a folder for DOCKER_CONFIG: the registry lets its owner in
 //! ├── machines/<group>      what the machine of a group has (see machine.rs)
 //! ├── registry              the images
 //! ├── shims                 the stand-ins for programs of a machine
@@ -27,7 +28,7 @@ const ACCOUNT: &str = "account.json";
 const LOCK: &str = "account.lock";
 
 /// What is of one run only.
-const OF_A_RUN: [&str; 6] = [ACCOUNT, "credentials", "databases", "machines", "registry", "shims"];
+const OF_A_RUN: [&str; 7] = [ACCOUNT, "credentials", "databases", "docker", "machines", "registry", "shims"];
 
 /// The folder, for as long as this exists; dropping it leaves the logs.
 pub(crate) struct Folder {
