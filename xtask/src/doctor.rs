@@ -180,9 +180,9 @@ fn needs(machine: &dyn Machine) -> Vec<Need> {
             enough(machine.free_memory(), MEMORY_NEEDED),
             "end other programs, or add memory",
         ),
-        optional(
+        need(
             "docker-registry",
-            "without it, no `xtask deploy --env local`",
+            "a registry for tests and for `deploy --env local`",
             first_line("docker-registry", &["--version"]),
             "apt-get install docker-registry",
         ),

@@ -50,7 +50,8 @@ pub(crate) fn run(
     console: Console,
     show: &mut Show,
 ) -> Vec<Done> {
-    let most = thread::available_parallelism().map_or(2, usize::from).max(2);
+    // One more than can compute: some stage always waits for somebody else.
+    let most = thread::available_parallelism().map_or(1, usize::from) + 1;
     let mut state: Vec<State> = stages.iter().map(|_| State::Waiting).collect();
     let mut verdicts = Verdicts::load(context);
     let (send, ended) = mpsc::channel();

@@ -91,5 +91,7 @@ case "$call" in
 "docker version "*) echo 28.0.0 ;;
 "docker buildx version") echo v0.20.0 ;;
 "docker save "*) cp "$STAND_INS/image.tar" "$(option --output "$@")" ;;
-"curl "*/api/identity) echo '{"user": "node_app@%"}' ;;
+"curl "*/api/identity)
+    echo '{"database": {"user": "node_app@%", "plugin": "AWSAuthenticationPlugin", "tls_version": "TLSv1.3"}}'
+    ;;
 esac

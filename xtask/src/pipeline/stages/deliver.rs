@@ -20,6 +20,8 @@ use crate::runner::Cmd;
 const CONF_IN_IMAGE: &str = "/etc/rds-iam/rds.conf";
 /// One question to the app.
 const ANSWERS_WITHIN: Duration = Duration::from_secs(20);
+/// What a user has that logs in by token.
+const PLUGIN: &str = "AWSAuthenticationPlugin";
 const CURL: Need = Need::Program("curl", "apt-get install curl");
 
 pub(super) const PROXY_AUTH: Stage = Stage {
@@ -238,11 +240,16 @@ fn smoke(context: &Context<'_>, io: &Io) -> Result<Option<String>, Error> {
         what: error.to_string(),
     })?;
     let wanted = outputs.text("app", "database_user")?;
-    let user = identity["user"].as_str().unwrap_or_default();
-    if user.split('@').next() != Some(wanted.as_str()) {
+    let login = &identity["database"];
+    let user = login["user"].as_str().unwrap_or_default();
+    let encrypted = login["tls_version"].as_str().is_some_and(|version| version.starts_with("TLS"));
+    if user.split('@').next() != Some(wanted.as_str()) || login["plugin"] != PLUGIN || !encrypted {
         return Err(Error::Found {
-            found: format!("{url} logs in to the database as {user:?}, and should as {wanted}"),
-            mend: "compare the parameters of the deployment with outputs.json".to_owned(),
+            found: format!(
+                "{url} does not log in to the database as {wanted}, by token and over TLS: {login}"
+            ),
+            mend: "compare the parameters of the deployment with outputs.json, and run the stage bootstrap"
+                .to_owned(),
         });
     }
     if context.is_local() {
