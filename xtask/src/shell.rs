@@ -6,9 +6,22 @@ pub(crate) const REDACTED: &str = "<redacted>";
 /// A name that says its value is secret: `--password`, `DB_TOKEN`, `X-Amz-Signature`.
 pub(crate) fn names_a_secret(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
-    ["password", "passwd", "secret", "secret_access_key", "token", "signature", "credential"]
-        .iter()
-        .any(|part| name.ends_with(part))
+    let ends = [
+        "password",
+        "passwd",
+        "_pass",
+        "secret",
+        "_key",
+        "apikey",
+        "token",
+        "_auth",
+        "signature",
+        "credential",
+        "credentials",
+    ];
+    // An access key's id is public, and helps whoever asks which it was.
+    (name.starts_with("tf_token_") || ends.iter().any(|end| name.ends_with(end)))
+        && name != "aws_access_key_id"
 }
 
 /// One line that a POSIX shell could run: variables first, every word quoted where it has to be,

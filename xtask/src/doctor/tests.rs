@@ -151,14 +151,14 @@ fn everything_that_is_missing_is_listed_with_its_mend() {
     MISSING   disk space           10 GB: builds, server trees, images, Terraform's provider
                                    mend: make room, or set CARGO_TARGET_DIR and RDS_IAM_CACHE_DIR to another disk
     present   memory               24 GB available
-    optional  docker-registry      without it, no `xtask deploy --env local`
+    MISSING   docker-registry      a registry for tests and for `deploy --env local`
                                    mend: apt-get install docker-registry
     optional  Docker buildx        without it, no images, unless the client is older than 23
                                    mend: install Docker's plugin docker-buildx: https://docs.docker.com/go/buildx/
     optional  trivy                finds known vulnerabilities, secrets and misconfiguration in the repository and the images
                                    mend: cargo xtask tools install trivy
 
-    Missing: C compiler, C headers, git, Python, Python venv and pip, apt-get, disk space.
+    Missing: C compiler, C headers, git, Python, Python venv and pip, apt-get, disk space, docker-registry.
     ");
 }
 

@@ -21,6 +21,7 @@ const DOCKER: &str = "docker";
 pub(crate) fn workflows(workspace: &Workspace, console: Console, runner: Runner) -> Result<Outcome, Error> {
     let is_workflow =
         |path: &Path| path.extension().is_some_and(|extension| extension == "yml" || extension == "yaml");
+    super::refuse_other_excuses(&workspace.root)?;
     let files = files(&workspace.root, Path::new(WORKFLOWS), &is_workflow)?;
     let actionlint = tools::ready_actionlint(workspace, console, runner)?;
     let zizmor = tools::ready(Tool::Zizmor, workspace, console, runner)?;
@@ -54,6 +55,7 @@ pub(crate) fn dockerfiles(workspace: &Workspace, console: Console, runner: Runne
     let is_dockerfile = |path: &Path| {
         path.file_name().is_some_and(|name| name.to_string_lossy().split('.').next() == Some("Dockerfile"))
     };
+    super::refuse_other_excuses(&workspace.root)?;
     let files = files(&workspace.root, Path::new(DOCKER), &is_dockerfile)?;
     let check = tools::ready(Tool::Hadolint, workspace, console, runner)?
         .cmd(&workspace.root)

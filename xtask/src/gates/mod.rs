@@ -36,8 +36,26 @@ pub(crate) use verdict::judge;
 /// How long a tool may look whose findings come by standard output; it takes seconds.
 const SCAN_WITHIN: Duration = Duration::from_secs(600);
 /// Files at the root by which a tool would excuse findings behind the baseline's back.
-const OTHER_EXCUSES: [&str; 6] =
-    [".trivyignore", ".trivyignore.yaml", "trivy.yaml", "trivy-secret.yaml", ".checkov.yaml", ".checkov.yml"];
+const OTHER_EXCUSES: [&str; 18] = [
+    ".trivyignore",
+    ".trivyignore.yaml",
+    "trivy.yaml",
+    "trivy-secret.yaml",
+    ".checkov.yaml",
+    ".checkov.yml",
+    "terraform/.checkov.yaml",
+    "terraform/.checkov.yml",
+    ".hadolint.yaml",
+    ".hadolint.yml",
+    ".config/hadolint.yaml",
+    ".config/hadolint.yml",
+    "zizmor.yml",
+    "zizmor.yaml",
+    ".github/zizmor.yml",
+    ".github/zizmor.yaml",
+    ".github/actionlint.yaml",
+    ".github/actionlint.yml",
+];
 
 /// One look of one tool at one subject.
 #[derive(Debug)]
@@ -73,7 +91,7 @@ impl Gate {
     /// # Errors
     /// When the tool fails, looked at nothing, or wrote no SARIF of its own.
     pub(crate) fn look(&self, console: Console, runner: Runner) -> Result<Sarif, Error> {
-        self.refuse_other_excuses()?;
+        refuse_other_excuses(&self.root)?;
         // Of an earlier run: they must not be taken for what this one found.
         for file in [Some(&self.sarif), self.evidence.file()].into_iter().flatten() {
             remove_file(file)?;
@@ -88,16 +106,15 @@ impl Gate {
         console.line(&format!("{}: {}", self.name, self.evidence.confirm(self.tool)?));
         Sarif::read(&self.sarif, self.tool, self.base)
     }
+}
 
-    fn refuse_other_excuses(&self) -> Result<(), Error> {
-        let Some(file) = OTHER_EXCUSES.iter().find(|file| self.root.join(file).exists()) else {
-            return Ok(());
-        };
-        Err(Error::Found {
-            found: format!("{file} would excuse findings without a reason or an end"),
-            mend: format!("move what it accepts to {}, and remove it", baseline::FILE),
-        })
-    }
+/// A tool's own settings in the repository could switch its checks off, one and all.
+fn refuse_other_excuses(root: &Path) -> Result<(), Error> {
+    let Some(file) = OTHER_EXCUSES.iter().find(|file| root.join(file).exists()) else { return Ok(()) };
+    Err(Error::Found {
+        found: format!("{file} would excuse findings without a reason or an end"),
+        mend: format!("move what it accepts to {}, or beside the finding, and remove it", baseline::FILE),
+    })
 }
 
 /// Runs the gates of one tool and judges all they found together: an entry of the baseline that none of

@@ -263,9 +263,9 @@ fn a_trivy_that_wrote_nothing_or_looked_at_nothing_has_not_passed() {
 fn a_file_that_excuses_findings_elsewhere_is_refused() {
     let repository = Repository::trivy("trivy-repository.json", "trivy-clean.sarif");
     fs::write(repository.workspace.root.join(".trivyignore"), "CVE-2026-0001\n").unwrap();
-    insta::assert_snapshot!(repository.report(repository.pass_repository()), @r"
+    insta::assert_snapshot!(repository.report(repository.pass_repository()), @"
     error: .trivyignore would excuse findings without a reason or an end
-      hint: move what it accepts to gates/baseline.toml, and remove it
+      hint: move what it accepts to gates/baseline.toml, or beside the finding, and remove it
     ");
 }
 

@@ -27,7 +27,7 @@ const PATHS: [&str; 8] = [
 /// # Errors
 /// When git does not know the commit, or a file can't be read or written.
 pub(super) fn lay_out(request: &Request, workspace: &Workspace, runner: Runner) -> Result<PathBuf, Error> {
-    let folder = workspace.target.join("pipeline/context").join(request.which.name());
+    let folder = request.out.with_extension("context");
     empty(&folder)?;
     match request.tree {
         Tree::Commit => extract(request, &folder, workspace, runner)?,
@@ -125,7 +125,7 @@ mod tests {
             source: String::new(),
             created: String::new(),
             no_cache: false,
-            out: PathBuf::new(),
+            out: folder.path().join("images/app"),
         };
         let head = git(&["rev-parse", "HEAD"]);
         let laid_out = lay_out(&request(Tree::Commit, &head), &workspace, runner).unwrap();

@@ -14,7 +14,9 @@ use crate::file;
 
 /// How old a plan may be. Terraform refuses one that the state has moved on from; this bounds what it can't
 /// see: a decision that was taken long ago.
-const FRESH_SECONDS: i64 = 24 * 60 * 60;
+pub(crate) const FRESH_SECONDS: i64 = 24 * 60 * 60;
+/// By how much the clocks of two machines may differ.
+pub(crate) const SKEW_SECONDS: i64 = 5 * 60;
 
 /// The manifest that lies beside a plan.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -95,6 +97,9 @@ impl Manifest {
         differs("variables", &self.variables, &here.variables);
         differs("bootstrap's package", &self.package, &here.package);
         match clock::parse(&self.made) {
+            Some(made) if made > now + SKEW_SECONDS => {
+                differences.push(format!("it was made at {}, which is still to come", self.made));
+            }
             Some(made) if now - made > FRESH_SECONDS => {
                 differences.push(format!("it was made at {}, more than 24 hours ago", self.made));
             }
@@ -114,7 +119,18 @@ impl Manifest {
 /// The addresses in a plan's JSON at which a value stands that Terraform holds to be sensitive.
 pub(crate) fn sensitive(plan: &Value) -> Vec<String> {
     let mut found = Vec::new();
-    for change in plan["resource_changes"].as_array().into_iter().flatten() {
+    for (name, variable) in
+        plan["configuration"]["root_module"]["variables"].as_object().into_iter().flatten()
+    {
+        collect(
+            &plan["variables"][name]["value"],
+            &variable["sensitive"],
+            &format!("var.{name}"),
+            &mut found,
+        );
+    }
+    let changes = [&plan["resource_changes"], &plan["resource_drift"]];
+    for change in changes.into_iter().filter_map(Value::as_array).flatten() {
         if is_public(change, &change["change"]["after"]) {
             continue;
         }
@@ -260,15 +276,23 @@ mod tests {
                 { "address": "module.a.x.y", "values": { "s": "v" }, "sensitive_values": { "s": true } },
             ] }] } },
             "prior_state": { "values": { "outputs": { "old": { "sensitive": true, "value": "o" } } } },
+            "variables": { "key": { "value": "k" }, "open": { "value": "o" } },
+            "configuration": { "root_module": { "variables": { "key": { "sensitive": true }, "open": {} } } },
+            "resource_drift": [{
+                "address": "aws_x.drifted",
+                "change": { "before": { "s": "v" }, "after": null, "before_sensitive": { "s": true } },
+            }],
         });
         assert_eq!(
             sensitive(&plan),
             [
                 "aws_db_instance.this.list[0].key",
                 "aws_db_instance.this.password",
+                "aws_x.drifted.s",
                 "module.a.x.y.s",
                 "output.old",
                 "output.token",
+                "var.key",
             ]
         );
     }

@@ -28,6 +28,8 @@ pub(crate) struct Context<'a> {
     pub(crate) plans: bool,
     /// Whether what is planned is applied in the same run, which keeps others out meanwhile.
     pub(crate) applies: bool,
+    /// Whether this run takes the deployment away.
+    pub(crate) destroys: bool,
     /// Whether a destruction does without a last snapshot of the database.
     pub(crate) no_snapshot: bool,
     /// Of now, in seconds since 1970.
@@ -72,7 +74,8 @@ impl Commit {
                 .hint("the pipeline works on a clone with a commit")
         };
         let ask = |args: &[&str]| runner.ask(&git(args)).map(|answer| answer.trim().to_owned());
-        let changed = runner.ask(&git(&["diff", "--binary", "--no-ext-diff", "HEAD"]))?;
+        let changed =
+            runner.ask(&git(&["diff", "--binary", "--no-ext-diff", "HEAD"]))? + &new_files(workspace, &ask)?;
         // That there is no remote is no failure.
         let source = ask(&["remote", "get-url", "origin"]).unwrap_or_default();
         let epoch = ask(&["show", "-s", "--format=%ct", "HEAD"])?;
@@ -96,6 +99,20 @@ impl Commit {
     }
 }
 
+/// Files that Terraform would read and git does not track: their names and digests.
+fn new_files(
+    workspace: &Workspace,
+    ask: &dyn Fn(&[&str]) -> Result<String, crate::runner::RunError>,
+) -> Result<String, Error> {
+    let listed = ask(&["ls-files", "--others", "--exclude-standard", "--", "terraform"])?;
+    let mut text = String::new();
+    for name in listed.lines().filter(|name| !name.is_empty()) {
+        let digest = crate::file::sha256(&workspace.root.join(name.trim_matches('"'))).unwrap_or_default();
+        text.push_str(&format!("{name} {digest}\n"));
+    }
+    Ok(text)
+}
+
 /// `https://host/path` of a remote; nothing of one that is a folder of this machine.
 fn web_address(remote: &str) -> String {
     let remote = remote.trim_end_matches(".git");
@@ -106,7 +123,10 @@ fn web_address(remote: &str) -> String {
         return String::new();
     };
     // Whoever clones with a token in the address must not find it in an image.
-    format!("https://{}", rest.split_once('@').map_or(rest, |(_, rest)| rest))
+    let rest = rest.split(['?', '#']).next().unwrap_or_default();
+    let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
+    let host = host.rsplit_once('@').map_or(host, |(_, host)| host);
+    format!("https://{host}/{path}").trim_end_matches('/').to_owned()
 }
 
 impl Context<'_> {
@@ -126,9 +146,14 @@ impl Context<'_> {
         self.folder().join("bundle").join(name)
     }
 
-    /// Where images lie, which belong to no environment.
+    /// Where this run's images lie.
     pub(crate) fn images(&self) -> PathBuf {
-        folder(self.workspace).join("images")
+        self.file("images")
+    }
+
+    /// The file that says which commit, with which changes, those images are of.
+    pub(crate) fn images_of(&self) -> PathBuf {
+        self.images().join("commit")
     }
 
     /// Where findings lie, for code scanning.
@@ -243,6 +268,8 @@ mod tests {
             ("https://github.com/acme/orders", "https://github.com/acme/orders"),
             ("https://x-access-token:abc@github.com/acme/orders.git", "https://github.com/acme/orders"),
             ("ssh://git@github.com/acme/orders.git", "https://github.com/acme/orders"),
+            ("https://bot:pa@ss@github.com/acme/orders.git", "https://github.com/acme/orders"),
+            ("https://github.com/acme/orders?private_token=abc", "https://github.com/acme/orders"),
             ("/srv/orders.git", ""),
             ("file:///srv/orders.git", ""),
             ("", ""),

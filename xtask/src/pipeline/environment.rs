@@ -13,6 +13,9 @@ use crate::workspace::Workspace;
 /// address is on AWS.
 const LOCAL: [(&str, u16); 2] = [("local", 13_080), ("localprod", 13_081)];
 
+/// Folders beside those of environments.
+const RESERVED: [&str; 5] = ["account", "ci", "context", "reports", "sarif"];
+
 /// Where settings of environments lie, from the workspace's root.
 const FOLDER: &str = "terraform/stacks/mysql/environments";
 
@@ -60,6 +63,14 @@ impl Environment {
     pub(crate) fn read(name: &str, workspace: &Workspace) -> Result<Self, Error> {
         let path = workspace.root.join(FOLDER).join(format!("{name}.tfvars"));
         let known = known(workspace)?;
+        if RESERVED.contains(&name) {
+            return Err(Error::Found {
+                found: format!(
+                    "{name} can't be an environment's name: the pipeline has a folder of that name"
+                ),
+                mend: "name it otherwise".to_owned(),
+            });
+        }
         // A name is a word and no path.
         if !known.iter().any(|known| known == name) {
             return Err(Error::Found {
@@ -98,6 +109,11 @@ impl Environment {
             let here = if cfg!(target_arch = "aarch64") { "arm64" } else { "x86_64" };
             if local { here.to_owned() } else { "arm64".to_owned() }
         });
+        if !["arm64", "x86_64"].contains(&architecture.as_str()) {
+            return Err(wrong(format!(
+                "bootstrap.architecture is {architecture:?}, and Lambda has arm64 and x86_64"
+            )));
+        }
         let place = if local { Place::Local } else { Place::Aws };
         Ok(Self { name: name.to_owned(), account_id, region, project, architecture, place })
     }

@@ -153,14 +153,17 @@ pub(crate) fn run(
         return Ok(0);
     }
     let context = Context {
-        plans: wanted.iter().any(|stage| stage.name == "plan"),
+        plans: wanted.iter().any(|stage| matches!(stage.name, "plan" | "destroy-plan")),
         applies: wanted.iter().any(|stage| matches!(stage.name, "apply" | "destroy")),
         ..context
     };
+    refuse_another_name(asked, &context)?;
     if telling.dry_run {
         return dry_run(&wanted, &context, console, runner);
     }
     let _lock = lock::take(&context)?;
+    // Of an earlier run: nobody should take them for this one's.
+    telling.json.iter().chain(&telling.junit).try_for_each(|path| crate::file::remove(path))?;
     let unmet = selection::unmet(&wanted, &context);
     let missing = preflight::look(&wanted, &context, runner, false);
     if !unmet.is_empty() || !missing.is_empty() {
@@ -175,14 +178,17 @@ pub(crate) fn run(
     note_skipped(&all, &context)?;
     let done = execute(&wanted, &context, console)?;
     report::tell(&done, &context, console);
-    if let Some(path) = &telling.json {
-        report::write_json(path, &done, asked.run, &context)?;
+    let mut exit = report::exit(&done);
+    let json = telling.json.as_ref().map(|path| report::write_json(path, &done, asked.run, &context));
+    let junit = telling.junit.as_ref().map(|path| report::write_junit(path, &done, asked.run));
+    for written in [json, junit, Some(report::summarise(&done, asked.run, &context))].into_iter().flatten() {
+        if let Err(error) = written {
+            // How the run itself ended is worth more than that it could not be written down.
+            console.line(&console.paint(Style::Bad, &error.report()));
+            exit = exit.max(1);
+        }
     }
-    if let Some(path) = &telling.junit {
-        report::write_junit(path, &done, asked.run)?;
-    }
-    report::summarise(&done, asked.run, &context)?;
-    Ok(report::exit(&done))
+    Ok(exit)
 }
 
 fn context<'a>(asked: &Asked, workspace: &'a Workspace, runner: Runner) -> Result<Context<'a>, Error> {
@@ -206,6 +212,7 @@ fn context<'a>(asked: &Asked, workspace: &'a Workspace, runner: Runner) -> Resul
         skipped: asked.options.skip.clone(),
         plans: false,
         applies: false,
+        destroys: asked.run == Run::Destroy,
         no_snapshot: asked.no_snapshot,
         now: clock::now(),
     })
@@ -270,14 +277,6 @@ fn show_destruction(context: &Context<'_>, console: Console) {
 
 /// Has a person type the environment's name.
 fn confirm(name: &str, console: Console) -> Result<(), Error> {
-    let refused = |typed: &str| Error::Found {
-        found: if typed.is_empty() {
-            format!("the destruction of {name} was not confirmed")
-        } else {
-            format!("{typed:?} is not {name}: nothing was destroyed")
-        },
-        mend: format!("type the environment's name; without a terminal, set {CONFIRM_VARIABLE} to it"),
-    };
     let typed = match std::env::var(CONFIRM_VARIABLE) {
         Ok(typed) => typed,
         Err(_) if std::io::stdin().is_terminal() => {
@@ -289,7 +288,31 @@ fn confirm(name: &str, console: Console) -> Result<(), Error> {
         }
         Err(_) => String::new(),
     };
-    if typed.trim() == name { Ok(()) } else { Err(refused(typed.trim())) }
+    confirmed(name, typed.trim())
+}
+
+fn confirmed(name: &str, typed: &str) -> Result<(), Error> {
+    if typed == name {
+        return Ok(());
+    }
+    Err(Error::Found {
+        found: if typed.is_empty() {
+            format!("the destruction of {name} was not confirmed")
+        } else {
+            format!("{typed:?} is not {name}: nothing was destroyed")
+        },
+        mend: format!("type the environment's name; without a terminal, set {CONFIRM_VARIABLE} to it"),
+    })
+}
+
+/// A name that was typed beforehand, and is another's, ends a destruction before it begins.
+fn refuse_another_name(asked: &Asked, context: &Context<'_>) -> Result<(), Error> {
+    match (asked.run, std::env::var(CONFIRM_VARIABLE)) {
+        (Run::Destroy, Ok(typed)) if !typed.is_empty() => {
+            confirmed(&context.environment()?.name, typed.trim())
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Keeps in the record which gates were left out by name.

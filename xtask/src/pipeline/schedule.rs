@@ -77,7 +77,8 @@ pub(crate) fn run(
                 let owner = Owner(u32::try_from(at).unwrap_or(u32::MAX - 1) + 1);
                 let stage_console = console.log(log);
                 let started = Instant::now();
-                let runner = Runner::of(stage_console, owner, started + stage.timeout());
+                let runner =
+                    Runner::of(stage_console, owner, started + stage.timeout(), stage.effect > Effect::Local);
                 show.started(stage, log);
                 state[at] = State::Running(owner, started, path);
                 let send = send.clone();
@@ -112,7 +113,11 @@ pub(crate) fn run(
                 }
                 Err(error) => End::Failed(error),
             };
-            note(stages[at], &end, &mut verdicts, context, console);
+            let end = match note(stages[at], &end, &mut verdicts, context) {
+                Ok(()) => end,
+                // What relies on the verdict would find an older one.
+                Err(error) => End::Failed(error),
+            };
             show.ended(stages[at], &end, started.elapsed(), &path);
             state[at] = State::Done(end, started.elapsed(), Some(path));
         }
@@ -200,18 +205,15 @@ fn panicked(stage: &Stage) -> Error {
 }
 
 /// Keeps what a gate said, for whoever relies on it.
-fn note(stage: &Stage, end: &End, verdicts: &mut Verdicts, context: &Context<'_>, console: Console) {
+fn note(stage: &Stage, end: &End, verdicts: &mut Verdicts, context: &Context<'_>) -> Result<(), Error> {
     let judged = match end {
         End::Passed(_) => Judged::Passed,
         End::Failed(_) => Judged::Failed,
-        End::Stopped(_) | End::NotRun(_) => return,
+        End::Stopped(_) | End::NotRun(_) => return Ok(()),
     };
     if !stage.is_gate() {
-        return;
+        return Ok(());
     }
     verdicts.set(stage.name, judged, "", clock::now());
-    if let Err(error) = verdicts.write(&verdicts::path(context)) {
-        // Without it, what relies on the verdict refuses.
-        console.line(&error.report());
-    }
+    verdicts.write(&verdicts::path(context))
 }

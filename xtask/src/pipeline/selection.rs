@@ -150,6 +150,8 @@ pub(crate) fn unmet(wanted: &[&Stage], context: &Context<'_>) -> Vec<String> {
             let there = match input {
                 // What changes nothing remote merely comes after a gate.
                 Artifact::Verdict(gate) => stage.effect < Effect::Remote || skipped || verdicts.allows(gate),
+                // Those of another commit are not these.
+                Artifact::Images => images_are_of(context),
                 other => other.file(context).is_none_or(|file| file.is_file()),
             };
             if !there {
@@ -165,6 +167,11 @@ pub(crate) fn unmet(wanted: &[&Stage], context: &Context<'_>) -> Vec<String> {
         }
     }
     unmet
+}
+
+/// Whether the images that lie there were built from what is here.
+fn images_are_of(context: &Context<'_>) -> bool {
+    std::fs::read_to_string(context.images_of()).is_ok_and(|of| of.trim() == context.commit.identity())
 }
 
 #[cfg(test)]

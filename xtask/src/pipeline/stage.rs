@@ -125,7 +125,7 @@ impl Artifact {
     pub(crate) fn file(self, context: &Context<'_>) -> Option<std::path::PathBuf> {
         match self {
             Self::Plan => Some(context.bundle("plan.manifest.json")),
-            Self::Images => Some(context.images().join("app/index.json")),
+            Self::Images => Some(context.images_of()),
             Self::Outputs => Some(context.file("outputs.json")),
             Self::RdsConf => Some(context.file("rds.conf")),
             Self::Pushed => Some(context.file("pushed.json")),
@@ -136,8 +136,8 @@ impl Artifact {
             | Self::Proxy
             | Self::Users
             | Self::Release
-            | Self::Snapshot
             | Self::Destroyed => None,
+            Self::Snapshot => Some(context.bundle("snapshot.json")),
         }
     }
 }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::bundle::{FRESH_SECONDS, SKEW_SECONDS};
 use super::context::{Commit, Context};
 use crate::clock;
 use crate::error::Error;
@@ -46,12 +47,16 @@ pub(crate) enum Judged {
 }
 
 impl Verdicts {
-    /// What is known of this commit; what was said of another one is nothing.
+    /// What is known of this commit since yesterday; what was said of another one, or long ago, is nothing: new
+    /// weaknesses come to light every day.
     pub(crate) fn load(context: &Context<'_>) -> Self {
         let known =
             std::fs::read_to_string(path(context)).ok().and_then(|text| serde_json::from_str(&text).ok());
+        let age = |known: &Self| clock::parse(&known.at).map(|at| context.now - at);
+        let is_of_today =
+            |known: &Self| age(known).is_some_and(|age| (-SKEW_SECONDS..=FRESH_SECONDS).contains(&age));
         known
-            .filter(|known: &Self| known.commit == context.commit.identity())
+            .filter(|known: &Self| known.commit == context.commit.identity() && is_of_today(known))
             .unwrap_or_else(|| Self::empty(&context.commit))
     }
 

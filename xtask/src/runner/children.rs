@@ -11,15 +11,14 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process_group};
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 use signal_hook::iterator::Signals;
 
 /// Whose a program is: stages that run side by side are stopped one by one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct Owner(pub(crate) u32);
 
-/// How long a program that was asked to end may take: Terraform finishes the call that it is in, and writes
-/// its state.
+/// How long a program that was asked to end may take, where nothing outside this machine depends on it.
 const GRACE: Duration = Duration::from_secs(120);
 
 #[derive(Debug, Default)]
@@ -35,16 +34,20 @@ fn state() -> MutexGuard<'static, State> {
     STATE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Passes Ctrl-C and SIGTERM on: the first asks all programs to end, a second one kills them. `tell` is
-/// called with what is being done.
+/// Passes on what asks this process to end (Ctrl-C, SIGTERM, a terminal that is closed): all programs are asked
+/// to end. Only a second Ctrl-C, which is a person's, kills them: who cancels a job on GitHub sends several
+/// signals in a row. `tell` is called with what is being done.
 ///
 /// # Errors
 /// When the system gives us no signals.
 pub(crate) fn watch_signals(tell: impl Fn(&str) + Send + 'static) -> io::Result<()> {
-    let mut signals = Signals::new([SIGINT, SIGTERM])?;
+    let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP, SIGQUIT])?;
     thread::spawn(move || {
-        for _ in signals.forever() {
+        for got in signals.forever() {
             let first = !INTERRUPTED.swap(true, Ordering::SeqCst);
+            if !first && got != SIGINT {
+                continue;
+            }
             let groups = state().groups.clone();
             if groups.is_empty() && !first {
                 // Nothing to wait for, and twice is meant: whatever we are at ourselves goes with us.
@@ -105,8 +108,14 @@ pub(super) enum Ended {
     Stopped,
 }
 
-/// Waits for a program; ends it where it takes longer than `within` or is not wanted any more.
-pub(super) fn wait(mut child: Child, owner: Owner, within: Option<Duration>) -> io::Result<Ended> {
+/// Waits for a program; ends it where it takes longer than `within` or is not wanted any more. One that is
+/// `patient` is asked to end, and waited for: Terraform finishes the call that it is in, and writes its state.
+pub(super) fn wait(
+    mut child: Child,
+    owner: Owner,
+    within: Option<Duration>,
+    patient: bool,
+) -> io::Result<Ended> {
     let group = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
     let Some(group) = group else { return child.wait().map(Ended::ByItself) };
     state().groups.push((owner, group));
@@ -136,7 +145,7 @@ pub(super) fn wait(mut child: Child, owner: Owner, within: Option<Duration>) -> 
                         asked = Some((Instant::now(), true));
                     }
                     None if is_stopped(owner) => asked = Some((Instant::now(), false)),
-                    Some((since, _)) if since.elapsed() >= GRACE => signal(group, Signal::KILL),
+                    Some((since, _)) if !patient && since.elapsed() >= GRACE => signal(group, Signal::KILL),
                     _ => {}
                 }
                 continue;

@@ -33,18 +33,20 @@ pub(crate) struct Runner {
     console: Console,
     owner: Owner,
     deadline: Option<Instant>,
+    /// Whether its programs change something outside, and so are never killed but by a person.
+    patient: bool,
 }
 
 impl Runner {
     /// A runner that tells about its commands on `console`.
     pub(crate) fn new(console: Console) -> Self {
-        Self { console, owner: Owner::default(), deadline: None }
+        Self { console, owner: Owner::default(), deadline: None, patient: false }
     }
 
-    /// A runner for one part of a run: its commands can be stopped apart from others', and none of them
-    /// runs beyond `deadline`.
-    pub(crate) fn of(console: Console, owner: Owner, deadline: Instant) -> Self {
-        Self { console, owner, deadline: Some(deadline) }
+    /// A runner for one part of a run: its commands can be stopped apart from others', and all are asked to
+    /// end at `deadline`. Where they are `patient`, they are then waited for, and not killed.
+    pub(crate) fn of(console: Console, owner: Owner, deadline: Instant, patient: bool) -> Self {
+        Self { console, owner, deadline: Some(deadline), patient }
     }
 
     /// Runs a command to its end: echoes it, passes its output on as it comes, says how long it took.
@@ -82,7 +84,7 @@ impl Runner {
             drop(done.send(result));
         });
         let within = self.left(cmd.limit());
-        let ended = children::wait(child, self.owner, within).map_err(piped)?;
+        let ended = children::wait(child, self.owner, within, self.patient).map_err(piped)?;
         match output_ended.recv_timeout(output_ends_within) {
             Ok(result) => result.map_err(piped)?,
             Err(_) => self.console.line(&self.console.paint(
@@ -130,7 +132,7 @@ impl Runner {
         let mut child = children::spawn(&mut process).map_err(|source| cmd.not_started(source))?;
         let (out, err) = (collect(child.stdout.take()), collect(child.stderr.take()));
         let within = self.left(Some(within)).unwrap_or(within);
-        let ended = children::wait(child, self.owner, Some(within))
+        let ended = children::wait(child, self.owner, Some(within), self.patient)
             .map_err(|source| RunError::Output { command: cmd.shown(), source })?;
         let status = match ended {
             Ended::ByItself(status) => status,

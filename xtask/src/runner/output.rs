@@ -12,6 +12,9 @@ pub(super) const TAIL_LINES: usize = 20;
 /// Lines longer than this are cut in the tail (a linker's command line is tens of kilobytes).
 pub(super) const TAIL_LINE_BYTES: usize = 400;
 
+/// A line that is longer is passed on before it ends, in bytes.
+const LONGEST_LINE: usize = 64 * 1024;
+
 /// Passes on what comes, line by line, without the secrets of our own environment, and keeps its end.
 pub(super) fn copy(mut from: PipeReader, to: &mut impl Write, tail: &Mutex<TailBuffer>) -> io::Result<()> {
     let (mut buffer, mut open) = ([0; 8192], Vec::new());
@@ -31,13 +34,15 @@ pub(super) fn copy(mut from: PipeReader, to: &mut impl Write, tail: &Mutex<TailB
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
             Err(error) => return Err(error),
         };
-        open.extend_from_slice(&buffer[..read]);
-        // A secret may lie across two reads, but in one line.
-        if let Some(end) = open.iter().rposition(|byte| matches!(byte, b'\n' | b'\r')) {
-            let rest = open.split_off(end + 1);
+        // A secret may lie across two reads, but in one line; and a line without an end is cut at last.
+        let end = buffer[..read].iter().rposition(|byte| matches!(byte, b'\n' | b'\r'));
+        let end = end.map_or(0, |end| end + 1);
+        open.extend_from_slice(&buffer[..end]);
+        if end > 0 || open.len() > LONGEST_LINE {
             pass_on(&open);
-            open = rest;
+            open.clear();
         }
+        open.extend_from_slice(&buffer[end..read]);
     }
 }
 

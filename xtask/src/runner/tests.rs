@@ -127,7 +127,7 @@ fn a_command_that_takes_too_long_is_ended_with_all_that_it_started() {
 #[test]
 fn what_is_stopped_ends_and_begins_nothing_more() {
     let owner = Owner(4711);
-    let runner = Runner::of(Console::silent(), owner, Instant::now() + Duration::from_secs(600));
+    let runner = Runner::of(Console::silent(), owner, Instant::now() + Duration::from_secs(600), false);
     let stopper = thread::spawn(move || {
         // Until it runs.
         while !is_stopped(owner) {

@@ -84,10 +84,13 @@ impl House {
             symlink(&script, self.at("target/debug").join(name)).unwrap();
         }
         let outputs = own.join("src/gates/tests/outputs");
+        // Of whichever environment the stand-in is asked.
+        let example = fs::read_to_string(own.join("../terraform/stacks/mysql/outputs.json")).unwrap();
+        let example = example.replace("\"us-east-1\"", "\"eu-west-1\"").replace("\"dev\"", "\"ENVIRONMENT\"");
+        fs::write(self.at("stand-ins/outputs.json"), example).unwrap();
         for (from, to) in [
             (outputs.join("tflint-clean.sarif"), "tflint.sarif"),
             (outputs.join("trivy-clean.sarif"), "trivy.sarif"),
-            (own.join("../terraform/stacks/mysql/outputs.json"), "outputs.json"),
         ] {
             fs::copy(from, self.at("stand-ins").join(to)).unwrap();
         }
@@ -173,6 +176,26 @@ impl House {
     /// Runs it to its end.
     pub(crate) fn run(&self, args: &[&str], more: &[(&str, &str)]) -> Ended {
         Ended::of(&self.xtask(args, more).output().unwrap())
+    }
+
+    /// Changes a file and commits it.
+    pub(crate) fn commit(&self, name: &str, text: &str) {
+        self.write(name, text);
+        self.ask("git", &["add", "--all"]);
+        let who = ["-c", "user.name=ada", "-c", "user.email=ada@example.test"];
+        self.ask("git", &[&who[..], &["commit", "--quiet", "--message", "more"]].concat());
+    }
+
+    /// Of all that the pipeline made, keeps one folder alone, as an artifact of a job is handed on.
+    pub(crate) fn keep_alone(&self, folder: &str) {
+        let (kept, pipeline) = (self.at("kept"), self.at("target/pipeline"));
+        fs::rename(pipeline.join(folder), &kept).unwrap();
+        fs::remove_dir_all(&pipeline).unwrap();
+        for made in ["target/lambda", "target/release"] {
+            fs::remove_dir_all(self.at(made)).unwrap();
+        }
+        fs::create_dir_all(pipeline.join(folder).parent().unwrap()).unwrap();
+        fs::rename(kept, pipeline.join(folder)).unwrap();
     }
 
     /// What the stand-ins were told.

@@ -45,8 +45,8 @@ fn a_deployment_runs_every_stage_and_leaves_its_records() {
         assert!(gates.contains(&format!("\"name\": \"{gate}\"")), "{gates}");
     }
     for image in ["app", "bootstrap"] {
-        assert!(house.pipeline(&format!("images/{image}/index.json")).is_file());
-        assert!(house.pipeline(&format!("images/{image}.sbom.cdx.json")).is_file());
+        assert!(house.pipeline(&format!("dev/images/{image}/index.json")).is_file());
+        assert!(house.pipeline(&format!("dev/images/{image}.sbom.cdx.json")).is_file());
     }
     // The plan was spent; a second apply has none.
     house.run(&["apply", "--env", "dev"], &[]).expect(3).says("apply needs the plan: plan makes it");
@@ -253,6 +253,83 @@ fn only_the_plan_of_what_is_here_is_applied() {
     planned();
     fs::write(house.repo("terraform/stacks/mysql/.terraform.lock.hcl"), "# others\n").unwrap();
     apply().expect(3).says("tracked files differ from the commit");
+}
+
+/// As on GitHub: the second job is another machine, with another clone and what the first one handed on.
+#[test]
+fn the_bundle_is_all_that_a_second_job_needs() {
+    let house = House::new();
+    house.run(&["deploy", "--env", "dev", "--until", "plan"], &[]).expect(0);
+    house.keep_alone("dev/bundle");
+    house.run(&["deploy", "--env", "dev", "--from", "docker-build", "--until", "trivy"], &[]).expect(0);
+    house.run(&["deploy", "--env", "dev", "--from", "apply"], &[]).expect(0);
+    assert!(house.calls().contains("terraform apply"));
+}
+
+#[test]
+fn what_was_made_of_another_commit_is_not_this_ones() {
+    let house = House::new();
+    house.run(&["deploy", "--env", "dev"], &[]).expect(0);
+    house.commit("crates/token/src/lib.rs", "// newer\n");
+    house.forget_calls();
+    let push = house.run(&["ecr-push", "--env", "dev"], &[]);
+    push.expect(3)
+        .says("ecr-push needs the images: docker-build makes it")
+        .says("needs the verdict of trivy");
+    let rollout = house.run(&["deploy", "--env", "dev", "--only", "rollout"], &[]);
+    rollout.expect(28).says("pushed.json is of");
+    house
+        .run(&["deploy", "--env", "dev", "--only", "docker-build,trivy,ecr-push"], &[])
+        .expect(3)
+        .says("verdict of checkov");
+    assert!(!house.calls().contains("image push") && !house.calls().contains("rds-iam-infra rollout"));
+    // A file that Terraform would read is a change, too, though git does not track it.
+    house.write("terraform/stacks/mysql/more.tf", "# more\n");
+    house.run(&["deploy", "--env", "dev"], &[]).expect(3).says("tracked files differ from the commit");
+}
+
+#[test]
+fn nothing_is_destroyed_without_a_word_about_the_snapshot() {
+    let house = House::new();
+    let confirmed = [("RDS_IAM_CONFIRM", "prod")];
+    house.run(&["destroy", "--env", "prod", "--until", "destroy-plan"], &confirmed).expect(0);
+    let ended = house.run(&["destroy", "--env", "prod", "--from", "destroy"], &confirmed);
+    ended.expect(3).says("destroy needs the last snapshot: snapshot makes it");
+    house.run(&["destroy", "--env", "prod", "--until", "snapshot"], &confirmed).expect(0);
+    // Planned anew, it is about other data.
+    house
+        .run(
+            &["destroy", "--env", "prod", "--until", "destroy-plan"],
+            &[("RDS_IAM_CONFIRM", "prod"), ("PLAN", "other")],
+        )
+        .expect(0);
+    let ended = house.run(&["destroy", "--env", "prod", "--from", "destroy"], &confirmed);
+    ended.expect(34).says("no last snapshot was taken for this plan");
+    assert!(!house.calls().contains("terraform apply"));
+    // What stopped half-way goes on: Terraform has forgotten the outputs by then.
+    house
+        .run(&["destroy", "--env", "prod"], &[("RDS_IAM_CONFIRM", "prod"), ("BREAK", "terraform apply*")])
+        .expect(34);
+    fs::write(house.stand_in_file("outputs.json"), "{}").unwrap();
+    house.run(&["destroy", "--env", "prod"], &confirmed).expect(0).says("those of the run before are used");
+}
+
+#[test]
+fn a_report_that_cannot_be_written_hides_no_failure() {
+    let house = House::new();
+    let ended = house
+        .run(&["deploy", "--env", "dev", "--json", "/proc/no/report.json"], &[("BREAK", "terraform fmt*")]);
+    ended.expect(10);
+    house.run(&["checkov", "--json", "/proc/no/report.json"], &[]).expect(1);
+}
+
+#[test]
+fn the_state_of_another_environment_is_refused() {
+    let house = House::new();
+    let text = fs::read_to_string(house.stand_in_file("outputs.json")).unwrap();
+    fs::write(house.stand_in_file("outputs.json"), text.replace("\"eu-west-1\"", "\"eu-central-1\""))
+        .unwrap();
+    house.run(&["outputs", "--env", "dev"], &[]).expect(25).says("compare the environment's tfvars");
 }
 
 #[test]

@@ -41,7 +41,9 @@ option() {
 case "$call" in
 "cargo metadata --no-deps"*) echo "{\"target_directory\": \"$TARGET\"}" ;;
 "cargo metadata "*) echo '{"packages": []}' ;;
-"cargo tree "*) printf '0%s v0.1.0 (/src)\n1serde v1.0.0\n' "$(option --package "$@")" ;;
+"cargo tree "*)
+    printf '0rds-iam-app v0.1.0 (/src)\n1serde v1.0.0\n\n0rds-iam-bootstrap v0.1.0 (/src)\n1serde v1.0.0\n'
+    ;;
 "cargo-deny --version") echo "cargo-deny 0.20.2" ;;
 "cargo build "*)
     for folder in debug release; do
@@ -54,15 +56,20 @@ case "$call" in
 "terraform --version") echo 'Terraform v1.11.4' ;;
 "terraform version -json") echo '{"terraform_version": "1.11.4"}' ;;
 "terraform test"*) echo 'Success! 1 passed, 0 failed.' ;;
-"terraform plan"*) echo plan >"$(option -out "$@")" ;;
+"terraform plan"*) echo "${PLAN:-plan}" >"$(option -out "$@")" ;;
 "terraform show -json"*) cat "$STAND_INS/plan.json" ;;
-"terraform output -json"*) cat "$STAND_INS/outputs.json" ;;
+"terraform init"*)
+    # Whose state is asked for, and so whose outputs there are.
+    key=$(printf '%s\n' "$@" | sed -n 's|-backend-config=key=\(.*\)/mysql.tfstate|\1|p')
+    [ -z "$key" ] || echo "$key" >"$STAND_INS/environment"
+    ;;
+"terraform output -json"*) sed "s|ENVIRONMENT|$(cat "$STAND_INS/environment")|" "$STAND_INS/outputs.json" ;;
 "rds-iam-infra plan "*)
     file=$(option --output "$@")
     [ -z "$file" ] || echo '{"summary": {"counts": {"create": 2}, "changes": []}, "findings": []}' >"$file"
     ;;
 "rds-iam-infra whoami"*) echo '{"account": "123456789012", "arn": "arn:aws:iam::123456789012:user/ada"}' ;;
-"rds-iam-infra image push"*) echo "{\"digest\": \"sha256:$(printf '%064d' 1)\"}" >"$(option --record "$@")" ;;
+"rds-iam-infra image push"*) echo "{\"digest\": \"sha256:$(printf '%064d' 1)\", \"tag\": \"$(option --tag "$@")\"}" >"$(option --record "$@")" ;;
 "rds-iam-infra image show"*) echo "{\"digest\": \"sha256:$(printf '%064d' 1)\", \"commit\": \"$COMMIT\"}" ;;
 "rds-iam-emulator aws")
     echo '{"aws_endpoint_url": "http://127.0.0.1:1"}'

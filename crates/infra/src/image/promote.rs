@@ -37,7 +37,9 @@ pub struct Promote {
     pub by: String,
     /// Why.
     pub reason: String,
-    /// Gates that may have been skipped.
+    /// Gates that it must have passed, besides those that its results name.
+    pub required: Vec<String>,
+    /// Gates that may have been skipped, or never looked.
     pub accept_skipped: Vec<String>,
 }
 
@@ -136,7 +138,12 @@ impl Promote {
             let (one, other) = (commit, gates.commit.clone());
             return Err(ImageError::Commits { image: image(), one, other });
         }
-        let skipped = gates.skipped_but(&self.accept_skipped);
+        let mut skipped = gates.skipped_but(&self.accept_skipped);
+        // One that never looked is as good as skipped.
+        let looked = |name: &&String| gates.gates.iter().any(|gate| gate.name == **name);
+        skipped.extend(
+            self.required.iter().filter(|name| !looked(name) && !self.accept_skipped.contains(name)).cloned(),
+        );
         if skipped.is_empty() {
             Ok((commit, gates.gates.clone()))
         } else {

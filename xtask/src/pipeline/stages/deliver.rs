@@ -31,7 +31,7 @@ pub(super) const PROXY_AUTH: Stage = Stage {
     outputs: &[Artifact::Proxy],
     effect: Effect::Remote,
     undo: "aws rds modify-db-proxy --default-auth-scheme NONE",
-    minutes: 20,
+    minutes: 40,
     exit: 18,
     needs: credentials,
     actions: |context| {
@@ -43,7 +43,15 @@ pub(super) const PROXY_AUTH: Stage = Stage {
 pub(super) const ECR_PUSH: Stage = Stage {
     name: "ecr-push",
     purpose: "Push both images by digest, tagged with the commit, and wait for the registry's scan",
-    inputs: &[Artifact::Programs, Artifact::Outputs, Artifact::Images, Artifact::Verdict("trivy")],
+    inputs: &[
+        Artifact::Programs,
+        Artifact::Outputs,
+        Artifact::Images,
+        Artifact::Verdict("validate"),
+        Artifact::Verdict("tflint"),
+        Artifact::Verdict("checkov"),
+        Artifact::Verdict("trivy"),
+    ],
     outputs: &[Artifact::Pushed],
     effect: Effect::Remote,
     undo: "nothing runs it yet; the repository's lifecycle removes old images",
@@ -114,7 +122,8 @@ pub(super) const ROLLOUT: Stage = Stage {
     outputs: &[Artifact::Release],
     effect: Effect::Remote,
     undo: "it goes back by itself where the machines don't get healthy; later: cargo xtask rollback --env E",
-    minutes: 60,
+    // There and, where it has to, back: 50 minutes each way at the most.
+    minutes: 120,
     exit: 28,
     needs: credentials,
     actions: |context| {
@@ -124,7 +133,19 @@ pub(super) const ROLLOUT: Stage = Stage {
         let what = format!("$ {} --digest <digest of pushed.json>", rollout.shown());
         Ok(vec![Action::new(what, move |io| {
             let pushed: Value = file::json(&context.file("pushed.json"), "cargo xtask ecr-push --env E")?;
-            let digest = pushed["digest"].as_str().unwrap_or_default();
+            let digest = pushed["digest"].as_str().filter(|digest| digest.starts_with("sha256:"));
+            // What was pushed by a run for another commit is not what this run is about.
+            let of_here = context.promotion.is_some() || pushed["tag"] == context.commit.identity();
+            let Some(digest) = digest.filter(|_| of_here) else {
+                return Err(Error::Found {
+                    found: format!(
+                        "pushed.json is of {}, and this is {}",
+                        pushed["tag"],
+                        context.commit.short()
+                    ),
+                    mend: "push first: cargo xtask deploy --env E, or --from ecr-push".to_owned(),
+                });
+            };
             io.runner.run(&rollout.args(["--digest", digest]))?;
             Ok(Some(digest.chars().take(19).collect()))
         })])
@@ -138,7 +159,7 @@ pub(super) const ROLLBACK: Stage = Stage {
     outputs: &[Artifact::Release],
     effect: Effect::Remote,
     undo: "the same again: it goes back and forth between two images",
-    minutes: 60,
+    minutes: 120,
     exit: 29,
     needs: credentials,
     actions: |context| {

@@ -11,6 +11,9 @@ use crate::clock;
 use crate::error::Error;
 use crate::file;
 
+/// Where it is noted what was decided about the last snapshot.
+const NOTE: &str = "snapshot.json";
+
 pub(super) const DESTROY_PLAN: Stage = Stage {
     name: "destroy-plan",
     purpose: "Plan the destruction and show what goes; what is protected is refused",
@@ -31,13 +34,13 @@ pub(super) const SNAPSHOT: Stage = Stage {
     outputs: &[Artifact::Snapshot],
     effect: Effect::Destructive,
     undo: "aws rds delete-db-snapshot. It is encrypted with the deployment's key: docs/pipeline.md tells how to keep it",
-    minutes: 90,
+    minutes: 150,
     exit: 33,
     needs: credentials,
     actions: |context| {
         if context.no_snapshot {
-            return Ok(vec![Action::new("no snapshot, as asked for", |_| {
-                Ok(Some("none, as asked for".to_owned()))
+            return Ok(vec![Action::new("no snapshot, as asked for", move |_| {
+                taken(context, "none, as asked for").map(|()| Some("none, as asked for".to_owned()))
             })]);
         }
         // RDS takes letters, digits and hyphens.
@@ -47,6 +50,7 @@ pub(super) const SNAPSHOT: Stage = Stage {
         let take = context.program("rds-iam-infra")?.args(take);
         Ok(vec![Action::new(format!("$ {}", take.shown()), move |io| {
             io.runner.run(&take)?;
+            taken(context, &name)?;
             Ok(Some(name))
         })])
     },
@@ -70,7 +74,11 @@ pub(super) const DESTROY: Stage = Stage {
     exit: 34,
     needs: terraform_needs,
     actions: |context| {
-        let mut actions = infrastructure::apply(context, "destroy")?;
+        let mut actions =
+            vec![Action::new("check that the last snapshot was decided for this plan", move |_| {
+                decided(context).map(Some)
+            })];
+        actions.extend(infrastructure::apply(context, "destroy")?);
         let delete = ["parameters", "--delete", "--outputs", &outputs_file(context)];
         actions.push(context.program("rds-iam-infra")?.args(delete).into());
         let left = context.terraform()?.cmd(["state", "list"]);
@@ -88,6 +96,27 @@ pub(super) const DESTROY: Stage = Stage {
         Ok(actions)
     },
 };
+
+/// Notes what was decided about the snapshot, for the plan of the destruction that is there now.
+fn taken(context: &Context<'_>, snapshot: &str) -> Result<(), Error> {
+    let plan = file::sha256(&context.bundle("destroy.tfplan"))?;
+    let noted = serde_json::json!({ "plan": plan, "snapshot": snapshot });
+    file::replace(&context.bundle(NOTE), format!("{noted:#}\n"))
+}
+
+/// What was decided for this plan; that of another plan was about other data.
+fn decided(context: &Context<'_>) -> Result<String, Error> {
+    let noted: serde_json::Value = file::json(&context.bundle(NOTE), "cargo xtask destroy --env E")?;
+    if noted["plan"] == file::sha256(&context.bundle("destroy.tfplan"))? {
+        return Ok(format!("snapshot: {}", noted["snapshot"].as_str().unwrap_or_default()));
+    }
+    Err(Error::Found {
+        found: "no last snapshot was taken for this plan of the destruction".to_owned(),
+        mend:
+            "run the stage snapshot before: cargo xtask destroy --env E, with --no-snapshot if none is wanted"
+                .to_owned(),
+    })
+}
 
 /// The files about a deployment that is no more. Reports and logs stay, and so does the record of promotions.
 fn forget(context: &Context<'_>) -> Result<(), Error> {

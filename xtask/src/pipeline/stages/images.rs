@@ -4,6 +4,7 @@ use super::super::context::Context;
 use super::super::preflight::Need;
 use super::super::stage::{Action, Artifact, Effect, Stage};
 use super::checks::{found, gate};
+use crate::file;
 use crate::gates;
 use crate::image::{self, Bases, Request, Tree, Which};
 use crate::tools::Tool;
@@ -26,19 +27,21 @@ pub(super) const DOCKER_BUILD: Stage = Stage {
         needs
     },
     actions: |context| {
-        Ok([Which::App, Which::Bootstrap]
-            .into_iter()
-            .map(|which| {
-                let what =
-                    format!("docker build --file docker/{}/Dockerfile, made reproducible", which.name());
-                Action::new(what, move |io| {
-                    let built =
-                        image::build(&request(context, which), context.workspace, io.console, io.runner)?;
-                    let megabytes = built.size as f64 / 1e6;
-                    Ok(Some(format!("{} {megabytes:.1} MB", which.name())))
-                })
+        let forget = Action::new("forget which commit earlier images were of", move |_| {
+            file::remove(&context.images_of()).map(|()| None)
+        });
+        let remember = Action::new("note which commit they are of", move |_| {
+            file::replace(&context.images_of(), context.commit.identity()).map(|()| None)
+        });
+        let builds = [Which::App, Which::Bootstrap].into_iter().map(|which| {
+            let what = format!("docker build --file docker/{}/Dockerfile, made reproducible", which.name());
+            Action::new(what, move |io| {
+                let built = image::build(&request(context, which), context.workspace, io.console, io.runner)?;
+                let megabytes = built.size as f64 / 1e6;
+                Ok(Some(format!("{} {megabytes:.1} MB", which.name())))
             })
-            .collect())
+        });
+        Ok(std::iter::once(forget).chain(builds).chain([remember]).collect())
     },
 };
 

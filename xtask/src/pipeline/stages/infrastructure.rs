@@ -195,6 +195,10 @@ pub(super) fn plan<'c>(
         "bind the plan to its commit, providers' lock, variables and package",
         move |io| {
             let manifest = Manifest::of(&files.plan, &sources, context)?;
+            // The plan names the package by path and digest: both travel, for another build is another package.
+            if sources.package.is_file() {
+                file::copy(&sources.package, &context.bundle(PACKAGE))?;
+            }
             manifest.write(&files.manifest)?;
             io.console.line(&format!("plan {}", manifest.digest()));
             Ok(None)
@@ -213,10 +217,11 @@ pub(super) fn apply<'c>(context: &'c Context<'_>, name: &'static str) -> Result<
     Ok(vec![
         Action::new(format!("check that {} is the plan of what is here", files.plan.display()), move |_| {
             let brought = context.bundle(PACKAGE);
-            if !sources.package.is_file() && brought.is_file() {
+            let found: Manifest = file::json(&files.manifest, "cargo xtask plan --env E")?;
+            // That which was planned, and not one that was built since.
+            if brought.is_file() {
                 file::copy(&brought, &sources.package)?;
             }
-            let found: Manifest = file::json(&files.manifest, "cargo xtask plan --env E")?;
             found.check(&Manifest::of(&files.plan, &sources, context)?, context.now)?;
             Ok(Some(format!("plan {}", &found.digest()[..12])))
         }),
@@ -291,7 +296,7 @@ fn local_settings(context: &Context<'_>, backend: &Path, runner: Runner) -> Resu
     let variables = json!({
         "disposable": true,
         "app": {
-            "domain_name": "orders.example.test",
+            "domain_name": format!("orders-{}.example.test", context.environment()?.name),
             "zone_id": account["zone"]["value"]["id"],
             "port": context.environment()?.port(),
         },
@@ -332,14 +337,42 @@ fn read_outputs<'c>(context: &'c Context<'_>) -> Result<Vec<Action<'c>>, Error> 
             .map_err(|error| Error::Answer { command: output.shown(), what: error.to_string() })?;
         if outputs.as_object().is_none_or(serde_json::Map::is_empty) {
             let environment = &context.environment()?.name;
+            // Terraform forgets outputs before resources: what is half destroyed is known by what was read before.
+            if context.destroys && to.is_file() {
+                return Ok(Some("none any more: those of the run before are used".to_owned()));
+            }
             return Err(Error::Found {
                 found: format!("the state of {environment} has no outputs: nothing is deployed there"),
                 mend: format!("deploy first: cargo xtask deploy --env {environment}"),
             });
         }
+        of_environment(&outputs, context)?;
         file::replace(&to, format!("{outputs:#}\n"))?;
         Ok(None)
     })])
+}
+
+/// Outputs of another environment, account or region would lead everything after this there.
+fn of_environment(outputs: &Value, context: &Context<'_>) -> Result<(), Error> {
+    let environment = context.environment()?;
+    let found = &outputs["deployment"]["value"];
+    for (field, wanted) in [
+        ("environment", &environment.name),
+        ("account_id", &environment.account_id),
+        ("region", &environment.region),
+    ] {
+        if found[field] != wanted.as_str() {
+            return Err(Error::Found {
+                found: format!(
+                    "the state is of {field} {}, and {} says {wanted}",
+                    found[field], environment.name
+                ),
+                mend: "compare the environment's tfvars with its s3.tfbackend: one of them is another's"
+                    .to_owned(),
+            });
+        }
+    }
+    Ok(())
 }
 
 /// A plan that holds a secret is not handed on.
@@ -348,6 +381,7 @@ fn no_secrets(json: &Path) -> Result<Option<String>, Error> {
     if found.is_empty() {
         return Ok(None);
     }
+    file::remove(json)?;
     Err(Error::Found {
         found: format!(
             "the plan holds sensitive values, which would leave with it:\n  {}",

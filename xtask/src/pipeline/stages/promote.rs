@@ -12,6 +12,8 @@ use crate::error::Error;
 use crate::file;
 use crate::runner::Cmd;
 
+/// What an image must have passed.
+const GATES: &str = "validate,tflint,checkov,trivy";
 /// Where images must come from.
 const MAIN: &str = "main";
 
@@ -68,7 +70,7 @@ fn promote(context: &Context<'_>, io: &Io) -> Result<Option<String>, Error> {
     let record = context.file("promotion.json").display().to_string();
     let mut copy = infra(&["image", "promote", "--digest", digest, "--record", &record])?
         .args(["--from", &place("promote-from.json", from)?, "--to", &place("promote-to.json", to)?])
-        .args(["--by", &verdicts::who(), "--reason", reason]);
+        .args(["--by", &verdicts::who(), "--reason", reason, "--require", GATES]);
     if !accept_skipped.is_empty() {
         copy = copy.args(["--accept-skipped".to_owned(), accept_skipped.join(",")]);
     }
@@ -85,6 +87,14 @@ fn promote(context: &Context<'_>, io: &Io) -> Result<Option<String>, Error> {
 
 /// What was built from a branch, or from changes of somebody's own, is not promoted.
 fn on_main(context: &Context<'_>, commit: &str, io: &Io) -> Result<(), Error> {
+    // A name of git's, such as main itself, is no commit that an image was built from.
+    let is_id = commit.len() == 40 && commit.bytes().all(|byte| byte.is_ascii_hexdigit());
+    if !is_id {
+        return Err(Error::Found {
+            found: format!("the image says that it was built from {commit:?}, which is no commit's id"),
+            mend: "deploy from a commit, without changes of your own, and promote that".to_owned(),
+        });
+    }
     let git = |args: &[&str]| {
         let trust = format!("safe.directory={}", context.workspace.root.display());
         let git = Cmd::new("git", &context.workspace.root, "apt-get install git").args(["-c", &trust]);

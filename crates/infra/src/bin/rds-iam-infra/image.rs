@@ -121,7 +121,11 @@ struct PromoteArguments {
     #[arg(long, value_name = "TEXT")]
     reason: String,
 
-    /// Gates that may have been skipped
+    /// Gates that must have passed, besides those that the image's results name
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    require: Vec<String>,
+
+    /// Gates that may have been skipped, or never looked
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     accept_skipped: Vec<String>,
 }
@@ -205,10 +209,18 @@ async fn promote(arguments: PromoteArguments) -> Result<(), Failure> {
     forget(&arguments.record)?;
     let (from, to) = (environment(&arguments.from)?, environment(&arguments.to)?);
     let (from_aws, to_aws) = (aws::connect(&from.region).await, aws::connect(&to.region).await);
-    let PromoteArguments { digest, by, reason, accept_skipped, record, .. } = arguments;
+    let PromoteArguments { digest, by, reason, require: required, accept_skipped, record, .. } = arguments;
     let image_parameter = from.image_parameter.clone();
-    let promote =
-        Promote { from: from.place(), image_parameter, to: to.place(), digest, by, reason, accept_skipped };
+    let promote = Promote {
+        from: from.place(),
+        image_parameter,
+        to: to.place(),
+        digest,
+        by,
+        reason,
+        required,
+        accept_skipped,
+    };
     let promotion = promote.run(&from_aws, &to_aws, &Clock::system(), &mut tell).await?;
     replace(&record, &json(&promotion)?)?;
     let (from, to) = (promotion.from.environment, promotion.to.environment);

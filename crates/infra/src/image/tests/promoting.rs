@@ -15,6 +15,7 @@ fn promote(digest: &Digest) -> Promote {
         digest: digest.clone(),
         by: "ada".to_owned(),
         reason: "release 7".to_owned(),
+        required: Vec::new(),
         accept_skipped: Vec::new(),
     }
 }
@@ -105,6 +106,12 @@ async fn what_was_not_tried_is_refused() {
     failed(&promote(&built.image), &aws).await;
     pushed(&push(&built, Some(gates(&built.folder, &built.image, "skipped"))), &aws).await.0.unwrap();
     failed(&promote(&built.image), &aws).await;
+    let never = Promote {
+        required: vec!["tflint".to_owned(), "trivy".to_owned()],
+        accept_skipped: vec!["trivy".to_owned()],
+        ..promote(&built.image)
+    };
+    failed(&never, &aws).await;
     failed(&promote(&Digest::of(b"other")), &aws).await;
     let accepted = Promote { accept_skipped: vec!["trivy".to_owned()], ..promote(&built.image) };
     failed(&accepted, &running(&server, &built.image, &["latest"])).await;
@@ -112,6 +119,7 @@ async fn what_was_not_tried_is_refused() {
     <image> is not in 123456789012.dkr.ecr.us-east-1.amazonaws.com/orders-dev: push or promote it first, or name another
     123456789012.dkr.ecr.us-east-1.amazonaws.com/orders-dev@<image> has no results of gates: push it again with them (`image push --gates`)
     of the gates of 123456789012.dkr.ecr.us-east-1.amazonaws.com/orders-dev@<image>, trivy was skipped: run them and push again, or accept that by name (--accept-skipped trivy)
+    of the gates of 123456789012.dkr.ecr.us-east-1.amazonaws.com/orders-dev@<image>, tflint was skipped: run them and push again, or accept that by name (--accept-skipped tflint)
     <other> is not what runs in dev: /dev/app/image names 123456789012.dkr.ecr.us-east-1.amazonaws.com/orders-dev@<image>; roll it out there first, or promote that
     123456789012.dkr.ecr.us-east-1.amazonaws.com/orders-dev@<image> has no tag of its commit 0a1b2c3d4e5f60718293a4b5c6d7e8f901234567 (it has latest): push it again under one
     ");
