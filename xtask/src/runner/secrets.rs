@@ -53,7 +53,10 @@ mod tests {
 
     #[test]
     fn values_of_secret_variables_and_signatures_are_left_out() {
-        assert_eq!(shown("key=abcdefgh/1 in /var/lib/ada, short\n"), "key=<redacted> in /var/lib/ada, short\n");
+        assert_eq!(
+            shown("key=abcdefgh/1 in /var/lib/ada, short\n"),
+            "key=<redacted> in /var/lib/ada, short\n"
+        );
         assert_eq!(
             shown("token h:1/?X-Amz-Expires=900&X-Amz-Signature=0f&X-Amz-Date=1 end\n"),
             "token h:1/?X-Amz-Expires=900&X-Amz-Signature=<redacted>&X-Amz-Date=1 end\n"
