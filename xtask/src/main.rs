@@ -62,11 +62,16 @@ Environment:
   RDS_IAM_CACHE_DIR         where tools and servers are kept [default: ~/.cache/rds-iam]
   RDS_IAM_TERRAFORM_MIRROR  a filesystem mirror to take Terraform's AWS provider from
   RDS_IAM_IMAGE_BASES       pinned or local: official base images, or ones made of Debian's packages
-  RDS_IAM_CONFIRM           the name of the environment that may be destroyed, where nobody can type it
+  RDS_IAM_CONFIRM           the environment that may be destroyed, where nobody can type its name
   NO_COLOR                  no colours on a terminal either
 
-Exit status: 0 done, 1 something failed or is missing, 2 the command line is wrong; of the pipeline also 3
-something is missing and nothing was begun, 10 to 34 the stage that stopped the run (see --explain), 130 Ctrl-C.";
+Exit status:
+  0         done
+  1         something failed or is missing
+  2         the command line is wrong
+  3         the pipeline did not begin: something is missing
+  10 to 34  the stage that stopped the pipeline; --explain tells which
+  130       Ctrl-C";
 
 #[derive(Debug, Subcommand)]
 enum Task {
@@ -393,14 +398,16 @@ mod tests {
           RDS_IAM_CACHE_DIR         where tools and servers are kept [default: ~/.cache/rds-iam]
           RDS_IAM_TERRAFORM_MIRROR  a filesystem mirror to take Terraform's AWS provider from
           RDS_IAM_IMAGE_BASES       pinned or local: official base images, or ones made of Debian's packages
-          RDS_IAM_CONFIRM           the name of the environment that may be destroyed, where nobody can type
-          it
+          RDS_IAM_CONFIRM           the environment that may be destroyed, where nobody can type its name
           NO_COLOR                  no colours on a terminal either
 
-        Exit status: 0 done, 1 something failed or is missing, 2 the command line is wrong; of the pipeline
-        also 3
-        something is missing and nothing was begun, 10 to 34 the stage that stopped the run (see --explain),
-        130 Ctrl-C.
+        Exit status:
+          0         done
+          1         something failed or is missing
+          2         the command line is wrong
+          3         the pipeline did not begin: something is missing
+          10 to 34  the stage that stopped the pipeline; --explain tells which
+          130       Ctrl-C
         ");
     }
 }

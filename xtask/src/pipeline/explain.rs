@@ -54,11 +54,12 @@ pub(crate) fn stage(name: &str) -> Result<Vec<String>, Error> {
         let told: Vec<String> = artifacts
             .iter()
             .map(|artifact| {
-                let maker = stages::ALL.into_iter().find(|maker| maker.outputs.contains(artifact));
-                match maker.filter(|maker| maker.name != stage.name) {
-                    Some(maker) => format!("{} (made by {})", artifact.what(), maker.name),
-                    None => artifact.what(),
+                let makers = stages::ALL.into_iter().filter(|maker| maker.outputs.contains(artifact));
+                let makers: Vec<&str> = makers.map(|maker| maker.name).collect();
+                if makers.is_empty() || makers.contains(&stage.name) {
+                    return artifact.what();
                 }
+                format!("{} (made by {})", artifact.what(), makers.join(" or "))
             })
             .collect();
         if told.is_empty() { "nothing".to_owned() } else { told.join(", ") }

@@ -145,6 +145,7 @@ pub(crate) fn run(
         return Ok(0);
     }
     let context = context(asked, workspace, runner)?;
+    fits(asked, &context)?;
     let all = asked.run.stages(context.is_local());
     let Options { only, skip, from, until, .. } = asked.options.clone();
     let wanted = Wanted { only, skip, from, until }.of(&all, asked.run)?;
@@ -229,6 +230,32 @@ fn bases() -> Result<Bases, Error> {
         mend: "it is `pinned` (official images, by digest) or `local` (made here from Debian's packages)"
             .to_owned(),
     })
+}
+
+/// What is asked for has to make sense before anything is looked at.
+fn fits(asked: &Asked, context: &Context<'_>) -> Result<(), Error> {
+    let refused =
+        |found: &str, mend: &str| Err(Error::Found { found: found.to_owned(), mend: mend.to_owned() });
+    if asked.run == Run::One("account") && !context.is_local() {
+        return refused(
+            "the stage account is for the environments on this machine",
+            "name local or localprod; on AWS, an administrator applies terraform/stacks/account",
+        );
+    }
+    let (Some(promotion), Some(to)) = (&context.promotion, &context.environment) else { return Ok(()) };
+    if promotion.from.name == to.name {
+        return refused(
+            "an image can't be promoted to where it is",
+            "name two environments: --from A --to B",
+        );
+    }
+    if promotion.from.place != to.place {
+        return refused(
+            "one of the environments is on this machine, and the other is not",
+            "promote from local to localprod, or between environments of AWS",
+        );
+    }
+    Ok(())
 }
 
 fn heading(asked: &Asked, context: &Context<'_>) -> String {
@@ -352,7 +379,9 @@ fn dry_run(
     }
     let missing = preflight::look(wanted, context, runner, true);
     preflight::tell(&missing, console);
-    console.line(&match missing.len() {
+    let unmet = selection::unmet(wanted, context);
+    unmet.iter().for_each(|unmet| console.line(&console.paint(Style::Bad, &format!("missing: {unmet}"))));
+    console.line(&match missing.len() + unmet.len() {
         0 => "\nDry run: nothing was changed.".to_owned(),
         count => format!(
             "\nDry run: nothing was changed. A real run would stop at once: {count} missing, see above."

@@ -28,6 +28,8 @@ pub(crate) enum Need {
     Engine,
     /// One that builds with BuildKit.
     BuildKit,
+    /// The processor of the environment's machines: an image is built for the engine's own.
+    Processor,
     /// A file that a person writes, and what it is for.
     File(PathBuf, &'static str),
     /// Tracked files as they were committed: what is deployed must be in the repository.
@@ -100,6 +102,20 @@ fn check(need: &Need, context: &Context<'_>, runner: Runner, only_looks: bool) -
             None => missing("no Docker engine answers".to_owned(), engine::DOCKER_MEND),
         },
         Need::BuildKit => build_kit(context, runner),
+        Need::Processor => {
+            let here = if cfg!(target_arch = "aarch64") { "arm64" } else { "x86_64" };
+            match &context.environment {
+                Some(environment) if environment.architecture != here => missing(
+                    format!(
+                        "{}'s machines are {}, and this one is {here}",
+                        environment.name, environment.architecture
+                    ),
+                    "deploy from such a machine or GitHub's runner of that kind; or set bootstrap.architecture and \
+                     app.instance_type in its tfvars",
+                ),
+                _ => Ok(()),
+            }
+        }
         Need::File(path, purpose) => {
             let there = path.metadata().is_ok_and(|file| file.is_file() && file.len() > 0);
             let shown = path.strip_prefix(&workspace.root).unwrap_or(path).display().to_string();

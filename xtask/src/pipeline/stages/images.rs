@@ -15,12 +15,12 @@ pub(super) const DOCKER_BUILD: Stage = Stage {
     inputs: &[],
     outputs: &[Artifact::Images],
     effect: Effect::Local,
-    undo: "nothing to undo: `docker image prune` and target/pipeline/images",
+    undo: "nothing to undo: `docker image prune`, and the images' folder below target/pipeline",
     minutes: 45,
     exit: 14,
     needs: |context| {
         let git = Need::Program("git", "apt-get install git");
-        let mut needs = vec![Need::Engine, Need::BuildKit, Need::Cargo, git];
+        let mut needs = vec![Need::Engine, Need::BuildKit, Need::Processor, Need::Cargo, git];
         if context.bases == Bases::Local {
             needs.push(Need::Program("mmdebstrap", "apt-get install mmdebstrap"));
         }

@@ -134,7 +134,7 @@ pub(super) fn terraform_needs(context: &Context<'_>) -> Vec<Need> {
         needs.push(Need::File(
             environment.backend(context.workspace),
             "write it from what `terraform -chdir=terraform/stacks/account output -json backend` prints; \
-             terraform/stacks/account/README.md shows how",
+             docs/pipeline.md, \"Setting up GitHub\", shows how",
         ));
         needs.push(Need::Credentials);
     }
