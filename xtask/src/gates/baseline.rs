@@ -7,9 +7,9 @@ use time::{Date, Duration, Month};
 use toml::Spanned;
 use toml::value::Datetime;
 
-use super::read;
 use super::sarif::Finding;
 use crate::error::Error;
+use crate::file::read;
 use crate::tools::Tool;
 
 /// Where it is, from the root.

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use super::read;
 use crate::error::Error;
+use crate::file::read;
 use crate::tools::Tool;
 
 /// What tells that a tool looked.

@@ -12,8 +12,6 @@ mod sarif;
 mod scans;
 mod verdict;
 
-use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -21,6 +19,7 @@ use time::Date;
 
 use crate::console::Console;
 use crate::error::Error;
+use crate::file;
 use crate::runner::{Cmd, Runner};
 use crate::steps::Outcome;
 use crate::tools::Tool;
@@ -94,12 +93,12 @@ impl Gate {
         refuse_other_excuses(&self.root)?;
         // Of an earlier run: they must not be taken for what this one found.
         for file in [Some(&self.sarif), self.evidence.file()].into_iter().flatten() {
-            remove_file(file)?;
-            make_folder_of(file)?;
+            file::remove(file)?;
+            file::make_folder(file.parent().unwrap_or(file))?;
         }
         for Command { cmd, to } in &self.commands {
             match to {
-                Some(file) => write(file, &runner.capture(cmd, SCAN_WITHIN)?)?,
+                Some(file) => file::replace(file, runner.capture(cmd, SCAN_WITHIN)?)?,
                 None => runner.run(cmd)?,
             }
         }
@@ -134,32 +133,6 @@ pub(crate) fn pass(
     let Some(tool) = gates.first().map(|gate| gate.tool) else { return Ok(Outcome::Passed) };
     let found = gates.iter().map(|gate| gate.look(console, runner)).collect::<Result<Vec<_>, _>>()?;
     judge(tool, &found, &baseline, today).outcome(console)
-}
-
-fn remove_file(file: &Path) -> Result<(), Error> {
-    match fs::remove_file(file) {
-        Err(source) if source.kind() != io::ErrorKind::NotFound => {
-            Err(Error::File { action: "remove", path: file.to_owned(), source })
-        }
-        _ => Ok(()),
-    }
-}
-
-fn make_folder_of(file: &Path) -> Result<(), Error> {
-    let folder = file.parent().unwrap_or(file);
-    fs::create_dir_all(folder).map_err(|source| Error::File {
-        action: "make",
-        path: folder.to_owned(),
-        source,
-    })
-}
-
-fn write(file: &Path, text: &str) -> Result<(), Error> {
-    fs::write(file, text).map_err(|source| Error::File { action: "write", path: file.to_owned(), source })
-}
-
-fn read(file: &Path) -> Result<String, Error> {
-    fs::read_to_string(file).map_err(|source| Error::File { action: "read", path: file.to_owned(), source })
 }
 
 #[cfg(test)]

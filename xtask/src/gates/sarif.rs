@@ -5,8 +5,8 @@ use std::path::Path;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{read, write};
 use crate::error::Error;
+use crate::file::{read, replace};
 use crate::tools::Tool;
 
 /// What one look found.
@@ -124,7 +124,7 @@ impl Sarif {
             serde_json::from_str(&text).map_err(|error| wrong(format!("it is not JSON: {error}")))?;
         if !base.is_empty() {
             rebase(&mut json, base);
-            write(file, &format!("{json:#}\n"))?;
+            replace(file, format!("{json:#}\n"))?;
         }
         let log: Log =
             serde_json::from_value(json).map_err(|error| wrong(format!("it is not SARIF: {error}")))?;

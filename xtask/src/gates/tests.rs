@@ -2,6 +2,7 @@
 //! real ones' formats; `tests/outputs/checkov.sarif` is checkov's own, cut short, the others are written after what
 //! the tools' sources write.
 
+use std::fs;
 use std::os::unix::fs::symlink;
 
 use time::macros::date;

@@ -6,9 +6,10 @@ use std::path::Path;
 use clap::ValueEnum;
 use serde::Serialize;
 
-use super::{file, local};
+use super::local;
 use crate::console::Console;
 use crate::error::Error;
+use crate::file::failed as file;
 use crate::runner::Runner;
 use crate::workspace::Workspace;
 

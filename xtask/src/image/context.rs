@@ -4,8 +4,9 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::{Request, Tree, file};
+use super::{Request, Tree};
 use crate::error::Error;
+use crate::file::failed as file;
 use crate::runner::{Cmd, Runner};
 use crate::workspace::Workspace;
 

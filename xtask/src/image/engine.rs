@@ -4,11 +4,12 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
+use super::Request;
 use super::bases::{Bases, Pair};
 use super::normalise::Created;
 use super::saved::{self, Saved};
-use super::{Request, file};
 use crate::error::Error;
+use crate::file::failed as file;
 use crate::runner::{Cmd, Runner};
 use crate::workspace::Workspace;
 

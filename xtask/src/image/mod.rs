@@ -26,6 +26,7 @@ use time::format_description::well_known::Rfc3339;
 
 use crate::console::Console;
 use crate::error::Error;
+use crate::file::failed as file;
 use crate::runner::{Cmd, Runner};
 use crate::workspace::Workspace;
 
@@ -273,11 +274,6 @@ fn beside(path: &Path, ending: &str) -> PathBuf {
 
 fn text(value: &Value) -> String {
     value.as_str().unwrap_or_default().to_owned()
-}
-
-fn file(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Error {
-    let path = path.to_owned();
-    move |source| Error::File { action, path, source }
 }
 
 #[cfg(test)]

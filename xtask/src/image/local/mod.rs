@@ -13,9 +13,9 @@ use sha2::{Digest, Sha256};
 use super::bases::{Base, Pair};
 use super::context::empty;
 use super::engine::{DOCKER_MEND, docker};
-use super::file;
 use crate::console::{Console, Style};
 use crate::error::Error;
+use crate::file::failed as file;
 use crate::runner::{Cmd, Runner};
 use crate::workspace::{CARGO_MEND, Workspace};
 
