@@ -14,17 +14,17 @@ RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --locked
 cargo build --workspace --all-targets --locked
 
 terraform fmt -check -recursive terraform
-for root in terraform/stacks/* terraform/modules/*; do
+# In a copy: Terraform writes beside what it tests.
+rm -rf "$TARGET/bench/terraform"
+mkdir -p "$TARGET/bench"
+cp -r terraform "$TARGET/bench/terraform"
+for root in "$TARGET"/bench/terraform/stacks/* "$TARGET"/bench/terraform/modules/*; do
     [ -d "$root" ] || continue
-    copy=$TARGET/bench/terraform/$(basename "$root")
-    mkdir -p "$copy"
-    [ -f "$root/.terraform.lock.hcl" ] || cp terraform/stacks/mysql/.terraform.lock.hcl "$copy"
-    export TF_DATA_DIR="$copy/data"
+    [ -f "$root/.terraform.lock.hcl" ] || cp terraform/stacks/mysql/.terraform.lock.hcl "$root"
     terraform -chdir="$root" init -backend=false -input=false >/dev/null
     terraform -chdir="$root" validate >/dev/null
     terraform -chdir="$root" test >/dev/null
 done
-unset TF_DATA_DIR
 "$TOOLS"/checkov-*/bin/python -I -m checkov.main --directory terraform --framework terraform --skip-download --quiet --compact
 "$XTASK" plan
 
