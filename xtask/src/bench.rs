@@ -1,6 +1,5 @@
 //! `cargo xtask bench`: release builds of what is measured, then the benchmarks.
 
-use std::fs;
 use std::time::Instant;
 
 use crate::console::{Console, Log};
@@ -75,12 +74,7 @@ fn overhead(workspace: &Workspace) -> Result<String, Error> {
 /// How long whoever has just cloned waits for `cargo xtask --help`.
 fn clean_build(workspace: &Workspace, runner: Runner) -> Result<String, Error> {
     let folder = workspace.target.join("bench/xtask");
-    match fs::remove_dir_all(&folder) {
-        Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
-            return Err(file::failed("remove", &folder)(source));
-        }
-        _ => {}
-    }
+    file::remove_folder(&folder)?;
     let args = ["run", "--quiet", "--locked", "--package", "xtask", "--target-dir"];
     let help = workspace.cargo(args).args([folder.display().to_string()]).args(["--", "--help"]);
     let started = Instant::now();

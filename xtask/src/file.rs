@@ -73,6 +73,17 @@ pub(crate) fn remove(path: &Path) -> Result<(), Error> {
     }
 }
 
+/// Removes a folder that may not be there, with all that is in it.
+///
+/// # Errors
+/// When it is there and stays.
+pub(crate) fn remove_folder(path: &Path) -> Result<(), Error> {
+    match fs::remove_dir_all(path) {
+        Err(source) if source.kind() != std::io::ErrorKind::NotFound => Err(failed("remove", path)(source)),
+        _ => Ok(()),
+    }
+}
+
 /// The SHA-256 of a file, in hexadecimal digits.
 ///
 /// # Errors

@@ -1,7 +1,6 @@
 //! A copy of `terraform/` to work in, so that no run leaves anything beside the sources.
 
 use std::fs::{self, File, TryLockError};
-use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::error::Error;
@@ -28,12 +27,7 @@ pub(crate) struct Tree {
 pub(crate) fn copy(name: &str, workspace: &Workspace) -> Result<Tree, Error> {
     let to = workspace.target.join("infra").join(name);
     let lock = lock(&to)?;
-    match fs::remove_dir_all(&to) {
-        Err(source) if source.kind() != io::ErrorKind::NotFound => {
-            return Err(Error::File { action: "remove", path: to, source });
-        }
-        _ => {}
-    }
+    file::remove_folder(&to)?;
     let from = workspace.root.join("terraform");
     copy_folder(&from, &to)?;
     let provider = from.join("stacks/mysql").join(LOCK);

@@ -118,12 +118,7 @@ pub(crate) fn start(workspace: &Workspace, io: &Io) -> Result<bool, Error> {
     }
     let folder = folder(workspace);
     // What an earlier one left, whose databases are gone.
-    match fs::remove_dir_all(&folder) {
-        Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
-            return Err(file::failed("remove", &folder)(source));
-        }
-        _ => {}
-    }
+    file::remove_folder(&folder)?;
     // Beside it: it takes a folder that is its own.
     let log = folder.with_extension("log");
     file::make_folder(context::folder(workspace).as_path())?;
