@@ -103,14 +103,16 @@ async fn parameters_are_written_once() {
     let aws = AwsApi::start().await.unwrap();
     aws.put_parameter("/dev/database/port", "3306").await.unwrap();
     aws.put_parameter("/dev/database/username", "someone").await.unwrap();
-    let parameters = |write: &[&str]| {
+    let run = |args: &[&str]| {
         let mut command = program();
-        command.args(["parameters", "--outputs", OUTPUTS]).args(write).envs(aws.env());
+        command.args(args).envs(aws.env());
         let done =
             command.env("AWS_ACCESS_KEY_ID", "test").env("AWS_SECRET_ACCESS_KEY", "test").output().unwrap();
         assert_eq!(done.status.code(), Some(0), "{}", text(&done.stderr));
         text(&done.stdout).to_owned()
     };
+    let parameters = |write: &[&str]| run(&[&["parameters", "--outputs", OUTPUTS], write].concat());
+    let delete = || run(&["delete-parameters", "--path", "/dev/database", "--region", "us-east-1"]);
     let planned = parameters(&[]);
     insta::assert_snapshot!(planned, @r#"
     + /dev/database/dbname: "node_db"
@@ -132,7 +134,7 @@ async fn parameters_are_written_once() {
     0 created, 0 changed, 5 unchanged
     "#);
     aws.put_parameter("/dev/database/other", "stays").await.unwrap();
-    insta::assert_snapshot!(parameters(&["--delete"]), @"
+    insta::assert_snapshot!(delete(), @"
     - /dev/database/dbname
     - /dev/database/endpoint
     - /dev/database/port
@@ -140,7 +142,7 @@ async fn parameters_are_written_once() {
     - /dev/database/username
     5 deleted
     ");
-    assert_eq!(parameters(&["--delete"]), "0 deleted\n");
+    assert_eq!(delete(), "0 deleted\n");
     assert!(parameters(&[]).ends_with("5 to be created, 0 to be changed, 0 unchanged\n"));
 }
 

@@ -16,13 +16,15 @@ use crate::runner::{Cmd, Runner};
 use crate::workspace::Workspace;
 
 /// The region of `local.tfvars`.
-const REGION: &str = "us-east-1";
+pub(crate) const REGION: &str = "us-east-1";
 /// The project of `local.tfvars`, and the value of every resource's tag.
 pub(crate) const PROJECT: &str = "orders";
 /// The domain of stacks/account's `local.tfvars`.
 const DOMAIN: &str = "orders.example.test";
 /// Where the state of stacks/mysql lies in the bucket.
 pub(crate) const STATE_KEY: &str = "local/mysql.tfstate";
+/// Where the app's settings lie, by the environment's name.
+pub(crate) const PARAMETERS: &str = "/local/database";
 /// A plan takes five seconds here; over slow networks, minutes.
 const PLAN_WITHIN: Duration = Duration::from_secs(600);
 /// Terraform's flag by which a plan that is not empty is a failure.

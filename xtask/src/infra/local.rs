@@ -211,9 +211,8 @@ impl<'a> Cycle<'a> {
         deployment.plan("destroy", &["-destroy"])?;
         deployment.apply("destroy")?;
         // They are not Terraform's, so they go by the program that wrote them.
-        let outputs = deployment.stack("mysql").join("outputs.json").display().to_string();
-        let parameters = ["parameters", "--delete", "--outputs", &outputs];
-        self.runner.run(&deployment.program("rds-iam-infra").args(parameters))?;
+        let delete = ["delete-parameters", "--path", deployment::PARAMETERS, "--region", deployment::REGION];
+        self.runner.run(&deployment.program("rds-iam-infra").args(delete))?;
         let left = self.runner.ask(&deployment.terraform("mysql", ["state", "list"]))?;
         if left.trim().is_empty() {
             return Ok(());

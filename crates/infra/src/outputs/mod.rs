@@ -144,6 +144,24 @@ pub struct Parameter {
     pub value: String,
 }
 
+impl Parameter {
+    /// The last parts of their names.
+    const NAMES: [&str; 5] = ["dbname", "endpoint", "port", "region", "username"];
+
+    /// The full names of all of a deployment, in order: what is left to know them by once Terraform's outputs are
+    /// gone.
+    ///
+    /// ```
+    /// use rds_iam_infra::outputs::Parameter;
+    ///
+    /// let paths = Parameter::paths(&"/dev/database".parse().unwrap());
+    /// assert_eq!(paths[1], "/dev/database/endpoint");
+    /// ```
+    pub fn paths(below: &ParameterPath) -> [String; 5] {
+        Self::NAMES.map(|name| format!("{below}/{name}"))
+    }
+}
+
 impl Outputs {
     /// Reads what `terraform output -json` prints.
     ///
@@ -182,17 +200,15 @@ impl Outputs {
 
     /// The parameters that the app reads its settings from, in order of their names. They name the proxy.
     pub fn parameters(&self) -> Vec<Parameter> {
-        let parameter = |name: &str, value: String| Parameter {
-            path: format!("{}/{name}", self.app.parameter_path),
-            value,
-        };
-        vec![
-            parameter("dbname", self.database.name.to_string()),
-            parameter("endpoint", self.proxy.endpoint.host().to_string()),
-            parameter("port", self.proxy.endpoint.port().to_string()),
-            parameter("region", self.deployment.region.to_string()),
-            parameter("username", self.app.database_user.to_string()),
-        ]
+        let values = [
+            self.database.name.to_string(),
+            self.proxy.endpoint.host().to_string(),
+            self.proxy.endpoint.port().to_string(),
+            self.deployment.region.to_string(),
+            self.app.database_user.to_string(),
+        ];
+        let paths = Parameter::paths(&self.app.parameter_path);
+        paths.into_iter().zip(values).map(|(path, value)| Parameter { path, value }).collect()
     }
 }
 

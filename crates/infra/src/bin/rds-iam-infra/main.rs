@@ -1,6 +1,7 @@
 //! The `rds-iam-infra` command. Its README describes rules, files and exit statuses.
 
 mod conf;
+mod delete_parameters;
 mod image;
 mod invoke_bootstrap;
 mod parameters;
@@ -32,6 +33,7 @@ enum Command {
     Plan(plan::Arguments),
     Conf(conf::Arguments),
     Parameters(parameters::Arguments),
+    DeleteParameters(delete_parameters::Arguments),
     #[command(name = "whoami")]
     WhoAmI(whoami::Arguments),
     ProxyAuth(proxy_auth::Arguments),
@@ -89,6 +91,7 @@ async fn main() -> ExitCode {
         Command::Plan(arguments) => plan::run(&arguments),
         Command::Conf(arguments) => conf::run(&arguments),
         Command::Parameters(arguments) => parameters::run(&arguments).await,
+        Command::DeleteParameters(arguments) => delete_parameters::run(arguments).await,
         Command::WhoAmI(arguments) => whoami::run(arguments).await,
         Command::ProxyAuth(arguments) => proxy_auth::run(&arguments).await,
         Command::InvokeBootstrap(arguments) => invoke_bootstrap::run(&arguments).await,

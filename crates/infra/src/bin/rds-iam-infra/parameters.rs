@@ -2,9 +2,8 @@
 
 use std::process::ExitCode;
 
-use aws_config::SdkConfig;
 use rds_iam_infra::aws;
-use rds_iam_infra::ssm::{self, DeleteParameters, Difference, GetParameters, PutParameter, State};
+use rds_iam_infra::ssm::{self, Difference, GetParameters, PutParameter, State};
 
 use crate::{Failure, OutputsFile, print};
 
@@ -20,10 +19,6 @@ pub(crate) struct Arguments {
     /// Write what differs
     #[arg(long)]
     write: bool,
-
-    /// Delete them instead, once the deployment has been destroyed
-    #[arg(long, conflicts_with = "write")]
-    delete: bool,
 }
 
 pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
@@ -31,9 +26,6 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let aws = aws::connect(&outputs.deployment.region).await;
     let due = outputs.parameters();
     let found = GetParameters::of(&due).run(&aws).await?;
-    if arguments.delete {
-        return delete(found.into_keys().collect(), &aws).await;
-    }
     let differences = ssm::compare(due, &found);
     refuse_other_types(&differences)?;
     let (mut created, mut changed, mut unchanged) = (0, 0, 0);
@@ -61,16 +53,6 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     }
     let doing = if arguments.write { "" } else { "to be " };
     print(&format!("{created} {doing}created, {changed} {doing}changed, {unchanged} unchanged"))?;
-    Ok(ExitCode::SUCCESS)
-}
-
-async fn delete(names: Vec<String>, aws: &SdkConfig) -> Result<ExitCode, Failure> {
-    let delete = DeleteParameters { names };
-    delete.run(aws).await?;
-    for name in &delete.names {
-        print(&format!("- {name}"))?;
-    }
-    print(&format!("{} deleted", delete.names.len()))?;
     Ok(ExitCode::SUCCESS)
 }
 
