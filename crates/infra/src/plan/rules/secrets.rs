@@ -181,8 +181,8 @@ mod tests {
             ("echo hunter2hunter2 | docker login --username me --password-stdin", COMMAND),
             ("printf '%s' \"hunter2\" | docker login --username me --password-stdin", COMMAND),
             ("token github_pat_11ABCDEFG0123456789abcdef", "a token of GitHub"),
-            ("ghp_0123456789abcdefghijklmnopqrstuvwxyz", "a token of GitHub"),
             // Put together, so that no scanner takes this file for one that holds such a thing.
+            (concat!("ghp", "_0123456789abcdefghijklmnopqrstuvwxyz"), "a token of GitHub"),
             (
                 concat!("curl https://hooks.slack", ".com/services/T000/B000/hunter2hunter2"),
                 "a URL or token of Slack",
