@@ -20,6 +20,7 @@ use time::Date;
 use crate::console::Console;
 use crate::error::Error;
 use crate::file;
+use crate::infra::tree;
 use crate::runner::{Cmd, Runner};
 use crate::steps::Outcome;
 use crate::tools::Tool;
@@ -55,6 +56,12 @@ const OTHER_EXCUSES: [&str; 18] = [
     ".github/actionlint.yaml",
     ".github/actionlint.yml",
 ];
+
+/// Folders in whose files a finding can be excused where it is.
+const LOOKED_AT: [&str; 2] = ["terraform", "docker"];
+/// What makes tflint and trivy silent there. Neither asks for a reason, and neither tells. trivy takes what comes
+/// after in any order.
+const SILENCERS: [&str; 3] = ["tflint-ignore", "trivy:", "tfsec:"];
 
 /// One look of one tool at one subject.
 #[derive(Debug)]
@@ -107,13 +114,42 @@ impl Gate {
     }
 }
 
-/// A tool's own settings in the repository could switch its checks off, one and all.
+/// A tool's own settings in the repository could switch its checks off, one and all; and a comment in what it
+/// looks at, one of them.
 fn refuse_other_excuses(root: &Path) -> Result<(), Error> {
-    let Some(file) = OTHER_EXCUSES.iter().find(|file| root.join(file).exists()) else { return Ok(()) };
+    let file = OTHER_EXCUSES.iter().find(|file| root.join(file).exists());
+    let mut places: Vec<String> = file.map(|file| (*file).to_owned()).into_iter().collect();
+    for folder in LOOKED_AT.map(|folder| root.join(folder)).iter().filter(|folder| folder.is_dir()) {
+        silencers(folder, root, &mut places)?;
+    }
+    if places.is_empty() {
+        return Ok(());
+    }
     Err(Error::Found {
-        found: format!("{file} would excuse findings without a reason or an end"),
-        mend: format!("move what it accepts to {}, or beside the finding, and remove it", baseline::FILE),
+        found: format!("{} would excuse findings without a reason or an end", places.join(", ")),
+        mend: format!("move what is accepted to {}, and remove it there", baseline::FILE),
     })
+}
+
+fn silencers(folder: &Path, root: &Path, places: &mut Vec<String>) -> Result<(), Error> {
+    let mut paths = tree::entries(folder)?;
+    paths.sort();
+    for path in paths {
+        if path.is_dir() {
+            // What Terraform downloads is nobody's here, and is not looked at.
+            if path.file_name().is_none_or(|name| name != ".terraform") {
+                silencers(&path, root, places)?;
+            }
+            continue;
+        }
+        let bytes = std::fs::read(&path).map_err(file::failed("read", &path))?;
+        for (line, text) in (1..).zip(String::from_utf8_lossy(&bytes).lines()) {
+            if SILENCERS.iter().any(|silencer| text.contains(silencer)) {
+                places.push(format!("{}:{line}", path.strip_prefix(root).unwrap_or(&path).display()));
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Runs the gates of one tool and judges all they found together: an entry of the baseline that none of

@@ -266,7 +266,26 @@ fn a_file_that_excuses_findings_elsewhere_is_refused() {
     fs::write(repository.workspace.root.join(".trivyignore"), "CVE-2026-0001\n").unwrap();
     insta::assert_snapshot!(repository.report(repository.pass_repository()), @"
     error: .trivyignore would excuse findings without a reason or an end
-      hint: move what it accepts to gates/baseline.toml, or beside the finding, and remove it
+      hint: move what is accepted to gates/baseline.toml, and remove it there
+    ");
+}
+
+#[test]
+fn a_comment_that_silences_a_finding_is_refused() {
+    let repository = Repository::trivy("trivy-repository.json", "trivy-clean.sarif");
+    let root = &repository.workspace.root;
+    for (path, text) in [
+        ("terraform/modules/vpc/main.tf", "# one\n#trivy:ignore:AWS-0102\nresource {}\n# tflint-ignore: x\n"),
+        ("terraform/modules/vpc/.terraform/main.tf", "#trivy:ignore:AWS-0102\n"),
+        ("docker/app/Dockerfile", "#tfsec:ignore:x\n"),
+    ] {
+        let path = root.join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+    insta::assert_snapshot!(repository.report(repository.pass_repository()), @"
+    error: terraform/modules/vpc/main.tf:2, terraform/modules/vpc/main.tf:4, docker/app/Dockerfile:1 would excuse findings without a reason or an end
+      hint: move what is accepted to gates/baseline.toml, and remove it there
     ");
 }
 

@@ -7,7 +7,7 @@ mod local;
 mod passed;
 mod readme;
 pub(crate) mod terraform;
-mod tree;
+pub(crate) mod tree;
 
 use std::path::PathBuf;
 
