@@ -28,6 +28,8 @@ struct Need {
     /// What it is for; for an optional thing, what happens without it.
     purpose: &'static str,
     required: bool,
+    /// Whether `cargo xtask ci` and `deploy` stop without it, required or not.
+    pipeline: bool,
     /// What is there: usually a version.
     found: Option<String>,
     mend: String,
@@ -76,6 +78,7 @@ fn needs(machine: &dyn Machine) -> Vec<Need> {
         name,
         purpose,
         required: true,
+        pipeline: false,
         found,
         mend: mend.to_owned(),
     };
@@ -142,12 +145,15 @@ fn needs(machine: &dyn Machine) -> Vec<Need> {
             first_line("docker", &["--version"]),
             "apt-get install docker.io iptables",
         ),
-        optional(
-            "Docker engine",
-            "without it, servers run as child processes",
-            docker.clone().map(|version| format!("version {version} answers")),
-            "start it: `dockerd` as root, or `systemctl start docker`",
-        ),
+        Need {
+            pipeline: true,
+            ..optional(
+                "Docker engine",
+                "without it, servers run as child processes",
+                docker.clone().map(|version| format!("version {version} answers")),
+                "start it: `dockerd` as root, or `systemctl start docker`",
+            )
+        },
         server_tools(first_line("apt-get", &["--version"]), "apt-get"),
         server_tools(first_line("dpkg-deb", &["--version"]), "dpkg-deb"),
         optional(
@@ -186,22 +192,45 @@ fn needs(machine: &dyn Machine) -> Vec<Need> {
             first_line("docker-registry", &["--version"]),
             "apt-get install docker-registry",
         ),
-        optional(
-            "Docker buildx",
-            "without it, no images, unless the client is older than 23",
-            first_line("docker", &["buildx", "version"]),
-            "install Docker's plugin docker-buildx: https://docs.docker.com/go/buildx/",
-        ),
+        Need {
+            pipeline: !client_builds(machine),
+            ..optional(
+                "Docker buildx",
+                "without it, no images, unless the client is older than 23",
+                first_line("docker", &["buildx", "version"]),
+                "install Docker's plugin docker-buildx: https://docs.docker.com/go/buildx/",
+            )
+        },
+        Need {
+            pipeline: true,
+            ..optional(
+                "curl",
+                "asks the service that was deployed",
+                first_line("curl", &["--version"]),
+                "apt-get install curl",
+            )
+        },
     ];
     // What lint takes is installed by it; what gates take fails them where it is missing.
     needs.extend(machine.tools().into_iter().filter(|row| row.tool != Tool::Terraform).map(|row| Need {
         name: row.tool.name(),
         purpose: row.tool.purpose(),
         required: false,
+        // lint installs its own where they are not here yet; and what reads the workflows has two makers.
+        pipeline: matches!(row.tool, Tool::Tflint | Tool::Trivy),
         found: row.found,
         mend: row.mend,
     }));
     needs
+}
+
+/// Whether the Docker client has BuildKit in it: those before 23, which take no plugin for it.
+fn client_builds(machine: &dyn Machine) -> bool {
+    let answer = machine.ask("docker", &["--version"]).unwrap_or_default();
+    let version =
+        answer.split_whitespace().find(|word| word.starts_with(|first: char| first.is_ascii_digit()));
+    let major = version.and_then(|version| version.split('.').next()?.parse::<u32>().ok());
+    major.is_some_and(|major| major < 23)
 }
 
 fn platform(machine: &dyn Machine) -> Option<String> {
@@ -240,12 +269,19 @@ fn lines(needs: &[Need]) -> Vec<String> {
         }
     }
     lines.push(String::new());
-    let missing: Vec<&str> = needs.iter().filter(|need| need.missing()).map(|need| need.name).collect();
+    let names = |is: fn(&Need) -> bool| {
+        needs.iter().filter(|need| is(need)).map(|need| need.name).collect::<Vec<_>>().join(", ")
+    };
+    let missing = names(Need::missing);
     lines.push(if missing.is_empty() {
         "Nothing required is missing.".to_owned()
     } else {
-        format!("Missing: {}.", missing.join(", "))
+        format!("Missing: {missing}.")
     });
+    let pipeline = names(|need| need.pipeline && need.found.is_none());
+    if !pipeline.is_empty() {
+        lines.push(format!("`cargo xtask ci` and `deploy` also need: {pipeline}."));
+    }
     lines
 }
 
@@ -257,6 +293,7 @@ fn as_json(needs: &[Need]) -> Value {
                 "name": need.name,
                 "purpose": need.purpose,
                 "required": need.required,
+                "pipeline": need.pipeline,
                 "state": need.state(),
                 "found": need.found,
                 "mend": need.mend,

@@ -42,6 +42,7 @@ impl Machine for Fake {
             "python3 -c import venv, ensurepip; print(ensurepip.version())" => "23.0.1\n",
             "docker --version" => "Docker version 28.0\n",
             "docker-registry --version" => "docker-registry v2.8\n",
+            "curl --version" => "curl 7.88.1\nRelease-Date\n",
             "docker buildx version" => "docker/buildx v0.20\n",
             "apt-get --version" => "apt 2.6.1 (amd64)\n",
             "dpkg-deb --version" => "Debian dpkg-deb 1.21.22\n",
@@ -106,10 +107,12 @@ fn a_machine_that_is_ready() {
     present   memory               24 GB available
     present   docker-registry      docker-registry v2.8
     present   Docker buildx        docker/buildx v0.20
+    present   curl                 curl 7.88.1
     optional  trivy                finds known vulnerabilities, secrets and misconfiguration in the repository and the images
                                    mend: cargo xtask tools install trivy
 
     Nothing required is missing.
+    `cargo xtask ci` and `deploy` also need: trivy.
     ");
 }
 
@@ -155,10 +158,12 @@ fn everything_that_is_missing_is_listed_with_its_mend() {
                                    mend: apt-get install docker-registry
     optional  Docker buildx        without it, no images, unless the client is older than 23
                                    mend: install Docker's plugin docker-buildx: https://docs.docker.com/go/buildx/
+    present   curl                 curl 7.88.1
     optional  trivy                finds known vulnerabilities, secrets and misconfiguration in the repository and the images
                                    mend: cargo xtask tools install trivy
 
     Missing: C compiler, C headers, git, Python, Python venv and pip, apt-get, disk space, docker-registry.
+    `cargo xtask ci` and `deploy` also need: Docker engine, Docker buildx, trivy.
     ");
 }
 
