@@ -2,9 +2,9 @@
 
 use std::path::PathBuf;
 
-use super::remove_folder;
 use crate::console::{Console, Style};
 use crate::error::Error;
+use crate::file;
 use crate::runner::{Cmd, Runner};
 use crate::workspace::Workspace;
 
@@ -61,17 +61,13 @@ struct BuildFolder(PathBuf);
 
 impl BuildFolder {
     fn remove(&self) -> Result<(), Error> {
-        remove_folder(&self.0).map_err(|source| Error::File {
-            action: "remove",
-            path: self.0.clone(),
-            source,
-        })
+        file::remove_folder(&self.0)
     }
 }
 
 impl Drop for BuildFolder {
     fn drop(&mut self) {
         // On the way out of a failure, which is what the person has to hear about.
-        drop(remove_folder(&self.0));
+        drop(file::remove_folder(&self.0));
     }
 }

@@ -4,11 +4,10 @@ use std::fs::{self, File};
 use std::path::Path;
 
 use super::pins::{self, Source};
-use super::{
-    Found, Tool, ask_version, folder, found_in, in_cache, python, release, remove_folder, tools_folder,
-};
+use super::{Found, Tool, ask_version, folder, found_in, in_cache, python, release, tools_folder};
 use crate::console::{Console, Style};
 use crate::error::Error;
+use crate::file::{self, failed};
 use crate::runner::Runner;
 use crate::workspace::Workspace;
 
@@ -54,13 +53,13 @@ pub(super) fn install_from(
     console.line(&console.paint(Style::Warning, &note));
     // A fixed name: what an interrupted installation left is removed by the next.
     let scratch = tools.join(format!("{tool}.unfinished"));
-    remove_folder(&scratch).map_err(failed("remove", &scratch))?;
+    file::remove_folder(&scratch)?;
     fs::create_dir_all(&scratch).map_err(failed("make", &scratch))?;
     let done = fetch(tool, &scratch, workspace, runner, download)
         .and_then(|()| confirm(tool, &scratch, workspace, runner))
         .and_then(|()| fs::rename(&scratch, &place).map_err(failed("rename", &scratch)));
     if let Err(error) = done {
-        remove_folder(&scratch).map_err(failed("remove", &scratch))?;
+        file::remove_folder(&scratch)?;
         return Err(error);
     }
     Ok(found_in(tool, &place))
@@ -99,9 +98,4 @@ fn confirm(tool: Tool, folder: &Path, workspace: &Workspace, runner: Runner) -> 
         found: format!("what was fetched as {tool} {} says that it is {version}", tool.version()),
         mend: "correct the version or the archive in xtask/tools.toml".to_owned(),
     })
-}
-
-pub(super) fn failed(action: &'static str, path: &Path) -> impl Fn(std::io::Error) -> Error {
-    let path = path.to_owned();
-    move |source| Error::File { action, path: path.clone(), source }
 }

@@ -12,8 +12,6 @@ mod table;
 
 use std::ffi::OsStr;
 use std::fmt;
-use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
@@ -279,13 +277,6 @@ fn version_in(printed: &str) -> Option<&str> {
         let number = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit()) && !part.is_empty();
         parts.next().is_some_and(number) && parts.next().is_some_and(number) && parts.next().is_some()
     })
-}
-
-fn remove_folder(path: &Path) -> io::Result<()> {
-    match fs::remove_dir_all(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-        _ => Ok(()),
-    }
 }
 
 #[cfg(test)]

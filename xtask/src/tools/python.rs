@@ -5,10 +5,11 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
-use super::install::{failed, install};
-use super::{Found, Tool, in_cache, release, remove_folder};
+use super::install::install;
+use super::{Found, Tool, in_cache, release};
 use crate::console::{Console, Style};
 use crate::error::Error;
+use crate::file;
 use crate::runner::{Cmd, Runner};
 use crate::workspace::Workspace;
 
@@ -71,7 +72,7 @@ pub(super) fn fetch_program(
     let origin = wheel.file_name().unwrap_or_default().to_string_lossy();
     release::place(tool, program, &origin, folder)?;
     for scratch in [environment, wheels] {
-        remove_folder(&scratch).map_err(failed("remove", &scratch))?;
+        file::remove_folder(&scratch)?;
     }
     Ok(())
 }

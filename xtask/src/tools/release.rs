@@ -8,9 +8,9 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest, Sha256};
 
 use super::Tool;
-use super::install::failed;
 use super::pins::Archive;
 use crate::error::Error;
+use crate::file::failed;
 use crate::runner::Cmd;
 use crate::workspace::Workspace;
 

@@ -1,5 +1,6 @@
 //! Tools on machines made for a test: a cache and a `PATH` of its own, and programs that are shell scripts.
 
+use std::fs;
 use std::os::unix::fs::symlink;
 
 use super::install::install_from;
