@@ -21,6 +21,9 @@ pub(crate) enum Error {
     /// A check looked, and what it found is wrong.
     #[error("{found}")]
     Found { found: String, mend: String },
+    /// The command line asks for what is not there, or makes no sense.
+    #[error("{found}")]
+    Usage { found: String, mend: String },
 }
 
 impl Error {
@@ -28,7 +31,7 @@ impl Error {
     pub(crate) fn mend(&self) -> Option<&str> {
         match self {
             Self::Run(error) => error.mend(),
-            Self::Found { mend, .. } => Some(mend),
+            Self::Found { mend, .. } | Self::Usage { mend, .. } => Some(mend),
             Self::File { .. } | Self::Answer { .. } => None,
         }
     }

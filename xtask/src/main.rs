@@ -280,7 +280,12 @@ fn main() -> ExitCode {
         Ok(status) => status.into(),
         Err(error) => {
             console.line(&console.paint(Style::Bad, &error.report()));
-            if runner::interrupted() { pipeline::INTERRUPTED.into() } else { ExitCode::FAILURE }
+            match error {
+                _ if runner::interrupted() => pipeline::INTERRUPTED.into(),
+                // As clap's own.
+                Error::Usage { .. } => ExitCode::from(2),
+                _ => ExitCode::FAILURE,
+            }
         }
     }
 }

@@ -27,6 +27,11 @@ impl<'a> Step<'a> {
     }
 }
 
+/// What steps there are, for whoever wants to know before they run.
+pub(crate) fn names(steps: &[Step<'_>]) -> String {
+    steps.iter().map(|step| step.name).collect::<Vec<_>>().join(", ")
+}
+
 /// Runs `steps` in order; after the first failure the others are listed as not run. Ends with a
 /// table and a line of counts. True when none failed.
 pub(crate) fn run(console: Console, steps: Vec<Step<'_>>) -> bool {

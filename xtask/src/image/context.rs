@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::{Request, Tree};
 use crate::error::Error;
-use crate::file::failed as file;
+use crate::file::{failed as file, make_folder, remove_folder};
 use crate::runner::{Cmd, Runner};
 use crate::workspace::Workspace;
 
@@ -28,21 +28,24 @@ const PATHS: [&str; 8] = [
 /// # Errors
 /// When git does not know the commit, or a file can't be read or written.
 pub(super) fn lay_out(request: &Request, workspace: &Workspace, runner: Runner) -> Result<PathBuf, Error> {
-    let folder = request.out.with_extension("context");
+    let folder = folder(request);
     empty(&folder)?;
-    match request.tree {
-        Tree::Commit => extract(request, &folder, workspace, runner)?,
-        Tree::Working => copy(&folder, workspace, runner)?,
+    match archive(request, workspace) {
+        Some(archive) => extract(&archive, &folder, runner)?,
+        None => copy(&folder, workspace, runner)?,
     }
     Ok(folder)
 }
 
+/// Where they are laid out.
+pub(super) fn folder(request: &Request) -> PathBuf {
+    request.out.with_extension("context")
+}
+
 /// Makes a folder, without what an earlier run left in it.
 pub(super) fn empty(folder: &Path) -> Result<(), Error> {
-    match fs::remove_dir_all(folder) {
-        Err(source) if source.kind() != io::ErrorKind::NotFound => Err(file("remove", folder)(source)),
-        _ => fs::create_dir_all(folder).map_err(file("make", folder)),
-    }
+    remove_folder(folder)?;
+    make_folder(folder)
 }
 
 fn git(workspace: &Workspace) -> Cmd {
@@ -51,13 +54,24 @@ fn git(workspace: &Workspace) -> Cmd {
     Cmd::new("git", &workspace.root, "apt-get install git").args(["-c", trust.as_str()])
 }
 
-fn extract(request: &Request, folder: &Path, workspace: &Workspace, runner: Runner) -> Result<(), Error> {
-    let tar = folder.with_extension("tar");
+/// What takes the files out of a commit; none where they are copied as they lie there.
+pub(super) fn archive(request: &Request, workspace: &Workspace) -> Option<Cmd> {
+    let tar = packed(&folder(request)).display().to_string();
     let archive = git(workspace)
-        .args(["archive", "--format", "tar", "--output", &tar.display().to_string(), &request.commit, "--"])
+        .args(["archive", "--format", "tar", "--output", &tar, &request.commit, "--"])
         .args(PATHS)
         .hint("fetch the commit (CI: check out with fetch-depth 0), or name one that has docker/");
-    runner.ask(&archive)?;
+    (request.tree == Tree::Commit).then_some(archive)
+}
+
+/// The files of a commit, as git gives them out.
+fn packed(folder: &Path) -> PathBuf {
+    folder.with_extension("tar")
+}
+
+fn extract(archive: &Cmd, folder: &Path, runner: Runner) -> Result<(), Error> {
+    runner.ask(archive)?;
+    let tar = packed(folder);
     let opened = fs::File::open(&tar).map_err(file("read", &tar))?;
     tar::Archive::new(opened).unpack(folder).map_err(file("unpack", &tar))?;
     fs::remove_file(&tar).map_err(file("remove", &tar))

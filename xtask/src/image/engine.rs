@@ -28,32 +28,9 @@ pub(super) fn build(
     workspace: &Workspace,
     runner: Runner,
 ) -> Result<Saved, Error> {
-    let labels = [
-        ("revision", request.tag()),
-        ("source", request.source.clone()),
-        ("version", version(context)?),
-        ("created", created.text.clone()),
-    ];
-    let name = format!("{}-build:{}", request.which.program(), request.tag());
-    let dockerfile = context.join(request.which.dockerfile());
-    let mut build = docker(workspace)
-        .args(["build", "--progress", "plain", "--tag", &name, "--file", &dockerfile.display().to_string()])
-        .args(labels.iter().flat_map(|(key, value)| {
-            ["--label".to_owned(), format!("org.opencontainers.image.{key}={value}")]
-        }));
-    if request.bases == Bases::Local {
-        for (argument, base) in [("BUILDER", &pair.builder), ("BASE", &pair.base)] {
-            build = build.args(["--build-arg".to_owned(), format!("{argument}={}", base.name)]);
-        }
-    }
-    if request.no_cache {
-        build = build.args(["--no-cache"]);
-    }
-    runner.run(&build.args([context.display().to_string()]).hint(
-        "what failed is told above; where no image can be pulled, build on local bases; where the client knows no \
-         BuildKit, install its buildx plugin",
-    ))?;
-    let tar = context.with_extension("saved.tar");
+    let local = (request.bases == Bases::Local).then_some(pair);
+    runner.run(&command(request, created, &version(context)?, local, context, workspace))?;
+    let (name, tar) = (name(request), context.with_extension("saved.tar"));
     let save =
         docker(workspace).args(["save", "--output", &tar.display().to_string(), &name]).hint(DOCKER_MEND);
     runner.run(&save)?;
@@ -66,8 +43,50 @@ pub(super) fn build(
     Ok(saved)
 }
 
+/// The command that builds, on `local` bases where those are wanted.
+pub(super) fn command(
+    request: &Request,
+    created: &Created,
+    version: &str,
+    local: Option<&Pair>,
+    context: &Path,
+    workspace: &Workspace,
+) -> Cmd {
+    let labels = [
+        ("revision", request.tag()),
+        ("source", request.source.clone()),
+        ("version", version.to_owned()),
+        ("created", created.text.clone()),
+    ];
+    let bases = local.map(|pair| [("BUILDER", &pair.builder.name), ("BASE", &pair.base.name)]);
+    let dockerfile = context.join(request.which.dockerfile()).display().to_string();
+    let mut build = docker(workspace)
+        .args(["build", "--progress", "plain", "--tag", &name(request), "--file", &dockerfile])
+        .args(labels.iter().flat_map(|(key, value)| {
+            ["--label".to_owned(), format!("org.opencontainers.image.{key}={value}")]
+        }))
+        .args(
+            bases
+                .into_iter()
+                .flatten()
+                .flat_map(|(argument, name)| ["--build-arg".to_owned(), format!("{argument}={name}")]),
+        );
+    if request.no_cache {
+        build = build.args(["--no-cache"]);
+    }
+    build.args([context.display().to_string()]).hint(
+        "what failed is told above; where no image can be pulled, build on local bases; where the client knows no \
+         BuildKit, install its buildx plugin",
+    )
+}
+
+/// What the engine calls it until it was saved.
+fn name(request: &Request) -> String {
+    format!("{}-build:{}", request.which.program(), request.tag())
+}
+
 /// The workspace's version.
-fn version(context: &Path) -> Result<String, Error> {
+pub(super) fn version(context: &Path) -> Result<String, Error> {
     let path = context.join("Cargo.toml");
     let manifest = fs::read_to_string(&path).map_err(file("read", &path))?;
     let parsed: Option<toml::Table> = manifest.parse().ok();

@@ -15,7 +15,6 @@ mod sbom;
 
 use std::ffi::OsString;
 use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -26,10 +25,11 @@ use time::format_description::well_known::Rfc3339;
 
 use crate::console::Console;
 use crate::error::Error;
-use crate::file::failed as file;
+use crate::file::{failed as file, remove_folder};
 use crate::runner::{Cmd, Runner};
 use crate::workspace::Workspace;
 
+use bases::Pair;
 pub(crate) use bases::{Base, Bases};
 use normalise::{Created, Image};
 
@@ -151,6 +151,22 @@ impl Request {
     }
 }
 
+/// The commands of [`build`] as it will run them, for a dry run: nothing is looked for, and nothing made.
+///
+/// # Errors
+/// When the workspace has no version, or the commit no time.
+pub(crate) fn commands(request: &Request, workspace: &Workspace) -> Result<Vec<Cmd>, Error> {
+    let context = context::folder(request);
+    // Their names depend on what they are made of.
+    let made_here =
+        |what: &str| Base { name: format!("<{what} made of Debian's packages>"), digest: String::new() };
+    let local = Pair { builder: made_here("builder"), base: made_here("base") };
+    let local = (request.bases == Bases::Local).then_some(&local);
+    let version = engine::version(&workspace.root)?;
+    let build = engine::command(request, &request.created()?, &version, local, &context, workspace);
+    Ok(context::archive(request, workspace).into_iter().chain([build]).collect())
+}
+
 /// Builds an image and writes, in one step each, its layout (`request.out`) and beside it `<out>.json`,
 /// `<out>.sbom.cdx.json` and `<out>.provenance.json`.
 ///
@@ -248,10 +264,8 @@ fn write(out: &Path, image: &Image, sbom: &Value, provenance: &Value, built: &Bu
     let unfinished = beside(out, ".unfinished");
     context::empty(&unfinished)?;
     image.layout.write(&unfinished).map_err(file("write", &unfinished))?;
-    match fs::remove_dir_all(out) {
-        Err(source) if source.kind() != io::ErrorKind::NotFound => return Err(file("remove", out)(source)),
-        _ => fs::rename(&unfinished, out).map_err(file("write", out))?,
-    }
+    remove_folder(out)?;
+    fs::rename(&unfinished, out).map_err(file("write", out))?;
     let built = serde_json::to_value(built).expect("numbers and texts are JSON");
     for (ending, document) in [(".sbom.cdx.json", sbom), (".provenance.json", provenance), (".json", &built)]
     {

@@ -1,4 +1,4 @@
-use std::io::Write;
+use std::io::{self, Write};
 
 use serde_json::json;
 use tar::{EntryType, Header};

@@ -64,7 +64,7 @@ impl Environment {
         let path = workspace.root.join(FOLDER).join(format!("{name}.tfvars"));
         let known = known(workspace)?;
         if RESERVED.contains(&name) {
-            return Err(Error::Found {
+            return Err(Error::Usage {
                 found: format!(
                     "{name} can't be an environment's name: the pipeline has a folder of that name"
                 ),
@@ -73,7 +73,7 @@ impl Environment {
         }
         // A name is a word and no path.
         if !known.iter().any(|known| known == name) {
-            return Err(Error::Found {
+            return Err(Error::Usage {
                 found: if name.is_empty() {
                     "the environment's name is empty".to_owned()
                 } else {

@@ -46,7 +46,7 @@ fn after(stage: &Stage, wanted: &[&Stage]) -> String {
 /// # Errors
 /// When there is no such stage.
 pub(crate) fn stage(name: &str) -> Result<Vec<String>, Error> {
-    let stage = stages::named(name).ok_or_else(|| Error::Found {
+    let stage = stages::named(name).ok_or_else(|| Error::Usage {
         found: format!("there is no stage {name}"),
         mend: format!("the stages are {}", stages::ALL.map(|stage| stage.name).join(", ")),
     })?;

@@ -235,7 +235,7 @@ fn bases() -> Result<Bases, Error> {
 /// What is asked for has to make sense before anything is looked at.
 fn fits(asked: &Asked, context: &Context<'_>) -> Result<(), Error> {
     let refused =
-        |found: &str, mend: &str| Err(Error::Found { found: found.to_owned(), mend: mend.to_owned() });
+        |found: &str, mend: &str| Err(Error::Usage { found: found.to_owned(), mend: mend.to_owned() });
     if asked.run == Run::One("account") && !context.is_local() {
         return refused(
             "the stage account is for the environments on this machine",

@@ -7,7 +7,7 @@ use super::context::Context;
 use super::environment::Place;
 use super::stage::Stage;
 use crate::console::{Console, Style};
-use crate::engine;
+use crate::engine::{self, Engine};
 use crate::error::Error;
 use crate::infra::terraform;
 use crate::runner::{Cmd, Runner};
@@ -26,6 +26,8 @@ pub(crate) enum Need {
     Provider,
     /// A container engine that answers.
     Engine,
+    /// What database servers run as, where it was asked for by name.
+    DatabaseServers,
     /// One that builds with BuildKit.
     BuildKit,
     /// The processor of the environment's machines: an image is built for the engine's own.
@@ -101,6 +103,7 @@ fn check(need: &Need, context: &Context<'_>, runner: Runner, only_looks: bool) -
             Some(_) => Ok(()),
             None => missing("no Docker engine answers".to_owned(), engine::DOCKER_MEND),
         },
+        Need::DatabaseServers => engine::choose(Engine::from_env(), runner).map(drop),
         Need::BuildKit => build_kit(context, runner),
         Need::Processor => {
             let here = if cfg!(target_arch = "aarch64") { "arm64" } else { "x86_64" };

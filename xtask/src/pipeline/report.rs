@@ -168,9 +168,11 @@ pub(crate) fn summarise(done: &[Done], run: Run, context: &Context<'_>) -> Resul
         let note = note.replace('|', "\\|");
         text.push_str(&format!("| {name} | {result} | {} | {note} |\n", seconds.trim()));
     }
-    let planned = done.iter().any(|done| done.stage.name == "plan" && done.took.is_some());
-    if planned && let Ok(plan) = file::read(&context.file("plan.md")) {
-        text.push_str(&format!("\n{plan}"));
+    for (stage, told) in [("plan", "plan.md"), ("destroy-plan", "destroy.md")] {
+        let planned = done.iter().any(|done| done.stage.name == stage && done.took.is_some());
+        if planned && let Ok(plan) = file::read(&context.file(told)) {
+            text.push_str(&format!("\n{plan}"));
+        }
     }
     let path = std::path::PathBuf::from(path);
     let open = std::fs::File::options().append(true).create(true).open(&path);

@@ -108,7 +108,7 @@ impl Wanted {
         let names: Vec<&str> = all.iter().map(|stage| stage.name).collect();
         let unknown: Vec<&str> = named.map(String::as_str).filter(|name| !names.contains(name)).collect();
         if !unknown.is_empty() {
-            return Err(Error::Found {
+            return Err(Error::Usage {
                 found: format!("{} has no stage {}", run.name(), unknown.join(", ")),
                 mend: format!("its stages are {}", names.join(", ")),
             });
@@ -126,7 +126,7 @@ impl Wanted {
             .filter(|stage| !self.skip.iter().any(|name| name == stage.name))
             .collect();
         if wanted.is_empty() {
-            return Err(Error::Found {
+            return Err(Error::Usage {
                 found: "no stage is left to run".to_owned(),
                 mend: format!("ask for less to be left out of {}", names.join(", ")),
             });

@@ -102,10 +102,15 @@ impl House {
             "Metadata": { "ImageID": "sha256:1" },
             "Results": [{ "Class": "config", "Target": "a" }, { "Class": "lang-pkgs", "Packages": [{ "Name": "a" }] }],
         });
+        let database = json!({
+            "address": "module.rds.aws_db_instance.this", "type": "aws_db_instance", "change": { "actions": ["delete"] },
+        });
+        let plan = json!({ "format_version": "1.2", "resource_changes": [database] });
         for (name, text) in [
             ("checkov.sarif", checkov.to_string()),
             ("trivy.json", trivy.to_string()),
-            ("plan.json", json!({ "format_version": "1.2", "resource_changes": [] }).to_string()),
+            ("plan.json", plan.to_string()),
+            ("state", "module.rds.aws_db_instance.this\n".to_owned()),
         ] {
             fs::write(self.at("stand-ins").join(name), text).unwrap();
         }

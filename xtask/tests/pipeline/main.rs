@@ -171,6 +171,16 @@ fn a_dry_run_changes_nothing() {
     ] {
         let ended = house.run(&[command, &["--dry-run"]].concat(), &[]);
         ended.expect(0).says("Dry run: nothing was changed.");
+        if command == ["ci"] {
+            for shown in [
+                "of `cargo xtask lint`: format, repository, workflows, Dockerfiles, dependencies, advisories, lints",
+                "of `cargo xtask test --engine docker`: build, servers, tests, doc tests, demo",
+                "archive --format tar --output",
+                "docker build --progress plain --tag rds-iam-bootstrap-build:",
+            ] {
+                ended.says(shown);
+            }
+        }
         let after = house.everything();
         let differ = |path: &&PathBuf| before.get(*path) != after.get(*path);
         let changed: Vec<_> = before.keys().chain(after.keys()).filter(differ).collect();
@@ -216,9 +226,9 @@ fn what_is_missing_is_told_at_once_with_what_mends_it() {
 #[test]
 fn settings_that_are_wrong_are_named() {
     let house = House::new();
-    house.run(&["deploy", "--env", ""], &[]).expect(1).says("the environment's name is empty");
-    house.run(&["deploy", "--env", "../dev"], &[]).expect(1).says("there is no environment \"../dev\"");
-    house.run(&["deploy", "--env", "dev", "--only", "pla"], &[]).expect(1).says("deploy has no stage pla");
+    house.run(&["deploy", "--env", ""], &[]).expect(2).says("the environment's name is empty");
+    house.run(&["deploy", "--env", "../dev"], &[]).expect(2).says("there is no environment \"../dev\"");
+    house.run(&["deploy", "--env", "dev", "--only", "pla"], &[]).expect(2).says("deploy has no stage pla");
     house.run(&["deploy"], &[]).expect(2);
     house
         .run(&["docker-build"], &[("RDS_IAM_IMAGE_BASES", "some")])
@@ -264,6 +274,15 @@ fn the_bundle_is_all_that_a_second_job_needs() {
     house.run(&["deploy", "--env", "dev", "--from", "docker-build", "--until", "trivy"], &[]).expect(0);
     house.run(&["deploy", "--env", "dev", "--from", "apply"], &[]).expect(0);
     assert!(house.calls().contains("terraform apply"));
+
+    // What was approved is what goes.
+    let confirmed = [("RDS_IAM_CONFIRM", "dev")];
+    house.run(&["destroy", "--env", "dev", "--until", "destroy-plan"], &confirmed).expect(0);
+    house.keep_alone("dev/bundle");
+    house.forget_calls();
+    house.run(&["destroy", "--env", "dev", "--skip", "destroy-plan"], &confirmed).expect(0);
+    let calls = house.calls();
+    assert!(calls.contains("terraform apply") && !calls.contains("terraform plan"), "{calls}");
 }
 
 #[test]
@@ -306,12 +325,43 @@ fn nothing_is_destroyed_without_a_word_about_the_snapshot() {
     let ended = house.run(&["destroy", "--env", "prod", "--from", "destroy"], &confirmed);
     ended.expect(34).says("no last snapshot was taken for this plan");
     assert!(!house.calls().contains("terraform apply"));
-    // What stopped half-way goes on: Terraform has forgotten the outputs by then.
+}
+
+/// On another machine, too, as on GitHub: nothing is left there of the run that stopped.
+#[test]
+fn a_destruction_that_stopped_half_way_goes_on() {
+    let house = House::new();
+    let confirmed = [("RDS_IAM_CONFIRM", "prod")];
+    // Terraform has forgotten the outputs by then, and maybe destroyed the database.
+    fs::write(house.stand_in_file("outputs.json"), "{}").unwrap();
     house
         .run(&["destroy", "--env", "prod"], &[("RDS_IAM_CONFIRM", "prod"), ("BREAK", "terraform apply*")])
-        .expect(34);
-    fs::write(house.stand_in_file("outputs.json"), "{}").unwrap();
-    house.run(&["destroy", "--env", "prod"], &confirmed).expect(0).says("those of the run before are used");
+        .expect(34)
+        .says("a destruction that stopped half-way goes on");
+    assert!(house.calls().contains("rds-iam-infra snapshot --instance orders-prod"), "{}", house.calls());
+    house.forget_calls();
+    fs::remove_dir_all(house.pipeline("prod")).unwrap();
+    fs::write(house.stand_in_file("plan.json"), "{\"format_version\": \"1.2\", \"resource_changes\": []}")
+        .unwrap();
+    let ended = house.run(&["destroy", "--env", "prod"], &confirmed);
+    ended.expect(0).says("none: the database is gone already").says("nothing is left");
+    let calls = house.calls();
+    assert!(!calls.contains("rds-iam-infra snapshot"), "{calls}");
+    assert!(calls.contains("rds-iam-infra delete-parameters --path /prod/database"), "{calls}");
+    // What was never deployed has no state.
+    fs::remove_file(house.stand_in_file("state")).unwrap();
+    house.run(&["destroy", "--env", "prod"], &confirmed).expect(25).says("nothing is deployed there");
+}
+
+#[test]
+fn a_plan_of_a_destruction_that_is_not_of_here_takes_no_snapshot() {
+    let house = House::new();
+    let confirmed = [("RDS_IAM_CONFIRM", "prod")];
+    house.run(&["destroy", "--env", "prod", "--until", "destroy-plan"], &confirmed).expect(0);
+    house.commit("crates/token/src/lib.rs", "// newer\n");
+    let ended = house.run(&["destroy", "--env", "prod", "--skip", "destroy-plan"], &confirmed);
+    ended.expect(33).says("this is not the plan of what is here");
+    assert!(!house.calls().contains("rds-iam-infra snapshot"), "{}", house.calls());
 }
 
 #[test]

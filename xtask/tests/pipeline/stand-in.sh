@@ -64,6 +64,8 @@ case "$call" in
     [ -z "$key" ] || echo "$key" >"$STAND_INS/environment"
     ;;
 "terraform output -json"*) sed "s|ENVIRONMENT|$(cat "$STAND_INS/environment")|" "$STAND_INS/outputs.json" ;;
+"terraform state list") cat "$STAND_INS/state" ;;
+"terraform apply "*destroy.tfplan) : >"$STAND_INS/state" ;;
 "rds-iam-infra plan "*)
     file=$(option --output "$@")
     [ -z "$file" ] || echo '{"summary": {"counts": {"create": 2}, "changes": []}, "findings": []}' >"$file"

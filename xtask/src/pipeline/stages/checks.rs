@@ -10,8 +10,8 @@ use crate::error::Error;
 use crate::gates::{self, Gate};
 use crate::infra::check;
 use crate::package::{self, Package};
-use crate::runner::Runner;
-use crate::steps::{self, Outcome};
+use crate::runner::{Cmd, Runner};
+use crate::steps::{self, Outcome, Step};
 use crate::tools::{self, Tool};
 use crate::{lint, test};
 
@@ -30,9 +30,7 @@ pub(super) const LINT: Stage = Stage {
     needs: |_| vec![Need::Cargo, Need::Program("git", "apt-get install git")],
     actions: |context| {
         let workspace = context.workspace;
-        Ok(vec![Action::new("the steps of `cargo xtask lint`", move |io| {
-            finished(steps::run(io.console, lint::steps(workspace, io.console, io.runner)))
-        })])
+        Ok(vec![all_of("`cargo xtask lint`", move |io| lint::steps(workspace, io.console, io.runner))])
     },
 };
 
@@ -81,14 +79,21 @@ pub(super) const TEST: Stage = Stage {
     undo: NOTHING,
     minutes: 60,
     exit: 24,
-    needs: |_| vec![Need::Cargo, Need::Program("python3", "apt-get install python3 python3-venv")],
+    needs: |_| {
+        vec![
+            Need::Cargo,
+            Need::Program("python3", "apt-get install python3 python3-venv"),
+            Need::Program("docker-registry", "apt-get install docker-registry"),
+            Need::DatabaseServers,
+        ]
+    },
     actions: |context| {
         let workspace = context.workspace;
-        Ok(vec![Action::new("the tests of `cargo xtask test`", move |io| {
-            let chosen = engine::choose(Engine::from_env(), io.runner)?;
-            io.console.line(&chosen.why);
-            finished(steps::run(io.console, test::own_steps(chosen.engine, workspace, io.runner)))
-        })])
+        let chosen = engine::choose(Engine::from_env(), here().runner);
+        // Where it can't be had, preflight tells why.
+        let engine = chosen.map_or(Engine::Docker, |chosen| chosen.engine);
+        let what = format!("`cargo xtask test --engine {}`", engine.as_str());
+        Ok(vec![all_of(&what, move |io| test::own_steps(engine, workspace, io.runner))])
     },
 };
 
@@ -104,9 +109,8 @@ pub(super) const VALIDATE: Stage = Stage {
     needs: |_| vec![Need::Tool(Tool::Terraform), Need::Provider],
     actions: |context| {
         let workspace = context.workspace;
-        Ok(vec![Action::new("terraform fmt, init, validate and test in every module and stack", move |io| {
-            let steps = check::validate_steps(workspace, io.console, io.runner);
-            finished(steps::run(io.console, steps))
+        Ok(vec![all_of("`cargo xtask infra check`", move |io| {
+            check::validate_steps(workspace, io.console, io.runner)
         })])
     },
 };
@@ -139,9 +143,9 @@ pub(super) const CHECKOV: Stage = Stage {
     needs: |_| vec![Need::Program("python3", "apt-get install python3 python3-venv")],
     actions: |context| {
         let assumed = tools::assumed(Tool::Checkov, context.workspace);
-        let shown = gates::checkov(&assumed, context.workspace);
+        let assumed = gates::checkov(&assumed, context.workspace);
         // It is installed where it is not here yet, which no other tool is by itself.
-        Ok(vec![Action::new(shown_commands(&[shown]), move |io| {
+        Ok(vec![Action::new(shown(assumed.commands()), move |io| {
             let checkov = tools::checkov(context.workspace, io.console, io.runner)?;
             passed(context, &[gates::checkov(&checkov, context.workspace)], io)
         })])
@@ -150,18 +154,18 @@ pub(super) const CHECKOV: Stage = Stage {
 
 /// A pinned tool; where it is not there, as it would be. Preflight has told that.
 pub(super) fn found(tool: Tool, context: &Context<'_>) -> tools::Found {
-    let runner = Runner::new(Console::from_env());
-    tools::find(tool, context.workspace, runner).unwrap_or_else(|_| tools::assumed(tool, context.workspace))
+    tools::find(tool, context.workspace, here().runner)
+        .unwrap_or_else(|_| tools::assumed(tool, context.workspace))
 }
 
 /// Looks of one tool, judged together.
 pub(super) fn gate<'c>(context: &'c Context<'_>, looks: Vec<Gate>) -> Action<'c> {
-    Action::new(shown_commands(&looks), move |io| passed(context, &looks, io))
+    Action::new(shown(looks.iter().flat_map(Gate::commands)), move |io| passed(context, &looks, io))
 }
 
-fn shown_commands(looks: &[Gate]) -> String {
-    let shown: Vec<String> =
-        looks.iter().flat_map(Gate::commands).map(|cmd| format!("$ {}", cmd.shown())).collect();
+/// Commands of one action, as a dry run shows them.
+pub(super) fn shown<'a>(commands: impl IntoIterator<Item = &'a Cmd>) -> String {
+    let shown: Vec<String> = commands.into_iter().map(|cmd| format!("$ {}", cmd.shown())).collect();
     shown.join("\n  ")
 }
 
@@ -173,13 +177,22 @@ fn passed(context: &Context<'_>, looks: &[Gate], io: &Io) -> Result<Option<Strin
     }
 }
 
-/// A table of steps as one result: the table has told the rest.
-fn finished(all_passed: bool) -> Result<Option<String>, Error> {
-    if all_passed {
-        return Ok(None);
-    }
-    Err(Error::Found {
-        found: "a step failed".to_owned(),
-        mend: "the table above names it, and its own message says what to do".to_owned(),
+/// Steps as one action: their own table tells the rest.
+fn all_of<'c>(command: &str, steps: impl Fn(&Io) -> Vec<Step<'c>> + Send + 'c) -> Action<'c> {
+    let names = steps::names(&steps(&here()));
+    Action::new(format!("of {command}: {names}"), move |io| {
+        if steps::run(io.console, steps(io)) {
+            return Ok(None);
+        }
+        Err(Error::Found {
+            found: "a step failed".to_owned(),
+            mend: "the table above names it, and its own message says what to do".to_owned(),
+        })
     })
+}
+
+/// Where a stage is only told about.
+fn here() -> Io {
+    let console = Console::from_env();
+    Io { console, runner: Runner::new(console) }
 }

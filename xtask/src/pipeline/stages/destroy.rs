@@ -5,7 +5,6 @@ use std::fs;
 use super::super::context::Context;
 use super::super::environment::Place;
 use super::super::stage::{Action, Artifact, Effect, Stage};
-use super::deliver::{credentials, outputs_file};
 use super::infrastructure::{self, terraform_needs};
 use crate::clock;
 use crate::error::Error;
@@ -13,6 +12,8 @@ use crate::file;
 
 /// Where it is noted what was decided about the last snapshot.
 const NOTE: &str = "snapshot.json";
+/// What a snapshot is taken of.
+const DATABASE: &str = "aws_db_instance";
 
 pub(super) const DESTROY_PLAN: Stage = Stage {
     name: "destroy-plan",
@@ -36,23 +37,34 @@ pub(super) const SNAPSHOT: Stage = Stage {
     undo: "aws rds delete-db-snapshot. It is encrypted with the deployment's key: docs/pipeline.md tells how to keep it",
     minutes: 150,
     exit: 33,
-    needs: credentials,
+    needs: terraform_needs,
     actions: |context| {
+        // First, for a snapshot can take long: a plan that can't be applied any more needs none.
+        let is_of_here = infrastructure::is_of_here(context, "destroy")?;
         if context.no_snapshot {
-            return Ok(vec![Action::new("no snapshot, as asked for", move |_| {
+            let none = Action::new("no snapshot, as asked for", move |_| {
                 taken(context, "none, as asked for").map(|()| Some("none, as asked for".to_owned()))
-            })]);
+            });
+            return Ok(vec![is_of_here, none]);
         }
+        let environment = context.environment()?;
+        let instance = environment.deployment();
         // RDS takes letters, digits and hyphens.
         let at = clock::rfc3339(context.now).replace([':', 'T', 'Z'], "-");
-        let name = format!("{}-final-{}", context.environment()?.deployment(), at.trim_end_matches('-'));
-        let take = ["snapshot", "--outputs", &outputs_file(context), "--name", &name];
+        let name = format!("{instance}-final-{}", at.trim_end_matches('-'));
+        let take = ["snapshot", "--instance", &instance, "--name", &name, "--region", &environment.region];
         let take = context.program("rds-iam-infra")?.args(take);
-        Ok(vec![Action::new(format!("$ {}", take.shown()), move |io| {
+        let take = Action::new(format!("$ {}", take.shown()), move |io| {
+            // A destruction that stopped half-way decided about the snapshot before it began.
+            if !infrastructure::destroys(DATABASE, "destroy", context, io.runner)? {
+                let gone = "none: the database is gone already";
+                return taken(context, gone).map(|()| Some(gone.to_owned()));
+            }
             io.runner.run(&take)?;
             taken(context, &name)?;
             Ok(Some(name))
-        })])
+        });
+        Ok(vec![is_of_here, take])
     },
 };
 
@@ -79,7 +91,9 @@ pub(super) const DESTROY: Stage = Stage {
                 decided(context).map(Some)
             })];
         actions.extend(infrastructure::apply(context, "destroy")?);
-        let delete = ["parameters", "--delete", "--outputs", &outputs_file(context)];
+        let environment = context.environment()?;
+        let path = format!("/{}/database", environment.name);
+        let delete = ["delete-parameters", "--path", &path, "--region", &environment.region];
         actions.push(context.program("rds-iam-infra")?.args(delete).into());
         let left = context.terraform()?.cmd(["state", "list"]);
         actions.push(Action::new(format!("$ {}", left.shown()), move |io| {

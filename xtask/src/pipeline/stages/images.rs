@@ -3,7 +3,7 @@
 use super::super::context::Context;
 use super::super::preflight::Need;
 use super::super::stage::{Action, Artifact, Effect, Stage};
-use super::checks::{found, gate};
+use super::checks::{found, gate, shown};
 use crate::file;
 use crate::gates;
 use crate::image::{self, Bases, Request, Tree, Which};
@@ -33,15 +33,18 @@ pub(super) const DOCKER_BUILD: Stage = Stage {
         let remember = Action::new("note which commit they are of", move |_| {
             file::replace(&context.images_of(), context.commit.identity()).map(|()| None)
         });
-        let builds = [Which::App, Which::Bootstrap].into_iter().map(|which| {
-            let what = format!("docker build --file docker/{}/Dockerfile, made reproducible", which.name());
-            Action::new(what, move |io| {
-                let built = image::build(&request(context, which), context.workspace, io.console, io.runner)?;
+        let mut actions = vec![forget];
+        for which in Which::ALL {
+            let request = request(context, which);
+            let commands = image::commands(&request, context.workspace)?;
+            actions.push(Action::new(shown(&commands), move |io| {
+                let built = image::build(&request, context.workspace, io.console, io.runner)?;
                 let megabytes = built.size as f64 / 1e6;
                 Ok(Some(format!("{} {megabytes:.1} MB", which.name())))
-            })
-        });
-        Ok(std::iter::once(forget).chain(builds).chain([remember]).collect())
+            }));
+        }
+        actions.push(remember);
+        Ok(actions)
     },
 };
 

@@ -159,7 +159,7 @@ pub(super) fn plan<'c>(
     args.extend((!context.applies).then(|| "-lock=false".to_owned()));
     args.extend(more.iter().map(|&more| more.to_owned()));
     actions.push(locked(stack.cmd(args).within(PLAN_WITHIN)));
-    let show = stack.cmd(["show", "-json", "-no-color", &files.plan.display().to_string()]);
+    let show = show(context, name)?;
     actions.push(Action::new(format!("$ {} >{}", show.shown(), files.json.display()), {
         let json = files.json.clone();
         move |io| {
@@ -212,25 +212,52 @@ pub(super) fn apply<'c>(context: &'c Context<'_>, name: &'static str) -> Result<
     let files = PlanFiles::new(context, name);
     let apply = ["apply", "-input=false", "-no-color", &files.plan.display().to_string()];
     let apply = locked(context.terraform()?.cmd(apply));
-    let sources = sources(context)?;
-    let spent = [files.manifest.clone(), files.plan.clone()];
+    let spent = [files.manifest, files.plan];
     Ok(vec![
-        Action::new(format!("check that {} is the plan of what is here", files.plan.display()), move |_| {
-            let brought = context.bundle(PACKAGE);
-            let found: Manifest = file::json(&files.manifest, "cargo xtask plan --env E")?;
-            // That which was planned, and not one that was built since.
-            if brought.is_file() {
-                file::copy(&brought, &sources.package)?;
-            }
-            found.check(&Manifest::of(&files.plan, &sources, context)?, context.now)?;
-            Ok(Some(format!("plan {}", &found.digest()[..12])))
-        }),
+        is_of_here(context, name)?,
         apply,
         // A plan is applied once; a second time, Terraform would call it stale.
         Action::new("put the plan away: it is applied", move |_| {
             spent.iter().try_for_each(|path| file::remove(path)).map(|()| None)
         }),
     ])
+}
+
+/// Refuses `<name>.tfplan` where it is not the plan of what is here.
+pub(super) fn is_of_here<'c>(context: &'c Context<'_>, name: &'static str) -> Result<Action<'c>, Error> {
+    let files = PlanFiles::new(context, name);
+    let sources = sources(context)?;
+    Ok(Action::new(format!("check that {} is the plan of what is here", files.plan.display()), move |_| {
+        let brought = context.bundle(PACKAGE);
+        let found: Manifest = file::json(&files.manifest, "cargo xtask plan --env E")?;
+        // That which was planned, and not one that was built since.
+        if brought.is_file() {
+            file::copy(&brought, &sources.package)?;
+        }
+        found.check(&Manifest::of(&files.plan, &sources, context)?, context.now)?;
+        Ok(Some(format!("plan {}", &found.digest()[..12])))
+    }))
+}
+
+/// Whether a resource of `kind` goes by `<name>.tfplan`: the plan knows better than the state, for it asked AWS.
+///
+/// # Errors
+/// When Terraform can't read the plan.
+pub(super) fn destroys(kind: &str, name: &str, context: &Context<'_>, runner: Runner) -> Result<bool, Error> {
+    let show = show(context, name)?;
+    let plan: Value = serde_json::from_str(&runner.capture(&show, PLAN_WITHIN)?)
+        .map_err(|error| Error::Answer { command: show.shown(), what: error.to_string() })?;
+    let delete = Value::from("delete");
+    Ok(plan["resource_changes"].as_array().into_iter().flatten().any(|change| {
+        let actions = change["change"]["actions"].as_array();
+        change["type"] == kind && actions.is_some_and(|actions| actions.contains(&delete))
+    }))
+}
+
+/// The command that prints `<name>.tfplan` as JSON.
+fn show(context: &Context<'_>, name: &str) -> Result<Cmd, Error> {
+    let plan = PlanFiles::new(context, name).plan.display().to_string();
+    Ok(context.terraform()?.cmd(["show", "-json", "-no-color", &plan]))
 }
 
 /// The files of a plan.
@@ -331,15 +358,16 @@ fn sources(context: &Context<'_>) -> Result<Sources, Error> {
 fn read_outputs<'c>(context: &'c Context<'_>) -> Result<Vec<Action<'c>>, Error> {
     let (output, to) =
         (context.terraform()?.cmd(["output", "-json", "-no-color"]), context.file("outputs.json"));
+    let list = context.terraform()?.cmd(["state", "list"]);
     Ok(vec![Action::new(format!("$ {} >{}", output.shown(), to.display()), move |io| {
         let printed = io.runner.capture(&output, PLAN_WITHIN)?;
         let outputs: Value = serde_json::from_str(&printed)
             .map_err(|error| Error::Answer { command: output.shown(), what: error.to_string() })?;
         if outputs.as_object().is_none_or(serde_json::Map::is_empty) {
             let environment = &context.environment()?.name;
-            // Terraform forgets outputs before resources: what is half destroyed is known by what was read before.
-            if context.destroys && to.is_file() {
-                return Ok(Some("none any more: those of the run before are used".to_owned()));
+            // Terraform forgets outputs before resources; where nothing was ever deployed there is no state to list.
+            if context.destroys && io.runner.ask(&list).is_ok() {
+                return Ok(Some("none any more: a destruction that stopped half-way goes on".to_owned()));
             }
             return Err(Error::Found {
                 found: format!("the state of {environment} has no outputs: nothing is deployed there"),
