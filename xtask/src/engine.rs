@@ -26,10 +26,19 @@ pub(crate) enum Engine {
 }
 
 impl Engine {
-    /// What [`ENGINE_VARIABLE`] says; `Auto` where it says nothing that is known.
-    pub(crate) fn from_env() -> Self {
+    /// What [`ENGINE_VARIABLE`] says; `Auto` where it says nothing.
+    ///
+    /// # Errors
+    /// When it says something that is not known.
+    pub(crate) fn from_env() -> Result<Self, Error> {
         let said = std::env::var(ENGINE_VARIABLE).unwrap_or_default();
-        Self::from_str(&said, true).unwrap_or(Self::Auto)
+        if said.is_empty() {
+            return Ok(Self::Auto);
+        }
+        Self::from_str(&said, false).map_err(|_| Error::Found {
+            found: format!("{ENGINE_VARIABLE} is {said:?}"),
+            mend: "it is auto, docker or process".to_owned(),
+        })
     }
 
     /// As the command line and [`ENGINE_VARIABLE`] spell it.

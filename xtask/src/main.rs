@@ -70,7 +70,7 @@ Exit status:
   1         something failed or is missing
   2         the command line is wrong
   3         the pipeline did not begin: something is missing
-  10 to 34  the stage that stopped the pipeline; --explain tells which
+  10 to 34  the stage that stopped the pipeline: `cargo xtask deploy --explain` tells which
   130       Ctrl-C";
 
 #[derive(Debug, Subcommand)]
@@ -101,11 +101,11 @@ enum Task {
     #[command(display_order = 1)]
     Promote {
         /// The environment where it runs
-        #[arg(long, value_name = "ENV")]
-        from: String,
+        #[arg(long, value_name = "ENV", required_unless_present = "explain")]
+        from: Option<String>,
         /// The environment to move it to
-        #[arg(long, value_name = "ENV")]
-        to: String,
+        #[arg(long, value_name = "ENV", required_unless_present = "explain")]
+        to: Option<String>,
         /// The digest that must be running there, such as sha256:…; without it, whichever does
         #[arg(long, value_name = "DIGEST")]
         digest: Option<String>,
@@ -177,8 +177,8 @@ enum Task {
 #[derive(Debug, clap::Args)]
 struct For {
     /// The environment: terraform/stacks/mysql/environments/ENV.tfvars; local and localprod are on this machine
-    #[arg(long, value_name = "ENV")]
-    env: String,
+    #[arg(long, value_name = "ENV", required_unless_present = "explain")]
+    env: Option<String>,
 }
 
 /// A stage by itself.
@@ -304,21 +304,19 @@ fn run(task: Task, console: Console) -> Result<u8, Error> {
             Ok(all_well(steps::run(console, test::steps(chosen.engine, &workspace, console, runner))))
         }
         Task::Ci { options } => pipeline(Asked::new(Run::Ci, None, options)),
-        Task::Deploy { environment, options } => {
-            pipeline(Asked::new(Run::Deploy, Some(environment.env), options))
-        }
+        Task::Deploy { environment, options } => pipeline(Asked::new(Run::Deploy, environment.env, options)),
         Task::Promote { from, to, digest, accept_skipped, reason, telling } => pipeline(Asked {
-            promote_from: Some(from),
+            promote_from: from,
             digest,
             accept_skipped,
             reason,
-            ..Asked::new(Run::Promote, Some(to), telling.into())
+            ..Asked::new(Run::Promote, to, telling.into())
         }),
         Task::Rollback { environment, options } => {
-            pipeline(Asked::new(Run::Rollback, Some(environment.env), options))
+            pipeline(Asked::new(Run::Rollback, environment.env, options))
         }
         Task::Destroy { environment, no_snapshot, options } => {
-            pipeline(Asked { no_snapshot, ..Asked::new(Run::Destroy, Some(environment.env), options) })
+            pipeline(Asked { no_snapshot, ..Asked::new(Run::Destroy, environment.env, options) })
         }
         Task::Stage(stage) => {
             let (name, Alone { env, telling }) = stage.named();
@@ -411,7 +409,7 @@ mod tests {
           1         something failed or is missing
           2         the command line is wrong
           3         the pipeline did not begin: something is missing
-          10 to 34  the stage that stopped the pipeline; --explain tells which
+          10 to 34  the stage that stopped the pipeline: `cargo xtask deploy --explain` tells which
           130       Ctrl-C
         ");
     }

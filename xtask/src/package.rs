@@ -80,6 +80,12 @@ impl Package {
         Ok(Self { architecture, profile: Profile::Release, binary: None, output: None, only_here: false })
     }
 
+    /// The same, written elsewhere.
+    #[must_use]
+    pub(crate) fn to(self, output: PathBuf) -> Self {
+        Self { output: Some(output), ..self }
+    }
+
     /// Where it is written.
     pub(crate) fn file(&self, workspace: &Workspace) -> PathBuf {
         // Not where a release lies, lest somebody deploys it.

@@ -5,8 +5,10 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 
+use super::context::STACK;
 use crate::error::Error;
 use crate::file;
+use crate::package::Package;
 use crate::workspace::Workspace;
 
 /// The environments on this machine, each with the port that its app listens on: what the load balancer's
@@ -28,6 +30,8 @@ pub(crate) struct Environment {
     pub(crate) project: String,
     /// `arm64` or `x86_64`: what bootstrap's function and the app's machines are.
     pub(crate) architecture: String,
+    /// Where its tfvars say that bootstrap's package lies, from the stack.
+    package: Option<PathBuf>,
     pub(crate) place: Place,
 }
 
@@ -53,6 +57,7 @@ struct Variables {
 #[derive(Debug, Deserialize)]
 struct Bootstrap {
     architecture: Option<String>,
+    package: Option<PathBuf>,
 }
 
 impl Environment {
@@ -77,9 +82,9 @@ impl Environment {
                 found: if name.is_empty() {
                     "the environment's name is empty".to_owned()
                 } else {
-                    format!("there is no environment {name:?}: {FOLDER}/{name}.tfvars does not exist")
+                    format!("there is no environment {name:?}: it has no file in {FOLDER}")
                 },
-                mend: format!("name one of {}, or write that file", known.join(", ")),
+                mend: format!("name one of {}, or write its tfvars", known.join(", ")),
             });
         }
         Self::parse(name, &file::read(&path)?)
@@ -94,17 +99,19 @@ impl Environment {
         let variables: Variables =
             hcl::from_str(text).map_err(|error| wrong(error.to_string().trim().to_owned()))?;
         let Variables { account_id, region, project, environment, bootstrap } = variables;
-        for (setting, value) in [("account_id", &account_id), ("region", &region), ("project", &project)] {
-            if value.trim().is_empty() {
-                return Err(wrong(format!("{setting} is empty")));
-            }
+        let settings = [("account_id", &account_id), ("region", &region), ("project", &project)];
+        let empty = settings.iter().filter(|(_, value)| value.trim().is_empty());
+        let empty: Vec<&str> = empty.map(|(setting, _)| *setting).collect();
+        if !empty.is_empty() {
+            return Err(wrong(format!("empty: {}", empty.join(", "))));
         }
         if environment != name {
             return Err(wrong(format!("it says environment = {environment:?}, and its name says {name:?}")));
         }
         let local = LOCAL.iter().any(|(local, _)| *local == name);
         // The default of variables.tf; on this machine, what it is itself.
-        let architecture = bootstrap.and_then(|bootstrap| bootstrap.architecture);
+        let (architecture, package) =
+            bootstrap.map_or((None, None), |bootstrap| (bootstrap.architecture, bootstrap.package));
         let architecture = architecture.filter(|_| !local).unwrap_or_else(|| {
             let here = if cfg!(target_arch = "aarch64") { "arm64" } else { "x86_64" };
             if local { here.to_owned() } else { "arm64".to_owned() }
@@ -115,7 +122,7 @@ impl Environment {
             )));
         }
         let place = if local { Place::Local } else { Place::Aws };
-        Ok(Self { name: name.to_owned(), account_id, region, project, architecture, place })
+        Ok(Self { name: name.to_owned(), account_id, region, project, architecture, package, place })
     }
 
     /// What names of its resources begin with.
@@ -136,6 +143,21 @@ impl Environment {
     /// On this machine, the port of its app.
     pub(crate) fn port(&self) -> Option<u16> {
         LOCAL.iter().find(|(name, _)| *name == self.name).map(|(_, port)| *port)
+    }
+
+    /// bootstrap's package, written where the plan will look for it.
+    ///
+    /// # Errors
+    /// When Lambda has no such processor.
+    pub(crate) fn package(&self, workspace: &Workspace) -> Result<Package, Error> {
+        if self.place == Place::Local {
+            return Ok(Package::of_this_machine());
+        }
+        let package = Package::release(&self.architecture)?;
+        Ok(match &self.package {
+            Some(path) => package.to(workspace.root.join(STACK).join(path)),
+            None => package,
+        })
     }
 
     /// The variables' file.

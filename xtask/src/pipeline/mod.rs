@@ -78,10 +78,10 @@ pub(crate) struct Telling {
     #[arg(long, value_name = "STAGE", num_args = 0..=1, default_missing_value = "")]
     explain: Option<String>,
     /// Also write how it went to FILE, as JSON
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["dry_run", "explain"])]
     json: Option<PathBuf>,
     /// Also write how it went to FILE, as JUnit has it
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["dry_run", "explain"])]
     junit: Option<PathBuf>,
 }
 
@@ -144,7 +144,15 @@ pub(crate) fn run(
         explain::stage(stage)?.iter().for_each(|line| console.line(line));
         return Ok(0);
     }
-    let context = context(asked, workspace, runner)?;
+    let context = match context(asked, workspace, runner) {
+        // A setting that is wrong is as good as missing.
+        Err(error @ Error::Found { .. }) => {
+            console.line(&console.paint(Style::Bad, &error.report()));
+            console.line(&format!("nothing was begun; exit status {MISSING}"));
+            return Ok(MISSING);
+        }
+        context => context?,
+    };
     fits(asked, &context)?;
     let all = asked.run.stages(context.is_local());
     let Options { only, skip, from, until, .. } = asked.options.clone();
@@ -160,16 +168,15 @@ pub(crate) fn run(
     };
     refuse_another_name(asked, &context)?;
     if telling.dry_run {
-        return dry_run(&wanted, &context, console, runner);
+        return dry_run(asked.run, &wanted, &context, console, runner);
     }
     let _lock = lock::take(&context)?;
     // Of an earlier run: nobody should take them for this one's.
     telling.json.iter().chain(&telling.junit).try_for_each(|path| crate::file::remove(path))?;
-    let unmet = selection::unmet(&wanted, &context);
-    let missing = preflight::look(&wanted, &context, runner, false);
-    if !unmet.is_empty() || !missing.is_empty() {
+    let mut missing = preflight::look(&wanted, &context, runner, false);
+    missing.extend(selection::unmet(asked.run, &wanted, &context));
+    if !missing.is_empty() {
         preflight::tell(&missing, console);
-        unmet.iter().for_each(|unmet| console.line(&console.paint(Style::Bad, &format!("missing: {unmet}"))));
         console.line(&format!("nothing was begun; exit status {MISSING}"));
         return Ok(MISSING);
     }
@@ -242,7 +249,29 @@ fn fits(asked: &Asked, context: &Context<'_>) -> Result<(), Error> {
             "name local or localprod; on AWS, an administrator applies terraform/stacks/account",
         );
     }
+    if let (Run::One(stage), None) = (asked.run, &context.environment) {
+        let alone = Run::Ci.stages(false);
+        if !alone.iter().any(|known| known.name == stage) {
+            return refused(
+                &format!("the stage {stage} is for an environment, and none was named"),
+                &format!("cargo xtask {stage} --env E"),
+            );
+        }
+    }
     let (Some(promotion), Some(to)) = (&context.promotion, &context.environment) else { return Ok(()) };
+    if let Some(digest) = promotion.digest.as_ref().filter(|digest| !is_digest(digest)) {
+        return refused(&format!("{digest:?} is no digest"), "a digest is sha256: and 64 hexadecimal digits");
+    }
+    let known: Vec<&str> = stages::GATES_OF_IMAGES.split(',').collect();
+    if let Some(gate) = promotion.accept_skipped.iter().find(|gate| !known.contains(&gate.as_str())) {
+        return refused(
+            &format!("{gate:?} is no gate of an image"),
+            &format!("its gates are {}", known.join(", ")),
+        );
+    }
+    if promotion.reason.trim().is_empty() {
+        return refused("the reason is empty", "tell why, or leave --reason out");
+    }
     if promotion.from.name == to.name {
         return refused(
             "an image can't be promoted to where it is",
@@ -256,6 +285,11 @@ fn fits(asked: &Asked, context: &Context<'_>) -> Result<(), Error> {
         );
     }
     Ok(())
+}
+
+fn is_digest(text: &str) -> bool {
+    let hex = text.strip_prefix("sha256:").unwrap_or_default();
+    hex.len() == 64 && hex.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
 }
 
 fn heading(asked: &Asked, context: &Context<'_>) -> String {
@@ -361,6 +395,7 @@ fn note_skipped(all: &[&'static Stage], context: &Context<'_>) -> Result<(), Err
 /// What would be run, in order, and what is missing for it. Decided here alone: nothing that is more than a
 /// question is run.
 fn dry_run(
+    run: Run,
     wanted: &[&'static Stage],
     context: &Context<'_>,
     console: Console,
@@ -377,11 +412,11 @@ fn dry_run(
             }
         }
     }
-    let missing = preflight::look(wanted, context, runner, true);
+    let mut missing = preflight::look(wanted, context, runner, true);
+    missing.extend(selection::unmet(run, wanted, context));
     preflight::tell(&missing, console);
-    let unmet = selection::unmet(wanted, context);
-    unmet.iter().for_each(|unmet| console.line(&console.paint(Style::Bad, &format!("missing: {unmet}"))));
-    console.line(&match missing.len() + unmet.len() {
+    preflight::not_looked_at(wanted, context).iter().for_each(|note| console.line(note));
+    console.line(&match missing.len() {
         0 => "\nDry run: nothing was changed.".to_owned(),
         count => format!(
             "\nDry run: nothing was changed. A real run would stop at once: {count} missing, see above."

@@ -43,9 +43,9 @@ pub(crate) enum Need {
 /// One thing that is missing.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Missing {
-    what: String,
-    mend: String,
-    stages: String,
+    pub(crate) what: String,
+    pub(crate) mend: String,
+    pub(crate) stages: String,
 }
 
 /// Looks at everything that `stages` need; what is missing. Where `only_looks`, the program that asks AWS is not
@@ -77,6 +77,19 @@ pub(crate) fn look(
     missing
 }
 
+/// What a dry run of `stages` does not look at, for it builds nothing.
+pub(crate) fn not_looked_at(stages: &[&Stage], context: &Context<'_>) -> Option<String> {
+    let asks = stages.iter().any(|stage| (stage.needs)(context).contains(&Need::Credentials));
+    (asks && !asks_aws(context).is_file()).then(|| {
+        "not looked at: whose credentials these are; what asks AWS is not built yet (cargo xtask programs)".to_owned()
+    })
+}
+
+/// The program that asks AWS.
+fn asks_aws(context: &Context<'_>) -> PathBuf {
+    context.workspace.target.join("debug/rds-iam-infra")
+}
+
 /// Tells what is missing.
 pub(crate) fn tell(missing: &[Missing], console: Console) {
     for Missing { what, mend, stages } in missing {
@@ -103,7 +116,9 @@ fn check(need: &Need, context: &Context<'_>, runner: Runner, only_looks: bool) -
             Some(_) => Ok(()),
             None => missing("no Docker engine answers".to_owned(), engine::DOCKER_MEND),
         },
-        Need::DatabaseServers => engine::choose(Engine::from_env(), runner).map(drop),
+        Need::DatabaseServers => {
+            Engine::from_env().and_then(|engine| engine::choose(engine, runner)).map(drop)
+        }
         Need::BuildKit => build_kit(context, runner),
         Need::Processor => {
             let here = if cfg!(target_arch = "aarch64") { "arm64" } else { "x86_64" };
@@ -129,8 +144,8 @@ fn check(need: &Need, context: &Context<'_>, runner: Runner, only_looks: bool) -
                 return Ok(());
             }
             missing(
-                "tracked files differ from the commit".to_owned(),
-                "commit or undo the changes: what is deployed is named by its commit",
+                "files differ from the commit, or are new in terraform/ (`git status`)".to_owned(),
+                "commit them, or undo that: what is deployed is named by its commit",
             )
         }
         Need::Credentials => credentials(context, runner, only_looks),
@@ -189,7 +204,7 @@ fn credentials(context: &Context<'_>, runner: Runner, only_looks: bool) -> Resul
         runner
             .ask_within(&build, std::time::Duration::from_secs(1200))
             .map_err(|error| as_found(error.into()))?;
-    } else if !context.workspace.target.join("debug/rds-iam-infra").is_file() {
+    } else if !asks_aws(context).is_file() {
         return Ok(());
     }
     let ask = context.program("rds-iam-infra")?.args([

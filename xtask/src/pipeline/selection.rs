@@ -1,6 +1,7 @@
 //! Which stages a run has, and whether they have what they need.
 
 use super::context::Context;
+use super::preflight::Missing;
 use super::stage::{Artifact, Effect, Stage};
 use super::stages;
 use super::verdicts::Verdicts;
@@ -106,7 +107,8 @@ impl Wanted {
     pub(crate) fn of(&self, all: &[&'static Stage], run: Run) -> Result<Vec<&'static Stage>, Error> {
         let named = self.only.iter().chain(&self.skip).chain(&self.from).chain(&self.until);
         let names: Vec<&str> = all.iter().map(|stage| stage.name).collect();
-        let unknown: Vec<&str> = named.map(String::as_str).filter(|name| !names.contains(name)).collect();
+        let unknown = named.filter(|name| !names.contains(&name.as_str()));
+        let unknown: Vec<String> = unknown.map(|name| format!("{name:?}")).collect();
         if !unknown.is_empty() {
             return Err(Error::Usage {
                 found: format!("{} has no stage {}", run.name(), unknown.join(", ")),
@@ -117,6 +119,14 @@ impl Wanted {
             name.as_ref().and_then(|name| names.iter().position(|known| known == name))
         };
         let (first, last) = (place(&self.from).unwrap_or(0), place(&self.until).unwrap_or(names.len()));
+        if let (Some(from), Some(until)) = (&self.from, &self.until)
+            && first > last
+        {
+            return Err(Error::Usage {
+                found: format!("{from} comes after {until}: there is nothing from the one until the other"),
+                mend: format!("the order is {}", names.join(", ")),
+            });
+        }
         let wanted: Vec<&Stage> = all
             .iter()
             .enumerate()
@@ -128,7 +138,7 @@ impl Wanted {
         if wanted.is_empty() {
             return Err(Error::Usage {
                 found: "no stage is left to run".to_owned(),
-                mend: format!("ask for less to be left out of {}", names.join(", ")),
+                mend: format!("--only, --skip, --from and --until leave nothing of {}", names.join(", ")),
             });
         }
         Ok(wanted)
@@ -136,7 +146,7 @@ impl Wanted {
 }
 
 /// Inputs that no stage of this run makes, and that are not there from before.
-pub(crate) fn unmet(wanted: &[&Stage], context: &Context<'_>) -> Vec<String> {
+pub(crate) fn unmet(run: Run, wanted: &[&Stage], context: &Context<'_>) -> Vec<Missing> {
     let verdicts = Verdicts::load(context);
     let mut unmet = Vec::new();
     for stage in wanted {
@@ -144,29 +154,53 @@ pub(crate) fn unmet(wanted: &[&Stage], context: &Context<'_>) -> Vec<String> {
             if wanted.iter().any(|maker| maker.outputs.contains(input)) {
                 continue;
             }
-            let maker = stages::ALL.into_iter().find(|maker| maker.outputs.contains(input));
-            let maker = maker.map_or("a stage", |maker| maker.name);
-            let skipped = context.skipped.iter().any(|name| name == maker);
             let there = match input {
                 // What changes nothing remote merely comes after a gate.
-                Artifact::Verdict(gate) => stage.effect < Effect::Remote || skipped || verdicts.allows(gate),
+                Artifact::Verdict(gate) => {
+                    let skipped = context.skipped.iter().any(|name| name == gate);
+                    stage.effect < Effect::Remote || skipped || verdicts.allows(gate)
+                }
                 // Those of another commit are not these.
                 Artifact::Images => images_are_of(context),
                 other => other.file(context).is_none_or(|file| file.is_file()),
             };
             if !there {
-                unmet.push(match input {
-                    Artifact::Verdict(gate) => format!(
-                        "{} needs the verdict of {gate} on {}: run it, or skip it by name (--skip {gate})",
-                        stage.name,
-                        context.commit.short()
-                    ),
-                    other => format!("{} needs the {}: {maker} makes it", stage.name, other.what()),
+                unmet.push(Missing {
+                    what: match input {
+                        Artifact::Verdict(_) | Artifact::Images => {
+                            format!("the {} of {}", input.what(), context.commit.short())
+                        }
+                        other => format!("the {}", other.what()),
+                    },
+                    mend: made_by(*input, stage, run, context),
+                    stages: stage.name.to_owned(),
                 });
             }
         }
     }
     unmet
+}
+
+/// What makes an input of a stage that is not there.
+fn made_by(input: Artifact, stage: &Stage, run: Run, context: &Context<'_>) -> String {
+    let environment = context.environment.as_ref().map_or("E", |environment| environment.name.as_str());
+    let maker = stages::ALL.into_iter().find(|maker| maker.outputs.contains(&input));
+    let maker = maker.map_or("a stage", |maker| maker.name);
+    match (input, run) {
+        (Artifact::Verdict(gate), Run::One(_)) => format!(
+            "cargo xtask {gate} --env {environment}; or skip it by name: \
+             cargo xtask deploy --env {environment} --only {} --skip {gate}",
+            stage.name
+        ),
+        (Artifact::Verdict(gate), _) => format!("run it, or skip it by name (--skip {gate})"),
+        // apply reads them, too, and changes the account before.
+        (Artifact::Outputs, _) => format!("cargo xtask outputs --env {environment}"),
+        (Artifact::Snapshot, _) => {
+            "run the stage snapshot before; with --no-snapshot it takes none".to_owned()
+        }
+        (Artifact::DestroyPlan, _) => format!("cargo xtask destroy --env {environment} --until {maker}"),
+        _ => format!("cargo xtask {maker} --env {environment}"),
+    }
 }
 
 /// Whether the images that lie there were built from what is here.
@@ -208,17 +242,17 @@ mod tests {
                 wanted(&[], &[], Some("smoke"), Some("plan")),
             ]
             .join("\n"),
-            @"
+            @r#"
         programs account validate checkov plan docker-build
         rollout smoke
         checkov plan
         error: no stage is left to run
-          hint: ask for less to be left out of programs, account, validate, tflint, checkov, plan, docker-build, trivy, apply, rds-conf, proxy-auth, ecr-push, bootstrap, rollout, smoke
-        error: deploy has no stage pla, x
+          hint: --only, --skip, --from and --until leave nothing of programs, account, validate, tflint, checkov, plan, docker-build, trivy, apply, rds-conf, proxy-auth, ecr-push, bootstrap, rollout, smoke
+        error: deploy has no stage "pla", "x"
           hint: its stages are programs, account, validate, tflint, checkov, plan, docker-build, trivy, apply, rds-conf, proxy-auth, ecr-push, bootstrap, rollout, smoke
-        error: no stage is left to run
-          hint: ask for less to be left out of programs, account, validate, tflint, checkov, plan, docker-build, trivy, apply, rds-conf, proxy-auth, ecr-push, bootstrap, rollout, smoke
-        "
+        error: smoke comes after plan: there is nothing from the one until the other
+          hint: the order is programs, account, validate, tflint, checkov, plan, docker-build, trivy, apply, rds-conf, proxy-auth, ecr-push, bootstrap, rollout, smoke
+        "#
         );
     }
 

@@ -126,7 +126,7 @@ impl House {
         let environment = |name: &str| {
             format!(
                 "account_id = \"123456789012\"\nregion = \"eu-west-1\"\nproject = \"orders\"\nenvironment = \"{name}\"\n\
-                 bootstrap = {{ package = \"x.zip\", architecture = \"x86_64\" }}\n"
+                 bootstrap = {{ package = \"../../../../target/lambda/x.zip\", architecture = \"x86_64\" }}\n"
             )
         };
         for (name, text) in [

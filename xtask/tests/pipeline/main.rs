@@ -49,7 +49,7 @@ fn a_deployment_runs_every_stage_and_leaves_its_records() {
         assert!(house.pipeline(&format!("dev/images/{image}.sbom.cdx.json")).is_file());
     }
     // The plan was spent; a second apply has none.
-    house.run(&["apply", "--env", "dev"], &[]).expect(3).says("apply needs the plan: plan makes it");
+    house.run(&["apply", "--env", "dev"], &[]).expect(3).says("missing: the plan (for apply)");
 }
 
 #[test]
@@ -207,7 +207,7 @@ fn what_is_missing_is_told_at_once_with_what_mends_it() {
         "mend: cargo xtask tools install tflint",
         "missing: terraform/stacks/mysql/environments/dev.s3.tfbackend is not there, or empty",
         "missing: no credentials for account 123456789012: broken on purpose: rds-iam-infra",
-        "missing: tracked files differ from the commit",
+        "missing: files differ from the commit",
     ] {
         ended.says(missing);
     }
@@ -228,12 +228,30 @@ fn settings_that_are_wrong_are_named() {
     let house = House::new();
     house.run(&["deploy", "--env", ""], &[]).expect(2).says("the environment's name is empty");
     house.run(&["deploy", "--env", "../dev"], &[]).expect(2).says("there is no environment \"../dev\"");
-    house.run(&["deploy", "--env", "dev", "--only", "pla"], &[]).expect(2).says("deploy has no stage pla");
+    house.run(&["deploy", "--env", "dev", "--only", "pla"], &[]).expect(2).says("deploy has no stage \"pla\"");
     house.run(&["deploy"], &[]).expect(2);
+    house.run(&["deploy", "--explain"], &[]).expect(0).says("rollout");
+    house
+        .run(&["rollout"], &[])
+        .expect(2)
+        .says("the stage rollout is for an environment, and none was named");
+    let turned = ["deploy", "--env", "dev", "--from", "smoke", "--until", "plan"];
+    house.run(&turned, &[]).expect(2).says("smoke comes after plan");
+    let promote = |more: &[&str]| {
+        house.run(&[&["promote", "--from", "dev", "--to", "prod", "--dry-run"], more].concat(), &[])
+    };
+    promote(&["--digest", "sha256:xyz"]).expect(2).says("\"sha256:xyz\" is no digest");
+    promote(&["--accept-skipped", "trivia"]).expect(2).says("\"trivia\" is no gate of an image");
+    promote(&["--reason", " "]).expect(2).says("the reason is empty");
+    promote(&["--accept-skipped", "trivy", "--reason", "so"]).expect(0).says("accepted without: trivy");
     house
         .run(&["docker-build"], &[("RDS_IAM_IMAGE_BASES", "some")])
-        .expect(1)
+        .expect(3)
         .says("RDS_IAM_IMAGE_BASES is \"some\"");
+    house
+        .run(&["ci", "--only", "test"], &[("RDS_IAM_EMULATOR_ENGINE", "some")])
+        .expect(3)
+        .says("RDS_IAM_EMULATOR_ENGINE is \"some\"");
     let job = [("GITHUB_ACTIONS", "true"), ("AWS_ACCESS_KEY_ID", "")];
     house.run(&["plan", "--env", "dev"], &job).expect(3).says("permissions: id-token: write");
 }
@@ -262,7 +280,7 @@ fn only_the_plan_of_what_is_here_is_applied() {
     // The same clone with other variables is another plan.
     planned();
     fs::write(house.repo("terraform/stacks/mysql/.terraform.lock.hcl"), "# others\n").unwrap();
-    apply().expect(3).says("tracked files differ from the commit");
+    apply().expect(3).says("files differ from the commit");
 }
 
 /// As on GitHub: the second job is another machine, with another clone and what the first one handed on.
@@ -293,8 +311,10 @@ fn what_was_made_of_another_commit_is_not_this_ones() {
     house.forget_calls();
     let push = house.run(&["ecr-push", "--env", "dev"], &[]);
     push.expect(3)
-        .says("ecr-push needs the images: docker-build makes it")
-        .says("needs the verdict of trivy");
+        .says("missing: the images of")
+        .says("mend: cargo xtask docker-build --env dev")
+        .says("missing: the verdict of trivy of")
+        .says("cargo xtask deploy --env dev --only ecr-push --skip trivy");
     let rollout = house.run(&["deploy", "--env", "dev", "--only", "rollout"], &[]);
     rollout.expect(28).says("pushed.json is of");
     house
@@ -304,7 +324,7 @@ fn what_was_made_of_another_commit_is_not_this_ones() {
     assert!(!house.calls().contains("image push") && !house.calls().contains("rds-iam-infra rollout"));
     // A file that Terraform would read is a change, too, though git does not track it.
     house.write("terraform/stacks/mysql/more.tf", "# more\n");
-    house.run(&["deploy", "--env", "dev"], &[]).expect(3).says("tracked files differ from the commit");
+    house.run(&["deploy", "--env", "dev"], &[]).expect(3).says("files differ from the commit");
 }
 
 #[test]
@@ -313,7 +333,7 @@ fn nothing_is_destroyed_without_a_word_about_the_snapshot() {
     let confirmed = [("RDS_IAM_CONFIRM", "prod")];
     house.run(&["destroy", "--env", "prod", "--until", "destroy-plan"], &confirmed).expect(0);
     let ended = house.run(&["destroy", "--env", "prod", "--from", "destroy"], &confirmed);
-    ended.expect(3).says("destroy needs the last snapshot: snapshot makes it");
+    ended.expect(3).says("missing: the last snapshot (for destroy)").says("--no-snapshot");
     house.run(&["destroy", "--env", "prod", "--until", "snapshot"], &confirmed).expect(0);
     // Planned anew, it is about other data.
     house

@@ -57,13 +57,19 @@ pub(super) const PROGRAMS: Stage = Stage {
             ]);
         }
         let build = ["build", "--locked", "--package", "rds-iam-infra"];
-        let architecture = context.environment()?.architecture.as_str();
+        let environment = context.environment()?;
         let mut actions =
             vec![workspace.cargo(build).hint("the compiler's message above says what to mend").into()];
         // Made once for a plan, which it is part of: another build would be another package.
         if context.plans {
-            actions.push(Action::new(format!("package bootstrap for {architecture}"), move |io| {
-                package::run(&Package::release(architecture)?, workspace, io.runner, io.console).map(|_| None)
+            let package = environment.package(workspace)?;
+            let what = format!(
+                "package bootstrap for {}: {}",
+                environment.architecture,
+                package.file(workspace).display()
+            );
+            actions.push(Action::new(what, move |io| {
+                package::run(&package, workspace, io.runner, io.console).map(|_| None)
             }));
         }
         Ok(actions)
@@ -89,7 +95,7 @@ pub(super) const TEST: Stage = Stage {
     },
     actions: |context| {
         let workspace = context.workspace;
-        let chosen = engine::choose(Engine::from_env(), here().runner);
+        let chosen = Engine::from_env().and_then(|engine| engine::choose(engine, here().runner));
         // Where it can't be had, preflight tells why.
         let engine = chosen.map_or(Engine::Docker, |chosen| chosen.engine);
         let what = format!("`cargo xtask test --engine {}`", engine.as_str());

@@ -344,14 +344,9 @@ fn local_variables(context: &Context<'_>) -> PathBuf {
 fn sources(context: &Context<'_>) -> Result<Sources, Error> {
     let (workspace, environment) = (context.workspace, context.environment()?);
     let mut variables = vec![environment.variables(workspace)];
-    let package = if context.is_local() {
-        variables.push(local_variables(context));
-        Package::of_this_machine()
-    } else {
-        Package::release(&environment.architecture)?
-    };
+    variables.extend(context.is_local().then(|| local_variables(context)));
     let lock = workspace.root.join(STACK).join(".terraform.lock.hcl");
-    Ok(Sources { lock, variables, package: package.file(workspace) })
+    Ok(Sources { lock, variables, package: environment.package(workspace)?.file(workspace) })
 }
 
 /// Terraform's outputs into a file, as the programs read them.

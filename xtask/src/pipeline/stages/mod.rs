@@ -16,6 +16,8 @@ use crate::error::Error;
 use crate::file;
 
 /// Every stage.
+pub(crate) use promote::GATES as GATES_OF_IMAGES;
+
 pub(crate) const ALL: [&Stage; 24] = [
     &checks::LINT,
     &checks::PROGRAMS,

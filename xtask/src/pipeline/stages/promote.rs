@@ -13,7 +13,7 @@ use crate::file;
 use crate::runner::Cmd;
 
 /// What an image must have passed.
-const GATES: &str = "validate,tflint,checkov,trivy";
+pub(crate) const GATES: &str = "validate,tflint,checkov,trivy";
 /// Where images must come from.
 const MAIN: &str = "main";
 
@@ -32,7 +32,17 @@ pub(super) const PROMOTE: Stage = Stage {
         needs
     },
     actions: |context| {
-        let what = "check that the digest is of a commit on main, passed its gates and runs where it comes from; copy it";
+        let mut what =
+            "check that the digest is of a commit on main, passed its gates and runs where it comes from; \
+                        copy it"
+                .to_owned();
+        if let Some(Promotion { digest, accept_skipped, reason, .. }) = &context.promotion {
+            let digest = digest.as_deref().unwrap_or("whichever runs there");
+            what.push_str(&format!("\n    digest: {digest}\n    reason: {reason:?}"));
+            if !accept_skipped.is_empty() {
+                what.push_str(&format!("\n    accepted without: {}", accept_skipped.join(", ")));
+            }
+        }
         Ok(vec![Action::new(what, move |io| promote(context, io))])
     },
 };
