@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use super::context::Context;
 use super::environment::Place;
+use super::show::annotation;
 use super::stage::Stage;
 use crate::console::{Console, Style};
 use crate::engine::{self, Engine};
@@ -95,6 +96,9 @@ pub(crate) fn tell(missing: &[Missing], console: Console) {
     for Missing { what, mend, stages } in missing {
         console.line(&console.paint(Style::Bad, &format!("missing: {what} (for {stages})")));
         console.line(&format!("  mend: {mend}"));
+        if console.is_github() {
+            console.line(&annotation(stages, what, Some(mend)));
+        }
     }
 }
 

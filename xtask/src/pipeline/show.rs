@@ -151,7 +151,7 @@ fn style(template: &str) -> ProgressStyle {
 }
 
 /// An error as GitHub Actions shows it above the log and at the pull request.
-fn annotation(stage: &str, message: &str, mend: Option<&str>) -> String {
+pub(super) fn annotation(stage: &str, message: &str, mend: Option<&str>) -> String {
     let mut text = message.to_owned();
     if let Some(mend) = mend {
         text.push_str(&format!("\nhint: {mend}"));

@@ -228,7 +228,10 @@ fn settings_that_are_wrong_are_named() {
     let house = House::new();
     house.run(&["deploy", "--env", ""], &[]).expect(2).says("the environment's name is empty");
     house.run(&["deploy", "--env", "../dev"], &[]).expect(2).says("there is no environment \"../dev\"");
-    house.run(&["deploy", "--env", "dev", "--only", "pla"], &[]).expect(2).says("deploy has no stage \"pla\"");
+    house
+        .run(&["deploy", "--env", "dev", "--only", "pla"], &[])
+        .expect(2)
+        .says("deploy has no stage \"pla\"");
     house.run(&["deploy"], &[]).expect(2);
     house.run(&["deploy", "--explain"], &[]).expect(0).says("rollout");
     house
@@ -464,6 +467,8 @@ fn on_github_a_failure_is_an_annotation_and_a_row_of_the_summary() {
     ];
     let ended = house.run(&["deploy", "--env", "dev", "--until", "plan"], &job);
     ended.expect(11).says("::error title=tflint::").says("::group::").says("::endgroup::");
-    let summary = fs::read_to_string(summary).unwrap();
-    assert!(summary.contains("| tflint | FAILED |"), "{summary}");
+    let told = fs::read_to_string(&summary).unwrap();
+    assert!(told.contains("| tflint | FAILED |"), "{told}");
+    house.without("tflint");
+    house.run(&["tflint"], &job).expect(3).says("::error title=tflint::tflint 0.64.0 is not on this machine");
 }
