@@ -47,6 +47,13 @@ data "aws_iam_policy_document" "deploy_iam" {
     resources = [for kind in ["role", "policy", "instance-profile"] : "${local.iam}:${kind}/${each.value}-*"]
   }
 
+  # What the pipeline's preflight asks: which rights it lacks, before anything is changed.
+  statement {
+    sid       = "AskAboutItself"
+    actions   = ["iam:SimulatePrincipalPolicy"]
+    resources = ["${local.iam}:role/${var.name}-deploy-${each.key}"]
+  }
+
   # Whatever gives a role rights asks for the boundary. Taking a boundary away is allowed nowhere.
   statement {
     sid = "BoundedRoles"
@@ -134,7 +141,7 @@ data "aws_iam_policy_document" "deploy_iam" {
   statement {
     sid         = "KeepOut"
     effect      = "Deny"
-    not_actions = ["iam:Get*", "iam:List*"]
+    not_actions = ["iam:Get*", "iam:List*", "iam:SimulatePrincipalPolicy"]
     resources = [
       "${local.iam}:role/${local.plan_role_name}",
       "${local.iam}:role/${var.name}-deploy-*",

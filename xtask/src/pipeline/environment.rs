@@ -135,6 +135,11 @@ impl Environment {
         format!("{}.dkr.ecr.{}.amazonaws.com/{}", self.account_id, self.region, self.deployment())
     }
 
+    /// An ARN in its account and region, without `arn:<partition>:`.
+    pub(crate) fn arn(&self, service: &str, resource: &str) -> String {
+        format!("{service}:{}:{}:{resource}", self.region, self.account_id)
+    }
+
     /// The parameter that names the image that runs.
     pub(crate) fn image_parameter(&self) -> String {
         format!("/{}/app/image", self.name)

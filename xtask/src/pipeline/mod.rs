@@ -1,6 +1,7 @@
 //! The pipeline: stages, and the runs over them.
 
 mod bundle;
+mod caller;
 mod context;
 mod environment;
 mod explain;
@@ -173,7 +174,7 @@ pub(crate) fn run(
     let _lock = lock::take(&context)?;
     // Of an earlier run: nobody should take them for this one's.
     telling.json.iter().chain(&telling.junit).try_for_each(|path| crate::file::remove(path))?;
-    let mut missing = preflight::look(&wanted, &context, runner, false);
+    let mut missing = preflight::look(&wanted, &context, console, runner, false);
     missing.extend(selection::unmet(asked.run, &wanted, &context));
     if !missing.is_empty() {
         preflight::tell(&missing, console);
@@ -412,7 +413,7 @@ fn dry_run(
             }
         }
     }
-    let mut missing = preflight::look(wanted, context, runner, true);
+    let mut missing = preflight::look(wanted, context, console, runner, true);
     missing.extend(selection::unmet(run, wanted, context));
     preflight::tell(&missing, console);
     preflight::not_looked_at(wanted, context).iter().for_each(|note| console.line(note));

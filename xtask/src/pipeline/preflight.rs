@@ -3,8 +3,8 @@
 
 use std::path::PathBuf;
 
+use super::caller;
 use super::context::Context;
-use super::environment::Place;
 use super::show::annotation;
 use super::stage::Stage;
 use crate::console::{Console, Style};
@@ -39,6 +39,9 @@ pub(crate) enum Need {
     CleanClone,
     /// Credentials of the environment's account.
     Credentials,
+    /// A right of the caller: an action, and an ARN without `arn:<partition>:`. IAM is asked about all of them with
+    /// the credentials.
+    Permission(&'static str, String),
 }
 
 /// One thing that is missing.
@@ -54,6 +57,7 @@ pub(crate) struct Missing {
 pub(crate) fn look(
     stages: &[&Stage],
     context: &Context<'_>,
+    console: Console,
     runner: Runner,
     only_looks: bool,
 ) -> Vec<Missing> {
@@ -64,31 +68,40 @@ pub(crate) fn look(
         }
     }
     let mut missing = Vec::new();
-    for need in needs {
-        let Err(Error::Found { found: what, mend }) = check(&need, context, runner, only_looks) else {
-            continue;
+    for need in &needs {
+        let found = match need {
+            // One question for all of them.
+            Need::Permission(..) => continue,
+            Need::Credentials => caller::lacks(&needs, context, console, runner, only_looks),
+            other => check(other, context, runner).map(|()| Vec::new()),
         };
-        let users: Vec<&str> = stages
-            .iter()
-            .filter(|stage| (stage.needs)(context).contains(&need))
-            .map(|stage| stage.name)
-            .collect();
-        missing.push(Missing { what, mend, stages: users.join(", ") });
+        match found {
+            Ok(lacking) => missing.extend(lacking.into_iter().map(|(right, what)| Missing {
+                what,
+                mend: caller::MEND.to_owned(),
+                stages: users(right, stages, context),
+            })),
+            Err(error) => {
+                let mend = error.mend().unwrap_or("see the message").to_owned();
+                missing.push(Missing { what: error.to_string(), mend, stages: users(need, stages, context) });
+            }
+        }
     }
     missing
+}
+
+/// The stages that need it.
+fn users(need: &Need, stages: &[&Stage], context: &Context<'_>) -> String {
+    let users = stages.iter().filter(|stage| (stage.needs)(context).contains(need));
+    users.map(|stage| stage.name).collect::<Vec<_>>().join(", ")
 }
 
 /// What a dry run of `stages` does not look at, for it builds nothing.
 pub(crate) fn not_looked_at(stages: &[&Stage], context: &Context<'_>) -> Option<String> {
     let asks = stages.iter().any(|stage| (stage.needs)(context).contains(&Need::Credentials));
-    (asks && !asks_aws(context).is_file()).then(|| {
+    (asks && !caller::asks_aws(context).is_file()).then(|| {
         "not looked at: whose credentials these are; what asks AWS is not built yet (cargo xtask programs)".to_owned()
     })
-}
-
-/// The program that asks AWS.
-fn asks_aws(context: &Context<'_>) -> PathBuf {
-    context.workspace.target.join("debug/rds-iam-infra")
 }
 
 /// Tells what is missing.
@@ -102,7 +115,7 @@ pub(crate) fn tell(missing: &[Missing], console: Console) {
     }
 }
 
-fn check(need: &Need, context: &Context<'_>, runner: Runner, only_looks: bool) -> Result<(), Error> {
+fn check(need: &Need, context: &Context<'_>, runner: Runner) -> Result<(), Error> {
     let workspace = context.workspace;
     let missing = |found: String, mend: &str| Err(Error::Found { found, mend: mend.to_owned() });
     match need {
@@ -114,8 +127,8 @@ fn check(need: &Need, context: &Context<'_>, runner: Runner, only_looks: bool) -
             let there = on_path("cargo");
             if there { Ok(()) } else { missing("cargo is not on PATH".to_owned(), CARGO_MEND) }
         }
-        Need::Tool(tool) => tools::find(*tool, workspace, runner).map(drop).map_err(as_found),
-        Need::Provider => terraform::find_provider().map(drop).map_err(as_found),
+        Need::Tool(tool) => tools::find(*tool, workspace, runner).map(drop),
+        Need::Provider => terraform::find_provider().map(drop),
         Need::Engine => match engine::docker_server_version(runner) {
             Some(_) => Ok(()),
             None => missing("no Docker engine answers".to_owned(), engine::DOCKER_MEND),
@@ -152,20 +165,14 @@ fn check(need: &Need, context: &Context<'_>, runner: Runner, only_looks: bool) -
                 "commit them, or undo that: what is deployed is named by its commit",
             )
         }
-        Need::Credentials => credentials(context, runner, only_looks),
+        // Asked of AWS, all at once.
+        Need::Credentials | Need::Permission(..) => Ok(()),
     }
 }
 
 fn on_path(program: &str) -> bool {
     let path = std::env::var_os("PATH").unwrap_or_default();
     std::env::split_paths(&path).any(|folder| folder.join(program).is_file())
-}
-
-/// Any failure to find something, as a finding.
-#[expect(clippy::needless_pass_by_value, reason = "it is what map_err calls")]
-fn as_found(error: Error) -> Error {
-    let mend = error.mend().unwrap_or("see the message").to_owned();
-    Error::Found { found: error.to_string(), mend }
 }
 
 /// Whether `docker build` is BuildKit: since 23 by its plugin buildx, before by itself.
@@ -184,49 +191,5 @@ fn build_kit(context: &Context<'_>, runner: Runner) -> Result<(), Error> {
         mend: "install Docker's plugin docker-buildx (https://docs.docker.com/go/buildx/), or put a client before 23, \
                which needs none, first on PATH"
             .to_owned(),
-    })
-}
-
-/// Whose credentials they are, asked of AWS. On this machine any will do.
-fn credentials(context: &Context<'_>, runner: Runner, only_looks: bool) -> Result<(), Error> {
-    let Some(environment) =
-        context.environment.as_ref().filter(|environment| environment.place == Place::Aws)
-    else {
-        return Ok(());
-    };
-    let set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
-    // On Actions, what is missing is one line of the workflow, which AWS's SDK can't know.
-    if set("GITHUB_ACTIONS") && !set("AWS_ACCESS_KEY_ID") && !set("ACTIONS_ID_TOKEN_REQUEST_URL") {
-        return Err(Error::Found {
-            found: "this job has no AWS credentials, and may not ask GitHub for an OIDC token".to_owned(),
-            mend: "give the job `permissions: id-token: write`, and the step aws-actions/configure-aws-credentials"
-                .to_owned(),
-        });
-    }
-    if !only_looks {
-        let build = context.workspace.cargo(["build", "--quiet", "--locked", "--package", "rds-iam-infra"]);
-        runner
-            .ask_within(&build, std::time::Duration::from_secs(1200))
-            .map_err(|error| as_found(error.into()))?;
-    } else if !asks_aws(context).is_file() {
-        return Ok(());
-    }
-    let ask = context.program("rds-iam-infra")?.args([
-        "whoami",
-        "--region",
-        &environment.region,
-        "--account-id",
-        &environment.account_id,
-    ]);
-    runner.ask(&ask).map(drop).map_err(|error| match error {
-        crate::runner::RunError::Failed { tail, .. } => Error::Found {
-            found: format!(
-                "no credentials for account {}: {}",
-                environment.account_id,
-                tail.lines().join(" ")
-            ),
-            mend: "log in to that account (AWS_PROFILE, or the role of the GitHub job)".to_owned(),
-        },
-        other => as_found(other.into()),
     })
 }

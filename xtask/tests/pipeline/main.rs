@@ -224,6 +224,30 @@ fn what_is_missing_is_told_at_once_with_what_mends_it() {
 }
 
 #[test]
+fn a_right_that_is_lacking_is_told_before_anything_begins() {
+    let house = House::new();
+    let lacks = "\"lacks\": [\"ecr:PutImage on ecr:eu-west-1:123456789012:repository/orders-dev\", \
+                 \"ssm:PutParameter on ssm:eu-west-1:123456789012:parameter/dev/app/image\"]";
+    let ended = house.run(&["deploy", "--env", "dev"], &[("RIGHTS", lacks)]);
+    ended.expect(3).says(
+        "missing: arn:aws:iam::123456789012:user/ada may not ecr:PutImage on \
+         ecr:eu-west-1:123456789012:repository/orders-dev (for ecr-push)",
+    );
+    ended.says("may not ssm:PutParameter on").says("(for rollout)").says("AWS_DEPLOY_ROLE_ARN");
+    let calls = house.calls();
+    assert!(calls.contains(
+        " --may lambda:InvokeFunction=lambda:eu-west-1:123456789012:function:orders-dev-bootstrap"
+    ));
+    assert!(!calls.contains("terraform init"), "{calls}");
+    // A plan takes none of these.
+    house.run(&["deploy", "--env", "dev", "--until", "plan"], &[("RIGHTS", lacks)]).expect(0);
+    // Who may not ask is not kept out.
+    let not_asked = "\"lacks\": [], \"not_asked\": \"denied\"";
+    let ended = house.run(&["deploy", "--env", "dev"], &[("RIGHTS", not_asked)]);
+    ended.expect(0).says("user/ada may do is not known before it does it: denied");
+}
+
+#[test]
 fn settings_that_are_wrong_are_named() {
     let house = House::new();
     house.run(&["deploy", "--env", ""], &[]).expect(2).says("the environment's name is empty");

@@ -70,7 +70,9 @@ case "$call" in
     file=$(option --output "$@")
     [ -z "$file" ] || echo '{"summary": {"counts": {"create": 2}, "changes": []}, "findings": []}' >"$file"
     ;;
-"rds-iam-infra whoami"*) echo '{"account": "123456789012", "arn": "arn:aws:iam::123456789012:user/ada"}' ;;
+"rds-iam-infra whoami"*)
+    echo "{\"account\": \"123456789012\", \"arn\": \"arn:aws:iam::123456789012:user/ada\", ${RIGHTS:-\"lacks\": []}}"
+    ;;
 "rds-iam-infra image push"*) echo "{\"digest\": \"sha256:$(printf '%064d' 1)\", \"tag\": \"$(option --tag "$@")\"}" >"$(option --record "$@")" ;;
 "rds-iam-infra image show"*) echo "{\"digest\": \"sha256:$(printf '%064d' 1)\", \"commit\": \"$COMMIT\"}" ;;
 "rds-iam-emulator aws")

@@ -311,7 +311,7 @@ run "deploy_role" {
       ]) == {
       Sid       = "KeepOut"
       Effect    = "Deny"
-      NotAction = ["iam:List*", "iam:Get*"]
+      NotAction = ["iam:SimulatePrincipalPolicy", "iam:List*", "iam:Get*"]
       Resource = [
         "arn:aws:iam::123456789012:role/orders-plan",
         "arn:aws:iam::123456789012:role/orders-deploy-*",
@@ -320,6 +320,14 @@ run "deploy_role" {
       ]
     }
     error_message = "The deploy role can't change itself, the other roles of GitHub, the boundary or who may come in."
+  }
+
+  assert {
+    condition = [
+      for statement in jsondecode(aws_iam_role_policy.deploy["prod/iam"].policy).Statement :
+      [statement.Action, statement.Resource] if statement.Sid == "AskAboutItself"
+    ] == [["iam:SimulatePrincipalPolicy", "arn:aws:iam::123456789012:role/orders-deploy-prod"]]
+    error_message = "The deploy role may ask IAM what it may do itself, and nobody else."
   }
 
   assert {

@@ -5,8 +5,9 @@ use std::time::Duration;
 use rustix::process::{getgid, getuid};
 use serde_json::Value;
 
+use super::super::caller::may;
 use super::super::context::Context;
-use super::super::environment::Place;
+use super::super::environment::{Environment, Place};
 use super::super::local;
 use super::super::preflight::Need;
 use super::super::stage::{Action, Artifact, Effect, Io, Stage};
@@ -33,7 +34,7 @@ pub(super) const PROXY_AUTH: Stage = Stage {
     undo: "aws rds modify-db-proxy --default-auth-scheme NONE",
     minutes: 40,
     exit: 18,
-    needs: credentials,
+    needs: |context| may(context, |_| Vec::new()),
     actions: |context| {
         let switch = ["proxy-auth", "--outputs", &outputs_file(context)];
         Ok(vec![context.program("rds-iam-infra")?.args(switch).into()])
@@ -57,7 +58,7 @@ pub(super) const ECR_PUSH: Stage = Stage {
     undo: "nothing runs it yet; the repository's lifecycle removes old images",
     minutes: 30,
     exit: 19,
-    needs: credentials,
+    needs: |context| may(context, push_rights),
     actions: |context| {
         let tag = context.commit.identity();
         // The app's last: its record is what the rollout waits for.
@@ -101,7 +102,12 @@ pub(super) const BOOTSTRAP: Stage = Stage {
     undo: "a second run finishes what a first left; users are never dropped",
     minutes: 15,
     exit: 27,
-    needs: credentials,
+    needs: |context| {
+        may(context, |environment| {
+            let function = format!("function:{}-bootstrap", environment.deployment());
+            vec![("lambda:InvokeFunction", environment.arn("lambda", &function))]
+        })
+    },
     actions: |context| match context.environment()?.place {
         // Nobody but the function, within the network, can reach the database.
         Place::Aws => {
@@ -125,7 +131,7 @@ pub(super) const ROLLOUT: Stage = Stage {
     // There and, where it has to, back: 50 minutes each way at the most.
     minutes: 120,
     exit: 28,
-    needs: credentials,
+    needs: |context| may(context, rollout_rights),
     actions: |context| {
         let rollout = ["rollout", "--outputs", &outputs_file(context), "--record", &record(context)];
         let rollout = context.program("rds-iam-infra")?.args(rollout);
@@ -161,7 +167,7 @@ pub(super) const ROLLBACK: Stage = Stage {
     undo: "the same again: it goes back and forth between two images",
     minutes: 120,
     exit: 29,
-    needs: credentials,
+    needs: |context| may(context, rollout_rights),
     actions: |context| {
         let back =
             ["rollout", "--previous", "--outputs", &outputs_file(context), "--record", &record(context)];
@@ -186,9 +192,27 @@ pub(super) const SMOKE: Stage = Stage {
     },
 };
 
-/// What every call of AWS needs.
-pub(super) fn credentials(context: &Context<'_>) -> Vec<Need> {
-    if context.is_local() { Vec::new() } else { vec![Need::Credentials] }
+/// What a push calls.
+pub(super) fn push_rights(environment: &Environment) -> Vec<(&'static str, String)> {
+    let repository = environment.arn("ecr", &format!("repository/{}", environment.deployment()));
+    let actions =
+        ["ecr:BatchGetImage", "ecr:InitiateLayerUpload", "ecr:PutImage", "ecr:DescribeImageScanFindings"];
+    std::iter::once(("ecr:GetAuthorizationToken", "*".to_owned()))
+        .chain(actions.map(|action| (action, repository.clone())))
+        .collect()
+}
+
+/// What a rollout calls.
+fn rollout_rights(environment: &Environment) -> Vec<(&'static str, String)> {
+    let parameter =
+        |name: &str| environment.arn("ssm", &format!("parameter/{}/app/{name}", environment.name));
+    let group = format!("autoScalingGroup:*:autoScalingGroupName/{}", environment.deployment());
+    vec![
+        ("ssm:GetParameters", parameter("image")),
+        ("ssm:PutParameter", parameter("image")),
+        ("ssm:PutParameter", parameter("previous-image")),
+        ("autoscaling:StartInstanceRefresh", environment.arn("autoscaling", &group)),
+    ]
 }
 
 pub(super) fn outputs_file(context: &Context<'_>) -> String {

@@ -2,8 +2,9 @@
 
 use std::fs;
 
+use super::super::caller::may;
 use super::super::context::Context;
-use super::super::environment::Place;
+use super::super::environment::{Environment, Place};
 use super::super::stage::{Action, Artifact, Effect, Stage};
 use super::infrastructure::{self, terraform_needs};
 use crate::clock;
@@ -37,7 +38,13 @@ pub(super) const SNAPSHOT: Stage = Stage {
     undo: "aws rds delete-db-snapshot. It is encrypted with the deployment's key: docs/pipeline.md tells how to keep it",
     minutes: 150,
     exit: 33,
-    needs: terraform_needs,
+    needs: |context| {
+        let mut needs = terraform_needs(context);
+        if !context.no_snapshot {
+            needs.extend(may(context, |environment| vec![("rds:CreateDBSnapshot", database(environment))]));
+        }
+        needs
+    },
     actions: |context| {
         // First, for a snapshot can take long: a plan that can't be applied any more needs none.
         let is_of_here = infrastructure::is_of_here(context, "destroy")?;
@@ -84,7 +91,16 @@ pub(super) const DESTROY: Stage = Stage {
     // Lambda's network interfaces can take three quarters of an hour.
     minutes: 120,
     exit: 34,
-    needs: terraform_needs,
+    needs: |context| {
+        let mut needs = terraform_needs(context);
+        needs.extend(may(context, |environment| {
+            vec![
+                ("rds:DeleteDBInstance", database(environment)),
+                ("ssm:DeleteParameters", infrastructure::settings(environment)),
+            ]
+        }));
+        needs
+    },
     actions: |context| {
         let mut actions =
             vec![Action::new("check that the last snapshot was decided for this plan", move |_| {
@@ -110,6 +126,10 @@ pub(super) const DESTROY: Stage = Stage {
         Ok(actions)
     },
 };
+
+fn database(environment: &Environment) -> String {
+    environment.arn("rds", &format!("db:{}", environment.deployment()))
+}
 
 /// Notes what was decided about the snapshot, for the plan of the destruction that is there now.
 fn taken(context: &Context<'_>, snapshot: &str) -> Result<(), Error> {

@@ -6,8 +6,9 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::super::bundle::{self, Manifest, Sources};
+use super::super::caller::may;
 use super::super::context::{Context, STACK};
-use super::super::environment::Place;
+use super::super::environment::{Environment, Place};
 use super::super::local::Database;
 use super::super::preflight::Need;
 use super::super::stage::{Action, Artifact, Effect, Stage};
@@ -69,6 +70,15 @@ pub(super) const APPLY: Stage = Stage {
     needs: |context| {
         let mut needs = terraform_needs(context);
         needs.extend((!context.is_local()).then_some(Need::CleanClone));
+        // Of Terraform's own calls, those that a wrong role lacks first; and what is called besides.
+        needs.extend(may(context, |environment| {
+            let database = environment.arn("rds", &format!("db:{}", environment.deployment()));
+            vec![
+                ("rds:CreateDBInstance", database.clone()),
+                ("rds:ModifyDBInstance", database),
+                ("ssm:PutParameter", settings(environment)),
+            ]
+        }));
         needs
     },
     actions: |context| {
@@ -124,6 +134,11 @@ pub(super) const RDS_CONF: Stage = Stage {
         })])
     },
 };
+
+/// One of the app's settings.
+pub(super) fn settings(environment: &Environment) -> String {
+    environment.arn("ssm", &format!("parameter/{}/database/endpoint", environment.name))
+}
 
 /// What every use of Terraform with an environment's state needs.
 pub(super) fn terraform_needs(context: &Context<'_>) -> Vec<Need> {

@@ -2,12 +2,13 @@
 
 use serde_json::Value;
 
+use super::super::caller::may;
 use super::super::context::{Context, Promotion};
 use super::super::environment::Environment;
 use super::super::preflight::Need;
 use super::super::stage::{Action, Artifact, Effect, Io, Stage};
 use super::super::verdicts;
-use super::deliver::credentials;
+use super::deliver::push_rights;
 use crate::error::Error;
 use crate::file;
 use crate::runner::Cmd;
@@ -27,7 +28,18 @@ pub(super) const PROMOTE: Stage = Stage {
     minutes: 30,
     exit: 31,
     needs: |context| {
-        let mut needs = credentials(context);
+        let mut needs = may(context, push_rights);
+        if let Some(Promotion { from, .. }) = context.promotion.as_ref().filter(|_| !context.is_local()) {
+            let repository = from.arn("ecr", &format!("repository/{}", from.deployment()));
+            needs.extend([
+                Need::Permission("ecr:BatchGetImage", repository.clone()),
+                Need::Permission("ecr:GetDownloadUrlForLayer", repository),
+                Need::Permission(
+                    "ssm:GetParameters",
+                    from.arn("ssm", &format!("parameter{}", from.image_parameter())),
+                ),
+            ]);
+        }
         needs.push(Need::Program("git", "apt-get install git"));
         needs
     },
