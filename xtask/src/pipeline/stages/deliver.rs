@@ -206,7 +206,11 @@ pub(super) fn push_rights(environment: &Environment) -> Vec<(&'static str, Strin
 fn rollout_rights(environment: &Environment) -> Vec<(&'static str, String)> {
     let parameter =
         |name: &str| environment.arn("ssm", &format!("parameter/{}/app/{name}", environment.name));
-    let group = format!("autoScalingGroup:*:autoScalingGroupName/{}", environment.deployment());
+    // A group has an id besides its name, which policies leave open; the simulator wants one.
+    let group = format!(
+        "autoScalingGroup:00000000-0000-0000-0000-000000000000:autoScalingGroupName/{}",
+        environment.deployment()
+    );
     vec![
         ("ssm:GetParameters", parameter("image")),
         ("ssm:PutParameter", parameter("image")),
