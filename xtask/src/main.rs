@@ -70,7 +70,7 @@ Exit status:
   1         something failed or is missing
   2         the command line is wrong
   3         the pipeline did not begin: something is missing
-  10 to 34  the stage that stopped the pipeline: `cargo xtask deploy --explain` tells which
+  10 to 34  the stage that stopped the pipeline; the same command with --explain lists them
   130       Ctrl-C";
 
 #[derive(Debug, Subcommand)]
@@ -409,7 +409,7 @@ mod tests {
           1         something failed or is missing
           2         the command line is wrong
           3         the pipeline did not begin: something is missing
-          10 to 34  the stage that stopped the pipeline: `cargo xtask deploy --explain` tells which
+          10 to 34  the stage that stopped the pipeline; the same command with --explain lists them
           130       Ctrl-C
         ");
     }

@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use aws_config::SdkConfig;
 use aws_sdk_iam::Client;
-use aws_sdk_iam::types::{ContextEntry, ContextKeyTypeEnum, PolicyEvaluationDecisionType};
+use aws_sdk_iam::types::{ContextEntry, ContextKeyTypeEnum, EvaluationResult, PolicyEvaluationDecisionType};
 use rds_iam_token::Region;
 use serde::{Serialize, Serializer};
 
@@ -66,8 +66,8 @@ impl FromStr for Permission {
 
 /// Asks IAM's policy simulator (`iam:SimulatePrincipalPolicy`) what the caller's own policies say.
 ///
-/// It knows policies of the caller and its organisation, and not those of resources: a right that a bucket's or
-/// repository's own policy gives counts as lacking here.
+/// It knows the caller's policies, and not those of resources: a right that a bucket's or repository's own policy gives
+/// counts as lacking here. What an organisation denies does not, for the simulator misjudges its conditions.
 #[derive(Clone, Debug)]
 #[expect(clippy::exhaustive_structs, reason = "the call has no other arguments here, and callers build it")]
 pub struct SimulatePermissions {
@@ -75,6 +75,8 @@ pub struct SimulatePermissions {
     pub caller: Caller,
     /// Where: policies may ask for it.
     pub region: Region,
+    /// Tags, names and values, that what is called or made has: policies may ask for them.
+    pub tags: Vec<(String, String)>,
     /// What.
     pub permissions: Vec<Permission>,
 }
@@ -89,11 +91,7 @@ impl SimulatePermissions {
     pub async fn run(&self, aws: &SdkConfig) -> Result<Vec<Permission>, CallError> {
         let client = Client::new(aws);
         let (principal, partition) = principal(&self.caller.arn);
-        let region = ContextEntry::builder()
-            .context_key_name("aws:RequestedRegion")
-            .context_key_type(ContextKeyTypeEnum::String)
-            .context_key_values(self.region.as_str())
-            .build();
+        let context = self.context();
         let mut lacking = Vec::new();
         for permission in &self.permissions {
             let resource = match permission.resource.as_str() {
@@ -105,18 +103,46 @@ impl SimulatePermissions {
                 .policy_source_arn(&principal)
                 .action_names(&permission.action)
                 .resource_arns(resource)
-                .context_entries(region.clone())
+                .set_context_entries(Some(context.clone()))
                 .send();
             let doing = format!("ask IAM what {principal} may do");
             let answer = call.await.map_err(CallError::of(doing, "iam:SimulatePrincipalPolicy"))?;
-            let denied = answer.evaluation_results().iter().any(|result| {
-                *result.eval_decision() != PolicyEvaluationDecisionType::Allowed
-                    && result.missing_context_values().is_empty()
-            });
+            let denied =
+                answer.evaluation_results().iter().any(|result| is_denied(result, &permission.action));
             lacking.extend(denied.then(|| permission.clone()));
         }
         Ok(lacking)
     }
+
+    /// What policies may ask for, as far as it is known before the call.
+    fn context(&self) -> Vec<ContextEntry> {
+        let entry = |key: String, value: &str| {
+            ContextEntry::builder()
+                .context_key_name(key)
+                .context_key_type(ContextKeyTypeEnum::String)
+                .context_key_values(value)
+                .build()
+        };
+        let tags = self.tags.iter().flat_map(|(name, value)| {
+            ["RequestTag", "ResourceTag"].map(|of| entry(format!("aws:{of}/{name}"), value))
+        });
+        std::iter::once(entry("aws:RequestedRegion".to_owned(), self.region.as_str())).chain(tags).collect()
+    }
+}
+
+/// Whether the caller's own policies deny it for certain.
+fn is_denied(result: &EvaluationResult, action: &str) -> bool {
+    let by_organisation =
+        result.organizations_decision_detail().is_some_and(|detail| !detail.allowed_by_organizations());
+    let service = action.split(':').next().unwrap_or_default();
+    // The simulator names what any of the caller's policies asks for, be it about another service.
+    let concerns = |key: &String| {
+        let of = key.split(':').next().unwrap_or_default();
+        of.eq_ignore_ascii_case("aws") || of.eq_ignore_ascii_case(service)
+    };
+    let in_part = result.resource_specific_results().iter().flat_map(|part| part.missing_context_values());
+    let depends = result.missing_context_values().iter().chain(in_part).any(concerns);
+    *result.eval_decision() != PolicyEvaluationDecisionType::Allowed && !by_organisation && !depends
 }
 
 /// Whose policies these are, and in which partition: of a session, its role.
@@ -142,26 +168,31 @@ mod tests {
         SimulatePermissions {
             caller: Caller { account: "123456789012".to_owned(), arn: arn.to_owned() },
             region: "eu-west-1".parse().unwrap(),
+            tags: vec![("Project".to_owned(), "orders".to_owned())],
             permissions: permissions.map(|text| text.parse().unwrap()).to_vec(),
         }
     }
 
-    fn decision(decision: &str, missing: &str) -> String {
+    fn decision(decision: &str, more: &str) -> String {
         format!(
             "<SimulatePrincipalPolicyResponse><SimulatePrincipalPolicyResult><EvaluationResults><member>\
-             <EvalActionName>x</EvalActionName><EvalDecision>{decision}</EvalDecision>\
-             <MissingContextValues>{missing}</MissingContextValues></member></EvaluationResults>\
-             </SimulatePrincipalPolicyResult></SimulatePrincipalPolicyResponse>"
+             <EvalActionName>x</EvalActionName><EvalDecision>{decision}</EvalDecision>{more}</member>\
+             </EvaluationResults></SimulatePrincipalPolicyResult></SimulatePrincipalPolicyResponse>"
         )
+    }
+
+    fn missing(key: &str) -> String {
+        format!("<MissingContextValues><member>{key}</member></MissingContextValues>")
     }
 
     #[tokio::test]
     async fn what_a_role_lacks_is_told() {
         let aws = Canned::new();
-        aws.on("SimulatePrincipalPolicy", 200, decision("allowed", "")).on(
+        // What the role's statements about IAM itself ask for is named in every answer.
+        aws.on("SimulatePrincipalPolicy", 200, decision("allowed", &missing("iam:PassedToService"))).on(
             "SimulatePrincipalPolicy",
             200,
-            decision("implicitDeny", ""),
+            decision("implicitDeny", &missing("iam:PassedToService")),
         );
         let simulate = simulate("arn:aws-us-gov:sts::123456789012:assumed-role/orders-deploy-dev/deploy-7");
         let lacking = simulate.run(&aws.config()).await.unwrap();
@@ -175,6 +206,7 @@ mod tests {
             "PolicySourceArn=arn%3Aaws-us-gov%3Aiam%3A%3A123456789012%3Arole%2Forders-deploy-dev&",
             "ResourceArns.member.1=arn%3Aaws-us-gov%3Aecr%3Aeu-west-1%3A123456789012%3Arepository%2Forders",
             "ContextKeyName=aws%3ARequestedRegion",
+            "ContextKeyName=aws%3AResourceTag%2FProject",
         ] {
             assert!(asked[1].contains(part), "{part}: {}", asked[1]);
         }
@@ -182,14 +214,15 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_a_policy_asks_of_the_call_itself_is_not_lacking() {
-        let aws = Canned::new();
-        aws.on(
-            "SimulatePrincipalPolicy",
-            200,
-            decision("implicitDeny", "<member>aws:ResourceTag/Project</member>"),
-        );
-        assert_eq!(simulate("arn:aws:iam::123456789012:user/ada").run(&aws.config()).await.unwrap(), []);
+    async fn what_is_not_certain_is_not_lacking() {
+        let by_organisation = "<OrganizationsDecisionDetail><AllowedByOrganizations>false</AllowedByOrganizations>\
+                               </OrganizationsDecisionDetail>";
+        for more in [missing("aws:SourceVpc"), missing("ECR:ResourceTag/Stage"), by_organisation.to_owned()] {
+            let aws = Canned::new();
+            aws.on("SimulatePrincipalPolicy", 200, decision("implicitDeny", &more));
+            let lacking = simulate("arn:aws:iam::123456789012:user/ada").run(&aws.config()).await.unwrap();
+            assert_eq!(lacking, [], "{more}");
+        }
     }
 
     #[tokio::test]

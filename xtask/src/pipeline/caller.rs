@@ -15,8 +15,13 @@ use crate::runner::{RunError, Runner};
 /// What to do where a right is lacking.
 pub(super) const MEND: &str = "take the environment's own role (on GitHub: the variable AWS_DEPLOY_ROLE_ARN of that environment), or have an \
      administrator apply terraform/stacks/account, which gives it the right";
+/// It asks IAM about each right; it gives up by itself before.
+const ANSWERS_WITHIN: Duration = Duration::from_secs(90);
 /// The program that asks may have to be built.
 const BUILT_WITHIN: Duration = Duration::from_secs(1200);
+
+/// The exit status of `rds-iam-infra` for a command line that it does not know.
+const WRONG_USE: i32 = 64;
 
 /// What `rds-iam-infra whoami` prints.
 #[derive(Debug, Deserialize)]
@@ -76,8 +81,18 @@ pub(super) fn lacks<'n>(
         _ => None,
     });
     let asked = rights.clone().flat_map(|(_, action, on)| ["--may".to_owned(), format!("{action}={on}")]);
-    let ask = context.program("rds-iam-infra")?.args(place).args(asked);
-    let answer = runner.ask(&ask).map_err(|error| match error {
+    // As stacks/mysql tags all that it makes.
+    let tags = [("Project", &environment.project), ("Environment", &environment.name)];
+    let tags = tags.iter().flat_map(|(name, value)| ["--tag".to_owned(), format!("{name}={value}")]);
+    let ask = context.program("rds-iam-infra")?.args(place).args(tags).args(asked);
+    let answer = match runner.ask_within(&ask, ANSWERS_WITHIN) {
+        // A dry run builds nothing, and what was built before may not know what it is asked.
+        Err(RunError::Failed { status, .. }) if only_looks && status.code() == Some(WRONG_USE) => {
+            return Ok(Vec::new());
+        }
+        answer => answer,
+    };
+    let answer = answer.map_err(|error| match error {
         RunError::Failed { tail, .. } => Error::Found {
             found: format!(
                 "no credentials for account {}: {}",

@@ -146,12 +146,7 @@ pub(crate) fn run(
         return Ok(0);
     }
     let context = match context(asked, workspace, runner) {
-        // A setting that is wrong is as good as missing.
-        Err(error @ Error::Found { .. }) => {
-            console.line(&console.paint(Style::Bad, &error.report()));
-            console.line(&format!("nothing was begun; exit status {MISSING}"));
-            return Ok(MISSING);
-        }
+        Err(error @ Error::Found { .. }) => return Ok(wrong_setting(&error, console)),
         context => context?,
     };
     fits(asked, &context)?;
@@ -167,7 +162,9 @@ pub(crate) fn run(
         applies: wanted.iter().any(|stage| matches!(stage.name, "apply" | "destroy")),
         ..context
     };
-    refuse_another_name(asked, &context)?;
+    if let Err(error) = refuse_another_name(asked, &context) {
+        return Ok(wrong_setting(&error, console));
+    }
     if telling.dry_run {
         return dry_run(asked.run, &wanted, &context, console, runner);
     }
@@ -198,6 +195,13 @@ pub(crate) fn run(
         }
     }
     Ok(exit)
+}
+
+/// A setting that is wrong is as good as missing.
+fn wrong_setting(error: &Error, console: Console) -> u8 {
+    console.line(&console.paint(Style::Bad, &error.report()));
+    console.line(&format!("nothing was begun; exit status {MISSING}"));
+    MISSING
 }
 
 fn context<'a>(asked: &Asked, workspace: &'a Workspace, runner: Runner) -> Result<Context<'a>, Error> {
@@ -250,7 +254,7 @@ fn fits(asked: &Asked, context: &Context<'_>) -> Result<(), Error> {
             "name local or localprod; on AWS, an administrator applies terraform/stacks/account",
         );
     }
-    if let (Run::One(stage), None) = (asked.run, &context.environment) {
+    if let (Run::One(stage), None, None) = (asked.run, &context.environment, &asked.options.telling.explain) {
         let alone = Run::Ci.stages(false);
         if !alone.iter().any(|known| known.name == stage) {
             return refused(

@@ -183,23 +183,27 @@ pub(crate) fn unmet(run: Run, wanted: &[&Stage], context: &Context<'_>) -> Vec<M
 
 /// What makes an input of a stage that is not there.
 fn made_by(input: Artifact, stage: &Stage, run: Run, context: &Context<'_>) -> String {
-    let environment = context.environment.as_ref().map_or("E", |environment| environment.name.as_str());
+    // The files of a run for none lie elsewhere than those of an environment.
+    let of = context
+        .environment
+        .as_ref()
+        .map_or(String::new(), |environment| format!(" --env {}", environment.name));
     let maker = stages::ALL.into_iter().find(|maker| maker.outputs.contains(&input));
     let maker = maker.map_or("a stage", |maker| maker.name);
     match (input, run) {
         (Artifact::Verdict(gate), Run::One(_)) => format!(
-            "cargo xtask {gate} --env {environment}; or skip it by name: \
-             cargo xtask deploy --env {environment} --only {} --skip {gate}",
+            "cargo xtask {gate}{of}; or skip it by name: \
+             cargo xtask deploy{of} --only {} --skip {gate}",
             stage.name
         ),
         (Artifact::Verdict(gate), _) => format!("run it, or skip it by name (--skip {gate})"),
         // apply reads them, too, and changes the account before.
-        (Artifact::Outputs, _) => format!("cargo xtask outputs --env {environment}"),
+        (Artifact::Outputs, _) => format!("cargo xtask outputs{of}"),
         (Artifact::Snapshot, _) => {
             "run the stage snapshot before; with --no-snapshot it takes none".to_owned()
         }
-        (Artifact::DestroyPlan, _) => format!("cargo xtask destroy --env {environment} --until {maker}"),
-        _ => format!("cargo xtask {maker} --env {environment}"),
+        (Artifact::DestroyPlan, _) => format!("cargo xtask destroy{of} --until {maker}"),
+        _ => format!("cargo xtask {maker}{of}"),
     }
 }
 

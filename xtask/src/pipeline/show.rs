@@ -156,9 +156,10 @@ pub(super) fn annotation(stage: &str, message: &str, mend: Option<&str>) -> Stri
     if let Some(mend) = mend {
         text.push_str(&format!("\nhint: {mend}"));
     }
-    // As GitHub's own toolkit escapes the message of a command.
+    // As GitHub's own toolkit escapes the message of a command, and its properties.
     let escaped = text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A");
-    format!("::error title={stage}::{escaped}")
+    let title = stage.replace(',', "%2C");
+    format!("::error title={title}::{escaped}")
 }
 
 #[cfg(test)]

@@ -48,6 +48,8 @@ fn a_deployment_runs_every_stage_and_leaves_its_records() {
         assert!(house.pipeline(&format!("dev/images/{image}/index.json")).is_file());
         assert!(house.pipeline(&format!("dev/images/{image}.sbom.cdx.json")).is_file());
     }
+    // Where the environment's settings say that the plan looks for it.
+    assert!(house.repo("../target/lambda/x.zip").is_file());
     // The plan was spent; a second apply has none.
     house.run(&["apply", "--env", "dev"], &[]).expect(3).says("missing: the plan (for apply)");
 }
@@ -131,7 +133,7 @@ fn nothing_is_destroyed_before_its_name_was_typed() {
     let typed = [("RDS_IAM_CONFIRM", "dev")];
     house
         .run(&["destroy", "--env", "prod"], &typed)
-        .expect(1)
+        .expect(3)
         .says("\"dev\" is not prod: nothing was destroyed");
     let calls = house.calls();
     assert!(calls.contains("terraform plan"), "{calls}");
@@ -235,6 +237,7 @@ fn a_right_that_is_lacking_is_told_before_anything_begins() {
     );
     ended.says("may not ssm:PutParameter on").says("(for rollout)").says("AWS_DEPLOY_ROLE_ARN");
     let calls = house.calls();
+    assert!(calls.contains(" --tag Project=orders --tag Environment=dev "), "{calls}");
     assert!(calls.contains(
         " --may lambda:InvokeFunction=lambda:eu-west-1:123456789012:function:orders-dev-bootstrap"
     ));
@@ -258,6 +261,7 @@ fn settings_that_are_wrong_are_named() {
         .says("deploy has no stage \"pla\"");
     house.run(&["deploy"], &[]).expect(2);
     house.run(&["deploy", "--explain"], &[]).expect(0).says("rollout");
+    house.run(&["rollout", "--explain"], &[]).expect(0).says("Point the image's parameter");
     house
         .run(&["rollout"], &[])
         .expect(2)

@@ -246,11 +246,11 @@ run "deploy_role" {
       for policy in aws_iam_role_policy.deploy : [
         for statement in jsondecode(policy.policy).Statement : [
           for action in flatten([try(statement.Action, [])]) :
-          statement.Effect == "Deny" || !startswith(action, "iam:") || action == "iam:SimulatePrincipalPolicy" || alltrue([
+          statement.Effect == "Deny" || !startswith(action, "iam:") || alltrue([
             for resource in flatten([statement.Resource]) : can(regex(
               "^arn:aws:iam::123456789012:((role|policy|instance-profile)/orders-(dev|prod)-|role/aws-service-role/)",
               resource
-            ))
+            )) || action == "iam:SimulatePrincipalPolicy" && startswith(resource, "arn:aws:iam::123456789012:role/orders-deploy-")
           ])
         ]
       ]
