@@ -6,7 +6,9 @@ use std::str::FromStr;
 
 use aws_config::SdkConfig;
 use aws_sdk_iam::Client;
-use aws_sdk_iam::types::{ContextEntry, ContextKeyTypeEnum, EvaluationResult, PolicyEvaluationDecisionType};
+use aws_sdk_iam::types::{
+    ContextEntry, ContextKeyTypeEnum, EvaluationResult, PolicyEvaluationDecisionType, ResourceSpecificResult,
+};
 use rds_iam_token::Region;
 use serde::{Serialize, Serializer};
 
@@ -140,7 +142,8 @@ fn is_denied(result: &EvaluationResult, action: &str) -> bool {
         let of = key.split(':').next().unwrap_or_default();
         of.eq_ignore_ascii_case("aws") || of.eq_ignore_ascii_case(service)
     };
-    let in_part = result.resource_specific_results().iter().flat_map(|part| part.missing_context_values());
+    let in_part =
+        result.resource_specific_results().iter().flat_map(ResourceSpecificResult::missing_context_values);
     let depends = result.missing_context_values().iter().chain(in_part).any(concerns);
     *result.eval_decision() != PolicyEvaluationDecisionType::Allowed && !by_organisation && !depends
 }
