@@ -75,7 +75,6 @@ pub(crate) struct Gate {
     /// What goes before the paths it tells, to make them paths from the root.
     base: &'static str,
     evidence: Evidence,
-    root: PathBuf,
 }
 
 /// One command of a look.
@@ -97,7 +96,6 @@ impl Gate {
     /// # Errors
     /// When the tool fails, looked at nothing, or wrote no SARIF of its own.
     pub(crate) fn look(&self, console: Console, runner: Runner) -> Result<Sarif, Error> {
-        refuse_other_excuses(&self.root)?;
         // Of an earlier run: they must not be taken for what this one found.
         for file in [Some(&self.sarif), self.evidence.file()].into_iter().flatten() {
             file::remove(file)?;
@@ -165,6 +163,7 @@ pub(crate) fn pass(
     runner: Runner,
 ) -> Result<Outcome, Error> {
     // First: it is quick, and whatever the tools find, it has to be mended.
+    refuse_other_excuses(&workspace.root)?;
     let baseline = Baseline::read(&workspace.root, today)?;
     let Some(tool) = gates.first().map(|gate| gate.tool) else { return Ok(Outcome::Passed) };
     let found = gates.iter().map(|gate| gate.look(console, runner)).collect::<Result<Vec<_>, _>>()?;

@@ -44,7 +44,6 @@ pub(crate) fn tflint(tflint: &Found, workspace: &Workspace) -> Gate {
         sarif,
         base: TERRAFORM,
         evidence: Evidence::TerraformFiles(folder),
-        root: workspace.root.clone(),
     }
 }
 
@@ -68,7 +67,6 @@ pub(crate) fn checkov(checkov: &Found, workspace: &Workspace) -> Gate {
         sarif,
         base: "",
         evidence: Evidence::CheckovReport(report),
-        root: workspace.root.clone(),
     }
 }
 
@@ -139,7 +137,6 @@ fn look(
         sarif,
         base: "",
         evidence: evidence(report),
-        root: workspace.root.clone(),
     }
 }
 
