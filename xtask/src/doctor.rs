@@ -6,6 +6,7 @@ mod machine;
 use serde_json::{Value, json};
 
 use crate::console::{Console, Style};
+use crate::engine;
 use crate::infra::terraform;
 use crate::runner::Runner;
 use crate::tools::{self, Tool};
@@ -224,13 +225,10 @@ fn needs(machine: &dyn Machine) -> Vec<Need> {
     needs
 }
 
-/// Whether the Docker client has BuildKit in it: those before 23, which take no plugin for it.
+/// Whether the Docker client has BuildKit in it.
 fn client_builds(machine: &dyn Machine) -> bool {
     let answer = machine.ask("docker", &["--version"]).unwrap_or_default();
-    let version =
-        answer.split_whitespace().find(|word| word.starts_with(|first: char| first.is_ascii_digit()));
-    let major = version.and_then(|version| version.split('.').next()?.parse::<u32>().ok());
-    major.is_some_and(|major| major < 23)
+    answer.split_whitespace().any(engine::client_builds)
 }
 
 fn platform(machine: &dyn Machine) -> Option<String> {

@@ -78,6 +78,12 @@ pub(crate) fn docker_server_version(runner: Runner) -> Option<String> {
     Some(version.trim().to_owned()).filter(|version| !version.is_empty())
 }
 
+/// Whether a Docker client of this version builds with BuildKit by itself; from 23 on, a plugin does.
+pub(crate) fn client_builds(version: &str) -> bool {
+    let major = version.trim().split('.').next().and_then(|major| major.parse::<u32>().ok());
+    major.is_some_and(|major| (18..23).contains(&major))
+}
+
 /// What to do where Docker is wanted and none answers.
 pub(crate) const DOCKER_MEND: &str = "start the Docker engine (`dockerd` as root, or `systemctl start docker`), or leave out `--engine docker`";
 

@@ -182,8 +182,7 @@ fn build_kit(context: &Context<'_>, runner: Runner) -> Result<(), Error> {
         runner.ask(&cmd).ok()
     };
     let version = ask(&["version", "--format", "{{.Client.Version}}"]).unwrap_or_default();
-    let major: u32 = version.trim().split('.').next().and_then(|major| major.parse().ok()).unwrap_or(0);
-    if ask(&["buildx", "version"]).is_some() || (18..23).contains(&major) {
+    if ask(&["buildx", "version"]).is_some() || engine::client_builds(&version) {
         return Ok(());
     }
     Err(Error::Found {
