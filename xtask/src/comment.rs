@@ -39,8 +39,7 @@ pub(crate) fn run(text: &Path, workspace: &Workspace, runner: Runner) -> Result<
     let comments = format!("repos/{repository}/issues/{pull_request}/comments");
     let list = gh(&["api", "--paginate", "--slurp", &comments]);
     let printed = runner.ask_within(&list, ANSWERS_WITHIN)?;
-    let pages: Value = serde_json::from_str(&printed)
-        .map_err(|error| Error::Answer { command: list.shown(), what: error.to_string() })?;
+    let pages: Value = serde_json::from_str(&printed).map_err(Error::answer(&list))?;
     let input = workspace.target.join("pipeline/comment.json");
     file::replace(&input, json!({ "body": body }).to_string())?;
     let (method, path) = match ours(&pages) {

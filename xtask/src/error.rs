@@ -1,9 +1,10 @@
 //! What can go wrong in a task, and what the person at the terminal can do about it.
 
+use std::fmt::Display;
 use std::io;
 use std::path::PathBuf;
 
-use crate::runner::RunError;
+use crate::runner::{Cmd, RunError};
 
 /// A task's failure. Its Display says what failed; [`Error::mend`] says what to do.
 #[derive(Debug, thiserror::Error)]
@@ -27,6 +28,11 @@ pub(crate) enum Error {
 }
 
 impl Error {
+    /// `cmd` printed what can't be read, as the reader says.
+    pub(crate) fn answer<E: Display>(cmd: &Cmd) -> impl FnOnce(E) -> Self {
+        move |error| Self::Answer { command: cmd.shown(), what: error.to_string() }
+    }
+
     /// What mends it, where that is known.
     pub(crate) fn mend(&self) -> Option<&str> {
         match self {

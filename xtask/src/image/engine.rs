@@ -37,8 +37,7 @@ pub(super) fn build(
     // It has another digest than what comes out in the end, and nobody should take it for that.
     runner.ask(&docker(workspace).args(["image", "rm", &name]))?;
     let opened = fs::File::open(&tar).map_err(file("read", &tar))?;
-    let saved = saved::read(io::BufReader::new(opened))
-        .map_err(|error| Error::Answer { command: save.shown(), what: error.to_string() })?;
+    let saved = saved::read(io::BufReader::new(opened)).map_err(Error::answer(&save))?;
     fs::remove_file(&tar).map_err(file("remove", &tar))?;
     Ok(saved)
 }

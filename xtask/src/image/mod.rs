@@ -242,8 +242,7 @@ fn bill_of_materials(
     let metadata = cargo(&["metadata", "--locked", "--format-version", "1", "--filter-platform", triple]);
     let (tree_text, metadata_text) =
         (runner.capture(&tree, CARGO_ANSWERS_WITHIN)?, runner.capture(&metadata, CARGO_ANSWERS_WITHIN)?);
-    let parsed = serde_json::from_str(&metadata_text)
-        .map_err(|error| Error::Answer { command: metadata.shown(), what: error.to_string() })?;
+    let parsed = serde_json::from_str(&metadata_text).map_err(Error::answer(&metadata))?;
     let path = context.join("Cargo.lock");
     let lock = fs::read_to_string(&path).map_err(file("read", &path))?;
     let (packages, release) = debian::of_image(&image.layers);
@@ -256,8 +255,7 @@ fn bill_of_materials(
         source: &request.source,
     };
     let cargo = sbom::Cargo { tree: &tree_text, metadata: &parsed, lock: &lock };
-    sbom::document(subject, cargo, &packages, &release)
-        .map_err(|what| Error::Answer { command: tree.shown(), what })
+    sbom::document(subject, cargo, &packages, &release).map_err(Error::answer(&tree))
 }
 
 fn write(out: &Path, image: &Image, sbom: &Value, provenance: &Value, built: &Built) -> Result<(), Error> {

@@ -126,8 +126,7 @@ impl<'a> Deployment<'a> {
     pub(crate) fn outputs(&self, stack: &str) -> Result<Value, Error> {
         let cmd = self.terraform(stack, ["output", "-json", "-no-color"]);
         let printed = self.runner.ask(&cmd)?;
-        serde_json::from_str(&printed)
-            .map_err(|error| Error::Answer { command: cmd.shown(), what: error.to_string() })
+        serde_json::from_str(&printed).map_err(Error::answer(&cmd))
     }
 
     /// Writes what stacks/mysql is to be, besides `local.tfvars`.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use super::context::Context;
-use super::environment::{Environment, Place};
+use super::environment::Environment;
 use super::preflight::Need;
 use crate::console::{Console, Style};
 use crate::error::Error;
@@ -55,11 +55,7 @@ pub(super) fn lacks<'n>(
     runner: Runner,
     only_looks: bool,
 ) -> Result<Vec<(&'n Need, String)>, Error> {
-    let Some(environment) =
-        context.environment.as_ref().filter(|environment| environment.place == Place::Aws)
-    else {
-        return Ok(Vec::new());
-    };
+    let environment = context.environment()?;
     let set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
     // On Actions, what is missing is one line of the workflow, which AWS's SDK can't know.
     if set("GITHUB_ACTIONS") && !set("AWS_ACCESS_KEY_ID") && !set("ACTIONS_ID_TOKEN_REQUEST_URL") {
@@ -86,25 +82,21 @@ pub(super) fn lacks<'n>(
     let tags = tags.iter().flat_map(|(name, value)| ["--tag".to_owned(), format!("{name}={value}")]);
     let ask = context.program("rds-iam-infra")?.args(place).args(tags).args(asked);
     let answer = match runner.ask_within(&ask, ANSWERS_WITHIN) {
+        Ok(answer) => answer,
         // A dry run builds nothing, and what was built before may not know what it is asked.
         Err(RunError::Failed { status, .. }) if only_looks && status.code() == Some(WRONG_USE) => {
             return Ok(Vec::new());
         }
-        answer => answer,
+        Err(RunError::Failed { tail, .. }) => {
+            let account = &environment.account_id;
+            return Err(Error::Found {
+                found: format!("no credentials for account {account}: {}", tail.lines().join(" ")),
+                mend: "log in to that account (AWS_PROFILE, or the role of the GitHub job)".to_owned(),
+            });
+        }
+        Err(other) => return Err(other.into()),
     };
-    let answer = answer.map_err(|error| match error {
-        RunError::Failed { tail, .. } => Error::Found {
-            found: format!(
-                "no credentials for account {}: {}",
-                environment.account_id,
-                tail.lines().join(" ")
-            ),
-            mend: "log in to that account (AWS_PROFILE, or the role of the GitHub job)".to_owned(),
-        },
-        other => other.into(),
-    })?;
-    let told: Told = serde_json::from_str(&answer)
-        .map_err(|error| Error::Answer { command: ask.shown(), what: error.to_string() })?;
+    let told: Told = serde_json::from_str(&answer).map_err(Error::answer(&ask))?;
     if let Some(reason) = told.not_asked {
         let note = format!("what {} may do is not known before it does it: {reason}", told.arn);
         console.line(&console.paint(Style::Warning, &note));

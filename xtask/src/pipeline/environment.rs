@@ -140,6 +140,26 @@ impl Environment {
         format!("{service}:{}:{}:{resource}", self.region, self.account_id)
     }
 
+    /// Of the database, as [`arn`](Self::arn).
+    pub(crate) fn database_arn(&self) -> String {
+        self.arn("rds", &format!("db:{}", self.deployment()))
+    }
+
+    /// Of the app's image repository, as [`arn`](Self::arn).
+    pub(crate) fn repository_arn(&self) -> String {
+        self.arn("ecr", &format!("repository/{}", self.deployment()))
+    }
+
+    /// Of a parameter by its path, as [`arn`](Self::arn).
+    pub(crate) fn parameter_arn(&self, path: &str) -> String {
+        self.arn("ssm", &format!("parameter{path}"))
+    }
+
+    /// Where the app's settings lie.
+    pub(crate) fn settings_path(&self) -> String {
+        format!("/{}/database", self.name)
+    }
+
     /// The parameter that names the image that runs.
     pub(crate) fn image_parameter(&self) -> String {
         format!("/{}/app/image", self.name)

@@ -175,8 +175,7 @@ pub(crate) fn run(
     missing.extend(selection::unmet(asked.run, &wanted, &context));
     if !missing.is_empty() {
         preflight::tell(&missing, console);
-        console.line(&format!("nothing was begun; exit status {MISSING}"));
-        return Ok(MISSING);
+        return Ok(not_begun(console));
     }
     if console.is_live() || wanted.len() > 1 {
         console.line(&console.paint(Style::Heading, &heading(asked, &context)));
@@ -200,6 +199,10 @@ pub(crate) fn run(
 /// A setting that is wrong is as good as missing.
 fn wrong_setting(error: &Error, console: Console) -> u8 {
     console.line(&console.paint(Style::Bad, &error.report()));
+    not_begun(console)
+}
+
+fn not_begun(console: Console) -> u8 {
     console.line(&format!("nothing was begun; exit status {MISSING}"));
     MISSING
 }
@@ -267,11 +270,11 @@ fn fits(asked: &Asked, context: &Context<'_>) -> Result<(), Error> {
     if let Some(digest) = promotion.digest.as_ref().filter(|digest| !is_digest(digest)) {
         return refused(&format!("{digest:?} is no digest"), "a digest is sha256: and 64 hexadecimal digits");
     }
-    let known: Vec<&str> = stages::GATES_OF_IMAGES.split(',').collect();
-    if let Some(gate) = promotion.accept_skipped.iter().find(|gate| !known.contains(&gate.as_str())) {
+    let gates = stages::GATES_OF_IMAGES;
+    if let Some(gate) = promotion.accept_skipped.iter().find(|gate| !gates.contains(&gate.as_str())) {
         return refused(
             &format!("{gate:?} is no gate of an image"),
-            &format!("its gates are {}", known.join(", ")),
+            &format!("its gates are {}", gates.join(", ")),
         );
     }
     if promotion.reason.trim().is_empty() {

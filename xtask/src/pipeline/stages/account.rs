@@ -104,6 +104,5 @@ pub(super) fn outputs(context: &Context<'_>, runner: Runner) -> Result<Value, Er
     let account = AccountStack::find(context, runner)?;
     let cmd = account.stack.cmd(["output", "-json", "-no-color"]).args([&account.state]);
     let printed = runner.ask(&cmd)?;
-    serde_json::from_str(&printed)
-        .map_err(|error| Error::Answer { command: cmd.shown(), what: error.to_string() })
+    serde_json::from_str(&printed).map_err(Error::answer(&cmd))
 }

@@ -194,7 +194,7 @@ pub(super) const SMOKE: Stage = Stage {
 
 /// What a push calls.
 pub(super) fn push_rights(environment: &Environment) -> Vec<(&'static str, String)> {
-    let repository = environment.arn("ecr", &format!("repository/{}", environment.deployment()));
+    let repository = environment.repository_arn();
     let actions =
         ["ecr:BatchGetImage", "ecr:InitiateLayerUpload", "ecr:PutImage", "ecr:DescribeImageScanFindings"];
     std::iter::once(("ecr:GetAuthorizationToken", "*".to_owned()))
@@ -204,17 +204,17 @@ pub(super) fn push_rights(environment: &Environment) -> Vec<(&'static str, Strin
 
 /// What a rollout calls.
 fn rollout_rights(environment: &Environment) -> Vec<(&'static str, String)> {
-    let parameter =
-        |name: &str| environment.arn("ssm", &format!("parameter/{}/app/{name}", environment.name));
+    let image = environment.parameter_arn(&environment.image_parameter());
+    let previous = environment.parameter_arn(&format!("/{}/app/previous-image", environment.name));
     // A group has an id besides its name, which policies leave open; the simulator wants one.
     let group = format!(
         "autoScalingGroup:00000000-0000-0000-0000-000000000000:autoScalingGroupName/{}",
         environment.deployment()
     );
     vec![
-        ("ssm:GetParameters", parameter("image")),
-        ("ssm:PutParameter", parameter("image")),
-        ("ssm:PutParameter", parameter("previous-image")),
+        ("ssm:GetParameters", image.clone()),
+        ("ssm:PutParameter", image),
+        ("ssm:PutParameter", previous),
         ("autoscaling:StartInstanceRefresh", environment.arn("autoscaling", &group)),
     ]
 }

@@ -4,7 +4,7 @@ use std::fs;
 
 use super::super::caller::may;
 use super::super::context::Context;
-use super::super::environment::{Environment, Place};
+use super::super::environment::Place;
 use super::super::stage::{Action, Artifact, Effect, Stage};
 use super::infrastructure::{self, terraform_needs};
 use crate::clock;
@@ -41,7 +41,9 @@ pub(super) const SNAPSHOT: Stage = Stage {
     needs: |context| {
         let mut needs = terraform_needs(context);
         if !context.no_snapshot {
-            needs.extend(may(context, |environment| vec![("rds:CreateDBSnapshot", database(environment))]));
+            needs.extend(may(context, |environment| {
+                vec![("rds:CreateDBSnapshot", environment.database_arn())]
+            }));
         }
         needs
     },
@@ -95,8 +97,8 @@ pub(super) const DESTROY: Stage = Stage {
         let mut needs = terraform_needs(context);
         needs.extend(may(context, |environment| {
             vec![
-                ("rds:DeleteDBInstance", database(environment)),
-                ("ssm:DeleteParameters", infrastructure::settings(environment)),
+                ("rds:DeleteDBInstance", environment.database_arn()),
+                ("ssm:DeleteParameters", infrastructure::a_setting(environment)),
             ]
         }));
         needs
@@ -108,7 +110,7 @@ pub(super) const DESTROY: Stage = Stage {
             })];
         actions.extend(infrastructure::apply(context, "destroy")?);
         let environment = context.environment()?;
-        let path = format!("/{}/database", environment.name);
+        let path = environment.settings_path();
         let delete = ["delete-parameters", "--path", &path, "--region", &environment.region];
         actions.push(context.program("rds-iam-infra")?.args(delete).into());
         let left = context.terraform()?.cmd(["state", "list"]);
@@ -126,10 +128,6 @@ pub(super) const DESTROY: Stage = Stage {
         Ok(actions)
     },
 };
-
-fn database(environment: &Environment) -> String {
-    environment.arn("rds", &format!("db:{}", environment.deployment()))
-}
 
 /// Notes what was decided about the snapshot, for the plan of the destruction that is there now.
 fn taken(context: &Context<'_>, snapshot: &str) -> Result<(), Error> {

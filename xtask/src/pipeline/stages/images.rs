@@ -62,7 +62,7 @@ pub(super) const TRIVY: Stage = Stage {
         let (trivy, workspace) = (found(Tool::Trivy, context), context.workspace);
         let mut looks =
             vec![gates::trivy_config(&trivy, workspace), gates::trivy_repository(&trivy, workspace)];
-        for which in [Which::App, Which::Bootstrap] {
+        for which in Which::ALL {
             let (name, images) = (which.name(), context.images());
             looks.push(gates::trivy_image(name, &images.join(name), &trivy, workspace));
             looks.push(gates::trivy_sbom(

@@ -72,11 +72,10 @@ pub(super) const APPLY: Stage = Stage {
         needs.extend((!context.is_local()).then_some(Need::CleanClone));
         // Of Terraform's own calls, those that a wrong role lacks first; and what is called besides.
         needs.extend(may(context, |environment| {
-            let database = environment.arn("rds", &format!("db:{}", environment.deployment()));
             vec![
-                ("rds:CreateDBInstance", database.clone()),
-                ("rds:ModifyDBInstance", database),
-                ("ssm:PutParameter", settings(environment)),
+                ("rds:CreateDBInstance", environment.database_arn()),
+                ("rds:ModifyDBInstance", environment.database_arn()),
+                ("ssm:PutParameter", a_setting(environment)),
             ]
         }));
         needs
@@ -135,9 +134,9 @@ pub(super) const RDS_CONF: Stage = Stage {
     },
 };
 
-/// One of the app's settings.
-pub(super) fn settings(environment: &Environment) -> String {
-    environment.arn("ssm", &format!("parameter/{}/database/endpoint", environment.name))
+/// One of the app's settings, which stands for all.
+pub(super) fn a_setting(environment: &Environment) -> String {
+    environment.parameter_arn(&format!("{}/endpoint", environment.settings_path()))
 }
 
 /// What every use of Terraform with an environment's state needs.
@@ -260,8 +259,8 @@ pub(super) fn is_of_here<'c>(context: &'c Context<'_>, name: &'static str) -> Re
 /// When Terraform can't read the plan.
 pub(super) fn destroys(kind: &str, name: &str, context: &Context<'_>, runner: Runner) -> Result<bool, Error> {
     let show = show(context, name)?;
-    let plan: Value = serde_json::from_str(&runner.capture(&show, PLAN_WITHIN)?)
-        .map_err(|error| Error::Answer { command: show.shown(), what: error.to_string() })?;
+    let plan: Value =
+        serde_json::from_str(&runner.capture(&show, PLAN_WITHIN)?).map_err(Error::answer(&show))?;
     let delete = Value::from("delete");
     Ok(plan["resource_changes"].as_array().into_iter().flatten().any(|change| {
         let actions = change["change"]["actions"].as_array();
@@ -371,8 +370,7 @@ fn read_outputs<'c>(context: &'c Context<'_>) -> Result<Vec<Action<'c>>, Error> 
     let list = context.terraform()?.cmd(["state", "list"]);
     Ok(vec![Action::new(format!("$ {} >{}", output.shown(), to.display()), move |io| {
         let printed = io.runner.capture(&output, PLAN_WITHIN)?;
-        let outputs: Value = serde_json::from_str(&printed)
-            .map_err(|error| Error::Answer { command: output.shown(), what: error.to_string() })?;
+        let outputs: Value = serde_json::from_str(&printed).map_err(Error::answer(&output))?;
         if outputs.as_object().is_none_or(serde_json::Map::is_empty) {
             let environment = &context.environment()?.name;
             // Terraform forgets outputs before resources; where nothing was ever deployed there is no state to list.

@@ -15,9 +15,9 @@ use super::stage::Stage;
 use crate::error::Error;
 use crate::file;
 
-/// Every stage.
-pub(crate) use promote::GATES as GATES_OF_IMAGES;
+pub(crate) use promote::GATES_OF_IMAGES;
 
+/// Every stage.
 pub(crate) const ALL: [&Stage; 24] = [
     &checks::LINT,
     &checks::PROGRAMS,

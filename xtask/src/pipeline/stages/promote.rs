@@ -14,7 +14,7 @@ use crate::file;
 use crate::runner::Cmd;
 
 /// What an image must have passed.
-pub(crate) const GATES: &str = "validate,tflint,checkov,trivy";
+pub(crate) const GATES_OF_IMAGES: [&str; 4] = ["validate", "tflint", "checkov", "trivy"];
 /// Where images must come from.
 const MAIN: &str = "main";
 
@@ -30,14 +30,10 @@ pub(super) const PROMOTE: Stage = Stage {
     needs: |context| {
         let mut needs = may(context, push_rights);
         if let Some(Promotion { from, .. }) = context.promotion.as_ref().filter(|_| !context.is_local()) {
-            let repository = from.arn("ecr", &format!("repository/{}", from.deployment()));
             needs.extend([
-                Need::Permission("ecr:BatchGetImage", repository.clone()),
-                Need::Permission("ecr:GetDownloadUrlForLayer", repository),
-                Need::Permission(
-                    "ssm:GetParameters",
-                    from.arn("ssm", &format!("parameter{}", from.image_parameter())),
-                ),
+                Need::Permission("ecr:BatchGetImage", from.repository_arn()),
+                Need::Permission("ecr:GetDownloadUrlForLayer", from.repository_arn()),
+                Need::Permission("ssm:GetParameters", from.parameter_arn(&from.image_parameter())),
             ]);
         }
         needs.push(Need::Program("git", "apt-get install git"));
@@ -74,8 +70,7 @@ fn promote(context: &Context<'_>, io: &Io) -> Result<Option<String>, Error> {
         None => show.args(["--parameter", &from.image_parameter()]),
     };
     let shown = io.runner.capture(&show, super::super::QUESTION_WITHIN)?;
-    let image: Value = serde_json::from_str(&shown)
-        .map_err(|error| Error::Answer { command: show.shown(), what: error.to_string() })?;
+    let image: Value = serde_json::from_str(&shown).map_err(Error::answer(&show))?;
     let field = |name: &str| image[name].as_str().unwrap_or_default();
     let (digest, commit) = (field("digest"), field("commit"));
     on_main(context, commit, io)?;
@@ -92,7 +87,7 @@ fn promote(context: &Context<'_>, io: &Io) -> Result<Option<String>, Error> {
     let record = context.file("promotion.json").display().to_string();
     let mut copy = infra(&["image", "promote", "--digest", digest, "--record", &record])?
         .args(["--from", &place("promote-from.json", from)?, "--to", &place("promote-to.json", to)?])
-        .args(["--by", &verdicts::who(), "--reason", reason, "--require", GATES]);
+        .args(["--by", &verdicts::who(), "--reason", reason, "--require", &GATES_OF_IMAGES.join(",")]);
     if !accept_skipped.is_empty() {
         copy = copy.args(["--accept-skipped".to_owned(), accept_skipped.join(",")]);
     }
