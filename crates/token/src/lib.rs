@@ -47,6 +47,8 @@ mod source;
 
 use std::time::Duration;
 
+mod rds_host;
+
 pub use login::{DbUser, DbUserError, Endpoint, EndpointError, Host, Login, Region, RegionError};
 pub use refusal::{Refusal, RefusalCode};
 pub use verify::{Accepted, AccessKey, Verifier};

@@ -160,7 +160,7 @@ impl Config {
         let conf = conf.map(|(_, conf)| conf);
         let dial = check.variable("RDS_IAM_DIAL", str::parse::<Endpoint>);
         let dial = dial.or_else(|| conf.as_ref()?.dial.clone()).or_else(|| endpoint.clone());
-        let roots = check.roots(conf.as_ref(), region.as_ref(), now);
+        let roots = check.roots(conf.as_ref(), endpoint.as_ref().zip(region.as_ref()), now);
         let pool_max = check.variable("RDS_IAM_POOL_MAX", |text| {
             text.parse().ok().filter(|max| (1..=LIMIT_POOL_MAX).contains(max)).ok_or_else(|| {
                 format!("it is not a number of connections: write a number from 1 to {LIMIT_POOL_MAX}")
@@ -285,24 +285,33 @@ impl Check<'_> {
 
     /// AWS writes the region into an endpoint's name: a token for another one is never accepted.
     fn same_region(&mut self, layers: &[Layer], endpoint: &Endpoint, region: &Region) {
-        let host = endpoint.host().to_string();
-        let labels: Vec<_> = host.split('.').collect();
-        let named = match labels.as_slice() {
-            [.., named, "rds", "amazonaws", "com"] | [.., named, "rds", "amazonaws", "com", "cn"] => *named,
-            _ => return,
-        };
-        if named != region.as_str() {
+        if let Some(named) = Region::from_rds_host(&endpoint.host().to_string())
+            && named != *region
+        {
             let from = pick(layers, Setting::Region).map_or_else(String::new, |origin| origin.from.clone());
             let cause = format!("it is {region}, but the endpoint lies in {named}: set it to that");
             self.problems.push(Problem::new(Setting::Region.name(), from, cause));
         }
     }
 
-    fn roots(&mut self, conf: Option<&RdsConf>, region: Option<&Region>, now: SystemTime) -> Option<Vec<u8>> {
+    fn roots(
+        &mut self,
+        conf: Option<&RdsConf>,
+        server: Option<(&Endpoint, &Region)>,
+        now: SystemTime,
+    ) -> Option<Vec<u8>> {
         let of_variable = self.environment.get("RDS_IAM_CA_BUNDLE");
         let of_file = conf.and_then(|conf| conf.ca_bundle.as_ref()).map(CaBundle::as_str);
         let roots = match of_variable.or(of_file) {
-            None => Cow::Borrowed(Roots::bundled()),
+            None => match server
+                .map_or(Ok(Roots::bundled()), |(endpoint, region)| Roots::bundled_for(endpoint, region))
+            {
+                Ok(roots) => Cow::Borrowed(roots),
+                Err(error) => {
+                    self.problems.push(Problem::new("RDS_IAM_CA_BUNDLE", "default", Chain(&error)));
+                    return None;
+                }
+            },
             Some(path) => match Roots::read(Path::new(path), now) {
                 Ok(roots) => Cow::Owned(roots),
                 Err(error) => {
@@ -312,12 +321,6 @@ impl Check<'_> {
                 }
             },
         };
-        let shipped = of_variable.or(of_file).is_none();
-        if let Some(region) = region.filter(|region| shipped && !roots.covers(region)) {
-            self.warnings.push(format!(
-                "the shipped trust roots have none for instances in {region}: name AWS's bundle in RDS_IAM_CA_BUNDLE"
-            ));
-        }
         let freshness = roots.freshness(now);
         if !freshness.is_fresh() {
             self.warnings.push(freshness.to_string());

@@ -222,9 +222,26 @@ async fn an_endpoint_may_have_its_port() {
 #[tokio::test]
 async fn a_region_that_the_endpoint_contradicts() {
     insta::assert_snapshot!(problem(&[("AWS_REGION", "us-east-1")]).await, @"region (AWS_REGION): it is us-east-1, but the endpoint lies in eu-west-1: set it to that");
-    let china = "orders.c0ffee.cn-north-1.rds.amazonaws.com.cn";
-    let config = with(&[("RDS_IAM_DB_ENDPOINT", china), ("AWS_REGION", "cn-north-1")]).await.unwrap();
-    insta::assert_snapshot!(config.warnings.join("\n"), @"the shipped trust roots have none for instances in cn-north-1: name AWS's bundle in RDS_IAM_CA_BUNDLE");
+    let china = [("RDS_IAM_DB_ENDPOINT", "orders.c0ffee.rds.cn-north-1.amazonaws.com.cn")];
+    insta::assert_snapshot!(problem(&china).await, @"region (AWS_REGION): it is eu-west-1, but the endpoint lies in cn-north-1: set it to that");
+    // The writer endpoint of a global database is in whichever region writes.
+    let global = [("RDS_IAM_DB_ENDPOINT", "orders.global-c0ffee123456.global.rds.amazonaws.com")];
+    assert_eq!(with(&global).await.unwrap().login.region.as_str(), "eu-west-1");
+}
+
+#[tokio::test]
+async fn a_region_whose_servers_can_t_be_verified() {
+    let china = [
+        ("RDS_IAM_DB_ENDPOINT", "orders.c0ffee.rds.cn-north-1.amazonaws.com.cn"),
+        ("AWS_REGION", "cn-north-1"),
+    ];
+    insta::assert_snapshot!(problem(&china).await, @"RDS_IAM_CA_BUNDLE (default): no trust root for database servers in cn-north-1 is bundled; download https://rds-truststore.s3.cn-north-1.amazonaws.com.cn/global/global-bundle.pem, and name that file as the CA bundle");
+    // Amazon Trust Services signs for the proxies of all regions.
+    let proxy = [
+        ("RDS_IAM_DB_ENDPOINT", "orders.proxy-c0ffee.ap-southeast-5.rds.amazonaws.com"),
+        ("AWS_REGION", "ap-southeast-5"),
+    ];
+    assert!(with(&proxy).await.is_ok());
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 use std::fmt::Display;
 use std::str::FromStr;
 
-use rds_iam_token::{Endpoint, Host};
+use rds_iam_token::{Endpoint, Host, Region};
 use serde_json::{Map, Value};
 
 use super::{App, Bootstrap, Cause, Database, Deployment, Logs, Outputs, Problem, Proxy, TextCause};
@@ -124,10 +124,10 @@ impl<'a> Reader<'a> {
 
     /// Every token is signed for a region; where an endpoint's name tells another, all would be refused.
     fn compare_regions(&mut self, name: &str, endpoint: &Endpoint, outputs: &Outputs) {
-        let Host::Name(host) = endpoint.host() else { return };
-        let Some(labels) = host.strip_suffix(".rds.amazonaws.com") else { return };
-        let (own, region) = (labels.rsplit('.').next().unwrap_or(labels), outputs.deployment.region.as_str());
-        if own.parse::<rds_iam_token::Region>().is_ok() && own != region {
+        let region = &outputs.deployment.region;
+        if let Some(own) = Region::from_rds_host(&endpoint.host().to_string())
+            && own != *region
+        {
             let reason = format!("it lies in {own} by its name, but deployment.region is {region}");
             self.problems.push(Problem { output: name.to_owned(), cause: Cause::Value { reason } });
         }

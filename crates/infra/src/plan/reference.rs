@@ -228,7 +228,7 @@ fn is_key(reference: &str) -> bool {
 }
 
 /// Every reference of an expression, or of the blocks of expressions that stand for one.
-fn references(expression: &Value) -> Vec<&str> {
+pub(super) fn references(expression: &Value) -> Vec<&str> {
     match expression {
         Value::Array(items) => items.iter().flat_map(references).collect(),
         Value::Object(fields) => match fields.get("references") {

@@ -210,11 +210,12 @@ impl RdsConf {
     /// The trust roots: those of `RDS_CA_BUNDLE`, or else all that ship with the program.
     ///
     /// # Errors
-    /// Where `RDS_CA_BUNDLE` gives none that are valid at `now`.
+    /// Where `RDS_CA_BUNDLE` gives none that are valid at `now`, or is not set and the bundled ones do not cover the
+    /// region ([`Roots::bundled_for`]).
     pub fn roots(&self, now: SystemTime) -> Result<Cow<'static, Roots>, TrustError> {
         match &self.ca_bundle {
             Some(bundle) => Roots::read(Path::new(bundle.as_str()), now).map(Cow::Owned),
-            None => Ok(Cow::Borrowed(Roots::bundled())),
+            None => Roots::bundled_for(&self.endpoint, &self.region).map(Cow::Borrowed),
         }
     }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::str::FromStr;
 
-use rds_iam_token::{Endpoint, EndpointError, Host, Region};
+use rds_iam_token::{Endpoint, EndpointError, Region};
 
 use super::{
     AWS_ACCOUNT_ID, Cause, DB_NAME, DEFAULT_PORT, IAM_ADMIN_USER, KEYS, Key, MASTER_SECRET_NAME, Problem,
@@ -155,12 +155,11 @@ impl Reader {
     }
 
     fn compare_regions(&mut self, endpoint: &Endpoint, region: &Region) {
-        let Host::Name(name) = endpoint.host() else { return };
-        let Some(labels) = name.strip_suffix(".rds.amazonaws.com") else { return };
-        let own = labels.rsplit('.').next().unwrap_or(labels);
-        if own.parse::<Region>().is_ok_and(|own| own != *region) {
+        if let Some(own) = Region::from_rds_host(&endpoint.host().to_string())
+            && own != *region
+        {
             let line = self.met.get(REGION.name).map(|(line, _)| *line);
-            let cause = Cause::RegionsDiffer { region: region.to_string(), endpoint: own.to_owned() };
+            let cause = Cause::RegionsDiffer { region: region.to_string(), endpoint: own.to_string() };
             self.report(line, Some(REGION.name), cause);
         }
     }

@@ -29,7 +29,7 @@ use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 use std::time::{Duration, SystemTime};
 
-use rds_iam_token::Region;
+use rds_iam_token::{Endpoint, Host, Region};
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::{self, PemObject};
 
@@ -46,6 +46,17 @@ static RDS: LazyLock<Roots> = LazyLock::new(|| shipped(RDS_PEM));
 static AMAZON_TRUST_SERVICES: LazyLock<Roots> = LazyLock::new(|| shipped(AMAZON_TRUST_SERVICES_PEM));
 static BUNDLED: LazyLock<Roots> =
     LazyLock::new(|| Roots::new(RDS.iter().chain(AMAZON_TRUST_SERVICES.iter()).cloned().collect()));
+
+/// Returns the address of AWS's own bundle for a region. Source: "Using SSL/TLS to encrypt a connection to a DB
+/// instance" in the Amazon RDS user guide, of each partition.
+fn bundle_of(region: &Region) -> &'static str {
+    match region.partition() {
+        "aws" => "https://truststore.pki.rds.amazonaws.com/global/global-bundle.pem",
+        "aws-us-gov" => "https://truststore.pki.us-gov-west-1.rds.amazonaws.com/global/global-bundle.pem",
+        "aws-cn" => "https://rds-truststore.s3.cn-north-1.amazonaws.com.cn/global/global-bundle.pem",
+        _ => "the RDS certificate bundle of its partition",
+    }
+}
 
 fn shipped(pem: &str) -> Roots {
     Roots::parse(pem.as_bytes()).expect("the shipped PEM files are parsed by a unit test")
@@ -81,6 +92,20 @@ impl Roots {
     /// Both: right for an endpoint that may be either.
     pub fn bundled() -> &'static Self {
         &BUNDLED
+    }
+
+    /// [`bundled`](Self::bundled), where it can verify the server at `endpoint` in `region`.
+    ///
+    /// # Errors
+    /// [`TrustError::NotBundled`] for an instance or cluster in a region whose authorities are not bundled (GovCloud,
+    /// China, regions newer than this release): every handshake there would fail. A configuration error: name AWS's
+    /// bundle, don't retry. Proxies are excepted: Amazon Trust Services signs for all regions.
+    pub fn bundled_for(endpoint: &Endpoint, region: &Region) -> Result<&'static Self, TrustError> {
+        let is_proxy = matches!(endpoint.host(), Host::Name(name) if name.contains(".proxy-"));
+        if is_proxy || BUNDLED.covers(region) {
+            return Ok(&BUNDLED);
+        }
+        Err(TrustError::NotBundled { region: region.clone() })
     }
 
     /// Reads the certificates of a PEM text, whatever their dates. Text between certificates is ignored.
@@ -225,6 +250,15 @@ pub enum TrustError {
         /// What is wrong with its content.
         #[source]
         cause: Box<TrustError>,
+    },
+    /// The bundled roots cannot verify the servers of a region.
+    #[error(
+        "no trust root for database servers in {region} is bundled; download {}, and name that file as the CA bundle",
+        bundle_of(region)
+    )]
+    NotBundled {
+        /// The region.
+        region: Region,
     },
     /// There is no PEM certificate.
     #[error(

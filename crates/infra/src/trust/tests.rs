@@ -227,3 +227,21 @@ fn a_refresh_records_sources() {
     );
     assert_eq!(manifest.sources.keys().collect::<Vec<_>>(), ["third"]);
 }
+
+#[test]
+fn a_server_that_no_bundled_root_can_verify_is_refused_before_it_is_dialled() {
+    let roots = |host: &str, region: &str| {
+        let endpoint = format!("{host}:3306").parse().unwrap();
+        Roots::bundled_for(&endpoint, &region.parse().unwrap()).map_err(|error| error.to_string())
+    };
+    assert!(roots("orders.c0ffee.eu-west-1.rds.amazonaws.com", "eu-west-1").is_ok());
+    assert!(roots("orders.proxy-c0ffee.us-gov-west-1.rds.amazonaws.com", "us-gov-west-1").is_ok());
+    for (host, region) in [
+        ("orders.c0ffee.us-gov-west-1.rds.amazonaws.com", "us-gov-west-1"),
+        ("orders.c0ffee.rds.cn-north-1.amazonaws.com.cn", "cn-north-1"),
+        ("orders.cluster-c0ffee.us-east-99.rds.amazonaws.com", "us-east-99"),
+    ] {
+        let error = roots(host, region).unwrap_err();
+        assert!(error.contains(region) && error.contains("download https://"), "{error}");
+    }
+}

@@ -6,6 +6,7 @@ use base64::engine::general_purpose::STANDARD;
 use super::{Plan, Rule, Verdicts, secrets};
 use crate::plan::document::ResourceChange;
 use crate::plan::node::Node;
+use crate::plan::reference::references;
 
 pub(super) const IMDS_V1: Rule = Rule {
     id: "RDSIAM009",
@@ -29,6 +30,8 @@ pub(super) const SECRET: Rule = Rule {
     severity: "8.0",
     check: secret,
 };
+
+const FETCH: &str = "take it out, replace it wherever it is valid, and let the machine's role fetch it";
 
 const MACHINES: [&str; 4] =
     ["aws_launch_template", "aws_launch_configuration", "aws_instance", "aws_spot_instance_request"];
@@ -116,6 +119,23 @@ fn secret<'a>(plan: &'a Plan, verdicts: &mut Verdicts<'a>) {
     }
 }
 
+/// Attributes of resources and data sources that are secrets, also where `nonsensitive` takes the mark away.
+const SECRET_ATTRIBUTES: [(&str, &[&str]); 5] = [
+    ("random_password", &["result", "bcrypt_hash"]),
+    ("tls_private_key", &["private_key_pem", "private_key_openssh", "private_key_pem_pkcs8"]),
+    ("aws_secretsmanager_secret_version", &["secret_string", "secret_binary"]),
+    ("aws_secretsmanager_random_password", &["random_password"]),
+    ("aws_iam_access_key", &["secret", "ses_smtp_password_v4"]),
+];
+
+/// Whether a reference is to a secret.
+fn is_secret(reference: &str) -> bool {
+    let parts: Vec<_> = reference.strip_prefix("data.").unwrap_or(reference).split(['.', '[']).collect();
+    SECRET_ATTRIBUTES.iter().any(|(kind, attributes)| {
+        parts.first() == Some(kind) && parts.iter().skip(2).any(|part| attributes.contains(part))
+    })
+}
+
 /// Looks for secrets in the value of an attribute, which its expression in the configuration may hold.
 fn user_data<'a>(
     machine: &'a ResourceChange,
@@ -124,6 +144,15 @@ fn user_data<'a>(
     expression: Option<&'a serde_json::Value>,
     verdicts: &mut Verdicts<'a>,
 ) {
+    if node.is_sensitive() {
+        let problem = format!("its {attribute} holds a value that Terraform marks as sensitive");
+        return verdicts.refuse(machine, problem, FETCH);
+    }
+    if let Some(secret) =
+        expression.map(references).unwrap_or_default().into_iter().find(|text| is_secret(text))
+    {
+        return verdicts.refuse(machine, format!("its {attribute} is made from {secret}"), FETCH);
+    }
     if node.is_unknown() && expression.is_some() {
         verdicts.unchecked(machine, format!("{attribute} is known only after apply"));
     }
@@ -142,8 +171,7 @@ fn user_data<'a>(
     };
     for (line, kind) in secrets::find(&text) {
         let problem = format!("line {line} of its {attribute} holds {kind}");
-        let remedy = "take it out, replace it wherever it is valid, and let the machine's role fetch it";
-        verdicts.refuse(machine, problem, remedy);
+        verdicts.refuse(machine, problem, FETCH);
     }
 }
 

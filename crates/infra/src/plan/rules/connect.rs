@@ -16,8 +16,8 @@ pub(super) const WILDCARD: Rule = Rule {
            matches it, the administrator included. Allow it on one ARN for each user of one database, as \
            arn:<partition>:rds-db:<region>:<account>:dbuser:<resource-id>/<user>; the module \
            rds_connect_policy makes such a policy. Deny on everything in the same policy also satisfies \
-           the rule. A permissions boundary grants nothing by itself: an aws_iam_policy whose name ends in \
-           -boundary and that nothing attaches is not judged. It is listed as not checked where something is \
+           the rule. A permissions boundary grants nothing by itself: an aws_iam_policy that a role or user of the \
+           plan has as its boundary, or whose name ends in -boundary, and that nothing attaches is not judged. It is listed as not checked where something is \
            attached that is known only after apply, and no role or user of the plan has it as its boundary.",
     severity: "8.5",
     check: wildcard,
@@ -129,7 +129,7 @@ fn wildcard_in_statement<'a>(policy: &Policy<'a>, statement: &Statement, verdict
         return verdicts.refuse(holder, problem, NAME_USERS);
     }
     let named = statement.actions.iter().flatten().any(|action| action.eq_ignore_ascii_case(CONNECT));
-    let only_databases = statement.actions.iter().flatten().all(|action| is_rds_db(action));
+    let only_databases = names_only_rds_db(statement);
     let unknown = statement.resources.contains(&None);
     let reached: Vec<_> = statement.resources.iter().flatten().filter(|text| may_be_rds_db(text)).collect();
     if !named && (!reached.is_empty() || (only_databases && unknown)) {
@@ -143,7 +143,8 @@ fn wildcard_in_statement<'a>(policy: &Policy<'a>, statement: &Statement, verdict
     for resource in reached {
         if is_pattern(resource) && (named || resource != "*") {
             let shown = policy.shown(resource);
-            let problem = format!("a statement allows {CONNECT} on a pattern ({shown})");
+            let kind = if resource.contains(['*', '?']) { "pattern" } else { "policy variable" };
+            let problem = format!("a statement allows {CONNECT} on a {kind} ({shown})");
             verdicts.refuse(holder, problem, NAME_USERS);
         }
     }
@@ -159,7 +160,7 @@ fn identifier<'a>(plan: &'a Plan, verdicts: &mut Verdicts<'a>) {
             if statement.covers(CONNECT) != Some(true) {
                 continue;
             }
-            let only_databases = statement.actions.iter().flatten().all(|action| is_rds_db(action));
+            let only_databases = names_only_rds_db(statement);
             for resource in statement.resources.iter().flatten() {
                 // Patterns are the other rule's; what other actions are allowed on is nobody's.
                 let judged = only_databases || resource.contains(":rds-db:");
@@ -201,7 +202,10 @@ enum Attachment<'a> {
 
 fn attachment<'a>(plan: &'a Plan, policy: &ResourceChange) -> Attachment<'a> {
     let name = policy.after().get("name").str().unwrap_or_default();
-    if policy.kind != "aws_iam_policy" || !name.ends_with("-boundary") {
+    let bounds = |holder| refers(plan, holder, "permissions_boundary", policy) == Some(true);
+    let is_boundary =
+        || name.ends_with("-boundary") || plan.resources(&["aws_iam_role", "aws_iam_user"]).any(bounds);
+    if policy.kind != "aws_iam_policy" || !is_boundary() {
         return Attachment::Possible;
     }
     let mut perhaps = None;
@@ -251,8 +255,12 @@ fn refers(plan: &Plan, resource: &ResourceChange, attribute: &str, policy: &Reso
     tells.then_some(false)
 }
 
-fn is_rds_db(action: &str) -> bool {
-    action.to_ascii_lowercase().starts_with("rds-db:")
+/// Whether every action of a statement is one of `rds-db`. `NotAction` names what is left out instead.
+fn names_only_rds_db(statement: &Statement) -> bool {
+    let is_rds_db = |action: &String| action.to_ascii_lowercase().starts_with("rds-db:");
+    statement.not_actions.is_empty()
+        && !statement.actions.is_empty()
+        && statement.actions.iter().flatten().all(is_rds_db)
 }
 
 /// Whether a pattern may match ARNs of `rds-db:connect`, in any partition, by what stands before its first

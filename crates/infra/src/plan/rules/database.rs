@@ -19,7 +19,8 @@ pub(super) const AUTHENTICATION: Rule = Rule {
     name: "database-without-iam-authentication",
     description: "A database does not take logins by IAM.",
     help: "Without iam_database_authentication_enabled = true the server refuses every token, and long-lived \
-           passwords are what remains.",
+           passwords are what remains. This holds behind a proxy that logs in by secret too: switched on, it changes \
+           no login by password, and the administrator that creates database users logs in by token.",
     severity: "5.0",
     check: authentication,
 };

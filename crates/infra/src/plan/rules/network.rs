@@ -1,5 +1,7 @@
 //! Security groups: from the internet to a web server's ports, and to nothing else.
 
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
 use super::{Plan, Rule, Verdicts};
 use crate::plan::document::ResourceChange;
 use crate::plan::node::Node;
@@ -10,8 +12,9 @@ pub(super) const OPEN: Rule = Rule {
     description: "A security group lets the internet in on something else than TCP 80 or 443.",
     help: "Only a load balancer takes connections from anywhere, on TCP 80 or 443, each in a rule of its own. \
            All else refers to the security group that may connect (referenced_security_group_id), or to a \
-           network of one's own. Networks as wide as 0.0.0.0/1 count as the internet: no private network is \
-           wider than 10.0.0.0/8 or fc00::/7.",
+           private network. A public network counts as the internet, however narrow: private are those of \
+           RFC 1918 (10.0.0.0/8, 172.16.0.0/12, 192.168.0.0/16), RFC 6598 (100.64.0.0/10) and RFC 4193 (fc00::/7). \
+           People reach a private server through a tunnel.",
     severity: "8.0",
     check: open,
 };
@@ -162,9 +165,30 @@ fn prefix_lists<'a>(
     }
 }
 
-/// Whether a network is wider than any private one.
+/// Networks that no router of the internet knows: RFC 1918, RFC 6598 (shared with a carrier) and RFC 4193.
+const PRIVATE_IPV4: [(Ipv4Addr, u32); 4] = [
+    (Ipv4Addr::new(10, 0, 0, 0), 8),
+    (Ipv4Addr::new(172, 16, 0, 0), 12),
+    (Ipv4Addr::new(192, 168, 0, 0), 16),
+    (Ipv4Addr::new(100, 64, 0, 0), 10),
+];
+const PRIVATE_IPV6: [(Ipv6Addr, u32); 1] = [(Ipv6Addr::new(0xfc00, 0, 0, 0, 0, 0, 0, 0), 7)];
+
+/// Whether a network has public addresses. What is no network counts as one: Terraform refuses it.
 fn is_internet(network: &str) -> bool {
-    let Some((address, length)) = network.split_once('/') else { return false };
-    let narrowest = if address.contains(':') { 7 } else { 8 };
-    length.parse::<u8>().is_ok_and(|length| length < narrowest)
+    let Some((address, Ok(length))) =
+        network.split_once('/').map(|(address, length)| (address, length.parse::<u32>()))
+    else {
+        return true;
+    };
+    let within = |own: u32, same_bits: u32| own <= length && own <= same_bits;
+    match address.parse() {
+        Ok(IpAddr::V4(address)) => !PRIVATE_IPV4
+            .iter()
+            .any(|(start, own)| within(*own, (address.to_bits() ^ start.to_bits()).leading_zeros())),
+        Ok(IpAddr::V6(address)) => !PRIVATE_IPV6
+            .iter()
+            .any(|(start, own)| within(*own, (address.to_bits() ^ start.to_bits()).leading_zeros())),
+        Err(_) => true,
+    }
 }

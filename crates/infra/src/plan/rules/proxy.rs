@@ -25,7 +25,8 @@ pub(super) const ROLE: Rule = Rule {
            the database itself (db-… or cluster-…, not the proxy's prx-…). With a secret, it needs \
            secretsmanager:GetSecretValue on every linked secret. The rule takes the way from \
            default_auth_scheme, else from the variable `authentication` of the proxy's module, else from the \
-           role: one with rds-db:connect is for end-to-end IAM. Without the permission the proxy is made, \
+           auth blocks: a linked secret is for logging in by secret. Without one, a role with rds-db:connect is \
+           for end-to-end IAM. Without the permission the proxy is made, \
            and refuses every connection.",
     severity: "4.0",
     check: role,
@@ -78,6 +79,11 @@ fn passwords<'a>(plan: &'a Plan, verdicts: &mut Verdicts<'a>) {
 fn role<'a>(plan: &'a Plan, verdicts: &mut Verdicts<'a>) {
     for proxy in plan.resources(&["aws_db_proxy"]) {
         match role_of(plan, proxy)[..] {
+            [] if is_hidden(plan, proxy) => verdicts.unchecked(
+                proxy,
+                "its role could not be determined: role_arn comes through a local or a variable, whose origin a plan \
+                 does not show",
+            ),
             [role] => {
                 let (policies, others) = policies_of(plan, role);
                 let proxy = Proxy { proxy, role, policies, others };
@@ -118,6 +124,11 @@ fn role_of<'a>(plan: &'a Plan, proxy: &'a ResourceChange) -> Vec<&'a ResourceCha
     plan.sources(proxy, "role_arn").into_iter().filter(|source| source.kind == "aws_iam_role").collect()
 }
 
+/// Whether the plan does not show which role `role_arn` names.
+fn is_hidden(plan: &Plan, proxy: &ResourceChange) -> bool {
+    proxy.after().get("role_arn").is_unknown() && plan.origin(proxy, "role_arn").open
+}
+
 fn mode(plan: &Plan, proxy: &Proxy<'_>) -> Option<Authentication> {
     // Since provider 6.15. "NONE" also stands there where nothing was set.
     let scheme = proxy.proxy.after().get("default_auth_scheme");
@@ -130,6 +141,11 @@ fn mode(plan: &Plan, proxy: &Proxy<'_>) -> Option<Authentication> {
     let variable = plan.variable(proxy.proxy, "authentication").and_then(serde_json::Value::as_str);
     if let Some(mode) = variable.and_then(|text| text.parse().ok()) {
         return Some(mode);
+    }
+    // `SECRETS` is the only `auth_scheme` that RDS knows.
+    let auth = proxy.proxy.after().get("auth");
+    if auth.items().any(|block| !block.get("secret_arn").is_null()) {
+        return Some(Authentication::Secret);
     }
     let connects = proxy
         .policies

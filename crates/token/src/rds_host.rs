@@ -1,0 +1,95 @@
+//! The region in a database's host name.
+
+use crate::Region;
+
+/// The DNS suffixes of AWS's partitions. Source: `partitions.json` of the AWS SDKs.
+const DNS_SUFFIXES: [&str; 7] = [
+    "amazonaws.com",
+    "amazonaws.com.cn",
+    "amazonaws.eu",
+    "c2s.ic.gov",
+    "sc2s.sgov.gov",
+    "cloud.adc-e.uk",
+    "csp.hci.ic.gov",
+];
+
+impl Region {
+    /// Returns the region that AWS wrote into the host name of an instance, an Aurora cluster (writer, reader or custom
+    /// endpoint), or a proxy.
+    ///
+    /// Returns `None` where the name holds no region: names of your own, and the writer endpoint of a global database
+    /// (`….global-….global.rds.amazonaws.com`), which moves between regions. Configure the region for those. A token is
+    /// valid only in the endpoint's own region, so a configured region that differs from this one is an error.
+    ///
+    /// Two forms exist: `….<region>.rds.<suffix>`, and in China also `….rds.<region>.amazonaws.com.cn`. Source: the host
+    /// patterns of the AWS Advanced JDBC Wrapper (`RdsUtils`).
+    ///
+    /// ```
+    /// use rds_iam_token::Region;
+    ///
+    /// let region = Region::from_rds_host("orders.proxy-c0ffee.eu-west-1.rds.amazonaws.com");
+    /// assert_eq!(region, Some("eu-west-1".parse()?));
+    /// assert_eq!(Region::from_rds_host("db.example.com"), None);
+    /// # Ok::<(), rds_iam_token::RegionError>(())
+    /// ```
+    #[must_use]
+    pub fn from_rds_host(host: &str) -> Option<Self> {
+        let host = host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase();
+        let labels = DNS_SUFFIXES.iter().find_map(|suffix| host.strip_suffix(suffix)?.strip_suffix('.'))?;
+        let labels: Vec<_> = labels.split('.').collect();
+        let region = match labels.as_slice() {
+            [_, .., region, "rds"] | [_, .., "rds", region] => region,
+            _ => return None,
+        };
+        region.parse().ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_of_endpoint_in_every_partition() {
+        for (host, region) in [
+            ("orders.c0ffee.eu-west-1.rds.amazonaws.com", "eu-west-1"),
+            ("ORDERS.C0FFEE.EU-WEST-1.RDS.AMAZONAWS.COM.", "eu-west-1"),
+            ("orders.cluster-c0ffee.us-east-2.rds.amazonaws.com", "us-east-2"),
+            ("orders.cluster-ro-c0ffee.us-east-2.rds.amazonaws.com", "us-east-2"),
+            ("reports.cluster-custom-c0ffee.us-east-2.rds.amazonaws.com", "us-east-2"),
+            ("orders.proxy-c0ffee.ap-southeast-4.rds.amazonaws.com", "ap-southeast-4"),
+            ("reader.endpoint.proxy-c0ffee.ap-southeast-4.rds.amazonaws.com", "ap-southeast-4"),
+            ("orders.shardgrp-c0ffee.eu-west-1.rds.amazonaws.com", "eu-west-1"),
+            ("orders.c0ffee.us-gov-west-1.rds.amazonaws.com", "us-gov-west-1"),
+            ("orders.c0ffee.rds.cn-north-1.amazonaws.com.cn", "cn-north-1"),
+            ("orders.cluster-c0ffee.rds.cn-northwest-1.amazonaws.com.cn", "cn-northwest-1"),
+            ("orders.c0ffee.cn-northwest-1.rds.amazonaws.com.cn", "cn-northwest-1"),
+            ("orders.c0ffee.us-iso-east-1.rds.c2s.ic.gov", "us-iso-east-1"),
+            ("orders.c0ffee.rds.us-isob-east-1.sc2s.sgov.gov", "us-isob-east-1"),
+            ("orders.c0ffee.eusc-de-east-1.rds.amazonaws.eu", "eusc-de-east-1"),
+            ("orders.c0ffee.mx-central-1.rds.amazonaws.com", "mx-central-1"),
+        ] {
+            let found = Region::from_rds_host(host);
+            assert_eq!(found.as_ref().map(Region::as_str), Some(region), "{host}");
+        }
+    }
+
+    #[test]
+    fn names_without_a_region() {
+        for host in [
+            "",
+            "localhost",
+            "127.0.0.1",
+            "db.example.com",
+            "orders.global-c0ffee123456.global.rds.amazonaws.com",
+            "rds.eu-west-1.amazonaws.com",
+            "eu-west-1.rds.amazonaws.com",
+            "orders.c0ffee.eu-west-1.rds.amazonaws.com.example.com",
+            "orders.c0ffee.eu-west-1.rdsamazonaws.com",
+            "orders.c0ffee.eu-west-1.redshift.amazonaws.com",
+            "amazonaws.com",
+        ] {
+            assert_eq!(Region::from_rds_host(host), None, "{host}");
+        }
+    }
+}
