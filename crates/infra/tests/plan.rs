@@ -89,7 +89,7 @@ fn wildcards_in_rds_db_connect() {
     Refused for 7 reasons:
       RDSIAM001 aws_iam_group_policy.all_but
         a statement allows rds-db:connect by a wildcard in its action (NotAction)
-        mend: write the action as rds-db:connect, and name each user of each database: arn:<partition>:rds-db:<region>:<account>:dbuser:<resource-id>/<user>
+        mend: name the actions, and name each user of each database: arn:<partition>:rds-db:<region>:<account>:dbuser:<resource-id>/<user>
       RDSIAM001 aws_iam_group_policy.all_but
         a statement allows rds-db:connect on everything but some resources (NotResource)
         mend: name each user of each database: arn:<partition>:rds-db:<region>:<account>:dbuser:<resource-id>/<user>
@@ -97,7 +97,7 @@ fn wildcards_in_rds_db_connect() {
         a statement allows rds-db:connect by a wildcard in its action ("rds-db:*")
         mend: write the action as rds-db:connect, and name each user of each database: arn:<partition>:rds-db:<region>:<account>:dbuser:<resource-id>/<user>
       RDSIAM001 aws_iam_role.inline
-        a statement allows rds-db:connect on a pattern ("arn:aws:rds-db:us-east-1:123456789012:dbuser:prx-0a1b2c3d4e5f67890/${aws:username}")
+        a statement allows rds-db:connect on a policy variable ("arn:aws:rds-db:us-east-1:123456789012:dbuser:prx-0a1b2c3d4e5f67890/${aws:username}")
         mend: name each user of each database: arn:<partition>:rds-db:<region>:<account>:dbuser:<resource-id>/<user>
       RDSIAM001 aws_iam_role_policy.any_user
         a statement allows rds-db:connect on a pattern ("arn:aws:rds-db:us-east-1:123456789012:dbuser:prx-0a1b2c3d4e5f67890/*")
@@ -144,13 +144,16 @@ fn a_proxy_without_tls() {
 #[test]
 fn proxy_roles_that_lack_permissions() {
     insta::assert_snapshot!(judged("proxy_role"), @r#"
-    Refused for 3 reasons:
+    Refused for 4 reasons:
+      RDSIAM004 aws_db_proxy.by_iam
+        the proxy logs in by secret, but its role aws_iam_role.by_iam is not allowed secretsmanager:GetSecretValue on "arn:aws:secretsmanager:us-east-1:123456789012:secret:rds!db-0a1b2c3d-AbCdEf"
+        mend: allow aws_iam_role.by_iam secretsmanager:GetSecretValue on it, and kms:Decrypt on its key where that is a customer's
       RDSIAM004 aws_db_proxy.other_secret
         the proxy logs in by secret, but its role aws_iam_role.other_secret is not allowed secretsmanager:GetSecretValue on "arn:aws:secretsmanager:us-east-1:123456789012:secret:rds!db-0a1b2c3d-AbCdEf"
         mend: allow aws_iam_role.other_secret secretsmanager:GetSecretValue on it, and kms:Decrypt on its key where that is a customer's
       RDSIAM004 aws_db_proxy.proxy_own_id
-        the proxy logs in by IAM, but its role aws_iam_role.proxy_own_id is allowed rds-db:connect on no database, db-… or cluster-…
-        mend: allow aws_iam_role.proxy_own_id rds-db:connect on the database's resource id, for every user of the proxy
+        the proxy logs in by secret, but its role aws_iam_role.proxy_own_id is not allowed secretsmanager:GetSecretValue on "arn:aws:secretsmanager:us-east-1:123456789012:secret:rds!db-0a1b2c3d-AbCdEf"
+        mend: allow aws_iam_role.proxy_own_id secretsmanager:GetSecretValue on it, and kms:Decrypt on its key where that is a customer's
       RDSIAM004 aws_db_proxy.without_policy
         the proxy logs in by secret, but its role aws_iam_role.without_policy is not allowed secretsmanager:GetSecretValue on "arn:aws:secretsmanager:us-east-1:123456789012:secret:rds!db-0a1b2c3d-AbCdEf"
         mend: allow aws_iam_role.without_policy secretsmanager:GetSecretValue on it, and kms:Decrypt on its key where that is a customer's
@@ -257,7 +260,7 @@ fn secrets_in_user_data() {
         line 2 of its user_data holds a value for something named like a secret
         mend: take it out, replace it wherever it is valid, and let the machine's role fetch it
       RDSIAM010 aws_launch_template.sensitive
-        line 2 of its user_data holds a value for something named like a secret
+        its user_data holds a value that Terraform marks as sensitive
         mend: take it out, replace it wherever it is valid, and let the machine's role fetch it
     ");
 }

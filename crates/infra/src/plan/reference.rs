@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::Plan;
 use super::address::{Step, module_steps, parts};
-use super::document::{Block, Mode, Module, ResourceChange};
+use super::document::{Block, Call, Mode, Module, ResourceChange};
 
 /// The end of a reference: a block, in a module without keys.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -102,24 +102,28 @@ impl Plan {
         Origin { sources, attributes: trail.attributes, alone, open: trail.open }
     }
 
-    /// A variable of the module that a resource stands in, where its value is written in the configuration
-    /// or is a variable of the root.
-    pub(super) fn variable(&self, resource: &ResourceChange, name: &str) -> Option<&Value> {
-        let mut path = names(&module_steps(&resource.module_address));
+    /// A variable of the module that a resource is in, where its value is written in the configuration, is a
+    /// variable of the root, or is the key of the module's instance.
+    pub(super) fn variable(&self, resource: &ResourceChange, name: &str) -> Option<Value> {
+        let mut steps = module_steps(&resource.module_address);
         let mut name = name.to_owned();
         loop {
-            let Some(call) = path.pop() else {
-                return self.document.variables.get(&name).map(|variable| &variable.value);
+            let Some(call) = steps.pop() else {
+                return self.document.variables.get(&name).map(|variable| variable.value.clone());
             };
-            let call = self.module(&path)?.module_calls.get(&call)?;
-            let Some(expression) = call.expressions.get(&name) else {
-                return call.module.variables.get(&name).map(|declared| &declared.default);
+            let Call { expressions, module, .. } =
+                self.module(&names(&steps))?.module_calls.get(&call.name)?;
+            let Some(expression) = expressions.get(&name) else {
+                return module.variables.get(&name).map(|declared| declared.default.clone());
             };
             if let Some(constant) = expression.get("constant_value") {
-                return Some(constant);
+                return Some(constant.clone());
             }
-            // The whole is the value of one variable, or not to be told from here.
+            // The whole is the value of one variable, or can't be determined from here.
             let references = references(expression);
+            if references == ["each.key"] {
+                return serde_json::from_str(call.key.as_deref()?).ok();
+            }
             let outer: Vec<_> = references.iter().filter_map(|text| text.strip_prefix("var.")).collect();
             // `var.proxy.authentication` is listed as itself and as `var.proxy`.
             let longest = *outer.iter().max_by_key(|text| text.len())?;
@@ -128,8 +132,8 @@ impl Plan {
             }
             match longest.split_once('.') {
                 None => longest.clone_into(&mut name),
-                Some((variable, attribute)) if path.is_empty() => {
-                    return self.document.variables.get(variable)?.value.get(attribute);
+                Some((variable, attribute)) if steps.is_empty() => {
+                    return self.document.variables.get(variable)?.value.get(attribute).cloned();
                 }
                 Some(_) => return None,
             }

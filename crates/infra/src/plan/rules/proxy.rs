@@ -138,8 +138,8 @@ fn mode(plan: &Plan, proxy: &Proxy<'_>) -> Option<Authentication> {
     if scheme.is_unknown() && plan.sets(proxy.proxy, "default_auth_scheme") {
         return None;
     }
-    let variable = plan.variable(proxy.proxy, "authentication").and_then(serde_json::Value::as_str);
-    if let Some(mode) = variable.and_then(|text| text.parse().ok()) {
+    let variable = plan.variable(proxy.proxy, "authentication");
+    if let Some(mode) = variable.and_then(|value| value.as_str()?.parse().ok()) {
         return Some(mode);
     }
     // `SECRETS` is the only `auth_scheme` that RDS knows.
