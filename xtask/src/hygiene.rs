@@ -2,6 +2,7 @@
 //! everywhere, and a reason beside everything that is switched off.
 
 mod attributes;
+mod audit;
 mod excerpts;
 mod places;
 
@@ -63,6 +64,7 @@ pub(crate) fn run(workspace: &Workspace, console: Console, runner: Runner) -> Re
         let text = String::from_utf8_lossy(&bytes);
         let file = File { path, text: &text };
         wrong.extend(check(file));
+        wrong.extend(audit::check(file, &workspace.root));
         wrong.extend(excerpts::check(file, &workspace.root));
         long.extend(long_file(file));
     }

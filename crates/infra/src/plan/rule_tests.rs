@@ -310,3 +310,26 @@ fn a_protected_database_that_is_forgotten_is_told() {
     let (refused, notes) = judged(&Plan::parse(&document.to_string()).unwrap(), "RDSIAM011");
     assert_eq!((refused.len(), notes.len()), (0, 1));
 }
+
+#[test]
+fn a_boundary_is_known_by_its_use() {
+    let arn = "arn:aws:iam::123456789012:policy/limits";
+    let policy = (
+        "aws_iam_policy.b",
+        json!({"name": "limits", "arn": arn, "policy": EVERYTHING}),
+        json!({}),
+        json!({}),
+    );
+    let role =
+        |attribute: &str, value: Value| ("aws_iam_role.r", json!({attribute: value}), json!({}), json!({}));
+    let refused = |others: &[(&str, Value, Value, Value)]| {
+        let mut all = vec![policy.clone()];
+        all.extend_from_slice(others);
+        judged(&plan(&all), "RDSIAM001").0.len()
+    };
+    assert_eq!(refused(&[role("permissions_boundary", json!(arn))]), 0);
+    assert_eq!(refused(&[]), 1);
+    assert_eq!(refused(&[role("permissions_boundary", json!("arn:aws:iam::123456789012:policy/other"))]), 1);
+    let attached = ("aws_iam_role_policy_attachment.a", json!({"policy_arn": arn}), json!({}), json!({}));
+    assert_eq!(refused(&[role("permissions_boundary", json!(arn)), attached]), 1);
+}
