@@ -54,7 +54,7 @@ impl Inner {
 
     /// Asks over a new connection whether writes are still refused, and moves to its server if not. One
     /// login, however many connections there are, so that a server that stays read-only isn't stormed.
-    async fn look_for_writer(&self) -> Result<(), PoolError> {
+    async fn find_writer(&self) -> Result<(), PoolError> {
         let token = self.install().await.map_err(|source| PoolError::token(source, &self.subject()))?;
         let user = &self.tokens.login().user;
         let mut connection = connect(&self.target, user, Secret::Token(&token)).await?;
@@ -74,7 +74,7 @@ impl Inner {
     pub(crate) async fn keep_up(self: &Arc<Self>) -> Result<(), PoolError> {
         self.warm_up().await?;
         if self.health.read_only_since().is_some()
-            && let Err(error) = self.look_for_writer().await
+            && let Err(error) = self.find_writer().await
         {
             tracing::debug!(error = &error as &dyn std::error::Error, "no answer as to writes");
         }

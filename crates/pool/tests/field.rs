@@ -276,6 +276,35 @@ async fn no_ended_token_is_sent() {
     assert_eq!(mysql.logins().unwrap().len(), logins, "an ended token was sent: {:?}", mysql.logins());
 }
 
+/// Attributes that a taken-over account may have kept.
+#[tokio::test]
+async fn an_account_that_is_locked_or_limited_says_so() {
+    let mysql = server().await;
+    let tokens = tokens(&mysql, mysql.credentials(), &Off::default());
+    let log_in = async || {
+        let target = Target::new(mysql.dial().clone(), mysql.ca_pem());
+        let token = tokens.token().await.unwrap();
+        connect(&target, &"app".parse().unwrap(), Secret::Token(&token)).await
+    };
+    as_root(&mysql, "ALTER USER app FAILED_LOGIN_ATTEMPTS 1 PASSWORD_LOCK_TIME 1").await;
+    mysql.refuse_next(1).unwrap();
+    assert_eq!(log_in().await.unwrap_err().number(), Some(1045));
+    let blocked = log_in().await.unwrap_err();
+    assert_eq!((blocked.number(), blocked.remedy().as_str()), (Some(3955), "denied"), "{blocked:?}");
+    assert!(blocked.hint().contains("ACCOUNT UNLOCK"), "{}", blocked.hint());
+
+    as_root(&mysql, "ALTER USER app FAILED_LOGIN_ATTEMPTS 0 PASSWORD_LOCK_TIME 0 ACCOUNT LOCK").await;
+    let locked = log_in().await.unwrap_err();
+    assert_eq!((locked.number(), locked.remedy().as_str()), (Some(3118), "denied"), "{locked:?}");
+    assert!(locked.hint().contains("ACCOUNT UNLOCK"), "{}", locked.hint());
+
+    as_root(&mysql, "ALTER USER app WITH MAX_USER_CONNECTIONS 1 ACCOUNT UNLOCK").await;
+    let _first = log_in().await.unwrap();
+    let limited = log_in().await.unwrap_err();
+    assert_eq!((limited.number(), limited.remedy().as_str()), (Some(1226), "throttled"), "{limited:?}");
+    assert!(limited.hint().contains("MAX_USER_CONNECTIONS 0"), "{}", limited.hint());
+}
+
 /// Logs in as `app` with this token, as a client of another language would.
 async fn log_in_with(mysql: &MySql, token: &str) -> sqlx::Result<()> {
     let options = MySqlConnectOptions::new()
