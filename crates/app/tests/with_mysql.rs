@@ -67,7 +67,11 @@ fn app_at(mysql: &MySql, dial: &Endpoint) -> Router {
     let tokens = TokenSource::refresh_ahead(Minter::new(login, mysql.credentials(), Clock::system()));
     let target = Target::new(dial.clone(), mysql.ca_pem()).database("node_db");
     let limits = Limits { acquire_timeout: Duration::from_secs(2), ..Limits::default() };
-    rds_iam_app::router(AppState::new(Pool::lazy(tokens.clone(), target, limits), &tokens, PERMIT.into()))
+    rds_iam_app::router(AppState::new(
+        Pool::lazy(tokens.clone(), target, limits).unwrap(),
+        &tokens,
+        PERMIT.into(),
+    ))
 }
 
 /// Asks again until the answer is as it must become.
