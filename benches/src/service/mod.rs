@@ -3,6 +3,7 @@
 mod app;
 mod connect;
 mod load;
+mod statements;
 
 use std::path::{Path, PathBuf};
 
@@ -39,6 +40,9 @@ pub(crate) fn measure(runtime: &Runtime, report: &mut Report) -> anyhow::Result<
         report.add(row);
     }
     report.add(connect::compared(runtime, &database.mysql)?);
+
+    report.heading("One connection");
+    statements::compared(runtime, &database.mysql, report)?;
 
     report.heading(&format!("Service at {} connections", load::CONNECTIONS));
     runtime.block_on(serving(&program, &database, report))

@@ -9,6 +9,7 @@ use sqlx::ConnectOptions;
 use sqlx::mysql::{MySqlConnectOptions, MySqlConnection, MySqlSslMode};
 
 use crate::PoolError;
+use crate::dial::Dialer;
 use crate::error::{Subject, silent};
 
 /// How long connecting may take, TLS and login included: 10 seconds.
@@ -20,6 +21,7 @@ pub struct Target {
     pub(crate) dial: Endpoint,
     roots_pem: Arc<[u8]>,
     database: Option<String>,
+    dialer: Arc<Dialer>,
 }
 
 impl Target {
@@ -30,7 +32,7 @@ impl Target {
     /// while the token stays signed for the endpoint.
     #[must_use]
     pub fn new(dial: Endpoint, roots_pem: impl Into<Vec<u8>>) -> Self {
-        Self { dial, roots_pem: roots_pem.into().into(), database: None }
+        Self { dial, roots_pem: roots_pem.into().into(), database: None, dialer: Arc::default() }
     }
 
     /// Uses this database after logging in.
@@ -42,6 +44,9 @@ impl Target {
 
     /// The driver's options. They hold the secret and print it in `Debug`: never let one out of this
     /// crate.
+    ///
+    /// # Panics
+    /// Outside a Tokio runtime.
     pub(crate) fn options(&self, user: &DbUser, secret: &Secret<'_>) -> MySqlConnectOptions {
         let options = MySqlConnectOptions::new()
             .host(&self.dial.host().to_string())
@@ -53,6 +58,11 @@ impl Target {
             .pipes_as_concat(false)
             .no_engine_substitution(false)
             .disable_statement_logging();
+        // The host above stays the name that TLS verifies.
+        let options = match self.dialer.socket(&self.dial) {
+            Some(socket) => options.socket(socket),
+            None => options,
+        };
         let options = match secret {
             // Cleartext is how a token travels; TLS is verified before anything is sent.
             Secret::Token(token) => options.password(token.expose()).enable_cleartext_plugin(true),
@@ -66,6 +76,11 @@ impl Target {
 
     pub(crate) fn subject(&self, user: &DbUser) -> Subject {
         Subject { user: user.clone(), dial: self.dial.clone(), database: self.database.clone() }
+    }
+
+    /// The error of a failed connection or login as `user`.
+    pub(crate) fn failed(&self, error: sqlx::Error, user: &DbUser) -> PoolError {
+        PoolError::connecting(self.dialer.explain(error), &self.subject(user))
     }
 }
 
@@ -111,5 +126,5 @@ pub async fn connect(
     let options = target.options(user, &secret);
     let connected = tokio::time::timeout(CONNECT_TIMEOUT, options.connect()).await;
     let connected = connected.unwrap_or_else(|_| Err(silent(CONNECT_TIMEOUT)));
-    connected.map_err(|error| PoolError::connecting(error, &target.subject(user)))
+    connected.map_err(|error| target.failed(error, user))
 }

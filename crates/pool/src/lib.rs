@@ -27,6 +27,7 @@
 
 mod connect;
 mod connection;
+mod dial;
 mod error;
 mod health;
 mod limits;

@@ -299,7 +299,7 @@ impl Inner {
         }
         self.pool.acquire().await.map_err(|error| match error {
             sqlx::Error::PoolTimedOut => self.timed_out(false),
-            error => PoolError::connecting(error, &self.subject()),
+            error => self.target.failed(error, &self.tokens.login().user),
         })
     }
 

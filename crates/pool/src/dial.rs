@@ -1,0 +1,214 @@
+//! TCP connections without Nagle's algorithm (docs/adr/0016-nodelay.md).
+//!
+//! sqlx 0.9.0 does not set `TCP_NODELAY`, which costs 40 ms for each connection and each statement that is not
+//! cached. It does accept a Unix socket, and verifies the host name over that as well. So it connects to one of this
+//! process, which forwards the bytes over a TCP connection with the option set. TLS is between sqlx and the server.
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use rds_iam_token::Endpoint;
+use tokio::io::{AsyncWriteExt as _, copy, sink};
+use tokio::net::{TcpStream, UnixListener, UnixStream};
+use tokio::task::AbortHandle;
+
+/// Forwards connections to one server. It starts when it is first used; dropping it refuses new connections and
+/// leaves open ones.
+#[derive(Default)]
+pub(crate) struct Dialer {
+    listening: Mutex<Option<Listening>>,
+    /// Why the latest TCP connection failed, if it did: sqlx only observes that the socket was closed.
+    failure: Arc<Mutex<Option<io::Error>>>,
+}
+
+struct Listening {
+    socket: PathBuf,
+    accepting: AbortHandle,
+}
+
+impl Dialer {
+    /// The socket to connect to for a connection to `server`. `None` where this system has no such sockets, or
+    /// permits none: connect directly then.
+    pub(crate) fn socket(&self, server: &Endpoint) -> Option<PathBuf> {
+        let mut listening = locked(&self.listening);
+        // The task ends with its runtime; a target may outlive that.
+        if listening.as_ref().is_none_or(|listening| listening.accepting.is_finished()) {
+            *listening = self.listen(server).ok();
+        }
+        Some(listening.as_ref()?.socket.clone())
+    }
+
+    fn listen(&self, server: &Endpoint) -> io::Result<Listening> {
+        let (listener, socket) = bind()?;
+        let accepting =
+            tokio::spawn(accept(listener, server.clone(), Arc::clone(&self.failure))).abort_handle();
+        Ok(Listening { socket, accepting })
+    }
+
+    /// The error of a failed connection, with its cause where only the end of the socket was observed.
+    pub(crate) fn explain(&self, error: sqlx::Error) -> sqlx::Error {
+        let sqlx::Error::Io(observed) = &error else { return error };
+        if !matches!(
+            observed.kind(),
+            io::ErrorKind::UnexpectedEof | io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset
+        ) {
+            return error;
+        }
+        match &*locked(&self.failure) {
+            Some(failure) => sqlx::Error::Io(again(failure)),
+            None => error,
+        }
+    }
+}
+
+impl Drop for Dialer {
+    fn drop(&mut self) {
+        if let Some(listening) = &*locked(&self.listening) {
+            listening.accepting.abort();
+        }
+    }
+}
+
+/// The same error once more.
+fn again(error: &io::Error) -> io::Error {
+    error
+        .raw_os_error()
+        .map_or_else(|| io::Error::new(error.kind(), error.to_string()), io::Error::from_raw_os_error)
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Listens on a socket with a random name and no file: containers' file systems may be read-only.
+#[cfg(target_os = "linux")]
+fn bind() -> io::Result<(UnixListener, PathBuf)> {
+    use std::os::linux::net::SocketAddrExt as _;
+    use std::os::unix::net::{SocketAddr, UnixListener as Listener};
+
+    let name = format!("rds-iam-pool-{:016x}{:016x}", fastrand::u64(..), fastrand::u64(..));
+    let listener = Listener::bind_addr(&SocketAddr::from_abstract_name(&name)?)?;
+    listener.set_nonblocking(true)?;
+    // An abstract name is written as a path that begins with a zero byte.
+    Ok((UnixListener::from_std(listener)?, format!("\0{name}").into()))
+}
+
+#[cfg(not(target_os = "linux"))]
+fn bind() -> io::Result<(UnixListener, PathBuf)> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+async fn accept(listener: UnixListener, server: Endpoint, failure: Arc<Mutex<Option<io::Error>>>) {
+    loop {
+        match listener.accept().await {
+            Ok((client, _)) if is_own(&client) => {
+                tokio::spawn(forward(client, server.clone(), Arc::clone(&failure)));
+            }
+            // Another process found the name: it has no business here.
+            Ok(_) => {}
+            // Too many open files, most likely; the next connection may succeed.
+            Err(_) => tokio::task::yield_now().await,
+        }
+    }
+}
+
+fn is_own(client: &UnixStream) -> bool {
+    let process = client.peer_cred().ok().and_then(|peer| peer.pid());
+    process.is_some_and(|process| u32::try_from(process).is_ok_and(|process| process == std::process::id()))
+}
+
+/// Forwards bytes both ways until the client ends: a client of MySQL that has closed reads nothing more.
+async fn forward(client: UnixStream, server: Endpoint, failure: Arc<Mutex<Option<io::Error>>>) {
+    let connected = TcpStream::connect((server.host().to_string(), server.port())).await;
+    let connected = connected.and_then(|stream| stream.set_nodelay(true).map(|()| stream));
+    let server = match connected {
+        Ok(server) => server,
+        Err(error) => {
+            *locked(&failure) = Some(error);
+            return;
+        }
+    };
+    *locked(&failure) = None;
+    let ((mut from_client, mut to_client), (mut from_server, mut to_server)) =
+        (client.into_split(), server.into_split());
+    let down = async {
+        drop(copy(&mut from_server, &mut to_client).await);
+        drop(to_client.shutdown().await);
+        std::future::pending().await
+    };
+    let up = async {
+        drop(copy(&mut from_client, &mut to_server).await);
+        // Over TCP, what a client writes to a server that has gone is no error at once, such as the end of TLS.
+        drop(copy(&mut from_client, &mut sink()).await);
+    };
+    tokio::select! {
+        () = up => {}
+        () = down => {}
+    }
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use tokio::io::AsyncReadExt as _;
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn bytes_go_both_ways_until_the_client_ends() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let server = format!("127.0.0.1:{}", listener.local_addr().unwrap().port()).parse().unwrap();
+        let dialer = Dialer::default();
+        let mut client = UnixStream::connect(dialer.socket(&server).unwrap()).await.unwrap();
+        let (mut accepted, _) = listener.accept().await.unwrap();
+        let mut received = [0; 4];
+        client.write_all(b"ping").await.unwrap();
+        accepted.read_exact(&mut received).await.unwrap();
+        assert_eq!(&received, b"ping");
+        accepted.write_all(b"pong").await.unwrap();
+        client.read_exact(&mut received).await.unwrap();
+        assert_eq!(&received, b"pong");
+        // What was sent before the end arrives.
+        accepted.write_all(b"last").await.unwrap();
+        drop(accepted);
+        let mut rest = Vec::new();
+        client.read_to_end(&mut rest).await.unwrap();
+        assert_eq!(rest, b"last");
+        client.write_all(b"goodbye").await.unwrap();
+        // The socket is the same one while its task lives.
+        assert_eq!(dialer.socket(&server), dialer.socket(&server));
+    }
+
+    #[tokio::test]
+    async fn a_failure_to_connect_is_explained() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let server = format!("127.0.0.1:{}", listener.local_addr().unwrap().port()).parse().unwrap();
+        drop(listener);
+        let dialer = Dialer::default();
+        let mut client = UnixStream::connect(dialer.socket(&server).unwrap()).await.unwrap();
+        assert_eq!(client.read(&mut [0]).await.unwrap(), 0);
+        let kind = |error| match dialer.explain(error) {
+            sqlx::Error::Io(error) => error.kind(),
+            other => panic!("{other}"),
+        };
+        let observed = |kind: io::ErrorKind| sqlx::Error::Io(kind.into());
+        assert_eq!(kind(observed(io::ErrorKind::UnexpectedEof)), io::ErrorKind::ConnectionRefused);
+        // Another error is its own explanation.
+        assert_eq!(kind(observed(io::ErrorKind::TimedOut)), io::ErrorKind::TimedOut);
+    }
+
+    #[test]
+    fn a_target_outlives_a_runtime() {
+        let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let server = listener.local_addr().unwrap().to_string().parse().unwrap();
+        let dialer = Dialer::default();
+        let first = runtime().block_on(async { dialer.socket(&server).unwrap() });
+        runtime().block_on(async {
+            let second = dialer.socket(&server).unwrap();
+            assert_ne!(first, second);
+            UnixStream::connect(second).await.unwrap();
+        });
+    }
+}
