@@ -283,7 +283,7 @@ impl Run<'_> {
     }
 
     /// Logs in as declared users: first as those that were changed. Not as all of many: AWS limits logins by
-    /// token, and the catalog has told already that all accounts are alike.
+    /// token, and the catalog shows already that all accounts are alike.
     async fn log_in_as_users(
         &self,
         plan: &Plan,
