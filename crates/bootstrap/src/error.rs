@@ -2,6 +2,7 @@
 
 use std::error::Error;
 use std::fmt;
+use std::time::Duration;
 
 use rds_iam_infra::RdsConfError;
 use rds_iam_infra::trust::TrustError;
@@ -75,6 +76,18 @@ pub enum BootstrapError {
         /// Who.
         holder: String,
     },
+    /// The time of the run ended before it did.
+    #[error("the run did not end within {} s, the time that it has, and was ended", limit.as_secs())]
+    Time {
+        /// At which step.
+        step: Step,
+        /// How many changes were made.
+        made: usize,
+        /// How many are left, where that was known.
+        left: Option<usize>,
+        /// The time that it had.
+        limit: Duration,
+    },
     /// All changes were made, and still something is not as declared.
     #[error("after all changes the server still differs from the declaration: {}", list(left))]
     Differs {
@@ -97,9 +110,10 @@ impl BootstrapError {
             Self::Conf(_) | Self::Declaration(_) | Self::Trust(_) => Step::Configuration,
             Self::Secret(_) => Step::Credentials,
             Self::Missing(_) | Self::Busy { .. } => Step::Admin,
-            Self::Credentials { step, .. } | Self::Connect { step, .. } | Self::Statement { step, .. } => {
-                *step
-            }
+            Self::Credentials { step, .. }
+            | Self::Connect { step, .. }
+            | Self::Statement { step, .. }
+            | Self::Time { step, .. } => *step,
             Self::Differs { .. } => Step::Verify,
         }
     }
@@ -129,6 +143,14 @@ impl BootstrapError {
             Self::Statement { actor, source, .. } => statement_hint(*actor, source),
             Self::Missing(missing) => missing.hint(),
             Self::Busy { .. } => "Wait for it to end, then run this again.".into(),
+            Self::Time { left, .. } => {
+                let left = match left {
+                    None => String::new(),
+                    Some(1) => "1 change is left. ".into(),
+                    Some(left) => format!("{left} changes are left. "),
+                };
+                format!("{left}Each change is made wholly or not at all. Run it again to make the rest, or give it more time.")
+            }
             Self::Differs { .. } => {
                 "Somebody else changes these users at the same time, or the server didn't do as told: look with --plan.".into()
             }
@@ -150,9 +172,15 @@ impl BootstrapError {
             Self::Credentials { made, .. }
             | Self::Connect { made, .. }
             | Self::Statement { made, .. }
+            | Self::Time { made, .. }
             | Self::Differs { made, .. } => *made,
             _ => 0,
         }
+    }
+
+    /// Whether the server denied a statement.
+    pub(crate) fn is_denied(&self) -> bool {
+        matches!(self, Self::Statement { source, .. } if is_denied(source))
     }
 }
 
@@ -173,8 +201,8 @@ fn statement_hint(actor: Actor, error: &sqlx::Error) -> String {
 }
 
 /// Whether the server denied it, as opposed to failing.
-pub(crate) fn is_denied(error: &sqlx::Error) -> bool {
-    matches!(number(error), Some(1044 | 1045 | 1142 | 1143 | 1227 | 1370 | 1698 | 3879))
+fn is_denied(error: &sqlx::Error) -> bool {
+    matches!(number(error), Some(1044 | 1045 | 1142 | 1143 | 1227 | 1370 | 1410 | 1698 | 3879))
 }
 
 fn number(error: &sqlx::Error) -> Option<u16> {
@@ -200,6 +228,9 @@ pub struct Failure {
     pub hint: String,
     /// How many changes were made before.
     pub changes_made: usize,
+    /// How many are left, where the run's time ended and that was known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub changes_left: Option<usize>,
 }
 
 impl Failure {
@@ -222,6 +253,10 @@ impl Failure {
             causes,
             hint: error.hint(),
             changes_made: error.made(),
+            changes_left: match error {
+                BootstrapError::Time { left, .. } => *left,
+                _ => None,
+            },
         }
     }
 }

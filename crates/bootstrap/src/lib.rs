@@ -26,6 +26,7 @@ mod declaration;
 mod error;
 pub mod log;
 pub mod mysql;
+mod progress;
 mod report;
 mod run;
 mod secret;

@@ -49,7 +49,8 @@ AWS credentials come from the default chain (environment, profile, role). --plan
 --check read as the IAM admin where that login works, and otherwise as the master user.
 
 Environment:
-  RUST_LOG          what to log to standard error (default: warn). Targets of this program
+  RUST_LOG          what to log to standard error (default: warn, and
+                    how far a long run has come). Targets of this program
                     begin with rds_iam; all others are held at info, for some of them log
                     secrets below that.
   AWS_ENDPOINT_URL  where the AWS API is, if not on AWS";
@@ -67,7 +68,9 @@ async fn main() -> ExitCode {
             return if error.use_stderr() { EX_USAGE.into() } else { ExitCode::SUCCESS };
         }
     };
-    log::to_stderr(log::Format::Text, "warn");
+    // A person sees how far a long run has come; a program reads the document at its end.
+    let logged = if arguments.json { "warn" } else { "warn,rds_iam_bootstrap::progress=info" };
+    log::to_stderr(log::Format::Text, logged);
     let mode = match (arguments.plan, arguments.check) {
         (true, _) => Mode::Plan,
         (_, true) => Mode::Check,

@@ -28,6 +28,9 @@ pub struct Report {
     pub warnings: Vec<Warning>,
     /// The logins that were tried, in a run that applies.
     pub logins: Vec<LoginCheck>,
+    /// How many declared users a run that applies did not log in as: it tries ten, those that it changed
+    /// first.
+    pub logins_not_tried: usize,
 }
 
 /// How a run ended.
@@ -67,7 +70,10 @@ pub enum LoginResult {
     /// The server denied it: this caller has no `rds-db:connect` for that user, which is as it should be
     /// for most callers. Or the account lets in other hosts only.
     NotPermitted,
-    /// The account is locked.
+    /// The server denied it, and the account demands a client certificate, which no IAM login of this project
+    /// shows.
+    CertificateRequired,
+    /// The account is locked, or blocked after failed logins.
     Locked,
 }
 
@@ -115,6 +121,9 @@ impl fmt::Display for Report {
         for login in &self.logins {
             writeln!(f, "login as {}: {}", login.account.user(), login.result)?;
         }
+        if self.logins_not_tried > 0 {
+            writeln!(f, "{} more users: login not tried", self.logins_not_tried)?;
+        }
         match (self.mode, self.outcome) {
             (Mode::Apply, Outcome::Changed) => write!(f, "{count} made and verified"),
             (Mode::Apply, _) => write!(f, "{count}: everything is as declared"),
@@ -130,6 +139,7 @@ impl fmt::Display for LoginResult {
         match self {
             Self::Ok { current_user } => write!(f, "ok, by token over verified TLS, as {current_user}"),
             Self::NotPermitted => f.write_str("not permitted for this caller"),
+            Self::CertificateRequired => f.write_str("the account demands a client certificate"),
             Self::Locked => f.write_str("the account is locked"),
         }
     }

@@ -1,6 +1,6 @@
 //! The six steps.
 
-use std::io;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,23 +11,22 @@ use rds_iam_infra::{RdsConf, remedy};
 use rds_iam_pool::{PoolError, Remedy, Secret, Target, connect};
 use rds_iam_token::{Clock, DbUser, Login, MintError, Minter, Token, TokenSource};
 use serde::Serialize;
+use sqlx::Connection;
 use sqlx::mysql::MySqlConnection;
-use sqlx::{AssertSqlSafe, Connection};
 
-use crate::error::is_denied;
-use crate::mysql::{self, Account, Action, Actor, Observed, Plan, Step, Warning};
+use crate::mysql::{self, Account, Action, Actor, Observed, ObservedAccount, Plan, Step, Warning, answer};
+use crate::progress::Progress;
 use crate::secret::{self, Master};
 use crate::{BootstrapError, Declaration, LoginCheck, LoginResult, Outcome, Report};
 
 /// How long Secrets Manager may take, all attempts together.
 const SECRET_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// How long the server may take over one thing that it is asked for: a minute, well over the wait for
-/// another run's lock.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
+/// As how many users a run logs in at most.
+const LOGINS_TRIED: usize = 10;
 
-/// The account is locked. Source: MySQL's "Server Error Message Reference".
-const ER_ACCOUNT_HAS_BEEN_LOCKED: u16 = 3118;
+/// The account is locked, or blocked after failed logins. Source: MySQL's "Server Error Message Reference".
+const LOCKED: [u16; 2] = [3118, 3955];
 
 /// What a run is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -56,6 +55,9 @@ pub struct Settings {
     pub aws: SdkConfig,
     /// The time.
     pub clock: Clock,
+    /// How long the run may take; `None` is without end. What was done by then stays, and running it again
+    /// does the rest.
+    pub time_limit: Option<Duration>,
 }
 
 impl Settings {
@@ -67,7 +69,7 @@ impl Settings {
             .timeout_config(timeouts)
             .load()
             .await;
-        Self { conf, declaration, mode, aws, clock: Clock::system() }
+        Self { conf, declaration, mode, aws, clock: Clock::system(), time_limit: None }
     }
 }
 
@@ -83,16 +85,26 @@ impl Settings {
 pub async fn run(settings: Settings) -> Result<Report, BootstrapError> {
     let roots = settings.conf.roots(settings.clock.now())?;
     let target = Target::new(settings.conf.connect_to().clone(), roots.pem());
-    let run = Run { target, settings: &settings };
-    match settings.mode {
-        Mode::Apply => run.apply().await,
-        Mode::Plan | Mode::Check => run.look().await,
+    let run = Run { target, settings: &settings, progress: Progress::new() };
+    let work = async {
+        match settings.mode {
+            Mode::Apply => run.apply().await,
+            Mode::Plan | Mode::Check => run.look().await,
+        }
+    };
+    match settings.time_limit {
+        None => work.await,
+        Some(limit) => {
+            let ended = tokio::time::timeout(limit, work).await;
+            ended.unwrap_or_else(|_| Err(run.progress.out_of_time(limit)))
+        }
     }
 }
 
 struct Run<'a> {
     settings: &'a Settings,
     target: Target,
+    progress: Progress,
 }
 
 impl Run<'_> {
@@ -100,46 +112,54 @@ impl Run<'_> {
         let declaration = &self.settings.declaration;
         let admin = declaration.admin().login();
         // Steps 1 and 2. Signing needs no network: it tells about missing credentials before all else.
-        self.token(&admin, Step::Credentials, Progress::default()).await?;
+        self.token(&admin, Step::Credentials).await?;
         let mut master = self.master().await?;
         let taken = answer(mysql::take_lock(&mut master)).await;
         let taken =
-            taken.map_err(Progress::default().failed(Step::Admin, Actor::Master, "taking the lock"))?;
+            taken.map_err(self.progress.failed(Step::Admin, Actor::Master, "taking the lock".into()))?;
         taken.map_err(|holder| BootstrapError::Busy { holder })?;
 
         // Step 3.
-        let observed = answer(mysql::observe(&mut master, declaration)).await;
-        let observed = observed.map_err(Progress::default().failed(Step::Admin, Actor::Master, READING))?;
-        let plan = mysql::plan(declaration, &observed)?;
-        let mut progress = Progress::default();
-        let (of_admin, of_users): (Vec<_>, Vec<_>) =
-            plan.actions.iter().partition(|action| action.step == Step::Admin);
-        for action in of_admin {
-            progress.execute(&mut master, action).await?;
+        let observed = self.observe(&mut master, Step::Admin, Actor::Master).await?;
+        let mut plan = mysql::plan(declaration, &observed)?;
+        self.progress.plan(plan.actions.len());
+        let mut refused = Vec::new();
+        for action in plan.actions.iter().filter(|action| action.step == Step::Admin) {
+            match self.progress.execute(&mut master, action).await {
+                Err(error) if action.is_optional() && error.is_denied() => refused.push(action.clone()),
+                done => done?,
+            }
+        }
+        if !refused.is_empty() {
+            plan.actions.retain(|action| !refused.contains(action));
+            plan.warnings.push(Warning::ClosedCatalog { account: declaration.admin().clone() });
+            self.progress.plan(plan.actions.len());
         }
 
         // Step 4.
-        let by_iam = self.connect_by_iam(&admin, Step::Switch, progress).await?;
-        let mut by_iam =
-            by_iam.map_err(|source| self.not_connected(Step::Switch, &admin, source, progress, &plan))?;
+        self.progress.enter(Step::Switch);
+        let by_iam = self.connect_by_iam(&admin, Step::Switch).await?;
+        let mut by_iam = by_iam.map_err(|source| self.not_connected(Step::Switch, &admin, source, &plan))?;
 
         // Step 5.
-        for action in of_users {
+        self.progress.enter(Step::Users);
+        for action in plan.actions.iter().filter(|action| action.step != Step::Admin) {
             let connection = if action.actor == Actor::Master { &mut master } else { &mut by_iam };
-            progress.execute(connection, action).await?;
+            self.progress.execute(connection, action).await?;
         }
 
         // Step 6.
-        let observed = answer(mysql::observe(&mut by_iam, declaration)).await;
-        let observed = observed.map_err(progress.failed(Step::Verify, Actor::Admin, READING))?;
-        let left = mysql::plan(declaration, &observed)?.actions;
+        self.progress.enter(Step::Verify);
+        let observed = match self.observe(&mut by_iam, Step::Verify, Actor::Admin).await {
+            Err(error) if error.is_denied() => self.observe(&mut master, Step::Verify, Actor::Master).await?,
+            observed => observed?,
+        };
+        let mut left = mysql::plan(declaration, &observed)?.actions;
+        left.retain(|action| !action.is_optional());
         if !left.is_empty() {
-            return Err(BootstrapError::Differs { left, made: progress.made });
+            return Err(BootstrapError::Differs { left, made: self.progress.made() });
         }
-        let mut logins = Vec::new();
-        for user in declaration.users() {
-            logins.push(self.log_in(&user.account, progress).await?);
-        }
+        let logins = self.log_in_as_users(&plan, &observed).await?;
         close(by_iam).await;
         close(master).await;
         let outcome = if plan.actions.is_empty() { Outcome::Clean } else { Outcome::Changed };
@@ -151,16 +171,32 @@ impl Run<'_> {
             Some(observed) => (observed, Actor::Admin),
             None => (self.look_as_master().await?, Actor::Master),
         };
-        let plan = mysql::plan(&self.settings.declaration, &observed)?;
+        let mut plan = mysql::plan(&self.settings.declaration, &observed)?;
+        // Nothing but the right to read the catalog, which the server may refuse to grant: no drift.
+        if !plan.actions.is_empty() && plan.actions.iter().all(Action::is_optional) {
+            plan.actions.clear();
+            let account = self.settings.declaration.admin().clone();
+            plan.warnings.push(Warning::ClosedCatalog { account });
+        }
         let outcome = if plan.actions.is_empty() { Outcome::Clean } else { Outcome::Drift };
         Ok(self.report(outcome, read_as, plan, Vec::new()))
+    }
+
+    async fn observe(
+        &self,
+        connection: &mut MySqlConnection,
+        step: Step,
+        actor: Actor,
+    ) -> Result<Observed, BootstrapError> {
+        let observed = mysql::observe(connection, &self.settings.declaration).await;
+        observed.map_err(self.progress.failed(step, actor, "reading the catalog".into()))
     }
 
     /// What the admin sees, unless it can't log in or doesn't see everything.
     async fn look_as_admin(&self) -> Result<Option<Observed>, BootstrapError> {
         let declaration = &self.settings.declaration;
         let admin = declaration.admin().login();
-        let connecting = self.connect_by_iam(&admin, Step::Credentials, Progress::default());
+        let connecting = self.connect_by_iam(&admin, Step::Credentials);
         let mut connection = match connecting.await? {
             Ok(connection) => connection,
             Err(denied) if denied.remedy() == Remedy::Permit => {
@@ -168,25 +204,17 @@ impl Run<'_> {
                 return Ok(None);
             }
             Err(source) => {
-                return Err(self.not_connected(
-                    Step::Switch,
-                    &admin,
-                    source,
-                    Progress::default(),
-                    &Plan::default(),
-                ));
+                return Err(self.not_connected(Step::Switch, &admin, source, &Plan::default()));
             }
         };
-        let observed = answer(mysql::observe(&mut connection, declaration)).await;
+        let observed = self.observe(&mut connection, Step::Switch, Actor::Admin).await;
         close(connection).await;
         match observed {
             // A database without any privilege is one that isn't seen.
             Ok(observed) if declaration.databases().iter().all(|name| observed.databases.contains(*name)) => {
                 Ok(Some(observed))
             }
-            Err(error) if !is_denied(&error) => {
-                Err(Progress::default().failed(Step::Switch, Actor::Admin, READING)(error))
-            }
+            Err(error) if !error.is_denied() => Err(error),
             Ok(_) | Err(_) => {
                 tracing::info!(user = %admin, "the IAM admin doesn't see everything; reading as the master user");
                 Ok(None)
@@ -196,14 +224,15 @@ impl Run<'_> {
 
     async fn look_as_master(&self) -> Result<Observed, BootstrapError> {
         let mut master = self.master().await?;
-        let observed = answer(mysql::observe(&mut master, &self.settings.declaration)).await;
+        let observed = self.observe(&mut master, Step::Admin, Actor::Master).await;
         close(master).await;
-        observed.map_err(Progress::default().failed(Step::Admin, Actor::Master, READING))
+        observed
     }
 
     /// Step 2, and the connection of step 3.
     async fn master(&self) -> Result<MySqlConnection, BootstrapError> {
         let Master { user, password } = secret::fetch(&self.settings.conf, &self.settings.aws).await?;
+        self.progress.enter(Step::Admin);
         self.settings.declaration.refuse_master(user.as_str())?;
         tracing::debug!(%user, "fetched the master user's credentials");
         let connected = connect(&self.target, &user, Secret::Password(&password)).await;
@@ -215,8 +244,9 @@ impl Run<'_> {
         })
     }
 
-    async fn token(&self, user: &DbUser, step: Step, progress: Progress) -> Result<Token, BootstrapError> {
-        let failed = |source| BootstrapError::Credentials { step, made: progress.made, source };
+    async fn token(&self, user: &DbUser, step: Step) -> Result<Token, BootstrapError> {
+        let made = self.progress.made();
+        let failed = |source| BootstrapError::Credentials { step, made, source };
         let Settings { conf, aws, clock, .. } = self.settings;
         let login = Login::new(conf.endpoint.clone(), conf.region.clone(), user.clone());
         let Some(credentials) = aws.credentials_provider() else {
@@ -232,20 +262,12 @@ impl Run<'_> {
         &self,
         user: &DbUser,
         step: Step,
-        progress: Progress,
     ) -> Result<Result<MySqlConnection, PoolError>, BootstrapError> {
-        let token = self.token(user, step, progress).await?;
+        let token = self.token(user, step).await?;
         Ok(connect(&self.target, user, Secret::Token(&token)).await)
     }
 
-    fn not_connected(
-        &self,
-        step: Step,
-        user: &DbUser,
-        source: PoolError,
-        progress: Progress,
-        plan: &Plan,
-    ) -> BootstrapError {
+    fn not_connected(&self, step: Step, user: &DbUser, source: PoolError, plan: &Plan) -> BootstrapError {
         let conf = &self.settings.conf;
         let mend = (source.remedy() == Remedy::Permit).then(|| {
             let (account, resource) = (conf.account_id.as_ref(), conf.resource_id.as_ref());
@@ -257,24 +279,50 @@ impl Run<'_> {
             let stricter: String = stricter.map(|warning| format!("{warning}\n")).collect();
             format!("{stricter}The statement that the caller's role needs:\n{statement}\nThe user that the server needs:\n{sql}")
         });
-        BootstrapError::Connect { step, source: Box::new(source), mend, made: progress.made }
+        BootstrapError::Connect { step, source: Box::new(source), mend, made: self.progress.made() }
     }
 
-    async fn log_in(&self, account: &Account, progress: Progress) -> Result<LoginCheck, BootstrapError> {
+    /// Logs in as declared users: first as those that were changed. Not as all of many: AWS limits logins by
+    /// token, and the catalog shows already that all accounts are alike.
+    async fn log_in_as_users(
+        &self,
+        plan: &Plan,
+        observed: &Observed,
+    ) -> Result<Vec<LoginCheck>, BootstrapError> {
+        let changed: BTreeSet<_> = plan.actions.iter().filter_map(|action| action.change.account()).collect();
+        let users = self.settings.declaration.users().iter().map(|user| &user.account);
+        let (first, then): (Vec<_>, Vec<_>) = users.partition(|account| changed.contains(account));
+        let mut logins = Vec::new();
+        for account in first.into_iter().chain(then).take(LOGINS_TRIED) {
+            logins.push(self.log_in(account, observed).await?);
+        }
+        Ok(logins)
+    }
+
+    async fn log_in(&self, account: &Account, observed: &Observed) -> Result<LoginCheck, BootstrapError> {
         let user = account.login();
-        let result = match self.connect_by_iam(&user, Step::Verify, progress).await? {
+        let found = observed.accounts.get(account);
+        let result = match self.connect_by_iam(&user, Step::Verify).await? {
             Ok(mut connection) => {
                 let asked = sqlx::query_scalar("SELECT CURRENT_USER()").fetch_one(&mut connection);
                 let current_user = answer(asked).await;
-                let current_user =
-                    current_user.map_err(progress.failed(Step::Verify, Actor::Admin, "asking who one is"))?;
+                let failed = self.progress.failed(Step::Verify, Actor::Admin, "asking who one is".into());
+                let current_user = current_user.map_err(failed)?;
                 close(connection).await;
                 LoginResult::Ok { current_user }
             }
-            Err(refused) if refused.number() == Some(ER_ACCOUNT_HAS_BEEN_LOCKED) => LoginResult::Locked,
-            Err(refused) if refused.remedy() == Remedy::Permit => LoginResult::NotPermitted,
+            Err(refused) if LOCKED.iter().any(|locked| refused.number() == Some(*locked)) => {
+                LoginResult::Locked
+            }
+            Err(refused) if refused.remedy() == Remedy::Permit => {
+                if found.is_some_and(ObservedAccount::is_stricter_than_tls) {
+                    LoginResult::CertificateRequired
+                } else {
+                    LoginResult::NotPermitted
+                }
+            }
             Err(source) => {
-                return Err(self.not_connected(Step::Verify, &user, source, progress, &Plan::default()));
+                return Err(self.not_connected(Step::Verify, &user, source, &Plan::default()));
             }
         };
         Ok(LoginCheck { account: account.clone(), result })
@@ -289,52 +337,13 @@ impl Run<'_> {
             read_as,
             actions: plan.actions,
             warnings: plan.warnings,
+            logins_not_tried: match self.settings.mode {
+                Mode::Apply => self.settings.declaration.users().len() - logins.len(),
+                Mode::Plan | Mode::Check => 0,
+            },
             logins,
         }
     }
-}
-
-const READING: &str = "reading the catalog";
-
-/// How far a run has come.
-#[derive(Clone, Copy, Debug, Default)]
-struct Progress {
-    made: usize,
-}
-
-impl Progress {
-    async fn execute(
-        &mut self,
-        connection: &mut MySqlConnection,
-        action: &Action,
-    ) -> Result<(), BootstrapError> {
-        tracing::info!(change = %action.change, "applying");
-        // Every name in it is quoted by `mysql`; as a prepared statement it can't be more than one.
-        let statement = sqlx::query(AssertSqlSafe(action.sql())).persistent(false);
-        let done = answer(statement.execute(connection)).await;
-        done.map_err(self.failed(action.step, action.actor, action.change.to_string()))?;
-        self.made += 1;
-        Ok(())
-    }
-
-    fn failed(
-        self,
-        step: Step,
-        actor: Actor,
-        doing: impl Into<String>,
-    ) -> impl FnOnce(sqlx::Error) -> BootstrapError {
-        let doing = doing.into();
-        move |source| BootstrapError::Statement { step, actor, doing, made: self.made, source }
-    }
-}
-
-/// What the server answers, unless it stays silent: a run that hangs would hold the lock.
-async fn answer<T>(asked: impl Future<Output = sqlx::Result<T>>) -> sqlx::Result<T> {
-    let silent = |_| {
-        let told = format!("no answer within {} s", ANSWER_TIMEOUT.as_secs());
-        Err(sqlx::Error::Io(io::Error::new(io::ErrorKind::TimedOut, told)))
-    };
-    tokio::time::timeout(ANSWER_TIMEOUT, asked).await.unwrap_or_else(silent)
 }
 
 /// The server ends what isn't closed; closing spares it a warning in its log.

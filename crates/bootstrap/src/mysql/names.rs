@@ -5,6 +5,8 @@ use std::fmt;
 use rds_iam_token::DbUser;
 use serde::{Serialize, Serializer};
 
+use super::hosts;
+
 /// MySQL's limit for user names, in characters ("Identifier Length Limits").
 const USER_LENGTH: usize = 32;
 /// MySQL's limit for host names of accounts, in characters.
@@ -59,17 +61,23 @@ impl Account {
         }
         // MySQL's column for hosts is ASCII.
         let is_host = host.is_ascii() && !host.contains(char::is_whitespace);
-        if !is_host || host.is_empty() || host.len() > HOST_LENGTH {
+        if !is_host || host.is_empty() || host.len() > HOST_LENGTH || hosts::matches_nothing(host) {
             return Err(AccountError::Host { given: host.to_owned() });
         }
         if user.trim() != user {
             return Err(AccountError::Space { given: given() });
         }
-        let lower = user.to_ascii_lowercase();
-        if RESERVED.contains(&lower.as_str()) || lower.starts_with("mysql.") {
+        let account = Self { user: user.to_owned(), host: host.to_ascii_lowercase() };
+        if account.is_reserved() {
             return Err(AccountError::Reserved { given: given() });
         }
-        Ok(Self { user: user.to_owned(), host: host.to_ascii_lowercase() })
+        Ok(account)
+    }
+
+    /// Whether it belongs to RDS or MySQL.
+    pub(crate) fn is_reserved(&self) -> bool {
+        let lower = self.user.to_ascii_lowercase();
+        RESERVED.contains(&lower.as_str()) || lower.starts_with("mysql.")
     }
 
     /// An account as the catalog has it: any name at all.
@@ -259,7 +267,7 @@ mod tests {
         for user in ["root", "ROOT", "rdsproxyadmin", "mysql.sys", "mysql.anything", "a\\b", "a\"b", "a\nb"] {
             assert!(Account::new(user, "%").is_err(), "{user}");
         }
-        for host in ["ho`st", "ho st", "hôst", &"h".repeat(256)] {
+        for host in ["ho`st", "ho st", "hôst", "*", "10.0.*", &"h".repeat(256)] {
             assert!(Account::new("app", host).is_err(), "{host}");
         }
         for user in ["node_app", "node-app", "app@example.com", "Zoë", &"ü".repeat(32)] {

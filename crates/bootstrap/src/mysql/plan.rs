@@ -1,16 +1,19 @@
 //! From what should be and what is to what has to be done. Pure: no server, no clock.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
-
-use serde::ser::SerializeStruct;
-use serde::{Serialize, Serializer};
 
 use super::catalog::TABLES_READ;
 use super::grants::by_object;
-use super::names::{database_pattern, identifier, is_wildcard, visible};
-use super::{Account, Grants, Object, Observed, ObservedAccount, PLUGIN, PLUGIN_STRING, Privilege};
+use super::hosts;
+use super::names::{database_pattern, is_wildcard};
+use super::{
+    Account, Action, Actor, Change, Grants, Missing, Object, Observed, ObservedAccount, Privilege, Step,
+    Warning,
+};
 use crate::Declaration;
+
+/// How many accounts that are not declared are listed.
+const UNDECLARED_SHOWN: usize = 20;
 
 /// What has to be done, in order, and what can't be.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -22,148 +25,6 @@ pub struct Plan {
     pub warnings: Vec<Warning>,
 }
 
-/// One statement, and who runs it when.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Action {
-    /// The step of the run.
-    pub step: Step,
-    /// Who runs it.
-    pub actor: Actor,
-    /// What it does.
-    pub change: Change,
-}
-
-/// The steps of a run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-#[non_exhaustive]
-pub enum Step {
-    /// 1: read and check the configuration.
-    Configuration = 1,
-    /// 2: fetch the master user's credentials.
-    Credentials = 2,
-    /// 3: as the master user, create or mend the IAM admin.
-    Admin = 3,
-    /// 4: connect as that admin, by IAM.
-    Switch = 4,
-    /// 5: make the tables, create or mend the users.
-    Users = 5,
-    /// 6: verify.
-    Verify = 6,
-}
-
-/// Who runs a statement.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum Actor {
-    /// The master user. For the admin itself, and to take away what the admin doesn't have.
-    Master,
-    /// The IAM admin.
-    Admin,
-}
-
-/// A change to the server.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Change {
-    /// Creates an account that logs in by IAM, over TLS only.
-    CreateAccount {
-        /// The account.
-        account: Account,
-    },
-    /// Makes an existing account log in by IAM, over TLS only. A password that it had ends; what it
-    /// demands beyond TLS stays.
-    UseIam {
-        /// The account.
-        account: Account,
-        /// The plugin that it has.
-        from: String,
-        /// Whether it demands more than TLS, which stays.
-        stricter: bool,
-    },
-    /// Makes an existing account connect over TLS only.
-    RequireTls {
-        /// The account.
-        account: Account,
-    },
-    /// Grants what is declared and missing.
-    Grant {
-        /// The account.
-        account: Account,
-        /// On what.
-        object: Object,
-        /// What.
-        privileges: BTreeSet<Privilege>,
-    },
-    /// Revokes what isn't declared.
-    Revoke {
-        /// The account.
-        account: Account,
-        /// On what.
-        object: Object,
-        /// What.
-        privileges: BTreeSet<Privilege>,
-        /// Whether the object stands for several databases.
-        wildcard: bool,
-    },
-    /// Takes away a role. None can be declared.
-    RevokeRole {
-        /// The account.
-        account: Account,
-        /// The role.
-        role: Account,
-    },
-    /// Creates a table.
-    CreateTable {
-        /// Its name.
-        table: String,
-        /// The statement.
-        sql: String,
-    },
-}
-
-/// What a run leaves to a person.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Warning {
-    /// The name exists at another host too.
-    OtherHost {
-        /// The account that is declared.
-        account: Account,
-        /// The other one.
-        other: Account,
-    },
-    /// Somebody locked the account.
-    Locked {
-        /// The account.
-        account: Account,
-    },
-    /// It demands more than TLS: a client certificate, as a rule. Nobody weakens that but a person.
-    StricterTls {
-        /// The account.
-        account: Account,
-    },
-    /// It may act as another user.
-    Proxy {
-        /// The account.
-        account: Account,
-        /// Whom it may act as.
-        proxied: Account,
-    },
-}
-
-/// What the declaration speaks about and neither exists nor will.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{}", self.list())]
-#[non_exhaustive]
-pub struct Missing {
-    /// Databases.
-    pub databases: Vec<String>,
-    /// Tables, as (database, table).
-    pub tables: Vec<(String, String)>,
-}
-
 /// Compares a declaration with what is there.
 ///
 /// # Errors
@@ -171,7 +32,8 @@ pub struct Missing {
 pub fn plan(declaration: &Declaration, observed: &Observed) -> Result<Plan, Missing> {
     Missing::check(declaration, observed)?;
     let handed_on = handed_on(declaration);
-    let mut planning = Planning { observed, handed_on: &handed_on, plan: Plan::default() };
+    let declared = declaration.accounts().collect();
+    let mut planning = Planning { observed, declared, handed_on: &handed_on, plan: Plan::default() };
 
     planning.account(declaration.admin(), &admin_grants(&handed_on, observed), Step::Admin);
     for table in declaration.tables() {
@@ -185,6 +47,7 @@ pub fn plan(declaration: &Declaration, observed: &Observed) -> Result<Plan, Miss
         let wanted = by_object(&user.grants, observed.partial_revokes);
         planning.account(&user.account, &wanted, Step::Users);
     }
+    planning.warn_of_the_server();
     Ok(planning.plan)
 }
 
@@ -218,6 +81,7 @@ fn admin_grants(handed_on: &BTreeMap<&str, BTreeSet<Privilege>>, observed: &Obse
 
 struct Planning<'a> {
     observed: &'a Observed,
+    declared: BTreeSet<&'a Account>,
     handed_on: &'a BTreeMap<&'a str, BTreeSet<Privilege>>,
     plan: Plan,
 }
@@ -246,18 +110,43 @@ impl Planning<'_> {
 
         let none = ObservedAccount::default();
         let found = found.unwrap_or(&none);
-        // First all that is missing: an application keeps what it needs while a grant is replaced.
-        for (object, privileges) in difference(wanted, &found.grants) {
-            self.push(step, actor, Change::Grant { account: own(), object, privileges });
+        if !found.limits.is_empty() {
+            let limits = found.limits.clone();
+            self.push(step, actor, Change::LiftLimits { account: own(), limits });
         }
-        for (object, privileges) in difference(&found.grants, wanted) {
-            let actor = if self.admin_has(&object, &privileges) { actor } else { Actor::Master };
-            let wildcard = matches!(&object, Object::Database { pattern }
-                if is_wildcard(pattern, self.observed.partial_revokes));
-            self.push(step, actor, Change::Revoke { account: own(), object, privileges, wildcard });
-        }
+        // First all that is missing: an application keeps what it needs while a grant is replaced. But where a
+        // global privilege is restricted on a database, a grant there only ends the restriction, and would go
+        // with the global privilege. So that goes first.
+        let (global, surplus): (Vec<_>, Vec<_>) = difference(&found.grants, wanted)
+            .into_iter()
+            .partition(|(object, _)| *object == Object::Global && !found.restricted.is_empty());
+        let is_restricted =
+            |object: &Object| object.database().is_some_and(|database| found.restricted.contains(database));
+        let (after, missing): (Vec<_>, Vec<_>) =
+            difference(wanted, &found.grants).into_iter().partition(|(object, _)| is_restricted(object));
+        self.grant(account, step, missing);
+        self.revoke(account, step, global);
+        self.grant(account, step, after);
+        self.revoke(account, step, surplus);
         for role in &found.roles {
             self.push(step, Actor::Master, Change::RevokeRole { account: own(), role: role.clone() });
+        }
+    }
+
+    fn grant(&mut self, account: &Account, step: Step, missing: Vec<(Object, BTreeSet<Privilege>)>) {
+        let actor = if step == Step::Admin { Actor::Master } else { Actor::Admin };
+        for (object, privileges) in missing {
+            self.push(step, actor, Change::Grant { account: account.clone(), object, privileges });
+        }
+    }
+
+    fn revoke(&mut self, account: &Account, step: Step, surplus: Vec<(Object, BTreeSet<Privilege>)>) {
+        for (object, privileges) in surplus {
+            let by_admin = step != Step::Admin && self.admin_has(&object, &privileges);
+            let actor = if by_admin { Actor::Admin } else { Actor::Master };
+            let wildcard = matches!(&object, Object::Database { pattern }
+                if is_wildcard(pattern, self.observed.partial_revokes));
+            self.push(step, actor, Change::Revoke { account: account.clone(), object, privileges, wildcard });
         }
     }
 
@@ -273,20 +162,70 @@ impl Planning<'_> {
     }
 
     fn warn(&mut self, account: &Account, found: Option<&ObservedAccount>) {
-        let warnings = &mut self.plan.warnings;
-        let others = self.observed.accounts.keys().filter(|a| a.user() == account.user() && *a != account);
-        warnings.extend(
-            others.map(|other| Warning::OtherHost { account: account.clone(), other: other.clone() }),
-        );
-        let Some(found) = found else { return };
+        let own = || account.clone();
+        let mut warnings = Vec::new();
+        // All hosts of the name, which come together.
+        let from = Account::observed(account.user(), "");
+        let of_name = |other: &&Account| other.user() == account.user();
+        let is_first = self.declared.range::<Account, _>(&from..).next() == Some(&account);
+        let others =
+            self.observed.accounts.range::<Account, _>(&from..).map(|(other, _)| other).take_while(of_name);
+        for other in others.filter(|other| !self.declared.contains(other)) {
+            let other = other.clone();
+            if hosts::precedes(&other, account) {
+                warnings.push(Warning::OtherHost { account: own(), other });
+            } else if is_first && hosts::matches_nothing(other.host()) {
+                warnings.push(Warning::NoClient { account: own(), other });
+            } else if is_first {
+                warnings.push(Warning::FurtherHost { account: own(), other });
+            }
+        }
+        let Some(found) = found else {
+            return self.plan.warnings.append(&mut warnings);
+        };
         if found.locked {
-            warnings.push(Warning::Locked { account: account.clone() });
+            warnings.push(Warning::Locked { account: own() });
         }
         if found.is_stricter_than_tls() {
-            warnings.push(Warning::StricterTls { account: account.clone() });
+            warnings.push(Warning::StricterTls { account: own() });
+        }
+        if found.further_factor {
+            warnings.push(Warning::FurtherFactor { account: own() });
         }
         let proxies = found.proxies.iter();
-        warnings.extend(proxies.map(|p| Warning::Proxy { account: account.clone(), proxied: p.clone() }));
+        warnings.extend(proxies.map(|p| Warning::Proxy { account: own(), proxied: p.clone() }));
+        self.plan.warnings.append(&mut warnings);
+    }
+
+    /// What the declared users share: roles that every account has, and accounts that are not declared.
+    fn warn_of_the_server(&mut self) {
+        let (observed, warnings) = (self.observed, &mut self.plan.warnings);
+        if !observed.mandatory_roles.is_empty() {
+            let (roles, active) = (observed.mandatory_roles.clone(), observed.roles_active_on_login);
+            warnings.push(Warning::MandatoryRoles { roles, active });
+        }
+        for anonymous in observed.others.keys().filter(|account| account.user().is_empty()) {
+            let mut after = self.declared.iter().filter(|account| hosts::precedes(anonymous, account));
+            if let Some(account) = after.next() {
+                let (anonymous, account) = (anonymous.clone(), (*account).clone());
+                warnings.push(Warning::Anonymous { anonymous, account, more: after.count() });
+            }
+        }
+        let undeclared = observed.others.iter().filter(|(account, found)| {
+            let is_own = account.user().is_empty() || account.is_reserved();
+            let is_administrator = !found.uses_iam_plugin() && found.is_administrator();
+            !is_own && !is_administrator && (found.uses_iam_plugin() || !found.grants.is_empty())
+        });
+        let mut undeclared = undeclared.map(|(account, found)| Warning::Undeclared {
+            account: account.clone(),
+            is_iam: found.uses_iam_plugin(),
+            grants: found.grants.clone(),
+        });
+        warnings.extend(undeclared.by_ref().take(UNDECLARED_SHOWN));
+        match undeclared.count() {
+            0 => {}
+            count => warnings.push(Warning::MoreUndeclared { count }),
+        }
     }
 }
 
@@ -301,204 +240,6 @@ fn difference(these: &Grants, those: &Grants) -> Vec<(Object, BTreeSet<Privilege
         })
         .filter(|(_, beyond)| !beyond.is_empty())
         .collect()
-}
-
-impl Missing {
-    fn check(declaration: &Declaration, observed: &Observed) -> Result<(), Self> {
-        let databases = declaration.databases().into_iter();
-        let databases: Vec<_> =
-            databases.filter(|name| !observed.databases.contains(*name)).map(str::to_owned).collect();
-        let made = |database: &str, table: &str| {
-            database == declaration.database()
-                && declaration.tables().iter().any(|made| made.table() == table)
-        };
-        let tables: BTreeSet<_> = declaration
-            .users()
-            .iter()
-            .flat_map(|user| &user.grants)
-            .filter_map(|grant| Some((grant.database.clone(), grant.table.clone()?)))
-            .filter(|(database, table)| !databases.contains(database) && !made(database, table))
-            .filter(|table| !observed.tables.contains(table))
-            .collect();
-        let tables: Vec<_> = tables.into_iter().collect();
-        if databases.is_empty() && tables.is_empty() { Ok(()) } else { Err(Self { databases, tables }) }
-    }
-
-    fn list(&self) -> String {
-        let databases =
-            self.databases.iter().map(|name| format!("database {} does not exist", visible(name)));
-        let tables = self.tables.iter().map(|(database, table)| {
-            format!("table {}.{} does not exist", visible(database), visible(table))
-        });
-        databases.chain(tables).collect::<Vec<_>>().join("; ")
-    }
-
-    /// What to do about it.
-    pub(crate) fn hint(&self) -> String {
-        let mut hints = Vec::new();
-        if !self.databases.is_empty() {
-            let sql: Vec<_> =
-                self.databases.iter().map(|name| format!("CREATE DATABASE {};", identifier(name))).collect();
-            hints.push(format!(
-                "RDS creates a database along with the instance only where it is told its name (Terraform: db_name). Check DB_NAME and the users file, or create it as the master user: {}",
-                sql.join(" ")
-            ));
-        }
-        if !self.tables.is_empty() {
-            hints.push(
-                "Privileges on a table need the table: declare it under [schema], or create it first."
-                    .to_owned(),
-            );
-        }
-        hints.join("\n")
-    }
-}
-
-impl Action {
-    /// The statement.
-    #[must_use]
-    pub fn sql(&self) -> String {
-        let iam = format!("IDENTIFIED WITH {PLUGIN} AS '{PLUGIN_STRING}'");
-        match &self.change {
-            Change::CreateAccount { account } => {
-                format!("CREATE USER IF NOT EXISTS {} {iam} REQUIRE SSL", account.sql())
-            }
-            Change::UseIam { account, stricter, .. } => {
-                // Without REQUIRE, what the account demands stays as it is.
-                let require = if *stricter { "" } else { " REQUIRE SSL" };
-                format!("ALTER USER {} {iam}{require}", account.sql())
-            }
-            Change::RequireTls { account } => format!("ALTER USER {} REQUIRE SSL", account.sql()),
-            Change::Grant { account, object, privileges } => {
-                let mut plain = privileges.clone();
-                let hand_on = plain.remove(&Privilege::GRANT_OPTION);
-                if plain.is_empty() {
-                    plain.insert(Privilege::named("USAGE"));
-                }
-                let with = if hand_on { " WITH GRANT OPTION" } else { "" };
-                format!("GRANT {} TO {}{with}", object.sql(&plain), account.sql())
-            }
-            Change::Revoke { account, object, privileges, .. } => {
-                format!("REVOKE {} FROM {}", object.sql(privileges), account.sql())
-            }
-            Change::RevokeRole { account, role } => format!("REVOKE {} FROM {}", role.sql(), account.sql()),
-            Change::CreateTable { sql, .. } => sql.clone(),
-        }
-    }
-}
-
-impl Change {
-    /// `+` for what is new, `~` for what changes, `-` for what goes.
-    pub(crate) fn sign(&self) -> char {
-        match self {
-            Self::CreateAccount { .. } | Self::Grant { .. } | Self::CreateTable { .. } => '+',
-            Self::UseIam { .. } | Self::RequireTls { .. } => '~',
-            Self::Revoke { .. } | Self::RevokeRole { .. } => '-',
-        }
-    }
-
-    /// A short name, for programs.
-    #[must_use]
-    pub fn name(&self) -> &'static str {
-        match self {
-            Self::CreateAccount { .. } => "create_account",
-            Self::UseIam { .. } => "use_iam",
-            Self::RequireTls { .. } => "require_tls",
-            Self::Grant { .. } => "grant",
-            Self::Revoke { .. } => "revoke",
-            Self::RevokeRole { .. } => "revoke_role",
-            Self::CreateTable { .. } => "create_table",
-        }
-    }
-
-    /// The account that it is about, where it is about one.
-    #[must_use]
-    pub fn account(&self) -> Option<&Account> {
-        match self {
-            Self::CreateAccount { account }
-            | Self::UseIam { account, .. }
-            | Self::RequireTls { account }
-            | Self::Grant { account, .. }
-            | Self::Revoke { account, .. }
-            | Self::RevokeRole { account, .. } => Some(account),
-            Self::CreateTable { .. } => None,
-        }
-    }
-}
-
-impl fmt::Display for Change {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::CreateAccount { account } => write!(f, "create {account} (login by IAM, over TLS only)"),
-            Self::UseIam { account, from, .. } if from == PLUGIN => {
-                write!(f, "set up IAM as RDS has it for {account}")
-            }
-            Self::UseIam { account, from, .. } => {
-                write!(f, "switch {account} from {} to IAM: its password ends", visible(from))
-            }
-            Self::RequireTls { account } => write!(f, "require TLS of {account}"),
-            Self::Grant { account, object, privileges } => {
-                write!(f, "grant {} on {object} to {account}", list(privileges))
-            }
-            Self::Revoke { account, object, privileges, wildcard } => {
-                write!(f, "revoke {} on {object} from {account}", list(privileges))?;
-                if *wildcard { f.write_str(" (_ and % stand for any characters there)") } else { Ok(()) }
-            }
-            Self::RevokeRole { account, role } => write!(f, "take the role {role} from {account}"),
-            Self::CreateTable { table, .. } => write!(f, "create table {}", visible(table)),
-        }
-    }
-}
-
-fn list(privileges: &BTreeSet<Privilege>) -> String {
-    privileges.iter().map(|p| visible(&p.to_string())).collect::<Vec<_>>().join(", ")
-}
-
-impl Serialize for Action {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut action = serializer.serialize_struct("Action", 6)?;
-        action.serialize_field("step", &(self.step as u8))?;
-        action.serialize_field("as", &self.actor)?;
-        action.serialize_field("change", self.change.name())?;
-        action.serialize_field("account", &self.change.account())?;
-        action.serialize_field("summary", &self.change.to_string())?;
-        action.serialize_field("sql", &self.sql())?;
-        action.end()
-    }
-}
-
-impl fmt::Display for Warning {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::OtherHost { account, other } => write!(
-                f,
-                "{other} exists beside {account} and is used in its place by clients from that host; if nobody needs it: DROP USER {}",
-                other.sql()
-            ),
-            Self::Locked { account } => write!(
-                f,
-                "{account} is locked, which is left as it is; to let it in again: ALTER USER {} ACCOUNT UNLOCK",
-                account.sql()
-            ),
-            Self::StricterTls { account } => write!(
-                f,
-                "{account} demands more than TLS, such as a client certificate, which is left as it is; IAM logins of this project show none and are refused: to demand TLS only: ALTER USER {} REQUIRE SSL",
-                account.sql()
-            ),
-            Self::Proxy { account, proxied } => write!(
-                f,
-                "{account} may act as {proxied}, and only a user with that right can take it away: REVOKE PROXY ON {} FROM {}",
-                proxied.sql(),
-                account.sql()
-            ),
-        }
-    }
-}
-
-impl Serialize for Warning {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
 }
 
 #[cfg(test)]

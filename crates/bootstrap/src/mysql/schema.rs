@@ -5,6 +5,10 @@
 //! only: one that is made from a query or another table, or whose rows lie elsewhere, could show the
 //! users what they were not granted.
 
+mod lexer;
+
+use lexer::{Kind, Token, tokens};
+
 use super::names::identifier;
 
 /// A `CREATE TABLE IF NOT EXISTS` statement.
@@ -61,7 +65,7 @@ impl CreateTable {
         let table = match name.kind {
             Kind::Word => text.to_owned(),
             Kind::Backticks => text[1..text.len() - 1].replace("``", "`"),
-            Kind::Text | Kind::Symbol => String::new(),
+            Kind::Number | Kind::Text | Kind::Symbol => String::new(),
         };
         if table.is_empty() {
             return Err(SchemaError::NoName { line });
@@ -196,6 +200,22 @@ pub enum SchemaError {
         /// The line where the text begins, from 1.
         line: usize,
     },
+    /// A character that no table needs outside of quotes, and that servers read in several ways.
+    #[error(
+        "line {line}: the character {character:?} may not stand outside of quotes here: leave it out, or write a name that has it between backticks"
+    )]
+    Character {
+        /// Its line, from 1.
+        line: usize,
+        /// The character.
+        character: char,
+    },
+    /// A number with an `e` and no exponent.
+    #[error("line {line}: a number has an e and no exponent after it: write it out, as in 1.0e5")]
+    Number {
+        /// Its line, from 1.
+        line: usize,
+    },
     /// A comment that MySQL runs.
     #[error(
         "line {line}: a comment that begins with /*! or /*+ is run by the server: write it as a plain comment, or leave it out"
@@ -204,114 +224,6 @@ pub enum SchemaError {
         /// The line where it begins, from 1.
         line: usize,
     },
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    Word,
-    Backticks,
-    Text,
-    Symbol,
-}
-
-struct Token {
-    kind: Kind,
-    start: usize,
-    end: usize,
-    line: usize,
-}
-
-impl Token {
-    fn text<'a>(&self, sql: &'a str) -> &'a str {
-        &sql[self.start..self.end]
-    }
-
-    /// The word or symbol, without a number that it begins with: the server has `1e5SELECT` and the end of
-    /// `1.5SELECT` as two tokens. Empty for all that is quoted.
-    fn keyword<'a>(&self, sql: &'a str) -> &'a str {
-        if !matches!(self.kind, Kind::Word | Kind::Symbol) {
-            return "";
-        }
-        let text = self.text(sql);
-        let word = text.trim_start_matches(|c: char| c.is_ascii_digit());
-        match word.strip_prefix(['e', 'E']).filter(|_| word.len() < text.len()) {
-            Some(exponent) if exponent.starts_with(|c: char| c.is_ascii_digit()) => {
-                exponent.trim_start_matches(|c: char| c.is_ascii_digit())
-            }
-            _ => word,
-        }
-    }
-
-    fn is(&self, sql: &str, expected: &str) -> bool {
-        matches!(self.kind, Kind::Word | Kind::Symbol) && self.text(sql).eq_ignore_ascii_case(expected)
-    }
-}
-
-/// The parts of a text without spaces and comments, as MySQL's lexer has them.
-/// Source: "Comments", "String Literals" and "Schema Object Names" in MySQL's manual.
-fn tokens(sql: &str) -> Result<Vec<Token>, SchemaError> {
-    let mut tokens = Vec::new();
-    let (mut at, mut line) = (0, 1);
-    while let Some(c) = sql[at..].chars().next() {
-        let rest = &sql[at..];
-        let unclosed = |what| SchemaError::Unclosed { line, what };
-        let (kind, length) = match c {
-            _ if c.is_whitespace() => (None, c.len_utf8()),
-            '#' => (None, to_line_end(rest)),
-            '-' if is_dashes(rest) => (None, to_line_end(rest)),
-            '/' if rest.starts_with("/*!") || rest.starts_with("/*+") => {
-                return Err(SchemaError::Executable { line });
-            }
-            '/' if rest.starts_with("/*") => {
-                (None, 4 + rest[2..].find("*/").ok_or_else(|| unclosed("a comment"))?)
-            }
-            '`' => (Some(Kind::Backticks), quoted(rest, '`').ok_or_else(|| unclosed("a name in backticks"))?),
-            '\'' | '"' => {
-                let length = quoted(rest, c).ok_or_else(|| unclosed("a quoted text"))?;
-                // With NO_BACKSLASH_ESCAPES the text would end there, and what follows be a statement.
-                if rest[..length].contains(['\\', c].iter().collect::<String>().as_str()) {
-                    return Err(SchemaError::EscapedQuote { line });
-                }
-                (Some(Kind::Text), length)
-            }
-            _ if is_word(c) => (Some(Kind::Word), rest.find(|c| !is_word(c)).unwrap_or(rest.len())),
-            _ => (Some(Kind::Symbol), c.len_utf8()),
-        };
-        if let Some(kind) = kind {
-            tokens.push(Token { kind, start: at, end: at + length, line });
-        }
-        line += rest[..length].matches('\n').count();
-        at += length;
-    }
-    Ok(tokens)
-}
-
-fn is_word(c: char) -> bool {
-    c.is_alphanumeric() || c == '_' || c == '$'
-}
-
-/// `--` begins a comment only before a space or the end. Spaces beyond ASCII are no spaces to MySQL.
-fn is_dashes(rest: &str) -> bool {
-    rest.strip_prefix("--")
-        .is_some_and(|after| after.chars().next().is_none_or(|c| c == ' ' || c.is_ascii_control()))
-}
-
-fn to_line_end(rest: &str) -> usize {
-    rest.find('\n').unwrap_or(rest.len())
-}
-
-/// The length of what stands between two `quote`s, both included. A doubled quote stands for one; in
-/// texts, so does one after a backslash.
-fn quoted(rest: &str, quote: char) -> Option<usize> {
-    let mut chars = rest.char_indices().skip(1).peekable();
-    while let Some((at, c)) = chars.next() {
-        if c == '\\' && quote != '`' {
-            chars.next();
-        } else if c == quote && chars.next_if(|(_, next)| *next == quote).is_none() {
-            return Some(at + 1);
-        }
-    }
-    None
 }
 
 #[cfg(test)]

@@ -155,8 +155,8 @@ async fn a_run_ends_before_its_time_does() -> Result {
     let told =
         ["0 s", "1 s", "2 s"].iter().fold(ended.error(&deployment), |told, s| told.replace(s, "<n> s"));
     insta::assert_snapshot!(told, @r"
-    Bootstrap.Time: error: the run did not end within <n> s, the time that the function has; it was ended
-      Each change was made wholly or not at all. Running it again finishes the job; give the function more time, and see in its log which change was the last.
+    Bootstrap.Time: error in step 3 of 6: the run did not end within <n> s, the time that it has, and was ended
+      Each change is made wholly or not at all. Run it again to make the rest, or give it more time.
     ");
     // It hung up, though the process lives on: a server would give up the lock.
     let (mut connection, _) = silent.accept().await?;
@@ -164,6 +164,42 @@ async fn a_run_ends_before_its_time_does() -> Result {
     // The next invocation goes there as if nothing had been.
     let ended = function.invoke_within(event("apply"), Duration::ZERO).await?;
     assert!(ended.error(&deployment).starts_with("Bootstrap.Time"));
+    Ok(())
+}
+
+/// An unfinished statement of another connection holds up the second table.
+#[tokio::test]
+async fn what_was_done_when_the_time_ends_is_kept_and_reported() -> Result {
+    let deployment = Deployment::start("node_db").await?;
+    let users = "[[user]]\nname = \"reader\"\ngrant = [{ privileges = [\"SELECT\"] }]\n[schema]\n\
+         statements = [\"CREATE TABLE IF NOT EXISTS one (i INT); CREATE TABLE IF NOT EXISTS two (i INT)\"]\n";
+    let mut function = Function::start(&deployment, &[("RDS_IAM_USERS", Some(users))]).await?;
+    let mut master = deployment.master().await?;
+    let mut other = deployment.master().await?;
+    let id = column(&mut other, "SELECT CAST(CONNECTION_ID() AS CHAR)").await?.remove(0);
+    let endless = tokio::spawn(async move {
+        let sql = "CREATE TABLE node_db.two SELECT SLEEP(600) AS i";
+        sqlx::raw_sql(sql).execute(&mut other).await.map(drop)
+    });
+    let busy = "SELECT CAST(id AS CHAR) FROM information_schema.processlist WHERE state = 'User sleep'";
+    while column(&mut master, busy).await?.is_empty() {
+        tokio::task::yield_now().await;
+    }
+    let ended = function.invoke_within(event("apply"), Duration::from_secs(8)).await?.error(&deployment);
+    let told = (0..9).fold(ended, |told, n| told.replace(&format!("within {n} s"), "within <n> s"));
+    insta::assert_snapshot!(told, @r"
+    Bootstrap.Time: error in step 5 of 6: the run did not end within <n> s, the time that it has, and was ended
+      3 changes are left. Each change is made wholly or not at all. Run it again to make the rest, or give it more time.
+      12 changes were made and stay; once that is mended, running it again finishes the job.
+    ");
+    assert_eq!(column(&mut master, "SHOW TABLES IN node_db LIKE 'one'").await?, ["one"]);
+
+    execute(&mut master, &format!("KILL {id}")).await?;
+    assert!(endless.await?.is_err());
+    let finished = function.invoke(event("apply")).await?.report();
+    let actions = finished["actions"].as_array().map_or(0, Vec::len);
+    assert!((2..=3).contains(&actions), "{finished}");
+    assert_eq!(function.invoke(event("check")).await?.report()["outcome"], "clean");
     Ok(())
 }
 

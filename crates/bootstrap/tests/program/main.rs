@@ -2,9 +2,13 @@
 //! MySQL that checks tokens and an AWS API endpoint on this machine.
 
 mod bad_input;
+mod cases;
+mod guard;
 mod interrupted;
 mod lambda;
+mod rights;
 mod runtime_api;
+mod scale;
 mod secrets;
 mod story;
 mod support;

@@ -102,7 +102,7 @@ async fn from_nothing_to_drift_and_back() -> Result {
       - revoke GRANT OPTION, EXECUTE on procedure node_db.p from node_app@%
           REVOKE GRANT OPTION, EXECUTE ON PROCEDURE `node_db`.`p` FROM `node_app`@`%`;
 
-    warning: node_app@10.0.0.1 exists beside node_app@% and is used in its place by clients from that host; if nobody needs it: DROP USER `node_app`@`10.0.0.1`
+    warning: node_app@10.0.0.1 exists beside node_app@% and is used in its place by clients from that host; if no client needs it: DROP USER `node_app`@`10.0.0.1`
     drift: 9 changes needed; run without --check to make them
     ");
     let mended = deployment.bootstrap(&[]).await?.expect(0);
@@ -234,7 +234,11 @@ async fn a_client_certificate_is_demanded_as_before() -> Result {
     execute(&mut master, "CREATE USER node_app IDENTIFIED BY 'old password' REQUIRE SUBJECT '/CN=x'").await?;
     let run = deployment.bootstrap(&[]).await?.expect(0);
     assert!(run.stdout.contains("warning: node_app@% demands more than TLS"), "{}", run.stdout);
-    assert!(run.stdout.contains("login as node_app: not permitted for this caller"), "{}", run.stdout);
+    assert!(
+        run.stdout.contains("login as node_app: the account demands a client certificate"),
+        "{}",
+        run.stdout
+    );
     let demands = "SELECT CONCAT(plugin, ' ', CAST(ssl_type AS CHAR), ' ', CAST(x509_subject AS CHAR)) \
          FROM mysql.user WHERE User = 'node_app'";
     assert_eq!(column(&mut master, demands).await?, ["AWSAuthenticationPlugin SPECIFIED /CN=x"]);

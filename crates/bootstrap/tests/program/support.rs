@@ -6,8 +6,8 @@ use std::process::{Command, Output};
 use rds_iam_emulator::{AwsApi, MySql};
 use rds_iam_infra::RdsConf;
 use rds_iam_pool::{Secret, Target, connect};
-use sqlx::mysql::{MySqlConnection, MySqlRow};
-use sqlx::{AssertSqlSafe, Row};
+use sqlx::mysql::{MySqlConnectOptions, MySqlConnection, MySqlRow, MySqlSslMode};
+use sqlx::{AssertSqlSafe, ConnectOptions, Row};
 
 pub(crate) type Result<T = ()> = std::result::Result<T, Box<dyn std::error::Error>>;
 
@@ -121,6 +121,13 @@ impl Deployment {
         let master = self.mysql.master();
         let target = Target::new(self.mysql.dial().clone(), self.mysql.ca_pem());
         Ok(connect(&target, &master.username().parse()?, Secret::Password(master.password())).await?)
+    }
+
+    /// A connection as root, over the server's socket: for what AWS sets, by a parameter group or by itself.
+    pub(crate) async fn root(&self) -> Result<MySqlConnection> {
+        let run = self.mysql.ca_path().parent().and_then(Path::parent).ok_or("no folder")?.to_owned();
+        let options = MySqlConnectOptions::new().socket(run.join("mysqld.sock")).username("root");
+        Ok(options.ssl_mode(MySqlSslMode::Disabled).disable_statement_logging().connect().await?)
     }
 }
 

@@ -9,11 +9,16 @@ use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Row};
 use crate::credentials::MasterCredentials;
 use crate::error::Error;
 
-/// What RDS grants to the master user of a MySQL instance (RDS User Guide, "Master user account
-/// privileges"; `SUPER` and `FILE` are not among them).
+/// The role that RDS for MySQL 8.0.36 and later gives to the master user, whose rights are the role's
+/// (RDS User Guide, "Role-based privilege model for RDS for MySQL").
+const MASTER_ROLE: &str = "`rds_superuser_role`@`%`";
+
+/// What that role has of the static privileges, with the right to grant them, and of the dynamic ones (RDS
+/// User Guide, "Master user account privileges"; `SUPER` and `FILE` are not among them).
 const MASTER_PRIVILEGES: &str = "SELECT, INSERT, UPDATE, DELETE, CREATE, DROP, RELOAD, PROCESS, REFERENCES, INDEX, ALTER, \
      SHOW DATABASES, CREATE TEMPORARY TABLES, LOCK TABLES, EXECUTE, REPLICATION SLAVE, REPLICATION CLIENT, \
-     CREATE VIEW, SHOW VIEW, CREATE ROUTINE, ALTER ROUTINE, CREATE USER, EVENT, TRIGGER";
+     CREATE VIEW, SHOW VIEW, CREATE ROUTINE, ALTER ROUTINE, CREATE USER, EVENT, TRIGGER, CREATE ROLE, \
+     DROP ROLE, APPLICATION_PASSWORD_ADMIN, ROLE_ADMIN, XA_RECOVER_ADMIN";
 
 /// How often to look whether something has happened on the server.
 pub(crate) const POLL: Duration = Duration::from_millis(10);
@@ -44,16 +49,27 @@ impl Root {
         self.execute(sql, "create the database").await
     }
 
-    /// Creates the master user: as on RDS, an ordinary account with many privileges.
+    /// Creates the master user: as on RDS, an ordinary account whose many privileges come from a role.
     pub(crate) async fn create_master(&mut self, master: &MasterCredentials) -> Result<(), Error> {
         // The name is of letters, digits and underscores; the password may be of anything.
         let (user, password) = (master.username(), literal(master.password()));
-        let create = format!(
-            "CREATE USER '{user}'@'%' IDENTIFIED WITH caching_sha2_password BY {password} REQUIRE SSL"
-        );
-        self.execute(create, "create the master user").await?;
-        let grant = format!("GRANT {MASTER_PRIVILEGES} ON *.* TO '{user}'@'%' WITH GRANT OPTION");
-        self.execute(grant, "grant the master user's privileges").await
+        for (sql, operation) in [
+            (format!("CREATE ROLE {MASTER_ROLE}"), "create the master user's role"),
+            (
+                format!("GRANT {MASTER_PRIVILEGES} ON *.* TO {MASTER_ROLE} WITH GRANT OPTION"),
+                "grant the master user's privileges",
+            ),
+            (
+                format!(
+                    "CREATE USER '{user}'@'%' IDENTIFIED WITH caching_sha2_password BY {password} \
+                     DEFAULT ROLE {MASTER_ROLE} REQUIRE SSL"
+                ),
+                "create the master user",
+            ),
+        ] {
+            self.execute(sql, operation).await?;
+        }
+        Ok(())
     }
 
     /// Refuses writes, also those of users with many privileges.

@@ -1,7 +1,6 @@
 //! A failure as the function's caller sees it.
 
 use std::fmt;
-use std::time::Duration;
 
 use lambda_runtime::Diagnostic;
 use rds_iam_bootstrap::{BootstrapError, DeclarationError, Failure, Mode};
@@ -42,18 +41,12 @@ impl Fault {
     }
 
     pub(crate) fn run(mode: Mode, error: &BootstrapError) -> Self {
-        let kind = if error.exit_code() == 1 { Kind::Failed } else { Kind::Configuration };
+        let kind = match error {
+            BootstrapError::Time { .. } => Kind::Time,
+            error if error.exit_code() == 1 => Kind::Failed,
+            _ => Kind::Configuration,
+        };
         Self { kind, message: Failure::new(mode, error).to_string() }
-    }
-
-    pub(crate) fn time(limit: Duration) -> Self {
-        let message = format!(
-            "error: the run did not end within {} s, the time that the function has; it was ended\n  \
-             Each change was made wholly or not at all. Running it again finishes the job; give the function \
-             more time, and see in its log which change was the last.",
-            limit.as_secs()
-        );
-        Self { kind: Kind::Time, message }
     }
 
     fn configuration(what: &str) -> Self {

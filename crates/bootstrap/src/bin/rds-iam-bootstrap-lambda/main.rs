@@ -56,11 +56,10 @@ async fn main() -> ExitCode {
 async fn invoked(event: LambdaEvent<Value>) -> Result<Report, Fault> {
     let mode = event::mode(&event.payload)?;
     let (conf, declaration) = deployment(|name| std::env::var_os(name))?;
-    let settings = Settings::load(conf, declaration, mode).await;
+    let mut settings = Settings::load(conf, declaration, mode).await;
     let left = event.context.deadline().duration_since(settings.clock.now()).unwrap_or_default();
-    let limit = left.saturating_sub(TO_CLOSE);
-    let ended = tokio::time::timeout(limit, run(settings)).await;
-    let report = ended.map_err(|_| Fault::time(limit))?.map_err(|error| Fault::run(mode, &error))?;
+    settings.time_limit = Some(left.saturating_sub(TO_CLOSE));
+    let report = run(settings).await.map_err(|error| Fault::run(mode, &error))?;
     let changes = report.actions.len();
     match (mode, report.outcome) {
         (Mode::Check, Outcome::Drift) => {

@@ -1,5 +1,5 @@
 use super::*;
-use crate::mysql::RoutineKind;
+use crate::mysql::{Limits, PLUGIN, RoutineKind};
 use crate::{Mode, Outcome, Report};
 use rds_iam_infra::RdsConf;
 
@@ -55,6 +55,9 @@ fn applied(plan: &Plan, before: &Observed) -> Observed {
                     found.ssl_type = "ANY".into();
                 }
             }
+            Change::LiftLimits { account: a, .. } => {
+                after.accounts.get_mut(a).unwrap().limits = Limits::default();
+            }
             Change::Grant { account: a, object, privileges } => {
                 let grants = &mut after.accounts.get_mut(a).unwrap().grants;
                 grants.entry(object.clone()).or_default().extend(privileges.iter().cloned());
@@ -99,6 +102,7 @@ fn report(mode: Mode, plan: Plan) -> Report {
         actions: plan.actions,
         warnings: plan.warnings,
         logins: Vec::new(),
+        logins_not_tried: 0,
     }
 }
 
@@ -172,7 +176,7 @@ fn what_differs_is_mended_and_nothing_else() {
     let routine =
         || Object::Routine { database: "node_db".into(), kind: RoutineKind::Procedure, routine: "p".into() };
     let role = || Account::observed("r'1", "%");
-    let cases: [Case; 16] = [
+    let cases: [Case; 18] = [
         (
             "a password",
             Box::new(|a| {
@@ -256,6 +260,28 @@ fn what_differs_is_mended_and_nothing_else() {
             "a role",
             Box::new(move |a| a.roles.extend([role()])),
             &["Master: REVOKE `r'1`@`%` FROM `node_app`@`%`"],
+        ),
+        (
+            "limits",
+            Box::new(|a| {
+                a.limits.connections = 9;
+                a.limits.failed_login_attempts = 5;
+                a.limits.password_lock_days = -1;
+            }),
+            &[
+                "Admin: ALTER USER `node_app`@`%` WITH MAX_USER_CONNECTIONS 0 FAILED_LOGIN_ATTEMPTS 0 PASSWORD_LOCK_TIME 0",
+            ],
+        ),
+        (
+            "global privileges that are restricted on the database",
+            Box::new(|a| {
+                a.grants = Grants::from([(Object::Global, set(&["SELECT"]))]);
+                a.restricted.insert(r"node\_db".into());
+            }),
+            &[
+                "Master: REVOKE SELECT ON *.* FROM `node_app`@`%`",
+                r"Admin: GRANT SELECT, INSERT, UPDATE, DELETE ON `node\_db`.* TO `node_app`@`%`",
+            ],
         ),
         ("nothing", Box::new(|_| ()), &[]),
     ];
@@ -362,17 +388,47 @@ fn a_missing_database_or_table_is_an_error() {
 fn what_a_person_should_look_at_is_no_drift() {
     let mut observed = complete(|account| {
         account.locked = true;
+        account.further_factor = true;
         account.proxies.insert(Account::observed("boss", "%"));
     });
-    observed.accounts.insert(Account::observed("node_app", "10.0.0.1"), ObservedAccount::default());
+    for host in ["10.0.0.1", "*"] {
+        observed.accounts.insert(Account::observed("node_app", host), ObservedAccount::default());
+    }
+    observed.mandatory_roles = "app_rw".into();
+    let other = |plugin: &str, grants: &Grants| ObservedAccount {
+        plugin: plugin.into(),
+        grants: grants.clone(),
+        ..ObservedAccount::default()
+    };
+    let reads = Grants::from([(database("node_db"), set(&["SELECT", "CREATE"]))]);
+    let creates = Grants::from([(Object::Global, set(&["CREATE USER"]))]);
+    observed.others = [
+        (("", "10.0.%"), other("", &Grants::new())),
+        (("", "%"), other("", &Grants::new())),
+        (("node_user", "%"), other(PLUGIN, &reads)),
+        (("old_admin", "%"), other(PLUGIN, &creates)),
+        (("old_app", "%"), other("caching_sha2_password", &reads)),
+        (("admin", "%"), other("caching_sha2_password", &creates)),
+        (("rdsadmin", "localhost"), other("caching_sha2_password", &reads)),
+    ]
+    .into_iter()
+    .map(|((user, host), found)| (Account::observed(user, host), found))
+    .collect();
     let needed = plan(&standard(), &observed).unwrap();
     assert_eq!(needed.actions, []);
     insta::assert_snapshot!(report(Mode::Check, needed), @r"
     node_db at orders.c0ffee.eu-west-1.rds.amazonaws.com:3306, read as the master user
 
-    warning: node_app@10.0.0.1 exists beside node_app@% and is used in its place by clients from that host; if nobody needs it: DROP USER `node_app`@`10.0.0.1`
+    warning: node_app@* exists beside node_app@% and matches no client, since the wildcard of hosts is %; to remove it: DROP USER `node_app`@`*`
+    warning: node_app@10.0.0.1 exists beside node_app@% and is used in its place by clients from that host; if no client needs it: DROP USER `node_app`@`10.0.0.1`
     warning: node_app@% is locked, which is left as it is; to let it in again: ALTER USER `node_app`@`%` ACCOUNT UNLOCK
+    warning: node_app@% demands a second authentication factor, which is left as it is; IAM logins of this project have none and are refused: to demand none: ALTER USER `node_app`@`%` DROP 2 FACTOR
     warning: node_app@% may act as boss@%, and only a user with that right can take it away: REVOKE PROXY ON `boss`@`%` FROM `node_app`@`%`
+    warning: the server's mandatory_roles give every user what app_rw may do, after SET ROLE: more than is declared; to end it, empty mandatory_roles in the parameter group
+    warning: the account without a name @10.0.% comes before iam_admin@% and 1 more for clients from its host, whose logins fail or have its privileges; if no client needs it: DROP USER ``@`10.0.%`
+    warning: node_user@% is not declared, logs in by IAM and has SELECT, CREATE on node_db.*; it stays as it is: declare it, or if no program needs it: DROP USER `node_user`@`%`
+    warning: old_admin@% is not declared, logs in by IAM and has CREATE USER on the whole server (*.*); it stays as it is: declare it, or if no program needs it: DROP USER `old_admin`@`%`
+    warning: old_app@% is not declared and has SELECT, CREATE on node_db.*; it stays as it is: declare it, or if no program needs it: DROP USER `old_app`@`%`
     no changes needed: everything is as declared
     ");
 }
@@ -428,7 +484,8 @@ fn the_json_document_is_an_interface() {
       "warnings": [
         "node_app@% is locked, which is left as it is; to let it in again: ALTER USER `node_app`@`%` ACCOUNT UNLOCK"
       ],
-      "logins": []
+      "logins": [],
+      "logins_not_tried": 0
     }
     "#);
 }

@@ -1,0 +1,76 @@
+//! What limits an account's logins and statements beyond its privileges. Such limits come from the time of
+//! a password, stop logins by token, and can't be declared.
+
+use std::fmt;
+
+/// The limits of an account; zero is none. What is not here has no effect on an account that logs in by
+/// IAM: the switch ends an expired password, a second password and the history of passwords, and the server
+/// neither checks nor changes the password's lifetime for this plugin.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Limits {
+    /// `FAILED_LOGIN_ATTEMPTS`: refused logins in a row that block it. A refused token counts.
+    pub failed_login_attempts: i64,
+    /// `PASSWORD_LOCK_TIME`: the days that it stays blocked; -1 is until it is unlocked.
+    pub password_lock_days: i64,
+    /// `MAX_QUERIES_PER_HOUR`
+    pub queries_per_hour: u32,
+    /// `MAX_UPDATES_PER_HOUR`
+    pub updates_per_hour: u32,
+    /// `MAX_CONNECTIONS_PER_HOUR`
+    pub connections_per_hour: u32,
+    /// `MAX_USER_CONNECTIONS`
+    pub connections: u32,
+}
+
+impl Limits {
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
+    fn resources(&self) -> Vec<(&'static str, u32)> {
+        let all = [
+            ("MAX_QUERIES_PER_HOUR", self.queries_per_hour),
+            ("MAX_UPDATES_PER_HOUR", self.updates_per_hour),
+            ("MAX_CONNECTIONS_PER_HOUR", self.connections_per_hour),
+            ("MAX_USER_CONNECTIONS", self.connections),
+        ];
+        all.into_iter().filter(|(_, limit)| *limit != 0).collect()
+    }
+
+    fn blocks(&self) -> bool {
+        self.failed_login_attempts != 0 || self.password_lock_days != 0
+    }
+
+    /// The options of `ALTER USER` that remove them.
+    pub(super) fn lifted(&self) -> String {
+        let mut options = Vec::new();
+        let resources = self.resources();
+        if !resources.is_empty() {
+            let each: Vec<_> = resources.iter().map(|(name, _)| format!("{name} 0")).collect();
+            options.push(format!("WITH {}", each.join(" ")));
+        }
+        if self.blocks() {
+            options.push("FAILED_LOGIN_ATTEMPTS 0 PASSWORD_LOCK_TIME 0".to_owned());
+        }
+        options.join(" ")
+    }
+}
+
+impl fmt::Display for Limits {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut each: Vec<_> =
+            self.resources().iter().map(|(name, limit)| format!("{name} {limit}")).collect();
+        if self.blocks() {
+            let days = match self.password_lock_days {
+                -1 => "UNBOUNDED".to_owned(),
+                days => days.to_string(),
+            };
+            each.push(format!("FAILED_LOGIN_ATTEMPTS {}", self.failed_login_attempts));
+            each.push(format!("PASSWORD_LOCK_TIME {days}"));
+        }
+        f.write_str(&each.join(", "))
+    }
+}

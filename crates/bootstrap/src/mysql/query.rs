@@ -1,0 +1,70 @@
+//! Queries whose conditions are lists of names, each limited in time.
+
+use std::collections::BTreeSet;
+use std::io;
+use std::time::Duration;
+
+use sqlx::AssertSqlSafe;
+use sqlx::mysql::{MySqlConnection, MySqlRow};
+
+/// How long the server may take over one statement: a minute, well over the wait for another run's lock.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// A query of constant text, and the values in it. A value is never part of the text.
+pub(super) struct Query {
+    sql: String,
+    values: Vec<String>,
+}
+
+impl Query {
+    pub(super) fn new(sql: &str) -> Self {
+        Self { sql: sql.to_owned(), values: Vec::new() }
+    }
+
+    pub(super) fn and(mut self, sql: &'static str) -> Self {
+        self.sql.push_str(sql);
+        self
+    }
+
+    pub(super) fn value(mut self, value: &str) -> Self {
+        self.sql.push('?');
+        self.values.push(value.to_owned());
+        self
+    }
+
+    /// ` IN (…)` these values; without any, nothing is.
+    pub(super) fn one_of<'a>(mut self, values: impl IntoIterator<Item = &'a str>) -> Self {
+        let before = self.values.len();
+        self.values.extend(values.into_iter().map(str::to_owned));
+        let places = vec!["?"; self.values.len() - before].join(", ");
+        self.sql.push_str(&format!(" IN ({})", if places.is_empty() { "NULL" } else { &places }));
+        self
+    }
+
+    /// Its rows. The statement stays prepared: closing it would cost a round trip, and it ends with the
+    /// connection.
+    pub(super) async fn rows(self, connection: &mut MySqlConnection) -> Result<Vec<MySqlRow>, sqlx::Error> {
+        let mut query = sqlx::query(AssertSqlSafe(self.sql));
+        for value in self.values {
+            query = query.bind(value);
+        }
+        answer(query.fetch_all(connection)).await
+    }
+}
+
+/// Both lists, without repetition.
+pub(super) fn names<'a>(
+    declared: &BTreeSet<&'a str>,
+    others: impl Iterator<Item = &'a str>,
+) -> BTreeSet<&'a str> {
+    declared.iter().copied().chain(others).collect()
+}
+
+/// What the server answers, unless it stays silent: a run that hangs would hold the lock.
+pub(crate) async fn answer<T>(asked: impl Future<Output = sqlx::Result<T>>) -> sqlx::Result<T> {
+    let silent = |_| {
+        let told = format!("no answer within {} s", ANSWER_TIMEOUT.as_secs());
+        Err(sqlx::Error::Io(io::Error::new(io::ErrorKind::TimedOut, told)))
+    };
+    tokio::time::timeout(ANSWER_TIMEOUT, asked).await.unwrap_or_else(silent)
+}
