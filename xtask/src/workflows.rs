@@ -323,12 +323,24 @@ fn a_release_is_of_a_commit_on_main() {
     }
 }
 
+/// The stage `lint` looks them up.
 #[test]
 fn advisories_are_looked_up_on_push_and_weekly() {
-    let advisories = workflow("advisories.yml");
-    assert_eq!(advisories["on"]["push"]["branches"][0].as_str(), Some("main"));
-    let cron = advisories["on"]["schedule"][0]["cron"].as_str().unwrap();
+    let commands = |name: &str| -> Vec<String> {
+        let jobs =
+            Job::all().into_iter().filter(|job| job.name.starts_with(&format!(".github/workflows/{name},")));
+        jobs.flat_map(|job| {
+            job.steps().iter().flat_map(xtask_commands).map(|words| words.join(" ")).collect::<Vec<_>>()
+        })
+        .collect()
+    };
+    assert_eq!(workflow("ci.yml")["on"]["push"]["branches"][0].as_str(), Some("main"));
+    let ci = commands("ci.yml");
+    assert!(ci.iter().any(|line| line.starts_with("xtask ci --json ") && !line.contains("--skip")), "{ci:?}");
+    let weekly = workflow("advisories.yml");
+    let cron = weekly["on"]["schedule"][0]["cron"].as_str().unwrap();
     assert_eq!(cron.split(' ').filter(|field| *field == "*").count(), 2, "{cron}: once a week");
+    assert!(commands("advisories.yml").contains(&"xtask ci --only lint".to_owned()));
 }
 
 /// `on` is a text in YAML 1.2, and a truth value in 1.1.

@@ -1,6 +1,6 @@
 //! The provenance statements that travel with an image, and what a promotion asks of them.
 //!
-//! No statement is signed: it is the claim of whoever may push. The checks keep mistakes out, and statements about
+//! No statement is signed: it is the claim of a caller with the right to push. The checks keep mistakes out, and statements about
 //! other images; a signature comes from GitHub's attestations, which `xtask` verifies (docs/adr/0014-promotion.md).
 
 use serde_json::Value;
