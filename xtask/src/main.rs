@@ -418,8 +418,8 @@ mod tests {
           RDS_IAM_TERRAFORM_MIRROR  a filesystem mirror to take Terraform's AWS provider from
           RDS_IAM_IMAGE_BASES       pinned or local: official base images, or ones made of Debian's packages
           RDS_IAM_ATTESTATIONS      OWNER/NAME on GitHub, whose attestation of an image a promotion asks for
-  RDS_IAM_PREBUILT          set where xtask and its programs were built elsewhere: nothing is built
-  RDS_IAM_CONFIRM           the environment that may be destroyed, where nobody can type its name
+          RDS_IAM_PREBUILT          set where xtask and its programs were built elsewhere: nothing is built
+          RDS_IAM_CONFIRM           the environment that may be destroyed, where nobody can type its name
           NO_COLOR                  no colours on a terminal either
 
         Exit status:

@@ -122,10 +122,12 @@ fn words_of(line: &str, with_optional: bool) -> Vec<String> {
     }
     text.push_str(rest);
     let value = |word: &str| {
-        word.split('/')
-            .map(|part| if part.starts_with('$') { "dev" } else { part })
-            .collect::<Vec<_>>()
-            .join("/")
+        let known = |text: &str| match text {
+            "$ARCHITECTURE" => "arm64".to_owned(),
+            text if text.starts_with('$') => "dev".to_owned(),
+            text => text.to_owned(),
+        };
+        word.split('/').map(known).collect::<Vec<_>>().join("/")
     };
     let words = text.split_whitespace().map(|word| value(word.trim_matches('"')));
     std::iter::once("xtask".to_owned()).chain(words).collect()

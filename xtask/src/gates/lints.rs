@@ -24,11 +24,11 @@ pub(crate) fn workflows(workspace: &Workspace, console: Console, runner: Runner)
     let is_workflow =
         |path: &Path| path.extension().is_some_and(|extension| extension == "yml" || extension == "yaml");
     super::refuse_other_excuses(&workspace.root)?;
-    let files = self::files(&workspace.root, Path::new(WORKFLOWS), &is_workflow)?;
-    let mut actions = Vec::new();
-    if workspace.root.join(ACTIONS).is_dir() {
-        actions = self::files(&workspace.root, Path::new(ACTIONS), &is_workflow)?;
-    }
+    let actions = match workspace.root.join(ACTIONS).is_dir() {
+        true => files(&workspace.root, Path::new(ACTIONS), &is_workflow)?,
+        false => Vec::new(),
+    };
+    let files = files(&workspace.root, Path::new(WORKFLOWS), &is_workflow)?;
     let actionlint = tools::ready_actionlint(workspace, console, runner)?;
     let zizmor = tools::ready(Tool::Zizmor, workspace, console, runner)?;
     if actionlint.tool == Tool::ActionlintFork {
