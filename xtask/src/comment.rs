@@ -12,6 +12,9 @@ use crate::workspace::Workspace;
 
 /// By which the comment is found again. Nobody sees it.
 const MARK: &str = "<!-- the plan of cargo xtask -->";
+/// What a reader must know: the text below it comes from a job that ran the pull request's own code.
+const ORIGIN: &str = "> [!NOTE]\n> Written by this pull request's own code. It shows what that code says of its plan, \
+                      which is no verdict: the plan that is applied is made again, from main.\n";
 /// Who writes with the token of a job.
 const AUTHOR: &str = "github-actions[bot]";
 /// One call of GitHub's API.
@@ -51,7 +54,7 @@ pub(crate) fn run(text: &Path, workspace: &Workspace, runner: Runner) -> Result<
 }
 
 fn body(text: &str) -> Result<String, Error> {
-    let body = format!("{MARK}\n{text}");
+    let body = format!("{MARK}\n{ORIGIN}\n{text}");
     if body.len() <= LONGEST {
         return Ok(body);
     }
@@ -91,5 +94,7 @@ mod tests {
         assert_eq!(ours(&pages), Some(3));
         assert_eq!(ours(&json!([[]])), None);
         assert!(body(&"x".repeat(LONGEST)).is_err());
+        // Said before anything that the pull request wrote.
+        assert!(text.find("own code").unwrap() < text.find("\nplan").unwrap(), "{text}");
     }
 }

@@ -25,6 +25,8 @@ mod shell;
 mod steps;
 mod test;
 mod tools;
+#[cfg(test)]
+mod workflows;
 mod workspace;
 
 use std::path::PathBuf;
@@ -62,6 +64,8 @@ Environment:
   RDS_IAM_CACHE_DIR         where tools and servers are kept [default: ~/.cache/rds-iam]
   RDS_IAM_TERRAFORM_MIRROR  a filesystem mirror to take Terraform's AWS provider from
   RDS_IAM_IMAGE_BASES       pinned or local: official base images, or ones made of Debian's packages
+  RDS_IAM_ATTESTATIONS      OWNER/NAME on GitHub, whose attestation of an image a promotion asks for
+  RDS_IAM_PREBUILT          set where xtask and its programs were built elsewhere: nothing is built
   RDS_IAM_CONFIRM           the environment that may be destroyed, where nobody can type its name
   NO_COLOR                  no colours on a terminal either
 
@@ -94,6 +98,12 @@ enum Task {
     Deploy {
         #[command(flatten)]
         environment: For,
+        /// Leave the image as it is: no build, scan, push or rollout
+        #[arg(long)]
+        infrastructure_only: bool,
+        /// Accept an image that the registry did not scan, by its status: off, UNSUPPORTED_IMAGE
+        #[arg(long, value_name = "STATUSES", value_delimiter = ',')]
+        accept_scan: Vec<String>,
         #[command(flatten)]
         options: pipeline::Options,
     },
@@ -115,6 +125,9 @@ enum Task {
         /// Why, for the record
         #[arg(long, value_name = "TEXT")]
         reason: Option<String>,
+        /// Run these stages alone
+        #[arg(long, value_name = "STAGES", value_delimiter = ',')]
+        only: Vec<String>,
         #[command(flatten)]
         telling: pipeline::Telling,
     },
@@ -304,13 +317,16 @@ fn run(task: Task, console: Console) -> Result<u8, Error> {
             Ok(all_well(steps::run(console, test::steps(chosen.engine, &workspace, console, runner))))
         }
         Task::Ci { options } => pipeline(Asked::new(Run::Ci, None, options)),
-        Task::Deploy { environment, options } => pipeline(Asked::new(Run::Deploy, environment.env, options)),
-        Task::Promote { from, to, digest, accept_skipped, reason, telling } => pipeline(Asked {
+        Task::Deploy { environment, infrastructure_only, accept_scan, options } => {
+            let options = if infrastructure_only { options.without_the_image() } else { options };
+            pipeline(Asked { accept_scan, ..Asked::new(Run::Deploy, environment.env, options) })
+        }
+        Task::Promote { from, to, digest, accept_skipped, reason, only, telling } => pipeline(Asked {
             promote_from: from,
             digest,
             accept_skipped,
             reason,
-            ..Asked::new(Run::Promote, to, telling.into())
+            ..Asked::new(Run::Promote, to, pipeline::Options::only(only, telling))
         }),
         Task::Rollback { environment, options } => {
             pipeline(Asked::new(Run::Rollback, environment.env, options))
@@ -401,6 +417,8 @@ mod tests {
           RDS_IAM_CACHE_DIR         where tools and servers are kept [default: ~/.cache/rds-iam]
           RDS_IAM_TERRAFORM_MIRROR  a filesystem mirror to take Terraform's AWS provider from
           RDS_IAM_IMAGE_BASES       pinned or local: official base images, or ones made of Debian's packages
+          RDS_IAM_ATTESTATIONS      OWNER/NAME on GitHub, whose attestation of an image a promotion asks for
+          RDS_IAM_PREBUILT          set where xtask and its programs were built elsewhere: nothing is built
           RDS_IAM_CONFIRM           the environment that may be destroyed, where nobody can type its name
           NO_COLOR                  no colours on a terminal either
 

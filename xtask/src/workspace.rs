@@ -10,6 +10,15 @@ use crate::runner::{Cmd, Runner};
 /// What to do where cargo is missing.
 pub(crate) const CARGO_MEND: &str = "install Rust with rustup (https://rustup.rs)";
 
+/// Set, to anything, where xtask and the programs that it runs were built elsewhere and lie in the target folder: a job
+/// with an environment's role builds nothing and does not ask cargo.
+const PREBUILT_VARIABLE: &str = "RDS_IAM_PREBUILT";
+
+/// Whether the programs were built elsewhere.
+pub(crate) fn is_prebuilt() -> bool {
+    std::env::var_os(PREBUILT_VARIABLE).is_some_and(|value| !value.is_empty())
+}
+
 /// The folders that tasks work in.
 #[derive(Clone, Debug)]
 pub(crate) struct Workspace {
@@ -27,18 +36,21 @@ impl Workspace {
     /// # Errors
     /// When cargo cannot read the workspace, or no cache folder can be named.
     pub(crate) fn find(runner: Runner) -> Result<Self, Error> {
+        let cache =
+            cache_dir(|name| std::env::var_os(name).map(PathBuf::from)).ok_or_else(|| Error::Found {
+                found: "there is no folder to keep tools and servers in".to_owned(),
+                mend: "set RDS_IAM_CACHE_DIR to a folder that may hold about 1 GB".to_owned(),
+            })?;
         let root = root();
+        if is_prebuilt() {
+            return Ok(Self { target: root.join("target"), root, cache });
+        }
         let metadata = cargo(&root, ["metadata", "--no-deps", "--format-version=1"])
             .hint("the manifest named above is broken");
         let answer = |what: &str| Error::Answer { command: metadata.shown(), what: what.to_owned() };
         let printed = runner.ask(&metadata)?;
         let parsed: Value = serde_json::from_str(&printed).map_err(|error| answer(&error.to_string()))?;
         let target = parsed["target_directory"].as_str().ok_or_else(|| answer("no target_directory"))?;
-        let cache =
-            cache_dir(|name| std::env::var_os(name).map(PathBuf::from)).ok_or_else(|| Error::Found {
-                found: "there is no folder to keep tools and servers in".to_owned(),
-                mend: "set RDS_IAM_CACHE_DIR to a folder that may hold about 1 GB".to_owned(),
-            })?;
         Ok(Self { target: PathBuf::from(target), root, cache })
     }
 
@@ -59,8 +71,11 @@ impl Workspace {
 }
 
 /// The folder above xtask's own. From the environment where cargo started us, so that a target
-/// folder shared by two clones works in each.
+/// folder shared by two clones works in each. Built elsewhere, we are started in it.
 pub(crate) fn root() -> PathBuf {
+    if let (true, Ok(here)) = (is_prebuilt(), std::env::current_dir()) {
+        return here;
+    }
     let own = std::env::var_os("CARGO_MANIFEST_DIR")
         .map_or_else(|| env!("CARGO_MANIFEST_DIR").into(), PathBuf::from);
     own.parent().map_or_else(|| own.clone(), Path::to_owned)

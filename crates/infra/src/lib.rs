@@ -11,8 +11,8 @@
 //! - [`trust`]: the trust roots that ship with the program.
 //!
 //! With the feature `aws`, a module for each thing that is done to a deployment: `ssm` (the app's parameters),
-//! `whoami`, `permissions`, `proxy_auth`, `snapshot`, `invoke_bootstrap`, `image` and `rollout`; `aws` is what they
-//! share.
+//! `whoami`, `permissions`, `proxy_auth`, `snapshot`, `invoke_bootstrap`, `image`, `rollout` and `assumptions`; `aws` is
+//! what they share.
 //!
 //! ```
 //! use rds_iam_infra::{RdsConf, policy::ConnectPolicy};
@@ -37,6 +37,8 @@
 //! ```
 
 pub mod arn;
+#[cfg(feature = "aws")]
+pub mod assumptions;
 #[cfg(feature = "aws")]
 pub mod aws;
 pub mod file;

@@ -149,7 +149,7 @@ fn is_denied(result: &EvaluationResult, action: &str) -> bool {
 }
 
 /// Whose policies these are, and in which partition: of a session, its role.
-fn principal(arn: &str) -> (String, &str) {
+pub(crate) fn principal(arn: &str) -> (String, &str) {
     let mut parts = arn.splitn(6, ':').skip(1);
     let partition = parts.next().unwrap_or("aws");
     let account = parts.nth(2).unwrap_or_default();

@@ -11,9 +11,8 @@ use rds_iam_token::Clock;
 use crate::aws::CallError;
 use crate::aws::wait::{Patience, until};
 
-/// The first snapshot of a database copies all of it: some minutes for each 100 GiB.
-const PATIENCE: Patience =
-    Patience { every: Duration::from_secs(10), limit: Duration::from_secs(2 * 60 * 60) };
+/// The first snapshot of a database copies all of it: some minutes for each 100 GiB. Less than a session of a role lasts.
+const PATIENCE: Patience = Patience { every: Duration::from_secs(10), limit: Duration::from_secs(100 * 60) };
 
 /// Takes a snapshot of an instance, and waits until it can be restored.
 #[derive(Clone, Debug)]
@@ -175,7 +174,7 @@ mod tests {
         insta::assert_snapshot!(said.join("\n"), @"
         there is a snapshot final already, of the database other: choose another name
         the snapshot final is failed: delete it where it is still there, and run this again
-        the snapshot final is not done after 120 minutes: run this again, which goes on waiting for it
+        the snapshot final is not done after 100 minutes: run this again, which goes on waiting for it
         ");
     }
 }

@@ -12,6 +12,8 @@ use crate::tools::{self, Tool};
 use crate::workspace::Workspace;
 
 const WORKFLOWS: &str = ".github/workflows";
+/// Actions of the repository's own, which zizmor checks too; actionlint reads workflows alone.
+const ACTIONS: &str = ".github/actions";
 const DOCKER: &str = "docker";
 
 /// The GitHub workflows: actionlint for their syntax and expressions, zizmor for their security.
@@ -22,6 +24,10 @@ pub(crate) fn workflows(workspace: &Workspace, console: Console, runner: Runner)
     let is_workflow =
         |path: &Path| path.extension().is_some_and(|extension| extension == "yml" || extension == "yaml");
     super::refuse_other_excuses(&workspace.root)?;
+    let actions = match workspace.root.join(ACTIONS).is_dir() {
+        true => files(&workspace.root, Path::new(ACTIONS), &is_workflow)?,
+        false => Vec::new(),
+    };
     let files = files(&workspace.root, Path::new(WORKFLOWS), &is_workflow)?;
     let actionlint = tools::ready_actionlint(workspace, console, runner)?;
     let zizmor = tools::ready(Tool::Zizmor, workspace, console, runner)?;
@@ -40,7 +46,7 @@ pub(crate) fn workflows(workspace: &Workspace, console: Console, runner: Runner)
         .cmd(&workspace.root)
         .without(&["ZIZMOR_", "GH_TOKEN", "GITHUB_TOKEN"])
         .args(["--offline", "--no-progress", "--strict-collection", "--color=never"])
-        .args(files.iter().map(String::as_str))
+        .args(files.iter().chain(&actions).map(String::as_str))
         .hint("mend what zizmor names; an exception stands beside it: # zizmor: ignore[<audit>] <reason>");
     runner.run(&check)?;
     console.line(&format!("{} workflows", files.len()));

@@ -11,6 +11,7 @@ use super::preflight::Need;
 use crate::console::{Console, Style};
 use crate::error::Error;
 use crate::runner::{RunError, Runner};
+use crate::workspace;
 
 /// What to do where a right is lacking.
 pub(super) const MEND: &str = "take the environment's own role (on GitHub: the variable AWS_DEPLOY_ROLE_ARN of that environment), or have an \
@@ -65,7 +66,7 @@ pub(super) fn lacks<'n>(
                 .to_owned(),
         });
     }
-    if !only_looks {
+    if !only_looks && !workspace::is_prebuilt() {
         let build = context.workspace.cargo(["build", "--quiet", "--locked", "--package", "rds-iam-infra"]);
         runner.ask_within(&build, BUILT_WITHIN)?;
     } else if !asks_aws(context).is_file() {

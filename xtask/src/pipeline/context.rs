@@ -32,6 +32,8 @@ pub(crate) struct Context<'a> {
     pub(crate) destroys: bool,
     /// Whether a destruction does without a last snapshot of the database.
     pub(crate) no_snapshot: bool,
+    /// Statuses with which an image that the registry did not scan is accepted.
+    pub(crate) accept_scan: Vec<String>,
     /// Of now, in seconds since 1970.
     pub(crate) now: i64,
 }

@@ -1,5 +1,6 @@
 //! The pipeline: stages, and the runs over them.
 
+mod attestation;
 mod bundle;
 mod caller;
 mod context;
@@ -47,6 +48,9 @@ const MISSING: u8 = 3;
 /// Where a run without a terminal finds the name that has to be typed.
 const CONFIRM_VARIABLE: &str = "RDS_IAM_CONFIRM";
 
+/// The stages of a deployment that are about its image.
+const IMAGE_STAGES: [&str; 5] = ["docker-build", "trivy", "ecr-push", "rollout", "smoke"];
+
 /// Says what images are built on.
 const BASES_VARIABLE: &str = "RDS_IAM_IMAGE_BASES";
 
@@ -86,6 +90,27 @@ pub(crate) struct Telling {
     junit: Option<PathBuf>,
 }
 
+impl Options {
+    /// These stages alone.
+    pub(crate) fn only(only: Vec<String>, telling: Telling) -> Self {
+        Self { only, telling, ..Self::default() }
+    }
+
+    /// The same without a stage.
+    #[cfg(test)]
+    pub(crate) fn without(&self, stage: &str) -> Self {
+        let mut without = self.clone();
+        without.skip.push(stage.to_owned());
+        without
+    }
+
+    /// The same without the stages that are about the image.
+    pub(crate) fn without_the_image(mut self) -> Self {
+        self.skip.extend(IMAGE_STAGES.map(str::to_owned));
+        self
+    }
+}
+
 impl From<Telling> for Options {
     fn from(telling: Telling) -> Self {
         Self { telling, ..Self::default() }
@@ -106,6 +131,8 @@ pub(crate) struct Asked {
     /// Of a promotion: why, for the record.
     pub(crate) reason: Option<String>,
     pub(crate) no_snapshot: bool,
+    /// Of a deployment: statuses with which an image that the registry did not scan is accepted.
+    pub(crate) accept_scan: Vec<String>,
     pub(crate) options: Options,
 }
 
@@ -125,6 +152,7 @@ impl Asked {
             accept_skipped: Vec::new(),
             reason: None,
             no_snapshot: false,
+            accept_scan: Vec::new(),
             options,
         }
     }
@@ -158,7 +186,9 @@ pub(crate) fn run(
         return Ok(0);
     }
     let context = Context {
-        plans: wanted.iter().any(|stage| matches!(stage.name, "plan" | "destroy-plan")),
+        // Asked for by itself, the stage `programs` builds for a plan that another job makes.
+        plans: asked.run == Run::One("programs")
+            || wanted.iter().any(|stage| matches!(stage.name, "plan" | "destroy-plan")),
         applies: wanted.iter().any(|stage| matches!(stage.name, "apply" | "destroy")),
         ..context
     };
@@ -196,6 +226,15 @@ pub(crate) fn run(
     Ok(exit)
 }
 
+/// How many minutes all stages of a run on AWS may take, one after the other.
+#[cfg(test)]
+pub(crate) fn minutes(run: Run, options: &Options) -> u64 {
+    // What was built elsewhere takes no time.
+    let Options { only, skip, from, until, .. } = options.without("programs");
+    let wanted = Wanted { only, skip, from, until }.of(&run.stages(false), run).unwrap();
+    wanted.iter().map(|stage| stage.minutes).sum()
+}
+
 /// A setting that is wrong is as good as missing.
 fn wrong_setting(error: &Error, console: Console) -> u8 {
     console.line(&console.paint(Style::Bad, &error.report()));
@@ -230,6 +269,7 @@ fn context<'a>(asked: &Asked, workspace: &'a Workspace, runner: Runner) -> Resul
         applies: false,
         destroys: asked.run == Run::Destroy,
         no_snapshot: asked.no_snapshot,
+        accept_scan: asked.accept_scan.clone(),
         now: clock::now(),
     })
 }

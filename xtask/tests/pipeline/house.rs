@@ -160,6 +160,16 @@ impl House {
         fs::write(path, text).unwrap();
     }
 
+    /// A stand-in for one more program.
+    pub(crate) fn with(&self, program: &str) {
+        symlink(self.at("stand-ins/stand-in.sh"), self.at("bin").join(program)).unwrap();
+    }
+
+    /// Puts the target folder where a clone has it, as in a job that takes over what another one built.
+    pub(crate) fn hand_over(&self) {
+        symlink(self.at("target"), self.repo("target")).unwrap();
+    }
+
     /// Replaces a stand-in by nothing.
     pub(crate) fn without(&self, program: &str) {
         fs::remove_file(self.at("bin").join(program)).unwrap();

@@ -2,6 +2,7 @@
 //! That these work for real is what `deploy --env local` shows.
 
 mod house;
+mod jobs;
 
 use std::fs;
 use std::path::PathBuf;

@@ -109,6 +109,18 @@ pub enum ImageError {
         /// What was found.
         scan: Scan,
     },
+    /// ECR did not scan it.
+    #[error(
+        "{image} was not scanned ({status}): the image was pushed, and must not be rolled out. {}; or accept that by \
+         name (--accept-scan {status})",
+        if status == super::scan::OFF { "Let the repository scan on push" } else { "Build it on a base that ECR knows" }
+    )]
+    Unscanned {
+        /// The image.
+        image: String,
+        /// ECR's name for it, or `off`.
+        status: String,
+    },
     /// ECR's scan came to no end.
     #[error(
         "the scan of {image} {problem}: the image was pushed; run this again, which looks at the scan again"
@@ -145,9 +157,20 @@ pub enum ImageError {
         /// The image.
         image: String,
     },
+    /// What comes with the image speaks against it.
+    #[error(
+        "{image} can't be promoted: {problem}. Deploy a commit on main by the pipeline, and promote that"
+    )]
+    Evidence {
+        /// The image.
+        image: String,
+        /// What was found.
+        problem: String,
+    },
     /// Gates were skipped.
     #[error(
-        "of the gates of {image}, {} skipped: run them and push again, or accept that by name (--accept-skipped {})",
+        "of the gates of {image}, {} skipped in at least one run over it: accept that by name (--accept-skipped {}), \
+         or deploy another commit without skipping them",
         were(skipped), skipped.join(",")
     )]
     Skipped {

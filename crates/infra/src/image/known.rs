@@ -11,17 +11,14 @@ use super::gates::{GATES, Gate, Gates};
 use super::login::login;
 use super::manifest::Manifest;
 use super::promote::{PROMOTION, Promotion};
+use super::provenance::{PROVENANCE, Provenance};
 use super::registry::Registry;
 use super::{Digest, ImageError, Repository, Tag};
 use crate::aws::CallError;
 use crate::ssm::GetParameters;
 
-/// The type of a provenance statement (in-toto, with SLSA's predicate).
-const PROVENANCE: &str = "application/vnd.in-toto+json";
 /// The label that names the commit.
 const REVISION: &str = "/config/Labels/org.opencontainers.image.revision";
-/// Where provenance names it.
-const GIT_COMMIT: &str = "/predicate/buildDefinition/resolvedDependencies/0/digest/gitCommit";
 
 /// Looks an image up.
 #[derive(Clone, Debug)]
@@ -59,10 +56,13 @@ pub struct ImageRecord {
     pub size: u64,
     /// The commit that it was built from: its label's and its provenance's, which agree.
     pub commit: Option<String>,
-    /// Its gates, of the latest results; none where there are no results.
+    /// Its gates, as all runs agree on them; none where there are no results.
     pub gates: Vec<Gate>,
     /// How it came here, and where it went.
     pub promotions: Vec<Promotion>,
+    /// Its manifest, as it is in the registry: the text that its digest is of.
+    #[serde(skip)]
+    pub manifest: String,
 }
 
 impl Show {
@@ -84,8 +84,9 @@ impl Show {
             size: known.image.size(),
             digest,
             commit: known.commit,
-            gates: known.gates.map(|gates| gates.gates).unwrap_or_default(),
+            gates: Gates::agreed(&known.gates).map(|gates| gates.gates).unwrap_or_default(),
             promotions: known.promotions,
+            manifest: String::from_utf8_lossy(&known.image.bytes).into_owned(),
         })
     }
 }
@@ -113,7 +114,10 @@ pub(super) struct Known {
     pub(super) image: Manifest,
     pub(super) artifacts: Vec<Manifest>,
     pub(super) commit: Option<String>,
-    pub(super) gates: Option<Gates>,
+    /// The results of every run over this image.
+    pub(super) gates: Vec<Gates>,
+    /// All statements that come with it, those about other images included.
+    pub(super) provenance: Vec<Provenance>,
     pub(super) promotions: Vec<Promotion>,
 }
 
@@ -128,24 +132,24 @@ impl Known {
         }
         let mut gates: Vec<Gates> = documents(registry, &artifacts, GATES).await?;
         gates.retain(|gates| gates.image == *digest);
-        // RFC 3339 of one form sorts by time.
-        gates.sort_by(|one, other| one.at.cmp(&other.at));
         let mut promotions: Vec<Promotion> = documents(registry, &artifacts, PROMOTION).await?;
+        // RFC 3339 of one form sorts by time.
         promotions.sort_by(|one, other| one.at.cmp(&other.at));
         let config: Value =
             serde_json::from_slice(&registry.blob(&image.parts.config).await?).unwrap_or_default();
         let text = |value: &Value, place: &str| value.pointer(place)?.as_str().map(str::to_owned);
         let label = text(&config, REVISION);
         let statements: Vec<Value> = documents(registry, &artifacts, PROVENANCE).await?;
-        let mut commits: Vec<String> =
-            statements.iter().filter_map(|value| text(value, GIT_COMMIT)).collect();
+        let provenance: Vec<Provenance> = statements.iter().map(Provenance::from).collect();
+        let about = provenance.iter().filter(|provenance| provenance.is_about(digest));
+        let mut commits: Vec<String> = about.filter_map(|provenance| provenance.commit.clone()).collect();
         commits.extend(label);
         commits.dedup();
         if let [one, other, ..] = commits.as_slice() {
             let (one, other) = (one.clone(), other.clone());
             return Err(ImageError::Commits { image: registry.repository.image(digest), one, other });
         }
-        Ok(Self { image, artifacts, commit: commits.pop(), gates: gates.pop(), promotions })
+        Ok(Self { image, artifacts, commit: commits.pop(), gates, provenance, promotions })
     }
 }
 

@@ -13,6 +13,7 @@ mod login;
 mod manifest;
 mod name;
 mod promote;
+mod provenance;
 mod push;
 mod registry;
 mod scan;

@@ -1,13 +1,15 @@
 //! Promotes an image: copies the bytes that run in one environment into another's repository, with all that is known
 //! of them and a record of who did it and why.
 
+use std::time::Duration;
+
 use aws_config::SdkConfig;
 use rds_iam_token::Clock;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use super::gates::Gate;
+use super::gates::{Gate, Gates};
 use super::known::{Known, tags};
 use super::login::login;
 use super::manifest::Descriptor;
@@ -17,6 +19,9 @@ use crate::ssm::GetParameters;
 
 /// The type of the artifact that carries the record.
 pub(super) const PROMOTION: &str = "application/vnd.rds-iam.promotion.v1+json";
+
+/// How far the clock of the machine that ran the gates may be ahead of this one's.
+const CLOCK_SKEW: Duration = Duration::from_secs(5 * 60);
 
 /// How much of a commit its tag must hold, in hex digits: git's own short form.
 const SHORT_COMMIT: usize = 7;
@@ -41,6 +46,11 @@ pub struct Promote {
     pub required: Vec<String>,
     /// Gates that may have been skipped, or never looked.
     pub accept_skipped: Vec<String>,
+    /// Whether an image of local bases, or of files that differ from its commit, is accepted: for deployments in the
+    /// account on this machine.
+    pub accept_local: bool,
+    /// Where a signed attestation of the image was verified before, for the record.
+    pub attestation: Option<String>,
 }
 
 /// The record of a promotion.
@@ -63,6 +73,9 @@ pub struct Promotion {
     pub reason: String,
     /// When, as in RFC 3339.
     pub at: String,
+    /// Where a signed attestation of the image was verified; nothing where none was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attestation: Option<String>,
 }
 
 /// A deployment, as far as images go.
@@ -94,7 +107,7 @@ impl Promote {
         self.check_runs(&source, from_aws).await?;
         let from = login(&source, from_aws).await?;
         let known = Known::of(&from, &self.digest).await?;
-        let (commit, gates) = self.check_known(&known, &source)?;
+        let (commit, gates) = self.check_known(&known, &source, clock)?;
         let tag = self.tag(&commit, &source, from_aws).await?;
         let to = login(&target, to_aws).await?;
         let tagged = to.tagged(&tag).await?;
@@ -130,14 +143,34 @@ impl Promote {
         Err(ImageError::NotRunning { digest: self.digest.clone(), environment, parameter, running })
     }
 
-    fn check_known(&self, known: &Known, source: &Repository) -> Result<(String, Vec<Gate>), ImageError> {
+    /// Checks what comes with the image: provenance and gates must be about this image, agree with each other, and
+    /// say that it may be promoted.
+    fn check_known(
+        &self,
+        known: &Known,
+        source: &Repository,
+        clock: &Clock,
+    ) -> Result<(String, Vec<Gate>), ImageError> {
         let image = || source.image(&self.digest);
+        let refused = |problem: String| ImageError::Evidence { image: image(), problem };
+        if known.provenance.is_empty() {
+            return Err(refused("it has no provenance".to_owned()));
+        }
+        let mut problems =
+            known.provenance.iter().map(|found| found.problem(&self.digest, self.accept_local));
+        if let Some(problem) = problems.find_map(|problem| problem) {
+            return Err(refused(problem));
+        }
         let commit = known.commit.clone().ok_or_else(|| ImageError::NoCommit { image: image() })?;
-        let gates = known.gates.as_ref().ok_or_else(|| ImageError::NoGates { image: image() })?;
-        if gates.commit != commit {
-            let (one, other) = (commit, gates.commit.clone());
+        if let Some(other) = known.gates.iter().find(|gates| gates.commit != commit) {
+            let (one, other) = (commit, other.commit.clone());
             return Err(ImageError::Commits { image: image(), one, other });
         }
+        let latest = OffsetDateTime::from(clock.now() + CLOCK_SKEW);
+        for Gates { at, .. } in known.gates.iter().filter(|gates| gates.time().is_none_or(|at| at > latest)) {
+            return Err(refused(format!("results of its gates are of {at:?}, which is no time until now")));
+        }
+        let gates = Gates::agreed(&known.gates).ok_or_else(|| ImageError::NoGates { image: image() })?;
         let mut skipped = gates.skipped_but(&self.accept_skipped);
         // One that never looked is as good as skipped.
         let looked = |name: &&String| gates.gates.iter().any(|gate| gate.name == **name);
@@ -145,7 +178,7 @@ impl Promote {
             self.required.iter().filter(|name| !looked(name) && !self.accept_skipped.contains(name)).cloned(),
         );
         if skipped.is_empty() {
-            Ok((commit, gates.gates.clone()))
+            Ok((commit, gates.gates))
         } else {
             Err(ImageError::Skipped { image: image(), skipped })
         }
@@ -174,6 +207,7 @@ impl Promote {
             by: self.by.clone(),
             reason: self.reason.clone(),
             at: now.format(&Rfc3339).expect("a time of this millennium has that form"),
+            attestation: self.attestation.clone(),
         }
     }
 }

@@ -26,6 +26,8 @@ pub struct Push {
     pub tag: Tag,
     /// The results of its gates, to travel with it.
     pub gates: Option<PathBuf>,
+    /// Statuses with which an image that ECR did not scan is accepted: `off`, `UNSUPPORTED_IMAGE`.
+    pub accept_scan: Vec<String>,
 }
 
 /// An image that lies in its repository.
@@ -72,11 +74,10 @@ impl Push {
         if let Some((text, _)) = gates {
             attach_document(&registry, image, GATES, text.as_bytes(), clock, tell).await?;
         }
-        let scan = scan(&self.repository, &image.digest, aws, clock).await?;
+        let scan = scan(&self.repository, &image.digest, &self.accept_scan, aws, clock).await?;
         tell(&match scan.status.as_str() {
-            "off" => "scan: off; the repository does not scan what is pushed".to_owned(),
             status if scan.is_done() => format!("scan: {status}; nothing critical or high"),
-            status => format!("scan: {status}; ECR cannot look into this image"),
+            status => format!("scan: {status}; the image was not scanned, which was accepted by name"),
         });
         let (repository, tag) = (self.repository.to_string(), self.tag.to_string());
         Ok(Pushed { repository, digest: image.digest.clone(), tag, size: image.size(), scan })

@@ -16,6 +16,9 @@ use crate::aws::wait::{Patience, until};
 /// A scan takes a minute or so.
 const PATIENCE: Patience = Patience { every: Duration::from_secs(3), limit: Duration::from_secs(15 * 60) };
 
+/// The status of an image whose repository does not scan what is pushed.
+pub(super) const OFF: &str = "off";
+
 /// What a scan found.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
@@ -40,18 +43,33 @@ impl Scan {
     }
 }
 
-/// Waits for the scan, where the repository scans.
+/// Waits for the scan. An image that was not scanned is refused, unless `accepted` names that status.
 pub(super) async fn scan(
     repository: &Repository,
     image: &Digest,
+    accepted: &[String],
     aws: &SdkConfig,
     clock: &Clock,
 ) -> Result<Scan, ImageError> {
     let client = Client::new(aws);
-    if !scans_on_push(repository, &client).await? {
-        return Ok(Scan::without("off"));
+    let scan = if scans_on_push(repository, &client).await? {
+        finished(repository, image, &client, clock).await?
+    } else {
+        Scan::without(OFF)
+    };
+    if scan.is_done() || accepted.contains(&scan.status) {
+        return Ok(scan);
     }
-    let seen = until(clock, PATIENCE, async || look(repository, image, &client).await).await?;
+    Err(ImageError::Unscanned { image: repository.image(image), status: scan.status })
+}
+
+async fn finished(
+    repository: &Repository,
+    image: &Digest,
+    client: &Client,
+    clock: &Clock,
+) -> Result<Scan, ImageError> {
+    let seen = until(clock, PATIENCE, async || look(repository, image, client).await).await?;
     let scan = seen.unwrap_or_else(|| {
         let minutes = PATIENCE.limit.as_secs() / 60;
         Err(format!("is not done after {minutes} minutes"))

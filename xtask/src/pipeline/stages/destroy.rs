@@ -36,7 +36,8 @@ pub(super) const SNAPSHOT: Stage = Stage {
     outputs: &[Artifact::Snapshot],
     effect: Effect::Destructive,
     undo: "aws rds delete-db-snapshot. It is encrypted with the deployment's key: docs/pipeline.md tells how to keep it",
-    minutes: 150,
+    // As long as one session of the role lasts, less what comes before.
+    minutes: 105,
     exit: 33,
     needs: |context| {
         let mut needs = terraform_needs(context);
@@ -91,7 +92,7 @@ pub(super) const DESTROY: Stage = Stage {
     effect: Effect::Destructive,
     undo: "none: data is in the last snapshot alone. Where it stopped half-way, run it again",
     // Lambda's network interfaces can take three quarters of an hour.
-    minutes: 120,
+    minutes: 100,
     exit: 34,
     needs: |context| {
         let mut needs = terraform_needs(context);

@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use super::super::attestation;
 use super::super::caller::may;
 use super::super::context::{Context, Promotion};
 use super::super::environment::Environment;
@@ -37,6 +38,10 @@ pub(super) const PROMOTE: Stage = Stage {
             ]);
         }
         needs.push(Need::Program("git", "apt-get install git"));
+        // A repository that is no name is told when the stage begins.
+        if !matches!(attestation::repository(context), Ok(None)) {
+            needs.push(Need::Program("gh", attestation::GH_MEND));
+        }
         needs
     },
     actions: |context| {
@@ -47,6 +52,12 @@ pub(super) const PROMOTE: Stage = Stage {
         if let Some(Promotion { digest, accept_skipped, reason, .. }) = &context.promotion {
             let digest = digest.as_deref().unwrap_or("whichever runs there");
             what.push_str(&format!("\n    digest: {digest}\n    reason: {reason:?}"));
+            match attestation::repository(context)? {
+                Some(repository) => {
+                    what.push_str(&format!("\n    attestation: of {repository}, by `gh attestation verify`"))
+                }
+                None => what.push_str("\n    attestation: none is asked for"),
+            }
             if !accept_skipped.is_empty() {
                 what.push_str(&format!("\n    accepted without: {}", accept_skipped.join(", ")));
             }
@@ -65,6 +76,8 @@ fn promote(context: &Context<'_>, io: &Io) -> Result<Option<String>, Error> {
     };
     let infra = |args: &[&str]| Ok::<_, Error>(context.program("rds-iam-infra")?.args(args.iter().copied()));
     let show = infra(&["image", "show", "--repository", &from.repository(), "--region", &from.region])?;
+    let manifest = context.file("promotion-manifest.json");
+    let show = show.args(["--manifest", &manifest.display().to_string()]);
     let show = match digest {
         Some(digest) => show.args(["--digest", digest]),
         None => show.args(["--parameter", &from.image_parameter()]),
@@ -74,6 +87,10 @@ fn promote(context: &Context<'_>, io: &Io) -> Result<Option<String>, Error> {
     let field = |name: &str| image[name].as_str().unwrap_or_default();
     let (digest, commit) = (field("digest"), field("commit"));
     on_main(context, commit, io)?;
+    let attested = attestation::repository(context)?;
+    if let Some(repository) = &attested {
+        io.runner.run(&attestation::verify(repository, &manifest, commit, context))?;
+    }
     let place = |name: &str, environment: &Environment| {
         let path = context.file(name);
         let place = serde_json::json!({
@@ -88,6 +105,18 @@ fn promote(context: &Context<'_>, io: &Io) -> Result<Option<String>, Error> {
     let mut copy = infra(&["image", "promote", "--digest", digest, "--record", &record])?
         .args(["--from", &place("promote-from.json", from)?, "--to", &place("promote-to.json", to)?])
         .args(["--by", &verdicts::who(), "--reason", reason, "--require", &GATES_OF_IMAGES.join(",")]);
+    let note = match &attested {
+        Some(_) => ", by a verified attestation".to_owned(),
+        None if context.is_local() => String::new(),
+        // What comes with the image is then the word of those who may push it.
+        None => format!("; no attestation is verified ({} is not set)", attestation::VARIABLE),
+    };
+    if let Some(repository) = attested {
+        copy = copy.args(["--attestation", &format!("verified by gh for {repository} and {commit}")]);
+    }
+    if context.is_local() {
+        copy = copy.args(["--accept-local"]);
+    }
     if !accept_skipped.is_empty() {
         copy = copy.args(["--accept-skipped".to_owned(), accept_skipped.join(",")]);
     }
@@ -96,7 +125,7 @@ fn promote(context: &Context<'_>, io: &Io) -> Result<Option<String>, Error> {
     let pushed = serde_json::json!({ "repository": to.repository(), "digest": digest, "tag": commit });
     file::replace(&context.file("pushed.json"), format!("{pushed:#}\n"))?;
     Ok(Some(format!(
-        "{} of {}",
+        "{} of {}{note}",
         digest.chars().take(19).collect::<String>(),
         commit.chars().take(12).collect::<String>()
     )))

@@ -54,6 +54,10 @@ struct PushArguments {
     #[arg(long, value_name = "FILE")]
     gates: Option<PathBuf>,
 
+    /// Accept an image that ECR did not scan, by its status: off, UNSUPPORTED_IMAGE
+    #[arg(long, value_name = "STATUSES", value_delimiter = ',')]
+    accept_scan: Vec<String>,
+
     /// Where to write what was pushed, as JSON: {"repository","digest","tag","size","scan"}
     #[arg(long, value_name = "FILE")]
     record: PathBuf,
@@ -74,6 +78,10 @@ struct ShowArguments {
 
     #[command(flatten)]
     image: WhichImage,
+
+    /// Also write the image's manifest, the bytes that its digest is of
+    #[arg(long, value_name = "FILE")]
+    manifest: Option<PathBuf>,
 }
 
 #[derive(Debug, clap::Args)]
@@ -128,6 +136,14 @@ struct PromoteArguments {
     /// Gates that may have been skipped, or never looked
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     accept_skipped: Vec<String>,
+
+    /// Accept an image of local bases or of changed files: for the account on this machine
+    #[arg(long)]
+    accept_local: bool,
+
+    /// Where a signed attestation of the image was verified, for the record
+    #[arg(long, value_name = "TEXT")]
+    attestation: Option<String>,
 }
 
 /// An environment, as far as images go. That much is known of one whose state is out of reach.
@@ -184,17 +200,17 @@ fn json(value: &impl Serialize) -> Result<String, Failure> {
 }
 
 async fn push(arguments: PushArguments) -> Result<(), Failure> {
-    let PushArguments { layout, repository, region, tag, gates, record } = arguments;
+    let PushArguments { layout, repository, region, tag, gates, accept_scan, record } = arguments;
     // What an earlier run left is not to be taken for this one's.
     forget(&record)?;
     let aws = aws::connect(&region).await;
-    let push = Push { layout, repository, tag, gates };
+    let push = Push { layout, repository, tag, gates, accept_scan };
     let pushed = push.run(&aws, &Clock::system(), &mut tell).await?;
     replace(&record, &json(&pushed)?)
 }
 
 async fn show(arguments: ShowArguments) -> Result<(), Failure> {
-    let ShowArguments { repository, region, image } = arguments;
+    let ShowArguments { repository, region, image, manifest } = arguments;
     let image = match (image.digest, image.tag, image.parameter) {
         (Some(digest), ..) => Which::Digest(digest),
         (None, Some(tag), _) => Which::Tag(tag),
@@ -202,7 +218,12 @@ async fn show(arguments: ShowArguments) -> Result<(), Failure> {
         (None, None, None) => unreachable!("clap requires one of them"),
     };
     let aws = aws::connect(&region).await;
-    print(&json(&Show { repository, image }.run(&aws).await?)?)
+    let shown = Show { repository, image }.run(&aws).await?;
+    if let Some(path) = manifest {
+        file::replace(&path, &shown.manifest)
+            .map_err(|error| format!("cannot write {}; its folder must exist: {error}", path.display()))?;
+    }
+    print(&json(&shown)?)
 }
 
 async fn promote(arguments: PromoteArguments) -> Result<(), Failure> {
@@ -210,6 +231,7 @@ async fn promote(arguments: PromoteArguments) -> Result<(), Failure> {
     let (from, to) = (environment(&arguments.from)?, environment(&arguments.to)?);
     let (from_aws, to_aws) = (aws::connect(&from.region).await, aws::connect(&to.region).await);
     let PromoteArguments { digest, by, reason, require: required, accept_skipped, record, .. } = arguments;
+    let PromoteArguments { accept_local, attestation, .. } = arguments;
     let image_parameter = from.image_parameter.clone();
     let promote = Promote {
         from: from.place(),
@@ -220,6 +242,8 @@ async fn promote(arguments: PromoteArguments) -> Result<(), Failure> {
         reason,
         required,
         accept_skipped,
+        accept_local,
+        attestation,
     };
     let promotion = promote.run(&from_aws, &to_aws, &Clock::system(), &mut tell).await?;
     replace(&record, &json(&promotion)?)?;

@@ -1,5 +1,6 @@
 //! The `rds-iam-infra` command. Its README describes rules, files and exit statuses.
 
+mod assumptions;
 mod conf;
 mod delete_parameters;
 mod image;
@@ -41,6 +42,7 @@ enum Command {
     Image(image::Arguments),
     Rollout(rollout::Arguments),
     Snapshot(snapshot::Arguments),
+    Assumptions(assumptions::Arguments),
 }
 
 const AFTER_HELP: &str = "\
@@ -98,6 +100,7 @@ async fn main() -> ExitCode {
         Command::Image(arguments) => image::run(arguments).await,
         Command::Rollout(arguments) => rollout::run(arguments).await,
         Command::Snapshot(arguments) => snapshot::run(arguments).await,
+        Command::Assumptions(arguments) => assumptions::run(arguments).await,
     };
     done.unwrap_or_else(|error| {
         drop(write(std::io::stderr(), &format!("error: {}", chain(&*error))));

@@ -25,6 +25,11 @@ struct Built {
 
 /// Builds an image of one layer, with SBOM and provenance. `content` makes it differ from others.
 fn build(folder: &Path, content: &str) -> Built {
+    build_with(folder, content, &Value::Null)
+}
+
+/// The same with other provenance: another statement, or the kind of bases.
+fn build_with(folder: &Path, content: &str, stated: &Value) -> Built {
     let blobs = folder.join("blobs/sha256");
     std::fs::create_dir_all(&blobs).unwrap();
     let put = |media_type: &str, bytes: &[u8]| {
@@ -62,9 +67,12 @@ fn build(folder: &Path, content: &str) -> Built {
         listed["artifactType"] = json!(artifact_type);
         listed
     };
-    let provenance = json!({ "predicate": { "buildDefinition": {
-        "resolvedDependencies": [{ "digest": { "gitCommit": COMMIT } }]
-    }}});
+    let digest: Digest = image["digest"].as_str().unwrap().parse().unwrap();
+    let provenance = match stated {
+        Value::Null => provenance(&digest, "pinned"),
+        Value::String(bases) => provenance(&digest, bases),
+        other => other.clone(),
+    };
     let index = json!({ "schemaVersion": 2, "manifests": [
         image,
         artifact("application/vnd.cyclonedx+json", json!({ "bomFormat": "CycloneDX" })),
@@ -73,6 +81,18 @@ fn build(folder: &Path, content: &str) -> Built {
     std::fs::write(folder.join("index.json"), index.to_string()).unwrap();
     std::fs::write(folder.join("oci-layout"), r#"{"imageLayoutVersion":"1.0.0"}"#).unwrap();
     Built { folder: folder.to_owned(), image: image["digest"].as_str().unwrap().parse().unwrap() }
+}
+
+/// What a build states about an image on bases of that kind.
+fn provenance(image: &Digest, bases: &str) -> Value {
+    json!({
+        "_type": "https://in-toto.io/Statement/v1", "predicateType": "https://slsa.dev/provenance/v1",
+        "subject": [{ "name": "rds-iam-app", "digest": { "sha256": image.hex() } }],
+        "predicate": { "buildDefinition": {
+            "externalParameters": { "bases": bases },
+            "resolvedDependencies": [{ "digest": { "gitCommit": COMMIT } }],
+        }}
+    })
 }
 
 /// Results of two gates for an image, one of them of that result.
@@ -88,7 +108,7 @@ fn gates(folder: &Path, image: &Digest, result: &str) -> PathBuf {
 
 fn push(built: &Built, gates: Option<PathBuf>) -> Push {
     let (repository, tag) = (REPOSITORY.parse().unwrap(), TAG.parse().unwrap());
-    Push { layout: built.folder.clone(), repository, tag, gates }
+    Push { layout: built.folder.clone(), repository, tag, gates, accept_scan: Vec::new() }
 }
 
 /// Pushes; how that ended, and what was told.

@@ -1,15 +1,16 @@
 use super::*;
 use crate::image::scan::scan;
 
-/// What comes of a scan that ECR tells of in this way.
-async fn scanned(answers: &[(u16, Value)]) -> Result<Scan, ImageError> {
+/// The result of a scan with these answers of ECR.
+async fn scanned(answers: &[(u16, Value)], accepted: &[&str]) -> Result<Scan, ImageError> {
     let aws = Canned::new();
     let repository = json!({ "repositories": [{ "imageScanningConfiguration": { "scanOnPush": true } }] });
     aws.on("DescribeRepositories", 200, repository.to_string());
     for (status, answer) in answers {
         aws.on("DescribeImageScanFindings", *status, answer.to_string());
     }
-    scan(&REPOSITORY.parse().unwrap(), &Digest::of(b"image"), &aws.config(), &clock()).await
+    let accepted: Vec<String> = accepted.iter().map(|&status| status.to_owned()).collect();
+    scan(&REPOSITORY.parse().unwrap(), &Digest::of(b"image"), &accepted, &aws.config(), &clock()).await
 }
 
 fn status(status: &str, description: &str) -> Value {
@@ -27,33 +28,40 @@ fn found(counts: &Value) -> Value {
 async fn a_scan_is_waited_for() {
     let not_yet = json!({ "__type": "ScanNotFoundException" });
     let done = found(&json!({ "MEDIUM": 4 }));
-    let scan = scanned(&[(400, not_yet), (200, status("IN_PROGRESS", "")), (200, done)]).await.unwrap();
+    let scan = scanned(&[(400, not_yet), (200, status("IN_PROGRESS", "")), (200, done)], &[]).await.unwrap();
     assert_eq!((scan.is_done(), scan.critical, scan.high), (true, 0, 0));
 }
 
 #[tokio::test]
-async fn an_image_that_can_t_be_scanned_is_told_as_such() {
+async fn an_image_that_was_not_scanned_is_refused_unless_that_is_accepted_by_name() {
     for answer in [
         status("UNSUPPORTED_IMAGE", ""),
         status("FAILED", "UnsupportedImageError: The operating system '' version '' is not supported."),
     ] {
-        let scan = scanned(&[(200, answer)]).await.unwrap();
+        for accepted in [&[][..], &["off"], &["unsupported_image"]] {
+            let error = scanned(&[(200, answer.clone())], accepted).await.unwrap_err();
+            assert!(text(&error).contains("was not scanned (UNSUPPORTED_IMAGE)"), "{error}");
+        }
+        let scan = scanned(&[(200, answer)], &["off", "UNSUPPORTED_IMAGE"]).await.unwrap();
         assert_eq!((scan.is_done(), scan.status.as_str()), (false, "UNSUPPORTED_IMAGE"));
     }
 }
 
 #[tokio::test]
-async fn a_repository_that_does_not_scan_is_not_waited_for() {
+async fn a_repository_that_does_not_scan_is_refused_unless_that_is_accepted_by_name() {
     let aws = Canned::new();
     aws.on(
         "DescribeRepositories",
         200,
         r#"{"repositories":[{"imageScanningConfiguration":{"scanOnPush":false}}]}"#,
     );
-    let scan =
-        scan(&REPOSITORY.parse().unwrap(), &Digest::of(b"image"), &aws.config(), &clock()).await.unwrap();
-    assert_eq!(scan.status, "off");
-    assert_eq!(aws.operations(), ["DescribeRepositories"]);
+    let (repository, image) = (REPOSITORY.parse().unwrap(), Digest::of(b"image"));
+    let refused = scan(&repository, &image, &[], &aws.config(), &clock()).await.unwrap_err();
+    insta::assert_snapshot!(text(&refused).replace(image.as_str(), "<image>"), @"123456789012.dkr.ecr.us-east-1.amazonaws.com/orders-dev@<image> was not scanned (off): the image was pushed, and must not be rolled out. Let the repository scan on push; or accept that by name (--accept-scan off)");
+    let accepted = scan(&repository, &image, &["off".to_owned()], &aws.config(), &clock()).await.unwrap();
+    assert_eq!(accepted.status, "off");
+    // It is not waited for.
+    assert_eq!(aws.operations(), ["DescribeRepositories", "DescribeRepositories"]);
 }
 
 #[tokio::test]
@@ -67,7 +75,7 @@ async fn findings_and_scans_without_an_end_are_refused() {
         status("IN_PROGRESS", ""),
     ] {
         said.push(
-            text(&scanned(&[(200, answer)]).await.unwrap_err())
+            text(&scanned(&[(200, answer)], &[]).await.unwrap_err())
                 .replace(Digest::of(b"image").as_str(), "<image>"),
         );
     }

@@ -1,0 +1,29 @@
+//! Whether a plan changes anything.
+
+use serde_json::Value;
+
+use super::{Answer, Verdict};
+
+/// How many changes are named.
+const NAMED: usize = 10;
+
+/// The changes of a plan: of resources, and of outputs.
+pub(super) fn changes(plan: &Value) -> Answer {
+    let Some(resources) = plan["resource_changes"].as_array() else {
+        return (Verdict::Unknown, "the file is no plan of `terraform show -json`".to_owned());
+    };
+    let changes = |change: &Value| {
+        let actions = change["actions"].as_array().map(Vec::as_slice).unwrap_or_default();
+        !actions.iter().all(|action| action == "no-op" || action == "read")
+    };
+    let resources = resources.iter().filter(|resource| changes(&resource["change"]));
+    let resources = resources.filter_map(|resource| resource["address"].as_str()).map(str::to_owned);
+    let outputs = plan["output_changes"].as_object().into_iter().flatten();
+    let outputs = outputs.filter(|(_, change)| changes(change)).map(|(name, _)| format!("output.{name}"));
+    let found: Vec<String> = resources.chain(outputs).collect();
+    if found.is_empty() {
+        return (Verdict::Holds, "no changes".to_owned());
+    }
+    let named = found.iter().take(NAMED).cloned().collect::<Vec<_>>().join(", ");
+    (Verdict::Fails, format!("{} changes: {named}", found.len()))
+}
