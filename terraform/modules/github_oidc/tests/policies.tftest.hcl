@@ -527,7 +527,7 @@ run "boundary" {
       for statement in jsondecode(aws_iam_policy.boundary.policy).Statement :
       [for action in flatten([statement.Action]) : split(":", action)[0]]
       ])) == toset([
-      "ec2", "ec2messages", "ecr", "kms", "logs", "rds-db", "secretsmanager", "ssm", "ssmmessages",
+      "autoscaling", "ec2", "ecr", "kms", "logs", "rds-db", "secretsmanager", "ssm", "ssmmessages",
     ])
     error_message = "A role of a deployment makes no roles, takes no roles, and reads no buckets."
   }
