@@ -23,8 +23,8 @@ variable "project" {
   type        = string
 
   validation {
-    condition     = can(regex("^[a-z][a-z0-9-]{0,13}[a-z0-9]$", var.project)) && !strcontains(var.project, "--")
-    error_message = "project must have 2 to 15 lower-case letters, digits and single hyphens, beginning with a letter."
+    condition     = can(regex("^[a-z][a-z0-9]{1,14}$", var.project))
+    error_message = "project must have 2 to 15 lower-case letters and digits, beginning with a letter: no hyphen."
   }
 }
 

@@ -31,6 +31,13 @@ run "a_project_is_a_prefix" {
   expect_failures = [var.project]
 }
 
+# It would be the deployment dev of a project orders.
+run "a_project_is_no_deployment" {
+  command = plan
+  variables { project = "orders-dev" }
+  expect_failures = [var.project]
+}
+
 run "an_environment_is_one_word" {
   command = plan
   variables { environment = "pre-prod" }
