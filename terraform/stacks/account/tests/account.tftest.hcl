@@ -74,7 +74,7 @@ run "a_zone_that_exists" {
   }
 
   assert {
-    condition     = local.zones == tomap({ prod = "Z0123456789ABCDEFGHIJ" })
+    condition     = local.zones == { prod = "Z0123456789ABCDEFGHIJ" }
     error_message = "the environment that names a zone may write in it, and no other"
   }
 }

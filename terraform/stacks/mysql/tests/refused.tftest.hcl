@@ -74,8 +74,8 @@ run "an_admin_is_one_that_bootstrap_makes" {
   expect_failures = [var.database]
 }
 
-run "the_master_secret_alone_lets_nobody_in" {
+run "machines_and_people_have_a_port_each" {
   command = plan
-  variables { proxy = { authentication = "secret" } }
-  expect_failures = [var.proxy]
+  variables { app = { management_port = 3000 } }
+  expect_failures = [var.app]
 }
