@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aws_config::{BehaviorVersion, Region};
+use axum::Router;
 use axum::serve::Listener;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -20,7 +21,7 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio::time::timeout;
 
 use crate::chain::Chain;
-use crate::{AppState, Config, router};
+use crate::{AppState, Config, management_router, router};
 
 /// How long a connection may be open without a whole request head: 75 seconds. It ends clients that send
 /// nothing, and is longer than the 60 s after which a load balancer itself closes a connection it keeps.
@@ -33,6 +34,9 @@ const SHUTDOWN_DEADLINE: Duration = Duration::from_secs(20);
 /// The most connections that clients may have open at once: 512. The usual limit of 1024 open files leaves
 /// the rest to the database and the logs; further clients wait to be accepted.
 const MAX_CLIENTS: usize = 512;
+
+/// The same on the port for machines: 64.
+const MAX_PROBES: usize = 64;
 
 /// How long the pool may take to close its connections: 3 seconds.
 const CLOSE_DEADLINE: Duration = Duration::from_secs(3);
@@ -47,11 +51,15 @@ pub enum RunError {
         /// Why not, and what to do.
         source: MintError,
     },
-    /// The port could not be opened.
-    #[error("can't listen on {address}: is another program there? PORT and RDS_IAM_BIND choose another")]
+    /// A port could not be opened.
+    #[error(
+        "can't listen on {address}: is another program there? {variable} and RDS_IAM_BIND choose another"
+    )]
     Listen {
         /// Where.
         address: SocketAddr,
+        /// The environment variable that chooses the port.
+        variable: &'static str,
         /// What the system said.
         source: io::Error,
     },
@@ -85,9 +93,25 @@ pub async fn run(config: Config) -> Result<(), RunError> {
     let pool = Pool::lazy(tokens.clone(), target, limits);
     let state = AppState::new(pool, &tokens, config.permit());
 
-    let address = config.listen;
-    let listener = TcpListener::bind(address).await.map_err(|source| RunError::Listen { address, source })?;
-    serve(listener, state, signals()?).await
+    let listeners = Listeners {
+        public: listen(config.listen, "PORT").await?,
+        management: listen(config.management, "RDS_IAM_MANAGEMENT_PORT").await?,
+    };
+    serve(listeners, state, signals()?).await
+}
+
+/// The two open ports.
+#[derive(Debug)]
+#[expect(clippy::exhaustive_structs, reason = "a third port would be a new setting")]
+pub struct Listeners {
+    /// For people: the page and the API.
+    pub public: TcpListener,
+    /// For machines: probes, metrics and identity.
+    pub management: TcpListener,
+}
+
+async fn listen(address: SocketAddr, variable: &'static str) -> Result<TcpListener, RunError> {
+    TcpListener::bind(address).await.map_err(|source| RunError::Listen { address, variable, source })
 }
 
 /// Whether the settings give credentials that sign a token.
@@ -118,49 +142,28 @@ async fn first_token(tokens: &TokenSource) -> Result<(), RunError> {
     }
 }
 
-/// Serves on an open port until `stop` gives a first word; then takes no more connections, finishes
+/// Serves on two open ports until `stop` gives a first word; then takes no more connections, finishes
 /// the requests under way for at most 20 s or until a second word, and closes the pool.
 ///
 /// # Errors
-/// [`RunError::System`] where the listener has no address.
+/// [`RunError::System`] where a listener has no address.
 pub async fn serve(
-    mut listener: TcpListener,
+    listeners: Listeners,
     state: AppState,
     mut stop: mpsc::Receiver<()>,
 ) -> Result<(), RunError> {
-    tracing::info!(address = %listener.local_addr()?, user = state.user(), "serving");
+    let Listeners { public, management } = listeners;
+    let (address, management_address) = (public.local_addr()?, management.local_addr()?);
+    tracing::info!(%address, management = %management_address, user = state.user(), "serving");
     let pool = state.pool().clone();
-    let service = TowerToHyperService::new(router(state));
-    let mut http = http1::Builder::new();
-    http.timer(TokioTimer::new()).header_read_timeout(IDLE_TIMEOUT);
     let connections = GracefulShutdown::new();
-    let places = Arc::new(Semaphore::new(MAX_CLIENTS));
-    loop {
-        let place = tokio::select! {
-            place = Arc::clone(&places).acquire_owned() => place,
-            _ = stop.recv() => break,
-        };
-        // axum's `accept` waits and goes on where the system has no connection to give.
-        let (stream, _) = tokio::select! {
-            accepted = Listener::accept(&mut listener) => accepted,
-            _ = stop.recv() => break,
-        };
-        // Answers are small: each is sent as soon as it is written.
-        if let Err(error) = stream.set_nodelay(true) {
-            tracing::debug!(%error, "TCP_NODELAY could not be set");
-        }
-        let connection = http.serve_connection(TokioIo::new(stream), service.clone());
-        let connection = connections.watch(connection);
-        tokio::spawn(async move {
-            let _place = place;
-            if let Err(error) = connection.await {
-                tracing::debug!(error = %Chain(&error), "a connection ended badly");
-            }
-        });
+    tokio::select! {
+        () = accept(public, router(state.clone()), MAX_CLIENTS, &connections) => {}
+        () = accept(management, management_router(state), MAX_PROBES, &connections) => {}
+        _ = stop.recv() => {}
     }
-    drop(listener);
     let under_way = connections.count();
-    tracing::info!(connections = under_way, "stopping: the port is closed; finishing requests under way");
+    tracing::info!(connections = under_way, "stopping: the ports are closed; finishing requests under way");
     let (cut, at_once) = tokio::select! {
         () = connections.shutdown() => (None, false),
         () = tokio::time::sleep(SHUTDOWN_DEADLINE) => (Some("the deadline has passed"), false),
@@ -180,6 +183,30 @@ pub async fn serve(
     }
     tracing::info!("stopped");
     Ok(())
+}
+
+/// Serves `router` on an open port, without an end.
+async fn accept(mut listener: TcpListener, router: Router, most: usize, connections: &GracefulShutdown) {
+    let service = TowerToHyperService::new(router);
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new()).header_read_timeout(IDLE_TIMEOUT);
+    let places = Arc::new(Semaphore::new(most));
+    while let Ok(place) = Arc::clone(&places).acquire_owned().await {
+        // axum's `accept` waits and goes on where the system has no connection to give.
+        let (stream, _) = Listener::accept(&mut listener).await;
+        // Answers are small: each is sent as soon as it is written.
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!(%error, "TCP_NODELAY could not be set");
+        }
+        let connection = http.serve_connection(TokioIo::new(stream), service.clone());
+        let connection = connections.watch(connection);
+        tokio::spawn(async move {
+            let _place = place;
+            if let Err(error) = connection.await {
+                tracing::debug!(error = %Chain(&error), "a connection ended badly");
+            }
+        });
+    }
 }
 
 /// A word for each SIGTERM and each Ctrl-C.

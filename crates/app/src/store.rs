@@ -64,7 +64,9 @@ impl Store {
     /// Whether the table can be read.
     pub(crate) async fn check(&self) -> Result<(), PoolError> {
         self.read(|mut connection: Connection| async move {
-            sqlx::query(CHECK).fetch_optional(&mut *connection).await.map(drop)
+            sqlx::query(CHECK).fetch_all(&mut *connection).await?;
+            connection.finished();
+            Ok(())
         })
         .await
     }
@@ -83,9 +85,13 @@ impl Store {
                     _ => tls_version = value,
                 }
             }
-            let created = connection.fetch_one(sqlx::raw_sql("SHOW CREATE USER CURRENT_USER()")).await;
-            let plugin = match created.and_then(|row| row.try_get::<String, _>(0)) {
-                Ok(statement) => plugin_of(&statement).map(str::to_owned),
+            let created = connection.fetch_all(sqlx::raw_sql("SHOW CREATE USER CURRENT_USER()")).await;
+            let row = created.and_then(|rows| rows.into_iter().next().ok_or(sqlx::Error::RowNotFound));
+            let plugin = match row.and_then(|row| row.try_get::<String, _>(0)) {
+                Ok(statement) => {
+                    connection.finished();
+                    plugin_of(&statement).map(str::to_owned)
+                }
                 // A server or proxy that does not answer this still tells the rest.
                 Err(sqlx::Error::Database(_) | sqlx::Error::ColumnDecode { .. }) => None,
                 Err(error) => return Err(error),

@@ -62,12 +62,18 @@ fn app(mysql: &MySql) -> Router {
     app_at(mysql, mysql.dial())
 }
 
+/// Both ports' routes together, which share no path.
 fn app_at(mysql: &MySql, dial: &Endpoint) -> Router {
+    let state = state_at(mysql, dial);
+    rds_iam_app::management_router(state.clone()).fallback_service(rds_iam_app::router(state))
+}
+
+fn state_at(mysql: &MySql, dial: &Endpoint) -> AppState {
     let login = Login::new(mysql.endpoint().clone(), mysql.region().clone(), "node_app".parse().unwrap());
     let tokens = TokenSource::refresh_ahead(Minter::new(login, mysql.credentials(), Clock::system()));
     let target = Target::new(dial.clone(), mysql.ca_pem()).database("node_db");
     let limits = Limits { acquire_timeout: Duration::from_secs(2), ..Limits::default() };
-    rds_iam_app::router(AppState::new(Pool::lazy(tokens.clone(), target, limits), &tokens, PERMIT.into()))
+    AppState::new(Pool::lazy(tokens.clone(), target, limits), &tokens, PERMIT.into())
 }
 
 /// Asks again until the answer is as it must become.

@@ -8,7 +8,7 @@ use aws_credential_types::Credentials;
 use axum::Router;
 use axum::body::Body;
 use axum::http::{Method, Request, StatusCode};
-use rds_iam_app::AppState;
+use rds_iam_app::{AppState, Listeners};
 use rds_iam_infra::trust::Roots;
 use rds_iam_pool::{Limits, Pool, Target};
 use rds_iam_token::{Clock, Endpoint, Login, Minter, TokenSource};
@@ -43,15 +43,27 @@ async fn app() -> Router {
     rds_iam_app::router(state().await)
 }
 
+async fn management() -> Router {
+    rds_iam_app::management_router(state().await)
+}
+
+/// Both ports, any free ones, and the address for people.
+async fn listeners() -> (Listeners, std::net::SocketAddr) {
+    let bind = async || tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let listeners = Listeners { public: bind().await, management: bind().await };
+    let address = listeners.public.local_addr().unwrap();
+    (listeners, address)
+}
+
 #[tokio::test]
 async fn alive_without_a_database() {
-    let answer = get(&app().await, "/livez").await;
+    let answer = get(&management().await, "/livez").await;
     assert_eq!((answer.status, answer.text.as_str()), (StatusCode::OK, "alive\n"));
 }
 
 #[tokio::test]
 async fn not_ready_and_says_what_would_mend_it() {
-    let app = app().await;
+    let app = management().await;
     let answer = get(&app, "/readyz").await;
     assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!(answer.header("retry-after"), "1");
@@ -65,7 +77,7 @@ async fn failures_tell_clients_nothing_but_to_wait() {
     let app = app().await;
     let page = get(&app, "/").await;
     let api = get(&app, "/api/messages").await;
-    let identity = get(&app, "/api/identity").await;
+    let identity = get(&management().await, "/api/identity").await;
     let inserted = post_json(&app, r#"{"message":"kept?"}"#).await;
     let sent = send(&app, form("message=do+%3Cnot%3E+lose+this")).await;
     for answer in [&page, &api, &identity, &inserted, &sent] {
@@ -85,11 +97,13 @@ async fn failures_tell_clients_nothing_but_to_wait() {
 
 #[tokio::test]
 async fn metrics_without_a_database() {
-    let app = app().await;
+    let state = state().await;
+    let (app, management) =
+        (rds_iam_app::router(state.clone()), rds_iam_app::management_router(state.clone()));
     get(&app, "/").await;
     get(&app, "/no/such/page").await;
-    send(&app, Request::builder().method("BREW").uri("/livez").body(Body::empty()).unwrap()).await;
-    let answer = get(&app, "/metrics").await;
+    send(&management, Request::builder().method("BREW").uri("/livez").body(Body::empty()).unwrap()).await;
+    let answer = get(&management, "/metrics").await;
     assert_eq!(answer.status, StatusCode::OK);
     assert!(answer.header("content-type").starts_with("application/openmetrics-text"));
     for line in [
@@ -235,9 +249,17 @@ async fn other_sites_cannot_send_the_form() {
 
 #[tokio::test]
 async fn headers_of_every_answer() {
-    let app = app().await;
-    for path in ["/", "/livez", "/api/messages", "/nowhere", "/style.css", "/metrics"] {
-        let answer = get(&app, path).await;
+    let (app, management) = (app().await, management().await);
+    for (router, path) in [
+        (&app, "/"),
+        (&app, "/api/messages"),
+        (&app, "/nowhere"),
+        (&app, "/style.css"),
+        (&management, "/livez"),
+        (&management, "/metrics"),
+        (&management, "/nowhere"),
+    ] {
+        let answer = get(router, path).await;
         assert_eq!(
             answer.header("content-security-policy"),
             "default-src 'none'; style-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
@@ -281,32 +303,48 @@ async fn the_state_prints_no_secret() {
 }
 
 #[tokio::test]
-async fn a_stop_finishes_and_the_port_closes() {
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
+async fn a_stop_finishes_and_the_ports_close() {
+    let (listeners, address) = listeners().await;
+    let management = listeners.management.local_addr().unwrap();
     let (stop, stopped) = mpsc::channel(2);
-    let serving = tokio::spawn(rds_iam_app::serve(listener, state().await, stopped));
+    let serving = tokio::spawn(rds_iam_app::serve(listeners, state().await, stopped));
     // A kept-alive connection that does nothing must not hold the end up.
     let idle = tokio::net::TcpStream::connect(address).await.unwrap();
+    let idle_probe = tokio::net::TcpStream::connect(management).await.unwrap();
     stop.send(()).await.unwrap();
     let ended = tokio::time::timeout(Duration::from_secs(15), serving).await;
     ended.expect("it ends before the deadline for requests under way").unwrap().unwrap();
-    drop(idle);
+    drop((idle, idle_probe));
     assert!(tokio::net::TcpStream::connect(address).await.is_err());
+    assert!(tokio::net::TcpStream::connect(management).await.is_err());
 }
 
 #[tokio::test]
 async fn a_client_that_says_nothing_is_let_go() {
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let mut silent = tokio::net::TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+    let (listeners, address) = listeners().await;
+    let mut silent = tokio::net::TcpStream::connect(address).await.unwrap();
     let (_stop, stopped) = mpsc::channel(1);
-    let serving = tokio::spawn(rds_iam_app::serve(listener, state().await, stopped));
+    let serving = tokio::spawn(rds_iam_app::serve(listeners, state().await, stopped));
     // From here on, time passes as soon as nothing else happens.
     tokio::time::pause();
     let mut answer = String::new();
     silent.read_to_string(&mut answer).await.unwrap();
     assert_eq!(answer, "");
     serving.abort();
+}
+
+#[tokio::test]
+async fn machines_and_people_have_ports_of_their_own() {
+    let state = state().await;
+    let (app, management) = (rds_iam_app::router(state.clone()), rds_iam_app::management_router(state));
+    for path in ["/livez", "/readyz", "/metrics", "/api/identity"] {
+        assert_eq!(get(&app, path).await.status, StatusCode::NOT_FOUND, "{path} on PORT");
+        assert_ne!(get(&management, path).await.status, StatusCode::NOT_FOUND, "{path}");
+    }
+    for path in ["/", "/api/messages", "/style.css"] {
+        assert_eq!(get(&management, path).await.status, StatusCode::NOT_FOUND, "{path} on the other port");
+    }
+    assert!(!get(&app, "/").await.text.contains("/readyz"), "the page links to what it does not serve");
 }
 
 /// A request of which the service has read the head and waits for the body.
@@ -323,10 +361,9 @@ async fn under_way(address: std::net::SocketAddr) -> tokio::net::TcpStream {
 
 #[tokio::test]
 async fn a_request_under_way_is_finished_after_the_stop() {
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
+    let (listeners, address) = listeners().await;
     let (stop, stopped) = mpsc::channel(1);
-    let serving = tokio::spawn(rds_iam_app::serve(listener, state().await, stopped));
+    let serving = tokio::spawn(rds_iam_app::serve(listeners, state().await, stopped));
     let mut stream = under_way(address).await;
     stop.send(()).await.unwrap();
     while tokio::net::TcpStream::connect(address).await.is_ok() {
@@ -341,10 +378,9 @@ async fn a_request_under_way_is_finished_after_the_stop() {
 
 #[tokio::test]
 async fn a_second_stop_does_not_wait() {
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
+    let (listeners, address) = listeners().await;
     let (stop, stopped) = mpsc::channel(2);
-    let serving = tokio::spawn(rds_iam_app::serve(listener, state().await, stopped));
+    let serving = tokio::spawn(rds_iam_app::serve(listeners, state().await, stopped));
     let _waits_for_ever = under_way(address).await;
     stop.send(()).await.unwrap();
     stop.send(()).await.unwrap();

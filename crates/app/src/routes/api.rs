@@ -95,7 +95,7 @@ struct PoolNow {
 
 /// Who the database says we are, and how the login fares. Never the token.
 pub(super) async fn identity(State(state): State<AppState>) -> Result<Json<Whoami>, Problem> {
-    let database = state.store().identity().await.map_err(|error| state.failed(&error))?;
+    let database = state.identity().await?;
     let stats = state.pool().stats();
     Ok(Json(Whoami {
         database,
