@@ -15,7 +15,10 @@
 //! # Ok(()) }
 //! ```
 
+mod accept;
+mod accepts;
 mod chain;
+mod clients;
 pub mod config;
 mod edge;
 pub mod logging;
@@ -27,6 +30,7 @@ mod serve;
 mod state;
 mod store;
 
+pub use clients::ClientLimits;
 pub use config::{Config, ConfigError, Environment};
 pub use routes::{management_router, router};
 pub use serve::{Listeners, RunError, check_credentials, run, serve};

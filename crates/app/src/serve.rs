@@ -2,40 +2,28 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
 use aws_config::{BehaviorVersion, Region};
-use axum::Router;
-use axum::serve::Listener;
-use hyper::server::conn::http1;
-use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
-use hyper_util::service::TowerToHyperService;
 use rds_iam_pool::{Limits, Pool, Target};
 use rds_iam_token::{Clock, MintError, Minter, TokenSource};
 use thiserror::Error;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::mpsc;
 use tokio::time::timeout;
 
+use crate::accept::accept;
 use crate::chain::Chain;
+use crate::clients::ClientLimits;
 use crate::{AppState, Config, management_router, router};
-
-/// How long a connection may be open without a whole request head: 75 seconds. It ends clients that send
-/// nothing, and is longer than the 60 s after which a load balancer itself closes a connection it keeps.
-const IDLE_TIMEOUT: Duration = Duration::from_secs(75);
 
 /// How long requests under way may take to finish after the first signal: 20 seconds, below the 30 s
 /// that ECS and Kubernetes leave before they kill.
 const SHUTDOWN_DEADLINE: Duration = Duration::from_secs(20);
 
-/// The most connections that clients may have open at once: 512. The usual limit of 1024 open files leaves
-/// the rest to the database and the logs; further clients wait to be accepted.
-const MAX_CLIENTS: usize = 512;
-
-/// The same on the port for machines: 64.
+/// The most clients on the port for machines: 64.
 const MAX_PROBES: usize = 64;
 
 /// How long the pool may take to close its connections: 3 seconds.
@@ -97,7 +85,7 @@ pub async fn run(config: Config) -> Result<(), RunError> {
         public: listen(config.listen, "PORT").await?,
         management: listen(config.management, "RDS_IAM_MANAGEMENT_PORT").await?,
     };
-    serve(listeners, state, signals()?).await
+    serve(listeners, ClientLimits::default(), state, signals()?).await
 }
 
 /// The two open ports.
@@ -143,12 +131,14 @@ async fn first_token(tokens: &TokenSource) -> Result<(), RunError> {
 }
 
 /// Serves on two open ports until `stop` gives a first word; then takes no more connections, finishes
-/// the requests under way for at most 20 s or until a second word, and closes the pool.
+/// the requests under way for at most 20 s or until a second word, and closes the pool. `limits` hold for
+/// each port by itself, with at most 64 clients for machines.
 ///
 /// # Errors
 /// [`RunError::System`] where a listener has no address.
 pub async fn serve(
     listeners: Listeners,
+    limits: ClientLimits,
     state: AppState,
     mut stop: mpsc::Receiver<()>,
 ) -> Result<(), RunError> {
@@ -157,9 +147,10 @@ pub async fn serve(
     tracing::info!(%address, management = %management_address, user = state.user(), "serving");
     let pool = state.pool().clone();
     let connections = GracefulShutdown::new();
+    let probes = ClientLimits { clients: limits.clients.min(MAX_PROBES), ..limits };
     tokio::select! {
-        () = accept(public, router(state.clone()), MAX_CLIENTS, &connections) => {}
-        () = accept(management, management_router(state), MAX_PROBES, &connections) => {}
+        () = accept(public, router(state.clone()), limits, &connections) => {}
+        () = accept(management, management_router(state), probes, &connections) => {}
         _ = stop.recv() => {}
     }
     let under_way = connections.count();
@@ -183,30 +174,6 @@ pub async fn serve(
     }
     tracing::info!("stopped");
     Ok(())
-}
-
-/// Serves `router` on an open port, without an end.
-async fn accept(mut listener: TcpListener, router: Router, most: usize, connections: &GracefulShutdown) {
-    let service = TowerToHyperService::new(router);
-    let mut http = http1::Builder::new();
-    http.timer(TokioTimer::new()).header_read_timeout(IDLE_TIMEOUT);
-    let places = Arc::new(Semaphore::new(most));
-    while let Ok(place) = Arc::clone(&places).acquire_owned().await {
-        // axum's `accept` waits and goes on where the system has no connection to give.
-        let (stream, _) = Listener::accept(&mut listener).await;
-        // Answers are small: each is sent as soon as it is written.
-        if let Err(error) = stream.set_nodelay(true) {
-            tracing::debug!(%error, "TCP_NODELAY could not be set");
-        }
-        let connection = http.serve_connection(TokioIo::new(stream), service.clone());
-        let connection = connections.watch(connection);
-        tokio::spawn(async move {
-            let _place = place;
-            if let Err(error) = connection.await {
-                tracing::debug!(error = %Chain(&error), "a connection ended badly");
-            }
-        });
-    }
 }
 
 /// A word for each SIGTERM and each Ctrl-C.

@@ -15,7 +15,7 @@ use crate::chain::Chain;
 use crate::message::Timestamp;
 use crate::metrics::Metrics;
 use crate::problem::Problem;
-use crate::store::{Identity, NO_SUCH_TABLE, Store};
+use crate::store::{Identity, NO_SUCH_TABLE, Store, TOO_SLOW};
 
 /// How long an answer for a machine holds: 1 second, so that many clients cost the database no more than
 /// one does.
@@ -154,6 +154,7 @@ impl AppState {
         match remedy {
             Remedy::Reconnect => unavailable(2),
             Remedy::BackOff => unavailable(5),
+            _ if error.number().is_some_and(|number| TOO_SLOW.contains(&number)) => unavailable(5),
             // A person has to do something first.
             Remedy::Configure | Remedy::Permit | Remedy::Trust => unavailable(30),
             _ => Problem::new(
@@ -178,14 +179,20 @@ impl AppState {
         self.0.identity.or_ask(ask).await
     }
 
-    /// Whether the table can be read, as it was at most a second ago.
+    /// Whether the table can be read and the database takes writes, as it was at most a second ago.
     pub(crate) async fn readiness(&self) -> Readiness {
         self.0.readiness.or_ask(self.ask_readiness()).await
     }
 
     async fn ask_readiness(&self) -> Readiness {
-        match timeout(READY_TIMEOUT, self.store().check()).await {
-            Ok(Ok(())) => Readiness { ready: true, remedy: None, detail: "The database answers." },
+        match timeout(READY_TIMEOUT, self.store().takes_writes()).await {
+            Ok(Ok(false)) => {
+                tracing::warn!("the database refuses writes: it is read-only");
+                let detail =
+                    "The database is read-only: wait for the failover's end, or find out who set it so.";
+                Readiness { ready: false, remedy: Some(Remedy::Reconnect.as_str()), detail }
+            }
+            Ok(Ok(true)) => Readiness { ready: true, remedy: None, detail: "The database answers." },
             Ok(Err(error)) => {
                 self.failed(&error);
                 Readiness { ready: false, remedy: Some(error.remedy().as_str()), detail: detail(&error) }
@@ -205,6 +212,9 @@ fn detail(error: &PoolError) -> &'static str {
     match (error.number(), error.remedy()) {
         (Some(NO_SUCH_TABLE), _) => {
             "The table `messages` is missing: run rds-iam-bootstrap with this app's schema."
+        }
+        (Some(number), _) if TOO_SLOW.contains(&number) => {
+            "A statement took too long: look for locks and long statements in the database."
         }
         (_, Remedy::Configure) => "A setting is wrong: the log says which.",
         (_, Remedy::Permit) => {

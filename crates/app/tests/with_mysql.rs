@@ -228,7 +228,11 @@ async fn a_refused_login_is_logged_with_what_permits_it_and_no_secret_is() {
     let mysql = server().await;
     mysql.allow_users(["somebody_else"]).unwrap();
     let app = app(&mysql);
-    let refused = Request::get("/").header("x-request-id", "refused-1").body(Body::empty()).unwrap();
+    let refused = Request::get("/")
+        .header("host", "a")
+        .header("x-request-id", "refused-1")
+        .body(Body::empty())
+        .unwrap();
     let answer = send(&app, refused).await;
     assert_eq!((answer.status, answer.header("retry-after")), (StatusCode::SERVICE_UNAVAILABLE, "30"));
     assert!(!answer.text.contains("denied"), "{}", answer.text);
