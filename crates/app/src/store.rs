@@ -2,9 +2,10 @@
 //!
 //! Each statement limits its own time, so that it ends in the server even where its request has been given
 //! up. Hints do that without a `SET`, which would pin the session behind RDS Proxy. A `SELECT` has one for its
-//! time. An `INSERT` of a row has nothing to wait for but locks, and both of their kinds have a variable. 4 s
-//! are far above what these statements take, and with the 5 s that a connection may take to come, below the
-//! 10 s of a request: it is answered, and the connection stays good.
+//! time. An `INSERT` of a row has nothing to wait for but locks: the hint is for a table's; InnoDB has none for
+//! a row's, which `innodb_lock_wait_timeout` ends, after 50 s where the server has its default. 4 s are far
+//! above what these statements take, and with the 5 s that a connection may take to come, below the 10 s of a
+//! request: it is answered, and the connection stays good.
 
 use std::future::Future;
 
@@ -22,13 +23,12 @@ pub(crate) const NO_SUCH_TABLE: u16 = 1146;
 pub(crate) const TOO_SLOW: [u16; 2] = [3024, 1205];
 
 /// The moment is read as a number: it needs no time zone and no date type of the driver.
-const PAGE: &str = "SELECT /*+ MAX_EXECUTION_TIME(4000) */ id, message, CAST(UNIX_TIMESTAMP(created_at) * 1000 AS SIGNED) \
+const PAGE: &str = "SELECT /*+ MAX_EXECUTION_TIME(4000) SET_VAR(lock_wait_timeout=4) */ id, message, CAST(UNIX_TIMESTAMP(created_at) * 1000 AS SIGNED) \
                     FROM messages WHERE id < ? ORDER BY id DESC LIMIT ?";
-const INSERT: &str = "INSERT /*+ SET_VAR(innodb_lock_wait_timeout=4) SET_VAR(lock_wait_timeout=4) */ \
-                      INTO messages (message, created_at) VALUES (?, FROM_UNIXTIME(? / 1000))";
+const INSERT: &str = "INSERT /*+ SET_VAR(lock_wait_timeout=4) */ INTO messages (message, created_at) VALUES (?, FROM_UNIXTIME(? / 1000))";
 /// 1 where the server refuses writes: as a replica, by its operator's will, or as an Aurora reader. An
 /// account with CONNECTION_ADMIN is exempt from the first two; the service's has no such right.
-const CHECK: &str = "SELECT /*+ MAX_EXECUTION_TIME(2000) */ \
+const CHECK: &str = "SELECT /*+ MAX_EXECUTION_TIME(2000) SET_VAR(lock_wait_timeout=2) */ \
                      @@GLOBAL.read_only OR @@GLOBAL.innodb_read_only, (SELECT 1 FROM messages LIMIT 1)";
 
 /// The messages, through the pool.

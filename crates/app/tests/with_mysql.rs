@@ -14,7 +14,7 @@ use rds_iam_app::AppState;
 use rds_iam_emulator::MySql;
 use rds_iam_pool::{Limits, Pool, Secret, Target, connect};
 use rds_iam_token::{Clock, Endpoint, Login, Minter, TokenSource};
-use sqlx::MySqlConnection;
+use sqlx::{MySqlConnection, Row};
 use tracing_subscriber::fmt::MakeWriter;
 
 use common::{form, get, post_json, send};
@@ -159,6 +159,30 @@ async fn identity() {
     assert!((898..=900).contains(&(age.as_u64().unwrap() + left.as_u64().unwrap())), "{told}");
     assert_eq!(told["pool"]["max"], 10);
     assert!(!answer.text.contains("X-Amz"), "{}", answer.text);
+}
+
+#[tokio::test]
+async fn identity_is_asked_once_a_second() {
+    const REQUESTS: u64 = 20;
+    let mysql = server().await;
+    let app = app(&mysql);
+    let asked = async || {
+        let status = sqlx::raw_sql("SHOW GLOBAL STATUS LIKE 'Com_show_create_user'");
+        let row = status.fetch_one(&mut as_master(&mysql).await).await.unwrap();
+        row.get::<String, _>(1).parse::<u64>().unwrap()
+    };
+    let before = asked().await;
+    let mut requests = tokio::task::JoinSet::new();
+    for _ in 0..REQUESTS {
+        let app = app.clone();
+        requests.spawn(async move { get(&app, "/api/identity").await.status });
+    }
+    assert!(requests.join_all().await.iter().all(|status| *status == StatusCode::OK));
+    let times = asked().await - before;
+    assert!(
+        (1..REQUESTS / 2).contains(&times),
+        "{REQUESTS} requests at once asked the database {times} times"
+    );
 }
 
 #[tokio::test]
