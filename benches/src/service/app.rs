@@ -28,6 +28,8 @@ pub(super) struct App {
     pid: u32,
     /// `host:port` that it listens at.
     pub(super) address: String,
+    /// The same for probes and the identity.
+    management: String,
     /// Since the program was started.
     pub(super) listening_after: Duration,
     pub(super) ready_after: Duration,
@@ -39,24 +41,25 @@ impl App {
         let started = Instant::now();
         let mut child = spawn(program, environment)?;
         let starting = async {
-            let address = address(&mut child).await?;
+            let (address, management) = addresses(&mut child).await?;
             let listening_after = started.elapsed();
-            while load::get(&address, "/readyz").await?.0 != StatusCode::OK {
+            while load::get(&management, "/readyz").await?.0 != StatusCode::OK {
                 tokio::time::sleep(POLL).await;
             }
-            anyhow::Ok((address, listening_after, started.elapsed()))
+            anyhow::Ok((address, management, listening_after, started.elapsed()))
         };
         let ready = tokio::time::timeout(PATIENCE, starting).await;
-        let (address, listening_after, ready_after) = ready.context("the app is not ready after 30 s")??;
+        let (address, management, listening_after, ready_after) =
+            ready.context("the app is not ready after 30 s")??;
         let pid = child.id().context("the app has ended")?;
-        Ok(Self { child, pid, address, listening_after, ready_after })
+        Ok(Self { child, pid, address, management, listening_after, ready_after })
     }
 
     /// Returns when the pool has opened the connections that it keeps.
     pub(super) async fn until_warm(&self) -> anyhow::Result<()> {
         let warming = async {
             loop {
-                let (status, body) = load::get(&self.address, "/api/identity").await?;
+                let (status, body) = load::get(&self.management, "/api/identity").await?;
                 ensure!(status == StatusCode::OK, "/api/identity answered {status}");
                 let identity: Value = serde_json::from_slice(&body)?;
                 if identity["pool"]["open"].as_u64().is_some_and(|open| open >= WARM) {
@@ -105,17 +108,18 @@ fn spawn(program: &Path, environment: &[(&str, String)]) -> anyhow::Result<Child
     command.spawn().with_context(|| format!("starting {}", program.display()))
 }
 
-/// The address that the app logs once it listens. Whatever it logs later is read and dropped.
-async fn address(child: &mut Child) -> anyhow::Result<String> {
+/// The addresses that the app logs once it listens, for people and for machines. Whatever it logs later is read and dropped.
+async fn addresses(child: &mut Child) -> anyhow::Result<(String, String)> {
     let mut log = BufReader::new(child.stdout.take().context("the app's log was taken before")?).lines();
     let mut seen = Vec::new();
     while let Some(line) = log.next_line().await? {
         let event: Value = serde_json::from_str(&line).unwrap_or_default();
-        if let ("serving", Some(address)) =
-            (event["message"].as_str().unwrap_or_default(), event["address"].as_str())
+        let address = |field: &str| event[field].as_str().map(str::to_owned);
+        if event["message"] == "serving"
+            && let Some(addresses) = address("address").zip(address("management"))
         {
             tokio::spawn(async move { while let Ok(Some(_)) = log.next_line().await {} });
-            return Ok(address.to_owned());
+            return Ok(addresses);
         }
         seen.push(line);
     }

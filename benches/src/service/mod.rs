@@ -108,6 +108,7 @@ impl Database {
             ("RDS_IAM_CA_BUNDLE", mysql.ca_path().display().to_string()),
             ("RDS_IAM_BIND", "127.0.0.1".into()),
             ("PORT", "0".into()),
+            ("RDS_IAM_MANAGEMENT_PORT", "0".into()),
             ("RDS_IAM_LOG", "json".into()),
         ]
     }

@@ -1,9 +1,9 @@
 //! The message board: an axum service that logs in to MySQL by IAM token.
 //!
-//! Ten latest messages and a form at `/`, the same as JSON under `/api`, probes and metrics. It holds no
-//! password: [`rds_iam_pool`] keeps its connections authenticated. [`Config::load`] checks all settings
-//! before anything starts, [`run`] serves until a signal, and [`router`] is the whole service for a test
-//! that brings its own pool.
+//! Ten latest messages and a form at `/`, the same as JSON under `/api`; probes and metrics on a second,
+//! management port. It holds no password: [`rds_iam_pool`] keeps its connections authenticated.
+//! [`Config::load`] checks all settings before anything starts, [`run`] serves until a signal, and [`router`]
+//! and [`management_router`] are the whole service for a test that brings its own pool.
 //!
 //! ```no_run
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
@@ -15,7 +15,10 @@
 //! # Ok(()) }
 //! ```
 
+mod accept;
+mod accepts;
 mod chain;
+mod clients;
 pub mod config;
 mod edge;
 pub mod logging;
@@ -27,7 +30,8 @@ mod serve;
 mod state;
 mod store;
 
+pub use clients::ClientLimits;
 pub use config::{Config, ConfigError, Environment};
-pub use routes::router;
-pub use serve::{RunError, check_credentials, run, serve};
+pub use routes::{management_router, router};
+pub use serve::{Listeners, RunError, check_credentials, run, serve};
 pub use state::AppState;

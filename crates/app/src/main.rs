@@ -67,7 +67,9 @@ async fn start(arguments: Arguments) -> ExitCode {
     };
     match ended {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error @ RunError::Credentials { .. }) => failed(&error, MISCONFIGURED),
+        Err(error @ (RunError::Credentials { .. } | RunError::Listen { .. })) => {
+            failed(&error, MISCONFIGURED)
+        }
         Err(error) => failed(&error, 1),
     }
 }

@@ -51,6 +51,7 @@ impl Problem {
             }
             StatusCode::NOT_FOUND => "There is nothing at this address.",
             StatusCode::METHOD_NOT_ALLOWED => "This address does not take this method.",
+            StatusCode::REQUEST_TIMEOUT => "The request did not arrive in time. Send it again.",
             StatusCode::PAYLOAD_TOO_LARGE => "The request is too large.",
             StatusCode::SERVICE_UNAVAILABLE => "The request took too long. Try again a little later.",
             _ if status.is_server_error() => "Something went wrong here. The details are in the log.",

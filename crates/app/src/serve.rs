@@ -2,37 +2,29 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
 use aws_config::{BehaviorVersion, Region};
-use axum::serve::Listener;
-use hyper::server::conn::http1;
-use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
-use hyper_util::service::TowerToHyperService;
 use rds_iam_pool::{Limits, Pool, PoolError, Target};
 use rds_iam_token::{Clock, MintError, Minter, ReloadingCredentials, TokenSource, shared_files};
 use thiserror::Error;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::mpsc;
 use tokio::time::timeout;
 
+use crate::accept::accept;
 use crate::chain::Chain;
-use crate::{AppState, Config, router};
-
-/// How long a connection may be open without a whole request head: 75 seconds. It ends clients that send
-/// nothing, and is longer than the 60 s after which a load balancer itself closes a connection it keeps.
-const IDLE_TIMEOUT: Duration = Duration::from_secs(75);
+use crate::clients::ClientLimits;
+use crate::{AppState, Config, management_router, router};
 
 /// How long requests under way may take to finish after the first signal: 20 seconds, below the 30 s
 /// that ECS and Kubernetes leave before they kill.
 const SHUTDOWN_DEADLINE: Duration = Duration::from_secs(20);
 
-/// The most connections that clients may have open at once: 512. The usual limit of 1024 open files leaves
-/// the rest to the database and the logs; further clients wait to be accepted.
-const MAX_CLIENTS: usize = 512;
+/// The most clients on the port for machines: 64.
+const MAX_PROBES: usize = 64;
 
 /// How long the pool may take to close its connections: 3 seconds.
 const CLOSE_DEADLINE: Duration = Duration::from_secs(3);
@@ -47,11 +39,15 @@ pub enum RunError {
         /// Why not, and what to do.
         source: MintError,
     },
-    /// The port could not be opened.
-    #[error("can't listen on {address}: is another program there? PORT and RDS_IAM_BIND choose another")]
+    /// A port could not be opened.
+    #[error(
+        "can't listen on {address}: is another program there? {variable} and RDS_IAM_BIND choose another"
+    )]
     Listen {
         /// Where.
         address: SocketAddr,
+        /// The environment variable that chooses the port.
+        variable: &'static str,
         /// What the system said.
         source: io::Error,
     },
@@ -92,9 +88,25 @@ pub async fn run(config: Config) -> Result<(), RunError> {
     let pool = Pool::lazy(tokens.clone(), target, limits)?;
     let state = AppState::new(pool, &tokens, config.permit());
 
-    let address = config.listen;
-    let listener = TcpListener::bind(address).await.map_err(|source| RunError::Listen { address, source })?;
-    serve(listener, state, signals()?).await
+    let listeners = Listeners {
+        public: listen(config.listen, "PORT").await?,
+        management: listen(config.management, "RDS_IAM_MANAGEMENT_PORT").await?,
+    };
+    serve(listeners, ClientLimits::default(), state, signals()?).await
+}
+
+/// The two open ports.
+#[derive(Debug)]
+#[expect(clippy::exhaustive_structs, reason = "a third port would be a new setting")]
+pub struct Listeners {
+    /// For people: the page and the API.
+    pub public: TcpListener,
+    /// For machines: probes, metrics and identity.
+    pub management: TcpListener,
+}
+
+async fn listen(address: SocketAddr, variable: &'static str) -> Result<TcpListener, RunError> {
+    TcpListener::bind(address).await.map_err(|source| RunError::Listen { address, variable, source })
 }
 
 /// Whether the settings give credentials that sign a token.
@@ -128,49 +140,31 @@ async fn first_token(tokens: &TokenSource) -> Result<(), RunError> {
     }
 }
 
-/// Serves on an open port until `stop` gives a first word; then takes no more connections, finishes
-/// the requests under way for at most 20 s or until a second word, and closes the pool.
+/// Serves on two open ports until `stop` gives a first word; then takes no more connections, finishes
+/// the requests under way for at most 20 s or until a second word, and closes the pool. `limits` hold for
+/// each port by itself, with at most 64 clients for machines.
 ///
 /// # Errors
-/// [`RunError::System`] where the listener has no address.
+/// [`RunError::System`] where a listener has no address.
 pub async fn serve(
-    mut listener: TcpListener,
+    listeners: Listeners,
+    limits: ClientLimits,
     state: AppState,
     mut stop: mpsc::Receiver<()>,
 ) -> Result<(), RunError> {
-    tracing::info!(address = %listener.local_addr()?, user = state.user(), "serving");
+    let Listeners { public, management } = listeners;
+    let (address, management_address) = (public.local_addr()?, management.local_addr()?);
+    tracing::info!(%address, management = %management_address, user = state.user(), "serving");
     let pool = state.pool().clone();
-    let service = TowerToHyperService::new(router(state));
-    let mut http = http1::Builder::new();
-    http.timer(TokioTimer::new()).header_read_timeout(IDLE_TIMEOUT);
     let connections = GracefulShutdown::new();
-    let places = Arc::new(Semaphore::new(MAX_CLIENTS));
-    loop {
-        let place = tokio::select! {
-            place = Arc::clone(&places).acquire_owned() => place,
-            _ = stop.recv() => break,
-        };
-        // axum's `accept` waits and goes on where the system has no connection to give.
-        let (stream, _) = tokio::select! {
-            accepted = Listener::accept(&mut listener) => accepted,
-            _ = stop.recv() => break,
-        };
-        // Answers are small: each is sent as soon as it is written.
-        if let Err(error) = stream.set_nodelay(true) {
-            tracing::debug!(%error, "TCP_NODELAY could not be set");
-        }
-        let connection = http.serve_connection(TokioIo::new(stream), service.clone());
-        let connection = connections.watch(connection);
-        tokio::spawn(async move {
-            let _place = place;
-            if let Err(error) = connection.await {
-                tracing::debug!(error = %Chain(&error), "a connection ended badly");
-            }
-        });
+    let probes = ClientLimits { clients: limits.clients.min(MAX_PROBES), ..limits };
+    tokio::select! {
+        () = accept(public, router(state.clone()), limits, &connections) => {}
+        () = accept(management, management_router(state), probes, &connections) => {}
+        _ = stop.recv() => {}
     }
-    drop(listener);
     let under_way = connections.count();
-    tracing::info!(connections = under_way, "stopping: the port is closed; finishing requests under way");
+    tracing::info!(connections = under_way, "stopping: the ports are closed; finishing requests under way");
     let (cut, at_once) = tokio::select! {
         () = connections.shutdown() => (None, false),
         () = tokio::time::sleep(SHUTDOWN_DEADLINE) => (Some("the deadline has passed"), false),

@@ -1,5 +1,6 @@
 //! What handlers share.
 
+use std::future::Future;
 use std::sync::{Arc, Mutex as StdMutex, PoisonError};
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -14,10 +15,11 @@ use crate::chain::Chain;
 use crate::message::Timestamp;
 use crate::metrics::Metrics;
 use crate::problem::Problem;
-use crate::store::{NO_SUCH_TABLE, Store};
+use crate::store::{Identity, NO_SUCH_TABLE, Store, TOO_SLOW};
 
-/// How long the answer to a readiness probe holds: 1 second, so that probes cannot storm.
-const READY_FOR: Duration = Duration::from_secs(1);
+/// How long an answer for a machine holds: 1 second, so that many clients cost the database no more than
+/// one does.
+const HOLDS_FOR: Duration = Duration::from_secs(1);
 
 /// How long a readiness probe waits for the database: 2 seconds, below the usual probe timeouts.
 const READY_TIMEOUT: Duration = Duration::from_secs(2);
@@ -37,7 +39,30 @@ struct Shared {
     permit: String,
     permit_logged: StdMutex<Option<Instant>>,
     metrics: Metrics,
-    readiness: Mutex<Option<(Instant, Readiness)>>,
+    readiness: Recent<Readiness>,
+    identity: Recent<Result<Identity, Problem>>,
+}
+
+/// The last answer to a question that many may ask. Callers that come while it is being found share it.
+#[derive(Debug)]
+struct Recent<T>(Mutex<Option<(Instant, T)>>);
+
+impl<T: Clone> Recent<T> {
+    fn none() -> Self {
+        Self(Mutex::new(None))
+    }
+
+    async fn or_ask(&self, ask: impl Future<Output = T>) -> T {
+        let mut last = self.0.lock().await;
+        if let Some((at, answer)) = &*last
+            && at.elapsed() < HOLDS_FOR
+        {
+            return answer.clone();
+        }
+        let answer = ask.await;
+        *last = Some((Instant::now(), answer.clone()));
+        answer
+    }
 }
 
 /// Whether requests can be served, and if not, what would mend it.
@@ -69,7 +94,8 @@ impl AppState {
             user: tokens.login().user.to_string(),
             permit,
             permit_logged: StdMutex::new(None),
-            readiness: Mutex::new(None),
+            readiness: Recent::none(),
+            identity: Recent::none(),
         }))
     }
 
@@ -130,6 +156,7 @@ impl AppState {
         match remedy {
             Remedy::Reconnect => unavailable(2),
             Remedy::BackOff | Remedy::Credentials => unavailable(5),
+            _ if error.number().is_some_and(|number| TOO_SLOW.contains(&number)) => unavailable(5),
             // A person has to do something first.
             Remedy::Configure | Remedy::Permit | Remedy::Trust => unavailable(30),
             _ => Problem::new(
@@ -148,17 +175,26 @@ impl AppState {
         due
     }
 
-    /// Whether the table can be read. Probes that come while one is under way share its answer, and
-    /// the answer holds for a second.
+    /// Who the database says we are, as it was at most a second ago.
+    pub(crate) async fn identity(&self) -> Result<Identity, Problem> {
+        let ask = async { self.store().identity().await.map_err(|error| self.failed(&error)) };
+        self.0.identity.or_ask(ask).await
+    }
+
+    /// Whether the table can be read and the database takes writes, as it was at most a second ago.
     pub(crate) async fn readiness(&self) -> Readiness {
-        let mut last = self.0.readiness.lock().await;
-        if let Some((at, readiness)) = &*last
-            && at.elapsed() < READY_FOR
-        {
-            return readiness.clone();
-        }
-        let readiness = match timeout(READY_TIMEOUT, self.store().check()).await {
-            Ok(Ok(())) => Readiness { ready: true, remedy: None, detail: "The database answers." },
+        self.0.readiness.or_ask(self.ask_readiness()).await
+    }
+
+    async fn ask_readiness(&self) -> Readiness {
+        match timeout(READY_TIMEOUT, self.store().takes_writes()).await {
+            Ok(Ok(false)) => {
+                tracing::warn!("the database refuses writes: it is read-only");
+                let detail =
+                    "The database is read-only: wait for the failover's end, or find out who set it so.";
+                Readiness { ready: false, remedy: Some(Remedy::Reconnect.as_str()), detail }
+            }
+            Ok(Ok(true)) => Readiness { ready: true, remedy: None, detail: "The database answers." },
             Ok(Err(error)) => {
                 self.failed(&error);
                 Readiness { ready: false, remedy: Some(error.remedy().as_str()), detail: detail(&error) }
@@ -169,9 +205,7 @@ impl AppState {
                 let detail = "The database did not answer in time: check its state and the way to it.";
                 Readiness { ready: false, remedy: Some(Remedy::Reconnect.as_str()), detail }
             }
-        };
-        *last = Some((Instant::now(), readiness.clone()));
-        readiness
+        }
     }
 }
 
@@ -180,6 +214,9 @@ fn detail(error: &PoolError) -> &'static str {
     match (error.number(), error.remedy()) {
         (Some(NO_SUCH_TABLE), _) => {
             "The table `messages` is missing: run rds-iam-bootstrap with this app's schema."
+        }
+        (Some(number), _) if TOO_SLOW.contains(&number) => {
+            "A statement took too long: look for locks and long statements in the database."
         }
         (_, Remedy::Configure) => "A setting is wrong: the log says which.",
         (_, Remedy::Permit) => {

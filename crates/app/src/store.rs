@@ -1,4 +1,11 @@
 //! Every SQL statement of the service. Statements are prepared once per connection by sqlx.
+//!
+//! Each statement limits its own time, so that it ends in the server even where its request has been given
+//! up. Hints do that without a `SET`, which would pin the session behind RDS Proxy. A `SELECT` has one for its
+//! time. An `INSERT` of a row has nothing to wait for but locks: the hint is for a table's; InnoDB has none for
+//! a row's, which `innodb_lock_wait_timeout` ends, after 50 s where the server has its default. 4 s are far
+//! above what these statements take, and with the 5 s that a connection may take to come, below the 10 s of a
+//! request: it is answered, and the connection stays good.
 
 use std::future::Future;
 
@@ -12,11 +19,17 @@ use crate::message::{Message, Text, Timestamp};
 /// The error number of MySQL's "table doesn't exist".
 pub(crate) const NO_SUCH_TABLE: u16 = 1146;
 
+/// The error numbers of a statement that reached its limit: of time, and of waiting for a lock.
+pub(crate) const TOO_SLOW: [u16; 2] = [3024, 1205];
+
 /// The moment is read as a number: it needs no time zone and no date type of the driver.
-const PAGE: &str = "SELECT id, message, CAST(UNIX_TIMESTAMP(created_at) * 1000 AS SIGNED) \
+const PAGE: &str = "SELECT /*+ MAX_EXECUTION_TIME(4000) SET_VAR(lock_wait_timeout=4) */ id, message, CAST(UNIX_TIMESTAMP(created_at) * 1000 AS SIGNED) \
                     FROM messages WHERE id < ? ORDER BY id DESC LIMIT ?";
-const INSERT: &str = "INSERT INTO messages (message, created_at) VALUES (?, FROM_UNIXTIME(? / 1000))";
-const CHECK: &str = "SELECT 1 FROM messages LIMIT 1";
+const INSERT: &str = "INSERT /*+ SET_VAR(lock_wait_timeout=4) */ INTO messages (message, created_at) VALUES (?, FROM_UNIXTIME(? / 1000))";
+/// 1 where the server refuses writes: as a replica, by its operator's will, or as an Aurora reader. An
+/// account with CONNECTION_ADMIN is exempt from the first two; the service's has no such right.
+const CHECK: &str = "SELECT /*+ MAX_EXECUTION_TIME(2000) SET_VAR(lock_wait_timeout=2) */ \
+                     @@GLOBAL.read_only OR @@GLOBAL.innodb_read_only, (SELECT 1 FROM messages LIMIT 1)";
 
 /// The messages, through the pool.
 #[derive(Clone, Debug)]
@@ -61,10 +74,13 @@ impl Store {
         Ok(Message { id: done.last_insert_id(), message: text.into_string(), created_at })
     }
 
-    /// Whether the table can be read.
-    pub(crate) async fn check(&self) -> Result<(), PoolError> {
+    /// Whether the server takes writes. An error where the table can't be read.
+    pub(crate) async fn takes_writes(&self) -> Result<bool, PoolError> {
         self.read(|mut connection: Connection| async move {
-            sqlx::query(CHECK).fetch_optional(&mut *connection).await.map(drop)
+            let rows = sqlx::query(CHECK).fetch_all(&mut *connection).await?;
+            connection.finished();
+            let is_read_only: i64 = rows.first().ok_or(sqlx::Error::RowNotFound)?.try_get(0)?;
+            Ok(is_read_only == 0)
         })
         .await
     }
@@ -83,9 +99,13 @@ impl Store {
                     _ => tls_version = value,
                 }
             }
-            let created = connection.fetch_one(sqlx::raw_sql("SHOW CREATE USER CURRENT_USER()")).await;
-            let plugin = match created.and_then(|row| row.try_get::<String, _>(0)) {
-                Ok(statement) => plugin_of(&statement).map(str::to_owned),
+            let created = connection.fetch_all(sqlx::raw_sql("SHOW CREATE USER CURRENT_USER()")).await;
+            let row = created.and_then(|rows| rows.into_iter().next().ok_or(sqlx::Error::RowNotFound));
+            let plugin = match row.and_then(|row| row.try_get::<String, _>(0)) {
+                Ok(statement) => {
+                    connection.finished();
+                    plugin_of(&statement).map(str::to_owned)
+                }
                 // A server or proxy that does not answer this still tells the rest.
                 Err(sqlx::Error::Database(_) | sqlx::Error::ColumnDecode { .. }) => None,
                 Err(error) => return Err(error),

@@ -55,6 +55,31 @@ fn without_credentials_it_says_where_to_get_some() -> Result {
 }
 
 #[test]
+fn a_port_in_use_names_its_variable() -> Result {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0")?;
+    let port = taken.local_addr()?.port().to_string();
+    for (variable, other) in [("PORT", "RDS_IAM_MANAGEMENT_PORT"), ("RDS_IAM_MANAGEMENT_PORT", "PORT")] {
+        let output = program()
+            .envs([
+                ("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE"),
+                ("AWS_SECRET_ACCESS_KEY", "not-a-real-secret"),
+                ("AWS_REGION", "eu-west-1"),
+                ("RDS_IAM_DB_ENDPOINT", "db.example.com"),
+                ("RDS_IAM_DB_NAME", "node_db"),
+                ("RDS_IAM_DB_USER", "node_app"),
+                ("RDS_IAM_BIND", "127.0.0.1"),
+                (variable, &port),
+                (other, "0"),
+            ])
+            .output()?;
+        let (_, error) = text(&output);
+        assert_eq!(output.status.code(), Some(2), "{error}");
+        assert!(error.contains(&format!("{variable} and RDS_IAM_BIND choose another")), "{error}");
+    }
+    Ok(())
+}
+
+#[test]
 fn help_names_every_variable() -> Result {
     let (help, _) = text(&program().arg("--help").output()?);
     for variable in rds_iam_app::config::VARIABLES {

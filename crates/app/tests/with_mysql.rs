@@ -14,7 +14,7 @@ use rds_iam_app::AppState;
 use rds_iam_emulator::MySql;
 use rds_iam_pool::{Limits, Pool, Secret, Target, connect};
 use rds_iam_token::{Clock, Endpoint, Login, Minter, TokenSource};
-use sqlx::MySqlConnection;
+use sqlx::{MySqlConnection, Row};
 use tracing_subscriber::fmt::MakeWriter;
 
 use common::{form, get, post_json, send};
@@ -62,16 +62,18 @@ fn app(mysql: &MySql) -> Router {
     app_at(mysql, mysql.dial())
 }
 
+/// Both ports' routes together, which share no path.
 fn app_at(mysql: &MySql, dial: &Endpoint) -> Router {
+    let state = state_at(mysql, dial);
+    rds_iam_app::management_router(state.clone()).fallback_service(rds_iam_app::router(state))
+}
+
+fn state_at(mysql: &MySql, dial: &Endpoint) -> AppState {
     let login = Login::new(mysql.endpoint().clone(), mysql.region().clone(), "node_app".parse().unwrap());
     let tokens = TokenSource::refresh_ahead(Minter::new(login, mysql.credentials(), Clock::system()));
     let target = Target::new(dial.clone(), mysql.ca_pem()).database("node_db");
     let limits = Limits { acquire_timeout: Duration::from_secs(2), ..Limits::default() };
-    rds_iam_app::router(AppState::new(
-        Pool::lazy(tokens.clone(), target, limits).unwrap(),
-        &tokens,
-        PERMIT.into(),
-    ))
+    AppState::new(Pool::lazy(tokens.clone(), target, limits).unwrap(), &tokens, PERMIT.into())
 }
 
 /// Asks again until the answer is as it must become.
@@ -160,6 +162,30 @@ async fn identity() {
 }
 
 #[tokio::test]
+async fn identity_is_asked_once_a_second() {
+    const REQUESTS: u64 = 20;
+    let mysql = server().await;
+    let app = app(&mysql);
+    let asked = async || {
+        let status = sqlx::raw_sql("SHOW GLOBAL STATUS LIKE 'Com_show_create_user'");
+        let row = status.fetch_one(&mut as_master(&mysql).await).await.unwrap();
+        row.get::<String, _>(1).parse::<u64>().unwrap()
+    };
+    let before = asked().await;
+    let mut requests = tokio::task::JoinSet::new();
+    for _ in 0..REQUESTS {
+        let app = app.clone();
+        requests.spawn(async move { get(&app, "/api/identity").await.status });
+    }
+    assert!(requests.join_all().await.iter().all(|status| *status == StatusCode::OK));
+    let times = asked().await - before;
+    assert!(
+        (1..REQUESTS / 2).contains(&times),
+        "{REQUESTS} requests at once asked the database {times} times"
+    );
+}
+
+#[tokio::test]
 async fn a_missing_table_is_told_with_its_mend() {
     let mysql = bare_server().await;
     let app = app(&mysql);
@@ -226,7 +252,11 @@ async fn a_refused_login_is_logged_with_what_permits_it_and_no_secret_is() {
     let mysql = server().await;
     mysql.allow_users(["somebody_else"]).unwrap();
     let app = app(&mysql);
-    let refused = Request::get("/").header("x-request-id", "refused-1").body(Body::empty()).unwrap();
+    let refused = Request::get("/")
+        .header("host", "a")
+        .header("x-request-id", "refused-1")
+        .body(Body::empty())
+        .unwrap();
     let answer = send(&app, refused).await;
     assert_eq!((answer.status, answer.header("retry-after")), (StatusCode::SERVICE_UNAVAILABLE, "30"));
     assert!(!answer.text.contains("denied"), "{}", answer.text);

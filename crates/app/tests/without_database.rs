@@ -2,56 +2,29 @@
 
 mod common;
 
-use std::time::Duration;
-
-use aws_credential_types::Credentials;
 use axum::Router;
 use axum::body::Body;
 use axum::http::{Method, Request, StatusCode};
-use rds_iam_app::AppState;
-use rds_iam_infra::trust::Roots;
-use rds_iam_pool::{Limits, Pool, Target};
-use rds_iam_token::{Clock, Endpoint, Login, Minter, TokenSource};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::sync::mpsc;
 
-use common::{form, get, post_json, send};
-
-const KEY: &str = "AKIDEXAMPLE";
-const SECRET: &str = "a-secret-that-must-not-show";
-const SESSION: &str = "a-session-token-that-must-not-show";
-
-/// State over a pool whose server refuses every connection.
-async fn state() -> AppState {
-    // The port was free a moment ago and is closed again.
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let dial: Endpoint = listener.local_addr().unwrap().to_string().parse().unwrap();
-    drop(listener);
-    let login = Login::new(
-        "orders.c0ffee.eu-west-1.rds.amazonaws.com:3306".parse().unwrap(),
-        "eu-west-1".parse().unwrap(),
-        "node_app".parse().unwrap(),
-    );
-    let credentials = Credentials::new(KEY, SECRET, Some(SESSION.into()), None, "test");
-    let tokens = TokenSource::lazy(Minter::new(login, credentials, Clock::system()));
-    let target = Target::new(dial, Roots::bundled().pem()).database("node_db");
-    let limits = Limits { acquire_timeout: Duration::from_millis(500), ..Limits::default() };
-    AppState::new(Pool::lazy(tokens.clone(), target, limits).unwrap(), &tokens, String::new())
-}
+use common::{KEY, SECRET, SESSION, form, get, post_json, send, state};
 
 async fn app() -> Router {
     rds_iam_app::router(state().await)
 }
 
+async fn management() -> Router {
+    rds_iam_app::management_router(state().await)
+}
+
 #[tokio::test]
 async fn alive_without_a_database() {
-    let answer = get(&app().await, "/livez").await;
+    let answer = get(&management().await, "/livez").await;
     assert_eq!((answer.status, answer.text.as_str()), (StatusCode::OK, "alive\n"));
 }
 
 #[tokio::test]
 async fn not_ready_and_says_what_would_mend_it() {
-    let app = app().await;
+    let app = management().await;
     let answer = get(&app, "/readyz").await;
     assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!(answer.header("retry-after"), "1");
@@ -65,7 +38,7 @@ async fn failures_tell_clients_nothing_but_to_wait() {
     let app = app().await;
     let page = get(&app, "/").await;
     let api = get(&app, "/api/messages").await;
-    let identity = get(&app, "/api/identity").await;
+    let identity = get(&management().await, "/api/identity").await;
     let inserted = post_json(&app, r#"{"message":"kept?"}"#).await;
     let sent = send(&app, form("message=do+%3Cnot%3E+lose+this")).await;
     for answer in [&page, &api, &identity, &inserted, &sent] {
@@ -85,11 +58,17 @@ async fn failures_tell_clients_nothing_but_to_wait() {
 
 #[tokio::test]
 async fn metrics_without_a_database() {
-    let app = app().await;
+    let state = state().await;
+    let (app, management) =
+        (rds_iam_app::router(state.clone()), rds_iam_app::management_router(state.clone()));
     get(&app, "/").await;
     get(&app, "/no/such/page").await;
-    send(&app, Request::builder().method("BREW").uri("/livez").body(Body::empty()).unwrap()).await;
-    let answer = get(&app, "/metrics").await;
+    send(
+        &management,
+        Request::builder().method("BREW").uri("/livez").header("host", "a").body(Body::empty()).unwrap(),
+    )
+    .await;
+    let answer = get(&management, "/metrics").await;
     assert_eq!(answer.status, StatusCode::OK);
     assert!(answer.header("content-type").starts_with("application/openmetrics-text"));
     for line in [
@@ -125,6 +104,9 @@ async fn bad_json_is_refused_before_the_database_is_asked() {
         (r#"{"message":"a\nb"}"#.into(), 422),
         (r#"{"text":"a"}"#.into(), 422),
         (r#"{"message":1}"#.into(), 422),
+        (r#"["x"]"#.into(), 422),
+        ("null".into(), 422),
+        (r#"{"message":"\ud800"}"#.into(), 400),
         ("{".into(), 400),
     ];
     let mut told = String::new();
@@ -134,16 +116,20 @@ async fn bad_json_is_refused_before_the_database_is_asked() {
         assert_eq!(answer.header("content-type"), "application/problem+json");
         told += &format!("{} {}\n", answer.status.as_u16(), answer.json()["detail"].as_str().unwrap());
     }
-    let untyped = send(&app, Request::post("/api/insert").body("{}".into()).unwrap()).await;
+    let untyped =
+        send(&app, Request::post("/api/insert").header("host", "a").body("{}".into()).unwrap()).await;
     told += &format!("{} {}\n", untyped.status.as_u16(), untyped.json()["detail"].as_str().unwrap());
     insta::assert_snapshot!(told, @r"
     422 The message is empty. Write something first.
     422 The message has 1001 characters; at most 1000 are allowed.
     422 The message holds the control character U+000A. Remove it.
-    422 Failed to deserialize the JSON body into the target type: missing field `message` at line 1 column 12.
-    422 Failed to deserialize the JSON body into the target type: message: invalid type: integer `1`, expected a string at line 1 column 12.
-    400 Failed to parse the request body as JSON: EOF while parsing an object at line 1 column 1.
-    415 Expected request with `Content-Type: application/json`.
+    422 The field `message` is missing.
+    422 The field `message` must be a text.
+    422 The body must be a JSON object with a field `message`.
+    422 The body must be a JSON object with a field `message`.
+    400 The body is not valid JSON (line 1, column 19).
+    400 The body is not valid JSON (line 1, column 1).
+    415 The request needs the header `Content-Type: application/json`.
     ");
 }
 
@@ -165,8 +151,8 @@ async fn bad_pages_are_refused() {
     limit=: `limit` must be a number from 1 to 100.
     before=-1: `before` must be a message's id, such as an earlier page's `next`.
     before=x: `before` must be a message's id, such as an earlier page's `next`.
-    page=2: Failed to deserialize query string: page: unknown field `page`, expected `limit` or `before`.
-    limit=1&limit=2: Failed to deserialize query string: duplicate field `limit`.
+    page=2: The query may have `limit` and `before`, each once, and nothing else.
+    limit=1&limit=2: The query may have `limit` and `before`, each once, and nothing else.
     ");
 }
 
@@ -235,9 +221,17 @@ async fn other_sites_cannot_send_the_form() {
 
 #[tokio::test]
 async fn headers_of_every_answer() {
-    let app = app().await;
-    for path in ["/", "/livez", "/api/messages", "/nowhere", "/style.css", "/metrics"] {
-        let answer = get(&app, path).await;
+    let (app, management) = (app().await, management().await);
+    for (router, path) in [
+        (&app, "/"),
+        (&app, "/api/messages"),
+        (&app, "/nowhere"),
+        (&app, "/style.css"),
+        (&management, "/livez"),
+        (&management, "/metrics"),
+        (&management, "/nowhere"),
+    ] {
+        let answer = get(router, path).await;
         assert_eq!(
             answer.header("content-security-policy"),
             "default-src 'none'; style-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
@@ -253,7 +247,11 @@ async fn headers_of_every_answer() {
 #[tokio::test]
 async fn a_request_id_goes_through() {
     let app = app().await;
-    let request = Request::get("/nowhere").header("x-request-id", "trace-7").body(Body::empty()).unwrap();
+    let request = Request::get("/nowhere")
+        .header("host", "a")
+        .header("x-request-id", "trace-7")
+        .body(Body::empty())
+        .unwrap();
     let answer = send(&app, request).await;
     assert_eq!(answer.header("x-request-id"), "trace-7");
     assert_eq!(answer.json()["request_id"], "trace-7");
@@ -262,11 +260,20 @@ async fn a_request_id_goes_through() {
 #[tokio::test]
 async fn unknown_addresses_and_methods() {
     let app = app().await;
-    let nowhere = Request::get("/nowhere").header("accept", "text/html,*/*").body(Body::empty()).unwrap();
+    let nowhere = Request::get("/nowhere")
+        .header("host", "a")
+        .header("accept", "text/html,*/*")
+        .body(Body::empty())
+        .unwrap();
     let page = send(&app, nowhere).await;
     assert_eq!(page.status, StatusCode::NOT_FOUND);
     assert!(page.text.contains("There is nothing at this address."), "{}", page.text);
-    let method = Request::builder().method(Method::DELETE).uri("/api/insert").body(Body::empty()).unwrap();
+    let method = Request::builder()
+        .method(Method::DELETE)
+        .uri("/api/insert")
+        .header("host", "a")
+        .body(Body::empty())
+        .unwrap();
     let answer = send(&app, method).await;
     assert_eq!((answer.status, answer.header("allow")), (StatusCode::METHOD_NOT_ALLOWED, "POST"));
     insta::assert_snapshot!(answer.json()["detail"].as_str().unwrap(), @"This address does not take this method.");
@@ -281,73 +288,15 @@ async fn the_state_prints_no_secret() {
 }
 
 #[tokio::test]
-async fn a_stop_finishes_and_the_port_closes() {
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    let (stop, stopped) = mpsc::channel(2);
-    let serving = tokio::spawn(rds_iam_app::serve(listener, state().await, stopped));
-    // A kept-alive connection that does nothing must not hold the end up.
-    let idle = tokio::net::TcpStream::connect(address).await.unwrap();
-    stop.send(()).await.unwrap();
-    let ended = tokio::time::timeout(Duration::from_secs(15), serving).await;
-    ended.expect("it ends before the deadline for requests under way").unwrap().unwrap();
-    drop(idle);
-    assert!(tokio::net::TcpStream::connect(address).await.is_err());
-}
-
-#[tokio::test]
-async fn a_client_that_says_nothing_is_let_go() {
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let mut silent = tokio::net::TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
-    let (_stop, stopped) = mpsc::channel(1);
-    let serving = tokio::spawn(rds_iam_app::serve(listener, state().await, stopped));
-    // From here on, time passes as soon as nothing else happens.
-    tokio::time::pause();
-    let mut answer = String::new();
-    silent.read_to_string(&mut answer).await.unwrap();
-    assert_eq!(answer, "");
-    serving.abort();
-}
-
-/// A request of which the service has read the head and waits for the body.
-async fn under_way(address: std::net::SocketAddr) -> tokio::net::TcpStream {
-    let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
-    let head = "POST /api/insert HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\n\
-                content-length: 15\r\nexpect: 100-continue\r\n\r\n";
-    stream.write_all(head.as_bytes()).await.unwrap();
-    let mut go_on = [0; "HTTP/1.1 100 Continue\r\n\r\n".len()];
-    stream.read_exact(&mut go_on).await.unwrap();
-    assert!(go_on.starts_with(b"HTTP/1.1 100"));
-    stream
-}
-
-#[tokio::test]
-async fn a_request_under_way_is_finished_after_the_stop() {
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    let (stop, stopped) = mpsc::channel(1);
-    let serving = tokio::spawn(rds_iam_app::serve(listener, state().await, stopped));
-    let mut stream = under_way(address).await;
-    stop.send(()).await.unwrap();
-    while tokio::net::TcpStream::connect(address).await.is_ok() {
-        tokio::task::yield_now().await;
+async fn machines_and_people_have_ports_of_their_own() {
+    let state = state().await;
+    let (app, management) = (rds_iam_app::router(state.clone()), rds_iam_app::management_router(state));
+    for path in ["/livez", "/readyz", "/metrics", "/api/identity"] {
+        assert_eq!(get(&app, path).await.status, StatusCode::NOT_FOUND, "{path} on PORT");
+        assert_ne!(get(&management, path).await.status, StatusCode::NOT_FOUND, "{path}");
     }
-    stream.write_all(br#"{"message":"a"}"#).await.unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).await.unwrap();
-    assert!(answer.starts_with("HTTP/1.1 503"), "{answer}");
-    serving.await.unwrap().unwrap();
-}
-
-#[tokio::test]
-async fn a_second_stop_does_not_wait() {
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    let (stop, stopped) = mpsc::channel(2);
-    let serving = tokio::spawn(rds_iam_app::serve(listener, state().await, stopped));
-    let _waits_for_ever = under_way(address).await;
-    stop.send(()).await.unwrap();
-    stop.send(()).await.unwrap();
-    let ended = tokio::time::timeout(Duration::from_secs(15), serving).await;
-    ended.expect("it ends before the deadline for requests under way").unwrap().unwrap();
+    for path in ["/", "/api/messages", "/style.css"] {
+        assert_eq!(get(&management, path).await.status, StatusCode::NOT_FOUND, "{path} on the other port");
+    }
+    assert!(!get(&app, "/").await.text.contains("/readyz"), "the page links to what it does not serve");
 }

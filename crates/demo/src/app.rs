@@ -21,17 +21,19 @@ pub(crate) struct App {
     child: Child,
     log: PathBuf,
     pub(crate) url: String,
+    /// Where probes and the identity are.
+    management: String,
 }
 
 impl App {
     /// Starts the app and waits until it is ready.
     pub(crate) async fn start(program: &Path, environment: &Environment, log: &Path) -> anyhow::Result<Self> {
         let child = program::start(program, environment, log)?;
-        let mut app = Self { child, log: log.into(), url: String::new() };
+        let mut app = Self { child, log: log.into(), url: String::new(), management: String::new() };
         let ready = async {
-            app.url = app.address().await?;
-            while !http::json(&format!("{}/readyz", app.url)).await.is_ok_and(|ready| ready["ready"] == true)
-            {
+            (app.url, app.management) = app.addresses().await?;
+            let probe = format!("{}/readyz", app.management);
+            while !http::json(&probe).await.is_ok_and(|ready| ready["ready"] == true) {
                 app.check_alive()?;
                 tokio::time::sleep(POLL).await;
             }
@@ -55,7 +57,7 @@ impl App {
 
     /// The app's answer to "who does the database say that we are?".
     pub(crate) async fn identity(&self) -> anyhow::Result<serde_json::Value> {
-        http::json(&format!("{}/api/identity", self.url)).await
+        http::json(&format!("{}/api/identity", self.management)).await
     }
 
     /// Asks it to end and waits until it has.
@@ -69,16 +71,16 @@ impl App {
         }
     }
 
-    /// The address that it logs once it serves.
-    async fn address(&mut self) -> anyhow::Result<String> {
+    /// The addresses that it logs once it serves: for people and for machines.
+    async fn addresses(&mut self) -> anyhow::Result<(String, String)> {
         loop {
             let line = |line: &str| {
                 let event: serde_json::Value = serde_json::from_str(line).ok()?;
-                (event["message"] == "serving")
-                    .then(|| event["address"].as_str().map(|a| format!("http://{a}")))?
+                let url = |field: &str| event[field].as_str().map(|address| format!("http://{address}"));
+                (event["message"] == "serving").then(|| url("address").zip(url("management")))?
             };
-            if let Some(url) = self.log().lines().find_map(line) {
-                return Ok(url);
+            if let Some(urls) = self.log().lines().find_map(line) {
+                return Ok(urls);
             }
             self.check_alive()?;
             tokio::time::sleep(POLL).await;

@@ -104,6 +104,7 @@ impl Platform {
             ("RDS_IAM_CA_BUNDLE", &mysql.ca_path().display().to_string()),
             ("RDS_IAM_BIND", "127.0.0.1"),
             ("PORT", &free_or("3000").await),
+            ("RDS_IAM_MANAGEMENT_PORT", &free_or("3001").await),
             ("RDS_IAM_LOG", "json"),
         ];
         // The region comes from Parameter Store too, but the SDK must know where to ask for it.

@@ -32,6 +32,9 @@ use sources::{Layer, Setting, pick};
 /// The port that the service listens on where `PORT` is not set: that of the Node app it replaces.
 pub const DEFAULT_LISTEN_PORT: u16 = 3000;
 
+/// The port for machines where `RDS_IAM_MANAGEMENT_PORT` is not set and `PORT` is not 0.
+pub const DEFAULT_MANAGEMENT_PORT: u16 = 3001;
+
 /// The most connections where `RDS_IAM_POOL_MAX` is not set.
 pub const DEFAULT_POOL_MAX: u32 = 10;
 
@@ -61,6 +64,8 @@ pub struct Config {
     pub pool_max: u32,
     /// The address to listen on; port 0 lets the system choose.
     pub listen: SocketAddr,
+    /// The address to listen on for machines (probes, metrics, identity); port 0 lets the system choose.
+    pub management: SocketAddr,
     /// How logs are written.
     pub log: LogFormat,
     /// Which logs are written: `RUST_LOG`'s text.
@@ -166,9 +171,7 @@ impl Config {
                 format!("it is not a number of connections: write a number from 1 to {LIMIT_POOL_MAX}")
             })
         });
-        let port = check.variable("PORT", |text| {
-            text.parse().map_err(|_| "it is not a port: write a number from 0 (any free port) to 65535")
-        });
+        let (port, management_port) = check.ports();
         let bind = check.variable("RDS_IAM_BIND", |text| {
             text.parse().map_err(|_| "it is not an IP address: write one, such as 0.0.0.0, 127.0.0.1 or ::")
         });
@@ -188,6 +191,7 @@ impl Config {
         else {
             return Err(ConfigError::new(problems));
         };
+        let bind = bind.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
         let terminal = || if std::io::stdout().is_terminal() { LogFormat::Human } else { LogFormat::Json };
         Ok(Self {
             login: Login::new(endpoint, region, user),
@@ -195,10 +199,8 @@ impl Config {
             dial,
             roots,
             pool_max: pool_max.unwrap_or(DEFAULT_POOL_MAX),
-            listen: SocketAddr::new(
-                bind.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)),
-                port.unwrap_or(DEFAULT_LISTEN_PORT),
-            ),
+            listen: SocketAddr::new(bind, port),
+            management: SocketAddr::new(bind, management_port),
             log: log.unwrap_or_else(terminal),
             log_filter: log_filter.unwrap_or_else(|| DEFAULT_LOG_FILTER.into()),
             origins: origins.into_values().collect(),
@@ -281,6 +283,27 @@ impl Check<'_> {
                 None
             }
         }
+    }
+
+    /// The port for people and the one for machines, which must differ: what the first serves may be
+    /// reachable from the internet.
+    fn ports(&mut self) -> (u16, u16) {
+        const MANAGEMENT: &str = "RDS_IAM_MANAGEMENT_PORT";
+        let parse = |text: &str| {
+            text.parse().map_err(|_| "it is not a port: write a number from 0 (any free port) to 65535")
+        };
+        let (given, management) = (self.variable("PORT", parse), self.variable(MANAGEMENT, parse));
+        let port = given.unwrap_or(DEFAULT_LISTEN_PORT);
+        let default = if port == 0 { 0 } else { DEFAULT_MANAGEMENT_PORT };
+        let from = if management.is_some() { "environment" } else { "default" };
+        let management = management.unwrap_or(default);
+        let is_good = given.is_some() || self.environment.get("PORT").is_none();
+        if is_good && port == management && port != 0 {
+            let cause =
+                format!("it is {management}, which is PORT as well: set one of the two to another port");
+            self.problems.push(Problem::new(MANAGEMENT, from, cause));
+        }
+        (port, management)
     }
 
     /// AWS writes the region into an endpoint's name: a token for another one is never accepted.

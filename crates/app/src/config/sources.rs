@@ -20,7 +20,7 @@ pub struct Variable {
 }
 
 /// Every environment variable that the service itself reads. The AWS SDK reads its own for credentials.
-pub const VARIABLES: [Variable; 13] = [
+pub const VARIABLES: [Variable; 14] = [
     variable("RDS_IAM_DB_ENDPOINT", "Endpoint of the database or proxy on AWS, which tokens are signed for"),
     variable("RDS_IAM_DB_PORT", "Its port [default: 3306]"),
     variable("RDS_IAM_DB_NAME", "Database with the table"),
@@ -40,6 +40,10 @@ pub const VARIABLES: [Variable; 13] = [
     ),
     variable("RDS_IAM_POOL_MAX", "Most database connections open at once, 1 to 1000 [default: 10]"),
     variable("PORT", "Port to listen on; 0 takes a free one [default: 3000]"),
+    variable(
+        "RDS_IAM_MANAGEMENT_PORT",
+        "Port for machines: /livez, /readyz, /metrics, /api/identity; another one than PORT [default: 3001, or a free one where PORT is 0]",
+    ),
     variable("RDS_IAM_BIND", "IP address to listen on [default: 0.0.0.0]"),
     variable("RDS_IAM_LOG", "json or human [default: human on a terminal, else json]"),
     variable(

@@ -51,6 +51,7 @@ async fn the_environment_alone() {
     assert_eq!(config.login.endpoint.to_string(), "orders.c0ffee.eu-west-1.rds.amazonaws.com:3306");
     assert_eq!(config.dial, config.login.endpoint);
     assert_eq!(config.listen.to_string(), "0.0.0.0:3000");
+    assert_eq!(config.management.to_string(), "0.0.0.0:3001");
     assert_eq!((config.pool_max, config.log_filter.as_str()), (DEFAULT_POOL_MAX, DEFAULT_LOG_FILTER));
     assert_eq!(config.roots, Roots::bundled().pem());
     assert_eq!(config.warnings, Vec::<String>::new());
@@ -80,6 +81,7 @@ async fn other_settings_of_the_environment() {
     assert_eq!((config.login.endpoint.port(), config.pool_max), (3307, 4));
     assert_eq!(config.dial.to_string(), "localhost:13306");
     assert_eq!(config.listen.to_string(), "[::1]:0");
+    assert_eq!(config.management.to_string(), "[::1]:0");
     assert_eq!((config.log, config.log_filter.as_str()), (LogFormat::Json, "rds_iam_pool=debug,warn"));
 }
 
@@ -170,6 +172,7 @@ async fn everything_that_is_wrong_is_listed_at_once() {
             ("RDS_IAM_CA_BUNDLE", bundle.to_str().unwrap()),
             ("RDS_IAM_POOL_MAX", "0"),
             ("PORT", "http"),
+            ("RDS_IAM_MANAGEMENT_PORT", "65536"),
             ("RDS_IAM_BIND", "localhost"),
             ("RDS_IAM_LOG", "xml"),
             ("RUST_LOG", "a=b=c"),
@@ -181,7 +184,7 @@ async fn everything_that_is_wrong_is_listed_at_once() {
     let text = error.to_string().replace(&*folder.path().to_string_lossy(), "");
     assert!(!text.contains("hunter2"), "{text}");
     insta::assert_snapshot!(text, @r#"
-    the configuration has 13 problems:
+    the configuration has 14 problems:
     - RDS_IAM_DB_NAME (environment): it is set but empty: give it a value, or unset it
     - --config (missing.conf): cannot read missing.conf; it must be a UTF-8 text file that this program may read: No such file or directory (os error 2)
     - port (RDS_IAM_DB_PORT): it is not a port: write a number from 1 to 65535
@@ -192,6 +195,7 @@ async fn everything_that_is_wrong_is_listed_at_once() {
     - RDS_IAM_CA_BUNDLE (/empty.pem): cannot take trust roots from /empty.pem: there is no certificate; the file must hold PEM text, one `-----BEGIN CERTIFICATE-----` block for each root
     - RDS_IAM_POOL_MAX (environment): it is not a number of connections: write a number from 1 to 1000
     - PORT (environment): it is not a port: write a number from 0 (any free port) to 65535
+    - RDS_IAM_MANAGEMENT_PORT (environment): it is not a port: write a number from 0 (any free port) to 65535
     - RDS_IAM_BIND (environment): it is not an IP address: write one, such as 0.0.0.0, 127.0.0.1 or ::
     - RDS_IAM_LOG (environment): write json or human
     - RUST_LOG (environment): error parsing level filter: expected one of "off", "error", "warn", "info", "debug", "trace", or a number 0-5; write info, or target=level pairs with commas between
@@ -242,6 +246,19 @@ async fn a_region_whose_servers_can_t_be_verified() {
         ("AWS_REGION", "ap-southeast-5"),
     ];
     assert!(with(&proxy).await.is_ok());
+}
+
+#[tokio::test]
+async fn the_port_for_machines_is_another_one() {
+    let config = with(&[("PORT", "8080"), ("RDS_IAM_MANAGEMENT_PORT", "9090")]).await.unwrap();
+    assert_eq!((config.listen.port(), config.management.port()), (8080, 9090));
+    let free = with(&[("PORT", "0"), ("RDS_IAM_MANAGEMENT_PORT", "0")]).await.unwrap();
+    assert_eq!((free.listen.port(), free.management.port()), (0, 0));
+    let same = [("PORT", "8080"), ("RDS_IAM_MANAGEMENT_PORT", "8080")];
+    insta::assert_snapshot!(problem(&same).await, @"RDS_IAM_MANAGEMENT_PORT (environment): it is 8080, which is PORT as well: set one of the two to another port");
+    insta::assert_snapshot!(problem(&[("PORT", "3001")]).await, @"RDS_IAM_MANAGEMENT_PORT (default): it is 3001, which is PORT as well: set one of the two to another port");
+    insta::assert_snapshot!(problem(&[("RDS_IAM_MANAGEMENT_PORT", "3000")]).await, @"RDS_IAM_MANAGEMENT_PORT (environment): it is 3000, which is PORT as well: set one of the two to another port");
+    insta::assert_snapshot!(problem(&[("PORT", "http"), ("RDS_IAM_MANAGEMENT_PORT", "3000")]).await, @"PORT (environment): it is not a port: write a number from 0 (any free port) to 65535");
 }
 
 #[tokio::test]

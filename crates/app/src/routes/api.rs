@@ -1,10 +1,13 @@
 //! The messages as JSON.
 
 use axum::Json;
-use axum::extract::rejection::{JsonRejection, QueryRejection};
+use axum::body::Bytes;
+use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
-use axum::http::StatusCode;
+use axum::http::header::CONTENT_TYPE;
+use axum::http::{HeaderMap, StatusCode};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::AppState;
 use crate::message::{Message, Text};
@@ -18,22 +21,39 @@ const DEFAULT_LIMIT: u32 = 10;
 /// The most messages on a page.
 const MAX_LIMIT: u32 = 100;
 
-#[derive(Deserialize)]
-pub(super) struct NewMessage {
-    message: String,
-}
-
 /// Stores a message and answers with the row.
 pub(super) async fn insert(
     State(state): State<AppState>,
-    body: Result<Json<NewMessage>, JsonRejection>,
+    headers: HeaderMap,
+    body: Bytes,
 ) -> Result<(StatusCode, Json<Message>), Problem> {
-    let Json(new) = body.map_err(|error| Problem::new(error.status(), sentence(&error.body_text())))?;
-    let text = Text::parse(&new.message)
+    let text = Text::parse(&new_message(&headers, &body)?)
         .map_err(|error| Problem::new(StatusCode::UNPROCESSABLE_ENTITY, error.to_string()))?;
     let stored = state.store().insert(text, state.now()).await;
     let message = stored.map_err(|error| state.failed(&error))?;
     Ok((StatusCode::CREATED, Json(message)))
+}
+
+/// The text in `{"message": text}`; other fields are ignored. The content type is asked for because another
+/// site's page can't send it unasked.
+fn new_message(headers: &HeaderMap, body: &[u8]) -> Result<String, Problem> {
+    let kind = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    if !kind.split(';').next().is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/json")) {
+        let detail = "The request needs the header `Content-Type: application/json`.";
+        return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail));
+    }
+    let value: Value = serde_json::from_slice(body).map_err(|error| {
+        bad_request(format!("The body is not valid JSON (line {}, column {}).", error.line(), error.column()))
+    })?;
+    match value {
+        Value::Object(mut fields) => match fields.remove("message") {
+            Some(Value::String(text)) => Ok(text),
+            Some(_) => Err("The field `message` must be a text."),
+            None => Err("The field `message` is missing."),
+        },
+        _ => Err("The body must be a JSON object with a field `message`."),
+    }
+    .map_err(|detail| Problem::new(StatusCode::UNPROCESSABLE_ENTITY, detail))
 }
 
 #[derive(Deserialize)]
@@ -55,7 +75,9 @@ pub(super) async fn messages(
     State(state): State<AppState>,
     range: Result<Query<Range>, QueryRejection>,
 ) -> Result<Json<Page>, Problem> {
-    let Query(range) = range.map_err(|error| bad_request(sentence(&error.body_text())))?;
+    let Query(range) = range.map_err(|_| {
+        bad_request("The query may have `limit` and `before`, each once, and nothing else.".into())
+    })?;
     let limit = match &range.limit {
         None => DEFAULT_LIMIT,
         Some(given) => given
@@ -95,7 +117,7 @@ struct PoolNow {
 
 /// Who the database says we are, and how the login fares. Never the token.
 pub(super) async fn identity(State(state): State<AppState>) -> Result<Json<Whoami>, Problem> {
-    let database = state.store().identity().await.map_err(|error| state.failed(&error))?;
+    let database = state.identity().await?;
     let stats = state.pool().stats();
     Ok(Json(Whoami {
         database,
@@ -106,9 +128,4 @@ pub(super) async fn identity(State(state): State<AppState>) -> Result<Json<Whoam
 
 fn bad_request(detail: String) -> Problem {
     Problem::new(StatusCode::BAD_REQUEST, detail)
-}
-
-/// A message of a parser, as a sentence.
-fn sentence(text: &str) -> String {
-    format!("{}.", text.trim_end_matches('.'))
 }

@@ -22,14 +22,20 @@ pub(crate) const PATHS: [&str; 9] = [
     "/metrics",
 ];
 
-/// The whole service: routes and the layers around them.
+/// The service for people: the page and the API, with the layers around them.
 pub fn router(state: AppState) -> Router {
     let routes = Router::new()
         .route("/", get(page::latest))
         .route("/insert", post(page::insert))
         .route("/style.css", get(page::style))
         .route("/api/insert", post(api::insert))
-        .route("/api/messages", get(api::messages))
+        .route("/api/messages", get(api::messages));
+    crate::edge::wrap(routes, &state).with_state(state)
+}
+
+/// The service for machines: probes, metrics and the login's identity, for a port that only they reach.
+pub fn management_router(state: AppState) -> Router {
+    let routes = Router::new()
         .route("/api/identity", get(api::identity))
         .route("/livez", get(health::livez))
         .route("/readyz", get(health::readyz))

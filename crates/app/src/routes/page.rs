@@ -66,9 +66,6 @@ pub(super) async fn insert(
 ) -> Response {
     let typed = match form {
         Ok(Form(new)) => new.message,
-        Err(error) if error.status() == StatusCode::PAYLOAD_TOO_LARGE => {
-            return error.status().into_response();
-        }
         Err(_) => {
             let detail = "The form could not be read: it has one field, `message`, sent as a form.";
             return Problem::new(StatusCode::BAD_REQUEST, detail).into_response();

@@ -1,11 +1,50 @@
 //! What the router's tests share: requests, and answers read whole.
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use aws_credential_types::Credentials;
 use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderMap, Request, StatusCode};
 use http_body_util::BodyExt;
+use rds_iam_app::{AppState, Listeners};
+use rds_iam_infra::trust::Roots;
+use rds_iam_pool::{Limits, Pool, Target};
+use rds_iam_token::{Clock, Endpoint, Login, Minter, TokenSource};
+use tokio::net::TcpListener;
 use tower::ServiceExt;
+
+pub(crate) const KEY: &str = "AKIDEXAMPLE";
+pub(crate) const SECRET: &str = "a-secret-that-must-not-show";
+pub(crate) const SESSION: &str = "a-session-token-that-must-not-show";
+
+/// State over a pool whose server refuses every connection.
+pub(crate) async fn state() -> AppState {
+    // The port was free a moment ago and is closed again.
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let dial: Endpoint = listener.local_addr().unwrap().to_string().parse().unwrap();
+    drop(listener);
+    let login = Login::new(
+        "orders.c0ffee.eu-west-1.rds.amazonaws.com:3306".parse().unwrap(),
+        "eu-west-1".parse().unwrap(),
+        "node_app".parse().unwrap(),
+    );
+    let credentials = Credentials::new(KEY, SECRET, Some(SESSION.into()), None, "test");
+    let tokens = TokenSource::lazy(Minter::new(login, credentials, Clock::system()));
+    let target = Target::new(dial, Roots::bundled().pem()).database("node_db");
+    let limits = Limits { acquire_timeout: Duration::from_millis(500), ..Limits::default() };
+    AppState::new(Pool::lazy(tokens.clone(), target, limits).unwrap(), &tokens, String::new())
+}
+
+/// Both ports, any free ones, and the address for people.
+pub(crate) async fn listeners() -> (Listeners, SocketAddr) {
+    let bind = async || TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let listeners = Listeners { public: bind().await, management: bind().await };
+    let address = listeners.public.local_addr().unwrap();
+    (listeners, address)
+}
 
 /// An answer, read whole.
 pub(crate) struct Answer {
@@ -33,11 +72,13 @@ pub(crate) async fn send(app: &Router, request: Request<Body>) -> Answer {
 }
 
 pub(crate) async fn get(app: &Router, path: &str) -> Answer {
-    send(app, Request::get(path).body(Body::empty()).unwrap()).await
+    send(app, Request::get(path).header("host", "board.example.com").body(Body::empty()).unwrap()).await
 }
 
 pub(crate) async fn post_json(app: &Router, body: impl Into<Body>) -> Answer {
-    let request = Request::post("/api/insert").header("content-type", "application/json");
+    let request = Request::post("/api/insert")
+        .header("host", "board.example.com")
+        .header("content-type", "application/json");
     send(app, request.body(body.into()).unwrap()).await
 }
 
