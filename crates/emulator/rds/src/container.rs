@@ -208,3 +208,14 @@ async fn build(docker: &Docker, tag: &str, dockerfile: &str, root: Option<&Path>
     }
     image.build_image().await.map(drop).map_err(Error::docker(format!("build the image {MADE_HERE}:{tag}")))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_official_image_is_pinned_by_digest() {
+        let digest = OFFICIAL.strip_prefix("mysql@sha256:").unwrap_or_default();
+        assert!(digest.len() == 64 && digest.bytes().all(|byte| byte.is_ascii_hexdigit()), "{OFFICIAL}");
+    }
+}

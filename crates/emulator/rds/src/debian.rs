@@ -166,7 +166,7 @@ Acquire::Languages "none";
 /// Settings for one suite alone.
 ///
 /// The suite moves on, and a mirror may lag behind it by more than the week for which a `Release` file of it is
-/// valid: one that was seen did by four weeks. So its date is not checked, but its signature is. What that gives
+/// valid: one that was seen did by three. So its date is not checked, but its signature is. What that gives
 /// away is freshness alone: who controls the way to the mirror can hold an older state of the suite back, signed by
 /// Debian, with weaknesses that have been fixed since. The server that is made of it listens on this machine alone
 /// and holds test data.
