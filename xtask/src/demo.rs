@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use crate::console::Console;
+use crate::doctor::Task;
 use crate::engine::{ENGINE_VARIABLE, Engine};
 use crate::error::Error;
 use crate::infra;
@@ -30,6 +31,18 @@ pub(crate) struct Demo {
     /// What runs the database server
     #[arg(long, value_enum, env = ENGINE_VARIABLE, default_value = "auto", hide_env_values = true)]
     engine: Engine,
+}
+
+impl Demo {
+    /// What runs the database server.
+    pub(crate) fn engine(&self) -> Engine {
+        self.engine
+    }
+
+    /// What has to be on this machine before anything is built.
+    pub(crate) fn tasks(&self) -> &'static [Task] {
+        if self.with_infra { &[Task::Demo, Task::Infra] } else { &[Task::Demo] }
+    }
 }
 
 /// Builds, then becomes `rds-iam-demo`: it gets the terminal, Ctrl-C and the exit status to itself,

@@ -1,15 +1,20 @@
 //! What runs the database servers: a container engine, or child processes of our own.
 
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use clap::ValueEnum;
 
+use crate::console::Console;
 use crate::error::Error;
 use crate::runner::{Cmd, Runner};
 use crate::workspace;
 
 /// The variable that the emulator reads.
 pub(crate) const ENGINE_VARIABLE: &str = "RDS_IAM_EMULATOR_ENGINE";
+
+/// Docker's client.
+pub(crate) const DOCKER: &str = "docker";
 
 /// An engine that answers at all answers well within this.
 const ENGINE_ANSWERS_WITHIN: Duration = Duration::from_secs(10);
@@ -82,6 +87,28 @@ pub(crate) fn docker_server_version(runner: Runner) -> Option<String> {
 pub(crate) fn client_builds(version: &str) -> bool {
     let major = version.trim().split('.').next().and_then(|major| major.parse::<u32>().ok());
     major.is_some_and(|major| (18..23).contains(&major))
+}
+
+/// The Docker client that images are built with: the first on `PATH` that builds with BuildKit, by its plugin or by
+/// itself. A distribution's client may do so where another one, put before it, has no plugin.
+pub(crate) fn building_client() -> Option<&'static str> {
+    static FOUND: OnceLock<Option<String>> = OnceLock::new();
+    let found = FOUND.get_or_init(|| {
+        let runner = Runner::new(Console::from_env());
+        let ask = |client: &str, args: &[&str]| {
+            let cmd = Cmd::new(client, &workspace::root(), DOCKER_MEND).args(args.iter().copied());
+            runner.ask_within(&cmd, ENGINE_ANSWERS_WITHIN).ok()
+        };
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        let others = std::env::split_paths(&path).map(|folder| folder.join(DOCKER));
+        let others = others.filter(|file| file.is_file()).map(|file| file.display().to_string());
+        // The first by its name alone, as everything else is called.
+        std::iter::once(DOCKER.to_owned()).chain(others).find(|client| {
+            ask(client, &["buildx", "version"]).is_some()
+                || ask(client, &["--version"]).is_some_and(|it| it.split_whitespace().any(client_builds))
+        })
+    });
+    found.as_deref()
 }
 
 /// What to do where Docker is wanted and none answers.

@@ -34,6 +34,22 @@ pub(crate) fn steps<'a>(workspace: &'a Workspace, console: Console, runner: Runn
                 "needs the advisory database from the network: `cargo deny check advisories`".to_owned(),
             ))
         }),
+    ]
+    .into_iter()
+    .chain(compiled(workspace, runner))
+    .collect()
+}
+
+/// Those about Rust alone, which need nothing but its tools.
+pub(crate) fn rust_steps(workspace: &Workspace, runner: Runner) -> Vec<Step<'_>> {
+    std::iter::once(Step::new("format", move || format(true, workspace, runner)))
+        .chain(compiled(workspace, runner))
+        .collect()
+}
+
+/// Those that compile.
+fn compiled(workspace: &Workspace, runner: Runner) -> [Step<'_>; 2] {
+    [
         Step::new("lints", move || {
             let clippy = ["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"];
             runner.run(

@@ -36,6 +36,7 @@ use clap::{Parser, Subcommand};
 
 use console::{Console, Style};
 use demo::Demo;
+use doctor::NOT_BEGUN;
 use engine::{ENGINE_VARIABLE, Engine};
 use error::Error;
 use infra::Infra;
@@ -56,6 +57,7 @@ Examples:
   cargo xtask doctor                   what is missing on this machine
   cargo xtask demo --once              the whole platform, its claims proved, and gone again
   cargo xtask test --engine process    all tests, without Docker
+  cargo xtask test --only crates       the Rust crates alone, without Terraform or a registry
   cargo xtask infra local              the deployment applied, changed and destroyed, without AWS
   cargo xtask bench -- --help          what the benchmark program can be told
 
@@ -73,7 +75,7 @@ Exit status:
   0         done
   1         something failed or is missing
   2         the command line is wrong
-  3         the pipeline did not begin: something is missing
+  3         nothing was begun: something is missing
   10 to 34  the stage that stopped the pipeline; the same command with --explain lists them
   130       Ctrl-C";
 
@@ -86,6 +88,9 @@ enum Task {
         /// What runs the database servers
         #[arg(long, value_enum, env = ENGINE_VARIABLE, default_value = "auto", hide_env_values = true)]
         engine: Engine,
+        /// Test this part alone
+        #[arg(long, value_enum, value_name = "PART")]
+        only: Option<test::Only>,
     },
     /// Run what a pull request must pass; nothing is written but build folders
     #[command(display_order = 1)]
@@ -308,13 +313,26 @@ fn run(task: Task, console: Console) -> Result<u8, Error> {
     let runner = Runner::new(console);
     let workspace = Workspace::find(runner)?;
     let all_well = |well: bool| u8::from(!well);
+    let ready = |task, engine| doctor::preflight(task, engine, &workspace, console, runner);
     let pipeline = |asked: Asked| pipeline::run(&asked, &workspace, console, runner);
     match task {
-        Task::Demo(demo) => demo::run(&demo, &workspace, console, runner).map(|()| 0),
-        Task::Test { engine } => {
-            let chosen = engine::choose(engine, runner)?;
+        Task::Demo(demo) => {
+            let ready = demo.tasks().iter().all(|&task| ready(task, demo.engine()).is_some());
+            if ready { demo::run(&demo, &workspace, console, runner).map(|()| 0) } else { Ok(NOT_BEGUN) }
+        }
+        Task::Test { engine, only } => {
+            let task = only.map_or(doctor::Task::Test, |test::Only::Crates| doctor::Task::Crates);
+            let Some(chosen) = ready(task, engine) else { return Ok(NOT_BEGUN) };
             console.line(&chosen.why);
-            Ok(all_well(steps::run(console, test::steps(chosen.engine, &workspace, console, runner))))
+            let steps = match only {
+                None => test::steps(chosen.engine, &workspace, console, runner),
+                Some(test::Only::Crates) => test::crates_steps(chosen.engine, &workspace, runner),
+            };
+            let well = steps::run(console, steps);
+            if only.is_some() {
+                console.line(&test::left_out_of_crates());
+            }
+            Ok(all_well(well))
         }
         Task::Ci { options } => pipeline(Asked::new(Run::Ci, None, options)),
         Task::Deploy { environment, infrastructure_only, accept_scan, options } => {
@@ -339,7 +357,14 @@ fn run(task: Task, console: Console) -> Result<u8, Error> {
             pipeline(Asked::stage(name, env, telling))
         }
         Task::PullRequestComment { file } => comment::run(&file, &workspace, runner).map(|()| 0),
-        Task::Infra(task) => infra::run(task, &workspace, console, runner).map(all_well),
+        Task::Infra(task) => {
+            // The others are given what they need, or are called by what has looked.
+            let looks = matches!(task, Infra::Check | Infra::Local);
+            if looks && ready(doctor::Task::Infra, Engine::from_env()?).is_none() {
+                return Ok(NOT_BEGUN);
+            }
+            infra::run(task, &workspace, console, runner).map(all_well)
+        }
         Task::Lint => Ok(all_well(steps::run(console, lint::steps(&workspace, console, runner)))),
         Task::Fmt { check } => lint::format(check, &workspace, runner).map(|_| 0),
         Task::Bench { passthrough } => bench::run(&passthrough, &workspace, console, runner).map(|()| 0),
@@ -409,6 +434,7 @@ mod tests {
           cargo xtask doctor                   what is missing on this machine
           cargo xtask demo --once              the whole platform, its claims proved, and gone again
           cargo xtask test --engine process    all tests, without Docker
+          cargo xtask test --only crates       the Rust crates alone, without Terraform or a registry
           cargo xtask infra local              the deployment applied, changed and destroyed, without AWS
           cargo xtask bench -- --help          what the benchmark program can be told
 
@@ -426,7 +452,7 @@ mod tests {
           0         done
           1         something failed or is missing
           2         the command line is wrong
-          3         the pipeline did not begin: something is missing
+          3         nothing was begun: something is missing
           10 to 34  the stage that stopped the pipeline; the same command with --explain lists them
           130       Ctrl-C
         ");

@@ -36,7 +36,8 @@ pub(crate) fn names(steps: &[Step<'_>]) -> String {
 /// table and a line of counts. True when none failed.
 pub(crate) fn run(console: Console, steps: Vec<Step<'_>>) -> bool {
     let mut done: Vec<Done> = Vec::new();
-    for Step { name, action } in steps {
+    let (begun, all) = (Instant::now(), steps.len());
+    for (number, Step { name, action }) in (1..).zip(steps) {
         if done.iter().any(|step| matches!(step.end, End::Failed(_))) {
             done.push(Done {
                 name,
@@ -47,7 +48,7 @@ pub(crate) fn run(console: Console, steps: Vec<Step<'_>>) -> bool {
         }
         let started = Instant::now();
         let result = {
-            let _group = console.group(name);
+            let _group = console.group(&title(number, all, name, begun.elapsed()));
             let result = action();
             if let Ok(Outcome::NotRun(reason)) = &result {
                 console.line(&format!("not run: {reason}"));
@@ -78,6 +79,19 @@ pub(crate) fn run(console: Console, steps: Vec<Step<'_>>) -> bool {
     console.line("");
     console.line(&counts(&done));
     !done.iter().any(|step| matches!(step.end, End::Failed(_)))
+}
+
+/// A step's heading: which of how many, and how much time has gone by before it.
+fn title(number: usize, all: usize, name: &str, elapsed: Duration) -> String {
+    format!("step {number} of {all}: {name}, after {}", minutes(elapsed))
+}
+
+/// Time in minutes and seconds.
+pub(crate) fn minutes(time: Duration) -> String {
+    match (time.as_secs() / 60, time.as_secs() % 60) {
+        (0, seconds) => format!("{seconds} s"),
+        (minutes, seconds) => format!("{minutes} min {seconds:02} s"),
+    }
 }
 
 #[derive(Debug)]
@@ -149,6 +163,13 @@ mod tests {
 
         2 steps passed, 1 failed, 2 not run
         ");
+    }
+
+    #[test]
+    fn a_heading_tells_how_far_the_run_is() {
+        let at = |seconds| title(3, 18, "lints", Duration::from_secs(seconds));
+        assert_eq!(at(7), "step 3 of 18: lints, after 7 s");
+        assert_eq!(at(64), "step 3 of 18: lints, after 1 min 04 s");
     }
 
     #[test]

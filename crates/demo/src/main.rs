@@ -17,6 +17,7 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
+use rds_iam_emulator::account::registry_program;
 use rds_iam_emulator::{AwsApi, Engine, MySql};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
@@ -53,7 +54,11 @@ struct Arguments {
 #[derive(Subcommand)]
 enum Task {
     /// Only fetch and build the servers, so that tests find them ready
-    Prepare,
+    Prepare {
+        /// Also the registry of the account on this machine
+        #[arg(long)]
+        registry: bool,
+    },
     /// Become another program that ends with this one's parent
     #[command(hide = true)]
     Launch { program: PathBuf },
@@ -114,8 +119,12 @@ async fn main() -> ExitCode {
 
 async fn run(arguments: &Arguments) -> anyhow::Result<Option<(Platform, bool)>> {
     let Some(programs) = &arguments.bin_dir else {
+        println!("preparing MySQL, the AWS API and what they take; the first time, all of it is fetched");
         let (mysql, aws) = (MySql::builder().engine(arguments.engine).start().await?, AwsApi::start().await?);
         println!("ready: {}; the AWS API answers at {}", mysql.describe(), aws.url());
+        if let Some(Task::Prepare { registry: true }) = arguments.task {
+            println!("ready: the registry {}", registry_program().await?.display());
+        }
         return Ok(None);
     };
     if let Some(file) = &arguments.json {
@@ -149,7 +158,8 @@ mod tests {
     #[test]
     fn the_command_line_is_well_formed() {
         <Arguments as clap::CommandFactory>::command().debug_assert();
-        assert!(Arguments::try_parse_from(["rds-iam-demo", "prepare", "--engine", "process"]).is_ok());
+        let prepare = ["rds-iam-demo", "prepare", "--registry", "--engine", "process"];
+        assert!(Arguments::try_parse_from(prepare).is_ok());
         assert!(Arguments::try_parse_from(["rds-iam-demo"]).is_err(), "the programs are needed");
     }
 }

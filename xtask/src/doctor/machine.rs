@@ -3,11 +3,15 @@
 use std::fs;
 use std::path::Path;
 
+use super::Source;
 use crate::engine;
 use crate::infra::terraform;
 use crate::runner::{Cmd, Runner};
-use crate::tools;
+use crate::tools::{self, Tool, reach};
 use crate::workspace::Workspace;
+
+/// A host of the registry that the official image of MySQL is pulled from.
+const OFFICIAL_IMAGES: &str = "https://docker.io/v2/";
 
 /// A machine that can be asked what it has.
 pub(crate) trait Machine {
@@ -19,8 +23,18 @@ pub(crate) trait Machine {
     fn tools(&self) -> Vec<tools::Row>;
     /// Where the pinned cargo-deny is.
     fn cargo_deny(&self) -> Option<String>;
-    /// Where Terraform's AWS provider comes from; none where the mirror that is named has none.
-    fn terraform_provider(&self) -> Option<String>;
+    /// Where Terraform's AWS provider comes from, or why it can't be had.
+    fn terraform_provider(&self) -> Result<String, String>;
+    /// The tools of `cargo xtask test` that are not here yet; actionlint where its fork is not here either.
+    fn missing_tools(&self) -> Vec<Tool>;
+    /// Whether the cache has an entry whose name begins so.
+    fn is_cached(&self, name: &str) -> bool;
+    /// Why what would be fetched from there can't be reached; nothing where it can.
+    fn unreachable(&self, source: Source) -> Option<String>;
+    /// Whether a Docker client on `PATH` builds with BuildKit.
+    fn builds_images(&self) -> bool;
+    /// Whether the workspace's programs are built.
+    fn is_built(&self) -> bool;
     /// Bytes free where builds and caches go (the lesser, where those are two disks).
     fn free_disk(&self) -> Option<u64>;
     /// Bytes of memory that programs can still have.
@@ -38,6 +52,14 @@ pub(crate) struct ThisMachine<'a> {
 
 impl Machine for ThisMachine<'_> {
     fn ask(&self, program: &str, args: &[&str]) -> Option<String> {
+        let terraform;
+        let program = if program == "terraform" {
+            // One in the cache comes first.
+            terraform = tools::terraform_program(self.workspace);
+            terraform.as_str()
+        } else {
+            program
+        };
         let cmd = Cmd::new(program, &self.workspace.root, "").args(args.iter().copied());
         // Missing or failing is the same here: it cannot be used, and the need says what to do.
         self.runner.ask(&cmd).ok()
@@ -55,8 +77,39 @@ impl Machine for ThisMachine<'_> {
         tools::find_cargo_deny(self.workspace, self.runner)
     }
 
-    fn terraform_provider(&self) -> Option<String> {
-        terraform::find_provider().ok()
+    fn terraform_provider(&self) -> Result<String, String> {
+        terraform::find_provider(self.workspace).map_err(|error| error.to_string())
+    }
+
+    fn missing_tools(&self) -> Vec<Tool> {
+        tools::missing_for_tests(self.workspace, self.runner)
+    }
+
+    fn is_cached(&self, name: &str) -> bool {
+        let entries = fs::read_dir(&self.workspace.cache).into_iter().flatten().flatten();
+        entries
+            .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
+            .map(|entry| entry.file_name().to_string_lossy().into_owned())
+            .any(|entry| entry.starts_with(name) && !entry.ends_with(".unfinished"))
+    }
+
+    fn unreachable(&self, source: Source) -> Option<String> {
+        let (workspace, runner) = (self.workspace, self.runner);
+        match source {
+            Source::Packages => reach::packages(workspace, runner),
+            Source::Python => reach::python_index(workspace, runner),
+            Source::Images => reach::host(OFFICIAL_IMAGES, workspace, runner),
+            Source::Release(tool) => tools::reach_release(tool, workspace, runner),
+        }
+        .err()
+    }
+
+    fn builds_images(&self) -> bool {
+        engine::building_client().is_some()
+    }
+
+    fn is_built(&self) -> bool {
+        self.workspace.target.join("debug/rds-iam-demo").is_file()
     }
 
     fn free_disk(&self) -> Option<u64> {

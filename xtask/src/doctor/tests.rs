@@ -1,16 +1,38 @@
 //! What the doctor says about machines that do not exist.
 
+use super::needs::{DISK_NEEDED, DISK_NEEDED_ONCE_BUILT, GB, MEMORY_NEEDED, python, terraform};
 use super::*;
+use crate::tools::{self, Tool};
 
-/// A fresh Debian with all that is needed, less what a test takes away.
+/// A Debian with all that is needed, less what a test takes away.
 #[derive(Debug, Default)]
-struct Fake {
-    without: &'static [&'static str],
-    python: Option<&'static str>,
-    docker: Option<&'static str>,
-    terraform: Option<&'static str>,
-    disk: Option<u64>,
-    memory: Option<u64>,
+pub(super) struct Fake {
+    pub(super) without: &'static [&'static str],
+    pub(super) python: Option<&'static str>,
+    pub(super) docker: Option<&'static str>,
+    pub(super) terraform: Option<&'static str>,
+    /// Why there is no provider.
+    pub(super) provider: Option<&'static str>,
+    pub(super) disk: Option<u64>,
+    pub(super) memory: Option<u64>,
+    pub(super) has_cargo_deny: bool,
+    /// Whether its caches are empty.
+    pub(super) bare: bool,
+    /// What does not answer: packages, python, images, or a tool's release.
+    pub(super) unreachable: &'static [&'static str],
+}
+
+impl Fake {
+    /// A fresh one with Rust, Python and Terraform, which reaches package registries but not GitHub, and has neither
+    /// docker-registry nor a Docker engine.
+    pub(super) fn bare() -> Self {
+        Self {
+            bare: true,
+            without: &["docker"],
+            unreachable: &["actionlint", "images", "terraform"],
+            ..Self::default()
+        }
+    }
 }
 
 impl Machine for Fake {
@@ -23,6 +45,33 @@ impl Machine for Fake {
             mend: format!("cargo xtask tools install {tool}"),
         };
         vec![row(Tool::Terraform, Some("1.11.4")), row(Tool::Trivy, None)]
+    }
+
+    fn missing_tools(&self) -> Vec<Tool> {
+        let all = [Tool::Zizmor, Tool::Hadolint, Tool::Actionlint, Tool::Checkov];
+        if self.bare { all.into() } else { Vec::new() }
+    }
+
+    fn is_cached(&self, _name: &str) -> bool {
+        !self.bare
+    }
+
+    fn unreachable(&self, source: Source) -> Option<String> {
+        let name = match source {
+            Source::Packages => "packages",
+            Source::Python => "python",
+            Source::Images => "images",
+            Source::Release(tool) => tool.name(),
+        };
+        self.unreachable.contains(&name).then(|| format!("{name} does not answer"))
+    }
+
+    fn builds_images(&self) -> bool {
+        !self.without.contains(&"docker")
+    }
+
+    fn is_built(&self) -> bool {
+        !self.bare
     }
 
     fn ask(&self, program: &str, args: &[&str]) -> Option<String> {
@@ -57,11 +106,11 @@ impl Machine for Fake {
     }
 
     fn cargo_deny(&self) -> Option<String> {
-        None
+        self.has_cargo_deny.then(|| "cargo-deny".to_owned())
     }
 
-    fn terraform_provider(&self) -> Option<String> {
-        Some("from its registry".to_owned())
+    fn terraform_provider(&self) -> Result<String, String> {
+        self.provider.map_or_else(|| Ok("from its registry".to_owned()), |why| Err(why.to_owned()))
     }
 
     fn free_disk(&self) -> Option<u64> {
@@ -77,13 +126,17 @@ impl Machine for Fake {
     }
 }
 
+fn all(fake: &Fake) -> Vec<Need> {
+    needs(fake, Wanted::All, Engine::Auto)
+}
+
 fn missing(fake: &Fake) -> Vec<&'static str> {
-    needs(fake).iter().filter(|need| need.missing()).map(|need| need.name).collect()
+    all(fake).iter().filter(|need| need.missing()).map(|need| need.name).collect()
 }
 
 #[test]
 fn a_machine_that_is_ready() {
-    let needs = needs(&Fake { docker: Some("28.0"), ..Fake::default() });
+    let needs = all(&Fake { docker: Some("28.0"), ..Fake::default() });
     insta::assert_snapshot!(lines(&needs).join("\n"), @"
     present   platform             linux x86_64
     present   Rust compiler        rustc 1.95.0
@@ -95,17 +148,18 @@ fn a_machine_that_is_ready() {
     present   git                  git version 2.39.5
     present   Python               Python 3.11.2
     present   Python venv and pip  pip 23.0.1
+    present   AWS API              in the cache
     present   Docker client        Docker version 28.0
     present   Docker engine        version 28.0 answers
-    present   apt-get              apt 2.6.1 (amd64)
-    present   dpkg-deb             Debian dpkg-deb 1.21.22
-    optional  cargo-deny           without it, the first `xtask lint` builds it (2 minutes)
-                                   mend: cargo install --locked --version 0.20.2 cargo-deny
+    present   MySQL server         in the cache
+    present   docker-registry      docker-registry v2.8
     present   Terraform            Terraform 1.11.4
     present   Terraform provider   from its registry
+    present   checkov              on this machine
+    present   linters              on this machine
+    fetched   cargo-deny           at its first use: built from its crate, in about two minutes
     present   disk space           79 GB available
     present   memory               24 GB available
-    present   docker-registry      docker-registry v2.8
     present   Docker buildx        docker/buildx v0.20
     present   curl                 curl 7.88.1
     optional  trivy                finds known vulnerabilities, secrets and misconfiguration in the repository and the images
@@ -118,11 +172,11 @@ fn a_machine_that_is_ready() {
 
 #[test]
 fn everything_that_is_missing_is_listed_with_its_mend() {
-    let needs = needs(&Fake {
+    let needs = all(&Fake {
         without: &["cc", "git", "docker", "python3 -c", "apt-get"],
         python: Some("Python 3.8.10\n"),
         disk: Some(GB),
-        ..Fake::default()
+        ..Fake::bare()
     });
     insta::assert_snapshot!(lines(&needs).join("\n"), @"
     present   platform             linux x86_64
@@ -140,38 +194,61 @@ fn everything_that_is_missing_is_listed_with_its_mend() {
                                    mend: apt-get install python3
     MISSING   Python venv and pip  install the AWS API stand-in into the cache
                                    mend: apt-get install python3-venv
+    fetched   AWS API              at its first use: moto and botocore, from the Python Package Index
     optional  Docker client        without it, servers run as child processes
                                    mend: apt-get install docker.io iptables
     optional  Docker engine        without it, servers run as child processes
                                    mend: start it: `dockerd` as root, or `systemctl start docker`
-    MISSING   apt-get              makes the MySQL server's tree from packages, where no image can be pulled
-                                   mend: use a Debian-like system, or start a Docker engine that can pull mysql
-    present   dpkg-deb             Debian dpkg-deb 1.21.22
-    optional  cargo-deny           without it, the first `xtask lint` builds it (2 minutes)
-                                   mend: cargo install --locked --version 0.20.2 cargo-deny
+    MISSING   MySQL server         apt-get is not on this machine
+                                   mend: on a system with apt, make its package sources reachable once; elsewhere, start a Docker engine that can pull mysql
+    MISSING   docker-registry      apt-get is not on this machine
+                                   mend: make the package sources reachable once, or put docker-registry on PATH (apt-get install docker-registry)
     present   Terraform            Terraform 1.11.4
     present   Terraform provider   from its registry
-    MISSING   disk space           10 GB: builds, server trees, images, Terraform's provider
+    fetched   checkov              at its first use: from the Python Package Index
+    fetched   linters              at its first use: zizmor, hadolint, actionlint-fork, from the Python Package Index
+    fetched   cargo-deny           at its first use: built from its crate, in about two minutes
+    MISSING   disk space           10 GB (2 GB once built): builds, server trees, images, Terraform's provider
                                    mend: make room, or set CARGO_TARGET_DIR and RDS_IAM_CACHE_DIR to another disk
     present   memory               24 GB available
-    MISSING   docker-registry      a registry for tests and for `deploy --env local`
-                                   mend: apt-get install docker-registry
-    optional  Docker buildx        without it, no images, unless the client is older than 23
+    optional  Docker buildx        without it, no images, unless a client on PATH is older than 23
                                    mend: install Docker's plugin docker-buildx: https://docs.docker.com/go/buildx/
     present   curl                 curl 7.88.1
     optional  trivy                finds known vulnerabilities, secrets and misconfiguration in the repository and the images
                                    mend: cargo xtask tools install trivy
 
-    Missing: C compiler, C headers, git, Python, Python venv and pip, apt-get, disk space, docker-registry.
+    Missing: C compiler, C headers, git, Python, Python venv and pip, MySQL server, docker-registry, disk space.
     `cargo xtask ci` and `deploy` also need: Docker engine, Docker buildx, trivy.
     ");
 }
 
 #[test]
-fn package_tools_are_required_only_without_an_engine() {
-    let without = &["apt-get", "dpkg-deb"];
-    assert_eq!(missing(&Fake { without, ..Fake::default() }), ["apt-get", "dpkg-deb"]);
-    assert_eq!(missing(&Fake { without, docker: Some("28.0"), ..Fake::default() }), [""; 0]);
+fn packages_are_the_source_of_a_server_only_where_no_image_can_be_pulled() {
+    let without = &["apt-get", "docker-registry"];
+    let met = |fake: &Fake, engine| {
+        let needs = needs(fake, Wanted::Of(Task::Demo), engine);
+        needs.into_iter().find(|need| need.name == "MySQL server").unwrap().met
+    };
+    let no_apt = || Met::Missing(Some("apt-get is not on this machine".to_owned()));
+    let pulls = Fake { without, docker: Some("28.0"), unreachable: &[], ..Fake::bare() };
+    assert_eq!(met(&pulls, Engine::Auto), Met::Fetched("the official image".to_owned()));
+    assert_eq!(met(&pulls, Engine::Process), no_apt());
+    assert_eq!(met(&Fake { unreachable: &["images"], ..pulls }, Engine::Docker), no_apt());
+    assert_eq!(met(&Fake { without, ..Fake::bare() }, Engine::Auto), no_apt());
+    assert_eq!(met(&Fake::bare(), Engine::Auto), Met::Fetched("from Debian's packages".to_owned()));
+    assert_eq!(met(&Fake::default(), Engine::Auto), Met::Present("in the cache".to_owned()));
+}
+
+#[test]
+fn a_terraform_that_is_too_old_or_not_there_is_fetched_where_it_can_be() {
+    let met = |fake: &Fake| {
+        let needs = needs(fake, Wanted::Of(Task::Infra), Engine::Auto);
+        needs.into_iter().find(|need| need.name == "Terraform").unwrap().met
+    };
+    let old = Fake { terraform: Some("Terraform v1.5.7\n"), ..Fake::default() };
+    assert_eq!(met(&old), Met::Fetched("1.11.4 from its release".to_owned()));
+    assert!(matches!(met(&Fake { unreachable: &["terraform"], ..old }), Met::Missing(Some(_))));
+    assert_eq!(met(&Fake::default()), Met::Present("Terraform 1.11.4".to_owned()));
 }
 
 #[test]
@@ -194,14 +271,19 @@ fn a_terraform_that_is_too_old_is_none() {
 
 #[test]
 fn space_and_memory_are_measured_against_what_is_needed() {
-    assert_eq!(missing(&Fake { disk: Some(DISK_NEEDED - 1), ..Fake::default() }), ["disk space"]);
-    assert_eq!(missing(&Fake { disk: Some(DISK_NEEDED), ..Fake::default() }), [""; 0]);
+    let bare = |disk| Fake { bare: true, disk: Some(disk), ..Fake::default() };
+    assert_eq!(missing(&bare(DISK_NEEDED - 1)), ["disk space"]);
+    assert_eq!(missing(&bare(DISK_NEEDED)), [""; 0]);
+    // Most of it is taken once all is built.
+    let built = |disk| Fake { disk: Some(disk), ..Fake::default() };
+    assert_eq!(missing(&built(DISK_NEEDED_ONCE_BUILT - 1)), ["disk space"]);
+    assert_eq!(missing(&built(DISK_NEEDED_ONCE_BUILT)), [""; 0]);
     assert_eq!(missing(&Fake { memory: Some(MEMORY_NEEDED - 1), ..Fake::default() }), ["memory"]);
 }
 
 #[test]
 fn a_machine_reads_the_same_as_json() {
-    let needs = needs(&Fake { without: &["git"], ..Fake::default() });
+    let needs = all(&Fake { without: &["git"], ..Fake::default() });
     let json = as_json(&needs);
     assert_eq!(json["ok"], false);
     let state = |name: &str| {

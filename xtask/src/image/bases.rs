@@ -6,14 +6,16 @@ use std::path::Path;
 use clap::ValueEnum;
 use serde::Serialize;
 
-use super::local;
-use crate::console::Console;
+use super::engine::docker;
+use super::{Which, local};
+use crate::console::{Console, Style};
 use crate::error::Error;
 use crate::file::failed as file;
 use crate::runner::Runner;
+use crate::tools::reach;
 use crate::workspace::Workspace;
 
-/// What images are built on. Nothing chooses but the caller.
+/// What images are built on. The caller chooses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Bases {
@@ -23,12 +25,47 @@ pub(crate) enum Bases {
     Local,
 }
 
+impl Bases {
+    /// The official images where the engine has them or their registries answer; else local ones, which is said.
+    pub(crate) fn that_can_be_had(workspace: &Workspace, console: Console, runner: Runner) -> Self {
+        let text = fs::read_to_string(workspace.root.join(Which::App.dockerfile())).unwrap_or_default();
+        let Some(Pair { builder, base }) = pinned(&text) else { return Self::Pinned };
+        let why = [builder, base].iter().find_map(|base| {
+            let is_here =
+                docker(workspace).args(["image", "inspect", "--format", "{{.Id}}", &base.reference()]);
+            if runner.ask(&is_here).is_ok() {
+                return None;
+            }
+            reach::host(&base.registry(), workspace, runner).err()
+        });
+        let Some(why) = why else { return Self::Pinned };
+        let note = format!(
+            "no official base images can be pulled ({why}): images are built on bases made of Debian's packages; \
+             RDS_IAM_IMAGE_BASES=pinned insists on the official ones"
+        );
+        console.line(&console.paint(Style::Warning, &note));
+        Self::Local
+    }
+}
+
 /// An image that others are built on.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct Base {
     pub(crate) name: String,
     /// Of the manifest in its registry; of the configuration in the engine where it was made on this machine.
     pub(crate) digest: String,
+}
+
+impl Base {
+    /// As `docker pull` takes it.
+    fn reference(&self) -> String {
+        format!("{}@{}", self.name, self.digest)
+    }
+
+    /// An address of its registry's host.
+    fn registry(&self) -> String {
+        format!("https://{}/v2/", self.name.split('/').next().unwrap_or_default())
+    }
 }
 
 /// What compiles, and what the program is put on.
@@ -107,6 +144,17 @@ mod tests {
         let version = toolchain["toolchain"]["channel"].as_str().unwrap();
         let builder = pinned(&dockerfile("app")).unwrap().builder.name;
         assert!(builder.contains(&format!("/rust:{version}-")), "{builder}, but Rust {version}");
+    }
+
+    #[test]
+    fn each_base_names_the_host_of_its_registry() {
+        let Pair { builder, base } = pinned(&dockerfile("app")).unwrap();
+        assert_eq!(builder.registry(), "https://docker.io/v2/");
+        assert_eq!(base.registry(), "https://gcr.io/v2/");
+        assert!(
+            builder.reference().starts_with("docker.io/library/rust:")
+                && builder.reference().contains("@sha256:")
+        );
     }
 
     #[test]

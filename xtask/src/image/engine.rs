@@ -8,6 +8,7 @@ use super::Request;
 use super::bases::{Bases, Pair};
 use super::normalise::Created;
 use super::saved::{self, Saved};
+use crate::engine;
 use crate::error::Error;
 use crate::file::failed as file;
 use crate::runner::{Cmd, Runner};
@@ -99,5 +100,6 @@ pub(super) fn version(context: &Path) -> Result<String, Error> {
 
 /// A command of the Docker client, by BuildKit where it builds.
 pub(super) fn docker(workspace: &Workspace) -> Cmd {
-    workspace.tool("docker", DOCKER_MEND.to_owned()).env("DOCKER_BUILDKIT", "1")
+    let client = engine::building_client().unwrap_or(engine::DOCKER);
+    workspace.tool(client, DOCKER_MEND.to_owned()).env("DOCKER_BUILDKIT", "1")
 }

@@ -64,7 +64,8 @@ fn format(workspace: &Workspace, runner: Runner) -> Result<Outcome, Error> {
 /// Each module and stack: its README's example, and Terraform's own init, validate and test.
 fn modules(workspace: &Workspace, console: Console, runner: Runner) -> Result<Outcome, Error> {
     let terraform = Terraform::find(workspace, runner)?;
-    let tools = format!("{} {}", terraform::find_terraform(workspace, runner)?, terraform::find_provider()?);
+    let tools =
+        format!("{} {}", terraform::find_terraform(workspace, runner)?, terraform::find_provider(workspace)?);
     let (passed, copy) = (Passed::open(tools, workspace)?, tree::copy("check", workspace)?);
     let tree = &copy.path;
     let (modules, stacks) = (tree::folders(&tree.join("modules"))?, tree::folders(&tree.join("stacks"))?);

@@ -5,6 +5,7 @@ pub(crate) mod check;
 mod deployment;
 mod local;
 mod passed;
+pub(crate) mod provider;
 mod readme;
 pub(crate) mod terraform;
 pub(crate) mod tree;

@@ -5,21 +5,21 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
+use super::provider::{self, MIRROR_VARIABLE};
 use crate::error::Error;
 use crate::file;
 use crate::runner::{Cmd, Runner};
 use crate::tools;
 use crate::workspace::Workspace;
 
-/// Names a folder laid out as Terraform's filesystem mirrors are, to take the provider from.
-pub(crate) const MIRROR_VARIABLE: &str = "RDS_IAM_TERRAFORM_MIRROR";
 /// The first that locks its state in S3 without a table beside it is 1.11.
 const OLDEST: (u32, u32) = (1, 11);
 /// What to do where Terraform is missing.
 pub(crate) const TERRAFORM_MEND: &str =
     "install Terraform 1.11 or later: https://developer.hashicorp.com/terraform/install";
-/// Where a mirror has the provider.
-const PROVIDER: &str = "registry.terraform.io/hashicorp/aws";
+/// What to do where the provider can't be had.
+pub(crate) const PROVIDER_HELP: &str = "reach registry.terraform.io, or make a mirror where it can be reached (`terraform providers mirror DIR`) and name \
+     it in RDS_IAM_TERRAFORM_MIRROR";
 /// What the person's shell may have set that would change a run: AWS's settings above all, for a
 /// profile of theirs must never be used here.
 const FOREIGN: [&str; 7] =
@@ -36,39 +36,44 @@ pub(crate) struct Terraform {
     without: &'static [&'static str],
     /// Where providers are kept between runs.
     cache: PathBuf,
-    /// The configuration that names a mirror.
-    rc: Option<PathBuf>,
+    /// The mirror, and the configuration that names it.
+    mirror: Option<(PathBuf, PathBuf)>,
 }
 
 impl Terraform {
-    /// Looks for Terraform, and for a mirror where one is named, and makes what it needs.
+    /// Looks for Terraform and for its provider, and makes what it needs.
     ///
     /// # Errors
-    /// When there is no Terraform, it is too old, the mirror has no AWS provider, or a file can't be written.
+    /// When there is no Terraform, it is too old, a mirror that is named has no AWS provider, or a file can't be
+    /// written.
     pub(crate) fn find(workspace: &Workspace, runner: Runner) -> Result<Self, Error> {
         find_terraform(workspace, runner)?;
+        provider::find(workspace)?;
         let terraform = Self::of(workspace);
         terraform.prepare()?;
         Ok(terraform)
     }
 
-    /// Terraform as it will be run; nothing is looked at or made yet.
+    /// Terraform as it will be run; nothing is made yet.
     pub(crate) fn of(workspace: &Workspace) -> Self {
         let folder = workspace.target.join("infra");
         let cache = folder.join("providers");
         let mut settings = vec![("TF_PLUGIN_CACHE_DIR", cache.display().to_string())];
-        let rc = mirror_is_named().then(|| folder.join("terraform.rc"));
-        settings.extend(rc.iter().map(|rc| ("TF_CLI_CONFIG_FILE", rc.display().to_string())));
-        Self { program: tools::terraform_program(workspace), settings, without: &FOREIGN, cache, rc }
+        // A mirror that is named and is none is an error of `prepare`.
+        let found = provider::find(workspace).ok();
+        let mirror = found.as_ref().and_then(|found| found.mirror());
+        let mirror = mirror.map(|mirror| (mirror.to_owned(), folder.join("terraform.rc")));
+        settings.extend(mirror.iter().map(|(_, rc)| ("TF_CLI_CONFIG_FILE", rc.display().to_string())));
+        Self { program: tools::terraform_program(workspace), settings, without: &FOREIGN, cache, mirror }
     }
 
     /// Makes the cache of providers, and the configuration that names the mirror.
     ///
     /// # Errors
-    /// When the mirror has no AWS provider, or a file can't be written.
+    /// When a file can't be written.
     pub(crate) fn prepare(&self) -> Result<(), Error> {
         file::make_folder(&self.cache)?;
-        let (Some(mirror), Some(rc)) = (mirror()?, &self.rc) else { return Ok(()) };
+        let Some((mirror, rc)) = &self.mirror else { return Ok(()) };
         let path = mirror.display().to_string().replace('\\', "\\\\").replace('"', "\\\"");
         let text =
             format!("provider_installation {{\n  filesystem_mirror {{\n    path = \"{path}\"\n  }}\n}}\n");
@@ -127,30 +132,15 @@ pub(crate) fn is_new_enough(version: &str) -> bool {
 /// Where the provider will come from, in words.
 ///
 /// # Errors
-/// When the mirror that is named has none.
-pub(crate) fn find_provider() -> Result<String, Error> {
-    Ok(match mirror()? {
-        Some(mirror) => format!("from the mirror {}", mirror.display()),
-        None => "from where Terraform's own configuration says, or else its registry (not asked)".to_owned(),
-    })
-}
-
-fn mirror_is_named() -> bool {
-    std::env::var_os(MIRROR_VARIABLE).is_some_and(|value| !value.is_empty())
-}
-
-fn mirror() -> Result<Option<PathBuf>, Error> {
-    let named = std::env::var_os(MIRROR_VARIABLE).filter(|value| !value.is_empty());
-    let Some(mirror) = named.map(PathBuf::from) else { return Ok(None) };
-    if mirror.is_absolute() && mirror.join(PROVIDER).is_dir() {
-        return Ok(Some(mirror));
-    }
-    Err(Error::Found {
-        found: format!("{MIRROR_VARIABLE} names {}, which has no {PROVIDER}", mirror.display()),
-        mend: format!(
-            "name the folder above registry.terraform.io by its absolute path, make a mirror with `terraform \
-             providers mirror`, or unset {MIRROR_VARIABLE} to take the provider from Terraform's registry"
+/// When it can't be had, or the mirror that is named has none.
+pub(crate) fn find_provider(workspace: &Workspace) -> Result<String, Error> {
+    let found = provider::find(workspace)?;
+    found.describe().map_err(|why| Error::Found {
+        found: format!(
+            "Terraform's AWS provider can't be had: its registry does not answer ({why}), and no mirror of it is on \
+             this disk"
         ),
+        mend: PROVIDER_HELP.to_owned(),
     })
 }
 

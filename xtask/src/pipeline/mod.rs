@@ -186,6 +186,7 @@ pub(crate) fn run(
         return Ok(0);
     }
     let context = Context {
+        bases: bases(&wanted, &context, console, runner)?,
         // Asked for by itself, the stage `programs` builds for a plan that another job makes.
         plans: asked.run == Run::One("programs")
             || wanted.iter().any(|stage| matches!(stage.name, "plan" | "destroy-plan")),
@@ -207,6 +208,7 @@ pub(crate) fn run(
         preflight::tell(&missing, console);
         return Ok(not_begun(console));
     }
+    preflight::install(&wanted, &context, console, runner)?;
     if console.is_live() || wanted.len() > 1 {
         console.line(&console.paint(Style::Heading, &heading(asked, &context)));
     }
@@ -263,7 +265,7 @@ fn context<'a>(asked: &Asked, workspace: &'a Workspace, runner: Runner) -> Resul
         commit: Commit::find(workspace, runner)?,
         environment,
         promotion,
-        bases: bases()?,
+        bases: named_bases()?.unwrap_or(Bases::Pinned),
         skipped: asked.options.skip.clone(),
         plans: false,
         applies: false,
@@ -274,17 +276,28 @@ fn context<'a>(asked: &Asked, workspace: &'a Workspace, runner: Runner) -> Resul
     })
 }
 
-/// What images are built on: the official ones, unless somebody says otherwise.
-fn bases() -> Result<Bases, Error> {
+/// What images are built on: the official ones, unless the environment says otherwise.
+fn named_bases() -> Result<Option<Bases>, Error> {
     let said = std::env::var(BASES_VARIABLE).unwrap_or_default();
     if said.is_empty() {
-        return Ok(Bases::Pinned);
+        return Ok(None);
     }
-    Bases::from_str(&said, false).map_err(|_| Error::Found {
+    Bases::from_str(&said, false).map(Some).map_err(|_| Error::Found {
         found: format!("{BASES_VARIABLE} is {said:?}"),
         mend: "it is `pinned` (official images, by digest) or `local` (made here from Debian's packages)"
             .to_owned(),
     })
+}
+
+/// The same for these stages. Only where nothing leaves this machine does it decide by what can be reached.
+fn bases(wanted: &[&Stage], context: &Context<'_>, console: Console, runner: Runner) -> Result<Bases, Error> {
+    let named = named_bases()?;
+    let builds = wanted.iter().any(|stage| stage.name == "docker-build");
+    let stays = context.environment.is_none() || context.is_local();
+    if named.is_some() || !builds || !stays || console.is_github() {
+        return Ok(named.unwrap_or(Bases::Pinned));
+    }
+    Ok(Bases::that_can_be_had(context.workspace, console, runner))
 }
 
 /// What is asked for has to make sense before anything is looked at.

@@ -8,6 +8,7 @@ use super::context::Context;
 use super::show::annotation;
 use super::stage::Stage;
 use crate::console::{Console, Style};
+use crate::doctor;
 use crate::engine::{self, Engine};
 use crate::error::Error;
 use crate::infra::terraform;
@@ -20,6 +21,10 @@ use crate::workspace::CARGO_MEND;
 pub(crate) enum Need {
     /// A program on `PATH`, and what to do where it is missing.
     Program(&'static str, &'static str),
+    /// A program on `PATH`, or in a package of its name that this run can install: as root, where there is apt.
+    Packaged(&'static str),
+    /// An entry of the doctor's list, by its name.
+    Listed(&'static str),
     Cargo,
     /// A pinned tool.
     Tool(Tool),
@@ -123,12 +128,18 @@ fn check(need: &Need, context: &Context<'_>, runner: Runner) -> Result<(), Error
             let there = on_path(program);
             if there { Ok(()) } else { missing(format!("{program} is not on PATH"), mend) }
         }
+        Need::Packaged(program) => {
+            let there = on_path(program) || can_install();
+            let mend = format!("apt-get install {program}");
+            if there { Ok(()) } else { missing(format!("{program} is not on PATH"), &mend) }
+        }
+        Need::Listed(name) => doctor::require(name, workspace, runner),
         Need::Cargo => {
             let there = on_path("cargo");
             if there { Ok(()) } else { missing("cargo is not on PATH".to_owned(), CARGO_MEND) }
         }
         Need::Tool(tool) => tools::find(*tool, workspace, runner).map(drop),
-        Need::Provider => terraform::find_provider().map(drop),
+        Need::Provider => terraform::find_provider(workspace).map(drop),
         Need::Engine => match engine::docker_server_version(runner) {
             Some(_) => Ok(()),
             None => missing("no Docker engine answers".to_owned(), engine::DOCKER_MEND),
@@ -170,6 +181,46 @@ fn check(need: &Need, context: &Context<'_>, runner: Runner) -> Result<(), Error
     }
 }
 
+/// Whether this run may install packages.
+fn can_install() -> bool {
+    rustix::process::geteuid().is_root() && on_path("apt-get")
+}
+
+/// Installs the packages of programs that `stages` need and this machine lacks; [`look`] has found that it may.
+///
+/// # Errors
+/// When apt fails.
+pub(crate) fn install(
+    stages: &[&Stage],
+    context: &Context<'_>,
+    console: Console,
+    runner: Runner,
+) -> Result<(), Error> {
+    let mut lacking: Vec<&str> = stages
+        .iter()
+        .flat_map(|stage| (stage.needs)(context))
+        .filter_map(|need| match need {
+            Need::Packaged(program) if !on_path(program) => Some(program),
+            _ => None,
+        })
+        .collect();
+    lacking.sort_unstable();
+    lacking.dedup();
+    if lacking.is_empty() {
+        return Ok(());
+    }
+    let note = format!("installing what this run takes and this machine lacks: {}", lacking.join(", "));
+    console.line(&console.paint(Style::Warning, &note));
+    let apt = || {
+        Cmd::new("apt-get", &context.workspace.root, "install it by hand")
+            .env("DEBIAN_FRONTEND", "noninteractive")
+            .args(["-qq"])
+            .hint("`apt-get update` says more; or install it by hand")
+    };
+    runner.run(&apt().args(["update"]))?;
+    Ok(runner.run(&apt().args(["install", "--yes"]).args(lacking))?)
+}
+
 fn on_path(program: &str) -> bool {
     let path = std::env::var_os("PATH").unwrap_or_default();
     std::env::split_paths(&path).any(|folder| folder.join(program).is_file())
@@ -177,18 +228,16 @@ fn on_path(program: &str) -> bool {
 
 /// Whether `docker build` is BuildKit: since 23 by its plugin buildx, before by itself.
 fn build_kit(context: &Context<'_>, runner: Runner) -> Result<(), Error> {
-    let ask = |args: &[&str]| {
-        let cmd = Cmd::new("docker", &context.workspace.root, engine::DOCKER_MEND).args(args.iter().copied());
-        runner.ask(&cmd).ok()
-    };
-    let version = ask(&["version", "--format", "{{.Client.Version}}"]).unwrap_or_default();
-    if ask(&["buildx", "version"]).is_some() || engine::client_builds(&version) {
+    if engine::building_client().is_some() {
         return Ok(());
     }
+    let ask = Cmd::new(engine::DOCKER, &context.workspace.root, engine::DOCKER_MEND);
+    let ask = ask.args(["version", "--format", "{{.Client.Version}}"]);
+    let version = runner.ask(&ask).unwrap_or_default();
     Err(Error::Found {
         found: format!("the Docker client ({}) has no buildx, which builds images", version.trim()),
-        mend: "install Docker's plugin docker-buildx (https://docs.docker.com/go/buildx/), or put a client before 23, \
-               which needs none, first on PATH"
+        mend: "install Docker's plugin docker-buildx (https://docs.docker.com/go/buildx/), or have a client before \
+               23, which needs none, anywhere on PATH"
             .to_owned(),
     })
 }

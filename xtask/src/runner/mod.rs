@@ -27,6 +27,32 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(30);
 /// running holds the pipe, which must not hold us.
 const OUTPUT_ENDS_WITHIN: Duration = Duration::from_secs(5);
 
+/// A command that prints nothing for this long is named, so that it does not look like one that hangs.
+const SILENT_FOR: Duration = Duration::from_secs(30);
+
+/// Says what still runs where it prints nothing. Ends when it is dropped.
+struct SignOfLife {
+    _ended: mpsc::Sender<()>,
+}
+
+impl SignOfLife {
+    fn begin(cmd: &Cmd, started: Instant, tail: Arc<Mutex<TailBuffer>>, console: Console) -> Self {
+        let (_ended, end) = mpsc::channel();
+        let command: String = cmd.shown().chars().take(100).collect();
+        thread::spawn(move || {
+            // What is sent is nothing: the channel closes at the end.
+            while end.recv_timeout(SILENT_FOR) == Err(mpsc::RecvTimeoutError::Timeout) {
+                let last = tail.lock().unwrap_or_else(PoisonError::into_inner).last_output();
+                if last.is_none_or(|last| last.elapsed() >= SILENT_FOR) {
+                    let note = format!("  still running after {} s: {command}", started.elapsed().as_secs());
+                    console.line(&console.paint(Style::Quiet, &note));
+                }
+            }
+        });
+        Self { _ended }
+    }
+}
+
 /// Starts commands and tells about them.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Runner {
@@ -84,6 +110,7 @@ impl Runner {
             drop(done.send(result));
         });
         let within = self.left(cmd.limit());
+        let _alive = SignOfLife::begin(cmd, started, Arc::clone(&tail), self.console);
         let ended = children::wait(child, self.owner, within, self.patient).map_err(piped)?;
         match output_ended.recv_timeout(output_ends_within) {
             Ok(result) => result.map_err(piped)?,

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::io::{self, PipeReader, Read, Write};
 use std::sync::{Mutex, PoisonError, mpsc};
 use std::thread;
+use std::time::Instant;
 
 use super::secrets;
 
@@ -66,10 +67,17 @@ pub(super) struct TailBuffer {
     lines: VecDeque<String>,
     open: Vec<u8>,
     overdrawn: bool,
+    last: Option<Instant>,
 }
 
 impl TailBuffer {
+    /// When something was printed last.
+    pub(super) fn last_output(&self) -> Option<Instant> {
+        self.last
+    }
+
     pub(super) fn push(&mut self, bytes: &[u8]) {
+        self.last = Some(Instant::now());
         for &byte in bytes {
             match byte {
                 b'\n' => self.close(),

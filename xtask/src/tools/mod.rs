@@ -1,12 +1,13 @@
 //! The tools that check and deploy: which there are, at which version, and where this machine has them.
 //!
-//! All but checkov and cargo-deny are found and never installed by the way: what a person has not
-//! installed fails the stage that needs it, with the command that installs it.
+//! What the tests take is installed where it is not here yet. The scanners of the pipeline are found and never
+//! installed by the way: one that is missing fails the stage that needs it, with the command that installs it.
 
 mod cargo_deny;
 mod install;
 mod pins;
 mod python;
+pub(crate) mod reach;
 mod release;
 mod table;
 
@@ -16,7 +17,7 @@ use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
 
-use crate::console::Console;
+use crate::console::{Console, Style};
 use crate::error::Error;
 use crate::infra::terraform;
 use crate::runner::{Cmd, Runner};
@@ -140,27 +141,95 @@ pub(crate) fn ready(
     find(tool, workspace, runner).or_else(|_| install::install(tool, workspace, console, runner))
 }
 
-/// actionlint, or else its fork, where that was installed instead.
+/// actionlint; or else its fork, where that was installed instead or GitHub can't be reached, which is said.
 ///
 /// # Errors
-/// As [`ready`] of actionlint.
+/// As [`ready`].
 pub(crate) fn ready_actionlint(
     workspace: &Workspace,
     console: Console,
     runner: Runner,
 ) -> Result<Found, Error> {
-    if let Some(fork) = in_cache(Tool::ActionlintFork, workspace)
-        && find(Tool::Actionlint, workspace, runner).is_err()
-    {
-        return Ok(fork);
+    let actionlint = find(Tool::Actionlint, workspace, runner);
+    let install = |tool| install::install(tool, workspace, console, runner);
+    match choose(actionlint, in_cache(Tool::ActionlintFork, workspace), || github(workspace, runner)) {
+        Linter::Here(found) => Ok(found),
+        Linter::Original => install(Tool::Actionlint),
+        Linter::Fork(why) => {
+            let note = format!(
+                "actionlint's release on GitHub can't be reached ({why}): {} from PyPI takes its place",
+                Tool::ActionlintFork
+            );
+            console.line(&console.paint(Style::Warning, &note));
+            install(Tool::ActionlintFork)
+        }
     }
-    ready(Tool::Actionlint, workspace, console, runner).map_err(|error| Error::Found {
-        found: error.to_string(),
-        mend: format!(
-            "where GitHub can't be reached, its fork on PyPI will do: {}",
-            Tool::ActionlintFork.mend()
-        ),
-    })
+}
+
+/// What checks the workflows.
+#[derive(Debug)]
+enum Linter {
+    /// One that is on this machine.
+    Here(Found),
+    /// actionlint, to be installed.
+    Original,
+    /// Its fork, to be installed; and why.
+    Fork(String),
+}
+
+fn choose(
+    actionlint: Result<Found, Error>,
+    fork: Option<Found>,
+    github: impl FnOnce() -> Result<(), String>,
+) -> Linter {
+    match (actionlint, fork) {
+        (Ok(found), _) | (Err(_), Some(found)) => Linter::Here(found),
+        (Err(_), None) => github().map_or_else(Linter::Fork, |()| Linter::Original),
+    }
+}
+
+/// Whether the archive of actionlint can be had.
+fn github(workspace: &Workspace, runner: Runner) -> Result<(), String> {
+    reach_release(Tool::Actionlint, workspace, runner)
+}
+
+/// Whether a tool's release archive can be had.
+///
+/// # Errors
+/// Why not.
+pub(crate) fn reach_release(tool: Tool, workspace: &Workspace, runner: Runner) -> Result<(), String> {
+    match pins::of(tool).source() {
+        Source::Release(Some(archive)) => reach::release(&archive.url, workspace, runner),
+        Source::Release(None) => Err(format!("no archive of {tool} is pinned for {}", pins::platform())),
+        Source::Python(_) => reach::python_index(workspace, runner),
+    }
+}
+
+/// Installs, where they are not here yet, the tools that the steps of `cargo xtask test` take.
+///
+/// # Errors
+/// When one can't be fetched.
+pub(crate) fn ready_for_tests(workspace: &Workspace, console: Console, runner: Runner) -> Result<(), Error> {
+    ready_actionlint(workspace, console, runner)?;
+    for tool in [Tool::Zizmor, Tool::Hadolint] {
+        ready(tool, workspace, console, runner)?;
+    }
+    checkov(workspace, console, runner)?;
+    ready(Tool::Terraform, workspace, console, runner)?;
+    cargo_deny(workspace, console, runner).map(drop)
+}
+
+/// Those of the tools of `cargo xtask test` that are not on this machine, Terraform and cargo-deny aside. actionlint is
+/// one where its fork is not here either.
+pub(crate) fn missing_for_tests(workspace: &Workspace, runner: Runner) -> Vec<Tool> {
+    let is_missing = |tool| find(tool, workspace, runner).is_err();
+    let mut missing = vec![Tool::Zizmor, Tool::Hadolint, Tool::Actionlint];
+    missing.retain(|&tool| is_missing(tool));
+    if in_cache(Tool::ActionlintFork, workspace).is_some() {
+        missing.retain(|&tool| tool != Tool::Actionlint);
+    }
+    missing.extend(Some(Tool::Checkov).filter(|&tool| in_cache(tool, workspace).is_none()));
+    missing
 }
 
 /// Terraform's program: that in the cache, or else whichever is on `PATH`.

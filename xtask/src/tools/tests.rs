@@ -132,6 +132,31 @@ fn the_fork_is_not_taken_from_path_where_it_has_the_originals_name() {
 }
 
 #[test]
+fn the_fork_is_installed_only_where_nothing_is_here_and_github_is_out_of_reach() {
+    let machine = Machine::new();
+    let here = |tool| Some(assumed(tool, &machine.workspace));
+    let nowhere = || machine.find(Tool::Actionlint);
+    let unreachable = || Err("curl: (6) Could not resolve host: github.com".to_owned());
+    let not_asked = || panic!("GitHub is asked although a tool is here");
+    let chosen = |linter| match linter {
+        Linter::Here(found) => format!("{} that is here", found.tool),
+        Linter::Original => "actionlint, installed".to_owned(),
+        Linter::Fork(why) => format!("the fork, installed, for {why}"),
+    };
+    let found = assumed(Tool::Actionlint, &machine.workspace);
+    assert_eq!(chosen(choose(Ok(found), here(Tool::ActionlintFork), not_asked)), "actionlint that is here");
+    assert_eq!(
+        chosen(choose(nowhere(), here(Tool::ActionlintFork), not_asked)),
+        "actionlint-fork that is here"
+    );
+    assert_eq!(chosen(choose(nowhere(), None, || Ok(()))), "actionlint, installed");
+    assert_eq!(
+        chosen(choose(nowhere(), None, unreachable)),
+        "the fork, installed, for curl: (6) Could not resolve host: github.com"
+    );
+}
+
+#[test]
 fn the_cache_comes_before_path() {
     let machine = Machine::new();
     machine.program("zizmor", "zizmor 0.1.0");

@@ -189,10 +189,33 @@ fn a_dry_run_changes_nothing() {
         let changed: Vec<_> = before.keys().chain(after.keys()).filter(differ).collect();
         assert!(changed.is_empty(), "{command:?}: {changed:?}");
     }
+    // The last four ask whether something is here, or a host answers.
+    let questions =
+        ["version", "metadata --no-deps", "whoami", "import venv", "urlopen", "--head", "image inspect"];
     for call in house.calls().lines() {
-        let asks =
-            ["version", "--version", "metadata --no-deps", "whoami"].iter().any(|asks| call.contains(asks));
+        let asks = questions.iter().any(|asks| call.contains(asks));
         assert!(asks, "a dry run called {call}");
+    }
+}
+
+#[test]
+fn the_tests_begin_nothing_where_something_can_not_be_had() {
+    let house = House::new();
+    let ended = house.run(&["test"], &[("BREAK", "python3 -c import venv*")]);
+    ended.expect(3).says("missing: Python venv and pip").says("help: apt-get install python3-venv");
+    ended.says("nothing was begun");
+    assert!(!house.calls().contains("cargo fmt --all"), "{}", house.calls());
+}
+
+#[test]
+fn the_crates_alone_are_tested_without_terraform_or_scanners_and_what_is_left_out_is_said() {
+    let house = House::new();
+    let ended = house.run(&["test", "--only", "crates"], &[]);
+    ended.expect(0).says("step 1 of 7: format").says("Left out: workflows").says("the test targets account");
+    let calls = house.calls();
+    assert!(calls.contains("cargo test --workspace --locked --no-fail-fast --lib"), "{calls}");
+    for program in ["terraform ", "zizmor ", "hadolint ", "actionlint ", "cargo-deny ", "docker-registry "] {
+        assert!(!calls.lines().any(|call| call.starts_with(program)), "{program}: {calls}");
     }
 }
 

@@ -3,7 +3,8 @@
 # they would, keeps what it was told in $STAND_INS/calls, and fails where a call matches the pattern $BREAK.
 name=$(basename "$0")
 call="$name $*"
-printf '%s\n' "$call" >>"$STAND_INS/calls"
+# On one line, also where a script is passed.
+printf '%s\n' "$(printf '%s' "$call" | tr '\n' ' ')" >>"$STAND_INS/calls"
 
 # shellcheck disable=SC2254 # it is a pattern
 case "$call" in
@@ -44,6 +45,7 @@ case "$call" in
 "cargo tree "*)
     printf '0rds-iam-app v0.1.0 (/src)\n1serde v1.0.0\n\n0rds-iam-bootstrap v0.1.0 (/src)\n1serde v1.0.0\n'
     ;;
+"python3 --version") echo "Python 3.11.2" ;;
 "cargo-deny --version") echo "cargo-deny 0.20.2" ;;
 "cargo build "*)
     for folder in debug release; do

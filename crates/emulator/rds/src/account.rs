@@ -28,6 +28,7 @@ use databases::Databases;
 use folder::{Folder, write_whole};
 use machines::Machines;
 use registry::Registry;
+pub use registry::registry_program;
 pub use stand_in::run as stand_in;
 
 /// How often to look at what there is in the AWS API.
@@ -56,7 +57,6 @@ impl Account {
     /// [`Error::Setting`] when another account lives in the folder, [`Error::MissingTools`] when this machine
     /// lacks something; otherwise the error says what went wrong. Nothing stays behind but logs.
     pub async fn start(folder: &Path, program: &Path) -> Result<Self, Error> {
-        Registry::is_possible()?;
         if !python::is_possible().await {
             return Err(Error::MissingTools {
                 purpose: "run the AWS API of an account",

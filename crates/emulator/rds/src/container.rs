@@ -21,8 +21,9 @@ use crate::tree::{self, Tree};
 /// The environment variable that names an image with MySQL in it.
 const IMAGE_VARIABLE: &str = "RDS_IAM_EMULATOR_MYSQL_IMAGE";
 
-/// The official image, of the version that RDS has long-term support for.
-const OFFICIAL: &str = "mysql:8.4";
+/// The official image of MySQL 8.4.11 (8.4 is the version that RDS has long-term support for), for all processors.
+/// The digest is that of docker-library's own record, `docker-library/repo-info`: `repos/mysql/remote/8.4.11.md`.
+const OFFICIAL: &str = "mysql@sha256:85b9bf2e29cf836ecb8c2a15a935d4ba0c606631dff1dd79531a11983c638f2a";
 
 /// The name of the images that are made here; their tags say what is in them.
 const MADE_HERE: &str = "rds-iam-emulator-mysql";
@@ -206,4 +207,15 @@ async fn build(docker: &Docker, tag: &str, dockerfile: &str, root: Option<&Path>
         image = image.with_file(root, "./root");
     }
     image.build_image().await.map(drop).map_err(Error::docker(format!("build the image {MADE_HERE}:{tag}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_official_image_is_pinned_by_digest() {
+        let digest = OFFICIAL.strip_prefix("mysql@sha256:").unwrap_or_default();
+        assert!(digest.len() == 64 && digest.bytes().all(|byte| byte.is_ascii_hexdigit()), "{OFFICIAL}");
+    }
 }

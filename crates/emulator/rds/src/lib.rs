@@ -27,6 +27,7 @@ mod cache;
 mod command;
 mod container;
 mod credentials;
+mod debian;
 mod engine;
 mod error;
 mod http;

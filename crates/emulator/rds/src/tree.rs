@@ -11,14 +11,12 @@ use std::path::{Path, PathBuf};
 use tracing::info;
 
 use crate::cache::Entry;
-use crate::command::{self, Command};
+use crate::command::Command;
+use crate::debian::{self, Apt, Architecture, copy_file, entries};
 use crate::error::Error;
 
 /// Raise it when what is put into the tree changes, so that no older tree is used.
 pub(crate) const RECIPE: &str = "1";
-
-/// The environment variable that names a Debian mirror.
-const MIRROR_VARIABLE: &str = "RDS_IAM_EMULATOR_DEBIAN_MIRROR";
 
 const SUITE: &str = "sid";
 const SERVER_PACKAGE: &str = "mysql-server-core";
@@ -62,34 +60,22 @@ pub(crate) struct Tree {
     pub(crate) version: String,
 }
 
-/// What Debian calls a kind of machine, and where its dynamic loader lies.
-struct Architecture {
-    debian: &'static str,
-    triplet: &'static str,
-    loader: &'static str,
-}
-
-const X86_64: Architecture =
-    Architecture { debian: "amd64", triplet: "x86_64-linux-gnu", loader: "lib64/ld-linux-x86-64.so.2" };
-const AARCH64: Architecture =
-    Architecture { debian: "arm64", triplet: "aarch64-linux-gnu", loader: "lib/ld-linux-aarch64.so.1" };
-
 impl Tree {
     /// The tree in the cache, if it is there.
     pub(crate) async fn cached() -> Result<Option<Self>, Error> {
         let architecture = Architecture::of_this_machine()?;
-        let entry = Entry::lock(&architecture.entry_name()).await?;
+        let entry = Entry::lock(&entry_name(architecture)).await?;
         entry.existing().map(|root| Self::open(root, architecture)).transpose()
     }
 
     /// The tree in the cache, fetched now if it is not there.
     pub(crate) async fn ready() -> Result<Self, Error> {
         let architecture = Architecture::of_this_machine()?;
-        let entry = Entry::lock(&architecture.entry_name()).await?;
+        let entry = Entry::lock(&entry_name(architecture)).await?;
         if let Some(root) = entry.existing() {
             return Self::open(root, architecture);
         }
-        let missing = command::missing(&["apt-get", "apt-config", "dpkg-deb"]);
+        let missing = debian::missing_tools();
         if !missing.is_empty() {
             return Err(Error::MissingTools {
                 purpose: "fetch a MySQL server from Debian's packages",
@@ -136,119 +122,29 @@ impl Tree {
     }
 }
 
-impl Architecture {
-    fn of_this_machine() -> Result<&'static Self, Error> {
-        match std::env::consts::ARCH {
-            "x86_64" => Ok(&X86_64),
-            "aarch64" => Ok(&AARCH64),
-            other => Err(Error::Setting {
-                setting: "this machine's architecture",
-                value: other.into(),
-                problem: "MySQL from Debian's packages is known to work on x86_64 and aarch64 only: set RDS_IAM_EMULATOR_MYSQL_IMAGE to an image for it".into(),
-            }),
-        }
-    }
-
-    fn entry_name(&self) -> String {
-        format!("mysql-{}-{RECIPE}", self.debian)
-    }
-}
-
 /// Downloads the packages and unpacks them into `work/packages`; the version of the server.
 async fn fetch(work: &Path, architecture: &Architecture) -> Result<String, Error> {
-    let write = |name: &str, text: &str| {
-        let path = work.join(name);
-        fs::write(&path, text).map_err(Error::io("write", &path)).map(|()| path)
-    };
-    let packages = work.join("packages");
-    for dir in ["state/lists/partial", "cache/archives/partial", "debs", "empty", "packages"] {
-        let dir = work.join(dir);
-        fs::create_dir_all(&dir).map_err(Error::io("create", &dir))?;
-    }
-    write("status", "")?;
-    let sources = format!(
-        "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] {} {SUITE} main\n",
-        mirror().await?
-    );
-    write("sources.list", &sources)?;
-    // How this machine reaches its mirror: proxies, certificates and the like.
-    let acquire = Command::new("apt-config").args(["dump", "Acquire"]).output().await?;
-    let settings = apt_settings(work, architecture, &acquire);
-    let config = write("apt.conf", &settings)?;
-    let apt = || Command::new("apt-get").arg("-qq").env("APT_CONFIG", &config).env("LC_ALL", "C");
-
+    let apt = Apt::of_suite(work, SUITE, architecture).await?;
     info!("reading the package lists of Debian's {SUITE} suite");
-    apt().arg("update").output().await?;
-    let plan = apt().args(["install", "--simulate", SERVER_PACKAGE, "dash"]).output().await?;
+    apt.update().await?;
+    let plan = apt.plan(&[SERVER_PACKAGE, "dash"]).await?;
     let wanted = to_install(&plan);
     info!("downloading MySQL and what it loads: {} packages", wanted.len());
-    let debs = work.join("debs");
-    apt().arg("download").args(wanted).output_in(&debs).await?;
-
+    let debs = apt.download(&wanted).await?;
     info!("unpacking them");
-    let mut version = None;
-    for deb in entries(&debs)? {
-        Command::new("dpkg-deb").arg("--extract").arg(&deb).arg(&packages).output().await?;
-        let name = deb.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        // <package>_<version>_<architecture>.deb
-        if let Some(rest) = name.strip_prefix(SERVER_PACKAGE) {
-            version = rest.split('_').nth(1).map(str::to_owned);
-        }
-    }
-    version.ok_or_else(|| Error::MissingTools {
+    debian::unpack(&debs, &work.join("packages")).await?;
+    // <package>_<version>_<architecture>.deb
+    let names = debs.iter().filter_map(|deb| deb.file_name()?.to_str()?.strip_prefix(SERVER_PACKAGE));
+    let version = names.filter_map(|rest| rest.split('_').nth(1)).next();
+    version.map(str::to_owned).ok_or_else(|| Error::MissingTools {
         purpose: "fetch a MySQL server from Debian's packages",
         tools: vec![SERVER_PACKAGE],
         hint: "the mirror's sid suite does not have this package any more: set RDS_IAM_EMULATOR_MYSQL_IMAGE to an image of MySQL",
     })
 }
 
-/// The mirror that this machine's own package settings name, unless the environment names one.
-async fn mirror() -> Result<String, Error> {
-    if let Ok(mirror) = std::env::var(MIRROR_VARIABLE) {
-        return Ok(mirror);
-    }
-    // The labels are known once the lists have been read; before that, every repository is tried.
-    let labelled: &[&str] = &["Origin: Debian", "Label: Debian"];
-    for filter in [labelled, &[]] {
-        let targets = Command::new("apt-get")
-            .args(["indextargets", "--format", "$(REPO_URI)", "Created-By: Packages"])
-            .args(filter)
-            .output()
-            .await?;
-        if let Some(mirror) = targets.lines().next() {
-            return Ok(mirror.to_owned());
-        }
-    }
-    Err(Error::Setting {
-        setting: MIRROR_VARIABLE,
-        value: String::new(),
-        problem: "apt knows no repository either: name the address of a Debian mirror".into(),
-    })
-}
-
-/// Settings that keep apt to the folder `work` and the one suite.
-fn apt_settings(work: &Path, architecture: &Architecture, acquire: &str) -> String {
-    let work = work.display();
-    format!(
-        r#"{acquire}
-Dir::State "{work}/state";
-Dir::State::status "{work}/status";
-Dir::Cache "{work}/cache";
-Dir::Etc::sourcelist "{work}/sources.list";
-Dir::Etc::sourceparts "{work}/empty";
-Dir::Etc::main "/dev/null";
-Dir::Etc::parts "{work}/empty";
-Dir::Etc::preferences "/dev/null";
-Dir::Etc::preferencesparts "{work}/empty";
-APT::Architecture "{}";
-APT::Install-Recommends "false";
-APT::Sandbox::User "";
-// The suite moves on; a mirror that lags behind is good enough for a test server.
-Acquire::Check-Valid-Until "false";
-Acquire::Languages "none";
-"#,
-        architecture.debian
-    )
+fn entry_name(architecture: &Architecture) -> String {
+    format!("mysql-{}-{RECIPE}", architecture.debian)
 }
 
 /// The packages in apt's plan that a server needs.
@@ -302,14 +198,6 @@ async fn gather(packages: &Path, root: &Path, architecture: &Architecture) -> Re
         .map_err(Error::io("create", &tmp))
 }
 
-/// Copies a file, through links, into a folder that is made if need be.
-pub(crate) fn copy_file(from: &Path, to: &Path) -> Result<(), Error> {
-    if let Some(parent) = to.parent() {
-        fs::create_dir_all(parent).map_err(Error::io("create", parent))?;
-    }
-    fs::copy(from, to).map(drop).map_err(Error::io("copy", from))
-}
-
 /// Copies a folder with all that is in it.
 pub(crate) fn copy_folder(from: &Path, to: &Path) -> Result<(), Error> {
     fs::create_dir_all(to).map_err(Error::io("create", to))?;
@@ -320,11 +208,6 @@ pub(crate) fn copy_folder(from: &Path, to: &Path) -> Result<(), Error> {
     Ok(())
 }
 
-fn entries(dir: &Path) -> Result<Vec<PathBuf>, Error> {
-    let paths = fs::read_dir(dir).and_then(|dir| dir.map(|entry| Ok(entry?.path())).collect());
-    paths.map_err(Error::io("list", dir))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -333,13 +216,5 @@ mod tests {
     fn the_plan_is_taken_without_the_maintainers_tools() {
         let plan = "Inst libc6 (2.43-7 Debian:unstable [amd64])\nInst perl-base (5.42 Debian)\nInst mysql-server-core (9.7.4-2 Debian) []\nConf libc6 (2.43-7)\n";
         assert_eq!(to_install(plan), ["libc6", "mysql-server-core"]);
-    }
-
-    #[test]
-    fn apt_is_kept_to_the_folder() {
-        let settings = apt_settings(Path::new("/w"), &X86_64, "Acquire::Retries \"3\";");
-        assert!(settings.starts_with("Acquire::Retries"), "what is set here comes later, and so counts");
-        let outside = settings.lines().filter(|l| l.starts_with("Dir::") && !l.contains("\"/w/"));
-        assert!(outside.clone().all(|l| l.contains("/dev/null")), "{:?}", outside.collect::<Vec<_>>());
     }
 }

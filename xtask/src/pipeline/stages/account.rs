@@ -23,8 +23,8 @@ pub(super) const ACCOUNT: Stage = Stage {
     minutes: 15,
     exit: 20,
     needs: |_| {
-        let registry = Need::Program("docker-registry", "apt-get install docker-registry");
-        vec![Need::Tool(Tool::Terraform), Need::Provider, Need::Engine, registry]
+        let listed = ["Python venv and pip", "AWS API", "MySQL server", "docker-registry"].map(Need::Listed);
+        [Need::Tool(Tool::Terraform), Need::Provider, Need::Engine].into_iter().chain(listed).collect()
     },
     actions: |context| {
         Ok(vec![Action::new(format!("$ {} &", local::command(context.workspace).shown()), move |io| {

@@ -27,7 +27,7 @@ pub(super) const LINT: Stage = Stage {
     undo: NOTHING,
     minutes: 45,
     exit: 22,
-    needs: |_| vec![Need::Cargo, Need::Program("git", "apt-get install git")],
+    needs: |_| vec![Need::Cargo, Need::Program("git", "apt-get install git"), Need::Listed("linters")],
     actions: |context| {
         let workspace = context.workspace;
         Ok(vec![all_of("`cargo xtask lint`", move |io| lint::steps(workspace, io.console, io.runner))])
@@ -107,8 +107,11 @@ pub(super) const TEST: Stage = Stage {
     needs: |_| {
         vec![
             Need::Cargo,
-            Need::Program("python3", "apt-get install python3 python3-venv"),
-            Need::Program("docker-registry", "apt-get install docker-registry"),
+            Need::Listed("Python"),
+            Need::Listed("Python venv and pip"),
+            Need::Listed("AWS API"),
+            Need::Listed("MySQL server"),
+            Need::Listed("docker-registry"),
             Need::DatabaseServers,
         ]
     },
@@ -165,7 +168,7 @@ pub(super) const CHECKOV: Stage = Stage {
     undo: NOTHING,
     minutes: 15,
     exit: 12,
-    needs: |_| vec![Need::Program("python3", "apt-get install python3 python3-venv")],
+    needs: |_| vec![Need::Listed("Python venv and pip"), Need::Listed("checkov")],
     actions: |context| {
         let assumed = tools::assumed(Tool::Checkov, context.workspace);
         let assumed = gates::checkov(&assumed, context.workspace);

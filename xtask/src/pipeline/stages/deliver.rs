@@ -23,7 +23,7 @@ const CONF_IN_IMAGE: &str = "/etc/rds-iam/rds.conf";
 const ANSWERS_WITHIN: Duration = Duration::from_secs(20);
 /// What a user has that logs in by token.
 const PLUGIN: &str = "AWSAuthenticationPlugin";
-const CURL: Need = Need::Program("curl", "apt-get install curl");
+const CURL: Need = Need::Packaged("curl");
 
 pub(super) const PROXY_AUTH: Stage = Stage {
     name: "proxy-auth",

@@ -22,7 +22,7 @@ pub(super) const DOCKER_BUILD: Stage = Stage {
         let git = Need::Program("git", "apt-get install git");
         let mut needs = vec![Need::Engine, Need::BuildKit, Need::Processor, Need::Cargo, git];
         if context.bases == Bases::Local {
-            needs.push(Need::Program("mmdebstrap", "apt-get install mmdebstrap"));
+            needs.push(Need::Packaged("mmdebstrap"));
         }
         needs
     },

@@ -46,11 +46,9 @@ impl Server {
         });
         let file = folder.path().join("config.yml");
         std::fs::write(&file, configuration.to_string()).unwrap();
-        let mut command = Command::new("docker-registry");
+        let mut command = Command::new(program());
         command.arg("serve").arg(&file).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        let process = command.spawn().unwrap_or_else(|error| {
-            panic!("docker-registry does not start ({error}); on Debian, `apt-get install docker-registry`")
-        });
+        let process = command.spawn().unwrap();
         let server = Self { process, address, folder };
         let start = Instant::now();
         while TcpStream::connect(&server.address).is_err() {
@@ -66,6 +64,16 @@ impl Server {
         std::fs::create_dir_all(&folder).unwrap();
         folder
     }
+}
+
+/// docker-registry: the one on `PATH`, or the one that the emulator keeps in its cache.
+fn program() -> PathBuf {
+    // On a thread of its own, for the test that asks may run in a runtime.
+    let found = std::thread::spawn(|| {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(rds_iam_emulator::account::registry_program())
+    });
+    found.join().unwrap().unwrap()
 }
 
 impl Drop for Server {
