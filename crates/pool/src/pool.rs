@@ -1,6 +1,7 @@
 //! The pool: sqlx's, with a valid token in its options at every moment.
 
 use std::fmt;
+use std::io;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -254,7 +255,7 @@ impl Inner {
                         Err(source) => return Err(self.failed(PoolError::token(source, &self.subject()))),
                     }
                 }
-                Remedy::BackOff if error.number().is_some() && Instant::now() + pause < deadline => {
+                _ if passes_soon(&error) && Instant::now() + pause < deadline => {
                     tokio::time::sleep(pause.mul_f64(fastrand::f64())).await;
                     pause *= 2;
                 }
@@ -385,6 +386,17 @@ impl Inner {
             borrowed.push(self.acquire().await?);
         }
         Ok(())
+    }
+}
+
+/// Whether another attempt is worthwhile within the caller's time: the server limits logins, or nothing listens
+/// while it restarts.
+fn passes_soon(error: &PoolError) -> bool {
+    match error {
+        PoolError::Connect { source: sqlx::Error::Io(error), .. } => {
+            error.kind() == io::ErrorKind::ConnectionRefused
+        }
+        error => error.remedy() == Remedy::BackOff && error.number().is_some(),
     }
 }
 
