@@ -24,9 +24,10 @@ pub(crate) fn workflows(workspace: &Workspace, console: Console, runner: Runner)
     let is_workflow =
         |path: &Path| path.extension().is_some_and(|extension| extension == "yml" || extension == "yaml");
     super::refuse_other_excuses(&workspace.root)?;
-    let actions = match workspace.root.join(ACTIONS).is_dir() {
-        true => files(&workspace.root, Path::new(ACTIONS), &is_workflow)?,
-        false => Vec::new(),
+    let actions = if workspace.root.join(ACTIONS).is_dir() {
+        files(&workspace.root, Path::new(ACTIONS), &is_workflow)?
+    } else {
+        Vec::new()
     };
     let files = files(&workspace.root, Path::new(WORKFLOWS), &is_workflow)?;
     let actionlint = tools::ready_actionlint(workspace, console, runner)?;

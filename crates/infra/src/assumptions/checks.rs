@@ -1,6 +1,7 @@
 //! The calls that the assumptions are checked by.
 
 use aws_config::SdkConfig;
+use aws_sdk_autoscaling::types::RefreshPreferences;
 use aws_sdk_iam::types::PolicyEvaluationDecisionType;
 use aws_sdk_rds::types::TargetState;
 
@@ -173,10 +174,8 @@ impl Checks<'_> {
         };
         let status = latest.status().map_or("no status", |status| status.as_str());
         let preferences = latest.preferences();
-        let (least, most) = (
-            preferences.and_then(|preferences| preferences.min_healthy_percentage()),
-            preferences.and_then(|preferences| preferences.max_healthy_percentage()),
-        );
+        let least = preferences.and_then(RefreshPreferences::min_healthy_percentage);
+        let most = preferences.and_then(RefreshPreferences::max_healthy_percentage);
         let reason = latest.status_reason().unwrap_or_default();
         let evidence = format!("{status}, at least {least:?} and at most {most:?} percent {reason}");
         let holds = status == "Successful" && least == Some(100) && most == Some(150);

@@ -167,7 +167,8 @@ impl Promote {
             return Err(ImageError::Commits { image: image(), one, other });
         }
         let latest = OffsetDateTime::from(clock.now() + CLOCK_SKEW);
-        for Gates { at, .. } in known.gates.iter().filter(|gates| gates.time().is_none_or(|at| at > latest)) {
+        let is_no_time = |gates: &&Gates| gates.time().is_none_or(|at| at > latest);
+        if let Some(Gates { at, .. }) = known.gates.iter().find(is_no_time) {
             return Err(refused(format!("results of its gates are of {at:?}, which is no time until now")));
         }
         let gates = Gates::agreed(&known.gates).ok_or_else(|| ImageError::NoGates { image: image() })?;
