@@ -1,5 +1,5 @@
-//! The scripts in the user data of `terraform/modules/ec2`, run by bash. The programs that they call are stand-ins: they
-//! write down how they were called, and answer as the test says.
+//! The scripts in the user data of `terraform/modules/ec2`, run by bash. The programs that they call are stand-ins:
+//! they write down how they were called, and answer as the test says.
 
 #![cfg(unix)]
 

@@ -37,8 +37,8 @@ resource "aws_lb_target_group" "this" {
   # What is in flight may finish; the app's requests take milliseconds, not the minutes of the default.
   deregistration_delay = 30
 
-  # At a port that no listener forwards to. Ready means that the app can get a database connection. Out after half a minute, so that one slow answer changes
-  # nothing; in after twenty seconds.
+  # At a port that no listener forwards to. Ready means that the app can get a database connection. Out after half a
+  # minute, so that one slow answer changes nothing; in after twenty seconds.
   health_check {
     path                = "/readyz"
     port                = tostring(var.management_port)

@@ -161,8 +161,8 @@ resource "aws_autoscaling_group" "this" {
   }
 }
 
-# The group's own block above is read at its creation only. Its removal also ends what waits for it, so that the group can
-# be deleted.
+# The group's own block above is read at its creation only. The hook's removal also ends what waits for it, so that the
+# group can be deleted.
 resource "aws_autoscaling_lifecycle_hook" "ready" {
   name                   = local.hook.name
   autoscaling_group_name = aws_autoscaling_group.this.name

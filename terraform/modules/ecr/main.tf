@@ -22,7 +22,7 @@ resource "aws_ecr_lifecycle_policy" "this" {
 
   policy = jsonencode({
     rules = [
-      # An image that a rule picks, or keeps, is out of reach of the rules behind it: what was deployed is counted by the
+      # What a rule's tags match is out of reach of the rules behind it: an image that was deployed is expired by the
       # first rule alone, however much is pushed without being deployed.
       {
         rulePriority = 1

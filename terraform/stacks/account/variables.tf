@@ -33,8 +33,8 @@ variable "github" {
     Who may deploy. repository: org/name on GitHub. repository_ids: GitHub's ids of owner and repository, which
     repositories made, renamed or transferred since July 2026 need. main_branch: the only branch that deploys.
     environments: the protected environments, each with a role of its own. promotions: environment to the one whose
-    images it takes, such as { prod = "dev" }. zones: environment to the id of the Route 53 zone that it may write in, where
-    that is not the one of zone_name. create_provider: false where the account knows GitHub's identity
+    images it takes, such as { prod = "dev" }. zones: environment to the id of the Route 53 zone that it may write in,
+    where that is not the one of zone_name. create_provider: false where the account knows GitHub's identity
     provider already.
   EOT
   type = object({

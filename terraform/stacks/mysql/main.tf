@@ -11,8 +11,8 @@ locals {
     local.master_username, "admin", "root", "rdsadmin", "rdsproxyadmin", "rdsrepladmin", "rdstopmgr", "rds_superuser_role",
   ]
 
-  # Of what an Auto Scaling group launches, which the provider's default_tags don't reach. The deploy role runs commands on
-  # instances with these alone.
+  # Of what an Auto Scaling group launches, which the provider's default_tags don't reach. The deploy role runs commands
+  # on instances with these alone.
   instance_tags = { Project = var.project, Environment = var.environment, ManagedBy = "terraform" }
 
   # What bootstrap declares by itself is the user of the example app, with its table.

@@ -116,7 +116,8 @@ variable "proxy" {
 variable "app" {
   description = <<-EOT
     The service. database_user: whom it logs in as. port: what people reach, through the load balancer. management_port:
-    where it answers /livez, /readyz, /metrics and /api/identity, which no listener forwards to. certificate_arn, or domain_name and zone_id, give it HTTPS.
+    where it answers /livez, /readyz, /metrics and /api/identity, which no listener forwards to. certificate_arn, or
+    domain_name and zone_id, give it HTTPS.
     allowed_cidrs: who may reach the load balancer. min_size and max_size count instances.
   EOT
   type = object({
