@@ -43,7 +43,8 @@ pub(super) const PROGRAMS: Stage = Stage {
     undo: NOTHING,
     minutes: 45,
     exit: 23,
-    needs: |_| vec![Need::Cargo],
+    // What builds the package is installed with pip.
+    needs: |_| vec![Need::Cargo, Need::Program("python3", "apt-get install python3 python3-venv")],
     actions: |context| {
         let workspace = context.workspace;
         // Where the tests run too, and where this machine plays AWS, all is needed and built at once: built one

@@ -6,6 +6,7 @@ use super::super::caller::may;
 use super::super::context::Context;
 use super::super::environment::Place;
 use super::super::stage::{Action, Artifact, Effect, Stage};
+use super::deliver::committed;
 use super::infrastructure::{self, terraform_needs};
 use crate::clock;
 use crate::error::Error;
@@ -39,7 +40,7 @@ pub(super) const SNAPSHOT: Stage = Stage {
     minutes: 150,
     exit: 33,
     needs: |context| {
-        let mut needs = terraform_needs(context);
+        let mut needs = committed(context, terraform_needs(context));
         if !context.no_snapshot {
             needs.extend(may(context, |environment| {
                 vec![("rds:CreateDBSnapshot", environment.database_arn())]
@@ -94,7 +95,7 @@ pub(super) const DESTROY: Stage = Stage {
     minutes: 120,
     exit: 34,
     needs: |context| {
-        let mut needs = terraform_needs(context);
+        let mut needs = committed(context, terraform_needs(context));
         needs.extend(may(context, |environment| {
             vec![
                 ("rds:DeleteDBInstance", environment.database_arn()),
