@@ -1,4 +1,5 @@
-//! `cargo xtask infra package`: the bootstrap program as a zip that AWS Lambda runs on Amazon Linux 2023.
+//! `cargo xtask infra package`: the bootstrap program as a zip that AWS Lambda runs on Amazon Linux 2023, wherever it
+//! was built. Why it is built with zig: docs/adr/0013-lambda-package.md.
 
 mod archive;
 mod elf;
@@ -11,10 +12,11 @@ use base64::engine::general_purpose::STANDARD;
 use clap::ValueEnum;
 use sha2::{Digest, Sha256};
 
-use crate::console::{Console, Style};
+use crate::console::Console;
 use crate::error::Error;
 use crate::file;
 use crate::runner::{Cmd, Runner};
+use crate::tools;
 use crate::workspace::{CARGO_MEND, Workspace};
 
 /// The program that a function is.
@@ -60,8 +62,8 @@ pub(crate) enum Profile {
 }
 
 impl Package {
-    /// The development build for this machine's architecture: what `infra local` applies, where nobody
-    /// starts it.
+    /// The development build for this machine's architecture: what `infra local` applies, where no Lambda
+    /// starts it. Built as a release is, and quicker.
     pub(crate) fn of_this_machine() -> Self {
         let arm = cfg!(target_arch = "aarch64");
         let architecture = if arm { Architecture::Arm64 } else { Architecture::X86_64 };
@@ -115,11 +117,6 @@ impl Architecture {
     fn target(self) -> String {
         format!("{}-unknown-linux-gnu", self.processor())
     }
-
-    /// Whether this machine's own programs run there.
-    fn is_here(self) -> bool {
-        cfg!(all(target_os = "linux", target_env = "gnu")) && std::env::consts::ARCH == self.processor()
-    }
 }
 
 /// Builds and writes it; where it lies.
@@ -134,20 +131,12 @@ pub(crate) fn run(
 ) -> Result<PathBuf, Error> {
     let binary = match &package.binary {
         Some(binary) => binary.clone(),
-        None => build(package, workspace, runner)?,
+        None => build(package, workspace, console, runner)?,
     };
     let program = fs::read(&binary).map_err(file::failed("read", &binary))?;
-    match elf::runs_on_amazon_linux(&program, package.architecture) {
-        Ok(()) => {}
-        // Nobody starts it, and a machine with a newer C library than Lambda's can try all else.
-        Err(refusal @ elf::Refusal::Glibc(_)) if package.only_here => {
-            let warning = format!("warning: good for this machine alone: {refusal}");
-            console.line(&console.paint(Style::Warning, &warning));
-        }
-        Err(refusal) => {
-            let found = format!("{} can't be a Lambda function: {refusal}", binary.display());
-            return Err(Error::Found { found, mend: refusal.mend(package.architecture) });
-        }
+    if let Err(refusal) = elf::runs_on_amazon_linux(&program, package.architecture) {
+        let found = format!("{} can't be a Lambda function: {refusal}", binary.display());
+        return Err(Error::Found { found, mend: refusal.mend(package.architecture) });
     }
     let zip = archive::zip(&program).map_err(file::failed("compress", &binary))?;
     let size = zip.len() as u64;
@@ -167,59 +156,62 @@ pub(crate) fn run(
     Ok(output)
 }
 
-/// Builds the program; where cargo puts it.
-fn build(package: &Package, workspace: &Workspace, runner: Runner) -> Result<PathBuf, Error> {
-    let here = package.architecture.is_here();
-    let mut folder = workspace.target.clone();
-    let mut build = if here && package.profile == Profile::Dev {
-        // What a test of the workspace has built already. Alone, the program has fewer features of its
-        // dependencies, which is as it should be for what is shipped, and would all be built again.
-        workspace.cargo(["build", "--locked", "--workspace", "--all-targets"])
-    } else {
-        workspace.cargo(["build", "--locked", "--package", "rds-iam-bootstrap", "--bin", PROGRAM])
-    };
-    if !here {
-        let (variable, linker) = cross_linker(package.architecture, workspace, runner)?;
-        build = build.args(["--target".to_owned(), package.architecture.target()]).env(variable, linker);
-        folder.push(package.architecture.target());
-    }
-    if package.profile == Profile::Release {
-        build = build.args(["--release"]);
-    }
-    folder.push(if package.profile == Profile::Release { "release" } else { "debug" });
+/// Builds the program for the C library of Amazon Linux 2023, whichever this machine has; returns cargo's output file.
+fn build(
+    package: &Package,
+    workspace: &Workspace,
+    console: Console,
+    runner: Runner,
+) -> Result<PathBuf, Error> {
+    let target = package.architecture.target();
+    has_standard_library(&target, workspace, runner)?;
+    let zigbuild = tools::zigbuild(workspace, console, runner)?;
+    let cache = workspace.cache.join("zig");
+    // The same bytes wherever the sources of dependencies are.
+    let cargo_home = std::env::var_os("CARGO_HOME").map(PathBuf::from);
+    let cargo_home = cargo_home.or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".cargo")));
+    let paths =
+        [Some((workspace.root.as_path(), "/src")), cargo_home.as_deref().map(|home| (home, "/cargo"))];
+    let flags = paths.into_iter().flatten();
+    let flags = flags.map(|(from, to)| format!("--remap-path-prefix={}={to}", from.display()));
+    let settings = [
+        ("CARGO_ENCODED_RUSTFLAGS", flags.collect::<Vec<_>>().join("\x1f")),
+        ("CARGO_ZIGBUILD_ZIG_PATH", zigbuild.zig.display().to_string()),
+        ("CARGO_ZIGBUILD_CACHE_DIR", cache.display().to_string()),
+        ("ZIG_GLOBAL_CACHE_DIR", cache.join("global").display().to_string()),
+    ];
+    let build = zigbuild.program.cmd(&workspace.root).settings(&settings).args([
+        "zigbuild".to_owned(),
+        "--locked".to_owned(),
+        "--package".to_owned(),
+        "rds-iam-bootstrap".to_owned(),
+        "--bin".to_owned(),
+        PROGRAM.to_owned(),
+        "--target".to_owned(),
+        format!("{target}.{}", elf::GLIBC),
+        "--target-dir".to_owned(),
+        workspace.target.display().to_string(),
+    ]);
+    let release = package.profile == Profile::Release;
+    let build = if release { build.args(["--release"]) } else { build };
     runner.run(&build.hint("the compiler's message above says what to mend"))?;
-    Ok(folder.join(PROGRAM))
+    let folder = if release { "release" } else { "debug" };
+    Ok(workspace.target.join(target).join(folder).join(PROGRAM))
 }
 
-/// What a build for another processor takes, looked for before anything is built: Rust's standard library
-/// for it, and a linker. The linker, and the variable that tells cargo.
-fn cross_linker(
-    architecture: Architecture,
-    workspace: &Workspace,
-    runner: Runner,
-) -> Result<(String, String), Error> {
-    let target = architecture.target();
+/// Checks before the build that Rust's standard library for the target is installed.
+fn has_standard_library(target: &str, workspace: &Workspace, runner: Runner) -> Result<(), Error> {
     let ask = Cmd::new("rustc", &workspace.root, CARGO_MEND)
-        .args(["--print", "target-libdir", "--target", &target])
-        .hint(format!("rustc has to know {target}"));
+        .args(["--print", "target-libdir", "--target", target])
+        .hint(format!("rustc has to support {target}"));
     let libraries = runner.ask(&ask)?;
-    if !Path::new(libraries.trim()).is_dir() {
-        let found = format!("Rust's standard library for {target} is not installed");
-        return Err(Error::Found { found, mend: format!("rustup target add {target}; or {ELSEWHERE}") });
+    if Path::new(libraries.trim()).is_dir() {
+        return Ok(());
     }
-    let variable = format!("CARGO_TARGET_{}_LINKER", target.to_uppercase().replace('-', "_"));
-    if let Some(linker) = std::env::var(&variable).ok().filter(|linker| !linker.is_empty()) {
-        return Ok((variable, linker));
-    }
-    let linker = format!("{}-linux-gnu-gcc", architecture.processor());
-    let package = format!("gcc-{}-linux-gnu", architecture.processor().replace('_', "-"));
-    let mend = format!(
-        "install a cross compiler (Debian and Ubuntu: apt-get install {package}), or name yours in {variable} and \
-         CC_{}; or {ELSEWHERE}",
-        target.replace('-', "_")
-    );
-    runner.ask(&Cmd::new(&linker, &workspace.root, mend).args(["--version"]))?;
-    Ok((variable, linker))
+    Err(Error::Found {
+        found: format!("Rust's standard library for {target} is not installed"),
+        mend: format!("rustup target add {target}; or {ELSEWHERE}"),
+    })
 }
 
 /// The way out for every machine.

@@ -3,25 +3,90 @@
 /// What stands in an echoed command where a secret would be.
 pub(crate) const REDACTED: &str = "<redacted>";
 
-/// A name that says its value is secret: `--password`, `DB_TOKEN`, `X-Amz-Signature`.
+/// Words that make a name a secret's, wherever they are in it: `DB_PASSWORD_PROD`, `SECRET_KEY_BASE`.
+const SECRET_WORDS: [&str; 6] = ["password", "passwd", "passphrase", "secret", "credential", "private"];
+/// Words that do so at its end.
+const SECRET_ENDS: [&str; 14] = [
+    "pwd",
+    "pass",
+    "pat",
+    "key",
+    "keys",
+    "apikey",
+    "token",
+    "tokens",
+    "auth",
+    "signature",
+    "pem",
+    "p12",
+    "pfx",
+    "jwt",
+];
+/// Words at the end of names that are about a secret and hold none: `PASSWORD_FILE`. As
+/// `crates/infra/src/plan/rules/secrets.rs` has them, but for what may hold an address with a password.
+const NO_SECRETS: [&str; 28] = [
+    "age",
+    "arn",
+    "backend",
+    "command",
+    "count",
+    "days",
+    "enabled",
+    "engine",
+    "expiry",
+    "file",
+    "hint",
+    "id",
+    "label",
+    "length",
+    "manager",
+    "name",
+    "param",
+    "parameter",
+    "path",
+    "policy",
+    "prefix",
+    "prompt",
+    "provider",
+    "required",
+    "rotation",
+    "store",
+    "type",
+    "version",
+];
+/// Whole names whose values hold a secret among others.
+const SECRET_NAMES: [&str; 3] = ["docker_auth_config", "database_url", "netrc"];
+
+/// A name that says its value is secret: `--password`, `DB_TOKEN`, `X-Amz-Signature`, `TLS_KEY_PEM`, `GH_PAT_B64`.
 pub(crate) fn names_a_secret(name: &str) -> bool {
-    let name = name.to_ascii_lowercase();
-    let ends = [
-        "password",
-        "passwd",
-        "_pass",
-        "secret",
-        "_key",
-        "apikey",
-        "token",
-        "_auth",
-        "signature",
-        "credential",
-        "credentials",
-    ];
-    // An access key's id is public, and helps whoever asks which it was.
-    (name.starts_with("tf_token_") || ends.iter().any(|end| name.ends_with(end)))
-        && name != "aws_access_key_id"
+    let name = name.trim_start_matches('-').to_ascii_lowercase();
+    let words: Vec<&str> = name.split(['_', '-', '.']).collect();
+    // How it is written does not change what it is.
+    let words = match words.as_slice() {
+        [before @ .., "b64" | "base64" | "json" | "hex"] if !before.is_empty() => before,
+        all => all,
+    };
+    let last = words.last().copied().unwrap_or_default();
+    // An access key's id is public, and helps the reader who asks which it was.
+    if NO_SECRETS.contains(&last) {
+        return false;
+    }
+    // DBPASSWORD and clientsecret, but not COMPASS, MONKEY or the shell's PWD.
+    let inside = words.iter().any(|word| SECRET_WORDS.iter().any(|secret| word.contains(secret)));
+    let at_end = words.len() > 1 || ["pass", "apikey", "token", "signature", "jwt"].contains(&last);
+    inside
+        || (at_end && SECRET_ENDS.contains(&last))
+        || ["apikey", "token"].iter().any(|end| last.ends_with(end))
+        || name.starts_with("tf_token_")
+        || SECRET_NAMES.contains(&name.as_str())
+}
+
+/// The password of an address such as `https://ada:password@host`.
+pub(crate) fn password_in_address(value: &str) -> Option<&str> {
+    let (_, rest) = value.split_once("://")?;
+    let authority = rest.split(['/', '?', '#']).next()?;
+    let (user, _) = authority.rsplit_once('@')?;
+    user.split_once(':').map(|(_, password)| password).filter(|password| !password.is_empty())
 }
 
 /// One line that a POSIX shell could run: variables first, every word quoted where it has to be,
@@ -65,7 +130,11 @@ pub(crate) fn redact(word: &str) -> String {
             rest = &rest[end..];
         }
     }
-    redacted + rest
+    redacted.push_str(rest);
+    match password_in_address(&redacted) {
+        Some(password) => redacted.replace(&format!(":{password}@"), &format!(":{REDACTED}@")),
+        None => redacted,
+    }
 }
 
 /// A word in single quotes, unless a shell takes it as it is.
@@ -116,6 +185,57 @@ mod tests {
             ),
             @"DB_PASSWORD=<redacted> AWS_REGION=eu-west-1 mysql '--password=<redacted>' --token <redacted> --user ada"
         );
+    }
+
+    #[test]
+    fn names_of_secrets_are_recognised() {
+        for name in [
+            "MYSQL_PWD",
+            "DB_PASS",
+            "DB_PASSWORD_PROD",
+            "PGPASSWORD",
+            "PASSPHRASE",
+            "SECRET_KEY_BASE",
+            "AWS_SECRET_ACCESS_KEY",
+            "GH_PAT",
+            "GITHUB_TOKEN",
+            "NPM_AUTH_TOKEN_B64",
+            "DATABASE_URL",
+            "DOCKER_AUTH_CONFIG",
+            "TLS_KEY_PEM",
+            "SIGNING_KEY_BASE64",
+            "TF_TOKEN_app_terraform_io",
+            "X-Amz-Security-Token",
+            "--client-secret",
+        ] {
+            assert!(names_a_secret(name), "{name}");
+        }
+        for name in [
+            "PWD",
+            "OLDPWD",
+            "PATH",
+            "COMPASS",
+            "MONKEY",
+            "AWS_ACCESS_KEY_ID",
+            "SSH_AUTH_SOCK",
+            "PASSWORD_FILE",
+            "TOKEN_TYPE",
+            "MASTER_SECRET_ARN",
+            "AWS_WEB_IDENTITY_TOKEN_FILE",
+        ] {
+            assert!(!names_a_secret(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn an_address_loses_its_password() {
+        let shown =
+            render([("HTTPS_PROXY", "http://ada:hunter2@proxy.test:3128/")], ["git", "https://a:b@c/d"]);
+        insta::assert_snapshot!(
+            shown,
+            @"HTTPS_PROXY='http://ada:<redacted>@proxy.test:3128/' git 'https://a:<redacted>@c/d'"
+        );
+        assert_eq!(redact("https://host:443/a@b"), "https://host:443/a@b");
     }
 
     #[test]

@@ -54,6 +54,7 @@ fn a_report_goes_to_a_file() {
     let done = run(&["plan", "--format", "sarif", "--root", root, "--output", file, &plan("proxy_tls")]);
     assert_eq!((done.status.code(), text(&done.stdout)), (Some(2), ""));
     let sarif: serde_json::Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+    assert_eq!(sarif["runs"][0]["automationDetails"]["id"], "plan/");
     let place =
         &sarif["runs"][0]["results"][0]["locations"][0]["physicalLocation"]["artifactLocation"]["uri"];
     assert_eq!(*place, "terraform/stacks/mysql/main.tf");

@@ -108,7 +108,7 @@ impl Gate {
             }
         }
         console.line(&format!("{}: {}", self.name, self.evidence.confirm(self.tool)?));
-        Sarif::read(&self.sarif, self.tool, self.base)
+        Sarif::read(&self.sarif, self.tool, &self.name, self.base)
     }
 }
 

@@ -103,12 +103,12 @@ struct Region {
 }
 
 impl Sarif {
-    /// What `tool` wrote to `file`. Where it tells paths from a folder below the root, `base` is that folder, and
-    /// the file is rewritten: whoever shows it needs paths from the root.
+    /// What `tool` wrote to `file`. The file is rewritten for code scanning: its runs get the category `name`, and
+    /// where the tool reports paths from the folder `base` below the root, they become paths from the root.
     ///
     /// # Errors
     /// When there is none, it is not SARIF 2.1.0 of this tool, or it says that the tool could not look.
-    pub(super) fn read(file: &Path, tool: Tool, base: &str) -> Result<Self, Error> {
+    pub(super) fn read(file: &Path, tool: Tool, name: &str, base: &str) -> Result<Self, Error> {
         let wrong = |what: String| Error::Found {
             found: format!("{tool} ended well, and what it wrote to {} is of no use: {what}", file.display()),
             mend: format!("run it again; if it stays so, {tool} {} is not what this reads", tool.version()),
@@ -124,8 +124,9 @@ impl Sarif {
             serde_json::from_str(&text).map_err(|error| wrong(format!("it is not JSON: {error}")))?;
         if !base.is_empty() {
             rebase(&mut json, base);
-            replace(file, format!("{json:#}\n"))?;
         }
+        categorise(&mut json, name);
+        replace(file, format!("{json:#}\n"))?;
         let log: Log =
             serde_json::from_value(json).map_err(|error| wrong(format!("it is not SARIF: {error}")))?;
         if log.version != "2.1.0" {
@@ -183,6 +184,15 @@ impl Sarif {
 fn in_a_line(text: &str) -> String {
     let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with("Match:"));
     lines.collect::<Vec<_>>().join(", ")
+}
+
+/// Gives each run its category. GitHub's `upload-sarif` refuses several runs of one tool and category, and takes all
+/// before the last slash for the category.
+fn categorise(json: &mut Value, name: &str) {
+    let runs = json.get_mut("runs").and_then(Value::as_array_mut);
+    for run in runs.into_iter().flatten().filter_map(Value::as_object_mut) {
+        run.insert("automationDetails".to_owned(), serde_json::json!({ "id": format!("{name}/") }));
+    }
 }
 
 fn rebase(json: &mut Value, base: &str) {

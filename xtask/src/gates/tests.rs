@@ -363,7 +363,12 @@ fn a_baseline_that_is_not_in_order_fails_before_anything_runs() {
 
 #[test]
 fn what_checkov_skips_beside_a_resource_is_no_finding() {
-    let sarif = Sarif::read(&own().join("outputs/checkov.sarif"), Tool::Checkov, "").unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("checkov.sarif");
+    fs::copy(own().join("outputs/checkov.sarif"), &file).unwrap();
+    let sarif = Sarif::read(&file, Tool::Checkov, "checkov", "").unwrap();
+    let written: serde_json::Value = serde_json::from_str(&fs::read_to_string(&file).unwrap()).unwrap();
+    assert_eq!(written["runs"][0]["automationDetails"]["id"], "checkov/");
     let rules: Vec<&str> = sarif.findings.iter().map(|finding| finding.rule.as_str()).collect();
     assert_eq!((rules, sarif.suppressed), (vec!["CKV2_AWS_6", "CKV_AWS_18"], 1));
     assert_eq!((sarif.findings[0].path.as_str(), sarif.findings[0].line), ("terraform/main.tf", 1));

@@ -12,7 +12,7 @@ use object::read::elf::FileHeader;
 use super::{Architecture, ELSEWHERE};
 
 /// The C library of Amazon Linux 2023. Source: "Comparing AL2 and AL2023", Amazon Linux 2023 User Guide.
-const GLIBC: Version = Version(2, 34);
+pub(super) const GLIBC: Version = Version(2, 34);
 
 /// The libraries that the runtime `provided.al2023` surely has, for they are the C library and gcc's own.
 const LIBRARIES: [&str; 9] = [
@@ -51,9 +51,8 @@ impl Refusal {
             Self::NotElf(_) => ELSEWHERE.to_owned(),
             Self::Processor(_) => "name the processor that it is built for with --architecture".to_owned(),
             Self::Glibc(_) => format!(
-                "build it where the C library is no newer, in a container of amazonlinux:2023 or debian:12, or \
-                 with `cargo zigbuild --release --package rds-iam-bootstrap --target {}.{GLIBC}`; then give it with \
-                 --binary",
+                "package without --binary, which builds it for glibc {GLIBC}; or build it with `cargo zigbuild --release \
+                 --package rds-iam-bootstrap --bin rds-iam-bootstrap-lambda --target {}.{GLIBC}`",
                 architecture.target()
             ),
             Self::Library(_) => "leave out the dependency that links to it, or link it statically".to_owned(),

@@ -178,6 +178,7 @@ pub(crate) fn run(
         context => context?,
     };
     fits(asked, &context)?;
+    refuse_pushing_for_nothing(asked, &context)?;
     let all = asked.run.stages(context.is_local());
     let Options { only, skip, from, until, .. } = asked.options.clone();
     let wanted = Wanted { only, skip, from, until }.of(&all, asked.run)?;
@@ -348,6 +349,21 @@ fn fits(asked: &Asked, context: &Context<'_>) -> Result<(), Error> {
     Ok(())
 }
 
+/// An image that nothing rolls out takes the place of one that runs in the repository's lifecycle.
+fn refuse_pushing_for_nothing(asked: &Asked, context: &Context<'_>) -> Result<(), Error> {
+    let Options { only, skip, until, .. } = &asked.options;
+    let skips = |name: &str| skip.iter().any(|skipped| skipped == name);
+    // Who names the push, or its end, means it.
+    let chosen = !only.is_empty() || until.is_some();
+    if asked.run != Run::Deploy || context.is_local() || chosen || !skips("rollout") || skips("ecr-push") {
+        return Ok(());
+    }
+    Err(Error::Usage {
+        found: "an image would be pushed that is not rolled out".to_owned(),
+        mend: "for infrastructure alone: --skip docker-build,trivy,ecr-push,rollout,smoke".to_owned(),
+    })
+}
+
 fn is_digest(text: &str) -> bool {
     let hex = text.strip_prefix("sha256:").unwrap_or_default();
     hex.len() == 64 && hex.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
@@ -448,7 +464,7 @@ fn note_skipped(all: &[&'static Stage], context: &Context<'_>) -> Result<(), Err
     }
     let mut verdicts = Verdicts::load(context);
     for stage in skipped {
-        verdicts.set(stage.name, Judged::Skipped, "named in --skip", context.now);
+        verdicts.set(stage.name, Judged::Skipped, "named in --skip", context, context.now);
     }
     verdicts.write(&verdicts::path(context))
 }

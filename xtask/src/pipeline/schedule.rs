@@ -214,6 +214,6 @@ fn note(stage: &Stage, end: &End, verdicts: &mut Verdicts, context: &Context<'_>
     if !stage.is_gate() {
         return Ok(());
     }
-    verdicts.set(stage.name, judged, "", clock::now());
+    verdicts.set(stage.name, judged, "", context, clock::now());
     verdicts.write(&verdicts::path(context))
 }

@@ -155,10 +155,11 @@ pub(crate) fn unmet(run: Run, wanted: &[&Stage], context: &Context<'_>) -> Vec<M
                 continue;
             }
             let there = match input {
-                // What changes nothing remote merely comes after a gate.
+                // What changes nothing remote merely comes after a gate. What trivy said is of images: they are to be
+                // those that are there now.
                 Artifact::Verdict(gate) => {
                     let skipped = context.skipped.iter().any(|name| name == gate);
-                    stage.effect < Effect::Remote || skipped || verdicts.allows(gate)
+                    stage.effect < Effect::Remote || skipped || verdicts.allows(gate, context)
                 }
                 // Those of another commit are not these.
                 Artifact::Images => images_are_of(context),

@@ -88,6 +88,8 @@ pub(crate) enum Artifact {
     Proxy,
     /// `pushed.json`: the app's image in the environment's repository, by digest.
     Pushed,
+    /// `pushed-bootstrap.json`: on this machine, bootstrap's image in the registry. On AWS it is a function's package.
+    PushedBootstrap,
     /// The database users.
     Users,
     /// `rollout.json`: the image that runs.
@@ -113,6 +115,7 @@ impl Artifact {
             Self::RdsConf => "rds.conf".to_owned(),
             Self::Proxy => "proxy".to_owned(),
             Self::Pushed => "pushed image".to_owned(),
+            Self::PushedBootstrap => "pushed image of bootstrap".to_owned(),
             Self::Users => "database users".to_owned(),
             Self::Release => "release".to_owned(),
             Self::DestroyPlan => "plan of the destruction".to_owned(),
@@ -129,6 +132,7 @@ impl Artifact {
             Self::Outputs => Some(context.file("outputs.json")),
             Self::RdsConf => Some(context.file("rds.conf")),
             Self::Pushed => Some(context.file("pushed.json")),
+            Self::PushedBootstrap => context.is_local().then(|| context.file("pushed-bootstrap.json")),
             Self::DestroyPlan => Some(context.bundle("destroy.manifest.json")),
             Self::Programs
             | Self::Account

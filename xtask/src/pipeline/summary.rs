@@ -35,15 +35,28 @@ fn markdown(environment: &str, commit: &str, report: &Value) -> String {
             text.push_str(&format!("\n… and {} more.\n", changes.len() - MOST_ROWS));
         }
     }
-    let findings = list(&report["findings"]);
+    let lines = |entries: &[Value], what: &str| -> String {
+        let field = |entry: &Value, name: &str| entry[name].as_str().unwrap_or_default().replace('\n', " ");
+        let line = |entry: &Value| {
+            let [rule, address, what] = ["rule", "address", what].map(|name| field(entry, name));
+            format!("- {rule} `{address}`: {what}\n")
+        };
+        let mut lines: String = entries.iter().take(MOST_ROWS).map(line).collect();
+        if entries.len() > MOST_ROWS {
+            lines.push_str(&format!("\n… and {} more.\n", entries.len() - MOST_ROWS));
+        }
+        lines
+    };
+    let (findings, notes) = (list(&report["findings"]), list(&report["notes"]));
     if findings.is_empty() {
         text.push_str("\nThe rules refuse nothing in it.\n");
     } else {
-        text.push_str(&format!("\n**Refused for {}:**\n\n", plural(findings.len(), "reason")));
-        for finding in findings {
-            let field = |name: &str| finding[name].as_str().unwrap_or_default();
-            text.push_str(&format!("- {} `{}`: {}\n", field("rule"), field("address"), field("message")));
-        }
+        let reasons = plural(findings.len(), "reason");
+        text.push_str(&format!("\n**Refused for {reasons}:**\n\n{}", lines(findings, "problem")));
+    }
+    if !notes.is_empty() {
+        text.push_str(&format!("\n**Not checked, {}:**\n\n", plural(notes.len(), "note")));
+        text.push_str(&lines(notes, "reason"));
     }
     text
 }
@@ -90,18 +103,21 @@ mod tests {
     use super::*;
     use serde_json::json;
 
+    /// A report of `rds-iam-infra plan --format json`, as that program printed it.
+    fn report() -> Value {
+        serde_json::from_str(include_str!("tests/plan-report.json")).unwrap()
+    }
+
     #[test]
     fn a_plan_is_told_in_a_table() {
-        let report = json!({
-            "summary": {
-                "counts": { "create": 1, "update": 1, "replace": 1, "destroy": 0, "forget": 0 },
-                "changes": [
-                    { "address": "module.rds.aws_db_instance.this", "action": "update", "attributes": ["engine_version"] },
-                    { "address": "aws_x.y", "action": "replace", "attributes": ["name", "tags"], "replaced_for": ["name"] },
-                    { "address": "aws_x.z", "action": "create" },
-                ],
-            },
-            "findings": [{ "rule": "RDSIAM003", "address": "aws_db_proxy.plain", "message": "require_tls is not true" }],
+        let mut report = report();
+        report["summary"] = json!({
+            "counts": { "create": 1, "update": 1, "replace": 1, "destroy": 0, "forget": 0 },
+            "changes": [
+                { "address": "module.rds.aws_db_instance.this", "action": "update", "attributes": ["engine_version"] },
+                { "address": "aws_x.y", "action": "replace", "attributes": ["name", "tags"], "replaced_for": ["name"] },
+                { "address": "aws_x.z", "action": "create" },
+            ],
         });
         insta::assert_snapshot!(markdown("dev", "0123456789ab", &report), @"
         ### Plan for `dev` at `0123456789ab`
@@ -117,6 +133,10 @@ mod tests {
         **Refused for 1 reason:**
 
         - RDSIAM003 `aws_db_proxy.plain`: require_tls is not true
+
+        **Not checked, 1 note:**
+
+        - RDSIAM004 `aws_db_instance.this`: known only after apply
         ");
     }
 

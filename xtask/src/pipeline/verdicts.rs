@@ -4,12 +4,17 @@
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::bundle::{FRESH_SECONDS, SKEW_SECONDS};
 use super::context::{Commit, Context};
 use crate::clock;
 use crate::error::Error;
 use crate::file;
+use crate::image::Which;
+
+/// The gate whose verdict is of images, and not of a commit alone.
+const OF_IMAGES: &str = "trivy";
 
 /// What the gates said.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,6 +39,9 @@ struct Verdict {
     /// Of one that was skipped, why.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     reason: String,
+    /// The digests of the images that it is of; none where it is of the commit alone.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    images: Vec<String>,
 }
 
 /// How a gate ended.
@@ -65,22 +73,50 @@ impl Verdicts {
     }
 
     /// Notes what a gate said now.
-    pub(crate) fn set(&mut self, gate: &str, result: Judged, reason: &str, now: i64) {
+    pub(crate) fn set(&mut self, gate: &str, result: Judged, reason: &str, context: &Context<'_>, now: i64) {
+        let images = if gate == OF_IMAGES { digests(context) } else { Vec::new() };
         self.gates.retain(|verdict| verdict.name != gate);
-        self.gates.push(Verdict { name: gate.to_owned(), result, reason: reason.to_owned() });
+        self.gates.push(Verdict { name: gate.to_owned(), result, reason: reason.to_owned(), images });
         self.run = who();
         self.at = clock::rfc3339(now);
     }
 
     /// Notes which image the verdicts go with.
-    pub(crate) fn of_image(mut self, digest: &str) -> Self {
+    ///
+    /// # Errors
+    /// When a gate passed other images than this one.
+    pub(crate) fn of_image(mut self, digest: &str) -> Result<Self, Error> {
+        let other = |verdict: &&Verdict| {
+            verdict.name == OF_IMAGES
+                && verdict.result == Judged::Passed
+                && !verdict.images.iter().any(|image| image == digest)
+        };
+        if let Some(verdict) = self.gates.iter().find(other) {
+            return Err(Error::Found {
+                found: format!(
+                    "{} passed {}, and this image is {digest}",
+                    verdict.name,
+                    verdict.images.join(", ")
+                ),
+                mend: format!("run {} again: the images were built again since", verdict.name),
+            });
+        }
         self.image = Some(digest.to_owned());
-        self
+        Ok(self)
     }
 
-    /// Whether a gate let this commit through, or was skipped by name.
-    pub(crate) fn allows(&self, gate: &str) -> bool {
-        self.gates.iter().any(|verdict| verdict.name == gate && verdict.result != Judged::Failed)
+    /// Whether a gate let this commit through, with the images that are in `context`'s folder now, or was skipped by
+    /// name.
+    pub(crate) fn allows(&self, gate: &str, context: &Context<'_>) -> bool {
+        self.gates.iter().any(|verdict| {
+            let is_of_these = || gate != OF_IMAGES || verdict.images == digests(context);
+            verdict.name == gate
+                && match verdict.result {
+                    Judged::Passed => is_of_these(),
+                    Judged::Skipped => true,
+                    Judged::Failed => false,
+                }
+        })
     }
 
     /// Writes them.
@@ -90,6 +126,24 @@ impl Verdicts {
     pub(crate) fn write(&self, to: &Path) -> Result<(), Error> {
         file::replace(to, format!("{}\n", serde_json::to_string_pretty(self).unwrap_or_default()))
     }
+}
+
+/// The digests of the images that are in a run's folder; of one that is not there, nothing.
+fn digests(context: &Context<'_>) -> Vec<String> {
+    let images = Which::ALL.into_iter().map(|which| digest(&context.images().join(which.name())));
+    images.filter_map(Result::ok).collect()
+}
+
+/// The digest of a layout's image: the first that its index names.
+///
+/// # Errors
+/// When there is no layout, or it names no image.
+pub(crate) fn digest(layout: &Path) -> Result<String, Error> {
+    let index: Value = file::json(&layout.join("index.json"), "cargo xtask docker-build")?;
+    index["manifests"][0]["digest"].as_str().map(str::to_owned).ok_or_else(|| Error::Found {
+        found: format!("{} names no image", layout.join("index.json").display()),
+        mend: "build it again: cargo xtask docker-build".to_owned(),
+    })
 }
 
 /// Where they are kept.
@@ -115,16 +169,57 @@ pub(crate) fn who() -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::image::Bases;
+    use crate::workspace::Workspace;
+
+    fn context(workspace: &Workspace) -> Context<'_> {
+        Context {
+            workspace,
+            commit: Commit { id: "a".repeat(40), time: String::new(), changes: None, source: String::new() },
+            environment: None,
+            promotion: None,
+            bases: Bases::Pinned,
+            skipped: Vec::new(),
+            plans: false,
+            applies: false,
+            destroys: false,
+            no_snapshot: false,
+            now: 0,
+        }
+    }
 
     #[test]
     fn a_gate_allows_once_it_passed_or_was_skipped() {
-        let commit = Commit { id: "a".repeat(40), time: String::new(), changes: None, source: String::new() };
-        let mut verdicts = Verdicts::empty(&commit);
-        assert!(!verdicts.allows("trivy"));
-        verdicts.set("trivy", Judged::Failed, "", 0);
-        assert!(!verdicts.allows("trivy"));
-        verdicts.set("trivy", Judged::Skipped, "by name", 0);
-        assert!(verdicts.allows("trivy"));
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        let workspace = Workspace { root: at("root"), target: at("target"), cache: at("cache") };
+        let context = context(&workspace);
+        let images = |digest: &str| {
+            for which in Which::ALL {
+                let index =
+                    serde_json::json!({ "manifests": [{ "digest": format!("{digest}-{}", which.name()) }] });
+                file::replace(&context.images().join(which.name()).join("index.json"), index.to_string())
+                    .unwrap();
+            }
+        };
+        let mut verdicts = Verdicts::empty(&context.commit);
+        assert!(!verdicts.allows("trivy", &context));
+        images("one");
+        verdicts.set("trivy", Judged::Passed, "", &context, 0);
+        assert!(verdicts.allows("trivy", &context));
+        let of_image = |digest| verdicts.clone().of_image(digest).map(|of| of.image);
+        assert_eq!(of_image("one-app").unwrap().as_deref(), Some("one-app"));
+        // Other images of the same commit were not looked at.
+        images("two");
+        assert!(!verdicts.allows("trivy", &context));
+        insta::assert_snapshot!(of_image("two-app").unwrap_err().report(), @r"
+        error: trivy passed one-app, one-bootstrap, and this image is two-app
+          hint: run trivy again: the images were built again since
+        ");
+        verdicts.set("trivy", Judged::Failed, "", &context, 0);
+        assert!(!verdicts.allows("trivy", &context));
+        verdicts.set("trivy", Judged::Skipped, "by name", &context, 0);
+        assert!(verdicts.allows("trivy", &context));
         assert_eq!(verdicts.gates.len(), 1);
     }
 }

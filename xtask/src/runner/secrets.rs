@@ -3,6 +3,10 @@
 use std::borrow::Cow;
 use std::sync::OnceLock;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
+use serde_json::Value;
+
 use crate::shell::{self, REDACTED};
 
 /// Shorter values stand in too many words to be looked for.
@@ -14,21 +18,77 @@ pub(super) fn redacted(line: &[u8]) -> Cow<'_, [u8]> {
     without(line, SECRETS.get_or_init(|| declared(std::env::vars())))
 }
 
-/// The values that a variable's name declares secret.
+/// The values that a variable's name declares secret, in every form in which programs print them; the longest first,
+/// for a secret may begin with another.
 fn declared(variables: impl Iterator<Item = (String, String)>) -> Vec<String> {
-    variables
-        .filter(|(name, value)| shell::names_a_secret(name) && value.len() >= SHORTEST)
-        .map(|(_, value)| value)
-        .collect()
+    let mut forms = Vec::new();
+    for (name, value) in variables {
+        if shell::names_a_secret(&name) {
+            // Of a document, each text in it is a secret, too.
+            if let Ok(document @ (Value::Object(_) | Value::Array(_))) = serde_json::from_str(&value) {
+                texts(&document, &mut forms);
+            }
+            in_all_forms(&value, &mut forms);
+        }
+        if let Some(password) = shell::password_in_address(&value) {
+            in_all_forms(password, &mut forms);
+        }
+    }
+    forms.sort_by(|one, other| other.len().cmp(&one.len()).then_with(|| one.cmp(other)));
+    forms.dedup();
+    forms
+}
+
+fn texts(document: &Value, forms: &mut Vec<String>) {
+    match document {
+        Value::String(text) => in_all_forms(text, forms),
+        Value::Array(values) => values.iter().for_each(|value| texts(value, forms)),
+        Value::Object(fields) => fields.values().for_each(|value| texts(value, forms)),
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
+}
+
+/// A secret as it is, line by line, escaped and encoded.
+fn in_all_forms(secret: &str, forms: &mut Vec<String>) {
+    if secret.len() < SHORTEST {
+        return;
+    }
+    let mut add = |form: String| {
+        if form.len() >= SHORTEST {
+            forms.push(form);
+        }
+    };
+    // Output is passed on line by line.
+    secret.lines().for_each(|line| add(line.trim().to_owned()));
+    let percent = |hex: fn(u8) -> String| {
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+        let encode = |byte: u8| if plain(byte) { char::from(byte).to_string() } else { hex(byte) };
+        secret.bytes().map(encode).collect::<String>()
+    };
+    add(percent(|byte| format!("%{byte:02X}")));
+    add(percent(|byte| format!("%{byte:02x}")));
+    add(serde_json::to_string(secret).unwrap_or_default().trim_matches('"').to_owned());
+    add(hex::encode(secret));
+    add(hex::encode_upper(secret));
+    for engine in [STANDARD_NO_PAD, URL_SAFE_NO_PAD] {
+        // Within another text, as in `user:password`, it begins at one of three places. What its neighbours decide is
+        // left out.
+        for before in 0..3 {
+            let whole = engine.encode([&vec![0; before], secret.as_bytes()].concat());
+            let end = (before + secret.len()) * 8 / 6;
+            add(whole[(before * 8).div_ceil(6)..end].to_owned());
+        }
+    }
+    add(secret.to_owned());
 }
 
 fn without<'l>(line: &'l [u8], secrets: &[String]) -> Cow<'l, [u8]> {
-    let has = |part: &str| line.windows(part.len()).any(|window| window == part.as_bytes());
-    let signed = has("X-Amz-");
-    if !signed && !secrets.iter().any(|secret| has(secret)) {
+    let text = String::from_utf8_lossy(line);
+    let signed = text.contains("X-Amz-");
+    if !signed && !secrets.iter().any(|secret| text.contains(secret.as_str())) {
         return Cow::Borrowed(line);
     }
-    let mut text = String::from_utf8_lossy(line).into_owned();
+    let mut text = text.into_owned();
     for secret in secrets {
         text = text.replace(secret.as_str(), REDACTED);
     }
@@ -41,14 +101,19 @@ fn without<'l>(line: &'l [u8], secrets: &[String]) -> Cow<'l, [u8]> {
 
 #[cfg(test)]
 mod tests {
+    use base64::engine::general_purpose::STANDARD;
+
     use super::*;
+
+    fn shown_with(variables: &[(&str, &str)], line: &str) -> String {
+        let variables = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        String::from_utf8(without(line.as_bytes(), &declared(variables)).into_owned()).unwrap()
+    }
 
     fn shown(line: &str) -> String {
         let variables =
             [("AWS_SECRET_ACCESS_KEY", "abcdefgh/1"), ("DB_PASSWORD", "short"), ("HOME", "/var/lib/ada")];
-        let secrets =
-            declared(variables.map(|(name, value)| (name.to_owned(), value.to_owned())).into_iter());
-        String::from_utf8(without(line.as_bytes(), &secrets).into_owned()).unwrap()
+        shown_with(&variables, line)
     }
 
     #[test]
@@ -62,5 +127,41 @@ mod tests {
             "token h:1/?X-Amz-Expires=900&X-Amz-Signature=<redacted>&X-Amz-Date=1 end\n"
         );
         assert_eq!(shown("nothing\n"), "nothing\n");
+    }
+
+    #[test]
+    fn a_secret_is_left_out_in_each_of_its_forms() {
+        let secret = "p4ss/w\u{f6}rd \"of\" ada";
+        for form in [
+            secret.to_owned(),
+            "p4ss%2Fw%C3%B6rd%20%22of%22%20ada".to_owned(),
+            "p4ss%2fw%c3%b6rd%20%22of%22%20ada".to_owned(),
+            r#"p4ss/w\u{f6}rd \"of\" ada"#.replace("\\u{f6}", "\u{f6}"),
+            hex::encode(secret),
+            STANDARD.encode(secret),
+        ] {
+            let told = shown_with(&[("DB_PASSWORD", secret)], &format!("it is {form}."));
+            assert!(told.starts_with("it is <redacted>"), "{form}: {told}");
+        }
+        // Of a header `Authorization: Basic`.
+        for user in ["a", "ad", "ada"] {
+            let told = shown_with(&[("DB_PASSWORD", secret)], &STANDARD.encode(format!("{user}:{secret}")));
+            assert!(told.contains(REDACTED) && told.len() < 20, "{user}: {told}");
+        }
+    }
+
+    #[test]
+    fn lines_and_parts_of_a_secret_are_left_out() {
+        let pem = "-----BEGIN KEY-----\nMIIEvQIBADANBgkq\nhkiG\n-----END KEY-----\n";
+        assert_eq!(shown_with(&[("TLS_KEY_PEM", pem)], "  MIIEvQIBADANBgkq\n"), "  <redacted>\n");
+        let json = r#"{"auths": {"r": {"auth": "YWRhOmxvdmVsYWNl"}}}"#;
+        assert_eq!(shown_with(&[("DOCKER_AUTH_CONFIG", json)], "with YWRhOmxvdmVsYWNl"), "with <redacted>");
+        let proxy = [("HTTPS_PROXY", "http://ada:lovelace1815@proxy.test:3128")];
+        assert_eq!(
+            shown_with(&proxy, "Proxy-Authorization: lovelace1815"),
+            "Proxy-Authorization: <redacted>"
+        );
+        let both = [("A_TOKEN", "prefix-of-a-token"), ("B_TOKEN", "prefix-of-a-token-and-its-end")];
+        assert_eq!(shown_with(&both, "prefix-of-a-token-and-its-end"), "<redacted>");
     }
 }

@@ -81,7 +81,7 @@ fn fetch(
                 tool.version()
             ),
         }),
-        Source::Python(name) if tool == Tool::Checkov => {
+        Source::Python(name) if matches!(tool, Tool::Checkov | Tool::CargoZigbuild) => {
             python::install_packages(name, scratch, workspace, runner)
         }
         Source::Python(name) => python::fetch_program(tool, name, scratch, workspace, runner),

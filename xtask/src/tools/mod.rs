@@ -25,7 +25,7 @@ use crate::workspace::Workspace;
 use pins::Source;
 
 pub(crate) use cargo_deny::{CARGO_DENY_VERSION, cargo_deny, cargo_deny_mend, find_cargo_deny};
-pub(crate) use python::checkov;
+pub(crate) use python::{checkov, zigbuild};
 pub(crate) use table::{Row, Tools, rows, run};
 
 /// A tool of `xtask/tools.toml`.
@@ -39,11 +39,12 @@ pub(crate) enum Tool {
     Actionlint,
     ActionlintFork,
     Zizmor,
+    CargoZigbuild,
 }
 
 impl Tool {
     /// All of them, in the order in which they are listed.
-    pub(crate) const ALL: [Self; 8] = [
+    pub(crate) const ALL: [Self; 9] = [
         Self::Terraform,
         Self::Tflint,
         Self::Trivy,
@@ -52,6 +53,7 @@ impl Tool {
         Self::Actionlint,
         Self::ActionlintFork,
         Self::Zizmor,
+        Self::CargoZigbuild,
     ];
 
     /// Its name on the command line and in `xtask/tools.toml`.
@@ -65,6 +67,7 @@ impl Tool {
             Self::Actionlint => "actionlint",
             Self::ActionlintFork => "actionlint-fork",
             Self::Zizmor => "zizmor",
+            Self::CargoZigbuild => "cargo-zigbuild",
         }
     }
 
@@ -299,6 +302,8 @@ fn found_in(tool: Tool, folder: &Path) -> Found {
     let (program, args): (_, &[&str]) = if tool == Tool::Checkov {
         // As a module: the script that pip wrote names the folder it was installed in.
         (python::interpreter(folder), &["-I", "-m", "checkov.main"])
+    } else if tool == Tool::CargoZigbuild {
+        (folder.join("bin").join(tool.program()), &[])
     } else {
         (folder.join(tool.program()), &[])
     };

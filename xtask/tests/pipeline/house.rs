@@ -114,7 +114,12 @@ impl House {
         ] {
             fs::write(self.at("stand-ins").join(name), text).unwrap();
         }
-        fs::write(self.at("stand-ins/image.tar"), image()).unwrap();
+        fs::write(self.at("stand-ins/image.tar"), Self::image("program")).unwrap();
+    }
+
+    /// What `docker save` writes of an image with that program.
+    pub(crate) fn image(program: &str) -> Vec<u8> {
+        image(program)
     }
 
     /// What the pipeline reads of a repository.
@@ -292,7 +297,7 @@ fn collect(folder: &Path, files: &mut BTreeMap<PathBuf, u64>) {
 }
 
 /// What `docker save` writes of an image with one file.
-fn image() -> Vec<u8> {
+fn image(program: &str) -> Vec<u8> {
     let file = |tar: &mut tar::Builder<Vec<u8>>, name: &str, content: &[u8]| {
         let mut header = tar::Header::new_gnu();
         header.set_size(content.len() as u64);
@@ -303,7 +308,7 @@ fn image() -> Vec<u8> {
         tar.append_data(&mut header, name, content).unwrap();
     };
     let mut layer = tar::Builder::new(Vec::new());
-    file(&mut layer, "usr/local/bin/rds-iam-app", b"program");
+    file(&mut layer, "usr/local/bin/rds-iam-app", program.as_bytes());
     let layer = layer.into_inner().unwrap();
     let config = json!({
         "architecture": "amd64", "os": "linux", "config": { "User": "10001:10001", "Entrypoint": ["/rds-iam-app"] },

@@ -1,6 +1,7 @@
 //! The pipeline as its users see it: the real `cargo xtask`, with stand-ins for the programs that it starts.
 //! That these work for real is what `deploy --env local` shows.
 
+mod guards;
 mod house;
 mod jobs;
 

@@ -51,13 +51,33 @@ case "$call" in
     for folder in debug release; do
         mkdir -p "$TARGET/$folder"
         : >"$TARGET/$folder/libAWSAuthenticationPlugin.so"
-        # A real program of this machine: what is packaged is looked into.
-        cp /bin/true "$TARGET/$folder/rds-iam-bootstrap-lambda"
+        cp "${PROGRAM:-/bin/true}" "$TARGET/$folder/rds-iam-bootstrap-lambda"
     done
     ;;
+"python -m pip install "*cargo-zigbuild*)
+    folder=$(dirname "$0")/..
+    mkdir -p "$folder/lib/python3/site-packages/ziglang"
+    : >"$folder/lib/python3/site-packages/ziglang/zig"
+    ln -s "$STAND_INS/stand-in.sh" "$folder/bin/cargo-zigbuild"
+    ;;
+"cargo-zigbuild --version") echo "cargo-zigbuild 0.24.1" ;;
+"cargo-zigbuild zigbuild "*)
+    # A real program of this machine: what is packaged is looked into.
+    for folder in debug release; do
+        mkdir -p "$TARGET/x86_64-unknown-linux-gnu/$folder"
+        cp "${PROGRAM:-/bin/true}" "$TARGET/x86_64-unknown-linux-gnu/$folder/rds-iam-bootstrap-lambda"
+    done
+    ;;
+"rustc --print target-libdir"*) echo "$TARGET" ;;
 "terraform --version") echo 'Terraform v1.11.4' ;;
 "terraform version -json") echo '{"terraform_version": "1.11.4"}' ;;
 "terraform test"*) echo 'Success! 1 passed, 0 failed.' ;;
+"terraform fmt"*)
+    # A program that prints what it finds in its environment, in the forms that programs use.
+    for name in $LEAK; do
+        echo "leaked $(printenv "$name"), $(printenv "$name" | tr -d '\n' | base64 -w 0)"
+    done
+    ;;
 "terraform plan"*) echo "${PLAN:-plan}" >"$(option -out "$@")" ;;
 "terraform show -json"*) cat "$STAND_INS/plan.json" ;;
 "terraform init"*)
@@ -70,7 +90,14 @@ case "$call" in
 "terraform apply "*destroy.tfplan) : >"$STAND_INS/state" ;;
 "rds-iam-infra plan "*)
     file=$(option --output "$@")
-    [ -z "$file" ] || echo '{"summary": {"counts": {"create": 2}, "changes": []}, "findings": []}' >"$file"
+    case "$(option --format "$@") $file" in
+    *' ') ;;
+    sarif*) echo '{"version": "2.1.0", "runs": [{"tool": {"driver": {"name": "rds-iam-infra"}}, "automationDetails": {"id": "plan/"}, "results": []}]}' >"$file" ;;
+    *)
+        cp "$STAND_INS/report.json" "$file" 2>/dev/null ||
+            echo '{"summary": {"counts": {"create": 2}, "changes": []}, "findings": [], "notes": []}' >"$file"
+        ;;
+    esac
     ;;
 "rds-iam-infra whoami"*)
     echo "{\"account\": \"123456789012\", \"arn\": \"arn:aws:iam::123456789012:user/ada\", ${RIGHTS:-\"lacks\": []}}"

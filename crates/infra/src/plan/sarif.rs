@@ -21,6 +21,8 @@ pub(super) fn sarif(review: &Review, root: &str) -> String {
                     "rules": RULES.iter().map(descriptor).collect::<Vec<_>>(),
                 },
             },
+            // Of its own: code scanning refuses two runs of one tool and category.
+            "automationDetails": { "id": "plan/" },
             "columnKind": "unicodeCodePoints",
             "invocations": [{
                 "executionSuccessful": true,

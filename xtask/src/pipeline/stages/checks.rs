@@ -43,7 +43,8 @@ pub(super) const PROGRAMS: Stage = Stage {
     undo: NOTHING,
     minutes: 45,
     exit: 23,
-    needs: |_| vec![Need::Cargo],
+    // What builds the package is installed with pip.
+    needs: |_| vec![Need::Cargo, Need::Program("python3", "apt-get install python3 python3-venv")],
     actions: |context| {
         let workspace = context.workspace;
         if workspace::is_prebuilt() {

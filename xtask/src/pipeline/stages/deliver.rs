@@ -11,7 +11,7 @@ use super::super::environment::{Environment, Place};
 use super::super::local;
 use super::super::preflight::Need;
 use super::super::stage::{Action, Artifact, Effect, Io, Stage};
-use super::super::verdicts::Verdicts;
+use super::super::verdicts::{Verdicts, digest};
 use crate::engine;
 use crate::error::Error;
 use crate::file;
@@ -34,7 +34,7 @@ pub(super) const PROXY_AUTH: Stage = Stage {
     undo: "aws rds modify-db-proxy --default-auth-scheme NONE",
     minutes: 40,
     exit: 18,
-    needs: |context| may(context, |_| Vec::new()),
+    needs: |context| committed(context, may(context, |_| Vec::new())),
     actions: |context| {
         let switch = ["proxy-auth", "--outputs", &outputs_file(context)];
         Ok(vec![context.program("rds-iam-infra")?.args(switch).into()])
@@ -43,7 +43,7 @@ pub(super) const PROXY_AUTH: Stage = Stage {
 
 pub(super) const ECR_PUSH: Stage = Stage {
     name: "ecr-push",
-    purpose: "Push both images by digest, tagged with the commit, and wait for the registry's scan",
+    purpose: "Push the app's image by digest, tagged with the commit, and wait for the registry's scan",
     inputs: &[
         Artifact::Programs,
         Artifact::Outputs,
@@ -53,17 +53,18 @@ pub(super) const ECR_PUSH: Stage = Stage {
         Artifact::Verdict("checkov"),
         Artifact::Verdict("trivy"),
     ],
-    outputs: &[Artifact::Pushed],
+    outputs: &[Artifact::Pushed, Artifact::PushedBootstrap],
     effect: Effect::Remote,
     undo: "nothing runs it yet; the repository's lifecycle removes old images",
     minutes: 30,
     exit: 19,
-    needs: |context| may(context, push_rights),
+    needs: |context| committed(context, may(context, push_rights)),
     actions: |context| {
         let tag = context.commit.identity();
-        // The app's last: its record is what the rollout waits for.
-        let pushes =
-            [("bootstrap", format!("bootstrap-{tag}"), "pushed-bootstrap.json"), ("app", tag, "pushed.json")];
+        // On AWS bootstrap is a function, and an image that nothing runs would only make others expire. The app's last:
+        // its record is what the rollout waits for.
+        let bootstrap = ("bootstrap", format!("bootstrap-{tag}"), "pushed-bootstrap.json");
+        let pushes = context.is_local().then_some(bootstrap).into_iter().chain([("app", tag, "pushed.json")]);
         let push = context.program("rds-iam-infra")?.args(["image", "push"]);
         let mut actions = Vec::new();
         for (image, tag, record) in pushes {
@@ -74,7 +75,7 @@ pub(super) const ECR_PUSH: Stage = Stage {
             actions.push(Action::new(what, move |io| {
                 let outputs = super::outputs(context)?;
                 let gates = context.file(&format!("gates-{image}.json"));
-                Verdicts::load(context).of_image(&digest(&layout)?).write(&gates)?;
+                Verdicts::load(context).of_image(&digest(&layout)?)?.write(&gates)?;
                 let repository = outputs.text("app", "repository_url")?;
                 let region = outputs.text("deployment", "region")?;
                 let gates = gates.display().to_string();
@@ -94,17 +95,18 @@ pub(super) const ECR_PUSH: Stage = Stage {
 pub(super) const BOOTSTRAP: Stage = Stage {
     name: "bootstrap",
     purpose: "Create or mend the database users, and verify them",
-    inputs: &[Artifact::Programs, Artifact::RdsConf, Artifact::Pushed],
+    inputs: &[Artifact::Programs, Artifact::RdsConf, Artifact::PushedBootstrap],
     outputs: &[Artifact::Users],
     effect: Effect::Remote,
     undo: "a second run finishes what a first left; users are never dropped",
     minutes: 15,
     exit: 27,
     needs: |context| {
-        may(context, |environment| {
+        let rights = may(context, |environment| {
             let function = format!("function:{}-bootstrap", environment.deployment());
             vec![("lambda:InvokeFunction", environment.arn("lambda", &function))]
-        })
+        });
+        committed(context, rights)
     },
     actions: |context| match context.environment()?.place {
         // Nobody but the function, within the network, can reach the database.
@@ -130,7 +132,7 @@ pub(super) const ROLLOUT: Stage = Stage {
     // cancelled. With the stage smoke, less than a session of the role: .github/workflows/deploy.yml.
     minutes: 95,
     exit: 28,
-    needs: |context| may(context, rollout_rights),
+    needs: |context| committed(context, may(context, rollout_rights)),
     actions: |context| {
         let rollout = ["rollout", "--outputs", &outputs_file(context), "--record", &record(context)];
         let rollout = context.program("rds-iam-infra")?.args(rollout);
@@ -166,7 +168,7 @@ pub(super) const ROLLBACK: Stage = Stage {
     undo: "the same again: it goes back and forth between two images",
     minutes: 95,
     exit: 29,
-    needs: |context| may(context, rollout_rights),
+    needs: |context| committed(context, may(context, rollout_rights)),
     actions: |context| {
         let back =
             ["rollout", "--previous", "--outputs", &outputs_file(context), "--record", &record(context)];
@@ -190,6 +192,12 @@ pub(super) const SMOKE: Stage = Stage {
         })])
     },
 };
+
+/// The needs of a stage that changes an environment: on AWS, what changes it is committed.
+pub(super) fn committed(context: &Context<'_>, mut needs: Vec<Need>) -> Vec<Need> {
+    needs.extend((!context.is_local()).then_some(Need::CleanClone));
+    needs
+}
 
 /// What a push calls.
 pub(super) fn push_rights(environment: &Environment) -> Vec<(&'static str, String)> {
@@ -224,15 +232,6 @@ pub(super) fn outputs_file(context: &Context<'_>) -> String {
 
 fn record(context: &Context<'_>) -> String {
     context.file("rollout.json").display().to_string()
-}
-
-/// The digest of a layout's image: the first that its index names.
-fn digest(layout: &std::path::Path) -> Result<String, Error> {
-    let index: Value = file::json(&layout.join("index.json"), "cargo xtask docker-build")?;
-    index["manifests"][0]["digest"].as_str().map(str::to_owned).ok_or_else(|| Error::Found {
-        found: format!("{} names no image", layout.join("index.json").display()),
-        mend: "build it anew: cargo xtask docker-build".to_owned(),
-    })
 }
 
 /// bootstrap from its image, pulled from the registry by digest, against the server that plays the instance.

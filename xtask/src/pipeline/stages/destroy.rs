@@ -6,6 +6,7 @@ use super::super::caller::may;
 use super::super::context::Context;
 use super::super::environment::Place;
 use super::super::stage::{Action, Artifact, Effect, Stage};
+use super::deliver::committed;
 use super::infrastructure::{self, terraform_needs};
 use crate::clock;
 use crate::error::Error;
@@ -40,7 +41,7 @@ pub(super) const SNAPSHOT: Stage = Stage {
     minutes: 105,
     exit: 33,
     needs: |context| {
-        let mut needs = terraform_needs(context);
+        let mut needs = committed(context, terraform_needs(context));
         if !context.no_snapshot {
             needs.extend(may(context, |environment| {
                 vec![("rds:CreateDBSnapshot", environment.database_arn())]
@@ -95,7 +96,7 @@ pub(super) const DESTROY: Stage = Stage {
     minutes: 100,
     exit: 34,
     needs: |context| {
-        let mut needs = terraform_needs(context);
+        let mut needs = committed(context, terraform_needs(context));
         needs.extend(may(context, |environment| {
             vec![
                 ("rds:DeleteDBInstance", environment.database_arn()),

@@ -14,6 +14,7 @@ use super::super::preflight::Need;
 use super::super::stage::{Action, Artifact, Effect, Stage};
 use super::super::summary;
 use super::account;
+use super::deliver::committed;
 use crate::error::Error;
 use crate::file;
 use crate::infra::check;
@@ -68,8 +69,7 @@ pub(super) const APPLY: Stage = Stage {
     minutes: 90,
     exit: 16,
     needs: |context| {
-        let mut needs = terraform_needs(context);
-        needs.extend((!context.is_local()).then_some(Need::CleanClone));
+        let mut needs = committed(context, terraform_needs(context));
         // Of Terraform's own calls, those that a wrong role lacks first; and what is called besides.
         needs.extend(may(context, |environment| {
             vec![

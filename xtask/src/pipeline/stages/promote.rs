@@ -9,7 +9,7 @@ use super::super::environment::Environment;
 use super::super::preflight::Need;
 use super::super::stage::{Action, Artifact, Effect, Io, Stage};
 use super::super::verdicts;
-use super::deliver::push_rights;
+use super::deliver::{committed, push_rights};
 use crate::error::Error;
 use crate::file;
 use crate::runner::Cmd;
@@ -29,7 +29,7 @@ pub(super) const PROMOTE: Stage = Stage {
     minutes: 30,
     exit: 31,
     needs: |context| {
-        let mut needs = may(context, push_rights);
+        let mut needs = committed(context, may(context, push_rights));
         if let Some(Promotion { from, .. }) = context.promotion.as_ref().filter(|_| !context.is_local()) {
             needs.extend([
                 Need::Permission("ecr:BatchGetImage", from.repository_arn()),
