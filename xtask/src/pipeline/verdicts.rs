@@ -179,6 +179,7 @@ mod tests {
             environment: None,
             promotion: None,
             bases: Bases::Pinned,
+            accept_scan: Vec::new(),
             skipped: Vec::new(),
             plans: false,
             applies: false,
