@@ -63,6 +63,7 @@ Environment:
   RDS_IAM_TERRAFORM_MIRROR  a filesystem mirror to take Terraform's AWS provider from
   RDS_IAM_IMAGE_BASES       pinned or local: official base images, or ones made of Debian's packages
   RDS_IAM_CONFIRM           the environment that may be destroyed, where nobody can type its name
+  RDS_IAM_OFFLINE           advisories: CI passes where they can't be fetched, and says so
   NO_COLOR                  no colours on a terminal either
 
 Exit status:
@@ -402,6 +403,7 @@ mod tests {
           RDS_IAM_TERRAFORM_MIRROR  a filesystem mirror to take Terraform's AWS provider from
           RDS_IAM_IMAGE_BASES       pinned or local: official base images, or ones made of Debian's packages
           RDS_IAM_CONFIRM           the environment that may be destroyed, where nobody can type its name
+          RDS_IAM_OFFLINE           advisories: CI passes where they can't be fetched, and says so
           NO_COLOR                  no colours on a terminal either
 
         Exit status:
