@@ -1,5 +1,7 @@
 //! `cargo xtask lint` and `fmt`: everything that is checked without running the project.
 
+use std::time::Duration;
+
 use crate::console::Console;
 use crate::error::Error;
 use crate::gates;
@@ -8,6 +10,20 @@ use crate::runner::Runner;
 use crate::steps::{Outcome, Step};
 use crate::tools;
 use crate::workspace::Workspace;
+
+/// Names what may be left out where it can't be fetched, and why nothing fails then.
+const OFFLINE_VARIABLE: &str = "RDS_IAM_OFFLINE";
+/// How long fetching the advisory database and the registry's index may take.
+const FETCHED_WITHIN: Duration = Duration::from_secs(300);
+
+/// What becomes of the step on advisories where their database can't be fetched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Unreachable {
+    /// It is listed as not run: a contributor's machine need not reach GitHub.
+    NotRun,
+    /// It fails, unless `RDS_IAM_OFFLINE` names it: CI has to look.
+    Fails,
+}
 
 /// Formats the workspace, or checks that it is formatted.
 ///
@@ -22,18 +38,27 @@ pub(crate) fn format(check: bool, workspace: &Workspace, runner: Runner) -> Resu
 
 /// The steps of `cargo xtask lint`, quick ones first.
 pub(crate) fn steps<'a>(workspace: &'a Workspace, console: Console, runner: Runner) -> Vec<Step<'a>> {
+    steps_with(Unreachable::NotRun, workspace, console, runner)
+}
+
+/// The same in CI, where advisories have to be looked up.
+pub(crate) fn ci_steps<'a>(workspace: &'a Workspace, console: Console, runner: Runner) -> Vec<Step<'a>> {
+    steps_with(Unreachable::Fails, workspace, console, runner)
+}
+
+fn steps_with<'a>(
+    unreachable: Unreachable,
+    workspace: &'a Workspace,
+    console: Console,
+    runner: Runner,
+) -> Vec<Step<'a>> {
     vec![
         Step::new("format", move || format(true, workspace, runner)),
         Step::new("repository", move || hygiene::run(workspace, console, runner)),
         Step::new("workflows", move || gates::workflows(workspace, console, runner)),
         Step::new("Dockerfiles", move || gates::dockerfiles(workspace, console, runner)),
         Step::new("dependencies", move || dependencies(workspace, console, runner)),
-        Step::new("advisories", || {
-            // Listed, so that nobody takes a green table for a check that was never made.
-            Ok(Outcome::NotRun(
-                "needs the advisory database from the network: `cargo deny check advisories`".to_owned(),
-            ))
-        }),
+        Step::new("advisories", move || advisories(unreachable, workspace, console, runner)),
     ]
     .into_iter()
     .chain(compiled(workspace, runner))
@@ -79,5 +104,37 @@ fn dependencies(workspace: &Workspace, console: Console, runner: Runner) -> Resu
         .args(["--locked", "--offline", "check", "--hide-inclusion-graph", "licenses", "bans", "sources"])
         .hint("deny.toml gives the reason for each rule");
     runner.run(&check)?;
+    Ok(Outcome::Passed)
+}
+
+/// Known weaknesses of all dependencies (RustSec), and versions that were withdrawn.
+fn advisories(
+    unreachable: Unreachable,
+    workspace: &Workspace,
+    console: Console,
+    runner: Runner,
+) -> Result<Outcome, Error> {
+    let program = tools::cargo_deny(workspace, console, runner)?;
+    let deny = || workspace.tool(&program, tools::cargo_deny_mend());
+    let fetch = deny().args(["--locked", "fetch", "db", "index"]).within(FETCHED_WITHIN);
+    if let Err(error) = runner.run(&fetch) {
+        let offline = std::env::var(OFFLINE_VARIABLE).unwrap_or_default();
+        let accepted = offline.split(',').any(|what| what.trim() == "advisories");
+        if accepted || unreachable == Unreachable::NotRun {
+            // Listed, so that a green table is not taken for a check that was never made.
+            return Ok(Outcome::NotRun("the advisory database (GitHub) could not be fetched".to_owned()));
+        }
+        return Err(Error::Found {
+            found: format!("the advisory database could not be fetched: {error}"),
+            mend: format!(
+                "github.com and the registry's index must be reachable; where they never are, {OFFLINE_VARIABLE}=advisories \
+                 leaves this out, and says so"
+            ),
+        });
+    }
+    let check = ["--locked", "check", "--disable-fetch", "--hide-inclusion-graph", "advisories"];
+    runner.run(&deny().args(check).hint(
+        "update the dependency (cargo update -p NAME), or ignore the advisory in deny.toml with a reason",
+    ))?;
     Ok(Outcome::Passed)
 }

@@ -69,6 +69,7 @@ Environment:
   RDS_IAM_ATTESTATIONS      OWNER/NAME on GitHub, whose attestation of an image a promotion asks for
   RDS_IAM_PREBUILT          set where xtask and its programs were built elsewhere: nothing is built
   RDS_IAM_CONFIRM           the environment that may be destroyed, where nobody can type its name
+  RDS_IAM_OFFLINE           advisories: CI passes where they can't be fetched, and says so
   NO_COLOR                  no colours on a terminal either
 
 Exit status:
@@ -446,6 +447,7 @@ mod tests {
           RDS_IAM_ATTESTATIONS      OWNER/NAME on GitHub, whose attestation of an image a promotion asks for
           RDS_IAM_PREBUILT          set where xtask and its programs were built elsewhere: nothing is built
           RDS_IAM_CONFIRM           the environment that may be destroyed, where nobody can type its name
+          RDS_IAM_OFFLINE           advisories: CI passes where they can't be fetched, and says so
           NO_COLOR                  no colours on a terminal either
 
         Exit status:

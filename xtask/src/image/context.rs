@@ -4,7 +4,9 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::{Request, Tree};
+use sha2::{Digest, Sha256};
+
+use super::{Request, Tree, Which};
 use crate::error::Error;
 use crate::file::{failed as file, make_folder, remove_folder};
 use crate::runner::{Cmd, Runner};
@@ -34,7 +36,38 @@ pub(super) fn lay_out(request: &Request, workspace: &Workspace, runner: Runner) 
         Some(archive) => extract(&archive, &folder, runner)?,
         None => copy(&folder, workspace, runner)?,
     }
+    separate_caches(&folder, request)?;
     Ok(folder)
+}
+
+/// What the ids of the Dockerfiles' caches begin with.
+const CACHE_ID: &str = "id=rds-iam-";
+
+/// Gives the caches of the laid-out Dockerfiles ids of their own. A cache is filled by the build scripts of whatever was
+/// built with it: those of another lock file or toolchain share none, and a build without cache shares its own with no
+/// other commit.
+fn separate_caches(folder: &Path, request: &Request) -> Result<(), Error> {
+    let mut key = Sha256::new();
+    for name in ["Cargo.lock", "rust-toolchain.toml"] {
+        let path = folder.join(name);
+        match fs::read(&path) {
+            Ok(bytes) => key.update(bytes),
+            Err(source) if source.kind() == io::ErrorKind::NotFound => {}
+            Err(source) => return Err(file("read", &path)(source)),
+        }
+    }
+    if request.no_cache {
+        key.update(&request.commit);
+    }
+    let id = format!("{CACHE_ID}{}-", hex::encode(&key.finalize()[..6]));
+    for which in Which::ALL {
+        let path = folder.join(which.dockerfile());
+        if path.is_file() {
+            let text = fs::read_to_string(&path).map_err(file("read", &path))?;
+            fs::write(&path, text.replace(CACHE_ID, &id)).map_err(file("write", &path))?;
+        }
+    }
+    Ok(())
 }
 
 /// Where they are laid out.

@@ -73,8 +73,7 @@ pub(crate) struct Request {
     pub(crate) source: String,
     /// When the commit was made, by RFC 3339.
     pub(crate) created: String,
-    /// Take nothing that the engine kept of earlier builds. Engine 20.10 then gives out empty caches for
-    /// dependencies too, and all is compiled.
+    /// Take nothing that the engine kept of earlier builds, and share the caches of dependencies with no other commit.
     pub(crate) no_cache: bool,
     /// The folder of the OCI layout. Documents about the image lie beside it.
     pub(crate) out: PathBuf,

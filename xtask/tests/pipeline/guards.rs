@@ -98,6 +98,23 @@ fn the_apps_image_alone_is_pushed_to_aws() {
 }
 
 #[test]
+fn an_image_is_marked_before_it_is_rolled_out() {
+    let house = House::new();
+    house.run(&["deploy", "--env", "dev"], &[]).expect(0);
+    let digest = format!("--digest sha256:{:064}", 1);
+    let calls = house.calls();
+    let at = |call: &str| calls.lines().position(|line| line.starts_with(call) && line.contains(&digest));
+    let (marked, rolled_out) = (at("rds-iam-infra image deployed"), at("rds-iam-infra rollout"));
+    assert!(marked.is_some() && marked < rolled_out, "{calls}");
+    // An image that is not marked may expire while it runs.
+    let ended = house.run(&["deploy", "--env", "dev"], &[("BREAK", "rds-iam-infra image deployed*")]);
+    ended.expect(28);
+    house.forget_calls();
+    house.run(&["promote", "--from", "dev", "--to", "prod"], &[]).expect(0);
+    assert!(house.calls().contains("rds-iam-infra image deployed"), "{}", house.calls());
+}
+
+#[test]
 fn a_deployment_of_infrastructure_alone_pushes_nothing() {
     let house = House::new();
     // What nothing will run only makes what runs expire.
@@ -165,4 +182,52 @@ fn a_plans_summary_says_what_is_refused_and_what_could_not_be_checked() {
     let told = fs::read_to_string(house.pipeline("dev/plan.md")).unwrap();
     assert!(told.contains("RDSIAM003 `aws_db_proxy.plain`: require_tls is"), "{told}");
     assert!(told.contains("Not checked"), "{told}");
+}
+
+#[test]
+fn ci_looks_advisories_up_or_says_openly_that_it_did_not() {
+    let house = House::new();
+    let lint = ["ci", "--only", "lint"];
+    house.run(&lint, &[]).expect(0);
+    assert!(house.calls().contains("cargo-deny --locked check --disable-fetch"), "{}", house.calls());
+    // What is found fails, offline or not.
+    let found = ("BREAK", "cargo-deny *advisories");
+    house.run(&lint, &[found, ("RDS_IAM_OFFLINE", "advisories")]).expect(22);
+    // What could not be looked up fails, unless that was said.
+    let unreachable = ("BREAK", "cargo-deny *fetch db*");
+    house.run(&lint, &[unreachable]).expect(22).says("RDS_IAM_OFFLINE=advisories");
+    house.run(&lint, &[unreachable, ("RDS_IAM_OFFLINE", "other")]).expect(22);
+    let offline = house.run(&lint, &[unreachable, ("RDS_IAM_OFFLINE", "advisories")]);
+    offline.expect(0).says("not run: the advisory database");
+    // A contributor's own machine need not reach GitHub.
+    house.run(&["lint"], &[unreachable]).expect(0).says("not run: the advisory database");
+}
+
+#[test]
+fn images_for_aws_share_no_cache_with_other_commits() {
+    let house = House::new();
+    let ids = || {
+        let text =
+            fs::read_to_string(house.pipeline("dev/images/app.context/docker/app/Dockerfile")).unwrap();
+        let other =
+            fs::read_to_string(house.pipeline("dev/images/bootstrap.context/docker/bootstrap/Dockerfile"))
+                .unwrap();
+        let ids = |text: &str| -> Vec<String> {
+            let ids =
+                text.split("type=cache,id=").skip(1).map(|rest| rest.split(',').next().unwrap().to_owned());
+            ids.collect()
+        };
+        // The second image finds what was built for the first.
+        assert_eq!(ids(&text), ids(&other));
+        ids(&text)
+    };
+    house.run(&["docker-build", "--env", "dev"], &[]).expect(0);
+    let first = ids();
+    assert_eq!(first.len(), 2, "{first:?}");
+    assert!(
+        house.calls().contains("docker build --progress plain") && house.calls().contains(" --no-cache ")
+    );
+    house.commit("crates/token/src/lib.rs", "// another branch's\n");
+    house.run(&["docker-build", "--env", "dev"], &[]).expect(0);
+    assert!(ids().iter().all(|id| !first.contains(id)), "{first:?}");
 }

@@ -258,7 +258,7 @@ fn a_right_that_is_lacking_is_told_before_anything_begins() {
     let ended = house.run(&["deploy", "--env", "dev"], &[("RIGHTS", lacks)]);
     ended.expect(3).says(
         "missing: arn:aws:iam::123456789012:user/ada may not ecr:PutImage on \
-         ecr:eu-west-1:123456789012:repository/orders-dev (for ecr-push)",
+         ecr:eu-west-1:123456789012:repository/orders-dev (for ecr-push, rollout)",
     );
     ended.says("may not ssm:PutParameter on").says("(for rollout)").says("AWS_DEPLOY_ROLE_ARN");
     let calls = house.calls();

@@ -5,6 +5,7 @@
 //! The registry is spoken to by the OCI distribution API, with a token that ECR gives for it; the token goes into
 //! the `Authorization` header and nowhere else.
 
+mod deployed;
 mod error;
 mod gates;
 mod known;
@@ -18,6 +19,7 @@ mod push;
 mod registry;
 mod scan;
 
+pub use deployed::Deployed;
 pub use error::ImageError;
 pub use gates::{Gate, GateResult, Gates};
 pub use known::{ImageRecord, Show, Which};

@@ -30,7 +30,7 @@ pub(super) const LINT: Stage = Stage {
     needs: |_| vec![Need::Cargo, Need::Program("git", "apt-get install git"), Need::Listed("linters")],
     actions: |context| {
         let workspace = context.workspace;
-        Ok(vec![all_of("`cargo xtask lint`", move |io| lint::steps(workspace, io.console, io.runner))])
+        Ok(vec![all_of("`cargo xtask lint`", move |io| lint::ci_steps(workspace, io.console, io.runner))])
     },
 };
 

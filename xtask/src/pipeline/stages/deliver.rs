@@ -137,7 +137,12 @@ pub(super) const ROLLOUT: Stage = Stage {
         let rollout = ["rollout", "--outputs", &outputs_file(context), "--record", &record(context)];
         let rollout = context.program("rds-iam-infra")?.args(rollout);
         let rollout = rollout.hint("exit status 3 is a return to the last good image, which serves");
-        let what = format!("$ {} --digest <digest of pushed.json>", rollout.shown());
+        let mark_deployed = context.program("rds-iam-infra")?.args(["image", "deployed"]);
+        let what = format!(
+            "$ {} --digest <digest of pushed.json>\n  $ {} --digest <digest of pushed.json>",
+            mark_deployed.shown(),
+            rollout.shown()
+        );
         Ok(vec![Action::new(what, move |io| {
             let pushed: Value = file::json(&context.file("pushed.json"), "cargo xtask ecr-push --env E")?;
             let digest = pushed["digest"].as_str().filter(|digest| digest.starts_with("sha256:"));
@@ -153,6 +158,12 @@ pub(super) const ROLLOUT: Stage = Stage {
                     mend: "push first: cargo xtask deploy --env E, or --from ecr-push".to_owned(),
                 });
             };
+            // Before anything runs it: the repository's lifecycle keeps what is marked.
+            let outputs = super::outputs(context)?;
+            let (repository, region) =
+                (outputs.text("app", "repository_url")?, outputs.text("deployment", "region")?);
+            let mark = ["--repository", &repository, "--region", &region, "--digest", digest];
+            io.runner.run(&mark_deployed.args(mark))?;
             io.runner.run(&rollout.args(["--digest", digest]))?;
             Ok(Some(digest.chars().take(19).collect()))
         })])
@@ -219,6 +230,7 @@ fn rollout_rights(environment: &Environment) -> Vec<(&'static str, String)> {
         environment.deployment()
     );
     vec![
+        ("ecr:PutImage", environment.repository_arn()),
         ("ssm:GetParameters", image.clone()),
         ("ssm:PutParameter", image),
         ("ssm:PutParameter", previous),

@@ -84,7 +84,8 @@ fn request(context: &Context<'_>, which: Which) -> Request {
         commit: context.commit.id.clone(),
         source: context.commit.source.clone(),
         created: context.commit.time.clone(),
-        no_cache: false,
+        // What goes to AWS is built of nothing that another branch's build may have left.
+        no_cache: context.environment.is_some() && !context.is_local(),
         out: context.images().join(which.name()),
     }
 }

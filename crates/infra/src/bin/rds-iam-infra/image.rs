@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::Subcommand;
 use rds_iam_infra::aws;
 use rds_iam_infra::file;
-use rds_iam_infra::image::{Digest, Place, Promote, Push, Repository, Show, Tag, Which};
+use rds_iam_infra::image::{Deployed, Digest, Place, Promote, Push, Repository, Show, Tag, Which};
 use rds_iam_token::{Clock, Region, RegionError};
 use serde::{Deserialize, Serialize};
 
@@ -27,6 +27,25 @@ enum Command {
     Push(PushArguments),
     Show(ShowArguments),
     Promote(PromoteArguments),
+    Deployed(DeployedArguments),
+}
+
+/// Mark an image as deployed, so that the repository's lifecycle keeps it
+///
+/// It gets the tag deployed-<first 12 digits of its digest>. Running it again changes nothing.
+#[derive(Debug, clap::Args)]
+struct DeployedArguments {
+    /// Repository of the image
+    #[arg(long, value_name = "URL")]
+    repository: Repository,
+
+    /// Region of the repository
+    #[arg(long)]
+    region: Region,
+
+    /// The image's digest, sha256:…
+    #[arg(long)]
+    digest: Digest,
 }
 
 /// Push an image with its SBOM, provenance and gates, and wait for the scan
@@ -186,6 +205,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
         Command::Push(arguments) => push(arguments).await,
         Command::Show(arguments) => show(arguments).await,
         Command::Promote(arguments) => promote(arguments).await,
+        Command::Deployed(arguments) => deployed(arguments).await,
     }?;
     Ok(ExitCode::SUCCESS)
 }
@@ -224,6 +244,13 @@ async fn show(arguments: ShowArguments) -> Result<(), Failure> {
             .map_err(|error| format!("cannot write {}; its folder must exist: {error}", path.display()))?;
     }
     print(&json(&shown)?)
+}
+
+async fn deployed(arguments: DeployedArguments) -> Result<(), Failure> {
+    let DeployedArguments { repository, region, digest } = arguments;
+    let aws = aws::connect(&region).await;
+    Deployed { repository, digest }.run(&aws, &mut tell).await?;
+    Ok(())
 }
 
 async fn promote(arguments: PromoteArguments) -> Result<(), Failure> {

@@ -83,6 +83,33 @@ async fn a_tag_is_given_once() {
 }
 
 #[tokio::test]
+async fn an_image_that_is_deployed_gets_a_tag_that_the_lifecycle_keeps() {
+    let server = Server::start();
+    let aws = ecr(&server.address, PASSWORD);
+    let built = build(&server.folder("built"), "an image");
+    let deployed = Deployed { repository: REPOSITORY.parse().unwrap(), digest: built.image.clone() };
+    let marked = async || {
+        let mut said = Vec::new();
+        let tag = deployed.run(&aws.config(), &mut |line| said.push(line.to_owned())).await;
+        (tag, said)
+    };
+    let missing = marked().await.0.unwrap_err();
+    assert!(matches!(missing, ImageError::Missing { .. }), "{missing}");
+    pushed(&push(&built, None), &aws).await.0.unwrap();
+    let expected = format!("deployed-{}", &built.image.as_str()["sha256:".len()..][..12]);
+    for ending in ["pushed", "there already"] {
+        let (tag, said) = marked().await;
+        assert_eq!(tag.unwrap().to_string(), expected);
+        assert!(said.len() == 1 && said[0].ends_with(ending), "{said:?}");
+    }
+    // The same bytes under both names.
+    aws.on("DescribeImages", 200, json!({ "imageDetails": [{ "imageTags": [TAG, expected] }] }).to_string());
+    let show = Show { repository: REPOSITORY.parse().unwrap(), image: Which::Tag(expected.parse().unwrap()) };
+    let shown = serde_json::to_value(show.run(&aws.config()).await.unwrap()).unwrap();
+    assert_eq!(shown["digest"], built.image.as_str());
+}
+
+#[tokio::test]
 async fn a_push_that_was_cut_off_goes_on() {
     let server = Server::start();
     let built = build(&server.folder("built"), "an image");
