@@ -391,7 +391,7 @@ async fn nothing_stays_behind() -> Result {
         assert!(ca.is_file());
         drop(mysql);
         assert!(!ca.exists());
-        assert!(tokio::net::TcpStream::connect(dial).await.is_err());
+        assert!(TcpStream::connect(dial).await.is_err());
     }
     Ok(())
 }
