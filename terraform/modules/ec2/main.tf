@@ -19,10 +19,22 @@ locals {
   ami_id       = var.ami_id == null ? data.aws_ssm_parameter.ami[0].insecure_value : var.ami_id
   tags         = merge(var.tags, { Name = var.name })
 
+  # An instance counts once its service answers: it completes this hook by itself, by app-ready in the user data. One
+  # that never does is replaced, and a refresh that meets it replaces no other meanwhile.
+  hook = {
+    name                 = "ready"
+    lifecycle_transition = "autoscaling:EC2_INSTANCE_LAUNCHING"
+    default_result       = "ABANDON"
+    heartbeat_timeout    = 600
+  }
+
   user_data = templatefile("${path.module}/user_data.sh.tftpl", {
     app_port        = var.app_port
+    hook            = local.hook.name
     image_parameter = var.image_parameter
     log_group       = aws_cloudwatch_log_group.this.name
+    management_port = var.management_port
+    name            = var.name
     parameter_path  = var.parameter_path
     region          = data.aws_region.current.id
     registry        = split("/", var.repository_url)[0]
@@ -99,7 +111,8 @@ resource "aws_autoscaling_group" "this" {
   target_group_arns   = var.target_group_arns
 
   # Not the load balancer's: it asks whether the database answers, and a group that replaced every instance that says
-  # no would empty itself while a database fails over. systemd restarts an app that ends.
+  # no would empty itself while a database fails over. On the instance, systemd restarts an app that ends, and app-watch
+  # one that hangs.
   health_check_type         = "EC2"
   health_check_grace_period = 300
   default_instance_warmup   = 120
@@ -112,18 +125,26 @@ resource "aws_autoscaling_group" "this" {
     "GroupTotalInstances",
   ]
 
-  # A number, not $Latest: with that, a rollback would not know where to.
+  # A number, not $Latest: a plan shows that instances will be replaced.
   launch_template {
     id      = aws_launch_template.this.id
     version = aws_launch_template.this.latest_version
   }
 
-  # The new instance serves before the old one goes; where new ones don't get healthy, the old template comes back.
+  # Here for the first instances, which the group launches at once; below for its later changes.
+  initial_lifecycle_hook {
+    name                 = local.hook.name
+    lifecycle_transition = local.hook.lifecycle_transition
+    default_result       = local.hook.default_result
+    heartbeat_timeout    = local.hook.heartbeat_timeout
+  }
+
+  # The new instance is ready before the old one goes. No auto_rollback: the provider changes the group before it starts
+  # the refresh, so it would go back to the new template.
   instance_refresh {
     strategy = "Rolling"
 
     preferences {
-      auto_rollback          = true
       min_healthy_percentage = 100
       max_healthy_percentage = 150
     }
@@ -138,6 +159,16 @@ resource "aws_autoscaling_group" "this" {
       propagate_at_launch = false # the launch template tags instances, their disks and interfaces
     }
   }
+}
+
+# The group's own block above is read at its creation only. Its removal also ends what waits for it, so that the group can
+# be deleted.
+resource "aws_autoscaling_lifecycle_hook" "ready" {
+  name                   = local.hook.name
+  autoscaling_group_name = aws_autoscaling_group.this.name
+  lifecycle_transition   = local.hook.lifecycle_transition
+  default_result         = local.hook.default_result
+  heartbeat_timeout      = local.hook.heartbeat_timeout
 }
 
 resource "aws_autoscaling_policy" "cpu" {

@@ -39,12 +39,12 @@ variable "instance_profile_name" {
 }
 
 variable "target_group_arns" {
-  description = "Target groups that the instances register with. Their health checks decide which instances live."
+  description = "Target groups that the instances register with."
   type        = list(string)
 
   validation {
     condition     = length(var.target_group_arns) > 0
-    error_message = "target_group_arns must name at least one: its health checks are what replaces dead instances."
+    error_message = "target_group_arns must name at least one: by no other way does the service get requests."
   }
 }
 
@@ -88,6 +88,24 @@ variable "app_port" {
   validation {
     condition     = var.app_port >= 1024 && var.app_port <= 65535 && floor(var.app_port) == var.app_port
     error_message = "app_port must be a port from 1024 to 65535: the service is not root and may not open lower ones."
+  }
+}
+
+variable "management_port" {
+  description = "Port of /livez, /readyz, /metrics and /api/identity, which no listener forwards to."
+  type        = number
+  default     = 3001
+
+  validation {
+    condition = (
+      var.management_port >= 1024 && var.management_port <= 65535 && floor(var.management_port) == var.management_port
+    )
+    error_message = "management_port must be a port from 1024 to 65535: the service is not root."
+  }
+
+  validation {
+    condition     = var.management_port != var.app_port
+    error_message = "management_port must differ from app_port: what machines ask is not for the load balancer's clients."
   }
 }
 

@@ -118,21 +118,27 @@ run "group" {
       && aws_autoscaling_group.this.target_group_arns == toset(var.target_group_arns)
       && aws_autoscaling_group.this.vpc_zone_identifier == toset(var.subnet_ids)
     )
-    error_message = "The load balancer decides which instances live."
+    error_message = "EC2's checks replace instances, and the load balancer's only take them out of its rotation."
   }
 
   assert {
     condition     = aws_autoscaling_group.this.launch_template[0].version == "7"
-    error_message = "The group runs a version by number: a rollback needs one to go back to."
+    error_message = "The group runs a version by number: a plan shows when it changes."
   }
 
   assert {
     condition = (
       aws_autoscaling_group.this.instance_refresh[0].strategy == "Rolling"
-      && aws_autoscaling_group.this.instance_refresh[0].preferences[0].auto_rollback
       && aws_autoscaling_group.this.instance_refresh[0].preferences[0].min_healthy_percentage == 100
+      && aws_autoscaling_group.this.instance_refresh[0].preferences[0].max_healthy_percentage == 150
     )
-    error_message = "A refresh replaces one by one, keeps all serving, and goes back where it fails."
+    error_message = "A refresh starts new instances before it ends old ones."
+  }
+
+  # The provider changes the group before it starts the refresh: hashicorp/terraform-provider-aws#34189.
+  assert {
+    condition     = aws_autoscaling_group.this.instance_refresh[0].preferences[0].auto_rollback != true
+    error_message = "A rollback would return to the new template."
   }
 
   assert {
@@ -143,6 +149,68 @@ run "group" {
   assert {
     condition     = aws_autoscaling_policy.cpu.policy_type == "TargetTrackingScaling"
     error_message = "The group scales."
+  }
+}
+
+run "an_instance_counts_once_its_service_answers" {
+  command = plan
+
+  assert {
+    condition = alltrue([
+      for hook in [one(aws_autoscaling_group.this.initial_lifecycle_hook), aws_autoscaling_lifecycle_hook.ready] : (
+        hook.name == "ready"
+        && hook.lifecycle_transition == "autoscaling:EC2_INSTANCE_LAUNCHING"
+        && hook.default_result == "ABANDON"
+        && hook.heartbeat_timeout == 600
+      )
+    ])
+    error_message = "An instance that says nothing is replaced, the first ones and later ones."
+  }
+
+  assert {
+    condition     = aws_autoscaling_lifecycle_hook.ready.autoscaling_group_name == "orders-dev"
+    error_message = "The hook is the group's."
+  }
+
+  assert {
+    condition = alltrue([
+      for line in [
+        "    aws autoscaling complete-lifecycle-action --auto-scaling-group-name 'orders-dev' --lifecycle-hook-name 'ready' \\",
+        "  if curl --fail --silent --output /dev/null --max-time 5 'http://127.0.0.1:3001/readyz'; then",
+        "ExecStart=/usr/local/sbin/app-ready 300",
+        "systemctl start --no-block app-ready.service",
+      ] : contains(split("\n", local.user_data), line)
+    ])
+    error_message = "The instance completes this group's hook once its own service is ready."
+  }
+
+  # What app-ready waits and what its last call can take end before the heartbeat does.
+  assert {
+    condition     = aws_autoscaling_lifecycle_hook.ready.heartbeat_timeout >= 300 + 100 + 60
+    error_message = "The hook lasts longer than app-ready."
+  }
+
+  assert {
+    condition = (
+      length(split("until dnf install", split("systemctl start --no-block app-ready.service", local.user_data)[1])) == 2
+    )
+    error_message = "An instance whose installation never ends is replaced too."
+  }
+}
+
+run "a_hung_service_is_restarted" {
+  command = plan
+
+  assert {
+    condition = alltrue([
+      for line in [
+        "  curl --fail --silent --output /dev/null --max-time 5 'http://127.0.0.1:3001/livez' && exit 0",
+        "systemctl restart docker.service app.service",
+        "OnUnitInactiveSec=30",
+        "systemctl enable --now docker.service app.service app-watch.timer",
+      ] : contains(split("\n", local.user_data), line)
+    ])
+    error_message = "The service is asked whether it lives, without its database, and restarted where it does not answer."
   }
 }
 
@@ -210,7 +278,7 @@ run "user_data" {
         ]),
         "{\"credHelpers\": {\"123456789012.dkr.ecr.us-east-1.amazonaws.com\": \"ecr-login\"}}",
         "docker pull --quiet \"$image\"",
-        "dnf install -y docker amazon-ecr-credential-helper awscli-2",
+        "until dnf install -y docker amazon-ecr-credential-helper awscli-2; do",
         "Restart=always",
         "StartLimitIntervalSec=0",
       ] : contains(split("\n", local.user_data), line)
@@ -222,7 +290,8 @@ run "user_data" {
     condition = alltrue([
       for option in [
         "--read-only", "--user 10001:10001", "--cap-drop ALL", "--security-opt no-new-privileges", "--network host",
-        "--pull never", "--env AWS_REGION", "--env PORT='3000'", "--env RDS_IAM_SSM_PREFIX='/dev/database'",
+        "--pull never", "--env AWS_REGION", "--env PORT='3000'",
+        "--env RDS_IAM_MANAGEMENT_PORT='3001'", "--env RDS_IAM_SSM_PREFIX='/dev/database'",
         "--log-driver awslogs", "--log-opt awslogs-region='us-east-1'", "--log-opt awslogs-group='/orders-dev/app'",
       ] : strcontains(local.user_data, " ${option} ")
     ])
@@ -240,7 +309,7 @@ run "user_data" {
   }
 
   assert {
-    condition     = startswith(local.user_data, "#!/bin/bash\n") && length(local.user_data) < 4096
+    condition     = startswith(local.user_data, "#!/bin/bash\n") && length(local.user_data) < 8192
     error_message = "cloud-init runs it, and it stays short."
   }
 }
@@ -249,15 +318,19 @@ run "port_and_path" {
   command = plan
 
   variables {
-    app_port       = 8080
-    parameter_path = "/prod/orders/database"
+    app_port        = 8080
+    management_port = 9090
+    parameter_path  = "/prod/orders/database"
   }
 
   assert {
     condition = (
       strcontains(local.user_data, " --env PORT='8080' ")
+      && strcontains(local.user_data, " --env RDS_IAM_MANAGEMENT_PORT='9090' ")
+      && strcontains(local.user_data, "http://127.0.0.1:9090/readyz")
+      && strcontains(local.user_data, "http://127.0.0.1:9090/livez")
       && strcontains(local.user_data, " --env RDS_IAM_SSM_PREFIX='/prod/orders/database' ")
     )
-    error_message = "The service gets the port and the path that were given."
+    error_message = "The service gets the ports and the path that were given, and is asked at its own port."
   }
 }

@@ -197,6 +197,26 @@ run "port_too_high" {
   expect_failures = [var.app_port]
 }
 
+run "management_port_privileged" {
+  command = plan
+
+  variables {
+    management_port = 80
+  }
+
+  expect_failures = [var.management_port]
+}
+
+run "management_port_of_the_app" {
+  command = plan
+
+  variables {
+    management_port = 3000
+  }
+
+  expect_failures = [var.management_port]
+}
+
 run "instance_type_without_size" {
   command = plan
 
