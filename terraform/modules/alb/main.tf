@@ -37,10 +37,11 @@ resource "aws_lb_target_group" "this" {
   # What is in flight may finish; the app's requests take milliseconds, not the minutes of the default.
   deregistration_delay = 30
 
-  # Ready means that the app can get a database connection. Out after half a minute, so that one slow answer changes
+  # At a port that no listener forwards to. Ready means that the app can get a database connection. Out after half a minute, so that one slow answer changes
   # nothing; in after twenty seconds.
   health_check {
     path                = "/readyz"
+    port                = tostring(var.management_port)
     matcher             = "200"
     interval            = 10
     timeout             = 5

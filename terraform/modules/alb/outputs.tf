@@ -20,6 +20,16 @@ output "target_group_arn" {
   depends_on  = [aws_lb_listener.http, aws_lb_listener.https]
 }
 
+output "arn_suffix" {
+  description = "What CloudWatch calls the load balancer."
+  value       = aws_lb.this.arn_suffix
+}
+
+output "target_group_arn_suffix" {
+  description = "What CloudWatch calls the target group."
+  value       = aws_lb_target_group.this.arn_suffix
+}
+
 output "url" {
   description = "Where the service is reached: https where there is a certificate."
   value       = "${local.tls ? "https" : "http"}://${coalesce(var.domain_name, aws_lb.this.dns_name)}"

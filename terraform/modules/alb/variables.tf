@@ -83,6 +83,29 @@ variable "target_port" {
   }
 }
 
+variable "management_port" {
+  description = "Port on which the app answers health checks, which no listener forwards to."
+  type        = number
+  default     = 3001
+  nullable    = false
+
+  validation {
+    condition = (
+      var.management_port >= 1024 && var.management_port <= 65535 && floor(var.management_port) == var.management_port
+    )
+    error_message = <<-EOT
+      management_port ${var.management_port} is not possible: the app runs without privileges, so choose 1024 to 65535.
+    EOT
+  }
+
+  validation {
+    condition     = var.management_port != var.target_port
+    error_message = <<-EOT
+      management_port is target_port (${var.target_port}), which the listeners forward to: choose another one.
+    EOT
+  }
+}
+
 variable "access_log_bucket" {
   description = "Name of the bucket for access logs, in the same region and encrypted with SSE-S3."
   type        = string

@@ -19,7 +19,7 @@ resource "aws_cloudwatch_log_group" "this" {
 resource "aws_lambda_function" "this" {
   #checkov:skip=CKV_AWS_50:One run per apply, and a report of it; traces would take rights that its narrow role lacks
   #checkov:skip=CKV_AWS_116:It is called synchronously and its failure fails the apply: no dead letters
-  #checkov:skip=CKV_AWS_173:No secret in it; with a key of our own, the plan role could not read it back
+  #checkov:skip=CKV_AWS_173:No secret in it; a key of our own, or a Deny on AWS's key, leaves the plan role an empty one
   #checkov:skip=CKV_AWS_272:The plan has the package's digest; a signature would come from the pipeline that built it
   function_name = local.function_name
   description   = "Makes and mends the database users of ${var.name}; a second run changes nothing"

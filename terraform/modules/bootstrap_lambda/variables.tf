@@ -128,9 +128,9 @@ variable "timeout_seconds" {
 }
 
 variable "reserved_concurrency" {
-  description = "1: never two runs at once. -1: unreserved, where the account's limit leaves nothing to reserve."
+  description = "1: never two runs at once. -1: unreserved, as where the account's limit leaves nothing to reserve."
   type        = number
-  default     = 1
+  default     = -1
 
   validation {
     condition     = contains([1, -1], var.reserved_concurrency)

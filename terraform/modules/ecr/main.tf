@@ -22,12 +22,25 @@ resource "aws_ecr_lifecycle_policy" "this" {
 
   policy = jsonencode({
     rules = [
+      # An image that a rule picks, or keeps, is out of reach of the rules behind it: what was deployed is counted by the
+      # first rule alone, however much is pushed without being deployed.
+      {
+        rulePriority = 1
+        description  = "The newest ${var.keep_deployed_images} images that were deployed stay"
+        selection = {
+          tagStatus      = "tagged"
+          tagPatternList = ["deployed-*"]
+          countType      = "imageCountMoreThan"
+          countNumber    = var.keep_deployed_images
+        }
+        action = { type = "expire" }
+      },
       # Images alone: what names an image as its subject (SBOM, provenance, gates, promotions) has no tag, so it is
       # neither counted nor picked, and ECR deletes it with its image. No rule for what is untagged, then: it would
       # take those from images that stay, and a tag that can't move leaves no image without one.
       {
-        rulePriority = 1
-        description  = "The newest ${var.keep_images} images stay, each with what belongs to it"
+        rulePriority = 2
+        description  = "Of the others, the newest ${var.keep_images} stay, each with what belongs to it"
         selection = {
           tagStatus      = "tagged"
           tagPatternList = ["*"]

@@ -9,13 +9,27 @@ variable "name" {
 }
 
 variable "keep_images" {
-  description = "How many of the newest images stay. Older ones go, with what belongs to them: keep more than you might roll back."
+  description = "How many of the newest images stay that were never deployed. Older ones go, with what belongs to them."
   type        = number
   default     = 30
 
   validation {
     condition     = var.keep_images >= 5 && var.keep_images <= 1000 && floor(var.keep_images) == var.keep_images
-    error_message = "keep_images must be a whole number from 5 to 1000: with fewer, what runs could be deleted."
+    error_message = "keep_images must be a whole number from 5 to 1000: with fewer, what is about to be deployed could be deleted."
+  }
+}
+
+variable "keep_deployed_images" {
+  description = "How many of the newest images with a tag `deployed-…` stay, whatever else is pushed: those that run are among them."
+  type        = number
+  default     = 200
+
+  validation {
+    condition = (
+      var.keep_deployed_images >= 20 && var.keep_deployed_images <= 1000
+      && floor(var.keep_deployed_images) == var.keep_deployed_images
+    )
+    error_message = "keep_deployed_images must be a whole number from 20 to 1000: with fewer, what runs could be deleted."
   }
 }
 

@@ -56,6 +56,13 @@ data "aws_iam_policy_document" "boundary" {
     resources = ["arn:${local.partition}:logs:*:${local.account_id}:*"]
   }
 
+  # An instance completes its own launch hook.
+  statement {
+    sid       = "Launch"
+    actions   = ["autoscaling:CompleteLifecycleAction"]
+    resources = ["arn:${local.partition}:autoscaling:*:${local.account_id}:*:autoScalingGroupName/${var.name}-*"]
+  }
+
   # None of these takes a resource, or one that could be named beforehand: Session Manager's agent, a function's
   # network interfaces, the login to ECR.
   statement {
@@ -70,7 +77,6 @@ data "aws_iam_policy_document" "boundary" {
       "ec2:DescribeVpcs",
       "ec2:GetSecurityGroupsForVpc",
       "ec2:UnassignPrivateIpAddresses",
-      "ec2messages:*",
       "ecr:GetAuthorizationToken",
       "ssm:DescribeAssociation",
       "ssm:DescribeDocument",

@@ -137,15 +137,15 @@ data "aws_iam_policy_document" "deploy_iam" {
     }
   }
 
-  # The account's, whatever a deployment is named: an administrator changes them, by stacks/account.
+  # The account's, of every project in it: an administrator changes them, by stacks/account.
   statement {
     sid         = "KeepOut"
     effect      = "Deny"
     not_actions = ["iam:Get*", "iam:List*", "iam:SimulatePrincipalPolicy"]
     resources = [
-      "${local.iam}:role/${local.plan_role_name}",
-      "${local.iam}:role/${var.name}-deploy-*",
-      local.boundary_arn,
+      "${local.iam}:role/*-plan",
+      "${local.iam}:role/*-deploy-*",
+      "${local.iam}:policy/*-boundary",
       "${local.iam}:oidc-provider/${local.issuer}",
     ]
   }
@@ -154,11 +154,13 @@ data "aws_iam_policy_document" "deploy_iam" {
 data "aws_iam_policy_document" "deploy_services" {
   for_each = local.deployments
 
-  # By name, as far as names go. Proxies and their target groups have an id where others have a name.
+  # By name, as far as names go. Proxies and their target groups have an id where others have a name: there the tags say
+  # whose they are.
   statement {
     sid = "NamedResources"
     actions = [
       "autoscaling:*",
+      "cloudwatch:*",
       "ecr:*",
       "elasticloadbalancing:*",
       "lambda:*",
@@ -168,6 +170,8 @@ data "aws_iam_policy_document" "deploy_services" {
     ]
     resources = [for resource in [
       "autoscaling:*:${local.account_id}:*:autoScalingGroupName/${each.value}",
+      "cloudwatch:*:${local.account_id}:alarm:${each.value}-*",
+      "cloudwatch:*:${local.account_id}:alarm:TargetTracking-${each.value}-*",
       "ecr:*:${local.account_id}:repository/${each.value}",
       "elasticloadbalancing:*:${local.account_id}:*/${each.value}-*",
       "elasticloadbalancing:*:${local.account_id}:*/${each.value}/*",
@@ -192,6 +196,16 @@ data "aws_iam_policy_document" "deploy_services" {
       test     = "StringEquals"
       variable = "aws:RequestedRegion"
       values   = local.regions
+    }
+
+    dynamic "condition" {
+      for_each = local.own_tags[each.key]
+
+      content {
+        test     = "StringEqualsIfExists"
+        variable = "aws:ResourceTag/${condition.key}"
+        values   = [condition.value]
+      }
     }
   }
 
@@ -256,7 +270,8 @@ data "aws_iam_policy_document" "deploy_services" {
     resources = ["arn:${local.partition}:secretsmanager:*:${local.account_id}:secret:rds!*"]
   }
 
-  # What has no name of ours in its ARN: the network, keys, certificates, and lists of things.
+  # What has no name of ours in its ARN: the network, certificates, and lists of things. What has another deployment's
+  # tags is out of reach.
   statement {
     sid = "UnnamedResources"
     actions = [
@@ -267,6 +282,7 @@ data "aws_iam_policy_document" "deploy_services" {
       "acm:RemoveTagsFromCertificate",
       "acm:RequestCertificate",
       "autoscaling:Describe*",
+      "cloudwatch:DescribeAlarms",
       "ec2:*Address*",
       "ec2:*FlowLogs",
       "ec2:*InternetGateway*",
@@ -289,6 +305,7 @@ data "aws_iam_policy_document" "deploy_services" {
       "rds:CreateDBProxy",
       "rds:Describe*",
       "ssm:DescribeParameters",
+      "ssm:GetCommandInvocation",
     ]
     resources = ["*"]
 
@@ -296,6 +313,16 @@ data "aws_iam_policy_document" "deploy_services" {
       test     = "StringEquals"
       variable = "aws:RequestedRegion"
       values   = local.regions
+    }
+
+    dynamic "condition" {
+      for_each = local.own_tags[each.key]
+
+      content {
+        test     = "StringEqualsIfExists"
+        variable = "aws:ResourceTag/${condition.key}"
+        values   = [condition.value]
+      }
     }
   }
 
@@ -313,7 +340,7 @@ data "aws_iam_policy_document" "deploy_services" {
     }
 
     dynamic "condition" {
-      for_each = { Environment = each.key, Project = var.name }
+      for_each = local.own_tags[each.key]
 
       content {
         test     = "StringEquals"
@@ -323,7 +350,7 @@ data "aws_iam_policy_document" "deploy_services" {
     }
 
     dynamic "condition" {
-      for_each = { Environment = each.key, Project = var.name }
+      for_each = local.own_tags[each.key]
 
       content {
         test     = "StringEqualsIfExists"
@@ -363,7 +390,7 @@ data "aws_iam_policy_document" "deploy_services" {
     }
 
     dynamic "condition" {
-      for_each = { Environment = each.key, Project = var.name }
+      for_each = local.own_tags[each.key]
 
       content {
         test     = "StringEquals"
@@ -380,12 +407,11 @@ data "aws_iam_policy_document" "deploy_services" {
     resources = ["arn:${local.partition}:kms:*:${local.account_id}:alias/${each.value}-*"]
   }
 
-  # Route 53 is one service for the world. An endpoint with private DNS has its zone joined to the VPC.
+  # Route 53 is one service for the world. An endpoint with private DNS has its zone, which is AWS's, joined to the VPC.
   statement {
     sid = "Names"
     actions = [
       "route53:AssociateVPCWithHostedZone",
-      "route53:ChangeResourceRecordSets",
       "route53:GetChange",
       "route53:GetHostedZone",
       "route53:ListHostedZones",
@@ -394,6 +420,39 @@ data "aws_iam_policy_document" "deploy_services" {
       "route53:ListTagsForResource",
     ]
     resources = ["*"]
+  }
+
+  dynamic "statement" {
+    for_each = local.zones[each.key]
+
+    content {
+      sid       = "OwnZone"
+      actions   = ["route53:ChangeResourceRecordSets"]
+      resources = [statement.value]
+    }
+  }
+
+  # What smoke asks an instance for its identity with. Who deploys chooses what instances run anyway.
+  statement {
+    sid       = "RunCommand"
+    actions   = ["ssm:SendCommand"]
+    resources = ["arn:${local.partition}:ec2:*:${local.account_id}:instance/*"]
+
+    dynamic "condition" {
+      for_each = local.own_tags[each.key]
+
+      content {
+        test     = "StringEquals"
+        variable = "ssm:resourceTag/${condition.key}"
+        values   = [condition.value]
+      }
+    }
+  }
+
+  statement {
+    sid       = "RunCommandDocument"
+    actions   = ["ssm:SendCommand"]
+    resources = ["arn:${local.partition}:ssm:*::document/AWS-RunShellScript"]
   }
 
   # With its own credentials. The code that it deploys runs in roles that may: see README.

@@ -55,6 +55,14 @@ locals {
   # Environment to the one that its images come from, if any: a list, for the statements that read there.
   sources = { for environment in var.environments : environment => compact([lookup(var.promotions, environment, "")]) }
 
+  # Environment to the ARN of the hosted zone that it writes its names in, if any: a list, for the statement.
+  zones = { for environment in var.environments : environment =>
+    [for e, zone in var.zones : "arn:${local.partition}:route53:::hostedzone/${zone}" if e == environment]
+  }
+
+  # What has no name in its ARN has these tags, which stacks/mysql gives all it makes, or none.
+  own_tags = { for environment in var.environments : environment => { Environment = environment, Project = var.name } }
+
   # A deployment's states lie below its environment. Others, such as stacks/account's, are none of GitHub's business.
   state_objects = [for environment in var.environments : "${var.state_bucket_arn}/${environment}/*"]
 
@@ -139,8 +147,8 @@ resource "aws_iam_role" "deploy" {
   assume_role_policy = data.aws_iam_policy_document.trust["deploy-${each.key}"].json
   tags               = var.tags
 
-  # A first deployment with a standby database, or a destruction, takes longer than the default hour.
-  max_session_duration = 7200
+  # A final snapshot and then a destruction, or a first deployment and then a rollout, can take hours.
+  max_session_duration = 14400
 }
 
 resource "aws_iam_role_policy" "deploy" {

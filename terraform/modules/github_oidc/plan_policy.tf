@@ -30,6 +30,7 @@ data "aws_iam_policy_document" "plan" {
   statement {
     sid = "NamedSettings"
     actions = [
+      "cloudwatch:ListTagsForResource",
       "ecr:DescribeRepositories",
       "ecr:GetLifecyclePolicy",
       "ecr:GetRepositoryPolicy",
@@ -49,6 +50,7 @@ data "aws_iam_policy_document" "plan" {
       "s3:ListTagsForResource",
     ]
     resources = [for resource in [
+      "cloudwatch:*:${local.account_id}:alarm:${var.name}-*",
       "ecr:*:${local.account_id}:repository/${var.name}-*",
       "iam::${local.account_id}:instance-profile/${var.name}-*",
       "iam::${local.account_id}:policy/${var.name}-*",
@@ -65,6 +67,7 @@ data "aws_iam_policy_document" "plan" {
       "acm:DescribeCertificate",
       "acm:ListTagsForCertificate",
       "autoscaling:Describe*",
+      "cloudwatch:DescribeAlarms",
       "ec2:Describe*",
       "elasticloadbalancing:Describe*",
       "kms:DescribeKey",
@@ -112,12 +115,20 @@ data "aws_iam_policy_document" "plan" {
     resources = ["*"]
   }
 
-  # Also what SSM and Secrets Manager would have to decrypt for the caller.
+  # Also what SSM and Secrets Manager would have to decrypt for the caller. Not what Lambda decrypts: it returns a
+  # function's environment with the caller's rights, so that without, every plan would set the environment again. No
+  # environment holds a secret. A direct call has no kms:ViaService, and stays denied.
   statement {
     sid           = "NoKeyButTheStates"
     effect        = "Deny"
     actions       = ["kms:Decrypt"]
     not_resources = [var.state_kms_key_arn]
+
+    condition {
+      test     = "StringNotLikeIfExists"
+      variable = "kms:ViaService"
+      values   = ["lambda.*.${data.aws_partition.current.dns_suffix}"]
+    }
   }
 
   statement {

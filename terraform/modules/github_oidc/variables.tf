@@ -3,8 +3,11 @@ variable "name" {
   type        = string
 
   validation {
-    condition     = can(regex("^[a-z][a-z0-9-]{0,30}[a-z0-9]$", var.name))
-    error_message = "name must be 2 to 32 lower-case letters, digits and hyphens: a letter first, no hyphen at the end."
+    condition     = can(regex("^[a-z][a-z0-9]{1,31}$", var.name))
+    error_message = <<-EOT
+      name must be 2 to 32 lower-case letters and digits, a letter first. No hyphen: the project orders-dev would have
+      the names of the deployment orders-dev of the project orders, which could then change them.
+    EOT
   }
 }
 
@@ -96,6 +99,24 @@ variable "promotions" {
       for to, from in var.promotions : contains(var.environments, to) && contains(var.environments, from) && to != from
     ])
     error_message = "promotions must name two different environments each, of those in environments."
+  }
+}
+
+variable "zones" {
+  description = <<-EOT
+    Environment to the id of the Route 53 zone that it writes its names in, such as { prod = "Z0123456789ABCDEFGHIJ" }.
+    An environment without one has no domain: it changes no zone.
+  EOT
+  type        = map(string)
+  default     = {}
+  nullable    = false
+
+  validation {
+    condition = alltrue([
+      for environment, zone in var.zones :
+      contains(var.environments, environment) && can(regex("^[A-Z0-9]{1,32}$", zone))
+    ])
+    error_message = "zones must give environments ids of zones, such as Z0123456789ABCDEFGHIJ, without /hostedzone/."
   }
 }
 

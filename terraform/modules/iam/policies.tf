@@ -31,6 +31,13 @@ data "aws_iam_policy_document" "app_run" {
     resources = [var.repository_arn]
   }
 
+  # The instance says by itself that its service is ready, or that it is not.
+  statement {
+    sid       = "CompleteLaunch"
+    actions   = ["autoscaling:CompleteLifecycleAction"]
+    resources = ["arn:${local.partition}:autoscaling:${local.here}:autoScalingGroup:*:autoScalingGroupName/${var.name}"]
+  }
+
   # Docker's awslogs driver; the group is there before, so nothing needs to make one.
   statement {
     sid       = "WriteLog"
@@ -52,20 +59,6 @@ data "aws_iam_policy_document" "app_session" {
       "ssmmessages:CreateDataChannel",
       "ssmmessages:OpenControlChannel",
       "ssmmessages:OpenDataChannel",
-    ]
-    resources = ["*"]
-  }
-
-  # What agents before 3.3.40, and those that can't reach ssmmessages, take messages from.
-  statement {
-    sid = "OlderAgents"
-    actions = [
-      "ec2messages:AcknowledgeMessage",
-      "ec2messages:DeleteMessage",
-      "ec2messages:FailMessage",
-      "ec2messages:GetEndpoint",
-      "ec2messages:GetMessages",
-      "ec2messages:SendReply",
     ]
     resources = ["*"]
   }

@@ -49,13 +49,6 @@ resource "aws_db_parameter_group" "this" {
     value = "1"
   }
 
-  # Static: in force from the first start, and after a reboot where the group is changed later.
-  parameter {
-    name         = "tls_version"
-    value        = "TLSv1.2,TLSv1.3"
-    apply_method = "pending-reboot"
-  }
-
   # The export of slowquery needs both: the log switched on, and written to a file.
   parameter {
     name  = "slow_query_log"

@@ -38,16 +38,17 @@ variable "security_group_ids" {
 }
 
 variable "engine_version" {
-  description = "MySQL version: 8.4 or 8.0, with or without a patch level. Without, RDS chooses and upgrades it."
+  description = "MySQL version: 8.4, with or without a patch level. Without, RDS chooses and upgrades it."
   type        = string
   default     = "8.4"
   nullable    = false
 
   validation {
-    condition     = can(regex("^8\\.[04](\\.[0-9]+)?$", var.engine_version))
+    condition     = can(regex("^8\\.4(\\.[0-9]+)?$", var.engine_version))
     error_message = <<-EOT
       engine_version ${jsonencode(var.engine_version)} is refused: RDS Proxy does not serve MySQL's innovation
-      releases (8.1 to 8.3, 9.x), and 5.7 is past its end. Give 8.4, 8.0, or one with its patch level, such as 8.4.5.
+      releases (8.1 to 8.3, 9.x), and 5.7 and 8.0 are past their standard support. Give 8.4, or one with its patch level,
+      such as 8.4.5.
     EOT
   }
 }

@@ -7,6 +7,7 @@ locals {
   links = merge(
     {
       alb-app            = { from = "alb", to = "app", port = var.app_port }
+      alb-app-management = { from = "alb", to = "app", port = var.management_port }
       app-proxy          = { from = "app", to = "proxy", port = var.database_port }
       proxy-database     = { from = "proxy", to = "database", port = var.database_port }
       bootstrap-database = { from = "bootstrap", to = "database", port = var.database_port }

@@ -89,6 +89,27 @@ variable "app_port" {
   }
 }
 
+variable "management_port" {
+  description = "Port on which the app answers health checks, which no listener forwards to."
+  type        = number
+  default     = 3001
+  nullable    = false
+
+  validation {
+    condition = (
+      var.management_port >= 1024 && var.management_port <= 65535 && floor(var.management_port) == var.management_port
+    )
+    error_message = <<-EOT
+      management_port ${var.management_port} is not possible: the app has no privileges, so choose 1024 to 65535.
+    EOT
+  }
+
+  validation {
+    condition     = var.management_port != var.app_port
+    error_message = "management_port is app_port (${var.app_port}): choose another, which no listener forwards to."
+  }
+}
+
 variable "database_port" {
   description = "Port of the database and of its proxy, which knows 3306 (MySQL) and 5432 (PostgreSQL) only."
   type        = number

@@ -191,4 +191,29 @@ data "aws_iam_policy_document" "bucket" {
       values   = [aws_kms_key.this.arn]
     }
   }
+
+  # `aws:kms` without a key means AWS's own key aws/s3, which every reader of the bucket in the account may use.
+  statement {
+    sid       = "NoKeyIsAnotherKey"
+    effect    = "Deny"
+    actions   = ["s3:PutObject"]
+    resources = ["${aws_s3_bucket.this.arn}/*"]
+
+    principals {
+      type        = "*"
+      identifiers = ["*"]
+    }
+
+    condition {
+      test     = "StringEquals"
+      variable = "s3:x-amz-server-side-encryption"
+      values   = ["aws:kms"]
+    }
+
+    condition {
+      test     = "Null"
+      variable = "s3:x-amz-server-side-encryption-aws-kms-key-id"
+      values   = ["true"]
+    }
+  }
 }

@@ -142,7 +142,7 @@ variable "interface_endpoints" {
   description = "Short names of the AWS services that private subnets reach without the internet."
   type        = set(string)
   default = [
-    "ecr.api", "ecr.dkr", "ssm", "ssmmessages", "ec2messages", "secretsmanager", "logs", "rds",
+    "autoscaling", "ecr.api", "ecr.dkr", "logs", "secretsmanager", "ssm", "ssmmessages",
   ]
   nullable = false
 

@@ -1,5 +1,13 @@
 # What an account needs once, before any deployment: a place for Terraform's state, and a way in for GitHub.
 
+locals {
+  # The zone that is made here is for every environment that names no other. Known while planning: whether there is one.
+  zones = merge(
+    var.zone_name == null ? {} : { for e in var.github.environments : e => aws_route53_zone.this[0].zone_id },
+    var.github.zones,
+  )
+}
+
 module "state" {
   source = "../../modules/state"
 
@@ -16,6 +24,7 @@ module "github_oidc" {
   main_branch       = var.github.main_branch
   environments      = var.github.environments
   promotions        = var.github.promotions
+  zones             = local.zones
   create_provider   = var.github.create_provider
   state_bucket_arn  = module.state.arn
   state_kms_key_arn = module.state.kms_key_arn

@@ -23,8 +23,8 @@ variable "project" {
   type        = string
 
   validation {
-    condition     = can(regex("^[a-z][a-z0-9-]{0,13}[a-z0-9]$", var.project)) && !strcontains(var.project, "--")
-    error_message = "project must have 2 to 15 lower-case letters, digits and single hyphens, beginning with a letter."
+    condition     = can(regex("^[a-z][a-z0-9]{1,14}$", var.project))
+    error_message = "project must have 2 to 15 lower-case letters and digits, beginning with a letter: no hyphen."
   }
 }
 
@@ -33,7 +33,8 @@ variable "github" {
     Who may deploy. repository: org/name on GitHub. repository_ids: GitHub's ids of owner and repository, which
     repositories made, renamed or transferred since July 2026 need. main_branch: the only branch that deploys.
     environments: the protected environments, each with a role of its own. promotions: environment to the one whose
-    images it takes, such as { prod = "dev" }. create_provider: false where the account knows GitHub's identity
+    images it takes, such as { prod = "dev" }. zones: environment to the id of the Route 53 zone that it may write in, where
+    that is not the one of zone_name. create_provider: false where the account knows GitHub's identity
     provider already.
   EOT
   type = object({
@@ -42,6 +43,7 @@ variable "github" {
     main_branch     = optional(string, "main")
     environments    = list(string)
     promotions      = optional(map(string), {})
+    zones           = optional(map(string), {})
     create_provider = optional(bool, true)
   })
   nullable = false

@@ -11,7 +11,9 @@ locals {
     local.master_username, "admin", "root", "rdsadmin", "rdsproxyadmin", "rdsrepladmin", "rdstopmgr", "rds_superuser_role",
   ]
 
-  by_secret = var.proxy.authentication == "secret"
+  # Of what an Auto Scaling group launches, which the provider's default_tags don't reach. The deploy role runs commands on
+  # instances with these alone.
+  instance_tags = { Project = var.project, Environment = var.environment, ManagedBy = "terraform" }
 
   # What bootstrap declares by itself is the user of the example app, with its table.
   only_the_app = var.app.database_user == "node_app" ? null : <<-EOT
@@ -41,6 +43,7 @@ module "security_group" {
   s3_prefix_list_id = module.vpc.s3_prefix_list_id
   alb_ingress_cidrs = var.app.allowed_cidrs
   app_port          = var.app.port
+  management_port   = var.app.management_port
   internet_egress   = var.network.nat_gateways != "none"
   admin_access      = var.network.admin_access
 }
@@ -74,9 +77,9 @@ module "iam" {
   database_admin_user       = var.database.admin_user
   database_resource_id      = module.rds.resource_id
   proxy_resource_id         = module.rds_proxy.resource_id
-  proxy_authentication      = var.proxy.authentication
-  proxy_secret_arns         = local.by_secret ? concat([module.rds.master_secret_arn], var.proxy.secret_arns) : []
-  proxy_secret_kms_key_arns = local.by_secret ? concat([module.rds.kms_key_arn], var.proxy.secret_kms_key_arns) : []
+  proxy_authentication      = "iam"
+  proxy_secret_arns         = var.proxy.reads_master_secret ? [module.rds.master_secret_arn] : []
+  proxy_secret_kms_key_arns = var.proxy.reads_master_secret ? [module.rds.kms_key_arn] : []
   master_secret_arn         = module.rds.master_secret_arn
   master_secret_kms_key_arn = module.rds.kms_key_arn
   parameter_path            = local.parameter_path
@@ -93,8 +96,8 @@ module "rds_proxy" {
   subnet_ids                        = module.vpc.database_subnet_ids
   security_group_ids                = [module.security_group.proxy_id]
   database_identifier               = module.rds.identifier
-  authentication                    = var.proxy.authentication
-  secret_arns                       = concat([module.rds.master_secret_arn], var.proxy.secret_arns)
+  authentication                    = "iam"
+  secret_arns                       = [module.rds.master_secret_arn]
   idle_client_timeout_seconds       = var.proxy.idle_client_timeout_seconds
   max_connections_percent           = var.proxy.max_connections_percent
   max_idle_connections_percent      = var.proxy.max_idle_connections_percent
@@ -148,6 +151,7 @@ module "alb" {
   subnet_ids          = module.vpc.public_subnet_ids
   security_group_id   = module.security_group.alb_id
   target_port         = var.app.port
+  management_port     = var.app.management_port
   access_log_bucket   = module.logs.bucket
   certificate_arn     = var.app.certificate_arn
   domain_name         = var.app.domain_name
@@ -167,8 +171,23 @@ module "app" {
   image_parameter       = local.image_parameter
   parameter_path        = local.parameter_path
   app_port              = var.app.port
+  management_port       = var.app.management_port
   instance_type         = var.app.instance_type
   ami_id                = var.app.ami_id
   min_size              = var.app.min_size
   max_size              = var.app.max_size
+  tags                  = local.instance_tags
+}
+
+module "alarms" {
+  source = "../../modules/alarms"
+
+  name                     = local.name
+  database_identifier      = module.rds.identifier
+  allocated_storage_gib    = var.database.allocated_storage_gib
+  proxy_name               = module.rds_proxy.name
+  load_balancer_arn_suffix = module.alb.arn_suffix
+  target_group_arn_suffix  = module.alb.target_group_arn_suffix
+  function_name            = module.bootstrap.function_name
+  topic_arns               = var.alarm_topic_arns
 }

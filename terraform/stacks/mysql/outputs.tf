@@ -40,6 +40,7 @@ output "app" {
   value = {
     url               = module.alb.url
     database_user     = var.app.database_user
+    management_port   = var.app.management_port
     parameter_path    = local.parameter_path
     image_parameter   = local.image_parameter
     repository_url    = module.ecr.url

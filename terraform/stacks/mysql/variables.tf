@@ -23,8 +23,8 @@ variable "project" {
   type        = string
 
   validation {
-    condition     = can(regex("^[a-z][a-z0-9-]{0,13}[a-z0-9]$", var.project)) && !strcontains(var.project, "--")
-    error_message = "project must have 2 to 15 lower-case letters, digits and single hyphens, beginning with a letter."
+    condition     = can(regex("^[a-z][a-z0-9]{1,14}$", var.project))
+    error_message = "project must have 2 to 15 lower-case letters and digits, beginning with a letter: no hyphen."
   }
 }
 
@@ -97,14 +97,12 @@ variable "database" {
 
 variable "proxy" {
   description = <<-EOT
-    RDS Proxy. authentication: iam (end-to-end, no secret once the proxy is switched) or secret (clients by IAM, the
-    database by password). secret_arns: with secret, one for each user that clients log in as, besides the master's,
-    which is linked anyway; secret_kms_key_arns: their keys, where they have keys of yours. The rest as in the module.
+    RDS Proxy, which logs in to the database by IAM. reads_master_secret: whether its role may read the master secret,
+    which provider 5 makes it link; AWS's migration leaves that right while a secret is linked, and false takes it away
+    once the proxy is switched. The rest as in the module.
   EOT
   type = object({
-    authentication                    = optional(string, "iam")
-    secret_arns                       = optional(list(string), [])
-    secret_kms_key_arns               = optional(list(string), [])
+    reads_master_secret               = optional(bool, true)
     idle_client_timeout_seconds       = optional(number, 1800)
     max_connections_percent           = optional(number, 90)
     max_idle_connections_percent      = optional(number, 50)
@@ -113,21 +111,18 @@ variable "proxy" {
   })
   default  = {}
   nullable = false
-
-  validation {
-    condition     = var.proxy.authentication != "secret" || length(var.proxy.secret_arns) > 0
-    error_message = "proxy.authentication \"secret\" needs proxy.secret_arns: by the master secret alone, nobody but the master user could log in."
-  }
 }
 
 variable "app" {
   description = <<-EOT
-    The service. database_user: whom it logs in as. certificate_arn, or domain_name and zone_id, give it HTTPS.
+    The service. database_user: whom it logs in as. port: what people reach, through the load balancer. management_port:
+    where it answers /livez, /readyz, /metrics and /api/identity, which no listener forwards to. certificate_arn, or domain_name and zone_id, give it HTTPS.
     allowed_cidrs: who may reach the load balancer. min_size and max_size count instances.
   EOT
   type = object({
     database_user   = optional(string, "node_app")
     port            = optional(number, 3000)
+    management_port = optional(number, 3001)
     allowed_cidrs   = optional(list(string), ["0.0.0.0/0"])
     certificate_arn = optional(string)
     domain_name     = optional(string)
@@ -139,6 +134,11 @@ variable "app" {
   })
   default  = {}
   nullable = false
+
+  validation {
+    condition     = var.app.management_port != var.app.port
+    error_message = "app.management_port must differ from app.port, which the load balancer's listeners forward to."
+  }
 
   validation {
     condition     = can(regex("^[A-Za-z0-9_-]{1,32}$", var.app.database_user))
@@ -171,6 +171,13 @@ variable "bootstrap" {
     reserved_concurrency = optional(number, -1)
   })
   nullable = false
+}
+
+variable "alarm_topic_arns" {
+  description = "SNS topics that get the alarms; none for alarms that only the console shows."
+  type        = list(string)
+  default     = []
+  nullable    = false
 }
 
 variable "permissions_boundary_arn" {

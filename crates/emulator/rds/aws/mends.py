@@ -260,6 +260,16 @@ def a_group_keeps_its_default_warmup():
             return answer
 
 
+def a_hook_notifies_only_where_it_is_told_to():
+    """AWS: a lifecycle hook has a `NotificationTargetARN` and a `RoleARN` only where they were given. moto: always,
+    with names of its own."""
+
+    @wrap(autoscaling.LifecycleHook, "__init__")
+    def init(original, self, *args, **kwargs):
+        original(self, *args, **kwargs)
+        self.notification_target_arn = self.role_arn = None
+
+
 def a_terminated_instance_takes_its_interface_with_it():
     """AWS: the primary network interface of an instance goes when the instance does, unless told otherwise.
     moto: it stays for ever."""
@@ -392,6 +402,7 @@ MENDS = [
     a_launch_template_keeps_its_own_tags_to_itself,
     a_scaling_policy_has_only_what_belongs_to_its_kind,
     a_group_keeps_its_default_warmup,
+    a_hook_notifies_only_where_it_is_told_to,
     a_terminated_instance_takes_its_interface_with_it,
     a_deleted_nat_gateway_takes_its_interface_with_it,
     instances_are_refreshed,

@@ -227,6 +227,17 @@ class Mends(unittest.TestCase):
         self.autoscaling.update_auto_scaling_group(AutoScalingGroupName="app", DefaultInstanceWarmup=60)
         self.assertEqual(warmup(), 60)
 
+    def test_a_hook_notifies_only_where_it_is_told_to(self):
+        self.group()
+        self.autoscaling.put_lifecycle_hook(
+            AutoScalingGroupName="app", LifecycleHookName="ready", DefaultResult="ABANDON", HeartbeatTimeout=600,
+            LifecycleTransition="autoscaling:EC2_INSTANCE_LAUNCHING",
+        )
+        hook = self.autoscaling.describe_lifecycle_hooks(AutoScalingGroupName="app")["LifecycleHooks"][0]
+        self.assertEqual((hook["DefaultResult"], hook["HeartbeatTimeout"]), ("ABANDON", 600))
+        self.assertNotIn("NotificationTargetARN", hook)
+        self.assertNotIn("RoleARN", hook)
+
     def interfaces(self):
         return self.ec2.describe_network_interfaces()["NetworkInterfaces"]
 

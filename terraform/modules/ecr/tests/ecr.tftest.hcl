@@ -37,7 +37,7 @@ run "readme" {
   }
 
   assert {
-    condition     = jsondecode(aws_ecr_lifecycle_policy.this.policy).rules[0].selection.countNumber == 50
+    condition     = jsondecode(aws_ecr_lifecycle_policy.this.policy).rules[1].selection.countNumber == 50
     error_message = "keep_images is how many stay."
   }
 }
@@ -67,9 +67,17 @@ run "guarded_by_default" {
 
   assert {
     condition = [for rule in jsondecode(aws_ecr_lifecycle_policy.this.policy).rules : rule.selection] == [
+      { tagStatus = "tagged", tagPatternList = ["deployed-*"], countType = "imageCountMoreThan", countNumber = 200 },
       { tagStatus = "tagged", tagPatternList = ["*"], countType = "imageCountMoreThan", countNumber = 30 },
     ]
-    error_message = "The newest 30 images stay; no rule picks what has no tag, such as an image's SBOM and gates."
+    error_message = "The newest 200 that were deployed stay, and of others 30; no rule picks what has no tag, such as an image's SBOM and gates."
+  }
+
+  assert {
+    condition = [
+      for rule in jsondecode(aws_ecr_lifecycle_policy.this.policy).rules : rule.rulePriority
+    ] == [1, 2]
+    error_message = "What was deployed is decided first: later rules can't expire it."
   }
 }
 
@@ -91,6 +99,16 @@ run "keep_images_few" {
   }
 
   expect_failures = [var.keep_images]
+}
+
+run "keep_deployed_images_few" {
+  command = plan
+
+  variables {
+    keep_deployed_images = 2
+  }
+
+  expect_failures = [var.keep_deployed_images]
 }
 
 run "keep_images_broken" {

@@ -108,10 +108,10 @@ run "readme" {
 
   assert {
     condition = { for key, role in aws_iam_role.deploy : key => [role.name, role.max_session_duration] } == {
-      dev  = ["orders-deploy-dev", 7200]
-      prod = ["orders-deploy-prod", 7200]
+      dev  = ["orders-deploy-dev", 14400]
+      prod = ["orders-deploy-prod", 14400]
     }
-    error_message = "Each environment has a deploy role of its own, for up to two hours."
+    error_message = "Each environment has a deploy role of its own, for up to four hours."
   }
 
   assert {
@@ -302,6 +302,37 @@ run "environments_named_as_the_accounts_own" {
   }
 
   expect_failures = [var.environments]
+}
+
+# It would be the deployment dev of a project orders.
+run "name_of_a_deployment" {
+  command = plan
+
+  variables {
+    name = "orders-dev"
+  }
+
+  expect_failures = [var.name]
+}
+
+run "zones_of_elsewhere" {
+  command = plan
+
+  variables {
+    zones = { staging = "Z0123456789ABCDEFGHIJ" }
+  }
+
+  expect_failures = [var.zones]
+}
+
+run "zones_with_a_wildcard" {
+  command = plan
+
+  variables {
+    zones = { prod = "*" }
+  }
+
+  expect_failures = [var.zones]
 }
 
 run "promotions_from_elsewhere" {

@@ -31,10 +31,12 @@ variables {
   state_kms_key_arn = "arn:aws:kms:eu-west-1:123456789012:key/11111111-2222-3333-4444-555555555555"
   create_provider   = false
   promotions        = { prod = "dev" }
+  zones             = { prod = "Z0123456789ABCDEFGHIJ" }
 }
 
 # What `cargo xtask deploy`, `promote`, `rollback` and `destroy` call besides Terraform, call by call: an action, and
-# what AWS checks it against. Resources are compared as IAM does; conditions name the region alone.
+# what AWS checks it against. Resources are compared as IAM does; conditions name the region and
+# the deployment's own tags alone.
 run "pipeline_calls" {
   command = plan
 
@@ -85,6 +87,21 @@ run "pipeline_calls" {
         ["rds:ModifyDBProxy", "arn:aws:rds:eu-west-1:123456789012:db-proxy:prx-0a1b2c3d4e5f67890"],
         # bootstrap
         ["lambda:InvokeFunction", "arn:aws:lambda:eu-west-1:123456789012:function:orders-prod-bootstrap"],
+        # smoke
+        ["ssm:SendCommand", "arn:aws:ec2:eu-west-1:123456789012:instance/i-0a1b2c3d4e5f67890"],
+        ["ssm:SendCommand", "arn:aws:ssm:eu-west-1::document/AWS-RunShellScript"],
+        ["ssm:GetCommandInvocation", "*"],
+        # Terraform: alarms, and what EC2 Auto Scaling makes for target tracking in its own name
+        ["cloudwatch:PutMetricAlarm", "arn:aws:cloudwatch:eu-west-1:123456789012:alarm:orders-prod-database-storage"],
+        ["cloudwatch:DescribeAlarms", "*"],
+        ["cloudwatch:TagResource", "arn:aws:cloudwatch:eu-west-1:123456789012:alarm:orders-prod-database-storage"],
+        ["cloudwatch:PutMetricAlarm", "arn:aws:cloudwatch:eu-west-1:123456789012:alarm:TargetTracking-orders-prod-AlarmHigh-0a1b"],
+        ["cloudwatch:DeleteAlarms", "arn:aws:cloudwatch:eu-west-1:123456789012:alarm:TargetTracking-orders-prod-AlarmHigh-0a1b"],
+        [
+          "autoscaling:PutLifecycleHook",
+          "arn:aws:autoscaling:eu-west-1:123456789012:autoScalingGroup:0a1b:autoScalingGroupName/orders-prod",
+        ],
+        ["route53:ChangeResourceRecordSets", "arn:aws:route53:::hostedzone/Z0123456789ABCDEFGHIJ"],
         # destroy: a snapshot takes rights on both, so its name begins with the instance's
         ["rds:DescribeDBSnapshots", "arn:aws:rds:eu-west-1:123456789012:snapshot:orders-prod-final-20261127"],
         ["rds:CreateDBSnapshot", "arn:aws:rds:eu-west-1:123456789012:snapshot:orders-prod-final-20261127"],
@@ -111,6 +128,9 @@ run "pipeline_calls" {
   assert {
     condition = length([
       for call in [
+        ["route53:ChangeResourceRecordSets", "arn:aws:route53:::hostedzone/Z9999999999ZZZZZZZZZZ"],
+        ["ssm:SendCommand", "arn:aws:ssm:eu-west-1::document/AWS-RunRemoteScript"],
+        ["cloudwatch:PutMetricAlarm", "arn:aws:cloudwatch:eu-west-1:123456789012:alarm:orders-dev-database-storage"],
         ["ecr:PutImage", "arn:aws:ecr:eu-west-1:123456789012:repository/orders-dev"],
         ["ecr:BatchDeleteImage", "arn:aws:ecr:eu-west-1:123456789012:repository/orders-dev"],
         ["ssm:PutParameter", "arn:aws:ssm:eu-west-1:123456789012:parameter/dev/app/image"],

@@ -142,7 +142,8 @@ run "plan_role" {
       for statement in jsondecode(aws_iam_role_policy.plan.policy).Statement : statement.Action
       if statement.Effect == "Allow" && try(statement.Resource, "") == "*"
       ])) == toset([
-      "acm:DescribeCertificate", "acm:ListTagsForCertificate", "autoscaling:Describe*", "ec2:Describe*",
+      "acm:DescribeCertificate", "acm:ListTagsForCertificate", "autoscaling:Describe*",
+      "cloudwatch:DescribeAlarms", "ec2:Describe*",
       "elasticloadbalancing:Describe*", "kms:DescribeKey", "kms:GetKeyPolicy", "kms:GetKeyRotationStatus",
       "kms:ListAliases", "kms:ListResourceTags", "logs:DescribeLogGroups", "rds:Describe*", "rds:ListTagsForResource",
       "route53:GetChange", "route53:GetHostedZone", "route53:ListHostedZones", "route53:ListHostedZonesByName",
@@ -174,8 +175,8 @@ run "plan_role" {
       for statement in jsondecode(aws_iam_role_policy.plan.policy).Statement : toset(statement.Action)
       if statement.Sid == "NamedSettings"
       ]) == toset([
-      "ecr:DescribeRepositories", "ecr:GetLifecyclePolicy", "ecr:GetRepositoryPolicy", "ecr:ListTagsForResource",
-      "iam:Get*", "iam:List*", "lambda:GetFunction*", "lambda:ListTags", "lambda:ListVersionsByFunction",
+      "cloudwatch:ListTagsForResource", "ecr:DescribeRepositories", "ecr:GetLifecyclePolicy",
+      "ecr:GetRepositoryPolicy", "ecr:ListTagsForResource", "iam:Get*", "iam:List*", "lambda:GetFunction*", "lambda:ListTags", "lambda:ListVersionsByFunction",
       "logs:ListTagsForResource", "s3:GetAccelerateConfiguration", "s3:GetBucket*", "s3:GetEncryptionConfiguration",
       "s3:GetLifecycleConfiguration", "s3:GetReplicationConfiguration", "s3:ListBucket", "s3:ListTagsForResource",
     ])
@@ -187,6 +188,7 @@ run "plan_role" {
       for statement in jsondecode(aws_iam_role_policy.plan.policy).Statement : toset(statement.Resource)
       if statement.Sid == "NamedSettings"
       ]) == toset([
+      "arn:aws:cloudwatch:*:123456789012:alarm:orders-*",
       "arn:aws:ecr:*:123456789012:repository/orders-*",
       "arn:aws:iam::123456789012:instance-profile/orders-*",
       "arn:aws:iam::123456789012:policy/orders-*",
@@ -234,6 +236,34 @@ run "plan_role" {
       NoParameterButAmazons = ["arn:aws:ssm:*:*:parameter/aws/service/*"]
     }
     error_message = "Of keys, objects and parameters, the plan role reads the states' and Amazon's own."
+  }
+}
+
+# Whom the Deny on kms:Decrypt leaves out: StringNotLikeIfExists holds where the key is absent or no value matches.
+run "plan_role_reads_what_lambda_decrypts" {
+  command = plan
+
+  assert {
+    condition = one([
+      for statement in jsondecode(aws_iam_role_policy.plan.policy).Statement : statement.Condition
+      if statement.Sid == "NoKeyButTheStates"
+    ]) == { StringNotLikeIfExists = { "kms:ViaService" = "lambda.*.amazonaws.com" } }
+    error_message = "The Deny has one condition."
+  }
+
+  assert {
+    condition = {
+      for service in ["lambda", "ssm", "secretsmanager", "s3", "lambdax", "x.lambda", "direct"] : service => anytrue([
+        for pattern in flatten([for statement in jsondecode(aws_iam_role_policy.plan.policy).Statement :
+          statement.Condition["StringNotLikeIfExists"]["kms:ViaService"] if statement.Sid == "NoKeyButTheStates"
+        ]) : can(regex("^${replace(replace(pattern, ".", "[.]"), "*", ".*")}$", "${service}.eu-west-1.amazonaws.com"))
+        && service != "direct"
+      ])
+      } == {
+      lambda = true, ssm = false, secretsmanager = false, s3 = false, lambdax = false, "x.lambda" = false,
+      direct = false
+    }
+    error_message = "A plan reads a function's environment back, by Lambda; no parameter, secret or object, and nothing directly."
   }
 }
 
@@ -297,8 +327,8 @@ run "deploy_role" {
         "*", "iam:*", "iam:Delete*", "iam:DeleteRolePermissionsBoundary", "iam:DeleteUserPermissionsBoundary",
         "iam:CreateUser", "iam:CreateAccessKey", "iam:CreateOpenIDConnectProvider", "iam:SetDefaultPolicyVersion",
         "sts:*", "sts:AssumeRole", "iam:Update*", "iam:UpdateAssumeRolePolicy", "kms:*",
-        "secretsmanager:*", "secretsmanager:GetSecretValue", "rds-db:*", "rds-db:connect", "ssm:*", "ssm:SendCommand",
-        "ssm:StartSession", "ec2:*", "organizations:*",
+        "secretsmanager:*", "secretsmanager:GetSecretValue", "rds-db:*", "rds-db:connect", "ssm:*", "ssm:StartSession",
+        "ec2:*", "organizations:*",
       ],
     )) == 0
     error_message = "The deploy role has what this deployment uses; none of this is."
@@ -313,13 +343,13 @@ run "deploy_role" {
       Effect    = "Deny"
       NotAction = ["iam:SimulatePrincipalPolicy", "iam:List*", "iam:Get*"]
       Resource = [
-        "arn:aws:iam::123456789012:role/orders-plan",
-        "arn:aws:iam::123456789012:role/orders-deploy-*",
-        "arn:aws:iam::123456789012:policy/orders-boundary",
+        "arn:aws:iam::123456789012:role/*-plan",
+        "arn:aws:iam::123456789012:role/*-deploy-*",
+        "arn:aws:iam::123456789012:policy/*-boundary",
         "arn:aws:iam::123456789012:oidc-provider/token.actions.githubusercontent.com",
       ]
     }
-    error_message = "The deploy role can't change itself, the other roles of GitHub, the boundary or who may come in."
+    error_message = "The deploy role can't change itself, GitHub's other roles, a boundary of any project, or who may come in."
   }
 
   assert {
@@ -403,6 +433,8 @@ run "one_environment_each" {
       } == {
       for name in ["dev", "prod"] : name => toset([
         "arn:aws:autoscaling:*:123456789012:*:autoScalingGroupName/orders-${name}",
+        "arn:aws:cloudwatch:*:123456789012:alarm:TargetTracking-orders-${name}-*",
+        "arn:aws:cloudwatch:*:123456789012:alarm:orders-${name}-*",
         "arn:aws:ecr:*:123456789012:repository/orders-${name}",
         "arn:aws:elasticloadbalancing:*:123456789012:*/orders-${name}-*",
         "arn:aws:elasticloadbalancing:*:123456789012:*/orders-${name}/*",
@@ -489,6 +521,32 @@ run "one_environment_each" {
     error_message = "Keys are made with the deployment's tags, and used where they have them."
   }
 
+  # Networks, proxies and certificates: what has another deployment's tags is out of reach.
+  assert {
+    condition = {
+      for statement in jsondecode(aws_iam_role_policy.deploy["prod/services"].policy).Statement :
+      statement.Sid => try(statement.Condition.StringEqualsIfExists, null)
+      if contains(["NamedResources", "UnnamedResources"], statement.Sid)
+      } == {
+      for sid in ["NamedResources", "UnnamedResources"] :
+      sid => { "aws:ResourceTag/Environment" = "prod", "aws:ResourceTag/Project" = "orders" }
+    }
+    error_message = "What has no name of ours is told by its tags."
+  }
+
+  assert {
+    condition = {
+      for statement in jsondecode(aws_iam_role_policy.deploy["prod/services"].policy).Statement :
+      statement.Resource => try(statement.Condition, null) if statement.Action == "ssm:SendCommand"
+      } == {
+      "arn:aws:ec2:*:123456789012:instance/*" = {
+        StringEquals = { "ssm:resourceTag/Environment" = "prod", "ssm:resourceTag/Project" = "orders" }
+      }
+      "arn:aws:ssm:*::document/AWS-RunShellScript" = null
+    }
+    error_message = "Commands run on the deployment's own instances alone."
+  }
+
   # Together, so that the test above can't pass beside a third statement.
   assert {
     condition = toset([
@@ -498,6 +556,24 @@ run "one_environment_each" {
       if statement.Effect == "Allow" && strcontains(jsonencode(try(statement.Action, "")), "kms:")
     ]) == toset(["StateKey", "UnnamedResources", "MakeKeys", "DeploymentKeys", "Aliases"])
     error_message = "No key but by these statements."
+  }
+}
+
+run "zones" {
+  command = plan
+
+  variables {
+    zones = { prod = "Z0123456789ABCDEFGHIJ" }
+  }
+
+  assert {
+    condition = {
+      for name in ["dev", "prod"] : name => [
+        for statement in jsondecode(aws_iam_role_policy.deploy["${name}/services"].policy).Statement :
+        statement.Resource if contains(flatten([try(statement.Action, [])]), "route53:ChangeResourceRecordSets")
+      ]
+    } == { dev = [], prod = ["arn:aws:route53:::hostedzone/Z0123456789ABCDEFGHIJ"] }
+    error_message = "An environment writes in the zone that it was given, and one without writes in none."
   }
 }
 
@@ -527,7 +603,7 @@ run "boundary" {
       for statement in jsondecode(aws_iam_policy.boundary.policy).Statement :
       [for action in flatten([statement.Action]) : split(":", action)[0]]
       ])) == toset([
-      "ec2", "ec2messages", "ecr", "kms", "logs", "rds-db", "secretsmanager", "ssm", "ssmmessages",
+      "autoscaling", "ec2", "ecr", "kms", "logs", "rds-db", "secretsmanager", "ssm", "ssmmessages",
     ])
     error_message = "A role of a deployment makes no roles, takes no roles, and reads no buckets."
   }
@@ -573,11 +649,12 @@ run "within_the_limits_of_iam" {
   command = plan
 
   variables {
-    name             = "orders-orders-orders-orders-orde"
+    name             = "ordersxordersxordersxordersxorde"
     repository       = "${join("", [for i in range(39) : "o"])}/${join("", [for i in range(100) : "r"])}"
     repository_ids   = { owner = 123456789012, repository = 123456789012 }
     main_branch      = join("", [for i in range(200) : "b"])
     environments     = [for i in range(20) : format("environ%02d", i)]
+    zones            = { for i in range(20) : format("environ%02d", i) => join("", [for i in range(32) : "Z"]) }
     promotions       = { for i in range(1, 20) : format("environ%02d", i) => format("environ%02d", i - 1) }
     regions          = ["eu-west-1", "eu-central-1", "ap-southeast-1", "ap-southeast-2"]
     state_bucket_arn = "arn:aws:s3:::orders-orders-orders-orders-orders-orders-orders-orders-12"

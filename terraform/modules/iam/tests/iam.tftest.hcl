@@ -140,24 +140,22 @@ run "app" {
         "Allow", "ecr:BatchCheckLayerAvailability ecr:BatchGetImage ecr:GetDownloadUrlForLayer",
         "arn:aws:ecr:us-east-1:123456789012:repository/orders-dev",
       ]
+      CompleteLaunch = [
+        "Allow", "autoscaling:CompleteLifecycleAction",
+        "arn:aws:autoscaling:us-east-1:123456789012:autoScalingGroup:*:autoScalingGroupName/orders-dev",
+      ]
       WriteLog = [
         "Allow", "logs:CreateLogStream logs:PutLogEvents",
         "arn:aws:logs:us-east-1:123456789012:log-group:/orders-dev/app:*",
       ]
     }
-    error_message = "parameters, image and log of this app alone: ${aws_iam_role_policy.app_run.policy}"
+    error_message = "parameters, image, launch and log of this app alone: ${aws_iam_role_policy.app_run.policy}"
   }
 
   assert {
     condition = toset(flatten([
       for statement in jsondecode(aws_iam_role_policy.app_session.policy).Statement : statement.Action
       ])) == toset([
-      "ec2messages:AcknowledgeMessage",
-      "ec2messages:DeleteMessage",
-      "ec2messages:FailMessage",
-      "ec2messages:GetEndpoint",
-      "ec2messages:GetMessages",
-      "ec2messages:SendReply",
       "ssm:UpdateInstanceInformation",
       "ssmmessages:CreateControlChannel",
       "ssmmessages:CreateDataChannel",

@@ -102,12 +102,11 @@ run "readme" {
       for parameter in aws_db_parameter_group.this.parameter : parameter.name => parameter.value
       } == {
       require_secure_transport = "1"
-      tls_version              = "TLSv1.2,TLSv1.3"
       slow_query_log           = "1"
       log_output               = "FILE"
       long_query_time          = "1"
     }
-    error_message = "TLS 1.2 or 1.3 only, and what the export of slowquery needs"
+    error_message = "TLS only, and what the export of slowquery needs"
   }
 
   assert {
@@ -182,7 +181,7 @@ run "throw_away" {
   command = plan
 
   variables {
-    engine_version              = "8.0.45"
+    engine_version              = "8.4.5"
     instance_class              = "db.t4g.micro"
     max_allocated_storage_gib   = 0
     multi_az                    = false
@@ -198,8 +197,8 @@ run "throw_away" {
 
   assert {
     condition = alltrue([
-      aws_db_instance.this.engine_version == "8.0.45",
-      aws_db_parameter_group.this.family == "mysql8.0",
+      aws_db_instance.this.engine_version == "8.4.5",
+      aws_db_parameter_group.this.family == "mysql8.4",
       aws_db_instance.this.deletion_protection == false,
       aws_db_instance.this.skip_final_snapshot,
       aws_db_instance.this.ca_cert_identifier == "rds-ca-rsa2048-g1",

@@ -114,6 +114,16 @@ run "reserved_by_rds_proxy" {
   ]
 }
 
+run "past_its_standard_support" {
+  command = plan
+
+  variables {
+    engine_version = "8.0.45"
+  }
+
+  expect_failures = [var.engine_version]
+}
+
 run "growth_by_less_than_a_tenth" {
   command = plan
 

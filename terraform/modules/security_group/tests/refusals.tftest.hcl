@@ -157,3 +157,23 @@ run "prefix_list_by_name" {
 
   expect_failures = [var.s3_prefix_list_id]
 }
+
+run "management_port_of_root" {
+  command = plan
+
+  variables {
+    management_port = 443
+  }
+
+  expect_failures = [var.management_port]
+}
+
+run "management_port_that_clients_reach" {
+  command = plan
+
+  variables {
+    management_port = 3000
+  }
+
+  expect_failures = [var.management_port]
+}

@@ -31,7 +31,7 @@ run "readme" {
 
   assert {
     condition = toset(keys(aws_vpc_security_group_ingress_rule.link)) == toset([
-      "alb-app", "app-proxy", "proxy-database", "bootstrap-database",
+      "alb-app", "alb-app-management", "app-proxy", "proxy-database", "bootstrap-database",
     ])
     error_message = "The chain, bootstrap, and no other link."
   }
@@ -39,7 +39,7 @@ run "readme" {
   assert {
     condition = alltrue([
       for name, rule in aws_vpc_security_group_ingress_rule.link :
-      rule.from_port == (name == "alb-app" ? 3000 : 3306) && rule.to_port == rule.from_port && rule.ip_protocol == "tcp"
+      rule.from_port == lookup({ alb-app = 3000, alb-app-management = 3001 }, name, 3306) && rule.to_port == rule.from_port && rule.ip_protocol == "tcp"
     ])
     error_message = "Each link has one port."
   }
@@ -85,6 +85,7 @@ run "chain" {
       rule.referenced_security_group_id, rule.security_group_id,
       ] } == {
       alb-app            = [output.alb_id, output.app_id]
+      alb-app-management = [output.alb_id, output.app_id]
       app-proxy          = [output.app_id, output.proxy_id]
       proxy-database     = [output.proxy_id, output.database_id]
       bootstrap-database = [output.bootstrap_id, output.database_id]
@@ -98,6 +99,7 @@ run "chain" {
       rule.security_group_id, rule.referenced_security_group_id,
       ] } == {
       alb-app            = [output.alb_id, output.app_id]
+      alb-app-management = [output.alb_id, output.app_id]
       app-proxy          = [output.app_id, output.proxy_id]
       proxy-database     = [output.proxy_id, output.database_id]
       bootstrap-database = [output.bootstrap_id, output.database_id]
@@ -163,14 +165,15 @@ run "postgresql" {
   command = plan
 
   variables {
-    database_port = 5432
-    app_port      = 8080
+    database_port   = 5432
+    app_port        = 8080
+    management_port = 9090
   }
 
   assert {
     condition = { for name, rule in aws_vpc_security_group_egress_rule.link : name => rule.to_port } == {
-      alb-app = 8080, app-proxy = 5432, proxy-database = 5432, bootstrap-database = 5432
+      alb-app = 8080, alb-app-management = 9090, app-proxy = 5432, proxy-database = 5432, bootstrap-database = 5432
     }
-    error_message = "Both ports are where they belong."
+    error_message = "The three ports are where they belong."
   }
 }

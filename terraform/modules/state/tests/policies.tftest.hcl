@@ -99,6 +99,17 @@ run "policies" {
           StringNotEquals = { "s3:x-amz-server-side-encryption-aws-kms-key-id" = aws_kms_key.this.arn }
         }
       },
+      {
+        Sid       = "NoKeyIsAnotherKey"
+        Effect    = "Deny"
+        Principal = "*"
+        Action    = "s3:PutObject"
+        Resource  = "arn:aws-us-gov:s3:::orders-state-123456789012/*"
+        Condition = {
+          Null         = { "s3:x-amz-server-side-encryption-aws-kms-key-id" = "true" }
+          StringEquals = { "s3:x-amz-server-side-encryption" = "aws:kms" }
+        }
+      },
     ]
     error_message = "The bucket refuses plain HTTP, other encryption and other keys, and allows nobody anything."
   }

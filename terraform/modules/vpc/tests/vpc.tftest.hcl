@@ -83,7 +83,7 @@ run "defaults" {
 
   assert {
     condition = toset(keys(aws_vpc_endpoint.interface)) == toset([
-      "ecr.api", "ecr.dkr", "ssm", "ssmmessages", "ec2messages", "secretsmanager", "logs", "rds",
+      "autoscaling", "ecr.api", "ecr.dkr", "logs", "secretsmanager", "ssm", "ssmmessages",
     ])
     error_message = "The default endpoints."
   }

@@ -58,6 +58,25 @@ run "a_zone_where_one_is_named" {
     condition     = aws_route53_zone.this[0].name == "example.com"
     error_message = "a zone of that name"
   }
+
+  assert {
+    condition     = toset(keys(local.zones)) == toset(["dev", "prod"])
+    error_message = "every environment may write in it"
+  }
+}
+
+run "a_zone_that_exists" {
+  command = plan
+  variables {
+    github = {
+      repository = "example/orders", environments = ["dev", "prod"], zones = { prod = "Z0123456789ABCDEFGHIJ" }
+    }
+  }
+
+  assert {
+    condition     = local.zones == { prod = "Z0123456789ABCDEFGHIJ" }
+    error_message = "the environment that names a zone may write in it, and no other"
+  }
 }
 
 run "an_account_is_twelve_digits" {
@@ -75,6 +94,13 @@ run "a_region_is_one_of_aws" {
 run "a_project_is_a_prefix" {
   command = plan
   variables { project = "My Project" }
+  expect_failures = [var.project]
+}
+
+# It would be the deployment dev of a project orders.
+run "a_project_is_no_deployment" {
+  command = plan
+  variables { project = "orders-dev" }
   expect_failures = [var.project]
 }
 

@@ -80,14 +80,18 @@ mock_resource "aws_kms_key" {
 
 mock_resource "aws_lb" {
   defaults = {
-    arn      = "arn:aws:elasticloadbalancing:us-east-1:123456789012:loadbalancer/app/orders-dev/0a1b2c3d4e5f6789"
-    dns_name = "orders-dev-123.us-east-1.elb.amazonaws.com"
-    zone_id  = "Z35SXDOTRQ7X7K"
+    arn        = "arn:aws:elasticloadbalancing:us-east-1:123456789012:loadbalancer/app/orders-dev/0a1b2c3d4e5f6789"
+    arn_suffix = "app/orders-dev/0a1b2c3d4e5f6789"
+    dns_name   = "orders-dev-123.us-east-1.elb.amazonaws.com"
+    zone_id    = "Z35SXDOTRQ7X7K"
   }
 }
 
 mock_resource "aws_lb_target_group" {
-  defaults = { arn = "arn:aws:elasticloadbalancing:us-east-1:123456789012:targetgroup/orders-dev/0a1b2c3d4e5f6789" }
+  defaults = {
+    arn        = "arn:aws:elasticloadbalancing:us-east-1:123456789012:targetgroup/orders-dev/0a1b2c3d4e5f6789"
+    arn_suffix = "targetgroup/orders-dev/0a1b2c3d4e5f6789"
+  }
 }
 
 mock_resource "aws_lb_listener" {

@@ -76,17 +76,25 @@ run "another_user_is_declared" {
   }
 }
 
-run "a_secret_for_each_user" {
+run "the_proxy_logs_in_by_iam" {
   command = plan
-  variables {
-    proxy = {
-      authentication = "secret"
-      secret_arns    = ["arn:aws:secretsmanager:us-east-1:123456789012:secret:orders-node-app-AbCdEf"]
-    }
+
+  assert {
+    condition     = output.proxy.authentication == "iam"
+    error_message = "bootstrap makes IAM users: by a secret no user of the app could log in"
   }
 
   assert {
-    condition     = output.proxy.authentication == "secret"
-    error_message = "the proxy logs in by secret"
+    condition     = var.proxy.reads_master_secret
+    error_message = "the proxy may read the secret that it is made with, as in AWS's migration"
+  }
+}
+
+run "what_is_launched_has_the_deployments_tags" {
+  command = plan
+
+  assert {
+    condition     = local.instance_tags == { Project = "orders", Environment = "dev", ManagedBy = "terraform" }
+    error_message = "default_tags do not reach instances, and the deploy role knows its own by these"
   }
 }

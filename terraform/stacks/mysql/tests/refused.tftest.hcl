@@ -31,6 +31,13 @@ run "a_project_is_a_prefix" {
   expect_failures = [var.project]
 }
 
+# It would be the deployment dev of a project orders.
+run "a_project_is_no_deployment" {
+  command = plan
+  variables { project = "orders-dev" }
+  expect_failures = [var.project]
+}
+
 run "an_environment_is_one_word" {
   command = plan
   variables { environment = "pre-prod" }
@@ -67,8 +74,8 @@ run "an_admin_is_one_that_bootstrap_makes" {
   expect_failures = [var.database]
 }
 
-run "the_master_secret_alone_lets_nobody_in" {
+run "machines_and_people_have_a_port_each" {
   command = plan
-  variables { proxy = { authentication = "secret" } }
-  expect_failures = [var.proxy]
+  variables { app = { management_port = 3000 } }
+  expect_failures = [var.app]
 }

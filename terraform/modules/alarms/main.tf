@@ -1,0 +1,130 @@
+# What would otherwise be noticed by users first. Each alarm says in its description what to look at.
+
+locals {
+  load_balancer = { LoadBalancer = var.load_balancer_arn_suffix }
+
+  alarms = {
+    database-storage = {
+      description = "The database has under a tenth of its first storage free: RDS grows it up to max_allocated_storage, then writes fail"
+      namespace   = "AWS/RDS"
+      metric      = "FreeStorageSpace"
+      dimensions  = { DBInstanceIdentifier = var.database_identifier }
+      statistic   = "Minimum"
+      comparison  = "LessThanThreshold"
+      threshold   = var.allocated_storage_gib * 1024 * 1024 * 1024 / 10
+      period      = 300
+      periods     = 3
+    }
+    database-cpu = {
+      description = "The database uses over 90 % of its CPU for 15 minutes: Performance Insights shows by which statements"
+      namespace   = "AWS/RDS"
+      metric      = "CPUUtilization"
+      dimensions  = { DBInstanceIdentifier = var.database_identifier }
+      statistic   = "Average"
+      comparison  = "GreaterThanThreshold"
+      threshold   = 90
+      period      = 300
+      periods     = 3
+    }
+    load-balancer-5xx = {
+      description = "The load balancer itself answers with 5xx: no target is healthy, or one does not answer in time"
+      namespace   = "AWS/ApplicationELB"
+      metric      = "HTTPCode_ELB_5XX_Count"
+      dimensions  = local.load_balancer
+      statistic   = "Sum"
+      comparison  = "GreaterThanOrEqualToThreshold"
+      threshold   = var.errors_per_5_minutes
+      period      = 300
+      periods     = 1
+    }
+    app-5xx = {
+      description = "The app answers with 5xx: its log group says why"
+      namespace   = "AWS/ApplicationELB"
+      metric      = "HTTPCode_Target_5XX_Count"
+      dimensions  = local.load_balancer
+      statistic   = "Sum"
+      comparison  = "GreaterThanOrEqualToThreshold"
+      threshold   = var.errors_per_5_minutes
+      period      = 300
+      periods     = 1
+    }
+    app-unhealthy = {
+      description = "An instance fails /readyz for 5 minutes: its log says why, first of all whether it reaches the database"
+      namespace   = "AWS/ApplicationELB"
+      metric      = "UnHealthyHostCount"
+      dimensions  = merge(local.load_balancer, { TargetGroup = var.target_group_arn_suffix })
+      statistic   = "Maximum"
+      comparison  = "GreaterThanThreshold"
+      threshold   = 0
+      period      = 60
+      periods     = 5
+    }
+    bootstrap-errors = {
+      description = "A run of bootstrap failed: database users may lack what their declaration says; its log says why"
+      namespace   = "AWS/Lambda"
+      metric      = "Errors"
+      dimensions  = { FunctionName = var.function_name }
+      statistic   = "Sum"
+      comparison  = "GreaterThanThreshold"
+      threshold   = 0
+      period      = 300
+      periods     = 1
+    }
+  }
+}
+
+# No data is no alarm: a load balancer reports no 5xx where there are none.
+resource "aws_cloudwatch_metric_alarm" "this" {
+  for_each = local.alarms
+
+  alarm_name          = "${var.name}-${each.key}"
+  alarm_description   = each.value.description
+  namespace           = each.value.namespace
+  metric_name         = each.value.metric
+  dimensions          = each.value.dimensions
+  statistic           = each.value.statistic
+  comparison_operator = each.value.comparison
+  threshold           = each.value.threshold
+  period              = each.value.period
+  evaluation_periods  = each.value.periods
+  treat_missing_data  = "notBreaching"
+  alarm_actions       = var.topic_arns
+  ok_actions          = var.topic_arns
+  tags                = var.tags
+}
+
+# Against what the proxy may open, which follows from the instance's class: no number to keep in step with it.
+resource "aws_cloudwatch_metric_alarm" "connections" {
+  alarm_name          = "${var.name}-proxy-connections"
+  alarm_description   = "The proxy has over 90 % of its connections to the database open; DatabaseConnectionsCurrentlySessionPinned shows how many are pinned"
+  comparison_operator = "GreaterThanThreshold"
+  threshold           = 90
+  evaluation_periods  = 3
+  treat_missing_data  = "notBreaching"
+  alarm_actions       = var.topic_arns
+  ok_actions          = var.topic_arns
+  tags                = var.tags
+
+  metric_query {
+    id          = "used"
+    expression  = "100 * open / allowed"
+    label       = "Connections in use, percent"
+    return_data = true
+  }
+
+  dynamic "metric_query" {
+    for_each = { allowed = "MaxDatabaseConnectionsAllowed", open = "DatabaseConnections" }
+
+    content {
+      id = metric_query.key
+
+      metric {
+        namespace   = "AWS/RDS"
+        metric_name = metric_query.value
+        dimensions  = { ProxyName = var.proxy_name }
+        stat        = "Sum"
+        period      = 300
+      }
+    }
+  }
+}

@@ -1,0 +1,109 @@
+mock_provider "aws" {}
+
+variables {
+  name                     = "orders-dev"
+  database_identifier      = "orders-dev"
+  allocated_storage_gib    = 20
+  proxy_name               = "orders-dev"
+  load_balancer_arn_suffix = "app/orders-dev/0123456789abcdef"
+  target_group_arn_suffix  = "targetgroup/orders-dev-3000/0123456789abcdef"
+  function_name            = "orders-dev-bootstrap"
+}
+
+run "readme" {
+  command = plan
+
+  variables {
+    name                     = "orders-dev"
+    database_identifier      = "orders-dev"
+    allocated_storage_gib    = 20
+    proxy_name               = "orders-dev"
+    load_balancer_arn_suffix = "app/orders-dev/0123456789abcdef"
+    target_group_arn_suffix  = "targetgroup/orders-dev-3000/0123456789abcdef"
+    function_name            = "orders-dev-bootstrap"
+    topic_arns               = ["arn:aws:sns:us-east-1:123456789012:operations"]
+  }
+
+  # The deploy role may make alarms of these names: `<name>-…`.
+  assert {
+    condition = output.names == tolist([
+      "orders-dev-app-5xx", "orders-dev-app-unhealthy", "orders-dev-bootstrap-errors", "orders-dev-database-cpu",
+      "orders-dev-database-storage", "orders-dev-load-balancer-5xx", "orders-dev-proxy-connections",
+    ])
+    error_message = "Database, load balancer, app and bootstrap are watched: ${jsonencode(output.names)}"
+  }
+
+  assert {
+    condition = alltrue([
+      for alarm in concat(values(aws_cloudwatch_metric_alarm.this), [aws_cloudwatch_metric_alarm.connections]) : (
+        alarm.alarm_actions == toset(var.topic_arns) && alarm.ok_actions == toset(var.topic_arns)
+        && alarm.treat_missing_data == "notBreaching"
+      )
+    ])
+    error_message = "Beginning and end of each alarm go to the topic."
+  }
+}
+
+run "metrics" {
+  command = plan
+
+  assert {
+    condition = {
+      for name, alarm in aws_cloudwatch_metric_alarm.this :
+      name => [alarm.namespace, alarm.metric_name, join(" ", [for k, v in alarm.dimensions : "${k}=${v}"])]
+      } == {
+      app-5xx           = ["AWS/ApplicationELB", "HTTPCode_Target_5XX_Count", "LoadBalancer=app/orders-dev/0123456789abcdef"]
+      app-unhealthy     = ["AWS/ApplicationELB", "UnHealthyHostCount", "LoadBalancer=app/orders-dev/0123456789abcdef TargetGroup=targetgroup/orders-dev-3000/0123456789abcdef"]
+      bootstrap-errors  = ["AWS/Lambda", "Errors", "FunctionName=orders-dev-bootstrap"]
+      database-cpu      = ["AWS/RDS", "CPUUtilization", "DBInstanceIdentifier=orders-dev"]
+      database-storage  = ["AWS/RDS", "FreeStorageSpace", "DBInstanceIdentifier=orders-dev"]
+      load-balancer-5xx = ["AWS/ApplicationELB", "HTTPCode_ELB_5XX_Count", "LoadBalancer=app/orders-dev/0123456789abcdef"]
+    }
+    error_message = "Each alarm is about a metric that the service sends, by the dimensions that it sends it with."
+  }
+
+  assert {
+    condition     = aws_cloudwatch_metric_alarm.this["database-storage"].threshold == 2147483648
+    error_message = "A tenth of 20 GiB, in bytes."
+  }
+
+  assert {
+    condition = toset([for query in aws_cloudwatch_metric_alarm.connections.metric_query :
+      try("${query.metric[0].metric_name} of ${query.metric[0].dimensions.ProxyName}", query.expression)
+    ]) == toset(["100 * open / allowed", "DatabaseConnections of orders-dev", "MaxDatabaseConnectionsAllowed of orders-dev"])
+    error_message = "Open connections are compared with those that the proxy may open."
+  }
+
+  assert {
+    condition     = alltrue([for alarm in aws_cloudwatch_metric_alarm.this : length(alarm.alarm_actions) == 0])
+    error_message = "Without a topic there are alarms all the same."
+  }
+}
+
+run "shapes" {
+  command = plan
+
+  variables {
+    name                     = "Orders"
+    database_identifier      = "arn:aws:rds:us-east-1:123456789012:db:orders-dev"
+    allocated_storage_gib    = 19
+    proxy_name               = "arn:aws:rds:us-east-1:123456789012:db-proxy:prx-0a1b2c3d4e5f67890"
+    load_balancer_arn_suffix = "orders-dev"
+    target_group_arn_suffix  = "orders-dev-3000"
+    function_name            = "arn:aws:lambda:us-east-1:123456789012:function:orders-dev-bootstrap"
+    errors_per_5_minutes     = 0
+    topic_arns               = ["operations"]
+  }
+
+  expect_failures = [
+    var.name,
+    var.database_identifier,
+    var.allocated_storage_gib,
+    var.proxy_name,
+    var.load_balancer_arn_suffix,
+    var.target_group_arn_suffix,
+    var.function_name,
+    var.errors_per_5_minutes,
+    var.topic_arns,
+  ]
+}

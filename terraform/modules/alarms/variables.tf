@@ -1,0 +1,99 @@
+variable "name" {
+  description = "Prefix of the alarms' names."
+  type        = string
+
+  validation {
+    condition     = can(regex("^[a-z][a-z0-9-]{1,30}[a-z0-9]$", var.name))
+    error_message = "name must be 3 to 32 lower-case letters, digits and hyphens: a letter first, no hyphen at the end."
+  }
+}
+
+variable "database_identifier" {
+  description = "Identifier of the database instance: its name, not its resource id."
+  type        = string
+
+  validation {
+    condition     = can(regex("^[a-z][a-z0-9-]{0,62}$", var.database_identifier))
+    error_message = "database_identifier must be the name of an instance, such as orders-dev, not its ARN."
+  }
+}
+
+variable "allocated_storage_gib" {
+  description = "Storage of the database at its start, in GiB: under a tenth of it free is an alarm."
+  type        = number
+
+  validation {
+    condition     = var.allocated_storage_gib >= 20 && floor(var.allocated_storage_gib) == var.allocated_storage_gib
+    error_message = "allocated_storage_gib must be a whole number of at least 20, as the database has it."
+  }
+}
+
+variable "proxy_name" {
+  description = "Name of the RDS Proxy."
+  type        = string
+
+  validation {
+    condition     = can(regex("^[a-zA-Z][a-zA-Z0-9-]{0,62}$", var.proxy_name))
+    error_message = "proxy_name must be the name of a proxy, such as orders-dev, not its id prx-… or ARN."
+  }
+}
+
+variable "load_balancer_arn_suffix" {
+  description = "What CloudWatch calls the load balancer: the part of its ARN after loadbalancer/."
+  type        = string
+
+  validation {
+    condition     = can(regex("^app/[a-zA-Z0-9-]+/[0-9a-f]+$", var.load_balancer_arn_suffix))
+    error_message = "load_balancer_arn_suffix must be such as app/orders-dev/0123456789abcdef: the output of the alb module."
+  }
+}
+
+variable "target_group_arn_suffix" {
+  description = "What CloudWatch calls the target group: the part of its ARN from targetgroup/ on."
+  type        = string
+
+  validation {
+    condition     = can(regex("^targetgroup/[a-zA-Z0-9-]+/[0-9a-f]+$", var.target_group_arn_suffix))
+    error_message = "target_group_arn_suffix must be such as targetgroup/orders-dev-3000/0123456789abcdef."
+  }
+}
+
+variable "function_name" {
+  description = "Name of the bootstrap function."
+  type        = string
+
+  validation {
+    condition     = can(regex("^[a-zA-Z0-9_-]{1,64}$", var.function_name))
+    error_message = "function_name must be the name of a function, not its ARN."
+  }
+}
+
+variable "errors_per_5_minutes" {
+  description = "From how many answers with 5xx in five minutes on there is an alarm."
+  type        = number
+  default     = 10
+
+  validation {
+    condition     = var.errors_per_5_minutes >= 1 && floor(var.errors_per_5_minutes) == var.errors_per_5_minutes
+    error_message = "errors_per_5_minutes must be a whole number of at least 1."
+  }
+}
+
+variable "topic_arns" {
+  description = "SNS topics that get the alarms; none for alarms that only the console shows."
+  type        = list(string)
+  default     = []
+  nullable    = false
+
+  validation {
+    condition     = alltrue([for arn in var.topic_arns : can(regex("^arn:[a-z-]+:sns:[a-z0-9-]+:[0-9]{12}:[^:*]+$", arn))])
+    error_message = "topic_arns must be ARNs of SNS topics, arn:aws:sns:<region>:<account>:<name>."
+  }
+}
+
+variable "tags" {
+  description = "Tags for every alarm."
+  type        = map(string)
+  default     = {}
+  nullable    = false
+}
