@@ -41,6 +41,8 @@ pub mod arn;
 pub mod aws;
 pub mod file;
 #[cfg(feature = "aws")]
+pub mod identity;
+#[cfg(feature = "aws")]
 pub mod image;
 #[cfg(feature = "aws")]
 pub mod invoke_bootstrap;

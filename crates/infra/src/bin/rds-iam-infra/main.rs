@@ -2,6 +2,7 @@
 
 mod conf;
 mod delete_parameters;
+mod identity;
 mod image;
 mod invoke_bootstrap;
 mod parameters;
@@ -40,6 +41,7 @@ enum Command {
     InvokeBootstrap(invoke_bootstrap::Arguments),
     Image(image::Arguments),
     Rollout(rollout::Arguments),
+    Identity(identity::Arguments),
     Snapshot(snapshot::Arguments),
 }
 
@@ -97,6 +99,7 @@ async fn main() -> ExitCode {
         Command::InvokeBootstrap(arguments) => invoke_bootstrap::run(&arguments).await,
         Command::Image(arguments) => image::run(arguments).await,
         Command::Rollout(arguments) => rollout::run(arguments).await,
+        Command::Identity(arguments) => identity::run(&arguments).await,
         Command::Snapshot(arguments) => snapshot::run(arguments).await,
     };
     done.unwrap_or_else(|error| {
