@@ -43,6 +43,8 @@ pub mod assumptions;
 pub mod aws;
 pub mod file;
 #[cfg(feature = "aws")]
+pub mod identity;
+#[cfg(feature = "aws")]
 pub mod image;
 #[cfg(feature = "aws")]
 pub mod invoke_bootstrap;

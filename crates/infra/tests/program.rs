@@ -106,9 +106,10 @@ async fn parameters_are_written_once() {
     aws.put_parameter("/dev/database/username", "someone").await.unwrap();
     let run = |args: &[&str]| {
         let mut command = program();
-        command.args(args).envs(aws.env());
-        let done =
-            command.env("AWS_ACCESS_KEY_ID", "test").env("AWS_SECRET_ACCESS_KEY", "test").output().unwrap();
+        for name in ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_PROFILE"] {
+            command.env_remove(name);
+        }
+        let done = command.args(args).envs(aws.env()).env("AWS_CONFIG_FILE", "/dev/null").output().unwrap();
         assert_eq!(done.status.code(), Some(0), "{}", text(&done.stderr));
         text(&done.stdout).to_owned()
     };
@@ -150,28 +151,26 @@ async fn parameters_are_written_once() {
 #[tokio::test]
 async fn the_caller_is_told_or_refused() {
     let aws = AwsApi::start().await.unwrap();
-    let whoami = |account: &str, key: &[(&str, &str)]| {
+    let whoami = |account: &str, credentials: &str| {
         let mut command = program();
         command.args(["whoami", "--region", "us-east-1", "--account-id", account]).envs(aws.env());
         // Nobody's credentials but the test's.
-        for name in ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE"] {
+        for name in ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_PROFILE"] {
             command.env_remove(name);
         }
-        for name in ["AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"] {
-            command.env(name, "/dev/null");
-        }
-        command.env("AWS_EC2_METADATA_DISABLED", "true").envs(key.iter().copied()).output().unwrap()
+        command.env("AWS_CONFIG_FILE", "/dev/null").env("AWS_SHARED_CREDENTIALS_FILE", credentials);
+        command.env("AWS_EC2_METADATA_DISABLED", "true").output().unwrap()
     };
-    let key = [("AWS_ACCESS_KEY_ID", "test"), ("AWS_SECRET_ACCESS_KEY", "test")];
-    let told = whoami("123456789012", &key);
+    let known = aws.credentials_file().display().to_string();
+    let told = whoami("123456789012", &known);
     assert_eq!(told.status.code(), Some(0), "{}", text(&told.stderr));
     assert_eq!(text(&told.stdout).lines().count(), 1);
     let caller: serde_json::Value = serde_json::from_slice(&told.stdout).unwrap();
     assert_eq!(caller["account"], "123456789012");
-    let other = whoami("999999999999", &key);
+    let other = whoami("999999999999", &known);
     assert_eq!(other.status.code(), Some(1));
     assert!(text(&other.stderr).contains("the deployment lies in 999999999999"), "{}", text(&other.stderr));
-    let none = whoami("123456789012", &[]);
+    let none = whoami("123456789012", "/dev/null");
     assert_eq!(none.status.code(), Some(1));
     assert!(text(&none.stderr).contains("there are no credentials: log in"), "{}", text(&none.stderr));
 }

@@ -2,6 +2,7 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
+use std::path::Path;
 use std::process::{Child, ChildStdin, Stdio};
 use std::sync::{Mutex, PoisonError, mpsc};
 use std::thread;
@@ -10,6 +11,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::error::Error;
+use crate::file;
 use crate::runner::Cmd;
 use crate::workspace::Workspace;
 
@@ -19,8 +21,8 @@ const READY_WITHIN: Duration = Duration::from_secs(600);
 /// How long it may take to answer one question.
 const ANSWER_WITHIN: Duration = Duration::from_secs(30);
 
-/// A running AWS API endpoint (moto). It believes everybody and proves nothing about permissions.
-/// Dropping it ends it.
+/// A running AWS API endpoint (moto). It answers those alone who know its access key, and proves nothing about
+/// permissions. Dropping it ends it.
 #[derive(Debug)]
 pub(crate) struct LocalAws {
     child: Mutex<Child>,
@@ -29,6 +31,9 @@ pub(crate) struct LocalAws {
     /// Closing it ends the child, also where this process is killed.
     stdin: Option<ChildStdin>,
     url: String,
+    /// The file with its access key, and the id of that.
+    credentials: String,
+    key: String,
 }
 
 impl LocalAws {
@@ -60,18 +65,27 @@ impl LocalAws {
             drop(kept.send(text));
         });
         // From here on, dropping it ends the child.
-        let mut aws = Self { child: Mutex::new(child), log: Mutex::new(log), stdin, url: String::new() };
+        let mut aws = Self {
+            child: Mutex::new(child),
+            log: Mutex::new(log),
+            stdin,
+            url: String::new(),
+            credentials: String::new(),
+            key: String::new(),
+        };
         let answer = |what: String| Error::Answer { command: cmd.shown(), what };
         let Ok(Some(Ok(line))) = line.recv_timeout(READY_WITHIN) else {
             return Err(answer(format!("nothing within {} s", READY_WITHIN.as_secs())));
         };
-        let url = serde_json::from_str(&line)
-            .ok()
-            .and_then(|line: Value| Some(line["aws_endpoint_url"].as_str()?.to_owned()));
-        let Some(url) = url else {
+        let said: Value = serde_json::from_str(&line).unwrap_or_default();
+        let text = |name: &str| said[name].as_str().map(str::to_owned);
+        let (Some(url), Some(credentials)) = (text("aws_endpoint_url"), text("credentials_file")) else {
             aws.end();
-            return Err(answer(format!("no aws_endpoint_url: {}{}", line.trim(), aws.log().trim())));
+            let said = format!("{}{}", line.trim(), aws.log().trim());
+            return Err(answer(format!("no aws_endpoint_url or no credentials_file: {said}")));
         };
+        aws.key = key_id(&file::read(Path::new(&credentials))?).unwrap_or_default();
+        aws.credentials = credentials;
         aws.url = url;
         Ok(aws)
     }
@@ -79,6 +93,11 @@ impl LocalAws {
     /// Where it answers.
     pub(crate) fn url(&self) -> &str {
         &self.url
+    }
+
+    /// The AWS shared credentials file with its access key.
+    pub(crate) fn credentials(&self) -> &str {
+        &self.credentials
     }
 
     /// Puts an object into S3; `path` is `/<bucket>/<key>`.
@@ -117,7 +136,7 @@ impl LocalAws {
     }
 
     /// One request over HTTP; the answer's body. An SDK would make xtask slow to build, and nobody checks
-    /// signatures here: the service alone is read from them.
+    /// signatures here: the access key and the service alone are read from them.
     fn request(
         &self,
         method: &str,
@@ -132,7 +151,7 @@ impl LocalAws {
             |error: std::io::Error| Error::Answer { command: command.clone(), what: error.to_string() };
         let mut stream = TcpStream::connect(address).map_err(failed)?;
         stream.set_read_timeout(Some(ANSWER_WITHIN)).map_err(failed)?;
-        let credential = format!("AKIAMADEUP/20260101/us-east-1/{service}/aws4_request");
+        let credential = format!("{}/20260101/us-east-1/{service}/aws4_request", self.key);
         // Version 1.0: the answer ends where the connection does.
         let request = format!(
             "{method} {path} HTTP/1.0\r\nHost: {address}\r\nAuthorization: AWS4-HMAC-SHA256 Credential={credential}\r\n\
@@ -179,17 +198,20 @@ impl Drop for LocalAws {
     }
 }
 
-/// What leads Terraform and the SDKs to the AWS API at `url`, and nowhere else: made-up keys, no
-/// profile, no instance metadata. The address is a literal one: with a name, S3 clients put the bucket
+/// The id of the access key in a shared credentials file.
+fn key_id(text: &str) -> Option<String> {
+    text.lines().find_map(|line| line.strip_prefix("aws_access_key_id = ")).map(str::to_owned)
+}
+
+/// What leads Terraform and the SDKs to the AWS API at `url`, and nowhere else: its own access key, no
+/// configuration, no instance metadata. The address is a literal one: with a name, S3 clients put the bucket
 /// before it.
-pub(crate) fn environment(url: &str, region: &str) -> Vec<(&'static str, String)> {
+pub(crate) fn environment(url: &str, credentials: &str, region: &str) -> Vec<(&'static str, String)> {
     vec![
         ("AWS_ENDPOINT_URL", url.to_owned()),
-        ("AWS_ACCESS_KEY_ID", "AKIAMADEUP".to_owned()),
-        ("AWS_SECRET_ACCESS_KEY", "made-up".to_owned()),
         ("AWS_REGION", region.to_owned()),
         ("AWS_CONFIG_FILE", "/dev/null".to_owned()),
-        ("AWS_SHARED_CREDENTIALS_FILE", "/dev/null".to_owned()),
+        ("AWS_SHARED_CREDENTIALS_FILE", credentials.to_owned()),
         ("AWS_EC2_METADATA_DISABLED", "true".to_owned()),
     ]
 }

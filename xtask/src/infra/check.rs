@@ -147,7 +147,7 @@ fn passed(printed: &str) -> Option<u32> {
 /// Plans the whole deployment against an empty AWS API and has the rules judge it.
 pub(crate) fn plan_rules(workspace: &Workspace, runner: Runner) -> Result<Outcome, Error> {
     let aws = LocalAws::start(workspace)?;
-    let deployment = Deployment::new("plan", aws.url(), workspace, runner)?;
+    let deployment = Deployment::new("plan", aws.url(), aws.credentials(), workspace, runner)?;
     // The plan only wants its checksum; the real one is built where it is applied.
     let package = deployment.stack("mysql").join("stand-in-for-the-package.zip");
     file::replace(&package, "PK\u{5}\u{6}\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0")?;

@@ -59,12 +59,14 @@ impl<'a> Deployment<'a> {
     pub(crate) fn new(
         name: &str,
         url: &str,
+        credentials: &str,
         workspace: &'a Workspace,
         runner: Runner,
     ) -> Result<Self, Error> {
         let terraform = Terraform::find(workspace, runner)?;
         let tree = tree::copy(name, workspace)?;
-        let deployment = Self { workspace, runner, terraform, tree, aws: environment(url, REGION) };
+        let deployment =
+            Self { workspace, runner, terraform, tree, aws: environment(url, credentials, REGION) };
         for stack in ["account", "mysql"] {
             file::replace(&deployment.stack(stack).join("local_override.tf"), PROVIDER_OVERRIDE)?;
         }
@@ -75,7 +77,7 @@ impl<'a> Deployment<'a> {
     pub(crate) fn describe(&self) -> String {
         let settings: Vec<String> = self.aws.iter().map(|(name, value)| format!("{name}={value}")).collect();
         format!(
-            "In {}, with {}.\nmoto, a stand-in for the AWS API, answers there; no account and no credentials are used.",
+            "In {}, with {}.\nmoto, a stand-in for the AWS API, answers there; no account of AWS and none of its credentials are used.",
             self.tree.path.display(),
             settings.join(" ")
         )
@@ -256,7 +258,7 @@ pub(crate) fn settings<'a>(package: &'a Path, disposable: bool, account: &'a Val
 }
 
 /// `cargo xtask infra apply`, which the demo runs: stands the deployment up at `AWS_ENDPOINT_URL`, which
-/// must be on this machine, and writes its outputs.
+/// must be on this machine and know the key in `AWS_SHARED_CREDENTIALS_FILE`, and writes its outputs.
 ///
 /// # Errors
 /// When the address is another machine's, or anything fails.
@@ -270,7 +272,8 @@ pub(crate) fn apply_here(outputs: &Path, workspace: &Workspace, runner: Runner) 
         });
     }
     let package = Package::of_this_machine().file(workspace);
-    let deployment = Deployment::new("demo", &url, workspace, runner)?;
+    let credentials = std::env::var("AWS_SHARED_CREDENTIALS_FILE").unwrap_or_default();
+    let deployment = Deployment::new("demo", &url, &credentials, workspace, runner)?;
     deployment.stand_up(&package)?;
     deployment.write_outputs(outputs)
 }

@@ -95,7 +95,7 @@ impl<'a> Cycle<'a> {
 
     fn start(&self) -> Result<(), Error> {
         let aws = LocalAws::start(self.workspace)?;
-        let deployment = Deployment::new("local", aws.url(), self.workspace, self.runner)?;
+        let deployment = Deployment::new("local", aws.url(), aws.credentials(), self.workspace, self.runner)?;
         self.console.line(&deployment.describe());
         drop(self.started.set(Started { deployment, aws }));
         Ok(())

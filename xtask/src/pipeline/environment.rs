@@ -15,6 +15,9 @@ use crate::workspace::Workspace;
 /// address is on AWS.
 const LOCAL: [(&str, u16); 2] = [("local", 13_080), ("localprod", 13_081)];
 
+/// How much higher the port is at which that app serves machines.
+const TO_MANAGEMENT_PORT: u16 = 100;
+
 /// Folders beside those of environments.
 const RESERVED: [&str; 5] = ["account", "ci", "context", "reports", "sarif"];
 
@@ -168,6 +171,11 @@ impl Environment {
     /// On this machine, the port of its app.
     pub(crate) fn port(&self) -> Option<u16> {
         LOCAL.iter().find(|(name, _)| *name == self.name).map(|(_, port)| *port)
+    }
+
+    /// On this machine, the port at which its app serves machines.
+    pub(crate) fn management_port(&self) -> Option<u16> {
+        self.port().map(|port| port + TO_MANAGEMENT_PORT)
     }
 
     /// bootstrap's package, written where the plan will look for it.

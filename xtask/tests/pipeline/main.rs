@@ -26,7 +26,7 @@ const DEPLOY: [(&str, &str, i32); 14] = [
     ("ecr-push", "rds-iam-infra image push*", 19),
     ("bootstrap", "rds-iam-infra invoke-bootstrap*", 27),
     ("rollout", "rds-iam-infra rollout*", 28),
-    ("smoke", "curl *readyz", 30),
+    ("smoke", "curl */api/messages", 30),
 ];
 
 #[test]

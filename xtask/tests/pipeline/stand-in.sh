@@ -105,7 +105,8 @@ case "$call" in
 "rds-iam-infra image push"*) echo "{\"digest\": \"sha256:$(printf '%064d' 1)\", \"tag\": \"$(option --tag "$@")\"}" >"$(option --record "$@")" ;;
 "rds-iam-infra image show"*) echo "{\"digest\": \"sha256:$(printf '%064d' 1)\", \"commit\": \"$COMMIT\"}" ;;
 "rds-iam-emulator aws")
-    echo '{"aws_endpoint_url": "http://127.0.0.1:1"}'
+    echo 'aws_access_key_id = AKIAMADEUP' >"$STAND_INS/credentials"
+    echo "{\"aws_endpoint_url\": \"http://127.0.0.1:1\", \"credentials_file\": \"$STAND_INS/credentials\"}"
     cat >/dev/null
     ;;
 "tflint --version") echo 'TFLint version 0.64.0' ;;
@@ -131,7 +132,8 @@ case "$call" in
 "docker version "*) echo 28.0.0 ;;
 "docker buildx version") echo v0.20.0 ;;
 "docker save "*) cp "$STAND_INS/image.tar" "$(option --output "$@")" ;;
-"curl "*/api/identity)
+"curl "*/api/messages) echo '{"messages": []}' ;;
+"rds-iam-infra identity "* | "curl "*/api/identity)
     echo '{"database": {"user": "node_app@%", "plugin": "AWSAuthenticationPlugin", "tls_version": "TLSv1.3"}}'
     ;;
 esac

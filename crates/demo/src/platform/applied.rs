@@ -8,7 +8,7 @@ use rds_iam_emulator::{AwsApi, MySql};
 use rds_iam_infra::Outputs;
 use tracing::info;
 
-use super::{ADMIN_USER, APP_USER, DATABASE, Deployed, Options, with};
+use super::{ADMIN_USER, APP_USER, DATABASE, Deployed, Options};
 use crate::program;
 
 /// The program that reads outputs and writes parameters.
@@ -32,12 +32,10 @@ pub(super) async fn apply(options: &Options<'_>, deploy: &Path) -> anyhow::Resul
     );
 
     info!("the parameters of the app, from the outputs");
-    // The AWS API believes everybody; a database's keys are not for it.
-    let made_up = [("AWS_ACCESS_KEY_ID", "AKIAMADEUP"), ("AWS_SECRET_ACCESS_KEY", "made-up")];
     let written = program::output(
         &options.programs.join(INFRA),
         &["parameters", "--outputs", &file_text, "--write"],
-        &with(&aws.env(), made_up),
+        &aws.env(),
     )
     .await?;
     let said =

@@ -10,6 +10,7 @@ import json
 import pathlib
 import shutil
 import types
+import uuid
 
 from moto.autoscaling import exceptions as autoscaling_exceptions
 from moto.autoscaling import models as autoscaling
@@ -35,6 +36,9 @@ def now():
 
 
 def manifests_of(repository):
+    # moto takes no other names; this becomes a path that is removed.
+    if ".." in repository or repository.startswith("/"):
+        raise ValueError("a repository's name leads out of the registry")
     return pathlib.Path(registry.folder, "docker/registry/v2/repositories", repository, "_manifests")
 
 
@@ -181,6 +185,65 @@ def a_refresh_takes_its_time():
         raise ActiveInstanceRefreshNotFound("No in progress or pending Instance Refresh found")
 
 
+def launches_of(group):
+    """The machines that refreshes have launched in the group, as scaling activities, the latest first."""
+    return vars(group).setdefault("launches", [])
+
+
+def is_waiting(launch):
+    return launch["StatusCode"] == "MidLifecycleAction"
+
+
+def a_launch_waits_for_its_hook():
+    """AWS: where the group has a launch hook, a new instance is `Pending:Wait`, and no instance goes for it, until
+    CompleteLifecycleAction. moto: keeps hooks and lets nothing wait for them. Here the program that plays the machines
+    says which are launched, and is told what was completed."""
+
+    @add(autoscaling_responses.AutoScalingResponse, "complete_lifecycle_action")
+    def complete_lifecycle_action(self):
+        name, hook = self._get_param("AutoScalingGroupName"), self._get_param("LifecycleHookName")
+        instance, result = self._get_param("InstanceId"), self._get_param("LifecycleActionResult")
+        group = self.autoscaling_backend.autoscaling_groups.get(name)
+        hooks = group and self.autoscaling_backend.describe_lifecycle_hooks(name, [hook])
+        if result not in ("CONTINUE", "ABANDON"):
+            raise autoscaling_exceptions.ValidationError(f"{result} is not a valid LifecycleActionResult")
+        for launch in launches_of(group) if hooks else ():
+            if launch["InstanceId"] == instance and is_waiting(launch):
+                launch["Result"] = result
+                return ActionResult({})
+        raise autoscaling_exceptions.ValidationError(
+            f"No active Lifecycle Action found with instance ID {instance}"
+        )
+
+    @wrap(autoscaling_responses.AutoScalingResponse, "describe_scaling_activities")
+    def describe_scaling_activities(original, self):
+        name = self._get_param("AutoScalingGroupName")
+        group = self.autoscaling_backend.autoscaling_groups.get(name)
+        return ActionResult({"Activities": launches_of(group) if group else []})
+
+    if not isinstance(vars(autoscaling.FakeAutoScalingGroup).get("instances"), property):
+        raise Stale("FakeAutoScalingGroup has no property instances any more")
+    autoscaling.FakeAutoScalingGroup.instances = property(
+        lambda self: self.instance_states + [waiting_instance(self, l) for l in launches_of(self) if is_waiting(l)]
+    )
+
+
+def waiting_instance(group, launch):
+    """As DescribeAutoScalingGroups lists it."""
+    template = group.ec2_launch_template
+    return types.SimpleNamespace(
+        instance_id=launch["InstanceId"],
+        instance_type="t4g.small",
+        availability_zone=group.availability_zones[0],
+        lifecycle_state="Pending:Wait",
+        health_status="Healthy",
+        protected_from_scale_in=False,
+        launch_configuration_name=None,
+        launch_template=template and {"LaunchTemplateId": template.id, "LaunchTemplateName": template.name},
+        weighted_capacity=None,
+    )
+
+
 def a_target_is_as_healthy_as_its_machine():
     """AWS: asks each target how it is. moto: calls all of them healthy. Here the program that plays the machines
     asks; until it has, they are `initial`."""
@@ -201,6 +264,7 @@ MENDS = [
     a_deleted_repository_takes_its_images_with_it,
     what_was_pushed_was_scanned,
     a_refresh_takes_its_time,
+    a_launch_waits_for_its_hook,
     a_target_is_as_healthy_as_its_machine,
 ]
 
@@ -239,6 +303,15 @@ def group(backend, of):
             {"id": refresh["InstanceRefreshId"], "status": refresh["Status"]}
             for refresh in refreshes_of(backend, of.name)
         ],
+        "has_hook": any(
+            hook.lifecycle_transition == "autoscaling:EC2_INSTANCE_LAUNCHING"
+            for hook in backend.describe_lifecycle_hooks(of.name)
+        ),
+        "completed": {
+            launch["InstanceId"]: launch["Result"]
+            for launch in launches_of(of)
+            if is_waiting(launch) and "Result" in launch
+        },
         "target_groups": [
             {"arn": arn, "health_path": target_groups[arn].health_check_path}
             for arn in of.target_group_arns
@@ -267,8 +340,12 @@ def what_there_is():
 
 
 def take(report):
-    """Takes how far refreshes are, by id, and how healthy target groups are, by ARN."""
+    """Takes how far refreshes are, by id, how healthy target groups are, by ARN, and which machines were launched."""
     for backend in backends(autoscaling.autoscaling_backends):
+        for of in list(backend.autoscaling_groups.values()):
+            for launch in report.get("launches", []):
+                if launch["group"] == of._id:
+                    launched(of, launch)
         for refreshes in vars(backend).get("instance_refreshes", {}).values():
             for refresh in refreshes:
                 if found := report.get("refreshes", {}).get(refresh["InstanceRefreshId"]):
@@ -277,6 +354,27 @@ def take(report):
         for arn, health in report.get("health", {}).items():
             if arn in backend.target_groups:
                 backend.target_groups[arn].machine_health = tuple(health)
+
+
+def launched(group, report):
+    """Takes how the launch of a machine is."""
+    launches, instance = launches_of(group), report["instance"]
+    found = next((launch for launch in launches if launch["InstanceId"] == instance), None)
+    if found is None:
+        found = {
+            "ActivityId": str(uuid.uuid4()),
+            "AutoScalingGroupName": group.name,
+            "InstanceId": instance,
+            "Description": f"Launching a new EC2 instance: {instance}",
+            "Cause": "an instance refresh",
+            "StartTime": now(),
+        }
+        launches.insert(0, found)
+    found["StatusCode"] = report["status"]
+    if reason := report.get("reason"):
+        found["StatusMessage"] = reason
+    if not is_waiting(found):
+        found.update(EndTime=now(), Progress=100)
 
 
 def progress(refresh, status, reason=None):

@@ -7,6 +7,7 @@ program that started this one ends, however it ends.
 import argparse
 import json
 import os
+import shutil
 import sys
 import threading
 
@@ -14,6 +15,8 @@ import threading
 os.environ["MOTO_IAM_LOAD_MANAGED_POLICIES"] = "true"
 # How long, in seconds, a certificate waits to be validated; a minute by default.
 os.environ["MOTO_ACM_VALIDATION_WAIT"] = "0"
+# It would let every web page read what it is answered.
+os.environ["MOTO_DISABLE_GLOBAL_CORS"] = "true"
 
 from moto.core.config import default_user_config
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
@@ -22,12 +25,18 @@ from werkzeug.serving import make_server
 # Isolated, Python does not look for modules beside the program.
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import account
+import guard
 import mends
 
+# The id of the access key that requests have to name.
+KEY_VARIABLE = "RDS_IAM_EMULATOR_KEY"
 
-def end_with_standard_input():
+
+def end_with_standard_input(folder):
     while sys.stdin.buffer.read(4096):
         pass
+    if folder:
+        shutil.rmtree(folder, ignore_errors=True)
     os._exit(0)
 
 
@@ -37,17 +46,22 @@ def main():
     parser.add_argument("--port", default=0, type=int, help="the port to listen at (a free one)")
     parser.add_argument("--registry", help="the address of the registry of an account whose parts come alive")
     parser.add_argument("--images", help="the folder in which that registry keeps its images")
+    parser.add_argument("--folder", help="a folder to remove at the end")
     parser.add_argument("--stay", action="store_true", help="serve although standard input is closed")
     options = parser.parse_args()
     if not options.stay:
-        threading.Thread(target=end_with_standard_input, daemon=True).start()
+        threading.Thread(target=end_with_standard_input, args=[options.folder], daemon=True).start()
 
+    key = os.environ.pop(KEY_VARIABLE, "")
+    if not key:
+        parser.error(f"{KEY_VARIABLE} is not set")
     mends.apply()
     application = DomainDispatcherApplication(create_backend_app)
     if options.registry:
         account.registry.address, account.registry.folder = options.registry, options.images
         mends.apply(account.MENDS)
         application = account.serving(application)
+    application = guard.guard(guard.failures_in_form(application), key)
     # An invoked function answers with what it was called with, instead of running in a container.
     default_user_config["lambda"]["use_docker"] = False
     default_user_config["batch"]["use_docker"] = False

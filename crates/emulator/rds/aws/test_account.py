@@ -167,6 +167,40 @@ class Mends(Playing):
         account.take({"refreshes": {third: {"status": "Successful"}}})
         self.assertEqual((self.refresh()["Status"], self.refresh()["PercentageComplete"]), ("Successful", 100))
 
+    def test_a_launch_waits_for_its_hook(self):
+        self.group()
+        complete = lambda result, instance="i-1", hook="ready": self.autoscaling.complete_lifecycle_action(
+            AutoScalingGroupName="app", LifecycleHookName=hook, InstanceId=instance, LifecycleActionResult=result
+        )
+        self.autoscaling.put_lifecycle_hook(
+            AutoScalingGroupName="app", LifecycleHookName="ready",
+            LifecycleTransition="autoscaling:EC2_INSTANCE_LAUNCHING", DefaultResult="ABANDON", HeartbeatTimeout=600,
+        )
+        self.start_refresh()
+        with self.assertRaisesRegex(self.autoscaling.exceptions.ClientError, "No active Lifecycle Action"):
+            complete("CONTINUE")
+        (group,) = account.what_there_is()["groups"]
+        self.assertEqual((group["has_hook"], group["completed"]), (True, {}))
+        launch = {"group": group["id"], "instance": "i-1", "status": "MidLifecycleAction"}
+        account.take({"launches": [launch]})
+        (described,) = self.autoscaling.describe_auto_scaling_groups()["AutoScalingGroups"]
+        states = {instance["InstanceId"]: instance["LifecycleState"] for instance in described["Instances"]}
+        self.assertEqual((len(states), states["i-1"]), (2, "Pending:Wait"))
+        self.assertEqual(sorted(states.values()), ["InService", "Pending:Wait"])
+        for wrong in (("CONTINUE", "i-2"), ("CONTINUE", "i-1", "other"), ("PERHAPS",)):
+            with self.assertRaises(self.autoscaling.exceptions.ClientError):
+                complete(*wrong)
+        complete("ABANDON")
+        (group,) = account.what_there_is()["groups"]
+        self.assertEqual(group["completed"], {"i-1": "ABANDON"})
+        account.take({"launches": [{**launch, "status": "Cancelled", "reason": "it was not ready"}]})
+        activities = self.autoscaling.describe_scaling_activities(AutoScalingGroupName="app")["Activities"]
+        self.assertEqual([(a["StatusCode"], a["StatusMessage"]) for a in activities], [("Cancelled", "it was not ready")])
+        (described,) = self.autoscaling.describe_auto_scaling_groups()["AutoScalingGroups"]
+        self.assertEqual(len(described["Instances"]), 1)
+        with self.assertRaises(self.autoscaling.exceptions.ClientError):
+            complete("CONTINUE")
+
     def test_a_target_is_as_healthy_as_its_machine(self):
         self.group()
         self.assertEqual(self.health(), ["initial"])

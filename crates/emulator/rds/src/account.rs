@@ -1,13 +1,18 @@
 //! An account on this machine: the AWS API, and what makes that which Terraform makes in it come alive.
 //!
 //! moto keeps records. Beside it runs a real registry for images; for each database instance, a MySQL server
-//! that checks tokens; and for each Auto Scaling group whose instances are refreshed, the start script of its
-//! launch template, really run, with stand-ins for the programs of the machine that it would run on.
+//! that checks tokens; and for each Auto Scaling group whose instances are refreshed, the scripts of the module `ec2`,
+//! really run, with stand-ins for the programs of the machine that they would run on.
+//!
+//! All of it is for those who know the account's access key. What comes from the AWS API is checked all the same before
+//! it becomes a path (`name`) or is run (`user_data`): the deployed service knows the key too.
 
 mod databases;
 mod folder;
+mod forward;
 mod machine;
 mod machines;
+mod name;
 mod registry;
 mod seen;
 mod stand_in;
@@ -25,7 +30,8 @@ use crate::command::tail;
 use crate::error::Error;
 use crate::python;
 use databases::Databases;
-use folder::{Folder, write_whole};
+use folder::Folder;
+pub(crate) use folder::write_whole;
 use machines::Machines;
 use registry::Registry;
 pub use registry::registry_program;
@@ -69,14 +75,17 @@ impl Account {
         // Its clients name the region that they want.
         let region = "us-east-1".parse().map_err(Error::setting("region", "us-east-1"))?;
         let log = folder.log("aws")?;
-        let aws = AwsApi::start_for_account(registry.address(), registry.images(), log, region).await?;
         let databases = Databases::new(&folder)?;
+        let credentials = databases.credentials_file();
+        let aws = AwsApi::start_for_account(registry.address(), registry.images(), log, region, credentials)
+            .await?;
         let machines = Machines::new(&folder, &registry, program).await?;
         let docker = folder.make("docker")?;
         write_whole(&docker.join("config.json"), &registry.docker_config(), 0o600)?;
         folder.announce(&json!({
             "pid": std::process::id(),
             "aws_endpoint_url": aws.url(),
+            "credentials_file": credentials,
             "registry": registry.address(),
         }))?;
         info!("the account is in {}", folder.path().display());

@@ -1,10 +1,12 @@
 //! The AWS API on this machine: moto, over real HTTP.
 
 use std::ffi::OsString;
+use std::fmt;
 use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, Seek};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Stdio};
+use std::sync::Arc;
 use std::time::Duration;
 
 use aws_config::{BehaviorVersion, SdkConfig};
@@ -14,24 +16,31 @@ use aws_sdk_secretsmanager::operation::create_secret::CreateSecretError;
 use aws_sdk_ssm::error::SdkError;
 use aws_sdk_ssm::operation::get_parameter::GetParameterError;
 use aws_sdk_ssm::types::ParameterType;
+use hyper::http::request::Builder;
+use hyper::{Method, Request, header};
+use rds_iam_emulator_control::AccessKey;
 use rds_iam_token::Region;
 use sha2::{Digest, Sha256};
+use tempfile::TempDir;
 use testcontainers::core::IntoContainerPort;
 use testcontainers::runners::AsyncRunner;
 use testcontainers::{ContainerAsync, ContainerRequest, GenericImage, ImageExt};
 use tracing::info;
 
+use crate::account::write_whole;
 use crate::cache::Entry;
 use crate::command::{Command, tail};
 use crate::container::for_this_machine;
-use crate::credentials::MasterCredentials;
+use crate::credentials::{MasterCredentials, credentials_file, own_key, read_key};
 use crate::engine;
 use crate::error::Error;
+use crate::http::{self, Answer, HttpError};
 use crate::python::{is_possible, python};
 
 /// What starts moto, and what mends it; see their own comments.
-const PROGRAM: [(&str, &str); 3] = [
+const PROGRAM: [(&str, &str); 4] = [
     ("serve.py", include_str!("../aws/serve.py")),
+    ("guard.py", include_str!("../aws/guard.py")),
     ("mends.py", include_str!("../aws/mends.py")),
     ("account.py", include_str!("../aws/account.py")),
 ];
@@ -44,8 +53,11 @@ const IN_IMAGE: &str = "/rds-iam";
 /// How long moto may take to start. It takes about a second.
 const READY_TIMEOUT: Duration = Duration::from_secs(60);
 
+/// The environment variable that gives moto the id of the access key that requests have to name.
+const KEY_VARIABLE: &str = "RDS_IAM_EMULATOR_KEY";
+
 /// A running AWS API endpoint, with Secrets Manager and the SSM Parameter Store among others. It starts
-/// empty, believes any credentials and proves nothing about permissions. Dropping it ends it.
+/// empty, answers those alone who know its access key, and proves nothing about permissions. Dropping it ends it.
 ///
 /// ```no_run
 /// # async fn example() -> Result<(), rds_iam_emulator::Error> {
@@ -63,6 +75,39 @@ pub struct AwsApi {
     server: Server,
     url: String,
     region: Region,
+    key: Key,
+}
+
+/// The access key that the endpoint knows, and the file that it is in.
+#[derive(Clone)]
+struct Key {
+    key: AccessKey,
+    file: PathBuf,
+    /// Where it was made for this endpoint. Removed when the last of its clients is dropped.
+    _folder: Option<Arc<TempDir>>,
+}
+
+impl Key {
+    /// This process's, in a new folder.
+    fn new() -> Result<Self, Error> {
+        let temporary = std::env::temp_dir();
+        let folder = tempfile::Builder::new().prefix("rds-iam-aws-").tempdir();
+        let folder = folder.map_err(Error::io("make a folder in", &temporary))?;
+        let (key, file) = (own_key()?, folder.path().join("credentials"));
+        write_whole(&file, &credentials_file(&key), 0o600)?;
+        Ok(Self { key, file, _folder: Some(Arc::new(folder)) })
+    }
+
+    /// The one in this file, which stays.
+    fn read(file: &Path) -> Result<Self, Error> {
+        Ok(Self { key: read_key(file)?, file: file.to_owned(), _folder: None })
+    }
+}
+
+impl fmt::Debug for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Key").field("file", &self.file).finish_non_exhaustive()
+    }
 }
 
 #[derive(Debug)]
@@ -106,7 +151,10 @@ impl AwsApi {
     pub async fn start_in(region: Region) -> Result<Self, Error> {
         if is_possible().await {
             let log = tempfile::tempfile().map_err(Error::io("make a log file in", &std::env::temp_dir()))?;
-            return Self::start_process(python().await?, program().await?, &[], log, region).await;
+            let key = Key::new()?;
+            let folder = key.file.parent().map(Path::as_os_str).unwrap_or_default();
+            let options = ["--folder".into(), folder.to_owned()];
+            return Self::start_process(python().await?, program().await?, &options, log, region, key).await;
         }
         if engine::docker().await.is_some() {
             return Self::start_container(region).await;
@@ -118,12 +166,13 @@ impl AwsApi {
         })
     }
 
-    /// One that runs already, at a URL such as `http://127.0.0.1:34567`, for clients in `region`. Dropping
-    /// this does not end it.
+    /// One that runs already, at a URL such as `http://127.0.0.1:34567`, for clients in `region`. Its access key is
+    /// in `credentials_file`. Dropping this does not end it.
     ///
     /// # Errors
-    /// [`Error::Setting`] when this is no such URL, [`Error::Aws`] when nothing answers there.
-    pub async fn connect(url: &str, region: Region) -> Result<Self, Error> {
+    /// [`Error::Setting`] when this is no such URL or no such file, [`Error::Io`] when the file can't be read,
+    /// [`Error::Aws`] when nothing answers there.
+    pub async fn connect(url: &str, region: Region, credentials_file: &Path) -> Result<Self, Error> {
         let url = url.trim_end_matches('/');
         let host = url.strip_prefix("http://").or_else(|| url.strip_prefix("https://"));
         if host.is_none_or(|host| host.is_empty() || host.contains(['/', '@', '?', '#', ' '])) {
@@ -133,22 +182,25 @@ impl AwsApi {
                 problem: "it takes the form http://127.0.0.1:34567".into(),
             });
         }
-        let aws = Self { server: Server::Elsewhere, url: url.into(), region };
+        let key = Key::read(credentials_file)?;
+        let aws = Self { server: Server::Elsewhere, url: url.into(), region, key };
         let answer = aws.ssm().describe_parameters().send().await;
         answer.map_err(Error::aws(format!("answer at {url}: is it running there?")))?;
         Ok(aws)
     }
 
     /// Starts the endpoint of an account whose registry and machines are played: see `aws/account.py`. What
-    /// it says goes into `log`.
+    /// it says goes into `log`; its access key is in `credentials_file`.
     pub(crate) async fn start_for_account(
         registry: &str,
         images: &Path,
         log: File,
         region: Region,
+        credentials_file: &Path,
     ) -> Result<Self, Error> {
         let options = ["--registry".into(), registry.into(), "--images".into(), images.into()];
-        Self::start_process(python().await?, program().await?, &options, log, region).await
+        let key = Key::read(credentials_file)?;
+        Self::start_process(python().await?, program().await?, &options, log, region, key).await
     }
 
     async fn start_process(
@@ -157,9 +209,12 @@ impl AwsApi {
         options: &[OsString],
         mut log: File,
         region: Region,
+        key: Key,
     ) -> Result<Self, Error> {
         let log_writer = log.try_clone().map_err(Error::io("write the log beside", &program))?;
         let moto = Command::new(&python).bare().arg("-I").arg(program).args(options.iter().cloned());
+        // Its environment is for its owner's eyes alone, unlike its arguments.
+        let moto = moto.env(KEY_VARIABLE, &key.key.id);
         let mut child = moto.spawn(Stdio::piped(), Stdio::piped(), log_writer)?;
         let (stdin, stdout) = (child.stdin.take(), child.stdout.take());
         // From here on, dropping it ends the child.
@@ -184,15 +239,17 @@ impl AwsApi {
         // A literal address: with a name, S3 clients put the bucket before it.
         let url = format!("http://127.0.0.1:{port}");
         info!("the AWS API (moto, from the Python Package Index) at {url}");
-        Ok(Self { server: Server::Process(process), url, region })
+        Ok(Self { server: Server::Process(process), url, region, key })
     }
 
     async fn start_container(region: Region) -> Result<Self, Error> {
         let port = IMAGE_PORT.to_string();
+        let key = Key::new()?;
         let image = GenericImage::new(IMAGE.0, IMAGE.1)
             .with_entrypoint("python3")
             .with_exposed_port(IMAGE_PORT.tcp())
             .with_cmd([&format!("{IN_IMAGE}/serve.py"), "--stay", "--host", "0.0.0.0", "--port", &port])
+            .with_env_var(KEY_VARIABLE, &key.key.id)
             .with_label("rds-iam-emulator", "aws")
             .with_host_config_modifier(for_this_machine(IMAGE_PORT));
         let put = |image: ContainerRequest<_>, (name, text): (&str, &str)| {
@@ -203,7 +260,7 @@ impl AwsApi {
         let port = container.get_host_port_ipv4(IMAGE_PORT.tcp()).await;
         let port = port.map_err(Error::docker("tell the port of moto's container"))?;
         let url = format!("http://127.0.0.1:{port}");
-        let aws = Self { server: Server::Container { _container: Box::new(container) }, url, region };
+        let aws = Self { server: Server::Container { _container: Box::new(container) }, url, region, key };
         let answers = async {
             // The port is open before moto listens behind it.
             while aws.ssm().describe_parameters().send().await.is_err() {
@@ -218,7 +275,7 @@ impl AwsApi {
 
     /// The same endpoint for clients in another region. Dropping it does not end it.
     pub(crate) fn in_region(&self, region: Region) -> Self {
-        Self { server: Server::Elsewhere, url: self.url.clone(), region }
+        Self { server: Server::Elsewhere, url: self.url.clone(), region, key: self.key.clone() }
     }
 
     /// Whether it ended, though nobody wanted it to.
@@ -241,10 +298,18 @@ impl AwsApi {
         &self.region
     }
 
-    /// A configuration with which AWS SDK clients come here, with made-up credentials.
+    /// The AWS shared credentials file with the endpoint's access key, which only its owner may read. The servers that
+    /// this process starts know that key too.
+    #[must_use]
+    pub fn credentials_file(&self) -> &Path {
+        &self.key.file
+    }
+
+    /// A configuration with which AWS SDK clients come here, with the endpoint's access key.
     #[must_use]
     pub fn sdk_config(&self) -> SdkConfig {
-        let credentials = Credentials::new("AKIAMADEUP", "made-up", None, None, "rds-iam-emulator");
+        let AccessKey { id, secret, session_token, .. } = &self.key.key;
+        let credentials = Credentials::new(id, secret, session_token.clone(), None, "rds-iam-emulator");
         SdkConfig::builder()
             .behavior_version(BehaviorVersion::latest())
             .region(aws_config::Region::new(self.region.to_string()))
@@ -253,12 +318,14 @@ impl AwsApi {
             .build()
     }
 
-    /// The environment with which a program's AWS SDK comes here. Credentials are not in it: give the
-    /// program a file with those that the database knows ([`crate::MySql::write_credentials_file`]).
+    /// The environment with which a program's AWS SDK comes here. It names [`AwsApi::credentials_file`], and holds no
+    /// secret itself.
     #[must_use]
     pub fn env(&self) -> Vec<(String, String)> {
         let region = self.region.as_str();
+        let credentials_file = self.key.file.display().to_string();
         [
+            ("AWS_SHARED_CREDENTIALS_FILE", credentials_file.as_str()),
             ("AWS_ENDPOINT_URL", self.url.as_str()),
             ("AWS_EC2_METADATA_DISABLED", "true"),
             ("AWS_REGION", region),
@@ -326,6 +393,47 @@ impl AwsApi {
         }
     }
 
+    /// Asks for the emulator's own paths, which no service of AWS has: gets what is there, or reports in JSON.
+    pub(crate) async fn private(
+        &self,
+        path: &str,
+        report: Option<String>,
+        within: Duration,
+    ) -> Result<Answer, HttpError> {
+        let method = if report.is_some() { Method::POST } else { Method::GET };
+        let request =
+            Request::builder().method(method).uri(path).header(header::CONTENT_TYPE, "application/json");
+        self.ask("moto-api", request, report.unwrap_or_default(), within).await
+    }
+
+    /// Completes a launch hook: the answer of a machine's `app-ready`.
+    pub(crate) async fn complete_lifecycle_action(&self, form: &[(&str, &str)]) -> Result<(), Error> {
+        let mut body = "Action=CompleteLifecycleAction&Version=2011-01-01".to_owned();
+        // No value has anything but letters, digits and hyphens where the module's script is run.
+        form.iter().for_each(|(name, value)| body.push_str(&format!("&{name}={value}")));
+        let request = Request::builder().method(Method::POST).uri("/");
+        let request = request.header(header::CONTENT_TYPE, "application/x-www-form-urlencoded");
+        let answer = self.ask("autoscaling", request, body, Duration::from_secs(10)).await;
+        let done = answer.and_then(|answer| match answer.status {
+            200 => Ok(()),
+            status => Err(HttpError::Status(status)),
+        });
+        done.map_err(Error::aws("complete a lifecycle action"))
+    }
+
+    async fn ask(
+        &self,
+        service: &str,
+        request: Builder,
+        body: String,
+        within: Duration,
+    ) -> Result<Answer, HttpError> {
+        let scope = format!("{}/20260101/{}/{service}/aws4_request", self.key.key.id, self.region);
+        // The endpoint reads the key and the service, and checks no signature.
+        let request = request.header(header::AUTHORIZATION, format!("AWS4-HMAC-SHA256 Credential={scope}"));
+        http::ask(self.url.trim_start_matches("http://"), request, body.into(), within).await
+    }
+
     /// The Python that the endpoint runs in, which has botocore too; `None` where it is a container, or
     /// somebody else's.
     #[must_use]
@@ -387,7 +495,8 @@ mod tests {
         fs::write(&program, "raise SystemExit('moto cannot be mended: a_mend')").unwrap();
         let region = "us-east-1".parse().unwrap();
         let log = tempfile::tempfile().unwrap();
-        let started = AwsApi::start_process(python().await.unwrap(), program, &[], log, region).await;
+        let key = Key::new().unwrap();
+        let started = AwsApi::start_process(python().await.unwrap(), program, &[], log, region, key).await;
         insta::assert_snapshot!(started.unwrap_err(), @r"
         moto did not get ready: it ended, or named no port; its log ends:
         moto cannot be mended: a_mend

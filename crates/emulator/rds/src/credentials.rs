@@ -1,6 +1,10 @@
 //! Whom a server knows: its master user and an access key. And its resource id.
 
 use std::fmt;
+use std::fs::{self, File};
+use std::io::Read;
+use std::path::Path;
+use std::sync::OnceLock;
 
 use rds_iam_emulator_control::AccessKey;
 
@@ -70,10 +74,40 @@ impl fmt::Debug for MasterCredentials {
     }
 }
 
-/// Temporary credentials, as an instance role or a container gets them.
-pub(crate) fn made_up_key() -> AccessKey {
-    AccessKey::new(format!("ASIA{}", random(16, UPPER)), random(40, ALPHANUMERIC))
-        .session_token(random(200, ALPHANUMERIC))
+/// The access key of this process, made up at the first call: temporary credentials, as an instance role or a container
+/// gets them. All servers that it starts know it, and its AWS API answers nobody else.
+pub(crate) fn own_key() -> Result<AccessKey, Error> {
+    static KEY: OnceLock<AccessKey> = OnceLock::new();
+    if let Some(key) = KEY.get() {
+        return Ok(key.clone());
+    }
+    let made_up = AccessKey::new(format!("ASIA{}", secret(16, UPPER)?), secret(40, ALPHANUMERIC)?)
+        .session_token(secret(200, ALPHANUMERIC)?);
+    Ok(KEY.get_or_init(|| made_up).clone())
+}
+
+/// The access key in an AWS shared credentials file of the form of [`credentials_file`].
+pub(crate) fn read_key(path: &Path) -> Result<AccessKey, Error> {
+    let text = fs::read_to_string(path).map_err(Error::io("read", path))?;
+    let value = |name: &'static str| {
+        let mut settings = text.lines().filter_map(|line| line.split_once('='));
+        let found =
+            settings.find(|(found, _)| found.trim() == name).map(|(_, value)| value.trim().to_owned());
+        found.filter(|value| !value.is_empty())
+    };
+    let missing = || Error::Setting {
+        setting: "the credentials file of the AWS API endpoint",
+        value: path.display().to_string(),
+        problem: "it has no aws_access_key_id or no aws_secret_access_key".into(),
+    };
+    let key = AccessKey::new(
+        value("aws_access_key_id").ok_or_else(missing)?,
+        value("aws_secret_access_key").ok_or_else(missing)?,
+    );
+    Ok(match value("aws_session_token") {
+        Some(token) => key.session_token(token),
+        None => key,
+    })
 }
 
 /// An access key as an AWS shared credentials file.
@@ -90,8 +124,21 @@ pub(crate) fn made_up_resource_id() -> String {
     format!("db-{}", random(26, UPPER))
 }
 
+/// An id of the form that EC2 gives to instances.
+pub(crate) fn made_up_instance_id() -> String {
+    format!("i-{}", random(17, b"0123456789abcdef"))
+}
+
 const UPPER: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
 const ALPHANUMERIC: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
+
+/// A secret that others on this machine may try to guess.
+fn secret(length: usize, alphabet: &[u8]) -> Result<String, Error> {
+    let source = Path::new("/dev/urandom");
+    let mut bytes = vec![0; length];
+    File::open(source).and_then(|mut file| file.read_exact(&mut bytes)).map_err(Error::io("read", source))?;
+    Ok(bytes.iter().map(|byte| char::from(alphabet[usize::from(*byte) % alphabet.len()])).collect())
+}
 
 /// A made-up name or secret. Good enough for one that opens only a server of this machine, for as long
 /// as a test runs.
@@ -102,6 +149,21 @@ fn random(length: usize, alphabet: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_key_of_a_process_is_one_and_is_read_from_its_file() {
+        let key = own_key().unwrap();
+        assert_eq!(key.id, own_key().unwrap().id);
+        assert!(key.id.len() == 20 && key.id.starts_with("ASIA"), "{}", key.id.len());
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("credentials");
+        fs::write(&path, credentials_file(&key)).unwrap();
+        let read = read_key(&path).unwrap();
+        assert!(read.id == key.id && read.secret == key.secret && read.session_token == key.session_token);
+        fs::write(&path, "[default]\naws_access_key_id = A\n").unwrap();
+        let error = read_key(&path).unwrap_err().to_string();
+        assert!(error.ends_with("but it has no aws_access_key_id or no aws_secret_access_key"), "{error}");
+    }
 
     #[test]
     fn a_master_user_is_one_that_rds_would_make() {

@@ -6,6 +6,7 @@ use std::time::Duration;
 use http_body_util::{BodyExt, Full};
 use hyper::body::Bytes;
 use hyper::client::conn::http1;
+use hyper::http::request::Builder;
 use hyper::{Method, Request, header};
 use hyper_util::rt::TokioIo;
 use thiserror::Error;
@@ -36,33 +37,19 @@ pub(crate) enum HttpError {
 
 /// GETs `path` of the program at `address`, such as `127.0.0.1:5000`.
 pub(crate) async fn get(address: &str, path: &str, within: Duration) -> Result<Answer, HttpError> {
-    ask(address, Method::GET, path, Bytes::new(), within).await
+    let request = Request::builder().method(Method::GET).uri(path);
+    ask(address, request, Bytes::new(), within).await
 }
 
-/// POSTs JSON to `path` of the program at `address`.
-pub(crate) async fn post(
+/// Sends a request to the program at `address`; the host and the length are put in here.
+pub(crate) async fn ask(
     address: &str,
-    path: &str,
-    json: String,
-    within: Duration,
-) -> Result<Answer, HttpError> {
-    ask(address, Method::POST, path, json.into(), within).await
-}
-
-async fn ask(
-    address: &str,
-    method: Method,
-    path: &str,
+    request: Builder,
     body: Bytes,
     within: Duration,
 ) -> Result<Answer, HttpError> {
-    let request = Request::builder()
-        .method(method)
-        .uri(path)
-        .header(header::HOST, address)
-        .header(header::CONNECTION, "close")
-        .header(header::CONTENT_TYPE, "application/json")
-        .body(Full::new(body))?;
+    let request =
+        request.header(header::HOST, address).header(header::CONNECTION, "close").body(Full::new(body))?;
     let answer = async {
         let stream = TcpStream::connect(address).await.map_err(HttpError::Connect)?;
         let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;

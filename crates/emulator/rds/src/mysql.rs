@@ -14,7 +14,7 @@ use rds_iam_token::{Endpoint, Region};
 use tracing::info;
 
 use crate::accounts::{POLL, Root};
-use crate::credentials::{MasterCredentials, credentials_file, made_up_key, made_up_resource_id};
+use crate::credentials::{MasterCredentials, credentials_file, made_up_resource_id, own_key};
 use crate::engine::Engine;
 use crate::error::Error;
 use crate::launch::{self, READY_TIMEOUT, Server};
@@ -145,7 +145,7 @@ impl MySql {
         let mut endpoints = vec![endpoint.clone()];
         endpoints.extend(wanted.other_endpoints);
         let identity = ServerIdentity::new(&endpoints)?;
-        let key = made_up_key();
+        let key = own_key()?;
         let state = State {
             region: region.to_string(),
             endpoints: endpoints.iter().map(Endpoint::to_string).collect(),

@@ -1,5 +1,7 @@
 //! The AWS API endpoint, as AWS's own SDKs meet it.
 
+use std::path::Path;
+
 use rds_iam_emulator::AwsApi;
 
 type Result<T = ()> = std::result::Result<T, Box<dyn std::error::Error>>;
@@ -45,7 +47,8 @@ async fn it_ends_when_dropped() -> Result {
 async fn one_that_runs_is_used_and_left_running() -> Result {
     let aws = AwsApi::start_in("eu-central-1".parse()?).await?;
     let arn = aws.put_secret("rds!db-1", r#"{"username":"dbadmin","password":"it's"}"#).await?;
-    let other = AwsApi::connect(&format!("{}/", aws.url()), "eu-central-1".parse()?).await?;
+    let other =
+        AwsApi::connect(&format!("{}/", aws.url()), "eu-central-1".parse()?, aws.credentials_file()).await?;
     assert_eq!((other.url(), other.python()), (aws.url(), None));
 
     let master = other.master_credentials(&arn).await?;
@@ -73,7 +76,7 @@ async fn what_cannot_be_connected_to_is_told() -> Result {
     for url in
         ["", "127.0.0.1:5000", "ftp://127.0.0.1", "http://", "http://user@127.0.0.1", "http://127.0.0.1/x"]
     {
-        let error = AwsApi::connect(url, "us-east-1".parse()?).await.unwrap_err();
+        let error = AwsApi::connect(url, "us-east-1".parse()?, Path::new("/none")).await.unwrap_err();
         assert!(
             error.to_string().ends_with("but it takes the form http://127.0.0.1:34567"),
             "{url}: {error}"
@@ -81,8 +84,12 @@ async fn what_cannot_be_connected_to_is_told() -> Result {
     }
     let aws = AwsApi::start().await?;
     let url = aws.url().to_owned();
+    let credentials = tempfile::NamedTempFile::new()?;
+    std::fs::copy(aws.credentials_file(), credentials.path())?;
+    let missing = AwsApi::connect(&url, "us-east-1".parse()?, Path::new("/none")).await.unwrap_err();
+    assert!(missing.to_string().contains("/none"), "{missing}");
     drop(aws);
-    let error = AwsApi::connect(&url, "us-east-1".parse()?).await.unwrap_err();
+    let error = AwsApi::connect(&url, "us-east-1".parse()?, credentials.path()).await.unwrap_err();
     assert!(error.to_string().contains(&format!("answer at {url}: is it running there?")), "{error}");
     Ok(())
 }

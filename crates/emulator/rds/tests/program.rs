@@ -1,6 +1,7 @@
 //! The emulator as a program, and what is left when it is killed.
 
 use std::io::{BufRead, BufReader};
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Child, Stdio};
 use std::time::Duration;
@@ -54,12 +55,15 @@ async fn it_says_where_everything_is_and_ends_with_its_input() -> Result {
 async fn it_starts_the_aws_api_alone() -> Result {
     let temporary = tempfile::tempdir()?;
     let (mut child, started) = start(&["aws"], "auto", temporary.path())?;
-    assert_eq!(started.as_object().map(serde_json::Map::len), Some(1));
+    assert_eq!(started.as_object().map(serde_json::Map::len), Some(2));
+    let credentials = std::fs::metadata(text(&started, "credentials_file"))?;
+    assert_eq!(credentials.permissions().mode() & 0o777, 0o600);
     let aws = text(&started, "aws_endpoint_url").strip_prefix("http://").unwrap();
     TcpStream::connect(aws).await?;
     drop(child.stdin.take());
     assert!(child.wait()?.success());
     assert!(TcpStream::connect(aws).await.is_err());
+    assert!(is_empty(temporary.path()));
     Ok(())
 }
 

@@ -110,6 +110,8 @@ pub struct App {
     pub database_user: DbUser,
     /// The parameter that names its image, by digest.
     pub image_parameter: ParameterPath,
+    /// The port at which it serves machines, on the instance alone.
+    pub management_port: u16,
     /// The path under which [`Outputs::parameters`] lie.
     pub parameter_path: ParameterPath,
     /// Where its image is pushed to.

@@ -63,12 +63,14 @@ impl<'a> Reader<'a> {
         let autoscaling_group = output.text("autoscaling_group");
         let database_user = output.value("database_user");
         let image_parameter = output.value("image_parameter");
+        let management_port = output.port("management_port");
         let parameter_path = output.value("parameter_path");
         let (repository_url, url) = (output.text("repository_url"), output.text("url"));
         Some(App {
             autoscaling_group: autoscaling_group?,
             database_user: database_user?,
             image_parameter: image_parameter?,
+            management_port: management_port?,
             parameter_path: parameter_path?,
             repository_url: repository_url?,
             url: url?,
@@ -193,19 +195,24 @@ impl Attributes<'_, '_> {
         }
     }
 
-    /// `endpoint` and `port`, which belong together.
-    fn endpoint(&mut self) -> Option<Endpoint> {
-        let host = self.value::<Host>("endpoint");
-        let port = match self.attributes.get("port") {
-            None => self.report("port", Cause::Missing),
+    /// The number of a port.
+    fn port(&mut self, attribute: &str) -> Option<u16> {
+        match self.attributes.get(attribute) {
+            None => self.report(attribute, Cause::Missing),
             Some(Value::Number(number)) => {
                 match number.as_u64().and_then(|port| u16::try_from(port).ok()).filter(|port| *port > 0) {
                     Some(port) => Some(port),
-                    None => self.refuse("port", format!("{number} is not a port: expected 1 to 65535")),
+                    None => self.refuse(attribute, format!("{number} is not a port: expected 1 to 65535")),
                 }
             }
-            Some(other) => self.report("port", Cause::Type { expected: "a number", found: kind(other) }),
-        };
+            Some(other) => self.report(attribute, Cause::Type { expected: "a number", found: kind(other) }),
+        }
+    }
+
+    /// `endpoint` and `port`, which belong together.
+    fn endpoint(&mut self) -> Option<Endpoint> {
+        let host = self.value::<Host>("endpoint");
+        let port = self.port("port");
         Some(Endpoint::new(&host?.to_string(), port?).expect("both parts have just been checked"))
     }
 

@@ -4,8 +4,17 @@ use std::time::Duration;
 
 use crate::image::Digest;
 
-/// How long an instance refresh may take: groups here have a handful of instances, of some minutes each.
-pub(super) const REFRESH_LIMIT: Duration = Duration::from_secs(45 * 60);
+/// How long an instance refresh may take: groups here have a handful of instances, of some minutes each, and one that
+/// does not get ready gives up by itself after less.
+pub(super) const REFRESH_LIMIT: Duration = Duration::from_secs(15 * 60);
+
+/// How long a cancelled refresh may take until it is over.
+pub(super) const CANCEL_LIMIT: Duration = Duration::from_secs(5 * 60);
+
+/// The most that all of it takes once something was changed: there, and back.
+#[cfg(test)]
+pub(super) const BUDGET: Duration =
+    Duration::from_secs(2 * (REFRESH_LIMIT.as_secs() + HEALTH_LIMIT.as_secs()) + CANCEL_LIMIT.as_secs());
 
 /// How long targets may take to become healthy once the instances are there: the load balancer needs two good
 /// checks of each, and an app its first database connection.
@@ -28,6 +37,8 @@ pub(super) enum Leg {
 pub(super) enum Sight {
     /// The instance refresh.
     Refresh { status: Status, percent: i32, reason: Option<String> },
+    /// An instance that the refresh launched was abandoned: it did not get ready.
+    NotReady { reason: Option<String> },
     /// The load balancer's targets, but those that are leaving.
     Health(Health),
     /// Nothing: there was no answer.
@@ -97,6 +108,12 @@ pub enum Why {
         /// What AWS says.
         reason: Option<String>,
     },
+    /// A new instance did not get ready, and was abandoned before an old one went for it.
+    #[error("a new instance did not get ready{}: see the app's log", because(reason.as_deref()))]
+    NotReady {
+        /// What AWS says.
+        reason: Option<String>,
+    },
     /// It takes too long.
     #[error("the instance refresh is not over after {minutes} minutes")]
     Time {
@@ -140,6 +157,8 @@ pub(super) fn next(leg: &Leg, targets: bool, sight: &Sight, waited: Duration) ->
         Sight::Refresh { status: Status::Failed, reason, .. } => Why::Failed { reason },
         Sight::Refresh { status: Status::Cancelled, reason, .. } => Why::Cancelled { reason },
         Sight::Refresh { status: Status::RolledBack, reason, .. } => Why::RolledBack { reason },
+        // The next one would not either, and until one does, the refresh stands still.
+        Sight::NotReady { reason } => Why::NotReady { reason },
         // All are healthy and have not been for long enough: the few looks that lack are worth more than the limit.
         Sight::Health(health) if health.is_whole() => return Next::Look,
         _ if !is_over => return Next::Look,
@@ -175,13 +194,17 @@ mod tests {
         Sight::Refresh { status, percent: 50, reason: None }
     }
 
+    fn not_ready() -> Sight {
+        Sight::NotReady { reason: None }
+    }
+
     fn health(healthy: usize, of: usize, in_a_row: u32) -> Sight {
         Sight::Health(Health { healthy, of, in_a_row })
     }
 
     #[test]
     fn a_refresh_is_watched_to_its_end() {
-        let time = || Why::Time { minutes: 45 };
+        let time = || Why::Time { minutes: 15 };
         let [forward, first, back] = &legs();
         let failed = || Why::Failed { reason: None };
         let before = REFRESH_LIMIT - Duration::from_secs(1);
@@ -202,6 +225,9 @@ mod tests {
             (back, refresh(Status::Failed), Duration::ZERO, Next::GiveUp(failed())),
             (forward, refresh(Status::Cancelled), Duration::ZERO, to(Why::Cancelled { reason: None })),
             (forward, refresh(Status::RolledBack), Duration::ZERO, to(Why::RolledBack { reason: None })),
+            (forward, not_ready(), Duration::ZERO, to(Why::NotReady { reason: None })),
+            (first, not_ready(), Duration::ZERO, Next::GiveUp(Why::NotReady { reason: None })),
+            (back, not_ready(), Duration::ZERO, Next::GiveUp(Why::NotReady { reason: None })),
         ] {
             assert_eq!(next(leg, false, &sight, waited), expected, "{leg:?} {sight:?} {waited:?}");
         }

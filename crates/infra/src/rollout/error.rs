@@ -92,7 +92,7 @@ pub enum RolloutError {
     /// It failed, and no image is known to be good.
     #[error(
         "the rollout of {image} failed: {why}; there is no last good image to go back to, so {parameter} names it \
-         still: mend the image and roll out that"
+         still: fix the image and roll out that"
     )]
     NothingToReturnTo {
         /// The image asked for.
@@ -104,8 +104,8 @@ pub enum RolloutError {
     },
     /// It failed, and so did the way back.
     #[error(
-        "the rollout of {image} failed: {why}; and going back to {good} failed: {back}; {parameter} names {good}, and \
-         the service may be down: see the instances' state and the app's log"
+        "the rollout of {image} failed: {why}; and going back to {good} failed: {back}; {parameter} names {good}. \
+         Instances that were not replaced still serve; see the instances' state and the app's log"
     )]
     NotReturned {
         /// The image asked for.

@@ -4,7 +4,9 @@ use std::time::SystemTime;
 
 use aws_config::SdkConfig;
 use aws_sdk_autoscaling::error::ProvideErrorMetadata as _;
-use aws_sdk_autoscaling::types::{InstanceRefresh, InstanceRefreshStatus, RefreshPreferences};
+use aws_sdk_autoscaling::types::{
+    InstanceRefresh, InstanceRefreshStatus, RefreshPreferences, ScalingActivityStatusCode,
+};
 use aws_sdk_elasticloadbalancingv2::types::TargetHealthStateEnum;
 
 use super::decide::{Health, Status};
@@ -58,8 +60,24 @@ impl Group {
         Ok(answer.instance_refreshes.unwrap_or_default().into_iter().next().map(Refresh::from))
     }
 
+    /// What AWS says of an instance whose launch was abandoned after that time; nothing where there is none. A launch
+    /// that failed for another reason (no capacity) is tried again by AWS, and is not meant.
+    pub(super) async fn abandoned(&self, since: SystemTime) -> Result<Option<Option<String>>, CallError> {
+        let call = self.autoscaling.describe_scaling_activities().auto_scaling_group_name(&self.name).send();
+        let doing = format!("look at the scaling activities of {}", self.name);
+        let answer = call.await.map_err(CallError::of(doing, "autoscaling:DescribeScalingActivities"))?;
+        let is_later = |start: Option<aws_sdk_autoscaling::primitives::DateTime>| {
+            start.and_then(|start| SystemTime::try_from(start).ok()).is_some_and(|start| start >= since)
+        };
+        let mut abandoned = answer.activities.unwrap_or_default().into_iter().filter(|activity| {
+            activity.status_code == Some(ScalingActivityStatusCode::Cancelled)
+                && is_later(activity.start_time)
+        });
+        Ok(abandoned.next().map(|activity| activity.status_message))
+    }
+
     /// Has every instance replaced; the refresh's id. The preferences are those of the module `ec2`: a new instance
-    /// is there before an old one goes.
+    /// counts, by the group's launch hook, before an old one goes.
     pub(super) async fn start_refresh(&self) -> Result<String, CallError> {
         let preferences =
             RefreshPreferences::builder().min_healthy_percentage(100).max_healthy_percentage(150).build();

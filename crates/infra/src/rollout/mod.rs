@@ -2,6 +2,12 @@
 //! instances, and watches until the load balancer finds all of them healthy. Where that fails, the last good image
 //! comes back by the same way.
 //!
+//! A new instance counts once it has completed the group's launch hook, which it does when its app is ready. So an image
+//! that never gets ready replaces nothing: the first instance with it is abandoned, which ends the rollout, and the
+//! instances of before serve throughout. The way back always has a refresh of its own, also where nothing was replaced:
+//! then the latest refresh is one that brought the image that the parameter names. AWS's own rollback of a refresh plays
+//! no part: it goes back to the group's configuration, and what changes here is a parameter.
+//!
 //! What runs is one parameter, `app.image_parameter` of the outputs. The image that is left is written beside it, as
 //! `previous-image`, before anything changes: whatever interrupts a rollout, running it again goes on, and going back
 //! is possible.

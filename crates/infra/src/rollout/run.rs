@@ -7,7 +7,7 @@ use aws_sdk_ecr::error::ProvideErrorMetadata as _;
 use aws_sdk_ecr::types::ImageIdentifier;
 use rds_iam_token::Clock;
 
-use super::decide::{Leg, Next, REFRESH_LIMIT, Sight, Status, Why, next};
+use super::decide::{CANCEL_LIMIT, Leg, Next, REFRESH_LIMIT, Sight, Status, Why, next};
 use super::group::{Group, Refresh};
 use super::parameters::{Images, Parameters};
 use super::{Outcome, Record, RolloutError, Target};
@@ -224,7 +224,15 @@ impl Run<'_> {
                     (at_targets, begun) = (false, self.clock.now());
                     leg = Leg::Back { good, why };
                 }
-                Next::GiveUp(failed) => return Err(self.gave_up(image, leg, failed)),
+                Next::GiveUp(failed) => {
+                    // Otherwise AWS would go on launching what does not get ready.
+                    let stopped =
+                        if is_going_on(&failed) { self.group.cancel_refresh().await } else { Ok(()) };
+                    if let Err(error) = stopped {
+                        (self.tell)(&format!("{error}: cancel it by hand"));
+                    }
+                    return Err(self.gave_up(image, leg, failed));
+                }
                 Next::Finish => {
                     return Ok(match leg {
                         Leg::Forward { .. } => None,
@@ -260,10 +268,7 @@ impl Run<'_> {
                 health.in_a_row = *in_a_row;
                 Sight::Health(health)
             }),
-            None => self.group.refresh(Some(id)).await.map(|refresh| match refresh {
-                Some(Refresh { status, percent, reason, .. }) => Sight::Refresh { status, percent, reason },
-                None => Sight::Unseen,
-            }),
+            None => self.look_at_refresh(id).await,
         };
         match seen {
             Err(error) if matches!(error.cause, Cause::Throttled { .. } | Cause::Unreachable) => {
@@ -273,12 +278,26 @@ impl Run<'_> {
         }
     }
 
+    async fn look_at_refresh(&self, id: &str) -> Result<Sight, CallError> {
+        let Some(Refresh { status, percent, reason, started, .. }) = self.group.refresh(Some(id)).await?
+        else {
+            return Ok(Sight::Unseen);
+        };
+        if let (Status::Active, Some(started)) = (status, started)
+            && let Some(reason) = self.group.abandoned(started).await?
+        {
+            return Ok(Sight::NotReady { reason });
+        }
+        Ok(Sight::Refresh { status, percent, reason })
+    }
+
     fn tell_once(&mut self, sight: &Sight, told: &mut String) {
         let line = match sight {
             Sight::Refresh { status: Status::Active, percent, .. } => {
                 format!("instances replaced: {percent} %")
             }
             Sight::Refresh { status, .. } => format!("the instance refresh is over: {status:?}"),
+            Sight::NotReady { .. } => "a new instance was abandoned: it did not get ready".to_owned(),
             Sight::Health(health) => format!("targets healthy: {} of {}", health.healthy, health.of),
             Sight::Unseen => "AWS did not answer; looking again".to_owned(),
         };
@@ -300,12 +319,12 @@ impl Run<'_> {
 
     /// Starts a refresh after one that failed, which is ended first where it is still going on.
     async fn restart(&mut self, why: &Why) -> Result<String, CallError> {
-        if matches!(why, Why::Time { .. })
+        if is_going_on(why)
             && let Some(latest) = self.group.refresh(None).await?
         {
             self.group.cancel_refresh().await?;
             // Where it does not end in time, starting the next one says so.
-            self.is_over(&latest.id, Patience { every: LOOK, limit: REFRESH_LIMIT }).await?;
+            self.is_over(&latest.id, Patience { every: LOOK, limit: CANCEL_LIMIT }).await?;
         }
         self.start_refresh().await
     }
@@ -319,6 +338,11 @@ impl Run<'_> {
         let (parameter, image) = (self.parameters.image.clone(), self.repository.image(named));
         RolloutError::Lost { parameter, image, source: Box::new(source) }
     }
+}
+
+/// Whether the refresh is not over, although its image is given up.
+fn is_going_on(why: &Why) -> bool {
+    matches!(why, Why::Time { .. } | Why::NotReady { .. })
 }
 
 impl Refresh {

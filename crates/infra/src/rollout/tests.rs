@@ -1,4 +1,4 @@
-use super::decide::{HEALTH_LIMIT, REFRESH_LIMIT};
+use super::decide::{BUDGET, HEALTH_LIMIT, REFRESH_LIMIT};
 use super::run::LOOK;
 use super::*;
 use crate::Outputs;
@@ -32,6 +32,7 @@ fn deployment(current: Option<&str>, previous: Option<&str>) -> Canned {
     let found = [("/dev/app/image", current), ("/dev/app/previous-image", previous)];
     let found: Vec<_> = found.iter().filter_map(|(name, value)| Some(parameter(name, (*value)?))).collect();
     aws.on("DescribeAutoScalingGroups", 200, GROUP)
+        .on("DescribeScalingActivities", 200, activities(&[]))
         .on("DescribeImages", 200, r#"{"imageDetails":[{}]}"#)
         .on("GetParameters", 200, serde_json::json!({ "Parameters": found }).to_string())
         .on("PutParameter", 200, r#"{"Version":2}"#)
@@ -55,6 +56,25 @@ fn refresh(status: &str, began: u64) -> String {
          </DescribeInstanceRefreshesResult></DescribeInstanceRefreshesResponse>"
     )
 }
+
+/// The group's scaling activities: status, and when it began, in seconds after 1970.
+fn activities(of: &[(&str, u64)]) -> String {
+    let activity = |(status, began): &(&str, u64)| {
+        let (minute, second) = (began / 60, began % 60);
+        format!(
+            "<member><StatusCode>{status}</StatusCode><StatusMessage>it was abandoned</StatusMessage>\
+             <StartTime>1970-01-01T00:{minute:02}:{second:02}Z</StartTime></member>"
+        )
+    };
+    format!(
+        "<DescribeScalingActivitiesResponse><DescribeScalingActivitiesResult><Activities>{}</Activities>\
+         </DescribeScalingActivitiesResult></DescribeScalingActivitiesResponse>",
+        of.iter().map(activity).collect::<String>()
+    )
+}
+
+const CANCELLED: &str =
+    "<CancelInstanceRefreshResponse><CancelInstanceRefreshResult/></CancelInstanceRefreshResponse>";
 
 fn none() -> String {
     "<DescribeInstanceRefreshesResponse><DescribeInstanceRefreshesResult/></DescribeInstanceRefreshesResponse>"
@@ -260,18 +280,84 @@ async fn a_refresh_that_does_not_end_is_cancelled_first() {
         .on("DescribeInstanceRefreshes", 200, refresh("Cancelling", 200))
         .on("DescribeInstanceRefreshes", 200, refresh("Cancelled", 200))
         .on("DescribeInstanceRefreshes", 200, refresh("Successful", 300))
-        .on(
-            "CancelInstanceRefresh",
-            200,
-            "<CancelInstanceRefreshResponse><CancelInstanceRefreshResult/></CancelInstanceRefreshResponse>",
-        )
+        .on("CancelInstanceRefresh", 200, CANCELLED)
         .on("DescribeTargetHealth", 200, health(&["healthy"]));
     let (ended, _) = run(&aws, new()).await;
-    assert_eq!(ended.unwrap().why, Some(Why::Time { minutes: 45 }));
+    assert_eq!(ended.unwrap().why, Some(Why::Time { minutes: 15 }));
     let order: Vec<_> =
         aws.operations().into_iter().filter(|name| name.ends_with("cel") || !name.starts_with("D")).collect();
     let tail = ["PutParameter", "CancelInstanceRefresh", "StartInstanceRefresh"];
     assert_eq!(order[order.len() - 3..], tail);
+}
+
+#[tokio::test]
+async fn an_image_that_never_gets_ready_is_given_up_at_the_first_instance() {
+    let aws = deployment(Some("old"), Some("older"));
+    aws.on("DescribeInstanceRefreshes", 200, refresh("Successful", 101))
+        .on("DescribeInstanceRefreshes", 200, refresh("Successful", 101))
+        .on("DescribeInstanceRefreshes", 200, refresh("InProgress", 200))
+        .on("DescribeInstanceRefreshes", 200, refresh("InProgress", 200))
+        // When the refresh is cancelled.
+        .on("DescribeInstanceRefreshes", 200, refresh("InProgress", 200))
+        .on("DescribeInstanceRefreshes", 200, refresh("Cancelled", 200))
+        .on("DescribeInstanceRefreshes", 200, refresh("InProgress", 300))
+        .on("DescribeInstanceRefreshes", 200, refresh("Successful", 300))
+        // One that was abandoned before, and one that AWS tries again, say nothing of this image.
+        .instead("DescribeScalingActivities", 200, activities(&[("Failed", 220), ("Cancelled", 150)]))
+        .on("DescribeScalingActivities", 200, activities(&[("Cancelled", 210), ("Cancelled", 150)]))
+        .on("DescribeScalingActivities", 200, activities(&[("Successful", 310), ("Cancelled", 210)]))
+        .on("CancelInstanceRefresh", 200, CANCELLED)
+        .on("DescribeTargetHealth", 200, health(&["healthy"]));
+    let (ended, said) = run(&aws, new()).await;
+    let record = ended.unwrap();
+    assert_eq!((record.outcome, record.before), (Outcome::Returned, Some(image("old"))));
+    assert_eq!(record.why, Some(Why::NotReady { reason: Some("it was abandoned".to_owned()) }));
+    assert_eq!(written(&aws)[1..3], [put("image", "new"), put("image", "old")]);
+    insta::assert_snapshot!(said, @"
+    /dev/app/previous-image: <old>
+    /dev/app/image: <new>
+    the instance refresh new of orders-dev has begun
+    instances replaced: 50 %
+    a new instance was abandoned: it did not get ready
+    failed: a new instance did not get ready (it was abandoned): see the app's log; going back to <old>
+    /dev/app/image: <old>
+    the instance refresh new of orders-dev has begun
+    instances replaced: 50 %
+    the instance refresh is over: Successful
+    targets healthy: 1 of 1
+    ");
+}
+
+#[tokio::test]
+async fn the_first_image_that_never_gets_ready_is_not_launched_again_and_again() {
+    let aws = deployment(None, None);
+    aws.on("DescribeInstanceRefreshes", 200, none())
+        .on("DescribeInstanceRefreshes", 200, none())
+        .on("DescribeInstanceRefreshes", 200, refresh("InProgress", 200))
+        .instead("DescribeScalingActivities", 200, activities(&[("Cancelled", 210)]))
+        .on("CancelInstanceRefresh", 200, CANCELLED);
+    let (ended, _) = run(&aws, new()).await;
+    assert!(matches!(ended, Err(RolloutError::NothingToReturnTo { why: Why::NotReady { .. }, .. })));
+    assert_eq!(aws.asked("CancelInstanceRefresh").len(), 1);
+}
+
+#[tokio::test]
+async fn there_and_back_take_no_longer_than_one_budget() {
+    // The refresh never ends, is late to be cancelled, and neither does the one of the way back.
+    let aws = deployment(Some("old"), None);
+    aws.on("DescribeInstanceRefreshes", 200, refresh("Successful", 101))
+        .on("DescribeInstanceRefreshes", 200, refresh("Successful", 101))
+        .on("DescribeInstanceRefreshes", 200, refresh("InProgress", 200))
+        .on("CancelInstanceRefresh", 200, CANCELLED)
+        .on("DescribeTargetHealth", 200, health(&["healthy"]));
+    let clock = clock();
+    let start = clock.now();
+    let ended = rollout(new()).run(&aws.config(), &clock, &mut |_| {}).await;
+    assert!(matches!(ended, Err(RolloutError::NotReturned { .. })), "{ended:?}");
+    let took = clock.now().duration_since(start).unwrap();
+    assert!(took > REFRESH_LIMIT * 2 && took <= BUDGET, "{took:?}");
+    assert!(BUDGET.as_secs() <= 45 * 60, "a session of two hours holds all that comes before it as well");
+    assert_eq!(written(&aws).last(), Some(&put("image", "old")));
 }
 
 #[tokio::test]
@@ -361,7 +447,7 @@ async fn failures_say_what_runs_and_how_to_go_on() {
     new is not in 123456789012.dkr.ecr.us-east-1.amazonaws.com/orders-dev: push or promote it first (`rds-iam-infra image push`, `image promote`)
     the rollout of <new> did not begin, and /dev/app/image is as it was: cannot start an instance refresh of orders-dev: denied (AccessDenied): allow the caller's role autoscaling:StartInstanceRefresh there
     the rollout lost sight of what is going on, and /dev/app/image names <new>: the same command again goes on from there: cannot look at the instance refreshes of orders-dev: denied (AccessDenied): allow the caller's role autoscaling:DescribeInstanceRefreshes there
-    the rollout of <new> failed: the instance refresh failed (it was said so); there is no last good image to go back to, so /dev/app/image names it still: mend the image and roll out that
-    the rollout of <new> failed: the instance refresh failed (it was said so); and going back to <old> failed: the instance refresh failed (it was said so); /dev/app/image names <old>, and the service may be down: see the instances' state and the app's log
+    the rollout of <new> failed: the instance refresh failed (it was said so); there is no last good image to go back to, so /dev/app/image names it still: fix the image and roll out that
+    the rollout of <new> failed: the instance refresh failed (it was said so); and going back to <old> failed: the instance refresh failed (it was said so); /dev/app/image names <old>. Instances that were not replaced still serve; see the instances' state and the app's log
     "#);
 }

@@ -21,6 +21,8 @@ use crate::runner::Cmd;
 const CONF_IN_IMAGE: &str = "/etc/rds-iam/rds.conf";
 /// One question to the app.
 const ANSWERS_WITHIN: Duration = Duration::from_secs(20);
+/// One question on an instance: Systems Manager has two minutes.
+const IDENTITY_WITHIN: Duration = Duration::from_secs(180);
 /// What a user has that logs in by token.
 const PLUGIN: &str = "AWSAuthenticationPlugin";
 const CURL: Need = Need::Packaged("curl");
@@ -189,8 +191,8 @@ pub(super) const ROLLBACK: Stage = Stage {
 
 pub(super) const SMOKE: Stage = Stage {
     name: "smoke",
-    purpose: "Ask the service over HTTP whether it is ready, and whom it logs in as",
-    inputs: &[Artifact::Outputs, Artifact::Release],
+    purpose: "Ask the service for its page and its messages, and on an instance as whom it logs in",
+    inputs: &[Artifact::Programs, Artifact::Outputs, Artifact::Release],
     outputs: &[],
     effect: Effect::Reads,
     undo: "nothing to undo: it only asks",
@@ -198,9 +200,12 @@ pub(super) const SMOKE: Stage = Stage {
     exit: 30,
     needs: |_| vec![CURL],
     actions: |context| {
-        Ok(vec![Action::new("$ curl <app.url of outputs.json>/readyz, /api/identity", move |io| {
-            smoke(context, io)
-        })])
+        let service = Action::new("$ curl <app.url of outputs.json>/, /api/messages", move |io| {
+            smoke_service(context, io).map(|()| None)
+        });
+        let (what, ask) = ask_identity(context)?;
+        let identity = Action::new(what, move |io| smoke_identity(context, &ask, io));
+        Ok(vec![service, identity])
     },
 };
 
@@ -278,41 +283,25 @@ fn bootstrap_here(context: &Context<'_>, io: &Io) -> Result<(), Error> {
     Ok(io.runner.run(&run.args([&image, "--config", CONF_IN_IMAGE]))?)
 }
 
-/// Whether the service serves, as the declared user and by token.
-fn smoke(context: &Context<'_>, io: &Io) -> Result<Option<String>, Error> {
-    let outputs = super::outputs(context)?;
+/// Whether the service serves people.
+fn smoke_service(context: &Context<'_>, io: &Io) -> Result<(), Error> {
     let url = match context.environment()?.port() {
         Some(port) => format!("http://127.0.0.1:{port}"),
-        None => outputs.text("app", "url")?,
+        None => super::outputs(context)?.text("app", "url")?,
     };
     let get = |path: &str, more: &[&str]| {
-        let args = ["--fail", "--silent", "--show-error", "--max-time", "15"];
-        let curl = Cmd::new("curl", &context.workspace.root, "apt-get install curl").args(args);
-        let curl = curl.args(more.iter().copied()).args([format!("{url}{path}")]);
+        let curl = curl(context).args(more.iter().copied()).args([format!("{url}{path}")]);
         io.runner
             .capture(&curl.hint("the service does not answer as it should; its log says why"), ANSWERS_WITHIN)
     };
-    get("/readyz", &[])?;
-    let identity = get("/api/identity", &[])?;
-    let identity: Value = serde_json::from_str(&identity).map_err(|error| Error::Answer {
-        command: format!("GET {url}/api/identity"),
+    get("/", &[])?;
+    let messages = get("/api/messages", &[])?;
+    serde_json::from_str::<Value>(&messages).map_err(|error| Error::Answer {
+        command: format!("GET {url}/api/messages"),
         what: error.to_string(),
     })?;
-    let wanted = outputs.text("app", "database_user")?;
-    let login = &identity["database"];
-    let user = login["user"].as_str().unwrap_or_default();
-    let encrypted = login["tls_version"].as_str().is_some_and(|version| version.starts_with("TLS"));
-    if user.split('@').next() != Some(wanted.as_str()) || login["plugin"] != PLUGIN || !encrypted {
-        return Err(Error::Found {
-            found: format!(
-                "{url} does not log in to the database as {wanted}, by token and over TLS: {login}"
-            ),
-            mend: "compare the parameters of the deployment with outputs.json, and run the stage bootstrap"
-                .to_owned(),
-        });
-    }
     if context.is_local() {
-        // Nobody's data but ours.
+        // The data here is the run's own.
         let message = [
             "--header",
             "Content-Type: application/json",
@@ -321,5 +310,41 @@ fn smoke(context: &Context<'_>, io: &Io) -> Result<Option<String>, Error> {
         ];
         get("/api/insert", &message)?;
     }
-    Ok(Some(format!("{url} serves, as {user}")))
+    Ok(())
+}
+
+/// The command that asks the service as whom it logs in, with how it is shown. On AWS the route is within reach of the
+/// instance alone, and on this machine at its port.
+fn ask_identity(context: &Context<'_>) -> Result<(String, Cmd), Error> {
+    let ask = match context.environment()?.management_port() {
+        Some(port) => curl(context).args([format!("http://127.0.0.1:{port}/api/identity")]),
+        None => context.program("rds-iam-infra")?.args(["identity", "--outputs", &outputs_file(context)]),
+    };
+    let ask = ask.hint("the service does not say as whom it logs in; its log says why");
+    Ok((format!("$ {}", ask.shown()), ask))
+}
+
+/// Whether the service logs in as the declared user, by token and over TLS.
+fn smoke_identity(context: &Context<'_>, ask: &Cmd, io: &Io) -> Result<Option<String>, Error> {
+    let identity = io.runner.capture(ask, IDENTITY_WITHIN)?;
+    let identity: Value = serde_json::from_str(&identity).map_err(Error::answer(ask))?;
+    let wanted = super::outputs(context)?.text("app", "database_user")?;
+    let login = &identity["database"];
+    let user = login["user"].as_str().unwrap_or_default();
+    let encrypted = login["tls_version"].as_str().is_some_and(|version| version.starts_with("TLS"));
+    if user.split('@').next() != Some(wanted.as_str()) || login["plugin"] != PLUGIN || !encrypted {
+        return Err(Error::Found {
+            found: format!(
+                "the service does not log in to the database as {wanted}, by token and over TLS: {login}"
+            ),
+            mend: "compare the parameters of the deployment with outputs.json, and run the stage bootstrap"
+                .to_owned(),
+        });
+    }
+    Ok(Some(format!("it serves, as {user}")))
+}
+
+fn curl(context: &Context<'_>) -> Cmd {
+    let args = ["--fail", "--silent", "--show-error", "--max-time", "15"];
+    Cmd::new("curl", &context.workspace.root, "apt-get install curl").args(args)
 }

@@ -340,6 +340,7 @@ fn local_settings(context: &Context<'_>, backend: &Path, runner: Runner) -> Resu
             "domain_name": format!("orders-{}.example.test", context.environment()?.name),
             "zone_id": account["zone"]["value"]["id"],
             "port": context.environment()?.port(),
+            "management_port": context.environment()?.management_port(),
         },
         "bootstrap": {
             "package": Package::of_this_machine().file(context.workspace),

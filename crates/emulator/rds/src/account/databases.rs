@@ -9,9 +9,10 @@ use tokio::task::JoinHandle;
 use tracing::{error, info};
 
 use super::folder::{Folder, remove, write_whole};
+use super::name::Name;
 use super::seen;
 use crate::aws::AwsApi;
-use crate::credentials::{credentials_file, made_up_key};
+use crate::credentials::{credentials_file, own_key};
 use crate::error::Error;
 use crate::mysql::MySql;
 
@@ -21,11 +22,13 @@ pub(super) struct Databases {
     key: AccessKey,
     credentials_file: PathBuf,
     servers: HashMap<String, Database>,
+    /// Those whose identifiers are no names, by resource id.
+    refused: HashSet<String>,
 }
 
 /// Dropping it ends the server.
 struct Database {
-    identifier: String,
+    identifier: Name,
     /// All that tokens may be signed for, as `host:port`.
     endpoints: HashSet<String>,
     server: Server,
@@ -49,12 +52,17 @@ pub(super) enum Found {
 }
 
 impl Databases {
-    /// None yet, and a made-up access key, in the file `credentials` of the folder.
+    /// None yet, and this process's access key, in the file `credentials` of the folder.
     pub(super) fn new(folder: &Folder) -> Result<Self, Error> {
-        let key = made_up_key();
+        let key = own_key()?;
         let file = folder.join("credentials");
         write_whole(&file, &credentials_file(&key), 0o600)?;
-        Ok(Self { key, credentials_file: file, servers: HashMap::new() })
+        Ok(Self { key, credentials_file: file, servers: HashMap::new(), refused: HashSet::new() })
+    }
+
+    /// Where the access key is.
+    pub(super) fn credentials_file(&self) -> &Path {
+        &self.credentials_file
     }
 
     /// The access key as a shared credentials file.
@@ -76,10 +84,22 @@ impl Databases {
         for database in seen.iter().filter(|database| database.engine == "mysql") {
             match self.servers.get_mut(&database.resource_id) {
                 None if database.status == "available" => {
-                    let server =
-                        tokio::spawn(start(database.clone(), aws.url().to_owned(), self.key.clone()));
+                    let identifier = match Name::new(&database.identifier) {
+                        Ok(identifier) => identifier,
+                        Err(problem) => {
+                            if self.refused.insert(database.resource_id.clone()) {
+                                error!("a database gets no server: {problem}");
+                            }
+                            continue;
+                        }
+                    };
+                    let of_region = database.region.parse().map(|region| aws.in_region(region));
+                    let of_region =
+                        of_region.map_err(Error::setting("the instance's region", &database.region));
+                    let (wanted, key) = (database.clone(), self.key.clone());
+                    let server = tokio::spawn(async move { start(wanted, of_region?, key).await });
                     let begun = Database {
-                        identifier: database.identifier.clone(),
+                        identifier,
                         endpoints: HashSet::from([database.endpoint.clone()]),
                         server: Server::Starting(server),
                     };
@@ -169,10 +189,7 @@ impl Drop for Database {
 }
 
 /// Starts the server that an instance describes, with the master secret that RDS would have made.
-async fn start(database: seen::Database, url: String, key: AccessKey) -> Result<MySql, Error> {
-    let region =
-        database.region.parse().map_err(Error::setting("the instance's region", &database.region))?;
-    let aws = AwsApi::connect(&url, region).await?;
+async fn start(database: seen::Database, aws: AwsApi, key: AccessKey) -> Result<MySql, Error> {
     let Some(secret) = &database.master_secret_arn else {
         return Err(Error::Setting {
             setting: "ManageMasterUserPassword of the instance",
@@ -198,11 +215,11 @@ fn accept(mysql: &MySql, endpoint: &str) -> Result<(), Error> {
     mysql.accept_endpoint(&endpoint.parse().map_err(Error::setting("a proxy's endpoint", endpoint))?)
 }
 
-fn about_file(folder: &Folder, identifier: &str) -> PathBuf {
+fn about_file(folder: &Folder, identifier: &Name) -> PathBuf {
     folder.join("databases").join(format!("{identifier}.json"))
 }
 
-fn ca_file(folder: &Folder, identifier: &str) -> PathBuf {
+fn ca_file(folder: &Folder, identifier: &Name) -> PathBuf {
     folder.join("databases").join(format!("{identifier}.pem"))
 }
 

@@ -4,12 +4,12 @@
 //! <folder>, which only its owner may enter
 //! ├── account.json          there as long as the account answers
 //! ├── account.lock          held as long as its process lives
-//! ├── credentials           the access key that every database of the account knows
+//! ├── credentials           the access key that the AWS API and every database of the account know
 //! ├── databases
 //! │   ├── <identifier>.json where the database is
 //! │   └── <identifier>.pem  the authority that signed its certificate
 //! ├── docker                a folder for DOCKER_CONFIG: the registry lets its owner in
-//! ├── machines/<group>      what the machine of a group has (see machine.rs)
+//! ├── machines/<group>/<id> what a machine of a group has (see machine.rs)
 //! ├── registry              the images
 //! ├── shims                 the stand-ins for programs of a machine
 //! └── *.log                 what stays

@@ -8,11 +8,12 @@ use tracing::{debug, info, warn};
 
 use super::databases::{Databases, Found, chain};
 use super::folder::{Folder, remove};
-use super::machine::{Machine, Needs};
+use super::machine::{Machine, Needs, Step};
+use super::name::Name;
 use super::registry::Registry;
 use super::seen::{Group, Progress, Report, Status};
 use super::stand_in;
-use super::user_data::StartScript;
+use super::user_data::UserData;
 use crate::aws::AwsApi;
 use crate::command::{Command, find};
 use crate::error::Error;
@@ -76,14 +77,21 @@ impl Machines {
         let mut report = Report::default();
         for group in groups {
             if let Some(refresh) = group.active_refresh() {
-                let progress = match refresh.status {
-                    Status::Pending => self.begin(group, &refresh.id, databases, registry, aws, folder).await,
-                    Status::InProgress => self.machine(group, folder).progress().await,
-                    Status::Cancelling => {
-                        self.machine(group, folder).cancel();
-                        Some(Progress { status: "Cancelled", reason: None })
+                let progress = match Name::new(&group.name) {
+                    Ok(name) => {
+                        self.refresh(
+                            refresh.status,
+                            name,
+                            group,
+                            databases,
+                            registry,
+                            aws,
+                            folder,
+                            &mut report,
+                        )
+                        .await
                     }
-                    Status::Over => None,
+                    Err(problem) => failed(problem),
                 };
                 if let Some(progress) = progress {
                     let reason =
@@ -99,73 +107,98 @@ impl Machines {
         report
     }
 
-    fn machine(&mut self, group: &Group, folder: &Folder) -> &mut Machine {
-        let new = || Machine::new(&group.name, folder);
-        self.machines.entry(group.id.clone()).or_insert_with(new)
-    }
-
-    /// Begins a refresh, once the database is there that the app will want.
-    async fn begin(
+    /// Goes on with a refresh; what is new about it.
+    #[expect(clippy::too_many_arguments, reason = "the parts of the account, each lent for this call")]
+    async fn refresh(
         &mut self,
+        status: Status,
+        name: Name,
         group: &Group,
-        refresh: &str,
         databases: &Databases,
         registry: &Registry,
         aws: &AwsApi,
         folder: &Folder,
+        report: &mut Report,
     ) -> Option<Progress> {
-        let failed = |reason: String| Some(Progress { status: "Failed", reason: Some(reason) });
-        let script = match StartScript::in_user_data(&group.user_data) {
-            Ok(script) => script,
-            Err(reason) => return failed(reason),
+        let machine = self.machines.entry(group.id.clone()).or_insert_with(|| Machine::new(name, folder));
+        let step = match status {
+            Status::Pending => Step::Launch,
+            Status::InProgress => machine.progress(group, report).await,
+            Status::Cancelling => {
+                machine.cancel(group, report).await;
+                Step::Over(Progress { status: "Cancelled", reason: None })
+            }
+            Status::Over => Step::Wait,
         };
-        let Some(docker) = find("docker") else {
-            return failed("the computer that plays the machine has no docker on its PATH".into());
-        };
-        let database = match self.database_of(&script, group, databases, aws, folder).await {
-            Ok(Found::Starting) => return None,
+        match step {
+            Step::Wait => None,
+            Step::Over(progress) => Some(progress),
+            Step::Launch => {
+                let needs = match self.needs(group, databases, registry, aws, folder).await {
+                    Ok(Some(needs)) => needs,
+                    // The database is not there yet.
+                    Ok(None) => return None,
+                    Err(reason) => return failed(reason),
+                };
+                match self.machines.get_mut(&group.id)?.launch(group, needs, report).await {
+                    Ok(()) => {
+                        (status == Status::Pending).then_some(Progress { status: "InProgress", reason: None })
+                    }
+                    Err(e) => failed(chain(&e)),
+                }
+            }
+        }
+    }
+
+    /// What a new machine takes, once the database is there that the app will want.
+    async fn needs<'a>(
+        &mut self,
+        group: &'a Group,
+        databases: &'a Databases,
+        registry: &'a Registry,
+        aws: &'a AwsApi,
+        folder: &Folder,
+    ) -> Result<Option<Needs<'a>>, String> {
+        let user_data = UserData::parse(&group.user_data)?;
+        let docker = find("docker").ok_or("the computer that plays the machine has no docker on its PATH")?;
+        let database = match self.database_of(&user_data, group, databases, aws, folder).await {
+            Ok(Found::Starting) => return Ok(None),
             Ok(Found::Ready { dial, ca_file }) => Some((dial, ca_file)),
             Ok(Found::None) => None,
-            Err(e) => return failed(chain(&e)),
+            Err(e) => return Err(chain(&e)),
         };
         let label = self.label.clone();
         if self.remover.is_none() {
             let remove = remove_command(&docker, &label, registry);
-            match Tied::at_the_end(&remove, &self.log) {
-                Ok(remover) => self.remover = Some(remover),
-                Err(e) => return failed(e.to_string()),
-            }
+            self.remover = Some(Tied::at_the_end(&remove, &self.log).map_err(|e| e.to_string())?);
         }
-        let needs = Needs {
-            script,
+        Ok(Some(Needs {
+            user_data,
             region: &group.region,
             health_path: group.target_groups.iter().find_map(|of| of.health_path.clone()),
             docker,
             docker_config: registry.docker_config(),
             registry: registry.address(),
             aws_endpoint_url: aws.url(),
+            credentials_file: databases.credentials_file(),
             credentials: databases.credentials(),
             database,
-            shims: &self.shims.clone(),
+            shims: self.shims.clone(),
             label,
-        };
-        match self.machine(group, folder).begin(refresh, needs) {
-            Ok(()) => Some(Progress { status: "InProgress", reason: None }),
-            Err(e) => failed(chain(&e)),
-        }
+        }))
     }
 
     /// The database that the app is to find in its settings.
     async fn database_of(
         &self,
-        script: &StartScript,
+        user_data: &UserData,
         group: &Group,
         databases: &Databases,
         aws: &AwsApi,
         folder: &Folder,
     ) -> Result<Found, Error> {
         let region = group.region.parse().map_err(Error::setting("the group's region", &group.region))?;
-        let name = format!("{}/endpoint", script.parameter_path);
+        let name = format!("{}/endpoint", user_data.parameter_path);
         let Some(host) = aws.in_region(region).parameter(&name).await? else {
             warn!("{}: there is no parameter {name}, so the app gets no database", group.name);
             return Ok(Found::None);
@@ -178,6 +211,10 @@ impl Machines {
     }
 }
 
+fn failed(reason: String) -> Option<Progress> {
+    Some(Progress { status: "Failed", reason: Some(reason) })
+}
+
 /// What removes all that the machines of an account leave with Docker.
 fn remove_command(docker: &Path, label: &str, registry: &Registry) -> [String; 7] {
     let docker = docker.display().to_string();
@@ -186,7 +223,7 @@ fn remove_command(docker: &Path, label: &str, registry: &Registry) -> [String; 7
 
 impl Drop for Machines {
     fn drop(&mut self) {
-        self.machines.values_mut().for_each(Machine::cancel);
+        self.machines.values_mut().for_each(Machine::end_scripts);
         drop(self.remover.take());
         for machine in self.machines.values() {
             if let Err(e) = remove(machine.folder()) {

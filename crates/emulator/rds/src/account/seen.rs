@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::aws::AwsApi;
 use crate::error::Error;
-use crate::http::{self, Answer, HttpError};
+use crate::http::{Answer, HttpError};
 
 /// No service of AWS has such a path.
 const PATH: &str = "/moto-api/rds-iam-account";
@@ -48,6 +48,10 @@ pub(super) struct Group {
     pub(super) user_data: String,
     /// The latest first.
     pub(super) refreshes: Vec<Refresh>,
+    /// Whether new machines wait until a launch hook is completed.
+    pub(super) has_hook: bool,
+    /// With what the hook of a machine that waits was completed, by the machine's id.
+    pub(super) completed: BTreeMap<String, String>,
     pub(super) target_groups: Vec<TargetGroup>,
 }
 
@@ -90,11 +94,26 @@ pub(super) struct Report {
     pub(super) refreshes: BTreeMap<String, Progress>,
     /// By the target group's ARN: state, reason and description.
     pub(super) health: BTreeMap<String, Health>,
+    /// In the order in which they changed.
+    pub(super) launches: Vec<Launch>,
+}
+
+/// How the launch of a machine is.
+#[derive(Debug, Serialize)]
+pub(super) struct Launch {
+    /// The id of its group.
+    pub(super) group: String,
+    /// Its own id.
+    pub(super) instance: String,
+    /// In AWS's words for a scaling activity.
+    pub(super) status: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) reason: Option<String>,
 }
 
 impl Report {
     pub(super) fn is_empty(&self) -> bool {
-        self.refreshes.is_empty() && self.health.is_empty()
+        self.refreshes.is_empty() && self.health.is_empty() && self.launches.is_empty()
     }
 }
 
@@ -114,7 +133,7 @@ pub(super) type Health = (&'static str, Option<&'static str>, Option<String>);
 /// # Errors
 /// [`Error::Aws`] when nothing answers.
 pub(super) async fn look(aws: &AwsApi) -> Result<Seen, Error> {
-    let answer = http::get(address(aws), PATH, ANSWER_WITHIN).await;
+    let answer = aws.private(PATH, None, ANSWER_WITHIN).await;
     parsed(answer).map_err(Error::aws("tell what there is"))
 }
 
@@ -125,13 +144,9 @@ pub(super) async fn look(aws: &AwsApi) -> Result<Seen, Error> {
 pub(super) async fn tell(aws: &AwsApi, report: &Report) -> Result<(), Error> {
     let told = async {
         let report = serde_json::to_string(report)?;
-        parsed(http::post(address(aws), PATH, report, ANSWER_WITHIN).await)
+        parsed(aws.private(PATH, Some(report), ANSWER_WITHIN).await)
     };
     told.await.map(drop).map_err(Error::aws("take a report"))
-}
-
-fn address(aws: &AwsApi) -> &str {
-    aws.url().trim_start_matches("http://")
 }
 
 fn parsed(answer: Result<Answer, HttpError>) -> Result<Seen, HttpError> {

@@ -2,6 +2,7 @@
 //! refuse anything else.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -9,6 +10,7 @@ use super::folder::write_whole;
 use crate::aws::AwsApi;
 use crate::command::Command;
 use crate::error::Error;
+use crate::http;
 
 /// The environment variable that names the file with a machine's [`Settings`].
 pub(super) const SETTINGS_VARIABLE: &str = "RDS_IAM_EMULATOR_MACHINE";
@@ -26,13 +28,27 @@ pub(super) struct Settings {
     pub(super) options: Vec<String>,
     /// Where the AWS API answers.
     pub(super) aws_endpoint_url: String,
+    /// The file with the access key that it knows.
+    pub(super) credentials_file: PathBuf,
     pub(super) region: String,
+    /// The machine's own id.
+    pub(super) instance: String,
+    /// Where the container serves, in place of the ports that the scripts name: another machine of the group may have
+    /// those at the same time.
+    pub(super) port: u16,
+    pub(super) management_port: u16,
 }
+
+/// The file that names the machine on AWS.
+const INSTANCE_ID: &str = "/var/lib/cloud/data/instance-id";
+
+/// As the script's curl has it.
+const CURL_WITHIN: Duration = Duration::from_secs(5);
 
 /// Writes the stand-ins into a folder for the `PATH`. They call `program`, which is to call [`run`].
 pub(super) fn write(shims: &Path, program: &Path) -> Result<(), Error> {
     let program = program.display().to_string().replace('\'', r"'\''");
-    for name in ["aws", "docker"] {
+    for name in ["aws", "cat", "curl", "docker"] {
         let text = format!(
             "#!/bin/sh\n# A stand-in for {name} on a machine that rds-iam-emulator plays; it is not {name}.\n\
              exec '{program}' stand-in {name} \"$@\"\n"
@@ -56,9 +72,7 @@ pub async fn run(words: &[String]) -> Result<(), Error> {
             Err(Command::new(&settings.docker).args(arguments).exec().into())
         }
         ["aws", "ssm", "get-parameter", "--name", name, "--query", "Parameter.Value", "--output", "text"] => {
-            let region = settings.region.parse().map_err(Error::setting("the region", &settings.region))?;
-            let aws = AwsApi::connect(&settings.aws_endpoint_url, region).await?;
-            let value = aws.parameter(name).await?.ok_or_else(|| Error::Setting {
+            let value = aws(&settings).await?.parameter(name).await?.ok_or_else(|| Error::Setting {
                 setting: "the name of a parameter",
                 value: (*name).to_owned(),
                 problem: "ParameterNotFound: there is none".into(),
@@ -66,8 +80,75 @@ pub async fn run(words: &[String]) -> Result<(), Error> {
             println!("{value}");
             Ok(())
         }
+        [
+            "aws",
+            "ssm",
+            "get-parameters",
+            "--names",
+            name,
+            "--query",
+            "length(InvalidParameters)",
+            "--output",
+            "text",
+        ] => {
+            println!("{}", u8::from(aws(&settings).await?.parameter(name).await?.is_none()));
+            Ok(())
+        }
+        ["aws", "autoscaling", "complete-lifecycle-action", options @ ..] => {
+            let form = lifecycle_action(options).ok_or_else(|| unknown(&words))?;
+            aws(&settings).await?.complete_lifecycle_action(&form).await
+        }
+        ["cat", INSTANCE_ID] => {
+            println!("{}", settings.instance);
+            Ok(())
+        }
+        ["curl", "--fail", "--silent", "--output", "/dev/null", "--max-time", "5", url] => {
+            let path = management_path(url).ok_or_else(|| unknown(&words))?;
+            let address = format!("127.0.0.1:{}", settings.management_port);
+            let answer = http::get(&address, path, CURL_WITHIN)
+                .await
+                .map_err(Error::aws(format!("answer at {path}")))?;
+            if answer.status < 400 {
+                return Ok(());
+            }
+            Err(Error::aws(format!("answer at {path}"))(http::HttpError::Status(answer.status)))
+        }
         _ => Err(unknown(&words)),
     }
+}
+
+async fn aws(settings: &Settings) -> Result<AwsApi, Error> {
+    let region = settings.region.parse().map_err(Error::setting("the region", &settings.region))?;
+    AwsApi::connect(&settings.aws_endpoint_url, region, &settings.credentials_file).await
+}
+
+/// The form of the action, from the options of `aws autoscaling complete-lifecycle-action`.
+fn lifecycle_action<'a>(options: &[&'a str]) -> Option<[(&'static str, &'a str); 4]> {
+    match options {
+        [
+            "--auto-scaling-group-name",
+            group,
+            "--lifecycle-hook-name",
+            hook,
+            "--instance-id",
+            instance,
+            "--lifecycle-action-result",
+            result,
+        ] => Some([
+            ("AutoScalingGroupName", group),
+            ("LifecycleHookName", hook),
+            ("InstanceId", instance),
+            ("LifecycleActionResult", result),
+        ]),
+        _ => None,
+    }
+}
+
+/// The path of a URL of the machine itself.
+fn management_path(url: &str) -> Option<&str> {
+    let rest = url.strip_prefix("http://127.0.0.1:")?;
+    let path = rest.trim_start_matches(|c: char| c.is_ascii_digit());
+    path.starts_with('/').then_some(path)
 }
 
 fn settings() -> Result<Settings, Error> {
@@ -80,8 +161,8 @@ fn unknown(words: &[&str]) -> Error {
     Error::Setting {
         setting: "what a machine asks for",
         value: words.join(" "),
-        problem: "the stand-ins know `aws ssm get-parameter` and `docker pull`, `rm` and `run` alone, \
-                  as the start script has them"
+        problem: "the stand-ins know what app-start and app-ready of the module ec2 ask of aws, cat, curl and docker, and \
+                  nothing else"
             .into(),
     }
 }
@@ -104,6 +185,7 @@ fn rewritten(arguments: &[&str], settings: &Settings) -> Option<Vec<String>> {
                 match *option {
                     // The name is above; CloudWatch is not there to log to.
                     "--name" | "--log-driver" | "--log-opt" => drop(options.next()?),
+                    "--env" => words.extend(["--env".to_owned(), environment(options.next()?, settings)]),
                     option => words.push(option.to_owned()),
                 }
             }
@@ -111,6 +193,15 @@ fn rewritten(arguments: &[&str], settings: &Settings) -> Option<Vec<String>> {
             Some(words)
         }
         _ => None,
+    }
+}
+
+/// A variable of the container, with this machine's ports.
+fn environment(variable: &str, settings: &Settings) -> String {
+    match variable.split_once('=') {
+        Some((name @ "PORT", _)) => format!("{name}={}", settings.port),
+        Some((name @ "RDS_IAM_MANAGEMENT_PORT", _)) => format!("{name}={}", settings.management_port),
+        _ => variable.to_owned(),
     }
 }
 
@@ -133,7 +224,11 @@ mod tests {
                 .map(String::from)
                 .into(),
             aws_endpoint_url: "http://127.0.0.1:1".into(),
+            credentials_file: "/nowhere/credentials".into(),
             region: "us-east-1".into(),
+            instance: "i-0123456789abcdef0".into(),
+            port: 4000,
+            management_port: 4001,
         }
     }
 
@@ -147,17 +242,27 @@ mod tests {
         insta::assert_snapshot!(docker(&format!("pull --quiet {image}")).unwrap(), @"pull --quiet 127.0.0.1:5000/orders-local@sha256:ab");
         insta::assert_snapshot!(docker("rm --force app").unwrap(), @"rm --force rds-iam-orders-local");
         let run = format!(
-            "run --name app --rm --read-only --network host --env AWS_REGION --env PORT=3000 --log-driver awslogs \
+            "run --name app --rm --read-only --network host --env AWS_REGION --env PORT=3000 --env \
+             RDS_IAM_MANAGEMENT_PORT=3001 --log-driver awslogs \
              --log-opt mode=non-blocking --log-opt awslogs-stream= {image}"
         );
-        insta::assert_snapshot!(docker(&run).unwrap(), @"run --name rds-iam-orders-local --label of=it --env AWS_ENDPOINT_URL=http://127.0.0.1:1 --rm --read-only --network host --env AWS_REGION --env PORT=3000 127.0.0.1:5000/orders-local@sha256:ab");
+        insta::assert_snapshot!(docker(&run).unwrap(), @"run --name rds-iam-orders-local --label of=it --env AWS_ENDPOINT_URL=http://127.0.0.1:1 --rm --read-only --network host --env AWS_REGION --env PORT=4000 --env RDS_IAM_MANAGEMENT_PORT=4001 127.0.0.1:5000/orders-local@sha256:ab");
     }
 
     #[test]
     fn anything_else_is_refused() {
-        for command in ["ps", "rm app", "run", "pull", "pull busybox", "run --name"] {
+        for command in ["ps", "rm app", "run", "pull", "pull busybox", "run --name", "run --env"] {
             assert_eq!(docker(command), None, "{command}");
         }
-        insta::assert_snapshot!(unknown(&["docker", "ps"]), @r#"what a machine asks for is "docker ps", but the stand-ins know `aws ssm get-parameter` and `docker pull`, `rm` and `run` alone, as the start script has them"#);
+        insta::assert_snapshot!(unknown(&["docker", "ps"]), @r#"what a machine asks for is "docker ps", but the stand-ins know what app-start and app-ready of the module ec2 ask of aws, cat, curl and docker, and nothing else"#);
+        for url in [
+            "http://127.0.0.1:3001",
+            "http://127.0.0.1:x/",
+            "http://127.0.0.1.example.com/",
+            "file:///etc/passwd",
+        ] {
+            assert_eq!(management_path(url), None, "{url}");
+        }
+        assert_eq!(management_path("http://127.0.0.1:3001/readyz"), Some("/readyz"));
     }
 }

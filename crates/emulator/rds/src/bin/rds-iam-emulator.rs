@@ -67,7 +67,8 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn Error>> {
         }
         Some(Only::Aws) => {
             let aws = AwsApi::start().await?;
-            wait(&json!({ "aws_endpoint_url": aws.url() })).await?;
+            wait(&json!({ "aws_endpoint_url": aws.url(), "credentials_file": aws.credentials_file() }))
+                .await?;
         }
         Some(Only::Account { dir }) => account(&dir).await?,
         Some(Only::StandIn { words }) => stand_in(&words).await?,

@@ -1,8 +1,9 @@
-//! The AWS API as Terraform calls it: over HTTP. Nobody checks signatures, but the service and the region are read
-//! from them.
+//! The AWS API as Terraform calls it: over HTTP. Nobody checks signatures, but the access key, the service and the
+//! region are read from them.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::path::Path;
 
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
@@ -11,9 +12,29 @@ use crate::Result;
 
 pub(crate) struct Aws {
     pub(crate) url: String,
+    /// The id of the account's access key.
+    pub(crate) key: String,
+}
+
+/// An answer as it came.
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) head: String,
+    pub(crate) body: String,
 }
 
 impl Aws {
+    /// The one at `url`, whose account is in `folder`.
+    pub(crate) fn new(url: String, folder: &Path) -> Result<Self> {
+        let credentials = std::fs::read_to_string(folder.join("credentials"))?;
+        let key = credentials.lines().find_map(|line| line.strip_prefix("aws_access_key_id = "));
+        Ok(Self { url, key: key.ok_or("no access key")?.to_owned() })
+    }
+
+    pub(crate) fn address(&self) -> &str {
+        self.url.trim_start_matches("http://")
+    }
+
     /// Calls an action of a service that takes forms and answers in XML.
     pub(crate) fn query(
         &self,
@@ -39,29 +60,44 @@ impl Aws {
     }
 
     fn post(&self, service: &str, headers: &str, body: &str) -> Result<String> {
-        let address = self.url.trim_start_matches("http://");
-        let credential = format!("AKIAMADEUP/20260101/us-east-1/{service}/aws4_request");
+        let headers =
+            format!("Host: {}\r\n{}\r\n{headers}", self.address(), authorization(&self.key, service));
+        let answer = self.send("POST", "/", &headers, body)?;
+        if answer.status / 100 == 2 {
+            return Ok(answer.body);
+        }
+        Err(format!("{}: {}", answer.head.lines().next().unwrap_or_default(), answer.body).into())
+    }
+
+    /// Sends a request with these headers and no others but its length.
+    pub(crate) fn send(&self, method: &str, path: &str, headers: &str, body: &str) -> Result<Answer> {
         // Version 1.0: the answer ends where the connection does.
-        let request = format!(
-            "POST / HTTP/1.0\r\nHost: {address}\r\nAuthorization: AWS4-HMAC-SHA256 Credential={credential}\r\n\
-             {headers}\r\nContent-Length: {}\r\n\r\n{body}",
-            body.len()
-        );
-        let mut stream = TcpStream::connect(address)?;
+        let length = body.len();
+        let request =
+            format!("{method} {path} HTTP/1.0\r\n{headers}\r\nContent-Length: {length}\r\n\r\n{body}");
+        let mut stream = TcpStream::connect(self.address())?;
         stream.write_all(request.as_bytes())?;
         let mut answer = String::new();
         stream.read_to_string(&mut answer)?;
         let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
-        let status = head.lines().next().unwrap_or_default();
-        if status.split(' ').nth(1).is_some_and(|code| code.starts_with('2')) {
-            return Ok(body.to_owned());
-        }
-        Err(format!("{status}: {body}").into())
+        let status = head.split(' ').nth(1).ok_or("no status")?.parse()?;
+        Ok(Answer { status, head: head.to_owned(), body: body.to_owned() })
     }
+}
+
+/// The header by which a request names its access key and its service.
+pub(crate) fn authorization(key: &str, service: &str) -> String {
+    format!("Authorization: AWS4-HMAC-SHA256 Credential={key}/20260101/us-east-1/{service}/aws4_request")
 }
 
 /// The text of the first element of this name.
 pub(crate) fn element<'a>(xml: &'a str, name: &str) -> &'a str {
     let (_, rest) = xml.split_once(&format!("<{name}>")).unwrap_or_default();
     rest.split_once("</").unwrap_or_default().0
+}
+
+/// The texts of all elements of this name.
+pub(crate) fn elements(xml: &str, name: &str) -> Vec<String> {
+    let begin = format!("<{name}>");
+    xml.split(&begin).skip(1).map(|rest| rest.split_once("</").unwrap_or_default().0.to_owned()).collect()
 }

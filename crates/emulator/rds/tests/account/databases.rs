@@ -43,7 +43,7 @@ async fn a_database_instance_takes_tokens_until_it_is_deleted() -> Result {
             .password(password)
             .database("shop")
     };
-    let aws = AwsApi::connect(&account.aws.url, "us-east-1".parse()?).await?;
+    let aws = AwsApi::connect(&account.aws.url, "us-east-1".parse()?, &account.credentials).await?;
     let master = aws.master_credentials(element(&made, "SecretArn")).await?;
     let mut as_master = options(master.username(), master.password()).connect().await?;
     for sql in

@@ -4,17 +4,20 @@ use std::fs;
 use std::io::Write;
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use rds_iam_emulator::AwsApi;
 use serde_json::{Value, json};
 
-use crate::aws::{Aws, element};
+use crate::aws::{Aws, element, elements};
 use crate::program::{Account, run, until};
 use crate::{ECR, Result, databases};
 
-const AUTO_SCALING: &str = "2011-01-01";
+pub(crate) const AUTO_SCALING: &str = "2011-01-01";
 const ELB: &str = "2015-12-01";
 const REPOSITORY: &str = "123456789012.dkr.ecr.us-east-1.amazonaws.com/orders-local";
 const PARAMETER: &str = "/local/app/image";
@@ -33,19 +36,19 @@ async fn a_refresh_starts_what_the_parameter_names() -> Result {
     let outer = tempfile::tempdir()?;
     let folder = outer.path().join("account");
     let mut account = Account::start(&folder).await?;
-    let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
-    let service = format!("127.0.0.1:{port}");
-    let group = Group::create(&account.aws, port)?;
-    let parameters = AwsApi::connect(&account.aws.url, "us-east-1".parse()?).await?;
+    // Held at once, so that they are two.
+    let held = [TcpListener::bind("127.0.0.1:0")?, TcpListener::bind("127.0.0.1:0")?];
+    let [port, management_port] = held.each_ref().map(|port| port.local_addr().map(|address| address.port()));
+    let (port, management_port) = (port?, management_port?);
+    drop(held);
+    let (service, management) = (format!("127.0.0.1:{port}"), format!("127.0.0.1:{management_port}"));
+    let group = Group::create(&account.aws, port, management_port)?;
+    let parameters = AwsApi::connect(&account.aws.url, "us-east-1".parse()?, &account.credentials).await?;
     assert_eq!(group.health()?, "initial");
 
-    // There is no parameter yet.
-    let (status, reason) = group.refresh().await?;
-    assert_eq!(status, "Failed");
-    assert!(
-        reason.contains("the start script of the machine ended") && reason.contains("ParameterNotFound"),
-        "{reason}"
-    );
+    // There is no parameter yet: the very first machines count all the same, and serve nothing.
+    assert_eq!(group.refresh().await?, ("Successful".to_owned(), String::new()));
+    until("the target to be unhealthy", || Ok((group.health()? == "unhealthy").then_some(()))).await?;
 
     let create = json!({ "repositoryName": "orders-local" });
     account.aws.json("ecr", &format!("{ECR}.CreateRepository"), &create)?;
@@ -55,7 +58,9 @@ async fn a_refresh_starts_what_the_parameter_names() -> Result {
     parameters.put_parameter(PARAMETER, &format!("{REPOSITORY}@{good}")).await?;
     assert_eq!(group.refresh().await?, ("Successful".to_owned(), String::new()));
     until("the target to be healthy", || Ok((group.health()? == "healthy").then_some(()))).await?;
-    assert_eq!(answer(&service)?, "us-east-1 /local/database");
+    assert_eq!(answer(&service, "/")?, "us-east-1 /local/database");
+    assert_eq!(answer(&management, "/readyz")?, "us-east-1 /local/database");
+    assert!(answer(&service, "/readyz").is_err(), "the app serves machines at their own port alone");
 
     // Its database, for which a refresh waits.
     let database = databases::create(&account.aws)?;
@@ -63,24 +68,39 @@ async fn a_refresh_starts_what_the_parameter_names() -> Result {
     assert_eq!(group.refresh().await?.0, "Successful");
     let database = fs::read_to_string(folder.join("databases/orders-local.json"))?;
     let dial = serde_json::from_str::<Value>(&database)?["dial"].as_str().ok_or("no dial")?.to_owned();
-    assert_eq!(answer(&service)?, format!("us-east-1 /local/database {dial}"));
+    assert_eq!(answer(&service, "/")?, format!("us-east-1 /local/database {dial}"));
+
+    // From here on, the machine that serves goes on serving whatever comes after it.
+    let watched = Watch::start(&service);
 
     // One that ends at once.
     parameters.put_parameter(PARAMETER, &format!("{REPOSITORY}@{broken}")).await?;
     let (status, reason) = group.refresh().await?;
     assert_eq!(status, "Failed");
     assert!(reason.contains("exit status: 7") && reason.contains("this service is broken"), "{reason}");
-    until("the target to be unhealthy", || Ok((group.health()? == "unhealthy").then_some(()))).await?;
+    assert_eq!(group.health()?, "healthy");
+    let launches = group.launches()?;
+    assert!(
+        launches.starts_with(&["Cancelled".to_owned(), "Cancelled".to_owned(), "Cancelled".to_owned()]),
+        "{launches:?}"
+    );
 
-    // One that never answers, until somebody has seen enough.
+    // One that never gets ready: it is given up by its own script, and another one is launched, until the refresh is
+    // cancelled.
     let hanging = images.push("hanging", "[\"/service\", \"hang\"]")?;
     parameters.put_parameter(PARAMETER, &format!("{REPOSITORY}@{hanging}")).await?;
+    let before = launches.len();
     group.start_refresh()?;
-    until("the refresh to be in progress", || Ok((group.latest_refresh()?.0 == "InProgress").then_some(())))
-        .await?;
+    until("a machine to wait", || Ok((group.launches()?[0] == "MidLifecycleAction").then_some(()))).await?;
+    assert_eq!(group.states()?, ["InService", "Pending:Wait"]);
     assert!(group.start_refresh().unwrap_err().to_string().contains("InstanceRefreshInProgress"));
+    until("a machine to be abandoned", || Ok((group.launches()?.len() == before + 2).then_some(()))).await?;
+    assert_eq!(group.launches()?[..2], ["MidLifecycleAction", "Cancelled"]);
+    assert_eq!(group.latest_refresh()?.0, "InProgress");
     group.cancel_refresh()?;
     assert_eq!(group.refresh_is_over().await?.0, "Cancelled");
+    until("no machine to wait", || Ok((group.states()? == ["InService"]).then_some(()))).await?;
+    watched.end()?;
 
     parameters.put_parameter(PARAMETER, &format!("{REPOSITORY}@{good}")).await?;
     assert_eq!(group.refresh().await?.0, "Successful");
@@ -90,13 +110,14 @@ async fn a_refresh_starts_what_the_parameter_names() -> Result {
     let (status, reason) = group.refresh().await?;
     assert!(status == "Failed" && reason.contains("manifest"), "{status}: {reason}");
     assert_eq!(group.health()?, "healthy");
+    assert!(answer(&service, "/")?.starts_with("us-east-1 /local/database "));
 
     group.delete()?;
     let gone = || Ok(TcpStream::connect(&service).is_err().then_some(()));
     until("the machine to be gone", gone).await?;
 
     // Nobody runs a destructor then.
-    let group = Group::create(&account.aws, port)?;
+    let group = Group::create(&account.aws, port, management_port)?;
     parameters.put_parameter(PARAMETER, &format!("{REPOSITORY}@{good}")).await?;
     assert_eq!(group.refresh().await?.0, "Successful");
     account.child.kill()?;
@@ -113,11 +134,47 @@ async fn a_refresh_starts_what_the_parameter_names() -> Result {
 }
 
 /// What the service says of itself.
-fn answer(service: &str) -> Result<String> {
+fn answer(service: &str, path: &str) -> Result<String> {
     let mut stream = TcpStream::connect(service)?;
-    stream.write_all(b"GET /readyz HTTP/1.0\r\n\r\n")?;
+    stream.set_read_timeout(Some(Duration::from_secs(10)))?;
+    stream.write_all(format!("GET {path} HTTP/1.0\r\n\r\n").as_bytes())?;
     let answer = std::io::read_to_string(stream)?;
-    Ok(answer.split_once("\r\n\r\n").ok_or("no answer")?.1.to_owned())
+    let (head, body) = answer.split_once("\r\n\r\n").ok_or(format!("no answer: {answer:?}"))?;
+    if head.starts_with("HTTP/1.1 200 ") { Ok(body.to_owned()) } else { Err(head.to_owned().into()) }
+}
+
+/// Asks the service one thing after another, in a thread of its own.
+struct Watch {
+    to_end: Arc<AtomicBool>,
+    thread: std::thread::JoinHandle<(usize, Vec<String>)>,
+}
+
+impl Watch {
+    fn start(service: &str) -> Self {
+        let (service, to_end) = (service.to_owned(), Arc::new(AtomicBool::new(false)));
+        let is_over = Arc::clone(&to_end);
+        let thread = std::thread::spawn(move || {
+            let (mut asked, mut failed) = (0, Vec::new());
+            while !is_over.load(Ordering::Relaxed) {
+                asked += 1;
+                if let Err(e) = answer(&service, "/") {
+                    failed.push(e.to_string());
+                }
+                std::thread::sleep(Duration::from_millis(20));
+            }
+            (asked, failed)
+        });
+        Self { to_end, thread }
+    }
+
+    /// Fails where one answer was missing.
+    fn end(self) -> Result {
+        self.to_end.store(true, Ordering::Relaxed);
+        let (asked, failed) = self.thread.join().map_err(|_| "the watch ended by itself")?;
+        assert!(asked > 100, "{asked} questions show nothing");
+        assert_eq!(failed, Vec::<String>::new(), "{} of {asked} questions were not answered", failed.len());
+        Ok(())
+    }
 }
 
 /// The group as the modules make it, with a target group.
@@ -128,9 +185,9 @@ struct Group<'a> {
 }
 
 impl<'a> Group<'a> {
-    fn create(aws: &'a Aws, port: u16) -> Result<Self> {
+    fn create(aws: &'a Aws, port: u16, management_port: u16) -> Result<Self> {
         let vpcs = aws.query("ec2", "2016-11-15", "DescribeVpcs", &[])?;
-        let port = port.to_string();
+        let [port, management_port] = [port, management_port].map(|port| port.to_string());
         let made = aws.query(
             "elasticloadbalancing",
             ELB,
@@ -141,6 +198,7 @@ impl<'a> Group<'a> {
                 ("Port", &port),
                 ("VpcId", element(&vpcs, "vpcId")),
                 ("HealthCheckPath", "/readyz"),
+                ("HealthCheckPort", &management_port),
             ],
         )?;
         let target_group = element(&made, "TargetGroupArn").to_owned();
@@ -153,7 +211,7 @@ impl<'a> Group<'a> {
                 ("LaunchTemplateName", "orders-local"),
                 ("LaunchTemplateData.ImageId", element(&images, "imageId")),
                 ("LaunchTemplateData.InstanceType", "t4g.small"),
-                ("LaunchTemplateData.UserData", &BASE64_STANDARD.encode(user_data(&port))),
+                ("LaunchTemplateData.UserData", &BASE64_STANDARD.encode(user_data(&port, &management_port))),
             ],
         )?;
         let template = element(&made, "launchTemplateId").to_owned();
@@ -166,6 +224,14 @@ impl<'a> Group<'a> {
             ("TargetGroupARNs.member.1", &target_group),
         ];
         aws.query("autoscaling", AUTO_SCALING, "CreateAutoScalingGroup", &group)?;
+        let hook = [
+            NAME[0],
+            ("LifecycleHookName", "ready"),
+            ("LifecycleTransition", "autoscaling:EC2_INSTANCE_LAUNCHING"),
+            ("DefaultResult", "ABANDON"),
+            ("HeartbeatTimeout", "600"),
+        ];
+        aws.query("autoscaling", AUTO_SCALING, "PutLifecycleHook", &hook)?;
         Ok(Self { aws, target_group, template })
     }
 
@@ -190,6 +256,18 @@ impl<'a> Group<'a> {
             Ok(is_over.then_some(latest))
         })
         .await
+    }
+
+    /// How each launch is, the latest first.
+    fn launches(&self) -> Result<Vec<String>> {
+        let found = self.aws.query("autoscaling", AUTO_SCALING, "DescribeScalingActivities", &NAME)?;
+        Ok(elements(&found, "StatusCode"))
+    }
+
+    /// In which state each instance is.
+    fn states(&self) -> Result<Vec<String>> {
+        let found = self.aws.query("autoscaling", AUTO_SCALING, "DescribeAutoScalingGroups", &[])?;
+        Ok(elements(&found, "LifecycleState"))
     }
 
     /// Its status, and the reason for that.
@@ -218,9 +296,12 @@ impl<'a> Group<'a> {
 }
 
 /// What the module gives its machines, with values as Terraform puts them in.
-fn user_data(port: &str) -> String {
+pub(crate) fn user_data(port: &str, management_port: &str) -> String {
     let values = [
         ("app_port", port),
+        ("hook", "ready"),
+        ("management_port", management_port),
+        ("name", "orders-local"),
         ("image_parameter", PARAMETER),
         ("log_group", "/orders-local/app"),
         ("parameter_path", "/local/database"),

@@ -2,6 +2,7 @@
 
 mod aws;
 mod databases;
+mod intruders;
 mod machines;
 mod program;
 

@@ -1,6 +1,6 @@
 //! The account under test, started as a user would.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 use std::time::Duration;
 
@@ -17,6 +17,8 @@ pub(crate) struct Account {
     pub(crate) child: Child,
     pub(crate) aws: Aws,
     pub(crate) registry: String,
+    /// The file with its access key.
+    pub(crate) credentials: PathBuf,
 }
 
 impl Account {
@@ -32,7 +34,8 @@ impl Account {
         let account: Value = serde_json::from_str(&account.await?)?;
         assert_eq!(account["pid"], child.id());
         let text = |name: &str| account[name].as_str().map(str::to_owned).ok_or(format!("no {name}"));
-        Ok(Self { child, aws: Aws { url: text("aws_endpoint_url")? }, registry: text("registry")? })
+        let aws = Aws::new(text("aws_endpoint_url")?, folder)?;
+        Ok(Self { child, aws, registry: text("registry")?, credentials: folder.join("credentials") })
     }
 
     /// Asks it to end, and waits until it has.

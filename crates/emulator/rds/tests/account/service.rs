@@ -26,13 +26,25 @@ fn main() {
         assert!(ca.starts_with("-----BEGIN CERTIFICATE-----"));
         about.push_str(&format!(" {dial}"));
     }
-    let listener = TcpListener::bind(format!("127.0.0.1:{}", variable("PORT"))).expect("the port is taken");
+    // People are served at the one port, and machines at the other.
+    let ports = [("PORT", "/"), ("RDS_IAM_MANAGEMENT_PORT", "/readyz")].map(|(name, path)| {
+        (TcpListener::bind(format!("127.0.0.1:{}", variable(name))).expect("the port is taken"), path)
+    });
+    let serving = ports.map(|(listener, path)| {
+        let about = about.clone();
+        std::thread::spawn(move || serve(&listener, path, &about))
+    });
+    serving.map(|thread| thread.join().expect("it serves for as long as it runs"));
+}
+
+fn serve(listener: &TcpListener, path: &str, about: &str) {
+    let wanted = format!("GET {path} ");
     for stream in listener.incoming() {
         let mut stream = stream.expect("no connection");
         let mut request = [0; 1024];
         let length = stream.read(&mut request).unwrap_or(0);
-        let status = if request[..length].starts_with(b"GET /readyz ") { "200 OK" } else { "404 Not Found" };
+        let status = if request[..length].starts_with(wanted.as_bytes()) { "200 OK" } else { "404 Not Found" };
         let head = format!("HTTP/1.1 {status}\r\nConnection: close\r\nContent-Length: {}\r\n\r\n", about.len());
-        drop(stream.write_all((head + &about).as_bytes()));
+        drop(stream.write_all((head + about).as_bytes()));
     }
 }

@@ -3,6 +3,7 @@
 mod assumptions;
 mod conf;
 mod delete_parameters;
+mod identity;
 mod image;
 mod invoke_bootstrap;
 mod parameters;
@@ -41,6 +42,7 @@ enum Command {
     InvokeBootstrap(invoke_bootstrap::Arguments),
     Image(image::Arguments),
     Rollout(rollout::Arguments),
+    Identity(identity::Arguments),
     Snapshot(snapshot::Arguments),
     Assumptions(assumptions::Arguments),
 }
@@ -99,6 +101,7 @@ async fn main() -> ExitCode {
         Command::InvokeBootstrap(arguments) => invoke_bootstrap::run(&arguments).await,
         Command::Image(arguments) => image::run(arguments).await,
         Command::Rollout(arguments) => rollout::run(arguments).await,
+        Command::Identity(arguments) => identity::run(&arguments).await,
         Command::Snapshot(arguments) => snapshot::run(arguments).await,
         Command::Assumptions(arguments) => assumptions::run(arguments).await,
     };
