@@ -87,7 +87,7 @@ fn an_aurora_cluster_is_a_database_too() {
 fn texts_that_are_something_else() {
     let said = |text: &str| Outputs::parse(text).unwrap_err().to_string();
     insta::assert_snapshot!(said(""), @"what Terraform put out is not JSON (line 1, column 0): write the file with `terraform output -json`, where that succeeds");
-    insta::assert_snapshot!(said(&FIXTURE[..FIXTURE.len() / 2]), @"what Terraform put out is not JSON (line 53, column 27): write the file with `terraform output -json`, where that succeeds");
+    insta::assert_snapshot!(said(&FIXTURE[..FIXTURE.len() / 2]), @"what Terraform put out is not JSON (line 54, column 60): write the file with `terraform output -json`, where that succeeds");
     insta::assert_snapshot!(said("{}"), @"what Terraform put out holds no outputs: nothing is applied yet, or this is another state; run `terraform apply`");
     insta::assert_snapshot!(said("\"orders-dev\""), @"what Terraform put out holds something else than outputs, each with sensitive, type and value: write it with `terraform output -json`, without the name of an output");
     // A plan, and the value of a single output.
