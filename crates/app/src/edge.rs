@@ -224,8 +224,11 @@ mod tests {
         let credentials = Credentials::new("AKIDEXAMPLE", "not-a-real-secret", None, None, "test");
         let tokens = TokenSource::lazy(Minter::new(login, credentials, Clock::system()));
         let target = Target::new("127.0.0.1:9".parse().unwrap(), Vec::new());
-        let state =
-            AppState::new(Pool::lazy(tokens.clone(), target, Limits::default()), &tokens, String::new());
+        let state = AppState::new(
+            Pool::lazy(tokens.clone(), target, Limits::default()).unwrap(),
+            &tokens,
+            String::new(),
+        );
         let routes = Router::new()
             .route("/panic", get(async || -> &'static str { panic!("a secret in a panic") }))
             .route("/slow", get(std::future::pending::<&'static str>));

@@ -102,6 +102,7 @@ impl Collector for Database {
             ("throttled", causes.throttled),
             ("unreachable", causes.unreachable),
             ("tls", causes.tls),
+            ("credentials", causes.credentials),
             ("other", causes.other),
         ] {
             ConstCounter::new(count).encode(failures.encode_family(&[("cause", cause)])?)?;

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use aws_config::{BehaviorVersion, Region};
 use hyper_util::server::graceful::GracefulShutdown;
-use rds_iam_pool::{Limits, Pool, Target};
-use rds_iam_token::{Clock, MintError, Minter, TokenSource};
+use rds_iam_pool::{Limits, Pool, PoolError, Target};
+use rds_iam_token::{Clock, MintError, Minter, ReloadingCredentials, TokenSource, shared_files};
 use thiserror::Error;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -51,6 +51,13 @@ pub enum RunError {
         /// What the system said.
         source: io::Error,
     },
+    /// The pool can't work within its limits.
+    #[error("the database pool could not be made")]
+    Pool {
+        /// Which limit, and why.
+        #[from]
+        source: PoolError,
+    },
     /// The system takes no handler for a signal, or does not say where the port is.
     #[error("the system does not let the service go on")]
     System {
@@ -73,12 +80,12 @@ pub async fn run(config: Config) -> Result<(), RunError> {
     for warning in &config.warnings {
         tracing::warn!("{warning}");
     }
-    let tokens = TokenSource::refresh_ahead(minter(&config).await);
+    let tokens = TokenSource::refresh_ahead(minter(&config));
     first_token(&tokens).await?;
 
     let target = Target::new(config.dial.clone(), config.roots.clone()).database(config.database.as_str());
     let limits = Limits { max_connections: config.pool_max, ..Limits::default() };
-    let pool = Pool::lazy(tokens.clone(), target, limits);
+    let pool = Pool::lazy(tokens.clone(), target, limits)?;
     let state = AppState::new(pool, &tokens, config.permit());
 
     let listeners = Listeners {
@@ -107,14 +114,17 @@ async fn listen(address: SocketAddr, variable: &'static str) -> Result<TcpListen
 /// # Errors
 /// [`RunError::Credentials`] where they give none, or wrong ones.
 pub async fn check_credentials(config: &Config) -> Result<(), RunError> {
-    let token = TokenSource::lazy(minter(config).await).token().await;
+    let token = TokenSource::lazy(minter(config)).token().await;
     token.map(drop).map_err(|source| RunError::Credentials { source })
 }
 
-async fn minter(config: &Config) -> Minter {
+/// Signs with the SDK's default credentials. A file that they come from may be rewritten at any time.
+fn minter(config: &Config) -> Minter {
     let region = Region::new(config.login.region.to_string());
-    let aws = aws_config::defaults(BehaviorVersion::latest()).region(region).load().await;
-    let credentials = aws.credentials_provider().expect("the default chain is always there");
+    let credentials = ReloadingCredentials::new(shared_files(), move || {
+        let aws = aws_config::defaults(BehaviorVersion::latest()).region(region.clone());
+        async { aws.load().await.credentials_provider().expect("the default chain is always there") }
+    });
     Minter::new(config.login.clone(), credentials, Clock::system())
 }
 

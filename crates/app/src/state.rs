@@ -138,6 +138,8 @@ impl AppState {
     pub(crate) fn failed(&self, error: &PoolError) -> Problem {
         let (remedy, hint, cause) = (error.remedy(), error.hint(), Chain(error));
         match remedy {
+            // The token source logs what is wrong, once a minute.
+            Remedy::Credentials => tracing::debug!(error = %cause, %remedy, "no token for a request"),
             Remedy::BackOff | Remedy::Reconnect => {
                 tracing::warn!(error = %cause, %remedy, hint, "the database could not serve a request");
             }
@@ -153,7 +155,7 @@ impl AppState {
         };
         match remedy {
             Remedy::Reconnect => unavailable(2),
-            Remedy::BackOff => unavailable(5),
+            Remedy::BackOff | Remedy::Credentials => unavailable(5),
             _ if error.number().is_some_and(|number| TOO_SLOW.contains(&number)) => unavailable(5),
             // A person has to do something first.
             Remedy::Configure | Remedy::Permit | Remedy::Trust => unavailable(30),
@@ -185,7 +187,7 @@ impl AppState {
     }
 
     async fn ask_readiness(&self) -> Readiness {
-        match timeout(READY_TIMEOUT, self.store().takes_writes()).await {
+        match timeout(READY_TIMEOUT, self.store().accepts_writes()).await {
             Ok(Ok(false)) => {
                 tracing::warn!("the database refuses writes: it is read-only");
                 let detail =
@@ -222,6 +224,9 @@ fn detail(error: &PoolError) -> &'static str {
         }
         (_, Remedy::BackOff) => "The database is busy or limits logins: wait.",
         (_, Remedy::Reconnect) => "The database can't be reached: check its state and the way to it.",
+        (_, Remedy::Credentials) => {
+            "No IAM token can be signed: check where the AWS credentials come from; the log says what failed."
+        }
         (_, Remedy::Trust) => {
             "The database could not prove who it is: check the trust roots and the name that is dialled."
         }

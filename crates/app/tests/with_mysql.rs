@@ -73,7 +73,7 @@ fn state_at(mysql: &MySql, dial: &Endpoint) -> AppState {
     let tokens = TokenSource::refresh_ahead(Minter::new(login, mysql.credentials(), Clock::system()));
     let target = Target::new(dial.clone(), mysql.ca_pem()).database("node_db");
     let limits = Limits { acquire_timeout: Duration::from_secs(2), ..Limits::default() };
-    AppState::new(Pool::lazy(tokens.clone(), target, limits), &tokens, PERMIT.into())
+    AppState::new(Pool::lazy(tokens.clone(), target, limits).unwrap(), &tokens, PERMIT.into())
 }
 
 /// Asks again until the answer is as it must become.

@@ -52,7 +52,7 @@ pub fn user_statements(user: &DbUser) -> String {
     let plugin = "IDENTIFIED WITH AWSAuthenticationPlugin AS 'RDS'";
     format!(
         "CREATE USER IF NOT EXISTS {name} {plugin};\n\
-         ALTER USER {name} {plugin} REQUIRE SSL;"
+         ALTER USER {name} {plugin} REQUIRE SSL ACCOUNT UNLOCK;"
     )
 }
 
@@ -125,7 +125,7 @@ mod tests {
     fn statements_for_a_user() {
         insta::assert_snapshot!(user_statements(&user("node_app")), @r#"
         CREATE USER IF NOT EXISTS 'node_app'@'%' IDENTIFIED WITH AWSAuthenticationPlugin AS 'RDS';
-        ALTER USER 'node_app'@'%' IDENTIFIED WITH AWSAuthenticationPlugin AS 'RDS' REQUIRE SSL;
+        ALTER USER 'node_app'@'%' IDENTIFIED WITH AWSAuthenticationPlugin AS 'RDS' REQUIRE SSL ACCOUNT UNLOCK;
         "#);
         let hostile = user_statements(&user(r"o'n\e`il"));
         assert!(hostile.starts_with(r"CREATE USER IF NOT EXISTS `o'n\e``il`@'%' IDENTIFIED"), "{hostile}");

@@ -5,7 +5,7 @@ use std::fmt;
 use std::io;
 use std::time::Duration;
 
-use rds_iam_token::{DbUser, Endpoint, MintError};
+use rds_iam_token::{DbUser, Endpoint, MintError, SignError};
 use sqlx::mysql::MySqlDatabaseError;
 use thiserror::Error;
 
@@ -23,6 +23,8 @@ pub enum Remedy {
     Reconnect,
     /// Mend trust: the server could not prove who it is.
     Trust,
+    /// Check where the AWS credentials come from: no token can be signed.
+    Credentials,
     /// None of these: a failed statement, or a fault to report.
     Report,
 }
@@ -37,6 +39,7 @@ impl Remedy {
             Self::BackOff => "throttled",
             Self::Reconnect => "unreachable",
             Self::Trust => "tls",
+            Self::Credentials => "credentials",
             Self::Report => "other",
         }
     }
@@ -105,6 +108,17 @@ pub enum PoolError {
         /// Whether all of them were taken, as opposed to the server not answering.
         saturated: bool,
     },
+    /// The limits leave no working pool.
+    #[error("the pool's limit {setting} is {value}: {problem}")]
+    #[non_exhaustive]
+    Limits {
+        /// The field of [`Limits`](crate::Limits).
+        setting: &'static str,
+        /// Its value.
+        value: String,
+        /// The reason why it can't be used, and what can.
+        problem: &'static str,
+    },
     /// A statement failed.
     #[error("a statement failed: {}", reason(*remedy))]
     #[non_exhaustive]
@@ -129,12 +143,19 @@ impl PoolError {
         Self::Statement { remedy: remedy_of(&source), source }
     }
 
+    /// Whether the server refused a write because it is read-only: 1290 (`read_only`, `super_read_only`) or
+    /// 1836 (`innodb_read_only`). Not 1792, which a transaction's own mode causes, nor 3032 (offline mode),
+    /// where the server ends its connections itself.
+    pub(crate) fn is_refused_write(&self) -> bool {
+        matches!(self, Self::Statement { .. }) && matches!(self.number(), Some(1290 | 1836))
+    }
+
     /// What the caller can do.
     #[must_use]
     pub fn remedy(&self) -> Remedy {
         match self {
-            Self::Token { source, .. } if source.is_retryable() => Remedy::Reconnect,
-            Self::Token { .. } => Remedy::Configure,
+            Self::Token { .. } => Remedy::Credentials,
+            Self::Limits { .. } => Remedy::Configure,
             Self::Connect { remedy, .. } | Self::Statement { remedy, .. } => *remedy,
             Self::TimedOut { saturated: true, .. } => Remedy::BackOff,
             Self::TimedOut { .. } => Remedy::Reconnect,
@@ -145,9 +166,15 @@ impl PoolError {
     #[must_use]
     pub fn hint(&self) -> &'static str {
         match (self, self.number()) {
+            (Self::Token { source: MintError::Sign { source }, .. }, _)
+                if matches!(**source, SignError::CredentialsExpired { .. }) =>
+            {
+                "The AWS credentials have ended: renew them where they come from (aws sso login, a new role session, new keys in the file)."
+            }
             (Self::Token { .. }, _) => {
                 "Check where the AWS credentials come from; the cause below says what failed."
             }
+            (Self::Limits { .. }, _) => "Correct the limit; see the documentation of `Limits`.",
             (_, Some(1524)) => {
                 "The server does not have AWSAuthenticationPlugin: it is not RDS, or IAM authentication is off on the instance."
             }
@@ -160,6 +187,18 @@ impl PoolError {
             (_, Some(1129)) => {
                 "The server has blocked this host after too many failed handshakes: run FLUSH HOSTS (TRUNCATE performance_schema.host_cache) once the cause is gone."
             }
+            (_, Some(3955 | 3118)) => {
+                "The database user is locked: ALTER USER … ACCOUNT UNLOCK. A user that logs in by token needs no lock-out policy: FAILED_LOGIN_ATTEMPTS 0 PASSWORD_LOCK_TIME 0 takes it away."
+            }
+            (_, Some(1820 | 1862)) => {
+                "The database user's password has expired, though it logs in by token: ALTER USER … PASSWORD EXPIRE NEVER."
+            }
+            (_, Some(1226)) => {
+                "The database user has reached a limit of its own: ALTER USER … WITH MAX_USER_CONNECTIONS 0 MAX_CONNECTIONS_PER_HOUR 0 MAX_QUERIES_PER_HOUR 0 MAX_UPDATES_PER_HOUR 0 takes them away."
+            }
+            (_, Some(1290 | 1836)) => {
+                "The server refuses writes: it has become a reader, or is one. After a failover the pool finds the new writer by itself; dial the writer's endpoint, not a reader's."
+            }
             (_, Some(1146)) => "A table is missing: run the bootstrap program.",
             (Self::TimedOut { saturated: true, .. }, _) => {
                 "Every connection was in use: statements are slow, or the pool is too small for the load."
@@ -167,7 +206,7 @@ impl PoolError {
             (Self::Connect { .. } | Self::TimedOut { .. }, _) => match self.remedy() {
                 Remedy::Configure => "Check the endpoint, the port and the database name.",
                 Remedy::Permit => {
-                    "Check, in this order: the caller's policy allows rds-db:connect on this resource id (db-, cluster- or prx-, not the identifier) and user; the user exists and is IDENTIFIED WITH AWSAuthenticationPlugin; the token was signed for the server's own endpoint and region; this machine's clock is right. The server's iam-db-auth-error log names the cause."
+                    "Check, in this order: the caller's policy allows rds-db:connect on this resource id (db-, cluster- or prx-, not the identifier) and user; the user exists and is IDENTIFIED WITH AWSAuthenticationPlugin; the token was signed for the server's own endpoint and region; this machine's clock is right; the AWS credentials have not ended (keys copied into a file do not say when they end). The server's iam-db-auth-error log names the cause."
                 }
                 Remedy::BackOff => {
                     "The server limits logins or connections: keep under 200 new IAM connections a second per instance, and see max_connections."
@@ -178,7 +217,7 @@ impl PoolError {
                 Remedy::Trust => {
                     "The server's certificate does not match the host that was dialled, or is not issued under the trust roots in use: dial the endpoint by its own name, and refresh the roots."
                 }
-                Remedy::Report => "The cause below has the server's own words.",
+                Remedy::Credentials | Remedy::Report => "The cause below has the server's own words.",
             },
             (_, _) => match self.remedy() {
                 Remedy::Permit => {
@@ -196,7 +235,7 @@ impl PoolError {
     pub fn number(&self) -> Option<u16> {
         match self {
             Self::Connect { source, .. } | Self::Statement { source, .. } => number(source),
-            Self::Token { .. } | Self::TimedOut { .. } => None,
+            Self::Token { .. } | Self::TimedOut { .. } | Self::Limits { .. } => None,
         }
     }
 }
@@ -209,6 +248,7 @@ fn reason(remedy: Remedy) -> &'static str {
         Remedy::BackOff => "the server is limiting connections",
         Remedy::Reconnect => "the server can't be reached",
         Remedy::Trust => "TLS could not be verified",
+        Remedy::Credentials => "no token can be signed",
         Remedy::Report => "the server or the driver reported a fault",
     }
 }
@@ -233,8 +273,9 @@ pub(crate) fn remedy_of(error: &sqlx::Error) -> Remedy {
 
 fn remedy_of_number(number: u16) -> Remedy {
     match number {
-        // access denied: to the server, a database, a table, a column, a routine; host not allowed
-        1044 | 1045 | 1130 | 1142 | 1143 | 1227 | 1370 | 1698 => Remedy::Permit,
+        // access denied: to the server, a database, a table, a column, a routine; host not allowed; the account
+        // is locked, blocked after failed logins, or its password has expired
+        1044 | 1045 | 1130 | 1142 | 1143 | 1227 | 1370 | 1698 | 1820 | 1862 | 3118 | 3955 => Remedy::Permit,
         // unknown database, unknown table, plugin not loaded
         1049 | 1146 | 1524 => Remedy::Configure,
         // too many connections (and RDS Proxy's IAM rate limit), per-user limits, proxy borrow timeout
@@ -282,6 +323,11 @@ mod tests {
             (1053, Remedy::Reconnect),
             (3159, Remedy::Trust),
             (1064, Remedy::Report),
+            (3955, Remedy::Permit),
+            (3118, Remedy::Permit),
+            (1226, Remedy::BackOff),
+            (1290, Remedy::Reconnect),
+            (1836, Remedy::Reconnect),
         ] {
             assert_eq!(remedy_of_number(number), remedy, "{number}");
         }
@@ -300,7 +346,7 @@ mod tests {
         insta::assert_snapshot!(error.hint(), @"The server did not answer: check its state, the security groups and the port.");
         let token = PoolError::token(MintError::TimedOut, &subject);
         insta::assert_snapshot!(token, @"logging in as node_app at db.example.com:3306, database node_db needs an IAM token, and none could be had");
-        assert_eq!(token.remedy(), Remedy::Reconnect);
+        assert_eq!(token.remedy(), Remedy::Credentials);
         let busy = PoolError::TimedOut {
             subject: subject.to_string(),
             waited: Duration::from_secs(5),

@@ -28,9 +28,11 @@
 mod connect;
 mod connection;
 mod error;
+mod health;
 mod limits;
 mod pace;
 mod pool;
+mod read_only;
 mod spares;
 mod stats;
 mod upkeep;

@@ -2,6 +2,14 @@
 
 use std::time::Duration;
 
+use crate::PoolError;
+
+/// The longest time that a limit may have: 30 days. What adds it to the present can't overflow.
+const LONGEST: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+
+/// The most connections that a pool may have: 100,000, the most that a server's `max_connections` can be.
+const MOST: u32 = 100_000;
+
 /// How many connections a pool opens, how fast, and for how long they live.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[expect(clippy::exhaustive_structs, reason = "plain settings, built with struct update syntax")]
@@ -32,6 +40,67 @@ impl Default for Limits {
             acquire_timeout: Duration::from_secs(5),
             max_lifetime: Duration::from_secs(30 * 60),
             idle_timeout: Duration::from_secs(10 * 60),
+        }
+    }
+}
+
+impl Limits {
+    /// Checks that a pool can work within these limits: `max_connections` from 1 to 100,000, at least one
+    /// `connects_per_second`, each time more than zero and 30 days at most. More `warm_connections` than
+    /// `max_connections` count as that many.
+    ///
+    /// # Errors
+    /// [`PoolError::Limits`] names the limit that is wrong.
+    pub fn validate(&self) -> Result<(), PoolError> {
+        let wrong = |setting, value: String, problem| Err(PoolError::Limits { setting, value, problem });
+        if !(1..=MOST).contains(&self.max_connections) {
+            let value = self.max_connections.to_string();
+            return wrong("max_connections", value, "choose 1 to 100000");
+        }
+        if self.connects_per_second == 0 {
+            return wrong(
+                "connects_per_second",
+                "0".into(),
+                "no connection could be opened; choose 1 or more",
+            );
+        }
+        for (setting, time) in [
+            ("acquire_timeout", self.acquire_timeout),
+            ("max_lifetime", self.max_lifetime),
+            ("idle_timeout", self.idle_timeout),
+        ] {
+            if time.is_zero() || time > LONGEST {
+                let value = format!("{} s", time.as_secs());
+                return wrong(setting, value, "choose more than 0 and at most 30 days");
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn limits_that_leave_no_working_pool_are_refused() {
+        Limits::default().validate().unwrap();
+        let most = Limits { max_connections: MOST, acquire_timeout: LONGEST, ..Limits::default() };
+        most.validate().unwrap();
+        let of = Limits::default;
+        for (setting, limits) in [
+            ("max_connections", Limits { max_connections: 0, ..of() }),
+            ("max_connections", Limits { max_connections: u32::MAX, ..of() }),
+            ("connects_per_second", Limits { connects_per_second: 0, ..of() }),
+            ("acquire_timeout", Limits { acquire_timeout: Duration::ZERO, ..of() }),
+            ("acquire_timeout", Limits { acquire_timeout: Duration::MAX, ..of() }),
+            ("max_lifetime", Limits { max_lifetime: Duration::MAX, ..of() }),
+            ("max_lifetime", Limits { max_lifetime: Duration::ZERO, ..of() }),
+            ("idle_timeout", Limits { idle_timeout: Duration::MAX, ..of() }),
+        ] {
+            let error = limits.validate().unwrap_err();
+            assert!(error.to_string().starts_with(&format!("the pool's limit {setting} is ")), "{error}");
+            assert_eq!(error.remedy(), crate::Remedy::Configure);
         }
     }
 }

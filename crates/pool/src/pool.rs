@@ -1,32 +1,25 @@
 //! The pool: sqlx's, with a valid token in its options at every moment.
 
 use std::fmt;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use rds_iam_token::{MintError, Token, TokenSource};
 use sqlx::Connection as _;
-use sqlx::mysql::{MySql, MySqlPool, MySqlPoolOptions};
+use sqlx::mysql::{MySql, MySqlPool};
 use sqlx::pool::PoolConnection;
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::connect::{Secret, Target};
 use crate::connection::{Connection, give_back};
-use crate::error::{Subject, silent};
-use crate::pace::{Pace, retires};
+use crate::error::Subject;
+use crate::health::{Health, PING_TIMEOUT, TRUSTED_IDLE, pool_options};
+use crate::pace::Pace;
 use crate::spares::{Spare, Spares};
-use crate::stats::Counters;
 use crate::upkeep::{keep_fresh, keep_warm};
 use crate::{Limits, PoolError, Remedy, Stats};
-
-/// A connection unused for longer than this is pinged before it is handed out: 1 second, so that a
-/// busy pool never pays for a ping and a quiet one never hands out a dead connection.
-const TRUSTED_IDLE: Duration = Duration::from_secs(1);
-
-/// How long that ping may take: 1 second. In one region an answer takes a few milliseconds.
-const PING_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// How long it may take to get an idle connection, its test included, before another is tried: 2 seconds,
 /// so that a wait of the default 5 s has time for a new one.
@@ -55,38 +48,24 @@ pub struct Pool {
 pub(crate) struct Inner {
     pub(crate) pool: MySqlPool,
     pub(crate) tokens: TokenSource,
-    target: Target,
+    pub(crate) target: Target,
     limits: Limits,
     /// The token in the pool's options.
     installed: Mutex<Option<Token>>,
     pace: Pace,
     /// One for each connection that may be open. Whoever has one finds a spare, or a place in sqlx's pool.
     places: Arc<Semaphore>,
-    spares: Spares,
+    pub(crate) spares: Spares,
     pub(crate) health: Arc<Health>,
-}
-
-/// What the driver's callbacks and the pool both know.
-#[derive(Debug)]
-pub(crate) struct Health {
-    started: Instant,
-    /// When a connection was last seen to fail, in microseconds after `started`; older idle ones are
-    /// suspect.
-    failed_at: AtomicU64,
-    retired_at: AtomicU64,
-    /// Whether the installed token has served a login already.
-    token_used: AtomicBool,
-    pub(crate) look_now: Notify,
-    counters: Counters,
 }
 
 impl Pool {
     /// Opens a pool and one connection, so that a wrong setting shows at once.
     ///
     /// # Errors
-    /// [`PoolError`] of that connection.
+    /// [`PoolError`] of that connection, or of the limits.
     pub async fn connect(tokens: TokenSource, target: Target, limits: Limits) -> Result<Self, PoolError> {
-        let pool = Self::lazy(tokens, target, limits);
+        let pool = Self::lazy(tokens, target, limits)?;
         drop(pool.acquire().await?);
         Ok(pool)
     }
@@ -94,18 +73,14 @@ impl Pool {
     /// Opens a pool without waiting for a connection: they are opened in the background and on
     /// demand.
     ///
+    /// # Errors
+    /// [`PoolError::Limits`] where the limits leave no working pool: see [`Limits::validate`].
+    ///
     /// # Panics
     /// Outside a Tokio runtime.
-    #[must_use]
-    pub fn lazy(tokens: TokenSource, target: Target, limits: Limits) -> Self {
-        let health = Arc::new(Health {
-            started: Instant::now(),
-            failed_at: AtomicU64::new(0),
-            retired_at: AtomicU64::new(0),
-            token_used: AtomicBool::new(false),
-            look_now: Notify::new(),
-            counters: Counters::default(),
-        });
+    pub fn lazy(tokens: TokenSource, target: Target, limits: Limits) -> Result<Self, PoolError> {
+        limits.validate()?;
+        let health = Arc::new(Health::new());
         // No secret yet: a connection is only opened after a token has been installed.
         let pool = pool_options(&limits, &health)
             .connect_lazy_with(target.options(&tokens.login().user, &Secret::Password("")));
@@ -122,7 +97,7 @@ impl Pool {
         });
         tokio::spawn(keep_fresh(Arc::downgrade(&inner)));
         tokio::spawn(keep_warm(Arc::downgrade(&inner)));
-        Self { inner }
+        Ok(Self { inner })
     }
 
     /// A connection, idle or new.
@@ -144,8 +119,12 @@ impl Pool {
         &self.inner.pool
     }
 
-    /// Takes note of a failed statement and says what can be done. After a broken connection, every
-    /// connection that was idle before is tested before it is used again.
+    /// Takes note of a failed statement and says what can be done.
+    ///
+    /// After a broken connection, every connection that was idle before is tested before it is used again.
+    /// After a refused write (1290 or 1836: the server has become a reader), every connection made before is
+    /// discarded, at most once in 5 s: idle ones at once, ones in use when they come back. So the pool
+    /// follows its endpoint to the new writer. Until it has found one, [`Stats::read_only_since`] is set.
     #[must_use]
     pub fn report(&self, error: sqlx::Error) -> PoolError {
         let error = PoolError::statement(error);
@@ -153,7 +132,23 @@ impl Pool {
         if error.remedy() == Remedy::Reconnect {
             self.inner.health.suspect();
         }
+        if error.is_refused_write() {
+            self.inner.refuses_writes();
+            if self.inner.health.leave_in_turn() {
+                self.inner.leave_server();
+            }
+        }
         error
+    }
+
+    /// Asks the server, over a connection of the pool, whether it refuses writes. For readiness probes of
+    /// services that write: a reader answers pings and reads. Where it does, the pool looks for the writer by
+    /// itself from then on, as after a refused write ([`report`](Self::report)).
+    ///
+    /// # Errors
+    /// [`PoolError`] where there is no connection or no answer.
+    pub async fn is_read_only(&self) -> Result<bool, PoolError> {
+        self.inner.is_read_only().await
     }
 
     /// What the pool has done, and its state now.
@@ -169,6 +164,7 @@ impl Pool {
             cached_token_connects: counters.cached_token_connects.load(Relaxed),
             remints_after_refusal: counters.remints_after_refusal.load(Relaxed),
             failures: counters.failures(),
+            read_only_since: *health.read_only_since(),
             tokens: tokens.stats(),
         }
     }
@@ -191,13 +187,13 @@ impl fmt::Debug for Pool {
 }
 
 impl Inner {
-    async fn acquire(self: &Arc<Self>) -> Result<Connection, PoolError> {
+    pub(crate) async fn acquire(self: &Arc<Self>) -> Result<Connection, PoolError> {
         let deadline = Instant::now() + self.limits.acquire_timeout;
         let place = timeout_at(deadline, Arc::clone(&self.places).acquire_owned()).await;
         let Ok(Ok(place)) = place else { return Err(self.failed(self.timed_out(true))) };
         let lend = |loan, borrowed| Connection::new(loan, borrowed, place, Arc::downgrade(self));
         while let Some(Spare { loan, borrowed, finished }) = self.spares.pop() {
-            if !self.health.needs_test(finished.elapsed()) {
+            if !self.health.needs_test(finished.elapsed()) && !self.health.is_left(borrowed.elapsed()) {
                 return Ok(lend(loan, borrowed));
             }
             give_back(loan, None);
@@ -206,13 +202,13 @@ impl Inner {
     }
 
     /// Keeps a connection that has just finished for the next caller. Once a second it goes back through
-    /// sqlx all the same, which tests it and lets it retire.
+    /// sqlx all the same, which tests it and lets it retire, as it does with one of a server that was left.
     pub(crate) fn spare(
         &self,
         loan: PoolConnection<MySql>,
         borrowed: Instant,
     ) -> Option<PoolConnection<MySql>> {
-        if borrowed.elapsed() >= TRUSTED_IDLE {
+        if borrowed.elapsed() >= TRUSTED_IDLE || self.health.is_left(borrowed.elapsed()) {
             return Some(loan);
         }
         self.spares.push(Spare { loan, borrowed, finished: Instant::now() });
@@ -228,27 +224,27 @@ impl Inner {
         let mut reminted = false;
         let mut pause = THROTTLED;
         loop {
-            // Sessions outlive their tokens: an idle one serves without any. But should it prove dead,
-            // sqlx opens another, so a token that has ended is replaced first, if that can be had soon.
             let token = match self.installed().filter(|t| self.pool.num_idle() > 0 && self.lives(t)) {
-                Some(token) => Some(token),
+                Some(token) => token,
                 None if self.pool.num_idle() > 0 => {
-                    timeout(TOKEN_PATIENCE, self.install()).await.ok().and_then(Result::ok)
+                    match timeout(TOKEN_PATIENCE, self.install()).await {
+                        Ok(Ok(token)) => token,
+                        // Sessions outlive their tokens: an idle one serves without any. Should none do, a
+                        // new one is not opened with a token that has ended.
+                        _ => match self.idle_session().await {
+                            Some(session) => return Ok(session),
+                            None => self.install_by(deadline).await?,
+                        },
+                    }
                 }
-                None => {
-                    let installed = timeout_at(deadline, self.install()).await;
-                    let installed = installed.unwrap_or(Err(MintError::TimedOut));
-                    Some(installed.map_err(|source| self.failed(PoolError::token(source, &self.subject())))?)
-                }
+                None => self.install_by(deadline).await?,
             };
             let error = match self.borrow_once(deadline).await {
                 Ok(connection) => return Ok(connection),
                 Err(error) => self.failed(error),
             };
-            match (error.remedy(), token) {
-                (Remedy::Permit, Some(token))
-                    if !reminted && is_login_refusal(&error) && self.is_cached(&token) =>
-                {
+            match error.remedy() {
+                Remedy::Permit if !reminted && is_login_refusal(&error) && self.is_cached(&token) => {
                     reminted = true;
                     self.health.counters.remints_after_refusal.fetch_add(1, Relaxed);
                     tracing::info!(user = %self.tokens.login().user, "the server refused a cached IAM token; signing a new one");
@@ -258,13 +254,24 @@ impl Inner {
                         Err(source) => return Err(self.failed(PoolError::token(source, &self.subject()))),
                     }
                 }
-                (Remedy::BackOff, _) if error.number().is_some() && Instant::now() + pause < deadline => {
+                Remedy::BackOff if error.number().is_some() && Instant::now() + pause < deadline => {
                     tokio::time::sleep(pause.mul_f64(fastrand::f64())).await;
                     pause *= 2;
                 }
                 _ => return Err(error),
             }
         }
+    }
+
+    /// An idle connection that answers. None is opened.
+    async fn idle_session(&self) -> Option<PoolConnection<MySql>> {
+        while let Some(mut session) = self.pool.try_acquire() {
+            match timeout(PING_TIMEOUT, session.ping()).await {
+                Ok(Ok(())) => return Some(session),
+                _ => drop(session.detach()),
+            }
+        }
+        None
     }
 
     /// One connection, or the reason why none could be had by `deadline`.
@@ -303,6 +310,26 @@ impl Inner {
         Ok(token)
     }
 
+    async fn install_by(&self, deadline: Instant) -> Result<Token, PoolError> {
+        let installed = timeout_at(deadline, self.install()).await;
+        let installed = installed.unwrap_or(Err(MintError::TimedOut));
+        installed.map_err(|source| self.failed(PoolError::token(source, &self.subject())))
+    }
+
+    /// Takes a token that has ended out of the pool's options, so that code which uses sqlx's pool itself
+    /// can't send it. Returns how long the installed token lives from now on.
+    pub(crate) fn withdraw_ended(&self) -> Option<Duration> {
+        let mut installed = self.installed.lock().unwrap_or_else(PoisonError::into_inner);
+        let left = installed.as_ref()?.remaining(self.tokens.clock().now());
+        if left.is_zero() {
+            self.pool
+                .set_connect_options(self.target.options(&self.tokens.login().user, &Secret::Password("")));
+            *installed = None;
+            return None;
+        }
+        Some(left)
+    }
+
     fn installed(&self) -> Option<Token> {
         self.installed.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -321,15 +348,17 @@ impl Inner {
         !token.remaining(self.tokens.clock().now()).is_zero()
     }
 
+    /// Whether a token was signed before this login. One from the future was, before the clock was set back.
     fn is_cached(&self, token: &Token) -> bool {
-        token.age(self.tokens.clock().now()) > FRESH
+        let now = self.tokens.clock().now();
+        token.age(now) > FRESH || token.signed_at() > now
     }
 
-    fn subject(&self) -> Subject {
+    pub(crate) fn subject(&self) -> Subject {
         self.target.subject(&self.tokens.login().user)
     }
 
-    fn failed(&self, error: PoolError) -> PoolError {
+    pub(crate) fn failed(&self, error: PoolError) -> PoolError {
         self.health.counters.failed(error.remedy());
         error
     }
@@ -357,63 +386,6 @@ impl Inner {
         }
         Ok(())
     }
-}
-
-impl Health {
-    fn micros(&self) -> u64 {
-        u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX)
-    }
-
-    /// From now on, connections that have been idle since before now are tested before use.
-    fn suspect(&self) {
-        self.failed_at.store(self.micros(), Relaxed);
-        self.look_now.notify_one();
-    }
-
-    /// Whether a connection that was `idle` for so long is to be tested before use.
-    fn needs_test(&self, idle: Duration) -> bool {
-        let since = u64::try_from(idle.as_micros()).unwrap_or(u64::MAX);
-        idle > TRUSTED_IDLE || self.micros().saturating_sub(since) <= self.failed_at.load(Relaxed)
-    }
-
-    fn retire(&self, age: Duration, limits: &Limits) -> bool {
-        let (now, last) = (self.micros(), self.retired_at.load(Relaxed));
-        let since_last = Duration::from_micros(now.saturating_sub(last));
-        retires(age, since_last, limits.max_lifetime, limits.max_connections)
-            && self.retired_at.compare_exchange(last, now, Relaxed, Relaxed).is_ok()
-    }
-}
-
-fn pool_options(limits: &Limits, health: &Arc<Health>) -> MySqlPoolOptions {
-    let (connected, acquired, released) = (Arc::clone(health), Arc::clone(health), Arc::clone(health));
-    let retiring = limits.clone();
-    MySqlPoolOptions::new()
-        .max_connections(limits.max_connections)
-        .acquire_timeout(limits.acquire_timeout)
-        .max_lifetime(limits.max_lifetime)
-        .idle_timeout(limits.idle_timeout)
-        .test_before_acquire(false)
-        .after_connect(move |_, _| {
-            connected.counters.connects.fetch_add(1, Relaxed);
-            if connected.token_used.swap(true, Relaxed) {
-                connected.counters.cached_token_connects.fetch_add(1, Relaxed);
-            }
-            Box::pin(async { Ok(()) })
-        })
-        .before_acquire(move |connection, meta| {
-            let health = Arc::clone(&acquired);
-            Box::pin(async move {
-                if health.needs_test(meta.idle_for) {
-                    let pong = timeout(PING_TIMEOUT, connection.ping()).await;
-                    pong.unwrap_or_else(|_| Err(silent(PING_TIMEOUT))).inspect_err(|_| health.suspect())?;
-                }
-                Ok(true)
-            })
-        })
-        .after_release(move |_, meta| {
-            let keep = !released.retire(meta.age, &retiring);
-            Box::pin(async move { Ok(keep) })
-        })
 }
 
 /// 1045: the login itself was refused, as opposed to a database or a table.

@@ -1,6 +1,7 @@
 //! What a pool has done, for metrics.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::SystemTime;
 
 use rds_iam_token::TokenStats;
 
@@ -24,6 +25,10 @@ pub struct Stats {
     pub remints_after_refusal: u64,
     /// Failures, by cause.
     pub failures: Failures,
+    /// Since when the server has refused writes, by the clock that signs tokens; `None` once it accepts them.
+    /// Set by a reported statement that a read-only server refused (1290, 1836) or by
+    /// [`Pool::is_read_only`](crate::Pool::is_read_only); the pool asks every 5 s whether it still holds.
+    pub read_only_since: Option<SystemTime>,
     /// The tokens' own figures.
     pub tokens: TokenStats,
 }
@@ -42,6 +47,8 @@ pub struct Failures {
     pub tls: u64,
     /// [`Remedy::Configure`]
     pub configuration: u64,
+    /// [`Remedy::Credentials`]
+    pub credentials: u64,
     /// [`Remedy::Report`]
     pub other: u64,
 }
@@ -51,7 +58,7 @@ pub(crate) struct Counters {
     pub(crate) connects: AtomicU64,
     pub(crate) cached_token_connects: AtomicU64,
     pub(crate) remints_after_refusal: AtomicU64,
-    failures: [AtomicU64; 6],
+    failures: [AtomicU64; 7],
 }
 
 impl Counters {
@@ -67,6 +74,7 @@ impl Counters {
             unreachable: of(Remedy::Reconnect),
             tls: of(Remedy::Trust),
             configuration: of(Remedy::Configure),
+            credentials: of(Remedy::Credentials),
             other: of(Remedy::Report),
         }
     }
@@ -80,5 +88,6 @@ fn index(remedy: Remedy) -> usize {
         Remedy::Trust => 3,
         Remedy::Configure => 4,
         Remedy::Report => 5,
+        Remedy::Credentials => 6,
     }
 }

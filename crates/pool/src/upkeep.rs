@@ -15,8 +15,17 @@ const MAX_WARM_INTERVAL: Duration = Duration::from_secs(60);
 /// opens by itself.
 pub(crate) async fn keep_fresh(pool: Weak<Inner>) {
     let Some(mut turnover) = pool.upgrade().map(|p| p.tokens.turnover()) else { return };
-    while turnover.changed().await.is_ok() {
-        let Some(pool) = pool.upgrade() else { return };
+    loop {
+        let Some((left, clock)) = pool.upgrade().map(|p| (p.withdraw_ended(), p.tokens.clock().clone()))
+        else {
+            return;
+        };
+        let changed = tokio::select! {
+            changed = turnover.changed() => changed,
+            // The end of the installed token.
+            () = clock.sleep(left.unwrap_or_default()), if left.is_some() => continue,
+        };
+        let Some(pool) = pool.upgrade().filter(|_| changed.is_ok()) else { return };
         // A failure here is the token source's to report; `acquire` meets it again.
         if let Err(error) = pool.install().await {
             tracing::debug!(error = &error as &dyn std::error::Error, "no token to install");
@@ -34,7 +43,7 @@ pub(crate) async fn keep_warm(pool: Weak<Inner>) {
             () = health.look_now.notified() => {}
         }
         let Some(pool) = pool.upgrade().filter(|p| !p.pool.is_closed()) else { return };
-        wait = match pool.warm_up().await {
+        wait = match pool.keep_up().await {
             Ok(()) => WARM_INTERVAL,
             Err(error) => {
                 tracing::warn!(

@@ -41,6 +41,8 @@ mod token;
 #[cfg(feature = "source")]
 mod mint;
 #[cfg(feature = "source")]
+mod reload;
+#[cfg(feature = "source")]
 mod schedule;
 #[cfg(feature = "source")]
 mod source;
@@ -59,6 +61,8 @@ pub use token::Token;
 #[cfg(feature = "source")]
 pub use mint::{Clock, MintError, Minter};
 #[cfg(feature = "source")]
+pub use reload::{ReloadingCredentials, shared_files};
+#[cfg(feature = "source")]
 pub use schedule::{MIN_REMAINING, refresh_at, retry_delay};
 #[cfg(feature = "source")]
 pub use source::{TokenSource, TokenStats};
@@ -68,6 +72,9 @@ pub use source::{TokenSource, TokenStats};
 /// RDS accepts nothing longer, and the temporary credentials that signed may end earlier.
 /// Source: "IAM database authentication" in the Amazon RDS user guide.
 pub const LIFETIME: Duration = Duration::from_secs(900);
+
+/// How far a signer's clock may be ahead of the server's: 5 minutes, as for every AWS API.
+pub const MAX_CLOCK_SKEW: Duration = Duration::from_secs(300);
 
 /// The SigV4 service name that tokens are signed for.
 pub(crate) const SERVICE: &str = "rds-db";

@@ -117,6 +117,9 @@ pub enum MintError {
         /// What the provider chain said.
         source: Arc<CredentialsError>,
     },
+    /// The task that fetched them ended without an answer: the source panicked, or its runtime was shut down.
+    #[error("fetching AWS credentials was interrupted")]
+    Interrupted,
     /// The credentials arrived but cannot sign: they have expired, or are incomplete.
     #[error("signing the token failed")]
     Sign {
@@ -140,7 +143,7 @@ impl MintError {
     #[must_use]
     pub fn is_retryable(&self) -> bool {
         match self {
-            Self::TimedOut | Self::ProviderFailed { .. } => true,
+            Self::TimedOut | Self::ProviderFailed { .. } | Self::Interrupted => true,
             Self::NotConfigured { .. } | Self::Misconfigured { .. } => false,
             // Expired credentials are renewed behind our back; incomplete ones are not.
             Self::Sign { source } => matches!(**source, SignError::CredentialsExpired { .. }),

@@ -32,10 +32,11 @@ pub fn sign(login: &Login, credentials: &Credentials, now: SystemTime) -> Result
     if id.is_empty() || secret.is_empty() {
         return Err(SignError::CredentialsIncomplete);
     }
+    let latest = now.checked_add(LIFETIME).ok_or(SignError::BadTime { now })?;
     let expires_at = match credentials.expiry() {
         Some(end) if end <= now => return Err(SignError::CredentialsExpired { expired_at: end, now }),
-        Some(end) => end.min(now + LIFETIME),
-        None => now + LIFETIME,
+        Some(end) => end.min(latest),
+        None => latest,
     };
     let date = amz_date(now)?;
     let day = &date[..8];

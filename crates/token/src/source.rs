@@ -1,19 +1,22 @@
 //! A token at hand for as long as a program runs: cached, refreshed ahead of its end, checked again
 //! at every use.
 
-use std::sync::{Arc, Mutex as StdMutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use arc_swap::ArcSwapOption;
-use tokio::sync::{Mutex, watch};
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::schedule::MIN_RETRY;
-use crate::{Clock, Login, MIN_REMAINING, MintError, Minter, Token, refresh_at, retry_delay};
+use crate::{Clock, LIFETIME, Login, MIN_REMAINING, MintError, Minter, Token, refresh_at, retry_delay};
 
 /// How long a caller waits for a newer token while an older one is still good: 1 second, many times what
 /// signing takes, and little for a login, should the source of credentials hang.
 const PATIENCE: Duration = Duration::from_secs(1);
+
+/// How often a failure to get a good token is logged: once a minute, however many callers meet it.
+const LOG_INTERVAL: Duration = Duration::from_secs(60);
 
 /// Hands out valid tokens for one login. Clones share one cache and one refresh.
 ///
@@ -21,9 +24,11 @@ const PATIENCE: Duration = Duration::from_secs(1);
 /// life, so that no login waits for it; for services. *Lazy* ([`lazy`](Self::lazy)) signs on demand;
 /// for programs that soon end, and where nothing runs between two requests (Lambda).
 ///
-/// Whatever the mode, there is one signing at a time; everyone who needs its result gets it, error
-/// included; a token with less than [`MIN_REMAINING`] is not handed out while a newer one can be had;
-/// and none is handed out after its end.
+/// Whatever the mode, there is one signing at a time, in a Tokio task: every caller that needs its result
+/// gets it, error included, and a caller that stops waiting cancels it for none. A token with less than
+/// [`MIN_REMAINING`] is not handed out while a newer one can be had, and none is handed out after its end.
+/// A token from the future, as there is after the clock has been set back, is replaced like one that is
+/// about to end. Failures are logged once a minute.
 ///
 /// ```
 /// # use rds_iam_token::*;
@@ -61,18 +66,41 @@ pub struct TokenStats {
 struct Shared {
     minter: Minter,
     current: ArcSwapOption<Token>,
-    /// Held by whoever signs. Never held while dialling: only the token is made under it.
-    signing: Mutex<()>,
-    outcome: StdMutex<Outcome>,
+    /// Never held while anything is awaited.
+    outcome: Mutex<Outcome>,
     turnover: watch::Sender<u64>,
 }
 
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 struct Outcome {
     minted: u64,
     failed: u64,
+    /// The attempt that is under way.
+    attempt: Option<Attempt>,
+    /// When the last attempt ended.
     last_attempt_at: Option<SystemTime>,
     last_error: Option<MintError>,
+    /// When a failure was last logged.
+    logged_at: Option<SystemTime>,
+}
+
+/// A signing under way, in a task: callers wait for its result, and may stop waiting.
+#[derive(Clone, Debug)]
+struct Attempt {
+    started_at: SystemTime,
+    result: watch::Receiver<Option<Result<Token, MintError>>>,
+}
+
+impl Attempt {
+    /// Whether its task is gone without a result, as when its runtime has been shut down.
+    fn is_lost(&self) -> bool {
+        self.result.has_changed().is_err() && self.result.borrow().is_none()
+    }
+
+    async fn result(mut self) -> Result<Token, MintError> {
+        let result = self.result.wait_for(Option::is_some).await;
+        result.ok().and_then(|result| result.clone()).unwrap_or(Err(MintError::Interrupted))
+    }
 }
 
 impl TokenSource {
@@ -94,8 +122,7 @@ impl TokenSource {
         let shared = Shared {
             minter,
             current: ArcSwapOption::empty(),
-            signing: Mutex::new(()),
-            outcome: StdMutex::default(),
+            outcome: Mutex::default(),
             turnover: watch::Sender::new(0),
         };
         Self { shared: Arc::new(shared), _refresher: None }
@@ -106,12 +133,14 @@ impl TokenSource {
     /// # Errors
     /// [`MintError`] when none is left and no new one can be signed. While the source of credentials
     /// fails, at most one attempt a second is made; callers in between get the last error.
+    ///
+    /// # Panics
+    /// Outside a Tokio runtime, when a token has to be signed.
     pub async fn token(&self) -> Result<Token, MintError> {
+        let now = self.clock().now();
         let (current, left) = match &*self.shared.current.load() {
-            Some(token) => match token.remaining(self.clock().now()) {
-                left if left >= MIN_REMAINING => return Ok(Token::clone(token)),
-                left => (Token::clone(token), left),
-            },
+            Some(token) if is_good(token, now) => return Ok(Token::clone(token)),
+            Some(token) => (Token::clone(token), token.remaining(now)),
             None => return self.shared.renew(None).await,
         };
         if left <= PATIENCE {
@@ -121,7 +150,7 @@ impl TokenSource {
             biased;
             renewed = self.shared.renew(None) => renewed,
             // No newer one can be had yet; this one still opens the door.
-            () = self.clock().sleep(PATIENCE) => Ok(current),
+            () = self.clock().sleep(self.shared.patience(now)) => Ok(current),
         }
     }
 
@@ -130,6 +159,9 @@ impl TokenSource {
     ///
     /// # Errors
     /// [`MintError`] when no new one can be signed.
+    ///
+    /// # Panics
+    /// Outside a Tokio runtime.
     pub async fn replace(&self, refused: &Token) -> Result<Token, MintError> {
         self.shared.renew(Some(refused)).await
     }
@@ -155,56 +187,128 @@ impl TokenSource {
     /// What has happened so far.
     #[must_use]
     pub fn stats(&self) -> TokenStats {
-        let Outcome { minted, failed, last_error, .. } = self.shared.outcome().clone();
         let current = self.shared.current.load().as_ref().map(|t| (t.signed_at(), t.expires_at()));
-        TokenStats { minted, failed, last_error, current }
+        let outcome = self.shared.outcome();
+        let Outcome { minted, failed, ref last_error, .. } = *outcome;
+        TokenStats { minted, failed, last_error: last_error.clone(), current }
     }
+}
+
+/// Whether a token is as good as a new one: not about to end, and not from the future, where it may be
+/// after the clock was set back. A second's difference is usual.
+fn is_good(token: &Token, now: SystemTime) -> bool {
+    let ahead = token.signed_at().duration_since(now).unwrap_or_default();
+    token.remaining(now) >= MIN_REMAINING && ahead <= MIN_RETRY
 }
 
 impl Shared {
     /// A token other than `unwanted`: one that has come in the meantime, or a new one.
-    async fn renew(&self, unwanted: Option<&Token>) -> Result<Token, MintError> {
-        let _one_at_a_time = self.signing.lock().await;
+    async fn renew(self: &Arc<Self>, unwanted: Option<&Token>) -> Result<Token, MintError> {
         let now = self.minter.clock().now();
-        let current = self.current.load().as_ref().map(|t| Token::clone(t));
-        let current =
-            current.filter(|t| !unwanted.is_some_and(|u| u.is_same(t)) && !t.remaining(now).is_zero());
-
-        if let Some(token) = &current
-            && token.remaining(now) >= MIN_REMAINING
-        {
-            return Ok(token.clone());
-        }
-        // The attempt that we waited for, or one just before it. Without this pause, a failing source
-        // of credentials, or one whose credentials are about to end, would be asked for every login.
-        let Outcome { last_attempt_at, last_error, .. } = self.outcome().clone();
-        if last_attempt_at.is_some_and(|at| now.duration_since(at).is_ok_and(|ago| ago < MIN_RETRY)) {
-            match (current.clone(), last_error) {
-                (Some(token), _) => return Ok(token),
-                (None, Some(error)) => return Err(error),
-                (None, None) => {} // It succeeded, and its token is the unwanted one.
+        let (attempt, current) = {
+            let mut outcome = self.outcome();
+            let current = self.current.load().as_ref().map(|t| Token::clone(t));
+            let current =
+                current.filter(|t| !unwanted.is_some_and(|u| u.is_same(t)) && !t.remaining(now).is_zero());
+            if let Some(token) = &current
+                && is_good(token, now)
+            {
+                return Ok(token.clone());
             }
-        }
-        self.attempt().await.or_else(|error| current.ok_or(error))
+            match outcome.attempt.clone().filter(|attempt| !attempt.is_lost()) {
+                Some(attempt) => (attempt, current),
+                None => {
+                    // One just before this. Without this pause, a failing source of credentials, or one whose
+                    // credentials are about to end, would be asked for every login.
+                    let Outcome { last_attempt_at, ref last_error, .. } = *outcome;
+                    if last_attempt_at
+                        .is_some_and(|at| now.duration_since(at).is_ok_and(|ago| ago < MIN_RETRY))
+                    {
+                        match (&current, last_error) {
+                            (Some(token), _) => return Ok(token.clone()),
+                            (None, Some(error)) => return Err(error.clone()),
+                            (None, None) => {} // It succeeded, and its token is the unwanted one.
+                        }
+                    }
+                    (self.start(&mut outcome, now), current)
+                }
+            }
+        };
+        attempt.result().await.or_else(|error| current.ok_or(error))
     }
 
-    async fn attempt(&self) -> Result<Token, MintError> {
-        let minted = self.minter.mint().await;
+    /// Signs in a task, which no caller that gives up can cancel.
+    fn start(self: &Arc<Self>, outcome: &mut Outcome, now: SystemTime) -> Attempt {
+        let (done, result) = watch::channel(None);
+        let attempt = Attempt { started_at: now, result };
+        outcome.attempt = Some(attempt.clone());
+        let shared = Arc::clone(self);
+        tokio::spawn(async move {
+            let minted = shared.minter.mint().await;
+            shared.ended(&minted);
+            done.send_replace(Some(minted));
+        });
+        attempt
+    }
+
+    fn ended(&self, minted: &Result<Token, MintError>) {
+        let now = self.minter.clock().now();
         let mut outcome = self.outcome();
-        outcome.last_attempt_at = Some(self.minter.clock().now());
-        match &minted {
+        outcome.attempt = None;
+        outcome.last_attempt_at = Some(now);
+        let good = match minted {
             Ok(token) => {
                 outcome.minted += 1;
                 outcome.last_error = None;
                 self.current.store(Some(Arc::new(token.clone())));
-                self.turnover.send_modify(|count| *count += 1);
+                is_good(token, now)
             }
             Err(error) => {
                 outcome.failed += 1;
                 outcome.last_error = Some(error.clone());
+                false
+            }
+        };
+        // A clock that was set back must not silence the log.
+        let recently = |at| now.duration_since(at).is_ok_and(|ago| ago < LOG_INTERVAL);
+        let log = !good && !outcome.logged_at.is_some_and(recently);
+        if log {
+            outcome.logged_at = Some(now);
+        }
+        drop(outcome);
+        if log {
+            self.log(minted, now);
+        }
+        if minted.is_ok() {
+            self.turnover.send_modify(|count| *count += 1);
+        }
+    }
+
+    fn log(&self, minted: &Result<Token, MintError>, now: SystemTime) {
+        let user = &self.minter.login().user;
+        match minted {
+            Ok(token) => tracing::warn!(
+                %user,
+                seconds_left = token.remaining(now).as_secs(),
+                "the AWS credentials end in less than a minute, and so does the IAM token that they signed; will fetch others"
+            ),
+            Err(error) => {
+                let left = self.current.load().as_ref().map_or(0, |t| t.remaining(now).as_secs());
+                tracing::warn!(
+                    error = error as &dyn std::error::Error,
+                    %user,
+                    current_token_seconds_left = left,
+                    "no new IAM token could be signed; will try again"
+                );
             }
         }
-        minted
+    }
+
+    /// How long a caller waits whose token still serves: not at all where the attempt under way has taken
+    /// that long already.
+    fn patience(&self, now: SystemTime) -> Duration {
+        let started_at = self.outcome().attempt.as_ref().map_or(now, |attempt| attempt.started_at);
+        PATIENCE.saturating_sub(now.duration_since(started_at).unwrap_or_default())
     }
 
     fn outcome(&self) -> MutexGuard<'_, Outcome> {
@@ -212,7 +316,7 @@ impl Shared {
     }
 }
 
-/// Replaces the token at half its life, for ever.
+/// Replaces the token at half its life, as long as it runs.
 ///
 /// It keeps trying whatever the error: an instance role whose metadata service is away for a minute
 /// looks just like no configuration at all.
@@ -227,7 +331,7 @@ async fn refresh(shared: Arc<Shared>) {
             Some(token) => refresh_at(token.signed_at(), token.expires_at(), fastrand::f64())
                 .duration_since(clock.now())
                 .unwrap_or_default()
-                .max(MIN_RETRY),
+                .clamp(MIN_RETRY, LIFETIME),
             None => Duration::ZERO,
         };
         if !wait.is_zero() {
@@ -240,20 +344,10 @@ async fn refresh(shared: Arc<Shared>) {
                 }
             }
         }
-        match shared.renew(current.as_ref()).await {
-            Ok(_) => failures = 0,
-            Err(error) => {
-                failures += 1;
-                let left = current.map_or(0, |t| t.remaining(clock.now()).as_secs());
-                tracing::warn!(
-                    error = &error as &dyn std::error::Error,
-                    failures,
-                    current_token_seconds_left = left,
-                    user = %shared.minter.login().user,
-                    "refreshing the IAM token failed; will try again"
-                );
-            }
-        }
+        failures = match shared.renew(current.as_ref()).await {
+            Ok(_) => 0,
+            Err(_) => failures + 1,
+        };
     }
 }
 

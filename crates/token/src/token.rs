@@ -6,6 +6,8 @@ use std::time::{Duration, SystemTime};
 
 use zeroize::Zeroizing;
 
+use crate::MAX_CLOCK_SKEW;
+
 /// A signed token: the password for one login, worth as much as one until it expires.
 ///
 /// It has no `Display`, its `Debug` shows only its times, and its memory is wiped when the last
@@ -42,10 +44,15 @@ impl Token {
         self.0.expires_at
     }
 
-    /// How long it lives from `now` on; zero once it has expired.
+    /// How long it lives from `now` on; zero once it has expired, and where it was signed more than
+    /// [`MAX_CLOCK_SKEW`] after `now`: a clock that was set back since then has it look fresh for long, while
+    /// no server accepts it.
     #[must_use]
     pub fn remaining(&self, now: SystemTime) -> Duration {
-        self.0.expires_at.duration_since(now).unwrap_or(Duration::ZERO)
+        match self.0.signed_at.duration_since(now) {
+            Ok(ahead) if ahead > MAX_CLOCK_SKEW => Duration::ZERO,
+            _ => self.0.expires_at.duration_since(now).unwrap_or(Duration::ZERO),
+        }
     }
 
     /// How long ago it was signed; zero if that lies in the future of `now`.

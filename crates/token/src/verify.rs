@@ -16,10 +16,7 @@ use time::macros::format_description;
 use zeroize::Zeroizing;
 
 use crate::encoding::{decode, encode};
-use crate::{DbUser, EMPTY_PAYLOAD, Endpoint, LIFETIME, Refusal, Region, SERVICE};
-
-/// How far a signer's clock may be ahead of the server's: 5 minutes, as for every AWS API.
-const MAX_CLOCK_SKEW: Duration = Duration::from_secs(300);
+use crate::{DbUser, EMPTY_PAYLOAD, Endpoint, LIFETIME, MAX_CLOCK_SKEW, Refusal, Region, SERVICE};
 
 /// A server's view: where it is, and whose signatures it knows.
 #[derive(Debug)]
@@ -180,9 +177,11 @@ struct Scope {
 
 impl Presented {
     fn parse(token: &str) -> Result<Self, Refusal> {
-        let (endpoint, query) =
-            token.split_once("/?").ok_or(Refusal::Malformed { what: "not of the form host:port/?query" })?;
-        let endpoint = Endpoint::from_str(endpoint)
+        // AWS's Go SDKs leave the slash out, and sign the same path `/`.
+        let (host, query) =
+            token.split_once('?').ok_or(Refusal::Malformed { what: "not of the form host:port/?query" })?;
+        let host = host.strip_suffix('/').unwrap_or(host);
+        let endpoint = Endpoint::from_str(host)
             .map_err(|_| Refusal::Malformed { what: "what stands before /? is not host:port" })?;
         let mut query = Query::parse(query)?;
 
@@ -234,7 +233,7 @@ impl Presented {
         if self.lifetime > LIFETIME {
             return Err(Refusal::TooLong { lifetime: self.lifetime });
         }
-        if self.signed_at > now + MAX_CLOCK_SKEW {
+        if self.signed_at.duration_since(now).is_ok_and(|ahead| ahead > MAX_CLOCK_SKEW) {
             return Err(Refusal::FromTheFuture { signed_at: self.signed_at, now });
         }
         let expires_at = self.signed_at + self.lifetime;

@@ -187,6 +187,30 @@ fn no_part_of_a_token_can_be_changed() {
     }
 }
 
+/// AWS's Go SDKs write `host:port?Action=…`.
+#[test]
+fn the_slash_before_the_query_may_be_left_out() {
+    let server = server(HOST, "us-east-1", AccessKey::new("akid", "secret"));
+    let token = sign(&login(HOST, "us-east-1", "a/?b"), &keys("secret", None), at(NOW)).unwrap();
+    let text = token.expose();
+    assert!(server.verify(&text.replacen("/?", "?", 1), "a/?b", at(NOW)).is_ok());
+    for wrong in [text.replacen("/?", "//?", 1), text.replacen("/?", "", 1), text.replacen("/?", "/", 1)] {
+        assert!(server.verify(&wrong, "a/?b", at(NOW)).is_err(), "{wrong:?}");
+    }
+}
+
+/// Signers differ in what they sign for a host in upper case: botocore and this crate write and sign it in
+/// lower case; the JavaScript signer writes and signs it as given, which is refused. See the verifier.
+#[test]
+fn a_host_is_signed_in_lower_case() {
+    let server = server(HOST, "us-east-1", AccessKey::new("akid", "secret"));
+    let token =
+        sign(&login(&HOST.to_uppercase(), "us-east-1", "app"), &keys("secret", None), at(NOW)).unwrap();
+    assert!(token.expose().starts_with(HOST));
+    let written_in_upper_case = token.expose().replacen(HOST, &HOST.to_uppercase(), 1);
+    assert!(server.verify(&written_in_upper_case, "app", at(NOW)).is_ok());
+}
+
 #[test]
 fn forms_that_are_not_tokens() {
     let server = server(HOST, "us-east-1", AccessKey::new("akid", "secret"));
@@ -227,10 +251,16 @@ fn signing_refuses_credentials_that_cannot_work() {
 #[test]
 fn a_clock_that_is_out_of_range_is_an_error() {
     let login = login(HOST, "us-east-1", "app");
-    for now in [at(u64::MAX / 4), SystemTime::UNIX_EPOCH - Duration::from_secs(1)] {
+    let end = at(i64::MAX.unsigned_abs());
+    for now in [end, at(u64::MAX / 4), SystemTime::UNIX_EPOCH - Duration::from_secs(1)] {
         let error = sign(&login, &keys("secret", None), now).unwrap_err();
         assert!(matches!(error, SignError::BadTime { .. }), "{error}");
     }
+    // A server with such a clock refuses, and a token of any time has its life.
+    let token = sign(&login, &keys("secret", None), at(NOW)).unwrap();
+    let server = server(HOST, "us-east-1", AccessKey::new("akid", "secret"));
+    assert!(matches!(server.verify(token.expose(), "app", end), Err(Refusal::Expired { .. })));
+    assert!(token.remaining(end).is_zero());
 }
 
 #[test]

@@ -3,6 +3,11 @@
 //! Tokio's paused time jumps to the next timer whenever nothing else can run, so hours pass in
 //! milliseconds and nothing is timed.
 
+#[path = "source/reload.rs"]
+mod reload;
+#[path = "source/trouble.rs"]
+mod trouble;
+
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -49,6 +54,7 @@ enum Answer {
     NotLoaded,
     Hang,
     After(u64),
+    AfterMillis(u64),
 }
 
 impl Provider {
@@ -77,6 +83,10 @@ impl ProvideCredentials for Provider {
                 Answer::Hang => std::future::pending().await,
                 Answer::After(seconds) => {
                     sleep(Duration::from_secs(seconds)).await;
+                    keys(None)
+                }
+                Answer::AfterMillis(millis) => {
+                    sleep(Duration::from_millis(millis)).await;
                     keys(None)
                 }
             }
@@ -188,11 +198,92 @@ async fn one_failure_serves_everyone_who_waits() {
 
 #[tokio::test(start_paused = true)]
 async fn a_caller_who_gives_up_leaves_nothing_locked() {
-    let (minter, _, _) = set_up(&[Answer::Hang], Answer::Keys);
+    let (minter, provider, _) = set_up(&[Answer::Hang], Answer::Keys);
     let tokens = TokenSource::lazy(minter);
+    let started = Instant::now();
     let gave_up = tokio::time::timeout(seconds(2), tokens.token()).await;
     assert!(gave_up.is_err());
+    // The attempt lives on to its own end, and the next one succeeds.
+    assert!(matches!(tokens.token().await, Err(MintError::TimedOut)));
+    assert_eq!(started.elapsed().as_secs(), 10);
+    sleep(seconds(1)).await;
     assert!(tokens.token().await.is_ok());
+    assert_eq!(provider.calls(), 2);
+}
+
+/// A task that is gone without an answer, as when its runtime was shut down.
+#[test]
+fn an_attempt_that_is_lost_with_its_runtime_is_made_again() {
+    let runtime =
+        || tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
+    let first = runtime();
+    let (tokens, provider) = first.block_on(async {
+        let (minter, provider, _) = set_up(&[Answer::Hang], Answer::Keys);
+        let tokens = TokenSource::lazy(minter);
+        assert!(tokio::time::timeout(seconds(2), tokens.token()).await.is_err());
+        (tokens, provider)
+    });
+    drop(first);
+    let token = runtime().block_on(tokens.token());
+    assert!(token.is_ok(), "{token:?}");
+    assert_eq!(provider.calls(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn only_the_first_caller_waits_for_a_provider_that_hangs() {
+    let (minter, _, _) = set_up(&[Answer::KeysFor(50)], Answer::Hang);
+    let tokens = TokenSource::lazy(minter);
+    tokens.token().await.unwrap();
+    sleep(seconds(2)).await;
+    let started = Instant::now();
+    for _ in 0..100 {
+        tokens.token().await.unwrap();
+    }
+    assert!(started.elapsed() <= seconds(2), "100 logins waited {:?}", started.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn impatient_callers_do_not_cancel_the_signing_they_wait_for() {
+    // The token has less than a minute left, and the next one takes longer than a caller waits.
+    let (minter, provider, _) = set_up(&[Answer::KeysFor(50)], Answer::AfterMillis(1500));
+    let tokens = TokenSource::lazy(minter);
+    let first = tokens.token().await.unwrap();
+    sleep(seconds(2)).await;
+    for _ in 0..50 {
+        tokens.token().await.unwrap();
+    }
+    assert!(provider.calls() <= 3, "the source was asked {} times", provider.calls());
+    sleep(seconds(1)).await;
+    assert!(!tokens.token().await.unwrap().is_same(&first), "none of these attempts was finished");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_source_slower_than_every_caller_delivers_in_the_end() {
+    for slow in [6, 9] {
+        let (minter, provider, _) = set_up(&[], Answer::After(slow));
+        let tokens = TokenSource::lazy(minter);
+        let mut found = None;
+        for _ in 0..4 {
+            found = found.or(tokio::time::timeout(seconds(3), tokens.token()).await.ok());
+        }
+        assert!(found.is_some_and(|token| token.is_ok()), "{slow} s: {} attempts", provider.calls());
+        assert_eq!(provider.calls(), 1, "{slow} s");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn callers_that_give_up_at_once_cause_at_most_one_attempt_a_second() {
+    let (minter, provider, _) = set_up(&[], Answer::AfterMillis(1500));
+    let tokens = TokenSource::lazy(minter);
+    let started = Instant::now();
+    // Each refuses what it has, as a server would that accepts none.
+    let mut refused = tokens.token().await.unwrap();
+    for _ in 0..200 {
+        let replaced = tokio::time::timeout(Duration::from_millis(50), tokens.replace(&refused)).await;
+        refused = replaced.map_or(refused, Result::unwrap);
+    }
+    let elapsed = started.elapsed().as_secs();
+    assert!(provider.calls() <= elapsed, "{} calls in {elapsed} s", provider.calls());
 }
 
 #[tokio::test(start_paused = true)]

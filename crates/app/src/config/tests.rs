@@ -271,7 +271,7 @@ async fn what_permits_the_service() {
       ]
     }
     CREATE USER IF NOT EXISTS 'node_app'@'%' IDENTIFIED WITH AWSAuthenticationPlugin AS 'RDS';
-    ALTER USER 'node_app'@'%' IDENTIFIED WITH AWSAuthenticationPlugin AS 'RDS' REQUIRE SSL;
+    ALTER USER 'node_app'@'%' IDENTIFIED WITH AWSAuthenticationPlugin AS 'RDS' REQUIRE SSL ACCOUNT UNLOCK;
     GRANT SELECT, INSERT, UPDATE, DELETE ON `node\_db`.* TO 'node_app'@'%';
     "#);
 }

@@ -35,7 +35,7 @@ pub(crate) async fn state() -> AppState {
     let tokens = TokenSource::lazy(Minter::new(login, credentials, Clock::system()));
     let target = Target::new(dial, Roots::bundled().pem()).database("node_db");
     let limits = Limits { acquire_timeout: Duration::from_millis(500), ..Limits::default() };
-    AppState::new(Pool::lazy(tokens.clone(), target, limits), &tokens, String::new())
+    AppState::new(Pool::lazy(tokens.clone(), target, limits).unwrap(), &tokens, String::new())
 }
 
 /// Both ports, any free ones, and the address for people.

@@ -206,7 +206,7 @@ async fn a_caller_that_may_not_log_in() -> Result {
       }
       The user that the server needs:
       CREATE USER IF NOT EXISTS 'iam_admin'@'%' IDENTIFIED WITH AWSAuthenticationPlugin AS 'RDS';
-      ALTER USER 'iam_admin'@'%' IDENTIFIED WITH AWSAuthenticationPlugin AS 'RDS' REQUIRE SSL;
+      ALTER USER 'iam_admin'@'%' IDENTIFIED WITH AWSAuthenticationPlugin AS 'RDS' REQUIRE SSL ACCOUNT UNLOCK;
     "#);
     let json = deployment.bootstrap(&["--json"]).await?.expect(1).json()?;
     assert_eq!(

@@ -28,6 +28,9 @@ pub struct State {
     /// Logins to refuse although nothing is wrong with them.
     #[serde(default)]
     pub refuse: Refuse,
+    /// How the server asks a client for its token.
+    #[serde(default)]
+    pub auth_switch: AuthSwitch,
 }
 
 impl State {
@@ -122,6 +125,18 @@ impl fmt::Debug for AccessKey {
     }
 }
 
+/// The data in the server's request to change to `mysql_clear_password`: clients have to accept both.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[expect(clippy::exhaustive_enums, reason = "there is no third form")]
+pub enum AuthSwitch {
+    /// None, as RDS sends.
+    #[default]
+    Empty,
+    /// 20 bytes of scramble and a zero, as the plugins of a stock server send.
+    Scramble,
+}
+
 /// An order to refuse the next logins. The server keeps the count of those still to be refused and
 /// begins it anew whenever the serial number changes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -145,6 +160,7 @@ mod tests {
             ],
             clock_offset_seconds: -5,
             refuse: Refuse { serial: 1, count: 2 },
+            auth_switch: AuthSwitch::Scramble,
         }
     }
 

@@ -155,7 +155,7 @@ fn seconds_between(earlier: SystemTime, later: SystemTime) -> i64 {
 #[cfg(test)]
 mod tests {
     use aws_credential_types::Credentials;
-    use rds_iam_emulator_control::Refuse;
+    use rds_iam_emulator_control::{AuthSwitch, Refuse};
     use rds_iam_token::{Login, sign};
 
     use super::*;
@@ -173,6 +173,7 @@ mod tests {
             ],
             clock_offset_seconds: 0,
             refuse: Refuse::default(),
+            auth_switch: AuthSwitch::default(),
         }
     }
 

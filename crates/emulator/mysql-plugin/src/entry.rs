@@ -15,7 +15,7 @@ use std::slice;
 use std::sync::{Mutex, PoisonError};
 use std::time::SystemTime;
 
-use rds_iam_emulator_control::{CONTROL_DIR_VARIABLE, DEFAULT_CONTROL_DIR, State};
+use rds_iam_emulator_control::{AuthSwitch, CONTROL_DIR_VARIABLE, DEFAULT_CONTROL_DIR, State};
 
 use crate::abi::*;
 use crate::decide::{AUTH_STRING, Attempt, OrderedRefusals, decide, undecided};
@@ -24,12 +24,27 @@ use crate::decide::{AUTH_STRING, Attempt, OrderedRefusals, decide, undecided};
 /// that a server writes.
 const NOT_WRITTEN: u8 = 0x7f;
 
+/// A scramble as a stock server's plugins send it: 20 bytes and a zero. No token depends on it.
+const SCRAMBLE: &[u8] = b"20-bytes-of-scramble\0";
+
 static ORDERED: Mutex<OrderedRefusals> = Mutex::new(OrderedRefusals::none());
+
+fn control_dir() -> PathBuf {
+    PathBuf::from(env::var_os(CONTROL_DIR_VARIABLE).unwrap_or(DEFAULT_CONTROL_DIR.into()))
+}
+
+/// The data of the request for a token. Where there is no state, the login is refused in any case.
+fn auth_switch_data() -> &'static [u8] {
+    match State::read(&control_dir()).map(|state| state.auth_switch) {
+        Ok(AuthSwitch::Scramble) => SCRAMBLE,
+        _ => &[],
+    }
+}
 
 /// Answers a login and records it.
 #[expect(clippy::disallowed_methods, reason = "a server's clock is the machine's; the state shifts it")]
 fn answer(attempt: Attempt<'_>) -> bool {
-    let dir = PathBuf::from(env::var_os(CONTROL_DIR_VARIABLE).unwrap_or(DEFAULT_CONTROL_DIR.into()));
+    let dir = control_dir();
     let now = SystemTime::now();
     let event = match State::read(&dir) {
         Ok(state) => {
@@ -68,6 +83,13 @@ unsafe fn bytes<'a>(data: *const u8, length: usize) -> &'a [u8] {
 /// functions of `vio` set and the text fields of `info` as long as their lengths say.
 unsafe extern "C" fn authenticate_user(vio: *mut Vio, info: *mut ServerAuthInfo) -> c_int {
     let result = catch_unwind(|| {
+        let data = auth_switch_data();
+        let Ok(length) = c_int::try_from(data.len()) else { return CR_ERROR };
+        // SAFETY: `vio` is valid and its functions are set; `data` is as long as `length` says and stays.
+        // Without this, the server itself asks for the client's plugin, in a form of its version's.
+        if unsafe { ((*vio).write_packet)(vio, data.as_ptr(), length) } != 0 {
+            return CR_ERROR;
+        }
         let mut packet: *mut u8 = null_mut();
         // SAFETY: `vio` is valid and its functions are set; `packet` outlives the call.
         let length = unsafe { ((*vio).read_packet)(vio, &raw mut packet) };

@@ -56,6 +56,13 @@ impl Root {
         self.execute(grant, "grant the master user's privileges").await
     }
 
+    /// Refuses writes, also those of users with many privileges.
+    pub(crate) async fn set_read_only(&mut self, read_only: bool) -> Result<(), Error> {
+        // `super_read_only` sets `read_only` too; only the latter takes both away.
+        let (variable, value) = if read_only { ("super_read_only", "ON") } else { ("read_only", "OFF") };
+        self.execute(format!("SET GLOBAL {variable} = {value}"), "change whether it refuses writes").await
+    }
+
     /// Cuts the connections of all clients that there are now, and returns when they are gone; how many.
     pub(crate) async fn cut_connections(&mut self, within: Duration) -> Result<usize, Error> {
         let cut = async {

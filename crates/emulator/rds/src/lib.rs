@@ -48,5 +48,5 @@ pub use engine::Engine;
 pub use error::{CommandError, Error};
 pub use mysql::{Builder, MySql};
 pub use python::python;
-pub use rds_iam_emulator_control::{AccessKey, LoginEvent, RefusalCode, Verdict};
+pub use rds_iam_emulator_control::{AccessKey, AuthSwitch, LoginEvent, RefusalCode, Verdict};
 pub use relay::Relay;

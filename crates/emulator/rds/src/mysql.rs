@@ -9,7 +9,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use aws_credential_types::Credentials;
-use rds_iam_emulator_control::{AccessKey, LoginEvent, Refuse, State};
+use rds_iam_emulator_control::{AccessKey, AuthSwitch, LoginEvent, Refuse, State};
 use rds_iam_token::{Endpoint, Region};
 use tracing::info;
 
@@ -152,6 +152,7 @@ impl MySql {
             keys: vec![key.clone()],
             clock_offset_seconds: 0,
             refuse: Refuse::default(),
+            auth_switch: AuthSwitch::default(),
         };
 
         let (server, folder) = launch::start(&chosen, &plugin, &identity, &state).await?;
@@ -319,6 +320,27 @@ impl MySql {
     /// [`Error::Io`] when the server's folder is gone.
     pub fn refuse_next(&self, count: u32) -> Result<(), Error> {
         self.change(|state| state.refuse = Refuse { serial: state.refuse.serial + 1, count })
+    }
+
+    /// Chooses what the server sends with its request for a token: nothing, as RDS, which is the default, or
+    /// what a stock server's plugins send.
+    ///
+    /// # Errors
+    /// [`Error::Io`] when the server's folder is gone.
+    pub fn set_auth_switch(&self, form: AuthSwitch) -> Result<(), Error> {
+        self.change(|state| state.auth_switch = form)
+    }
+
+    /// Makes the server refuse writes (1290), as a writer that has become a reader, or accept them again. The
+    /// connections of clients stay.
+    ///
+    /// # Errors
+    /// [`Error::Database`] when the server does not answer.
+    pub async fn set_read_only(&self, read_only: bool) -> Result<(), Error> {
+        let mut root = self.connect_root().await.map_err(Error::database("answer"))?;
+        root.set_read_only(read_only).await?;
+        root.close().await;
+        Ok(())
     }
 
     /// All logins by token so far, oldest first, with the reasons that clients are not told.

@@ -32,7 +32,7 @@ pub struct Relay {
 
 #[derive(Debug)]
 struct Shared {
-    server: Endpoint,
+    server: watch::Sender<Endpoint>,
     accepted: AtomicU64,
     to_throttle: AtomicU32,
     /// Raised by one to cut the connections that there are.
@@ -48,7 +48,7 @@ impl Relay {
         let address = port.local_addr().map_err(failed())?;
         let dial = Endpoint::new("127.0.0.1", address.port()).map_err(io::Error::other).map_err(failed())?;
         let shared = Arc::new(Shared {
-            server,
+            server: watch::Sender::new(server),
             accepted: AtomicU64::new(0),
             to_throttle: AtomicU32::new(0),
             cut: watch::Sender::new(0),
@@ -104,6 +104,12 @@ impl Relay {
             self.accepting = Some(tokio::spawn(accept(listener, Arc::clone(&self.shared))));
         }
         Ok(())
+    }
+
+    /// Leads new connections to another server, as an endpoint does after a failover. Those that there are
+    /// stay where they are.
+    pub fn lead_to(&self, server: &Endpoint) {
+        self.shared.server.send_replace(server.clone());
     }
 
     /// Answers the next `count` connections before the server's greeting with error 1040 (08004), "IAM
@@ -163,7 +169,8 @@ async fn serve(mut client: TcpStream, shared: &Shared) -> io::Result<()> {
         client.write_all(&error_packet(1040, "08004", "IAM authentication rate limit exceeded")).await?;
         return client.shutdown().await;
     }
-    let (host, port) = (shared.server.host().to_string(), shared.server.port());
+    let leads_to = shared.server.borrow().clone();
+    let (host, port) = (leads_to.host().to_string(), leads_to.port());
     let mut server = TcpStream::connect((host, port)).await?;
     server.set_nodelay(true)?;
     copy_bidirectional(&mut client, &mut server).await.map(drop)
@@ -238,6 +245,17 @@ mod tests {
         relay.refuse_connections(false).await.unwrap();
         relay.refuse_connections(false).await.unwrap();
         assert!(is_relayed(&mut connect(&relay).await.unwrap()).await);
+    }
+
+    #[tokio::test]
+    async fn new_connections_are_led_to_another_server() {
+        let (relay, other) = (echo().await, TcpListener::bind("127.0.0.1:0").await.unwrap());
+        let mut before = connect(&relay).await.unwrap();
+        assert!(is_relayed(&mut before).await);
+        relay.lead_to(&other.local_addr().unwrap().to_string().parse().unwrap());
+        let _client = connect(&relay).await.unwrap();
+        other.accept().await.unwrap();
+        assert!(is_relayed(&mut before).await);
     }
 
     #[tokio::test]

@@ -3,10 +3,14 @@
 use std::time::{Duration, SystemTime};
 
 use aws_credential_types::Credentials;
-use rds_iam_emulator::{AccessKey, Engine, Error, LoginEvent, MasterCredentials, MySql, RefusalCode};
+use rds_iam_emulator::{
+    AccessKey, AuthSwitch, Engine, Error, LoginEvent, MasterCredentials, MySql, RefusalCode,
+};
 use rds_iam_token::{Endpoint, Login, sign};
 use sqlx::mysql::{MySqlConnectOptions, MySqlConnection, MySqlSslMode};
-use sqlx::{ConnectOptions, Connection, Row};
+use sqlx::{ConnectOptions, Connection, Executor, Row};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 
 type Result<T = ()> = std::result::Result<T, Box<dyn std::error::Error>>;
 
@@ -253,6 +257,51 @@ async fn good_logins_are_refused_when_ordered() -> Result {
     as_app(&mysql, &token).connect().await?.close().await?;
     let vain = mysql.wait_for_login(|login| login.user == "nobody", Duration::from_millis(50)).await;
     assert!(matches!(vain, Err(Error::TimedOut { .. })));
+    Ok(())
+}
+
+/// The data of the request for another authentication method, as it is on the wire.
+async fn auth_switch(mysql: &MySql) -> Result<Vec<u8>> {
+    async fn packet(stream: &mut TcpStream) -> Result<Vec<u8>> {
+        let mut payload = vec![0; (stream.read_u32_le().await? & 0xff_ffff) as usize];
+        stream.read_exact(&mut payload).await?;
+        Ok(payload)
+    }
+    let mut stream = TcpStream::connect(mysql.dial().to_string()).await?;
+    packet(&mut stream).await?;
+    // CLIENT_LONG_PASSWORD, CLIENT_PROTOCOL_41, CLIENT_SECURE_CONNECTION, CLIENT_PLUGIN_AUTH
+    let capabilities: u32 = 0x1 | 0x200 | 0x8000 | 0x8_0000;
+    let mut response = [capabilities.to_le_bytes(), (1u32 << 24).to_le_bytes()].concat();
+    response.push(45);
+    response.extend([0; 23]);
+    response.extend(b"app\0\0caching_sha2_password\0");
+    let header = u32::try_from(response.len())? | 1 << 24;
+    stream.write_all(&[&header.to_le_bytes()[..], &response].concat()).await?;
+    let switch = packet(&mut stream).await?;
+    Ok(switch.strip_prefix(b"\xfemysql_clear_password\0").ok_or("no request for a token")?.to_vec())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn clients_get_in_whatever_comes_with_the_request_for_a_token() -> Result {
+    let mysql = server().await?;
+    for (form, length) in [(None, 0), (Some(AuthSwitch::Scramble), 21), (Some(AuthSwitch::Empty), 0)] {
+        form.map_or(Ok(()), |form| mysql.set_auth_switch(form))?;
+        assert_eq!(auth_switch(&mysql).await?.len(), length, "{form:?}");
+        as_app(&mysql, &token(&mysql)?).connect().await?.close().await?;
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn it_refuses_writes_when_ordered() -> Result {
+    let mysql = server().await?;
+    let mut master = as_master(&mysql).connect().await?;
+    master.execute("CREATE TABLE shop.t (id INT PRIMARY KEY)").await?;
+    mysql.set_read_only(true).await?;
+    let refused = master.execute("INSERT INTO shop.t VALUES (1)").await.unwrap_err();
+    assert!(refused.to_string().contains("1290"), "{refused}");
+    mysql.set_read_only(false).await?;
+    master.execute("INSERT INTO shop.t VALUES (1)").await?;
     Ok(())
 }
 

@@ -1,5 +1,6 @@
 //! The pool against a real server that checks real tokens.
 
+mod read_only;
 mod secrets;
 mod support;
 

@@ -67,7 +67,7 @@ pub(crate) fn quiet() -> Limits {
 }
 
 pub(crate) fn pool(mysql: &MySql, time: &Off, dial: &Endpoint, limits: Limits) -> Pool {
-    Pool::lazy(tokens(mysql, time), target(mysql, dial).database(DATABASE), limits)
+    Pool::lazy(tokens(mysql, time), target(mysql, dial).database(DATABASE), limits).unwrap()
 }
 
 /// Waits, for a bounded time, until `done`.

@@ -1,0 +1,141 @@
+//! The program while another one rewrites the file that its AWS credentials are in.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use rds_iam_emulator::{AccessKey, MySql};
+use rds_iam_pool::{Secret, Target, connect};
+
+type Result<T = ()> = std::result::Result<T, Box<dyn std::error::Error>>;
+
+async fn server() -> Result<MySql> {
+    let mysql = MySql::builder().database("node_db").start().await?;
+    let target = Target::new(mysql.dial().clone(), mysql.ca_pem()).database("node_db");
+    let master = mysql.master();
+    let mut session =
+        connect(&target, &master.username().parse()?, Secret::Password(master.password())).await?;
+    for sql in [
+        "CREATE USER 'node_app'@'%' IDENTIFIED WITH AWSAuthenticationPlugin AS 'RDS' REQUIRE SSL",
+        "GRANT SELECT, INSERT, UPDATE, DELETE ON node_db.* TO 'node_app'@'%'",
+        include_str!("../schema.sql"),
+    ] {
+        sqlx::raw_sql(sql).execute(&mut session).await?;
+    }
+    Ok(mysql)
+}
+
+/// Keys that don't say when they end, as tools write them into the shared credentials file.
+fn write(file: &Path, id: &str, session_token: &str) -> Result {
+    Ok(fs::write(
+        file,
+        format!(
+            "[default]\naws_access_key_id = {id}\naws_secret_access_key = secret\naws_session_token = {session_token}\n"
+        ),
+    )?)
+}
+
+/// The program, which ends with this.
+struct Program {
+    child: Child,
+    address: String,
+}
+
+impl Program {
+    fn start(mysql: &MySql, credentials: &Path) -> Result<Self> {
+        #[expect(clippy::disallowed_methods, reason = "the program itself is what is tested")]
+        let mut command = Command::new(env!("CARGO_BIN_EXE_rds-iam-app"));
+        let endpoint = mysql.endpoint();
+        let mut child = command
+            .env_clear()
+            .env("RDS_IAM_DB_ENDPOINT", endpoint.host().to_string())
+            .env("RDS_IAM_DB_PORT", endpoint.port().to_string())
+            .env("RDS_IAM_DB_NAME", "node_db")
+            .env("RDS_IAM_DB_USER", "node_app")
+            .env("RDS_IAM_DIAL", mysql.dial().to_string())
+            .env("RDS_IAM_CA_BUNDLE", mysql.ca_path())
+            .env("RDS_IAM_BIND", "127.0.0.1")
+            .env("RDS_IAM_MANAGEMENT_PORT", "0")
+            .env("PORT", "0")
+            .env("AWS_REGION", mysql.region().to_string())
+            .env("AWS_SHARED_CREDENTIALS_FILE", credentials)
+            .env("AWS_EC2_METADATA_DISABLED", "true")
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()?;
+        let mut log = BufReader::new(child.stdout.take().ok_or("no stdout")?);
+        let mut line = String::new();
+        let address = loop {
+            line.clear();
+            assert!(log.read_line(&mut line)? > 0, "it ended early");
+            let event: serde_json::Value = serde_json::from_str(&line)?;
+            if event["message"] == "serving" {
+                break event["address"].as_str().ok_or("no address")?.to_owned();
+            }
+        };
+        // Whatever it logs from here on is read, so that it never waits for us.
+        std::thread::spawn(move || std::io::copy(&mut log, &mut std::io::sink()));
+        Ok(Self { child, address })
+    }
+
+    /// The status and the body of an answer.
+    fn messages(&self) -> Result<String> {
+        let mut stream = TcpStream::connect(&self.address)?;
+        let host = &self.address;
+        write!(stream, "GET /api/messages HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n")?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer)?;
+        Ok(answer)
+    }
+
+    /// The last answer, after at most 20 s of others.
+    async fn until_it_serves(&self) -> Result<String> {
+        let mut answer = self.messages()?;
+        for _ in 0..200 {
+            if answer.starts_with("HTTP/1.1 200") {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            answer = self.messages()?;
+        }
+        Ok(answer)
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn keys_in_a_rewritten_file_are_used_without_a_restart() -> Result {
+    let mysql = server().await?;
+    let folder = tempfile::tempdir()?;
+    let file = folder.path().join("credentials");
+    let key = |id: &str| AccessKey::new(id, "secret").session_token(format!("session-of-{id}"));
+    mysql.enter_key(key("ASIAFIRST"))?;
+    write(&file, "ASIAFIRST", "session-of-ASIAFIRST")?;
+    let program = Program::start(&mysql, &file)?;
+    let answer = program.until_it_serves().await?;
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+
+    for next in ["ASIAOTHER", "ASIATHIRD"] {
+        // All keys so far end, and with them the sessions that they opened; the file has new ones.
+        for ended in ["ASIAFIRST", "ASIAOTHER"] {
+            mysql.enter_key(key(ended).expires_at(1))?;
+        }
+        mysql.enter_key(key(next))?;
+        write(&file, next, &format!("session-of-{next}"))?;
+        mysql.cut_connections().await?;
+        let answer = program.until_it_serves().await?;
+        assert!(answer.starts_with("HTTP/1.1 200"), "{next}: {answer}");
+    }
+    let last = mysql.logins()?.pop().ok_or("no login")?;
+    assert_eq!(last.access_key_id.as_deref(), Some("ASIATHIRD"));
+    Ok(())
+}

@@ -1,0 +1,346 @@
+//! What the field reported, through the pool and a server: failover, clocks that jump, credentials that
+//! ended. Self-contained, so that it can be compiled with an earlier version of the pool.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::time::{Duration, SystemTime};
+
+use aws_credential_types::Credentials;
+use aws_credential_types::provider::error::CredentialsError;
+use aws_credential_types::provider::{ProvideCredentials, future};
+use aws_smithy_async::rt::sleep::TokioSleep;
+use aws_smithy_async::time::{SharedTimeSource, TimeSource};
+use rds_iam_emulator::{AccessKey, MySql};
+use rds_iam_pool::{Limits, Pool, PoolError, Secret, Target, connect};
+use rds_iam_token::{Clock, Endpoint, Login, Minter, TokenSource};
+use sqlx::mysql::{MySqlConnectOptions, MySqlSslMode};
+use sqlx::{ConnectOptions, Executor};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::sync::watch;
+
+/// The machine's clock, some seconds off.
+#[derive(Clone, Debug, Default)]
+struct Off(Arc<AtomicI64>);
+
+impl Off {
+    fn by(&self, seconds: i64) {
+        self.0.store(seconds, Ordering::SeqCst);
+    }
+}
+
+impl TimeSource for Off {
+    fn now(&self) -> SystemTime {
+        let now = SharedTimeSource::default().now();
+        let seconds = self.0.load(Ordering::SeqCst);
+        let by = Duration::from_secs(seconds.unsigned_abs());
+        if seconds < 0 { now - by } else { now + by }
+    }
+}
+
+async fn server() -> MySql {
+    let mysql = MySql::builder().database("shop").start().await.expect("a server starts");
+    let master = mysql.master();
+    let target = Target::new(mysql.dial().clone(), mysql.ca_pem());
+    let user = master.username().parse().unwrap();
+    let mut session = connect(&target, &user, Secret::Password(master.password())).await.unwrap();
+    for statement in [
+        "CREATE USER 'app'@'%' IDENTIFIED WITH AWSAuthenticationPlugin AS 'RDS' REQUIRE SSL",
+        "GRANT SELECT, INSERT ON `shop`.* TO 'app'@'%'",
+        "CREATE TABLE shop.t (id INT PRIMARY KEY AUTO_INCREMENT)",
+    ] {
+        session.execute(statement).await.unwrap();
+    }
+    mysql
+}
+
+/// Runs a statement as root, over the server's socket.
+async fn as_root(mysql: &MySql, sql: &'static str) {
+    let run = mysql.ca_path().parent().and_then(|tls| tls.parent()).unwrap().to_owned();
+    let options = MySqlConnectOptions::new().socket(run.join("mysqld.sock")).username("root");
+    let mut root = options.ssl_mode(MySqlSslMode::Disabled).connect().await.unwrap();
+    root.execute(sql).await.unwrap();
+}
+
+/// The connections that the application has on the server.
+async fn sessions(mysql: &MySql) -> i64 {
+    let master = mysql.master();
+    let target = Target::new(mysql.dial().clone(), mysql.ca_pem());
+    let user = master.username().parse().unwrap();
+    let mut session = connect(&target, &user, Secret::Password(master.password())).await.unwrap();
+    let sql = "SELECT COUNT(*) FROM information_schema.processlist WHERE user = 'app'";
+    sqlx::query_scalar(sql).fetch_one(&mut session).await.unwrap()
+}
+
+fn tokens(mysql: &MySql, credentials: impl ProvideCredentials + 'static, time: &Off) -> TokenSource {
+    let login = Login::new(mysql.endpoint().clone(), mysql.region().clone(), "app".parse().unwrap());
+    TokenSource::lazy(Minter::new(login, credentials, Clock::new(time.clone(), TokioSleep::new())))
+}
+
+/// Limits that do nothing in the background.
+fn quiet() -> Limits {
+    Limits { warm_connections: 0, acquire_timeout: Duration::from_secs(20), ..Limits::default() }
+}
+
+/// An endpoint that leads to one server, and later to another.
+async fn endpoint(first: &Endpoint) -> (Endpoint, watch::Sender<String>) {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let dial = Endpoint::new("127.0.0.1", listener.local_addr().unwrap().port()).unwrap();
+    let (leads_to, server) = watch::channel(first.to_string());
+    tokio::spawn(async move {
+        while let Ok((mut client, _)) = listener.accept().await {
+            let server = server.borrow().clone();
+            tokio::spawn(async move {
+                let mut server = TcpStream::connect(server).await.unwrap();
+                // Either side may hang up first.
+                drop(tokio::io::copy_bidirectional(&mut client, &mut server).await);
+            });
+        }
+    });
+    (dial, leads_to)
+}
+
+async fn insert(pool: &Pool) -> Result<(), PoolError> {
+    let mut connection = pool.acquire().await?;
+    sqlx::query("INSERT INTO t () VALUES ()").execute(&mut *connection).await.map_err(|e| pool.report(e))?;
+    connection.finished();
+    Ok(())
+}
+
+async fn until(what: &str, mut done: impl AsyncFnMut() -> bool) {
+    let wait = async {
+        while !done().await {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), wait)
+        .await
+        .unwrap_or_else(|_| panic!("{what} within 30 s"));
+}
+
+/// The old writer lives on as a reader, and the endpoint moves to the new one.
+#[tokio::test]
+async fn a_server_that_became_read_only_is_left() {
+    for setting in ["SET GLOBAL read_only = ON", "SET GLOBAL super_read_only = ON"] {
+        let (writer, other) = tokio::join!(server(), server());
+        let keys = writer.credentials();
+        let known = AccessKey::new(keys.access_key_id(), keys.secret_access_key());
+        other.enter_key(known.session_token(keys.session_token().unwrap())).unwrap();
+        let (dial, leads_to) = endpoint(writer.dial()).await;
+        let target = Target::new(dial, [writer.ca_pem(), other.ca_pem()].concat()).database("shop");
+        let pool = Pool::connect(tokens(&writer, keys, &Off::default()), target, quiet()).await.unwrap();
+        let mut held: Vec<_> = Vec::new();
+        for _ in 0..4 {
+            held.push(pool.acquire().await.unwrap());
+        }
+        // One of them stays in use; one has just finished a statement; two are idle.
+        let mut in_use = held.pop().unwrap();
+        held.pop().unwrap().finished();
+        drop(held);
+        until("the others are idle", async || pool.stats().idle == 3).await;
+
+        as_root(&writer, setting).await;
+        leads_to.send_replace(other.dial().to_string());
+        assert_eq!(insert(&pool).await.unwrap_err().number(), Some(1290), "{setting}");
+        for attempt in 1..=10 {
+            insert(&pool).await.unwrap_or_else(|e| panic!("{setting}, attempt {attempt}: {e:?}"));
+        }
+        // The one in use is not taken from its holder, and not used again.
+        sqlx::query("SELECT 1").execute(&mut *in_use).await.unwrap();
+        in_use.finished();
+        for _ in 0..10 {
+            insert(&pool).await.unwrap();
+        }
+        until("no connection to the old writer is left", async || sessions(&writer).await == 0).await;
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_stays_read_only_is_not_stormed() {
+    let mysql = server().await;
+    let limits = Limits { max_connections: 4, ..quiet() };
+    let target = Target::new(mysql.dial().clone(), mysql.ca_pem()).database("shop");
+    let tokens = tokens(&mysql, mysql.credentials(), &Off::default());
+    let pool = Pool::connect(tokens, target, limits).await.unwrap();
+    as_root(&mysql, "SET GLOBAL read_only = ON").await;
+    for _ in 0..200 {
+        assert_eq!(insert(&pool).await.unwrap_err().number(), Some(1290));
+    }
+    let connects = pool.stats().connects;
+    assert!(connects <= 8, "{connects} logins for 200 refused statements");
+    as_root(&mysql, "SET GLOBAL read_only = OFF").await;
+    insert(&pool).await.unwrap();
+}
+
+/// Logs in three times; how many logins the server refused meanwhile, and how many callers met an error.
+async fn log_in(mysql: &MySql, tokens: &TokenSource) -> (usize, usize) {
+    let refused = || mysql.logins().unwrap().iter().filter(|login| !login.accepted()).count();
+    let (before, mut errors) = (refused(), 0);
+    for _ in 0..3 {
+        let target = Target::new(mysql.dial().clone(), mysql.ca_pem());
+        errors += usize::from(Pool::connect(tokens.clone(), target, quiet()).await.is_err());
+    }
+    (refused() - before, errors)
+}
+
+#[tokio::test]
+async fn a_clock_that_jumps_costs_at_most_one_refused_login() {
+    let mysql = server().await;
+    // Seconds that the clock is off before it jumps, and after. A server accepts what is signed up to 5 min
+    // ahead of its own time, and up to 15 min behind.
+    for (before, after) in [
+        (7200, 0),
+        (-7200, 0),
+        (86_400 * 365, 0),
+        (400, 0),
+        (200, 0),
+        (5, 0),
+        (-5, 0),
+        (-600, 0),
+        (-890, 0),
+        (0, 250),
+        (0, -250),
+        (0, -800),
+        (250, -250),
+        (7200, -600),
+        (-7200, 250),
+        (901, 0),
+        (1200, 299),
+    ] {
+        let time = Off::default();
+        let tokens = tokens(&mysql, mysql.credentials(), &time);
+        time.by(before);
+        // May fail: the clock may be too wrong for any token.
+        log_in(&mysql, &tokens).await;
+        time.by(after);
+        let (refused, errors) = log_in(&mysql, &tokens).await;
+        assert!(refused <= 1 && errors <= 1, "from {before} to {after}: {refused} refused, {errors} errors");
+        // From then on, none.
+        assert_eq!(log_in(&mysql, &tokens).await, (0, 0), "from {before} to {after}, later");
+    }
+}
+
+/// Gives credentials that end once, and fails from then on, as a container's endpoint that answers 500.
+#[derive(Debug)]
+struct Once(Credentials, AtomicBool);
+
+impl ProvideCredentials for Once {
+    fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
+    where
+        Self: 'a,
+    {
+        future::ProvideCredentials::ready(match self.1.swap(true, Ordering::SeqCst) {
+            false => Ok(self.0.clone()),
+            true => Err(CredentialsError::provider_error("500")),
+        })
+    }
+}
+
+#[tokio::test]
+async fn no_ended_token_is_sent() {
+    let mysql = server().await;
+    let time = Off::default();
+    let keys = mysql.credentials();
+    let end = time.now() + Duration::from_secs(300);
+    let ending = Credentials::new(
+        keys.access_key_id(),
+        keys.secret_access_key(),
+        keys.session_token().map(str::to_owned),
+        Some(end),
+        "test",
+    );
+    let target = Target::new(mysql.dial().clone(), mysql.ca_pem()).database("shop");
+    let tokens = tokens(&mysql, Once(ending, false.into()), &time);
+    let limits = Limits { acquire_timeout: Duration::from_secs(2), ..quiet() };
+    let pool = Pool::connect(tokens, target, limits).await.unwrap();
+    let mut held = Vec::new();
+    for _ in 0..4 {
+        held.push(pool.acquire().await.unwrap());
+    }
+    drop(held);
+    until("its connections are idle", async || pool.stats().idle == 4).await;
+    time.by(1000);
+    mysql.set_clock(1000).unwrap();
+    // Sessions outlive the token.
+    for _ in 0..10 {
+        insert(&pool).await.unwrap();
+    }
+    mysql.cut_connections().await.unwrap();
+    let logins = mysql.logins().unwrap().len();
+    drop(insert(&pool).await.unwrap_err());
+    for _ in 0..3 {
+        let error = insert(&pool).await.unwrap_err();
+        assert!(matches!(error, PoolError::Token { .. }), "{error:?} {:?}", mysql.logins());
+        assert!(error.hint().contains("credentials"), "{}", error.hint());
+    }
+    assert_eq!(mysql.logins().unwrap().len(), logins, "an ended token was sent: {:?}", mysql.logins());
+}
+
+/// Logs in as `app` with this token, as a client of another language would.
+async fn log_in_with(mysql: &MySql, token: &str) -> sqlx::Result<()> {
+    let options = MySqlConnectOptions::new()
+        .host("127.0.0.1")
+        .port(mysql.dial().port())
+        .ssl_mode(MySqlSslMode::VerifyIdentity)
+        .ssl_ca_from_pem(mysql.ca_pem().into())
+        .enable_cleartext_plugin(true)
+        .username("app")
+        .password(token);
+    options.connect().await.map(drop)
+}
+
+/// AWS's Go SDKs write `host:port?Action=…`, and sign the same as the others.
+#[tokio::test]
+async fn a_token_in_the_form_of_the_go_sdks_gets_in() {
+    let mysql = server().await;
+    let token = tokens(&mysql, mysql.credentials(), &Off::default()).token().await.unwrap();
+    let (host, query) = token.expose().split_once("/?").unwrap();
+    for form in [format!("{host}/?{query}"), format!("{host}?{query}")] {
+        log_in_with(&mysql, &form).await.unwrap_or_else(|e| panic!("{e}: {:?}", mysql.logins()));
+    }
+    for form in [format!("{host}//?{query}"), format!("{host}{query}"), format!("https://{host}?{query}")] {
+        log_in_with(&mysql, &form).await.expect_err("no signer writes this");
+    }
+}
+
+#[tokio::test]
+async fn a_token_of_many_kilobytes_gets_in() {
+    let mysql = server().await;
+    for (id, length) in [("AKID8", 8 * 1024), ("AKID40", 40_000)] {
+        let session_token = "IQoJb3JpZ2luX2VjE+/=".repeat(length / 20);
+        mysql.enter_key(AccessKey::new(id, "secret").session_token(&session_token)).unwrap();
+        let keys = Credentials::new(id, "secret", Some(session_token), None, "test");
+        let token = tokens(&mysql, keys, &Off::default()).token().await.unwrap();
+        assert!(token.expose().len() > length);
+        log_in_with(&mysql, token.expose()).await.unwrap_or_else(|e| panic!("{e}: {:?}", mysql.logins()));
+    }
+}
+
+async fn packet(stream: &mut TcpStream) -> Vec<u8> {
+    let header = stream.read_u32_le().await.unwrap();
+    let mut payload = vec![0; (header & 0xff_ffff) as usize];
+    stream.read_exact(&mut payload).await.unwrap();
+    payload
+}
+
+/// The request for another authentication method, as it is on the wire.
+async fn auth_switch(mysql: &MySql) -> Vec<u8> {
+    let mut stream = TcpStream::connect(mysql.dial().to_string()).await.unwrap();
+    packet(&mut stream).await;
+    // CLIENT_LONG_PASSWORD, CLIENT_PROTOCOL_41, CLIENT_SECURE_CONNECTION, CLIENT_PLUGIN_AUTH
+    let capabilities: u32 = 0x1 | 0x200 | 0x8000 | 0x8_0000;
+    let mut response = [capabilities.to_le_bytes(), (1u32 << 24).to_le_bytes()].concat();
+    response.push(45);
+    response.extend([0; 23]);
+    response.extend(b"app\0\0caching_sha2_password\0");
+    let header = u32::try_from(response.len()).unwrap() | 1 << 24;
+    stream.write_all(&[&header.to_le_bytes()[..], &response].concat()).await.unwrap();
+    packet(&mut stream).await
+}
+
+#[tokio::test]
+async fn the_server_asks_for_a_token_as_rds_does() {
+    let mysql = server().await;
+    let switch = auth_switch(&mysql).await;
+    assert_eq!(switch, b"\xfemysql_clear_password\0", "{}", String::from_utf8_lossy(&switch));
+}

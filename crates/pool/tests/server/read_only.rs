@@ -1,0 +1,82 @@
+//! A server that refuses writes: the pool says so, and finds the writer by itself.
+
+use std::time::Duration;
+
+use rds_iam_emulator::AccessKey;
+use rds_iam_pool::{Limits, Pool};
+use rds_iam_token::{Clock, Minter, TokenSource};
+use sqlx::ConnectOptions;
+use sqlx::mysql::{MySqlConnectOptions, MySqlSslMode};
+
+use crate::support::{DATABASE, Off, login, pool, quiet, server, until};
+
+async fn insert(pool: &Pool, id: u32) -> Option<u16> {
+    let mut connection = pool.acquire().await.unwrap();
+    let done = sqlx::query("INSERT INTO t VALUES (?)").bind(id).execute(&mut *connection).await;
+    let number = done.map_err(|e| pool.report(e)).err().map(|e| e.number().unwrap());
+    connection.finished();
+    number
+}
+
+#[tokio::test]
+async fn the_pool_says_since_when_writes_are_refused_and_until_when() {
+    let mysql = server().await;
+    let pool = pool(&mysql, &Off::default(), mysql.dial(), quiet());
+    assert!(!pool.is_read_only().await.unwrap());
+    mysql.set_read_only(true).await.unwrap();
+    assert!(pool.stats().read_only_since.is_none(), "nothing was written yet");
+    assert_eq!(insert(&pool, 1).await, Some(1290));
+    let since = pool.stats().read_only_since.expect("a write was refused");
+    assert!(pool.is_read_only().await.unwrap());
+    assert_eq!(insert(&pool, 1).await, Some(1290));
+    assert_eq!(pool.stats().read_only_since, Some(since));
+    // A reader serves reads.
+    let mut connection = pool.acquire().await.unwrap();
+    sqlx::query("SELECT 1").execute(&mut *connection).await.unwrap();
+    drop(connection);
+    mysql.set_read_only(false).await.unwrap();
+    until("the pool knows that writes are accepted", || pool.stats().read_only_since.is_none()).await;
+    assert_eq!(insert(&pool, 1).await, None);
+    assert!(!pool.is_read_only().await.unwrap());
+}
+
+/// No write is tried: a readiness probe finds out, and the pool moves to the writer.
+#[tokio::test]
+async fn a_probe_is_enough_to_find_the_writer() {
+    let (old, new) = tokio::join!(server(), server());
+    let keys = old.credentials();
+    let known = AccessKey::new(keys.access_key_id(), keys.secret_access_key());
+    new.enter_key(known.session_token(keys.session_token().unwrap())).unwrap();
+    let relay = old.relay().await.unwrap();
+    let both = [old.ca_pem(), new.ca_pem()].concat();
+    let target = rds_iam_pool::Target::new(relay.dial().clone(), both).database(DATABASE);
+    let tokens = TokenSource::refresh_ahead(Minter::new(login(&old), keys, Clock::system()));
+    let limits =
+        Limits { warm_connections: 3, acquire_timeout: Duration::from_secs(20), ..Limits::default() };
+    let pool = Pool::connect(tokens, target, limits).await.unwrap();
+    until("three warm connections", || pool.stats().idle == 3).await;
+    old.set_read_only(true).await.unwrap();
+    assert!(pool.is_read_only().await.unwrap());
+    relay.lead_to(new.dial());
+    until("the pool has found the writer", || pool.stats().read_only_since.is_none()).await;
+    for id in 0..10 {
+        assert_eq!(insert(&pool, id).await, None);
+    }
+    assert!(new.logins().unwrap().iter().filter(|login| login.accepted()).count() >= 2);
+}
+
+/// 1290 is also what other options of a server answer with: no reason to think that it is read-only.
+#[tokio::test]
+async fn a_statement_that_another_option_bars_is_no_read_only_server() {
+    let mysql = server().await;
+    let pool = pool(&mysql, &Off::default(), mysql.dial(), quiet());
+    let run = mysql.ca_path().parent().and_then(|tls| tls.parent()).unwrap().to_owned();
+    let root = MySqlConnectOptions::new().socket(run.join("mysqld.sock")).username("root");
+    let mut root = root.ssl_mode(MySqlSslMode::Disabled).connect().await.unwrap();
+    // `secure_file_priv` allows no files.
+    let barred = sqlx::raw_sql("SELECT 1 INTO OUTFILE 'never'").execute(&mut root).await.unwrap_err();
+    let barred = pool.report(barred);
+    assert_eq!(barred.number(), Some(1290), "{barred:?}");
+    until("the pool knows better", || pool.stats().read_only_since.is_none()).await;
+    assert!(!pool.is_read_only().await.unwrap());
+}
