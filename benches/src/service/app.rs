@@ -108,7 +108,8 @@ fn spawn(program: &Path, environment: &[(&str, String)]) -> anyhow::Result<Child
     command.spawn().with_context(|| format!("starting {}", program.display()))
 }
 
-/// The addresses that the app logs once it listens, for people and for machines. Whatever it logs later is read and dropped.
+/// The addresses that the app logs once it listens, for people and for machines. Whatever it logs later is
+/// read and dropped.
 async fn addresses(child: &mut Child) -> anyhow::Result<(String, String)> {
     let mut log = BufReader::new(child.stdout.take().context("the app's log was taken before")?).lines();
     let mut seen = Vec::new();

@@ -12,7 +12,7 @@ use rds_iam_token::Clock;
 /// Threads for blocking work: only looking up host names is such work here.
 const MAX_BLOCKING_THREADS: usize = 4;
 
-/// Exit status where the settings are wrong.
+/// Exit status where the settings are wrong, or name a port that can't be opened.
 const MISCONFIGURED: u8 = 2;
 
 /// A message board on MySQL that logs in by IAM token.
@@ -35,7 +35,7 @@ fn environment_help() -> String {
         help += &format!("  {}\n          {}\n", variable.name, variable.meaning);
     }
     help + "\nAWS credentials come from where the AWS SDK finds them: variables, profile, or role.\n\
-            Exit status: 0 stopped by a signal, 1 could not serve, 2 wrong settings."
+            Exit status: 0 stopped by a signal, 1 could not serve, 2 wrong settings, a port in use among them."
 }
 
 fn main() -> ExitCode {

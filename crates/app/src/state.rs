@@ -187,7 +187,7 @@ impl AppState {
     }
 
     async fn ask_readiness(&self) -> Readiness {
-        match timeout(READY_TIMEOUT, self.store().takes_writes()).await {
+        match timeout(READY_TIMEOUT, self.store().accepts_writes()).await {
             Ok(Ok(false)) => {
                 tracing::warn!("the database refuses writes: it is read-only");
                 let detail =

@@ -26,10 +26,8 @@ pub(crate) const TOO_SLOW: [u16; 2] = [3024, 1205];
 const PAGE: &str = "SELECT /*+ MAX_EXECUTION_TIME(4000) SET_VAR(lock_wait_timeout=4) */ id, message, CAST(UNIX_TIMESTAMP(created_at) * 1000 AS SIGNED) \
                     FROM messages WHERE id < ? ORDER BY id DESC LIMIT ?";
 const INSERT: &str = "INSERT /*+ SET_VAR(lock_wait_timeout=4) */ INTO messages (message, created_at) VALUES (?, FROM_UNIXTIME(? / 1000))";
-/// 1 where the server refuses writes: as a replica, by its operator's will, or as an Aurora reader. An
-/// account with CONNECTION_ADMIN is exempt from the first two; the service's has no such right.
-const CHECK: &str = "SELECT /*+ MAX_EXECUTION_TIME(2000) SET_VAR(lock_wait_timeout=2) */ \
-                     @@GLOBAL.read_only OR @@GLOBAL.innodb_read_only, (SELECT 1 FROM messages LIMIT 1)";
+const CHECK: &str = "SELECT /*+ MAX_EXECUTION_TIME(2000) SET_VAR(lock_wait_timeout=2) */ 1 \
+                     FROM messages LIMIT 1";
 
 /// The messages, through the pool.
 #[derive(Clone, Debug)]
@@ -74,15 +72,19 @@ impl Store {
         Ok(Message { id: done.last_insert_id(), message: text.into_string(), created_at })
     }
 
-    /// Whether the server takes writes. An error where the table can't be read.
-    pub(crate) async fn takes_writes(&self) -> Result<bool, PoolError> {
+    /// Whether the server accepts writes. An error where the table can't be read. Where it does not, the pool
+    /// searches for one that does from then on: without traffic, no refused write would tell it to.
+    ///
+    /// An account with CONNECTION_ADMIN may write to a server that is `read_only`; the service's has no such
+    /// right.
+    pub(crate) async fn accepts_writes(&self) -> Result<bool, PoolError> {
         self.read(|mut connection: Connection| async move {
-            let rows = sqlx::query(CHECK).fetch_all(&mut *connection).await?;
+            sqlx::query(CHECK).fetch_all(&mut *connection).await?;
             connection.finished();
-            let is_read_only: i64 = rows.first().ok_or(sqlx::Error::RowNotFound)?.try_get(0)?;
-            Ok(is_read_only == 0)
+            Ok(())
         })
-        .await
+        .await?;
+        Ok(!self.pool.is_read_only().await?)
     }
 
     /// Who the database says we are.

@@ -11,7 +11,7 @@ use rds_iam_emulator::MySql;
 use rds_iam_pool::{Secret, Target, connect};
 use sqlx::MySqlConnection;
 
-use program::{Program, ask};
+use program::{Program, ask, status};
 
 /// How long a state that must come may take.
 const WITHIN: Duration = Duration::from_secs(20);
@@ -114,4 +114,24 @@ async fn a_statement_ends_in_the_server_when_its_request_has_ended() {
         execute(&mut other, &["UNLOCK TABLES"]).await;
     }
     assert!(endless.is_empty(), "still in the server 20 s after the answer: {endless:?}");
+}
+
+#[tokio::test]
+async fn a_database_that_refuses_writes_is_not_ready() {
+    let folder = tempfile::tempdir().unwrap();
+    let mysql = server().await;
+    let Program { people, machines, .. } = &program(&mysql, folder.path()).await;
+    let is_ready = async || status(machines, "/readyz").await.unwrap() == 200;
+    assert!(becomes(is_ready).await, "it is not ready at first");
+    mysql.set_read_only(true).await.unwrap();
+    assert!(
+        becomes(async || !is_ready().await).await,
+        "/readyz is 200 for {WITHIN:?} while writes are refused"
+    );
+    let answer = ask(machines, "GET /readyz HTTP/1.1\r\nhost: a", "").await.unwrap();
+    assert!(answer.contains(r#""ready":false"#) && answer.contains("read-only"), "{answer}");
+    // Reads continue.
+    assert_eq!(status(people, "/").await.unwrap(), 200);
+    mysql.set_read_only(false).await.unwrap();
+    assert!(becomes(is_ready).await, "it does not become ready again");
 }

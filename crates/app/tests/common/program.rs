@@ -1,4 +1,5 @@
 //! The program itself, started with settings of its own, and requests as bytes.
+#![allow(dead_code, reason = "each test binary uses a part of it")]
 
 use std::process::Stdio;
 
