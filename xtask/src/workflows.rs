@@ -157,10 +157,7 @@ fn stage_minutes(words: &[String]) -> u64 {
 fn every_workflow_begins_without_permissions() {
     for (name, workflow) in read(".github/workflows") {
         let permissions = workflow["permissions"].as_hash();
-        assert!(
-            permissions.is_some_and(|permissions| permissions.is_empty()),
-            "{name}: no `permissions: {{}}`"
-        );
+        assert!(permissions.is_some_and(yaml_rust2::yaml::Hash::is_empty), "{name}: no `permissions: {{}}`");
     }
 }
 

@@ -69,7 +69,7 @@ fn review(resources: &[Resource]) -> (Vec<String>, Vec<String>) {
     (lines("findings", "problem"), lines("notes", "reason"))
 }
 
-fn policy(statement: Value) -> Resource {
+fn policy(statement: &Value) -> Resource {
     known("aws_iam_policy.p", json!({"name": "p", "policy": json!({"Statement": statement}).to_string()}))
 }
 
@@ -79,9 +79,9 @@ const NONE: [&str; 0] = [];
 fn a_statement_by_not_action_is_judged_by_what_it_reaches() {
     let statement =
         |resource: &str| json!({"Effect": "Allow", "NotAction": "s3:DeleteBucket", "Resource": resource});
-    let (refused, notes) = review(&[policy(statement("arn:aws:s3:::my-artifacts"))]);
+    let (refused, notes) = review(&[policy(&statement("arn:aws:s3:::my-artifacts"))]);
     assert_eq!((refused, notes), (vec![], vec![]), "a bucket is no database");
-    let (refused, _) = review(&[policy(statement("*"))]);
+    let (refused, _) = review(&[policy(&statement("*"))]);
     assert_eq!(
         refused,
         [
@@ -111,7 +111,7 @@ fn a_statement_by_not_action_is_judged_by_what_it_reaches() {
     assert_eq!(review(&[document]).0, NONE);
 }
 
-fn proxy(auth: Value, statements: Value) -> [Resource; 3] {
+fn proxy(auth: &Value, statements: &Value) -> [Resource; 3] {
     let policy = json!({"role": "proxy", "policy": json!({"Statement": statements}).to_string()});
     [
         known("aws_db_proxy.p", json!({"require_tls": true, "role_arn": ROLE, "auth": auth})),
@@ -127,7 +127,7 @@ fn a_proxy_with_a_linked_secret_logs_in_by_secret() {
     let read = json!({"Effect": "Allow", "Action": "secretsmanager:GetSecretValue", "Resource": SECRET});
     // It can serve no client: only the secret lets it log in.
     for on in [DATABASE_USER, PROXY_USER] {
-        let (refused, _) = review(&proxy(auth.clone(), json!([connect(on)])));
+        let (refused, _) = review(&proxy(&auth, &json!([connect(on)])));
         assert_eq!(
             refused,
             [format!(
@@ -137,15 +137,15 @@ fn a_proxy_with_a_linked_secret_logs_in_by_secret() {
         );
     }
     // What else the role may do does not matter.
-    assert_eq!(review(&proxy(auth, json!([read, connect(PROXY_USER)]))).0, NONE);
+    assert_eq!(review(&proxy(&auth, &json!([read, connect(PROXY_USER)]))).0, NONE);
     // Without a linked secret, the role tells.
     let default = json!([{"auth_scheme": "SECRETS", "iam_auth": "REQUIRED"}]);
-    assert_eq!(review(&proxy(default, json!([connect(DATABASE_USER)]))).0, NONE);
+    assert_eq!(review(&proxy(&default, &json!([connect(DATABASE_USER)]))).0, NONE);
 }
 
 #[test]
 fn a_proxy_role_that_comes_through_a_local_could_not_be_determined() {
-    let [mut proxy, ..] = proxy(json!([]), json!([]));
+    let [mut proxy, ..] = proxy(&json!([]), &json!([]));
     proxy.after["role_arn"] = Value::Null;
     proxy.unknown = json!({"role_arn": true});
     proxy.expressions = json!({"role_arn": {"references": ["local.role_arn"]}});

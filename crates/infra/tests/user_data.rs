@@ -70,7 +70,7 @@ impl Machine {
         let file = self.folder.path().join("script");
         write(&file, script);
         let path = format!("{}:/usr/bin:/bin", self.folder.path().display());
-        Command::new("bash").arg(&file).args(arguments).env_clear().env("PATH", path).output().unwrap()
+        bash().arg(&file).args(arguments).env_clear().env("PATH", path).output().unwrap()
     }
 
     fn calls(&self) -> Vec<String> {
@@ -84,6 +84,11 @@ impl Machine {
         let of_hook = calls.iter().filter(|call| call.starts_with("aws autoscaling "));
         of_hook.map(|call| call.rsplit(' ').next().unwrap_or_default().to_owned()).collect()
     }
+}
+
+#[expect(clippy::disallowed_methods, reason = "the scripts are what is tested")]
+fn bash() -> Command {
+    Command::new("bash")
 }
 
 fn write(file: &Path, text: &str) {
@@ -103,7 +108,7 @@ fn the_user_data_and_its_scripts_are_bash() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("script");
         write(&file, text);
-        let checked = Command::new("bash").arg("-n").arg(&file).output().unwrap();
+        let checked = bash().arg("-n").arg(&file).output().unwrap();
         assert!(checked.status.success(), "{}\n{text}", String::from_utf8_lossy(&checked.stderr));
     }
 }

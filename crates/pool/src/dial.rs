@@ -135,7 +135,7 @@ async fn forward(client: UnixStream, server: Endpoint, failure: Arc<Mutex<Option
     let down = async {
         drop(copy(&mut from_server, &mut to_client).await);
         drop(to_client.shutdown().await);
-        std::future::pending().await
+        std::future::pending::<()>().await;
     };
     let up = async {
         drop(copy(&mut from_client, &mut to_server).await);

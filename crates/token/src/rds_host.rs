@@ -37,10 +37,7 @@ impl Region {
         let host = host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase();
         let labels = DNS_SUFFIXES.iter().find_map(|suffix| host.strip_suffix(suffix)?.strip_suffix('.'))?;
         let labels: Vec<_> = labels.split('.').collect();
-        let region = match labels.as_slice() {
-            [_, .., region, "rds"] | [_, .., "rds", region] => region,
-            _ => return None,
-        };
+        let ([_, .., region, "rds"] | [_, .., "rds", region]) = labels.as_slice() else { return None };
         region.parse().ok()
     }
 }

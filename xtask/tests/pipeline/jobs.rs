@@ -87,7 +87,7 @@ fn on_github_an_image_without_an_attestation_is_not_promoted() {
     );
     let verify = calls.find(&verify).unwrap_or_else(|| panic!("no {verify} in {calls}"));
     // The manifest is of the image that is copied, and nothing is copied before.
-    let shown = calls.find(&format!("rds-iam-infra image show")).unwrap();
+    let shown = calls.find("rds-iam-infra image show").unwrap();
     let copied = calls.find("rds-iam-infra image promote").unwrap();
     assert!(shown < verify && verify < copied, "{calls}");
     assert!(

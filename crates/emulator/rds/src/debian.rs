@@ -219,7 +219,7 @@ mod tests {
         let work = Path::new("/w");
         let settings = settings(work, allowed, &suite_settings(work, &X86_64));
         for setting in ["AllowInsecureRepositories", "AllowWeakRepositories", "AllowUnauthenticated"] {
-            let last = settings.lines().filter(|line| line.contains(setting)).next_back();
+            let last = settings.lines().rfind(|line| line.contains(setting));
             assert!(last.is_some_and(|line| line.ends_with("\"false\";")), "{setting}: {last:?}");
         }
         assert!(!settings.contains("trusted"));

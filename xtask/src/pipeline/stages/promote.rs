@@ -54,7 +54,7 @@ pub(super) const PROMOTE: Stage = Stage {
             what.push_str(&format!("\n    digest: {digest}\n    reason: {reason:?}"));
             match attestation::repository(context)? {
                 Some(repository) => {
-                    what.push_str(&format!("\n    attestation: of {repository}, by `gh attestation verify`"))
+                    what.push_str(&format!("\n    attestation: of {repository}, by `gh attestation verify`"));
                 }
                 None => what.push_str("\n    attestation: none is asked for"),
             }

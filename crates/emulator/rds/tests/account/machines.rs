@@ -150,6 +150,7 @@ struct Watch {
 }
 
 impl Watch {
+    #[expect(clippy::disallowed_methods, reason = "the pause between two requests of a client")]
     fn start(service: &str) -> Self {
         let (service, to_end) = (service.to_owned(), Arc::new(AtomicBool::new(false)));
         let is_over = Arc::clone(&to_end);
