@@ -68,8 +68,13 @@ async fn main() -> ExitCode {
             return if error.use_stderr() { EX_USAGE.into() } else { ExitCode::SUCCESS };
         }
     };
-    // A person sees how far a long run has come; a program reads the document at its end.
-    let logged = if arguments.json { "warn" } else { "warn,rds_iam_bootstrap::progress=info" };
+    // A person sees how far a long run has come; a program reads the document at its end. The token source's warnings
+    // are for services, which try again: a run ends with the same error.
+    let logged = if arguments.json {
+        "warn,rds_iam_token=error"
+    } else {
+        "warn,rds_iam_token=error,rds_iam_bootstrap::progress=info"
+    };
     log::to_stderr(log::Format::Text, logged);
     let mode = match (arguments.plan, arguments.check) {
         (true, _) => Mode::Plan,

@@ -27,7 +27,7 @@ const EX_USAGE: u8 = 64;
 const RUNTIME_API: &str = "AWS_LAMBDA_RUNTIME_API";
 
 /// What is logged unless `RUST_LOG` says otherwise. The runtime's span has the id of the request.
-const LOGGED: &str = "warn,lambda_runtime=info,rds_iam=info";
+const LOGGED: &str = "warn,lambda_runtime=info,rds_iam=info,rds_iam_token=error";
 
 /// What a run leaves of the function's time. Lambda freezes a function at its end as it stands, and the
 /// server would keep the lock for a connection that nobody closed.
