@@ -75,7 +75,7 @@ impl fmt::Debug for MasterCredentials {
 }
 
 /// The access key of this process, made up at the first call: temporary credentials, as an instance role or a container
-/// gets them. All servers that it starts know it, and its AWS API answers nobody else.
+/// gets them. All servers that it starts know it, and its AWS API answers no other caller.
 pub(crate) fn own_key() -> Result<AccessKey, Error> {
     static KEY: OnceLock<AccessKey> = OnceLock::new();
     if let Some(key) = KEY.get() {

@@ -1,4 +1,4 @@
-//! The AWS API as Terraform calls it: over HTTP. Nobody checks signatures, but the access key, the service and the
+//! The AWS API as Terraform calls it: over HTTP. Signatures are not checked, but the access key, the service and the
 //! region are read from them.
 
 use std::io::{Read, Write};
