@@ -7,11 +7,19 @@
 use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use rds_iam_token::Endpoint;
 use tokio::io::{AsyncWriteExt as _, copy, sink};
 use tokio::net::{TcpStream, UnixListener, UnixStream};
 use tokio::task::AbortHandle;
+use tokio::time::timeout;
+
+/// How long a TCP connection may take: 10 seconds. Those who wait for one give up before.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The pause after a connection could not be accepted: 50 milliseconds.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// Forwards connections to one server. It starts when it is first used; dropping it refuses new connections and
 /// leaves open ones.
@@ -107,8 +115,11 @@ async fn accept(listener: UnixListener, server: Endpoint, failure: Arc<Mutex<Opt
             }
             // Another process found the name: it has no business here.
             Ok(_) => {}
-            // Too many open files, most likely; the next connection may succeed.
-            Err(_) => tokio::task::yield_now().await,
+            // Too many open files, most likely, until another connection ends.
+            Err(error) => {
+                tracing::warn!(%error, "a connection to the database waits to be forwarded");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
         }
     }
 }
@@ -118,9 +129,23 @@ fn is_own(client: &UnixStream) -> bool {
     process.is_some_and(|process| u32::try_from(process).is_ok_and(|process| process == std::process::id()))
 }
 
+/// Waits until the client has closed. One of MySQL sends nothing before the server has.
+async fn gone(client: &UnixStream) {
+    while client.readable().await.is_ok() {
+        let read = client.try_read(&mut [0]);
+        if !read.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock) {
+            return;
+        }
+    }
+}
+
 /// Forwards bytes both ways until the client ends: a client of MySQL that has closed reads nothing more.
 async fn forward(client: UnixStream, server: Endpoint, failure: Arc<Mutex<Option<io::Error>>>) {
-    let connected = TcpStream::connect((server.host().to_string(), server.port())).await;
+    let connecting = TcpStream::connect((server.host().to_string(), server.port()));
+    let connected = tokio::select! {
+        connected = timeout(CONNECT_TIMEOUT, connecting) => connected.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())),
+        () = gone(&client) => return,
+    };
     let connected = connected.and_then(|stream| stream.set_nodelay(true).map(|()| stream));
     let server = match connected {
         Ok(server) => server,
@@ -210,5 +235,31 @@ mod tests {
             assert_ne!(first, second);
             UnixStream::connect(second).await.unwrap();
         });
+    }
+
+    /// A port that takes no connection: its backlog is full, so that it leaves a caller waiting.
+    async fn full() -> (std::net::SocketAddr, Vec<TcpStream>, TcpListener) {
+        let socket = tokio::net::TcpSocket::new_v4().unwrap();
+        socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let listener = socket.listen(1).unwrap();
+        let address = listener.local_addr().unwrap();
+        let mut open = Vec::new();
+        while let Ok(stream) = timeout(Duration::from_millis(200), TcpStream::connect(address)).await {
+            open.push(stream.unwrap());
+        }
+        (address, open, listener)
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_is_given_up_is_dialled_no_longer() {
+        let (address, _open, _listener) = full().await;
+        let server: Endpoint = address.to_string().parse().unwrap();
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        let forwarding = tokio::spawn(forward(theirs, server, Arc::default()));
+        tokio::task::yield_now().await;
+        assert!(!forwarding.is_finished());
+        drop(ours);
+        // Far below the minutes that the system would take.
+        timeout(CONNECT_TIMEOUT / 2, forwarding).await.unwrap().unwrap();
     }
 }

@@ -37,6 +37,8 @@ pub(crate) struct Health {
     /// Connections made up to then, in microseconds after `started`, are discarded: their server refuses
     /// writes. Zero where none has.
     left_at: AtomicU64,
+    /// When a server was last asked for being the writer, in microseconds after `started`. Zero for never.
+    asked_at: AtomicU64,
     /// Since when the server has refused writes.
     read_only_since: Mutex<Option<SystemTime>>,
     /// Whether the installed token has served a login already.
@@ -52,6 +54,7 @@ impl Health {
             failed_at: AtomicU64::new(0),
             retired_at: AtomicU64::new(0),
             left_at: AtomicU64::new(0),
+            asked_at: AtomicU64::new(0),
             read_only_since: Mutex::new(None),
             token_used: AtomicBool::new(false),
             look_now: Notify::new(),
@@ -90,9 +93,18 @@ impl Health {
 
     /// The same, unless it was done less than 5 s ago.
     pub(crate) fn leave_in_turn(&self) -> bool {
-        let (now, last) = (self.micros().max(1), self.left_at.load(Relaxed));
+        self.in_turn(&self.left_at)
+    }
+
+    /// Whether the writer is to be looked for now: at most once in 5 s, for that takes a login.
+    pub(crate) fn ask_in_turn(&self) -> bool {
+        self.in_turn(&self.asked_at)
+    }
+
+    fn in_turn(&self, at: &AtomicU64) -> bool {
+        let (now, last) = (self.micros().max(1), at.load(Relaxed));
         let recently = last > 0 && Duration::from_micros(now.saturating_sub(last)) < READ_ONLY_INTERVAL;
-        !recently && self.left_at.compare_exchange(last, now, Relaxed, Relaxed).is_ok()
+        !recently && at.compare_exchange(last, now, Relaxed, Relaxed).is_ok()
     }
 
     pub(crate) fn read_only_since(&self) -> MutexGuard<'_, Option<SystemTime>> {

@@ -130,14 +130,13 @@ impl Pool {
     pub fn report(&self, error: sqlx::Error) -> PoolError {
         let error = PoolError::statement(error);
         self.inner.health.counters.failed(error.remedy());
-        if error.remedy() == Remedy::Reconnect {
-            self.inner.health.suspect();
-        }
         if error.is_refused_write() {
             self.inner.refuses_writes();
             if self.inner.health.leave_in_turn() {
                 self.inner.leave_server();
             }
+        } else if error.remedy() == Remedy::Reconnect {
+            self.inner.health.suspect();
         }
         error
     }

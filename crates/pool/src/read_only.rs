@@ -74,6 +74,7 @@ impl Inner {
     pub(crate) async fn keep_up(self: &Arc<Self>) -> Result<(), PoolError> {
         self.warm_up().await?;
         if self.health.read_only_since().is_some()
+            && self.health.ask_in_turn()
             && let Err(error) = self.find_writer().await
         {
             tracing::debug!(error = &error as &dyn std::error::Error, "no answer as to writes");

@@ -53,7 +53,10 @@ impl ReloadingCredentials {
 
     async fn credentials(&self) -> provider::Result {
         // Read before the provider reads: a change in between is then noticed the next time.
-        let contents: Vec<_> = self.files.iter().map(|file| content(file)).collect();
+        let files = self.files.clone();
+        let contents =
+            tokio::task::spawn_blocking(move || files.iter().map(|file| content(file)).collect::<Vec<_>>());
+        let contents = contents.await.map_err(provider::error::CredentialsError::unhandled)?;
         let mut built = self.built.lock().await;
         let provider = match &*built {
             Some((before, provider)) if *before == contents => provider.clone(),
@@ -71,7 +74,11 @@ impl ReloadingCredentials {
     }
 }
 
+/// A pipe can be read once only, and by the provider: it counts as a file that never changes.
 fn content(file: &Path) -> Content {
+    if !fs::metadata(file).ok()?.is_file() {
+        return None;
+    }
     fs::read(file).ok().map(|bytes| Sha256::digest(Zeroizing::new(bytes)).into())
 }
 

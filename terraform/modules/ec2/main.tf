@@ -145,6 +145,8 @@ resource "aws_autoscaling_group" "this" {
     strategy = "Rolling"
 
     preferences {
+      # The hook has shown that the instance is ready; two checks of the load balancer follow.
+      instance_warmup        = 30
       min_healthy_percentage = 100
       max_healthy_percentage = 150
     }

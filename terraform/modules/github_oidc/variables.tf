@@ -150,6 +150,11 @@ variable "regions" {
     condition     = alltrue([for r in var.regions : can(regex("^[a-z]{2}(-[a-z]+)+-[0-9]$", r))])
     error_message = "regions must be names of AWS regions, without wildcard, such as eu-west-1."
   }
+
+  validation {
+    condition     = length(var.regions) <= 4
+    error_message = "regions has at most 4: each takes its part of the 10,240 characters of a role's policies."
+  }
 }
 
 variable "create_provider" {

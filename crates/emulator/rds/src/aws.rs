@@ -2,8 +2,10 @@
 
 use std::ffi::OsString;
 use std::fmt;
+use std::fs::Permissions;
 use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, Seek};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Stdio};
 use std::sync::Arc;
@@ -91,7 +93,8 @@ impl Key {
     /// This process's, in a new folder.
     fn new() -> Result<Self, Error> {
         let temporary = std::env::temp_dir();
-        let folder = tempfile::Builder::new().prefix("rds-iam-aws-").tempdir();
+        let own = Permissions::from_mode(0o700);
+        let folder = tempfile::Builder::new().prefix("rds-iam-aws-").permissions(own).tempdir();
         let folder = folder.map_err(Error::io("make a folder in", &temporary))?;
         let (key, file) = (own_key()?, folder.path().join("credentials"));
         write_whole(&file, &credentials_file(&key), 0o600)?;

@@ -50,7 +50,9 @@ const REMOVE_AT_THE_END: &str =
 
 impl Outer {
     fn create() -> Result<Self, Error> {
-        let dir = tempfile::Builder::new().prefix("rds-iam-").tempdir();
+        // Whatever the umask is: inside, much is open to the server's user.
+        let own = Permissions::from_mode(0o700);
+        let dir = tempfile::Builder::new().prefix("rds-iam-").permissions(own).tempdir();
         let dir = dir.map_err(Error::io("make a folder in", &std::env::temp_dir()))?;
         let mut shell = Command::new("sh")
             .bare()

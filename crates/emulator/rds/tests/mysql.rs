@@ -367,6 +367,21 @@ async fn the_relay_stands_for_the_network() -> Result {
 }
 
 #[tokio::test]
+async fn no_other_user_may_enter_its_folder() -> Result {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    let mysql = MySql::builder().start().await?;
+    // …/rds-iam-XXXXXX/run/tls/ca.pem: what is in `run` is open to the server's user.
+    let outer = mysql.ca_path().ancestors().nth(3).ok_or("no folder around it")?.to_owned();
+    assert!(outer.file_name().is_some_and(|name| name.to_string_lossy().starts_with("rds-iam-")));
+    assert_eq!(std::fs::metadata(&outer)?.permissions().mode() & 0o777, 0o700);
+    let aws = rds_iam_emulator::AwsApi::start().await?;
+    let folder = aws.credentials_file().parent().ok_or("no folder around it")?.to_owned();
+    assert_eq!(std::fs::metadata(folder)?.permissions().mode() & 0o777, 0o700);
+    Ok(())
+}
+
+#[tokio::test]
 async fn credentials_go_into_a_file_that_only_its_owner_reads() -> Result {
     use std::os::unix::fs::PermissionsExt;
     let mysql = MySql::builder().start().await?;

@@ -4,9 +4,13 @@ use std::time::Duration;
 
 use crate::image::Digest;
 
-/// How long an instance refresh may take: groups here have a handful of instances, of some minutes each, and one that
-/// does not get ready gives up by itself after less.
-pub(super) const REFRESH_LIMIT: Duration = Duration::from_secs(15 * 60);
+/// How long an instance refresh may take: 20 minutes. An instance takes 4 on the usual day, and 7 at the most (boot, 5
+/// minutes to get ready, [`WARMUP`], the end of the old one), so two that are replaced one after the other take 15.
+pub(super) const REFRESH_LIMIT: Duration = Duration::from_secs(20 * 60);
+
+/// How long a refresh waits after an instance has shown by its launch hook that it is ready: 30 seconds, for two checks
+/// of the load balancer. The module `ec2` has the same.
+pub(super) const WARMUP: Duration = Duration::from_secs(30);
 
 /// How long a cancelled refresh may take until it is over.
 pub(super) const CANCEL_LIMIT: Duration = Duration::from_secs(5 * 60);
@@ -204,7 +208,7 @@ mod tests {
 
     #[test]
     fn a_refresh_is_watched_to_its_end() {
-        let time = || Why::Time { minutes: 15 };
+        let time = || Why::Time { minutes: 20 };
         let [forward, first, back] = &legs();
         let failed = || Why::Failed { reason: None };
         let before = REFRESH_LIMIT - Duration::from_secs(1);

@@ -91,8 +91,8 @@ pub enum RolloutError {
     },
     /// It failed, and no image is known to be good.
     #[error(
-        "the rollout of {image} failed: {why}; there is no last good image to go back to, so {parameter} names it \
-         still: fix the image and roll out that"
+        "the rollout of {image} failed: {why}; there is no last good image to go back to, and {parameter} names what \
+         it named before, or this image where it named none: fix the image and roll out that"
     )]
     NothingToReturnTo {
         /// The image asked for.

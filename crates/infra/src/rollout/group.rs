@@ -9,7 +9,7 @@ use aws_sdk_autoscaling::types::{
 };
 use aws_sdk_elasticloadbalancingv2::types::TargetHealthStateEnum;
 
-use super::decide::{Health, Status};
+use super::decide::{Health, Status, WARMUP};
 use crate::aws::CallError;
 
 /// The group, and how to ask about it.
@@ -53,11 +53,16 @@ impl Group {
 
     /// The refresh of that id, or else the latest.
     pub(super) async fn refresh(&self, id: Option<&str>) -> Result<Option<Refresh>, CallError> {
+        Ok(self.refreshes(id).await?.into_iter().next())
+    }
+
+    /// The refresh of that id, or else those that AWS remembers (six weeks), the latest first.
+    pub(super) async fn refreshes(&self, id: Option<&str>) -> Result<Vec<Refresh>, CallError> {
         let call = self.autoscaling.describe_instance_refreshes().auto_scaling_group_name(&self.name);
         let call = call.set_instance_refresh_ids(id.map(|id| vec![id.to_owned()])).send();
         let doing = format!("look at the instance refreshes of {}", self.name);
         let answer = call.await.map_err(CallError::of(doing, "autoscaling:DescribeInstanceRefreshes"))?;
-        Ok(answer.instance_refreshes.unwrap_or_default().into_iter().next().map(Refresh::from))
+        Ok(answer.instance_refreshes.unwrap_or_default().into_iter().map(Refresh::from).collect())
     }
 
     /// What AWS says of an instance whose launch was abandoned after that time; nothing where there is none. A launch
@@ -80,7 +85,9 @@ impl Group {
     /// counts, by the group's launch hook, before an old one goes.
     pub(super) async fn start_refresh(&self) -> Result<String, CallError> {
         let preferences =
-            RefreshPreferences::builder().min_healthy_percentage(100).max_healthy_percentage(150).build();
+            RefreshPreferences::builder().min_healthy_percentage(100).max_healthy_percentage(150);
+        let preferences =
+            preferences.instance_warmup(i32::try_from(WARMUP.as_secs()).unwrap_or(i32::MAX)).build();
         let call = self.autoscaling.start_instance_refresh().auto_scaling_group_name(&self.name);
         let doing = format!("start an instance refresh of {}", self.name);
         let answer = call.preferences(preferences).send().await;
@@ -88,10 +95,11 @@ impl Group {
         Ok(answer.instance_refresh_id.unwrap_or_default())
     }
 
-    /// Ends the refresh that is going on, if one is. It takes a while until it is over.
+    /// Ends the refresh that is going on, if one is. It takes a while until it is over, but does not wait for a launch
+    /// that may never get ready.
     pub(super) async fn cancel_refresh(&self) -> Result<(), CallError> {
-        let call = self.autoscaling.cancel_instance_refresh().auto_scaling_group_name(&self.name).send();
-        match call.await {
+        let call = self.autoscaling.cancel_instance_refresh().auto_scaling_group_name(&self.name);
+        match call.wait_for_transitioning_instances(false).send().await {
             Err(error) if error.code() == Some("ActiveInstanceRefreshNotFound") => Ok(()),
             done => {
                 let doing = format!("cancel the instance refresh of {}", self.name);

@@ -54,7 +54,7 @@ impl Run<'_> {
             images = self.parameters.read(self.aws).await?;
         }
         let is_same = images.current.as_ref() == Some(&image);
-        let is_good = latest.is_none() && self.is_good(&images).await?;
+        let has_arrived = latest.is_none() && self.has_arrived(&images).await?;
         let before = if is_same { images.previous.clone() } else { images.current.clone() };
         let name = |digest: &Digest| self.repository.image(digest);
         let record = Record {
@@ -66,23 +66,31 @@ impl Run<'_> {
         };
         let record =
             |outcome, why, clock| Record { outcome, why, seconds: since(clock, start).as_secs(), ..record };
-        if is_same && is_good {
+        if is_same && has_arrived && self.group.health(&self.targets).await?.is_whole() {
             (self.tell)(&format!(
                 "{} runs, and is healthy: there is nothing to do",
                 self.repository.image(&image)
             ));
             return Ok(record(Outcome::Unchanged, None, self.clock));
         }
-        let good = if is_good { images.current.clone() } else { images.previous.clone() };
+        // One that once arrived is good, also where a target fails at this moment.
+        let good = if has_arrived { images.current.clone() } else { images.previous.clone() };
         let good = good.filter(|good| *good != image);
         let refresh = match latest {
             Some(refresh) => refresh.id,
-            None => self.begin(&image, &images, is_good).await?,
+            None => self.begin(&image, &images, has_arrived).await?,
         };
-        let Some((good, why)) = self.watch(refresh, &image, good).await? else {
+        let watched = self.watch(refresh, &image, good).await;
+        if let (Err(RolloutError::NothingToReturnTo { .. }), Some(current)) = (&watched, &images.current) {
+            // An instance that starts again reads the parameter: it must not find what has just failed.
+            let name = self.parameters.image.clone();
+            self.put(&name, current, &image).await?;
+            (self.tell)(&format!("{name}: {}", self.repository.image(current)));
+        }
+        let Some((good, why)) = watched? else {
             return Ok(record(Outcome::RolledOut, None, self.clock));
         };
-        if let (true, Some(previous)) = (is_good, &images.previous) {
+        if let (true, Some(previous)) = (has_arrived, &images.previous) {
             // It was given the image that runs again, which is no way back from that.
             let name = self.parameters.previous.clone();
             self.put(&name, previous, &good).await?;
@@ -151,14 +159,14 @@ impl Run<'_> {
         Ok(seen.await?.is_some())
     }
 
-    /// Whether the image that the parameter names is the one that runs, and is healthy.
-    async fn is_good(&self, images: &Images) -> Result<bool, CallError> {
-        let has_arrived = match self.group.refresh(None).await? {
-            // AWS forgets refreshes after six weeks.
-            None => true,
-            Some(latest) => latest.status == Status::Successful && latest.began_after(images.since),
-        };
-        Ok(images.current.is_some() && has_arrived && self.group.health(&self.targets).await?.is_whole())
+    /// Whether the image that the parameter names has been brought by a refresh. One that failed since, such as
+    /// Terraform's for another machine image, does not change that.
+    async fn has_arrived(&self, images: &Images) -> Result<bool, CallError> {
+        let refreshes = self.group.refreshes(None).await?;
+        let brought =
+            |refresh: &Refresh| refresh.status == Status::Successful && refresh.began_after(images.since);
+        // AWS forgets refreshes after six weeks.
+        Ok(images.current.is_some() && (refreshes.is_empty() || refreshes.iter().any(brought)))
     }
 
     /// Names the image and starts the refresh that brings it; the refresh's id.
@@ -166,11 +174,12 @@ impl Run<'_> {
         &mut self,
         image: &Digest,
         images: &Images,
-        is_good: bool,
+        has_arrived: bool,
     ) -> Result<String, RolloutError> {
         let Parameters { image: parameter, previous, .. } = self.parameters.clone();
         let current = images.current.as_ref();
-        if let Some(current) = current.filter(|current| is_good && images.previous.as_ref() != Some(current))
+        if let Some(current) =
+            current.filter(|current| has_arrived && images.previous.as_ref() != Some(current))
         {
             self.parameters.write(self.aws, &previous, current).await?;
             (self.tell)(&format!("{previous}: {}", self.repository.image(current)));

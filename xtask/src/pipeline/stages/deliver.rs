@@ -198,7 +198,7 @@ pub(super) const SMOKE: Stage = Stage {
     undo: "nothing to undo: it only asks",
     minutes: 10,
     exit: 30,
-    needs: |_| vec![CURL],
+    needs: |context| std::iter::once(CURL).chain(may(context, identity_rights)).collect(),
     actions: |context| {
         let service = Action::new("$ curl <app.url of outputs.json>/, /api/messages", move |io| {
             smoke_service(context, io).map(|()| None)
@@ -223,6 +223,12 @@ pub(super) fn push_rights(environment: &Environment) -> Vec<(&'static str, Strin
     std::iter::once(("ecr:GetAuthorizationToken", "*".to_owned()))
         .chain(actions.map(|action| (action, repository.clone())))
         .collect()
+}
+
+/// What asks an instance as whom it logs in. The document is AWS's own; which instances may be asked, a tag decides, of
+/// which IAM's simulator is not told.
+fn identity_rights(environment: &Environment) -> Vec<(&'static str, String)> {
+    vec![("ssm:SendCommand", format!("ssm:{}::document/AWS-RunShellScript", environment.region))]
 }
 
 /// What a rollout calls.

@@ -103,15 +103,17 @@ pub async fn run(words: &[String]) -> Result<(), Error> {
             Ok(())
         }
         ["curl", "--fail", "--silent", "--output", "/dev/null", "--max-time", "5", url] => {
-            let path = management_path(url).ok_or_else(|| unknown(&words))?;
-            let address = format!("127.0.0.1:{}", settings.management_port);
-            let answer = http::get(&address, path, CURL_WITHIN)
-                .await
-                .map_err(Error::aws(format!("answer at {path}")))?;
+            let path = path_of(url).ok_or_else(|| unknown(&words))?;
+            let answer = answer(settings.management_port, path).await?;
             if answer.status < 400 {
                 return Ok(());
             }
             Err(Error::aws(format!("answer at {path}"))(http::HttpError::Status(answer.status)))
+        }
+        // Without --fail, any answer will do: people's port.
+        ["curl", "--silent", "--output", "/dev/null", "--max-time", "5", url] => {
+            let path = path_of(url).ok_or_else(|| unknown(&words))?;
+            answer(settings.port, path).await.map(drop)
         }
         _ => Err(unknown(&words)),
     }
@@ -144,8 +146,13 @@ fn lifecycle_action<'a>(options: &[&'a str]) -> Option<[(&'static str, &'a str);
     }
 }
 
+async fn answer(port: u16, path: &str) -> Result<http::Answer, Error> {
+    let address = format!("127.0.0.1:{port}");
+    http::get(&address, path, CURL_WITHIN).await.map_err(Error::aws(format!("answer at {path}")))
+}
+
 /// The path of a URL of the machine itself.
-fn management_path(url: &str) -> Option<&str> {
+fn path_of(url: &str) -> Option<&str> {
     let rest = url.strip_prefix("http://127.0.0.1:")?;
     let path = rest.trim_start_matches(|c: char| c.is_ascii_digit());
     path.starts_with('/').then_some(path)
@@ -261,8 +268,8 @@ mod tests {
             "http://127.0.0.1.example.com/",
             "file:///etc/passwd",
         ] {
-            assert_eq!(management_path(url), None, "{url}");
+            assert_eq!(path_of(url), None, "{url}");
         }
-        assert_eq!(management_path("http://127.0.0.1:3001/readyz"), Some("/readyz"));
+        assert_eq!(path_of("http://127.0.0.1:3001/readyz"), Some("/readyz"));
     }
 }
