@@ -122,6 +122,7 @@ fn a_ready_service_completes_the_launch() {
         [
             "cat /var/lib/cloud/data/instance-id",
             "curl --fail --silent --output /dev/null --max-time 5 http://127.0.0.1:3001/readyz",
+            "curl --silent --output /dev/null --max-time 5 http://127.0.0.1:3000/",
             "aws autoscaling complete-lifecycle-action --auto-scaling-group-name orders-dev --lifecycle-hook-name ready \
              --instance-id i-0a1b2c3d4e5f67890 --lifecycle-action-result CONTINUE",
         ]
@@ -130,10 +131,17 @@ fn a_ready_service_completes_the_launch() {
 
 #[test]
 fn a_service_that_gets_ready_later_completes_the_launch_then() {
-    let machine = Machine::new(&[INSTANCE, IMAGE, ("curl*", "(( count > 3 )) || exit 22")]);
+    let machine = Machine::new(&[INSTANCE, IMAGE, ("'curl --fail'*", "(( count > 3 )) || exit 22")]);
     assert!(machine.run(&script("app-ready"), &["300"]).status.success());
     assert_eq!(machine.completed(), ["CONTINUE"]);
-    assert_eq!(machine.calls().iter().filter(|call| call.starts_with("curl")).count(), 4);
+    assert_eq!(machine.calls().iter().filter(|call| call.starts_with("curl --fail")).count(), 4);
+}
+
+#[test]
+fn a_service_that_is_silent_at_people_s_port_is_not_ready() {
+    let machine = Machine::new(&[INSTANCE, IMAGE, ("'curl --silent'*", "exit 28")]);
+    assert!(machine.run(&script("app-ready"), &["1"]).status.success());
+    assert_eq!(machine.completed(), ["ABANDON"]);
 }
 
 #[test]
@@ -182,7 +190,7 @@ fn active_since(microseconds: &str) -> (&'static str, String) {
 #[test]
 fn a_service_that_answers_is_left_alone() {
     let (show, since) = active_since("1");
-    let machine = Machine::new(&[(show, &since), ("curl*", "(( count > 2 )) || exit 28")]);
+    let machine = Machine::new(&[(show, &since), ("'curl --fail'*", "(( count > 2 )) || exit 28")]);
     assert!(machine.run(&long_after_boot(), &[]).status.success());
     assert!(
         !machine.calls().iter().any(|call| call.starts_with("systemctl restart")),

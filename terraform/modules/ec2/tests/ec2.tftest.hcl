@@ -176,7 +176,8 @@ run "an_instance_counts_once_its_service_answers" {
     condition = alltrue([
       for line in [
         "    aws autoscaling complete-lifecycle-action --auto-scaling-group-name 'orders-dev' --lifecycle-hook-name 'ready' \\",
-        "  if curl --fail --silent --output /dev/null --max-time 5 'http://127.0.0.1:3001/readyz'; then",
+        "  if curl --fail --silent --output /dev/null --max-time 5 'http://127.0.0.1:3001/readyz' &&",
+        "    curl --silent --output /dev/null --max-time 5 'http://127.0.0.1:3000/'; then",
         "ExecStart=/usr/local/sbin/app-ready 300",
         "systemctl start --no-block app-ready.service",
       ] : contains(split("\n", local.user_data), line)
@@ -204,7 +205,8 @@ run "a_hung_service_is_restarted" {
   assert {
     condition = alltrue([
       for line in [
-        "  curl --fail --silent --output /dev/null --max-time 5 'http://127.0.0.1:3001/livez' && exit 0",
+        "  curl --fail --silent --output /dev/null --max-time 5 'http://127.0.0.1:3001/livez' &&",
+        "    curl --silent --output /dev/null --max-time 5 'http://127.0.0.1:3000/' && exit 0",
         "systemctl restart docker.service app.service",
         "OnUnitInactiveSec=30",
         "systemctl enable --now docker.service app.service app-watch.timer",
