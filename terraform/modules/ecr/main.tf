@@ -40,7 +40,7 @@ resource "aws_ecr_lifecycle_policy" "this" {
       # take those from images that stay, and a tag that can't move leaves no image without one.
       {
         rulePriority = 2
-        description  = "Of the others, the newest ${var.keep_images} stay, each with what belongs to it"
+        description  = "Of all images, the newest ${var.keep_images} stay too, each with what belongs to it"
         selection = {
           tagStatus      = "tagged"
           tagPatternList = ["*"]

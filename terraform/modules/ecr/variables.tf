@@ -9,7 +9,7 @@ variable "name" {
 }
 
 variable "keep_images" {
-  description = "How many of the newest images stay that were never deployed. Older ones go, with what belongs to them."
+  description = "How many of the newest images stay, deployed or not. Older ones that were never deployed go, with what belongs to them."
   type        = number
   default     = 30
 
