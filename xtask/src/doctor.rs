@@ -1,5 +1,5 @@
 //! `cargo xtask doctor`: everything the workspace needs on this machine, all of it looked at before
-//! anything is said, and the command that mends each thing that is missing. Tasks look at their part of the same
+//! anything is said, and the command that fixes each thing that is missing. Tasks look at their part of the same
 //! list before they begin.
 
 mod machine;

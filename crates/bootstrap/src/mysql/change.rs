@@ -29,11 +29,11 @@ pub enum Step {
     Configuration = 1,
     /// 2: fetch the master user's credentials.
     Credentials = 2,
-    /// 3: as the master user, create or mend the IAM admin.
+    /// 3: as the master user, create or correct the IAM admin.
     Admin = 3,
     /// 4: connect as that admin, by IAM.
     Switch = 4,
-    /// 5: make the tables, create or mend the users.
+    /// 5: make the tables, create or correct the users.
     Users = 5,
     /// 6: verify.
     Verify = 6,
