@@ -31,9 +31,8 @@ pub(crate) struct LocalAws {
     /// Closing it ends the child, also where this process is killed.
     stdin: Option<ChildStdin>,
     url: String,
-    /// The file with its access key, and the id of that.
+    /// The file with its access key.
     credentials: String,
-    key: String,
 }
 
 impl LocalAws {
@@ -71,7 +70,6 @@ impl LocalAws {
             stdin,
             url: String::new(),
             credentials: String::new(),
-            key: String::new(),
         };
         let answer = |what: String| Error::Answer { command: cmd.shown(), what };
         let Ok(Some(Ok(line))) = line.recv_timeout(READY_WITHIN) else {
@@ -84,7 +82,6 @@ impl LocalAws {
             let said = format!("{}{}", line.trim(), aws.log().trim());
             return Err(answer(format!("no aws_endpoint_url or no credentials_file: {said}")));
         };
-        aws.key = key_id(&file::read(Path::new(&credentials))?).unwrap_or_default();
         aws.credentials = credentials;
         aws.url = url;
         Ok(aws)
@@ -136,7 +133,7 @@ impl LocalAws {
     }
 
     /// One request over HTTP; the answer's body. An SDK would make xtask slow to build, and nobody checks
-    /// signatures here: the access key and the service alone are read from them.
+    /// signatures here: the access key, the service and the session token are read.
     fn request(
         &self,
         method: &str,
@@ -151,11 +148,13 @@ impl LocalAws {
             |error: std::io::Error| Error::Answer { command: command.clone(), what: error.to_string() };
         let mut stream = TcpStream::connect(address).map_err(failed)?;
         stream.set_read_timeout(Some(ANSWER_WITHIN)).map_err(failed)?;
-        let credential = format!("{}/20260101/us-east-1/{service}/aws4_request", self.key);
+        let known = file::read(Path::new(&self.credentials))?;
+        let (key, token) = (setting(&known, "aws_access_key_id"), setting(&known, "aws_session_token"));
+        let credential = format!("{key}/20260101/us-east-1/{service}/aws4_request");
         // Version 1.0: the answer ends where the connection does.
         let request = format!(
             "{method} {path} HTTP/1.0\r\nHost: {address}\r\nAuthorization: AWS4-HMAC-SHA256 Credential={credential}\r\n\
-             {headers}\r\nContent-Length: {}\r\n\r\n{body}",
+             X-Amz-Security-Token: {token}\r\n{headers}\r\nContent-Length: {}\r\n\r\n{body}",
             body.len()
         );
         stream.write_all(request.as_bytes()).map_err(failed)?;
@@ -198,9 +197,10 @@ impl Drop for LocalAws {
     }
 }
 
-/// The id of the access key in a shared credentials file.
-fn key_id(text: &str) -> Option<String> {
-    text.lines().find_map(|line| line.strip_prefix("aws_access_key_id = ")).map(str::to_owned)
+/// A setting of a shared credentials file, or nothing.
+fn setting<'t>(text: &'t str, name: &str) -> &'t str {
+    let mut settings = text.lines().filter_map(|line| line.split_once(" = "));
+    settings.find(|(found, _)| *found == name).map(|(_, value)| value).unwrap_or_default()
 }
 
 /// What leads Terraform and the SDKs to the AWS API at `url`, and nowhere else: its own access key, no

@@ -32,6 +32,7 @@ fn declared(variables: impl Iterator<Item = (String, String)>) -> Vec<String> {
         }
         if let Some(password) = shell::password_in_address(&value) {
             in_all_forms(password, &mut forms);
+            in_all_forms(&percent_decoded(password), &mut forms);
         }
     }
     forms.sort_by(|one, other| other.len().cmp(&one.len()).then_with(|| one.cmp(other)));
@@ -67,7 +68,11 @@ fn in_all_forms(secret: &str, forms: &mut Vec<String>) {
     };
     add(percent(|byte| format!("%{byte:02X}")));
     add(percent(|byte| format!("%{byte:02x}")));
-    add(serde_json::to_string(secret).unwrap_or_default().trim_matches('"').to_owned());
+    let json = serde_json::to_string(secret).unwrap_or_default().trim_matches('"').to_owned();
+    // As Go's programs write JSON, among them Terraform and Docker, and as Python's do.
+    add(escaped(&json, |c| "&<>".contains(c)));
+    add(escaped(&json, |c| !c.is_ascii()));
+    add(json);
     add(hex::encode(secret));
     add(hex::encode_upper(secret));
     for engine in [STANDARD_NO_PAD, URL_SAFE_NO_PAD] {
@@ -80,6 +85,35 @@ fn in_all_forms(secret: &str, forms: &mut Vec<String>) {
         }
     }
     add(secret.to_owned());
+}
+
+/// `json` with some characters as `\u` and four digits, twice where UTF-16 has two units.
+fn escaped(json: &str, is_escaped: fn(char) -> bool) -> String {
+    let mut text = String::new();
+    for c in json.chars() {
+        if is_escaped(c) {
+            let units = c.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\u{unit:04x}")).collect::<String>();
+            text.push_str(&units);
+        } else {
+            text.push(c);
+        }
+    }
+    text
+}
+
+/// What a part of an address stands for.
+fn percent_decoded(text: &str) -> String {
+    let mut bytes = Vec::new();
+    let mut rest = text.as_bytes();
+    while let [first, after @ ..] = rest {
+        let decoded = match (first, after) {
+            (b'%', [high, low, ..]) => hex::decode([*high, *low]).ok(),
+            _ => None,
+        };
+        rest = if decoded.is_some() { &after[2..] } else { after };
+        bytes.push(decoded.map_or(*first, |byte| byte[0]));
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 fn without<'l>(line: &'l [u8], secrets: &[String]) -> Cow<'l, [u8]> {
@@ -137,6 +171,7 @@ mod tests {
             "p4ss%2Fw%C3%B6rd%20%22of%22%20ada".to_owned(),
             "p4ss%2fw%c3%b6rd%20%22of%22%20ada".to_owned(),
             r#"p4ss/w\u{f6}rd \"of\" ada"#.replace("\\u{f6}", "\u{f6}"),
+            r#"p4ss/w\u00f6rd \"of\" ada"#.to_owned(),
             hex::encode(secret),
             STANDARD.encode(secret),
         ] {
@@ -161,6 +196,10 @@ mod tests {
             shown_with(&proxy, "Proxy-Authorization: lovelace1815"),
             "Proxy-Authorization: <redacted>"
         );
+        let encoded = [("HTTPS_PROXY", "http://ada:love%2Flace%401815%@proxy.test:3128")];
+        assert_eq!(shown_with(&encoded, "password: love/lace@1815%"), "password: <redacted>");
+        let marked = [("DB_PASSWORD", "a<b>&c-and-more")];
+        assert_eq!(shown_with(&marked, r#""a\u003cb\u003e\u0026c-and-more""#), "\"<redacted>\"");
         let both = [("A_TOKEN", "prefix-of-a-token"), ("B_TOKEN", "prefix-of-a-token-and-its-end")];
         assert_eq!(shown_with(&both, "prefix-of-a-token-and-its-end"), "<redacted>");
     }

@@ -60,8 +60,12 @@ fn handed_on(declaration: &Declaration) -> BTreeMap<&str, BTreeSet<Privilege>> {
         privileges.extend(grant.privileges.iter().cloned());
         privileges.insert(Privilege::GRANT_OPTION);
     }
-    if !declaration.tables().is_empty() {
-        databases.entry(declaration.database()).or_default().insert(Privilege::named("CREATE"));
+    for table in declaration.tables() {
+        let privileges = databases.entry(declaration.database()).or_default();
+        privileges.insert(Privilege::named("CREATE"));
+        if table.has_foreign_key() {
+            privileges.insert(Privilege::named("REFERENCES"));
+        }
     }
     databases
 }

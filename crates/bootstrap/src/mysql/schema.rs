@@ -25,6 +25,7 @@ use super::names::identifier;
 pub struct CreateTable {
     table: String,
     definition: String,
+    has_foreign_key: bool,
 }
 
 impl CreateTable {
@@ -43,6 +44,11 @@ impl CreateTable {
     #[must_use]
     pub fn table(&self) -> &str {
         &self.table
+    }
+
+    /// Whether a column refers to another table: who creates it must have REFERENCES.
+    pub(crate) fn has_foreign_key(&self) -> bool {
+        self.has_foreign_key
     }
 
     /// The statement. It names the database, so that none has to be selected.
@@ -80,7 +86,8 @@ impl CreateTable {
         if !first.is(sql, "(") {
             return Err(SchemaError::NoDefinition { line, table });
         }
-        Ok(Self { table, definition: sql[first.start..last.end].to_owned() })
+        let has_foreign_key = definition.iter().any(|token| token.is(sql, "REFERENCES"));
+        Ok(Self { table, definition: sql[first.start..last.end].to_owned(), has_foreign_key })
     }
 }
 

@@ -176,6 +176,29 @@ async fn declared_users_with_hostile_names_around_them() -> Result {
     Ok(())
 }
 
+/// Whoever creates a foreign key must have REFERENCES on the other table.
+#[tokio::test]
+async fn tables_that_refer_to_one_another() -> Result {
+    let deployment = Deployment::start("node_db").await?;
+    let users = r#"
+        [[user]]
+        name = "node_app"
+        grant = [{ privileges = ["SELECT"] }]
+        [schema]
+        statements = [
+            "CREATE TABLE IF NOT EXISTS topics (id INT PRIMARY KEY)",
+            "CREATE TABLE IF NOT EXISTS notes (topic INT, FOREIGN KEY (topic) references topics (id))",
+        ]
+    "#;
+    let users = deployment.write("users.toml", users)?;
+    deployment.bootstrap(&["--users", &users]).await?.expect(0);
+    let mut master = deployment.master().await?;
+    execute(&mut master, "INSERT INTO node_db.topics VALUES (1)").await?;
+    assert!(execute(&mut master, "INSERT INTO node_db.notes VALUES (2)").await.is_err());
+    deployment.bootstrap(&["--users", &users, "--check"]).await?.expect(0);
+    Ok(())
+}
+
 #[tokio::test]
 async fn a_caller_that_may_not_log_in() -> Result {
     let deployment = Deployment::start("node_db").await?;

@@ -1,10 +1,11 @@
 """What comes before moto: who is let in, and how a failure is answered.
 
 moto believes every request. Others can reach a port of the loopback address too: programs of other users, web pages in
-this user's browser, the containers of an account. So `guard` lets in only requests that name the access key of this
-emulator, and none that a browser sends for a page or that were meant for another host.
+this user's browser, the containers of an account. So `guard` lets in only requests with the access key and the session
+token of this emulator, and none that a browser sends for a page or that were meant for another host.
 """
 
+import hashlib
 import hmac
 import json
 import re
@@ -32,6 +33,12 @@ def credential(environ):
         query = urllib.parse.parse_qs(environ.get("QUERY_STRING", ""))
         found = SCOPE.fullmatch(query.get("X-Amz-Credential", [""])[0])
     return found.groups() if found else (None, "")
+
+
+def session_token(environ):
+    """The session token that the request brings, or an empty one."""
+    query = urllib.parse.parse_qs(environ.get("QUERY_STRING", ""))
+    return environ.get("HTTP_X_AMZ_SECURITY_TOKEN") or query.get("X-Amz-Security-Token", [""])[0]
 
 
 def kind(environ, service):
@@ -65,8 +72,10 @@ def error(environ, start_response, status, code, message):
     return [body]
 
 
-def guard(application, key):
-    """The WSGI application, for those who know the access key of this id."""
+def guard(application, key, token_digest):
+    """The WSGI application, for those who know the session token that has this SHA-256, in hex, beside the key's id.
+
+    Signatures are not checked. The id is no secret (programs log it), so the token is what lets in."""
 
     def serve(environ, start_response):
         def refuse(code, message):
@@ -78,7 +87,9 @@ def guard(application, key):
         if not HOSTS.fullmatch(environ.get("HTTP_HOST", "")):
             return refuse(denied, "The emulator answers for 127.0.0.1, localhost and [::1] alone.")
         named, _ = credential(environ)
-        if named is None or not hmac.compare_digest(named.encode(), key.encode()):
+        digest = hashlib.sha256(session_token(environ).encode("latin-1", "replace")).hexdigest()
+        is_known = named is not None and hmac.compare_digest(named.encode(), key.encode())
+        if not (is_known and hmac.compare_digest(digest, token_digest)):
             return refuse(
                 {**UNKNOWN_KEY, "query": "InvalidClientTokenId"},
                 "The security token included in the request is invalid: use the emulator's credentials file.",

@@ -28,7 +28,8 @@ import account
 import guard
 import mends
 
-# The id of the access key that requests have to name.
+# The id of the access key that requests have to name, a colon, and the SHA-256 of the session token that they have to
+# bring, in hex.
 KEY_VARIABLE = "RDS_IAM_EMULATOR_KEY"
 
 
@@ -52,8 +53,8 @@ def main():
     if not options.stay:
         threading.Thread(target=end_with_standard_input, args=[options.folder], daemon=True).start()
 
-    key = os.environ.pop(KEY_VARIABLE, "")
-    if not key:
+    key, _, token_digest = os.environ.pop(KEY_VARIABLE, "").partition(":")
+    if not (key and token_digest):
         parser.error(f"{KEY_VARIABLE} is not set")
     mends.apply()
     application = DomainDispatcherApplication(create_backend_app)
@@ -61,7 +62,7 @@ def main():
         account.registry.address, account.registry.folder = options.registry, options.images
         mends.apply(account.MENDS)
         application = account.serving(application)
-    application = guard.guard(guard.failures_in_form(application), key)
+    application = guard.guard(guard.failures_in_form(application), key, token_digest)
     # An invoked function answers with what it was called with, instead of running in a container.
     default_user_config["lambda"]["use_docker"] = False
     default_user_config["batch"]["use_docker"] = False

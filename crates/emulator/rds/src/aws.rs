@@ -55,7 +55,7 @@ const IN_IMAGE: &str = "/rds-iam";
 /// How long moto may take to start. It takes about a second.
 const READY_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// The environment variable that gives moto the id of the access key that requests have to name.
+/// The environment variable that tells moto which requests to answer: [`Key::known`].
 const KEY_VARIABLE: &str = "RDS_IAM_EMULATOR_KEY";
 
 /// A running AWS API endpoint, with Secrets Manager and the SSM Parameter Store among others. It starts
@@ -104,6 +104,15 @@ impl Key {
     /// The one in this file, which stays.
     fn read(file: &Path) -> Result<Self, Error> {
         Ok(Self { key: read_key(file)?, file: file.to_owned(), _folder: None })
+    }
+
+    /// The key's id, a colon, and the SHA-256 of the session token, in hex: enough to know a caller by, and no secret.
+    fn known(&self) -> String {
+        format!("{}:{}", self.key.id, hex::encode(Sha256::digest(self.session_token())))
+    }
+
+    fn session_token(&self) -> &str {
+        self.key.session_token.as_deref().unwrap_or_default()
     }
 }
 
@@ -217,7 +226,7 @@ impl AwsApi {
         let log_writer = log.try_clone().map_err(Error::io("write the log beside", &program))?;
         let moto = Command::new(&python).bare().arg("-I").arg(program).args(options.iter().cloned());
         // Its environment is for its owner's eyes alone, unlike its arguments.
-        let moto = moto.env(KEY_VARIABLE, &key.key.id);
+        let moto = moto.env(KEY_VARIABLE, key.known());
         let mut child = moto.spawn(Stdio::piped(), Stdio::piped(), log_writer)?;
         let (stdin, stdout) = (child.stdin.take(), child.stdout.take());
         // From here on, dropping it ends the child.
@@ -252,7 +261,7 @@ impl AwsApi {
             .with_entrypoint("python3")
             .with_exposed_port(IMAGE_PORT.tcp())
             .with_cmd([&format!("{IN_IMAGE}/serve.py"), "--stay", "--host", "0.0.0.0", "--port", &port])
-            .with_env_var(KEY_VARIABLE, &key.key.id)
+            .with_env_var(KEY_VARIABLE, key.known())
             .with_label("rds-iam-emulator", "aws")
             .with_host_config_modifier(for_this_machine(IMAGE_PORT));
         let put = |image: ContainerRequest<_>, (name, text): (&str, &str)| {
@@ -432,8 +441,10 @@ impl AwsApi {
         within: Duration,
     ) -> Result<Answer, HttpError> {
         let scope = format!("{}/20260101/{}/{service}/aws4_request", self.key.key.id, self.region);
-        // The endpoint reads the key and the service, and checks no signature.
-        let request = request.header(header::AUTHORIZATION, format!("AWS4-HMAC-SHA256 Credential={scope}"));
+        // The endpoint reads the key, the service and the token, and checks no signature.
+        let request = request
+            .header(header::AUTHORIZATION, format!("AWS4-HMAC-SHA256 Credential={scope}"))
+            .header("x-amz-security-token", self.key.session_token());
         http::ask(self.url.trim_start_matches("http://"), request, body.into(), within).await
     }
 

@@ -14,6 +14,8 @@ pub(crate) struct Aws {
     pub(crate) url: String,
     /// The id of the account's access key.
     pub(crate) key: String,
+    /// Its session token.
+    pub(crate) token: String,
 }
 
 /// An answer as it came.
@@ -27,8 +29,11 @@ impl Aws {
     /// The one at `url`, whose account is in `folder`.
     pub(crate) fn new(url: String, folder: &Path) -> Result<Self> {
         let credentials = std::fs::read_to_string(folder.join("credentials"))?;
-        let key = credentials.lines().find_map(|line| line.strip_prefix("aws_access_key_id = "));
-        Ok(Self { url, key: key.ok_or("no access key")?.to_owned() })
+        let value = |name: &str| {
+            let mut settings = credentials.lines().filter_map(|line| line.split_once(" = "));
+            settings.find(|(found, _)| *found == name).map(|(_, value)| value.to_owned()).ok_or("no access key")
+        };
+        Ok(Self { url, key: value("aws_access_key_id")?, token: value("aws_session_token")? })
     }
 
     pub(crate) fn address(&self) -> &str {
@@ -61,12 +66,17 @@ impl Aws {
 
     fn post(&self, service: &str, headers: &str, body: &str) -> Result<String> {
         let headers =
-            format!("Host: {}\r\n{}\r\n{headers}", self.address(), authorization(&self.key, service));
+            format!("Host: {}\r\n{}\r\n{headers}", self.address(), self.authorization(service));
         let answer = self.send("POST", "/", &headers, body)?;
         if answer.status / 100 == 2 {
             return Ok(answer.body);
         }
         Err(format!("{}: {}", answer.head.lines().next().unwrap_or_default(), answer.body).into())
+    }
+
+    /// The headers by which a request proves that it knows the account's key.
+    pub(crate) fn authorization(&self, service: &str) -> String {
+        authorization(&self.key, &self.token, service)
     }
 
     /// Sends a request with these headers and no others but its length.
@@ -85,9 +95,12 @@ impl Aws {
     }
 }
 
-/// The header by which a request names its access key and its service.
-pub(crate) fn authorization(key: &str, service: &str) -> String {
-    format!("Authorization: AWS4-HMAC-SHA256 Credential={key}/20260101/us-east-1/{service}/aws4_request")
+/// The headers by which a request names its access key and its service, and brings its session token.
+pub(crate) fn authorization(key: &str, token: &str, service: &str) -> String {
+    format!(
+        "Authorization: AWS4-HMAC-SHA256 Credential={key}/20260101/us-east-1/{service}/aws4_request\r\n\
+         X-Amz-Security-Token: {token}"
+    )
 }
 
 /// The text of the first element of this name.

@@ -25,17 +25,19 @@ async fn only_who_knows_the_account_s_key_is_let_in() -> Result {
     let known = aws.send(
         "POST",
         "/",
-        &format!("{host}\r\n{parameters}\r\n{}", authorization(&aws.key, "ssm")),
+        &format!("{host}\r\n{parameters}\r\n{}", aws.authorization("ssm")),
         "{}",
     )?;
     assert_eq!(known.status, 200, "{}", known.body);
 
     let lower = aws.key.to_lowercase();
     let (short, long) = (aws.key[..aws.key.len() - 1].to_owned(), format!("{}A", aws.key));
-    for key in
-        ["AKIAMADEUP", "", "/", "*", lower.as_str(), &short, &long, &format!("x,Credential={}", aws.key)]
-    {
-        let authorization = |service| authorization(key, service);
+    let quoted = format!("x,Credential={}", aws.key);
+    let keys = ["AKIAMADEUP", "", "/", "*", &lower, &short, &long, &quoted].map(|key| (key, aws.token.as_str()));
+    // Whoever has read the id in a log doesn't know the token.
+    let tokens = ["", "*", &aws.key, &aws.token[1..], &format!("{0} {0}", aws.token)].map(|token| (aws.key.as_str(), token));
+    for (key, token) in keys.into_iter().chain(tokens) {
+        let authorization = |service| authorization(key, token, service);
         let json =
             aws.send("POST", "/", &format!("{host}\r\n{parameters}\r\n{}", authorization("ssm")), "{}")?;
         refused(&json, "an action in JSON")?;
@@ -66,7 +68,7 @@ async fn no_web_page_and_no_foreign_host_is_let_in() -> Result {
     let outer = tempfile::tempdir()?;
     let account = Account::start(outer.path()).await?;
     let aws = &account.aws;
-    let (host, key) = (format!("Host: {}", aws.address()), authorization(&aws.key, "ec2"));
+    let (host, key) = (format!("Host: {}", aws.address()), aws.authorization("ec2"));
     let regions = "/?Action=DescribeRegions&Version=2016-11-15";
     let origins = ["https://evil.example", "null", "file://", &aws.url, "http://localhost:3000"];
     for origin in origins {
@@ -246,7 +248,7 @@ async fn what_is_not_known_is_said_at_once_as_aws_says_it() -> Result {
     let host = format!("Host: {}", aws.address());
     let form = "Content-Type: application/x-www-form-urlencoded";
     let unknown = "Action=DescribeDBProxyEndpoints&Version=2014-10-31";
-    let headers = format!("{host}\r\n{form}\r\n{}", authorization(&aws.key, "rds"));
+    let headers = format!("{host}\r\n{form}\r\n{}", aws.authorization("rds"));
     let answer = aws.send("POST", "/", &headers, unknown)?;
     assert_eq!(answer.status, 400, "{}\n{}", answer.head, answer.body);
     assert_eq!(element(&answer.body, "Code"), "InvalidAction", "{}", answer.body);
@@ -256,7 +258,7 @@ async fn what_is_not_known_is_said_at_once_as_aws_says_it() -> Result {
         ("AmazonSSM.GetParameter", "this is no JSON", "EmulatorFailure"),
     ] {
         let json = format!("Content-Type: application/x-amz-json-1.1\r\nX-Amz-Target: {target}");
-        let headers = format!("{host}\r\n{json}\r\n{}", authorization(&aws.key, "ssm"));
+        let headers = format!("{host}\r\n{json}\r\n{}", aws.authorization("ssm"));
         let answer = aws.send("POST", "/", &headers, body)?;
         assert_eq!(answer.status, 400, "{target}: {}\n{}", answer.head, answer.body);
         let error: serde_json::Value = serde_json::from_str(&answer.body)?;
