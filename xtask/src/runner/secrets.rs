@@ -92,7 +92,8 @@ fn escaped(json: &str, is_escaped: fn(char) -> bool) -> String {
     let mut text = String::new();
     for c in json.chars() {
         if is_escaped(c) {
-            let units = c.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\u{unit:04x}")).collect::<String>();
+            let units =
+                c.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\u{unit:04x}")).collect::<String>();
             text.push_str(&units);
         } else {
             text.push(c);

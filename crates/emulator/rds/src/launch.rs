@@ -1,9 +1,12 @@
 //! Starting a server in either engine, and ending it.
 
+use std::net::Ipv4Addr;
 use std::path::Path;
 use std::time::Duration;
 
 use rds_iam_emulator_control::{LoginEvent, State};
+use tokio::io::AsyncReadExt as _;
+use tokio::net::TcpStream;
 
 use crate::accounts::{POLL, Root};
 use crate::container::Container;
@@ -22,6 +25,16 @@ const PORT_TRIES: u32 = 5;
 pub(crate) enum Server {
     Process(Process),
     Container(Container),
+}
+
+impl Server {
+    /// The port of the loopback address that clients dial.
+    pub(crate) fn port(&self) -> u16 {
+        match self {
+            Self::Process(process) => process.port(),
+            Self::Container(container) => container.port(),
+        }
+    }
 }
 
 /// Starts a server and waits until it answers.
@@ -45,7 +58,7 @@ pub(crate) async fn start(
             Chosen::Process => Server::Process(Process::prepare(&folder, plugin).await?),
         };
         folder.order_start()?;
-        let ready = wait_until_ready(&folder).await;
+        let ready = wait_until_ready(&folder, server.port()).await;
         let port_was_taken =
             ready.is_err() && matches!(&server, Server::Process(process) if process.port_was_taken());
         match ready {
@@ -60,8 +73,8 @@ pub(crate) async fn start(
     }
 }
 
-/// Waits until root gets in.
-pub(crate) async fn wait_until_ready(folder: &RunFolder) -> Result<(), Error> {
+/// Waits until root gets in, and clients at this port of the loopback address do.
+pub(crate) async fn wait_until_ready(folder: &RunFolder, port: u16) -> Result<(), Error> {
     let not_ready = |reason| Error::NotReady { server: "MySQL", reason, log: folder.log() };
     let ready = async {
         loop {
@@ -70,13 +83,24 @@ pub(crate) async fn wait_until_ready(folder: &RunFolder) -> Result<(), Error> {
             }
             if let Ok(root) = Root::connect(&folder.socket()).await {
                 root.close().await;
-                return Ok(());
+                break;
             }
             tokio::time::sleep(POLL).await;
         }
+        while !greets(port).await {
+            tokio::time::sleep(POLL).await;
+        }
+        Ok(())
     };
     let timed_out = |_| Err(not_ready(format!("no answer within {} s", READY_TIMEOUT.as_secs())));
     tokio::time::timeout(READY_TIMEOUT, ready).await.unwrap_or_else(timed_out)
+}
+
+/// Whether a server at this port begins to speak, as MySQL's do. That the port is open says little: Docker opens it
+/// for a container, and closes the connections for as long as it does not reach the server in it.
+async fn greets(port: u16) -> bool {
+    let Ok(mut stream) = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await else { return false };
+    stream.read(&mut [0]).await.is_ok_and(|read| read == 1)
 }
 
 /// Ends the server and removes all that belonged to it.
@@ -91,5 +115,26 @@ pub(crate) fn end(server: Server, folder: RunFolder) {
             container.remove();
             drop(folder.release());
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::AsyncWriteExt as _;
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_port_that_only_closes_is_not_ready() {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let closing = tokio::spawn(async move { listener.accept().await.map(|_| listener) });
+        assert!(!greets(port).await);
+        let listener = closing.await.unwrap().unwrap();
+        let speaking = tokio::spawn(async move { listener.accept().await.unwrap().0.write_all(b"J").await });
+        assert!(greets(port).await);
+        speaking.await.unwrap().unwrap();
+        assert!(!greets(port).await, "nobody listens");
     }
 }

@@ -156,9 +156,10 @@ impl MySql {
         };
 
         let (server, folder) = launch::start(&chosen, &plugin, &identity, &state).await?;
-        let (port, origin) = match &server {
-            Server::Process(process) => (process.port(), "from Debian's packages, as a child process".into()),
-            Server::Container(container) => (container.port(), container.origin.clone()),
+        let port = server.port();
+        let origin = match &server {
+            Server::Process(_) => "from Debian's packages, as a child process".into(),
+            Server::Container(container) => container.origin.clone(),
         };
         // From here on, dropping `mysql` cleans up.
         let mut mysql = Self {
@@ -407,7 +408,7 @@ impl MySql {
     /// [`Error::NotReady`] when it does not.
     pub async fn restart(&self) -> Result<(), Error> {
         self.folder().order_start()?;
-        launch::wait_until_ready(self.folder()).await
+        launch::wait_until_ready(self.folder(), self.dial.port()).await
     }
 
     /// A relay in front of the server, which can be cut, made unreachable and made to throttle.

@@ -31,7 +31,10 @@ impl Aws {
         let credentials = std::fs::read_to_string(folder.join("credentials"))?;
         let value = |name: &str| {
             let mut settings = credentials.lines().filter_map(|line| line.split_once(" = "));
-            settings.find(|(found, _)| *found == name).map(|(_, value)| value.to_owned()).ok_or("no access key")
+            settings
+                .find(|(found, _)| *found == name)
+                .map(|(_, value)| value.to_owned())
+                .ok_or("no access key")
         };
         Ok(Self { url, key: value("aws_access_key_id")?, token: value("aws_session_token")? })
     }
@@ -65,8 +68,7 @@ impl Aws {
     }
 
     fn post(&self, service: &str, headers: &str, body: &str) -> Result<String> {
-        let headers =
-            format!("Host: {}\r\n{}\r\n{headers}", self.address(), self.authorization(service));
+        let headers = format!("Host: {}\r\n{}\r\n{headers}", self.address(), self.authorization(service));
         let answer = self.send("POST", "/", &headers, body)?;
         if answer.status / 100 == 2 {
             return Ok(answer.body);

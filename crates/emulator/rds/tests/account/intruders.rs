@@ -22,20 +22,18 @@ async fn only_who_knows_the_account_s_key_is_let_in() -> Result {
     let host = format!("Host: {}", aws.address());
     let parameters = "Content-Type: application/x-amz-json-1.1\r\nX-Amz-Target: AmazonSSM.DescribeParameters";
     let regions = "/?Action=DescribeRegions&Version=2016-11-15";
-    let known = aws.send(
-        "POST",
-        "/",
-        &format!("{host}\r\n{parameters}\r\n{}", aws.authorization("ssm")),
-        "{}",
-    )?;
+    let known =
+        aws.send("POST", "/", &format!("{host}\r\n{parameters}\r\n{}", aws.authorization("ssm")), "{}")?;
     assert_eq!(known.status, 200, "{}", known.body);
 
     let lower = aws.key.to_lowercase();
     let (short, long) = (aws.key[..aws.key.len() - 1].to_owned(), format!("{}A", aws.key));
     let quoted = format!("x,Credential={}", aws.key);
-    let keys = ["AKIAMADEUP", "", "/", "*", &lower, &short, &long, &quoted].map(|key| (key, aws.token.as_str()));
+    let keys =
+        ["AKIAMADEUP", "", "/", "*", &lower, &short, &long, &quoted].map(|key| (key, aws.token.as_str()));
     // Whoever has read the id in a log doesn't know the token.
-    let tokens = ["", "*", &aws.key, &aws.token[1..], &format!("{0} {0}", aws.token)].map(|token| (aws.key.as_str(), token));
+    let twice = format!("{0} {0}", aws.token);
+    let tokens = ["", "*", &aws.key, &aws.token[1..], &twice].map(|token| (aws.key.as_str(), token));
     for (key, token) in keys.into_iter().chain(tokens) {
         let authorization = |service| authorization(key, token, service);
         let json =
