@@ -259,17 +259,21 @@ fn tagged(aws: &LocalAws) -> Result<Vec<String>, Error> {
     }
 }
 
-/// Whether a resource is gone although it is listed: keys wait for days, and NAT gateways are shown as
-/// deleted for an hour, on AWS as here.
+/// Whether a resource is gone although it is listed: keys wait for days, and NAT gateways and instances are shown as
+/// deleted and terminated for an hour, on AWS as here.
 fn is_listed_after_its_end(aws: &LocalAws, arn: &str) -> Result<bool, Error> {
     if arn.split(':').nth(2) == Some("kms") {
         let key = aws.call("kms", "TrentService.DescribeKey", &json!({ "KeyId": arn }))?;
         return Ok(key["KeyMetadata"]["KeyState"] == "PendingDeletion");
     }
-    let Some((_, id)) = arn.split_once(":natgateway/") else { return Ok(false) };
-    let gateway =
-        aws.query("ec2", &format!("Action=DescribeNatGateways&Version=2016-11-15&NatGatewayId.1={id}"))?;
-    Ok(gateway.contains("<state>deleted</state>"))
+    let described = |action: &str, parameter: &str, id: &str| {
+        aws.query("ec2", &format!("Action={action}&Version=2016-11-15&{parameter}.1={id}"))
+    };
+    if let Some((_, id)) = arn.split_once(":natgateway/") {
+        return Ok(described("DescribeNatGateways", "NatGatewayId", id)?.contains("<state>deleted</state>"));
+    }
+    let Some((_, id)) = arn.split_once(":instance/") else { return Ok(false) };
+    Ok(described("DescribeInstances", "InstanceId", id)?.contains("<name>terminated</name>"))
 }
 
 fn not_yet(what: &str) -> Error {

@@ -119,7 +119,7 @@ mod tests {
                 { "address": "aws_x.z", "action": "create" },
             ],
         });
-        insta::assert_snapshot!(markdown("dev", "0123456789ab", &report), @"
+        insta::assert_snapshot!(markdown("dev", "0123456789ab", &report), @r#"
         ### Plan for `dev` at `0123456789ab`
 
         1 to create, 1 to change, 1 to replace
@@ -130,14 +130,16 @@ mod tests {
         | replace | `aws_x.y` | `name`, `tags` (replaced for `name`) |
         | create | `aws_x.z` |  |
 
-        **Refused for 1 reason:**
+        **Refused for 2 reasons:**
 
         - RDSIAM003 `aws_db_proxy.plain`: require_tls is not true
+        - RDSIAM013 `aws_db_proxy.passwords`: iam_auth is not "REQUIRED"
 
-        **Not checked, 1 note:**
+        **Not checked, 2 notes:**
 
-        - RDSIAM004 `aws_db_instance.this`: known only after apply
-        ");
+        - RDSIAM004 `aws_db_proxy.passwords`: its role is not part of this plan, so what it may do is not known
+        - RDSIAM004 `aws_db_proxy.plain`: its role is not part of this plan, so what it may do is not known
+        "#);
     }
 
     #[test]

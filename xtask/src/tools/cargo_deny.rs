@@ -43,9 +43,13 @@ pub(crate) fn cargo_deny(workspace: &Workspace, console: Console, runner: Runner
     ));
     // A fixed name: what an interrupted build left behind is taken up, and removed, by the next.
     let build = BuildFolder(workspace.cache.join("tmp").join(format!("cargo-deny-{CARGO_DENY_VERSION}")));
+    // It runs for a second: what optimisation saves there, it costs many times over here.
     let install = workspace
         .cargo(["install", "--locked", "--version", CARGO_DENY_VERSION, "cargo-deny", "--root"])
         .args([root.display().to_string(), "--target-dir".to_owned(), build.0.display().to_string()])
+        .env("CARGO_PROFILE_RELEASE_OPT_LEVEL", "0")
+        .env("CARGO_PROFILE_RELEASE_LTO", "off")
+        .env("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "16")
         .hint(format!("the registry may be unreachable; with network: {}", cargo_deny_mend()));
     runner.run(&install)?;
     build.remove()?;

@@ -175,7 +175,7 @@ fn a_secret_of_the_environment_is_in_no_output_in_any_form() {
 #[test]
 fn a_plans_summary_says_what_is_refused_and_what_could_not_be_checked() {
     let house = House::new();
-    // As `rds-iam-infra plan --format json` prints it; `crates/infra/tests/program.rs` compares.
+    // What `rds-iam-infra plan --format json` prints; crates/infra/tests/program.rs compares.
     let report = include_str!("../../src/pipeline/tests/plan-report.json");
     fs::write(house.stand_in_file("report.json"), report).unwrap();
     house.run(&["plan", "--env", "dev"], &[]).expect(0);

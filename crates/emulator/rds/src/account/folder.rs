@@ -34,7 +34,7 @@ const OF_A_RUN: [&str; 7] = [ACCOUNT, "credentials", "databases", "docker", "mac
 pub(crate) struct Folder {
     path: PathBuf,
     /// The system lets go of it when this process ends.
-    _lock: File,
+    lock: File,
 }
 
 impl Folder {
@@ -68,7 +68,7 @@ impl Folder {
             Err(TryLockError::Error(e)) => return Err(Error::io("lock", &lock_path)(e)),
         }
         fs::set_permissions(&path, Permissions::from_mode(0o700)).map_err(Error::io("close", &path))?;
-        let folder = Self { path, _lock: lock };
+        let folder = Self { path, lock };
         folder.clear()?;
         for name in ["databases", "machines", "registry", "shims"] {
             folder.make(name)?;
@@ -118,6 +118,10 @@ impl Drop for Folder {
     fn drop(&mut self) {
         if let Err(e) = self.clear() {
             tracing::warn!("{e}");
+        }
+        // Closing the file isn't enough: a process that is just being started has it too, for a moment.
+        if let Err(e) = self.lock.unlock() {
+            tracing::warn!("unlocking {}: {e}", self.path.display());
         }
     }
 }
