@@ -45,7 +45,12 @@ fn main() -> ExitCode {
         .max_blocking_threads(MAX_BLOCKING_THREADS)
         .build();
     match runtime {
-        Ok(runtime) => runtime.block_on(start(arguments)),
+        Ok(runtime) => {
+            let status = runtime.block_on(start(arguments));
+            // Nothing is waited for that did not end in time, such as a file system that hangs.
+            runtime.shutdown_background();
+            status
+        }
         Err(error) => failed(&error, 1),
     }
 }

@@ -3,17 +3,25 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use aws_credential_types::Credentials;
 use aws_credential_types::provider::error::CredentialsError;
-use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
+use aws_credential_types::provider::{self, ProvideCredentials, SharedCredentialsProvider};
 use aws_smithy_async::rt::sleep::{AsyncSleep, SharedAsyncSleep, TokioSleep};
 use aws_smithy_async::time::{SharedTimeSource, TimeSource};
 use thiserror::Error;
+use tokio::sync::Mutex;
+use tokio::task::JoinHandle;
 
 use crate::{Login, SignError, Token, sign};
 
 /// How long the credentials' source may take: 10 seconds, enough for a role chain, short enough that
 /// several attempts fit in a token's last half.
 const CREDENTIALS_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The longest that a source that does not answer is left alone: 5 minutes. It is asked again after 10 seconds, and
+/// after twice as long each time that it does not answer: each question may start a `credential_process`, which the
+/// SDK never ends.
+const LONGEST_SILENCE: Duration = Duration::from_secs(300);
 
 /// The time and the sleep that everything here uses, so that a test can bring its own.
 #[derive(Clone, Debug)]
@@ -53,6 +61,29 @@ pub struct Minter {
     login: Login,
     credentials: SharedCredentialsProvider,
     clock: Clock,
+    /// Shared by clones.
+    asked: Arc<Mutex<Asked>>,
+}
+
+/// What the source of credentials was asked and has not answered yet.
+#[derive(Debug, Default)]
+struct Asked {
+    fetch: Option<Fetch>,
+    /// How many fetches in a row were given up.
+    given_up: u32,
+}
+
+/// Credentials being fetched, in a task: an attempt that has waited long enough leaves it to the next one.
+#[derive(Debug)]
+struct Fetch {
+    started_at: SystemTime,
+    task: JoinHandle<provider::Result>,
+}
+
+impl Drop for Fetch {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
 }
 
 impl Minter {
@@ -60,7 +91,8 @@ impl Minter {
     /// with all the life that the credentials have.
     #[must_use]
     pub fn new(login: Login, credentials: impl ProvideCredentials + 'static, clock: Clock) -> Self {
-        Self { login, credentials: SharedCredentialsProvider::new(credentials), clock }
+        let credentials = SharedCredentialsProvider::new(credentials);
+        Self { login, credentials, clock, asked: Arc::default() }
     }
 
     /// The login that its tokens are for.
@@ -75,18 +107,50 @@ impl Minter {
         &self.clock
     }
 
-    /// Fetches credentials and signs one token.
+    /// Fetches credentials and signs one token. Where an earlier attempt was not answered, this one may wait for
+    /// the same answer: a source that stays silent is asked at growing intervals, up to 5 minutes.
     ///
     /// # Errors
     /// [`MintError`]; [`MintError::is_retryable`] says whether trying again may help.
+    ///
+    /// # Panics
+    /// Outside a Tokio runtime.
     pub async fn mint(&self) -> Result<Token, MintError> {
-        let credentials = tokio::select! {
-            biased;
-            found = self.credentials.provide_credentials() => found.map_err(MintError::from_provider)?,
-            () = self.clock.sleep(CREDENTIALS_TIMEOUT) => return Err(MintError::TimedOut),
-        };
+        let credentials = self.fetch().await?;
         sign(&self.login, &credentials, self.clock.now())
             .map_err(|source| MintError::Sign { source: Arc::new(source) })
+    }
+
+    async fn fetch(&self) -> Result<Credentials, MintError> {
+        let mut asked = self.asked.lock().await;
+        let now = self.clock.now();
+        let patience = CREDENTIALS_TIMEOUT.saturating_mul(1 << asked.given_up.min(10)).min(LONGEST_SILENCE);
+        if let Some(Fetch { started_at, task }) = &mut asked.fetch {
+            // A clock that was set back says nothing.
+            if now.duration_since(*started_at).map_or(true, |elapsed| elapsed >= patience) {
+                asked.given_up += 1;
+                asked.fetch = None;
+            } else if task.is_finished() {
+                let late = task.await;
+                asked.fetch = None;
+                // Without an answer, it is gone with its runtime.
+                if let Ok(found) = late {
+                    return found.map_err(MintError::from_provider);
+                }
+            }
+        }
+        let fetch = asked.fetch.get_or_insert_with(|| {
+            let credentials = self.credentials.clone();
+            let task = tokio::spawn(async move { credentials.provide_credentials().await });
+            Fetch { started_at: now, task }
+        });
+        let answer = tokio::select! {
+            biased;
+            answer = &mut fetch.task => answer,
+            () = self.clock.sleep(CREDENTIALS_TIMEOUT) => return Err(MintError::TimedOut),
+        };
+        *asked = Asked::default();
+        answer.map_err(|_| MintError::Interrupted)?.map_err(MintError::from_provider)
     }
 }
 

@@ -2,11 +2,12 @@
 
 use std::env;
 use std::fmt;
-use std::fs;
+use std::fs::{self, Metadata};
 use std::future::Future;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 
+use aws_credential_types::provider::error::CredentialsError;
 use aws_credential_types::provider::{self, ProvideCredentials, SharedCredentialsProvider, future};
 use sha2::{Digest, Sha256};
 use tokio::sync::Mutex;
@@ -22,7 +23,8 @@ type Build = dyn Fn() -> Pin<Box<dyn Future<Output = SharedCredentialsProvider> 
 /// The AWS SDK reads a profile once per process, so keys that another program writes into the shared
 /// credentials file every hour reach a running service only through this. The files are compared by their
 /// content each time that credentials are asked for, which a [`TokenSource`](crate::TokenSource) does once
-/// per token. Between two changes the same provider answers, with all that it has cached.
+/// per token. Between two changes the same provider answers, with all that it has cached. A pipe in a file's place is
+/// an error for as long as it is there: the SDK would wait in it, and with it the thread that runs the program.
 ///
 /// ```
 /// # use aws_credential_types::Credentials;
@@ -54,9 +56,10 @@ impl ReloadingCredentials {
     async fn credentials(&self) -> provider::Result {
         // Read before the provider reads: a change in between is then noticed the next time.
         let files = self.files.clone();
-        let contents =
-            tokio::task::spawn_blocking(move || files.iter().map(|file| content(file)).collect::<Vec<_>>());
-        let contents = contents.await.map_err(provider::error::CredentialsError::unhandled)?;
+        let contents = tokio::task::spawn_blocking(move || {
+            files.iter().map(|file| content(file)).collect::<Result<Vec<_>, _>>()
+        });
+        let contents = contents.await.map_err(CredentialsError::unhandled)??;
         let mut built = self.built.lock().await;
         let provider = match &*built {
             Some((before, provider)) if *before == contents => provider.clone(),
@@ -74,12 +77,25 @@ impl ReloadingCredentials {
     }
 }
 
-/// A pipe can be read once only, and by the provider: it counts as a file that never changes.
-fn content(file: &Path) -> Content {
-    if !fs::metadata(file).ok()?.is_file() {
-        return None;
+fn content(file: &Path) -> Result<Content, CredentialsError> {
+    let Ok(found) = fs::metadata(file) else { return Ok(None) };
+    if is_pipe(&found) {
+        let problem = format!("{} is a pipe: put a file there, which can be read again", file.display());
+        return Err(CredentialsError::provider_error(problem));
     }
-    fs::read(file).ok().map(|bytes| Sha256::digest(Zeroizing::new(bytes)).into())
+    // What is there may be a device, such as /dev/null.
+    let bytes = if found.is_file() { fs::read(file).ok() } else { None };
+    Ok(bytes.map(|bytes| Sha256::digest(Zeroizing::new(bytes)).into()))
+}
+
+#[cfg(unix)]
+fn is_pipe(found: &Metadata) -> bool {
+    std::os::unix::fs::FileTypeExt::is_fifo(&found.file_type())
+}
+
+#[cfg(not(unix))]
+fn is_pipe(_: &Metadata) -> bool {
+    false
 }
 
 impl ProvideCredentials for ReloadingCredentials {

@@ -1,11 +1,15 @@
 //! Settings from Parameter Store, in one call.
 
 use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::FileTypeExt as _;
+use std::path::Path;
 use std::time::Duration;
 
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region};
 use aws_sdk_ssm::Client;
+use rds_iam_token::shared_files;
 
 use super::error::Problem;
 use super::sources::{Layer, Setting};
@@ -27,6 +31,12 @@ pub(super) async fn fetch(prefix: &str, region: Option<String>) -> Result<Layer,
         return Err(Problem::new(PREFIX, "environment", cause));
     }
     let failed = |cause: String| Problem::new(PREFIX, format!("Parameter Store, {prefix}"), cause);
+    if let Some(pipe) = shared_files().into_iter().find(|file| is_pipe(file)) {
+        return Err(failed(format!(
+            "{} is a pipe: put a file there, which can be read again",
+            pipe.display()
+        )));
+    }
     let names = Setting::ALL.map(|setting| format!("{prefix}/{}", setting.parameter()));
     let attempt = async {
         let mut loader = aws_config::defaults(BehaviorVersion::latest())
@@ -55,4 +65,9 @@ pub(super) async fn fetch(prefix: &str, region: Option<String>) -> Result<Layer,
     let found: BTreeMap<_, _> =
         answer.parameters.unwrap_or_default().into_iter().filter_map(|p| p.name.zip(p.value)).collect();
     Ok(Layer::of_parameters(prefix, &found))
+}
+
+/// The SDK would wait in it for ever, and with it the thread.
+fn is_pipe(file: &Path) -> bool {
+    fs::metadata(file).is_ok_and(|found| found.file_type().is_fifo())
 }

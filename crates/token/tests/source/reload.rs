@@ -87,6 +87,30 @@ async fn a_file_that_is_broken_for_a_while_costs_nothing_but_that_while() {
     assert_eq!(key_of(&tokens).await, "AKIDOTHER");
 }
 
+/// Without a writer, opening a pipe waits, in the thread that runs everything else.
+#[tokio::test(start_paused = true)]
+async fn a_pipe_in_a_file_s_place_stops_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("credentials");
+    write(&file, "AKIDFIRST");
+    let (minter, _, time) = set_up(&[], Answer::Keys);
+    let clock = Clock::new(time, TokioSleep::new());
+    let tokens = TokenSource::refresh_ahead(Minter::new(minter.login().clone(), of_profile(&file), clock));
+    assert_eq!(key_of(&tokens).await, "AKIDFIRST");
+    fs::remove_file(&file).unwrap();
+    rustix::fs::mkfifoat(rustix::fs::CWD, &file, rustix::fs::Mode::RUSR).unwrap();
+    sleep(seconds(550)).await;
+    assert_eq!(key_of(&tokens).await, "AKIDFIRST", "the old token serves");
+    let error = tokens.stats().last_error.unwrap();
+    assert!(error.is_retryable(), "{error}");
+    let causes = format!("{error:?}");
+    assert!(causes.contains("credentials is a pipe"), "{causes}");
+    fs::remove_file(&file).unwrap();
+    write(&file, "AKIDOTHER");
+    sleep(seconds(60)).await;
+    assert_eq!(key_of(&tokens).await, "AKIDOTHER");
+}
+
 #[tokio::test]
 async fn nothing_is_built_again_while_no_file_changes() {
     let dir = tempfile::tempdir().unwrap();

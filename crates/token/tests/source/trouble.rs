@@ -2,6 +2,10 @@
 //! jump.
 
 use std::io::Write;
+use std::sync::LazyLock;
+
+use tracing::Dispatch;
+use tracing::subscriber::NoSubscriber;
 
 use super::*;
 
@@ -29,6 +33,10 @@ impl Write for Log {
 
 /// Takes the log of this thread, which runs the whole of a test.
 fn log() -> (Log, tracing::subscriber::DefaultGuard) {
+    // While there is one subscriber alone, tracing asks that of the thread that comes to a place first, another
+    // test's, and takes "none" for an answer for all.
+    static SECOND: LazyLock<Dispatch> = LazyLock::new(|| Dispatch::new(NoSubscriber::new()));
+    LazyLock::force(&SECOND);
     let log = Log::default();
     let written = log.clone();
     let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(move || written.clone()).finish();
@@ -52,6 +60,31 @@ async fn a_source_in_trouble_is_logged_once_a_minute_not_once_a_login() {
         let lines = log.lines("no new IAM token could be signed");
         assert!((4..=6).contains(&lines), "{trouble:?}: {lines} lines in 5 minutes, {logins} logins");
     }
+}
+
+/// Each question may start a program that never ends.
+#[tokio::test(start_paused = true)]
+async fn a_source_that_does_not_answer_is_asked_ever_more_seldom() {
+    for ahead in [true, false] {
+        let (minter, provider, _) = set_up(&[], Answer::Hang);
+        let tokens = if ahead { TokenSource::refresh_ahead(minter) } else { TokenSource::lazy(minter) };
+        let started = Instant::now();
+        while started.elapsed() < seconds(3600) {
+            assert!(matches!(tokens.token().await, Err(MintError::TimedOut)));
+            sleep(seconds(1)).await;
+        }
+        assert!((14..=17).contains(&provider.calls()), "{} questions in an hour", provider.calls());
+    }
+}
+
+/// An answer that comes after its attempt has ended is for the next one.
+#[tokio::test(start_paused = true)]
+async fn a_late_answer_is_taken() {
+    let (minter, provider, _) = set_up(&[Answer::Hang, Answer::After(15)], Answer::Fail);
+    let tokens = TokenSource::refresh_ahead(minter);
+    sleep(seconds(60)).await;
+    assert!(tokens.token().await.is_ok());
+    assert_eq!(provider.calls(), 2);
 }
 
 #[tokio::test(start_paused = true)]
