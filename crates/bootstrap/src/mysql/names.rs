@@ -60,7 +60,7 @@ impl Account {
             return Err(AccountError::Length { given: given(), length: user.chars().count() });
         }
         // MySQL's column for hosts is ASCII.
-        let is_host = host.is_ascii() && !host.contains(char::is_whitespace);
+        let is_host = host.is_ascii() && !host.contains(|c: char| c.is_whitespace() || c == '@');
         if !is_host || host.is_empty() || host.len() > HOST_LENGTH || hosts::matches_nothing(host) {
             return Err(AccountError::Host { given: host.to_owned() });
         }
@@ -123,7 +123,8 @@ impl Serialize for Account {
 }
 
 fn is_unsafe(c: char) -> bool {
-    c.is_control() || "'\"`\\".contains(c)
+    // MySQL stores characters beyond U+FFFF as question marks.
+    c.is_control() || c > '\u{ffff}' || "'\"`\\".contains(c)
 }
 
 /// Why a name is refused for an account. The remedy is to declare another.

@@ -11,6 +11,9 @@ use lexer::{Kind, Token, tokens};
 
 use super::names::identifier;
 
+/// How many characters MySQL allows in a table's name.
+const NAME_LENGTH: usize = 64;
+
 /// A `CREATE TABLE IF NOT EXISTS` statement.
 ///
 /// ```
@@ -75,6 +78,9 @@ impl CreateTable {
         };
         if table.is_empty() {
             return Err(SchemaError::NoName { line });
+        }
+        if table.chars().count() > NAME_LENGTH || table.ends_with(' ') {
+            return Err(SchemaError::Name { line, table });
         }
         let (Some(first), Some(last)) = (definition.first(), definition.last()) else {
             return Err(SchemaError::NoDefinition { line, table });
@@ -148,6 +154,26 @@ pub enum SchemaError {
     NoName {
         /// The line of the statement, from 1.
         line: usize,
+    },
+    /// A table's name that MySQL refuses.
+    #[error(
+        "line {line}: {table:?} is not a name for a table: MySQL allows {NAME_LENGTH} characters, and no space at the end"
+    )]
+    Name {
+        /// The line of the statement, from 1.
+        line: usize,
+        /// The name.
+        table: String,
+    },
+    /// A character beyond U+FFFF in a name, which MySQL stores as a question mark: two names could become one.
+    #[error(
+        "line {line}: a name has the character {character:?}, which MySQL stores as a question mark: use another"
+    )]
+    NameCharacter {
+        /// Its line, from 1.
+        line: usize,
+        /// The character.
+        character: char,
     },
     /// Nothing after the name.
     #[error("line {line}: table {table} has no definition: write its columns between brackets")]

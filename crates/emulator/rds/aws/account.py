@@ -5,6 +5,7 @@
 see what there is, and takes what it reports.
 """
 
+import base64
 import datetime
 import json
 import pathlib
@@ -69,13 +70,15 @@ class RegistryImage(ecr.Image):
 
 
 def a_login_leads_to_the_registry():
-    """AWS: a login is good for twelve hours, at the registry that `proxyEndpoint` names. moto: it ended in 2015,
-    and is for AWS."""
+    """AWS: a login is good for twelve hours, at the registry that `proxyEndpoint` names, and is a secret. moto: it
+    ended in 2015, is for AWS, and is the same for all."""
 
     @wrap(ecr_responses.ECRResponse, "get_authorization_token")
     def get_authorization_token(original, self):
         answer = original(self)
         for login in answer.result["authorizationData"]:
+            password = pathlib.Path(registry.folder, "password").read_text()
+            login["authorizationToken"] = base64.b64encode(f"AWS:{password}".encode()).decode()
             login["proxyEndpoint"] = f"http://{registry.address}"
             login["expiresAt"] = now() + datetime.timedelta(hours=12)
         return answer

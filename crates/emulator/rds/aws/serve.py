@@ -7,6 +7,7 @@ program that started this one ends, however it ends.
 import argparse
 import json
 import os
+import re
 import shutil
 import sys
 import threading
@@ -31,6 +32,15 @@ import mends
 # The id of the access key that requests have to name, a colon, and the SHA-256 of the session token that they have to
 # bring, in hex.
 KEY_VARIABLE = "RDS_IAM_EMULATOR_KEY"
+
+QUERY = re.compile(r"\?[^\s\"']+")
+
+
+class Handler(MotoRequestHandler):
+    """Logs requests without their queries: that of a presigned one has the session token."""
+
+    def log(self, kind, message, *arguments):
+        super().log(kind, "%s", QUERY.sub("?…", message % arguments))
 
 
 def end_with_standard_input(folder):
@@ -71,7 +81,7 @@ def main():
         options.port,
         application,
         threaded=True,
-        request_handler=MotoRequestHandler,
+        request_handler=Handler,
     )
     print(json.dumps({"port": server.server_port}), flush=True)
     server.serve_forever()

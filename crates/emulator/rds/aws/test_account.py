@@ -4,6 +4,7 @@ with it. And what the program that plays the account sees and reports.
     python test_account.py
 """
 
+import base64
 import io
 import json
 import os
@@ -33,6 +34,7 @@ class Playing(unittest.TestCase):
         folder = tempfile.TemporaryDirectory()
         self.addCleanup(folder.cleanup)
         account.registry.address, account.registry.folder = "127.0.0.1:5000", folder.name
+        pathlib.Path(folder.name, "password").write_text("made-up")
         self.ecr = boto3.client("ecr")
         self.autoscaling = boto3.client("autoscaling")
 
@@ -98,6 +100,7 @@ class Mends(Playing):
     def test_a_login_leads_to_the_registry(self):
         (login,) = self.ecr.get_authorization_token()["authorizationData"]
         self.assertEqual(login["proxyEndpoint"], "http://127.0.0.1:5000")
+        self.assertEqual(base64.b64decode(login["authorizationToken"]), b"AWS:made-up")
         self.assertGreater(login["expiresAt"].timestamp(), account.now().timestamp() + 11 * 3600)
 
     def test_a_repository_has_the_images_of_the_registry(self):

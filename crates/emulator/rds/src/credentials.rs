@@ -119,6 +119,11 @@ pub(crate) fn credentials_file(key: &AccessKey) -> String {
     )
 }
 
+/// A password that others on this machine can't guess.
+pub(crate) fn made_up_password() -> Result<String, Error> {
+    secret(40, ALPHANUMERIC)
+}
+
 /// A resource id of the form that RDS gives to instances.
 pub(crate) fn made_up_resource_id() -> String {
     format!("db-{}", random(26, UPPER))

@@ -43,6 +43,11 @@ impl Token {
 pub(super) fn tokens(sql: &str) -> Result<Vec<Token>, SchemaError> {
     let mut tokens: Vec<Token> = Vec::new();
     let (mut at, mut line) = (0, 1);
+    // To the server, a comment ends there.
+    if let Some(nul) = sql.find('\0') {
+        let line = 1 + sql[..nul].matches('\n').count();
+        return Err(SchemaError::Character { line, character: '\0' });
+    }
     while let Some(c) = sql[at..].chars().next() {
         let rest = &sql[at..];
         let unclosed = |what| SchemaError::Unclosed { line, what };
@@ -83,6 +88,10 @@ pub(super) fn tokens(sql: &str) -> Result<Vec<Token>, SchemaError> {
             _ => (Some(Kind::Symbol), c.len_utf8()),
         };
         if let Some(kind) = kind {
+            let beyond = rest[..length].chars().find(|c| *c > '\u{ffff}');
+            if let (Kind::Word | Kind::Backticks, Some(character)) = (kind, beyond) {
+                return Err(SchemaError::NameCharacter { line, character });
+            }
             tokens.push(Token { kind, start: at, end: at + length, line });
         }
         line += rest[..length].matches('\n').count();

@@ -125,7 +125,15 @@ fn anything_else_is_refused() {
     insta::assert_snapshot!(said("CREATE TABLE IF NOT EXISTS t (i INT DEFAULT (@a))"), @"line 1: the character '@' may not stand outside of quotes here: leave it out, or write a name that has it between backticks");
     insta::assert_snapshot!(said("CREATE TABLE IF NOT EXISTS t (i INT) AVG_ROW_LENGTH=1.e"), @"line 1: a number has an e and no exponent after it: write it out, as in 1.0e5");
     insta::assert_snapshot!(said("/*!50000 DROP TABLE t */"), @"line 1: a comment that begins with /*! or /*+ is run by the server: write it as a plain comment, or leave it out");
+    insta::assert_snapshot!(said("CREATE TABLE IF NOT EXISTS `a\u{1f600}` (i INT)"), @"line 1: a name has the character '😀', which MySQL stores as a question mark: use another");
+    insta::assert_snapshot!(said("CREATE TABLE IF NOT EXISTS `a ` (i INT)"), @r#"line 1: "a " is not a name for a table: MySQL allows 64 characters, and no space at the end"#);
+    // To the server, a comment ends at NUL.
+    insta::assert_snapshot!(said("# a\n# \0 SELECT 1\nCREATE TABLE IF NOT EXISTS t (i INT)"), @r"line 2: the character '\0' may not stand outside of quotes here: leave it out, or write a name that has it between backticks");
     for sql in [
+        &format!("CREATE TABLE IF NOT EXISTS `{}` (i INT)", "x".repeat(65)),
+        "CREATE TABLE IF NOT EXISTS t (`b\u{1f600}` INT)",
+        "CREATE TABLE IF NOT EXISTS a\u{1f389} (i INT)",
+        "CREATE TABLE IF NOT EXISTS t (i INT DEFAULT '\0')",
         "GRANT ALL ON *.* TO x",
         "CREATE TABLE IF NOT EXISTS",
         "x",
@@ -135,6 +143,8 @@ fn anything_else_is_refused() {
     ] {
         assert!(CreateTable::parse(sql).is_err(), "{sql}");
     }
+    let widest = format!("CREATE TABLE IF NOT EXISTS `{}` (i INT COMMENT '\u{1f600}')", "x".repeat(64));
+    assert!(CreateTable::parse(&widest).is_ok());
 }
 
 #[test]

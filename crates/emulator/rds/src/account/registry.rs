@@ -13,6 +13,7 @@ use tracing::info;
 use super::folder::{Folder, write_whole};
 use crate::cache::Entry;
 use crate::command::{self, Command, tail};
+use crate::credentials::made_up_password;
 use crate::debian::{self, Apt};
 use crate::error::Error;
 use crate::http;
@@ -25,9 +26,11 @@ const PROGRAM: &str = "docker-registry";
 /// Raise it when what is put into the cache changes, so that no older folder is used.
 const RECIPE: &str = "1";
 
-/// The login that moto's GetAuthorizationToken hands out, and that password as bcrypt has it. It is no secret.
-const LOGIN: &str = "AWS:123456789012-auth-token";
-const HTPASSWD: &str = "AWS:$2b$05$3j99mcQdVlFwnFTxatZHJeSWJfRNWQkIxZezlj4SblN6.Xo/dYz22\n";
+/// The user whom ECR lets in.
+const USER: &str = "AWS";
+
+/// How slow the password is to guess: as fast as bcrypt permits, for it is long and made up.
+const BCRYPT_COST: u32 = 4;
 
 /// How long it may take to start. It takes a tenth of a second.
 const READY_TIMEOUT: Duration = Duration::from_secs(20);
@@ -81,6 +84,7 @@ pub async fn registry_program() -> Result<PathBuf, Error> {
 pub(crate) struct Registry {
     program: Tied,
     address: String,
+    password: String,
     images: PathBuf,
     log: PathBuf,
 }
@@ -92,11 +96,12 @@ impl Registry {
     /// [`Error::NotReady`] when it does not.
     pub(crate) async fn start(folder: &Folder) -> Result<Self, Error> {
         let program = registry_program().await?;
+        let password = made_up_password()?;
         let mut tries = 0;
         loop {
             tries += 1;
             let port = free_port().map_err(Error::io("find a free port on", Path::new("127.0.0.1")))?;
-            match Self::start_at(&program, folder, port).await {
+            match Self::start_at(&program, folder, port, &password).await {
                 // Somebody else may have taken the port.
                 Err(Error::NotReady { .. }) if tries < PORT_TRIES => {}
                 started => return started,
@@ -104,10 +109,12 @@ impl Registry {
         }
     }
 
-    async fn start_at(program: &Path, folder: &Folder, port: u16) -> Result<Self, Error> {
+    async fn start_at(program: &Path, folder: &Folder, port: u16, password: &str) -> Result<Self, Error> {
         let address = format!("127.0.0.1:{port}");
         let (images, passwords) = (folder.join("registry"), folder.join("registry/htpasswd"));
-        write_whole(&passwords, HTPASSWD, 0o600)?;
+        write_whole(&passwords, &format!("{USER}:{}\n", hashed(password)?), 0o600)?;
+        // The AWS API hands it out: `aws/account.py`.
+        write_whole(&folder.join("registry/password"), password, 0o600)?;
         let configuration = json!({
             "version": 0.1,
             "log": { "level": "warn" },
@@ -121,7 +128,8 @@ impl Registry {
         let log: File = folder.log("registry")?;
         let command = [program.display().to_string(), "serve".to_owned(), file.display().to_string()];
         let program = Tied::program(&command, &log)?;
-        let mut registry = Self { program, address, images, log: folder.join("registry.log") };
+        let (password, log) = (password.to_owned(), folder.join("registry.log"));
+        let mut registry = Self { program, address, password, images, log };
         let answers = async {
             loop {
                 if let Some(status) = registry.program.ended() {
@@ -154,7 +162,8 @@ impl Registry {
 
     /// What Docker's client has to have in its `config.json` to be let in.
     pub(crate) fn docker_config(&self) -> String {
-        json!({ "auths": { &self.address: { "auth": BASE64_STANDARD.encode(LOGIN) } } }).to_string()
+        let login = BASE64_STANDARD.encode(format!("{USER}:{}", self.password));
+        json!({ "auths": { &self.address: { "auth": login } } }).to_string()
     }
 
     /// How it ended, if it did although nobody wanted it to.
@@ -170,4 +179,15 @@ impl Registry {
     fn log_tail(&self) -> String {
         tail(&fs::read_to_string(&self.log).unwrap_or_default())
     }
+}
+
+/// A password as the registry compares it.
+fn hashed(password: &str) -> Result<String, Error> {
+    let salt = std::array::from_fn(|_| fastrand::u8(..));
+    let hash = bcrypt::hash_with_salt(password, BCRYPT_COST, salt);
+    hash.map(|hash| hash.to_string()).map_err(|problem| Error::Setting {
+        setting: "the registry's password",
+        value: "made up".into(),
+        problem: problem.to_string(),
+    })
 }

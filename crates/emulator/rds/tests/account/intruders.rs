@@ -51,6 +51,15 @@ async fn only_who_knows_the_account_s_key_is_let_in() -> Result {
             refused(&private, path)?;
         }
     }
+    // A presigned request is let in, and its token is in no log.
+    let presigned = format!(
+        "{regions}&X-Amz-Credential={}/20260101/us-east-1/ec2/aws4_request&X-Amz-Security-Token={}",
+        aws.key, aws.token
+    );
+    assert_eq!(aws.send("GET", &presigned, &host, "")?.status, 200);
+    let log = fs::read_to_string(outer.path().join("aws.log"))?;
+    assert!(log.contains("GET /?… "), "{log}");
+    assert!(!log.contains(&aws.token), "{log}");
     // No key, and the right one where no request has it.
     for headers in [host.clone(), format!("{host}\r\nX-Key: {0}\r\nCookie: key={0}", aws.key)] {
         for path in ["/", regions, PRIVATE, "/moto-api/data.json", "/favicon.ico", "/latest/meta-data/", "//"]
