@@ -4,6 +4,7 @@
 mod guards;
 mod house;
 mod jobs;
+mod machine;
 
 use std::fs;
 use std::path::PathBuf;
