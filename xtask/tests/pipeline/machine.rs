@@ -33,3 +33,15 @@ fn a_new_file_with_any_name_is_part_of_what_is_planned() {
     let ended = house.run(&["plan", "--env", "dev"], &[]);
     ended.expect(3).says("could not read the new file").says("link.tf").says("add it to .gitignore");
 }
+
+#[test]
+fn a_lock_that_is_a_symbolic_link_is_refused_and_its_target_stays() {
+    let house = House::new();
+    let target = house.repo("../precious.txt");
+    fs::write(&target, "kept").unwrap();
+    fs::create_dir_all(house.pipeline("")).unwrap();
+    symlink(&target, house.pipeline("ci.lock")).unwrap();
+    let ended = house.run(&["validate"], &[]);
+    ended.expect(1).says("ci.lock is a symbolic link; expected a file").says("remove the link");
+    assert_eq!(fs::read_to_string(&target).unwrap(), "kept");
+}

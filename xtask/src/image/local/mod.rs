@@ -41,8 +41,7 @@ pub(super) fn ready(workspace: &Workspace, console: Console, runner: Runner) -> 
     let folder = workspace.target.join("pipeline/local-bases");
     // Two builds at once make them once. The system releases it when this process ends, however it ends.
     let lock = folder.with_extension("lock");
-    fs::create_dir_all(workspace.target.join("pipeline")).map_err(file("make", &folder))?;
-    let locked = fs::File::create(&lock).map_err(file("lock", &lock))?;
+    let locked = crate::file::open_lock(&lock)?;
     locked.lock().map_err(file("lock", &lock))?;
     if id(&builder, workspace, runner).is_none() || id(&base, workspace, runner).is_none() {
         console.line(&console.paint(
