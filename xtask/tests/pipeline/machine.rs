@@ -135,3 +135,13 @@ fn help_is_a_command_too() {
     house.run(&["help"], &[]).expect(0).says("Usage: cargo xtask <COMMAND>");
     house.run(&["help", "deploy"], &[]).expect(0).says("--infrastructure-only");
 }
+
+#[test]
+fn failed_tests_are_named_after_the_error_with_the_command_that_runs_one() {
+    let house = House::new();
+    let fails = [("BREAK", "cargo test *"), ("BREAK_HOW", "tests")];
+    let ended = house.run(&["test", "--only", "crates"], &fails);
+    ended.expect(1).says("error: `RDS_IAM_MYSQL_PLUGIN=");
+    let (_, help) = ended.printed.split_once("  hint: ").unwrap();
+    assert!(help.contains("cargo test --workspace --test server -- --exact tests::bad\n"), "{help}");
+}
