@@ -89,7 +89,8 @@ pub(crate) fn ask_about_caller(
     only_looks: bool,
 ) -> Vec<Missing> {
     let needs = needs(stages, context);
-    if !needs.contains(&Need::Credentials) {
+    // `look` has reported that there can be no credentials.
+    if !needs.contains(&Need::Credentials) || caller::may_log_in().is_err() {
         return Vec::new();
     }
     match caller::lacks(&needs, context, console, runner, only_looks) {
