@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use crate::console::Console;
 use crate::doctor::Task;
-use crate::engine::{ENGINE_VARIABLE, Engine};
+use crate::engine::Engine;
 use crate::error::Error;
 use crate::infra;
 use crate::runner::{Cmd, Runner};
@@ -28,15 +28,21 @@ pub(crate) struct Demo {
     /// First apply the Terraform stack to the AWS API on this machine, and run on what it left
     #[arg(long)]
     with_infra: bool,
-    /// What runs the database server
-    #[arg(long, value_enum, env = ENGINE_VARIABLE, default_value = "auto", hide_env_values = true)]
-    engine: Engine,
+    #[arg(
+        long,
+        value_enum,
+        help = "What runs the database server [env: RDS_IAM_EMULATOR_ENGINE] [default: auto]"
+    )]
+    engine: Option<Engine>,
 }
 
 impl Demo {
     /// What runs the database server.
-    pub(crate) fn engine(&self) -> Engine {
-        self.engine
+    ///
+    /// # Errors
+    /// When its variable says something that is not known.
+    pub(crate) fn engine(&self) -> Result<Engine, Error> {
+        Engine::or_from_env(self.engine)
     }
 
     /// What has to be on this machine before anything is built.
@@ -67,16 +73,16 @@ pub(crate) fn run(demo: &Demo, workspace: &Workspace, console: Console, runner: 
         path: PathBuf::from("the current directory"),
         source,
     })?;
-    Err(runner.become_program(&command(demo, workspace, &here)).into())
+    Err(runner.become_program(&command(demo, demo.engine()?, workspace, &here)).into())
 }
 
-fn command(demo: &Demo, workspace: &Workspace, here: &std::path::Path) -> Cmd {
+fn command(demo: &Demo, engine: Engine, workspace: &Workspace, here: &std::path::Path) -> Cmd {
     let binaries = workspace.target.join("debug");
     let mut cmd =
         Cmd::new(binaries.join("rds-iam-demo").display().to_string(), here, "cargo xtask demo builds it")
             .env(PLUGIN_VARIABLE, workspace.mysql_plugin("debug").display().to_string())
             .args(["--bin-dir".to_owned(), binaries.display().to_string()])
-            .args(["--engine", demo.engine.as_str()]);
+            .args(["--engine", engine.as_str()]);
     if demo.with_infra {
         // Not `current_exe`: the build before this may have replaced the file that runs.
         let own = workspace.target.join("debug/xtask");
@@ -99,13 +105,16 @@ mod tests {
     #[test]
     fn flags_are_passed_on_with_where_the_binaries_are() {
         let workspace = Workspace { root: "/r".into(), target: "/t".into(), cache: "/c".into() };
-        let demo =
-            Demo { once: true, with_infra: false, json: Some("claims.json".into()), engine: Engine::Process };
+        let demo = Demo { once: true, with_infra: false, json: Some("claims.json".into()), engine: None };
         insta::assert_snapshot!(
-            command(&demo, &workspace, Path::new("/")).shown(),
+            command(&demo, Engine::Process, &workspace, Path::new("/")).shown(),
             @"RDS_IAM_MYSQL_PLUGIN=/t/debug/libAWSAuthenticationPlugin.so /t/debug/rds-iam-demo --bin-dir /t/debug --engine process --once --json claims.json"
         );
         let demo = Demo { with_infra: true, json: None, ..demo };
-        assert!(command(&demo, &workspace, Path::new("/")).shown().contains("--deploy /t/debug/xtask"));
+        assert!(
+            command(&demo, Engine::Process, &workspace, Path::new("/"))
+                .shown()
+                .contains("--deploy /t/debug/xtask")
+        );
     }
 }

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::console::{Console, Style};
 use crate::engine::Engine;
-use crate::runner::Runner;
+use crate::runner::{self, Runner};
 use crate::workspace::Workspace;
 use needs::{Met, Need, Wanted, needs};
 
@@ -22,6 +22,10 @@ pub(crate) use preflight::{NOT_BEGUN, preflight, require};
 pub(crate) fn run(json: bool, workspace: &Workspace, console: Console, runner: Runner) -> bool {
     let engine = Engine::from_env().unwrap_or(Engine::Auto);
     let needs = needs(&ThisMachine { workspace, runner }, Wanted::All, engine);
+    // A question that was stopped has no answer.
+    if runner::interrupted() {
+        return false;
+    }
     if json {
         console.line(&format!("{:#}", as_json(&needs)));
     } else {
@@ -68,7 +72,7 @@ fn lines(needs: &[Need]) -> Vec<String> {
     };
     let missing = names(Need::missing);
     lines.push(if missing.is_empty() {
-        "Nothing required is missing.".to_owned()
+        "Enough for demo and test.".to_owned()
     } else {
         format!("Missing: {missing}.")
     });

@@ -7,8 +7,8 @@ use clap::ValueEnum;
 
 use crate::console::Console;
 use crate::error::Error;
-use crate::runner::{Cmd, Runner};
-use crate::workspace;
+use crate::runner::{Cmd, RunError, Runner};
+use crate::{shell, workspace};
 
 /// The variable that the emulator reads.
 pub(crate) const ENGINE_VARIABLE: &str = "RDS_IAM_EMULATOR_ENGINE";
@@ -36,14 +36,22 @@ impl Engine {
     /// # Errors
     /// When it says something that is not known.
     pub(crate) fn from_env() -> Result<Self, Error> {
-        let said = std::env::var(ENGINE_VARIABLE).unwrap_or_default();
+        let said = std::env::var_os(ENGINE_VARIABLE).unwrap_or_default().to_string_lossy().into_owned();
         if said.is_empty() {
             return Ok(Self::Auto);
         }
-        Self::from_str(&said, false).map_err(|_| Error::Found {
-            found: format!("{ENGINE_VARIABLE} is {said:?}"),
-            mend: "it is auto, docker or process".to_owned(),
+        Self::from_str(&said, false).map_err(|_| Error::Usage {
+            found: format!("{ENGINE_VARIABLE} is {said:?}; expected auto, docker or process"),
+            mend: format!("correct or unset {ENGINE_VARIABLE}"),
         })
+    }
+
+    /// The one that an option names; without it, what [`ENGINE_VARIABLE`] says.
+    ///
+    /// # Errors
+    /// As [`Engine::from_env`].
+    pub(crate) fn or_from_env(option: Option<Self>) -> Result<Self, Error> {
+        option.map_or_else(Self::from_env, Ok)
     }
 
     /// As the command line and [`ENGINE_VARIABLE`] spell it.
@@ -68,19 +76,51 @@ pub(crate) struct Chosen {
 /// # Errors
 /// When Docker is asked for and no engine answers.
 pub(crate) fn choose(wanted: Engine, runner: Runner) -> Result<Chosen, Error> {
-    decide(wanted, || docker_server_version(runner))
+    let by_variable = Engine::from_env().is_ok_and(|engine| engine == Engine::Docker);
+    decide(wanted, || docker_engine(runner), by_variable)
 }
 
-/// The version of the Docker engine, if one answers.
-pub(crate) fn docker_server_version(runner: Runner) -> Option<String> {
-    let cmd = Cmd::new("docker", &workspace::root(), DOCKER_MEND).args([
+/// The version of the Docker engine that answers.
+///
+/// # Errors
+/// When none answers: which address was tried, and why.
+pub(crate) fn docker_engine(runner: Runner) -> Result<String, Error> {
+    let cmd = Cmd::new(DOCKER, &workspace::root(), CLIENT_MEND).args([
         "version",
         "--format",
         "{{.Server.Version}}",
     ]);
-    // Whatever the reason, no version means no engine; the caller says what to do about it.
-    let version = runner.ask_within(&cmd, ENGINE_ANSWERS_WITHIN).ok()?;
-    Some(version.trim().to_owned()).filter(|version| !version.is_empty())
+    let why = match runner.ask_within(&cmd, ENGINE_ANSWERS_WITHIN) {
+        Ok(version) if !version.trim().is_empty() => return Ok(version.trim().to_owned()),
+        Ok(_) => "it has no version".to_owned(),
+        Err(RunError::NotFound { .. }) => return Err(no_client()),
+        // Docker's last line names the address where it is none of DOCKER_HOST's.
+        Err(RunError::Failed { tail, status, .. }) => {
+            tail.lines().last().cloned().unwrap_or_else(|| status.to_string())
+        }
+        Err(RunError::NoAnswer { within, .. }) => format!("it took longer than {} s", within.as_secs()),
+        Err(other) => return Err(other.into()),
+    };
+    let host = std::env::var_os(HOST_VARIABLE).unwrap_or_default().to_string_lossy().into_owned();
+    Err(no_engine(Some(host.as_str()).filter(|host| !host.is_empty()), &why))
+}
+
+/// An error about a machine without Docker's client.
+pub(crate) fn no_client() -> Error {
+    Error::Found { found: format!("no `{DOCKER}` on PATH"), mend: CLIENT_MEND.to_owned() }
+}
+
+fn no_engine(host: Option<&str>, why: &str) -> Error {
+    match host {
+        Some(host) => Error::Found {
+            found: format!("no Docker engine answers at {} ({HOST_VARIABLE}): {why}", shell::redact(host)),
+            mend: format!("start the Docker engine there, or correct or unset {HOST_VARIABLE}"),
+        },
+        None => Error::Found {
+            found: format!("no Docker engine answers: {why}"),
+            mend: "start the Docker engine (`dockerd` as root, or `systemctl start docker`)".to_owned(),
+        },
+    }
 }
 
 /// Whether a Docker client of this version builds with BuildKit by itself; from 23 on, a plugin does.
@@ -96,7 +136,7 @@ pub(crate) fn building_client() -> Option<&'static str> {
     let found = FOUND.get_or_init(|| {
         let runner = Runner::new(Console::from_env());
         let ask = |client: &str, args: &[&str]| {
-            let cmd = Cmd::new(client, &workspace::root(), DOCKER_MEND).args(args.iter().copied());
+            let cmd = Cmd::new(client, &workspace::root(), CLIENT_MEND).args(args.iter().copied());
             runner.ask_within(&cmd, ENGINE_ANSWERS_WITHIN).ok()
         };
         let path = std::env::var_os("PATH").unwrap_or_default();
@@ -111,24 +151,35 @@ pub(crate) fn building_client() -> Option<&'static str> {
     found.as_deref()
 }
 
-/// What to do where Docker is wanted and none answers.
-pub(crate) const DOCKER_MEND: &str = "start the Docker engine (`dockerd` as root, or `systemctl start docker`), or leave out `--engine docker`";
+/// What to do where Docker's client is missing.
+pub(crate) const CLIENT_MEND: &str = "apt-get install docker.io";
 
-fn decide(wanted: Engine, docker: impl FnOnce() -> Option<String>) -> Result<Chosen, Error> {
+/// The variable that names another engine than this machine's.
+const HOST_VARIABLE: &str = "DOCKER_HOST";
+
+/// `by_variable` says that [`ENGINE_VARIABLE`] asks for Docker.
+fn decide(
+    wanted: Engine,
+    docker: impl FnOnce() -> Result<String, Error>,
+    by_variable: bool,
+) -> Result<Chosen, Error> {
     let (engine, why) = match wanted {
         Engine::Process => (Engine::Process, "child processes, as asked for".to_owned()),
         Engine::Auto | Engine::Docker => match (docker(), wanted) {
-            (Some(version), Engine::Docker) => {
+            (Ok(version), Engine::Docker) => {
                 (Engine::Docker, format!("containers, as asked for (Docker engine {version})"))
             }
-            (Some(version), _) => (Engine::Docker, format!("containers (Docker engine {version} answers)")),
-            (None, Engine::Docker) => {
-                return Err(Error::Found {
-                    found: "no Docker engine answers".to_owned(),
-                    mend: DOCKER_MEND.to_owned(),
-                });
+            (Ok(version), _) => (Engine::Docker, format!("containers (Docker engine {version} answers)")),
+            (Err(Error::Found { found, mend }), Engine::Docker) => {
+                let without = if by_variable {
+                    format!("unset {ENGINE_VARIABLE}")
+                } else {
+                    "leave out `--engine docker`".to_owned()
+                };
+                return Err(Error::Found { found, mend: format!("{mend}; or {without}") });
             }
-            (None, _) => (Engine::Process, "child processes (no Docker engine answers)".to_owned()),
+            (Err(error), Engine::Docker) => return Err(error),
+            (Err(_), _) => (Engine::Process, "child processes (no Docker engine answers)".to_owned()),
         },
     };
     Ok(Chosen { engine, why: format!("Database servers run as {why}.") })
@@ -140,8 +191,14 @@ mod tests {
 
     #[test]
     fn docker_is_used_where_it_answers_and_only_demanded_where_asked_for() {
-        let answers = || Some("28.0".to_owned());
-        let says = |wanted, docker: &dyn Fn() -> Option<String>| match decide(wanted, docker) {
+        let answers = || Ok("28.0".to_owned());
+        let refuses = || Err(no_engine(None, "connection refused"));
+        let by_variable = std::cell::Cell::new(false);
+        let says = |wanted, docker: &dyn Fn() -> Result<String, Error>| match decide(
+            wanted,
+            docker,
+            by_variable.get(),
+        ) {
             Ok(chosen) => format!("{}: {}", chosen.engine.as_str(), chosen.why),
             Err(error) => error.report(),
         };
@@ -150,8 +207,13 @@ mod tests {
                 says(Engine::Auto, &answers),
                 says(Engine::Docker, &answers),
                 says(Engine::Process, &answers),
-                says(Engine::Auto, &|| None),
-                says(Engine::Docker, &|| None),
+                says(Engine::Auto, &refuses),
+                says(Engine::Docker, &refuses),
+                {
+                    by_variable.set(true);
+                    says(Engine::Docker, &|| Err(no_client()))
+                },
+                no_engine(Some("tcp://ada:lovelace@nowhere:2375"), "no such host").report(),
             ]
             .join("\n"),
             @r"
@@ -159,8 +221,12 @@ mod tests {
         docker: Database servers run as containers, as asked for (Docker engine 28.0).
         process: Database servers run as child processes, as asked for.
         process: Database servers run as child processes (no Docker engine answers).
-        error: no Docker engine answers
-          hint: start the Docker engine (`dockerd` as root, or `systemctl start docker`), or leave out `--engine docker`
+        error: no Docker engine answers: connection refused
+          hint: start the Docker engine (`dockerd` as root, or `systemctl start docker`); or leave out `--engine docker`
+        error: no `docker` on PATH
+          hint: apt-get install docker.io; or unset RDS_IAM_EMULATOR_ENGINE
+        error: no Docker engine answers at tcp://ada:<redacted>@nowhere:2375 (DOCKER_HOST): no such host
+          hint: start the Docker engine there, or correct or unset DOCKER_HOST
         "
         );
     }

@@ -1,8 +1,10 @@
 //! Files in one step, and their digests.
 
-use std::fs;
+use std::fs::{self, File};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
+use rustix::fs::OFlags;
 use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
 
@@ -33,6 +35,28 @@ pub(crate) fn replace(path: &Path, bytes: impl AsRef<[u8]>) -> Result<(), Error>
 /// When it can't be made.
 pub(crate) fn make_folder(folder: &Path) -> Result<(), Error> {
     fs::create_dir_all(folder).map_err(failed("make", folder))
+}
+
+/// Opens a file to lock it, and makes it with its folder if it is not there. What another run wrote in it is kept.
+///
+/// # Errors
+/// When it can't be opened, or is a symbolic link: its target would be written to.
+pub(crate) fn open_lock(path: &Path) -> Result<File, Error> {
+    if let Some(folder) = path.parent() {
+        make_folder(folder)?;
+    }
+    let flags = OFlags::NOFOLLOW.bits().cast_signed();
+    let mut options = File::options();
+    options.read(true).write(true).create(true).truncate(false).custom_flags(flags);
+    options.open(path).map_err(|source| {
+        if path.is_symlink() {
+            return Error::Found {
+                found: format!("{} is a symbolic link; expected a file", path.display()),
+                mend: "remove the link".to_owned(),
+            };
+        }
+        failed("open", path)(source)
+    })
 }
 
 /// The text of a file.

@@ -6,7 +6,7 @@ use crate::console::Console;
 use crate::error::Error;
 use crate::gates;
 use crate::hygiene;
-use crate::runner::Runner;
+use crate::runner::{RunError, Runner};
 use crate::steps::{Outcome, Step};
 use crate::tools;
 use crate::workspace::Workspace;
@@ -118,6 +118,9 @@ fn advisories(
     let deny = || workspace.tool(&program, tools::cargo_deny_mend());
     let fetch = deny().args(["--locked", "fetch", "db", "index"]).within(FETCHED_WITHIN);
     if let Err(error) = runner.run(&fetch) {
+        if matches!(error, RunError::Stopped { .. }) {
+            return Err(error.into());
+        }
         let offline = std::env::var(OFFLINE_VARIABLE).unwrap_or_default();
         let accepted = offline.split(',').any(|what| what.trim() == "advisories");
         if accepted || unreachable == Unreachable::NotRun {

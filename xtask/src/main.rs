@@ -37,16 +37,16 @@ use clap::{Parser, Subcommand};
 use console::{Console, Style};
 use demo::Demo;
 use doctor::NOT_BEGUN;
-use engine::{ENGINE_VARIABLE, Engine};
+use engine::Engine;
 use error::Error;
 use infra::Infra;
 use pipeline::{Asked, Run};
-use runner::Runner;
+use runner::{RunError, Runner};
 use workspace::Workspace;
 
 /// The tasks of this workspace.
 #[derive(Debug, Parser)]
-#[command(bin_name = "cargo xtask", after_help = EXAMPLES, disable_help_subcommand = true, max_term_width = 100)]
+#[command(bin_name = "cargo xtask", after_help = EXAMPLES, max_term_width = 100)]
 struct Cli {
     #[command(subcommand)]
     task: Task,
@@ -86,9 +86,12 @@ enum Task {
     Demo(Demo),
     /// Check and test everything, as CI does
     Test {
-        /// What runs the database servers
-        #[arg(long, value_enum, env = ENGINE_VARIABLE, default_value = "auto", hide_env_values = true)]
-        engine: Engine,
+        #[arg(
+            long,
+            value_enum,
+            help = "What runs the database servers [env: RDS_IAM_EMULATOR_ENGINE] [default: auto]"
+        )]
+        engine: Option<Engine>,
         /// Test this part alone
         #[arg(long, value_enum, value_name = "PART")]
         only: Option<test::Only>,
@@ -297,10 +300,13 @@ fn main() -> ExitCode {
     }
     match run(cli.task, console) {
         Ok(status) => status.into(),
+        Err(Error::Run(RunError::Stopped { .. })) if runner::interrupted() => {
+            pipeline::stopped(console).into()
+        }
         Err(error) => {
             console.line(&console.paint(Style::Bad, &error.report()));
             match error {
-                _ if runner::interrupted() => pipeline::INTERRUPTED.into(),
+                _ if runner::interrupted() => pipeline::stopped(console).into(),
                 // As clap's own.
                 Error::Usage { .. } => ExitCode::from(2),
                 _ => ExitCode::FAILURE,
@@ -313,17 +319,23 @@ fn main() -> ExitCode {
 fn run(task: Task, console: Console) -> Result<u8, Error> {
     let runner = Runner::new(console);
     let workspace = Workspace::find(runner)?;
-    let all_well = |well: bool| u8::from(!well);
+    let status = |status| if runner::interrupted() { pipeline::stopped(console) } else { status };
+    let all_well = |well: bool| if well { 0 } else { status(1) };
     let ready = |task, engine| doctor::preflight(task, engine, &workspace, console, runner);
     let pipeline = |asked: Asked| pipeline::run(&asked, &workspace, console, runner);
     match task {
         Task::Demo(demo) => {
-            let ready = demo.tasks().iter().all(|&task| ready(task, demo.engine()).is_some());
-            if ready { demo::run(&demo, &workspace, console, runner).map(|()| 0) } else { Ok(NOT_BEGUN) }
+            let engine = demo.engine()?;
+            if !demo.tasks().iter().all(|&task| ready(task, engine).is_some()) {
+                return Ok(status(NOT_BEGUN));
+            }
+            demo::run(&demo, &workspace, console, runner).map(|()| 0)
         }
         Task::Test { engine, only } => {
             let task = only.map_or(doctor::Task::Test, |test::Only::Crates| doctor::Task::Crates);
-            let Some(chosen) = ready(task, engine) else { return Ok(NOT_BEGUN) };
+            let Some(chosen) = ready(task, Engine::or_from_env(engine)?) else {
+                return Ok(status(NOT_BEGUN));
+            };
             console.line(&chosen.why);
             let steps = match only {
                 None => test::steps(chosen.engine, &workspace, console, runner),
@@ -362,7 +374,7 @@ fn run(task: Task, console: Console) -> Result<u8, Error> {
             // The others are given what they need, or are called by what has looked.
             let looks = matches!(task, Infra::Check | Infra::Local);
             if looks && ready(doctor::Task::Infra, Engine::from_env()?).is_none() {
-                return Ok(NOT_BEGUN);
+                return Ok(status(NOT_BEGUN));
             }
             infra::run(task, &workspace, console, runner).map(all_well)
         }
@@ -427,6 +439,7 @@ mod tests {
           tools         List the tools that check and deploy, or install them at their pinned versions
           doctor        List everything this machine needs, present or missing, with the command that mends
                         it
+          help          Print this message or the help of the given subcommand(s)
 
         Options:
           -h, --help  Print help

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use crate::console::{Console, Style, table};
 use crate::error::Error;
+use crate::runner::{self, RunError};
 
 /// How a step that did not fail ended.
 #[derive(Debug, PartialEq, Eq)]
@@ -33,17 +34,13 @@ pub(crate) fn names(steps: &[Step<'_>]) -> String {
 }
 
 /// Runs `steps` in order; after the first failure the others are listed as not run. Ends with a
-/// table and a line of counts. True when none failed.
+/// table and a line of counts. True when none failed or was stopped.
 pub(crate) fn run(console: Console, steps: Vec<Step<'_>>) -> bool {
     let mut done: Vec<Done> = Vec::new();
     let (begun, all) = (Instant::now(), steps.len());
     for (number, Step { name, action }) in (1..).zip(steps) {
-        if done.iter().any(|step| matches!(step.end, End::Failed(_))) {
-            done.push(Done {
-                name,
-                end: End::Finished(Outcome::NotRun("an earlier step failed".to_owned())),
-                took: None,
-            });
+        if let Some(why) = left_out(&done, runner::interrupted()) {
+            done.push(Done { name, end: End::Finished(Outcome::NotRun(why.to_owned())), took: None });
             continue;
         }
         let started = Instant::now();
@@ -56,14 +53,11 @@ pub(crate) fn run(console: Console, steps: Vec<Step<'_>>) -> bool {
             result
         };
         let took = Some(started.elapsed());
-        let end = match result {
-            Ok(outcome) => End::Finished(outcome),
+        let end = end(name, result, runner::interrupted());
+        if let End::Failed(error) = &end {
             // Outside the group, which folds.
-            Err(error) => {
-                console.line(&console.paint(Style::Bad, &error.report()));
-                End::Failed(error.brief())
-            }
-        };
+            console.line(&console.paint(Style::Bad, &error.report()));
+        }
         done.push(Done { name, end, took });
     }
     console.line("");
@@ -72,13 +66,34 @@ pub(crate) fn run(console: Console, steps: Vec<Step<'_>>) -> bool {
             None => Style::Heading,
             Some(End::Failed(_)) => Style::Bad,
             Some(End::Finished(Outcome::Passed)) => Style::Good,
-            Some(End::Finished(_)) => Style::Warning,
+            Some(End::Finished(_) | End::Stopped(_)) => Style::Warning,
         };
         console.line(&console.paint(style, line));
     }
     console.line("");
     console.line(&counts(&done));
-    !done.iter().any(|step| matches!(step.end, End::Failed(_)))
+    !runner::interrupted() && !done.iter().any(|step| matches!(step.end, End::Failed(_) | End::Stopped(_)))
+}
+
+/// Why the step after those that are `done` is not run.
+fn left_out(done: &[Done], interrupted: bool) -> Option<&'static str> {
+    if done.iter().any(|step| matches!(step.end, End::Failed(_))) {
+        Some("an earlier step failed")
+    } else if interrupted || done.iter().any(|step| matches!(step.end, End::Stopped(_))) {
+        Some("the run was interrupted")
+    } else {
+        None
+    }
+}
+
+/// How a step ended. Where the run was interrupted, that is why it did not pass.
+fn end(name: &str, result: Result<Outcome, Error>, interrupted: bool) -> End {
+    match result {
+        Err(Error::Run(RunError::Stopped { command })) => End::Stopped(command),
+        Err(_) | Ok(Outcome::NotRun(_)) if interrupted => End::Stopped(name.to_owned()),
+        Ok(outcome) => End::Finished(outcome),
+        Err(error) => End::Failed(error),
+    }
 }
 
 /// A step's heading: which of how many, and how much time has gone by before it.
@@ -104,7 +119,9 @@ struct Done {
 #[derive(Debug)]
 enum End {
     Finished(Outcome),
-    Failed(String),
+    Failed(Error),
+    /// It was ended with the run: the command that it was in the middle of.
+    Stopped(String),
 }
 
 fn summary(done: &[Done]) -> Vec<String> {
@@ -112,17 +129,18 @@ fn summary(done: &[Done]) -> Vec<String> {
         .iter()
         .map(|Done { name, end, took }| {
             let (result, note) = match end {
-                End::Finished(Outcome::Passed) => ("passed", ""),
-                End::Finished(Outcome::Warned(note)) => ("passed", note.as_str()),
-                End::Finished(Outcome::NotRun(reason)) => ("not run", reason.as_str()),
-                End::Failed(error) => ("FAILED", error.as_str()),
+                End::Finished(Outcome::Passed) => ("passed", String::new()),
+                End::Finished(Outcome::Warned(note)) => ("passed", note.clone()),
+                End::Finished(Outcome::NotRun(reason)) => ("not run", reason.clone()),
+                End::Failed(error) => ("FAILED", error.brief()),
+                End::Stopped(command) => ("stopped", format!("in the middle of {command}")),
             };
             // What was not run took no time, also where finding out took some.
             let seconds = match (end, took) {
                 (End::Finished(Outcome::NotRun(_)), _) | (_, None) => "-".to_owned(),
                 (_, Some(took)) => format!("{:.1}", took.as_secs_f64()),
             };
-            [(*name).to_owned(), result.to_owned(), format!("{seconds:>7}"), note.to_owned()]
+            [(*name).to_owned(), result.to_owned(), format!("{seconds:>7}"), note]
         })
         .collect();
     table(["step", "result", "seconds", ""], &rows)
@@ -133,7 +151,11 @@ fn counts(done: &[Done]) -> String {
     let passed = count(|end| matches!(end, End::Finished(Outcome::Passed | Outcome::Warned(_))));
     let failed = count(|end| matches!(end, End::Failed(_)));
     let not_run = count(|end| matches!(end, End::Finished(Outcome::NotRun(_))));
-    format!("{passed} steps passed, {failed} failed, {not_run} not run")
+    let stopped = match count(|end| matches!(end, End::Stopped(_))) {
+        0 => String::new(),
+        stopped => format!(" {stopped} stopped,"),
+    };
+    format!("{passed} steps passed, {failed} failed,{stopped} {not_run} not run")
 }
 
 #[cfg(test)]
@@ -144,13 +166,39 @@ mod tests {
         Done { name, end, took: millis.map(Duration::from_millis) }
     }
 
+    fn wrong(found: &str) -> Error {
+        Error::Found { found: found.to_owned(), mend: "correct it".to_owned() }
+    }
+
+    #[test]
+    fn a_step_that_was_stopped_did_not_fail_and_nothing_runs_after_it() {
+        let stopped = || Err(Error::Run(RunError::Stopped { command: "cargo test".to_owned() }));
+        let steps = [
+            done("lints", end("lints", Ok(Outcome::Passed), false), Some(420)),
+            done("tests", end("tests", stopped(), false), Some(1_000)),
+            done("demo", end("demo", Err(wrong("it ended")), true), Some(2_000)),
+        ];
+        assert_eq!(left_out(&steps[..1], false), None);
+        assert_eq!(left_out(&steps[..1], true), Some("the run was interrupted"));
+        assert_eq!(left_out(&steps, false), Some("the run was interrupted"));
+        insta::assert_snapshot!([summary(&steps).join("\n"), counts(&steps)].join("\n\n"), @r"
+        step   result   seconds
+        lints  passed       0.4
+        tests  stopped      1.0  in the middle of cargo test
+        demo   stopped      2.0  in the middle of demo
+
+        1 steps passed, 0 failed, 2 stopped, 0 not run
+        ");
+        assert!(!run(Console::silent(), vec![Step::new("one", stopped)]));
+    }
+
     #[test]
     fn the_table_lists_what_ran_what_failed_and_what_did_not_run() {
         let steps = [
             done("format", End::Finished(Outcome::Passed), Some(420)),
             done("hygiene", End::Finished(Outcome::Warned("1 long file".into())), Some(15)),
             done("advisories", End::Finished(Outcome::NotRun("needs the network".into())), Some(0)),
-            done("lints", End::Failed("exit status: 101".into()), Some(101_250)),
+            done("lints", End::Failed(wrong("exit status: 101")), Some(101_250)),
             done("tests", End::Finished(Outcome::NotRun("an earlier step failed".into())), None),
         ];
         insta::assert_snapshot!([summary(&steps).join("\n"), counts(&steps)].join("\n\n"), @r"
@@ -182,11 +230,10 @@ mod tests {
                 outcome
             })
         };
-        let wrong = Error::Found { found: "wrong".into(), mend: "mend it".into() };
         let steps = vec![
             step("one", Ok(Outcome::Passed)),
             step("two", Ok(Outcome::NotRun("not here".into()))),
-            step("three", Err(wrong)),
+            step("three", Err(wrong("it is wrong"))),
             step("four", Ok(Outcome::Passed)),
         ];
         assert!(!run(Console::silent(), steps));

@@ -181,7 +181,7 @@ fn demo_program(workspace: &Workspace, engine: Engine) -> Cmd {
 fn tested(cmd: Cmd, engine: Engine, workspace: &Workspace) -> Cmd {
     cmd.env(PLUGIN_VARIABLE, workspace.mysql_plugin("debug").display().to_string())
         .env(ENGINE_VARIABLE, engine.as_str())
-        .hint("the tests that failed are named above")
+        .hint("the compiler's message is above")
 }
 
 #[cfg(test)]

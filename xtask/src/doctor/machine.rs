@@ -66,7 +66,7 @@ impl Machine for ThisMachine<'_> {
     }
 
     fn docker_engine(&self) -> Option<String> {
-        engine::docker_server_version(self.runner)
+        engine::docker_engine(self.runner).ok()
     }
 
     fn tools(&self) -> Vec<tools::Row> {

@@ -6,14 +6,14 @@ use super::{Machine, ThisMachine};
 use crate::console::{Console, Style};
 use crate::engine::{self, Chosen, Engine};
 use crate::error::Error;
-use crate::runner::Runner;
+use crate::runner::{self, Runner};
 use crate::workspace::Workspace;
 
 /// The exit status where something is missing, before anything was begun.
 pub(crate) const NOT_BEGUN: u8 = 3;
 
 /// Looks at what `task` needs; the engine that runs its servers, or nothing where something is missing, which was
-/// told.
+/// told, or where the run was interrupted.
 pub(crate) fn preflight(
     task: Task,
     engine: Engine,
@@ -60,6 +60,10 @@ fn look(
 ) -> Option<Chosen> {
     let chosen = choose();
     let needs = needs(machine, Wanted::Of(task), chosen.as_ref().map_or(wanted, |chosen| chosen.engine));
+    // A question that was stopped has no answer.
+    if runner::interrupted() {
+        return None;
+    }
     for line in fetched(&needs) {
         console.line(&console.paint(Style::Quiet, &line));
     }

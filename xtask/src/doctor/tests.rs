@@ -165,7 +165,7 @@ fn a_machine_that_is_ready() {
     optional  trivy                finds known vulnerabilities, secrets and misconfiguration in the repository and the images
                                    mend: cargo xtask tools install trivy
 
-    Nothing required is missing.
+    Enough for demo and test.
     `cargo xtask ci` and `deploy` also need: trivy.
     ");
 }

@@ -11,7 +11,7 @@ use super::{Which, local};
 use crate::console::{Console, Style};
 use crate::error::Error;
 use crate::file::failed as file;
-use crate::runner::Runner;
+use crate::runner::{self, Runner};
 use crate::tools::reach;
 use crate::workspace::Workspace;
 
@@ -38,7 +38,8 @@ impl Bases {
             }
             reach::host(&base.registry(), workspace, runner).err()
         });
-        let Some(why) = why else { return Self::Pinned };
+        // A question that was stopped has no answer.
+        let Some(why) = why.filter(|_| !runner::interrupted()) else { return Self::Pinned };
         let note = format!(
             "no official base images can be pulled ({why}): images are built on bases made of Debian's packages; \
              RDS_IAM_IMAGE_BASES=pinned insists on the official ones"

@@ -40,8 +40,7 @@ pub(crate) fn copy(name: &str, workspace: &Workspace) -> Result<Tree, Error> {
 fn lock(folder: &Path) -> Result<File, Error> {
     let path = folder.with_extension("lock");
     let failed = |source| Error::File { action: "lock", path: path.clone(), source };
-    file::make_folder(path.parent().unwrap_or(folder))?;
-    let file = File::create(&path).map_err(failed)?;
+    let file = file::open_lock(&path)?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::Error(source)) => Err(failed(source)),
@@ -92,6 +91,17 @@ fn copy_file(from: &Path, to: &Path) -> Result<(), Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_lock_that_is_a_symbolic_link_is_refused_and_its_target_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let target = folder.path().join("target.txt");
+        fs::write(&target, "kept").unwrap();
+        std::os::unix::fs::symlink(&target, folder.path().join("check.lock")).unwrap();
+        let error = lock(&folder.path().join("check")).unwrap_err().report();
+        assert!(error.contains("check.lock is a symbolic link; expected a file"), "{error}");
+        assert_eq!(fs::read_to_string(&target).unwrap(), "kept");
+    }
 
     #[test]
     fn a_copy_leaves_out_what_terraform_left_and_gives_modules_the_lock() {

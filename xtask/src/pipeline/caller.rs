@@ -45,6 +45,23 @@ pub(super) fn may<'c>(
     std::iter::once(Need::Credentials).chain(rights).collect()
 }
 
+/// Whether there can be credentials, as far as this machine knows.
+///
+/// # Errors
+/// When there can be none.
+pub(super) fn may_log_in() -> Result<(), Error> {
+    let set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    // On Actions, what is missing is one line of the workflow, which AWS's SDK can't know.
+    if set("GITHUB_ACTIONS") && !set("AWS_ACCESS_KEY_ID") && !set("ACTIONS_ID_TOKEN_REQUEST_URL") {
+        return Err(Error::Found {
+            found: "this job has no AWS credentials, and may not ask GitHub for an OIDC token".to_owned(),
+            mend: "give the job `permissions: id-token: write`, and the step aws-actions/configure-aws-credentials"
+                .to_owned(),
+        });
+    }
+    Ok(())
+}
+
 /// The rights among `needs` that the caller lacks, each with what to say about it.
 ///
 /// # Errors
@@ -57,16 +74,9 @@ pub(super) fn lacks<'n>(
     only_looks: bool,
 ) -> Result<Vec<(&'n Need, String)>, Error> {
     let environment = context.environment()?;
-    let set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
-    // On Actions, what is missing is one line of the workflow, which AWS's SDK can't know.
-    if set("GITHUB_ACTIONS") && !set("AWS_ACCESS_KEY_ID") && !set("ACTIONS_ID_TOKEN_REQUEST_URL") {
-        return Err(Error::Found {
-            found: "this job has no AWS credentials, and may not ask GitHub for an OIDC token".to_owned(),
-            mend: "give the job `permissions: id-token: write`, and the step aws-actions/configure-aws-credentials"
-                .to_owned(),
-        });
-    }
     if !only_looks && !workspace::is_prebuilt() {
+        let note = "building rds-iam-infra, which asks AWS about credentials and rights";
+        console.line(&console.paint(Style::Quiet, note));
         let build = context.workspace.cargo(["build", "--quiet", "--locked", "--package", "rds-iam-infra"]);
         runner.ask_within(&build, BUILT_WITHIN)?;
     } else if !asks_aws(context).is_file() {

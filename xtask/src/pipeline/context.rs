@@ -76,14 +76,16 @@ impl Commit {
                 .hint("the pipeline works on a clone with a commit")
         };
         let ask = |args: &[&str]| runner.ask(&git(args)).map(|answer| answer.trim().to_owned());
-        let changed =
-            runner.ask(&git(&["diff", "--binary", "--no-ext-diff", "HEAD"]))? + &new_files(workspace, &ask)?;
+        let untracked = ["ls-files", "-z", "--others", "--exclude-standard", "--", "terraform"];
+        let changed = runner.ask(&git(&["diff", "--binary", "--no-ext-diff", "HEAD"]))?
+            + &new_files(&runner.ask(&git(&untracked))?, &workspace.root)?;
         // That there is no remote is no failure.
         let source = ask(&["remote", "get-url", "origin"]).unwrap_or_default();
-        let epoch = ask(&["show", "-s", "--format=%ct", "HEAD"])?;
+        let show = git(&["show", "-s", "--no-show-signature", "--format=%ct", "HEAD"]);
+        let epoch: i64 = runner.ask(&show)?.trim().parse().map_err(Error::answer(&show))?;
         Ok(Self {
             id: ask(&["rev-parse", "HEAD"])?,
-            time: crate::clock::rfc3339(epoch.parse().unwrap_or_default()),
+            time: crate::clock::rfc3339(epoch),
             changes: (!changed.is_empty()).then(|| hex::encode(&Sha256::digest(changed)[..6])),
             source: web_address(&source),
         })
@@ -101,16 +103,19 @@ impl Commit {
     }
 }
 
-/// Files that Terraform would read and git does not track: their names and digests.
-fn new_files(
-    workspace: &Workspace,
-    ask: &dyn Fn(&[&str]) -> Result<String, crate::runner::RunError>,
-) -> Result<String, Error> {
-    let listed = ask(&["ls-files", "--others", "--exclude-standard", "--", "terraform"])?;
+/// The names and digests of files that Terraform would read and git does not track; `listed` by git, each with NUL at
+/// its end.
+fn new_files(listed: &str, root: &Path) -> Result<String, Error> {
     let mut text = String::new();
-    for name in listed.lines().filter(|name| !name.is_empty()) {
-        let digest = crate::file::sha256(&workspace.root.join(name.trim_matches('"'))).unwrap_or_default();
-        text.push_str(&format!("{name} {digest}\n"));
+    for name in listed.split_terminator('\0') {
+        let path = root.join(name);
+        let bytes = std::fs::read(&path).map_err(|error| Error::Found {
+            found: format!("could not read the new file {}: {error}", path.display()),
+            mend: "plans and verdicts are bound to each new file in terraform/: make it readable, remove it, or add it \
+                   to .gitignore"
+                .to_owned(),
+        })?;
+        text.push_str(&format!("{name} {}\n", hex::encode(Sha256::digest(bytes))));
     }
     Ok(text)
 }
@@ -262,6 +267,17 @@ pub(crate) fn folder(workspace: &Workspace) -> PathBuf {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_new_file_that_can_not_be_read_is_an_error() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("a\n\u{e9}.tf"), "a").unwrap();
+        let one = new_files("a\n\u{e9}.tf\0", folder.path()).unwrap();
+        assert!(one.starts_with("a\n\u{e9}.tf ca978112"), "{one}");
+        let error = new_files("a\n\u{e9}.tf\0gone.tf\0", folder.path()).unwrap_err().report();
+        assert!(error.contains("gone.tf: No such file"), "{error}");
+        assert!(error.contains(".gitignore"), "{error}");
+    }
 
     #[test]
     fn a_remote_becomes_an_address_without_credentials() {

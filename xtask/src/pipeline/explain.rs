@@ -1,7 +1,7 @@
 //! `--explain`: what a run would do and why in this order; `--explain STAGE`: all about one stage. From what
 //! the stages declare, nothing else.
 
-use super::selection::Run;
+use super::selection::{Run, did_you_mean};
 use super::stage::{Artifact, Stage};
 use super::stages;
 use crate::console::table;
@@ -46,9 +46,12 @@ fn after(stage: &Stage, wanted: &[&Stage]) -> String {
 /// # Errors
 /// When there is no such stage.
 pub(crate) fn stage(name: &str) -> Result<Vec<String>, Error> {
-    let stage = stages::named(name).ok_or_else(|| Error::Usage {
-        found: format!("there is no stage {name}"),
-        mend: format!("the stages are {}", stages::ALL.map(|stage| stage.name).join(", ")),
+    let stage = stages::named(name).ok_or_else(|| {
+        let names = stages::ALL.map(|stage| stage.name);
+        Error::Usage {
+            found: format!("there is no stage {name}"),
+            mend: format!("{}the stages are {}", did_you_mean(&[name], &names), names.join(", ")),
+        }
     })?;
     let list = |artifacts: &[Artifact]| {
         let told: Vec<String> = artifacts
@@ -105,5 +108,6 @@ mod tests {
         ");
         let unknown = stage("aply").unwrap_err();
         assert_eq!(unknown.to_string(), "there is no stage aply");
+        assert!(unknown.mend().unwrap().starts_with("did you mean apply? "));
     }
 }

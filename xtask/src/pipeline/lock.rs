@@ -21,11 +21,7 @@ pub(crate) struct Lock {
 /// When another run is at it: who, and since when.
 pub(crate) fn take(context: &Context<'_>) -> Result<Lock, Error> {
     let path = context.folder().with_extension("lock");
-    if let Some(folder) = path.parent() {
-        file::make_folder(folder)?;
-    }
-    let open = File::options().read(true).write(true).create(true).truncate(false).open(&path);
-    let mut lock = open.map_err(file::failed("open", &path))?;
+    let mut lock = file::open_lock(&path)?;
     match lock.try_lock() {
         Ok(()) => {}
         Err(TryLockError::Error(source)) => return Err(file::failed("lock", &path)(source)),

@@ -28,7 +28,7 @@ use clap::ValueEnum;
 
 use crate::error::Error;
 use crate::image::Bases;
-use crate::runner::Runner;
+use crate::runner::{self, Runner};
 use crate::workspace::Workspace;
 use context::{Commit, Promotion};
 use environment::Environment;
@@ -37,7 +37,7 @@ use stage::{Effect, Stage};
 use verdicts::{Judged, Verdicts};
 
 pub(crate) use context::Context;
-pub(crate) use report::INTERRUPTED;
+pub(crate) use report::stopped;
 pub(crate) use selection::Run;
 pub(crate) use stage::Action;
 
@@ -203,10 +203,20 @@ pub(crate) fn run(
     let _lock = lock::take(&context)?;
     // Of an earlier run: nobody should take them for this one's.
     telling.json.iter().chain(&telling.junit).try_for_each(|path| crate::file::remove(path))?;
-    let mut missing = preflight::look(&wanted, &context, console, runner, false);
+    let mut missing = preflight::look(&wanted, &context, runner);
     missing.extend(selection::unmet(asked.run, &wanted, &context));
+    let asks = missing.is_empty();
+    if asks {
+        missing = preflight::ask_about_caller(&wanted, &context, console, runner, false);
+    }
+    // A question that was stopped has no answer: nothing is known to be missing.
+    if runner::interrupted() {
+        return Ok(stopped(console));
+    }
     if !missing.is_empty() {
         preflight::tell(&missing, console);
+        let later = preflight::not_asked_yet(&wanted, &context).filter(|_| !asks);
+        later.iter().for_each(|note| console.line(note));
         return Ok(not_begun(console));
     }
     preflight::install(&wanted, &context, console, runner)?;
@@ -279,7 +289,7 @@ fn context<'a>(asked: &Asked, workspace: &'a Workspace, runner: Runner) -> Resul
 
 /// What images are built on: the official ones, unless the environment says otherwise.
 fn named_bases() -> Result<Option<Bases>, Error> {
-    let said = std::env::var(BASES_VARIABLE).unwrap_or_default();
+    let said = std::env::var_os(BASES_VARIABLE).unwrap_or_default().to_string_lossy().into_owned();
     if said.is_empty() {
         return Ok(None);
     }
@@ -489,8 +499,12 @@ fn dry_run(
             }
         }
     }
-    let mut missing = preflight::look(wanted, context, console, runner, true);
+    let mut missing = preflight::look(wanted, context, runner);
     missing.extend(selection::unmet(run, wanted, context));
+    missing.extend(preflight::ask_about_caller(wanted, context, console, runner, true));
+    if runner::interrupted() {
+        return Ok(stopped(console));
+    }
     preflight::tell(&missing, console);
     preflight::not_looked_at(wanted, context).iter().for_each(|note| console.line(note));
     console.line(&match missing.len() {

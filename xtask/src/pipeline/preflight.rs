@@ -57,42 +57,68 @@ pub(crate) struct Missing {
     pub(crate) stages: String,
 }
 
-/// Looks at everything that `stages` need; what is missing. Where `only_looks`, the program that asks AWS is not
-/// built for it.
-pub(crate) fn look(
+/// Checks everything that `stages` need on this machine, which takes no time; what is missing. AWS is asked by
+/// [`ask_about_caller`].
+pub(crate) fn look(stages: &[&Stage], context: &Context<'_>, runner: Runner) -> Vec<Missing> {
+    let mut missing: Vec<Missing> = Vec::new();
+    for need in &needs(stages, context) {
+        let Err(error) = check(need, context, runner) else { continue };
+        let found = lacking(&error, users(need, stages, context));
+        match missing.iter_mut().find(|other| other.what == found.what) {
+            // Two needs may lack the same thing.
+            Some(other) => {
+                for stage in found.stages.split(", ") {
+                    if !other.stages.split(", ").any(|known| known == stage) {
+                        other.stages.push_str(&format!(", {stage}"));
+                    }
+                }
+            }
+            None => missing.push(found),
+        }
+    }
+    missing
+}
+
+/// Asks AWS whose credentials these are, and which rights of `stages` they lack. Where `only_looks`, the program that
+/// asks is not built for it.
+pub(crate) fn ask_about_caller(
     stages: &[&Stage],
     context: &Context<'_>,
     console: Console,
     runner: Runner,
     only_looks: bool,
 ) -> Vec<Missing> {
+    let needs = needs(stages, context);
+    // `look` has reported that there can be no credentials.
+    if !needs.contains(&Need::Credentials) || caller::may_log_in().is_err() {
+        return Vec::new();
+    }
+    match caller::lacks(&needs, context, console, runner, only_looks) {
+        Ok(rights) => rights
+            .into_iter()
+            .map(|(right, what)| Missing {
+                what,
+                mend: caller::MEND.to_owned(),
+                stages: users(right, stages, context),
+            })
+            .collect(),
+        Err(error) => vec![lacking(&error, users(&Need::Credentials, stages, context))],
+    }
+}
+
+/// What `stages` need, each once.
+fn needs(stages: &[&Stage], context: &Context<'_>) -> Vec<Need> {
     let mut needs: Vec<Need> = Vec::new();
     for need in stages.iter().flat_map(|stage| (stage.needs)(context)) {
         if !needs.contains(&need) {
             needs.push(need);
         }
     }
-    let mut missing = Vec::new();
-    for need in &needs {
-        let found = match need {
-            // One question for all of them.
-            Need::Permission(..) => continue,
-            Need::Credentials => caller::lacks(&needs, context, console, runner, only_looks),
-            other => check(other, context, runner).map(|()| Vec::new()),
-        };
-        match found {
-            Ok(lacking) => missing.extend(lacking.into_iter().map(|(right, what)| Missing {
-                what,
-                mend: caller::MEND.to_owned(),
-                stages: users(right, stages, context),
-            })),
-            Err(error) => {
-                let mend = error.mend().unwrap_or("see the message").to_owned();
-                missing.push(Missing { what: error.to_string(), mend, stages: users(need, stages, context) });
-            }
-        }
-    }
-    missing
+    needs
+}
+
+fn lacking(error: &Error, stages: String) -> Missing {
+    Missing { what: error.to_string(), mend: error.mend().unwrap_or("see the message").to_owned(), stages }
 }
 
 /// The stages that need it.
@@ -101,10 +127,16 @@ fn users(need: &Need, stages: &[&Stage], context: &Context<'_>) -> String {
     users.map(|stage| stage.name).collect::<Vec<_>>().join(", ")
 }
 
+/// What a run of `stages` does not ask AWS while something else is missing.
+pub(crate) fn not_asked_yet(stages: &[&Stage], context: &Context<'_>) -> Option<&'static str> {
+    needs(stages, context).contains(&Need::Credentials).then_some(
+        "not checked yet: AWS credentials and their rights; they are checked once nothing else is missing",
+    )
+}
+
 /// What a dry run of `stages` does not look at, for it builds nothing.
 pub(crate) fn not_looked_at(stages: &[&Stage], context: &Context<'_>) -> Option<String> {
-    let asks = stages.iter().any(|stage| (stage.needs)(context).contains(&Need::Credentials));
-    (asks && !caller::asks_aws(context).is_file()).then(|| {
+    (needs(stages, context).contains(&Need::Credentials) && !caller::asks_aws(context).is_file()).then(|| {
         "not looked at: whose credentials these are; what asks AWS is not built yet (cargo xtask programs)".to_owned()
     })
 }
@@ -140,10 +172,7 @@ fn check(need: &Need, context: &Context<'_>, runner: Runner) -> Result<(), Error
         }
         Need::Tool(tool) => tools::find(*tool, workspace, runner).map(drop),
         Need::Provider => terraform::find_provider(workspace).map(drop),
-        Need::Engine => match engine::docker_server_version(runner) {
-            Some(_) => Ok(()),
-            None => missing("no Docker engine answers".to_owned(), engine::DOCKER_MEND),
-        },
+        Need::Engine => engine::docker_engine(runner).map(drop),
         Need::DatabaseServers => {
             Engine::from_env().and_then(|engine| engine::choose(engine, runner)).map(drop)
         }
@@ -176,8 +205,9 @@ fn check(need: &Need, context: &Context<'_>, runner: Runner) -> Result<(), Error
                 "commit them, or undo that: what is deployed is named by its commit",
             )
         }
+        Need::Credentials => caller::may_log_in(),
         // Asked of AWS, all at once.
-        Need::Credentials | Need::Permission(..) => Ok(()),
+        Need::Permission(..) => Ok(()),
     }
 }
 
@@ -231,9 +261,12 @@ fn build_kit(context: &Context<'_>, runner: Runner) -> Result<(), Error> {
     if engine::building_client().is_some() {
         return Ok(());
     }
-    let ask = Cmd::new(engine::DOCKER, &context.workspace.root, engine::DOCKER_MEND);
-    let ask = ask.args(["version", "--format", "{{.Client.Version}}"]);
-    let version = runner.ask(&ask).unwrap_or_default();
+    if !on_path(engine::DOCKER) {
+        return Err(engine::no_client());
+    }
+    let ask = Cmd::new(engine::DOCKER, &context.workspace.root, engine::CLIENT_MEND);
+    // Unlike `docker version`, it needs no engine.
+    let version = runner.ask(&ask.args(["--version"]))?;
     Err(Error::Found {
         found: format!("the Docker client ({}) has no buildx, which builds images", version.trim()),
         mend: "install Docker's plugin docker-buildx (https://docs.docker.com/go/buildx/), or have a client before \

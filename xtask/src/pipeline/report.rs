@@ -17,7 +17,13 @@ use crate::file;
 use crate::runner;
 
 /// The exit status of a run that was interrupted, as shells have it: 128 + SIGINT.
-pub(crate) const INTERRUPTED: u8 = 130;
+const INTERRUPTED: u8 = 130;
+
+/// Says that the run was interrupted; its exit status.
+pub(crate) fn stopped(console: Console) -> u8 {
+    console.line(&format!("interrupted; exit status {INTERRUPTED}"));
+    INTERRUPTED
+}
 
 /// The exit status of a run: that of the stage that stopped it.
 pub(crate) fn exit(done: &[Done]) -> u8 {
@@ -56,7 +62,7 @@ pub(crate) fn tell(done: &[Done], context: &Context<'_>, console: Console) {
     }
     match exit(done) {
         0 => {}
-        INTERRUPTED => console.line(&format!("interrupted; exit status {INTERRUPTED}")),
+        INTERRUPTED => drop(stopped(console)),
         exit => console.line(&format!("exit status {exit}")),
     }
 }

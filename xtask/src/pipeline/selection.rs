@@ -108,11 +108,13 @@ impl Wanted {
         let named = self.only.iter().chain(&self.skip).chain(&self.from).chain(&self.until);
         let names: Vec<&str> = all.iter().map(|stage| stage.name).collect();
         let unknown = named.filter(|name| !names.contains(&name.as_str()));
-        let unknown: Vec<String> = unknown.map(|name| format!("{name:?}")).collect();
+        let unknown: Vec<&String> = unknown.collect();
         if !unknown.is_empty() {
+            let quoted: Vec<String> = unknown.iter().map(|name| format!("{name:?}")).collect();
+            let meant = did_you_mean(&unknown, &names);
             return Err(Error::Usage {
-                found: format!("{} has no stage {}", run.name(), unknown.join(", ")),
-                mend: format!("its stages are {}", names.join(", ")),
+                found: format!("{} has no stage {}", run.name(), quoted.join(", ")),
+                mend: format!("{meant}its stages are {}", names.join(", ")),
             });
         }
         let place = |name: &Option<String>| {
@@ -143,6 +145,32 @@ impl Wanted {
         }
         Ok(wanted)
     }
+}
+
+/// A question with the names that each of `typed` was probably meant to be; empty where there are none.
+pub(super) fn did_you_mean<S: AsRef<str>>(typed: &[S], names: &[&str]) -> String {
+    let meant: Vec<&str> = typed.iter().filter_map(|name| nearest(name.as_ref(), names)).collect();
+    if meant.is_empty() { String::new() } else { format!("did you mean {}? ", meant.join(", ")) }
+}
+
+/// The name that `typed` was probably meant to be: at most two letters differ.
+fn nearest<'n>(typed: &str, names: &[&'n str]) -> Option<&'n str> {
+    let near = names.iter().map(|name| (distance(typed, name), *name)).min()?;
+    (near.0 <= 2 && near.0 < typed.len()).then_some(near.1)
+}
+
+/// Levenshtein's distance of two names.
+fn distance(one: &str, other: &str) -> usize {
+    let mut row: Vec<usize> = (0..=other.len()).collect();
+    for (at, letter) in one.bytes().enumerate() {
+        let mut diagonal = std::mem::replace(&mut row[0], at + 1);
+        for (below, with) in (1..).zip(other.bytes()) {
+            let changed = diagonal + usize::from(letter != with);
+            diagonal = row[below];
+            row[below] = changed.min(diagonal + 1).min(row[below - 1] + 1);
+        }
+    }
+    row[other.len()]
 }
 
 /// Inputs that no stage of this run makes, and that are not there from before.
@@ -244,6 +272,7 @@ mod tests {
                 wanted(&["plan", "checkov"], &[], None, None),
                 wanted(&["plan"], &["plan"], None, None),
                 wanted(&["pla"], &[], None, Some("x")),
+                wanted(&["paln"], &["triwy"], None, None),
                 wanted(&[], &[], Some("smoke"), Some("plan")),
             ]
             .join("\n"),
@@ -254,7 +283,9 @@ mod tests {
         error: no stage is left to run
           hint: --only, --skip, --from and --until leave nothing of programs, account, validate, tflint, checkov, plan, docker-build, trivy, apply, rds-conf, proxy-auth, ecr-push, bootstrap, rollout, smoke
         error: deploy has no stage "pla", "x"
-          hint: its stages are programs, account, validate, tflint, checkov, plan, docker-build, trivy, apply, rds-conf, proxy-auth, ecr-push, bootstrap, rollout, smoke
+          hint: did you mean plan? its stages are programs, account, validate, tflint, checkov, plan, docker-build, trivy, apply, rds-conf, proxy-auth, ecr-push, bootstrap, rollout, smoke
+        error: deploy has no stage "paln", "triwy"
+          hint: did you mean plan, trivy? its stages are programs, account, validate, tflint, checkov, plan, docker-build, trivy, apply, rds-conf, proxy-auth, ecr-push, bootstrap, rollout, smoke
         error: smoke comes after plan: there is nothing from the one until the other
           hint: the order is programs, account, validate, tflint, checkov, plan, docker-build, trivy, apply, rds-conf, proxy-auth, ecr-push, bootstrap, rollout, smoke
         "#

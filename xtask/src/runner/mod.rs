@@ -3,6 +3,7 @@
 
 mod children;
 mod cmd;
+mod failed_tests;
 mod output;
 mod secrets;
 
@@ -120,10 +121,16 @@ impl Runner {
             )),
         }
         self.took(started);
-        let lines = || tail.lock().unwrap_or_else(PoisonError::into_inner).lines();
         match ended {
             Ended::ByItself(status) if status.success() => Ok(()),
-            Ended::ByItself(status) => Err(cmd.failed(status, lines())),
+            Ended::ByItself(status) => {
+                let mut tail = tail.lock().unwrap_or_else(PoisonError::into_inner);
+                let lines = tail.lines();
+                match tail.failed_tests() {
+                    Some(help) => Err(cmd.clone().hint(help).failed(status, lines)),
+                    None => Err(cmd.failed(status, lines)),
+                }
+            }
             other => Err(self.not_by_itself(cmd, &other, within)),
         }
     }

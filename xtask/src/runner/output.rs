@@ -6,6 +6,7 @@ use std::sync::{Mutex, PoisonError, mpsc};
 use std::thread;
 use std::time::Instant;
 
+use super::failed_tests::FailedTests;
 use super::secrets;
 
 /// How much of a failed command's output its report repeats.
@@ -68,6 +69,7 @@ pub(super) struct TailBuffer {
     open: Vec<u8>,
     overdrawn: bool,
     last: Option<Instant>,
+    tests: FailedTests,
 }
 
 impl TailBuffer {
@@ -99,6 +101,7 @@ impl TailBuffer {
         let line = without_escapes(&String::from_utf8_lossy(&self.open)).trim_end().to_owned();
         self.open.clear();
         self.overdrawn = false;
+        self.tests.read(&line);
         if line.is_empty() {
             return;
         }
@@ -106,6 +109,11 @@ impl TailBuffer {
             self.lines.pop_front();
         }
         self.lines.push_back(line);
+    }
+
+    /// The help for tests that failed, with all their names: they are further up than the last lines.
+    pub(super) fn failed_tests(&self) -> Option<String> {
+        self.tests.help()
     }
 
     pub(super) fn lines(&mut self) -> Vec<String> {

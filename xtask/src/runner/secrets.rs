@@ -1,6 +1,7 @@
 //! Secrets of our own environment, kept out of whatever a program prints.
 
 use std::borrow::Cow;
+use std::ffi::OsString;
 use std::sync::OnceLock;
 
 use base64::Engine as _;
@@ -15,7 +16,13 @@ const SHORTEST: usize = 8;
 /// `line` without the values of variables whose names declare a secret, and without signatures.
 pub(super) fn redacted(line: &[u8]) -> Cow<'_, [u8]> {
     static SECRETS: OnceLock<Vec<String>> = OnceLock::new();
-    without(line, SECRETS.get_or_init(|| declared(std::env::vars())))
+    without(line, SECRETS.get_or_init(|| declared(readable(std::env::vars_os()))))
+}
+
+/// Names and values as text. Output is searched as text, too: bytes that are not UTF-8 are replaced in both.
+fn readable(variables: impl Iterator<Item = (OsString, OsString)>) -> impl Iterator<Item = (String, String)> {
+    let text = |bytes: OsString| bytes.to_string_lossy().into_owned();
+    variables.map(move |(name, value)| (text(name), text(value)))
 }
 
 /// The values that a variable's name declares secret, in every form in which programs print them; the longest first,
@@ -136,6 +143,8 @@ fn without<'l>(line: &'l [u8], secrets: &[String]) -> Cow<'l, [u8]> {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::ffi::OsStringExt as _;
+
     use base64::engine::general_purpose::STANDARD;
 
     use super::*;
@@ -162,6 +171,18 @@ mod tests {
             "token h:1/?X-Amz-Expires=900&X-Amz-Signature=<redacted>&X-Amz-Date=1 end\n"
         );
         assert_eq!(shown("nothing\n"), "nothing\n");
+    }
+
+    #[test]
+    fn variables_that_are_not_utf_8_are_read() {
+        let bytes = |bytes: &[u8]| OsString::from_vec(bytes.to_vec());
+        let variables = [
+            (bytes(b"\xff"), bytes(b"anything")),
+            (bytes(b"GREETING"), bytes(b"\xff\xfe")),
+            (bytes(b"DB_PASSWORD"), bytes(b"hunter\xff2-of-ada")),
+        ];
+        let secrets = declared(readable(variables.into_iter()));
+        assert_eq!(without(b"it is hunter\xff2-of-ada.", &secrets), &b"it is <redacted>."[..]);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Brings a tool into the cache: fetched, verified, tried, and only then moved to its place.
 
-use std::fs::{self, File};
+use std::fs;
 use std::path::Path;
 
 use super::pins::{self, Source};
@@ -36,10 +36,9 @@ pub(super) fn install_from(
     download: &dyn Fn(&str, &Path) -> Result<(), Error>,
 ) -> Result<Found, Error> {
     let tools = tools_folder(workspace);
-    fs::create_dir_all(&tools).map_err(failed("make", &tools))?;
     // One installs, others wait and find it there.
     let lock_path = tools.join(format!("{tool}.lock"));
-    let lock = File::create(&lock_path).map_err(failed("make", &lock_path))?;
+    let lock = file::open_lock(&lock_path)?;
     lock.lock().map_err(failed("lock", &lock_path))?;
     if let Some(found) = in_cache(tool, workspace) {
         return Ok(found);

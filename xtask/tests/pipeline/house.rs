@@ -5,7 +5,8 @@ use std::fs;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
 
 use serde_json::json;
 use tempfile::TempDir;
@@ -197,6 +198,28 @@ impl House {
     /// Runs it to its end.
     pub(crate) fn run(&self, args: &[&str], more: &[(&str, &str)]) -> Ended {
         Ended::of(&self.xtask(args, more).output().unwrap())
+    }
+
+    /// Starts it, until a stand-in's call that matches `pattern` waits for Ctrl-C.
+    pub(crate) fn waits(&self, args: &[&str], pattern: &str) -> Child {
+        let mut xtask = self.xtask(args, &[("BREAK", pattern), ("BREAK_HOW", "wait")]);
+        let mut child = xtask.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let since = Instant::now();
+        while !self.stand_in_file("waiting").exists() {
+            assert!(since.elapsed() < Duration::from_secs(120), "it never came to {pattern}");
+            if child.try_wait().unwrap().is_some() {
+                panic!("{}", Ended::of(&child.wait_with_output().unwrap()).printed);
+            }
+            std::thread::yield_now();
+        }
+        child
+    }
+
+    /// Ctrl-C for what [`House::waits`] started.
+    pub(crate) fn interrupt(child: Child) -> Ended {
+        let pid = rustix::process::Pid::from_raw(i32::try_from(child.id()).unwrap()).unwrap();
+        rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
+        Ended::of(&child.wait_with_output().unwrap())
     }
 
     /// Changes a file and commits it.

@@ -4,12 +4,12 @@
 mod guards;
 mod house;
 mod jobs;
+mod machine;
 
 use std::fs;
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
 
-use house::{Ended, House};
+use house::House;
 
 /// Every stage of a deployment: what of its calls is broken, and the exit status.
 const DEPLOY: [(&str, &str, i32); 14] = [
@@ -226,18 +226,24 @@ fn what_is_missing_is_told_at_once_with_what_mends_it() {
     house.without("tflint");
     house.without("curl");
     fs::remove_file(house.repo("terraform/stacks/mysql/environments/dev.s3.tfbackend")).unwrap();
-    let denied = [("BREAK", "rds-iam-infra whoami*")];
-    let ended = house.run(&["deploy", "--env", "dev"], &denied);
+    let ended = house.run(&["deploy", "--env", "dev"], &[]);
     ended.expect(3).says("nothing was begun");
     for missing in [
         "missing: tflint 0.64.0 is not on this machine",
         "mend: cargo xtask tools install tflint",
         "missing: terraform/stacks/mysql/environments/dev.s3.tfbackend is not there, or empty",
-        "missing: no credentials for account 123456789012: broken on purpose: rds-iam-infra",
         "missing: files differ from the commit",
+        "not checked yet: AWS credentials and their rights",
     ] {
         ended.says(missing);
     }
+    // What takes minutes is not begun where it is known that the run can't be.
+    assert!(!house.calls().contains("cargo build") && !house.calls().contains("whoami"), "{}", house.calls());
+    let house = House::new();
+    let ended = house.run(&["deploy", "--env", "dev"], &[("BREAK", "rds-iam-infra whoami*")]);
+    ended.expect(3).says("building rds-iam-infra, which asks AWS");
+    ended.says("missing: no credentials for account 123456789012: broken on purpose: rds-iam-infra");
+    assert!(!ended.printed.contains("not checked yet"), "{}", ended.printed);
     assert!(!house.calls().contains("terraform init"));
     // A gate is left out by name alone, and that is on the record.
     let house = House::new();
@@ -482,24 +488,11 @@ fn a_lock_that_somebody_holds_is_told_with_its_holder() {
 #[test]
 fn ctrl_c_in_the_middle_of_an_apply_lets_terraform_end_and_tells_what_is_left() {
     let house = House::new();
-    let waits = [("BREAK", "terraform apply*"), ("BREAK_HOW", "wait")];
-    let mut xtask = house.xtask(&["deploy", "--env", "dev"], &waits);
-    let mut child =
-        xtask.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped()).spawn().unwrap();
-    let since = Instant::now();
-    while !house.stand_in_file("waiting").exists() {
-        assert!(since.elapsed() < Duration::from_secs(120), "it never came to apply");
-        if child.try_wait().unwrap().is_some() {
-            panic!("{}", Ended::of(&child.wait_with_output().unwrap()).printed);
-        }
-        std::thread::yield_now();
-    }
+    let child = house.waits(&["deploy", "--env", "dev"], "terraform apply*");
     // Another run in the same folder meanwhile is told whose it is.
     let other = house.run(&["plan", "--env", "dev"], &[]);
     other.expect(1).says("another run is at work").says(&format!("process {}", child.id()));
-    let pid = rustix::process::Pid::from_raw(i32::try_from(child.id()).unwrap()).unwrap();
-    rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
-    let ended = Ended::of(&child.wait_with_output().unwrap());
+    let ended = House::interrupt(child);
     ended.expect(130).says("stopping").says("apply: Terraform saves its state when it is stopped");
     assert!(house.stand_in_file("interrupted").exists(), "Terraform was not given the time to end");
     assert!(ended.row("apply").contains("stopped"), "{}", ended.printed);

@@ -20,6 +20,12 @@ ${BREAK:-nothing}) case "$BREAK_HOW" in
         printf '  Operation: OperationTypeApply\n  Who:       ada@build-7\n  Version:   1.11.4\n  Created:   2026-01-01 00:00:00 UTC\n'
         exit 1
         ;;
+    tests)
+        printf 'failures:\n    tests::bad\n\ntest result: FAILED. 0 passed; 1 failed\n\n'
+        echo 'error: test failed, to rerun pass `-p rds-iam-pool --test server`'
+        seq 30
+        exit 101
+        ;;
     *)
         echo "broken on purpose: $name" >&2
         exit 7

@@ -36,13 +36,13 @@ const AUTHORITIES: &str = "/etc/ssl/certs/ca-certificates.crt";
 /// When a tool is missing, or the packages can't be had.
 pub(super) fn ready(workspace: &Workspace, console: Console, runner: Runner) -> Result<Pair, Error> {
     let machine = Machine::this(workspace, runner)?;
-    let name = |which: &str| format!("rds-iam-local/{which}:{}", machine.key());
+    let key = machine.key()?;
+    let name = |which: &str| format!("rds-iam-local/{which}:{key}");
     let (builder, base) = (name("builder"), name("base"));
     let folder = workspace.target.join("pipeline/local-bases");
     // Two builds at once make them once. The system releases it when this process ends, however it ends.
     let lock = folder.with_extension("lock");
-    fs::create_dir_all(workspace.target.join("pipeline")).map_err(file("make", &folder))?;
-    let locked = fs::File::create(&lock).map_err(file("lock", &lock))?;
+    let locked = crate::file::open_lock(&lock)?;
     locked.lock().map_err(file("lock", &lock))?;
     if id(&builder, workspace, runner).is_none() || id(&base, workspace, runner).is_none() {
         console.line(&console.paint(
@@ -141,15 +141,16 @@ impl Machine {
     }
 
     /// Names what the images are made from, as far as that is known before packages are resolved.
-    fn key(&self) -> String {
+    fn key(&self) -> Result<String, Error> {
         let mut hash = Sha256::new();
-        let sources = self.sources.iter().map(|path| fs::read(path).unwrap_or_default());
+        let read = |path: &PathBuf| fs::read(path).map_err(file("read", path));
+        let sources: Vec<Vec<u8>> = self.sources.iter().map(read).collect::<Result<_, _>>()?;
         let texts = [RECIPE, PACKAGES, &self.suite, &self.rustc].map(|text| text.as_bytes().to_vec());
         for part in texts.into_iter().chain(sources).chain([self.authorities.clone()]) {
             hash.update(part.len().to_le_bytes());
             hash.update(part);
         }
-        hex::encode(&hash.finalize()[..6])
+        Ok(hex::encode(&hash.finalize()[..6]))
     }
 
     /// The command that puts a small Debian with a C compiler into a tar.
@@ -216,10 +217,18 @@ mod tests {
 
     #[test]
     fn the_key_is_of_what_the_images_are_made_from() {
-        assert_eq!(machine("a").key(), machine("a").key());
-        assert_ne!(machine("a").key(), machine("b").key());
-        assert_ne!(machine("a").key(), Machine { suite: "trixie".into(), ..machine("a") }.key());
-        assert_ne!(machine("a").key(), Machine { rustc: "rustc 1.96.0".into(), ..machine("a") }.key());
+        assert_eq!(machine("a").key().unwrap(), machine("a").key().unwrap());
+        assert_ne!(machine("a").key().unwrap(), machine("b").key().unwrap());
+        let unreadable = Machine { sources: vec!["/no/such/sources.list".into()], ..machine("a") };
+        assert!(unreadable.key().unwrap_err().to_string().contains("/no/such/sources.list"));
+        assert_ne!(
+            machine("a").key().unwrap(),
+            Machine { suite: "trixie".into(), ..machine("a") }.key().unwrap()
+        );
+        assert_ne!(
+            machine("a").key().unwrap(),
+            Machine { rustc: "rustc 1.96.0".into(), ..machine("a") }.key().unwrap()
+        );
     }
 
     #[test]

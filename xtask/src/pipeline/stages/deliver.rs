@@ -268,7 +268,7 @@ fn bootstrap_here(context: &Context<'_>, io: &Io) -> Result<(), Error> {
     );
     let database = super::outputs(context)?.text("database", "identifier")?;
     let database = local::Database::of(context.workspace, &database)?;
-    let docker = || Cmd::new("docker", &context.workspace.root, engine::DOCKER_MEND);
+    let docker = || Cmd::new("docker", &context.workspace.root, engine::CLIENT_MEND);
     let login = local::folder(context.workspace).join("docker").display().to_string();
     io.runner.run(&docker().env("DOCKER_CONFIG", login).args(["pull", "--quiet", &image]))?;
     let mount = |from: &str, to: &str| format!("--volume={from}:{to}:ro");
