@@ -162,6 +162,8 @@ fn without_values(error: &str) -> String {
 }
 
 #[cfg(test)]
+mod origin_tests;
+#[cfg(test)]
 mod rule_tests;
 #[cfg(test)]
 mod tests;

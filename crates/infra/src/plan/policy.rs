@@ -38,7 +38,7 @@ pub(super) struct Statement {
 pub(super) type Text = Option<String>;
 
 /// Types that hold a policy of an identity, and the attribute that it stands in.
-pub(super) const HOLDERS: [(&str, &str); 5] = [
+const HOLDERS: [(&str, &str); 5] = [
     ("aws_iam_policy", "policy"),
     ("aws_iam_role_policy", "policy"),
     ("aws_iam_user_policy", "policy"),

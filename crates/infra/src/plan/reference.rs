@@ -45,6 +45,17 @@ pub(super) struct Origin<'a> {
     pub(super) alone: bool,
     /// Whether there may be sources that the plan does not tell.
     pub(super) open: bool,
+    /// The types of the data sources that are used. One that was read for the plan is not in `sources`.
+    pub(super) data: BTreeSet<String>,
+}
+
+impl Origin<'_> {
+    /// Whether it is made from resources of one type that the plan manages and from nothing else, so that the
+    /// rules judge each of them.
+    pub(super) fn is_managed(&self, kind: &str) -> bool {
+        let managed = |source: &&ResourceChange| source.stays() && source.kind == kind;
+        !self.open && self.data.is_empty() && !self.sources.is_empty() && self.sources.iter().all(managed)
+    }
 }
 
 impl Plan {
@@ -68,16 +79,34 @@ impl Plan {
         self.block(resource).is_some_and(|block| block.expressions.contains_key(attribute))
     }
 
-    /// The resources and data sources of the plan that an attribute's value is made from.
-    pub(super) fn sources(&self, resource: &ResourceChange, attribute: &str) -> Vec<&ResourceChange> {
-        self.origin(resource, attribute).sources
-    }
-
     /// What an attribute's value is made from.
     pub(super) fn origin(&self, resource: &ResourceChange, attribute: &str) -> Origin<'_> {
-        let Some(expression) = self.block(resource).and_then(|block| block.expressions.get(attribute)) else {
-            return Origin { open: true, ..Origin::default() };
+        match self.expression(resource, attribute) {
+            Some(expression) => self.origin_of(resource, expression),
+            None => Origin { open: true, ..Origin::default() },
+        }
+    }
+
+    /// What some arguments are made from, in the nested blocks of an attribute; what the whole attribute is
+    /// made from where the configuration does not show its blocks.
+    pub(super) fn origin_in_blocks(
+        &self,
+        resource: &ResourceChange,
+        attribute: &str,
+        arguments: &[&str],
+    ) -> Origin<'_> {
+        let Some(Value::Array(blocks)) = self.expression(resource, attribute) else {
+            return self.origin(resource, attribute);
         };
+        let given = blocks.iter().flat_map(|block| arguments.iter().filter_map(|name| block.get(name)));
+        self.origin_of(resource, &Value::Array(given.cloned().collect()))
+    }
+
+    fn expression(&self, resource: &ResourceChange, attribute: &str) -> Option<&Value> {
+        self.block(resource)?.expressions.get(attribute)
+    }
+
+    fn origin_of(&self, resource: &ResourceChange, expression: &Value) -> Origin<'_> {
         let steps = module_steps(&resource.module_address);
         let mut trail = Trail::default();
         self.follow(&names(&steps), expression, &mut trail);
@@ -99,7 +128,9 @@ impl Plan {
             sources.retain(|other| alike(other));
         }
         let alone = !trail.mixed && trail.found.len() == 1;
-        Origin { sources, attributes: trail.attributes, alone, open: trail.open }
+        let data = trail.found.iter().filter(|target| target.mode_is_data).map(|target| target.kind.clone());
+        let data = data.collect();
+        Origin { sources, attributes: trail.attributes, alone, open: trail.open, data }
     }
 
     /// A variable of the module that a resource is in, where its value is written in the configuration, is a

@@ -152,6 +152,17 @@ impl<'a> Verdicts<'a> {
         self.refused.push((resource, problem.into(), remedy.into()));
     }
 
+    /// Whether nothing is refused and everything was checked.
+    pub(super) fn is_empty(&self) -> bool {
+        self.refused.is_empty() && self.unchecked.is_empty()
+    }
+
+    /// Adds other verdicts.
+    pub(super) fn extend(&mut self, other: Self) {
+        self.refused.extend(other.refused);
+        self.unchecked.extend(other.unchecked);
+    }
+
     /// Says what could not be checked.
     pub(super) fn unchecked(&mut self, resource: &'a ResourceChange, reason: impl Into<String>) {
         self.unchecked.push((resource, reason.into()));

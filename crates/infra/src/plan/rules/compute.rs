@@ -54,15 +54,17 @@ fn imds<'a>(plan: &'a Plan, verdicts: &mut Verdicts<'a>) {
             && machine.after().get("launch_template").block().is_some();
         // Not set means that the machine image and the account decide.
         let unknown = get("http_tokens").is_some_and(Node::is_unknown) || node.is_unknown();
-        let templates = plan.sources(machine, "launch_template");
-        if from_template && unknown && templates.iter().any(|source| source.kind == "aws_launch_template") {
-            continue; // judged by itself
-        }
         if from_template && unknown {
-            verdicts.unchecked(
-                machine,
-                "its metadata options come from a launch template that is not in this plan",
-            );
+            let template = plan.origin_in_blocks(machine, "launch_template", &["id", "name"]);
+            if template.is_managed("aws_launch_template") {
+                continue; // judged by itself
+            }
+            let reason = if template.sources.iter().any(|source| source.stays()) {
+                "which launch template its metadata options come from is known only after apply"
+            } else {
+                "its metadata options come from a launch template that is not in this plan"
+            };
+            verdicts.unchecked(machine, reason);
         } else if unknown && sets_tokens(plan, machine) {
             verdicts.unchecked(machine, "http_tokens is known only after apply");
         } else {

@@ -1,10 +1,10 @@
 //! `rds-db:connect`: on named users of named databases, and on nothing else.
 
+use super::attachment::{Attachment, Attachments};
 use super::{Plan, Rule, Verdicts};
 use crate::arn::RdsDbArn;
-use crate::plan::document::{Mode, ResourceChange};
-use crate::plan::node::Node;
-use crate::plan::policy::{HOLDERS, Policy, Statement};
+use crate::plan::document::ResourceChange;
+use crate::plan::policy::{Policy, Statement};
 
 pub(super) const CONNECT: &str = "rds-db:connect";
 
@@ -18,7 +18,7 @@ pub(super) const WILDCARD: Rule = Rule {
            rds_connect_policy makes such a policy. Deny on everything in the same policy also satisfies \
            the rule. A permissions boundary grants nothing by itself: an aws_iam_policy that a role or user of the \
            plan has as its boundary, or whose name ends in -boundary, and that nothing attaches is not judged. It is listed as not checked where something is \
-           attached that is known only after apply, and no role or user of the plan has it as its boundary.",
+           attached that is known only after apply, and no role or user of the plan certainly has it as its boundary.",
     severity: "8.5",
     check: wildcard,
 };
@@ -38,25 +38,13 @@ pub(super) const IDENTIFIER: Rule = Rule {
 /// AWS's own policies that allow every action on every database.
 const ADMINISTRATORS: [&str; 2] = ["AdministratorAccess", "PowerUserAccess"];
 
-/// Types that attach policies, and the attribute that holds the ARN or ARNs.
-const ATTACHMENTS: [(&str, &str); 9] = [
-    ("aws_iam_policy_attachment", "policy_arn"),
-    ("aws_iam_role_policy_attachment", "policy_arn"),
-    ("aws_iam_user_policy_attachment", "policy_arn"),
-    ("aws_iam_group_policy_attachment", "policy_arn"),
-    ("aws_iam_role_policy_attachments_exclusive", "policy_arns"),
-    ("aws_iam_user_policy_attachments_exclusive", "policy_arns"),
-    ("aws_iam_group_policy_attachments_exclusive", "policy_arns"),
-    ("aws_ssoadmin_managed_policy_attachment", "managed_policy_arn"),
-    ("aws_iam_role", "managed_policy_arns"),
-];
-
 const NAME_USERS: &str = "name each user of each database: \
                           arn:<partition>:rds-db:<region>:<account>:dbuser:<resource-id>/<user>";
 
 fn wildcard<'a>(plan: &'a Plan, verdicts: &mut Verdicts<'a>) {
+    let attachments = Attachments::new(plan);
     for policy in plan.policies() {
-        match attachment(plan, policy.holder) {
+        match attachments.classify(policy.holder) {
             Attachment::Never => continue,
             Attachment::Perhaps(by) => {
                 let reason = format!(
@@ -82,23 +70,19 @@ fn wildcard<'a>(plan: &'a Plan, verdicts: &mut Verdicts<'a>) {
             );
         }
     }
-    for (resource, attribute) in attachments(plan) {
-        for arn in texts(resource.after().get(attribute)) {
-            administrator(resource, arn, verdicts);
+    for link in &attachments.links {
+        for text in &link.texts {
+            let Some(policy) = text.str() else { continue };
+            administrator(link.resource, policy, verdicts);
+            if !attachments.is_judged(policy) {
+                let reason = format!("the policy {} that it attaches is not part of this plan", text.shown());
+                verdicts.unchecked(link.resource, reason);
+            }
+        }
+        if !link.is_managed {
+            verdicts.unchecked(link.resource, "which policy it attaches is known only after apply");
         }
     }
-}
-
-fn attachments(plan: &Plan) -> impl Iterator<Item = (&ResourceChange, &'static str)> {
-    plan.document.resource_changes.iter().filter(|resource| resource.stays()).filter_map(|resource| {
-        let (_, attribute) = ATTACHMENTS.iter().find(|(kind, _)| *kind == resource.kind)?;
-        Some((resource, *attribute))
-    })
-}
-
-/// The text that an attribute is, or those in its list.
-fn texts(node: Node<'_>) -> impl Iterator<Item = &str> {
-    std::iter::once(node).chain(node.items()).filter_map(Node::str)
 }
 
 fn administrator<'a>(resource: &'a ResourceChange, arn: &str, verdicts: &mut Verdicts<'a>) {
@@ -185,74 +169,10 @@ fn identifier<'a>(plan: &'a Plan, verdicts: &mut Verdicts<'a>) {
 /// The policies that grant something: neither a boundary nor one that denies logins altogether.
 fn granting(plan: &Plan) -> Vec<Policy<'_>> {
     let mut policies = plan.policies();
-    let grants = |policy: &Policy<'_>| matches!(attachment(plan, policy.holder), Attachment::Possible);
+    let attachments = Attachments::new(plan);
+    let grants = |policy: &Policy<'_>| matches!(attachments.classify(policy.holder), Attachment::Possible);
     policies.retain(|policy| !policy.denies(CONNECT) && grants(policy));
     policies
-}
-
-/// Whether a policy gets to grant something.
-enum Attachment<'a> {
-    /// It is attached, or may be by whoever likes.
-    Possible,
-    /// It is a permissions boundary, unless this resource attaches it, which the plan does not tell.
-    Perhaps(&'a ResourceChange),
-    /// It is a permissions boundary, and only that.
-    Never,
-}
-
-fn attachment<'a>(plan: &'a Plan, policy: &ResourceChange) -> Attachment<'a> {
-    let name = policy.after().get("name").str().unwrap_or_default();
-    let bounds = |holder| refers(plan, holder, "permissions_boundary", policy) == Some(true);
-    let is_boundary =
-        || name.ends_with("-boundary") || plan.resources(&["aws_iam_role", "aws_iam_user"]).any(bounds);
-    if policy.kind != "aws_iam_policy" || !is_boundary() {
-        return Attachment::Possible;
-    }
-    let mut perhaps = None;
-    for (resource, attribute) in attachments(plan) {
-        match refers(plan, resource, attribute, policy) {
-            Some(true) => return Attachment::Possible,
-            Some(false) => {}
-            None => perhaps = perhaps.or(Some(resource)),
-        }
-    }
-    // Permission sets of IAM Identity Center attach by name.
-    let by_name = plan.resources(&["aws_ssoadmin_customer_managed_policy_attachment"]).any(|resource| {
-        let mut references = resource.after().get("customer_managed_policy_reference").items();
-        references.any(|reference| reference.get("name").str() == Some(name))
-    });
-    if by_name {
-        return Attachment::Possible;
-    }
-    let mut holders = plan.resources(&["aws_iam_role", "aws_iam_user"]);
-    let may_bound = |holder| refers(plan, holder, "permissions_boundary", policy) != Some(false);
-    match perhaps {
-        Some(resource) if !holders.any(may_bound) => Attachment::Perhaps(resource),
-        _ => Attachment::Never,
-    }
-}
-
-/// Whether an attribute holds the ARN of a policy; none where the plan does not tell.
-fn refers(plan: &Plan, resource: &ResourceChange, attribute: &str, policy: &ResourceChange) -> Option<bool> {
-    let (node, own) = (resource.after().get(attribute), policy.after());
-    let names = |arn: &str| {
-        let by_name = || Some(arn.split_once(":policy/")?.1.rsplit('/').next() == own.get("name").str());
-        Some(arn) == own.get("arn").str() || (!arn.contains(":iam::aws:") && by_name() == Some(true))
-    };
-    if texts(node).any(names) {
-        return Some(true);
-    }
-    // The provider fills in what is not set.
-    if !node.has_unknown() || !plan.sets(resource, attribute) {
-        return Some(false);
-    }
-    let origin = plan.origin(resource, attribute);
-    if origin.sources.iter().any(|source| source.address == policy.address) {
-        return Some(true);
-    }
-    let told = |source: &&ResourceChange| source.mode == Mode::Managed && source.kind == "aws_iam_policy";
-    let tells = !origin.open && !origin.sources.is_empty() && origin.sources.iter().all(told);
-    tells.then_some(false)
 }
 
 /// Whether every action of a statement is one of `rds-db`. `NotAction` names what is left out instead.
@@ -285,30 +205,46 @@ fn is_pattern(resource: &str) -> bool {
     resource.contains(['*', '?']) || resource.contains("${")
 }
 
-/// Every policy in the plan that hangs on a role, and whether there may be others that it does not tell.
+/// Every policy in the plan that is attached to a role, and whether there may be others that it does not show.
 pub(super) fn policies_of<'a>(plan: &'a Plan, role: &'a ResourceChange) -> (Vec<Policy<'a>>, bool) {
     let mut policies = plan.policies_in(role);
     let mut others = false;
     let (name, id) = (role.after().get("name").str(), role.before().get("id").str());
+    // None where the plan does not show the role.
     let is_role = |resource: &'a ResourceChange| match resource.after().get("role").str() {
-        Some(given) => Some(given) == name || Some(given) == id,
-        None => plan.sources(resource, "role").iter().any(|source| source.address == role.address),
+        Some(given) => Some(Some(given) == name || Some(given) == id),
+        None => {
+            let origin = plan.origin(resource, "role");
+            let own = origin.sources.iter().any(|source| source.address == role.address);
+            (own || origin.is_managed("aws_iam_role")).then_some(own)
+        }
     };
-    let kinds: Vec<_> = HOLDERS.iter().map(|(kind, _)| *kind).filter(|kind| kind.contains("role")).collect();
-    let own: Vec<_> =
-        plan.document.resource_changes.iter().filter(|r| kinds.contains(&r.kind.as_str())).collect();
-    policies.extend(own.into_iter().filter(|r| is_role(r)).flat_map(|resource| plan.policies_in(resource)));
-    for attachment in plan.resources(&["aws_iam_role_policy_attachment"]).filter(|r| is_role(r)) {
+    for resource in plan.resources(&["aws_iam_role_policy"]) {
+        match is_role(resource) {
+            Some(true) => policies.extend(plan.policies_in(resource)),
+            Some(false) => {}
+            None => others = true,
+        }
+    }
+    for attachment in plan.resources(&["aws_iam_role_policy_attachment"]) {
+        match is_role(attachment) {
+            Some(true) => {}
+            Some(false) => continue,
+            None => {
+                others = true;
+                continue;
+            }
+        }
         let arn = attachment.after().get("policy_arn");
-        let sources = plan.sources(attachment, "policy_arn");
+        let origin = plan.origin(attachment, "policy_arn");
         let attached: Vec<_> = plan
             .resources(&["aws_iam_policy"])
             .filter(|policy| match arn.str() {
                 Some(arn) => policy.after().get("arn").str() == Some(arn),
-                None => sources.iter().any(|source| source.address == policy.address),
+                None => origin.sources.iter().any(|source| source.address == policy.address),
             })
             .collect();
-        others |= attached.is_empty();
+        others |= attached.is_empty() || arn.is_unknown() && !origin.is_managed("aws_iam_policy");
         policies.extend(attached.into_iter().flat_map(|policy| plan.policies_in(policy)));
     }
     (policies, others)

@@ -1,5 +1,6 @@
 //! What this design forbids, one function to a rule.
 
+mod attachment;
 mod compute;
 mod connect;
 mod database;

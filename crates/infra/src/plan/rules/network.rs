@@ -39,10 +39,18 @@ fn open<'a>(plan: &'a Plan, verdicts: &mut Verdicts<'a>) {
     }
     for rule in plan.resources(&["aws_security_group_rule"]) {
         let node = rule.after();
-        if node.get("type").str() == Some("ingress") {
-            let ingress = Ingress::of(node, "protocol", &["cidr_blocks", "ipv6_cidr_blocks"]);
-            judge(rule, &ingress, verdicts);
-            prefix_lists(plan, rule, ("prefix_list_ids", node.get("prefix_list_ids")), &ingress, verdicts);
+        let direction = node.get("type");
+        if direction.str() != Some("ingress") && !direction.is_unknown() {
+            continue;
+        }
+        let ingress = Ingress::of(node, "protocol", &["cidr_blocks", "ipv6_cidr_blocks"]);
+        let mut found = Verdicts::default();
+        judge(rule, &ingress, &mut found);
+        prefix_lists(plan, rule, ("prefix_list_ids", node.get("prefix_list_ids")), &ingress, &mut found);
+        if !direction.is_unknown() {
+            verdicts.extend(found);
+        } else if !found.is_empty() {
+            verdicts.unchecked(rule, "whether it lets connections in is known only after apply");
         }
     }
     for rule in plan.resources(&["aws_vpc_security_group_ingress_rule"]) {
@@ -139,28 +147,31 @@ fn prefix_lists<'a>(
         }
     }
     if ids.has_unknown() && plan.sets(resource, attribute) {
-        let origin = plan.origin(resource, attribute);
-        let known = origin.sources.iter().filter(|source| source.kind == LIST[0]).copied();
-        let before = lists.len();
-        lists.extend(known);
-        if origin.open || lists.len() == before {
+        let origin = plan.origin_in_blocks(resource, attribute, &["prefix_list_ids"]);
+        let managed = |source: &&ResourceChange| source.stays() && source.kind == LIST[0];
+        lists.extend(origin.sources.iter().copied().filter(managed));
+        if !origin.is_managed(LIST[0]) {
             verdicts.unchecked(resource, "whom its prefix lists let in is known only after apply");
         }
     }
     for list in lists {
         let entries = list.after().get("entry");
         let mut networks: Vec<_> = entries.items().map(|entry| entry.get("cidr")).collect();
+        let mut unknown = entries.is_unknown() && plan.sets(list, "entry");
         // Entries can also be resources of their own.
         for entry in plan.resources(&["aws_ec2_managed_prefix_list_entry"]) {
             let id = entry.after().get("prefix_list_id").str();
             let same = id.is_some() && id == list.after().get("id").str();
-            let sources = plan.sources(entry, "prefix_list_id");
-            if same || id.is_none() && sources.iter().any(|source| source.address == list.address) {
-                networks.push(entry.after().get("cidr"));
+            let network = entry.after().get("cidr");
+            let origin = plan.origin(entry, "prefix_list_id");
+            if same || id.is_none() && origin.sources.iter().any(|source| source.address == list.address) {
+                networks.push(network);
+            } else if id.is_none() && !origin.is_managed(LIST[0]) {
+                // It may be an entry of this list.
+                unknown |= network.str().is_none_or(is_internet);
             }
         }
-        let unknown = entries.is_unknown() && plan.sets(list, "entry");
-        let unknown = unknown || networks.iter().any(|network| network.is_unknown());
+        unknown |= networks.iter().any(|network| network.is_unknown());
         judge(resource, &Ingress { networks, unknown, ..*ingress }, verdicts);
     }
 }

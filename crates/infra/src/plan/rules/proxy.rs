@@ -78,12 +78,16 @@ fn passwords<'a>(plan: &'a Plan, verdicts: &mut Verdicts<'a>) {
 
 fn role<'a>(plan: &'a Plan, verdicts: &mut Verdicts<'a>) {
     for proxy in plan.resources(&["aws_db_proxy"]) {
-        match role_of(plan, proxy)[..] {
-            [] if is_hidden(plan, proxy) => verdicts.unchecked(
+        let role = role_of(plan, proxy);
+        match role.candidates[..] {
+            _ if role.hidden => verdicts.unchecked(
                 proxy,
                 "its role could not be determined: role_arn comes through a local or a variable, whose origin a plan \
                  does not show",
             ),
+            [_] if role.elsewhere => {
+                verdicts.unchecked(proxy, "which of several roles is its own is known only after apply");
+            }
             [role] => {
                 let (policies, others) = policies_of(plan, role);
                 let proxy = Proxy { proxy, role, policies, others };
@@ -113,20 +117,31 @@ struct Proxy<'a> {
     others: bool,
 }
 
-/// The proxy's role; several where the plan does not tell which it will be.
-fn role_of<'a>(plan: &'a Plan, proxy: &'a ResourceChange) -> Vec<&'a ResourceChange> {
-    let roles = plan.resources(&["aws_iam_role"]);
-    if let Some(arn) = proxy.after().get("role_arn").str() {
-        let mut roles: Vec<_> = roles.filter(|role| role.after().get("arn").str() == Some(arn)).collect();
-        roles.truncate(1);
-        return roles;
-    }
-    plan.sources(proxy, "role_arn").into_iter().filter(|source| source.kind == "aws_iam_role").collect()
+/// The roles that may be a proxy's own.
+struct Candidates<'a> {
+    /// Those that the plan manages.
+    candidates: Vec<&'a ResourceChange>,
+    /// Whether it may be the role of a data source.
+    elsewhere: bool,
+    /// Whether the plan does not show which role `role_arn` names.
+    hidden: bool,
 }
 
-/// Whether the plan does not show which role `role_arn` names.
-fn is_hidden(plan: &Plan, proxy: &ResourceChange) -> bool {
-    proxy.after().get("role_arn").is_unknown() && plan.origin(proxy, "role_arn").open
+fn role_of<'a>(plan: &'a Plan, proxy: &'a ResourceChange) -> Candidates<'a> {
+    let roles = plan.resources(&["aws_iam_role"]);
+    let given = proxy.after().get("role_arn");
+    if let Some(arn) = given.str() {
+        let mut candidates: Vec<_> =
+            roles.filter(|role| role.after().get("arn").str() == Some(arn)).collect();
+        candidates.truncate(1);
+        return Candidates { candidates, elsewhere: false, hidden: false };
+    }
+    let origin = plan.origin(proxy, "role_arn");
+    // Others give parts of an ARN, such as the account.
+    let elsewhere = ["aws_iam_role", "aws_iam_roles"].iter().any(|kind| origin.data.contains(*kind));
+    let managed = |source: &&ResourceChange| source.stays() && source.kind == "aws_iam_role";
+    let candidates = origin.sources.into_iter().filter(managed).collect();
+    Candidates { candidates, elsewhere, hidden: given.is_unknown() && origin.open }
 }
 
 fn mode(plan: &Plan, proxy: &Proxy<'_>) -> Option<Authentication> {
