@@ -21,8 +21,8 @@ use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::chain::Chain;
 use crate::clients::{Admitted, Client, ClientLimits, Clients};
+use rds_iam_token::Chain;
 
 /// The largest request head: 64 KiB, which is what a load balancer forwards.
 const HEAD_LIMIT: usize = 64 * 1024;

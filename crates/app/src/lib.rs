@@ -17,7 +17,6 @@
 
 mod accept;
 mod accepts;
-mod chain;
 mod clients;
 pub mod config;
 mod edge;

@@ -15,9 +15,9 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 use crate::accept::accept;
-use crate::chain::Chain;
 use crate::clients::ClientLimits;
 use crate::{AppState, Config, management_router, router};
+use rds_iam_token::Chain;
 
 /// How long requests under way may take to finish after the first signal: 20 seconds, below the 30 s
 /// that ECS and Kubernetes leave before they kill.

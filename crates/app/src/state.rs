@@ -11,11 +11,11 @@ use serde::Serialize;
 use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout};
 
-use crate::chain::Chain;
 use crate::message::Timestamp;
 use crate::metrics::Metrics;
 use crate::problem::Problem;
 use crate::store::{Identity, NO_SUCH_TABLE, Store, TOO_SLOW};
+use rds_iam_token::Chain;
 
 /// How long an answer for a machine holds: 1 second, so that many clients cost the database no more than
 /// one does.

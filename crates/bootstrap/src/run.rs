@@ -349,6 +349,6 @@ impl Run<'_> {
 /// The server ends what isn't closed; closing spares it a warning in its log.
 async fn close(connection: MySqlConnection) {
     if let Err(error) = answer(connection.close()).await {
-        tracing::debug!(error = &error as &dyn std::error::Error, "closing a connection failed");
+        tracing::debug!(error = %rds_iam_token::Chain(&error), "closing a connection failed");
     }
 }

@@ -22,7 +22,7 @@ pub(crate) struct App {
     log: PathBuf,
     pub(crate) url: String,
     /// Where probes and the identity are.
-    management: String,
+    pub(crate) management: String,
 }
 
 impl App {

@@ -102,7 +102,10 @@ async fn main() -> ExitCode {
     match ended {
         Ok(Some((platform, all_hold))) => {
             if !arguments.once {
-                println!("\nOpen {} in a browser. Ctrl-C ends everything.", platform.app.url);
+                println!(
+                    "\nOpen {} in a browser. For machines: {1}/readyz and {1}/metrics. Ctrl-C ends everything.",
+                    platform.app.url, platform.app.management
+                );
                 interrupted.await;
                 println!("\nending");
             }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use rds_iam_token::Chain;
 use sqlx::mysql::MySqlConnection;
 use sqlx::{Connection as _, Executor as _, Row as _};
 use tokio::time::{Instant, timeout};
@@ -77,7 +78,7 @@ impl Inner {
             && self.health.ask_in_turn()
             && let Err(error) = self.find_writer().await
         {
-            tracing::debug!(error = &error as &dyn std::error::Error, "no answer as to writes");
+            tracing::debug!(error = %Chain(&error), "no answer as to writes");
         }
         Ok(())
     }

@@ -3,6 +3,8 @@
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use rds_iam_token::Chain;
+
 use crate::pool::Inner;
 
 /// How often the pool looks whether enough connections are warm: 5 seconds.
@@ -28,7 +30,7 @@ pub(crate) async fn keep_fresh(pool: Weak<Inner>) {
         let Some(pool) = pool.upgrade().filter(|_| changed.is_ok()) else { return };
         // A failure here is the token source's to report; `acquire` meets it again.
         if let Err(error) = pool.install().await {
-            tracing::debug!(error = &error as &dyn std::error::Error, "no token to install");
+            tracing::debug!(error = %Chain(&error), "no token to install");
         }
     }
 }
@@ -47,7 +49,7 @@ pub(crate) async fn keep_warm(pool: Weak<Inner>) {
             Ok(()) => WARM_INTERVAL,
             Err(error) => {
                 tracing::warn!(
-                    error = &error as &dyn std::error::Error,
+                    error = %Chain(&error),
                     remedy = %error.remedy(),
                     hint = error.hint(),
                     "no warm database connection; will try again"

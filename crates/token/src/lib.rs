@@ -28,6 +28,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod chain;
 mod encoding;
 mod login;
 mod refusal;
@@ -51,6 +52,7 @@ use std::time::Duration;
 
 mod rds_host;
 
+pub use chain::Chain;
 pub use login::{DbUser, DbUserError, Endpoint, EndpointError, Host, Login, Region, RegionError};
 pub use refusal::{Refusal, RefusalCode};
 pub use verify::{Accepted, AccessKey, Verifier};

@@ -9,7 +9,9 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::schedule::MIN_RETRY;
-use crate::{Clock, LIFETIME, Login, MIN_REMAINING, MintError, Minter, Token, refresh_at, retry_delay};
+use crate::{
+    Chain, Clock, LIFETIME, Login, MIN_REMAINING, MintError, Minter, Token, refresh_at, retry_delay,
+};
 
 /// How long a caller waits for a newer token while an older one is still good: 1 second, many times what
 /// signing takes, and little for a login, should the source of credentials hang.
@@ -295,7 +297,7 @@ impl Shared {
             Err(error) => {
                 let left = self.current.load().as_ref().map_or(0, |t| t.remaining(now).as_secs());
                 tracing::warn!(
-                    error = error as &dyn std::error::Error,
+                    error = %Chain(error),
                     %user,
                     current_token_seconds_left = left,
                     "no new IAM token could be signed; will try again"

@@ -24,8 +24,8 @@ use rds_iam_infra::{RdsConf, remedy};
 use rds_iam_token::{DbUser, Endpoint, Login, Region};
 use tracing_subscriber::EnvFilter;
 
-use crate::chain::Chain;
 pub use error::{ConfigError, Problem};
+use rds_iam_token::Chain;
 pub use sources::{Environment, Origin, VARIABLES, Variable};
 use sources::{Layer, Setting, pick};
 

@@ -13,7 +13,7 @@ use rds_iam_token::shared_files;
 
 use super::error::Problem;
 use super::sources::{Layer, Setting};
-use crate::chain::Chain;
+use rds_iam_token::Chain;
 
 /// How long the call may take, credentials and retries included.
 const TIMEOUT: Duration = Duration::from_secs(15);

@@ -4,7 +4,7 @@ use std::fmt;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
@@ -120,6 +120,12 @@ impl LoginEvent {
             Verdict::Accepted => None,
             Verdict::Refused { reason, .. } => Some(reason),
         }
+    }
+
+    /// Where the record is in a control folder.
+    #[must_use]
+    pub fn record(dir: &Path) -> PathBuf {
+        dir.join(FILE)
     }
 
     /// Makes an empty record in the control folder `dir`, which a server running as another user can

@@ -222,6 +222,13 @@ impl MySql {
         self.folder().ca()
     }
 
+    /// The file with all logins by token, one line of JSON each, with the reason for each refusal: what the log
+    /// `iam-db-auth-error` is on RDS. [`MySql::logins`] reads it. A user that doesn't exist does not get that far.
+    #[must_use]
+    pub fn login_log(&self) -> PathBuf {
+        LoginEvent::record(&self.folder().control())
+    }
+
     /// The master user: not root, but what RDS gives its customers. It has to use TLS.
     #[must_use]
     pub fn master(&self) -> &MasterCredentials {

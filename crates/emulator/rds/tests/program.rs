@@ -36,7 +36,7 @@ fn is_empty(folder: &Path) -> bool {
 #[tokio::test]
 async fn it_says_where_everything_is_and_ends_with_its_input() -> Result {
     let temporary = tempfile::tempdir()?;
-    let (mut child, started) = start(&["shop"], "auto", temporary.path())?;
+    let (mut child, started) = start(&["--database", "shop"], "auto", temporary.path())?;
     assert_eq!(text(&started, "database"), "shop");
     let (dial, aws) = (text(&started, "dial"), text(&started, "aws_endpoint_url"));
     TcpStream::connect(dial).await?;

@@ -59,6 +59,10 @@ async fn a_source_in_trouble_is_logged_once_a_minute_not_once_a_login() {
         }
         let lines = log.lines("no new IAM token could be signed");
         assert!((4..=6).contains(&lines), "{trouble:?}: {lines} lines in 5 minutes, {logins} logins");
+        // With its causes in one text: logs in JSON have no others.
+        let with_cause =
+            log.lines("error=fetching AWS credentials failed: an error occurred while loading credentials");
+        assert!(!matches!(trouble, Answer::Fail) || with_cause == lines, "{with_cause} of {lines}");
     }
 }
 

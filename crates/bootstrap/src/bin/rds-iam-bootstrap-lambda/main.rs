@@ -46,7 +46,7 @@ async fn main() -> ExitCode {
     match Runtime::new(service_fn(invoked)).layer(TracingLayer::new()).run().await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            tracing::error!(error = &*error as &dyn std::error::Error, "the Lambda Runtime API failed");
+            tracing::error!(error = %rds_iam_token::Chain(&*error), "the Lambda Runtime API failed");
             ExitCode::FAILURE
         }
     }

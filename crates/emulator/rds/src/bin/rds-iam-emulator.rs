@@ -21,7 +21,7 @@ use tracing_subscriber::EnvFilter;
 #[command(version, args_conflicts_with_subcommands = true)]
 struct Arguments {
     /// The database that is there from the start
-    #[arg(default_value = "app")]
+    #[arg(long, value_name = "NAME", default_value = "app")]
     database: String,
     #[command(subcommand)]
     only: Option<Only>,
@@ -99,6 +99,7 @@ async fn both(database: &str) -> Result<((MySql, AwsApi), Value), Box<dyn Error>
         "database": database,
         "ca_file": ca_file,
         "credentials_file": credentials_file,
+        "login_log": mysql.login_log(),
         "master_secret_arn": master_secret_arn,
         "aws_endpoint_url": aws.url(),
     });

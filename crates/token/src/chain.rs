@@ -1,0 +1,28 @@
+//! An error with all of its causes, for logs.
+
+use std::error::Error;
+use std::fmt;
+
+/// Displays an error and its causes, each after a colon. Logs in JSON have the error alone otherwise, and not why it came.
+///
+/// ```
+/// use rds_iam_token::Chain;
+///
+/// let error = std::io::Error::other("no route");
+/// assert_eq!(Chain(&error).to_string(), "no route");
+/// ```
+#[derive(Clone, Copy, Debug)]
+#[expect(clippy::exhaustive_structs, reason = "it is an error and nothing else")]
+pub struct Chain<'a>(pub &'a dyn Error);
+
+impl fmt::Display for Chain<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)?;
+        let mut cause = self.0.source();
+        while let Some(error) = cause {
+            write!(f, ": {error}")?;
+            cause = error.source();
+        }
+        Ok(())
+    }
+}
