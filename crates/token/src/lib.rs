@@ -65,7 +65,7 @@ pub use token::Token;
 #[cfg(feature = "source")]
 pub use mint::{Clock, MintError, Minter};
 #[cfg(feature = "source")]
-pub use reload::{ReloadingCredentials, shared_files};
+pub use reload::{ReloadingCredentials, is_pipe, shared_files};
 #[cfg(feature = "source")]
 pub use schedule::{MIN_REMAINING, refresh_at, retry_delay};
 #[cfg(feature = "source")]

@@ -2,7 +2,7 @@
 
 use std::env;
 use std::fmt;
-use std::fs::{self, Metadata};
+use std::fs;
 use std::future::Future;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
@@ -79,7 +79,7 @@ impl ReloadingCredentials {
 
 fn content(file: &Path) -> Result<Content, CredentialsError> {
     let Ok(found) = fs::metadata(file) else { return Ok(None) };
-    if is_pipe(&found) {
+    if is_pipe(file) {
         let problem = format!("{} is a pipe: put a file there, which can be read again", file.display());
         return Err(CredentialsError::provider_error(problem));
     }
@@ -88,13 +88,12 @@ fn content(file: &Path) -> Result<Content, CredentialsError> {
     Ok(bytes.map(|bytes| Sha256::digest(Zeroizing::new(bytes)).into()))
 }
 
-#[cfg(unix)]
-fn is_pipe(found: &Metadata) -> bool {
-    std::os::unix::fs::FileTypeExt::is_fifo(&found.file_type())
-}
-
-#[cfg(not(unix))]
-fn is_pipe(_: &Metadata) -> bool {
+/// Whether the file is a pipe, in which the SDK would wait for a writer, and with it the thread that reads.
+#[must_use]
+pub fn is_pipe(file: &Path) -> bool {
+    #[cfg(unix)]
+    return fs::metadata(file).is_ok_and(|found| std::os::unix::fs::FileTypeExt::is_fifo(&found.file_type()));
+    #[cfg(not(unix))]
     false
 }
 

@@ -1,19 +1,15 @@
 //! Settings from Parameter Store, in one call.
 
 use std::collections::BTreeMap;
-use std::fs;
-use std::os::unix::fs::FileTypeExt as _;
-use std::path::Path;
 use std::time::Duration;
 
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region};
 use aws_sdk_ssm::Client;
-use rds_iam_token::shared_files;
+use rds_iam_token::{Chain, is_pipe, shared_files};
 
 use super::error::Problem;
 use super::sources::{Layer, Setting};
-use rds_iam_token::Chain;
 
 /// How long the call may take, credentials and retries included.
 const TIMEOUT: Duration = Duration::from_secs(15);
@@ -65,9 +61,4 @@ pub(super) async fn fetch(prefix: &str, region: Option<String>) -> Result<Layer,
     let found: BTreeMap<_, _> =
         answer.parameters.unwrap_or_default().into_iter().filter_map(|p| p.name.zip(p.value)).collect();
     Ok(Layer::of_parameters(prefix, &found))
-}
-
-/// The SDK would wait in it for ever, and with it the thread.
-fn is_pipe(file: &Path) -> bool {
-    fs::metadata(file).is_ok_and(|found| found.file_type().is_fifo())
 }

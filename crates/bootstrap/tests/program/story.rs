@@ -176,7 +176,7 @@ async fn declared_users_with_hostile_names_around_them() -> Result {
     Ok(())
 }
 
-/// Whoever creates a foreign key must have REFERENCES on the other table.
+/// Creating a foreign key takes REFERENCES on the other table.
 #[tokio::test]
 async fn tables_that_refer_to_one_another() -> Result {
     let deployment = Deployment::start("node_db").await?;

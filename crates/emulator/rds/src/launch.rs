@@ -135,6 +135,6 @@ mod tests {
         let speaking = tokio::spawn(async move { listener.accept().await.unwrap().0.write_all(b"J").await });
         assert!(greets(port).await);
         speaking.await.unwrap().unwrap();
-        assert!(!greets(port).await, "nobody listens");
+        assert!(!greets(port).await, "the port is closed");
     }
 }

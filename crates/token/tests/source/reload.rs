@@ -30,6 +30,12 @@ fn of_profile(file: &Path) -> ReloadingCredentials {
     })
 }
 
+/// Signs with the keys in this file, on the test's clock.
+fn minter_of(file: &Path) -> Minter {
+    let (minter, _, time) = set_up(&[], Answer::Keys);
+    Minter::new(minter.login().clone(), of_profile(file), Clock::new(time, TokioSleep::new()))
+}
+
 async fn key_of(tokens: &TokenSource) -> String {
     let token = tokens.token().await.unwrap();
     let credential = token.expose().split_once("X-Amz-Credential=").unwrap().1;
@@ -41,9 +47,7 @@ async fn the_next_token_is_signed_with_the_new_keys_of_a_rewritten_file() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("credentials");
     write(&file, "AKIDFIRST");
-    let (minter, _, time) = set_up(&[], Answer::Keys);
-    let clock = Clock::new(time, TokioSleep::new());
-    let tokens = TokenSource::lazy(Minter::new(minter.login().clone(), of_profile(&file), clock));
+    let tokens = TokenSource::lazy(minter_of(&file));
     assert_eq!(key_of(&tokens).await, "AKIDFIRST");
 
     // In place, with the same length.
@@ -67,9 +71,7 @@ async fn a_file_that_is_broken_for_a_while_costs_nothing_but_that_while() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("credentials");
     write(&file, "AKIDFIRST");
-    let (minter, _, time) = set_up(&[], Answer::Keys);
-    let clock = Clock::new(time, TokioSleep::new());
-    let tokens = TokenSource::refresh_ahead(Minter::new(minter.login().clone(), of_profile(&file), clock));
+    let tokens = TokenSource::refresh_ahead(minter_of(&file));
     assert_eq!(key_of(&tokens).await, "AKIDFIRST");
     for broken in ["", "[default", "[default]\naws_access_key_id = AKID\n"] {
         fs::write(&file, broken).unwrap();
@@ -93,9 +95,7 @@ async fn a_pipe_in_a_file_s_place_stops_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("credentials");
     write(&file, "AKIDFIRST");
-    let (minter, _, time) = set_up(&[], Answer::Keys);
-    let clock = Clock::new(time, TokioSleep::new());
-    let tokens = TokenSource::refresh_ahead(Minter::new(minter.login().clone(), of_profile(&file), clock));
+    let tokens = TokenSource::refresh_ahead(minter_of(&file));
     assert_eq!(key_of(&tokens).await, "AKIDFIRST");
     fs::remove_file(&file).unwrap();
     rustix::fs::mkfifoat(rustix::fs::CWD, &file, rustix::fs::Mode::RUSR).unwrap();

@@ -31,7 +31,7 @@ async fn only_who_knows_the_account_s_key_is_let_in() -> Result {
     let quoted = format!("x,Credential={}", aws.key);
     let keys =
         ["AKIAMADEUP", "", "/", "*", &lower, &short, &long, &quoted].map(|key| (key, aws.token.as_str()));
-    // Whoever has read the id in a log doesn't know the token.
+    // The id alone, as logs have it, is not enough.
     let twice = format!("{0} {0}", aws.token);
     let tokens = ["", "*", &aws.key, &aws.token[1..], &twice].map(|token| (aws.key.as_str(), token));
     for (key, token) in keys.into_iter().chain(tokens) {
