@@ -23,7 +23,7 @@ const SECRET_ENDS: [&str; 14] = [
     "jwt",
 ];
 /// Words at the end of names that are about a secret and hold none: `PASSWORD_FILE`. As
-/// `crates/infra/src/plan/rules/secrets.rs` has them, but for what may hold an address with a password.
+/// `crates/tfplan/src/rules/secrets.rs` has them, but for what may hold an address with a password.
 const NO_SECRETS: [&str; 28] = [
     "age",
     "arn",

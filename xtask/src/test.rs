@@ -68,7 +68,7 @@ pub(crate) fn crates_steps(engine: Engine, workspace: &Workspace, runner: Runner
 pub(crate) fn left_out_of_crates() -> String {
     format!(
         "Left out: workflows, Dockerfiles, dependencies' licences, Terraform, the demo, the test targets {}, and the \
-         unit tests in {} of rds-iam-infra. `cargo xtask test` runs them all.",
+         unit tests in {} of rds-iam. `cargo xtask test` runs them all.",
         NOT_OF_CRATES.join(" and "),
         MODULES_NOT_OF_CRATES.map(|module| module.trim_end_matches("::")).join(", ")
     )
@@ -225,7 +225,7 @@ mod tests {
             assert!(targets.iter().any(|target| target == name), "{name} is not in {targets:?}");
         }
         let uses = |file: &str, what: &str| std::fs::read_to_string(root.join(file)).unwrap().contains(what);
-        assert!(uses("crates/infra/src/image/tests/server.rs", "registry_program"));
+        assert!(uses("crates/deploy/src/image/tests/server.rs", "registry_program"));
         assert!(left_out_of_crates().contains("account and pipeline"));
     }
 }

@@ -72,7 +72,7 @@ async fn stranger(platform: &Platform) -> anyhow::Result<String> {
     let before = mysql.logins()?.len();
     let login = Login::new(mysql.endpoint().clone(), mysql.region().clone(), ADMIN_USER.parse()?);
     let tokens = TokenSource::lazy(Minter::new(login, mysql.credentials(), Clock::system()));
-    let roots = rds_iam_infra::trust::Roots::bundled().pem();
+    let roots = rds_iam_roots::Roots::bundled().pem();
     let target = Target::new(mysql.dial().clone(), roots);
     let error = Pool::connect(tokens, target, Limits { warm_connections: 0, ..Limits::default() }).await;
     let error = error.err().context("it connected although RDS's roots did not sign the certificate")?;

@@ -15,7 +15,7 @@ const SEVERITIES: &str = "HIGH,CRITICAL";
 /// Folders of the repository that hold what was built or downloaded, not what was written.
 const NOT_OURS: [&str; 2] = ["target", "**/.terraform"];
 /// Configuration that does what must not be done, on purpose: the rules for plans are tested with it.
-const BAD_ON_PURPOSE: &str = "crates/infra/tests/plans";
+const BAD_ON_PURPOSE: &str = "crates/tfplan/tests/plans";
 
 /// tflint, on every module and stack. Its first command fetches the ruleset that `.tflint.hcl` pins, once.
 pub(crate) fn tflint(tflint: &Found, workspace: &Workspace) -> Gate {

@@ -200,7 +200,7 @@ fn trivy_is_told_what_to_look_at() {
     let image = trivy_image("app", Path::new("images/app"), tool, workspace);
     assert_eq!(repository.pass(&[image]).unwrap(), Outcome::Passed);
     insta::assert_snapshot!(repository.calls(), @r"
-    config --skip-dirs crates/infra/tests/plans --skip-dirs target --skip-dirs **/.terraform . --disable-telemetry --skip-version-check --cache-dir /cache/tools/trivy-data --severity HIGH,CRITICAL --exit-code 0 --format json --output /target/pipeline/reports/trivy-config.json
+    config --skip-dirs crates/tfplan/tests/plans --skip-dirs target --skip-dirs **/.terraform . --disable-telemetry --skip-version-check --cache-dir /cache/tools/trivy-data --severity HIGH,CRITICAL --exit-code 0 --format json --output /target/pipeline/reports/trivy-config.json
     convert --severity HIGH,CRITICAL --format sarif --output /target/pipeline/sarif/trivy-config.sarif /target/pipeline/reports/trivy-config.json
     fs --scanners vuln,secret --list-all-pkgs --no-progress --skip-dirs target --skip-dirs **/.terraform . --disable-telemetry --skip-version-check --cache-dir /cache/tools/trivy-data --severity HIGH,CRITICAL --exit-code 0 --format json --output /target/pipeline/reports/trivy-repository.json
     convert --severity HIGH,CRITICAL --format sarif --output /target/pipeline/sarif/trivy-repository.sarif /target/pipeline/reports/trivy-repository.json

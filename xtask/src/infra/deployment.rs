@@ -201,7 +201,7 @@ impl<'a> Deployment<'a> {
     /// The command that has the rules judge `<name>.json`.
     pub(crate) fn rules(&self, name: &str) -> Cmd {
         let file = self.stack("mysql").join(format!("{name}.json")).display().to_string();
-        self.program("rds-iam-infra")
+        self.program("rds-iam")
             .args(["plan".to_owned(), file])
             .hint("the plan does what the design forbids: each finding above says what to do")
     }

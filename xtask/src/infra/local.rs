@@ -16,7 +16,7 @@ use crate::runner::{RunError, Runner};
 use crate::steps::{self, Outcome, Step};
 use crate::workspace::Workspace;
 
-/// The exit status with which `rds-iam-infra plan` refuses.
+/// The exit status with which `rds-iam plan` refuses.
 const REFUSED: i32 = 2;
 
 /// The fewest resources that the AWS API must list by their tags before all is destroyed. Fewer, and to
@@ -145,7 +145,7 @@ impl<'a> Cycle<'a> {
         let outputs = outputs.display().to_string();
         let conf = deployment.stack("mysql").join("rds.conf").display().to_string();
         let infra = |args: &[&str]| {
-            deployment.program("rds-iam-infra").args(args.iter().copied()).args(["--outputs", &outputs])
+            deployment.program("rds-iam").args(args.iter().copied()).args(["--outputs", &outputs])
         };
         self.runner.run(&infra(&["conf"]).args(["--write", &conf]))?;
         self.runner.run(&infra(&["parameters"]).args(["--write"]))?;
@@ -212,7 +212,7 @@ impl<'a> Cycle<'a> {
         deployment.apply("destroy")?;
         // They are not Terraform's, so they go by the program that wrote them.
         let delete = ["delete-parameters", "--path", deployment::PARAMETERS, "--region", deployment::REGION];
-        self.runner.run(&deployment.program("rds-iam-infra").args(delete))?;
+        self.runner.run(&deployment.program("rds-iam").args(delete))?;
         let left = self.runner.ask(&deployment.terraform("mysql", ["state", "list"]))?;
         if left.trim().is_empty() {
             return Ok(());

@@ -21,10 +21,10 @@ const ANSWERS_WITHIN: Duration = Duration::from_secs(90);
 /// The program that asks may have to be built.
 const BUILT_WITHIN: Duration = Duration::from_secs(1200);
 
-/// The exit status of `rds-iam-infra` for a command line that it does not know.
+/// The exit status of `rds-iam` for a command line that it does not know.
 const WRONG_USE: i32 = 64;
 
-/// What `rds-iam-infra whoami` prints.
+/// What `rds-iam whoami` prints.
 #[derive(Debug, Deserialize)]
 struct Told {
     arn: String,
@@ -75,9 +75,9 @@ pub(super) fn lacks<'n>(
 ) -> Result<Vec<(&'n Need, String)>, Error> {
     let environment = context.environment()?;
     if !only_looks && !workspace::is_prebuilt() {
-        let note = "building rds-iam-infra, which asks AWS about credentials and rights";
+        let note = "building rds-iam, which asks AWS about credentials and rights";
         console.line(&console.paint(Style::Quiet, note));
-        let build = context.workspace.cargo(["build", "--quiet", "--locked", "--package", "rds-iam-infra"]);
+        let build = context.workspace.cargo(["build", "--quiet", "--locked", "--package", "rds-iam"]);
         runner.ask_within(&build, BUILT_WITHIN)?;
     } else if !asks_aws(context).is_file() {
         return Ok(Vec::new());
@@ -91,7 +91,7 @@ pub(super) fn lacks<'n>(
     // As stacks/mysql tags all that it makes.
     let tags = [("Project", &environment.project), ("Environment", &environment.name)];
     let tags = tags.iter().flat_map(|(name, value)| ["--tag".to_owned(), format!("{name}={value}")]);
-    let ask = context.program("rds-iam-infra")?.args(place).args(tags).args(asked);
+    let ask = context.program("rds-iam")?.args(place).args(tags).args(asked);
     let answer = match runner.ask_within(&ask, ANSWERS_WITHIN) {
         Ok(answer) => answer,
         // A dry run builds nothing, and what was built before may not know what it is asked.
@@ -118,5 +118,5 @@ pub(super) fn lacks<'n>(
 
 /// The program that asks AWS.
 pub(super) fn asks_aws(context: &Context<'_>) -> PathBuf {
-    context.workspace.target.join("debug/rds-iam-infra")
+    context.workspace.target.join("debug/rds-iam")
 }

@@ -8,7 +8,7 @@ use crate::error::Error;
 /// How many changes a table lists; GitHub takes 65,536 characters in a comment.
 const MOST_ROWS: usize = 60;
 
-/// Of a report of `rds-iam-infra plan --format json`, as Markdown: addresses and names, never values.
+/// Of a report of `rds-iam plan --format json`, as Markdown: addresses and names, never values.
 ///
 /// # Errors
 /// When the run is for no environment.
@@ -103,7 +103,7 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    /// A report of `rds-iam-infra plan --format json`, as that program printed it.
+    /// A report of `rds-iam plan --format json`, as that program printed it.
     fn report() -> Value {
         serde_json::from_str(include_str!("tests/plan-report.json")).unwrap()
     }

@@ -92,7 +92,7 @@ fn the_apps_image_alone_is_pushed_to_aws() {
     let house = House::new();
     house.run(&["deploy", "--env", "dev"], &[]).expect(0);
     let calls = house.calls();
-    let pushes: Vec<_> = calls.lines().filter(|call| call.starts_with("rds-iam-infra image push")).collect();
+    let pushes: Vec<_> = calls.lines().filter(|call| call.starts_with("rds-iam image push")).collect();
     assert_eq!(pushes.len(), 1, "{pushes:?}");
     assert!(pushes[0].contains("/images/app "), "{pushes:?}");
 }
@@ -104,14 +104,14 @@ fn an_image_is_marked_before_it_is_rolled_out() {
     let digest = format!("--digest sha256:{:064}", 1);
     let calls = house.calls();
     let at = |call: &str| calls.lines().position(|line| line.starts_with(call) && line.contains(&digest));
-    let (marked, rolled_out) = (at("rds-iam-infra image deployed"), at("rds-iam-infra rollout"));
+    let (marked, rolled_out) = (at("rds-iam image deployed"), at("rds-iam rollout"));
     assert!(marked.is_some() && marked < rolled_out, "{calls}");
     // An image that is not marked may expire while it runs.
-    let ended = house.run(&["deploy", "--env", "dev"], &[("BREAK", "rds-iam-infra image deployed*")]);
+    let ended = house.run(&["deploy", "--env", "dev"], &[("BREAK", "rds-iam image deployed*")]);
     ended.expect(28);
     house.forget_calls();
     house.run(&["promote", "--from", "dev", "--to", "prod"], &[]).expect(0);
-    assert!(house.calls().contains("rds-iam-infra image deployed"), "{}", house.calls());
+    assert!(house.calls().contains("rds-iam image deployed"), "{}", house.calls());
 }
 
 #[test]
@@ -125,7 +125,7 @@ fn a_deployment_of_infrastructure_alone_pushes_nothing() {
     house.run(&["deploy", "--env", "dev", "--skip", infrastructure], &[]).expect(0);
     let calls = house.calls();
     assert!(calls.contains("terraform apply") && calls.contains("invoke-bootstrap"), "{calls}");
-    for call in ["image push", "docker build", "rds-iam-infra rollout", "trivy "] {
+    for call in ["image push", "docker build", "rds-iam rollout", "trivy "] {
         assert!(!calls.contains(call), "{call}: {calls}");
     }
 }
@@ -175,7 +175,7 @@ fn a_secret_of_the_environment_is_in_no_output_in_any_form() {
 #[test]
 fn a_plans_summary_says_what_is_refused_and_what_could_not_be_checked() {
     let house = House::new();
-    // What `rds-iam-infra plan --format json` prints; crates/infra/tests/program.rs compares.
+    // What `rds-iam plan --format json` prints; crates/cli/tests/program.rs compares.
     let report = include_str!("../../src/pipeline/tests/plan-report.json");
     fs::write(house.stand_in_file("report.json"), report).unwrap();
     house.run(&["plan", "--env", "dev"], &[]).expect(0);

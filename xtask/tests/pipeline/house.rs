@@ -28,7 +28,7 @@ const ON_PATH: [&str; 13] = [
     "docker-registry",
 ];
 /// Those that cargo builds.
-const BUILT: [&str; 3] = ["rds-iam-infra", "rds-iam-demo", "rds-iam-emulator"];
+const BUILT: [&str; 3] = ["rds-iam", "rds-iam-demo", "rds-iam-emulator"];
 
 /// A repository, its target folder and the stand-ins. All of it goes when this is dropped.
 pub(crate) struct House {

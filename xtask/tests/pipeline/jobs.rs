@@ -31,9 +31,7 @@ fn a_job_that_takes_programs_over_builds_nothing() {
         house.run(command, &[PREBUILT, ("RDS_IAM_CONFIRM", "dev")]).expect(0);
     }
     let calls = house.calls();
-    for needed in
-        ["terraform apply", "rds-iam-infra whoami", "rds-iam-infra rollout", "rds-iam-infra snapshot"]
-    {
+    for needed in ["terraform apply", "rds-iam whoami", "rds-iam rollout", "rds-iam snapshot"] {
         assert!(calls.contains(needed), "no {needed} in {calls}");
     }
     for builds in ["cargo ", "docker build", "rustc "] {
@@ -87,8 +85,8 @@ fn on_github_an_image_without_an_attestation_is_not_promoted() {
     );
     let verify = calls.find(&verify).unwrap_or_else(|| panic!("no {verify} in {calls}"));
     // The manifest is of the image that is copied, and nothing is copied before.
-    let shown = calls.find("rds-iam-infra image show").unwrap();
-    let copied = calls.find("rds-iam-infra image promote").unwrap();
+    let shown = calls.find("rds-iam image show").unwrap();
+    let copied = calls.find("rds-iam image promote").unwrap();
     assert!(shown < verify && verify < copied, "{calls}");
     assert!(
         calls.contains(&format!("--manifest {manifest}")) && calls.contains("--attestation verified by gh")

@@ -51,7 +51,7 @@ fn a_preflight_that_is_stopped_says_only_that() {
     for (args, pattern) in [
         (&["deploy", "--env", "dev"][..], "docker version*"),
         (&["deploy", "--env", "dev"], "cargo build --quiet*"),
-        (&["deploy", "--env", "dev"], "rds-iam-infra whoami*"),
+        (&["deploy", "--env", "dev"], "rds-iam whoami*"),
         (&["ci", "--dry-run"], "docker version*"),
         (&["test"], "docker version*"),
         (&["doctor"], "python3 --version"),

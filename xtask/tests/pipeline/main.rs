@@ -13,7 +13,7 @@ use house::House;
 
 /// Every stage of a deployment: what of its calls is broken, and the exit status.
 const DEPLOY: [(&str, &str, i32); 14] = [
-    ("programs", "cargo build --locked --package rds-iam-infra", 23),
+    ("programs", "cargo build --locked --package rds-iam", 23),
     ("validate", "terraform validate*", 10),
     ("tflint", "tflint *--format=sarif", 11),
     ("checkov", "python -I -m checkov.main --dir*", 12),
@@ -21,11 +21,11 @@ const DEPLOY: [(&str, &str, i32); 14] = [
     ("docker-build", "docker build --*", 14),
     ("trivy", "trivy image*", 15),
     ("apply", "terraform apply*", 16),
-    ("rds-conf", "rds-iam-infra conf*", 17),
-    ("proxy-auth", "rds-iam-infra proxy-auth*", 18),
-    ("ecr-push", "rds-iam-infra image push*", 19),
-    ("bootstrap", "rds-iam-infra invoke-bootstrap*", 27),
-    ("rollout", "rds-iam-infra rollout*", 28),
+    ("rds-conf", "rds-iam conf*", 17),
+    ("proxy-auth", "rds-iam proxy-auth*", 18),
+    ("ecr-push", "rds-iam image push*", 19),
+    ("bootstrap", "rds-iam invoke-bootstrap*", 27),
+    ("rollout", "rds-iam rollout*", 28),
     ("smoke", "curl */api/messages", 30),
 ];
 
@@ -88,7 +88,7 @@ fn a_pull_request_is_stopped_by_each_of_its_stages() {
         ("validate", "terraform fmt*", 10),
         ("tflint", "tflint *--init", 11),
         ("checkov", "python -I -m checkov.main --dir*", 12),
-        ("plan", "rds-iam-infra plan*", 13),
+        ("plan", "rds-iam plan*", 13),
         ("docker-build", "docker save*", 14),
         ("trivy", "trivy fs*", 15),
         ("test", "cargo test*--doc*", 24),
@@ -104,21 +104,21 @@ fn a_pull_request_is_stopped_by_each_of_its_stages() {
 fn promotions_rollbacks_and_destructions_stop_where_they_break() {
     let house = House::new();
     let promote = ["promote", "--from", "dev", "--to", "prod"];
-    house.run(&promote, &[("BREAK", "rds-iam-infra image show*")]).expect(31);
-    house.run(&promote, &[("BREAK", "rds-iam-infra image promote*")]).expect(31);
+    house.run(&promote, &[("BREAK", "rds-iam image show*")]).expect(31);
+    house.run(&promote, &[("BREAK", "rds-iam image promote*")]).expect(31);
     let elsewhere = [("COMMIT", "0123456789012345678901234567890123456789")];
     house.run(&promote, &elsewhere).expect(31).says("which is not a commit on main");
     house.run(&promote, &[]).expect(0);
-    assert!(house.calls().contains("rds-iam-infra rollout --outputs"));
-    house.run(&["rollback", "--env", "prod"], &[("BREAK", "rds-iam-infra rollout --prev*")]).expect(29);
+    assert!(house.calls().contains("rds-iam rollout --outputs"));
+    house.run(&["rollback", "--env", "prod"], &[("BREAK", "rds-iam rollout --prev*")]).expect(29);
     house.run(&["rollback", "--env", "prod"], &[]).expect(0);
 
     let confirmed = |pattern| [("RDS_IAM_CONFIRM", "prod"), ("BREAK", pattern)];
     let destroy = ["destroy", "--env", "prod"];
     for (stage, pattern, status) in [
         ("outputs", "terraform output*", 25),
-        ("destroy-plan", "rds-iam-infra plan*destroy.json", 32),
-        ("snapshot", "rds-iam-infra snapshot*", 33),
+        ("destroy-plan", "rds-iam plan*destroy.json", 32),
+        ("snapshot", "rds-iam snapshot*", 33),
         ("destroy", "terraform apply*", 34),
     ] {
         let ended = house.run(&destroy, &confirmed(pattern));
@@ -240,9 +240,9 @@ fn what_is_missing_is_told_at_once_with_what_mends_it() {
     // What takes minutes is not begun where it is known that the run can't be.
     assert!(!house.calls().contains("cargo build") && !house.calls().contains("whoami"), "{}", house.calls());
     let house = House::new();
-    let ended = house.run(&["deploy", "--env", "dev"], &[("BREAK", "rds-iam-infra whoami*")]);
-    ended.expect(3).says("building rds-iam-infra, which asks AWS");
-    ended.says("missing: no credentials for account 123456789012: broken on purpose: rds-iam-infra");
+    let ended = house.run(&["deploy", "--env", "dev"], &[("BREAK", "rds-iam whoami*")]);
+    ended.expect(3).says("building rds-iam, which asks AWS");
+    ended.says("missing: no credentials for account 123456789012: broken on purpose: rds-iam");
     assert!(!ended.printed.contains("not checked yet"), "{}", ended.printed);
     assert!(!house.calls().contains("terraform init"));
     // A gate is left out by name alone, and that is on the record.
@@ -383,7 +383,7 @@ fn what_was_made_of_another_commit_is_not_this_ones() {
         .run(&["deploy", "--env", "dev", "--only", "docker-build,trivy,ecr-push"], &[])
         .expect(3)
         .says("verdict of checkov");
-    assert!(!house.calls().contains("image push") && !house.calls().contains("rds-iam-infra rollout"));
+    assert!(!house.calls().contains("image push") && !house.calls().contains("rds-iam rollout"));
     // A file that Terraform would read is a change, too, though git does not track it.
     house.write("terraform/stacks/mysql/more.tf", "# more\n");
     house.run(&["deploy", "--env", "dev"], &[]).expect(3).says("files differ from the commit");
@@ -420,7 +420,7 @@ fn a_destruction_that_stopped_half_way_goes_on() {
         .run(&["destroy", "--env", "prod"], &[("RDS_IAM_CONFIRM", "prod"), ("BREAK", "terraform apply*")])
         .expect(34)
         .says("a destruction that stopped half-way goes on");
-    assert!(house.calls().contains("rds-iam-infra snapshot --instance orders-prod"), "{}", house.calls());
+    assert!(house.calls().contains("rds-iam snapshot --instance orders-prod"), "{}", house.calls());
     house.forget_calls();
     fs::remove_dir_all(house.pipeline("prod")).unwrap();
     fs::write(house.stand_in_file("plan.json"), "{\"format_version\": \"1.2\", \"resource_changes\": []}")
@@ -428,8 +428,8 @@ fn a_destruction_that_stopped_half_way_goes_on() {
     let ended = house.run(&["destroy", "--env", "prod"], &confirmed);
     ended.expect(0).says("none: the database is gone already").says("nothing is left");
     let calls = house.calls();
-    assert!(!calls.contains("rds-iam-infra snapshot"), "{calls}");
-    assert!(calls.contains("rds-iam-infra delete-parameters --path /prod/database"), "{calls}");
+    assert!(!calls.contains("rds-iam snapshot"), "{calls}");
+    assert!(calls.contains("rds-iam delete-parameters --path /prod/database"), "{calls}");
     // What was never deployed has no state.
     fs::remove_file(house.stand_in_file("state")).unwrap();
     house.run(&["destroy", "--env", "prod"], &confirmed).expect(25).says("nothing is deployed there");
@@ -443,7 +443,7 @@ fn a_plan_of_a_destruction_that_is_not_of_here_takes_no_snapshot() {
     house.commit("crates/token/src/lib.rs", "// newer\n");
     let ended = house.run(&["destroy", "--env", "prod", "--skip", "destroy-plan"], &confirmed);
     ended.expect(33).says("this is not the plan of what is here");
-    assert!(!house.calls().contains("rds-iam-infra snapshot"), "{}", house.calls());
+    assert!(!house.calls().contains("rds-iam snapshot"), "{}", house.calls());
 }
 
 #[test]

@@ -94,22 +94,22 @@ case "$call" in
 "terraform output -json"*) sed "s|ENVIRONMENT|$(cat "$STAND_INS/environment")|" "$STAND_INS/outputs.json" ;;
 "terraform state list") cat "$STAND_INS/state" ;;
 "terraform apply "*destroy.tfplan) : >"$STAND_INS/state" ;;
-"rds-iam-infra plan "*)
+"rds-iam plan "*)
     file=$(option --output "$@")
     case "$(option --format "$@") $file" in
     *' ') ;;
-    sarif*) echo '{"version": "2.1.0", "runs": [{"tool": {"driver": {"name": "rds-iam-infra"}}, "automationDetails": {"id": "plan/"}, "results": []}]}' >"$file" ;;
+    sarif*) echo '{"version": "2.1.0", "runs": [{"tool": {"driver": {"name": "rds-iam"}}, "automationDetails": {"id": "plan/"}, "results": []}]}' >"$file" ;;
     *)
         cp "$STAND_INS/report.json" "$file" 2>/dev/null ||
             echo '{"summary": {"counts": {"create": 2}, "changes": []}, "findings": [], "notes": []}' >"$file"
         ;;
     esac
     ;;
-"rds-iam-infra whoami"*)
+"rds-iam whoami"*)
     echo "{\"account\": \"123456789012\", \"arn\": \"arn:aws:iam::123456789012:user/ada\", ${RIGHTS:-\"lacks\": []}}"
     ;;
-"rds-iam-infra image push"*) echo "{\"digest\": \"sha256:$(printf '%064d' 1)\", \"tag\": \"$(option --tag "$@")\"}" >"$(option --record "$@")" ;;
-"rds-iam-infra image show"*) echo "{\"digest\": \"sha256:$(printf '%064d' 1)\", \"commit\": \"$COMMIT\"}" ;;
+"rds-iam image push"*) echo "{\"digest\": \"sha256:$(printf '%064d' 1)\", \"tag\": \"$(option --tag "$@")\"}" >"$(option --record "$@")" ;;
+"rds-iam image show"*) echo "{\"digest\": \"sha256:$(printf '%064d' 1)\", \"commit\": \"$COMMIT\"}" ;;
 "rds-iam-emulator aws")
     echo 'aws_access_key_id = AKIAMADEUP' >"$STAND_INS/credentials"
     echo "{\"aws_endpoint_url\": \"http://127.0.0.1:1\", \"credentials_file\": \"$STAND_INS/credentials\"}"
@@ -139,7 +139,7 @@ case "$call" in
 "docker buildx version") echo v0.20.0 ;;
 "docker save "*) cp "$STAND_INS/image.tar" "$(option --output "$@")" ;;
 "curl "*/api/messages) echo '{"messages": []}' ;;
-"rds-iam-infra identity "* | "curl "*/api/identity)
+"rds-iam identity "* | "curl "*/api/identity)
     echo '{"database": {"user": "node_app@%", "plugin": "AWSAuthenticationPlugin", "tls_version": "TLSv1.3"}}'
     ;;
 esac

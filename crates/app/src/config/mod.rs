@@ -19,8 +19,8 @@ use std::time::SystemTime;
 
 use rds_iam_infra::arn::{AccountId, ResourceId};
 use rds_iam_infra::rds_conf::{CaBundle, DEFAULT_PORT, DatabaseName};
-use rds_iam_infra::trust::Roots;
 use rds_iam_infra::{RdsConf, remedy};
+use rds_iam_roots::Roots;
 use rds_iam_token::{DbUser, Endpoint, Login, Region};
 use tracing_subscriber::EnvFilter;
 

@@ -12,7 +12,7 @@ use super::{ADMIN_USER, APP_USER, DATABASE, Deployed, Options};
 use crate::program;
 
 /// The program that reads outputs and writes parameters.
-pub(crate) const INFRA: &str = "rds-iam-infra";
+pub(crate) const INFRA: &str = "rds-iam";
 
 /// Has `deploy` apply the stack, and starts the database that its outputs describe. The server plays both
 /// the instance and the proxy before it: tokens for either endpoint are good.

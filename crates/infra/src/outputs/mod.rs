@@ -27,8 +27,8 @@ use rds_iam_token::{DbUser, Endpoint, Region};
 
 use crate::RdsConf;
 use crate::arn::{AccountId, ResourceId};
-use crate::file;
 use crate::rds_conf::{DatabaseName, SecretId};
+use rds_iam_report::file;
 
 pub use error::{Cause, OutputsError, Problem, TextCause};
 pub use values::{Authentication, ParameterPath, ValueError};
@@ -138,7 +138,6 @@ pub struct Logs {
 
 /// A parameter of Parameter Store, as it is due.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-#[non_exhaustive]
 pub struct Parameter {
     /// Its full name.
     pub path: String,

@@ -25,8 +25,8 @@ use std::time::SystemTime;
 use rds_iam_token::{DbUser, Endpoint, Region};
 
 use crate::arn::{AccountId, RdsDbArn, RdsDbArnError, ResourceId};
-use crate::file;
-use crate::trust::{Roots, TrustError};
+use rds_iam_report::file;
+use rds_iam_roots::{Roots, TrustError};
 
 pub use error::{Cause, Problem, RdsConfError};
 pub use values::{CaBundle, DatabaseName, SecretId, ValueError};

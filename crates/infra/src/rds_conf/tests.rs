@@ -463,15 +463,6 @@ fn damaged_files_do_not_panic() {
 }
 
 #[test]
-fn the_readme_lists_every_key() {
-    let readme = include_str!("../../README.md");
-    for key in KEYS {
-        let row = format!("| `{}` | {} | {} |", key.name, if key.required { "yes" } else { "" }, key.meaning);
-        assert!(readme.contains(&row), "README.md lacks this row:\n{row}");
-    }
-}
-
-#[test]
 fn a_file_that_is_far_too_large_is_not_read_to_its_end() {
     let file = tempfile::NamedTempFile::new().unwrap();
     file.as_file().set_len(1 << 40).unwrap();

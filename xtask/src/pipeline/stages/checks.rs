@@ -60,7 +60,7 @@ pub(super) const PROGRAMS: Stage = Stage {
                 }),
             ]);
         }
-        let build = ["build", "--locked", "--package", "rds-iam-infra"];
+        let build = ["build", "--locked", "--package", "rds-iam"];
         let environment = context.environment()?;
         let mut actions =
             vec![workspace.cargo(build).hint("the compiler's message above says what to mend").into()];
@@ -82,7 +82,7 @@ pub(super) const PROGRAMS: Stage = Stage {
 
 /// Checks that what an earlier job built is here; its digest was compared when it was unpacked.
 fn built_elsewhere(context: &Context<'_>) -> Result<Option<String>, Error> {
-    let mut files = vec![context.workspace.target.join("debug/rds-iam-infra")];
+    let mut files = vec![context.workspace.target.join("debug/rds-iam")];
     if context.plans {
         files.push(context.environment()?.package(context.workspace)?.file(context.workspace));
     }

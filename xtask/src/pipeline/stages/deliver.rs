@@ -39,7 +39,7 @@ pub(super) const PROXY_AUTH: Stage = Stage {
     needs: |context| committed(context, may(context, |_| Vec::new())),
     actions: |context| {
         let switch = ["proxy-auth", "--outputs", &outputs_file(context)];
-        Ok(vec![context.program("rds-iam-infra")?.args(switch).into()])
+        Ok(vec![context.program("rds-iam")?.args(switch).into()])
     },
 };
 
@@ -67,7 +67,7 @@ pub(super) const ECR_PUSH: Stage = Stage {
         // its record is what the rollout waits for.
         let bootstrap = ("bootstrap", format!("bootstrap-{tag}"), "pushed-bootstrap.json");
         let pushes = context.is_local().then_some(bootstrap).into_iter().chain([("app", tag, "pushed.json")]);
-        let push = context.program("rds-iam-infra")?.args(["image", "push"]);
+        let push = context.program("rds-iam")?.args(["image", "push"]);
         let mut actions = Vec::new();
         for (image, tag, record) in pushes {
             let layout = context.images().join(image);
@@ -114,7 +114,7 @@ pub(super) const BOOTSTRAP: Stage = Stage {
         // Nobody but the function, within the network, can reach the database.
         Place::Aws => {
             let invoke = ["invoke-bootstrap", "--mode", "apply", "--outputs", &outputs_file(context)];
-            Ok(vec![context.program("rds-iam-infra")?.args(invoke).into()])
+            Ok(vec![context.program("rds-iam")?.args(invoke).into()])
         }
         Place::Local => {
             let what = "docker run <bootstrap's image, by digest> --config rds.conf";
@@ -137,9 +137,9 @@ pub(super) const ROLLOUT: Stage = Stage {
     needs: |context| committed(context, may(context, rollout_rights)),
     actions: |context| {
         let rollout = ["rollout", "--outputs", &outputs_file(context), "--record", &record(context)];
-        let rollout = context.program("rds-iam-infra")?.args(rollout);
+        let rollout = context.program("rds-iam")?.args(rollout);
         let rollout = rollout.hint("exit status 3 is a return to the last good image, which serves");
-        let mark_deployed = context.program("rds-iam-infra")?.args(["image", "deployed"]);
+        let mark_deployed = context.program("rds-iam")?.args(["image", "deployed"]);
         let what = format!(
             "$ {} --digest <digest of pushed.json>\n  $ {} --digest <digest of pushed.json>",
             mark_deployed.shown(),
@@ -185,7 +185,7 @@ pub(super) const ROLLBACK: Stage = Stage {
     actions: |context| {
         let back =
             ["rollout", "--previous", "--outputs", &outputs_file(context), "--record", &record(context)];
-        Ok(vec![context.program("rds-iam-infra")?.args(back).into()])
+        Ok(vec![context.program("rds-iam")?.args(back).into()])
     },
 };
 
@@ -324,7 +324,7 @@ fn smoke_service(context: &Context<'_>, io: &Io) -> Result<(), Error> {
 fn ask_identity(context: &Context<'_>) -> Result<(String, Cmd), Error> {
     let ask = match context.environment()?.management_port() {
         Some(port) => curl(context).args([format!("http://127.0.0.1:{port}/api/identity")]),
-        None => context.program("rds-iam-infra")?.args(["identity", "--outputs", &outputs_file(context)]),
+        None => context.program("rds-iam")?.args(["identity", "--outputs", &outputs_file(context)]),
     };
     let ask = ask.hint("the service does not say as whom it logs in; its log says why");
     Ok((format!("$ {}", ask.shown()), ask))

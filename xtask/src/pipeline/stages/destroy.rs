@@ -64,7 +64,7 @@ pub(super) const SNAPSHOT: Stage = Stage {
         let at = clock::rfc3339(context.now).replace([':', 'T', 'Z'], "-");
         let name = format!("{instance}-final-{}", at.trim_end_matches('-'));
         let take = ["snapshot", "--instance", &instance, "--name", &name, "--region", &environment.region];
-        let take = context.program("rds-iam-infra")?.args(take);
+        let take = context.program("rds-iam")?.args(take);
         let take = Action::new(format!("$ {}", take.shown()), move |io| {
             // A destruction that stopped half-way decided about the snapshot before it began.
             if !infrastructure::destroys(DATABASE, "destroy", context, io.runner)? {
@@ -114,7 +114,7 @@ pub(super) const DESTROY: Stage = Stage {
         let environment = context.environment()?;
         let path = environment.settings_path();
         let delete = ["delete-parameters", "--path", &path, "--region", &environment.region];
-        actions.push(context.program("rds-iam-infra")?.args(delete).into());
+        actions.push(context.program("rds-iam")?.args(delete).into());
         let left = context.terraform()?.cmd(["state", "list"]);
         actions.push(Action::new(format!("$ {}", left.shown()), move |io| {
             let left = io.runner.ask(&left)?;

@@ -85,7 +85,7 @@ pub(super) const APPLY: Stage = Stage {
         actions.extend(apply(context, "plan")?);
         actions.extend(read_outputs(context)?);
         let parameters = ["parameters", "--outputs", &path(context, "outputs.json"), "--write"];
-        actions.push(context.program("rds-iam-infra")?.args(parameters).into());
+        actions.push(context.program("rds-iam")?.args(parameters).into());
         Ok(actions)
     },
 };
@@ -119,7 +119,7 @@ pub(super) const RDS_CONF: Stage = Stage {
     needs: |_| Vec::new(),
     actions: |context| {
         let (outputs, conf) = (path(context, "outputs.json"), path(context, "rds.conf"));
-        let conf = context.program("rds-iam-infra")?.args(["conf", "--outputs", &outputs, "--write", &conf]);
+        let conf = context.program("rds-iam")?.args(["conf", "--outputs", &outputs, "--write", &conf]);
         if !context.is_local() {
             return Ok(vec![conf.into()]);
         }
@@ -181,7 +181,7 @@ pub(super) fn plan<'c>(
             no_secrets(&json)
         }
     }));
-    let rules = context.program("rds-iam-infra")?.args(["plan", &files.json.display().to_string()]);
+    let rules = context.program("rds-iam")?.args(["plan", &files.json.display().to_string()]);
     let rules = rules.hint("the plan does what the design forbids: each finding above says what to do");
     let report = |format: &str, to: &Path| {
         rules.clone().args(["--root", STACK, "--format", format, "--output", &to.display().to_string()])

@@ -74,7 +74,7 @@ fn promote(context: &Context<'_>, io: &Io) -> Result<Option<String>, Error> {
             mend: "cargo xtask promote --from A --to B".to_owned(),
         });
     };
-    let infra = |args: &[&str]| Ok::<_, Error>(context.program("rds-iam-infra")?.args(args.iter().copied()));
+    let infra = |args: &[&str]| Ok::<_, Error>(context.program("rds-iam")?.args(args.iter().copied()));
     let show = infra(&["image", "show", "--repository", &from.repository(), "--region", &from.region])?;
     let manifest = context.file("promotion-manifest.json");
     let show = show.args(["--manifest", &manifest.display().to_string()]);
