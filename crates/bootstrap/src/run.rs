@@ -272,7 +272,7 @@ impl Run<'_> {
         let mend = (source.remedy() == Remedy::Permit).then(|| {
             let (account, resource) = (conf.account_id.as_ref(), conf.resource_id.as_ref());
             let statement = remedy::policy_statement(&conf.region, account, resource, user);
-            let sql = remedy::user_statements(user);
+            let sql = remedy::user_statements(conf.engine, user);
             let stricter = plan.warnings.iter().filter(
                 |warning| matches!(warning, Warning::StricterTls { account } if account.login() == *user),
             );

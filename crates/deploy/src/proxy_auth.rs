@@ -154,7 +154,7 @@ mod tests {
     use crate::aws::test_client::{Canned, clock};
     use rds_iam_infra::Outputs;
 
-    const OUTPUTS: &str = include_str!("../../../terraform/stacks/mysql/outputs.json");
+    const OUTPUTS: &str = include_str!("../../../terraform/stacks/service/outputs.json");
 
     const MODIFIED: &str = "<ModifyDBProxyResponse><ModifyDBProxyResult/></ModifyDBProxyResponse>";
 

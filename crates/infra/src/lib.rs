@@ -1,5 +1,6 @@
 //! The types of a deployment. No AWS SDK, no network access.
 //!
+//! - [`Engine`]: the database engines that a deployment can have.
 //! - [`arn`]: the ARNs that `rds-db:connect` is allowed on.
 //! - [`outputs`]: Terraform's outputs as types; `rds.conf` and the app's parameters are rendered from them.
 //! - [`policy`]: the document of an `rds-db:connect` policy.
@@ -29,10 +30,12 @@
 //! ```
 
 pub mod arn;
+mod engine;
 pub mod outputs;
 pub mod policy;
 pub mod rds_conf;
 pub mod remedy;
 
+pub use engine::{Engine, UnknownEngine};
 pub use outputs::{Outputs, OutputsError};
 pub use rds_conf::{RdsConf, RdsConfError};

@@ -7,11 +7,27 @@ locals {
   partition  = data.aws_partition.current.partition
   region     = data.aws_region.current.id
 
-  family = "mysql${join(".", slice(split(".", var.engine_version), 0, 2))}"
-
-  # What RDS calls the log types, and with them the log groups. iam-db-auth-error is the only place where a refused
-  # token leaves its reason: CloudTrail does not record logins.
-  log_types = toset(["error", "slowquery", "iam-db-auth-error"])
+  # The differences between engines. A second engine is a second entry, and its versions in variables.tf.
+  engines = {
+    mysql = {
+      port         = 3306
+      family       = "mysql${join(".", slice(split(".", var.engine_version), 0, 2))}"
+      proxy_family = "MYSQL"
+      # The types of logs, as RDS names them; log groups are named after them. iam-db-auth-error is the only place that
+      # has the reason of a refused token: CloudTrail does not record logins.
+      log_types = ["error", "slowquery", "iam-db-auth-error"]
+      parameters = {
+        # No login without TLS, whatever the user's own REQUIRE says. Tokens are sent as clear text inside it.
+        require_secure_transport = "1"
+        # The export of slowquery needs both: the log switched on, and written to a file.
+        slow_query_log  = "1"
+        log_output      = "FILE"
+        long_query_time = "1"
+      }
+    }
+  }
+  engine    = local.engines[var.engine]
+  log_types = toset(local.engine.log_types)
 
   monitored = var.monitoring_interval_seconds > 0
 }
@@ -40,29 +56,16 @@ resource "aws_db_subnet_group" "this" {
 resource "aws_db_parameter_group" "this" {
   name_prefix = "${var.name}-"
   description = "${var.name}: TLS only, slow query log"
-  family      = local.family
+  family      = local.engine.family
   tags        = var.tags
 
-  # Nobody logs in without TLS, whatever the user's own REQUIRE says. Tokens are sent as clear text inside it.
-  parameter {
-    name  = "require_secure_transport"
-    value = "1"
-  }
+  dynamic "parameter" {
+    for_each = local.engine.parameters
 
-  # The export of slowquery needs both: the log switched on, and written to a file.
-  parameter {
-    name  = "slow_query_log"
-    value = "1"
-  }
-
-  parameter {
-    name  = "log_output"
-    value = "FILE"
-  }
-
-  parameter {
-    name  = "long_query_time"
-    value = "1"
+    content {
+      name  = parameter.key
+      value = parameter.value
+    }
   }
 
   lifecycle {
@@ -72,7 +75,7 @@ resource "aws_db_parameter_group" "this" {
 
 resource "aws_db_instance" "this" {
   identifier     = var.name
-  engine         = "mysql"
+  engine         = var.engine
   engine_version = var.engine_version
   instance_class = var.instance_class
 
@@ -83,7 +86,7 @@ resource "aws_db_instance" "this" {
   kms_key_id            = aws_kms_key.this.arn
 
   db_name                             = var.database_name
-  port                                = 3306
+  port                                = local.engine.port
   username                            = var.master_username
   manage_master_user_password         = true
   master_user_secret_kms_key_id       = aws_kms_key.this.arn

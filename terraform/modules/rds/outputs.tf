@@ -18,6 +18,16 @@ output "port" {
   value       = aws_db_instance.this.port
 }
 
+output "engine" {
+  description = "Database engine."
+  value       = aws_db_instance.this.engine
+}
+
+output "proxy_engine_family" {
+  description = "Engine family of an RDS Proxy in front of the instance."
+  value       = local.engine.proxy_family
+}
+
 output "resource_id" {
   description = "The id db-…, as policies for rds-db:connect take it."
   value       = aws_db_instance.this.resource_id

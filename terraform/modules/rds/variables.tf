@@ -37,6 +37,18 @@ variable "security_group_ids" {
   }
 }
 
+variable "engine" {
+  description = "Database engine: mysql."
+  type        = string
+  default     = "mysql"
+  nullable    = false
+
+  validation {
+    condition     = contains(["mysql"], var.engine)
+    error_message = "engine ${jsonencode(var.engine)} is not supported: this module supports \"mysql\"."
+  }
+}
+
 variable "engine_version" {
   description = "MySQL version: 8.4, with or without a patch level. Without, RDS chooses and upgrades it."
   type        = string

@@ -17,8 +17,8 @@ output "endpoint" {
 }
 
 output "port" {
-  description = "Port of the proxy: for MySQL it is always 3306."
-  value       = 3306
+  description = "Port of the proxy: 3306 for MYSQL, 5432 for POSTGRESQL. AWS has no other."
+  value       = local.ports[var.engine_family]
 }
 
 output "resource_id" {

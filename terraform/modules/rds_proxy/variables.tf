@@ -12,6 +12,21 @@ variable "name" {
   }
 }
 
+variable "engine_family" {
+  description = "Engine family of the database: MYSQL or POSTGRESQL."
+  type        = string
+  default     = "MYSQL"
+  nullable    = false
+
+  validation {
+    condition     = contains(["MYSQL", "POSTGRESQL"], var.engine_family)
+    error_message = <<-EOT
+      engine_family ${jsonencode(var.engine_family)} is unknown: give "MYSQL" or "POSTGRESQL", such as the output
+      proxy_engine_family of the module rds.
+    EOT
+  }
+}
+
 variable "role_arn" {
   description = "Role by which the proxy logs in to the database. Its policy must be there before the proxy is."
   type        = string

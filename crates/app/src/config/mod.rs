@@ -18,8 +18,8 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use rds_iam_infra::arn::{AccountId, ResourceId};
-use rds_iam_infra::rds_conf::{CaBundle, DEFAULT_PORT, DatabaseName};
-use rds_iam_infra::{RdsConf, remedy};
+use rds_iam_infra::rds_conf::{CaBundle, DatabaseName};
+use rds_iam_infra::{Engine, RdsConf, remedy};
 use rds_iam_roots::Roots;
 use rds_iam_token::{DbUser, Endpoint, Login, Region};
 use tracing_subscriber::EnvFilter;
@@ -28,6 +28,9 @@ pub use error::{ConfigError, Problem};
 use rds_iam_token::Chain;
 pub use sources::{Environment, Origin, VARIABLES, Variable};
 use sources::{Layer, Setting, pick};
+
+/// The engine that the example service supports.
+const ENGINE: Engine = Engine::MySql;
 
 /// The port that the service listens on where `PORT` is not set: that of the Node app it replaces.
 pub const DEFAULT_LISTEN_PORT: u16 = 3000;
@@ -140,8 +143,8 @@ impl Config {
         }
         let port = match pick(&layers, Setting::Port) {
             None => {
-                check.origins.insert(Setting::Port, Origin::default_of(Setting::Port, DEFAULT_PORT));
-                Some(DEFAULT_PORT)
+                check.origins.insert(Setting::Port, Origin::default_of(Setting::Port, ENGINE.default_port()));
+                Some(ENGINE.default_port())
             }
             Some(_) => check.setting(&layers, Setting::Port, |text| match text.parse() {
                 Ok(0) | Err(_) => Err("it is not a port: write a number from 1 to 65535"),
@@ -150,7 +153,7 @@ impl Config {
         };
         let endpoint = check.setting(&layers, Setting::Endpoint, |text| {
             // Any port shows whether the host is good; the port's own problem is reported apart.
-            Endpoint::new(text, port.unwrap_or(DEFAULT_PORT)).map_err(|error| {
+            Endpoint::new(text, port.unwrap_or(ENGINE.default_port())).map_err(|error| {
                 // It has been tried as host:port before; if it was meant so, that error is the better one.
                 text.parse::<Endpoint>().err().filter(|_| text.contains(':')).unwrap_or(error)
             })
@@ -216,8 +219,8 @@ impl Config {
     pub fn permit(&self) -> String {
         let Login { region, user, .. } = &self.login;
         let statement = remedy::policy_statement(region, self.account.as_ref(), self.resource.as_ref(), user);
-        let account = remedy::user_statements(user);
-        let grant = remedy::grant_statement(user, &PRIVILEGES, &self.database);
+        let account = remedy::user_statements(ENGINE, user);
+        let grant = remedy::grant_statement(ENGINE, user, &PRIVILEGES, &self.database);
         format!("{statement}\n{account}\n{grant}")
     }
 }

@@ -128,10 +128,11 @@ mod tests {
         assert_eq!((conf.endpoint.port(), conf.database.as_str()), (3307, "a\"b\\c$d`e"));
         // And so for every key.
         let text = MINIMAL.map(|(name, value)| format!("{name}=\"{value}\"\n")).concat()
-            + "RDS_PORT=\"3307\"\nRDS_DIAL=\"localhost:1\"\nRDS_CA_BUNDLE=\"/opt/ca.pem\"\n\
+            + "ENGINE=\"mysql\"\nRDS_PORT=\"3307\"\nRDS_DIAL=\"localhost:1\"\nRDS_CA_BUNDLE=\"/opt/ca.pem\"\n\
                RDS_RESOURCE_ID=\"prx-0a1b2c3d4e5f67890\"\nAWS_ACCOUNT_ID=\"123456789012\"\n";
         let all = [
             port,
+            ("ENGINE", Some("mysql")),
             ("RDS_DIAL", Some("localhost:1")),
             ("RDS_CA_BUNDLE", Some("/opt/ca.pem")),
             ("RDS_RESOURCE_ID", Some("prx-0a1b2c3d4e5f67890")),

@@ -14,6 +14,7 @@ output "deployment" {
 output "database" {
   description = "The database instance: bootstrap goes there directly."
   value = {
+    engine            = module.rds.engine
     identifier        = module.rds.identifier
     endpoint          = module.rds.address
     port              = module.rds.port

@@ -1,4 +1,4 @@
-# One deployment: app → RDS Proxy → RDS for MySQL, without a database password.
+# One deployment: app → RDS Proxy → RDS, without a database password.
 
 locals {
   name            = "${var.project}-${var.environment}"
@@ -6,10 +6,10 @@ locals {
   image_parameter = "/${var.environment}/app/image"
 
   master_username = "dbadmin"
-  # Users that cannot be anybody's own: RDS refuses them, or they are the server's.
-  taken_users = [
-    local.master_username, "admin", "root", "rdsadmin", "rdsproxyadmin", "rdsrepladmin", "rdstopmgr", "rds_superuser_role",
-  ]
+  # Users that no deployment can create: RDS refuses them, or they are the server's.
+  reserved_users = concat([local.master_username], {
+    mysql = ["admin", "root", "rdsadmin", "rdsproxyadmin", "rdsrepladmin", "rdstopmgr", "rds_superuser_role"]
+  }[var.engine])
 
   # Of what an Auto Scaling group launches, which the provider's default_tags don't reach. The deploy role runs commands
   # on instances with these alone.
@@ -54,6 +54,7 @@ module "rds" {
   name                        = local.name
   subnet_ids                  = module.vpc.database_subnet_ids
   security_group_ids          = [module.security_group.database_id]
+  engine                      = var.engine
   engine_version              = var.database.engine_version
   instance_class              = var.database.instance_class
   allocated_storage_gib       = var.database.allocated_storage_gib
@@ -92,6 +93,7 @@ module "rds_proxy" {
   source = "../../modules/rds_proxy"
 
   name                              = local.name
+  engine_family                     = module.rds.proxy_engine_family
   role_arn                          = module.iam.proxy_role_arn
   subnet_ids                        = module.vpc.database_subnet_ids
   security_group_ids                = [module.security_group.proxy_id]
@@ -118,6 +120,7 @@ module "bootstrap" {
   subnet_ids           = module.vpc.private_subnet_ids
   security_group_ids   = [module.security_group.bootstrap_id]
   rds_conf = {
+    ENGINE             = module.rds.engine
     RDS_ENDPOINT       = module.rds.address
     RDS_PORT           = tostring(module.rds.port)
     REGION             = var.region
