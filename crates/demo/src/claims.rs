@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
 use hyper::{Method, StatusCode};
-use rds_iam_emulator::{LoginEvent, RefusalCode};
+use rds_iam_emulator_server::{LoginEvent, RefusalCode};
 use rds_iam_pool::{Limits, Pool, Remedy, Target};
 use rds_iam_token::{Clock, LIFETIME, Login, Minter, TokenSource};
 use serde_json::json;

@@ -1,7 +1,7 @@
 //! Logins that should be refused, each tried for real.
 
 use anyhow::{bail, ensure};
-use rds_iam_emulator::{LoginEvent, MySql, RefusalCode};
+use rds_iam_emulator_server::{LoginEvent, MySql, RefusalCode};
 use rds_iam_token::{Clock, LIFETIME, Login, Token, sign};
 use sqlx::mysql::{MySqlConnectOptions, MySqlDatabaseError, MySqlSslMode};
 use sqlx::{ConnectOptions as _, Connection as _};

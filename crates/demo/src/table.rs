@@ -30,7 +30,7 @@ impl Table {
     pub(crate) fn new(platform: &Platform) -> Self {
         Self {
             server: platform.mysql.describe().into(),
-            engine: platform.mysql.engine().to_string(),
+            engine: platform.mysql.runtime().to_string(),
             page: platform.app.url.clone(),
             seconds_to_start: platform.seconds_to_start,
             claims: Vec::new(),
