@@ -26,7 +26,7 @@ use tracing_subscriber::EnvFilter;
 use crate::platform::{Options, Platform};
 use crate::table::Table;
 
-/// Exit status after Ctrl-C before the end, as shells have it: 128 + SIGINT.
+/// Exit status after Ctrl-C before the end, in shells' convention: 128 + SIGINT.
 const INTERRUPTED: u8 = 130;
 
 /// Starts the platform and proves what it claims. `cargo xtask demo` calls it.

@@ -38,7 +38,7 @@ pub(crate) struct Platform {
     pub(crate) mysql: MySql,
     aws: AwsApi,
     folder: TempDir,
-    /// Told in the table.
+    /// Shown in the table.
     pub(crate) seconds_to_start: f64,
 }
 
@@ -59,7 +59,7 @@ pub(crate) struct Options<'a> {
     pub(crate) deploy: Option<&'a Path>,
 }
 
-/// The servers, with what programs are told about them.
+/// The servers, with their programs' settings.
 struct Deployed {
     mysql: MySql,
     aws: AwsApi,
@@ -186,7 +186,7 @@ fn with<'a>(environment: &Environment, more: impl IntoIterator<Item = (&'a str, 
     environment.iter().cloned().chain(more).collect()
 }
 
-/// The port, if nobody has it; otherwise 0, for any other.
+/// The port, if it is free; otherwise 0, for any other.
 async fn free_or(port: &str) -> String {
     let free = tokio::net::TcpListener::bind(format!("127.0.0.1:{port}")).await.is_ok();
     if free { port.to_owned() } else { "0".to_owned() }

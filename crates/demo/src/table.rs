@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::platform::Platform;
 
-/// What was claimed and what was seen.
+/// The claims and their evidence.
 #[derive(Debug, Serialize)]
 pub(crate) struct Table {
     server: String,

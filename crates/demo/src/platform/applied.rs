@@ -15,7 +15,7 @@ use crate::program;
 /// The program that reads outputs and writes parameters.
 pub(crate) const INFRA: &str = "rds-iam-infra";
 
-/// Has `deploy` apply the stack, and starts the database that its outputs describe. The server plays both
+/// Has `deploy` apply the stack, and starts the database that its outputs describe. The server emulates both
 /// the instance and the proxy before it: tokens for either endpoint are good.
 pub(super) async fn apply(options: &Options<'_>, deploy: &Path) -> anyhow::Result<Deployed> {
     let aws = AwsApi::start().await?;

@@ -1,7 +1,7 @@
-"""moto as an account whose parts come alive.
+"""moto as an account with real servers behind its resources.
 
 `rds-iam-emulator account` runs a registry, databases and machines beside moto. `PATCHES`, applied after those of
-`moto_patches.py`, make moto tell of them; `test_account.py` has a test for each. At `PATH`, `serving` lets that program
+`moto_patches.py`, make moto report them; `test_account.py` has a test for each. At `PATH`, `serving` lets that program
 see what there is, and takes what it reports.
 """
 
@@ -44,7 +44,7 @@ def manifests_of(repository):
 
 
 class RegistryImage(ecr.Image):
-    """An image, or what belongs to one, as the registry has it."""
+    """An image, or what belongs to one, in the registry."""
 
     # moto keeps track of models by the service that it takes from this.
     __module__ = ecr.__name__
@@ -107,7 +107,7 @@ def images_are_changed_in_the_registry_alone():
         @wrap(ecr_responses.ECRResponse, name)
         def refuse(original, self):
             raise ecr_exceptions.InvalidParameterException(
-                f"This stand-in for ECR changes no image: do it in the registry at {registry.address}"
+                f"This emulator of ECR changes no image: do it in the registry at {registry.address}"
             )
 
 
@@ -123,7 +123,7 @@ def a_deleted_repository_takes_its_images_with_it():
 
 def what_was_pushed_was_scanned():
     """AWS: scans an image that is pushed to a repository that says so. moto: never does, and of a scan that was
-    started, it tells of a made-up finding. Here nothing is scanned, ever; the description says so."""
+    started, it reports a made-up finding. Here nothing is scanned, ever; the description says so."""
 
     @wrap(ecr.ECRBackend, "describe_image_scan_findings")
     def describe_image_scan_findings(original, self, registry_id, repository_name, image_id):
@@ -166,7 +166,7 @@ def is_active(refresh):
 
 def a_refresh_takes_its_time():
     """AWS: a refresh is pending, then in progress, then over; one at a time, and it can be cancelled. The patched
-    moto: it is over at once. Here the program that plays the machines says how far it is."""
+    moto: it is over at once. Here the program that runs the machines reports its progress."""
 
     @wrap(autoscaling_responses.AutoScalingResponse, "start_instance_refresh")
     def start_instance_refresh(original, self):
@@ -199,8 +199,8 @@ def is_waiting(launch):
 
 def a_launch_waits_for_its_hook():
     """AWS: where the group has a launch hook, a new instance is `Pending:Wait`, and no instance goes for it, until
-    CompleteLifecycleAction. moto: keeps hooks and lets nothing wait for them. Here the program that plays the machines
-    says which are launched, and is told what was completed."""
+    CompleteLifecycleAction. moto: keeps hooks and lets nothing wait for them. Here the program that runs the machines
+    reports which are launched, and gets what was completed."""
 
     @add(autoscaling_responses.AutoScalingResponse, "complete_lifecycle_action")
     def complete_lifecycle_action(self):
@@ -248,7 +248,7 @@ def waiting_instance(group, launch):
 
 
 def a_target_is_as_healthy_as_its_machine():
-    """AWS: asks each target how it is. moto: calls all of them healthy. Here the program that plays the machines
+    """AWS: asks each target how it is. moto: calls all of them healthy. Here the program that runs the machines
     asks; until it has, they are `initial`."""
 
     @wrap(elbv2.FakeTargetGroup, "health_for")

@@ -113,18 +113,18 @@ def failures_in_form(application):
         try:
             answer = application(environ, keep)
         except NotImplementedError as e:
-            message = f"This stand-in for AWS does not know it: {e}"
+            message = f"The emulator does not support this call: {e}"
             code = {"json": "UnknownOperationException", "query": "InvalidAction"}
             return error(environ, start_response, "400 Bad Request", code, message)
         except Exception as e:
             traceback.print_exc(file=sys.stderr)
-            message = f"This stand-in for AWS failed ({type(e).__name__}); its log says where."
+            message = f"The emulator failed ({type(e).__name__}); its log says where."
             return error(environ, start_response, "400 Bad Request", "EmulatorFailure", message)
         status, headers = started
         if status.startswith("5"):
             if hasattr(answer, "close"):
                 answer.close()
-            message = f"This stand-in for AWS failed ({status})."
+            message = f"The emulator failed ({status})."
             return error(environ, start_response, "400 Bad Request", "EmulatorFailure", message)
         start_response(status, headers)
         return answer

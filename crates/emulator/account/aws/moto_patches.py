@@ -1,4 +1,4 @@
-"""What moto gets wrong about the services of this deployment, put right.
+"""Corrects what moto gets wrong about the services of this deployment.
 
 Each function is one patch: its docstring says what AWS does and what moto does. `apply` applies those in
 `PATCHES`, and fails with the patch's name when what it patches is no longer there. `test_moto_patches.py` has a test of
@@ -88,7 +88,7 @@ def a_managed_secret_is_of_its_instance():
 
 
 def an_instance_keeps_its_performance_insights():
-    """AWS: tells the settings of Performance Insights that were made. moto: forgets them."""
+    """AWS: reports the settings of Performance Insights. moto: forgets them."""
     add(
         rds.DBInstance,
         "performance_insights_enabled",
@@ -214,8 +214,8 @@ def a_deleted_vpc_takes_its_own_with_it():
         return vpc
 
 
-def endpoint_services_are_told_of_without_cloudformation():
-    """AWS: DescribeVpcEndpointServices tells of all services that have an endpoint. moto: asks its
+def endpoint_services_are_listed_without_cloudformation():
+    """AWS: DescribeVpcEndpointServices lists all services that have an endpoint. moto: asks its
     CloudFormation, which is twice the size of all the rest and not installed here, and answers 500."""
     if "cloudformation" not in vpcs.IMPLEMENTED_ENDPOINT_SERVICES:
         raise Stale("CloudFormation is not asked any more")
@@ -271,8 +271,8 @@ def a_hook_notifies_only_where_it_is_told_to():
 
 
 def a_terminated_instance_takes_its_interface_with_it():
-    """AWS: the primary network interface of an instance goes when the instance does, unless told otherwise.
-    moto: it stays for ever."""
+    """AWS: the primary network interface of an instance goes when the instance does, unless set otherwise.
+    moto: it stays forever."""
 
     @wrap(instances.Instance, "terminate")
     def terminate(original, self, *args, **kwargs):
@@ -283,7 +283,7 @@ def a_terminated_instance_takes_its_interface_with_it():
 
 
 def a_deleted_nat_gateway_takes_its_interface_with_it():
-    """AWS: a NAT gateway's network interface goes with it. moto: it stays for ever."""
+    """AWS: a NAT gateway's network interface goes with it. moto: it stays forever."""
 
     @wrap(nat_gateways.NatGatewayBackend, "delete_nat_gateway")
     def delete_nat_gateway(original, self, nat_gateway_id):
@@ -294,8 +294,8 @@ def a_deleted_nat_gateway_takes_its_interface_with_it():
 
 
 def instances_are_refreshed():
-    """AWS: StartInstanceRefresh replaces a group's instances, and DescribeInstanceRefreshes tells how far
-    that is, the latest first. moto: knows neither. Here the refresh is over at once, and no instance changes.
+    """AWS: StartInstanceRefresh replaces a group's instances, and DescribeInstanceRefreshes reports its
+    progress, the latest first. moto: knows neither. Here the refresh is over at once, and no instance changes.
     """
 
     def refreshes_of(self):
@@ -341,7 +341,7 @@ def instances_are_refreshed():
 
 def a_statement_counts_only_if_its_conditions_are_met():
     """AWS: a policy statement whose conditions are not met says nothing. moto: takes it for a denial, and S3
-    never tells it the conditions of a request: a bucket that only refuses plain HTTP is closed to all."""
+    never passes it the conditions of a request: a bucket that only refuses plain HTTP is closed to all."""
 
     @wrap(access_control.IAMPolicyStatement, "is_action_permitted")
     def is_action_permitted(original, self, action, resource="*", principal=None, values=None):
@@ -372,7 +372,7 @@ def the_model_data_can_be_read_without_docker():
 
 
 def the_model_data_is_of_what_there_is():
-    """moto: /moto-api/data.json tells of all that there ever was, deleted or not."""
+    """moto: /moto-api/data.json lists all that there ever was, deleted or not."""
 
     @wrap(MotoAPIResponse, "model_data")
     def model_data(original, self, *args):
@@ -398,7 +398,7 @@ PATCHES = [
     a_proxy_can_be_modified,
     a_rule_keeps_its_description_whatever_its_peer,
     a_deleted_vpc_takes_its_own_with_it,
-    endpoint_services_are_told_of_without_cloudformation,
+    endpoint_services_are_listed_without_cloudformation,
     a_launch_template_keeps_its_own_tags_to_itself,
     a_scaling_policy_has_only_what_belongs_to_its_kind,
     a_group_keeps_its_default_warmup,

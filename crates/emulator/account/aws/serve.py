@@ -55,7 +55,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--host", default="127.0.0.1", help="the address to listen at (%(default)s)")
     parser.add_argument("--port", default=0, type=int, help="the port to listen at (a free one)")
-    parser.add_argument("--registry", help="the address of the registry of an account whose parts come alive")
+    parser.add_argument("--registry", help="the address of the registry of an account")
     parser.add_argument("--images", help="the folder in which that registry keeps its images")
     parser.add_argument("--folder", help="a folder to remove at the end")
     parser.add_argument("--stay", action="store_true", help="serve although standard input is closed")

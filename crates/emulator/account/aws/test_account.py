@@ -1,5 +1,5 @@
 """A test for each patch of `account.py`, which must fail without it, on moto with the patches of `moto_patches.py`, and pass
-with it. And what the program that plays the account sees and reports.
+with it. And the snapshot and reports of the program that runs the account.
 
     python test_account.py
 """
@@ -95,7 +95,7 @@ class Playing(unittest.TestCase):
 
 
 class Patches(Playing):
-    """Each test bears the name of its patch."""
+    """Each test has the name of its patch."""
 
     def test_a_login_leads_to_the_registry(self):
         (login,) = self.ecr.get_authorization_token()["authorizationData"]
@@ -212,8 +212,8 @@ class Patches(Playing):
             self.assertEqual(self.health(), [state])
 
 
-class Seen(Playing):
-    def seen(self, method="GET", body=b""):
+class Snapshots(Playing):
+    def snapshot(self, method="GET", body=b""):
         """What PATH answers."""
         said = []
         environ = {"PATH_INFO": account.PATH, "REQUEST_METHOD": method, "CONTENT_LENGTH": str(len(body))}
@@ -224,7 +224,7 @@ class Seen(Playing):
 
     def test_databases_and_their_proxies(self):
         client = boto3.client("rds")
-        self.assertEqual(self.seen(), {"databases": [], "groups": []})
+        self.assertEqual(self.snapshot(), {"databases": [], "groups": []})
         made = client.create_db_instance(
             DBInstanceIdentifier="db", DBName="shop", MasterUsername="dbadmin", ManageMasterUserPassword=True,
             **test_moto_patches.MYSQL,
@@ -237,7 +237,7 @@ class Seen(Playing):
             )
         client.register_db_proxy_targets(DBProxyName="of-it", DBInstanceIdentifiers=["db"])
         proxy = client.describe_db_proxies(DBProxyName="of-it")["DBProxies"][0]["Endpoint"]
-        (found,) = self.seen()["databases"]
+        (found,) = self.snapshot()["databases"]
         self.assertEqual(
             found,
             {
@@ -256,17 +256,17 @@ class Seen(Playing):
     def test_groups_and_reports_of_them(self):
         self.group()
         refresh = self.start_refresh()
-        (found,) = self.seen()["groups"]
+        (found,) = self.snapshot()["groups"]
         self.assertEqual((found["name"], found["region"]), ("app", "us-east-1"))
         self.assertEqual(found["user_data"], "#!/bin/bash\n")
         self.assertEqual(found["target_groups"], [{"arn": self.target_group, "health_path": "/readyz"}])
         self.assertEqual(found["refreshes"], [{"id": refresh, "status": "Pending"}])
         report = {"refreshes": {refresh: {"status": "InProgress"}}, "health": {self.target_group: ["healthy", None, None]}}
-        (after,) = self.seen("POST", json.dumps(report).encode())["groups"]
+        (after,) = self.snapshot("POST", json.dumps(report).encode())["groups"]
         self.assertEqual(after["refreshes"], [{"id": refresh, "status": "InProgress"}])
         self.assertEqual(self.health(), ["healthy"])
 
 
 if __name__ == "__main__":
     moto_patches.apply()
-    test_moto_patches.main(Patches, account.PATCHES, (Seen,))
+    test_moto_patches.main(Patches, account.PATCHES, (Snapshots,))

@@ -2,7 +2,7 @@
 
     python test_moto_patches.py
 
-tells which patches are stale: a test that passes without its patch shows one that is needed no more.
+reports stale patches: a test that passes without its patch shows one that is no longer needed.
 """
 
 import io
@@ -29,7 +29,7 @@ AUTH = {"AuthScheme": "SECRETS", "IAMAuth": "REQUIRED", "SecretArn": SECRET}
 
 
 class Patches(unittest.TestCase):
-    """Each test bears the name of its patch."""
+    """Each test has the name of its patch."""
 
     def setUp(self):
         # What boto3 has read about the services is kept from test to test.
@@ -176,7 +176,7 @@ class Patches(unittest.TestCase):
         left = self.ec2.describe_network_acls()["NetworkAcls"] + self.ec2.describe_vpc_endpoints()["VpcEndpoints"]
         self.assertEqual([thing for thing in left if thing["VpcId"] == vpc], [])
 
-    def test_endpoint_services_are_told_of_without_cloudformation(self):
+    def test_endpoint_services_are_listed_without_cloudformation(self):
         wanted = [f"com.amazonaws.us-east-1.{service}" for service in ("ecr.dkr", "s3", "secretsmanager", "ssm")]
         self.assertLessEqual(set(wanted), set(self.ec2.describe_vpc_endpoint_services()["ServiceNames"]))
 

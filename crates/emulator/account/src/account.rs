@@ -1,8 +1,8 @@
-//! An account on this machine: the AWS API, and what makes that which Terraform makes in it come alive.
+//! An account on this machine: the AWS API, and real servers behind the resources that Terraform creates in it.
 //!
 //! moto keeps records. Beside it runs a real registry for images; for each database instance, a MySQL server
 //! that checks tokens; and for each Auto Scaling group whose instances are refreshed, the scripts of the module `ec2`,
-//! really run, with stand-ins for the programs of the machine that they would run on.
+//! really run, with shims for the programs of the machine that they would run on.
 //!
 //! All of it is for those who know the account's access key. What comes from the AWS API is checked all the same before
 //! it becomes a path (`name`) or is run (`user_data`): the deployed service knows the key too.
@@ -11,6 +11,9 @@ use std::future::Future;
 use std::path::Path;
 use std::time::Duration;
 
+use rds_iam_emulator_server::Error;
+use rds_iam_emulator_server::host::command::tail;
+use rds_iam_emulator_server::host::file::write_whole;
 use serde_json::json;
 use tracing::{info, warn};
 
@@ -20,15 +23,12 @@ use crate::folder::Folder;
 use crate::machines::Machines;
 use crate::registry::Registry;
 use crate::{python, snapshot};
-use rds_iam_emulator_server::Error;
-use rds_iam_emulator_server::host::command::tail;
-use rds_iam_emulator_server::host::file::write_whole;
 
-/// How often to look at what there is in the AWS API.
-const LOOK_EVERY: Duration = Duration::from_millis(250);
+/// The interval at which the AWS API is polled.
+const POLL_INTERVAL: Duration = Duration::from_millis(250);
 
-/// How many looks in a row may fail: moto may be busy.
-const FAILED_LOOKS: u32 = 20;
+/// How many polls in a row may fail: moto may be busy.
+const MAX_FAILED_POLLS: u32 = 20;
 
 /// A running account. Dropping it ends all that belongs to it and leaves only logs in its folder; so does the
 /// end of this process, in whatever way it comes, but for files.
@@ -43,8 +43,8 @@ pub struct Account {
 
 impl Account {
     /// Starts an account in `folder`, which is made if need be, and says in its `account.json` where it
-    /// answers. `program` is called as `program stand-in …` by what stands in for the programs of a machine,
-    /// and has to hand what follows to [`run_shim`](crate::run_shim).
+    /// answers. `program` is called as `program shim …` by the shims on the machines, and has to pass
+    /// the arguments that follow to [`run_shim`](crate::run_shim).
     ///
     /// # Errors
     /// [`Error::Setting`] when another account lives in the folder, [`Error::MissingTools`] when this machine
@@ -79,49 +79,49 @@ impl Account {
         Ok(Self { machines, databases, aws, registry, folder })
     }
 
-    /// Plays the account until `end` comes, and then ends it.
+    /// Runs the account until `end` completes, and then ends it.
     ///
     /// # Errors
     /// [`Error::Ended`] when the AWS API or the registry ends before that.
-    pub async fn play(mut self, end: impl Future<Output = ()>) -> Result<(), Error> {
-        let played = tokio::select! {
+    pub async fn run(mut self, end: impl Future<Output = ()>) -> Result<(), Error> {
+        let result = tokio::select! {
             () = end => Ok(()),
             ended = self.follow() => Err(ended),
         };
-        // Whoever comes now is not to find it.
+        // Clients that come now must not find it.
         self.folder.withdraw();
         info!("ending the account");
-        played
+        result
     }
 
     /// Follows what there is in the AWS API until that or the registry ends.
     async fn follow(&mut self) -> Error {
-        let mut failed_looks = 0;
+        let mut failed_polls = 0;
         loop {
             if let Some(ended) = self.registry.ended() {
                 return ended;
             }
-            match self.look().await {
-                Ok(()) => failed_looks = 0,
+            match self.poll().await {
+                Ok(()) => failed_polls = 0,
                 Err(_) if self.aws.has_ended() => {
                     let log = std::fs::read_to_string(self.folder.join("aws.log")).unwrap_or_default();
                     return Error::Ended { server: "the AWS API", status: None, log: tail(&log) };
                 }
-                Err(e) if failed_looks == FAILED_LOOKS => return e,
+                Err(e) if failed_polls == MAX_FAILED_POLLS => return e,
                 Err(e) => {
-                    failed_looks += 1;
+                    failed_polls += 1;
                     warn!("{}", crate::databases::chain(&e));
                 }
             }
-            tokio::time::sleep(LOOK_EVERY).await;
+            tokio::time::sleep(POLL_INTERVAL).await;
         }
     }
 
-    async fn look(&mut self) -> Result<(), Error> {
+    async fn poll(&mut self) -> Result<(), Error> {
         let Self { machines, databases, aws, registry, folder } = self;
-        let seen = snapshot::fetch(aws).await?;
-        databases.follow(&seen.databases, aws, folder).await;
-        let report = machines.follow(&seen.groups, databases, registry, aws, folder).await;
+        let snapshot = snapshot::fetch(aws).await?;
+        databases.follow(&snapshot.databases, aws, folder).await;
+        let report = machines.follow(&snapshot.groups, databases, registry, aws, folder).await;
         if report.is_empty() { Ok(()) } else { snapshot::report(aws, &report).await }
     }
 }

@@ -4,6 +4,10 @@ use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use rds_iam_emulator_control::AccessKey;
+use rds_iam_emulator_server::Error;
+use rds_iam_emulator_server::MySql;
+use rds_iam_emulator_server::credentials::{credentials_file, own_key};
+use rds_iam_emulator_server::host::file::{remove, write_whole};
 use serde_json::json;
 use tokio::task::JoinHandle;
 use tracing::{error, info};
@@ -12,10 +16,6 @@ use crate::aws::AwsApi;
 use crate::folder::Folder;
 use crate::name::Name;
 use crate::snapshot;
-use rds_iam_emulator_server::Error;
-use rds_iam_emulator_server::MySql;
-use rds_iam_emulator_server::credentials::{credentials_file, own_key};
-use rds_iam_emulator_server::host::file::{remove, write_whole};
 
 /// The servers, by the resource id of their instance.
 pub(crate) struct Databases {
@@ -72,8 +72,8 @@ impl Databases {
     }
 
     /// Starts what is new, ends what is gone, and says in the folder where those are that run.
-    pub(crate) async fn follow(&mut self, seen: &[snapshot::Database], aws: &AwsApi, folder: &Folder) {
-        let there: HashSet<&str> = seen.iter().map(|database| database.resource_id.as_str()).collect();
+    pub(crate) async fn follow(&mut self, found: &[snapshot::Database], aws: &AwsApi, folder: &Folder) {
+        let there: HashSet<&str> = found.iter().map(|database| database.resource_id.as_str()).collect();
         self.servers.retain(|resource_id, database| {
             let stays = there.contains(resource_id.as_str());
             if !stays {
@@ -82,7 +82,7 @@ impl Databases {
             }
             stays
         });
-        for database in seen.iter().filter(|database| database.engine == "mysql") {
+        for database in found.iter().filter(|database| database.engine == "mysql") {
             match self.servers.get_mut(&database.resource_id) {
                 None if database.status == "available" => {
                     let identifier = match Name::new(&database.identifier) {

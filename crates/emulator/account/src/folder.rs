@@ -11,7 +11,7 @@
 //! ├── docker                a folder for DOCKER_CONFIG: the registry lets its owner in
 //! ├── machines/<group>/<id> what a machine of a group has (see machine.rs)
 //! ├── registry              the images
-//! ├── shims                 the stand-ins for programs of a machine
+//! ├── shims                 the shims for programs of a machine
 //! └── *.log                 what stays
 //! ```
 
@@ -19,10 +19,9 @@ use std::fs::{self, DirBuilder, File, OpenOptions, Permissions, TryLockError};
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use serde_json::Value;
-
 use rds_iam_emulator_server::Error;
 use rds_iam_emulator_server::host::file::{remove, write_whole};
+use serde_json::Value;
 
 const ACCOUNT: &str = "account.json";
 const LOCK: &str = "account.lock";

@@ -1,5 +1,5 @@
-//! A port that leads to the machine that serves: the stand-in for the load balancer, which has to stay where it is while
-//! machines come and go.
+//! A port that forwards to the machine that serves. It emulates the load balancer, whose address stays while machines
+//! come and go.
 
 use std::io;
 use std::net::Ipv4Addr;

@@ -1,4 +1,4 @@
-//! Questions over plain HTTP to programs of this machine.
+//! Requests over plain HTTP to programs of this machine.
 
 use std::io;
 use std::time::Duration;
@@ -12,26 +12,26 @@ use hyper_util::rt::TokioIo;
 use thiserror::Error;
 use tokio::net::TcpStream;
 
-/// What was answered.
+/// A response.
 pub(crate) struct Answer {
     pub(crate) status: u16,
     pub(crate) body: Bytes,
 }
 
-/// Why there was no answer.
+/// The reason why there was no usable response.
 #[derive(Debug, Error)]
 pub(crate) enum HttpError {
     #[error("nothing listens there")]
     Connect(#[source] io::Error),
-    #[error("it does not speak HTTP as it should")]
+    #[error("invalid HTTP response")]
     Http(#[from] hyper::Error),
-    #[error("this is no path")]
+    #[error("invalid path")]
     Path(#[from] hyper::http::Error),
     #[error("no answer within {} s", .0.as_secs_f32())]
     TimedOut(Duration),
     #[error("it answered with status {0}")]
     Status(u16),
-    #[error("it answered something else than expected")]
+    #[error("unexpected response body")]
     Body(#[from] serde_json::Error),
 }
 

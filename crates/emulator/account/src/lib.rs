@@ -1,5 +1,5 @@
-//! An AWS account on this machine, for tests and demos: the AWS API (moto), alone or with what makes alive that which
-//! Terraform makes in it. Production code never depends on this crate.
+//! An AWS account on this machine, for tests and demos: the AWS API (moto), alone or with real servers behind the
+//! resources that Terraform creates in it. Production code never depends on this crate.
 //!
 //! ```no_run
 //! # async fn example() -> Result<(), rds_iam_emulator_account::Error> {

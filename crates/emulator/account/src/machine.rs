@@ -7,6 +7,11 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 use std::time::Duration;
 
+use rds_iam_emulator_server::Error;
+use rds_iam_emulator_server::credentials::made_up_instance_id;
+use rds_iam_emulator_server::host::command::{Command, tail};
+use rds_iam_emulator_server::host::file::{remove, write_whole};
+use rds_iam_emulator_server::host::free_port;
 use sha2::{Digest, Sha256};
 use tracing::{info, warn};
 
@@ -17,11 +22,6 @@ use crate::name::Name;
 use crate::shims::{SETTINGS_VARIABLE, Settings};
 use crate::snapshot::{Group, Health, Launch, Progress, Report, TargetGroup};
 use crate::user_data::UserData;
-use rds_iam_emulator_server::Error;
-use rds_iam_emulator_server::credentials::made_up_instance_id;
-use rds_iam_emulator_server::host::command::{Command, tail};
-use rds_iam_emulator_server::host::file::{remove, write_whole};
-use rds_iam_emulator_server::host::free_port;
 
 /// How long app-ready gives a new machine, in seconds. On AWS the module gives it more, for it installs Docker first.
 const READY_WITHIN: &str = "60";
@@ -38,7 +38,7 @@ const HEALTH_WITHIN: Duration = Duration::from_secs(2);
 /// What is asked where no load balancer says what to ask.
 const HEALTH_PATH: &str = "/readyz";
 
-/// The most characters of a reason that AWS hands on.
+/// The most characters of a reason that AWS forwards.
 const REASON_LENGTH: usize = 1000;
 
 /// Where the container finds what this machine needs.
@@ -107,7 +107,7 @@ pub(crate) struct Needs<'a> {
     pub(crate) label: String,
 }
 
-/// How a refresh goes on.
+/// The next step of a refresh.
 pub(crate) enum Step {
     Wait,
     /// Another machine has to be launched.
@@ -178,7 +178,7 @@ impl Machine {
         let path =
             std::env::join_paths([needs.shims.clone()].into_iter().chain(std::env::split_paths(&path)));
         let path = path.map_err(Error::setting("PATH", &needs.shims.display().to_string()))?;
-        // As the units in the user data have it.
+        // The environment of the units in the user data.
         let environment = vec![
             ("PATH", path.to_string_lossy().into_owned()),
             ("AWS_REGION", needs.region.to_owned()),
@@ -229,7 +229,7 @@ impl Machine {
         Ok(command.spawn(Stdio::null(), log, errors)?)
     }
 
-    /// How the refresh goes on.
+    /// Continues the refresh; returns its next step.
     pub(crate) async fn progress(&mut self, group: &Group, report: &mut Report) -> Step {
         let Some(mut launching) = self.launching.take() else { return Step::Launch };
         let completed = group.completed.get(&launching.instance.id).map(String::as_str);
@@ -263,7 +263,7 @@ impl Machine {
         Step::Over(Progress { status: "Failed", reason: Some(reason) })
     }
 
-    /// Looks after the scripts of a machine that does not count yet; says why, where it never will.
+    /// Checks the scripts of a machine that does not serve yet; returns the reason where it never will.
     fn follow(&self, launching: &mut Launching) -> Result<Option<String>, Error> {
         let run = |launching: &Launching, seconds| {
             self.run(&launching.ready_script, &[seconds], &launching.environment)
@@ -274,7 +274,7 @@ impl Machine {
             return Ok(None);
         };
         if let Some(status) = ready.try_wait().ok().flatten() {
-            // Where it has completed the hook, that is seen at the next look.
+            // Where it has completed the hook, the next poll finds that.
             return Ok((!status.success()).then(|| format!("app-ready ended ({status})")));
         }
         if launching.ended.is_none()

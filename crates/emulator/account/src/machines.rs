@@ -4,6 +4,9 @@ use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
+use rds_iam_emulator_server::Error;
+use rds_iam_emulator_server::host::command::{Command, find};
+use rds_iam_emulator_server::host::file::remove;
 use tracing::{debug, info, warn};
 
 use crate::aws::AwsApi;
@@ -16,9 +19,6 @@ use crate::registry::Registry;
 use crate::shims;
 use crate::snapshot::{Group, Progress, Report, Status};
 use crate::user_data::UserData;
-use rds_iam_emulator_server::Error;
-use rds_iam_emulator_server::host::command::{Command, find};
-use rds_iam_emulator_server::host::file::remove;
 
 /// The label of every container of an account; its value is the account's folder.
 const LABEL: &str = "rds-iam-account";
@@ -108,7 +108,7 @@ impl Machines {
         report
     }
 
-    /// Goes on with a refresh; what is new about it.
+    /// Continues a refresh; returns its progress, if there is any.
     #[expect(clippy::too_many_arguments, reason = "the parts of the account, each lent for this call")]
     async fn refresh(
         &mut self,
@@ -161,7 +161,8 @@ impl Machines {
         folder: &Folder,
     ) -> Result<Option<Needs<'a>>, String> {
         let user_data = UserData::parse(&group.user_data)?;
-        let docker = find("docker").ok_or("the computer that plays the machine has no docker on its PATH")?;
+        let docker =
+            find("docker").ok_or("the computer that emulates the machine has no docker on its PATH")?;
         let database = match self.database_of(&user_data, group, databases, aws, folder).await {
             Ok(Found::Starting) => return Ok(None),
             Ok(Found::Ready { dial, ca_file }) => Some((dial, ca_file)),

@@ -2,12 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use sha2::{Digest, Sha256};
-use tracing::info;
-
 use rds_iam_emulator_server::Error;
 use rds_iam_emulator_server::host::cache::Entry;
 use rds_iam_emulator_server::host::command::{self, Command};
+use sha2::{Digest, Sha256};
+use tracing::info;
 
 /// Every package with the hashes of all its files; made from `requirements.in` as the emulator's
 /// `README.md` says.
@@ -25,7 +24,7 @@ const REQUIREMENTS: &str = include_str!("../aws/requirements.txt");
 ///
 /// # Errors
 /// [`Error::MissingTools`] when this machine has no Python 3 with the venv module, and
-/// [`Error::Command`] when pip cannot install, which tells what pip said.
+/// [`Error::Command`] with pip's message when pip cannot install.
 pub async fn python() -> Result<PathBuf, Error> {
     let digest = hex::encode(&Sha256::digest(REQUIREMENTS)[..6]);
     let entry = Entry::lock(&format!("python-{digest}")).await?;

@@ -7,12 +7,6 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
-use serde_json::json;
-use tracing::info;
-
-use crate::child_guard::ChildGuard;
-use crate::folder::Folder;
-use crate::http;
 use rds_iam_emulator_server::Error;
 use rds_iam_emulator_server::credentials::made_up_password;
 use rds_iam_emulator_server::host::cache::Entry;
@@ -20,6 +14,12 @@ use rds_iam_emulator_server::host::command::{self, Command, tail};
 use rds_iam_emulator_server::host::debian::{self, Apt};
 use rds_iam_emulator_server::host::file::{copy_file, write_whole};
 use rds_iam_emulator_server::host::free_port;
+use serde_json::json;
+use tracing::info;
+
+use crate::child_guard::ChildGuard;
+use crate::folder::Folder;
+use crate::http;
 
 /// The program, and the package that has it.
 const PROGRAM: &str = "docker-registry";
@@ -27,7 +27,7 @@ const PROGRAM: &str = "docker-registry";
 /// Raise it when what is put into the cache changes, so that no older folder is used.
 const RECIPE: &str = "1";
 
-/// The user whom ECR lets in.
+/// The user name that ECR expects.
 const USER: &str = "AWS";
 
 /// How slow the password is to guess: as fast as bcrypt permits, for it is long and made up.
@@ -38,7 +38,7 @@ const READY_TIMEOUT: Duration = Duration::from_secs(20);
 
 const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 
-/// How often another port is tried when somebody else takes the one that was free.
+/// How often another port is tried when another program takes the one that was free.
 const PORT_TRIES: u32 = 5;
 
 /// The registry's program: the one on `PATH`, or one that is unpacked into the cache at the first call, from the
@@ -103,7 +103,7 @@ impl Registry {
             tries += 1;
             let port = free_port().map_err(Error::io("find a free port on", Path::new("127.0.0.1")))?;
             match Self::start_at(&program, folder, port, &password).await {
-                // Somebody else may have taken the port.
+                // Another program may have taken the port.
                 Err(Error::NotReady { .. }) if tries < PORT_TRIES => {}
                 started => return started,
             }
@@ -167,7 +167,7 @@ impl Registry {
         json!({ "auths": { &self.address: { "auth": login } } }).to_string()
     }
 
-    /// How it ended, if it did although nobody wanted it to.
+    /// The error of a registry that ended unexpectedly.
     pub(crate) fn ended(&mut self) -> Option<Error> {
         let status = self.program.ended()?;
         Some(Error::Ended { server: "the registry", status: Some(status), log: self.log_tail() })

@@ -1,21 +1,21 @@
-//! Stand-ins for the programs that a machine's start script calls. They know what that script asks of them, and
-//! refuse anything else.
+//! Shims for the programs that a machine's start script calls. They support the calls of that script, and refuse
+//! any other.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use rds_iam_emulator_server::Error;
+use rds_iam_emulator_server::host::command::Command;
+use rds_iam_emulator_server::host::file::write_whole;
 use serde::{Deserialize, Serialize};
 
 use crate::aws::AwsApi;
 use crate::http;
-use rds_iam_emulator_server::Error;
-use rds_iam_emulator_server::host::command::Command;
-use rds_iam_emulator_server::host::file::write_whole;
 
 /// The environment variable that names the file with a machine's [`Settings`].
 pub(crate) const SETTINGS_VARIABLE: &str = "RDS_IAM_EMULATOR_MACHINE";
 
-/// What one machine's stand-ins have to know.
+/// The settings of one machine's shims.
 #[derive(Debug, Deserialize, Serialize)]
 pub(crate) struct Settings {
     /// Docker's real client.
@@ -42,26 +42,26 @@ pub(crate) struct Settings {
 /// The file that names the machine on AWS.
 const INSTANCE_ID: &str = "/var/lib/cloud/data/instance-id";
 
-/// As the script's curl has it.
+/// The timeout of the script's curl.
 const CURL_WITHIN: Duration = Duration::from_secs(5);
 
-/// Writes the stand-ins into a folder for the `PATH`. They call `program`, which is to call [`run`].
+/// Writes the shims into a folder for the `PATH`. They call `program`, which is to call [`run`].
 pub(crate) fn write(shims: &Path, program: &Path) -> Result<(), Error> {
     let program = program.display().to_string().replace('\'', r"'\''");
     for name in ["aws", "cat", "curl", "docker"] {
         let text = format!(
-            "#!/bin/sh\n# A stand-in for {name} on a machine that rds-iam-emulator plays; it is not {name}.\n\
-             exec '{program}' stand-in {name} \"$@\"\n"
+            "#!/bin/sh\n# A shim for {name} on a machine that rds-iam-emulator emulates; it is not {name}.\n\
+             exec '{program}' shim {name} \"$@\"\n"
         );
         write_whole(&shims.join(name), &text, 0o755)?;
     }
     Ok(())
 }
 
-/// Does what the stand-in of the name `words[0]` is asked for.
+/// Runs the shim of the program `words[0]` with the arguments that follow.
 ///
 /// # Errors
-/// [`Error::Setting`] when it does not know that.
+/// [`Error::Setting`] when it does not support that call.
 pub async fn run(words: &[String]) -> Result<(), Error> {
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let settings = settings()?;
@@ -166,10 +166,10 @@ fn settings() -> Result<Settings, Error> {
 
 fn unknown(words: &[&str]) -> Error {
     Error::Setting {
-        setting: "what a machine asks for",
+        setting: "a call on a machine",
         value: words.join(" "),
-        problem: "the stand-ins know what app-start and app-ready of the module ec2 ask of aws, cat, curl and docker, and \
-                  nothing else"
+        problem: "the shims of aws, cat, curl and docker support only the calls of the scripts app-start and app-ready of the \
+                  module ec2"
             .into(),
     }
 }
@@ -261,7 +261,7 @@ mod tests {
         for command in ["ps", "rm app", "run", "pull", "pull busybox", "run --name", "run --env"] {
             assert_eq!(docker(command), None, "{command}");
         }
-        insta::assert_snapshot!(unknown(&["docker", "ps"]), @r#"what a machine asks for is "docker ps", but the stand-ins know what app-start and app-ready of the module ec2 ask of aws, cat, curl and docker, and nothing else"#);
+        insta::assert_snapshot!(unknown(&["docker", "ps"]), @r#"a call on a machine is "docker ps", but the shims of aws, cat, curl and docker support only the calls of the scripts app-start and app-ready of the module ec2"#);
         for url in [
             "http://127.0.0.1:3001",
             "http://127.0.0.1:x/",

@@ -1,20 +1,20 @@
-//! What there is in the AWS API, and what is reported to it: the other side of `aws/account.py`.
+//! A snapshot of the AWS API's resources, and reports to it: the other side of `aws/account.py`.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use rds_iam_emulator_server::Error;
 use serde::{Deserialize, Serialize};
 
 use crate::aws::AwsApi;
 use crate::http::{Answer, HttpError};
-use rds_iam_emulator_server::Error;
 
 /// No service of AWS has such a path.
 const PATH: &str = "/moto-api/rds-iam-account";
 
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 
-/// What there is that has to come alive.
+/// The resources that need real servers.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Snapshot {
     pub(crate) databases: Vec<Database>,
@@ -87,7 +87,7 @@ pub(crate) struct TargetGroup {
     pub(crate) health_path: Option<String>,
 }
 
-/// What the AWS API is told.
+/// A report to the AWS API.
 #[derive(Debug, Default, Serialize)]
 pub(crate) struct Report {
     /// By the refresh's id.
@@ -128,25 +128,25 @@ pub(crate) struct Progress {
 /// A target's state, and the code and description of the reason where it is not healthy.
 pub(crate) type Health = (&'static str, Option<&'static str>, Option<String>);
 
-/// Looks at what there is.
+/// Fetches a snapshot.
 ///
 /// # Errors
 /// [`Error::Aws`] when nothing answers.
 pub(crate) async fn fetch(aws: &AwsApi) -> Result<Snapshot, Error> {
     let answer = aws.private(PATH, None, ANSWER_WITHIN).await;
-    parsed(answer).map_err(Error::aws("tell what there is"))
+    parsed(answer).map_err(Error::aws("list its resources"))
 }
 
-/// Reports.
+/// Sends a report.
 ///
 /// # Errors
 /// As [`fetch`].
 pub(crate) async fn report(aws: &AwsApi, report: &Report) -> Result<(), Error> {
-    let told = async {
+    let sent = async {
         let report = serde_json::to_string(report)?;
         parsed(aws.private(PATH, Some(report), ANSWER_WITHIN).await)
     };
-    told.await.map(drop).map_err(Error::aws("take a report"))
+    sent.await.map(drop).map_err(Error::aws("accept a report"))
 }
 
 fn parsed(answer: Result<Answer, HttpError>) -> Result<Snapshot, HttpError> {

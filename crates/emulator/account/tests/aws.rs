@@ -82,7 +82,7 @@ async fn one_that_runs_is_used_and_left_running() -> Result {
 }
 
 #[tokio::test]
-async fn what_cannot_be_connected_to_is_told() -> Result {
+async fn a_failed_connection_is_reported() -> Result {
     for url in
         ["", "127.0.0.1:5000", "ftp://127.0.0.1", "http://", "http://user@127.0.0.1", "http://127.0.0.1/x"]
     {

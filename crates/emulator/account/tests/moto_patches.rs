@@ -1,14 +1,14 @@
-//! The mends of moto: each is needed by the moto that is pinned, and does what it says.
+//! The patches of moto: each is needed by the pinned moto, and does what it documents.
 
 use std::path::Path;
 
 #[tokio::test]
-async fn moto_needs_its_mends_and_is_mended_by_them() {
+async fn moto_needs_its_patches_and_passes_with_them() {
     run("test_moto_patches.py").await;
 }
 
 #[tokio::test]
-async fn so_it_is_with_those_of_an_account() {
+async fn an_account_needs_its_patches_and_passes_with_them() {
     run("test_account.py").await;
 }
 

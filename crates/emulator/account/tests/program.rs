@@ -69,7 +69,7 @@ async fn it_starts_the_aws_api_alone() -> Result {
 
 #[test]
 #[expect(clippy::disallowed_methods, reason = "the program under test, started as a user would")]
-fn what_keeps_the_aws_api_from_starting_is_told() -> Result {
+fn what_keeps_the_aws_api_from_starting_is_reported() -> Result {
     let nothing = tempfile::tempdir()?;
     let run = std::process::Command::new(env!("CARGO_BIN_EXE_rds-iam-emulator"))
         .arg("aws")
@@ -83,7 +83,7 @@ fn what_keeps_the_aws_api_from_starting_is_told() -> Result {
     Ok(())
 }
 
-/// Nobody runs a destructor then.
+/// No destructor runs then.
 #[tokio::test]
 async fn the_servers_go_when_it_is_killed() -> Result {
     for engine in ["auto", "process"] {

@@ -1,4 +1,4 @@
-//! Whom a server knows: its master user and an access key. And its resource id.
+//! The credentials of a server: its master user and an access key. And made-up ids.
 
 use std::fmt;
 use std::fs::{self, File};

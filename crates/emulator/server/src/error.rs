@@ -1,4 +1,4 @@
-//! What can go wrong, by what to do about it.
+//! The emulator's errors, by what the caller can do about them.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -9,11 +9,11 @@ use thiserror::Error;
 
 pub use crate::host::command::CommandError;
 
-/// Why the emulator could not do what it was asked for.
+/// An error of the emulator.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// An environment variable or an argument is wrong: mend it.
+    /// An environment variable or an argument is wrong: correct it.
     #[error("{setting} is {value:?}, but {problem}")]
     Setting {
         /// Its name.
@@ -59,7 +59,7 @@ pub enum Error {
         /// The reason.
         source: io::Error,
     },
-    /// A server ended while it started, or did not get ready in time. Its log tells why.
+    /// A server ended while it started, or did not get ready in time. Its log has the reason.
     #[error("{server} did not get ready: {reason}; its log ends:\n{log}")]
     NotReady {
         /// Which server.
@@ -69,8 +69,8 @@ pub enum Error {
         /// The last lines of its log.
         log: String,
     },
-    /// A server ended though nobody wanted it to. Its log tells why.
-    #[error("{server} ended by itself{}; its log ends:\n{log}", status.map_or_else(String::new, |s| format!(" ({s})")))]
+    /// A server ended unexpectedly. Its log has the reason.
+    #[error("{server} ended unexpectedly{}; its log ends:\n{log}", status.map_or_else(String::new, |s| format!(" ({s})")))]
     Ended {
         /// Which server.
         server: &'static str,
@@ -98,12 +98,12 @@ pub enum Error {
     /// The server's certificate could not be made.
     #[error("could not make the server's certificate")]
     Certificate(#[from] rcgen::Error),
-    /// Something that was waited for did not happen.
-    #[error("waited {} s in vain for {awaited}", within.as_secs_f32())]
+    /// A wait timed out.
+    #[error("timed out after {} s waiting for {awaited}", within.as_secs_f32())]
     TimedOut {
-        /// What did not happen.
+        /// The awaited event.
         awaited: &'static str,
-        /// How long it was waited for.
+        /// The time limit.
         within: Duration,
     },
 }
@@ -161,11 +161,11 @@ mod tests {
         let setting =
             Error::Setting { setting: "X", value: "podman".into(), problem: "only docker is known".into() };
         insta::assert_snapshot!(setting, @r#"X is "podman", but only docker is known"#);
-        let ended = Error::Ended { server: "the registry", status: None, log: "it was told to".into() };
+        let ended = Error::Ended { server: "the registry", status: None, log: "out of memory".into() };
         insta::assert_snapshot!(ended, @r"
-        the registry ended by itself; its log ends:
-        it was told to
+        the registry ended unexpectedly; its log ends:
+        out of memory
         ");
-        insta::assert_snapshot!(Error::TimedOut { awaited: "a login", within: Duration::from_millis(1500) }, @"waited 1.5 s in vain for a login");
+        insta::assert_snapshot!(Error::TimedOut { awaited: "a login", within: Duration::from_millis(1500) }, @"timed out after 1.5 s waiting for a login");
     }
 }

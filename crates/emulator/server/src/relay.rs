@@ -1,5 +1,5 @@
-//! A TCP relay in front of a server, for what goes wrong between the two: a stand-in for the network,
-//! and for how RDS Proxy says that it is too busy.
+//! A TCP relay in front of a server. It emulates failures of the network, and RDS Proxy's answer when it is
+//! too busy.
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};

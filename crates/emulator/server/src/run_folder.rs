@@ -23,7 +23,7 @@ use crate::error::Error;
 use crate::host::command::{Command, tail};
 use crate::tls::ServerIdentity;
 
-/// Where `run` lies in a container.
+/// The path of `run` in a container.
 pub(crate) const IN_CONTAINER: &str = "/rds-iam/run";
 
 /// The shell script that runs the server; see its own comment.
@@ -74,7 +74,7 @@ impl Drop for Outer {
 
 impl RunFolder {
     pub(crate) async fn create(identity: &ServerIdentity) -> Result<Self, Error> {
-        // Only the owner may enter it, so what is in it can be open to the server's user, whoever that is.
+        // Only the owner may enter it, so its contents can be open to the server's user, whichever that is.
         let outer = Outer::create()?;
         let run = outer.dir.path().join("run");
         for dir in [run.clone(), run.join("control"), run.join("tls")] {

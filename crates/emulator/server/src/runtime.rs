@@ -1,4 +1,4 @@
-//! What the database server runs in.
+//! The runtime of a database server: a container or a child process.
 
 use std::env;
 use std::fmt;
@@ -9,10 +9,10 @@ use testcontainers::bollard::Docker;
 use crate::error::Error;
 use crate::host::docker;
 
-/// The environment variable that chooses the engine where a program does not.
+/// The environment variable that chooses the runtime where a program does not.
 const VARIABLE: &str = "RDS_IAM_EMULATOR_ENGINE";
 
-/// What the database server runs in.
+/// The runtime of a database server.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Runtime {
@@ -26,14 +26,14 @@ pub enum Runtime {
     Process,
 }
 
-/// An engine that is there.
+/// An available runtime.
 pub(crate) enum Chosen {
     Docker(Docker),
     Process,
 }
 
 impl Runtime {
-    /// The engine that `RDS_IAM_EMULATOR_ENGINE` names (`auto`, `docker` or `process`), or `Auto`.
+    /// Reads the runtime that `RDS_IAM_EMULATOR_ENGINE` names (`auto`, `docker` or `process`), or `Auto`.
     ///
     /// # Errors
     /// [`Error::Setting`] when it names something else.
@@ -41,7 +41,7 @@ impl Runtime {
         env::var_os(VARIABLE).map_or(Ok(Self::Auto), |value| value.to_string_lossy().parse())
     }
 
-    /// Looks for the engine. One that was named is never replaced by the other.
+    /// Finds an available runtime. A named one is never replaced by the other.
     pub(crate) async fn choose(self) -> Result<Chosen, Error> {
         match self {
             Self::Process => Ok(Chosen::Process),
@@ -83,9 +83,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn engines_have_names() {
-        for engine in [Runtime::Auto, Runtime::Docker, Runtime::Process] {
-            assert_eq!(engine.to_string().parse::<Runtime>().unwrap(), engine);
+    fn runtimes_have_names() {
+        for runtime in [Runtime::Auto, Runtime::Docker, Runtime::Process] {
+            assert_eq!(runtime.to_string().parse::<Runtime>().unwrap(), runtime);
         }
         insta::assert_snapshot!("podman".parse::<Runtime>().unwrap_err(), @r#"RDS_IAM_EMULATOR_ENGINE is "podman", but it may be auto, docker or process"#);
     }

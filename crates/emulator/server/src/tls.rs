@@ -1,4 +1,4 @@
-//! The server's certificate, from an own authority that lives as long as the server.
+//! The server's certificate, from a separate authority per server.
 
 use rcgen::{BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair};
 use rds_iam_token::Endpoint;

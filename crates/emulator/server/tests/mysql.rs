@@ -78,7 +78,7 @@ fn number(result: sqlx::Result<MySqlConnection>) -> u16 {
     }
 }
 
-/// Tries `token` and returns why the server refused it, after checking that the client is told nothing.
+/// Tries `token` and returns why the server refused it, after checking that the client gets no reason.
 async fn refusal(mysql: &MySql, token: &str) -> Result<(RefusalCode, String)> {
     let before = mysql.logins()?.len();
     assert_eq!(number(as_app(mysql, token).connect().await), 1045);
@@ -237,7 +237,7 @@ async fn accounts_are_rds_like() -> Result {
     assert_eq!(row.fetch_one(&mut master).await?.try_get::<i64, _>(0)?, 1);
     let plain = as_master(&mysql).ssl_mode(MySqlSslMode::Disabled);
     assert_eq!(number(plain.connect().await), 1045);
-    // Root gets in through the socket only, and nobody without a name gets in at all.
+    // Root gets in through the socket only, and a user without a name gets in nowhere.
     for user in ["root", ""] {
         let network = options(&mysql, mysql.dial()).username(user).password("");
         assert!([1045, 1130].contains(&number(network.connect().await)), "{user:?}");
@@ -255,8 +255,8 @@ async fn good_logins_are_refused_when_ordered() -> Result {
     assert_eq!(refusal(&mysql, &token).await?.0, RefusalCode::Internal);
     assert_eq!(refusal(&mysql, &token).await?.0, RefusalCode::Internal);
     as_app(&mysql, &token).connect().await?.close().await?;
-    let vain = mysql.wait_for_login(|login| login.user == "nobody", Duration::from_millis(50)).await;
-    assert!(matches!(vain, Err(Error::TimedOut { .. })));
+    let missed = mysql.wait_for_login(|login| login.user == "absent", Duration::from_millis(50)).await;
+    assert!(matches!(missed, Err(Error::TimedOut { .. })));
     Ok(())
 }
 

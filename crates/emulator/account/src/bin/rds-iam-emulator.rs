@@ -20,7 +20,7 @@ use tracing_subscriber::EnvFilter;
 #[derive(Parser)]
 #[command(version, args_conflicts_with_subcommands = true)]
 struct Arguments {
-    /// The database that is there from the start
+    /// The database to create
     #[arg(long, value_name = "NAME", default_value = "app")]
     database: String,
     #[command(subcommand)]
@@ -31,16 +31,16 @@ struct Arguments {
 enum Only {
     /// Starts the AWS API alone
     Aws,
-    /// Starts the AWS API, and makes what Terraform makes in it come alive: a registry, databases, machines.
-    /// Says in DIR/account.json where it is, and ends at Ctrl-C or SIGTERM
+    /// Starts the AWS API, with a real registry, databases and machines behind what Terraform creates in it.
+    /// Writes its addresses to DIR/account.json, and ends at Ctrl-C or SIGTERM
     Account {
-        /// The folder of the account: made if need be, and cleared at the end but for logs
+        /// The folder of the account: created if needed, and cleared at the end except for logs
         #[arg(long)]
         dir: PathBuf,
     },
-    /// What the stand-ins on the machines of an account call
+    /// Called by the shims on the machines of an account
     #[command(hide = true)]
-    StandIn {
+    Shim {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         words: Vec<String>,
     },
@@ -71,7 +71,7 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn Error>> {
                 .await?;
         }
         Some(Only::Account { dir }) => account(&dir).await?,
-        Some(Only::StandIn { words }) => run_shim(&words).await?,
+        Some(Only::Shim { words }) => run_shim(&words).await?,
     }
     // The runtime would wait for the thread that reads standard input.
     std::process::exit(0)
@@ -106,7 +106,7 @@ async fn both(database: &str) -> Result<((MySql, AwsApi), Value), Box<dyn Error>
     Ok(((mysql, aws), started))
 }
 
-/// Plays an account until this process is asked to end.
+/// Runs an account until this process is asked to end.
 async fn account(dir: &Path) -> Result<(), Box<dyn Error>> {
     tracing_subscriber::fmt()
         .with_writer(std::io::stderr)
@@ -128,7 +128,7 @@ async fn account(dir: &Path) -> Result<(), Box<dyn Error>> {
         account = Account::start(dir, &program) => account?,
         () = &mut asked => return Ok(()),
     };
-    Ok(account.play(asked).await?)
+    Ok(account.run(asked).await?)
 }
 
 /// Says what was started, and returns when it is to end.

@@ -31,7 +31,7 @@ async fn only_who_knows_the_account_s_key_is_let_in() -> Result {
     let quoted = format!("x,Credential={}", aws.key);
     let keys =
         ["AKIAMADEUP", "", "/", "*", &lower, &short, &long, &quoted].map(|key| (key, aws.token.as_str()));
-    // The id alone, as logs have it, is not enough.
+    // The id alone, which logs show, is not enough.
     let twice = format!("{0} {0}", aws.token);
     let tokens = ["", "*", &aws.key, &aws.token[1..], &twice].map(|token| (aws.key.as_str(), token));
     for (key, token) in keys.into_iter().chain(tokens) {
@@ -192,10 +192,10 @@ async fn a_name_that_is_no_name_becomes_no_path() -> Result {
     still_there(&account.aws, &victim)
 }
 
-/// Looks after the account has looked at what there is, which it does four times a second.
+/// Checks after the account has polled the AWS API, which it does four times a second.
 #[expect(
     clippy::disallowed_methods,
-    reason = "that nothing happens can't be awaited: the account looks twice meanwhile"
+    reason = "that nothing happens can't be awaited: the account polls twice meanwhile"
 )]
 fn still_there(aws: &Aws, victim: &Path) -> Result {
     for _ in 0..8 {

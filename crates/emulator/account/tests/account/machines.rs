@@ -26,7 +26,7 @@ const NAME: [(&str, &str); 1] = [("AutoScalingGroupName", "orders-local")];
 #[tokio::test]
 async fn a_refresh_starts_what_the_parameter_names() -> Result {
     if let Err(reason) = run("docker", &["version"]) {
-        // Nothing else runs images. Not by a macro, whose text would be seen of failures only.
+        // Nothing else runs images. Not by a macro, whose text would be shown for failures only.
         writeln!(
             std::io::stderr(),
             "NOT TESTED: machines run containers, and no Docker engine answers: {reason}"
@@ -70,7 +70,7 @@ async fn a_refresh_starts_what_the_parameter_names() -> Result {
     let dial = serde_json::from_str::<Value>(&database)?["dial"].as_str().ok_or("no dial")?.to_owned();
     assert_eq!(answer(&service, "/")?, format!("us-east-1 /local/database {dial}"));
 
-    // From here on, the machine that serves goes on serving whatever comes after it.
+    // From here on, the machine that serves keeps serving whatever comes after it.
     let watched = Watch::start(&service);
 
     // One that ends at once.
@@ -116,7 +116,7 @@ async fn a_refresh_starts_what_the_parameter_names() -> Result {
     let gone = || Ok(TcpStream::connect(&service).is_err().then_some(()));
     until("the machine to be gone", gone).await?;
 
-    // Nobody runs a destructor then.
+    // No destructor runs then.
     let group = Group::create(&account.aws, port, management_port)?;
     parameters.put_parameter(PARAMETER, &format!("{REPOSITORY}@{good}")).await?;
     assert_eq!(group.refresh().await?.0, "Successful");
@@ -143,7 +143,7 @@ fn answer(service: &str, path: &str) -> Result<String> {
     if head.starts_with("HTTP/1.1 200 ") { Ok(body.to_owned()) } else { Err(head.to_owned().into()) }
 }
 
-/// Asks the service one thing after another, in a thread of its own.
+/// Asks the service one thing after another, in a separate thread.
 struct Watch {
     to_end: Arc<AtomicBool>,
     thread: std::thread::JoinHandle<(usize, Vec<String>)>,

@@ -83,5 +83,5 @@ pub(crate) async fn until<T>(what: &str, mut there: impl FnMut() -> Result<Optio
     };
     tokio::time::timeout(WITHIN, waiting)
         .await
-        .unwrap_or_else(|_| Err(format!("waited in vain for {what}").into()))
+        .unwrap_or_else(|_| Err(format!("timed out waiting for {what}").into()))
 }

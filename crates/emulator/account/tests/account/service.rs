@@ -1,4 +1,4 @@
-//! The service in the test's image: a static program of its own. Linked by the test with `rustc`.
+//! The service in the test's image: a separate static program. Linked by the test with `rustc`.
 //!
 //! As the real one it wants credentials, which it has to be able to read. `break` as its argument makes it end at
 //! once, `hang` keeps it from listening.

@@ -1,4 +1,4 @@
-//! The folder in which servers wait, once fetched and prepared.
+//! The cache folder, which keeps fetched and prepared servers.
 
 use std::env;
 use std::fs::{self, File};
@@ -64,12 +64,12 @@ impl Entry {
         let mut name = self.path.clone().into_os_string();
         name.push(".unfinished");
         let scratch = PathBuf::from(name);
-        // What a process that was killed left behind; nobody else is here, for this one has the lock.
+        // A killed process may have left it behind. No other process uses it now: this one has the lock.
         match fs::remove_dir_all(&scratch) {
             Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(e),
             _ => fs::create_dir(&scratch),
         }
-        .map_err(Error::io("make anew", &scratch))?;
+        .map_err(Error::io("create", &scratch))?;
         Ok(scratch)
     }
 

@@ -1,4 +1,4 @@
-//! The one place that starts programs.
+//! Runs programs. No other module of the emulator does.
 
 use std::ffi::{OsStr, OsString};
 use std::fmt;
@@ -114,14 +114,14 @@ impl Command {
 }
 
 impl fmt::Display for Command {
-    /// As a shell would want it.
+    /// Formats the command line, quoted for a shell.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&quoted(&self.program))?;
         self.arguments.iter().try_for_each(|argument| write!(f, " {}", quoted(argument)))
     }
 }
 
-/// Why a program did not do its work.
+/// A program could not be started, or failed.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum CommandError {
@@ -177,7 +177,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_failure_tells_command_status_and_last_words() {
+    async fn a_failure_reports_command_status_and_last_lines() {
         let command = Command::new("sh").args(["-c", "echo out; echo it\\'s broken >&2; exit 3"]);
         insta::assert_snapshot!(command.output().await.unwrap_err(), @r"
         `sh -c 'echo out; echo it\'\''s broken >&2; exit 3'` failed (exit status: 3):
@@ -189,8 +189,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_bare_program_gets_no_environment() {
-        let seen = Command::new("env").bare().env("ONLY", "this").output().await.unwrap();
-        assert!(seen.lines().all(|l| l == "ONLY=this" || l.starts_with("PATH=")), "{seen}");
+        let printed = Command::new("env").bare().env("ONLY", "this").output().await.unwrap();
+        assert!(printed.lines().all(|l| l == "ONLY=this" || l.starts_with("PATH=")), "{printed}");
     }
 
     #[test]

@@ -1,5 +1,5 @@
-//! Packages of Debian, and of systems derived from it, fetched without root: a private apt state in a folder of
-//! its own, so that neither this machine's package settings nor its state change.
+//! Packages of Debian, and of systems derived from it, fetched without root: a private apt state in a
+//! separate folder, so that neither this machine's package settings nor its state change.
 //!
 //! Every package is checked as apt always does: the suite's `Release` file against the keys of its archive, the
 //! lists against that file, each package against its list. Nothing here relaxes that.

@@ -1,4 +1,4 @@
-//! What the emulator does in the database as root, over the server's socket.
+//! The statements that the emulator runs as root, over the server's socket.
 
 use std::path::Path;
 use std::time::Duration;
@@ -20,7 +20,7 @@ const MASTER_PRIVILEGES: &str = "SELECT, INSERT, UPDATE, DELETE, CREATE, DROP, R
      CREATE VIEW, SHOW VIEW, CREATE ROUTINE, ALTER ROUTINE, CREATE USER, EVENT, TRIGGER, CREATE ROLE, \
      DROP ROLE, APPLICATION_PASSWORD_ADMIN, ROLE_ADMIN, XA_RECOVER_ADMIN";
 
-/// How often to look whether something has happened on the server.
+/// The interval at which the server is polled.
 pub(crate) const POLL: Duration = Duration::from_millis(10);
 
 /// A connection as root. The socket is the only way in.
@@ -41,7 +41,7 @@ impl Root {
 
     pub(crate) async fn version(&mut self) -> Result<String, Error> {
         let row = sqlx::query("SELECT VERSION()").fetch_one(&mut self.0).await;
-        row.and_then(|row| row.try_get(0)).map_err(Error::database("tell its version"))
+        row.and_then(|row| row.try_get(0)).map_err(Error::database("report its version"))
     }
 
     pub(crate) async fn create_database(&mut self, name: &str) -> Result<(), Error> {

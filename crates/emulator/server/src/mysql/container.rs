@@ -66,8 +66,8 @@ impl Container {
         let port = container
             .get_host_port_ipv4(PORT.tcp())
             .await
-            .map_err(Error::docker("tell the port of the server's container"))?;
-        let version = docker.version().await.map_err(Error::docker("tell its version"))?;
+            .map_err(Error::docker("report the port of the server's container"))?;
+        let version = docker.version().await.map_err(Error::docker("report its version"))?;
         let version = version.version.unwrap_or_else(|| "of unknown version".into());
         let origin = format!("{origin}, in a container of Docker {version}");
         Ok(Self { container: Box::new(container), port, origin })
@@ -129,7 +129,7 @@ async fn exists(docker: &Docker, image: &str) -> Result<bool, Error> {
     match docker.inspect_image(image).await {
         Ok(_) => Ok(true),
         Err(DockerResponseServerError { status_code: 404, .. }) => Ok(false),
-        Err(e) => Err(Error::docker(format!("look for the image {image}"))(e)),
+        Err(e) => Err(Error::docker(format!("find the image {image}"))(e)),
     }
 }
 
@@ -144,7 +144,7 @@ async fn pull(image: &str) -> Result<(), Error> {
 
 /// An image that is laid out as the official one, with a data folder made by its own server.
 async fn from_base(docker: &Docker, base: &str) -> Result<Image, Error> {
-    let known = docker.inspect_image(base).await.map_err(Error::docker(format!("look at {base}")))?;
+    let known = docker.inspect_image(base).await.map_err(Error::docker(format!("inspect {base}")))?;
     let dockerfile = format!(
         "FROM {base}\n\
          RUN mkdir -p {PLUGINS} && for dir in /usr/lib64/mysql/plugin /usr/lib/mysql/plugin; do \

@@ -49,7 +49,7 @@ const NOT_NEEDED: [&str; 20] = [
 /// What is started in the tree, beside the shared objects that these load.
 const PROGRAMS: [&str; 2] = ["usr/sbin/mysqld", "usr/bin/dash"];
 
-/// Where a container's server looks for plugins.
+/// The plugin folder of a container's server.
 pub(crate) const PLUGINS: &str = "rds-iam/plugin";
 
 /// A tree in the cache.

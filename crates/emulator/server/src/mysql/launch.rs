@@ -1,4 +1,4 @@
-//! Starting a server in either engine, and ending it.
+//! Starts and ends a server, in either runtime.
 
 use std::net::Ipv4Addr;
 use std::path::Path;
@@ -19,7 +19,7 @@ use crate::tls::ServerIdentity;
 /// How long a server may take until it answers. It takes about a second.
 pub(crate) const READY_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// How often another port is tried when somebody else takes the one that was free.
+/// How often another port is tried when another program takes the one that was free.
 const PORT_TRIES: u32 = 5;
 
 pub(crate) enum Server {

@@ -1,6 +1,7 @@
 //! A MySQL server that checks IAM tokens as RDS does.
 
 mod accounts;
+mod builder;
 mod container;
 mod debian_root;
 mod launch;
@@ -22,6 +23,7 @@ use rds_iam_token::{Endpoint, Region};
 use tracing::info;
 
 use self::accounts::{POLL, Root};
+pub use self::builder::Builder;
 use self::launch::{READY_TIMEOUT, Server};
 use crate::credentials::{MasterCredentials, credentials_file, made_up_resource_id, own_key};
 use crate::error::Error;
@@ -58,74 +60,6 @@ pub struct MySql {
     master: MasterCredentials,
     key: AccessKey,
     description: String,
-}
-
-/// What a [`MySql`] server is to be like.
-#[derive(Clone, Debug, Default)]
-#[must_use = "nothing starts before `start` is awaited"]
-pub struct Builder {
-    runtime: Option<Runtime>,
-    databases: Vec<String>,
-    endpoint: Option<Endpoint>,
-    other_endpoints: Vec<Endpoint>,
-    region: Option<Region>,
-    resource_id: Option<String>,
-    master: Option<MasterCredentials>,
-}
-
-impl Builder {
-    /// What the server runs in. Without this, the environment decides: see [`Runtime::from_env`].
-    pub fn runtime(mut self, runtime: Runtime) -> Self {
-        self.runtime = Some(runtime);
-        self
-    }
-
-    /// A database that is there from the start. May be called several times.
-    pub fn database(mut self, name: impl Into<String>) -> Self {
-        self.databases.push(name.into());
-        self
-    }
-
-    /// The endpoint that tokens are to be signed for, in place of a made-up one.
-    pub fn endpoint(mut self, endpoint: Endpoint) -> Self {
-        self.endpoint = Some(endpoint);
-        self
-    }
-
-    /// Another endpoint that tokens may be signed for, as where the server also plays the proxy before it.
-    /// The server's certificate is good for its name too. May be called several times.
-    pub fn also_endpoint(mut self, endpoint: Endpoint) -> Self {
-        self.other_endpoints.push(endpoint);
-        self
-    }
-
-    /// The resource id (`db-…`) that the server is to have, in place of a made-up one.
-    pub fn resource_id(mut self, resource_id: impl Into<String>) -> Self {
-        self.resource_id = Some(resource_id.into());
-        self
-    }
-
-    /// The master user, in place of `admin` with a made-up password: see
-    /// `AwsApi::master_credentials` of `rds-iam-emulator-account`.
-    pub fn master(mut self, master: MasterCredentials) -> Self {
-        self.master = Some(master);
-        self
-    }
-
-    /// The region of the server, in place of us-east-1.
-    pub fn region(mut self, region: Region) -> Self {
-        self.region = Some(region);
-        self
-    }
-
-    /// Starts the server and waits until it answers: about a second, or a minute at the first start on
-    /// a machine, when it has to be fetched. What takes long is told through `tracing`, at info.
-    ///
-    /// # Errors
-    /// [`Error`] says what is missing or went wrong. Nothing stays behind.
-    pub async fn start(self) -> Result<MySql, Error> {
-        MySql::start(self).await
-    }
 }
 
 impl MySql {
@@ -242,7 +176,7 @@ impl MySql {
         &self.master
     }
 
-    /// Temporary AWS credentials that the server knows: whoever signs with them may log in as any user,
+    /// Temporary AWS credentials that the server accepts: a client that signs with them may log in as any user,
     /// until [`MySql::allow_users`] says otherwise.
     #[must_use]
     pub fn credentials(&self) -> Credentials {
@@ -269,7 +203,7 @@ impl MySql {
         write().map_err(Error::io("write", path))
     }
 
-    /// What the server runs in: [`Runtime::Docker`] or [`Runtime::Process`].
+    /// The runtime of the server: [`Runtime::Docker`] or [`Runtime::Process`].
     #[must_use]
     pub fn runtime(&self) -> Runtime {
         match &self.parts {
@@ -285,7 +219,7 @@ impl MySql {
         &self.description
     }
 
-    /// Makes the server know another access key, or know it otherwise.
+    /// Makes the server accept another access key, or replaces one with the same id.
     ///
     /// # Errors
     /// [`Error::Io`] when the server's folder is gone.
@@ -358,7 +292,7 @@ impl MySql {
         Ok(())
     }
 
-    /// All logins by token so far, oldest first, with the reasons that clients are not told.
+    /// All logins by token so far, oldest first, with the reasons that clients do not get.
     ///
     /// # Errors
     /// [`Error::Io`] when the server's folder is gone.

@@ -56,7 +56,7 @@ impl Process {
         self.port
     }
 
-    /// Whether somebody else took the port between its choice and the server's start.
+    /// Whether another program took the port between its choice and the server's start.
     pub(crate) fn port_was_taken(&self) -> bool {
         TcpListener::bind(("127.0.0.1", self.port)).is_err_and(|e| e.kind() == io::ErrorKind::AddrInUse)
     }
@@ -95,7 +95,7 @@ async fn data_template(tree: &DebianRoot) -> Result<PathBuf, Error> {
     Ok(finished)
 }
 
-/// The argument that the server wants when it runs as root; whoever made `path` is who we are.
+/// The argument that the server needs when it runs as root. This process created `path`, so its owner is our user.
 fn as_root(path: &Path) -> Option<&'static str> {
     fs::metadata(path).is_ok_and(|m| m.uid() == 0).then_some(server::AS_ROOT)
 }

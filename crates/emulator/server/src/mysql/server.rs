@@ -1,4 +1,4 @@
-//! How the MySQL server is started: the same in both engines.
+//! The command line of the MySQL server, the same in both runtimes.
 
 use std::path::Path;
 

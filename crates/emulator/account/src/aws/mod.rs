@@ -1,50 +1,40 @@
 //! The AWS API on this machine: moto, over real HTTP.
 
+mod key;
+mod requests;
+
 use std::ffi::OsString;
-use std::fmt;
-use std::fs::Permissions;
 use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, Seek};
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Stdio};
-use std::sync::Arc;
 use std::time::Duration;
 
 use aws_config::{BehaviorVersion, SdkConfig};
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
-use aws_sdk_secretsmanager::operation::create_secret::CreateSecretError;
-use aws_sdk_ssm::error::SdkError;
-use aws_sdk_ssm::operation::get_parameter::GetParameterError;
-use aws_sdk_ssm::types::ParameterType;
-use hyper::http::request::Builder;
-use hyper::{Method, Request, header};
 use rds_iam_emulator_control::AccessKey;
+use rds_iam_emulator_server::Error;
+use rds_iam_emulator_server::host::cache::Entry;
+use rds_iam_emulator_server::host::command::{Command, tail};
+use rds_iam_emulator_server::host::docker;
+use rds_iam_emulator_server::host::docker::for_this_machine;
 use rds_iam_token::Region;
 use sha2::{Digest, Sha256};
-use tempfile::TempDir;
 use testcontainers::core::IntoContainerPort;
 use testcontainers::runners::AsyncRunner;
 use testcontainers::{ContainerAsync, ContainerRequest, GenericImage, ImageExt};
 use tracing::info;
 
-use crate::http::{self, Answer, HttpError};
+use self::key::Key;
 use crate::python::{is_possible, python};
-use rds_iam_emulator_server::Error;
-use rds_iam_emulator_server::credentials::{MasterCredentials, credentials_file, own_key, read_key};
-use rds_iam_emulator_server::host::cache::Entry;
-use rds_iam_emulator_server::host::command::{Command, tail};
-use rds_iam_emulator_server::host::docker;
-use rds_iam_emulator_server::host::docker::for_this_machine;
-use rds_iam_emulator_server::host::file::write_whole;
 
-/// What starts moto, and what mends it; see their own comments.
+/// The program that starts moto, and the patches of moto; see their own comments.
 const PROGRAM: [(&str, &str); 4] = [
-    ("serve.py", include_str!("../aws/serve.py")),
-    ("guard.py", include_str!("../aws/guard.py")),
-    ("moto_patches.py", include_str!("../aws/moto_patches.py")),
-    ("account.py", include_str!("../aws/account.py")),
+    ("serve.py", include_str!("../../aws/serve.py")),
+    ("guard.py", include_str!("../../aws/guard.py")),
+    ("moto_patches.py", include_str!("../../aws/moto_patches.py")),
+    ("account.py", include_str!("../../aws/account.py")),
 ];
 
 /// Where there is no Python: moto's own image, of the version in `aws/requirements.txt`.
@@ -55,7 +45,7 @@ const IN_IMAGE: &str = "/rds-iam";
 /// How long moto may take to start. It takes about a second.
 const READY_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// The environment variable that tells moto which requests to answer: [`Key::known`].
+/// The environment variable with the key that moto accepts: [`Key::known`].
 const KEY_VARIABLE: &str = "RDS_IAM_EMULATOR_KEY";
 
 /// A running AWS API endpoint, with Secrets Manager and the SSM Parameter Store among others. It starts
@@ -80,48 +70,6 @@ pub struct AwsApi {
     key: Key,
 }
 
-/// The access key that the endpoint knows, and the file that it is in.
-#[derive(Clone)]
-struct Key {
-    key: AccessKey,
-    file: PathBuf,
-    /// Where it was made for this endpoint. Removed when the last of its clients is dropped.
-    _folder: Option<Arc<TempDir>>,
-}
-
-impl Key {
-    /// This process's, in a new folder.
-    fn new() -> Result<Self, Error> {
-        let temporary = std::env::temp_dir();
-        let own = Permissions::from_mode(0o700);
-        let folder = tempfile::Builder::new().prefix("rds-iam-aws-").permissions(own).tempdir();
-        let folder = folder.map_err(Error::io("make a folder in", &temporary))?;
-        let (key, file) = (own_key()?, folder.path().join("credentials"));
-        write_whole(&file, &credentials_file(&key), 0o600)?;
-        Ok(Self { key, file, _folder: Some(Arc::new(folder)) })
-    }
-
-    /// The one in this file, which stays.
-    fn read(file: &Path) -> Result<Self, Error> {
-        Ok(Self { key: read_key(file)?, file: file.to_owned(), _folder: None })
-    }
-
-    /// The key's id, a colon, and the SHA-256 of the session token, in hex: enough to know a caller by, and no secret.
-    fn known(&self) -> String {
-        format!("{}:{}", self.key.id, hex::encode(Sha256::digest(self.session_token())))
-    }
-
-    fn session_token(&self) -> &str {
-        self.key.session_token.as_deref().unwrap_or_default()
-    }
-}
-
-impl fmt::Debug for Key {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Key").field("file", &self.file).finish_non_exhaustive()
-    }
-}
-
 #[derive(Debug)]
 enum Server {
     Process(Process),
@@ -129,7 +77,7 @@ enum Server {
     Container {
         _container: Box<ContainerAsync<GenericImage>>,
     },
-    /// Somebody else's.
+    /// Started by another process.
     Elsewhere,
 }
 
@@ -201,7 +149,7 @@ impl AwsApi {
         Ok(aws)
     }
 
-    /// Starts the endpoint of an account whose registry and machines are played: see `aws/account.py`. What
+    /// Starts the endpoint of an account whose registry and machines are emulated: see `aws/account.py`. What
     /// it says goes into `log`; its access key is in `credentials_file`.
     pub(crate) async fn start_for_account(
         registry: &str,
@@ -270,7 +218,7 @@ impl AwsApi {
         let image = PROGRAM.into_iter().fold(image, put);
         let container = image.start().await.map_err(Error::docker("start moto's container"))?;
         let port = container.get_host_port_ipv4(IMAGE_PORT.tcp()).await;
-        let port = port.map_err(Error::docker("tell the port of moto's container"))?;
+        let port = port.map_err(Error::docker("report the port of moto's container"))?;
         let url = format!("http://127.0.0.1:{port}");
         let aws = Self { server: Server::Container { _container: Box::new(container) }, url, region, key };
         let answers = async {
@@ -290,7 +238,7 @@ impl AwsApi {
         Self { server: Server::Elsewhere, url: self.url.clone(), region, key: self.key.clone() }
     }
 
-    /// Whether it ended, though nobody wanted it to.
+    /// Whether it ended unexpectedly.
     pub(crate) fn has_ended(&mut self) -> bool {
         match &mut self.server {
             Server::Process(process) => process.child.try_wait().is_ok_and(|status| status.is_some()),
@@ -347,109 +295,8 @@ impl AwsApi {
         .into()
     }
 
-    /// Puts a secret into Secrets Manager, or a new version of one that is there; its ARN.
-    ///
-    /// # Errors
-    /// [`Error::Aws`] with what the endpoint answered.
-    pub async fn put_secret(&self, name: &str, value: &str) -> Result<String, Error> {
-        let client = aws_sdk_secretsmanager::Client::new(&self.sdk_config());
-        let created = client.create_secret().name(name).secret_string(value).send().await;
-        let arn = match created.map_err(aws_sdk_secretsmanager::error::SdkError::into_service_error) {
-            Ok(created) => created.arn,
-            Err(CreateSecretError::ResourceExistsException(_)) => {
-                let put = client.put_secret_value().secret_id(name).secret_string(value).send().await;
-                put.map_err(Error::aws(format!("put a value into the secret {name}")))?.arn
-            }
-            Err(e) => return Err(Error::aws(format!("create the secret {name}"))(e)),
-        };
-        Ok(arn.unwrap_or_default())
-    }
-
-    /// The user and password in a master user's secret, which RDS keeps as JSON: for
-    /// [`Builder::master`](rds_iam_emulator_server::Builder::master).
-    ///
-    /// # Errors
-    /// [`Error::Aws`] when there is no such secret, or it holds something else.
-    pub async fn master_credentials(&self, secret_id: &str) -> Result<MasterCredentials, Error> {
-        let client = aws_sdk_secretsmanager::Client::new(&self.sdk_config());
-        let answer = client.get_secret_value().secret_id(secret_id).send().await;
-        let answer = answer.map_err(Error::aws(format!("read the secret {secret_id}")))?;
-        let fields = answer.secret_string().and_then(|json| {
-            let secret: serde_json::Value = serde_json::from_str(json).ok()?;
-            Some((secret["username"].as_str()?.to_owned(), secret["password"].as_str()?.to_owned()))
-        });
-        // No more than this, for details could show what is secret.
-        let other =
-            || io::Error::new(io::ErrorKind::InvalidData, "it is no JSON with a username and a password");
-        let operation = format!("name the master user of the secret {secret_id}");
-        let (username, password) = fields.ok_or_else(other).map_err(Error::aws(operation))?;
-        MasterCredentials::new(username, password)
-    }
-
-    /// Puts a parameter into the SSM Parameter Store, in place of one that is there.
-    ///
-    /// # Errors
-    /// [`Error::Aws`] with what the endpoint answered.
-    pub async fn put_parameter(&self, path: &str, value: &str) -> Result<(), Error> {
-        let put = self.ssm().put_parameter().name(path).value(value);
-        let put = put.r#type(ParameterType::String).overwrite(true).send().await;
-        put.map(drop).map_err(Error::aws(format!("put the parameter {path}")))
-    }
-
-    /// The value of a parameter in the SSM Parameter Store, if there is one of that name.
-    pub(crate) async fn parameter(&self, path: &str) -> Result<Option<String>, Error> {
-        match self.ssm().get_parameter().name(path).send().await.map_err(SdkError::into_service_error) {
-            Ok(answer) => Ok(answer.parameter.and_then(|parameter| parameter.value)),
-            Err(GetParameterError::ParameterNotFound(_)) => Ok(None),
-            Err(e) => Err(Error::aws(format!("tell the parameter {path}"))(e)),
-        }
-    }
-
-    /// Asks for the emulator's own paths, which no service of AWS has: gets what is there, or reports in JSON.
-    pub(crate) async fn private(
-        &self,
-        path: &str,
-        report: Option<String>,
-        within: Duration,
-    ) -> Result<Answer, HttpError> {
-        let method = if report.is_some() { Method::POST } else { Method::GET };
-        let request =
-            Request::builder().method(method).uri(path).header(header::CONTENT_TYPE, "application/json");
-        self.ask("moto-api", request, report.unwrap_or_default(), within).await
-    }
-
-    /// Completes a launch hook: the answer of a machine's `app-ready`.
-    pub(crate) async fn complete_lifecycle_action(&self, form: &[(&str, &str)]) -> Result<(), Error> {
-        let mut body = "Action=CompleteLifecycleAction&Version=2011-01-01".to_owned();
-        // No value has anything but letters, digits and hyphens where the module's script is run.
-        form.iter().for_each(|(name, value)| body.push_str(&format!("&{name}={value}")));
-        let request = Request::builder().method(Method::POST).uri("/");
-        let request = request.header(header::CONTENT_TYPE, "application/x-www-form-urlencoded");
-        let answer = self.ask("autoscaling", request, body, Duration::from_secs(10)).await;
-        let done = answer.and_then(|answer| match answer.status {
-            200 => Ok(()),
-            status => Err(HttpError::Status(status)),
-        });
-        done.map_err(Error::aws("complete a lifecycle action"))
-    }
-
-    async fn ask(
-        &self,
-        service: &str,
-        request: Builder,
-        body: String,
-        within: Duration,
-    ) -> Result<Answer, HttpError> {
-        let scope = format!("{}/20260101/{}/{service}/aws4_request", self.key.key.id, self.region);
-        // The endpoint reads the key, the service and the token, and checks no signature.
-        let request = request
-            .header(header::AUTHORIZATION, format!("AWS4-HMAC-SHA256 Credential={scope}"))
-            .header("x-amz-security-token", self.key.session_token());
-        http::ask(self.url.trim_start_matches("http://"), request, body.into(), within).await
-    }
-
     /// The Python that the endpoint runs in, which has botocore too; `None` where it is a container, or
-    /// somebody else's.
+    /// another process started it.
     #[must_use]
     pub fn python(&self) -> Option<&Path> {
         match &self.server {
@@ -503,7 +350,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn the_log_tells_why_it_did_not_start() {
+    async fn the_log_has_the_reason_when_it_did_not_start() {
         let folder = tempfile::tempdir().unwrap();
         let program = folder.path().join("serve.py");
         fs::write(&program, "raise SystemExit('moto cannot be patched: a_patch')").unwrap();
