@@ -8,7 +8,7 @@ mod statements;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, ensure};
-use rds_iam_emulator::MySql;
+use rds_iam_emulator_server::MySql;
 use rds_iam_pool::{Secret, Target};
 use sqlx::Executor as _;
 use tempfile::TempDir;

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use mysql_async::prelude::Queryable as _;
 use mysql_async::{Conn, OptsBuilder, SslOpts};
-use rds_iam_emulator::MySql;
+use rds_iam_emulator_server::MySql;
 use rds_iam_pool::{Secret, Target};
 use rds_iam_token::DbUser;
 use sqlx::Connection as _;

@@ -5,7 +5,8 @@ use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 
-use rds_iam_emulator::{AwsApi, MySql};
+use rds_iam_emulator_account::AwsApi;
+use rds_iam_emulator_server::MySql;
 use rds_iam_pool::{Secret, Target, connect};
 
 type Result<T = ()> = std::result::Result<T, Box<dyn std::error::Error>>;

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use rds_iam_emulator::{AccessKey, MySql};
+use rds_iam_emulator_server::{AccessKey, MySql};
 use rds_iam_pool::{Secret, Target, connect};
 
 type Result<T = ()> = std::result::Result<T, Box<dyn std::error::Error>>;

@@ -7,7 +7,7 @@ use std::future::Future;
 use std::path::Path;
 use std::time::Duration;
 
-use rds_iam_emulator::MySql;
+use rds_iam_emulator_server::MySql;
 use rds_iam_pool::{Secret, Target, connect};
 use sqlx::MySqlConnection;
 

@@ -11,7 +11,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::http::{Request, StatusCode};
 use rds_iam_app::AppState;
-use rds_iam_emulator::MySql;
+use rds_iam_emulator_server::MySql;
 use rds_iam_pool::{Limits, Pool, Secret, Target, connect};
 use rds_iam_token::{Clock, Endpoint, Login, Minter, TokenSource};
 use sqlx::{MySqlConnection, Row};

@@ -3,7 +3,7 @@
 use std::io::Write as _;
 use std::process::{Command, Output, Stdio};
 
-use rds_iam_emulator::AwsApi;
+use rds_iam_emulator_account::AwsApi;
 
 const OUTPUTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../terraform/stacks/service/outputs.json");
 

@@ -10,7 +10,7 @@ use aws_credential_types::provider::error::CredentialsError;
 use aws_credential_types::provider::{ProvideCredentials, future};
 use aws_smithy_async::rt::sleep::TokioSleep;
 use aws_smithy_async::time::{SharedTimeSource, TimeSource};
-use rds_iam_emulator::{AccessKey, MySql};
+use rds_iam_emulator_server::{AccessKey, MySql};
 use rds_iam_pool::{Limits, Pool, PoolError, Secret, Target, connect};
 use rds_iam_token::{Clock, Endpoint, Login, Minter, TokenSource};
 use sqlx::mysql::{MySqlConnectOptions, MySqlSslMode};

@@ -8,7 +8,7 @@ use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_sdk_rds::auth_token::{AuthTokenGenerator, Config};
 use aws_smithy_async::time::{SharedTimeSource, StaticTimeSource};
-use rds_iam_emulator::AwsApi;
+use rds_iam_emulator_account::AwsApi;
 use rds_iam_token::{AccessKey, Endpoint, Login, Refusal, Verifier, sign};
 
 const USERS: [&str; 12] = [

@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use rds_iam_emulator::{AwsApi, MySql};
+use rds_iam_emulator_account::AwsApi;
+use rds_iam_emulator_server::MySql;
 use rds_iam_infra::RdsConf;
 use rds_iam_pool::{Secret, Target, connect};
 use sqlx::mysql::{MySqlConnectOptions, MySqlConnection, MySqlRow, MySqlSslMode};

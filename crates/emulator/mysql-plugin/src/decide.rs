@@ -56,7 +56,7 @@ pub(crate) fn decide(
     let mut event = LoginEvent::new(unix_seconds(now), attempt.user, attempt.host, Verdict::Accepted);
 
     if ordered.take(state) {
-        return refused(event, RefusalCode::Internal, "refused because the emulator was told to");
+        return refused(event, RefusalCode::Internal, "refused at the test's request");
     }
     if attempt.encrypted == Some(false) {
         return refused(event, RefusalCode::InvalidToken, "the connection is not encrypted");

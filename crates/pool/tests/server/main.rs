@@ -6,7 +6,7 @@ mod support;
 
 use std::time::Duration;
 
-use rds_iam_emulator::{AccessKey, RefusalCode};
+use rds_iam_emulator_server::{AccessKey, RefusalCode};
 use rds_iam_pool::{Limits, Pool, PoolError, Remedy, Secret, connect};
 use rds_iam_token::{Clock, Endpoint, Minter, TokenSource};
 use sqlx::{Connection as _, Row as _};
@@ -55,7 +55,8 @@ async fn a_refused_cached_token_is_replaced_once() {
     assert_eq!(scalar(&pool, "SELECT CURRENT_USER()").await.unwrap(), "app@%");
     let stats = pool.stats();
     assert_eq!((stats.remints_after_refusal, stats.tokens.minted), (1, 2), "{stats:?}");
-    let verdicts: Vec<_> = mysql.logins().unwrap().iter().map(rds_iam_emulator::LoginEvent::code).collect();
+    let verdicts: Vec<_> =
+        mysql.logins().unwrap().iter().map(rds_iam_emulator_server::LoginEvent::code).collect();
     // On a slow machine the pool may test a connection first, and replace that, too.
     let expired = verdicts.iter().filter(|code| **code == Some(RefusalCode::ExpiredToken)).count();
     assert_eq!(
@@ -268,7 +269,7 @@ async fn tokens_follow_credentials_that_are_renewed() {
 }
 
 /// A way to the server that can fall silent: connections stay open and carry nothing.
-async fn silenceable(mysql: &rds_iam_emulator::MySql) -> (Endpoint, tokio::sync::watch::Sender<bool>) {
+async fn silenceable(mysql: &rds_iam_emulator_server::MySql) -> (Endpoint, tokio::sync::watch::Sender<bool>) {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let dial = Endpoint::new("127.0.0.1", listener.local_addr().unwrap().port()).unwrap();
     let silent = tokio::sync::watch::Sender::new(false);
@@ -372,7 +373,7 @@ async fn one_connection_to_a_silent_server_is_given_up() {
 }
 
 /// How often the server has answered a ping (among a few other things that nobody here asks for).
-async fn pings(mysql: &rds_iam_emulator::MySql) -> u64 {
+async fn pings(mysql: &rds_iam_emulator_server::MySql) -> u64 {
     let user = mysql.master().username().parse().unwrap();
     let password = Secret::Password(mysql.master().password());
     let mut session = connect(&target(mysql, mysql.dial()), &user, password).await.unwrap();

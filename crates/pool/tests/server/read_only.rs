@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use rds_iam_emulator::AccessKey;
+use rds_iam_emulator_server::AccessKey;
 use rds_iam_pool::{Limits, Pool};
 use rds_iam_token::{Clock, Minter, TokenSource};
 use sqlx::ConnectOptions;

@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use aws_smithy_async::rt::sleep::TokioSleep;
 use aws_smithy_async::time::{SharedTimeSource, TimeSource};
-use rds_iam_emulator::MySql;
+use rds_iam_emulator_server::MySql;
 use rds_iam_pool::{Limits, Pool, Secret, Target, connect};
 use rds_iam_token::{Clock, Endpoint, Login, Minter, TokenSource};
 use sqlx::Executor as _;

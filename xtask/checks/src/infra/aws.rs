@@ -42,7 +42,7 @@ impl LocalAws {
     /// When it does not start; the error has what it printed.
     pub(crate) fn start(workspace: &Workspace) -> Result<Self, Error> {
         let program = workspace.target.join("debug/rds-iam-emulator").display().to_string();
-        let cmd = Cmd::new(program, &workspace.root, "cargo build -p rds-iam-emulator").args(["aws"]);
+        let cmd = Cmd::new(program, &workspace.root, "cargo build --bin rds-iam-emulator").args(["aws"]);
         let mut process = cmd.process();
         process.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = process.spawn().map_err(|source| Error::Run(cmd.not_started(source)))?;

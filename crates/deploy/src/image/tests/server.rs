@@ -71,7 +71,7 @@ fn program() -> PathBuf {
     // On a thread of its own, for the test that asks may run in a runtime.
     let found = std::thread::spawn(|| {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        runtime.block_on(rds_iam_emulator::account::registry_program())
+        runtime.block_on(rds_iam_emulator_account::registry_program())
     });
     found.join().unwrap().unwrap()
 }
