@@ -52,7 +52,7 @@ impl Store {
                 .bind(limit)
                 .fetch_all(&mut *connection)
                 .await?;
-            connection.finished();
+            connection.release();
             rows.iter().map(message).collect()
         })
         .await
@@ -68,7 +68,7 @@ impl Store {
             .execute(&mut *connection)
             .await
             .map_err(|error| self.pool.report(error))?;
-        connection.finished();
+        connection.release();
         Ok(Message { id: done.last_insert_id(), message: text.into_string(), created_at })
     }
 
@@ -80,7 +80,7 @@ impl Store {
     pub(crate) async fn accepts_writes(&self) -> Result<bool, PoolError> {
         self.read(|mut connection: Connection| async move {
             sqlx::query(CHECK).fetch_all(&mut *connection).await?;
-            connection.finished();
+            connection.release();
             Ok(())
         })
         .await?;
@@ -105,7 +105,7 @@ impl Store {
             let row = created.and_then(|rows| rows.into_iter().next().ok_or(sqlx::Error::RowNotFound));
             let plugin = match row.and_then(|row| row.try_get::<String, _>(0)) {
                 Ok(statement) => {
-                    connection.finished();
+                    connection.release();
                     plugin_of(&statement).map(str::to_owned)
                 }
                 // A server or proxy that does not answer this still tells the rest.

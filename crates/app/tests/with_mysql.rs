@@ -12,7 +12,7 @@ use axum::body::Body;
 use axum::http::{Request, StatusCode};
 use rds_iam_app::AppState;
 use rds_iam_emulator::MySql;
-use rds_iam_pool::{Limits, Pool, Secret, Target, connect};
+use rds_iam_pool::{Credential, Limits, Pool, Target, connect};
 use rds_iam_token::{Clock, Endpoint, Login, Minter, TokenSource};
 use sqlx::{MySqlConnection, Row};
 use tracing_subscriber::fmt::MakeWriter;
@@ -55,7 +55,7 @@ async fn create_table(mysql: &MySql) {
 async fn as_master(mysql: &MySql) -> MySqlConnection {
     let target = Target::new(mysql.dial().clone(), mysql.ca_pem()).database("node_db");
     let user = mysql.master().username().parse().unwrap();
-    connect(&target, &user, Secret::Password(mysql.master().password())).await.unwrap()
+    connect(&target, &user, Credential::Password(mysql.master().password())).await.unwrap()
 }
 
 fn app(mysql: &MySql) -> Router {

@@ -3,7 +3,9 @@
 use std::time::{Duration, SystemTime};
 
 use aws_credential_types::Credentials;
-use rds_iam_token::{AccessKey, Endpoint, LIFETIME, Login, Refusal, RefusalCode, SignError, Verifier, sign};
+use rds_iam_token::{
+    AccessKey, Endpoint, LIFETIME, Login, RefusalCode, SignError, Verifier, VerifyError, sign,
+};
 
 const HOST: &str = "prod-instance.us-east-1.rds.amazonaws.com:3306";
 /// 2024-08-26T22:00:00Z
@@ -158,7 +160,7 @@ fn keys_are_checked() {
         let refusal = verify(good.clone(), &keys("secret", session_token)).unwrap_err();
         assert_eq!(refusal.to_string(), r#"the session token does not belong to the access key "akid""#);
     }
-    assert_eq!(verify(good.clone(), &keys("wrong", Some("st"))), Err(Refusal::SignatureMismatch));
+    assert_eq!(verify(good.clone(), &keys("wrong", Some("st"))), Err(VerifyError::SignatureMismatch));
 
     let ended = verify(good.clone().expires_at(at(NOW - 5)), &keys("secret", Some("st"))).unwrap_err();
     insta::assert_snapshot!(ended, @r#"the credentials of the access key "akid" expired 5 s ago"#);
@@ -259,7 +261,7 @@ fn a_clock_that_is_out_of_range_is_an_error() {
     // A server with such a clock refuses, and a token of any time has its life.
     let token = sign(&login, &keys("secret", None), at(NOW)).unwrap();
     let server = server(HOST, "us-east-1", AccessKey::new("akid", "secret"));
-    assert!(matches!(server.verify(token.expose(), "app", end), Err(Refusal::Expired { .. })));
+    assert!(matches!(server.verify(token.expose(), "app", end), Err(VerifyError::Expired { .. })));
     assert!(token.remaining(end).is_zero());
 }
 

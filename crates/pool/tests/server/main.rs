@@ -7,7 +7,7 @@ mod support;
 use std::time::Duration;
 
 use rds_iam_emulator::{AccessKey, RefusalCode};
-use rds_iam_pool::{Limits, Pool, PoolError, Remedy, Secret, connect};
+use rds_iam_pool::{Credential, Limits, Pool, PoolError, Remedy, connect};
 use rds_iam_token::{Clock, Endpoint, Minter, TokenSource};
 use sqlx::{Connection as _, Row as _};
 use support::{DATABASE, Off, login, pool, quiet, server, target, until};
@@ -205,13 +205,14 @@ async fn a_server_that_cannot_prove_itself_gets_no_token() {
 async fn settings_that_are_wrong_are_told_from_what_is_away() {
     let mysql = server().await;
     let user = mysql.master().username().parse().unwrap();
-    let password = Secret::Password(mysql.master().password());
+    let password = Credential::Password(mysql.master().password());
     let error =
         connect(&target(&mysql, mysql.dial()).database("nowhere"), &user, password).await.unwrap_err();
     assert_eq!((error.remedy(), error.number()), (Remedy::Configure, Some(1049)), "{error:?}");
     assert!(error.hint().contains("does not exist"), "{}", error.hint());
 
-    let error = connect(&target(&mysql, mysql.dial()), &user, Secret::Password("wrong")).await.unwrap_err();
+    let error =
+        connect(&target(&mysql, mysql.dial()), &user, Credential::Password("wrong")).await.unwrap_err();
     assert_eq!(error.remedy(), Remedy::Permit, "{error:?}");
 
     let session = connect(&target(&mysql, mysql.dial()).database(DATABASE), &user, password).await.unwrap();
@@ -367,14 +368,14 @@ async fn one_connection_to_a_silent_server_is_given_up() {
     let (dial, silent) = silenceable(&mysql).await;
     silent.send_replace(true);
     let user = mysql.master().username().parse().unwrap();
-    let error = connect(&target(&mysql, &dial), &user, Secret::Password("any")).await.unwrap_err();
+    let error = connect(&target(&mysql, &dial), &user, Credential::Password("any")).await.unwrap_err();
     assert_eq!(error.remedy(), Remedy::Reconnect, "{error:?}");
 }
 
 /// How often the server has answered a ping (among a few other things that nobody here asks for).
 async fn pings(mysql: &rds_iam_emulator::MySql) -> u64 {
     let user = mysql.master().username().parse().unwrap();
-    let password = Secret::Password(mysql.master().password());
+    let password = Credential::Password(mysql.master().password());
     let mut session = connect(&target(mysql, mysql.dial()), &user, password).await.unwrap();
     let status =
         sqlx::query("SHOW GLOBAL STATUS LIKE 'Com_admin_commands'").fetch_one(&mut session).await.unwrap();
@@ -394,7 +395,7 @@ async fn a_finished_connection_serves_the_next_caller_untested() {
             for _ in 0..50 {
                 let mut connection = pool.acquire().await.unwrap();
                 sqlx::query("SELECT 1").execute(&mut *connection).await.unwrap();
-                connection.finished();
+                connection.release();
             }
         });
     }
@@ -407,7 +408,7 @@ async fn a_finished_connection_serves_the_next_caller_untested() {
     until("sqlx has them back", || pool.sqlx().num_idle() == 2).await;
     // A killed spare costs one statement, like any other.
     let connection = pool.acquire().await.unwrap();
-    connection.finished();
+    connection.release();
     mysql.cut_connections().await.unwrap();
     let error = scalar(&pool, "SELECT CURRENT_USER()").await.unwrap_err();
     assert_eq!(error.remedy(), Remedy::Reconnect, "{error:?}");
@@ -415,13 +416,13 @@ async fn a_finished_connection_serves_the_next_caller_untested() {
 
     let connection = pool.acquire().await.unwrap();
     let late = pool.acquire().await.unwrap();
-    connection.finished();
+    connection.release();
     let closing = tokio::spawn({
         let pool = pool.clone();
         async move { pool.close().await }
     });
     until("it refuses new work", || pool.sqlx().is_closed()).await;
-    late.finished();
+    late.release();
     tokio::time::timeout(Duration::from_secs(20), closing).await.expect("it closes").unwrap();
     assert!(pool.acquire().await.is_err());
 }
