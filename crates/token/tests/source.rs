@@ -191,7 +191,7 @@ async fn one_failure_serves_everyone_who_waits() {
     for task in waiting {
         assert!(matches!(task.await.unwrap(), Err(MintError::ProviderFailed { .. })));
     }
-    assert_eq!(provider.calls(), 1, "nobody tried again at once");
+    assert_eq!(provider.calls(), 1, "no caller retried at once");
     sleep(seconds(1)).await;
     assert!(tokens.token().await.is_ok());
 }

@@ -372,7 +372,7 @@ async fn one_connection_to_a_silent_server_is_given_up() {
     assert_eq!(error.remedy(), Remedy::Reconnect, "{error:?}");
 }
 
-/// How often the server has answered a ping (among a few other things that nobody here asks for).
+/// The number of pings that the server has answered (with a few other commands that these tests do not send).
 async fn pings(mysql: &rds_iam_emulator::MySql) -> u64 {
     let user = mysql.master().username().parse().unwrap();
     let password = Credential::Password(mysql.master().password());
@@ -383,7 +383,7 @@ async fn pings(mysql: &rds_iam_emulator::MySql) -> u64 {
 }
 
 #[tokio::test]
-async fn a_finished_connection_serves_the_next_caller_untested() {
+async fn a_released_connection_serves_the_next_caller_untested() {
     let mysql = server().await;
     let limits = Limits { max_connections: 2, ..quiet() };
     let pool = pool(&mysql, &Off::default(), mysql.dial(), limits);
@@ -404,9 +404,9 @@ async fn a_finished_connection_serves_the_next_caller_untested() {
     assert!(pinged < 100, "{pinged} pings for 800 statements");
     assert_eq!((pool.stats().connects, pool.stats().idle), (2, 2));
 
-    // One that is dropped goes back through sqlx, and so does one that nobody wants for a while.
+    // A dropped connection is returned through sqlx, and so is one that no caller acquires for a while.
     until("sqlx has them back", || pool.sqlx().num_idle() == 2).await;
-    // A killed spare costs one statement, like any other.
+    // A killed idle connection costs one statement, like any other.
     let connection = pool.acquire().await.unwrap();
     connection.release();
     mysql.cut_connections().await.unwrap();
@@ -428,7 +428,7 @@ async fn a_finished_connection_serves_the_next_caller_untested() {
 }
 
 #[tokio::test]
-async fn the_pool_paces_its_new_connections() {
+async fn the_pool_limits_the_rate_of_new_connections() {
     let mysql = server().await;
     let relay = mysql.relay().await.unwrap();
     let limits = Limits { max_connections: 8, connects_per_second: 100, ..quiet() };
