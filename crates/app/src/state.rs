@@ -74,7 +74,7 @@ pub(crate) struct Readiness {
     pub(crate) detail: &'static str,
 }
 
-/// What may be told of the current token.
+/// The times of the current token that may be shown to clients.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct TokenLife {
     pub(crate) age_seconds: u64,

@@ -352,16 +352,16 @@ mod tests {
 
     #[test]
     fn endpoints_that_are_refused() {
-        let said = |text: &str| text.parse::<Endpoint>().unwrap_err().to_string();
-        insta::assert_snapshot!(said(""), @"endpoint is empty: give it as host:port");
-        insta::assert_snapshot!(said("mysql://h:1"), @"endpoint starts with a scheme (mysql://): give only host:port");
-        insta::assert_snapshot!(said("me:hunter2@h:1"), @"endpoint has a user name before an @ sign: give only host:port");
-        insta::assert_snapshot!(said("h:1/db"), @r#"endpoint "h:1/db" has a path or query: give only host:port"#);
-        insta::assert_snapshot!(said("h"), @r#"endpoint "h" has no port: give it as host:port (IPv6 as [address]:port)"#);
-        insta::assert_snapshot!(said("::1"), @r#"endpoint "::1" has no port: give it as host:port (IPv6 as [address]:port)"#);
-        insta::assert_snapshot!(said("h:65536"), @r#"endpoint port "65536" is not a number from 1 to 65535"#);
-        insta::assert_snapshot!(said("h:+1"), @r#"endpoint port "+1" is not a number from 1 to 65535"#);
-        insta::assert_snapshot!(said("h:0"), @r#"endpoint port "0" is not a number from 1 to 65535"#);
+        let error = |text: &str| text.parse::<Endpoint>().unwrap_err();
+        insta::assert_snapshot!(error("::1"), @r#"endpoint "::1" has no port: give it as host:port (IPv6 as [address]:port)"#);
+        assert_eq!(error(""), EndpointError::Empty);
+        assert_eq!(error("mysql://h:1"), EndpointError::Scheme { scheme: "mysql".into() });
+        assert_eq!(error("me:hunter2@h:1"), EndpointError::UserInfo);
+        assert_eq!(error("h:1/db"), EndpointError::Path { given: "h:1/db".into() });
+        assert_eq!(error("h"), EndpointError::NoPort { given: "h".into() });
+        for port in ["65536", "+1", "0"] {
+            assert_eq!(error(&format!("h:{port}")), EndpointError::PortOutOfRange { port: port.into() });
+        }
         for host in
             ["h .com:1", "-h:1", "h.:1", "1.2.3:1", "999.1.1.1:1", "[127.0.0.1]:1", "h\0:1", "é.com:1", ":1"]
         {
