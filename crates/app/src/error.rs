@@ -1,5 +1,5 @@
-//! What a client is told when a request fails: fixed text, never a cause. Handlers return a [`Problem`];
-//! [`render`] writes its body once it is known whether a page or JSON is wanted.
+//! The error responses: fixed text, never a cause. Handlers return an [`ApiError`]; [`render`] writes its body, as a
+//! page or as JSON.
 
 use std::borrow::Cow;
 
@@ -10,21 +10,21 @@ use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
-/// A failed request, as its client sees it.
+/// The error of a request, as its client receives it.
 #[derive(Clone, Debug)]
-pub(crate) struct Problem {
+pub(crate) struct ApiError {
     status: StatusCode,
     detail: Cow<'static, str>,
     retry_after: Option<u16>,
 }
 
-impl Problem {
-    /// `detail` tells the client what to do; of a 5xx it is fixed text.
+impl ApiError {
+    /// Creates an error. `detail` says what the client can do; for a 5xx it is fixed text.
     pub(crate) fn new(status: StatusCode, detail: impl Into<Cow<'static, str>>) -> Self {
         Self { status, detail: detail.into(), retry_after: None }
     }
 
-    /// The client may try again after so many seconds.
+    /// Sets the number of seconds after which the client may retry.
     pub(crate) fn retry_after(self, seconds: u16) -> Self {
         Self { retry_after: Some(seconds), ..self }
     }
@@ -33,7 +33,7 @@ impl Problem {
         &self.detail
     }
 
-    /// A response whose body somebody else writes: this problem's status and headers.
+    /// Creates a response with this error's status and headers, and the caller's body.
     pub(crate) fn with_body(&self, body: impl IntoResponse) -> Response {
         let mut response = (self.status, body).into_response();
         if let Some(seconds) = self.retry_after {
@@ -42,27 +42,27 @@ impl Problem {
         response
     }
 
-    /// The text for a status that a layer set without saying more.
-    fn of_status(status: StatusCode) -> Self {
+    /// Creates the error for a status that a layer set without a body.
+    fn from_status(status: StatusCode) -> Self {
         let detail = match status {
             StatusCode::BAD_REQUEST => "The request could not be understood.",
             StatusCode::FORBIDDEN => {
                 "The request was sent by another site's page. Send it from this site's own page."
             }
             StatusCode::NOT_FOUND => "There is nothing at this address.",
-            StatusCode::METHOD_NOT_ALLOWED => "This address does not take this method.",
+            StatusCode::METHOD_NOT_ALLOWED => "This address does not accept this method.",
             StatusCode::REQUEST_TIMEOUT => "The request did not arrive in time. Send it again.",
             StatusCode::PAYLOAD_TOO_LARGE => "The request is too large.",
             StatusCode::SERVICE_UNAVAILABLE => "The request took too long. Try again a little later.",
             _ if status.is_server_error() => "Something went wrong here. The details are in the log.",
             _ => "The request was refused.",
         };
-        let problem = Self::new(status, detail);
-        if status == StatusCode::SERVICE_UNAVAILABLE { problem.retry_after(5) } else { problem }
+        let error = Self::new(status, detail);
+        if status == StatusCode::SERVICE_UNAVAILABLE { error.retry_after(5) } else { error }
     }
 }
 
-impl IntoResponse for Problem {
+impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let mut response = self.with_body(());
         response.extensions_mut().insert(self);
@@ -70,22 +70,22 @@ impl IntoResponse for Problem {
     }
 }
 
-/// Writes the body of a response that failed and has none yet.
+/// Writes the body of an error response that has none yet.
 pub(crate) fn render(response: Response, as_page: bool, request_id: &str) -> Response {
     let status = response.status();
     if !(status.is_client_error() || status.is_server_error()) {
         return response;
     }
     let (mut parts, body) = response.into_parts();
-    let problem = match parts.extensions.remove::<Problem>() {
-        Some(problem) => problem,
-        None if body.size_hint().exact() == Some(0) => Problem::of_status(status),
+    let error = match parts.extensions.remove::<ApiError>() {
+        Some(error) => error,
+        None if body.size_hint().exact() == Some(0) => ApiError::from_status(status),
         None => return Response::from_parts(parts, body),
     };
     let view = View {
         title: status.canonical_reason().unwrap_or("Error"),
         status: status.as_u16(),
-        detail: problem.detail(),
+        detail: error.detail(),
         request_id,
     };
     let (kind, text) = if as_page {
@@ -95,15 +95,15 @@ pub(crate) fn render(response: Response, as_page: bool, request_id: &str) -> Res
     };
     parts.headers.remove(CONTENT_LENGTH);
     parts.headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
-    if let Some(seconds) = problem.retry_after {
+    if let Some(seconds) = error.retry_after {
         parts.headers.insert(RETRY_AFTER, seconds.into());
     }
     Response::from_parts(parts, Body::from(text.unwrap_or_default()))
 }
 
-/// RFC 9457's fields, and the request's id to find it in the log by.
+/// The fields of RFC 9457, and the request's id, by which it can be found in the log.
 #[derive(Serialize, Template)]
-#[template(path = "problem.html")]
+#[template(path = "error.html")]
 struct View<'a> {
     title: &'a str,
     status: u16,

@@ -1,4 +1,4 @@
-//! Why a token is refused, for the server's log.
+//! The errors of verification, for the server's log.
 
 use std::fmt;
 use std::time::{Duration, SystemTime};
@@ -7,14 +7,14 @@ use thiserror::Error;
 
 use crate::{Endpoint, LIFETIME, Region, SERVICE};
 
-/// Why a token was refused. For the server's log: no variant holds a secret or a signature.
+/// The reason why a token was refused. For the server's log: no variant holds a secret or a signature.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Refusal {
+pub enum VerifyError {
     /// Not a token at all.
     #[error("not an IAM token: {what}")]
     Malformed {
-        /// What is wrong with its form.
+        /// The error in its format.
         what: &'static str,
     },
     /// A parameter that every token has is missing.
@@ -23,7 +23,7 @@ pub enum Refusal {
         /// The parameter's name.
         parameter: &'static str,
     },
-    /// A parameter stands there twice.
+    /// A parameter is repeated.
     #[error("not an IAM token: {parameter} stands there twice")]
     Repeated {
         /// The parameter's name.
@@ -52,20 +52,20 @@ pub enum Refusal {
         signed_for: Endpoint,
     },
     /// Signed for this host but another port.
-    #[error("the token is for port {signed_for}, but this server's is {here}")]
+    #[error("the token is for port {signed_for}, but this server's is {expected}")]
     WrongPort {
         /// The port that it names.
         signed_for: u16,
         /// The port of this server.
-        here: u16,
+        expected: u16,
     },
     /// Signed for another region.
-    #[error("the token is for the region {signed_for:?}, but this server is in {here}")]
+    #[error("the token is for the region {signed_for:?}, but this server is in {expected}")]
     WrongRegion {
         /// The region that it names.
         signed_for: String,
         /// The region of this server.
-        here: Region,
+        expected: Region,
     },
     /// Signed for another AWS service.
     #[error("the token is for the service {service:?}, not {SERVICE}")]
@@ -73,18 +73,18 @@ pub enum Refusal {
         /// The service that it names.
         service: String,
     },
-    /// Its time is over.
+    /// The token has expired.
     #[error("the token expired {} s ago", seconds(*expired_at, *now))]
     Expired {
-        /// When it ended.
+        /// The time at which it expired.
         expired_at: SystemTime,
         /// The server's time.
         now: SystemTime,
     },
-    /// Signed further ahead than clocks may differ.
+    /// Signed further in the future than clocks may differ.
     #[error("the token was signed {} s in the future: the signer's clock is ahead", seconds(*now, *signed_at))]
     FromTheFuture {
-        /// When it says that it was signed.
+        /// The time at which it claims to have been signed.
         signed_at: SystemTime,
         /// The server's time.
         now: SystemTime,
@@ -95,24 +95,24 @@ pub enum Refusal {
         /// The life that it claims.
         lifetime: Duration,
     },
-    /// Signed with a key that this server does not know.
+    /// Signed with a key that is unknown to this server.
     #[error("the access key {access_key_id:?} is unknown")]
     UnknownKey {
         /// The key's id.
         access_key_id: String,
     },
-    /// The session token is missing, superfluous or not this key's.
+    /// The session token is missing, unexpected or another key's.
     #[error("the session token does not belong to the access key {access_key_id:?}")]
     SessionToken {
         /// The key's id.
         access_key_id: String,
     },
-    /// The credentials that signed it have ended.
+    /// The credentials that signed it have expired.
     #[error("the credentials of the access key {access_key_id:?} expired {} s ago", seconds(*expired_at, *now))]
     KeyExpired {
         /// The key's id.
         access_key_id: String,
-        /// When they ended.
+        /// The time at which they expired.
         expired_at: SystemTime,
         /// The server's time.
         now: SystemTime,
@@ -130,20 +130,20 @@ pub enum Refusal {
     },
 }
 
-/// How RDS classes a refusal in its `iam-db-auth-error` log.
+/// The class of a refusal in the `iam-db-auth-error` log of RDS.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum RefusalCode {
     /// The token is not one, or not one for this login.
     InvalidToken,
-    /// The token or its credentials have ended.
+    /// The token or its credentials have expired.
     ExpiredToken,
     /// The caller is known but not permitted.
     NotAuthorized,
 }
 
-impl Refusal {
-    /// The class of this refusal.
+impl VerifyError {
+    /// Returns the class of this refusal.
     #[must_use]
     pub fn code(&self) -> RefusalCode {
         match self {
@@ -155,7 +155,7 @@ impl Refusal {
 }
 
 impl RefusalCode {
-    /// The HTTP-like status that RDS logs beside it.
+    /// Returns the HTTP-like status that RDS logs with it.
     #[must_use]
     pub fn status(self) -> u16 {
         match self {
@@ -175,7 +175,7 @@ impl fmt::Display for RefusalCode {
     }
 }
 
-/// Whole seconds from `earlier` to `later`.
+/// Returns the whole seconds from `earlier` to `later`.
 fn seconds(earlier: SystemTime, later: SystemTime) -> u64 {
     later.duration_since(earlier).unwrap_or_default().as_secs()
 }

@@ -1,6 +1,8 @@
-//! What every request passes through, outermost first: observation (request id, span, metrics, access
-//! log, error bodies, security headers), panics, the check of its host, cross-site check, its whole body,
-//! timeout.
+//! The middleware of every request, outermost first: security headers, observation (request id, span, metrics, access
+//! log, error bodies), panics, the check of its host, cross-site check, reading its body, timeout.
+//!
+//! Request ids are not `tower_http::request_id`'s, which keeps any id that a client sends; the access log is not
+//! `tower_http::trace`'s, because one line has id, route, status and duration, which the metrics share.
 
 use std::any::Any;
 use std::sync::Arc;
@@ -21,14 +23,15 @@ use tokio::time::{Instant, timeout};
 use tower::ServiceBuilder;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::csrf::CsrfLayer;
+use tower_http::set_header::SetResponseHeaderLayer;
 use tower_http::timeout::TimeoutLayer;
 use tracing::Instrument;
 
 use crate::clients::{Client, ClientLimits};
-use crate::problem::{Problem, render};
+use crate::error::{ApiError, render};
 use crate::{AppState, accepts};
 
-/// How long a request may take once it has arrived: 10 seconds, more than the wait for a connection and a
+/// The time limit of a request whose body has arrived: 10 seconds, more than the wait for a connection and a
 /// statement's limit together. With the body's 10 seconds, it is within the shutdown's deadline.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -37,56 +40,67 @@ pub(crate) const BODY_LIMIT: usize = 16 * 1024;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// The longest request id that is taken over from a client: 64 characters.
+/// The longest request id that is accepted from a client: 64 characters.
 const MAX_REQUEST_ID: usize = 64;
 
 const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 
-/// A year, for this host alone: what other hosts of the domain can do is not known here.
+/// A year, for this host only: other hosts of the domain may not support HTTPS.
 const TRANSPORT_SECURITY: HeaderValue = HeaderValue::from_static("max-age=31536000");
 
 const POLICY: HeaderValue = HeaderValue::from_static(
     "default-src 'none'; style-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
 );
 
-/// The whole stack around `routes`.
-pub(crate) fn wrap(routes: Router<AppState>, state: &AppState) -> Router<AppState> {
+const NO_SNIFF: HeaderValue = HeaderValue::from_static("nosniff");
+
+/// Not `no-referrer`, with which a browser would not report that the page's own form was sent from here.
+const SAME_ORIGIN: HeaderValue = HeaderValue::from_static("same-origin");
+
+const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
+
+/// Applies all middleware to `routes`.
+pub(crate) fn apply(routes: Router<AppState>, state: &AppState) -> Router<AppState> {
     routes.layer(
         ServiceBuilder::new()
+            .layer(SetResponseHeaderLayer::overriding(CONTENT_SECURITY_POLICY, POLICY))
+            .layer(SetResponseHeaderLayer::overriding(X_CONTENT_TYPE_OPTIONS, NO_SNIFF))
+            .layer(SetResponseHeaderLayer::overriding(REFERRER_POLICY, SAME_ORIGIN))
+            .layer(SetResponseHeaderLayer::if_not_present(CACHE_CONTROL, NO_STORE))
             .layer(from_fn_with_state(state.clone(), observe))
-            .layer(CatchPanicLayer::custom(panicked))
-            .layer(from_fn(with_one_host))
+            .layer(CatchPanicLayer::custom(panic_response))
+            .layer(from_fn(check_host))
             .layer(CsrfLayer::new())
             .layer(DefaultBodyLimit::max(BODY_LIMIT))
-            .layer(from_fn(with_whole_body))
+            .layer(from_fn(read_body))
             .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, REQUEST_TIMEOUT)),
     )
 }
 
-/// Refuses what RFC 9112, section 3.2, has a server refuse: HTTP/1.1 without a host, and any request with two
-/// hosts or with none that could be one.
-async fn with_one_host(request: Request, next: Next) -> Response {
+/// Refuses requests as RFC 9112, section 3.2, requires: HTTP/1.1 without a host, and any request with two hosts or an
+/// invalid one.
+async fn check_host(request: Request, next: Next) -> Response {
     let mut hosts = request.headers().get_all(HOST).iter();
-    let is_good = match (hosts.next(), hosts.next()) {
+    let is_valid = match (hosts.next(), hosts.next()) {
         (None, _) => request.version() < Version::HTTP_11,
         (Some(host), None) => is_host(host),
         (Some(_), Some(_)) => false,
     };
-    if is_good {
+    if is_valid {
         return next.run(request).await;
     }
-    Problem::new(StatusCode::BAD_REQUEST, "The request must have exactly one valid `Host` header.")
+    ApiError::new(StatusCode::BAD_REQUEST, "The request must have exactly one valid `Host` header.")
         .into_response()
 }
 
-/// Empty is allowed: it is what a client sends for an address without a host.
+/// Returns whether a `Host` header is valid. An empty one is: clients send it for an address without a host.
 fn is_host(value: &HeaderValue) -> bool {
     value.is_empty() || Authority::try_from(value.as_bytes()).is_ok_and(|host| !host.as_str().contains('@'))
 }
 
-/// Reads the body before anything is done for the request, so that a client that sends it slowly holds
-/// nothing but its own connection.
-async fn with_whole_body(request: Request, next: Next) -> Response {
+/// Reads the body before the request is handled, so that a client that sends it slowly occupies only its own
+/// connection.
+async fn read_body(request: Request, next: Next) -> Response {
     let client = request.extensions().get::<Arc<Client>>().cloned();
     let limits = client.as_ref().map_or_else(ClientLimits::default, |client| *client.limits());
     let (parts, body) = request.into_parts();
@@ -105,15 +119,20 @@ async fn with_whole_body(request: Request, next: Next) -> Response {
 async fn observe(State(state): State<AppState>, request: Request, next: Next) -> Response {
     let started = Instant::now();
     let id = request_id(request.headers());
-    let method = known_method(request.method());
-    let route = route(&request);
+    let method = method_label(request.method());
+    let route = route_label(&request);
     let as_page = wants_page(&request);
     let is_https = is_https(request.headers());
     let span = tracing::info_span!("request", %id, method, path = request.uri().path());
 
     let response = next.run(request).instrument(span.clone()).await;
     let mut response = render(response, as_page, &id);
-    add_headers(response.headers_mut(), &id, is_https);
+    if is_https {
+        response.headers_mut().insert(STRICT_TRANSPORT_SECURITY, TRANSPORT_SECURITY);
+    }
+    if let Ok(id) = HeaderValue::from_str(&id) {
+        response.headers_mut().insert(REQUEST_ID, id);
+    }
 
     let (status, took) = (response.status(), started.elapsed());
     state.metrics().observe(method, route, status.as_u16(), took);
@@ -127,7 +146,7 @@ async fn observe(State(state): State<AppState>, request: Request, next: Next) ->
     response
 }
 
-/// The client's own id where it is short and plain, or a new one of 128 random bits.
+/// Returns the client's request id if it is short and plain, else a new one of 128 random bits.
 fn request_id(headers: &HeaderMap) -> String {
     let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b'=' | b':' | b';');
     match headers.get(REQUEST_ID).and_then(|value| value.to_str().ok()) {
@@ -136,8 +155,8 @@ fn request_id(headers: &HeaderMap) -> String {
     }
 }
 
-/// The method as a label: a client cannot make up new ones.
-fn known_method(method: &Method) -> &'static str {
+/// Returns the method as a label. Its values are bounded.
+fn method_label(method: &Method) -> &'static str {
     match *method {
         Method::GET => "GET",
         Method::HEAD => "HEAD",
@@ -146,40 +165,25 @@ fn known_method(method: &Method) -> &'static str {
     }
 }
 
-/// The route's template as a label: a client cannot make up new ones.
-fn route(request: &Request) -> &'static str {
-    let matched = request.extensions().get::<MatchedPath>().map_or("", MatchedPath::as_str);
-    crate::routes::PATHS.into_iter().find(|path| *path == matched).unwrap_or("unmatched")
+/// Returns the route's template as a label. Its values are bounded: the templates are in the router.
+fn route_label(request: &Request) -> String {
+    request.extensions().get::<MatchedPath>().map_or("unmatched", MatchedPath::as_str).to_owned()
 }
 
-/// Whether a failure is shown as a page: to a browser, anywhere but under `/api/`.
+/// Returns whether an error is rendered as a page: for a browser, except under `/api/`.
 fn wants_page(request: &Request) -> bool {
     !request.uri().path().starts_with("/api/") && accepts::prefers_html(request.headers())
 }
 
-/// Whether the load balancer took the request over HTTPS; it sets this header and overwrites a client's.
-/// Without one, a client says so of its own answer only, and over HTTP browsers ignore what follows from it.
+/// Returns whether the load balancer received the request over HTTPS. It overwrites this header of a client. Without a
+/// load balancer, a client's header affects only its own response, and browsers ignore the result over HTTP.
 fn is_https(headers: &HeaderMap) -> bool {
     headers.get(FORWARDED_PROTO).is_some_and(|proto| proto.as_bytes().eq_ignore_ascii_case(b"https"))
 }
 
-fn add_headers(headers: &mut HeaderMap, id: &str, is_https: bool) {
-    if is_https {
-        headers.insert(STRICT_TRANSPORT_SECURITY, TRANSPORT_SECURITY);
-    }
-    if let Ok(id) = HeaderValue::from_str(id) {
-        headers.insert(REQUEST_ID, id);
-    }
-    headers.insert(CONTENT_SECURITY_POLICY, POLICY);
-    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    // Not `no-referrer`, under which a browser hides from us that our own form was sent from here.
-    headers.insert(REFERRER_POLICY, HeaderValue::from_static("same-origin"));
-    headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
-}
-
-/// The panic itself has been logged, with its place, by the hook that [`crate::logging::start`] sets.
-fn panicked(_: Box<dyn Any + Send>) -> Response {
-    Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "Something went wrong here. The details are in the log.")
+/// Creates the response of a request that panicked. The hook that [`crate::logging::start`] sets has logged the panic.
+fn panic_response(_: Box<dyn Any + Send>) -> Response {
+    ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "Something went wrong here. The details are in the log.")
         .into_response()
 }
 
@@ -201,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn a_plain_request_id_is_taken_over_and_no_other() {
+    fn only_a_plain_request_id_is_accepted() {
         assert_eq!(
             id_for(b"Root=1-67891233-abcdef012345678912345678"),
             "Root=1-67891233-abcdef012345678912345678"
@@ -214,8 +218,8 @@ mod tests {
         assert_ne!(id_for(b""), id_for(b""));
     }
 
-    /// Routes that no service should have, behind the whole stack.
-    async fn ask(path: &str) -> (StatusCode, HeaderMap, String) {
+    /// Requests routes that only a test has, behind all middleware.
+    async fn request(path: &str) -> (StatusCode, HeaderMap, String) {
         let login = Login::new(
             "db.example.com:3306".parse().unwrap(),
             "eu-west-1".parse().unwrap(),
@@ -232,7 +236,7 @@ mod tests {
         let routes = Router::new()
             .route("/panic", get(async || -> &'static str { panic!("a secret in a panic") }))
             .route("/slow", get(std::future::pending::<&'static str>));
-        let app: Router = wrap(routes, &state).with_state(state);
+        let app: Router = apply(routes, &state).with_state(state);
         let request = Request::get(path).header(HOST, "a").header(ACCEPT, "text/html");
         let request = request.body(Body::empty()).unwrap();
         let (parts, body) = app.oneshot(request).await.unwrap().into_parts();
@@ -242,15 +246,15 @@ mod tests {
 
     #[tokio::test]
     async fn a_panic_ends_its_request_only() {
-        let (status, headers, text) = ask("/panic").await;
+        let (status, headers, text) = request("/panic").await;
         assert_eq!(status, StatusCode::INTERNAL_SERVER_ERROR);
         assert_eq!(headers[CONTENT_SECURITY_POLICY], POLICY);
         assert!(text.contains("Something went wrong here.") && !text.contains("secret"), "{text}");
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_request_without_an_end_is_ended() {
-        let (status, headers, text) = ask("/slow").await;
+    async fn a_request_that_takes_too_long_times_out() {
+        let (status, headers, text) = request("/slow").await;
         assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
         assert_eq!(headers["retry-after"], "5");
         assert!(text.contains("The request took too long."), "{text}");
