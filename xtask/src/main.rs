@@ -198,7 +198,7 @@ enum Task {
 /// Which environment.
 #[derive(Debug, clap::Args)]
 struct For {
-    /// The environment: terraform/stacks/mysql/environments/ENV.tfvars; local and localprod are on this machine
+    /// The environment: terraform/stacks/service/environments/ENV.tfvars; local and localprod are on this machine
     #[arg(long, value_name = "ENV", required_unless_present = "explain")]
     env: Option<String>,
 }

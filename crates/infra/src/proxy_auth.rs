@@ -154,7 +154,7 @@ mod tests {
     use crate::Outputs;
     use crate::aws::canned::{Canned, clock};
 
-    const OUTPUTS: &str = include_str!("../../../terraform/stacks/mysql/outputs.json");
+    const OUTPUTS: &str = include_str!("../../../terraform/stacks/service/outputs.json");
 
     const MODIFIED: &str = "<ModifyDBProxyResponse><ModifyDBProxyResult/></ModifyDBProxyResponse>";
 

@@ -17,7 +17,7 @@ use sha2::{Digest as _, Sha256};
 use canned::Canned;
 use server::{PASSWORD, Server, ecr};
 
-const OUTPUTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../terraform/stacks/mysql/outputs.json");
+const OUTPUTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../terraform/stacks/service/outputs.json");
 const REPOSITORY: &str = "123456789012.dkr.ecr.us-east-1.amazonaws.com/orders-dev";
 
 #[expect(

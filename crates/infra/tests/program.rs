@@ -5,7 +5,7 @@ use std::process::{Command, Output, Stdio};
 
 use rds_iam_emulator::AwsApi;
 
-const OUTPUTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../terraform/stacks/mysql/outputs.json");
+const OUTPUTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../terraform/stacks/service/outputs.json");
 
 fn plan(folder: &str) -> String {
     format!("{}/tests/plans/{folder}/plan.json", env!("CARGO_MANIFEST_DIR"))
@@ -58,14 +58,14 @@ fn a_report_goes_to_a_file() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("plan.sarif");
     let file = path.to_str().unwrap();
-    let root = "terraform/stacks/mysql";
+    let root = "terraform/stacks/service";
     let done = run(&["plan", "--format", "sarif", "--root", root, "--output", file, &plan("proxy_tls")]);
     assert_eq!((done.status.code(), text(&done.stdout)), (Some(2), ""));
     let sarif: serde_json::Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
     assert_eq!(sarif["runs"][0]["automationDetails"]["id"], "plan/");
     let place =
         &sarif["runs"][0]["results"][0]["locations"][0]["physicalLocation"]["artifactLocation"]["uri"];
-    assert_eq!(*place, "terraform/stacks/mysql/main.tf");
+    assert_eq!(*place, "terraform/stacks/service/main.tf");
     let nowhere = run(&["plan", "--output", folder.path().join("a/b").to_str().unwrap(), &plan("clean")]);
     assert_eq!(nowhere.status.code(), Some(1));
 }

@@ -49,7 +49,7 @@ locals {
     },
   )
 
-  # Environment to deployment, as stacks/mysql names it.
+  # Environment to deployment, as stacks/service names it.
   deployments = { for environment in var.environments : environment => "${var.name}-${environment}" }
 
   # Environment to the one that its images come from, if any: a list, for the statements that read there.
@@ -60,7 +60,7 @@ locals {
     [for e, zone in var.zones : "arn:${local.partition}:route53:::hostedzone/${zone}" if e == environment]
   }
 
-  # What has no name in its ARN has these tags, which stacks/mysql gives all it makes, or none.
+  # What has no name in its ARN has these tags, which stacks/service gives all it makes, or none.
   own_tags = { for environment in var.environments : environment => { Environment = environment, Project = var.name } }
 
   # A deployment's states lie below its environment. Others, such as stacks/account's, are none of GitHub's business.

@@ -1,4 +1,4 @@
-# What pull requests may do: read the settings of what stacks/mysql makes, and its states. A pull request's code runs
+# What pull requests may do: read the settings of what stacks/service makes, and its states. A pull request's code runs
 # with this before anyone has looked at it, so it is a list of what a plan reads, not ReadOnlyAccess, which reads
 # contents too.
 

@@ -1,4 +1,4 @@
-//! The deployment as Terraform sees it: `stacks/account` and `stacks/mysql`, applied to an AWS API on
+//! The deployment as Terraform sees it: `stacks/account` and `stacks/service`, applied to an AWS API on
 //! this machine, in a copy of the sources.
 
 use std::path::{Path, PathBuf};
@@ -21,7 +21,7 @@ pub(crate) const REGION: &str = "us-east-1";
 pub(crate) const PROJECT: &str = "orders";
 /// The domain of stacks/account's `local.tfvars`.
 const DOMAIN: &str = "orders.example.test";
-/// Where the state of stacks/mysql lies in the bucket.
+/// Where the state of stacks/service lies in the bucket.
 pub(crate) const STATE_KEY: &str = "local/mysql.tfstate";
 /// Where the app's settings lie, by the environment's name.
 pub(crate) const PARAMETERS: &str = "/local/database";
@@ -131,7 +131,7 @@ impl<'a> Deployment<'a> {
         serde_json::from_str(&printed).map_err(Error::answer(&cmd))
     }
 
-    /// Writes what stacks/mysql is to be, besides `local.tfvars`.
+    /// Writes what stacks/service is to be, besides `local.tfvars`.
     ///
     /// # Errors
     /// When the file cannot be written.
@@ -145,31 +145,31 @@ impl<'a> Deployment<'a> {
             "bootstrap": { "package": package, "architecture": "x86_64" },
             "permissions_boundary_arn": boundary,
         });
-        file::replace(&self.stack("mysql").join("run.auto.tfvars.json"), format!("{variables:#}\n"))
+        file::replace(&self.stack("service").join("run.auto.tfvars.json"), format!("{variables:#}\n"))
     }
 
-    /// `terraform init` of stacks/mysql with its state in the bucket of stacks/account, or without any.
+    /// `terraform init` of stacks/service with its state in the bucket of stacks/account, or without any.
     ///
     /// # Errors
     /// When Terraform fails: no provider, or no bucket.
     pub(crate) fn init(&self, backend: Option<&Value>) -> Result<(), Error> {
-        let mut init = self.terraform.init(&self.stack("mysql"));
+        let mut init = self.terraform.init(&self.stack("service"));
         match backend {
-            None => file::replace(&self.stack("mysql").join("state_override.tf"), LOCAL_STATE)?,
+            None => file::replace(&self.stack("service").join("state_override.tf"), LOCAL_STATE)?,
             Some(backend) => {
                 let mut file = format!("key = \"{STATE_KEY}\"\n");
                 for (name, value) in backend.as_object().into_iter().flatten() {
                     // JSON's texts, numbers and truth values are HCL's.
                     file.push_str(&format!("{name} = {value}\n"));
                 }
-                file::replace(&self.stack("mysql").join("local.s3.tfbackend"), &file)?;
+                file::replace(&self.stack("service").join("local.s3.tfbackend"), &file)?;
                 init = init.args(["-backend-config=local.s3.tfbackend"]);
             }
         }
         Ok(self.runner.run(&init.settings(&self.aws))?)
     }
 
-    /// Plans stacks/mysql into `<name>.tfplan`, and has the rules judge it.
+    /// Plans stacks/service into `<name>.tfplan`, and has the rules judge it.
     ///
     /// # Errors
     /// When Terraform fails, or the rules refuse the plan.
@@ -178,7 +178,7 @@ impl<'a> Deployment<'a> {
         Ok(self.runner.run(&self.rules(name))?)
     }
 
-    /// Plans stacks/mysql into `<name>.tfplan` and `<name>.json`.
+    /// Plans stacks/service into `<name>.tfplan` and `<name>.json`.
     ///
     /// # Errors
     /// When Terraform fails.
@@ -195,12 +195,12 @@ impl<'a> Deployment<'a> {
         self.runner.capture(&plan, PLAN_WITHIN)?;
         let show = self.terraform("mysql", ["show", "-json", "-no-color", &format!("{name}.tfplan")]);
         let shown = self.runner.ask(&show)?;
-        file::replace(&self.stack("mysql").join(format!("{name}.json")), &shown)
+        file::replace(&self.stack("service").join(format!("{name}.json")), &shown)
     }
 
     /// The command that has the rules judge `<name>.json`.
     pub(crate) fn rules(&self, name: &str) -> Cmd {
-        let file = self.stack("mysql").join(format!("{name}.json")).display().to_string();
+        let file = self.stack("service").join(format!("{name}.json")).display().to_string();
         self.program("rds-iam-infra")
             .args(["plan".to_owned(), file])
             .hint("the plan does what the design forbids: each finding above says what to do")
@@ -267,7 +267,7 @@ pub(crate) fn apply_here(outputs: &Path, workspace: &Workspace, runner: Runner) 
     if !is_here(&url) {
         return Err(Error::Found {
             found: format!("AWS_ENDPOINT_URL is {url:?}: this is for an AWS API on this machine alone"),
-            mend: "use `cargo xtask demo --with-infra`; for AWS itself, terraform/stacks/mysql/README.md"
+            mend: "use `cargo xtask demo --with-infra`; for AWS itself, terraform/stacks/service/README.md"
                 .to_owned(),
         });
     }

@@ -22,7 +22,7 @@ const PROVIDER: &str = "registry.terraform.io/hashicorp/aws";
 /// Terraform's registry.
 const REGISTRY: &str = "https://registry.terraform.io/.well-known/terraform.json";
 /// The lock that knows the provider's version.
-const LOCK: &str = "terraform/stacks/mysql/.terraform.lock.hcl";
+const LOCK: &str = "terraform/stacks/service/.terraform.lock.hcl";
 
 /// How deep in the disk a mirror may be, and how long the search may take.
 const DEPTH: usize = 8;

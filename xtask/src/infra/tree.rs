@@ -30,7 +30,7 @@ pub(crate) fn copy(name: &str, workspace: &Workspace) -> Result<Tree, Error> {
     file::remove_folder(&to)?;
     let from = workspace.root.join("terraform");
     copy_folder(&from, &to)?;
-    let provider = from.join("stacks/mysql").join(LOCK);
+    let provider = from.join("stacks/service").join(LOCK);
     for module in folders(&to.join("modules"))? {
         copy_file(&provider, &module.join(LOCK))?;
     }
@@ -112,9 +112,9 @@ mod tests {
             cache: folder.path().join("cache"),
         };
         for (path, text) in [
-            ("terraform/stacks/mysql/.terraform.lock.hcl", "lock"),
-            ("terraform/stacks/mysql/terraform.tfstate", "state"),
-            ("terraform/stacks/mysql/.terraform/x", "x"),
+            ("terraform/stacks/service/.terraform.lock.hcl", "lock"),
+            ("terraform/stacks/service/terraform.tfstate", "state"),
+            ("terraform/stacks/service/.terraform/x", "x"),
             ("terraform/modules/vpc/main.tf", "main"),
         ] {
             let path = folder.path().join(path);
@@ -127,9 +127,9 @@ mod tests {
             assert!(copy("check", &workspace).unwrap_err().to_string().contains("another run is at work"));
             assert_eq!(file::read(&copied.join("modules/vpc/main.tf")).unwrap(), "main");
             assert_eq!(file::read(&copied.join("modules/vpc/.terraform.lock.hcl")).unwrap(), "lock");
-            assert!(!copied.join("stacks/mysql/terraform.tfstate").exists());
-            assert!(!copied.join("stacks/mysql/.terraform").exists());
-            fs::write(copied.join("stacks/mysql/old"), "").unwrap();
+            assert!(!copied.join("stacks/service/terraform.tfstate").exists());
+            assert!(!copied.join("stacks/service/.terraform").exists());
+            fs::write(copied.join("stacks/service/old"), "").unwrap();
         }
     }
 }

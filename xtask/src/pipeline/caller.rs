@@ -88,7 +88,7 @@ pub(super) fn lacks<'n>(
         _ => None,
     });
     let asked = rights.clone().flat_map(|(_, action, on)| ["--may".to_owned(), format!("{action}={on}")]);
-    // As stacks/mysql tags all that it makes.
+    // As stacks/service tags all that it makes.
     let tags = [("Project", &environment.project), ("Environment", &environment.name)];
     let tags = tags.iter().flat_map(|(name, value)| ["--tag".to_owned(), format!("{name}={value}")]);
     let ask = context.program("rds-iam-infra")?.args(place).args(tags).args(asked);

@@ -197,7 +197,7 @@ impl Context<'_> {
         })
     }
 
-    /// Terraform in stacks/mysql, led to the environment's account.
+    /// Terraform in stacks/service, led to the environment's account.
     ///
     /// # Errors
     /// When the run is for no environment.
@@ -218,7 +218,7 @@ impl Context<'_> {
 }
 
 /// The root module of a deployment, from the workspace's root.
-pub(crate) const STACK: &str = "terraform/stacks/mysql";
+pub(crate) const STACK: &str = "terraform/stacks/service";
 
 /// Terraform in a stack of the sources, whose own files stay untouched.
 #[derive(Clone, Debug)]

@@ -22,7 +22,7 @@ const TO_MANAGEMENT_PORT: u16 = 100;
 const RESERVED: [&str; 5] = ["account", "ci", "context", "reports", "sarif"];
 
 /// Where settings of environments lie, from the workspace's root.
-const FOLDER: &str = "terraform/stacks/mysql/environments";
+const FOLDER: &str = "terraform/stacks/service/environments";
 
 /// What is deployed, and where.
 #[derive(Clone, Debug, PartialEq, Eq)]

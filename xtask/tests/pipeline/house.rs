@@ -86,7 +86,7 @@ impl House {
         }
         let outputs = own.join("src/gates/tests/outputs");
         // Of whichever environment the stand-in is asked.
-        let example = fs::read_to_string(own.join("../terraform/stacks/mysql/outputs.json")).unwrap();
+        let example = fs::read_to_string(own.join("../terraform/stacks/service/outputs.json")).unwrap();
         let example = example.replace("\"us-east-1\"", "\"eu-west-1\"").replace("\"dev\"", "\"ENVIRONMENT\"");
         fs::write(self.at("stand-ins/outputs.json"), example).unwrap();
         for (from, to) in [
@@ -147,14 +147,14 @@ impl House {
             ("xtask/Cargo.toml", "[lints]\nworkspace = true\n".to_owned()),
             (".github/workflows/ci.yml", "name: CI\n".to_owned()),
             ("terraform/.tflint.hcl", String::new()),
-            ("terraform/stacks/mysql/main.tf", "# nothing\n".to_owned()),
-            ("terraform/stacks/mysql/.terraform.lock.hcl", "# providers\n".to_owned()),
+            ("terraform/stacks/service/main.tf", "# nothing\n".to_owned()),
+            ("terraform/stacks/service/.terraform.lock.hcl", "# providers\n".to_owned()),
             ("terraform/stacks/account/main.tf", "# nothing\n".to_owned()),
             ("terraform/modules/README.md", "modules\n".to_owned()),
-            ("terraform/stacks/mysql/environments/dev.tfvars", environment("dev")),
-            ("terraform/stacks/mysql/environments/prod.tfvars", environment("prod")),
-            ("terraform/stacks/mysql/environments/dev.s3.tfbackend", "bucket = \"b\"\n".to_owned()),
-            ("terraform/stacks/mysql/environments/prod.s3.tfbackend", "bucket = \"b\"\n".to_owned()),
+            ("terraform/stacks/service/environments/dev.tfvars", environment("dev")),
+            ("terraform/stacks/service/environments/prod.tfvars", environment("prod")),
+            ("terraform/stacks/service/environments/dev.s3.tfbackend", "bucket = \"b\"\n".to_owned()),
+            ("terraform/stacks/service/environments/prod.s3.tfbackend", "bucket = \"b\"\n".to_owned()),
         ] {
             self.write(name, &text);
         }

@@ -19,7 +19,7 @@ fn output_is_kept_where_a_variable_is_not_utf_8() {
 fn a_new_file_with_any_name_is_part_of_what_is_planned() {
     let house = House::new();
     let planned = |content: &str| {
-        house.write("terraform/stacks/mysql/r\u{e9}seau \"a\".tf", content);
+        house.write("terraform/stacks/service/r\u{e9}seau \"a\".tf", content);
         house.run(&["plan", "--env", "dev", "--json", "report.json"], &[]).expect(0);
         let report = fs::read_to_string(house.repo("report.json")).unwrap();
         let report: serde_json::Value = serde_json::from_str(&report).unwrap();
@@ -29,7 +29,7 @@ fn a_new_file_with_any_name_is_part_of_what_is_planned() {
     assert_ne!(first, planned("# two\n"));
     assert_eq!(first, planned("# one\n"));
     // What can't be read can't be planned, and nothing is taken for it.
-    symlink("gone.tf", house.repo("terraform/stacks/mysql/link.tf")).unwrap();
+    symlink("gone.tf", house.repo("terraform/stacks/service/link.tf")).unwrap();
     let ended = house.run(&["plan", "--env", "dev"], &[]);
     ended.expect(3).says("could not read the new file").says("link.tf").says("add it to .gitignore");
 }

@@ -225,13 +225,13 @@ fn what_is_missing_is_told_at_once_with_what_mends_it() {
     let house = House::new();
     house.without("tflint");
     house.without("curl");
-    fs::remove_file(house.repo("terraform/stacks/mysql/environments/dev.s3.tfbackend")).unwrap();
+    fs::remove_file(house.repo("terraform/stacks/service/environments/dev.s3.tfbackend")).unwrap();
     let ended = house.run(&["deploy", "--env", "dev"], &[]);
     ended.expect(3).says("nothing was begun");
     for missing in [
         "missing: tflint 0.64.0 is not on this machine",
         "mend: cargo xtask tools install tflint",
-        "missing: terraform/stacks/mysql/environments/dev.s3.tfbackend is not there, or empty",
+        "missing: terraform/stacks/service/environments/dev.s3.tfbackend is not there, or empty",
         "missing: files differ from the commit",
         "not checked yet: AWS credentials and their rights",
     ] {
@@ -341,7 +341,7 @@ fn only_the_plan_of_what_is_here_is_applied() {
     assert!(!house.calls().contains("terraform apply"), "{}", house.calls());
     // The same clone with other variables is another plan.
     planned();
-    fs::write(house.repo("terraform/stacks/mysql/.terraform.lock.hcl"), "# others\n").unwrap();
+    fs::write(house.repo("terraform/stacks/service/.terraform.lock.hcl"), "# others\n").unwrap();
     apply().expect(3).says("files differ from the commit");
 }
 
@@ -385,7 +385,7 @@ fn what_was_made_of_another_commit_is_not_this_ones() {
         .says("verdict of checkov");
     assert!(!house.calls().contains("image push") && !house.calls().contains("rds-iam-infra rollout"));
     // A file that Terraform would read is a change, too, though git does not track it.
-    house.write("terraform/stacks/mysql/more.tf", "# more\n");
+    house.write("terraform/stacks/service/more.tf", "# more\n");
     house.run(&["deploy", "--env", "dev"], &[]).expect(3).says("files differ from the commit");
 }
 

@@ -5,7 +5,7 @@ use super::*;
 use crate::aws::canned::Canned;
 
 fn outputs() -> Outputs {
-    Outputs::parse(include_str!("../../../../terraform/stacks/mysql/outputs.json")).unwrap()
+    Outputs::parse(include_str!("../../../../terraform/stacks/service/outputs.json")).unwrap()
 }
 
 fn xml(operation: &str, content: &str) -> String {

@@ -1,14 +1,14 @@
-//! The outputs of `terraform/stacks/mysql`, as `terraform output -json` prints them: the contract between
+//! The outputs of `terraform/stacks/service`, as `terraform output -json` prints them: the contract between
 //! the infrastructure and the programs.
 //!
-//! `terraform/stacks/mysql/outputs.json` is an example that both a Terraform test and this module's tests
+//! `terraform/stacks/service/outputs.json` is an example that both a Terraform test and this module's tests
 //! hold to. Outputs and attributes that are not listed here may be there; the listed ones must be, with the
 //! right type, or all that is wrong is reported at once.
 //!
 //! ```no_run
 //! use rds_iam_infra::Outputs;
 //!
-//! // terraform -chdir=terraform/stacks/mysql output -json > outputs.json
+//! // terraform -chdir=terraform/stacks/service output -json > outputs.json
 //! let outputs = Outputs::read("outputs.json".as_ref())?;
 //! outputs.rds_conf().write("rds.conf".as_ref())?;
 //! for parameter in outputs.parameters() {

@@ -3,7 +3,7 @@ use serde_json::{Value, json};
 use super::*;
 
 /// What the stack's own test in Terraform compares its outputs with.
-const FIXTURE: &str = include_str!("../../../../terraform/stacks/mysql/outputs.json");
+const FIXTURE: &str = include_str!("../../../../terraform/stacks/service/outputs.json");
 
 /// What is said of the fixture after `change`.
 fn said(change: impl FnOnce(&mut Value)) -> String {

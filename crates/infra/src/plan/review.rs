@@ -122,7 +122,7 @@ impl Review {
     }
 
     /// The findings as SARIF 2.1.0, for code scanning. `root` is the folder of the root module from that of
-    /// the repository, such as `terraform/stacks/mysql`.
+    /// the repository, such as `terraform/stacks/service`.
     pub fn to_sarif(&self, root: &str) -> String {
         sarif::sarif(self, root)
     }

@@ -239,7 +239,7 @@ fn sarif_has_what_code_scanning_asks_for() {
     let outer = json!({"source": "../../modules/a", "module": {"module_calls": {"b": inner}}});
     document["configuration"] = json!({"root_module": {"module_calls": {"a": outer}}});
     let sarif: Value =
-        serde_json::from_str(&plan(&document).review().to_sarif("./terraform/stacks/mysql/")).unwrap();
+        serde_json::from_str(&plan(&document).review().to_sarif("./terraform/stacks/service/")).unwrap();
     assert_eq!(sarif["version"], "2.1.0");
     let run = &sarif["runs"][0];
     let rules = run["tool"]["driver"]["rules"].as_array().unwrap();

@@ -4,7 +4,7 @@ use super::*;
 use crate::Outputs;
 use crate::aws::canned::{Canned, clock};
 
-const OUTPUTS: &str = include_str!("../../../../terraform/stacks/mysql/outputs.json");
+const OUTPUTS: &str = include_str!("../../../../terraform/stacks/service/outputs.json");
 const REPOSITORY: &str = "123456789012.dkr.ecr.us-east-1.amazonaws.com/orders-dev";
 
 /// A group that is in one target group.

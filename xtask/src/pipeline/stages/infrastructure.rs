@@ -41,7 +41,7 @@ pub(super) const PLAN: Stage = Stage {
     actions: |context| {
         if context.environment.is_none() {
             let what =
-                "plan stacks/mysql against an empty AWS API on this machine, and have the rules judge it";
+                "plan stacks/service against an empty AWS API on this machine, and have the rules judge it";
             return Ok(vec![Action::new(what, move |io| {
                 check::plan_rules(context.workspace, io.runner).map(|_| None)
             })]);
