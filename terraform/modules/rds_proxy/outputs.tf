@@ -17,8 +17,8 @@ output "endpoint" {
 }
 
 output "port" {
-  description = "Port of the proxy: for MySQL it is always 3306."
-  value       = 3306
+  description = "Port of the proxy, which is the database's."
+  value       = var.port
 }
 
 output "resource_id" {

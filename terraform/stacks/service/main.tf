@@ -6,8 +6,8 @@ locals {
   image_parameter = "/${var.environment}/app/image"
 
   master_username = "dbadmin"
-  # Users that cannot be anybody's own: RDS refuses them, or they are the server's.
-  taken_users = [
+  # Names that no declared user may have: RDS refuses them, or they belong to the server.
+  reserved_users = [
     local.master_username, "admin", "root", "rdsadmin", "rdsproxyadmin", "rdsrepladmin", "rdstopmgr", "rds_superuser_role",
   ]
 
@@ -44,6 +44,7 @@ module "security_group" {
   alb_ingress_cidrs = var.app.allowed_cidrs
   app_port          = var.app.port
   management_port   = var.app.management_port
+  database_port     = module.rds.port
   internet_egress   = var.network.nat_gateways != "none"
   admin_access      = var.network.admin_access
 }
@@ -54,6 +55,7 @@ module "rds" {
   name                        = local.name
   subnet_ids                  = module.vpc.database_subnet_ids
   security_group_ids          = [module.security_group.database_id]
+  engine                      = var.engine
   engine_version              = var.database.engine_version
   instance_class              = var.database.instance_class
   allocated_storage_gib       = var.database.allocated_storage_gib
@@ -96,6 +98,8 @@ module "rds_proxy" {
   subnet_ids                        = module.vpc.database_subnet_ids
   security_group_ids                = [module.security_group.proxy_id]
   database_identifier               = module.rds.identifier
+  engine_family                     = module.rds.engine_family
+  port                              = module.rds.port
   authentication                    = "iam"
   secret_arns                       = [module.rds.master_secret_arn]
   idle_client_timeout_seconds       = var.proxy.idle_client_timeout_seconds

@@ -65,6 +65,18 @@ variable "network" {
   nullable = false
 }
 
+variable "engine" {
+  description = "Database engine: mysql. PostgreSQL is not supported yet."
+  type        = string
+  default     = "mysql"
+  nullable    = false
+
+  validation {
+    condition     = contains(["mysql"], var.engine)
+    error_message = "engine must be \"mysql\": PostgreSQL is not supported yet."
+  }
+}
+
 variable "database" {
   description = <<-EOT
     The database. name: of the schema that the app uses. admin_user: whom bootstrap creates and then works as, by
@@ -90,7 +102,7 @@ variable "database" {
   }
 
   validation {
-    condition     = !contains(local.taken_users, lower(var.database.admin_user))
+    condition     = !contains(local.reserved_users, lower(var.database.admin_user))
     error_message = "database.admin_user must be a user of its own: not the master user, and none that RDS or MySQL keep."
   }
 }
@@ -147,7 +159,7 @@ variable "app" {
   }
 
   validation {
-    condition     = !contains(local.taken_users, lower(var.app.database_user))
+    condition     = !contains(local.reserved_users, lower(var.app.database_user))
     error_message = "app.database_user must be a user of its own: not the master user, and none that RDS or MySQL keep."
   }
 
