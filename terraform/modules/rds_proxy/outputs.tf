@@ -12,7 +12,7 @@ output "endpoint" {
   description = "Host name of the proxy, without the port: what a token is signed for, and what TLS verifies."
   value       = aws_db_proxy.this.endpoint
 
-  # Without its target the endpoint answers and serves nobody.
+  # Without its target the endpoint answers and serves no client.
   depends_on = [aws_db_proxy_target.this]
 }
 

@@ -1,4 +1,4 @@
-# Small, without a standby, and thrown away when nobody needs it.
+# Small, without a standby, and thrown away when it is not needed.
 account_id  = "123456789012" # yours
 region      = "eu-west-1"
 project     = "orders"
