@@ -55,7 +55,7 @@ variable "security_group_ids" {
 
   validation {
     condition     = length(var.security_group_ids) > 0
-    error_message = "security_group_ids must name at least one group: the database lets nobody else in."
+    error_message = "security_group_ids must name at least one group: the database accepts no other clients."
   }
 }
 

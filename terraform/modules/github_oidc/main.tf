@@ -30,7 +30,7 @@ locals {
   )
   main_branch = "refs/heads/${var.main_branch}"
 
-  # A name can be given up and taken by somebody else; an id can't.
+  # A name can be given up and taken by another user; an id can't.
   same_repository = var.repository_ids == null ? {} : { repository_id = [tostring(var.repository_ids.repository)] }
 
   # Per role, the claims that a token must have. A deploy role asks for environment *and* branch: without the first a

@@ -88,7 +88,7 @@ data "aws_iam_policy_document" "plan" {
     resources = ["*"]
   }
 
-  # Nothing above allows these: they hold, too, where somebody attaches a wider policy.
+  # Nothing above allows these: they hold, too, where an administrator attaches a wider policy.
   statement {
     sid    = "NoSecrets"
     effect = "Deny"

@@ -7,26 +7,38 @@ locals {
   partition  = data.aws_partition.current.partition
   region     = data.aws_region.current.id
 
-  # The differences between engines. A second engine is a second entry, and its versions in variables.tf.
+  # Per engine: its version and parameter group, its logs, its port and its reserved names. A second engine is one more
+  # entry.
   engines = {
     mysql = {
-      port         = 3306
-      family       = "mysql${join(".", slice(split(".", var.engine_version), 0, 2))}"
-      proxy_family = "MYSQL"
-      # The types of logs, as RDS names them; log groups are named after them. iam-db-auth-error is the only place that
-      # has the reason of a refused token: CloudTrail does not record logins.
+      port          = 3306
+      engine_family = "MYSQL" # RDS Proxy's name of the engine
+
+      version_pattern = "^8\\.4(\\.[0-9]+)?$"
+      # The parameter group family has the engine's name and this many parts of its version.
+      family_parts = 2
+
+      # RDS's names of the log types, and so of the log groups. iam-db-auth-error is the only log with the reason why a
+      # token was refused: CloudTrail does not record logins.
       log_types = ["error", "slowquery", "iam-db-auth-error"]
+
+      # No login without TLS, whatever the user's own REQUIRE says: tokens are sent as clear text inside it. The export of
+      # slowquery needs the log switched on and written to a file.
       parameters = {
-        # No login without TLS, whatever the user's own REQUIRE says. Tokens are sent as clear text inside it.
         require_secure_transport = "1"
-        # The export of slowquery needs both: the log switched on, and written to a file.
-        slow_query_log  = "1"
-        log_output      = "FILE"
-        long_query_time = "1"
+        slow_query_log           = "1"
+        log_output               = "FILE"
+        long_query_time          = "1"
       }
+
+      reserved_databases = ["mysql", "sys", "information_schema", "performance_schema", "innodb", "rdsadmin"]
+      reserved_users     = ["rdsadmin", "rdsproxyadmin", "rdsrepladmin", "rds_superuser_role"]
     }
   }
-  engine    = local.engines[var.engine]
+  engine = local.engines[var.engine]
+
+  family = "${var.engine}${join(".", slice(split(".", var.engine_version), 0, local.engine.family_parts))}"
+
   log_types = toset(local.engine.log_types)
 
   monitored = var.monitoring_interval_seconds > 0
@@ -56,7 +68,7 @@ resource "aws_db_subnet_group" "this" {
 resource "aws_db_parameter_group" "this" {
   name_prefix = "${var.name}-"
   description = "${var.name}: TLS only, slow query log"
-  family      = local.engine.family
+  family      = local.family
   tags        = var.tags
 
   dynamic "parameter" {

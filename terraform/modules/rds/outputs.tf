@@ -13,9 +13,10 @@ output "address" {
   value       = aws_db_instance.this.address
 }
 
+# From the table of engines, not from the instance: the security groups' rules need it before the instance exists.
 output "port" {
   description = "Port of the instance."
-  value       = aws_db_instance.this.port
+  value       = local.engine.port
 }
 
 output "engine" {
@@ -23,9 +24,9 @@ output "engine" {
   value       = aws_db_instance.this.engine
 }
 
-output "proxy_engine_family" {
-  description = "Engine family of an RDS Proxy in front of the instance."
-  value       = local.engine.proxy_family
+output "engine_family" {
+  description = "RDS Proxy's name of the engine."
+  value       = local.engine.engine_family
 }
 
 output "resource_id" {

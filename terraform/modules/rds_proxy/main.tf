@@ -1,8 +1,3 @@
-locals {
-  # RDS Proxy listens on its engine family's port alone.
-  ports = { MYSQL = 3306, POSTGRESQL = 5432 }
-}
-
 # Made before the proxy, which would make it without an end of retention.
 resource "aws_cloudwatch_log_group" "this" {
   #checkov:skip=CKV_AWS_158:Takes a key in log_kms_key_arn; without one CloudWatch Logs encrypts with its own

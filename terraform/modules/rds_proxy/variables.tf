@@ -12,21 +12,6 @@ variable "name" {
   }
 }
 
-variable "engine_family" {
-  description = "Engine family of the database: MYSQL or POSTGRESQL."
-  type        = string
-  default     = "MYSQL"
-  nullable    = false
-
-  validation {
-    condition     = contains(["MYSQL", "POSTGRESQL"], var.engine_family)
-    error_message = <<-EOT
-      engine_family ${jsonencode(var.engine_family)} is unknown: give "MYSQL" or "POSTGRESQL", such as the output
-      proxy_engine_family of the module rds.
-    EOT
-  }
-}
-
 variable "role_arn" {
   description = "Role by which the proxy logs in to the database. Its policy must be there before the proxy is."
   type        = string
@@ -79,6 +64,31 @@ variable "database_identifier" {
       database_identifier ${jsonencode(var.database_identifier)} is not the identifier of an instance: give the name
       (aws_db_instance.identifier), neither the id db-… nor an ARN.
     EOT
+  }
+}
+
+variable "engine_family" {
+  description = "RDS Proxy's name of the engine: MYSQL. PostgreSQL is not supported yet."
+  type        = string
+  nullable    = false
+
+  validation {
+    condition     = contains(["MYSQL"], var.engine_family)
+    error_message = <<-EOT
+      engine_family ${jsonencode(var.engine_family)} is not supported: engine_family must be "MYSQL". PostgreSQL is not
+      supported yet.
+    EOT
+  }
+}
+
+variable "port" {
+  description = "Port of the proxy: 3306 for MySQL. RDS Proxy listens on the engine's default port only."
+  type        = number
+  nullable    = false
+
+  validation {
+    condition     = var.port == 3306
+    error_message = "port must be 3306, the only port that RDS Proxy listens on for MySQL. It was ${var.port}."
   }
 }
 

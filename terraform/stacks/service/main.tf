@@ -1,4 +1,4 @@
-# One deployment: app → RDS Proxy → RDS, without a database password.
+# One deployment: app → RDS Proxy → RDS for MySQL, without a database password.
 
 locals {
   name            = "${var.project}-${var.environment}"
@@ -6,10 +6,10 @@ locals {
   image_parameter = "/${var.environment}/app/image"
 
   master_username = "dbadmin"
-  # Users that no deployment can create: RDS refuses them, or they are the server's.
-  reserved_users = concat([local.master_username], {
-    mysql = ["admin", "root", "rdsadmin", "rdsproxyadmin", "rdsrepladmin", "rdstopmgr", "rds_superuser_role"]
-  }[var.engine])
+  # Names that no declared user may have: RDS refuses them, or they belong to the server.
+  reserved_users = [
+    local.master_username, "admin", "root", "rdsadmin", "rdsproxyadmin", "rdsrepladmin", "rdstopmgr", "rds_superuser_role",
+  ]
 
   # Of what an Auto Scaling group launches, which the provider's default_tags don't reach. The deploy role runs commands
   # on instances with these alone.
@@ -44,6 +44,7 @@ module "security_group" {
   alb_ingress_cidrs = var.app.allowed_cidrs
   app_port          = var.app.port
   management_port   = var.app.management_port
+  database_port     = module.rds.port
   internet_egress   = var.network.nat_gateways != "none"
   admin_access      = var.network.admin_access
 }
@@ -93,11 +94,12 @@ module "rds_proxy" {
   source = "../../modules/rds_proxy"
 
   name                              = local.name
-  engine_family                     = module.rds.proxy_engine_family
   role_arn                          = module.iam.proxy_role_arn
   subnet_ids                        = module.vpc.database_subnet_ids
   security_group_ids                = [module.security_group.proxy_id]
   database_identifier               = module.rds.identifier
+  engine_family                     = module.rds.engine_family
+  port                              = module.rds.port
   authentication                    = "iam"
   secret_arns                       = [module.rds.master_secret_arn]
   idle_client_timeout_seconds       = var.proxy.idle_client_timeout_seconds

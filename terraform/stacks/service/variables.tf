@@ -66,14 +66,14 @@ variable "network" {
 }
 
 variable "engine" {
-  description = "Database engine: mysql."
+  description = "Database engine: mysql. PostgreSQL is not supported yet."
   type        = string
   default     = "mysql"
   nullable    = false
 
   validation {
     condition     = contains(["mysql"], var.engine)
-    error_message = "engine ${jsonencode(var.engine)} is not supported: this stack supports \"mysql\"."
+    error_message = "engine must be \"mysql\": PostgreSQL is not supported yet."
   }
 }
 

@@ -159,7 +159,7 @@ run "no_users" {
   expect_failures = [var.database_users]
 }
 
-run "nobody" {
+run "no_database_user" {
   command = plan
 
   variables {

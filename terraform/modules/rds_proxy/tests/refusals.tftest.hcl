@@ -25,6 +25,8 @@ variables {
   subnet_ids          = ["subnet-0a1b2c3d4e5f60001", "subnet-0a1b2c3d4e5f60002"]
   security_group_ids  = ["sg-0a1b2c3d4e5f60001"]
   database_identifier = "orders-dev"
+  engine_family       = "MYSQL"
+  port                = 3306
   authentication      = "secret"
   secret_arns         = ["arn:aws:secretsmanager:us-east-1:123456789012:secret:rds!db-0a1b2c3d-AbCdEf"]
 }

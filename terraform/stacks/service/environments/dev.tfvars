@@ -1,8 +1,9 @@
-# Small, without a standby, and thrown away when nobody needs it.
+# Small, without a standby, and thrown away when it is not needed.
 account_id  = "123456789012" # yours
 region      = "eu-west-1"
 project     = "orders"
 environment = "dev"
+engine      = "mysql"
 disposable  = true
 
 database  = { name = "node_db", instance_class = "db.t4g.small", multi_az = false, backup_retention_days = 1, performance_insights = false }

@@ -3,6 +3,7 @@ account_id  = "123456789012" # yours, and not one that anything else is in
 region      = "eu-west-1"
 project     = "orders"
 environment = "e2e"
+engine      = "mysql"
 disposable  = true
 
 database  = { name = "node_db", instance_class = "db.t4g.micro", multi_az = false, backup_retention_days = 1, performance_insights = false }

@@ -4,6 +4,7 @@ account_id  = "123456789012"
 region      = "us-east-1"
 project     = "orders"
 environment = "local"
+engine      = "mysql"
 
 network  = { reserved_cidrs = ["10.1.0.0/16"], nat_gateways = "one_per_az", admin_access = true }
 database = { name = "node_db" }

@@ -4,6 +4,7 @@ account_id  = "123456789012"
 region      = "us-east-1"
 project     = "orders"
 environment = "localprod"
+engine      = "mysql"
 
 network  = { cidr = "10.1.0.0/16", reserved_cidrs = ["10.0.0.0/16"] }
 database = { name = "node_db" }

@@ -2,6 +2,7 @@ account_id  = "123456789012" # yours
 region      = "eu-west-1"
 project     = "orders"
 environment = "prod"
+engine      = "mysql"
 
 # No NAT gateways: all that the app, bootstrap and the instances call is reached by the VPC's endpoints, so without them
 # nothing in the private subnets can send data out. An app that calls others needs nat_gateways = "one_per_az".

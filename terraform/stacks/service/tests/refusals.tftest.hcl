@@ -79,3 +79,9 @@ run "machines_and_people_have_a_port_each" {
   variables { app = { management_port = 3000 } }
   expect_failures = [var.app]
 }
+
+run "postgres_is_not_supported_yet" {
+  command = plan
+  variables { engine = "postgres" }
+  expect_failures = [var.engine]
+}

@@ -148,7 +148,7 @@ pub fn plan_rules(workspace: &Workspace, runner: Runner) -> Result<Outcome, Erro
     let aws = LocalAws::start(workspace)?;
     let deployment = Deployment::new("plan", aws.url(), aws.credentials(), workspace, runner)?;
     // The plan only wants its checksum; the real one is built where it is applied.
-    let package = deployment.stack("mysql").join("stand-in-for-the-package.zip");
+    let package = deployment.stack("service").join("stand-in-for-the-package.zip");
     file::replace(&package, "PK\u{5}\u{6}\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0")?;
     deployment.configure(&Settings {
         package: &package,

@@ -145,7 +145,7 @@ impl<'a> Deployment<'a> {
             "bootstrap": { "package": package, "architecture": "x86_64" },
             "permissions_boundary_arn": boundary,
         });
-        file::replace(&self.stack("mysql").join("run.auto.tfvars.json"), format!("{variables:#}\n"))
+        file::replace(&self.stack("service").join("run.auto.tfvars.json"), format!("{variables:#}\n"))
     }
 
     /// `terraform init` of stacks/service with its state in the bucket of stacks/account, or without any.
@@ -153,16 +153,16 @@ impl<'a> Deployment<'a> {
     /// # Errors
     /// When Terraform fails: no provider, or no bucket.
     pub(crate) fn init(&self, backend: Option<&Value>) -> Result<(), Error> {
-        let mut init = self.terraform.init(&self.stack("mysql"));
+        let mut init = self.terraform.init(&self.stack("service"));
         match backend {
-            None => file::replace(&self.stack("mysql").join("state_override.tf"), LOCAL_STATE)?,
+            None => file::replace(&self.stack("service").join("state_override.tf"), LOCAL_STATE)?,
             Some(backend) => {
                 let mut file = format!("key = \"{STATE_KEY}\"\n");
                 for (name, value) in backend.as_object().into_iter().flatten() {
                     // JSON's texts, numbers and truth values are HCL's.
                     file.push_str(&format!("{name} = {value}\n"));
                 }
-                file::replace(&self.stack("mysql").join("local.s3.tfbackend"), &file)?;
+                file::replace(&self.stack("service").join("local.s3.tfbackend"), &file)?;
                 init = init.args(["-backend-config=local.s3.tfbackend"]);
             }
         }
@@ -195,12 +195,12 @@ impl<'a> Deployment<'a> {
         self.runner.capture(&plan, PLAN_WITHIN)?;
         let show = self.terraform("mysql", ["show", "-json", "-no-color", &format!("{name}.tfplan")]);
         let shown = self.runner.ask(&show)?;
-        file::replace(&self.stack("mysql").join(format!("{name}.json")), &shown)
+        file::replace(&self.stack("service").join(format!("{name}.json")), &shown)
     }
 
     /// The command that has the rules judge `<name>.json`.
     pub(crate) fn rules(&self, name: &str) -> Cmd {
-        let file = self.stack("mysql").join(format!("{name}.json")).display().to_string();
+        let file = self.stack("service").join(format!("{name}.json")).display().to_string();
         self.program("rds-iam")
             .args(["plan".to_owned(), file])
             .hint("the plan does what the design forbids: each finding above says what to do")

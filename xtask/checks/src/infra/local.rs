@@ -140,10 +140,10 @@ impl<'a> Cycle<'a> {
     /// rds.conf and the app's parameters, from the outputs, by the program that does so on AWS.
     fn outputs(&self) -> Result<(), Error> {
         let deployment = self.deployment()?;
-        let outputs = deployment.stack("mysql").join("outputs.json");
+        let outputs = deployment.stack("service").join("outputs.json");
         deployment.write_outputs(&outputs)?;
         let outputs = outputs.display().to_string();
-        let conf = deployment.stack("mysql").join("rds.conf").display().to_string();
+        let conf = deployment.stack("service").join("rds.conf").display().to_string();
         let infra = |args: &[&str]| {
             deployment.program("rds-iam").args(args.iter().copied()).args(["--outputs", &outputs])
         };
@@ -176,7 +176,7 @@ impl<'a> Cycle<'a> {
         let account = deployment.outputs("account")?;
         deployment.configure(&deployment::settings(self.package()?, true, &account))?;
         deployment.plan("change", &[])?;
-        let plan: Value = parse(&file::read(&deployment.stack("mysql").join("change.json"))?)?;
+        let plan: Value = parse(&file::read(&deployment.stack("service").join("change.json"))?)?;
         let changes = plan["resource_changes"].as_array().into_iter().flatten();
         let actions = |change: &Value| change["change"]["actions"].to_string();
         let (mut updated, mut others) = (0, Vec::new());
