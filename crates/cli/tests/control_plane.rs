@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
 use server::{PASSWORD, Server, ecr};
-use test_client::Canned;
+use test_client::TestClient;
 
 const OUTPUTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../terraform/stacks/service/outputs.json");
 const REPOSITORY: &str = "123456789012.dkr.ecr.us-east-1.amazonaws.com/orders-dev";
@@ -24,7 +24,7 @@ const REPOSITORY: &str = "123456789012.dkr.ecr.us-east-1.amazonaws.com/orders-de
     clippy::disallowed_methods,
     reason = "the pipeline's runner is not a library; this is the program under test"
 )]
-fn program(aws: &Canned) -> Command {
+fn program(aws: &TestClient) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_rds-iam"));
     command.env("AWS_ENDPOINT_URL", format!("http://{}", aws.address())).envs([
         ("AWS_ACCESS_KEY_ID", "test"),
@@ -34,7 +34,7 @@ fn program(aws: &Canned) -> Command {
     command
 }
 
-fn run(aws: &Canned, arguments: &[&str]) -> Output {
+fn run(aws: &TestClient, arguments: &[&str]) -> Output {
     program(aws).args(arguments).output().unwrap()
 }
 
@@ -67,7 +67,7 @@ fn an_image_is_pushed_and_its_login_told_nowhere() {
     let folder = server.folder("built");
     let digest = layout(&folder);
     let record = folder.join("pushed.json");
-    let push = |aws: &Canned| {
+    let push = |aws: &TestClient| {
         let (layout, record) = (folder.to_str().unwrap(), record.to_str().unwrap());
         let which = ["--repository", REPOSITORY, "--region", "us-east-1", "--tag", "1.0"];
         let done =
@@ -92,7 +92,7 @@ fn an_image_is_pushed_and_its_login_told_nowhere() {
 
 #[test]
 fn an_environment_that_lacks_something_is_refused_before_anything_is_asked() {
-    let aws = Canned::new();
+    let aws = TestClient::new();
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name).display().to_string();
     let whole = json!({ "environment": "dev", "repository": REPOSITORY, "region": "us-east-1", "image_parameter": "/dev/app/image" });
@@ -114,7 +114,7 @@ fn an_environment_that_lacks_something_is_refused_before_anything_is_asked() {
 
 #[test]
 fn drift_has_an_exit_status() {
-    let aws = Canned::new();
+    let aws = TestClient::new();
     let invoke = "POST /2015-03-31/functions/orders-dev-bootstrap/invocations";
     aws.on(invoke, 200, r#"{"outcome":"drift"}"#);
     for (mode, status) in [("check", 2), ("plan", 0)] {
@@ -128,8 +128,8 @@ fn drift_has_an_exit_status() {
 }
 
 /// AWS where the rollout of an image goes on for ever.
-fn endless(image: &str) -> Canned {
-    let aws = Canned::new();
+fn endless(image: &str) -> TestClient {
+    let aws = TestClient::new();
     let list = |name: &str, member: &str| {
         format!("<{name}Response><{name}Result>{member}</{name}Result></{name}Response>")
     };

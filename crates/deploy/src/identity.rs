@@ -13,7 +13,7 @@ use rds_iam_token::Clock;
 use serde_json::Value;
 
 use crate::aws::CallError;
-use crate::aws::wait::{Patience, until};
+use crate::aws::wait::{Poll, until};
 
 /// AWS's own document, which runs lines of a shell.
 const DOCUMENT: &str = "AWS-RunShellScript";
@@ -22,7 +22,7 @@ const DOCUMENT: &str = "AWS-RunShellScript";
 const BEGINS_WITHIN: i32 = 60;
 
 /// A command takes a second or two once the agent has it.
-const PATIENCE: Patience = Patience { every: Duration::from_secs(1), limit: Duration::from_secs(120) };
+const POLL: Poll = Poll { interval: Duration::from_secs(1), timeout: Duration::from_secs(120) };
 
 /// The most characters of what a command printed that an error shows.
 const SHOWN: usize = 400;
@@ -65,11 +65,13 @@ impl AskIdentity {
             Err(error) if error.code() == Some("InvalidInstanceId") => {
                 return Err(IdentityError::Unmanaged { instance });
             }
-            sent => sent.map_err(CallError::of(format!("run a command on {instance}"), "ssm:SendCommand"))?,
+            sent => {
+                sent.map_err(CallError::from_sdk(format!("run a command on {instance}"), "ssm:SendCommand"))?
+            }
         };
         let id = sent.command.and_then(|command| command.command_id).unwrap_or_default();
         let Some((status, printed)) = self.outcome(&client, clock, &id, &instance).await? else {
-            return Err(IdentityError::Time { instance, seconds: PATIENCE.limit.as_secs() });
+            return Err(IdentityError::Time { instance, seconds: POLL.timeout.as_secs() });
         };
         if status != Status::Success {
             let status = status.as_str().to_owned();
@@ -90,7 +92,8 @@ impl AskIdentity {
         let client = aws_sdk_autoscaling::Client::new(aws);
         let call = client.describe_auto_scaling_groups().auto_scaling_group_names(&self.group).send();
         let doing = format!("look at the Auto Scaling group {}", self.group);
-        let answer = call.await.map_err(CallError::of(doing, "autoscaling:DescribeAutoScalingGroups"))?;
+        let answer =
+            call.await.map_err(CallError::from_sdk(doing, "autoscaling:DescribeAutoScalingGroups"))?;
         let groups = answer.auto_scaling_groups.unwrap_or_default();
         let mut instances = groups.into_iter().flat_map(|group| group.instances.unwrap_or_default());
         let serving = instances.find(|instance| instance.lifecycle_state == Some(LifecycleState::InService));
@@ -107,12 +110,12 @@ impl AskIdentity {
         id: &str,
         instance: &str,
     ) -> Result<Option<(Status, String)>, CallError> {
-        until(clock, PATIENCE, async || {
+        until(clock, POLL, async || {
             let call = client.get_command_invocation().command_id(id).instance_id(instance).send();
             let answer = match call.await {
                 // It is there a moment later.
                 Err(error) if error.code() == Some("InvocationDoesNotExist") => return Ok(None),
-                answer => answer.map_err(CallError::of(
+                answer => answer.map_err(CallError::from_sdk(
                     format!("look at a command on {instance}"),
                     "ssm:GetCommandInvocation",
                 ))?,
@@ -189,7 +192,7 @@ pub enum IdentityError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::aws::test_client::{Canned, clock};
+    use crate::aws::test_client::{TestClient, clock};
 
     const SENT: &str = r#"{"Command":{"CommandId":"11111111-2222-3333-4444-555555555555"}}"#;
 
@@ -211,14 +214,14 @@ mod tests {
         answer.to_string()
     }
 
-    fn deployment() -> Canned {
-        let aws = Canned::new();
+    fn deployment() -> TestClient {
+        let aws = TestClient::new();
         let instances = [("i-new", "Pending:Wait"), ("i-old", "InService"), ("i-other", "InService")];
         aws.on("DescribeAutoScalingGroups", 200, group(&instances)).on("SendCommand", 200, SENT);
         aws
     }
 
-    async fn asked(aws: &Canned) -> Result<Answer, IdentityError> {
+    async fn asked(aws: &TestClient) -> Result<Answer, IdentityError> {
         AskIdentity { group: "orders-dev".to_owned(), port: 3001 }.run(&aws.config(), &clock()).await
     }
 
@@ -242,8 +245,8 @@ mod tests {
     #[tokio::test]
     async fn failures_say_what_to_look_at() {
         let mut said = Vec::new();
-        let mut failed = async |aws: &Canned| said.push(asked(aws).await.unwrap_err().to_string());
-        let none = Canned::new();
+        let mut failed = async |aws: &TestClient| said.push(asked(aws).await.unwrap_err().to_string());
+        let none = TestClient::new();
         none.on("DescribeAutoScalingGroups", 200, group(&[("i-new", "Pending:Wait")]));
         failed(&none).await;
         let aws = deployment();

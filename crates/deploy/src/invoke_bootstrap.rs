@@ -39,7 +39,7 @@ impl InvokeBootstrap {
         let client = aws_sdk_lambda::Client::from_conf(config);
         let call = client.invoke().function_name(function).payload(Blob::new(event)).send();
         let doing = format!("invoke the function {function}");
-        let answer = call.await.map_err(CallError::of(doing, "lambda:InvokeFunction"))?;
+        let answer = call.await.map_err(CallError::from_sdk(doing, "lambda:InvokeFunction"))?;
         let payload = answer.payload.map(Blob::into_inner).unwrap_or_default();
         let report: Option<Value> = serde_json::from_slice(&payload).ok();
         let function = function.clone();
@@ -87,7 +87,7 @@ pub enum InvokeBootstrapError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::aws::test_client::Canned;
+    use crate::aws::test_client::TestClient;
 
     const INVOKE: &str = "POST /2015-03-31/functions/orders-dev-bootstrap/invocations";
 
@@ -97,7 +97,7 @@ mod tests {
 
     #[tokio::test]
     async fn the_report_is_handed_on() {
-        let aws = Canned::new();
+        let aws = TestClient::new();
         aws.on(INVOKE, 200, r#"{"outcome":"applied"}"#);
         assert_eq!(invoke("apply").run(&aws.config()).await.unwrap()["outcome"], "applied");
         assert_eq!(aws.asked(INVOKE), [r#"{"mode":"apply"}"#]);
@@ -105,7 +105,7 @@ mod tests {
 
     #[tokio::test]
     async fn failures_say_what_to_do() {
-        let aws = Canned::new();
+        let aws = TestClient::new();
         aws.function_error(
             INVOKE,
             r#"{"errorType":"Bootstrap.Failed","errorMessage":"error in step 3 of 6: x"}"#,

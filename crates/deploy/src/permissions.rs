@@ -108,7 +108,7 @@ impl SimulatePermissions {
                 .set_context_entries(Some(context.clone()))
                 .send();
             let doing = format!("ask IAM what {principal} may do");
-            let answer = call.await.map_err(CallError::of(doing, "iam:SimulatePrincipalPolicy"))?;
+            let answer = call.await.map_err(CallError::from_sdk(doing, "iam:SimulatePrincipalPolicy"))?;
             let denied =
                 answer.evaluation_results().iter().any(|result| is_denied(result, &permission.action));
             lacking.extend(denied.then(|| permission.clone()));
@@ -163,7 +163,7 @@ pub(crate) fn principal(arn: &str) -> (String, &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::aws::test_client::Canned;
+    use crate::aws::test_client::TestClient;
 
     fn simulate(arn: &str) -> SimulatePermissions {
         let permissions =
@@ -190,7 +190,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_a_role_lacks_is_told() {
-        let aws = Canned::new();
+        let aws = TestClient::new();
         // What the role's statements about IAM itself ask for is named in every answer.
         aws.on("SimulatePrincipalPolicy", 200, decision("allowed", &missing("iam:PassedToService"))).on(
             "SimulatePrincipalPolicy",
@@ -221,7 +221,7 @@ mod tests {
         let by_organisation = "<OrganizationsDecisionDetail><AllowedByOrganizations>false</AllowedByOrganizations>\
                                </OrganizationsDecisionDetail>";
         for more in [missing("aws:SourceVpc"), missing("ECR:ResourceTag/Stage"), by_organisation.to_owned()] {
-            let aws = Canned::new();
+            let aws = TestClient::new();
             aws.on("SimulatePrincipalPolicy", 200, decision("implicitDeny", &more));
             let lacking = simulate("arn:aws:iam::123456789012:user/ada").run(&aws.config()).await.unwrap();
             assert_eq!(lacking, [], "{more}");
@@ -230,7 +230,7 @@ mod tests {
 
     #[tokio::test]
     async fn who_may_not_ask_learns_why() {
-        let aws = Canned::new();
+        let aws = TestClient::new();
         let denied =
             "<ErrorResponse><Error><Code>AccessDenied</Code><Message>x</Message></Error></ErrorResponse>";
         aws.on("SimulatePrincipalPolicy", 403, denied);

@@ -9,11 +9,11 @@ use aws_sdk_rds::types::{DbProxy, DbProxyStatus, DefaultAuthScheme};
 use rds_iam_token::Clock;
 
 use crate::aws::CallError;
-use crate::aws::wait::{Patience, until};
+use crate::aws::wait::{Poll, until};
 use rds_iam_infra::outputs::{Authentication, Proxy};
 
 /// A proxy takes some minutes to be made or modified.
-const PATIENCE: Patience = Patience { every: Duration::from_secs(5), limit: Duration::from_secs(30 * 60) };
+const POLL: Poll = Poll { interval: Duration::from_secs(5), timeout: Duration::from_secs(30 * 60) };
 
 /// Makes a proxy log in to its database the way the outputs say.
 #[derive(Clone, Debug)]
@@ -52,7 +52,7 @@ impl SwitchProxy {
         let modify =
             client.modify_db_proxy().db_proxy_name(name).default_auth_scheme(DefaultAuthScheme::IamAuth);
         let doing = format!("switch the proxy {name} to IAM_AUTH");
-        modify.send().await.map_err(CallError::of(doing, "rds:ModifyDBProxy"))?;
+        modify.send().await.map_err(CallError::from_sdk(doing, "rds:ModifyDBProxy"))?;
         // It may say that it is available before it begins.
         self.available(&client, clock, |scheme| scheme == DefaultAuthScheme::IamAuth.as_str()).await?;
         Ok(Switch::Switched)
@@ -67,7 +67,7 @@ impl SwitchProxy {
     ) -> Result<String, ProxyAuthError> {
         let name = || self.proxy.name.clone();
         let mut last = String::new();
-        let seen = until(clock, PATIENCE, async || {
+        let seen = until(clock, POLL, async || {
             let Some(proxy) = self.look(client).await? else {
                 return Ok(Some(Err(ProxyAuthError::Missing { name: name() })));
             };
@@ -86,7 +86,7 @@ impl SwitchProxy {
             Ok(seen)
         });
         let seen = seen.await?;
-        let minutes = PATIENCE.limit.as_secs() / 60;
+        let minutes = POLL.timeout.as_secs() / 60;
         seen.unwrap_or_else(|| Err(ProxyAuthError::Time { name: name(), last, minutes }))
     }
 
@@ -96,7 +96,7 @@ impl SwitchProxy {
             Ok(answer) => Ok(answer.db_proxies.unwrap_or_default().into_iter().next()),
             Err(error) if error.code() == Some("DBProxyNotFoundFault") => Ok(None),
             Err(error) => {
-                Err(CallError::of(format!("look at the proxy {name}"), "rds:DescribeDBProxies")(error))
+                Err(CallError::from_sdk(format!("look at the proxy {name}"), "rds:DescribeDBProxies")(error))
             }
         }
     }
@@ -151,7 +151,7 @@ fn mend(status: &str) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::aws::test_client::{Canned, clock};
+    use crate::aws::test_client::{TestClient, clock};
     use rds_iam_infra::Outputs;
 
     const OUTPUTS: &str = include_str!("../../../terraform/stacks/service/outputs.json");
@@ -173,7 +173,7 @@ mod tests {
 
     #[tokio::test]
     async fn it_is_switched_once() {
-        let aws = Canned::new();
+        let aws = TestClient::new();
         aws.on("DescribeDBProxies", 200, is("creating", "NONE"))
             .on("DescribeDBProxies", 200, is("available", "NONE"))
             .on("ModifyDBProxy", 200, MODIFIED)
@@ -188,7 +188,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_proxy_of_secrets_is_left() {
-        let aws = Canned::new();
+        let aws = TestClient::new();
         let mut switch = switch();
         switch.proxy.authentication = Authentication::Secret;
         assert_eq!(switch.run(&aws.config(), &clock()).await.unwrap(), Switch::BySecret);
@@ -206,7 +206,7 @@ mod tests {
             (200, is("modifying", "NONE")),
             (200, is("available", "NONE")),
         ] {
-            let aws = Canned::new();
+            let aws = TestClient::new();
             aws.on("DescribeDBProxies", status, answer).on("ModifyDBProxy", 200, MODIFIED);
             said.push(switch().run(&aws.config(), &clock()).await.unwrap_err().to_string());
         }

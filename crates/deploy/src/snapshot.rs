@@ -9,10 +9,10 @@ use aws_sdk_rds::types::DbSnapshot;
 use rds_iam_token::Clock;
 
 use crate::aws::CallError;
-use crate::aws::wait::{Patience, until};
+use crate::aws::wait::{Poll, until};
 
 /// The first snapshot of a database copies all of it: some minutes for each 100 GiB. Less than a session of a role lasts.
-const PATIENCE: Patience = Patience { every: Duration::from_secs(10), limit: Duration::from_secs(100 * 60) };
+const POLL: Poll = Poll { interval: Duration::from_secs(10), timeout: Duration::from_secs(100 * 60) };
 
 /// Takes a snapshot of an instance, and waits until it can be restored.
 #[derive(Clone, Debug)]
@@ -52,10 +52,10 @@ impl TakeSnapshot {
                 let create = client.create_db_snapshot().db_instance_identifier(&self.instance);
                 let doing = format!("take the snapshot {} of {}", self.name, self.instance);
                 let call = create.db_snapshot_identifier(&self.name).send();
-                call.await.map_err(CallError::of(doing, "rds:CreateDBSnapshot"))?;
+                call.await.map_err(CallError::from_sdk(doing, "rds:CreateDBSnapshot"))?;
             }
         }
-        let done = until(clock, PATIENCE, async || {
+        let done = until(clock, POLL, async || {
             let Some(snapshot) = self.look(&client).await? else { return Ok(None) };
             let status = snapshot.status.unwrap_or_default();
             Ok(match status.as_str() {
@@ -69,7 +69,7 @@ impl TakeSnapshot {
         match done.await? {
             Some(Ok(arn)) => Ok(Snapshot { arn, was_there }),
             Some(Err(status)) => Err(SnapshotError::Ended { name, status }),
-            None => Err(SnapshotError::Time { name, minutes: PATIENCE.limit.as_secs() / 60 }),
+            None => Err(SnapshotError::Time { name, minutes: POLL.timeout.as_secs() / 60 }),
         }
     }
 
@@ -78,7 +78,7 @@ impl TakeSnapshot {
         match call.await {
             Ok(answer) => Ok(answer.db_snapshots.unwrap_or_default().into_iter().next()),
             Err(error) if error.code() == Some("DBSnapshotNotFound") => Ok(None),
-            Err(error) => Err(CallError::of(
+            Err(error) => Err(CallError::from_sdk(
                 format!("look for the snapshot {}", self.name),
                 "rds:DescribeDBSnapshots",
             )(error)),
@@ -124,7 +124,7 @@ pub enum SnapshotError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::aws::test_client::{Canned, clock};
+    use crate::aws::test_client::{TestClient, clock};
 
     const NOT_FOUND: &str =
         "<ErrorResponse><Error><Code>DBSnapshotNotFound</Code><Message>x</Message></Error></ErrorResponse>";
@@ -146,7 +146,7 @@ mod tests {
 
     #[tokio::test]
     async fn it_is_taken_once() {
-        let aws = Canned::new();
+        let aws = TestClient::new();
         aws.on("DescribeDBSnapshots", 404, NOT_FOUND)
             .on("CreateDBSnapshot", 200, CREATED)
             .on("DescribeDBSnapshots", 200, is("creating", "orders-dev"))
@@ -166,7 +166,7 @@ mod tests {
     async fn failures_say_what_to_do() {
         let mut said = Vec::new();
         for answer in [is("available", "other"), is("failed", "orders-dev"), is("creating", "orders-dev")] {
-            let aws = Canned::new();
+            let aws = TestClient::new();
             aws.on("DescribeDBSnapshots", 200, answer);
             said.push(snapshot().run(&aws.config(), &clock()).await.unwrap_err().to_string());
             assert_eq!(aws.asked("CreateDBSnapshot").len(), 0);

@@ -6,14 +6,6 @@ use serde::Serialize;
 use crate::aws::CallError;
 use rds_iam_infra::arn::AccountId;
 
-/// Asks AWS whose credentials these are (`sts:GetCallerIdentity`, which needs no permission).
-#[derive(Clone, Debug)]
-#[expect(clippy::exhaustive_structs, reason = "there is nothing else to expect, and callers build it")]
-pub struct WhoAmI {
-    /// The account that they must be of.
-    pub account: AccountId,
-}
-
 /// Who calls AWS.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
@@ -24,25 +16,24 @@ pub struct Caller {
     pub arn: String,
 }
 
-impl WhoAmI {
-    /// Asks.
-    ///
-    /// # Errors
-    /// Where there are no credentials, AWS does not accept them, or they are another account's.
-    pub async fn run(&self, aws: &SdkConfig) -> Result<Caller, WhoAmIError> {
-        let call = aws_sdk_sts::Client::new(aws).get_caller_identity().send();
-        let answer = call
-            .await
-            .map_err(CallError::of("ask AWS whose credentials these are", "sts:GetCallerIdentity"))?;
-        let caller = Caller {
-            account: answer.account.unwrap_or_default(),
-            arn: answer.arn.unwrap_or_else(|| "an unnamed caller".to_owned()),
-        };
-        if caller.account == self.account.as_str() {
-            Ok(caller)
-        } else {
-            Err(WhoAmIError::OtherAccount { expected: self.account.clone(), found: caller })
-        }
+/// Asks AWS whose credentials these are (`sts:GetCallerIdentity`, which needs no permission). They must be of
+/// `account`.
+///
+/// # Errors
+/// If there are no credentials, AWS does not accept them, or they are another account's.
+pub async fn whoami(aws: &SdkConfig, account: &AccountId) -> Result<Caller, WhoAmIError> {
+    let call = aws_sdk_sts::Client::new(aws).get_caller_identity().send();
+    let answer = call
+        .await
+        .map_err(CallError::from_sdk("ask AWS whose credentials these are", "sts:GetCallerIdentity"))?;
+    let caller = Caller {
+        account: answer.account.unwrap_or_default(),
+        arn: answer.arn.unwrap_or_else(|| "an unnamed caller".to_owned()),
+    };
+    if caller.account == account.as_str() {
+        Ok(caller)
+    } else {
+        Err(WhoAmIError::OtherAccount { expected: account.clone(), found: caller })
     }
 }
 
@@ -70,7 +61,7 @@ pub enum WhoAmIError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::aws::test_client::Canned;
+    use crate::aws::test_client::TestClient;
 
     fn answer(account: &str) -> String {
         format!(
@@ -79,28 +70,28 @@ mod tests {
         )
     }
 
-    fn whoami() -> WhoAmI {
-        WhoAmI { account: "123456789012".parse().unwrap() }
+    fn account() -> AccountId {
+        "123456789012".parse().unwrap()
     }
 
     #[tokio::test]
     async fn the_caller_is_told() {
-        let aws = Canned::new();
+        let aws = TestClient::new();
         aws.on("GetCallerIdentity", 200, answer("123456789012"));
-        let caller = whoami().run(&aws.config()).await.unwrap();
+        let caller = whoami(&aws.config(), &account()).await.unwrap();
         let json = serde_json::to_string(&caller).unwrap();
         assert_eq!(json, r#"{"account":"123456789012","arn":"arn:aws:iam::123456789012:user/ada"}"#);
     }
 
     #[tokio::test]
     async fn credentials_that_are_no_good_are_refused() {
-        let aws = Canned::new();
+        let aws = TestClient::new();
         let expired =
             "<ErrorResponse><Error><Code>ExpiredToken</Code><Message>x</Message></Error></ErrorResponse>";
         aws.on("GetCallerIdentity", 200, answer("999999999999")).on("GetCallerIdentity", 403, expired);
         let mut said = Vec::new();
         for _ in 0..2 {
-            said.push(whoami().run(&aws.config()).await.unwrap_err().to_string());
+            said.push(whoami(&aws.config(), &account()).await.unwrap_err().to_string());
         }
         let none = aws.config().into_builder();
         let none = none.credentials_provider(aws_credential_types::provider::SharedCredentialsProvider::new(
@@ -108,7 +99,7 @@ mod tests {
                 Err(aws_credential_types::provider::error::CredentialsError::not_loaded("nowhere"))
             }),
         ));
-        said.push(whoami().run(&none.build()).await.unwrap_err().to_string());
+        said.push(whoami(&none.build(), &account()).await.unwrap_err().to_string());
         assert_eq!(aws.operations().len(), 2, "nothing is sent without credentials");
         insta::assert_snapshot!(said.join("\n"), @"
         the credentials are of account 999999999999 (arn:aws:iam::999999999999:user/ada), and the deployment lies in 123456789012: choose the profile or role of that account (AWS_PROFILE), or the environment that lies in this one

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use rds_iam_deploy::aws;
-use rds_iam_deploy::ssm::{DeleteParameters, GetParameters};
+use rds_iam_deploy::ssm;
 use rds_iam_infra::outputs::{Parameter, ParameterPath};
 use rds_iam_token::Region;
 
@@ -26,12 +26,12 @@ pub(crate) struct Arguments {
 pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
     let aws = aws::connect(&arguments.region).await;
     let names = Parameter::paths(&arguments.path).to_vec();
-    let there = GetParameters { names }.run(&aws).await?;
-    let delete = DeleteParameters { names: there.into_keys().collect() };
-    delete.run(&aws).await?;
-    for name in &delete.names {
+    let there = ssm::get_parameters(&aws, &names).await?;
+    let names: Vec<_> = there.into_keys().collect();
+    ssm::delete_parameters(&aws, &names).await?;
+    for name in &names {
         print(&format!("- {name}"))?;
     }
-    print(&format!("{} deleted", delete.names.len()))?;
+    print(&format!("{} deleted", names.len()))?;
     Ok(ExitCode::SUCCESS)
 }

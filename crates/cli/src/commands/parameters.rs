@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use rds_iam_deploy::aws;
-use rds_iam_deploy::ssm::{self, Difference, GetParameters, PutParameter, State};
+use rds_iam_deploy::ssm::{self, Difference, State};
 
 use crate::{Failure, OutputsFile, print};
 
@@ -25,7 +25,8 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let outputs = arguments.outputs.read()?;
     let aws = aws::connect(&outputs.deployment.region).await;
     let due = outputs.parameters();
-    let found = GetParameters::of(&due).run(&aws).await?;
+    let names: Vec<_> = due.iter().map(|parameter| parameter.path.clone()).collect();
+    let found = ssm::get_parameters(&aws, &names).await?;
     let differences = ssm::compare(due, &found);
     refuse_other_types(&differences)?;
     let (mut created, mut changed, mut unchanged) = (0, 0, 0);
@@ -33,7 +34,7 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
         let is_same = state == State::Same;
         let (path, value) = (parameter.path.clone(), parameter.value.clone());
         if arguments.write && !is_same {
-            PutParameter { parameter }.run(&aws).await?;
+            ssm::put_parameter(&aws, &parameter).await?;
         }
         // Each is told when it is done: should a later one fail, it is known how far this came.
         print(&match state {

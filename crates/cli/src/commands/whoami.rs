@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use rds_iam_deploy::aws;
 use rds_iam_deploy::permissions::{Permission, SimulatePermissions};
-use rds_iam_deploy::whoami::{Caller, WhoAmI};
+use rds_iam_deploy::whoami::{self, Caller};
 use rds_iam_infra::arn::AccountId;
 use rds_iam_token::Region;
 use tokio::time::timeout;
@@ -53,7 +53,7 @@ struct Told {
 
 pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
     let aws = aws::connect(&arguments.region).await;
-    let caller = WhoAmI { account: arguments.account_id }.run(&aws).await?;
+    let caller = whoami::whoami(&aws, &arguments.account_id).await?;
     let Arguments { region, permissions, tags, .. } = arguments;
     let simulate = SimulatePermissions { caller: caller.clone(), region, tags, permissions };
     let (lacks, not_asked) = match timeout(ASKED_WITHIN, simulate.run(&aws)).await {

@@ -10,7 +10,7 @@ use crate::aws::CallError;
 use crate::image::{Repository, Show, Which};
 use crate::invoke_bootstrap::InvokeBootstrap;
 use crate::permissions::principal;
-use crate::whoami::WhoAmI;
+use crate::whoami::whoami;
 use rds_iam_infra::arn::AccountId;
 use rds_iam_infra::outputs::Outputs;
 
@@ -56,11 +56,12 @@ impl Checks<'_> {
         let client = aws_sdk_rds::Client::new(self.aws);
         let doing = || format!("look at the proxy {name}");
         let answer = client.describe_db_proxies().db_proxy_name(name).send().await;
-        let answer = answer.map_err(|error| text(CallError::of(doing(), "rds:DescribeDBProxies")(error)))?;
+        let answer =
+            answer.map_err(|error| text(CallError::from_sdk(doing(), "rds:DescribeDBProxies")(error)))?;
         let proxy = answer.db_proxies().first().ok_or("there is no such proxy")?;
         let targets = client.describe_db_proxy_targets().db_proxy_name(name).send().await;
-        let targets =
-            targets.map_err(|error| text(CallError::of(doing(), "rds:DescribeDBProxyTargets")(error)))?;
+        let targets = targets
+            .map_err(|error| text(CallError::from_sdk(doing(), "rds:DescribeDBProxyTargets")(error)))?;
         let health: Vec<String> = targets
             .targets()
             .iter()
@@ -85,8 +86,9 @@ impl Checks<'_> {
             let call = client.describe_engine_default_parameters().db_parameter_group_family(FAMILY);
             let answer = call.set_marker(marker).send().await;
             let doing = format!("read the default parameters of {FAMILY}");
-            let answer = answer
-                .map_err(|error| text(CallError::of(doing, "rds:DescribeEngineDefaultParameters")(error)))?;
+            let answer = answer.map_err(|error| {
+                text(CallError::from_sdk(doing, "rds:DescribeEngineDefaultParameters")(error))
+            })?;
             let defaults = answer.engine_defaults.ok_or("AWS answered without defaults")?;
             let mut parameters = defaults.parameters().iter();
             if let Some(found) = parameters.find(|found| found.parameter_name() == Some("tls_version")) {
@@ -121,8 +123,10 @@ impl Checks<'_> {
         let by_tag = match call.send().await {
             Ok(answer) => !answer.image_details().is_empty(),
             Err(error) => {
-                let failed =
-                    CallError::of("look for the tag that lists artifacts".to_owned(), "ecr:DescribeImages");
+                let failed = CallError::from_sdk(
+                    "look for the tag that lists artifacts".to_owned(),
+                    "ecr:DescribeImages",
+                );
                 let is_absent =
                     aws_sdk_ecr::error::ProvideErrorMetadata::code(&error) == Some("ImageNotFoundException");
                 if !is_absent {
@@ -153,8 +157,8 @@ impl Checks<'_> {
         let call = call.repository_name(repository.path()).image_id(id);
         let answer = call.set_registry_id(repository.account().map(str::to_owned)).send().await;
         let doing = "read the scan of the image that runs".to_owned();
-        let answer =
-            answer.map_err(|error| text(CallError::of(doing, "ecr:DescribeImageScanFindings")(error)))?;
+        let answer = answer
+            .map_err(|error| text(CallError::from_sdk(doing, "ecr:DescribeImageScanFindings")(error)))?;
         let status = answer.image_scan_status();
         let state = status.and_then(|status| status.status()).map_or("no status", |state| state.as_str());
         let description = status.and_then(|status| status.description()).unwrap_or_default();
@@ -167,8 +171,9 @@ impl Checks<'_> {
         let client = aws_sdk_autoscaling::Client::new(self.aws);
         let call = client.describe_instance_refreshes().auto_scaling_group_name(group).send().await;
         let doing = format!("look at the instance refreshes of {group}");
-        let answer =
-            call.map_err(|error| text(CallError::of(doing, "autoscaling:DescribeInstanceRefreshes")(error)))?;
+        let answer = call.map_err(|error| {
+            text(CallError::from_sdk(doing, "autoscaling:DescribeInstanceRefreshes")(error))
+        })?;
         let Some(latest) = answer.instance_refreshes().first() else {
             return Err(format!("{group} was never refreshed"));
         };
@@ -188,7 +193,7 @@ impl Checks<'_> {
         let call = client.describe_policies().auto_scaling_group_name(group).send().await;
         let doing = format!("look at the scaling policies of {group}");
         let answer =
-            call.map_err(|error| text(CallError::of(doing, "autoscaling:DescribePolicies")(error)))?;
+            call.map_err(|error| text(CallError::from_sdk(doing, "autoscaling:DescribePolicies")(error)))?;
         let tracking = answer.scaling_policies().iter();
         let tracking = tracking.filter(|policy| policy.policy_type() == Some("TargetTrackingScaling"));
         let alarms: Vec<usize> = tracking.map(|policy| policy.alarms().len()).collect();
@@ -202,7 +207,7 @@ impl Checks<'_> {
     pub(super) async fn simulator(&self) -> Result<Answer, String> {
         let deployment = &self.outputs.deployment;
         let account: AccountId = deployment.account_id.clone();
-        let caller = WhoAmI { account }.run(self.aws).await.map_err(text)?;
+        let caller = whoami(self.aws, &account).await.map_err(text)?;
         let (source, partition) = principal(&caller.arn);
         let arn = |kind: &str| {
             let (region, account, name) = (&deployment.region, &deployment.account_id, &deployment.name);
@@ -215,7 +220,7 @@ impl Checks<'_> {
         let doing = format!("ask IAM what {source} may do");
         let answer = call.send().await;
         let answer =
-            answer.map_err(|error| text(CallError::of(doing, "iam:SimulatePrincipalPolicy")(error)))?;
+            answer.map_err(|error| text(CallError::from_sdk(doing, "iam:SimulatePrincipalPolicy")(error)))?;
         let mut decisions = Vec::new();
         for result in answer.evaluation_results() {
             let parts = result.resource_specific_results();

@@ -2,7 +2,7 @@ use serde_json::json;
 
 use super::checks::Checks;
 use super::*;
-use crate::aws::test_client::Canned;
+use crate::aws::test_client::TestClient;
 
 fn outputs() -> Outputs {
     Outputs::parse(include_str!("../../../../terraform/stacks/service/outputs.json")).unwrap()
@@ -30,7 +30,7 @@ async fn a_proxy_must_be_available_end_to_end_with_a_healthy_target() {
         ("incompatible-network", "IAM_AUTH", "AVAILABLE", Verdict::Fails),
         ("available", "IAM_AUTH", "UNAVAILABLE", Verdict::Fails),
     ] {
-        let aws = Canned::new();
+        let aws = TestClient::new();
         aws.on("DescribeDBProxies", 200, proxy(status, scheme)).on(
             "DescribeDBProxyTargets",
             200,
@@ -59,7 +59,7 @@ async fn the_values_of_tls_version_are_looked_for_on_every_page() {
         )
     };
     for (allowed, expected) in [("TLSv1.2,TLSv1.3", Verdict::Holds), ("TLSv1.2", Verdict::Fails)] {
-        let aws = Canned::new();
+        let aws = TestClient::new();
         aws.on(
             "DescribeEngineDefaultParameters",
             200,
@@ -71,7 +71,7 @@ async fn the_values_of_tls_version_are_looked_for_on_every_page() {
         assert_eq!((verdict, evidence), (expected, format!("no default; allowed: {allowed}")));
         assert!(aws.asked("DescribeEngineDefaultParameters")[1].contains("Marker=m"));
     }
-    let aws = Canned::new();
+    let aws = TestClient::new();
     aws.on("DescribeEngineDefaultParameters", 200, page("<ParameterName>a</ParameterName>", ""));
     let (outputs, aws) = (outputs(), aws.config());
     let unknown = Checks { outputs: &outputs, aws: &aws }.tls_version().await.unwrap_err();
@@ -95,7 +95,7 @@ async fn a_refresh_must_have_ended_well_with_those_preferences() {
         ("Failed", 150, Verdict::Fails),
         ("Successful", 100, Verdict::Fails),
     ] {
-        let aws = Canned::new();
+        let aws = TestClient::new();
         aws.on("DescribeInstanceRefreshes", 200, refresh(status, most));
         let (outputs, aws) = (outputs(), aws.config());
         assert_eq!(Checks { outputs: &outputs, aws: &aws }.refresh().await.unwrap().0, expected);
@@ -123,7 +123,7 @@ async fn each_resource_of_a_call_is_decided_about() {
         "<Arn>arn:aws:sts::123456789012:assumed-role/orders-deploy-dev/x</Arn><Account>123456789012</Account>",
     );
     for (last, expected) in [("allowed", Verdict::Holds), ("implicitDeny", Verdict::Fails)] {
-        let aws = Canned::new();
+        let aws = TestClient::new();
         aws.on("GetCallerIdentity", 200, &*caller).on("SimulatePrincipalPolicy", 200, decided(last));
         let (outputs, config) = (outputs(), aws.config());
         let (verdict, evidence) = Checks { outputs: &outputs, aws: &config }.simulator().await.unwrap();
@@ -138,7 +138,7 @@ async fn each_resource_of_a_call_is_decided_about() {
 
 #[tokio::test]
 async fn what_aws_does_not_answer_stays_unknown() {
-    let aws = Canned::new();
+    let aws = TestClient::new();
     aws.on("POST /2015-03-31/functions/orders-dev-bootstrap/invocations", 200, r#"{"outcome":"unchanged"}"#);
     let findings = CheckAssumptions { outputs: outputs() }.run(&aws.config()).await;
     let (first, others) = findings.split_first().unwrap();

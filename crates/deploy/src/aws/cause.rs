@@ -20,7 +20,7 @@ pub struct CallError {
 
 impl CallError {
     /// Turns what the client says into an error; `action` is the permission that the call takes.
-    pub(crate) fn of<E, R>(
+    pub(crate) fn from_sdk<E, R>(
         doing: impl Into<String>,
         action: &'static str,
     ) -> impl FnOnce(SdkError<E, R>) -> Self
@@ -30,7 +30,7 @@ impl CallError {
     {
         let doing = doing.into();
         move |error| {
-            let cause = Cause::of(&error, action);
+            let cause = Cause::from_sdk(&error, action);
             // Without the response as it came, which Debug would print.
             Self { doing, cause, source: error.into_source().unwrap_or_else(Box::from) }
         }
@@ -86,7 +86,7 @@ pub enum Cause {
 impl Cause {
     /// Codes from "Common Errors" in the references of the Systems Manager, RDS, EC2 Auto Scaling and ECR APIs,
     /// which name the same thing differently.
-    fn of<E, R>(error: &SdkError<E, R>, action: &'static str) -> Self
+    fn from_sdk<E, R>(error: &SdkError<E, R>, action: &'static str) -> Self
     where
         E: ProvideErrorMetadata + Error + 'static,
         R: std::fmt::Debug + 'static,

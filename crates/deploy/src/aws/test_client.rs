@@ -27,12 +27,12 @@ struct Notes {
 
 /// The server. It lives as long as the test's process.
 #[derive(Clone)]
-pub(crate) struct Canned {
+pub(crate) struct TestClient {
     address: String,
     notes: Arc<Mutex<Notes>>,
 }
 
-impl Canned {
+impl TestClient {
     pub(crate) fn new() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap().to_string();

@@ -8,14 +8,14 @@ use super::{CallError, Cause};
 
 /// How often to look, and for how long.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Patience {
-    pub(crate) every: Duration,
-    pub(crate) limit: Duration,
+pub(crate) struct Poll {
+    pub(crate) interval: Duration,
+    pub(crate) timeout: Duration,
 }
 
 /// How many looks in a row may go without an answer: a minute or so in which the way to AWS is lost does not end
 /// what has been going on for ten.
-const UNSEEN: usize = 5;
+const MAX_CONSECUTIVE_ERRORS: usize = 5;
 
 /// Looks until there is something; nothing where the time ran out. The first look is at once.
 ///
@@ -23,7 +23,7 @@ const UNSEEN: usize = 5;
 /// Where looking fails in a way that looking again does not mend, or does not in the end.
 pub(crate) async fn until<T>(
     clock: &Clock,
-    patience: Patience,
+    poll: Poll,
     mut look: impl AsyncFnMut() -> Result<Option<T>, CallError>,
 ) -> Result<Option<T>, CallError> {
     let start = clock.now();
@@ -35,15 +35,15 @@ pub(crate) async fn until<T>(
             Err(error) => {
                 unseen += 1;
                 let passes = matches!(error.cause, Cause::Throttled { .. } | Cause::Unreachable);
-                if !passes || unseen > UNSEEN {
+                if !passes || unseen > MAX_CONSECUTIVE_ERRORS {
                     return Err(error);
                 }
             }
         }
-        if since(clock, start) >= patience.limit {
+        if since(clock, start) >= poll.timeout {
             return Ok(None);
         }
-        clock.sleep(patience.every).await;
+        clock.sleep(poll.interval).await;
     }
 }
 

@@ -128,7 +128,7 @@ mod tests {
         };
         Gates {
             commit: "c".to_owned(),
-            image: Digest::of(b"image"),
+            image: Digest::sha256(b"image"),
             run: at.to_owned(),
             at: at.to_owned(),
             gates: gates.iter().map(gate).collect(),

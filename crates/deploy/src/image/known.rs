@@ -15,7 +15,7 @@ use super::provenance::{PROVENANCE, Provenance};
 use super::registry::Registry;
 use super::{Digest, ImageError, Repository, Tag};
 use crate::aws::CallError;
-use crate::ssm::GetParameters;
+use crate::ssm::get_parameters;
 
 /// The label that names the commit.
 const REVISION: &str = "/config/Labels/org.opencontainers.image.revision";
@@ -93,7 +93,7 @@ impl Show {
 
 impl Show {
     async fn running(&self, parameter: &str, aws: &SdkConfig) -> Result<Digest, ImageError> {
-        let mut found = GetParameters { names: vec![parameter.to_owned()] }.run(aws).await?;
+        let mut found = get_parameters(aws, &[parameter.to_owned()]).await?;
         let value = found.remove(parameter).map(|found| found.value);
         let digest = value.as_ref().and_then(|value| self.repository.digest_in(value));
         digest.ok_or_else(|| ImageError::NothingRuns {
@@ -190,7 +190,7 @@ pub(super) async fn tags(
         Err(error) if error.code() == Some("ImageNotFoundException") => Ok(Vec::new()),
         Err(error) => {
             let doing = format!("look for the tags of {}", repository.image(digest));
-            Err(CallError::of(doing, "ecr:DescribeImages")(error).into())
+            Err(CallError::from_sdk(doing, "ecr:DescribeImages")(error).into())
         }
     }
 }

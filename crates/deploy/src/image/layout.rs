@@ -100,7 +100,7 @@ fn blob(folder: &Path, descriptor: &Descriptor) -> Result<Vec<u8>, ImageError> {
         Ok(bytes)
     };
     let bytes = read().map_err(|source| ImageError::Read { path: path.clone(), source })?;
-    if bytes.len() as u64 == descriptor.size && Digest::of(&bytes) == descriptor.digest {
+    if bytes.len() as u64 == descriptor.size && Digest::sha256(&bytes) == descriptor.digest {
         return Ok(bytes);
     }
     let problem = format!("has other content in {} than its name and size say", descriptor.digest);

@@ -15,7 +15,7 @@ use crate::aws::CallError;
 pub(super) async fn login(repository: &Repository, aws: &SdkConfig) -> Result<Registry, ImageError> {
     let call = aws_sdk_ecr::Client::new(aws).get_authorization_token().send();
     let doing = format!("log in to {}", repository.registry());
-    let answer = call.await.map_err(CallError::of(doing, "ecr:GetAuthorizationToken"))?;
+    let answer = call.await.map_err(CallError::from_sdk(doing, "ecr:GetAuthorizationToken"))?;
     let data = answer.authorization_data.unwrap_or_default().into_iter().next();
     let no_login = || ImageError::NoLogin { registry: repository.registry().to_owned() };
     let data = data.ok_or_else(no_login)?;

@@ -55,12 +55,12 @@ impl Manifest {
         let parts: Parts = serde_json::from_slice(&bytes).ok()?;
         let media_type = parts.media_type.clone().unwrap_or_else(|| MANIFEST.to_owned());
         let is_known = MANIFESTS.contains(&media_type.as_str());
-        is_known.then(|| Self { digest: Digest::of(&bytes), media_type, bytes, parts })
+        is_known.then(|| Self { digest: Digest::sha256(&bytes), media_type, bytes, parts })
     }
 
     /// An artifact of one document about a subject, with the blobs it consists of.
     pub(super) fn artifact(artifact_type: &str, document: &[u8], subject: &Self) -> (Self, [Vec<u8>; 2]) {
-        let descriptor = |media_type: &str, bytes: &[u8]| json!({ "mediaType": media_type, "digest": Digest::of(bytes), "size": bytes.len() });
+        let descriptor = |media_type: &str, bytes: &[u8]| json!({ "mediaType": media_type, "digest": Digest::sha256(bytes), "size": bytes.len() });
         let manifest = json!({
             "schemaVersion": 2,
             "mediaType": MANIFEST,

@@ -11,7 +11,7 @@ pub struct Digest(String);
 
 impl Digest {
     /// That of some bytes.
-    pub fn of(bytes: &[u8]) -> Self {
+    pub fn sha256(bytes: &[u8]) -> Self {
         use sha2::Digest as _;
         let digest = sha2::Sha256::digest(bytes);
         Self(format!("sha256:{}", digest.iter().map(|byte| format!("{byte:02x}")).collect::<String>()))
@@ -171,8 +171,8 @@ mod tests {
     fn a_digest_is_of_some_bytes() {
         // The empty descriptor of the OCI image specification.
         let expected = "sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a";
-        assert_eq!(Digest::of(b"{}").as_str(), expected);
-        assert_eq!(expected.parse(), Ok(Digest::of(b"{}")));
+        assert_eq!(Digest::sha256(b"{}").as_str(), expected);
+        assert_eq!(expected.parse(), Ok(Digest::sha256(b"{}")));
         for wrong in
             ["", "sha256:", "latest", &expected[1..], &expected.to_uppercase(), &format!("{expected}0")]
         {
@@ -208,7 +208,7 @@ mod tests {
     #[test]
     fn an_image_is_of_its_repository_alone() {
         let (here, there): (Repository, Repository) = ("a.b/c".parse().unwrap(), "a.b/d".parse().unwrap());
-        let digest = Digest::of(b"x");
+        let digest = Digest::sha256(b"x");
         assert_eq!(here.digest_in(&here.image(&digest)), Some(digest.clone()));
         assert_eq!(there.digest_in(&here.image(&digest)), None);
         assert_eq!(here.digest_in("a.b/c:latest"), None);

@@ -15,7 +15,7 @@ use super::login::login;
 use super::manifest::Descriptor;
 use super::push::{attach, attach_document, blob_of, name, put, refuse_other};
 use super::{Digest, ImageError, Repository, Tag};
-use crate::ssm::GetParameters;
+use crate::ssm::get_parameters;
 
 /// The type of the artifact that carries the record.
 pub(super) const PROMOTION: &str = "application/vnd.rds-iam.promotion.v1+json";
@@ -134,7 +134,7 @@ impl Promote {
     /// What is promoted is what was tried.
     async fn check_runs(&self, source: &Repository, aws: &SdkConfig) -> Result<(), ImageError> {
         let parameter = self.image_parameter.clone();
-        let mut found = GetParameters { names: vec![parameter.clone()] }.run(aws).await?;
+        let mut found = get_parameters(aws, std::slice::from_ref(&parameter)).await?;
         let running = found.remove(&parameter).map(|found| found.value);
         if running.as_ref() == Some(&source.image(&self.digest)) {
             return Ok(());

@@ -79,7 +79,7 @@ mod tests {
     fn statement() -> Value {
         json!({
             "_type": STATEMENT, "predicateType": PREDICATE,
-            "subject": [{ "name": "rds-iam-app", "digest": { "sha256": Digest::of(b"image").hex() } }],
+            "subject": [{ "name": "rds-iam-app", "digest": { "sha256": Digest::sha256(b"image").hex() } }],
             "predicate": { "buildDefinition": {
                 "externalParameters": { "bases": "pinned" },
                 "resolvedDependencies": [{ "digest": { "gitCommit": "c" } }, { "uri": "docker://base" }],
@@ -90,13 +90,13 @@ mod tests {
     fn problem(change: impl Fn(&mut Value), accept_local: bool) -> Option<String> {
         let mut statement = statement();
         change(&mut statement);
-        Provenance::from(&statement).problem(&Digest::of(b"image"), accept_local)
+        Provenance::from(&statement).problem(&Digest::sha256(b"image"), accept_local)
     }
 
     #[test]
     fn a_statement_must_be_about_the_image_alone() {
         assert_eq!(problem(|_| (), false), None);
-        let other = json!({ "digest": { "sha256": Digest::of(b"other").hex() } });
+        let other = json!({ "digest": { "sha256": Digest::sha256(b"other").hex() } });
         for change in [
             &|statement: &mut Value| statement["subject"][0] = other.clone(),
             &|statement: &mut Value| statement["subject"].as_array_mut().unwrap().push(other.clone()),

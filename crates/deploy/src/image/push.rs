@@ -171,7 +171,7 @@ pub(super) async fn attach(
         return Ok(());
     }
     put(registry, artifact, read, &mut |_| ()).await?;
-    registry.list(image, artifact, clock).await?;
+    registry.ensure_referrer(image, artifact, clock).await?;
     tell(&format!("artifact {kind} is {digest}: pushed"));
     Ok(())
 }
@@ -187,7 +187,7 @@ pub(super) async fn attach_document(
 ) -> Result<(), ImageError> {
     let (artifact, blobs) = Manifest::artifact(artifact_type, document, image);
     let read = async |wanted: &Descriptor| {
-        let blob = blobs.iter().find(|blob| Digest::of(blob) == wanted.digest);
+        let blob = blobs.iter().find(|blob| Digest::sha256(blob) == wanted.digest);
         Ok(blob.expect("an artifact consists of these blobs").clone())
     };
     attach(registry, &image.digest, &artifact, read, clock, tell).await

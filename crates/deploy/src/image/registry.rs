@@ -136,7 +136,7 @@ impl Registry {
     /// Sees to it that an artifact is listed with its image. A registry without the referrers API does not do that
     /// itself: then it is the client's part to keep the list, under the tag `sha256-<hex>` (OCI distribution
     /// specification 1.1, "Referrers Tag Schema").
-    pub(super) async fn list(
+    pub(super) async fn ensure_referrer(
         &self,
         image: &Digest,
         artifact: &Manifest,
@@ -187,7 +187,7 @@ impl Registry {
 
     fn failed(&self, doing: &'static str, name: &str) -> impl FnOnce(OciDistributionError) -> RegistryError {
         let (name, repository) = (name.to_owned(), self.repository.to_string());
-        move |error| RegistryError { doing, name, repository, cause: Cause::of(&error) }
+        move |error| RegistryError { doing, name, repository, cause: Cause::from_oci(&error) }
     }
 
     fn error(&self, doing: &'static str, name: &str, cause: Cause) -> RegistryError {
@@ -272,7 +272,7 @@ fn because(said: &str) -> String {
 }
 
 impl Cause {
-    fn of(error: &OciDistributionError) -> Self {
+    fn from_oci(error: &OciDistributionError) -> Self {
         match error {
             OciDistributionError::UnauthorizedError { .. }
             | OciDistributionError::AuthenticationFailure(_) => Self::Unauthorized,

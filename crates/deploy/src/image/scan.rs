@@ -11,10 +11,10 @@ use serde::Serialize;
 
 use super::{Digest, ImageError, Repository};
 use crate::aws::CallError;
-use crate::aws::wait::{Patience, until};
+use crate::aws::wait::{Poll, until};
 
 /// A scan takes a minute or so.
-const PATIENCE: Patience = Patience { every: Duration::from_secs(3), limit: Duration::from_secs(15 * 60) };
+const POLL: Poll = Poll { interval: Duration::from_secs(3), timeout: Duration::from_secs(15 * 60) };
 
 /// The status of an image whose repository does not scan what is pushed.
 pub(super) const OFF: &str = "off";
@@ -69,9 +69,9 @@ async fn finished(
     client: &Client,
     clock: &Clock,
 ) -> Result<Scan, ImageError> {
-    let seen = until(clock, PATIENCE, async || look(repository, image, client).await).await?;
+    let seen = until(clock, POLL, async || look(repository, image, client).await).await?;
     let scan = seen.unwrap_or_else(|| {
-        let minutes = PATIENCE.limit.as_secs() / 60;
+        let minutes = POLL.timeout.as_secs() / 60;
         Err(format!("is not done after {minutes} minutes"))
     });
     let scan = scan.map_err(|problem| ImageError::NoScan { image: repository.image(image), problem })?;
@@ -85,7 +85,7 @@ async fn scans_on_push(repository: &Repository, client: &Client) -> Result<bool,
     let call = client.describe_repositories().repository_names(repository.path());
     let call = call.set_registry_id(repository.account().map(str::to_owned)).send();
     let doing = format!("look whether {repository} scans");
-    let answer = call.await.map_err(CallError::of(doing, "ecr:DescribeRepositories"))?;
+    let answer = call.await.map_err(CallError::from_sdk(doing, "ecr:DescribeRepositories"))?;
     let found = answer.repositories.unwrap_or_default().into_iter().next();
     let configuration = found.and_then(|repository| repository.image_scanning_configuration);
     Ok(configuration.is_some_and(|configuration| configuration.scan_on_push))
@@ -106,7 +106,7 @@ async fn look(
         Err(error) if error.code() == Some("ScanNotFoundException") => return Ok(None),
         Err(error) => {
             let doing = format!("see what the scan of {} found", repository.image(image));
-            return Err(CallError::of(doing, "ecr:DescribeImageScanFindings")(error));
+            return Err(CallError::from_sdk(doing, "ecr:DescribeImageScanFindings")(error));
         }
     };
     let status = answer.image_scan_status;

@@ -25,20 +25,20 @@ pub(super) const BUDGET: Duration =
 pub(super) const HEALTH_LIMIT: Duration = Duration::from_secs(5 * 60);
 
 /// How many looks in a row must find every target healthy: one good answer may be luck.
-pub(super) const HEALTHY_LOOKS: u32 = 3;
+pub(super) const HEALTHY_THRESHOLD: u32 = 3;
 
 /// Where the rollout is going.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Leg {
+pub(super) enum Direction {
     /// To the new image, and which one is good should that fail.
     Forward { good: Option<Digest> },
     /// Back to the good one, and why.
-    Back { good: Digest, why: Why },
+    Back { good: Digest, why: FailureReason },
 }
 
 /// What one look found.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Sight {
+pub(super) enum Observation {
     /// The instance refresh.
     Refresh { status: Status, percent: i32, reason: Option<String> },
     /// An instance that the refresh launched was abandoned: it did not get ready.
@@ -46,7 +46,7 @@ pub(super) enum Sight {
     /// The load balancer's targets, but those that are leaving.
     Health(Health),
     /// Nothing: there was no answer.
-    Unseen,
+    NoAnswer,
 }
 
 /// How far an instance refresh is.
@@ -64,20 +64,20 @@ pub(super) enum Status {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Health {
     pub(super) healthy: usize,
-    pub(super) of: usize,
+    pub(super) total: usize,
     /// For how many looks in a row all of them have been, this one included.
     pub(super) in_a_row: u32,
 }
 
 impl Health {
     pub(super) fn is_whole(self) -> bool {
-        self.of > 0 && self.healthy == self.of
+        self.total > 0 && self.healthy == self.total
     }
 }
 
 /// What to do next.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Next {
+pub(super) enum Decision {
     /// Look again, at the same.
     Look,
     /// Look at the targets: the instances are there.
@@ -85,15 +85,15 @@ pub(super) enum Next {
     /// The image of this leg runs.
     Finish,
     /// Go back to the good image.
-    Return { good: Digest, why: Why },
+    Return { good: Digest, why: FailureReason },
     /// There is nothing more to be done.
-    GiveUp(Why),
+    GiveUp(FailureReason),
 }
 
 /// Why an image does not run. `Display` goes on from "failed: ".
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub enum Why {
+pub enum FailureReason {
     /// The instance refresh failed.
     #[error("the instance refresh failed{}", because(reason.as_deref()))]
     Failed {
@@ -126,13 +126,13 @@ pub enum Why {
     },
     /// The instances are there, and do not serve.
     #[error(
-        "{healthy} of {of} targets are healthy {minutes} minutes after the instance refresh: see the app's log"
+        "{healthy} of {total} targets are healthy {minutes} minutes after the instance refresh: see the app's log"
     )]
     Unhealthy {
         /// How many are.
         healthy: usize,
         /// How many there are.
-        of: usize,
+        total: usize,
         /// How long it was waited for.
         minutes: u64,
     },
@@ -150,29 +150,35 @@ fn because(reason: Option<&str>) -> String {
 
 /// Decides by what was seen, and how long this has been looked at. `targets` says at what: the targets, or the
 /// refresh.
-pub(super) fn next(leg: &Leg, targets: bool, sight: &Sight, waited: Duration) -> Next {
+pub(super) fn next(leg: &Direction, targets: bool, sight: &Observation, waited: Duration) -> Decision {
     let limit = if targets { HEALTH_LIMIT } else { REFRESH_LIMIT };
     let (is_over, minutes) = (waited >= limit, limit.as_secs() / 60);
     let why = match sight.clone() {
-        Sight::Refresh { status: Status::Successful, .. } => return Next::LookAtTargets,
-        Sight::Health(health) if health.is_whole() && health.in_a_row >= HEALTHY_LOOKS => {
-            return Next::Finish;
+        Observation::Refresh { status: Status::Successful, .. } => return Decision::LookAtTargets,
+        Observation::Health(health) if health.is_whole() && health.in_a_row >= HEALTHY_THRESHOLD => {
+            return Decision::Finish;
         }
-        Sight::Refresh { status: Status::Failed, reason, .. } => Why::Failed { reason },
-        Sight::Refresh { status: Status::Cancelled, reason, .. } => Why::Cancelled { reason },
-        Sight::Refresh { status: Status::RolledBack, reason, .. } => Why::RolledBack { reason },
+        Observation::Refresh { status: Status::Failed, reason, .. } => FailureReason::Failed { reason },
+        Observation::Refresh { status: Status::Cancelled, reason, .. } => FailureReason::Cancelled { reason },
+        Observation::Refresh { status: Status::RolledBack, reason, .. } => {
+            FailureReason::RolledBack { reason }
+        }
         // The next one would not either, and until one does, the refresh stands still.
-        Sight::NotReady { reason } => Why::NotReady { reason },
+        Observation::NotReady { reason } => FailureReason::NotReady { reason },
         // All are healthy and have not been for long enough: the few looks that lack are worth more than the limit.
-        Sight::Health(health) if health.is_whole() => return Next::Look,
-        _ if !is_over => return Next::Look,
-        Sight::Health(Health { healthy, of, .. }) => Why::Unhealthy { healthy, of, minutes },
-        Sight::Unseen if targets => Why::HealthUnseen { minutes },
-        Sight::Refresh { status: Status::Active, .. } | Sight::Unseen => Why::Time { minutes },
+        Observation::Health(health) if health.is_whole() => return Decision::Look,
+        _ if !is_over => return Decision::Look,
+        Observation::Health(Health { healthy, total, .. }) => {
+            FailureReason::Unhealthy { healthy, total, minutes }
+        }
+        Observation::NoAnswer if targets => FailureReason::HealthUnseen { minutes },
+        Observation::Refresh { status: Status::Active, .. } | Observation::NoAnswer => {
+            FailureReason::Time { minutes }
+        }
     };
     match leg {
-        Leg::Forward { good: Some(good) } => Next::Return { good: good.clone(), why },
-        Leg::Forward { good: None } | Leg::Back { .. } => Next::GiveUp(why),
+        Direction::Forward { good: Some(good) } => Decision::Return { good: good.clone(), why },
+        Direction::Forward { good: None } | Direction::Back { .. } => Decision::GiveUp(why),
     }
 }
 
@@ -181,57 +187,67 @@ mod tests {
     use super::*;
 
     fn good() -> Digest {
-        Digest::of(b"good")
+        Digest::sha256(b"good")
     }
 
-    fn to(why: Why) -> Next {
-        Next::Return { good: good(), why }
+    fn to(why: FailureReason) -> Decision {
+        Decision::Return { good: good(), why }
     }
 
     /// Forward with a way back, forward without one, and back.
-    fn legs() -> [Leg; 3] {
-        let back = Leg::Back { good: good(), why: Why::Time { minutes: 1 } };
-        [Leg::Forward { good: Some(good()) }, Leg::Forward { good: None }, back]
+    fn legs() -> [Direction; 3] {
+        let back = Direction::Back { good: good(), why: FailureReason::Time { minutes: 1 } };
+        [Direction::Forward { good: Some(good()) }, Direction::Forward { good: None }, back]
     }
 
-    fn refresh(status: Status) -> Sight {
-        Sight::Refresh { status, percent: 50, reason: None }
+    fn refresh(status: Status) -> Observation {
+        Observation::Refresh { status, percent: 50, reason: None }
     }
 
-    fn not_ready() -> Sight {
-        Sight::NotReady { reason: None }
+    fn not_ready() -> Observation {
+        Observation::NotReady { reason: None }
     }
 
-    fn health(healthy: usize, of: usize, in_a_row: u32) -> Sight {
-        Sight::Health(Health { healthy, of, in_a_row })
+    fn health(healthy: usize, total: usize, in_a_row: u32) -> Observation {
+        Observation::Health(Health { healthy, total, in_a_row })
     }
 
     #[test]
     fn a_refresh_is_watched_to_its_end() {
-        let time = || Why::Time { minutes: 20 };
+        let time = || FailureReason::Time { minutes: 20 };
         let [forward, first, back] = &legs();
-        let failed = || Why::Failed { reason: None };
+        let failed = || FailureReason::Failed { reason: None };
         let before = REFRESH_LIMIT - Duration::from_secs(1);
         for (leg, sight, waited, expected) in [
-            (forward, refresh(Status::Active), Duration::ZERO, Next::Look),
-            (forward, refresh(Status::Active), before, Next::Look),
+            (forward, refresh(Status::Active), Duration::ZERO, Decision::Look),
+            (forward, refresh(Status::Active), before, Decision::Look),
             (forward, refresh(Status::Active), REFRESH_LIMIT, to(time())),
-            (first, refresh(Status::Active), REFRESH_LIMIT, Next::GiveUp(time())),
-            (back, refresh(Status::Active), REFRESH_LIMIT, Next::GiveUp(time())),
-            (forward, Sight::Unseen, before, Next::Look),
-            (forward, Sight::Unseen, REFRESH_LIMIT, to(time())),
-            (forward, refresh(Status::Successful), Duration::ZERO, Next::LookAtTargets),
+            (first, refresh(Status::Active), REFRESH_LIMIT, Decision::GiveUp(time())),
+            (back, refresh(Status::Active), REFRESH_LIMIT, Decision::GiveUp(time())),
+            (forward, Observation::NoAnswer, before, Decision::Look),
+            (forward, Observation::NoAnswer, REFRESH_LIMIT, to(time())),
+            (forward, refresh(Status::Successful), Duration::ZERO, Decision::LookAtTargets),
             // Late, and over all the same.
-            (forward, refresh(Status::Successful), REFRESH_LIMIT, Next::LookAtTargets),
-            (back, refresh(Status::Successful), Duration::ZERO, Next::LookAtTargets),
+            (forward, refresh(Status::Successful), REFRESH_LIMIT, Decision::LookAtTargets),
+            (back, refresh(Status::Successful), Duration::ZERO, Decision::LookAtTargets),
             (forward, refresh(Status::Failed), Duration::ZERO, to(failed())),
-            (first, refresh(Status::Failed), Duration::ZERO, Next::GiveUp(failed())),
-            (back, refresh(Status::Failed), Duration::ZERO, Next::GiveUp(failed())),
-            (forward, refresh(Status::Cancelled), Duration::ZERO, to(Why::Cancelled { reason: None })),
-            (forward, refresh(Status::RolledBack), Duration::ZERO, to(Why::RolledBack { reason: None })),
-            (forward, not_ready(), Duration::ZERO, to(Why::NotReady { reason: None })),
-            (first, not_ready(), Duration::ZERO, Next::GiveUp(Why::NotReady { reason: None })),
-            (back, not_ready(), Duration::ZERO, Next::GiveUp(Why::NotReady { reason: None })),
+            (first, refresh(Status::Failed), Duration::ZERO, Decision::GiveUp(failed())),
+            (back, refresh(Status::Failed), Duration::ZERO, Decision::GiveUp(failed())),
+            (
+                forward,
+                refresh(Status::Cancelled),
+                Duration::ZERO,
+                to(FailureReason::Cancelled { reason: None }),
+            ),
+            (
+                forward,
+                refresh(Status::RolledBack),
+                Duration::ZERO,
+                to(FailureReason::RolledBack { reason: None }),
+            ),
+            (forward, not_ready(), Duration::ZERO, to(FailureReason::NotReady { reason: None })),
+            (first, not_ready(), Duration::ZERO, Decision::GiveUp(FailureReason::NotReady { reason: None })),
+            (back, not_ready(), Duration::ZERO, Decision::GiveUp(FailureReason::NotReady { reason: None })),
         ] {
             assert_eq!(next(leg, false, &sight, waited), expected, "{leg:?} {sight:?} {waited:?}");
         }
@@ -240,23 +256,23 @@ mod tests {
     #[test]
     fn then_the_targets_must_be_healthy() {
         let [forward, first, back] = &legs();
-        let unhealthy = |healthy, of| Why::Unhealthy { healthy, of, minutes: 5 };
+        let unhealthy = |healthy, total| FailureReason::Unhealthy { healthy, total, minutes: 5 };
         let before = HEALTH_LIMIT - Duration::from_secs(1);
         for (leg, sight, waited, expected) in [
-            (forward, health(0, 0, 0), Duration::ZERO, Next::Look),
-            (forward, health(1, 2, 0), before, Next::Look),
-            (forward, health(2, 2, 1), Duration::ZERO, Next::Look),
-            (forward, health(2, 2, 2), Duration::ZERO, Next::Look),
-            (forward, health(2, 2, 3), Duration::ZERO, Next::Finish),
-            (forward, health(2, 2, 1), HEALTH_LIMIT, Next::Look),
+            (forward, health(0, 0, 0), Duration::ZERO, Decision::Look),
+            (forward, health(1, 2, 0), before, Decision::Look),
+            (forward, health(2, 2, 1), Duration::ZERO, Decision::Look),
+            (forward, health(2, 2, 2), Duration::ZERO, Decision::Look),
+            (forward, health(2, 2, 3), Duration::ZERO, Decision::Finish),
+            (forward, health(2, 2, 1), HEALTH_LIMIT, Decision::Look),
             (forward, health(1, 2, 0), HEALTH_LIMIT, to(unhealthy(1, 2))),
             // No targets at all are not healthy ones.
             (forward, health(0, 0, 9), HEALTH_LIMIT, to(unhealthy(0, 0))),
-            (first, health(0, 1, 0), HEALTH_LIMIT, Next::GiveUp(unhealthy(0, 1))),
-            (back, health(1, 1, 3), Duration::ZERO, Next::Finish),
-            (back, health(0, 1, 0), HEALTH_LIMIT, Next::GiveUp(unhealthy(0, 1))),
-            (forward, Sight::Unseen, before, Next::Look),
-            (forward, Sight::Unseen, HEALTH_LIMIT, to(Why::HealthUnseen { minutes: 5 })),
+            (first, health(0, 1, 0), HEALTH_LIMIT, Decision::GiveUp(unhealthy(0, 1))),
+            (back, health(1, 1, 3), Duration::ZERO, Decision::Finish),
+            (back, health(0, 1, 0), HEALTH_LIMIT, Decision::GiveUp(unhealthy(0, 1))),
+            (forward, Observation::NoAnswer, before, Decision::Look),
+            (forward, Observation::NoAnswer, HEALTH_LIMIT, to(FailureReason::HealthUnseen { minutes: 5 })),
         ] {
             assert_eq!(next(leg, true, &sight, waited), expected, "{leg:?} {sight:?} {waited:?}");
         }

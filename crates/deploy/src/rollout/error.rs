@@ -1,6 +1,6 @@
-//! Why an image was not rolled out, and what runs instead.
+//! FailureReason an image was not rolled out, and what runs instead.
 
-use super::Why;
+use super::FailureReason;
 use crate::aws::CallError;
 use crate::image::{Digest, NameError, Repository};
 
@@ -98,7 +98,7 @@ pub enum RolloutError {
         /// The image asked for.
         image: String,
         /// Why it does not run.
-        why: Why,
+        why: FailureReason,
         /// The image parameter.
         parameter: String,
     },
@@ -111,11 +111,11 @@ pub enum RolloutError {
         /// The image asked for.
         image: String,
         /// Why it does not run.
-        why: Box<Why>,
+        why: Box<FailureReason>,
         /// The last good image.
         good: String,
         /// Why that does not run either.
-        back: Box<Why>,
+        back: Box<FailureReason>,
         /// The image parameter.
         parameter: String,
     },

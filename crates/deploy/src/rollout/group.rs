@@ -46,7 +46,8 @@ impl Group {
         let call =
             self.autoscaling.describe_auto_scaling_groups().auto_scaling_group_names(&self.name).send();
         let doing = format!("look at the Auto Scaling group {}", self.name);
-        let answer = call.await.map_err(CallError::of(doing, "autoscaling:DescribeAutoScalingGroups"))?;
+        let answer =
+            call.await.map_err(CallError::from_sdk(doing, "autoscaling:DescribeAutoScalingGroups"))?;
         let group = answer.auto_scaling_groups.unwrap_or_default().into_iter().next();
         Ok(group.map(|group| group.target_group_arns.unwrap_or_default()))
     }
@@ -61,7 +62,8 @@ impl Group {
         let call = self.autoscaling.describe_instance_refreshes().auto_scaling_group_name(&self.name);
         let call = call.set_instance_refresh_ids(id.map(|id| vec![id.to_owned()])).send();
         let doing = format!("look at the instance refreshes of {}", self.name);
-        let answer = call.await.map_err(CallError::of(doing, "autoscaling:DescribeInstanceRefreshes"))?;
+        let answer =
+            call.await.map_err(CallError::from_sdk(doing, "autoscaling:DescribeInstanceRefreshes"))?;
         Ok(answer.instance_refreshes.unwrap_or_default().into_iter().map(Refresh::from).collect())
     }
 
@@ -70,7 +72,8 @@ impl Group {
     pub(super) async fn abandoned(&self, since: SystemTime) -> Result<Option<Option<String>>, CallError> {
         let call = self.autoscaling.describe_scaling_activities().auto_scaling_group_name(&self.name).send();
         let doing = format!("look at the scaling activities of {}", self.name);
-        let answer = call.await.map_err(CallError::of(doing, "autoscaling:DescribeScalingActivities"))?;
+        let answer =
+            call.await.map_err(CallError::from_sdk(doing, "autoscaling:DescribeScalingActivities"))?;
         let is_later = |start: Option<aws_sdk_autoscaling::primitives::DateTime>| {
             start.and_then(|start| SystemTime::try_from(start).ok()).is_some_and(|start| start >= since)
         };
@@ -91,7 +94,7 @@ impl Group {
         let call = self.autoscaling.start_instance_refresh().auto_scaling_group_name(&self.name);
         let doing = format!("start an instance refresh of {}", self.name);
         let answer = call.preferences(preferences).send().await;
-        let answer = answer.map_err(CallError::of(doing, "autoscaling:StartInstanceRefresh"))?;
+        let answer = answer.map_err(CallError::from_sdk(doing, "autoscaling:StartInstanceRefresh"))?;
         Ok(answer.instance_refresh_id.unwrap_or_default())
     }
 
@@ -103,19 +106,19 @@ impl Group {
             Err(error) if error.code() == Some("ActiveInstanceRefreshNotFound") => Ok(()),
             done => {
                 let doing = format!("cancel the instance refresh of {}", self.name);
-                done.map(drop).map_err(CallError::of(doing, "autoscaling:CancelInstanceRefresh"))
+                done.map(drop).map_err(CallError::from_sdk(doing, "autoscaling:CancelInstanceRefresh"))
             }
         }
     }
 
     /// The targets in these groups, but those that are leaving. `in_a_row` is the caller's to count.
     pub(super) async fn health(&self, target_groups: &[String]) -> Result<Health, CallError> {
-        let (mut healthy, mut of) = (0, 0);
+        let (mut healthy, mut total) = (0, 0);
         for arn in target_groups {
             let call = self.balancing.describe_target_health().target_group_arn(arn).send();
             let doing = format!("ask how the targets in {arn} are");
             let action = "elasticloadbalancing:DescribeTargetHealth";
-            let answer = call.await.map_err(CallError::of(doing, action))?;
+            let answer = call.await.map_err(CallError::from_sdk(doing, action))?;
             for target in answer.target_health_descriptions.unwrap_or_default() {
                 match target.target_health.and_then(|health| health.state) {
                     Some(TargetHealthStateEnum::Draining | TargetHealthStateEnum::UnhealthyDraining) => {
@@ -124,10 +127,10 @@ impl Group {
                     Some(TargetHealthStateEnum::Healthy) => healthy += 1,
                     _ => {}
                 }
-                of += 1;
+                total += 1;
             }
         }
-        Ok(Health { healthy, of, in_a_row: 0 })
+        Ok(Health { healthy, total, in_a_row: 0 })
     }
 }
 

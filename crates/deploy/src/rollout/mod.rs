@@ -24,14 +24,14 @@ use serde::Serialize;
 
 use crate::aws::CallError;
 use crate::image::{Digest, Repository};
-use crate::ssm::GetParameters;
+use crate::ssm::get_parameters;
 use rds_iam_infra::outputs::App;
 
 use group::Group;
 use parameters::Parameters;
 use run::Run;
 
-pub use decide::Why;
+pub use decide::FailureReason;
 pub use error::RolloutError;
 
 /// Which image to put into service.
@@ -68,7 +68,7 @@ pub struct Record {
     pub seconds: u64,
     /// Why it does not run, where it was returned from.
     #[serde(skip)]
-    pub why: Option<Why>,
+    pub why: Option<FailureReason>,
 }
 
 /// Whether the image that was asked for runs.
@@ -90,7 +90,7 @@ pub enum Outcome {
 /// Where it can't be read.
 pub async fn named_image(app: &App, aws: &SdkConfig) -> Result<Option<String>, CallError> {
     let name = app.image_parameter.as_str().to_owned();
-    let mut found = GetParameters { names: vec![name.clone()] }.run(aws).await?;
+    let mut found = get_parameters(aws, std::slice::from_ref(&name)).await?;
     Ok(found.remove(&name).map(|found| found.value))
 }
 

@@ -7,7 +7,7 @@ use aws_config::SdkConfig;
 use super::RolloutError;
 use crate::aws::CallError;
 use crate::image::{Digest, Repository};
-use crate::ssm::{Found, GetParameters, PutParameter};
+use crate::ssm::{Found, get_parameters, put_parameter};
 use rds_iam_infra::outputs::{Parameter, ParameterPath};
 
 /// The last segment of the second one's name.
@@ -41,7 +41,7 @@ impl Parameters {
 
     pub(super) async fn read(&self, aws: &SdkConfig) -> Result<Images, RolloutError> {
         let names = vec![self.image.clone(), self.previous.clone()];
-        let found = GetParameters { names }.run(aws).await?;
+        let found = get_parameters(aws, &names).await?;
         let digest = |name: &str| found.get(name).map(|found| self.digest(name, found)).transpose();
         Ok(Images {
             current: digest(&self.image)?,
@@ -62,6 +62,6 @@ impl Parameters {
 
     pub(super) async fn write(&self, aws: &SdkConfig, name: &str, digest: &Digest) -> Result<(), CallError> {
         let parameter = Parameter { path: name.to_owned(), value: self.repository.image(digest) };
-        PutParameter { parameter }.run(aws).await
+        put_parameter(aws, &parameter).await
     }
 }

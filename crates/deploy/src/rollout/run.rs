@@ -7,11 +7,13 @@ use aws_sdk_ecr::error::ProvideErrorMetadata as _;
 use aws_sdk_ecr::types::ImageIdentifier;
 use rds_iam_token::Clock;
 
-use super::decide::{CANCEL_LIMIT, Leg, Next, REFRESH_LIMIT, Sight, Status, Why, next};
+use super::decide::{
+    CANCEL_LIMIT, Decision, Direction, FailureReason, Observation, REFRESH_LIMIT, Status, next,
+};
 use super::group::{Group, Refresh};
 use super::parameters::{Images, Parameters};
 use super::{Outcome, Record, RolloutError, Target};
-use crate::aws::wait::{Patience, since, until};
+use crate::aws::wait::{Poll, since, until};
 use crate::aws::{CallError, Cause};
 use crate::image::{Digest, Repository};
 
@@ -120,7 +122,7 @@ impl Run<'_> {
             });
         }
         let doing = format!("look for {}", self.repository.image(image));
-        Err(CallError::of(doing, "ecr:DescribeImages")(error).into())
+        Err(CallError::from_sdk(doing, "ecr:DescribeImages")(error).into())
     }
 
     /// The refresh that is bringing this very image, where an earlier run was interrupted. Any other that is going
@@ -143,16 +145,16 @@ impl Run<'_> {
             return Ok(Some(latest));
         }
         (self.tell)(&format!("waiting for the instance refresh {id} of {of}, which is going on ({state})"));
-        let patience = Patience { every: LOOK, limit: REFRESH_LIMIT };
-        if self.is_over(id, patience).await? {
+        let poll = Poll { interval: LOOK, timeout: REFRESH_LIMIT };
+        if self.is_over(id, poll).await? {
             return Ok(None);
         }
         let minutes = REFRESH_LIMIT.as_secs() / 60;
         Err(RolloutError::Busy { id: id.clone(), group: of.clone(), minutes })
     }
 
-    async fn is_over(&self, id: &str, patience: Patience) -> Result<bool, CallError> {
-        let seen = until(self.clock, patience, async || {
+    async fn is_over(&self, id: &str, poll: Poll) -> Result<bool, CallError> {
+        let seen = until(self.clock, poll, async || {
             let refresh = self.group.refresh(Some(id)).await?;
             Ok(refresh.is_none_or(|refresh| refresh.status != Status::Active).then_some(()))
         });
@@ -215,25 +217,25 @@ impl Run<'_> {
         mut id: String,
         image: &Digest,
         good: Option<Digest>,
-    ) -> Result<Option<(Digest, Why)>, RolloutError> {
-        let mut leg = Leg::Forward { good };
+    ) -> Result<Option<(Digest, FailureReason)>, RolloutError> {
+        let mut leg = Direction::Forward { good };
         let (mut at_targets, mut begun, mut in_a_row, mut told) = (false, self.clock.now(), 0, String::new());
         loop {
             let seen = self.look(at_targets.then_some(&mut in_a_row), &id).await;
             let sight = seen.map_err(|source| match &leg {
-                Leg::Forward { .. } => self.lost(source, image),
-                Leg::Back { good, .. } => self.lost(source, good),
+                Direction::Forward { .. } => self.lost(source, image),
+                Direction::Back { good, .. } => self.lost(source, good),
             })?;
             self.tell_once(&sight, &mut told);
             match next(&leg, at_targets, &sight, since(self.clock, begun)) {
-                Next::Look => self.clock.sleep(LOOK).await,
-                Next::LookAtTargets => (at_targets, begun, in_a_row) = (true, self.clock.now(), 0),
-                Next::Return { good, why } => {
+                Decision::Look => self.clock.sleep(LOOK).await,
+                Decision::LookAtTargets => (at_targets, begun, in_a_row) = (true, self.clock.now(), 0),
+                Decision::Return { good, why } => {
                     id = self.go_back(image, &good, &why).await?;
                     (at_targets, begun) = (false, self.clock.now());
-                    leg = Leg::Back { good, why };
+                    leg = Direction::Back { good, why };
                 }
-                Next::GiveUp(failed) => {
+                Decision::GiveUp(failed) => {
                     // Otherwise AWS would go on launching what does not get ready.
                     let stopped =
                         if is_going_on(&failed) { self.group.cancel_refresh().await } else { Ok(()) };
@@ -242,21 +244,21 @@ impl Run<'_> {
                     }
                     return Err(self.gave_up(image, leg, failed));
                 }
-                Next::Finish => {
+                Decision::Finish => {
                     return Ok(match leg {
-                        Leg::Forward { .. } => None,
-                        Leg::Back { good, why } => Some((good, why)),
+                        Direction::Forward { .. } => None,
+                        Direction::Back { good, why } => Some((good, why)),
                     });
                 }
             }
         }
     }
 
-    fn gave_up(&self, image: &Digest, leg: Leg, failed: Why) -> RolloutError {
+    fn gave_up(&self, image: &Digest, leg: Direction, failed: FailureReason) -> RolloutError {
         let (image, parameter) = (self.repository.image(image), self.parameters.image.clone());
         match leg {
-            Leg::Forward { .. } => RolloutError::NothingToReturnTo { image, why: failed, parameter },
-            Leg::Back { good, why } => {
+            Direction::Forward { .. } => RolloutError::NothingToReturnTo { image, why: failed, parameter },
+            Direction::Back { good, why } => {
                 let good = self.repository.image(&good);
                 RolloutError::NotReturned {
                     image,
@@ -270,45 +272,45 @@ impl Run<'_> {
     }
 
     /// Looks at the targets where `in_a_row` is given, which counts for how many looks all were healthy.
-    async fn look(&self, in_a_row: Option<&mut u32>, id: &str) -> Result<Sight, CallError> {
+    async fn look(&self, in_a_row: Option<&mut u32>, id: &str) -> Result<Observation, CallError> {
         let seen = match in_a_row {
             Some(in_a_row) => self.group.health(&self.targets).await.map(|mut health| {
                 *in_a_row = if health.is_whole() { *in_a_row + 1 } else { 0 };
                 health.in_a_row = *in_a_row;
-                Sight::Health(health)
+                Observation::Health(health)
             }),
             None => self.look_at_refresh(id).await,
         };
         match seen {
             Err(error) if matches!(error.cause, Cause::Throttled { .. } | Cause::Unreachable) => {
-                Ok(Sight::Unseen)
+                Ok(Observation::NoAnswer)
             }
             seen => seen,
         }
     }
 
-    async fn look_at_refresh(&self, id: &str) -> Result<Sight, CallError> {
+    async fn look_at_refresh(&self, id: &str) -> Result<Observation, CallError> {
         let Some(Refresh { status, percent, reason, started, .. }) = self.group.refresh(Some(id)).await?
         else {
-            return Ok(Sight::Unseen);
+            return Ok(Observation::NoAnswer);
         };
         if let (Status::Active, Some(started)) = (status, started)
             && let Some(reason) = self.group.abandoned(started).await?
         {
-            return Ok(Sight::NotReady { reason });
+            return Ok(Observation::NotReady { reason });
         }
-        Ok(Sight::Refresh { status, percent, reason })
+        Ok(Observation::Refresh { status, percent, reason })
     }
 
-    fn tell_once(&mut self, sight: &Sight, told: &mut String) {
+    fn tell_once(&mut self, sight: &Observation, told: &mut String) {
         let line = match sight {
-            Sight::Refresh { status: Status::Active, percent, .. } => {
+            Observation::Refresh { status: Status::Active, percent, .. } => {
                 format!("instances replaced: {percent} %")
             }
-            Sight::Refresh { status, .. } => format!("the instance refresh is over: {status:?}"),
-            Sight::NotReady { .. } => "a new instance was abandoned: it did not get ready".to_owned(),
-            Sight::Health(health) => format!("targets healthy: {} of {}", health.healthy, health.of),
-            Sight::Unseen => "AWS did not answer; looking again".to_owned(),
+            Observation::Refresh { status, .. } => format!("the instance refresh is over: {status:?}"),
+            Observation::NotReady { .. } => "a new instance was abandoned: it did not get ready".to_owned(),
+            Observation::Health(health) => format!("targets healthy: {} of {}", health.healthy, health.total),
+            Observation::NoAnswer => "AWS did not answer; looking again".to_owned(),
         };
         if line != *told {
             (self.tell)(&line);
@@ -317,7 +319,12 @@ impl Run<'_> {
     }
 
     /// Names the good image again and starts the refresh that brings it; the refresh's id.
-    async fn go_back(&mut self, image: &Digest, good: &Digest, why: &Why) -> Result<String, RolloutError> {
+    async fn go_back(
+        &mut self,
+        image: &Digest,
+        good: &Digest,
+        why: &FailureReason,
+    ) -> Result<String, RolloutError> {
         (self.tell)(&format!("failed: {why}; going back to {}", self.repository.image(good)));
         let parameter = self.parameters.image.clone();
         self.put(&parameter, good, image).await?;
@@ -327,13 +334,13 @@ impl Run<'_> {
     }
 
     /// Starts a refresh after one that failed, which is ended first where it is still going on.
-    async fn restart(&mut self, why: &Why) -> Result<String, CallError> {
+    async fn restart(&mut self, why: &FailureReason) -> Result<String, CallError> {
         if is_going_on(why)
             && let Some(latest) = self.group.refresh(None).await?
         {
             self.group.cancel_refresh().await?;
             // Where it does not end in time, starting the next one says so.
-            self.is_over(&latest.id, Patience { every: LOOK, limit: CANCEL_LIMIT }).await?;
+            self.is_over(&latest.id, Poll { interval: LOOK, timeout: CANCEL_LIMIT }).await?;
         }
         self.start_refresh().await
     }
@@ -350,8 +357,8 @@ impl Run<'_> {
 }
 
 /// Whether the refresh is not over, although its image is given up.
-fn is_going_on(why: &Why) -> bool {
-    matches!(why, Why::Time { .. } | Why::NotReady { .. })
+fn is_going_on(why: &FailureReason) -> bool {
+    matches!(why, FailureReason::Time { .. } | FailureReason::NotReady { .. })
 }
 
 impl Refresh {

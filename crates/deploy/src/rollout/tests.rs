@@ -1,7 +1,7 @@
 use super::decide::{BUDGET, HEALTH_LIMIT, REFRESH_LIMIT};
 use super::run::LOOK;
 use super::*;
-use crate::aws::test_client::{Canned, clock};
+use crate::aws::test_client::{TestClient, clock};
 use rds_iam_infra::Outputs;
 
 const OUTPUTS: &str = include_str!("../../../../terraform/stacks/service/outputs.json");
@@ -13,7 +13,7 @@ const GROUP: &str = "<DescribeAutoScalingGroupsResponse><DescribeAutoScalingGrou
                      </DescribeAutoScalingGroupsResult></DescribeAutoScalingGroupsResponse>";
 
 fn digest(name: &str) -> Digest {
-    Digest::of(name.as_bytes())
+    Digest::sha256(name.as_bytes())
 }
 
 fn image(name: &str) -> String {
@@ -26,8 +26,8 @@ fn rollout(target: Target) -> Rollout {
 
 /// A deployment whose group has one target group. Both parameters are there if they are named; the image parameter
 /// got its value at second 100.
-fn deployment(current: Option<&str>, previous: Option<&str>) -> Canned {
-    let aws = Canned::new();
+fn deployment(current: Option<&str>, previous: Option<&str>) -> TestClient {
+    let aws = TestClient::new();
     let parameter = |name: &str, value: &str| serde_json::json!({"Name": name, "Type": "String", "Value": image(value), "LastModifiedDate": 100.5});
     let found = [("/dev/app/image", current), ("/dev/app/previous-image", previous)];
     let found: Vec<_> = found.iter().filter_map(|(name, value)| Some(parameter(name, (*value)?))).collect();
@@ -102,7 +102,7 @@ fn health(states: &[&str]) -> String {
 }
 
 /// How it ended, what was told, and what was written, in its order.
-async fn run(aws: &Canned, target: Target) -> (Result<Record, RolloutError>, String) {
+async fn run(aws: &TestClient, target: Target) -> (Result<Record, RolloutError>, String) {
     let mut said = Vec::new();
     let ended = rollout(target).run(&aws.config(), &clock(), &mut |line| said.push(line.to_owned())).await;
     let mut said = said.join("\n");
@@ -113,7 +113,7 @@ async fn run(aws: &Canned, target: Target) -> (Result<Record, RolloutError>, Str
 }
 
 /// The parameters that were written: name and image.
-fn written(aws: &Canned) -> Vec<(String, String)> {
+fn written(aws: &TestClient) -> Vec<(String, String)> {
     let text = |value: &serde_json::Value| value.as_str().unwrap().to_owned();
     let put = |body: String| {
         let body: serde_json::Value = serde_json::from_str(&body).unwrap();
@@ -288,7 +288,7 @@ async fn a_refresh_that_does_not_end_is_cancelled_first() {
         .on("CancelInstanceRefresh", 200, CANCELLED)
         .on("DescribeTargetHealth", 200, health(&["healthy"]));
     let (ended, _) = run(&aws, new()).await;
-    assert_eq!(ended.unwrap().why, Some(Why::Time { minutes: 20 }));
+    assert_eq!(ended.unwrap().why, Some(FailureReason::Time { minutes: 20 }));
     let order: Vec<_> =
         aws.operations().into_iter().filter(|name| name.ends_with("cel") || !name.starts_with("D")).collect();
     let tail = ["PutParameter", "CancelInstanceRefresh", "StartInstanceRefresh"];
@@ -316,7 +316,7 @@ async fn an_image_that_never_gets_ready_is_given_up_at_the_first_instance() {
     let (ended, said) = run(&aws, new()).await;
     let record = ended.unwrap();
     assert_eq!((record.outcome, record.before), (Outcome::Returned, Some(image("old"))));
-    assert_eq!(record.why, Some(Why::NotReady { reason: Some("it was abandoned".to_owned()) }));
+    assert_eq!(record.why, Some(FailureReason::NotReady { reason: Some("it was abandoned".to_owned()) }));
     assert_eq!(written(&aws)[1..3], [put("image", "new"), put("image", "old")]);
     insta::assert_snapshot!(said, @"
     /dev/app/previous-image: <old>
@@ -342,7 +342,10 @@ async fn the_first_image_that_never_gets_ready_is_not_launched_again_and_again()
         .instead("DescribeScalingActivities", 200, activities(&[("Cancelled", 210)]))
         .on("CancelInstanceRefresh", 200, CANCELLED);
     let (ended, _) = run(&aws, new()).await;
-    assert!(matches!(ended, Err(RolloutError::NothingToReturnTo { why: Why::NotReady { .. }, .. })));
+    assert!(matches!(
+        ended,
+        Err(RolloutError::NothingToReturnTo { why: FailureReason::NotReady { .. }, .. })
+    ));
     assert_eq!(aws.asked("CancelInstanceRefresh").len(), 1);
 }
 
@@ -361,7 +364,7 @@ async fn a_refresh_that_failed_for_another_reason_makes_no_other_image_good() {
         .on("CancelInstanceRefresh", 200, CANCELLED)
         .on("DescribeTargetHealth", 200, health(&["healthy"]));
     let (ended, _) = run(&aws, new()).await;
-    assert!(matches!(ended.unwrap().why, Some(Why::NotReady { .. })));
+    assert!(matches!(ended.unwrap().why, Some(FailureReason::NotReady { .. })));
     assert!(written(&aws).contains(&put("image", "old")), "{:?}", written(&aws));
     assert!(!written(&aws).contains(&put("image", "older")), "{:?}", written(&aws));
 }
@@ -403,7 +406,7 @@ async fn failures_say_what_runs_and_how_to_go_on() {
     let denied =
         "<ErrorResponse><Error><Code>AccessDenied</Code><Message>x</Message></Error></ErrorResponse>";
     let mut said = Vec::new();
-    let mut failed = async |aws: &Canned, target: Target| {
+    let mut failed = async |aws: &TestClient, target: Target| {
         let (ended, _) = run(aws, target).await;
         let error = ended.unwrap_err();
         let mut text = error.to_string();
@@ -420,13 +423,13 @@ async fn failures_say_what_runs_and_how_to_go_on() {
     // Before anything is changed.
     let aws = deployment(Some("old"), None);
     failed(&aws, Target::Previous).await;
-    let aws = Canned::new();
+    let aws = TestClient::new();
     let group = "<DescribeAutoScalingGroupsResponse><DescribeAutoScalingGroupsResult/></DescribeAutoScalingGroupsResponse>";
     aws.on("DescribeAutoScalingGroups", 200, group);
     failed(&aws, new()).await;
     for (kind, value) in [("String", "orders:latest"), ("SecureString", "AQIC…")] {
         let found = serde_json::json!([{"Name": "/dev/app/image", "Type": kind, "Value": value}]);
-        let aws = Canned::new();
+        let aws = TestClient::new();
         aws.on("DescribeAutoScalingGroups", 200, GROUP).on(
             "GetParameters",
             200,
@@ -434,7 +437,7 @@ async fn failures_say_what_runs_and_how_to_go_on() {
         );
         failed(&aws, new()).await;
     }
-    let aws = Canned::new();
+    let aws = TestClient::new();
     aws.on("DescribeAutoScalingGroups", 200, GROUP).on("GetParameters", 200, r#"{"Parameters":[]}"#).on(
         "DescribeImages",
         400,

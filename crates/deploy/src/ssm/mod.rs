@@ -1,19 +1,20 @@
 //! The app's parameters in Systems Manager Parameter Store: what is there, what would differ, and writing it.
-//! One module to each call of AWS, with its arguments.
+//! One module and function per AWS call.
 //!
 //! ```no_run
 //! use rds_iam_infra::Outputs;
 //! use rds_iam_deploy::aws;
-//! use rds_iam_deploy::ssm::{self, GetParameters, PutParameter, State};
+//! use rds_iam_deploy::ssm::{self, State};
 //!
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
 //! let outputs = Outputs::read("outputs.json".as_ref())?;
 //! let aws = aws::connect(&outputs.deployment.region).await;
 //! let due = outputs.parameters();
-//! let found = GetParameters::of(&due).run(&aws).await?;
+//! let names: Vec<_> = due.iter().map(|parameter| parameter.path.clone()).collect();
+//! let found = ssm::get_parameters(&aws, &names).await?;
 //! for difference in ssm::compare(due, &found) {
 //!     if difference.state != State::Same {
-//!         PutParameter { parameter: difference.parameter }.run(&aws).await?;
+//!         ssm::put_parameter(&aws, &difference.parameter).await?;
 //!     }
 //! }
 //! # Ok(())
@@ -28,9 +29,9 @@ use std::collections::BTreeMap;
 
 use rds_iam_infra::outputs::Parameter;
 
-pub use delete_parameters::DeleteParameters;
-pub use get_parameters::{Found, GetParameters};
-pub use put_parameter::PutParameter;
+pub use delete_parameters::delete_parameters;
+pub use get_parameters::{Found, get_parameters};
+pub use put_parameter::put_parameter;
 
 /// A parameter that is due, and how Parameter Store has it.
 #[derive(Clone, Debug, PartialEq, Eq)]

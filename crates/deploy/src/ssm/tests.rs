@@ -1,7 +1,7 @@
 use std::time::{Duration, SystemTime};
 
 use super::*;
-use crate::aws::test_client::Canned;
+use crate::aws::test_client::TestClient;
 
 fn parameter(path: &str, value: &str) -> Parameter {
     Parameter { path: path.to_owned(), value: value.to_owned() }
@@ -32,10 +32,10 @@ fn what_is_due_is_compared_with_what_is_there() {
 #[tokio::test]
 async fn ten_at_a_time_are_read() {
     let last = r#"{"Parameters":[{"Name":"/a/11","Type":"String","Value":"v","LastModifiedDate":1}],"InvalidParameters":["/a/10"]}"#;
-    let aws = Canned::new();
+    let aws = TestClient::new();
     aws.on("GetParameters", 200, r#"{"Parameters":[]}"#).on("GetParameters", 200, last);
-    let due: Vec<_> = (0..12).map(|number| parameter(&format!("/a/{number}"), "v")).collect();
-    let found = GetParameters::of(&due).run(&aws.config()).await.unwrap();
+    let names: Vec<_> = (0..12).map(|number| format!("/a/{number}")).collect();
+    let found = get_parameters(&aws.config(), &names).await.unwrap();
     assert_eq!(found.len(), 1);
     let last = SystemTime::UNIX_EPOCH + Duration::from_secs(1);
     let expected = Found { value: "v".to_owned(), kind: "String".to_owned(), modified: Some(last) };
@@ -47,9 +47,9 @@ async fn ten_at_a_time_are_read() {
 
 #[tokio::test]
 async fn a_parameter_is_written_over_what_is_there() {
-    let aws = Canned::new();
+    let aws = TestClient::new();
     aws.on("PutParameter", 200, r#"{"Version":2,"Tier":"Standard"}"#);
-    PutParameter { parameter: parameter("/a/b", "v") }.run(&aws.config()).await.unwrap();
+    put_parameter(&aws.config(), &parameter("/a/b", "v")).await.unwrap();
     let asked: serde_json::Value = serde_json::from_str(&aws.asked("PutParameter")[0]).unwrap();
     let expected = serde_json::json!({"Name": "/a/b", "Value": "v", "Type": "String", "Overwrite": true});
     assert_eq!(asked, expected);
@@ -57,10 +57,10 @@ async fn a_parameter_is_written_over_what_is_there() {
 
 #[tokio::test]
 async fn ten_at_a_time_are_deleted() {
-    let aws = Canned::new();
+    let aws = TestClient::new();
     aws.on("DeleteParameters", 200, r#"{"DeletedParameters":[],"InvalidParameters":["/a/11"]}"#);
-    let names = (0..12).map(|number| format!("/a/{number}")).collect();
-    DeleteParameters { names }.run(&aws.config()).await.unwrap();
+    let names: Vec<_> = (0..12).map(|number| format!("/a/{number}")).collect();
+    delete_parameters(&aws.config(), &names).await.unwrap();
     let asked = aws.asked("DeleteParameters");
     assert_eq!(asked[0].matches("/a/").count(), 10);
     assert_eq!(asked[1..], [r#"{"Names":["/a/10","/a/11"]}"#]);
@@ -75,17 +75,17 @@ async fn refusals_say_what_to_do() {
         "TooManyUpdates",
         "ParameterMaxVersionLimitExceeded",
     ] {
-        let aws = Canned::new();
+        let aws = TestClient::new();
         aws.on("PutParameter", 400, format!(r#"{{"__type":"{code}","message":"x"}}"#));
-        let put = PutParameter { parameter: parameter("/a/b", "v") };
-        said.push(put.run(&aws.config()).await.unwrap_err().to_string());
+        let result = put_parameter(&aws.config(), &parameter("/a/b", "v")).await;
+        said.push(result.unwrap_err().to_string());
     }
-    let aws = Canned::new();
+    let aws = TestClient::new();
     aws.on("GetParameters", 400, r#"{"__type":"AccessDeniedException"}"#).on("GetParameters", 0, "");
     // The second time the connection is cut.
     for _ in 0..2 {
-        let get = GetParameters::of(&[parameter("/a/b", "v")]);
-        said.push(get.run(&aws.config()).await.unwrap_err().to_string());
+        let result = get_parameters(&aws.config(), &["/a/b".to_owned()]).await;
+        said.push(result.unwrap_err().to_string());
     }
     insta::assert_snapshot!(said.join("\n"), @"
     cannot write the parameter /a/b: denied (AccessDeniedException): allow the caller's role ssm:PutParameter there

@@ -243,10 +243,10 @@ fn bad_keys() {
     rds.conf has 1 problem:
       line 6: RDS_HOST is not a key of rds.conf: remove the line, or use one of ENGINE, RDS_ENDPOINT, RDS_PORT, REGION, MASTER_SECRET_NAME, DB_NAME, IAM_ADMIN_USER, RDS_DIAL, RDS_CA_BUNDLE, RDS_RESOURCE_ID, AWS_ACCOUNT_ID
     ");
-    insta::assert_snapshot!(said(r#"db_name="x""#), @r#"
+    insta::assert_snapshot!(said(r#"db_name="x""#), @"
     rds.conf has 1 problem:
-      line 6: db_name is not a key of rds.conf (did you mean DB_NAME?): remove the line, or use one of RDS_ENDPOINT, RDS_PORT, REGION, MASTER_SECRET_NAME, DB_NAME, IAM_ADMIN_USER, RDS_DIAL, RDS_CA_BUNDLE, RDS_RESOURCE_ID, AWS_ACCOUNT_ID
-    "#);
+      line 6: db_name is not a key of rds.conf (did you mean DB_NAME?): remove the line, or use one of ENGINE, RDS_ENDPOINT, RDS_PORT, REGION, MASTER_SECRET_NAME, DB_NAME, IAM_ADMIN_USER, RDS_DIAL, RDS_CA_BUNDLE, RDS_RESOURCE_ID, AWS_ACCOUNT_ID
+    ");
     insta::assert_snapshot!(RdsConf::parse(&(MINIMAL.to_owned() + "DB_NAME=\"x\"")).unwrap_err(), @r#"
     rds.conf has 1 problem:
       line 6: DB_NAME is set on line 4 already: remove one of the two

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::aws::test_client;
-use crate::aws::test_client::{Canned, clock};
+use crate::aws::test_client::{TestClient, clock};
 
 use server::{PASSWORD, Server, ecr};
 
@@ -33,7 +33,7 @@ fn build_with(folder: &Path, content: &str, stated: &Value) -> Built {
     let blobs = folder.join("blobs/sha256");
     std::fs::create_dir_all(&blobs).unwrap();
     let put = |media_type: &str, bytes: &[u8]| {
-        let digest = Digest::of(bytes);
+        let digest = Digest::sha256(bytes);
         std::fs::write(blobs.join(digest.hex()), bytes).unwrap();
         json!({ "mediaType": media_type, "digest": digest, "size": bytes.len() })
     };
@@ -112,7 +112,7 @@ fn push(built: &Built, gates: Option<PathBuf>) -> Push {
 }
 
 /// Pushes; how that ended, and what was told.
-async fn pushed(push: &Push, aws: &Canned) -> (Result<Pushed, ImageError>, Vec<String>) {
+async fn pushed(push: &Push, aws: &TestClient) -> (Result<Pushed, ImageError>, Vec<String>) {
     let mut said = Vec::new();
     let ended = push.run(&aws.config(), &clock(), &mut |line| said.push(line.to_owned())).await;
     (ended, said)

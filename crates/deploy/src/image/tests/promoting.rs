@@ -23,7 +23,7 @@ fn promote(digest: &Digest) -> Promote {
 }
 
 /// ECR where that image runs in the example's deployment, under these tags.
-fn running(server: &Server, image: &Digest, tags: &[&str]) -> Canned {
+fn running(server: &Server, image: &Digest, tags: &[&str]) -> TestClient {
     let aws = ecr(&server.address, PASSWORD);
     let parameter =
         json!({ "Name": "/dev/app/image", "Type": "String", "Value": format!("{REPOSITORY}@{image}") });
@@ -35,13 +35,13 @@ fn running(server: &Server, image: &Digest, tags: &[&str]) -> Canned {
     aws
 }
 
-async fn promoted(promote: &Promote, aws: &Canned) -> (Result<Promotion, ImageError>, Vec<String>) {
+async fn promoted(promote: &Promote, aws: &TestClient) -> (Result<Promotion, ImageError>, Vec<String>) {
     let (mut said, aws) = (Vec::new(), aws.config());
     let ended = promote.run(&aws, &aws, &clock(), &mut |line| said.push(line.to_owned())).await;
     (ended, said)
 }
 
-async fn registry(repository: &str, aws: &Canned) -> Registry {
+async fn registry(repository: &str, aws: &TestClient) -> Registry {
     login::login(&repository.parse().unwrap(), &aws.config()).await.unwrap()
 }
 
@@ -96,10 +96,12 @@ async fn what_was_not_tried_is_refused() {
     let built = build(&server.folder("built"), "an image");
     let aws = running(&server, &built.image, &[TAG]);
     let mut said = Vec::new();
-    let mut failed = async |promote: &Promote, aws: &Canned| {
+    let mut failed = async |promote: &Promote, aws: &TestClient| {
         let error = text(&promoted(promote, aws).await.0.unwrap_err());
         said.push(
-            error.replace(built.image.as_str(), "<image>").replace(Digest::of(b"other").as_str(), "<other>"),
+            error
+                .replace(built.image.as_str(), "<image>")
+                .replace(Digest::sha256(b"other").as_str(), "<other>"),
         );
     };
     // It runs, and was never pushed.
@@ -114,7 +116,7 @@ async fn what_was_not_tried_is_refused() {
         ..promote(&built.image)
     };
     failed(&never, &aws).await;
-    failed(&promote(&Digest::of(b"other")), &aws).await;
+    failed(&promote(&Digest::sha256(b"other")), &aws).await;
     let accepted = Promote { accept_skipped: vec!["trivy".to_owned()], ..promote(&built.image) };
     failed(&accepted, &running(&server, &built.image, &["latest"])).await;
     insta::assert_snapshot!(said.join("\n"), @"
@@ -133,7 +135,7 @@ async fn what_was_not_tried_is_refused() {
 }
 
 /// Attaches a document to the image in dev's repository, as every caller with the right to push can.
-async fn attached(image: &Digest, artifact_type: &str, document: &Value, aws: &Canned) {
+async fn attached(image: &Digest, artifact_type: &str, document: &Value, aws: &TestClient) {
     let registry = registry(REPOSITORY, aws).await;
     let image = registry.manifest(image).await.unwrap().unwrap();
     let bytes = document.to_string().into_bytes();
@@ -176,8 +178,8 @@ async fn provenance_must_be_the_images_own_and_of_pinned_bases() {
     let mut said = Vec::new();
     for (at, (own, other)) in [
         (json!({}), None),
-        (provenance(&Digest::of(b"other"), "pinned"), None),
-        (Value::Null, Some(provenance(&Digest::of(b"other"), "pinned"))),
+        (provenance(&Digest::sha256(b"other"), "pinned"), None),
+        (Value::Null, Some(provenance(&Digest::sha256(b"other"), "pinned"))),
         (Value::Null, Some(json!({ "predicate": "another form" }))),
         (json!("local"), None),
     ]

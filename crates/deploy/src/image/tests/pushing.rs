@@ -135,14 +135,14 @@ async fn a_registry_that_refuses_is_named() {
     let built = build(&server.folder("built"), "an image");
     let push = push(&built, None);
     let mut said = Vec::new();
-    let mut failed = async |aws: &Canned| {
+    let mut failed = async |aws: &TestClient| {
         let error = pushed(&push, aws).await.0.unwrap_err();
         said.push(text(&error));
     };
     failed(&ecr(&server.address, "another password")).await;
     let denied = r#"{"errors":[{"code":"DENIED","message":"no"}]}"#;
     for (status, body) in [(503, "<html>\nbusy</html>"), (403, denied), (401, "")] {
-        let registry = Canned::new();
+        let registry = TestClient::new();
         registry.on("POST /v2/orders-dev/blobs/uploads/", status, body);
         failed(&ecr(registry.address(), PASSWORD)).await;
     }
@@ -152,7 +152,7 @@ async fn a_registry_that_refuses_is_named() {
     let login = json!({ "authorizationData": [
         { "authorizationToken": "QVdTOng=", "proxyEndpoint": "https://999999999999.dkr.ecr.us-east-1.amazonaws.com" }
     ]});
-    let aws = Canned::new();
+    let aws = TestClient::new();
     aws.on("GetAuthorizationToken", 200, login.to_string());
     failed(&aws).await;
     insta::assert_snapshot!(said.join("\n"), @r#"
@@ -168,7 +168,7 @@ async fn a_registry_that_refuses_is_named() {
 #[tokio::test]
 async fn what_is_not_a_build_is_not_pushed() {
     let folder = tempfile::tempdir().unwrap();
-    let aws = Canned::new();
+    let aws = TestClient::new();
     let mut said = Vec::new();
     let mut failed = async |name: &str, spoil: &dyn Fn(&Built) -> Option<PathBuf>| {
         let built = build(&folder.path().join(name), name);
@@ -213,7 +213,8 @@ async fn what_is_not_a_build_is_not_pushed() {
         None
     })
     .await;
-    failed("gates of another", &|built| Some(gates(&built.folder, &Digest::of(b"another"), "passed"))).await;
+    failed("gates of another", &|built| Some(gates(&built.folder, &Digest::sha256(b"another"), "passed")))
+        .await;
     failed("a gate that failed", &|built| Some(gates(&built.folder, &built.image, "failed"))).await;
     assert!(aws.operations().is_empty());
     insta::assert_snapshot!(said.join("\n"), @r#"
@@ -232,7 +233,7 @@ async fn what_is_not_a_build_is_not_pushed() {
 async fn a_registry_that_lists_artifacts_is_left_to_it() {
     let image = a_manifest();
     let (artifact, _) = Manifest::artifact("x/y", b"{}", &image);
-    let registry = Canned::new();
+    let registry = TestClient::new();
     let referrers = format!("GET /v2/orders-dev/referrers/{}", image.digest);
     // The registry is asked for its login at each call, and wants none.
     registry.on("GET /v2/", 200, "{}");
@@ -241,13 +242,13 @@ async fn a_registry_that_lists_artifacts_is_left_to_it() {
     registry.on(&referrers, 200, none.to_string()).on(&referrers, 200, listed.to_string());
     let aws = ecr(registry.address(), PASSWORD);
     let at = login::login(&REPOSITORY.parse().unwrap(), &aws.config()).await.unwrap();
-    at.list(&image.digest, &artifact, &clock()).await.unwrap();
+    at.ensure_referrer(&image.digest, &artifact, &clock()).await.unwrap();
     assert_eq!(registry.asked(&referrers).len(), 2);
     assert!(registry.operations().iter().all(|asked| !asked.starts_with("PUT")));
 }
 
 fn a_manifest() -> Manifest {
-    let empty = json!({ "mediaType": "x/y", "digest": Digest::of(b"{}"), "size": 2 });
+    let empty = json!({ "mediaType": "x/y", "digest": Digest::sha256(b"{}"), "size": 2 });
     let manifest = json!({ "schemaVersion": 2, "config": empty, "layers": [] });
     Manifest::parse(manifest.to_string().into_bytes()).unwrap()
 }

@@ -3,14 +3,14 @@ use crate::image::scan::scan;
 
 /// The result of a scan with these answers of ECR.
 async fn scanned(answers: &[(u16, Value)], accepted: &[&str]) -> Result<Scan, ImageError> {
-    let aws = Canned::new();
+    let aws = TestClient::new();
     let repository = json!({ "repositories": [{ "imageScanningConfiguration": { "scanOnPush": true } }] });
     aws.on("DescribeRepositories", 200, repository.to_string());
     for (status, answer) in answers {
         aws.on("DescribeImageScanFindings", *status, answer.to_string());
     }
     let accepted: Vec<String> = accepted.iter().map(|&status| status.to_owned()).collect();
-    scan(&REPOSITORY.parse().unwrap(), &Digest::of(b"image"), &accepted, &aws.config(), &clock()).await
+    scan(&REPOSITORY.parse().unwrap(), &Digest::sha256(b"image"), &accepted, &aws.config(), &clock()).await
 }
 
 fn status(status: &str, description: &str) -> Value {
@@ -49,13 +49,13 @@ async fn an_image_that_was_not_scanned_is_refused_unless_that_is_accepted_by_nam
 
 #[tokio::test]
 async fn a_repository_that_does_not_scan_is_refused_unless_that_is_accepted_by_name() {
-    let aws = Canned::new();
+    let aws = TestClient::new();
     aws.on(
         "DescribeRepositories",
         200,
         r#"{"repositories":[{"imageScanningConfiguration":{"scanOnPush":false}}]}"#,
     );
-    let (repository, image) = (REPOSITORY.parse().unwrap(), Digest::of(b"image"));
+    let (repository, image) = (REPOSITORY.parse().unwrap(), Digest::sha256(b"image"));
     let refused = scan(&repository, &image, &[], &aws.config(), &clock()).await.unwrap_err();
     insta::assert_snapshot!(text(&refused).replace(image.as_str(), "<image>"), @"123456789012.dkr.ecr.us-east-1.amazonaws.com/orders-dev@<image> was not scanned (off): the image was pushed, and must not be rolled out. Let the repository scan on push; or accept that by name (--accept-scan off)");
     let accepted = scan(&repository, &image, &["off".to_owned()], &aws.config(), &clock()).await.unwrap();
@@ -76,7 +76,7 @@ async fn findings_and_scans_without_an_end_are_refused() {
     ] {
         said.push(
             text(&scanned(&[(200, answer)], &[]).await.unwrap_err())
-                .replace(Digest::of(b"image").as_str(), "<image>"),
+                .replace(Digest::sha256(b"image").as_str(), "<image>"),
         );
     }
     insta::assert_snapshot!(said.join("\n"), @"

@@ -10,7 +10,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::json;
 
-use super::test_client::Canned;
+use super::test_client::TestClient;
 
 /// The password that ECR's token holds, and its user with it as bcrypt has it.
 pub(crate) const PASSWORD: &str = "123456789012-auth-token";
@@ -85,7 +85,7 @@ impl Drop for Server {
 }
 
 /// ECR that gives this login for the registry at that address, scans what is pushed and finds nothing.
-pub(crate) fn ecr(address: &str, password: &str) -> Canned {
+pub(crate) fn ecr(address: &str, password: &str) -> TestClient {
     let token = STANDARD.encode(format!("AWS:{password}"));
     let login = json!({ "authorizationData": [
         { "authorizationToken": token, "proxyEndpoint": format!("http://{address}"), "expiresAt": 4_000_000_000_u64 }
@@ -97,7 +97,7 @@ pub(crate) fn ecr(address: &str, password: &str) -> Canned {
         "imageScanStatus": { "status": "COMPLETE" },
         "imageScanFindings": { "findingSeverityCounts": { "LOW": 3 } }
     });
-    let aws = Canned::new();
+    let aws = TestClient::new();
     aws.on("GetAuthorizationToken", 200, login.to_string())
         .on("DescribeRepositories", 200, repository.to_string())
         .on("DescribeImageScanFindings", 200, findings.to_string());
