@@ -52,7 +52,7 @@ pub fn open_lock(path: &Path) -> Result<File, Error> {
         if path.is_symlink() {
             return Error::Found {
                 found: format!("{} is a symbolic link; expected a file", path.display()),
-                mend: "remove the link".to_owned(),
+                help: "remove the link".to_owned(),
             };
         }
         failed("open", path)(source)
@@ -74,7 +74,7 @@ pub fn read(path: &Path) -> Result<String, Error> {
 pub fn json<T: DeserializeOwned>(path: &Path, made_by: &str) -> Result<T, Error> {
     serde_json::from_str(&read(path)?).map_err(|error| Error::Found {
         found: format!("{} is not what it should be: {error}", path.display()),
-        mend: format!("make it anew: {made_by}"),
+        help: format!("make it anew: {made_by}"),
     })
 }
 

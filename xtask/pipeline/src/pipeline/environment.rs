@@ -76,7 +76,7 @@ impl Environment {
                 found: format!(
                     "{name} can't be an environment's name: the pipeline has a folder of that name"
                 ),
-                mend: "name it otherwise".to_owned(),
+                help: "name it otherwise".to_owned(),
             });
         }
         // A name is a word and no path.
@@ -87,7 +87,7 @@ impl Environment {
                 } else {
                     format!("there is no environment {name:?}: it has no file in {FOLDER}")
                 },
-                mend: format!("name one of {}, or write its tfvars", known.join(", ")),
+                help: format!("name one of {}, or write its tfvars", known.join(", ")),
             });
         }
         Self::parse(name, &file::read(&path)?)
@@ -96,7 +96,7 @@ impl Environment {
     fn parse(name: &str, text: &str) -> Result<Self, Error> {
         let wrong = |what: String| Error::Found {
             found: format!("{FOLDER}/{name}.tfvars: {what}"),
-            mend: "it sets account_id, region, project and environment as texts; variables.tf describes all"
+            help: "it sets account_id, region, project and environment as texts; variables.tf describes all"
                 .to_owned(),
         };
         let variables: Variables =

@@ -295,7 +295,7 @@ fn named_bases() -> Result<Option<Bases>, Error> {
     }
     Bases::from_str(&said, false).map(Some).map_err(|_| Error::Found {
         found: format!("{BASES_VARIABLE} is {said:?}"),
-        mend: "it is `pinned` (official images, by digest) or `local` (made here from Debian's packages)"
+        help: "it is `pinned` (official images, by digest) or `local` (made here from Debian's packages)"
             .to_owned(),
     })
 }
@@ -314,7 +314,7 @@ fn bases(wanted: &[&Stage], context: &Context<'_>, console: Console, runner: Run
 /// What is asked for has to make sense before anything is looked at.
 fn fits(asked: &Asked, context: &Context<'_>) -> Result<(), Error> {
     let refused =
-        |found: &str, mend: &str| Err(Error::Usage { found: found.to_owned(), mend: mend.to_owned() });
+        |found: &str, help: &str| Err(Error::Usage { found: found.to_owned(), help: help.to_owned() });
     if asked.run == Run::One("account") && !context.is_local() {
         return refused(
             "the stage account is for the environments on this machine",
@@ -370,7 +370,7 @@ fn refuse_pushing_for_nothing(asked: &Asked, context: &Context<'_>) -> Result<()
     }
     Err(Error::Usage {
         found: "an image would be pushed that is not rolled out".to_owned(),
-        mend: "for infrastructure alone: --skip docker-build,trivy,ecr-push,rollout,smoke".to_owned(),
+        help: "for infrastructure alone: --skip docker-build,trivy,ecr-push,rollout,smoke".to_owned(),
     })
 }
 
@@ -449,7 +449,7 @@ fn confirmed(name: &str, typed: &str) -> Result<(), Error> {
         } else {
             format!("{typed:?} is not {name}: nothing was destroyed")
         },
-        mend: format!("type the environment's name; without a terminal, set {CONFIRM_VARIABLE} to it"),
+        help: format!("type the environment's name; without a terminal, set {CONFIRM_VARIABLE} to it"),
     })
 }
 

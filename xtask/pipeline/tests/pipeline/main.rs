@@ -230,7 +230,7 @@ fn what_is_missing_is_told_at_once_with_what_mends_it() {
     ended.expect(3).says("nothing was begun");
     for missing in [
         "missing: tflint 0.64.0 is not on this machine",
-        "mend: cargo xtask tools install tflint",
+        "help: cargo xtask tools install tflint",
         "missing: terraform/stacks/service/environments/dev.s3.tfbackend is not there, or empty",
         "missing: files differ from the commit",
         "not checked yet: AWS credentials and their rights",
@@ -374,7 +374,7 @@ fn what_was_made_of_another_commit_is_not_this_ones() {
     let push = house.run(&["ecr-push", "--env", "dev"], &[]);
     push.expect(3)
         .says("missing: the images of")
-        .says("mend: cargo xtask docker-build --env dev")
+        .says("help: cargo xtask docker-build --env dev")
         .says("missing: the verdict of trivy of")
         .says("cargo xtask deploy --env dev --only ecr-push --skip trivy");
     let rollout = house.run(&["deploy", "--env", "dev", "--only", "rollout"], &[]);

@@ -157,7 +157,7 @@ pub(super) const ROLLOUT: Stage = Stage {
                         pushed["tag"],
                         context.commit.short()
                     ),
-                    mend: "push first: cargo xtask deploy --env E, or --from ecr-push".to_owned(),
+                    help: "push first: cargo xtask deploy --env E, or --from ecr-push".to_owned(),
                 });
             };
             // Before anything runs it: the repository's lifecycle keeps what is marked.
@@ -268,7 +268,7 @@ fn bootstrap_here(context: &Context<'_>, io: &Io) -> Result<(), Error> {
     );
     let database = super::outputs(context)?.text("database", "identifier")?;
     let database = local::Database::of(context.workspace, &database)?;
-    let docker = || Cmd::new("docker", &context.workspace.root, engine::CLIENT_MEND);
+    let docker = || Cmd::new("docker", &context.workspace.root, engine::CLIENT_HELP);
     let login = local::folder(context.workspace).join("docker").display().to_string();
     io.runner.run(&docker().env("DOCKER_CONFIG", login).args(["pull", "--quiet", &image]))?;
     let mount = |from: &str, to: &str| format!("--volume={from}:{to}:ro");
@@ -343,7 +343,7 @@ fn smoke_identity(context: &Context<'_>, ask: &Cmd, io: &Io) -> Result<Option<St
             found: format!(
                 "the service does not log in to the database as {wanted}, by token and over TLS: {login}"
             ),
-            mend: "compare the parameters of the deployment with outputs.json, and run the stage bootstrap"
+            help: "compare the parameters of the deployment with outputs.json, and run the stage bootstrap"
                 .to_owned(),
         });
     }

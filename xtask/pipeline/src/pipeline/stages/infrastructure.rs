@@ -380,7 +380,7 @@ fn read_outputs<'c>(context: &'c Context<'_>) -> Result<Vec<Action<'c>>, Error> 
             }
             return Err(Error::Found {
                 found: format!("the state of {environment} has no outputs: nothing is deployed there"),
-                mend: format!("deploy first: cargo xtask deploy --env {environment}"),
+                help: format!("deploy first: cargo xtask deploy --env {environment}"),
             });
         }
         of_environment(&outputs, context)?;
@@ -404,7 +404,7 @@ fn of_environment(outputs: &Value, context: &Context<'_>) -> Result<(), Error> {
                     "the state is of {field} {}, and {} says {wanted}",
                     found[field], environment.name
                 ),
-                mend: "compare the environment's tfvars with its s3.tfbackend: one of them is another's"
+                help: "compare the environment's tfvars with its s3.tfbackend: one of them is another's"
                     .to_owned(),
             });
         }
@@ -424,7 +424,7 @@ fn no_secrets(json: &Path) -> Result<Option<String>, Error> {
             "the plan holds sensitive values, which would leave with it:\n  {}",
             found.join("\n  ")
         ),
-        mend:
+        help:
             "let AWS keep them (managed secrets, ephemeral values): this deployment needs none in its state"
                 .to_owned(),
     })
@@ -447,7 +447,7 @@ fn holder(error: RunError) -> Error {
     let what = field("Operation:").unwrap_or_default();
     Error::Found {
         found: format!("the state is locked by {who} since {since} ({what})"),
-        mend: format!(
+        help: format!(
             "wait for the end of that run; only where it is surely dead: terraform force-unlock {id}, in {STACK}"
         ),
     }

@@ -64,7 +64,7 @@ impl Outputs {
     fn text(&self, output: &str, field: &str) -> Result<String, Error> {
         self.0[output]["value"][field].as_str().map(str::to_owned).ok_or_else(|| Error::Found {
             found: format!("outputs.json has no {output}.{field}"),
-            mend: "it must be of terraform/stacks/service: cargo xtask outputs --env E".to_owned(),
+            help: "it must be of terraform/stacks/service: cargo xtask outputs --env E".to_owned(),
         })
     }
 }
