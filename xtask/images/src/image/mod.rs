@@ -25,7 +25,7 @@ use time::format_description::well_known::Rfc3339;
 
 use rds_iam_process::console::Console;
 use rds_iam_process::error::Error;
-use rds_iam_process::file::{failed as file, remove_folder};
+use rds_iam_process::file::{failed as file, remove_folder, replace};
 use rds_iam_process::runner::{Cmd, Runner};
 use rds_iam_process::workspace::Workspace;
 
@@ -279,12 +279,7 @@ fn write(out: &Path, image: &Image, sbom: &Value, provenance: &Value, built: &Bu
     let built = serde_json::to_value(built).expect("numbers and texts are JSON");
     for (ending, document) in [(".sbom.cdx.json", sbom), (".provenance.json", provenance), (".json", &built)]
     {
-        let path = beside(out, ending);
-        let unfinished = beside(&path, ".unfinished");
-        let mut text = serde_json::to_string_pretty(document).expect("a document is JSON");
-        text.push('\n');
-        let written = fs::write(&unfinished, text).and_then(|()| fs::rename(&unfinished, &path));
-        written.map_err(file("write", &path))?;
+        replace(&beside(out, ending), format!("{document:#}\n"))?;
     }
     Ok(())
 }
