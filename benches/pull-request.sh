@@ -20,7 +20,7 @@ mkdir -p "$TARGET/bench"
 cp -r terraform "$TARGET/bench/terraform"
 for root in "$TARGET"/bench/terraform/stacks/* "$TARGET"/bench/terraform/modules/*; do
     [ -d "$root" ] || continue
-    [ -f "$root/.terraform.lock.hcl" ] || cp terraform/stacks/mysql/.terraform.lock.hcl "$root"
+    [ -f "$root/.terraform.lock.hcl" ] || cp terraform/stacks/service/.terraform.lock.hcl "$root"
     terraform -chdir="$root" init -backend=false -input=false >/dev/null
     terraform -chdir="$root" validate >/dev/null
     terraform -chdir="$root" test >/dev/null

@@ -1,6 +1,6 @@
 //! Benchmarks, side by side with what a user would pick instead. Run by `cargo xtask bench`.
 //!
-//! `README.md` beside this crate tells what each figure means.
+//! `README.md` beside this crate explains each figure.
 
 mod machine;
 mod pipeline;
@@ -20,33 +20,33 @@ use crate::report::Report;
 /// Measures and prints; with --save also writes the figures as JSON.
 #[derive(Parser)]
 struct Arguments {
-    /// Where to write the figures
+    /// Write the figures to FILE
     #[arg(long, value_name = "FILE")]
     save: Option<PathBuf>,
-    /// Measure only these
+    /// Measure one section only
     #[arg(long, value_enum)]
     only: Option<Section>,
     /// The program that runs the pipeline; `cargo xtask bench` gives it
     #[arg(long, value_name = "FILE", hide = true)]
     xtask: Option<PathBuf>,
-    /// Where it keeps its tools
+    /// The directory of its tools
     #[arg(long, value_name = "DIR", hide = true)]
     tools: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, PartialEq, ValueEnum)]
 enum Section {
-    /// What signing, caching and verifying a token costs
+    /// The cost of signing, caching and verifying a token
     Tokens,
     /// The app as a program, against a real MySQL
     Service,
-    /// What a pull request runs, against a shell script; a quarter of an hour
+    /// The stages of a pull request, against a shell script; a quarter of an hour
     Pipeline,
 }
 
 fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
-    // What takes long, such as fetching the server the first time, tells so.
+    // Long operations, such as the first download of the server, are logged.
     let filter =
         EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("rds_iam_emulator=info"));
     let colours = std::io::stderr().is_terminal();

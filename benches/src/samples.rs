@@ -17,7 +17,7 @@ pub(crate) fn paired(
     ours()?;
     theirs()?;
     for round in 0..rounds {
-        // Whoever goes second has the warmer caches: take turns.
+        // The second one has warmer caches: alternate.
         let (a, b) = if round % 2 == 0 {
             let a = ours()?;
             (a, theirs()?)

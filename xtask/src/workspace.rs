@@ -1,118 +1,94 @@
-//! Where things are: the workspace, its target folder, and the cache that outlives both.
+//! Where things are, and a shell that starts programs there.
 
 use std::path::{Path, PathBuf};
 
-use serde_json::Value;
-
-use crate::error::Error;
-use crate::runner::{Cmd, Runner};
-
-/// What to do where cargo is missing.
-pub(crate) const CARGO_MEND: &str = "install Rust with rustup (https://rustup.rs)";
+use anyhow::Context as _;
+use xshell::{Cmd, Shell, cmd};
 
 /// Set, to anything, where xtask and the programs that it runs were built elsewhere and lie in the target folder: a job
 /// with an environment's role builds nothing and does not ask cargo.
 const PREBUILT_VARIABLE: &str = "RDS_IAM_PREBUILT";
 
-/// Whether the programs were built elsewhere.
-pub(crate) fn is_prebuilt() -> bool {
-    std::env::var_os(PREBUILT_VARIABLE).is_some_and(|value| !value.is_empty())
-}
+/// Where tests and the demo find the plugin that the server loads.
+pub(crate) const PLUGIN_VARIABLE: &str = "RDS_IAM_MYSQL_PLUGIN";
 
 /// The folders that tasks work in.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct Workspace {
     /// The folder of the workspace's `Cargo.toml`.
     pub(crate) root: PathBuf,
-    /// Where cargo builds: `CARGO_TARGET_DIR` and cargo's own settings are honoured.
-    pub(crate) target: PathBuf,
-    /// What is worth keeping between runs and clones: tools, server trees, the AWS API stand-in.
-    pub(crate) cache: PathBuf,
+    /// Whether the programs were built elsewhere.
+    pub(crate) is_prebuilt: bool,
 }
 
 impl Workspace {
-    /// Asks cargo.
-    ///
-    /// # Errors
-    /// When cargo cannot read the workspace, or no cache folder can be named.
-    pub(crate) fn find(runner: Runner) -> Result<Self, Error> {
-        let cache =
-            cache_dir(|name| std::env::var_os(name).map(PathBuf::from)).ok_or_else(|| Error::Found {
-                found: "there is no folder to keep tools and servers in".to_owned(),
-                mend: "set RDS_IAM_CACHE_DIR to a folder that may hold about 1 GB".to_owned(),
-            })?;
-        let root = root();
-        if is_prebuilt() {
-            return Ok(Self { target: root.join("target"), root, cache });
+    /// The folder above xtask's own. From the environment where cargo started us, so that a target folder shared by two
+    /// clones works in each. Built elsewhere, we are started in it.
+    pub(crate) fn find() -> anyhow::Result<Self> {
+        let is_prebuilt = std::env::var_os(PREBUILT_VARIABLE).is_some_and(|value| !value.is_empty());
+        if is_prebuilt {
+            let root = std::env::current_dir().context("finding the current folder")?;
+            return Ok(Self { root, is_prebuilt });
         }
-        let metadata = cargo(&root, ["metadata", "--no-deps", "--format-version=1"])
-            .hint("the manifest named above is broken");
-        let answer = |what: &str| Error::Answer { command: metadata.shown(), what: what.to_owned() };
-        let printed = runner.ask(&metadata)?;
-        let parsed: Value = serde_json::from_str(&printed).map_err(|error| answer(&error.to_string()))?;
-        let target = parsed["target_directory"].as_str().ok_or_else(|| answer("no target_directory"))?;
-        Ok(Self { target: PathBuf::from(target), root, cache })
+        let own = std::env::var_os("CARGO_MANIFEST_DIR")
+            .map_or_else(|| env!("CARGO_MANIFEST_DIR").into(), PathBuf::from);
+        let root = own.parent().map_or_else(|| own.clone(), Path::to_owned);
+        Ok(Self { root, is_prebuilt })
     }
 
-    /// A cargo command in the workspace's root.
-    pub(crate) fn cargo<S: Into<String>>(&self, args: impl IntoIterator<Item = S>) -> Cmd {
-        cargo(&self.root, args)
+    /// A shell in the workspace's root.
+    pub(crate) fn shell(&self) -> anyhow::Result<Shell> {
+        let shell = self.shell_here()?;
+        shell.change_dir(&self.root);
+        Ok(shell)
     }
 
-    /// Another program in the workspace's root; `mend` is what a person does where it is missing.
-    pub(crate) fn tool(&self, program: &str, mend: String) -> Cmd {
-        Cmd::new(program, &self.root, mend)
+    /// A shell in the caller's own folder, which relative paths of a command line are relative to.
+    pub(crate) fn shell_here(&self) -> anyhow::Result<Shell> {
+        Ok(Shell::new()?)
     }
 
-    /// The MySQL plugin that cargo built under `profile` (`debug`, `release`).
-    pub(crate) fn mysql_plugin(&self, profile: &str) -> PathBuf {
-        self.target.join(profile).join("libAWSAuthenticationPlugin.so")
+    /// Where cargo builds: `CARGO_TARGET_DIR` and cargo's own settings are honoured.
+    pub(crate) fn target(&self) -> anyhow::Result<PathBuf> {
+        if self.is_prebuilt {
+            return Ok(self.root.join("target"));
+        }
+        let shell = self.shell()?;
+        let metadata = cmd!(shell, "cargo metadata --no-deps --format-version=1").quiet().read()?;
+        let target = text(&metadata, "target_directory").context("cargo metadata has no target_directory")?;
+        Ok(target.into())
     }
 }
 
-/// The folder above xtask's own. From the environment where cargo started us, so that a target
-/// folder shared by two clones works in each. Built elsewhere, we are started in it.
-pub(crate) fn root() -> PathBuf {
-    if let (true, Ok(here)) = (is_prebuilt(), std::env::current_dir()) {
-        return here;
-    }
-    let own = std::env::var_os("CARGO_MANIFEST_DIR")
-        .map_or_else(|| env!("CARGO_MANIFEST_DIR").into(), PathBuf::from);
-    own.parent().map_or_else(|| own.clone(), Path::to_owned)
+/// The text under a key of JSON that cargo printed on one line. A path with a quote or a backslash is not understood.
+fn text<'t>(json: &'t str, key: &str) -> Option<&'t str> {
+    let (_, rest) = json.split_once(&format!("\"{key}\":\""))?;
+    let (text, _) = rest.split_once('"')?;
+    (!text.contains('\\')).then_some(text)
 }
 
-fn cargo<S: Into<String>>(dir: &Path, args: impl IntoIterator<Item = S>) -> Cmd {
-    Cmd::new("cargo", dir, CARGO_MEND).args(args)
+/// The MySQL plugin that cargo built in a folder of the target's.
+pub(crate) fn mysql_plugin(binaries: &Path) -> PathBuf {
+    binaries.join("libAWSAuthenticationPlugin.so")
 }
 
-/// `RDS_IAM_CACHE_DIR`, else `$XDG_CACHE_HOME/rds-iam`, else `~/.cache/rds-iam`: the emulator's
-/// rule. A relative XDG folder is none, by its specification.
-fn cache_dir(variable: impl Fn(&str) -> Option<PathBuf>) -> Option<PathBuf> {
-    let set = |name| variable(name).filter(|path| !path.as_os_str().is_empty());
-    set("RDS_IAM_CACHE_DIR")
-        .or_else(|| set("XDG_CACHE_HOME").filter(|path| path.is_absolute()).map(|path| path.join("rds-iam")))
-        .or_else(|| set("HOME").map(|home| home.join(".cache/rds-iam")))
+/// The command without what `cargo run` told *us* about our own package. A cargo that we start must not see it: build
+/// scripts watch some of these variables, and everything would be built twice.
+pub(crate) fn plain(command: Cmd<'_>) -> Cmd<'_> {
+    let of_us = |name: &str| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_");
+    let names = std::env::vars_os().map(|(name, _)| name);
+    names.filter(|name| of_us(&name.to_string_lossy())).fold(command, Cmd::env_remove)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn cache(variables: &[(&str, &str)]) -> Option<String> {
-        let found = cache_dir(|name| {
-            variables.iter().find(|(known, _)| *known == name).map(|(_, value)| PathBuf::from(value))
-        });
-        found.map(|path| path.display().to_string())
-    }
-
     #[test]
-    fn the_cache_folder_is_our_own_variable_then_xdg_then_home() {
-        let (own, xdg, home) = (("RDS_IAM_CACHE_DIR", "/own"), ("XDG_CACHE_HOME", "/xdg"), ("HOME", "/h"));
-        assert_eq!(cache(&[own, xdg, home]).as_deref(), Some("/own"));
-        assert_eq!(cache(&[xdg, home]).as_deref(), Some("/xdg/rds-iam"));
-        assert_eq!(cache(&[home]).as_deref(), Some("/h/.cache/rds-iam"));
-        assert_eq!(cache(&[("XDG_CACHE_HOME", "relative"), home]).as_deref(), Some("/h/.cache/rds-iam"));
-        assert_eq!(cache(&[("RDS_IAM_CACHE_DIR", ""), home]).as_deref(), Some("/h/.cache/rds-iam"));
-        assert_eq!(cache(&[]), None);
+    fn the_target_folder_is_read_of_what_cargo_prints() {
+        let json = r#"{"packages":[],"target_directory":"/a b/target","version":1}"#;
+        assert_eq!(text(json, "target_directory"), Some("/a b/target"));
+        assert_eq!(text(json, "version"), None);
+        assert_eq!(text(r#"{"target_directory":"C:\\x"}"#, "target_directory"), None);
     }
 }

@@ -5,7 +5,7 @@ use std::time::Instant;
 use aws_config::SdkConfig;
 use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_sdk_rds::auth_token::{AuthTokenGenerator, Config};
-use rds_iam_emulator::MySql;
+use rds_iam_emulator_server::MySql;
 use rds_iam_pool::{Limits, Pool, Target};
 use rds_iam_token::{Clock, Login, Minter, TokenSource};
 use sqlx::Connection as _;

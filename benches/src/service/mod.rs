@@ -8,8 +8,8 @@ mod statements;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, ensure};
-use rds_iam_emulator::MySql;
-use rds_iam_pool::{Secret, Target};
+use rds_iam_emulator_server::MySql;
+use rds_iam_pool::{Credential, Target};
 use sqlx::Executor as _;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
@@ -78,7 +78,7 @@ impl Database {
 
         let target = Target::new(mysql.dial().clone(), mysql.ca_pem()).database(DATABASE);
         let master = mysql.master();
-        let secret = Secret::Password(master.password());
+        let secret = Credential::Password(master.password());
         let mut connection = rds_iam_pool::connect(&target, &master.username().parse()?, secret).await?;
         for statement in [
             SCHEMA,

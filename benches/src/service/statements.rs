@@ -5,8 +5,8 @@ use std::time::Instant;
 
 use mysql_async::prelude::Queryable as _;
 use mysql_async::{Conn, OptsBuilder, SslOpts};
-use rds_iam_emulator::MySql;
-use rds_iam_pool::{Secret, Target};
+use rds_iam_emulator_server::MySql;
+use rds_iam_pool::{Credential, Target};
 use rds_iam_token::DbUser;
 use sqlx::Connection as _;
 use sqlx::mysql::{MySqlConnectOptions, MySqlConnection, MySqlSslMode};
@@ -27,7 +27,11 @@ pub(super) fn compared(runtime: &Runtime, mysql: &MySql, report: &mut Report) ->
     let user: DbUser = mysql.master().username().parse()?;
     let target = Target::new(mysql.dial().clone(), mysql.ca_pem());
     let ours = || {
-        runtime.block_on(rds_iam_pool::connect(&target, &user, Secret::Password(mysql.master().password())))
+        runtime.block_on(rds_iam_pool::connect(
+            &target,
+            &user,
+            Credential::Password(mysql.master().password()),
+        ))
     };
     let theirs = || runtime.block_on(Conn::new(options(mysql)));
 

@@ -1,5 +1,5 @@
-//! The accept loop: HTTP/1 on one port, for as many clients as it has room for and as long as each may take.
-//! Why it is not axum's: docs/adr/0015-accept-loop.md.
+//! The accept loop: HTTP/1 on one port, with limits on the number of clients and the time of each phase.
+//! docs/adr/0015-accept-loop.md has the reasons why it is not axum's.
 
 use std::convert::Infallible;
 use std::io;
@@ -24,10 +24,10 @@ use tokio::net::{TcpListener, TcpStream};
 use crate::clients::{Admitted, Client, ClientLimits, Clients};
 use rds_iam_token::Chain;
 
-/// The largest request head: 64 KiB, which is what a load balancer forwards.
+/// The largest request head: 64 KiB, as much as a load balancer forwards.
 const HEAD_LIMIT: usize = 64 * 1024;
 
-/// Serves `router` on an open port, without an end. Connections go on in tasks, known to `connections`.
+/// Serves `router` on an open port, without end. Each connection runs in a task and is registered in `connections`.
 pub(crate) async fn accept(
     mut listener: TcpListener,
     router: Router,
@@ -36,12 +36,12 @@ pub(crate) async fn accept(
 ) {
     let clients = Clients::new(limits);
     let mut http = http1::Builder::new();
-    // Clients has the limits of time, of which hyper has but one.
+    // `Clients` enforces the time limits. hyper has only one.
     http.header_read_timeout(None).max_buf_size(HEAD_LIMIT);
     let router = TowerToHyperService::new(router);
     let accepting = async {
         loop {
-            // axum's `accept` waits and continues where the system has no connection to give.
+            // axum's `accept` waits and continues after errors such as too many open files.
             let (stream, peer) = Listener::accept(&mut listener).await;
             // Answers are small: each is sent as soon as it is written.
             if let Err(error) = stream.set_nodelay(true) {
@@ -89,7 +89,7 @@ async fn answer(
     Ok(response)
 }
 
-/// A client's stream, which notes when the client sends and when it does not read.
+/// A client's stream that records when the client sends and when it does not read.
 struct Observed {
     stream: TcpStream,
     client: Arc<Client>,
@@ -138,7 +138,7 @@ impl AsyncWrite for Observed {
         self.stream.is_write_vectored()
     }
 
-    /// hyper flushes when it has written all that it has.
+    /// hyper flushes once it has written everything.
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(Pin::new(&mut self.stream).poll_flush(cx))?;
         self.client.flushed();
@@ -151,7 +151,7 @@ impl AsyncWrite for Observed {
 }
 
 impl Drop for Observed {
-    /// What a client does not read, the kernel must not keep for it after the end either.
+    /// Resets a connection whose client does not read, so that the kernel does not keep the unread bytes.
     fn drop(&mut self) {
         if self.client.is_blocked()
             && let Err(error) = self.stream.set_zero_linger()

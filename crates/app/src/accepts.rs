@@ -1,9 +1,9 @@
-//! The `Accept` header, as far as the choice between a page and JSON goes (RFC 9110, section 12.5.1).
+//! The `Accept` header, for the choice between a page and JSON (RFC 9110, section 12.5.1).
 
 use axum::http::HeaderMap;
 use axum::http::header::ACCEPT;
 
-/// Whether a page is preferred to JSON. Where both are as good, only a client that names `text/html` gets it:
+/// Returns whether a page is preferred to JSON. If both have the same weight, only a client that names `text/html` gets it:
 /// `*/*`, or no header at all, comes from programs.
 pub(crate) fn prefers_html(headers: &HeaderMap) -> bool {
     let values = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
@@ -21,7 +21,7 @@ struct Range<'a> {
 }
 
 impl<'a> Range<'a> {
-    /// `None` for what is no media range, such as an empty element of the list.
+    /// Returns `None` for text that is not a media range, such as an empty element of the list.
     fn parse(text: &'a str) -> Option<Self> {
         let mut parts = text.split(';').map(str::trim);
         let (kind, subtype) = parts.next()?.split_once('/')?;
@@ -29,7 +29,7 @@ impl<'a> Range<'a> {
             let (name, value) = parameter.split_once('=')?;
             name.trim().eq_ignore_ascii_case("q").then(|| value.trim())
         });
-        // A weight that is no number from 0 to 1 is not a wish to exclude anything.
+        // An invalid weight excludes nothing.
         let weight = weight.and_then(|weight| weight.parse::<f32>().ok()).filter(|w| (0.0..=1.0).contains(w));
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "from 0 to 1000")]
         let quality = (weight.unwrap_or(1.0) * 1000.0).round() as u16;
@@ -41,7 +41,7 @@ impl<'a> Range<'a> {
     }
 }
 
-/// The weight of a media type: that of the most specific range that it is in.
+/// Returns the weight of a media type: that of the most specific range that contains it.
 fn quality(ranges: &[Range<'_>], kind: &str, subtype: &str) -> u16 {
     let of = |kind: &str, subtype: &str| {
         ranges.iter().filter(|range| range.is(kind, subtype)).map(|range| range.quality).max()

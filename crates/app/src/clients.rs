@@ -1,4 +1,4 @@
-//! The clients of one port: what each is doing, since when, and which of them are disconnected.
+//! The clients of one port: the phase of each, its time limits, and disconnection.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
@@ -8,14 +8,14 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep};
 
-/// How often clients are checked against their limits: once a second.
+/// The interval at which clients are checked against their limits: one second.
 const PERIOD: Duration = Duration::from_secs(1);
 
-/// How many clients a port serves at once, and how long each may take.
+/// The limits of a port's clients: their number, and the time of each phase.
 #[derive(Clone, Copy, Debug)]
 #[expect(clippy::exhaustive_structs, reason = "built with `..ClientLimits::default()`")]
 pub struct ClientLimits {
-    /// The most open connections. Where all are open, a new one replaces the one that has kept the service
+    /// The largest number of open connections. If all are open, a new one replaces the one that has kept the service
     /// waiting longest, among those of the address that has most.
     pub clients: usize,
     /// The longest time without a request.
@@ -24,14 +24,14 @@ pub struct ClientLimits {
     pub head: Duration,
     /// The longest time from a request's head to the end of its body.
     pub body: Duration,
-    /// The longest time in which an answer that has to wait for its reader is read to its end.
+    /// The longest time from an answer's first blocked write to its end.
     pub answer: Duration,
     /// The age from which a connection is closed after its next answer.
     pub age: Duration,
 }
 
 impl Default for ClientLimits {
-    /// For people: 512 clients, since the usual limit of 1024 open files leaves the rest to the database and
+    /// Returns the public port's limits: 512 clients, since the usual limit of 1024 open files leaves the rest to the database and
     /// the logs; idle for 75 s, longer than the 60 s after which a load balancer itself closes a connection
     /// it keeps; 10 s each for a head and a body, 30 s for an answer; 5 minutes of age.
     fn default() -> Self {
@@ -46,16 +46,16 @@ impl Default for ClientLimits {
     }
 }
 
-/// What a connection is doing.
+/// The phase of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
     /// No byte of the next request has arrived.
     Idle,
     /// A part of a request's head has arrived.
     Head,
-    /// The head has arrived, and the body may not have.
+    /// The head has arrived; the body may be incomplete.
     Body,
-    /// The whole request has arrived: the service is the one to act.
+    /// The whole request has arrived: the client waits for the service.
     Work,
 }
 
@@ -63,7 +63,7 @@ enum Phase {
 struct Progress {
     phase: Phase,
     since: Instant,
-    /// When a write first had to wait for the client to read; `None` once everything is written.
+    /// The time at which a write first had to wait for the client to read; `None` once everything is written.
     blocked: Option<Instant>,
 }
 
@@ -83,12 +83,12 @@ impl Client {
         &self.limits
     }
 
-    /// Whether the connection has reached the age at which it is closed.
+    /// Returns whether the connection has reached the age at which it is closed.
     pub(crate) fn is_old(&self) -> bool {
         self.accepted.elapsed() >= self.limits.age
     }
 
-    /// Bytes have arrived.
+    /// Records that bytes have arrived.
     pub(crate) fn read(&self) {
         let mut progress = self.progress();
         if progress.phase == Phase::Idle {
@@ -96,28 +96,28 @@ impl Client {
         }
     }
 
-    /// A request's head has arrived.
+    /// Records that a request's head has arrived.
     pub(crate) fn requested(&self) {
         self.enter(Phase::Body);
     }
 
-    /// A whole request has arrived.
+    /// Records that a whole request has arrived.
     pub(crate) fn received(&self) {
         self.enter(Phase::Work);
     }
 
-    /// The answer is known.
+    /// Records that the answer is ready.
     pub(crate) fn answered(&self) {
         self.enter(Phase::Idle);
         self.room.notify_one();
     }
 
-    /// A write has to wait until the client reads.
+    /// Records that a write has to wait until the client reads.
     pub(crate) fn blocked(&self) {
         self.progress().blocked.get_or_insert_with(Instant::now);
     }
 
-    /// Everything has been written.
+    /// Records that everything has been written.
     pub(crate) fn flushed(&self) {
         self.progress().blocked = None;
     }
@@ -140,14 +140,14 @@ impl Client {
         self.progress.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Since when the service has waited for this client; `None` where the client waits for the service.
+    /// Returns the time since which the service has waited for this client; `None` if the client waits for the service.
     fn waited_for_since(&self) -> Option<Instant> {
         let Progress { phase, since, blocked } = *self.progress();
         blocked.or((phase != Phase::Work).then_some(since))
     }
 
-    /// The limit that this client has exceeded. Bodies and work have theirs in the layers around the routes,
-    /// so that they end with an answer.
+    /// Returns the limit that this client has exceeded. The middleware limits bodies and handlers, so that they end
+    /// with an answer.
     fn exceeded(&self) -> Option<&'static str> {
         let Progress { phase, since, blocked } = *self.progress();
         if blocked.is_some_and(|since| since.elapsed() >= self.limits.answer) {
@@ -166,7 +166,7 @@ impl Client {
 pub(crate) struct Clients {
     limits: ClientLimits,
     open: Mutex<Vec<Arc<Client>>>,
-    /// Notified when a client leaves or can be replaced.
+    /// Notified when a client disconnects or can be replaced.
     room: Arc<Notify>,
 }
 
@@ -175,7 +175,7 @@ impl Clients {
         Arc::new(Self { limits, open: Mutex::default(), room: Arc::default() })
     }
 
-    /// Admits a connection, in another one's stead if it must be. It waits only while every client waits for
+    /// Admits a connection, and replaces another one if the port is full. Waits only while every client waits for
     /// the service.
     pub(crate) async fn admit(self: &Arc<Self>, peer: IpAddr) -> Admitted {
         let now = Instant::now();
@@ -205,7 +205,7 @@ impl Clients {
         true
     }
 
-    /// Disconnects clients that have exceeded a limit, without an end.
+    /// Disconnects clients that have exceeded a limit, without end.
     pub(crate) async fn enforce_limits(&self) {
         loop {
             sleep(PERIOD).await;
@@ -238,7 +238,7 @@ impl Drop for Admitted {
     }
 }
 
-/// The client to replace: of those that the service waits for, one of the address that has most clients, and
+/// Returns the client to replace: of those that the service waits for, one of the address that has most clients, and
 /// of these the one that it has waited for longest.
 fn replaceable(open: &[Arc<Client>]) -> Option<usize> {
     let mut sizes: HashMap<IpAddr, usize> = HashMap::new();
@@ -252,7 +252,7 @@ fn replaceable(open: &[Arc<Client>]) -> Option<usize> {
     waited_for.min().map(|(.., index)| index)
 }
 
-/// Addresses that count as one: an IPv6 host has all of its network of 64 bits.
+/// Returns the network that counts as one address: an IPv6 host has its whole network of 64 bits.
 fn group(peer: IpAddr) -> IpAddr {
     match peer.to_canonical() {
         IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX)).into(),
@@ -281,7 +281,7 @@ mod tests {
             admitted.push(clients.admit(peer.into()).await);
             tokio::time::advance(Duration::from_secs(1)).await;
         }
-        // The oldest of the many has just been served: the next one has waited longer.
+        // The oldest client was just served: the next one has waited longer.
         admitted[1].client.requested();
         admitted[1].client.received();
         admitted[1].client.answered();
@@ -321,7 +321,7 @@ mod tests {
         blocked.requested();
         blocked.answered();
         blocked.blocked();
-        // A reader of a byte a second makes progress, and yet is not done.
+        // A client that reads a byte a second makes progress, but does not complete.
         blocked.blocked();
         let exceeded = || [&idle, &head, &body, &blocked].map(|client| client.exceeded().is_some());
         tokio::time::advance(limits.head).await;

@@ -10,7 +10,7 @@
 //! use rds_iam_app::{Config, Environment};
 //!
 //! let now = rds_iam_token::Clock::system().now();
-//! let config = Config::load(&Environment::of_process(), None, now).await?;
+//! let config = Config::load(&Environment::from_process(), None, now).await?;
 //! rds_iam_app::run(config).await?;
 //! # Ok(()) }
 //! ```
@@ -19,11 +19,11 @@ mod accept;
 mod accepts;
 mod clients;
 pub mod config;
-mod edge;
+mod error;
 pub mod logging;
 mod message;
 mod metrics;
-mod problem;
+mod middleware;
 mod routes;
 mod serve;
 mod state;

@@ -1,4 +1,4 @@
-//! Logs: JSON lines for machines or plain lines for people, on standard output.
+//! Logs on standard output: JSON lines or plain text.
 
 use std::io::IsTerminal;
 use std::panic;
@@ -11,10 +11,10 @@ use tracing_subscriber::util::TryInitError;
 use crate::Config;
 use crate::config::LogFormat;
 
-/// Starts logging as the settings say, panics included. Once in a program.
+/// Starts logging by the settings, panics included. Call it once in a program.
 ///
 /// # Errors
-/// Where logging has been started before.
+/// If logging has been started before.
 pub fn start(config: &Config) -> Result<(), TryInitError> {
     // The settings were checked: an invalid filter does not come this far.
     let chosen = EnvFilter::try_new(&config.log_filter).unwrap_or_default();

@@ -1,4 +1,4 @@
-//! `rds-iam-app`: checks the settings and serves the message board.
+//! `rds-iam-app`: validates the settings and serves the message board.
 
 use std::error::Error;
 use std::path::PathBuf;
@@ -9,32 +9,32 @@ use rds_iam_app::config::VARIABLES;
 use rds_iam_app::{Config, Environment, RunError, check_credentials, logging, run};
 use rds_iam_token::Clock;
 
-/// Threads for blocking work: only looking up host names is such work here.
+/// The number of threads for blocking work, which is only DNS resolution.
 const MAX_BLOCKING_THREADS: usize = 4;
 
-/// Exit status where the settings are wrong, or name a port that can't be opened.
+/// The exit status if the settings are wrong, or name a port that can't be opened.
 const MISCONFIGURED: u8 = 2;
 
 /// A message board on MySQL that logs in by IAM token.
 #[derive(Parser)]
 #[command(version, after_help = environment_help())]
 struct Arguments {
-    /// An rds.conf that says which database
+    /// An rds.conf with the database
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
 
-    /// Check the settings and the AWS credentials, say where each value came from, and exit
+    /// Validate the settings and the AWS credentials, print the origin of each value, and exit
     #[arg(long)]
     check: bool,
 }
 
 fn environment_help() -> String {
     let mut help =
-        String::from("Environment variables, which win over the file, which wins over Parameter Store:\n");
+        String::from("Environment variables, which override the file, which overrides Parameter Store:\n");
     for variable in VARIABLES {
         help += &format!("  {}\n          {}\n", variable.name, variable.meaning);
     }
-    help + "\nAWS credentials come from where the AWS SDK finds them: variables, profile, or role.\n\
+    help + "\nAWS credentials come from the AWS SDK's default chain: variables, profile, or role.\n\
             Exit status: 0 stopped by a signal, 1 could not serve, 2 wrong settings, a port in use among them."
 }
 
@@ -47,7 +47,7 @@ fn main() -> ExitCode {
     match runtime {
         Ok(runtime) => {
             let status = runtime.block_on(start(arguments));
-            // Nothing is waited for that did not end in time, such as a file system that hangs.
+            // Do not wait for blocking work that has not ended, such as a file system that hangs.
             runtime.shutdown_background();
             status
         }
@@ -57,7 +57,7 @@ fn main() -> ExitCode {
 
 async fn start(arguments: Arguments) -> ExitCode {
     let now = Clock::system().now();
-    let environment = Environment::of_process();
+    let environment = Environment::from_process();
     let config = match Config::load(&environment, arguments.config.as_deref(), now).await {
         Ok(config) => config,
         Err(error) => return failed(&error, MISCONFIGURED),

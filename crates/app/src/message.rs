@@ -1,4 +1,4 @@
-//! What a message is, before and after it is stored.
+//! A message, before and after it is stored.
 
 use std::fmt;
 
@@ -6,7 +6,7 @@ use serde::{Serialize, Serializer};
 use thiserror::Error;
 use time::OffsetDateTime;
 
-/// The most characters (Unicode scalar values, as MySQL counts them) in a message.
+/// The largest number of characters (Unicode scalar values, as in MySQL) in a message.
 pub(crate) const MAX_CHARS: usize = 1000;
 
 /// The text of a message: trimmed, not empty, at most [`MAX_CHARS`] characters, no control characters.
@@ -38,7 +38,7 @@ impl Text {
     }
 }
 
-/// Why a text is no message. For the person who typed it.
+/// The error of a text that is not a valid message. For the visitor who typed it.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub(crate) enum TextError {
     #[error("The message is empty. Write something first.")]
@@ -57,7 +57,7 @@ pub(crate) struct Message {
     pub(crate) created_at: Timestamp,
 }
 
-/// A moment to the millisecond, as milliseconds since 1970. `Display` is RFC 3339 in UTC.
+/// A time in milliseconds since 1970. `Display` writes RFC 3339 in UTC.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Timestamp(pub(crate) i64);
 
@@ -67,7 +67,7 @@ impl Timestamp {
             .unwrap_or(OffsetDateTime::UNIX_EPOCH)
     }
 
-    /// The moment as a person reads it, to the minute.
+    /// Formats the time for readers, to the minute.
     pub(crate) fn for_people(self) -> impl fmt::Display {
         fmt::from_fn(move |f| {
             let t = self.civil();

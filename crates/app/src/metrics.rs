@@ -1,4 +1,4 @@
-//! Numbers for Prometheus: requests as they happen; pool and token as they are when asked for.
+//! Metrics for Prometheus: requests are counted as they happen, pool and token are read at each scrape.
 
 use std::fmt;
 use std::time::Duration;
@@ -30,14 +30,14 @@ pub(crate) struct Metrics {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct RequestLabels {
     method: &'static str,
-    route: &'static str,
+    route: String,
     status: u16,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct RouteLabels {
     method: &'static str,
-    route: &'static str,
+    route: String,
 }
 
 impl Metrics {
@@ -56,8 +56,8 @@ impl Metrics {
         Self { registry, requests, durations }
     }
 
-    pub(crate) fn observe(&self, method: &'static str, route: &'static str, status: u16, took: Duration) {
-        self.requests.get_or_create(&RequestLabels { method, route, status }).inc();
+    pub(crate) fn observe(&self, method: &'static str, route: String, status: u16, took: Duration) {
+        self.requests.get_or_create(&RequestLabels { method, route: route.clone(), status }).inc();
         self.durations.get_or_create(&RouteLabels { method, route }).observe(took.as_secs_f64());
     }
 
@@ -68,7 +68,7 @@ impl Metrics {
     }
 }
 
-/// The pool and its token, asked at each scrape.
+/// The collector of the pool's and the token's metrics.
 #[derive(Debug)]
 struct Database {
     pool: Pool,
@@ -122,16 +122,22 @@ impl Collector for Database {
             ("rds_iam_tokens_minted", "Tokens signed", stats.tokens.minted),
             ("rds_iam_token_mint_failures", "Attempts to sign a token that failed", stats.tokens.failed),
         ] {
-            one(&mut encoder, name, help, None, &ConstCounter::new(count))?;
+            encode_metric(&mut encoder, name, help, None, &ConstCounter::new(count))?;
         }
         let max = ConstGauge::new(stats.max);
-        one(&mut encoder, "rds_iam_pool_connections_max", "Connections the pool may open", None, &max)?;
+        encode_metric(
+            &mut encoder,
+            "rds_iam_pool_connections_max",
+            "Connections the pool may open",
+            None,
+            &max,
+        )?;
         if let Some((signed_at, expires_at)) = stats.tokens.current {
             let now = self.clock.now();
             let age = now.duration_since(signed_at).unwrap_or_default().as_secs_f64();
             let remaining = expires_at.duration_since(now).unwrap_or_default().as_secs_f64();
             let seconds = Some(&Unit::Seconds);
-            one(
+            encode_metric(
                 &mut encoder,
                 "rds_iam_token_age",
                 "Since the token was signed",
@@ -139,14 +145,20 @@ impl Collector for Database {
                 &ConstGauge::new(age),
             )?;
             let remaining = ConstGauge::new(remaining);
-            one(&mut encoder, "rds_iam_token_remaining", "Until the token expires", seconds, &remaining)?;
+            encode_metric(
+                &mut encoder,
+                "rds_iam_token_remaining",
+                "Until the token expires",
+                seconds,
+                &remaining,
+            )?;
         }
         Ok(())
     }
 }
 
-/// A metric without labels.
-fn one<M: EncodeMetric + TypedMetric>(
+/// Encodes a metric without labels.
+fn encode_metric<M: EncodeMetric + TypedMetric>(
     encoder: &mut DescriptorEncoder<'_>,
     name: &str,
     help: &str,

@@ -1,4 +1,4 @@
-//! The life of the service: checks, start, and an end that finishes what has begun.
+//! Service lifecycle: startup checks, serving, graceful shutdown.
 
 use std::io;
 use std::net::SocketAddr;
@@ -19,24 +19,24 @@ use crate::clients::ClientLimits;
 use crate::{AppState, Config, management_router, router};
 use rds_iam_token::Chain;
 
-/// How long requests under way may take to finish after the first signal: 20 seconds, below the 30 s
-/// that ECS and Kubernetes leave before they kill.
+/// The time limit for requests in progress after the first signal: 20 seconds, below the 30 s that ECS and
+/// Kubernetes wait before they kill.
 const SHUTDOWN_DEADLINE: Duration = Duration::from_secs(20);
 
-/// The most clients on the port for machines: 64.
+/// The largest number of clients on the management port: 64.
 const MAX_PROBES: usize = 64;
 
-/// How long the pool may take to close its connections: 3 seconds.
+/// The time limit for closing the pool's connections: 3 seconds.
 const CLOSE_DEADLINE: Duration = Duration::from_secs(3);
 
-/// Why the service did not start, or ended.
+/// The error of a service that did not start, or ended.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum RunError {
-    /// There are no credentials to sign tokens with, and waiting will not bring any.
+    /// There are no credentials to sign tokens with, and a retry does not help.
     #[error("tokens can't be signed")]
     Credentials {
-        /// Why not, and what to do.
+        /// The cause, with help.
         source: MintError,
     },
     /// A port could not be opened.
@@ -44,35 +44,35 @@ pub enum RunError {
         "can't listen on {address}: is another program there? {variable} and RDS_IAM_BIND choose another"
     )]
     Listen {
-        /// Where.
+        /// The address.
         address: SocketAddr,
         /// The environment variable that chooses the port.
         variable: &'static str,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
     /// The pool can't work within its limits.
     #[error("the database pool could not be made")]
     Pool {
-        /// Which limit, and why.
+        /// The limit and the cause.
         #[from]
         source: PoolError,
     },
-    /// The system takes no handler for a signal, or does not say where the port is.
-    #[error("the system does not let the service go on")]
+    /// The system accepts no signal handler, or does not return a port's address.
+    #[error("system error in a signal handler or a listening socket")]
     System {
-        /// What it said.
+        /// The system's error.
         #[from]
         source: io::Error,
     },
 }
 
-/// Serves until SIGTERM or Ctrl-C, then finishes what has begun; a second signal ends it at once.
+/// Serves until SIGTERM or Ctrl-C, then finishes requests in progress; a second signal ends it at once.
 ///
-/// The database need not answer yet: until it does, `/readyz` says what is missing.
+/// The database need not answer yet: until it does, `/readyz` reports the cause.
 ///
 /// # Errors
-/// [`RunError`] where it cannot start. [`RunError::Credentials`] is a matter of configuration.
+/// [`RunError`] if it cannot start. [`RunError::Credentials`] is an error of the configuration.
 pub async fn run(config: Config) -> Result<(), RunError> {
     for origin in &config.origins {
         tracing::info!("{origin}");
@@ -99,9 +99,9 @@ pub async fn run(config: Config) -> Result<(), RunError> {
 #[derive(Debug)]
 #[expect(clippy::exhaustive_structs, reason = "a third port would be a new setting")]
 pub struct Listeners {
-    /// For people: the page and the API.
+    /// The public port: the page and the API.
     pub public: TcpListener,
-    /// For machines: probes, metrics and identity.
+    /// The management port: probes, metrics and identity.
     pub management: TcpListener,
 }
 
@@ -109,10 +109,10 @@ async fn listen(address: SocketAddr, variable: &'static str) -> Result<TcpListen
     TcpListener::bind(address).await.map_err(|source| RunError::Listen { address, variable, source })
 }
 
-/// Whether the settings give credentials that sign a token.
+/// Checks that the settings provide credentials that sign a token.
 ///
 /// # Errors
-/// [`RunError::Credentials`] where they give none, or wrong ones.
+/// [`RunError::Credentials`] if they provide none, or wrong ones.
 pub async fn check_credentials(config: &Config) -> Result<(), RunError> {
     let token = TokenSource::lazy(minter(config)).token().await;
     token.map(drop).map_err(|source| RunError::Credentials { source })
@@ -123,12 +123,12 @@ fn minter(config: &Config) -> Minter {
     let region = Region::new(config.login.region.to_string());
     let credentials = ReloadingCredentials::new(shared_files(), move || {
         let aws = aws_config::defaults(BehaviorVersion::latest()).region(region.clone());
-        async { aws.load().await.credentials_provider().expect("the default chain is always there") }
+        async { aws.load().await.credentials_provider().expect("there is a default chain") }
     });
     Minter::new(config.login.clone(), credentials, Clock::system())
 }
 
-/// A failure that may pass does not keep the service from starting.
+/// Signs the first token. A retryable error does not prevent the start.
 async fn first_token(tokens: &TokenSource) -> Result<(), RunError> {
     match tokens.token().await {
         Ok(_) => Ok(()),
@@ -140,12 +140,12 @@ async fn first_token(tokens: &TokenSource) -> Result<(), RunError> {
     }
 }
 
-/// Serves on two open ports until `stop` gives a first word; then takes no more connections, finishes
-/// the requests under way for at most 20 s or until a second word, and closes the pool. `limits` hold for
-/// each port by itself, with at most 64 clients for machines.
+/// Serves on two open ports until `stop` receives a message; then accepts no more connections, finishes the requests
+/// in progress for at most 20 s or until a second message, and closes the pool. `limits` apply to each port
+/// separately, with at most 64 clients on the management port.
 ///
 /// # Errors
-/// [`RunError::System`] where a listener has no address.
+/// [`RunError::System`] if a listener has no address.
 pub async fn serve(
     listeners: Listeners,
     limits: ClientLimits,
@@ -186,20 +186,20 @@ pub async fn serve(
     Ok(())
 }
 
-/// A word for each SIGTERM and each Ctrl-C.
+/// Sends a message for each SIGTERM and each Ctrl-C.
 fn signals() -> io::Result<mpsc::Receiver<()>> {
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-    let (word, words) = mpsc::channel(2);
+    let (sender, receiver) = mpsc::channel(2);
     tokio::spawn(async move {
         loop {
             tokio::select! {
                 _ = terminate.recv() => {}
                 _ = interrupt.recv() => {}
             }
-            if word.send(()).await.is_err() {
+            if sender.send(()).await.is_err() {
                 return;
             }
         }
     });
-    Ok(words)
+    Ok(receiver)
 }

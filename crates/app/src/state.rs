@@ -1,4 +1,4 @@
-//! What handlers share.
+//! The state that handlers share.
 
 use std::future::Future;
 use std::sync::{Arc, Mutex as StdMutex, PoisonError};
@@ -11,23 +11,23 @@ use serde::Serialize;
 use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout};
 
+use crate::error::ApiError;
 use crate::message::Timestamp;
 use crate::metrics::Metrics;
-use crate::problem::Problem;
 use crate::store::{Identity, NO_SUCH_TABLE, Store, TOO_SLOW};
 use rds_iam_token::Chain;
 
-/// How long an answer for a machine holds: 1 second, so that many clients cost the database no more than
-/// one does.
-const HOLDS_FOR: Duration = Duration::from_secs(1);
+/// The time for which an answer of the management port is cached: 1 second, so that many clients send the database no
+/// more queries than one.
+const CACHED_FOR: Duration = Duration::from_secs(1);
 
-/// How long a readiness probe waits for the database: 2 seconds, below the usual probe timeouts.
+/// The time limit of a readiness probe's query: 2 seconds, below the usual probe timeouts.
 const READY_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// How often the statements that would permit a refused login are logged: once a minute.
+/// The interval at which the statements that would permit a refused login are logged: one minute.
 const PERMIT_INTERVAL: Duration = Duration::from_secs(60);
 
-/// Everything the service needs; clones share it.
+/// The service's state. Clones share it.
 #[derive(Clone, Debug)]
 pub struct AppState(Arc<Shared>);
 
@@ -39,33 +39,33 @@ struct Shared {
     permit: String,
     permit_logged: StdMutex<Option<Instant>>,
     metrics: Metrics,
-    readiness: Recent<Readiness>,
-    identity: Recent<Result<Identity, Problem>>,
+    readiness: Cached<Readiness>,
+    identity: Cached<Result<Identity, ApiError>>,
 }
 
-/// The last answer to a question that many may ask. Callers that come while it is being found share it.
+/// A cached answer. Callers that arrive during its query share the result.
 #[derive(Debug)]
-struct Recent<T>(Mutex<Option<(Instant, T)>>);
+struct Cached<T>(Mutex<Option<(Instant, T)>>);
 
-impl<T: Clone> Recent<T> {
-    fn none() -> Self {
+impl<T: Clone> Cached<T> {
+    fn new() -> Self {
         Self(Mutex::new(None))
     }
 
-    async fn or_ask(&self, ask: impl Future<Output = T>) -> T {
+    async fn get_or_query(&self, query: impl Future<Output = T>) -> T {
         let mut last = self.0.lock().await;
-        if let Some((at, answer)) = &*last
-            && at.elapsed() < HOLDS_FOR
+        if let Some((time, answer)) = &*last
+            && time.elapsed() < CACHED_FOR
         {
             return answer.clone();
         }
-        let answer = ask.await;
+        let answer = query.await;
         *last = Some((Instant::now(), answer.clone()));
         answer
     }
 }
 
-/// Whether requests can be served, and if not, what would mend it.
+/// The answer to a readiness probe: whether requests can be served, and if not, the remedy.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct Readiness {
     pub(crate) ready: bool,
@@ -74,7 +74,7 @@ pub(crate) struct Readiness {
     pub(crate) detail: &'static str,
 }
 
-/// What may be told of the current token.
+/// The times of the current token that may be shown to clients.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct TokenLife {
     pub(crate) age_seconds: u64,
@@ -94,12 +94,12 @@ impl AppState {
             user: tokens.login().user.to_string(),
             permit,
             permit_logged: StdMutex::new(None),
-            readiness: Recent::none(),
-            identity: Recent::none(),
+            readiness: Cached::new(),
+            identity: Cached::new(),
         }))
     }
 
-    /// The pool, for whoever closes it.
+    /// Returns the pool, so that the caller can close it.
     #[must_use]
     pub fn pool(&self) -> &Pool {
         self.0.store.pool()
@@ -113,18 +113,18 @@ impl AppState {
         &self.0.metrics
     }
 
-    /// The moment now, by the clock that signs tokens.
+    /// Returns the time now, by the clock that signs tokens.
     pub(crate) fn now(&self) -> Timestamp {
         let since = self.0.clock.now().duration_since(UNIX_EPOCH).unwrap_or_default();
         Timestamp(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
     }
 
-    /// The database user that the service logs in as.
+    /// Returns the database user that the service logs in as.
     pub(crate) fn user(&self) -> &str {
         &self.0.user
     }
 
-    /// The current token's life, if there is a token.
+    /// Returns the current token's life, if there is a token.
     pub(crate) fn token_life(&self) -> Option<TokenLife> {
         let (signed_at, expires_at) = self.pool().stats().tokens.current?;
         let now = self.0.clock.now();
@@ -134,8 +134,8 @@ impl AppState {
         })
     }
 
-    /// Logs why the database could not serve, once and whole, and says what the client is told.
-    pub(crate) fn failed(&self, error: &PoolError) -> Problem {
+    /// Logs a database error with its causes, and returns the client's error.
+    pub(crate) fn database_error(&self, error: &PoolError) -> ApiError {
         let (remedy, hint, cause) = (error.remedy(), error.hint(), Chain(error));
         match remedy {
             // The token source logs what is wrong, once a minute.
@@ -143,7 +143,7 @@ impl AppState {
             Remedy::BackOff | Remedy::Reconnect => {
                 tracing::warn!(error = %cause, %remedy, hint, "the database could not serve a request");
             }
-            Remedy::Permit if self.permit_is_due() => {
+            Remedy::Permit if self.should_log_permit() => {
                 let permit = &self.0.permit;
                 tracing::error!(error = %cause, %remedy, hint, permit, "the database denied access");
             }
@@ -151,42 +151,42 @@ impl AppState {
         }
         let unavailable = |seconds| {
             let detail = "The database can't be reached at the moment. Try again a little later.";
-            Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail).retry_after(seconds)
+            ApiError::new(StatusCode::SERVICE_UNAVAILABLE, detail).retry_after(seconds)
         };
         match remedy {
             Remedy::Reconnect => unavailable(2),
             Remedy::BackOff | Remedy::Credentials => unavailable(5),
             _ if error.number().is_some_and(|number| TOO_SLOW.contains(&number)) => unavailable(5),
-            // A person has to do something first.
+            // An operator has to act first.
             Remedy::Configure | Remedy::Permit | Remedy::Trust => unavailable(30),
-            _ => Problem::new(
+            _ => ApiError::new(
                 StatusCode::INTERNAL_SERVER_ERROR,
                 "Something went wrong here. The details are in the log.",
             ),
         }
     }
 
-    fn permit_is_due(&self) -> bool {
+    fn should_log_permit(&self) -> bool {
         let mut logged = self.0.permit_logged.lock().unwrap_or_else(PoisonError::into_inner);
-        let due = logged.is_none_or(|at| at.elapsed() >= PERMIT_INTERVAL);
-        if due {
+        let log = logged.is_none_or(|time| time.elapsed() >= PERMIT_INTERVAL);
+        if log {
             *logged = Some(Instant::now());
         }
-        due
+        log
     }
 
-    /// Who the database says we are, as it was at most a second ago.
-    pub(crate) async fn identity(&self) -> Result<Identity, Problem> {
-        let ask = async { self.store().identity().await.map_err(|error| self.failed(&error)) };
-        self.0.identity.or_ask(ask).await
+    /// Returns the session's identity in the database, at most a second old.
+    pub(crate) async fn identity(&self) -> Result<Identity, ApiError> {
+        let query = async { self.store().identity().await.map_err(|error| self.database_error(&error)) };
+        self.0.identity.get_or_query(query).await
     }
 
-    /// Whether the table can be read and the database takes writes, as it was at most a second ago.
+    /// Returns whether the table can be read and the database accepts writes, at most a second old.
     pub(crate) async fn readiness(&self) -> Readiness {
-        self.0.readiness.or_ask(self.ask_readiness()).await
+        self.0.readiness.get_or_query(self.query_readiness()).await
     }
 
-    async fn ask_readiness(&self) -> Readiness {
+    async fn query_readiness(&self) -> Readiness {
         match timeout(READY_TIMEOUT, self.store().accepts_writes()).await {
             Ok(Ok(false)) => {
                 tracing::warn!("the database refuses writes: it is read-only");
@@ -196,7 +196,7 @@ impl AppState {
             }
             Ok(Ok(true)) => Readiness { ready: true, remedy: None, detail: "The database answers." },
             Ok(Err(error)) => {
-                self.failed(&error);
+                self.database_error(&error);
                 Readiness { ready: false, remedy: Some(error.remedy().as_str()), detail: detail(&error) }
             }
             Err(_) => {
@@ -209,7 +209,7 @@ impl AppState {
     }
 }
 
-/// What to do, for whoever reads a probe's answer. The cause is in the log.
+/// Returns the remedy, for the reader of a probe's answer. The cause is in the log.
 fn detail(error: &PoolError) -> &'static str {
     match (error.number(), error.remedy()) {
         (Some(NO_SUCH_TABLE), _) => {

@@ -1,11 +1,10 @@
-//! Every SQL statement of the service. Statements are prepared once per connection by sqlx.
+//! The SQL statements of the service. sqlx prepares them once per connection.
 //!
-//! Each statement limits its own time, so that it ends in the server even where its request has been given
-//! up. Hints do that without a `SET`, which would pin the session behind RDS Proxy. A `SELECT` has one for its
-//! time. An `INSERT` of a row has nothing to wait for but locks: the hint is for a table's; InnoDB has none for
-//! a row's, which `innodb_lock_wait_timeout` ends, after 50 s where the server has its default. 4 s are far
-//! above what these statements take, and with the 5 s that a connection may take to come, below the 10 s of a
-//! request: it is answered, and the connection stays good.
+//! Each statement limits its own time, so that it ends in the server even if its request was abandoned. Optimizer hints
+//! do that without a `SET`, which would pin the session behind RDS Proxy. A `SELECT` has a hint for its execution time.
+//! An `INSERT` of a row waits only for locks. Its hint limits the wait for a table's lock; InnoDB has none for a row's,
+//! which `innodb_lock_wait_timeout` limits, by default to 50 s. 4 s are far more than these statements take. With the
+//! 5 s to acquire a connection, that is less than the 10 s of a request: it is answered, and the connection is kept.
 
 use std::future::Future;
 
@@ -22,7 +21,7 @@ pub(crate) const NO_SUCH_TABLE: u16 = 1146;
 /// The error numbers of a statement that reached its limit: of time, and of waiting for a lock.
 pub(crate) const TOO_SLOW: [u16; 2] = [3024, 1205];
 
-/// The moment is read as a number: it needs no time zone and no date type of the driver.
+/// The time is read as a number: it needs no time zone and no date type of the driver.
 const PAGE: &str = "SELECT /*+ MAX_EXECUTION_TIME(4000) SET_VAR(lock_wait_timeout=4) */ id, message, CAST(UNIX_TIMESTAMP(created_at) * 1000 AS SIGNED) \
                     FROM messages WHERE id < ? ORDER BY id DESC LIMIT ?";
 const INSERT: &str = "INSERT /*+ SET_VAR(lock_wait_timeout=4) */ INTO messages (message, created_at) VALUES (?, FROM_UNIXTIME(? / 1000))";
@@ -44,7 +43,7 @@ impl Store {
         &self.pool
     }
 
-    /// At most `limit` messages older than the one with the id `before`, newest first.
+    /// Reads at most `limit` messages older than the one with the id `before`, newest first.
     pub(crate) async fn page(&self, before: Option<u64>, limit: u32) -> Result<Vec<Message>, PoolError> {
         self.read(move |mut connection: Connection| async move {
             let rows = sqlx::query(PAGE)
@@ -52,14 +51,14 @@ impl Store {
                 .bind(limit)
                 .fetch_all(&mut *connection)
                 .await?;
-            connection.finished();
+            connection.release();
             rows.iter().map(message).collect()
         })
         .await
     }
 
-    /// Stores a message with the moment given, in one statement: either the row is there and known, or
-    /// the caller gets an error. Never retried, since the first attempt may have arrived.
+    /// Stores a message with the given time, in one statement: the caller gets the stored row or an error. Never
+    /// retried, because the first attempt may have succeeded.
     pub(crate) async fn insert(&self, text: Text, created_at: Timestamp) -> Result<Message, PoolError> {
         let mut connection = self.pool.acquire().await?;
         let done = sqlx::query(INSERT)
@@ -68,30 +67,30 @@ impl Store {
             .execute(&mut *connection)
             .await
             .map_err(|error| self.pool.report(error))?;
-        connection.finished();
+        connection.release();
         Ok(Message { id: done.last_insert_id(), message: text.into_string(), created_at })
     }
 
-    /// Whether the server accepts writes. An error where the table can't be read. Where it does not, the pool
-    /// searches for one that does from then on: without traffic, no refused write would tell it to.
+    /// Returns whether the server accepts writes, or an error if the table can't be read. If it does not, the pool
+    /// searches for one that does: without traffic, no refused write would start that search.
     ///
-    /// An account with CONNECTION_ADMIN may write to a server that is `read_only`; the service's has no such
-    /// right.
+    /// An account with CONNECTION_ADMIN may write to a server that is `read_only`; the service's account lacks that
+    /// privilege.
     pub(crate) async fn accepts_writes(&self) -> Result<bool, PoolError> {
         self.read(|mut connection: Connection| async move {
             sqlx::query(CHECK).fetch_all(&mut *connection).await?;
-            connection.finished();
+            connection.release();
             Ok(())
         })
         .await?;
         Ok(!self.pool.is_read_only().await?)
     }
 
-    /// Who the database says we are.
+    /// Queries the session's identity.
     pub(crate) async fn identity(&self) -> Result<Identity, PoolError> {
         self.read(|mut connection: Connection| async move {
             let user = sqlx::query_scalar("SELECT CURRENT_USER()").fetch_one(&mut *connection).await?;
-            // SHOW has no prepared form; every user may ask both of these about itself.
+            // SHOW has no prepared form; every user may run both of these about itself.
             let (mut cipher, mut tls_version) = (None, None);
             let status = "SHOW SESSION STATUS WHERE Variable_name IN ('Ssl_cipher', 'Ssl_version')";
             for row in connection.fetch_all(sqlx::raw_sql(status)).await? {
@@ -105,10 +104,10 @@ impl Store {
             let row = created.and_then(|rows| rows.into_iter().next().ok_or(sqlx::Error::RowNotFound));
             let plugin = match row.and_then(|row| row.try_get::<String, _>(0)) {
                 Ok(statement) => {
-                    connection.finished();
+                    connection.release();
                     plugin_of(&statement).map(str::to_owned)
                 }
-                // A server or proxy that does not answer this still tells the rest.
+                // A server or proxy that does not answer this still reports the rest.
                 Err(sqlx::Error::Database(_) | sqlx::Error::ColumnDecode { .. }) => None,
                 Err(error) => return Err(error),
             };
@@ -117,7 +116,7 @@ impl Store {
         .await
     }
 
-    /// Runs a read on a pooled connection, and once more on another if that connection was broken.
+    /// Runs a read on a pooled connection, and again on another if that connection was broken.
     async fn read<T, F>(&self, query: impl Fn(Connection) -> F) -> Result<T, PoolError>
     where
         F: Future<Output = sqlx::Result<T>>,
@@ -133,7 +132,7 @@ impl Store {
     }
 }
 
-/// What the database knows about the session.
+/// The identity of the session in the database.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct Identity {
     pub(crate) user: String,
@@ -146,8 +145,8 @@ fn message(row: &MySqlRow) -> sqlx::Result<Message> {
     Ok(Message { id: row.try_get(0)?, message: row.try_get(1)?, created_at: Timestamp(row.try_get(2)?) })
 }
 
-/// The plugin in ``CREATE USER `name`@`host` IDENTIFIED WITH 'plugin' …``, and nothing else of it: what
-/// follows may be a password's hash. The names are skipped by their quotes, since they may hold any text.
+/// Returns the plugin in ``CREATE USER `name`@`host` IDENTIFIED WITH 'plugin' …``, and nothing else of it: what
+/// follows may be a password's hash. The names are skipped by their quotes, since they may contain any text.
 fn plugin_of(statement: &str) -> Option<&str> {
     let rest = after_name(statement.strip_prefix("CREATE USER ")?)?;
     let rest = after_name(rest.strip_prefix('@')?)?.strip_prefix(" IDENTIFIED WITH '")?;
@@ -155,7 +154,7 @@ fn plugin_of(statement: &str) -> Option<&str> {
     plugin.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_').then_some(plugin)
 }
 
-/// What follows a name in quotes; a doubled quote stands for itself.
+/// Returns the text after a quoted name; a doubled quote is a literal quote.
 fn after_name(text: &str) -> Option<&str> {
     let quote = text.chars().next().filter(|c| matches!(c, '`' | '\'' | '"'))?;
     let mut rest = &text[1..];

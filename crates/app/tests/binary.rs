@@ -5,8 +5,9 @@ use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 
-use rds_iam_emulator::{AwsApi, MySql};
-use rds_iam_pool::{Secret, Target, connect};
+use rds_iam_emulator_account::AwsApi;
+use rds_iam_emulator_server::MySql;
+use rds_iam_pool::{Credential, Target, connect};
 
 type Result<T = ()> = std::result::Result<T, Box<dyn std::error::Error>>;
 
@@ -95,7 +96,7 @@ async fn from_parameter_store_to_a_page_and_a_clean_end() -> Result {
     let target = Target::new(mysql.dial().clone(), mysql.ca_pem()).database("node_db");
     let master = mysql.master();
     let mut connection =
-        connect(&target, &master.username().parse()?, Secret::Password(master.password())).await?;
+        connect(&target, &master.username().parse()?, Credential::Password(master.password())).await?;
     for sql in [
         "CREATE USER 'node_app'@'%' IDENTIFIED WITH AWSAuthenticationPlugin AS 'RDS' REQUIRE SSL",
         "GRANT SELECT, INSERT, UPDATE, DELETE ON node_db.* TO 'node_app'@'%'",

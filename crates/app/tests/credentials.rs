@@ -7,8 +7,8 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use rds_iam_emulator::{AccessKey, MySql};
-use rds_iam_pool::{Secret, Target, connect};
+use rds_iam_emulator_server::{AccessKey, MySql};
+use rds_iam_pool::{Credential, Target, connect};
 
 type Result<T = ()> = std::result::Result<T, Box<dyn std::error::Error>>;
 
@@ -17,7 +17,7 @@ async fn server() -> Result<MySql> {
     let target = Target::new(mysql.dial().clone(), mysql.ca_pem()).database("node_db");
     let master = mysql.master();
     let mut session =
-        connect(&target, &master.username().parse()?, Secret::Password(master.password())).await?;
+        connect(&target, &master.username().parse()?, Credential::Password(master.password())).await?;
     for sql in [
         "CREATE USER 'node_app'@'%' IDENTIFIED WITH AWSAuthenticationPlugin AS 'RDS' REQUIRE SSL",
         "GRANT SELECT, INSERT, UPDATE, DELETE ON node_db.* TO 'node_app'@'%'",

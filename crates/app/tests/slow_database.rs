@@ -7,8 +7,8 @@ use std::future::Future;
 use std::path::Path;
 use std::time::Duration;
 
-use rds_iam_emulator::MySql;
-use rds_iam_pool::{Secret, Target, connect};
+use rds_iam_emulator_server::MySql;
+use rds_iam_pool::{Credential, Target, connect};
 use sqlx::MySqlConnection;
 
 use program::{Program, ask, status};
@@ -19,7 +19,7 @@ const WITHIN: Duration = Duration::from_secs(20);
 async fn as_master(mysql: &MySql) -> MySqlConnection {
     let target = Target::new(mysql.dial().clone(), mysql.ca_pem()).database("node_db");
     let user = mysql.master().username().parse().unwrap();
-    connect(&target, &user, Secret::Password(mysql.master().password())).await.unwrap()
+    connect(&target, &user, Credential::Password(mysql.master().password())).await.unwrap()
 }
 
 async fn execute(connection: &mut MySqlConnection, statements: &[&'static str]) {

@@ -11,8 +11,8 @@ use axum::Router;
 use axum::body::Body;
 use axum::http::{Request, StatusCode};
 use rds_iam_app::AppState;
-use rds_iam_emulator::MySql;
-use rds_iam_pool::{Limits, Pool, Secret, Target, connect};
+use rds_iam_emulator_server::MySql;
+use rds_iam_pool::{Credential, Limits, Pool, Target, connect};
 use rds_iam_token::{Clock, Endpoint, Login, Minter, TokenSource};
 use sqlx::{MySqlConnection, Row};
 use tracing_subscriber::fmt::MakeWriter;
@@ -55,7 +55,7 @@ async fn create_table(mysql: &MySql) {
 async fn as_master(mysql: &MySql) -> MySqlConnection {
     let target = Target::new(mysql.dial().clone(), mysql.ca_pem()).database("node_db");
     let user = mysql.master().username().parse().unwrap();
-    connect(&target, &user, Secret::Password(mysql.master().password())).await.unwrap()
+    connect(&target, &user, Credential::Password(mysql.master().password())).await.unwrap()
 }
 
 fn app(mysql: &MySql) -> Router {
@@ -83,7 +83,7 @@ async fn until<F: Future<Output = bool>>(what: &str, mut is_so: impl FnMut() -> 
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     };
-    tokio::time::timeout(WITHIN, asking).await.unwrap_or_else(|_| panic!("waited in vain: {what}"));
+    tokio::time::timeout(WITHIN, asking).await.unwrap_or_else(|_| panic!("timed out waiting: {what}"));
 }
 
 #[tokio::test]
@@ -207,7 +207,7 @@ async fn cut_connections_and_a_refused_token_go_unnoticed() {
         assert!(mysql.cut_connections().await.unwrap() > 0);
         assert_eq!(get(&app, path).await.status, StatusCode::OK, "{path}");
     }
-    // A token of this very second would come out the same if it were signed anew.
+    // A token signed again within the same second would be equal.
     let age = async || get(&app, "/api/identity").await.json()["token"]["age_seconds"].as_u64();
     until("the token is not of this second", async || age().await >= Some(2)).await;
     mysql.refuse_next(1).unwrap();

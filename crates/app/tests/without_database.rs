@@ -276,7 +276,7 @@ async fn unknown_addresses_and_methods() {
         .unwrap();
     let answer = send(&app, method).await;
     assert_eq!((answer.status, answer.header("allow")), (StatusCode::METHOD_NOT_ALLOWED, "POST"));
-    insta::assert_snapshot!(answer.json()["detail"].as_str().unwrap(), @"This address does not take this method.");
+    insta::assert_snapshot!(answer.json()["detail"].as_str().unwrap(), @"This address does not accept this method.");
 }
 
 #[tokio::test]

@@ -5,8 +5,8 @@ use std::fmt;
 use std::time::Duration;
 
 use rds_iam_infra::RdsConfError;
-use rds_iam_infra::trust::TrustError;
 use rds_iam_pool::PoolError;
+use rds_iam_roots::TrustError;
 use rds_iam_token::MintError;
 use serde::Serialize;
 use sqlx::mysql::MySqlDatabaseError;

@@ -8,7 +8,7 @@ use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, SdkConfig};
 use aws_credential_types::provider::error::CredentialsError;
 use rds_iam_infra::{RdsConf, remedy};
-use rds_iam_pool::{PoolError, Remedy, Secret, Target, connect};
+use rds_iam_pool::{Credential, PoolError, Remedy, Target, connect};
 use rds_iam_token::{Clock, DbUser, Login, MintError, Minter, Token, TokenSource};
 use serde::Serialize;
 use sqlx::Connection;
@@ -235,7 +235,7 @@ impl Run<'_> {
         self.progress.enter(Step::Admin);
         self.settings.declaration.refuse_master(user.as_str())?;
         tracing::debug!(%user, "fetched the master user's credentials");
-        let connected = connect(&self.target, &user, Secret::Password(&password)).await;
+        let connected = connect(&self.target, &user, Credential::Password(&password)).await;
         connected.map_err(|source| BootstrapError::Connect {
             step: Step::Admin,
             source: Box::new(source),
@@ -264,7 +264,7 @@ impl Run<'_> {
         step: Step,
     ) -> Result<Result<MySqlConnection, PoolError>, BootstrapError> {
         let token = self.token(user, step).await?;
-        Ok(connect(&self.target, user, Secret::Token(&token)).await)
+        Ok(connect(&self.target, user, Credential::Token(&token)).await)
     }
 
     fn not_connected(&self, step: Step, user: &DbUser, source: PoolError, plan: &Plan) -> BootstrapError {
@@ -272,7 +272,7 @@ impl Run<'_> {
         let mend = (source.remedy() == Remedy::Permit).then(|| {
             let (account, resource) = (conf.account_id.as_ref(), conf.resource_id.as_ref());
             let statement = remedy::policy_statement(&conf.region, account, resource, user);
-            let sql = remedy::user_statements(user);
+            let sql = remedy::user_statements(conf.engine, user);
             let stricter = plan.warnings.iter().filter(
                 |warning| matches!(warning, Warning::StricterTls { account } if account.login() == *user),
             );

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
 use hyper::{Method, StatusCode};
-use rds_iam_emulator::{LoginEvent, RefusalCode};
+use rds_iam_emulator_server::{LoginEvent, RefusalCode};
 use rds_iam_pool::{Limits, Pool, Remedy, Target};
 use rds_iam_token::{Clock, LIFETIME, Login, Minter, TokenSource};
 use serde_json::json;
@@ -66,13 +66,13 @@ async fn login(platform: &Platform) -> anyhow::Result<String> {
     Ok(format!("{user}, {plugin}, {version} {cipher}; {accepted} tokens accepted"))
 }
 
-/// The app's own pool, with trust roots other than the server's, as a user that nobody else is.
+/// The app's own pool, with trust roots other than the server's, as a user of its own, which no other test uses.
 async fn stranger(platform: &Platform) -> anyhow::Result<String> {
     let mysql = &platform.mysql;
     let before = mysql.logins()?.len();
     let login = Login::new(mysql.endpoint().clone(), mysql.region().clone(), ADMIN_USER.parse()?);
     let tokens = TokenSource::lazy(Minter::new(login, mysql.credentials(), Clock::system()));
-    let roots = rds_iam_infra::trust::Roots::bundled().pem();
+    let roots = rds_iam_roots::Roots::bundled().pem();
     let target = Target::new(mysql.dial().clone(), roots);
     let error = Pool::connect(tokens, target, Limits { warm_connections: 0, ..Limits::default() }).await;
     let error = error.err().context("it connected although RDS's roots did not sign the certificate")?;
@@ -101,7 +101,7 @@ async fn row(platform: &Platform) -> anyhow::Result<String> {
     Ok(format!("row {id}, in the API and, escaped, on the page"))
 }
 
-/// Looks where a secret would be if there were one.
+/// Searches the places where a secret could be.
 async fn no_secret(platform: &Platform) -> anyhow::Result<String> {
     let pid = platform.app.pid().context("the app has ended")?;
     let process = |file: &str| {

@@ -1,14 +1,14 @@
 //! Logins that should be refused, each tried for real.
 
 use anyhow::{bail, ensure};
-use rds_iam_emulator::{LoginEvent, MySql, RefusalCode};
+use rds_iam_emulator_server::{LoginEvent, MySql, RefusalCode};
 use rds_iam_token::{Clock, LIFETIME, Login, Token, sign};
 use sqlx::mysql::{MySqlConnectOptions, MySqlDatabaseError, MySqlSslMode};
 use sqlx::{ConnectOptions as _, Connection as _};
 
 use crate::platform::{ADMIN_USER, APP_USER};
 
-/// MySQL's "access denied", which is all that a client is told.
+/// MySQL's "access denied", which is all that a client gets.
 const ACCESS_DENIED: u16 = 1045;
 
 /// A login that is wrong in one way.
@@ -37,7 +37,7 @@ impl Wrong {
     }
 }
 
-/// Tries the login; what the client was told and what the server recorded.
+/// Tries the login; returns the client's error and the server's record.
 ///
 /// An error is a login that ended otherwise than it should.
 pub(crate) async fn attempt(mysql: &MySql, wrong: Wrong) -> anyhow::Result<String> {
@@ -106,6 +106,6 @@ fn secret(mysql: &MySql, wrong: Wrong) -> anyhow::Result<String> {
             token.push(last);
             token
         }
-        Wrong::Password => "a password that somebody wrote down".into(),
+        Wrong::Password => "a password that a user wrote down".into(),
     })
 }

@@ -17,15 +17,16 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
-use rds_iam_emulator::account::registry_program;
-use rds_iam_emulator::{AwsApi, Engine, MySql};
+use rds_iam_emulator_account::AwsApi;
+use rds_iam_emulator_account::registry_program;
+use rds_iam_emulator_server::{MySql, Runtime};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
 use crate::platform::{Options, Platform};
 use crate::table::Table;
 
-/// Exit status after Ctrl-C before the end, as shells have it: 128 + SIGINT.
+/// Exit status after Ctrl-C before the end, in shells' convention: 128 + SIGINT.
 const INTERRUPTED: u8 = 130;
 
 /// Starts the platform and proves what it claims. `cargo xtask demo` calls it.
@@ -38,8 +39,8 @@ struct Arguments {
     #[arg(long, value_name = "DIR", required = true)]
     bin_dir: Option<PathBuf>,
     /// What runs the database server: auto, docker or process
-    #[arg(long, default_value = "auto", global = true)]
-    engine: Engine,
+    #[arg(long = "engine", value_name = "RUNTIME", default_value = "auto", global = true)]
+    runtime: Runtime,
     /// Leave once the table stands, instead of staying up until Ctrl-C
     #[arg(long)]
     once: bool,
@@ -123,7 +124,8 @@ async fn main() -> ExitCode {
 async fn run(arguments: &Arguments) -> anyhow::Result<Option<(Platform, bool)>> {
     let Some(programs) = &arguments.bin_dir else {
         println!("preparing MySQL, the AWS API and what they take; the first time, all of it is fetched");
-        let (mysql, aws) = (MySql::builder().engine(arguments.engine).start().await?, AwsApi::start().await?);
+        let (mysql, aws) =
+            (MySql::builder().runtime(arguments.runtime).start().await?, AwsApi::start().await?);
         println!("ready: {}; the AWS API answers at {}", mysql.describe(), aws.url());
         if let Some(Task::Prepare { registry: true }) = arguments.task {
             println!("ready: the registry {}", registry_program().await?.display());
@@ -142,7 +144,7 @@ async fn run(arguments: &Arguments) -> anyhow::Result<Option<(Platform, bool)>> 
             program.display()
         );
     }
-    let options = Options { engine: arguments.engine, programs, deploy: arguments.deploy.as_deref() };
+    let options = Options { runtime: arguments.runtime, programs, deploy: arguments.deploy.as_deref() };
     let mut platform = Platform::start(&options).await?;
     let mut table = Table::new(&platform);
     claims::prove(&mut platform, &mut table).await;

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::{Context as _, bail};
-use rds_iam_emulator::{AwsApi, Engine, MySql};
+use rds_iam_emulator_account::AwsApi;
+use rds_iam_emulator_server::{MySql, Runtime};
 use rds_iam_infra::RdsConf;
 use tempfile::TempDir;
 use tracing::info;
@@ -42,7 +43,7 @@ pub(crate) struct Platform {
     pub(crate) mysql: MySql,
     aws: AwsApi,
     folder: TempDir,
-    /// Told in the table.
+    /// Shown in the table.
     pub(crate) seconds_to_start: f64,
 }
 
@@ -57,14 +58,14 @@ pub(crate) struct Bootstrap {
 /// How the platform is started.
 pub(crate) struct Options<'a> {
     /// What runs the database server.
-    pub(crate) engine: Engine,
+    pub(crate) runtime: Runtime,
     /// Where the platform's programs are.
     pub(crate) programs: &'a Path,
     /// The program that applies the Terraform stack; `None` to put by hand what it would leave.
     pub(crate) deploy: Option<&'a Path>,
 }
 
-/// The servers, with what programs are told about them.
+/// The servers, with their programs' settings.
 struct Deployed {
     mysql: MySql,
     aws: AwsApi,
@@ -80,7 +81,7 @@ impl Platform {
             "starting the AWS API and the database server (the first time on a machine, they are fetched and built)"
         );
         let deployed = match options.deploy {
-            None => put_by_hand(options.engine).await?,
+            None => put_by_hand(options.runtime).await?,
             Some(deploy) => applied::apply(options, deploy).await?,
         };
         let Deployed { mysql, aws, conf, parameters } = deployed;
@@ -153,9 +154,9 @@ impl Bootstrap {
 }
 
 /// The servers, and what Terraform would leave in the account, put there by hand.
-async fn put_by_hand(engine: Engine) -> anyhow::Result<Deployed> {
+async fn put_by_hand(runtime: Runtime) -> anyhow::Result<Deployed> {
     let (mysql, aws) = tokio::try_join!(
-        async { MySql::builder().engine(engine).database(DATABASE).start().await },
+        async { MySql::builder().runtime(runtime).database(DATABASE).start().await },
         async { AwsApi::start().await },
     )?;
     info!("what Terraform would leave: the master's secret, the parameters and rds.conf");
@@ -196,7 +197,7 @@ fn with<'a>(environment: &Environment, more: impl IntoIterator<Item = (&'a str, 
     environment.iter().cloned().chain(more).collect()
 }
 
-/// The port, if nobody has it; otherwise 0, for any other.
+/// The port, if it is free; otherwise 0, for any other.
 async fn free_or(port: &str) -> String {
     let free = tokio::net::TcpListener::bind(format!("127.0.0.1:{port}")).await.is_ok();
     if free { port.to_owned() } else { "0".to_owned() }

@@ -43,7 +43,7 @@ pub(crate) async fn attached(program: &Path, arguments: &[&str], more: &Environm
     Ok(())
 }
 
-/// Starts a program that writes its log to `log` and goes on running. It ends when the child is dropped,
+/// Starts a program that writes its log to `log` and keeps running. It ends when the child is dropped,
 /// and also when this process ends without dropping anything (see [`become_program`]).
 pub(crate) fn start(program: &Path, environment: &Environment, log: &Path) -> anyhow::Result<Child> {
     let out = std::fs::File::create(log).with_context(|| format!("making {}", log.display()))?;

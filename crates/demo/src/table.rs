@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::platform::Platform;
 
-/// What was claimed and what was seen.
+/// The claims and their evidence.
 #[derive(Debug, Serialize)]
 pub(crate) struct Table {
     server: String,
@@ -30,7 +30,7 @@ impl Table {
     pub(crate) fn new(platform: &Platform) -> Self {
         Self {
             server: platform.mysql.describe().into(),
-            engine: platform.mysql.engine().to_string(),
+            engine: platform.mysql.runtime().to_string(),
             page: platform.app.url.clone(),
             seconds_to_start: platform.seconds_to_start,
             claims: Vec::new(),

@@ -1,18 +1,11 @@
-//! What a deployment is: its `rds.conf`, its ARNs, the policy that lets a program log in, and the
-//! certificate authorities to trust.
+//! The types of a deployment. No AWS SDK, no network access.
 //!
-//! - [`rds_conf`]: the file that carries a deployment's facts from Terraform to every program.
+//! - [`Engine`]: the database engines that a deployment can have.
 //! - [`arn`]: the ARNs that `rds-db:connect` is allowed on.
-//! - [`plan`]: what a Terraform plan would change, and what this design forbids in it.
-//! - [`policy`]: that policy's document.
-//! - [`mod@file`]: files, read with a limit and written in one step.
-//! - [`outputs`]: what Terraform put out, as types; `rds.conf` and the app's parameters come from it.
-//! - [`remedy`]: the policy statement and the SQL that would mend a refused login.
-//! - [`trust`]: the trust roots that ship with the program.
-//!
-//! With the feature `aws`, a module for each thing that is done to a deployment: `ssm` (the app's parameters),
-//! `whoami`, `permissions`, `proxy_auth`, `snapshot`, `invoke_bootstrap`, `image`, `rollout` and `assumptions`; `aws` is
-//! what they share.
+//! - [`outputs`]: Terraform's outputs as types; `rds.conf` and the app's parameters are rendered from them.
+//! - [`policy`]: the document of an `rds-db:connect` policy.
+//! - [`rds_conf`]: the file that carries a deployment's facts from Terraform to every program.
+//! - [`remedy`]: the policy statement and the SQL that would allow a refused login.
 //!
 //! ```
 //! use rds_iam_infra::{RdsConf, policy::ConnectPolicy};
@@ -37,35 +30,12 @@
 //! ```
 
 pub mod arn;
-#[cfg(feature = "aws")]
-pub mod assumptions;
-#[cfg(feature = "aws")]
-pub mod aws;
-pub mod file;
-#[cfg(feature = "aws")]
-pub mod identity;
-#[cfg(feature = "aws")]
-pub mod image;
-#[cfg(feature = "aws")]
-pub mod invoke_bootstrap;
+mod engine;
 pub mod outputs;
-#[cfg(feature = "aws")]
-pub mod permissions;
-pub mod plan;
 pub mod policy;
-#[cfg(feature = "aws")]
-pub mod proxy_auth;
 pub mod rds_conf;
 pub mod remedy;
-#[cfg(feature = "aws")]
-pub mod rollout;
-#[cfg(feature = "aws")]
-pub mod snapshot;
-#[cfg(feature = "aws")]
-pub mod ssm;
-pub mod trust;
-#[cfg(feature = "aws")]
-pub mod whoami;
 
+pub use engine::{Engine, UnknownEngine};
 pub use outputs::{Outputs, OutputsError};
 pub use rds_conf::{RdsConf, RdsConfError};

@@ -1,4 +1,4 @@
-//! One connection: over TLS that verifies the server's identity, or not at all.
+//! One connection, always over TLS that verifies the server's identity.
 
 use std::fmt;
 use std::sync::Arc;
@@ -10,12 +10,12 @@ use sqlx::mysql::{MySqlConnectOptions, MySqlConnection, MySqlSslMode};
 
 use crate::PoolError;
 use crate::dial::Dialer;
-use crate::error::{Subject, silent};
+use crate::error::{Subject, timed_out_error};
 
-/// How long connecting may take, TLS and login included: 10 seconds.
+/// The time limit for connecting, TLS and login included: 10 seconds.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// What to connect to: where the server is, how it proves who it is, and which database to use.
+/// The server to connect to: its address, the trust roots of its certificate, and the database to use.
 #[derive(Clone)]
 pub struct Target {
     pub(crate) dial: Endpoint,
@@ -25,29 +25,29 @@ pub struct Target {
 }
 
 impl Target {
-    /// The server at `dial`, which must present a certificate for that host issued under one of
+    /// Creates a target for the server at `dial`, which must present a certificate for that host issued under one of
     /// `roots_pem` (PEM certificates) or under a public authority of Mozilla's list, which sqlx adds.
     ///
     /// On AWS `dial` is the endpoint itself; through a tunnel or on one machine it is the local end,
-    /// while the token stays signed for the endpoint.
+    /// while the token is signed for the endpoint.
     #[must_use]
     pub fn new(dial: Endpoint, roots_pem: impl Into<Vec<u8>>) -> Self {
         Self { dial, roots_pem: roots_pem.into().into(), database: None, dialer: Arc::default() }
     }
 
-    /// Uses this database after logging in.
+    /// Sets the database to use after logging in.
     #[must_use]
     pub fn database(mut self, name: impl Into<String>) -> Self {
         self.database = Some(name.into());
         self
     }
 
-    /// The driver's options. They hold the secret and print it in `Debug`: never let one out of this
+    /// Returns the driver's options. They hold the credential and print it in `Debug`: they must not leave this
     /// crate.
     ///
     /// # Panics
     /// Outside a Tokio runtime.
-    pub(crate) fn options(&self, user: &DbUser, secret: &Secret<'_>) -> MySqlConnectOptions {
+    pub(crate) fn options(&self, user: &DbUser, credential: &Credential<'_>) -> MySqlConnectOptions {
         let options = MySqlConnectOptions::new()
             .host(&self.dial.host().to_string())
             .port(self.dial.port())
@@ -58,15 +58,15 @@ impl Target {
             .pipes_as_concat(false)
             .no_engine_substitution(false)
             .disable_statement_logging();
-        // The host above stays the name that TLS verifies.
+        // TLS still verifies the host above.
         let options = match self.dialer.socket(&self.dial) {
             Some(socket) => options.socket(socket),
             None => options,
         };
-        let options = match secret {
-            // Cleartext is how a token travels; TLS is verified before anything is sent.
-            Secret::Token(token) => options.password(token.expose()).enable_cleartext_plugin(true),
-            Secret::Password(password) => options.password(password),
+        let options = match credential {
+            // A token is sent in cleartext, within TLS that has been verified before.
+            Credential::Token(token) => options.password(token.expose()).enable_cleartext_plugin(true),
+            Credential::Password(password) => options.password(password),
         };
         match &self.database {
             Some(name) => options.database(name),
@@ -78,8 +78,8 @@ impl Target {
         Subject { user: user.clone(), dial: self.dial.clone(), database: self.database.clone() }
     }
 
-    /// The error of a failed connection or login as `user`.
-    pub(crate) fn failed(&self, error: sqlx::Error, user: &DbUser) -> PoolError {
+    /// Creates the error of a failed connection or login as `user`.
+    pub(crate) fn connect_error(&self, error: sqlx::Error, user: &DbUser) -> PoolError {
         PoolError::connecting(self.dialer.explain(error), &self.subject(user))
     }
 }
@@ -93,17 +93,17 @@ impl fmt::Debug for Target {
     }
 }
 
-/// What a user proves itself with. It cannot be printed.
+/// A database user's credential. It can't be printed.
 #[derive(Clone, Copy)]
 #[non_exhaustive]
-pub enum Secret<'a> {
+pub enum Credential<'a> {
     /// An IAM token.
     Token(&'a Token),
-    /// A password: only the master user has one, and only bootstrap reads it.
+    /// A password, such as the master user's.
     Password(&'a str),
 }
 
-impl fmt::Debug for Secret<'_> {
+impl fmt::Debug for Credential<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Token(_) => "Token(redacted)",
@@ -112,19 +112,19 @@ impl fmt::Debug for Secret<'_> {
     }
 }
 
-/// Opens one connection as `user`. For programs that need one and end; services use a
+/// Opens one connection as `user`. For programs that need one connection and exit; services use a
 /// [`Pool`](crate::Pool).
 ///
 /// # Errors
-/// [`PoolError`]; its [`remedy`](PoolError::remedy) says what to do. Nothing is retried, and a server that
-/// stays silent for 10 seconds counts as unreachable.
+/// [`PoolError`]; its [`remedy`](PoolError::remedy) says what to do. Nothing is retried. A server
+/// that does not answer for 10 seconds counts as unreachable.
 pub async fn connect(
     target: &Target,
     user: &DbUser,
-    secret: Secret<'_>,
+    credential: Credential<'_>,
 ) -> Result<MySqlConnection, PoolError> {
-    let options = target.options(user, &secret);
+    let options = target.options(user, &credential);
     let connected = tokio::time::timeout(CONNECT_TIMEOUT, options.connect()).await;
-    let connected = connected.unwrap_or_else(|_| Err(silent(CONNECT_TIMEOUT)));
-    connected.map_err(|error| target.failed(error, user))
+    let connected = connected.unwrap_or_else(|_| Err(timed_out_error(CONNECT_TIMEOUT)));
+    connected.map_err(|error| target.connect_error(error, user))
 }

@@ -1,100 +1,74 @@
-//! A connection on loan from the pool.
+//! A connection borrowed from the pool.
 
 use std::fmt;
 use std::ops::{Deref, DerefMut};
 use std::sync::Weak;
-use std::time::Duration;
 
 use sqlx::mysql::{MySql, MySqlConnection};
 use sqlx::pool::PoolConnection;
-use tokio::runtime::Handle;
 use tokio::sync::OwnedSemaphorePermit;
-use tokio::time::{Instant, timeout};
+use tokio::time::Instant;
 
-use crate::pool::Inner;
+use crate::idle::return_to_sqlx;
+use crate::state::State;
 
-/// How long a connection may take to be found good on its way back: 5 seconds.
-const RETURN_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// A connection on loan from a [`Pool`](crate::Pool), returned when it is dropped. It dereferences to
+/// A connection borrowed from a [`Pool`](crate::Pool), returned when it is dropped. It dereferences to
 /// sqlx's: `query.fetch_one(&mut *connection)`.
 ///
-/// sqlx tests a connection with a ping before it takes it back, since it can't know in what state it was
-/// dropped. Where a statement has just succeeded, [`finished`](Self::finished) spares that.
+/// sqlx tests a dropped connection with a ping before it reuses it, since the connection's state is unknown. After
+/// a successful statement, [`release`](Self::release) saves that ping.
 pub struct Connection {
-    /// Taken only when it goes back.
-    loan: Option<PoolConnection<MySql>>,
-    /// When sqlx last handed it out.
-    borrowed: Instant,
-    place: Option<OwnedSemaphorePermit>,
-    pool: Weak<Inner>,
+    /// `None` only after it was returned.
+    connection: Option<PoolConnection<MySql>>,
+    /// The time at which sqlx last returned it.
+    acquired_at: Instant,
+    permit: Option<OwnedSemaphorePermit>,
+    pool: Weak<State>,
 }
 
 impl Connection {
     pub(crate) fn new(
-        loan: PoolConnection<MySql>,
-        borrowed: Instant,
-        place: OwnedSemaphorePermit,
-        pool: Weak<Inner>,
+        connection: PoolConnection<MySql>,
+        acquired_at: Instant,
+        permit: OwnedSemaphorePermit,
+        pool: Weak<State>,
     ) -> Self {
-        Self { loan: Some(loan), borrowed, place: Some(place), pool }
+        Self { connection: Some(connection), acquired_at, permit: Some(permit), pool }
     }
 
-    /// Gives the connection back for the next caller at once, without a test. To be called after the last
-    /// statement has succeeded and its rows have been read; a connection whose statement failed or was
-    /// abandoned is to be dropped.
-    pub fn finished(mut self) {
-        if let (Some(loan), Some(pool)) = (self.loan.take(), self.pool.upgrade()) {
-            // Given up only then: whoever gets the place looks for the spare.
-            let place = self.place.take();
-            if let Some(loan) = pool.spare(loan, self.borrowed) {
-                give_back(loan, place);
+    /// Makes the connection available to the next caller at once, without a test. Call it after the last statement
+    /// has succeeded and its rows have been read. Drop a connection whose statement failed or was abandoned.
+    pub fn release(mut self) {
+        if let (Some(connection), Some(pool)) = (self.connection.take(), self.pool.upgrade()) {
+            // The permit is dropped after the connection is in the list: its next holder looks there first.
+            let permit = self.permit.take();
+            if let Some(connection) = pool.keep_idle(connection, self.acquired_at) {
+                return_to_sqlx(connection, permit);
             }
         }
     }
-}
-
-/// Gives a connection back to sqlx, which tests it.
-///
-/// sqlx waits for the answer as long as it takes. On a server that has gone silent, that would take the
-/// connection's place in the pool away until the kernel gives the connection up, a quarter of an hour
-/// later. So the way back is limited in time here.
-pub(crate) fn give_back(mut loan: PoolConnection<MySql>, place: Option<OwnedSemaphorePermit>) {
-    let Ok(runtime) = Handle::try_current() else {
-        // No runtime, no way back: this closes it.
-        drop(loan.leak());
-        return;
-    };
-    let returned = loan.return_to_pool();
-    // Giving up drops the connection and frees its place.
-    runtime.spawn(async move {
-        let _place = place;
-        if timeout(RETURN_TIMEOUT, returned).await.is_err() {
-            tracing::warn!("a connection did not answer on its way back to the pool; closed");
-        }
-    });
 }
 
 impl Deref for Connection {
     type Target = MySqlConnection;
 
     fn deref(&self) -> &MySqlConnection {
-        self.loan.as_ref().expect(ON_LOAN)
+        self.connection.as_ref().expect(BORROWED)
     }
 }
 
 impl DerefMut for Connection {
     fn deref_mut(&mut self) -> &mut MySqlConnection {
-        self.loan.as_mut().expect(ON_LOAN)
+        self.connection.as_mut().expect(BORROWED)
     }
 }
 
-const ON_LOAN: &str = "it is taken only when it goes back";
+const BORROWED: &str = "the connection is taken only on release or drop";
 
 impl Drop for Connection {
     fn drop(&mut self) {
-        if let Some(loan) = self.loan.take() {
-            give_back(loan, self.place.take());
+        if let Some(connection) = self.connection.take() {
+            return_to_sqlx(connection, self.permit.take());
         }
     }
 }

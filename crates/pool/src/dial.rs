@@ -15,10 +15,10 @@ use tokio::net::{TcpStream, UnixListener, UnixStream};
 use tokio::task::AbortHandle;
 use tokio::time::timeout;
 
-/// How long a TCP connection may take: 10 seconds. Those who wait for one give up before.
+/// The time limit for a TCP connection: 10 seconds. Callers give up earlier.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The pause after a connection could not be accepted: 50 milliseconds.
+/// The pause after a failure to accept a connection: 50 milliseconds.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// Forwards connections to one server. It starts when it is first used; dropping it refuses new connections and
@@ -26,7 +26,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 #[derive(Default)]
 pub(crate) struct Dialer {
     listening: Mutex<Option<Listening>>,
-    /// Why the latest TCP connection failed, if it did: sqlx only observes that the socket was closed.
+    /// The error of the latest TCP connection, if it failed: sqlx only observes that the socket was closed.
     failure: Arc<Mutex<Option<io::Error>>>,
 }
 
@@ -36,10 +36,10 @@ struct Listening {
 }
 
 impl Dialer {
-    /// The socket to connect to for a connection to `server`. `None` where this system has no such sockets, or
-    /// permits none: connect directly then.
+    /// Returns the socket to connect to for a connection to `server`. Returns `None` if this system has no such
+    /// sockets, or permits none: connect directly then.
     pub(crate) fn socket(&self, server: &Endpoint) -> Option<PathBuf> {
-        let mut listening = locked(&self.listening);
+        let mut listening = lock(&self.listening);
         // The task ends with its runtime; a target may outlive that.
         if listening.as_ref().is_none_or(|listening| listening.accepting.is_finished()) {
             *listening = self.listen(server).ok();
@@ -54,7 +54,7 @@ impl Dialer {
         Ok(Listening { socket, accepting })
     }
 
-    /// The error of a failed connection, with its cause where only the end of the socket was observed.
+    /// Replaces the error of a failed connection by its cause if only the end of the socket was observed.
     pub(crate) fn explain(&self, error: sqlx::Error) -> sqlx::Error {
         let sqlx::Error::Io(observed) = &error else { return error };
         if !matches!(
@@ -63,8 +63,8 @@ impl Dialer {
         ) {
             return error;
         }
-        match &*locked(&self.failure) {
-            Some(failure) => sqlx::Error::Io(again(failure)),
+        match &*lock(&self.failure) {
+            Some(failure) => sqlx::Error::Io(clone_error(failure)),
             None => error,
         }
     }
@@ -72,20 +72,20 @@ impl Dialer {
 
 impl Drop for Dialer {
     fn drop(&mut self) {
-        if let Some(listening) = &*locked(&self.listening) {
+        if let Some(listening) = &*lock(&self.listening) {
             listening.accepting.abort();
         }
     }
 }
 
-/// The same error once more.
-fn again(error: &io::Error) -> io::Error {
+/// Creates an equal error, since `io::Error` has no `Clone`.
+fn clone_error(error: &io::Error) -> io::Error {
     error
         .raw_os_error()
         .map_or_else(|| io::Error::new(error.kind(), error.to_string()), io::Error::from_raw_os_error)
 }
 
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -110,10 +110,10 @@ fn bind() -> io::Result<(UnixListener, PathBuf)> {
 async fn accept(listener: UnixListener, server: Endpoint, failure: Arc<Mutex<Option<io::Error>>>) {
     loop {
         match listener.accept().await {
-            Ok((client, _)) if is_own(&client) => {
+            Ok((client, _)) if is_this_process(&client) => {
                 tokio::spawn(forward(client, server.clone(), Arc::clone(&failure)));
             }
-            // Another process found the name: it has no business here.
+            // Another process found the name: refuse it.
             Ok(_) => {}
             // Too many open files, most likely, until another connection ends.
             Err(error) => {
@@ -124,13 +124,13 @@ async fn accept(listener: UnixListener, server: Endpoint, failure: Arc<Mutex<Opt
     }
 }
 
-fn is_own(client: &UnixStream) -> bool {
+fn is_this_process(client: &UnixStream) -> bool {
     let process = client.peer_cred().ok().and_then(|peer| peer.pid());
     process.is_some_and(|process| u32::try_from(process).is_ok_and(|process| process == std::process::id()))
 }
 
-/// Waits until the client has closed. One of MySQL sends nothing before the server has.
-async fn gone(client: &UnixStream) {
+/// Waits until the client has closed. A MySQL client sends nothing before the server does.
+async fn closed(client: &UnixStream) {
     while client.readable().await.is_ok() {
         let read = client.try_read(&mut [0]);
         if !read.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock) {
@@ -139,22 +139,22 @@ async fn gone(client: &UnixStream) {
     }
 }
 
-/// Forwards bytes both ways until the client ends: a client of MySQL that has closed reads nothing more.
+/// Forwards bytes both ways until the client closes: a MySQL client that has closed reads nothing more.
 async fn forward(client: UnixStream, server: Endpoint, failure: Arc<Mutex<Option<io::Error>>>) {
     let connecting = TcpStream::connect((server.host().to_string(), server.port()));
     let connected = tokio::select! {
         connected = timeout(CONNECT_TIMEOUT, connecting) => connected.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())),
-        () = gone(&client) => return,
+        () = closed(&client) => return,
     };
     let connected = connected.and_then(|stream| stream.set_nodelay(true).map(|()| stream));
     let server = match connected {
         Ok(server) => server,
         Err(error) => {
-            *locked(&failure) = Some(error);
+            *lock(&failure) = Some(error);
             return;
         }
     };
-    *locked(&failure) = None;
+    *lock(&failure) = None;
     let ((mut from_client, mut to_client), (mut from_server, mut to_server)) =
         (client.into_split(), server.into_split());
     let down = async {
@@ -164,7 +164,7 @@ async fn forward(client: UnixStream, server: Endpoint, failure: Arc<Mutex<Option
     };
     let up = async {
         drop(copy(&mut from_client, &mut to_server).await);
-        // Over TCP, what a client writes to a server that has gone is no error at once, such as the end of TLS.
+        // Over TCP, a write to a server that has closed does not fail at once, such as the end of TLS.
         drop(copy(&mut from_client, &mut sink()).await);
     };
     tokio::select! {
@@ -237,8 +237,8 @@ mod tests {
         });
     }
 
-    /// A port that takes no connection: its backlog is full, so that it leaves a caller waiting.
-    async fn full() -> (std::net::SocketAddr, Vec<TcpStream>, TcpListener) {
+    /// A port that accepts no connection: its backlog is full, so that a caller waits.
+    async fn full_backlog() -> (std::net::SocketAddr, Vec<TcpStream>, TcpListener) {
         let socket = tokio::net::TcpSocket::new_v4().unwrap();
         socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
         let listener = socket.listen(1).unwrap();
@@ -251,15 +251,15 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_connection_that_is_given_up_is_dialled_no_longer() {
-        let (address, _open, _listener) = full().await;
+    async fn dialling_stops_when_the_client_closes() {
+        let (address, _open, _listener) = full_backlog().await;
         let server: Endpoint = address.to_string().parse().unwrap();
         let (ours, theirs) = UnixStream::pair().unwrap();
         let forwarding = tokio::spawn(forward(theirs, server, Arc::default()));
         tokio::task::yield_now().await;
         assert!(!forwarding.is_finished());
         drop(ours);
-        // Far below the minutes that the system would take.
+        // Far below the minutes that the system waits.
         timeout(CONNECT_TIMEOUT / 2, forwarding).await.unwrap().unwrap();
     }
 }

@@ -1,5 +1,4 @@
-//! Errors, grouped by what the caller can do about them. The group is decided by error number and
-//! kind, never by text.
+//! Errors, grouped by what the caller can do about them: by error number and kind, never by text.
 
 use std::fmt;
 use std::io;
@@ -9,28 +8,28 @@ use rds_iam_token::{DbUser, Endpoint, MintError, SignError};
 use sqlx::mysql::MySqlDatabaseError;
 use thiserror::Error;
 
-/// What the caller can do about an error.
+/// The caller's remedy for an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Remedy {
-    /// Mend a setting; retrying changes nothing.
+    /// Fix a setting; retrying changes nothing.
     Configure,
-    /// Grant what is missing: the `rds-db:connect` permission, the database user, a privilege.
+    /// Grant the missing access: the `rds-db:connect` permission, the database user, a privilege.
     Permit,
-    /// Wait, then try again with the same token: the server is limiting us.
+    /// Wait, then try again with the same token: the server limits logins or connections.
     BackOff,
     /// Wait, then connect again: the server is away, restarting or failing over.
     Reconnect,
-    /// Mend trust: the server could not prove who it is.
+    /// Fix trust: the server could not prove its identity.
     Trust,
-    /// Check where the AWS credentials come from: no token can be signed.
+    /// Check the source of the AWS credentials: no token can be signed.
     Credentials,
-    /// None of these: a failed statement, or a fault to report.
+    /// None of these: a failed statement, or an error to report.
     Report,
 }
 
 impl Remedy {
-    /// A short name for logs and metrics.
+    /// Returns a short name for logs and metrics.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -51,7 +50,7 @@ impl fmt::Display for Remedy {
     }
 }
 
-/// Who logs in where: the subject of a connect error.
+/// The user, address and database of a login: the subject of a connect error.
 #[derive(Clone, Debug)]
 pub(crate) struct Subject {
     pub(crate) user: DbUser,
@@ -66,66 +65,66 @@ impl fmt::Display for Subject {
     }
 }
 
-/// Why there is no connection, or why a statement failed.
+/// The error of a connection or of a statement.
 ///
-/// [`remedy`](Self::remedy) groups it, [`hint`](Self::hint) says what to do in a sentence, and the
+/// [`remedy`](Self::remedy) groups it, [`hint`](Self::hint) says in a sentence what to do, and the
 /// cause is its [`source`](std::error::Error::source).
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum PoolError {
     /// No token could be signed.
-    #[error("logging in as {subject} needs an IAM token, and none could be had")]
+    #[error("logging in as {subject} needs an IAM token, and none could be signed")]
     #[non_exhaustive]
     Token {
-        /// Who logs in where.
+        /// The user, address and database.
         subject: String,
-        /// Why not.
+        /// The cause.
         source: MintError,
     },
     /// Connecting or logging in failed.
-    #[error("logging in as {subject} failed: {}", reason(*remedy))]
+    #[error("logging in as {subject} failed: {}", describe(*remedy))]
     #[non_exhaustive]
     Connect {
-        /// Who logs in where.
+        /// The user, address and database.
         subject: String,
-        /// What can be done.
+        /// The remedy.
         remedy: Remedy,
-        /// What the driver said.
+        /// The driver's error.
         source: sqlx::Error,
     },
-    /// No connection came free in time.
+    /// No connection became available in time.
     #[error("no connection as {subject} within {} s ({in_use} of {max} in use)", waited.as_secs_f32())]
     #[non_exhaustive]
     TimedOut {
-        /// Who logs in where.
+        /// The user, address and database.
         subject: String,
-        /// How long was waited.
+        /// The time waited.
         waited: Duration,
         /// Connections in use or being opened.
         in_use: u32,
         /// The most that the pool may open.
         max: u32,
-        /// Whether all of them were taken, as opposed to the server not answering.
+        /// Whether all of them were in use, as opposed to the server not answering.
         saturated: bool,
     },
     /// The limits leave no working pool.
-    #[error("the pool's limit {setting} is {value}: {problem}")]
+    #[error("the pool's limit {setting} is {value}: {help}")]
     #[non_exhaustive]
     Limits {
         /// The field of [`Limits`](crate::Limits).
         setting: &'static str,
         /// Its value.
         value: String,
-        /// The reason why it can't be used, and what can.
-        problem: &'static str,
+        /// The reason why it can't be used, and a value that can.
+        help: &'static str,
     },
     /// A statement failed.
-    #[error("a statement failed: {}", reason(*remedy))]
+    #[error("a statement failed: {}", describe(*remedy))]
     #[non_exhaustive]
     Statement {
-        /// What can be done.
+        /// The remedy.
         remedy: Remedy,
-        /// What the driver said.
+        /// The driver's error.
         source: sqlx::Error,
     },
 }
@@ -143,14 +142,14 @@ impl PoolError {
         Self::Statement { remedy: remedy_of(&source), source }
     }
 
-    /// Whether the server refused a write because it is read-only: 1290 (`read_only`, `super_read_only`) or
+    /// Returns whether the server refused a write because it is read-only: 1290 (`read_only`, `super_read_only`) or
     /// 1836 (`innodb_read_only`). Not 1792, which a transaction's own mode causes, nor 3032 (offline mode),
     /// where the server ends its connections itself.
     pub(crate) fn is_refused_write(&self) -> bool {
         matches!(self, Self::Statement { .. }) && matches!(self.number(), Some(1290 | 1836))
     }
 
-    /// What the caller can do.
+    /// Returns the caller's remedy.
     #[must_use]
     pub fn remedy(&self) -> Remedy {
         match self {
@@ -162,17 +161,17 @@ impl PoolError {
         }
     }
 
-    /// What to do, in a sentence or two, for a person.
+    /// Returns what an operator can do, in a sentence or two.
     #[must_use]
     pub fn hint(&self) -> &'static str {
         match (self, self.number()) {
             (Self::Token { source: MintError::Sign { source }, .. }, _)
                 if matches!(**source, SignError::CredentialsExpired { .. }) =>
             {
-                "The AWS credentials have ended: renew them where they come from (aws sso login, a new role session, new keys in the file)."
+                "The AWS credentials have expired: renew them at their source (aws sso login, a new role session, new keys in the file)."
             }
             (Self::Token { .. }, _) => {
-                "Check where the AWS credentials come from; the cause below says what failed."
+                "Check the source of the AWS credentials; the cause below says what failed."
             }
             (Self::Limits { .. }, _) => "Correct the limit; see the documentation of `Limits`.",
             (_, Some(1524)) => {
@@ -182,22 +181,22 @@ impl PoolError {
                 "The database does not exist on this server: check its name, or create it first."
             }
             (_, Some(3159)) => {
-                "The server requires TLS, which this program always uses: something between them takes it away."
+                "The server requires TLS, which this program always uses: a proxy between them removes it."
             }
             (_, Some(1129)) => {
                 "The server has blocked this host after too many failed handshakes: run FLUSH HOSTS (TRUNCATE performance_schema.host_cache) once the cause is gone."
             }
             (_, Some(3955 | 3118)) => {
-                "The database user is locked: ALTER USER … ACCOUNT UNLOCK. A user that logs in by token needs no lock-out policy: FAILED_LOGIN_ATTEMPTS 0 PASSWORD_LOCK_TIME 0 takes it away."
+                "The database user is locked: ALTER USER … ACCOUNT UNLOCK. A user that logs in by token needs no lock-out policy: FAILED_LOGIN_ATTEMPTS 0 PASSWORD_LOCK_TIME 0 removes it."
             }
             (_, Some(1820 | 1862)) => {
                 "The database user's password has expired, though it logs in by token: ALTER USER … PASSWORD EXPIRE NEVER."
             }
             (_, Some(1226)) => {
-                "The database user has reached a limit of its own: ALTER USER … WITH MAX_USER_CONNECTIONS 0 MAX_CONNECTIONS_PER_HOUR 0 MAX_QUERIES_PER_HOUR 0 MAX_UPDATES_PER_HOUR 0 takes them away."
+                "The database user has reached its own limit: ALTER USER … WITH MAX_USER_CONNECTIONS 0 MAX_CONNECTIONS_PER_HOUR 0 MAX_QUERIES_PER_HOUR 0 MAX_UPDATES_PER_HOUR 0 removes all of them."
             }
             (_, Some(1290 | 1836)) => {
-                "The server refuses writes: it has become a reader, or is one. After a failover the pool finds the new writer by itself; dial the writer's endpoint, not a reader's."
+                "The server refuses writes: it is a reader. After a failover the pool finds the new writer; dial the writer's endpoint, not a reader's."
             }
             (_, Some(1146)) => "A table is missing: run the bootstrap program.",
             (Self::TimedOut { saturated: true, .. }, _) => {
@@ -217,7 +216,7 @@ impl PoolError {
                 Remedy::Trust => {
                     "The server's certificate does not match the host that was dialled, or is not issued under the trust roots in use: dial the endpoint by its own name, and refresh the roots."
                 }
-                Remedy::Credentials | Remedy::Report => "The cause below has the server's own words.",
+                Remedy::Credentials | Remedy::Report => "The cause below has the server's message.",
             },
             (_, _) => match self.remedy() {
                 Remedy::Permit => {
@@ -225,12 +224,12 @@ impl PoolError {
                 }
                 Remedy::Reconnect => "The connection broke: try again.",
                 Remedy::BackOff => "The server is busy: try again a little later.",
-                _ => "The cause below has the server's own words.",
+                _ => "The cause below has the server's message.",
             },
         }
     }
 
-    /// The server's error number, if the server refused.
+    /// Returns the server's error number, if the server refused.
     #[must_use]
     pub fn number(&self) -> Option<u16> {
         match self {
@@ -240,8 +239,8 @@ impl PoolError {
     }
 }
 
-/// The middle of a message: what happened, in the terms of the remedy.
-fn reason(remedy: Remedy) -> &'static str {
+/// Describes what happened, for the middle of a message.
+fn describe(remedy: Remedy) -> &'static str {
     match remedy {
         Remedy::Configure => "a setting is wrong",
         Remedy::Permit => "the server denied access",
@@ -249,7 +248,7 @@ fn reason(remedy: Remedy) -> &'static str {
         Remedy::Reconnect => "the server can't be reached",
         Remedy::Trust => "TLS could not be verified",
         Remedy::Credentials => "no token can be signed",
-        Remedy::Report => "the server or the driver reported a fault",
+        Remedy::Report => "the server or the driver reported an error",
     }
 }
 
@@ -290,10 +289,10 @@ fn remedy_of_number(number: u16) -> Remedy {
     }
 }
 
-/// The error of a server that did not answer.
-pub(crate) fn silent(within: Duration) -> sqlx::Error {
-    let told = format!("no answer within {} s", within.as_secs());
-    sqlx::Error::Io(io::Error::new(io::ErrorKind::TimedOut, told))
+/// Creates the error of a server that did not answer.
+pub(crate) fn timed_out_error(within: Duration) -> sqlx::Error {
+    let message = format!("no answer within {} s", within.as_secs());
+    sqlx::Error::Io(io::Error::new(io::ErrorKind::TimedOut, message))
 }
 
 fn remedy_of_io(error: &io::Error) -> Remedy {
@@ -345,7 +344,7 @@ mod tests {
         insta::assert_snapshot!(error, @"logging in as node_app at db.example.com:3306, database node_db failed: the server can't be reached");
         insta::assert_snapshot!(error.hint(), @"The server did not answer: check its state, the security groups and the port.");
         let token = PoolError::token(MintError::TimedOut, &subject);
-        insta::assert_snapshot!(token, @"logging in as node_app at db.example.com:3306, database node_db needs an IAM token, and none could be had");
+        insta::assert_snapshot!(token, @"logging in as node_app at db.example.com:3306, database node_db needs an IAM token, and none could be signed");
         assert_eq!(token.remedy(), Remedy::Credentials);
         let busy = PoolError::TimedOut {
             subject: subject.to_string(),

@@ -1,5 +1,5 @@
-//! The state of a pool's connections, shared with the driver's callbacks: which are tested before use, which
-//! retire, and which are left.
+//! The state of a pool's connections, shared with the driver's callbacks: whether they are tested before use,
+//! whether they retire, and whether their server was left.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -11,39 +11,39 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, timeout};
 
 use crate::Limits;
-use crate::error::silent;
-use crate::pace::retires;
+use crate::error::timed_out_error;
 use crate::stats::Counters;
 
-/// A connection unused for longer than this is pinged before it is handed out: 1 second, so that a
-/// busy pool never pays for a ping and a quiet one never hands out a dead connection.
+/// The idle time after which a connection is pinged before reuse: 1 second, so that a busy pool never pays for a
+/// ping and a quiet one never returns a dead connection.
 pub(crate) const TRUSTED_IDLE: Duration = Duration::from_secs(1);
 
-/// How long that ping may take: 1 second. In one region an answer takes a few milliseconds.
+/// The time limit of that ping: 1 second. In one region an answer takes a few milliseconds.
 pub(crate) const PING_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// How often at most a server is left because it refuses writes: once in 5 seconds, in which a failover's
-/// new address gets around, and after which a server that stays read-only costs few logins.
+/// The shortest time between two departures from a server that refuses writes: 5 seconds, in which DNS follows a
+/// failover, and which limits the logins to a server that stays read-only.
 const READ_ONLY_INTERVAL: Duration = Duration::from_secs(5);
 
-/// What the driver's callbacks and the pool both know.
+/// The state that the driver's callbacks and the pool share.
 #[derive(Debug)]
 pub(crate) struct Health {
     started: Instant,
-    /// When a connection was last seen to fail, in microseconds after `started`; older idle ones are
-    /// suspect.
+    /// The time at which a connection last failed, in microseconds after `started`. Connections idle since before
+    /// then are tested.
     failed_at: AtomicU64,
     retired_at: AtomicU64,
-    /// Connections made up to then, in microseconds after `started`, are discarded: their server refuses
-    /// writes. Zero where none has.
+    /// Connections opened up to this time, in microseconds after `started`, are discarded: their server refuses
+    /// writes. Zero for never.
     left_at: AtomicU64,
-    /// When a server was last asked for being the writer, in microseconds after `started`. Zero for never.
-    asked_at: AtomicU64,
-    /// Since when the server has refused writes.
+    /// The time of the last search for the writer, in microseconds after `started`. Zero for never.
+    searched_at: AtomicU64,
+    /// The time since which the server has refused writes.
     read_only_since: Mutex<Option<SystemTime>>,
-    /// Whether the installed token has served a login already.
+    /// Whether a login has used the installed token.
     pub(crate) token_used: AtomicBool,
-    pub(crate) look_now: Notify,
+    /// Wakes the maintenance task.
+    pub(crate) wake: Notify,
     pub(crate) counters: Counters,
 }
 
@@ -54,10 +54,10 @@ impl Health {
             failed_at: AtomicU64::new(0),
             retired_at: AtomicU64::new(0),
             left_at: AtomicU64::new(0),
-            asked_at: AtomicU64::new(0),
+            searched_at: AtomicU64::new(0),
             read_only_since: Mutex::new(None),
             token_used: AtomicBool::new(false),
-            look_now: Notify::new(),
+            wake: Notify::new(),
             counters: Counters::default(),
         }
     }
@@ -66,57 +66,63 @@ impl Health {
         u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX)
     }
 
-    /// From now on, connections that have been idle since before now are tested before use.
+    /// Marks connections that are idle now as suspect: they are tested before use.
     pub(crate) fn suspect(&self) {
         self.failed_at.store(self.micros(), Relaxed);
-        self.look_now.notify_one();
+        self.wake.notify_one();
     }
 
-    /// Whether a connection that was `idle` for so long is to be tested before use.
+    /// Returns whether a connection that was `idle` for this time needs a test before use.
     pub(crate) fn needs_test(&self, idle: Duration) -> bool {
         let since = u64::try_from(idle.as_micros()).unwrap_or(u64::MAX);
         idle > TRUSTED_IDLE || self.micros().saturating_sub(since) <= self.failed_at.load(Relaxed)
     }
 
-    /// Whether a connection of that `age` belongs to a server that was left.
+    /// Returns whether a connection of this `age` belongs to a server that was left.
     pub(crate) fn is_left(&self, age: Duration) -> bool {
         let age = u64::try_from(age.as_micros()).unwrap_or(u64::MAX);
         let left_at = self.left_at.load(Relaxed);
         left_at > 0 && self.micros().saturating_sub(age) <= left_at
     }
 
-    /// Marks all connections that there are now as left.
+    /// Marks all connections that are open now as left.
     pub(crate) fn leave(&self) {
-        // Never zero, which stands for never.
+        // Zero means never.
         self.left_at.store(self.micros().max(1), Relaxed);
     }
 
-    /// The same, unless it was done less than 5 s ago.
-    pub(crate) fn leave_in_turn(&self) -> bool {
-        self.in_turn(&self.left_at)
+    /// Like [`leave`](Self::leave), unless that was less than 5 s ago. Returns whether it was done.
+    pub(crate) fn leave_unless_recent(&self) -> bool {
+        self.update_unless_recent(&self.left_at)
     }
 
-    /// Whether the writer is to be looked for now: at most once in 5 s, for that takes a login.
-    pub(crate) fn ask_in_turn(&self) -> bool {
-        self.in_turn(&self.asked_at)
+    /// Returns whether to search for the writer now: at most once in 5 s, because it takes a login.
+    pub(crate) fn should_find_writer(&self) -> bool {
+        self.update_unless_recent(&self.searched_at)
     }
 
-    fn in_turn(&self, at: &AtomicU64) -> bool {
-        let (now, last) = (self.micros().max(1), at.load(Relaxed));
+    fn update_unless_recent(&self, time: &AtomicU64) -> bool {
+        let (now, last) = (self.micros().max(1), time.load(Relaxed));
         let recently = last > 0 && Duration::from_micros(now.saturating_sub(last)) < READ_ONLY_INTERVAL;
-        !recently && at.compare_exchange(last, now, Relaxed, Relaxed).is_ok()
+        !recently && time.compare_exchange(last, now, Relaxed, Relaxed).is_ok()
     }
 
     pub(crate) fn read_only_since(&self) -> MutexGuard<'_, Option<SystemTime>> {
         self.read_only_since.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn retire(&self, age: Duration, limits: &Limits) -> bool {
+    fn try_retire(&self, age: Duration, limits: &Limits) -> bool {
         let (now, last) = (self.micros(), self.retired_at.load(Relaxed));
         let since_last = Duration::from_micros(now.saturating_sub(last));
-        retires(age, since_last, limits.max_lifetime, limits.max_connections)
+        should_retire(age, since_last, limits.max_lifetime, limits.max_connections)
             && self.retired_at.compare_exchange(last, now, Relaxed, Relaxed).is_ok()
     }
+}
+
+/// Returns whether a connection of this `age` should retire when it is returned, given the time since the last one
+/// did. From four fifths of `lifetime` on, one at a time, so that connections opened together do not end together.
+fn should_retire(age: Duration, since_last: Duration, lifetime: Duration, connections: u32) -> bool {
+    age >= lifetime.mul_f64(0.8) && since_last >= lifetime.mul_f64(0.2) / connections.max(1)
 }
 
 pub(crate) fn pool_options(limits: &Limits, health: &Arc<Health>) -> MySqlPoolOptions {
@@ -143,13 +149,27 @@ pub(crate) fn pool_options(limits: &Limits, health: &Arc<Health>) -> MySqlPoolOp
                 }
                 if health.needs_test(meta.idle_for) {
                     let pong = timeout(PING_TIMEOUT, connection.ping()).await;
-                    pong.unwrap_or_else(|_| Err(silent(PING_TIMEOUT))).inspect_err(|_| health.suspect())?;
+                    pong.unwrap_or_else(|_| Err(timed_out_error(PING_TIMEOUT)))
+                        .inspect_err(|_| health.suspect())?;
                 }
                 Ok(true)
             })
         })
         .after_release(move |_, meta| {
-            let keep = !released.is_left(meta.age) && !released.retire(meta.age, &retiring);
+            let keep = !released.is_left(meta.age) && !released.try_retire(meta.age, &retiring);
             Box::pin(async move { Ok(keep) })
         })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn connections_retire_one_after_another() {
+        let life = Duration::from_secs(1800);
+        assert!(!should_retire(Duration::from_secs(1439), life, life, 10));
+        assert!(should_retire(Duration::from_secs(1440), Duration::from_secs(36), life, 10));
+        assert!(!should_retire(Duration::from_secs(1440), Duration::from_secs(35), life, 10));
+    }
 }

@@ -3,7 +3,7 @@
 //! A token lives 15 minutes; a pool that keeps its first one fails at its first new connection after
 //! that. A [`Pool`] is a [`sqlx::MySqlPool`] whose new connections always get a valid token, over
 //! TLS that verifies the server's identity, and never too many at once. One connection for a
-//! short-lived program is [`connect()`]. Errors say what the caller can do ([`Remedy`]).
+//! short-lived program is opened by [`connect()`]. Errors say what the caller can do ([`Remedy`]).
 //!
 //! ```no_run
 //! use rds_iam_pool::{Limits, Pool, Target};
@@ -16,7 +16,7 @@
 //! let pool = Pool::connect(tokens, Target::new(endpoint, roots).database("orders"), Limits::default()).await?;
 //!
 //! let mut connection = pool.acquire().await?;
-//! let who: String = sqlx::query_scalar("SELECT CURRENT_USER()").fetch_one(&mut *connection).await?;
+//! let user: String = sqlx::query_scalar("SELECT CURRENT_USER()").fetch_one(&mut *connection).await?;
 //! # Ok(()) }
 //! ```
 //!
@@ -25,20 +25,22 @@
 //! that is *dialled* and the name that *TLS verifies* are the [`Target`]'s: one name for both, since
 //! sqlx 0.9 verifies the host that it dials.
 
+mod acquire;
 mod connect;
 mod connection;
 mod dial;
 mod error;
 mod health;
+mod idle;
 mod limits;
-mod pace;
+mod maintenance;
 mod pool;
+mod rate_limit;
 mod read_only;
-mod spares;
+mod state;
 mod stats;
-mod upkeep;
 
-pub use connect::{Secret, Target, connect};
+pub use connect::{Credential, Target, connect};
 pub use connection::Connection;
 pub use error::{PoolError, Remedy};
 pub use limits::Limits;

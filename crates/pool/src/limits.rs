@@ -1,33 +1,33 @@
-//! How much a pool may do.
+//! The limits of a pool.
 
 use std::time::Duration;
 
 use crate::PoolError;
 
-/// The longest time that a limit may have: 30 days. What adds it to the present can't overflow.
+/// The longest time that a limit may have: 30 days. Adding it to the present can't overflow.
 const LONGEST: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
 /// The most connections that a pool may have: 100,000, the most that a server's `max_connections` can be.
 const MOST: u32 = 100_000;
 
-/// How many connections a pool opens, how fast, and for how long they live.
+/// The limits of a pool: the number of connections, the rate of new ones, and times.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[expect(clippy::exhaustive_structs, reason = "plain settings, built with struct update syntax")]
 pub struct Limits {
     /// The most connections open at once. Default: 10.
     pub max_connections: u32,
-    /// Connections kept open and tested when nothing happens, so that a request seldom waits for a
+    /// Connections kept open and tested while the pool is idle, so that a request seldom waits for a
     /// login. Default: 2.
     pub warm_connections: u32,
     /// New connections a second, on average, after a first burst of `max_connections`. Default: 20.
-    /// AWS wants fewer than 200 a second per instance, over all its clients.
+    /// AWS requires fewer than 200 a second per instance, over all its clients.
     pub connects_per_second: u32,
-    /// How long [`Pool::acquire`](crate::Pool::acquire) waits at most. Default: 5 s.
+    /// The longest wait of [`Pool::acquire`](crate::Pool::acquire). Default: 5 s.
     pub acquire_timeout: Duration,
-    /// The most that a connection lives; it retires at between 80 and 100 % of it, one after another.
+    /// The longest life of a connection. Connections retire at between 80 and 100 % of it, one after another.
     /// Default: 30 min.
     pub max_lifetime: Duration,
-    /// How long an unused connection stays open. Default: 10 min.
+    /// The time after which an unused connection is closed. Default: 10 min.
     pub idle_timeout: Duration,
 }
 
@@ -45,14 +45,14 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// Checks that a pool can work within these limits: `max_connections` from 1 to 100,000, at least one
+    /// Validates these limits: `max_connections` from 1 to 100,000, at least one
     /// `connects_per_second`, each time more than zero and 30 days at most. More `warm_connections` than
     /// `max_connections` count as that many.
     ///
     /// # Errors
     /// [`PoolError::Limits`] names the limit that is wrong.
     pub fn validate(&self) -> Result<(), PoolError> {
-        let wrong = |setting, value: String, problem| Err(PoolError::Limits { setting, value, problem });
+        let wrong = |setting, value: String, help| Err(PoolError::Limits { setting, value, help });
         if !(1..=MOST).contains(&self.max_connections) {
             let value = self.max_connections.to_string();
             return wrong("max_connections", value, "choose 1 to 100000");
@@ -87,16 +87,16 @@ mod tests {
         Limits::default().validate().unwrap();
         let most = Limits { max_connections: MOST, acquire_timeout: LONGEST, ..Limits::default() };
         most.validate().unwrap();
-        let of = Limits::default;
+        let default = Limits::default;
         for (setting, limits) in [
-            ("max_connections", Limits { max_connections: 0, ..of() }),
-            ("max_connections", Limits { max_connections: u32::MAX, ..of() }),
-            ("connects_per_second", Limits { connects_per_second: 0, ..of() }),
-            ("acquire_timeout", Limits { acquire_timeout: Duration::ZERO, ..of() }),
-            ("acquire_timeout", Limits { acquire_timeout: Duration::MAX, ..of() }),
-            ("max_lifetime", Limits { max_lifetime: Duration::MAX, ..of() }),
-            ("max_lifetime", Limits { max_lifetime: Duration::ZERO, ..of() }),
-            ("idle_timeout", Limits { idle_timeout: Duration::MAX, ..of() }),
+            ("max_connections", Limits { max_connections: 0, ..default() }),
+            ("max_connections", Limits { max_connections: u32::MAX, ..default() }),
+            ("connects_per_second", Limits { connects_per_second: 0, ..default() }),
+            ("acquire_timeout", Limits { acquire_timeout: Duration::ZERO, ..default() }),
+            ("acquire_timeout", Limits { acquire_timeout: Duration::MAX, ..default() }),
+            ("max_lifetime", Limits { max_lifetime: Duration::MAX, ..default() }),
+            ("max_lifetime", Limits { max_lifetime: Duration::ZERO, ..default() }),
+            ("idle_timeout", Limits { idle_timeout: Duration::MAX, ..default() }),
         ] {
             let error = limits.validate().unwrap_err();
             assert!(error.to_string().starts_with(&format!("the pool's limit {setting} is ")), "{error}");

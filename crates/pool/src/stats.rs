@@ -1,4 +1,4 @@
-//! What a pool has done, for metrics.
+//! Counters of a pool, for metrics.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::SystemTime;
@@ -7,7 +7,7 @@ use rds_iam_token::TokenStats;
 
 use crate::Remedy;
 
-/// What a pool has done since it was made, and its state now.
+/// A pool's counters since its creation, and its state now.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct Stats {
@@ -21,15 +21,15 @@ pub struct Stats {
     pub connects: u64,
     /// Of these, those whose token had served a login before: cache hits.
     pub cached_token_connects: u64,
-    /// Tokens signed anew because a server refused a cached one.
+    /// Tokens signed because a server refused a cached one.
     pub remints_after_refusal: u64,
     /// Failures, by cause.
     pub failures: Failures,
-    /// Since when the server has refused writes, by the clock that signs tokens; `None` once it accepts them.
-    /// Set by a reported statement that a read-only server refused (1290, 1836) or by
-    /// [`Pool::is_read_only`](crate::Pool::is_read_only); the pool asks every 5 s whether it still holds.
+    /// The time since which the server has refused writes, by the clock that signs tokens; `None` once it accepts
+    /// them. Set by a reported statement that a read-only server refused (1290, 1836) or by
+    /// [`Pool::is_read_only`](crate::Pool::is_read_only). The pool checks every 5 s whether it still applies.
     pub read_only_since: Option<SystemTime>,
-    /// The tokens' own figures.
+    /// The counters of the token source.
     pub tokens: TokenStats,
 }
 
@@ -62,20 +62,20 @@ pub(crate) struct Counters {
 }
 
 impl Counters {
-    pub(crate) fn failed(&self, remedy: Remedy) {
+    pub(crate) fn count_failure(&self, remedy: Remedy) {
         self.failures[index(remedy)].fetch_add(1, Relaxed);
     }
 
     pub(crate) fn failures(&self) -> Failures {
-        let of = |remedy| self.failures[index(remedy)].load(Relaxed);
+        let count = |remedy| self.failures[index(remedy)].load(Relaxed);
         Failures {
-            denied: of(Remedy::Permit),
-            throttled: of(Remedy::BackOff),
-            unreachable: of(Remedy::Reconnect),
-            tls: of(Remedy::Trust),
-            configuration: of(Remedy::Configure),
-            credentials: of(Remedy::Credentials),
-            other: of(Remedy::Report),
+            denied: count(Remedy::Permit),
+            throttled: count(Remedy::BackOff),
+            unreachable: count(Remedy::Reconnect),
+            tls: count(Remedy::Trust),
+            configuration: count(Remedy::Configure),
+            credentials: count(Remedy::Credentials),
+            other: count(Remedy::Report),
         }
     }
 }

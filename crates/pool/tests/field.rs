@@ -10,8 +10,8 @@ use aws_credential_types::provider::error::CredentialsError;
 use aws_credential_types::provider::{ProvideCredentials, future};
 use aws_smithy_async::rt::sleep::TokioSleep;
 use aws_smithy_async::time::{SharedTimeSource, TimeSource};
-use rds_iam_emulator::{AccessKey, MySql};
-use rds_iam_pool::{Limits, Pool, PoolError, Secret, Target, connect};
+use rds_iam_emulator_server::{AccessKey, MySql};
+use rds_iam_pool::{Credential, Limits, Pool, PoolError, Target, connect};
 use rds_iam_token::{Clock, Endpoint, Login, Minter, TokenSource};
 use sqlx::mysql::{MySqlConnectOptions, MySqlSslMode};
 use sqlx::{ConnectOptions, Executor};
@@ -43,7 +43,7 @@ async fn server() -> MySql {
     let master = mysql.master();
     let target = Target::new(mysql.dial().clone(), mysql.ca_pem());
     let user = master.username().parse().unwrap();
-    let mut session = connect(&target, &user, Secret::Password(master.password())).await.unwrap();
+    let mut session = connect(&target, &user, Credential::Password(master.password())).await.unwrap();
     for statement in [
         "CREATE USER 'app'@'%' IDENTIFIED WITH AWSAuthenticationPlugin AS 'RDS' REQUIRE SSL",
         "GRANT SELECT, INSERT ON `shop`.* TO 'app'@'%'",
@@ -67,7 +67,7 @@ async fn sessions(mysql: &MySql) -> i64 {
     let master = mysql.master();
     let target = Target::new(mysql.dial().clone(), mysql.ca_pem());
     let user = master.username().parse().unwrap();
-    let mut session = connect(&target, &user, Secret::Password(master.password())).await.unwrap();
+    let mut session = connect(&target, &user, Credential::Password(master.password())).await.unwrap();
     let sql = "SELECT COUNT(*) FROM information_schema.processlist WHERE user = 'app'";
     sqlx::query_scalar(sql).fetch_one(&mut session).await.unwrap()
 }
@@ -103,7 +103,7 @@ async fn endpoint(first: &Endpoint) -> (Endpoint, watch::Sender<String>) {
 async fn insert(pool: &Pool) -> Result<(), PoolError> {
     let mut connection = pool.acquire().await?;
     sqlx::query("INSERT INTO t () VALUES ()").execute(&mut *connection).await.map_err(|e| pool.report(e))?;
-    connection.finished();
+    connection.release();
     Ok(())
 }
 
@@ -135,7 +135,7 @@ async fn a_server_that_became_read_only_is_left() {
         }
         // One of them stays in use; one has just finished a statement; two are idle.
         let mut in_use = held.pop().unwrap();
-        held.pop().unwrap().finished();
+        held.pop().unwrap().release();
         drop(held);
         until("the others are idle", async || pool.stats().idle == 3).await;
 
@@ -147,7 +147,7 @@ async fn a_server_that_became_read_only_is_left() {
         }
         // The one in use is not taken from its holder, and not used again.
         sqlx::query("SELECT 1").execute(&mut *in_use).await.unwrap();
-        in_use.finished();
+        in_use.release();
         for _ in 0..10 {
             insert(&pool).await.unwrap();
         }
@@ -289,7 +289,7 @@ async fn an_account_that_is_locked_or_limited_says_so() {
     let log_in = async || {
         let target = Target::new(mysql.dial().clone(), mysql.ca_pem());
         let token = tokens.token().await.unwrap();
-        connect(&target, &"app".parse().unwrap(), Secret::Token(&token)).await
+        connect(&target, &"app".parse().unwrap(), Credential::Token(&token)).await
     };
     as_root(&mysql, "ALTER USER app FAILED_LOGIN_ATTEMPTS 1 PASSWORD_LOCK_TIME 1").await;
     mysql.refuse_next(1).unwrap();

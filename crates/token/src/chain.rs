@@ -1,9 +1,9 @@
-//! An error with all of its causes, for logs.
+//! An error with all its causes, for logs.
 
 use std::error::Error;
 use std::fmt;
 
-/// Displays an error and its causes, each after a colon. Logs in JSON have the error alone otherwise, and not why it came.
+/// Displays an error and its causes, each after a colon. Logs in JSON otherwise contain the error without its causes.
 ///
 /// ```
 /// use rds_iam_token::Chain;

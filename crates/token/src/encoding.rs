@@ -4,12 +4,12 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, PercentEncode, percent_encode
 
 const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 
-/// Encodes `bytes` as SigV4 wants a query name or value.
+/// Encodes `bytes` in SigV4's format of a query name or value.
 pub(crate) fn encode(bytes: &[u8]) -> PercentEncode<'_> {
     percent_encode(bytes, RESERVED)
 }
 
-/// Undoes [`encode`]. `None` where a `%` is not followed by two hexadecimal digits.
+/// Reverses [`encode`]. Returns `None` if a `%` is not followed by two hexadecimal digits.
 ///
 /// A `+` stays a `+`: SigV4 does not use the form encoding in which it means a space.
 pub(crate) fn decode(text: &str) -> Option<Vec<u8>> {

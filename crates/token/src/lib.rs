@@ -1,9 +1,9 @@
 //! RDS IAM authentication tokens and their life: sign, cache, verify.
 //!
 //! A database on AWS can accept, in place of a password, a SigV4-presigned request that lives for
-//! 15 minutes. This crate signs such tokens ([`sign()`]), keeps one at hand for as long as a program
-//! runs ([`TokenSource`]), and checks them as a server does ([`Verifier`]). It knows no database
-//! driver and no web framework, and it has no clock of its own: time, sleep and credentials come
+//! 15 minutes. This crate signs such tokens ([`sign()`]), keeps a valid one available while a program
+//! runs ([`TokenSource`]), and verifies them as a server does ([`Verifier`]). It depends on no database
+//! driver and no web framework, and it reads no clock itself: time, sleep and credentials come
 //! from the caller.
 //!
 //! ```
@@ -24,15 +24,15 @@
 //!     vec![AccessKey::new("AKIDEXAMPLE", "not-a-real-secret")],
 //! );
 //! assert!(server.verify(token.expose(), "node_app", now).is_ok());
-//! assert!(server.verify(token.expose(), "somebody_else", now).is_err());
+//! assert!(server.verify(token.expose(), "another_user", now).is_err());
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
 mod chain;
 mod encoding;
 mod login;
-mod refusal;
 mod verify;
+mod verify_error;
 
 #[cfg(feature = "sign")]
 mod sign;
@@ -54,8 +54,8 @@ mod rds_host;
 
 pub use chain::Chain;
 pub use login::{DbUser, DbUserError, Endpoint, EndpointError, Host, Login, Region, RegionError};
-pub use refusal::{Refusal, RefusalCode};
-pub use verify::{Accepted, AccessKey, Verifier};
+pub use verify::{AccessKey, VerifiedToken, Verifier};
+pub use verify_error::{RefusalCode, VerifyError};
 
 #[cfg(feature = "sign")]
 pub use sign::{SignError, sign};
@@ -71,17 +71,17 @@ pub use schedule::{MIN_REMAINING, refresh_at, retry_delay};
 #[cfg(feature = "source")]
 pub use source::{TokenSource, TokenStats};
 
-/// How long a token lives at most after it was signed: 900 seconds.
+/// The longest life of a token after it was signed: 900 seconds.
 ///
-/// RDS accepts nothing longer, and the temporary credentials that signed may end earlier.
+/// RDS accepts nothing longer, and the temporary credentials that signed may expire earlier.
 /// Source: "IAM database authentication" in the Amazon RDS user guide.
 pub const LIFETIME: Duration = Duration::from_secs(900);
 
-/// How far a signer's clock may be ahead of the server's: 5 minutes, as for every AWS API.
+/// The largest difference by which a signer's clock may be ahead of the server's: 5 minutes, as for every AWS API.
 pub const MAX_CLOCK_SKEW: Duration = Duration::from_secs(300);
 
 /// The SigV4 service name that tokens are signed for.
 pub(crate) const SERVICE: &str = "rds-db";
 
-/// SHA-256 of nothing, in hexadecimal: the payload hash of a request without a body.
+/// The SHA-256 of the empty string, in hexadecimal: the payload hash of a request without a body.
 pub(crate) const EMPTY_PAYLOAD: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";

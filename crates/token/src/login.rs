@@ -1,5 +1,5 @@
-//! What a token is signed for: an endpoint, its region, and a database user. Each is parsed once and
-//! never checked again.
+//! The login that a token is signed for: an endpoint, its region, and a database user. Each is validated once, when
+//! it is parsed.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -7,7 +7,7 @@ use std::str::FromStr;
 
 use thiserror::Error;
 
-/// Everything that a token names: who logs in where.
+/// The endpoint, region and user that a token names.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct Login {
@@ -20,7 +20,7 @@ pub struct Login {
 }
 
 impl Login {
-    /// A login of `user` at `endpoint`, which lies in `region`.
+    /// Creates a login of `user` at `endpoint`, which is in `region`.
     #[must_use]
     pub fn new(endpoint: Endpoint, region: Region, user: DbUser) -> Self {
         Self { endpoint, region, user }
@@ -56,11 +56,11 @@ pub enum Host {
 }
 
 impl Endpoint {
-    /// An endpoint from its parts. `host` is a DNS name or an IP address (IPv6 with or without
+    /// Creates an endpoint from its parts. `host` is a DNS name or an IP address (IPv6 with or without
     /// brackets); `port` is 1 to 65535.
     ///
     /// # Errors
-    /// [`EndpointError`] says what is wrong with the host or the port; mend the setting it came from.
+    /// [`EndpointError`] says what is wrong with the host or the port; fix the setting it came from.
     pub fn new(host: &str, port: u16) -> Result<Self, EndpointError> {
         if port == 0 {
             return Err(EndpointError::PortOutOfRange { port: "0".into() });
@@ -68,13 +68,13 @@ impl Endpoint {
         Ok(Self { host: host.parse()?, port })
     }
 
-    /// The host.
+    /// Returns the host.
     #[must_use]
     pub fn host(&self) -> &Host {
         &self.host
     }
 
-    /// The TCP port, 1 to 65535.
+    /// Returns the TCP port, 1 to 65535.
     #[must_use]
     pub fn port(&self) -> u16 {
         self.port
@@ -91,7 +91,7 @@ impl FromStr for Endpoint {
             Some((host, port)) if !host.contains(':') || host.ends_with(']') => (host, port),
             _ => return Err(EndpointError::NoPort { given: text.into() }),
         };
-        // `parse` alone would take a sign.
+        // `parse` alone would accept a sign.
         match port.parse() {
             Ok(number) if port.bytes().all(|b| b.is_ascii_digit()) => Self::new(host, number),
             _ => Err(EndpointError::PortOutOfRange { port: port.into() }),
@@ -136,7 +136,7 @@ impl FromStr for Host {
 }
 
 impl fmt::Display for Host {
-    /// The host as a connect call wants it: an IPv6 address without brackets.
+    /// Writes the host in the format of a connect call: an IPv6 address without brackets.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Host::Name(name) => f.write_str(name),
@@ -163,7 +163,7 @@ fn refuse_urls(text: &str) -> Result<(), EndpointError> {
     Ok(())
 }
 
-/// Why a text is not an endpoint. The remedy is always to mend the setting.
+/// The error of a text that is not an endpoint. Fix the setting it came from.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum EndpointError {
@@ -173,7 +173,7 @@ pub enum EndpointError {
     /// A URL was given.
     #[error("endpoint starts with a scheme ({scheme}://): give only host:port")]
     Scheme {
-        /// What stood before `://`.
+        /// The text before `://`.
         scheme: String,
     },
     /// A user name, perhaps with a password, was given.
@@ -211,13 +211,13 @@ pub enum EndpointError {
 pub struct Region(String);
 
 impl Region {
-    /// The region's name.
+    /// Returns the region's name.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// The partition that ARNs in this region begin with: `aws`, `aws-cn`, `aws-us-gov`, or one of
+    /// Returns the partition that ARNs in this region begin with: `aws`, `aws-cn`, `aws-us-gov`, or one of
     /// the isolated and sovereign partitions. Source: `partitions.json` of the AWS SDKs.
     #[must_use]
     pub fn partition(&self) -> &'static str {
@@ -269,12 +269,12 @@ impl fmt::Display for Region {
     }
 }
 
-/// Why a text is not a region. The remedy is to mend the setting.
+/// The error of a text that is not a region. Fix the setting it came from.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RegionError {
     /// Nothing was given, and there is no default.
-    #[error("region is empty: name the region that the database lies in, such as eu-west-1")]
+    #[error("region is empty: name the region that the database is in, such as eu-west-1")]
     Empty,
     /// Not of the form of a region (an availability zone, say).
     #[error(
@@ -288,13 +288,13 @@ pub enum RegionError {
 
 /// A database user's name, without a host part.
 ///
-/// Any text that a server could hold is accepted, quotes and non-ASCII included, because whoever
-/// uses it encodes or quotes it; only an empty name and control characters are refused.
+/// Any name that a server could store is accepted, quotes and non-ASCII included, because callers encode or quote it.
+/// Only an empty name and control characters are refused.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct DbUser(String);
 
 impl DbUser {
-    /// The name.
+    /// Returns the name.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -321,7 +321,7 @@ impl fmt::Display for DbUser {
     }
 }
 
-/// Why a text is not a database user. The remedy is to mend the setting.
+/// The error of a text that is not a database user. Fix the setting it came from.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum DbUserError {
@@ -352,16 +352,16 @@ mod tests {
 
     #[test]
     fn endpoints_that_are_refused() {
-        let said = |text: &str| text.parse::<Endpoint>().unwrap_err().to_string();
-        insta::assert_snapshot!(said(""), @"endpoint is empty: give it as host:port");
-        insta::assert_snapshot!(said("mysql://h:1"), @"endpoint starts with a scheme (mysql://): give only host:port");
-        insta::assert_snapshot!(said("me:hunter2@h:1"), @"endpoint has a user name before an @ sign: give only host:port");
-        insta::assert_snapshot!(said("h:1/db"), @r#"endpoint "h:1/db" has a path or query: give only host:port"#);
-        insta::assert_snapshot!(said("h"), @r#"endpoint "h" has no port: give it as host:port (IPv6 as [address]:port)"#);
-        insta::assert_snapshot!(said("::1"), @r#"endpoint "::1" has no port: give it as host:port (IPv6 as [address]:port)"#);
-        insta::assert_snapshot!(said("h:65536"), @r#"endpoint port "65536" is not a number from 1 to 65535"#);
-        insta::assert_snapshot!(said("h:+1"), @r#"endpoint port "+1" is not a number from 1 to 65535"#);
-        insta::assert_snapshot!(said("h:0"), @r#"endpoint port "0" is not a number from 1 to 65535"#);
+        let error = |text: &str| text.parse::<Endpoint>().unwrap_err();
+        insta::assert_snapshot!(error("::1"), @r#"endpoint "::1" has no port: give it as host:port (IPv6 as [address]:port)"#);
+        assert_eq!(error(""), EndpointError::Empty);
+        assert_eq!(error("mysql://h:1"), EndpointError::Scheme { scheme: "mysql".into() });
+        assert_eq!(error("me:hunter2@h:1"), EndpointError::UserInfo);
+        assert_eq!(error("h:1/db"), EndpointError::Path { given: "h:1/db".into() });
+        assert_eq!(error("h"), EndpointError::NoPort { given: "h".into() });
+        for port in ["65536", "+1", "0"] {
+            assert_eq!(error(&format!("h:{port}")), EndpointError::PortOutOfRange { port: port.into() });
+        }
         for host in
             ["h .com:1", "-h:1", "h.:1", "1.2.3:1", "999.1.1.1:1", "[127.0.0.1]:1", "h\0:1", "é.com:1", ":1"]
         {

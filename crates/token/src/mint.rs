@@ -14,16 +14,16 @@ use tokio::task::JoinHandle;
 
 use crate::{Login, SignError, Token, sign};
 
-/// How long the credentials' source may take: 10 seconds, enough for a role chain, short enough that
+/// The time limit of the source of credentials: 10 seconds, enough for a role chain, short enough that
 /// several attempts fit in a token's last half.
 const CREDENTIALS_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The longest that a source that does not answer is left alone: 5 minutes. It is asked again after 10 seconds, and
-/// after twice as long each time that it does not answer: each question may start a `credential_process`, which the
-/// SDK never ends.
-const LONGEST_SILENCE: Duration = Duration::from_secs(300);
+/// The longest wait for one request to a source that does not answer: 5 minutes. It is requested again after 10
+/// seconds, and after twice as long each time it does not answer: each request may start a `credential_process`,
+/// which the SDK never ends.
+const MAX_FETCH_WAIT: Duration = Duration::from_secs(300);
 
-/// The time and the sleep that everything here uses, so that a test can bring its own.
+/// The source of time and sleep, so that a test can provide its own.
 #[derive(Clone, Debug)]
 pub struct Clock {
     time: SharedTimeSource,
@@ -31,19 +31,19 @@ pub struct Clock {
 }
 
 impl Clock {
-    /// The machine's clock and Tokio's timer.
+    /// Returns the machine's clock and Tokio's timer.
     #[must_use]
     pub fn system() -> Self {
         Self { time: SharedTimeSource::default(), sleep: SharedAsyncSleep::new(TokioSleep::new()) }
     }
 
-    /// A clock of the caller's.
+    /// Creates a clock from the caller's source of time and sleep.
     #[must_use]
     pub fn new(time: impl TimeSource + 'static, sleep: impl AsyncSleep + 'static) -> Self {
         Self { time: SharedTimeSource::new(time), sleep: SharedAsyncSleep::new(sleep) }
     }
 
-    /// The time now.
+    /// Returns the time now.
     #[must_use]
     pub fn now(&self) -> SystemTime {
         self.time.now()
@@ -55,25 +55,25 @@ impl Clock {
     }
 }
 
-/// Signs tokens for one login with whatever credentials its provider has at that moment.
+/// Signs tokens for one login, each with the credentials that its provider returns at that moment.
 #[derive(Clone, Debug)]
 pub struct Minter {
     login: Login,
     credentials: SharedCredentialsProvider,
     clock: Clock,
     /// Shared by clones.
-    asked: Arc<Mutex<Asked>>,
+    pending: Arc<Mutex<Pending>>,
 }
 
-/// What the source of credentials was asked and has not answered yet.
+/// The request to the source of credentials that has no answer yet.
 #[derive(Debug, Default)]
-struct Asked {
+struct Pending {
     fetch: Option<Fetch>,
-    /// How many fetches in a row were given up.
-    given_up: u32,
+    /// The number of fetches in a row that were aborted.
+    aborted: u32,
 }
 
-/// Credentials being fetched, in a task: an attempt that has waited long enough leaves it to the next one.
+/// A fetch of credentials, in a task. An attempt that times out leaves it to the next one.
 #[derive(Debug)]
 struct Fetch {
     started_at: SystemTime,
@@ -87,28 +87,28 @@ impl Drop for Fetch {
 }
 
 impl Minter {
-    /// A minter for `login`. `credentials` is asked anew for every token, so that the token starts
-    /// with all the life that the credentials have.
+    /// Creates a minter for `login`. It requests `credentials` for every token, so that the token's life is not
+    /// shortened by cached credentials.
     #[must_use]
     pub fn new(login: Login, credentials: impl ProvideCredentials + 'static, clock: Clock) -> Self {
         let credentials = SharedCredentialsProvider::new(credentials);
-        Self { login, credentials, clock, asked: Arc::default() }
+        Self { login, credentials, clock, pending: Arc::default() }
     }
 
-    /// The login that its tokens are for.
+    /// Returns the login that its tokens are for.
     #[must_use]
     pub fn login(&self) -> &Login {
         &self.login
     }
 
-    /// The clock that it signs by.
+    /// Returns the clock that it signs by.
     #[must_use]
     pub fn clock(&self) -> &Clock {
         &self.clock
     }
 
-    /// Fetches credentials and signs one token. Where an earlier attempt was not answered, this one may wait for
-    /// the same answer: a source that stays silent is asked at growing intervals, up to 5 minutes.
+    /// Fetches credentials and signs one token. If an earlier attempt has no answer yet, this one may wait for the same
+    /// answer: a source that does not answer is requested at growing intervals, up to 5 minutes.
     ///
     /// # Errors
     /// [`MintError`]; [`MintError::is_retryable`] says whether trying again may help.
@@ -122,24 +122,24 @@ impl Minter {
     }
 
     async fn fetch(&self) -> Result<Credentials, MintError> {
-        let mut asked = self.asked.lock().await;
+        let mut pending = self.pending.lock().await;
         let now = self.clock.now();
-        let patience = CREDENTIALS_TIMEOUT.saturating_mul(1 << asked.given_up.min(10)).min(LONGEST_SILENCE);
-        if let Some(Fetch { started_at, task }) = &mut asked.fetch {
-            // A clock that was set back says nothing.
-            if now.duration_since(*started_at).map_or(true, |elapsed| elapsed >= patience) {
-                asked.given_up += 1;
-                asked.fetch = None;
+        let wait = CREDENTIALS_TIMEOUT.saturating_mul(1 << pending.aborted.min(10)).min(MAX_FETCH_WAIT);
+        if let Some(Fetch { started_at, task }) = &mut pending.fetch {
+            // The elapsed time is unknown after the clock was set back.
+            if now.duration_since(*started_at).map_or(true, |elapsed| elapsed >= wait) {
+                pending.aborted += 1;
+                pending.fetch = None;
             } else if task.is_finished() {
                 let late = task.await;
-                asked.fetch = None;
-                // Without an answer, it is gone with its runtime.
+                pending.fetch = None;
+                // Without an answer, its runtime has been shut down.
                 if let Ok(found) = late {
                     return found.map_err(MintError::from_provider);
                 }
             }
         }
-        let fetch = asked.fetch.get_or_insert_with(|| {
+        let fetch = pending.fetch.get_or_insert_with(|| {
             let credentials = self.credentials.clone();
             let task = tokio::spawn(async move { credentials.provide_credentials().await });
             Fetch { started_at: now, task }
@@ -149,12 +149,12 @@ impl Minter {
             answer = &mut fetch.task => answer,
             () = self.clock.sleep(CREDENTIALS_TIMEOUT) => return Err(MintError::TimedOut),
         };
-        *asked = Asked::default();
+        *pending = Pending::default();
         answer.map_err(|_| MintError::Interrupted)?.map_err(MintError::from_provider)
     }
 }
 
-/// Why no token could be had. Cloning is cheap: everyone who waited for one attempt gets its error.
+/// The error of an attempt to sign a token. Cloning is cheap: each caller that waited for the attempt gets it.
 #[derive(Clone, Debug, Error)]
 #[non_exhaustive]
 pub enum MintError {
@@ -163,13 +163,13 @@ pub enum MintError {
         "no AWS credentials were found: configure a profile, an instance, task or pod role, or the AWS_* variables"
     )]
     NotConfigured {
-        /// What the provider chain said.
+        /// The provider chain's error.
         source: Arc<CredentialsError>,
     },
     /// The configured source is wrong: a profile that doesn't parse, a role that doesn't exist.
-    #[error("the AWS credentials are misconfigured: mend the profile or role that they come from")]
+    #[error("the AWS credentials are misconfigured: fix the profile or role that they come from")]
     Misconfigured {
-        /// What the provider chain said.
+        /// The provider chain's error.
         source: Arc<CredentialsError>,
     },
     /// The source did not answer in 10 seconds.
@@ -178,16 +178,16 @@ pub enum MintError {
     /// The source answered with a failure that may pass.
     #[error("fetching AWS credentials failed")]
     ProviderFailed {
-        /// What the provider chain said.
+        /// The provider chain's error.
         source: Arc<CredentialsError>,
     },
-    /// The task that fetched them ended without an answer: the source panicked, or its runtime was shut down.
+    /// The task that fetched credentials ended without an answer: the source panicked, or its runtime was shut down.
     #[error("fetching AWS credentials was interrupted")]
     Interrupted,
     /// The credentials arrived but cannot sign: they have expired, or are incomplete.
     #[error("signing the token failed")]
     Sign {
-        /// What was wrong.
+        /// The cause.
         source: Arc<SignError>,
     },
 }
@@ -203,13 +203,13 @@ impl MintError {
         }
     }
 
-    /// Whether the same attempt may succeed later without anybody changing the configuration.
+    /// Returns whether the same attempt may succeed later without a change of the configuration.
     #[must_use]
     pub fn is_retryable(&self) -> bool {
         match self {
             Self::TimedOut | Self::ProviderFailed { .. } | Self::Interrupted => true,
             Self::NotConfigured { .. } | Self::Misconfigured { .. } => false,
-            // Expired credentials are renewed behind our back; incomplete ones are not.
+            // Expired credentials may be renewed by their source; incomplete ones are not.
             Self::Sign { source } => matches!(**source, SignError::CredentialsExpired { .. }),
         }
     }

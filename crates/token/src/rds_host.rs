@@ -17,7 +17,7 @@ impl Region {
     /// Returns the region that AWS wrote into the host name of an instance, an Aurora cluster (writer, reader or custom
     /// endpoint), or a proxy.
     ///
-    /// Returns `None` where the name holds no region: names of your own, and the writer endpoint of a global database
+    /// Returns `None` if the name has no region: your own DNS names, and the writer endpoint of a global database
     /// (`….global-….global.rds.amazonaws.com`), which moves between regions. Configure the region for those. A token is
     /// valid only in the endpoint's own region, so a configured region that differs from this one is an error.
     ///

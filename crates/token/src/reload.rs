@@ -13,7 +13,7 @@ use sha2::{Digest, Sha256};
 use tokio::sync::Mutex;
 use zeroize::Zeroizing;
 
-/// A file's content, as its digest; `None` where it can't be read.
+/// The digest of a file's content; `None` if it can't be read.
 type Content = Option<[u8; 32]>;
 
 type Build = dyn Fn() -> Pin<Box<dyn Future<Output = SharedCredentialsProvider> + Send>> + Send + Sync;
@@ -22,9 +22,9 @@ type Build = dyn Fn() -> Pin<Box<dyn Future<Output = SharedCredentialsProvider> 
 ///
 /// The AWS SDK reads a profile once per process, so keys that another program writes into the shared
 /// credentials file every hour reach a running service only through this. The files are compared by their
-/// content each time that credentials are asked for, which a [`TokenSource`](crate::TokenSource) does once
-/// per token. Between two changes the same provider answers, with all that it has cached. A pipe in a file's place is
-/// an error for as long as it is there: the SDK would wait in it, and with it the thread that runs the program.
+/// content each time credentials are requested, which a [`TokenSource`](crate::TokenSource) does once
+/// per token. Between two changes the same provider answers, from its cache. A pipe instead of a file is an
+/// error: the SDK would block on it, and with it the thread that runs the program.
 ///
 /// ```
 /// # use aws_credential_types::Credentials;
@@ -34,7 +34,7 @@ type Build = dyn Fn() -> Pin<Box<dyn Future<Output = SharedCredentialsProvider> 
 /// let credentials = ReloadingCredentials::new(shared_files(), || async {
 ///     // With aws-config:
 ///     // let aws = aws_config::defaults(BehaviorVersion::latest()).load().await;
-///     // aws.credentials_provider().expect("the default chain is always there")
+///     // aws.credentials_provider().expect("there is a default chain")
 ///     # SharedCredentialsProvider::new(Credentials::new("AKIDEXAMPLE", "not-a-real-secret", None, None, "example"))
 /// });
 /// ```
@@ -45,7 +45,7 @@ pub struct ReloadingCredentials {
 }
 
 impl ReloadingCredentials {
-    /// Credentials from what `build` makes, which depends on `files`.
+    /// Creates a provider that calls `build`, whose result depends on `files`.
     pub fn new<F>(files: Vec<PathBuf>, build: impl Fn() -> F + Send + Sync + 'static) -> Self
     where
         F: Future<Output = SharedCredentialsProvider> + Send + 'static,
@@ -83,12 +83,12 @@ fn content(file: &Path) -> Result<Content, CredentialsError> {
         let problem = format!("{} is a pipe: put a file there, which can be read again", file.display());
         return Err(CredentialsError::provider_error(problem));
     }
-    // What is there may be a device, such as /dev/null.
+    // The path may be a device, such as /dev/null.
     let bytes = if found.is_file() { fs::read(file).ok() } else { None };
     Ok(bytes.map(|bytes| Sha256::digest(Zeroizing::new(bytes)).into()))
 }
 
-/// Whether the file is a pipe, in which the SDK would wait for a writer, and with it the thread that reads.
+/// Returns whether the file is a pipe. The SDK would block until a writer opens it.
 #[must_use]
 pub fn is_pipe(file: &Path) -> bool {
     #[cfg(unix)]
@@ -112,7 +112,7 @@ impl fmt::Debug for ReloadingCredentials {
     }
 }
 
-/// The shared credentials and configuration files of the AWS SDKs and tools:
+/// Returns the shared credentials and configuration files of the AWS SDKs and tools:
 /// `AWS_SHARED_CREDENTIALS_FILE` and `AWS_CONFIG_FILE`, or the two in `~/.aws`.
 #[must_use]
 pub fn shared_files() -> Vec<PathBuf> {

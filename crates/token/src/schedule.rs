@@ -1,24 +1,24 @@
-//! When to refresh a token and when to try again: pure functions of the times involved.
+//! The times of refresh and retry, as pure functions.
 
 use std::time::{Duration, SystemTime};
 
-/// A token with less life than this is not handed out while a newer one can be had: 60 seconds, which
-/// covers a slow connect and clocks that differ a little.
+/// The shortest remaining life of a token that is returned while a newer one can be signed: 60 seconds, which
+/// covers a slow connect and small clock differences.
 pub const MIN_REMAINING: Duration = Duration::from_secs(60);
 
-/// How far the moment of refresh is spread around the half-life, as a share of it: ± 10 %, so that
+/// The spread of the refresh around the half-life, as a share of it: ± 10 %, so that
 /// programs started together do not sign together.
 const SPREAD: f64 = 0.1;
 
 /// The shortest wait after a failed refresh: 1 second. Also the least time between two signings.
 pub(crate) const MIN_RETRY: Duration = Duration::from_secs(1);
 
-/// The longest wait after a failed refresh: 30 seconds, half of [`MIN_REMAINING`], so that a token
-/// about to end still sees two attempts.
+/// The longest wait after a failed refresh: 30 seconds, half of [`MIN_REMAINING`], so that at
+/// least two attempts are made before a token expires.
 const MAX_RETRY: Duration = Duration::from_secs(30);
 
-/// When to replace a token that was signed at `signed_at` and ends at `expires_at`: at half its life,
-/// moved by up to ± 10 % of that. `random` is uniform in 0 to 1.
+/// Returns the time at which to replace a token that was signed at `signed_at` and expires at `expires_at`: at half
+/// its life, moved by up to ± 10 % of that. `random` is uniform in 0 to 1.
 ///
 /// ```
 /// # use std::time::{Duration, SystemTime};
@@ -32,7 +32,7 @@ pub fn refresh_at(signed_at: SystemTime, expires_at: SystemTime, random: f64) ->
     signed_at + half_life.mul_f64(1.0 - SPREAD + 2.0 * SPREAD * random.clamp(0.0, 1.0))
 }
 
-/// How long to wait after the `failures`-th failure in a row (from 1): full jitter between 1 s and a
+/// Returns the wait after the `failures`-th failure in a row (from 1): full jitter between 1 s and a
 /// bound that doubles from 2 s to 30 s. `random` is uniform in 0 to 1.
 #[must_use]
 pub fn retry_delay(failures: u32, random: f64) -> Duration {

@@ -1,7 +1,7 @@
 //! Signing a token: a SigV4 query-presigned `GET`, without its scheme.
 //!
-//! The keys and the signature are `aws-sigv4`'s. The canonical request is put together here, since
-//! that crate's request signer writes it, session token included, to the log at trace level; see
+//! `aws-sigv4` derives the key and the signature. The canonical request is assembled here, because
+//! that crate's request signer logs it, session token included, at trace level; see
 //! `docs/adr/0001-signing.md`.
 
 use std::fmt::Write as _;
@@ -21,12 +21,12 @@ use crate::{EMPTY_PAYLOAD, LIFETIME, Login, SERVICE, Token};
 /// Signs a token for `login` at the time `now`.
 ///
 /// It expires [`LIFETIME`] after `now`, or when `credentials` do if that is earlier. Signing is pure
-/// computation: whether the credentials are real, or may log in as this user, only the server knows.
+/// computation: only the server knows whether the credentials exist and may log in as this user.
 ///
 /// # Errors
 /// [`SignError::CredentialsExpired`]: fetch fresh credentials (signing would succeed, but no server
-/// would accept the token). [`SignError::CredentialsIncomplete`]: mend the credentials' source.
-/// [`SignError::BadTime`]: mend the clock.
+/// would accept the token). [`SignError::CredentialsIncomplete`]: fix the credentials' source.
+/// [`SignError::BadTime`]: fix the clock.
 pub fn sign(login: &Login, credentials: &Credentials, now: SystemTime) -> Result<Token, SignError> {
     let (id, secret) = (credentials.access_key_id(), credentials.secret_access_key());
     if id.is_empty() || secret.is_empty() {
@@ -46,7 +46,7 @@ pub fn sign(login: &Login, credentials: &Credentials, now: SystemTime) -> Result
     // Room for everything, so that no copy of the token is left behind by a reallocation.
     let room = 512 + 2 * host.len() + 3 * (id.len() + login.user.as_str().len() + session_token.len());
     let mut text = Zeroizing::new(String::with_capacity(room));
-    // The parameters stand in the order that a canonical query has, so it need not be made apart.
+    // The parameters are in the order of a canonical query, so that one text serves for both.
     write!(
         text,
         "{host}/?Action=connect&DBUser={user}&X-Amz-Algorithm=AWS4-HMAC-SHA256\
@@ -89,19 +89,19 @@ fn amz_date(now: SystemTime) -> Result<String, SignError> {
     date.format(&form).map_err(|_| bad_time())
 }
 
-/// Why no token was signed.
+/// The error of signing a token.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum SignError {
-    /// The credentials' time is over. Signing with them would succeed and the login be refused.
+    /// The credentials have expired. Signing would succeed, but the login would be refused.
     #[error(
         "the AWS credentials expired {} s ago: renew them (aws sso login, a new role session) or check this machine's clock",
         now.duration_since(*expired_at).unwrap_or_default().as_secs()
     )]
     CredentialsExpired {
-        /// When they ended.
+        /// The time at which they expired.
         expired_at: SystemTime,
-        /// The time that was asked for.
+        /// The requested time.
         now: SystemTime,
     },
     /// The access key id or the secret is empty.
@@ -112,10 +112,10 @@ pub enum SignError {
     /// The time can't be written in a token.
     #[error("the time {now:?} is not in the years 1970 to 9999: set this machine's clock")]
     BadTime {
-        /// The time that was asked for.
+        /// The requested time.
         now: SystemTime,
     },
-    /// A buffer could not be written to, which a correct program never sees.
+    /// A buffer could not be written to, which never happens in a correct program.
     #[error("internal: the token's text could not be assembled")]
     Unwritable,
 }

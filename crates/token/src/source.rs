@@ -1,5 +1,4 @@
-//! A token at hand for as long as a program runs: cached, refreshed ahead of its end, checked again
-//! at every use.
+//! A token source: caches a token, refreshes it before it expires, and checks its validity at every use.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
@@ -13,24 +12,23 @@ use crate::{
     Chain, Clock, LIFETIME, Login, MIN_REMAINING, MintError, Minter, Token, refresh_at, retry_delay,
 };
 
-/// How long a caller waits for a newer token while an older one is still good: 1 second, many times what
-/// signing takes, and little for a login, should the source of credentials hang.
-const PATIENCE: Duration = Duration::from_secs(1);
+/// The time that a caller waits for a newer token while an older one is valid: 1 second, many times the duration of
+/// signing, and little for a login if the source of credentials hangs.
+const RENEWAL_WAIT: Duration = Duration::from_secs(1);
 
-/// How often a failure to get a good token is logged: once a minute, however many callers meet it.
+/// The interval at which a failure to get a token is logged: once a minute, for any number of callers.
 const LOG_INTERVAL: Duration = Duration::from_secs(60);
 
-/// Hands out valid tokens for one login. Clones share one cache and one refresh.
+/// A source of valid tokens for one login. Clones share one cache and one refresh.
 ///
 /// *Ahead* ([`refresh_ahead`](Self::refresh_ahead)) replaces the token in the background at half its
-/// life, so that no login waits for it; for services. *Lazy* ([`lazy`](Self::lazy)) signs on demand;
-/// for programs that soon end, and where nothing runs between two requests (Lambda).
+/// life, so that no login waits for it. For services. *Lazy* ([`lazy`](Self::lazy)) signs on demand.
+/// For short-lived programs, and where nothing runs between two requests (Lambda).
 ///
-/// Whatever the mode, there is one signing at a time, in a Tokio task: every caller that needs its result
-/// gets it, error included, and a caller that stops waiting cancels it for none. A token with less than
-/// [`MIN_REMAINING`] is not handed out while a newer one can be had, and none is handed out after its end.
-/// A token from the future, as there is after the clock has been set back, is replaced like one that is
-/// about to end. Failures are logged once a minute.
+/// In both modes there is one signing at a time, in a Tokio task. Every caller that needs its result gets it, error
+/// included, and a caller that stops waiting does not cancel it. A token with less than [`MIN_REMAINING`] left is not
+/// returned while a newer one can be signed, and an expired token never is. A token from the future, which exists after
+/// the clock has been set back, is replaced like one that is about to expire. Failures are logged once a minute.
 ///
 /// ```
 /// # use rds_iam_token::*;
@@ -50,7 +48,7 @@ pub struct TokenSource {
     _refresher: Option<Arc<AbortOnDrop>>,
 }
 
-/// What has happened so far, for metrics.
+/// The counters of a token source, for metrics.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct TokenStats {
@@ -58,9 +56,9 @@ pub struct TokenStats {
     pub minted: u64,
     /// Attempts that failed.
     pub failed: u64,
-    /// The last attempt's error, if it failed: what will matter once the current token ends.
+    /// The last attempt's error, if it failed: it is returned once the current token expires.
     pub last_error: Option<MintError>,
-    /// When the current token was signed and when it ends.
+    /// The times at which the current token was signed and expires.
     pub current: Option<(SystemTime, SystemTime)>,
 }
 
@@ -70,7 +68,7 @@ struct Shared {
     current: ArcSwapOption<Token>,
     /// Never held while anything is awaited.
     outcome: Mutex<Outcome>,
-    turnover: watch::Sender<u64>,
+    renewals: watch::Sender<u64>,
 }
 
 #[derive(Debug, Default)]
@@ -79,10 +77,10 @@ struct Outcome {
     failed: u64,
     /// The attempt that is under way.
     attempt: Option<Attempt>,
-    /// When the last attempt ended.
+    /// The time at which the last attempt ended.
     last_attempt_at: Option<SystemTime>,
     last_error: Option<MintError>,
-    /// When a failure was last logged.
+    /// The time at which a failure was last logged.
     logged_at: Option<SystemTime>,
 }
 
@@ -94,7 +92,7 @@ struct Attempt {
 }
 
 impl Attempt {
-    /// Whether its task is gone without a result, as when its runtime has been shut down.
+    /// Returns whether its task ended without a result, as when its runtime has been shut down.
     fn is_lost(&self) -> bool {
         self.result.has_changed().is_err() && self.result.borrow().is_none()
     }
@@ -107,7 +105,7 @@ impl Attempt {
 
 impl TokenSource {
     /// Signs a first token at once, and a new one at half the life of each, in a Tokio task that ends
-    /// with the last clone. A failed refresh is tried again after 1 to 30 s, for as long as it takes.
+    /// with the last clone. A failed refresh is retried after 1 to 30 s, until it succeeds.
     ///
     /// # Panics
     /// Outside a Tokio runtime.
@@ -118,22 +116,22 @@ impl TokenSource {
         Self { _refresher: Some(Arc::new(AbortOnDrop(task))), ..source }
     }
 
-    /// Signs when a token is asked for and none with [`MIN_REMAINING`] is at hand.
+    /// Signs when a token is requested and the cached one has less than [`MIN_REMAINING`] left.
     #[must_use]
     pub fn lazy(minter: Minter) -> Self {
         let shared = Shared {
             minter,
             current: ArcSwapOption::empty(),
             outcome: Mutex::default(),
-            turnover: watch::Sender::new(0),
+            renewals: watch::Sender::new(0),
         };
         Self { shared: Arc::new(shared), _refresher: None }
     }
 
-    /// A token that is valid now.
+    /// Returns a token that is valid now.
     ///
     /// # Errors
-    /// [`MintError`] when none is left and no new one can be signed. While the source of credentials
+    /// [`MintError`] if no cached token is valid and no new one can be signed. While the source of credentials
     /// fails, at most one attempt a second is made; callers in between get the last error.
     ///
     /// # Panics
@@ -141,26 +139,26 @@ impl TokenSource {
     pub async fn token(&self) -> Result<Token, MintError> {
         let now = self.clock().now();
         let (current, left) = match &*self.shared.current.load() {
-            Some(token) if is_good(token, now) => return Ok(Token::clone(token)),
+            Some(token) if is_fresh(token, now) => return Ok(Token::clone(token)),
             Some(token) => (Token::clone(token), token.remaining(now)),
             None => return self.shared.renew(None).await,
         };
-        if left <= PATIENCE {
+        if left <= RENEWAL_WAIT {
             return self.shared.renew(None).await;
         }
         tokio::select! {
             biased;
             renewed = self.shared.renew(None) => renewed,
-            // No newer one can be had yet; this one still opens the door.
-            () = self.clock().sleep(self.shared.patience(now)) => Ok(current),
+            // No newer one is available yet, and this one is still valid.
+            () = self.clock().sleep(self.shared.remaining_wait(now)) => Ok(current),
         }
     }
 
-    /// A token other than `refused`, which a server did not accept although it looked valid here.
+    /// Returns a token other than `refused`, which a server did not accept although it is valid by this clock.
     /// Signs a new one unless that has happened since.
     ///
     /// # Errors
-    /// [`MintError`] when no new one can be signed.
+    /// [`MintError`] if no new one can be signed.
     ///
     /// # Panics
     /// Outside a Tokio runtime.
@@ -168,25 +166,25 @@ impl TokenSource {
         self.shared.renew(Some(refused)).await
     }
 
-    /// Completes each time that a new token has been signed.
+    /// Returns a receiver that is notified each time a new token has been signed.
     #[must_use]
-    pub fn turnover(&self) -> watch::Receiver<u64> {
-        self.shared.turnover.subscribe()
+    pub fn subscribe(&self) -> watch::Receiver<u64> {
+        self.shared.renewals.subscribe()
     }
 
-    /// The login that the tokens are for.
+    /// Returns the login that the tokens are for.
     #[must_use]
     pub fn login(&self) -> &Login {
         self.shared.minter.login()
     }
 
-    /// The clock that decides about expiry.
+    /// Returns the clock that decides about expiry.
     #[must_use]
     pub fn clock(&self) -> &Clock {
         self.shared.minter.clock()
     }
 
-    /// What has happened so far.
+    /// Returns the counters.
     #[must_use]
     pub fn stats(&self) -> TokenStats {
         let current = self.shared.current.load().as_ref().map(|t| (t.signed_at(), t.expires_at()));
@@ -196,15 +194,15 @@ impl TokenSource {
     }
 }
 
-/// Whether a token is as good as a new one: not about to end, and not from the future, where it may be
+/// Returns whether a token needs no replacement: it does not expire soon, and is not from the future, which happens
 /// after the clock was set back. A second's difference is usual.
-fn is_good(token: &Token, now: SystemTime) -> bool {
+fn is_fresh(token: &Token, now: SystemTime) -> bool {
     let ahead = token.signed_at().duration_since(now).unwrap_or_default();
     token.remaining(now) >= MIN_REMAINING && ahead <= MIN_RETRY
 }
 
 impl Shared {
-    /// A token other than `unwanted`: one that has come in the meantime, or a new one.
+    /// Returns a token other than `unwanted`: one signed in the meantime, or a new one.
     async fn renew(self: &Arc<Self>, unwanted: Option<&Token>) -> Result<Token, MintError> {
         let now = self.minter.clock().now();
         let (attempt, current) = {
@@ -213,18 +211,18 @@ impl Shared {
             let current =
                 current.filter(|t| !unwanted.is_some_and(|u| u.is_same(t)) && !t.remaining(now).is_zero());
             if let Some(token) = &current
-                && is_good(token, now)
+                && is_fresh(token, now)
             {
                 return Ok(token.clone());
             }
             match outcome.attempt.clone().filter(|attempt| !attempt.is_lost()) {
                 Some(attempt) => (attempt, current),
                 None => {
-                    // One just before this. Without this pause, a failing source of credentials, or one whose
-                    // credentials are about to end, would be asked for every login.
+                    // The last attempt was less than a second ago. Without this pause, every login would send a
+                    // request to a failing source, or to one whose credentials are about to expire.
                     let Outcome { last_attempt_at, ref last_error, .. } = *outcome;
                     if last_attempt_at
-                        .is_some_and(|at| now.duration_since(at).is_ok_and(|ago| ago < MIN_RETRY))
+                        .is_some_and(|time| now.duration_since(time).is_ok_and(|ago| ago < MIN_RETRY))
                     {
                         match (&current, last_error) {
                             (Some(token), _) => return Ok(token.clone()),
@@ -239,7 +237,7 @@ impl Shared {
         attempt.result().await.or_else(|error| current.ok_or(error))
     }
 
-    /// Signs in a task, which no caller that gives up can cancel.
+    /// Signs in a task, which a caller that stops waiting does not cancel.
     fn start(self: &Arc<Self>, outcome: &mut Outcome, now: SystemTime) -> Attempt {
         let (done, result) = watch::channel(None);
         let attempt = Attempt { started_at: now, result };
@@ -247,23 +245,23 @@ impl Shared {
         let shared = Arc::clone(self);
         tokio::spawn(async move {
             let minted = shared.minter.mint().await;
-            shared.ended(&minted);
+            shared.record(&minted);
             done.send_replace(Some(minted));
         });
         attempt
     }
 
-    fn ended(&self, minted: &Result<Token, MintError>) {
+    fn record(&self, minted: &Result<Token, MintError>) {
         let now = self.minter.clock().now();
         let mut outcome = self.outcome();
         outcome.attempt = None;
         outcome.last_attempt_at = Some(now);
-        let good = match minted {
+        let fresh = match minted {
             Ok(token) => {
                 outcome.minted += 1;
                 outcome.last_error = None;
                 self.current.store(Some(Arc::new(token.clone())));
-                is_good(token, now)
+                is_fresh(token, now)
             }
             Err(error) => {
                 outcome.failed += 1;
@@ -271,9 +269,9 @@ impl Shared {
                 false
             }
         };
-        // A clock that was set back must not silence the log.
-        let recently = |at| now.duration_since(at).is_ok_and(|ago| ago < LOG_INTERVAL);
-        let log = !good && !outcome.logged_at.is_some_and(recently);
+        // A clock that was set back must not suppress the log.
+        let recently = |time| now.duration_since(time).is_ok_and(|ago| ago < LOG_INTERVAL);
+        let log = !fresh && !outcome.logged_at.is_some_and(recently);
         if log {
             outcome.logged_at = Some(now);
         }
@@ -282,7 +280,7 @@ impl Shared {
             self.log(minted, now);
         }
         if minted.is_ok() {
-            self.turnover.send_modify(|count| *count += 1);
+            self.renewals.send_modify(|count| *count += 1);
         }
     }
 
@@ -306,11 +304,11 @@ impl Shared {
         }
     }
 
-    /// How long a caller waits whose token still serves: not at all where the attempt under way has taken
-    /// that long already.
-    fn patience(&self, now: SystemTime) -> Duration {
+    /// Returns how long a caller with a valid token waits: zero if the running attempt has already taken that
+    /// long.
+    fn remaining_wait(&self, now: SystemTime) -> Duration {
         let started_at = self.outcome().attempt.as_ref().map_or(now, |attempt| attempt.started_at);
-        PATIENCE.saturating_sub(now.duration_since(started_at).unwrap_or_default())
+        RENEWAL_WAIT.saturating_sub(now.duration_since(started_at).unwrap_or_default())
     }
 
     fn outcome(&self) -> MutexGuard<'_, Outcome> {
@@ -318,13 +316,13 @@ impl Shared {
     }
 }
 
-/// Replaces the token at half its life, as long as it runs.
+/// Replaces the token at half its life, until the task is aborted.
 ///
-/// It keeps trying whatever the error: an instance role whose metadata service is away for a minute
-/// looks just like no configuration at all.
+/// It retries after every error: an instance role whose metadata service is unavailable for a minute can't be
+/// distinguished from no configuration at all.
 async fn refresh(shared: Arc<Shared>) {
     let clock = shared.minter.clock().clone();
-    let mut turnover = shared.turnover.subscribe();
+    let mut renewals = shared.renewals.subscribe();
     let mut failures = 0;
     loop {
         let current = shared.current.load().as_ref().map(|t| Token::clone(t));
@@ -339,8 +337,8 @@ async fn refresh(shared: Arc<Shared>) {
         if !wait.is_zero() {
             tokio::select! {
                 () = clock.sleep(wait) => {}
-                // Somebody who could not wait had it signed.
-                _ = turnover.changed() => {
+                // A caller has had it signed.
+                _ = renewals.changed() => {
                     failures = 0;
                     continue;
                 }

@@ -11,7 +11,7 @@ use crate::MAX_CLOCK_SKEW;
 /// A signed token: the password for one login, worth as much as one until it expires.
 ///
 /// It has no `Display`, its `Debug` shows only its times, and its memory is wiped when the last
-/// clone goes. Clones share one text. [`expose`](Self::expose) hands the text to a driver.
+/// clone is dropped. Clones share one text. [`expose`](Self::expose) returns the text for a driver.
 #[derive(Clone)]
 pub struct Token(Arc<Signed>);
 
@@ -26,27 +26,26 @@ impl Token {
         Self(Arc::new(Signed { text, signed_at, expires_at }))
     }
 
-    /// The token's text, for the driver that logs in with it. Never write it anywhere.
+    /// Returns the token's text, for the driver that logs in with it. Never write it anywhere.
     #[must_use]
     pub fn expose(&self) -> &str {
         &self.0.text
     }
 
-    /// When it was signed, by the signer's clock.
+    /// Returns the time at which it was signed, by the signer's clock.
     #[must_use]
     pub fn signed_at(&self) -> SystemTime {
         self.0.signed_at
     }
 
-    /// When it ends: 900 s after signing, or earlier with the credentials that signed it.
+    /// Returns the time at which it expires: 900 s after signing, or earlier with the credentials that signed it.
     #[must_use]
     pub fn expires_at(&self) -> SystemTime {
         self.0.expires_at
     }
 
-    /// How long it lives from `now` on; zero once it has expired, and where it was signed more than
-    /// [`MAX_CLOCK_SKEW`] after `now`: a clock that was set back since then has it look fresh for long, while
-    /// no server accepts it.
+    /// Returns its remaining life at `now`: zero once it has expired, or if it was signed more than
+    /// [`MAX_CLOCK_SKEW`] after `now`. In the second case the clock was set back, and no server accepts the token.
     #[must_use]
     pub fn remaining(&self, now: SystemTime) -> Duration {
         match self.0.signed_at.duration_since(now) {
@@ -55,13 +54,13 @@ impl Token {
         }
     }
 
-    /// How long ago it was signed; zero if that lies in the future of `now`.
+    /// Returns the time since it was signed; zero if it was signed after `now`.
     #[must_use]
     pub fn age(&self, now: SystemTime) -> Duration {
         now.duration_since(self.0.signed_at).unwrap_or(Duration::ZERO)
     }
 
-    /// Whether both are the same signing, not merely equal texts.
+    /// Returns whether both are clones of one token, as opposed to equal texts.
     #[must_use]
     pub fn is_same(&self, other: &Token) -> bool {
         Arc::ptr_eq(&self.0, &other.0)

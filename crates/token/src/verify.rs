@@ -1,8 +1,7 @@
-//! Checking a token as the database does: its form, its times, whom and where it is for, and its
-//! signature.
+//! Verification of a token as the database does it: format, times, user, endpoint and signature.
 //!
-//! The canonical request is built here from the token's own text: decoded, sorted and encoded anew, by
-//! other code than the signer's, so that a mistake in one shows against the other.
+//! The canonical request is built from the token's own text: decoded, sorted and encoded again, by other code than the
+//! signer's, so that an error in one of them is detected by the other.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -16,9 +15,9 @@ use time::macros::format_description;
 use zeroize::Zeroizing;
 
 use crate::encoding::{decode, encode};
-use crate::{DbUser, EMPTY_PAYLOAD, Endpoint, LIFETIME, MAX_CLOCK_SKEW, Refusal, Region, SERVICE};
+use crate::{DbUser, EMPTY_PAYLOAD, Endpoint, LIFETIME, MAX_CLOCK_SKEW, Region, SERVICE, VerifyError};
 
-/// A server's view: where it is, and whose signatures it knows.
+/// A server's endpoints and region, and the access keys that it accepts.
 #[derive(Debug)]
 pub struct Verifier {
     region: Region,
@@ -37,7 +36,7 @@ pub struct AccessKey {
 }
 
 impl AccessKey {
-    /// A long-lived key that may log in as any user.
+    /// Creates a long-lived key that may log in as any user.
     #[must_use]
     pub fn new(id: impl Into<String>, secret: impl Into<String>) -> Self {
         Self {
@@ -49,14 +48,14 @@ impl AccessKey {
         }
     }
 
-    /// Makes it a temporary key, which is only good together with this session token.
+    /// Makes it a temporary key, which is only valid together with this session token.
     #[must_use]
     pub fn session_token(mut self, token: impl Into<String>) -> Self {
         self.session_token = Some(Zeroizing::new(token.into()));
         self
     }
 
-    /// The moment from which nothing that it signed is accepted any more.
+    /// Sets the time from which its signatures are refused.
     #[must_use]
     pub fn expires_at(mut self, end: SystemTime) -> Self {
         self.expires_at = Some(end);
@@ -82,77 +81,82 @@ impl fmt::Debug for AccessKey {
     }
 }
 
-/// What a good token said.
+/// The content of a verified token.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Accepted {
+pub struct VerifiedToken {
     /// The access key that signed it.
     pub access_key_id: String,
-    /// When it was signed, by the signer's clock, in whole seconds.
+    /// The time at which it was signed, by the signer's clock, in whole seconds.
     pub signed_at: SystemTime,
-    /// When it ends by itself; the key may end earlier.
+    /// The time at which it expires; the key may expire earlier.
     pub expires_at: SystemTime,
 }
 
 impl Verifier {
-    /// A server in `region`, reached as any of `endpoints`, which knows `keys`.
+    /// Creates the verifier of a server in `region`, reached as any of `endpoints`, which accepts `keys`.
     #[must_use]
     pub fn new(region: Region, endpoints: Vec<Endpoint>, keys: Vec<AccessKey>) -> Self {
         Self { region, endpoints, keys: keys.into_iter().map(|k| (k.id.clone(), k)).collect() }
     }
 
-    /// Checks that `token` lets `user` log in here at the time `now`.
+    /// Verifies that `token` permits `user` to log in to this server at the time `now`.
     ///
     /// # Errors
-    /// [`Refusal`] tells why not, for the server's log; a client is told only that access is denied.
-    pub fn verify(&self, token: &str, user: &str, now: SystemTime) -> Result<Accepted, Refusal> {
+    /// [`VerifyError`] has the reason, for the server's log. Report to a client only that access is denied.
+    pub fn verify(&self, token: &str, user: &str, now: SystemTime) -> Result<VerifiedToken, VerifyError> {
         let token = Presented::parse(token)?;
 
         if token.action != "connect" {
-            return Err(Refusal::WrongAction { action: token.action });
+            return Err(VerifyError::WrongAction { action: token.action });
         }
-        let here = |e: &&Endpoint| e.host() == token.endpoint.host();
-        match self.endpoints.iter().find(here) {
-            None => return Err(Refusal::WrongHost { signed_for: token.endpoint }),
+        let same_host = |e: &&Endpoint| e.host() == token.endpoint.host();
+        match self.endpoints.iter().find(same_host) {
+            None => return Err(VerifyError::WrongHost { signed_for: token.endpoint }),
             Some(_) if self.endpoints.contains(&token.endpoint) => {}
-            Some(e) => return Err(Refusal::WrongPort { signed_for: token.endpoint.port(), here: e.port() }),
+            Some(e) => {
+                return Err(VerifyError::WrongPort { signed_for: token.endpoint.port(), expected: e.port() });
+            }
         }
         if token.user != user {
-            return Err(Refusal::WrongUser { signed_for: token.user, user: user.into() });
+            return Err(VerifyError::WrongUser { signed_for: token.user, user: user.into() });
         }
         if token.scope.service != SERVICE {
-            return Err(Refusal::WrongService { service: token.scope.service });
+            return Err(VerifyError::WrongService { service: token.scope.service });
         }
         if token.scope.region != self.region.as_str() {
-            return Err(Refusal::WrongRegion { signed_for: token.scope.region, here: self.region.clone() });
+            return Err(VerifyError::WrongRegion {
+                signed_for: token.scope.region,
+                expected: self.region.clone(),
+            });
         }
         let expires_at = token.check_times(now)?;
         let key = self.known_key(&token, now)?;
         token.check_signature(key)?;
-        // Only now is the caller known, and so what he may do.
+        // The caller is authenticated from here on: check its permission.
         if key.users.as_ref().is_some_and(|users| !users.iter().any(|u| u.as_str() == user)) {
-            return Err(Refusal::NotAllowed { access_key_id: key.id.clone(), user: user.into() });
+            return Err(VerifyError::NotAllowed { access_key_id: key.id.clone(), user: user.into() });
         }
-        Ok(Accepted { access_key_id: key.id.clone(), signed_at: token.signed_at, expires_at })
+        Ok(VerifiedToken { access_key_id: key.id.clone(), signed_at: token.signed_at, expires_at })
     }
 
-    fn known_key(&self, token: &Presented, now: SystemTime) -> Result<&AccessKey, Refusal> {
+    fn known_key(&self, token: &Presented, now: SystemTime) -> Result<&AccessKey, VerifyError> {
         let id = &token.scope.access_key_id;
-        let key = self.keys.get(id).ok_or_else(|| Refusal::UnknownKey { access_key_id: id.clone() })?;
+        let key = self.keys.get(id).ok_or_else(|| VerifyError::UnknownKey { access_key_id: id.clone() })?;
         if key.session_token.as_ref().map(|t| t.as_str()) != token.session_token.as_ref().map(|t| t.as_str())
         {
-            return Err(Refusal::SessionToken { access_key_id: id.clone() });
+            return Err(VerifyError::SessionToken { access_key_id: id.clone() });
         }
         match key.expires_at {
             Some(expired_at) if expired_at <= now => {
-                Err(Refusal::KeyExpired { access_key_id: id.clone(), expired_at, now })
+                Err(VerifyError::KeyExpired { access_key_id: id.clone(), expired_at, now })
             }
             _ => Ok(key),
         }
     }
 }
 
-/// A token taken apart.
+/// A parsed token.
 struct Presented {
     endpoint: Endpoint,
     action: String,
@@ -162,12 +166,12 @@ struct Presented {
     signed_at: SystemTime,
     lifetime: Duration,
     session_token: Option<Zeroizing<String>>,
-    /// Query parameters but the signature, in canonical encoding and order.
+    /// All query parameters except the signature, in canonical encoding and order.
     canonical_query: Zeroizing<String>,
     signature: Vec<u8>,
 }
 
-/// `X-Amz-Credential`: who signed, and for what.
+/// `X-Amz-Credential`: the access key and the scope of the signature.
 struct Scope {
     access_key_id: String,
     date: String,
@@ -176,43 +180,49 @@ struct Scope {
 }
 
 impl Presented {
-    fn parse(token: &str) -> Result<Self, Refusal> {
+    fn parse(token: &str) -> Result<Self, VerifyError> {
         // AWS's Go SDKs leave the slash out, and sign the same path `/`.
-        let (host, query) =
-            token.split_once('?').ok_or(Refusal::Malformed { what: "not of the form host:port/?query" })?;
+        let (host, query) = token
+            .split_once('?')
+            .ok_or(VerifyError::Malformed { what: "not of the form host:port/?query" })?;
         let host = host.strip_suffix('/').unwrap_or(host);
         let endpoint = Endpoint::from_str(host)
-            .map_err(|_| Refusal::Malformed { what: "what stands before /? is not host:port" })?;
+            .map_err(|_| VerifyError::Malformed { what: "what stands before /? is not host:port" })?;
         let mut query = Query::parse(query)?;
 
         let signature = hex::decode(query.take("X-Amz-Signature")?)
-            .map_err(|_| Refusal::Malformed { what: "X-Amz-Signature is not hexadecimal" })?;
+            .map_err(|_| VerifyError::Malformed { what: "X-Amz-Signature is not hexadecimal" })?;
         let canonical_query = query.canonical();
         if query.take("X-Amz-Algorithm")? != "AWS4-HMAC-SHA256" {
-            return Err(Refusal::Malformed { what: "X-Amz-Algorithm is not AWS4-HMAC-SHA256" });
+            return Err(VerifyError::Malformed { what: "X-Amz-Algorithm is not AWS4-HMAC-SHA256" });
         }
         if query.take("X-Amz-SignedHeaders")? != "host" {
-            return Err(Refusal::Malformed { what: "X-Amz-SignedHeaders is not host alone" });
+            return Err(VerifyError::Malformed { what: "X-Amz-SignedHeaders is not host alone" });
         }
         let scope = Scope::parse(&query.take("X-Amz-Credential")?)?;
         let date = query.take("X-Amz-Date")?;
         if !date.starts_with(&scope.date) {
-            return Err(Refusal::Malformed { what: "X-Amz-Credential and X-Amz-Date name different days" });
+            return Err(VerifyError::Malformed {
+                what: "X-Amz-Credential and X-Amz-Date name different days",
+            });
         }
-        let signed_at = parse_date(&date).ok_or(Refusal::Malformed { what: "X-Amz-Date is not a date" })?;
+        let signed_at =
+            parse_date(&date).ok_or(VerifyError::Malformed { what: "X-Amz-Date is not a date" })?;
         let lifetime = query.take("X-Amz-Expires")?;
         let lifetime = match lifetime.parse() {
             Ok(seconds) if seconds > 0 && lifetime.bytes().all(|b| b.is_ascii_digit()) => {
                 Duration::from_secs(seconds)
             }
             _ => {
-                return Err(Refusal::Malformed { what: "X-Amz-Expires is not a positive number of seconds" });
+                return Err(VerifyError::Malformed {
+                    what: "X-Amz-Expires is not a positive number of seconds",
+                });
             }
         };
         let session_token = match query.take("X-Amz-Security-Token") {
             Ok(token) => Some(Zeroizing::new(token)),
-            Err(Refusal::Missing { .. }) => None,
-            Err(refusal) => return Err(refusal),
+            Err(VerifyError::Missing { .. }) => None,
+            Err(error) => return Err(error),
         };
         let (action, user) = (query.take("Action")?, query.take("DBUser")?);
         Ok(Self {
@@ -229,21 +239,21 @@ impl Presented {
         })
     }
 
-    fn check_times(&self, now: SystemTime) -> Result<SystemTime, Refusal> {
+    fn check_times(&self, now: SystemTime) -> Result<SystemTime, VerifyError> {
         if self.lifetime > LIFETIME {
-            return Err(Refusal::TooLong { lifetime: self.lifetime });
+            return Err(VerifyError::TooLong { lifetime: self.lifetime });
         }
         if self.signed_at.duration_since(now).is_ok_and(|ahead| ahead > MAX_CLOCK_SKEW) {
-            return Err(Refusal::FromTheFuture { signed_at: self.signed_at, now });
+            return Err(VerifyError::FromTheFuture { signed_at: self.signed_at, now });
         }
         let expires_at = self.signed_at + self.lifetime;
         if expires_at <= now {
-            return Err(Refusal::Expired { expired_at: expires_at, now });
+            return Err(VerifyError::Expired { expired_at: expires_at, now });
         }
         Ok(expires_at)
     }
 
-    fn check_signature(&self, key: &AccessKey) -> Result<(), Refusal> {
+    fn check_signature(&self, key: &AccessKey) -> Result<(), VerifyError> {
         let canonical_request = Zeroizing::new(format!(
             "GET\n/\n{}\nhost:{}\n\nhost\n{EMPTY_PAYLOAD}",
             self.canonical_query.as_str(),
@@ -263,13 +273,13 @@ impl Presented {
         // `verify_slice` compares in constant time.
         mac(signing_key.as_slice(), &string_to_sign)
             .verify_slice(&self.signature)
-            .map_err(|_| Refusal::SignatureMismatch)
+            .map_err(|_| VerifyError::SignatureMismatch)
     }
 }
 
 impl Scope {
-    fn parse(text: &str) -> Result<Self, Refusal> {
-        // From the right, for nothing forbids a slash in an access key id.
+    fn parse(text: &str) -> Result<Self, VerifyError> {
+        // From the right, because an access key id may contain a slash.
         let mut parts = text.rsplitn(5, '/');
         let mut next = || parts.next().map(str::to_owned);
         let (end, service, region, date, access_key_id) = (next(), next(), next(), next(), next());
@@ -279,7 +289,7 @@ impl Scope {
             {
                 Ok(Self { access_key_id, date, region, service })
             }
-            _ => Err(Refusal::Malformed {
+            _ => Err(VerifyError::Malformed {
                 what: "X-Amz-Credential is not key/date/region/service/aws4_request",
             }),
         }
@@ -290,25 +300,26 @@ impl Scope {
 struct Query(Vec<(String, Zeroizing<Vec<u8>>)>);
 
 impl Query {
-    fn parse(text: &str) -> Result<Self, Refusal> {
+    fn parse(text: &str) -> Result<Self, VerifyError> {
         let parameter = |pair: &str| {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
             let name = String::from_utf8(decode(name)?).ok()?;
             Some((name, Zeroizing::new(decode(value)?)))
         };
         let parameters = text.split('&').map(parameter).collect::<Option<Vec<_>>>();
-        parameters.map(Self).ok_or(Refusal::Malformed { what: "the query has a broken %-escape" })
+        parameters.map(Self).ok_or(VerifyError::Malformed { what: "the query has a broken %-escape" })
     }
 
-    /// Takes a parameter that must be there once.
-    fn take(&mut self, name: &'static str) -> Result<String, Refusal> {
-        let found = self.0.iter().position(|(n, _)| n == name).ok_or(Refusal::Missing { parameter: name })?;
+    /// Removes and returns a parameter that must be present exactly once.
+    fn take(&mut self, name: &'static str) -> Result<String, VerifyError> {
+        let found =
+            self.0.iter().position(|(n, _)| n == name).ok_or(VerifyError::Missing { parameter: name })?;
         let (_, value) = self.0.remove(found);
         if self.0.iter().any(|(n, _)| n == name) {
-            return Err(Refusal::Repeated { parameter: name });
+            return Err(VerifyError::Repeated { parameter: name });
         }
         String::from_utf8(value.to_vec())
-            .map_err(|_| Refusal::Malformed { what: "a query parameter is not UTF-8" })
+            .map_err(|_| VerifyError::Malformed { what: "a query parameter is not UTF-8" })
     }
 
     fn canonical(&self) -> Zeroizing<String> {

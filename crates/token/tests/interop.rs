@@ -8,8 +8,8 @@ use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_sdk_rds::auth_token::{AuthTokenGenerator, Config};
 use aws_smithy_async::time::{SharedTimeSource, StaticTimeSource};
-use rds_iam_emulator::AwsApi;
-use rds_iam_token::{AccessKey, Endpoint, Login, Refusal, Verifier, sign};
+use rds_iam_emulator_account::AwsApi;
+use rds_iam_token::{AccessKey, Endpoint, Login, Verifier, VerifyError, sign};
 
 const USERS: [&str; 12] = [
     "node_app",
@@ -152,5 +152,5 @@ async fn the_rust_sdk_signs_another_user_where_a_name_has_a_meaning_in_a_url() {
     let wanted = Config::builder().hostname(host).port(3306).username("a&DBUser=root").build().unwrap();
     let theirs = AuthTokenGenerator::new(wanted).auth_token(&config).await.unwrap();
     let refusal = server(host, region, None).verify(theirs.as_str(), "a&DBUser=root", now).unwrap_err();
-    assert_eq!(refusal, Refusal::Repeated { parameter: "DBUser" });
+    assert_eq!(refusal, VerifyError::Repeated { parameter: "DBUser" });
 }

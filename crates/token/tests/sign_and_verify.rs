@@ -3,7 +3,9 @@
 use std::time::{Duration, SystemTime};
 
 use aws_credential_types::Credentials;
-use rds_iam_token::{AccessKey, Endpoint, LIFETIME, Login, Refusal, RefusalCode, SignError, Verifier, sign};
+use rds_iam_token::{
+    AccessKey, Endpoint, LIFETIME, Login, RefusalCode, SignError, Verifier, VerifyError, sign,
+};
 
 const HOST: &str = "prod-instance.us-east-1.rds.amazonaws.com:3306";
 /// 2024-08-26T22:00:00Z
@@ -129,14 +131,16 @@ fn a_token_is_for_one_login_only() {
     };
 
     let other_user = refusal("us-east-1", token(HOST, "us-east-1", "root"));
-    insta::assert_snapshot!(other_user, @r#"the token is for the user "root", but "app" logs in with it"#);
-    let other_host = refusal("us-east-1", token("alias.example.com:3306", "us-east-1", "app"));
-    insta::assert_snapshot!(other_host, @"the token is for the endpoint alias.example.com:3306, which is not this server (sign for the real endpoint, not for an alias or a tunnel)");
+    assert_eq!(other_user, VerifyError::WrongUser { signed_for: "root".into(), user: "app".into() });
+    let alias = "alias.example.com:3306";
+    let other_host = refusal("us-east-1", token(alias, "us-east-1", "app"));
+    assert_eq!(other_host, VerifyError::WrongHost { signed_for: alias.parse().unwrap() });
     let other_port =
         refusal("us-east-1", token("prod-instance.us-east-1.rds.amazonaws.com:3307", "us-east-1", "app"));
-    insta::assert_snapshot!(other_port, @"the token is for port 3307, but this server's is 3306");
+    assert_eq!(other_port, VerifyError::WrongPort { signed_for: 3307, expected: 3306 });
     let other_region = refusal("us-east-1", token(HOST, "eu-west-1", "app"));
-    insta::assert_snapshot!(other_region, @r#"the token is for the region "eu-west-1", but this server is in us-east-1"#);
+    let expected = "us-east-1".parse().unwrap();
+    assert_eq!(other_region, VerifyError::WrongRegion { signed_for: "eu-west-1".into(), expected });
     for refusal in [other_user, other_host, other_port, other_region] {
         assert_eq!((refusal.code(), refusal.code().status()), (RefusalCode::InvalidToken, 400));
     }
@@ -153,21 +157,22 @@ fn keys_are_checked() {
     assert!(verify(good.clone(), &keys("secret", Some("st"))).is_ok());
 
     let unknown = Credentials::new("other", "secret", None, None, "test");
-    insta::assert_snapshot!(verify(good.clone(), &unknown).unwrap_err(), @r#"the access key "other" is unknown"#);
+    let unknown = verify(good.clone(), &unknown);
+    assert_eq!(unknown, Err(VerifyError::UnknownKey { access_key_id: "other".into() }));
     for session_token in [None, Some("wrong")] {
         let refusal = verify(good.clone(), &keys("secret", session_token)).unwrap_err();
-        assert_eq!(refusal.to_string(), r#"the session token does not belong to the access key "akid""#);
+        assert_eq!(refusal, VerifyError::SessionToken { access_key_id: "akid".into() });
     }
-    assert_eq!(verify(good.clone(), &keys("wrong", Some("st"))), Err(Refusal::SignatureMismatch));
+    assert_eq!(verify(good.clone(), &keys("wrong", Some("st"))), Err(VerifyError::SignatureMismatch));
 
     let ended = verify(good.clone().expires_at(at(NOW - 5)), &keys("secret", Some("st"))).unwrap_err();
-    insta::assert_snapshot!(ended, @r#"the credentials of the access key "akid" expired 5 s ago"#);
+    assert!(matches!(ended, VerifyError::KeyExpired { .. }), "{ended}");
     assert_eq!(ended.code(), RefusalCode::ExpiredToken);
     assert!(verify(good.clone().expires_at(at(NOW + 1)), &keys("secret", Some("st"))).is_ok());
 
     let limited =
         verify(good.clone().users(vec!["admin".parse().unwrap()]), &keys("secret", Some("st"))).unwrap_err();
-    insta::assert_snapshot!(limited, @r#"the access key "akid" has no rds-db:connect permission for the user "app""#);
+    assert_eq!(limited, VerifyError::NotAllowed { access_key_id: "akid".into(), user: "app".into() });
     assert_eq!((limited.code(), limited.code().status()), (RefusalCode::NotAuthorized, 403));
 }
 
@@ -216,22 +221,32 @@ fn forms_that_are_not_tokens() {
     let server = server(HOST, "us-east-1", AccessKey::new("akid", "secret"));
     let token = sign(&login(HOST, "us-east-1", "app"), &keys("secret", None), at(NOW)).unwrap();
     let good = token.expose();
-    let refusal = |text: &str| server.verify(text, "app", at(NOW)).unwrap_err().to_string();
-    insta::assert_snapshot!(refusal("hunter2"), @"not an IAM token: not of the form host:port/?query");
-    insta::assert_snapshot!(refusal(&format!("https://{good}")), @"not an IAM token: what stands before /? is not host:port");
+    let refusal = |text: &str| server.verify(text, "app", at(NOW)).unwrap_err();
     insta::assert_snapshot!(refusal(&format!("{good}&DBUser=root")), @"not an IAM token: DBUser stands there twice");
-    insta::assert_snapshot!(refusal(&good.replace("&DBUser=app", "")), @"not an IAM token: DBUser is missing");
-    insta::assert_snapshot!(refusal(&good.replace("=app", "=%zz")), @"not an IAM token: the query has a broken %-escape");
-    insta::assert_snapshot!(refusal(&good.replace("=app", "=%ff")), @"not an IAM token: a query parameter is not UTF-8");
-    insta::assert_snapshot!(refusal(&good.replace("Action=connect", "Action=delete")), @r#"the token is for the action "delete", not connect"#);
-    insta::assert_snapshot!(refusal(&good.replace("rds-db", "s3")), @r#"the token is for the service "s3", not rds-db"#);
-    insta::assert_snapshot!(refusal(&good.replace("Expires=900", "Expires=901")), @"the token claims to live 901 s, more than the 900 s allowed");
-    insta::assert_snapshot!(refusal(&good.replace("Expires=900", "Expires=0")), @"not an IAM token: X-Amz-Expires is not a positive number of seconds");
-    insta::assert_snapshot!(refusal(&good.replace("Expires=900", "Expires=%2B900")), @"not an IAM token: X-Amz-Expires is not a positive number of seconds");
-    insta::assert_snapshot!(refusal(&good.replace("HMAC-SHA256", "HMAC-MD5")), @"not an IAM token: X-Amz-Algorithm is not AWS4-HMAC-SHA256");
-    insta::assert_snapshot!(refusal(&good.replace("SignedHeaders=host", "SignedHeaders=")), @"not an IAM token: X-Amz-SignedHeaders is not host alone");
-    insta::assert_snapshot!(refusal(&good.replace("T220000Z", "T2200")), @"not an IAM token: X-Amz-Date is not a date");
-    insta::assert_snapshot!(refusal(&good.replace("Date=20240826", "Date=20240827")), @"not an IAM token: X-Amz-Credential and X-Amz-Date name different days");
+    for (text, what) in [
+        ("hunter2".into(), "not of the form host:port/?query"),
+        (format!("https://{good}"), "what stands before /? is not host:port"),
+        (good.replace("=app", "=%zz"), "the query has a broken %-escape"),
+        (good.replace("=app", "=%ff"), "a query parameter is not UTF-8"),
+        (good.replace("Expires=900", "Expires=0"), "X-Amz-Expires is not a positive number of seconds"),
+        (good.replace("Expires=900", "Expires=%2B900"), "X-Amz-Expires is not a positive number of seconds"),
+        (good.replace("HMAC-SHA256", "HMAC-MD5"), "X-Amz-Algorithm is not AWS4-HMAC-SHA256"),
+        (good.replace("SignedHeaders=host", "SignedHeaders="), "X-Amz-SignedHeaders is not host alone"),
+        (good.replace("T220000Z", "T2200"), "X-Amz-Date is not a date"),
+        (
+            good.replace("Date=20240826", "Date=20240827"),
+            "X-Amz-Credential and X-Amz-Date name different days",
+        ),
+    ] {
+        assert_eq!(refusal(&text), VerifyError::Malformed { what });
+    }
+    assert_eq!(refusal(&good.replace("&DBUser=app", "")), VerifyError::Missing { parameter: "DBUser" });
+    let action = refusal(&good.replace("Action=connect", "Action=delete"));
+    assert_eq!(action, VerifyError::WrongAction { action: "delete".into() });
+    let service = refusal(&good.replace("rds-db", "s3"));
+    assert_eq!(service, VerifyError::WrongService { service: "s3".into() });
+    let lifetime = Duration::from_secs(901);
+    assert_eq!(refusal(&good.replace("Expires=900", "Expires=901")), VerifyError::TooLong { lifetime });
     for text in ["", "/?", "h:1/?", "h:1/?a", "\0", "h:1/?X-Amz-Signature=é"] {
         assert!(server.verify(text, "app", at(NOW)).is_err(), "{text:?}");
     }
@@ -259,7 +274,7 @@ fn a_clock_that_is_out_of_range_is_an_error() {
     // A server with such a clock refuses, and a token of any time has its life.
     let token = sign(&login, &keys("secret", None), at(NOW)).unwrap();
     let server = server(HOST, "us-east-1", AccessKey::new("akid", "secret"));
-    assert!(matches!(server.verify(token.expose(), "app", end), Err(Refusal::Expired { .. })));
+    assert!(matches!(server.verify(token.expose(), "app", end), Err(VerifyError::Expired { .. })));
     assert!(token.remaining(end).is_zero());
 }
 

@@ -191,7 +191,7 @@ async fn one_failure_serves_everyone_who_waits() {
     for task in waiting {
         assert!(matches!(task.await.unwrap(), Err(MintError::ProviderFailed { .. })));
     }
-    assert_eq!(provider.calls(), 1, "nobody tried again at once");
+    assert_eq!(provider.calls(), 1, "no caller retried at once");
     sleep(seconds(1)).await;
     assert!(tokens.token().await.is_ok());
 }
@@ -426,10 +426,10 @@ async fn no_credentials_is_a_configuration_error_with_a_mend() {
 async fn turnover_tells_of_every_new_token() {
     let (minter, _, _) = set_up(&[], Answer::Keys);
     let tokens = TokenSource::refresh_ahead(minter);
-    let mut turnover = tokens.turnover();
+    let mut renewals = tokens.subscribe();
     for expected in 1..=5 {
-        turnover.changed().await.unwrap();
-        assert_eq!(*turnover.borrow_and_update(), expected);
+        renewals.changed().await.unwrap();
+        assert_eq!(*renewals.borrow_and_update(), expected);
     }
 }
 

@@ -13,7 +13,7 @@ output "zone_id" {
   value       = aws_lb.this.zone_id
 }
 
-# An Auto Scaling group that waits for healthy targets waits for ever while no listener uses the target group.
+# An Auto Scaling group that waits for healthy targets waits forever while no listener uses the target group.
 output "target_group_arn" {
   description = "Target group for the app's instances."
   value       = aws_lb_target_group.this.arn

@@ -22,7 +22,7 @@ resource "aws_lambda_function" "this" {
   #checkov:skip=CKV_AWS_173:No secret in it; a key of our own, or a Deny on AWS's key, leaves the plan role an empty one
   #checkov:skip=CKV_AWS_272:The plan has the package's digest; a signature would come from the pipeline that built it
   function_name = local.function_name
-  description   = "Makes and mends the database users of ${var.name}; a second run changes nothing"
+  description   = "Creates and updates the database users of ${var.name}; a second run changes nothing"
   role          = var.role_arn
 
   filename         = var.package
@@ -57,7 +57,7 @@ resource "aws_lambda_function" "this" {
   }
 }
 
-# It runs when it is made anew, which is whenever a trigger changes. Where it fails, the apply fails with its message.
+# Runs when it is replaced, which is whenever a trigger changes. If it fails, the apply fails with its message.
 resource "aws_lambda_invocation" "this" {
   count = var.invoke ? 1 : 0
 

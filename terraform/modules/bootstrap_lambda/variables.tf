@@ -55,7 +55,7 @@ variable "security_group_ids" {
 
   validation {
     condition     = length(var.security_group_ids) > 0
-    error_message = "security_group_ids must name at least one group: the database lets nobody else in."
+    error_message = "security_group_ids must name at least one group: the database accepts no other clients."
   }
 }
 
@@ -67,7 +67,7 @@ variable "rds_conf" {
   validation {
     condition = length(setsubtract(keys(var.rds_conf), [
       "RDS_ENDPOINT", "RDS_PORT", "REGION", "MASTER_SECRET_NAME", "DB_NAME", "IAM_ADMIN_USER", "RDS_DIAL",
-      "RDS_CA_BUNDLE", "RDS_RESOURCE_ID", "AWS_ACCOUNT_ID",
+      "RDS_CA_BUNDLE", "RDS_RESOURCE_ID", "AWS_ACCOUNT_ID", "ENGINE",
     ])) == 0
     error_message = "rds_conf: rds.conf doesn't know all of ${join(", ", keys(var.rds_conf))}: see README."
   }

@@ -1,5 +1,5 @@
-# The service's machines: an Auto Scaling group of Amazon Linux 2023 in private subnets. Nobody logs in to them by
-# SSH; Session Manager is the way in.
+# The service's machines: an Auto Scaling group of Amazon Linux 2023 in private subnets. There is no
+# login by SSH; Session Manager replaces it.
 
 data "aws_region" "current" {}
 

@@ -6,7 +6,7 @@ resource "aws_ecr_repository" "this" {
   force_delete         = var.force_delete
   tags                 = var.tags
 
-  # AWS's own key aws/ecr: uses of it show in CloudTrail, and nobody needs a grant on it to pull. Images hold no
+  # AWS's own key aws/ecr: uses of it show in CloudTrail, and no role needs a grant on it to pull. Images hold no
   # secret, so a key of our own would cost its monthly fee and buy nothing.
   encryption_configuration {
     encryption_type = "KMS"

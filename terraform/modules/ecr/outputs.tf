@@ -4,7 +4,7 @@ output "name" {
 }
 
 output "arn" {
-  description = "Its ARN, for the policy of whoever pulls."
+  description = "ARN of the repository, for the policies of roles that pull."
   value       = aws_ecr_repository.this.arn
 }
 

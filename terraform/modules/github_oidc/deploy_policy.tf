@@ -326,7 +326,7 @@ data "aws_iam_policy_document" "deploy_services" {
     }
   }
 
-  # Keys are told apart by the tags that stacks/mysql gives all it makes. A key that has other values of these tags
+  # Keys are distinguished by the tags that stacks/service gives all it makes. A key that has other values of these tags
   # can't be tagged over.
   statement {
     sid       = "MakeKeys"

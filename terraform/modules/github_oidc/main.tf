@@ -30,7 +30,7 @@ locals {
   )
   main_branch = "refs/heads/${var.main_branch}"
 
-  # A name can be given up and taken by somebody else; an id can't.
+  # A name can be given up and taken by another user; an id can't.
   same_repository = var.repository_ids == null ? {} : { repository_id = [tostring(var.repository_ids.repository)] }
 
   # Per role, the claims that a token must have. A deploy role asks for environment *and* branch: without the first a
@@ -49,7 +49,7 @@ locals {
     },
   )
 
-  # Environment to deployment, as stacks/mysql names it.
+  # Environment to deployment, as stacks/service names it.
   deployments = { for environment in var.environments : environment => "${var.name}-${environment}" }
 
   # Environment to the one that its images come from, if any: a list, for the statements that read there.
@@ -60,7 +60,7 @@ locals {
     [for e, zone in var.zones : "arn:${local.partition}:route53:::hostedzone/${zone}" if e == environment]
   }
 
-  # What has no name in its ARN has these tags, which stacks/mysql gives all it makes, or none.
+  # What has no name in its ARN has these tags, which stacks/service gives all it makes, or none.
   own_tags = { for environment in var.environments : environment => { Environment = environment, Project = var.name } }
 
   # A deployment's states lie below its environment. Others, such as stacks/account's, are none of GitHub's business.

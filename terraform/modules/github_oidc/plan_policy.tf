@@ -1,4 +1,4 @@
-# What pull requests may do: read the settings of what stacks/mysql makes, and its states. A pull request's code runs
+# What pull requests may do: read the settings of what stacks/service makes, and its states. A pull request's code runs
 # with this before anyone has looked at it, so it is a list of what a plan reads, not ReadOnlyAccess, which reads
 # contents too.
 
@@ -88,7 +88,7 @@ data "aws_iam_policy_document" "plan" {
     resources = ["*"]
   }
 
-  # Nothing above allows these: they hold, too, where somebody attaches a wider policy.
+  # Nothing above allows these: they hold, too, where an administrator attaches a wider policy.
   statement {
     sid    = "NoSecrets"
     effect = "Deny"

@@ -27,7 +27,7 @@ variable "repository" {
 variable "repository_ids" {
   description = <<-EOT
     GitHub's ids of the repository's owner and of the repository. Repositories made, renamed or transferred since
-    July 2026 have them in their tokens' subjects, and nobody gets in without. README tells how to find them.
+    July 2026 have them in their tokens' subjects, and no login works without them. The README says how to find them.
   EOT
   type = object({
     owner      = number

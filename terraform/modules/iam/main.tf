@@ -8,7 +8,8 @@ locals {
   region     = data.aws_region.current.id
   dns_suffix = data.aws_partition.current.dns_suffix
 
-  here = "${local.region}:${local.account_id}"
+  # The region and account of an ARN.
+  scope = "${local.region}:${local.account_id}"
 }
 
 # One place makes the ARNs of rds-db:connect, and refuses what is none.

@@ -6,7 +6,7 @@ data "aws_iam_policy_document" "app_run" {
   statement {
     sid       = "ReadOneParameter"
     actions   = ["ssm:GetParameter", "ssm:GetParameters"]
-    resources = ["arn:${local.partition}:ssm:${local.here}:parameter${var.image_parameter}"]
+    resources = ["arn:${local.partition}:ssm:${local.scope}:parameter${var.image_parameter}"]
   }
 
   # The path itself is what GetParametersByPath is checked against.
@@ -14,8 +14,8 @@ data "aws_iam_policy_document" "app_run" {
     sid     = "ReadDatabaseParameters"
     actions = ["ssm:GetParameter", "ssm:GetParameters", "ssm:GetParametersByPath"]
     resources = [
-      "arn:${local.partition}:ssm:${local.here}:parameter${var.parameter_path}",
-      "arn:${local.partition}:ssm:${local.here}:parameter${var.parameter_path}/*",
+      "arn:${local.partition}:ssm:${local.scope}:parameter${var.parameter_path}",
+      "arn:${local.partition}:ssm:${local.scope}:parameter${var.parameter_path}/*",
     ]
   }
 
@@ -35,14 +35,14 @@ data "aws_iam_policy_document" "app_run" {
   statement {
     sid       = "CompleteLaunch"
     actions   = ["autoscaling:CompleteLifecycleAction"]
-    resources = ["arn:${local.partition}:autoscaling:${local.here}:autoScalingGroup:*:autoScalingGroupName/${var.name}"]
+    resources = ["arn:${local.partition}:autoscaling:${local.scope}:autoScalingGroup:*:autoScalingGroupName/${var.name}"]
   }
 
   # Docker's awslogs driver; the group is there before, so nothing needs to make one.
   statement {
     sid       = "WriteLog"
     actions   = ["logs:CreateLogStream", "logs:PutLogEvents"]
-    resources = ["arn:${local.partition}:logs:${local.here}:log-group:/${var.name}/app:*"]
+    resources = ["arn:${local.partition}:logs:${local.scope}:log-group:/${var.name}/app:*"]
   }
 }
 
@@ -122,7 +122,7 @@ data "aws_iam_policy_document" "bootstrap_run" {
   statement {
     sid       = "WriteLog"
     actions   = ["logs:CreateLogStream", "logs:PutLogEvents"]
-    resources = ["arn:${local.partition}:logs:${local.here}:log-group:/aws/lambda/${var.name}-bootstrap:*"]
+    resources = ["arn:${local.partition}:logs:${local.scope}:log-group:/aws/lambda/${var.name}-bootstrap:*"]
   }
 }
 
@@ -162,7 +162,7 @@ data "aws_iam_policy_document" "bootstrap_network" {
     condition {
       test     = "ArnEquals"
       variable = "lambda:SourceFunctionArn"
-      values   = ["arn:${local.partition}:lambda:${local.here}:function:${var.name}-bootstrap"]
+      values   = ["arn:${local.partition}:lambda:${local.scope}:function:${var.name}-bootstrap"]
     }
   }
 }

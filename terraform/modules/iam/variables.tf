@@ -19,7 +19,7 @@ variable "database_users" {
 
   validation {
     condition     = length(var.database_users) > 0
-    error_message = "database_users is empty, so the app could log in as nobody: name at least one database user."
+    error_message = "database_users is empty, so the app could not log in: name at least one database user."
   }
 
   validation {
@@ -87,7 +87,7 @@ variable "proxy_secret_arns" {
   validation {
     condition     = var.proxy_authentication != "secret" || length(var.proxy_secret_arns) > 0
     error_message = <<-EOT
-      proxy_secret_arns is empty: with proxy_authentication = "secret" the proxy could read no secret and serve nobody.
+      proxy_secret_arns is empty: with proxy_authentication = "secret" the proxy could read no secret.
       Give the secrets that are linked to it.
     EOT
   }

@@ -17,7 +17,7 @@ resource "aws_kms_key_policy" "this" {
 }
 
 data "aws_iam_policy_document" "key" {
-  #checkov:skip=CKV_AWS_109:A key policy speaks of its own key only; without this statement nobody could manage it
+  #checkov:skip=CKV_AWS_109:A key policy speaks of its own key only; without this statement no principal could manage it
   #checkov:skip=CKV_AWS_111:As above, and Resource "*" in a key policy is this key
   #checkov:skip=CKV_AWS_356:As above, and Resource "*" in a key policy is this key
 

@@ -7,11 +7,39 @@ locals {
   partition  = data.aws_partition.current.partition
   region     = data.aws_region.current.id
 
-  family = "mysql${join(".", slice(split(".", var.engine_version), 0, 2))}"
+  # Per engine: its version and parameter group, its logs, its port and its reserved names. A second engine is one more
+  # entry.
+  engines = {
+    mysql = {
+      port          = 3306
+      engine_family = "MYSQL" # RDS Proxy's name of the engine
 
-  # What RDS calls the log types, and with them the log groups. iam-db-auth-error is the only place where a refused
-  # token leaves its reason: CloudTrail does not record logins.
-  log_types = toset(["error", "slowquery", "iam-db-auth-error"])
+      version_pattern = "^8\\.4(\\.[0-9]+)?$"
+      # The parameter group family has the engine's name and this many parts of its version.
+      family_parts = 2
+
+      # RDS's names of the log types, and so of the log groups. iam-db-auth-error is the only log with the reason why a
+      # token was refused: CloudTrail does not record logins.
+      log_types = ["error", "slowquery", "iam-db-auth-error"]
+
+      # No login without TLS, whatever the user's own REQUIRE says: tokens are sent as clear text inside it. The export of
+      # slowquery needs the log switched on and written to a file.
+      parameters = {
+        require_secure_transport = "1"
+        slow_query_log           = "1"
+        log_output               = "FILE"
+        long_query_time          = "1"
+      }
+
+      reserved_databases = ["mysql", "sys", "information_schema", "performance_schema", "innodb", "rdsadmin"]
+      reserved_users     = ["rdsadmin", "rdsproxyadmin", "rdsrepladmin", "rds_superuser_role"]
+    }
+  }
+  engine = local.engines[var.engine]
+
+  family = "${var.engine}${join(".", slice(split(".", var.engine_version), 0, local.engine.family_parts))}"
+
+  log_types = toset(local.engine.log_types)
 
   monitored = var.monitoring_interval_seconds > 0
 }
@@ -43,26 +71,13 @@ resource "aws_db_parameter_group" "this" {
   family      = local.family
   tags        = var.tags
 
-  # Nobody logs in without TLS, whatever the user's own REQUIRE says. Tokens are sent as clear text inside it.
-  parameter {
-    name  = "require_secure_transport"
-    value = "1"
-  }
+  dynamic "parameter" {
+    for_each = local.engine.parameters
 
-  # The export of slowquery needs both: the log switched on, and written to a file.
-  parameter {
-    name  = "slow_query_log"
-    value = "1"
-  }
-
-  parameter {
-    name  = "log_output"
-    value = "FILE"
-  }
-
-  parameter {
-    name  = "long_query_time"
-    value = "1"
+    content {
+      name  = parameter.key
+      value = parameter.value
+    }
   }
 
   lifecycle {
@@ -72,7 +87,7 @@ resource "aws_db_parameter_group" "this" {
 
 resource "aws_db_instance" "this" {
   identifier     = var.name
-  engine         = "mysql"
+  engine         = var.engine
   engine_version = var.engine_version
   instance_class = var.instance_class
 
@@ -83,7 +98,7 @@ resource "aws_db_instance" "this" {
   kms_key_id            = aws_kms_key.this.arn
 
   db_name                             = var.database_name
-  port                                = 3306
+  port                                = local.engine.port
   username                            = var.master_username
   manage_master_user_password         = true
   master_user_secret_kms_key_id       = aws_kms_key.this.arn

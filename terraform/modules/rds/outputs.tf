@@ -13,9 +13,20 @@ output "address" {
   value       = aws_db_instance.this.address
 }
 
+# From the table of engines, not from the instance: the security groups' rules need it before the instance exists.
 output "port" {
   description = "Port of the instance."
-  value       = aws_db_instance.this.port
+  value       = local.engine.port
+}
+
+output "engine" {
+  description = "Database engine."
+  value       = aws_db_instance.this.engine
+}
+
+output "engine_family" {
+  description = "RDS Proxy's name of the engine."
+  value       = local.engine.engine_family
 }
 
 output "resource_id" {

@@ -37,6 +37,21 @@ variable "security_group_ids" {
   }
 }
 
+variable "engine" {
+  description = "Database engine: mysql. PostgreSQL is not supported yet."
+  type        = string
+  default     = "mysql"
+  nullable    = false
+
+  validation {
+    condition     = contains(keys(local.engines), var.engine)
+    error_message = <<-EOT
+      engine ${jsonencode(var.engine)} is not supported: engine must be one of ${join(", ", keys(local.engines))}.
+      PostgreSQL is not supported yet.
+    EOT
+  }
+}
+
 variable "engine_version" {
   description = "MySQL version: 8.4, with or without a patch level. Without, RDS chooses and upgrades it."
   type        = string
@@ -44,7 +59,7 @@ variable "engine_version" {
   nullable    = false
 
   validation {
-    condition     = can(regex("^8\\.4(\\.[0-9]+)?$", var.engine_version))
+    condition     = can(regex(try(local.engines[var.engine].version_pattern, ""), var.engine_version))
     error_message = <<-EOT
       engine_version ${jsonencode(var.engine_version)} is refused: RDS Proxy does not serve MySQL's innovation
       releases (8.1 to 8.3, 9.x), and 5.7 and 8.0 are past their standard support. Give 8.4, or one with its patch level,
@@ -116,7 +131,7 @@ variable "database_name" {
 
   validation {
     condition = !contains(
-      ["mysql", "sys", "information_schema", "performance_schema", "innodb", "rdsadmin"], lower(var.database_name)
+      try(local.engines[var.engine].reserved_databases, []), lower(var.database_name)
     )
     error_message = <<-EOT
       database_name ${jsonencode(var.database_name)} is a schema of the server or reserved by RDS: give the database
@@ -141,7 +156,7 @@ variable "master_username" {
 
   validation {
     condition = !contains(
-      ["rdsadmin", "rdsproxyadmin", "rdsrepladmin", "rds_superuser_role"], lower(var.master_username)
+      try(local.engines[var.engine].reserved_users, []), lower(var.master_username)
     )
     error_message = <<-EOT
       master_username ${jsonencode(var.master_username)} belongs to RDS or RDS Proxy: give another name, such as

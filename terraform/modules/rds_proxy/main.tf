@@ -11,7 +11,7 @@ resource "aws_cloudwatch_log_group" "this" {
 # default_auth_scheme is not named: provider 5 does not know it. README.md says how end-to-end IAM is switched on.
 resource "aws_db_proxy" "this" {
   name                   = var.name
-  engine_family          = "MYSQL"
+  engine_family          = var.engine_family
   role_arn               = var.role_arn
   vpc_subnet_ids         = var.subnet_ids
   vpc_security_group_ids = var.security_group_ids

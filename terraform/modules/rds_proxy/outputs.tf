@@ -12,13 +12,13 @@ output "endpoint" {
   description = "Host name of the proxy, without the port: what a token is signed for, and what TLS verifies."
   value       = aws_db_proxy.this.endpoint
 
-  # Without its target the endpoint answers and serves nobody.
+  # Without its target the endpoint answers and serves no client.
   depends_on = [aws_db_proxy_target.this]
 }
 
 output "port" {
-  description = "Port of the proxy: for MySQL it is always 3306."
-  value       = 3306
+  description = "Port of the proxy, which is the database's."
+  value       = var.port
 }
 
 output "resource_id" {

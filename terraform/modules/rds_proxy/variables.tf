@@ -67,6 +67,31 @@ variable "database_identifier" {
   }
 }
 
+variable "engine_family" {
+  description = "RDS Proxy's name of the engine: MYSQL. PostgreSQL is not supported yet."
+  type        = string
+  nullable    = false
+
+  validation {
+    condition     = contains(["MYSQL"], var.engine_family)
+    error_message = <<-EOT
+      engine_family ${jsonencode(var.engine_family)} is not supported: engine_family must be "MYSQL". PostgreSQL is not
+      supported yet.
+    EOT
+  }
+}
+
+variable "port" {
+  description = "Port of the proxy: 3306 for MySQL. RDS Proxy listens on the engine's default port only."
+  type        = number
+  nullable    = false
+
+  validation {
+    condition     = var.port == 3306
+    error_message = "port must be 3306, the only port that RDS Proxy listens on for MySQL. It was ${var.port}."
+  }
+}
+
 variable "authentication" {
   description = "How the proxy logs in to the database: iam (end to end) or secret (linked secrets). Clients use IAM."
   type        = string

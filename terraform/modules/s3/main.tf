@@ -64,7 +64,7 @@ resource "aws_s3_bucket_lifecycle_configuration" "this" {
   bucket = aws_s3_bucket.this.id
 
   # In a versioned bucket an expiry leaves the object behind as a noncurrent version, and after that a delete marker:
-  # each needs its own rule to go, or the bucket grows for ever.
+  # each needs its own rule to go, or the bucket grows forever.
   rule {
     id     = "expire"
     status = "Enabled"

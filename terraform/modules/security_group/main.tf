@@ -77,7 +77,7 @@ resource "aws_security_group" "bootstrap" {
 }
 
 resource "aws_security_group" "admin" {
-  #checkov:skip=CKV2_AWS_5:whoever starts a jump host attaches it
+  #checkov:skip=CKV2_AWS_5:the operator who starts a jump host attaches it
   count = var.admin_access ? 1 : 0
 
   name        = "${var.name}-admin"

@@ -56,7 +56,7 @@ variable "alb_ingress_cidrs" {
   validation {
     condition     = length(var.alb_ingress_cidrs) > 0
     error_message = <<-EOT
-      alb_ingress_cidrs is empty, so nobody could reach the load balancer: name your networks, or ["0.0.0.0/0"] for
+      alb_ingress_cidrs is empty, so no client could reach the load balancer: name your networks, or ["0.0.0.0/0"] for
       everyone.
     EOT
   }

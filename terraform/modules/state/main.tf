@@ -22,7 +22,8 @@ resource "aws_kms_alias" "this" {
   target_key_id = aws_kms_key.this.key_id
 }
 
-# Without this statement nobody could mend the key: IAM policies count only where the key's policy lets the account.
+# Without this statement no principal could change the key policy: IAM policies count only where the key's policy lets
+# the account.
 data "aws_iam_policy_document" "key" {
   #checkov:skip=CKV_AWS_109:A key's policy concerns this key alone; the account's IAM policies decide who may use it
   #checkov:skip=CKV_AWS_111:A key's policy concerns this key alone; the account's IAM policies decide who may use it
@@ -44,7 +45,7 @@ data "aws_iam_policy_document" "key" {
 resource "aws_s3_bucket" "this" {
   #checkov:skip=CKV_AWS_18:CloudTrail's data events log access; a log bucket would lie in the very state it guards
   #checkov:skip=CKV_AWS_144:Versions bring a lost state back; what it describes lies in one region too
-  #checkov:skip=CKV2_AWS_62:Nobody listens to events of a state bucket
+  #checkov:skip=CKV2_AWS_62:No consumer listens to events of a state bucket
   bucket        = var.name
   force_destroy = var.force_destroy
   tags          = var.tags

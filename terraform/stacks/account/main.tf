@@ -32,7 +32,7 @@ module "github_oidc" {
 
 resource "aws_route53_zone" "this" {
   #checkov:skip=CKV2_AWS_38:DNSSEC needs a key in us-east-1 and a record at the registrar, which is the domain owner's step
-  #checkov:skip=CKV2_AWS_39:Query logs are kept in us-east-1 only and tell what every visitor looked up; nobody reads them here
+  #checkov:skip=CKV2_AWS_39:Query logs are kept in us-east-1 only and show what every visitor resolved; unread here
   count = var.zone_name == null ? 0 : 1
 
   name    = var.zone_name

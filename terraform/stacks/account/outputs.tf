@@ -1,5 +1,5 @@
 output "backend" {
-  description = "What `terraform init -backend-config` of stacks/mysql needs, besides a key."
+  description = "What `terraform init -backend-config` of stacks/service needs, besides a key."
   value = {
     bucket       = module.state.bucket
     region       = var.region

@@ -1,12 +1,13 @@
-//! The settings: where each comes from, and a check of all of them before anything starts.
+//! The settings: their sources, and their validation before the service starts.
 //!
-//! Where the database is and who logs in comes, by precedence, from environment variables, from an
+//! The settings of the database and the login come, by precedence, from environment variables, from an
 //! `rds.conf` ([`rds_iam_infra::rds_conf`]), and from Parameter Store (`<prefix>/endpoint`, `port`,
-//! `dbname`, `username`, `region`). Every value remembers its origin ([`Config::origins`]), so that a
-//! value from an unexpected place shows. [`VARIABLES`] lists the environment variables.
+//! `dbname`, `username`, `region`). Every value has its origin ([`Config::origins`]), so that a
+//! value from an unexpected source is noticed. [`VARIABLES`] lists the environment variables.
 
 mod error;
 mod parameters;
+mod setting;
 mod sources;
 
 use std::borrow::Cow;
@@ -18,99 +19,102 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use rds_iam_infra::arn::{AccountId, ResourceId};
-use rds_iam_infra::rds_conf::{CaBundle, DEFAULT_PORT, DatabaseName};
-use rds_iam_infra::trust::Roots;
-use rds_iam_infra::{RdsConf, remedy};
+use rds_iam_infra::rds_conf::{CaBundle, DatabaseName};
+use rds_iam_infra::{Engine, RdsConf, remedy};
+use rds_iam_roots::Roots;
 use rds_iam_token::{DbUser, Endpoint, Login, Region};
 use tracing_subscriber::EnvFilter;
 
-pub use error::{ConfigError, Problem};
+pub use error::{ConfigError, SettingError};
 use rds_iam_token::Chain;
+use setting::Setting;
 pub use sources::{Environment, Origin, VARIABLES, Variable};
-use sources::{Layer, Setting, pick};
+use sources::{Layer, missing, pick};
 
-/// The port that the service listens on where `PORT` is not set: that of the Node app it replaces.
+/// The engine that the example service supports.
+const ENGINE: Engine = Engine::MySql;
+
+/// The default of `PORT`.
 pub const DEFAULT_LISTEN_PORT: u16 = 3000;
 
-/// The port for machines where `RDS_IAM_MANAGEMENT_PORT` is not set and `PORT` is not 0.
+/// The default of `RDS_IAM_MANAGEMENT_PORT` if `PORT` is not 0.
 pub const DEFAULT_MANAGEMENT_PORT: u16 = 3001;
 
-/// The most connections where `RDS_IAM_POOL_MAX` is not set.
+/// The default of `RDS_IAM_POOL_MAX`.
 pub const DEFAULT_POOL_MAX: u32 = 10;
 
-/// The most connections that can be asked for; a MySQL server of the usual size takes no more in all.
+/// The largest `RDS_IAM_POOL_MAX`; a MySQL server of the usual size accepts no more connections in total.
 pub const LIMIT_POOL_MAX: u32 = 1000;
 
-/// The logs that are written where `RUST_LOG` is not set: the AWS SDK's news of where it found credentials
-/// is not for every start.
+/// The default of `RUST_LOG`. The AWS SDK would log the source of the credentials at every start.
 pub const DEFAULT_LOG_FILTER: &str = "info,aws_config=warn";
 
-/// What the service's user may do with the tables of its database.
+/// The privileges of the service's user on the tables of its database.
 const PRIVILEGES: [&str; 4] = ["SELECT", "INSERT", "UPDATE", "DELETE"];
 
-/// Settings that have been checked. No secret is among them.
+/// Validated settings. None is secret.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Config {
-    /// What tokens are signed for.
+    /// The login that tokens are signed for.
     pub login: Login,
     /// The database with the table.
     pub database: DatabaseName,
-    /// The address that is connected to and whose name TLS verifies.
+    /// The address to connect to, whose name TLS verifies.
     pub dial: Endpoint,
     /// Trust roots, PEM.
     pub roots: Vec<u8>,
-    /// The most connections open at once.
+    /// The largest number of open connections.
     pub pool_max: u32,
     /// The address to listen on; port 0 lets the system choose.
     pub listen: SocketAddr,
     /// The address to listen on for machines (probes, metrics, identity); port 0 lets the system choose.
     pub management: SocketAddr,
-    /// How logs are written.
+    /// The format of the log.
     pub log: LogFormat,
-    /// Which logs are written: `RUST_LOG`'s text.
+    /// The log filter: the text of `RUST_LOG`.
     pub log_filter: String,
-    /// Where each database setting came from, for the log.
+    /// The origin of each database setting, for the log.
     pub origins: Vec<Origin>,
-    /// What is allowed but may surprise, for the log.
+    /// Warnings for the log: valid settings that may be unintended.
     pub warnings: Vec<String>,
     account: Option<AccountId>,
     resource: Option<ResourceId>,
 }
 
-/// How logs are written.
+/// The format of the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(clippy::exhaustive_enums, reason = "a third would be a new setting")]
 pub enum LogFormat {
     /// One JSON object a line.
     Json,
-    /// Lines for a person.
+    /// Lines for human readers.
     Human,
 }
 
 impl Config {
     /// Reads the settings from the environment, the file if one is named, and Parameter Store if a
-    /// prefix is set and something is still missing, and checks all of them at the time `now`.
+    /// prefix is set and a setting is still missing, and validates all of them at the time `now`.
     ///
     /// # Errors
-    /// [`ConfigError`] with every problem found. It is for a person to mend; retrying is no use.
+    /// [`ConfigError`] with every error found. An operator has to fix them; retrying does not help.
     pub async fn load(
         environment: &Environment,
         file: Option<&Path>,
         now: SystemTime,
     ) -> Result<Self, ConfigError> {
-        let mut problems = environment.problems();
+        let mut errors = environment.errors();
         let mut unread = Unread::default();
         let conf = file.and_then(|path| match RdsConf::read(path) {
             Ok(conf) => Some((path.to_owned(), conf)),
             Err(error) => {
-                problems.push(Problem::new("--config", path.display(), Chain(&error)));
+                errors.push(SettingError::new("--config", path.display(), Chain(&error)));
                 unread.file = true;
                 None
             }
         });
-        let mut layers = vec![Layer::of_environment(environment)];
-        layers.extend(conf.as_ref().map(|(path, conf)| Layer::of_file(path, conf)));
+        let mut layers = vec![Layer::from_environment(environment)];
+        layers.extend(conf.as_ref().map(|(path, conf)| Layer::from_file(path, conf)));
         if let Some(prefix) = environment.get("RDS_IAM_SSM_PREFIX")
             && Setting::ALL.into_iter().any(|setting| pick(&layers, setting).is_none())
         {
@@ -118,30 +122,31 @@ impl Config {
             match parameters::fetch(prefix, region).await {
                 Ok(layer) => layers.push(layer),
                 Err(problem) => {
-                    problems.push(problem);
+                    errors.push(problem);
                     unread.parameters = true;
                 }
             }
         }
-        Self::check(environment, conf, layers, (problems, unread), now)
+        Self::check(environment, conf, layers, (errors, unread), now)
     }
 
     fn check(
         environment: &Environment,
         conf: Option<(PathBuf, RdsConf)>,
         mut layers: Vec<Layer>,
-        (problems, unread): (Vec<Problem>, Unread),
+        (errors, unread): (Vec<SettingError>, Unread),
         now: SystemTime,
     ) -> Result<Self, ConfigError> {
-        let mut check =
-            Check { environment, unread, problems, warnings: Vec::new(), origins: BTreeMap::new() };
+        let mut check = Check { environment, unread, errors, warnings: Vec::new(), origins: BTreeMap::new() };
         for layer in &mut layers {
-            check.problems.extend(layer.split_endpoint());
+            check.errors.extend(layer.split_endpoint());
         }
         let port = match pick(&layers, Setting::Port) {
             None => {
-                check.origins.insert(Setting::Port, Origin::default_of(Setting::Port, DEFAULT_PORT));
-                Some(DEFAULT_PORT)
+                check
+                    .origins
+                    .insert(Setting::Port, Origin::from_default(Setting::Port, ENGINE.default_port()));
+                Some(ENGINE.default_port())
             }
             Some(_) => check.setting(&layers, Setting::Port, |text| match text.parse() {
                 Ok(0) | Err(_) => Err("it is not a port: write a number from 1 to 65535"),
@@ -149,9 +154,9 @@ impl Config {
             }),
         };
         let endpoint = check.setting(&layers, Setting::Endpoint, |text| {
-            // Any port shows whether the host is good; the port's own problem is reported apart.
-            Endpoint::new(text, port.unwrap_or(DEFAULT_PORT)).map_err(|error| {
-                // It has been tried as host:port before; if it was meant so, that error is the better one.
+            // Any port serves to validate the host; the port's own error is reported separately.
+            Endpoint::new(text, port.unwrap_or(ENGINE.default_port())).map_err(|error| {
+                // If the text was meant as host:port, the error of parsing it as such is the better one.
                 text.parse::<Endpoint>().err().filter(|_| text.contains(':')).unwrap_or(error)
             })
         });
@@ -181,15 +186,15 @@ impl Config {
             _ => Err("write json or human"),
         });
         let log_filter = check.variable("RUST_LOG", |text| {
-            let mend = |error| format!("{error}; write info, or target=level pairs with commas between");
-            EnvFilter::try_new(text).map(|_| text.to_owned()).map_err(mend)
+            let help = |error| format!("{error}; write info, or target=level pairs with commas between");
+            EnvFilter::try_new(text).map(|_| text.to_owned()).map_err(help)
         });
 
-        let Check { problems, warnings, origins, .. } = check;
+        let Check { errors, warnings, origins, .. } = check;
         let (Some(endpoint), Some(database), Some(user), Some(region), Some(dial), Some(roots), true) =
-            (endpoint, database, user, region, dial, roots, problems.is_empty())
+            (endpoint, database, user, region, dial, roots, errors.is_empty())
         else {
-            return Err(ConfigError::new(problems));
+            return Err(ConfigError::new(errors));
         };
         let bind = bind.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
         let terminal = || if std::io::stdout().is_terminal() { LogFormat::Human } else { LogFormat::Json };
@@ -210,36 +215,35 @@ impl Config {
         })
     }
 
-    /// What would let the service in where the database denies it: the policy statement for its role,
-    /// and the SQL for its user.
+    /// Returns what permits the service to log in: the policy statement for its role, and the SQL for its user.
     #[must_use]
     pub fn permit(&self) -> String {
         let Login { region, user, .. } = &self.login;
         let statement = remedy::policy_statement(region, self.account.as_ref(), self.resource.as_ref(), user);
-        let account = remedy::user_statements(user);
-        let grant = remedy::grant_statement(user, &PRIVILEGES, &self.database);
+        let account = remedy::user_statements(ENGINE, user);
+        let grant = remedy::grant_statement(ENGINE, user, &PRIVILEGES, &self.database);
         format!("{statement}\n{account}\n{grant}")
     }
 }
 
-/// Which places could not be read: what is missing may be there, and the problem has been told.
+/// The sources that could not be read, which is reported. A missing setting may be in one of them.
 #[derive(Clone, Copy, Debug, Default)]
 struct Unread {
     file: bool,
     parameters: bool,
 }
 
-/// Gathers what is wrong while the settings are looked at one by one.
+/// The errors, warnings and origins collected while the settings are parsed.
 struct Check<'a> {
     environment: &'a Environment,
     unread: Unread,
-    problems: Vec<Problem>,
+    errors: Vec<SettingError>,
     warnings: Vec<String>,
     origins: BTreeMap<Setting, Origin>,
 }
 
 impl Check<'_> {
-    /// A database setting, from the first layer that has it.
+    /// Parses a database setting from the first layer that has it.
     fn setting<T, E: fmt::Display>(
         &mut self,
         layers: &[Layer],
@@ -249,7 +253,7 @@ impl Check<'_> {
         let Some(origin) = pick(layers, setting) else {
             let may_be_there = (self.unread.file && setting.key().is_some()) || self.unread.parameters;
             if !may_be_there && !self.environment.is_unusable(setting.variable()) {
-                self.problems.push(Problem::missing(setting, layers));
+                self.errors.push(missing(setting, layers));
             }
             return None;
         };
@@ -264,13 +268,13 @@ impl Check<'_> {
         match parse(&origin.value) {
             Ok(value) => Some(value),
             Err(cause) => {
-                self.problems.push(Problem::new(setting.name(), &origin.from, cause));
+                self.errors.push(SettingError::new(setting.name(), &origin.from, cause));
                 None
             }
         }
     }
 
-    /// A setting that only the environment has.
+    /// Parses a setting that only the environment has.
     fn variable<T, E: fmt::Display>(
         &mut self,
         name: &'static str,
@@ -279,14 +283,14 @@ impl Check<'_> {
         match parse(self.environment.get(name)?) {
             Ok(value) => Some(value),
             Err(cause) => {
-                self.problems.push(Problem::new(name, "environment", cause));
+                self.errors.push(SettingError::new(name, "environment", cause));
                 None
             }
         }
     }
 
-    /// The port for people and the one for machines, which must differ: what the first serves may be
-    /// reachable from the internet.
+    /// Returns the public port and the management port, which must differ: the public one may be reachable from the
+    /// internet.
     fn ports(&mut self) -> (u16, u16) {
         const MANAGEMENT: &str = "RDS_IAM_MANAGEMENT_PORT";
         let parse = |text: &str| {
@@ -297,23 +301,23 @@ impl Check<'_> {
         let default = if port == 0 { 0 } else { DEFAULT_MANAGEMENT_PORT };
         let from = if management.is_some() { "environment" } else { "default" };
         let management = management.unwrap_or(default);
-        let is_good = given.is_some() || self.environment.get("PORT").is_none();
-        if is_good && port == management && port != 0 {
+        let is_valid = given.is_some() || self.environment.get("PORT").is_none();
+        if is_valid && port == management && port != 0 {
             let cause =
                 format!("it is {management}, which is PORT as well: set one of the two to another port");
-            self.problems.push(Problem::new(MANAGEMENT, from, cause));
+            self.errors.push(SettingError::new(MANAGEMENT, from, cause));
         }
         (port, management)
     }
 
-    /// AWS writes the region into an endpoint's name: a token for another one is never accepted.
+    /// Checks the region against the one in the endpoint's name: a token for another one is never accepted.
     fn same_region(&mut self, layers: &[Layer], endpoint: &Endpoint, region: &Region) {
         if let Some(named) = Region::from_rds_host(&endpoint.host().to_string())
             && named != *region
         {
             let from = pick(layers, Setting::Region).map_or_else(String::new, |origin| origin.from.clone());
-            let cause = format!("it is {region}, but the endpoint lies in {named}: set it to that");
-            self.problems.push(Problem::new(Setting::Region.name(), from, cause));
+            let cause = format!("it is {region}, but the endpoint is in {named}: set it to {named}");
+            self.errors.push(SettingError::new(Setting::Region.name(), from, cause));
         }
     }
 
@@ -331,7 +335,7 @@ impl Check<'_> {
             {
                 Ok(roots) => Cow::Borrowed(roots),
                 Err(error) => {
-                    self.problems.push(Problem::new("RDS_IAM_CA_BUNDLE", "default", Chain(&error)));
+                    self.errors.push(SettingError::new("RDS_IAM_CA_BUNDLE", "default", Chain(&error)));
                     return None;
                 }
             },
@@ -339,7 +343,7 @@ impl Check<'_> {
                 Ok(roots) => Cow::Owned(roots),
                 Err(error) => {
                     let name = if of_variable.is_some() { "RDS_IAM_CA_BUNDLE" } else { "RDS_CA_BUNDLE" };
-                    self.problems.push(Problem::new(name, path, Chain(&error)));
+                    self.errors.push(SettingError::new(name, path, Chain(&error)));
                     return None;
                 }
             },

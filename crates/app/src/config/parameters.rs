@@ -1,4 +1,4 @@
-//! Settings from Parameter Store, in one call.
+//! Settings from Parameter Store, in one API call.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -8,25 +8,25 @@ use aws_config::{BehaviorVersion, Region};
 use aws_sdk_ssm::Client;
 use rds_iam_token::{Chain, is_pipe, shared_files};
 
-use super::error::Problem;
-use super::sources::{Layer, Setting};
+use super::error::SettingError;
+use super::setting::Setting;
+use super::sources::Layer;
 
-/// How long the call may take, credentials and retries included.
+/// The time limit of the call, credentials and retries included.
 const TIMEOUT: Duration = Duration::from_secs(15);
 
 const PREFIX: &str = "RDS_IAM_SSM_PREFIX";
 
-/// Reads all five parameters under `prefix`. Those that don't exist are left out; whoever needs one
-/// says so. `region` is where Parameter Store is asked; without one, the AWS profile or the instance
-/// must name it.
-pub(super) async fn fetch(prefix: &str, region: Option<String>) -> Result<Layer, Problem> {
+/// Reads all five parameters under `prefix`. Missing ones are left out; the caller reports a missing setting. `region`
+/// is the region of Parameter Store; without one, the AWS profile or the instance must name it.
+pub(super) async fn fetch(prefix: &str, region: Option<String>) -> Result<Layer, SettingError> {
     let allowed = |c: char| c.is_ascii_alphanumeric() || "/_.-".contains(c);
     if !prefix.starts_with('/') || prefix.ends_with('/') || !prefix.chars().all(allowed) {
         let cause =
             "it is not a prefix of parameter names: write one such as /dev/database, without a / at the end";
-        return Err(Problem::new(PREFIX, "environment", cause));
+        return Err(SettingError::new(PREFIX, "environment", cause));
     }
-    let failed = |cause: String| Problem::new(PREFIX, format!("Parameter Store, {prefix}"), cause);
+    let failed = |cause: String| SettingError::new(PREFIX, format!("Parameter Store, {prefix}"), cause);
     if let Some(pipe) = shared_files().into_iter().find(|file| is_pipe(file)) {
         return Err(failed(format!(
             "{} is a pipe: put a file there, which can be read again",
@@ -42,23 +42,23 @@ pub(super) async fn fetch(prefix: &str, region: Option<String>) -> Result<Layer,
         }
         let aws = loader.load().await;
         if aws.region().is_none() {
-            return Err(failed("there is no region to ask it in: set AWS_REGION".into()));
+            return Err(failed("no region is set: set AWS_REGION".into()));
         }
         let call = Client::new(&aws).get_parameters().set_names(Some(names.to_vec())).with_decryption(true);
         call.send().await.map_err(|error| {
             failed(format!(
-                "{}; this program's role needs ssm:GetParameters on them, and a way to the service",
+                "{}; this program's role needs ssm:GetParameters on them, and a network path to the service",
                 Chain(&error)
             ))
         })
     };
     let answer = tokio::time::timeout(TIMEOUT, attempt).await.unwrap_or_else(|_| {
         Err(failed(format!(
-            "no answer in {} s: check the credentials' source and the way to it",
+            "no answer in {} s: check the source of the credentials and the network path to it",
             TIMEOUT.as_secs()
         )))
     })?;
     let found: BTreeMap<_, _> =
         answer.parameters.unwrap_or_default().into_iter().filter_map(|p| p.name.zip(p.value)).collect();
-    Ok(Layer::of_parameters(prefix, &found))
+    Ok(Layer::from_parameters(prefix, &found))
 }

@@ -1,4 +1,4 @@
-//! The places that settings come from, laid one over the other.
+//! The sources of settings, in order of precedence.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -7,48 +7,49 @@ use std::path::Path;
 use rds_iam_infra::RdsConf;
 use rds_iam_token::Endpoint;
 
-use super::error::Problem;
+use super::error::SettingError;
+use super::setting::Setting;
 
 /// An environment variable, for help texts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Variable {
-    /// Its name.
+    /// The name.
     pub name: &'static str,
-    /// What it means, in a line, with its default.
+    /// The meaning, in a line, with the default.
     pub meaning: &'static str,
 }
 
-/// Every environment variable that the service itself reads. The AWS SDK reads its own for credentials.
+/// The environment variables that the service itself reads. The AWS SDK reads others for credentials.
 pub const VARIABLES: [Variable; 14] = [
     variable("RDS_IAM_DB_ENDPOINT", "Endpoint of the database or proxy on AWS, which tokens are signed for"),
     variable("RDS_IAM_DB_PORT", "Its port [default: 3306]"),
     variable("RDS_IAM_DB_NAME", "Database with the table"),
-    variable("RDS_IAM_DB_USER", "Database user to log in as; an rds.conf does not name it"),
-    variable("AWS_REGION", "Region that the endpoint lies in [no default]"),
+    variable("RDS_IAM_DB_USER", "Database user to log in as; not in rds.conf"),
+    variable("AWS_REGION", "Region of the endpoint [no default]"),
     variable(
         "RDS_IAM_SSM_PREFIX",
         "Prefix of the Parameter Store names to read what is missing from, such as /dev/database",
     ),
     variable(
         "RDS_IAM_DIAL",
-        "host:port to connect to and verify where it is not the endpoint, such as a tunnel's end",
+        "host:port to connect to and verify if it differs from the endpoint, such as a tunnel's end",
     ),
     variable(
         "RDS_IAM_CA_BUNDLE",
         "PEM file of trust roots [default: those of RDS and RDS Proxy, which ship with the program]",
     ),
     variable("RDS_IAM_POOL_MAX", "Most database connections open at once, 1 to 1000 [default: 10]"),
-    variable("PORT", "Port to listen on; 0 takes a free one [default: 3000]"),
+    variable("PORT", "Port to listen on; 0 chooses a free one [default: 3000]"),
     variable(
         "RDS_IAM_MANAGEMENT_PORT",
-        "Port for machines: /livez, /readyz, /metrics, /api/identity; another one than PORT [default: 3001, or a free one where PORT is 0]",
+        "Management port: /livez, /readyz, /metrics, /api/identity; different from PORT [default: 3001, or a free one if PORT is 0]",
     ),
     variable("RDS_IAM_BIND", "IP address to listen on [default: 0.0.0.0]"),
     variable("RDS_IAM_LOG", "json or human [default: human on a terminal, else json]"),
     variable(
         "RUST_LOG",
-        "Which logs to write, such as rds_iam_pool=debug,info; libraries are held at info, for below that some log secrets [default: info,aws_config=warn]",
+        "Log filter, such as rds_iam_pool=debug,info; libraries log at info at most, because some log secrets below it [default: info,aws_config=warn]",
     ),
 ];
 
@@ -56,7 +57,7 @@ const fn variable(name: &'static str, meaning: &'static str) -> Variable {
     Variable { name, meaning }
 }
 
-/// The environment variables that matter here, as they were at one moment.
+/// A snapshot of the environment variables in [`VARIABLES`].
 #[derive(Clone, Debug, Default)]
 pub struct Environment {
     values: BTreeMap<String, String>,
@@ -64,9 +65,9 @@ pub struct Environment {
 }
 
 impl Environment {
-    /// The process's environment.
+    /// Reads the process's environment.
     #[must_use]
-    pub fn of_process() -> Self {
+    pub fn from_process() -> Self {
         let mut environment = Self::default();
         for Variable { name, .. } in VARIABLES {
             match std::env::var_os(name).map(std::ffi::OsString::into_string) {
@@ -82,89 +83,33 @@ impl Environment {
         self.values.get(name).map(String::as_str).filter(|value| !value.is_empty())
     }
 
-    /// Whether [`problems`](Self::problems) tells of this variable.
+    /// Returns whether [`errors`](Self::errors) reports this variable.
     pub(super) fn is_unusable(&self, name: &str) -> bool {
         self.values.get(name).is_some_and(String::is_empty) || self.not_text.contains(&name)
     }
 
-    /// What is wrong with the variables themselves, whatever they are for.
-    pub(super) fn problems(&self) -> Vec<Problem> {
+    /// Returns the errors of the variables themselves, independent of their meaning.
+    pub(super) fn errors(&self) -> Vec<SettingError> {
         let empty = self.values.iter().filter(|(_, value)| value.is_empty()).map(|(name, _)| {
-            Problem::new(name, "environment", "it is set but empty: give it a value, or unset it")
+            SettingError::new(name, "environment", "it is set but empty: give it a value, or unset it")
         });
         let not_text = self
             .not_text
             .iter()
-            .map(|name| Problem::new(name, "environment", "it is not UTF-8 text: write it again"));
+            .map(|name| SettingError::new(name, "environment", "it is not UTF-8 text: write it again"));
         empty.chain(not_text).collect()
     }
 }
 
 impl<K: Into<String>, V: Into<String>> FromIterator<(K, V)> for Environment {
-    /// An environment of the caller's making.
+    /// Creates an environment from names and values.
     fn from_iter<T: IntoIterator<Item = (K, V)>>(variables: T) -> Self {
         let values = variables.into_iter().map(|(name, value)| (name.into(), value.into())).collect();
         Self { values, not_text: Vec::new() }
     }
 }
 
-/// A setting that says which database, and who logs in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Setting {
-    Endpoint,
-    Port,
-    Name,
-    User,
-    Region,
-}
-
-impl Setting {
-    pub(super) const ALL: [Self; 5] = [Self::Endpoint, Self::Port, Self::Name, Self::User, Self::Region];
-
-    pub(super) fn name(self) -> &'static str {
-        match self {
-            Self::Endpoint => "endpoint",
-            Self::Port => "port",
-            Self::Name => "database name",
-            Self::User => "database user",
-            Self::Region => "region",
-        }
-    }
-
-    pub(super) fn variable(self) -> &'static str {
-        match self {
-            Self::Endpoint => "RDS_IAM_DB_ENDPOINT",
-            Self::Port => "RDS_IAM_DB_PORT",
-            Self::Name => "RDS_IAM_DB_NAME",
-            Self::User => "RDS_IAM_DB_USER",
-            Self::Region => "AWS_REGION",
-        }
-    }
-
-    /// The key of an `rds.conf`, which names no application user.
-    pub(super) fn key(self) -> Option<&'static str> {
-        match self {
-            Self::Endpoint => Some("RDS_ENDPOINT"),
-            Self::Port => Some("RDS_PORT"),
-            Self::Name => Some("DB_NAME"),
-            Self::User => None,
-            Self::Region => Some("REGION"),
-        }
-    }
-
-    /// The last part of the parameter's name, as in the system that this replaces.
-    pub(super) fn parameter(self) -> &'static str {
-        match self {
-            Self::Endpoint => "endpoint",
-            Self::Port => "port",
-            Self::Name => "dbname",
-            Self::User => "username",
-            Self::Region => "region",
-        }
-    }
-}
-
-/// A database setting's value and where it came from. `Display` is a line for a log.
+/// A database setting's value and its origin. `Display` writes a line for a log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Origin {
@@ -177,7 +122,7 @@ pub struct Origin {
 }
 
 impl Origin {
-    pub(super) fn default_of(setting: Setting, value: impl fmt::Display) -> Self {
+    pub(super) fn from_default(setting: Setting, value: impl fmt::Display) -> Self {
         Self { setting: setting.name(), value: value.to_string(), from: "the default".into() }
     }
 }
@@ -188,7 +133,7 @@ impl fmt::Display for Origin {
     }
 }
 
-/// One place's values.
+/// The values of one source.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Layer {
     values: BTreeMap<Setting, Origin>,
@@ -196,13 +141,28 @@ pub(super) struct Layer {
     prefix: Option<String>,
 }
 
-/// The value of the uppermost layer that has one.
+/// Returns the value of the first layer that has one.
 pub(super) fn pick(layers: &[Layer], setting: Setting) -> Option<&Origin> {
     layers.iter().find_map(|layer| layer.get(setting))
 }
 
+/// Creates the error of a setting without a value, which lists every way to set it.
+pub(super) fn missing(setting: Setting, layers: &[Layer]) -> SettingError {
+    let mut ways = vec![format!("set {}", setting.variable())];
+    if let Some(key) = setting.key()
+        && !layers.iter().any(|layer| layer.is_file)
+    {
+        ways.push(format!("name an rds.conf with {key} by --config"));
+    }
+    ways.push(match layers.iter().find_map(|layer| layer.prefix.as_deref()) {
+        Some(prefix) => format!("create the parameter {prefix}/{}", setting.parameter()),
+        None => format!("set RDS_IAM_SSM_PREFIX to read <prefix>/{}", setting.parameter()),
+    });
+    SettingError::new(setting.name(), "not set", ways.join(", or "))
+}
+
 impl Layer {
-    pub(super) fn of_environment(environment: &Environment) -> Self {
+    pub(super) fn from_environment(environment: &Environment) -> Self {
         let mut layer = Self::default();
         for setting in Setting::ALL {
             if let Some(value) = environment.get(setting.variable()) {
@@ -212,7 +172,7 @@ impl Layer {
         layer
     }
 
-    pub(super) fn of_file(path: &Path, conf: &RdsConf) -> Self {
+    pub(super) fn from_file(path: &Path, conf: &RdsConf) -> Self {
         let mut layer = Self { is_file: true, ..Self::default() };
         for (setting, value) in [
             (Setting::Endpoint, conf.endpoint.host().to_string()),
@@ -226,8 +186,8 @@ impl Layer {
         layer
     }
 
-    /// Values of Parameter Store, by the full names of their parameters.
-    pub(super) fn of_parameters(prefix: &str, found: &BTreeMap<String, String>) -> Self {
+    /// Creates a layer of values from Parameter Store, by the full names of their parameters.
+    pub(super) fn from_parameters(prefix: &str, found: &BTreeMap<String, String>) -> Self {
         let mut layer = Self { prefix: Some(prefix.to_owned()), ..Self::default() };
         for setting in Setting::ALL {
             let name = format!("{prefix}/{}", setting.parameter());
@@ -247,23 +207,15 @@ impl Layer {
         self.values.get(&setting)
     }
 
-    pub(super) fn is_file(&self) -> bool {
-        self.is_file
-    }
-
-    pub(super) fn prefix(&self) -> Option<&str> {
-        self.prefix.as_deref()
-    }
-
-    /// Takes `host:port` in the endpoint apart, so that the port of one place never meets the host of
-    /// another unnoticed. What is no endpoint stays as it is, for the endpoint's own check.
-    pub(super) fn split_endpoint(&mut self) -> Option<Problem> {
+    /// Splits `host:port` in the endpoint, so that the port of one source is never combined with the host of another
+    /// without an error. An invalid endpoint is unchanged, for the endpoint's own check.
+    pub(super) fn split_endpoint(&mut self) -> Option<SettingError> {
         let Origin { value, from, .. } = self.get(Setting::Endpoint)?.clone();
         let endpoint: Endpoint = value.parse().ok()?;
         let port = endpoint.port().to_string();
         let clash = self.get(Setting::Port).filter(|other| other.value != port).map(|other| {
             let cause = format!("it has port {port}, but {} says {}: remove one", other.from, other.value);
-            Problem::new(Setting::Endpoint.name(), &from, cause)
+            SettingError::new(Setting::Endpoint.name(), &from, cause)
         });
         self.put(Setting::Endpoint, endpoint.host().to_string(), &*from);
         self.put(Setting::Port, port, from);

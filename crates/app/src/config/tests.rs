@@ -24,10 +24,10 @@ async fn with(changes: &[(&str, &str)]) -> Result<Config, ConfigError> {
     load(&variables, None).await
 }
 
-async fn problem(changes: &[(&str, &str)]) -> String {
+async fn setting_error(changes: &[(&str, &str)]) -> String {
     let error = with(changes).await.unwrap_err();
-    let [problem] = error.problems() else { panic!("one problem was expected: {error}") };
-    problem.to_string()
+    let [error] = error.errors() else { panic!("expected one error: {error}") };
+    error.to_string()
 }
 
 fn conf(folder: &tempfile::TempDir, more: &str) -> PathBuf {
@@ -121,8 +121,8 @@ fn parameters_come_last() {
     let found = found.map(|(name, value)| (format!("/dev/database/{name}"), value.to_owned()));
     let environment: Environment = [("AWS_REGION", "eu-west-1")].into_iter().collect();
     let layers = vec![
-        Layer::of_environment(&environment),
-        Layer::of_parameters("/dev/database", &found.into_iter().collect()),
+        Layer::from_environment(&environment),
+        Layer::from_parameters("/dev/database", &found.into_iter().collect()),
     ];
     let error = Config::check(&environment, None, layers.clone(), Default::default(), now()).unwrap_err();
     insta::assert_snapshot!(error, @r"
@@ -132,7 +132,7 @@ fn parameters_come_last() {
 
     let environment: Environment =
         [("AWS_REGION", "eu-west-1"), ("RDS_IAM_DB_USER", "node_app")].into_iter().collect();
-    let layers = vec![Layer::of_environment(&environment), layers[1].clone()];
+    let layers = vec![Layer::from_environment(&environment), layers[1].clone()];
     let config = Config::check(&environment, None, layers, Default::default(), now()).unwrap();
     assert_eq!(config.login.endpoint.to_string(), "db.example.com:3307");
     let origins: Vec<_> = config.origins.iter().map(ToString::to_string).collect();
@@ -218,16 +218,16 @@ async fn an_endpoint_may_have_its_port() {
     let twice = [("RDS_IAM_DB_ENDPOINT", "db.example.com:3307"), ("RDS_IAM_DB_PORT", "3307")];
     assert_eq!(with(&twice).await.unwrap().login.endpoint.port(), 3307);
     let clash = [("RDS_IAM_DB_ENDPOINT", "db.example.com:3307"), ("RDS_IAM_DB_PORT", "3306")];
-    insta::assert_snapshot!(problem(&clash).await, @"endpoint (RDS_IAM_DB_ENDPOINT): it has port 3307, but RDS_IAM_DB_PORT says 3306: remove one");
-    insta::assert_snapshot!(problem(&[("RDS_IAM_DB_ENDPOINT", "db.example.com:x")]).await, @r#"endpoint (RDS_IAM_DB_ENDPOINT): endpoint port "x" is not a number from 1 to 65535"#);
-    insta::assert_snapshot!(problem(&[("RDS_IAM_DB_ENDPOINT", "db example")]).await, @r#"endpoint (RDS_IAM_DB_ENDPOINT): endpoint host "db example" is neither a DNS name nor an IP address"#);
+    insta::assert_snapshot!(setting_error(&clash).await, @"endpoint (RDS_IAM_DB_ENDPOINT): it has port 3307, but RDS_IAM_DB_PORT says 3306: remove one");
+    insta::assert_snapshot!(setting_error(&[("RDS_IAM_DB_ENDPOINT", "db.example.com:x")]).await, @r#"endpoint (RDS_IAM_DB_ENDPOINT): endpoint port "x" is not a number from 1 to 65535"#);
+    insta::assert_snapshot!(setting_error(&[("RDS_IAM_DB_ENDPOINT", "db example")]).await, @r#"endpoint (RDS_IAM_DB_ENDPOINT): endpoint host "db example" is neither a DNS name nor an IP address"#);
 }
 
 #[tokio::test]
 async fn a_region_that_the_endpoint_contradicts() {
-    insta::assert_snapshot!(problem(&[("AWS_REGION", "us-east-1")]).await, @"region (AWS_REGION): it is us-east-1, but the endpoint lies in eu-west-1: set it to that");
+    insta::assert_snapshot!(setting_error(&[("AWS_REGION", "us-east-1")]).await, @"region (AWS_REGION): it is us-east-1, but the endpoint is in eu-west-1: set it to eu-west-1");
     let china = [("RDS_IAM_DB_ENDPOINT", "orders.c0ffee.rds.cn-north-1.amazonaws.com.cn")];
-    insta::assert_snapshot!(problem(&china).await, @"region (AWS_REGION): it is eu-west-1, but the endpoint lies in cn-north-1: set it to that");
+    insta::assert_snapshot!(setting_error(&china).await, @"region (AWS_REGION): it is eu-west-1, but the endpoint is in cn-north-1: set it to cn-north-1");
     // The writer endpoint of a global database is in whichever region writes.
     let global = [("RDS_IAM_DB_ENDPOINT", "orders.global-c0ffee123456.global.rds.amazonaws.com")];
     assert_eq!(with(&global).await.unwrap().login.region.as_str(), "eu-west-1");
@@ -239,7 +239,7 @@ async fn a_region_whose_servers_can_t_be_verified() {
         ("RDS_IAM_DB_ENDPOINT", "orders.c0ffee.rds.cn-north-1.amazonaws.com.cn"),
         ("AWS_REGION", "cn-north-1"),
     ];
-    insta::assert_snapshot!(problem(&china).await, @"RDS_IAM_CA_BUNDLE (default): no trust root for database servers in cn-north-1 is bundled; download https://rds-truststore.s3.cn-north-1.amazonaws.com.cn/global/global-bundle.pem, and name that file as the CA bundle");
+    insta::assert_snapshot!(setting_error(&china).await, @"RDS_IAM_CA_BUNDLE (default): no trust root for database servers in cn-north-1 is bundled; download https://rds-truststore.s3.cn-north-1.amazonaws.com.cn/global/global-bundle.pem, and name that file as the CA bundle");
     // Amazon Trust Services signs for the proxies of all regions.
     let proxy = [
         ("RDS_IAM_DB_ENDPOINT", "orders.proxy-c0ffee.ap-southeast-5.rds.amazonaws.com"),
@@ -255,25 +255,17 @@ async fn the_port_for_machines_is_another_one() {
     let free = with(&[("PORT", "0"), ("RDS_IAM_MANAGEMENT_PORT", "0")]).await.unwrap();
     assert_eq!((free.listen.port(), free.management.port()), (0, 0));
     let same = [("PORT", "8080"), ("RDS_IAM_MANAGEMENT_PORT", "8080")];
-    insta::assert_snapshot!(problem(&same).await, @"RDS_IAM_MANAGEMENT_PORT (environment): it is 8080, which is PORT as well: set one of the two to another port");
-    insta::assert_snapshot!(problem(&[("PORT", "3001")]).await, @"RDS_IAM_MANAGEMENT_PORT (default): it is 3001, which is PORT as well: set one of the two to another port");
-    insta::assert_snapshot!(problem(&[("RDS_IAM_MANAGEMENT_PORT", "3000")]).await, @"RDS_IAM_MANAGEMENT_PORT (environment): it is 3000, which is PORT as well: set one of the two to another port");
-    insta::assert_snapshot!(problem(&[("PORT", "http"), ("RDS_IAM_MANAGEMENT_PORT", "3000")]).await, @"PORT (environment): it is not a port: write a number from 0 (any free port) to 65535");
+    insta::assert_snapshot!(setting_error(&same).await, @"RDS_IAM_MANAGEMENT_PORT (environment): it is 8080, which is PORT as well: set one of the two to another port");
+    insta::assert_snapshot!(setting_error(&[("PORT", "3001")]).await, @"RDS_IAM_MANAGEMENT_PORT (default): it is 3001, which is PORT as well: set one of the two to another port");
+    insta::assert_snapshot!(setting_error(&[("RDS_IAM_MANAGEMENT_PORT", "3000")]).await, @"RDS_IAM_MANAGEMENT_PORT (environment): it is 3000, which is PORT as well: set one of the two to another port");
+    insta::assert_snapshot!(setting_error(&[("PORT", "http"), ("RDS_IAM_MANAGEMENT_PORT", "3000")]).await, @"PORT (environment): it is not a port: write a number from 0 (any free port) to 65535");
 }
 
 #[tokio::test]
 async fn a_prefix_that_is_none() {
     let variables = [("RDS_IAM_SSM_PREFIX", "dev/database/"), ("RDS_IAM_DB_NAME", "node_db")];
     let error = load(&variables, None).await.unwrap_err();
-    insta::assert_snapshot!(error.problems()[0], @"RDS_IAM_SSM_PREFIX (environment): it is not a prefix of parameter names: write one such as /dev/database, without a / at the end");
-}
-
-#[test]
-fn every_variable_is_in_the_readme() {
-    let readme = include_str!("../../README.md");
-    for variable in VARIABLES {
-        assert!(readme.contains(&format!("| `{}` |", variable.name)), "{}", variable.name);
-    }
+    insta::assert_snapshot!(error.errors()[0], @"RDS_IAM_SSM_PREFIX (environment): it is not a prefix of parameter names: write one such as /dev/database, without a / at the end");
 }
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-//! For machines that watch: alive, ready, numbers.
+//! Probes and metrics.
 
 use axum::Json;
 use axum::extract::State;
@@ -8,12 +8,12 @@ use axum::response::{IntoResponse, Response};
 
 use crate::{AppState, metrics};
 
-/// The process serves. It asks no database: restarting would not mend one.
+/// Reports that the process serves, without a query: a restart would not fix the database.
 pub(super) async fn livez() -> &'static str {
     "alive\n"
 }
 
-/// The database serves too.
+/// Reports whether the database serves too.
 pub(super) async fn readyz(State(state): State<AppState>) -> Response {
     let readiness = state.readiness().await;
     if readiness.ready {

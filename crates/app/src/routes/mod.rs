@@ -1,4 +1,4 @@
-//! The routes, in one table.
+//! The routes of both ports.
 
 mod api;
 mod health;
@@ -9,20 +9,7 @@ use axum::routing::{get, post};
 
 use crate::AppState;
 
-/// Every path below, for the metrics' labels.
-pub(crate) const PATHS: [&str; 9] = [
-    "/",
-    "/insert",
-    "/style.css",
-    "/api/insert",
-    "/api/messages",
-    "/api/identity",
-    "/livez",
-    "/readyz",
-    "/metrics",
-];
-
-/// The service for people: the page and the API, with the layers around them.
+/// Creates the public service: the page and the API, with all middleware.
 pub fn router(state: AppState) -> Router {
     let routes = Router::new()
         .route("/", get(page::latest))
@@ -30,15 +17,15 @@ pub fn router(state: AppState) -> Router {
         .route("/style.css", get(page::style))
         .route("/api/insert", post(api::insert))
         .route("/api/messages", get(api::messages));
-    crate::edge::wrap(routes, &state).with_state(state)
+    crate::middleware::apply(routes, &state).with_state(state)
 }
 
-/// The service for machines: probes, metrics and the login's identity, for a port that only they reach.
+/// Creates the management service: probes, metrics and the login's identity, for a port that is not public.
 pub fn management_router(state: AppState) -> Router {
     let routes = Router::new()
         .route("/api/identity", get(api::identity))
         .route("/livez", get(health::livez))
         .route("/readyz", get(health::readyz))
         .route("/metrics", get(health::metrics));
-    crate::edge::wrap(routes, &state).with_state(state)
+    crate::middleware::apply(routes, &state).with_state(state)
 }

@@ -9,8 +9,8 @@ use axum::response::{Html, IntoResponse, Redirect, Response};
 use serde::Deserialize;
 
 use crate::AppState;
+use crate::error::ApiError;
 use crate::message::{MAX_CHARS, Message, Text};
-use crate::problem::Problem;
 use crate::state::TokenLife;
 
 /// Messages on the page.
@@ -19,11 +19,11 @@ const LATEST: u32 = 10;
 #[derive(Template)]
 #[template(path = "page.html")]
 struct Page<'a> {
-    /// `None` where the database can't be asked.
+    /// `None` if the database is unavailable.
     messages: Option<&'a [Message]>,
-    /// What the visitor typed, if it could not be stored.
+    /// The visitor's text, if it could not be stored.
     typed: &'a str,
-    /// What is wrong with it, or with the database.
+    /// The error of the text or of the database.
     notice: Option<&'a str>,
     /// Whether the notice is about the field.
     invalid: bool,
@@ -35,7 +35,7 @@ impl Page<'_> {
     fn html(&self) -> Html<String> {
         // The page's own markup is 3 KB; messages add to that.
         let mut html = String::with_capacity(6 * 1024);
-        // Writing to a string does not fail; if it did, the visitor would see a page cut short.
+        // Writing to a string does not fail; if it did, the visitor would receive an incomplete page.
         if let Err(error) = self.render_into(&mut html) {
             tracing::error!(%error, "rendering the page failed");
         }
@@ -43,13 +43,13 @@ impl Page<'_> {
     }
 }
 
-/// The page.
+/// Returns the page.
 pub(super) async fn latest(State(state): State<AppState>) -> Response {
     match state.store().page(None, LATEST).await {
         Ok(messages) => page(&state, Some(&messages), "", None, false).into_response(),
         Err(error) => {
-            let problem = state.failed(&error);
-            problem.with_body(page(&state, None, "", Some(problem.detail()), false))
+            let error = state.database_error(&error);
+            error.with_body(page(&state, None, "", Some(error.detail()), false))
         }
     }
 }
@@ -59,7 +59,7 @@ pub(super) struct NewMessage {
     message: String,
 }
 
-/// Stores what the form sent, and back to the page; or the form again, with what was typed.
+/// Stores the form's message and redirects to the page; on an error, returns the form with the visitor's text.
 pub(super) async fn insert(
     State(state): State<AppState>,
     form: Result<Form<NewMessage>, FormRejection>,
@@ -68,26 +68,26 @@ pub(super) async fn insert(
         Ok(Form(new)) => new.message,
         Err(_) => {
             let detail = "The form could not be read: it has one field, `message`, sent as a form.";
-            return Problem::new(StatusCode::BAD_REQUEST, detail).into_response();
+            return ApiError::new(StatusCode::BAD_REQUEST, detail).into_response();
         }
     };
-    // What is left of bytes that were no text; JSON refuses the same.
+    // The replacement of bytes that were not UTF-8; JSON refuses the same.
     if typed.contains(char::REPLACEMENT_CHARACTER) {
         let detail = "The message is not UTF-8 text.";
-        return Problem::new(StatusCode::BAD_REQUEST, detail).into_response();
+        return ApiError::new(StatusCode::BAD_REQUEST, detail).into_response();
     }
     let text = match Text::parse(&typed) {
         Ok(text) => text,
         Err(error) => {
-            let problem = Problem::new(StatusCode::UNPROCESSABLE_ENTITY, error.to_string());
-            return problem.with_body(page(&state, None, &typed, Some(problem.detail()), true));
+            let error = ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, error.to_string());
+            return error.with_body(page(&state, None, &typed, Some(error.detail()), true));
         }
     };
     match state.store().insert(text, state.now()).await {
         Ok(_) => Redirect::to("/").into_response(),
         Err(error) => {
-            let problem = state.failed(&error);
-            problem.with_body(page(&state, None, &typed, Some(problem.detail()), false))
+            let error = state.database_error(&error);
+            error.with_body(page(&state, None, &typed, Some(error.detail()), false))
         }
     }
 }
@@ -102,7 +102,7 @@ fn page(
     Page { messages, typed, notice, invalid, user: state.user(), token: state.token_life() }.html()
 }
 
-/// The page's style sheet, apart from the page so that the content security policy needs no exception.
+/// Returns the style sheet, separate from the page so that the content security policy needs no exception.
 pub(super) async fn style() -> impl IntoResponse {
     let headers = [(CONTENT_TYPE, "text/css; charset=utf-8"), (CACHE_CONTROL, "public, max-age=300")];
     (headers, include_str!("../../templates/style.css"))

@@ -3,9 +3,10 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use rds_iam_emulator::{AwsApi, MySql};
+use rds_iam_emulator_account::AwsApi;
+use rds_iam_emulator_server::MySql;
 use rds_iam_infra::RdsConf;
-use rds_iam_pool::{Secret, Target, connect};
+use rds_iam_pool::{Credential, Target, connect};
 use sqlx::mysql::{MySqlConnectOptions, MySqlConnection, MySqlRow, MySqlSslMode};
 use sqlx::{AssertSqlSafe, ConnectOptions, Row};
 
@@ -126,7 +127,7 @@ impl Deployment {
     pub(crate) async fn master(&self) -> Result<MySqlConnection> {
         let master = self.mysql.master();
         let target = Target::new(self.mysql.dial().clone(), self.mysql.ca_pem());
-        Ok(connect(&target, &master.username().parse()?, Secret::Password(master.password())).await?)
+        Ok(connect(&target, &master.username().parse()?, Credential::Password(master.password())).await?)
     }
 
     /// A connection as root, over the server's socket: for what AWS sets, by a parameter group or by itself.

@@ -4,7 +4,8 @@
 use std::path::Path;
 
 use anyhow::{Context as _, ensure};
-use rds_iam_emulator::{AwsApi, MySql};
+use rds_iam_emulator_account::AwsApi;
+use rds_iam_emulator_server::MySql;
 use rds_iam_infra::Outputs;
 use tracing::info;
 
@@ -12,9 +13,9 @@ use super::{ADMIN_USER, APP_USER, DATABASE, Deployed, Options};
 use crate::program;
 
 /// The program that reads outputs and writes parameters.
-pub(crate) const INFRA: &str = "rds-iam-infra";
+pub(crate) const INFRA: &str = "rds-iam";
 
-/// Has `deploy` apply the stack, and starts the database that its outputs describe. The server plays both
+/// Has `deploy` apply the stack, and starts the database that its outputs describe. The server emulates both
 /// the instance and the proxy before it: tokens for either endpoint are good.
 pub(super) async fn apply(options: &Options<'_>, deploy: &Path) -> anyhow::Result<Deployed> {
     let aws = AwsApi::start().await?;
@@ -46,7 +47,7 @@ pub(super) async fn apply(options: &Options<'_>, deploy: &Path) -> anyhow::Resul
     info!("starting the database that the outputs describe, with the master secret that RDS would have made");
     let master = aws.master_credentials(outputs.database.master_secret.as_str()).await;
     let mysql = MySql::builder()
-        .engine(options.engine)
+        .runtime(options.runtime)
         .database(DATABASE)
         .endpoint(outputs.database.endpoint.clone())
         .also_endpoint(outputs.proxy.endpoint.clone())

@@ -1,4 +1,4 @@
-//! What the server tells the emulator.
+//! The server's record of logins for the emulator.
 
 use std::fmt;
 use std::fs::{self, File, OpenOptions};
@@ -20,7 +20,7 @@ pub struct LoginEvent {
     pub user: String,
     /// Where the client came from.
     pub host: String,
-    /// The access key that signed the token, where that could be told.
+    /// The access key that signed the token, where it is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub access_key_id: Option<String>,
     /// How long before the login an accepted token was signed, in seconds; below zero when the signer's
@@ -39,7 +39,7 @@ pub struct LoginEvent {
 pub enum Verdict {
     /// The client got in.
     Accepted,
-    /// The client was told that access is denied, and nothing else.
+    /// The client got "access denied", and no reason.
     Refused {
         /// The class of the reason.
         code: RefusalCode,

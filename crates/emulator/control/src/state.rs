@@ -1,4 +1,4 @@
-//! What the emulator tells the server.
+//! The state of a server, written by the emulator: its orders to the plugin.
 
 use std::fmt;
 use std::fs::{self, File, Permissions};
@@ -12,7 +12,7 @@ const FILE: &str = "state.json";
 
 /// Everything that the server has to know to decide about a login.
 ///
-/// It lies in the control folder as `state.json` and holds the secrets of made-up access keys, so the
+/// It is in the control folder as `state.json` and holds the secrets of made-up access keys, so the
 /// folder belongs inside one that only its owner may enter.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct State {
@@ -138,7 +138,7 @@ pub enum AuthSwitch {
 }
 
 /// An order to refuse the next logins. The server keeps the count of those still to be refused and
-/// begins it anew whenever the serial number changes.
+/// restarts it whenever the serial number changes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Refuse {
     /// The number of this order.

@@ -4,7 +4,7 @@
 use std::ffi::{c_char, c_int, c_uint, c_ulong, c_void};
 use std::mem::{offset_of, size_of};
 
-/// `MYSQL_PLUGIN_INTERFACE_VERSION`: the server looks at the major part (the upper byte) and wants the
+/// `MYSQL_PLUGIN_INTERFACE_VERSION`: the server checks the major part (the upper byte) and wants the
 /// minor to be at least its minimum.
 pub(crate) const PLUGIN_INTERFACE_VERSION: c_int = 0x010A;
 /// `MYSQL_AUTHENTICATION_INTERFACE_VERSION`.

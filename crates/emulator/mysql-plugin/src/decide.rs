@@ -4,7 +4,7 @@ use std::str::FromStr;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rds_iam_emulator_control::{AccessKey, LoginEvent, RefusalCode, State, Verdict};
-use rds_iam_token::{Refusal, Verifier};
+use rds_iam_token::{Verifier, VerifyError};
 
 /// The only authentication string that an account may have, as on RDS.
 pub(crate) const AUTH_STRING: &str = "RDS";
@@ -56,7 +56,7 @@ pub(crate) fn decide(
     let mut event = LoginEvent::new(unix_seconds(now), attempt.user, attempt.host, Verdict::Accepted);
 
     if ordered.take(state) {
-        return refused(event, RefusalCode::Internal, "refused because the emulator was told to");
+        return refused(event, RefusalCode::Internal, "refused at the test's request");
     }
     if attempt.encrypted == Some(false) {
         return refused(event, RefusalCode::InvalidToken, "the connection is not encrypted");
@@ -77,9 +77,9 @@ pub(crate) fn decide(
             event.access_key_id = Some(accepted.access_key_id);
             event
         }
-        Err(refusal) => {
-            event.access_key_id = access_key_id(&refusal);
-            refused(event, class(&refusal), refusal.to_string())
+        Err(error) => {
+            event.access_key_id = access_key_id(&error);
+            refused(event, code(&error), error.to_string())
         }
     }
 }
@@ -119,8 +119,8 @@ fn parsed<T: FromStr<Err: std::fmt::Display>>(text: &str) -> Result<T, String> {
     text.parse().map_err(|e| format!("the emulator's state is wrong: {e}"))
 }
 
-fn class(refusal: &Refusal) -> RefusalCode {
-    match refusal.code() {
+fn code(error: &VerifyError) -> RefusalCode {
+    match error.code() {
         rds_iam_token::RefusalCode::InvalidToken => RefusalCode::InvalidToken,
         rds_iam_token::RefusalCode::ExpiredToken => RefusalCode::ExpiredToken,
         rds_iam_token::RefusalCode::NotAuthorized => RefusalCode::NotAuthorized,
@@ -128,12 +128,12 @@ fn class(refusal: &Refusal) -> RefusalCode {
     }
 }
 
-fn access_key_id(refusal: &Refusal) -> Option<String> {
-    match refusal {
-        Refusal::UnknownKey { access_key_id }
-        | Refusal::SessionToken { access_key_id }
-        | Refusal::KeyExpired { access_key_id, .. }
-        | Refusal::NotAllowed { access_key_id, .. } => Some(access_key_id.clone()),
+fn access_key_id(error: &VerifyError) -> Option<String> {
+    match error {
+        VerifyError::UnknownKey { access_key_id }
+        | VerifyError::SessionToken { access_key_id }
+        | VerifyError::KeyExpired { access_key_id, .. }
+        | VerifyError::NotAllowed { access_key_id, .. } => Some(access_key_id.clone()),
         _ => None,
     }
 }

@@ -20,7 +20,7 @@ use rds_iam_emulator_control::{AuthSwitch, CONTROL_DIR_VARIABLE, DEFAULT_CONTROL
 use crate::abi::*;
 use crate::decide::{AUTH_STRING, Attempt, OrderedRefusals, decide, undecided};
 
-/// What the byte that tells of TLS is set to before the server is asked: neither of the two values
+/// The value of the TLS byte before the server is asked: neither of the two values
 /// that a server writes.
 const NOT_WRITTEN: u8 = 0x7f;
 
@@ -53,7 +53,7 @@ fn answer(attempt: Attempt<'_>) -> bool {
         }
         Err(e) => undecided(attempt, now, &format!("cannot read the state in {}: {e}", dir.display())),
     };
-    // A login that cannot be recorded is refused: whoever watches must not be told less than happened.
+    // A login that cannot be recorded is refused: the record must not hold less than happened.
     match event.append(&dir) {
         Ok(()) => event.accepted(),
         Err(e) => {
@@ -66,7 +66,7 @@ fn answer(attempt: Attempt<'_>) -> bool {
 /// The bytes at `data`; none where it is null.
 ///
 /// # Safety
-/// Unless it is null, `data` points to `length` readable bytes that nobody writes to during `'a`.
+/// Unless it is null, `data` points to `length` readable bytes that no thread writes to during `'a`.
 unsafe fn bytes<'a>(data: *const u8, length: usize) -> &'a [u8] {
     if data.is_null() {
         return &[];
@@ -101,8 +101,8 @@ unsafe extern "C" fn authenticate_user(vio: *mut Vio, info: *mut ServerAuthInfo)
         // 8.4 and 12 in 9.x; there are 64.
         unsafe { ((*vio).info)(vio, &raw mut connection) };
 
-        // SAFETY: `info` is valid, and nobody else uses it during the call. Only this field is written.
-        // Without it, the client is told "using password: NO".
+        // SAFETY: `info` is valid, and no other code uses it during the call. Only this field is written.
+        // Without it, the client gets "using password: NO".
         unsafe { (&raw mut (*info).password_used).write(c_int::from(length > 1)) };
 
         // SAFETY: `read_packet` returned the length of the packet, which is the server's and stays until

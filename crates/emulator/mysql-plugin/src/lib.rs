@@ -1,4 +1,4 @@
-//! `AWSAuthenticationPlugin` for a stock MySQL server: the stand-in for the plugin of that name which
+//! `AWSAuthenticationPlugin` for a stock MySQL server: it emulates the plugin of that name which
 //! RDS has, for tests on one machine. It really checks tokens: form, lifetime, endpoint, region, user
 //! and signature, against what the emulator wrote into the control folder.
 //!

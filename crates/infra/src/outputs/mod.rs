@@ -1,14 +1,14 @@
-//! The outputs of `terraform/stacks/mysql`, as `terraform output -json` prints them: the contract between
+//! The outputs of `terraform/stacks/service`, as `terraform output -json` prints them: the contract between
 //! the infrastructure and the programs.
 //!
-//! `terraform/stacks/mysql/outputs.json` is an example that both a Terraform test and this module's tests
+//! `terraform/stacks/service/outputs.json` is an example that both a Terraform test and this module's tests
 //! hold to. Outputs and attributes that are not listed here may be there; the listed ones must be, with the
 //! right type, or all that is wrong is reported at once.
 //!
 //! ```no_run
 //! use rds_iam_infra::Outputs;
 //!
-//! // terraform -chdir=terraform/stacks/mysql output -json > outputs.json
+//! // terraform -chdir=terraform/stacks/service output -json > outputs.json
 //! let outputs = Outputs::read("outputs.json".as_ref())?;
 //! outputs.rds_conf().write("rds.conf".as_ref())?;
 //! for parameter in outputs.parameters() {
@@ -25,10 +25,11 @@ use std::path::Path;
 
 use rds_iam_token::{DbUser, Endpoint, Region};
 
+use crate::Engine;
 use crate::RdsConf;
 use crate::arn::{AccountId, ResourceId};
-use crate::file;
 use crate::rds_conf::{DatabaseName, SecretId};
+use rds_iam_report::file;
 
 pub use error::{Cause, OutputsError, Problem, TextCause};
 pub use values::{Authentication, ParameterPath, ValueError};
@@ -74,6 +75,8 @@ pub struct Deployment {
 pub struct Database {
     /// The user that bootstrap works as.
     pub admin_user: DbUser,
+    /// Its engine; `mysql` if the outputs are older than this key.
+    pub engine: Engine,
     /// Its own endpoint and port.
     pub endpoint: Endpoint,
     /// The name that it was given.
@@ -138,7 +141,6 @@ pub struct Logs {
 
 /// A parameter of Parameter Store, as it is due.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-#[non_exhaustive]
 pub struct Parameter {
     /// Its full name.
     pub path: String,
@@ -192,9 +194,11 @@ impl Outputs {
 
     /// The deployment's `rds.conf`. It is bootstrap's, so it names the database and not the proxy.
     pub fn rds_conf(&self) -> RdsConf {
-        let Database { admin_user, endpoint, master_secret, name, resource_id, .. } = self.database.clone();
+        let Database { admin_user, engine, endpoint, master_secret, name, resource_id, .. } =
+            self.database.clone();
         let mut conf =
             RdsConf::new(endpoint, self.deployment.region.clone(), master_secret, name, admin_user);
+        conf.engine = engine;
         conf.resource_id = Some(resource_id);
         conf.account_id = Some(self.deployment.account_id.clone());
         conf

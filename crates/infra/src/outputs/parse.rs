@@ -7,6 +7,7 @@ use rds_iam_token::{Endpoint, Host, Region};
 use serde_json::{Map, Value};
 
 use super::{App, Bootstrap, Cause, Database, Deployment, Logs, Outputs, Problem, Proxy, TextCause};
+use crate::Engine;
 use crate::arn::{ResourceId, ResourceKind};
 use crate::rds_conf::SecretId;
 
@@ -84,6 +85,7 @@ impl<'a> Reader<'a> {
     fn database(&mut self) -> Option<Database> {
         let mut output = self.output("database")?;
         let admin_user = output.value("admin_user");
+        let engine = output.engine();
         let endpoint = output.endpoint();
         let identifier = output.text("identifier");
         let master_secret = output.secret_arn("master_secret_arn");
@@ -91,6 +93,7 @@ impl<'a> Reader<'a> {
         let resource_id = output.resource_id(&[ResourceKind::Instance, ResourceKind::Cluster]);
         Some(Database {
             admin_user: admin_user?,
+            engine: engine?,
             endpoint: endpoint?,
             identifier: identifier?,
             master_secret: master_secret?,
@@ -193,6 +196,11 @@ impl Attributes<'_, '_> {
             Ok(value) => Some(value),
             Err(error) => self.refuse(attribute, error.to_string()),
         }
+    }
+
+    /// The engine. Stacks older than this output have MySQL.
+    fn engine(&mut self) -> Option<Engine> {
+        if self.attributes.contains_key("engine") { self.value("engine") } else { Some(Engine::default()) }
     }
 
     /// The number of a port.

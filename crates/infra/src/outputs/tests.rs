@@ -3,7 +3,7 @@ use serde_json::{Value, json};
 use super::*;
 
 /// What the stack's own test in Terraform compares its outputs with.
-const FIXTURE: &str = include_str!("../../../../terraform/stacks/mysql/outputs.json");
+const FIXTURE: &str = include_str!("../../../../terraform/stacks/service/outputs.json");
 
 /// What is said of the fixture after `change`.
 fn said(change: impl FnOnce(&mut Value)) -> String {
@@ -43,6 +43,7 @@ fn rds_conf_is_for_bootstrap_and_names_the_database() {
     let lines: Vec<_> = conf.to_string().lines().filter(|l| l.contains('=')).map(str::to_owned).collect();
     let set: Vec<_> = lines.into_iter().filter(|line| !line.starts_with('#')).collect();
     insta::assert_snapshot!(set.join("\n"), @r#"
+    ENGINE="mysql"
     RDS_ENDPOINT="orders-dev.c0ffee.us-east-1.rds.amazonaws.com"
     RDS_PORT="3306"
     REGION="us-east-1"
@@ -70,10 +71,25 @@ fn parameters_are_for_the_app_and_name_the_proxy() {
 #[test]
 fn what_else_a_stack_puts_out_is_its_own() {
     let mut outputs: Value = serde_json::from_str(FIXTURE).unwrap();
-    outputs["database"]["value"]["engine"] = json!("mysql");
+    outputs["database"]["value"]["storage"] = json!("gp3");
     outputs["password"] = json!({"sensitive": true, "type": "string", "value": "x"});
     let changed = Outputs::parse(&outputs.to_string()).unwrap();
     assert_eq!(changed, Outputs::parse(FIXTURE).unwrap());
+}
+
+#[test]
+fn outputs_without_an_engine_are_of_mysql() {
+    let mut outputs: Value = serde_json::from_str(FIXTURE).unwrap();
+    outputs["database"]["value"].as_object_mut().unwrap().remove("engine");
+    assert_eq!(Outputs::parse(&outputs.to_string()).unwrap(), Outputs::parse(FIXTURE).unwrap());
+}
+
+#[test]
+fn an_engine_that_is_not_supported_is_refused() {
+    let mut outputs: Value = serde_json::from_str(FIXTURE).unwrap();
+    outputs["database"]["value"]["engine"] = json!("sqlserver");
+    let error = Outputs::parse(&outputs.to_string()).unwrap_err().to_string();
+    assert!(error.contains("database.engine"), "{error}");
 }
 
 #[test]
@@ -87,7 +103,7 @@ fn an_aurora_cluster_is_a_database_too() {
 fn texts_that_are_something_else() {
     let said = |text: &str| Outputs::parse(text).unwrap_err().to_string();
     insta::assert_snapshot!(said(""), @"what Terraform put out is not JSON (line 1, column 0): write the file with `terraform output -json`, where that succeeds");
-    insta::assert_snapshot!(said(&FIXTURE[..FIXTURE.len() / 2]), @"what Terraform put out is not JSON (line 54, column 60): write the file with `terraform output -json`, where that succeeds");
+    insta::assert_snapshot!(said(&FIXTURE[..FIXTURE.len() / 2]), @"what Terraform put out is not JSON (line 55, column 59): write the file with `terraform output -json`, where that succeeds");
     insta::assert_snapshot!(said("{}"), @"what Terraform put out holds no outputs: nothing is applied yet, or this is another state; run `terraform apply`");
     insta::assert_snapshot!(said("\"orders-dev\""), @"what Terraform put out holds something else than outputs, each with sensitive, type and value: write it with `terraform output -json`, without the name of an output");
     // A plan, and the value of a single output.

@@ -24,15 +24,13 @@ use std::time::SystemTime;
 
 use rds_iam_token::{DbUser, Endpoint, Region};
 
+use crate::Engine;
 use crate::arn::{AccountId, RdsDbArn, RdsDbArnError, ResourceId};
-use crate::file;
-use crate::trust::{Roots, TrustError};
+use rds_iam_report::file;
+use rds_iam_roots::{Roots, TrustError};
 
 pub use error::{Cause, Problem, RdsConfError};
 pub use values::{CaBundle, DatabaseName, SecretId, ValueError};
-
-/// MySQL's port, taken where neither `RDS_PORT` nor `RDS_ENDPOINT` names one.
-pub const DEFAULT_PORT: u16 = 3306;
 
 /// The largest file that is read: 64 KiB, a hundred times what the keys take.
 const MAX_BYTES: u64 = 64 * 1024;
@@ -51,6 +49,12 @@ pub struct Key {
     pub example: &'static str,
 }
 
+const ENGINE: Key = Key {
+    name: "ENGINE",
+    required: false,
+    meaning: "Database engine: mysql, the default.",
+    example: "mysql",
+};
 const RDS_ENDPOINT: Key = Key {
     name: "RDS_ENDPOINT",
     required: true,
@@ -60,7 +64,7 @@ const RDS_ENDPOINT: Key = Key {
 const RDS_PORT: Key = Key {
     name: "RDS_PORT",
     required: false,
-    meaning: "Port of that endpoint; 3306 where nothing else is said.",
+    meaning: "Port of that endpoint; by default the engine's own, 3306 for mysql.",
     example: "3306",
 };
 const REGION: Key = Key {
@@ -113,7 +117,8 @@ const AWS_ACCOUNT_ID: Key = Key {
 };
 
 /// Every key, in the order in which a file is written.
-pub const KEYS: [Key; 10] = [
+pub const KEYS: [Key; 11] = [
+    ENGINE,
     RDS_ENDPOINT,
     RDS_PORT,
     REGION,
@@ -130,6 +135,8 @@ pub const KEYS: [Key; 10] = [
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RdsConf {
+    /// `ENGINE`
+    pub engine: Engine,
     /// `RDS_ENDPOINT` and `RDS_PORT`: what tokens are signed for.
     pub endpoint: Endpoint,
     /// `REGION`
@@ -160,6 +167,7 @@ impl RdsConf {
         iam_admin: DbUser,
     ) -> Self {
         Self {
+            engine: Engine::default(),
             endpoint,
             region,
             master_secret,
@@ -231,6 +239,7 @@ impl RdsConf {
 
     fn entries(&self) -> [(Key, Option<String>); KEYS.len()] {
         [
+            (ENGINE, Some(self.engine.to_string())),
             (RDS_ENDPOINT, Some(self.endpoint.host().to_string())),
             (RDS_PORT, Some(self.endpoint.port().to_string())),
             (REGION, Some(self.region.to_string())),

@@ -6,8 +6,10 @@ use std::str::FromStr;
 
 use rds_iam_token::{Endpoint, EndpointError, Region};
 
+use crate::Engine;
+
 use super::{
-    AWS_ACCOUNT_ID, Cause, DB_NAME, DEFAULT_PORT, IAM_ADMIN_USER, KEYS, Key, MASTER_SECRET_NAME, Problem,
+    AWS_ACCOUNT_ID, Cause, DB_NAME, ENGINE, IAM_ADMIN_USER, KEYS, Key, MASTER_SECRET_NAME, Problem,
     RDS_CA_BUNDLE, RDS_DIAL, RDS_ENDPOINT, RDS_PORT, RDS_RESOURCE_ID, REGION, RdsConf,
 };
 
@@ -104,6 +106,7 @@ impl Reader {
     }
 
     fn conf(&mut self) -> Option<RdsConf> {
+        let engine = self.optional::<Engine>(ENGINE).unwrap_or_default();
         let (port, endpoint) = (self.optional::<Port>(RDS_PORT), self.required::<Address>(RDS_ENDPOINT));
         let region = self.required::<Region>(REGION);
         let master_secret = self.required(MASTER_SECRET_NAME);
@@ -114,12 +117,12 @@ impl Reader {
         let resource_id = self.optional(RDS_RESOURCE_ID);
         let account_id = self.optional(AWS_ACCOUNT_ID);
 
-        let endpoint = endpoint.map(|address| self.endpoint(&address, port));
+        let endpoint = endpoint.map(|address| self.endpoint(&address, port, engine));
         if let (Some(endpoint), Some(region)) = (&endpoint, &region) {
             self.compare_regions(endpoint, region);
         }
         let conf = RdsConf::new(endpoint?, region?, master_secret?, database?, iam_admin?);
-        Some(RdsConf { dial, ca_bundle, resource_id, account_id, ..conf })
+        Some(RdsConf { engine, dial, ca_bundle, resource_id, account_id, ..conf })
     }
 
     fn required<T: FromStr<Err: Display>>(&mut self, key: Key) -> Option<T> {
@@ -143,14 +146,14 @@ impl Reader {
         }
     }
 
-    fn endpoint(&mut self, address: &Address, port: Option<Port>) -> Endpoint {
+    fn endpoint(&mut self, address: &Address, port: Option<Port>, engine: Engine) -> Endpoint {
         if let (Some(own), Some(Port(port))) = (address.port, port)
             && own != port
         {
             let line = self.met.get(RDS_PORT.name).map(|(line, _)| *line);
             self.report(line, Some(RDS_PORT.name), Cause::PortsDiffer { port, endpoint: own });
         }
-        let port = address.port.or(port.map(|Port(port)| port)).unwrap_or(DEFAULT_PORT);
+        let port = address.port.or(port.map(|Port(port)| port)).unwrap_or(engine.default_port());
         Endpoint::new(&address.host, port).expect("both parts were checked when they were read")
     }
 
@@ -209,6 +212,9 @@ fn quoted(text: &str) -> Result<String, Cause> {
     if ends { Ok(value) } else { Err(Cause::Trailing) }
 }
 
+/// The port of an endpoint without one, which its host is checked with and which is dropped.
+const PLACEHOLDER_PORT: u16 = 1;
+
 /// `RDS_ENDPOINT`: a host, and a port where it has one.
 struct Address {
     host: String,
@@ -220,7 +226,7 @@ impl FromStr for Address {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let (endpoint, has_port) = match text.parse::<Endpoint>() {
-            Err(EndpointError::NoPort { .. }) => (Endpoint::new(text, DEFAULT_PORT)?, false),
+            Err(EndpointError::NoPort { .. }) => (Endpoint::new(text, PLACEHOLDER_PORT)?, false),
             other => (other?, true),
         };
         Ok(Self { host: endpoint.host().to_string(), port: has_port.then(|| endpoint.port()) })

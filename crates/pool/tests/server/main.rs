@@ -6,8 +6,8 @@ mod support;
 
 use std::time::Duration;
 
-use rds_iam_emulator::{AccessKey, RefusalCode};
-use rds_iam_pool::{Limits, Pool, PoolError, Remedy, Secret, connect};
+use rds_iam_emulator_server::{AccessKey, RefusalCode};
+use rds_iam_pool::{Credential, Limits, Pool, PoolError, Remedy, connect};
 use rds_iam_token::{Clock, Endpoint, Minter, TokenSource};
 use sqlx::{Connection as _, Row as _};
 use support::{DATABASE, Off, login, pool, quiet, server, target, until};
@@ -55,7 +55,8 @@ async fn a_refused_cached_token_is_replaced_once() {
     assert_eq!(scalar(&pool, "SELECT CURRENT_USER()").await.unwrap(), "app@%");
     let stats = pool.stats();
     assert_eq!((stats.remints_after_refusal, stats.tokens.minted), (1, 2), "{stats:?}");
-    let verdicts: Vec<_> = mysql.logins().unwrap().iter().map(rds_iam_emulator::LoginEvent::code).collect();
+    let verdicts: Vec<_> =
+        mysql.logins().unwrap().iter().map(rds_iam_emulator_server::LoginEvent::code).collect();
     // On a slow machine the pool may test a connection first, and replace that, too.
     let expired = verdicts.iter().filter(|code| **code == Some(RefusalCode::ExpiredToken)).count();
     assert_eq!(
@@ -205,13 +206,14 @@ async fn a_server_that_cannot_prove_itself_gets_no_token() {
 async fn settings_that_are_wrong_are_told_from_what_is_away() {
     let mysql = server().await;
     let user = mysql.master().username().parse().unwrap();
-    let password = Secret::Password(mysql.master().password());
+    let password = Credential::Password(mysql.master().password());
     let error =
         connect(&target(&mysql, mysql.dial()).database("nowhere"), &user, password).await.unwrap_err();
     assert_eq!((error.remedy(), error.number()), (Remedy::Configure, Some(1049)), "{error:?}");
     assert!(error.hint().contains("does not exist"), "{}", error.hint());
 
-    let error = connect(&target(&mysql, mysql.dial()), &user, Secret::Password("wrong")).await.unwrap_err();
+    let error =
+        connect(&target(&mysql, mysql.dial()), &user, Credential::Password("wrong")).await.unwrap_err();
     assert_eq!(error.remedy(), Remedy::Permit, "{error:?}");
 
     let session = connect(&target(&mysql, mysql.dial()).database(DATABASE), &user, password).await.unwrap();
@@ -268,7 +270,7 @@ async fn tokens_follow_credentials_that_are_renewed() {
 }
 
 /// A way to the server that can fall silent: connections stay open and carry nothing.
-async fn silenceable(mysql: &rds_iam_emulator::MySql) -> (Endpoint, tokio::sync::watch::Sender<bool>) {
+async fn silenceable(mysql: &rds_iam_emulator_server::MySql) -> (Endpoint, tokio::sync::watch::Sender<bool>) {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let dial = Endpoint::new("127.0.0.1", listener.local_addr().unwrap().port()).unwrap();
     let silent = tokio::sync::watch::Sender::new(false);
@@ -367,14 +369,14 @@ async fn one_connection_to_a_silent_server_is_given_up() {
     let (dial, silent) = silenceable(&mysql).await;
     silent.send_replace(true);
     let user = mysql.master().username().parse().unwrap();
-    let error = connect(&target(&mysql, &dial), &user, Secret::Password("any")).await.unwrap_err();
+    let error = connect(&target(&mysql, &dial), &user, Credential::Password("any")).await.unwrap_err();
     assert_eq!(error.remedy(), Remedy::Reconnect, "{error:?}");
 }
 
 /// How often the server has answered a ping (among a few other things that nobody here asks for).
-async fn pings(mysql: &rds_iam_emulator::MySql) -> u64 {
+async fn pings(mysql: &rds_iam_emulator_server::MySql) -> u64 {
     let user = mysql.master().username().parse().unwrap();
-    let password = Secret::Password(mysql.master().password());
+    let password = Credential::Password(mysql.master().password());
     let mut session = connect(&target(mysql, mysql.dial()), &user, password).await.unwrap();
     let status =
         sqlx::query("SHOW GLOBAL STATUS LIKE 'Com_admin_commands'").fetch_one(&mut session).await.unwrap();
@@ -382,7 +384,7 @@ async fn pings(mysql: &rds_iam_emulator::MySql) -> u64 {
 }
 
 #[tokio::test]
-async fn a_finished_connection_serves_the_next_caller_untested() {
+async fn a_released_connection_serves_the_next_caller_untested() {
     let mysql = server().await;
     let limits = Limits { max_connections: 2, ..quiet() };
     let pool = pool(&mysql, &Off::default(), mysql.dial(), limits);
@@ -394,7 +396,7 @@ async fn a_finished_connection_serves_the_next_caller_untested() {
             for _ in 0..50 {
                 let mut connection = pool.acquire().await.unwrap();
                 sqlx::query("SELECT 1").execute(&mut *connection).await.unwrap();
-                connection.finished();
+                connection.release();
             }
         });
     }
@@ -403,11 +405,11 @@ async fn a_finished_connection_serves_the_next_caller_untested() {
     assert!(pinged < 100, "{pinged} pings for 800 statements");
     assert_eq!((pool.stats().connects, pool.stats().idle), (2, 2));
 
-    // One that is dropped goes back through sqlx, and so does one that nobody wants for a while.
+    // A dropped connection is returned through sqlx, and so is one that no caller acquires for a while.
     until("sqlx has them back", || pool.sqlx().num_idle() == 2).await;
-    // A killed spare costs one statement, like any other.
+    // A killed idle connection costs one statement, like any other.
     let connection = pool.acquire().await.unwrap();
-    connection.finished();
+    connection.release();
     mysql.cut_connections().await.unwrap();
     let error = scalar(&pool, "SELECT CURRENT_USER()").await.unwrap_err();
     assert_eq!(error.remedy(), Remedy::Reconnect, "{error:?}");
@@ -415,19 +417,19 @@ async fn a_finished_connection_serves_the_next_caller_untested() {
 
     let connection = pool.acquire().await.unwrap();
     let late = pool.acquire().await.unwrap();
-    connection.finished();
+    connection.release();
     let closing = tokio::spawn({
         let pool = pool.clone();
         async move { pool.close().await }
     });
     until("it refuses new work", || pool.sqlx().is_closed()).await;
-    late.finished();
+    late.release();
     tokio::time::timeout(Duration::from_secs(20), closing).await.expect("it closes").unwrap();
     assert!(pool.acquire().await.is_err());
 }
 
 #[tokio::test]
-async fn the_pool_paces_its_new_connections() {
+async fn the_pool_limits_the_rate_of_new_connections() {
     let mysql = server().await;
     let relay = mysql.relay().await.unwrap();
     let limits = Limits { max_connections: 8, connects_per_second: 100, ..quiet() };

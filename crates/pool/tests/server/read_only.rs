@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use rds_iam_emulator::AccessKey;
+use rds_iam_emulator_server::AccessKey;
 use rds_iam_pool::{Limits, Pool};
 use rds_iam_token::{Clock, Minter, TokenSource};
 use sqlx::ConnectOptions;
@@ -14,7 +14,7 @@ async fn insert(pool: &Pool, id: u32) -> Option<u16> {
     let mut connection = pool.acquire().await.unwrap();
     let done = sqlx::query("INSERT INTO t VALUES (?)").bind(id).execute(&mut *connection).await;
     let number = done.map_err(|e| pool.report(e)).err().map(|e| e.number().unwrap());
-    connection.finished();
+    connection.release();
     number
 }
 

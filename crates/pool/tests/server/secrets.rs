@@ -4,7 +4,7 @@ use std::io::Write;
 use std::sync::{Arc, Mutex};
 
 use crate::support::{DATABASE, Off, quiet, server, target, tokens, until};
-use rds_iam_pool::{Pool, Secret, connect};
+use rds_iam_pool::{Credential, Pool, connect};
 use tracing_subscriber::fmt::MakeWriter;
 
 #[derive(Clone, Default)]
@@ -52,16 +52,17 @@ async fn no_secret_in_any_log_error_or_debug() {
     let second = tokens.token().await.unwrap();
     assert!(!second.is_same(&first));
     let user = mysql.master().username().parse().unwrap();
-    let wrong =
-        connect(&target(&mysql, mysql.dial()), &user, Secret::Password("hunter2-secret")).await.unwrap_err();
+    let wrong = connect(&target(&mysql, mysql.dial()), &user, Credential::Password("hunter2-secret"))
+        .await
+        .unwrap_err();
     pool.close().await;
 
     let printed = format!(
         "{pool:?} {:?} {tokens:?} {refused:?} {refused} {} {wrong:?} {:?} {:?}",
         pool.stats(),
         refused.hint(),
-        Secret::Token(&first),
-        Secret::Password("hunter2-secret"),
+        Credential::Token(&first),
+        Credential::Password("hunter2-secret"),
     );
     let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
     assert!(

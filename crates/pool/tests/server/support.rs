@@ -6,8 +6,8 @@ use std::time::{Duration, SystemTime};
 
 use aws_smithy_async::rt::sleep::TokioSleep;
 use aws_smithy_async::time::{SharedTimeSource, TimeSource};
-use rds_iam_emulator::MySql;
-use rds_iam_pool::{Limits, Pool, Secret, Target, connect};
+use rds_iam_emulator_server::MySql;
+use rds_iam_pool::{Credential, Limits, Pool, Target, connect};
 use rds_iam_token::{Clock, Endpoint, Login, Minter, TokenSource};
 use sqlx::Executor as _;
 
@@ -37,7 +37,7 @@ pub(crate) async fn server() -> MySql {
     let master = mysql.master();
     let user = master.username().parse().unwrap();
     let mut session =
-        connect(&target(&mysql, mysql.dial()), &user, Secret::Password(master.password())).await.unwrap();
+        connect(&target(&mysql, mysql.dial()), &user, Credential::Password(master.password())).await.unwrap();
     for statement in [
         "CREATE USER 'app'@'%' IDENTIFIED WITH AWSAuthenticationPlugin AS 'RDS' REQUIRE SSL",
         "GRANT SELECT, INSERT ON `shop`.* TO 'app'@'%'",

@@ -88,7 +88,7 @@ run "function" {
       aws_lambda_function.this.vpc_config[0].subnet_ids == toset(var.subnet_ids)
       && aws_lambda_function.this.vpc_config[0].security_group_ids == toset(var.security_group_ids)
     )
-    error_message = "It runs in the VPC: the database lets nobody else in."
+    error_message = "The function runs in the VPC: the database accepts no other clients."
   }
 
   assert {

@@ -87,7 +87,7 @@ run "launch_template" {
 
   assert {
     condition     = aws_launch_template.this.key_name == null
-    error_message = "There is no key pair: nobody logs in by SSH."
+    error_message = "There is no key pair: no login by SSH."
   }
 
   assert {
@@ -297,7 +297,7 @@ run "user_data" {
         "--log-driver awslogs", "--log-opt awslogs-region='us-east-1'", "--log-opt awslogs-group='/orders-dev/app'",
       ] : strcontains(local.user_data, " ${option} ")
     ])
-    error_message = "The service runs read-only, as nobody in particular, and knows where its parameters are."
+    error_message = "The service runs read-only, as an unprivileged user, with the path of its parameters."
   }
 
   assert {

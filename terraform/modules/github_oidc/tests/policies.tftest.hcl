@@ -51,7 +51,7 @@ run "trust" {
         }
       }
     }]
-    error_message = "Pull requests and the main branch of this one repository plan, and nobody else."
+    error_message = "Pull requests and the main branch of this one repository plan, and no other caller."
   }
 
   assert {
@@ -357,7 +357,7 @@ run "deploy_role" {
       for statement in jsondecode(aws_iam_role_policy.deploy["prod/iam"].policy).Statement :
       [statement.Action, statement.Resource] if statement.Sid == "AskAboutItself"
     ] == [["iam:SimulatePrincipalPolicy", "arn:aws:iam::123456789012:role/orders-deploy-prod"]]
-    error_message = "The deploy role may ask IAM what it may do itself, and nobody else."
+    error_message = "The deploy role may ask IAM what it may do itself, and what no other principal may do."
   }
 
   assert {

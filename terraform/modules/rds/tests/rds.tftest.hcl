@@ -139,7 +139,7 @@ run "policies" {
       AccountDecides = "Allow {\"AWS\":\"arn:aws:iam::123456789012:root\"}"
       Logs           = "Allow {\"Service\":\"logs.us-east-1.amazonaws.com\"}"
     }
-    error_message = "the account and CloudWatch Logs, nobody else: ${data.aws_iam_policy_document.key.json}"
+    error_message = "the account and CloudWatch Logs, no other principal: ${data.aws_iam_policy_document.key.json}"
   }
 
   assert {
@@ -165,7 +165,7 @@ run "policies" {
     condition = jsondecode(data.aws_iam_policy_document.monitoring_trust.json).Statement[0].Principal == {
       Service = "monitoring.rds.amazonaws.com"
     }
-    error_message = "nobody but Enhanced Monitoring: ${data.aws_iam_policy_document.monitoring_trust.json}"
+    error_message = "Enhanced Monitoring alone: ${data.aws_iam_policy_document.monitoring_trust.json}"
   }
 
   assert {

@@ -17,6 +17,8 @@ variables {
   subnet_ids          = ["subnet-0a1b2c3d4e5f60001", "subnet-0a1b2c3d4e5f60002"]
   security_group_ids  = ["sg-0a1b2c3d4e5f60001"]
   database_identifier = "orders-dev"
+  engine_family       = "MYSQL"
+  port                = 3306
   authentication      = "secret"
   secret_arns         = ["arn:aws:secretsmanager:us-east-1:123456789012:secret:rds!db-0a1b2c3d-AbCdEf"]
 }
@@ -30,6 +32,8 @@ run "readme" {
     subnet_ids          = ["subnet-0a1b2c3d4e5f60001", "subnet-0a1b2c3d4e5f60002"]
     security_group_ids  = ["sg-0a1b2c3d4e5f60001"]
     database_identifier = "orders-dev"
+    engine_family       = "MYSQL"
+    port                = 3306
     authentication      = "iam"
     secret_arns         = ["arn:aws:secretsmanager:us-east-1:123456789012:secret:rds!db-0a1b2c3d-AbCdEf"]
   }

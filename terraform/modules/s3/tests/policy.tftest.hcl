@@ -48,6 +48,6 @@ run "policy" {
         Condition = { Bool = { "aws:SecureTransport" = "false" } }
       },
     ]
-    error_message = "This account's load balancers may put logs below AWSLogs/<account>; nobody acts without TLS."
+    error_message = "This account's load balancers may put logs below AWSLogs/<account>; no request works without TLS."
   }
 }

@@ -111,7 +111,7 @@ run "policies" {
         }
       },
     ]
-    error_message = "The bucket refuses plain HTTP, other encryption and other keys, and allows nobody anything."
+    error_message = "The bucket refuses plain HTTP, other encryption and other keys, and allows nothing."
   }
 
   assert {

@@ -1,5 +1,5 @@
 mock_provider "aws" {
-  source = "../mysql/tests"
+  source = "../service/tests"
 }
 
 variables {

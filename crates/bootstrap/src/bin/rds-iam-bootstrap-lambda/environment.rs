@@ -144,10 +144,11 @@ mod tests {
         // And so for every key.
         let keys: Vec<_> = MINIMAL.iter().filter(|(name, _)| *name != USERS).collect();
         let text = keys.iter().map(|(name, value)| format!("{name}=\"{value}\"\n")).collect::<String>()
-            + "RDS_PORT=\"3307\"\nRDS_DIAL=\"localhost:1\"\nRDS_CA_BUNDLE=\"/opt/ca.pem\"\n\
+            + "ENGINE=\"mysql\"\nRDS_PORT=\"3307\"\nRDS_DIAL=\"localhost:1\"\nRDS_CA_BUNDLE=\"/opt/ca.pem\"\n\
                RDS_RESOURCE_ID=\"prx-0a1b2c3d4e5f67890\"\nAWS_ACCOUNT_ID=\"123456789012\"\n";
         let all = [
             port,
+            ("ENGINE", Some("mysql")),
             ("RDS_DIAL", Some("localhost:1")),
             ("RDS_CA_BUNDLE", Some("/opt/ca.pem")),
             ("RDS_RESOURCE_ID", Some("prx-0a1b2c3d4e5f67890")),

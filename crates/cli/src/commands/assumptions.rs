@@ -1,0 +1,66 @@
+//! `rds-iam assumptions`
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use rds_iam_deploy::assumptions::{CheckAssumptions, Finding, Verdict, second_plan};
+use rds_iam_deploy::aws;
+use rds_iam_infra::outputs::Outputs;
+use rds_iam_report::file;
+
+use crate::{Failure, forget, print, replace};
+
+/// The largest plan that is read, in bytes.
+const LARGEST_PLAN: u64 = 64 * 1024 * 1024;
+
+/// Check on a real deployment what this project assumes of AWS
+///
+/// Prints one line for each assumption: holds, fails or unknown, with the evidence. Exits with 1 where one fails.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Arguments {
+    /// What `terraform output -json` prints for the stack
+    #[arg(long, value_name = "FILE", required_unless_present = "plan")]
+    outputs: Option<PathBuf>,
+
+    /// A plan made after the deployment, which has to be empty, as ROLE=FILE of `terraform show -json`
+    #[arg(long, value_name = "ROLE=FILE", value_parser = plan)]
+    plan: Vec<(String, PathBuf)>,
+
+    /// Also write the findings, as JSON: [{"id","assumption","verdict","evidence"}]
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+}
+
+fn plan(text: &str) -> Result<(String, PathBuf), &'static str> {
+    let (role, file) = text.split_once('=').ok_or("a plan is ROLE=FILE")?;
+    Ok((role.to_owned(), file.into()))
+}
+
+pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
+    arguments.json.iter().try_for_each(|path| forget(path))?;
+    let mut findings: Vec<Finding> = Vec::new();
+    if let Some(path) = &arguments.outputs {
+        let outputs = Outputs::read(path)?;
+        let aws = aws::connect(&outputs.deployment.region).await;
+        findings.extend(CheckAssumptions { outputs }.run(&aws).await);
+    }
+    for (role, path) in &arguments.plan {
+        let wrong =
+            |error: &dyn std::fmt::Display| format!("cannot read the plan {}: {error}", path.display());
+        let text = file::read_text(path, LARGEST_PLAN).map_err(|error| wrong(&error))?;
+        findings.push(second_plan(role, &serde_json::from_str(&text).map_err(|error| wrong(&error))?));
+    }
+    for Finding { id, verdict, assumption, evidence, .. } in &findings {
+        let verdict = match verdict {
+            Verdict::Holds => "holds  ",
+            Verdict::Fails => "FAILS  ",
+            _ => "unknown",
+        };
+        print(&format!("{verdict} {id}: {assumption}\n        {evidence}"))?;
+    }
+    if let Some(path) = &arguments.json {
+        replace(path, &serde_json::to_string_pretty(&findings)?)?;
+    }
+    let fails = findings.iter().any(|finding| finding.verdict == Verdict::Fails);
+    Ok(if fails { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}

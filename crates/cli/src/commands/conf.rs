@@ -1,0 +1,41 @@
+//! `rds-iam conf`
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use rds_iam_infra::rds_conf::CaBundle;
+use rds_iam_token::Endpoint;
+
+use crate::{Failure, OutputsFile, print};
+
+/// Make rds.conf, which bootstrap reads
+///
+/// It names the database and not the proxy, and holds no secret.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    outputs: OutputsFile,
+
+    /// Where to connect to, if not to the endpoint (RDS_DIAL): the near end of a tunnel, or this machine
+    #[arg(long, value_name = "HOST:PORT")]
+    dial: Option<Endpoint>,
+
+    /// Trust roots that replace the shipped ones (RDS_CA_BUNDLE)
+    #[arg(long, value_name = "FILE")]
+    ca_bundle: Option<CaBundle>,
+
+    /// Write it there, in one step, instead of to standard output
+    #[arg(long, value_name = "FILE")]
+    write: Option<PathBuf>,
+}
+
+pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
+    let mut conf = arguments.outputs.read()?.rds_conf();
+    conf.dial.clone_from(&arguments.dial);
+    conf.ca_bundle.clone_from(&arguments.ca_bundle);
+    match &arguments.write {
+        None => print(&conf.to_string())?,
+        Some(path) => conf.write(path)?,
+    }
+    Ok(ExitCode::SUCCESS)
+}

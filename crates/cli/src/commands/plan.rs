@@ -1,0 +1,65 @@
+//! `rds-iam plan`
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::ValueEnum;
+use rds_iam_tfplan::{self as plan, Plan};
+
+use crate::{Failure, REFUSED, is_stdin, print, replace, stdin, write};
+
+/// Tell what a plan would change, and refuse what the design forbids
+///
+/// Nothing is changed, and nothing but the plan is read. Sensitive values are in no report. Exits with 2 where
+/// something is refused; the README lists the rules.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Arguments {
+    /// What `terraform show -json PLANFILE` prints; - for standard input
+    #[arg(value_name = "FILE")]
+    path: PathBuf,
+
+    /// Form of the report
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    format: Format,
+
+    /// Where to write the report, instead of to standard output
+    #[arg(long, value_name = "FILE")]
+    output: Option<PathBuf>,
+
+    /// Folder of the root module, from that of the repository; SARIF gives places from there
+    #[arg(long, value_name = "FOLDER", default_value = ".")]
+    root: String,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Format {
+    /// For people
+    Text,
+    /// For programs
+    Json,
+    /// SARIF 2.1.0, for code scanning
+    Sarif,
+}
+
+pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
+    let plan = if is_stdin(&arguments.path) {
+        Plan::parse(&stdin(plan::MAX_BYTES)?)?
+    } else {
+        Plan::read(&arguments.path)?
+    };
+    let review = plan.review();
+    let report = match arguments.format {
+        Format::Text => review.to_string(),
+        Format::Json => review.to_json(),
+        Format::Sarif => review.to_sarif(&arguments.root),
+    };
+    match &arguments.output {
+        None => print(&report)?,
+        Some(path) => {
+            replace(path, &report)?;
+            let (count, path) = (review.findings.len(), path.display());
+            drop(write(std::io::stderr(), &format!("{count} refused; the report is in {path}")));
+        }
+    }
+    Ok(if review.is_refused() { REFUSED.into() } else { ExitCode::SUCCESS })
+}

@@ -1,0 +1,198 @@
+//! The program's commands that speak to AWS and to a registry, as they are called.
+
+#[path = "../../deploy/src/image/tests/server.rs"]
+mod server;
+#[path = "../../deploy/src/aws/test_client.rs"]
+#[expect(dead_code, reason = "shared with the library's tests, which use all of it")]
+mod test_client;
+
+use std::io::{BufRead as _, BufReader};
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+use base64::Engine as _;
+use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
+
+use server::{PASSWORD, Server, ecr};
+use test_client::TestClient;
+
+const OUTPUTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../terraform/stacks/service/outputs.json");
+const REPOSITORY: &str = "123456789012.dkr.ecr.us-east-1.amazonaws.com/orders-dev";
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the pipeline's runner is not a library; this is the program under test"
+)]
+fn program(aws: &TestClient) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_rds-iam"));
+    command.env("AWS_ENDPOINT_URL", format!("http://{}", aws.address())).envs([
+        ("AWS_ACCESS_KEY_ID", "test"),
+        ("AWS_SECRET_ACCESS_KEY", "test"),
+        ("RUST_LOG", "trace"),
+    ]);
+    command
+}
+
+fn run(aws: &TestClient, arguments: &[&str]) -> Output {
+    program(aws).args(arguments).output().unwrap()
+}
+
+fn text(bytes: &[u8]) -> &str {
+    std::str::from_utf8(bytes).unwrap()
+}
+
+/// The smallest layout there is: an image without layers. Its digest.
+fn layout(folder: &Path) -> String {
+    let blobs = folder.join("blobs/sha256");
+    std::fs::create_dir_all(&blobs).unwrap();
+    let put = |bytes: &[u8]| {
+        let hex: String = Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+        std::fs::write(blobs.join(&hex), bytes).unwrap();
+        json!({ "mediaType": "application/vnd.oci.image.config.v1+json", "digest": format!("sha256:{hex}"), "size": bytes.len() })
+    };
+    let media_type = "application/vnd.oci.image.manifest.v1+json";
+    let config = put(br#"{"architecture":"amd64","os":"linux"}"#);
+    let manifest = json!({ "schemaVersion": 2, "mediaType": media_type, "config": config, "layers": [] });
+    let mut image = put(manifest.to_string().as_bytes());
+    image["mediaType"] = json!(media_type);
+    std::fs::write(folder.join("index.json"), json!({ "manifests": [image] }).to_string()).unwrap();
+    std::fs::write(folder.join("oci-layout"), r#"{"imageLayoutVersion":"1.0.0"}"#).unwrap();
+    image["digest"].as_str().unwrap().to_owned()
+}
+
+#[test]
+fn an_image_is_pushed_and_its_login_told_nowhere() {
+    let server = Server::start();
+    let folder = server.folder("built");
+    let digest = layout(&folder);
+    let record = folder.join("pushed.json");
+    let push = |aws: &TestClient| {
+        let (layout, record) = (folder.to_str().unwrap(), record.to_str().unwrap());
+        let which = ["--repository", REPOSITORY, "--region", "us-east-1", "--tag", "1.0"];
+        let done =
+            run(aws, &[&["image", "push", "--layout", layout, "--record", record][..], &which].concat());
+        let header = base64::engine::general_purpose::STANDARD.encode(format!("AWS:{PASSWORD}"));
+        for said in [&done.stdout, &done.stderr] {
+            assert!(!text(said).contains(PASSWORD) && !text(said).contains(&header), "{}", text(said));
+        }
+        done
+    };
+    let done = push(&ecr(&server.address, PASSWORD));
+    assert_eq!(done.status.code(), Some(0), "{}", text(&done.stderr));
+    assert!(text(&done.stdout).contains(&format!("image {REPOSITORY}:1.0 is {digest}: pushed")));
+    let pushed: Value = serde_json::from_slice(&std::fs::read(&record).unwrap()).unwrap();
+    assert_eq!((&pushed["digest"], &pushed["tag"]), (&json!(digest), &json!("1.0")));
+    // What an earlier run wrote does not outlive a failure.
+    let refused = push(&ecr(&server.address, "another"));
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(text(&refused.stderr).contains("does not accept the login"), "{}", text(&refused.stderr));
+    assert!(!record.exists());
+}
+
+#[test]
+fn an_environment_that_lacks_something_is_refused_before_anything_is_asked() {
+    let aws = TestClient::new();
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    let whole = json!({ "environment": "dev", "repository": REPOSITORY, "region": "us-east-1", "image_parameter": "/dev/app/image" });
+    std::fs::write(path("dev.json"), whole.to_string()).unwrap();
+    std::fs::write(path("prod.json"), r#"{"environment":"prod"}"#).unwrap();
+    let digest = format!("sha256:{}", "0".repeat(64));
+    let (from, to, record) = (path("dev.json"), path("prod.json"), path("promotion.json"));
+    let which = ["image", "promote", "--from", &from, "--to", &to, "--digest", &digest];
+    let who = ["--by", "ada", "--reason", "release 7", "--record", &record];
+    let refused = run(&aws, &[&which[..], &who].concat());
+    assert_eq!(refused.status.code(), Some(1));
+    let said = text(&refused.stderr);
+    assert!(
+        said.contains("prod.json: missing field `repository`") && said.contains("image_parameter"),
+        "{said}"
+    );
+    assert!(aws.operations().is_empty() && !folder.path().join("promotion.json").exists());
+}
+
+#[test]
+fn drift_has_an_exit_status() {
+    let aws = TestClient::new();
+    let invoke = "POST /2015-03-31/functions/orders-dev-bootstrap/invocations";
+    aws.on(invoke, 200, r#"{"outcome":"drift"}"#);
+    for (mode, status) in [("check", 2), ("plan", 0)] {
+        let done = run(&aws, &["invoke-bootstrap", "--outputs", OUTPUTS, "--mode", mode]);
+        assert_eq!(
+            (done.status.code(), text(&done.stdout)),
+            (Some(status), "{\n  \"outcome\": \"drift\"\n}\n")
+        );
+    }
+    assert_eq!(run(&aws, &["invoke-bootstrap", "--outputs", OUTPUTS, "--mode", "x"]).status.code(), Some(64));
+}
+
+/// AWS where the rollout of an image goes on for ever.
+fn endless(image: &str) -> TestClient {
+    let aws = TestClient::new();
+    let list = |name: &str, member: &str| {
+        format!("<{name}Response><{name}Result>{member}</{name}Result></{name}Response>")
+    };
+    let targets = "<AutoScalingGroups><member><TargetGroupARNs><member>arn:group</member></TargetGroupARNs></member>\
+                   </AutoScalingGroups>";
+    let active = "<InstanceRefreshes><member><InstanceRefreshId>new</InstanceRefreshId><Status>InProgress</Status>\
+                  </member></InstanceRefreshes>";
+    let named = json!({ "Parameters": [{ "Name": "/dev/app/image", "Type": "String", "Value": image }] });
+    aws.on("DescribeAutoScalingGroups", 200, list("DescribeAutoScalingGroups", targets))
+        .on("GetParameters", 200, r#"{"Parameters":[]}"#)
+        .on("GetParameters", 200, r#"{"Parameters":[]}"#)
+        .on("GetParameters", 200, named.to_string())
+        .on("PutParameter", 200, r#"{"Version":1}"#)
+        .on("DescribeImages", 200, r#"{"imageDetails":[{}]}"#)
+        .on("DescribeInstanceRefreshes", 200, list("DescribeInstanceRefreshes", ""))
+        .on("DescribeInstanceRefreshes", 200, list("DescribeInstanceRefreshes", ""))
+        .on("DescribeInstanceRefreshes", 200, list("DescribeInstanceRefreshes", active))
+        .on(
+            "StartInstanceRefresh",
+            200,
+            list("StartInstanceRefresh", "<InstanceRefreshId>new</InstanceRefreshId>"),
+        );
+    aws
+}
+
+#[test]
+#[expect(clippy::disallowed_methods, reason = "kill(1) is what sends a signal without unsafe code")]
+fn an_interrupted_rollout_says_what_is_left() {
+    let folder = tempfile::tempdir().unwrap();
+    let record = folder.path().join("rollout.json");
+    std::fs::write(&record, "of an earlier run").unwrap();
+    let digest = format!("sha256:{}", "a".repeat(64));
+    let image = format!("{REPOSITORY}@{digest}");
+    let aws = endless(&image);
+    for signal in ["INT", "TERM"] {
+        let mut child = program(&aws)
+            .args([
+                "rollout",
+                "--outputs",
+                OUTPUTS,
+                "--digest",
+                &digest,
+                "--record",
+                record.to_str().unwrap(),
+            ])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let said = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
+        // The second time it goes on watching what the first one began, or waits for it.
+        let begun = said.into_iter().find(|line| line.contains("instance refresh new of orders-dev"));
+        assert!(begun.is_some());
+        let sent =
+            Command::new("kill").arg(format!("-{signal}")).arg(child.id().to_string()).status().unwrap();
+        assert!(sent.success());
+        let done = child.wait_with_output().unwrap();
+        assert_eq!(done.status.code(), Some(130), "{}", text(&done.stderr));
+        let said = text(&done.stderr);
+        assert!(said.starts_with(&format!("error: interrupted; /dev/app/image names {image};")), "{said}");
+        assert!(!record.exists());
+    }
+    let usage =
+        run(&aws, &["rollout", "--outputs", OUTPUTS, "--record", "x", "--digest", &digest, "--previous"]);
+    assert_eq!(usage.status.code(), Some(64));
+}

@@ -1,0 +1,185 @@
+//! The program as it is called, against AWS's API on this machine.
+
+use std::io::Write as _;
+use std::process::{Command, Output, Stdio};
+
+use rds_iam_emulator_account::AwsApi;
+
+const OUTPUTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../terraform/stacks/service/outputs.json");
+
+fn plan(folder: &str) -> String {
+    format!("{}/../tfplan/tests/plans/{folder}/plan.json", env!("CARGO_MANIFEST_DIR"))
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the pipeline's runner is not a library; this is the program under test"
+)]
+fn program() -> Command {
+    Command::new(env!("CARGO_BIN_EXE_rds-iam"))
+}
+
+fn run(arguments: &[&str]) -> Output {
+    program().args(arguments).output().unwrap()
+}
+
+fn text(bytes: &[u8]) -> &str {
+    std::str::from_utf8(bytes).unwrap()
+}
+
+#[test]
+fn a_plan_s_exit_status_says_whether_it_is_refused() {
+    let clean = run(&["plan", &plan("clean")]);
+    assert_eq!(clean.status.code(), Some(0), "{}", text(&clean.stderr));
+    assert!(text(&clean.stdout).ends_with("Nothing is refused.\n"), "{}", text(&clean.stdout));
+    let refused = run(&["plan", "--format", "json", &plan("wildcard")]);
+    assert_eq!(refused.status.code(), Some(2));
+    let report: serde_json::Value = serde_json::from_slice(&refused.stdout).unwrap();
+    assert_eq!(report["findings"][0]["rule"], "RDSIAM001");
+    let failed = run(&["plan", OUTPUTS]);
+    assert_eq!(failed.status.code(), Some(1));
+    assert!(text(&failed.stderr).starts_with("error: "), "{}", text(&failed.stderr));
+    assert!(text(&failed.stderr).contains("other JSON, not a plan"), "{}", text(&failed.stderr));
+    assert_eq!(run(&["plan"]).status.code(), Some(64));
+    assert_eq!(run(&["plan", "x", "--format", "xml"]).status.code(), Some(64));
+    assert_eq!(run(&["--help"]).status.code(), Some(0));
+}
+
+/// The tests of xtask, which links no other crate, read a report in that file.
+#[test]
+fn the_report_that_xtask_tests_with_is_what_is_printed() {
+    let path =
+        concat!(env!("CARGO_MANIFEST_DIR"), "/../../xtask/pipeline/src/pipeline/tests/plan-report.json");
+    let printed = run(&["plan", "--format", "json", &plan("proxy_tls")]).stdout;
+    assert_eq!(text(&printed), std::fs::read_to_string(path).unwrap(), "write what is printed into {path}");
+}
+
+#[test]
+fn a_report_goes_to_a_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("plan.sarif");
+    let file = path.to_str().unwrap();
+    let root = "terraform/stacks/service";
+    let done = run(&["plan", "--format", "sarif", "--root", root, "--output", file, &plan("proxy_tls")]);
+    assert_eq!((done.status.code(), text(&done.stdout)), (Some(2), ""));
+    let sarif: serde_json::Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+    assert_eq!(sarif["runs"][0]["automationDetails"]["id"], "plan/");
+    let place =
+        &sarif["runs"][0]["results"][0]["locations"][0]["physicalLocation"]["artifactLocation"]["uri"];
+    assert_eq!(*place, "terraform/stacks/service/main.tf");
+    let nowhere = run(&["plan", "--output", folder.path().join("a/b").to_str().unwrap(), &plan("clean")]);
+    assert_eq!(nowhere.status.code(), Some(1));
+}
+
+#[test]
+fn standard_input_is_read_for_a_dash() {
+    let mut child = program()
+        .args(["plan", "-"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(&std::fs::read(plan("imdsv1")).unwrap()).unwrap();
+    let done = child.wait_with_output().unwrap();
+    assert_eq!(done.status.code(), Some(2), "{}", text(&done.stderr));
+    assert!(text(&done.stdout).contains("RDSIAM009"));
+}
+
+#[test]
+fn rds_conf_is_printed_or_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("rds.conf");
+    let printed = run(&["conf", "--outputs", OUTPUTS]);
+    assert_eq!(printed.status.code(), Some(0), "{}", text(&printed.stderr));
+    let written = run(&["conf", "--outputs", OUTPUTS, "--write", path.to_str().unwrap()]);
+    assert_eq!((written.status.code(), text(&written.stdout)), (Some(0), ""));
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), text(&printed.stdout));
+    let conf = rds_iam_infra::RdsConf::read(&path).unwrap();
+    assert_eq!(conf.endpoint.to_string(), "orders-dev.c0ffee.us-east-1.rds.amazonaws.com:3306");
+    let (dial, bundle) = ("127.0.0.1:13306", "/etc/rds/ca.pem");
+    let here = run(&["conf", "--outputs", OUTPUTS, "--dial", dial, "--ca-bundle", bundle]);
+    let conf = rds_iam_infra::RdsConf::parse(text(&here.stdout)).unwrap();
+    assert_eq!(conf.connect_to().to_string(), dial);
+    assert_eq!(conf.ca_bundle.unwrap().as_str(), bundle);
+    assert_eq!(run(&["conf", "--outputs", OUTPUTS, "--dial", "127.0.0.1"]).status.code(), Some(64));
+    let missing = run(&["conf", "--outputs", "/nowhere/outputs.json"]);
+    assert_eq!(missing.status.code(), Some(1));
+    assert!(text(&missing.stderr).contains("/nowhere/outputs.json"));
+}
+
+#[tokio::test]
+async fn parameters_are_written_once() {
+    let aws = AwsApi::start().await.unwrap();
+    aws.put_parameter("/dev/database/port", "3306").await.unwrap();
+    aws.put_parameter("/dev/database/username", "someone").await.unwrap();
+    let run = |args: &[&str]| {
+        let mut command = program();
+        for name in ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_PROFILE"] {
+            command.env_remove(name);
+        }
+        let done = command.args(args).envs(aws.env()).env("AWS_CONFIG_FILE", "/dev/null").output().unwrap();
+        assert_eq!(done.status.code(), Some(0), "{}", text(&done.stderr));
+        text(&done.stdout).to_owned()
+    };
+    let parameters = |write: &[&str]| run(&[&["parameters", "--outputs", OUTPUTS], write].concat());
+    let delete = || run(&["delete-parameters", "--path", "/dev/database", "--region", "us-east-1"]);
+    let planned = parameters(&[]);
+    insta::assert_snapshot!(planned, @r#"
+    + /dev/database/dbname: "node_db"
+    + /dev/database/endpoint: "orders-dev.proxy-c0ffee.us-east-1.rds.amazonaws.com"
+      /dev/database/port: "3306"
+    + /dev/database/region: "us-east-1"
+    ~ /dev/database/username: "someone" -> "node_app"
+    3 to be created, 1 to be changed, 1 unchanged
+    "#);
+    assert_eq!(parameters(&[]), planned, "nothing was written");
+    let written = parameters(&["--write"]);
+    assert_eq!(written, planned.replace("to be ", ""));
+    insta::assert_snapshot!(parameters(&["--write"]), @r#"
+      /dev/database/dbname: "node_db"
+      /dev/database/endpoint: "orders-dev.proxy-c0ffee.us-east-1.rds.amazonaws.com"
+      /dev/database/port: "3306"
+      /dev/database/region: "us-east-1"
+      /dev/database/username: "node_app"
+    0 created, 0 changed, 5 unchanged
+    "#);
+    aws.put_parameter("/dev/database/other", "stays").await.unwrap();
+    insta::assert_snapshot!(delete(), @"
+    - /dev/database/dbname
+    - /dev/database/endpoint
+    - /dev/database/port
+    - /dev/database/region
+    - /dev/database/username
+    5 deleted
+    ");
+    assert_eq!(delete(), "0 deleted\n");
+    assert!(parameters(&[]).ends_with("5 to be created, 0 to be changed, 0 unchanged\n"));
+}
+
+#[tokio::test]
+async fn the_caller_is_told_or_refused() {
+    let aws = AwsApi::start().await.unwrap();
+    let whoami = |account: &str, credentials: &str| {
+        let mut command = program();
+        command.args(["whoami", "--region", "us-east-1", "--account-id", account]).envs(aws.env());
+        // Nobody's credentials but the test's.
+        for name in ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_PROFILE"] {
+            command.env_remove(name);
+        }
+        command.env("AWS_CONFIG_FILE", "/dev/null").env("AWS_SHARED_CREDENTIALS_FILE", credentials);
+        command.env("AWS_EC2_METADATA_DISABLED", "true").output().unwrap()
+    };
+    let known = aws.credentials_file().display().to_string();
+    let told = whoami("123456789012", &known);
+    assert_eq!(told.status.code(), Some(0), "{}", text(&told.stderr));
+    assert_eq!(text(&told.stdout).lines().count(), 1);
+    let caller: serde_json::Value = serde_json::from_slice(&told.stdout).unwrap();
+    assert_eq!(caller["account"], "123456789012");
+    let other = whoami("999999999999", &known);
+    assert_eq!(other.status.code(), Some(1));
+    assert!(text(&other.stderr).contains("the deployment lies in 999999999999"), "{}", text(&other.stderr));
+    let none = whoami("123456789012", "/dev/null");
+    assert_eq!(none.status.code(), Some(1));
+    assert!(text(&none.stderr).contains("there are no credentials: log in"), "{}", text(&none.stderr));
+}

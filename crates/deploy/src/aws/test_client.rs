@@ -1,0 +1,161 @@
+//! A stand-in for AWS's API and for a registry, for tests: it answers each operation by what was written down for
+//! it, over real HTTP, and remembers what it was asked.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, SystemTime};
+
+use aws_config::retry::RetryConfig;
+use aws_config::{BehaviorVersion, SdkConfig};
+use aws_credential_types::Credentials;
+use aws_credential_types::provider::SharedCredentialsProvider;
+use aws_smithy_async::rt::sleep::{AsyncSleep, Sleep};
+use aws_smithy_async::time::TimeSource;
+use rds_iam_token::Clock;
+
+/// Status, further header lines and body of an answer. The status 0 cuts the connection instead.
+type Answer = (u16, &'static str, String);
+
+#[derive(Default)]
+struct Notes {
+    answers: BTreeMap<String, VecDeque<Answer>>,
+    asked: Vec<(String, String)>,
+}
+
+/// The server. It lives as long as the test's process.
+#[derive(Clone)]
+pub(crate) struct TestClient {
+    address: String,
+    notes: Arc<Mutex<Notes>>,
+}
+
+impl TestClient {
+    pub(crate) fn new() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        let notes = Arc::new(Mutex::new(Notes::default()));
+        let here = Arc::clone(&notes);
+        std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                answer(&mut BufReader::new(stream.unwrap()), &here);
+            }
+        });
+        Self { address, notes }
+    }
+
+    /// One more answer to an operation (`PutParameter`, `POST /v2/orders/blobs/uploads/`). The last one is repeated.
+    pub(crate) fn on(&self, operation: &str, status: u16, body: impl Into<String>) -> &Self {
+        self.push(operation, (status, "", body.into()))
+    }
+
+    /// This answer from now on, in place of what was written down.
+    pub(crate) fn instead(&self, operation: &str, status: u16, body: impl Into<String>) -> &Self {
+        self.notes.lock().unwrap().answers.remove(operation);
+        self.on(operation, status, body)
+    }
+
+    /// One more answer, which tells of a Lambda function that failed.
+    pub(crate) fn function_error(&self, operation: &str, body: &str) -> &Self {
+        self.push(operation, (200, "X-Amz-Function-Error: Unhandled\r\n", body.to_owned()))
+    }
+
+    fn push(&self, operation: &str, answer: Answer) -> &Self {
+        self.notes.lock().unwrap().answers.entry(operation.to_owned()).or_default().push_back(answer);
+        self
+    }
+
+    /// `127.0.0.1:port`
+    pub(crate) fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// AWS, as far as the SDK knows.
+    pub(crate) fn config(&self) -> SdkConfig {
+        let credentials = Credentials::new("test", "test", None, None, "test");
+        SdkConfig::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .region(aws_config::Region::new("us-east-1"))
+            .endpoint_url(format!("http://{}", self.address()))
+            .credentials_provider(SharedCredentialsProvider::new(credentials))
+            .retry_config(RetryConfig::disabled())
+            .build()
+    }
+
+    /// The operations that it was asked for, in their order.
+    pub(crate) fn operations(&self) -> Vec<String> {
+        self.notes.lock().unwrap().asked.iter().map(|(operation, _)| operation.clone()).collect()
+    }
+
+    /// The bodies of the requests for one operation, in their order.
+    pub(crate) fn asked(&self, operation: &str) -> Vec<String> {
+        let notes = self.notes.lock().unwrap();
+        notes.asked.iter().filter(|(asked, _)| asked == operation).map(|(_, body)| body.clone()).collect()
+    }
+}
+
+fn answer(stream: &mut BufReader<TcpStream>, notes: &Mutex<Notes>) {
+    let (mut head, mut line) = (Vec::new(), String::new());
+    while stream.read_line(&mut line).unwrap_or(0) > 2 {
+        head.push(line.trim_end().to_owned());
+        line.clear();
+    }
+    let Some(request) = head.first() else { return };
+    let header = |name: &str| {
+        head.iter().find_map(|line| {
+            let (found, value) = line.split_once(':')?;
+            found.eq_ignore_ascii_case(name).then(|| value.trim().to_owned())
+        })
+    };
+    let length = header("content-length").map_or(0, |length| length.parse().unwrap());
+    let mut body = vec![0; length];
+    stream.read_exact(&mut body).unwrap();
+    let body = String::from_utf8_lossy(&body).into_owned();
+    let (request, _) = request.rsplit_once(' ').unwrap();
+    let operation = match (header("x-amz-target"), body.strip_prefix("Action=")) {
+        (Some(target), _) => target.rsplit('.').next().unwrap().to_owned(),
+        (None, Some(query)) => query.split('&').next().unwrap().to_owned(),
+        _ => request.to_owned(),
+    };
+    let mut notes = notes.lock().unwrap();
+    let (status, headers, text) = match notes.answers.get_mut(&operation) {
+        Some(answers) if answers.len() > 1 => answers.pop_front().unwrap(),
+        Some(answers) => answers[0].clone(),
+        None => (404, "", r#"{"__type":"NothingIsWrittenDownForThis"}"#.to_owned()),
+    };
+    notes.asked.push((operation, body));
+    drop(notes);
+    if status > 0 {
+        let sent = if request.starts_with("HEAD ") { "" } else { text.as_str() };
+        let head =
+            format!("HTTP/1.1 {status} x\r\nConnection: close\r\n{headers}Content-Length: {}", text.len());
+        // Who asked may be gone by now.
+        drop(write!(stream.get_mut(), "{head}\r\n\r\n{sent}"));
+    }
+}
+
+/// A clock on which nothing but sleeping takes time, and sleeping none of the test's.
+pub(crate) fn clock() -> Clock {
+    let instant = Instant::default();
+    Clock::new(instant.clone(), instant)
+}
+
+/// Seconds slept through.
+#[derive(Clone, Debug, Default)]
+struct Instant(Arc<AtomicU64>);
+
+impl TimeSource for Instant {
+    fn now(&self) -> SystemTime {
+        // 2026-01-01T00:00:00Z
+        SystemTime::UNIX_EPOCH + Duration::from_secs(1_767_225_600 + self.0.load(Ordering::SeqCst))
+    }
+}
+
+impl AsyncSleep for Instant {
+    fn sleep(&self, duration: Duration) -> Sleep {
+        self.0.fetch_add(duration.as_secs(), Ordering::SeqCst);
+        Sleep::new(std::future::ready(()))
+    }
+}

@@ -1,0 +1,131 @@
+mod promoting;
+mod pushing;
+mod scanning;
+mod server;
+
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+
+use super::*;
+use crate::aws::test_client;
+use crate::aws::test_client::{TestClient, clock};
+
+use server::{PASSWORD, Server, ecr};
+
+const REPOSITORY: &str = "123456789012.dkr.ecr.us-east-1.amazonaws.com/orders-dev";
+const COMMIT: &str = "0a1b2c3d4e5f60718293a4b5c6d7e8f901234567";
+const TAG: &str = "0a1b2c3d4e5f";
+
+/// An OCI image layout, as a build leaves it.
+struct Built {
+    folder: PathBuf,
+    image: Digest,
+}
+
+/// Builds an image of one layer, with SBOM and provenance. `content` makes it differ from others.
+fn build(folder: &Path, content: &str) -> Built {
+    build_with(folder, content, &Value::Null)
+}
+
+/// The same with other provenance: another statement, or the kind of bases.
+fn build_with(folder: &Path, content: &str, stated: &Value) -> Built {
+    let blobs = folder.join("blobs/sha256");
+    std::fs::create_dir_all(&blobs).unwrap();
+    let put = |media_type: &str, bytes: &[u8]| {
+        let digest = Digest::sha256(bytes);
+        std::fs::write(blobs.join(digest.hex()), bytes).unwrap();
+        json!({ "mediaType": media_type, "digest": digest, "size": bytes.len() })
+    };
+    let text = |value: Value| value.to_string().into_bytes();
+    // Large enough to be cut off on its way.
+    let layer = content.repeat((1 << 20) / content.len());
+    let labels = json!({ "org.opencontainers.image.revision": COMMIT });
+    let config = put(
+        "application/vnd.oci.image.config.v1+json",
+        &text(json!({
+            "architecture": "amd64", "os": "linux", "config": { "Labels": labels },
+            "rootfs": { "type": "layers", "diff_ids": [] }
+        })),
+    );
+    let image = put(
+        manifest::MANIFEST,
+        &text(json!({
+            "schemaVersion": 2, "mediaType": manifest::MANIFEST, "config": config,
+            "layers": [put("application/vnd.oci.image.layer.v1.tar", layer.as_bytes())]
+        })),
+    );
+    let artifact = |artifact_type: &str, document: Value| {
+        let document = put(artifact_type, &text(document));
+        let mut listed = put(
+            manifest::MANIFEST,
+            &text(json!({
+                "schemaVersion": 2, "mediaType": manifest::MANIFEST, "artifactType": artifact_type,
+                "config": put("application/vnd.oci.empty.v1+json", b"{}"), "layers": [document], "subject": image
+            })),
+        );
+        listed["artifactType"] = json!(artifact_type);
+        listed
+    };
+    let digest: Digest = image["digest"].as_str().unwrap().parse().unwrap();
+    let provenance = match stated {
+        Value::Null => provenance(&digest, "pinned"),
+        Value::String(bases) => provenance(&digest, bases),
+        other => other.clone(),
+    };
+    let index = json!({ "schemaVersion": 2, "manifests": [
+        image,
+        artifact("application/vnd.cyclonedx+json", json!({ "bomFormat": "CycloneDX" })),
+        artifact("application/vnd.in-toto+json", provenance),
+    ]});
+    std::fs::write(folder.join("index.json"), index.to_string()).unwrap();
+    std::fs::write(folder.join("oci-layout"), r#"{"imageLayoutVersion":"1.0.0"}"#).unwrap();
+    Built { folder: folder.to_owned(), image: image["digest"].as_str().unwrap().parse().unwrap() }
+}
+
+/// What a build states about an image on bases of that kind.
+fn provenance(image: &Digest, bases: &str) -> Value {
+    json!({
+        "_type": "https://in-toto.io/Statement/v1", "predicateType": "https://slsa.dev/provenance/v1",
+        "subject": [{ "name": "rds-iam-app", "digest": { "sha256": image.hex() } }],
+        "predicate": { "buildDefinition": {
+            "externalParameters": { "bases": bases },
+            "resolvedDependencies": [{ "digest": { "gitCommit": COMMIT } }],
+        }}
+    })
+}
+
+/// Results of two gates for an image, one of them of that result.
+fn gates(folder: &Path, image: &Digest, result: &str) -> PathBuf {
+    let path = folder.join("gates.json");
+    let gates = json!({
+        "commit": COMMIT, "image": image, "run": "ada@laptop", "at": "2026-01-01T00:00:00Z",
+        "gates": [{ "name": "checkov", "result": "passed" }, { "name": "trivy", "result": result, "reason": "not here" }]
+    });
+    std::fs::write(&path, gates.to_string()).unwrap();
+    path
+}
+
+fn push(built: &Built, gates: Option<PathBuf>) -> Push {
+    let (repository, tag) = (REPOSITORY.parse().unwrap(), TAG.parse().unwrap());
+    Push { layout: built.folder.clone(), repository, tag, gates, accept_scan: Vec::new() }
+}
+
+/// Pushes; how that ended, and what was told.
+async fn pushed(push: &Push, aws: &TestClient) -> (Result<Pushed, ImageError>, Vec<String>) {
+    let mut said = Vec::new();
+    let ended = push.run(&aws.config(), &clock(), &mut |line| said.push(line.to_owned())).await;
+    (ended, said)
+}
+
+/// An error with its causes, which must not tell the login, in either of its forms.
+fn text(error: &dyn std::error::Error) -> String {
+    use base64::Engine as _;
+    let header = base64::engine::general_purpose::STANDARD.encode(format!("AWS:{PASSWORD}"));
+    let causes = std::iter::successors(Some(error), |&error| error.source());
+    let text = causes.map(ToString::to_string).collect::<Vec<_>>().join(": ");
+    for said in [&text, &format!("{error:?}")] {
+        assert!(!said.contains(PASSWORD) && !said.contains(&header), "{said}");
+    }
+    text
+}

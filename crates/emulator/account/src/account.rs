@@ -1,0 +1,127 @@
+//! An account on this machine: the AWS API, and real servers behind the resources that Terraform creates in it.
+//!
+//! moto keeps records. Beside it runs a real registry for images; for each database instance, a MySQL server
+//! that checks tokens; and for each Auto Scaling group whose instances are refreshed, the scripts of the module `ec2`,
+//! really run, with shims for the programs of the machine that they would run on.
+//!
+//! All of it is for those who know the account's access key. What comes from the AWS API is checked all the same before
+//! it becomes a path (`name`) or is run (`user_data`): the deployed service knows the key too.
+
+use std::future::Future;
+use std::path::Path;
+use std::time::Duration;
+
+use rds_iam_emulator_server::Error;
+use rds_iam_emulator_server::host::command::tail;
+use rds_iam_emulator_server::host::file::write_whole;
+use serde_json::json;
+use tracing::{info, warn};
+
+use crate::aws::AwsApi;
+use crate::databases::Databases;
+use crate::folder::Folder;
+use crate::machines::Machines;
+use crate::registry::Registry;
+use crate::{python, snapshot};
+
+/// The interval at which the AWS API is polled.
+const POLL_INTERVAL: Duration = Duration::from_millis(250);
+
+/// How many polls in a row may fail: moto may be busy.
+const MAX_FAILED_POLLS: u32 = 20;
+
+/// A running account. Dropping it ends all that belongs to it and leaves only logs in its folder; so does the
+/// end of this process, in whatever way it comes, but for files.
+pub struct Account {
+    // In the order in which they end.
+    machines: Machines,
+    databases: Databases,
+    aws: AwsApi,
+    registry: Registry,
+    folder: Folder,
+}
+
+impl Account {
+    /// Starts an account in `folder`, which is made if need be, and says in its `account.json` where it
+    /// answers. `program` is called as `program shim …` by the shims on the machines, and has to pass
+    /// the arguments that follow to [`run_shim`](crate::run_shim).
+    ///
+    /// # Errors
+    /// [`Error::Setting`] when another account lives in the folder, [`Error::MissingTools`] when this machine
+    /// lacks something; otherwise the error says what went wrong. Nothing stays behind but logs.
+    pub async fn start(folder: &Path, program: &Path) -> Result<Self, Error> {
+        if !python::is_possible().await {
+            return Err(Error::MissingTools {
+                purpose: "run the AWS API of an account",
+                tools: vec!["python3", "its venv module"],
+                hint: "on Debian, `apt-get install python3-venv`",
+            });
+        }
+        let folder = Folder::take(folder)?;
+        let registry = Registry::start(&folder).await?;
+        // Its clients name the region that they want.
+        let region = "us-east-1".parse().map_err(Error::setting("region", "us-east-1"))?;
+        let log = folder.log("aws")?;
+        let databases = Databases::new(&folder)?;
+        let credentials = databases.credentials_file();
+        let aws = AwsApi::start_for_account(registry.address(), registry.images(), log, region, credentials)
+            .await?;
+        let machines = Machines::new(&folder, &registry, program).await?;
+        let docker = folder.make("docker")?;
+        write_whole(&docker.join("config.json"), &registry.docker_config(), 0o600)?;
+        folder.announce(&json!({
+            "pid": std::process::id(),
+            "aws_endpoint_url": aws.url(),
+            "credentials_file": credentials,
+            "registry": registry.address(),
+        }))?;
+        info!("the account is in {}", folder.path().display());
+        Ok(Self { machines, databases, aws, registry, folder })
+    }
+
+    /// Runs the account until `end` completes, and then ends it.
+    ///
+    /// # Errors
+    /// [`Error::Ended`] when the AWS API or the registry ends before that.
+    pub async fn run(mut self, end: impl Future<Output = ()>) -> Result<(), Error> {
+        let result = tokio::select! {
+            () = end => Ok(()),
+            ended = self.follow() => Err(ended),
+        };
+        // Clients that come now must not find it.
+        self.folder.withdraw();
+        info!("ending the account");
+        result
+    }
+
+    /// Follows what there is in the AWS API until that or the registry ends.
+    async fn follow(&mut self) -> Error {
+        let mut failed_polls = 0;
+        loop {
+            if let Some(ended) = self.registry.ended() {
+                return ended;
+            }
+            match self.poll().await {
+                Ok(()) => failed_polls = 0,
+                Err(_) if self.aws.has_ended() => {
+                    let log = std::fs::read_to_string(self.folder.join("aws.log")).unwrap_or_default();
+                    return Error::Ended { server: "the AWS API", status: None, log: tail(&log) };
+                }
+                Err(e) if failed_polls == MAX_FAILED_POLLS => return e,
+                Err(e) => {
+                    failed_polls += 1;
+                    warn!("{}", crate::databases::chain(&e));
+                }
+            }
+            tokio::time::sleep(POLL_INTERVAL).await;
+        }
+    }
+
+    async fn poll(&mut self) -> Result<(), Error> {
+        let Self { machines, databases, aws, registry, folder } = self;
+        let snapshot = snapshot::fetch(aws).await?;
+        databases.follow(&snapshot.databases, aws, folder).await;
+        let report = machines.follow(&snapshot.groups, databases, registry, aws, folder).await;
+        if report.is_empty() { Ok(()) } else { snapshot::report(aws, &report).await }
+    }
+}

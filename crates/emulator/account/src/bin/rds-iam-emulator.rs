@@ -1,0 +1,143 @@
+//! The emulator as a program, for tests in other languages: starts a MySQL server and the AWS API
+//! endpoint, or that alone, prints one line of JSON that says where everything is, and ends all of it when
+//! its standard input closes. See `crates/emulator/README.md`.
+
+use std::error::Error;
+use std::io::{IsTerminal, Write, stdout};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use rds_iam_emulator_account::{Account, AwsApi, run_shim};
+use rds_iam_emulator_server::MySql;
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, stdin};
+use tokio::signal::unix::{SignalKind, signal};
+use tracing_subscriber::EnvFilter;
+
+/// Starts a MySQL server that checks IAM tokens, and the AWS API, and prints one line of JSON that says
+/// where everything is. Ends both when its standard input closes, or at Ctrl-C.
+#[derive(Parser)]
+#[command(version, args_conflicts_with_subcommands = true)]
+struct Arguments {
+    /// The database to create
+    #[arg(long, value_name = "NAME", default_value = "app")]
+    database: String,
+    #[command(subcommand)]
+    only: Option<Only>,
+}
+
+#[derive(Subcommand)]
+enum Only {
+    /// Starts the AWS API alone
+    Aws,
+    /// Starts the AWS API, with a real registry, databases and machines behind what Terraform creates in it.
+    /// Writes its addresses to DIR/account.json, and ends at Ctrl-C or SIGTERM
+    Account {
+        /// The folder of the account: created if needed, and cleared at the end except for logs
+        #[arg(long)]
+        dir: PathBuf,
+    },
+    /// Called by the shims on the machines of an account
+    #[command(hide = true)]
+    Shim {
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        words: Vec<String>,
+    },
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let Err(error) = run(Arguments::parse()).await else { return ExitCode::SUCCESS };
+    eprintln!("rds-iam-emulator: {error}");
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        eprintln!("  because: {error}");
+        cause = error.source();
+    }
+    ExitCode::FAILURE
+}
+
+async fn run(arguments: Arguments) -> Result<(), Box<dyn Error>> {
+    // What is started ends when it is dropped, and not before.
+    match arguments.only {
+        None => {
+            let (_servers, started) = both(&arguments.database).await?;
+            wait(&started).await?;
+        }
+        Some(Only::Aws) => {
+            let aws = AwsApi::start().await?;
+            wait(&json!({ "aws_endpoint_url": aws.url(), "credentials_file": aws.credentials_file() }))
+                .await?;
+        }
+        Some(Only::Account { dir }) => account(&dir).await?,
+        Some(Only::Shim { words }) => run_shim(&words).await?,
+    }
+    // The runtime would wait for the thread that reads standard input.
+    std::process::exit(0)
+}
+
+async fn both(database: &str) -> Result<((MySql, AwsApi), Value), Box<dyn Error>> {
+    let mysql = MySql::builder().database(database).start().await?;
+    let aws = AwsApi::start_in(mysql.region().clone()).await?;
+
+    // Secrets go into a file that only its owner may read and that goes with the server, and into
+    // Secrets Manager, as on AWS.
+    let ca_file = mysql.ca_path();
+    let credentials_file = ca_file.with_file_name("credentials");
+    mysql.write_credentials_file(&credentials_file)?;
+    let master = mysql.master();
+    let secret = json!({ "username": master.username(), "password": master.password() });
+    let master_secret_arn = aws.put_secret("rds-iam/master", &secret.to_string()).await?;
+
+    let started = json!({
+        "description": mysql.describe(),
+        "endpoint": mysql.endpoint().to_string(),
+        "dial": mysql.dial().to_string(),
+        "region": mysql.region().as_str(),
+        "resource_id": mysql.resource_id(),
+        "database": database,
+        "ca_file": ca_file,
+        "credentials_file": credentials_file,
+        "login_log": mysql.login_log(),
+        "master_secret_arn": master_secret_arn,
+        "aws_endpoint_url": aws.url(),
+    });
+    Ok(((mysql, aws), started))
+}
+
+/// Runs an account until this process is asked to end.
+async fn account(dir: &Path) -> Result<(), Box<dyn Error>> {
+    tracing_subscriber::fmt()
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_env_filter(EnvFilter::try_from_default_env().unwrap_or_else(|_| "rds_iam_emulator=info".into()))
+        .with_target(false)
+        .init();
+    let program = std::env::current_exe()?;
+    let mut terminated = signal(SignalKind::terminate())?;
+    let mut interrupted = signal(SignalKind::interrupt())?;
+    let asked = async move {
+        tokio::select! {
+            _ = terminated.recv() => {}
+            _ = interrupted.recv() => {}
+        }
+    };
+    tokio::pin!(asked);
+    let account = tokio::select! {
+        account = Account::start(dir, &program) => account?,
+        () = &mut asked => return Ok(()),
+    };
+    Ok(account.run(asked).await?)
+}
+
+/// Says what was started, and returns when it is to end.
+async fn wait(started: &Value) -> Result<(), Box<dyn Error>> {
+    writeln!(stdout(), "{started}")?;
+    let (mut stdin, mut input) = (stdin(), Vec::new());
+    tokio::select! {
+        read = stdin.read_to_end(&mut input) => { read?; }
+        interrupted = tokio::signal::ctrl_c() => interrupted?,
+    }
+    Ok(())
+}

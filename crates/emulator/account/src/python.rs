@@ -1,0 +1,61 @@
+//! A Python with moto and botocore in it, at versions pinned by hash.
+
+use std::path::{Path, PathBuf};
+
+use rds_iam_emulator_server::Error;
+use rds_iam_emulator_server::host::cache::Entry;
+use rds_iam_emulator_server::host::command::{self, Command};
+use sha2::{Digest, Sha256};
+use tracing::info;
+
+/// Every package with the hashes of all its files; made from `requirements.in` as the emulator's
+/// `README.md` says.
+const REQUIREMENTS: &str = include_str!("../aws/requirements.txt");
+
+/// A Python interpreter that has botocore and moto, installed into the cache at the first call.
+///
+/// For tests that compare with AWS's own SDK:
+/// ```no_run
+/// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+/// let python = rds_iam_emulator_account::python().await?;
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Errors
+/// [`Error::MissingTools`] when this machine has no Python 3 with the venv module, and
+/// [`Error::Command`] with pip's message when pip cannot install.
+pub async fn python() -> Result<PathBuf, Error> {
+    let digest = hex::encode(&Sha256::digest(REQUIREMENTS)[..6]);
+    let entry = Entry::lock(&format!("python-{digest}")).await?;
+    let interpreter = Path::new("bin/python");
+    if let Some(existing) = entry.existing() {
+        return Ok(existing.join(interpreter));
+    }
+    if !is_possible().await {
+        return Err(Error::MissingTools {
+            purpose: "install moto and botocore",
+            tools: vec!["python3", "its venv module"],
+            hint: "on Debian, `apt-get install python3-venv`; for the AWS API alone, a Docker engine will do",
+        });
+    }
+    info!("installing moto and botocore");
+    let scratch = entry.begin()?;
+    let requirements = scratch.join("requirements.txt");
+    std::fs::write(&requirements, REQUIREMENTS).map_err(Error::io("write", &requirements))?;
+    Command::new("python3").args(["-m", "venv"]).arg(&scratch).output().await?;
+    Command::new(scratch.join(interpreter))
+        .args(["-m", "pip", "install", "--quiet", "--require-hashes", "--only-binary=:all:"])
+        .args(["--disable-pip-version-check", "--no-deps", "--requirement"])
+        .arg(&requirements)
+        .output()
+        .await?;
+    // The interpreter finds its packages by its own place, so they may be moved with it.
+    Ok(entry.finish(&scratch)?.join(interpreter))
+}
+
+/// Whether this machine's own Python can make an environment.
+pub(crate) async fn is_possible() -> bool {
+    command::missing(&["python3"]).is_empty()
+        && Command::new("python3").args(["-c", "import venv, ensurepip"]).output().await.is_ok()
+}

@@ -1,0 +1,194 @@
+//! The registry: Debian's `docker-registry`, which keeps real images, on the loopback address. Where it is not
+//! installed, its package is unpacked into the cache.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use rds_iam_emulator_server::Error;
+use rds_iam_emulator_server::credentials::made_up_password;
+use rds_iam_emulator_server::host::cache::Entry;
+use rds_iam_emulator_server::host::command::{self, Command, tail};
+use rds_iam_emulator_server::host::debian::{self, Apt};
+use rds_iam_emulator_server::host::file::{copy_file, write_whole};
+use rds_iam_emulator_server::host::free_port;
+use serde_json::json;
+use tracing::info;
+
+use crate::child_guard::ChildGuard;
+use crate::folder::Folder;
+use crate::http;
+
+/// The program, and the package that has it.
+const PROGRAM: &str = "docker-registry";
+
+/// Raise it when what is put into the cache changes, so that no older folder is used.
+const RECIPE: &str = "1";
+
+/// The user name that ECR expects.
+const USER: &str = "AWS";
+
+/// How slow the password is to guess: as fast as bcrypt permits, for it is long and made up.
+const BCRYPT_COST: u32 = 4;
+
+/// How long it may take to start. It takes a tenth of a second.
+const READY_TIMEOUT: Duration = Duration::from_secs(20);
+
+const ANSWER_WITHIN: Duration = Duration::from_secs(5);
+
+/// How often another port is tried when another program takes the one that was free.
+const PORT_TRIES: u32 = 5;
+
+/// The registry's program: the one on `PATH`, or one that is unpacked into the cache at the first call, from the
+/// package sources of this machine, without root.
+///
+/// # Errors
+/// [`Error::MissingTools`] where neither can be had, and [`Error::Command`] with apt's own message where the package
+/// can't be fetched.
+pub async fn registry_program() -> Result<PathBuf, Error> {
+    if let Some(program) = command::find(PROGRAM) {
+        return Ok(program);
+    }
+    let entry = Entry::lock(&format!("{PROGRAM}-{}-{RECIPE}", std::env::consts::ARCH)).await?;
+    if let Some(existing) = entry.existing() {
+        return Ok(existing.join(PROGRAM));
+    }
+    let tools = debian::missing_tools();
+    if !tools.is_empty() {
+        return Err(Error::MissingTools {
+            purpose: "fetch docker-registry, the registry of the account",
+            tools,
+            hint: "install docker-registry; on Debian and Ubuntu, `apt-get install docker-registry`",
+        });
+    }
+    let scratch = entry.begin()?;
+    info!("fetching docker-registry from this machine's package sources");
+    // Of this machine's own suite, so that the C library it is linked with is here.
+    let apt = Apt::of_this_machine(&scratch).await?;
+    apt.update().await?;
+    let debs = apt.download(&[PROGRAM]).await?;
+    let packages = scratch.join("packages");
+    debian::unpack(&debs, &packages).await?;
+    let finished = scratch.join("finished");
+    copy_file(&packages.join("usr/bin").join(PROGRAM), &finished.join(PROGRAM))?;
+    // Whether it runs here.
+    Command::new(finished.join(PROGRAM)).arg("--version").output().await?;
+    let folder = entry.finish(&finished)?;
+    fs::remove_dir_all(&scratch).map_err(Error::io("remove", &scratch))?;
+    info!("docker-registry is in {}", folder.display());
+    Ok(folder.join(PROGRAM))
+}
+
+/// A running registry. Dropping it ends it.
+pub(crate) struct Registry {
+    program: ChildGuard,
+    address: String,
+    password: String,
+    images: PathBuf,
+    log: PathBuf,
+}
+
+impl Registry {
+    /// Starts one, empty, and waits until it answers.
+    ///
+    /// # Errors
+    /// [`Error::NotReady`] when it does not.
+    pub(crate) async fn start(folder: &Folder) -> Result<Self, Error> {
+        let program = registry_program().await?;
+        let password = made_up_password()?;
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            let port = free_port().map_err(Error::io("find a free port on", Path::new("127.0.0.1")))?;
+            match Self::start_at(&program, folder, port, &password).await {
+                // Another program may have taken the port.
+                Err(Error::NotReady { .. }) if tries < PORT_TRIES => {}
+                started => return started,
+            }
+        }
+    }
+
+    async fn start_at(program: &Path, folder: &Folder, port: u16, password: &str) -> Result<Self, Error> {
+        let address = format!("127.0.0.1:{port}");
+        let (images, passwords) = (folder.join("registry"), folder.join("registry/htpasswd"));
+        write_whole(&passwords, &format!("{USER}:{}\n", hashed(password)?), 0o600)?;
+        // The AWS API hands it out: `aws/account.py`.
+        write_whole(&folder.join("registry/password"), password, 0o600)?;
+        let configuration = json!({
+            "version": 0.1,
+            "log": { "level": "warn" },
+            "storage": { "filesystem": { "rootdirectory": images }, "delete": { "enabled": true } },
+            "auth": { "htpasswd": { "realm": "rds-iam-emulator", "path": passwords } },
+            "http": { "addr": address },
+        });
+        // YAML, of which JSON is a part.
+        let file = folder.join("registry/config.yml");
+        write_whole(&file, &configuration.to_string(), 0o600)?;
+        let log: File = folder.log("registry")?;
+        let command = [program.display().to_string(), "serve".to_owned(), file.display().to_string()];
+        let program = ChildGuard::program(&command, &log)?;
+        let (password, log) = (password.to_owned(), folder.join("registry.log"));
+        let mut registry = Self { program, address, password, images, log };
+        let answers = async {
+            loop {
+                if let Some(status) = registry.program.ended() {
+                    return Err(registry.not_ready(format!("it ended with {status}")));
+                }
+                // Without a login it says 401.
+                if http::get(&registry.address, "/v2/", ANSWER_WITHIN).await.is_ok_and(|a| a.status == 401) {
+                    return Ok(());
+                }
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        let ready = tokio::time::timeout(READY_TIMEOUT, answers).await;
+        ready.unwrap_or_else(|_| {
+            Err(registry.not_ready(format!("no answer within {} s", READY_TIMEOUT.as_secs())))
+        })?;
+        info!("the registry at {}", registry.address);
+        Ok(registry)
+    }
+
+    /// Where it answers, such as `127.0.0.1:5000`.
+    pub(crate) fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// The folder of its images.
+    pub(crate) fn images(&self) -> &Path {
+        &self.images
+    }
+
+    /// What Docker's client has to have in its `config.json` to be let in.
+    pub(crate) fn docker_config(&self) -> String {
+        let login = BASE64_STANDARD.encode(format!("{USER}:{}", self.password));
+        json!({ "auths": { &self.address: { "auth": login } } }).to_string()
+    }
+
+    /// The error of a registry that ended unexpectedly.
+    pub(crate) fn ended(&mut self) -> Option<Error> {
+        let status = self.program.ended()?;
+        Some(Error::Ended { server: "the registry", status: Some(status), log: self.log_tail() })
+    }
+
+    fn not_ready(&self, reason: String) -> Error {
+        Error::NotReady { server: "the registry", reason, log: self.log_tail() }
+    }
+
+    fn log_tail(&self) -> String {
+        tail(&fs::read_to_string(&self.log).unwrap_or_default())
+    }
+}
+
+/// A password as the registry compares it.
+fn hashed(password: &str) -> Result<String, Error> {
+    let salt = std::array::from_fn(|_| fastrand::u8(..));
+    let hash = bcrypt::hash_with_salt(password, BCRYPT_COST, salt);
+    hash.map(|hash| hash.to_string()).map_err(|problem| Error::Setting {
+        setting: "the registry's password",
+        value: "made up".into(),
+        problem: problem.to_string(),
+    })
+}

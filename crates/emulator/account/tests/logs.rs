@@ -1,0 +1,69 @@
+//! No log line, at any level, holds a secret. Alone in its program, for it listens to all of it.
+
+use std::io::{self, Write};
+use std::sync::{Arc, Mutex};
+
+use rds_iam_emulator_account::AwsApi;
+use rds_iam_emulator_server::MySql;
+use rds_iam_token::{Login, sign};
+use sqlx::ConnectOptions;
+use sqlx::mysql::{MySqlConnectOptions, MySqlSslMode};
+use tracing_subscriber::filter::LevelFilter;
+
+type Result<T = ()> = std::result::Result<T, Box<dyn std::error::Error>>;
+
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Log {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().write(line)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+#[expect(clippy::disallowed_methods, reason = "the server's clock is the machine's")]
+async fn nothing_secret_is_logged() -> Result {
+    let log = Log::default();
+    let writer = log.clone();
+    tracing_subscriber::fmt()
+        .with_max_level(LevelFilter::TRACE)
+        .with_ansi(false)
+        .with_writer(move || writer.clone())
+        .init();
+
+    let mysql = MySql::builder().database("shop").start().await?;
+    let aws = AwsApi::start().await?;
+    aws.put_parameter("/dev/database/dbname", "shop").await?;
+    let credentials = mysql.credentials();
+    let login = Login::new(mysql.endpoint().clone(), mysql.region().clone(), "app".parse()?);
+    let token = sign(&login, &credentials, std::time::SystemTime::now())?;
+    // There is no such user; whatever is said about that is said here.
+    let options = MySqlConnectOptions::new()
+        .host("127.0.0.1")
+        .port(mysql.dial().port())
+        .ssl_mode(MySqlSslMode::VerifyIdentity)
+        .ssl_ca_from_pem(mysql.ca_pem().into())
+        .enable_cleartext_plugin(true)
+        .username("app")
+        .password(token.expose());
+    assert!(options.connect().await.is_err());
+    mysql.cut_connections().await?;
+
+    let log = String::from_utf8(log.0.lock().unwrap().clone())?;
+    assert!(log.contains("INFO rds_iam_emulator_server::mysql: MySQL "), "it does log:\n{log}");
+    let signature = token.expose().split("X-Amz-Signature=").nth(1).unwrap();
+    for secret in [
+        signature,
+        credentials.secret_access_key(),
+        credentials.session_token().unwrap(),
+        mysql.master().password(),
+    ] {
+        assert!(!log.contains(secret), "a secret is in the log");
+    }
+    Ok(())
+}

@@ -1,0 +1,171 @@
+//! The emulator's errors, by what the caller can do about them.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::ExitStatus;
+use std::time::Duration;
+
+use thiserror::Error;
+
+pub use crate::host::command::CommandError;
+
+/// An error of the emulator.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// An environment variable or an argument is wrong: correct it.
+    #[error("{setting} is {value:?}, but {problem}")]
+    Setting {
+        /// Its name.
+        setting: &'static str,
+        /// What it is.
+        value: String,
+        /// What is wrong with that, and what would be right.
+        problem: String,
+    },
+    /// Programs are missing on this machine: install them.
+    #[error("to {purpose}, this machine needs {}: {hint}", tools.join(", "))]
+    MissingTools {
+        /// What they are needed for.
+        purpose: &'static str,
+        /// Every one that is missing.
+        tools: Vec<&'static str>,
+        /// How to get or avoid them.
+        hint: &'static str,
+    },
+    /// Docker was asked for, and no engine answers.
+    #[error(
+        "no Docker engine answers: start one (or point DOCKER_HOST at it), or set RDS_IAM_EMULATOR_ENGINE=process to do without"
+    )]
+    NoDocker,
+    /// The Docker engine refused something, or went away.
+    #[error("Docker could not {operation}")]
+    Docker {
+        /// What it was asked for.
+        operation: String,
+        /// What it answered.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// A program could not be run, or failed.
+    #[error(transparent)]
+    Command(#[from] CommandError),
+    /// A file could not be read or written.
+    #[error("could not {operation} {}", path.display())]
+    Io {
+        /// What was tried.
+        operation: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// The reason.
+        source: io::Error,
+    },
+    /// A server ended while it started, or did not get ready in time. Its log has the reason.
+    #[error("{server} did not get ready: {reason}; its log ends:\n{log}")]
+    NotReady {
+        /// Which server.
+        server: &'static str,
+        /// What it did instead.
+        reason: String,
+        /// The last lines of its log.
+        log: String,
+    },
+    /// A server ended unexpectedly. Its log has the reason.
+    #[error("{server} ended unexpectedly{}; its log ends:\n{log}", status.map_or_else(String::new, |s| format!(" ({s})")))]
+    Ended {
+        /// Which server.
+        server: &'static str,
+        /// How, where that is known.
+        status: Option<ExitStatus>,
+        /// The last lines of its log.
+        log: String,
+    },
+    /// The database refused what the emulator does as its administrator.
+    #[error("the database could not {operation}")]
+    Database {
+        /// What it was asked for.
+        operation: &'static str,
+        /// What it answered.
+        source: sqlx::Error,
+    },
+    /// The AWS API endpoint refused something.
+    #[error("the AWS API endpoint could not {operation}")]
+    Aws {
+        /// What it was asked for.
+        operation: String,
+        /// What it answered.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The server's certificate could not be made.
+    #[error("could not make the server's certificate")]
+    Certificate(#[from] rcgen::Error),
+    /// A wait timed out.
+    #[error("timed out after {} s waiting for {awaited}", within.as_secs_f32())]
+    TimedOut {
+        /// The awaited event.
+        awaited: &'static str,
+        /// The time limit.
+        within: Duration,
+    },
+}
+
+impl Error {
+    /// For `map_err`: which setting does not parse.
+    pub fn setting<E: std::fmt::Display>(
+        setting: &'static str,
+        value: &str,
+    ) -> impl FnOnce(E) -> Self + use<E> {
+        let value = value.to_owned();
+        move |e| Self::Setting { setting, value, problem: e.to_string() }
+    }
+
+    /// For `map_err`: what was tried on which path.
+    pub fn io(operation: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self + use<> {
+        let path = path.to_owned();
+        move |source| Self::Io { operation, path, source }
+    }
+
+    /// For `map_err`: what Docker was asked for.
+    pub fn docker<E: std::error::Error + Send + Sync + 'static>(
+        operation: impl Into<String>,
+    ) -> impl FnOnce(E) -> Self {
+        let operation = operation.into();
+        move |source| Self::Docker { operation, source: Box::new(source) }
+    }
+
+    /// For `map_err`: what the database was asked for.
+    pub(crate) fn database(operation: &'static str) -> impl FnOnce(sqlx::Error) -> Self {
+        move |source| Self::Database { operation, source }
+    }
+
+    /// For `map_err`: what the AWS API endpoint was asked for.
+    pub fn aws<E: std::error::Error + Send + Sync + 'static>(
+        operation: impl Into<String>,
+    ) -> impl FnOnce(E) -> Self {
+        let operation = operation.into();
+        move |source| Self::Aws { operation, source: Box::new(source) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_says_what_to_do() {
+        let missing = Error::MissingTools {
+            purpose: "fetch MySQL",
+            tools: vec!["apt-get", "dpkg-deb"],
+            hint: "use Debian, or a Docker engine",
+        };
+        insta::assert_snapshot!(missing, @"to fetch MySQL, this machine needs apt-get, dpkg-deb: use Debian, or a Docker engine");
+        let setting =
+            Error::Setting { setting: "X", value: "podman".into(), problem: "only docker is known".into() };
+        insta::assert_snapshot!(setting, @r#"X is "podman", but only docker is known"#);
+        let ended = Error::Ended { server: "the registry", status: None, log: "out of memory".into() };
+        insta::assert_snapshot!(ended, @r"
+        the registry ended unexpectedly; its log ends:
+        out of memory
+        ");
+        insta::assert_snapshot!(Error::TimedOut { awaited: "a login", within: Duration::from_millis(1500) }, @"timed out after 1.5 s waiting for a login");
+    }
+}

@@ -1,0 +1,18 @@
+//! The host's programs, files and packages, for the crates of the emulator. Not meant for its users.
+
+pub mod cache;
+pub mod command;
+pub mod debian;
+pub mod docker;
+pub mod file;
+
+use std::io;
+use std::net::TcpListener;
+
+/// Returns a port of the loopback address that was free a moment ago.
+///
+/// # Errors
+/// The reason of the system when there is none.
+pub fn free_port() -> io::Result<u16> {
+    Ok(TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port())
+}

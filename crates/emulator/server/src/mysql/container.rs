@@ -1,0 +1,210 @@
+//! The server as a container.
+
+use std::path::Path;
+use std::time::Duration;
+
+use sha2::{Digest, Sha256};
+use testcontainers::bollard::Docker;
+use testcontainers::core::{IntoContainerPort, Mount};
+use testcontainers::runners::{AsyncBuilder, AsyncRunner};
+use testcontainers::{ContainerAsync, GenericBuildableImage, GenericImage, ImageExt};
+use tracing::info;
+
+use super::debian_root::{self, DebianRoot};
+use super::server::{self, PORT};
+use crate::error::Error;
+use crate::host::cache::Entry;
+use crate::host::docker::for_this_machine;
+use crate::run_folder::{IN_CONTAINER, Paths, RunFolder};
+
+/// The environment variable that names an image with MySQL in it.
+const IMAGE_VARIABLE: &str = "RDS_IAM_EMULATOR_MYSQL_IMAGE";
+
+/// The official image of MySQL 8.4.11 (8.4 is the version that RDS has long-term support for), for all processors.
+/// The digest is that of docker-library's own record, `docker-library/repo-info`: `repos/mysql/remote/8.4.11.md`.
+const OFFICIAL: &str = "mysql@sha256:85b9bf2e29cf836ecb8c2a15a935d4ba0c606631dff1dd79531a11983c638f2a";
+
+/// The name of the images that are made here; their tags say what is in them.
+const MADE_HERE: &str = "rds-iam-emulator-mysql";
+
+const PULL_TIMEOUT: Duration = Duration::from_secs(300);
+
+const DATA: &str = "/rds-iam/data";
+const PLUGINS: &str = "/rds-iam/plugin";
+
+pub(crate) struct Container {
+    container: Box<ContainerAsync<GenericImage>>,
+    port: u16,
+    /// What it is made of, for people.
+    pub(crate) origin: String,
+}
+
+impl Container {
+    /// Prepares everything; the server starts when the folder is ordered to.
+    pub(crate) async fn prepare(docker: &Docker, folder: &RunFolder, plugin: &Path) -> Result<Self, Error> {
+        let Image { tag, origin } = image(docker).await?;
+        let plugin_name = plugin.file_name().unwrap_or_default().to_string_lossy();
+        let paths =
+            Paths { run: Path::new(IN_CONTAINER), data: Path::new(DATA), plugins: Path::new(PLUGINS) };
+        let mut command = vec![format!("{IN_CONTAINER}/supervise.sh"), IN_CONTAINER.into()];
+        command.extend(["mysqld".into(), "--no-defaults".into(), server::AS_ROOT.into()]);
+        command.extend(server::run(&paths, &plugin_name, "0.0.0.0", PORT));
+
+        let bind = |from: &Path, to: String| Mount::bind_mount(from.display().to_string(), to);
+        let container = GenericImage::new(MADE_HERE, &tag)
+            .with_entrypoint("/bin/sh")
+            .with_exposed_port(PORT.tcp())
+            .with_cmd(command)
+            .with_env_var(rds_iam_emulator_control::CONTROL_DIR_VARIABLE, format!("{IN_CONTAINER}/control"))
+            .with_mount(bind(&folder.run(), IN_CONTAINER.into()))
+            .with_mount(bind(plugin, format!("{PLUGINS}/{plugin_name}")))
+            .with_label("rds-iam-emulator", "mysql")
+            .with_host_config_modifier(for_this_machine(PORT))
+            .start()
+            .await
+            .map_err(Error::docker("start the server's container"))?;
+        let port = container
+            .get_host_port_ipv4(PORT.tcp())
+            .await
+            .map_err(Error::docker("report the port of the server's container"))?;
+        let version = docker.version().await.map_err(Error::docker("report its version"))?;
+        let version = version.version.unwrap_or_else(|| "of unknown version".into());
+        let origin = format!("{origin}, in a container of Docker {version}");
+        Ok(Self { container: Box::new(container), port, origin })
+    }
+
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Removes the container, when there is a runtime to do it in. Where there is none, it goes by
+    /// itself: closing the orders' FIFO ends it, and Docker removes it then.
+    pub(crate) fn remove(self) {
+        if tokio::runtime::Handle::try_current().is_ok() {
+            drop(self.container);
+        } else {
+            std::mem::forget(self.container);
+        }
+    }
+}
+
+/// An image that holds a server and a data folder, ready to run.
+struct Image {
+    tag: String,
+    origin: String,
+}
+
+/// The image that the environment names, or the official one, or one made from Debian's packages: the
+/// first that can be had.
+async fn image(docker: &Docker) -> Result<Image, Error> {
+    if let Ok(base) = std::env::var(IMAGE_VARIABLE) {
+        if !exists(docker, &base).await? {
+            info!("pulling {base}");
+            pull(&base).await?;
+        }
+        return from_base(docker, &base).await;
+    }
+    // What is on this machine already goes before what would have to be fetched.
+    if exists(docker, OFFICIAL).await? {
+        return from_base(docker, OFFICIAL).await;
+    }
+    if let Some(tree) = DebianRoot::cached().await?
+        && exists(docker, &format!("{MADE_HERE}:{}", tree_tag(&tree))).await?
+    {
+        return from_tree(docker, &tree).await;
+    }
+    info!("pulling {OFFICIAL}");
+    match pull(OFFICIAL).await {
+        Ok(()) => from_base(docker, OFFICIAL).await,
+        Err(reason) => {
+            info!("{OFFICIAL} cannot be pulled here: taking MySQL from Debian's packages");
+            tracing::debug!(?reason, "pull failed");
+            from_tree(docker, &DebianRoot::ready().await?).await
+        }
+    }
+}
+
+async fn exists(docker: &Docker, image: &str) -> Result<bool, Error> {
+    use testcontainers::bollard::errors::Error::DockerResponseServerError;
+    match docker.inspect_image(image).await {
+        Ok(_) => Ok(true),
+        Err(DockerResponseServerError { status_code: 404, .. }) => Ok(false),
+        Err(e) => Err(Error::docker(format!("find the image {image}"))(e)),
+    }
+}
+
+async fn pull(image: &str) -> Result<(), Error> {
+    let (name, tag) = image.rsplit_once(':').filter(|(_, t)| !t.contains('/')).unwrap_or((image, "latest"));
+    let pulling = GenericImage::new(name, tag).pull_image();
+    match tokio::time::timeout(PULL_TIMEOUT, pulling).await {
+        Ok(pulled) => pulled.map(drop).map_err(Error::docker(format!("pull {image}"))),
+        Err(_) => Err(Error::TimedOut { awaited: "an image to be pulled", within: PULL_TIMEOUT }),
+    }
+}
+
+/// An image that is laid out as the official one, with a data folder made by its own server.
+async fn from_base(docker: &Docker, base: &str) -> Result<Image, Error> {
+    let known = docker.inspect_image(base).await.map_err(Error::docker(format!("inspect {base}")))?;
+    let dockerfile = format!(
+        "FROM {base}\n\
+         RUN mkdir -p {PLUGINS} && for dir in /usr/lib64/mysql/plugin /usr/lib/mysql/plugin; do \
+         if [ -e $dir/component_reference_cache.so ]; then cp $dir/component_reference_cache.so {PLUGINS}/; fi; done\n\
+         {}",
+        initialise()
+    );
+    let tag = digest(&[&dockerfile, known.id.as_deref().unwrap_or_default()]);
+    build(docker, &tag, &dockerfile, None).await?;
+    Ok(Image { tag, origin: format!("from the image {base}") })
+}
+
+async fn from_tree(docker: &Docker, tree: &DebianRoot) -> Result<Image, Error> {
+    let tag = tree_tag(tree);
+    build(docker, &tag, &tree_dockerfile(), Some(tree.root())).await?;
+    Ok(Image { tag, origin: "from Debian's packages".into() })
+}
+
+fn tree_tag(tree: &DebianRoot) -> String {
+    // A tag may not have every character that a version may.
+    let plain = |c: char| if c.is_ascii_alphanumeric() || "._-".contains(c) { c } else { '_' };
+    let version: String = tree.version.chars().map(plain).collect();
+    format!("{version}-{}", digest(&[&tree_dockerfile(), &tree.version, debian_root::RECIPE]))
+}
+
+fn tree_dockerfile() -> String {
+    format!("FROM scratch\nCOPY root /\n{}", initialise())
+}
+
+/// The Dockerfile's line that makes the data folder.
+fn initialise() -> String {
+    let arguments = server::initialise(Path::new(DATA), Path::new(PLUGINS)).join(" ");
+    format!("RUN mysqld --no-defaults {} {arguments}\n", server::AS_ROOT)
+}
+
+fn digest(parts: &[&str]) -> String {
+    hex::encode(&Sha256::digest(parts.join("\0"))[..6])
+}
+
+/// Builds the image unless it is there; one process at a time.
+async fn build(docker: &Docker, tag: &str, dockerfile: &str, root: Option<&Path>) -> Result<(), Error> {
+    let _lock = Entry::lock(&format!("image-{tag}")).await?;
+    if exists(docker, &format!("{MADE_HERE}:{tag}")).await? {
+        return Ok(());
+    }
+    info!("building the image {MADE_HERE}:{tag}");
+    let mut image = GenericBuildableImage::new(MADE_HERE, tag).with_dockerfile_string(dockerfile);
+    if let Some(root) = root {
+        image = image.with_file(root, "./root");
+    }
+    image.build_image().await.map(drop).map_err(Error::docker(format!("build the image {MADE_HERE}:{tag}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_official_image_is_pinned_by_digest() {
+        let digest = OFFICIAL.strip_prefix("mysql@sha256:").unwrap_or_default();
+        assert!(digest.len() == 64 && digest.bytes().all(|byte| byte.is_ascii_hexdigit()), "{OFFICIAL}");
+    }
+}

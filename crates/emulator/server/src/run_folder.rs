@@ -1,0 +1,168 @@
+//! The folder that one running server and the emulator share.
+//!
+//! ```text
+//! <temporary folder, only the owner may enter>
+//! └── run        mounted into the container, where there is one
+//!     ├── control/     what the plugin reads and writes (see rds-iam-emulator-control)
+//!     ├── tls/         the server's certificate and key
+//!     ├── orders       FIFO to the supervising shell
+//!     ├── pid, exit    written by the supervising shell
+//!     ├── server.log
+//!     └── mysqld.sock  the only way in for root
+//! ```
+
+use std::fs::{self, File, OpenOptions, Permissions};
+use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, Stdio};
+
+use tempfile::TempDir;
+
+use crate::error::Error;
+use crate::host::command::{Command, tail};
+use crate::tls::ServerIdentity;
+
+/// The path of `run` in a container.
+pub(crate) const IN_CONTAINER: &str = "/rds-iam/run";
+
+/// The shell script that runs the server; see its own comment.
+const SUPERVISE: &str = include_str!("supervise.sh");
+
+pub(crate) struct RunFolder {
+    /// Closing it ends the server. Opened for reading too, so that opening does not wait for the shell.
+    orders: File,
+    outer: Outer,
+}
+
+/// The temporary folder around everything. Dropping it removes it; where this process ends without
+/// that, the shell beside it does, as soon as its standard input closes.
+pub(crate) struct Outer {
+    dir: TempDir,
+    stdin: Option<ChildStdin>,
+    shell: Child,
+}
+
+/// Removes the folder named once standard input closes; a server that is just ending may still be
+/// writing to it.
+const REMOVE_AT_THE_END: &str =
+    "while read -r _; do :; done; for try in 1 2 3 4 5; do rm -rf -- \"$1\" && exit; sleep 1; done";
+
+impl Outer {
+    fn create() -> Result<Self, Error> {
+        // Whatever the umask is: inside, much is open to the server's user.
+        let own = Permissions::from_mode(0o700);
+        let dir = tempfile::Builder::new().prefix("rds-iam-").permissions(own).tempdir();
+        let dir = dir.map_err(Error::io("make a folder in", &std::env::temp_dir()))?;
+        let mut shell = Command::new("sh")
+            .bare()
+            .args(["-c", REMOVE_AT_THE_END, "sh"])
+            .arg(dir.path())
+            .spawn(Stdio::piped(), Stdio::null(), Stdio::null())?;
+        Ok(Self { dir, stdin: shell.stdin.take(), shell })
+    }
+}
+
+impl Drop for Outer {
+    fn drop(&mut self) {
+        drop(self.stdin.take());
+        if let Err(e) = self.shell.wait() {
+            tracing::warn!("waiting for {} to be removed: {e}", self.dir.path().display());
+        }
+    }
+}
+
+impl RunFolder {
+    pub(crate) async fn create(identity: &ServerIdentity) -> Result<Self, Error> {
+        // Only the owner may enter it, so its contents can be open to the server's user, whichever that is.
+        let outer = Outer::create()?;
+        let run = outer.dir.path().join("run");
+        for dir in [run.clone(), run.join("control"), run.join("tls")] {
+            fs::create_dir(&dir).map_err(Error::io("create", &dir))?;
+            fs::set_permissions(&dir, Permissions::from_mode(0o777)).map_err(Error::io("open up", &dir))?;
+        }
+        let write = |name: &str, text: &str| {
+            let path = run.join(name);
+            fs::write(&path, text)
+                .and_then(|()| fs::set_permissions(&path, Permissions::from_mode(0o644)))
+                .map_err(Error::io("write", &path))
+        };
+        write("supervise.sh", SUPERVISE)?;
+        write("tls/ca.pem", identity.ca_pem())?;
+        write("tls/cert.pem", identity.certificate_pem())?;
+        write("tls/key.pem", identity.key_pem())?;
+
+        let fifo = run.join("orders");
+        Command::new("mkfifo").args(["-m", "0666"]).arg(&fifo).output().await?;
+        let orders =
+            OpenOptions::new().read(true).write(true).open(&fifo).map_err(Error::io("open", &fifo))?;
+        Ok(Self { orders, outer })
+    }
+
+    /// A folder beside `run`, which no container sees.
+    pub(crate) fn private(&self, name: &str) -> PathBuf {
+        self.outer.dir.path().join(name)
+    }
+
+    pub(crate) fn run(&self) -> PathBuf {
+        self.outer.dir.path().join("run")
+    }
+
+    pub(crate) fn control(&self) -> PathBuf {
+        self.run().join("control")
+    }
+
+    pub(crate) fn socket(&self) -> PathBuf {
+        self.run().join("mysqld.sock")
+    }
+
+    pub(crate) fn ca(&self) -> PathBuf {
+        self.run().join("tls/ca.pem")
+    }
+
+    /// Orders the shell to start the server.
+    pub(crate) fn order_start(&self) -> Result<(), Error> {
+        for name in ["pid", "exit"] {
+            let path = self.run().join(name);
+            match fs::remove_file(&path) {
+                Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
+                    return Err(Error::io("remove", &path)(e));
+                }
+                _ => {}
+            }
+        }
+        self.order("start\n")
+    }
+
+    /// Orders the shell to kill the server.
+    pub(crate) fn order_kill(&self) -> Result<(), Error> {
+        self.order("kill\n")
+    }
+
+    fn order(&self, order: &str) -> Result<(), Error> {
+        (&self.orders).write_all(order.as_bytes()).map_err(Error::io("write", &self.run().join("orders")))
+    }
+
+    /// The server's exit status, once it has ended.
+    pub(crate) fn exit_status(&self) -> Option<String> {
+        let text = fs::read_to_string(self.run().join("exit")).ok()?;
+        text.ends_with('\n').then(|| text.trim().to_owned())
+    }
+
+    /// The last lines of the server's log.
+    pub(crate) fn log(&self) -> String {
+        tail(&fs::read_to_string(self.run().join("server.log")).unwrap_or_default())
+    }
+
+    /// Lets go of the FIFO, which ends the server, and gives back the folder, to be removed after that.
+    pub(crate) fn release(self) -> Outer {
+        self.outer
+    }
+}
+
+/// Where the server finds things: the same tree of names on the host and in a container.
+pub(crate) struct Paths<'a> {
+    pub(crate) run: &'a Path,
+    pub(crate) data: &'a Path,
+    pub(crate) plugins: &'a Path,
+}

@@ -1,0 +1,77 @@
+//! The server's certificate, from a separate authority per server.
+
+use rcgen::{BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair};
+use rds_iam_token::Endpoint;
+
+use crate::error::Error;
+
+/// A certificate and its key, and the authority that signed it. The authority's key is gone.
+pub(crate) struct ServerIdentity {
+    ca_pem: String,
+    certificate_pem: String,
+    key_pem: String,
+}
+
+impl ServerIdentity {
+    /// One that is good for the RDS-style names, of which the first counts as the server's own, and for
+    /// every way to name this machine's loopback.
+    pub(crate) fn new(endpoints: &[Endpoint]) -> Result<Self, Error> {
+        let ca_key = KeyPair::generate()?;
+        let mut ca = CertificateParams::default();
+        ca.distinguished_name.push(DnType::CommonName, "RDS emulator on this machine: test authority");
+        ca.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+        ca.key_usages = vec![rcgen::KeyUsagePurpose::KeyCertSign, rcgen::KeyUsagePurpose::CrlSign];
+        let ca_certificate = ca.self_signed(&ca_key)?;
+
+        let key = KeyPair::generate()?;
+        let hosts = endpoints.iter().map(|endpoint| endpoint.host().to_string());
+        let own = hosts.clone().next().unwrap_or_default();
+        let names: Vec<_> =
+            ["localhost", "127.0.0.1", "::1"].map(String::from).into_iter().chain(hosts).collect();
+        let mut leaf = CertificateParams::new(names)?;
+        leaf.distinguished_name.push(DnType::CommonName, own.chars().take(64).collect::<String>());
+        leaf.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+        let certificate = leaf.signed_by(&key, &Issuer::from_params(&ca, &ca_key))?;
+
+        Ok(Self {
+            ca_pem: ca_certificate.pem(),
+            certificate_pem: certificate.pem(),
+            key_pem: key.serialize_pem(),
+        })
+    }
+
+    pub(crate) fn ca_pem(&self) -> &str {
+        &self.ca_pem
+    }
+
+    pub(crate) fn certificate_pem(&self) -> &str {
+        &self.certificate_pem
+    }
+
+    pub(crate) fn key_pem(&self) -> &str {
+        &self.key_pem
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use x509_parser::extensions::GeneralName;
+    use x509_parser::pem::parse_x509_pem;
+
+    use super::*;
+
+    #[test]
+    fn the_certificate_names_every_endpoint() {
+        let endpoints = ["db.example.com:3306", "proxy.example.com:3306"].map(|e| e.parse().unwrap());
+        let identity = ServerIdentity::new(&endpoints).unwrap();
+        let (_, pem) = parse_x509_pem(identity.certificate_pem().as_bytes()).unwrap();
+        let certificate = pem.parse_x509().unwrap();
+        assert_eq!(certificate.subject().to_string(), "CN=db.example.com");
+        let names = certificate.subject_alternative_name().unwrap().unwrap();
+        let names = names.value.general_names.iter().filter_map(|name| match name {
+            GeneralName::DNSName(name) => Some(*name),
+            _ => None,
+        });
+        assert_eq!(names.collect::<Vec<_>>(), ["localhost", "db.example.com", "proxy.example.com"]);
+    }
+}

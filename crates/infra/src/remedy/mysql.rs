@@ -1,0 +1,59 @@
+//! The SQL of remedies for MySQL.
+
+use rds_iam_token::DbUser;
+
+use crate::rds_conf::DatabaseName;
+
+pub(super) fn user_statements(user: &DbUser) -> String {
+    let name = account_name(user);
+    let plugin = "IDENTIFIED WITH AWSAuthenticationPlugin AS 'RDS'";
+    format!(
+        "CREATE USER IF NOT EXISTS {name} {plugin};\n\
+         ALTER USER {name} {plugin} REQUIRE SSL ACCOUNT UNLOCK;"
+    )
+}
+
+pub(super) fn grant_statement(user: &DbUser, privileges: &[&str], database: &DatabaseName) -> String {
+    // `_` and `%` are wildcards in the database name of a GRANT, even between backticks.
+    let pattern = database.as_str().replace('\\', r"\\").replace('_', r"\_").replace('%', r"\%");
+    let (privileges, pattern, name) = (privileges.join(", "), backticks(&pattern), account_name(user));
+    format!("GRANT {privileges} ON {pattern}.* TO {name};")
+}
+
+/// Returns the account at any host. Plain names are in quotes, in the style of AWS's documentation; the others are
+/// between backticks, where no `sql_mode` gives a backslash or a quote a meaning.
+fn account_name(user: &DbUser) -> String {
+    let name = user.as_str();
+    if name.contains(['\'', '\\']) { format!("{}@'%'", backticks(name)) } else { format!("'{name}'@'%'") }
+}
+
+fn backticks(name: &str) -> String {
+    format!("`{}`", name.replace('`', "``"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn user(name: &str) -> DbUser {
+        name.parse().unwrap()
+    }
+
+    #[test]
+    fn statements_for_a_user() {
+        insta::assert_snapshot!(user_statements(&user("node_app")), @r#"
+        CREATE USER IF NOT EXISTS 'node_app'@'%' IDENTIFIED WITH AWSAuthenticationPlugin AS 'RDS';
+        ALTER USER 'node_app'@'%' IDENTIFIED WITH AWSAuthenticationPlugin AS 'RDS' REQUIRE SSL ACCOUNT UNLOCK;
+        "#);
+        let hostile = user_statements(&user(r"o'n\e`il"));
+        assert!(hostile.starts_with(r"CREATE USER IF NOT EXISTS `o'n\e``il`@'%' IDENTIFIED"), "{hostile}");
+    }
+
+    #[test]
+    fn a_grant_is_on_one_database() {
+        let sql =
+            |database: &str| grant_statement(&user("node_app"), &["SELECT"], &database.parse().unwrap());
+        assert_eq!(sql("my_db"), r"GRANT SELECT ON `my\_db`.* TO 'node_app'@'%';");
+        assert_eq!(sql("a%b`c"), r"GRANT SELECT ON `a\%b``c`.* TO 'node_app'@'%';");
+    }
+}

@@ -1,0 +1,92 @@
+//! Idle connections that have just completed a statement: the next caller gets one without a test, queue or task.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use sqlx::mysql::MySql;
+use sqlx::pool::PoolConnection;
+use tokio::runtime::Handle;
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::{Instant, timeout};
+
+/// The time limit of sqlx's test of a returned connection: 5 seconds.
+const RETURN_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// A connection that is neither in use nor managed by sqlx.
+pub(crate) struct IdleConnection {
+    pub(crate) connection: PoolConnection<MySql>,
+    /// The time at which sqlx last returned it, and so last tested it.
+    pub(crate) acquired_at: Instant,
+    /// The time at which its last statement completed.
+    pub(crate) released_at: Instant,
+}
+
+/// The idle connections, the most recently used one last. `None` once the pool is closed.
+pub(crate) struct IdleConnections(Mutex<Option<Vec<IdleConnection>>>);
+
+impl IdleConnections {
+    pub(crate) fn new() -> Self {
+        Self(Mutex::new(Some(Vec::new())))
+    }
+
+    /// Takes the most recently used connection. The caller checks whether it needs a test.
+    pub(crate) fn pop(&self) -> Option<IdleConnection> {
+        self.lock().as_mut()?.pop()
+    }
+
+    /// Keeps a connection, or returns it to sqlx if the pool is closed.
+    pub(crate) fn push(&self, idle: IdleConnection) {
+        match &mut *self.lock() {
+            Some(list) => list.push(idle),
+            None => return_to_sqlx(idle.connection, None),
+        }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.lock().as_ref().map_or(0, Vec::len)
+    }
+
+    /// Returns connections that have not been used since `before` to sqlx, which tests them or lets them retire.
+    pub(crate) fn return_unused_since(&self, before: Instant) {
+        if let Some(list) = &mut *self.lock() {
+            list.extract_if(.., |idle| idle.released_at < before)
+                .for_each(|idle| return_to_sqlx(idle.connection, None));
+        }
+    }
+
+    /// Returns all connections to sqlx, and keeps none from now on.
+    pub(crate) fn close(&self) {
+        let list = self.lock().take();
+        list.into_iter().flatten().for_each(|idle| return_to_sqlx(idle.connection, None));
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Vec<IdleConnection>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for IdleConnections {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+/// Returns a connection to sqlx, which tests it.
+///
+/// sqlx has no time limit for that test. On a server that has stopped answering, the connection would occupy its
+/// slot in sqlx's pool until the kernel closes it, a quarter of an hour later. So the time is limited here.
+pub(crate) fn return_to_sqlx(mut connection: PoolConnection<MySql>, permit: Option<OwnedSemaphorePermit>) {
+    let Ok(runtime) = Handle::try_current() else {
+        // sqlx needs a runtime for the test. Without one, close the connection.
+        drop(connection.leak());
+        return;
+    };
+    let returned = connection.return_to_pool();
+    // On timeout, dropping the future closes the connection and frees its slot.
+    runtime.spawn(async move {
+        let _permit = permit;
+        if timeout(RETURN_TIMEOUT, returned).await.is_err() {
+            tracing::warn!("a connection did not answer on its way back to the pool; closed");
+        }
+    });
+}

@@ -1,0 +1,90 @@
+//! The maintenance of a pool, in two tasks that end with it.
+
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use rds_iam_token::Chain;
+use tokio::time::Instant;
+
+use crate::PoolError;
+use crate::health::TRUSTED_IDLE;
+use crate::state::State;
+
+/// The interval of [`keep_warm`]: 5 seconds.
+const WARM_INTERVAL: Duration = Duration::from_secs(5);
+
+/// The longest wait between two attempts while they fail: 60 seconds.
+const MAX_WARM_INTERVAL: Duration = Duration::from_secs(60);
+
+/// Installs each new token in sqlx's connect options as soon as it is signed, for connections that sqlx opens itself.
+pub(crate) async fn install_new_tokens(state: Weak<State>) {
+    let Some(mut new_tokens) = state.upgrade().map(|s| s.tokens.subscribe()) else { return };
+    loop {
+        let Some((left, clock)) =
+            state.upgrade().map(|s| (s.remove_expired_token(), s.tokens.clock().clone()))
+        else {
+            return;
+        };
+        let changed = tokio::select! {
+            changed = new_tokens.changed() => changed,
+            // The installed token expires.
+            () = clock.sleep(left.unwrap_or_default()), if left.is_some() => continue,
+        };
+        let Some(state) = state.upgrade().filter(|_| changed.is_ok()) else { return };
+        // The token source reports a failure here; `acquire` returns it to its caller.
+        if let Err(error) = state.install_token().await {
+            tracing::debug!(error = %Chain(&error), "no token to install");
+        }
+    }
+}
+
+/// Keeps some connections open and tested while no caller uses them.
+pub(crate) async fn keep_warm(state: Weak<State>) {
+    let mut wait = Duration::ZERO;
+    loop {
+        let Some(health) = state.upgrade().map(|s| Arc::clone(&s.health)) else { return };
+        tokio::select! {
+            () = tokio::time::sleep(wait) => {}
+            () = health.wake.notified() => {}
+        }
+        let Some(state) = state.upgrade().filter(|s| !s.pool.is_closed()) else { return };
+        wait = match state.maintain().await {
+            Ok(()) => WARM_INTERVAL,
+            Err(error) => {
+                tracing::warn!(
+                    error = %Chain(&error),
+                    remedy = %error.remedy(),
+                    hint = error.hint(),
+                    "no warm database connection; will try again"
+                );
+                (wait * 2).clamp(WARM_INTERVAL, MAX_WARM_INTERVAL)
+            }
+        };
+    }
+}
+
+impl State {
+    async fn maintain(self: &Arc<Self>) -> Result<(), PoolError> {
+        self.warm_up().await?;
+        if self.health.read_only_since().is_some()
+            && self.health.should_find_writer()
+            && let Err(error) = self.find_writer().await
+        {
+            tracing::debug!(error = %Chain(&error), "the server did not report whether it accepts writes");
+        }
+        Ok(())
+    }
+
+    /// Acquires as many connections as should be warm, which tests the idle ones and opens the missing ones.
+    async fn warm_up(self: &Arc<Self>) -> Result<(), PoolError> {
+        if let Some(before) = Instant::now().checked_sub(TRUSTED_IDLE) {
+            self.idle.return_unused_since(before);
+        }
+        let wanted = self.permits.available_permits().min(self.limits.warm_connections as usize);
+        let mut connections = Vec::new();
+        for _ in 0..wanted {
+            connections.push(self.acquire().await?);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,143 @@
+//! The state that a pool, its connections and its maintenance tasks share.
+
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use rds_iam_token::{MintError, Token, TokenSource};
+use sqlx::mysql::{MySql, MySqlPool};
+use sqlx::pool::PoolConnection;
+use tokio::sync::Semaphore;
+use tokio::time::{Instant, timeout_at};
+
+use crate::connect::{Credential, Target};
+use crate::error::Subject;
+use crate::health::{Health, TRUSTED_IDLE, pool_options};
+use crate::idle::{IdleConnection, IdleConnections};
+use crate::rate_limit::RateLimiter;
+use crate::{Limits, PoolError};
+
+pub(crate) struct State {
+    pub(crate) pool: MySqlPool,
+    pub(crate) tokens: TokenSource,
+    pub(crate) target: Target,
+    pub(crate) limits: Limits,
+    /// The token in sqlx's connect options.
+    installed: Mutex<Option<Token>>,
+    pub(crate) rate_limiter: RateLimiter,
+    /// One permit per connection. A holder can take an idle connection or open one through sqlx.
+    pub(crate) permits: Arc<Semaphore>,
+    pub(crate) idle: IdleConnections,
+    pub(crate) health: Arc<Health>,
+}
+
+impl State {
+    /// # Panics
+    /// Outside a Tokio runtime.
+    pub(crate) fn new(tokens: TokenSource, target: Target, limits: Limits) -> Self {
+        let health = Arc::new(Health::new());
+        // No credential yet: a connection is only opened after a token has been installed.
+        let pool = pool_options(&limits, &health)
+            .connect_lazy_with(target.options(&tokens.login().user, &Credential::Password("")));
+        Self {
+            rate_limiter: RateLimiter::new(limits.connects_per_second, limits.max_connections),
+            permits: Arc::new(Semaphore::new(limits.max_connections as usize)),
+            idle: IdleConnections::new(),
+            pool,
+            tokens,
+            target,
+            limits,
+            installed: Mutex::new(None),
+            health,
+        }
+    }
+
+    /// Keeps a released connection for the next caller, or gives it back for sqlx: after a second, so that sqlx
+    /// tests it and lets it retire, and if its server was left.
+    pub(crate) fn keep_idle(
+        &self,
+        connection: PoolConnection<MySql>,
+        acquired_at: Instant,
+    ) -> Option<PoolConnection<MySql>> {
+        if acquired_at.elapsed() >= TRUSTED_IDLE || self.health.is_left(acquired_at.elapsed()) {
+            return Some(connection);
+        }
+        self.idle.push(IdleConnection { connection, acquired_at, released_at: Instant::now() });
+        None
+    }
+
+    /// The number of connections that are open and not in use.
+    pub(crate) fn idle_count(&self) -> u32 {
+        u32::try_from(self.pool.num_idle() + self.idle.len()).unwrap_or(u32::MAX)
+    }
+
+    /// Ensures that sqlx's connect options hold a token that is valid now.
+    pub(crate) async fn install_token(&self) -> Result<Token, MintError> {
+        let token = self.tokens.token().await?;
+        self.set_token(&token);
+        Ok(token)
+    }
+
+    pub(crate) async fn install_token_by(&self, deadline: Instant) -> Result<Token, PoolError> {
+        let installed = timeout_at(deadline, self.install_token()).await;
+        let installed = installed.unwrap_or(Err(MintError::TimedOut));
+        installed.map_err(|source| self.count_failure(PoolError::token(source, &self.subject())))
+    }
+
+    /// Removes an expired token from sqlx's connect options, so that code that uses sqlx's pool directly can't send
+    /// it. Returns the remaining life of the installed token.
+    pub(crate) fn remove_expired_token(&self) -> Option<Duration> {
+        let mut installed = self.lock_installed();
+        let left = installed.as_ref()?.remaining(self.tokens.clock().now());
+        if left.is_zero() {
+            self.pool.set_connect_options(
+                self.target.options(&self.tokens.login().user, &Credential::Password("")),
+            );
+            *installed = None;
+            return None;
+        }
+        Some(left)
+    }
+
+    /// Returns the installed token if it has not expired.
+    pub(crate) fn valid_token(&self) -> Option<Token> {
+        let token = self.lock_installed().clone()?;
+        (!token.remaining(self.tokens.clock().now()).is_zero()).then_some(token)
+    }
+
+    pub(crate) fn set_token(&self, token: &Token) {
+        let mut installed = self.lock_installed();
+        if !installed.as_ref().is_some_and(|t| t.is_same(token)) {
+            self.pool.set_connect_options(
+                self.target.options(&self.tokens.login().user, &Credential::Token(token)),
+            );
+            *installed = Some(token.clone());
+            self.health.token_used.store(false, Relaxed);
+        }
+    }
+
+    fn lock_installed(&self) -> MutexGuard<'_, Option<Token>> {
+        self.installed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn subject(&self) -> Subject {
+        self.target.subject(&self.tokens.login().user)
+    }
+
+    pub(crate) fn count_failure(&self, error: PoolError) -> PoolError {
+        self.health.counters.count_failure(error.remedy());
+        error
+    }
+
+    /// The error of an acquire timeout. `saturated`: no permit became available, as opposed to a server that does
+    /// not answer.
+    pub(crate) fn timed_out(&self, saturated: bool) -> PoolError {
+        PoolError::TimedOut {
+            subject: self.subject().to_string(),
+            waited: self.limits.acquire_timeout,
+            in_use: self.pool.size().saturating_sub(self.idle_count()),
+            max: self.limits.max_connections,
+            saturated,
+        }
+    }
+}

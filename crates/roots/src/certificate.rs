@@ -1,0 +1,156 @@
+//! One certificate and what a person asks about it.
+
+use std::fmt;
+use std::time::{Duration, SystemTime};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use sha2::{Digest, Sha256};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+use x509_parser::prelude::{FromDer, X509Certificate};
+use x509_parser::time::ASN1Time;
+
+/// A PEM line carries 64 characters of base64 (RFC 7468).
+const PEM_LINE: usize = 64;
+
+/// A certificate that is trusted, with its names and dates. Two are equal when their bytes are.
+#[derive(Clone)]
+pub struct Certificate {
+    der: Vec<u8>,
+    fingerprint: Fingerprint,
+    subject: String,
+    name: String,
+    self_issued: bool,
+    not_before: SystemTime,
+    not_after: SystemTime,
+}
+
+impl Certificate {
+    /// Reads a DER certificate; the error is what the parser said of it.
+    pub(super) fn from_der(der: &[u8]) -> Result<Self, String> {
+        let (rest, x509) = X509Certificate::from_der(der).map_err(|error| error.to_string())?;
+        if !rest.is_empty() {
+            return Err(format!("{} bytes follow the certificate", rest.len()));
+        }
+        let subject = x509.subject().to_string();
+        let name = x509.subject().iter_common_name().next().and_then(|cn| cn.as_str().ok());
+        Ok(Self {
+            fingerprint: Fingerprint(Sha256::digest(der).into()),
+            name: name.unwrap_or(&subject).to_owned(),
+            self_issued: x509.subject().as_raw() == x509.issuer().as_raw(),
+            not_before: system_time(x509.validity().not_before)?,
+            not_after: system_time(x509.validity().not_after)?,
+            subject,
+            der: der.to_owned(),
+        })
+    }
+
+    /// The DER bytes, as rustls takes them.
+    pub fn der(&self) -> &[u8] {
+        &self.der
+    }
+
+    /// SHA-256 over the DER bytes.
+    pub fn fingerprint(&self) -> Fingerprint {
+        self.fingerprint
+    }
+
+    /// The whole subject, such as `C=US, O=Amazon, CN=Amazon Root CA 1`.
+    pub fn subject(&self) -> &str {
+        &self.subject
+    }
+
+    /// The subject's common name, such as `Amazon Root CA 1`; the whole subject where it has none.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Whether it names itself as issuer, as a root does; an intermediate does not.
+    pub fn is_root(&self) -> bool {
+        self.self_issued
+    }
+
+    /// The first moment of its validity.
+    pub fn not_before(&self) -> SystemTime {
+        self.not_before
+    }
+
+    /// The last moment of its validity.
+    pub fn not_after(&self) -> SystemTime {
+        self.not_after
+    }
+
+    /// The day of its expiry (UTC), such as `2061-05-25`.
+    pub(super) fn not_after_date(&self) -> String {
+        OffsetDateTime::from(self.not_after).date().to_string()
+    }
+
+    /// A PEM block under a comment that says what it is.
+    pub(super) fn to_pem(&self) -> String {
+        let base64 = STANDARD.encode(&self.der);
+        let mut pem = format!("# {}\n# SHA-256 {}\n", self.name.escape_debug(), self.fingerprint);
+        pem += &format!("# valid {} to {}\n", rfc3339(self.not_before), rfc3339(self.not_after));
+        pem += "-----BEGIN CERTIFICATE-----\n";
+        let mut rest = base64.as_str();
+        while !rest.is_empty() {
+            let (line, tail) = rest.split_at(rest.len().min(PEM_LINE));
+            pem += line;
+            pem += "\n";
+            rest = tail;
+        }
+        pem + "-----END CERTIFICATE-----\n"
+    }
+}
+
+impl PartialEq for Certificate {
+    fn eq(&self, other: &Self) -> bool {
+        self.der == other.der
+    }
+}
+
+impl Eq for Certificate {}
+
+impl fmt::Debug for Certificate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Certificate")
+            .field("subject", &self.subject)
+            .field("fingerprint", &self.fingerprint.to_string())
+            .field("not_after", &rfc3339(self.not_after))
+            .finish_non_exhaustive()
+    }
+}
+
+/// A SHA-256 certificate fingerprint. Displays as `openssl x509 -fingerprint -sha256` does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Fingerprint([u8; 32]);
+
+impl Fingerprint {
+    /// The digest's bytes.
+    pub fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
+impl fmt::Display for Fingerprint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, byte) in self.0.iter().enumerate() {
+            write!(f, "{}{byte:02X}", if index == 0 { "" } else { ":" })?;
+        }
+        Ok(())
+    }
+}
+
+/// `2061-05-25T22:34:57Z`.
+pub(crate) fn rfc3339(moment: SystemTime) -> String {
+    OffsetDateTime::from(moment).format(&Rfc3339).expect("X.509 dates have four-digit years")
+}
+
+fn system_time(asn1: ASN1Time) -> Result<SystemTime, String> {
+    let seconds = asn1.timestamp();
+    let moment = match u64::try_from(seconds) {
+        Ok(seconds) => SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(seconds)),
+        Err(_) => SystemTime::UNIX_EPOCH.checked_sub(Duration::from_secs(seconds.unsigned_abs())),
+    };
+    moment.ok_or_else(|| format!("its date {asn1} is out of range"))
+}

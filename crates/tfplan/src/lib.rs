@@ -1,0 +1,169 @@
+//! A plan as `terraform show -json PLANFILE` prints it: what would change, told for a person, and what this
+//! design forbids, refused by [`RULES`].
+//!
+//! Rules look at the whole of what would be there after the apply, not at changes alone. What is known only
+//! after apply is never taken for right or for wrong: a [`Note`] says what could not be checked, and the
+//! plan after the apply shows it. Values that Terraform marks sensitive are in no report.
+//!
+//! ```no_run
+//! use rds_iam_tfplan::Plan;
+//!
+//! // terraform plan -out=plan.tfplan && terraform show -json plan.tfplan > plan.json
+//! let review = Plan::read("plan.json".as_ref())?.review();
+//! println!("{review}");
+//! assert!(!review.is_refused());
+//! # Ok::<(), rds_iam_tfplan::PlanError>(())
+//! ```
+
+mod address;
+mod document;
+mod error;
+mod node;
+mod policy;
+mod reference;
+mod review;
+mod rules;
+mod sarif;
+mod summary;
+mod text;
+
+use std::path::Path;
+
+use rds_iam_report::file;
+use serde_json::Value;
+
+use document::{Document, Mode, ResourceChange};
+use node::Node;
+
+pub use document::Action;
+pub use error::{Cause, Kind, PlanError};
+pub use review::{Finding, Note, Review};
+pub use rules::{RULES, Rule};
+pub use summary::{Counts, OutputChange, ResourceSummary, Summary};
+
+/// The largest plan that is read: 100 MiB, far more than a stack's.
+pub const MAX_BYTES: u64 = 100 * 1024 * 1024;
+
+/// A plan that is complete and was understood.
+#[derive(Debug)]
+pub struct Plan {
+    document: Document,
+}
+
+impl Plan {
+    /// Reads what `terraform show -json PLANFILE` prints.
+    ///
+    /// # Errors
+    /// Where the text is something else, of a format that is not known, or of a run that failed.
+    pub fn parse(text: &str) -> Result<Self, PlanError> {
+        parse(text).map_err(|cause| PlanError::Invalid { path: None, cause })
+    }
+
+    /// Reads a file.
+    ///
+    /// # Errors
+    /// Where it cannot be read or is larger than [`MAX_BYTES`], or as [`Plan::parse`].
+    pub fn read(path: &Path) -> Result<Self, PlanError> {
+        let invalid = |cause| PlanError::Invalid { path: Some(path.to_owned()), cause };
+        match file::read_text(path, MAX_BYTES) {
+            Ok(text) => parse(&text).map_err(invalid),
+            // A plan file is a zip archive, and never UTF-8.
+            Err(_) if is_archive(path) => Err(invalid(Cause::Binary)),
+            Err(source) => Err(PlanError::Read { path: path.to_owned(), source }),
+        }
+    }
+
+    /// The resources of some types as they would be after the apply, those without a change among them.
+    fn resources<'a>(&'a self, kinds: &'a [&str]) -> impl Iterator<Item = &'a ResourceChange> {
+        self.document
+            .resource_changes
+            .iter()
+            .filter(move |resource| resource.stays() && kinds.contains(&resource.kind.as_str()))
+    }
+}
+
+impl ResourceChange {
+    /// Whether Terraform manages it after the apply.
+    fn stays(&self) -> bool {
+        let goes = matches!(self.change.action, Action::Destroy | Action::Forget);
+        self.mode == Mode::Managed && self.deposed.is_none() && !goes
+    }
+
+    /// What it would be after the apply.
+    fn after(&self) -> Node<'_> {
+        Node::new(&self.change.after, &self.change.after_unknown, &self.change.after_sensitive)
+    }
+
+    /// What it is now.
+    fn before(&self) -> Node<'_> {
+        Node::new(&self.change.before, &Value::Null, &self.change.before_sensitive)
+    }
+}
+
+fn is_archive(path: &Path) -> bool {
+    let mut start = [0; 4];
+    let read =
+        std::fs::File::open(path).and_then(|mut file| std::io::Read::read_exact(&mut file, &mut start));
+    read.is_ok() && &start == b"PK\x03\x04"
+}
+
+fn parse(text: &str) -> Result<Plan, Cause> {
+    if text.starts_with("PK\u{3}\u{4}") {
+        return Err(Cause::Binary);
+    }
+    // As some shells on Windows write it.
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let first_line = text.lines().next().unwrap_or_default();
+    let value: Value = serde_json::from_str(text).map_err(|error| {
+        if is_message(first_line) {
+            Cause::Other(Kind::Messages)
+        } else if error.is_eof() && !text.trim().is_empty() {
+            Cause::Truncated
+        } else if error.to_string().starts_with("recursion limit exceeded") {
+            Cause::Part { reason: "it is nested too deep".to_owned() }
+        } else {
+            Cause::Json { line: error.line(), column: error.column() }
+        }
+    })?;
+    let has = |key| value.get(key).is_some();
+    if !(has("format_version") && value["planned_values"].is_object()) {
+        return Err(Cause::Other(if has("lineage") && has("serial") {
+            Kind::StateFile
+        } else if has("@level") {
+            Kind::Messages
+        } else if has("format_version") && (has("values") || has("terraform_version")) {
+            Kind::ShownState
+        } else {
+            Kind::Unknown
+        }));
+    }
+    let version = value["format_version"].as_str().unwrap_or_default();
+    if version.split('.').next() != Some("1") {
+        return Err(Cause::Version { found: value["format_version"].to_string() });
+    }
+    // What serde says of a wrong type can quote the value, which may be sensitive: only its path is told.
+    let document: Document = serde_json::from_value(value)
+        .map_err(|error| Cause::Part { reason: without_values(&error.to_string()) })?;
+    if document.errored { Err(Cause::Errored) } else { Ok(Plan { document }) }
+}
+
+fn is_message(line: &str) -> bool {
+    serde_json::from_str::<Value>(line).is_ok_and(|value| value.get("@level").is_some())
+}
+
+/// serde's "invalid type: string \"…\", expected …" without what stands between.
+fn without_values(error: &str) -> String {
+    match (error.split_once(": "), error.rsplit_once(", expected ")) {
+        (Some((kind, _)), Some((_, expected))) if kind.starts_with("invalid") => {
+            format!("{kind}, expected {expected}")
+        }
+        _ => error.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod origin_tests;
+#[cfg(test)]
+mod rule_tests;
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,162 @@
+//! The policies that resources of a plan attach, or have as a permissions boundary.
+
+use std::collections::BTreeSet;
+
+use crate::Plan;
+use crate::document::ResourceChange;
+use crate::node::Node;
+
+const POLICY: &str = "aws_iam_policy";
+
+/// Types that attach policies, and the attribute that holds the ARN or ARNs.
+const ATTACHMENTS: [(&str, &str); 9] = [
+    ("aws_iam_policy_attachment", "policy_arn"),
+    ("aws_iam_role_policy_attachment", "policy_arn"),
+    ("aws_iam_user_policy_attachment", "policy_arn"),
+    ("aws_iam_group_policy_attachment", "policy_arn"),
+    ("aws_iam_role_policy_attachments_exclusive", "policy_arns"),
+    ("aws_iam_user_policy_attachments_exclusive", "policy_arns"),
+    ("aws_iam_group_policy_attachments_exclusive", "policy_arns"),
+    ("aws_ssoadmin_managed_policy_attachment", "managed_policy_arn"),
+    ("aws_iam_role", "managed_policy_arns"),
+];
+
+/// The type by which permission sets of IAM Identity Center attach a policy by its name.
+const BY_NAME: (&str, &str) =
+    ("aws_ssoadmin_customer_managed_policy_attachment", "customer_managed_policy_reference");
+
+const BOUNDED: [(&str, &str); 2] =
+    [("aws_iam_role", "permissions_boundary"), ("aws_iam_user", "permissions_boundary")];
+
+/// The policies that a resource refers to.
+pub(super) struct Link<'a> {
+    pub(super) resource: &'a ResourceChange,
+    /// The ARNs or names that are known.
+    pub(super) texts: Vec<Node<'a>>,
+    /// The policies of the plan that the others are made from.
+    sources: Vec<&'a ResourceChange>,
+    /// Whether each of the others is a policy that the plan manages.
+    pub(super) is_managed: bool,
+}
+
+impl<'a> Link<'a> {
+    fn new(plan: &'a Plan, resource: &'a ResourceChange, attribute: &str) -> Self {
+        let node = resource.after().get(attribute);
+        let by_name = (resource.kind == BY_NAME.0).then(|| node.items().map(|block| block.get("name")));
+        let texts = std::iter::once(node).chain(node.items()).chain(by_name.into_iter().flatten());
+        let texts = texts.filter(|text| text.str().is_some()).collect();
+        // The provider fills in what is not set.
+        if !node.has_unknown() || !plan.sets(resource, attribute) {
+            return Self { resource, texts, sources: Vec::new(), is_managed: true };
+        }
+        let origin = plan.origin(resource, attribute);
+        let is_managed = origin.is_managed(POLICY);
+        Self { resource, texts, sources: origin.sources, is_managed }
+    }
+}
+
+/// Policies, by what refers to them: each lookup takes the same time, however many there are.
+#[derive(Default)]
+struct Index<'a> {
+    arns: BTreeSet<&'a str>,
+    names: BTreeSet<&'a str>,
+    addresses: BTreeSet<&'a str>,
+}
+
+impl<'a> Index<'a> {
+    fn add(&mut self, link: &Link<'a>) {
+        for text in link.texts.iter().filter_map(|text| text.str()) {
+            self.arns.insert(text);
+            self.names.extend(own_name(text));
+        }
+        self.addresses.extend(link.sources.iter().map(|source| source.address.as_str()));
+    }
+
+    fn has(&self, policy: &ResourceChange) -> bool {
+        let own = |key| policy.after().get(key).str();
+        own("arn").is_some_and(|arn| self.arns.contains(arn))
+            || own("name").is_some_and(|name| self.names.contains(name))
+            || self.addresses.contains(policy.address.as_str())
+    }
+}
+
+/// The name of a policy by its ARN or name; none of AWS's own.
+fn own_name(text: &str) -> Option<&str> {
+    if !text.contains(':') {
+        return Some(text);
+    }
+    let path = text.split_once(":policy/").filter(|_| !text.contains(":iam::aws:"))?.1;
+    path.rsplit('/').next()
+}
+
+/// Whether a policy grants something.
+pub(super) enum Attachment<'a> {
+    /// It is attached, or any user may attach it.
+    Possible,
+    /// It is a permissions boundary, unless this resource attaches it, which the plan does not show.
+    Perhaps(&'a ResourceChange),
+    /// It is a permissions boundary, and only that.
+    Never,
+}
+
+/// Every attachment and boundary of a plan.
+pub(super) struct Attachments<'a> {
+    pub(super) links: Vec<Link<'a>>,
+    attached: Index<'a>,
+    /// The first resource that attaches something that the plan does not show.
+    hidden: Option<&'a ResourceChange>,
+    bounds: Index<'a>,
+    /// The boundaries that can be no other policy.
+    certain: Index<'a>,
+    /// The policies that the plan manages.
+    managed: Index<'a>,
+}
+
+impl<'a> Attachments<'a> {
+    pub(super) fn new(plan: &'a Plan) -> Self {
+        let links_of = |kinds: &[(&str, &str)]| -> Vec<Link<'a>> {
+            let resources = plan.document.resource_changes.iter().filter(|resource| resource.stays());
+            let links = resources.filter_map(|resource| {
+                let (_, attribute) = kinds.iter().find(|(kind, _)| *kind == resource.kind)?;
+                Some(Link::new(plan, resource, attribute))
+            });
+            links.collect()
+        };
+        let mut links = links_of(&ATTACHMENTS);
+        links.extend(links_of(&[BY_NAME]));
+        let (mut attached, mut bounds, mut certain) = (Index::default(), Index::default(), Index::default());
+        links.iter().for_each(|link| attached.add(link));
+        for link in links_of(&BOUNDED) {
+            bounds.add(&link);
+            if link.is_managed {
+                certain.add(&link);
+            }
+        }
+        let mut managed = Index::default();
+        for policy in plan.resources(&[POLICY]) {
+            managed.arns.extend(policy.after().get("arn").str());
+            managed.names.extend(policy.after().get("name").str());
+        }
+        let hidden = links.iter().find(|link| !link.is_managed).map(|link| link.resource);
+        Self { links, attached, hidden, bounds, certain, managed }
+    }
+
+    /// Whether a policy grants something.
+    pub(super) fn classify(&self, policy: &ResourceChange) -> Attachment<'a> {
+        let named = || policy.after().get("name").str().is_some_and(|name| name.ends_with("-boundary"));
+        if policy.kind != POLICY || !(named() || self.bounds.has(policy)) || self.attached.has(policy) {
+            return Attachment::Possible;
+        }
+        match self.hidden {
+            Some(resource) if !self.certain.has(policy) => Attachment::Perhaps(resource),
+            _ => Attachment::Never,
+        }
+    }
+
+    /// Whether an ARN or a name is that of a policy that another resource of the plan holds, or of AWS's own.
+    pub(super) fn is_judged(&self, text: &str) -> bool {
+        text.contains(":iam::aws:policy/")
+            || self.managed.arns.contains(text)
+            || own_name(text).is_some_and(|name| self.managed.names.contains(name))
+    }
+}

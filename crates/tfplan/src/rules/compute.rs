@@ -1,0 +1,192 @@
+//! Machines: credentials only by IMDSv2, and no secret in what they are started with.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+use super::{Plan, Rule, Verdicts, secrets};
+use crate::document::ResourceChange;
+use crate::node::Node;
+use crate::reference::references;
+
+pub(super) const IMDS_V1: Rule = Rule {
+    id: "RDSIAM009",
+    name: "imdsv1",
+    description: "A machine gives out its role's credentials without a session (IMDSv1).",
+    help: "With IMDSv1, a program that can be made to fetch an address (SSRF) hands out the credentials that \
+           tokens are signed with. Set metadata_options { http_tokens = \"required\" } in launch templates, \
+           launch configurations and instances.",
+    severity: "7.0",
+    check: imds,
+};
+
+pub(super) const SECRET: Rule = Rule {
+    id: "RDSIAM010",
+    name: "secret-in-user-data",
+    description: "User data holds what looks like a secret.",
+    help: "Whoever may describe a launch template or an instance reads its user data, as does every program \
+           on the machine. Fetch a secret from Secrets Manager when it is needed, by the machine's role; the \
+           database wants none, it takes a token. A name is no secret: \
+           MASTER_SECRET_NAME=… is fine, and so is a value that a command or a variable gives ($…).",
+    severity: "8.0",
+    check: secret,
+};
+
+const FETCH: &str = "take it out, replace it wherever it is valid, and let the machine's role fetch it";
+
+const MACHINES: [&str; 4] =
+    ["aws_launch_template", "aws_launch_configuration", "aws_instance", "aws_spot_instance_request"];
+
+/// A request whose machines are described in blocks, which have no setting for IMDS.
+const FLEET: [&str; 1] = ["aws_spot_fleet_request"];
+
+fn imds<'a>(plan: &'a Plan, verdicts: &mut Verdicts<'a>) {
+    imds_of_fleets(plan, verdicts);
+    for machine in plan.resources(&MACHINES) {
+        let node = machine.after().get("metadata_options");
+        let options = node.block();
+        let get = |key| options.map(|options: Node<'_>| options.get(key));
+        let is = |key, value| get(key).and_then(Node::str) == Some(value);
+        if is("http_tokens", "required") || is("http_endpoint", "disabled") {
+            continue;
+        }
+        let from_template = ["aws_instance", "aws_spot_instance_request"].contains(&&*machine.kind)
+            && !plan.sets(machine, "metadata_options")
+            && machine.after().get("launch_template").block().is_some();
+        // Not set means that the machine image and the account decide.
+        let unknown = get("http_tokens").is_some_and(Node::is_unknown) || node.is_unknown();
+        if from_template && unknown {
+            let template = plan.origin_in_blocks(machine, "launch_template", &["id", "name"]);
+            if template.is_managed("aws_launch_template") {
+                continue; // judged by itself
+            }
+            let reason = if template.sources.iter().any(|source| source.stays()) {
+                "which launch template its metadata options come from is known only after apply"
+            } else {
+                "its metadata options come from a launch template that is not in this plan"
+            };
+            verdicts.unchecked(machine, reason);
+        } else if unknown && sets_tokens(plan, machine) {
+            verdicts.unchecked(machine, "http_tokens is known only after apply");
+        } else {
+            let remedy = "set metadata_options { http_tokens = \"required\" }";
+            verdicts.refuse(machine, "http_tokens is not \"required\", so IMDSv1 may answer", remedy);
+        }
+    }
+}
+
+/// A fleet's own descriptions can't ask for IMDSv2: only launch templates can.
+fn imds_of_fleets<'a>(plan: &'a Plan, verdicts: &mut Verdicts<'a>) {
+    for fleet in plan.resources(&FLEET) {
+        if fleet.after().get("launch_specification").items().next().is_some() {
+            verdicts.refuse(
+                fleet,
+                "a launch_specification cannot require http_tokens, so IMDSv1 may answer",
+                "use launch_template_config, with a template that sets metadata_options { http_tokens = \"required\" }",
+            );
+        }
+    }
+}
+
+/// Whether the configuration sets `http_tokens`, or where metadata options come from a `dynamic` block.
+fn sets_tokens(plan: &Plan, machine: &ResourceChange) -> bool {
+    let options = plan.block(machine).and_then(|block| block.expressions.get("metadata_options"));
+    match options {
+        Some(serde_json::Value::Array(blocks)) => {
+            blocks.iter().any(|block| block.get("http_tokens").is_some())
+        }
+        other => other.is_some(),
+    }
+}
+
+fn secret<'a>(plan: &'a Plan, verdicts: &mut Verdicts<'a>) {
+    for machine in plan.resources(&MACHINES) {
+        let expressions = plan.block(machine).map(|block| &block.expressions);
+        for attribute in ["user_data", "user_data_base64"] {
+            let expression = expressions.and_then(|expressions| expressions.get(attribute));
+            user_data(machine, attribute, machine.after().get(attribute), expression, verdicts);
+        }
+    }
+    for fleet in plan.resources(&FLEET) {
+        let specifications =
+            plan.block(fleet).and_then(|block| block.expressions.get("launch_specification"));
+        // The provider keeps them as a set, so that which one is which is told where there is one only.
+        let one = specifications.and_then(|blocks| match blocks.as_array().map(Vec::as_slice) {
+            Some([one]) => one.get("user_data"),
+            Some(_) => None,
+            None => Some(blocks),
+        });
+        for machine in fleet.after().get("launch_specification").items() {
+            user_data(fleet, "user_data", machine.get("user_data"), one, verdicts);
+        }
+    }
+}
+
+/// Attributes of resources and data sources that are secrets, also where `nonsensitive` takes the mark away.
+const SECRET_ATTRIBUTES: [(&str, &[&str]); 5] = [
+    ("random_password", &["result", "bcrypt_hash"]),
+    ("tls_private_key", &["private_key_pem", "private_key_openssh", "private_key_pem_pkcs8"]),
+    ("aws_secretsmanager_secret_version", &["secret_string", "secret_binary"]),
+    ("aws_secretsmanager_random_password", &["random_password"]),
+    ("aws_iam_access_key", &["secret", "ses_smtp_password_v4"]),
+];
+
+/// Whether a reference is to a secret.
+fn is_secret(reference: &str) -> bool {
+    let parts: Vec<_> = reference.strip_prefix("data.").unwrap_or(reference).split(['.', '[']).collect();
+    SECRET_ATTRIBUTES.iter().any(|(kind, attributes)| {
+        parts.first() == Some(kind) && parts.iter().skip(2).any(|part| attributes.contains(part))
+    })
+}
+
+/// Looks for secrets in the value of an attribute, which its expression in the configuration may hold.
+fn user_data<'a>(
+    machine: &'a ResourceChange,
+    attribute: &str,
+    node: Node<'a>,
+    expression: Option<&'a serde_json::Value>,
+    verdicts: &mut Verdicts<'a>,
+) {
+    if node.is_sensitive() {
+        let problem = format!("its {attribute} holds a value that Terraform marks as sensitive");
+        return verdicts.refuse(machine, problem, FETCH);
+    }
+    if let Some(secret) =
+        expression.map(references).unwrap_or_default().into_iter().find(|text| is_secret(text))
+    {
+        return verdicts.refuse(machine, format!("its {attribute} is made from {secret}"), FETCH);
+    }
+    if node.is_unknown() && expression.is_some() {
+        verdicts.unchecked(machine, format!("{attribute} is known only after apply"));
+    }
+    let Some(given) = node.str() else { return };
+    // Before provider 6, instances and launch configurations keep a hash of it only.
+    let constant = expression.and_then(|expression| expression.get("constant_value")?.as_str());
+    let text = match constant {
+        Some(text) if is_hash(given) => text,
+        _ if is_hash(given) => {
+            return verdicts.unchecked(machine, format!("the provider shows a hash of {attribute} only"));
+        }
+        _ => given,
+    };
+    let Some(text) = decoded(text) else {
+        return verdicts.unchecked(machine, format!("{attribute} is not text (compressed, perhaps)"));
+    };
+    for (line, kind) in secrets::find(&text) {
+        let problem = format!("line {line} of its {attribute} holds {kind}");
+        verdicts.refuse(machine, problem, FETCH);
+    }
+}
+
+fn is_hash(text: &str) -> bool {
+    text.len() == 40 && text.bytes().all(|b| b.is_ascii_hexdigit())
+}
+
+/// The text itself, or what it is the base64 of; none where that is not text.
+fn decoded(text: &str) -> Option<String> {
+    let compact: String = text.split_whitespace().collect();
+    match STANDARD.decode(&compact) {
+        // Whether it was base64 or a plain word does not matter: both are searched.
+        Ok(bytes) => String::from_utf8(bytes).ok(),
+        Err(_) => Some(text.to_owned()),
+    }
+}

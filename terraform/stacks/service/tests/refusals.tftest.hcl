@@ -1,0 +1,87 @@
+# What is refused before anything is created.
+
+mock_provider "aws" {
+  source = "./tests"
+}
+
+variables {
+  account_id  = "123456789012"
+  region      = "us-east-1"
+  project     = "orders"
+  environment = "dev"
+  database    = { name = "node_db" }
+  bootstrap   = { package = "../../modules/bootstrap_lambda/tests/package.zip" }
+}
+
+run "an_account_is_twelve_digits" {
+  command = plan
+  variables { account_id = "1234" }
+  expect_failures = [var.account_id]
+}
+
+run "a_region_has_no_default" {
+  command = plan
+  variables { region = "" }
+  expect_failures = [var.region]
+}
+
+run "a_project_is_a_prefix" {
+  command = plan
+  variables { project = "Orders--" }
+  expect_failures = [var.project]
+}
+
+# It would be the deployment dev of a project orders.
+run "a_project_is_no_deployment" {
+  command = plan
+  variables { project = "orders-dev" }
+  expect_failures = [var.project]
+}
+
+run "an_environment_is_one_word" {
+  command = plan
+  variables { environment = "pre-prod" }
+  expect_failures = [var.environment]
+}
+
+run "the_admin_is_not_the_master" {
+  command = plan
+  variables { database = { name = "node_db", admin_user = "dbadmin" } }
+  expect_failures = [var.database]
+}
+
+run "the_app_is_not_the_admin" {
+  command = plan
+  variables { app = { database_user = "iam_admin" } }
+  expect_failures = [var.app]
+}
+
+run "the_app_is_not_the_master" {
+  command = plan
+  variables { app = { database_user = "DBAdmin" } }
+  expect_failures = [var.app]
+}
+
+run "a_user_is_one_that_bootstrap_makes" {
+  command = plan
+  variables { app = { database_user = "a/b" } }
+  expect_failures = [var.app]
+}
+
+run "an_admin_is_one_that_bootstrap_makes" {
+  command = plan
+  variables { database = { name = "node_db", admin_user = "mysql.sys" } }
+  expect_failures = [var.database]
+}
+
+run "machines_and_people_have_a_port_each" {
+  command = plan
+  variables { app = { management_port = 3000 } }
+  expect_failures = [var.app]
+}
+
+run "postgres_is_not_supported_yet" {
+  command = plan
+  variables { engine = "postgres" }
+  expect_failures = [var.engine]
+}

@@ -1,0 +1,129 @@
+//! That a tool looked at something: its SARIF is as empty after it looked at nothing as after it found nothing.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+use rds_iam_process::error::Error;
+use rds_iam_process::file::read;
+use rds_iam_process::tools::Tool;
+
+/// What tells that a tool looked.
+#[derive(Debug)]
+pub(super) enum Evidence {
+    /// tflint tells nothing; this is the folder in which it looks for Terraform files.
+    TerraformFiles(PathBuf),
+    /// checkov counts its checks, and the files it could not read.
+    CheckovReport(PathBuf),
+    /// trivy lists each file of configuration.
+    TrivyConfiguration(PathBuf),
+    /// trivy lists each package.
+    TrivyPackages(PathBuf),
+    /// trivy tells which image it was. One that is a program alone has no packages that it would know.
+    TrivyImage(PathBuf),
+}
+
+impl Evidence {
+    /// The report to be written by the tool.
+    pub(super) fn file(&self) -> Option<&PathBuf> {
+        match self {
+            Self::TerraformFiles(_) => None,
+            Self::CheckovReport(file)
+            | Self::TrivyConfiguration(file)
+            | Self::TrivyPackages(file)
+            | Self::TrivyImage(file) => Some(file),
+        }
+    }
+
+    /// What was looked at, in a line.
+    ///
+    /// # Errors
+    /// When nothing was, or the report does not tell.
+    pub(super) fn confirm(&self, tool: Tool) -> Result<String, Error> {
+        match self {
+            Self::TerraformFiles(folder) => {
+                let files = terraform_files(folder)?;
+                counted(files, "Terraform files", tool, folder)
+            }
+            Self::CheckovReport(file) => checkov(&report(file, tool)?, file),
+            Self::TrivyConfiguration(file) => {
+                let report = report(file, tool)?;
+                let of_configuration = |result: &&Value| result["Class"] == "config";
+                let files = results(&report).filter(of_configuration).count();
+                counted(files, "files of configuration", tool, file)
+            }
+            Self::TrivyPackages(file) => counted(packages(&report(file, tool)?), "packages", tool, file),
+            Self::TrivyImage(file) => {
+                let report = report(file, tool)?;
+                let Some(id) = report["Metadata"]["ImageID"].as_str().filter(|id| !id.is_empty()) else {
+                    return Err(unreadable(tool, file, "it names no image"));
+                };
+                Ok(format!("trivy looked at the image {id}, and knows {} packages in it", packages(&report)))
+            }
+        }
+    }
+}
+
+fn counted(count: usize, what: &str, tool: Tool, place: &Path) -> Result<String, Error> {
+    if count > 0 {
+        return Ok(format!("{tool} looked at {count} {what}"));
+    }
+    Err(Error::Found {
+        found: format!("{tool} looked at no {what} ({})", place.display()),
+        mend: format!("what it found means nothing then: see above what {tool} says about where it looked"),
+    })
+}
+
+fn checkov(report: &Value, file: &Path) -> Result<String, Error> {
+    // Where it finds nothing to check, it writes no summary.
+    let number = |name: &str| report["summary"][name].as_u64();
+    let (Some(passed), Some(failed), Some(skipped), Some(unread)) =
+        (number("passed"), number("failed"), number("skipped"), number("parsing_errors"))
+    else {
+        return Err(unreadable(Tool::Checkov, file, "no summary"));
+    };
+    if unread > 0 || passed == 0 {
+        return Err(Error::Found {
+            found: format!("checkov could not read {unread} files and passed {passed} checks"),
+            mend: "LOG_LEVEL=WARNING shows which; write what it cannot parse in another way".to_owned(),
+        });
+    }
+    Ok(format!("{passed} checks passed, {failed} failed, {skipped} skipped with a reason"))
+}
+
+fn packages(report: &Value) -> usize {
+    results(report).filter_map(|result| result["Packages"].as_array()).map(Vec::len).sum()
+}
+
+fn results(report: &Value) -> impl Iterator<Item = &Value> {
+    report["Results"].as_array().into_iter().flatten()
+}
+
+fn report(file: &Path, tool: Tool) -> Result<Value, Error> {
+    if !file.is_file() {
+        return Err(unreadable(tool, file, "there is none"));
+    }
+    serde_json::from_str(&read(file)?).map_err(|error| unreadable(tool, file, &error.to_string()))
+}
+
+fn unreadable(tool: Tool, file: &Path, what: &str) -> Error {
+    Error::Found {
+        found: format!("{tool} ended well, and its report {} is of no use: {what}", file.display()),
+        mend: format!("run it again; if it stays so, {tool} {} is not what this reads", tool.version()),
+    }
+}
+
+fn terraform_files(folder: &Path) -> Result<usize, Error> {
+    let failed = |source| Error::File { action: "read", path: folder.to_owned(), source };
+    let mut files = 0;
+    for entry in fs::read_dir(folder).map_err(failed)? {
+        let path = entry.map_err(failed)?.path();
+        if path.is_dir() {
+            files += terraform_files(&path)?;
+        } else if path.extension().is_some_and(|extension| extension == "tf") {
+            files += 1;
+        }
+    }
+    Ok(files)
+}

@@ -1,0 +1,211 @@
+//! SARIF 2.1.0, as far as these tools write it and a verdict needs it.
+
+use std::path::Path;
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use rds_iam_process::error::Error;
+use rds_iam_process::file::{read, replace};
+use rds_iam_process::tools::Tool;
+
+/// What one look found.
+#[derive(Debug)]
+pub struct Sarif {
+    pub(super) findings: Vec<Finding>,
+    /// How many more are excused in the code, each with a reason there.
+    pub(super) suppressed: usize,
+}
+
+/// One thing that a tool found.
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub(super) struct Finding {
+    /// From the repository's root, or inside the image.
+    pub(super) path: String,
+    pub(super) line: u64,
+    pub(super) rule: String,
+    /// Where it is about one.
+    pub(super) package: Option<String>,
+    /// What the tool says, in a line.
+    pub(super) says: String,
+}
+
+#[derive(Debug, Deserialize)]
+struct Log {
+    version: String,
+    runs: Vec<Run>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Run {
+    tool: ToolOfRun,
+    results: Option<Vec<Found>>,
+    #[serde(default)]
+    invocations: Vec<Invocation>,
+}
+
+#[derive(Debug, Deserialize)]
+struct ToolOfRun {
+    driver: Driver,
+}
+
+#[derive(Debug, Deserialize)]
+struct Driver {
+    name: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Invocation {
+    execution_successful: bool,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Found {
+    rule_id: String,
+    kind: Option<String>,
+    message: Message,
+    #[serde(default)]
+    locations: Vec<Location>,
+    #[serde(default)]
+    suppressions: Vec<Value>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Message {
+    text: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Location {
+    physical_location: Option<PhysicalLocation>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct PhysicalLocation {
+    artifact_location: ArtifactLocation,
+    region: Option<Region>,
+}
+
+#[derive(Debug, Deserialize)]
+struct ArtifactLocation {
+    uri: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Region {
+    #[serde(default)]
+    start_line: u64,
+}
+
+impl Sarif {
+    /// What `tool` wrote to `file`. The file is rewritten for code scanning: its runs get the category `name`, and
+    /// where the tool reports paths from the folder `base` below the root, they become paths from the root.
+    ///
+    /// # Errors
+    /// When there is none, it is not SARIF 2.1.0 of this tool, or it says that the tool could not look.
+    pub(super) fn read(file: &Path, tool: Tool, name: &str, base: &str) -> Result<Self, Error> {
+        let wrong = |what: String| Error::Found {
+            found: format!("{tool} ended well, and what it wrote to {} is of no use: {what}", file.display()),
+            mend: format!("run it again; if it stays so, {tool} {} is not what this reads", tool.version()),
+        };
+        if !file.is_file() {
+            return Err(wrong("there is no file".to_owned()));
+        }
+        let text = read(file)?;
+        if text.trim().is_empty() {
+            return Err(wrong("it is empty".to_owned()));
+        }
+        let mut json: Value =
+            serde_json::from_str(&text).map_err(|error| wrong(format!("it is not JSON: {error}")))?;
+        if !base.is_empty() {
+            rebase(&mut json, base);
+        }
+        categorise(&mut json, name);
+        replace(file, format!("{json:#}\n"))?;
+        let log: Log =
+            serde_json::from_value(json).map_err(|error| wrong(format!("it is not SARIF: {error}")))?;
+        if log.version != "2.1.0" {
+            return Err(wrong(format!("it is SARIF {}, not 2.1.0", log.version)));
+        }
+        let of_tool = |run: &Run| run.tool.driver.name.eq_ignore_ascii_case(tool.name());
+        if !log.runs.iter().any(of_tool) {
+            return Err(wrong(format!("it has no run of {tool}")));
+        }
+        let mut read = Self { findings: Vec::new(), suppressed: 0 };
+        for run in log.runs {
+            let of_tool = of_tool(&run);
+            let failed = run.invocations.iter().any(|invocation| !invocation.execution_successful);
+            let Some(results) = run.results else {
+                return Err(wrong("a run without results".to_owned()));
+            };
+            // tflint has what went wrong with itself in a run of another name.
+            if let Some(error) = results.first().filter(|_| !of_tool || failed) {
+                return Err(wrong(format!("it tells of an error: {}", in_a_line(&error.message.text))));
+            }
+            if failed {
+                return Err(wrong("it says that the run did not succeed".to_owned()));
+            }
+            for result in results {
+                read.take(result);
+            }
+        }
+        Ok(read)
+    }
+
+    fn take(&mut self, found: Found) {
+        if found.kind.as_deref().is_some_and(|kind| kind != "fail") {
+            return;
+        }
+        if !found.suppressions.is_empty() {
+            self.suppressed += 1;
+            return;
+        }
+        let place = found.locations.into_iter().find_map(|location| location.physical_location);
+        let (path, line) = place.map_or((String::new(), 0), |place| {
+            (place.artifact_location.uri, place.region.map_or(0, |region| region.start_line))
+        });
+        let package = found.message.text.lines().find_map(|line| line.strip_prefix("Package: "));
+        self.findings.push(Finding {
+            path,
+            line,
+            rule: found.rule_id,
+            package: package.map(|name| name.trim().to_owned()),
+            says: in_a_line(&found.message.text),
+        });
+    }
+}
+
+/// What trivy says of a secret has the secret's surroundings, masked: nothing of that is repeated.
+fn in_a_line(text: &str) -> String {
+    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with("Match:"));
+    lines.collect::<Vec<_>>().join(", ")
+}
+
+/// Gives each run its category. GitHub's `upload-sarif` refuses several runs of one tool and category, and takes all
+/// before the last slash for the category.
+fn categorise(json: &mut Value, name: &str) {
+    let runs = json.get_mut("runs").and_then(Value::as_array_mut);
+    for run in runs.into_iter().flatten().filter_map(Value::as_object_mut) {
+        run.insert("automationDetails".to_owned(), serde_json::json!({ "id": format!("{name}/") }));
+    }
+}
+
+fn rebase(json: &mut Value, base: &str) {
+    match json {
+        Value::Object(object) => {
+            if let Some(Value::String(uri)) =
+                object.get_mut("artifactLocation").and_then(|location| location.get_mut("uri"))
+            {
+                *uri = format!("{base}/{uri}");
+            }
+            object.values_mut().for_each(|value| rebase(value, base));
+        }
+        Value::Array(values) => values.iter_mut().for_each(|value| rebase(value, base)),
+        _ => {}
+    }
+}

@@ -1,0 +1,158 @@
+//! What each tool is asked to look at, and how.
+
+use std::path::{Path, PathBuf};
+
+use super::evidence::Evidence;
+use super::{Command, Gate};
+use rds_iam_process::runner::Cmd;
+use rds_iam_process::tools::{Found, Tool};
+use rds_iam_process::workspace::Workspace;
+
+/// The folder with everything that Terraform reads.
+const TERRAFORM: &str = "terraform";
+/// Of trivy's findings, those that stop a run.
+const SEVERITIES: &str = "HIGH,CRITICAL";
+/// Folders of the repository that hold what was built or downloaded, not what was written.
+const NOT_OURS: [&str; 2] = ["target", "**/.terraform"];
+/// Configuration that does what must not be done, on purpose: the rules for plans are tested with it.
+const BAD_ON_PURPOSE: &str = "crates/tfplan/tests/plans";
+
+/// tflint, on every module and stack. Its first command fetches the ruleset that `.tflint.hcl` pins, once.
+pub fn tflint(tflint: &Found, workspace: &Workspace) -> Gate {
+    let folder = workspace.root.join(TERRAFORM);
+    let config = format!("--config={}", folder.join(".tflint.hcl").display());
+    let plugins = workspace.cache.join("tools/tflint-plugins").display().to_string();
+    let cmd = || {
+        // What a person has set for their own use must not change what is looked at.
+        tflint
+            .cmd(&folder)
+            .without(&["TFLINT_", "TF_"])
+            .env("TFLINT_PLUGIN_DIR", plugins.as_str())
+            .args([&config])
+    };
+    let init = cmd().args(["--init"]).hint(
+        "the ruleset comes from GitHub, whose API answers few requests without a token (set GITHUB_TOKEN), and is \
+         verified with what Sigstore publishes (tuf-repo-cdn.sigstore.dev): both must be reachable",
+    );
+    // With --force, findings are no failure: what remains is that it could not look.
+    let scan = cmd().args(["--recursive", "--force", "--format=sarif"]);
+    let sarif = sarif(workspace, "tflint");
+    Gate {
+        tool: Tool::Tflint,
+        name: "tflint".to_owned(),
+        commands: vec![run(init), Command { cmd: scan, to: Some(sarif.clone()) }],
+        sarif,
+        base: TERRAFORM,
+        evidence: Evidence::TerraformFiles(folder),
+    }
+}
+
+/// checkov, on the Terraform code. What is skipped beside a resource, with a reason, is not a finding.
+pub fn checkov(checkov: &Found, workspace: &Workspace) -> Gate {
+    let (sarif, report) = (sarif(workspace, "checkov"), report(workspace, "checkov"));
+    let files = format!("console,{},{}", sarif.display(), report.display());
+    let scan = ["--framework", "terraform", "--skip-download", "--quiet", "--compact", "--soft-fail"];
+    let cmd = checkov
+        .cmd(&workspace.root)
+        .without(&["CKV_", "BC_", "CHECKOV_", "PRISMA_"])
+        // It reads settings from the home folder, which could skip checks.
+        .settings(&[("HOME", workspace.target.display().to_string())])
+        .args(["--directory", TERRAFORM])
+        .args(scan)
+        .args(["-o", "cli", "-o", "sarif", "-o", "json", "--output-file-path", &files]);
+    Gate {
+        tool: Tool::Checkov,
+        name: "checkov".to_owned(),
+        commands: vec![run(cmd)],
+        sarif,
+        base: "",
+        evidence: Evidence::CheckovReport(report),
+    }
+}
+
+/// trivy, on the configuration in the repository: Dockerfiles and Terraform.
+pub fn trivy_config(trivy: &Found, workspace: &Workspace) -> Gate {
+    let options = ["config", "--skip-dirs", BAD_ON_PURPOSE].map(str::to_owned);
+    let options = options.into_iter().chain(skipped()).chain([".".to_owned()]);
+    look("trivy-config", options, Evidence::TrivyConfiguration, trivy, workspace)
+}
+
+/// trivy, on the repository: known vulnerabilities of what is depended on, and secrets.
+pub fn trivy_repository(trivy: &Found, workspace: &Workspace) -> Gate {
+    let options = ["fs", "--scanners", "vuln,secret", "--list-all-pkgs", "--no-progress"].map(str::to_owned);
+    let options = options.into_iter().chain(skipped()).chain([".".to_owned()]);
+    look("trivy-repository", options, Evidence::TrivyPackages, trivy, workspace)
+}
+
+/// trivy, on an image in an OCI layout, `name` telling which: its packages, its files, its configuration.
+pub fn trivy_image(name: &str, layout: &Path, trivy: &Found, workspace: &Workspace) -> Gate {
+    let scanners = ["--scanners", "vuln,secret", "--image-config-scanners", "misconfig,secret"];
+    let options = ["image", "--list-all-pkgs", "--no-progress"].into_iter().chain(scanners);
+    let options = options.map(str::to_owned).chain(["--input".to_owned(), layout.display().to_string()]);
+    look(&format!("trivy-image-{name}"), options, Evidence::TrivyImage, trivy, workspace)
+}
+
+/// trivy, on the list of what an image is made of (CycloneDX): it knows what the image itself no longer tells.
+pub fn trivy_sbom(name: &str, sbom: &Path, trivy: &Found, workspace: &Workspace) -> Gate {
+    let options = ["sbom", "--list-all-pkgs", "--no-progress"].map(str::to_owned);
+    let options = options.into_iter().chain([sbom.display().to_string()]);
+    look(&format!("trivy-sbom-{name}"), options, Evidence::TrivyPackages, trivy, workspace)
+}
+
+/// A look of trivy. Its own report comes first, for that tells what it looked at; the SARIF is made of it.
+fn look(
+    name: &str,
+    options: impl IntoIterator<Item = String>,
+    evidence: fn(PathBuf) -> Evidence,
+    trivy: &Found,
+    workspace: &Workspace,
+) -> Gate {
+    let (sarif, report) = (sarif(workspace, name), report(workspace, name));
+    let (to_sarif, to_report) = (sarif.display().to_string(), report.display().to_string());
+    let cache = workspace.cache.join("tools/trivy-data").display().to_string();
+    // Both take Terraform's variables from the environment, too.
+    let cmd = || trivy.cmd(&workspace.root).without(&["TRIVY_", "TF_"]);
+    let scan = cmd()
+        .args(options)
+        .args(["--disable-telemetry", "--skip-version-check", "--cache-dir", &cache])
+        .args(["--severity", SEVERITIES, "--exit-code", "0"])
+        .args(["--format", "json", "--output", &to_report])
+        .hint(
+            "where it could not fetch its database: the container registries that have it must be reachable",
+        );
+    let convert = cmd().args([
+        "convert",
+        "--severity",
+        SEVERITIES,
+        "--format",
+        "sarif",
+        "--output",
+        &to_sarif,
+        &to_report,
+    ]);
+    Gate {
+        tool: Tool::Trivy,
+        name: name.to_owned(),
+        commands: vec![run(scan), run(convert)],
+        sarif,
+        base: "",
+        evidence: evidence(report),
+    }
+}
+
+fn run(cmd: Cmd) -> Command {
+    Command { cmd, to: None }
+}
+
+fn skipped() -> impl Iterator<Item = String> {
+    NOT_OURS.into_iter().flat_map(|folder| ["--skip-dirs".to_owned(), folder.to_owned()])
+}
+
+fn sarif(workspace: &Workspace, name: &str) -> PathBuf {
+    workspace.target.join("pipeline/sarif").join(format!("{name}.sarif"))
+}
+
+/// The tool's own report, which tells more than its SARIF.
+fn report(workspace: &Workspace, name: &str) -> PathBuf {
+    workspace.target.join("pipeline/reports").join(format!("{name}.json"))
+}

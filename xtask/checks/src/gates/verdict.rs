@@ -1,0 +1,115 @@
+//! The verdict: what was found, less what is accepted today.
+
+use time::Date;
+
+use super::baseline::{Baseline, Entry, FILE};
+use super::sarif::{Finding, Sarif};
+use rds_iam_process::console::{Console, Style};
+use rds_iam_process::error::Error;
+use rds_iam_process::steps::Outcome;
+use rds_iam_process::tools::Tool;
+
+/// What becomes of a tool's findings.
+#[derive(Debug)]
+pub struct Verdict {
+    tool: Tool,
+    /// Findings that nothing accepts.
+    refused: Vec<Finding>,
+    accepted: Vec<(Finding, Entry)>,
+    /// Acceptances that have ended.
+    expired: Vec<Entry>,
+    /// Acceptances of what is no longer found.
+    stale: Vec<Entry>,
+    suppressed: usize,
+}
+
+/// Judges all that a tool found in one run.
+pub fn judge(tool: Tool, found: &[Sarif], baseline: &Baseline, today: Date) -> Verdict {
+    let entries: Vec<&Entry> = baseline.entries.iter().filter(|entry| entry.tool == tool).collect();
+    let (expired, valid): (Vec<&Entry>, Vec<&Entry>) =
+        entries.iter().copied().partition(|entry| !entry.holds_on(today));
+    let mut findings: Vec<&Finding> = found.iter().flat_map(|sarif| &sarif.findings).collect();
+    // The same file is looked at more than once, as a part of one module and of another.
+    findings.sort();
+    findings.dedup();
+    let (mut refused, mut accepted) = (Vec::new(), Vec::new());
+    for finding in &findings {
+        match valid.iter().find(|entry| entry.covers(finding)) {
+            Some(entry) => accepted.push(((*finding).clone(), (*entry).clone())),
+            None => refused.push((*finding).clone()),
+        }
+    }
+    let is_stale = |entry: &&&Entry| !findings.iter().any(|finding| entry.covers(finding));
+    Verdict {
+        tool,
+        refused,
+        accepted,
+        stale: valid.iter().filter(is_stale).map(|entry| (*entry).clone()).collect(),
+        expired: expired.into_iter().cloned().collect(),
+        suppressed: found.iter().map(|sarif| sarif.suppressed).sum(),
+    }
+}
+
+impl Verdict {
+    /// Tells what was accepted and by what, and what the verdict is.
+    ///
+    /// # Errors
+    /// When a finding is not accepted, or an acceptance has ended.
+    pub fn outcome(self, console: Console) -> Result<Outcome, Error> {
+        for (finding, entry) in &self.accepted {
+            let line = format!("accepted until {}: {}: {}", entry.expires, shown(finding), entry.reason);
+            console.line(&console.paint(Style::Quiet, &line));
+        }
+        console.line(&format!(
+            "{}: {} not accepted, {} accepted by {FILE}, {} excused in the code",
+            self.tool,
+            findings(self.refused.len()),
+            self.accepted.len(),
+            self.suppressed
+        ));
+        if !self.refused.is_empty() || !self.expired.is_empty() {
+            return Err(Error::Found { found: self.refusal(), mend: self.mend() });
+        }
+        if self.stale.is_empty() {
+            return Ok(Outcome::Passed);
+        }
+        let lines: Vec<String> = self.stale.iter().map(|entry| format!("{FILE}:{}", entry.line)).collect();
+        Ok(Outcome::Warned(format!("accepts what is no longer found: {}", lines.join(", "))))
+    }
+
+    fn refusal(&self) -> String {
+        let mut lines = Vec::new();
+        if !self.refused.is_empty() {
+            lines.push(format!("{}: {} not accepted", self.tool, findings(self.refused.len())));
+            lines.extend(self.refused.iter().map(|finding| format!("  {}", shown(finding))));
+        }
+        for entry in &self.expired {
+            lines.push(format!(
+                "{FILE}:{}: {} was accepted until {}: {}",
+                entry.line, entry.rule, entry.expires, entry.reason
+            ));
+        }
+        lines.join("\n")
+    }
+
+    fn mend(&self) -> String {
+        let excuse = match self.tool {
+            Tool::Checkov => "skip it beside the resource (#checkov:skip=<id>:<reason>)",
+            _ => "accept it in gates/baseline.toml, with a reason and an end",
+        };
+        if self.refused.is_empty() {
+            format!("remove the entry in {FILE}, or look at it again and give it a new end")
+        } else {
+            format!("mend what is found, or {excuse}")
+        }
+    }
+}
+
+fn findings(count: usize) -> String {
+    if count == 1 { "1 finding".to_owned() } else { format!("{count} findings") }
+}
+
+fn shown(finding: &Finding) -> String {
+    let Finding { path, line, rule, says, .. } = finding;
+    format!("{path}:{line}: {rule}: {says}")
+}

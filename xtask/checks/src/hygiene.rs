@@ -1,0 +1,193 @@
+//! What no compiler checks about the repository: nothing of one machine in it, lints inherited
+//! everywhere, and a reason beside everything that is switched off.
+
+mod attributes;
+mod audit;
+mod excerpts;
+mod places;
+
+use std::fs;
+use std::io;
+
+use rds_iam_process::console::{Console, Style};
+use rds_iam_process::error::Error;
+use rds_iam_process::runner::{Cmd, Runner};
+use rds_iam_process::steps::Outcome;
+use rds_iam_process::workspace::Workspace;
+
+/// A source file that is longer is worth a second look; no reason to fail.
+const LONG_FILE_LINES: usize = 500;
+
+/// A file as the checks see it.
+#[derive(Clone, Copy, Debug)]
+struct File<'a> {
+    /// Relative to the workspace's root, with `/`.
+    path: &'a str,
+    text: &'a str,
+}
+
+/// One thing that is wrong, and where.
+#[derive(Debug)]
+struct Finding {
+    /// `path` or `path:line`.
+    place: String,
+    what: String,
+}
+
+impl Finding {
+    fn at(file: File<'_>, line: usize, what: impl Into<String>) -> Self {
+        Self { place: format!("{}:{line}", file.path), what: what.into() }
+    }
+
+    fn in_file(file: File<'_>, what: impl Into<String>) -> Self {
+        Self { place: file.path.to_owned(), what: what.into() }
+    }
+}
+
+/// Checks every file that git tracks, or would track if all were added.
+///
+/// # Errors
+/// When something is wrong (all of it, at once), or git or a file cannot be read.
+pub fn run(workspace: &Workspace, console: Console, runner: Runner) -> Result<Outcome, Error> {
+    let paths = tracked(workspace, runner)?;
+    let (mut wrong, mut long) = (Vec::new(), Vec::new());
+    for path in &paths {
+        let full = workspace.root.join(path);
+        let bytes = match fs::read(&full) {
+            Ok(bytes) => bytes,
+            // Tracked and deleted, a link to a folder, or gone since git listed it.
+            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::IsADirectory) => {
+                continue;
+            }
+            Err(source) => return Err(Error::File { action: "read", path: full, source }),
+        };
+        let text = String::from_utf8_lossy(&bytes);
+        let file = File { path, text: &text };
+        wrong.extend(check(file));
+        wrong.extend(audit::check(file, &workspace.root));
+        wrong.extend(excerpts::check(file, &workspace.root));
+        long.extend(long_file(file));
+    }
+    console.line(&format!("{} files checked", paths.len()));
+    for Finding { place, what } in &long {
+        console.line(&console.paint(Style::Warning, &format!("warning: {place}: {what}")));
+    }
+    if !wrong.is_empty() {
+        return Err(report(&wrong));
+    }
+    Ok(match long.len() {
+        0 => Outcome::Passed,
+        1 => Outcome::Warned("1 long file".to_owned()),
+        count => Outcome::Warned(format!("{count} long files")),
+    })
+}
+
+fn tracked(workspace: &Workspace, runner: Runner) -> Result<Vec<String>, Error> {
+    // Whoever runs this builds the repository's code anyway, whoever owns the folder.
+    let trust = format!("safe.directory={}", workspace.root.display());
+    let list = Cmd::new("git", &workspace.root, "apt-get install git")
+        .args(["-c", trust.as_str(), "ls-files", "-z", "--cached", "--others", "--exclude-standard"])
+        .hint("the checks read what git tracks: run this in a git clone");
+    let listed = runner.ask(&list)?;
+    Ok(listed.split('\0').filter(|path| !path.is_empty()).map(str::to_owned).collect())
+}
+
+fn report(wrong: &[Finding]) -> Error {
+    let mut found = format!("the repository breaks {} of its own rules", wrong.len());
+    for Finding { place, what } in wrong {
+        found.push_str(&format!("\n  {place}: {what}"));
+    }
+    Error::Found {
+        found,
+        mend: "each line above says where and what; xtask/checks/src/hygiene says why".to_owned(),
+    }
+}
+
+/// All that is wrong with one file.
+fn check(file: File<'_>) -> Vec<Finding> {
+    let mut wrong = places::check(file);
+    if file.path.ends_with(".rs") {
+        wrong.extend(attributes::check(file));
+    }
+    if file.path == "Cargo.toml" || file.path.ends_with("/Cargo.toml") {
+        wrong.extend(workspace_lints(file));
+    }
+    wrong
+}
+
+/// A crate that does not inherit the workspace's lints has none of its bans.
+fn workspace_lints(file: File<'_>) -> Option<Finding> {
+    let manifest: toml::Table = match file.text.parse() {
+        Ok(manifest) => manifest,
+        Err(error) => return Some(Finding::in_file(file, format!("not a manifest: {error}"))),
+    };
+    let inherits = || manifest.get("lints")?.get("workspace")?.as_bool();
+    (manifest.contains_key("package") && inherits() != Some(true)).then(|| {
+        Finding::in_file(file, "does not inherit the workspace's lints: add [lints] workspace = true")
+    })
+}
+
+fn long_file(file: File<'_>) -> Option<Finding> {
+    let source =
+        file.path.starts_with("crates/") && file.path.contains("/src/") && file.path.ends_with(".rs");
+    let lines = file.text.lines().count();
+    (source && lines > LONG_FILE_LINES)
+        .then(|| Finding::in_file(file, format!("{lines} lines: more than one purpose?")))
+}
+
+/// What a check says about a file, one finding to a line.
+#[cfg(test)]
+fn findings(path: &str, text: &str) -> String {
+    let lines: Vec<String> = check(File { path, text })
+        .iter()
+        .map(|finding| format!("{}: {}", finding.place, finding.what))
+        .collect();
+    lines.join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_crate_without_the_workspace_lints_is_found() {
+        let package = "[package]\nname = \"x\"\n";
+        insta::assert_snapshot!(
+            findings("crates/x/Cargo.toml", package),
+            @"crates/x/Cargo.toml: does not inherit the workspace's lints: add [lints] workspace = true"
+        );
+        assert!(
+            findings("crates/x/Cargo.toml", &format!("{package}[lints]\nworkspace = false\n"))
+                .contains("lints")
+        );
+        assert!(
+            findings("crates/x/Cargo.toml", &format!("{package}[lints.rust]\nx = \"deny\"\n"))
+                .contains("lints")
+        );
+        assert!(findings("crates/x/Cargo.toml", "[package\n").contains("not a manifest"));
+        assert_eq!(findings("crates/x/Cargo.toml", &format!("{package}[lints]\nworkspace = true\n")), "");
+        assert_eq!(findings("Cargo.toml", "[workspace]\n"), "");
+    }
+
+    #[test]
+    fn a_long_file_is_a_warning() {
+        let text = "//\n".repeat(LONG_FILE_LINES + 1);
+        assert!(long_file(File { path: "crates/x/src/a.rs", text: &text }).is_some());
+        assert!(long_file(File { path: "crates/x/tests/a.rs", text: &text }).is_none());
+        assert!(long_file(File { path: "crates/x/src/a.rs", text: &text[3..] }).is_none());
+    }
+
+    #[test]
+    fn all_findings_are_reported_at_once() {
+        let wrong = [
+            Finding { place: "a.rs:1".into(), what: "one".into() },
+            Finding { place: "b.rs:2".into(), what: "two".into() },
+        ];
+        insta::assert_snapshot!(report(&wrong).report(), @r"
+        error: the repository breaks 2 of its own rules
+          a.rs:1: one
+          b.rs:2: two
+          hint: each line above says where and what; xtask/checks/src/hygiene says why
+        ");
+    }
+}

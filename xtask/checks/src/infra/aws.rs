@@ -1,0 +1,217 @@
+//! The AWS API on this machine: the emulator's program, running beside us for as long as it is needed.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::path::Path;
+use std::process::{Child, ChildStdin, Stdio};
+use std::sync::{Mutex, PoisonError, mpsc};
+use std::thread;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use rds_iam_process::error::Error;
+use rds_iam_process::file;
+use rds_iam_process::runner::Cmd;
+use rds_iam_process::workspace::Workspace;
+
+/// How long it may take to say where it is: a second, but minutes where Python packages come first.
+const READY_WITHIN: Duration = Duration::from_secs(600);
+
+/// How long it may take to answer one question.
+const ANSWER_WITHIN: Duration = Duration::from_secs(30);
+
+/// A running AWS API endpoint (moto). It answers those alone who know its access key, and proves nothing about
+/// permissions. Dropping it ends it.
+#[derive(Debug)]
+pub(crate) struct LocalAws {
+    child: Mutex<Child>,
+    /// What it prints to standard error, once it has ended.
+    log: Mutex<mpsc::Receiver<String>>,
+    /// Closing it ends the child, also where this process is killed.
+    stdin: Option<ChildStdin>,
+    url: String,
+    /// The file with its access key.
+    credentials: String,
+}
+
+impl LocalAws {
+    /// Starts it and waits until it answers.
+    ///
+    /// # Errors
+    /// When it does not start; the error has what it printed.
+    pub(crate) fn start(workspace: &Workspace) -> Result<Self, Error> {
+        let program = workspace.target.join("debug/rds-iam-emulator").display().to_string();
+        let cmd = Cmd::new(program, &workspace.root, "cargo build --bin rds-iam-emulator").args(["aws"]);
+        let mut process = cmd.process();
+        process.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = process.spawn().map_err(|source| Error::Run(cmd.not_started(source)))?;
+        let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
+        let (said, line) = mpsc::channel();
+        thread::spawn(move || {
+            let mut line = String::new();
+            let read = stdout.map(|stdout| BufReader::new(stdout).read_line(&mut line));
+            // Nobody listens any more if the wait below ran out.
+            drop(said.send(read.map(|read| read.map(|_| line))));
+        });
+        // Its log: kept until it is known to run, and drained after that.
+        let (kept, log) = mpsc::channel();
+        thread::spawn(move || {
+            let mut text = String::new();
+            if let Some(mut stderr) = stderr {
+                drop(stderr.read_to_string(&mut text));
+            }
+            drop(kept.send(text));
+        });
+        // From here on, dropping it ends the child.
+        let mut aws = Self {
+            child: Mutex::new(child),
+            log: Mutex::new(log),
+            stdin,
+            url: String::new(),
+            credentials: String::new(),
+        };
+        let answer = |what: String| Error::Answer { command: cmd.shown(), what };
+        let Ok(Some(Ok(line))) = line.recv_timeout(READY_WITHIN) else {
+            return Err(answer(format!("nothing within {} s", READY_WITHIN.as_secs())));
+        };
+        let said: Value = serde_json::from_str(&line).unwrap_or_default();
+        let text = |name: &str| said[name].as_str().map(str::to_owned);
+        let (Some(url), Some(credentials)) = (text("aws_endpoint_url"), text("credentials_file")) else {
+            aws.end();
+            let said = format!("{}{}", line.trim(), aws.log().trim());
+            return Err(answer(format!("no aws_endpoint_url or no credentials_file: {said}")));
+        };
+        aws.credentials = credentials;
+        aws.url = url;
+        Ok(aws)
+    }
+
+    /// Where it answers.
+    pub(crate) fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// The AWS shared credentials file with its access key.
+    pub(crate) fn credentials(&self) -> &str {
+        &self.credentials
+    }
+
+    /// Puts an object into S3; `path` is `/<bucket>/<key>`.
+    ///
+    /// # Errors
+    /// As [`LocalAws::call`].
+    pub(crate) fn put_object(&self, path: &str, body: &str) -> Result<(), Error> {
+        self.request("PUT", path, "s3", "Content-Type: application/octet-stream", body).map(drop)
+    }
+
+    /// Deletes an object from S3.
+    ///
+    /// # Errors
+    /// As [`LocalAws::call`].
+    pub(crate) fn delete_object(&self, path: &str) -> Result<(), Error> {
+        self.request("DELETE", path, "s3", "Content-Type: application/octet-stream", "").map(drop)
+    }
+
+    /// Calls an action of a service that speaks JSON, such as `kms` `TrentService.DescribeKey`.
+    ///
+    /// # Errors
+    /// When it does not answer, or with anything but success.
+    pub(crate) fn call(&self, service: &str, action: &str, body: &Value) -> Result<Value, Error> {
+        let headers = format!("Content-Type: application/x-amz-json-1.1\r\nX-Amz-Target: {action}");
+        let answer = self.request("POST", "/", service, &headers, &body.to_string())?;
+        serde_json::from_str(&answer)
+            .map_err(|error| Error::Answer { command: action.to_owned(), what: error.to_string() })
+    }
+
+    /// Calls an action of a service that takes forms and answers in XML, such as `ec2`.
+    ///
+    /// # Errors
+    /// As [`LocalAws::call`].
+    pub(crate) fn query(&self, service: &str, form: &str) -> Result<String, Error> {
+        self.request("POST", "/", service, "Content-Type: application/x-www-form-urlencoded", form)
+    }
+
+    /// One request over HTTP; the answer's body. An SDK would make xtask slow to build, and nobody checks
+    /// signatures here: the access key, the service and the session token are read.
+    fn request(
+        &self,
+        method: &str,
+        path: &str,
+        service: &str,
+        headers: &str,
+        body: &str,
+    ) -> Result<String, Error> {
+        let address = self.url.trim_start_matches("http://");
+        let command = format!("{method} {}{path} ({service})", self.url);
+        let failed =
+            |error: std::io::Error| Error::Answer { command: command.clone(), what: error.to_string() };
+        let mut stream = TcpStream::connect(address).map_err(failed)?;
+        stream.set_read_timeout(Some(ANSWER_WITHIN)).map_err(failed)?;
+        let known = file::read(Path::new(&self.credentials))?;
+        let (key, token) = (setting(&known, "aws_access_key_id"), setting(&known, "aws_session_token"));
+        let credential = format!("{key}/20260101/us-east-1/{service}/aws4_request");
+        // Version 1.0: the answer ends where the connection does.
+        let request = format!(
+            "{method} {path} HTTP/1.0\r\nHost: {address}\r\nAuthorization: AWS4-HMAC-SHA256 Credential={credential}\r\n\
+             X-Amz-Security-Token: {token}\r\n{headers}\r\nContent-Length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        stream.write_all(request.as_bytes()).map_err(failed)?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).map_err(failed)?;
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
+        let status = head.lines().next().unwrap_or_default();
+        if status.split(' ').nth(1).is_some_and(|code| code.starts_with('2')) {
+            return Ok(body.to_owned());
+        }
+        Err(Error::Answer { command, what: status.to_owned() })
+    }
+
+    /// How it ended, if it did although nobody wanted it to.
+    pub(crate) fn ended(&self) -> Option<Error> {
+        let status = self.child.lock().unwrap_or_else(PoisonError::into_inner).try_wait().ok()??;
+        Some(Error::Found {
+            found: format!("the AWS API on this machine ended by itself ({status})\n{}", self.log().trim()),
+            mend: "run it again; if it ends again, its log above says why".to_owned(),
+        })
+    }
+
+    fn log(&self) -> String {
+        let log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
+        log.recv_timeout(Duration::from_secs(5)).unwrap_or_default()
+    }
+
+    fn end(&mut self) {
+        drop(self.stdin.take());
+        // It may hang; a test run must not.
+        let child = self.child.get_mut().unwrap_or_else(PoisonError::into_inner);
+        drop(child.kill());
+        drop(child.wait());
+    }
+}
+
+impl Drop for LocalAws {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+/// A setting of a shared credentials file, or nothing.
+fn setting<'t>(text: &'t str, name: &str) -> &'t str {
+    let mut settings = text.lines().filter_map(|line| line.split_once(" = "));
+    settings.find(|(found, _)| *found == name).map(|(_, value)| value).unwrap_or_default()
+}
+
+/// What leads Terraform and the SDKs to the AWS API at `url`, and nowhere else: its own access key, no
+/// configuration, no instance metadata. The address is a literal one: with a name, S3 clients put the bucket
+/// before it.
+pub(crate) fn environment(url: &str, credentials: &str, region: &str) -> Vec<(&'static str, String)> {
+    vec![
+        ("AWS_ENDPOINT_URL", url.to_owned()),
+        ("AWS_REGION", region.to_owned()),
+        ("AWS_CONFIG_FILE", "/dev/null".to_owned()),
+        ("AWS_SHARED_CREDENTIALS_FILE", credentials.to_owned()),
+        ("AWS_EC2_METADATA_DISABLED", "true".to_owned()),
+    ]
+}

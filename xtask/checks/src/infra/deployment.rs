@@ -1,0 +1,304 @@
+//! The deployment as Terraform sees it: `stacks/account` and `stacks/service`, applied to an AWS API on
+//! this machine, in a copy of the sources.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::aws::environment;
+use super::terraform::Terraform;
+use super::tree::{self, Tree};
+use rds_iam_images::package::Package;
+use rds_iam_process::error::Error;
+use rds_iam_process::file;
+use rds_iam_process::runner::{Cmd, Runner};
+use rds_iam_process::workspace::Workspace;
+
+/// The region of `local.tfvars`.
+pub(crate) const REGION: &str = "us-east-1";
+/// The project of `local.tfvars`, and the value of every resource's tag.
+pub(crate) const PROJECT: &str = "orders";
+/// The domain of stacks/account's `local.tfvars`.
+const DOMAIN: &str = "orders.example.test";
+/// Where the state of stacks/service lies in the bucket.
+pub(crate) const STATE_KEY: &str = "local/mysql.tfstate";
+/// Where the app's settings lie, by the environment's name.
+pub(crate) const PARAMETERS: &str = "/local/database";
+/// A plan takes five seconds here; over slow networks, minutes.
+const PLAN_WITHIN: Duration = Duration::from_secs(600);
+/// Terraform's flag by which a plan that is not empty is a failure.
+const IS_EMPTY: &str = "-detailed-exitcode";
+/// Without a limit, one error 500 is retried for nine minutes.
+const PROVIDER_OVERRIDE: &str = "provider \"aws\" {\n  max_retries = 2\n}\n";
+/// Plans alone need no bucket.
+const LOCAL_STATE: &str = "terraform {\n  backend \"local\" {}\n}\n";
+
+/// A working copy of `terraform/` with the AWS API that it is for.
+pub(crate) struct Deployment<'a> {
+    workspace: &'a Workspace,
+    runner: Runner,
+    terraform: Terraform,
+    tree: Tree,
+    aws: Vec<(&'static str, String)>,
+}
+
+/// What a run decides, besides `local.tfvars`.
+pub(crate) struct Settings<'a> {
+    pub(crate) package: &'a Path,
+    pub(crate) disposable: bool,
+    pub(crate) zone_id: &'a str,
+    pub(crate) boundary: Option<&'a str>,
+}
+
+impl<'a> Deployment<'a> {
+    /// A fresh copy under `target/infra/<name>`, for the AWS API at `url`.
+    ///
+    /// # Errors
+    /// When Terraform is missing or the copy cannot be made.
+    pub(crate) fn new(
+        name: &str,
+        url: &str,
+        credentials: &str,
+        workspace: &'a Workspace,
+        runner: Runner,
+    ) -> Result<Self, Error> {
+        let terraform = Terraform::find(workspace, runner)?;
+        let tree = tree::copy(name, workspace)?;
+        let deployment =
+            Self { workspace, runner, terraform, tree, aws: environment(url, credentials, REGION) };
+        for stack in ["account", "mysql"] {
+            file::replace(&deployment.stack(stack).join("local_override.tf"), PROVIDER_OVERRIDE)?;
+        }
+        Ok(deployment)
+    }
+
+    /// Where it is, and what its commands have in their environment, in words.
+    pub(crate) fn describe(&self) -> String {
+        let settings: Vec<String> = self.aws.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        format!(
+            "In {}, with {}.\nmoto, a stand-in for the AWS API, answers there; no account of AWS and none of its credentials are used.",
+            self.tree.path.display(),
+            settings.join(" ")
+        )
+    }
+
+    /// The folder of a stack in the copy.
+    pub(crate) fn stack(&self, name: &str) -> PathBuf {
+        self.tree.path.join("stacks").join(name)
+    }
+
+    /// A Terraform command in a stack.
+    pub(crate) fn terraform<S: Into<String>>(&self, stack: &str, args: impl IntoIterator<Item = S>) -> Cmd {
+        self.terraform.cmd(&self.stack(stack), args).settings(&self.aws)
+    }
+
+    /// One of the workspace's programs, with the same AWS API.
+    pub(crate) fn program(&self, name: &str) -> Cmd {
+        let program = self.workspace.target.join("debug").join(name).display().to_string();
+        Cmd::new(program, &self.workspace.root, "cargo build --workspace --all-targets")
+            .without(&["AWS_"])
+            .settings(&self.aws)
+    }
+
+    /// Applies stacks/account: the state's bucket, GitHub's way in, a hosted zone.
+    ///
+    /// # Errors
+    /// When Terraform fails.
+    pub(crate) fn apply_account(&self) -> Result<(), Error> {
+        self.runner.run(&self.terraform.init(&self.stack("account")).settings(&self.aws))?;
+        let args = ["apply", "-input=false", "-no-color", "-auto-approve", "-var-file=local.tfvars"];
+        self.runner.run(&self.terraform("account", args))?;
+        Ok(())
+    }
+
+    /// Destroys stacks/account.
+    ///
+    /// # Errors
+    /// When Terraform fails.
+    pub(crate) fn destroy_account(&self) -> Result<(), Error> {
+        let args = ["destroy", "-input=false", "-no-color", "-auto-approve", "-var-file=local.tfvars"];
+        Ok(self.runner.run(&self.terraform("account", args))?)
+    }
+
+    /// The outputs of a stack.
+    ///
+    /// # Errors
+    /// When Terraform fails or prints no JSON.
+    pub(crate) fn outputs(&self, stack: &str) -> Result<Value, Error> {
+        let cmd = self.terraform(stack, ["output", "-json", "-no-color"]);
+        let printed = self.runner.ask(&cmd)?;
+        serde_json::from_str(&printed).map_err(Error::answer(&cmd))
+    }
+
+    /// Writes what stacks/service is to be, besides `local.tfvars`.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub(crate) fn configure(&self, settings: &Settings<'_>) -> Result<(), Error> {
+        let Settings { package, disposable, zone_id, boundary } = settings;
+        let variables = json!({
+            "disposable": disposable,
+            "app": { "domain_name": DOMAIN, "zone_id": zone_id },
+            // What can be seen to change in place, besides protection.
+            "proxy": { "idle_client_timeout_seconds": if *disposable { 900 } else { 1800 } },
+            "bootstrap": { "package": package, "architecture": "x86_64" },
+            "permissions_boundary_arn": boundary,
+        });
+        file::replace(&self.stack("service").join("run.auto.tfvars.json"), format!("{variables:#}\n"))
+    }
+
+    /// `terraform init` of stacks/service with its state in the bucket of stacks/account, or without any.
+    ///
+    /// # Errors
+    /// When Terraform fails: no provider, or no bucket.
+    pub(crate) fn init(&self, backend: Option<&Value>) -> Result<(), Error> {
+        let mut init = self.terraform.init(&self.stack("service"));
+        match backend {
+            None => file::replace(&self.stack("service").join("state_override.tf"), LOCAL_STATE)?,
+            Some(backend) => {
+                let mut file = format!("key = \"{STATE_KEY}\"\n");
+                for (name, value) in backend.as_object().into_iter().flatten() {
+                    // JSON's texts, numbers and truth values are HCL's.
+                    file.push_str(&format!("{name} = {value}\n"));
+                }
+                file::replace(&self.stack("service").join("local.s3.tfbackend"), &file)?;
+                init = init.args(["-backend-config=local.s3.tfbackend"]);
+            }
+        }
+        Ok(self.runner.run(&init.settings(&self.aws))?)
+    }
+
+    /// Plans stacks/service into `<name>.tfplan`, and has the rules judge it.
+    ///
+    /// # Errors
+    /// When Terraform fails, or the rules refuse the plan.
+    pub(crate) fn plan(&self, name: &str, more: &[&str]) -> Result<(), Error> {
+        self.plan_only(name, more)?;
+        Ok(self.runner.run(&self.rules(name))?)
+    }
+
+    /// Plans stacks/service into `<name>.tfplan` and `<name>.json`.
+    ///
+    /// # Errors
+    /// When Terraform fails.
+    pub(crate) fn plan_only(&self, name: &str, more: &[&str]) -> Result<(), Error> {
+        let out = format!("-out={name}.tfplan");
+        let args = ["plan", "-input=false", "-no-color", "-var-file=environments/local.tfvars", &out];
+        let plan = self.terraform("mysql", args).args(more.iter().copied());
+        // That is what makes anything but an empty plan a failure.
+        let plan = if more.contains(&IS_EMPTY) {
+            plan.hint("this plan must be empty: something drifts")
+        } else {
+            plan
+        };
+        self.runner.capture(&plan, PLAN_WITHIN)?;
+        let show = self.terraform("mysql", ["show", "-json", "-no-color", &format!("{name}.tfplan")]);
+        let shown = self.runner.ask(&show)?;
+        file::replace(&self.stack("service").join(format!("{name}.json")), &shown)
+    }
+
+    /// The command that has the rules judge `<name>.json`.
+    pub(crate) fn rules(&self, name: &str) -> Cmd {
+        let file = self.stack("service").join(format!("{name}.json")).display().to_string();
+        self.program("rds-iam")
+            .args(["plan".to_owned(), file])
+            .hint("the plan does what the design forbids: each finding above says what to do")
+    }
+
+    /// Applies the plan that was judged.
+    ///
+    /// # Errors
+    /// When Terraform fails.
+    pub(crate) fn apply(&self, name: &str) -> Result<(), Error> {
+        let args = ["apply", "-input=false", "-no-color", &format!("{name}.tfplan")];
+        Ok(self.runner.run(&self.terraform("mysql", args))?)
+    }
+
+    /// Plans again, takes nothing but an empty plan, and has the rules judge what there is now: they see
+    /// what was known only after the apply.
+    ///
+    /// # Errors
+    /// When there is something to do (the error shows the end of it), or the rules refuse what there is.
+    pub(crate) fn expect_empty_plan(&self) -> Result<(), Error> {
+        self.plan("again", &[IS_EMPTY])
+    }
+
+    /// Terraform's outputs into a file, as the programs read them.
+    ///
+    /// # Errors
+    /// When there are none, or the file cannot be written.
+    pub(crate) fn write_outputs(&self, file: &Path) -> Result<(), Error> {
+        let outputs = self.outputs("mysql")?;
+        file::replace(file, format!("{outputs:#}\n"))
+    }
+
+    /// Everything from nothing to a deployment: the account's stack, then the plan, judged and applied.
+    ///
+    /// # Errors
+    /// When anything fails.
+    pub(crate) fn stand_up(&self, package: &Path) -> Result<(), Error> {
+        self.apply_account()?;
+        let account = self.outputs("account")?;
+        self.configure(&settings(package, false, &account))?;
+        self.init(Some(&account["backend"]["value"]))?;
+        self.plan("first", &[])?;
+        self.apply("first")
+    }
+}
+
+/// The settings that follow from stacks/account's outputs.
+pub(crate) fn settings<'a>(package: &'a Path, disposable: bool, account: &'a Value) -> Settings<'a> {
+    Settings {
+        package,
+        disposable,
+        zone_id: account["zone"]["value"]["id"].as_str().unwrap_or_default(),
+        boundary: account["github"]["value"]["permissions_boundary_arn"].as_str(),
+    }
+}
+
+/// `cargo xtask infra apply`, which the demo runs: stands the deployment up at `AWS_ENDPOINT_URL`, which
+/// must be on this machine and know the key in `AWS_SHARED_CREDENTIALS_FILE`, and writes its outputs.
+///
+/// # Errors
+/// When the address is another machine's, or anything fails.
+pub(crate) fn apply_here(outputs: &Path, workspace: &Workspace, runner: Runner) -> Result<(), Error> {
+    let url = std::env::var("AWS_ENDPOINT_URL").unwrap_or_default();
+    if !is_here(&url) {
+        return Err(Error::Found {
+            found: format!("AWS_ENDPOINT_URL is {url:?}: this is for an AWS API on this machine alone"),
+            mend: "use `cargo xtask demo --with-infra`; for AWS itself, terraform/stacks/service/README.md"
+                .to_owned(),
+        });
+    }
+    let package = Package::of_this_machine().file(workspace);
+    let credentials = std::env::var("AWS_SHARED_CREDENTIALS_FILE").unwrap_or_default();
+    let deployment = Deployment::new("demo", &url, &credentials, workspace, runner)?;
+    deployment.stand_up(&package)?;
+    deployment.write_outputs(outputs)
+}
+
+/// Whether an address is a port of this machine's and nothing else.
+fn is_here(url: &str) -> bool {
+    let port = url.strip_prefix("http://127.0.0.1:").map(|rest| rest.strip_suffix('/').unwrap_or(rest));
+    port.is_some_and(|port| port.parse::<u16>().is_ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_port_of_this_machine_is_applied_to() {
+        assert!(is_here("http://127.0.0.1:5000") && is_here("http://127.0.0.1:5000/"));
+        for url in [
+            "",
+            "http://127.0.0.1",
+            "http://127.0.0.1:1@192.0.2.1/",
+            "http://127.0.0.1.example.com:1",
+            "https://ec2.eu-west-1.amazonaws.com",
+        ] {
+            assert!(!is_here(url), "{url}");
+        }
+    }
+}

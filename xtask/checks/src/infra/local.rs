@@ -1,0 +1,286 @@
+//! `cargo xtask infra local`: the whole life of the deployment, really applied, on this machine.
+
+use std::cell::OnceCell;
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+
+use super::aws::LocalAws;
+use super::check;
+use super::deployment::{self, Deployment, STATE_KEY};
+use rds_iam_images::package::{self, Package};
+use rds_iam_process::console::Console;
+use rds_iam_process::error::Error;
+use rds_iam_process::file;
+use rds_iam_process::runner::{RunError, Runner};
+use rds_iam_process::steps::{self, Outcome, Step};
+use rds_iam_process::workspace::Workspace;
+
+/// The exit status with which `rds-iam plan` refuses.
+const REFUSED: i32 = 2;
+
+/// The fewest resources that the AWS API must list by their tags before all is destroyed. Fewer, and to
+/// find none afterwards would show nothing.
+const FEWEST_TAGGED: usize = 30;
+
+/// Runs the life cycle; false when a step failed.
+///
+/// # Errors
+/// When it could not begin.
+pub(crate) fn run(workspace: &Workspace, console: Console, runner: Runner) -> Result<bool, Error> {
+    let cycle = Cycle { workspace, console, runner, started: OnceCell::new(), package: OnceCell::new() };
+    let steps: [(&'static str, Action<'_>); 14] = [
+        ("build", |cycle| Ok(cycle.runner.run(&check::programs(cycle.workspace))?)),
+        ("package", Cycle::build_package),
+        ("AWS API", Cycle::start),
+        ("account", |cycle| cycle.deployment()?.apply_account()),
+        ("plan", Cycle::plan),
+        ("state lock", Cycle::held_lock),
+        ("apply", |cycle| cycle.deployment()?.apply("first")),
+        ("second plan", |cycle| cycle.deployment()?.expect_empty_plan()),
+        ("outputs", Cycle::outputs),
+        ("destroy refused", Cycle::destroy_refused),
+        ("change in place", Cycle::change_in_place),
+        ("destroy", Cycle::destroy),
+        ("account destroyed", |cycle| cycle.deployment()?.destroy_account()),
+        ("nothing left", Cycle::nothing_left),
+    ];
+    let steps = steps.map(|(name, action)| step(&cycle, name, action));
+    Ok(steps::run(console, steps.into()))
+}
+
+fn step<'s, 'a: 's>(cycle: &'s Cycle<'a>, name: &'static str, action: Action<'a>) -> Step<'s> {
+    Step::new(name, move || {
+        let done = action(cycle);
+        // What failed then is its end, whatever Terraform makes of it.
+        let ended = || cycle.started.get().and_then(|started| started.aws.ended());
+        done.map_err(|error| ended().unwrap_or(error)).map(|()| Outcome::Passed)
+    })
+}
+
+type Action<'a> = fn(&Cycle<'a>) -> Result<(), Error>;
+
+/// What the steps share. Dropping it ends the AWS API.
+struct Cycle<'a> {
+    workspace: &'a Workspace,
+    console: Console,
+    runner: Runner,
+    started: OnceCell<Started<'a>>,
+    package: OnceCell<PathBuf>,
+}
+
+struct Started<'a> {
+    deployment: Deployment<'a>,
+    aws: LocalAws,
+}
+
+impl<'a> Cycle<'a> {
+    fn started(&self) -> Result<&Started<'a>, Error> {
+        self.started.get().ok_or_else(|| not_yet("the AWS API"))
+    }
+
+    fn deployment(&self) -> Result<&Deployment<'a>, Error> {
+        Ok(&self.started()?.deployment)
+    }
+
+    fn package(&self) -> Result<&Path, Error> {
+        self.package.get().map(PathBuf::as_path).ok_or_else(|| not_yet("the package"))
+    }
+
+    fn build_package(&self) -> Result<(), Error> {
+        let package = package::run(&Package::of_this_machine(), self.workspace, self.runner, self.console)?;
+        drop(self.package.set(package));
+        Ok(())
+    }
+
+    fn start(&self) -> Result<(), Error> {
+        let aws = LocalAws::start(self.workspace)?;
+        let deployment = Deployment::new("local", aws.url(), aws.credentials(), self.workspace, self.runner)?;
+        self.console.line(&deployment.describe());
+        drop(self.started.set(Started { deployment, aws }));
+        Ok(())
+    }
+
+    fn plan(&self) -> Result<(), Error> {
+        let deployment = self.deployment()?;
+        let account = deployment.outputs("account")?;
+        deployment.configure(&deployment::settings(self.package()?, false, &account))?;
+        deployment.init(Some(&account["backend"]["value"]))?;
+        deployment.plan("first", &[])
+    }
+
+    /// Another's lock keeps Terraform out, and says whose it is.
+    fn held_lock(&self) -> Result<(), Error> {
+        let Started { deployment, aws } = self.started()?;
+        let account = deployment.outputs("account")?;
+        let bucket = account["backend"]["value"]["bucket"].as_str().unwrap_or_default();
+        let lock = format!("/{bucket}/{STATE_KEY}.tflock");
+        let held = json!({
+            "ID": "6b7a2f6e-3f54-4f3e-9a1c-1f7f0c1d2e3f", "Operation": "OperationTypeApply", "Info": "",
+            "Who": "somebody@elsewhere", "Version": "1.11.4", "Created": "2026-01-01T00:00:00Z",
+            "Path": format!("{bucket}/{STATE_KEY}"),
+        });
+        aws.put_object(&lock, &held.to_string())?;
+        let refresh = ["plan", "-input=false", "-no-color", "-var-file=environments/local.tfvars"];
+        let result = self.runner.ask(&deployment.terraform("mysql", refresh));
+        aws.delete_object(&lock)?;
+        match result {
+            Err(RunError::Failed { tail, .. }) if tail.to_string().contains("somebody@elsewhere") => {
+                self.console.line("a lock that somebody else holds was respected, and its holder named");
+                Ok(())
+            }
+            Err(error) => Err(error.into()),
+            Ok(_) => Err(Error::Found {
+                found: "Terraform planned although somebody else holds the state's lock".to_owned(),
+                mend: "stacks/account's output backend must have use_lockfile = true".to_owned(),
+            }),
+        }
+    }
+
+    /// rds.conf and the app's parameters, from the outputs, by the program that does so on AWS.
+    fn outputs(&self) -> Result<(), Error> {
+        let deployment = self.deployment()?;
+        let outputs = deployment.stack("service").join("outputs.json");
+        deployment.write_outputs(&outputs)?;
+        let outputs = outputs.display().to_string();
+        let conf = deployment.stack("service").join("rds.conf").display().to_string();
+        let infra = |args: &[&str]| {
+            deployment.program("rds-iam").args(args.iter().copied()).args(["--outputs", &outputs])
+        };
+        self.runner.run(&infra(&["conf"]).args(["--write", &conf]))?;
+        self.runner.run(&infra(&["parameters"]).args(["--write"]))?;
+        // Once more: there is nothing to write any more, and it says so.
+        Ok(self.runner.run(&infra(&["parameters"]).args(["--write"]))?)
+    }
+
+    /// A protected deployment can't be destroyed, and nothing is lost by trying.
+    fn destroy_refused(&self) -> Result<(), Error> {
+        let deployment = self.deployment()?;
+        deployment.plan_only("refused", &["-destroy"])?;
+        match self.runner.run(&deployment.rules("refused")) {
+            Err(RunError::Failed { status, .. }) if status.code() == Some(REFUSED) => {
+                self.console.line("refused, as it has to be: nothing was destroyed");
+                deployment.expect_empty_plan()
+            }
+            Err(error) => Err(error.into()),
+            Ok(()) => Err(Error::Found {
+                found: "the rules let a protected database be destroyed".to_owned(),
+                mend: "see the rules about protected databases in crates/infra".to_owned(),
+            }),
+        }
+    }
+
+    /// Protection goes, and a setting of the proxy changes, without anything being replaced.
+    fn change_in_place(&self) -> Result<(), Error> {
+        let deployment = self.deployment()?;
+        let account = deployment.outputs("account")?;
+        deployment.configure(&deployment::settings(self.package()?, true, &account))?;
+        deployment.plan("change", &[])?;
+        let plan: Value = parse(&file::read(&deployment.stack("service").join("change.json"))?)?;
+        let changes = plan["resource_changes"].as_array().into_iter().flatten();
+        let actions = |change: &Value| change["change"]["actions"].to_string();
+        let (mut updated, mut others) = (0, Vec::new());
+        for change in changes {
+            match actions(change).as_str() {
+                r#"["no-op"]"# | r#"["read"]"# => {}
+                r#"["update"]"# => updated += 1,
+                other => others.push(format!("{} {other}", change["address"].as_str().unwrap_or_default())),
+            }
+        }
+        if updated == 0 || !others.is_empty() {
+            return Err(Error::Found {
+                found: format!("not a change in place: {updated} updated, and {others:?}"),
+                mend: "what `disposable` and the proxy's timeout change must not replace anything".to_owned(),
+            });
+        }
+        deployment.apply("change")?;
+        deployment.expect_empty_plan()
+    }
+
+    fn destroy(&self) -> Result<(), Error> {
+        let Started { deployment, aws } = self.started()?;
+        let tagged = tagged(aws)?;
+        self.console.line(&format!("the AWS API lists {} resources of this project", tagged.len()));
+        if tagged.len() < FEWEST_TAGGED {
+            return Err(Error::Found {
+                found: format!("by their tags, the AWS API lists no more than {}", tagged.join(", ")),
+                mend: "every resource gets the provider's default_tags; see the stacks' versions.tf"
+                    .to_owned(),
+            });
+        }
+        deployment.plan("destroy", &["-destroy"])?;
+        deployment.apply("destroy")?;
+        // They are not Terraform's, so they go by the program that wrote them.
+        let delete = ["delete-parameters", "--path", deployment::PARAMETERS, "--region", deployment::REGION];
+        self.runner.run(&deployment.program("rds-iam").args(delete))?;
+        let left = self.runner.ask(&deployment.terraform("mysql", ["state", "list"]))?;
+        if left.trim().is_empty() {
+            return Ok(());
+        }
+        Err(Error::Found {
+            found: format!("the state still has\n{}", left.trim_end()),
+            mend: "each of these must be destroyable".to_owned(),
+        })
+    }
+
+    /// What a person would look for on AWS: resources that still have the project's tag.
+    fn nothing_left(&self) -> Result<(), Error> {
+        let Started { aws, .. } = self.started()?;
+        let mut left = Vec::new();
+        for arn in tagged(aws)? {
+            if !is_listed_after_its_end(aws, &arn)? {
+                left.push(arn);
+            }
+        }
+        if left.is_empty() {
+            return Ok(());
+        }
+        Err(Error::Found {
+            found: format!("the AWS API still has {}", left.join(", ")),
+            mend: "find the resource that leaves it behind; on AWS it would cost money".to_owned(),
+        })
+    }
+}
+
+/// The ARNs of all resources that have the project's tag.
+fn tagged(aws: &LocalAws) -> Result<Vec<String>, Error> {
+    let (mut arns, mut token) = (Vec::new(), String::new());
+    loop {
+        let wanted = json!({
+            "TagFilters": [{ "Key": "Project", "Values": [deployment::PROJECT] }], "PaginationToken": token,
+        });
+        let page = aws.call("tagging", "ResourceGroupsTaggingAPI_20170126.GetResources", &wanted)?;
+        let found = page["ResourceTagMappingList"].as_array().into_iter().flatten();
+        arns.extend(found.filter_map(|resource| Some(resource["ResourceARN"].as_str()?.to_owned())));
+        token = page["PaginationToken"].as_str().unwrap_or_default().to_owned();
+        if token.is_empty() {
+            return Ok(arns);
+        }
+    }
+}
+
+/// Whether a resource is gone although it is listed: keys wait for days, and NAT gateways and instances are shown as
+/// deleted and terminated for an hour, on AWS as here.
+fn is_listed_after_its_end(aws: &LocalAws, arn: &str) -> Result<bool, Error> {
+    if arn.split(':').nth(2) == Some("kms") {
+        let key = aws.call("kms", "TrentService.DescribeKey", &json!({ "KeyId": arn }))?;
+        return Ok(key["KeyMetadata"]["KeyState"] == "PendingDeletion");
+    }
+    let described = |action: &str, parameter: &str, id: &str| {
+        aws.query("ec2", &format!("Action={action}&Version=2016-11-15&{parameter}.1={id}"))
+    };
+    if let Some((_, id)) = arn.split_once(":natgateway/") {
+        return Ok(described("DescribeNatGateways", "NatGatewayId", id)?.contains("<state>deleted</state>"));
+    }
+    let Some((_, id)) = arn.split_once(":instance/") else { return Ok(false) };
+    Ok(described("DescribeInstances", "InstanceId", id)?.contains("<name>terminated</name>"))
+}
+
+fn not_yet(what: &str) -> Error {
+    Error::Found { found: format!("{what} is not there yet"), mend: "an earlier step makes it".to_owned() }
+}
+
+fn parse(text: &str) -> Result<Value, Error> {
+    serde_json::from_str(text)
+        .map_err(|error| Error::Answer { command: "terraform show".to_owned(), what: error.to_string() })
+}

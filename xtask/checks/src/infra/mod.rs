@@ -1,0 +1,62 @@
+//! `cargo xtask infra`: the infrastructure's life on a machine without an AWS account.
+
+mod aws;
+pub mod check;
+mod deployment;
+mod local;
+mod passed;
+pub mod provider;
+mod readme;
+pub mod terraform;
+pub mod tree;
+
+use std::path::PathBuf;
+
+use rds_iam_images::package::{self, Package};
+use rds_iam_process::console::Console;
+use rds_iam_process::error::Error;
+use rds_iam_process::runner::Runner;
+use rds_iam_process::steps;
+use rds_iam_process::workspace::Workspace;
+
+pub use check::steps as check_steps;
+
+/// The tasks of `cargo xtask infra`.
+#[derive(Debug, clap::Subcommand)]
+pub enum Infra {
+    /// Check all modules and stacks: format, validity, tests, the rules for plans, checkov
+    Check,
+    /// Apply, change and destroy the whole deployment against an AWS API on this machine
+    Local,
+    /// Build bootstrap's Lambda package
+    Package(Package),
+    /// Apply the deployment to the AWS API on this machine that `AWS_ENDPOINT_URL` names
+    #[command(hide = true)]
+    Apply {
+        /// Where to write Terraform's outputs
+        #[arg(long, value_name = "FILE")]
+        outputs: PathBuf,
+    },
+}
+
+/// Runs one task; false when it has told about its failure itself.
+///
+/// # Errors
+/// When it could not begin.
+pub fn run(task: Infra, workspace: &Workspace, console: Console, runner: Runner) -> Result<bool, Error> {
+    match task {
+        Infra::Check => Ok(steps::run(console, check::steps(workspace, console, runner))),
+        Infra::Local => local::run(workspace, console, runner),
+        Infra::Package(package) => package::run(&package, workspace, runner, console).map(|_| true),
+        Infra::Apply { outputs } => deployment::apply_here(&outputs, workspace, runner).map(|()| true),
+    }
+}
+
+/// Builds what a deployment to this machine needs: the workspace's programs and bootstrap's package.
+///
+/// # Errors
+/// When something cannot be built.
+pub fn prepare(workspace: &Workspace, console: Console, runner: Runner) -> Result<(), Error> {
+    runner.run(&check::programs(workspace))?;
+    package::run(&Package::of_this_machine(), workspace, runner, console).map(drop)
+}

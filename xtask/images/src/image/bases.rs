@@ -1,0 +1,173 @@
+//! The images that a build starts from.
+
+use std::fs;
+use std::path::Path;
+
+use clap::ValueEnum;
+use serde::Serialize;
+
+use super::engine::docker;
+use super::{Which, local};
+use rds_iam_process::console::{Console, Style};
+use rds_iam_process::error::Error;
+use rds_iam_process::file::failed as file;
+use rds_iam_process::runner::{self, Runner};
+use rds_iam_process::tools::reach;
+use rds_iam_process::workspace::Workspace;
+
+/// What images are built on. The caller chooses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Bases {
+    /// The official images that the Dockerfiles name by digest; the engine pulls them
+    Pinned,
+    /// Images made on this machine from Debian's packages and its own Rust, for where none can be pulled
+    Local,
+}
+
+impl Bases {
+    /// The official images where the engine has them or their registries answer; else local ones, which is said.
+    pub fn that_can_be_had(workspace: &Workspace, console: Console, runner: Runner) -> Self {
+        let text = fs::read_to_string(workspace.root.join(Which::App.dockerfile())).unwrap_or_default();
+        let Some(Pair { builder, base }) = pinned(&text) else { return Self::Pinned };
+        let why = [builder, base].iter().find_map(|base| {
+            let is_here =
+                docker(workspace).args(["image", "inspect", "--format", "{{.Id}}", &base.reference()]);
+            if runner.ask(&is_here).is_ok() {
+                return None;
+            }
+            reach::host(&base.registry(), workspace, runner).err()
+        });
+        // A question that was stopped has no answer.
+        let Some(why) = why.filter(|_| !runner::interrupted()) else { return Self::Pinned };
+        let note = format!(
+            "no official base images can be pulled ({why}): images are built on bases made of Debian's packages; \
+             RDS_IAM_IMAGE_BASES=pinned insists on the official ones"
+        );
+        console.line(&console.paint(Style::Warning, &note));
+        Self::Local
+    }
+}
+
+/// An image that others are built on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Base {
+    /// As the registry names it.
+    pub name: String,
+    /// Of the manifest in its registry; of the configuration in the engine where it was made on this machine.
+    pub digest: String,
+}
+
+impl Base {
+    /// As `docker pull` takes it.
+    fn reference(&self) -> String {
+        format!("{}@{}", self.name, self.digest)
+    }
+
+    /// An address of its registry's host.
+    fn registry(&self) -> String {
+        format!("https://{}/v2/", self.name.split('/').next().unwrap_or_default())
+    }
+}
+
+/// What compiles, and what the program is put on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(crate) struct Pair {
+    pub builder: Base,
+    pub base: Base,
+}
+
+/// The images by whose names a Dockerfile is built.
+///
+/// # Errors
+/// When the Dockerfile pins none, or local ones can't be made.
+pub(super) fn resolve(
+    bases: Bases,
+    dockerfile: &Path,
+    workspace: &Workspace,
+    console: Console,
+    runner: Runner,
+) -> Result<Pair, Error> {
+    match bases {
+        Bases::Local => local::ready(workspace, console, runner),
+        Bases::Pinned => {
+            let text = fs::read_to_string(dockerfile).map_err(file("read", dockerfile))?;
+            pinned(&text).ok_or_else(|| Error::Found {
+                found: format!("{} does not pin its bases", dockerfile.display()),
+                mend: "give ARG BUILDER and ARG BASE defaults that end with @sha256:<64 hex digits>"
+                    .to_owned(),
+            })
+        }
+    }
+}
+
+/// The defaults of a Dockerfile's arguments.
+fn pinned(dockerfile: &str) -> Option<Pair> {
+    let default = |argument: &str| {
+        let line = dockerfile.lines().find_map(|line| line.strip_prefix(argument))?;
+        let (name, digest) = line.trim().split_once('@')?;
+        let hex = digest.strip_prefix("sha256:")?;
+        let is_digest = hex.len() == 64 && hex.bytes().all(|byte| byte.is_ascii_hexdigit());
+        is_digest.then(|| Base { name: name.to_owned(), digest: digest.to_owned() })
+    };
+    Some(Pair { builder: default("ARG BUILDER=")?, base: default("ARG BASE=")? })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Which;
+    use super::*;
+    use rds_iam_process::workspace;
+
+    fn dockerfile(which: &str) -> String {
+        fs::read_to_string(workspace::root().join("docker").join(which).join("Dockerfile")).unwrap()
+    }
+
+    #[test]
+    fn both_images_are_pinned_to_the_same_bases_and_built_in_the_same_stage() {
+        let until_base = |text: &str| {
+            let from = text.find("ARG BUILDER=").expect("arguments");
+            let to = text.find("FROM ${BASE}").expect("a stage on the base");
+            text[from..to].to_owned()
+        };
+        let (app, bootstrap) = (dockerfile("app"), dockerfile("bootstrap"));
+        assert!(pinned(&app).is_some());
+        assert_eq!(until_base(&app), until_base(&bootstrap));
+        // The SBOM asks cargo about these together.
+        for program in Which::ALL.map(Which::program) {
+            assert!(app.contains(&format!("--package {program} --bin {program} ")), "{program}");
+        }
+    }
+
+    #[test]
+    fn the_builder_has_the_rust_that_the_workspace_names() {
+        let toolchain = fs::read_to_string(workspace::root().join("rust-toolchain.toml")).unwrap();
+        let toolchain: toml::Table = toolchain.parse().unwrap();
+        let version = toolchain["toolchain"]["channel"].as_str().unwrap();
+        let builder = pinned(&dockerfile("app")).unwrap().builder.name;
+        assert!(builder.contains(&format!("/rust:{version}-")), "{builder}, but Rust {version}");
+    }
+
+    #[test]
+    fn each_base_names_the_host_of_its_registry() {
+        let Pair { builder, base } = pinned(&dockerfile("app")).unwrap();
+        assert_eq!(builder.registry(), "https://docker.io/v2/");
+        assert_eq!(base.registry(), "https://gcr.io/v2/");
+        assert!(
+            builder.reference().starts_with("docker.io/library/rust:")
+                && builder.reference().contains("@sha256:")
+        );
+    }
+
+    #[test]
+    fn what_is_not_a_digest_pins_nothing() {
+        let hex = "0".repeat(64);
+        let text = |digest: &str| format!("ARG BUILDER=rust@{digest}\nARG BASE=base@sha256:{hex}\n");
+        assert!(pinned(&text(&format!("sha256:{hex}"))).is_some());
+        for digest in ["sha256:00", "latest", &format!("sha512:{hex}"), &format!("sha256:{}", "x".repeat(64))]
+        {
+            assert_eq!(pinned(&text(digest)), None);
+        }
+        assert_eq!(pinned("ARG BUILDER=rust:1\n"), None);
+    }
+}

@@ -1,0 +1,105 @@
+//! The Docker engine: it builds, and gives out what it built.
+
+use std::fs;
+use std::io;
+use std::path::Path;
+
+use super::Request;
+use super::bases::{Bases, Pair};
+use super::normalise::Created;
+use super::saved::{self, Saved};
+use rds_iam_process::engine;
+use rds_iam_process::error::Error;
+use rds_iam_process::file::failed as file;
+use rds_iam_process::runner::{Cmd, Runner};
+use rds_iam_process::workspace::Workspace;
+
+/// What to do where a build can't be had at all.
+pub(super) const DOCKER_MEND: &str = "start a Docker engine (20.10 or later) with a client that has BuildKit: from version 23 on, the buildx plugin";
+
+/// Has the engine build the image; what it saves of it.
+///
+/// # Errors
+/// When there is no engine, the build fails, or what it saves is not as documented.
+pub(super) fn build(
+    request: &Request,
+    created: &Created,
+    pair: &Pair,
+    context: &Path,
+    workspace: &Workspace,
+    runner: Runner,
+) -> Result<Saved, Error> {
+    let local = (request.bases == Bases::Local).then_some(pair);
+    runner.run(&command(request, created, &version(context)?, local, context, workspace))?;
+    let (name, tar) = (name(request), context.with_extension("saved.tar"));
+    let save =
+        docker(workspace).args(["save", "--output", &tar.display().to_string(), &name]).hint(DOCKER_MEND);
+    runner.run(&save)?;
+    // It has another digest than what comes out in the end, and nobody should take it for that.
+    runner.ask(&docker(workspace).args(["image", "rm", &name]))?;
+    let opened = fs::File::open(&tar).map_err(file("read", &tar))?;
+    let saved = saved::read(io::BufReader::new(opened)).map_err(Error::answer(&save))?;
+    fs::remove_file(&tar).map_err(file("remove", &tar))?;
+    Ok(saved)
+}
+
+/// The command that builds, on `local` bases where those are wanted.
+pub(super) fn command(
+    request: &Request,
+    created: &Created,
+    version: &str,
+    local: Option<&Pair>,
+    context: &Path,
+    workspace: &Workspace,
+) -> Cmd {
+    let labels = [
+        ("revision", request.tag()),
+        ("source", request.source.clone()),
+        ("version", version.to_owned()),
+        ("created", created.text.clone()),
+    ];
+    let bases = local.map(|pair| [("BUILDER", &pair.builder.name), ("BASE", &pair.base.name)]);
+    let dockerfile = context.join(request.which.dockerfile()).display().to_string();
+    let mut build = docker(workspace)
+        .args(["build", "--progress", "plain", "--tag", &name(request), "--file", &dockerfile])
+        .args(labels.iter().flat_map(|(key, value)| {
+            ["--label".to_owned(), format!("org.opencontainers.image.{key}={value}")]
+        }))
+        .args(
+            bases
+                .into_iter()
+                .flatten()
+                .flat_map(|(argument, name)| ["--build-arg".to_owned(), format!("{argument}={name}")]),
+        );
+    if request.no_cache {
+        build = build.args(["--no-cache"]);
+    }
+    build.args([context.display().to_string()]).hint(
+        "what failed is told above; where no image can be pulled, build on local bases; where the client knows no \
+         BuildKit, install its buildx plugin",
+    )
+}
+
+/// What the engine calls it until it was saved.
+fn name(request: &Request) -> String {
+    format!("{}-build:{}", request.which.program(), request.tag())
+}
+
+/// The workspace's version.
+pub(super) fn version(context: &Path) -> Result<String, Error> {
+    let path = context.join("Cargo.toml");
+    let manifest = fs::read_to_string(&path).map_err(file("read", &path))?;
+    let parsed: Option<toml::Table> = manifest.parse().ok();
+    let workspace = parsed.as_ref().and_then(|manifest| manifest.get("workspace"));
+    let version = workspace.and_then(|workspace| workspace.get("package")?.get("version")?.as_str());
+    version.map(str::to_owned).ok_or_else(|| Error::Found {
+        found: format!("{} has no workspace.package.version", path.display()),
+        mend: "give the workspace one version for all its packages".to_owned(),
+    })
+}
+
+/// A command of the Docker client, by BuildKit where it builds.
+pub(super) fn docker(workspace: &Workspace) -> Cmd {
+    let client = engine::building_client().unwrap_or(engine::DOCKER);
+    workspace.tool(client, DOCKER_MEND.to_owned()).env("DOCKER_BUILDKIT", "1")
+}

@@ -1,0 +1,260 @@
+//! A builder and a base out of Debian's packages and this machine's Rust, for machines that can pull no image.
+//!
+//! They are made once and kept by the engine, so that builds of one commit agree; another machine's, made from
+//! other versions of the packages, are others. A build takes them only where its caller asks for them.
+
+mod base;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest, Sha256};
+
+use super::bases::{Base, Pair};
+use super::context::empty;
+use super::engine::{DOCKER_MEND, docker};
+use rds_iam_process::console::{Console, Style};
+use rds_iam_process::error::Error;
+use rds_iam_process::file::failed as file;
+use rds_iam_process::runner::{Cmd, Runner};
+use rds_iam_process::workspace::{CARGO_MEND, Workspace};
+
+/// Raise it when what is put into the images changes, so that no older one is used.
+const RECIPE: &str = "1";
+
+/// What compiles Rust with C in it, beside Rust.
+const PACKAGES: &str = "ca-certificates,gcc,libc6-dev";
+
+const MMDEBSTRAP_MEND: &str = "apt-get install mmdebstrap (Debian and what is derived from it)";
+
+/// Where this machine's certificate authorities are, unless `SSL_CERT_FILE` says otherwise.
+const AUTHORITIES: &str = "/etc/ssl/certs/ca-certificates.crt";
+
+/// Both images, made now if they are not there.
+///
+/// # Errors
+/// When a tool is missing, or the packages can't be had.
+pub(super) fn ready(workspace: &Workspace, console: Console, runner: Runner) -> Result<Pair, Error> {
+    let machine = Machine::this(workspace, runner)?;
+    let key = machine.key()?;
+    let name = |which: &str| format!("rds-iam-local/{which}:{key}");
+    let (builder, base) = (name("builder"), name("base"));
+    let folder = workspace.target.join("pipeline/local-bases");
+    // Two builds at once make them once. The system releases it when this process ends, however it ends.
+    let lock = folder.with_extension("lock");
+    let locked = rds_iam_process::file::open_lock(&lock)?;
+    locked.lock().map_err(file("lock", &lock))?;
+    if id(&builder, workspace, runner).is_none() || id(&base, workspace, runner).is_none() {
+        console.line(&console.paint(
+            Style::Warning,
+            "no image is pulled: making a builder and a base from Debian's packages (once; two minutes)",
+        ));
+        empty(&folder)?;
+        make(&machine, &folder, [&builder, &base], workspace, runner)?;
+        fs::remove_dir_all(&folder).map_err(file("remove", &folder))?;
+    }
+    let found = |name: String| {
+        let id = id(&name, workspace, runner);
+        id.map(|digest| Base { name, digest }).ok_or_else(|| Error::Found {
+            found: "the Docker engine does not keep the images that were just made".to_owned(),
+            mend: DOCKER_MEND.to_owned(),
+        })
+    };
+    Ok(Pair { builder: found(builder)?, base: found(base)? })
+}
+
+/// The digest of an image that the engine has.
+fn id(name: &str, workspace: &Workspace, runner: Runner) -> Option<String> {
+    let inspect = docker(workspace).args(["image", "inspect", "--format", "{{.Id}}", name]);
+    runner.ask(&inspect).ok().map(|id| id.trim().to_owned())
+}
+
+fn make(
+    machine: &Machine,
+    folder: &Path,
+    [builder, base]: [&str; 2],
+    workspace: &Workspace,
+    runner: Runner,
+) -> Result<(), Error> {
+    let (for_builder, for_base) = (folder.join("builder"), folder.join("base"));
+    for context in [&for_builder, &for_base] {
+        fs::create_dir_all(context).map_err(file("make", context))?;
+    }
+    let debian = for_builder.join("debian.tar");
+    runner.run(&machine.mmdebstrap(&debian, folder, workspace, runner)?)?;
+    let tar = base::tar(&debian).map_err(file("take packages from", &debian))?;
+    let path = for_base.join("base.tar");
+    fs::write(&path, tar).map_err(file("write", &path))?;
+    let rust = for_builder.join("rust.tar");
+    toolchain(&machine.sysroot, &rust).map_err(file("pack Rust into", &rust))?;
+    let authorities = for_builder.join("ca-certificates.crt");
+    fs::write(&authorities, &machine.authorities).map_err(file("write", &authorities))?;
+    for (name, context, which) in [(builder, for_builder, "builder"), (base, for_base, "base")] {
+        let dockerfile = workspace.root.join("docker/local").join(which).join("Dockerfile");
+        let build = docker(workspace)
+            .args(["build", "--progress", "plain", "--tag", name, "--file"])
+            .args([dockerfile.display().to_string(), context.display().to_string()])
+            .hint(DOCKER_MEND);
+        runner.run(&build)?;
+    }
+    Ok(())
+}
+
+/// What of this machine goes into the images.
+struct Machine {
+    /// `trixie` and the like.
+    suite: String,
+    /// Files that say where packages come from.
+    sources: Vec<PathBuf>,
+    /// What `rustc` says of itself.
+    rustc: String,
+    sysroot: PathBuf,
+    /// The certificates that its programs trust, in PEM.
+    authorities: Vec<u8>,
+}
+
+impl Machine {
+    fn this(workspace: &Workspace, runner: Runner) -> Result<Self, Error> {
+        let read = |path: &str| fs::read_to_string(path).map_err(file("read", Path::new(path)));
+        let release = read("/etc/os-release")?;
+        let suite = release.lines().find_map(|line| line.strip_prefix("VERSION_CODENAME="));
+        let sources = sources(Path::new("/etc/apt"));
+        let (Some(suite), false) = (suite, sources.is_empty()) else {
+            return Err(Error::Found {
+                found: "local base images need Debian's packages, and this machine has no source of them"
+                    .to_owned(),
+                mend: "build on the pinned bases, where images can be pulled".to_owned(),
+            });
+        };
+        let rustc = |args: &[&str]| {
+            let ask = Cmd::new("rustc", &workspace.root, CARGO_MEND).args(args.iter().copied());
+            runner.ask(&ask).map(|answer| answer.trim().to_owned())
+        };
+        let authorities = std::env::var("SSL_CERT_FILE").unwrap_or_else(|_| AUTHORITIES.to_owned());
+        Ok(Self {
+            suite: suite.to_owned(),
+            sources,
+            rustc: rustc(&["--version", "--verbose"])?,
+            sysroot: rustc(&["--print", "sysroot"])?.into(),
+            authorities: fs::read(&authorities).map_err(file("read", Path::new(&authorities)))?,
+        })
+    }
+
+    /// Names what the images are made from, as far as that is known before packages are resolved.
+    fn key(&self) -> Result<String, Error> {
+        let mut hash = Sha256::new();
+        let read = |path: &PathBuf| fs::read(path).map_err(file("read", path));
+        let sources: Vec<Vec<u8>> = self.sources.iter().map(read).collect::<Result<_, _>>()?;
+        let texts = [RECIPE, PACKAGES, &self.suite, &self.rustc].map(|text| text.as_bytes().to_vec());
+        for part in texts.into_iter().chain(sources).chain([self.authorities.clone()]) {
+            hash.update(part.len().to_le_bytes());
+            hash.update(part);
+        }
+        Ok(hex::encode(&hash.finalize()[..6]))
+    }
+
+    /// The command that puts a small Debian with a C compiler into a tar.
+    fn mmdebstrap(
+        &self,
+        tar: &Path,
+        folder: &Path,
+        workspace: &Workspace,
+        runner: Runner,
+    ) -> Result<Cmd, Error> {
+        // How this machine reaches its mirror: proxies, certificates and the like.
+        let ask = workspace.tool("apt-config", MMDEBSTRAP_MEND.to_owned()).args(["dump", "Acquire"]);
+        let settings = folder.join("apt.conf");
+        fs::write(&settings, runner.ask(&ask)?).map_err(file("write", &settings))?;
+        let sources = self.sources.iter().map(|path| path.display().to_string());
+        Ok(workspace
+            .tool("mmdebstrap", MMDEBSTRAP_MEND.to_owned())
+            .args(["--variant=essential".to_owned(), format!("--include={PACKAGES}")])
+            .args([format!("--aptopt={}", settings.display()), self.suite.clone(), tar.display().to_string()])
+            .args(sources)
+            .hint("this machine's package sources do not answer: `apt-get update` tells more"))
+    }
+}
+
+/// Apt's files of sources in its folder of settings.
+fn sources(apt: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(apt.join("sources.list.d")).into_iter().flatten().flatten();
+    let parts = entries.map(|entry| entry.path());
+    let mut sources: Vec<_> = parts
+        .filter(|path| {
+            path.extension().is_some_and(|extension| extension == "list" || extension == "sources")
+        })
+        .chain([apt.join("sources.list")])
+        .filter(|path| path.is_file())
+        .collect();
+    sources.sort();
+    sources
+}
+
+/// Compiler, cargo and standard library, without documentation and other tools.
+fn toolchain(sysroot: &Path, to: &Path) -> std::io::Result<()> {
+    let mut tar = tar::Builder::new(std::io::BufWriter::new(fs::File::create(to)?));
+    tar.follow_symlinks(false);
+    for program in ["bin/cargo", "bin/rustc"] {
+        tar.append_path_with_name(sysroot.join(program), program)?;
+    }
+    tar.append_dir_all("lib", sysroot.join("lib"))?;
+    tar.into_inner()?.into_inner().map(drop).map_err(std::io::IntoInnerError::into_error)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn machine(authorities: &str) -> Machine {
+        Machine {
+            suite: "bookworm".into(),
+            sources: Vec::new(),
+            rustc: "rustc 1.95.0".into(),
+            sysroot: PathBuf::new(),
+            authorities: authorities.into(),
+        }
+    }
+
+    #[test]
+    fn the_key_is_of_what_the_images_are_made_from() {
+        assert_eq!(machine("a").key().unwrap(), machine("a").key().unwrap());
+        assert_ne!(machine("a").key().unwrap(), machine("b").key().unwrap());
+        let unreadable = Machine { sources: vec!["/no/such/sources.list".into()], ..machine("a") };
+        assert!(unreadable.key().unwrap_err().to_string().contains("/no/such/sources.list"));
+        assert_ne!(
+            machine("a").key().unwrap(),
+            Machine { suite: "trixie".into(), ..machine("a") }.key().unwrap()
+        );
+        assert_ne!(
+            machine("a").key().unwrap(),
+            Machine { rustc: "rustc 1.96.0".into(), ..machine("a") }.key().unwrap()
+        );
+    }
+
+    #[test]
+    fn sources_are_those_that_apt_reads() {
+        let apt = tempfile::tempdir().unwrap();
+        let parts = apt.path().join("sources.list.d");
+        assert_eq!(sources(apt.path()), [] as [&Path; 0]);
+        fs::create_dir(&parts).unwrap();
+        for name in ["debian.sources", "more.list", "old.list.disabled"] {
+            fs::write(parts.join(name), "").unwrap();
+        }
+        assert_eq!(sources(apt.path()), [parts.join("debian.sources"), parts.join("more.list")]);
+    }
+
+    #[test]
+    fn a_toolchain_has_no_documentation() {
+        let sysroot = tempfile::tempdir().unwrap();
+        for path in ["bin/cargo", "bin/rustc", "bin/cargo-clippy", "lib/rustlib/a.rlib", "share/doc/book"] {
+            let path = sysroot.path().join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, "").unwrap();
+        }
+        let tar = sysroot.path().join("rust.tar");
+        toolchain(sysroot.path(), &tar).unwrap();
+        let layer = super::super::layer::read(fs::File::open(&tar).unwrap()).unwrap();
+        let paths: Vec<_> = layer.keys().map(|path| path.display().to_string()).collect();
+        assert_eq!(paths, ["bin/cargo", "bin/rustc", "lib", "lib/rustlib", "lib/rustlib/a.rlib"]);
+    }
+}

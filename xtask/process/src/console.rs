@@ -1,0 +1,222 @@
+//! What a person sees: headings or log groups, echoed commands, tables, colours where they help.
+
+use std::fs::File;
+use std::io::{self, IsTerminal, Write};
+use std::path::Path;
+use std::sync::{Mutex, PoisonError};
+
+/// How to write to this terminal, file or CI log. Everything goes to standard output, so that a
+/// command's own output and what is said about it stay in order.
+#[derive(Clone, Copy, Debug)]
+pub struct Console {
+    colours: bool,
+    github: bool,
+    to: To,
+}
+
+/// Where it writes.
+#[derive(Clone, Copy, Debug)]
+enum To {
+    Stdout,
+    /// The log of one part of a run, which lives as long as the process.
+    Log(&'static Log),
+    Nowhere,
+}
+
+/// The log of one part of a run: a file, its last line for who watches, and standard output as well where
+/// nothing else runs beside it.
+#[derive(Debug)]
+pub struct Log {
+    file: Mutex<File>,
+    last: Mutex<String>,
+    also_stdout: bool,
+}
+
+impl Log {
+    /// Begins a log file; an old one goes.
+    ///
+    /// # Errors
+    /// When it can't be made.
+    pub fn create(path: &Path, also_stdout: bool) -> io::Result<&'static Self> {
+        let file = Mutex::new(File::create(path)?);
+        // A few of them per run, and consoles are copied everywhere.
+        Ok(Box::leak(Box::new(Self { file, last: Mutex::default(), also_stdout })))
+    }
+
+    /// The last line that is more than space.
+    pub fn last_line(&self) -> String {
+        self.last.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+impl Write for &Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.file.lock().unwrap_or_else(PoisonError::into_inner).write_all(bytes)?;
+        if let Some(line) = String::from_utf8_lossy(bytes).lines().rfind(|line| !line.trim().is_empty()) {
+            line.trim().clone_into(&mut self.last.lock().unwrap_or_else(PoisonError::into_inner));
+        }
+        if self.also_stdout {
+            // A reader that has gone away must not end the log.
+            drop(io::stdout().write_all(bytes));
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        if self.also_stdout { io::stdout().flush() } else { Ok(()) }
+    }
+}
+
+/// The few styles in use, as SGR codes.
+#[derive(Clone, Copy, Debug)]
+pub enum Style {
+    /// Bold: the begin of a part.
+    Heading,
+    /// Dim: what is there for those who look for it.
+    Quiet,
+    /// Green.
+    Good,
+    /// Bold and red.
+    Bad,
+    /// Yellow.
+    Warning,
+}
+
+impl Console {
+    /// Colours on a terminal unless `NO_COLOR` is set (to anything but nothing); log groups on
+    /// GitHub Actions.
+    pub fn from_env() -> Self {
+        let set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+        Self {
+            colours: io::stdout().is_terminal() && !set("NO_COLOR"),
+            github: std::env::var_os("GITHUB_ACTIONS").is_some_and(|value| value == "true"),
+            to: To::Stdout,
+        }
+    }
+
+    /// Writes to the log of a part of a run. Colours and groups are for who reads it on a terminal.
+    pub fn log(self, log: &'static Log) -> Self {
+        let live = log.also_stdout;
+        Self { colours: self.colours && live, github: self.github && live, to: To::Log(log) }
+    }
+
+    /// Whether a person watches on a terminal, where lines can be drawn over.
+    pub fn is_live(self) -> bool {
+        matches!(self.to, To::Stdout) && io::stdout().is_terminal() && !self.github
+    }
+
+    /// Whether this is GitHub Actions' log.
+    pub fn is_github(self) -> bool {
+        self.github
+    }
+
+    /// Says nothing: the unit tests' output is their own.
+    pub fn silent() -> Self {
+        Self { colours: false, github: false, to: To::Nowhere }
+    }
+
+    /// Where all output goes.
+    pub fn out(self) -> Box<dyn Write> {
+        match self.to {
+            To::Stdout => Box::new(io::stdout()),
+            To::Log(log) => Box::new(log),
+            To::Nowhere => Box::new(io::sink()),
+        }
+    }
+
+    /// Whether programs that are started may write colours too.
+    pub fn colours(self) -> bool {
+        self.colours
+    }
+
+    /// `text` in a style, if this console shows any.
+    pub fn paint(self, style: Style, text: &str) -> String {
+        let code = match style {
+            Style::Heading => "1",
+            Style::Quiet => "2",
+            Style::Good => "32",
+            Style::Bad => "1;31",
+            Style::Warning => "33",
+        };
+        if self.colours { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
+    }
+
+    /// One line. A reader that has gone away (`| head`) is no reason to stop the work.
+    pub fn line(self, text: &str) {
+        drop(writeln!(self.out(), "{text}"));
+    }
+
+    /// Begins a part of the output that ends when the value returned is dropped: a log group that
+    /// folds on GitHub Actions, a heading elsewhere.
+    #[must_use = "the group ends when this is dropped"]
+    pub fn group(self, title: &str) -> Group {
+        if self.github {
+            self.line(&format!("::group::{title}"));
+        } else {
+            self.line(&format!("\n{}", self.paint(Style::Heading, &format!("== {title}"))));
+        }
+        Group(self)
+    }
+}
+
+/// An open log group; see [`Console::group`].
+#[derive(Debug)]
+pub struct Group(Console);
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        if self.0.github {
+            self.0.line("::endgroup::");
+        }
+    }
+}
+
+/// Rows under their headers, each column as wide as its widest cell. The last column is not padded.
+pub fn table<const N: usize>(headers: [&str; N], rows: &[[String; N]]) -> Vec<String> {
+    let width = |column: usize| {
+        rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0).max(headers[column].len())
+    };
+    let widths: Vec<usize> = (0..N).map(width).collect();
+    let line = |cells: [&str; N]| {
+        let mut line = String::new();
+        for (cell, width) in cells.iter().zip(&widths) {
+            line.push_str(&format!("{cell:<width$}  "));
+        }
+        line.trim_end().to_owned()
+    };
+    std::iter::once(line(headers))
+        .chain(rows.iter().map(|row| line(row.each_ref().map(String::as_str))))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What a console writes when a group holds one line.
+    fn a_group(colours: bool, github: bool) -> String {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("log");
+        let log = Log::create(&path, false).unwrap();
+        let console = Console { colours, github, to: To::Log(log) };
+        {
+            let _group = console.group("lints");
+            console.line("inside");
+        }
+        assert_eq!(log.last_line(), if github { "::endgroup::" } else { "inside" });
+        std::fs::read_to_string(path).unwrap()
+    }
+
+    #[test]
+    fn a_group_folds_on_ci_and_is_a_heading_elsewhere() {
+        assert_eq!(a_group(false, true), "::group::lints\ninside\n::endgroup::\n");
+        assert_eq!(a_group(false, false), "\n== lints\ninside\n");
+        assert_eq!(a_group(true, false), "\n\x1b[1m== lints\x1b[0m\ninside\n");
+    }
+
+    #[test]
+    fn columns_are_as_wide_as_their_widest_cell() {
+        let rows = [["a".to_owned(), "1".to_owned()], ["longest".to_owned(), "22".to_owned()]];
+        assert_eq!(table(["name", "n"], &rows), ["name     n", "a        1", "longest  22"]);
+    }
+}

@@ -1,0 +1,235 @@
+//! What runs the database servers: a container engine, or child processes of our own.
+
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use clap::ValueEnum;
+
+use crate::console::Console;
+use crate::error::Error;
+use crate::runner::{Cmd, RunError, Runner};
+use crate::{shell, workspace};
+
+/// The variable that the emulator reads.
+pub const ENGINE_VARIABLE: &str = "RDS_IAM_EMULATOR_ENGINE";
+
+/// Docker's client.
+pub const DOCKER: &str = "docker";
+
+/// An engine that answers at all answers well within this.
+const ENGINE_ANSWERS_WITHIN: Duration = Duration::from_secs(10);
+
+/// How database servers are started.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Engine {
+    /// Docker where an engine answers, otherwise processes
+    Auto,
+    /// Containers; an error where no engine answers
+    Docker,
+    /// Child processes of the same server tree
+    Process,
+}
+
+impl Engine {
+    /// What [`ENGINE_VARIABLE`] says; `Auto` where it says nothing.
+    ///
+    /// # Errors
+    /// When it says something that is not known.
+    pub fn from_env() -> Result<Self, Error> {
+        let said = std::env::var_os(ENGINE_VARIABLE).unwrap_or_default().to_string_lossy().into_owned();
+        if said.is_empty() {
+            return Ok(Self::Auto);
+        }
+        Self::from_str(&said, false).map_err(|_| Error::Usage {
+            found: format!("{ENGINE_VARIABLE} is {said:?}; expected auto, docker or process"),
+            mend: format!("correct or unset {ENGINE_VARIABLE}"),
+        })
+    }
+
+    /// The one that an option names; without it, what [`ENGINE_VARIABLE`] says.
+    ///
+    /// # Errors
+    /// As [`Engine::from_env`].
+    pub fn or_from_env(option: Option<Self>) -> Result<Self, Error> {
+        option.map_or_else(Self::from_env, Ok)
+    }
+
+    /// As the command line and [`ENGINE_VARIABLE`] spell it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Docker => "docker",
+            Self::Process => "process",
+        }
+    }
+}
+
+/// The engine that will be used (never `Auto`), and the sentence that says so.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Chosen {
+    /// Docker or processes.
+    pub engine: Engine,
+    /// The sentence for people.
+    pub why: String,
+}
+
+/// Decides what runs the servers.
+///
+/// # Errors
+/// When Docker is asked for and no engine answers.
+pub fn choose(wanted: Engine, runner: Runner) -> Result<Chosen, Error> {
+    let by_variable = Engine::from_env().is_ok_and(|engine| engine == Engine::Docker);
+    decide(wanted, || docker_engine(runner), by_variable)
+}
+
+/// The version of the Docker engine that answers.
+///
+/// # Errors
+/// When none answers: which address was tried, and why.
+pub fn docker_engine(runner: Runner) -> Result<String, Error> {
+    let cmd = Cmd::new(DOCKER, &workspace::root(), CLIENT_MEND).args([
+        "version",
+        "--format",
+        "{{.Server.Version}}",
+    ]);
+    let why = match runner.ask_within(&cmd, ENGINE_ANSWERS_WITHIN) {
+        Ok(version) if !version.trim().is_empty() => return Ok(version.trim().to_owned()),
+        Ok(_) => "it has no version".to_owned(),
+        Err(RunError::NotFound { .. }) => return Err(no_client()),
+        // Docker's last line names the address where it is none of DOCKER_HOST's.
+        Err(RunError::Failed { tail, status, .. }) => {
+            tail.lines().last().cloned().unwrap_or_else(|| status.to_string())
+        }
+        Err(RunError::NoAnswer { within, .. }) => format!("it took longer than {} s", within.as_secs()),
+        Err(other) => return Err(other.into()),
+    };
+    let host = std::env::var_os(HOST_VARIABLE).unwrap_or_default().to_string_lossy().into_owned();
+    Err(no_engine(Some(host.as_str()).filter(|host| !host.is_empty()), &why))
+}
+
+/// An error about a machine without Docker's client.
+pub fn no_client() -> Error {
+    Error::Found { found: format!("no `{DOCKER}` on PATH"), mend: CLIENT_MEND.to_owned() }
+}
+
+fn no_engine(host: Option<&str>, why: &str) -> Error {
+    match host {
+        Some(host) => Error::Found {
+            found: format!("no Docker engine answers at {} ({HOST_VARIABLE}): {why}", shell::redact(host)),
+            mend: format!("start the Docker engine there, or correct or unset {HOST_VARIABLE}"),
+        },
+        None => Error::Found {
+            found: format!("no Docker engine answers: {why}"),
+            mend: "start the Docker engine (`dockerd` as root, or `systemctl start docker`)".to_owned(),
+        },
+    }
+}
+
+/// Whether a Docker client of this version builds with BuildKit by itself; from 23 on, a plugin does.
+pub fn client_builds(version: &str) -> bool {
+    let major = version.trim().split('.').next().and_then(|major| major.parse::<u32>().ok());
+    major.is_some_and(|major| (18..23).contains(&major))
+}
+
+/// The Docker client that images are built with: the first on `PATH` that builds with BuildKit, by its plugin or by
+/// itself. A distribution's client may do so where another one, put before it, has no plugin.
+pub fn building_client() -> Option<&'static str> {
+    static FOUND: OnceLock<Option<String>> = OnceLock::new();
+    let found = FOUND.get_or_init(|| {
+        let runner = Runner::new(Console::from_env());
+        let ask = |client: &str, args: &[&str]| {
+            let cmd = Cmd::new(client, &workspace::root(), CLIENT_MEND).args(args.iter().copied());
+            runner.ask_within(&cmd, ENGINE_ANSWERS_WITHIN).ok()
+        };
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        let others = std::env::split_paths(&path).map(|folder| folder.join(DOCKER));
+        let others = others.filter(|file| file.is_file()).map(|file| file.display().to_string());
+        // The first by its name alone, as everything else is called.
+        std::iter::once(DOCKER.to_owned()).chain(others).find(|client| {
+            ask(client, &["buildx", "version"]).is_some()
+                || ask(client, &["--version"]).is_some_and(|it| it.split_whitespace().any(client_builds))
+        })
+    });
+    found.as_deref()
+}
+
+/// What to do where Docker's client is missing.
+pub const CLIENT_MEND: &str = "apt-get install docker.io";
+
+/// The variable that names another engine than this machine's.
+const HOST_VARIABLE: &str = "DOCKER_HOST";
+
+/// `by_variable` says that [`ENGINE_VARIABLE`] asks for Docker.
+fn decide(
+    wanted: Engine,
+    docker: impl FnOnce() -> Result<String, Error>,
+    by_variable: bool,
+) -> Result<Chosen, Error> {
+    let (engine, why) = match wanted {
+        Engine::Process => (Engine::Process, "child processes, as asked for".to_owned()),
+        Engine::Auto | Engine::Docker => match (docker(), wanted) {
+            (Ok(version), Engine::Docker) => {
+                (Engine::Docker, format!("containers, as asked for (Docker engine {version})"))
+            }
+            (Ok(version), _) => (Engine::Docker, format!("containers (Docker engine {version} answers)")),
+            (Err(Error::Found { found, mend }), Engine::Docker) => {
+                let without = if by_variable {
+                    format!("unset {ENGINE_VARIABLE}")
+                } else {
+                    "leave out `--engine docker`".to_owned()
+                };
+                return Err(Error::Found { found, mend: format!("{mend}; or {without}") });
+            }
+            (Err(error), Engine::Docker) => return Err(error),
+            (Err(_), _) => (Engine::Process, "child processes (no Docker engine answers)".to_owned()),
+        },
+    };
+    Ok(Chosen { engine, why: format!("Database servers run as {why}.") })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn docker_is_used_where_it_answers_and_only_demanded_where_asked_for() {
+        let answers = || Ok("28.0".to_owned());
+        let refuses = || Err(no_engine(None, "connection refused"));
+        let by_variable = std::cell::Cell::new(false);
+        let says = |wanted, docker: &dyn Fn() -> Result<String, Error>| match decide(
+            wanted,
+            docker,
+            by_variable.get(),
+        ) {
+            Ok(chosen) => format!("{}: {}", chosen.engine.as_str(), chosen.why),
+            Err(error) => error.report(),
+        };
+        insta::assert_snapshot!(
+            [
+                says(Engine::Auto, &answers),
+                says(Engine::Docker, &answers),
+                says(Engine::Process, &answers),
+                says(Engine::Auto, &refuses),
+                says(Engine::Docker, &refuses),
+                {
+                    by_variable.set(true);
+                    says(Engine::Docker, &|| Err(no_client()))
+                },
+                no_engine(Some("tcp://ada:lovelace@nowhere:2375"), "no such host").report(),
+            ]
+            .join("\n"),
+            @r"
+        docker: Database servers run as containers (Docker engine 28.0 answers).
+        docker: Database servers run as containers, as asked for (Docker engine 28.0).
+        process: Database servers run as child processes, as asked for.
+        process: Database servers run as child processes (no Docker engine answers).
+        error: no Docker engine answers: connection refused
+          hint: start the Docker engine (`dockerd` as root, or `systemctl start docker`); or leave out `--engine docker`
+        error: no `docker` on PATH
+          hint: apt-get install docker.io; or unset RDS_IAM_EMULATOR_ENGINE
+        error: no Docker engine answers at tcp://ada:<redacted>@nowhere:2375 (DOCKER_HOST): no such host
+          hint: start the Docker engine there, or correct or unset DOCKER_HOST
+        "
+        );
+    }
+}

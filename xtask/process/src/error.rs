@@ -1,0 +1,67 @@
+//! What can go wrong in a task, and what the person at the terminal can do about it.
+
+use std::fmt::Display;
+use std::io;
+use std::path::PathBuf;
+
+use crate::runner::{Cmd, RunError};
+
+/// A task's failure. Its Display says what failed; [`Error::mend`] says what to do.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+#[expect(missing_docs, reason = "the variant's message says what each field is")]
+pub enum Error {
+    /// A program did not start or did not succeed.
+    #[error(transparent)]
+    Run(#[from] RunError),
+    /// A file could not be read, written, made or removed.
+    #[error("could not {action} {}", path.display())]
+    File { action: &'static str, path: PathBuf, source: io::Error },
+    /// A program answered with something that is not what it is documented to print.
+    #[error("`{command}` printed something unexpected: {what}")]
+    Answer { command: String, what: String },
+    /// A check looked, and what it found is wrong.
+    #[error("{found}")]
+    Found { found: String, mend: String },
+    /// The command line asks for what is not there, or makes no sense.
+    #[error("{found}")]
+    Usage { found: String, mend: String },
+}
+
+impl Error {
+    /// `cmd` printed what can't be read, as the reader says.
+    pub fn answer<E: Display>(cmd: &Cmd) -> impl FnOnce(E) -> Self {
+        move |error| Self::Answer { command: cmd.shown(), what: error.to_string() }
+    }
+
+    /// What mends it, where that is known.
+    pub fn mend(&self) -> Option<&str> {
+        match self {
+            Self::Run(error) => error.mend(),
+            Self::Found { mend, .. } | Self::Usage { mend, .. } => Some(mend),
+            Self::File { .. } | Self::Answer { .. } => None,
+        }
+    }
+
+    /// A few words for a table: the report, printed where it happened, has the rest.
+    pub fn brief(&self) -> String {
+        match self {
+            Self::Run(RunError::Failed { status, .. }) => status.to_string(),
+            other => other.to_string().lines().next().unwrap_or_default().to_owned(),
+        }
+    }
+
+    /// The whole chain, one cause to a line, then the mend: printed once, at the edge.
+    pub fn report(&self) -> String {
+        let mut report = format!("error: {self}");
+        let mut cause = std::error::Error::source(self);
+        while let Some(error) = cause {
+            report.push_str(&format!("\n  because: {error}"));
+            cause = error.source();
+        }
+        if let Some(mend) = self.mend() {
+            report.push_str(&format!("\n  hint: {mend}"));
+        }
+        report
+    }
+}

@@ -1,0 +1,163 @@
+//! What runs now, each program in a process group of its own, so that Ctrl-C, a time limit or another
+//! part's failure ends it with all that it started, and gives it the time to end well.
+
+use std::collections::HashSet;
+use std::io;
+use std::os::unix::process::CommandExt;
+use std::process::{Child, Command, ExitStatus};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError, mpsc};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process_group};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
+use signal_hook::iterator::Signals;
+
+/// Whose a program is: stages that run side by side are stopped one by one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Owner(pub u32);
+
+/// How long a program that was asked to end may take, where nothing outside this machine depends on it.
+const GRACE: Duration = Duration::from_secs(120);
+
+#[derive(Debug, Default)]
+struct State {
+    groups: Vec<(Owner, Pid)>,
+    stopped: Option<HashSet<Owner>>,
+}
+
+static STATE: Mutex<State> = Mutex::new(State { groups: Vec::new(), stopped: None });
+static INTERRUPTED: AtomicBool = AtomicBool::new(false);
+
+fn state() -> MutexGuard<'static, State> {
+    STATE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Passes on what asks this process to end (Ctrl-C, SIGTERM, a terminal that is closed): all programs are asked
+/// to end. Only a second Ctrl-C, which is a person's, kills them: who cancels a job on GitHub sends several
+/// signals in a row. `tell` is called with what is being done.
+///
+/// # Errors
+/// When the system gives us no signals.
+pub fn watch_signals(tell: impl Fn(&str) + Send + 'static) -> io::Result<()> {
+    let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP, SIGQUIT])?;
+    thread::spawn(move || {
+        for got in signals.forever() {
+            let first = !INTERRUPTED.swap(true, Ordering::SeqCst);
+            if !first && got != SIGINT {
+                continue;
+            }
+            let groups = state().groups.clone();
+            if groups.is_empty() && !first {
+                // Nothing to wait for, and twice is meant: whatever we are at ourselves goes with us.
+                std::process::exit(130);
+            }
+            tell(if first {
+                "stopping; what runs may finish what it is in the middle of (once more to kill it)"
+            } else {
+                "killing what still runs"
+            });
+            for (_, group) in groups {
+                signal(group, if first { Signal::INT } else { Signal::KILL });
+            }
+        }
+    });
+    Ok(())
+}
+
+/// Whether somebody asked for the end of the whole run.
+pub fn interrupted() -> bool {
+    INTERRUPTED.load(Ordering::SeqCst)
+}
+
+/// Stops all programs of one owner, now and later: their part of the run is not wanted any more.
+pub fn stop(owner: Owner) {
+    let groups: Vec<Pid> = {
+        let mut state = state();
+        state.stopped.get_or_insert_default().insert(owner);
+        state.groups.iter().filter(|(of, _)| *of == owner).map(|(_, group)| *group).collect()
+    };
+    for group in groups {
+        signal(group, Signal::INT);
+    }
+}
+
+/// Whether this owner's programs are to end.
+pub fn is_stopped(owner: Owner) -> bool {
+    interrupted() || state().stopped.as_ref().is_some_and(|stopped| stopped.contains(&owner))
+}
+
+fn signal(group: Pid, signal: Signal) {
+    // That it has ended by itself meanwhile is fine.
+    _ = kill_process_group(group, signal);
+}
+
+/// Starts a program in a group of its own.
+pub(super) fn spawn(process: &mut Command) -> io::Result<Child> {
+    process.process_group(0).spawn()
+}
+
+/// How a program ended.
+#[derive(Debug)]
+pub(super) enum Ended {
+    ByItself(ExitStatus),
+    /// It took too long and was ended.
+    TimedOut,
+    /// It was asked to end.
+    Stopped,
+}
+
+/// Waits for a program; ends it where it takes longer than `within` or is not wanted any more. One that is
+/// `patient` is asked to end, and waited for: Terraform finishes the call that it is in, and writes its state.
+pub(super) fn wait(
+    mut child: Child,
+    owner: Owner,
+    within: Option<Duration>,
+    patient: bool,
+) -> io::Result<Ended> {
+    let group = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
+    let Some(group) = group else { return child.wait().map(Ended::ByItself) };
+    state().groups.push((owner, group));
+    // It may have been stopped between its start and the line above.
+    if is_stopped(owner) {
+        signal(group, Signal::INT);
+    }
+    let (done, ended) = mpsc::channel();
+    thread::spawn(move || {
+        let status = child.wait();
+        state().groups.retain(|(_, running)| *running != group);
+        drop(done.send(status));
+    });
+    let closed = |_| io::Error::other("the thread that waits for the program ended");
+    let deadline = within.map(|within| Instant::now() + within);
+    let mut asked = None;
+    loop {
+        // Looked at a few times a second: whoever stops it does not know our channel.
+        let status = match ended.recv_timeout(Duration::from_millis(200)) {
+            Ok(status) => status?,
+            Err(mpsc::RecvTimeoutError::Disconnected) => return Err(closed(())),
+            Err(mpsc::RecvTimeoutError::Timeout) => {
+                let late = deadline.is_some_and(|deadline| Instant::now() >= deadline);
+                match asked {
+                    None if late => {
+                        signal(group, Signal::INT);
+                        asked = Some((Instant::now(), true));
+                    }
+                    None if is_stopped(owner) => asked = Some((Instant::now(), false)),
+                    Some((since, _)) if !patient && since.elapsed() >= GRACE => signal(group, Signal::KILL),
+                    _ => {}
+                }
+                continue;
+            }
+        };
+        let ended = match asked {
+            Some((_, true)) => Ended::TimedOut,
+            _ if !status.success() && is_stopped(owner) => Ended::Stopped,
+            _ => return Ok(Ended::ByItself(status)),
+        };
+        // What it started and did not end itself: a shell's jobs in the background don't hear of SIGINT.
+        signal(group, Signal::KILL);
+        return Ok(ended);
+    }
+}

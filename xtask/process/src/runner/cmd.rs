@@ -1,0 +1,203 @@
+//! A program to start, as a value, and why one did not do what it was started for.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus};
+use std::time::Duration;
+
+use crate::shell;
+
+/// A program to start, as a value.
+#[derive(Clone, Debug)]
+pub struct Cmd {
+    program: String,
+    args: Vec<String>,
+    env: Vec<(String, String)>,
+    settings: Vec<(String, String)>,
+    without: &'static [&'static str],
+    dir: PathBuf,
+    mend: String,
+    hint: Option<String>,
+    within: Option<Duration>,
+}
+
+impl Cmd {
+    /// `program` in `dir`; `mend` is what a person does when the program is not there.
+    pub fn new(program: impl Into<String>, dir: &Path, mend: impl Into<String>) -> Self {
+        Self {
+            program: program.into(),
+            args: Vec::new(),
+            env: Vec::new(),
+            settings: Vec::new(),
+            without: &[],
+            dir: dir.to_owned(),
+            mend: mend.into(),
+            hint: None,
+            within: None,
+        }
+    }
+
+    /// Appends arguments.
+    #[must_use]
+    pub fn args<S: Into<String>>(mut self, args: impl IntoIterator<Item = S>) -> Self {
+        self.args.extend(args.into_iter().map(Into::into));
+        self
+    }
+
+    /// Sets a variable for this command alone. It is echoed: no secrets.
+    #[must_use]
+    pub fn env(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.env.push((name.into(), value.into()));
+        self
+    }
+
+    /// Sets variables that many commands share. They are not echoed with each: whoever sets them tells
+    /// about them once.
+    #[must_use]
+    pub fn settings<'s, V: AsRef<str> + 's>(mut self, settings: &'s [(&str, V)]) -> Self {
+        let shared = settings.iter().map(|(name, value)| ((*name).to_owned(), value.as_ref().to_owned()));
+        self.settings.extend(shared);
+        self
+    }
+
+    /// Keeps variables whose names begin so in our own environment from this command.
+    #[must_use]
+    pub fn without(mut self, prefixes: &'static [&'static str]) -> Self {
+        self.without = prefixes;
+        self
+    }
+
+    /// What a person does when the command ends with a failure.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// How long it may take; then it is ended, and that is a failure.
+    #[must_use]
+    pub fn within(mut self, limit: Duration) -> Self {
+        self.within = Some(limit);
+        self
+    }
+
+    /// The limit that was set.
+    pub fn limit(&self) -> Option<Duration> {
+        self.within
+    }
+
+    /// The line that is echoed, and named in errors.
+    pub fn shown(&self) -> String {
+        shell::render(
+            self.env.iter().map(|(name, value)| (name.as_str(), value.as_str())),
+            std::iter::once(self.program.as_str()).chain(self.args.iter().map(String::as_str)),
+        )
+    }
+
+    /// The program and its variables, ready to be started by whoever keeps it running.
+    pub fn process(&self) -> Command {
+        #[expect(clippy::disallowed_methods, reason = "this is the one runner that the ban points to")]
+        let mut process = Command::new(&self.program);
+        process.args(&self.args).current_dir(&self.dir);
+        // `cargo run` told *us* about our own package. A cargo that we start must not see it: build
+        // scripts watch some of these, and everything would be built twice.
+        for (name, _) in std::env::vars_os() {
+            let name_text = name.to_string_lossy();
+            let of_cargo = name_text.starts_with("CARGO_PKG_") || name_text.starts_with("CARGO_MANIFEST_");
+            if of_cargo || self.without.iter().any(|prefix| name_text.starts_with(prefix)) {
+                process.env_remove(&name);
+            }
+        }
+        let variables = self.settings.iter().chain(&self.env);
+        process.envs(variables.map(|(name, value)| (name, value)));
+        process
+    }
+
+    /// Why it could not be started.
+    pub fn not_started(&self, source: io::Error) -> RunError {
+        let command = self.shown();
+        if !self.dir.is_dir() {
+            RunError::NoDirectory { command, dir: self.dir.clone() }
+        } else if source.kind() == io::ErrorKind::NotFound {
+            RunError::NotFound { command, program: self.program.clone(), mend: self.mend.clone() }
+        } else {
+            RunError::NotStarted { command, dir: self.dir.clone(), source }
+        }
+    }
+
+    /// Why it failed: how it ended, and the end of what it printed.
+    pub fn failed(&self, status: ExitStatus, tail: Vec<String>) -> RunError {
+        RunError::Failed {
+            command: self.shown(),
+            dir: self.dir.clone(),
+            status,
+            hint: self.hint.clone(),
+            tail: Tail(tail),
+        }
+    }
+}
+
+/// Why a command did not do what it was started for.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+#[expect(missing_docs, reason = "the variant's message says what each field is")]
+pub enum RunError {
+    /// The program is not on `PATH` (or not at the path given): install it.
+    #[error("`{command}`: {program} was not found")]
+    NotFound { command: String, program: String, mend: String },
+    /// The directory to run in does not exist.
+    #[error("`{command}`: there is no directory {}", dir.display())]
+    NoDirectory { command: String, dir: PathBuf },
+    /// The system refused to start it.
+    #[error("`{command}` could not be started in {}", dir.display())]
+    NotStarted { command: String, dir: PathBuf, source: io::Error },
+    /// It ran and said no.
+    #[error("`{command}` failed in {}: {status}{tail}", dir.display())]
+    Failed { command: String, dir: PathBuf, status: ExitStatus, hint: Option<String>, tail: Tail },
+    /// It was asked something and did not answer in time.
+    #[error("`{command}` gave no answer within {} s and was ended", within.as_secs())]
+    NoAnswer { command: String, within: Duration },
+    /// It took longer than it may and was ended.
+    #[error("`{command}` was ended: it took longer than {} s", within.as_secs())]
+    TimedOut { command: String, within: Duration },
+    /// Somebody stopped the run, or another part of it failed.
+    #[error("`{command}` was stopped")]
+    Stopped { command: String },
+    /// The pipe to it broke.
+    #[error("could not read what `{command}` prints")]
+    Output { command: String, source: io::Error },
+}
+
+impl RunError {
+    /// What mends it, where that is known.
+    pub fn mend(&self) -> Option<&str> {
+        match self {
+            Self::NotFound { mend, .. } => Some(mend),
+            Self::Failed { hint, .. } => hint.as_deref(),
+            Self::NoDirectory { .. }
+            | Self::NotStarted { .. }
+            | Self::NoAnswer { .. }
+            | Self::TimedOut { .. }
+            | Self::Stopped { .. }
+            | Self::Output { .. } => None,
+        }
+    }
+}
+
+/// The last lines a failed command printed. Each is set off from the margin, so that no reader of
+/// the log takes a repeated line for the original.
+#[derive(Debug)]
+pub struct Tail(pub(super) Vec<String>);
+
+impl Tail {
+    /// The lines.
+    pub fn lines(&self) -> &[String] {
+        &self.0
+    }
+}
+
+impl std::fmt::Display for Tail {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.iter().try_for_each(|line| write!(f, "\n  | {line}"))
+    }
+}

@@ -1,0 +1,226 @@
+//! The one place that starts programs: echoed as a shell could run them, redacted, timed and limited in
+//! time, the end of their output kept, and a failure that says which command, where, and what to do.
+
+mod children;
+mod cmd;
+mod failed_tests;
+mod output;
+mod secrets;
+
+use std::io;
+use std::os::unix::process::CommandExt;
+use std::process::Stdio;
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::console::{Console, Style};
+use children::Ended;
+use output::{TailBuffer, collect, copy};
+
+pub use children::{Owner, interrupted, is_stopped, stop, watch_signals};
+pub use cmd::{Cmd, RunError, Tail};
+
+/// A question to a program (`--version`, `git ls-files`) that takes longer has no answer: a Docker
+/// client waits for ever for an engine that hangs.
+const ANSWER_WITHIN: Duration = Duration::from_secs(30);
+/// How long output may still come after a program ended. Longer means that something it left
+/// running holds the pipe, which must not hold us.
+const OUTPUT_ENDS_WITHIN: Duration = Duration::from_secs(5);
+
+/// A command that prints nothing for this long is named, so that it does not look like one that hangs.
+const SILENT_FOR: Duration = Duration::from_secs(30);
+
+/// Says what still runs where it prints nothing. Ends when it is dropped.
+struct SignOfLife {
+    _ended: mpsc::Sender<()>,
+}
+
+impl SignOfLife {
+    fn begin(cmd: &Cmd, started: Instant, tail: Arc<Mutex<TailBuffer>>, console: Console) -> Self {
+        let (_ended, end) = mpsc::channel();
+        let command: String = cmd.shown().chars().take(100).collect();
+        thread::spawn(move || {
+            // What is sent is nothing: the channel closes at the end.
+            while end.recv_timeout(SILENT_FOR) == Err(mpsc::RecvTimeoutError::Timeout) {
+                let last = tail.lock().unwrap_or_else(PoisonError::into_inner).last_output();
+                if last.is_none_or(|last| last.elapsed() >= SILENT_FOR) {
+                    let note = format!("  still running after {} s: {command}", started.elapsed().as_secs());
+                    console.line(&console.paint(Style::Quiet, &note));
+                }
+            }
+        });
+        Self { _ended }
+    }
+}
+
+/// Starts commands and tells about them.
+#[derive(Clone, Copy, Debug)]
+pub struct Runner {
+    console: Console,
+    owner: Owner,
+    deadline: Option<Instant>,
+    /// Whether its programs change something outside, and so are never killed but by a person.
+    patient: bool,
+}
+
+impl Runner {
+    /// A runner that tells about its commands on `console`.
+    pub fn new(console: Console) -> Self {
+        Self { console, owner: Owner::default(), deadline: None, patient: false }
+    }
+
+    /// A runner for one part of a run: its commands can be stopped apart from others', and all are asked to
+    /// end at `deadline`. Where they are `patient`, they are then waited for, and not killed.
+    pub fn of(console: Console, owner: Owner, deadline: Instant, patient: bool) -> Self {
+        Self { console, owner, deadline: Some(deadline), patient }
+    }
+
+    /// Runs a command to its end: echoes it, passes its output on as it comes, says how long it took.
+    ///
+    /// # Errors
+    /// When it cannot be started, takes too long, is stopped, or ends with anything but success.
+    pub fn run(self, cmd: &Cmd) -> Result<(), RunError> {
+        self.run_draining(cmd, OUTPUT_ENDS_WITHIN)
+    }
+
+    fn run_draining(self, cmd: &Cmd, output_ends_within: Duration) -> Result<(), RunError> {
+        self.startable(cmd)?;
+        self.echo(cmd);
+        let started = Instant::now();
+        let piped = |source| RunError::Output { command: cmd.shown(), source };
+        // One pipe for both streams keeps their order.
+        let (reader, writer) = io::pipe().map_err(piped)?;
+        let child = {
+            let mut process = cmd.process();
+            process.stdin(Stdio::null()).stdout(writer.try_clone().map_err(piped)?).stderr(writer);
+            if self.console.colours() {
+                // The pipe hides the terminal from cargo.
+                process.env("CARGO_TERM_COLOR", "always");
+                process.env("CARGO_TERM_PROGRESS_WHEN", "always").env("CARGO_TERM_PROGRESS_WIDTH", "80");
+            }
+            children::spawn(&mut process).map_err(|source| cmd.not_started(source))?
+            // `process` ends here, and with it our own copies of the pipe's writing end.
+        };
+        let tail = Arc::new(Mutex::new(TailBuffer::default()));
+        let (done, output_ended) = mpsc::channel();
+        let (console, copied) = (self.console, Arc::clone(&tail));
+        thread::spawn(move || {
+            let result = copy(reader, &mut console.out(), &copied);
+            // Nobody listens any more if the wait below ran out.
+            drop(done.send(result));
+        });
+        let within = self.left(cmd.limit());
+        let _alive = SignOfLife::begin(cmd, started, Arc::clone(&tail), self.console);
+        let ended = children::wait(child, self.owner, within, self.patient).map_err(piped)?;
+        match output_ended.recv_timeout(output_ends_within) {
+            Ok(result) => result.map_err(piped)?,
+            Err(_) => self.console.line(&self.console.paint(
+                Style::Warning,
+                "warning: the command ended, but something that it started still holds its output",
+            )),
+        }
+        self.took(started);
+        match ended {
+            Ended::ByItself(status) if status.success() => Ok(()),
+            Ended::ByItself(status) => {
+                let mut tail = tail.lock().unwrap_or_else(PoisonError::into_inner);
+                let lines = tail.lines();
+                match tail.failed_tests() {
+                    Some(help) => Err(cmd.clone().hint(help).failed(status, lines)),
+                    None => Err(cmd.failed(status, lines)),
+                }
+            }
+            other => Err(self.not_by_itself(cmd, &other, within)),
+        }
+    }
+
+    /// Asks a program something and returns what it prints to standard output. Not echoed.
+    ///
+    /// # Errors
+    /// When it cannot be started, does not answer in time, or ends with anything but success.
+    pub fn ask(self, cmd: &Cmd) -> Result<String, RunError> {
+        self.ask_within(cmd, ANSWER_WITHIN)
+    }
+
+    /// Runs a command whose output is for us and not for the terminal: echoed and timed, but silent.
+    ///
+    /// # Errors
+    /// As [`Runner::ask_within`].
+    pub fn capture(self, cmd: &Cmd, within: Duration) -> Result<String, RunError> {
+        self.echo(cmd);
+        let started = Instant::now();
+        let printed = self.ask_within(cmd, within)?;
+        self.took(started);
+        Ok(printed)
+    }
+
+    /// As [`Runner::ask`], with a limit of the caller's.
+    ///
+    /// # Errors
+    /// As [`Runner::ask`].
+    pub fn ask_within(self, cmd: &Cmd, within: Duration) -> Result<String, RunError> {
+        self.startable(cmd)?;
+        let mut process = cmd.process();
+        process.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = children::spawn(&mut process).map_err(|source| cmd.not_started(source))?;
+        let (out, err) = (collect(child.stdout.take()), collect(child.stderr.take()));
+        let within = self.left(Some(within)).unwrap_or(within);
+        let ended = children::wait(child, self.owner, Some(within), self.patient)
+            .map_err(|source| RunError::Output { command: cmd.shown(), source })?;
+        let status = match ended {
+            Ended::ByItself(status) => status,
+            Ended::TimedOut => return Err(RunError::NoAnswer { command: cmd.shown(), within }),
+            Ended::Stopped => return Err(RunError::Stopped { command: cmd.shown() }),
+        };
+        let (Ok(out), Ok(err)) = (out.recv_timeout(OUTPUT_ENDS_WITHIN), err.recv_timeout(OUTPUT_ENDS_WITHIN))
+        else {
+            return Err(RunError::NoAnswer { command: cmd.shown(), within });
+        };
+        if status.success() {
+            return Ok(String::from_utf8_lossy(&out).into_owned());
+        }
+        let mut tail = TailBuffer::default();
+        tail.push(&secrets::redacted(&out));
+        tail.push(&secrets::redacted(&err));
+        Err(cmd.failed(status, tail.lines()))
+    }
+
+    /// Becomes the program: it gets our terminal, our signals and our exit status. Returns only if
+    /// it could not be started.
+    pub fn become_program(self, cmd: &Cmd) -> RunError {
+        self.echo(cmd);
+        cmd.not_started(cmd.process().exec())
+    }
+
+    fn echo(self, cmd: &Cmd) {
+        self.console.line(&self.console.paint(Style::Quiet, &format!("$ {}", cmd.shown())));
+    }
+
+    fn took(self, started: Instant) {
+        let seconds = started.elapsed().as_secs_f64();
+        self.console.line(&self.console.paint(Style::Quiet, &format!("  took {seconds:.1} s")));
+    }
+
+    /// Nothing is begun that would be stopped at once.
+    fn startable(self, cmd: &Cmd) -> Result<(), RunError> {
+        if is_stopped(self.owner) { Err(RunError::Stopped { command: cmd.shown() }) } else { Ok(()) }
+    }
+
+    /// The lesser of a command's own limit and what is left for this part of the run.
+    fn left(self, limit: Option<Duration>) -> Option<Duration> {
+        let left = self.deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+        [left, limit].into_iter().flatten().min()
+    }
+
+    fn not_by_itself(self, cmd: &Cmd, ended: &Ended, within: Option<Duration>) -> RunError {
+        let command = cmd.shown();
+        match (ended, within) {
+            (Ended::TimedOut, Some(within)) => RunError::TimedOut { command, within },
+            _ => RunError::Stopped { command },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,77 @@
+//! cargo-deny, built into the cache where the machine has none of the pinned version.
+
+use std::path::PathBuf;
+
+use crate::console::{Console, Style};
+use crate::error::Error;
+use crate::file;
+use crate::runner::{Cmd, Runner};
+use crate::workspace::Workspace;
+
+/// The version of cargo-deny whose rules `deny.toml` is written for.
+pub const CARGO_DENY_VERSION: &str = "0.20.2";
+
+/// What a person does who would rather have cargo-deny on `PATH`.
+pub fn cargo_deny_mend() -> String {
+    format!("cargo install --locked --version {CARGO_DENY_VERSION} cargo-deny")
+}
+
+/// Where a cargo-deny of the pinned version already is: on `PATH`, or in the cache.
+pub fn find_cargo_deny(workspace: &Workspace, runner: Runner) -> Option<String> {
+    let cached = cached(workspace).join("bin/cargo-deny").display().to_string();
+    ["cargo-deny".to_owned(), cached].into_iter().find(|program| {
+        let asked = Cmd::new(program, &workspace.root, cargo_deny_mend()).args(["--version"]);
+        runner.ask(&asked).is_ok_and(|version| version.trim() == format!("cargo-deny {CARGO_DENY_VERSION}"))
+    })
+}
+
+/// The pinned cargo-deny, built into the cache where there is none yet.
+///
+/// # Errors
+/// When it cannot be built.
+pub fn cargo_deny(workspace: &Workspace, console: Console, runner: Runner) -> Result<String, Error> {
+    if let Some(program) = find_cargo_deny(workspace, runner) {
+        return Ok(program);
+    }
+    let root = cached(workspace);
+    console.line(&console.paint(
+        Style::Warning,
+        &format!(
+            "cargo-deny {CARGO_DENY_VERSION} is not here yet: building it into {} (once; about 2 minutes on two cores)",
+            root.display()
+        ),
+    ));
+    // A fixed name: what an interrupted build left behind is taken up, and removed, by the next.
+    let build = BuildFolder(workspace.cache.join("tmp").join(format!("cargo-deny-{CARGO_DENY_VERSION}")));
+    // It runs for a second: what optimisation saves there, it costs many times over here.
+    let install = workspace
+        .cargo(["install", "--locked", "--version", CARGO_DENY_VERSION, "cargo-deny", "--root"])
+        .args([root.display().to_string(), "--target-dir".to_owned(), build.0.display().to_string()])
+        .env("CARGO_PROFILE_RELEASE_OPT_LEVEL", "0")
+        .env("CARGO_PROFILE_RELEASE_LTO", "off")
+        .env("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "16")
+        .hint(format!("the registry may be unreachable; with network: {}", cargo_deny_mend()));
+    runner.run(&install)?;
+    build.remove()?;
+    Ok(root.join("bin/cargo-deny").display().to_string())
+}
+
+fn cached(workspace: &Workspace) -> PathBuf {
+    workspace.cache.join("tools").join(format!("cargo-deny-{CARGO_DENY_VERSION}"))
+}
+
+/// A folder that goes when it is dropped; [`BuildFolder::remove`] says so if it does not.
+struct BuildFolder(PathBuf);
+
+impl BuildFolder {
+    fn remove(&self) -> Result<(), Error> {
+        file::remove_folder(&self.0)
+    }
+}
+
+impl Drop for BuildFolder {
+    fn drop(&mut self) {
+        // On the way out of a failure, which is what the person has to hear about.
+        drop(file::remove_folder(&self.0));
+    }
+}

@@ -1,0 +1,202 @@
+//! Whether what would be fetched can be reached, asked by the programs that would fetch it: they know this machine's
+//! proxies, mirrors and certificates. Each answer comes within seconds.
+
+use std::net::{TcpStream, ToSocketAddrs};
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
+
+use crate::file;
+use crate::runner::{Cmd, RunError, Runner};
+use crate::workspace::Workspace;
+
+/// How long a connection may take.
+const CONNECT_WITHIN: &str = "5";
+/// How long an answer may take, where the program has a limit of its own.
+const ANSWER_WITHIN: &str = "10";
+/// How long a question may take in all.
+const WITHIN: Duration = Duration::from_secs(15);
+/// The environment variable by which the emulator is told of a Debian mirror.
+const MIRROR_VARIABLE: &str = "RDS_IAM_EMULATOR_DEBIAN_MIRROR";
+
+/// Why a release cannot be downloaded from `url`.
+///
+/// # Errors
+/// curl's last line, or that there is no curl.
+pub fn release(url: &str, workspace: &Workspace, runner: Runner) -> Result<(), String> {
+    answer(&curl(workspace).args(["--fail", "--location", "--head", url]), runner)
+}
+
+/// Why nothing can be asked of the host of `url`, whatever it would answer.
+///
+/// # Errors
+/// What the connection met.
+pub fn host(url: &str, workspace: &Workspace, runner: Runner) -> Result<(), String> {
+    match runner.ask_within(&curl(workspace).args(["--head", url]), WITHIN) {
+        Err(RunError::NotFound { .. }) => connect(url),
+        asked => asked.map(drop).map_err(|error| last_line(&error)),
+    }
+}
+
+fn curl(workspace: &Workspace) -> Cmd {
+    workspace
+        .tool("curl", "apt-get install curl".to_owned())
+        .args(["--silent", "--show-error", "--connect-timeout", CONNECT_WITHIN, "--max-time", ANSWER_WITHIN])
+        .args(["--output", "/dev/null"])
+}
+
+/// The same where there is no curl.
+fn connect(url: &str) -> Result<(), String> {
+    let host = url.split("://").last().and_then(|rest| rest.split('/').next()).unwrap_or_default().to_owned();
+    let (done, answered) = mpsc::channel();
+    // Names are looked up without a limit of our own.
+    thread::spawn(move || {
+        let mut addresses = match (host.as_str(), 443).to_socket_addrs() {
+            Ok(addresses) => addresses,
+            Err(error) => return drop(done.send(Err(format!("{host}: {error}")))),
+        };
+        let reached = addresses.any(|address| TcpStream::connect_timeout(&address, WITHIN / 3).is_ok());
+        drop(done.send(if reached { Ok(()) } else { Err(format!("{host} does not answer")) }));
+    });
+    answered.recv_timeout(WITHIN).unwrap_or_else(|_| Err("no answer within 15 s".to_owned()))
+}
+
+/// Why pip cannot reach its package index: the one that its settings name, or else the Python Package Index.
+///
+/// # Errors
+/// What the connection met; what the index answers is pip's to judge.
+pub fn python_index(workspace: &Workspace, runner: Runner) -> Result<(), String> {
+    let python = workspace.tool("python3", String::new()).args(["-c", include_str!("reach.py")]);
+    answer(&python, runner)
+}
+
+/// Why apt cannot reach any source of packages of this machine.
+///
+/// # Errors
+/// apt's last line, or that it has no sources.
+pub fn packages(workspace: &Workspace, runner: Runner) -> Result<(), String> {
+    let sources = match std::env::var(MIRROR_VARIABLE) {
+        Ok(mirror) if !mirror.is_empty() => {
+            vec![format!("{}/dists/sid/InRelease", mirror.trim_end_matches('/'))]
+        }
+        _ => sources(workspace, runner)?,
+    };
+    let folder = workspace.cache.join("tmp");
+    file::make_folder(&folder).map_err(|error| error.to_string())?;
+    let to = folder.join(format!("reached-{}", std::process::id()));
+    let mut why = "apt knows no source of packages".to_owned();
+    for source in sources {
+        let fetch = workspace
+            .tool("/usr/lib/apt/apt-helper", String::new())
+            .args([
+                "-o",
+                "Acquire::http::Timeout=5",
+                "-o",
+                "Acquire::https::Timeout=5",
+                "-o",
+                "Acquire::Retries=0",
+            ])
+            .args(["download-file".to_owned(), source, to.display().to_string()]);
+        let answered = answer(&fetch, runner);
+        // It is not wanted, and what can't be removed is replaced by the next.
+        drop(file::remove(&to));
+        match answered {
+            Ok(()) => return Ok(()),
+            Err(reason) => why = reason,
+        }
+    }
+    Err(why)
+}
+
+/// The `InRelease` files of up to three repositories of this machine.
+fn sources(workspace: &Workspace, runner: Runner) -> Result<Vec<String>, String> {
+    let format = "$(REPO_URI)dists/$(RELEASE)/InRelease";
+    let ask = workspace.tool("apt-get", String::new()).args([
+        "indextargets",
+        "--format",
+        format,
+        "Created-By: Packages",
+    ]);
+    let mut sources: Vec<String> = runner
+        .ask_within(&ask, WITHIN)
+        .map_err(|error| last_line(&error))?
+        .lines()
+        .map(str::to_owned)
+        .collect();
+    sources.dedup();
+    sources.truncate(3);
+    Ok(sources)
+}
+
+fn answer(cmd: &Cmd, runner: Runner) -> Result<(), String> {
+    runner.ask_within(cmd, WITHIN).map(drop).map_err(|error| last_line(&error))
+}
+
+/// What a program said last, or why it could not be asked.
+fn last_line(error: &RunError) -> String {
+    match error {
+        RunError::Failed { tail, status, .. } => {
+            tail.lines().last().cloned().unwrap_or_else(|| status.to_string())
+        }
+        RunError::NotFound { program, .. } => format!("{program} is not on this machine"),
+        RunError::NoAnswer { .. } => "no answer within 15 s".to_owned(),
+        other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::net::TcpListener;
+
+    use super::*;
+    use crate::console::Console;
+
+    fn workspace() -> Workspace {
+        Workspace { root: crate::workspace::root(), target: "/t".into(), cache: "/c".into() }
+    }
+
+    fn runner() -> Runner {
+        Runner::new(Console::silent())
+    }
+
+    /// A server on this machine that gives one answer.
+    fn answers(status: &'static str) -> String {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}/file", listener.local_addr().unwrap());
+        thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let mut request = [0; 1024];
+            drop(std::io::Read::read(&mut stream, &mut request));
+            drop(stream.write_all(
+                format!("HTTP/1.1 {status}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n").as_bytes(),
+            ));
+        });
+        url
+    }
+
+    fn nothing_there() -> String {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        format!("http://{}/file", listener.local_addr().unwrap())
+    }
+
+    #[test]
+    fn a_release_has_to_be_there_and_a_host_to_answer_alone() {
+        assert_eq!(release(&answers("200 OK"), &workspace(), runner()), Ok(()));
+        let missing = release(&answers("404 Not Found"), &workspace(), runner());
+        assert!(missing.is_err_and(|why| why.contains("404")));
+        assert_eq!(host(&answers("401 Unauthorized"), &workspace(), runner()), Ok(()));
+    }
+
+    #[test]
+    fn what_does_not_answer_is_told_with_the_reason() {
+        let (release, host) = (
+            release(&nothing_there(), &workspace(), runner()),
+            host(&nothing_there(), &workspace(), runner()),
+        );
+        for refused in [release, host] {
+            let why = refused.unwrap_err();
+            assert!(why.starts_with("curl: (7)"), "{why}");
+        }
+    }
+}

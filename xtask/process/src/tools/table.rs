@@ -1,0 +1,185 @@
+//! `cargo xtask tools`: what is here, what is not, and how it gets here.
+
+use clap::{Args, Subcommand};
+
+use super::install::install;
+use super::{Found, Tool, ask_version, find, folder};
+use crate::console::{Console, Style, table};
+use crate::error::Error;
+use crate::runner::Runner;
+use crate::workspace::Workspace;
+
+/// What to do with the tools; without an action, they are listed.
+#[derive(Debug, Args)]
+pub struct Tools {
+    #[command(subcommand)]
+    action: Option<Action>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// Fetch tools at their pinned versions into the cache
+    Install {
+        /// Those to install into the cache; without names, all that are missing
+        names: Vec<Tool>,
+    },
+}
+
+/// One tool on this machine, for a table of what is needed.
+#[derive(Debug)]
+pub struct Row {
+    /// Which.
+    pub tool: Tool,
+    /// Its version and where it is; none where it cannot be used.
+    pub found: Option<String>,
+    /// Why it cannot be used.
+    pub problem: Option<String>,
+    /// Whether something fails without it.
+    pub required: bool,
+    /// What installs it.
+    pub mend: String,
+}
+
+/// Lists the tools, or installs some; false when one that is needed is missing or could not be installed.
+///
+/// # Errors
+/// None of its own: what fails is told beside its tool, and the others go on.
+pub fn run(tools: &Tools, workspace: &Workspace, console: Console, runner: Runner) -> Result<bool, Error> {
+    match &tools.action {
+        None => Ok(list(workspace, console, runner)),
+        Some(Action::Install { names }) => Ok(install_all(names, workspace, console, runner)),
+    }
+}
+
+/// What this machine has of each tool, asked and compared.
+pub fn rows(workspace: &Workspace, runner: Runner) -> Vec<Row> {
+    let looked = Tool::ALL
+        .map(|tool| (tool, find(tool, workspace, runner).and_then(|it| checked(it, workspace, runner))));
+    let has_fork = looked.iter().any(|(tool, found)| *tool == Tool::ActionlintFork && found.is_ok());
+    let row = |(tool, found): (Tool, Result<Found, Error>)| Row {
+        tool,
+        problem: found.as_ref().err().map(Error::to_string),
+        found: found.ok().map(|it| format!("{} ({})", it.version, it.program)),
+        required: match tool {
+            Tool::ActionlintFork => false,
+            Tool::Actionlint => !has_fork,
+            _ => true,
+        },
+        mend: tool.mend(),
+    };
+    looked.map(row).into()
+}
+
+/// Here, what is in the cache is asked too: [`find`] trusts it.
+fn checked(found: Found, workspace: &Workspace, runner: Runner) -> Result<Found, Error> {
+    let version = ask_version(&found, workspace, runner)?;
+    if version == found.version {
+        return Ok(found);
+    }
+    Err(Error::Found {
+        found: format!("{} says that it is {version}, not {}", found.program, found.version),
+        mend: format!("remove {} and run {}", folder(found.tool, workspace).display(), found.tool.mend()),
+    })
+}
+
+fn list(workspace: &Workspace, console: Console, runner: Runner) -> bool {
+    let rows = rows(workspace, runner);
+    for (number, line) in lines(&rows).iter().enumerate() {
+        let style = match number.checked_sub(1).and_then(|row| rows.get(row)) {
+            None if number == 0 => Style::Heading,
+            None => Style::Quiet,
+            Some(Row { found: Some(_), .. }) => Style::Good,
+            Some(row) if !row.required => Style::Warning,
+            Some(_) => Style::Bad,
+        };
+        console.line(&console.paint(style, line));
+    }
+    !rows.iter().any(is_missing)
+}
+
+fn is_missing(row: &Row) -> bool {
+    row.found.is_none() && row.required
+}
+
+fn lines(rows: &[Row]) -> Vec<String> {
+    let cells: Vec<[String; 4]> = rows
+        .iter()
+        .map(|row| {
+            let state = match (&row.found, row.required) {
+                (Some(_), _) => "present",
+                (None, true) => "MISSING",
+                (None, false) => "optional",
+            };
+            let what = row.found.clone().unwrap_or_else(|| row.tool.purpose().to_owned());
+            [row.tool.to_string(), row.tool.version().to_owned(), state.to_owned(), what]
+        })
+        .collect();
+    let mut lines = table(["tool", "pinned", "state", ""], &cells);
+    lines.push(String::new());
+    for row in rows.iter().filter(|row| is_missing(row)) {
+        lines.push(row.problem.clone().unwrap_or_default());
+        lines.push(format!("  mend: {}", row.mend));
+    }
+    if !rows.iter().any(is_missing) {
+        lines.push("Nothing that is needed is missing.".to_owned());
+    }
+    lines
+}
+
+fn install_all(names: &[Tool], workspace: &Workspace, console: Console, runner: Runner) -> bool {
+    let missing = || rows(workspace, runner).into_iter().filter(is_missing).map(|row| row.tool).collect();
+    let wanted: Vec<Tool> = if names.is_empty() { missing() } else { names.to_vec() };
+    let mut done = true;
+    for tool in wanted {
+        match install(tool, workspace, console, runner) {
+            Ok(found) => {
+                let line = format!("{tool} {} is here: {}", found.version, found.program);
+                console.line(&console.paint(Style::Good, &line));
+            }
+            Err(error) => {
+                done = false;
+                console.line(&console.paint(Style::Bad, &error.report()));
+            }
+        }
+    }
+    done
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_tells_what_is_missing_and_what_mends_it() {
+        let here = |tool: Tool| Row {
+            tool,
+            found: Some(format!("{} (/cache/{tool})", tool.version())),
+            problem: None,
+            required: tool != Tool::ActionlintFork,
+            mend: tool.mend(),
+        };
+        let mut rows: Vec<Row> = [Tool::Terraform, Tool::Actionlint, Tool::Zizmor].map(here).into();
+        rows.push(Row { found: None, problem: Some("not here".into()), ..here(Tool::ActionlintFork) });
+        insta::assert_snapshot!(lines(&rows).join("\n"), @r"
+        tool             pinned  state
+        terraform        1.11.4  present   1.11.4 (/cache/terraform)
+        actionlint       1.7.12  present   1.7.12 (/cache/actionlint)
+        zizmor           1.32.0  present   1.32.0 (/cache/zizmor)
+        actionlint-fork  1.17.0  optional  stands in for actionlint where GitHub's releases cannot be reached; a fork of it
+
+        Nothing that is needed is missing.
+        ");
+        rows.push(Row {
+            found: None,
+            problem: Some("tflint 0.64.0 is not here".into()),
+            ..here(Tool::Tflint)
+        });
+        insta::assert_snapshot!(lines(&rows)[5..].join("\n"), @r"
+        tflint           0.64.0  MISSING   finds mistakes in the Terraform code that a plan would not show
+
+        tflint 0.64.0 is not here
+          mend: cargo xtask tools install tflint
+        ");
+        assert!(rows.iter().any(is_missing));
+    }
+}

@@ -1,0 +1,29 @@
+//! Which Terraform will do.
+
+/// The first that locks its state in S3 without a table beside it is 1.11.
+const OLDEST: (u32, u32) = (1, 11);
+
+/// What to do where Terraform is missing.
+pub const TERRAFORM_MEND: &str =
+    "install Terraform 1.11 or later: https://developer.hashicorp.com/terraform/install";
+
+/// Whether a version of Terraform can do what this workspace asks of it.
+pub fn is_new_enough_terraform(version: &str) -> bool {
+    let mut parts = version.split(['.', '-']).map(str::parse::<u32>);
+    matches!((parts.next(), parts.next()), (Some(Ok(major)), Some(Ok(minor))) if (major, minor) >= OLDEST)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_from_1_11_on_will_do() {
+        for version in ["1.11.0", "1.11.4", "1.14.0-beta1", "2.0.0"] {
+            assert!(is_new_enough_terraform(version), "{version}");
+        }
+        for version in ["1.10.5", "0.15.0", "", "x.y", "1"] {
+            assert!(!is_new_enough_terraform(version), "{version}");
+        }
+    }
+}

@@ -1,0 +1,122 @@
+//! Where things are: the workspace, its target folder, and the cache that outlives both.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+use crate::error::Error;
+use crate::runner::{Cmd, Runner};
+
+/// What to do where cargo is missing.
+pub const CARGO_MEND: &str = "install Rust with rustup (https://rustup.rs)";
+
+/// Where tests and the demo find the plugin that the server loads.
+pub const PLUGIN_VARIABLE: &str = "RDS_IAM_MYSQL_PLUGIN";
+
+/// Set, to anything, where xtask and the programs that it runs were built elsewhere and lie in the target folder: a job
+/// with an environment's role builds nothing and does not ask cargo.
+const PREBUILT_VARIABLE: &str = "RDS_IAM_PREBUILT";
+
+/// Whether the programs were built elsewhere.
+pub fn is_prebuilt() -> bool {
+    std::env::var_os(PREBUILT_VARIABLE).is_some_and(|value| !value.is_empty())
+}
+
+/// The folders that tasks work in.
+#[derive(Clone, Debug)]
+pub struct Workspace {
+    /// The folder of the workspace's `Cargo.toml`.
+    pub root: PathBuf,
+    /// Where cargo builds: `CARGO_TARGET_DIR` and cargo's own settings are honoured.
+    pub target: PathBuf,
+    /// What is worth keeping between runs and clones: tools, server trees, the AWS API stand-in.
+    pub cache: PathBuf,
+}
+
+impl Workspace {
+    /// Asks cargo.
+    ///
+    /// # Errors
+    /// When cargo cannot read the workspace, or no cache folder can be named.
+    pub fn find(runner: Runner) -> Result<Self, Error> {
+        let cache =
+            cache_dir(|name| std::env::var_os(name).map(PathBuf::from)).ok_or_else(|| Error::Found {
+                found: "there is no folder to keep tools and servers in".to_owned(),
+                mend: "set RDS_IAM_CACHE_DIR to a folder that may hold about 1 GB".to_owned(),
+            })?;
+        let root = root();
+        if is_prebuilt() {
+            return Ok(Self { target: root.join("target"), root, cache });
+        }
+        let metadata = cargo(&root, ["metadata", "--no-deps", "--format-version=1"])
+            .hint("the manifest named above is broken");
+        let answer = |what: &str| Error::Answer { command: metadata.shown(), what: what.to_owned() };
+        let printed = runner.ask(&metadata)?;
+        let parsed: Value = serde_json::from_str(&printed).map_err(|error| answer(&error.to_string()))?;
+        let target = parsed["target_directory"].as_str().ok_or_else(|| answer("no target_directory"))?;
+        Ok(Self { target: PathBuf::from(target), root, cache })
+    }
+
+    /// A cargo command in the workspace's root.
+    pub fn cargo<S: Into<String>>(&self, args: impl IntoIterator<Item = S>) -> Cmd {
+        cargo(&self.root, args)
+    }
+
+    /// Another program in the workspace's root; `mend` is what a person does where it is missing.
+    pub fn tool(&self, program: &str, mend: String) -> Cmd {
+        Cmd::new(program, &self.root, mend)
+    }
+
+    /// The MySQL plugin that cargo built under `profile` (`debug`, `release`).
+    pub fn mysql_plugin(&self, profile: &str) -> PathBuf {
+        self.target.join(profile).join("libAWSAuthenticationPlugin.so")
+    }
+}
+
+/// The workspace's folder, which is above the package's that runs. From the environment where cargo started us, so that
+/// a target folder shared by two clones works in each. Built elsewhere, we are started in it.
+pub fn root() -> PathBuf {
+    if let (true, Ok(here)) = (is_prebuilt(), std::env::current_dir()) {
+        return here;
+    }
+    let own = std::env::var_os("CARGO_MANIFEST_DIR")
+        .map_or_else(|| env!("CARGO_MANIFEST_DIR").into(), PathBuf::from);
+    let is_workspace = |folder: &&Path| folder.join("Cargo.lock").is_file();
+    own.ancestors().find(is_workspace).unwrap_or(&own).to_owned()
+}
+
+fn cargo<S: Into<String>>(dir: &Path, args: impl IntoIterator<Item = S>) -> Cmd {
+    Cmd::new("cargo", dir, CARGO_MEND).args(args)
+}
+
+/// `RDS_IAM_CACHE_DIR`, else `$XDG_CACHE_HOME/rds-iam`, else `~/.cache/rds-iam`: the emulator's
+/// rule. A relative XDG folder is none, by its specification.
+fn cache_dir(variable: impl Fn(&str) -> Option<PathBuf>) -> Option<PathBuf> {
+    let set = |name| variable(name).filter(|path| !path.as_os_str().is_empty());
+    set("RDS_IAM_CACHE_DIR")
+        .or_else(|| set("XDG_CACHE_HOME").filter(|path| path.is_absolute()).map(|path| path.join("rds-iam")))
+        .or_else(|| set("HOME").map(|home| home.join(".cache/rds-iam")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cache(variables: &[(&str, &str)]) -> Option<String> {
+        let found = cache_dir(|name| {
+            variables.iter().find(|(known, _)| *known == name).map(|(_, value)| PathBuf::from(value))
+        });
+        found.map(|path| path.display().to_string())
+    }
+
+    #[test]
+    fn the_cache_folder_is_our_own_variable_then_xdg_then_home() {
+        let (own, xdg, home) = (("RDS_IAM_CACHE_DIR", "/own"), ("XDG_CACHE_HOME", "/xdg"), ("HOME", "/h"));
+        assert_eq!(cache(&[own, xdg, home]).as_deref(), Some("/own"));
+        assert_eq!(cache(&[xdg, home]).as_deref(), Some("/xdg/rds-iam"));
+        assert_eq!(cache(&[home]).as_deref(), Some("/h/.cache/rds-iam"));
+        assert_eq!(cache(&[("XDG_CACHE_HOME", "relative"), home]).as_deref(), Some("/h/.cache/rds-iam"));
+        assert_eq!(cache(&[("RDS_IAM_CACHE_DIR", ""), home]).as_deref(), Some("/h/.cache/rds-iam"));
+        assert_eq!(cache(&[]), None);
+    }
+}
