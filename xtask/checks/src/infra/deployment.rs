@@ -67,7 +67,7 @@ impl<'a> Deployment<'a> {
         let tree = tree::copy(name, workspace)?;
         let deployment =
             Self { workspace, runner, terraform, tree, aws: environment(url, credentials, REGION) };
-        for stack in ["account", "mysql"] {
+        for stack in ["account", "service"] {
             file::replace(&deployment.stack(stack).join("local_override.tf"), PROVIDER_OVERRIDE)?;
         }
         Ok(deployment)
@@ -185,7 +185,7 @@ impl<'a> Deployment<'a> {
     pub(crate) fn plan_only(&self, name: &str, more: &[&str]) -> Result<(), Error> {
         let out = format!("-out={name}.tfplan");
         let args = ["plan", "-input=false", "-no-color", "-var-file=environments/local.tfvars", &out];
-        let plan = self.terraform("mysql", args).args(more.iter().copied());
+        let plan = self.terraform("service", args).args(more.iter().copied());
         // That is what makes anything but an empty plan a failure.
         let plan = if more.contains(&IS_EMPTY) {
             plan.hint("this plan must be empty: something drifts")
@@ -193,7 +193,7 @@ impl<'a> Deployment<'a> {
             plan
         };
         self.runner.capture(&plan, PLAN_WITHIN)?;
-        let show = self.terraform("mysql", ["show", "-json", "-no-color", &format!("{name}.tfplan")]);
+        let show = self.terraform("service", ["show", "-json", "-no-color", &format!("{name}.tfplan")]);
         let shown = self.runner.ask(&show)?;
         file::replace(&self.stack("service").join(format!("{name}.json")), &shown)
     }
@@ -212,7 +212,7 @@ impl<'a> Deployment<'a> {
     /// When Terraform fails.
     pub(crate) fn apply(&self, name: &str) -> Result<(), Error> {
         let args = ["apply", "-input=false", "-no-color", &format!("{name}.tfplan")];
-        Ok(self.runner.run(&self.terraform("mysql", args))?)
+        Ok(self.runner.run(&self.terraform("service", args))?)
     }
 
     /// Plans again, takes nothing but an empty plan, and has the rules judge what there is now: they see
@@ -229,7 +229,7 @@ impl<'a> Deployment<'a> {
     /// # Errors
     /// When there are none, or the file cannot be written.
     pub(crate) fn write_outputs(&self, file: &Path) -> Result<(), Error> {
-        let outputs = self.outputs("mysql")?;
+        let outputs = self.outputs("service")?;
         file::replace(file, format!("{outputs:#}\n"))
     }
 

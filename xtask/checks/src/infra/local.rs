@@ -122,7 +122,7 @@ impl<'a> Cycle<'a> {
         });
         aws.put_object(&lock, &held.to_string())?;
         let refresh = ["plan", "-input=false", "-no-color", "-var-file=environments/local.tfvars"];
-        let result = self.runner.ask(&deployment.terraform("mysql", refresh));
+        let result = self.runner.ask(&deployment.terraform("service", refresh));
         aws.delete_object(&lock)?;
         match result {
             Err(RunError::Failed { tail, .. }) if tail.to_string().contains("somebody@elsewhere") => {
@@ -213,7 +213,7 @@ impl<'a> Cycle<'a> {
         // They are not Terraform's, so they go by the program that wrote them.
         let delete = ["delete-parameters", "--path", deployment::PARAMETERS, "--region", deployment::REGION];
         self.runner.run(&deployment.program("rds-iam").args(delete))?;
-        let left = self.runner.ask(&deployment.terraform("mysql", ["state", "list"]))?;
+        let left = self.runner.ask(&deployment.terraform("service", ["state", "list"]))?;
         if left.trim().is_empty() {
             return Ok(());
         }

@@ -37,6 +37,23 @@ impl Cmd {
         }
     }
 
+    /// The command that xshell's `cmd!` built, with its shell's directory and its own variables; `help` is what a
+    /// person does when the program is not there.
+    ///
+    /// # Panics
+    /// When a part of it is not UTF-8: `cmd!` takes this workspace's texts and paths, which are.
+    pub fn from_xshell(cmd: xshell::Cmd<'_>, help: impl Into<String>) -> Self {
+        let text = |part: &std::ffi::OsStr| part.to_str().expect("a command is UTF-8").to_owned();
+        let built = Command::from(cmd);
+        let dir = built.get_current_dir().expect("xshell sets the directory");
+        let mut command = Self::new(text(built.get_program()), dir, help).args(built.get_args().map(text));
+        for (name, value) in built.get_envs() {
+            // xshell's `env_remove` has no use here: `without` removes by prefix.
+            command = command.env(text(name), text(value.expect("no variable is removed")));
+        }
+        command
+    }
+
     /// Appends arguments.
     #[must_use]
     pub fn args<S: Into<String>>(mut self, args: impl IntoIterator<Item = S>) -> Self {

@@ -146,3 +146,15 @@ fn what_is_stopped_ends_and_begins_nothing_more() {
     insta::assert_snapshot!(error, @"`sleep 600` was stopped");
     assert!(matches!(runner.ask(&sh("echo no")).unwrap_err(), RunError::Stopped { .. }));
 }
+
+#[test]
+fn a_command_of_xshell_keeps_its_arguments_variables_and_directory() {
+    let dir = tempfile::tempdir().unwrap();
+    let shell = xshell::Shell::new().unwrap();
+    shell.change_dir(dir.path());
+    let file = "two words.tfplan";
+    let built = xshell::cmd!(shell, "terraform show -json {file}").env("TF_IN_AUTOMATION", "1");
+    let command = Cmd::from_xshell(built, "install Terraform");
+    assert_eq!(command.shown(), "TF_IN_AUTOMATION=1 terraform show -json 'two words.tfplan'");
+    assert_eq!(command.process().get_current_dir(), Some(dir.path()));
+}
