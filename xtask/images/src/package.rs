@@ -22,6 +22,12 @@ use rds_iam_process::workspace::{CARGO_HELP, Workspace};
 /// The program that a function is.
 const PROGRAM: &str = "rds-iam-bootstrap-lambda";
 
+/// The app's users file, which the function reads where `RDS_IAM_USERS` is not set, and the schema that it names.
+const APP_FILES: [(&str, &str); 2] = [
+    ("users.toml", include_str!("../../../crates/app/users.toml")),
+    ("schema.sql", include_str!("../../../crates/app/schema.sql")),
+];
+
 /// The largest zip that Lambda takes in a request: 50 MB. Source: "Lambda quotas", AWS Lambda Developer
 /// Guide.
 const LARGEST_ZIP: u64 = 50 * 1024 * 1024;
@@ -140,7 +146,7 @@ pub fn run(
         let found = format!("{} can't be a Lambda function: {refusal}", binary.display());
         return Err(Error::Found { found, help: refusal.help(package.architecture) });
     }
-    let zip = archive::zip(&program).map_err(file::failed("compress", &binary))?;
+    let zip = archive::zip(&program, &APP_FILES).map_err(file::failed("compress", &binary))?;
     let size = zip.len() as u64;
     if size > LARGEST_ZIP {
         let found =
