@@ -27,7 +27,8 @@ const LOGINS_TRIED: usize = 10;
 pub async fn run(settings: Settings) -> Result<Report, BootstrapError> {
     let declared = Declared::new(&settings.declaration, &settings.conf)?;
     let roots = settings.conf.roots(settings.clock.now())?;
-    let target = Target::new(settings.conf.connect_to().clone(), roots.pem());
+    let target =
+        Target::new(settings.conf.endpoint.clone(), roots.pem()).dial(settings.conf.connect_to().clone());
     let run = Run { settings: &settings, declared: &declared, target, progress: Progress::new() };
     let work = async {
         match settings.mode {

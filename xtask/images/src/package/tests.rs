@@ -60,8 +60,8 @@ fn a_program_that_could_not_start_there_is_refused() {
 }
 
 #[test]
-fn what_is_refused_is_told_with_a_mend() {
-    let told = |refusal: Refusal| format!("{refusal}\n  {}", refusal.mend(Architecture::Arm64));
+fn what_is_refused_is_told_with_a_help() {
+    let told = |refusal: Refusal| format!("{refusal}\n  {}", refusal.help(Architecture::Arm64));
     insta::assert_snapshot!(told(Refusal::Glibc(Version(2, 38))), @r"
     it needs glibc 2.38, and Amazon Linux 2023 has 2.34
       package without --binary, which builds it for glibc 2.34; or build it with `cargo zigbuild --release --package rds-iam-bootstrap --bin rds-iam-bootstrap-lambda --target aarch64-unknown-linux-gnu.2.34`
