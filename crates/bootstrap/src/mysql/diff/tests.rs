@@ -1,100 +1,11 @@
 use super::*;
-use crate::fixture::{conf, declaration as standard};
-use crate::mysql::{Limits, PLUGIN, RoutineKind};
-use crate::{Mode, Outcome, Report};
-
-fn declared(users: &str) -> Declaration {
-    Declaration::parse(users, &conf()).unwrap()
-}
-
-fn app() -> Account {
-    Account::new("node_app", "%").unwrap()
-}
-
-fn set(names: &[&'static str]) -> BTreeSet<Privilege> {
-    names.iter().map(|name| Privilege::named(name)).collect()
-}
-
-fn database(pattern: &str) -> Object {
-    Object::Database { pattern: pattern.into() }
-}
-
-/// A server with the database and nothing else.
-fn fresh() -> Observed {
-    Observed { databases: ["mysql".into(), "node_db".into()].into(), ..Observed::default() }
-}
-
-/// What is there after a plan was carried out.
-fn applied(plan: &Plan, before: &Observed) -> Observed {
-    let mut after = before.clone();
-    for action in &plan.actions {
-        let account = |account: &Account| account.clone();
-        match &action.change {
-            Change::CreateAccount { account: a }
-            | Change::UseIam { account: a, .. }
-            | Change::RequireTls { account: a } => {
-                let require_ssl = action.sql().ends_with(" REQUIRE SSL");
-                let found = after.accounts.entry(account(a)).or_default();
-                found.plugin = PLUGIN.into();
-                found.is_iam = true;
-                if require_ssl {
-                    found.ssl_type = "ANY".into();
-                }
-            }
-            Change::LiftLimits { account: a, .. } => {
-                after.accounts.get_mut(a).unwrap().limits = Limits::default();
-            }
-            Change::Grant { account: a, object, privileges } => {
-                let grants = &mut after.accounts.get_mut(a).unwrap().grants;
-                grants.entry(object.clone()).or_default().extend(privileges.iter().cloned());
-            }
-            Change::Revoke { account: a, object, privileges, .. } => {
-                let grants = &mut after.accounts.get_mut(a).unwrap().grants;
-                grants.get_mut(object).unwrap().retain(|privilege| !privileges.contains(privilege));
-            }
-            Change::RevokeRole { account: a, role } => {
-                assert!(after.accounts.get_mut(a).unwrap().roles.remove(role));
-            }
-            Change::CreateTable { table, .. } => {
-                after.tables.insert(("node_db".into(), table.clone()));
-            }
-        }
-    }
-    after
-}
-
-/// A server on which the default is in place, changed by `change`.
-fn complete(change: impl FnOnce(&mut ObservedAccount)) -> Observed {
-    let mut observed = applied(&plan(&standard(), &fresh()).unwrap(), &fresh());
-    change(observed.accounts.get_mut(&app()).unwrap());
-    observed
-}
-
-/// The statements, with who runs them; carrying them out leaves nothing to do.
-fn mends(declaration: &Declaration, observed: &Observed) -> Vec<String> {
-    let needed = plan(declaration, observed).unwrap();
-    let left = plan(declaration, &applied(&needed, observed)).unwrap();
-    assert_eq!(left.actions, [], "a second run has something to do");
-    needed.actions.iter().map(|action| format!("{:?}: {}", action.actor, action.sql())).collect()
-}
-
-fn report(mode: Mode, plan: Plan) -> Report {
-    Report {
-        mode,
-        outcome: if plan.actions.is_empty() { Outcome::Clean } else { Outcome::Drift },
-        endpoint: conf().endpoint.to_string(),
-        database: "node_db".into(),
-        read_as: Actor::Master,
-        actions: plan.actions,
-        warnings: plan.warnings,
-        logins: Vec::new(),
-        logins_not_tried: 0,
-    }
-}
+use crate::Mode;
+use crate::mysql::RoutineKind;
+use crate::mysql::fixture::{complete, corrections, database, declared, fresh, report, set, standard};
 
 #[test]
 fn nothing_there() {
-    insta::assert_snapshot!(report(Mode::Plan, plan(&standard(), &fresh()).unwrap()), @r"
+    insta::assert_snapshot!(report(Mode::Plan, diff(&standard(), &fresh()).unwrap()), @r"
     node_db at orders.c0ffee.eu-west-1.rds.amazonaws.com:3306, read as the master user
 
     as the master user:
@@ -135,13 +46,13 @@ fn nothing_there() {
 
     14 changes needed; run without --plan to make them
     ");
-    mends(&standard(), &fresh());
+    corrections(&standard(), &fresh());
 }
 
 #[test]
 fn all_there() {
-    let needed = plan(&standard(), &complete(|_| ())).unwrap();
-    assert_eq!(needed, Plan::default());
+    let needed = diff(&standard(), &complete(|_| ())).unwrap();
+    assert_eq!(needed, Diff::default());
     insta::assert_snapshot!(report(Mode::Check, needed), @r"
     node_db at orders.c0ffee.eu-west-1.rds.amazonaws.com:3306, read as the master user
 
@@ -150,7 +61,7 @@ fn all_there() {
 }
 
 #[test]
-fn what_differs_is_mended_and_nothing_else() {
+fn what_differs_is_corrected_and_nothing_else() {
     let grants = |object: Object, names: &'static [&'static str]| {
         move |account: &mut ObservedAccount| {
             account.grants.entry(object).or_default().extend(set(names));
@@ -272,19 +183,19 @@ fn what_differs_is_mended_and_nothing_else() {
         ("nothing", Box::new(|_| ()), &[]),
     ];
     for (name, change, expected) in cases {
-        assert_eq!(mends(&standard(), &complete(change)), expected, "{name}");
+        assert_eq!(corrections(&standard(), &complete(change)), expected, "{name}");
     }
 }
 
 #[test]
-fn the_admin_is_mended_by_the_master() {
+fn the_master_user_corrects_the_admin() {
     let mut observed = complete(|_| ());
     let admin = observed.accounts.get_mut(standard().admin()).unwrap();
     admin.ssl_type.clear();
     admin.grants.get_mut(&database(r"node\_db")).unwrap().extend(set(&["DROP"]));
     admin.grants.get_mut(&database(r"node\_db")).unwrap().remove(&Privilege::GRANT_OPTION);
     admin.grants.get_mut(&Object::Global).unwrap().extend(set(&["PROCESS"]));
-    insta::assert_snapshot!(mends(&standard(), &observed).join("\n"), @r"
+    insta::assert_snapshot!(corrections(&standard(), &observed).join("\n"), @r"
     Master: ALTER USER `iam_admin`@`%` REQUIRE SSL
     Master: GRANT USAGE ON `node\_db`.* TO `iam_admin`@`%` WITH GRANT OPTION
     Master: REVOKE PROCESS ON *.* FROM `iam_admin`@`%`
@@ -295,18 +206,18 @@ fn the_admin_is_mended_by_the_master() {
 #[test]
 fn with_partial_revokes_names_are_plain() {
     let fresh = Observed { partial_revokes: true, ..fresh() };
-    let needed = plan(&standard(), &fresh).unwrap();
-    assert!(needed.actions.iter().all(|action| !action.sql().contains('\\')));
-    mends(&standard(), &fresh);
-    // Whoever turned it on after the first run has grants that no longer match anything.
+    let needed = diff(&standard(), &fresh).unwrap();
+    assert!(needed.changes.iter().all(|action| !action.change.sql().contains('\\')));
+    corrections(&standard(), &fresh);
+    // Where it was turned on after the first run, grants no longer match anything.
     let mut observed = complete(|_| ());
     observed.partial_revokes = true;
-    let mended = mends(&standard(), &observed);
+    let corrected = corrections(&standard(), &observed);
     assert!(
-        mended
+        corrected
             .contains(&"Admin: GRANT SELECT, INSERT, UPDATE, DELETE ON `node_db`.* TO `node_app`@`%`".into())
     );
-    assert!(mended.contains(
+    assert!(corrected.contains(
         &r"Master: REVOKE SELECT, INSERT, UPDATE, DELETE ON `node\_db`.* FROM `node_app`@`%`".into()
     ));
 }
@@ -322,12 +233,12 @@ fn several_users_databases_and_tables() {
         host = "10.0.%"
         grant = [{ privileges = ["INSERT"] }, { privileges = ["LOCK TABLES"] }]
         [[user]]
-        name = "nobody"
+        name = "unprivileged"
     "#;
     let mut observed = fresh();
     observed.databases.insert("o`ther%".into());
     observed.tables.insert(("o`ther%".into(), "t_1".into()));
-    insta::assert_snapshot!(mends(&declared(users), &observed).join("\n"), @r"
+    insta::assert_snapshot!(corrections(&declared(users), &observed).join("\n"), @r"
     Master: CREATE USER IF NOT EXISTS `iam_admin`@`%` IDENTIFIED WITH AWSAuthenticationPlugin AS 'RDS' REQUIRE SSL
     Master: GRANT CREATE USER ON *.* TO `iam_admin`@`%`
     Master: GRANT SELECT, INSERT, LOCK TABLES ON `node\_db`.* TO `iam_admin`@`%` WITH GRANT OPTION
@@ -345,93 +256,29 @@ fn several_users_databases_and_tables() {
     Admin: GRANT SELECT ON `o``ther%`.`t_1` TO `reader`@`%`
     Admin: CREATE USER IF NOT EXISTS `writer`@`10.0.%` IDENTIFIED WITH AWSAuthenticationPlugin AS 'RDS' REQUIRE SSL
     Admin: GRANT INSERT, LOCK TABLES ON `node\_db`.* TO `writer`@`10.0.%`
-    Admin: CREATE USER IF NOT EXISTS `nobody`@`%` IDENTIFIED WITH AWSAuthenticationPlugin AS 'RDS' REQUIRE SSL
+    Admin: CREATE USER IF NOT EXISTS `unprivileged`@`%` IDENTIFIED WITH AWSAuthenticationPlugin AS 'RDS' REQUIRE SSL
     ");
 }
 
 #[test]
 fn a_missing_database_or_table_is_an_error() {
     let observed = Observed { databases: ["mysql".into()].into(), ..Observed::default() };
-    let missing = plan(&standard(), &observed).unwrap_err();
-    insta::assert_snapshot!(format!("{missing}\n{}", missing.hint()), @r"
+    let missing = diff(&standard(), &observed).unwrap_err();
+    insta::assert_snapshot!(format!("{missing}\n{}", missing.help), @"
     database node_db does not exist
-    RDS creates a database along with the instance only where it is told its name (Terraform: db_name). Check DB_NAME and the users file, or create it as the master user: CREATE DATABASE `node_db`;
+    RDS creates a database along with the instance only if it is given a name (Terraform: db_name). Check DB_NAME and the users file, or create it as the master user: CREATE DATABASE `node_db`;
     ");
 
     let users = "[[user]]\nname = \"a\"\ngrant = [{ table = \"t\", privileges = [\"SELECT\"] }]\n";
-    let missing = plan(&declared(users), &fresh()).unwrap_err();
-    insta::assert_snapshot!(format!("{missing}\n{}", missing.hint()), @r"
+    let missing = diff(&declared(users), &fresh()).unwrap_err();
+    insta::assert_snapshot!(format!("{missing}\n{}", missing.help), @r"
     table node_db.t does not exist
     Privileges on a table need the table: declare it under [schema], or create it first.
     ");
     let made = format!("{users}[schema]\nstatements = [\"CREATE TABLE IF NOT EXISTS t (i INT)\"]\n");
-    let needed = mends(&declared(&made), &fresh());
+    let needed = corrections(&declared(&made), &fresh());
     let at = |begin: &str| needed.iter().position(|sql| sql.contains(begin)).unwrap();
     assert!(at("CREATE TABLE") < at("GRANT SELECT ON `node_db`.`t`"));
-}
-
-#[test]
-fn what_a_person_should_look_at_is_no_drift() {
-    let mut observed = complete(|account| {
-        account.locked = true;
-        account.further_factor = true;
-        account.proxies.insert(Account::observed("boss", "%"));
-    });
-    for host in ["10.0.0.1", "*"] {
-        observed.accounts.insert(Account::observed("node_app", host), ObservedAccount::default());
-    }
-    observed.mandatory_roles = "app_rw".into();
-    let other = |plugin: &str, grants: &Grants| ObservedAccount {
-        plugin: plugin.into(),
-        grants: grants.clone(),
-        ..ObservedAccount::default()
-    };
-    let reads = Grants::from([(database("node_db"), set(&["SELECT", "CREATE"]))]);
-    let creates = Grants::from([(Object::Global, set(&["CREATE USER"]))]);
-    observed.others = [
-        (("", "10.0.%"), other("", &Grants::new())),
-        (("", "%"), other("", &Grants::new())),
-        (("node_user", "%"), other(PLUGIN, &reads)),
-        (("old_admin", "%"), other(PLUGIN, &creates)),
-        (("old_app", "%"), other("caching_sha2_password", &reads)),
-        (("admin", "%"), other("caching_sha2_password", &creates)),
-        (("rdsadmin", "localhost"), other("caching_sha2_password", &reads)),
-    ]
-    .into_iter()
-    .map(|((user, host), found)| (Account::observed(user, host), found))
-    .collect();
-    let needed = plan(&standard(), &observed).unwrap();
-    assert_eq!(needed.actions, []);
-    insta::assert_snapshot!(report(Mode::Check, needed), @r"
-    node_db at orders.c0ffee.eu-west-1.rds.amazonaws.com:3306, read as the master user
-
-    warning: node_app@* exists beside node_app@% and matches no client, since the wildcard of hosts is %; to remove it: DROP USER `node_app`@`*`
-    warning: node_app@10.0.0.1 exists beside node_app@% and is used in its place by clients from that host; if no client needs it: DROP USER `node_app`@`10.0.0.1`
-    warning: node_app@% is locked, which is left as it is; to let it in again: ALTER USER `node_app`@`%` ACCOUNT UNLOCK
-    warning: node_app@% demands a second authentication factor, which is left as it is; IAM logins of this project have none and are refused: to demand none: ALTER USER `node_app`@`%` DROP 2 FACTOR
-    warning: node_app@% may act as boss@%, and only a user with that right can take it away: REVOKE PROXY ON `boss`@`%` FROM `node_app`@`%`
-    warning: the server's mandatory_roles give every user what app_rw may do, after SET ROLE: more than is declared; to end it, empty mandatory_roles in the parameter group
-    warning: the account without a name @10.0.% comes before iam_admin@% and 1 more for clients from its host, whose logins fail or have its privileges; if no client needs it: DROP USER ``@`10.0.%`
-    warning: node_user@% is not declared, logs in by IAM and has SELECT, CREATE on node_db.*; it stays as it is: declare it, or if no program needs it: DROP USER `node_user`@`%`
-    warning: old_admin@% is not declared, logs in by IAM and has CREATE USER on the whole server (*.*); it stays as it is: declare it, or if no program needs it: DROP USER `old_admin`@`%`
-    warning: old_app@% is not declared and has SELECT, CREATE on node_db.*; it stays as it is: declare it, or if no program needs it: DROP USER `old_app`@`%`
-    no changes needed: everything is as declared
-    ");
-}
-
-#[test]
-fn a_stricter_demand_than_tls_is_never_weakened() {
-    for ssl_type in ["X509", "SPECIFIED"] {
-        let mut observed = complete(|account| account.ssl_type = ssl_type.into());
-        observed.accounts.get_mut(standard().admin()).unwrap().ssl_type = ssl_type.into();
-        let needed = plan(&standard(), &observed).unwrap();
-        assert_eq!(needed.actions, [], "{ssl_type}");
-        let accounts = [standard().admin().clone(), app()];
-        assert_eq!(needed.warnings, accounts.map(|account| Warning::StricterTls { account }));
-        insta::allow_duplicates! {
-            insta::assert_snapshot!(needed.warnings[1], @"node_app@% demands more than TLS, such as a client certificate, which is left as it is; IAM logins of this project show none and are refused: to demand TLS only: ALTER USER `node_app`@`%` REQUIRE SSL");
-        }
-    }
 }
 
 #[test]
@@ -441,7 +288,7 @@ fn the_json_document_is_an_interface() {
         account.plugin = "caching_sha2_password".into();
         account.locked = true;
     });
-    let needed = plan(&standard(), &Observed { tables: BTreeSet::new(), ..observed }).unwrap();
+    let needed = diff(&standard(), &Observed { tables: BTreeSet::new(), ..observed }).unwrap();
     insta::assert_snapshot!(serde_json::to_string_pretty(&report(Mode::Plan, needed)).unwrap(), @r#"
     {
       "mode": "plan",

@@ -1,22 +1,23 @@
-//! A failure as the function's caller sees it.
+//! The function error: a failure as the function's caller receives it.
 
 use std::fmt;
 
 use lambda_runtime::Diagnostic;
 use rds_iam_bootstrap::{BootstrapError, DeclarationError, Failure, Mode};
+use rds_iam_report::ErrorReport;
 
 use crate::event::EventError;
 
-/// A function error. Its message names step, cause and mend, as the command's messages do.
-pub(crate) struct Fault {
+/// A function error. Its message has the step, the cause and the help that the command prints.
+pub(crate) struct FunctionError {
     kind: Kind,
     message: String,
 }
 
-/// The function error's type, for a program: what would help.
+/// The type of a function error, for programs: what would help.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
-    /// Another event or other settings; running it again as it is fails again.
+    /// Another event or other settings; the same invocation fails again.
     Configuration,
     /// What the message says.
     Failed,
@@ -24,7 +25,7 @@ enum Kind {
     Time,
 }
 
-impl Fault {
+impl FunctionError {
     pub(crate) fn environment(problems: &[String]) -> Self {
         let count = match problems.len() {
             1 => "1 problem".to_owned(),
@@ -32,12 +33,6 @@ impl Fault {
         };
         let list: String = problems.iter().map(|problem| format!("\n  {problem}")).collect();
         Self::configuration(&format!("the function's environment has {count}:{list}"))
-    }
-
-    /// What is wrong with the declaration; `within` is where it came from.
-    pub(crate) fn declaration(within: &str, error: &DeclarationError) -> Self {
-        let cause = std::error::Error::source(error).map(|cause| format!("\n  cause: {cause}"));
-        Self::configuration(&format!("{within}{error}{}", cause.unwrap_or_default().trim_end()))
     }
 
     pub(crate) fn run(mode: Mode, error: &BootstrapError) -> Self {
@@ -49,31 +44,39 @@ impl Fault {
         Self { kind, message: Failure::new(mode, error).to_string() }
     }
 
-    fn configuration(what: &str) -> Self {
-        Self { kind: Kind::Configuration, message: format!("error in step 1 of 6: {what}") }
+    fn configuration(message: &str) -> Self {
+        Self { kind: Kind::Configuration, message: format!("error in step 1 of 6: {message}") }
     }
 }
 
-impl From<EventError> for Fault {
+impl From<DeclarationError> for FunctionError {
+    fn from(error: DeclarationError) -> Self {
+        let causes = ErrorReport(&error).causes();
+        let causes: String = causes.iter().map(|cause| format!("\n  cause: {}", cause.trim_end())).collect();
+        Self::configuration(&format!("{error}{causes}"))
+    }
+}
+
+impl From<EventError> for FunctionError {
     fn from(error: EventError) -> Self {
         Self::configuration(&format!("{error}\n  {}", error.hint()))
     }
 }
 
-impl From<Fault> for Diagnostic {
-    fn from(Fault { kind, message }: Fault) -> Self {
+impl From<FunctionError> for Diagnostic {
+    fn from(FunctionError { kind, message }: FunctionError) -> Self {
         Self { error_type: format!("Bootstrap.{kind:?}"), error_message: message }
     }
 }
 
-impl fmt::Display for Fault {
+impl fmt::Display for FunctionError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.message)
     }
 }
 
-/// What the runtime logs.
-impl fmt::Debug for Fault {
+/// The text that the runtime logs.
+impl fmt::Debug for FunctionError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
     }

@@ -2,11 +2,10 @@
 
 use std::fmt;
 
-use serde::{Serialize, Serializer};
-
 use super::change::list;
 use super::names::visible;
 use super::{Account, Grants};
+use crate::plan;
 
 /// How many objects a warning lists.
 const OBJECTS_SHOWN: usize = 3;
@@ -191,8 +190,15 @@ impl fmt::Display for Warning {
     }
 }
 
-impl Serialize for Warning {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+impl From<Warning> for plan::Warning {
+    fn from(warning: Warning) -> Self {
+        let refused_account = match &warning {
+            Warning::StricterTls { account } => Some(account.to_string()),
+            _ => None,
+        };
+        Self { text: warning.to_string(), refused_account }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,4 +1,4 @@
-//! From what should be and what is to what has to be done. Pure: no server, no clock.
+//! The difference between the declared and the observed, as changes. Pure: no server, no clock.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,61 +7,71 @@ use super::grants::by_object;
 use super::hosts;
 use super::names::{database_pattern, is_wildcard};
 use super::{
-    Account, Action, Actor, Change, Grants, Missing, Object, Observed, ObservedAccount, Privilege, Step,
-    Warning,
+    Account, Change, Declared, Grants, Object, Observed, ObservedAccount, PlannedChange, Privilege, Warning,
+    missing,
 };
-use crate::Declaration;
+use crate::plan::{Actor, Missing, Plan, Step};
 
-/// How many accounts that are not declared are listed.
+/// The number of undeclared accounts that are listed.
 const UNDECLARED_SHOWN: usize = 20;
 
-/// What has to be done, in order, and what can't be.
+/// The difference between the declared and the observed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Plan {
-    /// The actions. None: all is as declared.
-    pub actions: Vec<Action>,
-    /// What a person should look at. A run neither changes it nor counts it as drift.
+pub struct Diff {
+    /// The changes that remove the difference, in order. Empty if everything is as declared.
+    pub changes: Vec<PlannedChange>,
+    /// Observations for an operator. A run changes none of them, and they do not count as drift.
     pub warnings: Vec<Warning>,
 }
 
-/// Compares a declaration with what is there.
+/// Compares the declared with the observed.
 ///
 /// # Errors
-/// [`Missing`] where a database or a table doesn't exist: there is nothing to grant on. Create it first.
-pub fn plan(declaration: &Declaration, observed: &Observed) -> Result<Plan, Missing> {
-    Missing::check(declaration, observed)?;
-    let handed_on = handed_on(declaration);
-    let declared = declaration.accounts().collect();
-    let mut planning = Planning { observed, declared, handed_on: &handed_on, plan: Plan::default() };
+/// [`Missing`] if a database or a table doesn't exist: there is nothing to grant on. Create it first.
+pub fn diff(declared: &Declared, observed: &Observed) -> Result<Diff, Missing> {
+    missing::check(declared, observed)?;
+    let grantable = grantable(declared);
+    let accounts = declared.accounts().collect();
+    let mut comparison =
+        Comparison { observed, declared: accounts, grantable: &grantable, diff: Diff::default() };
 
-    planning.account(declaration.admin(), &admin_grants(&handed_on, observed), Step::Admin);
-    for table in declaration.tables() {
-        let database = declaration.database();
+    comparison.account(declared.admin(), &admin_grants(&grantable, observed), Step::Admin);
+    for table in declared.tables() {
+        let database = declared.database();
         if !observed.tables.contains(&(database.to_owned(), table.table().to_owned())) {
             let change = Change::CreateTable { table: table.table().to_owned(), sql: table.sql(database) };
-            planning.push(Step::Users, Actor::Admin, change);
+            comparison.push(Step::Users, Actor::Admin, change);
         }
     }
-    for user in declaration.users() {
+    for user in declared.users() {
         let wanted = by_object(&user.grants, observed.partial_revokes);
-        planning.account(&user.account, &wanted, Step::Users);
+        comparison.account(&user.account, &wanted, Step::Users);
     }
-    planning.warn_of_the_server();
-    Ok(planning.plan)
+    comparison.warn_of_the_server();
+    Ok(comparison.diff)
 }
 
-/// What the admin has on each database: all that any user is declared to have, to hand it on, and what
-/// making tables takes.
-fn handed_on(declaration: &Declaration) -> BTreeMap<&str, BTreeSet<Privilege>> {
+impl From<Diff> for Plan {
+    fn from(diff: Diff) -> Self {
+        Self {
+            actions: diff.changes.into_iter().map(Into::into).collect(),
+            warnings: diff.warnings.into_iter().map(Into::into).collect(),
+        }
+    }
+}
+
+/// Returns the privileges that the admin has on each database: all that any user is declared to have, to grant them,
+/// and those that creating tables takes.
+fn grantable(declared: &Declared) -> BTreeMap<&str, BTreeSet<Privilege>> {
     let mut databases: BTreeMap<&str, BTreeSet<Privilege>> = BTreeMap::new();
-    for grant in declaration.users().iter().flat_map(|user| &user.grants) {
+    for grant in declared.users().iter().flat_map(|user| &user.grants) {
         let privileges = databases.entry(&grant.database).or_default();
         privileges.extend(grant.privileges.iter().cloned());
         privileges.insert(Privilege::GRANT_OPTION);
     }
-    for table in declaration.tables() {
-        let privileges = databases.entry(declaration.database()).or_default();
+    for table in declared.tables() {
+        let privileges = databases.entry(declared.database()).or_default();
         privileges.insert(Privilege::named("CREATE"));
         if table.has_foreign_key() {
             privileges.insert(Privilege::named("REFERENCES"));
@@ -70,8 +80,8 @@ fn handed_on(declaration: &Declaration) -> BTreeMap<&str, BTreeSet<Privilege>> {
     databases
 }
 
-fn admin_grants(handed_on: &BTreeMap<&str, BTreeSet<Privilege>>, observed: &Observed) -> Grants {
-    let databases = handed_on.iter().map(|(database, privileges)| {
+fn admin_grants(grantable: &BTreeMap<&str, BTreeSet<Privilege>>, observed: &Observed) -> Grants {
+    let databases = grantable.iter().map(|(database, privileges)| {
         let pattern = database_pattern(database, observed.partial_revokes);
         (Object::Database { pattern }, privileges.clone())
     });
@@ -83,16 +93,16 @@ fn admin_grants(handed_on: &BTreeMap<&str, BTreeSet<Privilege>>, observed: &Obse
     databases.chain(catalog).chain([create_user]).collect()
 }
 
-struct Planning<'a> {
+struct Comparison<'a> {
     observed: &'a Observed,
     declared: BTreeSet<&'a Account>,
-    handed_on: &'a BTreeMap<&'a str, BTreeSet<Privilege>>,
-    plan: Plan,
+    grantable: &'a BTreeMap<&'a str, BTreeSet<Privilege>>,
+    diff: Diff,
 }
 
-impl Planning<'_> {
+impl Comparison<'_> {
     fn push(&mut self, step: Step, actor: Actor, change: Change) {
-        self.plan.actions.push(Action { step, actor, change });
+        self.diff.changes.push(PlannedChange { step, actor, change });
     }
 
     fn account(&mut self, account: &Account, wanted: &Grants, step: Step) {
@@ -156,7 +166,7 @@ impl Planning<'_> {
 
     /// Whether the admin may revoke: one can only take away what one has oneself.
     fn admin_has(&self, object: &Object, privileges: &BTreeSet<Privilege>) -> bool {
-        self.handed_on.iter().any(|(database, has)| {
+        self.grantable.iter().any(|(database, has)| {
             let pattern = database_pattern(database, self.observed.partial_revokes);
             let name = if matches!(object, Object::Database { .. }) { pattern.as_str() } else { *database };
             object.database() == Some(name)
@@ -185,7 +195,7 @@ impl Planning<'_> {
             }
         }
         let Some(found) = found else {
-            return self.plan.warnings.append(&mut warnings);
+            return self.diff.warnings.append(&mut warnings);
         };
         if found.locked {
             warnings.push(Warning::Locked { account: own() });
@@ -198,12 +208,12 @@ impl Planning<'_> {
         }
         let proxies = found.proxies.iter();
         warnings.extend(proxies.map(|p| Warning::Proxy { account: own(), proxied: p.clone() }));
-        self.plan.warnings.append(&mut warnings);
+        self.diff.warnings.append(&mut warnings);
     }
 
     /// What the declared users share: roles that every account has, and accounts that are not declared.
     fn warn_of_the_server(&mut self) {
-        let (observed, warnings) = (self.observed, &mut self.plan.warnings);
+        let (observed, warnings) = (self.observed, &mut self.diff.warnings);
         if !observed.mandatory_roles.is_empty() {
             let (roles, active) = (observed.mandatory_roles.clone(), observed.roles_active_on_login);
             warnings.push(Warning::MandatoryRoles { roles, active });
