@@ -59,7 +59,7 @@ pub(crate) fn check_caller(
     if !needs.contains(&Need::Credentials) || permissions::may_log_in().is_err() {
         return Vec::new();
     }
-    match permissions::lacks(&needs, context, console, runner, only_looks) {
+    match permissions::missing_rights(&needs, context, console, runner, only_looks) {
         Ok(rights) => rights
             .into_iter()
             .map(|(right, what)| Missing {
