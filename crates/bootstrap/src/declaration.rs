@@ -1,4 +1,4 @@
-//! What should exist: read from a users file, or the default.
+//! What should exist: read from a users file.
 //!
 //! The format is described in the crate's README. Everything is checked here, once, and all that is wrong
 //! is reported together; nothing was contacted by then.
@@ -17,15 +17,10 @@ use crate::mysql::{
     Account, AccountError, CreateTable, Grant, Privilege, PrivilegeError, SYSTEM_DATABASES, SchemaError,
 };
 
-/// The application's table, the same file that the application's own tests use.
-const APP_SCHEMA: &str = include_str!("../../app/schema.sql");
-/// The application's user where no file declares one.
-const DEFAULT_USER: &str = "node_app";
 /// The longest users or schema file, in bytes: far more than anybody writes, and read in an instant.
 const FILE_LIMIT: u64 = 1024 * 1024;
 /// How many problems are shown at once: about a screenful.
 const PROBLEMS_SHOWN: usize = 20;
-const DEFAULT_PRIVILEGES: [&str; 4] = ["SELECT", "INSERT", "UPDATE", "DELETE"];
 
 /// The users, their privileges and the tables that should exist, checked.
 ///
@@ -68,20 +63,6 @@ pub struct User {
 }
 
 impl Declaration {
-    /// The default: `node_app`, from any host, with `SELECT`, `INSERT`, `UPDATE` and `DELETE` on the
-    /// database of `rds.conf`, and the application's table.
-    ///
-    /// # Errors
-    /// Where `rds.conf` names an admin or a database that can't be used.
-    pub fn standard(conf: &RdsConf) -> Result<Self, DeclarationError> {
-        let privileges = DEFAULT_PRIVILEGES.map(String::from).to_vec();
-        let grant = GrantFile { database: None, table: None, privileges };
-        let user = UserFile { name: DEFAULT_USER.into(), host: None, grant: vec![grant] };
-        let schema = SchemaFile { files: Vec::new(), statements: vec![APP_SCHEMA.into()] };
-        Self::check(&UsersFile { user: vec![user], schema }, conf, Path::new("."))
-            .map_err(|problems| DeclarationError::Invalid { path: None, problems })
-    }
-
     /// Reads the text of a users file. Schema files are looked for in the working directory.
     ///
     /// # Errors

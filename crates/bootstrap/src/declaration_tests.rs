@@ -1,14 +1,5 @@
 use super::*;
-
-fn conf() -> RdsConf {
-    RdsConf::new(
-        "orders.c0ffee.eu-west-1.rds.amazonaws.com:3306".parse().unwrap(),
-        "eu-west-1".parse().unwrap(),
-        "orders/master".parse().unwrap(),
-        "node_db".parse().unwrap(),
-        "iam_admin".parse().unwrap(),
-    )
-}
+use crate::fixture::{USERS, conf};
 
 fn refused(text: &str) -> String {
     let error = Declaration::parse(text, &conf()).unwrap_err();
@@ -17,8 +8,8 @@ fn refused(text: &str) -> String {
 }
 
 #[test]
-fn the_default() {
-    let standard = Declaration::standard(&conf()).unwrap();
+fn a_user_and_a_table() {
+    let standard = Declaration::parse(USERS, &conf()).unwrap();
     assert_eq!(standard.admin().to_string(), "iam_admin@%");
     assert_eq!(standard.database(), "node_db");
     let [user] = standard.users() else { panic!("one user") };
@@ -163,7 +154,7 @@ fn names_of_rds_conf_are_checked_too() {
     let mut conf = conf();
     conf.iam_admin = "root".parse().unwrap();
     conf.database = "mysql".parse().unwrap();
-    insta::assert_snapshot!(Declaration::standard(&conf).unwrap_err(), @r#"
+    insta::assert_snapshot!(Declaration::parse(USERS, &conf).unwrap_err(), @r#"
     the declaration has 3 problems:
       DB_NAME: database "mysql" belongs to the server itself: name one of your own
       IAM_ADMIN_USER: root belongs to RDS or MySQL and is never touched: declare a user of your own
@@ -173,7 +164,7 @@ fn names_of_rds_conf_are_checked_too() {
 
 #[test]
 fn the_master_user_is_never_declared() {
-    let declaration = Declaration::standard(&conf()).unwrap();
+    let declaration = Declaration::parse(USERS, &conf()).unwrap();
     assert!(declaration.refuse_master("admin").is_ok());
     insta::assert_snapshot!(declaration.refuse_master("node_app").unwrap_err(), @r"
     the declaration has 1 problem:

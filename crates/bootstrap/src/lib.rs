@@ -13,7 +13,7 @@
 //!
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
 //! let conf = RdsConf::read("rds.conf".as_ref())?;
-//! let declaration = Declaration::standard(&conf)?;
+//! let declaration = Declaration::read("users.toml".as_ref(), &conf)?;
 //! let report = run(Settings::load(conf, declaration, Mode::Apply).await).await?;
 //! println!("{report}");
 //! # Ok(()) }
@@ -24,6 +24,8 @@
 
 mod declaration;
 mod error;
+#[cfg(test)]
+mod fixture;
 pub mod log;
 pub mod mysql;
 mod progress;

@@ -20,10 +20,9 @@ struct Arguments {
     #[arg(long, value_name = "FILE")]
     config: PathBuf,
 
-    /// The users, their privileges and the tables to make, in TOML [default: node_app with SELECT, INSERT,
-    /// UPDATE and DELETE on the database, and the table of the message board]
-    #[arg(long, value_name = "FILE")]
-    users: Option<PathBuf>,
+    /// The users, their privileges and the tables to create, in TOML. Given twice, the last one counts
+    #[arg(long, value_name = "FILE", overrides_with = "users")]
+    users: PathBuf,
 
     /// Show what would be done, with its SQL, and change nothing
     #[arg(long, conflicts_with = "check")]
@@ -107,10 +106,7 @@ async fn main() -> ExitCode {
 
 async fn bootstrap(arguments: &Arguments, mode: Mode) -> Result<Report, BootstrapError> {
     let conf = RdsConf::read(&arguments.config)?;
-    let declaration = match &arguments.users {
-        Some(path) => Declaration::read(path, &conf)?,
-        None => Declaration::standard(&conf)?,
-    };
+    let declaration = Declaration::read(&arguments.users, &conf)?;
     run(Settings::load(conf, declaration, mode).await).await
 }
 

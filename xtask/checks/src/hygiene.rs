@@ -99,7 +99,7 @@ fn report(wrong: &[Finding]) -> Error {
     }
     Error::Found {
         found,
-        mend: "each line above says where and what; xtask/checks/src/hygiene says why".to_owned(),
+        help: "each line above says where and what; xtask/checks/src/hygiene says why".to_owned(),
     }
 }
 
@@ -187,7 +187,7 @@ mod tests {
         error: the repository breaks 2 of its own rules
           a.rs:1: one
           b.rs:2: two
-          hint: each line above says where and what; xtask/checks/src/hygiene says why
+          help: each line above says where and what; xtask/checks/src/hygiene says why
         ");
     }
 }

@@ -17,7 +17,7 @@ const SIGNER: &str = ".github/workflows/build.yml";
 const MAIN: &str = "refs/heads/main";
 /// Some calls of GitHub's API, and the download of its trust root.
 const VERIFIED_WITHIN: Duration = Duration::from_secs(120);
-pub(super) const GH_MEND: &str = "GitHub's runners have it; https://cli.github.com";
+pub(super) const GH_HELP: &str = "GitHub's runners have it; https://cli.github.com";
 
 /// The repository, `OWNER/NAME`, whose attestation a promotion needs: on GitHub Actions its own, elsewhere the one that
 /// `RDS_IAM_ATTESTATIONS` names. `None` on this machine's account, and where a workstation asks for none.
@@ -37,7 +37,7 @@ pub(super) fn repository(context: &Context<'_>) -> Result<Option<String>, Error>
     match value {
         Some(value) if !is_repository(&value) => Err(Error::Found {
             found: format!("{name} is {value:?}"),
-            mend: "it is OWNER/NAME of the repository on GitHub that builds the images".to_owned(),
+            help: "it is OWNER/NAME of the repository on GitHub that builds the images".to_owned(),
         }),
         value => Ok(value),
     }
@@ -53,7 +53,7 @@ fn is_repository(text: &str) -> bool {
 
 /// The command that verifies the attestation of the image whose manifest is in a file, for a commit.
 pub(super) fn verify(repository: &str, manifest: &Path, commit: &str, context: &Context<'_>) -> Cmd {
-    Cmd::new("gh", &context.workspace.root, GH_MEND)
+    Cmd::new("gh", &context.workspace.root, GH_HELP)
         .args(["attestation", "verify", &manifest.display().to_string(), "--repo", repository])
         .args(["--signer-workflow", &format!("{repository}/{SIGNER}")])
         .args(["--source-ref", MAIN, "--source-digest", commit])

@@ -23,7 +23,7 @@ pub(crate) fn named() -> Result<Option<Bases>, Error> {
     }
     Bases::from_str(&value, false).map(Some).map_err(|_| Error::Found {
         found: format!("{BASES_VARIABLE} is {value:?}"),
-        mend: "it is `pinned` (official images, by digest) or `local` (made here from Debian's packages)"
+        help: "it is `pinned` (official images, by digest) or `local` (made here from Debian's packages)"
             .to_owned(),
     })
 }

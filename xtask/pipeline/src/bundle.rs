@@ -111,7 +111,7 @@ impl Manifest {
         }
         Err(Error::Found {
             found: format!("this is not the plan of what is here:\n  {}", differences.join("\n  ")),
-            mend: "plan again, look at it, and apply that: nothing was changed".to_owned(),
+            help: "plan again, look at it, and apply that: nothing was changed".to_owned(),
         })
     }
 }
@@ -256,7 +256,7 @@ mod tests {
           variables: planned 333333333333, here 777777777777
           bootstrap's package: planned , here 666666666666
           it was made at 2026-01-01T00:00:00Z, more than 24 hours ago
-          hint: plan again, look at it, and apply that: nothing was changed
+          help: plan again, look at it, and apply that: nothing was changed
         ");
     }
 

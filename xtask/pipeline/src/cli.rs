@@ -121,7 +121,7 @@ pub(crate) enum Task {
         #[arg(long, value_name = "FILE")]
         file: PathBuf,
     },
-    /// List everything this machine needs, present or missing, with the command that mends it
+    /// List everything this machine needs, present or missing, with the command that installs it
     Doctor {
         /// Print JSON
         #[arg(long)]
@@ -165,7 +165,7 @@ pub(crate) enum StageTask {
     /// Stage: push both images by digest, tagged with the commit, and wait for the registry's scan
     #[command(display_order = 3)]
     EcrPush(StageArgs),
-    /// Stage: create or mend the database users, and verify them
+    /// Stage: create or update the database users, and verify them
     #[command(display_order = 3)]
     Bootstrap(StageArgs),
     /// Stage: point the image's parameter at the digest, refresh the machines, watch their health, or go back

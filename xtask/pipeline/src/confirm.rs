@@ -56,6 +56,6 @@ fn compare(name: &str, typed: &str) -> Result<(), Error> {
         } else {
             format!("{typed:?} is not {name}: nothing was destroyed")
         },
-        mend: format!("type the environment's name; without a terminal, set {CONFIRM_VARIABLE} to it"),
+        help: format!("type the environment's name; without a terminal, set {CONFIRM_VARIABLE} to it"),
     })
 }

@@ -110,7 +110,7 @@ fn new_files(listed: &str, root: &Path) -> Result<String, Error> {
         let path = root.join(name);
         let bytes = std::fs::read(&path).map_err(|error| Error::Found {
             found: format!("could not read the new file {}: {error}", path.display()),
-            mend: "plans and verdicts are bound to each new file in terraform/: make it readable, remove it, or add it \
+            help: "plans and verdicts are bound to each new file in terraform/: make it readable, remove it, or add it \
                    to .gitignore"
                 .to_owned(),
         })?;
@@ -174,7 +174,7 @@ impl Context<'_> {
     pub(crate) fn environment(&self) -> Result<&Environment, Error> {
         self.environment.as_ref().ok_or_else(|| Error::Found {
             found: "this stage is for an environment, and none was named".to_owned(),
-            mend: "name one: --env E".to_owned(),
+            help: "name one: --env E".to_owned(),
         })
     }
 

@@ -63,7 +63,7 @@ fn lines(needs: &[Need]) -> Vec<String> {
         };
         lines.push(format!("{state:<8}  {:<width$}  {what}", need.name));
         if need.unmet() {
-            lines.push(format!("{:<8}  {:<width$}  mend: {}", "", "", need.mend));
+            lines.push(format!("{:<8}  {:<width$}  help: {}", "", "", need.help));
         }
     }
     lines.push(String::new());
@@ -101,7 +101,7 @@ fn as_json(needs: &[Need]) -> Value {
                 "found": found,
                 "fetched": fetched,
                 "why": why,
-                "mend": need.mend,
+                "help": need.help,
             })
         })
         .collect();

@@ -78,7 +78,7 @@ impl Environment {
                 found: format!(
                     "{name} can't be an environment's name: the pipeline has a folder of that name"
                 ),
-                mend: "name it otherwise".to_owned(),
+                help: "name it otherwise".to_owned(),
             });
         }
         // A name is a word and no path.
@@ -89,7 +89,7 @@ impl Environment {
                 } else {
                     format!("there is no environment {name:?}: it has no file in {FOLDER}")
                 },
-                mend: format!("name one of {}, or write its tfvars", known.join(", ")),
+                help: format!("name one of {}, or write its tfvars", known.join(", ")),
             });
         }
         Self::parse(name, &file::read(&path)?)
@@ -98,7 +98,7 @@ impl Environment {
     fn parse(name: &str, text: &str) -> Result<Self, Error> {
         let wrong = |what: String| Error::Found {
             found: format!("{FOLDER}/{name}.tfvars: {what}"),
-            mend: "it sets account_id, region, project and environment as texts; variables.tf describes all"
+            help: "it sets account_id, region, project and environment as texts; variables.tf describes all"
                 .to_owned(),
         };
         let variables: Variables =

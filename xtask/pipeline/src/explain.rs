@@ -50,7 +50,7 @@ pub(crate) fn stage(name: &str) -> Result<Vec<String>, Error> {
         let names = stages::ALL.map(|stage| stage.name);
         Error::Usage {
             found: format!("there is no stage {name}"),
-            mend: format!("{}the stages are {}", did_you_mean(&[name], &names), names.join(", ")),
+            help: format!("{}the stages are {}", did_you_mean(&[name], &names), names.join(", ")),
         }
     })?;
     let list = |artifacts: &[Artifact]| {
@@ -109,6 +109,6 @@ mod tests {
         ");
         let unknown = stage("aply").unwrap_err();
         assert_eq!(unknown.to_string(), "there is no stage aply");
-        assert!(unknown.mend().unwrap().starts_with("did you mean apply? "));
+        assert!(unknown.help().unwrap().starts_with("did you mean apply? "));
     }
 }

@@ -106,7 +106,7 @@ impl GateResults {
                     result.name,
                     result.images.join(", ")
                 ),
-                mend: format!("run {} again: the images were built again since", result.name),
+                help: format!("run {} again: the images were built again since", result.name),
             });
         }
         self.image = Some(digest.to_owned());
@@ -150,7 +150,7 @@ pub(crate) fn digest(layout: &Path) -> Result<String, Error> {
     let index: Value = file::json(&layout.join("index.json"), "cargo xtask docker-build")?;
     index["manifests"][0]["digest"].as_str().map(str::to_owned).ok_or_else(|| Error::Found {
         found: format!("{} names no image", layout.join("index.json").display()),
-        mend: "build it again: cargo xtask docker-build".to_owned(),
+        help: "build it again: cargo xtask docker-build".to_owned(),
     })
 }
 
@@ -223,7 +223,7 @@ mod tests {
         assert!(!results.allows("trivy", &context));
         insta::assert_snapshot!(of_image("two-app").unwrap_err().report(), @r"
         error: trivy passed one-app, one-bootstrap, and this image is two-app
-          hint: run trivy again: the images were built again since
+          help: run trivy again: the images were built again since
         ");
         results.set("trivy", GateOutcome::Failed, "", &context, 0);
         assert!(!results.allows("trivy", &context));

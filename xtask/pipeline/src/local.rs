@@ -148,7 +148,7 @@ pub(crate) fn start(workspace: &Workspace, io: &Io) -> Result<bool, Error> {
                 .map_or_else(|| "did not answer in time".to_owned(), |status| format!("ended ({status})"));
             return Err(Error::Found {
                 found: format!("the account on this machine {how}{tail}"),
-                mend: "mend what its log above names; `cargo xtask doctor` lists what is missing here"
+                help: "help what its log above names; `cargo xtask doctor` lists what is missing here"
                     .to_owned(),
             });
         }
@@ -170,7 +170,7 @@ pub(crate) fn end(workspace: &Workspace, io: &Io) -> Result<(), Error> {
         if since.elapsed() > ENDS_WITHIN {
             return Err(Error::Found {
                 found: format!("the account on this machine (process {}) does not end", account.pid),
-                mend: format!(
+                help: format!(
                     "its log is {}; end it by its number",
                     folder(workspace).with_extension("log").display()
                 ),
@@ -200,6 +200,6 @@ fn pause() {
 pub(crate) fn registry(workspace: &Workspace) -> Result<String, Error> {
     running(workspace).map(|account| account.registry).ok_or_else(|| Error::Found {
         found: "the account on this machine does not run".to_owned(),
-        mend: "cargo xtask account --env local".to_owned(),
+        help: "cargo xtask account --env local".to_owned(),
     })
 }

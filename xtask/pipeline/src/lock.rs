@@ -31,7 +31,7 @@ pub(crate) fn acquire(context: &Context<'_>) -> Result<Lock, Error> {
             drop(lock.read_to_string(&mut holder));
             return Err(Error::Found {
                 found: format!("another run is at work in {}: {}", context.folder().display(), holder.trim()),
-                mend: "wait for its end, or work in a clone of your own".to_owned(),
+                help: "wait for its end, or work in a clone of your own".to_owned(),
             });
         }
     }

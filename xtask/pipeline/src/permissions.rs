@@ -14,7 +14,7 @@ use rds_iam_process::runner::{RunError, Runner};
 use rds_iam_process::workspace;
 
 /// What to do where a right is lacking.
-pub(super) const MEND: &str = "take the environment's own role (on GitHub: the variable AWS_DEPLOY_ROLE_ARN of that environment), or have an \
+pub(super) const HELP: &str = "take the environment's own role (on GitHub: the variable AWS_DEPLOY_ROLE_ARN of that environment), or have an \
      administrator apply terraform/stacks/account, which gives it the right";
 /// It asks IAM about each right; it gives up by itself before.
 const ANSWERS_WITHIN: Duration = Duration::from_secs(90);
@@ -55,7 +55,7 @@ pub(super) fn may_log_in() -> Result<(), Error> {
     if set("GITHUB_ACTIONS") && !set("AWS_ACCESS_KEY_ID") && !set("ACTIONS_ID_TOKEN_REQUEST_URL") {
         return Err(Error::Found {
             found: "this job has no AWS credentials, and may not ask GitHub for an OIDC token".to_owned(),
-            mend: "give the job `permissions: id-token: write`, and the step aws-actions/configure-aws-credentials"
+            help: "give the job `permissions: id-token: write`, and the step aws-actions/configure-aws-credentials"
                 .to_owned(),
         });
     }
@@ -102,7 +102,7 @@ pub(super) fn missing_rights<'n>(
             let account = &environment.account_id;
             return Err(Error::Found {
                 found: format!("no credentials for account {account}: {}", tail.lines().join(" ")),
-                mend: "log in to that account (AWS_PROFILE, or the role of the GitHub job)".to_owned(),
+                help: "log in to that account (AWS_PROFILE, or the role of the GitHub job)".to_owned(),
             });
         }
         Err(other) => return Err(other.into()),

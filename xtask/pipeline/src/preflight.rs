@@ -1,5 +1,5 @@
 //! Before a run begins: everything that it needs, all of it looked at, all that is missing told at once
-//! with what mends it.
+//! with how to install it.
 
 use crate::context::Context;
 use crate::doctor;
@@ -13,13 +13,13 @@ use rds_iam_process::engine::{self, Engine};
 use rds_iam_process::error::Error;
 use rds_iam_process::runner::{Cmd, Runner};
 use rds_iam_process::tools;
-use rds_iam_process::workspace::CARGO_MEND;
+use rds_iam_process::workspace::CARGO_HELP;
 
 /// One thing that is missing.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Missing {
     pub(crate) what: String,
-    pub(crate) mend: String,
+    pub(crate) help: String,
     pub(crate) stages: String,
 }
 
@@ -64,7 +64,7 @@ pub(crate) fn check_caller(
             .into_iter()
             .map(|(right, what)| Missing {
                 what,
-                mend: permissions::MEND.to_owned(),
+                help: permissions::HELP.to_owned(),
                 stages: users(right, stages, context),
             })
             .collect(),
@@ -84,7 +84,7 @@ fn needs(stages: &[&Stage], context: &Context<'_>) -> Vec<Need> {
 }
 
 fn lacking(error: &Error, stages: String) -> Missing {
-    Missing { what: error.to_string(), mend: error.mend().unwrap_or("see the message").to_owned(), stages }
+    Missing { what: error.to_string(), help: error.help().unwrap_or("see the message").to_owned(), stages }
 }
 
 /// The stages that need it.
@@ -109,32 +109,32 @@ pub(crate) fn not_checked(stages: &[&Stage], context: &Context<'_>) -> Option<St
 
 /// Tells what is missing.
 pub(crate) fn report(missing: &[Missing], console: Console) {
-    for Missing { what, mend, stages } in missing {
+    for Missing { what, help, stages } in missing {
         console.line(&console.paint(Style::Bad, &format!("missing: {what} (for {stages})")));
-        console.line(&format!("  mend: {mend}"));
+        console.line(&format!("  help: {help}"));
         if console.is_github() {
-            console.line(&annotation(stages, what, Some(mend)));
+            console.line(&annotation(stages, what, Some(help)));
         }
     }
 }
 
 fn check_need(need: &Need, context: &Context<'_>, runner: Runner) -> Result<(), Error> {
     let workspace = context.workspace;
-    let missing = |found: String, mend: &str| Err(Error::Found { found, mend: mend.to_owned() });
+    let missing = |found: String, help: &str| Err(Error::Found { found, help: help.to_owned() });
     match need {
-        Need::Program(program, mend) => {
+        Need::Program(program, help) => {
             let there = on_path(program);
-            if there { Ok(()) } else { missing(format!("{program} is not on PATH"), mend) }
+            if there { Ok(()) } else { missing(format!("{program} is not on PATH"), help) }
         }
         Need::Packaged(program) => {
             let there = on_path(program) || can_install();
-            let mend = format!("apt-get install {program}");
-            if there { Ok(()) } else { missing(format!("{program} is not on PATH"), &mend) }
+            let help = format!("apt-get install {program}");
+            if there { Ok(()) } else { missing(format!("{program} is not on PATH"), &help) }
         }
         Need::Listed(name) => doctor::require(name, workspace, runner),
         Need::Cargo => {
             let there = on_path("cargo");
-            if there { Ok(()) } else { missing("cargo is not on PATH".to_owned(), CARGO_MEND) }
+            if there { Ok(()) } else { missing("cargo is not on PATH".to_owned(), CARGO_HELP) }
         }
         Need::Tool(tool) => tools::find(*tool, workspace, runner).map(drop),
         Need::Provider => terraform::find_provider(workspace).map(drop),
@@ -230,12 +230,12 @@ fn build_kit(context: &Context<'_>, runner: Runner) -> Result<(), Error> {
     if !on_path(engine::DOCKER) {
         return Err(engine::no_client());
     }
-    let ask = Cmd::new(engine::DOCKER, &context.workspace.root, engine::CLIENT_MEND);
+    let ask = Cmd::new(engine::DOCKER, &context.workspace.root, engine::CLIENT_HELP);
     // Unlike `docker version`, it needs no engine.
     let version = runner.ask(&ask.args(["--version"]))?;
     Err(Error::Found {
         found: format!("the Docker client ({}) has no buildx, which builds images", version.trim()),
-        mend: "install Docker's plugin docker-buildx (https://docs.docker.com/go/buildx/), or have a client before \
+        help: "install Docker's plugin docker-buildx (https://docs.docker.com/go/buildx/), or have a client before \
                23, which needs none, anywhere on PATH"
             .to_owned(),
     })

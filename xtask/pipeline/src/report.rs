@@ -155,7 +155,7 @@ pub(crate) fn write_junit(path: &Path, done: &[Done], run: Run) -> Result<(), Er
     report.add_test_suite(suite);
     let xml = report.to_string().map_err(|error| Error::Found {
         found: format!("the run can't be told as JUnit: {error}"),
-        mend: "leave out --junit, and report it".to_owned(),
+        help: "leave out --junit, and report it".to_owned(),
     })?;
     file::replace(path, xml)
 }

@@ -132,7 +132,7 @@ fn validate_direction(from: &Environment, to: &Environment) -> Result<(), Error>
 }
 
 fn usage(found: impl Into<String>, help: impl Into<String>) -> Error {
-    Error::Usage { found: found.into(), mend: help.into() }
+    Error::Usage { found: found.into(), help: help.into() }
 }
 
 fn is_digest(text: &str) -> bool {

@@ -200,7 +200,7 @@ fn perform(stage: &Stage, context: &Context<'_>, io: &Io) -> Result<Option<Strin
 fn panicked(stage: &Stage) -> Error {
     Error::Found {
         found: format!("{} came upon a mistake of its own", stage.name),
-        mend: "the message above says where in xtask; please report it".to_owned(),
+        help: "the message above says where in xtask; please report it".to_owned(),
     }
 }
 

@@ -122,7 +122,7 @@ impl Selection {
             let meant = did_you_mean(&unknown, &names);
             return Err(Error::Usage {
                 found: format!("{} has no stage {}", run.name(), quoted.join(", ")),
-                mend: format!("{meant}its stages are {}", names.join(", ")),
+                help: format!("{meant}its stages are {}", names.join(", ")),
             });
         }
         let place = |name: &Option<String>| {
@@ -134,7 +134,7 @@ impl Selection {
         {
             return Err(Error::Usage {
                 found: format!("{from} comes after {until}: there is nothing from the one until the other"),
-                mend: format!("the order is {}", names.join(", ")),
+                help: format!("the order is {}", names.join(", ")),
             });
         }
         let wanted: Vec<&Stage> = all
@@ -148,7 +148,7 @@ impl Selection {
         if wanted.is_empty() {
             return Err(Error::Usage {
                 found: "no stage is left to run".to_owned(),
-                mend: format!("--only, --skip, --from and --until leave nothing of {}", names.join(", ")),
+                help: format!("--only, --skip, --from and --until leave nothing of {}", names.join(", ")),
             });
         }
         Ok(wanted)
@@ -209,7 +209,7 @@ pub(crate) fn unmet(run: Run, wanted: &[&Stage], context: &Context<'_>) -> Vec<M
                         }
                         other => format!("the {}", other.what()),
                     },
-                    mend: made_by(*input, stage, run, context),
+                    help: made_by(*input, stage, run, context),
                     stages: stage.name.to_owned(),
                 });
             }
@@ -289,13 +289,13 @@ mod tests {
         rollout smoke
         checkov plan
         error: no stage is left to run
-          hint: --only, --skip, --from and --until leave nothing of programs, account, validate, tflint, checkov, plan, docker-build, trivy, apply, rds-conf, proxy-auth, ecr-push, bootstrap, rollout, smoke
+          help: --only, --skip, --from and --until leave nothing of programs, account, validate, tflint, checkov, plan, docker-build, trivy, apply, rds-conf, proxy-auth, ecr-push, bootstrap, rollout, smoke
         error: deploy has no stage "pla", "x"
-          hint: did you mean plan? its stages are programs, account, validate, tflint, checkov, plan, docker-build, trivy, apply, rds-conf, proxy-auth, ecr-push, bootstrap, rollout, smoke
+          help: did you mean plan? its stages are programs, account, validate, tflint, checkov, plan, docker-build, trivy, apply, rds-conf, proxy-auth, ecr-push, bootstrap, rollout, smoke
         error: deploy has no stage "paln", "triwy"
-          hint: did you mean plan, trivy? its stages are programs, account, validate, tflint, checkov, plan, docker-build, trivy, apply, rds-conf, proxy-auth, ecr-push, bootstrap, rollout, smoke
+          help: did you mean plan, trivy? its stages are programs, account, validate, tflint, checkov, plan, docker-build, trivy, apply, rds-conf, proxy-auth, ecr-push, bootstrap, rollout, smoke
         error: smoke comes after plan: there is nothing from the one until the other
-          hint: the order is programs, account, validate, tflint, checkov, plan, docker-build, trivy, apply, rds-conf, proxy-auth, ecr-push, bootstrap, rollout, smoke
+          help: the order is programs, account, validate, tflint, checkov, plan, docker-build, trivy, apply, rds-conf, proxy-auth, ecr-push, bootstrap, rollout, smoke
         "#
         );
     }

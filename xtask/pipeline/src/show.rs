@@ -133,7 +133,7 @@ impl Show {
         // The end of a command's output is in its error already.
         let told = matches!(error, Error::Run(RunError::Failed { .. }));
         if self.console.is_github() {
-            self.console.line(&annotation(stage.name, &error.to_string(), error.mend()));
+            self.console.line(&annotation(stage.name, &error.to_string(), error.help()));
         } else if !told {
             let text = std::fs::read_to_string(log).unwrap_or_default();
             let lines: Vec<&str> = text.lines().collect();
@@ -151,10 +151,10 @@ fn style(template: &str) -> ProgressStyle {
 }
 
 /// An error as GitHub Actions shows it above the log and at the pull request.
-pub(super) fn annotation(stage: &str, message: &str, mend: Option<&str>) -> String {
+pub(super) fn annotation(stage: &str, message: &str, help: Option<&str>) -> String {
     let mut text = message.to_owned();
-    if let Some(mend) = mend {
-        text.push_str(&format!("\nhint: {mend}"));
+    if let Some(help) = help {
+        text.push_str(&format!("\nhelp: {help}"));
     }
     // As GitHub's own toolkit escapes the message of a command, and its properties.
     let escaped = text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A");
@@ -169,8 +169,8 @@ mod tests {
     #[test]
     fn an_annotation_is_one_line() {
         assert_eq!(
-            annotation("plan", "100 % wrong\nin a", Some("mend it")),
-            "::error title=plan::100 %25 wrong%0Ain a%0Ahint: mend it"
+            annotation("plan", "100 % wrong\nin a", Some("fix it")),
+            "::error title=plan::100 %25 wrong%0Ain a%0Ahelp: fix it"
         );
     }
 }

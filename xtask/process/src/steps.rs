@@ -169,7 +169,7 @@ mod tests {
     }
 
     fn wrong(found: &str) -> Error {
-        Error::Found { found: found.to_owned(), mend: "correct it".to_owned() }
+        Error::Found { found: found.to_owned(), help: "correct it".to_owned() }
     }
 
     #[test]

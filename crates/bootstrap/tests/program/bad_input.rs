@@ -7,7 +7,7 @@ use aws_credential_types::provider::SharedCredentialsProvider;
 use rds_iam_bootstrap::{Declaration, Failure, Mode, Settings, run};
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::support::{Deployment, Result, column, execute, finish};
+use crate::support::{APP_USERS, Deployment, Result, column, execute, finish};
 
 #[tokio::test]
 async fn files_and_flags() -> Result {
@@ -49,6 +49,9 @@ async fn files_and_flags() -> Result {
     error in step 1 of 6: <folder>/users.toml has 1 problem:
       admin@%: is the master user, which is never touched: declare a user of your own
     ");
+
+    let without_users = finish(deployment.command(&deployment.path("rds.conf"))).await?.expect(64);
+    assert!(without_users.stderr.contains("--users <FILE>"), "{}", without_users.stderr);
 
     deployment.bootstrap(&["--plan", "--check"]).await?.expect(64);
     deployment.bootstrap(&["--unknown"]).await?.expect(64);
@@ -138,7 +141,7 @@ async fn secrets_and_credentials() -> Result {
 #[tokio::test]
 async fn expired_credentials_are_told_before_anything_is_contacted() -> Result {
     let deployment = Deployment::start("node_db").await?;
-    let declaration = Declaration::standard(&deployment.conf)?;
+    let declaration = Declaration::read(APP_USERS.as_ref(), &deployment.conf)?;
     let mut settings = Settings::load(deployment.conf.clone(), declaration, Mode::Apply).await;
     let expired = Some(UNIX_EPOCH + Duration::from_secs(1_600_000_000));
     let credentials = Credentials::new("AKIDEXAMPLE", "not-a-real-secret", None, expired, "test");
@@ -274,7 +277,10 @@ async fn a_report_that_nobody_can_read() -> Result {
     deployment.conf.write(&conf)?;
     let into_a_full_disk = |conf: &std::path::Path, arguments: &[&str]| -> Result<_> {
         let mut command = deployment.command(conf);
-        command.args(arguments).stdout(std::fs::File::options().write(true).open("/dev/full")?);
+        command
+            .args(["--users", APP_USERS])
+            .args(arguments)
+            .stdout(std::fs::File::options().write(true).open("/dev/full")?);
         Ok(finish(command))
     };
     for arguments in [["--plan"].as_slice(), &["--json"]] {

@@ -71,7 +71,7 @@ fn counted(count: usize, what: &str, tool: Tool, place: &Path) -> Result<String,
     }
     Err(Error::Found {
         found: format!("{tool} looked at no {what} ({})", place.display()),
-        mend: format!("what it found means nothing then: see above what {tool} says about where it looked"),
+        help: format!("what it found means nothing then: see above what {tool} says about where it looked"),
     })
 }
 
@@ -86,7 +86,7 @@ fn checkov(report: &Value, file: &Path) -> Result<String, Error> {
     if unread > 0 || passed == 0 {
         return Err(Error::Found {
             found: format!("checkov could not read {unread} files and passed {passed} checks"),
-            mend: "LOG_LEVEL=WARNING shows which; write what it cannot parse in another way".to_owned(),
+            help: "LOG_LEVEL=WARNING shows which; write what it cannot parse in another way".to_owned(),
         });
     }
     Ok(format!("{passed} checks passed, {failed} failed, {skipped} skipped with a reason"))
@@ -110,7 +110,7 @@ fn report(file: &Path, tool: Tool) -> Result<Value, Error> {
 fn unreadable(tool: Tool, file: &Path, what: &str) -> Error {
     Error::Found {
         found: format!("{tool} ended well, and its report {} is of no use: {what}", file.display()),
-        mend: format!("run it again; if it stays so, {tool} {} is not what this reads", tool.version()),
+        help: format!("run it again; if it stays so, {tool} {} is not what this reads", tool.version()),
     }
 }
 

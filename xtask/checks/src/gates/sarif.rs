@@ -111,7 +111,7 @@ impl Sarif {
     pub(super) fn read(file: &Path, tool: Tool, name: &str, base: &str) -> Result<Self, Error> {
         let wrong = |what: String| Error::Found {
             found: format!("{tool} ended well, and what it wrote to {} is of no use: {what}", file.display()),
-            mend: format!("run it again; if it stays so, {tool} {} is not what this reads", tool.version()),
+            help: format!("run it again; if it stays so, {tool} {} is not what this reads", tool.version()),
         };
         if !file.is_file() {
             return Err(wrong("there is no file".to_owned()));

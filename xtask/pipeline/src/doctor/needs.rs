@@ -82,7 +82,7 @@ pub(super) struct Need {
     /// Whether `cargo xtask ci` and `deploy` stop without it, required or not.
     pub(super) pipeline: bool,
     pub(super) met: Met,
-    pub(super) mend: String,
+    pub(super) help: String,
 }
 
 impl Need {
@@ -123,7 +123,7 @@ impl List<'_> {
         name: &'static str,
         purpose: &'static str,
         met: impl FnOnce(&Self) -> Met,
-        mend: &str,
+        help: &str,
     ) {
         let is_wanted = match self.wanted {
             Wanted::All => true,
@@ -132,7 +132,7 @@ impl List<'_> {
         };
         if is_wanted {
             let met = met(self);
-            self.needs.push(Need { name, purpose, tasks, pipeline: false, met, mend: mend.to_owned() });
+            self.needs.push(Need { name, purpose, tasks, pipeline: false, met, help: help.to_owned() });
         }
     }
 

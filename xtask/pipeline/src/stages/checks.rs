@@ -65,7 +65,7 @@ pub(super) const PROGRAMS: Stage = Stage {
         let build = ["build", "--locked", "--package", "rds-iam"];
         let environment = context.environment()?;
         let mut actions =
-            vec![workspace.cargo(build).hint("the compiler's message above says what to mend").into()];
+            vec![workspace.cargo(build).hint("the compiler's message above says what to help").into()];
         // Made once for a plan, which it is part of: another build would be another package.
         if context.plans {
             let package = environment.package(workspace)?;
@@ -92,7 +92,7 @@ fn built_elsewhere(context: &Context<'_>) -> Result<Option<String>, Error> {
         None => Ok(Some("built elsewhere".to_owned())),
         Some(missing) => Err(Error::Found {
             found: format!("{} was not handed over by the job that builds", missing.display()),
-            mend: "a package lies in target/lambda, and build.yml is called with `parts: package` or `all`"
+            help: "a package lies in target/lambda, and build.yml is called with `parts: package` or `all`"
                 .to_owned(),
         }),
     }
@@ -217,7 +217,7 @@ fn all_of<'c>(command: &str, steps: impl Fn(&Io) -> Vec<Step<'c>> + Send + 'c) -
         }
         Err(Error::Found {
             found: "a step failed".to_owned(),
-            mend: "the table above names it, and its own message says what to do".to_owned(),
+            help: "the table above names it, and its own message says what to do".to_owned(),
         })
     })
 }

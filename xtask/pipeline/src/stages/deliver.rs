@@ -98,7 +98,7 @@ pub(super) const ECR_PUSH: Stage = Stage {
 
 pub(super) const BOOTSTRAP: Stage = Stage {
     name: "bootstrap",
-    purpose: "Create or mend the database users, and verify them",
+    purpose: "Create or update the database users, and verify them",
     inputs: &[Artifact::Programs, Artifact::RdsConf, Artifact::PushedBootstrap],
     outputs: &[Artifact::Users],
     effect: Effect::Remote,
@@ -159,7 +159,7 @@ pub(super) const ROLLOUT: Stage = Stage {
                         pushed["tag"],
                         context.commit.short()
                     ),
-                    mend: "push first: cargo xtask deploy --env E, or --from ecr-push".to_owned(),
+                    help: "push first: cargo xtask deploy --env E, or --from ecr-push".to_owned(),
                 });
             };
             // Before anything runs it: the repository's lifecycle keeps what is marked.
@@ -225,7 +225,7 @@ fn bootstrap_here(context: &Context<'_>, io: &Io) -> Result<(), Error> {
     );
     let database = outputs::read(context)?.database.identifier;
     let database = local::Database::find(context.workspace, &database)?;
-    let docker = || Cmd::new("docker", &context.workspace.root, engine::CLIENT_MEND);
+    let docker = || Cmd::new("docker", &context.workspace.root, engine::CLIENT_HELP);
     let login = local::folder(context.workspace).join("docker").display().to_string();
     io.runner.run(&docker().env("DOCKER_CONFIG", login).args(["pull", "--quiet", &image]))?;
     let mount = |from: &str, to: &str| format!("--volume={from}:{to}:ro");
@@ -300,7 +300,7 @@ fn smoke_identity(context: &Context<'_>, ask: &Cmd, io: &Io) -> Result<Option<St
             found: format!(
                 "the service does not log in to the database as {wanted}, by token and over TLS: {login}"
             ),
-            mend: "compare the parameters of the deployment with outputs.json, and run the stage bootstrap"
+            help: "compare the parameters of the deployment with outputs.json, and run the stage bootstrap"
                 .to_owned(),
         });
     }

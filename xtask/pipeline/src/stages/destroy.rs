@@ -122,7 +122,7 @@ pub(super) const DESTROY: Stage = Stage {
             if !left.trim().is_empty() {
                 return Err(Error::Found {
                     found: format!("the state still has\n{}", left.trim_end()),
-                    mend: "run it again; what stays needs a person".to_owned(),
+                    help: "run it again; what stays needs a person".to_owned(),
                 });
             }
             forget(context)?;
@@ -147,7 +147,7 @@ fn decided(context: &Context<'_>) -> Result<String, Error> {
     }
     Err(Error::Found {
         found: "no last snapshot was taken for this plan of the destruction".to_owned(),
-        mend:
+        help:
             "run the stage snapshot before: cargo xtask destroy --env E, with --no-snapshot if none is wanted"
                 .to_owned(),
     })

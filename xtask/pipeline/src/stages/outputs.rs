@@ -17,6 +17,6 @@ pub(super) fn path(context: &Context<'_>) -> String {
 pub(super) fn read(context: &Context<'_>) -> Result<Outputs, Error> {
     Outputs::read(&context.file("outputs.json")).map_err(|error| Error::Found {
         found: ErrorReport(&error).to_string(),
-        mend: "read them again: cargo xtask outputs --env E".to_owned(),
+        help: "read them again: cargo xtask outputs --env E".to_owned(),
     })
 }

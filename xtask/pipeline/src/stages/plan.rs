@@ -70,7 +70,7 @@ pub(super) fn plan<'c>(
 fn review(files: &PlanFiles, sarif: &Path, context: &Context<'_>, io: &Io) -> Result<Option<String>, Error> {
     let plan = Plan::read(&files.json).map_err(|error| Error::Found {
         found: ErrorReport(&error).to_string(),
-        mend: "plan again: cargo xtask plan --env E".to_owned(),
+        help: "plan again: cargo xtask plan --env E".to_owned(),
     })?;
     let review = plan.review();
     file::replace(sarif, format!("{}\n", review.to_sarif(STACK)))?;
@@ -81,7 +81,7 @@ fn review(files: &PlanFiles, sarif: &Path, context: &Context<'_>, io: &Io) -> Re
         let count = plan_summary::plural(review.findings.len(), "reason");
         return Err(Error::Found {
             found: format!("the rules refuse the plan for {count}"),
-            mend: "the plan does what the design forbids: each finding above says what to do".to_owned(),
+            help: "the plan does what the design forbids: each finding above says what to do".to_owned(),
         });
     }
     Ok(Some(plan_summary::counts(review.summary.counts)))
@@ -175,7 +175,7 @@ fn no_secrets(json: &Path) -> Result<Option<String>, Error> {
             "the plan holds sensitive values, which would leave with it:\n  {}",
             found.join("\n  ")
         ),
-        mend:
+        help:
             "let AWS keep them (managed secrets, ephemeral values): this deployment needs none in its state"
                 .to_owned(),
     })
@@ -198,7 +198,7 @@ fn holder(error: RunError) -> Error {
     let what = field("Operation:").unwrap_or_default();
     Error::Found {
         found: format!("the state is locked by {who} since {since} ({what})"),
-        mend: format!(
+        help: format!(
             "wait for the end of that run; only where it is surely dead: terraform force-unlock {id}, in {STACK}"
         ),
     }

@@ -44,7 +44,7 @@ pub(super) const PROMOTE: Stage = Stage {
         needs.push(Need::Program("git", "apt-get install git"));
         // A repository that is no name is told when the stage begins.
         if !matches!(attestation::repository(context), Ok(None)) {
-            needs.push(Need::Program("gh", attestation::GH_MEND));
+            needs.push(Need::Program("gh", attestation::GH_HELP));
         }
         needs
     },
@@ -75,7 +75,7 @@ fn promote(context: &Context<'_>, io: &Io) -> Result<Option<String>, Error> {
     let Some(Promotion { from, digest, accept_skipped, reason }) = &context.promotion else {
         return Err(Error::Found {
             found: "a promotion needs an environment to come from".to_owned(),
-            mend: "cargo xtask promote --from A --to B".to_owned(),
+            help: "cargo xtask promote --from A --to B".to_owned(),
         });
     };
     let infra = |args: &[&str]| Ok::<_, Error>(context.program("rds-iam")?.args(args.iter().copied()));
@@ -142,7 +142,7 @@ fn on_main(context: &Context<'_>, commit: &str, io: &Io) -> Result<(), Error> {
     if !is_id {
         return Err(Error::Found {
             found: format!("the image says that it was built from {commit:?}, which is no commit's id"),
-            mend: "deploy from a commit, without changes of your own, and promote that".to_owned(),
+            help: "deploy from a commit, without changes of your own, and promote that".to_owned(),
         });
     }
     let git = |args: &[&str]| {
@@ -160,6 +160,6 @@ fn on_main(context: &Context<'_>, commit: &str, io: &Io) -> Result<(), Error> {
     }
     Err(Error::Found {
         found: format!("the image was built from {commit}, which is not a commit on {main}"),
-        mend: "merge it and deploy that; or `git fetch`, where this clone is behind".to_owned(),
+        help: "merge it and deploy that; or `git fetch`, where this clone is behind".to_owned(),
     })
 }

@@ -119,7 +119,7 @@ pub(super) fn read_outputs<'c>(context: &'c Context<'_>) -> Result<Vec<Action<'c
             }
             return Err(Error::Found {
                 found: format!("the state of {environment} has no outputs: nothing is deployed there"),
-                mend: format!("deploy first: cargo xtask deploy --env {environment}"),
+                help: format!("deploy first: cargo xtask deploy --env {environment}"),
             });
         }
         check_environment(&outputs, context)?;
@@ -143,7 +143,7 @@ fn check_environment(outputs: &Value, context: &Context<'_>) -> Result<(), Error
                     "the state is of {field} {}, and {} says {wanted}",
                     found[field], environment.name
                 ),
-                mend: "compare the environment's tfvars with its s3.tfbackend: one of them is another's"
+                help: "compare the environment's tfvars with its s3.tfbackend: one of them is another's"
                     .to_owned(),
             });
         }

@@ -66,8 +66,7 @@ fn a_preflight_that_is_stopped_says_only_that() {
         let repo = TestRepo::new();
         let ended = TestRepo::interrupt(repo.waits(args, pattern));
         ended.expect(130).assert_contains("interrupted; exit status 130");
-        for untrue in ["missing", "MISSING", "mend:", "help:", "error", "nothing was begun", "Docker engine"]
-        {
+        for untrue in ["missing", "MISSING", "help:", "error", "nothing was begun", "Docker engine"] {
             assert!(!ended.printed.contains(untrue), "{args:?}: {untrue} in {}", ended.printed);
         }
     }
@@ -94,7 +93,7 @@ fn an_engine_that_does_not_answer_is_named_by_its_address() {
     let deploy = ["deploy", "--env", "dev"];
     let ended = repo.run(&deploy, &[broken]);
     ended.expect(3).assert_contains("missing: no Docker engine answers: broken on purpose: docker");
-    ended.assert_contains("mend: start the Docker engine (`dockerd` as root, or `systemctl start docker`)\n");
+    ended.assert_contains("help: start the Docker engine (`dockerd` as root, or `systemctl start docker`)\n");
     assert!(!ended.printed.contains("--engine"), "{}", ended.printed);
     let elsewhere = ("DOCKER_HOST", "tcp://nowhere.test:2375");
     let ended = repo.run(&deploy, &[broken, elsewhere]);
@@ -122,7 +121,7 @@ fn a_machine_without_a_docker_client_is_told_what_to_install() {
     ended
         .expect(3)
         .assert_contains("missing: no `docker` on PATH (for docker-build")
-        .assert_contains("mend: apt-get install docker.io");
+        .assert_contains("help: apt-get install docker.io");
     assert_eq!(ended.printed.matches("missing: ").count(), 1, "{}", ended.printed);
 }
 
@@ -152,6 +151,6 @@ fn failed_tests_are_named_after_the_error_with_the_command_that_runs_one() {
     let fails = [("BREAK", "cargo test *"), ("BREAK_HOW", "tests")];
     let ended = repo.run(&["test", "--only", "crates"], &fails);
     ended.expect(1).assert_contains("error: `RDS_IAM_MYSQL_PLUGIN=");
-    let (_, help) = ended.printed.split_once("  hint: ").unwrap();
+    let (_, help) = ended.printed.split_once("  help: ").unwrap();
     assert!(help.contains("cargo test --workspace --test server -- --exact tests::bad\n"), "{help}");
 }

@@ -238,7 +238,7 @@ fn what_is_missing_is_told_at_once_with_what_mends_it() {
     ended.expect(3).assert_contains("nothing was begun");
     for missing in [
         "missing: tflint 0.64.0 is not on this machine",
-        "mend: cargo xtask tools install tflint",
+        "help: cargo xtask tools install tflint",
         "missing: terraform/stacks/service/environments/dev.s3.tfbackend is not there, or empty",
         "missing: files differ from the commit",
         "not checked yet: AWS credentials and their rights",
@@ -384,7 +384,7 @@ fn what_was_made_of_another_commit_is_not_this_ones() {
     let push = repo.run(&["ecr-push", "--env", "dev"], &[]);
     push.expect(3)
         .assert_contains("missing: the images of")
-        .assert_contains("mend: cargo xtask docker-build --env dev")
+        .assert_contains("help: cargo xtask docker-build --env dev")
         .assert_contains("missing: the verdict of trivy of")
         .assert_contains("cargo xtask deploy --env dev --only ecr-push --skip trivy");
     let rollout = repo.run(&["deploy", "--env", "dev", "--only", "rollout"], &[]);

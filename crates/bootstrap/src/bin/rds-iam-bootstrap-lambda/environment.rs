@@ -1,6 +1,7 @@
 //! The settings: the keys of `rds.conf`, and the text of a users file, from the function's environment.
 
 use std::ffi::OsString;
+use std::path::Path;
 
 use rds_iam_bootstrap::Declaration;
 use rds_iam_infra::rds_conf::{Cause, KEYS};
@@ -8,8 +9,14 @@ use rds_iam_infra::{RdsConf, RdsConfError};
 
 use crate::fault::Fault;
 
-/// Where the declaration is, as the text of a users file; without it, the standard one is meant.
+/// The text of a users file.
 const USERS: &str = "RDS_IAM_USERS";
+
+/// The users file of the package, read where [`USERS`] is not set.
+const USERS_FILE: &str = "users.toml";
+
+/// The folder of the unpacked package. Lambda sets it.
+const PACKAGE: &str = "LAMBDA_TASK_ROOT";
 
 /// Reads the deployment and what should exist there. Variables that are no keys belong to Lambda or to
 /// the AWS SDK, and are not looked at.
@@ -18,7 +25,12 @@ pub(crate) fn deployment(
 ) -> Result<(RdsConf, Declaration), Fault> {
     let conf = conf(&variable).map_err(|problems| Fault::environment(&problems))?;
     let declaration = match variable(USERS).map(OsString::into_string) {
-        None => Declaration::standard(&conf).map_err(|error| Fault::declaration("", &error))?,
+        None => {
+            let file = variable(PACKAGE).map(|folder| Path::new(&folder).join(USERS_FILE));
+            let file =
+                file.filter(|file| file.exists()).ok_or_else(|| Fault::environment(&[NO_USERS.into()]))?;
+            Declaration::read(&file, &conf).map_err(|error| Fault::declaration("", &error))?
+        }
         Some(Ok(users)) => {
             let within = format!("{USERS}: ");
             Declaration::parse(&users, &conf).map_err(|error| Fault::declaration(&within, &error))?
@@ -28,6 +40,8 @@ pub(crate) fn deployment(
     Ok((conf, declaration))
 }
 
+const NO_USERS: &str =
+    "RDS_IAM_USERS is missing, and the package has no users.toml: set it to the text of a users file";
 const NOT_TEXT: &str = "is not text on one line, in UTF-8: set it anew";
 
 /// Every problem begins with its variable.
@@ -99,7 +113,10 @@ mod tests {
 
     use super::*;
 
-    const MINIMAL: [(&str, &str); 5] = [
+    const REPORTING: &str = "[[user]]\nname = \"reporting\"\ngrant = [{ privileges = [\"SELECT\"] }]\n";
+
+    const MINIMAL: [(&str, &str); 6] = [
+        (USERS, REPORTING),
         ("RDS_ENDPOINT", "orders.c0ffee.eu-west-1.rds.amazonaws.com"),
         ("REGION", "eu-west-1"),
         ("MASTER_SECRET_NAME", "orders/master"),
@@ -121,13 +138,12 @@ mod tests {
 
     #[test]
     fn the_keys_of_rds_conf_mean_the_same_here() {
-        let (conf, declaration) = with(&[]).unwrap();
-        assert_eq!(declaration, Declaration::standard(&conf).unwrap());
         let port = ("RDS_PORT", Some("3307"));
         let (conf, _) = with(&[port, ("DB_NAME", Some("a\"b\\c$d`e"))]).unwrap();
         assert_eq!((conf.endpoint.port(), conf.database.as_str()), (3307, "a\"b\\c$d`e"));
         // And so for every key.
-        let text = MINIMAL.map(|(name, value)| format!("{name}=\"{value}\"\n")).concat()
+        let keys: Vec<_> = MINIMAL.iter().filter(|(name, _)| *name != USERS).collect();
+        let text = keys.iter().map(|(name, value)| format!("{name}=\"{value}\"\n")).collect::<String>()
             + "ENGINE=\"mysql\"\nRDS_PORT=\"3307\"\nRDS_DIAL=\"localhost:1\"\nRDS_CA_BUNDLE=\"/opt/ca.pem\"\n\
                RDS_RESOURCE_ID=\"prx-0a1b2c3d4e5f67890\"\nAWS_ACCOUNT_ID=\"123456789012\"\n";
         let all = [
@@ -138,7 +154,7 @@ mod tests {
             ("RDS_RESOURCE_ID", Some("prx-0a1b2c3d4e5f67890")),
             ("AWS_ACCOUNT_ID", Some("123456789012")),
         ];
-        assert_eq!(all.len() + MINIMAL.len(), KEYS.len());
+        assert_eq!(all.len() + keys.len(), KEYS.len());
         assert_eq!(with(&all).unwrap().0, RdsConf::parse(&text).unwrap());
     }
 
@@ -173,10 +189,27 @@ mod tests {
     }
 
     #[test]
+    fn without_the_variable_the_package_has_the_users_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let package = folder.path().to_str().unwrap();
+        insta::assert_snapshot!(refused(&[(USERS, None)]), @r"
+    error in step 1 of 6: the function's environment has 1 problem:
+      RDS_IAM_USERS is missing, and the package has no users.toml: set it to the text of a users file
+    ");
+        insta::assert_snapshot!(refused(&[(USERS, None), (PACKAGE, Some(package))]), @r"
+    error in step 1 of 6: the function's environment has 1 problem:
+      RDS_IAM_USERS is missing, and the package has no users.toml: set it to the text of a users file
+    ");
+        let file = folder.path().join(USERS_FILE);
+        std::fs::write(&file, REPORTING).unwrap();
+        let (conf, declaration) = with(&[(USERS, None), (PACKAGE, Some(package))]).unwrap();
+        assert_eq!(declaration, Declaration::read(&file, &conf).unwrap());
+    }
+
+    #[test]
     fn the_users_file_is_a_variable() {
-        let users = "[[user]]\nname = \"reporting\"\ngrant = [{ privileges = [\"SELECT\"] }]\n";
-        let (conf, declaration) = with(&[(USERS, Some(users))]).unwrap();
-        assert_eq!(declaration, Declaration::parse(users, &conf).unwrap());
+        let (conf, declaration) = with(&[]).unwrap();
+        assert_eq!(declaration, Declaration::parse(REPORTING, &conf).unwrap());
         insta::assert_snapshot!(refused(&[(USERS, Some("[[user]]\nname = \"rdsadmin\""))]), @r#"
     error in step 1 of 6: RDS_IAM_USERS: the declaration has 1 problem:
       user "rdsadmin": rdsadmin belongs to RDS or MySQL and is never touched: declare a user of your own

@@ -1,21 +1,7 @@
 use super::*;
+use crate::fixture::{conf, declaration as standard};
 use crate::mysql::{Limits, PLUGIN, RoutineKind};
 use crate::{Mode, Outcome, Report};
-use rds_iam_infra::RdsConf;
-
-fn conf() -> RdsConf {
-    RdsConf::new(
-        "orders.c0ffee.eu-west-1.rds.amazonaws.com:3306".parse().unwrap(),
-        "eu-west-1".parse().unwrap(),
-        "orders/master".parse().unwrap(),
-        "node_db".parse().unwrap(),
-        "iam_admin".parse().unwrap(),
-    )
-}
-
-fn standard() -> Declaration {
-    Declaration::standard(&conf()).unwrap()
-}
 
 fn declared(users: &str) -> Declaration {
     Declaration::parse(users, &conf()).unwrap()

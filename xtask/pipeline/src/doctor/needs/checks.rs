@@ -19,7 +19,7 @@ pub(super) fn of_checks(list: &mut List<'_>) {
                 }
             },
         },
-        tools::TERRAFORM_MEND,
+        tools::TERRAFORM_HELP,
     );
     list.add(
         INFRA,
@@ -56,7 +56,7 @@ pub(super) fn of_checks(list: &mut List<'_>) {
             Some(program) => Met::Present(format!("{} ({program})", tools::CARGO_DENY_VERSION)),
             None => Met::Fetched("built from its crate, in about two minutes".to_owned()),
         },
-        &tools::cargo_deny_mend(),
+        &tools::cargo_deny_help(),
     );
 }
 
@@ -111,7 +111,7 @@ pub(super) fn of_pipeline(list: &mut List<'_>) {
             // lint installs its own where they are not here yet; and what reads the workflows has two makers.
             pipeline: matches!(row.tool, Tool::Tflint | Tool::Trivy),
             met: Met::present(row.found),
-            mend: row.mend,
+            help: row.help,
         },
     ));
 }
