@@ -274,7 +274,7 @@ fn sarif_has_what_code_scanning_asks_for() {
           }
         ],
         "message": {
-          "text": "aws_db_proxy.this: require_tls is not true. Mend: set require_tls = true"
+          "text": "aws_db_proxy.this: require_tls is not true. Help: set require_tls = true"
         },
         "partialFingerprints": {
           "primaryLocationLineHash": "a48777230ac44fcb7f22ff467d5ebce1"

@@ -130,7 +130,7 @@ fn a_tflint_that_could_not_look_has_not_passed() {
     // Should it ever end well with an error.
     let repository = Repository::tflint("tflint-error.sarif", 0);
     insta::assert_snapshot!(repository.report(repository.pass_tflint()), @r#"
-    error: tflint ended well, and what it wrote to /target/pipeline/sarif/tflint.sarif is of no use: it tells of an error: Failed to initialize plugins; Plugin "aws" not found. Did you run "tflint --init"?
+    error: tflint ended well, and what it wrote to /target/pipeline/sarif/tflint.sarif is of no use: it reports an error: Failed to initialize plugins; Plugin "aws" not found. Did you run "tflint --init"?
       help: run it again; if it stays so, tflint 0.64.0 is not what this reads
     "#);
 }
@@ -163,10 +163,10 @@ fn output_that_is_no_sarif_of_the_tool_is_a_failure() {
         &output("trivy-clean.sarif"),
         &clean[..clean.len() / 2],
     ];
-    insta::assert_snapshot!(wrong.map(told).join("\n"), @r"
+    insta::assert_snapshot!(wrong.map(told).join("\n"), @"
     error: tflint ended well, and what it wrote to /target/pipeline/sarif/tflint.sarif is of no use: it is empty
     error: tflint ended well, and what it wrote to /target/pipeline/sarif/tflint.sarif is of no use: it is not JSON: expected value at line 1 column 1
-    error: tflint ended well, and what it wrote to /target/pipeline/sarif/tflint.sarif is of no use: it is not SARIF: missing field `version`
+    error: tflint ended well, and what it wrote to /target/pipeline/sarif/tflint.sarif is of no use: it is not SARIF: missing field `runs`
     error: tflint ended well, and what it wrote to /target/pipeline/sarif/tflint.sarif is of no use: it has no run of tflint
     error: tflint ended well, and what it wrote to /target/pipeline/sarif/tflint.sarif is of no use: it is SARIF 3.0, not 2.1.0
     error: tflint ended well, and what it wrote to /target/pipeline/sarif/tflint.sarif is of no use: a run without results
