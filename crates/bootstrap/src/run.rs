@@ -84,7 +84,8 @@ impl Settings {
 /// finishes the job.
 pub async fn run(settings: Settings) -> Result<Report, BootstrapError> {
     let roots = settings.conf.roots(settings.clock.now())?;
-    let target = Target::new(settings.conf.connect_to().clone(), roots.pem());
+    let target =
+        Target::new(settings.conf.endpoint.clone(), roots.pem()).dial(settings.conf.connect_to().clone());
     let run = Run { target, settings: &settings, progress: Progress::new() };
     let work = async {
         match settings.mode {

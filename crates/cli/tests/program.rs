@@ -48,8 +48,7 @@ fn a_plan_s_exit_status_says_whether_it_is_refused() {
 /// The tests of xtask, which links no other crate, read a report in that file.
 #[test]
 fn the_report_that_xtask_tests_with_is_what_is_printed() {
-    let path =
-        concat!(env!("CARGO_MANIFEST_DIR"), "/../../xtask/pipeline/src/pipeline/tests/plan-report.json");
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../xtask/pipeline/src/tests/plan-report.json");
     let printed = run(&["plan", "--format", "json", &plan("proxy_tls")]).stdout;
     assert_eq!(text(&printed), std::fs::read_to_string(path).unwrap(), "write what is printed into {path}");
 }

@@ -126,12 +126,12 @@ async fn bad_input() -> Result {
       Check MASTER_SECRET_NAME and REGION in rds.conf: `aws secretsmanager describe-secret --secret-id no/such --region us-east-1`.
 
     Bootstrap.Failed: error in step 3 of 6: connecting to the database failed
-      cause: logging in as admin at 127.0.0.1:1 failed: the server can't be reached
+      cause: logging in as admin at local-mysql.c0ffee123456.us-east-1.rds.amazonaws.com:3306 through 127.0.0.1:1 failed: the server can't be reached
       cause: error communicating with database: Connection refused (os error 111)
       The server did not answer: check its state, the security groups and the port.
 
     Bootstrap.Failed: error in step 3 of 6: connecting to the database failed
-      cause: logging in as admin at <dial> failed: the server denied access
+      cause: logging in as admin at local-mysql.c0ffee123456.us-east-1.rds.amazonaws.com:3306 through <dial> failed: the server denied access
       cause: error returned from database: 1045 (28000): Access denied for user 'admin'@'<host>' (using password: YES)
       The server does not accept the password in the master secret: it is out of date, or belongs to another instance. Check MASTER_SECRET_NAME against RDS_ENDPOINT.
     "#);

@@ -126,7 +126,8 @@ impl Deployment {
     /// A connection as the master user.
     pub(crate) async fn master(&self) -> Result<MySqlConnection> {
         let master = self.mysql.master();
-        let target = Target::new(self.mysql.dial().clone(), self.mysql.ca_pem());
+        let target =
+            Target::new(self.mysql.endpoint().clone(), self.mysql.ca_pem()).dial(self.mysql.dial().clone());
         Ok(connect(&target, &master.username().parse()?, Credential::Password(master.password())).await?)
     }
 
