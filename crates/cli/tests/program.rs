@@ -71,10 +71,10 @@ fn standard_input_is_read_for_a_dash() {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    child.stdin.take().unwrap().write_all(&std::fs::read(plan("imdsv1")).unwrap()).unwrap();
+    child.stdin.take().unwrap().write_all(&std::fs::read(plan("proxy_tls")).unwrap()).unwrap();
     let done = child.wait_with_output().unwrap();
     assert_eq!(done.status.code(), Some(2), "{}", text(&done.stderr));
-    assert!(text(&done.stdout).contains("RDSIAM009"));
+    assert!(text(&done.stdout).contains("RDSIAM003"));
 }
 
 #[test]
