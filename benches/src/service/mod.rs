@@ -76,7 +76,9 @@ impl Database {
         let credentials = folder.path().join("credentials");
         mysql.write_credentials_file(&credentials)?;
 
-        let target = Target::new(mysql.dial().clone(), mysql.ca_pem()).database(DATABASE);
+        let target = Target::new(mysql.endpoint().clone(), mysql.ca_pem())
+            .dial(mysql.dial().clone())
+            .database(DATABASE);
         let master = mysql.master();
         let secret = Credential::Password(master.password());
         let mut connection = rds_iam_pool::connect(&target, &master.username().parse()?, secret).await?;

@@ -25,7 +25,7 @@ const CACHED: u32 = 500;
 /// Adds a row for each.
 pub(super) fn compared(runtime: &Runtime, mysql: &MySql, report: &mut Report) -> anyhow::Result<()> {
     let user: DbUser = mysql.master().username().parse()?;
-    let target = Target::new(mysql.dial().clone(), mysql.ca_pem());
+    let target = Target::new(mysql.endpoint().clone(), mysql.ca_pem()).dial(mysql.dial().clone());
     let ours = || {
         runtime.block_on(rds_iam_pool::connect(
             &target,
@@ -95,7 +95,7 @@ pub(super) fn compared(runtime: &Runtime, mysql: &MySql, report: &mut Report) ->
             .port(mysql.dial().port())
             .username(user.as_str())
             .password(mysql.master().password())
-            .ssl_mode(MySqlSslMode::VerifyIdentity)
+            .ssl_mode(MySqlSslMode::VerifyCa)
             .ssl_ca_from_pem(mysql.ca_pem().into()),
     ))?;
     let cached = |connection: &mut MySqlConnection| {
@@ -126,5 +126,9 @@ fn options(mysql: &MySql) -> OptsBuilder {
         .user(Some(mysql.master().username()))
         .pass(Some(mysql.master().password()))
         .prefer_socket(false)
-        .ssl_opts(SslOpts::default().with_root_certs(vec![mysql.ca_path().to_owned().into()]))
+        .ssl_opts(
+            SslOpts::default()
+                .with_root_certs(vec![mysql.ca_path().to_owned().into()])
+                .with_danger_tls_hostname_override(Some(mysql.endpoint().host().to_string())),
+        )
 }

@@ -83,7 +83,9 @@ pub async fn run(config: Config) -> Result<(), RunError> {
     let tokens = TokenSource::refresh_ahead(minter(&config));
     first_token(&tokens).await?;
 
-    let target = Target::new(config.dial.clone(), config.roots.clone()).database(config.database.as_str());
+    let target = Target::new(config.login.endpoint.clone(), config.roots.clone())
+        .dial(config.dial.clone())
+        .database(config.database.as_str());
     let limits = Limits { max_connections: config.pool_max, ..Limits::default() };
     let pool = Pool::lazy(tokens.clone(), target, limits)?;
     let state = AppState::new(pool, &tokens, config.permit());

@@ -93,7 +93,8 @@ fn help_names_every_variable() -> Result {
 async fn from_parameter_store_to_a_page_and_a_clean_end() -> Result {
     let aws = AwsApi::start().await?;
     let mysql = MySql::builder().database("node_db").start().await?;
-    let target = Target::new(mysql.dial().clone(), mysql.ca_pem()).database("node_db");
+    let target =
+        Target::new(mysql.endpoint().clone(), mysql.ca_pem()).dial(mysql.dial().clone()).database("node_db");
     let master = mysql.master();
     let mut connection =
         connect(&target, &master.username().parse()?, Credential::Password(master.password())).await?;

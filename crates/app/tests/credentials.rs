@@ -14,7 +14,8 @@ type Result<T = ()> = std::result::Result<T, Box<dyn std::error::Error>>;
 
 async fn server() -> Result<MySql> {
     let mysql = MySql::builder().database("node_db").start().await?;
-    let target = Target::new(mysql.dial().clone(), mysql.ca_pem()).database("node_db");
+    let target =
+        Target::new(mysql.endpoint().clone(), mysql.ca_pem()).dial(mysql.dial().clone()).database("node_db");
     let master = mysql.master();
     let mut session =
         connect(&target, &master.username().parse()?, Credential::Password(master.password())).await?;

@@ -17,7 +17,8 @@ use program::{Program, ask, status};
 const WITHIN: Duration = Duration::from_secs(20);
 
 async fn as_master(mysql: &MySql) -> MySqlConnection {
-    let target = Target::new(mysql.dial().clone(), mysql.ca_pem()).database("node_db");
+    let target =
+        Target::new(mysql.endpoint().clone(), mysql.ca_pem()).dial(mysql.dial().clone()).database("node_db");
     let user = mysql.master().username().parse().unwrap();
     connect(&target, &user, Credential::Password(mysql.master().password())).await.unwrap()
 }

@@ -53,7 +53,8 @@ async fn create_table(mysql: &MySql) {
 }
 
 async fn as_master(mysql: &MySql) -> MySqlConnection {
-    let target = Target::new(mysql.dial().clone(), mysql.ca_pem()).database("node_db");
+    let target =
+        Target::new(mysql.endpoint().clone(), mysql.ca_pem()).dial(mysql.dial().clone()).database("node_db");
     let user = mysql.master().username().parse().unwrap();
     connect(&target, &user, Credential::Password(mysql.master().password())).await.unwrap()
 }
@@ -71,7 +72,7 @@ fn app_at(mysql: &MySql, dial: &Endpoint) -> Router {
 fn state_at(mysql: &MySql, dial: &Endpoint) -> AppState {
     let login = Login::new(mysql.endpoint().clone(), mysql.region().clone(), "node_app".parse().unwrap());
     let tokens = TokenSource::refresh_ahead(Minter::new(login, mysql.credentials(), Clock::system()));
-    let target = Target::new(dial.clone(), mysql.ca_pem()).database("node_db");
+    let target = Target::new(mysql.endpoint().clone(), mysql.ca_pem()).dial(dial.clone()).database("node_db");
     let limits = Limits { acquire_timeout: Duration::from_secs(2), ..Limits::default() };
     AppState::new(Pool::lazy(tokens.clone(), target, limits).unwrap(), &tokens, PERMIT.into())
 }

@@ -73,7 +73,7 @@ async fn stranger(platform: &Platform) -> anyhow::Result<String> {
     let login = Login::new(mysql.endpoint().clone(), mysql.region().clone(), ADMIN_USER.parse()?);
     let tokens = TokenSource::lazy(Minter::new(login, mysql.credentials(), Clock::system()));
     let roots = rds_iam_roots::Roots::bundled().pem();
-    let target = Target::new(mysql.dial().clone(), roots);
+    let target = Target::new(mysql.endpoint().clone(), roots).dial(mysql.dial().clone());
     let error = Pool::connect(tokens, target, Limits { warm_connections: 0, ..Limits::default() }).await;
     let error = error.err().context("it connected although RDS's roots did not sign the certificate")?;
     ensure!(error.remedy() == Remedy::Trust, "it failed otherwise: {error:#}");

@@ -15,24 +15,36 @@ use crate::error::{Subject, timed_out_error};
 /// The time limit for connecting, TLS and login included: 10 seconds.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The server to connect to: its address, the trust roots of its certificate, and the database to use.
+/// The server to connect to: its endpoint, the address to dial, the trust roots of its certificate, and the database
+/// to use.
 #[derive(Clone)]
 pub struct Target {
-    pub(crate) dial: Endpoint,
+    endpoint: Endpoint,
+    dial: Endpoint,
     roots_pem: Arc<[u8]>,
     database: Option<String>,
     dialer: Arc<Dialer>,
 }
 
 impl Target {
-    /// Creates a target for the server at `dial`, which must present a certificate for that host issued under one of
-    /// `roots_pem` (PEM certificates) or under a public authority of Mozilla's list, which sqlx adds.
+    /// Creates a target for the server at `endpoint`, which must present a certificate for that host issued under one
+    /// of `roots_pem` (PEM certificates) or under a public authority of Mozilla's list, which sqlx adds.
     ///
-    /// On AWS `dial` is the endpoint itself; through a tunnel or on one machine it is the local end,
-    /// while the token is signed for the endpoint.
+    /// `endpoint` is the one that tokens are signed for.
     #[must_use]
-    pub fn new(dial: Endpoint, roots_pem: impl Into<Vec<u8>>) -> Self {
-        Self { dial, roots_pem: roots_pem.into().into(), database: None, dialer: Arc::default() }
+    pub fn new(endpoint: Endpoint, roots_pem: impl Into<Vec<u8>>) -> Self {
+        let dial = endpoint.clone();
+        Self { endpoint, dial, roots_pem: roots_pem.into().into(), database: None, dialer: Arc::default() }
+    }
+
+    /// Sets the address to dial, where it is not the endpoint: the near end of a tunnel, or a server on this machine.
+    /// TLS still verifies the endpoint's host.
+    #[must_use]
+    pub fn dial(mut self, address: Endpoint) -> Self {
+        self.dial = address;
+        // Clones share the relay to the address before.
+        self.dialer = Arc::default();
+        self
     }
 
     /// Sets the database to use after logging in.
@@ -49,8 +61,8 @@ impl Target {
     /// Outside a Tokio runtime.
     pub(crate) fn options(&self, user: &DbUser, credential: &Credential<'_>) -> MySqlConnectOptions {
         let options = MySqlConnectOptions::new()
-            .host(&self.dial.host().to_string())
-            .port(self.dial.port())
+            .host(&self.endpoint.host().to_string())
+            .port(self.endpoint.port())
             .username(user.as_str())
             .ssl_mode(MySqlSslMode::VerifyIdentity)
             .ssl_ca_from_pem(self.roots_pem.to_vec())
@@ -60,8 +72,10 @@ impl Target {
             .disable_statement_logging();
         // TLS still verifies the host above.
         let options = match self.dialer.socket(&self.dial) {
-            Some(socket) => options.socket(socket),
-            None => options,
+            Ok(socket) => options.socket(socket),
+            // sqlx then connects to the endpoint itself.
+            Err(_) if self.dial == self.endpoint => options,
+            Err(error) => options.socket(self.dialer.unusable(&error)),
         };
         let options = match credential {
             // A token is sent in cleartext, within TLS that has been verified before.
@@ -75,7 +89,12 @@ impl Target {
     }
 
     pub(crate) fn subject(&self, user: &DbUser) -> Subject {
-        Subject { user: user.clone(), dial: self.dial.clone(), database: self.database.clone() }
+        Subject {
+            user: user.clone(),
+            endpoint: self.endpoint.clone(),
+            dial: self.dial.clone(),
+            database: self.database.clone(),
+        }
     }
 
     /// Creates the error of a failed connection or login as `user`.
@@ -87,6 +106,7 @@ impl Target {
 impl fmt::Debug for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Target")
+            .field("endpoint", &self.endpoint)
             .field("dial", &self.dial)
             .field("database", &self.database)
             .finish_non_exhaustive()

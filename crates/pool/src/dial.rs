@@ -1,10 +1,12 @@
-//! TCP connections without Nagle's algorithm (docs/adr/0016-nodelay.md).
+//! TCP connections to an address that TLS does not verify, without Nagle's algorithm (docs/adr/0016-nodelay.md).
 //!
-//! sqlx 0.9.0 does not set `TCP_NODELAY`, which costs 40 ms for each connection and each statement that is not
-//! cached. It does accept a Unix socket, and verifies the host name over that as well. So it connects to one of this
-//! process, which forwards the bytes over a TCP connection with the option set. TLS is between sqlx and the server.
+//! sqlx verifies the host that it dials, and sqlx 0.9.0 does not set `TCP_NODELAY`, which costs 40 ms for each
+//! connection and each statement that is not cached. It does accept a Unix socket, and verifies the host name that it
+//! was given over that as well. So it connects to one of this process, which forwards the bytes over a TCP connection
+//! to the address that was chosen, with the option set. TLS is between sqlx and the server.
 
 use std::io;
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -33,25 +35,39 @@ pub(crate) struct Dialer {
 struct Listening {
     socket: PathBuf,
     accepting: AbortHandle,
+    /// The folder of the socket's file, if it has one.
+    _folder: Option<Folder>,
 }
 
 impl Dialer {
-    /// Returns the socket to connect to for a connection to `server`. Returns `None` if this system has no such
-    /// sockets, or permits none: connect directly then.
-    pub(crate) fn socket(&self, server: &Endpoint) -> Option<PathBuf> {
+    /// Returns the socket to connect to for a connection to `server`.
+    ///
+    /// # Errors
+    /// If this process may not listen on a socket.
+    ///
+    /// # Panics
+    /// Outside a Tokio runtime.
+    pub(crate) fn socket(&self, server: &Endpoint) -> io::Result<PathBuf> {
         let mut listening = lock(&self.listening);
-        // The task ends with its runtime; a target may outlive that.
-        if listening.as_ref().is_none_or(|listening| listening.accepting.is_finished()) {
-            *listening = self.listen(server).ok();
+        match &*listening {
+            // The task ends with its runtime; a target may outlive that.
+            Some(current) if !current.accepting.is_finished() => Ok(current.socket.clone()),
+            _ => Ok(listening.insert(self.listen(server)?).socket.clone()),
         }
-        Some(listening.as_ref()?.socket.clone())
     }
 
     fn listen(&self, server: &Endpoint) -> io::Result<Listening> {
-        let (listener, socket) = bind()?;
+        let (listener, socket, folder) = bind()?;
         let accepting =
             tokio::spawn(accept(listener, server.clone(), Arc::clone(&self.failure))).abort_handle();
-        Ok(Listening { socket, accepting })
+        Ok(Listening { socket, accepting, _folder: folder })
+    }
+
+    /// Returns a path to which no connection succeeds, and keeps `error` as the reason.
+    pub(crate) fn unusable(&self, error: &io::Error) -> &'static str {
+        let message = format!("no local socket to dial through: {error}");
+        *lock(&self.failure) = Some(io::Error::new(error.kind(), message));
+        "/dev/null/no-socket"
     }
 
     /// Replaces the error of a failed connection by its cause if only the end of the socket was observed.
@@ -59,7 +75,11 @@ impl Dialer {
         let sqlx::Error::Io(observed) = &error else { return error };
         if !matches!(
             observed.kind(),
-            io::ErrorKind::UnexpectedEof | io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset
+            io::ErrorKind::UnexpectedEof
+                | io::ErrorKind::BrokenPipe
+                | io::ErrorKind::ConnectionReset
+                // The path of `unusable`.
+                | io::ErrorKind::NotADirectory
         ) {
             return error;
         }
@@ -89,22 +109,47 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Listens on a socket with a random name and no file: containers' file systems may be read-only.
+type Bound = (UnixListener, PathBuf, Option<Folder>);
+
+/// Listens on a socket with a random name. On Linux it has no file: containers' file systems may be read-only.
+fn bind() -> io::Result<Bound> {
+    #[cfg(target_os = "linux")]
+    if let Ok(bound) = bind_abstract() {
+        return Ok(bound);
+    }
+    bind_file()
+}
+
+fn random_name() -> String {
+    format!("rds-iam-pool-{:016x}{:016x}", fastrand::u64(..), fastrand::u64(..))
+}
+
 #[cfg(target_os = "linux")]
-fn bind() -> io::Result<(UnixListener, PathBuf)> {
+fn bind_abstract() -> io::Result<Bound> {
     use std::os::linux::net::SocketAddrExt as _;
     use std::os::unix::net::{SocketAddr, UnixListener as Listener};
 
-    let name = format!("rds-iam-pool-{:016x}{:016x}", fastrand::u64(..), fastrand::u64(..));
+    let name = random_name();
     let listener = Listener::bind_addr(&SocketAddr::from_abstract_name(&name)?)?;
     listener.set_nonblocking(true)?;
     // An abstract name is written as a path that begins with a zero byte.
-    Ok((UnixListener::from_std(listener)?, format!("\0{name}").into()))
+    Ok((UnixListener::from_std(listener)?, format!("\0{name}").into(), None))
 }
 
-#[cfg(not(target_os = "linux"))]
-fn bind() -> io::Result<(UnixListener, PathBuf)> {
-    Err(io::ErrorKind::Unsupported.into())
+/// A folder that only this user may enter. Dropping it removes it.
+struct Folder(PathBuf);
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        drop(std::fs::remove_dir_all(&self.0));
+    }
+}
+
+fn bind_file() -> io::Result<Bound> {
+    let folder = Folder(std::env::temp_dir().join(random_name()));
+    std::fs::DirBuilder::new().mode(0o700).create(&folder.0)?;
+    let socket = folder.0.join("socket");
+    Ok((UnixListener::bind(&socket)?, socket, Some(folder)))
 }
 
 async fn accept(listener: UnixListener, server: Endpoint, failure: Arc<Mutex<Option<io::Error>>>) {
@@ -202,7 +247,7 @@ mod tests {
         assert_eq!(rest, b"last");
         client.write_all(b"goodbye").await.unwrap();
         // The socket is the same one while its task lives.
-        assert_eq!(dialer.socket(&server), dialer.socket(&server));
+        assert_eq!(dialer.socket(&server).unwrap(), dialer.socket(&server).unwrap());
     }
 
     #[tokio::test]
@@ -221,6 +266,27 @@ mod tests {
         assert_eq!(kind(observed(io::ErrorKind::UnexpectedEof)), io::ErrorKind::ConnectionRefused);
         // Another error is its own explanation.
         assert_eq!(kind(observed(io::ErrorKind::TimedOut)), io::ErrorKind::TimedOut);
+    }
+
+    #[tokio::test]
+    async fn a_socket_that_can_t_be_had_is_the_reason() {
+        let dialer = Dialer::default();
+        let path = dialer.unusable(&io::Error::new(io::ErrorKind::PermissionDenied, "not here"));
+        let observed = UnixStream::connect(path).await.unwrap_err();
+        let explained = dialer.explain(sqlx::Error::Io(observed));
+        assert!(explained.to_string().ends_with("no local socket to dial through: not here"), "{explained}");
+    }
+
+    #[tokio::test]
+    async fn the_file_of_a_socket_is_this_user_s_and_goes_with_it() {
+        use std::os::unix::fs::MetadataExt as _;
+
+        let (_listener, socket, folder) = bind_file().unwrap();
+        UnixStream::connect(&socket).await.unwrap();
+        let path = socket.parent().unwrap();
+        assert_eq!(path.metadata().unwrap().mode() & 0o777, 0o700);
+        drop(folder);
+        assert!(!path.exists());
     }
 
     #[test]

@@ -50,17 +50,21 @@ impl fmt::Display for Remedy {
     }
 }
 
-/// The user, address and database of a login: the subject of a connect error.
+/// The user, addresses and database of a login: the subject of a connect error.
 #[derive(Clone, Debug)]
 pub(crate) struct Subject {
     pub(crate) user: DbUser,
+    pub(crate) endpoint: Endpoint,
     pub(crate) dial: Endpoint,
     pub(crate) database: Option<String>,
 }
 
 impl fmt::Display for Subject {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} at {}", self.user, self.dial)?;
+        write!(f, "{} at {}", self.user, self.endpoint)?;
+        if self.dial != self.endpoint {
+            write!(f, " through {}", self.dial)?;
+        }
         self.database.iter().try_for_each(|name| write!(f, ", database {name}"))
     }
 }
@@ -76,7 +80,7 @@ pub enum PoolError {
     #[error("logging in as {subject} needs an IAM token, and none could be signed")]
     #[non_exhaustive]
     Token {
-        /// The user, address and database.
+        /// The user, addresses and database.
         subject: String,
         /// The cause.
         source: MintError,
@@ -85,7 +89,7 @@ pub enum PoolError {
     #[error("logging in as {subject} failed: {}", describe(*remedy))]
     #[non_exhaustive]
     Connect {
-        /// The user, address and database.
+        /// The user, addresses and database.
         subject: String,
         /// The remedy.
         remedy: Remedy,
@@ -96,7 +100,7 @@ pub enum PoolError {
     #[error("no connection as {subject} within {} s ({in_use} of {max} in use)", waited.as_secs_f32())]
     #[non_exhaustive]
     TimedOut {
-        /// The user, address and database.
+        /// The user, addresses and database.
         subject: String,
         /// The time waited.
         waited: Duration,
@@ -214,7 +218,7 @@ impl PoolError {
                     "The server did not answer: check its state, the security groups and the port."
                 }
                 Remedy::Trust => {
-                    "The server's certificate does not match the host that was dialled, or is not issued under the trust roots in use: dial the endpoint by its own name, and refresh the roots."
+                    "The server's certificate does not name the endpoint's host, or is not issued under the trust roots in use: check the endpoint, that the address dialled leads to it, and that the roots are current."
                 }
                 Remedy::Credentials | Remedy::Report => "The cause below has the server's message.",
             },
@@ -334,9 +338,11 @@ mod tests {
 
     #[test]
     fn wording() {
+        let endpoint: Endpoint = "db.example.com:3306".parse().unwrap();
         let subject = Subject {
             user: "node_app".parse().unwrap(),
-            dial: "db.example.com:3306".parse().unwrap(),
+            endpoint: endpoint.clone(),
+            dial: endpoint,
             database: Some("node_db".into()),
         };
         let refused = sqlx::Error::Io(io::ErrorKind::ConnectionRefused.into());
@@ -355,5 +361,7 @@ mod tests {
         };
         insta::assert_snapshot!(busy, @"no connection as node_app at db.example.com:3306, database node_db within 5 s (10 of 10 in use)");
         assert_eq!(busy.remedy(), Remedy::BackOff);
+        let tunnel = Subject { dial: "127.0.0.1:13306".parse().unwrap(), ..subject };
+        insta::assert_snapshot!(tunnel, @"node_app at db.example.com:3306 through 127.0.0.1:13306, database node_db");
     }
 }

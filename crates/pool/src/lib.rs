@@ -21,9 +21,9 @@
 //! ```
 //!
 //! # The three addresses
-//! The endpoint that is *signed for* is the token's ([`Login`](rds_iam_token::Login)). The address
-//! that is *dialled* and the name that *TLS verifies* are the [`Target`]'s: one name for both, since
-//! sqlx 0.9 verifies the host that it dials.
+//! The endpoint that is *signed for* is the token's ([`Login`](rds_iam_token::Login)). The name that *TLS verifies* is
+//! that of the same endpoint, which a [`Target`] is created with. The address that is *dialled* is the endpoint too,
+//! unless [`Target::dial`] sets another: the near end of a tunnel, or a server on this machine. It is never verified.
 
 mod acquire;
 mod connect;

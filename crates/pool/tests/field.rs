@@ -41,7 +41,7 @@ impl TimeSource for Off {
 async fn server() -> MySql {
     let mysql = MySql::builder().database("shop").start().await.expect("a server starts");
     let master = mysql.master();
-    let target = Target::new(mysql.dial().clone(), mysql.ca_pem());
+    let target = Target::new(mysql.endpoint().clone(), mysql.ca_pem()).dial(mysql.dial().clone());
     let user = master.username().parse().unwrap();
     let mut session = connect(&target, &user, Credential::Password(master.password())).await.unwrap();
     for statement in [
@@ -65,7 +65,7 @@ async fn as_root(mysql: &MySql, sql: &'static str) {
 /// The connections that the application has on the server.
 async fn sessions(mysql: &MySql) -> i64 {
     let master = mysql.master();
-    let target = Target::new(mysql.dial().clone(), mysql.ca_pem());
+    let target = Target::new(mysql.endpoint().clone(), mysql.ca_pem()).dial(mysql.dial().clone());
     let user = master.username().parse().unwrap();
     let mut session = connect(&target, &user, Credential::Password(master.password())).await.unwrap();
     let sql = "SELECT COUNT(*) FROM information_schema.processlist WHERE user = 'app'";
@@ -127,7 +127,9 @@ async fn a_server_that_became_read_only_is_left() {
         let known = AccessKey::new(keys.access_key_id(), keys.secret_access_key());
         other.enter_key(known.session_token(keys.session_token().unwrap())).unwrap();
         let (dial, leads_to) = endpoint(writer.dial()).await;
-        let target = Target::new(dial, [writer.ca_pem(), other.ca_pem()].concat()).database("shop");
+        let target = Target::new(writer.endpoint().clone(), [writer.ca_pem(), other.ca_pem()].concat())
+            .dial(dial)
+            .database("shop");
         let pool = Pool::connect(tokens(&writer, keys, &Off::default()), target, quiet()).await.unwrap();
         let mut held: Vec<_> = Vec::new();
         for _ in 0..4 {
@@ -159,7 +161,8 @@ async fn a_server_that_became_read_only_is_left() {
 async fn a_server_that_stays_read_only_is_not_stormed() {
     let mysql = server().await;
     let limits = Limits { max_connections: 4, ..quiet() };
-    let target = Target::new(mysql.dial().clone(), mysql.ca_pem()).database("shop");
+    let target =
+        Target::new(mysql.endpoint().clone(), mysql.ca_pem()).dial(mysql.dial().clone()).database("shop");
     let tokens = tokens(&mysql, mysql.credentials(), &Off::default());
     let pool = Pool::connect(tokens, target, limits).await.unwrap();
     as_root(&mysql, "SET GLOBAL read_only = ON").await;
@@ -182,7 +185,7 @@ async fn log_in(mysql: &MySql, tokens: &TokenSource) -> (usize, usize) {
     let refused = || mysql.logins().unwrap().iter().filter(|login| !login.accepted()).count();
     let (before, mut errors) = (refused(), 0);
     for _ in 0..3 {
-        let target = Target::new(mysql.dial().clone(), mysql.ca_pem());
+        let target = Target::new(mysql.endpoint().clone(), mysql.ca_pem()).dial(mysql.dial().clone());
         errors += usize::from(Pool::connect(tokens.clone(), target, quiet()).await.is_err());
     }
     (refused() - before, errors)
@@ -254,7 +257,8 @@ async fn no_ended_token_is_sent() {
         Some(end),
         "test",
     );
-    let target = Target::new(mysql.dial().clone(), mysql.ca_pem()).database("shop");
+    let target =
+        Target::new(mysql.endpoint().clone(), mysql.ca_pem()).dial(mysql.dial().clone()).database("shop");
     let tokens = tokens(&mysql, Once(ending, false.into()), &time);
     let limits = Limits { acquire_timeout: Duration::from_secs(2), ..quiet() };
     let pool = Pool::connect(tokens, target, limits).await.unwrap();
@@ -287,7 +291,7 @@ async fn an_account_that_is_locked_or_limited_says_so() {
     let mysql = server().await;
     let tokens = tokens(&mysql, mysql.credentials(), &Off::default());
     let log_in = async || {
-        let target = Target::new(mysql.dial().clone(), mysql.ca_pem());
+        let target = Target::new(mysql.endpoint().clone(), mysql.ca_pem()).dial(mysql.dial().clone());
         let token = tokens.token().await.unwrap();
         connect(&target, &"app".parse().unwrap(), Credential::Token(&token)).await
     };
@@ -315,7 +319,7 @@ async fn log_in_with(mysql: &MySql, token: &str) -> sqlx::Result<()> {
     let options = MySqlConnectOptions::new()
         .host("127.0.0.1")
         .port(mysql.dial().port())
-        .ssl_mode(MySqlSslMode::VerifyIdentity)
+        .ssl_mode(MySqlSslMode::VerifyCa)
         .ssl_ca_from_pem(mysql.ca_pem().into())
         .enable_cleartext_plugin(true)
         .username("app")

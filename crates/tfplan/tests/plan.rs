@@ -3,17 +3,14 @@
 use rds_iam_tfplan::{Plan, RULES, Review};
 use serde_json::Value;
 
-const FOLDERS: [&str; 13] = [
+const FOLDERS: [&str; 10] = [
     "clean",
-    "database_without_encryption",
     "database_without_iam",
     "identifier",
-    "imdsv1",
     "open_security_group",
     "protected",
     "proxy_role",
     "proxy_tls",
-    "public_database",
     "secret_in_user_data",
     "summary",
     "wildcard",
@@ -161,22 +158,6 @@ fn proxy_roles_that_lack_permissions() {
 }
 
 #[test]
-fn public_databases() {
-    insta::assert_snapshot!(judged("public_database"), @"
-    Not checked:
-      RDSIAM005 aws_rds_cluster_instance.undecided: publicly_accessible is not set, so AWS decides by the subnets: set it to false
-
-    Refused for 2 reasons:
-      RDSIAM005 aws_db_instance.open
-        publicly_accessible is true
-        mend: set publicly_accessible = false, and reach it through a tunnel
-      RDSIAM005 aws_rds_cluster_instance.open
-        publicly_accessible is true
-        mend: set publicly_accessible = false, and reach it through a tunnel
-    ");
-}
-
-#[test]
 fn databases_without_iam_authentication() {
     insta::assert_snapshot!(judged("database_without_iam"), @"
     Refused for 2 reasons:
@@ -186,22 +167,6 @@ fn databases_without_iam_authentication() {
       RDSIAM006 aws_rds_cluster.off
         iam_database_authentication_enabled is not true
         mend: set iam_database_authentication_enabled = true
-    ");
-}
-
-#[test]
-fn databases_without_encryption() {
-    insta::assert_snapshot!(judged("database_without_encryption"), @"
-    Not checked:
-      RDSIAM007 aws_db_instance.replica: whether storage is encrypted is as it is at the replica's source
-
-    Refused for 2 reasons:
-      RDSIAM007 aws_db_instance.unset
-        storage_encrypted is not true
-        mend: set storage_encrypted = true
-      RDSIAM007 aws_rds_cluster.off
-        storage_encrypted is not true
-        mend: set storage_encrypted = true
     ");
 }
 
@@ -224,25 +189,6 @@ fn open_security_groups() {
       RDSIAM008 aws_vpc_security_group_ingress_rule.half_of_it
         it lets "128.0.0.0/1" in on TCP 22
         mend: refer to the security group that may connect, or name the networks that do
-    "#);
-}
-
-#[test]
-fn imdsv1() {
-    insta::assert_snapshot!(judged("imdsv1"), @r#"
-    Refused for 4 reasons:
-      RDSIAM009 aws_instance.without_tokens
-        http_tokens is not "required", so IMDSv1 may answer
-        mend: set metadata_options { http_tokens = "required" }
-      RDSIAM009 aws_launch_configuration.unset
-        http_tokens is not "required", so IMDSv1 may answer
-        mend: set metadata_options { http_tokens = "required" }
-      RDSIAM009 aws_launch_template.optional
-        http_tokens is not "required", so IMDSv1 may answer
-        mend: set metadata_options { http_tokens = "required" }
-      RDSIAM009 aws_launch_template.unset
-        http_tokens is not "required", so IMDSv1 may answer
-        mend: set metadata_options { http_tokens = "required" }
     "#);
 }
 

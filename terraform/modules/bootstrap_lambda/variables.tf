@@ -91,7 +91,7 @@ variable "rds_conf" {
 }
 
 variable "users" {
-  description = "Declaration of the database users (TOML, see crates/bootstrap). None for the standard one."
+  description = "Declaration of the database users (TOML, see crates/bootstrap). None for users.toml of the package."
   type        = string
   default     = null
 

@@ -15,7 +15,7 @@ locals {
   # on instances with these alone.
   instance_tags = { Project = var.project, Environment = var.environment, ManagedBy = "terraform" }
 
-  # What bootstrap declares by itself is the user of the example app, with its table.
+  # The package contains the users file of the example app: node_app, and its table.
   only_the_app = var.app.database_user == "node_app" ? null : <<-EOT
     [[user]]
     name = "${var.app.database_user}"

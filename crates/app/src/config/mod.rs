@@ -60,7 +60,7 @@ pub struct Config {
     pub login: Login,
     /// The database with the table.
     pub database: DatabaseName,
-    /// The address to connect to, whose name TLS verifies.
+    /// The address to dial. TLS verifies the endpoint's host.
     pub dial: Endpoint,
     /// Trust roots, PEM.
     pub roots: Vec<u8>,

@@ -31,9 +31,10 @@ pub(crate) async fn state() -> AppState {
         "eu-west-1".parse().unwrap(),
         "node_app".parse().unwrap(),
     );
+    let endpoint = login.endpoint.clone();
     let credentials = Credentials::new(KEY, SECRET, Some(SESSION.into()), None, "test");
     let tokens = TokenSource::lazy(Minter::new(login, credentials, Clock::system()));
-    let target = Target::new(dial, Roots::bundled().pem()).database("node_db");
+    let target = Target::new(endpoint, Roots::bundled().pem()).dial(dial).database("node_db");
     let limits = Limits { acquire_timeout: Duration::from_millis(500), ..Limits::default() };
     AppState::new(Pool::lazy(tokens.clone(), target, limits).unwrap(), &tokens, String::new())
 }

@@ -116,7 +116,7 @@ async fn bad_input() -> Result {
       RDS_PORT has a bad value: not a port: give a number from 1 to 65535
       REGION is missing: set it, for example to eu-west-1
 
-    Bootstrap.Configuration: error in step 1 of 6: RDS_IAM_USERS: the declaration has 1 problem:
+    Bootstrap.Configuration: error in step 1 of 6: RDS_IAM_USERS has 1 problem:
       user "root": root belongs to RDS or MySQL and is never touched: declare a user of your own
 
     Bootstrap.Configuration: error in step 1 of 6: cannot read the trust roots in /none.pem; RDS_CA_BUNDLE names a PEM file this program may read
@@ -126,12 +126,12 @@ async fn bad_input() -> Result {
       Check MASTER_SECRET_NAME and REGION in rds.conf: `aws secretsmanager describe-secret --secret-id no/such --region us-east-1`.
 
     Bootstrap.Failed: error in step 3 of 6: connecting to the database failed
-      cause: logging in as admin at 127.0.0.1:1 failed: the server can't be reached
+      cause: logging in as admin at local-mysql.c0ffee123456.us-east-1.rds.amazonaws.com:3306 through 127.0.0.1:1 failed: the server can't be reached
       cause: error communicating with database: Connection refused (os error 111)
       The server did not answer: check its state, the security groups and the port.
 
     Bootstrap.Failed: error in step 3 of 6: connecting to the database failed
-      cause: logging in as admin at <dial> failed: the server denied access
+      cause: logging in as admin at local-mysql.c0ffee123456.us-east-1.rds.amazonaws.com:3306 through <dial> failed: the server denied access
       cause: error returned from database: 1045 (28000): Access denied for user 'admin'@'<host>' (using password: YES)
       The server does not accept the password in the master secret: it is out of date, or belongs to another instance. Check MASTER_SECRET_NAME against RDS_ENDPOINT.
     "#);

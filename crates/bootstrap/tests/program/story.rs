@@ -215,7 +215,7 @@ async fn a_caller_that_may_not_log_in() -> Result {
     let refused = deployment.bootstrap(&[]).await?.expect(1);
     insta::assert_snapshot!(refused.stderr(&deployment), @r#"
     error in step 4 of 6: connecting to the database failed
-      cause: logging in as iam_admin at <dial> failed: the server denied access
+      cause: logging in as iam_admin at local-mysql.c0ffee123456.us-east-1.rds.amazonaws.com:3306 through <dial> failed: the server denied access
       cause: error returned from database: 1045 (28000): Access denied for user 'iam_admin'@'<host>' (using password: YES)
       Check, in this order: the caller's policy allows rds-db:connect on this resource id (db-, cluster- or prx-, not the identifier) and user; the user exists and is IDENTIFIED WITH AWSAuthenticationPlugin; the token was signed for the server's own endpoint and region; this machine's clock is right; the AWS credentials have not ended (keys copied into a file do not say when they end). The server's iam-db-auth-error log names the cause.
       The statement that the caller's role needs:

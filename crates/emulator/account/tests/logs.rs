@@ -46,7 +46,7 @@ async fn nothing_secret_is_logged() -> Result {
     let options = MySqlConnectOptions::new()
         .host("127.0.0.1")
         .port(mysql.dial().port())
-        .ssl_mode(MySqlSslMode::VerifyIdentity)
+        .ssl_mode(MySqlSslMode::VerifyCa)
         .ssl_ca_from_pem(mysql.ca_pem().into())
         .enable_cleartext_plugin(true)
         .username("app")

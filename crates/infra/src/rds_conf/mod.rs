@@ -94,7 +94,7 @@ const IAM_ADMIN_USER: Key = Key {
 const RDS_DIAL: Key = Key {
     name: "RDS_DIAL",
     required: false,
-    meaning: "host:port to connect to where it is not the endpoint: the near end of a tunnel, or this machine. TLS verifies this name.",
+    meaning: "host:port to connect to where it is not the endpoint: the near end of a tunnel, or this machine. TLS still verifies the endpoint.",
     example: "localhost:13306",
 };
 const RDS_CA_BUNDLE: Key = Key {
@@ -210,7 +210,7 @@ impl RdsConf {
             .map_err(|source| RdsConfError::Write { path: path.to_owned(), source })
     }
 
-    /// What to connect to: `RDS_DIAL`, or else the endpoint. TLS verifies this host's name.
+    /// Returns the address to dial: `RDS_DIAL`, or else the endpoint. TLS verifies the endpoint's host in both cases.
     pub fn connect_to(&self) -> &Endpoint {
         self.dial.as_ref().unwrap_or(&self.endpoint)
     }

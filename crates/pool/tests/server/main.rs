@@ -6,8 +6,8 @@ mod support;
 
 use std::time::Duration;
 
-use rds_iam_emulator_server::{AccessKey, RefusalCode};
-use rds_iam_pool::{Credential, Limits, Pool, PoolError, Remedy, connect};
+use rds_iam_emulator_server::{AccessKey, MySql, RefusalCode};
+use rds_iam_pool::{Credential, Limits, Pool, PoolError, Remedy, Target, connect};
 use rds_iam_token::{Clock, Endpoint, Minter, TokenSource};
 use sqlx::{Connection as _, Row as _};
 use support::{DATABASE, Off, login, pool, quiet, server, target, until};
@@ -180,26 +180,38 @@ async fn a_full_pool_says_so() {
 async fn a_server_that_cannot_prove_itself_gets_no_token() {
     let (mysql, other) = (server().await, server().await);
     // Another authority's certificate.
-    let stranger = rds_iam_pool::Target::new(mysql.dial().clone(), other.ca_pem());
+    let stranger = Target::new(mysql.endpoint().clone(), other.ca_pem()).dial(mysql.dial().clone());
     let error = Pool::connect(support::tokens(&mysql, &Off::default()), stranger, quiet()).await.unwrap_err();
     assert_eq!(error.remedy(), Remedy::Trust, "{error:?}");
 
-    // The right authority, but a name that the certificate does not have.
-    let listener = tokio::net::TcpListener::bind("127.0.0.2:0").await.unwrap();
-    let elsewhere = Endpoint::new("127.0.0.2", listener.local_addr().unwrap().port()).unwrap();
-    let server = mysql.dial().to_string();
-    let forward = tokio::spawn(async move {
-        while let Ok((mut client, _)) = listener.accept().await {
-            let mut server = tokio::net::TcpStream::connect(&server).await.unwrap();
-            // Either side may hang up first.
-            drop(tokio::io::copy_bidirectional(&mut client, &mut server).await);
-        }
-    });
+    // The right authority, but another endpoint than the certificate names.
+    let elsewhere = "elsewhere.c0ffee123456.us-east-1.rds.amazonaws.com:3306".parse().unwrap();
+    let elsewhere = Target::new(elsewhere, mysql.ca_pem()).dial(mysql.dial().clone());
     let tokens = support::tokens(&mysql, &Off::default());
-    let error = Pool::connect(tokens, target(&mysql, &elsewhere), quiet()).await.unwrap_err();
+    let error = Pool::connect(tokens, elsewhere, quiet()).await.unwrap_err();
     assert_eq!(error.remedy(), Remedy::Trust, "{error:?}");
-    forward.abort();
     assert!(mysql.logins().unwrap().is_empty(), "no token was sent");
+}
+
+#[tokio::test]
+async fn the_address_dialled_is_not_verified() {
+    let mysql = server().await;
+    // The certificate names the endpoint only.
+    assert_ne!(mysql.dial().host(), mysql.endpoint().host());
+    let tunnel = mysql.relay().await.unwrap();
+    for dial in [mysql.dial(), tunnel.dial()] {
+        let pool = pool(&mysql, &Off::default(), dial, quiet());
+        assert_eq!(scalar(&pool, "SELECT CURRENT_USER()").await.unwrap(), "app@%", "{dial}");
+    }
+
+    // A certificate that names the address dialled, and not the endpoint, proves nothing.
+    let local: Endpoint = "127.0.0.1:3306".parse().unwrap();
+    let other = MySql::builder().endpoint(local).start().await.unwrap();
+    let target = Target::new(mysql.endpoint().clone(), other.ca_pem()).dial(other.dial().clone());
+    let tokens = support::tokens(&mysql, &Off::default());
+    let error = Pool::connect(tokens, target, quiet()).await.unwrap_err();
+    assert_eq!(error.remedy(), Remedy::Trust, "{error:?}");
+    assert!(other.logins().unwrap().is_empty(), "no token was sent");
 }
 
 #[tokio::test]
@@ -270,7 +282,7 @@ async fn tokens_follow_credentials_that_are_renewed() {
 }
 
 /// A way to the server that can fall silent: connections stay open and carry nothing.
-async fn silenceable(mysql: &rds_iam_emulator_server::MySql) -> (Endpoint, tokio::sync::watch::Sender<bool>) {
+async fn silenceable(mysql: &MySql) -> (Endpoint, tokio::sync::watch::Sender<bool>) {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let dial = Endpoint::new("127.0.0.1", listener.local_addr().unwrap().port()).unwrap();
     let silent = tokio::sync::watch::Sender::new(false);
@@ -374,7 +386,7 @@ async fn one_connection_to_a_silent_server_is_given_up() {
 }
 
 /// How often the server has answered a ping (among a few other things that nobody here asks for).
-async fn pings(mysql: &rds_iam_emulator_server::MySql) -> u64 {
+async fn pings(mysql: &MySql) -> u64 {
     let user = mysql.master().username().parse().unwrap();
     let password = Credential::Password(mysql.master().password());
     let mut session = connect(&target(mysql, mysql.dial()), &user, password).await.unwrap();

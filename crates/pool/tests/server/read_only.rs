@@ -49,7 +49,8 @@ async fn a_probe_is_enough_to_find_the_writer() {
     new.enter_key(known.session_token(keys.session_token().unwrap())).unwrap();
     let relay = old.relay().await.unwrap();
     let both = [old.ca_pem(), new.ca_pem()].concat();
-    let target = rds_iam_pool::Target::new(relay.dial().clone(), both).database(DATABASE);
+    let target =
+        rds_iam_pool::Target::new(new.endpoint().clone(), both).dial(relay.dial().clone()).database(DATABASE);
     let tokens = TokenSource::refresh_ahead(Minter::new(login(&old), keys, Clock::system()));
     let limits =
         Limits { warm_connections: 3, acquire_timeout: Duration::from_secs(20), ..Limits::default() };

@@ -49,7 +49,7 @@ pub(crate) async fn server() -> MySql {
 }
 
 pub(crate) fn target(mysql: &MySql, dial: &Endpoint) -> Target {
-    Target::new(dial.clone(), mysql.ca_pem())
+    Target::new(mysql.endpoint().clone(), mysql.ca_pem()).dial(dial.clone())
 }
 
 pub(crate) fn login(mysql: &MySql) -> Login {

@@ -126,7 +126,7 @@ fn refuse_other_excuses(root: &Path) -> Result<(), Error> {
     }
     Err(Error::Found {
         found: format!("{} would excuse findings without a reason or an end", places.join(", ")),
-        mend: format!("move what is accepted to {}, and remove it there", baseline::FILE),
+        help: format!("move what is accepted to {}, and remove it there", baseline::FILE),
     })
 }
 
@@ -163,7 +163,7 @@ pub fn pass(
     console: Console,
     runner: Runner,
 ) -> Result<Outcome, Error> {
-    // First: it is quick, and whatever the tools find, it has to be mended.
+    // First: it is quick, and whatever the tools find, it has to be fixed.
     refuse_other_excuses(&workspace.root)?;
     let baseline = Baseline::read(&workspace.root, today)?;
     let Some(tool) = gates.first().map(|gate| gate.tool) else { return Ok(Outcome::Passed) };

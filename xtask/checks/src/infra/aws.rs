@@ -173,7 +173,7 @@ impl LocalAws {
         let status = self.child.lock().unwrap_or_else(PoisonError::into_inner).try_wait().ok()??;
         Some(Error::Found {
             found: format!("the AWS API on this machine ended by itself ({status})\n{}", self.log().trim()),
-            mend: "run it again; if it ends again, its log above says why".to_owned(),
+            help: "run it again; if it ends again, its log above says why".to_owned(),
         })
     }
 

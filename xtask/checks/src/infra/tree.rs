@@ -47,7 +47,7 @@ fn lock(folder: &Path) -> Result<File, Error> {
         Err(TryLockError::Error(source)) => Err(failed(source)),
         Err(TryLockError::WouldBlock) => Err(Error::Found {
             found: format!("another run is at work in {}", folder.display()),
-            mend: "wait for its end, or work in a clone of your own".to_owned(),
+            help: "wait for its end, or work in a clone of your own".to_owned(),
         }),
     }
 }

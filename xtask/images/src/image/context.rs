@@ -187,6 +187,6 @@ mod tests {
         assert!(!laid_out.join("benches/file").exists() && !laid_out.join("crates/new").exists());
 
         let unknown = lay_out(&request(Tree::Commit, &"0".repeat(40)), &workspace, runner).unwrap_err();
-        assert!(unknown.report().contains("hint: fetch the commit"), "{}", unknown.report());
+        assert!(unknown.report().contains("help: fetch the commit"), "{}", unknown.report());
     }
 }

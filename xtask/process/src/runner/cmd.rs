@@ -16,14 +16,14 @@ pub struct Cmd {
     settings: Vec<(String, String)>,
     without: &'static [&'static str],
     dir: PathBuf,
-    mend: String,
+    help: String,
     hint: Option<String>,
     within: Option<Duration>,
 }
 
 impl Cmd {
-    /// `program` in `dir`; `mend` is what a person does when the program is not there.
-    pub fn new(program: impl Into<String>, dir: &Path, mend: impl Into<String>) -> Self {
+    /// `program` in `dir`; `help` is what a person does when the program is not there.
+    pub fn new(program: impl Into<String>, dir: &Path, help: impl Into<String>) -> Self {
         Self {
             program: program.into(),
             args: Vec::new(),
@@ -31,7 +31,7 @@ impl Cmd {
             settings: Vec::new(),
             without: &[],
             dir: dir.to_owned(),
-            mend: mend.into(),
+            help: help.into(),
             hint: None,
             within: None,
         }
@@ -136,7 +136,7 @@ impl Cmd {
         if !self.dir.is_dir() {
             RunError::NoDirectory { command, dir: self.dir.clone() }
         } else if source.kind() == io::ErrorKind::NotFound {
-            RunError::NotFound { command, program: self.program.clone(), mend: self.mend.clone() }
+            RunError::NotFound { command, program: self.program.clone(), help: self.help.clone() }
         } else {
             RunError::NotStarted { command, dir: self.dir.clone(), source }
         }
@@ -161,7 +161,7 @@ impl Cmd {
 pub enum RunError {
     /// The program is not on `PATH` (or not at the path given): install it.
     #[error("`{command}`: {program} was not found")]
-    NotFound { command: String, program: String, mend: String },
+    NotFound { command: String, program: String, help: String },
     /// The directory to run in does not exist.
     #[error("`{command}`: there is no directory {}", dir.display())]
     NoDirectory { command: String, dir: PathBuf },
@@ -186,10 +186,10 @@ pub enum RunError {
 }
 
 impl RunError {
-    /// What mends it, where that is known.
-    pub fn mend(&self) -> Option<&str> {
+    /// What to do about it, where that is known.
+    pub fn help(&self) -> Option<&str> {
         match self {
-            Self::NotFound { mend, .. } => Some(mend),
+            Self::NotFound { help, .. } => Some(help),
             Self::Failed { hint, .. } => hint.as_deref(),
             Self::NoDirectory { .. }
             | Self::NotStarted { .. }

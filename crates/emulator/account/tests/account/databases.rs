@@ -36,7 +36,7 @@ async fn a_database_instance_takes_tokens_until_it_is_deleted() -> Result {
         MySqlConnectOptions::new()
             .host(&dial.host().to_string())
             .port(dial.port())
-            .ssl_mode(MySqlSslMode::VerifyIdentity)
+            .ssl_mode(MySqlSslMode::VerifyCa)
             .ssl_ca_from_pem(ca.clone().into())
             .enable_cleartext_plugin(true)
             .username(user)

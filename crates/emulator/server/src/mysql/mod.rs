@@ -127,13 +127,13 @@ impl MySql {
     }
 
     /// The endpoint that tokens have to be signed for, unless it is for one of [`Builder::also_endpoint`].
-    /// It looks like RDS's and leads nowhere.
+    /// The server's certificate names its host. It looks like RDS's and leads nowhere.
     #[must_use]
     pub fn endpoint(&self) -> &Endpoint {
         &self.endpoint
     }
 
-    /// The address at which the server really listens. Its certificate is good for that too.
+    /// The address that the server listens on. Its certificate does not name it.
     #[must_use]
     pub fn dial(&self) -> &Endpoint {
         &self.dial
