@@ -80,7 +80,7 @@ pub fn run(workspace: &Workspace, console: Console, runner: Runner) -> Result<Ou
 }
 
 fn tracked(workspace: &Workspace, runner: Runner) -> Result<Vec<String>, Error> {
-    // Whoever runs this builds the repository's code anyway, whoever owns the folder.
+    // This builds the repository's code anyway: git's check of the folder's owner protects nothing here.
     let trust = format!("safe.directory={}", workspace.root.display());
     let list = Cmd::new("git", &workspace.root, "apt-get install git")
         .args(["-c", trust.as_str(), "ls-files", "-z", "--cached", "--others", "--exclude-standard"])
