@@ -1,7 +1,7 @@
 //! What checks take that are not about Rust, and what the pipeline takes beside.
 
-use super::super::Machine;
-use super::{INFRA, List, Met, Need, OPTIONAL, Source, TEST};
+use super::list::{INFRA, List, Met, Need, OPTIONAL, TEST};
+use super::machine::{Machine, Source};
 use rds_iam_checks::infra::terraform;
 use rds_iam_process::tools::{self, Tool};
 
@@ -116,7 +116,7 @@ pub(super) fn of_pipeline(list: &mut List<'_>) {
     ));
 }
 
-pub(in crate::doctor) fn terraform(machine: &dyn Machine) -> Option<String> {
+pub(super) fn terraform(machine: &dyn Machine) -> Option<String> {
     let answer = machine.ask("terraform", &["version"])?;
     let version = answer.lines().find_map(|line| line.strip_prefix("Terraform v"))?;
     tools::is_new_enough_terraform(version).then(|| format!("Terraform {version}"))

@@ -1,91 +1,96 @@
-//! Why AWS did not do what it was asked, grouped by what the caller can do.
+//! The error of an AWS call, by kind.
 
 use std::error::Error;
 
 use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_ssm::error::{ProvideErrorMetadata, SdkError};
 
-/// A call that failed. `Display` names what was to be done, why it was not, and what to do.
+/// A failed AWS call. `Display` names the operation, the reason and the fix.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot {doing}: {cause}")]
+#[error("cannot {operation}: {kind}")]
 #[non_exhaustive]
 pub struct CallError {
-    /// What was to be done, and to what: `read the parameters /dev/app/image`.
-    pub doing: String,
-    /// Why it was not, and what to do.
-    pub cause: Cause,
-    /// What the client said.
+    /// The operation and its object: `read the parameters /dev/app/image`.
+    pub operation: String,
+    /// The kind of error.
+    pub kind: CallErrorKind,
+    /// The SDK's error.
     pub source: Box<dyn Error + Send + Sync>,
 }
 
 impl CallError {
-    /// Turns what the client says into an error; `action` is the permission that the call takes.
+    /// Converts the SDK's error; `action` is the IAM action that the call needs.
     pub(crate) fn from_sdk<E, R>(
-        doing: impl Into<String>,
+        operation: impl Into<String>,
         action: &'static str,
     ) -> impl FnOnce(SdkError<E, R>) -> Self
     where
         E: ProvideErrorMetadata + Error + Send + Sync + 'static,
         R: std::fmt::Debug + Send + Sync + 'static,
     {
-        let doing = doing.into();
+        let operation = operation.into();
         move |error| {
-            let cause = Cause::from_sdk(&error, action);
-            // Without the response as it came, which Debug would print.
-            Self { doing, cause, source: error.into_source().unwrap_or_else(Box::from) }
+            let kind = CallErrorKind::from_sdk(&error, action);
+            // Without the raw response, which Debug would print.
+            Self { operation, kind, source: error.into_source().unwrap_or_else(Box::from) }
         }
+    }
+
+    /// Whether the same call may succeed a moment later.
+    pub(crate) fn is_transient(&self) -> bool {
+        matches!(self.kind, CallErrorKind::Throttled { .. } | CallErrorKind::Unreachable)
     }
 }
 
-/// Why a call failed. `Display` says what to do, after the code that AWS answered with.
+/// The kind of a [`CallError`], by what the caller can do. `Display` gives AWS's error code and the fix.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub enum Cause {
-    /// The caller may not.
-    #[error("denied ({code}): allow the caller's role {action} there")]
+pub enum CallErrorKind {
+    /// The caller lacks a permission.
+    #[error("denied ({code}): allow {action} in the caller's role")]
     Denied {
-        /// AWS's code.
+        /// AWS's error code.
         code: String,
-        /// The permission that it takes.
+        /// The missing IAM action.
         action: &'static str,
     },
-    /// The caller's credentials are no good.
-    #[error("AWS does not accept the credentials ({code}): log in again, or renew the profile or role")]
+    /// AWS rejects the caller's credentials.
+    #[error("AWS rejected the credentials ({code}): log in again, or renew the profile or role")]
     Credentials {
-        /// AWS's code.
+        /// AWS's error code.
         code: String,
     },
-    /// There are no credentials at all.
+    /// No credentials are configured.
     #[error(
-        "there are no credentials: log in (`aws sso login`, AWS_PROFILE), or let the job take its role \
+        "no credentials found: log in (`aws sso login`, AWS_PROFILE), or let the job assume its role \
          (on GitHub Actions `id-token: write` and configure-aws-credentials)"
     )]
     NoCredentials,
-    /// There is a source of credentials, and it gave none.
+    /// The credentials provider failed.
     #[error(
-        "the source of the credentials gave none: log in again, or renew the profile, role or token it takes"
+        "the credentials provider failed: log in again, or renew the profile, role or token that it uses"
     )]
-    CredentialsSource,
-    /// Too many calls.
-    #[error("too many calls at once ({code}): run it again in a minute")]
+    CredentialsProvider,
+    /// AWS throttled the call.
+    #[error("throttled ({code}): retry in a minute")]
     Throttled {
-        /// AWS's code.
+        /// AWS's error code.
         code: String,
     },
-    /// Another answer.
+    /// AWS answered with another error.
     #[error("AWS answered {code}")]
     Service {
-        /// AWS's code.
+        /// AWS's error code.
         code: String,
     },
-    /// No answer.
-    #[error("no answer: check the way to AWS (AWS_ENDPOINT_URL, VPC endpoint) and run it again")]
+    /// AWS did not answer.
+    #[error("no answer: check the connection to AWS (AWS_ENDPOINT_URL, VPC endpoint) and retry")]
     Unreachable,
 }
 
-impl Cause {
-    /// Codes from "Common Errors" in the references of the Systems Manager, RDS, EC2 Auto Scaling and ECR APIs,
-    /// which name the same thing differently.
+impl CallErrorKind {
+    /// Codes from "Common Errors" in the references of the Systems Manager, RDS, EC2 Auto Scaling and ECR APIs, which
+    /// use different names for the same error.
     fn from_sdk<E, R>(error: &SdkError<E, R>, action: &'static str) -> Self
     where
         E: ProvideErrorMetadata + Error + 'static,
@@ -119,12 +124,12 @@ impl Cause {
         }
     }
 
-    /// No call was made where there was nothing to sign it with.
+    /// Distinguishes a call that was never sent, for lack of credentials, from one without an answer.
     fn without_answer(error: &(dyn Error + 'static)) -> Self {
         let mut causes = std::iter::successors(Some(error), |&error| error.source());
         match causes.find_map(|error| error.downcast_ref::<CredentialsError>()) {
             Some(CredentialsError::CredentialsNotLoaded(_)) => Self::NoCredentials,
-            Some(_) => Self::CredentialsSource,
+            Some(_) => Self::CredentialsProvider,
             None => Self::Unreachable,
         }
     }
