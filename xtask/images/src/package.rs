@@ -98,7 +98,7 @@ impl Package {
 
     /// Where it is written.
     pub fn file(&self, workspace: &Workspace) -> PathBuf {
-        // Not where a release lies, lest somebody deploys it.
+        // Not in the folder of a release, so that it is not deployed.
         let folder = if self.only_here { "infra" } else { "lambda" };
         let name = format!("{folder}/rds-iam-bootstrap-{}.zip", self.architecture.name());
         self.output.clone().unwrap_or_else(|| workspace.target.join(name))

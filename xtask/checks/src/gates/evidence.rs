@@ -75,6 +75,14 @@ fn counted(count: usize, what: &str, tool: Tool, place: &Path) -> Result<String,
     })
 }
 
+/// Checks that replace rules of crates/tfplan (docs/adr/0018): each has to judge a resource. One that is skipped there,
+/// or whose attribute checkov can't resolve, judges nothing and reports nothing.
+const REQUIRED: [(&str, &str); 3] = [
+    ("CKV_AWS_16", "a database's storage is encrypted"),
+    ("CKV_AWS_17", "a database has no public address"),
+    ("CKV_AWS_79", "a machine refuses IMDSv1"),
+];
+
 fn checkov(report: &Value, file: &Path) -> Result<String, Error> {
     // Where it finds nothing to check, it writes no summary.
     let number = |name: &str| report["summary"][name].as_u64();
@@ -87,6 +95,18 @@ fn checkov(report: &Value, file: &Path) -> Result<String, Error> {
         return Err(Error::Found {
             found: format!("checkov could not read {unread} files and passed {passed} checks"),
             help: "LOG_LEVEL=WARNING shows which; write what it cannot parse in another way".to_owned(),
+        });
+    }
+    let judged = |id: &str| {
+        let results = ["passed_checks", "failed_checks"].map(|list| report["results"][list].as_array());
+        results.into_iter().flatten().flatten().any(|check| check["check_id"] == id)
+    };
+    if let Some((id, what)) = REQUIRED.iter().find(|(id, _)| !judged(id)) {
+        return Err(Error::Found {
+            found: format!("checkov judged no resource by {id}: {what}"),
+            help: "remove its skip, and write the attribute as a value that checkov can resolve; no rule for plans \
+                   checks this"
+                .to_owned(),
         });
     }
     Ok(format!("{passed} checks passed, {failed} failed, {skipped} skipped with a reason"))

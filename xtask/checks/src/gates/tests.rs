@@ -385,15 +385,31 @@ fn checkov_has_to_have_read_all_files_and_passed_something() {
             .map_err(|error| error.to_string().replace(&file.display().to_string(), "REPORT"))
             .unwrap_or_else(|error| error)
     };
+    let judged = |ids: &[&str]| {
+        let checks: Vec<_> = ids.iter().map(|id| serde_json::json!({"check_id": id})).collect();
+        let (failed, passed) = checks.split_at(1);
+        let summary = serde_json::json!({"passed": 3, "failed": 1, "skipped": 1, "parsing_errors": 0});
+        serde_json::json!({
+            "results": {"failed_checks": failed, "passed_checks": passed, "skipped_checks": [{"check_id": "CKV_AWS_79"}]},
+            "summary": summary,
+        })
+        .to_string()
+    };
     let lines = [
-        r#"{"summary": {"passed": 3, "failed": 1, "skipped": 1, "parsing_errors": 0}}"#,
+        &judged(&["CKV_AWS_16", "CKV_AWS_17", "CKV_AWS_79"]),
+        // Skipped beside the resource.
+        &judged(&["CKV_AWS_16", "CKV_AWS_17"]),
+        // Its attribute can't be resolved.
+        &judged(&["CKV_AWS_79", "CKV_AWS_16"]),
         r#"{"summary": {"passed": 3, "failed": 0, "skipped": 1, "parsing_errors": 2}}"#,
         r#"{"summary": {"passed": 0, "failed": 0, "skipped": 0, "parsing_errors": 0}}"#,
         r#"{"passed": 0, "failed": 0}"#,
         "",
     ];
-    insta::assert_snapshot!(lines.map(told).join("\n"), @r"
+    insta::assert_snapshot!(lines.map(told).join("\n"), @"
     3 checks passed, 1 failed, 1 skipped with a reason
+    checkov judged no resource by CKV_AWS_79: a machine refuses IMDSv1
+    checkov judged no resource by CKV_AWS_17: a database has no public address
     checkov could not read 2 files and passed 3 checks
     checkov could not read 0 files and passed 0 checks
     checkov ended well, and its report REPORT is of no use: no summary

@@ -35,7 +35,7 @@ pub(super) fn build(
     let save =
         docker(workspace).args(["save", "--output", &tar.display().to_string(), &name]).hint(DOCKER_HELP);
     runner.run(&save)?;
-    // It has another digest than what comes out in the end, and nobody should take it for that.
+    // Its digest differs from the final image's; removed, it cannot be mistaken for it.
     runner.ask(&docker(workspace).args(["image", "rm", &name]))?;
     let opened = fs::File::open(&tar).map_err(file("read", &tar))?;
     let saved = saved::read(io::BufReader::new(opened)).map_err(Error::answer(&save))?;

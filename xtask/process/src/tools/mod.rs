@@ -134,8 +134,8 @@ pub fn find(tool: Tool, workspace: &Workspace, runner: Runner) -> Result<Found, 
     find_in(tool, workspace, std::env::var_os("PATH").as_deref(), runner)
 }
 
-/// A tool of `cargo xtask lint`, installed where it is not here yet: whoever runs the tests for the first time
-/// has none of them.
+/// A tool of `cargo xtask lint`, installed if missing: a first run of the tests finds
+/// none of them.
 ///
 /// # Errors
 /// When it can't be fetched; the help says what else will do.
@@ -255,7 +255,7 @@ fn find_in(tool: Tool, workspace: &Workspace, path: Option<&OsStr>, runner: Runn
     if let Some(found) = in_cache(tool, workspace) {
         return Ok(found);
     }
-    // The fork's program has the name of the original: on PATH, nobody could tell which of them it is.
+    // The fork's program has the name of the original: on PATH, the two could not be distinguished.
     let on_path =
         path.filter(|_| tool != Tool::ActionlintFork).and_then(|path| on_path(tool.program(), path));
     let Some(program) = on_path else {
