@@ -15,7 +15,8 @@ pub(crate) fn conf() -> RdsConf {
 }
 
 /// One user and one table.
-pub(crate) const USERS: &str = r#"
+pub(crate) fn declaration() -> Declaration {
+    let users = r#"
 [[user]]
 name = "node_app"
 grant = [{ privileges = ["SELECT", "INSERT", "UPDATE", "DELETE"] }]
@@ -27,7 +28,5 @@ statements = ["""CREATE TABLE IF NOT EXISTS messages (
     created_at TIMESTAMP(3) NOT NULL DEFAULT CURRENT_TIMESTAMP(3)
 );"""]
 "#;
-
-pub(crate) fn declaration() -> Declaration {
-    Declaration::parse(USERS, &conf()).unwrap()
+    Declaration::parse(users, "users.toml").unwrap()
 }

@@ -5,8 +5,9 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
-use rds_iam_bootstrap::{BootstrapError, Declaration, Failure, Mode, Report, Settings, log, run};
+use rds_iam_bootstrap::{BootstrapError, Declaration, Failure, Mode, Report, Settings, run};
 use rds_iam_infra::RdsConf;
+use rds_iam_report::log;
 
 /// Create, mend and check the database users that log in by IAM.
 ///
@@ -74,7 +75,7 @@ async fn main() -> ExitCode {
     } else {
         "warn,rds_iam_token=error,rds_iam_bootstrap::progress=info"
     };
-    log::to_stderr(log::Format::Text, logged);
+    log::to_stderr(log::Format::Text, logged).expect("the process logs nowhere else");
     let mode = match (arguments.plan, arguments.check) {
         (true, _) => Mode::Plan,
         (_, true) => Mode::Check,
@@ -106,7 +107,7 @@ async fn main() -> ExitCode {
 
 async fn bootstrap(arguments: &Arguments, mode: Mode) -> Result<Report, BootstrapError> {
     let conf = RdsConf::read(&arguments.config)?;
-    let declaration = Declaration::read(&arguments.users, &conf)?;
+    let declaration = Declaration::read(&arguments.users)?;
     run(Settings::load(conf, declaration, mode).await).await
 }
 

@@ -2,20 +2,23 @@
 //! anything is said, and the command that fixes each thing that is missing. Tasks look at their part of the same
 //! list before they begin.
 
+mod checks;
+mod list;
 mod machine;
 mod needs;
 mod preflight;
 
 use serde_json::{Value, json};
 
-use needs::{Met, Need, Wanted, needs};
+use list::{Met, Need, Wanted};
+use machine::ThisMachine;
+use needs::needs;
 use rds_iam_process::console::{Console, Style};
 use rds_iam_process::engine::Engine;
 use rds_iam_process::runner::{self, Runner};
 use rds_iam_process::workspace::Workspace;
 
-pub(crate) use machine::{Machine, ThisMachine};
-pub(crate) use needs::{Source, Task};
+pub(crate) use list::Task;
 pub(crate) use preflight::{NOT_BEGUN, preflight, require};
 
 /// Prints all needs; true when nothing required is missing.

@@ -5,7 +5,6 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 
-use crate::context::STACK;
 use rds_iam_images::package::Package;
 use rds_iam_process::error::Error;
 use rds_iam_process::file;
@@ -20,6 +19,9 @@ const TO_MANAGEMENT_PORT: u16 = 100;
 
 /// Folders beside those of environments.
 const RESERVED: [&str; 5] = ["account", "ci", "context", "reports", "sarif"];
+
+/// The root module of a deployment, from the workspace's root.
+pub(crate) const STACK: &str = "terraform/stacks/service";
 
 /// Where settings of environments lie, from the workspace's root.
 const FOLDER: &str = "terraform/stacks/service/environments";

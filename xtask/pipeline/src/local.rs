@@ -86,7 +86,7 @@ impl Database {
     ///
     /// # Errors
     /// When no server plays it.
-    pub(crate) fn of(workspace: &Workspace, identifier: &str) -> Result<Self, Error> {
+    pub(crate) fn find(workspace: &Workspace, identifier: &str) -> Result<Self, Error> {
         let path = folder(workspace).join("databases").join(format!("{identifier}.json"));
         let since = Instant::now();
         // The AWS API says of an instance at once that it is available.

@@ -34,7 +34,7 @@ struct Told {
 }
 
 /// Credentials and rights, as needs of a stage in an account of AWS. On this machine any credentials will do.
-pub(super) fn may<'c>(
+pub(super) fn permission_needs<'c>(
     context: &'c Context<'_>,
     rights: impl FnOnce(&'c Environment) -> Vec<(&'static str, String)>,
 ) -> Vec<Need> {
@@ -66,7 +66,7 @@ pub(super) fn may_log_in() -> Result<(), Error> {
 ///
 /// # Errors
 /// When there are no credentials, or others' ones.
-pub(super) fn lacks<'n>(
+pub(super) fn missing_rights<'n>(
     needs: &'n [Need],
     context: &Context<'_>,
     console: Console,

@@ -5,10 +5,9 @@ use crate::context::Context;
 use crate::doctor;
 use crate::need::Need;
 use crate::permissions;
-use crate::show::annotation;
 use crate::stage::Stage;
 use rds_iam_checks::infra::terraform;
-use rds_iam_process::console::{Console, Style};
+use rds_iam_process::console::{Console, Style, annotation};
 use rds_iam_process::engine::{self, Engine};
 use rds_iam_process::error::Error;
 use rds_iam_process::runner::{Cmd, Runner};
@@ -59,7 +58,7 @@ pub(crate) fn check_caller(
     if !needs.contains(&Need::Credentials) || permissions::may_log_in().is_err() {
         return Vec::new();
     }
-    match permissions::lacks(&needs, context, console, runner, only_looks) {
+    match permissions::missing_rights(&needs, context, console, runner, only_looks) {
         Ok(rights) => rights
             .into_iter()
             .map(|(right, what)| Missing {

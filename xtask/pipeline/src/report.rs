@@ -8,13 +8,14 @@ use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 use serde_json::{Value, json};
 
 use crate::context::Context;
-use crate::schedule::{Done, End};
+use crate::schedule::Done;
 use crate::selection::Run;
 use rds_iam_process::clock;
-use rds_iam_process::console::{Console, Style, table};
+use rds_iam_process::console::{Console, Style};
 use rds_iam_process::error::Error;
 use rds_iam_process::file;
 use rds_iam_process::runner;
+use rds_iam_process::summary::{self, End};
 
 /// The exit status of a run that was interrupted, as shells have it: 128 + SIGINT.
 const INTERRUPTED: u8 = 130;
@@ -27,7 +28,7 @@ pub(crate) fn interrupted(console: Console) -> u8 {
 
 /// The exit status of a run: that of the stage that stopped it.
 pub(crate) fn exit(done: &[Done]) -> u8 {
-    let failed = done.iter().find(|done| matches!(done.end, End::Failed(_)));
+    let failed = done.iter().find(|done| done.end.failed());
     match failed {
         Some(done) => done.stage.exit,
         None if runner::interrupted() => INTERRUPTED,
@@ -35,23 +36,11 @@ pub(crate) fn exit(done: &[Done]) -> u8 {
     }
 }
 
-/// Prints the table and what it comes to.
+/// Prints the table, and for each stage that did not finish how to continue.
 pub(crate) fn print(done: &[Done], context: &Context<'_>, console: Console) {
-    let rows: Vec<[String; 4]> = done.iter().map(row).collect();
-    console.line("");
-    for (number, line) in table(["stage", "result", "seconds", ""], &rows).iter().enumerate() {
-        let style = match number.checked_sub(1).and_then(|at| done.get(at)).map(|done| &done.end) {
-            None => Style::Heading,
-            Some(End::Passed(_)) => Style::Good,
-            Some(End::Failed(_)) => Style::Bad,
-            Some(End::Stopped(_) | End::NotRun(_)) => Style::Warning,
-        };
-        console.line(&console.paint(style, line));
-    }
-    console.line("");
-    console.line(&counts(done));
+    summary::print("stage", &done.iter().map(Done::row).collect::<Vec<_>>(), console);
     for done in done {
-        // What it left, and how to go on: for those that were in the middle of something.
+        // What it left, and how to continue: for those that were in the middle of something.
         if matches!(done.end, End::Failed(_) | End::Stopped(_)) {
             console.line(&format!("{}: {}", done.stage.name, done.stage.undo));
         }
@@ -67,39 +56,15 @@ pub(crate) fn print(done: &[Done], context: &Context<'_>, console: Console) {
     }
 }
 
-fn row(done: &Done) -> [String; 4] {
-    let (result, note) = outcome(&done.end);
-    let seconds = done.took.map_or_else(|| "-".to_owned(), |took| format!("{:.1}", took.as_secs_f64()));
-    [done.stage.name.to_owned(), result.to_owned(), format!("{seconds:>7}"), note]
-}
-
-fn outcome(end: &End) -> (&'static str, String) {
-    match end {
-        End::Passed(note) => ("passed", note.clone().unwrap_or_default()),
-        End::Failed(error) => ("FAILED", error.brief()),
-        End::Stopped(command) => ("stopped", format!("in the middle of {command}")),
-        End::NotRun(why) => ("not run", why.clone()),
-    }
-}
-
-fn counts(done: &[Done]) -> String {
-    let count = |wanted: fn(&End) -> bool| done.iter().filter(|done| wanted(&done.end)).count();
-    let passed = count(|end| matches!(end, End::Passed(_)));
-    let failed = count(|end| matches!(end, End::Failed(_)));
-    let others = done.len() - passed - failed;
-    format!("{passed} stages passed, {failed} failed, {others} stopped or not run")
-}
-
 /// Everything about a run, as `--json` writes it.
 pub(crate) fn json(done: &[Done], run: Run, context: &Context<'_>) -> Value {
     let stages: Vec<Value> = done
         .iter()
         .map(|done| {
-            let (result, note) = outcome(&done.end);
             json!({
                 "name": done.stage.name,
-                "result": result.to_lowercase().replace(' ', "-"),
-                "note": note,
+                "result": done.end.label().to_lowercase().replace(' ', "-"),
+                "note": done.end.note(),
                 "seconds": done.took.map(|took| (took.as_secs_f64() * 1000.0).round() / 1000.0),
                 "exit": done.stage.exit,
                 "effect": done.stage.effect.as_str(),
@@ -135,7 +100,7 @@ pub(crate) fn write_junit(path: &Path, done: &[Done], run: Run) -> Result<(), Er
     let mut suite = TestSuite::new(run.name());
     for done in done {
         let status = match &done.end {
-            End::Passed(_) => TestCaseStatus::success(),
+            End::Passed(_) | End::Warned(_) => TestCaseStatus::success(),
             End::Failed(error) => {
                 let mut status = TestCaseStatus::non_success(NonSuccessKind::Failure);
                 status.set_message(error.brief()).set_description(error.report());
@@ -143,7 +108,7 @@ pub(crate) fn write_junit(path: &Path, done: &[Done], run: Run) -> Result<(), Er
             }
             End::Stopped(_) | End::NotRun(_) => {
                 let mut status = TestCaseStatus::skipped();
-                status.set_message(outcome(&done.end).1);
+                status.set_message(done.end.note());
                 status
             }
         };
@@ -170,7 +135,7 @@ pub(crate) fn summarise(done: &[Done], run: Run, context: &Context<'_>) -> Resul
     };
     let mut text = format!("### {}\n\n| Stage | Result | Seconds | |\n|---|---|---:|---|\n", run.name());
     for done in done {
-        let [name, result, seconds, note] = row(done);
+        let [name, result, seconds, note] = done.row().cells();
         let note = note.replace('|', "\\|");
         text.push_str(&format!("| {name} | {result} | {} | {note} |\n", seconds.trim()));
     }

@@ -5,7 +5,7 @@ use crate::context::{Commit, Context, Promotion};
 use crate::environment::Environment;
 use crate::gate_results::{self, GateOutcome, GateResults};
 use crate::request::Request;
-use crate::schedule::{self, Done, End};
+use crate::schedule::{self, Done};
 use crate::selection::{self, Run};
 use crate::show::Show;
 use crate::stage::{Effect, Stage};
@@ -176,7 +176,7 @@ fn execute(stages: &[&'static Stage], context: &Context<'_>, console: Console) -
     if destructive.is_empty() {
         return Ok(done);
     }
-    if let Some(stopped) = done.iter().find(|done| !matches!(done.end, End::Passed(_))) {
+    if let Some(stopped) = done.iter().find(|done| !done.end.passed()) {
         let why = format!("{} did not pass", stopped.stage.name);
         done.extend(destructive.iter().map(|stage| Done::not_run(stage, why.clone())));
         return Ok(done);

@@ -14,20 +14,9 @@ use rds_iam_process::console::{Console, Log};
 use rds_iam_process::error::Error;
 use rds_iam_process::file;
 use rds_iam_process::runner::{self, Owner, RunError, Runner};
+use rds_iam_process::summary::{End, Row};
 
-/// How a stage ended.
-#[derive(Debug)]
-pub(crate) enum End {
-    /// It did its work; what a person should know of it.
-    Passed(Option<String>),
-    Failed(Error),
-    /// It was ended, since another one failed or somebody interrupted the run.
-    Stopped(String),
-    /// It was never begun; why.
-    NotRun(String),
-}
-
-/// A stage and how it ended.
+/// A stage and its result.
 #[derive(Debug)]
 pub(crate) struct Done {
     pub(crate) stage: &'static Stage,
@@ -37,9 +26,14 @@ pub(crate) struct Done {
 }
 
 impl Done {
-    /// Of a stage that was never begun.
+    /// The result of a stage that never began.
     pub(crate) fn not_run(stage: &'static Stage, why: String) -> Self {
         Self { stage, end: End::NotRun(why), took: None, log: None }
+    }
+
+    /// Its row in the table.
+    pub(crate) fn row(&self) -> Row<'_> {
+        Row { name: self.stage.name, end: &self.end, took: self.took }
     }
 }
 
@@ -142,11 +136,11 @@ enum State {
 
 impl State {
     fn failed(&self) -> bool {
-        matches!(self, Self::Done(End::Failed(_), ..))
+        matches!(self, Self::Done(end, ..) if end.failed())
     }
 
     fn passed(&self) -> bool {
-        matches!(self, Self::Done(End::Passed(_), ..))
+        matches!(self, Self::Done(end, ..) if end.passed())
     }
 }
 
@@ -207,7 +201,7 @@ fn panicked(stage: &Stage) -> Error {
 /// Keeps what a gate said, for whoever relies on it.
 fn note(stage: &Stage, end: &End, results: &mut GateResults, context: &Context<'_>) -> Result<(), Error> {
     let judged = match end {
-        End::Passed(_) => GateOutcome::Passed,
+        End::Passed(_) | End::Warned(_) => GateOutcome::Passed,
         End::Failed(_) => GateOutcome::Failed,
         End::Stopped(_) | End::NotRun(_) => return Ok(()),
     };

@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use crate::schedule::End;
 use crate::stage::Stage;
-use rds_iam_process::console::{Console, Log, Style};
+use rds_iam_process::console::{Console, Log, Style, annotation};
 use rds_iam_process::error::Error;
 use rds_iam_process::runner::RunError;
+use rds_iam_process::summary::End;
 
 /// How many of a failed stage's last lines are shown.
 const TAIL: usize = 25;
@@ -77,19 +77,10 @@ impl Show {
 
     pub(crate) fn ended(&mut self, stage: &'static Stage, end: &End, took: Duration, log: &Path) {
         let seconds = took.as_secs_f64();
-        let (line, style) = match end {
-            End::Passed(note) => {
-                let note = note.as_deref().unwrap_or_default();
-                (format!("{:13} passed  {seconds:>6.1} s  {note}", stage.name), Style::Good)
-            }
-            End::Failed(error) => {
-                (format!("{:13} FAILED  {seconds:>6.1} s  {}", stage.name, error.brief()), Style::Bad)
-            }
-            End::Stopped(_) | End::NotRun(_) => {
-                (format!("{:13} stopped {seconds:>6.1} s", stage.name), Style::Warning)
-            }
-        };
-        let line = self.console.paint(style, line.trim_end());
+        // What ended with another stage needs no words: that stage's error has them.
+        let note = if end.passed() || end.failed() { end.note() } else { String::new() };
+        let line = format!("{:13} {:7} {seconds:>6.1} s  {note}", stage.name, end.label());
+        let line = self.console.paint(end.style(), line.trim_end());
         if let Some(live) = &mut self.live {
             if let Some(at) = live.running.iter().position(|row| row.name == stage.name) {
                 let row = live.running.remove(at);
@@ -148,29 +139,4 @@ impl Show {
 
 fn style(template: &str) -> ProgressStyle {
     ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_spinner())
-}
-
-/// An error as GitHub Actions shows it above the log and at the pull request.
-pub(super) fn annotation(stage: &str, message: &str, help: Option<&str>) -> String {
-    let mut text = message.to_owned();
-    if let Some(help) = help {
-        text.push_str(&format!("\nhelp: {help}"));
-    }
-    // As GitHub's own toolkit escapes the message of a command, and its properties.
-    let escaped = text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A");
-    let title = stage.replace(',', "%2C");
-    format!("::error title={title}::{escaped}")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_annotation_is_one_line() {
-        assert_eq!(
-            annotation("plan", "100 % wrong\nin a", Some("fix it")),
-            "::error title=plan::100 %25 wrong%0Ain a%0Ahelp: fix it"
-        );
-    }
 }

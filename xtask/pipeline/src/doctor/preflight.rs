@@ -1,8 +1,9 @@
 //! Before the first step of a task: all that it needs is looked at, and all that can't be had is told at once, each
 //! with what to do.
 
-use super::needs::{Met, Need, Task, Wanted, needs};
-use super::{Machine, ThisMachine};
+use super::list::{Met, Need, Task, Wanted};
+use super::machine::{Machine, ThisMachine};
+use super::needs::needs;
 use rds_iam_process::console::{Console, Style};
 use rds_iam_process::engine::{self, Chosen, Engine};
 use rds_iam_process::error::Error;

@@ -1,6 +1,9 @@
 //! What the doctor says about machines that do not exist.
 
-use super::needs::{DISK_NEEDED, DISK_NEEDED_ONCE_BUILT, GB, MEMORY_NEEDED, python, terraform};
+use super::checks::terraform;
+use super::list::Task;
+use super::machine::{Machine, Source};
+use super::needs::{DISK_NEEDED, DISK_NEEDED_ONCE_BUILT, GB, MEMORY_NEEDED, python};
 use super::*;
 use rds_iam_process::tools::{self, Tool};
 

@@ -2,7 +2,8 @@
 
 use serde_json::Value;
 
-use crate::context::{self, Context, Stack};
+use crate::commands::Stack;
+use crate::context::{self, Context};
 use crate::environment;
 use crate::local;
 use crate::need::Need;

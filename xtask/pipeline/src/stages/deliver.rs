@@ -5,12 +5,14 @@ use std::time::Duration;
 use rustix::process::{getgid, getuid};
 use serde_json::Value;
 
+use super::outputs;
+use super::rights::{committed, identity_rights, push_rights, rollout_rights};
 use crate::context::Context;
-use crate::environment::{Environment, EnvironmentKind};
+use crate::environment::EnvironmentKind;
 use crate::gate_results::{GateResults, digest};
 use crate::local;
 use crate::need::Need;
-use crate::permissions::may;
+use crate::permissions::permission_needs;
 use crate::stage::{Action, Artifact, Effect, Io, Stage};
 use rds_iam_process::engine;
 use rds_iam_process::error::Error;
@@ -36,9 +38,9 @@ pub(super) const PROXY_AUTH: Stage = Stage {
     undo: "aws rds modify-db-proxy --default-auth-scheme NONE",
     minutes: 40,
     exit: 18,
-    needs: |context| committed(context, may(context, |_| Vec::new())),
+    needs: |context| committed(context, permission_needs(context, |_| Vec::new())),
     actions: |context| {
-        let switch = ["proxy-auth", "--outputs", &outputs_file(context)];
+        let switch = ["proxy-auth", "--outputs", &outputs::path(context)];
         Ok(vec![context.program("rds-iam")?.args(switch).into()])
     },
 };
@@ -60,7 +62,7 @@ pub(super) const ECR_PUSH: Stage = Stage {
     undo: "nothing runs it yet; the repository's lifecycle removes old images",
     minutes: 30,
     exit: 19,
-    needs: |context| committed(context, may(context, push_rights)),
+    needs: |context| committed(context, permission_needs(context, push_rights)),
     actions: |context| {
         let tag = context.commit.identity();
         // On AWS bootstrap is a function, and an image that nothing runs would only make others expire. The app's last:
@@ -75,11 +77,11 @@ pub(super) const ECR_PUSH: Stage = Stage {
             let push = push.clone().args(args).args([context.file(record).display().to_string()]);
             let what = format!("$ {} --repository <app.repository_url of outputs.json>", push.shown());
             actions.push(Action::new(what, move |io| {
-                let outputs = super::outputs(context)?;
+                let outputs = outputs::read(context)?;
                 let gates = context.file(&format!("gates-{image}.json"));
                 GateResults::load(context).of_image(&digest(&layout)?)?.write(&gates)?;
-                let repository = outputs.text("app", "repository_url")?;
-                let region = outputs.text("deployment", "region")?;
+                let repository = outputs.app.repository_url;
+                let region = outputs.deployment.region.to_string();
                 let gates = gates.display().to_string();
                 let mut push =
                     push.args(["--repository", &repository, "--region", &region, "--gates", &gates]);
@@ -104,7 +106,7 @@ pub(super) const BOOTSTRAP: Stage = Stage {
     minutes: 15,
     exit: 27,
     needs: |context| {
-        let rights = may(context, |environment| {
+        let rights = permission_needs(context, |environment| {
             let function = format!("function:{}-bootstrap", environment.deployment());
             vec![("lambda:InvokeFunction", environment.arn("lambda", &function))]
         });
@@ -113,7 +115,7 @@ pub(super) const BOOTSTRAP: Stage = Stage {
     actions: |context| match context.environment()?.kind {
         // Nobody but the function, within the network, can reach the database.
         EnvironmentKind::Aws => {
-            let invoke = ["invoke-bootstrap", "--mode", "apply", "--outputs", &outputs_file(context)];
+            let invoke = ["invoke-bootstrap", "--mode", "apply", "--outputs", &outputs::path(context)];
             Ok(vec![context.program("rds-iam")?.args(invoke).into()])
         }
         EnvironmentKind::Local => {
@@ -134,9 +136,9 @@ pub(super) const ROLLOUT: Stage = Stage {
     // cancelled. With the stage smoke, less than a session of the role: .github/workflows/deploy.yml.
     minutes: 95,
     exit: 28,
-    needs: |context| committed(context, may(context, rollout_rights)),
+    needs: |context| committed(context, permission_needs(context, rollout_rights)),
     actions: |context| {
-        let rollout = ["rollout", "--outputs", &outputs_file(context), "--record", &record(context)];
+        let rollout = ["rollout", "--outputs", &outputs::path(context), "--record", &record(context)];
         let rollout = context.program("rds-iam")?.args(rollout);
         let rollout = rollout.hint("exit status 3 is a return to the last good image, which serves");
         let mark_deployed = context.program("rds-iam")?.args(["image", "deployed"]);
@@ -161,9 +163,8 @@ pub(super) const ROLLOUT: Stage = Stage {
                 });
             };
             // Before anything runs it: the repository's lifecycle keeps what is marked.
-            let outputs = super::outputs(context)?;
-            let (repository, region) =
-                (outputs.text("app", "repository_url")?, outputs.text("deployment", "region")?);
+            let outputs = outputs::read(context)?;
+            let (repository, region) = (outputs.app.repository_url, outputs.deployment.region.to_string());
             let mark = ["--repository", &repository, "--region", &region, "--digest", digest];
             io.runner.run(&mark_deployed.args(mark))?;
             io.runner.run(&rollout.args(["--digest", digest]))?;
@@ -181,10 +182,10 @@ pub(super) const ROLLBACK: Stage = Stage {
     undo: "the same again: it goes back and forth between two images",
     minutes: 95,
     exit: 29,
-    needs: |context| committed(context, may(context, rollout_rights)),
+    needs: |context| committed(context, permission_needs(context, rollout_rights)),
     actions: |context| {
         let back =
-            ["rollout", "--previous", "--outputs", &outputs_file(context), "--record", &record(context)];
+            ["rollout", "--previous", "--outputs", &outputs::path(context), "--record", &record(context)];
         Ok(vec![context.program("rds-iam")?.args(back).into()])
     },
 };
@@ -198,7 +199,7 @@ pub(super) const SMOKE: Stage = Stage {
     undo: "nothing to undo: it only asks",
     minutes: 10,
     exit: 30,
-    needs: |context| std::iter::once(CURL).chain(may(context, identity_rights)).collect(),
+    needs: |context| std::iter::once(CURL).chain(permission_needs(context, identity_rights)).collect(),
     actions: |context| {
         let service = Action::new("$ curl <app.url of outputs.json>/, /api/messages", move |io| {
             smoke_service(context, io).map(|()| None)
@@ -208,50 +209,6 @@ pub(super) const SMOKE: Stage = Stage {
         Ok(vec![service, identity])
     },
 };
-
-/// The needs of a stage that changes an environment: on AWS, what changes it is committed.
-pub(super) fn committed(context: &Context<'_>, mut needs: Vec<Need>) -> Vec<Need> {
-    needs.extend((!context.is_local()).then_some(Need::CleanClone));
-    needs
-}
-
-/// What a push calls.
-pub(super) fn push_rights(environment: &Environment) -> Vec<(&'static str, String)> {
-    let repository = environment.repository_arn();
-    let actions =
-        ["ecr:BatchGetImage", "ecr:InitiateLayerUpload", "ecr:PutImage", "ecr:DescribeImageScanFindings"];
-    std::iter::once(("ecr:GetAuthorizationToken", "*".to_owned()))
-        .chain(actions.map(|action| (action, repository.clone())))
-        .collect()
-}
-
-/// What asks an instance as whom it logs in. The document is AWS's own; which instances may be asked, a tag decides, of
-/// which IAM's simulator is not told.
-fn identity_rights(environment: &Environment) -> Vec<(&'static str, String)> {
-    vec![("ssm:SendCommand", format!("ssm:{}::document/AWS-RunShellScript", environment.region))]
-}
-
-/// What a rollout calls.
-fn rollout_rights(environment: &Environment) -> Vec<(&'static str, String)> {
-    let image = environment.parameter_arn(&environment.image_parameter());
-    let previous = environment.parameter_arn(&format!("/{}/app/previous-image", environment.name));
-    // A group has an id besides its name, which policies leave open; the simulator wants one.
-    let group = format!(
-        "autoScalingGroup:00000000-0000-0000-0000-000000000000:autoScalingGroupName/{}",
-        environment.deployment()
-    );
-    vec![
-        ("ecr:PutImage", environment.repository_arn()),
-        ("ssm:GetParameters", image.clone()),
-        ("ssm:PutParameter", image),
-        ("ssm:PutParameter", previous),
-        ("autoscaling:StartInstanceRefresh", environment.arn("autoscaling", &group)),
-    ]
-}
-
-pub(super) fn outputs_file(context: &Context<'_>) -> String {
-    context.file("outputs.json").display().to_string()
-}
 
 fn record(context: &Context<'_>) -> String {
     context.file("rollout.json").display().to_string()
@@ -266,8 +223,8 @@ fn bootstrap_here(context: &Context<'_>, io: &Io) -> Result<(), Error> {
         context.environment()?.deployment(),
         pushed["digest"].as_str().unwrap_or_default()
     );
-    let database = super::outputs(context)?.text("database", "identifier")?;
-    let database = local::Database::of(context.workspace, &database)?;
+    let database = outputs::read(context)?.database.identifier;
+    let database = local::Database::find(context.workspace, &database)?;
     let docker = || Cmd::new("docker", &context.workspace.root, engine::CLIENT_HELP);
     let login = local::folder(context.workspace).join("docker").display().to_string();
     io.runner.run(&docker().env("DOCKER_CONFIG", login).args(["pull", "--quiet", &image]))?;
@@ -293,7 +250,7 @@ fn bootstrap_here(context: &Context<'_>, io: &Io) -> Result<(), Error> {
 fn smoke_service(context: &Context<'_>, io: &Io) -> Result<(), Error> {
     let url = match context.environment()?.port() {
         Some(port) => format!("http://127.0.0.1:{port}"),
-        None => super::outputs(context)?.text("app", "url")?,
+        None => outputs::read(context)?.app.url,
     };
     let get = |path: &str, more: &[&str]| {
         let curl = curl(context).args(more.iter().copied()).args([format!("{url}{path}")]);
@@ -324,7 +281,7 @@ fn smoke_service(context: &Context<'_>, io: &Io) -> Result<(), Error> {
 fn ask_identity(context: &Context<'_>) -> Result<(String, Cmd), Error> {
     let ask = match context.environment()?.management_port() {
         Some(port) => curl(context).args([format!("http://127.0.0.1:{port}/api/identity")]),
-        None => context.program("rds-iam")?.args(["identity", "--outputs", &outputs_file(context)]),
+        None => context.program("rds-iam")?.args(["identity", "--outputs", &outputs::path(context)]),
     };
     let ask = ask.hint("the service does not say as whom it logs in; its log says why");
     Ok((format!("$ {}", ask.shown()), ask))
@@ -334,7 +291,7 @@ fn ask_identity(context: &Context<'_>) -> Result<(String, Cmd), Error> {
 fn smoke_identity(context: &Context<'_>, ask: &Cmd, io: &Io) -> Result<Option<String>, Error> {
     let identity = io.runner.capture(ask, IDENTITY_WITHIN)?;
     let identity: Value = serde_json::from_str(&identity).map_err(Error::answer(ask))?;
-    let wanted = super::outputs(context)?.text("app", "database_user")?;
+    let wanted = outputs::read(context)?.app.database_user.to_string();
     let login = &identity["database"];
     let user = login["user"].as_str().unwrap_or_default();
     let encrypted = login["tls_version"].as_str().is_some_and(|version| version.starts_with("TLS"));

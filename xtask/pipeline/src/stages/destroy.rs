@@ -2,11 +2,12 @@
 
 use std::fs;
 
-use super::deliver::committed;
-use super::infrastructure::{self, terraform_needs};
+use super::plan;
+use super::rights::{committed, setting_arn};
+use super::terraform::terraform_needs;
 use crate::context::Context;
 use crate::environment::EnvironmentKind;
-use crate::permissions::may;
+use crate::permissions::permission_needs;
 use crate::stage::{Action, Artifact, Effect, Stage};
 use rds_iam_process::clock;
 use rds_iam_process::error::Error;
@@ -27,7 +28,7 @@ pub(super) const DESTROY_PLAN: Stage = Stage {
     minutes: 30,
     exit: 32,
     needs: terraform_needs,
-    actions: |context| infrastructure::plan(context, "destroy", &["-destroy"]),
+    actions: |context| plan::plan(context, "destroy", &["-destroy"]),
 };
 
 pub(super) const SNAPSHOT: Stage = Stage {
@@ -43,7 +44,7 @@ pub(super) const SNAPSHOT: Stage = Stage {
     needs: |context| {
         let mut needs = committed(context, terraform_needs(context));
         if !context.no_snapshot {
-            needs.extend(may(context, |environment| {
+            needs.extend(permission_needs(context, |environment| {
                 vec![("rds:CreateDBSnapshot", environment.database_arn())]
             }));
         }
@@ -51,12 +52,12 @@ pub(super) const SNAPSHOT: Stage = Stage {
     },
     actions: |context| {
         // First, for a snapshot can take long: a plan that can't be applied any more needs none.
-        let is_of_here = infrastructure::is_of_here(context, "destroy")?;
+        let check = plan::check_sources(context, "destroy")?;
         if context.no_snapshot {
             let none = Action::new("no snapshot, as asked for", move |_| {
                 taken(context, "none, as asked for").map(|()| Some("none, as asked for".to_owned()))
             });
-            return Ok(vec![is_of_here, none]);
+            return Ok(vec![check, none]);
         }
         let environment = context.environment()?;
         let instance = environment.deployment();
@@ -67,7 +68,7 @@ pub(super) const SNAPSHOT: Stage = Stage {
         let take = context.program("rds-iam")?.args(take);
         let take = Action::new(format!("$ {}", take.shown()), move |io| {
             // A destruction that stopped half-way decided about the snapshot before it began.
-            if !infrastructure::destroys(DATABASE, "destroy", context, io.runner)? {
+            if !plan::destroys(DATABASE, "destroy", context, io.runner)? {
                 let gone = "none: the database is gone already";
                 return taken(context, gone).map(|()| Some(gone.to_owned()));
             }
@@ -75,7 +76,7 @@ pub(super) const SNAPSHOT: Stage = Stage {
             taken(context, &name)?;
             Ok(Some(name))
         });
-        Ok(vec![is_of_here, take])
+        Ok(vec![check, take])
     },
 };
 
@@ -97,10 +98,10 @@ pub(super) const DESTROY: Stage = Stage {
     exit: 34,
     needs: |context| {
         let mut needs = committed(context, terraform_needs(context));
-        needs.extend(may(context, |environment| {
+        needs.extend(permission_needs(context, |environment| {
             vec![
                 ("rds:DeleteDBInstance", environment.database_arn()),
-                ("ssm:DeleteParameters", infrastructure::a_setting(environment)),
+                ("ssm:DeleteParameters", setting_arn(environment)),
             ]
         }));
         needs
@@ -110,7 +111,7 @@ pub(super) const DESTROY: Stage = Stage {
             vec![Action::new("check that the last snapshot was decided for this plan", move |_| {
                 decided(context).map(Some)
             })];
-        actions.extend(infrastructure::apply(context, "destroy")?);
+        actions.extend(plan::apply(context, "destroy")?);
         let environment = context.environment()?;
         let path = environment.settings_path();
         let delete = ["delete-parameters", "--path", &path, "--region", &environment.region];

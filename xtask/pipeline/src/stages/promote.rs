@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::deliver::{committed, push_rights};
+use super::rights::{committed, push_rights};
 use crate::attestation;
 use crate::context::{Context, Promotion};
 use crate::environment::Environment;
 use crate::gate_results;
 use crate::need::Need;
-use crate::permissions::may;
+use crate::permissions::permission_needs;
 use crate::stage::{Action, Artifact, Effect, Io, Stage};
 use rds_iam_process::error::Error;
 use rds_iam_process::file;
@@ -33,7 +33,7 @@ pub(super) const PROMOTE: Stage = Stage {
     minutes: 30,
     exit: 31,
     needs: |context| {
-        let mut needs = committed(context, may(context, push_rights));
+        let mut needs = committed(context, permission_needs(context, push_rights));
         if let Some(Promotion { from, .. }) = context.promotion.as_ref().filter(|_| !context.is_local()) {
             needs.extend([
                 Need::Permission("ecr:BatchGetImage", from.repository_arn()),

@@ -175,10 +175,10 @@ fn a_secret_of_the_environment_is_in_no_output_in_any_form() {
 #[test]
 fn a_plans_summary_says_what_is_refused_and_what_could_not_be_checked() {
     let repo = TestRepo::new();
-    // What `rds-iam plan --format json` prints; crates/cli/tests/program.rs compares.
-    let report = include_str!("../../src/tests/plan-report.json");
-    fs::write(repo.stand_in_file("report.json"), report).unwrap();
-    repo.run(&["plan", "--env", "dev"], &[]).expect(0);
+    let plan = concat!(env!("CARGO_MANIFEST_DIR"), "/../../crates/tfplan/tests/plans/proxy_tls/plan.json");
+    fs::copy(plan, repo.stand_in_file("plan.json")).unwrap();
+    let ended = repo.run(&["plan", "--env", "dev"], &[]);
+    ended.expect(13).assert_contains("the rules refuse the plan for 2 reasons");
     let told = fs::read_to_string(repo.pipeline("dev/plan.md")).unwrap();
     assert!(told.contains("RDSIAM003 `aws_db_proxy.plain`: require_tls is"), "{told}");
     assert!(told.contains("Not checked"), "{told}");

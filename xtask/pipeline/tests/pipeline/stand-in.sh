@@ -94,17 +94,6 @@ case "$call" in
 "terraform output -json"*) sed "s|ENVIRONMENT|$(cat "$STAND_INS/environment")|" "$STAND_INS/outputs.json" ;;
 "terraform state list") cat "$STAND_INS/state" ;;
 "terraform apply "*destroy.tfplan) : >"$STAND_INS/state" ;;
-"rds-iam plan "*)
-    file=$(option --output "$@")
-    case "$(option --format "$@") $file" in
-    *' ') ;;
-    sarif*) echo '{"version": "2.1.0", "runs": [{"tool": {"driver": {"name": "rds-iam"}}, "automationDetails": {"id": "plan/"}, "results": []}]}' >"$file" ;;
-    *)
-        cp "$STAND_INS/report.json" "$file" 2>/dev/null ||
-            echo '{"summary": {"counts": {"create": 2}, "changes": []}, "findings": [], "notes": []}' >"$file"
-        ;;
-    esac
-    ;;
 "rds-iam whoami"*)
     echo "{\"account\": \"123456789012\", \"arn\": \"arn:aws:iam::123456789012:user/ada\", ${RIGHTS:-\"lacks\": []}}"
     ;;

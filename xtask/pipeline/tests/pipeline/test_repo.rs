@@ -87,7 +87,7 @@ impl TestRepo {
         let outputs = own.join("../checks/src/gates/tests/outputs");
         // Of whichever environment the stand-in is asked.
         let example = fs::read_to_string(own.join("../../terraform/stacks/service/outputs.json")).unwrap();
-        let example = example.replace("\"us-east-1\"", "\"eu-west-1\"").replace("\"dev\"", "\"ENVIRONMENT\"");
+        let example = example.replace("us-east-1", "eu-west-1").replace("\"dev\"", "\"ENVIRONMENT\"");
         fs::write(self.at("stand-ins/outputs.json"), example).unwrap();
         for (from, to) in [
             (outputs.join("tflint-clean.sarif"), "tflint.sarif"),
@@ -104,9 +104,10 @@ impl TestRepo {
             "Results": [{ "Class": "config", "Target": "a" }, { "Class": "lang-pkgs", "Packages": [{ "Name": "a" }] }],
         });
         let database = json!({
-            "address": "module.rds.aws_db_instance.this", "type": "aws_db_instance", "change": { "actions": ["delete"] },
+            "address": "module.rds.aws_db_instance.this", "mode": "managed", "type": "aws_db_instance", "name": "this",
+            "change": { "actions": ["delete"] },
         });
-        let plan = json!({ "format_version": "1.2", "resource_changes": [database] });
+        let plan = json!({ "format_version": "1.2", "planned_values": {}, "resource_changes": [database] });
         for (name, text) in [
             ("checkov.sarif", checkov.to_string()),
             ("trivy.json", trivy.to_string()),

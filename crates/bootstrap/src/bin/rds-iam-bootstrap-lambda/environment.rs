@@ -7,7 +7,7 @@ use rds_iam_bootstrap::Declaration;
 use rds_iam_infra::rds_conf::{Cause, KEYS};
 use rds_iam_infra::{RdsConf, RdsConfError};
 
-use crate::fault::Fault;
+use crate::error::FunctionError;
 
 /// The text of a users file.
 const USERS: &str = "RDS_IAM_USERS";
@@ -22,20 +22,16 @@ const PACKAGE: &str = "LAMBDA_TASK_ROOT";
 /// the AWS SDK, and are not looked at.
 pub(crate) fn deployment(
     variable: impl Fn(&str) -> Option<OsString>,
-) -> Result<(RdsConf, Declaration), Fault> {
-    let conf = conf(&variable).map_err(|problems| Fault::environment(&problems))?;
+) -> Result<(RdsConf, Declaration), FunctionError> {
+    let conf = conf(&variable).map_err(|problems| FunctionError::environment(&problems))?;
     let declaration = match variable(USERS).map(OsString::into_string) {
         None => {
             let file = variable(PACKAGE).map(|folder| Path::new(&folder).join(USERS_FILE));
-            let file =
-                file.filter(|file| file.exists()).ok_or_else(|| Fault::environment(&[NO_USERS.into()]))?;
-            Declaration::read(&file, &conf).map_err(|error| Fault::declaration("", &error))?
+            let file = file.filter(|file| file.exists());
+            Declaration::read(&file.ok_or_else(|| FunctionError::environment(&[NO_USERS.into()]))?)?
         }
-        Some(Ok(users)) => {
-            let within = format!("{USERS}: ");
-            Declaration::parse(&users, &conf).map_err(|error| Fault::declaration(&within, &error))?
-        }
-        Some(Err(_)) => return Err(Fault::environment(&[format!("{USERS} {NOT_TEXT}")])),
+        Some(Ok(users)) => Declaration::parse(&users, USERS)?,
+        Some(Err(_)) => return Err(FunctionError::environment(&[format!("{USERS} {NOT_TEXT}")])),
     };
     Ok((conf, declaration))
 }
@@ -125,7 +121,7 @@ mod tests {
     ];
 
     /// What the minimal environment says with these variables set, or unset where there is no value.
-    fn with(changes: &[(&str, Option<&str>)]) -> Result<(RdsConf, Declaration), Fault> {
+    fn with(changes: &[(&str, Option<&str>)]) -> Result<(RdsConf, Declaration), FunctionError> {
         deployment(|name| match changes.iter().find(|(changed, _)| *changed == name) {
             Some((_, value)) => value.map(OsString::from),
             None => MINIMAL.iter().find(|(known, _)| *known == name).map(|(_, value)| value.into()),
@@ -202,29 +198,21 @@ mod tests {
     ");
         let file = folder.path().join(USERS_FILE);
         std::fs::write(&file, REPORTING).unwrap();
-        let (conf, declaration) = with(&[(USERS, None), (PACKAGE, Some(package))]).unwrap();
-        assert_eq!(declaration, Declaration::read(&file, &conf).unwrap());
+        let (_, declaration) = with(&[(USERS, None), (PACKAGE, Some(package))]).unwrap();
+        assert_eq!(declaration, Declaration::read(&file).unwrap());
     }
 
     #[test]
     fn the_users_file_is_a_variable() {
-        let (conf, declaration) = with(&[]).unwrap();
-        assert_eq!(declaration, Declaration::parse(REPORTING, &conf).unwrap());
-        insta::assert_snapshot!(refused(&[(USERS, Some("[[user]]\nname = \"rdsadmin\""))]), @r#"
-    error in step 1 of 6: RDS_IAM_USERS: the declaration has 1 problem:
-      user "rdsadmin": rdsadmin belongs to RDS or MySQL and is never touched: declare a user of your own
-    "#);
-        insta::assert_snapshot!(refused(&[(USERS, Some("[[users]]"))]), @r"
-    error in step 1 of 6: RDS_IAM_USERS: the declaration is not a users file; the README of rds-iam-bootstrap has the format
-      cause: TOML parse error at line 1, column 3
-      |
-    1 | [[users]]
-      |   ^^^^^
-    unknown field `users`, expected `user` or `schema`
-    ");
-        insta::assert_snapshot!(refused(&[(USERS, Some(""))]), @r"
-    error in step 1 of 6: RDS_IAM_USERS: the declaration has 1 problem:
-      the users file: declares no [[user]]
-    ");
+        let (_, declaration) = with(&[]).unwrap();
+        assert_eq!(declaration, Declaration::parse(REPORTING, USERS).unwrap());
+        insta::assert_snapshot!(refused(&[(USERS, Some("[[users]]"))]), @"
+        error in step 1 of 6: RDS_IAM_USERS is not a users file; the README of rds-iam-bootstrap describes the format
+          cause: TOML parse error at line 1, column 3
+          |
+        1 | [[users]]
+          |   ^^^^^
+        unknown field `users`, expected `user` or `schema`
+        ");
     }
 }
