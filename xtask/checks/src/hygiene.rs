@@ -7,6 +7,8 @@ mod places;
 use std::fs;
 use std::io;
 
+use xshell::cmd;
+
 use rds_iam_process::console::{Console, Style};
 use rds_iam_process::error::Error;
 use rds_iam_process::runner::{Cmd, Runner};
@@ -82,8 +84,9 @@ pub fn run(workspace: &Workspace, console: Console, runner: Runner) -> Result<Ou
 fn tracked(workspace: &Workspace, runner: Runner) -> Result<Vec<String>, Error> {
     // This builds the repository's code anyway: git's check of the folder's owner protects nothing here.
     let trust = format!("safe.directory={}", workspace.root.display());
-    let list = Cmd::new("git", &workspace.root, "apt-get install git")
-        .args(["-c", trust.as_str(), "ls-files", "-z", "--cached", "--others", "--exclude-standard"])
+    let shell = workspace.shell();
+    let list = cmd!(shell, "git -c {trust} ls-files -z --cached --others --exclude-standard");
+    let list = Cmd::from_xshell(list, "apt-get install git")
         .hint("the checks read what git tracks: run this in a git clone");
     let listed = runner.ask(&list)?;
     Ok(listed.split('\0').filter(|path| !path.is_empty()).map(str::to_owned).collect())
