@@ -1,7 +1,7 @@
 #!/bin/sh
-# What `cargo xtask ci` is measured against: the same tools, one after another, as a workflow of shell lines has them.
-# Without tflint and trivy, which take the same time either way. $TARGET is cargo's target folder, $TOOLS where xtask
-# keeps its tools, $XTASK the program itself, for the plan of an empty account that no single tool makes.
+# The comparison for `cargo xtask ci`: the same tools in sequence, as in a workflow of shell commands. Without tflint and
+# trivy, which take the same time in both. $TARGET is cargo's target folder, $TOOLS xtask's folder of tools, and $XTASK
+# the program itself, for the plan of an empty account, which no single tool makes.
 set -eu
 
 cargo fmt --all --check
@@ -14,7 +14,7 @@ RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --locked
 cargo build --workspace --all-targets --locked
 
 terraform fmt -check -recursive terraform
-# In a copy: Terraform writes beside what it tests.
+# In a copy, because Terraform writes files beside the code that it tests.
 rm -rf "$TARGET/bench/terraform"
 mkdir -p "$TARGET/bench"
 cp -r terraform "$TARGET/bench/terraform"

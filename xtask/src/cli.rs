@@ -29,7 +29,7 @@ Environment:
   RDS_IAM_IMAGE_BASES       pinned or local: official base images, or ones made of Debian's packages
   RDS_IAM_ATTESTATIONS      OWNER/NAME on GitHub, whose attestation of an image a promotion asks for
   RDS_IAM_PREBUILT          set where xtask and its programs were built elsewhere: nothing is built
-  RDS_IAM_CONFIRM           the environment that may be destroyed, where nobody can type its name
+  RDS_IAM_CONFIRM           the environment that may be destroyed, where no terminal asks for its name
   RDS_IAM_OFFLINE           advisories: CI passes where they can't be fetched, and says so
   NO_COLOR                  no colours on a terminal either
 
@@ -143,7 +143,7 @@ pub(crate) enum Pipeline {
     /// Stage: push both images by digest, tagged with the commit, and wait for the registry's scan
     #[command(display_order = 3)]
     EcrPush(Rest),
-    /// Stage: create or mend the database users, and verify them
+    /// Stage: create or update the database users, and verify them
     #[command(display_order = 3)]
     Bootstrap(Rest),
     /// Stage: point the image's parameter at the digest, refresh the machines, watch their health, or go back
@@ -167,7 +167,7 @@ pub(crate) enum Pipeline {
     /// List the tools that check and deploy, or install them at their pinned versions
     #[command(display_order = 8)]
     Tools(Rest),
-    /// List everything this machine needs, present or missing, with the command that mends it
+    /// List everything this machine needs, present or missing, with the command that installs it
     #[command(display_order = 9)]
     Doctor(Rest),
     /// Write a plan's table into the pull request's one comment about it

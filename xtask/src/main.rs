@@ -51,7 +51,7 @@ fn format(check: bool, workspace: &Workspace) -> anyhow::Result<ExitCode> {
     let checks = if check { &["--check"][..] } else { &[] };
     let formatted = cmd!(shell, "cargo fmt --all {checks...}").run();
     formatted.map_err(|error| match check {
-        true => anyhow::anyhow!("{error}\n  hint: run `cargo xtask fmt`"),
+        true => anyhow::anyhow!("{error}\n  help: run `cargo xtask fmt`"),
         false => error.into(),
     })?;
     Ok(ExitCode::SUCCESS)

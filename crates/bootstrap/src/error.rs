@@ -1,17 +1,16 @@
 //! Why a run failed, at which step, and what to do about it.
 
-use std::error::Error;
 use std::fmt;
 use std::time::Duration;
 
 use rds_iam_infra::RdsConfError;
 use rds_iam_pool::PoolError;
+use rds_iam_report::ErrorReport;
 use rds_iam_roots::TrustError;
 use rds_iam_token::MintError;
 use serde::Serialize;
-use sqlx::mysql::MySqlDatabaseError;
 
-use crate::mysql::{Action, Actor, Missing, Step};
+use crate::plan::{Action, Missing, Step};
 use crate::{DeclarationError, Mode, SecretError};
 
 /// Why a run failed. [`hint`](Self::hint) says what to do, the cause is the
@@ -48,8 +47,8 @@ pub enum BootstrapError {
         step: Step,
         /// Why.
         source: Box<PoolError>,
-        /// The policy statement and the SQL that would allow it, where it was denied.
-        mend: Option<String>,
+        /// What to do, with the policy statement and the SQL that would allow the login if it was denied.
+        help: String,
         /// How many changes were made before.
         made: usize,
     },
@@ -58,13 +57,15 @@ pub enum BootstrapError {
     Statement {
         /// At which step.
         step: Step,
-        /// Who ran it.
-        actor: Actor,
         /// What it was for.
         doing: String,
         /// How many changes were made before.
         made: usize,
-        /// What the driver said.
+        /// Whether the server denied it, as opposed to failing.
+        denied: bool,
+        /// What to do.
+        help: String,
+        /// The driver's error.
         source: sqlx::Error,
     },
     /// A database or table doesn't exist.
@@ -99,7 +100,7 @@ pub enum BootstrapError {
 }
 
 fn list(actions: &[Action]) -> String {
-    actions.iter().map(|action| action.change.to_string()).collect::<Vec<_>>().join("; ")
+    actions.iter().map(|action| action.text.as_str()).collect::<Vec<_>>().join("; ")
 }
 
 impl BootstrapError {
@@ -135,13 +136,8 @@ impl BootstrapError {
                 "Log in to AWS, or give this program a role or profile; `aws sts get-caller-identity` shows whether that works.".into()
             }
             Self::Secret(error) => error.hint(),
-            Self::Connect { step: Step::Admin, source, .. } if source.number() == Some(1045) => {
-                "The server does not accept the password in the master secret: it is out of date, or belongs to another instance. Check MASTER_SECRET_NAME against RDS_ENDPOINT.".into()
-            }
-            Self::Connect { source, mend: None, .. } => source.hint().to_owned(),
-            Self::Connect { source, mend: Some(mend), .. } => format!("{}\n{mend}", source.hint()),
-            Self::Statement { actor, source, .. } => statement_hint(*actor, source),
-            Self::Missing(missing) => missing.hint(),
+            Self::Connect { help, .. } | Self::Statement { help, .. } => help.clone(),
+            Self::Missing(missing) => missing.help.clone(),
             Self::Busy { .. } => "Wait for it to end, then run this again.".into(),
             Self::Time { left, .. } => {
                 let left = match left {
@@ -180,33 +176,8 @@ impl BootstrapError {
 
     /// Whether the server denied a statement.
     pub(crate) fn is_denied(&self) -> bool {
-        matches!(self, Self::Statement { source, .. } if is_denied(source))
+        matches!(self, Self::Statement { denied: true, .. })
     }
-}
-
-/// Decided by error number and kind. Numbers from MySQL's "Server Error Message Reference".
-fn statement_hint(actor: Actor, error: &sqlx::Error) -> String {
-    let Some(number) = number(error) else {
-        return "The server went away. A statement is done wholly or not at all, so running it again finishes the job.".into();
-    };
-    match (number, actor) {
-        (1193, _) => "The server must be MySQL 8.0.16 or later.".into(),
-        (1524, _) => "The server does not have AWSAuthenticationPlugin: it is not RDS, or IAM authentication is off (`aws rds modify-db-instance --enable-iam-database-authentication`).".into(),
-        _ if !is_denied(error) => "The cause has the server's own words.".into(),
-        (1227, _) => "The cause names the privilege that is lacking. If that is SYSTEM_USER: the account has it, and only a user who has it too may change that account. As such a user: REVOKE SYSTEM_USER ON *.* FROM it, or declare another account. If it is ROLE_ADMIN: the master user lacks it, and so can't take roles away.".into(),
-        // Only a run that makes changes comes here, and it mended the admin before.
-        (_, Actor::Admin) => "The IAM admin may not do this, although the third step gave it all that it needs: somebody takes privileges from it at the same time, or the server restricts it. Look with `SHOW GRANTS FOR` the admin, as the master user.".into(),
-        (_, Actor::Master) => "The master user may not do this. On RDS it may, unless somebody has taken privileges from it.".into(),
-    }
-}
-
-/// Whether the server denied it, as opposed to failing.
-fn is_denied(error: &sqlx::Error) -> bool {
-    matches!(number(error), Some(1044 | 1045 | 1142 | 1143 | 1227 | 1370 | 1410 | 1698 | 3879))
-}
-
-fn number(error: &sqlx::Error) -> Option<u16> {
-    Some(error.as_database_error()?.try_downcast_ref::<MySqlDatabaseError>()?.number())
 }
 
 /// An error as it is shown: once, with all its causes. `Display` is for a person, `Serialize` for a
@@ -237,9 +208,8 @@ impl Failure {
     /// What to show of an error.
     #[must_use]
     pub fn new(mode: Mode, error: &BootstrapError) -> Self {
-        let chain = std::iter::successors(error.source(), |cause| (*cause).source());
         let mut causes: Vec<String> = Vec::new();
-        for cause in chain.map(ToString::to_string) {
+        for cause in ErrorReport(error).causes() {
             // The driver's errors end in the text of their source.
             if !causes.last().is_some_and(|outer| outer.ends_with(&cause)) {
                 causes.push(cause);

@@ -1,11 +1,10 @@
-//! Database users from a declared plan: plan, apply, verify.
+//! Database users from a declaration: plan, apply, verify.
 //!
-//! The users that services log in as by IAM have to be created by somebody, with the right plugin, TLS
-//! required, and no more privileges than declared. [`run()`] does that in six steps: it reads the
-//! configuration; fetches the master user's credentials; as the master user creates an IAM admin; connects
-//! as that admin with a token; as the admin makes the tables and the users; and verifies. Each step only
-//! mends what differs from the [`Declaration`], so running it again changes nothing, and running it again
-//! after a failure finishes the job.
+//! The users that services log in as by IAM need the right authentication plugin, required TLS, and no more privileges
+//! than declared. [`run()`] creates them in six steps: it reads the configuration; fetches the master user's
+//! credentials; as the master user creates an IAM admin; connects as that admin with a token; as the admin creates the
+//! tables and the users; and verifies. Each step changes only what differs from the [`Declaration`], so a second run
+//! changes nothing, and a run after a failure finishes the job.
 //!
 //! ```no_run
 //! use rds_iam_bootstrap::{Declaration, Mode, Settings, run};
@@ -13,26 +12,34 @@
 //!
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
 //! let conf = RdsConf::read("rds.conf".as_ref())?;
-//! let declaration = Declaration::standard(&conf)?;
+//! let declaration = Declaration::read("users.toml".as_ref())?;
 //! let report = run(Settings::load(conf, declaration, Mode::Apply).await).await?;
 //! println!("{report}");
 //! # Ok(()) }
 //! ```
 //!
-//! What to do is decided by [`mysql::plan()`], a pure function of what is declared and what was
-//! [observed](mysql::Observed). The `mysql` module holds everything that is MySQL's own.
+//! Declaration, [`Plan`] and [`Report`] are text and data for every engine. Everything specific to an engine is in its
+//! module: [`mysql::diff()`], a pure function of the declared and the [observed](mysql::Observed), decides what to do.
 
 mod declaration;
 mod error;
-pub mod log;
+#[cfg(test)]
+mod fixture;
+mod mode;
 pub mod mysql;
+mod plan;
 mod progress;
 mod report;
 mod run;
 mod secret;
+mod session;
+mod settings;
 
-pub use declaration::{Cause, Declaration, DeclarationError, Problem, User};
+pub use declaration::{Declaration, DeclarationError, Grant, Problem, SchemaText, User};
 pub use error::{BootstrapError, Failure};
+pub use mode::Mode;
+pub use plan::{Action, ActionKind, Actor, Missing, Plan, Step, Warning};
 pub use report::{LoginCheck, LoginResult, Outcome, Report};
-pub use run::{Mode, Settings, run};
+pub use run::run;
 pub use secret::{Content, SecretError};
+pub use settings::Settings;

@@ -5,8 +5,9 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
-use rds_iam_bootstrap::{BootstrapError, Declaration, Failure, Mode, Report, Settings, log, run};
+use rds_iam_bootstrap::{BootstrapError, Declaration, Failure, Mode, Report, Settings, run};
 use rds_iam_infra::RdsConf;
+use rds_iam_report::log;
 
 /// Create, mend and check the database users that log in by IAM.
 ///
@@ -20,10 +21,9 @@ struct Arguments {
     #[arg(long, value_name = "FILE")]
     config: PathBuf,
 
-    /// The users, their privileges and the tables to make, in TOML [default: node_app with SELECT, INSERT,
-    /// UPDATE and DELETE on the database, and the table of the message board]
-    #[arg(long, value_name = "FILE")]
-    users: Option<PathBuf>,
+    /// The users, their privileges and the tables to create, in TOML. Given twice, the last one counts
+    #[arg(long, value_name = "FILE", overrides_with = "users")]
+    users: PathBuf,
 
     /// Show what would be done, with its SQL, and change nothing
     #[arg(long, conflicts_with = "check")]
@@ -75,7 +75,7 @@ async fn main() -> ExitCode {
     } else {
         "warn,rds_iam_token=error,rds_iam_bootstrap::progress=info"
     };
-    log::to_stderr(log::Format::Text, logged);
+    log::to_stderr(log::Format::Text, logged).expect("the process logs nowhere else");
     let mode = match (arguments.plan, arguments.check) {
         (true, _) => Mode::Plan,
         (_, true) => Mode::Check,
@@ -107,10 +107,7 @@ async fn main() -> ExitCode {
 
 async fn bootstrap(arguments: &Arguments, mode: Mode) -> Result<Report, BootstrapError> {
     let conf = RdsConf::read(&arguments.config)?;
-    let declaration = match &arguments.users {
-        Some(path) => Declaration::read(path, &conf)?,
-        None => Declaration::standard(&conf)?,
-    };
+    let declaration = Declaration::read(&arguments.users)?;
     run(Settings::load(conf, declaration, mode).await).await
 }
 

@@ -3,11 +3,9 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use sqlx::AssertSqlSafe;
-use sqlx::mysql::MySqlConnection;
-
 use crate::BootstrapError;
-use crate::mysql::{Action, Actor, Change, Step, answer};
+use crate::plan::{Action, Step};
+use crate::session::{Session, StatementError};
 
 /// How often a run logs how far it has come, in changes.
 const LOGGED_EACH: usize = 100;
@@ -42,23 +40,15 @@ impl Progress {
         self.state().made
     }
 
-    /// Runs one statement.
+    /// Runs the statement of an action.
     pub(crate) async fn execute(
         &self,
-        connection: &mut MySqlConnection,
+        session: &mut Session<'_>,
         action: &Action,
     ) -> Result<(), BootstrapError> {
-        tracing::info!(target: "rds_iam_bootstrap::change", change = %action.change, "applying");
-        let sql = action.sql();
-        // A text from a file is prepared, and so can't be more than one statement. In all others every name
-        // is quoted by `mysql`; sent as they are they take one round trip. (A zero byte ends a quoted name.)
-        let is_from_file = matches!(action.change, Change::CreateTable { .. });
-        let done = if is_from_file || sql.contains('\0') {
-            answer(sqlx::query(AssertSqlSafe(sql)).persistent(false).execute(connection)).await
-        } else {
-            answer(sqlx::raw_sql(AssertSqlSafe(sql)).execute(connection)).await
-        };
-        done.map_err(self.failed(action.step, action.actor, action.change.to_string()))?;
+        tracing::info!(target: "rds_iam_bootstrap::change", change = %action.text, "applying");
+        let done = session.execute(action).await;
+        done.map_err(|error| self.failed(action.step, &action.text, error))?;
         let mut state = self.state();
         state.made += 1;
         if let State { made, planned: Some(planned), .. } = *state
@@ -69,15 +59,10 @@ impl Progress {
         Ok(())
     }
 
-    /// The error of a statement.
-    pub(crate) fn failed(
-        &self,
-        step: Step,
-        actor: Actor,
-        doing: String,
-    ) -> impl FnOnce(sqlx::Error) -> BootstrapError + use<> {
-        let made = self.made();
-        move |source| BootstrapError::Statement { step, actor, doing, made, source }
+    /// Returns the error of a failed statement.
+    pub(crate) fn failed(&self, step: Step, doing: &str, error: StatementError) -> BootstrapError {
+        let StatementError { denied, help, source } = error;
+        BootstrapError::Statement { step, doing: doing.to_owned(), made: self.made(), denied, help, source }
     }
 
     /// The error of a run whose time has ended.

@@ -5,7 +5,9 @@ use std::fmt;
 use serde::Serialize;
 
 use crate::Mode;
-use crate::mysql::{Account, Action, Actor, Warning};
+use rds_iam_token::DbUser;
+
+use crate::plan::{Action, Actor, Warning};
 
 /// The result of a run. `Display` is for a person; `Serialize` gives the JSON document that the README
 /// describes.
@@ -51,7 +53,10 @@ pub enum Outcome {
 #[non_exhaustive]
 pub struct LoginCheck {
     /// The declared account.
-    pub account: Account,
+    pub account: String,
+    /// The name that the account logs in by.
+    #[serde(skip)]
+    pub user: DbUser,
     /// How it ended.
     #[serde(flatten)]
     pub result: LoginResult,
@@ -109,8 +114,8 @@ impl fmt::Display for Report {
                 };
                 writeln!(f, "\n{name}:")?;
             }
-            writeln!(f, "  {} {}", action.change.sign(), action.change)?;
-            for line in format!("{};", action.sql()).lines() {
+            writeln!(f, "  {} {}", action.kind.sign(), action.text)?;
+            for line in format!("{};", action.sql).lines() {
                 writeln!(f, "      {line}")?;
             }
         }
@@ -119,7 +124,7 @@ impl fmt::Display for Report {
             writeln!(f, "warning: {warning}")?;
         }
         for login in &self.logins {
-            writeln!(f, "login as {}: {}", login.account.user(), login.result)?;
+            writeln!(f, "login as {}: {}", login.user, login.result)?;
         }
         if self.logins_not_tried > 0 {
             writeln!(f, "{} more users: login not tried", self.logins_not_tried)?;

@@ -2,95 +2,38 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::Duration;
 
-use aws_config::timeout::TimeoutConfig;
-use aws_config::{BehaviorVersion, SdkConfig};
 use aws_credential_types::provider::error::CredentialsError;
-use rds_iam_infra::{RdsConf, remedy};
-use rds_iam_pool::{Credential, PoolError, Remedy, Target, connect};
-use rds_iam_token::{Clock, DbUser, Login, MintError, Minter, Token, TokenSource};
-use serde::Serialize;
-use sqlx::Connection;
-use sqlx::mysql::MySqlConnection;
+use rds_iam_infra::remedy;
+use rds_iam_pool::{Credential, PoolError, Remedy, Target};
+use rds_iam_token::{DbUser, MintError, Minter, Token, TokenSource};
 
-use crate::mysql::{self, Account, Action, Actor, Observed, ObservedAccount, Plan, Step, Warning, answer};
+use crate::plan::{Action, Actor, Plan, Step};
 use crate::progress::Progress;
 use crate::secret::{self, Master};
-use crate::{BootstrapError, Declaration, LoginCheck, LoginResult, Outcome, Report};
+use crate::session::{Declared, Login, PlanError, Session};
+use crate::{BootstrapError, LoginCheck, LoginResult, Mode, Outcome, Report, Settings};
 
-/// How long Secrets Manager may take, all attempts together.
-const SECRET_TIMEOUT: Duration = Duration::from_secs(20);
-
-/// As how many users a run logs in at most.
+/// The number of users that a run logs in as at most.
 const LOGINS_TRIED: usize = 10;
 
-/// The account is locked, or blocked after failed logins. Source: MySQL's "Server Error Message Reference".
-const LOCKED: [u16; 2] = [3118, 3955];
-
-/// What a run is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum Mode {
-    /// Make what differs as declared.
-    Apply,
-    /// Show what differs and the SQL that would mend it.
-    Plan,
-    /// The same, for a program that looks at the exit status.
-    Check,
-}
-
-/// All that a run depends on.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct Settings {
-    /// The deployment.
-    pub conf: RdsConf,
-    /// What should exist there.
-    pub declaration: Declaration,
-    /// What to do about it.
-    pub mode: Mode,
-    /// The AWS configuration: the caller's credentials, and how to reach Secrets Manager.
-    pub aws: SdkConfig,
-    /// The time.
-    pub clock: Clock,
-    /// How long the run may take; `None` is without end. What was done by then stays, and running it again
-    /// does the rest.
-    pub time_limit: Option<Duration>,
-}
-
-impl Settings {
-    /// Settings with AWS's default credential chain, the region of `rds.conf` and the system's clock.
-    pub async fn load(conf: RdsConf, declaration: Declaration, mode: Mode) -> Self {
-        let timeouts = TimeoutConfig::builder().operation_timeout(SECRET_TIMEOUT).build();
-        let aws = aws_config::defaults(BehaviorVersion::latest())
-            .region(aws_config::Region::new(conf.region.to_string()))
-            .timeout_config(timeouts)
-            .load()
-            .await;
-        Self { conf, declaration, mode, aws, clock: Clock::system(), time_limit: None }
-    }
-}
-
-/// Makes the server as declared, or tells what differs.
+/// Makes the server match the declaration, or reports the difference.
 ///
-/// A run that applies fetches the master user's credentials, always. One that only looks is content with
-/// the IAM admin's own login where that works and sees everything, and falls back on the master user
-/// where it doesn't: before the first run there is no admin.
+/// A run that applies always fetches the master user's credentials. One that only reads uses the IAM admin's own login
+/// if that works and sees everything, and the master user otherwise: before the first run there is no admin.
 ///
 /// # Errors
-/// [`BootstrapError`] names the step and says what to do. Whatever failed, running it again is safe, and
-/// finishes the job.
+/// [`BootstrapError`] names the step and says what to do. After any failure, the next run finishes the job.
 pub async fn run(settings: Settings) -> Result<Report, BootstrapError> {
+    let declared = Declared::new(&settings.declaration, &settings.conf)?;
     let roots = settings.conf.roots(settings.clock.now())?;
     let target =
         Target::new(settings.conf.endpoint.clone(), roots.pem()).dial(settings.conf.connect_to().clone());
-    let run = Run { target, settings: &settings, progress: Progress::new() };
+    let run = Run { settings: &settings, declared: &declared, target, progress: Progress::new() };
     let work = async {
         match settings.mode {
             Mode::Apply => run.apply().await,
-            Mode::Plan | Mode::Check => run.look().await,
+            Mode::Plan | Mode::Check => run.compare().await,
         }
     };
     match settings.time_limit {
@@ -104,36 +47,31 @@ pub async fn run(settings: Settings) -> Result<Report, BootstrapError> {
 
 struct Run<'a> {
     settings: &'a Settings,
+    declared: &'a Declared,
     target: Target,
     progress: Progress,
 }
 
 impl Run<'_> {
     async fn apply(&self) -> Result<Report, BootstrapError> {
-        let declaration = &self.settings.declaration;
-        let admin = declaration.admin().login();
-        // Steps 1 and 2. Signing needs no network: it tells about missing credentials before all else.
-        self.token(&admin, Step::Credentials).await?;
-        let mut master = self.master().await?;
-        let taken = answer(mysql::take_lock(&mut master)).await;
-        let taken =
-            taken.map_err(self.progress.failed(Step::Admin, Actor::Master, "taking the lock".into()))?;
-        taken.map_err(|holder| BootstrapError::Busy { holder })?;
+        let admin = self.declared.admin();
+        // Steps 1 and 2. Signing needs no network: missing credentials are reported before anything else.
+        self.token(&admin.user, Step::Credentials).await?;
+        let mut master = self.connect_as_master().await?;
+        self.lock(&mut master).await?;
 
         // Step 3.
-        let observed = self.observe(&mut master, Step::Admin, Actor::Master).await?;
-        let mut plan = mysql::plan(declaration, &observed)?;
+        let mut plan = self.plan(&mut master, Step::Admin).await?;
         self.progress.plan(plan.actions.len());
-        let mut refused = Vec::new();
+        let mut denied = Vec::new();
         for action in plan.actions.iter().filter(|action| action.step == Step::Admin) {
             match self.progress.execute(&mut master, action).await {
-                Err(error) if action.is_optional() && error.is_denied() => refused.push(action.clone()),
+                Err(error) if action.is_optional() && error.is_denied() => denied.push(action.clone()),
                 done => done?,
             }
         }
-        if !refused.is_empty() {
-            plan.actions.retain(|action| !refused.contains(action));
-            plan.warnings.push(Warning::ClosedCatalog { account: declaration.admin().clone() });
+        if !denied.is_empty() {
+            plan.replace_denied(|action| denied.contains(action));
             self.progress.plan(plan.actions.len());
         }
 
@@ -145,103 +83,103 @@ impl Run<'_> {
         // Step 5.
         self.progress.enter(Step::Users);
         for action in plan.actions.iter().filter(|action| action.step != Step::Admin) {
-            let connection = if action.actor == Actor::Master { &mut master } else { &mut by_iam };
-            self.progress.execute(connection, action).await?;
+            let session = if action.actor == Actor::Master { &mut master } else { &mut by_iam };
+            self.progress.execute(session, action).await?;
         }
 
         // Step 6.
         self.progress.enter(Step::Verify);
-        let observed = match self.observe(&mut by_iam, Step::Verify, Actor::Admin).await {
-            Err(error) if error.is_denied() => self.observe(&mut master, Step::Verify, Actor::Master).await?,
-            observed => observed?,
+        let mut verified = match self.plan(&mut by_iam, Step::Verify).await {
+            Err(error) if error.is_denied() => self.plan(&mut master, Step::Verify).await?,
+            verified => verified?,
         };
-        let mut left = mysql::plan(declaration, &observed)?.actions;
-        left.retain(|action| !action.is_optional());
-        if !left.is_empty() {
-            return Err(BootstrapError::Differs { left, made: self.progress.made() });
+        verified.replace_denied(Action::is_optional);
+        if !verified.actions.is_empty() {
+            return Err(BootstrapError::Differs { left: verified.actions, made: self.progress.made() });
         }
-        let logins = self.log_in_as_users(&plan, &observed).await?;
-        close(by_iam).await;
-        close(master).await;
+        let logins = self.log_in_as_users(&plan, &verified).await?;
+        by_iam.close().await;
+        master.close().await;
         let outcome = if plan.actions.is_empty() { Outcome::Clean } else { Outcome::Changed };
         Ok(self.report(outcome, Actor::Master, plan, logins))
     }
 
-    async fn look(&self) -> Result<Report, BootstrapError> {
-        let (observed, read_as) = match self.look_as_admin().await? {
-            Some(observed) => (observed, Actor::Admin),
-            None => (self.look_as_master().await?, Actor::Master),
+    async fn compare(&self) -> Result<Report, BootstrapError> {
+        let (mut plan, read_as) = match self.plan_as_admin().await? {
+            Some(plan) => (plan, Actor::Admin),
+            None => (self.plan_as_master().await?, Actor::Master),
         };
-        let mut plan = mysql::plan(&self.settings.declaration, &observed)?;
-        // Nothing but the right to read the catalog, which the server may refuse to grant: no drift.
-        if !plan.actions.is_empty() && plan.actions.iter().all(Action::is_optional) {
-            plan.actions.clear();
-            let account = self.settings.declaration.admin().clone();
-            plan.warnings.push(Warning::ClosedCatalog { account });
+        // Only the right to read the catalog is missing, which the server may refuse to grant: no drift.
+        if plan.actions.iter().all(Action::is_optional) {
+            plan.replace_denied(Action::is_optional);
         }
         let outcome = if plan.actions.is_empty() { Outcome::Clean } else { Outcome::Drift };
         Ok(self.report(outcome, read_as, plan, Vec::new()))
     }
 
-    async fn observe(
-        &self,
-        connection: &mut MySqlConnection,
-        step: Step,
-        actor: Actor,
-    ) -> Result<Observed, BootstrapError> {
-        let observed = mysql::observe(connection, &self.settings.declaration).await;
-        observed.map_err(self.progress.failed(step, actor, "reading the catalog".into()))
+    async fn lock(&self, master: &mut Session<'_>) -> Result<(), BootstrapError> {
+        let taken = master.lock().await;
+        let taken = taken.map_err(|error| self.progress.failed(Step::Admin, "taking the lock", error))?;
+        taken.map_err(|holder| BootstrapError::Busy { holder })
     }
 
-    /// What the admin sees, unless it can't log in or doesn't see everything.
-    async fn look_as_admin(&self) -> Result<Option<Observed>, BootstrapError> {
-        let declaration = &self.settings.declaration;
-        let admin = declaration.admin().login();
-        let connecting = self.connect_by_iam(&admin, Step::Credentials);
-        let mut connection = match connecting.await? {
-            Ok(connection) => connection,
+    async fn plan(&self, session: &mut Session<'_>, step: Step) -> Result<Plan, BootstrapError> {
+        session.plan().await.map_err(|error| self.no_plan(step, error))
+    }
+
+    fn no_plan(&self, step: Step, error: PlanError) -> BootstrapError {
+        match error {
+            PlanError::Missing(missing) => missing.into(),
+            PlanError::Statement(error) => self.progress.failed(step, "reading the catalog", error),
+        }
+    }
+
+    /// Returns the plan as the admin sees it, unless the admin can't log in or doesn't see everything.
+    async fn plan_as_admin(&self) -> Result<Option<Plan>, BootstrapError> {
+        let admin = self.declared.admin();
+        let mut session = match self.connect_by_iam(&admin, Step::Credentials).await? {
+            Ok(session) => session,
             Err(denied) if denied.remedy() == Remedy::Permit => {
-                tracing::info!(user = %admin, "the IAM admin can't log in (yet); reading as the master user");
+                tracing::info!(user = %admin.user, "the IAM admin can't log in (yet); reading as the master user");
                 return Ok(None);
             }
             Err(source) => {
                 return Err(self.not_connected(Step::Switch, &admin, source, &Plan::default()));
             }
         };
-        let observed = self.observe(&mut connection, Step::Switch, Actor::Admin).await;
-        close(connection).await;
-        match observed {
-            // A database without any privilege is one that isn't seen.
-            Ok(observed) if declaration.databases().iter().all(|name| observed.databases.contains(*name)) => {
-                Ok(Some(observed))
-            }
-            Err(error) if !error.is_denied() => Err(error),
-            Ok(_) | Err(_) => {
-                tracing::info!(user = %admin, "the IAM admin doesn't see everything; reading as the master user");
-                Ok(None)
-            }
+        let plan = session.plan().await;
+        session.close().await;
+        let is_blind = match &plan {
+            Ok(_) => false,
+            Err(PlanError::Missing(missing)) => missing.may_be_hidden,
+            Err(PlanError::Statement(error)) => error.denied,
+        };
+        if is_blind {
+            tracing::info!(user = %admin.user, "the IAM admin doesn't see everything; reading as the master user");
+            return Ok(None);
         }
+        plan.map(Some).map_err(|error| self.no_plan(Step::Switch, error))
     }
 
-    async fn look_as_master(&self) -> Result<Observed, BootstrapError> {
-        let mut master = self.master().await?;
-        let observed = self.observe(&mut master, Step::Admin, Actor::Master).await;
-        close(master).await;
-        observed
+    async fn plan_as_master(&self) -> Result<Plan, BootstrapError> {
+        let mut master = self.connect_as_master().await?;
+        let plan = self.plan(&mut master, Step::Admin).await;
+        master.close().await;
+        plan
     }
 
     /// Step 2, and the connection of step 3.
-    async fn master(&self) -> Result<MySqlConnection, BootstrapError> {
+    async fn connect_as_master(&self) -> Result<Session<'_>, BootstrapError> {
         let Master { user, password } = secret::fetch(&self.settings.conf, &self.settings.aws).await?;
         self.progress.enter(Step::Admin);
-        self.settings.declaration.refuse_master(user.as_str())?;
+        self.declared.refuse_master(&user)?;
         tracing::debug!(%user, "fetched the master user's credentials");
-        let connected = connect(&self.target, &user, Credential::Password(&password)).await;
-        connected.map_err(|source| BootstrapError::Connect {
-            step: Step::Admin,
-            source: Box::new(source),
-            mend: None,
-            made: 0,
+        let password = Credential::Password(&password);
+        let connected = self.declared.open(&self.target, &user, password, Actor::Master).await;
+        connected.map_err(|source| {
+            let help = if self.declared.is_wrong_password(&source) { WRONG_PASSWORD } else { source.hint() };
+            let help = help.to_owned();
+            BootstrapError::Connect { step: Step::Admin, source: Box::new(source), help, made: 0 }
         })
     }
 
@@ -249,7 +187,7 @@ impl Run<'_> {
         let made = self.progress.made();
         let failed = |source| BootstrapError::Credentials { step, made, source };
         let Settings { conf, aws, clock, .. } = self.settings;
-        let login = Login::new(conf.endpoint.clone(), conf.region.clone(), user.clone());
+        let login = rds_iam_token::Login::new(conf.endpoint.clone(), conf.region.clone(), user.clone());
         let Some(credentials) = aws.credentials_provider() else {
             let source =
                 MintError::NotConfigured { source: Arc::new(CredentialsError::not_loaded_no_source()) };
@@ -261,72 +199,60 @@ impl Run<'_> {
 
     async fn connect_by_iam(
         &self,
-        user: &DbUser,
+        login: &Login,
         step: Step,
-    ) -> Result<Result<MySqlConnection, PoolError>, BootstrapError> {
-        let token = self.token(user, step).await?;
-        Ok(connect(&self.target, user, Credential::Token(&token)).await)
+    ) -> Result<Result<Session<'_>, PoolError>, BootstrapError> {
+        let token = self.token(&login.user, step).await?;
+        Ok(self.declared.open(&self.target, &login.user, Credential::Token(&token), Actor::Admin).await)
     }
 
-    fn not_connected(&self, step: Step, user: &DbUser, source: PoolError, plan: &Plan) -> BootstrapError {
+    fn not_connected(&self, step: Step, login: &Login, source: PoolError, plan: &Plan) -> BootstrapError {
         let conf = &self.settings.conf;
-        let mend = (source.remedy() == Remedy::Permit).then(|| {
+        let mut help = source.hint().to_owned();
+        if source.remedy() == Remedy::Permit {
             let (account, resource) = (conf.account_id.as_ref(), conf.resource_id.as_ref());
-            let statement = remedy::policy_statement(&conf.region, account, resource, user);
-            let sql = remedy::user_statements(conf.engine, user);
-            let stricter = plan.warnings.iter().filter(
-                |warning| matches!(warning, Warning::StricterTls { account } if account.login() == *user),
-            );
-            let stricter: String = stricter.map(|warning| format!("{warning}\n")).collect();
-            format!("{stricter}The statement that the caller's role needs:\n{statement}\nThe user that the server needs:\n{sql}")
-        });
-        BootstrapError::Connect { step, source: Box::new(source), mend, made: self.progress.made() }
+            let statement = remedy::policy_statement(&conf.region, account, resource, &login.user);
+            let sql = remedy::user_statements(conf.engine, &login.user);
+            let refusals: String =
+                plan.refusals(&login.account).map(|warning| format!("{warning}\n")).collect();
+            help.push_str(&format!("\n{refusals}The statement that the caller's role needs:\n{statement}\nThe user that the server needs:\n{sql}"));
+        }
+        BootstrapError::Connect { step, source: Box::new(source), help, made: self.progress.made() }
     }
 
-    /// Logs in as declared users: first as those that were changed. Not as all of many: AWS limits logins by
-    /// token, and the catalog shows already that all accounts are alike.
-    async fn log_in_as_users(
-        &self,
-        plan: &Plan,
-        observed: &Observed,
-    ) -> Result<Vec<LoginCheck>, BootstrapError> {
-        let changed: BTreeSet<_> = plan.actions.iter().filter_map(|action| action.change.account()).collect();
-        let users = self.settings.declaration.users().iter().map(|user| &user.account);
-        let (first, then): (Vec<_>, Vec<_>) = users.partition(|account| changed.contains(account));
+    /// Logs in as declared users: first as those that were changed. Only as a few of many: AWS limits logins by token,
+    /// and the catalog shows already that all accounts are alike.
+    async fn log_in_as_users(&self, plan: &Plan, verified: &Plan) -> Result<Vec<LoginCheck>, BootstrapError> {
+        let changed: BTreeSet<_> = plan.actions.iter().filter_map(|action| action.account.as_ref()).collect();
+        let users = self.declared.users().into_iter();
+        let (first, then): (Vec<_>, Vec<_>) = users.partition(|login| changed.contains(&login.account));
         let mut logins = Vec::new();
-        for account in first.into_iter().chain(then).take(LOGINS_TRIED) {
-            logins.push(self.log_in(account, observed).await?);
+        for login in first.into_iter().chain(then).take(LOGINS_TRIED) {
+            let result = self.log_in(&login, verified).await?;
+            logins.push(LoginCheck { account: login.account, user: login.user, result });
         }
         Ok(logins)
     }
 
-    async fn log_in(&self, account: &Account, observed: &Observed) -> Result<LoginCheck, BootstrapError> {
-        let user = account.login();
-        let found = observed.accounts.get(account);
-        let result = match self.connect_by_iam(&user, Step::Verify).await? {
-            Ok(mut connection) => {
-                let asked = sqlx::query_scalar("SELECT CURRENT_USER()").fetch_one(&mut connection);
-                let current_user = answer(asked).await;
-                let failed = self.progress.failed(Step::Verify, Actor::Admin, "asking who one is".into());
-                let current_user = current_user.map_err(failed)?;
-                close(connection).await;
-                LoginResult::Ok { current_user }
+    async fn log_in(&self, login: &Login, verified: &Plan) -> Result<LoginResult, BootstrapError> {
+        match self.connect_by_iam(login, Step::Verify).await? {
+            Ok(mut session) => {
+                let current_user = session.current_user().await.map_err(|error| {
+                    self.progress.failed(Step::Verify, "asking for the current user", error)
+                })?;
+                session.close().await;
+                Ok(LoginResult::Ok { current_user })
             }
-            Err(refused) if LOCKED.iter().any(|locked| refused.number() == Some(*locked)) => {
-                LoginResult::Locked
-            }
+            Err(refused) if self.declared.is_locked(&refused) => Ok(LoginResult::Locked),
             Err(refused) if refused.remedy() == Remedy::Permit => {
-                if found.is_some_and(ObservedAccount::is_stricter_than_tls) {
-                    LoginResult::CertificateRequired
+                if verified.refusals(&login.account).next().is_some() {
+                    Ok(LoginResult::CertificateRequired)
                 } else {
-                    LoginResult::NotPermitted
+                    Ok(LoginResult::NotPermitted)
                 }
             }
-            Err(source) => {
-                return Err(self.not_connected(Step::Verify, &user, source, &Plan::default()));
-            }
-        };
-        Ok(LoginCheck { account: account.clone(), result })
+            Err(source) => Err(self.not_connected(Step::Verify, login, source, &Plan::default())),
+        }
     }
 
     fn report(&self, outcome: Outcome, read_as: Actor, plan: Plan, logins: Vec<LoginCheck>) -> Report {
@@ -339,7 +265,7 @@ impl Run<'_> {
             actions: plan.actions,
             warnings: plan.warnings,
             logins_not_tried: match self.settings.mode {
-                Mode::Apply => self.settings.declaration.users().len() - logins.len(),
+                Mode::Apply => self.declared.users().len() - logins.len(),
                 Mode::Plan | Mode::Check => 0,
             },
             logins,
@@ -347,9 +273,4 @@ impl Run<'_> {
     }
 }
 
-/// The server ends what isn't closed; closing spares it a warning in its log.
-async fn close(connection: MySqlConnection) {
-    if let Err(error) = answer(connection.close()).await {
-        tracing::debug!(error = %rds_iam_token::Chain(&error), "closing a connection failed");
-    }
-}
+const WRONG_PASSWORD: &str = "The server does not accept the password in the master secret: it is out of date, or belongs to another instance. Check MASTER_SECRET_NAME against RDS_ENDPOINT.";

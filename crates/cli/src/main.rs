@@ -1,6 +1,7 @@
-//! The `rds-iam` command. Its README describes rules, files and exit statuses.
+//! The `rds-iam` command. Its README describes commands, files and exit statuses.
 
 mod commands;
+mod progress;
 
 use std::error::Error;
 use std::io::Write;
@@ -16,7 +17,8 @@ use rds_iam_infra::OutputsError;
 use rds_iam_infra::outputs::{self, Outputs};
 use rds_iam_report::{ErrorReport, file};
 
-/// Review a Terraform plan, hand on what Terraform put out, and do what Terraform does not.
+/// Review Terraform plans, render configuration from Terraform's outputs, and run the AWS operations that Terraform does
+/// not.
 #[derive(Debug, Parser)]
 #[command(version, after_long_help = AFTER_HELP)]
 struct Arguments {
@@ -43,34 +45,35 @@ enum Command {
 
 const AFTER_HELP: &str = "\
 Exit status:
-  0   done; of a plan: nothing is refused
-  1   failed; the message says why and what to do; running it again is safe
-  2   something in the plan is refused; or bootstrap's check found drift
-  3   the rollout failed, and the image before it serves again
-  64  the command line is wrong; nothing was done
-  130 a rollout was interrupted; the message says what is left
+  0   success; for a plan: nothing is refused
+  1   error; the message names the cause and the fix, and a second run is safe
+  2   the plan is refused, or bootstrap's check found drift
+  3   the rollout failed, and the previous image is serving again
+  64  invalid arguments; nothing was done
+  130 a rollout was interrupted; the message states what continues
 
 FILE may be - for standard input:
   terraform show -json plan.tfplan | rds-iam plan -
   terraform output -json | rds-iam conf --outputs - --write rds.conf
 
 Environment:
-  AWS_ENDPOINT_URL  where the AWS API is, if not on AWS (plan and conf do not
-                    ask it); credentials come from the default chain (environment, profile, role)";
+  AWS_ENDPOINT_URL  URL that replaces AWS's endpoints (plan and conf do not call AWS)
 
-/// As in BSD's sysexits.h: the command was used wrongly.
+Credentials come from the AWS SDK's default chain: environment, profile, role.";
+
+/// The status of invalid arguments, from BSD's sysexits.h.
 const EX_USAGE: u8 = 64;
 
-/// Something in the plan is refused.
+/// The status of a refused plan.
 const REFUSED: u8 = 2;
 
-/// A check found that something differs from the declaration; as `rds-iam-bootstrap --check` has it.
+/// The status of a check that found differences from the declaration; the same as of `rds-iam-bootstrap --check`.
 const DRIFT: u8 = 2;
 
-/// An image was returned from.
-const RETURNED: u8 = 3;
+/// The status of a rollout that was rolled back.
+const ROLLED_BACK: u8 = 3;
 
-/// As a shell has it for SIGINT: 128 and the signal's number.
+/// The status of an interruption: 128 plus the number of SIGINT, as in a shell.
 const INTERRUPTED: u8 = 130;
 
 type Failure = Box<dyn Error>;
@@ -80,12 +83,13 @@ async fn main() -> ExitCode {
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
         Err(error) => {
-            // Help and version come this way too. There is nobody left to tell if printing fails.
+            // Help and version are errors too. A failure to print them can't be reported.
             drop(error.print());
             return if error.use_stderr() { EX_USAGE.into() } else { ExitCode::SUCCESS };
         }
     };
-    let done = match arguments.command {
+    progress::start();
+    let result = match arguments.command {
         Command::Plan(arguments) => plan::run(&arguments),
         Command::Conf(arguments) => conf::run(&arguments),
         Command::Parameters(arguments) => parameters::run(&arguments).await,
@@ -99,13 +103,13 @@ async fn main() -> ExitCode {
         Command::Snapshot(arguments) => snapshot::run(arguments).await,
         Command::Assumptions(arguments) => assumptions::run(arguments).await,
     };
-    done.unwrap_or_else(|error| {
+    result.unwrap_or_else(|error| {
         drop(write(std::io::stderr(), &format!("error: {}", ErrorReport(&*error))));
         ExitCode::FAILURE
     })
 }
 
-/// Writes a text and says whether it got there: a full disk or a closed pipe is no reason to panic.
+/// Writes a text and returns any error: a full disk or a closed pipe is no reason to panic.
 fn write(mut to: impl Write, text: &str) -> std::io::Result<()> {
     writeln!(to, "{}", text.trim_end_matches('\n'))?;
     to.flush()
@@ -116,26 +120,26 @@ fn print(text: &str) -> Result<(), Failure> {
     write(std::io::stdout(), text).map_err(|error| format!("cannot write to standard output: {error}").into())
 }
 
-/// Writes a file, in one step.
+/// Writes a file atomically.
 fn replace(path: &Path, text: &str) -> Result<(), Failure> {
     let text = format!("{}\n", text.trim_end_matches('\n'));
     file::replace(path, &text).map_err(|error| {
         let path = path.display();
-        format!("cannot write {path}; its folder must exist and take files: {error}").into()
+        format!("cannot write {path}; its folder must exist and be writable: {error}").into()
     })
 }
 
-/// Removes a file that an earlier run may have left.
-fn forget(path: &Path) -> Result<(), Failure> {
+/// Removes a file of an earlier run, so that it is not mistaken for this run's.
+fn remove(path: &Path) -> Result<(), Failure> {
     match std::fs::remove_file(path) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            Err(format!("cannot remove what an earlier run left in {}: {error}", path.display()).into())
+            Err(format!("cannot remove the file {} of an earlier run: {error}", path.display()).into())
         }
         _ => Ok(()),
     }
 }
 
-/// Whether a path means standard input.
+/// Whether a path is `-`, for standard input.
 fn is_stdin(path: &Path) -> bool {
     path.as_os_str() == "-"
 }
@@ -145,10 +149,10 @@ fn stdin(limit: u64) -> Result<String, Failure> {
         .map_err(|error| format!("cannot read standard input as UTF-8 text: {error}").into())
 }
 
-/// What `terraform output -json` printed.
+/// The file with the outputs of Terraform.
 #[derive(Debug, clap::Args)]
 struct OutputsFile {
-    /// What `terraform output -json` prints for the stack; - for standard input
+    /// Outputs of the stack, from `terraform output -json`; - for standard input
     #[arg(long = "outputs", value_name = "FILE")]
     path: PathBuf,
 }

@@ -62,7 +62,7 @@ fn layout(folder: &Path) -> String {
 }
 
 #[test]
-fn an_image_is_pushed_and_its_login_told_nowhere() {
+fn a_push_prints_the_login_nowhere() {
     let server = Server::start();
     let folder = server.folder("built");
     let digest = layout(&folder);
@@ -83,15 +83,15 @@ fn an_image_is_pushed_and_its_login_told_nowhere() {
     assert!(text(&done.stdout).contains(&format!("image {REPOSITORY}:1.0 is {digest}: pushed")));
     let pushed: Value = serde_json::from_slice(&std::fs::read(&record).unwrap()).unwrap();
     assert_eq!((&pushed["digest"], &pushed["tag"]), (&json!(digest), &json!("1.0")));
-    // What an earlier run wrote does not outlive a failure.
+    // A failed run leaves no record of an earlier one.
     let refused = push(&ecr(&server.address, "another"));
     assert_eq!(refused.status.code(), Some(1));
-    assert!(text(&refused.stderr).contains("does not accept the login"), "{}", text(&refused.stderr));
+    assert!(text(&refused.stderr).contains("the registry rejected the login"), "{}", text(&refused.stderr));
     assert!(!record.exists());
 }
 
 #[test]
-fn an_environment_that_lacks_something_is_refused_before_anything_is_asked() {
+fn an_incomplete_environment_file_is_refused_before_any_call() {
     let aws = TestClient::new();
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name).display().to_string();
@@ -127,7 +127,7 @@ fn drift_has_an_exit_status() {
     assert_eq!(run(&aws, &["invoke-bootstrap", "--outputs", OUTPUTS, "--mode", "x"]).status.code(), Some(64));
 }
 
-/// AWS where the rollout of an image goes on for ever.
+/// AWS with a rollout that never ends.
 fn endless(image: &str) -> TestClient {
     let aws = TestClient::new();
     let list = |name: &str, member: &str| {
@@ -157,7 +157,7 @@ fn endless(image: &str) -> TestClient {
 
 #[test]
 #[expect(clippy::disallowed_methods, reason = "kill(1) is what sends a signal without unsafe code")]
-fn an_interrupted_rollout_says_what_is_left() {
+fn an_interrupted_rollout_reports_the_state() {
     let folder = tempfile::tempdir().unwrap();
     let record = folder.path().join("rollout.json");
     std::fs::write(&record, "of an earlier run").unwrap();
@@ -179,17 +179,20 @@ fn an_interrupted_rollout_says_what_is_left() {
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        let said = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
-        // The second time it goes on watching what the first one began, or waits for it.
-        let begun = said.into_iter().find(|line| line.contains("instance refresh new of orders-dev"));
-        assert!(begun.is_some());
+        let output = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
+        // The second run resumes the first one's refresh, or waits for it.
+        let started = output.into_iter().find(|line| line.contains("instance refresh new of orders-dev"));
+        assert!(started.is_some());
         let sent =
             Command::new("kill").arg(format!("-{signal}")).arg(child.id().to_string()).status().unwrap();
         assert!(sent.success());
         let done = child.wait_with_output().unwrap();
         assert_eq!(done.status.code(), Some(130), "{}", text(&done.stderr));
         let said = text(&done.stderr);
-        assert!(said.starts_with(&format!("error: interrupted; /dev/app/image names {image};")), "{said}");
+        assert!(
+            said.starts_with(&format!("error: interrupted; /dev/app/image points to {image}.")),
+            "{said}"
+        );
         assert!(!record.exists());
     }
     let usage =

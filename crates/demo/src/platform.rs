@@ -16,6 +16,11 @@ use crate::deployment::{Deployed, Options, put_by_hand};
 use crate::program::{self, Environment};
 
 const BOOTSTRAP: &str = "rds-iam-bootstrap";
+/// The app's users file, and the schema that it names.
+const APP_FILES: [(&str, &str); 2] = [
+    ("users.toml", include_str!("../../app/users.toml")),
+    ("schema.sql", include_str!("../../app/schema.sql")),
+];
 const APP: &str = "rds-iam-app";
 /// The programs that are started.
 pub(crate) const PROGRAMS: [&str; 2] = [BOOTSTRAP, APP];
@@ -36,6 +41,7 @@ pub(crate) struct Platform {
 pub(crate) struct Bootstrap {
     program: PathBuf,
     conf: PathBuf,
+    users: PathBuf,
     environment: Environment,
 }
 
@@ -62,9 +68,13 @@ impl Platform {
         let conf_file = folder.path().join("rds.conf");
         on_this_machine(conf, &mysql)?.write(&conf_file)?;
 
+        for (name, text) in APP_FILES {
+            std::fs::write(folder.path().join(name), text)?;
+        }
         let bootstrap = Bootstrap {
             program: programs.join(BOOTSTRAP),
             conf: conf_file,
+            users: folder.path().join("users.toml"),
             environment: with(&environment, [("RUST_LOG", "info")]),
         };
         info!("bootstrap: making the database users");
@@ -103,8 +113,9 @@ impl Platform {
 impl Bootstrap {
     /// Runs the program; its report.
     pub(crate) async fn run(&self, flags: &[&str]) -> anyhow::Result<String> {
-        let conf = self.conf.display().to_string();
-        let arguments: Vec<&str> = ["--config", &conf].into_iter().chain(flags.iter().copied()).collect();
+        let (conf, users) = (self.conf.display().to_string(), self.users.display().to_string());
+        let files = ["--config", &conf, "--users", &users];
+        let arguments: Vec<&str> = files.into_iter().chain(flags.iter().copied()).collect();
         let output = program::output(&self.program, &arguments, &self.environment).await?;
         let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
         if !output.status.success() {

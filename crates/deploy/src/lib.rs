@@ -1,16 +1,19 @@
-//! One module per AWS control-plane operation of a deployment. [`aws`] is what they share.
+//! One function per AWS control-plane operation of a deployment. Progress of the long ones is reported as [`tracing`]
+//! events under the target [`PROGRESS`].
 //!
-//! | Module | Operation |
+//! | Module | Operations |
 //! | --- | --- |
-//! | [`whoami`], [`permissions`] | the caller's identity, and what its policies allow |
+//! | [`whoami`], [`permissions`] | the caller's identity and permissions |
 //! | [`ssm`] | the app's parameters: read, compare, write, delete |
 //! | [`proxy_auth`] | end-to-end IAM authentication of an RDS Proxy |
 //! | [`invoke_bootstrap`] | the Lambda function that creates the database users |
 //! | [`image`] | images in ECR by digest: push, inspect, promote, mark as deployed |
-//! | [`rollout`] | an image into service by an instance refresh, and back |
+//! | [`rollout`] | rollout of an image by an instance refresh, and rollback |
 //! | [`snapshot`] | a snapshot of the database |
-//! | [`identity`] | the identity that running instances log in as |
-//! | [`assumptions`] | what this project assumes of AWS, checked on a deployment |
+//! | [`identity`] | the database identity of the running service |
+//! | [`assumptions`] | checks of this project's assumptions about AWS on a deployment |
+//!
+//! [`aws`] holds their shared parts.
 
 pub mod assumptions;
 pub mod aws;
@@ -22,4 +25,9 @@ pub mod proxy_auth;
 pub mod rollout;
 pub mod snapshot;
 pub mod ssm;
+#[cfg(test)]
+mod test_progress;
 pub mod whoami;
+
+/// The target of progress events. Their message is one line for the operator; they have no other fields.
+pub const PROGRESS: &str = "rds_iam_deploy::progress";

@@ -1,4 +1,5 @@
-//! Switches a proxy to end-to-end IAM (`DefaultAuthScheme = IAM_AUTH`), which Terraform's AWS provider 5 can't name.
+//! End-to-end IAM authentication of an RDS Proxy (`DefaultAuthScheme = IAM_AUTH`), which Terraform's AWS provider 5
+//! has no argument for.
 
 use std::time::Duration;
 
@@ -9,142 +10,134 @@ use aws_sdk_rds::types::{DbProxy, DbProxyStatus, DefaultAuthScheme};
 use rds_iam_token::Clock;
 
 use crate::aws::CallError;
-use crate::aws::wait::{Poll, until};
+use crate::aws::poll::Poll;
 use rds_iam_infra::outputs::{Authentication, Proxy};
 
-/// A proxy takes some minutes to be made or modified.
+/// Creating or modifying a proxy takes some minutes.
 const POLL: Poll = Poll { interval: Duration::from_secs(5), timeout: Duration::from_secs(30 * 60) };
 
-/// Makes a proxy log in to its database the way the outputs say.
-#[derive(Clone, Debug)]
-#[expect(clippy::exhaustive_structs, reason = "the outputs say everything, and callers build it")]
-pub struct SwitchProxy {
-    /// The proxy.
-    pub proxy: Proxy,
-}
-
-/// What there was to do.
+/// The result of [`enable_iam_auth`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Switch {
-    /// Nothing: it is to log in with secrets, as Terraform makes it.
-    BySecret,
-    /// Nothing: it is end-to-end already.
-    Already,
-    /// It was switched, and says so.
-    Switched,
+pub enum ProxyAuth {
+    /// Left as it is: the outputs say that the proxy logs in with secrets, as Terraform configures it.
+    Secrets,
+    /// Left as it is: the scheme was `IAM_AUTH` before the call.
+    AlreadyEnabled,
+    /// Changed to `IAM_AUTH`.
+    Enabled,
 }
 
-impl SwitchProxy {
-    /// Switches it where that is due. The second time there is nothing to do.
-    ///
-    /// # Errors
-    /// Where a call fails, there is no such proxy, or it is or gets into a state that it does not leave by itself.
-    pub async fn run(&self, aws: &SdkConfig, clock: &Clock) -> Result<Switch, ProxyAuthError> {
-        if self.proxy.authentication == Authentication::Secret {
-            return Ok(Switch::BySecret);
-        }
-        let client = Client::new(aws);
-        if self.available(&client, clock, |_| true).await? == DefaultAuthScheme::IamAuth.as_str() {
-            return Ok(Switch::Already);
-        }
-        let name = &self.proxy.name;
-        let modify =
-            client.modify_db_proxy().db_proxy_name(name).default_auth_scheme(DefaultAuthScheme::IamAuth);
-        let doing = format!("switch the proxy {name} to IAM_AUTH");
-        modify.send().await.map_err(CallError::from_sdk(doing, "rds:ModifyDBProxy"))?;
-        // It may say that it is available before it begins.
-        self.available(&client, clock, |scheme| scheme == DefaultAuthScheme::IamAuth.as_str()).await?;
-        Ok(Switch::Switched)
+/// Changes a proxy to end-to-end IAM authentication if the outputs say so, and waits until it is available. A second
+/// call changes nothing.
+///
+/// # Errors
+/// If a call fails, the proxy does not exist, or its status is or becomes one that it does not leave by itself.
+pub async fn enable_iam_auth(
+    aws: &SdkConfig,
+    clock: &Clock,
+    proxy: &Proxy,
+) -> Result<ProxyAuth, ProxyAuthError> {
+    if proxy.authentication == Authentication::Secret {
+        return Ok(ProxyAuth::Secrets);
     }
-
-    /// Waits until the proxy is available with a default scheme that is due; that scheme.
-    async fn available(
-        &self,
-        client: &Client,
-        clock: &Clock,
-        is_due: impl Fn(&str) -> bool,
-    ) -> Result<String, ProxyAuthError> {
-        let name = || self.proxy.name.clone();
-        let mut last = String::new();
-        let seen = until(clock, POLL, async || {
-            let Some(proxy) = self.look(client).await? else {
-                return Ok(Some(Err(ProxyAuthError::Missing { name: name() })));
-            };
-            let scheme = proxy.default_auth_scheme.unwrap_or_else(|| "NONE".to_owned());
-            let status = proxy.status.map_or_else(String::new, |status| status.as_str().to_owned());
-            let seen = match DbProxyStatus::from(status.as_str()) {
-                DbProxyStatus::Available if is_due(&scheme) => Some(Ok(scheme.clone())),
-                DbProxyStatus::Available
-                | DbProxyStatus::Creating
-                | DbProxyStatus::Modifying
-                | DbProxyStatus::Reactivating
-                | DbProxyStatus::Suspending => None,
-                _ => Some(Err(ProxyAuthError::Ended { name: name(), status: status.clone() })),
-            };
-            last = format!("{status}, with {scheme} as its default");
-            Ok(seen)
-        });
-        let seen = seen.await?;
-        let minutes = POLL.timeout.as_secs() / 60;
-        seen.unwrap_or_else(|| Err(ProxyAuthError::Time { name: name(), last, minutes }))
+    let (client, name) = (Client::new(aws), &proxy.name);
+    if wait_until_available(&client, clock, name, |_| true).await? == DefaultAuthScheme::IamAuth.as_str() {
+        return Ok(ProxyAuth::AlreadyEnabled);
     }
+    let modify = client.modify_db_proxy().db_proxy_name(name).default_auth_scheme(DefaultAuthScheme::IamAuth);
+    let operation = format!("change the proxy {name} to IAM_AUTH");
+    modify.send().await.map_err(CallError::from_sdk(operation, "rds:ModifyDBProxy"))?;
+    // The status may still be `available` with the old scheme before the change begins.
+    wait_until_available(&client, clock, name, |scheme| scheme == DefaultAuthScheme::IamAuth.as_str())
+        .await?;
+    Ok(ProxyAuth::Enabled)
+}
 
-    async fn look(&self, client: &Client) -> Result<Option<DbProxy>, CallError> {
-        let name = &self.proxy.name;
-        match client.describe_db_proxies().db_proxy_name(name).send().await {
-            Ok(answer) => Ok(answer.db_proxies.unwrap_or_default().into_iter().next()),
-            Err(error) if error.code() == Some("DBProxyNotFoundFault") => Ok(None),
-            Err(error) => {
-                Err(CallError::from_sdk(format!("look at the proxy {name}"), "rds:DescribeDBProxies")(error))
-            }
+/// Waits until the proxy is available with an expected default scheme, and returns that scheme.
+async fn wait_until_available(
+    client: &Client,
+    clock: &Clock,
+    name: &str,
+    is_expected: impl Fn(&str) -> bool,
+) -> Result<String, ProxyAuthError> {
+    let mut last = String::new();
+    let available = POLL.until(clock, async || {
+        let Some(proxy) = find_proxy(client, name).await? else {
+            return Ok(Some(Err(ProxyAuthError::Missing { name: name.to_owned() })));
+        };
+        let scheme = proxy.default_auth_scheme.unwrap_or_else(|| "NONE".to_owned());
+        let status = proxy.status.map_or_else(String::new, |status| status.as_str().to_owned());
+        let result = match DbProxyStatus::from(status.as_str()) {
+            DbProxyStatus::Available if is_expected(&scheme) => Some(Ok(scheme.clone())),
+            DbProxyStatus::Available
+            | DbProxyStatus::Creating
+            | DbProxyStatus::Modifying
+            | DbProxyStatus::Reactivating
+            | DbProxyStatus::Suspending => None,
+            _ => Some(Err(ProxyAuthError::Failed { name: name.to_owned(), status: status.clone() })),
+        };
+        last = format!("{status} with the default scheme {scheme}");
+        Ok(result)
+    });
+    let available = available.await?;
+    let minutes = POLL.timeout.as_secs() / 60;
+    available.unwrap_or_else(|| Err(ProxyAuthError::Timeout { name: name.to_owned(), last, minutes }))
+}
+
+async fn find_proxy(client: &Client, name: &str) -> Result<Option<DbProxy>, CallError> {
+    match client.describe_db_proxies().db_proxy_name(name).send().await {
+        Ok(answer) => Ok(answer.db_proxies.unwrap_or_default().into_iter().next()),
+        Err(error) if error.code() == Some("DBProxyNotFoundFault") => Ok(None),
+        Err(error) => {
+            Err(CallError::from_sdk(format!("read the proxy {name}"), "rds:DescribeDBProxies")(error))
         }
     }
 }
 
-/// The proxy does not log in as it should.
+/// The proxy's authentication was not changed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ProxyAuthError {
     /// A call failed.
     #[error(transparent)]
     Call(#[from] CallError),
-    /// There is no such proxy.
-    #[error("there is no proxy {name}: run `terraform apply`, and write the outputs anew")]
+    /// The proxy does not exist.
+    #[error("the proxy {name} does not exist: run `terraform apply` and regenerate outputs.json")]
     Missing {
         /// The proxy's name.
         name: String,
     },
-    /// It is in a state that it does not leave by itself.
-    #[error("the proxy {name} is {status}, which it does not leave by itself: {}", mend(status))]
-    Ended {
+    /// The proxy has a status that it does not leave by itself.
+    #[error("the proxy {name} has the status {status} and does not leave it by itself: {}", help(status))]
+    Failed {
         /// The proxy's name.
         name: String,
-        /// Its status, as AWS names it.
+        /// AWS's status.
         status: String,
     },
-    /// It takes longer than this program waits.
+    /// The proxy is not ready in time.
     #[error(
-        "the proxy {name} is {last} after {minutes} minutes: see its events, and run this again, which goes on \
-         waiting for it"
+        "the proxy {name} is {last} after {minutes} minutes: check its events, and run the same command again to keep \
+         waiting"
     )]
-    Time {
+    Timeout {
         /// The proxy's name.
         name: String,
-        /// What was seen last.
+        /// The last observed status and scheme.
         last: String,
-        /// How long it was waited for.
+        /// The time waited.
         minutes: u64,
     },
 }
 
-fn mend(status: &str) -> &'static str {
+fn help(status: &str) -> &'static str {
     match status {
-        "incompatible-network" => "give it subnets with free addresses, in zones that host RDS Proxy",
+        "incompatible-network" => "give it subnets with free addresses, in zones that support RDS Proxy",
         "insufficient-resource-limits" => {
-            "raise the account's quota, or use fewer or smaller databases behind it"
+            "raise the account's quota, or use fewer or smaller databases with it"
         }
-        _ => "make it anew by `terraform apply`",
+        _ => "create it again with `terraform apply`",
     }
 }
 
@@ -158,11 +151,11 @@ mod tests {
 
     const MODIFIED: &str = "<ModifyDBProxyResponse><ModifyDBProxyResult/></ModifyDBProxyResponse>";
 
-    fn switch() -> SwitchProxy {
-        SwitchProxy { proxy: Outputs::parse(OUTPUTS).unwrap().proxy }
+    async fn enable(aws: &TestClient) -> Result<ProxyAuth, ProxyAuthError> {
+        enable_iam_auth(&aws.config(), &clock(), &Outputs::parse(OUTPUTS).unwrap().proxy).await
     }
 
-    fn is(status: &str, scheme: &str) -> String {
+    fn proxy(status: &str, scheme: &str) -> String {
         format!(
             "<DescribeDBProxiesResponse><DescribeDBProxiesResult><DBProxies><member>\
              <DBProxyName>orders-dev</DBProxyName><Status>{status}</Status>\
@@ -172,50 +165,51 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn it_is_switched_once() {
+    async fn the_scheme_is_changed_once() {
         let aws = TestClient::new();
-        aws.on("DescribeDBProxies", 200, is("creating", "NONE"))
-            .on("DescribeDBProxies", 200, is("available", "NONE"))
+        aws.on("DescribeDBProxies", 200, proxy("creating", "NONE"))
+            .on("DescribeDBProxies", 200, proxy("available", "NONE"))
             .on("ModifyDBProxy", 200, MODIFIED)
-            .on("DescribeDBProxies", 200, is("modifying", "NONE"))
-            .on("DescribeDBProxies", 200, is("available", "IAM_AUTH"));
-        assert_eq!(switch().run(&aws.config(), &clock()).await.unwrap(), Switch::Switched);
-        let asked = aws.asked("ModifyDBProxy");
-        assert!(asked[0].contains("DBProxyName=orders-dev&DefaultAuthScheme=IAM_AUTH"), "{asked:?}");
-        assert_eq!(switch().run(&aws.config(), &clock()).await.unwrap(), Switch::Already);
-        assert_eq!(aws.asked("ModifyDBProxy").len(), 1);
+            .on("DescribeDBProxies", 200, proxy("modifying", "NONE"))
+            .on("DescribeDBProxies", 200, proxy("available", "IAM_AUTH"));
+        assert_eq!(enable(&aws).await.unwrap(), ProxyAuth::Enabled);
+        let requests = aws.requests("ModifyDBProxy");
+        assert!(requests[0].contains("DBProxyName=orders-dev&DefaultAuthScheme=IAM_AUTH"), "{requests:?}");
+        assert_eq!(enable(&aws).await.unwrap(), ProxyAuth::AlreadyEnabled);
+        assert_eq!(aws.requests("ModifyDBProxy").len(), 1);
     }
 
     #[tokio::test]
-    async fn a_proxy_of_secrets_is_left() {
+    async fn a_proxy_with_secrets_is_left() {
         let aws = TestClient::new();
-        let mut switch = switch();
-        switch.proxy.authentication = Authentication::Secret;
-        assert_eq!(switch.run(&aws.config(), &clock()).await.unwrap(), Switch::BySecret);
+        let mut proxy = Outputs::parse(OUTPUTS).unwrap().proxy;
+        proxy.authentication = Authentication::Secret;
+        let result = enable_iam_auth(&aws.config(), &clock(), &proxy).await;
+        assert_eq!(result.unwrap(), ProxyAuth::Secrets);
         assert!(aws.operations().is_empty());
     }
 
     #[tokio::test]
-    async fn failures_say_what_to_do() {
-        let mut said = Vec::new();
+    async fn errors_name_the_fix() {
+        let mut errors = Vec::new();
         let none = "<ErrorResponse><Error><Code>DBProxyNotFoundFault</Code></Error></ErrorResponse>";
         for (status, answer) in [
             (404, none.to_owned()),
-            (200, is("incompatible-network", "NONE")),
-            (200, is("deleting", "NONE")),
-            (200, is("modifying", "NONE")),
-            (200, is("available", "NONE")),
+            (200, proxy("incompatible-network", "NONE")),
+            (200, proxy("deleting", "NONE")),
+            (200, proxy("modifying", "NONE")),
+            (200, proxy("available", "NONE")),
         ] {
             let aws = TestClient::new();
             aws.on("DescribeDBProxies", status, answer).on("ModifyDBProxy", 200, MODIFIED);
-            said.push(switch().run(&aws.config(), &clock()).await.unwrap_err().to_string());
+            errors.push(enable(&aws).await.unwrap_err().to_string());
         }
-        insta::assert_snapshot!(said.join("\n"), @"
-        there is no proxy orders-dev: run `terraform apply`, and write the outputs anew
-        the proxy orders-dev is incompatible-network, which it does not leave by itself: give it subnets with free addresses, in zones that host RDS Proxy
-        the proxy orders-dev is deleting, which it does not leave by itself: make it anew by `terraform apply`
-        the proxy orders-dev is modifying, with NONE as its default after 30 minutes: see its events, and run this again, which goes on waiting for it
-        the proxy orders-dev is available, with NONE as its default after 30 minutes: see its events, and run this again, which goes on waiting for it
+        insta::assert_snapshot!(errors.join("\n"), @"
+        the proxy orders-dev does not exist: run `terraform apply` and regenerate outputs.json
+        the proxy orders-dev has the status incompatible-network and does not leave it by itself: give it subnets with free addresses, in zones that support RDS Proxy
+        the proxy orders-dev has the status deleting and does not leave it by itself: create it again with `terraform apply`
+        the proxy orders-dev is modifying with the default scheme NONE after 30 minutes: check its events, and run the same command again to keep waiting
+        the proxy orders-dev is available with the default scheme NONE after 30 minutes: check its events, and run the same command again to keep waiting
         ");
     }
 }

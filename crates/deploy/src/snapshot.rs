@@ -1,4 +1,4 @@
-//! A snapshot of the database, taken before something that can't be undone.
+//! A snapshot of the database, taken before an operation that can't be undone.
 
 use std::time::Duration;
 
@@ -9,114 +9,106 @@ use aws_sdk_rds::types::DbSnapshot;
 use rds_iam_token::Clock;
 
 use crate::aws::CallError;
-use crate::aws::wait::{Poll, until};
+use crate::aws::poll::Poll;
 
-/// The first snapshot of a database copies all of it: some minutes for each 100 GiB. Less than a session of a role lasts.
+/// The first snapshot of a database copies all data: some minutes per 100 GiB. Shorter than a role's session.
 const POLL: Poll = Poll { interval: Duration::from_secs(10), timeout: Duration::from_secs(100 * 60) };
-
-/// Takes a snapshot of an instance, and waits until it can be restored.
-#[derive(Clone, Debug)]
-#[expect(clippy::exhaustive_structs, reason = "the call has no other arguments here, and callers build it")]
-pub struct TakeSnapshot {
-    /// The instance's identifier.
-    pub instance: String,
-    /// The name that the snapshot gets.
-    pub name: String,
-}
 
 /// A snapshot that can be restored.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Snapshot {
-    /// Its ARN.
+    /// The snapshot's ARN.
     pub arn: String,
-    /// Whether it was there before.
-    pub was_there: bool,
+    /// Whether it existed before the call.
+    pub existed: bool,
 }
 
-impl TakeSnapshot {
-    /// Takes it. One of that name of the same instance counts as taken.
-    ///
-    /// # Errors
-    /// Where a call fails, the name is another instance's, or the snapshot does not get done.
-    pub async fn run(&self, aws: &SdkConfig, clock: &Clock) -> Result<Snapshot, SnapshotError> {
-        let client = Client::new(aws);
-        let found = self.look(&client).await?;
-        let was_there = found.is_some();
-        match found.and_then(|snapshot| snapshot.db_instance_identifier) {
-            Some(instance) if instance != self.instance => {
-                return Err(SnapshotError::OtherInstance { name: self.name.clone(), instance });
-            }
-            _ if was_there => {}
-            _ => {
-                let create = client.create_db_snapshot().db_instance_identifier(&self.instance);
-                let doing = format!("take the snapshot {} of {}", self.name, self.instance);
-                let call = create.db_snapshot_identifier(&self.name).send();
-                call.await.map_err(CallError::from_sdk(doing, "rds:CreateDBSnapshot"))?;
-            }
+/// Creates a snapshot of a database instance and waits until it can be restored. An existing snapshot of that name and
+/// instance is returned as it is.
+///
+/// # Errors
+/// If a call fails, the name belongs to a snapshot of another instance, or the snapshot fails or times out.
+pub async fn create_snapshot(
+    aws: &SdkConfig,
+    clock: &Clock,
+    instance: &str,
+    name: &str,
+) -> Result<Snapshot, SnapshotError> {
+    let client = Client::new(aws);
+    let found = find_snapshot(&client, name).await?;
+    let existed = found.is_some();
+    match found.and_then(|snapshot| snapshot.db_instance_identifier) {
+        Some(other) if other != instance => {
+            return Err(SnapshotError::OtherInstance { name: name.to_owned(), instance: other });
         }
-        let done = until(clock, POLL, async || {
-            let Some(snapshot) = self.look(&client).await? else { return Ok(None) };
-            let status = snapshot.status.unwrap_or_default();
-            Ok(match status.as_str() {
-                "available" => Some(Ok(snapshot.db_snapshot_arn.unwrap_or_default())),
-                "creating" | "pending" => None,
-                // failed, deleting, …: none of them becomes a snapshot that can be restored.
-                _ => Some(Err(status)),
-            })
-        });
-        let name = self.name.clone();
-        match done.await? {
-            Some(Ok(arn)) => Ok(Snapshot { arn, was_there }),
-            Some(Err(status)) => Err(SnapshotError::Ended { name, status }),
-            None => Err(SnapshotError::Time { name, minutes: POLL.timeout.as_secs() / 60 }),
+        _ if existed => {}
+        _ => {
+            let create = client.create_db_snapshot().db_instance_identifier(instance);
+            let operation = format!("create the snapshot {name} of {instance}");
+            let call = create.db_snapshot_identifier(name).send();
+            call.await.map_err(CallError::from_sdk(operation, "rds:CreateDBSnapshot"))?;
         }
     }
-
-    async fn look(&self, client: &Client) -> Result<Option<DbSnapshot>, CallError> {
-        let call = client.describe_db_snapshots().db_snapshot_identifier(&self.name).send();
-        match call.await {
-            Ok(answer) => Ok(answer.db_snapshots.unwrap_or_default().into_iter().next()),
-            Err(error) if error.code() == Some("DBSnapshotNotFound") => Ok(None),
-            Err(error) => Err(CallError::from_sdk(
-                format!("look for the snapshot {}", self.name),
-                "rds:DescribeDBSnapshots",
-            )(error)),
-        }
+    let done = POLL.until(clock, async || {
+        let Some(snapshot) = find_snapshot(&client, name).await? else { return Ok(None) };
+        let status = snapshot.status.unwrap_or_default();
+        Ok(match status.as_str() {
+            "available" => Some(Ok(snapshot.db_snapshot_arn.unwrap_or_default())),
+            "creating" | "pending" => None,
+            // failed, deleting, …: none of them becomes a snapshot that can be restored.
+            _ => Some(Err(status)),
+        })
+    });
+    let name = name.to_owned();
+    match done.await? {
+        Some(Ok(arn)) => Ok(Snapshot { arn, existed }),
+        Some(Err(status)) => Err(SnapshotError::Failed { name, status }),
+        None => Err(SnapshotError::Timeout { name, minutes: POLL.timeout.as_secs() / 60 }),
     }
 }
 
-/// There is no snapshot.
+async fn find_snapshot(client: &Client, name: &str) -> Result<Option<DbSnapshot>, CallError> {
+    match client.describe_db_snapshots().db_snapshot_identifier(name).send().await {
+        Ok(answer) => Ok(answer.db_snapshots.unwrap_or_default().into_iter().next()),
+        Err(error) if error.code() == Some("DBSnapshotNotFound") => Ok(None),
+        Err(error) => {
+            Err(CallError::from_sdk(format!("read the snapshot {name}"), "rds:DescribeDBSnapshots")(error))
+        }
+    }
+}
+
+/// The snapshot was not created.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SnapshotError {
     /// A call failed.
     #[error(transparent)]
     Call(#[from] CallError),
-    /// The name is taken.
-    #[error("there is a snapshot {name} already, of the database {instance}: choose another name")]
+    /// Another instance has a snapshot of that name.
+    #[error("the snapshot {name} already exists, of the database {instance}: choose another name")]
     OtherInstance {
         /// The snapshot's name.
         name: String,
-        /// The instance that it is of.
+        /// The snapshot's instance.
         instance: String,
     },
-    /// It will not get done.
-    #[error("the snapshot {name} is {status}: delete it where it is still there, and run this again")]
-    Ended {
+    /// The snapshot is in a state that it does not leave by itself.
+    #[error("the snapshot {name} has the status {status}: delete it and retry")]
+    Failed {
         /// The snapshot's name.
         name: String,
-        /// Its status, as AWS names it.
+        /// AWS's status.
         status: String,
     },
-    /// It takes longer than this program waits.
+    /// The snapshot is not finished in time.
     #[error(
-        "the snapshot {name} is not done after {minutes} minutes: run this again, which goes on waiting for it"
+        "the snapshot {name} is not finished after {minutes} minutes: run the same command again to keep waiting"
     )]
-    Time {
+    Timeout {
         /// The snapshot's name.
         name: String,
-        /// How long it was waited for.
+        /// The time waited.
         minutes: u64,
     },
 }
@@ -131,11 +123,11 @@ mod tests {
 
     const CREATED: &str = "<CreateDBSnapshotResponse><CreateDBSnapshotResult/></CreateDBSnapshotResponse>";
 
-    fn snapshot() -> TakeSnapshot {
-        TakeSnapshot { instance: "orders-dev".to_owned(), name: "final".to_owned() }
+    async fn create(aws: &TestClient) -> Result<Snapshot, SnapshotError> {
+        create_snapshot(&aws.config(), &clock(), "orders-dev", "final").await
     }
 
-    fn is(status: &str, instance: &str) -> String {
+    fn snapshot(status: &str, instance: &str) -> String {
         format!(
             "<DescribeDBSnapshotsResponse><DescribeDBSnapshotsResult><DBSnapshots><DBSnapshot>\
              <DBSnapshotIdentifier>final</DBSnapshotIdentifier><DBInstanceIdentifier>{instance}</DBInstanceIdentifier>\
@@ -145,36 +137,43 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn it_is_taken_once() {
+    async fn a_snapshot_is_created_once() {
         let aws = TestClient::new();
         aws.on("DescribeDBSnapshots", 404, NOT_FOUND)
             .on("CreateDBSnapshot", 200, CREATED)
-            .on("DescribeDBSnapshots", 200, is("creating", "orders-dev"))
-            // The way to AWS is lost for a moment.
+            .on("DescribeDBSnapshots", 200, snapshot("creating", "orders-dev"))
+            // The connection to AWS is lost for a moment.
             .on("DescribeDBSnapshots", 0, "")
-            .on("DescribeDBSnapshots", 200, is("available", "orders-dev"));
-        let expected = Snapshot { arn: "arn:final".to_owned(), was_there: false };
-        assert_eq!(snapshot().run(&aws.config(), &clock()).await.unwrap(), expected);
-        let asked = aws.asked("CreateDBSnapshot");
-        assert!(asked[0].contains("DBSnapshotIdentifier=final&DBInstanceIdentifier=orders-dev"), "{asked:?}");
-        let again = snapshot().run(&aws.config(), &clock()).await.unwrap();
-        assert_eq!(again, Snapshot { was_there: true, ..expected });
-        assert_eq!(aws.asked("CreateDBSnapshot").len(), 1);
+            .on("DescribeDBSnapshots", 200, snapshot("available", "orders-dev"));
+        let expected = Snapshot { arn: "arn:final".to_owned(), existed: false };
+        assert_eq!(create(&aws).await.unwrap(), expected);
+        let requests = aws.requests("CreateDBSnapshot");
+        assert!(
+            requests[0].contains("DBSnapshotIdentifier=final&DBInstanceIdentifier=orders-dev"),
+            "{requests:?}"
+        );
+        let again = create(&aws).await.unwrap();
+        assert_eq!(again, Snapshot { existed: true, ..expected });
+        assert_eq!(aws.requests("CreateDBSnapshot").len(), 1);
     }
 
     #[tokio::test]
-    async fn failures_say_what_to_do() {
-        let mut said = Vec::new();
-        for answer in [is("available", "other"), is("failed", "orders-dev"), is("creating", "orders-dev")] {
+    async fn errors_name_the_fix() {
+        let mut errors = Vec::new();
+        for answer in [
+            snapshot("available", "other"),
+            snapshot("failed", "orders-dev"),
+            snapshot("creating", "orders-dev"),
+        ] {
             let aws = TestClient::new();
             aws.on("DescribeDBSnapshots", 200, answer);
-            said.push(snapshot().run(&aws.config(), &clock()).await.unwrap_err().to_string());
-            assert_eq!(aws.asked("CreateDBSnapshot").len(), 0);
+            errors.push(create(&aws).await.unwrap_err().to_string());
+            assert_eq!(aws.requests("CreateDBSnapshot").len(), 0);
         }
-        insta::assert_snapshot!(said.join("\n"), @"
-        there is a snapshot final already, of the database other: choose another name
-        the snapshot final is failed: delete it where it is still there, and run this again
-        the snapshot final is not done after 100 minutes: run this again, which goes on waiting for it
+        insta::assert_snapshot!(errors.join("\n"), @"
+        the snapshot final already exists, of the database other: choose another name
+        the snapshot final has the status failed: delete it and retry
+        the snapshot final is not finished after 100 minutes: run the same command again to keep waiting
         ");
     }
 }

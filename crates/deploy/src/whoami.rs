@@ -1,4 +1,4 @@
-//! Whose credentials these are: so that a run learns before its first step that it has none, or others' ones.
+//! The caller's identity: a run without credentials, or with those of another account, fails before its first step.
 
 use aws_config::SdkConfig;
 use serde::Serialize;
@@ -6,26 +6,24 @@ use serde::Serialize;
 use crate::aws::CallError;
 use rds_iam_infra::arn::AccountId;
 
-/// Who calls AWS.
+/// The caller of AWS.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Caller {
     /// The account, 12 digits.
     pub account: String,
-    /// The user, or the role with its session.
+    /// The ARN of the user, or of the role's session.
     pub arn: String,
 }
 
-/// Asks AWS whose credentials these are (`sts:GetCallerIdentity`, which needs no permission). They must be of
-/// `account`.
+/// Returns the caller's identity (`sts:GetCallerIdentity`, which needs no permission), which must be in `account`.
 ///
 /// # Errors
-/// If there are no credentials, AWS does not accept them, or they are another account's.
+/// If there are no credentials, AWS rejects them, or they belong to another account.
 pub async fn whoami(aws: &SdkConfig, account: &AccountId) -> Result<Caller, WhoAmIError> {
     let call = aws_sdk_sts::Client::new(aws).get_caller_identity().send();
-    let answer = call
-        .await
-        .map_err(CallError::from_sdk("ask AWS whose credentials these are", "sts:GetCallerIdentity"))?;
+    let answer =
+        call.await.map_err(CallError::from_sdk("read the caller's identity", "sts:GetCallerIdentity"))?;
     let caller = Caller {
         account: answer.account.unwrap_or_default(),
         arn: answer.arn.unwrap_or_else(|| "an unnamed caller".to_owned()),
@@ -37,23 +35,23 @@ pub async fn whoami(aws: &SdkConfig, account: &AccountId) -> Result<Caller, WhoA
     }
 }
 
-/// These credentials are no good for the deployment.
+/// The credentials can't be used for the deployment.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum WhoAmIError {
-    /// AWS was not asked, or did not say.
+    /// The call failed.
     #[error(transparent)]
     Call(#[from] CallError),
-    /// They are another account's.
+    /// The credentials belong to another account.
     #[error(
-        "the credentials are of account {} ({}), and the deployment lies in {expected}: choose the profile or role \
-         of that account (AWS_PROFILE), or the environment that lies in this one",
+        "the credentials belong to account {} ({}), but the deployment is in {expected}: choose that account's \
+         profile or role (AWS_PROFILE), or an environment in this account",
         found.account, found.arn
     )]
     OtherAccount {
-        /// The account that was expected.
+        /// The deployment's account.
         expected: AccountId,
-        /// Whose they are.
+        /// The caller.
         found: Caller,
     },
 }
@@ -61,6 +59,7 @@ pub enum WhoAmIError {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::aws::CallErrorKind;
     use crate::aws::test_client::TestClient;
 
     fn answer(account: &str) -> String {
@@ -75,7 +74,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_caller_is_told() {
+    async fn the_caller_is_returned() {
         let aws = TestClient::new();
         aws.on("GetCallerIdentity", 200, answer("123456789012"));
         let caller = whoami(&aws.config(), &account()).await.unwrap();
@@ -84,27 +83,36 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn credentials_that_are_no_good_are_refused() {
+    async fn credentials_of_another_account_are_refused() {
+        let aws = TestClient::new();
+        aws.on("GetCallerIdentity", 200, answer("999999999999"));
+        let error = whoami(&aws.config(), &account()).await.unwrap_err();
+        insta::assert_snapshot!(error, @"the credentials belong to account 999999999999 (arn:aws:iam::999999999999:user/ada), but the deployment is in 123456789012: choose that account's profile or role (AWS_PROFILE), or an environment in this account");
+    }
+
+    #[tokio::test]
+    async fn rejected_and_missing_credentials_are_distinguished() {
         let aws = TestClient::new();
         let expired =
             "<ErrorResponse><Error><Code>ExpiredToken</Code><Message>x</Message></Error></ErrorResponse>";
-        aws.on("GetCallerIdentity", 200, answer("999999999999")).on("GetCallerIdentity", 403, expired);
-        let mut said = Vec::new();
-        for _ in 0..2 {
-            said.push(whoami(&aws.config(), &account()).await.unwrap_err().to_string());
-        }
+        aws.on("GetCallerIdentity", 403, expired);
+        let error = whoami(&aws.config(), &account()).await.unwrap_err();
+        assert!(
+            matches!(&error, WhoAmIError::Call(call) if matches!(call.kind, CallErrorKind::Credentials { .. })),
+            "{error}"
+        );
         let none = aws.config().into_builder();
         let none = none.credentials_provider(aws_credential_types::provider::SharedCredentialsProvider::new(
             aws_credential_types::credential_fn::provide_credentials_fn(|| async {
                 Err(aws_credential_types::provider::error::CredentialsError::not_loaded("nowhere"))
             }),
         ));
-        said.push(whoami(&none.build(), &account()).await.unwrap_err().to_string());
-        assert_eq!(aws.operations().len(), 2, "nothing is sent without credentials");
-        insta::assert_snapshot!(said.join("\n"), @"
-        the credentials are of account 999999999999 (arn:aws:iam::999999999999:user/ada), and the deployment lies in 123456789012: choose the profile or role of that account (AWS_PROFILE), or the environment that lies in this one
-        cannot ask AWS whose credentials these are: AWS does not accept the credentials (ExpiredToken): log in again, or renew the profile or role
-        cannot ask AWS whose credentials these are: there are no credentials: log in (`aws sso login`, AWS_PROFILE), or let the job take its role (on GitHub Actions `id-token: write` and configure-aws-credentials)
-        ");
+        let error = whoami(&none.build(), &account()).await.unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "cannot read the caller's identity: no credentials found: log in (`aws sso login`, AWS_PROFILE), or let \
+             the job assume its role (on GitHub Actions `id-token: write` and configure-aws-credentials)"
+        );
+        assert_eq!(aws.operations().len(), 1, "nothing is sent without credentials");
     }
 }

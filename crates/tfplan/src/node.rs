@@ -40,11 +40,6 @@ impl<'a> Node<'a> {
         })
     }
 
-    /// The first of a block that stands at most once.
-    pub(super) fn block(self) -> Option<Self> {
-        self.items().next()
-    }
-
     pub(super) fn is_unknown(self) -> bool {
         self.unknown == &Value::Bool(true)
     }

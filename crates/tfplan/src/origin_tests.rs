@@ -18,43 +18,6 @@ fn data(address: &'static str) -> Resource {
 const NONE: [&str; 0] = [];
 
 #[test]
-fn a_launch_template_of_a_data_source_is_not_judged() {
-    let judge = |texts: &[&str]| {
-        let machine = (
-            "aws_instance.i",
-            json!({"launch_template": [{}]}),
-            json!({"metadata_options": true, "launch_template": [{"id": true}]}),
-            json!({"launch_template": [{"id": references(texts), "version": references(&["local.version"])}]}),
-        );
-        let own = (
-            "aws_launch_template.t",
-            json!({"metadata_options": [{"http_tokens": "required"}]}),
-            json!({}),
-            json!({}),
-        );
-        let (refused, notes) =
-            judged(&plan(&[machine, own, data("data.aws_launch_template.t")]), "RDSIAM009");
-        assert_eq!(refused, NONE, "{texts:?}");
-        notes
-    };
-    let (own, other) = ("aws_launch_template.t", "data.aws_launch_template.t");
-    assert_eq!(judge(&["aws_launch_template.t.id", own]), NONE);
-    assert_eq!(
-        judge(&["data.aws_launch_template.t.id", other]),
-        ["aws_instance.i: its metadata options come from a launch template that is not in this plan"]
-    );
-    // It may be the other one, also where that was read for the plan and is in no change.
-    for second in [other, "data.aws_launch_template.read", "local.template"] {
-        assert_eq!(
-            judge(&[own, second]),
-            [
-                "aws_instance.i: which launch template its metadata options come from is known only after apply"
-            ]
-        );
-    }
-}
-
-#[test]
 fn a_prefix_list_of_a_data_source_is_not_judged() {
     let port = json!({"ip_protocol": "tcp", "from_port": 3306, "to_port": 3306});
     let judge = |texts: &[&str], others: &[Resource]| {

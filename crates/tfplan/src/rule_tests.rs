@@ -256,29 +256,7 @@ fn spot_machines_are_machines() {
         [(one, own.clone(), constant.clone()), (many, fleet(&own), fleet(&constant))]
     {
         assert_eq!(judge(address, &after, &expressions, "RDSIAM010").len(), 1, "{address}");
-        assert_eq!(judge(address, &after, &expressions, "RDSIAM009").len(), 1, "{address}");
     }
-    let good = json!({"metadata_options": [{"http_tokens": "required"}]});
-    assert_eq!(judge(one, &good, &json!({}), "RDSIAM009"), [""; 0]);
-    let by_template = json!({"launch_template_config": [{}], "launch_specification": []});
-    assert_eq!(judge(many, &by_template, &json!({}), "RDSIAM009"), [""; 0]);
-}
-
-#[test]
-fn a_new_cluster_that_does_not_say_is_not_encrypted() {
-    let judge = |after: Value, mut unknown: Value, expressions: Value| {
-        unknown["storage_encrypted"] = json!(true);
-        let (refused, unchecked) =
-            judged(&plan(&[("aws_rds_cluster.c", after, unknown, expressions)]), "RDSIAM007");
-        (refused.len(), unchecked.len())
-    };
-    assert_eq!(judge(json!({"s3_import": []}), json!({"s3_import": []}), json!({})), (1, 0));
-    let set = json!({"storage_encrypted": references(&["local.encrypted"])});
-    assert_eq!(judge(json!({}), json!({}), set), (0, 1));
-    assert_eq!(judge(json!({"snapshot_identifier": "orders"}), json!({}), json!({})), (0, 1));
-    assert_eq!(judge(json!({"restore_to_point_in_time": [{}]}), json!({}), json!({})), (0, 1));
-    let source = json!({"replication_source_identifier": references(&["aws_rds_cluster.d.arn"])});
-    assert_eq!(judge(json!({}), json!({"replication_source_identifier": true}), source), (0, 1));
 }
 
 #[test]

@@ -45,7 +45,7 @@ fn texts_that_are_no_plan() {
 fn plans_that_cannot_be_reviewed() {
     let mut errored = of("aws_vpc", &json!({"actions": ["create"]}));
     errored["errored"] = json!(true);
-    insta::assert_snapshot!(said(&errored.to_string()), @"the text is the plan of a run that failed, so it is not complete: mend what `terraform plan` says, and plan again");
+    insta::assert_snapshot!(said(&errored.to_string()), @"the text is the plan of a run that failed, so it is not complete: fix what `terraform plan` reports, and plan again");
     let strange = of("aws_vpc", &json!({"actions": ["evict"]}));
     insta::assert_snapshot!(said(&strange.to_string()), @"the text has a part that is not as `terraform show -json` writes it: actions that this program does not know; use a newer one");
     let mut broken = of("aws_vpc", &json!({"actions": ["create"]}));
@@ -153,15 +153,13 @@ fn the_proxy_s_way_of_logging_in_is_taken_from_what_says_it_best() {
 fn what_is_known_only_after_apply_is_neither_right_nor_wrong() {
     for (kind, attribute) in [
         ("aws_db_proxy", "require_tls"),
-        ("aws_db_instance", "publicly_accessible"),
         ("aws_db_instance", "iam_database_authentication_enabled"),
-        ("aws_db_instance", "storage_encrypted"),
         ("aws_iam_policy", "policy"),
         ("aws_vpc_security_group_ingress_rule", "cidr_ipv4"),
     ] {
         let known = json!({
-            "require_tls": true, "publicly_accessible": false, "iam_database_authentication_enabled": true,
-            "storage_encrypted": true, "ip_protocol": "tcp", "from_port": 3306, "to_port": 3306,
+            "require_tls": true, "iam_database_authentication_enabled": true,
+            "ip_protocol": "tcp", "from_port": 3306, "to_port": 3306,
         });
         let mut change = json!({"actions": ["create"], "after": known, "after_unknown": {attribute: true}});
         change["after"].as_object_mut().unwrap().remove(attribute);
@@ -274,7 +272,7 @@ fn sarif_has_what_code_scanning_asks_for() {
           }
         ],
         "message": {
-          "text": "aws_db_proxy.this: require_tls is not true. Mend: set require_tls = true"
+          "text": "aws_db_proxy.this: require_tls is not true. Help: set require_tls = true"
         },
         "partialFingerprints": {
           "primaryLocationLineHash": "a48777230ac44fcb7f22ff467d5ebce1"

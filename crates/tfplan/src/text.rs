@@ -43,7 +43,7 @@ pub(super) fn write(review: &Review, f: &mut Formatter<'_>) -> Result {
     }
     for finding in &review.findings {
         write!(f, "\n  {} {}\n", finding.rule.id, finding.address)?;
-        write!(f, "    {}\n    mend: {}", finding.problem, finding.remedy)?;
+        write!(f, "    {}\n    help: {}", finding.problem, finding.remedy)?;
     }
     Ok(())
 }

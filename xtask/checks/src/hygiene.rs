@@ -1,9 +1,7 @@
-//! What no compiler checks about the repository: nothing of one machine in it, lints inherited
-//! everywhere, and a reason beside everything that is switched off.
+//! Checks of the repository that no compiler makes: nothing of one machine in it, lints inherited by each package, and
+//! an audit page whose tests exist.
 
-mod attributes;
 mod audit;
-mod excerpts;
 mod places;
 
 use std::fs;
@@ -65,7 +63,6 @@ pub fn run(workspace: &Workspace, console: Console, runner: Runner) -> Result<Ou
         let file = File { path, text: &text };
         wrong.extend(check(file));
         wrong.extend(audit::check(file, &workspace.root));
-        wrong.extend(excerpts::check(file, &workspace.root));
         long.extend(long_file(file));
     }
     console.line(&format!("{} files checked", paths.len()));
@@ -83,7 +80,7 @@ pub fn run(workspace: &Workspace, console: Console, runner: Runner) -> Result<Ou
 }
 
 fn tracked(workspace: &Workspace, runner: Runner) -> Result<Vec<String>, Error> {
-    // Whoever runs this builds the repository's code anyway, whoever owns the folder.
+    // This builds the repository's code anyway: git's check of the folder's owner protects nothing here.
     let trust = format!("safe.directory={}", workspace.root.display());
     let list = Cmd::new("git", &workspace.root, "apt-get install git")
         .args(["-c", trust.as_str(), "ls-files", "-z", "--cached", "--others", "--exclude-standard"])
@@ -99,16 +96,13 @@ fn report(wrong: &[Finding]) -> Error {
     }
     Error::Found {
         found,
-        mend: "each line above says where and what; xtask/checks/src/hygiene says why".to_owned(),
+        help: "each line above says where and what; xtask/checks/src/hygiene says why".to_owned(),
     }
 }
 
 /// All that is wrong with one file.
 fn check(file: File<'_>) -> Vec<Finding> {
     let mut wrong = places::check(file);
-    if file.path.ends_with(".rs") {
-        wrong.extend(attributes::check(file));
-    }
     if file.path == "Cargo.toml" || file.path.ends_with("/Cargo.toml") {
         wrong.extend(workspace_lints(file));
     }
@@ -187,7 +181,7 @@ mod tests {
         error: the repository breaks 2 of its own rules
           a.rs:1: one
           b.rs:2: two
-          hint: each line above says where and what; xtask/checks/src/hygiene says why
+          help: each line above says where and what; xtask/checks/src/hygiene says why
         ");
     }
 }

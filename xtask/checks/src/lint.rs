@@ -78,7 +78,7 @@ fn compiled(workspace: &Workspace, runner: Runner) -> [Step<'_>; 2] {
         Step::new("lints", move || {
             let clippy = ["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"];
             runner.run(
-                &workspace.cargo(clippy).hint("mend what clippy names, or `#[expect(…, reason = \"…\")]`"),
+                &workspace.cargo(clippy).hint("fix what clippy names, or `#[expect(…, reason = \"…\")]`"),
             )?;
             Ok(Outcome::Passed)
         }),
@@ -86,7 +86,7 @@ fn compiled(workspace: &Workspace, runner: Runner) -> [Step<'_>; 2] {
             let doc = workspace
                 .cargo(["doc", "--workspace", "--no-deps", "--locked"])
                 .env("RUSTDOCFLAGS", "-D warnings")
-                .hint("mend the links and examples that rustdoc names");
+                .hint("fix the links and examples that rustdoc names");
             runner.run(&doc)?;
             Ok(Outcome::Passed)
         }),
@@ -100,7 +100,7 @@ fn dependencies(workspace: &Workspace, console: Console, runner: Runner) -> Resu
     let fetch = workspace.cargo(["fetch", "--locked"]).hint("run any cargo build, and commit Cargo.lock");
     runner.run(&fetch)?;
     let check = workspace
-        .tool(&program, tools::cargo_deny_mend())
+        .tool(&program, tools::cargo_deny_help())
         .args(["--locked", "--offline", "check", "--hide-inclusion-graph", "licenses", "bans", "sources"])
         .hint("deny.toml gives the reason for each rule");
     runner.run(&check)?;
@@ -115,7 +115,7 @@ fn advisories(
     runner: Runner,
 ) -> Result<Outcome, Error> {
     let program = tools::cargo_deny(workspace, console, runner)?;
-    let deny = || workspace.tool(&program, tools::cargo_deny_mend());
+    let deny = || workspace.tool(&program, tools::cargo_deny_help());
     let fetch = deny().args(["--locked", "fetch", "db", "index"]).within(FETCHED_WITHIN);
     if let Err(error) = runner.run(&fetch) {
         if matches!(error, RunError::Stopped { .. }) {
@@ -129,7 +129,7 @@ fn advisories(
         }
         return Err(Error::Found {
             found: format!("the advisory database could not be fetched: {error}"),
-            mend: format!(
+            help: format!(
                 "github.com and the registry's index must be reachable; where they never are, {OFFLINE_VARIABLE}=advisories \
                  leaves this out, and says so"
             ),

@@ -17,10 +17,16 @@ use rds_iam_process::error::Error;
 use rds_iam_process::file;
 use rds_iam_process::runner::{Cmd, Runner};
 use rds_iam_process::tools;
-use rds_iam_process::workspace::{CARGO_MEND, Workspace};
+use rds_iam_process::workspace::{CARGO_HELP, Workspace};
 
 /// The program that a function is.
 const PROGRAM: &str = "rds-iam-bootstrap-lambda";
+
+/// The app's users file, which the function reads where `RDS_IAM_USERS` is not set, and the schema that it names.
+const APP_FILES: [(&str, &str); 2] = [
+    ("users.toml", include_str!("../../../crates/app/users.toml")),
+    ("schema.sql", include_str!("../../../crates/app/schema.sql")),
+];
 
 /// The largest zip that Lambda takes in a request: 50 MB. Source: "Lambda quotas", AWS Lambda Developer
 /// Guide.
@@ -79,7 +85,7 @@ impl Package {
     pub fn release(architecture: &str) -> Result<Self, Error> {
         let architecture = Architecture::from_str(architecture, false).map_err(|_| Error::Found {
             found: format!("bootstrap.architecture is {architecture:?}"),
-            mend: "Lambda has arm64 and x86_64".to_owned(),
+            help: "Lambda has arm64 and x86_64".to_owned(),
         })?;
         Ok(Self { architecture, profile: Profile::Release, binary: None, output: None, only_here: false })
     }
@@ -92,7 +98,7 @@ impl Package {
 
     /// Where it is written.
     pub fn file(&self, workspace: &Workspace) -> PathBuf {
-        // Not where a release lies, lest somebody deploys it.
+        // Not in the folder of a release, so that it is not deployed.
         let folder = if self.only_here { "infra" } else { "lambda" };
         let name = format!("{folder}/rds-iam-bootstrap-{}.zip", self.architecture.name());
         self.output.clone().unwrap_or_else(|| workspace.target.join(name))
@@ -138,14 +144,14 @@ pub fn run(
     let program = fs::read(&binary).map_err(file::failed("read", &binary))?;
     if let Err(refusal) = elf::runs_on_amazon_linux(&program, package.architecture) {
         let found = format!("{} can't be a Lambda function: {refusal}", binary.display());
-        return Err(Error::Found { found, mend: refusal.mend(package.architecture) });
+        return Err(Error::Found { found, help: refusal.help(package.architecture) });
     }
-    let zip = archive::zip(&program).map_err(file::failed("compress", &binary))?;
+    let zip = archive::zip(&program, &APP_FILES).map_err(file::failed("compress", &binary))?;
     let size = zip.len() as u64;
     if size > LARGEST_ZIP {
         let found =
             format!("the zip of {} has {size} bytes, and Lambda takes {LARGEST_ZIP}", binary.display());
-        return Err(Error::Found { found, mend: "package a release build: --profile release".to_owned() });
+        return Err(Error::Found { found, help: "package a release build: --profile release".to_owned() });
     }
     let output = package.file(workspace);
     file::replace(&output, &zip)?;
@@ -196,14 +202,14 @@ fn build(
     ]);
     let release = package.profile == Profile::Release;
     let build = if release { build.args(["--release"]) } else { build };
-    runner.run(&build.hint("the compiler's message above says what to mend"))?;
+    runner.run(&build.hint("the compiler's message above says what to fix"))?;
     let folder = if release { "release" } else { "debug" };
     Ok(workspace.target.join(target).join(folder).join(PROGRAM))
 }
 
 /// Checks before the build that Rust's standard library for the target is installed.
 fn has_standard_library(target: &str, workspace: &Workspace, runner: Runner) -> Result<(), Error> {
-    let ask = Cmd::new("rustc", &workspace.root, CARGO_MEND)
+    let ask = Cmd::new("rustc", &workspace.root, CARGO_HELP)
         .args(["--print", "target-libdir", "--target", target])
         .hint(format!("rustc has to support {target}"));
     let libraries = runner.ask(&ask)?;
@@ -212,7 +218,7 @@ fn has_standard_library(target: &str, workspace: &Workspace, runner: Runner) -> 
     }
     Err(Error::Found {
         found: format!("Rust's standard library for {target} is not installed"),
-        mend: format!("rustup target add {target}; or {ELSEWHERE}"),
+        help: format!("rustup target add {target}; or {ELSEWHERE}"),
     })
 }
 

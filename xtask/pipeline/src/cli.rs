@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
-use crate::{pipeline, test};
+use crate::args::{EnvArg, Options, ReportArgs, StageArgs};
+use crate::test;
 use rds_iam_checks::infra::Infra;
 use rds_iam_process::engine::Engine;
 use rds_iam_process::tools;
@@ -35,13 +36,13 @@ pub(crate) enum Task {
     #[command(display_order = 1)]
     Ci {
         #[command(flatten)]
-        options: pipeline::Options,
+        options: Options,
     },
     /// Deploy an environment: gates, plan, images, apply, users, rollout
     #[command(display_order = 1)]
     Deploy {
         #[command(flatten)]
-        environment: For,
+        environment: EnvArg,
         /// Leave the image as it is: no build, scan, push or rollout
         #[arg(long)]
         infrastructure_only: bool,
@@ -49,7 +50,7 @@ pub(crate) enum Task {
         #[arg(long, value_name = "STATUSES", value_delimiter = ',')]
         accept_scan: Vec<String>,
         #[command(flatten)]
-        options: pipeline::Options,
+        options: Options,
     },
     /// Move the image that runs in one environment to another, and roll it out there
     #[command(display_order = 1)]
@@ -73,26 +74,26 @@ pub(crate) enum Task {
         #[arg(long, value_name = "STAGES", value_delimiter = ',')]
         only: Vec<String>,
         #[command(flatten)]
-        telling: pipeline::Telling,
+        report: ReportArgs,
     },
     /// Roll the image out that served before this one
     #[command(display_order = 1)]
     Rollback {
         #[command(flatten)]
-        environment: For,
+        environment: EnvArg,
         #[command(flatten)]
-        options: pipeline::Options,
+        options: Options,
     },
     /// Destroy an environment, after its name was typed and a last snapshot taken
     #[command(display_order = 1)]
     Destroy {
         #[command(flatten)]
-        environment: For,
+        environment: EnvArg,
         /// Take no last snapshot of the database
         #[arg(long)]
         no_snapshot: bool,
         #[command(flatten)]
-        options: pipeline::Options,
+        options: Options,
     },
     #[command(flatten)]
     Stage(StageTask),
@@ -120,7 +121,7 @@ pub(crate) enum Task {
         #[arg(long, value_name = "FILE")]
         file: PathBuf,
     },
-    /// List everything this machine needs, present or missing, with the command that mends it
+    /// List everything this machine needs, present or missing, with the command that installs it
     Doctor {
         /// Print JSON
         #[arg(long)]
@@ -128,97 +129,79 @@ pub(crate) enum Task {
     },
 }
 
-/// Which environment.
-#[derive(Debug, clap::Args)]
-pub(crate) struct For {
-    /// The environment: terraform/stacks/service/environments/ENV.tfvars; local and localprod are on this machine
-    #[arg(long, value_name = "ENV", required_unless_present = "explain")]
-    pub(crate) env: Option<String>,
-}
-
-/// A stage by itself.
-#[derive(Debug, clap::Args)]
-pub(crate) struct Alone {
-    /// The environment; without one, where that is possible, as a pull request runs it
-    #[arg(long, value_name = "ENV")]
-    pub(crate) env: Option<String>,
-    #[command(flatten)]
-    pub(crate) telling: pipeline::Telling,
-}
-
 /// The stages, each by itself. What each does is `--explain`ed by what it declares.
 #[derive(Debug, Subcommand)]
 pub(crate) enum StageTask {
     /// Stage: check Terraform's format, and each module's and stack's validity and tests
     #[command(display_order = 3)]
-    Validate(Alone),
+    Validate(StageArgs),
     /// Stage: lint the Terraform code by tflint's rules and AWS's
     #[command(display_order = 3)]
-    Tflint(Alone),
+    Tflint(StageArgs),
     /// Stage: check the Terraform code against checkov's security rules
     #[command(display_order = 3)]
-    Checkov(Alone),
+    Checkov(StageArgs),
     /// Stage: plan the deployment, and have the rules judge the plan
     #[command(display_order = 3)]
-    Plan(Alone),
+    Plan(StageArgs),
     /// Stage: build the images of app and bootstrap, with SBOM and provenance
     #[command(display_order = 3)]
-    DockerBuild(Alone),
+    DockerBuild(StageArgs),
     /// Stage: scan images, SBOMs and repository for HIGH and CRITICAL weaknesses, secrets and misconfiguration
     #[command(display_order = 3)]
-    Trivy(Alone),
+    Trivy(StageArgs),
     /// Stage: apply the plan that was judged, and no other
     #[command(display_order = 3)]
-    Apply(Alone),
+    Apply(StageArgs),
     /// Stage: read what Terraform put out for the deployment that is there
     #[command(display_order = 3)]
-    Outputs(Alone),
+    Outputs(StageArgs),
     /// Stage: write rds.conf, which bootstrap reads
     #[command(display_order = 3)]
-    RdsConf(Alone),
+    RdsConf(StageArgs),
     /// Stage: switch the proxy to end-to-end IAM where the deployment asks for it, and read that back
     #[command(display_order = 3)]
-    ProxyAuth(Alone),
+    ProxyAuth(StageArgs),
     /// Stage: push both images by digest, tagged with the commit, and wait for the registry's scan
     #[command(display_order = 3)]
-    EcrPush(Alone),
-    /// Stage: create or mend the database users, and verify them
+    EcrPush(StageArgs),
+    /// Stage: create or update the database users, and verify them
     #[command(display_order = 3)]
-    Bootstrap(Alone),
+    Bootstrap(StageArgs),
     /// Stage: point the image's parameter at the digest, refresh the machines, watch their health, or go back
     #[command(display_order = 3)]
-    Rollout(Alone),
+    Rollout(StageArgs),
     /// Stage: ask the service over HTTP whether it is ready, and whom it logs in as
     #[command(display_order = 3)]
-    Smoke(Alone),
+    Smoke(StageArgs),
     /// Stage: build the programs that the pipeline runs, and bootstrap's Lambda package
     #[command(display_order = 3)]
-    Programs(Alone),
+    Programs(StageArgs),
     /// Stage: stand up the account on this machine: AWS API, registry, and stacks/account in it
     #[command(display_order = 3)]
-    Account(Alone),
+    Account(StageArgs),
 }
 
 impl StageTask {
     /// The stage's name, and what it was told.
-    pub(crate) fn named(self) -> (&'static str, Alone) {
+    pub(crate) fn named(self) -> (&'static str, StageArgs) {
         match self {
-            Self::Validate(alone) => ("validate", alone),
-            Self::Tflint(alone) => ("tflint", alone),
-            Self::Checkov(alone) => ("checkov", alone),
-            Self::Plan(alone) => ("plan", alone),
-            Self::DockerBuild(alone) => ("docker-build", alone),
-            Self::Trivy(alone) => ("trivy", alone),
-            Self::Apply(alone) => ("apply", alone),
-            Self::Outputs(alone) => ("outputs", alone),
-            Self::RdsConf(alone) => ("rds-conf", alone),
-            Self::ProxyAuth(alone) => ("proxy-auth", alone),
-            Self::EcrPush(alone) => ("ecr-push", alone),
-            Self::Bootstrap(alone) => ("bootstrap", alone),
-            Self::Rollout(alone) => ("rollout", alone),
-            Self::Smoke(alone) => ("smoke", alone),
-            Self::Programs(alone) => ("programs", alone),
-            Self::Account(alone) => ("account", alone),
+            Self::Validate(args) => ("validate", args),
+            Self::Tflint(args) => ("tflint", args),
+            Self::Checkov(args) => ("checkov", args),
+            Self::Plan(args) => ("plan", args),
+            Self::DockerBuild(args) => ("docker-build", args),
+            Self::Trivy(args) => ("trivy", args),
+            Self::Apply(args) => ("apply", args),
+            Self::Outputs(args) => ("outputs", args),
+            Self::RdsConf(args) => ("rds-conf", args),
+            Self::ProxyAuth(args) => ("proxy-auth", args),
+            Self::EcrPush(args) => ("ecr-push", args),
+            Self::Bootstrap(args) => ("bootstrap", args),
+            Self::Rollout(args) => ("rollout", args),
+            Self::Smoke(args) => ("smoke", args),
+            Self::Programs(args) => ("programs", args),
+            Self::Account(args) => ("account", args),
         }
     }
 }

@@ -31,7 +31,7 @@ pub(crate) fn run(text: &Path, workspace: &Workspace, runner: Runner) -> Result<
     if !pull_request.bytes().all(|byte| byte.is_ascii_digit()) {
         return Err(Error::Found {
             found: format!("RDS_IAM_PULL_REQUEST is {pull_request:?}, and no number"),
-            mend: "set it to github.event.pull_request.number".to_owned(),
+            help: "set it to github.event.pull_request.number".to_owned(),
         });
     }
     let body = body(&file::read(text)?)?;
@@ -60,7 +60,7 @@ fn body(text: &str) -> Result<String, Error> {
     }
     Err(Error::Found {
         found: format!("the comment has {} characters, and GitHub takes {LONGEST}", body.len()),
-        mend: "cargo xtask plan writes shorter ones".to_owned(),
+        help: "cargo xtask plan writes shorter ones".to_owned(),
     })
 }
 
@@ -77,7 +77,7 @@ fn ours(pages: &Value) -> Option<u64> {
 fn variable(name: &str) -> Result<String, Error> {
     std::env::var(name).ok().filter(|value| !value.is_empty()).ok_or_else(|| Error::Found {
         found: format!("{name} is not set, or empty"),
-        mend: "this runs in a job of a pull request on GitHub Actions".to_owned(),
+        help: "this runs in a job of a pull request on GitHub Actions".to_owned(),
     })
 }
 

@@ -2,20 +2,23 @@
 //! anything is said, and the command that fixes each thing that is missing. Tasks look at their part of the same
 //! list before they begin.
 
+mod checks;
+mod list;
 mod machine;
 mod needs;
 mod preflight;
 
 use serde_json::{Value, json};
 
-use needs::{Met, Need, Wanted, needs};
+use list::{Met, Need, Wanted};
+use machine::ThisMachine;
+use needs::needs;
 use rds_iam_process::console::{Console, Style};
 use rds_iam_process::engine::Engine;
 use rds_iam_process::runner::{self, Runner};
 use rds_iam_process::workspace::Workspace;
 
-pub(crate) use machine::{Machine, ThisMachine};
-pub(crate) use needs::{Source, Task};
+pub(crate) use list::Task;
 pub(crate) use preflight::{NOT_BEGUN, preflight, require};
 
 /// Prints all needs; true when nothing required is missing.
@@ -63,7 +66,7 @@ fn lines(needs: &[Need]) -> Vec<String> {
         };
         lines.push(format!("{state:<8}  {:<width$}  {what}", need.name));
         if need.unmet() {
-            lines.push(format!("{:<8}  {:<width$}  mend: {}", "", "", need.mend));
+            lines.push(format!("{:<8}  {:<width$}  help: {}", "", "", need.help));
         }
     }
     lines.push(String::new());
@@ -101,7 +104,7 @@ fn as_json(needs: &[Need]) -> Value {
                 "found": found,
                 "fetched": fetched,
                 "why": why,
-                "mend": need.mend,
+                "help": need.help,
             })
         })
         .collect();

@@ -4,10 +4,34 @@
 //! What a task does is in the module of its name; all programs are started by [`runner`], and tasks of several steps end
 //! with a table of them.
 
+mod args;
+mod attestation;
+mod bases;
+mod bundle;
 mod cli;
+mod commands;
 mod comment;
+mod confirm;
+mod context;
 mod doctor;
-mod pipeline;
+mod dry_run;
+mod environment;
+mod explain;
+mod gate_results;
+mod local;
+mod lock;
+mod need;
+mod permissions;
+mod plan_summary;
+mod preflight;
+mod report;
+mod request;
+mod run;
+mod schedule;
+mod selection;
+mod show;
+mod stage;
+mod stages;
 mod test;
 #[cfg(test)]
 mod workflows;
@@ -16,9 +40,9 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 
-use cli::{Alone, Cli, Task};
+use args::{Options, StageArgs};
+use cli::{Cli, Task};
 use doctor::NOT_BEGUN;
-use pipeline::{Asked, Run};
 use rds_iam_checks::infra::{self, Infra};
 use rds_iam_checks::lint;
 use rds_iam_process::console::{Console, Style};
@@ -27,6 +51,8 @@ use rds_iam_process::error::Error;
 use rds_iam_process::runner::{self, RunError, Runner};
 use rds_iam_process::workspace::Workspace;
 use rds_iam_process::{steps, tools};
+use request::Request;
+use selection::Run;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
@@ -36,15 +62,15 @@ fn main() -> ExitCode {
         // Ctrl-C then ends us at once, as it does every program.
         console.line(&format!("warning: signals can't be watched: {error}"));
     }
-    match run(cli.task, console) {
+    match start(cli.task, console) {
         Ok(status) => status.into(),
         Err(Error::Run(RunError::Stopped { .. })) if runner::interrupted() => {
-            pipeline::stopped(console).into()
+            report::interrupted(console).into()
         }
         Err(error) => {
             console.line(&console.paint(Style::Bad, &error.report()));
             match error {
-                _ if runner::interrupted() => pipeline::stopped(console).into(),
+                _ if runner::interrupted() => report::interrupted(console).into(),
                 // As clap's own.
                 Error::Usage { .. } => ExitCode::from(2),
                 _ => ExitCode::FAILURE,
@@ -54,13 +80,13 @@ fn main() -> ExitCode {
 }
 
 /// Runs one task; the exit status, where it has told about a failure itself.
-fn run(task: Task, console: Console) -> Result<u8, Error> {
+fn start(task: Task, console: Console) -> Result<u8, Error> {
     let runner = Runner::new(console);
     let workspace = Workspace::find(runner)?;
-    let status = |status| if runner::interrupted() { pipeline::stopped(console) } else { status };
+    let status = |status| if runner::interrupted() { report::interrupted(console) } else { status };
     let all_well = |well: bool| if well { 0 } else { status(1) };
     let ready = |task, engine| doctor::preflight(task, engine, &workspace, console, runner);
-    let pipeline = |asked: Asked| pipeline::run(&asked, &workspace, console, runner);
+    let pipeline = |request: Request| run::run(&request, &workspace, console, runner);
     match task {
         Task::Test { engine, only } => {
             let task = only.map_or(doctor::Task::Test, |test::Only::Crates| doctor::Task::Crates);
@@ -78,27 +104,27 @@ fn run(task: Task, console: Console) -> Result<u8, Error> {
             }
             Ok(all_well(well))
         }
-        Task::Ci { options } => pipeline(Asked::new(Run::Ci, None, options)),
+        Task::Ci { options } => pipeline(Request::new(Run::Ci, None, options)),
         Task::Deploy { environment, infrastructure_only, accept_scan, options } => {
-            let options = if infrastructure_only { options.without_the_image() } else { options };
-            pipeline(Asked { accept_scan, ..Asked::new(Run::Deploy, environment.env, options) })
+            let options = if infrastructure_only { options.without_image() } else { options };
+            pipeline(Request { accept_scan, ..Request::new(Run::Deploy, environment.env, options) })
         }
-        Task::Promote { from, to, digest, accept_skipped, reason, only, telling } => pipeline(Asked {
+        Task::Promote { from, to, digest, accept_skipped, reason, only, report } => pipeline(Request {
             promote_from: from,
             digest,
             accept_skipped,
             reason,
-            ..Asked::new(Run::Promote, to, pipeline::Options::only(only, telling))
+            ..Request::new(Run::Promote, to, Options::from_only(only, report))
         }),
         Task::Rollback { environment, options } => {
-            pipeline(Asked::new(Run::Rollback, environment.env, options))
+            pipeline(Request::new(Run::Rollback, environment.env, options))
         }
         Task::Destroy { environment, no_snapshot, options } => {
-            pipeline(Asked { no_snapshot, ..Asked::new(Run::Destroy, environment.env, options) })
+            pipeline(Request { no_snapshot, ..Request::new(Run::Destroy, environment.env, options) })
         }
         Task::Stage(stage) => {
-            let (name, Alone { env, telling }) = stage.named();
-            pipeline(Asked::stage(name, env, telling))
+            let (name, StageArgs { env, report }) = stage.named();
+            pipeline(Request::from_stage(name, env, report))
         }
         Task::PullRequestComment { file } => comment::run(&file, &workspace, runner).map(|()| 0),
         Task::Infra(task) => {

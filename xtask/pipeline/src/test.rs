@@ -149,7 +149,7 @@ fn build(workspace: &Workspace, runner: Runner) -> Result<Outcome, Error> {
     }
     Err(Error::Found {
         found: format!("the build left no {}", file.display()),
-        mend: "crates/emulator/mysql-plugin must be a cdylib named AWSAuthenticationPlugin".to_owned(),
+        help: "crates/emulator/mysql-plugin must be a cdylib named AWSAuthenticationPlugin".to_owned(),
     })
 }
 

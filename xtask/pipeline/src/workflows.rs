@@ -8,8 +8,9 @@ use std::path::Path;
 use clap::Parser as _;
 use yaml_rust2::{Yaml, YamlLoader};
 
+use crate::args::Options;
 use crate::cli::{Cli, Task};
-use crate::pipeline;
+use crate::selection::Run;
 use rds_iam_process::workspace;
 
 /// A session ends this many minutes after its last stage may, for what comes before the stages.
@@ -140,19 +141,25 @@ fn stage_minutes(words: &[String]) -> u64 {
     let cli = Cli::try_parse_from(words).unwrap_or_else(|error| panic!("{words:?}: {error}"));
     match cli.task {
         Task::Deploy { infrastructure_only, options, .. } => {
-            let options = if infrastructure_only { options.without_the_image() } else { options };
-            pipeline::minutes(pipeline::Run::Deploy, &options)
+            let options = if infrastructure_only { options.without_image() } else { options };
+            minutes(Run::Deploy, &options)
         }
         Task::Destroy { no_snapshot, options, .. } => {
             let options = if no_snapshot { options.without("snapshot") } else { options };
-            pipeline::minutes(pipeline::Run::Destroy, &options)
+            minutes(Run::Destroy, &options)
         }
-        Task::Rollback { options, .. } => pipeline::minutes(pipeline::Run::Rollback, &options),
-        Task::Promote { only, telling, .. } => {
-            pipeline::minutes(pipeline::Run::Promote, &pipeline::Options::only(only, telling))
-        }
+        Task::Rollback { options, .. } => minutes(Run::Rollback, &options),
+        Task::Promote { only, report, .. } => minutes(Run::Promote, &Options::from_only(only, report)),
         _ => 0,
     }
+}
+
+/// How many minutes all stages of a run on AWS may take, one after the other.
+fn minutes(run: Run, options: &Options) -> u64 {
+    // What was built elsewhere takes no time.
+    let selection = options.without("programs").selection;
+    let stages = selection.select(&run.stages(false), run).unwrap();
+    stages.iter().map(|stage| stage.minutes).sum()
 }
 
 #[test]

@@ -189,9 +189,29 @@ pub fn table<const N: usize>(headers: [&str; N], rows: &[[String; N]]) -> Vec<St
         .collect()
 }
 
+/// The command by which GitHub Actions shows an error above the log and at the pull request.
+pub fn annotation(title: &str, message: &str, help: Option<&str>) -> String {
+    let mut text = message.to_owned();
+    if let Some(help) = help {
+        text.push_str(&format!("\nhelp: {help}"));
+    }
+    // As GitHub's own toolkit escapes the message of a command, and its properties.
+    let escaped = text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A");
+    let title = title.replace(',', "%2C");
+    format!("::error title={title}::{escaped}")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_annotation_is_one_line() {
+        assert_eq!(
+            annotation("plan", "100 % wrong\nin a", Some("fix it")),
+            "::error title=plan::100 %25 wrong%0Ain a%0Ahelp: fix it"
+        );
+    }
 
     /// What a console writes when a group holds one line.
     fn a_group(colours: bool, github: bool) -> String {

@@ -42,7 +42,7 @@ impl Engine {
         }
         Self::from_str(&said, false).map_err(|_| Error::Usage {
             found: format!("{ENGINE_VARIABLE} is {said:?}; expected auto, docker or process"),
-            mend: format!("correct or unset {ENGINE_VARIABLE}"),
+            help: format!("correct or unset {ENGINE_VARIABLE}"),
         })
     }
 
@@ -87,7 +87,7 @@ pub fn choose(wanted: Engine, runner: Runner) -> Result<Chosen, Error> {
 /// # Errors
 /// When none answers: which address was tried, and why.
 pub fn docker_engine(runner: Runner) -> Result<String, Error> {
-    let cmd = Cmd::new(DOCKER, &workspace::root(), CLIENT_MEND).args([
+    let cmd = Cmd::new(DOCKER, &workspace::root(), CLIENT_HELP).args([
         "version",
         "--format",
         "{{.Server.Version}}",
@@ -109,18 +109,18 @@ pub fn docker_engine(runner: Runner) -> Result<String, Error> {
 
 /// An error about a machine without Docker's client.
 pub fn no_client() -> Error {
-    Error::Found { found: format!("no `{DOCKER}` on PATH"), mend: CLIENT_MEND.to_owned() }
+    Error::Found { found: format!("no `{DOCKER}` on PATH"), help: CLIENT_HELP.to_owned() }
 }
 
 fn no_engine(host: Option<&str>, why: &str) -> Error {
     match host {
         Some(host) => Error::Found {
             found: format!("no Docker engine answers at {} ({HOST_VARIABLE}): {why}", shell::redact(host)),
-            mend: format!("start the Docker engine there, or correct or unset {HOST_VARIABLE}"),
+            help: format!("start the Docker engine there, or correct or unset {HOST_VARIABLE}"),
         },
         None => Error::Found {
             found: format!("no Docker engine answers: {why}"),
-            mend: "start the Docker engine (`dockerd` as root, or `systemctl start docker`)".to_owned(),
+            help: "start the Docker engine (`dockerd` as root, or `systemctl start docker`)".to_owned(),
         },
     }
 }
@@ -138,7 +138,7 @@ pub fn building_client() -> Option<&'static str> {
     let found = FOUND.get_or_init(|| {
         let runner = Runner::new(Console::from_env());
         let ask = |client: &str, args: &[&str]| {
-            let cmd = Cmd::new(client, &workspace::root(), CLIENT_MEND).args(args.iter().copied());
+            let cmd = Cmd::new(client, &workspace::root(), CLIENT_HELP).args(args.iter().copied());
             runner.ask_within(&cmd, ENGINE_ANSWERS_WITHIN).ok()
         };
         let path = std::env::var_os("PATH").unwrap_or_default();
@@ -154,7 +154,7 @@ pub fn building_client() -> Option<&'static str> {
 }
 
 /// What to do where Docker's client is missing.
-pub const CLIENT_MEND: &str = "apt-get install docker.io";
+pub const CLIENT_HELP: &str = "apt-get install docker.io";
 
 /// The variable that names another engine than this machine's.
 const HOST_VARIABLE: &str = "DOCKER_HOST";
@@ -172,13 +172,13 @@ fn decide(
                 (Engine::Docker, format!("containers, as asked for (Docker engine {version})"))
             }
             (Ok(version), _) => (Engine::Docker, format!("containers (Docker engine {version} answers)")),
-            (Err(Error::Found { found, mend }), Engine::Docker) => {
+            (Err(Error::Found { found, help }), Engine::Docker) => {
                 let without = if by_variable {
                     format!("unset {ENGINE_VARIABLE}")
                 } else {
                     "leave out `--engine docker`".to_owned()
                 };
-                return Err(Error::Found { found, mend: format!("{mend}; or {without}") });
+                return Err(Error::Found { found, help: format!("{help}; or {without}") });
             }
             (Err(error), Engine::Docker) => return Err(error),
             (Err(_), _) => (Engine::Process, "child processes (no Docker engine answers)".to_owned()),
@@ -224,11 +224,11 @@ mod tests {
         process: Database servers run as child processes, as asked for.
         process: Database servers run as child processes (no Docker engine answers).
         error: no Docker engine answers: connection refused
-          hint: start the Docker engine (`dockerd` as root, or `systemctl start docker`); or leave out `--engine docker`
+          help: start the Docker engine (`dockerd` as root, or `systemctl start docker`); or leave out `--engine docker`
         error: no `docker` on PATH
-          hint: apt-get install docker.io; or unset RDS_IAM_EMULATOR_ENGINE
+          help: apt-get install docker.io; or unset RDS_IAM_EMULATOR_ENGINE
         error: no Docker engine answers at tcp://ada:<redacted>@nowhere:2375 (DOCKER_HOST): no such host
-          hint: start the Docker engine there, or correct or unset DOCKER_HOST
+          help: start the Docker engine there, or correct or unset DOCKER_HOST
         "
         );
     }

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use crate::runner::{Cmd, RunError};
 
-/// A task's failure. Its Display says what failed; [`Error::mend`] says what to do.
+/// A task's failure. Its Display says what failed; [`Error::help`] says what to do.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 #[expect(missing_docs, reason = "the variant's message says what each field is")]
@@ -22,10 +22,10 @@ pub enum Error {
     Answer { command: String, what: String },
     /// A check looked, and what it found is wrong.
     #[error("{found}")]
-    Found { found: String, mend: String },
+    Found { found: String, help: String },
     /// The command line asks for what is not there, or makes no sense.
     #[error("{found}")]
-    Usage { found: String, mend: String },
+    Usage { found: String, help: String },
 }
 
 impl Error {
@@ -34,11 +34,11 @@ impl Error {
         move |error| Self::Answer { command: cmd.shown(), what: error.to_string() }
     }
 
-    /// What mends it, where that is known.
-    pub fn mend(&self) -> Option<&str> {
+    /// What to do about it, where that is known.
+    pub fn help(&self) -> Option<&str> {
         match self {
-            Self::Run(error) => error.mend(),
-            Self::Found { mend, .. } | Self::Usage { mend, .. } => Some(mend),
+            Self::Run(error) => error.help(),
+            Self::Found { help, .. } | Self::Usage { help, .. } => Some(help),
             Self::File { .. } | Self::Answer { .. } => None,
         }
     }
@@ -51,7 +51,7 @@ impl Error {
         }
     }
 
-    /// The whole chain, one cause to a line, then the mend: printed once, at the edge.
+    /// The whole chain, one cause to a line, then the help: printed once, at the edge.
     pub fn report(&self) -> String {
         let mut report = format!("error: {self}");
         let mut cause = std::error::Error::source(self);
@@ -59,8 +59,8 @@ impl Error {
             report.push_str(&format!("\n  because: {error}"));
             cause = error.source();
         }
-        if let Some(mend) = self.mend() {
-            report.push_str(&format!("\n  hint: {mend}"));
+        if let Some(help) = self.help() {
+            report.push_str(&format!("\n  help: {help}"));
         }
         report
     }

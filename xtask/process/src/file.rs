@@ -1,8 +1,9 @@
 //! Files in one step, and their digests.
 
-use std::fs::{self, File};
-use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::{Path, PathBuf};
+use std::fs::{self, File, Permissions};
+use std::io::Write as _;
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::path::Path;
 
 use rustix::fs::OFlags;
 use serde::de::DeserializeOwned;
@@ -10,23 +11,22 @@ use sha2::{Digest, Sha256};
 
 use crate::error::Error;
 
-/// Writes a file in one step: whoever reads it meanwhile sees the old one or the new one.
+/// Replaces a file atomically: a concurrent reader gets the old content or the new. Its permissions are those of an
+/// ordinary new file.
 ///
 /// # Errors
 /// When its folder can't be made, or it can't be written.
 pub fn replace(path: &Path, bytes: impl AsRef<[u8]>) -> Result<(), Error> {
-    if let Some(folder) = path.parent() {
-        make_folder(folder)?;
-    }
-    let mut unfinished = path.as_os_str().to_owned();
-    unfinished.push(format!(".{}", std::process::id()));
-    let unfinished = PathBuf::from(unfinished);
-    let written = fs::write(&unfinished, bytes).and_then(|()| fs::rename(&unfinished, path));
-    written.map_err(|source| {
-        // It may not even have been made; what failed is what the person has to hear about.
-        drop(fs::remove_file(&unfinished));
-        failed("write", path)(source)
-    })
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    make_folder(folder)?;
+    let mut builder = tempfile::Builder::new();
+    let prefix = path.file_name().map(|name| format!(".{}.", name.to_string_lossy())).unwrap_or_default();
+    builder.prefix(&prefix).permissions(Permissions::from_mode(0o666));
+    let written = builder.tempfile_in(folder).and_then(|mut temporary| {
+        temporary.write_all(bytes.as_ref())?;
+        temporary.persist(path).map_err(|error| error.error)
+    });
+    written.map(drop).map_err(failed("write", path))
 }
 
 /// Makes a folder with those above it, if it is not there.
@@ -52,7 +52,7 @@ pub fn open_lock(path: &Path) -> Result<File, Error> {
         if path.is_symlink() {
             return Error::Found {
                 found: format!("{} is a symbolic link; expected a file", path.display()),
-                mend: "remove the link".to_owned(),
+                help: "remove the link".to_owned(),
             };
         }
         failed("open", path)(source)
@@ -70,11 +70,11 @@ pub fn read(path: &Path) -> Result<String, Error> {
 /// A JSON file as a type.
 ///
 /// # Errors
-/// When it can't be read, or holds something else; `made_by` is what makes it anew.
+/// When it can't be read, or holds something else; `made_by` is the command that makes it again.
 pub fn json<T: DeserializeOwned>(path: &Path, made_by: &str) -> Result<T, Error> {
     serde_json::from_str(&read(path)?).map_err(|error| Error::Found {
         found: format!("{} is not what it should be: {error}", path.display()),
-        mend: format!("make it anew: {made_by}"),
+        help: format!("make it again: {made_by}"),
     })
 }
 
@@ -121,4 +121,31 @@ pub fn sha256(path: &Path) -> Result<String, Error> {
 pub fn failed(action: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Error {
     let path = path.to_owned();
     move |source| Error::File { action, path, source }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_replaced_file_has_the_permissions_of_a_new_one() {
+        let root = tempfile::tempdir().unwrap();
+        let (new, replaced) = (root.path().join("new"), root.path().join("folder/replaced"));
+        fs::write(&new, "new").unwrap();
+        replace(&replaced, "old").unwrap();
+        replace(&replaced, "new").unwrap();
+        assert_eq!(fs::read_to_string(&replaced).unwrap(), "new");
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode();
+        assert_eq!(mode(&replaced), mode(&new));
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_replaced_leaves_nothing_beside_it() {
+        let root = tempfile::tempdir().unwrap();
+        let folder = root.path().join("folder");
+        fs::create_dir(&folder).unwrap();
+        let error = replace(&folder, "text").unwrap_err();
+        assert_eq!(error.to_string(), format!("could not write {}", folder.display()));
+        assert_eq!(fs::read_dir(root.path()).unwrap().count(), 1);
+    }
 }

@@ -9,5 +9,6 @@ pub mod file;
 pub mod runner;
 pub mod shell;
 pub mod steps;
+pub mod summary;
 pub mod tools;
 pub mod workspace;

@@ -1,5 +1,7 @@
 //! Words as a shell could run them, with anything secret left out.
 
+use std::borrow::Cow;
+
 /// What stands in an echoed command where a secret would be.
 pub const REDACTED: &str = "<redacted>";
 
@@ -137,14 +139,15 @@ pub fn redact(word: &str) -> String {
     }
 }
 
-/// A word in single quotes, unless a shell takes it as it is.
-pub fn quote(word: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "_-./:=,+@%^".contains(c);
+/// Returns a word as a POSIX shell reads it back. shlex also quotes `=`, `,` and `%`, which no shell expands in the
+/// words echoed here: `--network=none` stays as it is.
+fn quote(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "_-./:=,+@%".contains(c);
     if !word.is_empty() && word.chars().all(plain) || word == REDACTED {
-        word.to_owned()
-    } else {
-        format!("'{}'", word.replace('\'', r"'\''"))
+        return word.to_owned();
     }
+    // A word with a NUL byte can't be an argument: starting the command fails.
+    shlex::try_quote(word).map_or_else(|_| format!("{word:?}"), Cow::into_owned)
 }
 
 #[cfg(test)]
@@ -158,7 +161,9 @@ mod tests {
             ("a/b.rs:1", "a/b.rs:1"),
             ("", "''"),
             ("-D warnings", "'-D warnings'"),
-            ("it's", r"'it'\''s'"),
+            ("it's", "\"it's\""),
+            ("--network=none", "--network=none"),
+            ("HEAD^", "HEAD'^'"),
             ("$HOME", "'$HOME'"),
             ("{{.Server.Version}}", "'{{.Server.Version}}'"),
             ("~", "'~'"),

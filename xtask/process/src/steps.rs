@@ -1,12 +1,13 @@
-//! Steps of a task: run in order until one fails, then told as a table.
+//! Steps of a task: run in order until one fails, then listed in a table.
 
 use std::time::{Duration, Instant};
 
-use crate::console::{Console, Style, table};
+use crate::console::{Console, Style};
 use crate::error::Error;
 use crate::runner::{self, RunError};
+use crate::summary::{self, End, Row};
 
-/// How a step that did not fail ended.
+/// The result of a step that did not fail.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// Passed.
@@ -24,15 +25,22 @@ pub struct Step<'a> {
 }
 
 impl<'a> Step<'a> {
-    /// A step of this name, which does that.
+    /// A step of this name that performs `action`.
     pub fn new(name: &'static str, action: impl FnOnce() -> Result<Outcome, Error> + 'a) -> Self {
         Self { name, action: Box::new(action) }
     }
 }
 
-/// What steps there are, for whoever wants to know before they run.
+/// The names of steps, for a reader who wants to know them before they run.
 pub fn names(steps: &[Step<'_>]) -> String {
     steps.iter().map(|step| step.name).collect::<Vec<_>>().join(", ")
+}
+
+/// A step and its result.
+struct Done {
+    name: &'static str,
+    end: End,
+    took: Option<Duration>,
 }
 
 /// Runs `steps` in order; after the first failure the others are listed as not run. Ends with a
@@ -41,8 +49,8 @@ pub fn run(console: Console, steps: Vec<Step<'_>>) -> bool {
     let mut done: Vec<Done> = Vec::new();
     let (begun, all) = (Instant::now(), steps.len());
     for (number, Step { name, action }) in (1..).zip(steps) {
-        if let Some(why) = left_out(&done, runner::interrupted()) {
-            done.push(Done { name, end: End::Finished(Outcome::NotRun(why.to_owned())), took: None });
+        if let Some(why) = reason_not_to_run(&done, runner::interrupted()) {
+            done.push(Done { name, end: End::NotRun(why.to_owned()), took: None });
             continue;
         }
         let started = Instant::now();
@@ -62,24 +70,16 @@ pub fn run(console: Console, steps: Vec<Step<'_>>) -> bool {
         }
         done.push(Done { name, end, took });
     }
-    console.line("");
-    for (number, line) in summary(&done).iter().enumerate() {
-        let style = match number.checked_sub(1).and_then(|row| done.get(row)).map(|step| &step.end) {
-            None => Style::Heading,
-            Some(End::Failed(_)) => Style::Bad,
-            Some(End::Finished(Outcome::Passed)) => Style::Good,
-            Some(End::Finished(_) | End::Stopped(_)) => Style::Warning,
-        };
-        console.line(&console.paint(style, line));
-    }
-    console.line("");
-    console.line(&counts(&done));
-    !runner::interrupted() && !done.iter().any(|step| matches!(step.end, End::Failed(_) | End::Stopped(_)))
+    let rows: Vec<Row<'_>> =
+        done.iter().map(|Done { name, end, took }| Row { name, end, took: *took }).collect();
+    summary::print("step", &rows, console);
+    let ended_well = |done: &Done| done.end.passed() || matches!(done.end, End::NotRun(_));
+    !runner::interrupted() && done.iter().all(ended_well)
 }
 
-/// Why the step after those that are `done` is not run.
-fn left_out(done: &[Done], interrupted: bool) -> Option<&'static str> {
-    if done.iter().any(|step| matches!(step.end, End::Failed(_))) {
+/// Returns why the step after those in `done` must not run.
+fn reason_not_to_run(done: &[Done], interrupted: bool) -> Option<&'static str> {
+    if done.iter().any(|step| step.end.failed()) {
         Some("an earlier step failed")
     } else if interrupted || done.iter().any(|step| matches!(step.end, End::Stopped(_))) {
         Some("the run was interrupted")
@@ -88,17 +88,19 @@ fn left_out(done: &[Done], interrupted: bool) -> Option<&'static str> {
     }
 }
 
-/// How a step ended. Where the run was interrupted, that is why it did not pass.
+/// The result of a step. A step that did not pass in an interrupted run was stopped by the interrupt.
 fn end(name: &str, result: Result<Outcome, Error>, interrupted: bool) -> End {
     match result {
         Err(Error::Run(RunError::Stopped { command })) => End::Stopped(command),
         Err(_) | Ok(Outcome::NotRun(_)) if interrupted => End::Stopped(name.to_owned()),
-        Ok(outcome) => End::Finished(outcome),
+        Ok(Outcome::Passed) => End::Passed(None),
+        Ok(Outcome::Warned(note)) => End::Warned(note),
+        Ok(Outcome::NotRun(reason)) => End::NotRun(reason),
         Err(error) => End::Failed(error),
     }
 }
 
-/// A step's heading: which of how many, and how much time has gone by before it.
+/// A step's heading: its number, the number of steps, and the time that has passed before it.
 fn title(number: usize, all: usize, name: &str, elapsed: Duration) -> String {
     format!("step {number} of {all}: {name}, after {}", minutes(elapsed))
 }
@@ -111,112 +113,33 @@ pub fn minutes(time: Duration) -> String {
     }
 }
 
-#[derive(Debug)]
-struct Done {
-    name: &'static str,
-    end: End,
-    took: Option<Duration>,
-}
-
-#[derive(Debug)]
-enum End {
-    Finished(Outcome),
-    Failed(Error),
-    /// It was ended with the run: the command that it was in the middle of.
-    Stopped(String),
-}
-
-fn summary(done: &[Done]) -> Vec<String> {
-    let rows: Vec<[String; 4]> = done
-        .iter()
-        .map(|Done { name, end, took }| {
-            let (result, note) = match end {
-                End::Finished(Outcome::Passed) => ("passed", String::new()),
-                End::Finished(Outcome::Warned(note)) => ("passed", note.clone()),
-                End::Finished(Outcome::NotRun(reason)) => ("not run", reason.clone()),
-                End::Failed(error) => ("FAILED", error.brief()),
-                End::Stopped(command) => ("stopped", format!("in the middle of {command}")),
-            };
-            // What was not run took no time, also where finding out took some.
-            let seconds = match (end, took) {
-                (End::Finished(Outcome::NotRun(_)), _) | (_, None) => "-".to_owned(),
-                (_, Some(took)) => format!("{:.1}", took.as_secs_f64()),
-            };
-            [(*name).to_owned(), result.to_owned(), format!("{seconds:>7}"), note]
-        })
-        .collect();
-    table(["step", "result", "seconds", ""], &rows)
-}
-
-fn counts(done: &[Done]) -> String {
-    let count = |wanted: fn(&End) -> bool| done.iter().filter(|step| wanted(&step.end)).count();
-    let passed = count(|end| matches!(end, End::Finished(Outcome::Passed | Outcome::Warned(_))));
-    let failed = count(|end| matches!(end, End::Failed(_)));
-    let not_run = count(|end| matches!(end, End::Finished(Outcome::NotRun(_))));
-    let stopped = match count(|end| matches!(end, End::Stopped(_))) {
-        0 => String::new(),
-        stopped => format!(" {stopped} stopped,"),
-    };
-    format!("{passed} steps passed, {failed} failed,{stopped} {not_run} not run")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn done(name: &'static str, end: End, millis: Option<u64>) -> Done {
-        Done { name, end, took: millis.map(Duration::from_millis) }
-    }
-
     fn wrong(found: &str) -> Error {
-        Error::Found { found: found.to_owned(), mend: "correct it".to_owned() }
+        Error::Found { found: found.to_owned(), help: "correct it".to_owned() }
     }
 
     #[test]
     fn a_step_that_was_stopped_did_not_fail_and_nothing_runs_after_it() {
         let stopped = || Err(Error::Run(RunError::Stopped { command: "cargo test".to_owned() }));
+        let done = |name, result, interrupted| Done { name, end: end(name, result, interrupted), took: None };
         let steps = [
-            done("lints", end("lints", Ok(Outcome::Passed), false), Some(420)),
-            done("tests", end("tests", stopped(), false), Some(1_000)),
-            done("demo", end("demo", Err(wrong("it ended")), true), Some(2_000)),
+            done("lints", Ok(Outcome::Passed), false),
+            done("tests", stopped(), false),
+            done("demo", Err(wrong("it ended")), true),
         ];
-        assert_eq!(left_out(&steps[..1], false), None);
-        assert_eq!(left_out(&steps[..1], true), Some("the run was interrupted"));
-        assert_eq!(left_out(&steps, false), Some("the run was interrupted"));
-        insta::assert_snapshot!([summary(&steps).join("\n"), counts(&steps)].join("\n\n"), @r"
-        step   result   seconds
-        lints  passed       0.4
-        tests  stopped      1.0  in the middle of cargo test
-        demo   stopped      2.0  in the middle of demo
-
-        1 steps passed, 0 failed, 2 stopped, 0 not run
-        ");
+        assert_eq!(steps.each_ref().map(|step| step.end.label()), ["passed", "stopped", "stopped"]);
+        assert_eq!(steps[2].end.note(), "in the middle of demo");
+        assert_eq!(reason_not_to_run(&steps[..1], false), None);
+        assert_eq!(reason_not_to_run(&steps[..1], true), Some("the run was interrupted"));
+        assert_eq!(reason_not_to_run(&steps, false), Some("the run was interrupted"));
         assert!(!run(Console::silent(), vec![Step::new("one", stopped)]));
     }
 
     #[test]
-    fn the_table_lists_what_ran_what_failed_and_what_did_not_run() {
-        let steps = [
-            done("format", End::Finished(Outcome::Passed), Some(420)),
-            done("hygiene", End::Finished(Outcome::Warned("1 long file".into())), Some(15)),
-            done("advisories", End::Finished(Outcome::NotRun("needs the network".into())), Some(0)),
-            done("lints", End::Failed(wrong("exit status: 101")), Some(101_250)),
-            done("tests", End::Finished(Outcome::NotRun("an earlier step failed".into())), None),
-        ];
-        insta::assert_snapshot!([summary(&steps).join("\n"), counts(&steps)].join("\n\n"), @r"
-        step        result   seconds
-        format      passed       0.4
-        hygiene     passed       0.0  1 long file
-        advisories  not run        -  needs the network
-        lints       FAILED     101.2  exit status: 101
-        tests       not run        -  an earlier step failed
-
-        2 steps passed, 1 failed, 2 not run
-        ");
-    }
-
-    #[test]
-    fn a_heading_tells_how_far_the_run_is() {
+    fn a_heading_says_how_far_the_run_is() {
         let at = |seconds| title(3, 18, "lints", Duration::from_secs(seconds));
         assert_eq!(at(7), "step 3 of 18: lints, after 7 s");
         assert_eq!(at(64), "step 3 of 18: lints, after 1 min 04 s");

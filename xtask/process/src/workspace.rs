@@ -8,7 +8,7 @@ use crate::error::Error;
 use crate::runner::{Cmd, Runner};
 
 /// What to do where cargo is missing.
-pub const CARGO_MEND: &str = "install Rust with rustup (https://rustup.rs)";
+pub const CARGO_HELP: &str = "install Rust with rustup (https://rustup.rs)";
 
 /// Where tests and the demo find the plugin that the server loads.
 pub const PLUGIN_VARIABLE: &str = "RDS_IAM_MYSQL_PLUGIN";
@@ -42,7 +42,7 @@ impl Workspace {
         let cache =
             cache_dir(|name| std::env::var_os(name).map(PathBuf::from)).ok_or_else(|| Error::Found {
                 found: "there is no folder to keep tools and servers in".to_owned(),
-                mend: "set RDS_IAM_CACHE_DIR to a folder that may hold about 1 GB".to_owned(),
+                help: "set RDS_IAM_CACHE_DIR to a folder that may hold about 1 GB".to_owned(),
             })?;
         let root = root();
         if is_prebuilt() {
@@ -62,9 +62,9 @@ impl Workspace {
         cargo(&self.root, args)
     }
 
-    /// Another program in the workspace's root; `mend` is what a person does where it is missing.
-    pub fn tool(&self, program: &str, mend: String) -> Cmd {
-        Cmd::new(program, &self.root, mend)
+    /// Another program in the workspace's root; `help` is what a person does where it is missing.
+    pub fn tool(&self, program: &str, help: String) -> Cmd {
+        Cmd::new(program, &self.root, help)
     }
 
     /// The MySQL plugin that cargo built under `profile` (`debug`, `release`).
@@ -86,7 +86,7 @@ pub fn root() -> PathBuf {
 }
 
 fn cargo<S: Into<String>>(dir: &Path, args: impl IntoIterator<Item = S>) -> Cmd {
-    Cmd::new("cargo", dir, CARGO_MEND).args(args)
+    Cmd::new("cargo", dir, CARGO_HELP).args(args)
 }
 
 /// `RDS_IAM_CACHE_DIR`, else `$XDG_CACHE_HOME/rds-iam`, else `~/.cache/rds-iam`: the emulator's

@@ -10,8 +10,7 @@ use sqlx::mysql::{MySqlConnection, MySqlRow};
 use super::grants::RoutineKind;
 use super::privilege::columns;
 use super::query::{Query, names};
-use super::{Account, Grants, Limits, Object, PLUGIN, PLUGIN_STRING, Privilege};
-use crate::Declaration;
+use super::{Account, Declared, Grants, Limits, Object, PLUGIN, PLUGIN_STRING, Privilege};
 
 /// The tables of `mysql` that [`observe`] reads, and so the admin may. Not the whole schema: others hold
 /// passwords in clear text.
@@ -77,13 +76,13 @@ pub struct ObservedAccount {
     pub proxies: BTreeSet<Account>,
 }
 
-/// Reads everything that [`plan`](super::plan()) has to know. Changes nothing.
+/// Reads everything that [`diff`](super::diff()) has to know. Changes nothing.
 pub(crate) async fn observe(
     connection: &mut MySqlConnection,
-    declaration: &Declaration,
+    declared: &Declared,
 ) -> Result<Observed, sqlx::Error> {
-    let databases: Vec<&str> = declaration.databases().into_iter().collect();
-    let users: BTreeSet<&str> = declaration.accounts().map(Account::user).collect();
+    let databases: Vec<&str> = declared.databases().into_iter().collect();
+    let users: BTreeSet<&str> = declared.accounts().map(Account::user).collect();
     let mut reader = Reader { connection, observed: Observed::default(), users, databases };
     reader.server().await?;
     reader.grants().await?;

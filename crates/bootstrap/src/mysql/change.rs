@@ -1,53 +1,22 @@
-//! What a run does to the server: one statement each, for the server, for a person and for a program.
+//! Changes to the server, one statement each.
 
 use std::collections::BTreeSet;
 use std::fmt;
 
-use serde::ser::SerializeStruct;
-use serde::{Serialize, Serializer};
-
 use super::names::visible;
-use super::{Account, Limits, Object, PLUGIN, PLUGIN_STRING, Privilege};
+use super::{Account, Limits, Object, PLUGIN, PLUGIN_STRING, Privilege, Warning};
+use crate::plan::{Action, ActionKind, Actor, Step};
 
-/// One statement, and who runs it when.
+/// A change to the server, with its step and its actor.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Action {
+pub struct PlannedChange {
     /// The step of the run.
     pub step: Step,
-    /// Who runs it.
+    /// The user that makes the change.
     pub actor: Actor,
-    /// What it does.
+    /// The change.
     pub change: Change,
-}
-
-/// The steps of a run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-#[non_exhaustive]
-pub enum Step {
-    /// 1: read and check the configuration.
-    Configuration = 1,
-    /// 2: fetch the master user's credentials.
-    Credentials = 2,
-    /// 3: as the master user, create or correct the IAM admin.
-    Admin = 3,
-    /// 4: connect as that admin, by IAM.
-    Switch = 4,
-    /// 5: make the tables, create or correct the users.
-    Users = 5,
-    /// 6: verify.
-    Verify = 6,
-}
-
-/// Who runs a statement.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum Actor {
-    /// The master user. For the admin itself, and to take away what the admin doesn't have.
-    Master,
-    /// The IAM admin.
-    Admin,
 }
 
 /// A change to the server.
@@ -117,79 +86,69 @@ pub enum Change {
     },
 }
 
-impl Action {
-    /// The statement.
-    #[must_use]
-    pub fn sql(&self) -> String {
-        let iam = format!("IDENTIFIED WITH {PLUGIN} AS '{PLUGIN_STRING}'");
-        match &self.change {
-            Change::CreateAccount { account } => {
-                format!("CREATE USER IF NOT EXISTS {} {iam} REQUIRE SSL", account.sql())
-            }
-            Change::UseIam { account, stricter, .. } => {
-                // Without REQUIRE, what the account demands stays as it is.
-                let require = if *stricter { "" } else { " REQUIRE SSL" };
-                format!("ALTER USER {} {iam}{require}", account.sql())
-            }
-            Change::RequireTls { account } => format!("ALTER USER {} REQUIRE SSL", account.sql()),
-            Change::LiftLimits { account, limits } => {
-                format!("ALTER USER {} {}", account.sql(), limits.lifted())
-            }
-            Change::Grant { account, object, privileges } => {
-                let mut plain = privileges.clone();
-                let hand_on = plain.remove(&Privilege::GRANT_OPTION);
-                if plain.is_empty() {
-                    plain.insert(Privilege::named("USAGE"));
-                }
-                let with = if hand_on { " WITH GRANT OPTION" } else { "" };
-                format!("GRANT {} TO {}{with}", object.sql(&plain), account.sql())
-            }
-            Change::Revoke { account, object, privileges, .. } => {
-                format!("REVOKE {} FROM {}", object.sql(privileges), account.sql())
-            }
-            Change::RevokeRole { account, role } => format!("REVOKE {} FROM {}", role.sql(), account.sql()),
-            Change::CreateTable { sql, .. } => sql.clone(),
+impl From<PlannedChange> for Action {
+    fn from(PlannedChange { step, actor, change }: PlannedChange) -> Self {
+        Self {
+            step,
+            actor,
+            kind: change.kind(),
+            account: change.account().map(ToString::to_string),
+            text: change.to_string(),
+            sql: change.sql(),
+            if_denied: change.if_denied().map(Into::into),
         }
-    }
-
-    /// Whether a run goes on where the server denies this: letting the admin read the catalog. Where the
-    /// admin may not, the master user reads.
-    #[must_use]
-    pub fn is_optional(&self) -> bool {
-        let on_catalog =
-            |object: &Object| matches!(object, Object::Table { database, .. } if database == "mysql");
-        matches!(&self.change, Change::Grant { object, .. } if on_catalog(object))
     }
 }
 
 impl Change {
-    /// `+` for what is new, `~` for what changes, `-` for what goes.
-    pub(crate) fn sign(&self) -> char {
+    /// Returns the statement.
+    #[must_use]
+    pub fn sql(&self) -> String {
+        let iam = format!("IDENTIFIED WITH {PLUGIN} AS '{PLUGIN_STRING}'");
         match self {
-            Self::CreateAccount { .. } | Self::Grant { .. } | Self::CreateTable { .. } => '+',
-            Self::UseIam { .. } | Self::RequireTls { .. } => '~',
-            Self::LiftLimits { .. } | Self::Revoke { .. } | Self::RevokeRole { .. } => '-',
+            Self::CreateAccount { account } => {
+                format!("CREATE USER IF NOT EXISTS {} {iam} REQUIRE SSL", account.sql())
+            }
+            Self::UseIam { account, stricter, .. } => {
+                // Without REQUIRE, what the account demands stays as it is.
+                let require = if *stricter { "" } else { " REQUIRE SSL" };
+                format!("ALTER USER {} {iam}{require}", account.sql())
+            }
+            Self::RequireTls { account } => format!("ALTER USER {} REQUIRE SSL", account.sql()),
+            Self::LiftLimits { account, limits } => {
+                format!("ALTER USER {} {}", account.sql(), limits.lifted())
+            }
+            Self::Grant { account, object, privileges } => {
+                let mut plain = privileges.clone();
+                let with_grant_option = plain.remove(&Privilege::GRANT_OPTION);
+                if plain.is_empty() {
+                    plain.insert(Privilege::named("USAGE"));
+                }
+                let with = if with_grant_option { " WITH GRANT OPTION" } else { "" };
+                format!("GRANT {} TO {}{with}", object.sql(&plain), account.sql())
+            }
+            Self::Revoke { account, object, privileges, .. } => {
+                format!("REVOKE {} FROM {}", object.sql(privileges), account.sql())
+            }
+            Self::RevokeRole { account, role } => format!("REVOKE {} FROM {}", role.sql(), account.sql()),
+            Self::CreateTable { sql, .. } => sql.clone(),
         }
     }
 
-    /// A short name, for programs.
-    #[must_use]
-    pub fn name(&self) -> &'static str {
+    fn kind(&self) -> ActionKind {
         match self {
-            Self::CreateAccount { .. } => "create_account",
-            Self::UseIam { .. } => "use_iam",
-            Self::RequireTls { .. } => "require_tls",
-            Self::LiftLimits { .. } => "lift_limits",
-            Self::Grant { .. } => "grant",
-            Self::Revoke { .. } => "revoke",
-            Self::RevokeRole { .. } => "revoke_role",
-            Self::CreateTable { .. } => "create_table",
+            Self::CreateAccount { .. } => ActionKind::CreateAccount,
+            Self::UseIam { .. } => ActionKind::UseIam,
+            Self::RequireTls { .. } => ActionKind::RequireTls,
+            Self::LiftLimits { .. } => ActionKind::LiftLimits,
+            Self::Grant { .. } => ActionKind::Grant,
+            Self::Revoke { .. } => ActionKind::Revoke,
+            Self::RevokeRole { .. } => ActionKind::RevokeRole,
+            Self::CreateTable { .. } => ActionKind::CreateTable,
         }
     }
 
-    /// The account that it is about, where it is about one.
-    #[must_use]
-    pub fn account(&self) -> Option<&Account> {
+    fn account(&self) -> Option<&Account> {
         match self {
             Self::CreateAccount { account }
             | Self::UseIam { account, .. }
@@ -201,6 +160,16 @@ impl Change {
             Self::CreateTable { .. } => None,
         }
     }
+
+    /// A run can do without the admin's right to read the catalog: the master user reads it then.
+    fn if_denied(&self) -> Option<Warning> {
+        match self {
+            Self::Grant { account, object: Object::Table { database, .. }, .. } if database == "mysql" => {
+                Some(Warning::ClosedCatalog { account: account.clone() })
+            }
+            _ => None,
+        }
+    }
 }
 
 impl fmt::Display for Change {
@@ -208,7 +177,7 @@ impl fmt::Display for Change {
         match self {
             Self::CreateAccount { account } => write!(f, "create {account} (login by IAM, over TLS only)"),
             Self::UseIam { account, from, .. } if from == PLUGIN => {
-                write!(f, "set up IAM as RDS has it for {account}")
+                write!(f, "set up IAM for {account} as RDS expects it")
             }
             Self::UseIam { account, from, .. } => {
                 write!(f, "switch {account} from {} to IAM: its password ends", visible(from))
@@ -222,7 +191,7 @@ impl fmt::Display for Change {
                 write!(f, "revoke {} on {object} from {account}", list(privileges))?;
                 if *wildcard { f.write_str(" (_ and % stand for any characters there)") } else { Ok(()) }
             }
-            Self::RevokeRole { account, role } => write!(f, "take the role {role} from {account}"),
+            Self::RevokeRole { account, role } => write!(f, "revoke the role {role} from {account}"),
             Self::CreateTable { table, .. } => write!(f, "create table {}", visible(table)),
         }
     }
@@ -230,17 +199,4 @@ impl fmt::Display for Change {
 
 pub(super) fn list(privileges: &BTreeSet<Privilege>) -> String {
     privileges.iter().map(|p| visible(&p.to_string())).collect::<Vec<_>>().join(", ")
-}
-
-impl Serialize for Action {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut action = serializer.serialize_struct("Action", 6)?;
-        action.serialize_field("step", &(self.step as u8))?;
-        action.serialize_field("as", &self.actor)?;
-        action.serialize_field("change", self.change.name())?;
-        action.serialize_field("account", &self.change.account())?;
-        action.serialize_field("summary", &self.change.to_string())?;
-        action.serialize_field("sql", &self.sql())?;
-        action.end()
-    }
 }

@@ -1,69 +1,55 @@
-//! What the declaration speaks about and neither exists nor will.
+//! Databases and tables that the declaration names, and that neither exist nor will be created.
 
 use std::collections::BTreeSet;
 
-use super::Observed;
 use super::names::{identifier, visible};
-use crate::Declaration;
+use super::{Declared, Observed};
+use crate::Missing;
 
-/// What the declaration speaks about and neither exists nor will.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{}", self.list())]
-#[non_exhaustive]
-pub struct Missing {
-    /// Databases.
-    pub databases: Vec<String>,
-    /// Tables, as (database, table).
-    pub tables: Vec<(String, String)>,
+/// Checks that every declared grant has its database and table.
+pub(super) fn check(declared: &Declared, observed: &Observed) -> Result<(), Missing> {
+    let databases = declared.databases().into_iter();
+    let databases: Vec<_> = databases.filter(|name| !observed.databases.contains(*name)).collect();
+    let is_created = |database: &str, table: &str| {
+        database == declared.database() && declared.tables().iter().any(|created| created.table() == table)
+    };
+    let tables: BTreeSet<_> = declared
+        .users()
+        .iter()
+        .flat_map(|user| &user.grants)
+        .filter_map(|grant| Some((grant.database.clone(), grant.table.clone()?)))
+        .filter(|(database, table)| !databases.contains(&database.as_str()) && !is_created(database, table))
+        .filter(|table| !observed.tables.contains(table))
+        .collect();
+    if databases.is_empty() && tables.is_empty() {
+        return Ok(());
+    }
+    let no_database = databases.iter().map(|name| format!("database {} does not exist", visible(name)));
+    let no_table = tables
+        .iter()
+        .map(|(database, table)| format!("table {}.{} does not exist", visible(database), visible(table)));
+    Err(Missing {
+        objects: no_database.chain(no_table).collect(),
+        help: help(&databases, !tables.is_empty()),
+        // The server lists only databases that the user has a privilege on.
+        may_be_hidden: !databases.is_empty(),
+    })
 }
 
-impl Missing {
-    pub(super) fn check(declaration: &Declaration, observed: &Observed) -> Result<(), Self> {
-        let databases = declaration.databases().into_iter();
-        let databases: Vec<_> =
-            databases.filter(|name| !observed.databases.contains(*name)).map(str::to_owned).collect();
-        let made = |database: &str, table: &str| {
-            database == declaration.database()
-                && declaration.tables().iter().any(|made| made.table() == table)
-        };
-        let tables: BTreeSet<_> = declaration
-            .users()
-            .iter()
-            .flat_map(|user| &user.grants)
-            .filter_map(|grant| Some((grant.database.clone(), grant.table.clone()?)))
-            .filter(|(database, table)| !databases.contains(database) && !made(database, table))
-            .filter(|table| !observed.tables.contains(table))
-            .collect();
-        let tables: Vec<_> = tables.into_iter().collect();
-        if databases.is_empty() && tables.is_empty() { Ok(()) } else { Err(Self { databases, tables }) }
+fn help(databases: &[&str], has_tables: bool) -> String {
+    let mut help = Vec::new();
+    if !databases.is_empty() {
+        let sql: Vec<_> =
+            databases.iter().map(|name| format!("CREATE DATABASE {};", identifier(name))).collect();
+        help.push(format!(
+            "RDS creates a database along with the instance only if it is given a name (Terraform: db_name). Check DB_NAME and the users file, or create it as the master user: {}",
+            sql.join(" ")
+        ));
     }
-
-    fn list(&self) -> String {
-        let databases =
-            self.databases.iter().map(|name| format!("database {} does not exist", visible(name)));
-        let tables = self.tables.iter().map(|(database, table)| {
-            format!("table {}.{} does not exist", visible(database), visible(table))
-        });
-        databases.chain(tables).collect::<Vec<_>>().join("; ")
+    if has_tables {
+        help.push(
+            "Privileges on a table need the table: declare it under [schema], or create it first.".to_owned(),
+        );
     }
-
-    /// What to do about it.
-    pub(crate) fn hint(&self) -> String {
-        let mut hints = Vec::new();
-        if !self.databases.is_empty() {
-            let sql: Vec<_> =
-                self.databases.iter().map(|name| format!("CREATE DATABASE {};", identifier(name))).collect();
-            hints.push(format!(
-                "RDS creates a database along with the instance only where it is told its name (Terraform: db_name). Check DB_NAME and the users file, or create it as the master user: {}",
-                sql.join(" ")
-            ));
-        }
-        if !self.tables.is_empty() {
-            hints.push(
-                "Privileges on a table need the table: declare it under [schema], or create it first."
-                    .to_owned(),
-            );
-        }
-        hints.join("\n")
-    }
+    help.join("\n")
 }

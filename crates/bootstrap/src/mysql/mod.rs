@@ -1,32 +1,36 @@
-//! Everything that is MySQL's own: names and their quoting, privileges, the catalog, the plan and its
-//! SQL. PostgreSQL will be a second module beside this one.
+//! Everything specific to MySQL: names and their quoting, privileges, the catalog, the difference between the declared
+//! and the observed, and its SQL. A second engine is a second module, with files of the same names.
 
 mod catalog;
 mod change;
+mod declared;
+mod diff;
+mod error;
+#[cfg(test)]
+mod fixture;
 mod grants;
 mod hosts;
 mod limits;
 mod lock;
 mod missing;
 mod names;
-mod plan;
 mod privilege;
 mod query;
 mod schema;
+mod session;
 mod warning;
 
-pub(crate) use catalog::observe;
 pub use catalog::{Observed, ObservedAccount};
-pub use change::{Action, Actor, Change, Step};
+pub use change::{Change, PlannedChange};
+pub use declared::{Declared, User};
+pub use diff::{Diff, diff};
+pub(crate) use error::{is_locked, is_wrong_password};
 pub use grants::{Grant, Grants, Object, RoutineKind};
 pub use limits::Limits;
-pub(crate) use lock::take as take_lock;
-pub use missing::Missing;
 pub use names::{Account, AccountError};
-pub use plan::{Plan, plan};
 pub use privilege::{Privilege, PrivilegeError};
-pub(crate) use query::answer;
 pub use schema::{CreateTable, SchemaError};
+pub(crate) use session::Session;
 pub use warning::Warning;
 
 /// The authentication plugin that checks IAM tokens on RDS.

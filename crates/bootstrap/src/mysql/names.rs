@@ -2,10 +2,8 @@
 
 use std::fmt;
 
-use rds_iam_token::DbUser;
-use serde::{Serialize, Serializer};
-
 use super::hosts;
+use crate::session::Login;
 
 /// MySQL's limit for user names, in characters ("Identifier Length Limits").
 const USER_LENGTH: usize = 32;
@@ -104,21 +102,16 @@ impl Account {
         format!("{}@{}", identifier(&self.user), identifier(&self.host))
     }
 
-    /// The user name as logins have it.
-    pub(crate) fn login(&self) -> DbUser {
-        self.user.parse().expect("a checked name is neither empty nor has control characters")
+    /// Returns the account with the name that it logs in by.
+    pub(crate) fn login(&self) -> Login {
+        let user = self.user.parse().expect("a checked name is neither empty nor has control characters");
+        Login { account: self.to_string(), user }
     }
 }
 
 impl fmt::Display for Account {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}@{}", visible(&self.user), visible(&self.host))
-    }
-}
-
-impl Serialize for Account {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
     }
 }
 
@@ -272,7 +265,7 @@ mod tests {
             assert!(Account::new("app", host).is_err(), "{host}");
         }
         for user in ["node_app", "node-app", "app@example.com", "Zoë", &"ü".repeat(32)] {
-            assert_eq!(Account::new(user, "10.0.%").unwrap().login().as_str(), user);
+            assert_eq!(Account::new(user, "10.0.%").unwrap().login().user.as_str(), user);
         }
     }
 }

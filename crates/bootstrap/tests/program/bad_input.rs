@@ -6,7 +6,7 @@ use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
 use rds_iam_bootstrap::{Declaration, Failure, Mode, Settings, run};
 
-use crate::support::{Deployment, Result, column, execute, finish};
+use crate::support::{APP_USERS, Deployment, Result, column, execute, finish};
 
 #[tokio::test]
 async fn files_and_flags() -> Result {
@@ -44,10 +44,13 @@ async fn files_and_flags() -> Result {
     "#);
     let users = deployment.write("users.toml", "[[user]]\nname = \"admin\"\n")?;
     let master = deployment.bootstrap(&["--users", &users]).await?.expect(64);
-    insta::assert_snapshot!(master.stderr(&deployment), @r"
+    insta::assert_snapshot!(master.stderr(&deployment), @"
     error in step 1 of 6: <folder>/users.toml has 1 problem:
-      admin@%: is the master user, which is never touched: declare a user of your own
+      admin@%: is the master user, which is never changed: declare another user
     ");
+
+    let without_users = finish(deployment.command(&deployment.path("rds.conf"))).await?.expect(64);
+    assert!(without_users.stderr.contains("--users <FILE>"), "{}", without_users.stderr);
 
     deployment.bootstrap(&["--plan", "--check"]).await?.expect(64);
     deployment.bootstrap(&["--unknown"]).await?.expect(64);
@@ -137,7 +140,7 @@ async fn secrets_and_credentials() -> Result {
 #[tokio::test]
 async fn expired_credentials_are_told_before_anything_is_contacted() -> Result {
     let deployment = Deployment::start("node_db").await?;
-    let declaration = Declaration::standard(&deployment.conf)?;
+    let declaration = Declaration::read(APP_USERS.as_ref())?;
     let mut settings = Settings::load(deployment.conf.clone(), declaration, Mode::Apply).await;
     let expired = Some(UNIX_EPOCH + Duration::from_secs(1_600_000_000));
     let credentials = Credentials::new("AKIDEXAMPLE", "not-a-real-secret", None, expired, "test");
@@ -177,10 +180,10 @@ async fn databases_and_servers() -> Result {
     let said: Vec<_> = said.iter().map(|run| run.stderr(&deployment)).collect();
     insta::assert_snapshot!(said.join("\n"), @r#"
     error in step 3 of 6: database no_such does not exist
-      RDS creates a database along with the instance only where it is told its name (Terraform: db_name). Check DB_NAME and the users file, or create it as the master user: CREATE DATABASE `no_such`;
+      RDS creates a database along with the instance only if it is given a name (Terraform: db_name). Check DB_NAME and the users file, or create it as the master user: CREATE DATABASE `no_such`;
 
     error in step 3 of 6: database no_such does not exist
-      RDS creates a database along with the instance only where it is told its name (Terraform: db_name). Check DB_NAME and the users file, or create it as the master user: CREATE DATABASE `no_such`;
+      RDS creates a database along with the instance only if it is given a name (Terraform: db_name). Check DB_NAME and the users file, or create it as the master user: CREATE DATABASE `no_such`;
 
     error in step 3 of 6: connecting to the database failed
       cause: logging in as admin at local-mysql.c0ffee123456.us-east-1.rds.amazonaws.com:3306 through <dial> failed: TLS could not be verified
@@ -213,10 +216,10 @@ async fn an_account_that_only_its_equals_may_change() -> Result {
     execute(&mut master, "CREATE USER node_app IDENTIFIED BY 'old password'").await?;
     execute(&mut master, "GRANT SYSTEM_USER ON *.* TO node_app").await?;
     let refused = deployment.bootstrap(&[]).await?.expect(1);
-    insta::assert_snapshot!(refused.stderr(&deployment), @r"
+    insta::assert_snapshot!(refused.stderr(&deployment), @"
     error in step 5 of 6: switch node_app@% from caching_sha2_password to IAM: its password ends failed
       cause: error returned from database: 1227 (42000): Access denied; you need (at least one of) the SYSTEM_USER privilege(s) for this operation
-      The cause names the privilege that is lacking. If that is SYSTEM_USER: the account has it, and only a user who has it too may change that account. As such a user: REVOKE SYSTEM_USER ON *.* FROM it, or declare another account. If it is ROLE_ADMIN: the master user lacks it, and so can't take roles away.
+      The cause names the missing privilege. If it is SYSTEM_USER: the account has it, and only a user who has it too may change that account. As such a user: REVOKE SYSTEM_USER ON *.* FROM it, or declare another account. If it is ROLE_ADMIN: the master user lacks it, and so can't revoke roles.
       12 changes were made and stay; once that is mended, running it again finishes the job.
     ");
     Ok(())
@@ -261,7 +264,10 @@ async fn a_report_that_nobody_can_read() -> Result {
     deployment.conf.write(&conf)?;
     let into_a_full_disk = |conf: &std::path::Path, arguments: &[&str]| -> Result<_> {
         let mut command = deployment.command(conf);
-        command.args(arguments).stdout(std::fs::File::options().write(true).open("/dev/full")?);
+        command
+            .args(["--users", APP_USERS])
+            .args(arguments)
+            .stdout(std::fs::File::options().write(true).open("/dev/full")?);
         Ok(finish(command))
     };
     for arguments in [["--plan"].as_slice(), &["--json"]] {

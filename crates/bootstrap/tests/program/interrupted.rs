@@ -49,9 +49,9 @@ async fn the_database_goes_away_and_the_next_run_finishes_the_job() -> Result {
     // Why is the system's to say.
     let said = failed.stderr(&deployment);
     let said: Vec<_> = said.lines().filter(|line| !line.starts_with("  cause: ")).collect();
-    insta::assert_snapshot!(said.join("\n"), @r"
+    insta::assert_snapshot!(said.join("\n"), @"
     error in step 5 of 6: create table two failed
-      The server went away. A statement is done wholly or not at all, so running it again finishes the job.
+      The connection to the server broke. A statement is done wholly or not at all, so running this again finishes the job.
       12 changes were made and stay; once that is mended, running it again finishes the job.
     ");
 

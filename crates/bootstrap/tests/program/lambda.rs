@@ -116,7 +116,7 @@ async fn bad_input() -> Result {
       RDS_PORT has a bad value: not a port: give a number from 1 to 65535
       REGION is missing: set it, for example to eu-west-1
 
-    Bootstrap.Configuration: error in step 1 of 6: RDS_IAM_USERS: the declaration has 1 problem:
+    Bootstrap.Configuration: error in step 1 of 6: RDS_IAM_USERS has 1 problem:
       user "root": root belongs to RDS or MySQL and is never touched: declare a user of your own
 
     Bootstrap.Configuration: error in step 1 of 6: cannot read the trust roots in /none.pem; RDS_CA_BUNDLE names a PEM file this program may read

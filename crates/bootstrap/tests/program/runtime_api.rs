@@ -153,13 +153,15 @@ impl Drop for Function {
 }
 
 /// What Lambda sets, as far as it matters here.
-fn function_variables(api: &str) -> [(&'static str, &str); 6] {
+fn function_variables(api: &str) -> [(&'static str, &str); 7] {
     [
         ("AWS_LAMBDA_RUNTIME_API", api),
         ("AWS_LAMBDA_FUNCTION_NAME", "orders-bootstrap"),
         ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "128"),
         ("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST"),
         ("AWS_REGION", "us-east-1"),
+        // The package has the example service's users file beside the program.
+        ("LAMBDA_TASK_ROOT", concat!(env!("CARGO_MANIFEST_DIR"), "/../app")),
         ("_HANDLER", "bootstrap"),
     ]
 }

@@ -12,6 +12,9 @@ use sqlx::{AssertSqlSafe, ConnectOptions, Row};
 
 pub(crate) type Result<T = ()> = std::result::Result<T, Box<dyn std::error::Error>>;
 
+/// The users file of the example service: `node_app` and its table `messages`.
+pub(crate) const APP_USERS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../app/users.toml");
+
 /// A server with one database, the master secret, and the files that the program reads.
 pub(crate) struct Deployment {
     pub(crate) mysql: MySql,
@@ -58,7 +61,7 @@ impl Deployment {
         Ok(self.path(name).to_string_lossy().into_owned())
     }
 
-    /// Runs the program with this deployment's `rds.conf`.
+    /// Runs the program with this deployment's `rds.conf` and, unless another is named, with [`APP_USERS`].
     pub(crate) async fn bootstrap(&self, arguments: &[&str]) -> Result<Run> {
         self.bootstrap_with(&self.conf, arguments, &[]).await
     }
@@ -83,6 +86,9 @@ impl Deployment {
         environment: &[(&str, &str)],
     ) -> Result<Run> {
         let mut command = self.command(conf);
+        if !arguments.contains(&"--users") {
+            command.args(["--users", APP_USERS]);
+        }
         command.args(arguments).envs(environment.iter().copied());
         finish(command).await
     }

@@ -3,30 +3,30 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use rds_iam_deploy::assumptions::{CheckAssumptions, Finding, Verdict, second_plan};
+use rds_iam_deploy::assumptions::{Finding, Verdict, check_assumptions, second_plan};
 use rds_iam_deploy::aws;
 use rds_iam_infra::outputs::Outputs;
 use rds_iam_report::file;
 
-use crate::{Failure, forget, print, replace};
+use crate::{Failure, print, remove, replace};
 
-/// The largest plan that is read, in bytes.
-const LARGEST_PLAN: u64 = 64 * 1024 * 1024;
+/// The maximum size of a plan, in bytes.
+const MAX_PLAN_BYTES: u64 = 64 * 1024 * 1024;
 
-/// Check on a real deployment what this project assumes of AWS
+/// Check this project's assumptions about AWS on a real deployment
 ///
-/// Prints one line for each assumption: holds, fails or unknown, with the evidence. Exits with 1 where one fails.
+/// Prints the verdict on each assumption (holds, fails or unknown) with the evidence. Exits with 1 if one fails.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
-    /// What `terraform output -json` prints for the stack
+    /// Outputs of the stack, from `terraform output -json`
     #[arg(long, value_name = "FILE", required_unless_present = "plan")]
     outputs: Option<PathBuf>,
 
-    /// A plan made after the deployment, which has to be empty, as ROLE=FILE of `terraform show -json`
+    /// Plan made after the deployment, which must be empty: a role and a file from `terraform show -json`
     #[arg(long, value_name = "ROLE=FILE", value_parser = plan)]
     plan: Vec<(String, PathBuf)>,
 
-    /// Also write the findings, as JSON: [{"id","assumption","verdict","evidence"}]
+    /// Also write the findings to FILE, as JSON: [{"id","assumption","verdict","evidence"}]
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
 }
@@ -37,18 +37,18 @@ fn plan(text: &str) -> Result<(String, PathBuf), &'static str> {
 }
 
 pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
-    arguments.json.iter().try_for_each(|path| forget(path))?;
+    arguments.json.iter().try_for_each(|path| remove(path))?;
     let mut findings: Vec<Finding> = Vec::new();
     if let Some(path) = &arguments.outputs {
         let outputs = Outputs::read(path)?;
         let aws = aws::connect(&outputs.deployment.region).await;
-        findings.extend(CheckAssumptions { outputs }.run(&aws).await);
+        findings.extend(check_assumptions(&aws, &outputs).await);
     }
     for (role, path) in &arguments.plan {
-        let wrong =
+        let invalid =
             |error: &dyn std::fmt::Display| format!("cannot read the plan {}: {error}", path.display());
-        let text = file::read_text(path, LARGEST_PLAN).map_err(|error| wrong(&error))?;
-        findings.push(second_plan(role, &serde_json::from_str(&text).map_err(|error| wrong(&error))?));
+        let text = file::read_text(path, MAX_PLAN_BYTES).map_err(|error| invalid(&error))?;
+        findings.push(second_plan(role, &serde_json::from_str(&text).map_err(|error| invalid(&error))?));
     }
     for Finding { id, verdict, assumption, evidence, .. } in &findings {
         let verdict = match verdict {

@@ -8,23 +8,23 @@ use rds_iam_token::Endpoint;
 
 use crate::{Failure, OutputsFile, print};
 
-/// Make rds.conf, which bootstrap reads
+/// Print rds.conf, which bootstrap reads
 ///
-/// It names the database and not the proxy, and holds no secret.
+/// It has the endpoint of the database, not of the proxy, and contains no secret.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
     #[command(flatten)]
     outputs: OutputsFile,
 
-    /// Where to connect to, if not to the endpoint (RDS_DIAL): the near end of a tunnel, or this machine
+    /// Address to connect to instead of the endpoint (RDS_DIAL), such as the local end of a tunnel
     #[arg(long, value_name = "HOST:PORT")]
     dial: Option<Endpoint>,
 
-    /// Trust roots that replace the shipped ones (RDS_CA_BUNDLE)
+    /// Trust roots that replace the bundled ones (RDS_CA_BUNDLE)
     #[arg(long, value_name = "FILE")]
     ca_bundle: Option<CaBundle>,
 
-    /// Write it there, in one step, instead of to standard output
+    /// Write to FILE, atomically, instead of standard output
     #[arg(long, value_name = "FILE")]
     write: Option<PathBuf>,
 }

@@ -9,12 +9,12 @@ use rds_iam_token::Region;
 
 use crate::{Failure, print};
 
-/// Delete the app's settings from Parameter Store, once the deployment has been destroyed
+/// Delete the app's parameters from Parameter Store, after the deployment was destroyed
 ///
-/// By their names: nothing that Terraform put out is left by then. What else lies under the path stays.
+/// Deletes them by name, because Terraform has no outputs by then. Other parameters under the path are kept.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
-    /// Where they are, such as /dev/database
+    /// Path of the parameters, such as /dev/database
     #[arg(long)]
     path: ParameterPath,
 
@@ -26,8 +26,8 @@ pub(crate) struct Arguments {
 pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
     let aws = aws::connect(&arguments.region).await;
     let names = Parameter::paths(&arguments.path).to_vec();
-    let there = ssm::get_parameters(&aws, &names).await?;
-    let names: Vec<_> = there.into_keys().collect();
+    let found = ssm::get_parameters(&aws, &names).await?;
+    let names: Vec<_> = found.into_keys().collect();
     ssm::delete_parameters(&aws, &names).await?;
     for name in &names {
         print(&format!("- {name}"))?;

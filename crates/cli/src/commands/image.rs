@@ -5,17 +5,19 @@ use std::process::ExitCode;
 
 use clap::Subcommand;
 use rds_iam_deploy::aws;
-use rds_iam_deploy::image::{Deployed, Digest, Place, Promote, Push, Repository, Show, Tag, Which};
+use rds_iam_deploy::image::{
+    self, Digest, ImageLocation, ImageRef, PromotionRequest, PushOptions, Repository, Tag,
+};
 use rds_iam_report::file;
 use rds_iam_token::{Clock, Region, RegionError};
 use serde::{Deserialize, Serialize};
 
-use crate::{Failure, forget, print, replace};
+use crate::{Failure, print, remove, replace};
 
-/// The largest file about an environment, in bytes; it has four texts.
-const LARGEST_FILE: u64 = 64 * 1024;
+/// The maximum size of an environment file, in bytes.
+const MAX_BYTES: u64 = 64 * 1024;
 
-/// Push, show and promote images in ECR, by their digests
+/// Push, show and promote images in ECR, by digest
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
     #[command(subcommand)]
@@ -30,9 +32,9 @@ enum Command {
     Deployed(DeployedArguments),
 }
 
-/// Mark an image as deployed, so that the repository's lifecycle keeps it
+/// Mark an image as deployed, so that the repository's lifecycle policy keeps it
 ///
-/// It gets the tag deployed-<first 12 digits of its digest>. Running it again changes nothing.
+/// Tags it as deployed-<first 12 digits of its digest>. A second run changes nothing.
 #[derive(Debug, clap::Args)]
 struct DeployedArguments {
     /// Repository of the image
@@ -43,21 +45,22 @@ struct DeployedArguments {
     #[arg(long)]
     region: Region,
 
-    /// The image's digest, sha256:…
+    /// Digest of the image, sha256:…
     #[arg(long)]
     digest: Digest,
 }
 
-/// Push an image with its SBOM, provenance and gates, and wait for the scan
+/// Push an image with its SBOM, provenance and gate results, and wait for ECR's scan
 ///
-/// What is there already is left; an interrupted push goes on. A tag that names another image is refused.
+/// Content that the repository has is skipped, so a second run resumes an interrupted push. A tag of another image is
+/// refused.
 #[derive(Debug, clap::Args)]
 struct PushArguments {
-    /// Folder of an OCI image layout: the image first, then the artifacts that refer to it
+    /// Folder of an OCI image layout: the image, then the artifacts that refer to it
     #[arg(long, value_name = "DIR")]
     layout: PathBuf,
 
-    /// Where to, as app.repository_url of the outputs has it
+    /// Repository to push to: app.repository_url of the outputs
     #[arg(long, value_name = "URL")]
     repository: Repository,
 
@@ -65,29 +68,29 @@ struct PushArguments {
     #[arg(long)]
     region: Region,
 
-    /// Name that the image gets, for good
+    /// Tag of the image; immutable
     #[arg(long)]
     tag: Tag,
 
-    /// Results of the gates, to travel with the image
+    /// Gate results to attach to the image
     #[arg(long, value_name = "FILE")]
     gates: Option<PathBuf>,
 
-    /// Accept an image that ECR did not scan, by its status: off, UNSUPPORTED_IMAGE
+    /// Accept an image that ECR did not scan, with one of these statuses: off, UNSUPPORTED_IMAGE
     #[arg(long, value_name = "STATUSES", value_delimiter = ',')]
     accept_scan: Vec<String>,
 
-    /// Where to write what was pushed, as JSON: {"repository","digest","tag","size","scan"}
+    /// Write the record to FILE, as JSON: {"repository","digest","tag","size","scan"}
     #[arg(long, value_name = "FILE")]
     record: PathBuf,
 }
 
-/// Tell what is known of an image, as JSON
+/// Print an image's record as JSON
 ///
 /// {"repository","digest","tags","size","commit","gates","promotions"}
 #[derive(Debug, clap::Args)]
 struct ShowArguments {
-    /// Where it lies
+    /// Repository of the image
     #[arg(long, value_name = "URL")]
     repository: Repository,
 
@@ -96,76 +99,76 @@ struct ShowArguments {
     region: Region,
 
     #[command(flatten)]
-    image: WhichImage,
+    image: ImageArguments,
 
-    /// Also write the image's manifest, the bytes that its digest is of
+    /// Also write the image's manifest to FILE: the bytes that the digest is computed from
     #[arg(long, value_name = "FILE")]
     manifest: Option<PathBuf>,
 }
 
 #[derive(Debug, clap::Args)]
 #[group(required = true, multiple = false)]
-struct WhichImage {
-    /// The image's digest, sha256:…
+struct ImageArguments {
+    /// Digest of the image, sha256:…
     #[arg(long)]
     digest: Option<Digest>,
 
-    /// A tag that names it
+    /// Tag of the image
     #[arg(long)]
     tag: Option<Tag>,
 
-    /// The parameter that names what runs, such as /dev/app/image
+    /// Parameter with the image in service, such as /dev/app/image
     #[arg(long, value_name = "NAME")]
     parameter: Option<String>,
 }
 
-/// Copy the image that runs in one environment to another, with a record of who and why
+/// Copy the image in service from one environment to another, with a record of who and why
 ///
-/// The bytes stay the same. It must be what runs there, with all gates passed. It is not rolled out.
+/// The bytes stay the same. All gates must have passed. The image is not rolled out.
 #[derive(Debug, clap::Args)]
 struct PromoteArguments {
-    /// The environment that it runs in, as JSON: {"environment","repository","region","image_parameter"}
+    /// Environment to copy from, as JSON: {"environment","repository","region","image_parameter"}
     #[arg(long, value_name = "FILE")]
     from: PathBuf,
 
-    /// The environment that it goes to, in the same form
+    /// Environment to copy to, in the same format
     #[arg(long, value_name = "FILE")]
     to: PathBuf,
 
-    /// The image's digest, sha256:…
+    /// Digest of the image, sha256:…
     #[arg(long)]
     digest: Digest,
 
-    /// Where to write the record, as JSON: {"from","to","digest","commit","gates","by","reason","at"}
+    /// Write the record to FILE, as JSON: {"from","to","digest","commit","gates","by","reason","at"}
     #[arg(long, value_name = "FILE")]
     record: PathBuf,
 
-    /// Who promotes it
-    #[arg(long, value_name = "WHO")]
+    /// Name of the person or job that promotes the image
+    #[arg(long, value_name = "NAME")]
     by: String,
 
-    /// Why
+    /// Reason of the promotion
     #[arg(long, value_name = "TEXT")]
     reason: String,
 
-    /// Gates that must have passed, besides those that the image's results name
+    /// Gates that must have passed, in addition to those in the image's results
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     require: Vec<String>,
 
-    /// Gates that may have been skipped, or never looked
+    /// Gates that may be skipped or missing
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     accept_skipped: Vec<String>,
 
-    /// Accept an image of local bases or of changed files: for the account on this machine
+    /// Accept an image on local bases or with changed files, for the account on this machine
     #[arg(long)]
     accept_local: bool,
 
-    /// Where a signed attestation of the image was verified, for the record
+    /// Reference of a signed attestation that was verified, for the record
     #[arg(long, value_name = "TEXT")]
     attestation: Option<String>,
 }
 
-/// An environment, as far as images go. That much is known of one whose state is out of reach.
+/// An environment file: the facts that are known without access to the environment's state.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Environment {
@@ -175,29 +178,23 @@ struct Environment {
     image_parameter: String,
 }
 
-/// The same, read and checked.
-struct Known {
-    place: Place,
+/// A validated environment file.
+struct ValidEnvironment {
+    location: ImageLocation,
     region: Region,
     image_parameter: String,
 }
 
-impl Known {
-    fn place(&self) -> Place {
-        self.place.clone()
-    }
-}
-
-fn environment(path: &Path) -> Result<Known, Failure> {
-    let wrong = |error: &dyn std::fmt::Display| -> Failure {
+fn read_environment(path: &Path) -> Result<ValidEnvironment, Failure> {
+    let invalid = |error: &dyn std::fmt::Display| -> Failure {
         let form = r#"{"environment","repository","region","image_parameter"}"#;
-        format!("cannot use {}: {error}; it has to be {form}", path.display()).into()
+        format!("cannot use {}: {error}; expected {form}", path.display()).into()
     };
-    let text = file::read_text(path, LARGEST_FILE).map_err(|error| wrong(&error))?;
-    let read: Environment = serde_json::from_str(&text).map_err(|error| wrong(&error))?;
-    let region = read.region.parse().map_err(|error: RegionError| wrong(&error))?;
-    let place = Place { environment: read.environment, repository: read.repository };
-    Ok(Known { place, region, image_parameter: read.image_parameter })
+    let text = file::read_text(path, MAX_BYTES).map_err(|error| invalid(&error))?;
+    let read: Environment = serde_json::from_str(&text).map_err(|error| invalid(&error))?;
+    let region = read.region.parse().map_err(|error: RegionError| invalid(&error))?;
+    let location = ImageLocation { environment: read.environment, repository: read.repository };
+    Ok(ValidEnvironment { location, region, image_parameter: read.image_parameter })
 }
 
 pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
@@ -210,60 +207,53 @@ pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Progress. Nobody is left to tell where printing fails, and the work goes on.
-fn tell(line: &str) {
-    drop(print(line));
-}
-
 fn json(value: &impl Serialize) -> Result<String, Failure> {
     Ok(serde_json::to_string_pretty(value)?)
 }
 
 async fn push(arguments: PushArguments) -> Result<(), Failure> {
     let PushArguments { layout, repository, region, tag, gates, accept_scan, record } = arguments;
-    // What an earlier run left is not to be taken for this one's.
-    forget(&record)?;
+    remove(&record)?;
     let aws = aws::connect(&region).await;
-    let push = Push { layout, repository, tag, gates, accept_scan };
-    let pushed = push.run(&aws, &Clock::system(), &mut tell).await?;
+    let options = PushOptions { gates, accept_scan };
+    let pushed = image::push(&aws, &Clock::system(), &layout, &repository, &tag, &options).await?;
     replace(&record, &json(&pushed)?)
 }
 
 async fn show(arguments: ShowArguments) -> Result<(), Failure> {
     let ShowArguments { repository, region, image, manifest } = arguments;
     let image = match (image.digest, image.tag, image.parameter) {
-        (Some(digest), ..) => Which::Digest(digest),
-        (None, Some(tag), _) => Which::Tag(tag),
-        (None, None, Some(parameter)) => Which::Running(parameter),
+        (Some(digest), ..) => ImageRef::Digest(digest),
+        (None, Some(tag), _) => ImageRef::Tag(tag),
+        (None, None, Some(parameter)) => ImageRef::Running(parameter),
         (None, None, None) => unreachable!("clap requires one of them"),
     };
     let aws = aws::connect(&region).await;
-    let shown = Show { repository, image }.run(&aws).await?;
+    let record = image::inspect(&aws, &repository, &image).await?;
     if let Some(path) = manifest {
-        file::replace(&path, &shown.manifest)
+        file::replace(&path, &record.manifest)
             .map_err(|error| format!("cannot write {}; its folder must exist: {error}", path.display()))?;
     }
-    print(&json(&shown)?)
+    print(&json(&record)?)
 }
 
 async fn deployed(arguments: DeployedArguments) -> Result<(), Failure> {
     let DeployedArguments { repository, region, digest } = arguments;
     let aws = aws::connect(&region).await;
-    Deployed { repository, digest }.run(&aws, &mut tell).await?;
+    image::mark_deployed(&aws, &repository, &digest).await?;
     Ok(())
 }
 
 async fn promote(arguments: PromoteArguments) -> Result<(), Failure> {
-    forget(&arguments.record)?;
-    let (from, to) = (environment(&arguments.from)?, environment(&arguments.to)?);
+    remove(&arguments.record)?;
+    let (from, to) = (read_environment(&arguments.from)?, read_environment(&arguments.to)?);
     let (from_aws, to_aws) = (aws::connect(&from.region).await, aws::connect(&to.region).await);
     let PromoteArguments { digest, by, reason, require: required, accept_skipped, record, .. } = arguments;
     let PromoteArguments { accept_local, attestation, .. } = arguments;
-    let image_parameter = from.image_parameter.clone();
-    let promote = Promote {
-        from: from.place(),
-        image_parameter,
-        to: to.place(),
+    let request = PromotionRequest {
+        from: from.location,
+        image_parameter: from.image_parameter,
+        to: to.location,
         digest,
         by,
         reason,
@@ -272,8 +262,8 @@ async fn promote(arguments: PromoteArguments) -> Result<(), Failure> {
         accept_local,
         attestation,
     };
-    let promotion = promote.run(&from_aws, &to_aws, &Clock::system(), &mut tell).await?;
+    let promotion = image::promote(&from_aws, &to_aws, &Clock::system(), &request).await?;
     replace(&record, &json(&promotion)?)?;
     let (from, to) = (promotion.from.environment, promotion.to.environment);
-    print(&format!("{} was promoted from {from} to {to}; roll it out there", promotion.digest))
+    print(&format!("promoted {} from {from} to {to}; roll it out there", promotion.digest))
 }

@@ -4,30 +4,30 @@ use std::process::ExitCode;
 
 use clap::ValueEnum;
 use rds_iam_deploy::aws;
-use rds_iam_deploy::invoke_bootstrap::InvokeBootstrap;
+use rds_iam_deploy::invoke_bootstrap::invoke_bootstrap;
 
 use crate::{DRIFT, Failure, OutputsFile, print};
 
-/// Have the function make the database's users, and print its report
+/// Create the database users with bootstrap's Lambda function, and print its report
 ///
-/// The report is bootstrap's own JSON. Exits with 2 where a check finds drift.
+/// The report is bootstrap's JSON. Exits with 2 if a check finds drift.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
     #[command(flatten)]
     outputs: OutputsFile,
 
-    /// What the function does
+    /// Mode of the function
     #[arg(long, value_enum)]
     mode: Mode,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum Mode {
-    /// Make and mend the users
+    /// Create or update the database users
     Apply,
-    /// Tell what would be done
+    /// Show the changes without making them
     Plan,
-    /// Tell whether something differs from the declaration
+    /// Check for differences from the declaration
     Check,
 }
 
@@ -39,8 +39,7 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
         Mode::Plan => "plan",
         Mode::Check => "check",
     };
-    let invoke = InvokeBootstrap { function: outputs.bootstrap.function_name, mode: mode.to_owned() };
-    let report = invoke.run(&aws).await?;
+    let report = invoke_bootstrap(&aws, &outputs.bootstrap.function_name, mode).await?;
     print(&serde_json::to_string_pretty(&report)?)?;
     let has_drift = matches!(arguments.mode, Mode::Check) && report["outcome"] == "drift";
     Ok(if has_drift { DRIFT.into() } else { ExitCode::SUCCESS })

@@ -7,16 +7,16 @@ use rds_iam_deploy::ssm::{self, Difference, State};
 
 use crate::{Failure, OutputsFile, print};
 
-/// Put the app's settings into Parameter Store
+/// Write the app's parameters to Parameter Store
 ///
-/// They name the proxy. Without --write it tells what would change. Only what differs is written, so a second
-/// run writes nothing.
+/// They have the endpoint of the proxy. Without --write, prints what would change. Only differences are written, so a
+/// second run writes nothing.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
     #[command(flatten)]
     outputs: OutputsFile,
 
-    /// Write what differs
+    /// Write the differences
     #[arg(long)]
     write: bool,
 }
@@ -24,10 +24,10 @@ pub(crate) struct Arguments {
 pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let outputs = arguments.outputs.read()?;
     let aws = aws::connect(&outputs.deployment.region).await;
-    let due = outputs.parameters();
-    let names: Vec<_> = due.iter().map(|parameter| parameter.path.clone()).collect();
+    let expected = outputs.parameters();
+    let names: Vec<_> = expected.iter().map(|parameter| parameter.path.clone()).collect();
     let found = ssm::get_parameters(&aws, &names).await?;
-    let differences = ssm::compare(due, &found);
+    let differences = ssm::compare(expected, &found);
     refuse_other_types(&differences)?;
     let (mut created, mut changed, mut unchanged) = (0, 0, 0);
     for Difference { parameter, state, .. } in differences {
@@ -36,7 +36,7 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
         if arguments.write && !is_same {
             ssm::put_parameter(&aws, &parameter).await?;
         }
-        // Each is told when it is done: should a later one fail, it is known how far this came.
+        // Each line is printed after its write: if a later one fails, the output shows the progress.
         print(&match state {
             State::Same => {
                 unchanged += 1;
@@ -57,15 +57,16 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// AWS does not change the type of a parameter: better to know before the first one is written.
+/// Returns an error, before anything is written, if a parameter has a type that AWS can't change.
 fn refuse_other_types(differences: &[Difference]) -> Result<(), Failure> {
     for Difference { parameter, state, .. } in differences {
         if let State::OtherType { found } = state {
             let path = &parameter.path;
-            let mend = format!("delete it (`aws ssm delete-parameter --name {path}`), and run this again");
-            return Err(
-                format!("{path} is there as {found}, which AWS does not turn into String: {mend}").into()
-            );
+            return Err(format!(
+                "{path} already exists as {found}; SSM can't change a parameter's type. Delete it (`aws ssm \
+                 delete-parameter --name {path}`) and retry"
+            )
+            .into());
         }
     }
     Ok(())

@@ -8,34 +8,34 @@ use rds_iam_tfplan::{self as plan, Plan};
 
 use crate::{Failure, REFUSED, is_stdin, print, replace, stdin, write};
 
-/// Tell what a plan would change, and refuse what the design forbids
+/// Review a Terraform plan: summarize its changes, and refuse those that break a rule
 ///
-/// Nothing is changed, and nothing but the plan is read. Sensitive values are in no report. Exits with 2 where
-/// something is refused; the README lists the rules.
+/// Changes nothing and reads only the plan. Reports contain no sensitive values. Exits with 2 if the plan is refused;
+/// the README of crates/tfplan lists the rules.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
-    /// What `terraform show -json PLANFILE` prints; - for standard input
+    /// Plan, from `terraform show -json PLANFILE`; - for standard input
     #[arg(value_name = "FILE")]
     path: PathBuf,
 
-    /// Form of the report
+    /// Format of the report
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
 
-    /// Where to write the report, instead of to standard output
+    /// Write the report to FILE instead of standard output
     #[arg(long, value_name = "FILE")]
     output: Option<PathBuf>,
 
-    /// Folder of the root module, from that of the repository; SARIF gives places from there
+    /// Folder of the root module in the repository, for the locations in SARIF
     #[arg(long, value_name = "FOLDER", default_value = ".")]
     root: String,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum Format {
-    /// For people
+    /// Plain text
     Text,
-    /// For programs
+    /// JSON
     Json,
     /// SARIF 2.1.0, for code scanning
     Sarif,

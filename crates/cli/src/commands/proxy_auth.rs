@@ -3,14 +3,14 @@
 use std::process::ExitCode;
 
 use rds_iam_deploy::aws;
-use rds_iam_deploy::proxy_auth::{Switch, SwitchProxy};
+use rds_iam_deploy::proxy_auth::{ProxyAuth, enable_iam_auth};
 use rds_iam_token::Clock;
 
 use crate::{Failure, OutputsFile, print};
 
-/// Switch the proxy to end-to-end IAM, where the outputs say so
+/// Enable end-to-end IAM authentication of the proxy, if the outputs say so
 ///
-/// Waits until the proxy is available and says so itself. The second time there is nothing to do.
+/// Waits until the proxy is available with it. A second run changes nothing.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
     #[command(flatten)]
@@ -20,12 +20,11 @@ pub(crate) struct Arguments {
 pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let outputs = arguments.outputs.read()?;
     let aws = aws::connect(&outputs.deployment.region).await;
-    let proxy = outputs.proxy;
-    let name = proxy.name.clone();
-    let switch = SwitchProxy { proxy }.run(&aws, &Clock::system()).await?;
-    print(&match switch {
-        Switch::Switched => format!("{name}: switched to IAM_AUTH, and available"),
-        Switch::Already => format!("{name}: IAM_AUTH already; nothing to do"),
+    let name = &outputs.proxy.name;
+    let result = enable_iam_auth(&aws, &Clock::system(), &outputs.proxy).await?;
+    print(&match result {
+        ProxyAuth::Enabled => format!("{name}: changed to IAM_AUTH and available"),
+        ProxyAuth::AlreadyEnabled => format!("{name}: already IAM_AUTH; nothing to do"),
         _ => format!("{name}: logs in with secrets, as the outputs say; nothing to do"),
     })?;
     Ok(ExitCode::SUCCESS)

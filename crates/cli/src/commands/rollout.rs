@@ -7,21 +7,21 @@ use std::time::Duration;
 use aws_config::SdkConfig;
 use rds_iam_deploy::aws;
 use rds_iam_deploy::image::Digest;
-use rds_iam_deploy::rollout::{self, Outcome, Rollout, Target};
+use rds_iam_deploy::rollout::{Outcome, Target, current_image, roll_out};
 use rds_iam_infra::outputs::App;
 use rds_iam_token::Clock;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use crate::{Failure, INTERRUPTED, OutputsFile, RETURNED, forget, print, replace, write};
+use crate::{Failure, INTERRUPTED, OutputsFile, ROLLED_BACK, print, remove, replace, write};
 
-/// How long someone who interrupts waits for the answer to which image is named now.
-const LAST_LOOK: Duration = Duration::from_secs(10);
+/// The timeout of reading the image parameter after an interruption.
+const PARAMETER_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Put an image into service, and watch until it serves
+/// Put an image into service, and watch until it is serving
 ///
-/// Points the image parameter at the digest, replaces the instances, and waits until the load balancer finds all
-/// healthy in three looks. Otherwise the image before it is put back in the same way, and the exit status is 3.
-/// What runs already and is healthy is left. Running it again after an interruption goes on.
+/// Sets the image parameter to the digest, replaces the instances, and waits until the load balancer reports all of them
+/// healthy in three consecutive checks. If that fails, rolls back to the previous image and exits with 3. An image that
+/// is already serving is left as it is. A second run resumes an interrupted rollout.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
     #[command(flatten)]
@@ -30,7 +30,7 @@ pub(crate) struct Arguments {
     #[command(flatten)]
     target: WhichImage,
 
-    /// Where to write how it ended, as JSON: {"image","before","outcome","seconds"}
+    /// Write the record to FILE, as JSON: {"image","before","outcome","seconds"}
     #[arg(long, value_name = "FILE")]
     record: PathBuf,
 }
@@ -38,45 +38,41 @@ pub(crate) struct Arguments {
 #[derive(Debug, clap::Args)]
 #[group(required = true, multiple = false)]
 struct WhichImage {
-    /// The image's digest, sha256:…
+    /// Digest of the image, sha256:…
     #[arg(long)]
     digest: Option<Digest>,
 
-    /// The image that ran before: a rollback
+    /// Roll back to the previous image
     #[arg(long)]
     previous: bool,
 }
 
 pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
     let outputs = arguments.outputs.read()?;
-    // What an earlier run left is not to be taken for this one's.
-    forget(&arguments.record)?;
+    remove(&arguments.record)?;
     let aws = aws::connect(&outputs.deployment.region).await;
     let app = outputs.app;
     let target = arguments.target.digest.map_or(Target::Previous, Target::Image);
-    let rollout = Rollout { app: app.clone(), target };
     let clock = Clock::system();
-    // Nobody is left to tell where printing fails, and the rollout goes on.
-    let mut tell = |line: &str| drop(print(line));
     let mut stop = Stop::listen()?;
     let record = tokio::select! {
         biased;
-        () = stop.asked() => return Ok(interrupted(&app, &aws).await),
-        record = rollout.run(&aws, &clock, &mut tell) => record?,
+        () = stop.requested() => return Ok(interrupted(&app, &aws).await),
+        record = roll_out(&aws, &clock, &app, &target) => record?,
     };
     replace(&arguments.record, &serde_json::to_string_pretty(&record)?)?;
-    let before = record.before.as_deref().unwrap_or("nothing");
+    let before = record.before.as_deref().unwrap_or("none");
     if record.outcome == Outcome::Returned {
         let why = record.why.map(|why| why.to_string()).unwrap_or_default();
-        let said = format!(
-            "error: the rollout of {} failed: {why}; returned to {before}, which serves",
+        let message = format!(
+            "error: the rollout of {} failed: {why}. Rolled back to {before}, which is serving",
             record.image
         );
-        drop(write(std::io::stderr(), &said));
-        return Ok(RETURNED.into());
+        drop(write(std::io::stderr(), &message));
+        return Ok(ROLLED_BACK.into());
     }
     if record.outcome == Outcome::RolledOut {
-        print(&format!("{} runs, and is healthy; before it, {before} did", record.image))?;
+        print(&format!("{} is serving and healthy; the previous image is {before}", record.image))?;
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -92,7 +88,7 @@ impl Stop {
         Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
     }
 
-    async fn asked(&mut self) {
+    async fn requested(&mut self) {
         tokio::select! {
             _ = self.interrupt.recv() => {}
             _ = self.terminate.recv() => {}
@@ -100,19 +96,21 @@ impl Stop {
     }
 }
 
-/// Says what is left. The refresh goes on without this program.
+/// Reports the state after an interruption. An active refresh continues without this program.
 async fn interrupted(app: &App, aws: &SdkConfig) -> ExitCode {
     let parameter = &app.image_parameter;
-    let named = match tokio::time::timeout(LAST_LOOK, rollout::named_image(app, aws)).await {
-        Ok(Ok(Some(image))) => format!("{parameter} names {image}"),
-        Ok(Ok(None)) => format!("{parameter} is not written yet"),
-        Ok(Err(error)) => format!("what {parameter} names is not known ({error})"),
-        Err(_) => format!("what {parameter} names is not known (no answer in {} s)", LAST_LOOK.as_secs()),
+    let state = match tokio::time::timeout(PARAMETER_TIMEOUT, current_image(aws, app)).await {
+        Ok(Ok(Some(image))) => format!("{parameter} points to {image}"),
+        Ok(Ok(None)) => format!("{parameter} is not set yet"),
+        Ok(Err(error)) => format!("{parameter} could not be read ({error})"),
+        Err(_) => {
+            format!("{parameter} could not be read (no answer within {} s)", PARAMETER_TIMEOUT.as_secs())
+        }
     };
-    let said = format!(
-        "error: interrupted; {named}; an instance refresh that has begun goes on by itself. The same command again \
-         goes on watching it; `rollout --previous` goes back"
+    let message = format!(
+        "error: interrupted; {state}. An active instance refresh continues. Run the same command again to resume, or \
+         `rollout --previous` to roll back"
     );
-    drop(write(std::io::stderr(), &said));
+    drop(write(std::io::stderr(), &message));
     INTERRUPTED.into()
 }

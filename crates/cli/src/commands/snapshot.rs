@@ -3,21 +3,21 @@
 use std::process::ExitCode;
 
 use rds_iam_deploy::aws;
-use rds_iam_deploy::snapshot::TakeSnapshot;
+use rds_iam_deploy::snapshot::create_snapshot;
 use rds_iam_token::{Clock, Region};
 
 use crate::{Failure, print};
 
-/// Take a snapshot of the database, and wait until it can be restored
+/// Create a snapshot of the database, and wait until it can be restored
 ///
-/// One of that name of the same database counts as taken.
+/// An existing snapshot of that name and database is kept.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
     /// Identifier of the database instance, such as orders-dev
     #[arg(long)]
     instance: String,
 
-    /// Name that the snapshot gets
+    /// Name of the snapshot
     #[arg(long)]
     name: String,
 
@@ -28,9 +28,9 @@ pub(crate) struct Arguments {
 
 pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
     let aws = aws::connect(&arguments.region).await;
-    let take = TakeSnapshot { instance: arguments.instance, name: arguments.name };
-    let snapshot = take.run(&aws, &Clock::system()).await?;
-    let done = if snapshot.was_there { "was there already" } else { "taken" };
-    print(&format!("{} of {}: {done} ({})", take.name, take.instance, snapshot.arn))?;
+    let Arguments { instance, name, .. } = arguments;
+    let snapshot = create_snapshot(&aws, &Clock::system(), &instance, &name).await?;
+    let result = if snapshot.existed { "already exists" } else { "created" };
+    print(&format!("{name} of {instance}: {result} ({})", snapshot.arn))?;
     Ok(ExitCode::SUCCESS)
 }

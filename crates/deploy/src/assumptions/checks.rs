@@ -1,18 +1,19 @@
-//! The calls that the assumptions are checked by.
+//! The AWS calls that check the assumptions.
 
 use aws_config::SdkConfig;
 use aws_sdk_autoscaling::types::RefreshPreferences;
 use aws_sdk_iam::types::PolicyEvaluationDecisionType;
 use aws_sdk_rds::types::TargetState;
 
-use super::{Answer, Verdict};
+use super::finding::{Answer, Verdict};
 use crate::aws::CallError;
-use crate::image::{Repository, Show, Which};
-use crate::invoke_bootstrap::InvokeBootstrap;
+use crate::image::{ImageRecord, ImageRef, Repository, inspect};
+use crate::invoke_bootstrap::{InvokeBootstrapError, invoke_bootstrap};
 use crate::permissions::principal;
 use crate::whoami::whoami;
 use rds_iam_infra::arn::AccountId;
 use rds_iam_infra::outputs::Outputs;
+use rds_iam_report::ErrorReport;
 
 /// The family of parameter groups that the module `rds` uses.
 const FAMILY: &str = "mysql8.4";
@@ -23,13 +24,7 @@ pub(super) struct Checks<'a> {
 }
 
 fn text(error: impl std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(&format!(": {cause}"));
-        source = cause.source();
-    }
-    text
+    ErrorReport(&error).to_string()
 }
 
 fn verdict(holds: bool) -> Verdict {
@@ -38,11 +33,10 @@ fn verdict(holds: bool) -> Verdict {
 
 impl Checks<'_> {
     pub(super) async fn bootstrap(&self) -> Result<Answer, String> {
-        let function = self.outputs.bootstrap.function_name.clone();
-        let report = InvokeBootstrap { function, mode: "check".to_owned() }.run(self.aws).await;
-        let report = match report {
+        let function = &self.outputs.bootstrap.function_name;
+        let report = match invoke_bootstrap(self.aws, function, "check").await {
             Ok(report) => report,
-            Err(error @ crate::invoke_bootstrap::InvokeBootstrapError::Failed { .. }) => {
+            Err(error @ InvokeBootstrapError::Failed { .. }) => {
                 return Ok((Verdict::Fails, text(error)));
             }
             Err(error) => return Err(text(error)),
@@ -54,14 +48,14 @@ impl Checks<'_> {
     pub(super) async fn proxy(&self) -> Result<Answer, String> {
         let name = &self.outputs.proxy.name;
         let client = aws_sdk_rds::Client::new(self.aws);
-        let doing = || format!("look at the proxy {name}");
+        let operation = || format!("read the proxy {name}");
         let answer = client.describe_db_proxies().db_proxy_name(name).send().await;
         let answer =
-            answer.map_err(|error| text(CallError::from_sdk(doing(), "rds:DescribeDBProxies")(error)))?;
-        let proxy = answer.db_proxies().first().ok_or("there is no such proxy")?;
+            answer.map_err(|error| text(CallError::from_sdk(operation(), "rds:DescribeDBProxies")(error)))?;
+        let proxy = answer.db_proxies().first().ok_or("the proxy does not exist")?;
         let targets = client.describe_db_proxy_targets().db_proxy_name(name).send().await;
         let targets = targets
-            .map_err(|error| text(CallError::from_sdk(doing(), "rds:DescribeDBProxyTargets")(error)))?;
+            .map_err(|error| text(CallError::from_sdk(operation(), "rds:DescribeDBProxyTargets")(error)))?;
         let health: Vec<String> = targets
             .targets()
             .iter()
@@ -74,9 +68,10 @@ impl Checks<'_> {
             .collect();
         let status = proxy.status().map_or("no status", |status| status.as_str());
         let scheme = proxy.default_auth_scheme().unwrap_or("NONE");
-        let well = !health.is_empty() && health.iter().all(|state| state == TargetState::Available.as_str());
+        let is_healthy =
+            !health.is_empty() && health.iter().all(|state| state == TargetState::Available.as_str());
         let evidence = format!("{status}, {scheme}, targets: {}", health.join("; "));
-        Ok((verdict(status == "available" && scheme == "IAM_AUTH" && well), evidence))
+        Ok((verdict(status == "available" && scheme == "IAM_AUTH" && is_healthy), evidence))
     }
 
     pub(super) async fn tls_version(&self) -> Result<Answer, String> {
@@ -85,9 +80,9 @@ impl Checks<'_> {
         loop {
             let call = client.describe_engine_default_parameters().db_parameter_group_family(FAMILY);
             let answer = call.set_marker(marker).send().await;
-            let doing = format!("read the default parameters of {FAMILY}");
+            let operation = format!("read the default parameters of {FAMILY}");
             let answer = answer.map_err(|error| {
-                text(CallError::from_sdk(doing, "rds:DescribeEngineDefaultParameters")(error))
+                text(CallError::from_sdk(operation, "rds:DescribeEngineDefaultParameters")(error))
             })?;
             let defaults = answer.engine_defaults.ok_or("AWS answered without defaults")?;
             let mut parameters = defaults.parameters().iter();
@@ -108,28 +103,29 @@ impl Checks<'_> {
         self.outputs.app.repository_url.parse().map_err(text)
     }
 
+    async fn running_image(&self, repository: &Repository) -> Result<ImageRecord, String> {
+        let image = ImageRef::Running(self.outputs.app.image_parameter.as_str().to_owned());
+        inspect(self.aws, repository, &image).await.map_err(text)
+    }
+
     pub(super) async fn referrers(&self) -> Result<Answer, String> {
-        let show = Show {
-            repository: self.repository()?,
-            image: Which::Running(self.outputs.app.image_parameter.as_str().to_owned()),
-        };
-        let image = show.run(self.aws).await.map_err(text)?;
-        // Where the API is missing, a push keeps the list of artifacts under this tag itself.
+        let repository = self.repository()?;
+        let image = self.running_image(&repository).await?;
+        // Without the API, a push maintains the list of artifacts under this tag.
         let list = image.digest.as_str().replace(':', "-");
-        let call =
-            aws_sdk_ecr::Client::new(self.aws).describe_images().repository_name(show.repository.path());
+        let call = aws_sdk_ecr::Client::new(self.aws).describe_images().repository_name(repository.path());
         let id = aws_sdk_ecr::types::ImageIdentifier::builder().image_tag(&list).build();
-        let call = call.set_registry_id(show.repository.account().map(str::to_owned)).image_ids(id);
+        let call = call.set_registry_id(repository.account().map(str::to_owned)).image_ids(id);
         let by_tag = match call.send().await {
             Ok(answer) => !answer.image_details().is_empty(),
             Err(error) => {
                 let failed = CallError::from_sdk(
-                    "look for the tag that lists artifacts".to_owned(),
+                    "find the tag with the list of artifacts".to_owned(),
                     "ecr:DescribeImages",
                 );
-                let is_absent =
+                let is_missing =
                     aws_sdk_ecr::error::ProvideErrorMetadata::code(&error) == Some("ImageNotFoundException");
-                if !is_absent {
+                if !is_missing {
                     return Err(text(failed(error)));
                 }
                 false
@@ -147,18 +143,14 @@ impl Checks<'_> {
 
     pub(super) async fn image_scan(&self) -> Result<Answer, String> {
         let repository = self.repository()?;
-        let show = Show {
-            repository: repository.clone(),
-            image: Which::Running(self.outputs.app.image_parameter.as_str().to_owned()),
-        };
-        let image = show.run(self.aws).await.map_err(text)?;
+        let image = self.running_image(&repository).await?;
         let id = aws_sdk_ecr::types::ImageIdentifier::builder().image_digest(image.digest.as_str()).build();
         let call = aws_sdk_ecr::Client::new(self.aws).describe_image_scan_findings();
         let call = call.repository_name(repository.path()).image_id(id);
         let answer = call.set_registry_id(repository.account().map(str::to_owned)).send().await;
-        let doing = "read the scan of the image that runs".to_owned();
+        let operation = "read the scan of the running image".to_owned();
         let answer = answer
-            .map_err(|error| text(CallError::from_sdk(doing, "ecr:DescribeImageScanFindings")(error)))?;
+            .map_err(|error| text(CallError::from_sdk(operation, "ecr:DescribeImageScanFindings")(error)))?;
         let status = answer.image_scan_status();
         let state = status.and_then(|status| status.status()).map_or("no status", |state| state.as_str());
         let description = status.and_then(|status| status.description()).unwrap_or_default();
@@ -170,9 +162,9 @@ impl Checks<'_> {
         let group = &self.outputs.app.autoscaling_group;
         let client = aws_sdk_autoscaling::Client::new(self.aws);
         let call = client.describe_instance_refreshes().auto_scaling_group_name(group).send().await;
-        let doing = format!("look at the instance refreshes of {group}");
+        let operation = format!("read the instance refreshes of {group}");
         let answer = call.map_err(|error| {
-            text(CallError::from_sdk(doing, "autoscaling:DescribeInstanceRefreshes")(error))
+            text(CallError::from_sdk(operation, "autoscaling:DescribeInstanceRefreshes")(error))
         })?;
         let Some(latest) = answer.instance_refreshes().first() else {
             return Err(format!("{group} was never refreshed"));
@@ -191,14 +183,14 @@ impl Checks<'_> {
         let group = &self.outputs.app.autoscaling_group;
         let client = aws_sdk_autoscaling::Client::new(self.aws);
         let call = client.describe_policies().auto_scaling_group_name(group).send().await;
-        let doing = format!("look at the scaling policies of {group}");
-        let answer =
-            call.map_err(|error| text(CallError::from_sdk(doing, "autoscaling:DescribePolicies")(error)))?;
+        let operation = format!("read the scaling policies of {group}");
+        let answer = call
+            .map_err(|error| text(CallError::from_sdk(operation, "autoscaling:DescribePolicies")(error)))?;
         let tracking = answer.scaling_policies().iter();
         let tracking = tracking.filter(|policy| policy.policy_type() == Some("TargetTrackingScaling"));
         let alarms: Vec<usize> = tracking.map(|policy| policy.alarms().len()).collect();
         if alarms.is_empty() {
-            return Err(format!("{group} has no policy of target tracking"));
+            return Err(format!("{group} has no target tracking policy"));
         }
         let holds = alarms.iter().all(|&count| count > 0);
         Ok((verdict(holds), format!("{} policies with {alarms:?} alarms", alarms.len())))
@@ -217,10 +209,10 @@ impl Checks<'_> {
         let call = client.simulate_principal_policy().policy_source_arn(&source);
         let call = call.action_names("rds:CreateDBInstance");
         let call = ["db", "subgrp", "pg", "og"].iter().fold(call, |call, kind| call.resource_arns(arn(kind)));
-        let doing = format!("ask IAM what {source} may do");
+        let operation = format!("simulate the permissions of {source}");
         let answer = call.send().await;
-        let answer =
-            answer.map_err(|error| text(CallError::from_sdk(doing, "iam:SimulatePrincipalPolicy")(error)))?;
+        let answer = answer
+            .map_err(|error| text(CallError::from_sdk(operation, "iam:SimulatePrincipalPolicy")(error)))?;
         let mut decisions = Vec::new();
         for result in answer.evaluation_results() {
             let parts = result.resource_specific_results();
@@ -238,7 +230,8 @@ impl Checks<'_> {
             return Err("IAM answered without a decision".to_owned());
         }
         let holds = decisions.iter().all(|(_, decision)| *decision == PolicyEvaluationDecisionType::Allowed);
-        let told = decisions.iter().map(|(resource, decision)| format!("{resource}: {}", decision.as_str()));
-        Ok((verdict(holds), told.collect::<Vec<_>>().join("; ")))
+        let evidence =
+            decisions.iter().map(|(resource, decision)| format!("{resource}: {}", decision.as_str()));
+        Ok((verdict(holds), evidence.collect::<Vec<_>>().join("; ")))
     }
 }

@@ -1,16 +1,16 @@
-//! Whether a plan changes anything.
+//! The changes of a Terraform plan.
 
 use serde_json::Value;
 
-use super::{Answer, Verdict};
+use super::finding::{Answer, Verdict};
 
-/// How many changes are named.
-const NAMED: usize = 10;
+/// The number of changes that are listed.
+const MAX_LISTED: usize = 10;
 
-/// The changes of a plan: of resources, and of outputs.
+/// Returns the verdict on a plan: it holds if no resource or output changes.
 pub(super) fn changes(plan: &Value) -> Answer {
     let Some(resources) = plan["resource_changes"].as_array() else {
-        return (Verdict::Unknown, "the file is no plan of `terraform show -json`".to_owned());
+        return (Verdict::Unknown, "the file is not a plan of `terraform show -json`".to_owned());
     };
     let changes = |change: &Value| {
         let actions = change["actions"].as_array().map(Vec::as_slice).unwrap_or_default();
@@ -24,6 +24,6 @@ pub(super) fn changes(plan: &Value) -> Answer {
     if found.is_empty() {
         return (Verdict::Holds, "no changes".to_owned());
     }
-    let named = found.iter().take(NAMED).cloned().collect::<Vec<_>>().join(", ");
+    let named = found.iter().take(MAX_LISTED).cloned().collect::<Vec<_>>().join(", ");
     (Verdict::Fails, format!("{} changes: {named}", found.len()))
 }

@@ -43,7 +43,7 @@ async fn a_proxy_must_be_available_end_to_end_with_a_healthy_target() {
 }
 
 #[tokio::test]
-async fn the_values_of_tls_version_are_looked_for_on_every_page() {
+async fn every_page_of_default_parameters_is_searched_for_tls_version() {
     let page = |parameter: &str, marker: &str| {
         xml(
             "DescribeEngineDefaultParameters",
@@ -69,7 +69,7 @@ async fn the_values_of_tls_version_are_looked_for_on_every_page() {
         let (outputs, config) = (outputs(), aws.config());
         let (verdict, evidence) = Checks { outputs: &outputs, aws: &config }.tls_version().await.unwrap();
         assert_eq!((verdict, evidence), (expected, format!("no default; allowed: {allowed}")));
-        assert!(aws.asked("DescribeEngineDefaultParameters")[1].contains("Marker=m"));
+        assert!(aws.requests("DescribeEngineDefaultParameters")[1].contains("Marker=m"));
     }
     let aws = TestClient::new();
     aws.on("DescribeEngineDefaultParameters", 200, page("<ParameterName>a</ParameterName>", ""));
@@ -79,7 +79,7 @@ async fn the_values_of_tls_version_are_looked_for_on_every_page() {
 }
 
 #[tokio::test]
-async fn a_refresh_must_have_ended_well_with_those_preferences() {
+async fn a_refresh_must_have_succeeded_with_those_preferences() {
     let refresh = |status: &str, most: u8| {
         let preferences = format!(
             "<MinHealthyPercentage>100</MinHealthyPercentage><MaxHealthyPercentage>{most}</MaxHealthyPercentage>"
@@ -103,7 +103,7 @@ async fn a_refresh_must_have_ended_well_with_those_preferences() {
 }
 
 #[tokio::test]
-async fn each_resource_of_a_call_is_decided_about() {
+async fn each_resource_of_a_call_has_its_own_decision() {
     let decided = |last: &str| {
         let results: String = ["db", "subgrp", "pg"]
             .map(|kind| (kind, "allowed"))
@@ -131,16 +131,16 @@ async fn each_resource_of_a_call_is_decided_about() {
             (verdict, evidence),
             (expected, format!("db: allowed; subgrp: allowed; pg: allowed; og: {last}"))
         );
-        let asked = aws.asked("SimulatePrincipalPolicy");
-        assert!(asked[0].contains("role%2Forders-deploy-dev"), "{asked:?}");
+        let requests = aws.requests("SimulatePrincipalPolicy");
+        assert!(requests[0].contains("role%2Forders-deploy-dev"), "{requests:?}");
     }
 }
 
 #[tokio::test]
-async fn what_aws_does_not_answer_stays_unknown() {
+async fn an_assumption_without_an_answer_is_unknown() {
     let aws = TestClient::new();
     aws.on("POST /2015-03-31/functions/orders-dev-bootstrap/invocations", 200, r#"{"outcome":"unchanged"}"#);
-    let findings = CheckAssumptions { outputs: outputs() }.run(&aws.config()).await;
+    let findings = check_assumptions(&aws.config(), &outputs()).await;
     let (first, others) = findings.split_first().unwrap();
     assert_eq!((first.verdict, first.evidence.as_str()), (Verdict::Holds, "a check ended with unchanged"));
     assert_eq!(others.len(), 7);
@@ -151,7 +151,7 @@ async fn what_aws_does_not_answer_stays_unknown() {
 }
 
 #[test]
-fn a_second_plan_has_to_be_empty() {
+fn a_second_plan_must_be_empty() {
     let change =
         |address: &str, action: &str| json!({ "address": address, "change": { "actions": [action] } });
     let plan = |changes: Value| json!({ "resource_changes": changes, "output_changes": { "app": { "actions": ["no-op"] } } });

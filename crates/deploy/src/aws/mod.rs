@@ -1,9 +1,9 @@
-//! What all calls of AWS's control plane share: how they are made, why they fail, and how they wait.
+//! Shared parts of all AWS control-plane calls: configuration, errors and polling.
 
-mod cause;
+mod error;
+pub(crate) mod poll;
 #[cfg(test)]
 pub(crate) mod test_client;
-pub(crate) mod wait;
 
 use std::time::Duration;
 
@@ -11,12 +11,13 @@ use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, SdkConfig};
 use rds_iam_token::Region;
 
-pub use cause::{CallError, Cause};
+pub use error::{CallError, CallErrorKind};
 
-/// How long one call may take, retries included.
+/// The timeout of one call, retries included.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
-/// AWS in a region, by the default chain of credentials; `AWS_ENDPOINT_URL` says where it is, if not on AWS.
+/// Loads the AWS configuration of a region, with the default credentials chain. `AWS_ENDPOINT_URL` replaces AWS's
+/// endpoints.
 pub async fn connect(region: &Region) -> SdkConfig {
     aws_config::defaults(BehaviorVersion::latest())
         .region(aws_config::Region::new(region.to_string()))

@@ -1,5 +1,5 @@
-//! A stand-in for AWS's API and for a registry, for tests: it answers each operation by what was written down for
-//! it, over real HTTP, and remembers what it was asked.
+//! A test double of AWS's API and of a registry: it answers each operation with prepared responses, over real HTTP, and
+//! records the requests.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
@@ -16,54 +16,54 @@ use aws_smithy_async::rt::sleep::{AsyncSleep, Sleep};
 use aws_smithy_async::time::TimeSource;
 use rds_iam_token::Clock;
 
-/// Status, further header lines and body of an answer. The status 0 cuts the connection instead.
+/// Status, additional header lines and body of an answer. The status 0 cuts the connection instead.
 type Answer = (u16, &'static str, String);
 
 #[derive(Default)]
-struct Notes {
+struct State {
     answers: BTreeMap<String, VecDeque<Answer>>,
-    asked: Vec<(String, String)>,
+    requests: Vec<(String, String)>,
 }
 
-/// The server. It lives as long as the test's process.
+/// The server. It lives until the test process ends.
 #[derive(Clone)]
 pub(crate) struct TestClient {
     address: String,
-    notes: Arc<Mutex<Notes>>,
+    state: Arc<Mutex<State>>,
 }
 
 impl TestClient {
     pub(crate) fn new() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap().to_string();
-        let notes = Arc::new(Mutex::new(Notes::default()));
-        let here = Arc::clone(&notes);
+        let state = Arc::new(Mutex::new(State::default()));
+        let shared = Arc::clone(&state);
         std::thread::spawn(move || {
             for stream in listener.incoming() {
-                answer(&mut BufReader::new(stream.unwrap()), &here);
+                answer(&mut BufReader::new(stream.unwrap()), &shared);
             }
         });
-        Self { address, notes }
+        Self { address, state }
     }
 
-    /// One more answer to an operation (`PutParameter`, `POST /v2/orders/blobs/uploads/`). The last one is repeated.
+    /// Adds an answer to an operation (`PutParameter`, `POST /v2/orders/blobs/uploads/`). The last one is repeated.
     pub(crate) fn on(&self, operation: &str, status: u16, body: impl Into<String>) -> &Self {
         self.push(operation, (status, "", body.into()))
     }
 
-    /// This answer from now on, in place of what was written down.
-    pub(crate) fn instead(&self, operation: &str, status: u16, body: impl Into<String>) -> &Self {
-        self.notes.lock().unwrap().answers.remove(operation);
+    /// Replaces all prepared answers to an operation.
+    pub(crate) fn replace(&self, operation: &str, status: u16, body: impl Into<String>) -> &Self {
+        self.state.lock().unwrap().answers.remove(operation);
         self.on(operation, status, body)
     }
 
-    /// One more answer, which tells of a Lambda function that failed.
+    /// Adds an answer that reports a failed Lambda function.
     pub(crate) fn function_error(&self, operation: &str, body: &str) -> &Self {
         self.push(operation, (200, "X-Amz-Function-Error: Unhandled\r\n", body.to_owned()))
     }
 
     fn push(&self, operation: &str, answer: Answer) -> &Self {
-        self.notes.lock().unwrap().answers.entry(operation.to_owned()).or_default().push_back(answer);
+        self.state.lock().unwrap().answers.entry(operation.to_owned()).or_default().push_back(answer);
         self
     }
 
@@ -72,7 +72,7 @@ impl TestClient {
         &self.address
     }
 
-    /// AWS, as far as the SDK knows.
+    /// The configuration of an SDK client of this server.
     pub(crate) fn config(&self) -> SdkConfig {
         let credentials = Credentials::new("test", "test", None, None, "test");
         SdkConfig::builder()
@@ -84,19 +84,24 @@ impl TestClient {
             .build()
     }
 
-    /// The operations that it was asked for, in their order.
+    /// Returns the requested operations, in order.
     pub(crate) fn operations(&self) -> Vec<String> {
-        self.notes.lock().unwrap().asked.iter().map(|(operation, _)| operation.clone()).collect()
+        self.state.lock().unwrap().requests.iter().map(|(operation, _)| operation.clone()).collect()
     }
 
-    /// The bodies of the requests for one operation, in their order.
-    pub(crate) fn asked(&self, operation: &str) -> Vec<String> {
-        let notes = self.notes.lock().unwrap();
-        notes.asked.iter().filter(|(asked, _)| asked == operation).map(|(_, body)| body.clone()).collect()
+    /// Returns the bodies of the requests for one operation, in order.
+    pub(crate) fn requests(&self, operation: &str) -> Vec<String> {
+        let state = self.state.lock().unwrap();
+        state
+            .requests
+            .iter()
+            .filter(|(requested, _)| requested == operation)
+            .map(|(_, body)| body.clone())
+            .collect()
     }
 }
 
-fn answer(stream: &mut BufReader<TcpStream>, notes: &Mutex<Notes>) {
+fn answer(stream: &mut BufReader<TcpStream>, state: &Mutex<State>) {
     let (mut head, mut line) = (Vec::new(), String::new());
     while stream.read_line(&mut line).unwrap_or(0) > 2 {
         head.push(line.trim_end().to_owned());
@@ -119,30 +124,30 @@ fn answer(stream: &mut BufReader<TcpStream>, notes: &Mutex<Notes>) {
         (None, Some(query)) => query.split('&').next().unwrap().to_owned(),
         _ => request.to_owned(),
     };
-    let mut notes = notes.lock().unwrap();
-    let (status, headers, text) = match notes.answers.get_mut(&operation) {
+    let mut state = state.lock().unwrap();
+    let (status, headers, text) = match state.answers.get_mut(&operation) {
         Some(answers) if answers.len() > 1 => answers.pop_front().unwrap(),
         Some(answers) => answers[0].clone(),
-        None => (404, "", r#"{"__type":"NothingIsWrittenDownForThis"}"#.to_owned()),
+        None => (404, "", r#"{"__type":"NoAnswerPrepared"}"#.to_owned()),
     };
-    notes.asked.push((operation, body));
-    drop(notes);
+    state.requests.push((operation, body));
+    drop(state);
     if status > 0 {
         let sent = if request.starts_with("HEAD ") { "" } else { text.as_str() };
         let head =
             format!("HTTP/1.1 {status} x\r\nConnection: close\r\n{headers}Content-Length: {}", text.len());
-        // Who asked may be gone by now.
+        // The client may have disconnected by now.
         drop(write!(stream.get_mut(), "{head}\r\n\r\n{sent}"));
     }
 }
 
-/// A clock on which nothing but sleeping takes time, and sleeping none of the test's.
+/// A clock that advances only by sleeping; sleeping takes no real time.
 pub(crate) fn clock() -> Clock {
     let instant = Instant::default();
     Clock::new(instant.clone(), instant)
 }
 
-/// Seconds slept through.
+/// The seconds slept so far.
 #[derive(Clone, Debug, Default)]
 struct Instant(Arc<AtomicU64>);
 

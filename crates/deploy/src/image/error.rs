@@ -1,177 +1,179 @@
-//! Why an image is not where it should be, and what to do about it.
+//! Errors of image operations, with their fixes.
 
 use std::path::PathBuf;
 
-use super::{Digest, NameError, RegistryError, Repository, Scan, Tag};
+use super::name::{Digest, NameError, Repository, Tag};
+use super::record::{SCAN_OFF, Scan};
+use super::registry::RegistryError;
 use crate::aws::CallError;
 
-/// An image was not pushed, shown or promoted.
+/// An image was not pushed, inspected, marked or promoted.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ImageError {
-    /// A call of AWS failed.
+    /// An AWS call failed.
     #[error(transparent)]
     Call(#[from] CallError),
-    /// The registry did not do what it was asked.
+    /// A registry call failed.
     #[error(transparent)]
     Registry(#[from] RegistryError),
-    /// The outputs' repository is not one.
-    #[error("app.repository_url of the outputs cannot be used: run `terraform apply`, and write them anew")]
+    /// The repository URL of the outputs is invalid.
+    #[error(
+        "app.repository_url of the outputs is invalid: run `terraform apply` and regenerate outputs.json"
+    )]
     Repository(#[from] NameError),
-    /// A file of the layout, or the gates, could not be read.
-    #[error("cannot read {}; build the image again where it is not there", path.display())]
+    /// A file of the layout, or the gates file, could not be read.
+    #[error("cannot read {}; if it does not exist, build the image again", path.display())]
     Read {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: std::io::Error,
     },
-    /// The folder is not what a build leaves.
+    /// The layout is invalid.
     #[error("{} {problem}: build the image again", folder.display())]
     Layout {
-        /// The folder.
+        /// The layout's folder.
         folder: PathBuf,
-        /// What is wrong with it.
+        /// The problem.
         problem: String,
     },
-    /// The results of the gates are not this image's.
-    #[error("{} {problem}: run the gates again, on the image that is pushed", path.display())]
+    /// The gates file is invalid or about another image.
+    #[error("{} {problem}: run the gates again, on the image to push", path.display())]
     Gates {
         /// The file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The problem.
         problem: String,
     },
-    /// ECR gave no token.
-    #[error(
-        "ECR gave no login for {registry}: run this again; if it stays, AWS_ENDPOINT_URL names something else"
-    )]
+    /// ECR returned no token.
+    #[error("ECR returned no login for {registry}: retry, and check AWS_ENDPOINT_URL if it happens again")]
     NoLogin {
         /// The registry's host.
         registry: String,
     },
     /// ECR's token is for another registry.
     #[error(
-        "the login that ECR gave is for {endpoint:?}, and the image belongs to {registry}: use credentials of that \
-         account, in its region"
+        "ECR returned a login for {endpoint:?}, but the image belongs to {registry}: use credentials of that account, in \
+         its region"
     )]
     Endpoint {
-        /// Where the token is for.
+        /// The token's registry.
         endpoint: String,
-        /// Where it would have to be for.
+        /// The expected registry.
         registry: String,
     },
-    /// A tag is given once.
+    /// The tag points at another image.
     #[error(
-        "{repository}:{tag} is {found} already, and the image here is {image}: a commit has one image; build it as \
-         it was built then, or commit what is different"
+        "{repository}:{tag} is already {found}, but the image to push is {image}: tags are immutable and a commit has one \
+         image; repeat the original build, or commit the changes"
     )]
     TagTaken {
         /// The tag.
         tag: Tag,
-        /// Where.
+        /// The repository.
         repository: Repository,
-        /// What it names.
+        /// The digest that the tag points at.
         found: Digest,
-        /// What it should have named.
+        /// The image to push.
         image: Digest,
     },
-    /// What was written reads differently.
+    /// A read after a write returned something else.
     #[error(
-        "{name} in {repository} reads back as {}: run this again; if it stays, the registry is not to be trusted",
+        "{name} in {repository} reads back as {}: retry; if it happens again, do not trust the registry",
         found.as_ref().map_or("nothing", Digest::as_str)
     )]
     ReadBack {
         /// The digest or tag.
         name: String,
-        /// Where.
+        /// The repository.
         repository: Repository,
-        /// What is there.
+        /// The digest that was read.
         found: Option<Digest>,
     },
-    /// It is not there.
-    #[error("{name} is not in {repository}: push or promote it first, or name another")]
+    /// The image does not exist.
+    #[error("{name} is not in {repository}: push or promote it first, or choose another image")]
     Missing {
         /// The digest or tag.
         name: String,
-        /// Where.
+        /// The repository.
         repository: Repository,
     },
-    /// ECR's scan found something.
+    /// ECR's scan has critical or high findings.
     #[error(
-        "the scan of {image} found {} critical and {} high: the image was pushed, and must not be rolled out; see \
-         `aws ecr describe-image-scan-findings`, and build it on a base without them",
+        "the scan of {image} found {} critical and {} high vulnerabilities: the image was pushed, but must not be rolled \
+         out. See `aws ecr describe-image-scan-findings`, and build on a base without them",
         scan.critical, scan.high
     )]
     Findings {
         /// The image.
         image: String,
-        /// What was found.
+        /// The result of the scan.
         scan: Scan,
     },
-    /// ECR did not scan it.
+    /// ECR did not scan the image.
     #[error(
-        "{image} was not scanned ({status}): the image was pushed, and must not be rolled out. {}; or accept that by \
-         name (--accept-scan {status})",
-        if status == super::scan::OFF { "Let the repository scan on push" } else { "Build it on a base that ECR knows" }
+        "{image} was not scanned ({status}): the image was pushed, but must not be rolled out. {}, or accept the status \
+         with --accept-scan {status}",
+        if status == SCAN_OFF { "Enable scan on push for the repository" } else { "Build on a base that ECR supports" }
     )]
     Unscanned {
         /// The image.
         image: String,
-        /// ECR's name for it, or `off`.
+        /// ECR's status, or `off`.
         status: String,
     },
-    /// ECR's scan came to no end.
+    /// ECR's scan failed or timed out.
     #[error(
-        "the scan of {image} {problem}: the image was pushed; run this again, which looks at the scan again"
+        "the scan of {image} {problem}: the image was pushed; run the same command again to check the scan again"
     )]
     NoScan {
         /// The image.
         image: String,
-        /// What became of the scan.
+        /// The problem.
         problem: String,
     },
-    /// Two commits are named as the image's.
+    /// The image's label, provenance and gates have different commits.
     #[error(
-        "{image} names two commits, {one} and {other}: its label, provenance and gates must agree; build it again"
+        "{image} has two commits, {one} and {other}: label, provenance and gate results must agree; build it again"
     )]
     Commits {
         /// The image.
         image: String,
-        /// One.
+        /// A commit.
         one: String,
-        /// Another.
+        /// Another commit.
         other: String,
     },
-    /// No commit is named.
+    /// The image has no commit.
     #[error(
-        "{image} does not say which commit it was built from: only what the pipeline builds can be promoted"
+        "{image} has no commit in its label or provenance: only images built by the pipeline can be promoted"
     )]
     NoCommit {
         /// The image.
         image: String,
     },
-    /// There are no results of gates.
-    #[error("{image} has no results of gates: push it again with them (`image push --gates`)")]
+    /// The image has no gate results.
+    #[error("{image} has no gate results: push it again with them (`image push --gates`)")]
     NoGates {
         /// The image.
         image: String,
     },
-    /// What comes with the image speaks against it.
+    /// The image's provenance or gate results forbid a promotion.
     #[error(
-        "{image} can't be promoted: {problem}. Deploy a commit on main by the pipeline, and promote that"
+        "{image} can't be promoted: {problem}. Deploy a commit on main with the pipeline, and promote that"
     )]
     Evidence {
         /// The image.
         image: String,
-        /// What was found.
+        /// The problem.
         problem: String,
     },
     /// Gates were skipped.
     #[error(
-        "of the gates of {image}, {} skipped in at least one run over it: accept that by name (--accept-skipped {}), \
-         or deploy another commit without skipping them",
-        were(skipped), skipped.join(",")
+        "gates of {image} were skipped in at least one run: {}. Accept them with --accept-skipped {}, or deploy another \
+         commit without skipping",
+        skipped.join(", "), skipped.join(",")
     )]
     Skipped {
         /// The image.
@@ -179,47 +181,44 @@ pub enum ImageError {
         /// The gates' names.
         skipped: Vec<String>,
     },
-    /// Something else runs there.
+    /// Another image runs in the source environment.
     #[error(
-        "{digest} is not what runs in {environment}: {parameter} names {}; roll it out there first, or promote that",
-        running.as_deref().unwrap_or("nothing")
+        "{digest} does not run in {environment}: {parameter} is {}. Roll it out there first, or promote the running image",
+        running.as_deref().unwrap_or("not set")
     )]
     NotRunning {
-        /// The digest that was asked for.
+        /// The digest to promote.
         digest: Digest,
         /// The environment's name.
         environment: String,
-        /// Its image parameter.
+        /// The environment's image parameter.
         parameter: String,
-        /// What that names.
+        /// The parameter's value.
         running: Option<String>,
     },
-    /// The parameter names no image of the repository.
-    #[error("{parameter} names no image of {repository}, but {}: deploy there first",
-        value.as_deref().unwrap_or("nothing"))]
+    /// The image parameter does not hold an image of the repository.
+    #[error(
+        "{parameter} is {}, not an image of {repository}: deploy there first",
+        value.as_deref().unwrap_or("not set")
+    )]
     NothingRuns {
         /// The parameter.
         parameter: String,
         /// The repository.
         repository: Repository,
-        /// What it names.
+        /// The parameter's value.
         value: Option<String>,
     },
-    /// No tag is made from the commit.
-    #[error("{image} has no tag of its commit {commit} (it has {}): push it again under one", list(tags))]
+    /// No tag of the image contains its commit.
+    #[error("{image} has no tag with its commit {commit} (its tags: {}): push it again with one", list(tags))]
     NoTag {
         /// The image.
         image: String,
         /// The commit.
         commit: String,
-        /// The tags that it has.
+        /// The image's tags.
         tags: Vec<String>,
     },
-}
-
-fn were(names: &[String]) -> String {
-    let verb = if names.len() == 1 { "was" } else { "were" };
-    format!("{} {verb}", names.join(", "))
 }
 
 fn list(names: &[String]) -> String {

@@ -1,4 +1,4 @@
-//! What the gates of the pipeline found about an image, before it was pushed.
+//! The results of the pipeline's gates for an image, recorded before its push.
 
 use std::path::Path;
 
@@ -9,108 +9,108 @@ use time::format_description::well_known::Rfc3339;
 use super::{Digest, ImageError};
 use rds_iam_report::file;
 
-/// The type of the artifact that carries them.
+/// The artifact type of gate results.
 pub(super) const GATES: &str = "application/vnd.rds-iam.gates.v1+json";
 
 /// The largest file that is read: 1 MiB.
 const MAX_BYTES: u64 = 1024 * 1024;
 
-/// The results of all gates, for one image.
+/// The results of all gates for one image.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[non_exhaustive]
 pub struct Gates {
-    /// The commit that it was built from, 40 hex digits.
+    /// The commit that the image was built from, 40 hex digits.
     pub commit: String,
-    /// The image.
+    /// The image's manifest digest.
     pub image: Digest,
-    /// The run they were part of: its address, or who ran it where.
+    /// The pipeline run: its URL, or user and host.
     pub run: String,
-    /// When, as in RFC 3339.
+    /// The time of the run, in RFC 3339 format.
     pub at: String,
-    /// Each gate's result.
+    /// The result of each gate.
     pub gates: Vec<Gate>,
 }
 
-/// One gate.
+/// A gate and its result.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[non_exhaustive]
 pub struct Gate {
-    /// Its name.
+    /// The gate's name.
     pub name: String,
-    /// How it went.
+    /// The result.
     pub result: GateResult,
-    /// Why it was skipped.
+    /// The reason why it was skipped.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
 }
 
-/// How a gate went. A gate that fails ends the run, so that none is recorded.
+/// The result of a gate. A failed gate ends the run, so it is never recorded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum GateResult {
-    /// It found nothing.
+    /// No findings.
     Passed,
-    /// It was left out, by name.
+    /// Skipped by name.
     Skipped,
 }
 
 impl Gates {
-    /// Reads a file: its text as it is, and what it says.
+    /// Reads a gates file. Returns its text and its parsed contents.
     pub(super) fn read(path: &Path, image: &Digest) -> Result<(String, Self), ImageError> {
         let text = file::read_text(path, MAX_BYTES)
             .map_err(|source| ImageError::Read { path: path.to_owned(), source })?;
-        let wrong = |problem: String| ImageError::Gates { path: path.to_owned(), problem };
+        let invalid = |problem: String| ImageError::Gates { path: path.to_owned(), problem };
         let gates: Self = serde_json::from_str(&text)
-            .map_err(|error| wrong(format!("is not of the form that is due (line {})", error.line())))?;
+            .map_err(|error| invalid(format!("has an unexpected format at line {}", error.line())))?;
         if gates.image != *image {
-            return Err(wrong(format!("is about {}, and the image is {image}", gates.image)));
+            return Err(invalid(format!("is about {}, not about the image {image}", gates.image)));
         }
         if gates.gates.is_empty() {
-            return Err(wrong("tells of no gate".to_owned()));
+            return Err(invalid("contains no gate results".to_owned()));
         }
         Ok((text, gates))
     }
 
-    /// Merges the results of several runs over one image. They have to agree: a gate counts as passed only if every
-    /// run names it as passed, so that no later document can overrule an earlier one. Everything but the gates is
-    /// the oldest run's. `None` without a document.
+    /// Merges the results of several runs over one image. A gate counts as passed only if it passed in every run, so that
+    /// no later document can overrule an earlier one. The other fields are the oldest run's. Returns `None` without
+    /// documents.
     pub(super) fn agreed(documents: &[Self]) -> Option<Self> {
         let oldest = documents.iter().min_by_key(|document| document.time())?;
         let mut gates: Vec<Gate> = Vec::new();
         for gate in std::iter::once(oldest).chain(documents).flat_map(|document| &document.gates) {
-            if gates.iter().any(|known| known.name == gate.name) {
+            if gates.iter().any(|merged| merged.name == gate.name) {
                 continue;
             }
             let found = documents.iter().map(|document| document.gate(&gate.name));
-            let doubt =
+            let not_passed =
                 found.clone().find(|found| found.is_none_or(|gate| gate.result != GateResult::Passed));
-            gates.push(match doubt {
+            gates.push(match not_passed {
                 None => gate.clone(),
                 Some(Some(skipped)) => skipped.clone(),
                 Some(None) => Gate {
                     name: gate.name.clone(),
                     result: GateResult::Skipped,
-                    reason: Some("not every run names it".to_owned()),
+                    reason: Some("it has no result in at least one run".to_owned()),
                 },
             });
         }
         Some(Self { gates, ..oldest.clone() })
     }
 
-    /// A gate that is named twice counts as skipped if it was skipped once.
+    /// Returns the gate of that name. One that is listed twice counts as skipped if it was skipped once.
     fn gate(&self, name: &str) -> Option<&Gate> {
         let named = || self.gates.iter().filter(|gate| gate.name == name);
         named().find(|gate| gate.result != GateResult::Passed).or_else(|| named().next())
     }
 
-    /// The time of the run; of a text that is no time, none, which comes before all others.
+    /// Returns the time of the run; `None`, which sorts first, if it is invalid.
     pub(super) fn time(&self) -> Option<OffsetDateTime> {
         OffsetDateTime::parse(&self.at, &Rfc3339).ok()
     }
 
-    /// The names of the skipped gates that are not in `accepted`.
-    pub(super) fn skipped_but(&self, accepted: &[String]) -> Vec<String> {
+    /// Returns the names of the skipped gates that are not in `accepted`.
+    pub(super) fn skipped_except(&self, accepted: &[String]) -> Vec<String> {
         let skipped = self.gates.iter().filter(|gate| gate.result != GateResult::Passed);
         skipped.map(|gate| gate.name.clone()).filter(|name| !accepted.contains(name)).collect()
     }
@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn a_gate_passed_only_where_every_run_says_so() {
+    fn a_gate_has_passed_only_if_it_passed_in_every_run() {
         use GateResult::{Passed, Skipped};
         let first = run("2026-01-01T00:00:00Z", &[("checkov", Passed), ("trivy", Skipped)]);
         // Sorted as text, the year 9999 is the newest and " 2026" the oldest.
@@ -144,14 +144,14 @@ mod tests {
             let second = run(at, &[("trivy", Passed), ("checkov", Passed), ("tflint", Passed)]);
             for documents in [[first.clone(), second.clone()], [second, first.clone()]] {
                 let agreed = Gates::agreed(&documents).unwrap();
-                let mut skipped = agreed.skipped_but(&[]);
+                let mut skipped = agreed.skipped_except(&[]);
                 skipped.sort();
                 assert_eq!(skipped, ["tflint", "trivy"], "{at}");
-                assert_eq!(agreed.skipped_but(&["trivy".to_owned(), "tflint".to_owned()]), [""; 0]);
+                assert_eq!(agreed.skipped_except(&["trivy".to_owned(), "tflint".to_owned()]), [""; 0]);
             }
         }
         let twice = run("2026-01-01T00:00:00Z", &[("trivy", Passed), ("trivy", Skipped)]);
-        assert_eq!(Gates::agreed(&[twice]).unwrap().skipped_but(&[]), ["trivy"]);
+        assert_eq!(Gates::agreed(&[twice]).unwrap().skipped_except(&[]), ["trivy"]);
         let same = run(
             "2026-01-02T00:00:00Z",
             &first.gates.iter().map(|gate| (gate.name.as_str(), gate.result)).collect::<Vec<_>>(),

@@ -9,18 +9,18 @@ use super::manifest::{Descriptor, Manifest};
 use super::{Digest, ImageError};
 use rds_iam_report::file;
 
-/// The largest index or manifest that is read: 4 MiB, as registries have it.
+/// The maximum size of an index or manifest: 4 MiB, the limit of registries.
 const MAX_BYTES: u64 = 4 * 1024 * 1024;
 
-/// The largest blob that is read: 2 GiB. A layer here has a few dozen MiB.
+/// The maximum size of a blob: 2 GiB. This project's layers have a few dozen MiB.
 const MAX_BLOB_BYTES: u64 = 2 * 1024 * 1024 * 1024;
 
-/// What is in the folder.
+/// The contents of a layout.
 #[derive(Clone, Debug)]
 pub(super) struct Layout {
     folder: PathBuf,
     pub(super) image: Manifest,
-    /// SBOM, provenance.
+    /// SBOM and provenance.
     pub(super) artifacts: Vec<Manifest>,
 }
 
@@ -36,12 +36,12 @@ struct Version {
 }
 
 impl Layout {
-    /// Reads the manifests. The image is the first of `index.json`; the others must have it as their subject.
+    /// Reads the manifests. The first one in `index.json` is the image, which must be the subject of the others.
     pub(super) fn read(folder: &Path) -> Result<Self, ImageError> {
-        let wrong = |problem: String| ImageError::Layout { folder: folder.to_owned(), problem };
+        let invalid = |problem: String| ImageError::Layout { folder: folder.to_owned(), problem };
         let version: Version = json(folder, "oci-layout")?;
         if version.image_layout_version != "1.0.0" {
-            return Err(wrong(format!(
+            return Err(invalid(format!(
                 "is an image layout of version {:?}, not 1.0.0",
                 version.image_layout_version
             )));
@@ -53,21 +53,21 @@ impl Layout {
             let manifest = Manifest::parse(bytes);
             let digest = &descriptor.digest;
             manifests.push(
-                manifest.ok_or_else(|| wrong(format!("lists {digest}, which is no manifest of an image")))?,
+                manifest.ok_or_else(|| invalid(format!("lists {digest}, which is not an image manifest")))?,
             );
         }
         if manifests.is_empty() {
-            return Err(wrong("lists no image in index.json".to_owned()));
+            return Err(invalid("has an index.json without images".to_owned()));
         }
         let image = manifests.remove(0);
         if image.parts.subject.is_some() {
-            return Err(wrong(format!("lists {} first, which is an artifact and no image", image.digest)));
+            return Err(invalid(format!("lists {} first, which is an artifact, not an image", image.digest)));
         }
-        let is_of_it = |manifest: &Manifest| {
+        let refers_to_image = |manifest: &Manifest| {
             manifest.parts.subject.as_ref().is_some_and(|subject| subject.digest == image.digest)
         };
-        if let Some(other) = manifests.iter().find(|manifest| !is_of_it(manifest)) {
-            return Err(wrong(format!(
+        if let Some(other) = manifests.iter().find(|manifest| !refers_to_image(manifest)) {
+            return Err(invalid(format!(
                 "lists {}, which does not refer to the image {}",
                 other.digest, image.digest
             )));
@@ -75,7 +75,7 @@ impl Layout {
         Ok(Self { folder: folder.to_owned(), image, artifacts: manifests })
     }
 
-    /// Reads a blob, which must be what its descriptor says.
+    /// Reads a blob and checks its digest and size.
     pub(super) fn blob(&self, descriptor: &Descriptor) -> Result<Vec<u8>, ImageError> {
         blob(&self.folder, descriptor)
     }
@@ -86,8 +86,7 @@ fn json<T: for<'de> Deserialize<'de>>(folder: &Path, name: &str) -> Result<T, Im
     let text = file::read_text(&path, MAX_BYTES)
         .map_err(|source| ImageError::Read { path: path.clone(), source })?;
     serde_json::from_str(&text).map_err(|error| {
-        let problem =
-            format!("has an {name} that is not of the OCI image specification (line {})", error.line());
+        let problem = format!("has an invalid {name} (OCI image specification, line {})", error.line());
         ImageError::Layout { folder: folder.to_owned(), problem }
     })
 }
@@ -103,6 +102,6 @@ fn blob(folder: &Path, descriptor: &Descriptor) -> Result<Vec<u8>, ImageError> {
     if bytes.len() as u64 == descriptor.size && Digest::sha256(&bytes) == descriptor.digest {
         return Ok(bytes);
     }
-    let problem = format!("has other content in {} than its name and size say", descriptor.digest);
+    let problem = format!("has a blob {} with another digest or size", descriptor.digest);
     Err(ImageError::Layout { folder: folder.to_owned(), problem })
 }

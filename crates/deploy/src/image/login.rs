@@ -1,4 +1,4 @@
-//! The way into ECR: a token for the registry, without its CLI.
+//! Login to ECR: an authorization token for the registry's API.
 
 use std::net::IpAddr;
 
@@ -14,8 +14,8 @@ use crate::aws::CallError;
 /// Logs in to a repository's registry (`ecr:GetAuthorizationToken`).
 pub(super) async fn login(repository: &Repository, aws: &SdkConfig) -> Result<Registry, ImageError> {
     let call = aws_sdk_ecr::Client::new(aws).get_authorization_token().send();
-    let doing = format!("log in to {}", repository.registry());
-    let answer = call.await.map_err(CallError::from_sdk(doing, "ecr:GetAuthorizationToken"))?;
+    let operation = format!("log in to {}", repository.registry());
+    let answer = call.await.map_err(CallError::from_sdk(operation, "ecr:GetAuthorizationToken"))?;
     let data = answer.authorization_data.unwrap_or_default().into_iter().next();
     let no_login = || ImageError::NoLogin { registry: repository.registry().to_owned() };
     let data = data.ok_or_else(no_login)?;
@@ -28,7 +28,8 @@ pub(super) async fn login(repository: &Repository, aws: &SdkConfig) -> Result<Re
     Ok(Registry::new(host, is_plain, repository.clone(), login).await)
 }
 
-/// The host that the token is for. It goes to the repository's own registry by https, or stays on this machine.
+/// Returns the registry's host, and whether it is accessed by plain HTTP. The token is sent to the repository's own
+/// registry over HTTPS, or to a loopback address.
 fn host(endpoint: &str, repository: &Repository) -> Result<(String, bool), ImageError> {
     if let Some(host) = endpoint.strip_prefix("https://")
         && host == repository.registry()
@@ -54,7 +55,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_token_goes_to_the_repository_s_registry_or_stays_here() {
+    fn the_token_is_sent_to_the_repository_s_registry_or_a_loopback_address() {
         let registry = "123456789012.dkr.ecr.us-east-1.amazonaws.com";
         let repository = format!("{registry}/orders-dev").parse().unwrap();
         let host = |endpoint: &str| host(endpoint, &repository);

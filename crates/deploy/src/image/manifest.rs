@@ -1,35 +1,34 @@
-//! Manifests: what an image or an artifact consists of. Their bytes are kept as they came, for they are what the
-//! digest is of.
+//! Manifests of images and artifacts. Their bytes are kept unchanged, because the digest is computed from them.
 
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::Digest;
 
-/// Of an image, and of an artifact too.
+/// The media type of an OCI image manifest, which artifacts have too.
 pub(super) const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
-/// Of a list of manifests.
+/// The media type of an OCI image index.
 pub(super) const INDEX: &str = "application/vnd.oci.image.index.v1+json";
-/// Docker's own, which an older builder makes.
+/// The media type of a Docker manifest, which older builders write.
 const DOCKER_MANIFEST: &str = "application/vnd.docker.distribution.manifest.v2+json";
-/// Those that are taken.
+/// Accepted media types.
 pub(super) const MANIFESTS: [&str; 2] = [MANIFEST, DOCKER_MANIFEST];
-/// The config of an artifact, which has none: `{}`.
+/// The media type of an empty config (`{}`), which artifacts have.
 const EMPTY: &str = "application/vnd.oci.empty.v1+json";
 
-/// Where something lies, and what it is.
+/// A reference to a manifest or blob.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Descriptor {
     pub(super) media_type: String,
     pub(super) digest: Digest,
-    /// In bytes.
+    /// The size in bytes.
     pub(super) size: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) artifact_type: Option<String>,
 }
 
-/// A manifest as it lies in a layout or a registry.
+/// A manifest of a layout or registry.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Manifest {
     pub(super) digest: Digest,
@@ -38,7 +37,7 @@ pub(super) struct Manifest {
     pub(super) parts: Parts,
 }
 
-/// What a manifest says.
+/// The parsed fields of a manifest.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Parts {
@@ -50,7 +49,7 @@ pub(super) struct Parts {
 }
 
 impl Manifest {
-    /// Reads one; nothing where the bytes are no manifest of an image or artifact.
+    /// Parses a manifest; `None` if the bytes are not an image or artifact manifest.
     pub(super) fn parse(bytes: Vec<u8>) -> Option<Self> {
         let parts: Parts = serde_json::from_slice(&bytes).ok()?;
         let media_type = parts.media_type.clone().unwrap_or_else(|| MANIFEST.to_owned());
@@ -58,7 +57,7 @@ impl Manifest {
         is_known.then(|| Self { digest: Digest::sha256(&bytes), media_type, bytes, parts })
     }
 
-    /// An artifact of one document about a subject, with the blobs it consists of.
+    /// Returns an artifact with one document about a subject, and its blobs.
     pub(super) fn artifact(artifact_type: &str, document: &[u8], subject: &Self) -> (Self, [Vec<u8>; 2]) {
         let descriptor = |media_type: &str, bytes: &[u8]| json!({ "mediaType": media_type, "digest": Digest::sha256(bytes), "size": bytes.len() });
         let manifest = json!({
@@ -69,11 +68,11 @@ impl Manifest {
             "layers": [descriptor(artifact_type, document)],
             "subject": descriptor(&subject.media_type, &subject.bytes),
         });
-        let manifest = Self::parse(manifest.to_string().into_bytes()).expect("it is one");
+        let manifest = Self::parse(manifest.to_string().into_bytes()).expect("it is a manifest");
         (manifest, [b"{}".to_vec(), document.to_vec()])
     }
 
-    /// How a list names it.
+    /// Returns the manifest's descriptor for an index.
     pub(super) fn descriptor(&self) -> Descriptor {
         Descriptor {
             media_type: self.media_type.clone(),
@@ -83,7 +82,7 @@ impl Manifest {
         }
     }
 
-    /// What it consists of, each once.
+    /// Returns the blobs of config and layers, without duplicates.
     pub(super) fn blobs(&self) -> Vec<&Descriptor> {
         let mut blobs: Vec<&Descriptor> = Vec::new();
         for blob in std::iter::once(&self.parts.config).chain(&self.parts.layers) {
@@ -94,7 +93,7 @@ impl Manifest {
         blobs
     }
 
-    /// Bytes of all its blobs, as they travel.
+    /// Returns the compressed size of all blobs, in bytes.
     pub(super) fn size(&self) -> u64 {
         self.blobs().iter().map(|blob| blob.size).sum()
     }

@@ -1,33 +1,34 @@
-//! Images in ECR, by their digests: pushed from an OCI image layout, shown, and promoted from one environment to
-//! another as the bytes that they are. What is known of an image travels with it as artifacts that refer to it: its
-//! SBOM and provenance, the results of its gates, its promotions.
+//! Images in ECR, by digest: pushed from an OCI image layout, inspected, and promoted from one environment to another
+//! without a change of a byte. SBOM, provenance, gate results and promotions are artifacts that refer to the image.
 //!
-//! The registry is spoken to by the OCI distribution API, with a token that ECR gives for it; the token goes into
-//! the `Authorization` header and nowhere else.
+//! The registry is accessed through the OCI distribution API, with a token from ECR; the token is sent in the
+//! `Authorization` header only.
 
-mod deployed;
 mod error;
 mod gates;
-mod known;
+mod inspect;
 mod layout;
 mod login;
 mod manifest;
+mod mark_deployed;
 mod name;
 mod promote;
 mod provenance;
 mod push;
+mod record;
 mod registry;
 mod scan;
+mod upload;
 
-pub use deployed::Deployed;
 pub use error::ImageError;
 pub use gates::{Gate, GateResult, Gates};
-pub use known::{ImageRecord, Show, Which};
+pub use inspect::{ImageRef, inspect};
+pub use mark_deployed::mark_deployed;
 pub use name::{Digest, NameError, Repository, Tag};
-pub use promote::{Place, Promote, Promotion};
-pub use push::{Push, Pushed};
-pub use registry::{Cause, RegistryError};
-pub use scan::Scan;
+pub use promote::{PromotionRequest, promote};
+pub use push::{PushOptions, push};
+pub use record::{ImageLocation, ImageRecord, Promotion, Pushed, Scan};
+pub use registry::{RegistryError, RegistryErrorKind};
 
 #[cfg(test)]
 mod tests;

@@ -1,28 +1,27 @@
-//! What an image is called: a digest in a repository.
+//! Names of images: digest, repository and tag.
 
 use std::fmt;
 use std::str::FromStr;
 
-/// The SHA-256 digest of a manifest or blob, `sha256:` and 64 hex digits: what an image really is, whatever tags
-/// name it.
+/// The SHA-256 digest of a manifest or blob: `sha256:` and 64 hex digits. It identifies an image, whatever its tags.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Deserialize, serde::Serialize)]
 #[serde(try_from = "String")]
 pub struct Digest(String);
 
 impl Digest {
-    /// That of some bytes.
+    /// Computes the digest of `bytes`.
     pub fn sha256(bytes: &[u8]) -> Self {
         use sha2::Digest as _;
         let digest = sha2::Sha256::digest(bytes);
         Self(format!("sha256:{}", digest.iter().map(|byte| format!("{byte:02x}")).collect::<String>()))
     }
 
-    /// With `sha256:` at its beginning.
+    /// Returns the digest with its prefix `sha256:`.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// The 64 hex digits alone.
+    /// Returns the 64 hex digits without the prefix.
     pub fn hex(&self) -> &str {
         &self.0["sha256:".len()..]
     }
@@ -55,7 +54,7 @@ impl fmt::Display for Digest {
     }
 }
 
-/// A repository of images, as `app.repository_url` of Terraform's outputs names it: registry and path.
+/// An image repository, registry and path, in the format of `app.repository_url` in Terraform's outputs.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Repository {
     registry: String,
@@ -63,28 +62,28 @@ pub struct Repository {
 }
 
 impl Repository {
-    /// The registry's host, with its port where it has one.
+    /// Returns the registry's host, with its port if it has one.
     pub fn registry(&self) -> &str {
         &self.registry
     }
 
-    /// The repository's name in that registry.
+    /// Returns the repository's name in its registry.
     pub fn path(&self) -> &str {
         &self.path
     }
 
-    /// The account whose registry it is, where its host is ECR's.
+    /// Returns the registry's account, if its host is an ECR host.
     pub fn account(&self) -> Option<&str> {
         let (account, rest) = self.registry.split_once('.')?;
         (rest.starts_with("dkr.ecr.") && account.len() == 12).then_some(account)
     }
 
-    /// The image of that digest, as the image parameter and an engine name it.
+    /// Returns the full name of an image, `<repository>@<digest>`.
     pub fn image(&self, digest: &Digest) -> String {
         format!("{self}@{digest}")
     }
 
-    /// The digest of an image that lies here and is named by it.
+    /// Returns the digest in an image's full name, if it is in this repository.
     pub fn digest_in(&self, image: &str) -> Option<Digest> {
         let (repository, digest) = image.split_once('@')?;
         (repository == self.to_string()).then(|| digest.parse().ok()).flatten()
@@ -120,12 +119,12 @@ impl fmt::Display for Repository {
     }
 }
 
-/// A name for an image in its repository, which is given once.
+/// An immutable name of an image in its repository.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Tag(String);
 
 impl Tag {
-    /// The text.
+    /// Returns the tag.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -134,14 +133,14 @@ impl Tag {
 impl FromStr for Tag {
     type Err = NameError;
 
-    /// As the OCI distribution specification has it.
+    /// Parses a tag of the OCI distribution specification.
     fn from_str(text: &str) -> Result<Self, NameError> {
-        let begins = text.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '_');
+        let is_start = text.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '_');
         let allowed = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
-        if begins && text.chars().all(allowed) && text.len() <= 128 {
+        if is_start && text.chars().all(allowed) && text.len() <= 128 {
             return Ok(Self(text.to_owned()));
         }
-        let expected = "a tag: at most 128 letters, digits and ._-, without . or - at its beginning";
+        let expected = "a tag: at most 128 letters, digits and ._-, not starting with . or -";
         Err(NameError { given: text.to_owned(), expected })
     }
 }
@@ -152,14 +151,14 @@ impl fmt::Display for Tag {
     }
 }
 
-/// A text is not the name that is expected.
+/// The error of an invalid name.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{given:?} is not {expected}")]
 #[non_exhaustive]
 pub struct NameError {
-    /// The text as given.
+    /// The given text.
     pub given: String,
-    /// What is expected, with its article.
+    /// The expected form, with its article.
     pub expected: &'static str,
 }
 
@@ -196,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn a_tag_is_what_registries_take() {
+    fn a_tag_has_the_form_that_registries_accept() {
         for right in ["1.2.3", "_", "0a1b2c3d4e5f", &"a".repeat(128)] {
             assert_eq!(right.parse::<Tag>().unwrap().as_str(), right);
         }
@@ -206,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn an_image_is_of_its_repository_alone() {
+    fn an_image_belongs_to_its_repository_only() {
         let (here, there): (Repository, Repository) = ("a.b/c".parse().unwrap(), "a.b/d".parse().unwrap());
         let digest = Digest::sha256(b"x");
         assert_eq!(here.digest_in(&here.image(&digest)), Some(digest.clone()));

@@ -1,7 +1,7 @@
-//! The provenance statements that travel with an image, and what a promotion asks of them.
+//! The provenance statements attached to an image, and the checks of a promotion.
 //!
-//! No statement is signed: it is the claim of a caller with the right to push. The checks keep mistakes out, and statements about
-//! other images; a signature comes from GitHub's attestations, which `xtask` verifies (docs/adr/0014-promotion.md).
+//! No statement is signed: each is a claim by a caller with permission to push. The checks reject mistakes and statements
+//! about other images; signatures are GitHub's attestations, which `xtask` verifies (docs/adr/0014-promotion.md).
 
 use serde_json::Value;
 
@@ -17,7 +17,7 @@ const PREDICATE: &str = "https://slsa.dev/provenance/v1";
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Provenance {
     is_provenance: bool,
-    /// The SHA-256 digests of all subjects, in hex; none for a subject without one.
+    /// The SHA-256 digests of all subjects, in hex; `None` for a subject without one.
     subjects: Vec<Option<String>>,
     /// The commit that the image was built from.
     pub(super) commit: Option<String>,
@@ -51,10 +51,10 @@ impl Provenance {
             && matches!(self.subjects.as_slice(), [Some(subject)] if subject.as_str() == image.hex())
     }
 
-    /// Why an image with this statement is not promoted. `accept_local` lets through what was built on this machine.
+    /// Returns the reason not to promote an image with this statement. `accept_local` accepts builds of this machine.
     pub(super) fn problem(&self, image: &Digest, accept_local: bool) -> Option<String> {
         if !self.is_about(image) {
-            return Some("a provenance statement that comes with it is about another image".to_owned());
+            return Some("an attached provenance statement is about another image".to_owned());
         }
         if accept_local {
             return None;
@@ -64,8 +64,8 @@ impl Provenance {
         }
         match self.bases.as_deref() {
             Some("pinned") => None,
-            Some(bases) => Some(format!("it was built on {bases} bases, not on the pinned ones")),
-            None => Some("its provenance does not name its bases".to_owned()),
+            Some(bases) => Some(format!("it was built on {bases} bases, not on pinned ones")),
+            None => Some("its provenance does not state its bases".to_owned()),
         }
     }
 }
@@ -112,13 +112,13 @@ mod tests {
     }
 
     #[test]
-    fn builds_of_a_workstation_are_for_its_own_account() {
+    fn builds_of_a_workstation_are_accepted_in_its_own_account_only() {
         let bases = "/predicate/buildDefinition/externalParameters/bases";
         let sources = "/predicate/buildDefinition/resolvedDependencies";
         for (pointer, value, expected) in [
-            (bases, json!("local"), "it was built on local bases, not on the pinned ones"),
-            (bases, json!("LOCAL"), "it was built on LOCAL bases, not on the pinned ones"),
-            (bases, Value::Null, "its provenance does not name its bases"),
+            (bases, json!("local"), "it was built on local bases, not on pinned ones"),
+            (bases, json!("LOCAL"), "it was built on LOCAL bases, not on pinned ones"),
+            (bases, Value::Null, "its provenance does not state its bases"),
             (
                 sources,
                 json!([{ "annotations": { "modified": true } }]),

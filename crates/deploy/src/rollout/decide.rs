@@ -1,161 +1,146 @@
-//! What to do next in a rollout: a pure function of what is seen.
+//! The next step of a rollout: a pure function of the observation.
 
 use std::time::Duration;
 
+use super::group::{Health, Status};
 use crate::image::Digest;
 
-/// How long an instance refresh may take: 20 minutes. An instance takes 4 on the usual day, and 7 at the most (boot, 5
-/// minutes to get ready, [`WARMUP`], the end of the old one), so two that are replaced one after the other take 15.
+/// The time limit of an instance refresh: 20 minutes. Replacing an instance takes 4 minutes as a rule and 7 at most (boot,
+/// 5 minutes to get ready, [warm-up](super::group::WARMUP), termination of the old one), so two in sequence take 15.
 pub(super) const REFRESH_LIMIT: Duration = Duration::from_secs(20 * 60);
 
-/// How long a refresh waits after an instance has shown by its launch hook that it is ready: 30 seconds, for two checks
-/// of the load balancer. The module `ec2` has the same.
-pub(super) const WARMUP: Duration = Duration::from_secs(30);
-
-/// How long a cancelled refresh may take until it is over.
+/// The time limit of cancelling a refresh.
 pub(super) const CANCEL_LIMIT: Duration = Duration::from_secs(5 * 60);
 
-/// The most that all of it takes once something was changed: there, and back.
+/// The time limit of a rollout with its rollback, once anything was changed.
 #[cfg(test)]
 pub(super) const BUDGET: Duration =
     Duration::from_secs(2 * (REFRESH_LIMIT.as_secs() + HEALTH_LIMIT.as_secs()) + CANCEL_LIMIT.as_secs());
 
-/// How long targets may take to become healthy once the instances are there: the load balancer needs two good
+/// The time limit for targets to become healthy once the instances are ready: the load balancer needs two successful
 /// checks of each, and an app its first database connection.
 pub(super) const HEALTH_LIMIT: Duration = Duration::from_secs(5 * 60);
 
-/// How many looks in a row must find every target healthy: one good answer may be luck.
+/// The number of consecutive observations with all targets healthy that ends a rollout: a single one may be luck.
 pub(super) const HEALTHY_THRESHOLD: u32 = 3;
 
-/// Where the rollout is going.
+/// The direction of a rollout.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Direction {
-    /// To the new image, and which one is good should that fail.
+    /// To the new image; `good` is the image to roll back to.
     Forward { good: Option<Digest> },
-    /// Back to the good one, and why.
+    /// Back to the good image, with the reason.
     Back { good: Digest, why: FailureReason },
 }
 
-/// What one look found.
+/// The object that is watched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Watched {
+    Refresh,
+    Targets,
+}
+
+/// The result of one poll.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Observation {
-    /// The instance refresh.
+    /// The state of the instance refresh.
     Refresh { status: Status, percent: i32, reason: Option<String> },
-    /// An instance that the refresh launched was abandoned: it did not get ready.
+    /// An instance launched by the refresh was abandoned, because it did not get ready.
     NotReady { reason: Option<String> },
-    /// The load balancer's targets, but those that are leaving.
+    /// The health of the load balancer's targets, without those that are draining.
     Health(Health),
-    /// Nothing: there was no answer.
+    /// AWS did not answer.
     NoAnswer,
 }
 
-/// How far an instance refresh is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Status {
-    Active,
-    Successful,
-    Failed,
-    Cancelled,
-    /// Somebody had AWS roll it back.
-    RolledBack,
-}
-
-/// How many targets there are, and how many of them are healthy.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Health {
-    pub(super) healthy: usize,
-    pub(super) total: usize,
-    /// For how many looks in a row all of them have been, this one included.
-    pub(super) in_a_row: u32,
-}
-
-impl Health {
-    pub(super) fn is_whole(self) -> bool {
-        self.total > 0 && self.healthy == self.total
-    }
-}
-
-/// What to do next.
+/// The next step.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Decision {
-    /// Look again, at the same.
-    Look,
-    /// Look at the targets: the instances are there.
-    LookAtTargets,
-    /// The image of this leg runs.
+    /// Poll the same object again.
+    Wait,
+    /// Watch the targets: the instances are ready.
+    CheckTargets,
+    /// End: the image of this direction is serving.
     Finish,
-    /// Go back to the good image.
-    Return { good: Digest, why: FailureReason },
-    /// There is nothing more to be done.
+    /// Roll back to the good image.
+    RollBack { good: Digest, why: FailureReason },
+    /// End with an error.
     GiveUp(FailureReason),
 }
 
-/// Why an image does not run. `Display` goes on from "failed: ".
+/// The reason why an image is not serving. `Display` continues "failed: ".
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum FailureReason {
     /// The instance refresh failed.
-    #[error("the instance refresh failed{}", because(reason.as_deref()))]
+    #[error("the instance refresh failed{}", detail(reason.as_deref()))]
     Failed {
-        /// What AWS says.
+        /// AWS's reason.
         reason: Option<String>,
     },
-    /// Somebody cancelled it.
-    #[error("the instance refresh was cancelled{}", because(reason.as_deref()))]
+    /// Another user cancelled the refresh.
+    #[error("the instance refresh was cancelled{}", detail(reason.as_deref()))]
     Cancelled {
-        /// What AWS says.
+        /// AWS's reason.
         reason: Option<String>,
     },
-    /// Somebody had AWS roll it back.
-    #[error("the instance refresh was rolled back{}", because(reason.as_deref()))]
+    /// AWS rolled back the refresh at another user's request.
+    #[error("the instance refresh was rolled back{}", detail(reason.as_deref()))]
     RolledBack {
-        /// What AWS says.
+        /// AWS's reason.
         reason: Option<String>,
     },
-    /// A new instance did not get ready, and was abandoned before an old one went for it.
-    #[error("a new instance did not get ready{}: see the app's log", because(reason.as_deref()))]
+    /// A new instance did not get ready and was abandoned before an old one was terminated.
+    #[error("a new instance did not get ready{}: check the app's log", detail(reason.as_deref()))]
     NotReady {
-        /// What AWS says.
+        /// AWS's reason.
         reason: Option<String>,
     },
-    /// It takes too long.
-    #[error("the instance refresh is not over after {minutes} minutes")]
-    Time {
-        /// How long it was waited for.
+    /// The refresh exceeded its time limit.
+    #[error("the instance refresh timed out after {minutes} minutes")]
+    Timeout {
+        /// The time waited.
         minutes: u64,
     },
-    /// The instances are there, and do not serve.
+    /// The instances are ready but not healthy.
     #[error(
-        "{healthy} of {total} targets are healthy {minutes} minutes after the instance refresh: see the app's log"
+        "{healthy} of {total} targets are healthy {minutes} minutes after the instance refresh: check the app's log"
     )]
     Unhealthy {
-        /// How many are.
+        /// The number of healthy targets.
         healthy: usize,
-        /// How many there are.
+        /// The number of targets.
         total: usize,
-        /// How long it was waited for.
+        /// The time waited.
         minutes: u64,
     },
-    /// The instances are there, and the load balancer does not tell how they are.
-    #[error("the targets' health was not told for {minutes} minutes after the instance refresh")]
-    HealthUnseen {
-        /// How long it was waited for.
+    /// The instances are ready, but their health is unknown.
+    #[error("AWS did not report the targets' health for {minutes} minutes after the instance refresh")]
+    HealthUnknown {
+        /// The time waited.
         minutes: u64,
     },
 }
 
-fn because(reason: Option<&str>) -> String {
+fn detail(reason: Option<&str>) -> String {
     reason.map(|reason| format!(" ({reason})")).unwrap_or_default()
 }
 
-/// Decides by what was seen, and how long this has been looked at. `targets` says at what: the targets, or the
-/// refresh.
-pub(super) fn next(leg: &Direction, targets: bool, sight: &Observation, waited: Duration) -> Decision {
-    let limit = if targets { HEALTH_LIMIT } else { REFRESH_LIMIT };
+/// Decides by an observation and the time since the watch began.
+pub(super) fn decide(
+    direction: &Direction,
+    watched: Watched,
+    observation: &Observation,
+    waited: Duration,
+) -> Decision {
+    let limit = match watched {
+        Watched::Refresh => REFRESH_LIMIT,
+        Watched::Targets => HEALTH_LIMIT,
+    };
     let (is_over, minutes) = (waited >= limit, limit.as_secs() / 60);
-    let why = match sight.clone() {
-        Observation::Refresh { status: Status::Successful, .. } => return Decision::LookAtTargets,
-        Observation::Health(health) if health.is_whole() && health.in_a_row >= HEALTHY_THRESHOLD => {
+    let why = match observation.clone() {
+        Observation::Refresh { status: Status::Successful, .. } => return Decision::CheckTargets,
+        Observation::Health(health) if health.is_complete() && health.in_a_row >= HEALTHY_THRESHOLD => {
             return Decision::Finish;
         }
         Observation::Refresh { status: Status::Failed, reason, .. } => FailureReason::Failed { reason },
@@ -163,21 +148,21 @@ pub(super) fn next(leg: &Direction, targets: bool, sight: &Observation, waited: 
         Observation::Refresh { status: Status::RolledBack, reason, .. } => {
             FailureReason::RolledBack { reason }
         }
-        // The next one would not either, and until one does, the refresh stands still.
+        // The next instance would not get ready either, and until one does, the refresh makes no progress.
         Observation::NotReady { reason } => FailureReason::NotReady { reason },
-        // All are healthy and have not been for long enough: the few looks that lack are worth more than the limit.
-        Observation::Health(health) if health.is_whole() => return Decision::Look,
-        _ if !is_over => return Decision::Look,
+        // All are healthy, but not for long enough: the few polls still needed are worth exceeding the limit.
+        Observation::Health(health) if health.is_complete() => return Decision::Wait,
+        _ if !is_over => return Decision::Wait,
         Observation::Health(Health { healthy, total, .. }) => {
             FailureReason::Unhealthy { healthy, total, minutes }
         }
-        Observation::NoAnswer if targets => FailureReason::HealthUnseen { minutes },
+        Observation::NoAnswer if watched == Watched::Targets => FailureReason::HealthUnknown { minutes },
         Observation::Refresh { status: Status::Active, .. } | Observation::NoAnswer => {
-            FailureReason::Time { minutes }
+            FailureReason::Timeout { minutes }
         }
     };
-    match leg {
-        Direction::Forward { good: Some(good) } => Decision::Return { good: good.clone(), why },
+    match direction {
+        Direction::Forward { good: Some(good) } => Decision::RollBack { good: good.clone(), why },
         Direction::Forward { good: None } | Direction::Back { .. } => Decision::GiveUp(why),
     }
 }
@@ -190,13 +175,13 @@ mod tests {
         Digest::sha256(b"good")
     }
 
-    fn to(why: FailureReason) -> Decision {
-        Decision::Return { good: good(), why }
+    fn roll_back(why: FailureReason) -> Decision {
+        Decision::RollBack { good: good(), why }
     }
 
-    /// Forward with a way back, forward without one, and back.
-    fn legs() -> [Direction; 3] {
-        let back = Direction::Back { good: good(), why: FailureReason::Time { minutes: 1 } };
+    /// Forward with a good image, forward without one, and back.
+    fn directions() -> [Direction; 3] {
+        let back = Direction::Back { good: good(), why: FailureReason::Timeout { minutes: 1 } };
         [Direction::Forward { good: Some(good()) }, Direction::Forward { good: None }, back]
     }
 
@@ -214,67 +199,80 @@ mod tests {
 
     #[test]
     fn a_refresh_is_watched_to_its_end() {
-        let time = || FailureReason::Time { minutes: 20 };
-        let [forward, first, back] = &legs();
+        let time = || FailureReason::Timeout { minutes: 20 };
+        let [forward, first, back] = &directions();
         let failed = || FailureReason::Failed { reason: None };
         let before = REFRESH_LIMIT - Duration::from_secs(1);
-        for (leg, sight, waited, expected) in [
-            (forward, refresh(Status::Active), Duration::ZERO, Decision::Look),
-            (forward, refresh(Status::Active), before, Decision::Look),
-            (forward, refresh(Status::Active), REFRESH_LIMIT, to(time())),
+        for (direction, observation, waited, expected) in [
+            (forward, refresh(Status::Active), Duration::ZERO, Decision::Wait),
+            (forward, refresh(Status::Active), before, Decision::Wait),
+            (forward, refresh(Status::Active), REFRESH_LIMIT, roll_back(time())),
             (first, refresh(Status::Active), REFRESH_LIMIT, Decision::GiveUp(time())),
             (back, refresh(Status::Active), REFRESH_LIMIT, Decision::GiveUp(time())),
-            (forward, Observation::NoAnswer, before, Decision::Look),
-            (forward, Observation::NoAnswer, REFRESH_LIMIT, to(time())),
-            (forward, refresh(Status::Successful), Duration::ZERO, Decision::LookAtTargets),
-            // Late, and over all the same.
-            (forward, refresh(Status::Successful), REFRESH_LIMIT, Decision::LookAtTargets),
-            (back, refresh(Status::Successful), Duration::ZERO, Decision::LookAtTargets),
-            (forward, refresh(Status::Failed), Duration::ZERO, to(failed())),
+            (forward, Observation::NoAnswer, before, Decision::Wait),
+            (forward, Observation::NoAnswer, REFRESH_LIMIT, roll_back(time())),
+            (forward, refresh(Status::Successful), Duration::ZERO, Decision::CheckTargets),
+            // Late, but successful.
+            (forward, refresh(Status::Successful), REFRESH_LIMIT, Decision::CheckTargets),
+            (back, refresh(Status::Successful), Duration::ZERO, Decision::CheckTargets),
+            (forward, refresh(Status::Failed), Duration::ZERO, roll_back(failed())),
             (first, refresh(Status::Failed), Duration::ZERO, Decision::GiveUp(failed())),
             (back, refresh(Status::Failed), Duration::ZERO, Decision::GiveUp(failed())),
             (
                 forward,
                 refresh(Status::Cancelled),
                 Duration::ZERO,
-                to(FailureReason::Cancelled { reason: None }),
+                roll_back(FailureReason::Cancelled { reason: None }),
             ),
             (
                 forward,
                 refresh(Status::RolledBack),
                 Duration::ZERO,
-                to(FailureReason::RolledBack { reason: None }),
+                roll_back(FailureReason::RolledBack { reason: None }),
             ),
-            (forward, not_ready(), Duration::ZERO, to(FailureReason::NotReady { reason: None })),
+            (forward, not_ready(), Duration::ZERO, roll_back(FailureReason::NotReady { reason: None })),
             (first, not_ready(), Duration::ZERO, Decision::GiveUp(FailureReason::NotReady { reason: None })),
             (back, not_ready(), Duration::ZERO, Decision::GiveUp(FailureReason::NotReady { reason: None })),
         ] {
-            assert_eq!(next(leg, false, &sight, waited), expected, "{leg:?} {sight:?} {waited:?}");
+            assert_eq!(
+                decide(direction, Watched::Refresh, &observation, waited),
+                expected,
+                "{direction:?} {observation:?} {waited:?}"
+            );
         }
     }
 
     #[test]
     fn then_the_targets_must_be_healthy() {
-        let [forward, first, back] = &legs();
+        let [forward, first, back] = &directions();
         let unhealthy = |healthy, total| FailureReason::Unhealthy { healthy, total, minutes: 5 };
         let before = HEALTH_LIMIT - Duration::from_secs(1);
-        for (leg, sight, waited, expected) in [
-            (forward, health(0, 0, 0), Duration::ZERO, Decision::Look),
-            (forward, health(1, 2, 0), before, Decision::Look),
-            (forward, health(2, 2, 1), Duration::ZERO, Decision::Look),
-            (forward, health(2, 2, 2), Duration::ZERO, Decision::Look),
+        for (direction, observation, waited, expected) in [
+            (forward, health(0, 0, 0), Duration::ZERO, Decision::Wait),
+            (forward, health(1, 2, 0), before, Decision::Wait),
+            (forward, health(2, 2, 1), Duration::ZERO, Decision::Wait),
+            (forward, health(2, 2, 2), Duration::ZERO, Decision::Wait),
             (forward, health(2, 2, 3), Duration::ZERO, Decision::Finish),
-            (forward, health(2, 2, 1), HEALTH_LIMIT, Decision::Look),
-            (forward, health(1, 2, 0), HEALTH_LIMIT, to(unhealthy(1, 2))),
-            // No targets at all are not healthy ones.
-            (forward, health(0, 0, 9), HEALTH_LIMIT, to(unhealthy(0, 0))),
+            (forward, health(2, 2, 1), HEALTH_LIMIT, Decision::Wait),
+            (forward, health(1, 2, 0), HEALTH_LIMIT, roll_back(unhealthy(1, 2))),
+            // Zero targets are not healthy.
+            (forward, health(0, 0, 9), HEALTH_LIMIT, roll_back(unhealthy(0, 0))),
             (first, health(0, 1, 0), HEALTH_LIMIT, Decision::GiveUp(unhealthy(0, 1))),
             (back, health(1, 1, 3), Duration::ZERO, Decision::Finish),
             (back, health(0, 1, 0), HEALTH_LIMIT, Decision::GiveUp(unhealthy(0, 1))),
-            (forward, Observation::NoAnswer, before, Decision::Look),
-            (forward, Observation::NoAnswer, HEALTH_LIMIT, to(FailureReason::HealthUnseen { minutes: 5 })),
+            (forward, Observation::NoAnswer, before, Decision::Wait),
+            (
+                forward,
+                Observation::NoAnswer,
+                HEALTH_LIMIT,
+                roll_back(FailureReason::HealthUnknown { minutes: 5 }),
+            ),
         ] {
-            assert_eq!(next(leg, true, &sight, waited), expected, "{leg:?} {sight:?} {waited:?}");
+            assert_eq!(
+                decide(direction, Watched::Targets, &observation, waited),
+                expected,
+                "{direction:?} {observation:?} {waited:?}"
+            );
         }
     }
 }

@@ -1,121 +1,119 @@
-//! FailureReason an image was not rolled out, and what runs instead.
+//! Errors of a rollout, with the image that is in service instead.
 
-use super::FailureReason;
+use super::decide::FailureReason;
 use crate::aws::CallError;
 use crate::image::{Digest, NameError, Repository};
 
-/// The image asked for does not run.
+/// The requested image is not in service.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RolloutError {
     /// A call failed before anything was changed.
     #[error(transparent)]
     Call(#[from] CallError),
-    /// The outputs' repository is not one.
-    #[error("app.repository_url of the outputs cannot be used: run `terraform apply`, and write them anew")]
+    /// The repository URL of the outputs is invalid.
+    #[error(
+        "app.repository_url of the outputs is invalid: run `terraform apply` and regenerate outputs.json"
+    )]
     Repository(#[from] NameError),
-    /// It was never pushed, or is expired.
+    /// The image was never pushed, or has expired.
     #[error(
         "{digest} is not in {repository}: push or promote it first (`rds-iam image push`, `image promote`)"
     )]
     NotInRepository {
-        /// The digest asked for.
+        /// The requested digest.
         digest: Digest,
-        /// Where it was looked for.
+        /// The repository.
         repository: Repository,
     },
-    /// The image parameter, or the one beside it, holds something else than an image.
-    #[error(
-        "the parameter {name} holds {value} where {expected} is due: the machines would not start it either; delete \
-         it, and run this again"
-    )]
+    /// One of the two parameters does not hold an image.
+    #[error("parameter {name} is set to {value}; expected {expected}. Delete it and retry")]
     Parameter {
         /// The parameter's name.
         name: String,
-        /// Its value, or its type where that is wrong.
+        /// The parameter's value, or its type if that is wrong.
         value: String,
-        /// What it may hold.
+        /// The expected form.
         expected: String,
     },
-    /// There is nothing to go back to.
+    /// There is no image to roll back to.
     #[error(
-        "there is no image to go back to: {parameter} is written by the second rollout; name one with --digest"
+        "there is no previous image to roll back to: the second rollout writes {parameter}. Choose an image with --digest"
     )]
     NoPrevious {
-        /// The parameter that would name it.
+        /// The parameter with the previous image.
         parameter: String,
     },
-    /// There is no such group, or no load balancer asks its instances how they are.
-    #[error("{group} {problem}: run `terraform apply`, and write the outputs anew")]
+    /// The Auto Scaling group does not exist, or is in no target group.
+    #[error("{group} {problem}: run `terraform apply` and regenerate outputs.json")]
     Group {
         /// The Auto Scaling group's name.
         group: String,
-        /// What is wrong with it.
+        /// The problem.
         problem: &'static str,
     },
-    /// Somebody else's refresh goes on and on.
+    /// Another instance refresh does not end.
     #[error(
-        "the instance refresh {id} of {group} is going on for another reason, and not over after {minutes} minutes: \
-         see it (`aws autoscaling describe-instance-refreshes`), cancel it or wait, and run this again"
+        "another instance refresh, {id} of {group}, is still active after {minutes} minutes: check it (`aws autoscaling \
+         describe-instance-refreshes`), wait or cancel it, and retry"
     )]
     Busy {
         /// The refresh.
         id: String,
         /// The Auto Scaling group's name.
         group: String,
-        /// How long it was waited for.
+        /// The time waited.
         minutes: u64,
     },
-    /// The image was named and its refresh could not begin; the parameter names what it named before.
-    #[error("the rollout of {image} did not begin, and {parameter} is as it was")]
-    NotBegun {
-        /// The image asked for.
+    /// The refresh could not be started; the parameter has its old value again.
+    #[error("the rollout of {image} did not start, and {parameter} is unchanged")]
+    NotStarted {
+        /// The requested image.
         image: String,
         /// The image parameter.
         parameter: String,
-        /// The call that failed.
+        /// The failed call.
         source: Box<CallError>,
     },
-    /// A call failed while it was going on.
+    /// A call failed during the rollout.
     #[error(
-        "the rollout lost sight of what is going on, and {parameter} names {image}: the same command again goes on \
-         from there"
+        "lost contact with AWS during the rollout; {parameter} now points to {image}. Run the same command again to resume"
     )]
-    Lost {
+    Interrupted {
         /// The image parameter.
         parameter: String,
-        /// The image that it names.
+        /// The parameter's value.
         image: String,
-        /// The call that failed.
+        /// The failed call.
         source: Box<CallError>,
     },
-    /// It failed, and no image is known to be good.
+    /// The rollout failed, and no image is known to be good.
     #[error(
-        "the rollout of {image} failed: {why}; there is no last good image to go back to, and {parameter} names what \
-         it named before, or this image where it named none: fix the image and roll out that"
+        "the rollout of {image} failed: {why}. There is no good image to roll back to; {parameter} has its value from \
+         before, or this image if it had none. Fix the image and roll it out"
     )]
-    NothingToReturnTo {
-        /// The image asked for.
+    NoGoodImage {
+        /// The requested image.
         image: String,
-        /// Why it does not run.
+        /// The reason.
         why: FailureReason,
         /// The image parameter.
         parameter: String,
     },
-    /// It failed, and so did the way back.
+    /// The rollout failed, and so did the rollback.
     #[error(
-        "the rollout of {image} failed: {why}; and going back to {good} failed: {back}; {parameter} names {good}. \
-         Instances that were not replaced still serve; see the instances' state and the app's log"
+        "the rollout of {image} failed: {why}. The rollback to {good} failed too: {rollback}. {parameter} points to {good}. \
+         Instances that were not replaced still serve; check the instances and the app's log"
     )]
-    NotReturned {
-        /// The image asked for.
+    RollbackFailed {
+        /// The requested image.
         image: String,
-        /// Why it does not run.
+        /// The reason of the failed rollout.
         why: Box<FailureReason>,
         /// The last good image.
         good: String,
-        /// Why that does not run either.
-        back: Box<FailureReason>,
+        /// The reason of the failed rollback.
+        rollback: Box<FailureReason>,
         /// The image parameter.
         parameter: String,
     },

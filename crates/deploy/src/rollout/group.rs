@@ -1,6 +1,6 @@
-//! The Auto Scaling group that the service runs in, and the load balancer's view of it.
+//! The service's Auto Scaling group, and its health at the load balancer.
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use aws_config::SdkConfig;
 use aws_sdk_autoscaling::error::ProvideErrorMetadata as _;
@@ -9,10 +9,41 @@ use aws_sdk_autoscaling::types::{
 };
 use aws_sdk_elasticloadbalancingv2::types::TargetHealthStateEnum;
 
-use super::decide::{Health, Status, WARMUP};
+use super::error::RolloutError;
 use crate::aws::CallError;
 
-/// The group, and how to ask about it.
+/// The time a refresh waits after an instance is ready (by its launch hook): 30 seconds, for two health checks of the
+/// load balancer. The module `ec2` has the same value.
+pub(super) const WARMUP: Duration = Duration::from_secs(30);
+
+/// The status of an instance refresh.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Status {
+    Active,
+    Successful,
+    Failed,
+    Cancelled,
+    /// AWS rolled it back, at another user's request.
+    RolledBack,
+}
+
+/// The number of targets, and of healthy ones.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Health {
+    pub(super) healthy: usize,
+    pub(super) total: usize,
+    /// The number of consecutive observations with all targets healthy, including this one.
+    pub(super) in_a_row: u32,
+}
+
+impl Health {
+    /// Whether there are targets and all of them are healthy.
+    pub(super) fn is_complete(self) -> bool {
+        self.total > 0 && self.healthy == self.total
+    }
+}
+
+/// An Auto Scaling group with the clients to observe it.
 #[derive(Clone, Debug)]
 pub(super) struct Group {
     pub(super) name: String,
@@ -20,12 +51,12 @@ pub(super) struct Group {
     balancing: aws_sdk_elasticloadbalancingv2::Client,
 }
 
-/// An instance refresh as it was seen.
+/// An instance refresh.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Refresh {
     pub(super) id: String,
     pub(super) status: Status,
-    /// AWS's name for the status.
+    /// AWS's status.
     pub(super) state: String,
     pub(super) percent: i32,
     pub(super) reason: Option<String>,
@@ -41,39 +72,49 @@ impl Group {
         }
     }
 
-    /// The ARNs of the target groups that its instances are in; nothing where there is no such group.
-    pub(super) async fn target_groups(&self) -> Result<Option<Vec<String>>, CallError> {
+    /// Returns the ARNs of the group's target groups, of which there must be one.
+    pub(super) async fn checked_target_groups(&self) -> Result<Vec<String>, RolloutError> {
+        let problem = match self.target_groups().await? {
+            Some(target_groups) if !target_groups.is_empty() => return Ok(target_groups),
+            Some(_) => "is in no target group, so the health of its instances is unknown",
+            None => "is not the name of an Auto Scaling group",
+        };
+        Err(RolloutError::Group { group: self.name.clone(), problem })
+    }
+
+    /// Returns the ARNs of the group's target groups; `None` if the group does not exist.
+    async fn target_groups(&self) -> Result<Option<Vec<String>>, CallError> {
         let call =
             self.autoscaling.describe_auto_scaling_groups().auto_scaling_group_names(&self.name).send();
-        let doing = format!("look at the Auto Scaling group {}", self.name);
+        let operation = format!("read the Auto Scaling group {}", self.name);
         let answer =
-            call.await.map_err(CallError::from_sdk(doing, "autoscaling:DescribeAutoScalingGroups"))?;
+            call.await.map_err(CallError::from_sdk(operation, "autoscaling:DescribeAutoScalingGroups"))?;
         let group = answer.auto_scaling_groups.unwrap_or_default().into_iter().next();
         Ok(group.map(|group| group.target_group_arns.unwrap_or_default()))
     }
 
-    /// The refresh of that id, or else the latest.
+    /// Returns the refresh with that id, or else the latest.
     pub(super) async fn refresh(&self, id: Option<&str>) -> Result<Option<Refresh>, CallError> {
         Ok(self.refreshes(id).await?.into_iter().next())
     }
 
-    /// The refresh of that id, or else those that AWS remembers (six weeks), the latest first.
+    /// Returns the refresh with that id, or else all of the last six weeks, latest first.
     pub(super) async fn refreshes(&self, id: Option<&str>) -> Result<Vec<Refresh>, CallError> {
         let call = self.autoscaling.describe_instance_refreshes().auto_scaling_group_name(&self.name);
         let call = call.set_instance_refresh_ids(id.map(|id| vec![id.to_owned()])).send();
-        let doing = format!("look at the instance refreshes of {}", self.name);
+        let operation = format!("read the instance refreshes of {}", self.name);
         let answer =
-            call.await.map_err(CallError::from_sdk(doing, "autoscaling:DescribeInstanceRefreshes"))?;
+            call.await.map_err(CallError::from_sdk(operation, "autoscaling:DescribeInstanceRefreshes"))?;
         Ok(answer.instance_refreshes.unwrap_or_default().into_iter().map(Refresh::from).collect())
     }
 
-    /// What AWS says of an instance whose launch was abandoned after that time; nothing where there is none. A launch
-    /// that failed for another reason (no capacity) is tried again by AWS, and is not meant.
+    /// Returns AWS's message about an instance whose launch was abandoned after `since`; the outer `None` without one.
+    /// A launch that failed for another reason (no capacity) does not count: AWS retries it.
     pub(super) async fn abandoned(&self, since: SystemTime) -> Result<Option<Option<String>>, CallError> {
         let call = self.autoscaling.describe_scaling_activities().auto_scaling_group_name(&self.name).send();
-        let doing = format!("look at the scaling activities of {}", self.name);
+        let operation = format!("read the scaling activities of {}", self.name);
         let answer =
-            call.await.map_err(CallError::from_sdk(doing, "autoscaling:DescribeScalingActivities"))?;
+            call.await.map_err(CallError::from_sdk(operation, "autoscaling:DescribeScalingActivities"))?;
         let is_later = |start: Option<aws_sdk_autoscaling::primitives::DateTime>| {
             start.and_then(|start| SystemTime::try_from(start).ok()).is_some_and(|start| start >= since)
         };
@@ -84,41 +125,41 @@ impl Group {
         Ok(abandoned.next().map(|activity| activity.status_message))
     }
 
-    /// Has every instance replaced; the refresh's id. The preferences are those of the module `ec2`: a new instance
-    /// counts, by the group's launch hook, before an old one goes.
+    /// Starts replacing every instance and returns the refresh's id. The preferences are those of the module `ec2`: a
+    /// new instance must complete the group's launch hook before an old one is terminated.
     pub(super) async fn start_refresh(&self) -> Result<String, CallError> {
         let preferences =
             RefreshPreferences::builder().min_healthy_percentage(100).max_healthy_percentage(150);
         let preferences =
             preferences.instance_warmup(i32::try_from(WARMUP.as_secs()).unwrap_or(i32::MAX)).build();
         let call = self.autoscaling.start_instance_refresh().auto_scaling_group_name(&self.name);
-        let doing = format!("start an instance refresh of {}", self.name);
+        let operation = format!("start an instance refresh of {}", self.name);
         let answer = call.preferences(preferences).send().await;
-        let answer = answer.map_err(CallError::from_sdk(doing, "autoscaling:StartInstanceRefresh"))?;
+        let answer = answer.map_err(CallError::from_sdk(operation, "autoscaling:StartInstanceRefresh"))?;
         Ok(answer.instance_refresh_id.unwrap_or_default())
     }
 
-    /// Ends the refresh that is going on, if one is. It takes a while until it is over, but does not wait for a launch
-    /// that may never get ready.
+    /// Cancels the active refresh, if there is one. It takes a while to end, but does not wait for a launch that may
+    /// never get ready.
     pub(super) async fn cancel_refresh(&self) -> Result<(), CallError> {
         let call = self.autoscaling.cancel_instance_refresh().auto_scaling_group_name(&self.name);
         match call.wait_for_transitioning_instances(false).send().await {
             Err(error) if error.code() == Some("ActiveInstanceRefreshNotFound") => Ok(()),
             done => {
-                let doing = format!("cancel the instance refresh of {}", self.name);
-                done.map(drop).map_err(CallError::from_sdk(doing, "autoscaling:CancelInstanceRefresh"))
+                let operation = format!("cancel the instance refresh of {}", self.name);
+                done.map(drop).map_err(CallError::from_sdk(operation, "autoscaling:CancelInstanceRefresh"))
             }
         }
     }
 
-    /// The targets in these groups, but those that are leaving. `in_a_row` is the caller's to count.
+    /// Returns the health of the targets in these groups, without those that are draining. The caller counts `in_a_row`.
     pub(super) async fn health(&self, target_groups: &[String]) -> Result<Health, CallError> {
         let (mut healthy, mut total) = (0, 0);
         for arn in target_groups {
             let call = self.balancing.describe_target_health().target_group_arn(arn).send();
-            let doing = format!("ask how the targets in {arn} are");
+            let operation = format!("read the target health of {arn}");
             let action = "elasticloadbalancing:DescribeTargetHealth";
-            let answer = call.await.map_err(CallError::from_sdk(doing, action))?;
+            let answer = call.await.map_err(CallError::from_sdk(operation, action))?;
             for target in answer.target_health_descriptions.unwrap_or_default() {
                 match target.target_health.and_then(|health| health.state) {
                     Some(TargetHealthStateEnum::Draining | TargetHealthStateEnum::UnhealthyDraining) => {
@@ -141,7 +182,7 @@ impl From<InstanceRefresh> for Refresh {
             Some(InstanceRefreshStatus::Failed | InstanceRefreshStatus::RollbackFailed) => Status::Failed,
             Some(InstanceRefreshStatus::Cancelled) => Status::Cancelled,
             Some(InstanceRefreshStatus::RollbackSuccessful) => Status::RolledBack,
-            // Pending, InProgress, Baking, Cancelling, RollbackInProgress: not over, and no other may begin.
+            // Pending, InProgress, Baking, Cancelling, RollbackInProgress: not ended, and no other can start.
             _ => Status::Active,
         };
         Self {
@@ -151,6 +192,16 @@ impl From<InstanceRefresh> for Refresh {
             percent: refresh.percentage_complete.unwrap_or_default(),
             reason: refresh.status_reason,
             started: refresh.start_time.and_then(|time| time.try_into().ok()),
+        }
+    }
+}
+
+impl Refresh {
+    /// Whether it started after the parameter was set. AWS gives start times in whole seconds.
+    pub(super) fn started_after(&self, since: Option<SystemTime>) -> bool {
+        match (self.started, since) {
+            (Some(started), Some(since)) => started + Duration::from_secs(1) > since,
+            _ => false,
         }
     }
 }

@@ -1,119 +1,69 @@
-//! Puts an image into service: points the parameter that the machines start by at its digest, replaces the
-//! instances, and watches until the load balancer finds all of them healthy. Where that fails, the last good image
-//! comes back by the same way.
+//! Puts an image into service: sets the parameter that instances start from to its digest, replaces the instances, and
+//! watches until the load balancer reports all of them healthy. If that fails, it rolls back to the last good image in the
+//! same way.
 //!
 //! A new instance counts once it has completed the group's launch hook, which it does when its app is ready. So an image
 //! that never gets ready replaces nothing: the first instance with it is abandoned, which ends the rollout, and the
-//! instances of before serve throughout. The way back always has a refresh of its own, also where nothing was replaced:
-//! then the latest refresh is one that brought the image that the parameter names. AWS's own rollback of a refresh plays
-//! no part: it goes back to the group's configuration, and what changes here is a parameter.
+//! earlier instances serve throughout. A rollback always starts its own refresh, even if nothing was replaced: the latest
+//! refresh is then one that brought the image in the parameter. AWS's own rollback of a refresh is not used: it restores
+//! the group's configuration, but what changes here is a parameter.
 //!
-//! What runs is one parameter, `app.image_parameter` of the outputs. The image that is left is written beside it, as
-//! `previous-image`, before anything changes: whatever interrupts a rollout, running it again goes on, and going back
-//! is possible.
+//! The image in service is one parameter, `app.image_parameter` of the outputs. The image it replaces is written to the
+//! parameter `previous-image` beside it before anything changes: after any interruption, a second run resumes the rollout,
+//! and a rollback is possible.
 
+mod context;
 mod decide;
 mod error;
 mod group;
 mod parameters;
+mod record;
 mod run;
+mod watch;
 
 use aws_config::SdkConfig;
 use rds_iam_token::Clock;
-use serde::Serialize;
 
 use crate::aws::CallError;
-use crate::image::{Digest, Repository};
+use crate::image::Repository;
 use crate::ssm::get_parameters;
 use rds_iam_infra::outputs::App;
 
+use context::Context;
 use group::Group;
 use parameters::Parameters;
-use run::Run;
 
 pub use decide::FailureReason;
 pub use error::RolloutError;
+pub use record::{Outcome, Record, Target};
 
-/// Which image to put into service.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[expect(clippy::exhaustive_enums, reason = "there is no third way to name an image, and callers build it")]
-pub enum Target {
-    /// The one of this digest, in the deployment's repository.
-    Image(Digest),
-    /// The one that ran before: a rollback.
-    Previous,
-}
-
-/// A rollout in one deployment.
-#[derive(Clone, Debug)]
-#[expect(clippy::exhaustive_structs, reason = "the outputs say everything else, and callers build it")]
-pub struct Rollout {
-    /// The service, as the outputs tell of it.
-    pub app: App,
-    /// Which image.
-    pub target: Target,
-}
-
-/// How a rollout ended.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[non_exhaustive]
-pub struct Record {
-    /// The image that was asked for, `<repository>@sha256:…`.
-    pub image: String,
-    /// The image that ran before; none at the first rollout.
-    pub before: Option<String>,
-    /// Whether it runs.
-    pub outcome: Outcome,
-    /// How long it took, in seconds.
-    pub seconds: u64,
-    /// Why it does not run, where it was returned from.
-    #[serde(skip)]
-    pub why: Option<FailureReason>,
-}
-
-/// Whether the image that was asked for runs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-#[non_exhaustive]
-pub enum Outcome {
-    /// It does.
-    RolledOut,
-    /// It did before.
-    Unchanged,
-    /// It does not, and the one that ran before does again.
-    Returned,
-}
-
-/// What the image parameter names now, for those who interrupt a rollout; nothing where there is none.
+/// Rolls out an image. One that is already serving and healthy is left as it is. Dropping the future leaves the
+/// deployment in its current state; a second run resumes the rollout.
 ///
 /// # Errors
-/// Where it can't be read.
-pub async fn named_image(app: &App, aws: &SdkConfig) -> Result<Option<String>, CallError> {
+/// If nothing was changed, or neither the image nor the last good one is serving; each error states the value of the
+/// parameter. A successful rollback is not an error but [`Outcome::Returned`].
+pub async fn roll_out(
+    aws: &SdkConfig,
+    clock: &Clock,
+    app: &App,
+    target: &Target,
+) -> Result<Record, RolloutError> {
+    let repository: Repository = app.repository_url.parse()?;
+    let parameters = Parameters::new(&app.image_parameter, &repository);
+    let group = Group::new(&app.autoscaling_group, aws);
+    let target_groups = group.checked_target_groups().await?;
+    run::run(&Context { aws, clock, repository, parameters, group, target_groups }, target).await
+}
+
+/// Returns the value of the image parameter, to report after an interruption; `None` if it is not set.
+///
+/// # Errors
+/// If it can't be read.
+pub async fn current_image(aws: &SdkConfig, app: &App) -> Result<Option<String>, CallError> {
     let name = app.image_parameter.as_str().to_owned();
     let mut found = get_parameters(aws, std::slice::from_ref(&name)).await?;
     Ok(found.remove(&name).map(|found| found.value))
-}
-
-impl Rollout {
-    /// Rolls it out. `tell` gets a line for each thing that happens. What runs already, and is healthy, is left.
-    /// Dropping the future leaves things as they are then; running it again goes on.
-    ///
-    /// # Errors
-    /// Where the image does not run and neither does the last good one, or nothing was begun; each error says what
-    /// the parameter names. An image that failed and was returned from is no error but [`Outcome::Returned`].
-    pub async fn run(
-        &self,
-        aws: &SdkConfig,
-        clock: &Clock,
-        tell: &mut dyn FnMut(&str),
-    ) -> Result<Record, RolloutError> {
-        let repository: Repository = self.app.repository_url.parse()?;
-        let parameters = Parameters::new(&self.app.image_parameter, &repository);
-        let group = Group::new(&self.app.autoscaling_group, aws);
-        let mut run = Run { aws, clock, tell, repository, parameters, group, targets: Vec::new() };
-        run.find_targets().await?;
-        run.rollout(&self.target).await
-    }
 }
 
 #[cfg(test)]

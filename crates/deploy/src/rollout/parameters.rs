@@ -1,30 +1,30 @@
-//! The two parameters of a rollout: which image runs, and which one ran before it.
+//! The two parameters of a rollout: the image in service and the one before it.
 
 use std::time::SystemTime;
 
 use aws_config::SdkConfig;
 
-use super::RolloutError;
+use super::error::RolloutError;
 use crate::aws::CallError;
 use crate::image::{Digest, Repository};
 use crate::ssm::{Found, get_parameters, put_parameter};
 use rds_iam_infra::outputs::{Parameter, ParameterPath};
 
-/// The last segment of the second one's name.
+/// The last segment of the second parameter's name.
 const PREVIOUS: &str = "previous-image";
 
-/// Both parameters, as they were read.
+/// The values of both parameters.
 #[derive(Clone, Debug)]
 pub(super) struct Images {
-    /// What the machines start.
+    /// The image that instances start.
     pub(super) current: Option<Digest>,
-    /// Since when.
+    /// The time when it was set.
     pub(super) since: Option<SystemTime>,
-    /// What they started before, and served.
+    /// The image before it, which served.
     pub(super) previous: Option<Digest>,
 }
 
-/// Their names, and the repository that their images lie in.
+/// The names of both parameters, and the repository of their images.
 #[derive(Clone, Debug)]
 pub(super) struct Parameters {
     pub(super) image: String,
@@ -50,7 +50,7 @@ impl Parameters {
         })
     }
 
-    /// The machines take nothing else either: `app-start` of the module `ec2` refuses it.
+    /// Parses a value as strictly as the instances do: `app-start` of the module `ec2` refuses anything else.
     fn digest(&self, name: &str, found: &Found) -> Result<Digest, RolloutError> {
         let digest = if found.kind == "String" { self.repository.digest_in(&found.value) } else { None };
         digest.ok_or_else(|| RolloutError::Parameter {

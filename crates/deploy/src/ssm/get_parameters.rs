@@ -1,4 +1,4 @@
-//! `GetParameters`: what Parameter Store has.
+//! `GetParameters`.
 
 use std::collections::BTreeMap;
 use std::time::SystemTime;
@@ -8,33 +8,33 @@ use aws_sdk_ssm::Client;
 
 use crate::aws::CallError;
 
-/// How many names one call takes.
-const AT_ONCE: usize = 10;
+/// The most names that one call accepts.
+const NAMES_PER_CALL: usize = 10;
 
-/// A parameter as it was found.
+/// A parameter in Parameter Store.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Found {
-    /// Its value; of a `SecureString`, the ciphertext.
+    /// The value; of a `SecureString`, the ciphertext.
     pub value: String,
-    /// `String`, `StringList` or `SecureString`.
+    /// The type: `String`, `StringList` or `SecureString`.
     pub kind: String,
-    /// When it got this value.
+    /// The time of the last change.
     pub modified: Option<SystemTime>,
 }
 
-/// Reads parameters by their full names, in as many calls as it takes. Names that do not exist are missing from the
-/// answer, and secure parameters stay encrypted.
+/// Reads parameters by their full names, in as many calls as needed. Names that do not exist are absent from the
+/// result; secure parameters stay encrypted.
 ///
 /// # Errors
-/// If a call fails. The error names the parameters and says what to do.
+/// If a call fails. The error names the parameters and the fix.
 pub async fn get_parameters(aws: &SdkConfig, names: &[String]) -> Result<BTreeMap<String, Found>, CallError> {
     let client = Client::new(aws);
     let mut found = BTreeMap::new();
-    for names in names.chunks(AT_ONCE) {
+    for names in names.chunks(NAMES_PER_CALL) {
         let call = client.get_parameters().set_names(Some(names.to_vec())).send();
-        let doing = format!("read the parameters {}", names.join(", "));
-        let answer = call.await.map_err(CallError::from_sdk(doing, "ssm:GetParameters"))?;
+        let operation = format!("read the parameters {}", names.join(", "));
+        let answer = call.await.map_err(CallError::from_sdk(operation, "ssm:GetParameters"))?;
         for parameter in answer.parameters.unwrap_or_default() {
             let kind = parameter.r#type.map_or_else(String::new, |kind| kind.as_str().to_owned());
             let (Some(name), Some(value)) = (parameter.name, parameter.value) else { continue };

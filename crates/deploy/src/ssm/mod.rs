@@ -1,5 +1,5 @@
-//! The app's parameters in Systems Manager Parameter Store: what is there, what would differ, and writing it.
-//! One module and function per AWS call.
+//! The app's parameters in Systems Manager Parameter Store: reading, comparing, writing and deleting them. One module
+//! and function per AWS call.
 //!
 //! ```no_run
 //! use rds_iam_infra::Outputs;
@@ -9,10 +9,10 @@
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
 //! let outputs = Outputs::read("outputs.json".as_ref())?;
 //! let aws = aws::connect(&outputs.deployment.region).await;
-//! let due = outputs.parameters();
-//! let names: Vec<_> = due.iter().map(|parameter| parameter.path.clone()).collect();
+//! let expected = outputs.parameters();
+//! let names: Vec<_> = expected.iter().map(|parameter| parameter.path.clone()).collect();
 //! let found = ssm::get_parameters(&aws, &names).await?;
-//! for difference in ssm::compare(due, &found) {
+//! for difference in ssm::compare(expected, &found) {
 //!     if difference.state != State::Same {
 //!         ssm::put_parameter(&aws, &difference.parameter).await?;
 //!     }
@@ -33,39 +33,40 @@ pub use delete_parameters::delete_parameters;
 pub use get_parameters::{Found, get_parameters};
 pub use put_parameter::put_parameter;
 
-/// A parameter that is due, and how Parameter Store has it.
+/// An expected parameter and its state in Parameter Store.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Difference {
-    /// What is due.
+    /// The expected parameter.
     pub parameter: Parameter,
-    /// What is there.
+    /// The state of the actual one.
     pub state: State,
 }
 
-/// How Parameter Store has a parameter.
+/// The state of a parameter in Parameter Store, compared with the expected one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum State {
-    /// It does not have it.
+    /// Does not exist.
     Missing,
-    /// It has it with another value.
+    /// Exists with another value.
     Differs {
-        /// That value.
+        /// The actual value.
         found: String,
     },
-    /// It has it as it is due.
+    /// Exists as expected.
     Same,
-    /// It has it with a type that AWS does not change (`SecureString`, `StringList`).
+    /// Exists with a type that AWS can't change (`SecureString`, `StringList`).
     OtherType {
-        /// That type.
+        /// The actual type.
         found: String,
     },
 }
 
-/// Compares what is due with what was found, in the order of what is due.
-pub fn compare(due: Vec<Parameter>, found: &BTreeMap<String, Found>) -> Vec<Difference> {
-    due.into_iter()
+/// Compares expected with actual parameters, in the order of `expected`.
+pub fn compare(expected: Vec<Parameter>, found: &BTreeMap<String, Found>) -> Vec<Difference> {
+    expected
+        .into_iter()
         .map(|parameter| {
             let state = match found.get(&parameter.path) {
                 None => State::Missing,

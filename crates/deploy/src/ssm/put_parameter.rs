@@ -1,4 +1,4 @@
-//! `PutParameter`: makes a parameter, or gives it another value.
+//! `PutParameter`.
 
 use aws_config::SdkConfig;
 use aws_sdk_ssm::Client;
@@ -7,14 +7,14 @@ use aws_sdk_ssm::types::ParameterType;
 use crate::aws::CallError;
 use rds_iam_infra::outputs::Parameter;
 
-/// Writes a parameter of type `String`, whether it exists or not. Writing it again changes nothing but the version.
+/// Creates or overwrites a parameter of type `String`. Writing the same value again changes only the version.
 ///
 /// # Errors
-/// If the call fails. The error names the parameter and says what to do.
+/// If the call fails. The error names the parameter and the fix.
 pub async fn put_parameter(aws: &SdkConfig, parameter: &Parameter) -> Result<(), CallError> {
     let Parameter { path, value } = parameter;
     let call = Client::new(aws).put_parameter().name(path).value(value);
     let call = call.r#type(ParameterType::String).overwrite(true).send();
-    let doing = format!("write the parameter {path}");
-    call.await.map(drop).map_err(CallError::from_sdk(doing, "ssm:PutParameter"))
+    let operation = format!("write the parameter {path}");
+    call.await.map(drop).map_err(CallError::from_sdk(operation, "ssm:PutParameter"))
 }

@@ -1,4 +1,4 @@
-//! Machines: credentials only by IMDSv2, and no secret in what they are started with.
+//! Machines: no secret in their user data. IMDSv1 is checkov's: docs/adr/0018.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -8,23 +8,12 @@ use crate::document::ResourceChange;
 use crate::node::Node;
 use crate::reference::references;
 
-pub(super) const IMDS_V1: Rule = Rule {
-    id: "RDSIAM009",
-    name: "imdsv1",
-    description: "A machine gives out its role's credentials without a session (IMDSv1).",
-    help: "With IMDSv1, a program that can be made to fetch an address (SSRF) hands out the credentials that \
-           tokens are signed with. Set metadata_options { http_tokens = \"required\" } in launch templates, \
-           launch configurations and instances.",
-    severity: "7.0",
-    check: imds,
-};
-
 pub(super) const SECRET: Rule = Rule {
     id: "RDSIAM010",
     name: "secret-in-user-data",
     description: "User data holds what looks like a secret.",
-    help: "Whoever may describe a launch template or an instance reads its user data, as does every program \
-           on the machine. Fetch a secret from Secrets Manager when it is needed, by the machine's role; the \
+    help: "A principal that may describe a launch template or an instance reads its user data, as does every \
+           program on the machine. Fetch a secret from Secrets Manager when it is needed, by the machine's role; the \
            database wants none, it takes a token. A name is no secret: \
            MASTER_SECRET_NAME=… is fine, and so is a value that a command or a variable gives ($…).",
     severity: "8.0",
@@ -38,65 +27,6 @@ const MACHINES: [&str; 4] =
 
 /// A request whose machines are described in blocks, which have no setting for IMDS.
 const FLEET: [&str; 1] = ["aws_spot_fleet_request"];
-
-fn imds<'a>(plan: &'a Plan, verdicts: &mut Verdicts<'a>) {
-    imds_of_fleets(plan, verdicts);
-    for machine in plan.resources(&MACHINES) {
-        let node = machine.after().get("metadata_options");
-        let options = node.block();
-        let get = |key| options.map(|options: Node<'_>| options.get(key));
-        let is = |key, value| get(key).and_then(Node::str) == Some(value);
-        if is("http_tokens", "required") || is("http_endpoint", "disabled") {
-            continue;
-        }
-        let from_template = ["aws_instance", "aws_spot_instance_request"].contains(&&*machine.kind)
-            && !plan.sets(machine, "metadata_options")
-            && machine.after().get("launch_template").block().is_some();
-        // Not set means that the machine image and the account decide.
-        let unknown = get("http_tokens").is_some_and(Node::is_unknown) || node.is_unknown();
-        if from_template && unknown {
-            let template = plan.origin_in_blocks(machine, "launch_template", &["id", "name"]);
-            if template.is_managed("aws_launch_template") {
-                continue; // judged by itself
-            }
-            let reason = if template.sources.iter().any(|source| source.stays()) {
-                "which launch template its metadata options come from is known only after apply"
-            } else {
-                "its metadata options come from a launch template that is not in this plan"
-            };
-            verdicts.unchecked(machine, reason);
-        } else if unknown && sets_tokens(plan, machine) {
-            verdicts.unchecked(machine, "http_tokens is known only after apply");
-        } else {
-            let remedy = "set metadata_options { http_tokens = \"required\" }";
-            verdicts.refuse(machine, "http_tokens is not \"required\", so IMDSv1 may answer", remedy);
-        }
-    }
-}
-
-/// A fleet's own descriptions can't ask for IMDSv2: only launch templates can.
-fn imds_of_fleets<'a>(plan: &'a Plan, verdicts: &mut Verdicts<'a>) {
-    for fleet in plan.resources(&FLEET) {
-        if fleet.after().get("launch_specification").items().next().is_some() {
-            verdicts.refuse(
-                fleet,
-                "a launch_specification cannot require http_tokens, so IMDSv1 may answer",
-                "use launch_template_config, with a template that sets metadata_options { http_tokens = \"required\" }",
-            );
-        }
-    }
-}
-
-/// Whether the configuration sets `http_tokens`, or where metadata options come from a `dynamic` block.
-fn sets_tokens(plan: &Plan, machine: &ResourceChange) -> bool {
-    let options = plan.block(machine).and_then(|block| block.expressions.get("metadata_options"));
-    match options {
-        Some(serde_json::Value::Array(blocks)) => {
-            blocks.iter().any(|block| block.get("http_tokens").is_some())
-        }
-        other => other.is_some(),
-    }
-}
 
 fn secret<'a>(plan: &'a Plan, verdicts: &mut Verdicts<'a>) {
     for machine in plan.resources(&MACHINES) {

@@ -30,16 +30,13 @@ pub struct Rule {
 }
 
 /// Every rule, in order of its id.
-pub const RULES: [Rule; 13] = [
+pub const RULES: [Rule; 10] = [
     connect::WILDCARD,
     connect::IDENTIFIER,
     proxy::TLS,
     proxy::ROLE,
-    database::PUBLIC,
     database::AUTHENTICATION,
-    database::ENCRYPTION,
     network::OPEN,
-    compute::IMDS_V1,
     compute::SECRET,
     protection::DATABASE,
     protection::LOAD_BALANCER,

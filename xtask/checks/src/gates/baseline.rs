@@ -71,7 +71,7 @@ impl Baseline {
         let refused = |found: String| {
             Error::Found {
             found,
-            mend: "an entry has tool, rule, path or package or both, reason, and expires: a date within 180 days"
+            help: "an entry has tool, rule, path or package or both, reason, and expires: a date within 180 days"
                 .to_owned(),
         }
         };
@@ -242,7 +242,7 @@ expires = 2026-07-01T10:00:00
         gates/baseline.toml:28: hadolint is no tool whose findings are judged
         gates/baseline.toml:35: terraform_typed_variables would be accepted everywhere: the entry has neither path nor package
         gates/baseline.toml:41: 2026-07-01T10:00:00 is not a date such as 2026-12-31
-          hint: an entry has tool, rule, path or package or both, reason, and expires: a date within 180 days
+          help: an entry has tool, rule, path or package or both, reason, and expires: a date within 180 days
         ");
         // The 180th day is the last.
         let in_time = text.replace("2026-11-29", "2026-11-28");
@@ -259,7 +259,7 @@ expires = 2026-07-01T10:00:00
         3 | rules = 'all'
           | ^^^^^
         unknown field `rules`, expected one of `tool`, `rule`, `path`, `package`, `reason`, `expires`
-          hint: an entry has tool, rule, path or package or both, reason, and expires: a date within 180 days
+          help: an entry has tool, rule, path or package or both, reason, and expires: a date within 180 days
         ");
         assert!(Baseline::parse("", TODAY).unwrap().entries.is_empty());
     }

@@ -71,9 +71,17 @@ fn counted(count: usize, what: &str, tool: Tool, place: &Path) -> Result<String,
     }
     Err(Error::Found {
         found: format!("{tool} looked at no {what} ({})", place.display()),
-        mend: format!("what it found means nothing then: see above what {tool} says about where it looked"),
+        help: format!("what it found means nothing then: see above what {tool} says about where it looked"),
     })
 }
+
+/// Checks that replace rules of crates/tfplan (docs/adr/0018): each has to judge a resource. One that is skipped there,
+/// or whose attribute checkov can't resolve, judges nothing and reports nothing.
+const REQUIRED: [(&str, &str); 3] = [
+    ("CKV_AWS_16", "a database's storage is encrypted"),
+    ("CKV_AWS_17", "a database has no public address"),
+    ("CKV_AWS_79", "a machine refuses IMDSv1"),
+];
 
 fn checkov(report: &Value, file: &Path) -> Result<String, Error> {
     // Where it finds nothing to check, it writes no summary.
@@ -86,7 +94,19 @@ fn checkov(report: &Value, file: &Path) -> Result<String, Error> {
     if unread > 0 || passed == 0 {
         return Err(Error::Found {
             found: format!("checkov could not read {unread} files and passed {passed} checks"),
-            mend: "LOG_LEVEL=WARNING shows which; write what it cannot parse in another way".to_owned(),
+            help: "LOG_LEVEL=WARNING shows which; write what it cannot parse in another way".to_owned(),
+        });
+    }
+    let judged = |id: &str| {
+        let results = ["passed_checks", "failed_checks"].map(|list| report["results"][list].as_array());
+        results.into_iter().flatten().flatten().any(|check| check["check_id"] == id)
+    };
+    if let Some((id, what)) = REQUIRED.iter().find(|(id, _)| !judged(id)) {
+        return Err(Error::Found {
+            found: format!("checkov judged no resource by {id}: {what}"),
+            help: "remove its skip, and write the attribute as a value that checkov can resolve; no rule for plans \
+                   checks this"
+                .to_owned(),
         });
     }
     Ok(format!("{passed} checks passed, {failed} failed, {skipped} skipped with a reason"))
@@ -110,7 +130,7 @@ fn report(file: &Path, tool: Tool) -> Result<Value, Error> {
 fn unreadable(tool: Tool, file: &Path, what: &str) -> Error {
     Error::Found {
         found: format!("{tool} ended well, and its report {} is of no use: {what}", file.display()),
-        mend: format!("run it again; if it stays so, {tool} {} is not what this reads", tool.version()),
+        help: format!("run it again; if it stays so, {tool} {} is not what this reads", tool.version()),
     }
 }
 

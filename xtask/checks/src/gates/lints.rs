@@ -41,14 +41,14 @@ pub fn workflows(workspace: &Workspace, console: Console, runner: Runner) -> Res
         // Whether a machine has these would change what is found; the workflows have no scripts to check.
         .args(["-no-color", "-shellcheck=", "-pyflakes="])
         .args(files.iter().map(String::as_str))
-        .hint("mend what actionlint names");
+        .hint("fix what actionlint names");
     runner.run(&check)?;
     let check = zizmor
         .cmd(&workspace.root)
         .without(&["ZIZMOR_", "GH_TOKEN", "GITHUB_TOKEN"])
         .args(["--offline", "--no-progress", "--strict-collection", "--color=never"])
         .args(files.iter().chain(&actions).map(String::as_str))
-        .hint("mend what zizmor names; an exception stands beside it: # zizmor: ignore[<audit>] <reason>");
+        .hint("fix what zizmor names; an exception stands beside it: # zizmor: ignore[<audit>] <reason>");
     runner.run(&check)?;
     console.line(&format!("{} workflows", files.len()));
     Ok(Outcome::Passed)
@@ -69,7 +69,7 @@ pub fn dockerfiles(workspace: &Workspace, console: Console, runner: Runner) -> R
         .without(&["HADOLINT_"])
         .args(["--no-color"])
         .args(files.iter().map(String::as_str))
-        .hint("mend what hadolint names, or ignore it there: # hadolint ignore=<id>, with a reason above");
+        .hint("fix what hadolint names, or ignore it there: # hadolint ignore=<id>, with a reason above");
     runner.run(&check)?;
     console.line(&format!("{} Dockerfiles", files.len()));
     Ok(Outcome::Passed)
@@ -83,7 +83,7 @@ fn files(root: &Path, folder: &Path, wanted: &dyn Fn(&Path) -> bool) -> Result<V
     if found.is_empty() {
         return Err(Error::Found {
             found: format!("{} has nothing to check", folder.display()),
-            mend: "what is checked was moved: tell xtask/checks/src/gates/lints.rs where to".to_owned(),
+            help: "what is checked was moved: tell xtask/checks/src/gates/lints.rs where to".to_owned(),
         });
     }
     Ok(found)
@@ -192,7 +192,7 @@ mod tests {
         let error = run(dockerfiles, &["docker/README.md"], &[(Tool::Hadolint, 0)]).unwrap_err();
         insta::assert_snapshot!(error.report(), @r"
         error: docker has nothing to check
-          hint: what is checked was moved: tell xtask/checks/src/gates/lints.rs where to
+          help: what is checked was moved: tell xtask/checks/src/gates/lints.rs where to
         ");
         assert!(matches!(run(workflows, &[], &[]).unwrap_err(), Error::File { .. }));
     }

@@ -126,7 +126,7 @@ fn refuse_other_excuses(root: &Path) -> Result<(), Error> {
     }
     Err(Error::Found {
         found: format!("{} would excuse findings without a reason or an end", places.join(", ")),
-        mend: format!("move what is accepted to {}, and remove it there", baseline::FILE),
+        help: format!("move what is accepted to {}, and remove it there", baseline::FILE),
     })
 }
 
@@ -135,7 +135,7 @@ fn silencers(folder: &Path, root: &Path, places: &mut Vec<String>) -> Result<(),
     paths.sort();
     for path in paths {
         if path.is_dir() {
-            // What Terraform downloads is nobody's here, and is not looked at.
+            // Terraform's downloads are not the repository's, and are skipped.
             if path.file_name().is_none_or(|name| name != ".terraform") {
                 silencers(&path, root, places)?;
             }
@@ -163,7 +163,7 @@ pub fn pass(
     console: Console,
     runner: Runner,
 ) -> Result<Outcome, Error> {
-    // First: it is quick, and whatever the tools find, it has to be mended.
+    // First: it is quick, and whatever the tools find, it has to be fixed.
     refuse_other_excuses(&workspace.root)?;
     let baseline = Baseline::read(&workspace.root, today)?;
     let Some(tool) = gates.first().map(|gate| gate.tool) else { return Ok(Outcome::Passed) };

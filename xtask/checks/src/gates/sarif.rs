@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use serde::Deserialize;
 use serde_json::Value;
+use serde_sarif::sarif::{self, ResultKind, Run};
 
 use rds_iam_process::error::Error;
 use rds_iam_process::file::{read, replace};
@@ -22,84 +22,12 @@ pub struct Sarif {
 pub(super) struct Finding {
     /// From the repository's root, or inside the image.
     pub(super) path: String,
-    pub(super) line: u64,
+    pub(super) line: i64,
     pub(super) rule: String,
     /// Where it is about one.
     pub(super) package: Option<String>,
     /// What the tool says, in a line.
     pub(super) says: String,
-}
-
-#[derive(Debug, Deserialize)]
-struct Log {
-    version: String,
-    runs: Vec<Run>,
-}
-
-#[derive(Debug, Deserialize)]
-struct Run {
-    tool: ToolOfRun,
-    results: Option<Vec<Found>>,
-    #[serde(default)]
-    invocations: Vec<Invocation>,
-}
-
-#[derive(Debug, Deserialize)]
-struct ToolOfRun {
-    driver: Driver,
-}
-
-#[derive(Debug, Deserialize)]
-struct Driver {
-    name: String,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Invocation {
-    execution_successful: bool,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Found {
-    rule_id: String,
-    kind: Option<String>,
-    message: Message,
-    #[serde(default)]
-    locations: Vec<Location>,
-    #[serde(default)]
-    suppressions: Vec<Value>,
-}
-
-#[derive(Debug, Deserialize)]
-struct Message {
-    text: String,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Location {
-    physical_location: Option<PhysicalLocation>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct PhysicalLocation {
-    artifact_location: ArtifactLocation,
-    region: Option<Region>,
-}
-
-#[derive(Debug, Deserialize)]
-struct ArtifactLocation {
-    uri: String,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Region {
-    #[serde(default)]
-    start_line: u64,
 }
 
 impl Sarif {
@@ -111,26 +39,29 @@ impl Sarif {
     pub(super) fn read(file: &Path, tool: Tool, name: &str, base: &str) -> Result<Self, Error> {
         let wrong = |what: String| Error::Found {
             found: format!("{tool} ended well, and what it wrote to {} is of no use: {what}", file.display()),
-            mend: format!("run it again; if it stays so, {tool} {} is not what this reads", tool.version()),
+            help: format!("run it again; if it stays so, {tool} {} is not what this reads", tool.version()),
         };
         if !file.is_file() {
             return Err(wrong("there is no file".to_owned()));
         }
-        let text = read(file)?;
-        if text.trim().is_empty() {
+        let written = read(file)?;
+        if written.trim().is_empty() {
             return Err(wrong("it is empty".to_owned()));
         }
         let mut json: Value =
-            serde_json::from_str(&text).map_err(|error| wrong(format!("it is not JSON: {error}")))?;
+            serde_json::from_str(&written).map_err(|error| wrong(format!("it is not JSON: {error}")))?;
         if !base.is_empty() {
             rebase(&mut json, base);
         }
         categorise(&mut json, name);
         replace(file, format!("{json:#}\n"))?;
-        let log: Log =
+        let log: sarif::Sarif =
             serde_json::from_value(json).map_err(|error| wrong(format!("it is not SARIF: {error}")))?;
         if log.version != "2.1.0" {
-            return Err(wrong(format!("it is SARIF {}, not 2.1.0", log.version)));
+            return Err(wrong(format!(
+                "it is SARIF {}, not 2.1.0",
+                log.version.as_str().unwrap_or("of no version")
+            )));
         }
         let of_tool = |run: &Run| run.tool.driver.name.eq_ignore_ascii_case(tool.name());
         if !log.runs.iter().any(of_tool) {
@@ -139,45 +70,51 @@ impl Sarif {
         let mut read = Self { findings: Vec::new(), suppressed: 0 };
         for run in log.runs {
             let of_tool = of_tool(&run);
-            let failed = run.invocations.iter().any(|invocation| !invocation.execution_successful);
+            let failed = run.invocations.iter().flatten().any(|invocation| !invocation.execution_successful);
             let Some(results) = run.results else {
                 return Err(wrong("a run without results".to_owned()));
             };
-            // tflint has what went wrong with itself in a run of another name.
+            // tflint writes its own errors to a run with another tool's name.
             if let Some(error) = results.first().filter(|_| !of_tool || failed) {
-                return Err(wrong(format!("it tells of an error: {}", in_a_line(&error.message.text))));
+                return Err(wrong(format!("it reports an error: {}", in_a_line(text(&error.message)))));
             }
             if failed {
-                return Err(wrong("it says that the run did not succeed".to_owned()));
+                return Err(wrong("it reports that the run did not succeed".to_owned()));
             }
-            for result in results {
-                read.take(result);
+            for result in &results {
+                read.add(result).map_err(&wrong)?;
             }
         }
         Ok(read)
     }
 
-    fn take(&mut self, found: Found) {
-        if found.kind.as_deref().is_some_and(|kind| kind != "fail") {
-            return;
+    fn add(&mut self, result: &sarif::Result) -> Result<(), String> {
+        if result.kind.as_ref().is_some_and(|kind| *kind != ResultKind::Fail) {
+            return Ok(());
         }
-        if !found.suppressions.is_empty() {
+        if result.suppressions.as_ref().is_some_and(|suppressions| !suppressions.is_empty()) {
             self.suppressed += 1;
-            return;
+            return Ok(());
         }
-        let place = found.locations.into_iter().find_map(|location| location.physical_location);
-        let (path, line) = place.map_or((String::new(), 0), |place| {
-            (place.artifact_location.uri, place.region.map_or(0, |region| region.start_line))
-        });
-        let package = found.message.text.lines().find_map(|line| line.strip_prefix("Package: "));
+        let mut locations = result.locations.iter().flatten();
+        let location = locations.find_map(|location| location.physical_location.as_ref());
+        let path = location.and_then(|found| found.artifact_location.as_ref()?.uri.clone());
+        let line = location.and_then(|found| found.region.as_ref()?.start_line);
+        let message = text(&result.message);
+        let package = message.lines().find_map(|line| line.strip_prefix("Package: "));
         self.findings.push(Finding {
-            path,
-            line,
-            rule: found.rule_id,
+            path: path.unwrap_or_default(),
+            line: line.unwrap_or_default(),
+            rule: result.rule_id.clone().ok_or("a result without a rule")?,
             package: package.map(|name| name.trim().to_owned()),
-            says: in_a_line(&found.message.text),
+            says: in_a_line(message),
         });
+        Ok(())
     }
+}
+
+fn text(message: &sarif::Message) -> &str {
+    message.text.as_deref().unwrap_or_default()
 }
 
 /// What trivy says of a secret has the secret's surroundings, masked: nothing of that is repeated.

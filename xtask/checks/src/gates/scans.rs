@@ -50,8 +50,9 @@ pub fn tflint(tflint: &Found, workspace: &Workspace) -> Gate {
 /// checkov, on the Terraform code. What is skipped beside a resource, with a reason, is not a finding.
 pub fn checkov(checkov: &Found, workspace: &Workspace) -> Gate {
     let (sarif, report) = (sarif(workspace, "checkov"), report(workspace, "checkov"));
-    let files = format!("console,{},{}", sarif.display(), report.display());
-    let scan = ["--framework", "terraform", "--skip-download", "--quiet", "--compact", "--soft-fail"];
+    let files = format!("{},{}", sarif.display(), report.display());
+    // Without --quiet, the report lists the checks that passed, too: the evidence.
+    let scan = ["--framework", "terraform", "--skip-download", "--compact", "--soft-fail"];
     let cmd = checkov
         .cmd(&workspace.root)
         .without(&["CKV_", "BC_", "CHECKOV_", "PRISMA_"])
@@ -59,7 +60,7 @@ pub fn checkov(checkov: &Found, workspace: &Workspace) -> Gate {
         .settings(&[("HOME", workspace.target.display().to_string())])
         .args(["--directory", TERRAFORM])
         .args(scan)
-        .args(["-o", "cli", "-o", "sarif", "-o", "json", "--output-file-path", &files]);
+        .args(["-o", "sarif", "-o", "json", "--output-file-path", &files]);
     Gate {
         tool: Tool::Checkov,
         name: "checkov".to_owned(),

@@ -114,7 +114,7 @@ fn what_tflint_finds_fails_and_its_paths_are_from_the_root() {
     insta::assert_snapshot!(repository.report(repository.pass_tflint()), @r#"
     error: tflint: 1 finding not accepted
       terraform/modules/vpc/variables.tf:4: terraform_unused_declarations: variable "region" is declared but not used
-      hint: mend what is found, or accept it in gates/baseline.toml, with a reason and an end
+      help: fix what is found, or accept it in gates/baseline.toml, with a reason and an end
     "#);
     let sarif = fs::read_to_string(repository.workspace.target.join("pipeline/sarif/tflint.sarif")).unwrap();
     assert!(sarif.contains("\"uri\": \"terraform/modules/vpc/variables.tf\""), "{sarif}");
@@ -130,8 +130,8 @@ fn a_tflint_that_could_not_look_has_not_passed() {
     // Should it ever end well with an error.
     let repository = Repository::tflint("tflint-error.sarif", 0);
     insta::assert_snapshot!(repository.report(repository.pass_tflint()), @r#"
-    error: tflint ended well, and what it wrote to /target/pipeline/sarif/tflint.sarif is of no use: it tells of an error: Failed to initialize plugins; Plugin "aws" not found. Did you run "tflint --init"?
-      hint: run it again; if it stays so, tflint 0.64.0 is not what this reads
+    error: tflint ended well, and what it wrote to /target/pipeline/sarif/tflint.sarif is of no use: it reports an error: Failed to initialize plugins; Plugin "aws" not found. Did you run "tflint --init"?
+      help: run it again; if it stays so, tflint 0.64.0 is not what this reads
     "#);
 }
 
@@ -141,7 +141,7 @@ fn a_tflint_that_looked_at_nothing_has_not_passed() {
     fs::remove_file(repository.workspace.root.join("terraform/modules/vpc/main.tf")).unwrap();
     insta::assert_snapshot!(repository.report(repository.pass_tflint()), @r"
     error: tflint looked at no Terraform files (/repository/terraform)
-      hint: what it found means nothing then: see above what tflint says about where it looked
+      help: what it found means nothing then: see above what tflint says about where it looked
     ");
 }
 
@@ -163,10 +163,10 @@ fn output_that_is_no_sarif_of_the_tool_is_a_failure() {
         &output("trivy-clean.sarif"),
         &clean[..clean.len() / 2],
     ];
-    insta::assert_snapshot!(wrong.map(told).join("\n"), @r"
+    insta::assert_snapshot!(wrong.map(told).join("\n"), @"
     error: tflint ended well, and what it wrote to /target/pipeline/sarif/tflint.sarif is of no use: it is empty
     error: tflint ended well, and what it wrote to /target/pipeline/sarif/tflint.sarif is of no use: it is not JSON: expected value at line 1 column 1
-    error: tflint ended well, and what it wrote to /target/pipeline/sarif/tflint.sarif is of no use: it is not SARIF: missing field `version`
+    error: tflint ended well, and what it wrote to /target/pipeline/sarif/tflint.sarif is of no use: it is not SARIF: missing field `runs`
     error: tflint ended well, and what it wrote to /target/pipeline/sarif/tflint.sarif is of no use: it has no run of tflint
     error: tflint ended well, and what it wrote to /target/pipeline/sarif/tflint.sarif is of no use: it is SARIF 3.0, not 2.1.0
     error: tflint ended well, and what it wrote to /target/pipeline/sarif/tflint.sarif is of no use: a run without results
@@ -181,7 +181,7 @@ fn a_tool_that_was_removed_fails_with_the_command_that_installs_it() {
     let gone = repository.folder.path().join("bin/gone");
     repository.tool = tools::stand_in(Tool::Trivy, &gone);
     let report = repository.report(repository.pass_repository());
-    assert!(report.contains("/bin/gone was not found\n  hint: cargo xtask tools install trivy"), "{report}");
+    assert!(report.contains("/bin/gone was not found\n  help: cargo xtask tools install trivy"), "{report}");
 }
 
 #[test]
@@ -220,7 +220,7 @@ fn what_trivy_finds_fails_and_a_secret_is_not_repeated() {
       Cargo.lock:12: CVE-2026-0001: Package: libexample, Installed Version: 1.2.3, Vulnerability CVE-2026-0001, Severity: HIGH, Fixed Version: 1.2.4, Link: [CVE-2026-0001](https://avd.aquasec.com/nvd/cve-2026-0001)
       docker/app/Dockerfile:1: DS-0002: Artifact: docker/app/Dockerfile, Type: dockerfile, Vulnerability DS-0002, Severity: HIGH, Message: Specify at least 1 USER command in Dockerfile with non-root user as argument, Link: [DS-0002](https://avd.aquasec.com/misconfig/ds-0002)
       docs/notes.md:3: aws-access-key-id: Artifact: docs/notes.md, Type:, Secret AWS Access Key ID, Severity: CRITICAL
-      hint: mend what is found, or accept it in gates/baseline.toml, with a reason and an end
+      help: fix what is found, or accept it in gates/baseline.toml, with a reason and an end
     ");
     assert!(!report.contains("****"), "{report}");
 }
@@ -266,7 +266,7 @@ fn a_file_that_excuses_findings_elsewhere_is_refused() {
     fs::write(repository.workspace.root.join(".trivyignore"), "CVE-2026-0001\n").unwrap();
     insta::assert_snapshot!(repository.report(repository.pass_repository()), @"
     error: .trivyignore would excuse findings without a reason or an end
-      hint: move what is accepted to gates/baseline.toml, and remove it there
+      help: move what is accepted to gates/baseline.toml, and remove it there
     ");
 }
 
@@ -285,7 +285,7 @@ fn a_comment_that_silences_a_finding_is_refused() {
     }
     insta::assert_snapshot!(repository.report(repository.pass_repository()), @"
     error: terraform/modules/vpc/main.tf:2, terraform/modules/vpc/main.tf:4, docker/app/Dockerfile:1 would excuse findings without a reason or an end
-      hint: move what is accepted to gates/baseline.toml, and remove it there
+      help: move what is accepted to gates/baseline.toml, and remove it there
     ");
 }
 
@@ -325,7 +325,7 @@ fn an_acceptance_that_ended_fails_and_says_so() {
     gates/baseline.toml:1: CVE-2026-0001 was accepted until 2026-05-31: looked at
     gates/baseline.toml:8: DS-0002 was accepted until 2026-05-31: looked at
     gates/baseline.toml:15: aws-access-key-id was accepted until 2026-05-31: looked at
-      hint: mend what is found, or accept it in gates/baseline.toml, with a reason and an end
+      help: fix what is found, or accept it in gates/baseline.toml, with a reason and an end
     ");
     // Also where what it accepted is gone: it would be there for the next such finding.
     let repository = Repository::trivy("trivy-repository.json", "trivy-clean.sarif");
@@ -333,7 +333,7 @@ fn an_acceptance_that_ended_fails_and_says_so() {
     repository.baseline(all.split("\n\n").next().unwrap());
     insta::assert_snapshot!(repository.report(repository.pass_repository()), @r"
     error: gates/baseline.toml:1: CVE-2026-0001 was accepted until 2026-05-31: looked at
-      hint: remove the entry in gates/baseline.toml, or look at it again and give it a new end
+      help: remove the entry in gates/baseline.toml, or look at it again and give it a new end
     ");
 }
 
@@ -356,7 +356,7 @@ fn a_baseline_that_is_not_in_order_fails_before_anything_runs() {
     repository.baseline("[[accepted]]\ntool = 'trivy'\nrule = 'DS-0002'\npath = 'docker'\n");
     insta::assert_snapshot!(repository.report(repository.pass_repository()), @r"
     error: gates/baseline.toml:1: DS-0002 is accepted without a reason
-      hint: an entry has tool, rule, path or package or both, reason, and expires: a date within 180 days
+      help: an entry has tool, rule, path or package or both, reason, and expires: a date within 180 days
     ");
     assert!(!Path::new(&format!("{}.calls", repository.tool.program)).exists());
 }
@@ -385,15 +385,31 @@ fn checkov_has_to_have_read_all_files_and_passed_something() {
             .map_err(|error| error.to_string().replace(&file.display().to_string(), "REPORT"))
             .unwrap_or_else(|error| error)
     };
+    let judged = |ids: &[&str]| {
+        let checks: Vec<_> = ids.iter().map(|id| serde_json::json!({"check_id": id})).collect();
+        let (failed, passed) = checks.split_at(1);
+        let summary = serde_json::json!({"passed": 3, "failed": 1, "skipped": 1, "parsing_errors": 0});
+        serde_json::json!({
+            "results": {"failed_checks": failed, "passed_checks": passed, "skipped_checks": [{"check_id": "CKV_AWS_79"}]},
+            "summary": summary,
+        })
+        .to_string()
+    };
     let lines = [
-        r#"{"summary": {"passed": 3, "failed": 1, "skipped": 1, "parsing_errors": 0}}"#,
+        &judged(&["CKV_AWS_16", "CKV_AWS_17", "CKV_AWS_79"]),
+        // Skipped beside the resource.
+        &judged(&["CKV_AWS_16", "CKV_AWS_17"]),
+        // Its attribute can't be resolved.
+        &judged(&["CKV_AWS_79", "CKV_AWS_16"]),
         r#"{"summary": {"passed": 3, "failed": 0, "skipped": 1, "parsing_errors": 2}}"#,
         r#"{"summary": {"passed": 0, "failed": 0, "skipped": 0, "parsing_errors": 0}}"#,
         r#"{"passed": 0, "failed": 0}"#,
         "",
     ];
-    insta::assert_snapshot!(lines.map(told).join("\n"), @r"
+    insta::assert_snapshot!(lines.map(told).join("\n"), @"
     3 checks passed, 1 failed, 1 skipped with a reason
+    checkov judged no resource by CKV_AWS_79: a machine refuses IMDSv1
+    checkov judged no resource by CKV_AWS_17: a database has no public address
     checkov could not read 2 files and passed 3 checks
     checkov could not read 0 files and passed 0 checks
     checkov ended well, and its report REPORT is of no use: no summary

@@ -68,7 +68,7 @@ impl Verdict {
             self.suppressed
         ));
         if !self.refused.is_empty() || !self.expired.is_empty() {
-            return Err(Error::Found { found: self.refusal(), mend: self.mend() });
+            return Err(Error::Found { found: self.refusal(), help: self.help() });
         }
         if self.stale.is_empty() {
             return Ok(Outcome::Passed);
@@ -92,7 +92,7 @@ impl Verdict {
         lines.join("\n")
     }
 
-    fn mend(&self) -> String {
+    fn help(&self) -> String {
         let excuse = match self.tool {
             Tool::Checkov => "skip it beside the resource (#checkov:skip=<id>:<reason>)",
             _ => "accept it in gates/baseline.toml, with a reason and an end",
@@ -100,7 +100,7 @@ impl Verdict {
         if self.refused.is_empty() {
             format!("remove the entry in {FILE}, or look at it again and give it a new end")
         } else {
-            format!("mend what is found, or {excuse}")
+            format!("fix what is found, or {excuse}")
         }
     }
 }

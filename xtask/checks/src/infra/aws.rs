@@ -51,7 +51,7 @@ impl LocalAws {
         thread::spawn(move || {
             let mut line = String::new();
             let read = stdout.map(|stdout| BufReader::new(stdout).read_line(&mut line));
-            // Nobody listens any more if the wait below ran out.
+            // The receiver is gone if the wait below ran out.
             drop(said.send(read.map(|read| read.map(|_| line))));
         });
         // Its log: kept until it is known to run, and drained after that.
@@ -132,8 +132,8 @@ impl LocalAws {
         self.request("POST", "/", service, "Content-Type: application/x-www-form-urlencoded", form)
     }
 
-    /// One request over HTTP; the answer's body. An SDK would make xtask slow to build, and nobody checks
-    /// signatures here: the access key, the service and the session token are read.
+    /// One request over HTTP; the answer's body. An SDK would make xtask slow to build, and the
+    /// emulator checks no signature: the access key, the service and the session token are read.
     fn request(
         &self,
         method: &str,
@@ -168,12 +168,12 @@ impl LocalAws {
         Err(Error::Answer { command, what: status.to_owned() })
     }
 
-    /// How it ended, if it did although nobody wanted it to.
+    /// Its exit status, where it ended before it was stopped.
     pub(crate) fn ended(&self) -> Option<Error> {
         let status = self.child.lock().unwrap_or_else(PoisonError::into_inner).try_wait().ok()??;
         Some(Error::Found {
             found: format!("the AWS API on this machine ended by itself ({status})\n{}", self.log().trim()),
-            mend: "run it again; if it ends again, its log above says why".to_owned(),
+            help: "run it again; if it ends again, its log above says why".to_owned(),
         })
     }
 

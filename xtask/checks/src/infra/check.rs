@@ -105,7 +105,7 @@ fn modules(workspace: &Workspace, console: Console, runner: Runner) -> Result<Ou
     });
     let mut failures: Vec<Error> = failures.into_inner().unwrap_or_else(PoisonError::into_inner);
     let Some(last) = failures.pop() else { return Ok(Outcome::Passed) };
-    // All of them: they are independent, and a person mends them together.
+    // All of them: they are independent, and an operator fixes them together.
     for error in failures {
         console.line(&console.paint(Style::Bad, &error.report()));
     }
@@ -130,7 +130,7 @@ fn test_root(terraform: &Terraform, name: &str, root: &Path, runner: Runner) -> 
     })?;
     passed(&printed).filter(|passed| *passed > 0).ok_or_else(|| Error::Found {
         found: format!("terraform/{name} has no tests"),
-        mend: "add tests/*.tftest.hcl".to_owned(),
+        help: "add tests/*.tftest.hcl".to_owned(),
     })
 }
 
@@ -166,7 +166,7 @@ pub fn plan_rules(workspace: &Workspace, runner: Runner) -> Result<Outcome, Erro
 pub fn programs(workspace: &Workspace) -> Cmd {
     workspace
         .cargo(["build", "--locked", "--workspace", "--all-targets"])
-        .hint("the compiler's message above says what to mend")
+        .hint("the compiler's message above says what to fix")
 }
 
 /// checkov, installed where it is not here yet, and what it finds judged.

@@ -267,7 +267,7 @@ pub(crate) fn apply_here(outputs: &Path, workspace: &Workspace, runner: Runner) 
     if !is_here(&url) {
         return Err(Error::Found {
             found: format!("AWS_ENDPOINT_URL is {url:?}: this is for an AWS API on this machine alone"),
-            mend: "use `cargo xtask demo --with-infra`; for AWS itself, terraform/stacks/service/README.md"
+            help: "use `cargo xtask demo --with-infra`; for AWS itself, terraform/stacks/service/README.md"
                 .to_owned(),
         });
     }

@@ -117,7 +117,7 @@ impl<'a> Cycle<'a> {
         let lock = format!("/{bucket}/{STATE_KEY}.tflock");
         let held = json!({
             "ID": "6b7a2f6e-3f54-4f3e-9a1c-1f7f0c1d2e3f", "Operation": "OperationTypeApply", "Info": "",
-            "Who": "somebody@elsewhere", "Version": "1.11.4", "Created": "2026-01-01T00:00:00Z",
+            "Who": "operator@elsewhere", "Version": "1.11.4", "Created": "2026-01-01T00:00:00Z",
             "Path": format!("{bucket}/{STATE_KEY}"),
         });
         aws.put_object(&lock, &held.to_string())?;
@@ -125,14 +125,14 @@ impl<'a> Cycle<'a> {
         let result = self.runner.ask(&deployment.terraform("service", refresh));
         aws.delete_object(&lock)?;
         match result {
-            Err(RunError::Failed { tail, .. }) if tail.to_string().contains("somebody@elsewhere") => {
-                self.console.line("a lock that somebody else holds was respected, and its holder named");
+            Err(RunError::Failed { tail, .. }) if tail.to_string().contains("operator@elsewhere") => {
+                self.console.line("a lock that another operator holds was respected, and its holder named");
                 Ok(())
             }
             Err(error) => Err(error.into()),
             Ok(_) => Err(Error::Found {
-                found: "Terraform planned although somebody else holds the state's lock".to_owned(),
-                mend: "stacks/account's output backend must have use_lockfile = true".to_owned(),
+                found: "Terraform planned although another operator holds the state's lock".to_owned(),
+                help: "stacks/account's output backend must have use_lockfile = true".to_owned(),
             }),
         }
     }
@@ -165,7 +165,7 @@ impl<'a> Cycle<'a> {
             Err(error) => Err(error.into()),
             Ok(()) => Err(Error::Found {
                 found: "the rules let a protected database be destroyed".to_owned(),
-                mend: "see the rules about protected databases in crates/infra".to_owned(),
+                help: "see the rules about protected databases in crates/infra".to_owned(),
             }),
         }
     }
@@ -190,7 +190,7 @@ impl<'a> Cycle<'a> {
         if updated == 0 || !others.is_empty() {
             return Err(Error::Found {
                 found: format!("not a change in place: {updated} updated, and {others:?}"),
-                mend: "what `disposable` and the proxy's timeout change must not replace anything".to_owned(),
+                help: "what `disposable` and the proxy's timeout change must not replace anything".to_owned(),
             });
         }
         deployment.apply("change")?;
@@ -204,7 +204,7 @@ impl<'a> Cycle<'a> {
         if tagged.len() < FEWEST_TAGGED {
             return Err(Error::Found {
                 found: format!("by their tags, the AWS API lists no more than {}", tagged.join(", ")),
-                mend: "every resource gets the provider's default_tags; see the stacks' versions.tf"
+                help: "every resource gets the provider's default_tags; see the stacks' versions.tf"
                     .to_owned(),
             });
         }
@@ -219,7 +219,7 @@ impl<'a> Cycle<'a> {
         }
         Err(Error::Found {
             found: format!("the state still has\n{}", left.trim_end()),
-            mend: "each of these must be destroyable".to_owned(),
+            help: "each of these must be destroyable".to_owned(),
         })
     }
 
@@ -237,7 +237,7 @@ impl<'a> Cycle<'a> {
         }
         Err(Error::Found {
             found: format!("the AWS API still has {}", left.join(", ")),
-            mend: "find the resource that leaves it behind; on AWS it would cost money".to_owned(),
+            help: "find the resource that leaves it behind; on AWS it would cost money".to_owned(),
         })
     }
 }
@@ -277,7 +277,7 @@ fn is_listed_after_its_end(aws: &LocalAws, arn: &str) -> Result<bool, Error> {
 }
 
 fn not_yet(what: &str) -> Error {
-    Error::Found { found: format!("{what} is not there yet"), mend: "an earlier step makes it".to_owned() }
+    Error::Found { found: format!("{what} is not there yet"), help: "an earlier step makes it".to_owned() }
 }
 
 fn parse(text: &str) -> Result<Value, Error> {

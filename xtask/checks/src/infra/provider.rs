@@ -112,7 +112,7 @@ fn named_mirror(mirror: PathBuf) -> Result<PathBuf, Error> {
     }
     Err(Error::Found {
         found: format!("{MIRROR_VARIABLE} names {}, which has no {PROVIDER}", mirror.display()),
-        mend: format!(
+        help: format!(
             "name the folder above registry.terraform.io by its absolute path, make a mirror with `terraform \
              providers mirror`, or unset {MIRROR_VARIABLE} to take the provider from Terraform's registry"
         ),

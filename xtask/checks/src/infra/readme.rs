@@ -15,7 +15,7 @@ pub(crate) fn check(module: &Path) -> Result<(), Error> {
     let wrong = |found: &str| {
         Error::Found {
         found: format!("terraform/modules/{name}: {found}"),
-        mend: "README.md's first ```hcl block is a call of the module, and the run \"readme\" in tests/ has the \
+        help: "README.md's first ```hcl block is a call of the module, and the run \"readme\" in tests/ has the \
                same inputs under `variables`, so that the example is known to work"
             .to_owned(),
     }

@@ -9,7 +9,7 @@ use super::provider::{self, MIRROR_VARIABLE};
 use rds_iam_process::error::Error;
 use rds_iam_process::file;
 use rds_iam_process::runner::{Cmd, Runner};
-use rds_iam_process::tools::{self, TERRAFORM_MEND, is_new_enough_terraform};
+use rds_iam_process::tools::{self, TERRAFORM_HELP, is_new_enough_terraform};
 use rds_iam_process::workspace::Workspace;
 
 /// What to do where the provider can't be had.
@@ -83,7 +83,7 @@ impl Terraform {
 
     /// A Terraform command in `dir`.
     pub fn cmd<S: Into<String>>(&self, dir: &Path, args: impl IntoIterator<Item = S>) -> Cmd {
-        Cmd::new(&self.program, dir, TERRAFORM_MEND).without(self.without).settings(&self.settings).args(args)
+        Cmd::new(&self.program, dir, TERRAFORM_HELP).without(self.without).settings(&self.settings).args(args)
     }
 
     /// `terraform init` that takes no provider but one whose hash the lock file knows.
@@ -102,7 +102,7 @@ impl Terraform {
 /// When there is none, or it is too old.
 pub fn find_terraform(workspace: &Workspace, runner: Runner) -> Result<String, Error> {
     let program = tools::terraform_program(workspace);
-    let cmd = workspace.tool(&program, TERRAFORM_MEND.to_owned()).without(&FOREIGN);
+    let cmd = workspace.tool(&program, TERRAFORM_HELP.to_owned()).without(&FOREIGN);
     let cmd = cmd.args(["version", "-json"]);
     let printed = runner.ask(&cmd)?;
     let answer = |what: &str| Error::Answer { command: cmd.shown(), what: what.to_owned() };
@@ -113,7 +113,7 @@ pub fn find_terraform(workspace: &Workspace, runner: Runner) -> Result<String, E
     if !is_new_enough_terraform(version) {
         return Err(Error::Found {
             found: format!("Terraform {version} is too old: the state's lock in S3 needs 1.11"),
-            mend: TERRAFORM_MEND.to_owned(),
+            help: TERRAFORM_HELP.to_owned(),
         });
     }
     Ok(version.to_owned())
@@ -130,6 +130,6 @@ pub fn find_provider(workspace: &Workspace) -> Result<String, Error> {
             "Terraform's AWS provider can't be had: its registry does not answer ({why}), and no mirror of it is on \
              this disk"
         ),
-        mend: PROVIDER_HELP.to_owned(),
+        help: PROVIDER_HELP.to_owned(),
     })
 }

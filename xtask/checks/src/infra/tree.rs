@@ -10,7 +10,7 @@ use rds_iam_process::workspace::Workspace;
 /// The lock file that says which provider is meant.
 const LOCK: &str = ".terraform.lock.hcl";
 
-/// A copy of the workspace's `terraform` folder, which nobody else works in.
+/// A copy of the workspace's `terraform` folder, which no other process uses.
 #[derive(Debug)]
 pub struct Tree {
     /// The copy.
@@ -47,7 +47,7 @@ fn lock(folder: &Path) -> Result<File, Error> {
         Err(TryLockError::Error(source)) => Err(failed(source)),
         Err(TryLockError::WouldBlock) => Err(Error::Found {
             found: format!("another run is at work in {}", folder.display()),
-            mend: "wait for its end, or work in a clone of your own".to_owned(),
+            help: "wait for its end, or work in a clone of your own".to_owned(),
         }),
     }
 }

@@ -94,7 +94,7 @@ pub(super) fn resolve(
             let text = fs::read_to_string(dockerfile).map_err(file("read", dockerfile))?;
             pinned(&text).ok_or_else(|| Error::Found {
                 found: format!("{} does not pin its bases", dockerfile.display()),
-                mend: "give ARG BUILDER and ARG BASE defaults that end with @sha256:<64 hex digits>"
+                help: "give ARG BUILDER and ARG BASE defaults that end with @sha256:<64 hex digits>"
                     .to_owned(),
             })
         }

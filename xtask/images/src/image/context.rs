@@ -82,7 +82,7 @@ pub(super) fn empty(folder: &Path) -> Result<(), Error> {
 }
 
 fn git(workspace: &Workspace) -> Cmd {
-    // Whoever runs this builds the repository's code anyway, whoever owns the folder.
+    // This builds the repository's code anyway: git's check of the folder's owner protects nothing here.
     let trust = format!("safe.directory={}", workspace.root.display());
     Cmd::new("git", &workspace.root, "apt-get install git").args(["-c", trust.as_str()])
 }
@@ -187,6 +187,6 @@ mod tests {
         assert!(!laid_out.join("benches/file").exists() && !laid_out.join("crates/new").exists());
 
         let unknown = lay_out(&request(Tree::Commit, &"0".repeat(40)), &workspace, runner).unwrap_err();
-        assert!(unknown.report().contains("hint: fetch the commit"), "{}", unknown.report());
+        assert!(unknown.report().contains("help: fetch the commit"), "{}", unknown.report());
     }
 }

@@ -15,7 +15,7 @@ use rds_iam_process::runner::{Cmd, Runner};
 use rds_iam_process::workspace::Workspace;
 
 /// What to do where a build can't be had at all.
-pub(super) const DOCKER_MEND: &str = "start a Docker engine (20.10 or later) with a client that has BuildKit: from version 23 on, the buildx plugin";
+pub(super) const DOCKER_HELP: &str = "start a Docker engine (20.10 or later) with a client that has BuildKit: from version 23 on, the buildx plugin";
 
 /// Has the engine build the image; what it saves of it.
 ///
@@ -33,9 +33,9 @@ pub(super) fn build(
     runner.run(&command(request, created, &version(context)?, local, context, workspace))?;
     let (name, tar) = (name(request), context.with_extension("saved.tar"));
     let save =
-        docker(workspace).args(["save", "--output", &tar.display().to_string(), &name]).hint(DOCKER_MEND);
+        docker(workspace).args(["save", "--output", &tar.display().to_string(), &name]).hint(DOCKER_HELP);
     runner.run(&save)?;
-    // It has another digest than what comes out in the end, and nobody should take it for that.
+    // Its digest differs from the final image's; removed, it cannot be mistaken for it.
     runner.ask(&docker(workspace).args(["image", "rm", &name]))?;
     let opened = fs::File::open(&tar).map_err(file("read", &tar))?;
     let saved = saved::read(io::BufReader::new(opened)).map_err(Error::answer(&save))?;
@@ -94,12 +94,12 @@ pub(super) fn version(context: &Path) -> Result<String, Error> {
     let version = workspace.and_then(|workspace| workspace.get("package")?.get("version")?.as_str());
     version.map(str::to_owned).ok_or_else(|| Error::Found {
         found: format!("{} has no workspace.package.version", path.display()),
-        mend: "give the workspace one version for all its packages".to_owned(),
+        help: "give the workspace one version for all its packages".to_owned(),
     })
 }
 
 /// A command of the Docker client, by BuildKit where it builds.
 pub(super) fn docker(workspace: &Workspace) -> Cmd {
     let client = engine::building_client().unwrap_or(engine::DOCKER);
-    workspace.tool(client, DOCKER_MEND.to_owned()).env("DOCKER_BUILDKIT", "1")
+    workspace.tool(client, DOCKER_HELP.to_owned()).env("DOCKER_BUILDKIT", "1")
 }

@@ -25,7 +25,7 @@ use time::format_description::well_known::Rfc3339;
 
 use rds_iam_process::console::Console;
 use rds_iam_process::error::Error;
-use rds_iam_process::file::{failed as file, remove_folder};
+use rds_iam_process::file::{failed as file, remove_folder, replace};
 use rds_iam_process::runner::{Cmd, Runner};
 use rds_iam_process::workspace::Workspace;
 
@@ -154,7 +154,7 @@ impl Request {
     fn created(&self) -> Result<Created, Error> {
         let wrong = || Error::Found {
             found: format!("the commit's time `{}` is none by RFC 3339", self.created),
-            mend: "take it from `git show --no-patch --format=%cI`".to_owned(),
+            help: "take it from `git show --no-patch --format=%cI`".to_owned(),
         };
         let time = OffsetDateTime::parse(&self.created, &Rfc3339).map_err(|_| wrong())?;
         let time = time.to_offset(time::UtcOffset::UTC);
@@ -200,7 +200,7 @@ pub fn build(
     if image.size > LARGEST {
         return Err(Error::Found {
             found: format!("{} has {} bytes, and may have {LARGEST}", request.which.program(), image.size),
-            mend: "look at what its last change brought in: `cargo tree`, and the Dockerfile's COPY"
+            help: "look at what its last change brought in: `cargo tree`, and the Dockerfile's COPY"
                 .to_owned(),
         });
     }
@@ -243,7 +243,7 @@ fn bill_of_materials(
         _ => "x86_64-unknown-linux-gnu",
     };
     let cargo = |args: &[&str]| {
-        let command = Cmd::new("cargo", context, rds_iam_process::workspace::CARGO_MEND);
+        let command = Cmd::new("cargo", context, rds_iam_process::workspace::CARGO_HELP);
         command.args(args.iter().copied()).hint("the registry may be unreachable")
     };
     let program = request.which.program();
@@ -279,12 +279,7 @@ fn write(out: &Path, image: &Image, sbom: &Value, provenance: &Value, built: &Bu
     let built = serde_json::to_value(built).expect("numbers and texts are JSON");
     for (ending, document) in [(".sbom.cdx.json", sbom), (".provenance.json", provenance), (".json", &built)]
     {
-        let path = beside(out, ending);
-        let unfinished = beside(&path, ".unfinished");
-        let mut text = serde_json::to_string_pretty(document).expect("a document is JSON");
-        text.push('\n');
-        let written = fs::write(&unfinished, text).and_then(|()| fs::rename(&unfinished, &path));
-        written.map_err(file("write", &path))?;
+        replace(&beside(out, ending), format!("{document:#}\n"))?;
     }
     Ok(())
 }

@@ -2,7 +2,7 @@
 //! <https://slsa.dev/spec/v1.0/provenance>
 //!
 //! It tells what was given to the build, not when or on which machine that ran: of one commit there is one.
-//! Nobody signs it; whoever trusts it trusts the registry's push rights.
+//! It is not signed: trust in it is trust in the registry's push rights.
 
 use serde_json::{Value, json};
 

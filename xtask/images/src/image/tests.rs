@@ -315,7 +315,7 @@ fn the_commits_time_is_told_in_utc() {
     assert_eq!((created.seconds, created.text.as_str()), (LATEST, "2026-01-02T03:04:05Z"));
     insta::assert_snapshot!(request("yesterday").created().unwrap_err().report(), @r"
     error: the commit's time `yesterday` is none by RFC 3339
-      hint: take it from `git show --no-patch --format=%cI`
+      help: take it from `git show --no-patch --format=%cI`
     ");
 }
 

@@ -1,4 +1,4 @@
-//! The zip that Lambda unpacks: the same bytes for the same program, whoever makes it and when.
+//! The zip that Lambda unpacks: the same bytes for the same program, on any machine and at any time.
 
 use std::io::{self, Cursor, Write};
 
@@ -8,16 +8,19 @@ use zip::{CompressionMethod, DateTime, ZipWriter};
 /// What the custom runtime starts.
 pub(crate) const ENTRY: &str = "bootstrap";
 
-/// A zip with the program as its only entry, for all to run.
-pub(crate) fn zip(program: &[u8]) -> io::Result<Vec<u8>> {
+/// A zip with the program, executable by every user, and the files beside it, readable by every user.
+pub(crate) fn zip(program: &[u8], files: &[(&str, &str)]) -> io::Result<Vec<u8>> {
     let options = SimpleFileOptions::default()
         .compression_method(CompressionMethod::Deflated)
-        .unix_permissions(0o755)
         // The first moment that a zip can tell: no clock, so that Terraform sees a change only where
         // there is one.
         .last_modified_time(DateTime::default());
     let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
-    zip.start_file(ENTRY, options)?;
+    zip.start_file(ENTRY, options.unix_permissions(0o755))?;
     zip.write_all(program)?;
+    for (name, content) in files {
+        zip.start_file(*name, options.unix_permissions(0o644))?;
+        zip.write_all(content.as_bytes())?;
+    }
     Ok(zip.finish()?.into_inner())
 }

@@ -46,7 +46,7 @@ pub(crate) enum Refusal {
 
 impl Refusal {
     /// What to do.
-    pub(crate) fn mend(&self, architecture: Architecture) -> String {
+    pub(crate) fn help(&self, architecture: Architecture) -> String {
         match self {
             Self::NotElf(_) => ELSEWHERE.to_owned(),
             Self::Processor(_) => "name the processor that it is built for with --architecture".to_owned(),

@@ -38,7 +38,7 @@ fn with(mut program: Vec<u8>, from: &[u8], to: &[u8]) -> Vec<u8> {
     program
 }
 
-/// The program, if it needed a C library that nobody has yet. Rust's own library asks for versions of it.
+/// The program, if it needed a C library that no system has yet. Rust's own library asks for versions of it.
 fn newer(program: Vec<u8>) -> Vec<u8> {
     match here() {
         Architecture::Arm64 => with(program, b"GLIBC_2.17\0", b"GLIBC_2.99\0"),
@@ -60,8 +60,8 @@ fn a_program_that_could_not_start_there_is_refused() {
 }
 
 #[test]
-fn what_is_refused_is_told_with_a_mend() {
-    let told = |refusal: Refusal| format!("{refusal}\n  {}", refusal.mend(Architecture::Arm64));
+fn what_is_refused_is_told_with_a_help() {
+    let told = |refusal: Refusal| format!("{refusal}\n  {}", refusal.help(Architecture::Arm64));
     insta::assert_snapshot!(told(Refusal::Glibc(Version(2, 38))), @r"
     it needs glibc 2.38, and Amazon Linux 2023 has 2.34
       package without --binary, which builds it for glibc 2.34; or build it with `cargo zigbuild --release --package rds-iam-bootstrap --bin rds-iam-bootstrap-lambda --target aarch64-unknown-linux-gnu.2.34`
@@ -85,10 +85,14 @@ fn glibcs_versions_are_numbers_not_texts() {
 #[test]
 fn a_zip_is_the_same_each_time_and_gives_the_program_back() {
     let program = own();
-    let zip = archive::zip(&program).unwrap();
-    assert_eq!(archive::zip(&program).unwrap(), zip);
+    let zip = archive::zip(&program, &APP_FILES).unwrap();
+    assert_eq!(archive::zip(&program, &APP_FILES).unwrap(), zip);
     let mut read = zip::ZipArchive::new(std::io::Cursor::new(&zip)).unwrap();
-    assert_eq!(read.len(), 1);
+    assert_eq!(
+        read.file_names().map(|name| name.unwrap().into_owned()).collect::<Vec<_>>(),
+        [archive::ENTRY, "users.toml", "schema.sql"]
+    );
+    assert_eq!(read.by_name("users.toml").unwrap().unix_mode(), Some(0o100_644));
     let mut entry = read.by_index(0).unwrap();
     assert_eq!((&*entry.name().unwrap(), entry.unix_mode()), (archive::ENTRY, Some(0o100_755)));
     assert_eq!(entry.last_modified().map(|time| time.to_string()).as_deref(), Some("1980-01-01 00:00:00"));
@@ -119,7 +123,7 @@ fn a_program_built_elsewhere_is_packaged_and_nothing_is_left_behind() {
     fs::write(&binary, &program).unwrap();
     let output = folder.path().join("new/package.zip");
     assert_eq!(packaged(&binary, &output, here()).unwrap(), output);
-    assert!(fs::read(&output).unwrap() == archive::zip(&program).unwrap());
+    assert!(fs::read(&output).unwrap() == archive::zip(&program, &APP_FILES).unwrap());
     let files: Vec<_> = fs::read_dir(folder.path().join("new")).unwrap().collect();
     assert_eq!(files.len(), 1, "{files:?}");
 

@@ -3,7 +3,6 @@
 use std::fs;
 use std::path::Path;
 
-use super::Source;
 use rds_iam_checks::infra::terraform;
 use rds_iam_process::engine;
 use rds_iam_process::runner::{Cmd, Runner};
@@ -12,6 +11,19 @@ use rds_iam_process::workspace::Workspace;
 
 /// A host of the registry that the official image of MySQL is pulled from.
 const OFFICIAL_IMAGES: &str = "https://docker.io/v2/";
+
+/// Something outside that things are fetched from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Source {
+    /// The package sources of this machine's apt.
+    Packages,
+    /// pip's package index.
+    Python,
+    /// The registry of official images.
+    Images,
+    /// The release archive of a tool.
+    Release(Tool),
+}
 
 /// A machine that can be asked what it has.
 pub(crate) trait Machine {

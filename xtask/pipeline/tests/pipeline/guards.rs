@@ -5,7 +5,7 @@ use std::fs;
 
 use serde_json::{Value, json};
 
-use super::house::House;
+use super::test_repo::TestRepo;
 
 /// GitHub's `upload-sarif` refuses two runs of one such key, also from two files: codeql-action `createRunKey`.
 fn run_key(run: &Value) -> String {
@@ -16,11 +16,11 @@ fn run_key(run: &Value) -> String {
 
 #[test]
 fn no_two_files_of_findings_have_one_category() {
-    let house = House::new();
-    house.run(&["ci"], &[]).expect(0);
-    house.run(&["plan", "--env", "dev"], &[]).expect(0);
+    let repo = TestRepo::new();
+    repo.run(&["ci"], &[]).expect(0);
+    repo.run(&["plan", "--env", "dev"], &[]).expect(0);
     let mut keys: BTreeMap<String, String> = BTreeMap::new();
-    for entry in fs::read_dir(house.pipeline("sarif")).unwrap() {
+    for entry in fs::read_dir(repo.pipeline("sarif")).unwrap() {
         let path = entry.unwrap().path();
         let name = path.file_stem().unwrap().to_string_lossy().into_owned();
         let sarif: Value = serde_json::from_str(&fs::read_to_string(&path).unwrap()).unwrap();
@@ -34,8 +34,8 @@ fn no_two_files_of_findings_have_one_category() {
 
 #[test]
 fn a_package_that_needs_a_newer_c_library_stops_every_run() {
-    let house = House::new();
-    let program = house.stand_in_file("newer");
+    let repo = TestRepo::new();
+    let program = repo.stand_in_file("newer");
     let mut bytes = fs::read("/bin/true").unwrap();
     let name = b"GLIBC_2.34\0";
     let found: Vec<_> = (0..bytes.len()).filter(|at| bytes[*at..].starts_with(name)).collect();
@@ -46,52 +46,52 @@ fn a_package_that_needs_a_newer_c_library_stops_every_run() {
     fs::write(&program, bytes).unwrap();
     let newer = [("PROGRAM", program.to_str().unwrap())];
     for run in [&["ci", "--only", "programs"][..], &["plan", "--env", "dev"]] {
-        let ended = house.run(run, &newer);
-        ended.expect(23).says("it needs glibc 2.39, and Amazon Linux 2023 has 2.34");
+        let ended = repo.run(run, &newer);
+        ended.expect(23).assert_contains("it needs glibc 2.39, and Amazon Linux 2023 has 2.34");
     }
 }
 
 #[test]
 fn the_verdict_on_images_is_of_these_images_alone() {
-    let house = House::new();
-    house.run(&["deploy", "--env", "dev", "--until", "trivy"], &[]).expect(0);
+    let repo = TestRepo::new();
+    repo.run(&["deploy", "--env", "dev", "--until", "trivy"], &[]).expect(0);
     // The same commit, and other bytes: another base, or a hand in the folder.
-    let image = house.stand_in_file("image.tar");
-    fs::write(&image, House::image("another program")).unwrap();
-    house.run(&["docker-build", "--env", "dev"], &[]).expect(0);
-    let ended = house.run(&["deploy", "--env", "dev", "--from", "apply"], &[]);
-    ended.expect(3).says("missing: the verdict of trivy");
-    assert!(!house.calls().contains("image push") && !house.calls().contains("terraform apply"));
-    house.run(&["deploy", "--env", "dev", "--from", "trivy"], &[]).expect(0);
+    let image = repo.stand_in_file("image.tar");
+    fs::write(&image, TestRepo::image("another program")).unwrap();
+    repo.run(&["docker-build", "--env", "dev"], &[]).expect(0);
+    let ended = repo.run(&["deploy", "--env", "dev", "--from", "apply"], &[]);
+    ended.expect(3).assert_contains("missing: the verdict of trivy");
+    assert!(!repo.calls().contains("image push") && !repo.calls().contains("terraform apply"));
+    repo.run(&["deploy", "--env", "dev", "--from", "trivy"], &[]).expect(0);
 }
 
 #[test]
 fn nothing_that_is_not_committed_reaches_aws() {
-    let house = House::new();
-    house.run(&["deploy", "--env", "dev"], &[]).expect(0);
-    house.write("crates/token/Cargo.toml", "# not committed\n");
-    house.forget_calls();
+    let repo = TestRepo::new();
+    repo.run(&["deploy", "--env", "dev"], &[]).expect(0);
+    repo.write("crates/token/Cargo.toml", "# not committed\n");
+    repo.forget_calls();
     let before = "programs,validate,tflint,checkov,docker-build,trivy";
     for stage in ["ecr-push", "proxy-auth", "bootstrap", "rollout"] {
         let stages = format!("{before},{stage}");
-        let ended = house.run(&["deploy", "--env", "dev", "--only", &stages], &[]);
-        ended.expect(3).says("files differ from the commit");
+        let ended = repo.run(&["deploy", "--env", "dev", "--only", &stages], &[]);
+        ended.expect(3).assert_contains("files differ from the commit");
     }
     for run in [
         &["deploy", "--env", "dev", "--only", &format!("{before},ecr-push,rollout")][..],
         &["rollback", "--env", "dev"],
         &["promote", "--from", "dev", "--to", "prod"],
     ] {
-        house.run(run, &[]).expect(3).says("files differ from the commit");
+        repo.run(run, &[]).expect(3).assert_contains("files differ from the commit");
     }
-    assert!(!house.calls().contains("image push"), "{}", house.calls());
+    assert!(!repo.calls().contains("image push"), "{}", repo.calls());
 }
 
 #[test]
 fn the_apps_image_alone_is_pushed_to_aws() {
-    let house = House::new();
-    house.run(&["deploy", "--env", "dev"], &[]).expect(0);
-    let calls = house.calls();
+    let repo = TestRepo::new();
+    repo.run(&["deploy", "--env", "dev"], &[]).expect(0);
+    let calls = repo.calls();
     let pushes: Vec<_> = calls.lines().filter(|call| call.starts_with("rds-iam image push")).collect();
     assert_eq!(pushes.len(), 1, "{pushes:?}");
     assert!(pushes[0].contains("/images/app "), "{pushes:?}");
@@ -99,31 +99,31 @@ fn the_apps_image_alone_is_pushed_to_aws() {
 
 #[test]
 fn an_image_is_marked_before_it_is_rolled_out() {
-    let house = House::new();
-    house.run(&["deploy", "--env", "dev"], &[]).expect(0);
+    let repo = TestRepo::new();
+    repo.run(&["deploy", "--env", "dev"], &[]).expect(0);
     let digest = format!("--digest sha256:{:064}", 1);
-    let calls = house.calls();
+    let calls = repo.calls();
     let at = |call: &str| calls.lines().position(|line| line.starts_with(call) && line.contains(&digest));
     let (marked, rolled_out) = (at("rds-iam image deployed"), at("rds-iam rollout"));
     assert!(marked.is_some() && marked < rolled_out, "{calls}");
     // An image that is not marked may expire while it runs.
-    let ended = house.run(&["deploy", "--env", "dev"], &[("BREAK", "rds-iam image deployed*")]);
+    let ended = repo.run(&["deploy", "--env", "dev"], &[("BREAK", "rds-iam image deployed*")]);
     ended.expect(28);
-    house.forget_calls();
-    house.run(&["promote", "--from", "dev", "--to", "prod"], &[]).expect(0);
-    assert!(house.calls().contains("rds-iam image deployed"), "{}", house.calls());
+    repo.forget_calls();
+    repo.run(&["promote", "--from", "dev", "--to", "prod"], &[]).expect(0);
+    assert!(repo.calls().contains("rds-iam image deployed"), "{}", repo.calls());
 }
 
 #[test]
 fn a_deployment_of_infrastructure_alone_pushes_nothing() {
-    let house = House::new();
+    let repo = TestRepo::new();
     // What nothing will run only makes what runs expire.
-    let ended = house.run(&["deploy", "--env", "dev", "--skip", "rollout,smoke"], &[]);
-    ended.expect(2).says("--skip docker-build,trivy,ecr-push,rollout,smoke");
-    assert!(!house.calls().contains("image push"), "{}", house.calls());
+    let ended = repo.run(&["deploy", "--env", "dev", "--skip", "rollout,smoke"], &[]);
+    ended.expect(2).assert_contains("--skip docker-build,trivy,ecr-push,rollout,smoke");
+    assert!(!repo.calls().contains("image push"), "{}", repo.calls());
     let infrastructure = "docker-build,trivy,ecr-push,rollout,smoke";
-    house.run(&["deploy", "--env", "dev", "--skip", infrastructure], &[]).expect(0);
-    let calls = house.calls();
+    repo.run(&["deploy", "--env", "dev", "--skip", infrastructure], &[]).expect(0);
+    let calls = repo.calls();
     assert!(calls.contains("terraform apply") && calls.contains("invoke-bootstrap"), "{calls}");
     for call in ["image push", "docker build", "rds-iam rollout", "trivy "] {
         assert!(!calls.contains(call), "{call}: {calls}");
@@ -132,7 +132,7 @@ fn a_deployment_of_infrastructure_alone_pushes_nothing() {
 
 #[test]
 fn a_secret_of_the_environment_is_in_no_output_in_any_form() {
-    let house = House::new();
+    let repo = TestRepo::new();
     let pem = "-----BEGIN PRIVATE KEY-----\nMIIEvQIBADANBgkqhkiG9w0BAQEF\n-----END PRIVATE KEY-----";
     let secrets = [
         ("MYSQL_PWD", "hunter2 & \"hunter3\""),
@@ -148,9 +148,9 @@ fn a_secret_of_the_environment_is_in_no_output_in_any_form() {
     ];
     let names = secrets.map(|(name, _)| name).join(" ");
     let variables: Vec<_> = secrets.into_iter().chain([("LEAK", names.as_str())]).collect();
-    let ended = house.run(&["validate"], &variables);
-    ended.expect(0).says("leaked");
-    let log = fs::read_to_string(house.pipeline("ci/logs/validate.log")).unwrap();
+    let ended = repo.run(&["validate"], &variables);
+    ended.expect(0).assert_contains("leaked");
+    let log = fs::read_to_string(repo.pipeline("ci/logs/validate.log")).unwrap();
     for printed in [&ended.printed, &log] {
         for part in [
             "hunter2",
@@ -174,43 +174,42 @@ fn a_secret_of_the_environment_is_in_no_output_in_any_form() {
 
 #[test]
 fn a_plans_summary_says_what_is_refused_and_what_could_not_be_checked() {
-    let house = House::new();
-    // What `rds-iam plan --format json` prints; crates/cli/tests/program.rs compares.
-    let report = include_str!("../../src/pipeline/tests/plan-report.json");
-    fs::write(house.stand_in_file("report.json"), report).unwrap();
-    house.run(&["plan", "--env", "dev"], &[]).expect(0);
-    let told = fs::read_to_string(house.pipeline("dev/plan.md")).unwrap();
+    let repo = TestRepo::new();
+    let plan = concat!(env!("CARGO_MANIFEST_DIR"), "/../../crates/tfplan/tests/plans/proxy_tls/plan.json");
+    fs::copy(plan, repo.stand_in_file("plan.json")).unwrap();
+    let ended = repo.run(&["plan", "--env", "dev"], &[]);
+    ended.expect(13).assert_contains("the rules refuse the plan for 2 reasons");
+    let told = fs::read_to_string(repo.pipeline("dev/plan.md")).unwrap();
     assert!(told.contains("RDSIAM003 `aws_db_proxy.plain`: require_tls is"), "{told}");
     assert!(told.contains("Not checked"), "{told}");
 }
 
 #[test]
 fn ci_looks_advisories_up_or_says_openly_that_it_did_not() {
-    let house = House::new();
+    let repo = TestRepo::new();
     let lint = ["ci", "--only", "lint"];
-    house.run(&lint, &[]).expect(0);
-    assert!(house.calls().contains("cargo-deny --locked check --disable-fetch"), "{}", house.calls());
+    repo.run(&lint, &[]).expect(0);
+    assert!(repo.calls().contains("cargo-deny --locked check --disable-fetch"), "{}", repo.calls());
     // What is found fails, offline or not.
     let found = ("BREAK", "cargo-deny *advisories");
-    house.run(&lint, &[found, ("RDS_IAM_OFFLINE", "advisories")]).expect(22);
+    repo.run(&lint, &[found, ("RDS_IAM_OFFLINE", "advisories")]).expect(22);
     // What could not be looked up fails, unless that was said.
     let unreachable = ("BREAK", "cargo-deny *fetch db*");
-    house.run(&lint, &[unreachable]).expect(22).says("RDS_IAM_OFFLINE=advisories");
-    house.run(&lint, &[unreachable, ("RDS_IAM_OFFLINE", "other")]).expect(22);
-    let offline = house.run(&lint, &[unreachable, ("RDS_IAM_OFFLINE", "advisories")]);
-    offline.expect(0).says("not run: the advisory database");
+    repo.run(&lint, &[unreachable]).expect(22).assert_contains("RDS_IAM_OFFLINE=advisories");
+    repo.run(&lint, &[unreachable, ("RDS_IAM_OFFLINE", "other")]).expect(22);
+    let offline = repo.run(&lint, &[unreachable, ("RDS_IAM_OFFLINE", "advisories")]);
+    offline.expect(0).assert_contains("not run: the advisory database");
     // A contributor's own machine need not reach GitHub.
-    house.run(&["lint"], &[unreachable]).expect(0).says("not run: the advisory database");
+    repo.run(&["lint"], &[unreachable]).expect(0).assert_contains("not run: the advisory database");
 }
 
 #[test]
 fn images_for_aws_share_no_cache_with_other_commits() {
-    let house = House::new();
+    let repo = TestRepo::new();
     let ids = || {
-        let text =
-            fs::read_to_string(house.pipeline("dev/images/app.context/docker/app/Dockerfile")).unwrap();
+        let text = fs::read_to_string(repo.pipeline("dev/images/app.context/docker/app/Dockerfile")).unwrap();
         let other =
-            fs::read_to_string(house.pipeline("dev/images/bootstrap.context/docker/bootstrap/Dockerfile"))
+            fs::read_to_string(repo.pipeline("dev/images/bootstrap.context/docker/bootstrap/Dockerfile"))
                 .unwrap();
         let ids = |text: &str| -> Vec<String> {
             let ids =
@@ -221,13 +220,11 @@ fn images_for_aws_share_no_cache_with_other_commits() {
         assert_eq!(ids(&text), ids(&other));
         ids(&text)
     };
-    house.run(&["docker-build", "--env", "dev"], &[]).expect(0);
+    repo.run(&["docker-build", "--env", "dev"], &[]).expect(0);
     let first = ids();
     assert_eq!(first.len(), 2, "{first:?}");
-    assert!(
-        house.calls().contains("docker build --progress plain") && house.calls().contains(" --no-cache ")
-    );
-    house.commit("crates/token/src/lib.rs", "// another branch's\n");
-    house.run(&["docker-build", "--env", "dev"], &[]).expect(0);
+    assert!(repo.calls().contains("docker build --progress plain") && repo.calls().contains(" --no-cache "));
+    repo.commit("crates/token/src/lib.rs", "// another branch's\n");
+    repo.run(&["docker-build", "--env", "dev"], &[]).expect(0);
     assert!(ids().iter().all(|id| !first.contains(id)), "{first:?}");
 }

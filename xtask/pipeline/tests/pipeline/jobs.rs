@@ -2,20 +2,20 @@
 
 use std::fs;
 
-use crate::house::House;
+use crate::test_repo::TestRepo;
 
 const PREBUILT: (&str, &str) = ("RDS_IAM_PREBUILT", "yes");
 
 /// As the workflows Deploy and Destroy run it: one job builds, others have a role and build nothing.
 #[test]
 fn a_job_that_takes_programs_over_builds_nothing() {
-    let house = House::new();
-    house.hand_over();
-    house.run(&["programs", "--env", "dev"], &[]).expect(0);
-    assert!(house.repo("../target/lambda/x.zip").is_file(), "the package is built for the job that plans");
+    let repo = TestRepo::new();
+    repo.hand_over();
+    repo.run(&["programs", "--env", "dev"], &[]).expect(0);
+    assert!(repo.path("../target/lambda/x.zip").is_file(), "the package is built for the job that plans");
     let gates = "validate,tflint,checkov,docker-build,trivy";
-    house.run(&["deploy", "--env", "dev", "--only", gates], &[]).expect(0);
-    house.forget_calls();
+    repo.run(&["deploy", "--env", "dev", "--only", gates], &[]).expect(0);
+    repo.forget_calls();
     for command in [
         &["deploy", "--env", "dev", "--only", "plan"][..],
         &["deploy", "--env", "dev", "--only", "apply"],
@@ -28,9 +28,9 @@ fn a_job_that_takes_programs_over_builds_nothing() {
         &["destroy", "--env", "dev", "--only", "outputs,snapshot"],
         &["destroy", "--env", "dev", "--only", "outputs,destroy"],
     ] {
-        house.run(command, &[PREBUILT, ("RDS_IAM_CONFIRM", "dev")]).expect(0);
+        repo.run(command, &[PREBUILT, ("RDS_IAM_CONFIRM", "dev")]).expect(0);
     }
-    let calls = house.calls();
+    let calls = repo.calls();
     for needed in ["terraform apply", "rds-iam whoami", "rds-iam rollout", "rds-iam snapshot"] {
         assert!(calls.contains(needed), "no {needed} in {calls}");
     }
@@ -41,44 +41,44 @@ fn a_job_that_takes_programs_over_builds_nothing() {
 
 #[test]
 fn what_was_not_handed_over_is_named() {
-    let house = House::new();
-    house.hand_over();
-    let ended = house.run(&["deploy", "--env", "dev", "--until", "plan"], &[PREBUILT]);
-    ended.expect(23).says("lambda/x.zip was not handed over");
-    assert!(!house.calls().contains("terraform plan"));
+    let repo = TestRepo::new();
+    repo.hand_over();
+    let ended = repo.run(&["deploy", "--env", "dev", "--until", "plan"], &[PREBUILT]);
+    ended.expect(23).assert_contains("lambda/x.zip was not handed over");
+    assert!(!repo.calls().contains("terraform plan"));
 }
 
 /// A destruction that stopped half-way has no outputs any more, in whichever of its steps.
 #[test]
 fn a_destruction_in_steps_goes_on_where_it_stopped() {
-    let house = House::new();
-    house.hand_over();
-    house.run(&["programs", "--env", "dev"], &[]).expect(0);
+    let repo = TestRepo::new();
+    repo.hand_over();
+    repo.run(&["programs", "--env", "dev"], &[]).expect(0);
     let settings = [PREBUILT, ("RDS_IAM_CONFIRM", "dev")];
-    fs::write(house.stand_in_file("outputs.json"), "{}").unwrap();
+    fs::write(repo.stand_in_file("outputs.json"), "{}").unwrap();
     for command in [
         &["destroy", "--env", "dev", "--until", "destroy-plan"][..],
         &["destroy", "--env", "dev", "--only", "outputs,snapshot"],
         &["destroy", "--env", "dev", "--only", "outputs,destroy"],
     ] {
-        house.run(command, &settings).expect(0);
+        repo.run(command, &settings).expect(0);
     }
 }
 
 #[test]
 fn on_github_an_image_without_an_attestation_is_not_promoted() {
-    let house = House::new();
+    let repo = TestRepo::new();
     let promote = ["promote", "--from", "dev", "--to", "prod"];
     let job = [("GITHUB_ACTIONS", "true"), ("GITHUB_REPOSITORY", "acme/orders")];
-    house.run(&promote, &job).expect(3).says("missing: gh is not on PATH");
-    house.with("gh");
-    let refused = house.run(&promote, &[&job[..], &[("BREAK", "gh attestation verify*")]].concat());
-    refused.expect(31).says("only an image that build.yml built on main is promoted");
-    assert!(!house.calls().contains("image promote"), "{}", house.calls());
-    house.forget_calls();
-    house.run(&promote, &job).expect(0);
-    let calls = house.calls();
-    let manifest = house.pipeline("prod/promotion-manifest.json").display().to_string();
+    repo.run(&promote, &job).expect(3).assert_contains("missing: gh is not on PATH");
+    repo.with("gh");
+    let refused = repo.run(&promote, &[&job[..], &[("BREAK", "gh attestation verify*")]].concat());
+    refused.expect(31).assert_contains("only an image that build.yml built on main is promoted");
+    assert!(!repo.calls().contains("image promote"), "{}", repo.calls());
+    repo.forget_calls();
+    repo.run(&promote, &job).expect(0);
+    let calls = repo.calls();
+    let manifest = repo.pipeline("prod/promotion-manifest.json").display().to_string();
     let verify = format!(
         "gh attestation verify {manifest} --repo acme/orders --signer-workflow acme/orders/.github/workflows/build.yml \
          --source-ref refs/heads/main --source-digest "
@@ -95,32 +95,32 @@ fn on_github_an_image_without_an_attestation_is_not_promoted() {
     // A name that could be read as an option, or none at all.
     for repository in ["", "--repo", "acme/orders --signer-workflow x"] {
         let job = [("GITHUB_ACTIONS", "true"), ("GITHUB_REPOSITORY", repository)];
-        house.run(&promote, &job).expect(31).says("GITHUB_REPOSITORY is");
+        repo.run(&promote, &job).expect(31).assert_contains("GITHUB_REPOSITORY is");
     }
 }
 
 #[test]
 fn a_workstation_says_whether_it_asks_for_an_attestation() {
-    let house = House::new();
+    let repo = TestRepo::new();
     let promote = ["promote", "--from", "dev", "--to", "prod"];
-    house.run(&promote, &[]).expect(0).says("no attestation is verified");
-    assert!(!house.calls().contains("gh "), "{}", house.calls());
-    house.with("gh");
-    house.run(&promote, &[("RDS_IAM_ATTESTATIONS", "acme/orders")]).expect(0);
-    assert!(house.calls().contains("gh attestation verify"), "{}", house.calls());
+    repo.run(&promote, &[]).expect(0).assert_contains("no attestation is verified");
+    assert!(!repo.calls().contains("gh "), "{}", repo.calls());
+    repo.with("gh");
+    repo.run(&promote, &[("RDS_IAM_ATTESTATIONS", "acme/orders")]).expect(0);
+    assert!(repo.calls().contains("gh attestation verify"), "{}", repo.calls());
 }
 
 #[test]
 fn infrastructure_is_deployed_without_an_image() {
-    let house = House::new();
+    let repo = TestRepo::new();
     let only = ["deploy", "--env", "dev", "--infrastructure-only", "--until", "proxy-auth"];
-    house.run(&only, &[]).expect(0);
-    let calls = house.calls();
+    repo.run(&only, &[]).expect(0);
+    let calls = repo.calls();
     assert!(calls.contains("terraform apply"), "{calls}");
     for of_the_image in ["docker build", "trivy image", "image push"] {
         assert!(!calls.contains(of_the_image), "{calls}");
     }
-    let plan = house.run(&["deploy", "--env", "dev", "--infrastructure-only", "--explain"], &[]);
+    let plan = repo.run(&["deploy", "--env", "dev", "--infrastructure-only", "--explain"], &[]);
     for stage in ["docker-build", "trivy", "ecr-push", "rollout", "smoke"] {
         assert!(!plan.printed.contains(&format!("\n  {stage} ")), "{}", plan.printed);
     }
@@ -128,10 +128,10 @@ fn infrastructure_is_deployed_without_an_image() {
 
 #[test]
 fn an_image_that_was_not_scanned_is_accepted_by_name_alone() {
-    let house = House::new();
-    house.run(&["deploy", "--env", "dev", "--accept-scan", "off,UNSUPPORTED_IMAGE"], &[]).expect(0);
-    assert!(house.calls().contains("--accept-scan off,UNSUPPORTED_IMAGE"), "{}", house.calls());
-    house.forget_calls();
-    house.run(&["deploy", "--env", "dev"], &[]).expect(0);
-    assert!(!house.calls().contains("--accept-scan"), "{}", house.calls());
+    let repo = TestRepo::new();
+    repo.run(&["deploy", "--env", "dev", "--accept-scan", "off,UNSUPPORTED_IMAGE"], &[]).expect(0);
+    assert!(repo.calls().contains("--accept-scan off,UNSUPPORTED_IMAGE"), "{}", repo.calls());
+    repo.forget_calls();
+    repo.run(&["deploy", "--env", "dev"], &[]).expect(0);
+    assert!(!repo.calls().contains("--accept-scan"), "{}", repo.calls());
 }

@@ -94,17 +94,6 @@ case "$call" in
 "terraform output -json"*) sed "s|ENVIRONMENT|$(cat "$STAND_INS/environment")|" "$STAND_INS/outputs.json" ;;
 "terraform state list") cat "$STAND_INS/state" ;;
 "terraform apply "*destroy.tfplan) : >"$STAND_INS/state" ;;
-"rds-iam plan "*)
-    file=$(option --output "$@")
-    case "$(option --format "$@") $file" in
-    *' ') ;;
-    sarif*) echo '{"version": "2.1.0", "runs": [{"tool": {"driver": {"name": "rds-iam"}}, "automationDetails": {"id": "plan/"}, "results": []}]}' >"$file" ;;
-    *)
-        cp "$STAND_INS/report.json" "$file" 2>/dev/null ||
-            echo '{"summary": {"counts": {"create": 2}, "changes": []}, "findings": [], "notes": []}' >"$file"
-        ;;
-    esac
-    ;;
 "rds-iam whoami"*)
     echo "{\"account\": \"123456789012\", \"arn\": \"arn:aws:iam::123456789012:user/ada\", ${RIGHTS:-\"lacks\": []}}"
     ;;
@@ -123,9 +112,11 @@ case "$call" in
 "python -I -m checkov.main --version" | "python -I -m checkov.main -v") echo 3.3.30 ;;
 "python -I -m checkov.main"*)
     files=$(option --output-file-path "$@")
-    sarif=$(echo "$files" | cut -d, -f2)
+    sarif=$(echo "$files" | cut -d, -f1)
     cp "$STAND_INS/checkov.sarif" "$sarif"
-    echo '{"summary": {"passed": 1, "failed": 0, "skipped": 0, "parsing_errors": 0}}' >"$(echo "$files" | cut -d, -f3)"
+    passed='{"check_id": "CKV_AWS_16"}, {"check_id": "CKV_AWS_17"}, {"check_id": "CKV_AWS_79"}'
+    echo '{"results": {"passed_checks": ['"$passed"']}, "summary": {"passed": 3, "failed": 0, "skipped": 0, "parsing_errors": 0}}' \
+        >"$(echo "$files" | cut -d, -f2)"
     ;;
 "python3 -m venv "*)
     for folder; do :; done

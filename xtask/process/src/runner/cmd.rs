@@ -16,14 +16,14 @@ pub struct Cmd {
     settings: Vec<(String, String)>,
     without: &'static [&'static str],
     dir: PathBuf,
-    mend: String,
+    help: String,
     hint: Option<String>,
     within: Option<Duration>,
 }
 
 impl Cmd {
-    /// `program` in `dir`; `mend` is what a person does when the program is not there.
-    pub fn new(program: impl Into<String>, dir: &Path, mend: impl Into<String>) -> Self {
+    /// `program` in `dir`; `help` is what a person does when the program is not there.
+    pub fn new(program: impl Into<String>, dir: &Path, help: impl Into<String>) -> Self {
         Self {
             program: program.into(),
             args: Vec::new(),
@@ -31,7 +31,7 @@ impl Cmd {
             settings: Vec::new(),
             without: &[],
             dir: dir.to_owned(),
-            mend: mend.into(),
+            help: help.into(),
             hint: None,
             within: None,
         }
@@ -68,8 +68,8 @@ impl Cmd {
         self
     }
 
-    /// Sets variables that many commands share. They are not echoed with each: whoever sets them tells
-    /// about them once.
+    /// Sets variables that many commands share. They are not echoed with each: the caller
+    /// prints them once.
     #[must_use]
     pub fn settings<'s, V: AsRef<str> + 's>(mut self, settings: &'s [(&str, V)]) -> Self {
         let shared = settings.iter().map(|(name, value)| ((*name).to_owned(), value.as_ref().to_owned()));
@@ -111,7 +111,7 @@ impl Cmd {
         )
     }
 
-    /// The program and its variables, ready to be started by whoever keeps it running.
+    /// The program and its variables, ready to be started by a caller that keeps it running.
     pub fn process(&self) -> Command {
         #[expect(clippy::disallowed_methods, reason = "this is the one runner that the ban points to")]
         let mut process = Command::new(&self.program);
@@ -136,7 +136,7 @@ impl Cmd {
         if !self.dir.is_dir() {
             RunError::NoDirectory { command, dir: self.dir.clone() }
         } else if source.kind() == io::ErrorKind::NotFound {
-            RunError::NotFound { command, program: self.program.clone(), mend: self.mend.clone() }
+            RunError::NotFound { command, program: self.program.clone(), help: self.help.clone() }
         } else {
             RunError::NotStarted { command, dir: self.dir.clone(), source }
         }
@@ -161,7 +161,7 @@ impl Cmd {
 pub enum RunError {
     /// The program is not on `PATH` (or not at the path given): install it.
     #[error("`{command}`: {program} was not found")]
-    NotFound { command: String, program: String, mend: String },
+    NotFound { command: String, program: String, help: String },
     /// The directory to run in does not exist.
     #[error("`{command}`: there is no directory {}", dir.display())]
     NoDirectory { command: String, dir: PathBuf },
@@ -177,7 +177,7 @@ pub enum RunError {
     /// It took longer than it may and was ended.
     #[error("`{command}` was ended: it took longer than {} s", within.as_secs())]
     TimedOut { command: String, within: Duration },
-    /// Somebody stopped the run, or another part of it failed.
+    /// A signal stopped the run, or another part of it failed.
     #[error("`{command}` was stopped")]
     Stopped { command: String },
     /// The pipe to it broke.
@@ -186,10 +186,10 @@ pub enum RunError {
 }
 
 impl RunError {
-    /// What mends it, where that is known.
-    pub fn mend(&self) -> Option<&str> {
+    /// What to do about it, where that is known.
+    pub fn help(&self) -> Option<&str> {
         match self {
-            Self::NotFound { mend, .. } => Some(mend),
+            Self::NotFound { help, .. } => Some(help),
             Self::Failed { hint, .. } => hint.as_deref(),
             Self::NoDirectory { .. }
             | Self::NotStarted { .. }

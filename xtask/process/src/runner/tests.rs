@@ -18,7 +18,7 @@ fn a_program_that_is_not_there_is_told_from_one_that_fails() {
     let error = Error::from(runner().run(&missing).unwrap_err());
     insta::assert_snapshot!(error.report(), @r"
     error: `no-such-program -v`: no-such-program was not found
-      hint: apt-get install no-such-package
+      help: apt-get install no-such-package
     ");
 
     let failing = sh("echo out; echo err >&2; exit 3").hint("read the output");
@@ -28,7 +28,7 @@ fn a_program_that_is_not_there_is_told_from_one_that_fails() {
     error: `sh -c 'echo out; echo err >&2; exit 3'` failed in /: exit status: 3
       | out
       | err
-      hint: read the output
+      help: read the output
     ");
 }
 
@@ -45,7 +45,7 @@ fn a_program_to_become_that_is_not_there_is_named() {
     let error = Error::from(runner().become_program(&missing));
     insta::assert_snapshot!(error.report(), @r"
     error: `/no/such/demo`: /no/such/demo was not found
-      hint: cargo xtask demo builds it
+      help: cargo xtask demo builds it
     ");
 }
 
@@ -121,7 +121,7 @@ fn a_command_that_takes_too_long_is_ended_with_all_that_it_started() {
         std::fs::read_to_string(&file).ok().filter(|pid| pid.ends_with('\n'))
     });
     let gone = format!("/proc/{}/cmdline", pid.unwrap().trim());
-    // Killed; the kernel takes its time, and whoever inherited it may not have reaped it yet.
+    // Killed; the kernel takes its time, and the process that inherited it may not have reaped it yet.
     let started = Instant::now();
     while std::fs::read(&gone).is_ok_and(|command| !command.is_empty()) {
         assert!(started.elapsed() < Duration::from_secs(30), "{gone} is still there");

@@ -12,7 +12,7 @@ use crate::workspace::Workspace;
 pub const CARGO_DENY_VERSION: &str = "0.20.2";
 
 /// What a person does who would rather have cargo-deny on `PATH`.
-pub fn cargo_deny_mend() -> String {
+pub fn cargo_deny_help() -> String {
     format!("cargo install --locked --version {CARGO_DENY_VERSION} cargo-deny")
 }
 
@@ -20,7 +20,7 @@ pub fn cargo_deny_mend() -> String {
 pub fn find_cargo_deny(workspace: &Workspace, runner: Runner) -> Option<String> {
     let cached = cached(workspace).join("bin/cargo-deny").display().to_string();
     ["cargo-deny".to_owned(), cached].into_iter().find(|program| {
-        let asked = Cmd::new(program, &workspace.root, cargo_deny_mend()).args(["--version"]);
+        let asked = Cmd::new(program, &workspace.root, cargo_deny_help()).args(["--version"]);
         runner.ask(&asked).is_ok_and(|version| version.trim() == format!("cargo-deny {CARGO_DENY_VERSION}"))
     })
 }
@@ -50,7 +50,7 @@ pub fn cargo_deny(workspace: &Workspace, console: Console, runner: Runner) -> Re
         .env("CARGO_PROFILE_RELEASE_OPT_LEVEL", "0")
         .env("CARGO_PROFILE_RELEASE_LTO", "off")
         .env("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "16")
-        .hint(format!("the registry may be unreachable; with network: {}", cargo_deny_mend()));
+        .hint(format!("the registry may be unreachable; with network: {}", cargo_deny_help()));
     runner.run(&install)?;
     build.remove()?;
     Ok(root.join("bin/cargo-deny").display().to_string())

@@ -75,7 +75,7 @@ fn fetch(
         Source::Release(Some(archive)) => release::fetch(tool, archive, scratch, download),
         Source::Release(None) => Err(Error::Found {
             found: format!("no archive of {tool} {} is pinned for {}", tool.version(), pins::platform()),
-            mend: format!(
+            help: format!(
                 "put {tool} {} on PATH, or add the archive and its SHA-256 to xtask/process/tools.toml",
                 tool.version()
             ),
@@ -95,6 +95,6 @@ fn confirm(tool: Tool, folder: &Path, workspace: &Workspace, runner: Runner) -> 
     }
     Err(Error::Found {
         found: format!("what was fetched as {tool} {} says that it is {version}", tool.version()),
-        mend: "correct the version or the archive in xtask/process/tools.toml".to_owned(),
+        help: "correct the version or the archive in xtask/process/tools.toml".to_owned(),
     })
 }

@@ -24,10 +24,10 @@ use crate::runner::{Cmd, Runner};
 use crate::workspace::Workspace;
 use pins::Source;
 
-pub use cargo_deny::{CARGO_DENY_VERSION, cargo_deny, cargo_deny_mend, find_cargo_deny};
+pub use cargo_deny::{CARGO_DENY_VERSION, cargo_deny, cargo_deny_help, find_cargo_deny};
 pub use python::{Zigbuild, checkov, zigbuild};
 pub use table::{Row, Tools, rows, run};
-pub use terraform::{TERRAFORM_MEND, is_new_enough_terraform};
+pub use terraform::{TERRAFORM_HELP, is_new_enough_terraform};
 
 /// A tool of `xtask/process/tools.toml`.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd, ValueEnum)]
@@ -89,7 +89,7 @@ impl Tool {
     }
 
     /// What a person does who does not have it.
-    pub fn mend(self) -> String {
+    pub fn help(self) -> String {
         match self {
             Self::Actionlint => format!(
                 "cargo xtask tools install {self}; where GitHub cannot be reached, cargo xtask tools install {}",
@@ -122,23 +122,23 @@ pub struct Found {
 impl Found {
     /// A command of this tool in `dir`.
     pub fn cmd(&self, dir: &Path) -> Cmd {
-        Cmd::new(&self.program, dir, self.tool.mend()).args(self.args.iter().map(String::as_str))
+        Cmd::new(&self.program, dir, self.tool.help()).args(self.args.iter().map(String::as_str))
     }
 }
 
 /// Where a tool of the right version is: in the cache, else on `PATH`.
 ///
 /// # Errors
-/// When it is in neither place, or `PATH` has another version; the mend installs it.
+/// When it is in neither place, or `PATH` has another version; the help installs it.
 pub fn find(tool: Tool, workspace: &Workspace, runner: Runner) -> Result<Found, Error> {
     find_in(tool, workspace, std::env::var_os("PATH").as_deref(), runner)
 }
 
-/// A tool of `cargo xtask lint`, installed where it is not here yet: whoever runs the tests for the first time
-/// has none of them.
+/// A tool of `cargo xtask lint`, installed if missing: a first run of the tests finds
+/// none of them.
 ///
 /// # Errors
-/// When it can't be fetched; the mend says what else will do.
+/// When it can't be fetched; the help says what else will do.
 pub fn ready(tool: Tool, workspace: &Workspace, console: Console, runner: Runner) -> Result<Found, Error> {
     find(tool, workspace, runner).or_else(|_| install::install(tool, workspace, console, runner))
 }
@@ -255,7 +255,7 @@ fn find_in(tool: Tool, workspace: &Workspace, path: Option<&OsStr>, runner: Runn
     if let Some(found) = in_cache(tool, workspace) {
         return Ok(found);
     }
-    // The fork's program has the name of the original: on PATH, nobody could tell which of them it is.
+    // The fork's program has the name of the original: on PATH, the two could not be distinguished.
     let on_path =
         path.filter(|_| tool != Tool::ActionlintFork).and_then(|path| on_path(tool.program(), path));
     let Some(program) = on_path else {
@@ -265,7 +265,7 @@ fn find_in(tool: Tool, workspace: &Workspace, path: Option<&OsStr>, runner: Runn
                 tool.version(),
                 folder(tool, workspace).display()
             ),
-            mend: tool.mend(),
+            help: tool.help(),
         });
     };
     let found = Found { tool, program, args: Vec::new(), version: String::new() };
@@ -279,7 +279,7 @@ fn find_in(tool: Tool, workspace: &Workspace, path: Option<&OsStr>, runner: Runn
         None => Ok(Found { version, ..found }),
         Some(wanted) => Err(Error::Found {
             found: format!("{} is {tool} {version}; this workspace is checked with {wanted}", found.program),
-            mend: tool.mend(),
+            help: tool.help(),
         }),
     }
 }
@@ -329,7 +329,7 @@ fn on_path(program: &str, path: &OsStr) -> Option<String> {
 
 /// What the tool says its version is: the first word that looks like one.
 fn ask_version(found: &Found, workspace: &Workspace, runner: Runner) -> Result<String, Error> {
-    let cmd = found.cmd(&workspace.root).args(["--version"]).hint(found.tool.mend());
+    let cmd = found.cmd(&workspace.root).args(["--version"]).hint(found.tool.help());
     let printed = runner.ask(&cmd)?;
     version_in(&printed).map(str::to_owned).ok_or_else(|| Error::Answer {
         command: cmd.shown(),

@@ -14,7 +14,7 @@ use crate::runner::{Cmd, Runner};
 use crate::workspace::Workspace;
 
 /// What to do where it cannot be installed.
-const MEND: &str =
+const HELP: &str =
     "on Debian, `apt-get install python3-venv`; the Python Package Index must be reachable once";
 
 /// checkov, installed into the cache where it is not there yet: `infra check` has always done so.
@@ -60,7 +60,7 @@ pub fn zigbuild(workspace: &Workspace, console: Console, runner: Runner) -> Resu
     let mut zigs = entries.flatten().map(|entry| entry.path().join("site-packages/ziglang/zig"));
     let zig = zigs.find(|zig| zig.is_file()).ok_or_else(|| Error::Found {
         found: format!("{} has no zig", libraries.display()),
-        mend: format!("remove that folder's parent, and run {}", Tool::CargoZigbuild.mend()),
+        help: format!("remove that folder's parent, and run {}", Tool::CargoZigbuild.help()),
     })?;
     Ok(Zigbuild { program, zig })
 }
@@ -117,15 +117,15 @@ pub(super) fn interpreter(folder: &Path) -> PathBuf {
 }
 
 fn virtual_environment(folder: &Path, workspace: &Workspace, runner: Runner) -> Result<(), Error> {
-    let python = workspace.tool("python3", MEND.to_owned()).hint(MEND);
+    let python = workspace.tool("python3", HELP.to_owned()).hint(HELP);
     runner.run(&python.args(["-m", "venv", &folder.display().to_string()])).map_err(Error::from)
 }
 
 fn pip(environment: &Path, name: &str, workspace: &Workspace, action: &str) -> Cmd {
     let pinned = ["--require-hashes", "--only-binary=:all:", "--no-deps", "--disable-pip-version-check"];
     workspace
-        .tool(&interpreter(environment).display().to_string(), MEND.to_owned())
-        .hint(MEND)
+        .tool(&interpreter(environment).display().to_string(), HELP.to_owned())
+        .hint(HELP)
         .args(["-m", "pip", action])
         .args(pinned)
         .args(["--requirement", &requirements(name, workspace).display().to_string()])

@@ -52,7 +52,7 @@ pub(super) fn fetch(
                 "{} is not the file that is pinned: its SHA-256 is {is}, not {}",
                 archive.url, archive.sha256
             ),
-            mend: "try again; if it stays so, the release was changed after it was published: find out why \
+            help: "try again; if it stays so, the release was changed after it was published: find out why \
                    before anything in xtask/process/tools.toml changes"
                 .to_owned(),
         });
@@ -73,14 +73,14 @@ pub(super) fn place(
     folder: &Path,
 ) -> Result<(), Error> {
     let name = tool.program();
-    let mend =
+    let help =
         || "correct xtask/process/tools.toml, or where this looks for the program in the archive".to_owned();
     let bytes = program
         .map_err(|error| Error::Found {
             found: format!("{origin} cannot be unpacked: {error}"),
-            mend: mend(),
+            help: help(),
         })?
-        .ok_or_else(|| Error::Found { found: format!("{origin} has no file {name}"), mend: mend() })?;
+        .ok_or_else(|| Error::Found { found: format!("{origin} has no file {name}"), help: help() })?;
     let file = folder.join(name);
     fs::write(&file, bytes).map_err(failed("write", &file))?;
     let mode = fs::Permissions::from_mode(PROGRAM_MODE);
@@ -126,7 +126,7 @@ pub(super) fn only_file(folder: &Path) -> Result<PathBuf, Error> {
         [file] => Ok(file.path()),
         files => Err(Error::Found {
             found: format!("{} has {} files, not one", folder.display(), files.len()),
-            mend: "the requirements must name one package alone".to_owned(),
+            help: "the requirements must name one package alone".to_owned(),
         }),
     }
 }

@@ -37,7 +37,7 @@ pub struct Row {
     /// Whether something fails without it.
     pub required: bool,
     /// What installs it.
-    pub mend: String,
+    pub help: String,
 }
 
 /// Lists the tools, or installs some; false when one that is needed is missing or could not be installed.
@@ -65,7 +65,7 @@ pub fn rows(workspace: &Workspace, runner: Runner) -> Vec<Row> {
             Tool::Actionlint => !has_fork,
             _ => true,
         },
-        mend: tool.mend(),
+        help: tool.help(),
     };
     looked.map(row).into()
 }
@@ -78,7 +78,7 @@ fn checked(found: Found, workspace: &Workspace, runner: Runner) -> Result<Found,
     }
     Err(Error::Found {
         found: format!("{} says that it is {version}, not {}", found.program, found.version),
-        mend: format!("remove {} and run {}", folder(found.tool, workspace).display(), found.tool.mend()),
+        help: format!("remove {} and run {}", folder(found.tool, workspace).display(), found.tool.help()),
     })
 }
 
@@ -118,7 +118,7 @@ fn lines(rows: &[Row]) -> Vec<String> {
     lines.push(String::new());
     for row in rows.iter().filter(|row| is_missing(row)) {
         lines.push(row.problem.clone().unwrap_or_default());
-        lines.push(format!("  mend: {}", row.mend));
+        lines.push(format!("  help: {}", row.help));
     }
     if !rows.iter().any(is_missing) {
         lines.push("Nothing that is needed is missing.".to_owned());
@@ -150,13 +150,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_table_tells_what_is_missing_and_what_mends_it() {
+    fn the_table_tells_what_is_missing_and_how_to_install_it() {
         let here = |tool: Tool| Row {
             tool,
             found: Some(format!("{} (/cache/{tool})", tool.version())),
             problem: None,
             required: tool != Tool::ActionlintFork,
-            mend: tool.mend(),
+            help: tool.help(),
         };
         let mut rows: Vec<Row> = [Tool::Terraform, Tool::Actionlint, Tool::Zizmor].map(here).into();
         rows.push(Row { found: None, problem: Some("not here".into()), ..here(Tool::ActionlintFork) });
@@ -178,7 +178,7 @@ mod tests {
         tflint           0.64.0  MISSING   finds mistakes in the Terraform code that a plan would not show
 
         tflint 0.64.0 is not here
-          mend: cargo xtask tools install tflint
+          help: cargo xtask tools install tflint
         ");
         assert!(rows.iter().any(is_missing));
     }

@@ -4,7 +4,7 @@
 const OLDEST: (u32, u32) = (1, 11);
 
 /// What to do where Terraform is missing.
-pub const TERRAFORM_MEND: &str =
+pub const TERRAFORM_HELP: &str =
     "install Terraform 1.11 or later: https://developer.hashicorp.com/terraform/install";
 
 /// Whether a version of Terraform can do what this workspace asks of it.

@@ -76,9 +76,9 @@ fn a_tool_that_is_nowhere_fails_with_the_command_that_installs_it() {
     let machine = Machine::new();
     insta::assert_snapshot!(machine.report(&machine.find(Tool::Tflint).unwrap_err()), @r"
     error: tflint 0.64.0 is not on this machine: neither in CACHE/tools/tflint-0.64.0-cca9d13e2e1d nor on PATH
-      hint: cargo xtask tools install tflint
+      help: cargo xtask tools install tflint
     ");
-    insta::assert_snapshot!(Tool::Actionlint.mend(), @"cargo xtask tools install actionlint; where GitHub cannot be reached, cargo xtask tools install actionlint-fork");
+    insta::assert_snapshot!(Tool::Actionlint.help(), @"cargo xtask tools install actionlint; where GitHub cannot be reached, cargo xtask tools install actionlint-fork");
 }
 
 #[test]
@@ -87,12 +87,12 @@ fn another_version_on_path_is_not_used() {
     machine.program("trivy", "Version: 0.69.4");
     insta::assert_snapshot!(machine.report(&machine.find(Tool::Trivy).unwrap_err()), @r"
     error: BIN/trivy is trivy 0.69.4; this workspace is checked with 0.75.0
-      hint: cargo xtask tools install trivy
+      help: cargo xtask tools install trivy
     ");
     machine.program("terraform", "Terraform v1.10.5");
     insta::assert_snapshot!(machine.report(&machine.find(Tool::Terraform).unwrap_err()), @r"
     error: BIN/terraform is terraform 1.10.5; this workspace is checked with 1.11 or later
-      hint: cargo xtask tools install terraform
+      help: cargo xtask tools install terraform
     ");
 }
 
@@ -105,7 +105,7 @@ fn a_program_that_tells_no_version_is_not_used() {
     insta::assert_snapshot!(machine.report(&machine.find(Tool::Tflint).unwrap_err()), @r"
     error: `BIN/tflint --version` failed in ROOT: exit status: 3
       | broken
-      hint: cargo xtask tools install tflint
+      help: cargo xtask tools install tflint
     ");
 }
 
@@ -192,7 +192,7 @@ fn an_archive_that_is_not_the_pinned_file_is_not_looked_into_and_nothing_stays()
     let error = machine.install(Tool::Trivy, b"something else").unwrap_err();
     insta::assert_snapshot!(machine.report(&error), @r"
     error: https://github.com/aquasecurity/trivy/releases/download/v0.75.0/trivy_0.75.0_Linux-64bit.tar.gz is not the file that is pinned: its SHA-256 is f41f3fa625ff120ddca7ef456bf66371ecea23c129f4e4c32367101edb516cf8, not c6e65abddb348e25f10549df887045629cf28cc72453cd1c63acb717316b3f3f
-      hint: try again; if it stays so, the release was changed after it was published: find out why before anything in xtask/process/tools.toml changes
+      help: try again; if it stays so, the release was changed after it was published: find out why before anything in xtask/process/tools.toml changes
     ");
     assert_eq!(machine.in_tools(), ["trivy.lock"]);
 }
@@ -202,7 +202,7 @@ fn a_download_that_fails_leaves_nothing() {
     let machine = Machine::new();
     let error = install_from(Tool::Tflint, &machine.workspace, Console::silent(), runner(), &|_, to| {
         fs::write(to, "half").unwrap();
-        Err(Error::Found { found: "the connection broke".into(), mend: "try again".into() })
+        Err(Error::Found { found: "the connection broke".into(), help: "try again".into() })
     });
     assert_eq!(error.unwrap_err().to_string(), "the connection broke");
     assert_eq!(machine.in_tools(), ["tflint.lock"]);

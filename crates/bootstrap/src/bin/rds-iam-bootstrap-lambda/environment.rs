@@ -1,33 +1,43 @@
 //! The settings: the keys of `rds.conf`, and the text of a users file, from the function's environment.
 
 use std::ffi::OsString;
+use std::path::Path;
 
 use rds_iam_bootstrap::Declaration;
 use rds_iam_infra::rds_conf::{Cause, KEYS};
 use rds_iam_infra::{RdsConf, RdsConfError};
 
-use crate::fault::Fault;
+use crate::error::FunctionError;
 
-/// Where the declaration is, as the text of a users file; without it, the standard one is meant.
+/// The text of a users file.
 const USERS: &str = "RDS_IAM_USERS";
+
+/// The users file of the package, read where [`USERS`] is not set.
+const USERS_FILE: &str = "users.toml";
+
+/// The folder of the unpacked package. Lambda sets it.
+const PACKAGE: &str = "LAMBDA_TASK_ROOT";
 
 /// Reads the deployment and what should exist there. Variables that are no keys belong to Lambda or to
 /// the AWS SDK, and are not looked at.
 pub(crate) fn deployment(
     variable: impl Fn(&str) -> Option<OsString>,
-) -> Result<(RdsConf, Declaration), Fault> {
-    let conf = conf(&variable).map_err(|problems| Fault::environment(&problems))?;
+) -> Result<(RdsConf, Declaration), FunctionError> {
+    let conf = conf(&variable).map_err(|problems| FunctionError::environment(&problems))?;
     let declaration = match variable(USERS).map(OsString::into_string) {
-        None => Declaration::standard(&conf).map_err(|error| Fault::declaration("", &error))?,
-        Some(Ok(users)) => {
-            let within = format!("{USERS}: ");
-            Declaration::parse(&users, &conf).map_err(|error| Fault::declaration(&within, &error))?
+        None => {
+            let file = variable(PACKAGE).map(|folder| Path::new(&folder).join(USERS_FILE));
+            let file = file.filter(|file| file.exists());
+            Declaration::read(&file.ok_or_else(|| FunctionError::environment(&[NO_USERS.into()]))?)?
         }
-        Some(Err(_)) => return Err(Fault::environment(&[format!("{USERS} {NOT_TEXT}")])),
+        Some(Ok(users)) => Declaration::parse(&users, USERS)?,
+        Some(Err(_)) => return Err(FunctionError::environment(&[format!("{USERS} {NOT_TEXT}")])),
     };
     Ok((conf, declaration))
 }
 
+const NO_USERS: &str =
+    "RDS_IAM_USERS is missing, and the package has no users.toml: set it to the text of a users file";
 const NOT_TEXT: &str = "is not text on one line, in UTF-8: set it anew";
 
 /// Every problem begins with its variable.
@@ -99,7 +109,10 @@ mod tests {
 
     use super::*;
 
-    const MINIMAL: [(&str, &str); 5] = [
+    const REPORTING: &str = "[[user]]\nname = \"reporting\"\ngrant = [{ privileges = [\"SELECT\"] }]\n";
+
+    const MINIMAL: [(&str, &str); 6] = [
+        (USERS, REPORTING),
         ("RDS_ENDPOINT", "orders.c0ffee.eu-west-1.rds.amazonaws.com"),
         ("REGION", "eu-west-1"),
         ("MASTER_SECRET_NAME", "orders/master"),
@@ -108,7 +121,7 @@ mod tests {
     ];
 
     /// What the minimal environment says with these variables set, or unset where there is no value.
-    fn with(changes: &[(&str, Option<&str>)]) -> Result<(RdsConf, Declaration), Fault> {
+    fn with(changes: &[(&str, Option<&str>)]) -> Result<(RdsConf, Declaration), FunctionError> {
         deployment(|name| match changes.iter().find(|(changed, _)| *changed == name) {
             Some((_, value)) => value.map(OsString::from),
             None => MINIMAL.iter().find(|(known, _)| *known == name).map(|(_, value)| value.into()),
@@ -121,13 +134,12 @@ mod tests {
 
     #[test]
     fn the_keys_of_rds_conf_mean_the_same_here() {
-        let (conf, declaration) = with(&[]).unwrap();
-        assert_eq!(declaration, Declaration::standard(&conf).unwrap());
         let port = ("RDS_PORT", Some("3307"));
         let (conf, _) = with(&[port, ("DB_NAME", Some("a\"b\\c$d`e"))]).unwrap();
         assert_eq!((conf.endpoint.port(), conf.database.as_str()), (3307, "a\"b\\c$d`e"));
         // And so for every key.
-        let text = MINIMAL.map(|(name, value)| format!("{name}=\"{value}\"\n")).concat()
+        let keys: Vec<_> = MINIMAL.iter().filter(|(name, _)| *name != USERS).collect();
+        let text = keys.iter().map(|(name, value)| format!("{name}=\"{value}\"\n")).collect::<String>()
             + "ENGINE=\"mysql\"\nRDS_PORT=\"3307\"\nRDS_DIAL=\"localhost:1\"\nRDS_CA_BUNDLE=\"/opt/ca.pem\"\n\
                RDS_RESOURCE_ID=\"prx-0a1b2c3d4e5f67890\"\nAWS_ACCOUNT_ID=\"123456789012\"\n";
         let all = [
@@ -138,7 +150,7 @@ mod tests {
             ("RDS_RESOURCE_ID", Some("prx-0a1b2c3d4e5f67890")),
             ("AWS_ACCOUNT_ID", Some("123456789012")),
         ];
-        assert_eq!(all.len() + MINIMAL.len(), KEYS.len());
+        assert_eq!(all.len() + keys.len(), KEYS.len());
         assert_eq!(with(&all).unwrap().0, RdsConf::parse(&text).unwrap());
     }
 
@@ -173,25 +185,34 @@ mod tests {
     }
 
     #[test]
+    fn without_the_variable_the_package_has_the_users_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let package = folder.path().to_str().unwrap();
+        insta::assert_snapshot!(refused(&[(USERS, None)]), @r"
+    error in step 1 of 6: the function's environment has 1 problem:
+      RDS_IAM_USERS is missing, and the package has no users.toml: set it to the text of a users file
+    ");
+        insta::assert_snapshot!(refused(&[(USERS, None), (PACKAGE, Some(package))]), @r"
+    error in step 1 of 6: the function's environment has 1 problem:
+      RDS_IAM_USERS is missing, and the package has no users.toml: set it to the text of a users file
+    ");
+        let file = folder.path().join(USERS_FILE);
+        std::fs::write(&file, REPORTING).unwrap();
+        let (_, declaration) = with(&[(USERS, None), (PACKAGE, Some(package))]).unwrap();
+        assert_eq!(declaration, Declaration::read(&file).unwrap());
+    }
+
+    #[test]
     fn the_users_file_is_a_variable() {
-        let users = "[[user]]\nname = \"reporting\"\ngrant = [{ privileges = [\"SELECT\"] }]\n";
-        let (conf, declaration) = with(&[(USERS, Some(users))]).unwrap();
-        assert_eq!(declaration, Declaration::parse(users, &conf).unwrap());
-        insta::assert_snapshot!(refused(&[(USERS, Some("[[user]]\nname = \"rdsadmin\""))]), @r#"
-    error in step 1 of 6: RDS_IAM_USERS: the declaration has 1 problem:
-      user "rdsadmin": rdsadmin belongs to RDS or MySQL and is never touched: declare a user of your own
-    "#);
-        insta::assert_snapshot!(refused(&[(USERS, Some("[[users]]"))]), @r"
-    error in step 1 of 6: RDS_IAM_USERS: the declaration is not a users file; the README of rds-iam-bootstrap has the format
-      cause: TOML parse error at line 1, column 3
-      |
-    1 | [[users]]
-      |   ^^^^^
-    unknown field `users`, expected `user` or `schema`
-    ");
-        insta::assert_snapshot!(refused(&[(USERS, Some(""))]), @r"
-    error in step 1 of 6: RDS_IAM_USERS: the declaration has 1 problem:
-      the users file: declares no [[user]]
-    ");
+        let (_, declaration) = with(&[]).unwrap();
+        assert_eq!(declaration, Declaration::parse(REPORTING, USERS).unwrap());
+        insta::assert_snapshot!(refused(&[(USERS, Some("[[users]]"))]), @"
+        error in step 1 of 6: RDS_IAM_USERS is not a users file; the README of rds-iam-bootstrap describes the format
+          cause: TOML parse error at line 1, column 3
+          |
+        1 | [[users]]
+          |   ^^^^^
+        unknown field `users`, expected `user` or `schema`
+        ");
     }
 }

@@ -6,19 +6,20 @@
 //! is started again by Lambda, and its first caller sees a runtime's exit code at best.
 
 mod environment;
+mod error;
 mod event;
-mod fault;
 
 use std::process::ExitCode;
 use std::time::Duration;
 
 use lambda_runtime::layers::TracingLayer;
 use lambda_runtime::{LambdaEvent, Runtime, service_fn};
-use rds_iam_bootstrap::{Mode, Outcome, Report, Settings, log, run};
+use rds_iam_bootstrap::{Mode, Outcome, Report, Settings, run};
+use rds_iam_report::{ErrorReport, log};
 use serde_json::Value;
 
 use environment::deployment;
-use fault::Fault;
+use error::FunctionError;
 
 /// As in BSD's sysexits.h: the command was used wrongly.
 const EX_USAGE: u8 = 64;
@@ -42,24 +43,24 @@ async fn main() -> ExitCode {
         );
         return EX_USAGE.into();
     }
-    log::to_stderr(log::Format::Json, LOGGED);
+    log::to_stderr(log::Format::Json, LOGGED).expect("the process logs nowhere else");
     match Runtime::new(service_fn(invoked)).layer(TracingLayer::new()).run().await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            tracing::error!(error = %rds_iam_token::Chain(&*error), "the Lambda Runtime API failed");
+            tracing::error!(error = %ErrorReport(&*error), "the Lambda Runtime API failed");
             ExitCode::FAILURE
         }
     }
 }
 
 /// One invocation. An error is logged by the runtime, once, and becomes a function error.
-async fn invoked(event: LambdaEvent<Value>) -> Result<Report, Fault> {
+async fn invoked(event: LambdaEvent<Value>) -> Result<Report, FunctionError> {
     let mode = event::mode(&event.payload)?;
     let (conf, declaration) = deployment(|name| std::env::var_os(name))?;
     let mut settings = Settings::load(conf, declaration, mode).await;
     let left = event.context.deadline().duration_since(settings.clock.now()).unwrap_or_default();
     settings.time_limit = Some(left.saturating_sub(TO_CLOSE));
-    let report = run(settings).await.map_err(|error| Fault::run(mode, &error))?;
+    let report = run(settings).await.map_err(|error| FunctionError::run(mode, &error))?;
     let changes = report.actions.len();
     match (mode, report.outcome) {
         (Mode::Check, Outcome::Drift) => {

@@ -1,6 +1,7 @@
-mod promoting;
-mod pushing;
-mod scanning;
+mod errors;
+mod promote;
+mod push;
+mod scan;
 mod server;
 
 use std::path::{Path, PathBuf};
@@ -10,6 +11,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::aws::test_client;
 use crate::aws::test_client::{TestClient, clock};
+use crate::test_progress::Progress;
 
 use server::{PASSWORD, Server, ecr};
 
@@ -17,18 +19,18 @@ const REPOSITORY: &str = "123456789012.dkr.ecr.us-east-1.amazonaws.com/orders-de
 const COMMIT: &str = "0a1b2c3d4e5f60718293a4b5c6d7e8f901234567";
 const TAG: &str = "0a1b2c3d4e5f";
 
-/// An OCI image layout, as a build leaves it.
+/// An OCI image layout written by a build.
 struct Built {
     folder: PathBuf,
     image: Digest,
 }
 
-/// Builds an image of one layer, with SBOM and provenance. `content` makes it differ from others.
+/// Builds an image of one layer, with SBOM and provenance. `content` distinguishes it from others.
 fn build(folder: &Path, content: &str) -> Built {
     build_with(folder, content, &Value::Null)
 }
 
-/// The same with other provenance: another statement, or the kind of bases.
+/// Builds an image with other provenance: another statement, or another kind of bases.
 fn build_with(folder: &Path, content: &str, stated: &Value) -> Built {
     let blobs = folder.join("blobs/sha256");
     std::fs::create_dir_all(&blobs).unwrap();
@@ -38,7 +40,7 @@ fn build_with(folder: &Path, content: &str, stated: &Value) -> Built {
         json!({ "mediaType": media_type, "digest": digest, "size": bytes.len() })
     };
     let text = |value: Value| value.to_string().into_bytes();
-    // Large enough to be cut off on its way.
+    // Large enough to be cut off in transit.
     let layer = content.repeat((1 << 20) / content.len());
     let labels = json!({ "org.opencontainers.image.revision": COMMIT });
     let config = put(
@@ -83,7 +85,7 @@ fn build_with(folder: &Path, content: &str, stated: &Value) -> Built {
     Built { folder: folder.to_owned(), image: image["digest"].as_str().unwrap().parse().unwrap() }
 }
 
-/// What a build states about an image on bases of that kind.
+/// The statement of a build about an image on bases of that kind.
 fn provenance(image: &Digest, bases: &str) -> Value {
     json!({
         "_type": "https://in-toto.io/Statement/v1", "predicateType": "https://slsa.dev/provenance/v1",
@@ -95,7 +97,7 @@ fn provenance(image: &Digest, bases: &str) -> Value {
     })
 }
 
-/// Results of two gates for an image, one of them of that result.
+/// Writes the results of two gates for an image, one of them with that result.
 fn gates(folder: &Path, image: &Digest, result: &str) -> PathBuf {
     let path = folder.join("gates.json");
     let gates = json!({
@@ -106,26 +108,44 @@ fn gates(folder: &Path, image: &Digest, result: &str) -> PathBuf {
     path
 }
 
-fn push(built: &Built, gates: Option<PathBuf>) -> Push {
-    let (repository, tag) = (REPOSITORY.parse().unwrap(), TAG.parse().unwrap());
-    Push { layout: built.folder.clone(), repository, tag, gates, accept_scan: Vec::new() }
+/// The options of a push with these gate results.
+fn with_gates(gates: PathBuf) -> PushOptions {
+    PushOptions { gates: Some(gates), ..PushOptions::default() }
 }
 
-/// Pushes; how that ended, and what was told.
-async fn pushed(push: &Push, aws: &TestClient) -> (Result<Pushed, ImageError>, Vec<String>) {
-    let mut said = Vec::new();
-    let ended = push.run(&aws.config(), &clock(), &mut |line| said.push(line.to_owned())).await;
-    (ended, said)
+/// Pushes a build under a tag. Returns the result and the reported progress.
+async fn push_as(
+    tag: &str,
+    built: &Built,
+    options: &PushOptions,
+    aws: &TestClient,
+) -> (Result<Pushed, ImageError>, Vec<String>) {
+    let (progress, repository, tag) =
+        (Progress::capture(), REPOSITORY.parse().unwrap(), tag.parse().unwrap());
+    let result = push(&aws.config(), &clock(), &built.folder, &repository, &tag, options).await;
+    (result, progress.lines())
 }
 
-/// An error with its causes, which must not tell the login, in either of its forms.
+async fn push_built(
+    built: &Built,
+    options: &PushOptions,
+    aws: &TestClient,
+) -> (Result<Pushed, ImageError>, Vec<String>) {
+    push_as(TAG, built, options, aws).await
+}
+
+async fn inspect_image(image: ImageRef, aws: &TestClient) -> Result<ImageRecord, ImageError> {
+    inspect(&aws.config(), &REPOSITORY.parse().unwrap(), &image).await
+}
+
+/// Returns an error with its causes, which must not contain the login, in either of its forms.
 fn text(error: &dyn std::error::Error) -> String {
     use base64::Engine as _;
     let header = base64::engine::general_purpose::STANDARD.encode(format!("AWS:{PASSWORD}"));
     let causes = std::iter::successors(Some(error), |&error| error.source());
     let text = causes.map(ToString::to_string).collect::<Vec<_>>().join(": ");
-    for said in [&text, &format!("{error:?}")] {
-        assert!(!said.contains(PASSWORD) && !said.contains(&header), "{said}");
+    for form in [&text, &format!("{error:?}")] {
+        assert!(!form.contains(PASSWORD) && !form.contains(&header), "{form}");
     }
     text
 }

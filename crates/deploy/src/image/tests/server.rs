@@ -1,5 +1,4 @@
-//! A real registry for tests: Debian's `docker-registry` on a loopback port, with a login, and AWS as far as images
-//! need it.
+//! A real registry for tests: Debian's `docker-registry` on a loopback port, with a login, and the AWS API of images.
 
 use std::net::{TcpListener, TcpStream};
 use std::path::PathBuf;
@@ -12,14 +11,14 @@ use serde_json::json;
 
 use super::test_client::TestClient;
 
-/// The password that ECR's token holds, and its user with it as bcrypt has it.
+/// The password in ECR's token, and the user with its bcrypt hash.
 pub(crate) const PASSWORD: &str = "123456789012-auth-token";
 const HTPASSWD: &str = "AWS:$2b$05$3j99mcQdVlFwnFTxatZHJeSWJfRNWQkIxZezlj4SblN6.Xo/dYz22\n";
 
-/// It takes a tenth of a second.
+/// Starting takes about 0.1 s.
 const READY_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// A running registry, and a folder for what a test needs. Dropping it ends it.
+/// A running registry, and a folder for the test's files. Dropping it stops the registry.
 pub(crate) struct Server {
     process: Child,
     pub(crate) address: String,
@@ -29,14 +28,14 @@ pub(crate) struct Server {
 impl Server {
     #[expect(
         clippy::disallowed_methods,
-        reason = "the pipeline's runner is not a library; this is the registry that the test speaks to"
+        reason = "the pipeline's runner is not a library; this is the registry under test"
     )]
     pub(crate) fn start() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
         let passwords = folder.path().join("htpasswd");
         std::fs::write(&passwords, HTPASSWD).unwrap();
-        // YAML, of which JSON is a part.
+        // JSON is valid YAML.
         let configuration = json!({
             "version": 0.1,
             "log": { "level": "error" },
@@ -52,13 +51,13 @@ impl Server {
         let server = Self { process, address, folder };
         let start = Instant::now();
         while TcpStream::connect(&server.address).is_err() {
-            assert!(start.elapsed() < READY_TIMEOUT, "docker-registry does not answer at {}", server.address);
+            assert!(start.elapsed() < READY_TIMEOUT, "docker-registry does not listen on {}", server.address);
             std::thread::yield_now();
         }
         server
     }
 
-    /// A folder of that name, for what a test needs.
+    /// Creates a folder for the test's files.
     pub(crate) fn folder(&self, name: &str) -> PathBuf {
         let folder = self.folder.path().join(name);
         std::fs::create_dir_all(&folder).unwrap();
@@ -66,9 +65,9 @@ impl Server {
     }
 }
 
-/// docker-registry: the one on `PATH`, or the one that the emulator keeps in its cache.
+/// Returns the path of docker-registry: on `PATH`, or in the emulator's cache.
 fn program() -> PathBuf {
-    // On a thread of its own, for the test that asks may run in a runtime.
+    // On a separate thread: the calling test may run in a runtime already.
     let found = std::thread::spawn(|| {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(rds_iam_emulator_account::registry_program())
@@ -78,13 +77,13 @@ fn program() -> PathBuf {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // It may have ended by itself, which the test will have noticed.
+        // It may have exited already; the test then fails by itself.
         drop(self.process.kill());
         drop(self.process.wait());
     }
 }
 
-/// ECR that gives this login for the registry at that address, scans what is pushed and finds nothing.
+/// ECR with this login for the registry at `address`, and scans without critical or high findings.
 pub(crate) fn ecr(address: &str, password: &str) -> TestClient {
     let token = STANDARD.encode(format!("AWS:{password}"));
     let login = json!({ "authorizationData": [

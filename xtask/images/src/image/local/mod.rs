@@ -12,12 +12,12 @@ use sha2::{Digest, Sha256};
 
 use super::bases::{Base, Pair};
 use super::context::empty;
-use super::engine::{DOCKER_MEND, docker};
+use super::engine::{DOCKER_HELP, docker};
 use rds_iam_process::console::{Console, Style};
 use rds_iam_process::error::Error;
 use rds_iam_process::file::failed as file;
 use rds_iam_process::runner::{Cmd, Runner};
-use rds_iam_process::workspace::{CARGO_MEND, Workspace};
+use rds_iam_process::workspace::{CARGO_HELP, Workspace};
 
 /// Raise it when what is put into the images changes, so that no older one is used.
 const RECIPE: &str = "1";
@@ -25,7 +25,7 @@ const RECIPE: &str = "1";
 /// What compiles Rust with C in it, beside Rust.
 const PACKAGES: &str = "ca-certificates,gcc,libc6-dev";
 
-const MMDEBSTRAP_MEND: &str = "apt-get install mmdebstrap (Debian and what is derived from it)";
+const MMDEBSTRAP_HELP: &str = "apt-get install mmdebstrap (Debian and what is derived from it)";
 
 /// Where this machine's certificate authorities are, unless `SSL_CERT_FILE` says otherwise.
 const AUTHORITIES: &str = "/etc/ssl/certs/ca-certificates.crt";
@@ -57,7 +57,7 @@ pub(super) fn ready(workspace: &Workspace, console: Console, runner: Runner) -> 
         let id = id(&name, workspace, runner);
         id.map(|digest| Base { name, digest }).ok_or_else(|| Error::Found {
             found: "the Docker engine does not keep the images that were just made".to_owned(),
-            mend: DOCKER_MEND.to_owned(),
+            help: DOCKER_HELP.to_owned(),
         })
     };
     Ok(Pair { builder: found(builder)?, base: found(base)? })
@@ -94,7 +94,7 @@ fn make(
         let build = docker(workspace)
             .args(["build", "--progress", "plain", "--tag", name, "--file"])
             .args([dockerfile.display().to_string(), context.display().to_string()])
-            .hint(DOCKER_MEND);
+            .hint(DOCKER_HELP);
         runner.run(&build)?;
     }
     Ok(())
@@ -123,11 +123,11 @@ impl Machine {
             return Err(Error::Found {
                 found: "local base images need Debian's packages, and this machine has no source of them"
                     .to_owned(),
-                mend: "build on the pinned bases, where images can be pulled".to_owned(),
+                help: "build on the pinned bases, where images can be pulled".to_owned(),
             });
         };
         let rustc = |args: &[&str]| {
-            let ask = Cmd::new("rustc", &workspace.root, CARGO_MEND).args(args.iter().copied());
+            let ask = Cmd::new("rustc", &workspace.root, CARGO_HELP).args(args.iter().copied());
             runner.ask(&ask).map(|answer| answer.trim().to_owned())
         };
         let authorities = std::env::var("SSL_CERT_FILE").unwrap_or_else(|_| AUTHORITIES.to_owned());
@@ -162,12 +162,12 @@ impl Machine {
         runner: Runner,
     ) -> Result<Cmd, Error> {
         // How this machine reaches its mirror: proxies, certificates and the like.
-        let ask = workspace.tool("apt-config", MMDEBSTRAP_MEND.to_owned()).args(["dump", "Acquire"]);
+        let ask = workspace.tool("apt-config", MMDEBSTRAP_HELP.to_owned()).args(["dump", "Acquire"]);
         let settings = folder.join("apt.conf");
         fs::write(&settings, runner.ask(&ask)?).map_err(file("write", &settings))?;
         let sources = self.sources.iter().map(|path| path.display().to_string());
         Ok(workspace
-            .tool("mmdebstrap", MMDEBSTRAP_MEND.to_owned())
+            .tool("mmdebstrap", MMDEBSTRAP_HELP.to_owned())
             .args(["--variant=essential".to_owned(), format!("--include={PACKAGES}")])
             .args([format!("--aptopt={}", settings.display()), self.suite.clone(), tar.display().to_string()])
             .args(sources)

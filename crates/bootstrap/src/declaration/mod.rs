@@ -1,0 +1,174 @@
+//! The users file: names, privileges and tables that should exist, as text and data.
+//!
+//! The format is described in the crate's README. Nothing here depends on a database engine: the engine's module
+//! validates names, privileges and statements, and reports all problems together.
+
+mod error;
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use rds_iam_report::file::read_text;
+use serde::Deserialize;
+
+pub(crate) use error::Problems;
+pub use error::{DeclarationError, Problem};
+
+/// The size limit of a users or schema file, in bytes: far more than a real one has, and read in an instant.
+const FILE_LIMIT: u64 = 1024 * 1024;
+
+/// The users, their privileges and the tables that should exist, as a users file declares them.
+///
+/// ```
+/// use rds_iam_bootstrap::Declaration;
+///
+/// let users = r#"
+/// [[user]]
+/// name = "reporting"
+/// grant = [{ privileges = ["SELECT"] }]
+/// "#;
+/// let declaration = Declaration::parse(users, "the example")?;
+/// assert_eq!(declaration.users()[0].name, "reporting");
+/// # Ok::<(), rds_iam_bootstrap::DeclarationError>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Declaration {
+    origin: String,
+    users: Vec<User>,
+    schema: Vec<SchemaText>,
+    problems: Problems,
+}
+
+/// A user that should exist.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[non_exhaustive]
+pub struct User {
+    /// The name.
+    pub name: String,
+    /// The hosts that the user may connect from, if the engine has such a limit.
+    pub host: Option<String>,
+    /// All that the user may do.
+    #[serde(rename = "grant", default)]
+    pub grants: Vec<Grant>,
+}
+
+/// Privileges on a database, or on one of its tables.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[non_exhaustive]
+pub struct Grant {
+    /// The database; `None` is that of `rds.conf`.
+    pub database: Option<String>,
+    /// The table; `None` is every table of the database.
+    pub table: Option<String>,
+    /// The names of the privileges.
+    pub privileges: Vec<String>,
+}
+
+/// SQL statements that create tables.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SchemaText {
+    /// The file or key that has the statements, for error messages.
+    pub origin: String,
+    /// The statements.
+    pub sql: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct UsersFile {
+    #[serde(default)]
+    user: Vec<User>,
+    #[serde(default)]
+    schema: Schema,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Schema {
+    #[serde(default)]
+    files: Vec<PathBuf>,
+    #[serde(default)]
+    statements: Vec<String>,
+}
+
+impl Declaration {
+    /// Parses the text of a users file. `origin` names the text in errors. Paths of schema files are relative to the
+    /// working directory.
+    ///
+    /// # Errors
+    /// [`DeclarationError::Syntax`] if the text is not in the format of a users file.
+    pub fn parse(text: &str, origin: &str) -> Result<Self, DeclarationError> {
+        Self::from_text(text, origin.to_owned(), Path::new(""))
+    }
+
+    /// Reads a users file. Paths of schema files are relative to its folder.
+    ///
+    /// # Errors
+    /// [`DeclarationError`] if the file can't be read, or is not in the format of a users file.
+    pub fn read(path: &Path) -> Result<Self, DeclarationError> {
+        let text = read_text(path, FILE_LIMIT)
+            .map_err(|source| DeclarationError::Read { path: path.to_owned(), source })?;
+        Self::from_text(&text, path.display().to_string(), path.parent().unwrap_or(Path::new("")))
+    }
+
+    /// Returns the name of the file or setting that the declaration is from.
+    #[must_use]
+    pub fn origin(&self) -> &str {
+        &self.origin
+    }
+
+    /// Returns the users, in the order of the file.
+    #[must_use]
+    pub fn users(&self) -> &[User] {
+        &self.users
+    }
+
+    /// Returns the statements that create tables: those of the schema files, then those of the users file.
+    #[must_use]
+    pub fn schema(&self) -> &[SchemaText] {
+        &self.schema
+    }
+
+    /// Returns the problems found so far, to which the engine's validation adds its own.
+    pub(crate) fn problems(&self) -> Problems {
+        self.problems.clone()
+    }
+
+    fn from_text(text: &str, origin: String, folder: &Path) -> Result<Self, DeclarationError> {
+        let file: UsersFile = match toml::from_str(text) {
+            Ok(file) => file,
+            Err(source) => return Err(DeclarationError::Syntax { origin, source: Box::new(source) }),
+        };
+        let mut problems = Problems::default();
+        if file.user.is_empty() {
+            problems.add("the users file", "declares no [[user]]");
+        }
+        let schema = file.schema.read(folder, &mut problems);
+        Ok(Self { origin, users: file.user, schema, problems })
+    }
+}
+
+impl Schema {
+    fn read(self, folder: &Path, problems: &mut Problems) -> Vec<SchemaText> {
+        let mut texts = Vec::new();
+        for file in &self.files {
+            let path = folder.join(file);
+            let origin = path.display().to_string();
+            let unreadable = |error: io::Error| {
+                format!("cannot be read ({error}); the paths of schema files are relative to the users file")
+            };
+            if let Some(sql) = problems.keep(&origin, read_text(&path, FILE_LIMIT).map_err(unreadable)) {
+                texts.push(SchemaText { origin, sql });
+            }
+        }
+        let statements = self.statements.into_iter();
+        texts.extend(statements.map(|sql| SchemaText { origin: "schema.statements".to_owned(), sql }));
+        texts
+    }
+}
+
+#[cfg(test)]
+mod tests;

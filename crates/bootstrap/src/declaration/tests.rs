@@ -1,0 +1,103 @@
+use super::*;
+
+fn refused(text: &str) -> String {
+    let error = Declaration::parse(text, "RDS_IAM_USERS").unwrap_err();
+    rds_iam_report::ErrorReport(&error).to_string()
+}
+
+fn problems(declaration: &Declaration) -> String {
+    declaration.problems().into_result(declaration.origin()).unwrap_err().to_string()
+}
+
+#[test]
+fn a_file_with_everything() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("a.sql"), "CREATE TABLE IF NOT EXISTS a (i INT);").unwrap();
+    let path = folder.path().join("users.toml");
+    let text = r#"
+        [[user]]
+        name = "writer"
+        host = "10.0.%"
+        [[user.grant]]
+        privileges = ["select", "INSERT"]
+        [[user.grant]]
+        database = "other"
+        table = "a_table"
+        privileges = ["SELECT"]
+
+        [[user]]
+        name = "nothing_yet"
+
+        [schema]
+        files = ["a.sql"]
+        statements = ["CREATE TABLE IF NOT EXISTS b (i INT)"]
+    "#;
+    std::fs::write(&path, text).unwrap();
+    let declaration = Declaration::read(&path).unwrap();
+    assert_eq!(declaration.origin(), path.to_str().unwrap());
+    let [writer, nothing_yet] = declaration.users() else { panic!("two users") };
+    assert_eq!((writer.name.as_str(), writer.host.as_deref()), ("writer", Some("10.0.%")));
+    assert_eq!(writer.grants[0].privileges, ["select", "INSERT"]);
+    assert_eq!((writer.grants[0].database.as_deref(), writer.grants[0].table.as_deref()), (None, None));
+    let other = &writer.grants[1];
+    assert_eq!((other.database.as_deref(), other.table.as_deref()), (Some("other"), Some("a_table")));
+    assert_eq!((nothing_yet.host.as_deref(), nothing_yet.grants.as_slice()), (None, [].as_slice()));
+    let schema: Vec<_> = declaration.schema().iter().map(|text| text.sql.as_str()).collect();
+    assert_eq!(schema, ["CREATE TABLE IF NOT EXISTS a (i INT);", "CREATE TABLE IF NOT EXISTS b (i INT)"]);
+    assert!(declaration.problems().into_result("").is_ok());
+}
+
+#[test]
+fn text_that_is_no_users_file() {
+    insta::assert_snapshot!(refused("[[user]]\nname = \"app\"\npassword = \"x\"\n"), @r#"
+    RDS_IAM_USERS is not a users file; the README of rds-iam-bootstrap describes the format: TOML parse error at line 3, column 1
+      |
+    3 | password = "x"
+      | ^^^^^^^^
+    unknown field `password`, expected one of `name`, `host`, `grant`
+    "#);
+    insta::assert_snapshot!(refused("[[user]\n"), @"
+    RDS_IAM_USERS is not a users file; the README of rds-iam-bootstrap describes the format: TOML parse error at line 1, column 8
+      |
+    1 | [[user]
+      |        ^
+    unclosed array table, expected `]`
+    ");
+    insta::assert_snapshot!(refused("[[user]]\nname = \"app\"\ngrant = [{ database = \"db\" }]\n"), @r#"
+    RDS_IAM_USERS is not a users file; the README of rds-iam-bootstrap describes the format: TOML parse error at line 3, column 10
+      |
+    3 | grant = [{ database = "db" }]
+      |          ^^^^^^^^^^^^^^^^^^^
+    missing field `privileges`
+    "#);
+}
+
+#[test]
+fn problems_are_kept_for_the_engine_to_report() {
+    let text = "[schema]\nfiles = [\"/does/not/exist.sql\"]\n";
+    insta::assert_snapshot!(problems(&Declaration::parse(text, "RDS_IAM_USERS").unwrap()), @"
+    RDS_IAM_USERS has 2 problems:
+      the users file: declares no [[user]]
+      /does/not/exist.sql: cannot be read (No such file or directory (os error 2)); the paths of schema files are relative to the users file
+    ");
+}
+
+#[test]
+fn a_file_that_cannot_be_read() {
+    let error = Declaration::read(Path::new("/does/not/exist.toml")).unwrap_err();
+    insta::assert_snapshot!(error, @"cannot read the users file /does/not/exist.toml; it must be a UTF-8 text file that this program may read");
+}
+
+#[test]
+fn files_have_a_size_limit() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, schema) = (folder.path().join("users.toml"), folder.path().join("schema.sql"));
+    std::fs::write(&path, " ".repeat(1024 * 1024 + 1)).unwrap();
+    let error = Declaration::read(&path).unwrap_err();
+    insta::assert_snapshot!(std::error::Error::source(&error).unwrap(), @"it has over 1 MiB");
+
+    std::fs::write(&path, "[[user]]\nname = \"a\"\n[schema]\nfiles = [\"schema.sql\"]\n").unwrap();
+    std::fs::write(&schema, " ".repeat(1024 * 1024 + 1)).unwrap();
+    let problems = problems(&Declaration::read(&path).unwrap());
+    assert!(problems.contains("schema.sql: cannot be read (it has over 1 MiB)"), "{problems}");
+}

@@ -1,0 +1,169 @@
+//! A plan: actions as text and SQL, and warnings. The engine's module makes it; the run carries it out and reports it.
+
+use std::fmt;
+
+use serde::{Serialize, Serializer};
+
+/// The actions that make the server match the declaration, in order, and the warnings.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Plan {
+    /// The actions. Empty if the server matches the declaration.
+    pub actions: Vec<Action>,
+    /// Observations for an operator. A run changes none of them, and they do not count as drift.
+    pub warnings: Vec<Warning>,
+}
+
+/// One statement, with its step and its actor. Serialises to an entry of the report's `actions`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Action {
+    /// The step of the run.
+    pub step: Step,
+    /// The user that runs the statement.
+    #[serde(rename = "as")]
+    pub actor: Actor,
+    /// The kind of change.
+    #[serde(rename = "change")]
+    pub kind: ActionKind,
+    /// The account that the statement changes, if it changes one.
+    pub account: Option<String>,
+    /// The change in words.
+    #[serde(rename = "summary")]
+    pub text: String,
+    /// The statement.
+    pub sql: String,
+    /// The warning that replaces the action if the server denies it. `None` if the run can't do without it.
+    #[serde(skip)]
+    pub if_denied: Option<Warning>,
+}
+
+/// The kinds of changes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum ActionKind {
+    /// Creates an account that logs in by IAM.
+    CreateAccount,
+    /// Makes an existing account log in by IAM.
+    UseIam,
+    /// Makes an existing account connect over TLS only.
+    RequireTls,
+    /// Removes the limits on an account's logins and statements.
+    LiftLimits,
+    /// Grants privileges that are declared and missing.
+    Grant,
+    /// Revokes privileges that are not declared.
+    Revoke,
+    /// Revokes a role.
+    RevokeRole,
+    /// Creates a table.
+    CreateTable,
+}
+
+/// The steps of a run. Serialises to the step's number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum Step {
+    /// 1: read and check the configuration.
+    Configuration = 1,
+    /// 2: fetch the master user's credentials.
+    Credentials = 2,
+    /// 3: as the master user, create or correct the IAM admin.
+    Admin = 3,
+    /// 4: connect as that admin, by IAM.
+    Switch = 4,
+    /// 5: create missing tables, create or correct the users.
+    Users = 5,
+    /// 6: verify.
+    Verify = 6,
+}
+
+/// The user that runs a statement.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Actor {
+    /// The master user. Changes the admin, and revokes what the admin does not have itself.
+    Master,
+    /// The IAM admin.
+    Admin,
+}
+
+/// An observation for an operator. Serialises to its text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Warning {
+    /// The observation, and what an operator can do.
+    pub text: String,
+    /// The account whose IAM logins the server refuses because of this.
+    pub refused_account: Option<String>,
+}
+
+/// Objects that the declaration names, that do not exist, and that no action creates.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{}", objects.join("; "))]
+#[non_exhaustive]
+pub struct Missing {
+    /// A sentence for each object.
+    pub objects: Vec<String>,
+    /// What to do.
+    pub help: String,
+    /// Whether the server hides objects of this kind from users without privileges on them.
+    pub may_be_hidden: bool,
+}
+
+impl Plan {
+    /// Removes the actions that `is_denied` selects, and adds their warnings, each once.
+    pub(crate) fn replace_denied(&mut self, is_denied: impl Fn(&Action) -> bool) {
+        let (denied, kept) = std::mem::take(&mut self.actions).into_iter().partition(is_denied);
+        self.actions = kept;
+        for warning in Vec::into_iter(denied).filter_map(|action: Action| action.if_denied) {
+            if !self.warnings.contains(&warning) {
+                self.warnings.push(warning);
+            }
+        }
+    }
+
+    /// Returns the warnings about refused IAM logins of an account.
+    pub(crate) fn refusals(&self, account: &str) -> impl Iterator<Item = &Warning> {
+        self.warnings.iter().filter(move |warning| warning.refused_account.as_deref() == Some(account))
+    }
+}
+
+impl Action {
+    /// Returns whether a run continues if the server denies this.
+    #[must_use]
+    pub fn is_optional(&self) -> bool {
+        self.if_denied.is_some()
+    }
+}
+
+impl ActionKind {
+    /// Returns `+` for an addition, `~` for a change and `-` for a removal.
+    pub(crate) fn sign(self) -> char {
+        match self {
+            Self::CreateAccount | Self::Grant | Self::CreateTable => '+',
+            Self::UseIam | Self::RequireTls => '~',
+            Self::LiftLimits | Self::Revoke | Self::RevokeRole => '-',
+        }
+    }
+}
+
+impl fmt::Display for Warning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl Serialize for Step {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_u8(*self as u8)
+    }
+}
+
+impl Serialize for Warning {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}

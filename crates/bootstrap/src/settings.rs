@@ -1,0 +1,45 @@
+//! The settings of a run.
+
+use std::time::Duration;
+
+use aws_config::timeout::TimeoutConfig;
+use aws_config::{BehaviorVersion, SdkConfig};
+use rds_iam_infra::RdsConf;
+use rds_iam_token::Clock;
+
+use crate::{Declaration, Mode};
+
+/// The time limit for Secrets Manager, all attempts together.
+const SECRET_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// Everything that a run depends on.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Settings {
+    /// The deployment.
+    pub conf: RdsConf,
+    /// The users and tables that should exist there.
+    pub declaration: Declaration,
+    /// The mode.
+    pub mode: Mode,
+    /// The AWS configuration: the caller's credentials, and the endpoint of Secrets Manager.
+    pub aws: SdkConfig,
+    /// The clock.
+    pub clock: Clock,
+    /// The time limit of the run; `None` is no limit. The changes made until then stay, and the next run makes the
+    /// rest.
+    pub time_limit: Option<Duration>,
+}
+
+impl Settings {
+    /// Creates settings with AWS's default credential chain, the region of `rds.conf` and the system's clock.
+    pub async fn load(conf: RdsConf, declaration: Declaration, mode: Mode) -> Self {
+        let timeouts = TimeoutConfig::builder().operation_timeout(SECRET_TIMEOUT).build();
+        let aws = aws_config::defaults(BehaviorVersion::latest())
+            .region(aws_config::Region::new(conf.region.to_string()))
+            .timeout_config(timeouts)
+            .load()
+            .await;
+        Self { conf, declaration, mode, aws, clock: Clock::system(), time_limit: None }
+    }
+}

@@ -1,0 +1,82 @@
+//! GitHub's signed word on an image: that its digest was built by this repository's `build.yml`, on main, from the commit
+//! that it names. `gh` verifies it. Unlike the documents that travel with an image, no caller with the right to push can
+//! forge it (docs/adr/0014-promotion.md).
+
+use std::path::Path;
+use std::time::Duration;
+
+use crate::context::Context;
+use rds_iam_process::error::Error;
+use rds_iam_process::runner::Cmd;
+
+/// Names the repository whose attestations are asked for, where this does not run on GitHub Actions.
+pub(super) const VARIABLE: &str = "RDS_IAM_ATTESTATIONS";
+/// The workflow that builds images, and is the only one whose word counts.
+const SIGNER: &str = ".github/workflows/build.yml";
+/// The branch that it ran on.
+const MAIN: &str = "refs/heads/main";
+/// Some calls of GitHub's API, and the download of its trust root.
+const VERIFIED_WITHIN: Duration = Duration::from_secs(120);
+pub(super) const GH_HELP: &str = "GitHub's runners have it; https://cli.github.com";
+
+/// The repository, `OWNER/NAME`, whose attestation a promotion needs: on GitHub Actions its own, elsewhere the one that
+/// `RDS_IAM_ATTESTATIONS` names. `None` on this machine's account, and where a workstation asks for none.
+///
+/// # Errors
+/// When the variable names no repository.
+pub(super) fn repository(context: &Context<'_>) -> Result<Option<String>, Error> {
+    if context.is_local() {
+        return Ok(None);
+    }
+    let set = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
+    let (name, value) = if set("GITHUB_ACTIONS").is_some() {
+        ("GITHUB_REPOSITORY", Some(set("GITHUB_REPOSITORY").unwrap_or_default()))
+    } else {
+        (VARIABLE, set(VARIABLE))
+    };
+    match value {
+        Some(value) if !is_repository(&value) => Err(Error::Found {
+            found: format!("{name} is {value:?}"),
+            help: "it is OWNER/NAME of the repository on GitHub that builds the images".to_owned(),
+        }),
+        value => Ok(value),
+    }
+}
+
+fn is_repository(text: &str) -> bool {
+    let word = |word: &str| {
+        let starts = word.starts_with(|first: char| first.is_ascii_alphanumeric() || "._".contains(first));
+        starts && word.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))
+    };
+    matches!(text.split('/').collect::<Vec<_>>().as_slice(), [owner, name] if word(owner) && word(name))
+}
+
+/// The command that verifies the attestation of the image whose manifest is in a file, for a commit.
+pub(super) fn verify(repository: &str, manifest: &Path, commit: &str, context: &Context<'_>) -> Cmd {
+    Cmd::new("gh", &context.workspace.root, GH_HELP)
+        .args(["attestation", "verify", &manifest.display().to_string(), "--repo", repository])
+        .args(["--signer-workflow", &format!("{repository}/{SIGNER}")])
+        .args(["--source-ref", MAIN, "--source-digest", commit])
+        .within(VERIFIED_WITHIN)
+        .hint(
+            "only an image that build.yml built on main is promoted: deploy that commit by the workflow. gh needs \
+             GH_TOKEN with the right `attestations: read`",
+        )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_repository_is_an_owner_and_a_name() {
+        for text in ["acme/orders", "a-b/c.d_e", "acme/.github"] {
+            assert!(is_repository(text), "{text}");
+        }
+        for text in
+            ["", "acme", "acme/", "/orders", "acme/orders/x", "acme/orders --repo x/y", "-x/y", "a b/c"]
+        {
+            assert!(!is_repository(text), "{text}");
+        }
+    }
+}

@@ -1,0 +1,48 @@
+//! The base images of a run: named by a variable, or chosen by what this machine can reach.
+
+use clap::ValueEnum;
+
+use crate::context::Context;
+use crate::stage::Stage;
+use rds_iam_images::image::Bases;
+use rds_iam_process::console::Console;
+use rds_iam_process::error::Error;
+use rds_iam_process::runner::Runner;
+
+/// The variable that names the base images.
+const BASES_VARIABLE: &str = "RDS_IAM_IMAGE_BASES";
+
+/// The base images that the environment names, if any.
+///
+/// # Errors
+/// When the variable has another value.
+pub(crate) fn named() -> Result<Option<Bases>, Error> {
+    let value = std::env::var_os(BASES_VARIABLE).unwrap_or_default().to_string_lossy().into_owned();
+    if value.is_empty() {
+        return Ok(None);
+    }
+    Bases::from_str(&value, false).map(Some).map_err(|_| Error::Found {
+        found: format!("{BASES_VARIABLE} is {value:?}"),
+        help: "it is `pinned` (official images, by digest) or `local` (made here from Debian's packages)"
+            .to_owned(),
+    })
+}
+
+/// The base images for these stages. Only where nothing leaves this machine does reachability decide.
+///
+/// # Errors
+/// As [`named`].
+pub(crate) fn choose(
+    stages: &[&Stage],
+    context: &Context<'_>,
+    console: Console,
+    runner: Runner,
+) -> Result<Bases, Error> {
+    let named = named()?;
+    let builds = stages.iter().any(|stage| stage.name == "docker-build");
+    let stays = context.environment.is_none() || context.is_local();
+    if named.is_some() || !builds || !stays || console.is_github() {
+        return Ok(named.unwrap_or(Bases::Pinned));
+    }
+    Ok(Bases::that_can_be_had(context.workspace, console, runner))
+}

@@ -1,0 +1,83 @@
+//! Commands directed at an environment's account: the workspace's programs, and Terraform.
+
+use std::path::{Path, PathBuf};
+
+use crate::context::Context;
+use crate::environment::{EnvironmentKind, STACK};
+use crate::local;
+use rds_iam_checks::infra::terraform::Terraform;
+use rds_iam_process::error::Error;
+use rds_iam_process::runner::Cmd;
+
+impl Context<'_> {
+    /// One of the workspace's programs, led to the environment's account.
+    ///
+    /// # Errors
+    /// When the account on this machine does not run.
+    pub(crate) fn program(&self, name: &str) -> Result<Cmd, Error> {
+        let program = self.workspace.target.join("debug").join(name).display().to_string();
+        let cmd = Cmd::new(program, &self.workspace.root, "cargo xtask programs");
+        Ok(match self.environment()?.kind {
+            EnvironmentKind::Aws => cmd,
+            EnvironmentKind::Local => cmd.without(&["AWS_"]).settings(&local::environment(self)?),
+        })
+    }
+
+    /// Terraform in stacks/service, led to the environment's account.
+    ///
+    /// # Errors
+    /// When the run is for no environment.
+    pub(crate) fn terraform(&self) -> Result<Stack, Error> {
+        let kind = self.environment()?.kind;
+        let terraform = Terraform::of(self.workspace);
+        let (terraform, settings) = match kind {
+            EnvironmentKind::Aws => (terraform.with_the_callers_credentials(), Vec::new()),
+            // Without a limit, one error 500 is retried for nine minutes.
+            EnvironmentKind::Local => {
+                let mut settings = local::environment(self)?;
+                settings.push(("AWS_MAX_ATTEMPTS", "3".to_owned()));
+                (terraform, settings)
+            }
+        };
+        Ok(Stack::new(terraform, self.workspace.root.join(STACK), &self.file("terraform"), settings))
+    }
+}
+
+/// Terraform in a stack of the sources, whose own files stay untouched.
+#[derive(Clone, Debug)]
+pub(crate) struct Stack {
+    terraform: Terraform,
+    dir: PathBuf,
+    settings: Vec<(&'static str, String)>,
+}
+
+impl Stack {
+    /// `dir` with what Terraform keeps of its own in `data`.
+    pub(crate) fn new(
+        terraform: Terraform,
+        dir: PathBuf,
+        data: &Path,
+        mut settings: Vec<(&'static str, String)>,
+    ) -> Self {
+        settings.push(("TF_DATA_DIR", data.display().to_string()));
+        Self { terraform, dir, settings }
+    }
+
+    /// Makes what Terraform needs besides its sources.
+    ///
+    /// # Errors
+    /// When it can't be made.
+    pub(crate) fn prepare(&self) -> Result<(), Error> {
+        self.terraform.prepare()
+    }
+
+    /// A Terraform command.
+    pub(crate) fn cmd<S: Into<String>>(&self, args: impl IntoIterator<Item = S>) -> Cmd {
+        self.terraform.cmd(&self.dir, args).settings(&self.settings)
+    }
+
+    /// `terraform init`.
+    pub(crate) fn init(&self) -> Cmd {
+        self.terraform.init(&self.dir).settings(&self.settings)
+    }
+}

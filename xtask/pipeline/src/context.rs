@@ -1,0 +1,223 @@
+//! What a run is about: the commit, the environment, and where its files lie.
+
+use std::path::{Path, PathBuf};
+
+use crate::environment::{Environment, EnvironmentKind};
+use sha2::{Digest, Sha256};
+
+use rds_iam_images::image::Bases;
+use rds_iam_process::error::Error;
+use rds_iam_process::runner::{Cmd, Runner};
+use rds_iam_process::workspace::Workspace;
+
+/// What every stage of a run is told.
+#[derive(Debug)]
+pub(crate) struct Context<'a> {
+    pub(crate) workspace: &'a Workspace,
+    pub(crate) commit: Commit,
+    /// None where a run is for no environment: a pull request.
+    pub(crate) environment: Option<Environment>,
+    /// Where a promotion comes from, which digest is wanted, and why.
+    pub(crate) promotion: Option<Promotion>,
+    /// What images are built on.
+    pub(crate) bases: Bases,
+    /// Gates and other stages that were skipped by name.
+    pub(crate) skipped: Vec<String>,
+    /// Whether something is planned in this run.
+    pub(crate) plans: bool,
+    /// Whether what is planned is applied in the same run, which keeps others out meanwhile.
+    pub(crate) applies: bool,
+    /// Whether this run takes the deployment away.
+    pub(crate) destroys: bool,
+    /// Whether a destruction does without a last snapshot of the database.
+    pub(crate) no_snapshot: bool,
+    /// Statuses with which an image that the registry did not scan is accepted.
+    pub(crate) accept_scan: Vec<String>,
+    /// Of now, in seconds since 1970.
+    pub(crate) now: i64,
+}
+
+/// Of a promotion: where from, and what.
+#[derive(Debug)]
+pub(crate) struct Promotion {
+    pub(crate) from: Environment,
+    pub(crate) digest: Option<String>,
+    /// Gates that may have been skipped.
+    pub(crate) accept_skipped: Vec<String>,
+    /// Why, for the record.
+    pub(crate) reason: String,
+}
+
+/// What is checked out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Commit {
+    /// 40 hexadecimal digits.
+    pub(crate) id: String,
+    /// When it was made, RFC 3339.
+    pub(crate) time: String,
+    /// Of what tracked files differ in from it: a digest, where they do.
+    pub(crate) changes: Option<String>,
+    /// The repository's address, without credentials; empty where it has none.
+    pub(crate) source: String,
+}
+
+impl Commit {
+    /// Asks git.
+    ///
+    /// # Errors
+    /// When this is no clone, or it has no commit.
+    pub(crate) fn find(workspace: &Workspace, runner: Runner) -> Result<Self, Error> {
+        let git = |args: &[&str]| {
+            let trust = format!("safe.directory={}", workspace.root.display());
+            Cmd::new("git", &workspace.root, "apt-get install git")
+                .args(["-c", &trust])
+                .args(args.iter().copied())
+                .hint("the pipeline works on a clone with a commit")
+        };
+        let ask = |args: &[&str]| runner.ask(&git(args)).map(|answer| answer.trim().to_owned());
+        let untracked = ["ls-files", "-z", "--others", "--exclude-standard", "--", "terraform"];
+        let changed = runner.ask(&git(&["diff", "--binary", "--no-ext-diff", "HEAD"]))?
+            + &new_files(&runner.ask(&git(&untracked))?, &workspace.root)?;
+        // That there is no remote is no failure.
+        let source = ask(&["remote", "get-url", "origin"]).unwrap_or_default();
+        let show = git(&["show", "-s", "--no-show-signature", "--format=%ct", "HEAD"]);
+        let epoch: i64 = runner.ask(&show)?.trim().parse().map_err(Error::answer(&show))?;
+        Ok(Self {
+            id: ask(&["rev-parse", "HEAD"])?,
+            time: rds_iam_process::clock::rfc3339(epoch),
+            changes: (!changed.is_empty()).then(|| hex::encode(&Sha256::digest(changed)[..6])),
+            source: web_address(&source),
+        })
+    }
+
+    /// A few digits for people.
+    pub(crate) fn short(&self) -> String {
+        let changes = if self.changes.is_some() { " and changes" } else { "" };
+        format!("{}{changes}", &self.id[..self.id.len().min(12)])
+    }
+
+    /// What gates and plans are about, and an image's tag: the commit, with what differs from it.
+    pub(crate) fn identity(&self) -> String {
+        self.changes.as_ref().map_or_else(|| self.id.clone(), |changes| format!("{}-{changes}", self.id))
+    }
+}
+
+/// The names and digests of files that Terraform would read and git does not track; `listed` by git, each with NUL at
+/// its end.
+fn new_files(listed: &str, root: &Path) -> Result<String, Error> {
+    let mut text = String::new();
+    for name in listed.split_terminator('\0') {
+        let path = root.join(name);
+        let bytes = std::fs::read(&path).map_err(|error| Error::Found {
+            found: format!("could not read the new file {}: {error}", path.display()),
+            help: "plans and verdicts are bound to each new file in terraform/: make it readable, remove it, or add it \
+                   to .gitignore"
+                .to_owned(),
+        })?;
+        text.push_str(&format!("{name} {}\n", hex::encode(Sha256::digest(bytes))));
+    }
+    Ok(text)
+}
+
+/// `https://host/path` of a remote; nothing of one that is a folder of this machine.
+fn web_address(remote: &str) -> String {
+    let remote = remote.trim_end_matches(".git");
+    if let Some((host, path)) = remote.strip_prefix("git@").and_then(|rest| rest.split_once(':')) {
+        return format!("https://{host}/{path}");
+    }
+    let Some((_, rest)) = remote.split_once("://").filter(|(scheme, _)| *scheme != "file") else {
+        return String::new();
+    };
+    // Whoever clones with a token in the address must not find it in an image.
+    let rest = rest.split(['?', '#']).next().unwrap_or_default();
+    let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
+    let host = host.rsplit_once('@').map_or(host, |(_, host)| host);
+    format!("https://{host}/{path}").trim_end_matches('/').to_owned()
+}
+
+impl Context<'_> {
+    /// The folder of this run's files; those of an environment outlive the run.
+    pub(crate) fn folder(&self) -> PathBuf {
+        let name = self.environment.as_ref().map_or("ci", |environment| environment.name.as_str());
+        folder(self.workspace).join(name)
+    }
+
+    /// A file of this run.
+    pub(crate) fn file(&self, name: &str) -> PathBuf {
+        self.folder().join(name)
+    }
+
+    /// A file of what one job hands on to the next: a plan with all that binds it, and the gates' verdicts.
+    pub(crate) fn bundle(&self, name: &str) -> PathBuf {
+        self.folder().join("bundle").join(name)
+    }
+
+    /// Where this run's images lie.
+    pub(crate) fn images(&self) -> PathBuf {
+        self.file("images")
+    }
+
+    /// The file that says which commit, with which changes, those images are of.
+    pub(crate) fn images_of(&self) -> PathBuf {
+        self.images().join("commit")
+    }
+
+    /// Where findings lie, for code scanning.
+    pub(crate) fn sarif(&self, name: &str) -> PathBuf {
+        folder(self.workspace).join("sarif").join(format!("{name}.sarif"))
+    }
+
+    /// The environment, which every stage has that is only in runs for one.
+    ///
+    /// # Errors
+    /// When this run is for none.
+    pub(crate) fn environment(&self) -> Result<&Environment, Error> {
+        self.environment.as_ref().ok_or_else(|| Error::Found {
+            found: "this stage is for an environment, and none was named".to_owned(),
+            help: "name one: --env E".to_owned(),
+        })
+    }
+
+    /// Whether stages run against the account on this machine.
+    pub(crate) fn is_local(&self) -> bool {
+        self.environment.as_ref().is_some_and(|environment| environment.kind == EnvironmentKind::Local)
+    }
+}
+
+/// Where all that the pipeline writes lies.
+pub(crate) fn folder(workspace: &Workspace) -> PathBuf {
+    workspace.target.join("pipeline")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_new_file_that_can_not_be_read_is_an_error() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("a\n\u{e9}.tf"), "a").unwrap();
+        let one = new_files("a\n\u{e9}.tf\0", folder.path()).unwrap();
+        assert!(one.starts_with("a\n\u{e9}.tf ca978112"), "{one}");
+        let error = new_files("a\n\u{e9}.tf\0gone.tf\0", folder.path()).unwrap_err().report();
+        assert!(error.contains("gone.tf: No such file"), "{error}");
+        assert!(error.contains(".gitignore"), "{error}");
+    }
+
+    #[test]
+    fn a_remote_becomes_an_address_without_credentials() {
+        for (remote, address) in [
+            ("git@github.com:acme/orders.git", "https://github.com/acme/orders"),
+            ("https://github.com/acme/orders", "https://github.com/acme/orders"),
+            ("https://x-access-token:abc@github.com/acme/orders.git", "https://github.com/acme/orders"),
+            ("ssh://git@github.com/acme/orders.git", "https://github.com/acme/orders"),
+            ("https://bot:pa@ss@github.com/acme/orders.git", "https://github.com/acme/orders"),
+            ("https://github.com/acme/orders?private_token=abc", "https://github.com/acme/orders"),
+            ("/srv/orders.git", ""),
+            ("file:///srv/orders.git", ""),
+            ("", ""),
+        ] {
+            assert_eq!(web_address(remote), address, "{remote}");
+        }
+    }
+}

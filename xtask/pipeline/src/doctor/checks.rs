@@ -1,0 +1,123 @@
+//! What checks take that are not about Rust, and what the pipeline takes beside.
+
+use super::list::{INFRA, List, Met, Need, OPTIONAL, TEST};
+use super::machine::{Machine, Source};
+use rds_iam_checks::infra::terraform;
+use rds_iam_process::tools::{self, Tool};
+
+pub(super) fn of_checks(list: &mut List<'_>) {
+    list.add(
+        INFRA,
+        "Terraform",
+        "infra check, infra local; 1.11 or later",
+        |list| match terraform(list.machine) {
+            Some(version) => Met::Present(version),
+            None => match list.machine.unreachable(Source::Release(Tool::Terraform)) {
+                None => Met::Fetched(format!("{} from its release", Tool::Terraform.version())),
+                Some(why) => {
+                    Met::Missing(Some(format!("none of 1.11 or later is here, nor can be had: {why}")))
+                }
+            },
+        },
+        tools::TERRAFORM_HELP,
+    );
+    list.add(
+        INFRA,
+        "Terraform provider",
+        "hashicorp/aws",
+        |list| match list.machine.terraform_provider() {
+            Ok(from) => Met::Present(from),
+            Err(why) => Met::Missing(Some(why)),
+        },
+        terraform::PROVIDER_HELP,
+    );
+    list.add(
+        INFRA,
+        "checkov",
+        "checks the Terraform code",
+        |list| {
+            let missing = list.machine.missing_tools().contains(&Tool::Checkov);
+            if missing { list.by_pip("") } else { Met::Present("on this machine".to_owned()) }
+        },
+        "make the Python Package Index reachable once, or name a mirror of it in pip's settings (index-url)",
+    );
+    list.add(
+        TEST,
+        "linters",
+        "check workflows and Dockerfiles",
+        linters,
+        "make the Python Package Index reachable once, or name a mirror of it in pip's settings (index-url)",
+    );
+    list.add(
+        TEST,
+        "cargo-deny",
+        "checks licences, bans and sources of dependencies",
+        |list| match list.machine.cargo_deny() {
+            Some(program) => Met::Present(format!("{} ({program})", tools::CARGO_DENY_VERSION)),
+            None => Met::Fetched("built from its crate, in about two minutes".to_owned()),
+        },
+        &tools::cargo_deny_help(),
+    );
+}
+
+/// actionlint comes from GitHub where that can be reached, its fork and the others from pip's index.
+fn linters(list: &List<'_>) -> Met {
+    let mut missing = list.machine.missing_tools();
+    missing.retain(|&tool| tool != Tool::Checkov);
+    let names = |tools: &[Tool]| tools.iter().map(|tool| tool.name()).collect::<Vec<_>>().join(", ");
+    if missing.is_empty() {
+        return Met::Present("on this machine".to_owned());
+    }
+    if let Some(actionlint) = missing.iter_mut().find(|tool| **tool == Tool::Actionlint) {
+        if list.machine.unreachable(Source::Release(Tool::Actionlint)).is_none() {
+            missing.retain(|&tool| tool != Tool::Actionlint);
+            return match missing.as_slice() {
+                [] => Met::Fetched("actionlint from its release".to_owned()),
+                others => list.by_pip(&format!("actionlint from its release; {}", names(others))),
+            };
+        }
+        *actionlint = Tool::ActionlintFork;
+    }
+    list.by_pip(&names(&missing))
+}
+
+/// What `ci` and `deploy` take beside all that.
+pub(super) fn of_pipeline(list: &mut List<'_>) {
+    list.add(
+        OPTIONAL,
+        "Docker buildx",
+        "without it, no images, unless a client on PATH is older than 23",
+        |list| list.asked("docker", &["buildx", "version"]),
+        "install Docker's plugin docker-buildx: https://docs.docker.com/go/buildx/",
+    );
+    if !list.machine.builds_images() {
+        list.for_the_pipeline("Docker buildx");
+    }
+    list.add(
+        OPTIONAL,
+        "curl",
+        "downloads releases, asks the service that was deployed",
+        |list| list.asked("curl", &["--version"]),
+        "apt-get install curl",
+    );
+    list.for_the_pipeline("curl");
+    // What lint takes is installed by it; what gates take fails them where it is missing.
+    let rows = list.machine.tools().into_iter();
+    list.needs.extend(rows.filter(|row| row.tool != Tool::Terraform && row.tool != Tool::Checkov).map(
+        |row| Need {
+            name: row.tool.name(),
+            purpose: row.tool.purpose(),
+            tasks: OPTIONAL,
+            // lint installs its own where they are not here yet; and what reads the workflows has two makers.
+            pipeline: matches!(row.tool, Tool::Tflint | Tool::Trivy),
+            met: Met::present(row.found),
+            help: row.help,
+        },
+    ));
+}
+
+pub(super) fn terraform(machine: &dyn Machine) -> Option<String> {
+    let answer = machine.ask("terraform", &["version"])?;
+    let version = answer.lines().find_map(|line| line.strip_prefix("Terraform v"))?;
+    tools::is_new_enough_terraform(version).then(|| format!("Terraform {version}"))
+}

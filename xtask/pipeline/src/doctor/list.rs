@@ -1,0 +1,150 @@
+//! A list of needs: which tasks need what, and whether the machine has it.
+
+use std::cell::OnceCell;
+
+use super::machine::{Machine, Source};
+
+/// A task that looks at what it needs before its first step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Task {
+    /// `cargo xtask demo`
+    Demo,
+    /// `cargo xtask test --only crates`
+    Crates,
+    /// `cargo xtask test`
+    Test,
+    /// `cargo xtask infra check` and `infra local`
+    Infra,
+}
+
+pub(super) const ALL: &[Task] = &[Task::Demo, Task::Crates, Task::Test, Task::Infra];
+pub(super) const SERVERS: &[Task] = &[Task::Demo, Task::Crates, Task::Test];
+pub(super) const CHECKS: &[Task] = &[Task::Crates, Task::Test];
+pub(super) const INFRA: &[Task] = &[Task::Test, Task::Infra];
+pub(super) const TEST: &[Task] = &[Task::Test];
+pub(super) const OPTIONAL: &[Task] = &[];
+
+/// How a machine meets a need.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Met {
+    /// What is there: usually a version.
+    Present(String),
+    /// It is fetched at its first use, from here.
+    Fetched(String),
+    /// Not at all; why, where more is known than that it is not there.
+    Missing(Option<String>),
+}
+
+impl Met {
+    pub(super) fn present(found: Option<String>) -> Self {
+        found.map_or(Self::Missing(None), Self::Present)
+    }
+}
+
+/// One thing that the workspace needs or can use.
+#[derive(Debug)]
+pub(super) struct Need {
+    pub(super) name: &'static str,
+    /// What it is for; for an optional thing, what happens without it.
+    pub(super) purpose: &'static str,
+    /// Those that stop without it.
+    pub(super) tasks: &'static [Task],
+    /// Whether `cargo xtask ci` and `deploy` stop without it, required or not.
+    pub(super) pipeline: bool,
+    pub(super) met: Met,
+    pub(super) help: String,
+}
+
+impl Need {
+    pub(super) fn required(&self) -> bool {
+        !self.tasks.is_empty()
+    }
+
+    pub(super) fn unmet(&self) -> bool {
+        matches!(self.met, Met::Missing(_))
+    }
+
+    pub(super) fn missing(&self) -> bool {
+        self.required() && self.unmet()
+    }
+}
+
+/// What of the list is wanted. The rest is not looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Wanted {
+    All,
+    Of(Task),
+    Named(&'static str),
+}
+
+/// The list while it is made.
+pub(super) struct List<'m> {
+    pub(super) machine: &'m dyn Machine,
+    wanted: Wanted,
+    pub(super) needs: Vec<Need>,
+    packages: OnceCell<Option<String>>,
+    python: OnceCell<Option<String>>,
+}
+
+impl<'m> List<'m> {
+    pub(super) fn new(machine: &'m dyn Machine, wanted: Wanted) -> Self {
+        Self { machine, wanted, needs: Vec::new(), packages: OnceCell::new(), python: OnceCell::new() }
+    }
+
+    pub(super) fn add(
+        &mut self,
+        tasks: &'static [Task],
+        name: &'static str,
+        purpose: &'static str,
+        met: impl FnOnce(&Self) -> Met,
+        help: &str,
+    ) {
+        let is_wanted = match self.wanted {
+            Wanted::All => true,
+            Wanted::Of(task) => tasks.contains(&task),
+            Wanted::Named(one) => one == name,
+        };
+        if is_wanted {
+            let met = met(self);
+            self.needs.push(Need { name, purpose, tasks, pipeline: false, met, help: help.to_owned() });
+        }
+    }
+
+    /// The last one is needed by the pipeline too.
+    pub(super) fn for_the_pipeline(&mut self, name: &str) {
+        if let Some(need) = self.needs.iter_mut().find(|need| need.name == name) {
+            need.pipeline = true;
+        }
+    }
+
+    pub(super) fn asked(&self, program: &str, args: &[&str]) -> Met {
+        Met::present(self.first_line(program, args))
+    }
+
+    pub(super) fn first_line(&self, program: &str, args: &[&str]) -> Option<String> {
+        let answer = self.machine.ask(program, args)?;
+        Some(answer.lines().next().unwrap_or_default().trim().to_owned())
+    }
+
+    /// From the packages of this machine's apt, or why not.
+    pub(super) fn packaged(&self, what: &str) -> Met {
+        for tool in ["apt-get", "dpkg-deb"] {
+            if self.machine.ask(tool, &["--version"]).is_none() {
+                return Met::Missing(Some(format!("{tool} is not on this machine")));
+            }
+        }
+        match self.packages.get_or_init(|| self.machine.unreachable(Source::Packages)) {
+            None => Met::Fetched(what.to_owned()),
+            Some(why) => Met::Missing(Some(format!("the package sources do not answer: {why}"))),
+        }
+    }
+
+    /// From pip's package index, or why not.
+    pub(super) fn by_pip(&self, what: &str) -> Met {
+        match self.python.get_or_init(|| self.machine.unreachable(Source::Python)) {
+            None if what.is_empty() => Met::Fetched("from the Python Package Index".to_owned()),
+            None => Met::Fetched(format!("{what}, from the Python Package Index")),
+            Some(why) => Met::Missing(Some(why.clone())),
+        }
+    }
+}

@@ -1,0 +1,255 @@
+//! An environment: its `environments/<name>.tfvars`, and where the state of its deployment lies.
+
+use std::fs;
+use std::path::PathBuf;
+
+use serde::Deserialize;
+
+use rds_iam_images::package::Package;
+use rds_iam_process::error::Error;
+use rds_iam_process::file;
+use rds_iam_process::workspace::Workspace;
+
+/// The environments on this machine, each with the port that its app listens on: what the load balancer's
+/// address is on AWS.
+const LOCAL: [(&str, u16); 2] = [("local", 13_080), ("localprod", 13_081)];
+
+/// How much higher the port is at which that app serves machines.
+const TO_MANAGEMENT_PORT: u16 = 100;
+
+/// Folders beside those of environments.
+const RESERVED: [&str; 5] = ["account", "ci", "context", "reports", "sarif"];
+
+/// The root module of a deployment, from the workspace's root.
+pub(crate) const STACK: &str = "terraform/stacks/service";
+
+/// Where settings of environments lie, from the workspace's root.
+const FOLDER: &str = "terraform/stacks/service/environments";
+
+/// What is deployed, and where.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Environment {
+    pub(crate) name: String,
+    pub(crate) account_id: String,
+    pub(crate) region: String,
+    pub(crate) project: String,
+    /// `arm64` or `x86_64`: what bootstrap's function and the app's machines are.
+    pub(crate) architecture: String,
+    /// Where its tfvars say that bootstrap's package lies, from the stack.
+    package: Option<PathBuf>,
+    pub(crate) kind: EnvironmentKind,
+}
+
+/// Where an environment is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum EnvironmentKind {
+    /// In an account of AWS.
+    Aws,
+    /// In the account on this machine.
+    Local,
+}
+
+/// What the pipeline itself reads of a tfvars file; all of it is for Terraform.
+#[derive(Debug, Deserialize)]
+struct Variables {
+    account_id: String,
+    region: String,
+    project: String,
+    environment: String,
+    bootstrap: Option<Bootstrap>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Bootstrap {
+    architecture: Option<String>,
+    package: Option<PathBuf>,
+}
+
+impl Environment {
+    /// Reads an environment's settings.
+    ///
+    /// # Errors
+    /// When there is no such environment, or its file lacks something.
+    pub(crate) fn read(name: &str, workspace: &Workspace) -> Result<Self, Error> {
+        let path = workspace.root.join(FOLDER).join(format!("{name}.tfvars"));
+        let known = known(workspace)?;
+        if RESERVED.contains(&name) {
+            return Err(Error::Usage {
+                found: format!(
+                    "{name} can't be an environment's name: the pipeline has a folder of that name"
+                ),
+                help: "name it otherwise".to_owned(),
+            });
+        }
+        // A name is a word and no path.
+        if !known.iter().any(|known| known == name) {
+            return Err(Error::Usage {
+                found: if name.is_empty() {
+                    "the environment's name is empty".to_owned()
+                } else {
+                    format!("there is no environment {name:?}: it has no file in {FOLDER}")
+                },
+                help: format!("name one of {}, or write its tfvars", known.join(", ")),
+            });
+        }
+        Self::parse(name, &file::read(&path)?)
+    }
+
+    fn parse(name: &str, text: &str) -> Result<Self, Error> {
+        let wrong = |what: String| Error::Found {
+            found: format!("{FOLDER}/{name}.tfvars: {what}"),
+            help: "it sets account_id, region, project and environment as texts; variables.tf describes all"
+                .to_owned(),
+        };
+        let variables: Variables =
+            hcl::from_str(text).map_err(|error| wrong(error.to_string().trim().to_owned()))?;
+        let Variables { account_id, region, project, environment, bootstrap } = variables;
+        let settings = [("account_id", &account_id), ("region", &region), ("project", &project)];
+        let empty = settings.iter().filter(|(_, value)| value.trim().is_empty());
+        let empty: Vec<&str> = empty.map(|(setting, _)| *setting).collect();
+        if !empty.is_empty() {
+            return Err(wrong(format!("empty: {}", empty.join(", "))));
+        }
+        if environment != name {
+            return Err(wrong(format!("it says environment = {environment:?}, and its name says {name:?}")));
+        }
+        let local = LOCAL.iter().any(|(local, _)| *local == name);
+        // The default of variables.tf; on this machine, what it is itself.
+        let (architecture, package) =
+            bootstrap.map_or((None, None), |bootstrap| (bootstrap.architecture, bootstrap.package));
+        let architecture = architecture.filter(|_| !local).unwrap_or_else(|| {
+            let here = if cfg!(target_arch = "aarch64") { "arm64" } else { "x86_64" };
+            if local { here.to_owned() } else { "arm64".to_owned() }
+        });
+        if !["arm64", "x86_64"].contains(&architecture.as_str()) {
+            return Err(wrong(format!(
+                "bootstrap.architecture is {architecture:?}, and Lambda has arm64 and x86_64"
+            )));
+        }
+        let kind = if local { EnvironmentKind::Local } else { EnvironmentKind::Aws };
+        Ok(Self { name: name.to_owned(), account_id, region, project, architecture, package, kind })
+    }
+
+    /// What names of its resources begin with.
+    pub(crate) fn deployment(&self) -> String {
+        format!("{}-{}", self.project, self.name)
+    }
+
+    /// The app's image repository, as the module ecr names it.
+    pub(crate) fn repository(&self) -> String {
+        format!("{}.dkr.ecr.{}.amazonaws.com/{}", self.account_id, self.region, self.deployment())
+    }
+
+    /// An ARN in its account and region, without `arn:<partition>:`.
+    pub(crate) fn arn(&self, service: &str, resource: &str) -> String {
+        format!("{service}:{}:{}:{resource}", self.region, self.account_id)
+    }
+
+    /// Of the database, as [`arn`](Self::arn).
+    pub(crate) fn database_arn(&self) -> String {
+        self.arn("rds", &format!("db:{}", self.deployment()))
+    }
+
+    /// Of the app's image repository, as [`arn`](Self::arn).
+    pub(crate) fn repository_arn(&self) -> String {
+        self.arn("ecr", &format!("repository/{}", self.deployment()))
+    }
+
+    /// Of a parameter by its path, as [`arn`](Self::arn).
+    pub(crate) fn parameter_arn(&self, path: &str) -> String {
+        self.arn("ssm", &format!("parameter{path}"))
+    }
+
+    /// Where the app's settings lie.
+    pub(crate) fn settings_path(&self) -> String {
+        format!("/{}/database", self.name)
+    }
+
+    /// The parameter that names the image that runs.
+    pub(crate) fn image_parameter(&self) -> String {
+        format!("/{}/app/image", self.name)
+    }
+
+    /// On this machine, the port of its app.
+    pub(crate) fn port(&self) -> Option<u16> {
+        LOCAL.iter().find(|(name, _)| *name == self.name).map(|(_, port)| *port)
+    }
+
+    /// On this machine, the port at which its app serves machines.
+    pub(crate) fn management_port(&self) -> Option<u16> {
+        self.port().map(|port| port + TO_MANAGEMENT_PORT)
+    }
+
+    /// bootstrap's package, written where the plan will look for it.
+    ///
+    /// # Errors
+    /// When Lambda has no such processor.
+    pub(crate) fn package(&self, workspace: &Workspace) -> Result<Package, Error> {
+        if self.kind == EnvironmentKind::Local {
+            return Ok(Package::of_this_machine());
+        }
+        let package = Package::release(&self.architecture)?;
+        Ok(match &self.package {
+            Some(path) => package.to(workspace.root.join(STACK).join(path)),
+            None => package,
+        })
+    }
+
+    /// The variables' file.
+    pub(crate) fn variables(&self, workspace: &Workspace) -> PathBuf {
+        workspace.root.join(FOLDER).join(format!("{}.tfvars", self.name))
+    }
+
+    /// Where Terraform's state lies: bucket, key and region, nothing secret.
+    pub(crate) fn backend(&self, workspace: &Workspace) -> PathBuf {
+        workspace.root.join(FOLDER).join(format!("{}.s3.tfbackend", self.name))
+    }
+}
+
+/// The names of the environments on this machine.
+pub(crate) fn local_names() -> impl Iterator<Item = &'static str> {
+    LOCAL.into_iter().map(|(name, _)| name)
+}
+
+/// The environments that have a file, in order.
+fn known(workspace: &Workspace) -> Result<Vec<String>, Error> {
+    let folder = workspace.root.join(FOLDER);
+    let failed = |source| Error::File { action: "read", path: folder.clone(), source };
+    let mut known = Vec::new();
+    for entry in fs::read_dir(&folder).map_err(failed)? {
+        let name = entry.map_err(failed)?.file_name().to_string_lossy().into_owned();
+        known.extend(name.strip_suffix(".tfvars").map(str::to_owned));
+    }
+    known.sort();
+    Ok(known)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DEV: &str = "account_id = \"123456789012\" # yours\nregion = \"eu-west-1\"\nproject = \"orders\"\n\
+                       environment = \"dev\"\nbootstrap = { package = \"x.zip\" }\n";
+
+    #[test]
+    fn settings_are_read_from_the_variables() {
+        let dev = Environment::parse("dev", DEV).unwrap();
+        assert_eq!((dev.architecture.as_str(), dev.kind, dev.port()), ("arm64", EnvironmentKind::Aws, None));
+        assert_eq!(dev.repository(), "123456789012.dkr.ecr.eu-west-1.amazonaws.com/orders-dev");
+        assert_eq!(dev.image_parameter(), "/dev/app/image");
+        let local = Environment::parse("local", &DEV.replace("dev", "local")).unwrap();
+        assert_eq!((local.kind, local.port()), (EnvironmentKind::Local, Some(13_080)));
+    }
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        let said = [
+            DEV.replace("\"dev\"", "\"prod\""),
+            DEV.replace("\"eu-west-1\"", "\" \""),
+            DEV.replace("region", "regio"),
+            "account_id = ".to_owned(),
+        ]
+        .map(|text| Environment::parse("dev", &text).unwrap_err().to_string());
+        insta::assert_snapshot!(said.join("\n"));
+    }
+}

@@ -1,0 +1,114 @@
+//! `--explain`: what a run would do and why in this order; `--explain STAGE`: all about one stage. From what
+//! the stages declare, nothing else.
+
+use crate::selection::{Run, did_you_mean};
+use crate::stage::{Artifact, Stage};
+use crate::stages;
+use rds_iam_process::console::table;
+use rds_iam_process::error::Error;
+
+/// A run's stages as a table.
+pub(crate) fn run(run: Run, wanted: &[&Stage]) -> Vec<String> {
+    let rows: Vec<[String; 5]> = wanted
+        .iter()
+        .map(|stage| {
+            [
+                stage.name.to_owned(),
+                stage.effect.as_str().to_owned(),
+                stage.exit.to_string(),
+                after(stage, wanted),
+                stage.purpose.to_owned(),
+            ]
+        })
+        .collect();
+    let mut lines = vec![
+        format!(
+            "{}: each stage runs when those that it comes after have passed, independent ones side by side.",
+            run.name()
+        ),
+        String::new(),
+    ];
+    lines.extend(table(["stage", "effect", "exit", "after", "what for"], &rows));
+    lines
+}
+
+fn after(stage: &Stage, wanted: &[&Stage]) -> String {
+    let mut makers = Vec::new();
+    for input in stage.inputs {
+        makers.extend(wanted.iter().filter(|maker| maker.outputs.contains(input)).map(|maker| maker.name));
+    }
+    makers.dedup();
+    if makers.is_empty() { "-".to_owned() } else { makers.join(", ") }
+}
+
+/// All about one stage.
+///
+/// # Errors
+/// When there is no such stage.
+pub(crate) fn stage(name: &str) -> Result<Vec<String>, Error> {
+    let stage = stages::named(name).ok_or_else(|| {
+        let names = stages::ALL.map(|stage| stage.name);
+        Error::Usage {
+            found: format!("there is no stage {name}"),
+            help: format!("{}the stages are {}", did_you_mean(&[name], &names), names.join(", ")),
+        }
+    })?;
+    let list = |artifacts: &[Artifact]| {
+        let told: Vec<String> = artifacts
+            .iter()
+            .map(|artifact| {
+                let makers = stages::ALL.into_iter().filter(|maker| maker.outputs.contains(artifact));
+                let makers: Vec<&str> = makers.map(|maker| maker.name).collect();
+                if makers.is_empty() || makers.contains(&stage.name) {
+                    return artifact.what();
+                }
+                format!("{} (made by {})", artifact.what(), makers.join(" or "))
+            })
+            .collect();
+        if told.is_empty() { "nothing".to_owned() } else { told.join(", ") }
+    };
+    Ok(vec![
+        format!("{}: {}", stage.name, stage.purpose),
+        String::new(),
+        format!("inputs   {}", list(stage.inputs)),
+        format!("outputs  {}", list(stage.outputs)),
+        format!("effect   {}", stage.effect.as_str()),
+        format!("undo     {}", stage.undo),
+        format!("limit    {} minutes", stage.minutes),
+        format!("exit     {} where it stops a run", stage.exit),
+    ])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The page for operators tells the same as the stages.
+    #[test]
+    fn the_page_has_every_stage_with_its_exit_status_and_effect() {
+        let page =
+            std::fs::read_to_string(rds_iam_process::workspace::root().join("docs/pipeline.md")).unwrap();
+        for stage in stages::ALL {
+            let row = format!("| `{}` | {} | {} |", stage.name, stage.exit, stage.effect.as_str());
+            let in_words = format!("`{}` ({})", stage.name, stage.exit);
+            assert!(page.contains(&row) || page.contains(&in_words), "docs/pipeline.md: no {row}");
+        }
+    }
+
+    #[test]
+    fn a_stage_is_explained_by_what_it_declares() {
+        insta::assert_snapshot!(stage("apply").unwrap().join("\n"), @"
+        apply: Apply the plan that was judged, and no other
+
+        inputs   programs (made by programs), account (made by account), plan (made by plan), verdict of validate (made by validate), verdict of tflint (made by tflint), verdict of checkov (made by checkov), verdict of trivy (made by trivy)
+        outputs  outputs
+        effect   remote
+        undo     Terraform saves its state when it is stopped: plan again, which shows what is left, and apply that
+        limit    90 minutes
+        exit     16 where it stops a run
+        ");
+        let unknown = stage("aply").unwrap_err();
+        assert_eq!(unknown.to_string(), "there is no stage aply");
+        assert!(unknown.help().unwrap().starts_with("did you mean apply? "));
+    }
+}

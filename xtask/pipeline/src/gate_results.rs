@@ -1,0 +1,234 @@
+//! `gates.json`: what each gate said of a commit. It travels with the plan and the image, so that nothing is
+//! applied, pushed or promoted that no gate has passed.
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::bundle::{FRESH_SECONDS, SKEW_SECONDS};
+use crate::context::{Commit, Context};
+use rds_iam_images::image::Which;
+use rds_iam_process::clock;
+use rds_iam_process::error::Error;
+use rds_iam_process::file;
+
+/// The gate whose result is of images, and not of a commit alone.
+const OF_IMAGES: &str = "trivy";
+
+/// What the gates said.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct GateResults {
+    /// What was judged.
+    commit: String,
+    /// The digest of the app's image, once there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    image: Option<String>,
+    /// Who judged: the run's address on GitHub, or user and machine.
+    run: String,
+    /// When the last of them did, RFC 3339.
+    at: String,
+    gates: Vec<GateResult>,
+}
+
+/// What one gate said.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct GateResult {
+    name: String,
+    #[serde(rename = "result")]
+    outcome: GateOutcome,
+    /// Of one that was skipped, why.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    reason: String,
+    /// The digests of the images that it is of; none where it is of the commit alone.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    images: Vec<String>,
+}
+
+/// How a gate ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum GateOutcome {
+    Passed,
+    Failed,
+    /// Somebody named it in `--skip`.
+    Skipped,
+}
+
+impl GateResults {
+    /// What is known of this commit since yesterday; what was said of another one, or long ago, is nothing: new
+    /// weaknesses come to light every day.
+    pub(crate) fn load(context: &Context<'_>) -> Self {
+        let known =
+            std::fs::read_to_string(path(context)).ok().and_then(|text| serde_json::from_str(&text).ok());
+        let age = |known: &Self| clock::parse(&known.at).map(|at| context.now - at);
+        let is_of_today =
+            |known: &Self| age(known).is_some_and(|age| (-SKEW_SECONDS..=FRESH_SECONDS).contains(&age));
+        known
+            .filter(|known: &Self| known.commit == context.commit.identity() && is_of_today(known))
+            .unwrap_or_else(|| Self::empty(&context.commit))
+    }
+
+    fn empty(commit: &Commit) -> Self {
+        Self { commit: commit.identity(), image: None, run: who(), at: String::new(), gates: Vec::new() }
+    }
+
+    /// Notes what a gate said now.
+    pub(crate) fn set(
+        &mut self,
+        gate: &str,
+        outcome: GateOutcome,
+        reason: &str,
+        context: &Context<'_>,
+        now: i64,
+    ) {
+        let images = if gate == OF_IMAGES { digests(context) } else { Vec::new() };
+        self.gates.retain(|result| result.name != gate);
+        self.gates.push(GateResult { name: gate.to_owned(), outcome, reason: reason.to_owned(), images });
+        self.run = who();
+        self.at = clock::rfc3339(now);
+    }
+
+    /// Notes which image the results go with.
+    ///
+    /// # Errors
+    /// When a gate passed other images than this one.
+    pub(crate) fn of_image(mut self, digest: &str) -> Result<Self, Error> {
+        let other = |result: &&GateResult| {
+            result.name == OF_IMAGES
+                && result.outcome == GateOutcome::Passed
+                && !result.images.iter().any(|image| image == digest)
+        };
+        if let Some(result) = self.gates.iter().find(other) {
+            return Err(Error::Found {
+                found: format!(
+                    "{} passed {}, and this image is {digest}",
+                    result.name,
+                    result.images.join(", ")
+                ),
+                help: format!("run {} again: the images were built again since", result.name),
+            });
+        }
+        self.image = Some(digest.to_owned());
+        Ok(self)
+    }
+
+    /// Whether a gate let this commit through, with the images that are in `context`'s folder now, or was skipped by
+    /// name.
+    pub(crate) fn allows(&self, gate: &str, context: &Context<'_>) -> bool {
+        self.gates.iter().any(|result| {
+            let is_of_these = || gate != OF_IMAGES || result.images == digests(context);
+            result.name == gate
+                && match result.outcome {
+                    GateOutcome::Passed => is_of_these(),
+                    GateOutcome::Skipped => true,
+                    GateOutcome::Failed => false,
+                }
+        })
+    }
+
+    /// Writes them.
+    ///
+    /// # Errors
+    /// When the file can't be written.
+    pub(crate) fn write(&self, to: &Path) -> Result<(), Error> {
+        file::replace(to, format!("{}\n", serde_json::to_string_pretty(self).unwrap_or_default()))
+    }
+}
+
+/// The digests of the images that are in a run's folder; of one that is not there, nothing.
+fn digests(context: &Context<'_>) -> Vec<String> {
+    let images = Which::ALL.into_iter().map(|which| digest(&context.images().join(which.name())));
+    images.filter_map(Result::ok).collect()
+}
+
+/// The digest of a layout's image: the first that its index names.
+///
+/// # Errors
+/// When there is no layout, or it names no image.
+pub(crate) fn digest(layout: &Path) -> Result<String, Error> {
+    let index: Value = file::json(&layout.join("index.json"), "cargo xtask docker-build")?;
+    index["manifests"][0]["digest"].as_str().map(str::to_owned).ok_or_else(|| Error::Found {
+        found: format!("{} names no image", layout.join("index.json").display()),
+        help: "build it again: cargo xtask docker-build".to_owned(),
+    })
+}
+
+/// Where they are kept.
+pub(crate) fn path(context: &Context<'_>) -> PathBuf {
+    context.bundle("gates.json")
+}
+
+/// Who runs this: the run on GitHub, or user and machine.
+pub(crate) fn who() -> String {
+    let variable = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
+    if let (Some(server), Some(repository), Some(run)) =
+        (variable("GITHUB_SERVER_URL"), variable("GITHUB_REPOSITORY"), variable("GITHUB_RUN_ID"))
+    {
+        return format!("{server}/{repository}/actions/runs/{run}");
+    }
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let user = variable("USER")
+        .or_else(|| variable("LOGNAME"))
+        .unwrap_or_else(|| format!("user {}", rustix::process::getuid().as_raw()));
+    format!("{user}@{}", host.trim())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rds_iam_images::image::Bases;
+    use rds_iam_process::workspace::Workspace;
+
+    fn context(workspace: &Workspace) -> Context<'_> {
+        Context {
+            workspace,
+            commit: Commit { id: "a".repeat(40), time: String::new(), changes: None, source: String::new() },
+            environment: None,
+            promotion: None,
+            bases: Bases::Pinned,
+            accept_scan: Vec::new(),
+            skipped: Vec::new(),
+            plans: false,
+            applies: false,
+            destroys: false,
+            no_snapshot: false,
+            now: 0,
+        }
+    }
+
+    #[test]
+    fn a_gate_allows_once_it_passed_or_was_skipped() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        let workspace = Workspace { root: at("root"), target: at("target"), cache: at("cache") };
+        let context = context(&workspace);
+        let images = |digest: &str| {
+            for which in Which::ALL {
+                let index =
+                    serde_json::json!({ "manifests": [{ "digest": format!("{digest}-{}", which.name()) }] });
+                file::replace(&context.images().join(which.name()).join("index.json"), index.to_string())
+                    .unwrap();
+            }
+        };
+        let mut results = GateResults::empty(&context.commit);
+        assert!(!results.allows("trivy", &context));
+        images("one");
+        results.set("trivy", GateOutcome::Passed, "", &context, 0);
+        assert!(results.allows("trivy", &context));
+        let of_image = |digest| results.clone().of_image(digest).map(|of| of.image);
+        assert_eq!(of_image("one-app").unwrap().as_deref(), Some("one-app"));
+        // Other images of the same commit were not looked at.
+        images("two");
+        assert!(!results.allows("trivy", &context));
+        insta::assert_snapshot!(of_image("two-app").unwrap_err().report(), @r"
+        error: trivy passed one-app, one-bootstrap, and this image is two-app
+          help: run trivy again: the images were built again since
+        ");
+        results.set("trivy", GateOutcome::Failed, "", &context, 0);
+        assert!(!results.allows("trivy", &context));
+        results.set("trivy", GateOutcome::Skipped, "by name", &context, 0);
+        assert!(results.allows("trivy", &context));
+        assert_eq!(results.gates.len(), 1);
+    }
+}

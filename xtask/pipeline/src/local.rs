@@ -1,0 +1,205 @@
+//! The account on this machine: the emulator's `account`, which stays between runs until the last
+//! environment is destroyed.
+
+use std::fs::{self, File};
+use std::net::{SocketAddr, TcpStream};
+use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process, test_kill_process};
+use serde::Deserialize;
+
+use crate::context::{self, Context};
+use crate::stage::Io;
+use rds_iam_process::error::Error;
+use rds_iam_process::file;
+use rds_iam_process::runner::{self, Cmd};
+use rds_iam_process::workspace::Workspace;
+
+/// How long it may take to start: a second, but minutes where Python packages come first.
+const READY_WITHIN: Duration = Duration::from_secs(600);
+/// How long it may take to end: it stops containers and databases.
+const ENDS_WITHIN: Duration = Duration::from_secs(60);
+/// How long a database may take: seconds, but minutes where the server is fetched first.
+const DATABASE_WITHIN: Duration = Duration::from_secs(600);
+/// How often its state is looked at.
+const POLL: Duration = Duration::from_millis(100);
+
+/// A running account, as it says of itself in `account.json`.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct Account {
+    pid: i32,
+    pub(crate) aws_endpoint_url: String,
+    registry: String,
+}
+
+/// The folder of the account.
+pub(crate) fn folder(workspace: &Workspace) -> PathBuf {
+    context::folder(workspace).join("account")
+}
+
+/// The account, where it runs and answers.
+pub(crate) fn running(workspace: &Workspace) -> Option<Account> {
+    let text = fs::read_to_string(folder(workspace).join("account.json")).ok()?;
+    let account: Account = serde_json::from_str(&text).ok()?;
+    let address: SocketAddr = account.aws_endpoint_url.trim_start_matches("http://").parse().ok()?;
+    let answers = TcpStream::connect_timeout(&address, Duration::from_secs(2)).is_ok();
+    (is_alive(account.pid) && answers).then_some(account)
+}
+
+fn is_alive(pid: i32) -> bool {
+    Pid::from_raw(pid).is_some_and(|pid| test_kill_process(pid).is_ok())
+}
+
+/// What leads Terraform, the SDKs and so all programs to the account on this machine, and nowhere else.
+///
+/// # Errors
+/// When the run is for no environment.
+pub(crate) fn environment(context: &Context<'_>) -> Result<Vec<(&'static str, String)>, Error> {
+    let credentials = folder(context.workspace).join("credentials").display().to_string();
+    // Where it does not run, a port that nobody answers at, and not AWS.
+    let url = running(context.workspace)
+        .map_or_else(|| "http://127.0.0.1:1".to_owned(), |account| account.aws_endpoint_url);
+    Ok(vec![
+        ("AWS_ENDPOINT_URL", url),
+        ("AWS_REGION", context.environment()?.region.clone()),
+        ("AWS_SHARED_CREDENTIALS_FILE", credentials),
+        ("AWS_CONFIG_FILE", "/dev/null".to_owned()),
+        ("AWS_EC2_METADATA_DISABLED", "true".to_owned()),
+    ])
+}
+
+/// The server that plays a database instance on this machine.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct Database {
+    /// Where to connect to, `host:port`.
+    pub(crate) dial: String,
+    /// The authority that its certificate is from.
+    pub(crate) ca_file: String,
+}
+
+impl Database {
+    /// The one of an instance; waits until it answers.
+    ///
+    /// # Errors
+    /// When no server plays it.
+    pub(crate) fn find(workspace: &Workspace, identifier: &str) -> Result<Self, Error> {
+        let path = folder(workspace).join("databases").join(format!("{identifier}.json"));
+        let since = Instant::now();
+        // The AWS API says of an instance at once that it is available.
+        while !path.is_file() && since.elapsed() < DATABASE_WITHIN && !runner::interrupted() {
+            pause();
+        }
+        file::json(&path, "the account starts a server for each instance; its account.log says why not")
+    }
+}
+
+/// The command that is the account.
+pub(crate) fn command(workspace: &Workspace) -> Cmd {
+    let program = workspace.target.join("debug/rds-iam-emulator").display().to_string();
+    let folder = folder(workspace).display().to_string();
+    Cmd::new(program, &workspace.root, "cargo xtask programs").args(["account", "--dir", &folder]).env(
+        rds_iam_process::workspace::PLUGIN_VARIABLE,
+        workspace.mysql_plugin("debug").display().to_string(),
+    )
+}
+
+/// Starts the account where it does not run, in the background, and waits until it answers; true where it
+/// was started.
+///
+/// # Errors
+/// When it does not start; the error has the end of its log.
+pub(crate) fn start(workspace: &Workspace, io: &Io) -> Result<bool, Error> {
+    if let Some(account) = running(workspace) {
+        io.console.line(&format!("it runs already: {}", account.aws_endpoint_url));
+        return Ok(false);
+    }
+    let folder = folder(workspace);
+    // What an earlier one left, whose databases are gone.
+    file::remove_folder(&folder)?;
+    // Beside it: it takes a folder that is its own.
+    let log = folder.with_extension("log");
+    file::make_folder(context::folder(workspace).as_path())?;
+    let out = File::create(&log).map_err(file::failed("make", &log))?;
+    let err = out.try_clone().map_err(file::failed("make", &log))?;
+    let cmd = command(workspace);
+    io.console.line(&format!("$ {} >{} 2>&1 &", cmd.shown(), log.display()));
+    let mut process = cmd.process();
+    // A group of its own: Ctrl-C ends the run and not the account, in which its work is.
+    process.stdin(Stdio::null()).stdout(out).stderr(err).process_group(0);
+    let mut child = process.spawn().map_err(|source| Error::Run(cmd.not_started(source)))?;
+    let since = Instant::now();
+    loop {
+        if let Some(account) = running(workspace) {
+            io.console.line(&format!("an account answers at {}", account.aws_endpoint_url));
+            return Ok(true);
+        }
+        let ended = child.try_wait().ok().flatten();
+        if ended.is_some() || since.elapsed() > READY_WITHIN || runner::interrupted() {
+            drop(child.kill());
+            drop(child.wait());
+            let said = fs::read_to_string(&log).unwrap_or_default();
+            let lines: Vec<&str> = said.lines().rev().take(20).collect();
+            let tail: String = lines.iter().rev().map(|line| format!("\n  | {line}")).collect();
+            let how = ended
+                .map_or_else(|| "did not answer in time".to_owned(), |status| format!("ended ({status})"));
+            return Err(Error::Found {
+                found: format!("the account on this machine {how}{tail}"),
+                help: "help what its log above names; `cargo xtask doctor` lists what is missing here"
+                    .to_owned(),
+            });
+        }
+        pause();
+    }
+}
+
+/// Ends the account with all that is in it.
+///
+/// # Errors
+/// When it does not end.
+pub(crate) fn end(workspace: &Workspace, io: &Io) -> Result<(), Error> {
+    let Some(account) = running(workspace) else { return Ok(()) };
+    let Some(pid) = Pid::from_raw(account.pid) else { return Ok(()) };
+    // That it has ended by itself meanwhile is what is wanted.
+    _ = kill_process(pid, Signal::TERM);
+    let since = Instant::now();
+    while is_alive(account.pid) && !is_defunct(account.pid) {
+        if since.elapsed() > ENDS_WITHIN {
+            return Err(Error::Found {
+                found: format!("the account on this machine (process {}) does not end", account.pid),
+                help: format!(
+                    "its log is {}; end it by its number",
+                    folder(workspace).with_extension("log").display()
+                ),
+            });
+        }
+        pause();
+    }
+    io.console.line("the account on this machine has ended");
+    let folder = folder(workspace);
+    fs::remove_dir_all(&folder).map_err(file::failed("remove", &folder))
+}
+
+/// Ended, and not yet asked how.
+fn is_defunct(pid: i32) -> bool {
+    fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| stat.contains(") Z "))
+}
+
+/// Until the next look; there is nothing to be woken by.
+fn pause() {
+    thread::park_timeout(POLL);
+}
+
+/// The registry of the account, `host:port`.
+///
+/// # Errors
+/// When the account does not run.
+pub(crate) fn registry(workspace: &Workspace) -> Result<String, Error> {
+    running(workspace).map(|account| account.registry).ok_or_else(|| Error::Found {
+        found: "the account on this machine does not run".to_owned(),
+        help: "cargo xtask account --env local".to_owned(),
+    })
+}

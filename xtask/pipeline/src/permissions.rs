@@ -1,0 +1,122 @@
+//! Whose credentials a run has, and what they may do: asked of AWS before any stage begins.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use crate::context::Context;
+use crate::environment::Environment;
+use crate::need::Need;
+use rds_iam_process::console::{Console, Style};
+use rds_iam_process::error::Error;
+use rds_iam_process::runner::{RunError, Runner};
+use rds_iam_process::workspace;
+
+/// What to do where a right is lacking.
+pub(super) const HELP: &str = "take the environment's own role (on GitHub: the variable AWS_DEPLOY_ROLE_ARN of that environment), or have an \
+     administrator apply terraform/stacks/account, which gives it the right";
+/// It asks IAM about each right; it gives up by itself before.
+const ANSWERS_WITHIN: Duration = Duration::from_secs(90);
+/// The program that asks may have to be built.
+const BUILT_WITHIN: Duration = Duration::from_secs(1200);
+
+/// The exit status of `rds-iam` for a command line that it does not know.
+const WRONG_USE: i32 = 64;
+
+/// What `rds-iam whoami` prints.
+#[derive(Debug, Deserialize)]
+struct Told {
+    arn: String,
+    #[serde(default)]
+    lacks: Vec<String>,
+    not_asked: Option<String>,
+}
+
+/// Credentials and rights, as needs of a stage in an account of AWS. On this machine any credentials will do.
+pub(super) fn permission_needs<'c>(
+    context: &'c Context<'_>,
+    rights: impl FnOnce(&'c Environment) -> Vec<(&'static str, String)>,
+) -> Vec<Need> {
+    let Some(environment) = context.environment.as_ref().filter(|_| !context.is_local()) else {
+        return Vec::new();
+    };
+    let rights = rights(environment).into_iter().map(|(action, on)| Need::Permission(action, on));
+    std::iter::once(Need::Credentials).chain(rights).collect()
+}
+
+/// Whether there can be credentials, as far as this machine knows.
+///
+/// # Errors
+/// When there can be none.
+pub(super) fn may_log_in() -> Result<(), Error> {
+    let set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    // On Actions, what is missing is one line of the workflow, which AWS's SDK can't know.
+    if set("GITHUB_ACTIONS") && !set("AWS_ACCESS_KEY_ID") && !set("ACTIONS_ID_TOKEN_REQUEST_URL") {
+        return Err(Error::Found {
+            found: "this job has no AWS credentials, and may not ask GitHub for an OIDC token".to_owned(),
+            help: "give the job `permissions: id-token: write`, and the step aws-actions/configure-aws-credentials"
+                .to_owned(),
+        });
+    }
+    Ok(())
+}
+
+/// The rights among `needs` that the caller lacks, each with what to say about it.
+///
+/// # Errors
+/// When there are no credentials, or others' ones.
+pub(super) fn missing_rights<'n>(
+    needs: &'n [Need],
+    context: &Context<'_>,
+    console: Console,
+    runner: Runner,
+    only_looks: bool,
+) -> Result<Vec<(&'n Need, String)>, Error> {
+    let environment = context.environment()?;
+    if !only_looks && !workspace::is_prebuilt() {
+        let note = "building rds-iam, which asks AWS about credentials and rights";
+        console.line(&console.paint(Style::Quiet, note));
+        let build = context.workspace.cargo(["build", "--quiet", "--locked", "--package", "rds-iam"]);
+        runner.ask_within(&build, BUILT_WITHIN)?;
+    } else if !asks_aws(context).is_file() {
+        return Ok(Vec::new());
+    }
+    let place = ["whoami", "--region", &environment.region, "--account-id", &environment.account_id];
+    let rights = needs.iter().filter_map(|need| match need {
+        Need::Permission(action, on) => Some((need, action, on)),
+        _ => None,
+    });
+    let asked = rights.clone().flat_map(|(_, action, on)| ["--may".to_owned(), format!("{action}={on}")]);
+    // As stacks/service tags all that it makes.
+    let tags = [("Project", &environment.project), ("Environment", &environment.name)];
+    let tags = tags.iter().flat_map(|(name, value)| ["--tag".to_owned(), format!("{name}={value}")]);
+    let ask = context.program("rds-iam")?.args(place).args(tags).args(asked);
+    let answer = match runner.ask_within(&ask, ANSWERS_WITHIN) {
+        Ok(answer) => answer,
+        // A dry run builds nothing, and what was built before may not know what it is asked.
+        Err(RunError::Failed { status, .. }) if only_looks && status.code() == Some(WRONG_USE) => {
+            return Ok(Vec::new());
+        }
+        Err(RunError::Failed { tail, .. }) => {
+            let account = &environment.account_id;
+            return Err(Error::Found {
+                found: format!("no credentials for account {account}: {}", tail.lines().join(" ")),
+                help: "log in to that account (AWS_PROFILE, or the role of the GitHub job)".to_owned(),
+            });
+        }
+        Err(other) => return Err(other.into()),
+    };
+    let told: Told = serde_json::from_str(&answer).map_err(Error::answer(&ask))?;
+    if let Some(reason) = told.not_asked {
+        let note = format!("what {} may do is not known before it does it: {reason}", told.arn);
+        console.line(&console.paint(Style::Warning, &note));
+    }
+    let lacking = rights.filter(|(_, action, on)| told.lacks.contains(&format!("{action} on {on}")));
+    Ok(lacking.map(|(need, action, on)| (need, format!("{} may not {action} on {on}", told.arn))).collect())
+}
+
+/// The program that asks AWS.
+pub(super) fn asks_aws(context: &Context<'_>) -> PathBuf {
+    context.workspace.target.join("debug/rds-iam")
+}

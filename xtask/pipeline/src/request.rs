@@ -1,0 +1,141 @@
+//! A request to run stages, validated before preflight.
+
+use crate::args::{Options, ReportArgs};
+use crate::context::Context;
+use crate::environment::Environment;
+use crate::selection::Run;
+use crate::stages;
+use rds_iam_process::error::Error;
+
+/// One run, as the command line requests it.
+#[derive(Clone, Debug)]
+pub(crate) struct Request {
+    pub(crate) run: Run,
+    pub(crate) environment: Option<String>,
+    /// The environment that a promotion copies from.
+    pub(crate) promote_from: Option<String>,
+    /// The digest that a promotion expects to be running there.
+    pub(crate) digest: Option<String>,
+    /// Gates that a promotion accepts as skipped.
+    pub(crate) accept_skipped: Vec<String>,
+    /// The reason of a promotion, for the record.
+    pub(crate) reason: Option<String>,
+    pub(crate) no_snapshot: bool,
+    /// Scan statuses with which a deployment accepts an image that the registry did not scan.
+    pub(crate) accept_scan: Vec<String>,
+    pub(crate) options: Options,
+}
+
+impl Request {
+    /// Requests one stage by itself.
+    pub(crate) fn from_stage(name: &'static str, environment: Option<String>, report: ReportArgs) -> Self {
+        Self::new(Run::One(name), environment, report.into())
+    }
+
+    /// Requests a run for an environment, or for none.
+    pub(crate) fn new(run: Run, environment: Option<String>, options: Options) -> Self {
+        Self {
+            run,
+            environment,
+            promote_from: None,
+            digest: None,
+            accept_skipped: Vec::new(),
+            reason: None,
+            no_snapshot: false,
+            accept_scan: Vec::new(),
+            options,
+        }
+    }
+
+    /// Refuses a request that makes no sense, before anything is checked or built.
+    ///
+    /// # Errors
+    /// The reason, and the command line that would make sense.
+    pub(crate) fn validate(&self, context: &Context<'_>) -> Result<(), Error> {
+        self.validate_stage(context)?;
+        self.validate_promotion(context)?;
+        self.refuse_pushing_for_nothing(context)
+    }
+
+    fn validate_stage(&self, context: &Context<'_>) -> Result<(), Error> {
+        if self.run == Run::One("account") && !context.is_local() {
+            return Err(usage(
+                "the stage account is for the environments on this machine",
+                "name local or localprod; on AWS, an administrator applies terraform/stacks/account",
+            ));
+        }
+        let (Run::One(stage), None, None) = (self.run, &context.environment, &self.options.report.explain)
+        else {
+            return Ok(());
+        };
+        if Run::Ci.stages(false).iter().any(|known| known.name == stage) {
+            return Ok(());
+        }
+        Err(usage(
+            format!("the stage {stage} is for an environment, and none was named"),
+            format!("cargo xtask {stage} --env E"),
+        ))
+    }
+
+    fn validate_promotion(&self, context: &Context<'_>) -> Result<(), Error> {
+        let (Some(promotion), Some(to)) = (&context.promotion, &context.environment) else { return Ok(()) };
+        if let Some(digest) = promotion.digest.as_ref().filter(|digest| !is_digest(digest)) {
+            return Err(usage(
+                format!("{digest:?} is no digest"),
+                "a digest is sha256: and 64 hexadecimal digits",
+            ));
+        }
+        let gates = stages::GATES_OF_IMAGES;
+        if let Some(gate) = promotion.accept_skipped.iter().find(|gate| !gates.contains(&gate.as_str())) {
+            return Err(usage(
+                format!("{gate:?} is no gate of an image"),
+                format!("its gates are {}", gates.join(", ")),
+            ));
+        }
+        if promotion.reason.trim().is_empty() {
+            return Err(usage("the reason is empty", "give a reason, or leave --reason out"));
+        }
+        validate_direction(&promotion.from, to)
+    }
+
+    /// In the repository's lifecycle, an image that is never rolled out displaces one that runs.
+    fn refuse_pushing_for_nothing(&self, context: &Context<'_>) -> Result<(), Error> {
+        let selection = &self.options.selection;
+        let skips = |name: &str| selection.skip.iter().any(|skipped| skipped == name);
+        // An operator who names the push, or its end, means it.
+        let chosen = !selection.only.is_empty() || selection.until.is_some();
+        let pushes = skips("rollout") && !skips("ecr-push");
+        if self.run != Run::Deploy || context.is_local() || chosen || !pushes {
+            return Ok(());
+        }
+        Err(usage(
+            "an image would be pushed that is not rolled out",
+            "for infrastructure alone: --skip docker-build,trivy,ecr-push,rollout,smoke",
+        ))
+    }
+}
+
+fn validate_direction(from: &Environment, to: &Environment) -> Result<(), Error> {
+    if from.name == to.name {
+        return Err(usage(
+            "an image can't be promoted to the environment where it runs",
+            "name two environments: --from A --to B",
+        ));
+    }
+    if from.kind != to.kind {
+        return Err(usage(
+            "one of the environments is on this machine, and the other is not",
+            "promote from local to localprod, or between environments of AWS",
+        ));
+    }
+    Ok(())
+}
+
+fn usage(found: impl Into<String>, help: impl Into<String>) -> Error {
+    Error::Usage { found: found.into(), help: help.into() }
+}
+
+fn is_digest(text: &str) -> bool {
+    let hex = text.strip_prefix("sha256:").unwrap_or_default();
+    hex.len() == 64 && hex.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
+}

@@ -1,0 +1,185 @@
+//! What a stage is: declared data, from which order, parallelism, dry-run, `--explain` and the report derive,
+//! and a function that prepares its commands without running any.
+
+use std::time::Duration;
+
+use crate::context::Context;
+use crate::need::Need;
+use rds_iam_process::console::Console;
+use rds_iam_process::error::Error;
+use rds_iam_process::runner::{Cmd, Runner};
+
+/// A stage of the pipeline.
+#[derive(Debug)]
+pub(crate) struct Stage {
+    pub(crate) name: &'static str,
+    /// What it is for, in a line.
+    pub(crate) purpose: &'static str,
+    /// What it needs of other stages; what makes these runs before it.
+    pub(crate) inputs: &'static [Artifact],
+    pub(crate) outputs: &'static [Artifact],
+    pub(crate) effect: Effect,
+    /// How what it did is undone, or what to do where it stopped half-way.
+    pub(crate) undo: &'static str,
+    /// How many minutes it may take.
+    pub(crate) minutes: u64,
+    /// The exit status of a run that this stage stopped.
+    pub(crate) exit: u8,
+    /// Tools, settings and permissions; all stages' are looked at before any begins.
+    pub(crate) needs: fn(&Context<'_>) -> Vec<Need>,
+    /// What it does, as values.
+    pub(crate) actions: for<'c> fn(&'c Context<'_>) -> Result<Vec<Action<'c>>, Error>,
+}
+
+impl Stage {
+    /// How long it may take.
+    pub(crate) fn timeout(&self) -> Duration {
+        Duration::from_secs(self.minutes * 60)
+    }
+
+    /// Whether it judges what is there, so that its result is kept and asked for later.
+    pub(crate) fn is_gate(&self) -> bool {
+        self.outputs.iter().any(|output| matches!(output, Artifact::Verdict(_)))
+    }
+}
+
+/// What a stage does to the world, the least first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Effect {
+    /// It asks, and writes nothing but its log.
+    Reads,
+    /// It writes on this machine.
+    Local,
+    /// It changes the account, or what runs there.
+    Remote,
+    /// It takes away what can't be brought back.
+    Destructive,
+}
+
+impl Effect {
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Reads => "reads",
+            Self::Local => "local",
+            Self::Remote => "remote",
+            Self::Destructive => "destructive",
+        }
+    }
+}
+
+/// What stages hand on to each other. Those that are files lie in the folder of the run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Artifact {
+    /// The workspace's programs that the pipeline runs, and bootstrap's Lambda package.
+    Programs,
+    /// An account to deploy to; on this machine a stage makes it, on AWS an administrator did.
+    Account,
+    /// That a gate passed for this commit, in `gates.json`.
+    Verdict(&'static str),
+    /// `plan.tfplan`, `plan.json` and the manifest that binds them to a commit.
+    Plan,
+    /// The images of app and bootstrap, with SBOM and provenance, as OCI layouts.
+    Images,
+    /// `outputs.json`: what Terraform put out.
+    Outputs,
+    /// `rds.conf`.
+    RdsConf,
+    /// A proxy that logs in to the database as the deployment asks.
+    Proxy,
+    /// `pushed.json`: the app's image in the environment's repository, by digest.
+    Pushed,
+    /// `pushed-bootstrap.json`: on this machine, bootstrap's image in the registry. On AWS it is a function's package.
+    PushedBootstrap,
+    /// The database users.
+    Users,
+    /// `rollout.json`: the image that runs.
+    Release,
+    /// `destroy.tfplan`: what would go.
+    DestroyPlan,
+    /// The last snapshot of the database.
+    Snapshot,
+    /// That nothing is left.
+    Destroyed,
+}
+
+impl Artifact {
+    /// In words.
+    pub(crate) fn what(self) -> String {
+        match self {
+            Self::Verdict(gate) => format!("verdict of {gate}"),
+            Self::Programs => "programs".to_owned(),
+            Self::Account => "account".to_owned(),
+            Self::Plan => "plan".to_owned(),
+            Self::Images => "images".to_owned(),
+            Self::Outputs => "outputs".to_owned(),
+            Self::RdsConf => "rds.conf".to_owned(),
+            Self::Proxy => "proxy".to_owned(),
+            Self::Pushed => "pushed image".to_owned(),
+            Self::PushedBootstrap => "pushed image of bootstrap".to_owned(),
+            Self::Users => "database users".to_owned(),
+            Self::Release => "release".to_owned(),
+            Self::DestroyPlan => "plan of the destruction".to_owned(),
+            Self::Snapshot => "last snapshot".to_owned(),
+            Self::Destroyed => "end of the deployment".to_owned(),
+        }
+    }
+
+    /// The file that shows that it is there, for those that are files.
+    pub(crate) fn file(self, context: &Context<'_>) -> Option<std::path::PathBuf> {
+        match self {
+            Self::Plan => Some(context.bundle("plan.manifest.json")),
+            Self::Images => Some(context.images_of()),
+            Self::Outputs => Some(context.file("outputs.json")),
+            Self::RdsConf => Some(context.file("rds.conf")),
+            Self::Pushed => Some(context.file("pushed.json")),
+            Self::PushedBootstrap => context.is_local().then(|| context.file("pushed-bootstrap.json")),
+            Self::DestroyPlan => Some(context.bundle("destroy.manifest.json")),
+            Self::Programs
+            | Self::Account
+            | Self::Verdict(_)
+            | Self::Proxy
+            | Self::Users
+            | Self::Release
+            | Self::Destroyed => None,
+            Self::Snapshot => Some(context.bundle("snapshot.json")),
+        }
+    }
+}
+
+/// The work of an action that is no command.
+type Work<'c> = Box<dyn FnOnce(&Io) -> Result<Option<String>, Error> + Send + 'c>;
+
+/// One thing that a stage does.
+pub(crate) enum Action<'c> {
+    /// Runs a command.
+    Run(Cmd),
+    /// Something of our own, or a command that is known only once others have run.
+    Do {
+        /// In words, or as the command will look.
+        what: String,
+        /// Returns what a person should know of its result.
+        work: Work<'c>,
+    },
+}
+
+impl<'c> Action<'c> {
+    pub(crate) fn new(
+        what: impl Into<String>,
+        work: impl FnOnce(&Io) -> Result<Option<String>, Error> + Send + 'c,
+    ) -> Self {
+        Self::Do { what: what.into(), work: Box::new(work) }
+    }
+}
+
+impl From<Cmd> for Action<'_> {
+    fn from(cmd: Cmd) -> Self {
+        Self::Run(cmd)
+    }
+}
+
+/// Where a stage writes, and what starts its commands.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Io {
+    pub(crate) console: Console,
+    pub(crate) runner: Runner,
+}

@@ -1,0 +1,313 @@
+//! From an image to a service that answers.
+
+use std::time::Duration;
+
+use rustix::process::{getgid, getuid};
+use serde_json::Value;
+
+use super::outputs;
+use super::rights::{committed, identity_rights, push_rights, rollout_rights};
+use crate::context::Context;
+use crate::environment::EnvironmentKind;
+use crate::gate_results::{GateResults, digest};
+use crate::local;
+use crate::need::Need;
+use crate::permissions::permission_needs;
+use crate::stage::{Action, Artifact, Effect, Io, Stage};
+use rds_iam_process::engine;
+use rds_iam_process::error::Error;
+use rds_iam_process::file;
+use rds_iam_process::runner::Cmd;
+
+/// The address, within a container, of the settings that are mounted into it.
+const CONF_IN_IMAGE: &str = "/etc/rds-iam/rds.conf";
+/// One question to the app.
+const ANSWERS_WITHIN: Duration = Duration::from_secs(20);
+/// One question on an instance: Systems Manager has two minutes.
+const IDENTITY_WITHIN: Duration = Duration::from_secs(180);
+/// What a user has that logs in by token.
+const PLUGIN: &str = "AWSAuthenticationPlugin";
+const CURL: Need = Need::Packaged("curl");
+
+pub(super) const PROXY_AUTH: Stage = Stage {
+    name: "proxy-auth",
+    purpose: "Switch the proxy to end-to-end IAM where the deployment asks for it, and read that back",
+    inputs: &[Artifact::Programs, Artifact::Outputs],
+    outputs: &[Artifact::Proxy],
+    effect: Effect::Remote,
+    undo: "aws rds modify-db-proxy --default-auth-scheme NONE",
+    minutes: 40,
+    exit: 18,
+    needs: |context| committed(context, permission_needs(context, |_| Vec::new())),
+    actions: |context| {
+        let switch = ["proxy-auth", "--outputs", &outputs::path(context)];
+        Ok(vec![context.program("rds-iam")?.args(switch).into()])
+    },
+};
+
+pub(super) const ECR_PUSH: Stage = Stage {
+    name: "ecr-push",
+    purpose: "Push the app's image by digest, tagged with the commit, and wait for the registry's scan",
+    inputs: &[
+        Artifact::Programs,
+        Artifact::Outputs,
+        Artifact::Images,
+        Artifact::Verdict("validate"),
+        Artifact::Verdict("tflint"),
+        Artifact::Verdict("checkov"),
+        Artifact::Verdict("trivy"),
+    ],
+    outputs: &[Artifact::Pushed, Artifact::PushedBootstrap],
+    effect: Effect::Remote,
+    undo: "nothing runs it yet; the repository's lifecycle removes old images",
+    minutes: 30,
+    exit: 19,
+    needs: |context| committed(context, permission_needs(context, push_rights)),
+    actions: |context| {
+        let tag = context.commit.identity();
+        // On AWS bootstrap is a function, and an image that nothing runs would only make others expire. The app's last:
+        // its record is what the rollout waits for.
+        let bootstrap = ("bootstrap", format!("bootstrap-{tag}"), "pushed-bootstrap.json");
+        let pushes = context.is_local().then_some(bootstrap).into_iter().chain([("app", tag, "pushed.json")]);
+        let push = context.program("rds-iam")?.args(["image", "push"]);
+        let mut actions = Vec::new();
+        for (image, tag, record) in pushes {
+            let layout = context.images().join(image);
+            let args = ["--layout", &layout.display().to_string(), "--tag", &tag, "--record"];
+            let push = push.clone().args(args).args([context.file(record).display().to_string()]);
+            let what = format!("$ {} --repository <app.repository_url of outputs.json>", push.shown());
+            actions.push(Action::new(what, move |io| {
+                let outputs = outputs::read(context)?;
+                let gates = context.file(&format!("gates-{image}.json"));
+                GateResults::load(context).of_image(&digest(&layout)?)?.write(&gates)?;
+                let repository = outputs.app.repository_url;
+                let region = outputs.deployment.region.to_string();
+                let gates = gates.display().to_string();
+                let mut push =
+                    push.args(["--repository", &repository, "--region", &region, "--gates", &gates]);
+                if !context.accept_scan.is_empty() {
+                    push = push.args(["--accept-scan".to_owned(), context.accept_scan.join(",")]);
+                }
+                io.runner.run(&push)?;
+                Ok(None)
+            }));
+        }
+        Ok(actions)
+    },
+};
+
+pub(super) const BOOTSTRAP: Stage = Stage {
+    name: "bootstrap",
+    purpose: "Create or update the database users, and verify them",
+    inputs: &[Artifact::Programs, Artifact::RdsConf, Artifact::PushedBootstrap],
+    outputs: &[Artifact::Users],
+    effect: Effect::Remote,
+    undo: "a second run finishes what a first left; users are never dropped",
+    minutes: 15,
+    exit: 27,
+    needs: |context| {
+        let rights = permission_needs(context, |environment| {
+            let function = format!("function:{}-bootstrap", environment.deployment());
+            vec![("lambda:InvokeFunction", environment.arn("lambda", &function))]
+        });
+        committed(context, rights)
+    },
+    actions: |context| match context.environment()?.kind {
+        // Nobody but the function, within the network, can reach the database.
+        EnvironmentKind::Aws => {
+            let invoke = ["invoke-bootstrap", "--mode", "apply", "--outputs", &outputs::path(context)];
+            Ok(vec![context.program("rds-iam")?.args(invoke).into()])
+        }
+        EnvironmentKind::Local => {
+            let what = "docker run <bootstrap's image, by digest> --config rds.conf";
+            Ok(vec![Action::new(what, move |io| bootstrap_here(context, io).map(|()| None))])
+        }
+    },
+};
+
+pub(super) const ROLLOUT: Stage = Stage {
+    name: "rollout",
+    purpose: "Point the image's parameter at the digest, refresh the machines, watch their health, or go back",
+    inputs: &[Artifact::Programs, Artifact::Pushed, Artifact::Users, Artifact::Proxy],
+    outputs: &[Artifact::Release],
+    effect: Effect::Remote,
+    undo: "it goes back by itself where the machines don't get healthy; later: cargo xtask rollback --env E",
+    // There and, where it has to, back: 20 minutes each way, beside a refresh that was there before, and one that is
+    // cancelled. With the stage smoke, less than a session of the role: .github/workflows/deploy.yml.
+    minutes: 95,
+    exit: 28,
+    needs: |context| committed(context, permission_needs(context, rollout_rights)),
+    actions: |context| {
+        let rollout = ["rollout", "--outputs", &outputs::path(context), "--record", &record(context)];
+        let rollout = context.program("rds-iam")?.args(rollout);
+        let rollout = rollout.hint("exit status 3 is a return to the last good image, which serves");
+        let mark_deployed = context.program("rds-iam")?.args(["image", "deployed"]);
+        let what = format!(
+            "$ {} --digest <digest of pushed.json>\n  $ {} --digest <digest of pushed.json>",
+            mark_deployed.shown(),
+            rollout.shown()
+        );
+        Ok(vec![Action::new(what, move |io| {
+            let pushed: Value = file::json(&context.file("pushed.json"), "cargo xtask ecr-push --env E")?;
+            let digest = pushed["digest"].as_str().filter(|digest| digest.starts_with("sha256:"));
+            // What was pushed by a run for another commit is not what this run is about.
+            let of_here = context.promotion.is_some() || pushed["tag"] == context.commit.identity();
+            let Some(digest) = digest.filter(|_| of_here) else {
+                return Err(Error::Found {
+                    found: format!(
+                        "pushed.json is of {}, and this is {}",
+                        pushed["tag"],
+                        context.commit.short()
+                    ),
+                    help: "push first: cargo xtask deploy --env E, or --from ecr-push".to_owned(),
+                });
+            };
+            // Before anything runs it: the repository's lifecycle keeps what is marked.
+            let outputs = outputs::read(context)?;
+            let (repository, region) = (outputs.app.repository_url, outputs.deployment.region.to_string());
+            let mark = ["--repository", &repository, "--region", &region, "--digest", digest];
+            io.runner.run(&mark_deployed.args(mark))?;
+            io.runner.run(&rollout.args(["--digest", digest]))?;
+            Ok(Some(digest.chars().take(19).collect()))
+        })])
+    },
+};
+
+pub(super) const ROLLBACK: Stage = Stage {
+    name: "rollback",
+    purpose: "Roll the image out that served before this one",
+    inputs: &[Artifact::Programs, Artifact::Outputs],
+    outputs: &[Artifact::Release],
+    effect: Effect::Remote,
+    undo: "the same again: it goes back and forth between two images",
+    minutes: 95,
+    exit: 29,
+    needs: |context| committed(context, permission_needs(context, rollout_rights)),
+    actions: |context| {
+        let back =
+            ["rollout", "--previous", "--outputs", &outputs::path(context), "--record", &record(context)];
+        Ok(vec![context.program("rds-iam")?.args(back).into()])
+    },
+};
+
+pub(super) const SMOKE: Stage = Stage {
+    name: "smoke",
+    purpose: "Ask the service for its page and its messages, and on an instance as whom it logs in",
+    inputs: &[Artifact::Programs, Artifact::Outputs, Artifact::Release],
+    outputs: &[],
+    effect: Effect::Reads,
+    undo: "nothing to undo: it only asks",
+    minutes: 10,
+    exit: 30,
+    needs: |context| std::iter::once(CURL).chain(permission_needs(context, identity_rights)).collect(),
+    actions: |context| {
+        let service = Action::new("$ curl <app.url of outputs.json>/, /api/messages", move |io| {
+            smoke_service(context, io).map(|()| None)
+        });
+        let (what, ask) = ask_identity(context)?;
+        let identity = Action::new(what, move |io| smoke_identity(context, &ask, io));
+        Ok(vec![service, identity])
+    },
+};
+
+fn record(context: &Context<'_>) -> String {
+    context.file("rollout.json").display().to_string()
+}
+
+/// bootstrap from its image, pulled from the registry by digest, against the server that plays the instance.
+fn bootstrap_here(context: &Context<'_>, io: &Io) -> Result<(), Error> {
+    let pushed: Value = file::json(&context.file("pushed-bootstrap.json"), "cargo xtask ecr-push --env E")?;
+    let image = format!(
+        "{}/{}@{}",
+        local::registry(context.workspace)?,
+        context.environment()?.deployment(),
+        pushed["digest"].as_str().unwrap_or_default()
+    );
+    let database = outputs::read(context)?.database.identifier;
+    let database = local::Database::find(context.workspace, &database)?;
+    let docker = || Cmd::new("docker", &context.workspace.root, engine::CLIENT_HELP);
+    let login = local::folder(context.workspace).join("docker").display().to_string();
+    io.runner.run(&docker().env("DOCKER_CONFIG", login).args(["pull", "--quiet", &image]))?;
+    let mount = |from: &str, to: &str| format!("--volume={from}:{to}:ro");
+    let credentials = local::folder(context.workspace).join("credentials").display().to_string();
+    let mut run = docker().args(["run", "--rm", "--pull=never", "--read-only", "--cap-drop=ALL"]).args([
+        "--security-opt=no-new-privileges",
+        "--network=host",
+        // The account's credentials are the user's own, and for nobody else to read.
+        &format!("--user={}:{}", getuid().as_raw(), getgid().as_raw()),
+        &mount(&context.file("rds.conf").display().to_string(), CONF_IN_IMAGE),
+        &mount(&database.ca_file, &database.ca_file),
+        &mount(&credentials, "/etc/rds-iam/credentials"),
+    ]);
+    for (name, value) in local::environment(context)? {
+        let value = if name == "AWS_SHARED_CREDENTIALS_FILE" { "/etc/rds-iam/credentials" } else { &value };
+        run = run.args([format!("--env={name}={value}")]);
+    }
+    Ok(io.runner.run(&run.args([&image, "--config", CONF_IN_IMAGE]))?)
+}
+
+/// Whether the service serves people.
+fn smoke_service(context: &Context<'_>, io: &Io) -> Result<(), Error> {
+    let url = match context.environment()?.port() {
+        Some(port) => format!("http://127.0.0.1:{port}"),
+        None => outputs::read(context)?.app.url,
+    };
+    let get = |path: &str, more: &[&str]| {
+        let curl = curl(context).args(more.iter().copied()).args([format!("{url}{path}")]);
+        io.runner
+            .capture(&curl.hint("the service does not answer as it should; its log says why"), ANSWERS_WITHIN)
+    };
+    get("/", &[])?;
+    let messages = get("/api/messages", &[])?;
+    serde_json::from_str::<Value>(&messages).map_err(|error| Error::Answer {
+        command: format!("GET {url}/api/messages"),
+        what: error.to_string(),
+    })?;
+    if context.is_local() {
+        // The data here is the run's own.
+        let message = [
+            "--header",
+            "Content-Type: application/json",
+            "--data",
+            "{\"message\":\"a deployment passed by\"}",
+        ];
+        get("/api/insert", &message)?;
+    }
+    Ok(())
+}
+
+/// The command that asks the service as whom it logs in, with how it is shown. On AWS the route is within reach of the
+/// instance alone, and on this machine at its port.
+fn ask_identity(context: &Context<'_>) -> Result<(String, Cmd), Error> {
+    let ask = match context.environment()?.management_port() {
+        Some(port) => curl(context).args([format!("http://127.0.0.1:{port}/api/identity")]),
+        None => context.program("rds-iam")?.args(["identity", "--outputs", &outputs::path(context)]),
+    };
+    let ask = ask.hint("the service does not say as whom it logs in; its log says why");
+    Ok((format!("$ {}", ask.shown()), ask))
+}
+
+/// Whether the service logs in as the declared user, by token and over TLS.
+fn smoke_identity(context: &Context<'_>, ask: &Cmd, io: &Io) -> Result<Option<String>, Error> {
+    let identity = io.runner.capture(ask, IDENTITY_WITHIN)?;
+    let identity: Value = serde_json::from_str(&identity).map_err(Error::answer(ask))?;
+    let wanted = outputs::read(context)?.app.database_user.to_string();
+    let login = &identity["database"];
+    let user = login["user"].as_str().unwrap_or_default();
+    let encrypted = login["tls_version"].as_str().is_some_and(|version| version.starts_with("TLS"));
+    if user.split('@').next() != Some(wanted.as_str()) || login["plugin"] != PLUGIN || !encrypted {
+        return Err(Error::Found {
+            found: format!(
+                "the service does not log in to the database as {wanted}, by token and over TLS: {login}"
+            ),
+            help: "compare the parameters of the deployment with outputs.json, and run the stage bootstrap"
+                .to_owned(),
+        });
+    }
+    Ok(Some(format!("it serves, as {user}")))
+}
+
+fn curl(context: &Context<'_>) -> Cmd {
+    let args = ["--fail", "--silent", "--show-error", "--max-time", "15"];
+    Cmd::new("curl", &context.workspace.root, "apt-get install curl").args(args)
+}

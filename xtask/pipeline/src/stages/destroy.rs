@@ -1,0 +1,167 @@
+//! The way back to nothing.
+
+use std::fs;
+
+use super::plan;
+use super::rights::{committed, setting_arn};
+use super::terraform::terraform_needs;
+use crate::context::Context;
+use crate::environment::EnvironmentKind;
+use crate::permissions::permission_needs;
+use crate::stage::{Action, Artifact, Effect, Stage};
+use rds_iam_process::clock;
+use rds_iam_process::error::Error;
+use rds_iam_process::file;
+
+/// Where it is noted what was decided about the last snapshot.
+const NOTE: &str = "snapshot.json";
+/// What a snapshot is taken of.
+const DATABASE: &str = "aws_db_instance";
+
+pub(super) const DESTROY_PLAN: Stage = Stage {
+    name: "destroy-plan",
+    purpose: "Plan the destruction and show what goes; what is protected is refused",
+    inputs: &[Artifact::Programs, Artifact::Account, Artifact::Outputs],
+    outputs: &[Artifact::DestroyPlan],
+    effect: Effect::Local,
+    undo: "nothing to undo: a plan changes nothing",
+    minutes: 30,
+    exit: 32,
+    needs: terraform_needs,
+    actions: |context| plan::plan(context, "destroy", &["-destroy"]),
+};
+
+pub(super) const SNAPSHOT: Stage = Stage {
+    name: "snapshot",
+    purpose: "Take a last snapshot of the database, unless told not to",
+    inputs: &[Artifact::Programs, Artifact::Outputs, Artifact::DestroyPlan],
+    outputs: &[Artifact::Snapshot],
+    effect: Effect::Destructive,
+    undo: "aws rds delete-db-snapshot. It is encrypted with the deployment's key: docs/pipeline.md tells how to keep it",
+    // As long as one session of the role lasts, less what comes before.
+    minutes: 105,
+    exit: 33,
+    needs: |context| {
+        let mut needs = committed(context, terraform_needs(context));
+        if !context.no_snapshot {
+            needs.extend(permission_needs(context, |environment| {
+                vec![("rds:CreateDBSnapshot", environment.database_arn())]
+            }));
+        }
+        needs
+    },
+    actions: |context| {
+        // First, for a snapshot can take long: a plan that can't be applied any more needs none.
+        let check = plan::check_sources(context, "destroy")?;
+        if context.no_snapshot {
+            let none = Action::new("no snapshot, as asked for", move |_| {
+                taken(context, "none, as asked for").map(|()| Some("none, as asked for".to_owned()))
+            });
+            return Ok(vec![check, none]);
+        }
+        let environment = context.environment()?;
+        let instance = environment.deployment();
+        // RDS takes letters, digits and hyphens.
+        let at = clock::rfc3339(context.now).replace([':', 'T', 'Z'], "-");
+        let name = format!("{instance}-final-{}", at.trim_end_matches('-'));
+        let take = ["snapshot", "--instance", &instance, "--name", &name, "--region", &environment.region];
+        let take = context.program("rds-iam")?.args(take);
+        let take = Action::new(format!("$ {}", take.shown()), move |io| {
+            // A destruction that stopped half-way decided about the snapshot before it began.
+            if !plan::destroys(DATABASE, "destroy", context, io.runner)? {
+                let gone = "none: the database is gone already";
+                return taken(context, gone).map(|()| Some(gone.to_owned()));
+            }
+            io.runner.run(&take)?;
+            taken(context, &name)?;
+            Ok(Some(name))
+        });
+        Ok(vec![check, take])
+    },
+};
+
+pub(super) const DESTROY: Stage = Stage {
+    name: "destroy",
+    purpose: "Destroy the deployment by the plan that was shown, and what it left behind",
+    inputs: &[
+        Artifact::Programs,
+        Artifact::Account,
+        Artifact::Outputs,
+        Artifact::DestroyPlan,
+        Artifact::Snapshot,
+    ],
+    outputs: &[Artifact::Destroyed],
+    effect: Effect::Destructive,
+    undo: "none: data is in the last snapshot alone. Where it stopped half-way, run it again",
+    // Lambda's network interfaces can take three quarters of an hour.
+    minutes: 100,
+    exit: 34,
+    needs: |context| {
+        let mut needs = committed(context, terraform_needs(context));
+        needs.extend(permission_needs(context, |environment| {
+            vec![
+                ("rds:DeleteDBInstance", environment.database_arn()),
+                ("ssm:DeleteParameters", setting_arn(environment)),
+            ]
+        }));
+        needs
+    },
+    actions: |context| {
+        let mut actions =
+            vec![Action::new("check that the last snapshot was decided for this plan", move |_| {
+                decided(context).map(Some)
+            })];
+        actions.extend(plan::apply(context, "destroy")?);
+        let environment = context.environment()?;
+        let path = environment.settings_path();
+        let delete = ["delete-parameters", "--path", &path, "--region", &environment.region];
+        actions.push(context.program("rds-iam")?.args(delete).into());
+        let left = context.terraform()?.cmd(["state", "list"]);
+        actions.push(Action::new(format!("$ {}", left.shown()), move |io| {
+            let left = io.runner.ask(&left)?;
+            if !left.trim().is_empty() {
+                return Err(Error::Found {
+                    found: format!("the state still has\n{}", left.trim_end()),
+                    help: "run it again; what stays needs a person".to_owned(),
+                });
+            }
+            forget(context)?;
+            Ok(Some("nothing is left".to_owned()))
+        }));
+        Ok(actions)
+    },
+};
+
+/// Notes what was decided about the snapshot, for the plan of the destruction that is there now.
+fn taken(context: &Context<'_>, snapshot: &str) -> Result<(), Error> {
+    let plan = file::sha256(&context.bundle("destroy.tfplan"))?;
+    let noted = serde_json::json!({ "plan": plan, "snapshot": snapshot });
+    file::replace(&context.bundle(NOTE), format!("{noted:#}\n"))
+}
+
+/// What was decided for this plan; that of another plan was about other data.
+fn decided(context: &Context<'_>) -> Result<String, Error> {
+    let noted: serde_json::Value = file::json(&context.bundle(NOTE), "cargo xtask destroy --env E")?;
+    if noted["plan"] == file::sha256(&context.bundle("destroy.tfplan"))? {
+        return Ok(format!("snapshot: {}", noted["snapshot"].as_str().unwrap_or_default()));
+    }
+    Err(Error::Found {
+        found: "no last snapshot was taken for this plan of the destruction".to_owned(),
+        help:
+            "run the stage snapshot before: cargo xtask destroy --env E, with --no-snapshot if none is wanted"
+                .to_owned(),
+    })
+}
+
+/// The files about a deployment that is no more. Reports and logs stay, and so does the record of promotions.
+fn forget(context: &Context<'_>) -> Result<(), Error> {
+    for name in ["outputs.json", "rds.conf", "pushed.json", "pushed-bootstrap.json", "rollout.json"] {
+        file::remove(&context.file(name))?;
+    }
+    if context.environment()?.kind == EnvironmentKind::Local {
+        // Terraform's own files about an account that ends.
+        let data = context.file("terraform");
+        fs::remove_dir_all(&data).map_err(file::failed("remove", &data))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,117 @@
+//! Terraform's stages: plan, apply, outputs and rds.conf.
+
+use super::outputs;
+use super::plan::{apply, plan};
+use super::rights::{committed, setting_arn};
+use super::terraform::{init, read_outputs, terraform_needs};
+use crate::local::Database;
+use crate::permissions::permission_needs;
+use crate::stage::{Action, Artifact, Effect, Stage};
+use rds_iam_checks::infra::check;
+
+pub(super) const PLAN: Stage = Stage {
+    name: "plan",
+    purpose: "Plan the deployment, and have the rules judge the plan",
+    inputs: &[Artifact::Programs, Artifact::Account, Artifact::Verdict("validate")],
+    outputs: &[Artifact::Plan],
+    effect: Effect::Local,
+    undo: "nothing to undo: a plan changes nothing",
+    minutes: 30,
+    exit: 13,
+    needs: terraform_needs,
+    actions: |context| {
+        if context.environment.is_none() {
+            let what =
+                "plan stacks/service against an empty AWS API on this machine, and have the rules judge it";
+            return Ok(vec![Action::new(what, move |io| {
+                check::plan_rules(context.workspace, io.runner).map(|_| None)
+            })]);
+        }
+        plan(context, "plan", &[])
+    },
+};
+
+pub(super) const APPLY: Stage = Stage {
+    name: "apply",
+    purpose: "Apply the plan that was judged, and no other",
+    inputs: &[
+        Artifact::Programs,
+        Artifact::Account,
+        Artifact::Plan,
+        Artifact::Verdict("validate"),
+        Artifact::Verdict("tflint"),
+        Artifact::Verdict("checkov"),
+        Artifact::Verdict("trivy"),
+    ],
+    outputs: &[Artifact::Outputs],
+    effect: Effect::Remote,
+    undo: "Terraform saves its state when it is stopped: plan again, which shows what is left, and apply that",
+    // A first deployment with a standby database.
+    minutes: 90,
+    exit: 16,
+    needs: |context| {
+        let mut needs = committed(context, terraform_needs(context));
+        // Of Terraform's own calls, those that a wrong role lacks first; and what is called besides.
+        needs.extend(permission_needs(context, |environment| {
+            vec![
+                ("rds:CreateDBInstance", environment.database_arn()),
+                ("rds:ModifyDBInstance", environment.database_arn()),
+                ("ssm:PutParameter", setting_arn(environment)),
+            ]
+        }));
+        needs
+    },
+    actions: |context| {
+        let mut actions = init(context)?;
+        actions.extend(apply(context, "plan")?);
+        actions.extend(read_outputs(context)?);
+        let parameters = ["parameters", "--outputs", &outputs::path(context), "--write"];
+        actions.push(context.program("rds-iam")?.args(parameters).into());
+        Ok(actions)
+    },
+};
+
+pub(super) const OUTPUTS: Stage = Stage {
+    name: "outputs",
+    purpose: "Read what Terraform put out for the deployment that is there",
+    inputs: &[Artifact::Programs, Artifact::Account],
+    outputs: &[Artifact::Outputs],
+    effect: Effect::Local,
+    undo: "nothing to undo: only a file on this machine changes",
+    minutes: 10,
+    exit: 25,
+    needs: terraform_needs,
+    actions: |context| {
+        let mut actions = init(context)?;
+        actions.extend(read_outputs(context)?);
+        Ok(actions)
+    },
+};
+
+pub(super) const RDS_CONF: Stage = Stage {
+    name: "rds-conf",
+    purpose: "Write rds.conf, which bootstrap reads",
+    inputs: &[Artifact::Programs, Artifact::Outputs],
+    outputs: &[Artifact::RdsConf],
+    effect: Effect::Local,
+    undo: "nothing to undo: only a file on this machine changes",
+    minutes: 5,
+    exit: 17,
+    needs: |_| Vec::new(),
+    actions: |context| {
+        let (outputs, conf) = (outputs::path(context), context.file("rds.conf").display().to_string());
+        let conf = context.program("rds-iam")?.args(["conf", "--outputs", &outputs, "--write", &conf]);
+        if !context.is_local() {
+            return Ok(vec![conf.into()]);
+        }
+        // The server that plays the instance is dialled at another address, and is of another authority.
+        let what =
+            format!("$ {} --dial <its address on this machine> --ca-bundle <its authority>", conf.shown());
+        Ok(vec![Action::new(what, move |io| {
+            let instance = outputs::read(context)?.database.identifier;
+            let database = Database::find(context.workspace, &instance)?;
+            io.runner.run(&conf.args(["--dial", &database.dial, "--ca-bundle", &database.ca_file]))?;
+            Ok(None)
+        })])
+    },
+};

@@ -1,0 +1,205 @@
+//! A plan: made, reviewed, bound to its sources, and applied.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+use super::terraform::{ANSWERS_WITHIN, init, sources};
+use crate::bundle::{self, Manifest};
+use crate::context::Context;
+use crate::environment::STACK;
+use crate::plan_summary;
+use crate::stage::{Action, Io};
+use rds_iam_process::error::Error;
+use rds_iam_process::file;
+use rds_iam_process::runner::{Cmd, RunError, Runner};
+use rds_iam_report::ErrorReport;
+use rds_iam_tfplan::Plan;
+
+/// bootstrap's package, beside the plan that names it.
+const PACKAGE: &str = "package.zip";
+
+/// Plans into `<name>.tfplan` and `<name>.json`, has the rules judge it, writes `<name>.md` for people and a
+/// manifest that binds it to its sources.
+pub(super) fn plan<'c>(
+    context: &'c Context<'_>,
+    name: &'static str,
+    more: &[&str],
+) -> Result<Vec<Action<'c>>, Error> {
+    let mut actions = init(context)?;
+    let files = PlanFiles::new(context, name);
+    let sources = sources(context)?;
+    let stack = context.terraform()?;
+    let mut args = vec!["plan".to_owned(), "-input=false".to_owned(), "-no-color".to_owned()];
+    args.extend(sources.variables.iter().map(|file| format!("-var-file={}", file.display())));
+    args.push(format!("-out={}", files.plan.display()));
+    // Who only looks keeps nobody out, and the role of pull requests may not write.
+    args.extend((!context.applies).then(|| "-lock=false".to_owned()));
+    args.extend(more.iter().map(|&more| more.to_owned()));
+    actions.push(locked(stack.cmd(args).within(ANSWERS_WITHIN)));
+    let show = show(context, name)?;
+    actions.push(Action::new(format!("$ {} >{}", show.shown(), files.json.display()), {
+        let json = files.json.clone();
+        move |io| {
+            file::replace(&json, io.runner.capture(&show, ANSWERS_WITHIN)?)?;
+            no_secrets(&json)
+        }
+    }));
+    let sarif = context.sarif(name);
+    actions.push(Action::new(format!("review {} by the rules of `rds-iam plan`", files.json.display()), {
+        let files = files.clone();
+        move |io| review(&files, &sarif, context, io)
+    }));
+    actions.push(Action::new(
+        "bind the plan to its commit, providers' lock, variables and package",
+        move |io| {
+            let manifest = Manifest::of(&files.plan, &sources, context)?;
+            // The plan names the package by path and digest: both travel, for another build is another package.
+            if sources.package.is_file() {
+                file::copy(&sources.package, &context.bundle(PACKAGE))?;
+            }
+            manifest.write(&files.manifest)?;
+            io.console.line(&format!("plan {}", manifest.digest()));
+            Ok(None)
+        },
+    ));
+    Ok(actions)
+}
+
+/// Writes the review for programs and people, and refuses the plan where a rule does.
+fn review(files: &PlanFiles, sarif: &Path, context: &Context<'_>, io: &Io) -> Result<Option<String>, Error> {
+    let plan = Plan::read(&files.json).map_err(|error| Error::Found {
+        found: ErrorReport(&error).to_string(),
+        help: "plan again: cargo xtask plan --env E".to_owned(),
+    })?;
+    let review = plan.review();
+    file::replace(sarif, format!("{}\n", review.to_sarif(STACK)))?;
+    file::replace(&files.report, format!("{}\n", review.to_json()))?;
+    file::replace(&files.markdown, plan_summary::plan(context, &review)?)?;
+    io.console.line(&review.to_string());
+    if review.is_refused() {
+        let count = plan_summary::plural(review.findings.len(), "reason");
+        return Err(Error::Found {
+            found: format!("the rules refuse the plan for {count}"),
+            help: "the plan does what the design forbids: each finding above says what to do".to_owned(),
+        });
+    }
+    Ok(Some(plan_summary::counts(review.summary.counts)))
+}
+
+/// Applies `<name>.tfplan`, where it is the plan of what is here.
+pub(super) fn apply<'c>(context: &'c Context<'_>, name: &'static str) -> Result<Vec<Action<'c>>, Error> {
+    let files = PlanFiles::new(context, name);
+    let apply = ["apply", "-input=false", "-no-color", &files.plan.display().to_string()];
+    let apply = locked(context.terraform()?.cmd(apply));
+    let spent = [files.manifest, files.plan];
+    Ok(vec![
+        check_sources(context, name)?,
+        apply,
+        // A plan is applied once; a second time, Terraform would call it stale.
+        Action::new("put the plan away: it is applied", move |_| {
+            spent.iter().try_for_each(|path| file::remove(path)).map(|()| None)
+        }),
+    ])
+}
+
+/// Refuses `<name>.tfplan` where it is not the plan of what is here.
+pub(super) fn check_sources<'c>(context: &'c Context<'_>, name: &'static str) -> Result<Action<'c>, Error> {
+    let files = PlanFiles::new(context, name);
+    let sources = sources(context)?;
+    Ok(Action::new(format!("check that {} is the plan of what is here", files.plan.display()), move |_| {
+        let brought = context.bundle(PACKAGE);
+        let found: Manifest = file::json(&files.manifest, "cargo xtask plan --env E")?;
+        // That which was planned, and not one that was built since.
+        if brought.is_file() {
+            file::copy(&brought, &sources.package)?;
+        }
+        found.check(&Manifest::of(&files.plan, &sources, context)?, context.now)?;
+        Ok(Some(format!("plan {}", &found.digest()[..12])))
+    }))
+}
+
+/// Whether a resource of `kind` goes by `<name>.tfplan`: the plan knows better than the state, for it asked AWS.
+///
+/// # Errors
+/// When Terraform can't read the plan.
+pub(super) fn destroys(kind: &str, name: &str, context: &Context<'_>, runner: Runner) -> Result<bool, Error> {
+    let show = show(context, name)?;
+    let plan: Value =
+        serde_json::from_str(&runner.capture(&show, ANSWERS_WITHIN)?).map_err(Error::answer(&show))?;
+    let delete = Value::from("delete");
+    Ok(plan["resource_changes"].as_array().into_iter().flatten().any(|change| {
+        let actions = change["change"]["actions"].as_array();
+        change["type"] == kind && actions.is_some_and(|actions| actions.contains(&delete))
+    }))
+}
+
+/// The command that prints `<name>.tfplan` as JSON.
+fn show(context: &Context<'_>, name: &str) -> Result<Cmd, Error> {
+    let plan = PlanFiles::new(context, name).plan.display().to_string();
+    Ok(context.terraform()?.cmd(["show", "-json", "-no-color", &plan]))
+}
+
+/// The files of a plan.
+#[derive(Clone, Debug)]
+struct PlanFiles {
+    plan: PathBuf,
+    json: PathBuf,
+    report: PathBuf,
+    markdown: PathBuf,
+    manifest: PathBuf,
+}
+
+impl PlanFiles {
+    fn new(context: &Context<'_>, name: &str) -> Self {
+        let file = |end: &str| context.file(&format!("{name}.{end}"));
+        Self {
+            plan: context.bundle(&format!("{name}.tfplan")),
+            json: file("json"),
+            report: file("report.json"),
+            markdown: file("md"),
+            manifest: context.bundle(&format!("{name}.manifest.json")),
+        }
+    }
+}
+
+/// A plan that holds a secret is not handed on.
+fn no_secrets(json: &Path) -> Result<Option<String>, Error> {
+    let found = bundle::sensitive(&file::json(json, "cargo xtask plan --env E")?);
+    if found.is_empty() {
+        return Ok(None);
+    }
+    file::remove(json)?;
+    Err(Error::Found {
+        found: format!(
+            "the plan holds sensitive values, which would leave with it:\n  {}",
+            found.join("\n  ")
+        ),
+        help:
+            "let AWS keep them (managed secrets, ephemeral values): this deployment needs none in its state"
+                .to_owned(),
+    })
+}
+
+/// A Terraform command; where somebody else holds the state's lock, it says who.
+fn locked<'c>(cmd: Cmd) -> Action<'c> {
+    Action::new(format!("$ {}", cmd.shown()), move |io| io.runner.run(&cmd).map(|()| None).map_err(holder))
+}
+
+/// The holder of the lock, from the end of what Terraform printed: it has no other way to tell.
+fn holder(error: RunError) -> Error {
+    let RunError::Failed { tail, .. } = &error else { return error.into() };
+    let field = |name: &str| {
+        tail.lines().iter().find_map(|line| line.split_once(name).map(|(_, value)| value.trim().to_owned()))
+    };
+    let (Some(who), Some(since), Some(id)) = (field("Who:"), field("Created:"), field("ID:")) else {
+        return error.into();
+    };
+    let what = field("Operation:").unwrap_or_default();
+    Error::Found {
+        found: format!("the state is locked by {who} since {since} ({what})"),
+        help: format!(
+            "wait for the end of that run; only where it is surely dead: terraform force-unlock {id}, in {STACK}"
+        ),
+    }
+}

@@ -1,0 +1,165 @@
+//! A digest from one environment to the next, without a build.
+
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::rights::{committed, push_rights};
+use crate::attestation;
+use crate::context::{Context, Promotion};
+use crate::environment::Environment;
+use crate::gate_results;
+use crate::need::Need;
+use crate::permissions::permission_needs;
+use crate::stage::{Action, Artifact, Effect, Io, Stage};
+use rds_iam_process::error::Error;
+use rds_iam_process::file;
+use rds_iam_process::runner::Cmd;
+
+/// What an image must have passed.
+pub(crate) const GATES_OF_IMAGES: [&str; 4] = ["validate", "tflint", "checkov", "trivy"];
+/// A question to AWS or to a registry.
+const SHOWN_WITHIN: Duration = Duration::from_secs(120);
+/// Where images must come from.
+const MAIN: &str = "main";
+
+pub(super) const PROMOTE: Stage = Stage {
+    name: "promote",
+    purpose: "Copy the digest that runs in one environment to the other's repository, on the record",
+    inputs: &[Artifact::Programs, Artifact::Outputs],
+    outputs: &[Artifact::Pushed, Artifact::Users, Artifact::Proxy],
+    effect: Effect::Remote,
+    undo: "nothing runs it there yet; the repository's lifecycle removes old images",
+    minutes: 30,
+    exit: 31,
+    needs: |context| {
+        let mut needs = committed(context, permission_needs(context, push_rights));
+        if let Some(Promotion { from, .. }) = context.promotion.as_ref().filter(|_| !context.is_local()) {
+            needs.extend([
+                Need::Permission("ecr:BatchGetImage", from.repository_arn()),
+                Need::Permission("ecr:GetDownloadUrlForLayer", from.repository_arn()),
+                Need::Permission("ssm:GetParameters", from.parameter_arn(&from.image_parameter())),
+            ]);
+        }
+        needs.push(Need::Program("git", "apt-get install git"));
+        // A repository that is no name is told when the stage begins.
+        if !matches!(attestation::repository(context), Ok(None)) {
+            needs.push(Need::Program("gh", attestation::GH_HELP));
+        }
+        needs
+    },
+    actions: |context| {
+        let mut what =
+            "check that the digest is of a commit on main, passed its gates and runs where it comes from; \
+                        copy it"
+                .to_owned();
+        if let Some(Promotion { digest, accept_skipped, reason, .. }) = &context.promotion {
+            let digest = digest.as_deref().unwrap_or("whichever runs there");
+            what.push_str(&format!("\n    digest: {digest}\n    reason: {reason:?}"));
+            match attestation::repository(context)? {
+                Some(repository) => {
+                    what.push_str(&format!("\n    attestation: of {repository}, by `gh attestation verify`"));
+                }
+                None => what.push_str("\n    attestation: none is asked for"),
+            }
+            if !accept_skipped.is_empty() {
+                what.push_str(&format!("\n    accepted without: {}", accept_skipped.join(", ")));
+            }
+        }
+        Ok(vec![Action::new(what, move |io| promote(context, io))])
+    },
+};
+
+fn promote(context: &Context<'_>, io: &Io) -> Result<Option<String>, Error> {
+    let to = context.environment()?;
+    let Some(Promotion { from, digest, accept_skipped, reason }) = &context.promotion else {
+        return Err(Error::Found {
+            found: "a promotion needs an environment to come from".to_owned(),
+            help: "cargo xtask promote --from A --to B".to_owned(),
+        });
+    };
+    let infra = |args: &[&str]| Ok::<_, Error>(context.program("rds-iam")?.args(args.iter().copied()));
+    let show = infra(&["image", "show", "--repository", &from.repository(), "--region", &from.region])?;
+    let manifest = context.file("promotion-manifest.json");
+    let show = show.args(["--manifest", &manifest.display().to_string()]);
+    let show = match digest {
+        Some(digest) => show.args(["--digest", digest]),
+        None => show.args(["--parameter", &from.image_parameter()]),
+    };
+    let shown = io.runner.capture(&show, SHOWN_WITHIN)?;
+    let image: Value = serde_json::from_str(&shown).map_err(Error::answer(&show))?;
+    let field = |name: &str| image[name].as_str().unwrap_or_default();
+    let (digest, commit) = (field("digest"), field("commit"));
+    on_main(context, commit, io)?;
+    let attested = attestation::repository(context)?;
+    if let Some(repository) = &attested {
+        io.runner.run(&attestation::verify(repository, &manifest, commit, context))?;
+    }
+    let place = |name: &str, environment: &Environment| {
+        let path = context.file(name);
+        let place = serde_json::json!({
+            "environment": environment.name,
+            "repository": environment.repository(),
+            "region": environment.region,
+            "image_parameter": environment.image_parameter(),
+        });
+        file::replace(&path, format!("{place:#}\n")).map(|()| path.display().to_string())
+    };
+    let record = context.file("promotion.json").display().to_string();
+    let mut copy = infra(&["image", "promote", "--digest", digest, "--record", &record])?
+        .args(["--from", &place("promote-from.json", from)?, "--to", &place("promote-to.json", to)?])
+        .args(["--by", &gate_results::who(), "--reason", reason, "--require", &GATES_OF_IMAGES.join(",")]);
+    let note = match &attested {
+        Some(_) => ", by a verified attestation".to_owned(),
+        None if context.is_local() => String::new(),
+        // What comes with the image is then the word of those who may push it.
+        None => format!("; no attestation is verified ({} is not set)", attestation::VARIABLE),
+    };
+    if let Some(repository) = attested {
+        copy = copy.args(["--attestation", &format!("verified by gh for {repository} and {commit}")]);
+    }
+    if context.is_local() {
+        copy = copy.args(["--accept-local"]);
+    }
+    if !accept_skipped.is_empty() {
+        copy = copy.args(["--accept-skipped".to_owned(), accept_skipped.join(",")]);
+    }
+    io.runner.run(&copy.hint("nothing was changed where the message above does not say so"))?;
+    // The same as after a push: what is rolled out next.
+    let pushed = serde_json::json!({ "repository": to.repository(), "digest": digest, "tag": commit });
+    file::replace(&context.file("pushed.json"), format!("{pushed:#}\n"))?;
+    Ok(Some(format!(
+        "{} of {}{note}",
+        digest.chars().take(19).collect::<String>(),
+        commit.chars().take(12).collect::<String>()
+    )))
+}
+
+/// What was built from a branch, or from changes of somebody's own, is not promoted.
+fn on_main(context: &Context<'_>, commit: &str, io: &Io) -> Result<(), Error> {
+    // A name of git's, such as main itself, is no commit that an image was built from.
+    let is_id = commit.len() == 40 && commit.bytes().all(|byte| byte.is_ascii_hexdigit());
+    if !is_id {
+        return Err(Error::Found {
+            found: format!("the image says that it was built from {commit:?}, which is no commit's id"),
+            help: "deploy from a commit, without changes of your own, and promote that".to_owned(),
+        });
+    }
+    let git = |args: &[&str]| {
+        let trust = format!("safe.directory={}", context.workspace.root.display());
+        let git = Cmd::new("git", &context.workspace.root, "apt-get install git").args(["-c", &trust]);
+        io.runner.ask(&git.args(args.iter().copied()))
+    };
+    let remote = format!("refs/remotes/origin/{MAIN}");
+    // A clone without that remote has its own main.
+    let main =
+        if git(&["rev-parse", "--verify", "--quiet", &remote]).is_ok() { remote.as_str() } else { MAIN };
+    if git(&["merge-base", "--is-ancestor", commit, main]).is_ok() {
+        io.console.line(&format!("{commit} is on {main}"));
+        return Ok(());
+    }
+    Err(Error::Found {
+        found: format!("the image was built from {commit}, which is not a commit on {main}"),
+        help: "merge it and deploy that; or `git fetch`, where this clone is behind".to_owned(),
+    })
+}
