@@ -58,7 +58,8 @@ fn cycles(modules: &[(Module, File<'_>)]) -> Vec<Finding> {
     }
     let names = Names {
         modules: modules.iter().map(|(module, _)| module).collect(),
-        imports: all.iter().flat_map(|(.., paths)| &paths.imports).collect(),
+        // Last in, first out: where a package has both, `lib.rs` says what `crate::` has, not `main.rs`.
+        imports: all.iter().rev().flat_map(|(.., paths)| &paths.imports).collect(),
     };
     // The first file that makes each edge, by the two modules beside each other that the edge connects.
     let mut edges: BTreeMap<(Module, Module), &str> = BTreeMap::new();
@@ -235,6 +236,7 @@ mod tests {
     fn a_cycle_through_a_re_export_is_found() {
         let cycle = found(&[
             ("crates/x/src/lib.rs", "mod declaration; mod mysql; pub use declaration::{Declaration as D};"),
+            ("crates/x/src/main.rs", "use x::D;"),
             ("crates/x/src/declaration.rs", "use crate::mysql::names::Name;"),
             ("crates/x/src/mysql/mod.rs", "pub mod names; use crate::D;"),
             ("crates/x/src/mysql/names.rs", "pub struct Name;"),
