@@ -1,4 +1,4 @@
-//! Tells the benchmarks which compiler built them: their figures say so.
+//! Passes the compiler's version to the benchmarks, which print it with their figures.
 
 #[expect(
     clippy::disallowed_methods,

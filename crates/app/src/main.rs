@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use rds_iam_app::config::VARIABLES;
 use rds_iam_app::{Config, Environment, RunError, check_credentials, logging, run};
+use rds_iam_report::ErrorReport;
 use rds_iam_token::Clock;
 
 /// The number of threads for blocking work, which is only DNS resolution.
@@ -93,12 +94,6 @@ async fn check(config: &Config) -> Result<(), RunError> {
 
 /// Prints an error with its causes, at the only place that does.
 fn failed(error: &dyn Error, status: u8) -> ExitCode {
-    eprint!("rds-iam-app: {error}");
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        eprint!(": {error}");
-        cause = error.source();
-    }
-    eprintln!();
+    eprintln!("rds-iam-app: {}", ErrorReport(error));
     ExitCode::from(status)
 }

@@ -2,7 +2,6 @@
 
 mod common;
 
-use std::future::Future;
 use std::io;
 use std::sync::{Arc, LazyLock, Mutex};
 use std::time::Duration;
@@ -12,51 +11,27 @@ use axum::body::Body;
 use axum::http::{Request, StatusCode};
 use rds_iam_app::AppState;
 use rds_iam_emulator_server::MySql;
-use rds_iam_pool::{Credential, Limits, Pool, Target, connect};
-use rds_iam_token::{Clock, Endpoint, Login, Minter, TokenSource};
-use sqlx::{MySqlConnection, Row};
+use rds_iam_emulator_server::fixtures::{self, until};
+use rds_iam_pool::{Limits, Pool, Target};
+use rds_iam_token::Endpoint;
+use sqlx::Row;
 use tracing_subscriber::fmt::MakeWriter;
 
 use common::{form, get, post_json, send};
 
-const SCHEMA: &str = include_str!("../schema.sql");
-
-/// What the log of a refused login shall have.
+/// The text expected in the log of a refused login.
 const PERMIT: &str = "the statements that permit it";
-
-/// How long a state that must come may take.
-const WITHIN: Duration = Duration::from_secs(30);
 
 /// A server with the database and the user, and without the table.
 async fn bare_server() -> MySql {
     LazyLock::force(&LOG);
-    let mysql = MySql::builder().database("node_db").start().await.unwrap();
-    let mut master = as_master(&mysql).await;
-    for sql in [
-        "CREATE USER 'node_app'@'%' IDENTIFIED WITH AWSAuthenticationPlugin AS 'RDS'",
-        "ALTER USER 'node_app'@'%' REQUIRE SSL",
-        "GRANT SELECT, INSERT, UPDATE, DELETE ON node_db.* TO 'node_app'@'%'",
-    ] {
-        sqlx::raw_sql(sql).execute(&mut master).await.unwrap();
-    }
-    mysql
+    fixtures::app_server().await.unwrap()
 }
 
 async fn server() -> MySql {
     let mysql = bare_server().await;
-    create_table(&mysql).await;
+    fixtures::create_app_tables(&mysql).await.unwrap();
     mysql
-}
-
-async fn create_table(mysql: &MySql) {
-    sqlx::raw_sql(SCHEMA).execute(&mut as_master(mysql).await).await.unwrap();
-}
-
-async fn as_master(mysql: &MySql) -> MySqlConnection {
-    let target =
-        Target::new(mysql.endpoint().clone(), mysql.ca_pem()).dial(mysql.dial().clone()).database("node_db");
-    let user = mysql.master().username().parse().unwrap();
-    connect(&target, &user, Credential::Password(mysql.master().password())).await.unwrap()
 }
 
 fn app(mysql: &MySql) -> Router {
@@ -70,21 +45,10 @@ fn app_at(mysql: &MySql, dial: &Endpoint) -> Router {
 }
 
 fn state_at(mysql: &MySql, dial: &Endpoint) -> AppState {
-    let login = Login::new(mysql.endpoint().clone(), mysql.region().clone(), "node_app".parse().unwrap());
-    let tokens = TokenSource::refresh_ahead(Minter::new(login, mysql.credentials(), Clock::system()));
+    let tokens = fixtures::tokens(mysql, fixtures::APP_USER);
     let target = Target::new(mysql.endpoint().clone(), mysql.ca_pem()).dial(dial.clone()).database("node_db");
     let limits = Limits { acquire_timeout: Duration::from_secs(2), ..Limits::default() };
     AppState::new(Pool::lazy(tokens.clone(), target, limits).unwrap(), &tokens, PERMIT.into())
-}
-
-/// Asks again until the answer is as it must become.
-async fn until<F: Future<Output = bool>>(what: &str, mut is_so: impl FnMut() -> F) {
-    let asking = async {
-        while !is_so().await {
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-    };
-    tokio::time::timeout(WITHIN, asking).await.unwrap_or_else(|_| panic!("timed out waiting: {what}"));
 }
 
 #[tokio::test]
@@ -169,7 +133,7 @@ async fn identity_is_asked_once_a_second() {
     let app = app(&mysql);
     let asked = async || {
         let status = sqlx::raw_sql("SHOW GLOBAL STATUS LIKE 'Com_show_create_user'");
-        let row = status.fetch_one(&mut as_master(&mysql).await).await.unwrap();
+        let row = status.fetch_one(&mut fixtures::as_master(&mysql).await.unwrap()).await.unwrap();
         row.get::<String, _>(1).parse::<u64>().unwrap()
     };
     let before = asked().await;
@@ -187,14 +151,14 @@ async fn identity_is_asked_once_a_second() {
 }
 
 #[tokio::test]
-async fn a_missing_table_is_told_with_its_mend() {
+async fn a_missing_table_is_reported_with_its_fix() {
     let mysql = bare_server().await;
     let app = app(&mysql);
     let ready = get(&app, "/readyz").await;
     assert_eq!(ready.status, StatusCode::SERVICE_UNAVAILABLE);
     insta::assert_snapshot!(ready.text, @r#"{"ready":false,"remedy":"configuration","detail":"The table `messages` is missing: run rds-iam-bootstrap with this app's schema."}"#);
     assert_eq!(get(&app, "/").await.status, StatusCode::SERVICE_UNAVAILABLE);
-    create_table(&mysql).await;
+    fixtures::create_app_tables(&mysql).await.unwrap();
     assert_eq!(get(&app, "/").await.status, StatusCode::OK);
     until("ready", async || get(&app, "/readyz").await.status == StatusCode::OK).await;
 }
@@ -286,7 +250,7 @@ async fn a_refused_login_is_logged_with_what_permits_it_and_no_secret_is() {
     }
 }
 
-/// What this process logs, at every level.
+/// The log of this process, at every level.
 static LOG: LazyLock<Log> = LazyLock::new(|| {
     let log = Log::default();
     tracing_subscriber::fmt()

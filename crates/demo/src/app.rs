@@ -10,10 +10,10 @@ use tokio::process::Child;
 use crate::http;
 use crate::program::{self, Environment};
 
-/// How long the app may take to serve, and to end.
+/// The time limit for the app to serve, and to end.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// How often a condition is looked at.
+/// The poll interval.
 const POLL: Duration = Duration::from_millis(50);
 
 /// The running app. Dropping it kills it; [`end`](Self::end) lets it finish.
@@ -21,7 +21,7 @@ pub(crate) struct App {
     child: Child,
     log: PathBuf,
     pub(crate) url: String,
-    /// Where probes and the identity are.
+    /// The URL of probes and the identity.
     pub(crate) management: String,
 }
 

@@ -13,7 +13,8 @@ use std::time::Duration;
 
 use rds_iam_emulator_server::Error;
 use rds_iam_emulator_server::host::command::tail;
-use rds_iam_emulator_server::host::file::write_whole;
+use rds_iam_emulator_server::host::file;
+use rds_iam_report::ErrorReport;
 use serde_json::json;
 use tracing::{info, warn};
 
@@ -27,7 +28,7 @@ use crate::{python, snapshot};
 /// The interval at which the AWS API is polled.
 const POLL_INTERVAL: Duration = Duration::from_millis(250);
 
-/// How many polls in a row may fail: moto may be busy.
+/// The number of polls in a row that may fail: moto may be busy.
 const MAX_FAILED_POLLS: u32 = 20;
 
 /// A running account. Dropping it ends all that belongs to it and leaves only logs in its folder; so does the
@@ -68,7 +69,7 @@ impl Account {
             .await?;
         let machines = Machines::new(&folder, &registry, program).await?;
         let docker = folder.make("docker")?;
-        write_whole(&docker.join("config.json"), &registry.docker_config(), 0o600)?;
+        file::replace(&docker.join("config.json"), &registry.docker_config(), 0o600)?;
         folder.announce(&json!({
             "pid": std::process::id(),
             "aws_endpoint_url": aws.url(),
@@ -110,7 +111,7 @@ impl Account {
                 Err(e) if failed_polls == MAX_FAILED_POLLS => return e,
                 Err(e) => {
                     failed_polls += 1;
-                    warn!("{}", crate::databases::chain(&e));
+                    warn!("{}", ErrorReport(&e));
                 }
             }
             tokio::time::sleep(POLL_INTERVAL).await;

@@ -42,7 +42,7 @@ impl ChildGuard {
         Ok(Self { stdin: shell.stdin.take(), shell })
     }
 
-    /// How the program ended, if it did by itself.
+    /// Returns the exit status of the program, if it ended by itself.
     pub(crate) fn ended(&mut self) -> Option<ExitStatus> {
         self.shell.try_wait().ok().flatten()
     }

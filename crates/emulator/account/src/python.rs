@@ -54,7 +54,7 @@ pub async fn python() -> Result<PathBuf, Error> {
     Ok(entry.finish(&scratch)?.join(interpreter))
 }
 
-/// Whether this machine's own Python can make an environment.
+/// Returns whether this machine's own Python can create an environment.
 pub(crate) async fn is_possible() -> bool {
     command::missing(&["python3"]).is_empty()
         && Command::new("python3").args(["-c", "import venv, ensurepip"]).output().await.is_ok()

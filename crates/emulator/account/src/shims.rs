@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use rds_iam_emulator_server::Error;
 use rds_iam_emulator_server::host::command::Command;
-use rds_iam_emulator_server::host::file::write_whole;
+use rds_iam_emulator_server::host::file;
 use serde::{Deserialize, Serialize};
 
 use crate::aws::AwsApi;
@@ -24,16 +24,16 @@ pub(crate) struct Settings {
     pub(crate) container: String,
     /// The registry that takes the place of ECR.
     pub(crate) registry: String,
-    /// What the container gets besides, as options of `docker run`.
+    /// The additional options of `docker run`.
     pub(crate) options: Vec<String>,
-    /// Where the AWS API answers.
+    /// The URL of the AWS API.
     pub(crate) aws_endpoint_url: String,
     /// The file with the access key that it knows.
     pub(crate) credentials_file: PathBuf,
     pub(crate) region: String,
     /// The machine's own id.
     pub(crate) instance: String,
-    /// Where the container serves, in place of the ports that the scripts name: another machine of the group may have
+    /// The ports of the container, in place of those that the scripts name: another machine of the group may have
     /// those at the same time.
     pub(crate) port: u16,
     pub(crate) management_port: u16,
@@ -53,7 +53,7 @@ pub(crate) fn write(shims: &Path, program: &Path) -> Result<(), Error> {
             "#!/bin/sh\n# A shim for {name} on a machine that rds-iam-emulator emulates; it is not {name}.\n\
              exec '{program}' shim {name} \"$@\"\n"
         );
-        write_whole(&shims.join(name), &text, 0o755)?;
+        file::replace(&shims.join(name), &text, 0o755)?;
     }
     Ok(())
 }

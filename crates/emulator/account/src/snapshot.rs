@@ -48,7 +48,7 @@ pub(crate) struct Group {
     pub(crate) user_data: String,
     /// The latest first.
     pub(crate) refreshes: Vec<Refresh>,
-    /// Whether new machines wait until a launch hook is completed.
+    /// True if new machines wait until a launch hook is completed.
     pub(crate) has_hook: bool,
     /// With what the hook of a machine that waits was completed, by the machine's id.
     pub(crate) completed: BTreeMap<String, String>,
@@ -69,7 +69,7 @@ pub(crate) struct Refresh {
     pub(crate) status: Status,
 }
 
-/// How far a refresh is.
+/// The progress of a refresh.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
 pub(crate) enum Status {
     Pending,
@@ -83,7 +83,7 @@ pub(crate) enum Status {
 #[derive(Debug, Deserialize)]
 pub(crate) struct TargetGroup {
     pub(crate) arn: String,
-    /// What the load balancer asks for.
+    /// The path of the load balancer's health checks.
     pub(crate) health_path: Option<String>,
 }
 
@@ -98,7 +98,7 @@ pub(crate) struct Report {
     pub(crate) launches: Vec<Launch>,
 }
 
-/// How the launch of a machine is.
+/// The state of a machine's launch.
 #[derive(Debug, Serialize)]
 pub(crate) struct Launch {
     /// The id of its group.
@@ -117,7 +117,7 @@ impl Report {
     }
 }
 
-/// How far a refresh has come, in AWS's words.
+/// The progress of a refresh, in AWS's words.
 #[derive(Debug, Serialize)]
 pub(crate) struct Progress {
     pub(crate) status: &'static str,
@@ -140,7 +140,7 @@ pub(crate) async fn fetch(aws: &AwsApi) -> Result<Snapshot, Error> {
 /// Sends a report.
 ///
 /// # Errors
-/// As [`fetch`].
+/// Like [`fetch`].
 pub(crate) async fn report(aws: &AwsApi, report: &Report) -> Result<(), Error> {
     let sent = async {
         let report = serde_json::to_string(report)?;

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 const FILE: &str = "logins.jsonl";
 
-/// One attempt to log in by token, as the server saw it. It holds neither token nor signature.
+/// One attempt to log in by token, as observed by the server. It holds neither token nor signature.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct LoginEvent {
@@ -18,21 +18,21 @@ pub struct LoginEvent {
     pub unix_time: u64,
     /// The database user that the client named.
     pub user: String,
-    /// Where the client came from.
+    /// The address of the client.
     pub host: String,
     /// The access key that signed the token, where it is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub access_key_id: Option<String>,
-    /// How long before the login an accepted token was signed, in seconds; below zero when the signer's
+    /// The time from the signing of an accepted token to the login, in seconds; below zero if the signer's
     /// clock is ahead.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub token_age_seconds: Option<i64>,
-    /// What the server decided.
+    /// The decision.
     #[serde(flatten)]
     pub verdict: Verdict,
 }
 
-/// What the server decided about a login.
+/// The server's decision about a login.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "verdict", rename_all = "lowercase")]
 #[expect(clippy::exhaustive_enums, reason = "there is no third answer")]
@@ -78,7 +78,7 @@ impl RefusalCode {
 }
 
 impl fmt::Display for RefusalCode {
-    /// As in RDS's log, such as `400 ExpiredToken`.
+    /// Returns the text of RDS's log, such as `400 ExpiredToken`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {self:?}", self.status())
     }
@@ -98,7 +98,7 @@ impl LoginEvent {
         }
     }
 
-    /// Whether the client got in.
+    /// Returns whether the client was let in.
     #[must_use]
     pub fn accepted(&self) -> bool {
         self.verdict == Verdict::Accepted
@@ -122,7 +122,7 @@ impl LoginEvent {
         }
     }
 
-    /// Where the record is in a control folder.
+    /// Returns the path of the record in a control folder.
     #[must_use]
     pub fn record(dir: &Path) -> PathBuf {
         dir.join(FILE)

@@ -18,19 +18,19 @@ pub enum Error {
     Setting {
         /// Its name.
         setting: &'static str,
-        /// What it is.
+        /// Its value.
         value: String,
-        /// What is wrong with that, and what would be right.
+        /// The reason why it can't be used, and what to use.
         problem: String,
     },
     /// Programs are missing on this machine: install them.
     #[error("to {purpose}, this machine needs {}: {hint}", tools.join(", "))]
     MissingTools {
-        /// What they are needed for.
+        /// Their purpose.
         purpose: &'static str,
-        /// Every one that is missing.
+        /// All that are missing.
         tools: Vec<&'static str>,
-        /// How to get or avoid them.
+        /// The way to install or avoid them.
         hint: &'static str,
     },
     /// Docker was asked for, and no engine answers.
@@ -41,9 +41,9 @@ pub enum Error {
     /// The Docker engine refused something, or went away.
     #[error("Docker could not {operation}")]
     Docker {
-        /// What it was asked for.
+        /// The request.
         operation: String,
-        /// What it answered.
+        /// The answer.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// A program could not be run, or failed.
@@ -52,7 +52,7 @@ pub enum Error {
     /// A file could not be read or written.
     #[error("could not {operation} {}", path.display())]
     Io {
-        /// What was tried.
+        /// The operation.
         operation: &'static str,
         /// On what.
         path: PathBuf,
@@ -64,7 +64,7 @@ pub enum Error {
     NotReady {
         /// Which server.
         server: &'static str,
-        /// What it did instead.
+        /// Its output or end.
         reason: String,
         /// The last lines of its log.
         log: String,
@@ -74,7 +74,7 @@ pub enum Error {
     Ended {
         /// Which server.
         server: &'static str,
-        /// How, where that is known.
+        /// The cause, if it is known.
         status: Option<ExitStatus>,
         /// The last lines of its log.
         log: String,
@@ -82,17 +82,17 @@ pub enum Error {
     /// The database refused what the emulator does as its administrator.
     #[error("the database could not {operation}")]
     Database {
-        /// What it was asked for.
+        /// The request.
         operation: &'static str,
-        /// What it answered.
+        /// The answer.
         source: sqlx::Error,
     },
     /// The AWS API endpoint refused something.
     #[error("the AWS API endpoint could not {operation}")]
     Aws {
-        /// What it was asked for.
+        /// The request.
         operation: String,
-        /// What it answered.
+        /// The answer.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// The server's certificate could not be made.

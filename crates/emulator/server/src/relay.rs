@@ -16,7 +16,7 @@ use tracing::debug;
 
 use crate::error::Error;
 
-/// How many connections may wait to be accepted.
+/// The most connections that wait to be accepted.
 const BACKLOG: u32 = 128;
 
 /// A running relay. Dropping it closes its port and cuts its connections.
@@ -37,7 +37,7 @@ struct Shared {
     to_throttle: AtomicU32,
     /// Raised by one to cut the connections that there are.
     cut: watch::Sender<u64>,
-    /// How many connections there are.
+    /// The number of open connections.
     open: watch::Sender<usize>,
 }
 
@@ -65,13 +65,13 @@ impl Relay {
         &self.dial
     }
 
-    /// How many connections have been accepted so far, throttled ones included.
+    /// Returns the number of connections accepted so far, throttled ones included.
     #[must_use]
     pub fn accepted(&self) -> u64 {
         self.shared.accepted.load(Ordering::SeqCst)
     }
 
-    /// How many connections there are now.
+    /// Returns the number of open connections.
     #[must_use]
     pub fn open(&self) -> usize {
         *self.shared.open.borrow()
@@ -86,7 +86,7 @@ impl Relay {
         debug_assert!(gone.is_ok());
     }
 
-    /// Refuses connections, as a server that is down does, or accepts them again. Those that there are
+    /// Refuses connections, as a server that is down does, or accepts them again. Open ones
     /// stay.
     ///
     /// # Errors
@@ -106,7 +106,7 @@ impl Relay {
         Ok(())
     }
 
-    /// Leads new connections to another server, as an endpoint does after a failover. Those that there are
+    /// Leads new connections to another server, as an endpoint does after a failover. Open ones
     /// stay where they are.
     pub fn lead_to(&self, server: &Endpoint) {
         self.shared.server.send_replace(server.clone());

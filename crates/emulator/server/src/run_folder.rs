@@ -17,10 +17,12 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Stdio};
 
+use rds_iam_emulator_control::State;
 use tempfile::TempDir;
 
 use crate::error::Error;
 use crate::host::command::{Command, tail};
+use crate::host::file;
 use crate::tls::ServerIdentity;
 
 /// The path of `run` in a container.
@@ -81,12 +83,7 @@ impl RunFolder {
             fs::create_dir(&dir).map_err(Error::io("create", &dir))?;
             fs::set_permissions(&dir, Permissions::from_mode(0o777)).map_err(Error::io("open up", &dir))?;
         }
-        let write = |name: &str, text: &str| {
-            let path = run.join(name);
-            fs::write(&path, text)
-                .and_then(|()| fs::set_permissions(&path, Permissions::from_mode(0o644)))
-                .map_err(Error::io("write", &path))
-        };
+        let write = |name: &str, text: &str| file::replace(&run.join(name), text, 0o644);
         write("supervise.sh", SUPERVISE)?;
         write("tls/ca.pem", identity.ca_pem())?;
         write("tls/cert.pem", identity.certificate_pem())?;
@@ -110,6 +107,13 @@ impl RunFolder {
 
     pub(crate) fn control(&self) -> PathBuf {
         self.run().join("control")
+    }
+
+    /// Replaces the server's state. The server may run as another user, so all may read the file.
+    pub(crate) fn write_state(&self, state: &State) -> Result<(), Error> {
+        let path = self.control().join(State::FILE);
+        let text = state.to_json().map_err(Error::io("write", &path))?;
+        file::replace(&path, &text, 0o644)
     }
 
     pub(crate) fn socket(&self) -> PathBuf {
@@ -160,7 +164,7 @@ impl RunFolder {
     }
 }
 
-/// Where the server finds things: the same tree of names on the host and in a container.
+/// The paths that the server uses, with the same names on the host and in a container.
 pub(crate) struct Paths<'a> {
     pub(crate) run: &'a Path,
     pub(crate) data: &'a Path,

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use rds_iam_emulator_control::AccessKey;
 use rds_iam_emulator_server::Error;
 use rds_iam_emulator_server::credentials::{credentials_file, own_key, read_key};
-use rds_iam_emulator_server::host::file::write_whole;
+use rds_iam_emulator_server::host::file;
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 
@@ -18,7 +18,7 @@ use tempfile::TempDir;
 pub(super) struct Key {
     pub(super) key: AccessKey,
     pub(super) file: PathBuf,
-    /// Where it was made for this endpoint. Removed when the last of its clients is dropped.
+    /// The folder of the file that was made for this endpoint, removed when the last of its clients is dropped.
     _folder: Option<Arc<TempDir>>,
 }
 
@@ -30,7 +30,7 @@ impl Key {
         let folder = tempfile::Builder::new().prefix("rds-iam-aws-").permissions(own).tempdir();
         let folder = folder.map_err(Error::io("make a folder in", &temporary))?;
         let (key, file) = (own_key()?, folder.path().join("credentials"));
-        write_whole(&file, &credentials_file(&key), 0o600)?;
+        file::replace(&file, &credentials_file(&key), 0o600)?;
         Ok(Self { key, file, _folder: Some(Arc::new(folder)) })
     }
 

@@ -37,12 +37,12 @@ const PROGRAM: [(&str, &str); 4] = [
     ("account.py", include_str!("../../aws/account.py")),
 ];
 
-/// Where there is no Python: moto's own image, of the version in `aws/requirements.txt`.
+/// Moto's own image, for machines without Python, of the version in `aws/requirements.txt`.
 const IMAGE: (&str, &str) = ("motoserver/moto", "5.2.5");
 const IMAGE_PORT: u16 = 5000;
 const IN_IMAGE: &str = "/rds-iam";
 
-/// How long moto may take to start. It takes about a second.
+/// The time limit for moto to start. It takes about a second.
 const READY_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// The environment variable with the key that moto accepts: [`Key::known`].
@@ -93,7 +93,7 @@ impl AwsApi {
     /// Starts the endpoint, for clients in us-east-1.
     ///
     /// # Errors
-    /// As [`AwsApi::start_in`].
+    /// The errors of [`AwsApi::start_in`].
     pub async fn start() -> Result<Self, Error> {
         let region = "us-east-1";
         let wrong = |problem: rds_iam_token::RegionError| Error::Setting {
@@ -126,7 +126,7 @@ impl AwsApi {
         })
     }
 
-    /// One that runs already, at a URL such as `http://127.0.0.1:34567`, for clients in `region`. Its access key is
+    /// Connects to a running API at a URL such as `http://127.0.0.1:34567`, for clients in `region`. Its access key is
     /// in `credentials_file`. Dropping this does not end it.
     ///
     /// # Errors
@@ -238,7 +238,7 @@ impl AwsApi {
         Self { server: Server::Elsewhere, url: self.url.clone(), region, key: self.key.clone() }
     }
 
-    /// Whether it ended unexpectedly.
+    /// Returns whether it ended unexpectedly.
     pub(crate) fn has_ended(&mut self) -> bool {
         match &mut self.server {
             Server::Process(process) => process.child.try_wait().is_ok_and(|status| status.is_some()),
