@@ -4,8 +4,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::BootstrapError;
-use crate::plan::{Action, Step};
-use crate::session::{Session, StatementError};
+use crate::plan::{Action, StatementError, Step};
+use crate::session::Session;
 
 /// The number of changes after which a run logs its progress.
 const LOGGED_EACH: usize = 100;

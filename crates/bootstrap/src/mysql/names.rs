@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::hosts;
-use crate::session::Login;
+use crate::plan::Login;
 
 /// MySQL's limit for user names, in characters ("Identifier Length Limits").
 const USER_LENGTH: usize = 32;
