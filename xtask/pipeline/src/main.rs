@@ -40,8 +40,8 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 
-use args::{Options, StageArgs};
-use cli::{Cli, Task};
+use args::Options;
+use cli::{Cli, StageTask, Task};
 use doctor::NOT_BEGUN;
 use rds_iam_checks::infra::{self, Infra};
 use rds_iam_checks::lint;
@@ -122,10 +122,7 @@ fn start(task: Task, console: Console) -> Result<u8, Error> {
         Task::Destroy { environment, no_snapshot, options } => {
             pipeline(Request { no_snapshot, ..Request::new(Run::Destroy, environment.env, options) })
         }
-        Task::Stage(stage) => {
-            let (name, StageArgs { env, report }) = stage.named();
-            pipeline(Request::from_stage(name, env, report))
-        }
+        Task::Stage(StageTask { name, args }) => pipeline(Request::from_stage(name, args.env, args.report)),
         Task::PullRequestComment { file } => comment::run(&file, &workspace, runner).map(|()| 0),
         Task::Infra(task) => {
             // The others are given what they need, or are called by what has looked.

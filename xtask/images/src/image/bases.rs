@@ -5,8 +5,9 @@ use std::path::Path;
 
 use clap::ValueEnum;
 use serde::Serialize;
+use xshell::cmd;
 
-use super::engine::docker;
+use super::engine::{client, docker};
 use super::{Which, local};
 use rds_iam_process::console::{Console, Style};
 use rds_iam_process::error::Error;
@@ -31,9 +32,9 @@ impl Bases {
         let text = fs::read_to_string(workspace.root.join(Which::App.dockerfile())).unwrap_or_default();
         let Some(Pair { builder, base }) = pinned(&text) else { return Self::Pinned };
         let why = [builder, base].iter().find_map(|base| {
-            let is_here =
-                docker(workspace).args(["image", "inspect", "--format", "{{.Id}}", &base.reference()]);
-            if runner.ask(&is_here).is_ok() {
+            let (shell, client, id, image) = (workspace.shell(), client(), "{{.Id}}", base.reference());
+            let inspect = docker(cmd!(shell, "{client} image inspect --format {id} {image}"));
+            if runner.ask(&inspect).is_ok() {
                 return None;
             }
             reach::host(&base.registry(), workspace, runner).err()

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
+use xshell::cmd;
 
 use super::install::install;
 use super::{Found, Tool, folder, in_cache, release};
@@ -117,18 +118,19 @@ pub(super) fn interpreter(folder: &Path) -> PathBuf {
 }
 
 fn virtual_environment(folder: &Path, workspace: &Workspace, runner: Runner) -> Result<(), Error> {
-    let python = workspace.tool("python3", HELP.to_owned()).hint(HELP);
-    runner.run(&python.args(["-m", "venv", &folder.display().to_string()])).map_err(Error::from)
+    let shell = workspace.shell();
+    let make = Cmd::from_xshell(cmd!(shell, "python3 -m venv {folder}"), HELP).hint(HELP);
+    Ok(runner.run(&make)?)
 }
 
 fn pip(environment: &Path, name: &str, workspace: &Workspace, action: &str) -> Cmd {
-    let pinned = ["--require-hashes", "--only-binary=:all:", "--no-deps", "--disable-pip-version-check"];
-    workspace
-        .tool(&interpreter(environment).display().to_string(), HELP.to_owned())
-        .hint(HELP)
-        .args(["-m", "pip", action])
-        .args(pinned)
-        .args(["--requirement", &requirements(name, workspace).display().to_string()])
+    let (shell, python) = (workspace.shell(), interpreter(environment));
+    let requirements = requirements(name, workspace);
+    let pip = cmd!(
+        shell,
+        "{python} -m pip {action} --require-hashes --only-binary=:all: --no-deps --disable-pip-version-check --requirement {requirements}"
+    );
+    Cmd::from_xshell(pip, HELP).hint(HELP)
 }
 
 fn requirements(name: &str, workspace: &Workspace) -> PathBuf {
