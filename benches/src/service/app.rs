@@ -14,7 +14,7 @@ use super::load;
 use crate::machine::kilobytes;
 
 /// The time limit for the app to be ready, and for its pool to be warm: it takes a tenth of a second.
-const PATIENCE: Duration = Duration::from_secs(30);
+const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The poll interval.
 const POLL: Duration = Duration::from_millis(1);
@@ -48,7 +48,7 @@ impl App {
             }
             anyhow::Ok((address, management, listening_after, started.elapsed()))
         };
-        let ready = tokio::time::timeout(PATIENCE, starting).await;
+        let ready = tokio::time::timeout(TIMEOUT, starting).await;
         let (address, management, listening_after, ready_after) =
             ready.context("the app is not ready after 30 s")??;
         let pid = child.id().context("the app has ended")?;
@@ -68,7 +68,7 @@ impl App {
                 tokio::time::sleep(POLL).await;
             }
         };
-        tokio::time::timeout(PATIENCE, warming).await.context("the app's pool is not warm after 30 s")?
+        tokio::time::timeout(TIMEOUT, warming).await.context("the app's pool is not warm after 30 s")?
     }
 
     /// Memory in RAM now, in units of 1,000,000 bytes.

@@ -32,7 +32,7 @@ impl Database {
         Ok(Self { mysql, credentials, _folder: folder })
     }
 
-    /// The app's settings, all from the environment: nothing but the database is asked for anything.
+    /// Returns the app's settings, all in the environment, so that it sends requests to the database only.
     pub(super) fn environment(&self) -> Vec<(&'static str, String)> {
         let mysql = &self.mysql;
         vec![

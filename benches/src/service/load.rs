@@ -117,8 +117,8 @@ impl Load {
 /// Requests `path` once, over a separate connection.
 pub(super) async fn get(address: &str, path: &'static str) -> anyhow::Result<(StatusCode, Bytes)> {
     let ask = Ask { name: path, method: Method::GET, path, body: "", status: StatusCode::OK, holds: ("", 0) };
-    let asked = async { send(&mut connect(address).await?, address, &ask).await };
-    asked.await.with_context(|| format!("asking {path}"))
+    let response = async { send(&mut connect(address).await?, address, &ask).await };
+    response.await.with_context(|| format!("requesting {path}"))
 }
 
 async fn connect(address: &str) -> anyhow::Result<Sender> {

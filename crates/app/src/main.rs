@@ -88,7 +88,7 @@ async fn check(config: &Config) -> Result<(), RunError> {
         println!("warning: {warning}");
     }
     check_credentials(config).await?;
-    println!("The settings are good, and a token could be signed. The database was not asked.");
+    println!("The settings are valid, and a token could be signed. No connection to the database was made.");
     Ok(())
 }
 

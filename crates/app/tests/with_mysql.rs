@@ -93,18 +93,18 @@ async fn pages() {
     for number in 1..=25 {
         post_json(&app, format!(r#"{{"message":"message {number}"}}"#)).await;
     }
-    let mut seen = Vec::new();
+    let mut pages = Vec::new();
     let mut path = "/api/messages?limit=10".to_owned();
     let sizes = loop {
         let page = get(&app, &path).await.json();
         let messages = page["messages"].as_array().unwrap();
-        seen.push(messages.iter().map(|m| m["message"].as_str().unwrap().to_owned()).collect::<Vec<_>>());
-        let Some(next) = page["next"].as_u64() else { break seen.iter().map(Vec::len).collect::<Vec<_>>() };
+        pages.push(messages.iter().map(|m| m["message"].as_str().unwrap().to_owned()).collect::<Vec<_>>());
+        let Some(next) = page["next"].as_u64() else { break pages.iter().map(Vec::len).collect::<Vec<_>>() };
         path = format!("/api/messages?limit=10&before={next}");
     };
     assert_eq!(sizes, [10, 10, 5]);
     let expected: Vec<_> = (1..=25).rev().map(|number| format!("message {number}")).collect();
-    assert_eq!(seen.concat(), expected);
+    assert_eq!(pages.concat(), expected);
     // A full last page has no next, and there is nothing before the first message.
     assert!(get(&app, "/api/messages?limit=25").await.json()["next"].is_null());
     assert_eq!(get(&app, "/api/messages?before=1").await.json()["messages"].as_array().unwrap().len(), 0);
@@ -115,14 +115,14 @@ async fn pages() {
 async fn identity() {
     let mysql = server().await;
     let answer = get(&app(&mysql), "/api/identity").await;
-    let told = answer.json();
-    assert_eq!(told["database"]["user"], "node_app@%");
-    assert_eq!(told["database"]["plugin"], "AWSAuthenticationPlugin");
-    assert!(told["database"]["cipher"].as_str().unwrap().starts_with("TLS_"), "{told}");
-    assert!(told["database"]["tls_version"].as_str().unwrap().starts_with("TLSv1."), "{told}");
-    let (age, left) = (&told["token"]["age_seconds"], &told["token"]["remaining_seconds"]);
-    assert!((898..=900).contains(&(age.as_u64().unwrap() + left.as_u64().unwrap())), "{told}");
-    assert_eq!(told["pool"]["max"], 10);
+    let identity = answer.json();
+    assert_eq!(identity["database"]["user"], "node_app@%");
+    assert_eq!(identity["database"]["plugin"], "AWSAuthenticationPlugin");
+    assert!(identity["database"]["cipher"].as_str().unwrap().starts_with("TLS_"), "{identity}");
+    assert!(identity["database"]["tls_version"].as_str().unwrap().starts_with("TLSv1."), "{identity}");
+    let (age, left) = (&identity["token"]["age_seconds"], &identity["token"]["remaining_seconds"]);
+    assert!((898..=900).contains(&(age.as_u64().unwrap() + left.as_u64().unwrap())), "{identity}");
+    assert_eq!(identity["pool"]["max"], 10);
     assert!(!answer.text.contains("X-Amz"), "{}", answer.text);
 }
 
@@ -235,7 +235,7 @@ async fn a_refused_login_is_logged_with_what_permits_it_and_no_secret_is() {
     // Everything that any crate logged in this process, at any level.
     let log = LOG.text();
     let line = log.lines().find(|line| line.contains("refused-1") && line.contains(PERMIT));
-    let line = line.unwrap_or_else(|| panic!("no line tells what permits the login"));
+    let line = line.unwrap_or_else(|| panic!("no line has what permits the login"));
     for part in ["1045", "rds-db:connect", "denied"] {
         assert!(line.contains(part), "{part} not in {line}");
     }

@@ -11,7 +11,7 @@ use crate::http;
 use crate::program::{self, Environment};
 
 /// The time limit for the app to serve, and to end.
-const PATIENCE: Duration = Duration::from_secs(30);
+const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The poll interval.
 const POLL: Duration = Duration::from_millis(50);
@@ -39,7 +39,7 @@ impl App {
             }
             anyhow::Ok(())
         };
-        let ready = tokio::time::timeout(PATIENCE, ready).await.context("the app is not ready after 30 s");
+        let ready = tokio::time::timeout(TIMEOUT, ready).await.context("the app is not ready after 30 s");
         match ready.and_then(|ready| ready) {
             Ok(()) => Ok(app),
             Err(error) => Err(error.context(format!("the app's log ends with:\n{}", app.log_tail()))),
@@ -67,7 +67,7 @@ impl App {
             && kill_process(pid, Signal::TERM).is_ok()
         {
             // Dropping it kills it, if it takes longer.
-            drop(tokio::time::timeout(PATIENCE, self.child.wait()).await);
+            drop(tokio::time::timeout(TIMEOUT, self.child.wait()).await);
         }
     }
 

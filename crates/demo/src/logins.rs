@@ -70,7 +70,7 @@ pub(crate) async fn attempt(mysql: &MySql, wrong: Wrong) -> anyhow::Result<Strin
         recorded.iter().find(|l| l.code() == Some(code) && l.reason().is_some_and(|r| r.contains(words)));
     match (refused.and_then(LoginEvent::reason), wrong) {
         (Some(reason), _) => Ok(format!("{ACCESS_DENIED} to the client; the server's log: {code}, {reason}")),
-        // An account with REQUIRE SSL is refused by the server before the plugin is asked.
+        // An account with REQUIRE SSL is refused by the server before the plugin is called.
         (None, Wrong::Unencrypted) if recorded.is_empty() => {
             Ok(format!("{ACCESS_DENIED} to the client; the account requires TLS"))
         }

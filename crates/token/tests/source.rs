@@ -166,7 +166,7 @@ async fn impatient_callers_do_not_cancel_the_signing_they_wait_for() {
     for _ in 0..50 {
         tokens.token().await.unwrap();
     }
-    assert!(provider.calls() <= 3, "the source was asked {} times", provider.calls());
+    assert!(provider.calls() <= 3, "the source was called {} times", provider.calls());
     sleep(seconds(1)).await;
     assert!(!tokens.token().await.unwrap().is_same(&first), "none of these attempts was finished");
 }
@@ -216,10 +216,10 @@ async fn the_old_token_serves_while_the_provider_hangs() {
     let first = tokens.token().await.unwrap();
     sleep(seconds(70)).await;
     for _ in 0..40 {
-        let asked = Instant::now();
+        let started = Instant::now();
         let token = tokens.token().await.unwrap();
         assert!(token.is_same(&first) && !token.remaining(time.now()).is_zero());
-        assert!(asked.elapsed() <= seconds(1), "a caller waited for {:?}", asked.elapsed());
+        assert!(started.elapsed() <= seconds(1), "a caller waited for {:?}", started.elapsed());
     }
 }
 
@@ -250,7 +250,7 @@ async fn the_old_token_serves_while_refreshing_fails_but_never_past_its_end() {
     let stats = tokens.stats();
     assert!((20..=700).contains(&stats.failed), "{} attempts", stats.failed);
     assert_eq!(stats.failed + 1, provider.calls());
-    assert!(stats.last_error.is_some(), "a failure in the background can be seen before the token ends");
+    assert!(stats.last_error.is_some(), "a failure in the background is visible before the token expires");
 }
 
 #[tokio::test(start_paused = true)]

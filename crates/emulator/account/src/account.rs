@@ -2,10 +2,10 @@
 //!
 //! moto keeps records. Beside it runs a real registry for images; for each database instance, a MySQL server
 //! that checks tokens; and for each Auto Scaling group whose instances are refreshed, the scripts of the module `ec2`,
-//! really run, with shims for the programs of the machine that they would run on.
+//! with shims for the programs of the machine that they would run on.
 //!
-//! All of it is for those who know the account's access key. What comes from the AWS API is checked all the same before
-//! it becomes a path (`name`) or is run (`user_data`): the deployed service knows the key too.
+//! Clients need the account's access key. The deployed service has it too, so values from the AWS API are validated
+//! before they become a path (`name`) or are run (`user_data`).
 
 use std::future::Future;
 use std::path::Path;
@@ -32,7 +32,7 @@ const POLL_INTERVAL: Duration = Duration::from_millis(250);
 const MAX_FAILED_POLLS: u32 = 20;
 
 /// A running account. Dropping it ends all that belongs to it and leaves only logs in its folder; so does the
-/// end of this process, in whatever way it comes, but for files.
+/// end of this process, however it ends, except for files.
 pub struct Account {
     // In the order in which they end.
     machines: Machines,
@@ -43,13 +43,12 @@ pub struct Account {
 }
 
 impl Account {
-    /// Starts an account in `folder`, which is made if need be, and says in its `account.json` where it
-    /// answers. `program` is called as `program shim …` by the shims on the machines, and has to pass
+    /// Starts an account in `folder`, which is created if needed, and writes its addresses to `account.json`. `program` is called as `program shim …` by the shims on the machines, and has to pass
     /// the arguments that follow to [`run_shim`](crate::run_shim).
     ///
     /// # Errors
-    /// [`Error::Setting`] when another account lives in the folder, [`Error::MissingTools`] when this machine
-    /// lacks something; otherwise the error says what went wrong. Nothing stays behind but logs.
+    /// [`Error::Setting`] if another account uses the folder, [`Error::MissingTools`] if programs are missing on this
+    /// machine. Only logs remain after an error.
     pub async fn start(folder: &Path, program: &Path) -> Result<Self, Error> {
         if !python::is_possible().await {
             return Err(Error::MissingTools {
@@ -95,7 +94,7 @@ impl Account {
         result
     }
 
-    /// Follows what there is in the AWS API until that or the registry ends.
+    /// Starts and ends servers after the AWS API's resources, until the API or the registry ends.
     async fn follow(&mut self) -> Error {
         let mut failed_polls = 0;
         loop {

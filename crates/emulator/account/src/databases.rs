@@ -31,7 +31,7 @@ pub(crate) struct Databases {
 /// Dropping it ends the server.
 struct Database {
     identifier: Name,
-    /// All that tokens may be signed for, as `host:port`.
+    /// The endpoints that tokens may be signed for, as `host:port`.
     endpoints: HashSet<String>,
     server: Server,
 }
@@ -49,7 +49,7 @@ pub(crate) enum Found {
     Ready { dial: String, ca_file: PathBuf },
     /// The server is starting.
     Starting,
-    /// There is none.
+    /// No database has this endpoint.
     None,
 }
 
@@ -67,12 +67,12 @@ impl Databases {
         &self.credentials_file
     }
 
-    /// The access key as a shared credentials file.
+    /// Returns the access key as a shared credentials file.
     pub(crate) fn credentials(&self) -> String {
         credentials_file(&self.key)
     }
 
-    /// Starts what is new, ends what is gone, and says in the folder where those are that run.
+    /// Starts servers of new instances, ends those of deleted ones, and writes their addresses into the folder.
     pub(crate) async fn follow(&mut self, found: &[snapshot::Database], aws: &AwsApi, folder: &Folder) {
         let there: HashSet<&str> = found.iter().map(|database| database.resource_id.as_str()).collect();
         self.servers.retain(|resource_id, database| {
@@ -119,7 +119,7 @@ impl Databases {
         }
     }
 
-    /// The database of a host name, an instance's or a proxy's.
+    /// Returns the database of a host name, an instance's or a proxy's.
     pub(crate) fn at(&self, host: &str, folder: &Folder) -> Found {
         let of_host = |endpoint: &String| endpoint.rsplit_once(':').is_some_and(|(name, _)| name == host);
         let found = self.servers.values().find(|database| database.endpoints.iter().any(of_host));
@@ -135,7 +135,7 @@ impl Databases {
 }
 
 impl Database {
-    /// Announces the server once it runs, and makes it know the endpoints of new proxies.
+    /// Writes the server's address once it runs, and adds the endpoints of new proxies.
     async fn follow(
         &mut self,
         proxies: &[String],

@@ -32,7 +32,7 @@ const REMOVE: &str = r#""$1" ps --all --quiet --no-trunc --filter "label=$2" | x
 
 /// The machines, by the id of their group.
 pub(crate) struct Machines {
-    /// Before what removes their containers, which ends their scripts too.
+    /// Dropped before `containers`, which ends their scripts too.
     machines: HashMap<String, Machine>,
     /// Removes the containers and images of all when this is dropped, or this process ends in any way.
     remover: Option<ChildGuard>,
@@ -58,7 +58,7 @@ impl Machines {
         Ok(Self { machines: HashMap::new(), remover: None, shims, label, log })
     }
 
-    /// Refreshes what is to be refreshed, ends what is gone, and reports.
+    /// Continues refreshes, ends machines of deleted groups, and reports.
     pub(crate) async fn follow(
         &mut self,
         groups: &[Group],
@@ -191,7 +191,7 @@ impl Machines {
         }))
     }
 
-    /// The database that the app is to find in its settings.
+    /// Returns the database in the app's settings.
     async fn database_of(
         &self,
         user_data: &UserData,

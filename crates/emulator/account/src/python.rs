@@ -23,8 +23,8 @@ const REQUIREMENTS: &str = include_str!("../aws/requirements.txt");
 /// ```
 ///
 /// # Errors
-/// [`Error::MissingTools`] when this machine has no Python 3 with the venv module, and
-/// [`Error::Command`] with pip's message when pip cannot install.
+/// [`Error::MissingTools`] if this machine has no Python 3 with the venv module, and
+/// [`Error::Command`] with pip's message if pip can't install.
 pub async fn python() -> Result<PathBuf, Error> {
     let digest = hex::encode(&Sha256::digest(REQUIREMENTS)[..6]);
     let entry = Entry::lock(&format!("python-{digest}")).await?;

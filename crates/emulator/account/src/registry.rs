@@ -1,5 +1,5 @@
-//! The registry: Debian's `docker-registry`, which keeps real images, on the loopback address. Where it is not
-//! installed, its package is unpacked into the cache.
+//! The registry: Debian's `docker-registry` on the loopback address. If it is not installed, its package is unpacked
+//! into the cache.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -45,8 +45,8 @@ const PORT_TRIES: u32 = 5;
 /// package sources of this machine, without root.
 ///
 /// # Errors
-/// [`Error::MissingTools`] where neither can be had, and [`Error::Command`] with apt's own message where the package
-/// can't be fetched.
+/// [`Error::MissingTools`] if both are missing, and [`Error::Command`] with apt's own message if the package can't be
+/// fetched.
 pub async fn registry_program() -> Result<PathBuf, Error> {
     if let Some(program) = command::find(PROGRAM) {
         return Ok(program);
@@ -91,10 +91,10 @@ pub(crate) struct Registry {
 }
 
 impl Registry {
-    /// Starts one, empty, and waits until it answers.
+    /// Starts an empty registry and waits until it answers.
     ///
     /// # Errors
-    /// [`Error::NotReady`] when it does not.
+    /// [`Error::NotReady`] if it does not answer.
     pub(crate) async fn start(folder: &Folder) -> Result<Self, Error> {
         let program = registry_program().await?;
         let password = made_up_password()?;
@@ -182,7 +182,7 @@ impl Registry {
     }
 }
 
-/// A password as the registry compares it.
+/// Returns the hash of a password, in the registry's format.
 fn hashed(password: &str) -> Result<String, Error> {
     let salt = std::array::from_fn(|_| fastrand::u8(..));
     let hash = bcrypt::hash_with_salt(password, BCRYPT_COST, salt);

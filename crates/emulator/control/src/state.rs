@@ -20,7 +20,7 @@ pub struct State {
     /// The server's time is the real time plus this many seconds.
     #[serde(default)]
     pub clock_offset_seconds: i64,
-    /// Logins to refuse although nothing is wrong with them.
+    /// Valid logins to refuse.
     #[serde(default)]
     pub refuse: Refuse,
     /// The form of the server's request for a token.
@@ -67,7 +67,7 @@ pub struct AccessKey {
     /// The session token, for temporary credentials: a token signed without it is refused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub session_token: Option<String>,
-    /// When the credentials end, in seconds since 1970 by the server's clock.
+    /// The expiry of the credentials, in seconds since 1970 by the server's clock.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<u64>,
     /// The database users that the key may log in as, in place of an `rds-db:connect` policy; `None`
@@ -77,20 +77,20 @@ pub struct AccessKey {
 }
 
 impl AccessKey {
-    /// A long-lived key that may log in as any user.
+    /// Creates a long-lived key that may log in as any user.
     #[must_use]
     pub fn new(id: impl Into<String>, secret: impl Into<String>) -> Self {
         Self { id: id.into(), secret: secret.into(), session_token: None, expires_at: None, users: None }
     }
 
-    /// Makes it a temporary key, which is only good together with this session token.
+    /// Makes it a temporary key, which is valid only with this session token.
     #[must_use]
     pub fn session_token(mut self, token: impl Into<String>) -> Self {
         self.session_token = Some(token.into());
         self
     }
 
-    /// The time (seconds since 1970) from which nothing that it signed is accepted any more.
+    /// Sets the time (seconds since 1970) from which its signatures are refused.
     #[must_use]
     pub fn expires_at(mut self, unix_seconds: u64) -> Self {
         self.expires_at = Some(unix_seconds);

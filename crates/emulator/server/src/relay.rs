@@ -35,7 +35,7 @@ struct Shared {
     server: watch::Sender<Endpoint>,
     accepted: AtomicU64,
     to_throttle: AtomicU32,
-    /// Raised by one to cut the connections that there are.
+    /// Raised by one to cut the open connections.
     cut: watch::Sender<u64>,
     /// The number of open connections.
     open: watch::Sender<usize>,
@@ -59,7 +59,7 @@ impl Relay {
         Ok(relay)
     }
 
-    /// The relay's own address. The server's certificate is good for it.
+    /// Returns the relay's address, to dial in place of the server's.
     #[must_use]
     pub fn dial(&self) -> &Endpoint {
         &self.dial
@@ -77,7 +77,7 @@ impl Relay {
         *self.shared.open.borrow()
     }
 
-    /// Cuts all connections that there are, and returns when they are gone. New ones are welcome.
+    /// Cuts all open connections and waits until they are gone. New ones are accepted.
     pub async fn cut(&self) {
         self.shared.cut.send_modify(|serial| *serial += 1);
         let mut open = self.shared.open.subscribe();
@@ -90,7 +90,7 @@ impl Relay {
     /// stay.
     ///
     /// # Errors
-    /// [`Error::Io`] when the port cannot be listened on again.
+    /// [`Error::Io`] if it can't listen on the port again.
     pub async fn refuse_connections(&mut self, refuse: bool) -> Result<(), Error> {
         if let Some(accepting) = self.accepting.take_if(|_| refuse) {
             accepting.abort();
@@ -106,8 +106,8 @@ impl Relay {
         Ok(())
     }
 
-    /// Leads new connections to another server, as an endpoint does after a failover. Open ones
-    /// stay where they are.
+    /// Forwards new connections to another server, as an endpoint does after a failover. Open ones
+    /// stay.
     pub fn lead_to(&self, server: &Endpoint) {
         self.shared.server.send_replace(server.clone());
     }
@@ -128,7 +128,7 @@ impl Drop for Relay {
     }
 }
 
-/// A socket with the address, which others may be bound to as well as long as none of them listens.
+/// Returns a socket that is bound to the address. Others may be bound to it too, while none of them listens.
 fn bound(address: SocketAddr) -> io::Result<TcpSocket> {
     let socket = TcpSocket::new_v4()?;
     socket.set_reuseaddr(true)?;
@@ -176,7 +176,7 @@ async fn serve(mut client: TcpStream, shared: &Shared) -> io::Result<()> {
     copy_bidirectional(&mut client, &mut server).await.map(drop)
 }
 
-/// MySQL's `ERR_Packet`, as the first packet of a connection.
+/// Returns MySQL's `ERR_Packet`, as the first packet of a connection.
 fn error_packet(code: u16, sql_state: &str, message: &str) -> Vec<u8> {
     let mut payload = vec![0xff];
     payload.extend(code.to_le_bytes());

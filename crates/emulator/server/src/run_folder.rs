@@ -37,8 +37,8 @@ pub(crate) struct RunFolder {
     outer: Outer,
 }
 
-/// The temporary folder around everything. Dropping it removes it; where this process ends without
-/// that, the shell beside it does, as soon as its standard input closes.
+/// The temporary folder around everything. Dropping it removes the folder. If this process ends without that, a shell
+/// removes it as soon as its standard input closes.
 pub(crate) struct Outer {
     dir: TempDir,
     stdin: Option<ChildStdin>,
@@ -96,7 +96,7 @@ impl RunFolder {
         Ok(Self { orders, outer })
     }
 
-    /// A folder beside `run`, which no container sees.
+    /// Returns the path of a folder beside `run`, which is not mounted into a container.
     pub(crate) fn private(&self, name: &str) -> PathBuf {
         self.outer.dir.path().join(name)
     }
@@ -147,18 +147,18 @@ impl RunFolder {
         (&self.orders).write_all(order.as_bytes()).map_err(Error::io("write", &self.run().join("orders")))
     }
 
-    /// The server's exit status, once it has ended.
+    /// Returns the server's exit status, once it has ended.
     pub(crate) fn exit_status(&self) -> Option<String> {
         let text = fs::read_to_string(self.run().join("exit")).ok()?;
         text.ends_with('\n').then(|| text.trim().to_owned())
     }
 
-    /// The last lines of the server's log.
+    /// Returns the last lines of the server's log.
     pub(crate) fn log(&self) -> String {
         tail(&fs::read_to_string(self.run().join("server.log")).unwrap_or_default())
     }
 
-    /// Lets go of the FIFO, which ends the server, and gives back the folder, to be removed after that.
+    /// Closes the FIFO, which ends the server, and returns the folder, to be removed after that.
     pub(crate) fn release(self) -> Outer {
         self.outer
     }

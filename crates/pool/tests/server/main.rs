@@ -194,7 +194,7 @@ async fn a_missing_privilege_or_table_is_not_a_login_problem() {
             .map(|_| ())
             .map_err(|e| pool.report(e))
             .unwrap_err();
-        // A user without any right on a table is not told whether it exists; ours may read the schema.
+        // The server does not report to a user without any privilege on a table whether it exists; ours may read the schema.
         let accepted =
             error.remedy() == remedy || (sql.contains("nothing") && error.remedy() == Remedy::Configure);
         assert!(accepted, "{sql}: {error:?}");

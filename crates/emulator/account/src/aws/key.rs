@@ -13,7 +13,7 @@ use rds_iam_emulator_server::host::file;
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 
-/// The access key that the endpoint knows, and the file that it is in.
+/// The access key that the endpoint accepts, and its file.
 #[derive(Clone)]
 pub(super) struct Key {
     pub(super) key: AccessKey,
@@ -23,7 +23,7 @@ pub(super) struct Key {
 }
 
 impl Key {
-    /// This process's, in a new folder.
+    /// Writes this process's key into a new folder.
     pub(super) fn new() -> Result<Self, Error> {
         let temporary = std::env::temp_dir();
         let own = Permissions::from_mode(0o700);
@@ -34,12 +34,13 @@ impl Key {
         Ok(Self { key, file, _folder: Some(Arc::new(folder)) })
     }
 
-    /// The one in this file, which stays.
+    /// Reads the key from this file, which stays.
     pub(super) fn read(file: &Path) -> Result<Self, Error> {
         Ok(Self { key: read_key(file)?, file: file.to_owned(), _folder: None })
     }
 
-    /// The key's id, a colon, and the SHA-256 of the session token, in hex: enough to know a caller by, and no secret.
+    /// Returns the key's id, a colon, and the SHA-256 of the session token, in hex: enough to identify a caller, and no
+    /// secret.
     pub(super) fn known(&self) -> String {
         format!("{}:{}", self.key.id, hex::encode(Sha256::digest(self.session_token())))
     }

@@ -49,7 +49,7 @@ const READY_TIMEOUT: Duration = Duration::from_secs(60);
 const KEY_VARIABLE: &str = "RDS_IAM_EMULATOR_KEY";
 
 /// A running AWS API endpoint, with Secrets Manager and the SSM Parameter Store among others. It starts
-/// empty, answers those alone who know its access key, and proves nothing about permissions. Dropping it ends it.
+/// empty, answers only callers with its access key, and proves nothing about permissions. Dropping it ends it.
 ///
 /// ```no_run
 /// # async fn example() -> Result<(), rds_iam_emulator_account::Error> {
@@ -107,7 +107,7 @@ impl AwsApi {
     /// Starts the endpoint, for clients in `region`. The first start on a machine installs it.
     ///
     /// # Errors
-    /// [`Error`] says what is missing or went wrong. Nothing stays behind.
+    /// [`Error`] if something is missing or fails. Nothing stays behind.
     pub async fn start_in(region: Region) -> Result<Self, Error> {
         if is_possible().await {
             let log = tempfile::tempfile().map_err(Error::io("make a log file in", &std::env::temp_dir()))?;
@@ -130,8 +130,8 @@ impl AwsApi {
     /// in `credentials_file`. Dropping this does not end it.
     ///
     /// # Errors
-    /// [`Error::Setting`] when this is no such URL or no such file, [`Error::Io`] when the file can't be read,
-    /// [`Error::Aws`] when nothing answers there.
+    /// [`Error::Setting`] if the URL or the file is invalid, [`Error::Io`] if the file can't be read,
+    /// [`Error::Aws`] without a response.
     pub async fn connect(url: &str, region: Region, credentials_file: &Path) -> Result<Self, Error> {
         let url = url.trim_end_matches('/');
         let host = url.strip_prefix("http://").or_else(|| url.strip_prefix("https://"));
@@ -149,8 +149,8 @@ impl AwsApi {
         Ok(aws)
     }
 
-    /// Starts the endpoint of an account whose registry and machines are emulated: see `aws/account.py`. What
-    /// it says goes into `log`; its access key is in `credentials_file`.
+    /// Starts the endpoint of an account whose registry and machines are emulated: see `aws/account.py`. Its
+    /// output goes into `log`; its access key is in `credentials_file`.
     pub(crate) async fn start_for_account(
         registry: &str,
         images: &Path,
@@ -233,7 +233,7 @@ impl AwsApi {
         Ok(aws)
     }
 
-    /// The same endpoint for clients in another region. Dropping it does not end it.
+    /// Returns the same endpoint for clients in another region. Dropping it does not end it.
     pub(crate) fn in_region(&self, region: Region) -> Self {
         Self { server: Server::Elsewhere, url: self.url.clone(), region, key: self.key.clone() }
     }

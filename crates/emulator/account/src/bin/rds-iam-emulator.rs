@@ -101,24 +101,24 @@ async fn both(database: &str) -> Result<((MySql, AwsApi), Value), Box<dyn Error>
     Ok(((mysql, aws), started))
 }
 
-/// Runs an account until this process is asked to end.
+/// Runs an account until SIGTERM or Ctrl-C.
 async fn account(dir: &Path) -> Result<(), Box<dyn Error>> {
     log::to_stderr(log::Format::Text, "rds_iam_emulator=info")?;
     let program = std::env::current_exe()?;
     let mut terminated = signal(SignalKind::terminate())?;
     let mut interrupted = signal(SignalKind::interrupt())?;
-    let asked = async move {
+    let signalled = async move {
         tokio::select! {
             _ = terminated.recv() => {}
             _ = interrupted.recv() => {}
         }
     };
-    tokio::pin!(asked);
+    tokio::pin!(signalled);
     let account = tokio::select! {
         account = Account::start(dir, &program) => account?,
-        () = &mut asked => return Ok(()),
+        () = &mut signalled => return Ok(()),
     };
-    Ok(account.run(asked).await?)
+    Ok(account.run(signalled).await?)
 }
 
 /// Says what was started, and returns when it is to end.

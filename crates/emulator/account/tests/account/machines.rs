@@ -156,15 +156,15 @@ impl Watch {
         let (service, to_end) = (service.to_owned(), Arc::new(AtomicBool::new(false)));
         let is_over = Arc::clone(&to_end);
         let thread = std::thread::spawn(move || {
-            let (mut asked, mut failed) = (0, Vec::new());
+            let (mut sent, mut failed) = (0, Vec::new());
             while !is_over.load(Ordering::Relaxed) {
-                asked += 1;
+                sent += 1;
                 if let Err(e) = answer(&service, "/") {
                     failed.push(e.to_string());
                 }
                 std::thread::sleep(Duration::from_millis(20));
             }
-            (asked, failed)
+            (sent, failed)
         });
         Self { to_end, thread }
     }
@@ -172,9 +172,9 @@ impl Watch {
     /// Fails where one answer was missing.
     fn end(self) -> Result {
         self.to_end.store(true, Ordering::Relaxed);
-        let (asked, failed) = self.thread.join().map_err(|_| "the watch ended by itself")?;
-        assert!(asked > 100, "{asked} questions show nothing");
-        assert_eq!(failed, Vec::<String>::new(), "{} of {asked} questions were not answered", failed.len());
+        let (sent, failed) = self.thread.join().map_err(|_| "the watch ended by itself")?;
+        assert!(sent > 100, "{sent} requests prove nothing");
+        assert_eq!(failed, Vec::<String>::new(), "{} of {sent} requests were not answered", failed.len());
         Ok(())
     }
 }
