@@ -9,6 +9,7 @@ use std::thread;
 use std::time::Duration;
 
 use serde_json::Value;
+use xshell::cmd;
 
 use rds_iam_process::error::Error;
 use rds_iam_process::file;
@@ -41,8 +42,8 @@ impl LocalAws {
     /// # Errors
     /// When it does not start; the error has what it printed.
     pub(crate) fn start(workspace: &Workspace) -> Result<Self, Error> {
-        let program = workspace.target.join("debug/rds-iam-emulator").display().to_string();
-        let cmd = Cmd::new(program, &workspace.root, "cargo build --bin rds-iam-emulator").args(["aws"]);
+        let (shell, program) = (workspace.shell(), workspace.target.join("debug/rds-iam-emulator"));
+        let cmd = Cmd::from_xshell(cmd!(shell, "{program} aws"), "cargo build --bin rds-iam-emulator");
         let mut process = cmd.process();
         process.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = process.spawn().map_err(|source| Error::Run(cmd.not_started(source)))?;
