@@ -1,4 +1,4 @@
-//! What comes of reading a plan.
+//! The review of a plan.
 
 use std::fmt;
 
@@ -10,19 +10,19 @@ use super::reference::names;
 use super::rules::{RULES, Rule};
 use super::{Plan, Summary, sarif, text};
 
-/// A plan's summary, with what is refused in it. `Display` is the report for a person.
+/// A plan's summary and refusals. `Display` is the report for the terminal.
 #[derive(Clone, Debug, Serialize)]
 #[non_exhaustive]
 pub struct Review {
-    /// What would change.
+    /// The changes.
     pub summary: Summary,
-    /// What is refused, by rule and address.
+    /// The refusals, by rule and address.
     pub findings: Vec<Finding>,
-    /// What could not be checked, by rule and address.
+    /// The values that could not be checked, by rule and address.
     pub notes: Vec<Note>,
 }
 
-/// Something that this design forbids.
+/// A violation of a rule.
 #[derive(Clone, Debug, Serialize)]
 #[non_exhaustive]
 pub struct Finding {
@@ -31,15 +31,15 @@ pub struct Finding {
     pub rule: &'static Rule,
     /// The resource.
     pub address: String,
-    /// What is wrong.
+    /// The problem.
     pub problem: String,
-    /// What to do.
+    /// The remedy.
     pub remedy: String,
-    /// The folder of the module that the resource stands in, from that of the root module.
+    /// The folder of the resource's module, relative to the root module's.
     pub folder: String,
 }
 
-/// Something that a rule could not check, most often because it is known only after apply.
+/// A value that a rule could not check, most often because it is known only after apply.
 #[derive(Clone, Debug, Serialize)]
 #[non_exhaustive]
 pub struct Note {
@@ -48,7 +48,7 @@ pub struct Note {
     pub rule: &'static Rule,
     /// The resource.
     pub address: String,
-    /// What could not be checked, and why.
+    /// The value that could not be checked, and the reason.
     pub reason: String,
 }
 
@@ -82,8 +82,8 @@ impl Plan {
         Review { summary: self.summary(), findings, notes }
     }
 
-    /// The folder of the module that a resource stands in, from that of the root module; the last one that
-    /// is a folder, where a module comes from elsewhere.
+    /// Returns the folder of a resource's module, relative to the root module's; the last one that is a folder, where a
+    /// module comes from elsewhere.
     fn folder(&self, resource: &ResourceChange) -> String {
         let path = names(&module_steps(&resource.module_address));
         let mut folder = Vec::new();
@@ -99,7 +99,7 @@ impl Plan {
     }
 }
 
-/// Goes on from a folder by a relative path.
+/// Appends a relative path to a folder.
 pub(super) fn join<'a>(folder: &mut Vec<&'a str>, path: &'a str) {
     for part in path.split('/') {
         match part {
@@ -134,7 +134,7 @@ impl fmt::Display for Review {
     }
 }
 
-/// What one rule says.
+/// The verdicts of one rule.
 #[derive(Debug, Default)]
 pub(super) struct Verdicts<'a> {
     refused: Vec<(&'a ResourceChange, String, String)>,

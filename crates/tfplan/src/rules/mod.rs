@@ -1,4 +1,4 @@
-//! What this design forbids, one function to a rule.
+//! Rules of this design, one function each.
 
 mod attachment;
 mod compute;
@@ -12,7 +12,7 @@ mod secrets;
 use super::Plan;
 use super::review::Verdicts;
 
-/// A rule. Its id is never used again for another.
+/// A rule. Its id is never reused.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct Rule {
@@ -20,11 +20,11 @@ pub struct Rule {
     pub id: &'static str,
     /// Its name, in words joined by hyphens.
     pub name: &'static str,
-    /// What it refuses, in one line.
+    /// The refused configuration, in one line.
     pub description: &'static str,
-    /// Why, and what to do.
+    /// The reason and the remedy.
     pub help: &'static str,
-    /// How bad it is, from 0 to 10, as GitHub's `security-severity` has it.
+    /// The severity, from 0 to 10, in the form of GitHub's `security-severity`.
     pub severity: &'static str,
     pub(super) check: for<'a> fn(&'a Plan, &mut Verdicts<'a>),
 }

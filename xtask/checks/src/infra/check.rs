@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 use xshell::cmd;
 
 use super::aws::LocalAws;
+use super::cache::{Cache, Fingerprint};
 use super::deployment::{Deployment, Settings};
-use super::passed::{Fingerprint, Passed};
 use super::terraform::Terraform;
 use super::{readme, terraform, tree};
 use crate::gates;
@@ -64,7 +64,7 @@ fn modules(workspace: &Workspace, console: Console, runner: Runner) -> Result<Ou
     let terraform = Terraform::find(workspace, runner)?;
     let tools =
         format!("{} {}", terraform::find_terraform(workspace, runner)?, terraform::find_provider(workspace)?);
-    let (passed, copy) = (Passed::open(tools, workspace)?, tree::copy("check", workspace)?);
+    let (cache, copy) = (Cache::open(tools, workspace)?, tree::copy("check", workspace)?);
     let tree = &copy.path;
     let (modules, stacks) = (tree::folders(&tree.join("modules"))?, tree::folders(&tree.join("stacks"))?);
     for module in &modules {
@@ -72,7 +72,7 @@ fn modules(workspace: &Workspace, console: Console, runner: Runner) -> Result<Ou
     }
     let mut changed = VecDeque::new();
     for root in stacks.into_iter().chain(modules) {
-        let now = passed.fingerprint(&root, tree)?;
+        let now = cache.fingerprint(&root, tree)?;
         match now.passed() {
             Some(tests) => {
                 console.line(&format!("  {}: unchanged since its {tests} tests passed", name(&root, tree)));
