@@ -39,7 +39,7 @@ pub enum Infra {
     },
 }
 
-/// Runs one task; false when it has told about its failure itself.
+/// Runs one task; false when it has reported its failure itself.
 ///
 /// # Errors
 /// When it could not begin.

@@ -16,10 +16,10 @@ use rds_iam_process::file::failed as file;
 use rds_iam_process::runner::{Cmd, Runner};
 use rds_iam_process::workspace::Workspace;
 
-/// What to do where a build can't be had at all.
+/// The advice where no build is possible.
 pub(super) const DOCKER_HELP: &str = "start a Docker engine (20.10 or later) with a client that has BuildKit: from version 23 on, the buildx plugin";
 
-/// Has the engine build the image; what it saves of it.
+/// Builds the image with the engine, and returns what it saves.
 ///
 /// # Errors
 /// When there is no engine, the build fails, or what it saves is not as documented.
@@ -45,7 +45,7 @@ pub(super) fn build(
     Ok(saved)
 }
 
-/// The command that builds, on `local` bases where those are wanted.
+/// Returns the command that builds, on `local` bases if given.
 pub(super) fn command(
     request: &Request,
     created: &Created,
@@ -80,7 +80,7 @@ pub(super) fn command(
     )
 }
 
-/// What the engine calls it until it was saved.
+/// Returns the engine's name of the image until it is saved.
 fn name(request: &Request) -> String {
     format!("{}-build:{}", request.which.program(), request.tag())
 }
