@@ -1,16 +1,16 @@
-//! Brings the shipped RDS trust roots up to date with the bundle AWS publishes.
+//! Updates the shipped RDS trust roots to the bundle that AWS publishes.
 //!
 //! Download <https://truststore.pki.rds.amazonaws.com/global/global-bundle.pem> (and, for AWS GovCloud and
 //! China, those partitions' bundles: "Using SSL/TLS to encrypt a connection" in the Amazon RDS user guide
-//! lists them), then look at what would change, and take it:
+//! lists them), check what would change, and write it:
 //!
 //! ```text
 //! cargo run -p rds-iam-roots --example refresh -- global-bundle.pem [more.pem …]
 //! cargo run -p rds-iam-roots --example refresh -- --write global-bundle.pem [more.pem …]
 //! ```
 //!
-//! The given files together replace `trust/rds.pem`, less what has expired; `trust/manifest.json` records
-//! where each certificate came from. Nothing is written without `--write`. `amazon-trust-services.pem`
+//! The given files together replace `certificates/rds.pem`, less what has expired; `certificates/manifest.json` records
+//! the source of each certificate. Nothing is written without `--write`. `amazon-trust-services.pem`
 //! changes by hand: its five roots are valid into 2037 and later.
 
 use std::error::Error;
@@ -18,6 +18,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use aws_smithy_async::time::SharedTimeSource;
+use rds_iam_report::{ErrorReport, file};
 use rds_iam_roots::manifest::{Manifest, Source};
 use rds_iam_roots::{Roots, difference};
 use sha2::{Digest, Sha256};
@@ -26,12 +27,7 @@ const RDS_PEM: &str = "rds.pem";
 
 fn main() -> ExitCode {
     let Err(error) = refresh() else { return ExitCode::SUCCESS };
-    eprintln!("error: {error}");
-    let mut next = error.source();
-    while let Some(cause) = next {
-        eprintln!("  because: {cause}");
-        next = cause.source();
-    }
+    eprintln!("error: {}", ErrorReport(&*error));
     ExitCode::FAILURE
 }
 
@@ -62,8 +58,8 @@ fn refresh() -> Result<(), Box<dyn Error>> {
     }
 
     manifest.record(RDS_PEM, &new, ("aws-published-bundle", published(&bundles)?));
-    std::fs::write(folder.join(RDS_PEM), new.pem())?;
-    std::fs::write(folder.join("manifest.json"), manifest.to_json())?;
+    file::replace(&folder.join(RDS_PEM), std::str::from_utf8(new.pem())?)?;
+    file::replace(&folder.join("manifest.json"), &manifest.to_json())?;
     println!("written to {}; now run `cargo test -p rds-iam-roots`", folder.display());
     Ok(())
 }

@@ -1,7 +1,7 @@
 # Resources that an account needs once, before any deployment: a bucket for Terraform's state, and access for GitHub.
 
 locals {
-  # The created zone is for every environment without another zone. A plan knows whether the zone exists.
+  # The created zone is for every environment that sets no other zone. Whether it exists is known in a plan.
   zones = merge(
     var.zone_name == null ? {} : { for e in var.github.environments : e => aws_route53_zone.this[0].zone_id },
     var.github.zones,

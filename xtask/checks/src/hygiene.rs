@@ -1,8 +1,10 @@
-//! Checks of the repository that no compiler makes: nothing of one machine in it, lints inherited by each package, and
-//! an audit page whose tests exist.
+//! Checks of the repository that no compiler makes: nothing of one machine in it, lints inherited by each package, no
+//! module cycles, plain words, and an audit page whose tests exist.
 
 mod audit;
+mod cycles;
 mod forbidden_paths;
+mod words;
 
 use std::fs;
 use std::io;
@@ -50,7 +52,7 @@ impl Finding {
 /// When something is wrong (all of it, at once), or git or a file cannot be read.
 pub fn run(workspace: &Workspace, console: Console, runner: Runner) -> Result<Outcome, Error> {
     let paths = tracked(workspace, runner)?;
-    let (mut wrong, mut long) = (Vec::new(), Vec::new());
+    let mut texts = Vec::new();
     for path in &paths {
         let full = workspace.root.join(path);
         let bytes = match fs::read(&full) {
@@ -61,9 +63,13 @@ pub fn run(workspace: &Workspace, console: Console, runner: Runner) -> Result<Ou
             }
             Err(source) => return Err(Error::File { action: "read", path: full, source }),
         };
-        let text = String::from_utf8_lossy(&bytes);
-        let file = File { path, text: &text };
+        texts.push((path, String::from_utf8_lossy(&bytes).into_owned()));
+    }
+    let files: Vec<File<'_>> = texts.iter().map(|(path, text)| File { path, text }).collect();
+    let (mut wrong, mut long) = (cycles::check(&files), Vec::new());
+    for &file in &files {
         wrong.extend(check(file));
+        wrong.extend(words::check(file));
         wrong.extend(audit::check(file, &workspace.root));
         long.extend(long_file(file));
     }

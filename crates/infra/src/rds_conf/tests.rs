@@ -106,7 +106,7 @@ fn a_written_file() {
     # Database user that bootstrap creates and then works as, by IAM; never the master user.
     IAM_ADMIN_USER="iam_admin"
 
-    # host:port to connect to where it is not the endpoint: the near end of a tunnel, or this machine. TLS verifies this name.
+    # host:port to connect to where it is not the endpoint: the near end of a tunnel, or this machine. TLS still verifies the endpoint.
     # RDS_DIAL="localhost:13306"
 
     # PEM file of trust roots that replace the shipped ones.

@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use time::Date;
 
-use crate::infra::tree;
+use crate::tree;
 use evidence::Evidence;
 use rds_iam_process::console::Console;
 use rds_iam_process::error::Error;

@@ -8,7 +8,6 @@ mod local;
 pub mod provider;
 mod readme;
 pub mod terraform;
-pub mod tree;
 
 use std::path::PathBuf;
 

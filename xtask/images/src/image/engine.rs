@@ -7,17 +7,14 @@ use std::path::Path;
 use xshell::cmd;
 
 use super::Request;
-use super::bases::{Bases, Pair};
+use super::base::{Bases, Pair};
+use super::docker::{DOCKER_HELP, client, docker};
 use super::normalise::Created;
 use super::saved::{self, Saved};
-use rds_iam_process::engine;
 use rds_iam_process::error::Error;
 use rds_iam_process::file::failed as file;
 use rds_iam_process::runner::{Cmd, Runner};
 use rds_iam_process::workspace::Workspace;
-
-/// The advice where no build is possible.
-pub(super) const DOCKER_HELP: &str = "start a Docker engine (20.10 or later) with a client that has BuildKit: from version 23 on, the buildx plugin";
 
 /// Builds the image with the engine, and returns what it saves.
 ///
@@ -96,14 +93,4 @@ pub(super) fn version(context: &Path) -> Result<String, Error> {
         found: format!("{} has no workspace.package.version", path.display()),
         help: "give the workspace one version for all its packages".to_owned(),
     })
-}
-
-/// The Docker client that builds with BuildKit.
-pub(super) fn client() -> &'static str {
-    engine::building_client().unwrap_or(engine::DOCKER)
-}
-
-/// A command of the Docker client, by BuildKit where it builds.
-pub(super) fn docker(cmd: xshell::Cmd<'_>) -> Cmd {
-    Cmd::from_xshell(cmd.env("DOCKER_BUILDKIT", "1"), DOCKER_HELP)
 }

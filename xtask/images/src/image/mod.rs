@@ -1,9 +1,11 @@
 //! The container images: built by a Docker engine, brought into a form whose digest depends on their content
 //! alone, with what they are made of and where they come from beside them. Why so: docs/adr/0009-images.md.
 
+mod base;
 mod bases;
 mod context;
 mod debian;
+mod docker;
 mod engine;
 mod layer;
 mod layout;
@@ -30,8 +32,8 @@ use rds_iam_process::file::{failed as file, remove_folder, replace};
 use rds_iam_process::runner::{Cmd, Runner};
 use rds_iam_process::workspace::{CARGO_HELP, Workspace};
 
-use bases::Pair;
-pub use bases::{Base, Bases};
+use base::Pair;
+pub use base::{Base, Bases};
 use normalise::{Created, Image};
 
 /// The largest an image may be, in bytes of compressed layers: machines that start download it before they

@@ -5,6 +5,7 @@
 
 mod cargo_deny;
 mod install;
+mod on_demand;
 mod pins;
 mod python;
 pub mod reach;
@@ -25,7 +26,7 @@ use crate::workspace::Workspace;
 use pins::Source;
 
 pub use cargo_deny::{CARGO_DENY_VERSION, cargo_deny, cargo_deny_help, find_cargo_deny};
-pub use python::{Zigbuild, checkov, zigbuild};
+pub use on_demand::{Zigbuild, checkov, zigbuild};
 pub use table::{Row, Tools, rows, run};
 pub use terraform::{TERRAFORM_HELP, is_new_enough_terraform};
 

@@ -11,9 +11,9 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest, Sha256};
 use xshell::cmd;
 
-use super::bases::{Base, Pair};
+use super::base::{Base, Pair};
 use super::context::empty;
-use super::engine::{DOCKER_HELP, client, docker};
+use super::docker::{DOCKER_HELP, client, docker};
 use rds_iam_process::console::{Console, Style};
 use rds_iam_process::error::Error;
 use rds_iam_process::file::failed as file;
