@@ -12,7 +12,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use rds_iam_emulator_server::Error;
-use rds_iam_emulator_server::host::command::tail;
+use rds_iam_emulator_server::command::tail;
 use rds_iam_emulator_server::host::file;
 use rds_iam_report::ErrorReport;
 use serde_json::json;

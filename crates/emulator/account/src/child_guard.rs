@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::process::{Child, ChildStdin, ExitStatus, Stdio};
 
-use rds_iam_emulator_server::host::command::{Command, CommandError};
+use rds_iam_emulator_server::command::{Command, CommandError};
 
 /// Runs the given command until that ends, or until standard input closes.
 const UNTIL_INPUT_CLOSES: &str = r#"exec 3<&0

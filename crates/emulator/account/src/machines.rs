@@ -5,7 +5,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use rds_iam_emulator_server::Error;
-use rds_iam_emulator_server::host::command::{Command, find};
+use rds_iam_emulator_server::command::{Command, find};
 use rds_iam_emulator_server::host::file::remove;
 use rds_iam_report::ErrorReport;
 use tracing::{debug, info, warn};

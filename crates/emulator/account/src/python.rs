@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use rds_iam_emulator_server::Error;
+use rds_iam_emulator_server::command::{self, Command};
 use rds_iam_emulator_server::host::cache::Entry;
-use rds_iam_emulator_server::host::command::{self, Command};
 use sha2::{Digest, Sha256};
 use tracing::info;
 

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rds_iam_emulator_server::Error;
-use rds_iam_emulator_server::host::command::Command;
+use rds_iam_emulator_server::command::Command;
 use rds_iam_emulator_server::host::file;
 use serde::{Deserialize, Serialize};
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use thiserror::Error;
 
-pub use crate::host::command::CommandError;
+pub use crate::command::CommandError;
 
 /// An error of the emulator.
 #[derive(Debug, Error)]

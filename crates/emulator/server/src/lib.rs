@@ -20,6 +20,7 @@
 //! # }
 //! ```
 
+pub mod command;
 pub mod credentials;
 mod error;
 pub mod fixtures;

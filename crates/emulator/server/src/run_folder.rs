@@ -20,8 +20,8 @@ use std::process::{Child, ChildStdin, Stdio};
 use rds_iam_emulator_control::State;
 use tempfile::TempDir;
 
+use crate::command::{Command, tail};
 use crate::error::Error;
-use crate::host::command::{Command, tail};
 use crate::host::file;
 use crate::tls::ServerIdentity;
 

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::process::Child;
 
-use rds_iam_emulator_server::host::command::Command;
+use rds_iam_emulator_server::command::Command;
 use rds_iam_emulator_server::host::file::remove;
 use tracing::warn;
 

@@ -11,8 +11,8 @@ use std::process::{Child, Stdio};
 use std::time::Duration;
 
 use rds_iam_emulator_server::Error;
+use rds_iam_emulator_server::command::{Command, tail};
 use rds_iam_emulator_server::credentials::made_up_instance_id;
-use rds_iam_emulator_server::host::command::{Command, tail};
 use rds_iam_emulator_server::host::file::{self, remove};
 use rds_iam_emulator_server::host::free_port;
 use rds_iam_report::ErrorReport;

@@ -7,8 +7,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::command::{self, Command};
 use super::file::entries;
+use crate::command::{self, Command};
 use crate::error::Error;
 
 /// The environment variable that names a Debian mirror.

@@ -1,7 +1,6 @@
 //! The host's programs, files and packages, for the crates of the emulator. Not meant for its users.
 
 pub mod cache;
-pub mod command;
 pub mod debian;
 pub mod docker;
 pub mod file;

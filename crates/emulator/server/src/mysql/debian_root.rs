@@ -10,9 +10,9 @@ use std::path::{Path, PathBuf};
 
 use tracing::info;
 
+use crate::command::Command;
 use crate::error::Error;
 use crate::host::cache::Entry;
-use crate::host::command::Command;
 use crate::host::debian::{self, Apt, Architecture};
 use crate::host::file::{copy_file, copy_folder};
 

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use tokio::sync::OnceCell;
 
+use crate::command::Command;
 use crate::error::Error;
-use crate::host::command::Command;
 
 /// The environment variable that names the library, for programs that run without the workspace.
 const VARIABLE: &str = "RDS_IAM_MYSQL_PLUGIN";

@@ -12,9 +12,9 @@ use tracing::info;
 
 use super::debian_root::{DebianRoot, PLUGINS};
 use super::server;
+use crate::command::Command;
 use crate::error::Error;
 use crate::host::cache::Entry;
-use crate::host::command::Command;
 use crate::host::file::copy_folder;
 use crate::host::free_port;
 use crate::run_folder::{Paths, RunFolder};
