@@ -1,69 +1,17 @@
 //! Simulation of the caller's permissions: a missing one is reported before the first step of a run, not after the
 //! database has been changed.
 
-use std::fmt;
-use std::str::FromStr;
-
 use aws_config::SdkConfig;
 use aws_sdk_iam::Client;
 use aws_sdk_iam::types::{
     ContextEntry, ContextKeyTypeEnum, EvaluationResult, PolicyEvaluationDecisionType, ResourceSpecificResult,
 };
 use rds_iam_token::Region;
-use serde::{Serialize, Serializer};
+
+pub use rds_iam_infra::{Permission, PermissionError};
 
 use crate::aws::CallError;
 use crate::whoami::Caller;
-
-/// A permission: an action on a resource.
-///
-/// ```
-/// use rds_iam_deploy::permissions::Permission;
-///
-/// let put: Permission = "ecr:PutImage=ecr:eu-west-1:123456789012:repository/orders-dev".parse().unwrap();
-/// assert_eq!(put.action, "ecr:PutImage");
-/// assert!("ecr:PutImage".parse::<Permission>().is_err());
-/// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Permission {
-    /// An action, such as `ecr:PutImage`.
-    pub action: String,
-    /// An ARN without `arn:<partition>:`, or `*`.
-    pub resource: String,
-}
-
-impl fmt::Display for Permission {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} on {}", self.action, self.resource)
-    }
-}
-
-impl Serialize for Permission {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
-
-/// The error of a text that is not a permission.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a permission is ACTION=RESOURCE, such as ecr:GetAuthorizationToken=*")]
-#[non_exhaustive]
-pub struct PermissionError;
-
-impl FromStr for Permission {
-    type Err = PermissionError;
-
-    fn from_str(text: &str) -> Result<Self, PermissionError> {
-        let (action, resource) = text.split_once('=').ok_or(PermissionError)?;
-        let is_action =
-            action.split_once(':').is_some_and(|(service, name)| !service.is_empty() && !name.is_empty());
-        if is_action && !resource.is_empty() {
-            Ok(Self { action: action.to_owned(), resource: resource.to_owned() })
-        } else {
-            Err(PermissionError)
-        }
-    }
-}
 
 /// Returns the permissions that the caller lacks, in order, according to IAM's policy simulator
 /// (`iam:SimulatePrincipalPolicy`). `tags` are names and values of the tags of the resources, which conditions can test.
@@ -230,12 +178,5 @@ mod tests {
         let expected = "cannot simulate the permissions of arn:aws:iam::123456789012:user/ada: denied (AccessDenied): allow \
                         iam:SimulatePrincipalPolicy in the caller's role";
         assert_eq!(error.to_string(), expected);
-    }
-
-    #[test]
-    fn a_permission_is_an_action_and_a_resource() {
-        for text in ["", "=", "ecr:PutImage", "ecr:PutImage=", "PutImage=*", ":PutImage=*", "ecr:=*"] {
-            assert_eq!(text.parse::<Permission>(), Err(PermissionError), "{text}");
-        }
     }
 }

@@ -3,6 +3,7 @@
 //! - [`Engine`]: the database engines that a deployment can have.
 //! - [`arn`]: the ARNs of `rds-db:connect`.
 //! - [`outputs`]: Terraform's outputs as types; `rds.conf` and the app's parameters are rendered from them.
+//! - [`Permission`]: an action of IAM on a resource.
 //! - [`policy`]: the document of an `rds-db:connect` policy.
 //! - [`rds_conf`]: the file with a deployment's settings, from Terraform to every program.
 //! - [`remedy`]: the policy statement and the SQL that would allow a refused login.
@@ -32,10 +33,12 @@
 pub mod arn;
 mod engine;
 pub mod outputs;
+mod permission;
 pub mod policy;
 pub mod rds_conf;
 pub mod remedy;
 
 pub use engine::{Engine, UnknownEngine};
 pub use outputs::{Outputs, OutputsError};
+pub use permission::{Permission, PermissionError};
 pub use rds_conf::{RdsConf, RdsConfError};

@@ -1,4 +1,4 @@
-//! What binds a plan to what it was made from: commit, providers' lock, variables, package. A plan is applied
+//! The manifest that binds a plan to its sources: commit, providers' lock, variables, package. A plan is applied
 //! where all of it is the same, and otherwise refused with every difference.
 
 use std::path::{Path, PathBuf};
@@ -12,10 +12,10 @@ use rds_iam_process::clock;
 use rds_iam_process::error::Error;
 use rds_iam_process::file;
 
-/// How old a plan may be. Terraform refuses one that the state has moved on from; this bounds what it can't
+/// The largest age of a plan. Terraform refuses one that the state has moved on from; this bounds what it can't
 /// see: a decision that was taken long ago.
 pub(crate) const FRESH_SECONDS: i64 = 24 * 60 * 60;
-/// By how much the clocks of two machines may differ.
+/// The largest difference between the clocks of two machines.
 pub(crate) const SKEW_SECONDS: i64 = 5 * 60;
 
 /// The manifest beside a plan.
@@ -25,11 +25,11 @@ pub(crate) struct Manifest {
     commit: String,
     /// SHA-256 of the plan.
     plan: String,
-    /// Of `.terraform.lock.hcl`.
+    /// The SHA-256 of `.terraform.lock.hcl`.
     lock: String,
-    /// Of all files of variables, in their order.
+    /// The SHA-256 of all files of variables, in their order.
     variables: String,
-    /// Of bootstrap's Lambda package; empty where there is none.
+    /// The SHA-256 of bootstrap's Lambda package; empty where there is none.
     package: String,
     /// When it was made, RFC 3339.
     made: String,

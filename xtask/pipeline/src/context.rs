@@ -18,9 +18,9 @@ pub(crate) struct Context<'a> {
     pub(crate) commit: Commit,
     /// None where a run is for no environment: a pull request.
     pub(crate) environment: Option<Environment>,
-    /// Where a promotion comes from, which digest is wanted, and why.
+    /// The source, digest and reason of a promotion.
     pub(crate) promotion: Option<Promotion>,
-    /// What images are built on.
+    /// The base images.
     pub(crate) bases: Bases,
     /// Gates and other stages that were skipped by name.
     pub(crate) skipped: Vec<String>,
@@ -34,11 +34,11 @@ pub(crate) struct Context<'a> {
     pub(crate) no_snapshot: bool,
     /// Statuses with which an image that the registry did not scan is accepted.
     pub(crate) accept_scan: Vec<String>,
-    /// Of now, in seconds since 1970.
+    /// The current time, in seconds since 1970.
     pub(crate) now: i64,
 }
 
-/// Of a promotion: where from, and what.
+/// A promotion's source, digest and reason.
 #[derive(Debug)]
 pub(crate) struct Promotion {
     pub(crate) from: Environment,
@@ -56,7 +56,7 @@ pub(crate) struct Commit {
     pub(crate) id: String,
     /// When it was made, RFC 3339.
     pub(crate) time: String,
-    /// Of what tracked files differ in from it: a digest, where they do.
+    /// A digest of the changes to tracked files, where there are any.
     pub(crate) changes: Option<String>,
     /// The repository's address, without credentials; empty where it has none.
     pub(crate) source: String,
@@ -93,7 +93,7 @@ impl Commit {
         format!("{}{changes}", &self.id[..self.id.len().min(12)])
     }
 
-    /// What gates and plans are about, and an image's tag: the commit, with what differs from it.
+    /// The identity in gate results, plans and image tags: the commit, with the digest of changes.
     pub(crate) fn identity(&self) -> String {
         self.changes.as_ref().map_or_else(|| self.id.clone(), |changes| format!("{}-{changes}", self.id))
     }

@@ -14,7 +14,7 @@ use rds_iam_process::workspace::Workspace;
 /// address is on AWS.
 const LOCAL: [(&str, u16); 2] = [("local", 13_080), ("localprod", 13_081)];
 
-/// How much higher the port is at which that app serves machines.
+/// The distance from that port to the app's management port.
 const TO_MANAGEMENT_PORT: u16 = 100;
 
 /// Folders beside those of environments.
@@ -40,7 +40,7 @@ pub(crate) struct Environment {
     pub(crate) kind: EnvironmentKind,
 }
 
-/// Where an environment is.
+/// The place of an environment: AWS or this machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum EnvironmentKind {
     /// In an account of AWS.
@@ -49,7 +49,7 @@ pub(crate) enum EnvironmentKind {
     Local,
 }
 
-/// What the pipeline itself reads of a tfvars file; all of it is for Terraform.
+/// The part of a tfvars file that the pipeline itself reads; all of it is for Terraform.
 #[derive(Debug, Deserialize)]
 struct Variables {
     account_id: String,
@@ -130,7 +130,7 @@ impl Environment {
         Ok(Self { name: name.to_owned(), account_id, region, project, architecture, package, kind })
     }
 
-    /// What names of its resources begin with.
+    /// The prefix of its resources' names.
     pub(crate) fn deployment(&self) -> String {
         format!("{}-{}", self.project, self.name)
     }
@@ -145,17 +145,17 @@ impl Environment {
         format!("{service}:{}:{}:{resource}", self.region, self.account_id)
     }
 
-    /// Of the database, as [`arn`](Self::arn).
+    /// The database's ARN, in the form of [`arn`](Self::arn).
     pub(crate) fn database_arn(&self) -> String {
         self.arn("rds", &format!("db:{}", self.deployment()))
     }
 
-    /// Of the app's image repository, as [`arn`](Self::arn).
+    /// The ARN of the app's image repository, in the form of [`arn`](Self::arn).
     pub(crate) fn repository_arn(&self) -> String {
         self.arn("ecr", &format!("repository/{}", self.deployment()))
     }
 
-    /// Of a parameter by its path, as [`arn`](Self::arn).
+    /// A parameter's ARN by its path, in the form of [`arn`](Self::arn).
     pub(crate) fn parameter_arn(&self, path: &str) -> String {
         self.arn("ssm", &format!("parameter{path}"))
     }

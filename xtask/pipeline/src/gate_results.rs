@@ -37,7 +37,7 @@ struct GateResult {
     name: String,
     #[serde(rename = "result")]
     outcome: GateOutcome,
-    /// Of one that was skipped, why.
+    /// The reason of a skip.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     reason: String,
     /// The digests of the images that it is of; none where it is of the commit alone.

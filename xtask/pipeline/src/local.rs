@@ -76,7 +76,7 @@ pub(crate) fn environment(context: &Context<'_>) -> Result<Vec<(&'static str, St
 /// The server that emulates a database instance on this machine.
 #[derive(Clone, Debug, Deserialize)]
 pub(crate) struct Database {
-    /// Where to connect to, `host:port`.
+    /// The address to connect to, `host:port`.
     pub(crate) dial: String,
     /// The authority that its certificate is from.
     pub(crate) ca_file: String,

@@ -1,7 +1,7 @@
 //! The pipeline: its stages and runs, what checks and tests, and what a machine needs for them. A person starts it as
 //! `cargo xtask TASK`.
 //!
-//! What a task does is in the module of its name; all programs are started by [`runner`], and tasks of several steps end
+//! Each task is in the module of its name; all programs are started by [`runner`], and tasks of several steps end
 //! with a table of them.
 
 mod args;

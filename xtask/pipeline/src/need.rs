@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use rds_iam_infra::Permission;
 use rds_iam_process::tools::Tool;
 
 /// Something that a stage needs.
@@ -20,7 +21,7 @@ pub(crate) enum Need {
     Provider,
     /// A container engine that answers.
     Engine,
-    /// What database servers run as, where it was asked for by name.
+    /// The engine of database servers, where one was named.
     DatabaseServers,
     /// One that builds with BuildKit.
     BuildKit,
@@ -34,5 +35,5 @@ pub(crate) enum Need {
     Credentials,
     /// A right of the caller: an action, and an ARN without `arn:<partition>:`. IAM is asked about all of them with
     /// the credentials.
-    Permission(&'static str, String),
+    Permission(Permission),
 }

@@ -9,6 +9,7 @@ use xshell::cmd;
 use crate::context::Context;
 use crate::environment::Environment;
 use crate::need::Need;
+use rds_iam_infra::Permission;
 use rds_iam_process::console::{Console, Style};
 use rds_iam_process::error::Error;
 use rds_iam_process::runner::{RunError, Runner};
@@ -25,24 +26,24 @@ const BUILT_WITHIN: Duration = Duration::from_secs(1200);
 /// The exit status of `rds-iam` for a command line that it does not support.
 const WRONG_USE: i32 = 64;
 
-/// What `rds-iam whoami` prints.
+/// The answer of `rds-iam whoami`.
 #[derive(Debug, Deserialize)]
 struct CallerReport {
     arn: String,
     #[serde(default)]
-    lacks: Vec<String>,
+    lacks: Vec<Permission>,
     not_asked: Option<String>,
 }
 
 /// Credentials and rights, as needs of a stage in an account of AWS. On this machine any credentials will do.
 pub(super) fn permission_needs<'c>(
     context: &'c Context<'_>,
-    rights: impl FnOnce(&'c Environment) -> Vec<(&'static str, String)>,
+    rights: impl FnOnce(&'c Environment) -> Vec<Permission>,
 ) -> Vec<Need> {
     let Some(environment) = context.environment.as_ref().filter(|_| !context.is_local()) else {
         return Vec::new();
     };
-    let rights = rights(environment).into_iter().map(|(action, on)| Need::Permission(action, on));
+    let rights = rights(environment).into_iter().map(Need::Permission);
     std::iter::once(Need::Credentials).chain(rights).collect()
 }
 
@@ -84,10 +85,10 @@ pub(super) fn missing_rights<'n>(
         return Ok(Vec::new());
     }
     let rights = needs.iter().filter_map(|need| match need {
-        Need::Permission(action, on) => Some((need, action, on)),
+        Need::Permission(right) => Some((need, right)),
         _ => None,
     });
-    let asked = rights.clone().flat_map(|(_, action, on)| ["--may".to_owned(), format!("{action}={on}")]);
+    let asked = rights.clone().flat_map(|(_, right)| ["--may".to_owned(), right.to_argument()]);
     // As stacks/service tags all that it makes.
     let tags = [("Project", &environment.project), ("Environment", &environment.name)];
     let tags = tags.iter().flat_map(|(name, value)| ["--tag".to_owned(), format!("{name}={value}")]);
@@ -115,8 +116,8 @@ pub(super) fn missing_rights<'n>(
         let note = format!("what {} may do is unknown until it is tried: {reason}", answer.arn);
         console.line(&console.paint(Style::Warning, &note));
     }
-    let lacking = rights.filter(|(_, action, on)| answer.lacks.contains(&format!("{action} on {on}")));
-    Ok(lacking.map(|(need, action, on)| (need, format!("{} may not {action} on {on}", answer.arn))).collect())
+    let lacking = rights.filter(|(_, right)| answer.lacks.contains(right));
+    Ok(lacking.map(|(need, right)| (need, format!("{} may not {right}", answer.arn))).collect())
 }
 
 /// The program that asks AWS.

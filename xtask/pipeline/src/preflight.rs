@@ -73,7 +73,7 @@ pub(crate) fn check_caller(
     }
 }
 
-/// What `stages` need, each once.
+/// Returns the needs of `stages`, each once.
 fn needs(stages: &[&Stage], context: &Context<'_>) -> Vec<Need> {
     let mut needs: Vec<Need> = Vec::new();
     for need in stages.iter().flat_map(|stage| (stage.needs)(context)) {
@@ -94,7 +94,7 @@ fn users(need: &Need, stages: &[&Stage], context: &Context<'_>) -> String {
     users.map(|stage| stage.name).collect::<Vec<_>>().join(", ")
 }
 
-/// What a run of `stages` does not ask AWS while something else is missing.
+/// The note on what a run of `stages` does not ask AWS while something else is missing.
 pub(crate) fn not_asked_yet(stages: &[&Stage], context: &Context<'_>) -> Option<&'static str> {
     needs(stages, context).contains(&Need::Credentials).then_some(
         "not checked yet: AWS credentials and their rights; they are checked once nothing else is missing",

@@ -218,7 +218,7 @@ pub(crate) fn unmet(run: Run, wanted: &[&Stage], context: &Context<'_>) -> Vec<M
     unmet
 }
 
-/// What makes an input of a stage that is not there.
+/// The command that makes a missing input of a stage.
 fn made_by(input: Artifact, stage: &Stage, run: Run, context: &Context<'_>) -> String {
     // The files of a run without an environment are in another folder.
     let of = context

@@ -12,7 +12,7 @@ use rds_iam_process::error::Error;
 use rds_iam_process::runner::RunError;
 use rds_iam_process::summary::End;
 
-/// How many of a failed stage's last lines are shown.
+/// The number of a failed stage's last lines that are shown.
 const TAIL: usize = 25;
 
 /// Shows a run.

@@ -1,4 +1,4 @@
-//! What a stage is: declared data, from which order, parallelism, dry-run, `--explain` and the report derive,
+//! The declaration of a stage: data, from which order, parallelism, dry-run, `--explain` and the report derive,
 //! and a function that prepares its commands without running any.
 
 use std::time::Duration;
@@ -13,26 +13,26 @@ use rds_iam_process::runner::{Cmd, Runner};
 #[derive(Debug)]
 pub(crate) struct Stage {
     pub(crate) name: &'static str,
-    /// What it is for, in a line.
+    /// Its purpose, in a line.
     pub(crate) purpose: &'static str,
-    /// What it needs of other stages; what makes these runs before it.
+    /// The artifacts of other stages that it needs; the stages that make them run before it.
     pub(crate) inputs: &'static [Artifact],
     pub(crate) outputs: &'static [Artifact],
     pub(crate) effect: Effect,
-    /// How what it did is undone, or what to do where it stopped half-way.
+    /// The way to undo it, or what to do where it stopped half-way.
     pub(crate) undo: &'static str,
-    /// How many minutes it may take.
+    /// Its time limit in minutes.
     pub(crate) minutes: u64,
     /// The exit status of a run that this stage stopped.
     pub(crate) exit: u8,
     /// Tools, settings and permissions; those of all stages are checked before any begins.
     pub(crate) needs: fn(&Context<'_>) -> Vec<Need>,
-    /// What it does, as values.
+    /// Its actions, as values.
     pub(crate) actions: for<'c> fn(&'c Context<'_>) -> Result<Vec<Action<'c>>, Error>,
 }
 
 impl Stage {
-    /// How long it may take.
+    /// Its time limit.
     pub(crate) fn timeout(&self) -> Duration {
         Duration::from_secs(self.minutes * 60)
     }
@@ -43,7 +43,7 @@ impl Stage {
     }
 }
 
-/// What a stage does to the world, the least first.
+/// The effect of a stage, the least first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Effect {
     /// It asks, and writes nothing but its log.
@@ -67,7 +67,7 @@ impl Effect {
     }
 }
 
-/// What stages pass to each other. Files are in the folder of the run.
+/// An artifact that one stage passes to another. Files are in the folder of the run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Artifact {
     /// The workspace's programs that the pipeline runs, and bootstrap's Lambda package.
@@ -177,7 +177,7 @@ impl From<Cmd> for Action<'_> {
     }
 }
 
-/// Where a stage writes, and what starts its commands.
+/// The console that a stage writes to, and the runner of its commands.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Io {
     pub(crate) console: Console,

@@ -64,7 +64,7 @@ pub(crate) fn crates_steps(engine: Engine, workspace: &Workspace, runner: Runner
     steps
 }
 
-/// What [`crates_steps`] leave out, for people.
+/// The note on what [`crates_steps`] leave out.
 pub(crate) fn left_out_of_crates() -> String {
     format!(
         "Left out: workflows, Dockerfiles, dependencies' licences, Terraform, the demo, the test targets {}, and the \

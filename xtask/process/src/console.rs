@@ -1,11 +1,11 @@
-//! What a person sees: headings or log groups, echoed commands, tables, colours where they help.
+//! The output for people: headings or log groups, echoed commands, tables, colours where they help.
 
 use std::fs::File;
 use std::io::{self, IsTerminal, Write};
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
-/// How to write to this terminal, file or CI log. Everything goes to standard output, so that a
+/// The settings of output to this terminal, file or CI log. Everything goes to standard output, so that a
 /// command's own output and what is said about it stay in order.
 #[derive(Clone, Copy, Debug)]
 pub struct Console {
@@ -14,7 +14,7 @@ pub struct Console {
     to: To,
 }
 
-/// Where it writes.
+/// The destination of its output.
 #[derive(Clone, Copy, Debug)]
 enum To {
     Stdout,
@@ -23,7 +23,7 @@ enum To {
     Nowhere,
 }
 
-/// The log of one part of a run: a file, its last line for who watches, and standard output as well where
+/// The log of one part of a run: a file, its last line for the live display, and standard output as well where
 /// nothing else runs beside it.
 #[derive(Debug)]
 pub struct Log {
@@ -70,9 +70,9 @@ impl Write for &Log {
 /// The few styles in use, as SGR codes.
 #[derive(Clone, Copy, Debug)]
 pub enum Style {
-    /// Bold: the begin of a part.
+    /// Bold: the heading of a part.
     Heading,
-    /// Dim: what is there for those who look for it.
+    /// Dim: details.
     Quiet,
     /// Green.
     Good,
@@ -110,12 +110,12 @@ impl Console {
         self.github
     }
 
-    /// Says nothing: the unit tests' output is their own.
+    /// Discards all output, for unit tests.
     pub fn silent() -> Self {
         Self { colours: false, github: false, to: To::Nowhere }
     }
 
-    /// Where all output goes.
+    /// The writer of all output.
     pub fn out(self) -> Box<dyn Write> {
         match self.to {
             To::Stdout => Box::new(io::stdout()),

@@ -24,10 +24,10 @@ pub(super) const INFRA: &[Task] = &[Task::Test, Task::Infra];
 pub(super) const TEST: &[Task] = &[Task::Test];
 pub(super) const OPTIONAL: &[Task] = &[];
 
-/// How a machine meets a need.
+/// The way in which a machine meets a need.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Met {
-    /// What is there: usually a version.
+    /// It is there; usually the version.
     Present(String),
     /// It is fetched at its first use, from here.
     Fetched(String),
@@ -45,7 +45,7 @@ impl Met {
 #[derive(Debug)]
 pub(super) struct Need {
     pub(super) name: &'static str,
-    /// What it is for; for an optional thing, what happens without it.
+    /// Its purpose; of an optional thing, what happens without it.
     pub(super) purpose: &'static str,
     /// Those that stop without it.
     pub(super) tasks: &'static [Task],

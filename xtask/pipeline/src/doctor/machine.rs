@@ -1,4 +1,4 @@
-//! What is asked of a machine, and this machine's answers.
+//! The questions that a machine answers, and this machine's answers.
 
 use std::fs;
 use std::path::Path;
@@ -12,7 +12,7 @@ use rds_iam_process::workspace::Workspace;
 /// A host of the registry that the official image of MySQL is pulled from.
 const OFFICIAL_IMAGES: &str = "https://docker.io/v2/";
 
-/// Something outside that things are fetched from.
+/// A source outside this machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Source {
     /// The package sources of this machine's apt.
@@ -27,15 +27,15 @@ pub(crate) enum Source {
 
 /// A machine that can be asked what it has.
 pub(crate) trait Machine {
-    /// What a program prints to standard output; none where it is missing or fails.
+    /// Returns what a program prints to standard output; none where it is missing or fails.
     fn ask(&self, program: &str, args: &[&str]) -> Option<String>;
     /// The version of the Docker engine that answers.
     fn docker_engine(&self) -> Option<String>;
     /// The pinned tools of lint and pipeline.
     fn tools(&self) -> Vec<tools::Row>;
-    /// Where the pinned cargo-deny is.
+    /// The path of the pinned cargo-deny.
     fn cargo_deny(&self) -> Option<String>;
-    /// Where Terraform's AWS provider comes from, or why it can't be had.
+    /// The source of Terraform's AWS provider, or why it can't be had.
     fn terraform_provider(&self) -> Result<String, String>;
     /// The tools of `cargo xtask test` that are not here yet; actionlint where its fork is not here either.
     fn missing_tools(&self) -> Vec<Tool>;

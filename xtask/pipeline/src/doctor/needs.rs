@@ -15,7 +15,7 @@ pub(super) const MEMORY_NEEDED: u64 = 2 * GB;
 /// The oldest Python that the AWS API stand-in supports.
 const PYTHON_NEEDED: (u32, u32) = (3, 9);
 
-/// What is wanted of the list, in the order in which a fresh machine is set up; `engine` runs the database servers.
+/// Returns the wanted part of the list, in the order in which a fresh machine is set up; `engine` runs the database servers.
 pub(super) fn needs(machine: &dyn Machine, wanted: Wanted, engine: Engine) -> Vec<Need> {
     let mut list = List::new(machine, wanted);
     of_compiling(&mut list);

@@ -97,7 +97,7 @@ impl AccountStack {
     }
 }
 
-/// What stacks/account put out on this machine.
+/// Returns the outputs of stacks/account on this machine.
 ///
 /// # Errors
 /// When it was not applied, or Terraform fails.

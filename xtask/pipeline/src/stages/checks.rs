@@ -1,4 +1,4 @@
-//! What is checked without an account.
+//! The stages that need no account: lint, programs, tests and the checks of Terraform code.
 
 use crate::context::Context;
 use crate::need::Need;

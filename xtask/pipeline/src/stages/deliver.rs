@@ -15,6 +15,7 @@ use crate::local;
 use crate::need::Need;
 use crate::permissions::permission_needs;
 use crate::stage::{Action, Artifact, Effect, Io, Stage};
+use rds_iam_infra::Permission;
 use rds_iam_process::engine;
 use rds_iam_process::error::Error;
 use rds_iam_process::file;
@@ -110,7 +111,7 @@ pub(super) const BOOTSTRAP: Stage = Stage {
     needs: |context| {
         let rights = permission_needs(context, |environment| {
             let function = format!("function:{}-bootstrap", environment.deployment());
-            vec![("lambda:InvokeFunction", environment.arn("lambda", &function))]
+            vec![Permission::new("lambda:InvokeFunction", environment.arn("lambda", &function))]
         });
         committed(context, rights)
     },

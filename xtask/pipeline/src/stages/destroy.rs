@@ -11,13 +11,14 @@ use crate::context::Context;
 use crate::environment::EnvironmentKind;
 use crate::permissions::permission_needs;
 use crate::stage::{Action, Artifact, Effect, Stage};
+use rds_iam_infra::Permission;
 use rds_iam_process::clock;
 use rds_iam_process::error::Error;
 use rds_iam_process::file;
 
-/// Where it is noted what was decided about the last snapshot.
+/// The file that records the decision about the last snapshot.
 const NOTE: &str = "snapshot.json";
-/// What a snapshot is taken of.
+/// The type of the resource that a snapshot is of.
 const DATABASE: &str = "aws_db_instance";
 
 pub(super) const DESTROY_PLAN: Stage = Stage {
@@ -47,7 +48,7 @@ pub(super) const SNAPSHOT: Stage = Stage {
         let mut needs = committed(context, terraform_needs(context));
         if !context.no_snapshot {
             needs.extend(permission_needs(context, |environment| {
-                vec![("rds:CreateDBSnapshot", environment.database_arn())]
+                vec![Permission::new("rds:CreateDBSnapshot", environment.database_arn())]
             }));
         }
         needs
@@ -103,8 +104,8 @@ pub(super) const DESTROY: Stage = Stage {
         let mut needs = committed(context, terraform_needs(context));
         needs.extend(permission_needs(context, |environment| {
             vec![
-                ("rds:DeleteDBInstance", environment.database_arn()),
-                ("ssm:DeleteParameters", setting_arn(environment)),
+                Permission::new("rds:DeleteDBInstance", environment.database_arn()),
+                Permission::new("ssm:DeleteParameters", setting_arn(environment)),
             ]
         }));
         needs
@@ -143,7 +144,7 @@ fn taken(context: &Context<'_>, snapshot: &str) -> Result<(), Error> {
     file::replace(&context.bundle(NOTE), format!("{noted:#}\n"))
 }
 
-/// What was decided for this plan; that of another plan was about other data.
+/// Returns the decision for this plan; that of another plan was about other data.
 fn decided(context: &Context<'_>) -> Result<String, Error> {
     let noted: serde_json::Value = file::json(&context.bundle(NOTE), "cargo xtask destroy --env E")?;
     if noted["plan"] == file::sha256(&context.bundle("destroy.tfplan"))? {

@@ -10,6 +10,7 @@ use crate::local::Database;
 use crate::permissions::permission_needs;
 use crate::stage::{Action, Artifact, Effect, Stage};
 use rds_iam_checks::infra::check;
+use rds_iam_infra::Permission;
 
 pub(super) const PLAN: Stage = Stage {
     name: "plan",
@@ -56,9 +57,9 @@ pub(super) const APPLY: Stage = Stage {
         // Of Terraform's own calls, those that a wrong role lacks first; and what is called besides.
         needs.extend(permission_needs(context, |environment| {
             vec![
-                ("rds:CreateDBInstance", environment.database_arn()),
-                ("rds:ModifyDBInstance", environment.database_arn()),
-                ("ssm:PutParameter", setting_arn(environment)),
+                Permission::new("rds:CreateDBInstance", environment.database_arn()),
+                Permission::new("rds:ModifyDBInstance", environment.database_arn()),
+                Permission::new("ssm:PutParameter", setting_arn(environment)),
             ]
         }));
         needs

@@ -13,14 +13,15 @@ use crate::gate_results;
 use crate::need::Need;
 use crate::permissions::permission_needs;
 use crate::stage::{Action, Artifact, Effect, Io, Stage};
+use rds_iam_infra::Permission;
 use rds_iam_process::error::Error;
 use rds_iam_process::file;
 
-/// What an image must have passed.
+/// The gates that an image must have passed.
 pub(crate) const GATES_OF_IMAGES: [&str; 4] = ["validate", "tflint", "checkov", "trivy"];
 /// A question to AWS or to a registry.
 const SHOWN_WITHIN: Duration = Duration::from_secs(120);
-/// Where images must come from.
+/// The branch that images must be built from.
 const MAIN: &str = "main";
 
 pub(super) const PROMOTE: Stage = Stage {
@@ -35,10 +36,11 @@ pub(super) const PROMOTE: Stage = Stage {
     needs: |context| {
         let mut needs = committed(context, permission_needs(context, push_rights));
         if let Some(Promotion { from, .. }) = context.promotion.as_ref().filter(|_| !context.is_local()) {
+            let may = |action, resource| Need::Permission(Permission::new(action, resource));
             needs.extend([
-                Need::Permission("ecr:BatchGetImage", from.repository_arn()),
-                Need::Permission("ecr:GetDownloadUrlForLayer", from.repository_arn()),
-                Need::Permission("ssm:GetParameters", from.parameter_arn(&from.image_parameter())),
+                may("ecr:BatchGetImage", from.repository_arn()),
+                may("ecr:GetDownloadUrlForLayer", from.repository_arn()),
+                may("ssm:GetParameters", from.parameter_arn(&from.image_parameter())),
             ]);
         }
         needs.push(Need::Program("git", "apt-get install git"));

@@ -3,6 +3,7 @@
 use crate::context::Context;
 use crate::environment::Environment;
 use crate::need::Need;
+use rds_iam_infra::Permission;
 
 /// The needs of a stage that changes an environment: on AWS, what changes it is committed.
 pub(super) fn committed(context: &Context<'_>, mut needs: Vec<Need>) -> Vec<Need> {
@@ -10,24 +11,27 @@ pub(super) fn committed(context: &Context<'_>, mut needs: Vec<Need>) -> Vec<Need
     needs
 }
 
-/// What a push calls.
-pub(super) fn push_rights(environment: &Environment) -> Vec<(&'static str, String)> {
+/// The permissions of a push.
+pub(super) fn push_rights(environment: &Environment) -> Vec<Permission> {
     let repository = environment.repository_arn();
     let actions =
         ["ecr:BatchGetImage", "ecr:InitiateLayerUpload", "ecr:PutImage", "ecr:DescribeImageScanFindings"];
-    std::iter::once(("ecr:GetAuthorizationToken", "*".to_owned()))
-        .chain(actions.map(|action| (action, repository.clone())))
+    std::iter::once(Permission::new("ecr:GetAuthorizationToken", "*"))
+        .chain(actions.map(|action| Permission::new(action, &repository)))
         .collect()
 }
 
-/// What asks an instance as whom it logs in. The document is AWS's own; which instances may be asked, a tag decides, of
-/// and IAM's simulator does not know it.
-pub(super) fn identity_rights(environment: &Environment) -> Vec<(&'static str, String)> {
-    vec![("ssm:SendCommand", format!("ssm:{}::document/AWS-RunShellScript", environment.region))]
+/// The permission to ask an instance as whom it logs in. The document is AWS's own; a tag decides which instances may
+/// be asked, and IAM's simulator does not know it.
+pub(super) fn identity_rights(environment: &Environment) -> Vec<Permission> {
+    vec![Permission::new(
+        "ssm:SendCommand",
+        format!("ssm:{}::document/AWS-RunShellScript", environment.region),
+    )]
 }
 
-/// What a rollout calls.
-pub(super) fn rollout_rights(environment: &Environment) -> Vec<(&'static str, String)> {
+/// The permissions of a rollout.
+pub(super) fn rollout_rights(environment: &Environment) -> Vec<Permission> {
     let image = environment.parameter_arn(&environment.image_parameter());
     let previous = environment.parameter_arn(&format!("/{}/app/previous-image", environment.name));
     // A group has an id besides its name, which policies leave open; the simulator wants one.
@@ -36,11 +40,11 @@ pub(super) fn rollout_rights(environment: &Environment) -> Vec<(&'static str, St
         environment.deployment()
     );
     vec![
-        ("ecr:PutImage", environment.repository_arn()),
-        ("ssm:GetParameters", image.clone()),
-        ("ssm:PutParameter", image),
-        ("ssm:PutParameter", previous),
-        ("autoscaling:StartInstanceRefresh", environment.arn("autoscaling", &group)),
+        Permission::new("ecr:PutImage", environment.repository_arn()),
+        Permission::new("ssm:GetParameters", image.clone()),
+        Permission::new("ssm:PutParameter", image),
+        Permission::new("ssm:PutParameter", previous),
+        Permission::new("autoscaling:StartInstanceRefresh", environment.arn("autoscaling", &group)),
     ]
 }
 
