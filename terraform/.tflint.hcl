@@ -1,17 +1,17 @@
-# What tflint looks for, in every module and stack (`cargo xtask tflint`).
+# tflint's rules for every module and stack (`cargo xtask tflint`).
 
 config {
-  # Each module is looked at by itself; what it calls is looked at too, with the values it is given.
+  # Each module is checked by itself; called modules are also checked, with the values that the caller passes.
   call_module_type = "local"
 }
 
-# Comes with tflint.
+# Included in tflint.
 plugin "terraform" {
   enabled = true
   preset  = "recommended"
 }
 
-# Fetched by `tflint --init`, which verifies its signature.
+# Downloaded by `tflint --init`, which verifies its signature.
 plugin "aws" {
   enabled = true
   version = "0.49.0"

@@ -1,4 +1,4 @@
-//! What the figures were measured with: without it, two runs cannot be compared.
+//! The machine of a measurement: without it, two runs cannot be compared.
 
 use std::fmt;
 

@@ -65,7 +65,7 @@ fn main() -> anyhow::Result<()> {
     if wanted(Section::Pipeline) {
         match (&arguments.xtask, &arguments.tools) {
             (Some(xtask), Some(tools)) => pipeline::measure(xtask, tools, &mut report)?,
-            _ => println!("\nPipeline: not measured: `cargo xtask bench` tells where xtask is"),
+            _ => println!("\nPipeline: not measured: `cargo xtask bench` passes the path of xtask"),
         }
     }
     if let Some(path) = arguments.save {

@@ -21,7 +21,7 @@ const ROUNDS: usize = 1;
 /// When a side fails: then there is nothing to compare.
 pub(crate) fn measure(xtask: &Path, tools: &Path, report: &mut Report) -> anyhow::Result<()> {
     report.heading("Pipeline");
-    let target = xtask.parent().and_then(Path::parent).context("xtask lies in cargo's target folder")?;
+    let target = xtask.parent().and_then(Path::parent).context("xtask is in cargo's target folder")?;
     let log = |side: &str| target.join(format!("bench/pull-request-{side}.log"));
     let ours = || {
         let mut run = command(xtask);

@@ -1,4 +1,4 @@
-//! What was measured, as a table for people and JSON for later runs to compare with.
+//! The measurements, as a table for people and as JSON for later runs to compare with.
 
 use std::fmt;
 use std::path::Path;
@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::machine::Machine;
 
-/// What a figure held against a limit is compared with.
+/// The limit that a figure is compared with.
 const GOAL: &str = "goal";
 
 /// All figures of a run. Each is printed as soon as it is there.
@@ -24,7 +24,7 @@ pub(crate) struct Row {
     what: String,
     value: f64,
     unit: &'static str,
-    /// What it is compared with or held against, with its figure.
+    /// The figure or limit that it is compared with.
     #[serde(skip_serializing_if = "Option::is_none")]
     against: Option<Against>,
 }

@@ -1,4 +1,4 @@
-//! What a token costs: to sign, to take from the cache, to verify.
+//! The cost of a token: to sign it, to get it from the cache, to verify it.
 
 use std::hint::black_box;
 use std::sync::Arc;

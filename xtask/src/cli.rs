@@ -140,7 +140,7 @@ pub(crate) enum Pipeline {
     /// Stage: switch the proxy to end-to-end IAM where the deployment asks for it, and read that back
     #[command(display_order = 3)]
     ProxyAuth(Rest),
-    /// Stage: push both images by digest, tagged with the commit, and wait for the registry's scan
+    /// Stage: push the app's image by digest, tagged with the commit, and wait for the registry's scan
     #[command(display_order = 3)]
     EcrPush(Rest),
     /// Stage: create or update the database users, and verify them
@@ -149,7 +149,7 @@ pub(crate) enum Pipeline {
     /// Stage: point the image's parameter at the digest, refresh the machines, watch their health, or go back
     #[command(display_order = 3)]
     Rollout(Rest),
-    /// Stage: ask the service over HTTP whether it is ready, and whom it logs in as
+    /// Stage: ask the service for its page and its messages, and on an instance as whom it logs in
     #[command(display_order = 3)]
     Smoke(Rest),
     /// Stage: build the programs that the pipeline runs, and bootstrap's Lambda package

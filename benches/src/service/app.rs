@@ -13,13 +13,13 @@ use tokio::process::{Child, Command};
 use super::load;
 use crate::machine::kilobytes;
 
-/// How long the app may take until it is ready, and until its pool is warm: it takes a tenth of a second.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// The time limit for the app to be ready, and for its pool to be warm: it takes a tenth of a second.
+const TIMEOUT: Duration = Duration::from_secs(30);
 
-/// How often a condition is looked at.
+/// The poll interval.
 const POLL: Duration = Duration::from_millis(1);
 
-/// How many connections the app's pool keeps warm.
+/// The number of connections that the app's pool keeps warm.
 const WARM: u64 = 2;
 
 /// The running app. Dropping it kills it.
@@ -48,7 +48,7 @@ impl App {
             }
             anyhow::Ok((address, management, listening_after, started.elapsed()))
         };
-        let ready = tokio::time::timeout(PATIENCE, starting).await;
+        let ready = tokio::time::timeout(TIMEOUT, starting).await;
         let (address, management, listening_after, ready_after) =
             ready.context("the app is not ready after 30 s")??;
         let pid = child.id().context("the app has ended")?;
@@ -68,7 +68,7 @@ impl App {
                 tokio::time::sleep(POLL).await;
             }
         };
-        tokio::time::timeout(PATIENCE, warming).await.context("the app's pool is not warm after 30 s")?
+        tokio::time::timeout(TIMEOUT, warming).await.context("the app's pool is not warm after 30 s")?
     }
 
     /// Memory in RAM now, in units of 1,000,000 bytes.
@@ -112,7 +112,7 @@ fn spawn(program: &Path, environment: &[(&str, String)]) -> anyhow::Result<Child
 /// read and dropped.
 async fn addresses(child: &mut Child) -> anyhow::Result<(String, String)> {
     let mut log = BufReader::new(child.stdout.take().context("the app's log was taken before")?).lines();
-    let mut seen = Vec::new();
+    let mut lines = Vec::new();
     while let Some(line) = log.next_line().await? {
         let event: Value = serde_json::from_str(&line).unwrap_or_default();
         let address = |field: &str| event[field].as_str().map(str::to_owned);
@@ -122,9 +122,9 @@ async fn addresses(child: &mut Child) -> anyhow::Result<(String, String)> {
             tokio::spawn(async move { while let Ok(Some(_)) = log.next_line().await {} });
             return Ok(addresses);
         }
-        seen.push(line);
+        lines.push(line);
     }
-    bail!("the app ended before it listened. Its log:\n{}", seen.join("\n"))
+    bail!("the app ended before it listened. Its log:\n{}", lines.join("\n"))
 }
 
 /// `utime` + `stime`, fields 14 and 15 of `/proc/<pid>/stat` (proc(5)). The second field is the program's

@@ -5,14 +5,13 @@ use std::time::Instant;
 use aws_config::SdkConfig;
 use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_sdk_rds::auth_token::{AuthTokenGenerator, Config};
-use rds_iam_emulator_server::MySql;
+use rds_iam_emulator_server::{MySql, fixtures};
 use rds_iam_pool::{Limits, Pool, Target};
-use rds_iam_token::{Clock, Login, Minter, TokenSource};
 use sqlx::Connection as _;
-use sqlx::mysql::{MySqlConnectOptions, MySqlConnection, MySqlSslMode};
+use sqlx::mysql::MySqlConnection;
 use tokio::runtime::Runtime;
 
-use super::{DATABASE, USER};
+use super::database::{DATABASE, USER};
 use crate::report::Row;
 use crate::samples::paired;
 
@@ -28,8 +27,7 @@ pub(super) fn compared(runtime: &Runtime, mysql: &MySql) -> anyhow::Result<Row> 
 /// Milliseconds from credentials to the answer to `SELECT 1`. Closing is not counted.
 async fn ours(mysql: &MySql) -> anyhow::Result<f64> {
     let start = Instant::now();
-    let login = Login::new(mysql.endpoint().clone(), mysql.region().clone(), USER.parse()?);
-    let tokens = TokenSource::refresh_ahead(Minter::new(login, mysql.credentials(), Clock::system()));
+    let tokens = fixtures::tokens(mysql, USER);
     let target =
         Target::new(mysql.endpoint().clone(), mysql.ca_pem()).dial(mysql.dial().clone()).database(DATABASE);
     let pool = Pool::connect(tokens, target, Limits::default()).await?;
@@ -56,15 +54,11 @@ async fn theirs(mysql: &MySql) -> anyhow::Result<f64> {
         .map_err(|e| anyhow::anyhow!("{e}"))?;
     let token =
         AuthTokenGenerator::new(settings).auth_token(&config).await.map_err(|e| anyhow::anyhow!("{e}"))?;
-    let options = MySqlConnectOptions::new()
-        .host(&mysql.dial().host().to_string())
-        .port(mysql.dial().port())
+    let options = fixtures::connect_options(mysql)
         .username(USER)
         .password(token.as_str())
         .database(DATABASE)
-        .enable_cleartext_plugin(true)
-        .ssl_mode(MySqlSslMode::VerifyCa)
-        .ssl_ca_from_pem(mysql.ca_pem().into());
+        .enable_cleartext_plugin(true);
     let mut connection = MySqlConnection::connect_with(&options).await?;
     sqlx::query("SELECT 1").fetch_one(&mut connection).await?;
     let took = start.elapsed();

@@ -20,20 +20,20 @@ pub(super) const CONNECTIONS: usize = 32;
 /// Before the figures are taken, for the pool to open its connections and caches to fill.
 pub(super) const WARM_UP: Duration = Duration::from_secs(2);
 
-/// How long the figures are taken, unless [`MAX_REQUESTS`] come first.
+/// The time of a measurement, unless [`MAX_REQUESTS`] come first.
 pub(super) const MEASURED: Duration = Duration::from_secs(10);
 
 /// The most requests in one run.
 const MAX_REQUESTS: u64 = 1_000_000;
 
-/// What is asked again and again, and how the answer is known to be whole.
+/// The request that is repeated, and the check of its response.
 pub(super) struct Ask {
     pub(super) name: &'static str,
     method: Method,
     path: &'static str,
     body: &'static str,
     status: StatusCode,
-    /// What the body must hold, and how often.
+    /// The text that the body must contain, and how often.
     holds: (&'static str, usize),
 }
 
@@ -44,10 +44,10 @@ pub(super) static PAGE: Ask = Ask {
     path: "/",
     body: "",
     status: StatusCode::OK,
-    holds: ("<li>", super::MESSAGES),
+    holds: ("<li>", super::database::MESSAGES),
 };
 
-/// One message stored.
+/// Stores one message.
 pub(super) static INSERT: Ask = Ask {
     name: "POST /api/insert",
     method: Method::POST,
@@ -65,7 +65,7 @@ pub(super) struct Load {
     senders: Vec<Sender>,
 }
 
-/// What a run has done.
+/// The result of a run.
 pub(super) struct Done {
     pub(super) requests: u64,
     pub(super) took: Duration,
@@ -114,11 +114,11 @@ impl Load {
     }
 }
 
-/// Asks once for `path` over a connection of its own.
+/// Requests `path` once, over a separate connection.
 pub(super) async fn get(address: &str, path: &'static str) -> anyhow::Result<(StatusCode, Bytes)> {
     let ask = Ask { name: path, method: Method::GET, path, body: "", status: StatusCode::OK, holds: ("", 0) };
-    let asked = async { send(&mut connect(address).await?, address, &ask).await };
-    asked.await.with_context(|| format!("asking {path}"))
+    let response = async { send(&mut connect(address).await?, address, &ask).await };
+    response.await.with_context(|| format!("requesting {path}"))
 }
 
 async fn connect(address: &str) -> anyhow::Result<Sender> {

@@ -2,32 +2,23 @@
 
 mod app;
 mod connect;
+mod database;
 mod load;
 mod statements;
 
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, ensure};
-use rds_iam_emulator_server::MySql;
-use rds_iam_pool::{Credential, Target};
-use sqlx::Executor as _;
-use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
 use crate::report::{Report, Row};
 use crate::samples::median;
 use app::App;
+use database::Database;
 use load::Load;
-
-const DATABASE: &str = "node_db";
-const USER: &str = "node_app";
-const SCHEMA: &str = include_str!("../../../crates/app/schema.sql");
 
 /// Cold starts; their median is the figure.
 const STARTS: usize = 15;
-
-/// As many messages as the page shows.
-const MESSAGES: usize = 10;
 
 pub(crate) fn measure(runtime: &Runtime, report: &mut Report) -> anyhow::Result<()> {
     // Before anything is started: nothing can be measured without it.
@@ -59,61 +50,6 @@ fn program() -> anyhow::Result<PathBuf> {
         program.display()
     );
     Ok(program)
-}
-
-/// The database server with the app's user, its table and a page of messages.
-struct Database {
-    mysql: MySql,
-    /// Where the app finds its AWS credentials.
-    credentials: PathBuf,
-    _folder: TempDir,
-}
-
-impl Database {
-    async fn start() -> anyhow::Result<Self> {
-        let mysql = MySql::builder().database(DATABASE).start().await?;
-        let folder = tempfile::Builder::new().prefix("rds-iam-bench-").tempdir()?;
-        let credentials = folder.path().join("credentials");
-        mysql.write_credentials_file(&credentials)?;
-
-        let target = Target::new(mysql.endpoint().clone(), mysql.ca_pem())
-            .dial(mysql.dial().clone())
-            .database(DATABASE);
-        let master = mysql.master();
-        let secret = Credential::Password(master.password());
-        let mut connection = rds_iam_pool::connect(&target, &master.username().parse()?, secret).await?;
-        for statement in [
-            SCHEMA,
-            "CREATE USER 'node_app'@'%' IDENTIFIED WITH AWSAuthenticationPlugin AS 'RDS' REQUIRE SSL",
-            "GRANT SELECT, INSERT, UPDATE, DELETE ON node_db.* TO 'node_app'@'%'",
-        ] {
-            connection.execute(statement).await?;
-        }
-        for _ in 0..MESSAGES {
-            connection
-                .execute("INSERT INTO messages (message) VALUES ('A message of the usual length.')")
-                .await?;
-        }
-        Ok(Self { mysql, credentials, _folder: folder })
-    }
-
-    /// The app's settings, all from the environment: nothing but the database is asked for anything.
-    fn environment(&self) -> Vec<(&'static str, String)> {
-        let mysql = &self.mysql;
-        vec![
-            ("AWS_REGION", mysql.region().to_string()),
-            ("AWS_SHARED_CREDENTIALS_FILE", self.credentials.display().to_string()),
-            ("RDS_IAM_DB_ENDPOINT", mysql.endpoint().to_string()),
-            ("RDS_IAM_DB_NAME", DATABASE.into()),
-            ("RDS_IAM_DB_USER", USER.into()),
-            ("RDS_IAM_DIAL", mysql.dial().to_string()),
-            ("RDS_IAM_CA_BUNDLE", mysql.ca_path().display().to_string()),
-            ("RDS_IAM_BIND", "127.0.0.1".into()),
-            ("PORT", "0".into()),
-            ("RDS_IAM_MANAGEMENT_PORT", "0".into()),
-            ("RDS_IAM_LOG", "json".into()),
-        ]
-    }
 }
 
 async fn starts(program: &Path, database: &Database) -> anyhow::Result<[Row; 2]> {

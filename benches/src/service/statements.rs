@@ -5,11 +5,11 @@ use std::time::Instant;
 
 use mysql_async::prelude::Queryable as _;
 use mysql_async::{Conn, OptsBuilder, SslOpts};
-use rds_iam_emulator_server::MySql;
+use rds_iam_emulator_server::{MySql, fixtures};
 use rds_iam_pool::{Credential, Target};
 use rds_iam_token::DbUser;
 use sqlx::Connection as _;
-use sqlx::mysql::{MySqlConnectOptions, MySqlConnection, MySqlSslMode};
+use sqlx::mysql::MySqlConnection;
 use tokio::runtime::Runtime;
 
 use crate::report::{Report, Row};
@@ -89,15 +89,7 @@ pub(super) fn compared(runtime: &Runtime, mysql: &MySql, report: &mut Report) ->
         pair.ratio,
     ));
 
-    let mut direct = runtime.block_on(MySqlConnection::connect_with(
-        &MySqlConnectOptions::new()
-            .host(&mysql.dial().host().to_string())
-            .port(mysql.dial().port())
-            .username(user.as_str())
-            .password(mysql.master().password())
-            .ssl_mode(MySqlSslMode::VerifyCa)
-            .ssl_ca_from_pem(mysql.ca_pem().into()),
-    ))?;
+    let mut direct = runtime.block_on(fixtures::as_master(mysql))?;
     let cached = |connection: &mut MySqlConnection| {
         let started = Instant::now();
         for _ in 0..CACHED {

@@ -18,11 +18,11 @@ use hyper::service::{Service, service_fn};
 use hyper_util::rt::TokioIo;
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
+use rds_iam_report::ErrorReport;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::clients::{Admitted, Client, ClientLimits, Clients};
-use rds_iam_token::Chain;
 
 /// The largest request head: 64 KiB, as much as a load balancer forwards.
 const HEAD_LIMIT: usize = 64 * 1024;
@@ -67,7 +67,7 @@ pub(crate) async fn accept(
 async fn serve(connection: impl Future<Output = hyper::Result<()>>, admitted: Admitted) {
     tokio::select! {
         ended = connection => if let Err(error) = ended {
-            tracing::debug!(error = %Chain(&error), "a connection ended badly");
+            tracing::debug!(error = %ErrorReport(&error), "a connection ended badly");
         },
         // Dropping the connection closes it.
         () = admitted.client.disconnected() => {}

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use rds_iam_app::config::VARIABLES;
 use rds_iam_app::{Config, Environment, RunError, check_credentials, logging, run};
+use rds_iam_report::ErrorReport;
 use rds_iam_token::Clock;
 
 /// The number of threads for blocking work, which is only DNS resolution.
@@ -87,18 +88,12 @@ async fn check(config: &Config) -> Result<(), RunError> {
         println!("warning: {warning}");
     }
     check_credentials(config).await?;
-    println!("The settings are good, and a token could be signed. The database was not asked.");
+    println!("The settings are valid, and a token could be signed. No connection to the database was made.");
     Ok(())
 }
 
 /// Prints an error with its causes, at the only place that does.
 fn failed(error: &dyn Error, status: u8) -> ExitCode {
-    eprint!("rds-iam-app: {error}");
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        eprint!(": {error}");
-        cause = error.source();
-    }
-    eprintln!();
+    eprintln!("rds-iam-app: {}", ErrorReport(error));
     ExitCode::from(status)
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use aws_config::{BehaviorVersion, Region};
 use hyper_util::server::graceful::GracefulShutdown;
 use rds_iam_pool::{Limits, Pool, PoolError, Target};
+use rds_iam_report::ErrorReport;
 use rds_iam_token::{Clock, MintError, Minter, ReloadingCredentials, TokenSource, shared_files};
 use thiserror::Error;
 use tokio::net::TcpListener;
@@ -17,7 +18,6 @@ use tokio::time::timeout;
 use crate::accept::accept;
 use crate::clients::ClientLimits;
 use crate::{AppState, Config, management_router, router};
-use rds_iam_token::Chain;
 
 /// The time limit for requests in progress after the first signal: 20 seconds, below the 30 s that ECS and
 /// Kubernetes wait before they kill.
@@ -135,7 +135,7 @@ async fn first_token(tokens: &TokenSource) -> Result<(), RunError> {
     match tokens.token().await {
         Ok(_) => Ok(()),
         Err(error) if error.is_retryable() => {
-            tracing::warn!(error = %Chain(&error), "no token yet; will try again");
+            tracing::warn!(error = %ErrorReport(&error), "no token yet; will try again");
             Ok(())
         }
         Err(source) => Err(RunError::Credentials { source }),

@@ -6,6 +6,7 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use axum::http::StatusCode;
 use rds_iam_pool::{Pool, PoolError, Remedy};
+use rds_iam_report::ErrorReport;
 use rds_iam_token::{Clock, TokenSource};
 use serde::Serialize;
 use tokio::sync::Mutex;
@@ -15,7 +16,6 @@ use crate::error::ApiError;
 use crate::message::Timestamp;
 use crate::metrics::Metrics;
 use crate::store::{Identity, NO_SUCH_TABLE, Store, TOO_SLOW};
-use rds_iam_token::Chain;
 
 /// The time for which an answer of the management port is cached: 1 second, so that many clients send the database no
 /// more queries than one.
@@ -136,7 +136,7 @@ impl AppState {
 
     /// Logs a database error with its causes, and returns the client's error.
     pub(crate) fn database_error(&self, error: &PoolError) -> ApiError {
-        let (remedy, hint, cause) = (error.remedy(), error.hint(), Chain(error));
+        let (remedy, hint, cause) = (error.remedy(), error.hint(), ErrorReport(error));
         match remedy {
             // The token source logs what is wrong, once a minute.
             Remedy::Credentials => tracing::debug!(error = %cause, %remedy, "no token for a request"),
@@ -216,7 +216,7 @@ fn detail(error: &PoolError) -> &'static str {
             "The table `messages` is missing: run rds-iam-bootstrap with this app's schema."
         }
         (Some(number), _) if TOO_SLOW.contains(&number) => {
-            "A statement took too long: look for locks and long statements in the database."
+            "A statement took too long: check for locks and long statements in the database."
         }
         (_, Remedy::Configure) => "A setting is wrong: the log says which.",
         (_, Remedy::Permit) => {

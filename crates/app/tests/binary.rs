@@ -6,8 +6,7 @@ use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 
 use rds_iam_emulator_account::AwsApi;
-use rds_iam_emulator_server::MySql;
-use rds_iam_pool::{Credential, Target, connect};
+use rds_iam_emulator_server::{MySql, fixtures};
 
 type Result<T = ()> = std::result::Result<T, Box<dyn std::error::Error>>;
 
@@ -45,9 +44,9 @@ fn without_credentials_it_says_where_to_get_some() -> Result {
             ("AWS_EC2_METADATA_DISABLED", "true"),
         ])
         .output()?;
-    let (told, error) = text(&output);
+    let (stdout, error) = text(&output);
     assert_eq!(output.status.code(), Some(2), "{error}");
-    assert!(told.contains("endpoint db.example.com from RDS_IAM_DB_ENDPOINT\n"), "{told}");
+    assert!(stdout.contains("endpoint db.example.com from RDS_IAM_DB_ENDPOINT\n"), "{stdout}");
     assert!(
         error.starts_with("rds-iam-app: tokens can't be signed: no AWS credentials were found:"),
         "{error}"
@@ -92,19 +91,8 @@ fn help_names_every_variable() -> Result {
 #[tokio::test]
 async fn from_parameter_store_to_a_page_and_a_clean_end() -> Result {
     let aws = AwsApi::start().await?;
-    let mysql = MySql::builder().database("node_db").start().await?;
-    let target =
-        Target::new(mysql.endpoint().clone(), mysql.ca_pem()).dial(mysql.dial().clone()).database("node_db");
-    let master = mysql.master();
-    let mut connection =
-        connect(&target, &master.username().parse()?, Credential::Password(master.password())).await?;
-    for sql in [
-        "CREATE USER 'node_app'@'%' IDENTIFIED WITH AWSAuthenticationPlugin AS 'RDS' REQUIRE SSL",
-        "GRANT SELECT, INSERT, UPDATE, DELETE ON node_db.* TO 'node_app'@'%'",
-        include_str!("../schema.sql"),
-    ] {
-        sqlx::raw_sql(sql).execute(&mut connection).await?;
-    }
+    let mysql = fixtures::app_server().await?;
+    fixtures::create_app_tables(&mysql).await?;
     let (endpoint, region) = (mysql.endpoint(), mysql.region().to_string());
     for (name, value) in [
         ("endpoint", endpoint.host().to_string()),
@@ -130,9 +118,9 @@ async fn from_parameter_store_to_a_page_and_a_clean_end() -> Result {
         "{error}"
     );
     let output = command(Some("node_app")).arg("--check").output()?;
-    let (told, error) = text(&output);
+    let (stdout, error) = text(&output);
     assert!(output.status.success(), "{error}");
-    assert!(told.contains("database name node_db from parameter /dev/database/dbname\n"), "{told}");
+    assert!(stdout.contains("database name node_db from parameter /dev/database/dbname\n"), "{stdout}");
 
     let mut child = command(Some("node_app")).env("RUST_LOG", "trace").spawn()?;
     let mut log = BufReader::new(child.stdout.take().ok_or("no stdout")?);
@@ -189,7 +177,7 @@ fn rest(child: &mut Child) -> Result<String> {
     Ok(error)
 }
 
-/// One request over a connection of its own; the whole answer.
+/// Sends a request over a separate connection, and returns the whole response.
 fn ask(address: &str, line: &str, body: &str) -> Result<String> {
     let mut stream = TcpStream::connect(address)?;
     let length = body.len();

@@ -7,25 +7,13 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use rds_iam_emulator_server::{AccessKey, MySql};
-use rds_iam_pool::{Credential, Target, connect};
+use rds_iam_emulator_server::{AccessKey, MySql, fixtures};
 
 type Result<T = ()> = std::result::Result<T, Box<dyn std::error::Error>>;
 
 async fn server() -> Result<MySql> {
-    let mysql = MySql::builder().database("node_db").start().await?;
-    let target =
-        Target::new(mysql.endpoint().clone(), mysql.ca_pem()).dial(mysql.dial().clone()).database("node_db");
-    let master = mysql.master();
-    let mut session =
-        connect(&target, &master.username().parse()?, Credential::Password(master.password())).await?;
-    for sql in [
-        "CREATE USER 'node_app'@'%' IDENTIFIED WITH AWSAuthenticationPlugin AS 'RDS' REQUIRE SSL",
-        "GRANT SELECT, INSERT, UPDATE, DELETE ON node_db.* TO 'node_app'@'%'",
-        include_str!("../schema.sql"),
-    ] {
-        sqlx::raw_sql(sql).execute(&mut session).await?;
-    }
+    let mysql = fixtures::app_server().await?;
+    fixtures::create_app_tables(&mysql).await?;
     Ok(mysql)
 }
 

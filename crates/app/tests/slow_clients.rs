@@ -15,7 +15,7 @@ use program::{Program, status};
 /// More than the service has room for.
 const CLIENTS: usize = 600;
 
-/// How long another client may wait in all.
+/// The longest time that another client may wait.
 const WITHIN: Duration = Duration::from_secs(30);
 
 /// Asserts that others are answered while clients of this kind connect again as soon as they are cut.

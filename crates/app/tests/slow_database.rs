@@ -7,21 +7,13 @@ use std::future::Future;
 use std::path::Path;
 use std::time::Duration;
 
-use rds_iam_emulator_server::MySql;
-use rds_iam_pool::{Credential, Target, connect};
+use rds_iam_emulator_server::{MySql, fixtures};
 use sqlx::MySqlConnection;
 
 use program::{Program, ask, status};
 
-/// How long a state that must come may take.
+/// The time limit for a state to be reached.
 const WITHIN: Duration = Duration::from_secs(20);
-
-async fn as_master(mysql: &MySql) -> MySqlConnection {
-    let target =
-        Target::new(mysql.endpoint().clone(), mysql.ca_pem()).dial(mysql.dial().clone()).database("node_db");
-    let user = mysql.master().username().parse().unwrap();
-    connect(&target, &user, Credential::Password(mysql.master().password())).await.unwrap()
-}
 
 async fn execute(connection: &mut MySqlConnection, statements: &[&'static str]) {
     for sql in statements {
@@ -31,14 +23,10 @@ async fn execute(connection: &mut MySqlConnection, statements: &[&'static str]) 
 
 /// A server with a message.
 async fn server() -> MySql {
-    let mysql = MySql::builder().database("node_db").start().await.unwrap();
-    let statements = [
-        "CREATE USER 'node_app'@'%' IDENTIFIED WITH AWSAuthenticationPlugin AS 'RDS' REQUIRE SSL",
-        "GRANT SELECT, INSERT, UPDATE, DELETE ON node_db.* TO 'node_app'@'%'",
-        include_str!("../schema.sql"),
-        "INSERT INTO messages (message) VALUES ('first')",
-    ];
-    execute(&mut as_master(&mysql).await, &statements).await;
+    let mysql = fixtures::app_server().await.unwrap();
+    fixtures::create_app_tables(&mysql).await.unwrap();
+    let message = "INSERT INTO node_db.messages (message) VALUES ('first')";
+    fixtures::execute(&mysql, [message]).await.unwrap();
     mysql
 }
 
@@ -58,7 +46,7 @@ async fn program(mysql: &MySql, folder: &Path) -> Program {
     Program::start(&settings).await
 }
 
-/// Whether it becomes so in time.
+/// Polls until `is_so`. Returns false on timeout.
 async fn becomes<F: Future<Output = bool>>(mut is_so: impl FnMut() -> F) -> bool {
     let asking = async {
         while !is_so().await {
@@ -68,11 +56,11 @@ async fn becomes<F: Future<Output = bool>>(mut is_so: impl FnMut() -> F) -> bool
     tokio::time::timeout(WITHIN, asking).await.is_ok()
 }
 
-/// How many statements of the service the server is at.
+/// Returns the number of the service's statements that run in the server.
 async fn statements(mysql: &MySql) -> i64 {
     let count = "SELECT COUNT(*) FROM information_schema.processlist \
                  WHERE USER = 'node_app' AND COMMAND <> 'Sleep'";
-    sqlx::query_scalar(count).fetch_one(&mut as_master(mysql).await).await.unwrap()
+    sqlx::query_scalar(count).fetch_one(&mut fixtures::as_master(mysql).await.unwrap()).await.unwrap()
 }
 
 #[tokio::test]
@@ -99,7 +87,8 @@ async fn a_statement_ends_in_the_server_when_its_request_has_ended() {
             assert!(ask(people, PAGE, "").await.unwrap().starts_with("HTTP/1.1 200"));
             assert!(ask(people, INSERT, r#"{"message":"a"}"#).await.unwrap().starts_with("HTTP/1.1 201"));
         }
-        let mut other = as_master(mysql).await;
+        let mut other = fixtures::as_master(mysql).await.unwrap();
+        execute(&mut other, &["USE node_db"]).await;
         execute(&mut other, before).await;
         let asked = tokio::spawn({
             let people = people.clone();

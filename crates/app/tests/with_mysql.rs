@@ -2,7 +2,6 @@
 
 mod common;
 
-use std::future::Future;
 use std::io;
 use std::sync::{Arc, LazyLock, Mutex};
 use std::time::Duration;
@@ -12,51 +11,27 @@ use axum::body::Body;
 use axum::http::{Request, StatusCode};
 use rds_iam_app::AppState;
 use rds_iam_emulator_server::MySql;
-use rds_iam_pool::{Credential, Limits, Pool, Target, connect};
-use rds_iam_token::{Clock, Endpoint, Login, Minter, TokenSource};
-use sqlx::{MySqlConnection, Row};
+use rds_iam_emulator_server::fixtures::{self, until};
+use rds_iam_pool::{Limits, Pool, Target};
+use rds_iam_token::Endpoint;
+use sqlx::Row;
 use tracing_subscriber::fmt::MakeWriter;
 
 use common::{form, get, post_json, send};
 
-const SCHEMA: &str = include_str!("../schema.sql");
-
-/// What the log of a refused login shall have.
+/// The text expected in the log of a refused login.
 const PERMIT: &str = "the statements that permit it";
-
-/// How long a state that must come may take.
-const WITHIN: Duration = Duration::from_secs(30);
 
 /// A server with the database and the user, and without the table.
 async fn bare_server() -> MySql {
     LazyLock::force(&LOG);
-    let mysql = MySql::builder().database("node_db").start().await.unwrap();
-    let mut master = as_master(&mysql).await;
-    for sql in [
-        "CREATE USER 'node_app'@'%' IDENTIFIED WITH AWSAuthenticationPlugin AS 'RDS'",
-        "ALTER USER 'node_app'@'%' REQUIRE SSL",
-        "GRANT SELECT, INSERT, UPDATE, DELETE ON node_db.* TO 'node_app'@'%'",
-    ] {
-        sqlx::raw_sql(sql).execute(&mut master).await.unwrap();
-    }
-    mysql
+    fixtures::app_server().await.unwrap()
 }
 
 async fn server() -> MySql {
     let mysql = bare_server().await;
-    create_table(&mysql).await;
+    fixtures::create_app_tables(&mysql).await.unwrap();
     mysql
-}
-
-async fn create_table(mysql: &MySql) {
-    sqlx::raw_sql(SCHEMA).execute(&mut as_master(mysql).await).await.unwrap();
-}
-
-async fn as_master(mysql: &MySql) -> MySqlConnection {
-    let target =
-        Target::new(mysql.endpoint().clone(), mysql.ca_pem()).dial(mysql.dial().clone()).database("node_db");
-    let user = mysql.master().username().parse().unwrap();
-    connect(&target, &user, Credential::Password(mysql.master().password())).await.unwrap()
 }
 
 fn app(mysql: &MySql) -> Router {
@@ -70,21 +45,10 @@ fn app_at(mysql: &MySql, dial: &Endpoint) -> Router {
 }
 
 fn state_at(mysql: &MySql, dial: &Endpoint) -> AppState {
-    let login = Login::new(mysql.endpoint().clone(), mysql.region().clone(), "node_app".parse().unwrap());
-    let tokens = TokenSource::refresh_ahead(Minter::new(login, mysql.credentials(), Clock::system()));
+    let tokens = fixtures::tokens(mysql, fixtures::APP_USER);
     let target = Target::new(mysql.endpoint().clone(), mysql.ca_pem()).dial(dial.clone()).database("node_db");
     let limits = Limits { acquire_timeout: Duration::from_secs(2), ..Limits::default() };
     AppState::new(Pool::lazy(tokens.clone(), target, limits).unwrap(), &tokens, PERMIT.into())
-}
-
-/// Asks again until the answer is as it must become.
-async fn until<F: Future<Output = bool>>(what: &str, mut is_so: impl FnMut() -> F) {
-    let asking = async {
-        while !is_so().await {
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-    };
-    tokio::time::timeout(WITHIN, asking).await.unwrap_or_else(|_| panic!("timed out waiting: {what}"));
 }
 
 #[tokio::test]
@@ -129,18 +93,18 @@ async fn pages() {
     for number in 1..=25 {
         post_json(&app, format!(r#"{{"message":"message {number}"}}"#)).await;
     }
-    let mut seen = Vec::new();
+    let mut pages = Vec::new();
     let mut path = "/api/messages?limit=10".to_owned();
     let sizes = loop {
         let page = get(&app, &path).await.json();
         let messages = page["messages"].as_array().unwrap();
-        seen.push(messages.iter().map(|m| m["message"].as_str().unwrap().to_owned()).collect::<Vec<_>>());
-        let Some(next) = page["next"].as_u64() else { break seen.iter().map(Vec::len).collect::<Vec<_>>() };
+        pages.push(messages.iter().map(|m| m["message"].as_str().unwrap().to_owned()).collect::<Vec<_>>());
+        let Some(next) = page["next"].as_u64() else { break pages.iter().map(Vec::len).collect::<Vec<_>>() };
         path = format!("/api/messages?limit=10&before={next}");
     };
     assert_eq!(sizes, [10, 10, 5]);
     let expected: Vec<_> = (1..=25).rev().map(|number| format!("message {number}")).collect();
-    assert_eq!(seen.concat(), expected);
+    assert_eq!(pages.concat(), expected);
     // A full last page has no next, and there is nothing before the first message.
     assert!(get(&app, "/api/messages?limit=25").await.json()["next"].is_null());
     assert_eq!(get(&app, "/api/messages?before=1").await.json()["messages"].as_array().unwrap().len(), 0);
@@ -151,14 +115,14 @@ async fn pages() {
 async fn identity() {
     let mysql = server().await;
     let answer = get(&app(&mysql), "/api/identity").await;
-    let told = answer.json();
-    assert_eq!(told["database"]["user"], "node_app@%");
-    assert_eq!(told["database"]["plugin"], "AWSAuthenticationPlugin");
-    assert!(told["database"]["cipher"].as_str().unwrap().starts_with("TLS_"), "{told}");
-    assert!(told["database"]["tls_version"].as_str().unwrap().starts_with("TLSv1."), "{told}");
-    let (age, left) = (&told["token"]["age_seconds"], &told["token"]["remaining_seconds"]);
-    assert!((898..=900).contains(&(age.as_u64().unwrap() + left.as_u64().unwrap())), "{told}");
-    assert_eq!(told["pool"]["max"], 10);
+    let identity = answer.json();
+    assert_eq!(identity["database"]["user"], "node_app@%");
+    assert_eq!(identity["database"]["plugin"], "AWSAuthenticationPlugin");
+    assert!(identity["database"]["cipher"].as_str().unwrap().starts_with("TLS_"), "{identity}");
+    assert!(identity["database"]["tls_version"].as_str().unwrap().starts_with("TLSv1."), "{identity}");
+    let (age, left) = (&identity["token"]["age_seconds"], &identity["token"]["remaining_seconds"]);
+    assert!((898..=900).contains(&(age.as_u64().unwrap() + left.as_u64().unwrap())), "{identity}");
+    assert_eq!(identity["pool"]["max"], 10);
     assert!(!answer.text.contains("X-Amz"), "{}", answer.text);
 }
 
@@ -169,7 +133,7 @@ async fn identity_is_asked_once_a_second() {
     let app = app(&mysql);
     let asked = async || {
         let status = sqlx::raw_sql("SHOW GLOBAL STATUS LIKE 'Com_show_create_user'");
-        let row = status.fetch_one(&mut as_master(&mysql).await).await.unwrap();
+        let row = status.fetch_one(&mut fixtures::as_master(&mysql).await.unwrap()).await.unwrap();
         row.get::<String, _>(1).parse::<u64>().unwrap()
     };
     let before = asked().await;
@@ -187,14 +151,14 @@ async fn identity_is_asked_once_a_second() {
 }
 
 #[tokio::test]
-async fn a_missing_table_is_told_with_its_mend() {
+async fn a_missing_table_is_reported_with_its_fix() {
     let mysql = bare_server().await;
     let app = app(&mysql);
     let ready = get(&app, "/readyz").await;
     assert_eq!(ready.status, StatusCode::SERVICE_UNAVAILABLE);
     insta::assert_snapshot!(ready.text, @r#"{"ready":false,"remedy":"configuration","detail":"The table `messages` is missing: run rds-iam-bootstrap with this app's schema."}"#);
     assert_eq!(get(&app, "/").await.status, StatusCode::SERVICE_UNAVAILABLE);
-    create_table(&mysql).await;
+    fixtures::create_app_tables(&mysql).await.unwrap();
     assert_eq!(get(&app, "/").await.status, StatusCode::OK);
     until("ready", async || get(&app, "/readyz").await.status == StatusCode::OK).await;
 }
@@ -271,7 +235,7 @@ async fn a_refused_login_is_logged_with_what_permits_it_and_no_secret_is() {
     // Everything that any crate logged in this process, at any level.
     let log = LOG.text();
     let line = log.lines().find(|line| line.contains("refused-1") && line.contains(PERMIT));
-    let line = line.unwrap_or_else(|| panic!("no line tells what permits the login"));
+    let line = line.unwrap_or_else(|| panic!("no line has what permits the login"));
     for part in ["1045", "rds-db:connect", "denied"] {
         assert!(line.contains(part), "{part} not in {line}");
     }
@@ -286,7 +250,7 @@ async fn a_refused_login_is_logged_with_what_permits_it_and_no_secret_is() {
     }
 }
 
-/// What this process logs, at every level.
+/// The log of this process, at every level.
 static LOG: LazyLock<Log> = LazyLock::new(|| {
     let log = Log::default();
     tracing_subscriber::fmt()

@@ -23,7 +23,7 @@ async fn alive_without_a_database() {
 }
 
 #[tokio::test]
-async fn not_ready_and_says_what_would_mend_it() {
+async fn not_ready_and_says_what_would_fix_it() {
     let app = management().await;
     let answer = get(&app, "/readyz").await;
     assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE);
@@ -34,7 +34,7 @@ async fn not_ready_and_says_what_would_mend_it() {
 }
 
 #[tokio::test]
-async fn failures_tell_clients_nothing_but_to_wait() {
+async fn failures_report_nothing_to_clients_but_to_wait() {
     let app = app().await;
     let page = get(&app, "/").await;
     let api = get(&app, "/api/messages").await;
@@ -109,17 +109,17 @@ async fn bad_json_is_refused_before_the_database_is_asked() {
         (r#"{"message":"\ud800"}"#.into(), 400),
         ("{".into(), 400),
     ];
-    let mut told = String::new();
+    let mut answers = String::new();
     for (body, status) in problems {
         let answer = post_json(&app, body).await;
         assert_eq!(answer.status.as_u16(), status, "{}", answer.text);
         assert_eq!(answer.header("content-type"), "application/problem+json");
-        told += &format!("{} {}\n", answer.status.as_u16(), answer.json()["detail"].as_str().unwrap());
+        answers += &format!("{} {}\n", answer.status.as_u16(), answer.json()["detail"].as_str().unwrap());
     }
     let untyped =
         send(&app, Request::post("/api/insert").header("host", "a").body("{}".into()).unwrap()).await;
-    told += &format!("{} {}\n", untyped.status.as_u16(), untyped.json()["detail"].as_str().unwrap());
-    insta::assert_snapshot!(told, @r"
+    answers += &format!("{} {}\n", untyped.status.as_u16(), untyped.json()["detail"].as_str().unwrap());
+    insta::assert_snapshot!(answers, @r"
     422 The message is empty. Write something first.
     422 The message has 1001 characters; at most 1000 are allowed.
     422 The message holds the control character U+000A. Remove it.
@@ -136,15 +136,15 @@ async fn bad_json_is_refused_before_the_database_is_asked() {
 #[tokio::test]
 async fn bad_pages_are_refused() {
     let app = app().await;
-    let mut told = String::new();
+    let mut answers = String::new();
     for query in
         ["limit=0", "limit=101", "limit=ten", "limit=", "before=-1", "before=x", "page=2", "limit=1&limit=2"]
     {
         let answer = get(&app, &format!("/api/messages?{query}")).await;
         assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{query}");
-        told += &format!("{query}: {}\n", answer.json()["detail"].as_str().unwrap());
+        answers += &format!("{query}: {}\n", answer.json()["detail"].as_str().unwrap());
     }
-    insta::assert_snapshot!(told, @r"
+    insta::assert_snapshot!(answers, @r"
     limit=0: `limit` must be a number from 1 to 100.
     limit=101: `limit` must be a number from 1 to 100.
     limit=ten: `limit` must be a number from 1 to 100.
@@ -288,7 +288,7 @@ async fn the_state_prints_no_secret() {
 }
 
 #[tokio::test]
-async fn machines_and_people_have_ports_of_their_own() {
+async fn machines_and_people_have_separate_ports() {
     let state = state().await;
     let (app, management) = (rds_iam_app::router(state.clone()), rds_iam_app::management_router(state));
     for path in ["/livez", "/readyz", "/metrics", "/api/identity"] {

@@ -1,4 +1,4 @@
-//! Why a run failed, at which step, and what to do about it.
+//! Errors of a run, each with its step and with what to do.
 
 use std::fmt;
 use std::time::Duration;
@@ -13,53 +13,53 @@ use serde::Serialize;
 use crate::plan::{Action, Missing, Step};
 use crate::{DeclarationError, Mode, SecretError};
 
-/// Why a run failed. [`hint`](Self::hint) says what to do, the cause is the
+/// The error of a run. [`hint`](Self::hint) returns what to do; the cause is the
 /// [`source`](std::error::Error::source).
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum BootstrapError {
-    /// `rds.conf` is wrong.
+    /// `rds.conf` is invalid.
     #[error(transparent)]
     Conf(#[from] RdsConfError),
-    /// The declaration is wrong.
+    /// The declaration is invalid.
     #[error(transparent)]
     Declaration(#[from] DeclarationError),
-    /// The trust roots are.
+    /// The trust roots can't be used.
     #[error(transparent)]
     Trust(#[from] TrustError),
-    /// There are no AWS credentials that a token could be signed with.
+    /// No token can be signed with the AWS credentials.
     #[error("the caller's AWS credentials can't sign an IAM token")]
     Credentials {
-        /// At which step: each login signs a token of its own.
+        /// The step: each login signs its own token.
         step: Step,
-        /// How many changes were made before.
+        /// The number of changes made before.
         made: usize,
-        /// Why not.
+        /// The cause.
         source: MintError,
     },
-    /// The master user's credentials can't be had.
+    /// The master user's credentials can't be fetched.
     #[error(transparent)]
     Secret(#[from] SecretError),
     /// Connecting to the database failed.
     #[error("connecting to the database failed")]
     Connect {
-        /// At which step.
+        /// The step.
         step: Step,
-        /// Why.
+        /// The cause.
         source: Box<PoolError>,
         /// What to do, with the policy statement and the SQL that would allow the login if it was denied.
         help: String,
-        /// How many changes were made before.
+        /// The number of changes made before.
         made: usize,
     },
     /// A statement failed.
     #[error("{doing} failed")]
     Statement {
-        /// At which step.
+        /// The step.
         step: Step,
-        /// What it was for.
+        /// The purpose of the statement.
         doing: String,
-        /// How many changes were made before.
+        /// The number of changes made before.
         made: usize,
         /// Whether the server denied it, as opposed to failing.
         denied: bool,
@@ -68,33 +68,33 @@ pub enum BootstrapError {
         /// The driver's error.
         source: sqlx::Error,
     },
-    /// A database or table doesn't exist.
+    /// A declared database or table doesn't exist.
     #[error(transparent)]
     Missing(#[from] Missing),
-    /// Another run is at it.
+    /// Another run holds the lock.
     #[error("another bootstrap is running on this server ({holder})")]
     Busy {
-        /// Who.
+        /// The connection of that run.
         holder: String,
     },
-    /// The time of the run ended before it did.
-    #[error("the run did not end within {} s, the time that it has, and was ended", limit.as_secs())]
+    /// The run reached its time limit.
+    #[error("the run did not finish within its time limit of {} s and was stopped", limit.as_secs())]
     Time {
-        /// At which step.
+        /// The step.
         step: Step,
-        /// How many changes were made.
+        /// The number of changes made.
         made: usize,
-        /// How many are left, where that was known.
+        /// The number of changes left, if that is known.
         left: Option<usize>,
-        /// The time that it had.
+        /// The time limit.
         limit: Duration,
     },
-    /// All changes were made, and still something is not as declared.
+    /// All changes were made, and the server still differs from the declaration.
     #[error("after all changes the server still differs from the declaration: {}", list(left))]
     Differs {
-        /// What a plan has left to do.
+        /// The actions of a new plan.
         left: Vec<Action>,
-        /// How many changes were made.
+        /// The number of changes made.
         made: usize,
     },
 }
@@ -104,7 +104,7 @@ fn list(actions: &[Action]) -> String {
 }
 
 impl BootstrapError {
-    /// The step that failed.
+    /// Returns the step that failed.
     #[must_use]
     pub fn step(&self) -> Step {
         match self {
@@ -119,14 +119,13 @@ impl BootstrapError {
         }
     }
 
-    /// The exit status: 64 where a file has to be mended, else 1.
+    /// Returns the exit status: 64 if a file has to be corrected, else 1.
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         if self.step() == Step::Configuration { 64 } else { 1 }
     }
 
-    /// What to do, for a person. It may have several lines, and may be empty where the error itself says
-    /// it.
+    /// Returns what to do, for an operator: several lines, or none if the error itself says it.
     #[must_use]
     pub fn hint(&self) -> String {
         let hint = match self {
@@ -138,31 +137,31 @@ impl BootstrapError {
             Self::Secret(error) => error.hint(),
             Self::Connect { help, .. } | Self::Statement { help, .. } => help.clone(),
             Self::Missing(missing) => missing.help.clone(),
-            Self::Busy { .. } => "Wait for it to end, then run this again.".into(),
+            Self::Busy { .. } => "Wait until that run ends, then run this again.".into(),
             Self::Time { left, .. } => {
                 let left = match left {
                     None => String::new(),
                     Some(1) => "1 change is left. ".into(),
                     Some(left) => format!("{left} changes are left. "),
                 };
-                format!("{left}Each change is made wholly or not at all. Run it again to make the rest, or give it more time.")
+                format!("{left}Each change is made wholly or not at all. Run this again to make the rest, or raise the time limit.")
             }
             Self::Differs { .. } => {
-                "Somebody else changes these users at the same time, or the server didn't do as told: look with --plan.".into()
+                "Another program changes these users at the same time, or the server did not carry out a statement: check with --plan.".into()
             }
         };
         match self.made() {
             0 => hint,
             1 => format!(
-                "{hint}\n1 change was made and stays; once that is mended, running it again finishes the job."
+                "{hint}\n1 change was made and stays; once the cause is fixed, the next run finishes the job."
             ),
             made => format!(
-                "{hint}\n{made} changes were made and stay; once that is mended, running it again finishes the job."
+                "{hint}\n{made} changes were made and stay; once the cause is fixed, the next run finishes the job."
             ),
         }
     }
 
-    /// How many changes were made before it failed.
+    /// Returns the number of changes made before the failure.
     fn made(&self) -> usize {
         match self {
             Self::Credentials { made, .. }
@@ -174,14 +173,13 @@ impl BootstrapError {
         }
     }
 
-    /// Whether the server denied a statement.
+    /// Returns whether the server denied a statement.
     pub(crate) fn is_denied(&self) -> bool {
         matches!(self, Self::Statement { denied: true, .. })
     }
 }
 
-/// An error as it is shown: once, with all its causes. `Display` is for a person, `Serialize` for a
-/// program.
+/// An error with all its causes, as the programs show it. `Display` is for a person, `Serialize` for a program.
 #[derive(Debug, Serialize)]
 #[non_exhaustive]
 pub struct Failure {
@@ -191,21 +189,21 @@ pub struct Failure {
     pub outcome: &'static str,
     /// The step, from 1 to 6.
     pub step: u8,
-    /// What failed.
+    /// The error.
     pub error: String,
-    /// Why, outermost first.
+    /// The causes, outermost first.
     pub causes: Vec<String>,
     /// What to do.
     pub hint: String,
-    /// How many changes were made before.
+    /// The number of changes made before.
     pub changes_made: usize,
-    /// How many are left, where the run's time ended and that was known.
+    /// The number of changes left, if the run reached its time limit and that is known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub changes_left: Option<usize>,
 }
 
 impl Failure {
-    /// What to show of an error.
+    /// Creates the failure of a run in `mode`.
     #[must_use]
     pub fn new(mode: Mode, error: &BootstrapError) -> Self {
         let mut causes: Vec<String> = Vec::new();
@@ -253,7 +251,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn changes_that_were_made_are_told_at_whatever_step() {
+    fn changes_that_were_made_are_reported_at_every_step() {
         let differs = BootstrapError::Differs { left: Vec::new(), made: 2 };
         let source = MintError::NotConfigured { source: Arc::new(CredentialsError::not_loaded_no_source()) };
         let ended = BootstrapError::Credentials { step: Step::Verify, made: 1, source };

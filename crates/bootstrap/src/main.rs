@@ -9,10 +9,10 @@ use rds_iam_bootstrap::{BootstrapError, Declaration, Failure, Mode, Report, Sett
 use rds_iam_infra::RdsConf;
 use rds_iam_report::log;
 
-/// Create, mend and check the database users that log in by IAM.
+/// Create, update and check the database users that log in by IAM.
 ///
-/// Without --plan or --check it makes the database as declared and verifies it; a second run changes
-/// nothing and says so.
+/// Without --plan or --check, change what differs from the users file, and verify. A second run changes nothing and
+/// reports that.
 #[derive(Debug, Parser)]
 #[command(version, after_long_help = AFTER_HELP)]
 struct Arguments {
@@ -25,7 +25,7 @@ struct Arguments {
     #[arg(long, value_name = "FILE", overrides_with = "users")]
     users: PathBuf,
 
-    /// Show what would be done, with its SQL, and change nothing
+    /// Show the changes with their SQL, and make none
     #[arg(long, conflicts_with = "check")]
     plan: bool,
 
@@ -41,21 +41,20 @@ struct Arguments {
 const AFTER_HELP: &str = "\
 Exit status:
   0   done, or nothing to do (with --plan: the plan was made)
-  1   failed; the message says at which step and what to do; running it again is safe
+  1   failed; the message has the step and what to do; running this again is safe
   2   --check found drift
   64  a file or the command line is wrong; nothing was changed
 
 AWS credentials come from the default chain (environment, profile, role). --plan and
---check read as the IAM admin where that login works, and otherwise as the master user.
+--check read as the IAM admin if that login works, and otherwise as the master user.
 
 Environment:
-  RUST_LOG          what to log to standard error (default: warn, and
-                    how far a long run has come). Targets of this program
-                    begin with rds_iam; all others are held at info, for some of them log
-                    secrets below that.
-  AWS_ENDPOINT_URL  where the AWS API is, if not on AWS";
+  RUST_LOG          filter of the log on standard error (default: warn, and the progress
+                    of a long run). Targets of this program begin with rds_iam; all
+                    others are held at info, because some log secrets below that.
+  AWS_ENDPOINT_URL  URL of the AWS API, if not on AWS";
 
-/// As in BSD's sysexits.h: the command was used wrongly.
+/// The exit status of a usage error, from BSD's sysexits.h.
 const EX_USAGE: u8 = 64;
 
 #[tokio::main(flavor = "current_thread")]
@@ -63,13 +62,13 @@ async fn main() -> ExitCode {
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
         Err(error) => {
-            // Help and version come this way too. There is nobody left to tell if printing fails.
+            // Help and version come this way too. If printing fails, there is nowhere to report it.
             drop(error.print());
             return if error.use_stderr() { EX_USAGE.into() } else { ExitCode::SUCCESS };
         }
     };
-    // A person sees how far a long run has come; a program reads the document at its end. The token source's warnings
-    // are for services, which try again: a run ends with the same error.
+    // An operator watches the progress of a long run; a program reads the document at its end. The token source's
+    // warnings are for services, which retry: a run ends with the same error.
     let logged = if arguments.json {
         "warn,rds_iam_token=error"
     } else {
@@ -87,9 +86,10 @@ async fn main() -> ExitCode {
             match write(std::io::stdout(), &text) {
                 Ok(()) => report.exit_code().into(),
                 Err(error) => {
-                    let told = "the run came to its end, but its report could not be written";
-                    // There may be nobody left to tell.
-                    drop(write(std::io::stderr(), &format!("error: {told}: {error}")));
+                    let message =
+                        format!("error: the run finished, but its report could not be written: {error}");
+                    // If this fails too, there is nowhere to report it.
+                    drop(write(std::io::stderr(), &message));
                     ExitCode::FAILURE
                 }
             }
@@ -111,7 +111,7 @@ async fn bootstrap(arguments: &Arguments, mode: Mode) -> Result<Report, Bootstra
     run(Settings::load(conf, declaration, mode).await).await
 }
 
-/// Writes a text and says whether it got there: a full disk or a closed pipe is no reason to panic.
+/// Writes a line and flushes it. Returns the error of a full disk or a closed pipe, which is no reason to panic.
 fn write(mut to: impl Write, text: &str) -> std::io::Result<()> {
     writeln!(to, "{text}")?;
     to.flush()

@@ -1,7 +1,9 @@
-//! A plan: actions as text and SQL, and warnings. The engine's module makes it; the run carries it out and reports it.
+//! A plan: actions as text and SQL, warnings and errors. The engine's module makes it; the run carries it out and reports
+//! it.
 
 use std::fmt;
 
+use rds_iam_token::DbUser;
 use serde::{Serialize, Serializer};
 
 /// The actions that make the server match the declaration, in order, and the warnings.
@@ -113,6 +115,28 @@ pub struct Missing {
     pub may_be_hidden: bool,
 }
 
+/// A declared account, with the name that it logs in by.
+#[derive(Clone, Debug)]
+pub(crate) struct Login {
+    pub(crate) account: String,
+    pub(crate) user: DbUser,
+}
+
+/// The error of making a plan.
+pub(crate) enum PlanError {
+    Missing(Missing),
+    Statement(StatementError),
+}
+
+/// The error of a statement.
+pub(crate) struct StatementError {
+    /// Whether the server denied the statement, as opposed to failing.
+    pub(crate) denied: bool,
+    /// What to do.
+    pub(crate) help: String,
+    pub(crate) source: sqlx::Error,
+}
+
 impl Plan {
     /// Removes the actions that `is_denied` selects, and adds their warnings, each once.
     pub(crate) fn replace_denied(&mut self, is_denied: impl Fn(&Action) -> bool) {
@@ -156,6 +180,18 @@ impl fmt::Display for Warning {
     }
 }
 
+impl From<Missing> for PlanError {
+    fn from(missing: Missing) -> Self {
+        Self::Missing(missing)
+    }
+}
+
+impl From<StatementError> for PlanError {
+    fn from(error: StatementError) -> Self {
+        Self::Statement(error)
+    }
+}
+
 impl Serialize for Step {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_u8(*self as u8)
@@ -165,5 +201,34 @@ impl Serialize for Step {
 impl Serialize for Warning {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn action(sql: &str, if_denied: Option<&str>) -> Action {
+        let warning = |text: &str| Warning { text: text.to_owned(), refused_account: None };
+        Action {
+            step: Step::Admin,
+            actor: Actor::Master,
+            kind: ActionKind::Grant,
+            account: None,
+            text: sql.to_owned(),
+            sql: sql.to_owned(),
+            if_denied: if_denied.map(warning),
+        }
+    }
+
+    #[test]
+    fn denied_actions_become_warnings_each_once() {
+        let needed = action("GRANT a", None);
+        let optional = [action("GRANT b", Some("closed")), action("GRANT c", Some("closed"))];
+        let actions = [&optional[..], std::slice::from_ref(&needed)].concat();
+        let mut plan = Plan { actions, warnings: Vec::new() };
+        plan.replace_denied(Action::is_optional);
+        assert_eq!(plan.actions, [needed]);
+        assert_eq!(plan.warnings, [optional[0].if_denied.clone().unwrap()]);
     }
 }

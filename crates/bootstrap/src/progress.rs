@@ -1,16 +1,16 @@
-//! How far a run has come, and its statements.
+//! The progress of a run, and its statements.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::BootstrapError;
-use crate::plan::{Action, Step};
-use crate::session::{Session, StatementError};
+use crate::plan::{Action, StatementError, Step};
+use crate::session::Session;
 
-/// How often a run logs how far it has come, in changes.
+/// The number of changes after which a run logs its progress.
 const LOGGED_EACH: usize = 100;
 
-/// How far a run has come. It outlives the run where that is ended from outside.
+/// The progress of a run. It outlives a run that is cancelled at its time limit.
 #[derive(Debug)]
 pub(crate) struct Progress(Mutex<State>);
 
@@ -35,7 +35,7 @@ impl Progress {
         self.state().planned = Some(changes);
     }
 
-    /// How many changes were made.
+    /// Returns the number of changes made.
     pub(crate) fn made(&self) -> usize {
         self.state().made
     }
@@ -65,7 +65,7 @@ impl Progress {
         BootstrapError::Statement { step, doing: doing.to_owned(), made: self.made(), denied, help, source }
     }
 
-    /// The error of a run whose time has ended.
+    /// Returns the error of a run that reached its time limit.
     pub(crate) fn out_of_time(&self, limit: Duration) -> BootstrapError {
         let State { step, made, planned } = *self.state();
         let left = planned.map(|planned| planned.saturating_sub(made));

@@ -1,4 +1,4 @@
-//! What a run found and did, for a person and for a program.
+//! The report of a run, for a person and for a program.
 
 use std::fmt;
 
@@ -9,42 +9,41 @@ use rds_iam_token::DbUser;
 
 use crate::plan::{Action, Actor, Warning};
 
-/// The result of a run. `Display` is for a person; `Serialize` gives the JSON document that the README
-/// describes.
+/// The report of a run. `Display` is for a person; `Serialize` gives the JSON document that the README describes.
 #[derive(Clone, Debug, Serialize)]
 #[non_exhaustive]
 pub struct Report {
-    /// What was asked for.
+    /// The mode of the run.
     pub mode: Mode,
-    /// How it ended.
+    /// The outcome.
     pub outcome: Outcome,
     /// The endpoint of `rds.conf`.
     pub endpoint: String,
     /// The database of `rds.conf`.
     pub database: String,
-    /// Whose eyes saw what was there before.
+    /// The user that read the server before any change.
     pub read_as: Actor,
     /// The changes: made, in a run that applies; needed, in one that plans or checks.
     pub actions: Vec<Action>,
-    /// What a person should look at.
+    /// Observations for an operator.
     pub warnings: Vec<Warning>,
-    /// The logins that were tried, in a run that applies.
+    /// The logins that a run that applies tried.
     pub logins: Vec<LoginCheck>,
-    /// How many declared users a run that applies did not log in as: it tries ten, those that it changed
+    /// The number of declared users that a run that applies did not log in as: it tries ten, those that it changed
     /// first.
     pub logins_not_tried: usize,
 }
 
-/// How a run ended.
+/// The outcome of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Outcome {
     /// Everything was as declared already.
     Clean,
-    /// Something differs, and was left as it is.
+    /// Something differs, and was left.
     Drift,
-    /// What differed was mended.
+    /// The differences were removed.
     Changed,
 }
 
@@ -57,33 +56,32 @@ pub struct LoginCheck {
     /// The name that the account logs in by.
     #[serde(skip)]
     pub user: DbUser,
-    /// How it ended.
+    /// The result.
     #[serde(flatten)]
     pub result: LoginResult,
 }
 
-/// How a login ended.
+/// The result of a login.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "result", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum LoginResult {
-    /// It worked, over verified TLS.
+    /// Logged in, over verified TLS.
     Ok {
-        /// The account that the server took it for.
+        /// The account that the server chose.
         current_user: String,
     },
-    /// The server denied it: this caller has no `rds-db:connect` for that user, which is as it should be
-    /// for most callers. Or the account lets in other hosts only.
+    /// Denied: this caller has no `rds-db:connect` for the user, which is right for most callers; or the account
+    /// accepts other hosts only.
     NotPermitted,
-    /// The server denied it, and the account demands a client certificate, which no IAM login of this project
-    /// shows.
+    /// Denied, and the account requires a client certificate, which no IAM login of this project presents.
     CertificateRequired,
     /// The account is locked, or blocked after failed logins.
     Locked,
 }
 
 impl Report {
-    /// The exit status: 2 where a check found drift, else 0.
+    /// Returns the exit status: 2 if a check found drift, else 0.
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         if self.mode == Mode::Check && self.outcome == Outcome::Drift { 2 } else { 0 }
@@ -144,7 +142,7 @@ impl fmt::Display for LoginResult {
         match self {
             Self::Ok { current_user } => write!(f, "ok, by token over verified TLS, as {current_user}"),
             Self::NotPermitted => f.write_str("not permitted for this caller"),
-            Self::CertificateRequired => f.write_str("the account demands a client certificate"),
+            Self::CertificateRequired => f.write_str("the account requires a client certificate"),
             Self::Locked => f.write_str("the account is locked"),
         }
     }

@@ -8,10 +8,10 @@ use rds_iam_infra::remedy;
 use rds_iam_pool::{Credential, PoolError, Remedy, Target};
 use rds_iam_token::{DbUser, MintError, Minter, Token, TokenSource};
 
-use crate::plan::{Action, Actor, Plan, Step};
+use crate::plan::{Action, Actor, Login, Plan, PlanError, Step};
 use crate::progress::Progress;
 use crate::secret::{self, Master};
-use crate::session::{Declared, Login, PlanError, Session};
+use crate::session::{Declared, Session};
 use crate::{BootstrapError, LoginCheck, LoginResult, Mode, Outcome, Report, Settings};
 
 /// The number of users that a run logs in as at most.

@@ -31,20 +31,20 @@ pub(crate) async fn fetch(conf: &RdsConf, aws: &SdkConfig) -> Result<Master, Sec
         aws_sdk_secretsmanager::config::Builder::from(aws).region(SdkRegion::new(region.to_owned())).build();
     let request = aws_sdk_secretsmanager::Client::from_conf(config).get_secret_value().secret_id(id.as_str());
     let answer = request.send().await.map_err(|source| SecretError::from_sdk(id, region, source))?;
-    // The client's own copies are out of reach; this one is wiped.
+    // The client's own copies can't be wiped; this one is.
     let text = answer.secret_string.map(Zeroizing::new);
     let text = text.ok_or_else(|| SecretError::content(id, Content::Binary))?;
     parse(&text).map_err(|content| SecretError::content(id, content))
 }
 
-/// The region in the ARN of a secret: only there can it be fetched.
+/// Returns the region in a secret's ARN, the only one that serves the secret.
 fn region_of(id: &SecretId) -> Option<&str> {
     id.as_str().strip_prefix("arn:")?.split(':').nth(2).filter(|region| !region.is_empty())
 }
 
-/// Reads the form that RDS and Terraform write: JSON with `username` and `password`.
+/// Parses the format that RDS and Terraform write: JSON with `username` and `password`.
 fn parse(text: &str) -> Result<Master, Content> {
-    // What serde_json says about a wrong type quotes the value, which is a secret: it ends here.
+    // serde_json's error quotes a value of the wrong type, which is a secret: it is dropped.
     let mut fields: serde_json::Map<String, serde_json::Value> =
         serde_json::from_str(text).map_err(|_| Content::NotJson)?;
     // Moved out, not copied.
@@ -58,7 +58,7 @@ fn parse(text: &str) -> Result<Master, Content> {
     Ok(Master { user, password })
 }
 
-/// What is wrong with the content of a secret. It never shows the content.
+/// The error of a secret's content. It never shows the content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Content {
@@ -74,60 +74,60 @@ pub enum Content {
         /// The field.
         name: &'static str,
     },
-    /// A field is empty, or no text.
-    #[error("its field {name:?} is empty or not a text")]
+    /// A field is empty, or not text.
+    #[error("its field {name:?} is empty or not text")]
     BadField {
         /// The field.
         name: &'static str,
     },
 }
 
-/// Why the master user's credentials could not be fetched.
+/// The error of fetching the master user's credentials.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SecretError {
-    /// There is no such secret.
+    /// The secret does not exist.
     #[error("there is no secret {id} in region {region}")]
     NotFound {
-        /// Its name or ARN.
+        /// The secret's name or ARN.
         id: SecretId,
-        /// Where it was looked for.
+        /// The region of the request.
         region: String,
     },
-    /// The caller may not read it.
+    /// The caller may not read the secret.
     #[error("reading the secret {id} is denied to this caller ({code})")]
     Denied {
-        /// Its name or ARN.
+        /// The secret's name or ARN.
         id: SecretId,
-        /// Where it is.
+        /// The region of the secret.
         region: String,
-        /// What Secrets Manager answered.
+        /// Secrets Manager's error code.
         code: String,
     },
-    /// The caller's AWS credentials are no good.
+    /// AWS does not accept the caller's credentials.
     #[error("reading the secret {id} failed: AWS does not accept the credentials ({code})")]
     Credentials {
-        /// Its name or ARN.
+        /// The secret's name or ARN.
         id: SecretId,
-        /// What Secrets Manager answered.
+        /// Secrets Manager's error code.
         code: String,
     },
-    /// Its content isn't what RDS writes.
+    /// The content is not in the format that RDS writes.
     #[error("the secret {id} can't be used: {content}")]
     Content {
-        /// Its name or ARN.
+        /// The secret's name or ARN.
         id: SecretId,
-        /// What is wrong with it.
+        /// The error of the content.
         content: Content,
     },
-    /// Anything else: no answer, or another error.
+    /// No response, or another error.
     #[error("reading the secret {id} from Secrets Manager in {region} failed")]
     Failed {
-        /// Its name or ARN.
+        /// The secret's name or ARN.
         id: SecretId,
-        /// Where it was looked for.
+        /// The region of the request.
         region: String,
-        /// What the client said.
+        /// The client's error.
         source: Box<SdkError<GetSecretValueError>>,
     },
 }
@@ -137,7 +137,7 @@ impl SecretError {
         Self::Content { id: id.clone(), content }
     }
 
-    /// Codes from "Common Errors" and `GetSecretValue` in the Secrets Manager API reference.
+    /// Error codes are from "Common Errors" and `GetSecretValue` in the Secrets Manager API reference.
     fn from_sdk(id: &SecretId, region: &str, source: SdkError<GetSecretValueError>) -> Self {
         let (id, region) = (id.clone(), region.to_owned());
         let code = source.as_service_error().and_then(ProvideErrorMetadata::code).map(str::to_owned);
@@ -162,7 +162,7 @@ impl SecretError {
         }
     }
 
-    /// What to do.
+    /// Returns what to do, for an operator.
     #[must_use]
     pub fn hint(&self) -> String {
         match self {
@@ -170,7 +170,7 @@ impl SecretError {
                 "Check MASTER_SECRET_NAME and REGION in rds.conf: `aws secretsmanager describe-secret --secret-id {id} --region {region}`."
             ),
             Self::Denied { id, region, .. } => format!(
-                "Allow the caller's role this statement, and kms:Decrypt on the key where a customer key encrypts the secret:\n{}",
+                "Allow the caller's role this statement, and kms:Decrypt on the key if a customer key encrypts the secret:\n{}",
                 statement(id, region)
             ),
             Self::Credentials { .. } => {
@@ -180,13 +180,13 @@ impl SecretError {
                 "The secret must be JSON such as {\"username\":\"…\",\"password\":\"…\"}, as RDS writes it. Check that MASTER_SECRET_NAME names the master user's secret.".into()
             }
             Self::Failed { region, .. } => format!(
-                "Check that Secrets Manager in {region} can be reached from here (VPC endpoint, proxy, AWS_ENDPOINT_URL), then run it again."
+                "Check that this machine can reach Secrets Manager in {region} (VPC endpoint, proxy, AWS_ENDPOINT_URL), then run this again."
             ),
         }
     }
 }
 
-/// The policy statement that allows reading the secret.
+/// Returns the policy statement that allows reading the secret.
 fn statement(id: &SecretId, region: &str) -> String {
     let resource = if id.as_str().starts_with("arn:") {
         id.as_str().to_owned()
@@ -208,7 +208,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_form_that_rds_writes() {
+    fn the_format_that_rds_writes() {
         let master =
             parse(r#"{"username":"admin","password":"s3\"cret","engine":"mysql","port":3306}"#).unwrap();
         assert_eq!((master.user.as_str(), master.password.as_str()), ("admin", "s3\"cret"));
@@ -253,7 +253,7 @@ mod tests {
             SecretError::Denied { id: id.clone(), region: region(), code: "AccessDeniedException".into() };
         insta::assert_snapshot!(denied, @"reading the secret orders/master is denied to this caller (AccessDeniedException)");
         insta::assert_snapshot!(denied.hint(), @r#"
-        Allow the caller's role this statement, and kms:Decrypt on the key where a customer key encrypts the secret:
+        Allow the caller's role this statement, and kms:Decrypt on the key if a customer key encrypts the secret:
         {
           "Action": "secretsmanager:GetSecretValue",
           "Effect": "Allow",

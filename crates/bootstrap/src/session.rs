@@ -8,7 +8,7 @@ use rds_iam_pool::{Credential, PoolError, Target};
 use rds_iam_token::DbUser;
 
 use crate::mysql;
-use crate::plan::{Action, Actor, Missing, Plan};
+use crate::plan::{Action, Actor, Login, Plan, PlanError, StatementError};
 use crate::{Declaration, DeclarationError};
 
 /// A declaration that is valid for the engine of the deployment.
@@ -19,27 +19,6 @@ pub(crate) enum Declared {
 /// A connection for one run, as the master user or by IAM.
 pub(crate) enum Session<'a> {
     MySql(mysql::Session<'a>),
-}
-
-/// A declared account, with the name that it logs in by.
-#[derive(Clone, Debug)]
-pub(crate) struct Login {
-    pub(crate) account: String,
-    pub(crate) user: DbUser,
-}
-
-/// The error of a plan.
-pub(crate) enum PlanError {
-    Missing(Missing),
-    Statement(StatementError),
-}
-
-/// The error of a statement.
-pub(crate) struct StatementError {
-    /// Whether the server denied it, as opposed to failing.
-    pub(crate) denied: bool,
-    pub(crate) help: String,
-    pub(crate) source: sqlx::Error,
 }
 
 impl Declared {
@@ -136,17 +115,5 @@ impl Session<'_> {
         if let Err(error) = closed {
             tracing::debug!(error = %rds_iam_report::ErrorReport(&error), "closing a connection failed");
         }
-    }
-}
-
-impl From<StatementError> for PlanError {
-    fn from(error: StatementError) -> Self {
-        Self::Statement(error)
-    }
-}
-
-impl From<Missing> for PlanError {
-    fn from(missing: Missing) -> Self {
-        Self::Missing(missing)
     }
 }

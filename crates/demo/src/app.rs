@@ -10,10 +10,10 @@ use tokio::process::Child;
 use crate::http;
 use crate::program::{self, Environment};
 
-/// How long the app may take to serve, and to end.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// The time limit for the app to serve, and to end.
+const TIMEOUT: Duration = Duration::from_secs(30);
 
-/// How often a condition is looked at.
+/// The poll interval.
 const POLL: Duration = Duration::from_millis(50);
 
 /// The running app. Dropping it kills it; [`end`](Self::end) lets it finish.
@@ -21,7 +21,7 @@ pub(crate) struct App {
     child: Child,
     log: PathBuf,
     pub(crate) url: String,
-    /// Where probes and the identity are.
+    /// The URL of probes and the identity.
     pub(crate) management: String,
 }
 
@@ -39,7 +39,7 @@ impl App {
             }
             anyhow::Ok(())
         };
-        let ready = tokio::time::timeout(PATIENCE, ready).await.context("the app is not ready after 30 s");
+        let ready = tokio::time::timeout(TIMEOUT, ready).await.context("the app is not ready after 30 s");
         match ready.and_then(|ready| ready) {
             Ok(()) => Ok(app),
             Err(error) => Err(error.context(format!("the app's log ends with:\n{}", app.log_tail()))),
@@ -67,7 +67,7 @@ impl App {
             && kill_process(pid, Signal::TERM).is_ok()
         {
             // Dropping it kills it, if it takes longer.
-            drop(tokio::time::timeout(PATIENCE, self.child.wait()).await);
+            drop(tokio::time::timeout(TIMEOUT, self.child.wait()).await);
         }
     }
 

@@ -1,28 +1,29 @@
-//! What the platform claims, each measured there and then.
+//! The claims of the platform, each measured on it.
 
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
 use hyper::{Method, StatusCode};
-use rds_iam_emulator_server::{LoginEvent, RefusalCode};
+use rds_iam_emulator_server::{LoginEvent, RefusalCode, fixtures};
 use rds_iam_pool::{Limits, Pool, Remedy, Target};
-use rds_iam_token::{Clock, LIFETIME, Login, Minter, TokenSource};
+use rds_iam_token::LIFETIME;
 use serde_json::json;
 use tracing::info;
 
+use crate::deployment::{ADMIN_USER, APP_USER};
 use crate::http;
 use crate::logins::{Wrong, attempt};
-use crate::platform::{ADMIN_USER, APP_USER, Platform, read};
+use crate::platform::{Platform, read};
 use crate::table::Table;
 
-/// How old the app's first token must be before it is made to expire: 15 seconds. Its successor then has
+/// The age of the app's first token at which it is made to expire: 15 seconds. Its successor then has
 /// that much life left on the server's clock, less [`PAST_EXPIRY`].
 const FIRST_TOKEN_AGE: u64 = 15;
 
-/// How long ago the first token shall have expired: 2 seconds.
+/// The time since the first token has expired: 2 seconds.
 const PAST_EXPIRY: u64 = 2;
 
-/// How long the app may take to serve again.
+/// The time limit for the app to serve again.
 const RECOVERY: Duration = Duration::from_secs(10);
 
 const POLL: Duration = Duration::from_millis(100);
@@ -66,12 +67,11 @@ async fn login(platform: &Platform) -> anyhow::Result<String> {
     Ok(format!("{user}, {plugin}, {version} {cipher}; {accepted} tokens accepted"))
 }
 
-/// The app's own pool, with trust roots other than the server's, as a user of its own, which no other test uses.
+/// The app's own pool, with trust roots other than the server's, as a user that no other test uses.
 async fn stranger(platform: &Platform) -> anyhow::Result<String> {
     let mysql = &platform.mysql;
     let before = mysql.logins()?.len();
-    let login = Login::new(mysql.endpoint().clone(), mysql.region().clone(), ADMIN_USER.parse()?);
-    let tokens = TokenSource::lazy(Minter::new(login, mysql.credentials(), Clock::system()));
+    let tokens = fixtures::tokens(mysql, ADMIN_USER);
     let roots = rds_iam_roots::Roots::bundled().pem();
     let target = Target::new(mysql.endpoint().clone(), roots).dial(mysql.dial().clone());
     let error = Pool::connect(tokens, target, Limits { warm_connections: 0, ..Limits::default() }).await;
@@ -126,7 +126,7 @@ async fn no_secret(platform: &Platform) -> anyhow::Result<String> {
         ("a token", "X-Amz-Signature"),
     ];
     for (place, text) in &places {
-        ensure!(!text.is_empty(), "{place} is empty, so looking there shows nothing");
+        ensure!(!text.is_empty(), "{place} is empty, so a search in it shows nothing");
         for (what, secret) in secrets {
             ensure!(!text.contains(secret), "{what} is in {place}");
         }

@@ -1,12 +1,12 @@
 //! Logins that should be refused, each tried for real.
 
 use anyhow::{bail, ensure};
-use rds_iam_emulator_server::{LoginEvent, MySql, RefusalCode};
+use rds_iam_emulator_server::{LoginEvent, MySql, RefusalCode, fixtures};
 use rds_iam_token::{Clock, LIFETIME, Login, Token, sign};
-use sqlx::mysql::{MySqlConnectOptions, MySqlDatabaseError, MySqlSslMode};
+use sqlx::mysql::{MySqlDatabaseError, MySqlSslMode};
 use sqlx::{ConnectOptions as _, Connection as _};
 
-use crate::platform::{ADMIN_USER, APP_USER};
+use crate::deployment::{ADMIN_USER, APP_USER};
 
 /// MySQL's "access denied", which is all that a client gets.
 const ACCESS_DENIED: u16 = 1045;
@@ -43,17 +43,10 @@ impl Wrong {
 pub(crate) async fn attempt(mysql: &MySql, wrong: Wrong) -> anyhow::Result<String> {
     let before = mysql.logins()?.len();
     let secret = secret(mysql, wrong)?;
-    // sqlx verifies the name of the host that it dials, which is not in the certificate.
-    let mode = if wrong == Wrong::Unencrypted { MySqlSslMode::Disabled } else { MySqlSslMode::VerifyCa };
-    let options = MySqlConnectOptions::new()
-        .host(&mysql.dial().host().to_string())
-        .port(mysql.dial().port())
-        .username(APP_USER)
-        .password(&secret)
-        .enable_cleartext_plugin(true)
-        .ssl_mode(mode)
-        .ssl_ca_from_pem(mysql.ca_pem().into())
-        .disable_statement_logging();
+    let options =
+        fixtures::connect_options(mysql).username(APP_USER).password(&secret).enable_cleartext_plugin(true);
+    let options =
+        if wrong == Wrong::Unencrypted { options.ssl_mode(MySqlSslMode::Disabled) } else { options };
     let connected = options.connect().await;
     let recorded: Vec<LoginEvent> =
         mysql.logins()?.split_off(before).into_iter().filter(|l| l.user == APP_USER).collect();
@@ -77,7 +70,7 @@ pub(crate) async fn attempt(mysql: &MySql, wrong: Wrong) -> anyhow::Result<Strin
         recorded.iter().find(|l| l.code() == Some(code) && l.reason().is_some_and(|r| r.contains(words)));
     match (refused.and_then(LoginEvent::reason), wrong) {
         (Some(reason), _) => Ok(format!("{ACCESS_DENIED} to the client; the server's log: {code}, {reason}")),
-        // An account with REQUIRE SSL is refused by the server before the plugin is asked.
+        // An account with REQUIRE SSL is refused by the server before the plugin is called.
         (None, Wrong::Unencrypted) if recorded.is_empty() => {
             Ok(format!("{ACCESS_DENIED} to the client; the account requires TLS"))
         }
@@ -87,7 +80,7 @@ pub(crate) async fn attempt(mysql: &MySql, wrong: Wrong) -> anyhow::Result<Strin
 
 fn secret(mysql: &MySql, wrong: Wrong) -> anyhow::Result<String> {
     let now = Clock::system().now();
-    let login = Login::new(mysql.endpoint().clone(), mysql.region().clone(), APP_USER.parse()?);
+    let login = fixtures::login(mysql, APP_USER);
     let signed = |login: &Login, at| sign(login, &mysql.credentials(), at);
     let text = |token: Token| token.expose().to_owned();
     Ok(match wrong {

@@ -1,11 +1,12 @@
-//! Starts the whole platform on this machine, proves what it claims, and stays up until Ctrl-C.
+//! Starts the whole platform on this machine, proves its claims, and serves until Ctrl-C.
 //!
 //! Run by `cargo xtask demo`, which builds the programs that it starts. A real MySQL server checks real
-//! tokens; the AWS API is moto. Each claim is measured there and then, and a claim that does not hold
-//! makes the exit status 1.
+//! tokens; the AWS API is moto. Each claim is measured; a claim that does not hold makes the exit status 1.
 
 mod app;
+mod applied;
 mod claims;
+mod deployment;
 mod http;
 mod logins;
 mod platform;
@@ -23,28 +24,29 @@ use rds_iam_emulator_server::{MySql, Runtime};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
-use crate::platform::{Options, Platform};
+use crate::deployment::Options;
+use crate::platform::Platform;
 use crate::table::Table;
 
 /// Exit status after Ctrl-C before the end, in shells' convention: 128 + SIGINT.
 const INTERRUPTED: u8 = 130;
 
-/// Starts the platform and proves what it claims. `cargo xtask demo` calls it.
+/// Starts the platform and proves its claims. `cargo xtask demo` calls it.
 #[derive(Parser)]
 #[command(subcommand_negates_reqs = true)]
 struct Arguments {
     #[command(subcommand)]
     task: Option<Task>,
-    /// Where rds-iam-app and rds-iam-bootstrap are
+    /// The folder of rds-iam-app and rds-iam-bootstrap
     #[arg(long, value_name = "DIR", required = true)]
     bin_dir: Option<PathBuf>,
-    /// What runs the database server: auto, docker or process
+    /// The runtime of the database server: auto, docker or process
     #[arg(long = "engine", value_name = "RUNTIME", default_value = "auto", global = true)]
     runtime: Runtime,
-    /// Leave once the table stands, instead of staying up until Ctrl-C
+    /// Exit once the table is complete, instead of serving until Ctrl-C
     #[arg(long)]
     once: bool,
-    /// Apply the Terraform stack with PROGRAM first, and run on what it left
+    /// Apply the Terraform stack with PROGRAM first, and run on its resources
     #[arg(long, value_name = "PROGRAM")]
     deploy: Option<PathBuf>,
     /// Also write the table to FILE, as JSON
@@ -54,9 +56,9 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Task {
-    /// Only fetch and build the servers, so that tests find them ready
+    /// Only fetch and build the servers, ready for tests
     Prepare {
-        /// Also the registry of the account on this machine
+        /// Also fetch the registry of the account on this machine
         #[arg(long)]
         registry: bool,
     },
@@ -123,7 +125,7 @@ async fn main() -> ExitCode {
 
 async fn run(arguments: &Arguments) -> anyhow::Result<Option<(Platform, bool)>> {
     let Some(programs) = &arguments.bin_dir else {
-        println!("preparing MySQL, the AWS API and what they take; the first time, all of it is fetched");
+        println!("preparing MySQL, the AWS API and their dependencies; the first run fetches them");
         let (mysql, aws) =
             (MySql::builder().runtime(arguments.runtime).start().await?, AwsApi::start().await?);
         println!("ready: {}; the AWS API answers at {}", mysql.describe(), aws.url());
@@ -133,10 +135,10 @@ async fn run(arguments: &Arguments) -> anyhow::Result<Option<(Platform, bool)>> 
         return Ok(None);
     };
     if let Some(file) = &arguments.json {
-        // Before the minute that it takes to have something to write.
+        // An error now is better than one after a minute.
         std::fs::File::create(file).with_context(|| format!("writing {}", file.display()))?;
     }
-    for program in platform::PROGRAMS.iter().chain(arguments.deploy.as_ref().map(|_| &platform::INFRA)) {
+    for program in platform::PROGRAMS.iter().chain(arguments.deploy.as_ref().map(|_| &applied::INFRA)) {
         let program = programs.join(program);
         anyhow::ensure!(
             program.is_file(),

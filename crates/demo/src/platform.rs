@@ -1,27 +1,20 @@
 //! The platform on this machine: the same programs as on AWS, with other endpoints.
 
-mod applied;
-
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::{Context as _, bail};
 use rds_iam_emulator_account::AwsApi;
-use rds_iam_emulator_server::{MySql, Runtime};
+use rds_iam_emulator_server::MySql;
 use rds_iam_infra::RdsConf;
 use tempfile::TempDir;
 use tracing::info;
 
 use crate::app::App;
+use crate::applied;
+use crate::deployment::{Deployed, Options, put_by_hand};
 use crate::program::{self, Environment};
 
-/// The database that Terraform made, or would have.
-pub(crate) const DATABASE: &str = "node_db";
-/// The user that the app logs in as.
-pub(crate) const APP_USER: &str = "node_app";
-/// The user that bootstrap makes the others with.
-pub(crate) const ADMIN_USER: &str = "iam_admin";
-const MASTER_SECRET: &str = "rds-iam/demo/master";
 const BOOTSTRAP: &str = "rds-iam-bootstrap";
 /// The app's users file, and the schema that it names.
 const APP_FILES: [(&str, &str); 2] = [
@@ -31,9 +24,6 @@ const APP_FILES: [(&str, &str); 2] = [
 const APP: &str = "rds-iam-app";
 /// The programs that are started.
 pub(crate) const PROGRAMS: [&str; 2] = [BOOTSTRAP, APP];
-pub(crate) use applied::INFRA;
-
-const PARAMETERS: &str = "/dev/database";
 
 /// Everything that runs. Dropping it ends and removes all of it.
 pub(crate) struct Platform {
@@ -53,24 +43,6 @@ pub(crate) struct Bootstrap {
     conf: PathBuf,
     users: PathBuf,
     environment: Environment,
-}
-
-/// How the platform is started.
-pub(crate) struct Options<'a> {
-    /// What runs the database server.
-    pub(crate) runtime: Runtime,
-    /// Where the platform's programs are.
-    pub(crate) programs: &'a Path,
-    /// The program that applies the Terraform stack; `None` to put by hand what it would leave.
-    pub(crate) deploy: Option<&'a Path>,
-}
-
-/// The servers, with their programs' settings.
-struct Deployed {
-    mysql: MySql,
-    aws: AwsApi,
-    conf: RdsConf,
-    parameters: String,
 }
 
 impl Platform {
@@ -153,39 +125,7 @@ impl Bootstrap {
     }
 }
 
-/// The servers, and what Terraform would leave in the account, put there by hand.
-async fn put_by_hand(runtime: Runtime) -> anyhow::Result<Deployed> {
-    let (mysql, aws) = tokio::try_join!(
-        async { MySql::builder().runtime(runtime).database(DATABASE).start().await },
-        async { AwsApi::start().await },
-    )?;
-    info!("what Terraform would leave: the master's secret, the parameters and rds.conf");
-    let master = mysql.master();
-    let secret = serde_json::json!({ "username": master.username(), "password": master.password() });
-    aws.put_secret(MASTER_SECRET, &secret.to_string()).await?;
-    let endpoint = mysql.endpoint();
-    for (name, value) in [
-        ("endpoint", endpoint.host().to_string()),
-        ("port", endpoint.port().to_string()),
-        ("dbname", DATABASE.into()),
-        ("username", APP_USER.into()),
-        ("region", mysql.region().to_string()),
-    ] {
-        aws.put_parameter(&format!("{PARAMETERS}/{name}"), &value).await?;
-    }
-    let mut conf = RdsConf::new(
-        endpoint.clone(),
-        mysql.region().clone(),
-        MASTER_SECRET.parse()?,
-        DATABASE.parse()?,
-        ADMIN_USER.parse()?,
-    );
-    conf.resource_id = Some(mysql.resource_id().parse()?);
-    conf.account_id = Some("123456789012".parse()?);
-    Ok(Deployed { mysql, aws, conf, parameters: PARAMETERS.into() })
-}
-
-/// What differs on one machine: where the endpoint is dialled, and who signed its certificate.
+/// Adds the settings that differ on one machine: the address to dial, and the certificate authority.
 fn on_this_machine(mut conf: RdsConf, mysql: &MySql) -> anyhow::Result<RdsConf> {
     conf.dial = Some(mysql.dial().clone());
     conf.ca_bundle = Some(mysql.ca_path().display().to_string().parse()?);

@@ -4,6 +4,7 @@ use std::fmt;
 use std::path::Path;
 
 use anyhow::Context as _;
+use rds_iam_report::file;
 use serde::Serialize;
 
 use crate::platform::Platform;
@@ -22,7 +23,7 @@ pub(crate) struct Table {
 struct Claim {
     claim: &'static str,
     holds: bool,
-    /// What was measured, or why it does not hold.
+    /// The measurement, or the reason why the claim does not hold.
     evidence: String,
 }
 
@@ -50,9 +51,9 @@ impl Table {
         !self.claims.is_empty() && self.claims.iter().all(|c| c.holds)
     }
 
-    pub(crate) fn write_json(&self, file: &Path) -> anyhow::Result<()> {
+    pub(crate) fn write_json(&self, path: &Path) -> anyhow::Result<()> {
         let json = serde_json::to_string_pretty(self)? + "\n";
-        std::fs::write(file, json).with_context(|| format!("writing {}", file.display()))
+        file::replace(path, &json).with_context(|| format!("writing {}", path.display()))
     }
 }
 

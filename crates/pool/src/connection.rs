@@ -40,7 +40,7 @@ impl Connection {
     /// has succeeded and its rows have been read. Drop a connection whose statement failed or was abandoned.
     pub fn release(mut self) {
         if let (Some(connection), Some(pool)) = (self.connection.take(), self.pool.upgrade()) {
-            // The permit is dropped after the connection is in the list: its next holder looks there first.
+            // The permit is dropped after the connection is in the list: its next holder checks the list first.
             let permit = self.permit.take();
             if let Some(connection) = pool.keep_idle(connection, self.acquired_at) {
                 return_to_sqlx(connection, permit);

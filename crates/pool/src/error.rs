@@ -108,7 +108,7 @@ pub enum PoolError {
         in_use: u32,
         /// The most that the pool may open.
         max: u32,
-        /// Whether all of them were in use, as opposed to the server not answering.
+        /// True if all of them were in use; false if the server did not answer.
         saturated: bool,
     },
     /// The limits leave no working pool.

@@ -40,7 +40,7 @@ pub(crate) struct Health {
     searched_at: AtomicU64,
     /// The time since which the server has refused writes.
     read_only_since: Mutex<Option<SystemTime>>,
-    /// Whether a login has used the installed token.
+    /// True once a login has used the installed token.
     pub(crate) token_used: AtomicBool,
     /// Wakes the maintenance task.
     pub(crate) wake: Notify,

@@ -46,3 +46,11 @@ pub use error::{PoolError, Remedy};
 pub use limits::Limits;
 pub use pool::Pool;
 pub use stats::{Failures, Stats};
+
+/// The public types can be shared between threads and kept by tasks.
+const _: () = {
+    const fn assert_shareable<T: Send + Sync + 'static>() {}
+    assert_shareable::<(Pool, Connection, Target, Limits)>();
+    assert_shareable::<(PoolError, Remedy, Stats, Failures)>();
+    assert_shareable::<Credential<'static>>();
+};

@@ -1,56 +1,27 @@
-//! What the field reported, through the pool and a server: failover, clocks that jump, credentials that
-//! ended. Self-contained, so that it can be compiled with an earlier version of the pool.
+//! Cases from the field, through the pool and a server: failover, clocks that jump, credentials that
+//! ended.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
-use std::time::{Duration, SystemTime};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_credential_types::provider::{ProvideCredentials, future};
-use aws_smithy_async::rt::sleep::TokioSleep;
-use aws_smithy_async::time::{SharedTimeSource, TimeSource};
+use rds_iam_emulator_server::fixtures::{self, SkewedClock, until};
 use rds_iam_emulator_server::{AccessKey, MySql};
 use rds_iam_pool::{Credential, Limits, Pool, PoolError, Target, connect};
-use rds_iam_token::{Clock, Endpoint, Login, Minter, TokenSource};
+use rds_iam_token::{Endpoint, Minter, TokenSource};
 use sqlx::mysql::{MySqlConnectOptions, MySqlSslMode};
 use sqlx::{ConnectOptions, Executor};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 
-/// The machine's clock, some seconds off.
-#[derive(Clone, Debug, Default)]
-struct Off(Arc<AtomicI64>);
-
-impl Off {
-    fn by(&self, seconds: i64) {
-        self.0.store(seconds, Ordering::SeqCst);
-    }
-}
-
-impl TimeSource for Off {
-    fn now(&self) -> SystemTime {
-        let now = SharedTimeSource::default().now();
-        let seconds = self.0.load(Ordering::SeqCst);
-        let by = Duration::from_secs(seconds.unsigned_abs());
-        if seconds < 0 { now - by } else { now + by }
-    }
-}
-
 async fn server() -> MySql {
     let mysql = MySql::builder().database("shop").start().await.expect("a server starts");
-    let master = mysql.master();
-    let target = Target::new(mysql.endpoint().clone(), mysql.ca_pem()).dial(mysql.dial().clone());
-    let user = master.username().parse().unwrap();
-    let mut session = connect(&target, &user, Credential::Password(master.password())).await.unwrap();
-    for statement in [
-        "CREATE USER 'app'@'%' IDENTIFIED WITH AWSAuthenticationPlugin AS 'RDS' REQUIRE SSL",
-        "GRANT SELECT, INSERT ON `shop`.* TO 'app'@'%'",
-        "CREATE TABLE shop.t (id INT PRIMARY KEY AUTO_INCREMENT)",
-    ] {
-        session.execute(statement).await.unwrap();
-    }
+    fixtures::create_user(&mysql, "app", "SELECT, INSERT ON shop.*").await.unwrap();
+    let table = "CREATE TABLE shop.t (id INT PRIMARY KEY AUTO_INCREMENT)";
+    fixtures::execute(&mysql, [table]).await.unwrap();
     mysql
 }
 
@@ -64,17 +35,13 @@ async fn as_root(mysql: &MySql, sql: &'static str) {
 
 /// The connections that the application has on the server.
 async fn sessions(mysql: &MySql) -> i64 {
-    let master = mysql.master();
-    let target = Target::new(mysql.endpoint().clone(), mysql.ca_pem()).dial(mysql.dial().clone());
-    let user = master.username().parse().unwrap();
-    let mut session = connect(&target, &user, Credential::Password(master.password())).await.unwrap();
+    let mut session = fixtures::as_master(mysql).await.unwrap();
     let sql = "SELECT COUNT(*) FROM information_schema.processlist WHERE user = 'app'";
     sqlx::query_scalar(sql).fetch_one(&mut session).await.unwrap()
 }
 
-fn tokens(mysql: &MySql, credentials: impl ProvideCredentials + 'static, time: &Off) -> TokenSource {
-    let login = Login::new(mysql.endpoint().clone(), mysql.region().clone(), "app".parse().unwrap());
-    TokenSource::lazy(Minter::new(login, credentials, Clock::new(time.clone(), TokioSleep::new())))
+fn tokens(mysql: &MySql, credentials: impl ProvideCredentials + 'static, time: &SkewedClock) -> TokenSource {
+    TokenSource::lazy(Minter::new(fixtures::login(mysql, "app"), credentials, time.clock()))
 }
 
 /// Limits that do nothing in the background.
@@ -107,17 +74,6 @@ async fn insert(pool: &Pool) -> Result<(), PoolError> {
     Ok(())
 }
 
-async fn until(what: &str, mut done: impl AsyncFnMut() -> bool) {
-    let wait = async {
-        while !done().await {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    };
-    tokio::time::timeout(Duration::from_secs(30), wait)
-        .await
-        .unwrap_or_else(|_| panic!("{what} within 30 s"));
-}
-
 /// The old writer lives on as a reader, and the endpoint moves to the new one.
 #[tokio::test]
 async fn a_server_that_became_read_only_is_left() {
@@ -130,7 +86,8 @@ async fn a_server_that_became_read_only_is_left() {
         let target = Target::new(writer.endpoint().clone(), [writer.ca_pem(), other.ca_pem()].concat())
             .dial(dial)
             .database("shop");
-        let pool = Pool::connect(tokens(&writer, keys, &Off::default()), target, quiet()).await.unwrap();
+        let pool =
+            Pool::connect(tokens(&writer, keys, &SkewedClock::default()), target, quiet()).await.unwrap();
         let mut held: Vec<_> = Vec::new();
         for _ in 0..4 {
             held.push(pool.acquire().await.unwrap());
@@ -163,7 +120,7 @@ async fn a_server_that_stays_read_only_is_not_stormed() {
     let limits = Limits { max_connections: 4, ..quiet() };
     let target =
         Target::new(mysql.endpoint().clone(), mysql.ca_pem()).dial(mysql.dial().clone()).database("shop");
-    let tokens = tokens(&mysql, mysql.credentials(), &Off::default());
+    let tokens = tokens(&mysql, mysql.credentials(), &SkewedClock::default());
     let pool = Pool::connect(tokens, target, limits).await.unwrap();
     as_root(&mysql, "SET GLOBAL read_only = ON").await;
     // By the server's count: the search for the writer is not among the pool's own connections.
@@ -173,7 +130,7 @@ async fn a_server_that_stays_read_only_is_not_stormed() {
         assert_eq!(insert(&pool).await.unwrap_err().number(), Some(1290));
     }
     let logins = mysql.logins().unwrap().len() - before;
-    // Once in 5 s the connections are discarded, and the writer is looked for.
+    // Once in 5 s the connections are discarded, and the pool searches for the writer.
     let turns = 1 + started.elapsed().as_secs() as usize / 5;
     assert!(logins <= turns * 5 + 1, "{logins} logins for 200 refused statements in {turns} turns");
     as_root(&mysql, "SET GLOBAL read_only = OFF").await;
@@ -215,12 +172,12 @@ async fn a_clock_that_jumps_costs_at_most_one_refused_login() {
         (901, 0),
         (1200, 299),
     ] {
-        let time = Off::default();
+        let time = SkewedClock::default();
         let tokens = tokens(&mysql, mysql.credentials(), &time);
-        time.by(before);
+        time.set(before);
         // May fail: the clock may be too wrong for any token.
         log_in(&mysql, &tokens).await;
-        time.by(after);
+        time.set(after);
         let (refused, errors) = log_in(&mysql, &tokens).await;
         assert!(refused <= 1 && errors <= 1, "from {before} to {after}: {refused} refused, {errors} errors");
         // From then on, none.
@@ -247,9 +204,9 @@ impl ProvideCredentials for Once {
 #[tokio::test]
 async fn no_ended_token_is_sent() {
     let mysql = server().await;
-    let time = Off::default();
+    let time = SkewedClock::default();
     let keys = mysql.credentials();
-    let end = time.now() + Duration::from_secs(300);
+    let end = time.clock().now() + Duration::from_secs(300);
     let ending = Credentials::new(
         keys.access_key_id(),
         keys.secret_access_key(),
@@ -268,7 +225,7 @@ async fn no_ended_token_is_sent() {
     }
     drop(held);
     until("its connections are idle", async || pool.stats().idle == 4).await;
-    time.by(1000);
+    time.set(1000);
     mysql.set_clock(1000).unwrap();
     // Sessions outlive the token.
     for _ in 0..10 {
@@ -289,7 +246,7 @@ async fn no_ended_token_is_sent() {
 #[tokio::test]
 async fn an_account_that_is_locked_or_limited_says_so() {
     let mysql = server().await;
-    let tokens = tokens(&mysql, mysql.credentials(), &Off::default());
+    let tokens = tokens(&mysql, mysql.credentials(), &SkewedClock::default());
     let log_in = async || {
         let target = Target::new(mysql.endpoint().clone(), mysql.ca_pem()).dial(mysql.dial().clone());
         let token = tokens.token().await.unwrap();
@@ -316,14 +273,8 @@ async fn an_account_that_is_locked_or_limited_says_so() {
 
 /// Logs in as `app` with this token, as a client of another language would.
 async fn log_in_with(mysql: &MySql, token: &str) -> sqlx::Result<()> {
-    let options = MySqlConnectOptions::new()
-        .host("127.0.0.1")
-        .port(mysql.dial().port())
-        .ssl_mode(MySqlSslMode::VerifyCa)
-        .ssl_ca_from_pem(mysql.ca_pem().into())
-        .enable_cleartext_plugin(true)
-        .username("app")
-        .password(token);
+    let options =
+        fixtures::connect_options(mysql).enable_cleartext_plugin(true).username("app").password(token);
     options.connect().await.map(drop)
 }
 
@@ -331,7 +282,7 @@ async fn log_in_with(mysql: &MySql, token: &str) -> sqlx::Result<()> {
 #[tokio::test]
 async fn a_token_in_the_form_of_the_go_sdks_gets_in() {
     let mysql = server().await;
-    let token = tokens(&mysql, mysql.credentials(), &Off::default()).token().await.unwrap();
+    let token = tokens(&mysql, mysql.credentials(), &SkewedClock::default()).token().await.unwrap();
     let (host, query) = token.expose().split_once("/?").unwrap();
     for form in [format!("{host}/?{query}"), format!("{host}?{query}")] {
         log_in_with(&mysql, &form).await.unwrap_or_else(|e| panic!("{e}: {:?}", mysql.logins()));
@@ -348,7 +299,7 @@ async fn a_token_of_many_kilobytes_gets_in() {
         let session_token = "IQoJb3JpZ2luX2VjE+/=".repeat(length / 20);
         mysql.enter_key(AccessKey::new(id, "secret").session_token(&session_token)).unwrap();
         let keys = Credentials::new(id, "secret", Some(session_token), None, "test");
-        let token = tokens(&mysql, keys, &Off::default()).token().await.unwrap();
+        let token = tokens(&mysql, keys, &SkewedClock::default()).token().await.unwrap();
         assert!(token.expose().len() > length);
         log_in_with(&mysql, token.expose()).await.unwrap_or_else(|e| panic!("{e}: {:?}", mysql.logins()));
     }

@@ -3,10 +3,12 @@
 use std::io::{self, Read, Write as _};
 use std::path::Path;
 
+use tempfile::NamedTempFile;
+
 /// Reads a UTF-8 text file of at most `limit` bytes.
 ///
 /// # Errors
-/// Where it cannot be read, is not UTF-8, or is larger.
+/// If it can't be read, is not UTF-8, or is larger.
 pub fn read_text(path: &Path, limit: u64) -> io::Result<String> {
     text(&mut std::fs::File::open(path)?, limit)
 }
@@ -14,7 +16,7 @@ pub fn read_text(path: &Path, limit: u64) -> io::Result<String> {
 /// Reads a UTF-8 text of at most `limit` bytes to its end.
 ///
 /// # Errors
-/// Where it cannot be read, is not UTF-8, or is larger.
+/// If it can't be read, is not UTF-8, or is larger.
 pub fn text(from: &mut dyn Read, limit: u64) -> io::Result<String> {
     let mut text = String::new();
     from.take(limit + 1).read_to_string(&mut text)?;
@@ -29,37 +31,61 @@ pub fn text(from: &mut dyn Read, limit: u64) -> io::Result<String> {
     Ok(text)
 }
 
-/// Writes a file in one step: whoever reads it meanwhile sees the old text or the new one, and a failure
-/// leaves the old one. A symbolic link to a file is replaced by a file. What is written holds no secret and is
-/// for other accounts to read, so the permissions are those of an ordinary new file.
+/// Replaces a file in one step: a concurrent reader finds the old text or the new one, and a failure leaves the old
+/// one. A symbolic link to a file is replaced by a file. The text holds no secret and is for other accounts to read, so
+/// the permissions are those of an ordinary new file.
 ///
-/// A device or a pipe stays what it is, and takes the text as it comes; so does whatever lies in `/dev`, where
+/// A device or a pipe is not replaced: the text is written to it. The same holds for every path in `/dev`, where
 /// `/dev/stdout` may lead to an ordinary file.
 ///
 /// # Errors
-/// Where the folder does not take the file, or it is a folder itself.
+/// If the file can't be created in its folder, or is a folder itself.
 pub fn replace(path: &Path, text: &str) -> io::Result<()> {
     // Links are followed: `/dev/stdout` is one.
     let is_special = match std::fs::metadata(path) {
         Ok(found) if found.is_dir() => return Err(io::ErrorKind::IsADirectory.into()),
         Ok(found) => !found.is_file() || ["/dev", "/proc"].iter().any(|root| path.starts_with(root)),
-        // What it can't be asked about is told when it is written.
+        // Writing reports the error, if there is one.
         Err(_) => false,
     };
     if is_special {
-        // What standard output already got into a file stays there.
+        // Earlier output that was redirected into the file stays there.
         return std::fs::OpenOptions::new().append(true).open(path)?.write_all(text.as_bytes());
     }
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let prefix = prefix(path);
     let mut builder = tempfile::Builder::new();
-    let prefix = path.file_name().map(|name| format!(".{}.", name.to_string_lossy())).unwrap_or_default();
     builder.prefix(&prefix);
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644));
-    let mut temporary = builder.tempfile_in(folder.unwrap_or(Path::new(".")))?;
-    temporary.write_all(text.as_bytes())?;
-    temporary.as_file().sync_all()?;
-    temporary.persist(path).map_err(|error| error.error)?;
+    finish(builder.tempfile_in(folder(path))?, path, text)
+}
+
+/// Replaces a file in one step, as [`replace`] does, by one with exactly these permissions, whatever the umask. For
+/// files with secrets (`0o600`), and for those that other users of this machine read or run.
+///
+/// # Errors
+/// If the file can't be created in its folder, or is a folder itself.
+#[cfg(unix)]
+pub fn replace_with_mode(path: &Path, text: &str, mode: u32) -> io::Result<()> {
+    // Until its permissions are set, only its owner can open it.
+    let file = tempfile::Builder::new().prefix(&prefix(path)).tempfile_in(folder(path))?;
+    file.as_file().set_permissions(std::os::unix::fs::PermissionsExt::from_mode(mode))?;
+    finish(file, path, text)
+}
+
+fn folder(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// The prefix of the temporary file beside `path`.
+fn prefix(path: &Path) -> String {
+    path.file_name().map(|name| format!(".{}.", name.to_string_lossy())).unwrap_or_default()
+}
+
+fn finish(mut file: NamedTempFile, path: &Path, text: &str) -> io::Result<()> {
+    file.write_all(text.as_bytes())?;
+    file.as_file().sync_all()?;
+    file.persist(path).map_err(|error| error.error)?;
     Ok(())
 }
 
@@ -96,11 +122,25 @@ mod tests {
         #[test]
         fn a_pipe_takes_the_text() {
             use std::os::fd::AsRawFd as _;
-            // Its end is what a FIFO is: no ordinary file, and no folder takes a new one there.
+            // Like a FIFO, it is no ordinary file, and its folder permits no new one.
             let (mut reader, writer) = io::pipe().unwrap();
             replace(Path::new(&format!("/dev/fd/{}", writer.as_raw_fd())), "text").unwrap();
             drop(writer);
             assert_eq!(io::read_to_string(&mut reader).unwrap(), "text");
+        }
+
+        #[test]
+        fn a_file_gets_the_mode_and_leaves_none_beside_it() {
+            use std::os::unix::fs::PermissionsExt as _;
+
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join("file");
+            for (text, mode) in [("first", 0o600), ("second", 0o666)] {
+                replace_with_mode(&path, text, mode).unwrap();
+                assert_eq!(std::fs::read_to_string(&path).unwrap(), text);
+                assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, mode);
+            }
+            assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
         }
 
         #[test]

@@ -18,6 +18,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use aws_smithy_async::time::SharedTimeSource;
+use rds_iam_report::{ErrorReport, file};
 use rds_iam_roots::manifest::{Manifest, Source};
 use rds_iam_roots::{Roots, difference};
 use sha2::{Digest, Sha256};
@@ -26,12 +27,7 @@ const RDS_PEM: &str = "rds.pem";
 
 fn main() -> ExitCode {
     let Err(error) = refresh() else { return ExitCode::SUCCESS };
-    eprintln!("error: {error}");
-    let mut next = error.source();
-    while let Some(cause) = next {
-        eprintln!("  because: {cause}");
-        next = cause.source();
-    }
+    eprintln!("error: {}", ErrorReport(&*error));
     ExitCode::FAILURE
 }
 
@@ -62,8 +58,8 @@ fn refresh() -> Result<(), Box<dyn Error>> {
     }
 
     manifest.record(RDS_PEM, &new, ("aws-published-bundle", published(&bundles)?));
-    std::fs::write(folder.join(RDS_PEM), new.pem())?;
-    std::fs::write(folder.join("manifest.json"), manifest.to_json())?;
+    file::replace(&folder.join(RDS_PEM), std::str::from_utf8(new.pem())?)?;
+    file::replace(&folder.join("manifest.json"), &manifest.to_json())?;
     println!("written to {}; now run `cargo test -p rds-iam-roots`", folder.display());
     Ok(())
 }

@@ -106,7 +106,7 @@ impl Action {
 }
 
 impl<'de> Deserialize<'de> for Action {
-    /// An action that is not known is an error: nobody knows what it would do.
+    /// An unknown action is an error: its effect is unknown, too.
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let actions = Vec::<String>::deserialize(deserializer)?;
         match actions.iter().map(String::as_str).collect::<Vec<_>>()[..] {

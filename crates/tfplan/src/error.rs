@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::PathBuf;
 
-/// Why there is nothing to review. Each is for a person to mend; retrying is no use.
+/// Why there is nothing to review. Each needs an operator; a retry has the same result.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PlanError {
@@ -59,7 +59,7 @@ pub enum Cause {
     },
     /// Planning failed half-way.
     #[error(
-        "is the plan of a run that failed, so it is not complete: mend what `terraform plan` says, and plan again"
+        "is the plan of a run that failed, so it is not complete: fix what `terraform plan` reports, and plan again"
     )]
     Errored,
     /// A part that is not as the format has it.

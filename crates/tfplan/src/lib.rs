@@ -18,6 +18,7 @@
 mod address;
 mod document;
 mod error;
+mod finding;
 mod node;
 mod policy;
 mod reference;
@@ -37,8 +38,8 @@ use node::Node;
 
 pub use document::Action;
 pub use error::{Cause, Kind, PlanError};
-pub use review::{Finding, Note, Review};
-pub use rules::{RULES, Rule};
+pub use finding::{Finding, Note, Review, Rule};
+pub use rules::RULES;
 pub use summary::{Counts, OutputChange, ResourceSummary, Summary};
 
 /// The largest plan that is read: 100 MiB, far more than a stack's.

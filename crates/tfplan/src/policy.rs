@@ -116,7 +116,7 @@ impl Policy<'_> {
             Ok(document) => {
                 one_or_many(&document["Statement"]).map(Statement::from_json).for_each(|it| self.add(it));
             }
-            // AWS refuses what is not JSON; until then nobody knows what it says.
+            // AWS refuses what is not JSON; until then its content is unknown.
             Err(_) => self.incomplete = true,
         }
     }
@@ -262,7 +262,7 @@ pub(super) fn matches_action(pattern: &str, action: &str) -> bool {
     matches(&pattern.to_ascii_lowercase(), &action.to_ascii_lowercase())
 }
 
-/// Whether a pattern with `*` and `?` matches a text, as IAM has it.
+/// Whether a pattern with `*` and `?` matches a text, by IAM's rules.
 pub(super) fn matches(pattern: &str, text: &str) -> bool {
     let (pattern, text): (Vec<char>, Vec<char>) = (pattern.chars().collect(), text.chars().collect());
     let (mut p, mut t, mut retry) = (0, 0, None);

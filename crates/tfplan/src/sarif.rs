@@ -14,7 +14,15 @@ use sha2::{Digest as _, Sha256};
 use super::review::join;
 use super::{Finding, Note, RULES, Review, Rule};
 
-pub(super) fn sarif(review: &Review, root: &str) -> String {
+impl Review {
+    /// The findings as SARIF 2.1.0, for code scanning. `root` is the folder of the root module from that of
+    /// the repository, such as `terraform/stacks/service`.
+    pub fn to_sarif(&self, root: &str) -> String {
+        sarif(self, root)
+    }
+}
+
+fn sarif(review: &Review, root: &str) -> String {
     let driver = ToolComponent::builder()
         .name(env!("CARGO_PKG_NAME"))
         .semantic_version(env!("CARGO_PKG_VERSION"))

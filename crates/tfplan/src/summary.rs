@@ -154,7 +154,7 @@ fn is_empty(value: &Value) -> bool {
     }
 }
 
-/// What a replacement computes anew, which is most of a resource, is left out.
+/// Attributes that a replacement computes again, most of a resource, are left out.
 fn changed(change: &Change, replaced_for: &[String]) -> Vec<String> {
     let (Value::Object(before), after) = (&change.before, &change.after) else { return Vec::new() };
     let keys = before.keys().chain(after.as_object().into_iter().flat_map(serde_json::Map::keys));

@@ -45,7 +45,7 @@ fn texts_that_are_no_plan() {
 fn plans_that_cannot_be_reviewed() {
     let mut errored = of("aws_vpc", &json!({"actions": ["create"]}));
     errored["errored"] = json!(true);
-    insta::assert_snapshot!(said(&errored.to_string()), @"the text is the plan of a run that failed, so it is not complete: mend what `terraform plan` says, and plan again");
+    insta::assert_snapshot!(said(&errored.to_string()), @"the text is the plan of a run that failed, so it is not complete: fix what `terraform plan` reports, and plan again");
     let strange = of("aws_vpc", &json!({"actions": ["evict"]}));
     insta::assert_snapshot!(said(&strange.to_string()), @"the text has a part that is not as `terraform show -json` writes it: actions that this program does not know; use a newer one");
     let mut broken = of("aws_vpc", &json!({"actions": ["create"]}));

@@ -1,11 +1,17 @@
 //! The report for a person.
 
-use std::fmt::{Formatter, Result};
+use std::fmt::{Display, Formatter, Result};
 
 use super::document::Action;
 use super::{Counts, ResourceSummary, Review};
 
-pub(super) fn write(review: &Review, f: &mut Formatter<'_>) -> Result {
+impl Display for Review {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        write(self, f)
+    }
+}
+
+fn write(review: &Review, f: &mut Formatter<'_>) -> Result {
     let summary = &review.summary;
     let Counts { create, update, replace, destroy, forget } = summary.counts;
     writeln!(
@@ -43,7 +49,7 @@ pub(super) fn write(review: &Review, f: &mut Formatter<'_>) -> Result {
     }
     for finding in &review.findings {
         write!(f, "\n  {} {}\n", finding.rule.id, finding.address)?;
-        write!(f, "    {}\n    mend: {}", finding.problem, finding.remedy)?;
+        write!(f, "    {}\n    help: {}", finding.problem, finding.remedy)?;
     }
     Ok(())
 }

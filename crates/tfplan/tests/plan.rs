@@ -86,25 +86,25 @@ fn wildcards_in_rds_db_connect() {
     Refused for 7 reasons:
       RDSIAM001 aws_iam_group_policy.all_but
         a statement allows rds-db:connect by a wildcard in its action (NotAction)
-        mend: name the actions, and name each user of each database: arn:<partition>:rds-db:<region>:<account>:dbuser:<resource-id>/<user>
+        help: name the actions, and name each user of each database: arn:<partition>:rds-db:<region>:<account>:dbuser:<resource-id>/<user>
       RDSIAM001 aws_iam_group_policy.all_but
         a statement allows rds-db:connect on everything but some resources (NotResource)
-        mend: name each user of each database: arn:<partition>:rds-db:<region>:<account>:dbuser:<resource-id>/<user>
+        help: name each user of each database: arn:<partition>:rds-db:<region>:<account>:dbuser:<resource-id>/<user>
       RDSIAM001 aws_iam_policy.any_action
         a statement allows rds-db:connect by a wildcard in its action ("rds-db:*")
-        mend: write the action as rds-db:connect, and name each user of each database: arn:<partition>:rds-db:<region>:<account>:dbuser:<resource-id>/<user>
+        help: write the action as rds-db:connect, and name each user of each database: arn:<partition>:rds-db:<region>:<account>:dbuser:<resource-id>/<user>
       RDSIAM001 aws_iam_role.inline
         a statement allows rds-db:connect on a policy variable ("arn:aws:rds-db:us-east-1:123456789012:dbuser:prx-0a1b2c3d4e5f67890/${aws:username}")
-        mend: name each user of each database: arn:<partition>:rds-db:<region>:<account>:dbuser:<resource-id>/<user>
+        help: name each user of each database: arn:<partition>:rds-db:<region>:<account>:dbuser:<resource-id>/<user>
       RDSIAM001 aws_iam_role_policy.any_user
         a statement allows rds-db:connect on a pattern ("arn:aws:rds-db:us-east-1:123456789012:dbuser:prx-0a1b2c3d4e5f67890/*")
-        mend: name each user of each database: arn:<partition>:rds-db:<region>:<account>:dbuser:<resource-id>/<user>
+        help: name each user of each database: arn:<partition>:rds-db:<region>:<account>:dbuser:<resource-id>/<user>
       RDSIAM001 aws_iam_role_policy_attachment.administrator
         AWS's policy AdministratorAccess is attached, which allows rds-db:connect on everything
-        mend: attach a policy of what is needed; the rule's help shows its form
+        help: attach a policy of what is needed; the rule's help shows its form
       RDSIAM001 aws_iam_user_policy.everything
         a statement allows rds-db:connect by a wildcard in its action ("*")
-        mend: name the actions, and name each user of each database: arn:<partition>:rds-db:<region>:<account>:dbuser:<resource-id>/<user>
+        help: name the actions, and name each user of each database: arn:<partition>:rds-db:<region>:<account>:dbuser:<resource-id>/<user>
     "#);
 }
 
@@ -114,10 +114,10 @@ fn identifiers_for_resource_ids() {
     Refused for 2 reasons:
       RDSIAM002 aws_iam_role_policy.app
         rds-db:connect is allowed on "arn:aws:rds-db:us-east-1:123456789012:dbuser:orders-dev/node_app", which is no database user
-        mend: the ARN's resource id is wrong: "orders-dev" is not a resource id: a policy takes the id that AWS gave (db-…, cluster-… or prx-… and letters and digits), not the name that you gave. Instance: DbiResourceId of `aws rds describe-db-instances`, Terraform aws_db_instance.resource_id. Aurora cluster: DbClusterResourceId, aws_rds_cluster.cluster_resource_id. Proxy: the last part of DBProxyArn, aws_db_proxy.arn (its id is the name)
+        help: the ARN's resource id is wrong: "orders-dev" is not a resource id: a policy takes the id that AWS gave (db-…, cluster-… or prx-… and letters and digits), not the name that you gave. Instance: DbiResourceId of `aws rds describe-db-instances`, Terraform aws_db_instance.resource_id. Aurora cluster: DbClusterResourceId, aws_rds_cluster.cluster_resource_id. Proxy: the last part of DBProxyArn, aws_db_proxy.arn (its id is the name)
       RDSIAM002 aws_iam_role_policy.app
         rds-db:connect is allowed on "arn:aws:rds:us-east-1:123456789012:db:orders-dev", which is no database user
-        mend: "arn:aws:rds:us-east-1:123456789012:db:orders-dev" is not an ARN for rds-db:connect: write arn:<partition>:rds-db:<region>:<account>:dbuser:<resource-id>/<db-user>
+        help: "arn:aws:rds:us-east-1:123456789012:db:orders-dev" is not an ARN for rds-db:connect: write arn:<partition>:rds-db:<region>:<account>:dbuser:<resource-id>/<db-user>
     "#);
 }
 
@@ -131,10 +131,10 @@ fn a_proxy_without_tls() {
     Refused for 2 reasons:
       RDSIAM003 aws_db_proxy.plain
         require_tls is not true
-        mend: set require_tls = true
+        help: set require_tls = true
       RDSIAM013 aws_db_proxy.passwords
         iam_auth is not "REQUIRED"
-        mend: set iam_auth = "REQUIRED" in every auth block
+        help: set iam_auth = "REQUIRED" in every auth block
     "#);
 }
 
@@ -144,16 +144,16 @@ fn proxy_roles_that_lack_permissions() {
     Refused for 4 reasons:
       RDSIAM004 aws_db_proxy.by_iam
         the proxy logs in by secret, but its role aws_iam_role.by_iam is not allowed secretsmanager:GetSecretValue on "arn:aws:secretsmanager:us-east-1:123456789012:secret:rds!db-0a1b2c3d-AbCdEf"
-        mend: allow aws_iam_role.by_iam secretsmanager:GetSecretValue on it, and kms:Decrypt on its key where that is a customer's
+        help: allow aws_iam_role.by_iam secretsmanager:GetSecretValue on it, and kms:Decrypt on its key where that is a customer's
       RDSIAM004 aws_db_proxy.other_secret
         the proxy logs in by secret, but its role aws_iam_role.other_secret is not allowed secretsmanager:GetSecretValue on "arn:aws:secretsmanager:us-east-1:123456789012:secret:rds!db-0a1b2c3d-AbCdEf"
-        mend: allow aws_iam_role.other_secret secretsmanager:GetSecretValue on it, and kms:Decrypt on its key where that is a customer's
+        help: allow aws_iam_role.other_secret secretsmanager:GetSecretValue on it, and kms:Decrypt on its key where that is a customer's
       RDSIAM004 aws_db_proxy.proxy_own_id
         the proxy logs in by secret, but its role aws_iam_role.proxy_own_id is not allowed secretsmanager:GetSecretValue on "arn:aws:secretsmanager:us-east-1:123456789012:secret:rds!db-0a1b2c3d-AbCdEf"
-        mend: allow aws_iam_role.proxy_own_id secretsmanager:GetSecretValue on it, and kms:Decrypt on its key where that is a customer's
+        help: allow aws_iam_role.proxy_own_id secretsmanager:GetSecretValue on it, and kms:Decrypt on its key where that is a customer's
       RDSIAM004 aws_db_proxy.without_policy
         the proxy logs in by secret, but its role aws_iam_role.without_policy is not allowed secretsmanager:GetSecretValue on "arn:aws:secretsmanager:us-east-1:123456789012:secret:rds!db-0a1b2c3d-AbCdEf"
-        mend: allow aws_iam_role.without_policy secretsmanager:GetSecretValue on it, and kms:Decrypt on its key where that is a customer's
+        help: allow aws_iam_role.without_policy secretsmanager:GetSecretValue on it, and kms:Decrypt on its key where that is a customer's
     "#);
 }
 
@@ -163,10 +163,10 @@ fn databases_without_iam_authentication() {
     Refused for 2 reasons:
       RDSIAM006 aws_db_instance.unset
         iam_database_authentication_enabled is not true
-        mend: set iam_database_authentication_enabled = true
+        help: set iam_database_authentication_enabled = true
       RDSIAM006 aws_rds_cluster.off
         iam_database_authentication_enabled is not true
-        mend: set iam_database_authentication_enabled = true
+        help: set iam_database_authentication_enabled = true
     ");
 }
 
@@ -179,16 +179,16 @@ fn open_security_groups() {
     Refused for 4 reasons:
       RDSIAM008 aws_security_group.inline
         it lets "0.0.0.0/0" in on TCP 3306, which MySQL listens on
-        mend: refer to the security group that may connect, or name the networks that do
+        help: refer to the security group that may connect, or name the networks that do
       RDSIAM008 aws_security_group.inline
         it lets "::/0" in on TCP 80 to 443
-        mend: refer to the security group that may connect, or name the networks that do
+        help: refer to the security group that may connect, or name the networks that do
       RDSIAM008 aws_security_group_rule.everything
         it lets "0.0.0.0/0" in on every protocol and port
-        mend: refer to the security group that may connect, or name the networks that do
+        help: refer to the security group that may connect, or name the networks that do
       RDSIAM008 aws_vpc_security_group_ingress_rule.half_of_it
         it lets "128.0.0.0/1" in on TCP 22
-        mend: refer to the security group that may connect, or name the networks that do
+        help: refer to the security group that may connect, or name the networks that do
     "#);
 }
 
@@ -198,16 +198,16 @@ fn secrets_in_user_data() {
     Refused for 4 reasons:
       RDSIAM010 aws_instance.hashed
         line 2 of its user_data holds a private key
-        mend: take it out, replace it wherever it is valid, and let the machine's role fetch it
+        help: take it out, replace it wherever it is valid, and let the machine's role fetch it
       RDSIAM010 aws_launch_configuration.access_key
         line 1 of its user_data_base64 holds an AWS access key id
-        mend: take it out, replace it wherever it is valid, and let the machine's role fetch it
+        help: take it out, replace it wherever it is valid, and let the machine's role fetch it
       RDSIAM010 aws_launch_template.password
         line 2 of its user_data holds a value for something named like a secret
-        mend: take it out, replace it wherever it is valid, and let the machine's role fetch it
+        help: take it out, replace it wherever it is valid, and let the machine's role fetch it
       RDSIAM010 aws_launch_template.sensitive
         its user_data holds a value that Terraform marks as sensitive
-        mend: take it out, replace it wherever it is valid, and let the machine's role fetch it
+        help: take it out, replace it wherever it is valid, and let the machine's role fetch it
     ");
 }
 
@@ -224,13 +224,13 @@ fn protected_things_that_would_be_destroyed() {
     Refused for 3 reasons:
       RDSIAM011 aws_db_instance.gone
         it has deletion_protection and would be destroyed
-        mend: keep it; or first set deletion_protection = false and apply that alone, and then destroy
+        help: keep it; or first set deletion_protection = false and apply that alone, and then destroy
       RDSIAM011 aws_db_instance.replaced
         it has deletion_protection and would be replaced because of username
-        mend: keep it; or first set deletion_protection = false and apply that alone, and then destroy
+        help: keep it; or first set deletion_protection = false and apply that alone, and then destroy
       RDSIAM012 aws_lb.gone
         it has enable_deletion_protection and would be destroyed
-        mend: keep it; or first set enable_deletion_protection = false and apply that alone, and then destroy
+        help: keep it; or first set enable_deletion_protection = false and apply that alone, and then destroy
     ");
 }
 

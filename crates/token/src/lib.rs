@@ -30,7 +30,10 @@
 
 mod chain;
 mod encoding;
+mod endpoint;
 mod login;
+mod region;
+mod user;
 mod verify;
 mod verify_error;
 
@@ -50,10 +53,11 @@ mod source;
 
 use std::time::Duration;
 
-mod rds_host;
-
 pub use chain::Chain;
-pub use login::{DbUser, DbUserError, Endpoint, EndpointError, Host, Login, Region, RegionError};
+pub use endpoint::{Endpoint, EndpointError, Host};
+pub use login::Login;
+pub use region::{Region, RegionError};
+pub use user::{DbUser, DbUserError};
 pub use verify::{AccessKey, VerifiedToken, Verifier};
 pub use verify_error::{RefusalCode, VerifyError};
 
@@ -79,6 +83,18 @@ pub const LIFETIME: Duration = Duration::from_secs(900);
 
 /// The largest difference by which a signer's clock may be ahead of the server's: 5 minutes, as for every AWS API.
 pub const MAX_CLOCK_SKEW: Duration = Duration::from_secs(300);
+
+/// The public types can be shared between threads and kept by tasks.
+const _: () = {
+    const fn assert_shareable<T: Send + Sync + 'static>() {}
+    assert_shareable::<(Login, Endpoint, Host, Region, DbUser)>();
+    assert_shareable::<(EndpointError, RegionError, DbUserError)>();
+    assert_shareable::<(Verifier, AccessKey, VerifiedToken, VerifyError, RefusalCode)>();
+    #[cfg(feature = "sign")]
+    assert_shareable::<(Token, SignError)>();
+    #[cfg(feature = "source")]
+    assert_shareable::<(TokenSource, TokenStats, Minter, MintError, Clock, ReloadingCredentials)>();
+};
 
 /// The SigV4 service name that tokens are signed for.
 pub(crate) const SERVICE: &str = "rds-db";

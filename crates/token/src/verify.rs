@@ -187,7 +187,7 @@ impl Presented {
             .ok_or(VerifyError::Malformed { what: "not of the form host:port/?query" })?;
         let host = host.strip_suffix('/').unwrap_or(host);
         let endpoint = Endpoint::from_str(host)
-            .map_err(|_| VerifyError::Malformed { what: "what stands before /? is not host:port" })?;
+            .map_err(|_| VerifyError::Malformed { what: "the text before /? is not host:port" })?;
         let mut query = Query::parse(query)?;
 
         let signature = hex::decode(query.take("X-Amz-Signature")?)

@@ -24,7 +24,7 @@ pub enum VerifyError {
         parameter: &'static str,
     },
     /// A parameter is repeated.
-    #[error("not an IAM token: {parameter} stands there twice")]
+    #[error("not an IAM token: {parameter} is in it twice")]
     Repeated {
         /// The parameter's name.
         parameter: &'static str,

@@ -67,7 +67,7 @@ json.dump(answer, sys.stdout)
             [None, Some("tok+/="), Some(long.as_str())].map(|token| (*host, *region, token))
         })
         .collect();
-    let asked: Vec<_> = cases
+    let request: Vec<_> = cases
         .iter()
         .map(|(host, region, token)| {
             serde_json::json!({ "host": host, "region": region, "session_token": token, "users": USERS })
@@ -81,7 +81,7 @@ json.dump(answer, sys.stdout)
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
-    child.stdin.take().unwrap().write_all(serde_json::to_string(&asked).unwrap().as_bytes()).unwrap();
+    child.stdin.take().unwrap().write_all(serde_json::to_string(&request).unwrap().as_bytes()).unwrap();
     let output = child.wait_with_output().unwrap();
     assert!(output.status.success());
     let tokens: Vec<String> = serde_json::from_slice(&output.stdout).unwrap();

@@ -96,6 +96,43 @@ proptest! {
     }
 
     #[test]
+    fn an_endpoint_does_not_depend_on_the_case_of_its_name(endpoint in endpoints()) {
+        let text = endpoint.to_string();
+        prop_assert_eq!(text.to_ascii_uppercase().parse(), Ok(endpoint));
+    }
+
+    #[test]
+    fn no_error_repeats_a_password(text in "[a-z]{0,8}(://)?[a-z]{1,8}:hunter2@[a-z0-9.:/]{0,20}") {
+        let error = text.parse::<Endpoint>().unwrap_err();
+        prop_assert!(!format!("{error} {error:?}").contains("hunter2"), "{error}");
+    }
+
+    #[test]
+    fn the_region_of_an_rds_host_is_found(
+        name in "[a-z][a-z0-9-]{0,20}(\\.[a-z][a-z0-9-]{0,20}){0,3}",
+        region in "(us|eu|cn|us-gov|eusc-de)-[a-z]{1,12}-[0-9]{1,2}",
+        suffix in proptest::sample::select(vec!["amazonaws.com", "amazonaws.com.cn", "c2s.ic.gov", "amazonaws.eu"]),
+        dot in "\\.?",
+    ) {
+        for host in [
+            format!("{name}.{region}.rds.{suffix}{dot}"),
+            format!("{name}.rds.{region}.{suffix}{dot}"),
+            format!("{name}.{region}.rds.{suffix}{dot}").to_ascii_uppercase(),
+        ] {
+            prop_assert_eq!(Region::from_rds_host(&host), Some(region.parse().unwrap()), "{}", host);
+        }
+        // Another domain may end or continue like AWS's.
+        for host in [
+            format!("{name}.{region}.rds.{suffix}.example.com"),
+            format!("{name}.{region}.rds.x{suffix}"),
+            format!("{name}.{region}.redshift.{suffix}"),
+            format!("{region}.rds.{suffix}"),
+        ] {
+            prop_assert_eq!(Region::from_rds_host(&host), None, "{}", host);
+        }
+    }
+
+    #[test]
     fn parsing_never_panics_and_what_it_accepts_is_stable(
         text in prop_oneof![any::<String>(), "[\\[\\]a-z0-9:./@?#_-]{0,40}"],
     ) {

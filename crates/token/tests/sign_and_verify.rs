@@ -222,10 +222,10 @@ fn forms_that_are_not_tokens() {
     let token = sign(&login(HOST, "us-east-1", "app"), &keys("secret", None), at(NOW)).unwrap();
     let good = token.expose();
     let refusal = |text: &str| server.verify(text, "app", at(NOW)).unwrap_err();
-    insta::assert_snapshot!(refusal(&format!("{good}&DBUser=root")), @"not an IAM token: DBUser stands there twice");
+    insta::assert_snapshot!(refusal(&format!("{good}&DBUser=root")), @"not an IAM token: DBUser is in it twice");
     for (text, what) in [
         ("hunter2".into(), "not of the form host:port/?query"),
-        (format!("https://{good}"), "what stands before /? is not host:port"),
+        (format!("https://{good}"), "the text before /? is not host:port"),
         (good.replace("=app", "=%zz"), "the query has a broken %-escape"),
         (good.replace("=app", "=%ff"), "a query parameter is not UTF-8"),
         (good.replace("Expires=900", "Expires=0"), "X-Amz-Expires is not a positive number of seconds"),

@@ -3,109 +3,23 @@
 //! Tokio's paused time jumps to the next timer whenever nothing else can run, so hours pass in
 //! milliseconds and nothing is timed.
 
+#[path = "source/provider.rs"]
+mod provider;
 #[path = "source/reload.rs"]
 mod reload;
 #[path = "source/trouble.rs"]
 mod trouble;
 
-use std::collections::VecDeque;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
-use aws_credential_types::Credentials;
-use aws_credential_types::provider::{ProvideCredentials, error::CredentialsError, future};
 use aws_smithy_async::rt::sleep::TokioSleep;
 use aws_smithy_async::time::TimeSource;
 use rds_iam_token::{Clock, LIFETIME, Login, MIN_REMAINING, MintError, Minter, TokenSource};
 use tokio::time::{Instant, advance, sleep};
 
-const EPOCH: Duration = Duration::from_secs(1_800_000_000);
-
-/// Wall-clock time that follows Tokio's (paused) clock, plus a jump that no timer sees, as when a
-/// machine sleeps.
-#[derive(Clone, Debug)]
-struct TestTime {
-    start: Instant,
-    asleep: Arc<AtomicU64>,
-}
-
-impl TimeSource for TestTime {
-    fn now(&self) -> SystemTime {
-        let asleep = Duration::from_secs(self.asleep.load(Ordering::SeqCst));
-        SystemTime::UNIX_EPOCH + EPOCH + self.start.elapsed() + asleep
-    }
-}
-
-/// A source of credentials that does as it is told and counts how often it was asked.
-#[derive(Clone, Debug)]
-struct Provider {
-    time: TestTime,
-    calls: Arc<AtomicU64>,
-    script: Arc<Mutex<VecDeque<Answer>>>,
-    otherwise: Answer,
-}
-
-#[derive(Clone, Copy, Debug)]
-enum Answer {
-    Keys,
-    KeysFor(u64),
-    Fail,
-    NotLoaded,
-    Hang,
-    After(u64),
-    AfterMillis(u64),
-}
-
-impl Provider {
-    fn calls(&self) -> u64 {
-        self.calls.load(Ordering::SeqCst)
-    }
-}
-
-impl ProvideCredentials for Provider {
-    fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
-    where
-        Self: 'a,
-    {
-        self.calls.fetch_add(1, Ordering::SeqCst);
-        let answer = self.script.lock().unwrap().pop_front().unwrap_or(self.otherwise);
-        let keys = |life: Option<u64>| {
-            let expiry = life.map(|s| self.time.now() + Duration::from_secs(s));
-            Ok(Credentials::new("akid", "secret", None, expiry, "test"))
-        };
-        future::ProvideCredentials::new(async move {
-            match answer {
-                Answer::Keys => keys(None),
-                Answer::KeysFor(seconds) => keys(Some(seconds)),
-                Answer::Fail => Err(CredentialsError::provider_error("the metadata service is away")),
-                Answer::NotLoaded => Err(CredentialsError::not_loaded("nothing configured")),
-                Answer::Hang => std::future::pending().await,
-                Answer::After(seconds) => {
-                    sleep(Duration::from_secs(seconds)).await;
-                    keys(None)
-                }
-                Answer::AfterMillis(millis) => {
-                    sleep(Duration::from_millis(millis)).await;
-                    keys(None)
-                }
-            }
-        })
-    }
-}
-
-fn set_up(script: &[Answer], otherwise: Answer) -> (Minter, Provider, TestTime) {
-    let time = TestTime { start: Instant::now(), asleep: Arc::default() };
-    let script = Arc::new(Mutex::new(script.iter().copied().collect()));
-    let provider = Provider { time: time.clone(), calls: Arc::default(), script, otherwise };
-    let login = Login::new(
-        "db.example.com:3306".parse().unwrap(),
-        "eu-west-1".parse().unwrap(),
-        "app".parse().unwrap(),
-    );
-    let minter = Minter::new(login, provider.clone(), Clock::new(time.clone(), TokioSleep::new()));
-    (minter, provider, time)
-}
+use provider::{Answer, TestTime, set_up};
 
 fn seconds(n: u64) -> Duration {
     Duration::from_secs(n)
@@ -252,7 +166,7 @@ async fn impatient_callers_do_not_cancel_the_signing_they_wait_for() {
     for _ in 0..50 {
         tokens.token().await.unwrap();
     }
-    assert!(provider.calls() <= 3, "the source was asked {} times", provider.calls());
+    assert!(provider.calls() <= 3, "the source was called {} times", provider.calls());
     sleep(seconds(1)).await;
     assert!(!tokens.token().await.unwrap().is_same(&first), "none of these attempts was finished");
 }
@@ -302,10 +216,10 @@ async fn the_old_token_serves_while_the_provider_hangs() {
     let first = tokens.token().await.unwrap();
     sleep(seconds(70)).await;
     for _ in 0..40 {
-        let asked = Instant::now();
+        let started = Instant::now();
         let token = tokens.token().await.unwrap();
         assert!(token.is_same(&first) && !token.remaining(time.now()).is_zero());
-        assert!(asked.elapsed() <= seconds(1), "a caller waited for {:?}", asked.elapsed());
+        assert!(started.elapsed() <= seconds(1), "a caller waited for {:?}", started.elapsed());
     }
 }
 
@@ -336,7 +250,7 @@ async fn the_old_token_serves_while_refreshing_fails_but_never_past_its_end() {
     let stats = tokens.stats();
     assert!((20..=700).contains(&stats.failed), "{} attempts", stats.failed);
     assert_eq!(stats.failed + 1, provider.calls());
-    assert!(stats.last_error.is_some(), "a failure in the background can be seen before the token ends");
+    assert!(stats.last_error.is_some(), "a failure in the background is visible before the token expires");
 }
 
 #[tokio::test(start_paused = true)]
@@ -415,7 +329,7 @@ async fn futures_of(
 }
 
 #[tokio::test(start_paused = true)]
-async fn no_credentials_is_a_configuration_error_with_a_mend() {
+async fn no_credentials_is_a_configuration_error_with_a_hint() {
     let (minter, _, _) = set_up(&[], Answer::NotLoaded);
     let error = TokenSource::lazy(minter).token().await.unwrap_err();
     assert!(!error.is_retryable());
@@ -423,7 +337,7 @@ async fn no_credentials_is_a_configuration_error_with_a_mend() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn turnover_tells_of_every_new_token() {
+async fn subscribers_get_every_new_token() {
     let (minter, _, _) = set_up(&[], Answer::Keys);
     let tokens = TokenSource::refresh_ahead(minter);
     let mut renewals = tokens.subscribe();

@@ -1,11 +1,12 @@
-# What would otherwise be noticed by users first. Each alarm says in its description what to look at.
+# Alarms for failures that users would otherwise notice first. The description of each alarm names the first thing to
+# check.
 
 locals {
   load_balancer = { LoadBalancer = var.load_balancer_arn_suffix }
 
   alarms = {
     database-storage = {
-      description = "The database has under a tenth of its first storage free: RDS grows it up to max_allocated_storage, then writes fail"
+      description = "The database has less than a tenth of its initial storage free: RDS grows it up to max_allocated_storage, then writes fail"
       namespace   = "AWS/RDS"
       metric      = "FreeStorageSpace"
       dimensions  = { DBInstanceIdentifier = var.database_identifier }
@@ -16,7 +17,7 @@ locals {
       periods     = 3
     }
     database-cpu = {
-      description = "The database uses over 90 % of its CPU for 15 minutes: Performance Insights shows by which statements"
+      description = "The database uses over 90 % of its CPU for 15 minutes: check the statements in Performance Insights"
       namespace   = "AWS/RDS"
       metric      = "CPUUtilization"
       dimensions  = { DBInstanceIdentifier = var.database_identifier }
@@ -27,7 +28,7 @@ locals {
       periods     = 3
     }
     load-balancer-5xx = {
-      description = "The load balancer itself answers with 5xx: no target is healthy, or one does not answer in time"
+      description = "The load balancer itself answers with 5xx: no target is healthy, or a target does not answer in time"
       namespace   = "AWS/ApplicationELB"
       metric      = "HTTPCode_ELB_5XX_Count"
       dimensions  = local.load_balancer
@@ -38,7 +39,7 @@ locals {
       periods     = 1
     }
     app-5xx = {
-      description = "The app answers with 5xx: its log group says why"
+      description = "The app answers with 5xx: check its log group"
       namespace   = "AWS/ApplicationELB"
       metric      = "HTTPCode_Target_5XX_Count"
       dimensions  = local.load_balancer
@@ -49,7 +50,7 @@ locals {
       periods     = 1
     }
     app-unhealthy = {
-      description = "An instance fails /readyz for 5 minutes: its log says why, first of all whether it reaches the database"
+      description = "An instance fails /readyz for 5 minutes: check its log, in particular its connection to the database"
       namespace   = "AWS/ApplicationELB"
       metric      = "UnHealthyHostCount"
       dimensions  = merge(local.load_balancer, { TargetGroup = var.target_group_arn_suffix })
@@ -60,7 +61,7 @@ locals {
       periods     = 5
     }
     bootstrap-errors = {
-      description = "A run of bootstrap failed: database users may lack what their declaration says; its log says why"
+      description = "A run of bootstrap failed, so database users may differ from their declaration: check its log"
       namespace   = "AWS/Lambda"
       metric      = "Errors"
       dimensions  = { FunctionName = var.function_name }
@@ -73,7 +74,7 @@ locals {
   }
 }
 
-# No data is no alarm: a load balancer reports no 5xx where there are none.
+# Missing data is no alarm: a load balancer reports no data if there are no 5xx responses.
 resource "aws_cloudwatch_metric_alarm" "this" {
   for_each = local.alarms
 
@@ -93,7 +94,8 @@ resource "aws_cloudwatch_metric_alarm" "this" {
   tags                = var.tags
 }
 
-# Against what the proxy may open, which follows from the instance's class: no number to keep in step with it.
+# Compared with the proxy's limit, which follows from the instance class, so that no number must be kept in sync with
+# it.
 resource "aws_cloudwatch_metric_alarm" "connections" {
   alarm_name          = "${var.name}-proxy-connections"
   alarm_description   = "The proxy has over 90 % of its connections to the database open; DatabaseConnectionsCurrentlySessionPinned shows how many are pinned"

@@ -19,12 +19,12 @@ variable "database_identifier" {
 }
 
 variable "allocated_storage_gib" {
-  description = "Storage of the database at its start, in GiB: under a tenth of it free is an alarm."
+  description = "Initial storage of the database, in GiB. The alarm fires if less than a tenth of it is free."
   type        = number
 
   validation {
     condition     = var.allocated_storage_gib >= 20 && floor(var.allocated_storage_gib) == var.allocated_storage_gib
-    error_message = "allocated_storage_gib must be a whole number of at least 20, as the database has it."
+    error_message = "allocated_storage_gib must be a whole number of at least 20, equal to that of the database."
   }
 }
 
@@ -39,22 +39,22 @@ variable "proxy_name" {
 }
 
 variable "load_balancer_arn_suffix" {
-  description = "What CloudWatch calls the load balancer: the part of its ARN after loadbalancer/."
+  description = "CloudWatch's name of the load balancer: the part of its ARN after loadbalancer/."
   type        = string
 
   validation {
     condition     = can(regex("^app/[a-zA-Z0-9-]+/[0-9a-f]+$", var.load_balancer_arn_suffix))
-    error_message = "load_balancer_arn_suffix must be such as app/orders-dev/0123456789abcdef: the output of the alb module."
+    error_message = "load_balancer_arn_suffix must have the form app/orders-dev/0123456789abcdef: use the output of the alb module."
   }
 }
 
 variable "target_group_arn_suffix" {
-  description = "What CloudWatch calls the target group: the part of its ARN from targetgroup/ on."
+  description = "CloudWatch's name of the target group: the part of its ARN from targetgroup/ on."
   type        = string
 
   validation {
     condition     = can(regex("^targetgroup/[a-zA-Z0-9-]+/[0-9a-f]+$", var.target_group_arn_suffix))
-    error_message = "target_group_arn_suffix must be such as targetgroup/orders-dev-3000/0123456789abcdef."
+    error_message = "target_group_arn_suffix must have the form targetgroup/orders-dev-3000/0123456789abcdef."
   }
 }
 
@@ -69,7 +69,7 @@ variable "function_name" {
 }
 
 variable "errors_per_5_minutes" {
-  description = "From how many answers with 5xx in five minutes on there is an alarm."
+  description = "Number of 5xx responses in five minutes that triggers the alarm."
   type        = number
   default     = 10
 
@@ -80,7 +80,7 @@ variable "errors_per_5_minutes" {
 }
 
 variable "topic_arns" {
-  description = "SNS topics that get the alarms; none for alarms that only the console shows."
+  description = "SNS topics for the alarms. Without topics, alarms are visible only in the console."
   type        = list(string)
   default     = []
   nullable    = false

@@ -5,7 +5,7 @@ resource "aws_acm_certificate" "this" {
   validation_method = "DNS"
   tags              = merge(var.tags, { Name = var.domain_name })
 
-  # A listener's certificate cannot be deleted before the listener has the next one.
+  # A certificate can't be deleted before its listener has the new one.
   lifecycle {
     create_before_destroy = true
   }
@@ -24,11 +24,11 @@ resource "aws_route53_record" "validation" {
   type    = local.validation.resource_record_type
   records = [local.validation.resource_record_value]
   ttl     = 300
-  # ACM asks for the same record for every certificate of the name, so that it may be there already.
+  # ACM requires the same record for every certificate of the name, so the record may exist already.
   allow_overwrite = true
 }
 
-# The load balancer refuses a certificate that is not issued yet.
+# The load balancer refuses a certificate before it is issued.
 resource "aws_acm_certificate_validation" "this" {
   count = local.makes_certificate ? 1 : 0
 

@@ -1,18 +1,18 @@
 locals {
-  # Decided by what is given, never by what is made, so that a plan knows it.
+  # Depends only on inputs, never on created resources, so that it is known in a plan.
   makes_certificate = var.certificate_arn == null && var.domain_name != null
   tls               = var.certificate_arn != null || local.makes_certificate
 }
 
 resource "aws_lb" "this" {
-  #checkov:skip=CKV2_AWS_28:a web ACL holds an organisation's own rules; it is associated by the output arn
+  #checkov:skip=CKV2_AWS_28:a web ACL contains an organisation's own rules; it is associated through the output arn
   name               = var.name
   load_balancer_type = "application"
   internal           = false
   subnets            = var.subnet_ids
   security_groups    = [var.security_group_id]
 
-  # A header that is no valid one is how requests are smuggled past a proxy.
+  # Invalid headers can be used to smuggle requests past a proxy.
   drop_invalid_header_fields = true
   enable_deletion_protection = var.deletion_protection
 
@@ -25,8 +25,8 @@ resource "aws_lb" "this" {
 }
 
 resource "aws_lb_target_group" "this" {
-  #checkov:skip=CKV_AWS_378:TLS ends at the load balancer; behind it only its security group reaches the app's
-  # A new port or VPC means a new group, which must exist before the listener lets go of the old one: its name has to
+  #checkov:skip=CKV_AWS_378:TLS ends at the load balancer; the app's security group accepts only that of the load balancer
+  # A new port or VPC needs a new group, which must exist before the listener releases the old one: the names must
   # differ.
   name        = "${var.name}-${var.target_port}"
   vpc_id      = var.vpc_id
@@ -34,11 +34,11 @@ resource "aws_lb_target_group" "this" {
   protocol    = "HTTP"
   port        = var.target_port
 
-  # What is in flight may finish; the app's requests take milliseconds, not the minutes of the default.
+  # Requests in flight can finish; the app's requests take milliseconds, not the minutes of the default.
   deregistration_delay = 30
 
-  # At a port that no listener forwards to. Ready means that the app can get a database connection. Out after half a
-  # minute, so that one slow answer changes nothing; in after twenty seconds.
+  # On a port that no listener forwards to. Ready means that the app can get a database connection. A target becomes
+  # unhealthy after half a minute, so that one slow answer has no effect, and healthy after twenty seconds.
   health_check {
     path                = "/readyz"
     port                = tostring(var.management_port)
@@ -56,9 +56,9 @@ resource "aws_lb_target_group" "this" {
   }
 }
 
-# One listener on port 80 for both ways, since two could not exist at once while one replaces the other.
+# One listener on port 80 for both cases, because two could not exist at once while one replaces the other.
 resource "aws_lb_listener" "http" {
-  #checkov:skip=CKV_AWS_2:redirects to HTTPS wherever there is a certificate; without, the environment is thrown away
+  #checkov:skip=CKV_AWS_2:redirects to HTTPS if there is a certificate; without one, the environment is disposable
   #checkov:skip=CKV_AWS_103:as above: there is no TLS to choose a version of
   load_balancer_arn = aws_lb.this.arn
   port              = 80
@@ -89,7 +89,7 @@ resource "aws_lb_listener" "https" {
   port              = 443
   protocol          = "HTTPS"
   # TLS 1.2 and 1.3 with forward secrecy and authenticated ciphers only, and post-quantum key exchange for clients that
-  # have it: what AWS recommends. The API's own default still speaks TLS 1.0.
+  # support it, as AWS recommends. The API's own default still allows TLS 1.0.
   ssl_policy      = "ELBSecurityPolicy-TLS13-1-2-Res-PQ-2025-09"
   certificate_arn = coalesce(one(aws_acm_certificate_validation.this[*].certificate_arn), var.certificate_arn)
 

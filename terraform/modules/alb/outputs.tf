@@ -9,11 +9,11 @@ output "dns_name" {
 }
 
 output "zone_id" {
-  description = "Route 53 zone of dns_name, for alias records elsewhere."
+  description = "Route 53 zone of dns_name, for other alias records."
   value       = aws_lb.this.zone_id
 }
 
-# An Auto Scaling group that waits for healthy targets waits forever while no listener uses the target group.
+# An Auto Scaling group that waits for healthy targets would wait forever if no listener used the target group.
 output "target_group_arn" {
   description = "Target group for the app's instances."
   value       = aws_lb_target_group.this.arn
@@ -21,16 +21,16 @@ output "target_group_arn" {
 }
 
 output "arn_suffix" {
-  description = "What CloudWatch calls the load balancer."
+  description = "CloudWatch's name of the load balancer."
   value       = aws_lb.this.arn_suffix
 }
 
 output "target_group_arn_suffix" {
-  description = "What CloudWatch calls the target group."
+  description = "CloudWatch's name of the target group."
   value       = aws_lb_target_group.this.arn_suffix
 }
 
 output "url" {
-  description = "Where the service is reached: https where there is a certificate."
+  description = "URL of the service: https if there is a certificate."
   value       = "${local.tls ? "https" : "http"}://${coalesce(var.domain_name, aws_lb.this.dns_name)}"
 }

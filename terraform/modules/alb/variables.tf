@@ -5,9 +5,9 @@ variable "name" {
   validation {
     condition     = can(regex("^[a-z][a-z0-9-]{1,24}[a-z0-9]$", var.name)) && !startswith(var.name, "internal-")
     error_message = <<-EOT
-      name "${var.name}" cannot be used: with "-" and a port it names the target group, which may have 32 characters.
-      Use 3 to 26 lower-case letters, digits and hyphens, beginning with a letter, ending with a letter or digit, not
-      beginning with "internal-" (AWS keeps that).
+      name "${var.name}" can't be used: with "-" and a port it names the target group, which may have 32 characters. Use
+      3 to 26 lower-case letters, digits and hyphens, beginning with a letter, ending with a letter or digit, not
+      beginning with "internal-" (reserved by AWS).
     EOT
   }
 }
@@ -21,8 +21,8 @@ variable "tags" {
   validation {
     condition     = alltrue([for key, value in var.tags : !startswith(lower(key), "aws:") && length(value) <= 256])
     error_message = <<-EOT
-      tags holds a key that begins with "aws:" or a value of over 256 characters, which AWS refuses: rename or shorten
-      it.
+      tags contains a key that begins with "aws:" or a value of over 256 characters, which AWS refuses: rename or
+      shorten it.
     EOT
   }
 }
@@ -33,7 +33,7 @@ variable "vpc_id" {
 
   validation {
     condition     = startswith(var.vpc_id, "vpc-")
-    error_message = "vpc_id \"${var.vpc_id}\" is no VPC's id: give the output id of the vpc module, \"vpc-…\"."
+    error_message = "vpc_id \"${var.vpc_id}\" is not a VPC id: give the output id of the vpc module, \"vpc-…\"."
   }
 }
 
@@ -45,14 +45,14 @@ variable "subnet_ids" {
   validation {
     condition     = length(var.subnet_ids) >= 2
     error_message = <<-EOT
-      subnet_ids names ${length(var.subnet_ids)} subnets: a load balancer needs two or more, each in another zone. Give
-      the output public_subnet_ids of the vpc module.
+      subnet_ids has ${length(var.subnet_ids)} subnets: a load balancer needs two or more, in different zones. Give the
+      output public_subnet_ids of the vpc module.
     EOT
   }
 
   validation {
     condition     = alltrue([for id in var.subnet_ids : startswith(id, "subnet-")])
-    error_message = "subnet_ids holds something other than subnets' ids, \"subnet-…\": ${join(", ", var.subnet_ids)}."
+    error_message = "subnet_ids must contain only subnet ids, \"subnet-…\"; it contains ${join(", ", var.subnet_ids)}."
   }
 }
 
@@ -63,7 +63,7 @@ variable "security_group_id" {
   validation {
     condition     = startswith(var.security_group_id, "sg-")
     error_message = <<-EOT
-      security_group_id "${var.security_group_id}" is no security group's id: give the output alb_id of the
+      security_group_id "${var.security_group_id}" is not a security group id: give the output alb_id of the
       security_group module, "sg-…".
     EOT
   }
@@ -84,7 +84,7 @@ variable "target_port" {
 }
 
 variable "management_port" {
-  description = "Port on which the app answers health checks, which no listener forwards to."
+  description = "Port on which the app answers health checks. No listener forwards to it."
   type        = number
   default     = 3001
   nullable    = false
@@ -113,14 +113,14 @@ variable "access_log_bucket" {
   validation {
     condition     = can(regex("^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$", var.access_log_bucket))
     error_message = <<-EOT
-      access_log_bucket "${var.access_log_bucket}" is no bucket's name (an ARN is not taken): give the output bucket of
-      the s3 module.
+      access_log_bucket "${var.access_log_bucket}" is not a bucket name (an ARN is not accepted): give the output bucket
+      of the s3 module.
     EOT
   }
 }
 
 variable "certificate_arn" {
-  description = "An ACM certificate to use; null makes one where domain_name and zone_id are given."
+  description = "ACM certificate to use; null creates one if domain_name and zone_id are set."
   type        = string
   default     = null
 
@@ -130,7 +130,7 @@ variable "certificate_arn" {
     ))
     error_message = <<-EOT
       certificate_arn "${coalesce(var.certificate_arn, "null")}" is not the ARN of an ACM certificate
-      ("arn:aws:acm:<region>:<account>:certificate/<id>"). Leave it out to have one made from domain_name and zone_id.
+      ("arn:aws:acm:<region>:<account>:certificate/<id>"). Leave it out to create one from domain_name and zone_id.
     EOT
   }
 }
@@ -145,44 +145,43 @@ variable "domain_name" {
       "^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\\.)+[a-z]([a-z0-9-]{0,61}[a-z0-9])?$", var.domain_name,
     ))
     error_message = <<-EOT
-      domain_name "${coalesce(var.domain_name, "null")}" is no host name: write it in lower case, without scheme, port,
-      path, wildcard or closing dot, such as "orders.example.com".
+      domain_name "${coalesce(var.domain_name, "null")}" is not a host name: write it in lower case, without scheme,
+      port, path, wildcard or closing dot, such as "orders.example.com".
     EOT
   }
 
   validation {
     condition     = var.domain_name == null || var.certificate_arn != null || var.zone_id != null
     error_message = <<-EOT
-      domain_name "${coalesce(var.domain_name, "null")}" is given without zone_id and without certificate_arn: give
-      zone_id to have the certificate made and the record written, or the certificate_arn of one that you have.
+      domain_name "${coalesce(var.domain_name, "null")}" is set without zone_id and without certificate_arn: set zone_id
+      to create the certificate and the record, or certificate_arn to use an existing certificate.
     EOT
   }
 
   validation {
     condition     = var.domain_name != null || var.zone_id == null
     error_message = <<-EOT
-      domain_name is missing while zone_id is given, so there is no record to write: give domain_name, or leave out
-      both.
+      zone_id is set without domain_name, so there is no record to create: set domain_name, or leave out both.
     EOT
   }
 }
 
 variable "zone_id" {
-  description = "Public Route 53 zone that holds domain_name; null where the name is kept elsewhere."
+  description = "Public Route 53 zone of domain_name; null if the name is managed elsewhere."
   type        = string
   default     = null
 
   validation {
     condition     = var.zone_id == null || can(regex("^[A-Z0-9]{1,32}$", var.zone_id))
     error_message = <<-EOT
-      zone_id "${coalesce(var.zone_id, "null")}" is no Route 53 zone's id: write "Z0123456789ABCDEFGHIJ", without
-      "/hostedzone/".
+      zone_id "${coalesce(var.zone_id, "null")}" is not the id of a Route 53 zone: write "Z0123456789ABCDEFGHIJ",
+      without "/hostedzone/".
     EOT
   }
 }
 
 variable "deletion_protection" {
-  description = "Refuses to delete the load balancer until this is false and applied."
+  description = "Whether AWS refuses to delete the load balancer."
   type        = bool
   default     = true
   nullable    = false

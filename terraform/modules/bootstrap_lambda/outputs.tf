@@ -9,6 +9,6 @@ output "function_arn" {
 }
 
 output "report" {
-  description = "What the last run on apply answered: bootstrap's report, JSON as text. Null where `invoke` is false."
+  description = "Result of the last run on apply: bootstrap's report, JSON as text. Null if `invoke` is false."
   value       = one(aws_lambda_invocation.this[*].result)
 }

@@ -9,17 +9,17 @@ variable "name" {
 }
 
 variable "package" {
-  description = "Path of the zip with the program, named bootstrap inside. `cargo xtask infra package` writes it."
+  description = "Path of the zip file that contains the program as `bootstrap`. `cargo xtask infra package` writes it."
   type        = string
 
   validation {
     condition     = fileexists(var.package)
-    error_message = "package: no file at ${var.package}. Make it with `cargo xtask infra package`."
+    error_message = "package: no file at ${var.package}. Create it with `cargo xtask infra package`."
   }
 }
 
 variable "architecture" {
-  description = "What the package was built for: arm64 or x86_64."
+  description = "Architecture of the package: arm64 or x86_64."
   type        = string
   default     = "arm64"
 
@@ -30,7 +30,7 @@ variable "architecture" {
 }
 
 variable "role_arn" {
-  description = "ARN of the role that the function works as."
+  description = "ARN of the function's role."
   type        = string
 
   validation {
@@ -40,12 +40,12 @@ variable "role_arn" {
 }
 
 variable "subnet_ids" {
-  description = "Private subnets that it runs in, from which it reaches the database and AWS's endpoints."
+  description = "Private subnets of the function, with routes to the database and to AWS's endpoints."
   type        = list(string)
 
   validation {
     condition     = length(var.subnet_ids) > 0
-    error_message = "subnet_ids must name at least one: outside of the VPC, the function can't reach the database."
+    error_message = "subnet_ids must name at least one subnet: outside the VPC, the function can't reach the database."
   }
 }
 
@@ -60,7 +60,7 @@ variable "security_group_ids" {
 }
 
 variable "rds_conf" {
-  description = "The keys of rds.conf: which database, and whose secret. They become the function's environment."
+  description = "The keys of rds.conf, such as the database's endpoint and secret. They become the function's environment."
   type        = map(string)
   nullable    = false
 
@@ -69,7 +69,7 @@ variable "rds_conf" {
       "RDS_ENDPOINT", "RDS_PORT", "REGION", "MASTER_SECRET_NAME", "DB_NAME", "IAM_ADMIN_USER", "RDS_DIAL",
       "RDS_CA_BUNDLE", "RDS_RESOURCE_ID", "AWS_ACCOUNT_ID", "ENGINE",
     ])) == 0
-    error_message = "rds_conf: rds.conf doesn't know all of ${join(", ", keys(var.rds_conf))}: see README."
+    error_message = "rds_conf has a key that rds.conf does not support, in ${join(", ", keys(var.rds_conf))}: see README."
   }
 
   validation {
@@ -80,42 +80,42 @@ variable "rds_conf" {
     error_message = "rds_conf must have RDS_ENDPOINT, REGION, MASTER_SECRET_NAME, DB_NAME, IAM_ADMIN_USER, none empty."
   }
 
-  # Everyone who may read the function's configuration reads this, and so does Terraform's state.
+  # Visible to everyone with read access to the function's configuration or to Terraform's state.
   validation {
     condition = alltrue([
       for value in values(var.rds_conf) :
       !can(regex("(?i)[{}\\s]|-----BEGIN|X-Amz-|password=|\\b(AKIA|ASIA)[A-Z0-9]{16}\\b", value))
     ])
-    error_message = "rds_conf has what looks like a secret. MASTER_SECRET_NAME is its name or ARN, never its content."
+    error_message = "rds_conf appears to contain a secret. MASTER_SECRET_NAME is the secret's name or ARN, never its content."
   }
 }
 
 variable "users" {
-  description = "Declaration of the database users (TOML, see crates/bootstrap). None for users.toml of the package."
+  description = "Declaration of the database users (TOML, see crates/bootstrap); null for the users.toml in the package."
   type        = string
   default     = null
 
   validation {
     condition     = var.users == null ? true : can(regex("\\[\\[ *user *\\]\\]", var.users))
-    error_message = "users must be the text of a declaration with at least one [[user]], not a file's name; or null."
+    error_message = "users must be the text of a declaration with at least one [[user]], not a file name; or null."
   }
 
-  # Checked by itself too: at a first plan, most of rds_conf is not known yet.
+  # Also checked separately: at the first plan, most of rds_conf is not known yet.
   validation {
     condition     = var.users == null ? true : length(base64encode(var.users)) <= 4096
-    error_message = "users has over 3 KB. Lambda's environment holds 4 KB, and rds_conf needs some: shorten it."
+    error_message = "users exceeds 3 KB. Lambda's environment is limited to 4 KB, and rds_conf needs a part of it: shorten it."
   }
 
   validation {
     condition = var.users == null ? true : (
       !can(regex("(?i)-----BEGIN|X-Amz-|\\bpassword *=|\\b(AKIA|ASIA)[A-Z0-9]{16}\\b", var.users))
     )
-    error_message = "users holds what looks like a secret. The users it declares log in by IAM and have none."
+    error_message = "users appears to contain a secret. The declared users log in by IAM and have none."
   }
 }
 
 variable "timeout_seconds" {
-  description = "How long a run may take."
+  description = "Maximum duration of a run, in seconds."
   type        = number
   default     = 120
 
@@ -123,23 +123,23 @@ variable "timeout_seconds" {
     condition = (
       var.timeout_seconds >= 30 && var.timeout_seconds <= 900 && floor(var.timeout_seconds) == var.timeout_seconds
     )
-    error_message = "timeout_seconds must be a whole number from 30 to 900, which is the most that Lambda allows."
+    error_message = "timeout_seconds must be a whole number from 30 to 900, Lambda's maximum."
   }
 }
 
 variable "reserved_concurrency" {
-  description = "1: never two runs at once. -1: unreserved, as where the account's limit leaves nothing to reserve."
+  description = "1: never two runs at once. -1: not reserved, for accounts whose limit leaves nothing to reserve."
   type        = number
   default     = -1
 
   validation {
     condition     = contains([1, -1], var.reserved_concurrency)
-    error_message = "reserved_concurrency must be 1, or -1 where the account's limit leaves nothing to reserve."
+    error_message = "reserved_concurrency must be 1, or -1 if the account's limit leaves nothing to reserve."
   }
 }
 
 variable "log_retention_days" {
-  description = "For how many days the function's log is kept."
+  description = "Retention of the function's log, in days."
   type        = number
   default     = 365
 
@@ -148,19 +148,19 @@ variable "log_retention_days" {
       [1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653],
       var.log_retention_days
     )
-    error_message = "log_retention_days must be a number of days that CloudWatch Logs knows, such as 30, 90 or 365."
+    error_message = "log_retention_days must be a retention period of CloudWatch Logs, such as 30, 90 or 365."
   }
 }
 
 variable "invoke" {
-  description = "Whether an apply that changes anything here runs the function."
+  description = "Whether an apply runs the function if the package, rds_conf or users changed."
   type        = bool
   default     = true
   nullable    = false
 }
 
 variable "tags" {
-  description = "Tags for everything that takes them."
+  description = "Tags for all resources that support them."
   type        = map(string)
   default     = {}
   nullable    = false

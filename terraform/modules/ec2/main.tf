@@ -1,5 +1,5 @@
-# The service's machines: an Auto Scaling group of Amazon Linux 2023 in private subnets. There is no
-# login by SSH; Session Manager replaces it.
+# The service's instances: an Auto Scaling group of Amazon Linux 2023 in private subnets. There is no SSH login; Session
+# Manager replaces it.
 
 data "aws_region" "current" {}
 
@@ -7,7 +7,7 @@ data "aws_ec2_instance_type" "this" {
   instance_type = var.instance_type
 }
 
-# The public parameter's value is an AMI's id: nothing secret, and so read as `insecure_value`.
+# The public parameter's value is an AMI id: it is not secret, and therefore read as `insecure_value`.
 data "aws_ssm_parameter" "ami" {
   count = var.ami_id == null ? 1 : 0
 
@@ -19,8 +19,8 @@ locals {
   ami_id       = var.ami_id == null ? data.aws_ssm_parameter.ami[0].insecure_value : var.ami_id
   tags         = merge(var.tags, { Name = var.name })
 
-  # An instance counts once its service answers: it completes this hook by itself, by app-ready in the user data. One
-  # that never does is replaced, and a refresh that meets it replaces no other meanwhile.
+  # An instance counts once its service is ready: app-ready in its user data then completes this hook. An instance that
+  # never becomes ready is replaced, and a refresh waits and replaces no other instance.
   hook = {
     name                 = "ready"
     lifecycle_transition = "autoscaling:EC2_INSTANCE_LAUNCHING"
@@ -43,7 +43,7 @@ locals {
 }
 
 resource "aws_cloudwatch_log_group" "this" {
-  #checkov:skip=CKV_AWS_158:Logs are encrypted by CloudWatch's own key; they hold no secret that would need another
+  #checkov:skip=CKV_AWS_158:Logs are encrypted by CloudWatch's own key; they contain no secret that would need another
   name              = "/${var.name}/app"
   retention_in_days = var.log_retention_days
   tags              = var.tags
@@ -61,8 +61,8 @@ resource "aws_launch_template" "this" {
     name = var.instance_profile_name
   }
 
-  # One hop: credentials of the role reach the machine and, by the host's network, the service in its container.
-  # A container with a network of its own is a hop further away and gets none.
+  # One hop: the role's credentials are available to the instance and, through the host's network, to the service in its
+  # container. A container with a separate network is one hop further away and gets none.
   metadata_options {
     http_endpoint               = "enabled"
     http_tokens                 = "required"
@@ -74,7 +74,7 @@ resource "aws_launch_template" "this" {
     enabled = true
   }
 
-  # Said here, so that it holds in a subnet too that hands out public addresses.
+  # Explicit, so that it also applies in a subnet that assigns public addresses.
   network_interfaces {
     associate_public_ip_address = "false"
     delete_on_termination       = "true"
@@ -110,14 +110,13 @@ resource "aws_autoscaling_group" "this" {
   vpc_zone_identifier = var.subnet_ids
   target_group_arns   = var.target_group_arns
 
-  # Not the load balancer's: it asks whether the database answers, and a group that replaced every instance that says
-  # no would empty itself while a database fails over. On the instance, systemd restarts an app that ends, and app-watch
-  # one that hangs.
+  # Not the load balancer's check: it includes the database, so that the group would replace all its instances during a
+  # database failover. On the instance, systemd restarts an app that ends, and app-watch one that hangs.
   health_check_type         = "EC2"
   health_check_grace_period = 300
   default_instance_warmup   = 120
 
-  # The first apply comes before the first image, so there is nothing healthy yet to wait for.
+  # The first apply comes before the first image, so no instance can become healthy yet.
   wait_for_capacity_timeout = "0"
 
   enabled_metrics = [
@@ -125,13 +124,13 @@ resource "aws_autoscaling_group" "this" {
     "GroupTotalInstances",
   ]
 
-  # A number, not $Latest: a plan shows that instances will be replaced.
+  # A number, not $Latest, so that a plan shows the replacement of instances.
   launch_template {
     id      = aws_launch_template.this.id
     version = aws_launch_template.this.latest_version
   }
 
-  # Here for the first instances, which the group launches at once; below for its later changes.
+  # Here for the first instances, which the group launches at once; below for later changes of the hook.
   initial_lifecycle_hook {
     name                 = local.hook.name
     lifecycle_transition = local.hook.lifecycle_transition
@@ -139,13 +138,13 @@ resource "aws_autoscaling_group" "this" {
     heartbeat_timeout    = local.hook.heartbeat_timeout
   }
 
-  # The new instance is ready before the old one goes. No auto_rollback: the provider changes the group before it starts
-  # the refresh, so it would go back to the new template.
+  # The new instance is ready before the old one ends. No auto_rollback: the provider changes the group before it starts
+  # the refresh, so a rollback would return to the new template.
   instance_refresh {
     strategy = "Rolling"
 
     preferences {
-      # The hook has shown that the instance is ready; two checks of the load balancer follow.
+      # The hook ensures that the instance is ready; two checks of the load balancer follow.
       instance_warmup        = 30
       min_healthy_percentage = 100
       max_healthy_percentage = 150
@@ -163,8 +162,8 @@ resource "aws_autoscaling_group" "this" {
   }
 }
 
-# The group's own block above is read at its creation only. The hook's removal also ends what waits for it, so that the
-# group can be deleted.
+# The block in the group above is read only at its creation. Removing the hook also ends launches that wait for it, so
+# that the group can be deleted.
 resource "aws_autoscaling_lifecycle_hook" "ready" {
   name                   = local.hook.name
   autoscaling_group_name = aws_autoscaling_group.this.name

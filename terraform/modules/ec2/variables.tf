@@ -1,5 +1,5 @@
 variable "name" {
-  description = "Name of the group, the launch template and the instances, and part of the log group's."
+  description = "Name of the group, the launch template and the instances, and part of the log group's name."
   type        = string
 
   validation {
@@ -14,7 +14,7 @@ variable "subnet_ids" {
 
   validation {
     condition     = length(var.subnet_ids) >= 2 && length(distinct(var.subnet_ids)) == length(var.subnet_ids)
-    error_message = "subnet_ids must name at least two different subnets: one zone alone is no availability."
+    error_message = "subnet_ids must name at least two different subnets: a single zone is not highly available."
   }
 }
 
@@ -24,12 +24,12 @@ variable "security_group_ids" {
 
   validation {
     condition     = length(var.security_group_ids) > 0
-    error_message = "security_group_ids must name at least one: without, instances get the VPC's default group."
+    error_message = "security_group_ids must name at least one group: without one, instances get the VPC's default group."
   }
 }
 
 variable "instance_profile_name" {
-  description = "Name of the instance profile. Its role does what the service does, pulls its image, writes its log."
+  description = "Name of the instance profile. The service uses its role, also to pull its image and to write its log."
   type        = string
 
   validation {
@@ -44,12 +44,12 @@ variable "target_group_arns" {
 
   validation {
     condition     = length(var.target_group_arns) > 0
-    error_message = "target_group_arns must name at least one: by no other way does the service get requests."
+    error_message = "target_group_arns must name at least one group: without one, the service gets no requests."
   }
 }
 
 variable "repository_url" {
-  description = "ECR repository that the image comes from. Instances run nothing from elsewhere."
+  description = "ECR repository of the image. Instances run no other image."
   type        = string
 
   validation {
@@ -61,7 +61,7 @@ variable "repository_url" {
 }
 
 variable "image_parameter" {
-  description = "SSM parameter that names the image to run: `<repository_url>@sha256:<digest>`. It may appear later."
+  description = "SSM parameter with the image to run: `<repository_url>@sha256:<digest>`. It may be created later."
   type        = string
 
   validation {
@@ -87,12 +87,12 @@ variable "app_port" {
 
   validation {
     condition     = var.app_port >= 1024 && var.app_port <= 65535 && floor(var.app_port) == var.app_port
-    error_message = "app_port must be a port from 1024 to 65535: the service is not root and may not open lower ones."
+    error_message = "app_port must be a port from 1024 to 65535: the service is not root and can't open lower ones."
   }
 }
 
 variable "management_port" {
-  description = "Port of /livez, /readyz, /metrics and /api/identity, which no listener forwards to."
+  description = "Port of /livez, /readyz, /metrics and /api/identity. No listener forwards to it."
   type        = number
   default     = 3001
 
@@ -105,7 +105,7 @@ variable "management_port" {
 
   validation {
     condition     = var.management_port != var.app_port
-    error_message = "management_port must differ from app_port: what machines ask is not for the load balancer's clients."
+    error_message = "management_port must differ from app_port: its routes are not for the load balancer's clients."
   }
 }
 
@@ -121,7 +121,7 @@ variable "instance_type" {
 }
 
 variable "ami_id" {
-  description = "AMI to run, Amazon Linux 2023. None for the newest, looked up at every plan: see README."
+  description = "AMI of Amazon Linux 2023; null for the newest, which every plan reads again: see README."
   type        = string
   default     = null
 
@@ -132,7 +132,7 @@ variable "ami_id" {
 }
 
 variable "min_size" {
-  description = "How many instances run at least."
+  description = "Minimum number of instances."
   type        = number
   default     = 2
 
@@ -143,7 +143,7 @@ variable "min_size" {
 }
 
 variable "max_size" {
-  description = "How many instances run at most, but for the replacements that a refresh starts first."
+  description = "Maximum number of instances. A refresh may start replacements above it."
   type        = number
   default     = 4
 
@@ -154,7 +154,7 @@ variable "max_size" {
 }
 
 variable "desired" {
-  description = "How many instances to set at every apply. None leaves it to the scaling policy, as a rule."
+  description = "Number of instances to set at every apply; null, the usual value, leaves it to the scaling policy."
   type        = number
   default     = null
 
@@ -167,7 +167,7 @@ variable "desired" {
 }
 
 variable "log_retention_days" {
-  description = "For how many days the service's log is kept."
+  description = "Retention of the service's log, in days."
   type        = number
   default     = 365
 
@@ -176,12 +176,12 @@ variable "log_retention_days" {
       [1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653],
       var.log_retention_days
     )
-    error_message = "log_retention_days must be a number of days that CloudWatch Logs knows, such as 30, 90 or 365."
+    error_message = "log_retention_days must be a retention period of CloudWatch Logs, such as 30, 90 or 365."
   }
 }
 
 variable "tags" {
-  description = "Tags for everything that takes them."
+  description = "Tags for all resources that support them."
   type        = map(string)
   default     = {}
   nullable    = false

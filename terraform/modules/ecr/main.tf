@@ -1,4 +1,4 @@
-# Images of one service. What runs is named by digest, so nothing here may change under a name.
+# Images of one service. Instances run an image by digest, so tags are immutable.
 
 resource "aws_ecr_repository" "this" {
   name                 = var.name
@@ -6,8 +6,8 @@ resource "aws_ecr_repository" "this" {
   force_delete         = var.force_delete
   tags                 = var.tags
 
-  # AWS's own key aws/ecr: uses of it show in CloudTrail, and no role needs a grant on it to pull. Images hold no
-  # secret, so a key of our own would cost its monthly fee and buy nothing.
+  # AWS's own key aws/ecr: CloudTrail logs its uses, and no role needs a grant on it to pull. Images contain no secret,
+  # so a separate key would add a monthly fee without a benefit.
   encryption_configuration {
     encryption_type = "KMS"
   }
@@ -22,11 +22,11 @@ resource "aws_ecr_lifecycle_policy" "this" {
 
   policy = jsonencode({
     rules = [
-      # What a rule's tags match is out of reach of the rules behind it: an image that was deployed is expired by the
-      # first rule alone, however much is pushed without being deployed.
+      # An image that matches a rule's tags is not affected by later rules: only the first rule expires a deployed
+      # image, independent of the number of images that are pushed and never deployed.
       {
         rulePriority = 1
-        description  = "The newest ${var.keep_deployed_images} images that were deployed stay"
+        description  = "Keep the newest ${var.keep_deployed_images} deployed images"
         selection = {
           tagStatus      = "tagged"
           tagPatternList = ["deployed-*"]
@@ -35,12 +35,12 @@ resource "aws_ecr_lifecycle_policy" "this" {
         }
         action = { type = "expire" }
       },
-      # Images alone: what names an image as its subject (SBOM, provenance, gates, promotions) has no tag, so it is
-      # neither counted nor picked, and ECR deletes it with its image. No rule for what is untagged, then: it would
-      # take those from images that stay, and a tag that can't move leaves no image without one.
+      # Images only: an artifact with an image as its subject (SBOM, provenance, gates, promotions) has no tag, so it is
+      # neither counted nor selected, and ECR deletes it with its image. There is no rule for untagged artifacts: it
+      # would delete those of kept images, and immutable tags leave no image untagged.
       {
         rulePriority = 2
-        description  = "Of all images, the newest ${var.keep_images} stay too, each with what belongs to it"
+        description  = "Of all images, also keep the newest ${var.keep_images}, each with its artifacts"
         selection = {
           tagStatus      = "tagged"
           tagPatternList = ["*"]

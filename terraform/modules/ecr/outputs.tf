@@ -4,11 +4,11 @@ output "name" {
 }
 
 output "arn" {
-  description = "ARN of the repository, for the policies of roles that pull."
+  description = "ARN of the repository, for policies of roles that pull images."
   value       = aws_ecr_repository.this.arn
 }
 
 output "url" {
-  description = "What an image's name begins with: `<account>.dkr.ecr.<region>.amazonaws.com/<name>`."
+  description = "Image name without tag and digest: `<account>.dkr.ecr.<region>.amazonaws.com/<name>`."
   value       = aws_ecr_repository.this.repository_url
 }

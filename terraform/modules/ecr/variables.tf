@@ -9,18 +9,18 @@ variable "name" {
 }
 
 variable "keep_images" {
-  description = "How many of the newest images stay, deployed or not. Older ones that were never deployed go, with what belongs to them."
+  description = "Number of newest images to keep, deployed or not. Older images that were never deployed expire, with their artifacts."
   type        = number
   default     = 30
 
   validation {
     condition     = var.keep_images >= 5 && var.keep_images <= 1000 && floor(var.keep_images) == var.keep_images
-    error_message = "keep_images must be a whole number from 5 to 1000: with fewer, what is about to be deployed could be deleted."
+    error_message = "keep_images must be a whole number from 5 to 1000: with fewer, an image could expire before its deployment."
   }
 }
 
 variable "keep_deployed_images" {
-  description = "How many of the newest images with a tag `deployed-…` stay, whatever else is pushed: those that run are among them."
+  description = "Number of newest images with a tag `deployed-…` to keep, independent of other images. The running images are among them."
   type        = number
   default     = 200
 
@@ -29,19 +29,19 @@ variable "keep_deployed_images" {
       var.keep_deployed_images >= 20 && var.keep_deployed_images <= 1000
       && floor(var.keep_deployed_images) == var.keep_deployed_images
     )
-    error_message = "keep_deployed_images must be a whole number from 20 to 1000: with fewer, what runs could be deleted."
+    error_message = "keep_deployed_images must be a whole number from 20 to 1000: with fewer, a running image could expire."
   }
 }
 
 variable "force_delete" {
-  description = "Whether the repository may be destroyed with the images in it. Only for what is thrown away."
+  description = "Whether the repository can be destroyed with the images in it. Only for disposable environments."
   type        = bool
   default     = false
   nullable    = false
 }
 
 variable "tags" {
-  description = "Tags for everything that takes them."
+  description = "Tags for all resources that support them."
   type        = map(string)
   default     = {}
   nullable    = false

@@ -1,5 +1,6 @@
-# The most that any role of a deployment can do: the sum of what the app, the proxy, bootstrap, enhanced monitoring and
-# flow logs need. No iam:, no sts:AssumeRole: a role made by a deployment can't make or take another one.
+# The maximum permissions of any role of a deployment: the sum of the permissions of the app, the proxy, bootstrap,
+# enhanced monitoring and flow logs. No iam:, no sts:AssumeRole: a role that a deployment creates can't create or assume
+# another one.
 
 data "aws_iam_policy_document" "boundary" {
   statement {
@@ -63,7 +64,7 @@ data "aws_iam_policy_document" "boundary" {
     resources = ["arn:${local.partition}:autoscaling:*:${local.account_id}:*:autoScalingGroupName/${var.name}-*"]
   }
 
-  # None of these takes a resource, or one that could be named beforehand: Session Manager's agent, a function's
+  # These actions support no resource, or none with a name known in advance: Session Manager's agent, a function's
   # network interfaces, the login to ECR.
   statement {
     sid = "WithoutResource"

@@ -1,5 +1,6 @@
-# What a deploy role may do: its deployment is named `<name>-<environment>` (each.value), so wherever AWS puts names
-# into ARNs, what it may touch ends there. A role's inline policies may have 10,240 characters together.
+# The permissions of a deploy role. Its deployment is named `<name>-<environment>` (each.value), and its statements are
+# limited to this prefix wherever AWS puts names into ARNs. A role's inline policies are limited to 10,240 characters in
+# total.
 
 data "aws_iam_policy_document" "deploy_state" {
   for_each = local.deployments
@@ -16,7 +17,7 @@ data "aws_iam_policy_document" "deploy_state" {
     resources = ["${var.state_bucket_arn}/${each.key}/*"]
   }
 
-  # The lock alone: a state is replaced, never deleted.
+  # Only the lock: a state is replaced, never deleted.
   statement {
     sid       = "ReleaseLock"
     actions   = ["s3:DeleteObject"]
@@ -47,14 +48,14 @@ data "aws_iam_policy_document" "deploy_iam" {
     resources = [for kind in ["role", "policy", "instance-profile"] : "${local.iam}:${kind}/${each.value}-*"]
   }
 
-  # What the pipeline's preflight asks: which rights it lacks, before anything is changed.
+  # For the pipeline's preflight, which checks for missing permissions before it changes anything.
   statement {
     sid       = "AskAboutItself"
     actions   = ["iam:SimulatePrincipalPolicy"]
     resources = ["${local.iam}:role/${var.name}-deploy-${each.key}"]
   }
 
-  # Whatever gives a role rights asks for the boundary. Taking a boundary away is allowed nowhere.
+  # Every action that grants permissions to a role requires the boundary. No statement allows removing a boundary.
   statement {
     sid = "BoundedRoles"
     actions = [
@@ -74,7 +75,7 @@ data "aws_iam_policy_document" "deploy_iam" {
     }
   }
 
-  # What IAM knows no boundary condition for. Who may take a role is not changed by a deployment.
+  # Actions without a boundary condition in IAM. A deployment does not change a role's trust policy.
   statement {
     sid = "NamedRoles"
     actions = [
@@ -137,7 +138,7 @@ data "aws_iam_policy_document" "deploy_iam" {
     }
   }
 
-  # The account's, of every project in it: an administrator changes them, by stacks/account.
+  # Resources of the account and of all its projects: an administrator changes them, through stacks/account.
   statement {
     sid         = "KeepOut"
     effect      = "Deny"
@@ -154,8 +155,8 @@ data "aws_iam_policy_document" "deploy_iam" {
 data "aws_iam_policy_document" "deploy_services" {
   for_each = local.deployments
 
-  # By name, as far as names go. Proxies and their target groups have an id where others have a name: there the tags say
-  # whose they are.
+  # By name if possible. The ARNs of proxies and their target groups contain an id instead of a name: tags identify
+  # their owner.
   statement {
     sid = "NamedResources"
     actions = [
@@ -231,8 +232,8 @@ data "aws_iam_policy_document" "deploy_services" {
     resources = ["arn:${local.partition}:ssm:*:*:parameter/aws/service/*"]
   }
 
-  # What promotes an image here: it reads where the image comes from, and what runs there. A copy leaves the source as
-  # it is.
+  # For promotions to this environment: read access to the source repository, and to the source's image parameter. A
+  # copy does not change the source.
   dynamic "statement" {
     for_each = local.sources[each.key]
 
@@ -258,7 +259,7 @@ data "aws_iam_policy_document" "deploy_services" {
     }
   }
 
-  # RDS makes the master secret in the caller's name.
+  # RDS creates the master secret with the caller's permissions.
   statement {
     sid = "MasterSecret"
     actions = [
@@ -270,8 +271,8 @@ data "aws_iam_policy_document" "deploy_services" {
     resources = ["arn:${local.partition}:secretsmanager:*:${local.account_id}:secret:rds!*"]
   }
 
-  # What has no name of ours in its ARN: the network, certificates, and lists of things. What has another deployment's
-  # tags is out of reach.
+  # Resources without the deployment's name in their ARN: the network, certificates, and lists. Resources with another
+  # deployment's tags are excluded.
   statement {
     sid = "UnnamedResources"
     actions = [
@@ -326,8 +327,8 @@ data "aws_iam_policy_document" "deploy_services" {
     }
   }
 
-  # Keys are distinguished by the tags that stacks/service gives all it makes. A key that has other values of these tags
-  # can't be tagged over.
+  # Keys are identified by the tags that stacks/service sets on all its resources. The tags of a key with other values
+  # can't be overwritten.
   statement {
     sid       = "MakeKeys"
     actions   = ["kms:CreateKey", "kms:TagResource"]
@@ -400,14 +401,14 @@ data "aws_iam_policy_document" "deploy_services" {
     }
   }
 
-  # AWS asks for an alias's action twice: on the alias, and on the key above.
+  # AWS checks an action on an alias twice: on the alias, and on the key above.
   statement {
     sid       = "Aliases"
     actions   = ["kms:CreateAlias", "kms:DeleteAlias", "kms:UpdateAlias"]
     resources = ["arn:${local.partition}:kms:*:${local.account_id}:alias/${each.value}-*"]
   }
 
-  # Route 53 is one service for the world. An endpoint with private DNS has its zone, which is AWS's, joined to the VPC.
+  # Route 53 is a global service. An endpoint with private DNS associates AWS's own zone with the VPC.
   statement {
     sid = "Names"
     actions = [
@@ -432,7 +433,8 @@ data "aws_iam_policy_document" "deploy_services" {
     }
   }
 
-  # What smoke asks an instance for its identity with. Who deploys chooses what instances run anyway.
+  # For the stage smoke, which reads the app's identity on an instance. A deploy role controls the code on instances
+  # anyway.
   statement {
     sid       = "RunCommand"
     actions   = ["ssm:SendCommand"]
@@ -455,7 +457,7 @@ data "aws_iam_policy_document" "deploy_services" {
     resources = ["arn:${local.partition}:ssm:*::document/AWS-RunShellScript"]
   }
 
-  # With its own credentials. The code that it deploys runs in roles that may: see README.
+  # With its own credentials. The code that it deploys runs in roles with these permissions: see README.
   statement {
     sid    = "NoLogins"
     effect = "Deny"

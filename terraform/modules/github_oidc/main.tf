@@ -1,5 +1,5 @@
-# How GitHub Actions gets into the account without a stored key: GitHub signs a token for each job, AWS checks it and
-# hands out credentials for an hour. Which job may have which role stands in the roles' trust policies.
+# Access for GitHub Actions without a stored key: GitHub signs a token for each job, AWS checks it and issues temporary
+# credentials. The roles' trust policies define which jobs can assume which role.
 
 data "aws_caller_identity" "current" {}
 
@@ -21,8 +21,8 @@ locals {
     : data.aws_iam_openid_connect_provider.existing[0].arn
   )
 
-  # What GitHub puts into `sub`: repositories made, renamed or transferred since July 2026 have their ids in it. A job
-  # that names an environment has that in place of its branch.
+  # The forms of GitHub's claim `sub`: it contains ids for repositories created, renamed or transferred since July 2026.
+  # For a job with an environment, it contains the environment instead of the branch.
   owner_and_name = split("/", var.repository)
   repository = var.repository_ids == null ? "repo:${var.repository}" : format(
     "repo:%s@%d/%s@%d",
@@ -33,8 +33,8 @@ locals {
   # A name can be given up and taken by another user; an id can't.
   same_repository = var.repository_ids == null ? {} : { repository_id = [tostring(var.repository_ids.repository)] }
 
-  # Per role, the claims that a token must have. A deploy role asks for environment *and* branch: without the first a
-  # job would pass by the environment's reviewers, without the second any branch that the environment lets in deploys.
+  # The required claims of a token, per role. A deploy role requires environment *and* branch: without the environment,
+  # a job could bypass its reviewers; without the branch, every branch that the environment accepts could deploy.
   claims = merge(
     {
       plan = merge(local.same_repository, {
@@ -49,24 +49,24 @@ locals {
     },
   )
 
-  # Environment to deployment, as stacks/service names it.
+  # Environment to name of the deployment, as in stacks/service.
   deployments = { for environment in var.environments : environment => "${var.name}-${environment}" }
 
-  # Environment to the one that its images come from, if any: a list, for the statements that read there.
+  # Environment to the source of its images, if any: a list, for the statements that allow reading there.
   sources = { for environment in var.environments : environment => compact([lookup(var.promotions, environment, "")]) }
 
-  # Environment to the ARN of the hosted zone that it writes its names in, if any: a list, for the statement.
+  # Environment to the ARN of its hosted zone, if any: a list, for the statement.
   zones = { for environment in var.environments : environment =>
     [for e, zone in var.zones : "arn:${local.partition}:route53:::hostedzone/${zone}" if e == environment]
   }
 
-  # What has no name in its ARN has these tags, which stacks/service gives all it makes, or none.
+  # Resources without a name in their ARN have these tags, which stacks/service sets on all its resources, or no tags.
   own_tags = { for environment in var.environments : environment => { Environment = environment, Project = var.name } }
 
-  # A deployment's states lie below its environment. Others, such as stacks/account's, are none of GitHub's business.
+  # A deployment's states are below its environment. GitHub has no access to others, such as that of stacks/account.
   state_objects = [for environment in var.environments : "${var.state_bucket_arn}/${environment}/*"]
 
-  # Names, not references: the deploy roles' own policies name them, and a role can't depend on itself.
+  # Names, not references: the deploy roles' own policies contain them, and a role can't depend on itself.
   plan_role_name = "${var.name}-plan"
   boundary_name  = "${var.name}-boundary"
   boundary_arn   = "${local.iam}:policy/${local.boundary_name}"
@@ -81,7 +81,7 @@ resource "aws_iam_openid_connect_provider" "this" {
   tags           = var.tags
 }
 
-# Looked up, so that a provider that isn't there is refused before anything is made.
+# Read as a data source, so that a plan fails if the provider does not exist.
 data "aws_iam_openid_connect_provider" "existing" {
   count = var.create_provider ? 0 : 1
 
@@ -113,7 +113,7 @@ data "aws_iam_policy_document" "trust" {
       values   = [local.audience]
     }
 
-    # Whole values, compared as they are: a wildcard here lets other repositories or branches in.
+    # Compared as whole values: a wildcard here would admit other repositories or branches.
     dynamic "condition" {
       for_each = each.value
 
@@ -128,7 +128,7 @@ data "aws_iam_policy_document" "trust" {
 
 resource "aws_iam_role" "plan" {
   name               = local.plan_role_name
-  description        = "GitHub Actions of ${var.repository}: plans, reads settings, changes nothing"
+  description        = "GitHub Actions of ${var.repository}: plans, reads settings, has no write access"
   assume_role_policy = data.aws_iam_policy_document.trust["plan"].json
   tags               = var.tags
 }

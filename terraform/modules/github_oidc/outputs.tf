@@ -4,16 +4,16 @@ output "provider_arn" {
 }
 
 output "plan_role_arn" {
-  description = "ARN of the role that pull requests and the main branch plan with."
+  description = "ARN of the plan role, for pull requests and the main branch."
   value       = aws_iam_role.plan.arn
 }
 
 output "deploy_role_arns" {
-  description = "Environment to ARN of the role that deploys it, from the main branch."
+  description = "Environment to ARN of its deploy role, for jobs of the main branch."
   value       = { for environment, role in aws_iam_role.deploy : environment => role.arn }
 }
 
 output "permissions_boundary_arn" {
-  description = "ARN of the boundary that every role of a deployment must have: deploy roles can't make one without."
+  description = "ARN of the permissions boundary of all roles of a deployment. Deploy roles can't create a role without it."
   value       = aws_iam_policy.boundary.arn
 }

@@ -1,6 +1,6 @@
-# What pull requests may do: read the settings of what stacks/service makes, and its states. A pull request's code runs
-# with this before anyone has looked at it, so it is a list of what a plan reads, not ReadOnlyAccess, which reads
-# contents too.
+# The permissions of pull requests: reading the settings of the resources of stacks/service, and its states. A pull
+# request's code runs with this role before any review, so the policy lists the actions that a plan needs.
+# ReadOnlyAccess would also allow reading contents.
 
 data "aws_iam_policy_document" "plan" {
   statement {
@@ -88,7 +88,7 @@ data "aws_iam_policy_document" "plan" {
     resources = ["*"]
   }
 
-  # Nothing above allows these: they hold, too, where an administrator attaches a wider policy.
+  # No statement above allows these actions; the Deny also applies if an administrator attaches a wider policy.
   statement {
     sid    = "NoSecrets"
     effect = "Deny"
@@ -115,9 +115,9 @@ data "aws_iam_policy_document" "plan" {
     resources = ["*"]
   }
 
-  # Also what SSM and Secrets Manager would have to decrypt for the caller. Not what Lambda decrypts: it returns a
-  # function's environment with the caller's rights, so that without, every plan would set the environment again. No
-  # environment holds a secret. A direct call has no kms:ViaService, and stays denied.
+  # Also decryption by SSM and Secrets Manager for the caller, but not by Lambda: it returns a function's environment
+  # with the caller's permissions, so that without them, every plan would set the environment again. No environment
+  # contains a secret. A direct call has no kms:ViaService, and stays denied.
   statement {
     sid           = "NoKeyButTheStates"
     effect        = "Deny"
@@ -138,7 +138,7 @@ data "aws_iam_policy_document" "plan" {
     not_resources = local.state_objects
   }
 
-  # Amazon Linux's newest AMI is such a public parameter.
+  # The id of the newest Amazon Linux AMI is such a public parameter.
   statement {
     sid           = "NoParameterButAmazons"
     effect        = "Deny"

@@ -1,18 +1,18 @@
 variable "name" {
-  description = "The project: prefix of all names, and the value of the tag Project that deployments give their keys."
+  description = "The project: prefix of all names, and the value of the tag Project that deployments set on their keys."
   type        = string
 
   validation {
     condition     = can(regex("^[a-z][a-z0-9]{1,31}$", var.name))
     error_message = <<-EOT
-      name must be 2 to 32 lower-case letters and digits, a letter first. No hyphen: the project orders-dev would have
-      the names of the deployment orders-dev of the project orders, which could then change them.
+      name must be 2 to 32 lower-case letters and digits, a letter first. No hyphen: a project orders-dev would share
+      its names with the deployment orders-dev of a project orders, which could then change its resources.
     EOT
   }
 }
 
 variable "repository" {
-  description = "The repository on GitHub that may use the roles: org/name."
+  description = "The GitHub repository that can use the roles: org/name."
   type        = string
 
   validation {
@@ -26,8 +26,8 @@ variable "repository" {
 
 variable "repository_ids" {
   description = <<-EOT
-    GitHub's ids of the repository's owner and of the repository. Repositories made, renamed or transferred since
-    July 2026 have them in their tokens' subjects, and no login works without them. The README says how to find them.
+    GitHub's ids of the repository's owner and of the repository. Tokens of repositories created, renamed or transferred
+    since July 2026 contain them in their subjects, and no login works without them. The README shows how to find them.
   EOT
   type = object({
     owner      = number
@@ -44,7 +44,7 @@ variable "repository_ids" {
 }
 
 variable "main_branch" {
-  description = "The branch that deploys, and that plans beside pull requests."
+  description = "The branch that can deploy. It can also plan, as pull requests can."
   type        = string
   default     = "main"
 
@@ -52,20 +52,20 @@ variable "main_branch" {
     condition = (
       can(regex("^[a-zA-Z0-9][a-zA-Z0-9._/-]{0,199}$", var.main_branch)) && !startswith(var.main_branch, "refs/")
     )
-    error_message = "main_branch must be one branch's name, such as main: no wildcard, and no refs/heads/ before it."
+    error_message = "main_branch must be the name of one branch, such as main, without wildcard and without the prefix refs/heads/."
   }
 }
 
 variable "environments" {
   description = <<-EOT
-    GitHub environments, each with a role of its own that deploys `<name>-<environment>`. Also the first parts of SSM
-    paths and of the states' keys. Protect each on GitHub: see README.
+    GitHub environments, each with its own role that deploys `<name>-<environment>`. Also the first parts of SSM paths
+    and of the states' keys. Protect each environment on GitHub: see README.
   EOT
   type        = list(string)
 
   validation {
     condition     = length(var.environments) >= 1 && length(var.environments) <= 20
-    error_message = "environments must name 1 to 20: with none nothing can be deployed, and IAM's policies have limits."
+    error_message = "environments must have 1 to 20 entries: without one, no deployment is possible, and IAM limits the size of policies."
   }
 
   validation {
@@ -75,20 +75,20 @@ variable "environments" {
 
   validation {
     condition     = length(distinct(var.environments)) == length(var.environments)
-    error_message = "environments must not name one twice."
+    error_message = "environments must not repeat a name."
   }
 
-  # `<name>-plan`, `<name>-deploy-…`, `<name>-boundary` and `<name>-state-…` are the account's.
+  # `<name>-plan`, `<name>-deploy-…`, `<name>-boundary` and `<name>-state-…` are names of the account's resources.
   validation {
     condition     = length(setintersection(var.environments, ["boundary", "deploy", "plan", "state"])) == 0
-    error_message = "environments must not be boundary, deploy, plan or state: those names are taken by the account."
+    error_message = "environments must not be boundary, deploy, plan or state: the account's own resources have these names."
   }
 }
 
 variable "promotions" {
   description = <<-EOT
-    Environment to the one whose images it takes, such as { prod = "dev" }: its deploy role may read that one's image
-    repository, and the parameter that names what runs there. None: nothing is promoted.
+    Environment to the source of its images, such as { prod = "dev" }: its deploy role can read the source's image
+    repository, and the parameter with the source's image. Without entries, promotions are not possible.
   EOT
   type        = map(string)
   default     = {}
@@ -98,14 +98,14 @@ variable "promotions" {
     condition = alltrue([
       for to, from in var.promotions : contains(var.environments, to) && contains(var.environments, from) && to != from
     ])
-    error_message = "promotions must name two different environments each, of those in environments."
+    error_message = "promotions must map an entry of environments to a different one."
   }
 }
 
 variable "zones" {
   description = <<-EOT
-    Environment to the id of the Route 53 zone that it writes its names in, such as { prod = "Z0123456789ABCDEFGHIJ" }.
-    An environment without one has no domain: it changes no zone.
+    Environment to the id of the Route 53 zone for its records, such as { prod = "Z0123456789ABCDEFGHIJ" }. An
+    environment without a zone has no domain, and can't change any zone.
   EOT
   type        = map(string)
   default     = {}
@@ -116,7 +116,7 @@ variable "zones" {
       for environment, zone in var.zones :
       contains(var.environments, environment) && can(regex("^[A-Z0-9]{1,32}$", zone))
     ])
-    error_message = "zones must give environments ids of zones, such as Z0123456789ABCDEFGHIJ, without /hostedzone/."
+    error_message = "zones must map environments to ids of zones, such as Z0123456789ABCDEFGHIJ, without /hostedzone/."
   }
 }
 
@@ -136,12 +136,12 @@ variable "state_kms_key_arn" {
 
   validation {
     condition     = can(regex("^arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:key/[a-zA-Z0-9-]+$", var.state_kms_key_arn))
-    error_message = "state_kms_key_arn must be the ARN of one key (…:key/…): an alias can't stand in a policy."
+    error_message = "state_kms_key_arn must be the ARN of one key (…:key/…): an alias does not work in a policy."
   }
 }
 
 variable "regions" {
-  description = "AWS regions that may be deployed to. None for the provider's own."
+  description = "AWS regions of deployments; empty for the provider's own."
   type        = list(string)
   default     = []
   nullable    = false
@@ -153,19 +153,19 @@ variable "regions" {
 
   validation {
     condition     = length(var.regions) <= 4
-    error_message = "regions has at most 4: each takes its part of the 10,240 characters of a role's policies."
+    error_message = "regions must have at most 4 entries: each uses a part of the 10,240 characters of a role's policies."
   }
 }
 
 variable "create_provider" {
-  description = "Whether to make the identity provider. An account has one for all repositories: false where it exists."
+  description = "Whether to create the identity provider. An account has one for all repositories: false if it exists already."
   type        = bool
   default     = true
   nullable    = false
 }
 
 variable "tags" {
-  description = "Tags for everything that takes them."
+  description = "Tags for all resources that support them."
   type        = map(string)
   default     = {}
   nullable    = false

@@ -12,7 +12,7 @@ locals {
   scope = "${local.region}:${local.account_id}"
 }
 
-# One place makes the ARNs of rds-db:connect, and refuses what is none.
+# The only module that builds and validates ARNs for rds-db:connect.
 module "app_connect" {
   source = "../rds_connect_policy"
 
@@ -105,7 +105,7 @@ resource "aws_iam_role_policy" "app_session" {
 
 resource "aws_iam_role" "proxy" {
   name                 = "${var.name}-proxy"
-  description          = "${var.name}: RDS Proxy, towards the database"
+  description          = "${var.name}: RDS Proxy, for logins to the database"
   assume_role_policy   = data.aws_iam_policy_document.trust["proxy"].json
   permissions_boundary = var.permissions_boundary_arn
   tags                 = var.tags
@@ -117,11 +117,11 @@ resource "aws_iam_role_policy" "proxy" {
   policy = data.aws_iam_policy_document.proxy.json
 }
 
-# --- bootstrap: the Lambda that makes the database users ---
+# --- bootstrap: the Lambda function that creates the database users ---
 
 resource "aws_iam_role" "bootstrap" {
   name                 = "${var.name}-bootstrap"
-  description          = "${var.name}: makes the database users"
+  description          = "${var.name}: creates the database users"
   assume_role_policy   = data.aws_iam_policy_document.trust["bootstrap"].json
   permissions_boundary = var.permissions_boundary_arn
   tags                 = var.tags

@@ -9,15 +9,15 @@ output "app_role_name" {
 }
 
 output "instance_profile_name" {
-  description = "Instance profile with the app's role. There once the role has its policies."
+  description = "Instance profile with the app's role. Available once the role has its policies."
   value       = aws_iam_instance_profile.app.name
 
-  # An instance that starts before them fails to pull its image.
+  # An instance that starts before the policies exist fails to pull its image.
   depends_on = [aws_iam_role_policy.app_connect, aws_iam_role_policy.app_run, aws_iam_role_policy.app_session]
 }
 
 output "proxy_role_arn" {
-  description = "ARN of the proxy's role. There once the role has its policy, which the proxy needs when it is made."
+  description = "ARN of the proxy's role. Available once the role has its policy, which the proxy needs at its creation."
   value       = aws_iam_role.proxy.arn
   depends_on  = [aws_iam_role_policy.proxy]
 }
@@ -28,7 +28,7 @@ output "proxy_role_name" {
 }
 
 output "bootstrap_role_arn" {
-  description = "ARN of bootstrap's role. There once the role has its policies, without which Lambda refuses a VPC."
+  description = "ARN of bootstrap's role. Available once the role has its policies, without which Lambda refuses a VPC."
   value       = aws_iam_role.bootstrap.arn
 
   depends_on = [

@@ -1,7 +1,7 @@
 # --- app ---
 
 data "aws_iam_policy_document" "app_run" {
-  #checkov:skip=CKV_AWS_356:ecr:GetAuthorizationToken takes no resource but "*"; all else here is named
+  #checkov:skip=CKV_AWS_356:ecr:GetAuthorizationToken supports only the resource "*"; all other resources are named
 
   statement {
     sid       = "ReadOneParameter"
@@ -9,7 +9,7 @@ data "aws_iam_policy_document" "app_run" {
     resources = ["arn:${local.partition}:ssm:${local.scope}:parameter${var.image_parameter}"]
   }
 
-  # The path itself is what GetParametersByPath is checked against.
+  # AWS checks GetParametersByPath against the path itself.
   statement {
     sid     = "ReadDatabaseParameters"
     actions = ["ssm:GetParameter", "ssm:GetParameters", "ssm:GetParametersByPath"]
@@ -31,14 +31,14 @@ data "aws_iam_policy_document" "app_run" {
     resources = [var.repository_arn]
   }
 
-  # The instance says by itself that its service is ready, or that it is not.
+  # The instance reports whether its service is ready.
   statement {
     sid       = "CompleteLaunch"
     actions   = ["autoscaling:CompleteLifecycleAction"]
     resources = ["arn:${local.partition}:autoscaling:${local.scope}:autoScalingGroup:*:autoScalingGroupName/${var.name}"]
   }
 
-  # Docker's awslogs driver; the group is there before, so nothing needs to make one.
+  # For Docker's awslogs driver. The log group exists already, so the role can't create one.
   statement {
     sid       = "WriteLog"
     actions   = ["logs:CreateLogStream", "logs:PutLogEvents"]
@@ -46,9 +46,9 @@ data "aws_iam_policy_document" "app_run" {
   }
 }
 
-# In place of AmazonSSMManagedInstanceCore, which also allows ssm:GetParameter on every parameter of the account.
+# Replaces AmazonSSMManagedInstanceCore, which also allows ssm:GetParameter on every parameter of the account.
 data "aws_iam_policy_document" "app_session" {
-  #checkov:skip=CKV_AWS_111:None of these actions can be limited to a channel or message before there is one
+  #checkov:skip=CKV_AWS_111:None of these actions can be limited to a channel or message before it exists
   #checkov:skip=CKV_AWS_356:As above
 
   statement {
@@ -67,7 +67,7 @@ data "aws_iam_policy_document" "app_session" {
 # --- proxy ---
 
 data "aws_iam_policy_document" "proxy" {
-  # End to end: as the same users that its clients log in as.
+  # End to end: as the same users as its clients.
   source_policy_documents = module.proxy_connect[*].json
 
   dynamic "statement" {
@@ -80,7 +80,7 @@ data "aws_iam_policy_document" "proxy" {
     }
   }
 
-  # A secret under a customer's key can't be read with the statement above alone.
+  # A secret under a customer-managed key needs more than the statement above.
   dynamic "statement" {
     for_each = length(var.proxy_secret_kms_key_arns) > 0 ? [var.proxy_secret_kms_key_arns] : []
 
@@ -126,9 +126,9 @@ data "aws_iam_policy_document" "bootstrap_run" {
   }
 }
 
-# In place of AWSLambdaVPCAccessExecutionRole, which also allows to write to every log group.
+# Replaces AWSLambdaVPCAccessExecutionRole, which also allows writing to every log group.
 data "aws_iam_policy_document" "bootstrap_network" {
-  #checkov:skip=CKV_AWS_111:Lambda needs "*" to make the function's interfaces; the Deny takes it from its own code
+  #checkov:skip=CKV_AWS_111:Lambda needs "*" to create the function's interfaces; the Deny excludes the function's own code
   #checkov:skip=CKV_AWS_356:As above
 
   statement {
@@ -144,7 +144,7 @@ data "aws_iam_policy_document" "bootstrap_network" {
     resources = ["*"]
   }
 
-  # The service makes the interfaces, outside the function; calls of the function's own code carry its ARN.
+  # The service creates the interfaces, outside the function; calls of the function's own code carry its ARN.
   statement {
     sid    = "NotByTheFunctionItself"
     effect = "Deny"

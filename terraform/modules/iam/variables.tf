@@ -1,25 +1,25 @@
 variable "name" {
-  description = "Prefix of the names of all roles, and of the log groups that they may write to."
+  description = "Prefix of the names of all roles and of their log groups."
   type        = string
   nullable    = false
 
   validation {
     condition     = can(regex("^[a-z][a-z0-9-]{1,30}[a-z0-9]$", var.name))
     error_message = <<-EOT
-      name ${jsonencode(var.name)} can't be used: give 3 to 32 lower-case letters, digits and hyphens that begin with a
-      letter and do not end with a hyphen.
+      name ${jsonencode(var.name)} can't be used: use 3 to 32 lower-case letters, digits and hyphens, beginning with a
+      letter and not ending with a hyphen.
     EOT
   }
 }
 
 variable "database_users" {
-  description = "The database users that the app may log in as, each by its exact name."
+  description = "The exact names of the app's database users."
   type        = list(string)
   nullable    = false
 
   validation {
     condition     = length(var.database_users) > 0
-    error_message = "database_users is empty, so the app could not log in: name at least one database user."
+    error_message = "database_users is empty, so the app could not log in: give at least one database user."
   }
 
   validation {
@@ -34,7 +34,7 @@ variable "database_users" {
     condition     = alltrue([for user in var.database_users : length(user) >= 1 && length(user) <= 32])
     error_message = <<-EOT
       database_users ${jsonencode(var.database_users)}: MySQL's user names have 1 to 32 characters. Shorten or remove
-      the ones that have not.
+      the others.
     EOT
   }
 
@@ -44,42 +44,42 @@ variable "database_users" {
       ["rdsadmin", "rdsproxyadmin", "rdsrepladmin", "mysql.sys", "mysql.session", "mysql.infoschema"]
     )) == 0
     error_message = <<-EOT
-      database_users ${jsonencode(var.database_users)} names a user of RDS, of RDS Proxy or of the server itself: give
-      the app a user of its own.
+      database_users ${jsonencode(var.database_users)} contains a user of RDS, of RDS Proxy or of the server itself: use
+      a separate user for the app.
     EOT
   }
 }
 
 variable "proxy_resource_id" {
-  description = "The id prx-… of the proxy that the app connects to, never its name."
+  description = "The id prx-… of the app's proxy, never its name."
   type        = string
   nullable    = false
 
   validation {
     condition     = can(regex("^prx-[A-Za-z0-9]{16,}$", var.proxy_resource_id))
     error_message = <<-EOT
-      proxy_resource_id ${jsonencode(var.proxy_resource_id)} is not the id of a proxy: give prx-… as AWS made it, the
-      last part of aws_db_proxy.arn (its id is the name), without wildcards.
+      proxy_resource_id ${jsonencode(var.proxy_resource_id)} is not the id of a proxy: give the id prx-… that AWS
+      assigned, the last part of aws_db_proxy.arn (its id is the name), without wildcards.
     EOT
   }
 }
 
 variable "proxy_authentication" {
-  description = "How the proxy logs in to the database: iam (end to end) or secret (linked secrets)."
+  description = "The proxy's authentication to the database: iam (end to end) or secret (linked secrets)."
   type        = string
   nullable    = false
 
   validation {
     condition     = contains(["iam", "secret"], var.proxy_authentication)
     error_message = <<-EOT
-      proxy_authentication ${jsonencode(var.proxy_authentication)} is unknown: give "iam" or "secret", as to the module
-      rds_proxy.
+      proxy_authentication ${jsonencode(var.proxy_authentication)} is unknown: give "iam" or "secret", the same value as
+      to the module rds_proxy.
     EOT
   }
 }
 
 variable "proxy_secret_arns" {
-  description = "Secrets that are linked to the proxy, and that its role may read."
+  description = "Secrets that are linked to the proxy. Its role can read them."
   type        = list(string)
   default     = []
   nullable    = false
@@ -87,8 +87,8 @@ variable "proxy_secret_arns" {
   validation {
     condition     = var.proxy_authentication != "secret" || length(var.proxy_secret_arns) > 0
     error_message = <<-EOT
-      proxy_secret_arns is empty: with proxy_authentication = "secret" the proxy could read no secret.
-      Give the secrets that are linked to it.
+      proxy_secret_arns is empty: with proxy_authentication = "secret", the proxy needs a secret. Give its linked
+      secrets.
     EOT
   }
 
@@ -105,7 +105,7 @@ variable "proxy_secret_arns" {
 }
 
 variable "proxy_secret_kms_key_arns" {
-  description = "Keys that encrypt those secrets, where they are not under aws/secretsmanager."
+  description = "Keys that encrypt these secrets, unless they are under aws/secretsmanager."
   type        = list(string)
   default     = []
   nullable    = false
@@ -130,14 +130,14 @@ variable "database_resource_id" {
   validation {
     condition     = can(regex("^(db|cluster)-[A-Za-z0-9]{16,}$", var.database_resource_id))
     error_message = <<-EOT
-      database_resource_id ${jsonencode(var.database_resource_id)} is not the id of a database: give db-… or cluster-…
-      as AWS made it (aws_db_instance.resource_id, aws_rds_cluster.cluster_resource_id), without wildcards.
+      database_resource_id ${jsonencode(var.database_resource_id)} is not the id of a database: give the id db-… or
+      cluster-… that AWS assigned (aws_db_instance.resource_id, aws_rds_cluster.cluster_resource_id), without wildcards.
     EOT
   }
 }
 
 variable "database_admin_user" {
-  description = "The IAM admin that bootstrap logs in as, straight to the database."
+  description = "Bootstrap's IAM admin user, for logins directly to the database."
   type        = string
   nullable    = false
 
@@ -156,7 +156,7 @@ variable "database_admin_user" {
     condition     = !contains(var.database_users, var.database_admin_user)
     error_message = <<-EOT
       database_admin_user ${jsonencode(var.database_admin_user)} is in database_users: the app could log in as the
-      admin. Give the two of them different users.
+      admin. Use two different users.
     EOT
   }
 }
@@ -194,7 +194,7 @@ variable "master_secret_kms_key_arn" {
 }
 
 variable "parameter_path" {
-  description = "Path of the SSM parameters that tell the app its database, such as /dev/database."
+  description = "Path of the SSM parameters with the app's database settings, such as /dev/database."
   type        = string
   nullable    = false
 
@@ -211,7 +211,7 @@ variable "parameter_path" {
 }
 
 variable "image_parameter" {
-  description = "The SSM parameter that names the app's image by its digest, such as /dev/app/image."
+  description = "The SSM parameter with the app's image, by digest, such as /dev/app/image."
   type        = string
   nullable    = false
 
@@ -221,14 +221,14 @@ variable "image_parameter" {
       !can(regex("(?i)^/(aws|ssm)", var.image_parameter))
     )
     error_message = <<-EOT
-      image_parameter ${jsonencode(var.image_parameter)}: give the whole name of one parameter, such as /dev/app/image,
+      image_parameter ${jsonencode(var.image_parameter)}: give the full name of one parameter, such as /dev/app/image,
       of letters, digits, _ . and -, that does not begin with /aws or /ssm or end with a slash.
     EOT
   }
 }
 
 variable "repository_arn" {
-  description = "The ECR repository that the app's image is pulled from."
+  description = "The ECR repository of the app's image."
   type        = string
   nullable    = false
 

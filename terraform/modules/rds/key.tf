@@ -1,4 +1,4 @@
-# One key for all that this database leaves at rest: storage, snapshots, master secret, logs, Performance Insights.
+# One key for all data of this database at rest: storage, snapshots, master secret, logs, Performance Insights.
 resource "aws_kms_key" "this" {
   description             = "${var.name}: database, its master secret, logs and Performance Insights"
   deletion_window_in_days = 30
@@ -17,11 +17,11 @@ resource "aws_kms_key_policy" "this" {
 }
 
 data "aws_iam_policy_document" "key" {
-  #checkov:skip=CKV_AWS_109:A key policy speaks of its own key only; without this statement no principal could manage it
+  #checkov:skip=CKV_AWS_109:A key policy applies only to its key; without this statement no principal could manage it
   #checkov:skip=CKV_AWS_111:As above, and Resource "*" in a key policy is this key
   #checkov:skip=CKV_AWS_356:As above, and Resource "*" in a key policy is this key
 
-  # Hands the decision to IAM policies, which is what RDS, Secrets Manager and the readers of the secret go by.
+  # Delegates the decision to IAM policies, which RDS, Secrets Manager and the readers of the secret use.
   statement {
     sid       = "AccountDecides"
     actions   = ["kms:*"]

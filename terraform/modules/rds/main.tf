@@ -7,23 +7,22 @@ locals {
   partition  = data.aws_partition.current.partition
   region     = data.aws_region.current.id
 
-  # Per engine: its version and parameter group, its logs, its port and its reserved names. A second engine is one more
-  # entry.
+  # Per engine: version, parameter group, logs, port and reserved names. A second engine is one more entry.
   engines = {
     mysql = {
       port          = 3306
       engine_family = "MYSQL" # RDS Proxy's name of the engine
 
       version_pattern = "^8\\.4(\\.[0-9]+)?$"
-      # The parameter group family has the engine's name and this many parts of its version.
+      # The parameter group family consists of the engine's name and this number of parts of its version.
       family_parts = 2
 
-      # RDS's names of the log types, and so of the log groups. iam-db-auth-error is the only log with the reason why a
-      # token was refused: CloudTrail does not record logins.
+      # RDS's names of the log types, which are also part of the log groups' names. Only iam-db-auth-error contains the
+      # reason for a refused token: CloudTrail does not record logins.
       log_types = ["error", "slowquery", "iam-db-auth-error"]
 
-      # No login without TLS, whatever the user's own REQUIRE says: tokens are sent as clear text inside it. The export of
-      # slowquery needs the log switched on and written to a file.
+      # No login without TLS, independent of the user's own REQUIRE: tokens are sent as clear text inside TLS. The
+      # export of slowquery requires that the log is enabled and written to a file.
       parameters = {
         require_secure_transport = "1"
         slow_query_log           = "1"
@@ -44,7 +43,7 @@ locals {
   monitored = var.monitoring_interval_seconds > 0
 }
 
-# Made before the instance: RDS would make them without an end of retention and without the key.
+# Created before the instance: RDS would create them with unlimited retention and without the key.
 resource "aws_cloudwatch_log_group" "this" {
   for_each = local.log_types
 
@@ -53,7 +52,7 @@ resource "aws_cloudwatch_log_group" "this" {
   kms_key_id        = aws_kms_key.this.arn
   tags              = var.tags
 
-  # CloudWatch Logs tries the key at once.
+  # CloudWatch Logs checks the key immediately.
   depends_on = [aws_kms_key_policy.this]
 }
 
@@ -64,7 +63,7 @@ resource "aws_db_subnet_group" "this" {
   tags        = var.tags
 }
 
-# name_prefix: a new major version needs a new group beside the old one.
+# name_prefix, because a new major version needs a new group beside the old one.
 resource "aws_db_parameter_group" "this" {
   name_prefix = "${var.name}-"
   description = "${var.name}: TLS only, slow query log"
@@ -117,7 +116,7 @@ resource "aws_db_instance" "this" {
   skip_final_snapshot       = var.skip_final_snapshot
   final_snapshot_identifier = coalesce(var.final_snapshot_identifier, "${var.name}-final")
 
-  # A new major version is a step of its own, with a test before it.
+  # A new major version is a separate step, with a test before it.
   allow_major_version_upgrade = false
   auto_minor_version_upgrade  = true
   apply_immediately           = var.apply_immediately

@@ -1,4 +1,4 @@
-# The role by which Enhanced Monitoring writes its metrics to the log group RDSOSMetrics.
+# The role for Enhanced Monitoring, which writes its metrics to the log group RDSOSMetrics.
 resource "aws_iam_role" "monitoring" {
   count = local.monitored ? 1 : 0
 
@@ -18,7 +18,7 @@ data "aws_iam_policy_document" "monitoring_trust" {
       identifiers = ["monitoring.rds.amazonaws.com"]
     }
 
-    # For this instance alone: the service could otherwise be led to use the role for another's.
+    # Only for this instance: otherwise the service could be induced to use the role for another account's instance.
     condition {
       test     = "StringEquals"
       variable = "aws:SourceAccount"

@@ -1,5 +1,5 @@
 output "identifier" {
-  description = "Identifier of the instance: its name, which no policy for rds-db:connect takes."
+  description = "Identifier of the instance: its name. Policies for rds-db:connect need resource_id instead."
   value       = aws_db_instance.this.identifier
 }
 
@@ -9,11 +9,11 @@ output "arn" {
 }
 
 output "address" {
-  description = "Host name of the instance, without the port: what a token is signed for, and what TLS verifies."
+  description = "Host name of the instance, without the port. Tokens are signed for it, and TLS verifies it."
   value       = aws_db_instance.this.address
 }
 
-# From the table of engines, not from the instance: the security groups' rules need it before the instance exists.
+# From local.engines, not from the instance: the security groups' rules need it before the instance exists.
 output "port" {
   description = "Port of the instance."
   value       = local.engine.port
@@ -30,12 +30,12 @@ output "engine_family" {
 }
 
 output "resource_id" {
-  description = "The id db-…, as policies for rds-db:connect take it."
+  description = "The id db-…, for policies with rds-db:connect."
   value       = aws_db_instance.this.resource_id
 }
 
 output "database_name" {
-  description = "The database that was made with the instance."
+  description = "The database that is created with the instance."
   value       = aws_db_instance.this.db_name
 }
 
@@ -45,7 +45,7 @@ output "master_username" {
 }
 
 output "master_secret_arn" {
-  description = "ARN of the secret that RDS keeps the master user's password in. The password itself is no output."
+  description = "ARN of RDS's secret with the master user's password. The password itself is not an output."
   value       = aws_db_instance.this.master_user_secret[0].secret_arn
 }
 

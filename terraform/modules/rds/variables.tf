@@ -1,13 +1,13 @@
 variable "name" {
-  description = "Identifier of the instance, and prefix of the names of all that belongs to it."
+  description = "Identifier of the instance, and prefix of the names of its resources."
   type        = string
   nullable    = false
 
   validation {
     condition     = can(regex("^[a-z][a-z0-9-]{1,30}[a-z0-9]$", var.name)) && !strcontains(var.name, "--")
     error_message = <<-EOT
-      name ${jsonencode(var.name)} can't be the identifier of an RDS instance: give 3 to 32 lower-case letters, digits
-      and single hyphens that begin with a letter and do not end with a hyphen.
+      name ${jsonencode(var.name)} can't be the identifier of an RDS instance: use 3 to 32 lower-case letters, digits
+      and single hyphens, beginning with a letter and not ending with a hyphen.
     EOT
   }
 }
@@ -19,7 +19,7 @@ variable "subnet_ids" {
 
   validation {
     condition     = length(var.subnet_ids) >= 2
-    error_message = "subnet_ids: RDS wants subnets in at least two availability zones. Give two or more."
+    error_message = "subnet_ids: RDS needs subnets in at least two availability zones. Give two or more."
   }
 }
 
@@ -31,8 +31,8 @@ variable "security_group_ids" {
   validation {
     condition     = length(var.security_group_ids) > 0
     error_message = <<-EOT
-      security_group_ids is empty, and AWS would take the VPC's default group, which lets its members in. Give the
-      database's own group.
+      security_group_ids is empty. AWS would use the VPC's default group, which admits its members. Give the database's
+      own group.
     EOT
   }
 }
@@ -53,7 +53,7 @@ variable "engine" {
 }
 
 variable "engine_version" {
-  description = "MySQL version: 8.4, with or without a patch level. Without, RDS chooses and upgrades it."
+  description = "MySQL version: 8.4, with or without a patch level. Without one, RDS selects and upgrades the patch level."
   type        = string
   default     = "8.4"
   nullable    = false
@@ -61,8 +61,8 @@ variable "engine_version" {
   validation {
     condition     = can(regex(try(local.engines[var.engine].version_pattern, ""), var.engine_version))
     error_message = <<-EOT
-      engine_version ${jsonencode(var.engine_version)} is refused: RDS Proxy does not serve MySQL's innovation
-      releases (8.1 to 8.3, 9.x), and 5.7 and 8.0 are past their standard support. Give 8.4, or one with its patch level,
+      engine_version ${jsonencode(var.engine_version)} is refused: RDS Proxy does not support MySQL's innovation
+      releases (8.1 to 8.3, 9.x), and 5.7 and 8.0 are past their standard support. Give 8.4, or 8.4 with a patch level,
       such as 8.4.5.
     EOT
   }
@@ -77,14 +77,14 @@ variable "instance_class" {
   validation {
     condition     = can(regex("^db\\.[a-z0-9-]+\\.[a-z0-9.-]+$", var.instance_class))
     error_message = <<-EOT
-      instance_class ${jsonencode(var.instance_class)} is not a class of RDS: they begin with "db.", such as
+      instance_class ${jsonencode(var.instance_class)} is not an RDS instance class: classes begin with "db.", such as
       db.t4g.medium.
     EOT
   }
 }
 
 variable "allocated_storage_gib" {
-  description = "Storage at the start, in GiB (gp3)."
+  description = "Initial storage, in GiB (gp3)."
   type        = number
   default     = 20
   nullable    = false
@@ -94,12 +94,12 @@ variable "allocated_storage_gib" {
       var.allocated_storage_gib >= 20 && var.allocated_storage_gib <= 65536 &&
       floor(var.allocated_storage_gib) == var.allocated_storage_gib
     )
-    error_message = "allocated_storage_gib ${var.allocated_storage_gib}: gp3 takes a whole number from 20 to 65536."
+    error_message = "allocated_storage_gib ${var.allocated_storage_gib}: gp3 requires a whole number from 20 to 65536."
   }
 }
 
 variable "max_allocated_storage_gib" {
-  description = "Up to where RDS may grow the storage by itself, in GiB; 0: never."
+  description = "Limit for automatic storage growth, in GiB; 0 disables growth."
   type        = number
   default     = 100
   nullable    = false
@@ -111,21 +111,22 @@ variable "max_allocated_storage_gib" {
       floor(var.max_allocated_storage_gib) == var.max_allocated_storage_gib
     )
     error_message = <<-EOT
-      max_allocated_storage_gib ${var.max_allocated_storage_gib}: RDS wants a whole number at least 10 % above
-      allocated_storage_gib (${var.allocated_storage_gib}) and at most 65536, or 0 for no growth.
+      max_allocated_storage_gib ${var.max_allocated_storage_gib}: RDS requires a whole number at least 10 % above
+      allocated_storage_gib (${var.allocated_storage_gib}) and at most 65536, or 0 to disable growth.
     EOT
   }
 }
 
 variable "database_name" {
-  description = "The database that is made with the instance."
+  description = "The database that is created with the instance."
   type        = string
   nullable    = false
 
   validation {
     condition     = can(regex("^[A-Za-z][A-Za-z0-9_]{0,63}$", var.database_name))
     error_message = <<-EOT
-      database_name ${jsonencode(var.database_name)}: RDS takes 1 to 64 letters, digits and underscores, a letter first.
+      database_name ${jsonencode(var.database_name)}: RDS requires 1 to 64 letters, digits and underscores, a letter
+      first.
     EOT
   }
 
@@ -134,14 +135,13 @@ variable "database_name" {
       try(local.engines[var.engine].reserved_databases, []), lower(var.database_name)
     )
     error_message = <<-EOT
-      database_name ${jsonencode(var.database_name)} is a schema of the server or reserved by RDS: give the database
-      another name.
+      database_name ${jsonencode(var.database_name)} is a schema of the server or reserved by RDS: use another name.
     EOT
   }
 }
 
 variable "master_username" {
-  description = "The master user. Only bootstrap logs in as it, once, and never by IAM."
+  description = "The master user. Only bootstrap logs in as this user, and never by IAM."
   type        = string
   default     = "dbadmin"
   nullable    = false
@@ -149,8 +149,8 @@ variable "master_username" {
   validation {
     condition     = can(regex("^[A-Za-z][A-Za-z0-9_]{0,15}$", var.master_username))
     error_message = <<-EOT
-      master_username ${jsonencode(var.master_username)}: RDS for MySQL takes 1 to 16 letters, digits and underscores, a
-      letter first.
+      master_username ${jsonencode(var.master_username)}: RDS for MySQL requires 1 to 16 letters, digits and
+      underscores, a letter first.
     EOT
   }
 
@@ -159,7 +159,7 @@ variable "master_username" {
       try(local.engines[var.engine].reserved_users, []), lower(var.master_username)
     )
     error_message = <<-EOT
-      master_username ${jsonencode(var.master_username)} belongs to RDS or RDS Proxy: give another name, such as
+      master_username ${jsonencode(var.master_username)} is reserved by RDS or RDS Proxy: use another name, such as
       dbadmin.
     EOT
   }
@@ -173,7 +173,7 @@ variable "multi_az" {
 }
 
 variable "backup_retention_days" {
-  description = "How long automated backups are kept, 1 to 35 days."
+  description = "Retention of automated backups, 1 to 35 days."
   type        = number
   default     = 14
   nullable    = false
@@ -198,14 +198,14 @@ variable "deletion_protection" {
 }
 
 variable "skip_final_snapshot" {
-  description = "Whether a destroy leaves no snapshot behind. For throw-away deployments."
+  description = "Whether a destroy skips the final snapshot. For disposable deployments."
   type        = bool
   default     = false
   nullable    = false
 }
 
 variable "final_snapshot_identifier" {
-  description = "Name of the snapshot that a destroy leaves. null: <name>-final."
+  description = "Name of the final snapshot of a destroy. null: <name>-final."
   type        = string
   default     = null
 
@@ -215,8 +215,8 @@ variable "final_snapshot_identifier" {
       !strcontains(coalesce(var.final_snapshot_identifier, "-"), "--")
     )
     error_message = <<-EOT
-      final_snapshot_identifier ${jsonencode(var.final_snapshot_identifier)}: RDS takes letters, digits and single
-      hyphens, a letter first and no hyphen last.
+      final_snapshot_identifier ${jsonencode(var.final_snapshot_identifier)}: RDS requires letters, digits and single
+      hyphens, beginning with a letter and not ending with a hyphen.
     EOT
   }
 }
@@ -230,13 +230,13 @@ variable "monitoring_interval_seconds" {
   validation {
     condition     = contains([0, 1, 5, 10, 15, 30, 60], var.monitoring_interval_seconds)
     error_message = <<-EOT
-      monitoring_interval_seconds ${var.monitoring_interval_seconds}: RDS takes 1, 5, 10, 15, 30, 60, or 0 for none.
+      monitoring_interval_seconds ${var.monitoring_interval_seconds}: RDS accepts 1, 5, 10, 15, 30, 60, or 0 for none.
     EOT
   }
 }
 
 variable "performance_insights" {
-  description = "Whether Performance Insights is on, with the seven days that cost nothing."
+  description = "Whether Performance Insights is on, with the free retention of seven days."
   type        = bool
   default     = true
   nullable    = false
@@ -246,14 +246,14 @@ variable "performance_insights" {
       ["db.t2.micro", "db.t2.small", "db.t3.micro", "db.t3.small", "db.t4g.micro", "db.t4g.small"], var.instance_class
     )
     error_message = <<-EOT
-      performance_insights: RDS for MySQL does not offer it on ${var.instance_class}. Set performance_insights = false,
-      or take a larger instance_class, from db.t4g.medium on.
+      performance_insights: RDS for MySQL does not support it on ${var.instance_class}. Set performance_insights =
+      false, or use a larger instance_class, at least db.t4g.medium.
     EOT
   }
 }
 
 variable "log_retention_days" {
-  description = "How long the exported logs are kept."
+  description = "Retention of the exported logs, in days."
   type        = number
   default     = 365
   nullable    = false
@@ -264,7 +264,7 @@ variable "log_retention_days" {
       var.log_retention_days
     )
     error_message = <<-EOT
-      log_retention_days ${var.log_retention_days}: CloudWatch Logs takes 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180,
+      log_retention_days ${var.log_retention_days}: CloudWatch Logs accepts 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180,
       365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288 or 3653.
     EOT
   }
@@ -278,8 +278,8 @@ variable "ca_cert_identifier" {
   validation {
     condition     = var.ca_cert_identifier == null || can(regex("^rds-ca-[a-z0-9-]+$", var.ca_cert_identifier))
     error_message = <<-EOT
-      ca_cert_identifier ${jsonencode(var.ca_cert_identifier)} is no CA of RDS: they begin with "rds-ca-", such as
-      rds-ca-rsa2048-g1.
+      ca_cert_identifier ${jsonencode(var.ca_cert_identifier)} is not a CA of RDS: their names begin with "rds-ca-",
+      such as rds-ca-rsa2048-g1.
     EOT
   }
 }
@@ -302,7 +302,7 @@ variable "permissions_boundary_arn" {
 }
 
 variable "apply_immediately" {
-  description = "Whether changes are made at once, not in the next maintenance window. Some restart the server."
+  description = "Whether changes are applied immediately, not in the next maintenance window. Some restart the server."
   type        = bool
   default     = false
   nullable    = false

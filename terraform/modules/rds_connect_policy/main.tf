@@ -7,7 +7,7 @@ locals {
   region     = coalesce(var.region, data.aws_region.current.id)
   account_id = coalesce(var.account_id, data.aws_caller_identity.current.account_id)
 
-  # Sorted and each once, so that a list in another order is no change.
+  # Sorted and unique, so that another order of the list is no change.
   resource_arns = [
     for user in sort(distinct(var.users)) :
     "arn:${local.partition}:rds-db:${local.region}:${local.account_id}:dbuser:${var.resource_id}/${user}"

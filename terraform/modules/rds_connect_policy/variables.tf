@@ -1,23 +1,23 @@
 variable "name" {
-  description = "Name of the managed policy that create_policy makes."
+  description = "Name of the managed policy, if create_policy is true."
   type        = string
   nullable    = false
 
   validation {
     condition     = can(regex("^[a-z][a-z0-9-]{1,30}[a-z0-9]$", var.name))
     error_message = <<-EOT
-      name ${jsonencode(var.name)} can't be used: give 3 to 32 lower-case letters, digits and hyphens that begin with a
-      letter and do not end with a hyphen.
+      name ${jsonencode(var.name)} can't be used: use 3 to 32 lower-case letters, digits and hyphens, beginning with a
+      letter and not ending with a hyphen.
     EOT
   }
 }
 
 variable "resource_id" {
-  description = "The id that AWS gave the database, cluster or proxy: db-…, cluster-… or prx-…, never its name."
+  description = "The id that AWS assigned to the database, cluster or proxy: db-…, cluster-… or prx-…, never its name."
   type        = string
   nullable    = false
 
-  # The same rule as crates/infra/src/arn.rs, and the same words.
+  # The same rule and wording as in crates/infra/src/arn.rs.
   validation {
     condition     = !can(regex("[*?]", var.resource_id))
     error_message = <<-EOT
@@ -49,13 +49,13 @@ variable "resource_id" {
 }
 
 variable "users" {
-  description = "The database users that may be logged in as, each by its exact name."
+  description = "The exact names of the permitted database users."
   type        = list(string)
   nullable    = false
 
   validation {
     condition     = length(var.users) > 0
-    error_message = "users is empty, so the policy would allow nothing: name at least one database user."
+    error_message = "users is empty, so the policy would allow nothing: give at least one database user."
   }
 
   validation {
@@ -66,20 +66,20 @@ variable "users" {
     EOT
   }
 
-  # IAM's own limit on the characters of a policy: U+0020 to U+00FF, and no control character belongs in a name.
+  # IAM limits the characters of a policy to U+0020 to U+00FF; names must not contain control characters.
   validation {
     condition     = alltrue([for user in var.users : can(regex("^[\\x{20}-\\x{7E}\\x{A1}-\\x{FF}]+$", user))])
     error_message = <<-EOT
-      users ${jsonencode(var.users)}: a name is empty or has a character that an IAM policy can't hold (only U+0020 to
-      U+00FF without control characters). Give the database user another name.
+      users ${jsonencode(var.users)}: a name is empty or has a character that an IAM policy can't contain (only U+0020
+      to U+00FF without control characters). Rename the database user.
     EOT
   }
 
   validation {
     condition     = alltrue([for user in var.users : length(user) <= 63])
     error_message = <<-EOT
-      users ${jsonencode(var.users)}: a name is longer than any database user can be (MySQL 32, PostgreSQL 63
-      characters). Give the name as the database has it.
+      users ${jsonencode(var.users)}: a name is longer than the databases' limit (MySQL 32, PostgreSQL 63 characters).
+      Give the exact name of the database user.
     EOT
   }
 }
@@ -124,7 +124,7 @@ variable "partition" {
 }
 
 variable "create_policy" {
-  description = "Whether to make a managed policy. false: the document alone, in the output json."
+  description = "Whether to create a managed policy. false: only the document, in the output json."
   type        = bool
   default     = true
   nullable    = false

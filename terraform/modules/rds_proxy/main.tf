@@ -1,6 +1,6 @@
-# Made before the proxy, which would make it without an end of retention.
+# Created before the proxy, which would create it with unlimited retention.
 resource "aws_cloudwatch_log_group" "this" {
-  #checkov:skip=CKV_AWS_158:Takes a key in log_kms_key_arn; without one CloudWatch Logs encrypts with its own
+  #checkov:skip=CKV_AWS_158:Uses the key log_kms_key_arn; without one, CloudWatch Logs encrypts with its own
 
   name              = "/aws/rds/proxy/${var.name}"
   retention_in_days = var.log_retention_days
@@ -8,7 +8,7 @@ resource "aws_cloudwatch_log_group" "this" {
   tags              = var.tags
 }
 
-# default_auth_scheme is not named: provider 5 does not know it. README.md says how end-to-end IAM is switched on.
+# default_auth_scheme is not set: provider 5 does not support it. README.md explains how to enable end-to-end IAM.
 resource "aws_db_proxy" "this" {
   name                   = var.name
   engine_family          = var.engine_family
@@ -16,17 +16,17 @@ resource "aws_db_proxy" "this" {
   vpc_subnet_ids         = var.subnet_ids
   vpc_security_group_ids = var.security_group_ids
 
-  # Always: tokens travel as clear text inside TLS, and REQUIRE SSL behind a proxy rests on this.
+  # Always: tokens are sent as clear text inside TLS, and REQUIRE SSL behind a proxy depends on this.
   require_tls         = true
   idle_client_timeout = var.idle_client_timeout_seconds
   debug_logging       = var.debug_logging
 
-  # SECRETS is the only scheme of an entry, so each entry is a secret. Clients never give a password.
+  # SECRETS is the only scheme of an entry, so each entry is a secret. Clients never send a password.
   dynamic "auth" {
     for_each = var.secret_arns
 
     content {
-      description = "A database user that the proxy logs in as with a password"
+      description = "Database user for the proxy's logins with a password"
       auth_scheme = "SECRETS"
       iam_auth    = "REQUIRED"
       secret_arn  = auth.value

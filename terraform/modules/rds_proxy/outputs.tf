@@ -9,25 +9,25 @@ output "arn" {
 }
 
 output "endpoint" {
-  description = "Host name of the proxy, without the port: what a token is signed for, and what TLS verifies."
+  description = "Host name of the proxy, without the port. Tokens are signed for it, and TLS verifies it."
   value       = aws_db_proxy.this.endpoint
 
-  # Without its target the endpoint answers and serves no client.
+  # Without its target, the endpoint answers but serves no client.
   depends_on = [aws_db_proxy_target.this]
 }
 
 output "port" {
-  description = "Port of the proxy, which is the database's."
+  description = "Port of the proxy, equal to that of the database."
   value       = var.port
 }
 
 output "resource_id" {
-  description = "The id prx-…, as policies for rds-db:connect take it: the ARN's last part."
+  description = "The id prx-…, for policies with rds-db:connect: the ARN's last part."
   value       = element(split(":", aws_db_proxy.this.arn), 6)
 }
 
 output "authentication" {
-  description = "How the proxy logs in to the database: iam or secret."
+  description = "The proxy's authentication to the database: iam or secret."
   value       = var.authentication
 }
 

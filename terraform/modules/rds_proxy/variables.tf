@@ -6,14 +6,14 @@ variable "name" {
   validation {
     condition     = can(regex("^[a-z][a-z0-9-]{1,30}[a-z0-9]$", var.name)) && !strcontains(var.name, "--")
     error_message = <<-EOT
-      name ${jsonencode(var.name)} can't be the name of an RDS Proxy: give 3 to 32 lower-case letters, digits and single
-      hyphens that begin with a letter and do not end with a hyphen.
+      name ${jsonencode(var.name)} can't be the name of an RDS Proxy: use 3 to 32 lower-case letters, digits and single
+      hyphens, beginning with a letter and not ending with a hyphen.
     EOT
   }
 }
 
 variable "role_arn" {
-  description = "Role by which the proxy logs in to the database. Its policy must be there before the proxy is."
+  description = "Role for the proxy's logins to the database. Its policy must exist before the proxy."
   type        = string
   nullable    = false
 
@@ -27,13 +27,13 @@ variable "role_arn" {
 }
 
 variable "subnet_ids" {
-  description = "Subnets of the proxy: private, in at least two availability zones that can host RDS Proxy."
+  description = "Subnets of the proxy: private, in at least two availability zones that support RDS Proxy."
   type        = list(string)
   nullable    = false
 
   validation {
     condition     = length(var.subnet_ids) >= 2
-    error_message = "subnet_ids: RDS Proxy wants subnets in at least two availability zones. Give two or more."
+    error_message = "subnet_ids: RDS Proxy needs subnets in at least two availability zones. Give two or more."
   }
 }
 
@@ -45,8 +45,8 @@ variable "security_group_ids" {
   validation {
     condition     = length(var.security_group_ids) > 0
     error_message = <<-EOT
-      security_group_ids is empty, and AWS would take the VPC's default group, which lets its members in. Give the
-      proxy's own group.
+      security_group_ids is empty. AWS would use the VPC's default group, which admits its members. Give the proxy's own
+      group.
     EOT
   }
 }
@@ -93,7 +93,7 @@ variable "port" {
 }
 
 variable "authentication" {
-  description = "How the proxy logs in to the database: iam (end to end) or secret (linked secrets). Clients use IAM."
+  description = "The proxy's authentication to the database: iam (end to end) or secret (linked secrets). Clients use IAM."
   type        = string
   nullable    = false
 
@@ -107,15 +107,15 @@ variable "authentication" {
 }
 
 variable "secret_arns" {
-  description = "Secrets linked to the proxy. Needed with secret, and under provider versions before 6.15 with iam too."
+  description = "Secrets linked to the proxy. Required for secret; with provider versions before 6.15, also for iam."
   type        = list(string)
   nullable    = false
 
   validation {
     condition     = var.authentication != "secret" || length(var.secret_arns) > 0
     error_message = <<-EOT
-      secret_arns is empty: with authentication = "secret" the proxy has nothing to log in to the database with. Link at
-      least one secret, such as the master secret, or choose authentication = "iam".
+      secret_arns is empty: with authentication = "secret", the proxy has no password for the database. Link at least
+      one secret, such as the master secret, or choose authentication = "iam".
     EOT
   }
 
@@ -132,12 +132,12 @@ variable "secret_arns" {
   # Each secret is one entry of a set of at most 200: AWS's quota for a proxy.
   validation {
     condition     = length(var.secret_arns) <= 200 && length(distinct(var.secret_arns)) == length(var.secret_arns)
-    error_message = "secret_arns: a proxy takes at most 200 secrets, each once. Remove the repeated and the surplus."
+    error_message = "secret_arns: a proxy supports at most 200 secrets, without repetition. Remove repeated or excess entries."
   }
 }
 
 variable "idle_client_timeout_seconds" {
-  description = "After how long without a request a client's connection is closed, 1 to 28800 (eight hours)."
+  description = "Idle time after which a client's connection is closed, in seconds, 1 to 28800 (eight hours)."
   type        = number
   default     = 1800
   nullable    = false
@@ -148,13 +148,13 @@ variable "idle_client_timeout_seconds" {
       floor(var.idle_client_timeout_seconds) == var.idle_client_timeout_seconds
     )
     error_message = <<-EOT
-      idle_client_timeout_seconds ${var.idle_client_timeout_seconds}: RDS Proxy takes a whole number from 1 to 28800.
+      idle_client_timeout_seconds ${var.idle_client_timeout_seconds}: RDS Proxy requires a whole number from 1 to 28800.
     EOT
   }
 }
 
 variable "max_connections_percent" {
-  description = "How much of the database's max_connections the proxy may open, 1 to 100."
+  description = "The proxy's limit of connections, in percent of the database's max_connections, 1 to 100."
   type        = number
   default     = 90
   nullable    = false
@@ -169,7 +169,7 @@ variable "max_connections_percent" {
 }
 
 variable "max_idle_connections_percent" {
-  description = "How much of the database's max_connections may stay open unused, 0 to max_connections_percent."
+  description = "Limit of idle connections, in percent of the database's max_connections, 0 to max_connections_percent."
   type        = number
   default     = 50
   nullable    = false
@@ -187,7 +187,7 @@ variable "max_idle_connections_percent" {
 }
 
 variable "connection_borrow_timeout_seconds" {
-  description = "How long a client waits for a connection of the pool before error 9501, 1 to 300."
+  description = "Timeout of a client for a connection of the pool, in seconds, 1 to 300. After it, error 9501."
   type        = number
   default     = 30
   nullable    = false
@@ -199,7 +199,7 @@ variable "connection_borrow_timeout_seconds" {
     )
     error_message = <<-EOT
       connection_borrow_timeout_seconds ${var.connection_borrow_timeout_seconds}: give a whole number from 1 to 300. 0
-      would let clients wait without an end.
+      would let clients wait forever.
     EOT
   }
 }
@@ -213,20 +213,20 @@ variable "session_pinning_filters" {
   validation {
     condition     = alltrue([for filter in var.session_pinning_filters : filter == "EXCLUDE_VARIABLE_SETS"])
     error_message = <<-EOT
-      session_pinning_filters ${jsonencode(var.session_pinning_filters)}: RDS Proxy knows EXCLUDE_VARIABLE_SETS alone.
+      session_pinning_filters ${jsonencode(var.session_pinning_filters)}: RDS Proxy supports only EXCLUDE_VARIABLE_SETS.
     EOT
   }
 }
 
 variable "debug_logging" {
-  description = "Whether the proxy logs SQL statements. They hold data: for a search of a fault, and for hours."
+  description = "Whether the proxy logs SQL statements. They contain data: enable it only for debugging, and for hours."
   type        = bool
   default     = false
   nullable    = false
 }
 
 variable "log_retention_days" {
-  description = "How long the proxy's log is kept."
+  description = "Retention of the proxy's log, in days."
   type        = number
   default     = 365
   nullable    = false
@@ -237,14 +237,14 @@ variable "log_retention_days" {
       var.log_retention_days
     )
     error_message = <<-EOT
-      log_retention_days ${var.log_retention_days}: CloudWatch Logs takes 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180,
+      log_retention_days ${var.log_retention_days}: CloudWatch Logs accepts 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180,
       365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288 or 3653.
     EOT
   }
 }
 
 variable "log_kms_key_arn" {
-  description = "Key for the proxy's log; its policy must let CloudWatch Logs use it, as that of the module rds does."
+  description = "Key for the proxy's log. Its policy must permit CloudWatch Logs, like that of the module rds."
   type        = string
   default     = null
 
@@ -255,7 +255,7 @@ variable "log_kms_key_arn" {
     )
     error_message = <<-EOT
       log_kms_key_arn ${jsonencode(var.log_kms_key_arn)} is not the ARN of a key: give
-      arn:aws:kms:<region>:<account>:key/<id>; CloudWatch Logs takes no alias.
+      arn:aws:kms:<region>:<account>:key/<id>; CloudWatch Logs accepts no alias.
     EOT
   }
 }

@@ -9,17 +9,17 @@ locals {
   partition = data.aws_partition.current.partition
   region    = data.aws_region.current.id
 
-  # A bucket's name is unique in the world: the account's id keeps it from colliding with others'.
+  # Bucket names are globally unique: the account's id avoids collisions with other accounts.
   bucket = "${var.name}-logs-${local.account}"
-  # Spelled out rather than read from the bucket, so that a plan shows the whole policy.
+  # Built from its parts, not read from the bucket, so that a plan shows the whole policy.
   arn = "arn:${local.partition}:s3:::${local.bucket}"
 }
 
 resource "aws_s3_bucket" "this" {
-  #checkov:skip=CKV_AWS_18:it is the log bucket; logging its own accesses into itself would never end
-  #checkov:skip=CKV_AWS_144:logs are no data to restore; a copy in another region doubles their cost
+  #checkov:skip=CKV_AWS_18:it is the log bucket; logging its own accesses to itself would never end
+  #checkov:skip=CKV_AWS_144:logs need no restore; a copy in another region would double their cost
   #checkov:skip=CKV_AWS_145:load balancers deliver to buckets with SSE-S3 only, not SSE-KMS (see README)
-  #checkov:skip=CKV2_AWS_62:nothing acts on the arrival of a log
+  #checkov:skip=CKV2_AWS_62:no consumer needs events for new logs
   bucket        = local.bucket
   force_destroy = var.force_destroy
   tags          = merge(var.tags, { Name = local.bucket })
@@ -63,8 +63,8 @@ resource "aws_s3_bucket_versioning" "this" {
 resource "aws_s3_bucket_lifecycle_configuration" "this" {
   bucket = aws_s3_bucket.this.id
 
-  # In a versioned bucket an expiry leaves the object behind as a noncurrent version, and after that a delete marker:
-  # each needs its own rule to go, or the bucket grows forever.
+  # In a versioned bucket, an expired object becomes a noncurrent version, and later leaves a delete marker: each needs
+  # its own rule, otherwise the bucket grows forever.
   rule {
     id     = "expire"
     status = "Enabled"
@@ -102,6 +102,6 @@ resource "aws_s3_bucket_policy" "this" {
   bucket = aws_s3_bucket.this.id
   policy = data.aws_iam_policy_document.this.json
 
-  # S3 refuses two changes to a bucket's access at once ("a conflicting conditional operation").
+  # S3 refuses concurrent changes to a bucket's access ("a conflicting conditional operation").
   depends_on = [aws_s3_bucket_ownership_controls.this, aws_s3_bucket_public_access_block.this]
 }

@@ -1,4 +1,4 @@
-# The load balancer tries to write as soon as it is told of the bucket, and is refused for good if it cannot.
+# The load balancer writes to the bucket as soon as it is configured; AWS rejects the configuration if that fails.
 output "bucket" {
   description = "Name of the log bucket."
   value       = aws_s3_bucket.this.bucket

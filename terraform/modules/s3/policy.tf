@@ -1,8 +1,8 @@
 data "aws_iam_policy_document" "this" {
-  # This principal serves every region; the account of the load balancers per region, which it replaces, does not.
-  # What keeps other accounts' load balancers out is the account's id in the path, as AWS documents it. AWS does not
-  # document that deliveries carry their source, so the conditions bind only where it is there: a plain StringEquals
-  # would refuse every log where it is not.
+  # This principal works in every region, unlike the per-region load balancer accounts that it replaces. The account's
+  # id in the path excludes other accounts' load balancers, as AWS documents it. AWS does not document that deliveries
+  # carry their source, so the conditions apply only if it is present: a plain StringEquals would refuse every log
+  # without it.
   statement {
     sid       = "DeliverLoadBalancerLogs"
     actions   = ["s3:PutObject"]

@@ -5,8 +5,8 @@ variable "name" {
   validation {
     condition     = can(regex("^[a-z][a-z0-9-]{1,30}[a-z0-9]$", var.name)) && !startswith(var.name, "xn--")
     error_message = <<-EOT
-      name "${var.name}" cannot be used: it begins a bucket's name. Use 3 to 32 lower-case letters, digits and hyphens,
-      beginning with a letter, ending with a letter or digit, and not beginning with "xn--" (S3 keeps that).
+      name "${var.name}" can't be used: it is the prefix of a bucket name. Use 3 to 32 lower-case letters, digits and
+      hyphens, beginning with a letter, ending with a letter or digit, and not beginning with "xn--" (reserved by S3).
     EOT
   }
 }
@@ -20,21 +20,21 @@ variable "tags" {
   validation {
     condition     = alltrue([for key, value in var.tags : !startswith(lower(key), "aws:") && length(value) <= 256])
     error_message = <<-EOT
-      tags holds a key that begins with "aws:" or a value of over 256 characters, which S3 refuses: rename or shorten
+      tags contains a key that begins with "aws:" or a value of over 256 characters, which S3 refuses: rename or shorten
       it.
     EOT
   }
 }
 
 variable "force_destroy" {
-  description = "Lets destroy delete the bucket with all logs in it; for throw-away environments."
+  description = "Whether a destroy deletes the bucket with all logs in it. Only for disposable environments."
   type        = bool
   default     = false
   nullable    = false
 }
 
 variable "retention_days" {
-  description = "How long a log is kept, in days."
+  description = "Retention of logs, in days."
   type        = number
   default     = 365
   nullable    = false

@@ -1,9 +1,9 @@
-# The chain ALB → app → proxy → database. Each link is two rules, one on either side, and names the other group rather
-# than addresses. Rules are resources of their own: groups that name each other inline could never be created.
+# The chain ALB → app → proxy → database. Each link is two rules, one on either side, and references the other group
+# instead of addresses. Rules are separate resources: groups that reference each other inline could never be created.
 # DNS, time and instance metadata need no rule: security groups do not filter the VPC's own services.
 
 locals {
-  # Who may open connections to whom. The key names both of a link's rules.
+  # The permitted connections between groups. The key names both rules of a link.
   links = merge(
     {
       alb-app            = { from = "alb", to = "app", port = var.app_port }
@@ -26,10 +26,10 @@ locals {
     { for group in aws_security_group.admin : "admin" => group.id },
   )
 
-  # Who calls AWS APIs through the VPC's endpoints.
+  # The groups that call AWS APIs through the VPC's endpoints.
   api_callers = concat(["app", "bootstrap"], var.admin_access ? ["admin"] : [])
 
-  # The load balancer listens on 80 only to send clients to 443.
+  # The load balancer listens on 80 only to redirect clients to 443.
   alb_ingress = {
     for pair in setproduct(var.alb_ingress_cidrs, [443, 80]) :
     "${pair[0]}:${pair[1]}" => { cidr = pair[0], port = pair[1] }
@@ -135,7 +135,7 @@ resource "aws_vpc_security_group_egress_rule" "endpoints" {
   tags              = merge(var.tags, { Name = "${var.name}-${each.key}-endpoints" })
 }
 
-# The layers of the app's image lie in S3, whose gateway endpoint has public addresses.
+# The layers of the app's image are in S3, whose gateway endpoint has public addresses.
 resource "aws_vpc_security_group_egress_rule" "app_s3" {
   security_group_id = aws_security_group.app.id
   description       = "S3, by the gateway endpoint"

@@ -7,7 +7,7 @@ output "app_id" {
   description = "Group of the app's instances."
   value       = aws_security_group.app.id
 
-  # A member needs its rules as soon as it starts: bootstrap runs as soon as it is made.
+  # A member needs its rules as soon as it starts: bootstrap runs as soon as it is created.
   depends_on = [
     aws_vpc_security_group_ingress_rule.link,
     aws_vpc_security_group_egress_rule.link,
@@ -31,7 +31,7 @@ output "bootstrap_id" {
   description = "Group of the bootstrap function."
   value       = aws_security_group.bootstrap.id
 
-  # A member needs its rules as soon as it starts: bootstrap runs as soon as it is made.
+  # A member needs its rules as soon as it starts: bootstrap runs as soon as it is created.
   depends_on = [
     aws_vpc_security_group_ingress_rule.link,
     aws_vpc_security_group_egress_rule.link,

@@ -5,8 +5,9 @@ variable "name" {
   validation {
     condition     = can(regex("^[a-z][a-z0-9-]{1,30}[a-z0-9]$", var.name)) && !startswith(var.name, "sg-")
     error_message = <<-EOT
-      name "${var.name}" cannot be used: it begins the names of security groups. Use 3 to 32 lower-case letters, digits
-      and hyphens, beginning with a letter, ending with a letter or digit, not beginning with "sg-" (AWS keeps that).
+      name "${var.name}" can't be used: it is the prefix of the security groups' names. Use 3 to 32 lower-case letters,
+      digits and hyphens, beginning with a letter, ending with a letter or digit, not beginning with "sg-" (reserved by
+      AWS).
     EOT
   }
 }
@@ -20,19 +21,19 @@ variable "tags" {
   validation {
     condition     = alltrue([for key, value in var.tags : !startswith(lower(key), "aws:") && length(value) <= 256])
     error_message = <<-EOT
-      tags holds a key that begins with "aws:" or a value of over 256 characters, which AWS refuses: rename or shorten
-      it.
+      tags contains a key that begins with "aws:" or a value of over 256 characters, which AWS refuses: rename or
+      shorten it.
     EOT
   }
 }
 
 variable "vpc_id" {
-  description = "VPC that the groups belong to."
+  description = "VPC of the groups."
   type        = string
 
   validation {
     condition     = startswith(var.vpc_id, "vpc-")
-    error_message = "vpc_id \"${var.vpc_id}\" is no VPC's id: give the output id of the vpc module, \"vpc-…\"."
+    error_message = "vpc_id \"${var.vpc_id}\" is not a VPC id: give the output id of the vpc module, \"vpc-…\"."
   }
 }
 
@@ -43,21 +44,22 @@ variable "vpc_cidr" {
   validation {
     condition     = can(cidrnetmask(var.vpc_cidr)) && !endswith(var.vpc_cidr, "/0")
     error_message = <<-EOT
-      vpc_cidr "${var.vpc_cidr}" is no VPC's IPv4 range: give the output cidr of the vpc module, such as "10.0.0.0/16".
+      vpc_cidr "${var.vpc_cidr}" is not the IPv4 range of a VPC: give the output cidr of the vpc module, such as
+      "10.0.0.0/16".
     EOT
   }
 }
 
 variable "alb_ingress_cidrs" {
-  description = "IPv4 ranges that may reach the load balancer; [\"0.0.0.0/0\"] makes it public."
+  description = "IPv4 ranges of the load balancer's clients; [\"0.0.0.0/0\"] makes it public."
   type        = list(string)
   nullable    = false
 
   validation {
     condition     = length(var.alb_ingress_cidrs) > 0
     error_message = <<-EOT
-      alb_ingress_cidrs is empty, so no client could reach the load balancer: name your networks, or ["0.0.0.0/0"] for
-      everyone.
+      alb_ingress_cidrs is empty, so no client could reach the load balancer: give your networks, or ["0.0.0.0/0"] for
+      public access.
     EOT
   }
 
@@ -66,14 +68,15 @@ variable "alb_ingress_cidrs" {
       for cidr in var.alb_ingress_cidrs : try(cidrsubnet(cidr, 0, 0) == cidr && can(cidrnetmask(cidr)), false)
     ])
     error_message = <<-EOT
-      alb_ingress_cidrs (${join(", ", var.alb_ingress_cidrs)}) holds something other than an IPv4 network: write such as
-      "198.51.100.0/24", with no bits set behind the prefix. IPv6 is no use: the load balancer has IPv4 addresses only.
+      alb_ingress_cidrs (${join(", ", var.alb_ingress_cidrs)}) must contain only IPv4 networks such as
+      "198.51.100.0/24", without bits set after the prefix. IPv6 has no effect: the load balancer has only IPv4
+      addresses.
     EOT
   }
 
   validation {
     condition     = length(distinct(var.alb_ingress_cidrs)) == length(var.alb_ingress_cidrs)
-    error_message = "alb_ingress_cidrs names a range twice (${join(", ", var.alb_ingress_cidrs)}): name each once."
+    error_message = "alb_ingress_cidrs repeats a range (${join(", ", var.alb_ingress_cidrs)}): give each once."
   }
 }
 
@@ -90,7 +93,7 @@ variable "app_port" {
 }
 
 variable "management_port" {
-  description = "Port on which the app answers health checks, which no listener forwards to."
+  description = "Port on which the app answers health checks. No listener forwards to it."
   type        = number
   default     = 3001
   nullable    = false
@@ -111,7 +114,7 @@ variable "management_port" {
 }
 
 variable "database_port" {
-  description = "Port of the database and of its proxy, which knows 3306 (MySQL) and 5432 (PostgreSQL) only."
+  description = "Port of the database and of its proxy. RDS Proxy supports only 3306 (MySQL) and 5432 (PostgreSQL)."
   type        = number
   default     = 3306
   nullable    = false
@@ -119,34 +122,34 @@ variable "database_port" {
   validation {
     condition     = contains([3306, 5432], var.database_port)
     error_message = <<-EOT
-      database_port ${var.database_port} is not served by RDS Proxy, which listens on 3306 (MySQL) or 5432 (PostgreSQL)
-      only: choose one of them, for the database too.
+      database_port ${var.database_port} is not supported by RDS Proxy, which listens only on 3306 (MySQL) or 5432
+      (PostgreSQL): choose one of them, also for the database.
     EOT
   }
 }
 
 variable "s3_prefix_list_id" {
-  description = "Managed prefix list of S3 in this region, which holds the image layers."
+  description = "Managed prefix list of S3 in this region, for image layers."
   type        = string
 
   validation {
     condition     = startswith(var.s3_prefix_list_id, "pl-")
     error_message = <<-EOT
-      s3_prefix_list_id "${var.s3_prefix_list_id}" is no prefix list's id: give the output s3_prefix_list_id of the vpc
+      s3_prefix_list_id "${var.s3_prefix_list_id}" is not a prefix list id: give the output s3_prefix_list_id of the vpc
       module, "pl-…".
     EOT
   }
 }
 
 variable "internet_egress" {
-  description = "Lets app and bootstrap reach any address on 443; without, only the VPC's endpoints and (the app) S3."
+  description = "Whether app and bootstrap can connect to any address on port 443. Otherwise, they can connect only to the VPC's endpoints and, for the app, S3."
   type        = bool
   default     = false
   nullable    = false
 }
 
 variable "admin_access" {
-  description = "Adds a group for a jump host, reached through Session Manager, that may reach the database."
+  description = "Whether to add a group for a jump host, used through Session Manager, with access to the database."
   type        = bool
   default     = false
   nullable    = false

@@ -1,5 +1,6 @@
-# Where Terraform's state lies. It holds no password, but it is a map of everything: encrypted by a key of its own,
-# versioned, closed to the public. The lock is a file beside the state (`use_lockfile`), so there is no DynamoDB.
+# The bucket for Terraform's state. The state contains no password, but describes the whole deployment: it is encrypted
+# with its own key, versioned, and not public. The lock is a file beside the state (`use_lockfile`), so there is no
+# DynamoDB table.
 
 data "aws_caller_identity" "current" {}
 
@@ -22,7 +23,7 @@ resource "aws_kms_alias" "this" {
   target_key_id = aws_kms_key.this.key_id
 }
 
-# Without this statement no principal could change the key policy: IAM policies count only where the key's policy lets
+# Without this statement, no principal could change the key policy: IAM policies apply only if the key's policy permits
 # the account.
 data "aws_iam_policy_document" "key" {
   #checkov:skip=CKV_AWS_109:A key's policy concerns this key alone; the account's IAM policies decide who may use it
@@ -40,11 +41,11 @@ data "aws_iam_policy_document" "key" {
   }
 }
 
-# What guards it from `terraform destroy` is force_destroy = false: S3 refuses to delete a bucket that holds states.
-# `prevent_destroy` can't be a variable, and would also stop those who throw an account away.
+# force_destroy = false protects the bucket from `terraform destroy`: S3 refuses to delete a bucket that contains
+# states. `prevent_destroy` can't be a variable, and would also prevent the removal of a disposable account.
 resource "aws_s3_bucket" "this" {
-  #checkov:skip=CKV_AWS_18:CloudTrail's data events log access; a log bucket would lie in the very state it guards
-  #checkov:skip=CKV_AWS_144:Versions bring a lost state back; what it describes lies in one region too
+  #checkov:skip=CKV_AWS_18:CloudTrail's data events log access; a log bucket would be in the same state that it protects
+  #checkov:skip=CKV_AWS_144:Versions restore a lost state; the described resources are in one region too
   #checkov:skip=CKV2_AWS_62:No consumer listens to events of a state bucket
   bucket        = var.name
   force_destroy = var.force_destroy
@@ -92,7 +93,7 @@ resource "aws_s3_bucket_public_access_block" "this" {
 resource "aws_s3_bucket_lifecycle_configuration" "this" {
   bucket = aws_s3_bucket.this.id
 
-  # A rule about old versions means nothing before there are versions.
+  # A rule about noncurrent versions requires versioning.
   depends_on = [aws_s3_bucket_versioning.this]
 
   rule {
@@ -120,7 +121,7 @@ resource "aws_s3_bucket_policy" "this" {
   bucket = aws_s3_bucket.this.id
   policy = data.aws_iam_policy_document.bucket.json
 
-  # S3 refuses a second change to a bucket's access while one is under way.
+  # S3 refuses concurrent changes to a bucket's access.
   depends_on = [aws_s3_bucket_public_access_block.this]
 }
 
@@ -143,8 +144,9 @@ data "aws_iam_policy_document" "bucket" {
     }
   }
 
-  # A request that names no encryption gets the bucket's, which is right. One that names another must not pass:
-  # `encrypt = true` without `kms_key_id` in a backend asks for AES256, which any reader of the bucket can read.
+  # A request without an encryption setting gets the bucket's, which is correct. A request with another setting must be
+  # denied: `encrypt = true` without `kms_key_id` in a backend requests AES256, which every reader of the bucket can
+  # read.
   statement {
     sid       = "OnlyByKms"
     effect    = "Deny"

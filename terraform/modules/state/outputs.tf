@@ -1,5 +1,5 @@
 output "bucket" {
-  description = "Name of the bucket, complete once its policy and encryption stand."
+  description = "Name of the bucket. Available once its policy and encryption are set."
   value       = aws_s3_bucket.this.bucket
 
   depends_on = [

@@ -1,4 +1,4 @@
-# Resolves a short name to the partition's own service name, and refuses one that the region lacks while planning.
+# Resolves a short name to the partition's service name. The plan fails if the region lacks the service.
 data "aws_vpc_endpoint_service" "interface" {
   for_each = var.interface_endpoints
 
@@ -11,10 +11,10 @@ data "aws_vpc_endpoint_service" "s3" {
   service_type = "Gateway"
 }
 
-# Stolen keys of another account must not leave through here, nor data to another account.
+# Prevents calls with another account's stolen keys, and transfers of data to another account.
 data "aws_iam_policy_document" "interface_endpoint" {
-  #checkov:skip=CKV_AWS_1:an endpoint's policy grants nothing, it only limits; here whose calls pass, to one service
-  #checkov:skip=CKV_AWS_49:as above: what a caller may do is its own policy's matter
+  #checkov:skip=CKV_AWS_1:an endpoint's policy grants nothing, it only limits; here it limits the callers, for one service
+  #checkov:skip=CKV_AWS_49:as above: the caller's own policy defines its permissions
   statement {
     sid       = "OwnAccountOnly"
     actions   = ["*"]
@@ -58,8 +58,8 @@ data "aws_iam_policy_document" "s3_endpoint" {
     }
   }
 
-  # AWS's own buckets: layers of ECR images (fetched by links that ECR signs), packages of Amazon Linux (fetched
-  # without a signature), updates of the Systems Manager agent.
+  # AWS's own buckets: layers of ECR images (fetched by links that ECR signs), packages of Amazon Linux (fetched without
+  # a signature), updates of the Systems Manager agent.
   statement {
     sid     = "ReadFromAws"
     actions = ["s3:GetObject"]

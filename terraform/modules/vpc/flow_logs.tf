@@ -1,5 +1,5 @@
 resource "aws_cloudwatch_log_group" "flow_logs" {
-  #checkov:skip=CKV_AWS_158:CloudWatch encrypts it with its own key; it holds addresses and ports, nothing confidential
+  #checkov:skip=CKV_AWS_158:CloudWatch encrypts it with its own key; it contains addresses and ports, nothing confidential
   name              = "/vpc/${var.name}/flow-logs"
   retention_in_days = var.flow_log_retention_days
   tags              = var.tags
@@ -14,7 +14,7 @@ resource "aws_flow_log" "this" {
   max_aggregation_interval = 60
   tags                     = merge(var.tags, { Name = var.name })
 
-  # Without its permission the first minutes are lost, silently.
+  # Without its permission, the first minutes are silently lost.
   depends_on = [aws_iam_role_policy.flow_logs]
 }
 
@@ -49,7 +49,7 @@ data "aws_iam_policy_document" "flow_logs" {
     resources = ["${local.flow_log_group_arn}:*"]
   }
 
-  # Listing knows no narrower resource.
+  # Listing supports no narrower resource.
   statement {
     sid       = "Find"
     actions   = ["logs:DescribeLogGroups"]
@@ -58,7 +58,7 @@ data "aws_iam_policy_document" "flow_logs" {
 }
 
 locals {
-  # Spelled out rather than read from the group, so that a plan shows the whole policy.
+  # Built from its parts, not read from the group, so that a plan shows the whole policy.
   flow_log_group_arn = (
     "arn:${local.partition}:logs:${local.region}:${local.account}:log-group:${aws_cloudwatch_log_group.flow_logs.name}"
   )

@@ -4,10 +4,10 @@ data "aws_partition" "current" {}
 
 data "aws_region" "current" {}
 
-# All zones of the region, whatever their state: were an impaired zone left out, a plan made during an outage would
-# move the subnets to other zones.
+# All zones of the region, in any state: without impaired zones, a plan during an outage would move the subnets to other
+# zones.
 data "aws_availability_zones" "this" {
-  #checkov:skip=CKV_AWS_394:all zones are wanted, to tell an unknown from an unsuitable one; subnets take the first few
+  #checkov:skip=CKV_AWS_394:all zones are needed to distinguish unknown from unsuitable ones; subnets use the first few
   filter {
     name   = "zone-type"
     values = ["availability-zone"]
@@ -19,7 +19,7 @@ locals {
   partition = data.aws_partition.current.partition
   region    = data.aws_region.current.id
 
-  # RDS Proxy does not live in these. An id means the same place in every account; a name does not.
+  # RDS Proxy does not exist in these zones. An id identifies the same zone in every account; a name does not.
   zones_without_proxy = ["use1-az3", "usw1-az2"]
   zone_ids            = zipmap(data.aws_availability_zones.this.names, data.aws_availability_zones.this.zone_ids)
   proxy_zones = [
@@ -35,8 +35,8 @@ locals {
     local.proxy_zones, 0, min(var.availability_zone_count, length(local.proxy_zones)),
   )
 
-  # Three quarters of the range are private subnets; the last quarter is shared by public and database subnets.
-  # Room is kept for a third zone, so that adding one moves nothing.
+  # Three quarters of the range are private subnets; the last quarter is shared by public and database subnets. Space is
+  # reserved for a third zone, so that adding one moves no subnet.
   zone_index     = { for index, zone in local.availability_zones : zone => index }
   private_cidrs  = { for zone, index in local.zone_index : zone => cidrsubnet(var.cidr, 2, index) }
   public_cidrs   = { for zone, index in local.zone_index : zone => cidrsubnet(var.cidr, 5, 24 + index) }
@@ -48,7 +48,7 @@ locals {
     none       = []
   }[var.nat_gateways]
 
-  # Two ranges overlap exactly if they are the same network once both are cut to the shorter of their prefixes.
+  # Two ranges overlap exactly if they are the same network after both are cut to the shorter of their prefixes.
   overlapping_cidrs = [
     for range in var.reserved_cidrs : range
     if cidrsubnet("${split("/", range)[0]}/${min(split("/", range)[1], split("/", var.cidr)[1])}", 0, 0) ==
@@ -66,8 +66,8 @@ resource "aws_vpc" "this" {
     precondition {
       condition     = length(local.overlapping_cidrs) == 0
       error_message = <<-EOT
-        cidr "${var.cidr}" overlaps ${join(", ", local.overlapping_cidrs)} of reserved_cidrs, so that the two networks
-        could never be routed to each other: choose another cidr, or take the reserved range out if it is free by now.
+        cidr "${var.cidr}" overlaps ${join(", ", local.overlapping_cidrs)} of reserved_cidrs, so the two networks could
+        never be routed to each other: choose another cidr, or remove the reserved range if it is no longer used.
       EOT
     }
 
@@ -82,8 +82,8 @@ resource "aws_vpc" "this" {
     precondition {
       condition     = length(local.refused_zones) == 0
       error_message = <<-EOT
-        availability_zones: RDS Proxy does not exist in ${join(", ", local.refused_zones)}. The id in brackets decides;
-        which name it has differs from account to account. Choose among ${join(", ", local.proxy_zones)}.
+        availability_zones: RDS Proxy does not exist in ${join(", ", local.refused_zones)}. The id in brackets
+        identifies the zone; its name differs between accounts. Choose among ${join(", ", local.proxy_zones)}.
       EOT
     }
 
@@ -99,7 +99,7 @@ resource "aws_vpc" "this" {
   }
 }
 
-# Whatever is started without a security group lands in the default one: it allows nothing.
+# Resources without a security group get the default group, which allows nothing.
 resource "aws_default_security_group" "this" {
   vpc_id = aws_vpc.this.id
   tags   = merge(var.tags, { Name = "${var.name}-default-unused" })

@@ -16,15 +16,15 @@ output "availability_zones" {
 output "public_subnet_ids" {
   description = "Subnets for the load balancer, one per zone."
   value       = [for zone in local.availability_zones : aws_subnet.public[zone].id]
-  # What is placed here must be able to reach the internet from its first moment.
+  # Resources in these subnets need internet access as soon as they start.
   depends_on = [aws_route.public, aws_route_table_association.public]
 }
 
 output "private_subnet_ids" {
   description = "Subnets for instances, functions and the proxy, one per zone."
   value       = [for zone in local.availability_zones : aws_subnet.private[zone].id]
-  # An instance's first act is to pull an image, a function's to read a secret: the ways out must be there first,
-  # and on destroy must go last.
+  # An instance first pulls an image, and a function first reads a secret: routes and endpoints must be created before
+  # them, and destroyed after them.
   depends_on = [
     aws_route.private,
     aws_route_table_association.private,
@@ -35,7 +35,7 @@ output "private_subnet_ids" {
 }
 
 output "database_subnet_ids" {
-  description = "Subnets without any way to the internet, one per zone."
+  description = "Subnets without a route to the internet, one per zone."
   value       = [for zone in local.availability_zones : aws_subnet.database[zone].id]
   depends_on  = [aws_route_table_association.database]
 }

@@ -27,7 +27,7 @@ resource "aws_eip" "nat" {
   domain = "vpc"
   tags   = merge(var.tags, { Name = "${var.name}-nat-${each.key}" })
 
-  # An address can only be used in a VPC that has an internet gateway.
+  # An elastic IP address requires an internet gateway in the VPC.
   depends_on = [aws_internet_gateway.this]
 }
 
@@ -41,7 +41,7 @@ resource "aws_nat_gateway" "this" {
   depends_on = [aws_route.public]
 }
 
-# One table per zone, whatever nat_gateways says, so that changing it changes routes and no associations.
+# One table per zone, independent of nat_gateways, so that changing it changes routes and no associations.
 resource "aws_route_table" "private" {
   for_each = aws_subnet.private
 
@@ -64,7 +64,7 @@ resource "aws_route" "private" {
   nat_gateway_id         = aws_nat_gateway.this[contains(local.nat_zones, each.key) ? each.key : local.nat_zones[0]].id
 }
 
-# No route but the VPC's own: a database has no way to the internet, and the internet none to it.
+# Only the VPC's own route: no traffic between the database and the internet.
 resource "aws_route_table" "database" {
   vpc_id = aws_vpc.this.id
   tags   = merge(var.tags, { Name = "${var.name}-database" })

@@ -1,7 +1,7 @@
-# What an account needs once, before any deployment: a place for Terraform's state, and a way in for GitHub.
+# Resources that an account needs once, before any deployment: a bucket for Terraform's state, and access for GitHub.
 
 locals {
-  # The zone that is made here is for every environment that names no other. Known while planning: whether there is one.
+  # The created zone is for every environment that sets no other zone. Whether it exists is known in a plan.
   zones = merge(
     var.zone_name == null ? {} : { for e in var.github.environments : e => aws_route53_zone.this[0].zone_id },
     var.github.zones,
@@ -32,7 +32,7 @@ module "github_oidc" {
 
 resource "aws_route53_zone" "this" {
   #checkov:skip=CKV2_AWS_38:DNSSEC needs a key in us-east-1 and a record at the registrar, which is the domain owner's step
-  #checkov:skip=CKV2_AWS_39:Query logs are kept in us-east-1 only and show what every visitor resolved; unread here
+  #checkov:skip=CKV2_AWS_39:Query logs are only in us-east-1 and show every resolved name; they are not used here
   count = var.zone_name == null ? 0 : 1
 
   name    = var.zone_name

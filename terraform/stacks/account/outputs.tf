@@ -1,5 +1,5 @@
 output "backend" {
-  description = "What `terraform init -backend-config` of stacks/service needs, besides a key."
+  description = "Settings for `terraform init -backend-config` of stacks/service, without the state's key."
   value = {
     bucket       = module.state.bucket
     region       = var.region
@@ -10,7 +10,7 @@ output "backend" {
 }
 
 output "github" {
-  description = "GitHub Actions' roles, one to deploy each environment, and the boundary of all roles that they make."
+  description = "The roles for GitHub Actions, with a deploy role for each environment, and the permissions boundary for all roles that they create."
   value = {
     plan_role_arn            = module.github_oidc.plan_role_arn
     deploy_role_arns         = module.github_oidc.deploy_role_arns
@@ -19,7 +19,7 @@ output "github" {
 }
 
 output "zone" {
-  description = "The hosted zone, where one was made: its id, and the name servers to enter at the registrar."
+  description = "The hosted zone, if one was created: its id, and its name servers for the registrar."
   value = var.zone_name == null ? null : {
     id           = aws_route53_zone.this[0].zone_id
     name_servers = aws_route53_zone.this[0].name_servers

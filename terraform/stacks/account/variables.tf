@@ -1,5 +1,5 @@
 variable "account_id" {
-  description = "The AWS account to prepare. Terraform refuses to touch any other."
+  description = "The AWS account to prepare. Terraform refuses any other account."
   type        = string
 
   validation {
@@ -19,7 +19,7 @@ variable "region" {
 }
 
 variable "project" {
-  description = "What is deployed from here: the prefix of every name."
+  description = "The project: the prefix of every name."
   type        = string
 
   validation {
@@ -30,12 +30,11 @@ variable "project" {
 
 variable "github" {
   description = <<-EOT
-    Who may deploy. repository: org/name on GitHub. repository_ids: GitHub's ids of owner and repository, which
-    repositories made, renamed or transferred since July 2026 need. main_branch: the only branch that deploys.
-    environments: the protected environments, each with a role of its own. promotions: environment to the one whose
-    images it takes, such as { prod = "dev" }. zones: environment to the id of the Route 53 zone that it may write in,
-    where that is not the one of zone_name. create_provider: false where the account knows GitHub's identity
-    provider already.
+    GitHub's access. repository: org/name on GitHub. repository_ids: GitHub's ids of owner and repository, required for
+    repositories created, renamed or transferred since July 2026. main_branch: the only branch that can deploy.
+    environments: the protected environments, each with its own role. promotions: environment to the source of its
+    images, such as { prod = "dev" }. zones: environment to the id of the Route 53 zone for its records, if it is not
+    the one of zone_name. create_provider: false if the account has GitHub's identity provider already.
   EOT
   type = object({
     repository      = string
@@ -50,7 +49,7 @@ variable "github" {
 }
 
 variable "zone_name" {
-  description = "A domain to make a public hosted zone for, such as example.com; none where there is one already."
+  description = "Domain of a public hosted zone to create, such as example.com; null if the zone exists already."
   type        = string
   default     = null
 
@@ -61,7 +60,7 @@ variable "zone_name" {
 }
 
 variable "disposable" {
-  description = "Whether the state bucket may be deleted with the states in it. Only for accounts that are thrown away."
+  description = "Whether the state bucket can be deleted with the states in it. Only for disposable accounts."
   type        = bool
   default     = false
 }

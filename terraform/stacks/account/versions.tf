@@ -8,7 +8,7 @@ terraform {
     }
   }
 
-  # Local at first, for the bucket that would hold it does not exist yet: README.md says how it moves there.
+  # Local at first, because the bucket for the state does not exist yet. README.md explains how to move the state there.
 }
 
 provider "aws" {

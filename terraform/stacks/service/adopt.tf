@@ -1,6 +1,6 @@
-# RDS and its proxy may write a last line after their destruction, and so make one of their log groups again, without
-# retention. What is left of an earlier deployment of this name is taken over rather than refused
-# (ResourceAlreadyExistsException). What the state has already is not imported again.
+# RDS and its proxy may write a last line after their destruction, and so create one of their log groups again, without
+# retention. Log groups that remain from an earlier deployment of this name are imported, which avoids the error
+# ResourceAlreadyExistsException. Groups that are already in the state are not imported again.
 
 data "aws_cloudwatch_log_groups" "database" {
   log_group_name_prefix = "/aws/rds/instance/${local.name}/"

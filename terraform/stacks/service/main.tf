@@ -6,13 +6,13 @@ locals {
   image_parameter = "/${var.environment}/app/image"
 
   master_username = "dbadmin"
-  # Names that no declared user may have: RDS refuses them, or they belong to the server.
+  # Names that a declared user must not have: RDS refuses them, or they belong to the server.
   reserved_users = [
     local.master_username, "admin", "root", "rdsadmin", "rdsproxyadmin", "rdsrepladmin", "rdstopmgr", "rds_superuser_role",
   ]
 
-  # Of what an Auto Scaling group launches, which the provider's default_tags don't reach. The deploy role runs commands
-  # on instances with these alone.
+  # Tags for the instances of the Auto Scaling group, which do not get the provider's default_tags. The deploy role can
+  # run commands only on instances with these tags.
   instance_tags = { Project = var.project, Environment = var.environment, ManagedBy = "terraform" }
 
   # The package contains the users file of the example app: node_app, and its table.

@@ -1,8 +1,8 @@
-# The contract with the programs: crates/infra reads these, and outputs.json is an example that both sides are
-# tested against. Nothing here is secret.
+# The contract with the programs: crates/infra reads these outputs, and both sides are tested against the example
+# outputs.json. No output is secret.
 
 output "deployment" {
-  description = "What was deployed, and where."
+  description = "The name, environment, region and account of the deployment."
   value = {
     name        = local.name
     environment = var.environment
@@ -12,7 +12,7 @@ output "deployment" {
 }
 
 output "database" {
-  description = "The database instance: bootstrap goes there directly."
+  description = "The database instance, for bootstrap's direct connections."
   value = {
     engine            = module.rds.engine
     identifier        = module.rds.identifier
@@ -26,7 +26,7 @@ output "database" {
 }
 
 output "proxy" {
-  description = "RDS Proxy: the app goes there."
+  description = "RDS Proxy, for the app's connections."
   value = {
     name           = module.rds_proxy.name
     endpoint       = module.rds_proxy.endpoint
@@ -37,7 +37,7 @@ output "proxy" {
 }
 
 output "app" {
-  description = "The service: where it answers, whom it logs in as, and where its settings and its image are found."
+  description = "The service: its URL, its database user, and the parameters with its settings and its image."
   value = {
     url               = module.alb.url
     database_user     = var.app.database_user
@@ -50,14 +50,14 @@ output "app" {
 }
 
 output "bootstrap" {
-  description = "The function that makes the database users."
+  description = "The function that creates the database users."
   value = {
     function_name = module.bootstrap.function_name
   }
 }
 
 output "logs" {
-  description = "Where access logs go."
+  description = "The bucket for access logs."
   value = {
     bucket = module.logs.bucket
   }

@@ -1,5 +1,5 @@
 variable "account_id" {
-  description = "The AWS account to deploy to. Terraform refuses to touch any other."
+  description = "The AWS account to deploy to. Terraform refuses any other account."
   type        = string
 
   validation {
@@ -19,7 +19,7 @@ variable "region" {
 }
 
 variable "project" {
-  description = "What is deployed: the first part of every name."
+  description = "The project: the first part of every name."
   type        = string
 
   validation {
@@ -29,7 +29,7 @@ variable "project" {
 }
 
 variable "environment" {
-  description = "Which of its environments: the second part of every name, and the first of parameter paths."
+  description = "The environment: the second part of every name, and the first part of parameter paths."
   type        = string
 
   validation {
@@ -40,8 +40,8 @@ variable "environment" {
 
 variable "disposable" {
   description = <<-EOT
-    Whether this environment may be thrown away: no deletion protection, no final snapshot, and buckets and
-    repositories go with what is in them. To destroy one that is not, apply this as true first.
+    Whether this environment is disposable: no deletion protection, no final snapshot, and a destroy deletes buckets and
+    repositories with their contents. To destroy an environment that is not disposable, first apply this as true.
   EOT
   type        = bool
   default     = false
@@ -49,10 +49,10 @@ variable "disposable" {
 
 variable "network" {
   description = <<-EOT
-    The network. cidr: of the VPC, at least a /22. availability_zones: names; none for the first zones that can
-    host RDS Proxy. reserved_cidrs: networks that it must not overlap. nat_gateways: one_per_az, single or none; with
-    any, the app may open HTTPS connections beyond the VPC's endpoints, which are all that it needs by itself.
-    admin_access: a security group for a jump host that may reach the database.
+    The network. cidr: range of the VPC, at least a /22. availability_zones: names; empty for the first zones that
+    support RDS Proxy. reserved_cidrs: networks that it must not overlap. nat_gateways: one_per_az, single or none; with
+    NAT, the app can open HTTPS connections beyond the VPC's endpoints, which the app of this repository does not need.
+    admin_access: adds a security group for a jump host with access to the database.
   EOT
   type = object({
     cidr               = optional(string, "10.0.0.0/16")
@@ -79,8 +79,8 @@ variable "engine" {
 
 variable "database" {
   description = <<-EOT
-    The database. name: of the schema that the app uses. admin_user: whom bootstrap creates and then works as, by
-    IAM; not the master user. The rest is as in the rds module.
+    The database. name: the app's schema. admin_user: the IAM user that bootstrap creates and then logs in as; not the
+    master user. The other settings are those of the rds module.
   EOT
   type = object({
     name                        = string
@@ -98,20 +98,20 @@ variable "database" {
 
   validation {
     condition     = can(regex("^[A-Za-z0-9_-]{1,32}$", var.database.admin_user))
-    error_message = "database.admin_user must have 1 to 32 letters, digits, _ and -: bootstrap makes no other users."
+    error_message = "database.admin_user must have 1 to 32 letters, digits, _ and -: bootstrap creates no other users."
   }
 
   validation {
     condition     = !contains(local.reserved_users, lower(var.database.admin_user))
-    error_message = "database.admin_user must be a user of its own: not the master user, and none that RDS or MySQL keep."
+    error_message = "database.admin_user must be a separate user: not the master user, and not reserved by RDS or MySQL."
   }
 }
 
 variable "proxy" {
   description = <<-EOT
-    RDS Proxy, which logs in to the database by IAM. reads_master_secret: whether its role may read the master secret,
-    which provider 5 makes it link; AWS's migration leaves that right while a secret is linked, and false takes it away
-    once the proxy is switched. The rest as in the module.
+    RDS Proxy, which logs in to the database by IAM. reads_master_secret: whether its role can read the master secret,
+    which provider 5 requires it to link. AWS's migration keeps this permission while a secret is linked; set it to
+    false after the switch to end-to-end IAM to remove it. The other settings are those of the module.
   EOT
   type = object({
     reads_master_secret               = optional(bool, true)
@@ -127,10 +127,10 @@ variable "proxy" {
 
 variable "app" {
   description = <<-EOT
-    The service. database_user: whom it logs in as. port: what people reach, through the load balancer. management_port:
-    where it answers /livez, /readyz, /metrics and /api/identity, which no listener forwards to. certificate_arn, or
-    domain_name and zone_id, give it HTTPS.
-    allowed_cidrs: who may reach the load balancer. min_size and max_size count instances.
+    The service. database_user: its database user. port: the port for users, through the load balancer. management_port:
+    the port for /livez, /readyz, /metrics and /api/identity; no listener forwards to it. certificate_arn, or
+    domain_name and zone_id, enable HTTPS. allowed_cidrs: the load balancer's clients. min_size and max_size: numbers of
+    instances.
   EOT
   type = object({
     database_user   = optional(string, "node_app")
@@ -155,27 +155,27 @@ variable "app" {
 
   validation {
     condition     = can(regex("^[A-Za-z0-9_-]{1,32}$", var.app.database_user))
-    error_message = "app.database_user must have 1 to 32 letters, digits, _ and -: bootstrap makes no other users."
+    error_message = "app.database_user must have 1 to 32 letters, digits, _ and -: bootstrap creates no other users."
   }
 
   validation {
     condition     = !contains(local.reserved_users, lower(var.app.database_user))
-    error_message = "app.database_user must be a user of its own: not the master user, and none that RDS or MySQL keep."
+    error_message = "app.database_user must be a separate user: not the master user, and not reserved by RDS or MySQL."
   }
 
   validation {
     condition     = lower(var.app.database_user) != lower(var.database.admin_user)
-    error_message = "app.database_user must not be database.admin_user: the app would get the rights to make users."
+    error_message = "app.database_user must not be database.admin_user: the app would get the privileges to create users."
   }
 }
 
 variable "bootstrap" {
   description = <<-EOT
-    The program that makes the database users, as a Lambda that runs on apply. package: the zip that
-    `cargo xtask infra package` writes. users_file: the declaration of users (TOML); none for app.database_user alone,
-    who may select, insert, update and delete (with the table of the example app, where that is node_app).
-    reserved_concurrency: 1 keeps two runs apart already at Lambda, which accounts with a limit of 10 can't give; -1
-    leaves that to the lock that bootstrap takes in the database.
+    The program that creates the database users, as a Lambda function that runs on apply. package: the zip file that
+    `cargo xtask infra package` writes. users_file: the declaration of users (TOML); null for only app.database_user,
+    with SELECT, INSERT, UPDATE and DELETE (and with the table of the example app if the user is node_app).
+    reserved_concurrency: 1 prevents two runs at once in Lambda, which is not possible in accounts with a limit of 10;
+    -1 relies on bootstrap's lock in the database.
   EOT
   type = object({
     package              = string
@@ -187,14 +187,14 @@ variable "bootstrap" {
 }
 
 variable "alarm_topic_arns" {
-  description = "SNS topics that get the alarms; none for alarms that only the console shows."
+  description = "SNS topics for the alarms. Without topics, alarms are visible only in the console."
   type        = list(string)
   default     = []
   nullable    = false
 }
 
 variable "permissions_boundary_arn" {
-  description = "The boundary that every role gets: `permissions_boundary_arn` of stacks/account, where CI deploys."
+  description = "Permissions boundary of all roles: `permissions_boundary_arn` of stacks/account. Required for deployments by CI."
   type        = string
   default     = null
 }

@@ -8,7 +8,7 @@ terraform {
     }
   }
 
-  # Which bucket and key is told at `terraform init`: see README.md.
+  # `terraform init` gets the bucket and key as arguments: see README.md.
   backend "s3" {}
 }
 

@@ -1,11 +1,15 @@
-//! Checks of the repository that no compiler makes: nothing of one machine in it, lints inherited by each package, and
-//! an audit page whose tests exist.
+//! Checks of the repository that no compiler makes: nothing of one machine in it, lints inherited by each package, no
+//! module cycles, plain words, and an audit page whose tests exist.
 
 mod audit;
+mod cycles;
 mod places;
+mod words;
 
 use std::fs;
 use std::io;
+
+use xshell::cmd;
 
 use rds_iam_process::console::{Console, Style};
 use rds_iam_process::error::Error;
@@ -48,7 +52,7 @@ impl Finding {
 /// When something is wrong (all of it, at once), or git or a file cannot be read.
 pub fn run(workspace: &Workspace, console: Console, runner: Runner) -> Result<Outcome, Error> {
     let paths = tracked(workspace, runner)?;
-    let (mut wrong, mut long) = (Vec::new(), Vec::new());
+    let mut texts = Vec::new();
     for path in &paths {
         let full = workspace.root.join(path);
         let bytes = match fs::read(&full) {
@@ -59,9 +63,13 @@ pub fn run(workspace: &Workspace, console: Console, runner: Runner) -> Result<Ou
             }
             Err(source) => return Err(Error::File { action: "read", path: full, source }),
         };
-        let text = String::from_utf8_lossy(&bytes);
-        let file = File { path, text: &text };
+        texts.push((path, String::from_utf8_lossy(&bytes).into_owned()));
+    }
+    let files: Vec<File<'_>> = texts.iter().map(|(path, text)| File { path, text }).collect();
+    let (mut wrong, mut long) = (cycles::check(&files), Vec::new());
+    for &file in &files {
         wrong.extend(check(file));
+        wrong.extend(words::check(file));
         wrong.extend(audit::check(file, &workspace.root));
         long.extend(long_file(file));
     }
@@ -80,10 +88,11 @@ pub fn run(workspace: &Workspace, console: Console, runner: Runner) -> Result<Ou
 }
 
 fn tracked(workspace: &Workspace, runner: Runner) -> Result<Vec<String>, Error> {
-    // Whoever runs this builds the repository's code anyway, whoever owns the folder.
+    // This builds the repository's code anyway: git's check of the folder's owner protects nothing here.
     let trust = format!("safe.directory={}", workspace.root.display());
-    let list = Cmd::new("git", &workspace.root, "apt-get install git")
-        .args(["-c", trust.as_str(), "ls-files", "-z", "--cached", "--others", "--exclude-standard"])
+    let shell = workspace.shell();
+    let list = cmd!(shell, "git -c {trust} ls-files -z --cached --others --exclude-standard");
+    let list = Cmd::from_xshell(list, "apt-get install git")
         .hint("the checks read what git tracks: run this in a git clone");
     let listed = runner.ask(&list)?;
     Ok(listed.split('\0').filter(|path| !path.is_empty()).map(str::to_owned).collect())

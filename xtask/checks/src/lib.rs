@@ -5,3 +5,4 @@ pub mod gates;
 pub mod hygiene;
 pub mod infra;
 pub mod lint;
+pub mod tree;

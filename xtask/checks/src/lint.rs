@@ -2,14 +2,16 @@
 
 use std::time::Duration;
 
+use xshell::cmd;
+
 use crate::gates;
 use crate::hygiene;
 use rds_iam_process::console::Console;
 use rds_iam_process::error::Error;
-use rds_iam_process::runner::{RunError, Runner};
+use rds_iam_process::runner::{Cmd, RunError, Runner};
 use rds_iam_process::steps::{Outcome, Step};
 use rds_iam_process::tools;
-use rds_iam_process::workspace::Workspace;
+use rds_iam_process::workspace::{CARGO_HELP, Workspace};
 
 /// Names what may be left out where it can't be fetched, and why nothing fails then.
 const OFFLINE_VARIABLE: &str = "RDS_IAM_OFFLINE";
@@ -30,8 +32,10 @@ enum Unreachable {
 /// # Errors
 /// When something is not formatted, or not Rust.
 pub fn format(check: bool, workspace: &Workspace, runner: Runner) -> Result<Outcome, Error> {
-    let format = workspace.cargo(["fmt", "--all"]);
-    let format = if check { format.args(["--check"]).hint("run `cargo xtask fmt`") } else { format };
+    let shell = workspace.shell();
+    let only_check = check.then_some("--check");
+    let format = Cmd::from_xshell(cmd!(shell, "cargo fmt --all {only_check...}"), CARGO_HELP);
+    let format = if check { format.hint("run `cargo xtask fmt`") } else { format };
     runner.run(&format)?;
     Ok(Outcome::Passed)
 }
@@ -76,17 +80,17 @@ pub fn rust_steps(workspace: &Workspace, runner: Runner) -> Vec<Step<'_>> {
 fn compiled(workspace: &Workspace, runner: Runner) -> [Step<'_>; 2] {
     [
         Step::new("lints", move || {
-            let clippy = ["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"];
-            runner.run(
-                &workspace.cargo(clippy).hint("fix what clippy names, or `#[expect(…, reason = \"…\")]`"),
-            )?;
+            let shell = workspace.shell();
+            let clippy = cmd!(shell, "cargo clippy --workspace --all-targets --locked -- -D warnings");
+            let clippy = Cmd::from_xshell(clippy, CARGO_HELP);
+            runner.run(&clippy.hint("fix what clippy names, or `#[expect(…, reason = \"…\")]`"))?;
             Ok(Outcome::Passed)
         }),
         Step::new("documentation", move || {
-            let doc = workspace
-                .cargo(["doc", "--workspace", "--no-deps", "--locked"])
-                .env("RUSTDOCFLAGS", "-D warnings")
-                .hint("fix the links and examples that rustdoc names");
+            let shell = workspace.shell();
+            let doc =
+                cmd!(shell, "cargo doc --workspace --no-deps --locked").env("RUSTDOCFLAGS", "-D warnings");
+            let doc = Cmd::from_xshell(doc, CARGO_HELP).hint("fix the links and examples that rustdoc names");
             runner.run(&doc)?;
             Ok(Outcome::Passed)
         }),
@@ -96,14 +100,14 @@ fn compiled(workspace: &Workspace, runner: Runner) -> [Step<'_>; 2] {
 /// Licences, bans and sources of all dependencies, by the rules of `deny.toml`.
 fn dependencies(workspace: &Workspace, console: Console, runner: Runner) -> Result<Outcome, Error> {
     let program = tools::cargo_deny(workspace, console, runner)?;
-    // cargo-deny looks at every platform's dependencies, a build has fetched this one's alone.
-    let fetch = workspace.cargo(["fetch", "--locked"]).hint("run any cargo build, and commit Cargo.lock");
-    runner.run(&fetch)?;
-    let check = workspace
-        .tool(&program, tools::cargo_deny_help())
-        .args(["--locked", "--offline", "check", "--hide-inclusion-graph", "licenses", "bans", "sources"])
-        .hint("deny.toml gives the reason for each rule");
-    runner.run(&check)?;
+    let shell = workspace.shell();
+    // cargo-deny reads every platform's dependencies; a build has fetched this one's alone.
+    let fetch = Cmd::from_xshell(cmd!(shell, "cargo fetch --locked"), CARGO_HELP);
+    runner.run(&fetch.hint("run any cargo build, and commit Cargo.lock"))?;
+    let check =
+        cmd!(shell, "{program} --locked --offline check --hide-inclusion-graph licenses bans sources");
+    let check = Cmd::from_xshell(check, tools::cargo_deny_help());
+    runner.run(&check.hint("deny.toml gives the reason for each rule"))?;
     Ok(Outcome::Passed)
 }
 
@@ -115,8 +119,9 @@ fn advisories(
     runner: Runner,
 ) -> Result<Outcome, Error> {
     let program = tools::cargo_deny(workspace, console, runner)?;
-    let deny = || workspace.tool(&program, tools::cargo_deny_help());
-    let fetch = deny().args(["--locked", "fetch", "db", "index"]).within(FETCHED_WITHIN);
+    let shell = workspace.shell();
+    let fetch = cmd!(shell, "{program} --locked fetch db index");
+    let fetch = Cmd::from_xshell(fetch, tools::cargo_deny_help()).within(FETCHED_WITHIN);
     if let Err(error) = runner.run(&fetch) {
         if matches!(error, RunError::Stopped { .. }) {
             return Err(error.into());
@@ -135,8 +140,8 @@ fn advisories(
             ),
         });
     }
-    let check = ["--locked", "check", "--disable-fetch", "--hide-inclusion-graph", "advisories"];
-    runner.run(&deny().args(check).hint(
+    let check = cmd!(shell, "{program} --locked check --disable-fetch --hide-inclusion-graph advisories");
+    runner.run(&Cmd::from_xshell(check, tools::cargo_deny_help()).hint(
         "update the dependency (cargo update -p NAME), or ignore the advisory in deny.toml with a reason",
     ))?;
     Ok(Outcome::Passed)

@@ -11,6 +11,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use clap::ValueEnum;
 use sha2::{Digest, Sha256};
+use xshell::cmd;
 
 use rds_iam_process::console::Console;
 use rds_iam_process::error::Error;
@@ -98,7 +99,7 @@ impl Package {
 
     /// Where it is written.
     pub fn file(&self, workspace: &Workspace) -> PathBuf {
-        // Not where a release lies, lest somebody deploys it.
+        // Not in the folder of a release, so that it is not deployed.
         let folder = if self.only_here { "infra" } else { "lambda" };
         let name = format!("{folder}/rds-iam-bootstrap-{}.zip", self.architecture.name());
         self.output.clone().unwrap_or_else(|| workspace.target.join(name))
@@ -209,8 +210,8 @@ fn build(
 
 /// Checks before the build that Rust's standard library for the target is installed.
 fn has_standard_library(target: &str, workspace: &Workspace, runner: Runner) -> Result<(), Error> {
-    let ask = Cmd::new("rustc", &workspace.root, CARGO_HELP)
-        .args(["--print", "target-libdir", "--target", target])
+    let shell = workspace.shell();
+    let ask = Cmd::from_xshell(cmd!(shell, "rustc --print target-libdir --target {target}"), CARGO_HELP)
         .hint(format!("rustc has to support {target}"));
     let libraries = runner.ask(&ask)?;
     if Path::new(libraries.trim()).is_dir() {

@@ -18,7 +18,7 @@ pub(crate) const FRESH_SECONDS: i64 = 24 * 60 * 60;
 /// By how much the clocks of two machines may differ.
 pub(crate) const SKEW_SECONDS: i64 = 5 * 60;
 
-/// The manifest that lies beside a plan.
+/// The manifest beside a plan.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Manifest {
     environment: String,
@@ -44,7 +44,7 @@ pub(crate) struct Sources {
 }
 
 impl Manifest {
-    /// Of a plan that lies at `plan`, and its sources as they are now.
+    /// The manifest of the plan at `plan`, and of its sources as they are now.
     ///
     /// # Errors
     /// When a file can't be read.
@@ -80,7 +80,7 @@ impl Manifest {
     /// Whether this, as found beside a plan, is of what is here `now`.
     ///
     /// # Errors
-    /// When anything differs, or it is too old: all of it is told.
+    /// When anything differs, or it is too old: the error lists all of it.
     pub(crate) fn check(&self, here: &Self, now: i64) -> Result<(), Error> {
         let mut differences = Vec::new();
         let mut differs = |what: &str, planned: &str, is: &str| {
@@ -111,12 +111,12 @@ impl Manifest {
         }
         Err(Error::Found {
             found: format!("this is not the plan of what is here:\n  {}", differences.join("\n  ")),
-            help: "plan again, look at it, and apply that: nothing was changed".to_owned(),
+            help: "plan again, read the plan, and apply that: nothing was changed".to_owned(),
         })
     }
 }
 
-/// The addresses in a plan's JSON at which a value stands that Terraform holds to be sensitive.
+/// The addresses of the sensitive values in a plan's JSON.
 pub(crate) fn sensitive(plan: &Value) -> Vec<String> {
     let mut found = Vec::new();
     for (name, variable) in
@@ -256,7 +256,7 @@ mod tests {
           variables: planned 333333333333, here 777777777777
           bootstrap's package: planned , here 666666666666
           it was made at 2026-01-01T00:00:00Z, more than 24 hours ago
-          help: plan again, look at it, and apply that: nothing was changed
+          help: plan again, read the plan, and apply that: nothing was changed
         ");
     }
 

@@ -2,10 +2,10 @@
 
 use std::path::PathBuf;
 
-use clap::{Parser, Subcommand};
+use clap::{ArgMatches, Args as _, Command, FromArgMatches, Parser, Subcommand};
 
 use crate::args::{EnvArg, Options, ReportArgs, StageArgs};
-use crate::test;
+use crate::{stages, test};
 use rds_iam_checks::infra::Infra;
 use rds_iam_process::engine::Engine;
 use rds_iam_process::tools;
@@ -129,81 +129,69 @@ pub(crate) enum Task {
     },
 }
 
-/// The stages, each by itself. What each does is `--explain`ed by what it declares.
-#[derive(Debug, Subcommand)]
-pub(crate) enum StageTask {
-    /// Stage: check Terraform's format, and each module's and stack's validity and tests
-    #[command(display_order = 3)]
-    Validate(StageArgs),
-    /// Stage: lint the Terraform code by tflint's rules and AWS's
-    #[command(display_order = 3)]
-    Tflint(StageArgs),
-    /// Stage: check the Terraform code against checkov's security rules
-    #[command(display_order = 3)]
-    Checkov(StageArgs),
-    /// Stage: plan the deployment, and have the rules judge the plan
-    #[command(display_order = 3)]
-    Plan(StageArgs),
-    /// Stage: build the images of app and bootstrap, with SBOM and provenance
-    #[command(display_order = 3)]
-    DockerBuild(StageArgs),
-    /// Stage: scan images, SBOMs and repository for HIGH and CRITICAL weaknesses, secrets and misconfiguration
-    #[command(display_order = 3)]
-    Trivy(StageArgs),
-    /// Stage: apply the plan that was judged, and no other
-    #[command(display_order = 3)]
-    Apply(StageArgs),
-    /// Stage: read what Terraform put out for the deployment that is there
-    #[command(display_order = 3)]
-    Outputs(StageArgs),
-    /// Stage: write rds.conf, which bootstrap reads
-    #[command(display_order = 3)]
-    RdsConf(StageArgs),
-    /// Stage: switch the proxy to end-to-end IAM where the deployment asks for it, and read that back
-    #[command(display_order = 3)]
-    ProxyAuth(StageArgs),
-    /// Stage: push both images by digest, tagged with the commit, and wait for the registry's scan
-    #[command(display_order = 3)]
-    EcrPush(StageArgs),
-    /// Stage: create or update the database users, and verify them
-    #[command(display_order = 3)]
-    Bootstrap(StageArgs),
-    /// Stage: point the image's parameter at the digest, refresh the machines, watch their health, or go back
-    #[command(display_order = 3)]
-    Rollout(StageArgs),
-    /// Stage: ask the service over HTTP whether it is ready, and whom it logs in as
-    #[command(display_order = 3)]
-    Smoke(StageArgs),
-    /// Stage: build the programs that the pipeline runs, and bootstrap's Lambda package
-    #[command(display_order = 3)]
-    Programs(StageArgs),
-    /// Stage: stand up the account on this machine: AWS API, registry, and stacks/account in it
-    #[command(display_order = 3)]
-    Account(StageArgs),
+/// The stages that an operator can run by themselves.
+const STAGES: [&str; 16] = [
+    "validate",
+    "tflint",
+    "checkov",
+    "plan",
+    "docker-build",
+    "trivy",
+    "apply",
+    "outputs",
+    "rds-conf",
+    "proxy-auth",
+    "ecr-push",
+    "bootstrap",
+    "rollout",
+    "smoke",
+    "programs",
+    "account",
+];
+
+/// A stage run by itself: one subcommand for each of [`STAGES`], described by the stage's own purpose.
+#[derive(Debug)]
+pub(crate) struct StageTask {
+    pub(crate) name: &'static str,
+    pub(crate) args: StageArgs,
 }
 
-impl StageTask {
-    /// The stage's name, and what it was told.
-    pub(crate) fn named(self) -> (&'static str, StageArgs) {
-        match self {
-            Self::Validate(args) => ("validate", args),
-            Self::Tflint(args) => ("tflint", args),
-            Self::Checkov(args) => ("checkov", args),
-            Self::Plan(args) => ("plan", args),
-            Self::DockerBuild(args) => ("docker-build", args),
-            Self::Trivy(args) => ("trivy", args),
-            Self::Apply(args) => ("apply", args),
-            Self::Outputs(args) => ("outputs", args),
-            Self::RdsConf(args) => ("rds-conf", args),
-            Self::ProxyAuth(args) => ("proxy-auth", args),
-            Self::EcrPush(args) => ("ecr-push", args),
-            Self::Bootstrap(args) => ("bootstrap", args),
-            Self::Rollout(args) => ("rollout", args),
-            Self::Smoke(args) => ("smoke", args),
-            Self::Programs(args) => ("programs", args),
-            Self::Account(args) => ("account", args),
-        }
+impl Subcommand for StageTask {
+    fn augment_subcommands(cmd: Command) -> Command {
+        STAGES.into_iter().filter_map(stages::named).fold(cmd, |cmd, stage| {
+            let about = format!("Stage: {}", uncapitalised(stage.purpose));
+            // Last, for the arguments bring a description of their own.
+            cmd.subcommand(StageArgs::augment_args(Command::new(stage.name)).about(about).display_order(3))
+        })
     }
+
+    fn augment_subcommands_for_update(cmd: Command) -> Command {
+        Self::augment_subcommands(cmd)
+    }
+
+    fn has_subcommand(name: &str) -> bool {
+        STAGES.contains(&name)
+    }
+}
+
+impl FromArgMatches for StageTask {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        let stage =
+            matches.subcommand().and_then(|(name, args)| stages::named(name).map(|stage| (stage.name, args)));
+        let (name, args) =
+            stage.ok_or_else(|| clap::Error::new(clap::error::ErrorKind::MissingSubcommand))?;
+        Ok(Self { name, args: StageArgs::from_arg_matches(args)? })
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        *self = Self::from_arg_matches(matches)?;
+        Ok(())
+    }
+}
+
+fn uncapitalised(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map_or_else(String::new, |first| first.to_lowercase().chain(letters).collect())
 }
 
 #[cfg(test)]

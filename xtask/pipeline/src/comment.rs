@@ -10,16 +10,16 @@ use rds_iam_process::file;
 use rds_iam_process::runner::{Cmd, Runner};
 use rds_iam_process::workspace::Workspace;
 
-/// By which the comment is found again. Nobody sees it.
+/// The mark by which the comment is found again. GitHub does not render it.
 const MARK: &str = "<!-- the plan of cargo xtask -->";
-/// What a reader must know: the text below it comes from a job that ran the pull request's own code.
+/// The origin of the text: a job that ran the pull request's own code.
 const ORIGIN: &str = "> [!NOTE]\n> Written by this pull request's own code. It shows what that code says of its plan, \
                       which is no verdict: the plan that is applied is made again, from main.\n";
-/// Who writes with the token of a job.
+/// The user that the token of a job belongs to.
 const AUTHOR: &str = "github-actions[bot]";
-/// One call of GitHub's API.
+/// The limit of one call of GitHub's API.
 const ANSWERS_WITHIN: Duration = Duration::from_secs(60);
-/// GitHub takes no longer comment.
+/// The longest comment that GitHub accepts, in characters.
 const LONGEST: usize = 65_536;
 
 /// Writes `text` into the comment of the pull request that the environment names.
@@ -59,7 +59,7 @@ fn body(text: &str) -> Result<String, Error> {
         return Ok(body);
     }
     Err(Error::Found {
-        found: format!("the comment has {} characters, and GitHub takes {LONGEST}", body.len()),
+        found: format!("the comment has {} characters, and GitHub accepts {LONGEST}", body.len()),
         help: "cargo xtask plan writes shorter ones".to_owned(),
     })
 }

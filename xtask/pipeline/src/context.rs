@@ -1,4 +1,4 @@
-//! What a run is about: the commit, the environment, and where its files lie.
+//! The context of a run: the commit, the environment, and the paths of its files.
 
 use std::path::{Path, PathBuf};
 
@@ -10,7 +10,7 @@ use rds_iam_process::error::Error;
 use rds_iam_process::runner::{Cmd, Runner};
 use rds_iam_process::workspace::Workspace;
 
-/// What every stage of a run is told.
+/// The context that every stage of a run gets.
 #[derive(Debug)]
 pub(crate) struct Context<'a> {
     pub(crate) workspace: &'a Workspace,
@@ -27,7 +27,7 @@ pub(crate) struct Context<'a> {
     pub(crate) plans: bool,
     /// Whether what is planned is applied in the same run, which keeps others out meanwhile.
     pub(crate) applies: bool,
-    /// Whether this run takes the deployment away.
+    /// Whether this run destroys the deployment.
     pub(crate) destroys: bool,
     /// Whether a destruction does without a last snapshot of the database.
     pub(crate) no_snapshot: bool,
@@ -48,7 +48,7 @@ pub(crate) struct Promotion {
     pub(crate) reason: String,
 }
 
-/// What is checked out.
+/// The commit that is checked out.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Commit {
     /// 40 hexadecimal digits.
@@ -62,7 +62,7 @@ pub(crate) struct Commit {
 }
 
 impl Commit {
-    /// Asks git.
+    /// Reads the commit from git.
     ///
     /// # Errors
     /// When this is no clone, or it has no commit.
@@ -110,7 +110,7 @@ fn new_files(listed: &str, root: &Path) -> Result<String, Error> {
         let path = root.join(name);
         let bytes = std::fs::read(&path).map_err(|error| Error::Found {
             found: format!("could not read the new file {}: {error}", path.display()),
-            help: "plans and verdicts are bound to each new file in terraform/: make it readable, remove it, or add it \
+            help: "plans and gate results are bound to each new file in terraform/: make it readable, remove it, or add it \
                    to .gitignore"
                 .to_owned(),
         })?;
@@ -128,7 +128,7 @@ fn web_address(remote: &str) -> String {
     let Some((_, rest)) = remote.split_once("://").filter(|(scheme, _)| *scheme != "file") else {
         return String::new();
     };
-    // Whoever clones with a token in the address must not find it in an image.
+    // A token in the address of a clone must not reach an image.
     let rest = rest.split(['?', '#']).next().unwrap_or_default();
     let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
     let host = host.rsplit_once('@').map_or(host, |(_, host)| host);
@@ -147,22 +147,22 @@ impl Context<'_> {
         self.folder().join(name)
     }
 
-    /// A file of what one job hands on to the next: a plan with all that binds it, and the gates' verdicts.
+    /// A file of the bundle that one job passes to the next: a plan with all that binds it, and the gates' results.
     pub(crate) fn bundle(&self, name: &str) -> PathBuf {
         self.folder().join("bundle").join(name)
     }
 
-    /// Where this run's images lie.
+    /// The folder of this run's images.
     pub(crate) fn images(&self) -> PathBuf {
         self.file("images")
     }
 
-    /// The file that says which commit, with which changes, those images are of.
+    /// The file that names the commit, with its changes, that those images were built from.
     pub(crate) fn images_of(&self) -> PathBuf {
         self.images().join("commit")
     }
 
-    /// Where findings lie, for code scanning.
+    /// The file of a gate's findings, for code scanning.
     pub(crate) fn sarif(&self, name: &str) -> PathBuf {
         folder(self.workspace).join("sarif").join(format!("{name}.sarif"))
     }
@@ -184,7 +184,7 @@ impl Context<'_> {
     }
 }
 
-/// Where all that the pipeline writes lies.
+/// The folder of all that the pipeline writes.
 pub(crate) fn folder(workspace: &Workspace) -> PathBuf {
     workspace.target.join("pipeline")
 }

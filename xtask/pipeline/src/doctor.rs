@@ -1,6 +1,5 @@
-//! `cargo xtask doctor`: everything the workspace needs on this machine, all of it looked at before
-//! anything is said, and the command that fixes each thing that is missing. Tasks look at their part of the same
-//! list before they begin.
+//! `cargo xtask doctor`: checks everything the workspace needs on this machine, and prints the command that fixes each
+//! thing that is missing. Tasks check their part of the same list before they begin.
 
 mod checks;
 mod list;
@@ -25,7 +24,7 @@ pub(crate) use preflight::{NOT_BEGUN, preflight, require};
 pub(crate) fn run(json: bool, workspace: &Workspace, console: Console, runner: Runner) -> bool {
     let engine = Engine::from_env().unwrap_or(Engine::Auto);
     let needs = needs(&ThisMachine { workspace, runner }, Wanted::All, engine);
-    // A question that was stopped has no answer.
+    // A check that was stopped has no result.
     if runner::interrupted() {
         return false;
     }

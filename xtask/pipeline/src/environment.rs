@@ -1,4 +1,4 @@
-//! An environment: its `environments/<name>.tfvars`, and where the state of its deployment lies.
+//! An environment: its `environments/<name>.tfvars`, and the location of its deployment's state.
 
 use std::fs;
 use std::path::PathBuf;
@@ -23,10 +23,10 @@ const RESERVED: [&str; 5] = ["account", "ci", "context", "reports", "sarif"];
 /// The root module of a deployment, from the workspace's root.
 pub(crate) const STACK: &str = "terraform/stacks/service";
 
-/// Where settings of environments lie, from the workspace's root.
+/// The folder of the environments' settings, from the workspace's root.
 const FOLDER: &str = "terraform/stacks/service/environments";
 
-/// What is deployed, and where.
+/// A deployment's name, account and settings.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Environment {
     pub(crate) name: String,
@@ -35,7 +35,7 @@ pub(crate) struct Environment {
     pub(crate) project: String,
     /// `arm64` or `x86_64`: what bootstrap's function and the app's machines are.
     pub(crate) architecture: String,
-    /// Where its tfvars say that bootstrap's package lies, from the stack.
+    /// The path of bootstrap's package in its tfvars, from the stack.
     package: Option<PathBuf>,
     pub(crate) kind: EnvironmentKind,
 }
@@ -160,7 +160,7 @@ impl Environment {
         self.arn("ssm", &format!("parameter{path}"))
     }
 
-    /// Where the app's settings lie.
+    /// The parameter path of the app's settings.
     pub(crate) fn settings_path(&self) -> String {
         format!("/{}/database", self.name)
     }
@@ -180,7 +180,7 @@ impl Environment {
         self.port().map(|port| port + TO_MANAGEMENT_PORT)
     }
 
-    /// bootstrap's package, written where the plan will look for it.
+    /// bootstrap's package, at the path that the plan reads.
     ///
     /// # Errors
     /// When Lambda has no such processor.
@@ -200,7 +200,7 @@ impl Environment {
         workspace.root.join(FOLDER).join(format!("{}.tfvars", self.name))
     }
 
-    /// Where Terraform's state lies: bucket, key and region, nothing secret.
+    /// The location of Terraform's state: bucket, key and region, nothing secret.
     pub(crate) fn backend(&self, workspace: &Workspace) -> PathBuf {
         workspace.root.join(FOLDER).join(format!("{}.s3.tfbackend", self.name))
     }

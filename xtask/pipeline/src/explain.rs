@@ -1,5 +1,5 @@
-//! `--explain`: what a run would do and why in this order; `--explain STAGE`: all about one stage. From what
-//! the stages declare, nothing else.
+//! `--explain`: the stages of a run and their order; `--explain STAGE`: the description of one stage. Both come from
+//! what the stages declare.
 
 use crate::selection::{Run, did_you_mean};
 use crate::stage::{Artifact, Stage};
@@ -54,7 +54,7 @@ pub(crate) fn stage(name: &str) -> Result<Vec<String>, Error> {
         }
     })?;
     let list = |artifacts: &[Artifact]| {
-        let told: Vec<String> = artifacts
+        let listed: Vec<String> = artifacts
             .iter()
             .map(|artifact| {
                 let makers = stages::ALL.into_iter().filter(|maker| maker.outputs.contains(artifact));
@@ -65,7 +65,7 @@ pub(crate) fn stage(name: &str) -> Result<Vec<String>, Error> {
                 format!("{} (made by {})", artifact.what(), makers.join(" or "))
             })
             .collect();
-        if told.is_empty() { "nothing".to_owned() } else { told.join(", ") }
+        if listed.is_empty() { "nothing".to_owned() } else { listed.join(", ") }
     };
     Ok(vec![
         format!("{}: {}", stage.name, stage.purpose),
@@ -83,7 +83,7 @@ pub(crate) fn stage(name: &str) -> Result<Vec<String>, Error> {
 mod tests {
     use super::*;
 
-    /// The page for operators tells the same as the stages.
+    /// The page for operators agrees with the stages.
     #[test]
     fn the_page_has_every_stage_with_its_exit_status_and_effect() {
         let page =

@@ -1,4 +1,4 @@
-//! `gates.json`: what each gate said of a commit. It travels with the plan and the image, so that nothing is
+//! `gates.json`: the result of each gate for a commit. It travels with the plan and the image, so that nothing is
 //! applied, pushed or promoted that no gate has passed.
 
 use std::path::{Path, PathBuf};
@@ -16,22 +16,22 @@ use rds_iam_process::file;
 /// The gate whose result is of images, and not of a commit alone.
 const OF_IMAGES: &str = "trivy";
 
-/// What the gates said.
+/// The results of the gates.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct GateResults {
-    /// What was judged.
+    /// The commit that was checked.
     commit: String,
     /// The digest of the app's image, once there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     image: Option<String>,
-    /// Who judged: the run's address on GitHub, or user and machine.
+    /// The run that checked it: its address on GitHub, or user and machine.
     run: String,
-    /// When the last of them did, RFC 3339.
+    /// When the last gate ended, RFC 3339.
     at: String,
     gates: Vec<GateResult>,
 }
 
-/// What one gate said.
+/// The result of one gate.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct GateResult {
     name: String,
@@ -45,19 +45,19 @@ struct GateResult {
     images: Vec<String>,
 }
 
-/// How a gate ended.
+/// The outcome of a gate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum GateOutcome {
     Passed,
     Failed,
-    /// Somebody named it in `--skip`.
+    /// The operator named it in `--skip`.
     Skipped,
 }
 
 impl GateResults {
-    /// What is known of this commit since yesterday; what was said of another one, or long ago, is nothing: new
-    /// weaknesses come to light every day.
+    /// Loads the results of this commit that are younger than a day. Older ones do not count: new vulnerabilities are
+    /// published every day.
     pub(crate) fn load(context: &Context<'_>) -> Self {
         let known =
             std::fs::read_to_string(path(context)).ok().and_then(|text| serde_json::from_str(&text).ok());
@@ -73,7 +73,7 @@ impl GateResults {
         Self { commit: commit.identity(), image: None, run: who(), at: String::new(), gates: Vec::new() }
     }
 
-    /// Notes what a gate said now.
+    /// Records the outcome of a gate.
     pub(crate) fn set(
         &mut self,
         gate: &str,
@@ -154,12 +154,12 @@ pub(crate) fn digest(layout: &Path) -> Result<String, Error> {
     })
 }
 
-/// Where they are kept.
+/// The path of the file.
 pub(crate) fn path(context: &Context<'_>) -> PathBuf {
     context.bundle("gates.json")
 }
 
-/// Who runs this: the run on GitHub, or user and machine.
+/// The identity of this run: its address on GitHub, or user and machine.
 pub(crate) fn who() -> String {
     let variable = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
     if let (Some(server), Some(repository), Some(run)) =
@@ -218,7 +218,7 @@ mod tests {
         assert!(results.allows("trivy", &context));
         let of_image = |digest| results.clone().of_image(digest).map(|of| of.image);
         assert_eq!(of_image("one-app").unwrap().as_deref(), Some("one-app"));
-        // Other images of the same commit were not looked at.
+        // Other images of the same commit were not scanned.
         images("two");
         assert!(!results.allows("trivy", &context));
         insta::assert_snapshot!(of_image("two-app").unwrap_err().report(), @r"

@@ -19,13 +19,13 @@ use rds_iam_process::file;
 use rds_iam_process::runner::{self, Cmd};
 use rds_iam_process::workspace::Workspace;
 
-/// How long it may take to start: a second, but minutes where Python packages come first.
+/// The limit of its start: a second, but minutes where Python packages come first.
 const READY_WITHIN: Duration = Duration::from_secs(600);
-/// How long it may take to end: it stops containers and databases.
+/// The limit of its end: it stops containers and databases.
 const ENDS_WITHIN: Duration = Duration::from_secs(60);
-/// How long a database may take: seconds, but minutes where the server is fetched first.
+/// The limit of a database's start: seconds, but minutes where the server is fetched first.
 const DATABASE_WITHIN: Duration = Duration::from_secs(600);
-/// How often its state is looked at.
+/// The interval at which its state is polled.
 const POLL: Duration = Duration::from_millis(100);
 
 /// A running account, as it says of itself in `account.json`.
@@ -54,13 +54,13 @@ fn is_alive(pid: i32) -> bool {
     Pid::from_raw(pid).is_some_and(|pid| test_kill_process(pid).is_ok())
 }
 
-/// What leads Terraform, the SDKs and so all programs to the account on this machine, and nowhere else.
+/// The variables that direct Terraform and the SDKs to the account on this machine, and nowhere else.
 ///
 /// # Errors
 /// When the run is for no environment.
 pub(crate) fn environment(context: &Context<'_>) -> Result<Vec<(&'static str, String)>, Error> {
     let credentials = folder(context.workspace).join("credentials").display().to_string();
-    // Where it does not run, a port that nobody answers at, and not AWS.
+    // Where it does not run, a port without a listener, and not AWS.
     let url = running(context.workspace)
         .map_or_else(|| "http://127.0.0.1:1".to_owned(), |account| account.aws_endpoint_url);
     Ok(vec![
@@ -72,7 +72,7 @@ pub(crate) fn environment(context: &Context<'_>) -> Result<Vec<(&'static str, St
     ])
 }
 
-/// The server that plays a database instance on this machine.
+/// The server that emulates a database instance on this machine.
 #[derive(Clone, Debug, Deserialize)]
 pub(crate) struct Database {
     /// Where to connect to, `host:port`.
@@ -82,10 +82,10 @@ pub(crate) struct Database {
 }
 
 impl Database {
-    /// The one of an instance; waits until it answers.
+    /// Finds the server of an instance; waits until it answers.
     ///
     /// # Errors
-    /// When no server plays it.
+    /// When no server emulates it.
     pub(crate) fn find(workspace: &Workspace, identifier: &str) -> Result<Self, Error> {
         let path = folder(workspace).join("databases").join(format!("{identifier}.json"));
         let since = Instant::now();
@@ -97,7 +97,7 @@ impl Database {
     }
 }
 
-/// The command that is the account.
+/// The command that runs the account.
 pub(crate) fn command(workspace: &Workspace) -> Cmd {
     let program = workspace.target.join("debug/rds-iam-emulator").display().to_string();
     let folder = folder(workspace).display().to_string();
@@ -120,7 +120,7 @@ pub(crate) fn start(workspace: &Workspace, io: &Io) -> Result<bool, Error> {
     let folder = folder(workspace);
     // What an earlier one left, whose databases are gone.
     file::remove_folder(&folder)?;
-    // Beside it: it takes a folder that is its own.
+    // Beside it: the account accepts only a folder without other files.
     let log = folder.with_extension("log");
     file::make_folder(context::folder(workspace).as_path())?;
     let out = File::create(&log).map_err(file::failed("make", &log))?;
@@ -128,7 +128,7 @@ pub(crate) fn start(workspace: &Workspace, io: &Io) -> Result<bool, Error> {
     let cmd = command(workspace);
     io.console.line(&format!("$ {} >{} 2>&1 &", cmd.shown(), log.display()));
     let mut process = cmd.process();
-    // A group of its own: Ctrl-C ends the run and not the account, in which its work is.
+    // A separate process group: Ctrl-C ends the run and not the account, which holds its work.
     process.stdin(Stdio::null()).stdout(out).stderr(err).process_group(0);
     let mut child = process.spawn().map_err(|source| Error::Run(cmd.not_started(source)))?;
     let since = Instant::now();
@@ -188,7 +188,7 @@ fn is_defunct(pid: i32) -> bool {
     fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| stat.contains(") Z "))
 }
 
-/// Until the next look; there is nothing to be woken by.
+/// Waits until the next poll; no event announces a change.
 fn pause() {
     thread::park_timeout(POLL);
 }

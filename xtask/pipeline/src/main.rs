@@ -40,8 +40,8 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 
-use args::{Options, StageArgs};
-use cli::{Cli, Task};
+use args::Options;
+use cli::{Cli, StageTask, Task};
 use doctor::NOT_BEGUN;
 use rds_iam_checks::infra::{self, Infra};
 use rds_iam_checks::lint;
@@ -57,8 +57,8 @@ use selection::Run;
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let console = Console::from_env();
-    let tell = move |text: &str| console.line(&console.paint(Style::Warning, &format!("\n{text}")));
-    if let Err(error) = runner::watch_signals(tell) {
+    let announce = move |text: &str| console.line(&console.paint(Style::Warning, &format!("\n{text}")));
+    if let Err(error) = runner::watch_signals(announce) {
         // Ctrl-C then ends us at once, as it does every program.
         console.line(&format!("warning: signals can't be watched: {error}"));
     }
@@ -79,7 +79,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Runs one task; the exit status, where it has told about a failure itself.
+/// Runs one task and returns the exit status; a task reports its own failures.
 fn start(task: Task, console: Console) -> Result<u8, Error> {
     let runner = Runner::new(console);
     let workspace = Workspace::find(runner)?;
@@ -122,15 +122,12 @@ fn start(task: Task, console: Console) -> Result<u8, Error> {
         Task::Destroy { environment, no_snapshot, options } => {
             pipeline(Request { no_snapshot, ..Request::new(Run::Destroy, environment.env, options) })
         }
-        Task::Stage(stage) => {
-            let (name, StageArgs { env, report }) = stage.named();
-            pipeline(Request::from_stage(name, env, report))
-        }
+        Task::Stage(StageTask { name, args }) => pipeline(Request::from_stage(name, args.env, args.report)),
         Task::PullRequestComment { file } => comment::run(&file, &workspace, runner).map(|()| 0),
         Task::Infra(task) => {
-            // The others are given what they need, or are called by what has looked.
-            let looks = matches!(task, Infra::Check | Infra::Local);
-            if looks && ready(doctor::Task::Infra, Engine::from_env()?).is_none() {
+            // Only these two are started by a person; the caller of the others has checked what they need.
+            let checks = matches!(task, Infra::Check | Infra::Local);
+            if checks && ready(doctor::Task::Infra, Engine::from_env()?).is_none() {
                 return Ok(status(NOT_BEGUN));
             }
             infra::run(task, &workspace, console, runner).map(all_well)

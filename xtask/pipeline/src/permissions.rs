@@ -1,4 +1,4 @@
-//! Whose credentials a run has, and what they may do: asked of AWS before any stage begins.
+//! The caller of a run and its rights, checked with AWS before any stage begins.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use rds_iam_process::error::Error;
 use rds_iam_process::runner::{RunError, Runner};
 use rds_iam_process::workspace;
 
-/// What to do where a right is lacking.
+/// The advice where a right is missing.
 pub(super) const HELP: &str = "take the environment's own role (on GitHub: the variable AWS_DEPLOY_ROLE_ARN of that environment), or have an \
      administrator apply terraform/stacks/account, which gives it the right";
 /// It asks IAM about each right; it gives up by itself before.
@@ -21,12 +21,12 @@ const ANSWERS_WITHIN: Duration = Duration::from_secs(90);
 /// The program that asks may have to be built.
 const BUILT_WITHIN: Duration = Duration::from_secs(1200);
 
-/// The exit status of `rds-iam` for a command line that it does not know.
+/// The exit status of `rds-iam` for a command line that it does not support.
 const WRONG_USE: i32 = 64;
 
 /// What `rds-iam whoami` prints.
 #[derive(Debug, Deserialize)]
-struct Told {
+struct CallerReport {
     arn: String,
     #[serde(default)]
     lacks: Vec<String>,
@@ -45,7 +45,7 @@ pub(super) fn permission_needs<'c>(
     std::iter::once(Need::Credentials).chain(rights).collect()
 }
 
-/// Whether there can be credentials, as far as this machine knows.
+/// Checks whether this machine can have credentials, without asking AWS.
 ///
 /// # Errors
 /// When there can be none.
@@ -92,9 +92,9 @@ pub(super) fn missing_rights<'n>(
     let tags = [("Project", &environment.project), ("Environment", &environment.name)];
     let tags = tags.iter().flat_map(|(name, value)| ["--tag".to_owned(), format!("{name}={value}")]);
     let ask = context.program("rds-iam")?.args(place).args(tags).args(asked);
-    let answer = match runner.ask_within(&ask, ANSWERS_WITHIN) {
-        Ok(answer) => answer,
-        // A dry run builds nothing, and what was built before may not know what it is asked.
+    let printed = match runner.ask_within(&ask, ANSWERS_WITHIN) {
+        Ok(printed) => printed,
+        // A dry run builds nothing, and an older program may not support these arguments.
         Err(RunError::Failed { status, .. }) if only_looks && status.code() == Some(WRONG_USE) => {
             return Ok(Vec::new());
         }
@@ -107,13 +107,13 @@ pub(super) fn missing_rights<'n>(
         }
         Err(other) => return Err(other.into()),
     };
-    let told: Told = serde_json::from_str(&answer).map_err(Error::answer(&ask))?;
-    if let Some(reason) = told.not_asked {
-        let note = format!("what {} may do is not known before it does it: {reason}", told.arn);
+    let answer: CallerReport = serde_json::from_str(&printed).map_err(Error::answer(&ask))?;
+    if let Some(reason) = answer.not_asked {
+        let note = format!("what {} may do is unknown until it is tried: {reason}", answer.arn);
         console.line(&console.paint(Style::Warning, &note));
     }
-    let lacking = rights.filter(|(_, action, on)| told.lacks.contains(&format!("{action} on {on}")));
-    Ok(lacking.map(|(need, action, on)| (need, format!("{} may not {action} on {on}", told.arn))).collect())
+    let lacking = rights.filter(|(_, action, on)| answer.lacks.contains(&format!("{action} on {on}")));
+    Ok(lacking.map(|(need, action, on)| (need, format!("{} may not {action} on {on}", answer.arn))).collect())
 }
 
 /// The program that asks AWS.

@@ -4,7 +4,7 @@ use crate::context::Context;
 use rds_iam_process::error::Error;
 use rds_iam_tfplan::{Action, Counts, Review, Rule};
 
-/// How many changes a table lists; GitHub takes 65,536 characters in a comment.
+/// The most changes that a table lists; GitHub accepts 65,536 characters in a comment.
 const MOST_ROWS: usize = 60;
 
 /// Renders the review of a plan as Markdown: addresses and names, never values.

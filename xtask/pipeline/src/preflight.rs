@@ -1,4 +1,4 @@
-//! Before a run begins: everything that it needs, all of it looked at, all that is missing told at once
+//! Checks everything that a run needs before it begins, and reports all that is missing at once
 //! with how to install it.
 
 use crate::context::Context;
@@ -22,7 +22,7 @@ pub(crate) struct Missing {
     pub(crate) stages: String,
 }
 
-/// Checks everything that `stages` need on this machine, which takes no time; what is missing. AWS is asked by
+/// Checks everything that `stages` need on this machine, and returns what is missing. AWS is asked by
 /// [`check_caller`].
 pub(crate) fn check(stages: &[&Stage], context: &Context<'_>, runner: Runner) -> Vec<Missing> {
     let mut missing: Vec<Missing> = Vec::new();
@@ -54,7 +54,7 @@ pub(crate) fn check_caller(
     only_looks: bool,
 ) -> Vec<Missing> {
     let needs = needs(stages, context);
-    // `look` has reported that there can be no credentials.
+    // `check` has reported that there can be no credentials.
     if !needs.contains(&Need::Credentials) || permissions::may_log_in().is_err() {
         return Vec::new();
     }
@@ -99,14 +99,14 @@ pub(crate) fn not_asked_yet(stages: &[&Stage], context: &Context<'_>) -> Option<
     )
 }
 
-/// What a dry run of `stages` does not look at, for it builds nothing.
+/// The note on what a dry run of `stages` does not check, for it builds nothing.
 pub(crate) fn not_checked(stages: &[&Stage], context: &Context<'_>) -> Option<String> {
     (needs(stages, context).contains(&Need::Credentials) && !permissions::asks_aws(context).is_file()).then(|| {
-        "not looked at: whose credentials these are; what asks AWS is not built yet (cargo xtask programs)".to_owned()
+        "not checked: whose credentials these are; the program that asks AWS is not built yet (cargo xtask programs)".to_owned()
     })
 }
 
-/// Tells what is missing.
+/// Reports what is missing.
 pub(crate) fn report(missing: &[Missing], console: Console) {
     for Missing { what, help, stages } in missing {
         console.line(&console.paint(Style::Bad, &format!("missing: {what} (for {stages})")));
@@ -181,7 +181,7 @@ fn can_install() -> bool {
     rustix::process::geteuid().is_root() && on_path("apt-get")
 }
 
-/// Installs the packages of programs that `stages` need and this machine lacks; [`look`] has found that it may.
+/// Installs the packages of programs that `stages` need and this machine lacks; [`check`] has found that it may.
 ///
 /// # Errors
 /// When apt fails.
@@ -204,7 +204,7 @@ pub(crate) fn install(
     if lacking.is_empty() {
         return Ok(());
     }
-    let note = format!("installing what this run takes and this machine lacks: {}", lacking.join(", "));
+    let note = format!("installing what this run needs and this machine lacks: {}", lacking.join(", "));
     console.line(&console.paint(Style::Warning, &note));
     let apt = || {
         Cmd::new("apt-get", &context.workspace.root, "install it by hand")

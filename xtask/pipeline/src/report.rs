@@ -1,4 +1,4 @@
-//! How a run ended, for who reads on: a table, JSON, JUnit, and the summary of a job on GitHub.
+//! The report of a run: a table, JSON, JUnit, and the summary of a job on GitHub.
 
 use std::io::Write;
 use std::path::Path;
@@ -17,10 +17,10 @@ use rds_iam_process::file;
 use rds_iam_process::runner;
 use rds_iam_process::summary::{self, End};
 
-/// The exit status of a run that was interrupted, as shells have it: 128 + SIGINT.
+/// The exit status of a run that was interrupted, by the shells' convention: 128 + SIGINT.
 const INTERRUPTED: u8 = 130;
 
-/// Says that the run was interrupted; its exit status.
+/// Reports that the run was interrupted and returns its exit status.
 pub(crate) fn interrupted(console: Console) -> u8 {
     console.line(&format!("interrupted; exit status {INTERRUPTED}"));
     INTERRUPTED
@@ -92,7 +92,7 @@ pub(crate) fn write_json(path: &Path, done: &[Done], run: Run, context: &Context
     file::replace(path, format!("{:#}\n", json(done, run, context)))
 }
 
-/// Writes the run as JUnit has a suite of tests: a stage is a case.
+/// Writes the run as a JUnit test suite: a stage is a case.
 ///
 /// # Errors
 /// When the file can't be written.
@@ -119,7 +119,7 @@ pub(crate) fn write_junit(path: &Path, done: &[Done], run: Run) -> Result<(), Er
     let mut report = Report::new("cargo xtask");
     report.add_test_suite(suite);
     let xml = report.to_string().map_err(|error| Error::Found {
-        found: format!("the run can't be told as JUnit: {error}"),
+        found: format!("the run can't be written as JUnit: {error}"),
         help: "leave out --junit, and report it".to_owned(),
     })?;
     file::replace(path, xml)
@@ -139,9 +139,9 @@ pub(crate) fn summarise(done: &[Done], run: Run, context: &Context<'_>) -> Resul
         let note = note.replace('|', "\\|");
         text.push_str(&format!("| {name} | {result} | {} | {note} |\n", seconds.trim()));
     }
-    for (stage, told) in [("plan", "plan.md"), ("destroy-plan", "destroy.md")] {
+    for (stage, page) in [("plan", "plan.md"), ("destroy-plan", "destroy.md")] {
         let planned = done.iter().any(|done| done.stage.name == stage && done.took.is_some());
-        if planned && let Ok(plan) = file::read(&context.file(told)) {
+        if planned && let Ok(plan) = file::read(&context.file(page)) {
             text.push_str(&format!("\n{plan}"));
         }
     }

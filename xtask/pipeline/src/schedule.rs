@@ -44,7 +44,7 @@ pub(crate) fn run(
     console: Console,
     show: &mut Show,
 ) -> Vec<Done> {
-    // One more than can compute: some stage always waits for somebody else.
+    // One more than there are processors: some stage always waits for the network.
     let most = thread::available_parallelism().map_or(1, usize::from) + 1;
     let mut state: Vec<State> = stages.iter().map(|_| State::Waiting).collect();
     let mut results = GateResults::load(context);
@@ -173,7 +173,7 @@ fn open_log(
     Ok((log, path))
 }
 
-/// All that a stage does; the last thing that a person should know of it.
+/// Performs a stage's actions and returns their notes.
 fn perform(stage: &Stage, context: &Context<'_>, io: &Io) -> Result<Option<String>, Error> {
     let mut notes = Vec::new();
     for action in (stage.actions)(context)? {
@@ -193,12 +193,12 @@ fn perform(stage: &Stage, context: &Context<'_>, io: &Io) -> Result<Option<Strin
 
 fn panicked(stage: &Stage) -> Error {
     Error::Found {
-        found: format!("{} came upon a mistake of its own", stage.name),
+        found: format!("{} failed by a bug in the pipeline", stage.name),
         help: "the message above says where in xtask; please report it".to_owned(),
     }
 }
 
-/// Keeps what a gate said, for whoever relies on it.
+/// Records a gate's outcome, for the stages that rely on it.
 fn note(stage: &Stage, end: &End, results: &mut GateResults, context: &Context<'_>) -> Result<(), Error> {
     let judged = match end {
         End::Passed(_) | End::Warned(_) => GateOutcome::Passed,

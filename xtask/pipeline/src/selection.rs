@@ -15,12 +15,12 @@ pub(crate) enum Run {
     Promote,
     Rollback,
     Destroy,
-    /// One stage by itself, with what it takes to run it.
+    /// One stage by itself, with the stages that it requires.
     One(&'static str),
 }
 
 impl Run {
-    /// As the command line has it.
+    /// Its name on the command line.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Ci => "ci",
@@ -220,7 +220,7 @@ pub(crate) fn unmet(run: Run, wanted: &[&Stage], context: &Context<'_>) -> Vec<M
 
 /// What makes an input of a stage that is not there.
 fn made_by(input: Artifact, stage: &Stage, run: Run, context: &Context<'_>) -> String {
-    // The files of a run for none lie elsewhere than those of an environment.
+    // The files of a run without an environment are in another folder.
     let of = context
         .environment
         .as_ref()
@@ -237,14 +237,14 @@ fn made_by(input: Artifact, stage: &Stage, run: Run, context: &Context<'_>) -> S
         // apply reads them, too, and changes the account before.
         (Artifact::Outputs, _) => format!("cargo xtask outputs{of}"),
         (Artifact::Snapshot, _) => {
-            "run the stage snapshot before; with --no-snapshot it takes none".to_owned()
+            "run the stage snapshot before; with --no-snapshot it creates none".to_owned()
         }
         (Artifact::DestroyPlan, _) => format!("cargo xtask destroy{of} --until {maker}"),
         _ => format!("cargo xtask {maker}{of}"),
     }
 }
 
-/// Whether the images that lie there were built from what is here.
+/// Whether the images in the folder were built from this commit.
 fn images_are_of(context: &Context<'_>) -> bool {
     std::fs::read_to_string(context.images_of()).is_ok_and(|of| of.trim() == context.commit.identity())
 }

@@ -1,4 +1,4 @@
-//! What a person sees while stages run: a live list on a terminal, groups and annotations on GitHub Actions,
+//! The output of a run while its stages run: a live list on a terminal, groups and annotations on GitHub Actions,
 //! plain lines elsewhere.
 
 use std::path::Path;
@@ -122,10 +122,10 @@ impl Show {
 
     fn failure(&self, stage: &Stage, error: &Error, log: &Path) {
         // The end of a command's output is in its error already.
-        let told = matches!(error, Error::Run(RunError::Failed { .. }));
+        let shown = matches!(error, Error::Run(RunError::Failed { .. }));
         if self.console.is_github() {
             self.console.line(&annotation(stage.name, &error.to_string(), error.help()));
-        } else if !told {
+        } else if !shown {
             let text = std::fs::read_to_string(log).unwrap_or_default();
             let lines: Vec<&str> = text.lines().collect();
             for line in &lines[lines.len().saturating_sub(TAIL)..] {

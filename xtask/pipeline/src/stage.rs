@@ -25,7 +25,7 @@ pub(crate) struct Stage {
     pub(crate) minutes: u64,
     /// The exit status of a run that this stage stopped.
     pub(crate) exit: u8,
-    /// Tools, settings and permissions; all stages' are looked at before any begins.
+    /// Tools, settings and permissions; those of all stages are checked before any begins.
     pub(crate) needs: fn(&Context<'_>) -> Vec<Need>,
     /// What it does, as values.
     pub(crate) actions: for<'c> fn(&'c Context<'_>) -> Result<Vec<Action<'c>>, Error>,
@@ -52,7 +52,7 @@ pub(crate) enum Effect {
     Local,
     /// It changes the account, or what runs there.
     Remote,
-    /// It takes away what can't be brought back.
+    /// It removes what can't be restored.
     Destructive,
 }
 
@@ -67,7 +67,7 @@ impl Effect {
     }
 }
 
-/// What stages hand on to each other. Those that are files lie in the folder of the run.
+/// What stages pass to each other. Files are in the folder of the run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Artifact {
     /// The workspace's programs that the pipeline runs, and bootstrap's Lambda package.
@@ -155,7 +155,7 @@ pub(crate) enum Action<'c> {
     Run(Cmd),
     /// Something of our own, or a command that is known only once others have run.
     Do {
-        /// In words, or as the command will look.
+        /// In words, or as the command that will be run.
         what: String,
         /// Returns what a person should know of its result.
         work: Work<'c>,

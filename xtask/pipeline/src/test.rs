@@ -154,7 +154,7 @@ fn build(workspace: &Workspace, runner: Runner) -> Result<Outcome, Error> {
 }
 
 /// Fetches and builds the servers, which takes minutes the first time, where progress shows; inside
-/// the tests it would look like a test that hangs.
+/// the tests it would seem to be a test that hangs.
 fn prepare(engine: Engine, workspace: &Workspace, registry: bool) -> Cmd {
     demo_program(workspace, engine)
         .args(["prepare"])
@@ -177,7 +177,7 @@ fn demo_program(workspace: &Workspace, engine: Engine) -> Cmd {
         .env(PLUGIN_VARIABLE, workspace.mysql_plugin("debug").display().to_string())
 }
 
-/// `cmd` with what tests are told about this machine.
+/// `cmd` with the variables that tests read.
 fn tested(cmd: Cmd, engine: Engine, workspace: &Workspace) -> Cmd {
     cmd.env(PLUGIN_VARIABLE, workspace.mysql_plugin("debug").display().to_string())
         .env(ENGINE_VARIABLE, engine.as_str())

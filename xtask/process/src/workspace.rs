@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
+use xshell::Shell;
 
 use crate::error::Error;
 use crate::runner::{Cmd, Runner};
@@ -55,6 +56,16 @@ impl Workspace {
         let parsed: Value = serde_json::from_str(&printed).map_err(|error| answer(&error.to_string()))?;
         let target = parsed["target_directory"].as_str().ok_or_else(|| answer("no target_directory"))?;
         Ok(Self { target: PathBuf::from(target), root, cache })
+    }
+
+    /// A shell in the workspace's root, for xshell's `cmd!`.
+    ///
+    /// # Panics
+    /// When this process's own folder was removed.
+    pub fn shell(&self) -> Shell {
+        let shell = Shell::new().expect("the current folder exists");
+        shell.change_dir(&self.root);
+        shell
     }
 
     /// A cargo command in the workspace's root.

@@ -21,12 +21,12 @@ use std::time::SystemTime;
 use rds_iam_infra::arn::{AccountId, ResourceId};
 use rds_iam_infra::rds_conf::{CaBundle, DatabaseName};
 use rds_iam_infra::{Engine, RdsConf, remedy};
+use rds_iam_report::ErrorReport;
 use rds_iam_roots::Roots;
 use rds_iam_token::{DbUser, Endpoint, Login, Region};
 use tracing_subscriber::EnvFilter;
 
 pub use error::{ConfigError, SettingError};
-use rds_iam_token::Chain;
 use setting::Setting;
 pub use sources::{Environment, Origin, VARIABLES, Variable};
 use sources::{Layer, missing, pick};
@@ -108,7 +108,7 @@ impl Config {
         let conf = file.and_then(|path| match RdsConf::read(path) {
             Ok(conf) => Some((path.to_owned(), conf)),
             Err(error) => {
-                errors.push(SettingError::new("--config", path.display(), Chain(&error)));
+                errors.push(SettingError::new("--config", path.display(), ErrorReport(&error)));
                 unread.file = true;
                 None
             }
@@ -335,7 +335,7 @@ impl Check<'_> {
             {
                 Ok(roots) => Cow::Borrowed(roots),
                 Err(error) => {
-                    self.errors.push(SettingError::new("RDS_IAM_CA_BUNDLE", "default", Chain(&error)));
+                    self.errors.push(SettingError::new("RDS_IAM_CA_BUNDLE", "default", ErrorReport(&error)));
                     return None;
                 }
             },
@@ -343,7 +343,7 @@ impl Check<'_> {
                 Ok(roots) => Cow::Owned(roots),
                 Err(error) => {
                     let name = if of_variable.is_some() { "RDS_IAM_CA_BUNDLE" } else { "RDS_CA_BUNDLE" };
-                    self.errors.push(SettingError::new(name, path, Chain(&error)));
+                    self.errors.push(SettingError::new(name, path, ErrorReport(&error)));
                     return None;
                 }
             },

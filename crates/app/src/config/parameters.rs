@@ -6,7 +6,8 @@ use std::time::Duration;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region};
 use aws_sdk_ssm::Client;
-use rds_iam_token::{Chain, is_pipe, shared_files};
+use rds_iam_report::ErrorReport;
+use rds_iam_token::{is_pipe, shared_files};
 
 use super::error::SettingError;
 use super::setting::Setting;
@@ -48,7 +49,7 @@ pub(super) async fn fetch(prefix: &str, region: Option<String>) -> Result<Layer,
         call.send().await.map_err(|error| {
             failed(format!(
                 "{}; this program's role needs ssm:GetParameters on them, and a network path to the service",
-                Chain(&error)
+                ErrorReport(&error)
             ))
         })
     };

@@ -18,7 +18,7 @@ async fn load(variables: &[(&str, &str)], file: Option<&Path>) -> Result<Config,
     Config::load(&variables.iter().copied().collect(), file, now()).await
 }
 
-/// What `GOOD` with some variables added or replaced gives.
+/// Loads `GOOD` with some variables added or replaced.
 async fn with(changes: &[(&str, &str)]) -> Result<Config, ConfigError> {
     let variables: Vec<_> = GOOD.into_iter().chain(changes.iter().copied()).collect();
     load(&variables, None).await

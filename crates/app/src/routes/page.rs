@@ -25,7 +25,7 @@ struct Page<'a> {
     typed: &'a str,
     /// The error of the text or of the database.
     notice: Option<&'a str>,
-    /// Whether the notice is about the field.
+    /// True if the notice is about the field.
     invalid: bool,
     user: &'a str,
     token: Option<TokenLife>,

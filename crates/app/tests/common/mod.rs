@@ -1,4 +1,4 @@
-//! What the router's tests share: requests, and answers read whole.
+//! Requests and whole responses, for the router's tests.
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 
 use std::net::SocketAddr;
@@ -83,7 +83,7 @@ pub(crate) async fn post_json(app: &Router, body: impl Into<Body>) -> Answer {
     send(app, request.body(body.into()).unwrap()).await
 }
 
-/// What a browser sends with the page's form; `body` is already encoded.
+/// A browser's request with the page's form; `body` is already encoded.
 pub(crate) fn form(body: impl Into<Body>) -> Request<Body> {
     Request::post("/insert")
         .header("host", "board.example.com")

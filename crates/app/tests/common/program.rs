@@ -1,4 +1,4 @@
-//! The program itself, started with settings of its own, and requests as bytes.
+//! The program itself, started with its own settings, and requests as bytes.
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 
 use std::process::Stdio;

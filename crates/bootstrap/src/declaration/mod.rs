@@ -48,7 +48,7 @@ pub struct User {
     pub name: String,
     /// The hosts that the user may connect from, if the engine has such a limit.
     pub host: Option<String>,
-    /// All that the user may do.
+    /// The privileges, all of them.
     #[serde(rename = "grant", default)]
     pub grants: Vec<Grant>,
 }

@@ -1,6 +1,5 @@
-//! What exists: read from the server's own tables rather than from the text of `SHOW GRANTS`, so that
-//! nothing has to be parsed and nothing is overlooked. The number of statements does not grow with the
-//! accounts.
+//! The observed accounts and grants, read from the server's own tables rather than from the text of `SHOW GRANTS`, so
+//! that nothing has to be parsed and nothing is overlooked. The number of statements does not grow with the accounts.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,8 +11,8 @@ use super::privilege::columns;
 use super::query::{Query, names};
 use super::{Account, Declared, Grants, Limits, Object, PLUGIN, PLUGIN_STRING, Privilege};
 
-/// The tables of `mysql` that [`observe`] reads, and so the admin may. Not the whole schema: others hold
-/// passwords in clear text.
+/// The tables of `mysql` that [`observe`] reads, and that the admin may read. Not the whole schema: others hold passwords
+/// in clear text.
 pub(super) const TABLES_READ: [&str; 8] = [
     "columns_priv",
     "db",
@@ -25,10 +24,10 @@ pub(super) const TABLES_READ: [&str; 8] = [
     "user",
 ];
 
-/// The role that RDS gives to its master user.
+/// The role that RDS grants to its master user.
 const MASTER_ROLE: &str = "rds_superuser_role";
 
-/// What the server has of that which a declaration speaks about.
+/// The server's state, as far as a declaration is concerned.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Observed {
@@ -38,45 +37,45 @@ pub struct Observed {
     pub mandatory_roles: String,
     /// `@@activate_all_roles_on_login`: whether each login has all its roles at once.
     pub roles_active_on_login: bool,
-    /// All databases that the reader sees.
+    /// All databases that the reader may see.
     pub databases: BTreeSet<String>,
     /// The tables of the declared databases, as (database, table).
     pub tables: BTreeSet<(String, String)>,
-    /// The accounts with declared names, at whatever host.
+    /// The accounts with declared names, at any host.
     pub accounts: BTreeMap<Account, ObservedAccount>,
     /// Other accounts that log in by IAM or without a name, or have privileges on the declared databases;
     /// of their grants, only those on these databases and on the whole server.
     pub others: BTreeMap<Account, ObservedAccount>,
 }
 
-/// What the server has of one account.
+/// An account of the server.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ObservedAccount {
     /// The authentication plugin.
     pub plugin: String,
-    /// Whether that is the IAM plugin, set up as RDS wants it.
+    /// Whether that is the IAM plugin, set up as RDS expects it.
     pub is_iam: bool,
-    /// `REQUIRE`: the empty text stands for nothing, `ANY` for `SSL`, `X509` for itself, and `SPECIFIED` for
-    /// `SUBJECT`, `ISSUER` or `CIPHER`.
+    /// `REQUIRE`: empty for `NONE`, `ANY` for `SSL`, `X509` for `X509`, and `SPECIFIED` for `SUBJECT`, `ISSUER` or
+    /// `CIPHER`.
     pub ssl_type: String,
-    /// Whether an operator has locked it.
+    /// Whether an operator has locked the account.
     pub locked: bool,
-    /// Whether it demands a second authentication factor.
+    /// Whether the account requires a second authentication factor.
     pub further_factor: bool,
-    /// What limits its logins and statements.
+    /// The limits on its logins and statements.
     pub limits: Limits,
-    /// What it may do.
+    /// Its privileges.
     pub grants: Grants,
     /// The databases on which some of its global privileges are revoked (`partial_revokes`).
     pub restricted: BTreeSet<String>,
-    /// The roles that it has.
+    /// Its roles.
     pub roles: BTreeSet<Account>,
-    /// The accounts that it may act as.
+    /// The accounts that it may act as (`PROXY`).
     pub proxies: BTreeSet<Account>,
 }
 
-/// Reads everything that [`diff`](super::diff()) has to know. Changes nothing.
+/// Reads everything that [`diff`](super::diff()) needs. Changes nothing.
 pub(crate) async fn observe(
     connection: &mut MySqlConnection,
     declared: &Declared,
@@ -120,7 +119,7 @@ impl Reader<'_> {
         Ok(())
     }
 
-    /// What accounts with declared names have anywhere, and others on the declared databases.
+    /// Reads the grants of accounts with declared names, and those of others on the declared databases.
     async fn grants(&mut self) -> Result<(), sqlx::Error> {
         let sql = format!(
             "SELECT CAST(User AS CHAR), CAST(Host AS CHAR), CAST(Db AS CHAR), {} FROM mysql.db WHERE User",
@@ -128,7 +127,7 @@ impl Reader<'_> {
         );
         let mut query = Query::new(&sql).one_of(self.users.iter().copied());
         for database in &self.databases {
-            // Such a name may be a pattern.
+            // A name in `mysql.db` may be a pattern.
             query = query.and(" OR ").value(database).and(" LIKE Db");
         }
         for row in self.rows(query).await? {
@@ -171,7 +170,7 @@ impl Reader<'_> {
         Ok(())
     }
 
-    /// The accounts themselves, with what they have on the whole server.
+    /// Reads the accounts themselves, with their privileges on the whole server.
     async fn accounts(&mut self) -> Result<(), sqlx::Error> {
         let sql = format!(
             "SELECT CAST(User AS CHAR), CAST(Host AS CHAR), CAST(plugin AS CHAR), \
@@ -226,13 +225,13 @@ impl Reader<'_> {
         Ok(())
     }
 
-    /// A query that ends in `WHERE User`, for declared names or databases.
+    /// Completes a query that ends in `WHERE User`, for declared names or databases.
     fn about(&self, sql: &str) -> Query {
         let query = Query::new(sql).one_of(self.users.iter().copied());
         query.and(" OR Db").one_of(self.databases.iter().copied())
     }
 
-    /// The declared names, and those that were found beside them.
+    /// Returns the declared names, and those that were found beside them.
     fn names(&self) -> BTreeSet<&str> {
         names(&self.users, self.observed.others.keys().map(Account::user))
     }
@@ -241,7 +240,7 @@ impl Reader<'_> {
         query.rows(self.connection).await
     }
 
-    /// The account that a row begins with. A grant can outlive its account's row in `mysql.user` only where
+    /// Returns the account in the first columns of a row. A grant can outlive its account's row in `mysql.user` only if
     /// the tables were edited by hand; it then shows as an account without a plugin.
     fn entry(&mut self, row: &MySqlRow) -> Result<&mut ObservedAccount, sqlx::Error> {
         let account = Account::observed(row.try_get::<String, _>(0)?, row.try_get::<String, _>(1)?);
@@ -260,7 +259,7 @@ fn decoding(error: serde_json::Error) -> sqlx::Error {
 }
 
 impl ObservedAccount {
-    /// Whether it demands TLS and something beside, such as a client certificate.
+    /// Returns whether the account requires more than TLS, such as a client certificate.
     pub(crate) fn is_stricter_than_tls(&self) -> bool {
         !matches!(self.ssl_type.as_str(), "" | "ANY")
     }
@@ -269,7 +268,7 @@ impl ObservedAccount {
         self.plugin == PLUGIN
     }
 
-    /// Whether it manages accounts itself, as the master user does.
+    /// Returns whether the account manages accounts itself, as the master user does.
     pub(super) fn is_administrator(&self) -> bool {
         let creates = Privilege::named("CREATE USER");
         let is_global = self.grants.get(&Object::Global).is_some_and(|global| global.contains(&creates));
@@ -279,7 +278,7 @@ impl ObservedAccount {
     fn add(&mut self, object: Object, privileges: &str) {
         let privileges: Vec<_> =
             privileges.split(',').filter(|name| !name.is_empty()).map(Privilege::observed).collect();
-        // A row of `tables_priv` may be there for its columns alone.
+        // A row of `tables_priv` may exist for its columns alone.
         if !privileges.is_empty() {
             self.grants.entry(object).or_default().extend(privileges);
         }

@@ -28,14 +28,13 @@ pub enum Change {
         /// The account.
         account: Account,
     },
-    /// Makes an existing account log in by IAM, over TLS only. A password that it had ends; what it
-    /// demands beyond TLS stays.
+    /// Makes an existing account log in by IAM, over TLS only. Its password ends; its requirements beyond TLS stay.
     UseIam {
         /// The account.
         account: Account,
-        /// The plugin that it has.
+        /// The account's present plugin.
         from: String,
-        /// Whether it demands more than TLS, which stays.
+        /// Whether the account requires more than TLS, which stays.
         stricter: bool,
     },
     /// Makes an existing account connect over TLS only.
@@ -47,30 +46,30 @@ pub enum Change {
     LiftLimits {
         /// The account.
         account: Account,
-        /// The limits that it has.
+        /// The account's present limits.
         limits: Limits,
     },
-    /// Grants what is declared and missing.
+    /// Grants privileges that are declared and missing.
     Grant {
         /// The account.
         account: Account,
-        /// On what.
+        /// The object.
         object: Object,
-        /// What.
+        /// The privileges.
         privileges: BTreeSet<Privilege>,
     },
-    /// Revokes what isn't declared.
+    /// Revokes privileges that are not declared.
     Revoke {
         /// The account.
         account: Account,
-        /// On what.
+        /// The object.
         object: Object,
-        /// What.
+        /// The privileges.
         privileges: BTreeSet<Privilege>,
-        /// Whether the object stands for several databases.
+        /// Whether the object is a pattern for several databases.
         wildcard: bool,
     },
-    /// Takes away a role. None can be declared.
+    /// Revokes a role. None can be declared.
     RevokeRole {
         /// The account.
         account: Account,
@@ -79,7 +78,7 @@ pub enum Change {
     },
     /// Creates a table.
     CreateTable {
-        /// Its name.
+        /// The name.
         table: String,
         /// The statement.
         sql: String,
@@ -110,7 +109,7 @@ impl Change {
                 format!("CREATE USER IF NOT EXISTS {} {iam} REQUIRE SSL", account.sql())
             }
             Self::UseIam { account, stricter, .. } => {
-                // Without REQUIRE, what the account demands stays as it is.
+                // Without REQUIRE, the account's requirements stay.
                 let require = if *stricter { "" } else { " REQUIRE SSL" };
                 format!("ALTER USER {} {iam}{require}", account.sql())
             }
@@ -161,7 +160,7 @@ impl Change {
         }
     }
 
-    /// A run can do without the admin's right to read the catalog: the master user reads it then.
+    /// Returns the warning for a run without the admin's right to read the catalog: the master user reads it then.
     fn if_denied(&self) -> Option<Warning> {
         match self {
             Self::Grant { account, object: Object::Table { database, .. }, .. } if database == "mysql" => {
@@ -189,7 +188,7 @@ impl fmt::Display for Change {
             }
             Self::Revoke { account, object, privileges, wildcard } => {
                 write!(f, "revoke {} on {object} from {account}", list(privileges))?;
-                if *wildcard { f.write_str(" (_ and % stand for any characters there)") } else { Ok(()) }
+                if *wildcard { f.write_str(" (_ and % are wildcards there)") } else { Ok(()) }
             }
             Self::RevokeRole { account, role } => write!(f, "revoke the role {role} from {account}"),
             Self::CreateTable { table, .. } => write!(f, "create table {}", visible(table)),

@@ -3,8 +3,7 @@
 use rds_iam_pool::PoolError;
 use sqlx::mysql::MySqlDatabaseError;
 
-use crate::plan::Actor;
-use crate::session::StatementError;
+use crate::plan::{Actor, StatementError};
 
 /// Returns whether the server did not accept a user's password.
 pub(crate) fn is_wrong_password(error: &PoolError) -> bool {

@@ -1,4 +1,4 @@
-//! Who may do what on which object: as declared, and as the catalog has it.
+//! Grants: privileges on objects, as declared and as observed.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -15,14 +15,14 @@ pub type Grants = BTreeMap<Object, BTreeSet<Privilege>>;
 pub struct Grant {
     /// The database.
     pub database: String,
-    /// The table; `None` stands for all of the database.
+    /// The table; `None` is every table of the database.
     pub table: Option<String>,
     /// The privileges.
     pub privileges: BTreeSet<Privilege>,
 }
 
 impl Grant {
-    /// The object as this server's grants name it.
+    /// Returns the object in the form that this server's grants name it.
     pub(crate) fn object(&self, partial_revokes: bool) -> Object {
         match &self.table {
             Some(table) => Object::Table { database: self.database.clone(), table: table.clone() },
@@ -31,7 +31,7 @@ impl Grant {
     }
 }
 
-/// Declared grants by object.
+/// Returns declared grants by object.
 pub(crate) fn by_object<'a>(grants: impl IntoIterator<Item = &'a Grant>, partial_revokes: bool) -> Grants {
     let mut all = Grants::new();
     for grant in grants {
@@ -40,7 +40,7 @@ pub(crate) fn by_object<'a>(grants: impl IntoIterator<Item = &'a Grant>, partial
     all
 }
 
-/// What a privilege is on.
+/// The object of a privilege.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Object {
@@ -48,34 +48,34 @@ pub enum Object {
     Global,
     /// A database, or all that match.
     Database {
-        /// The name as the catalog has it. Unless `partial_revokes` is on, `_` and `%` in it are
-        /// wildcards, and `\` takes their meaning away.
+        /// The name in the catalog's form. Unless `partial_revokes` is on, `_` and `%` in it are wildcards, and `\`
+        /// escapes them.
         pattern: String,
     },
-    /// A column. Ordered before the table: revoking a privilege on that takes it from the columns too, and
-    /// then there would be nothing left to revoke here.
+    /// A column. Ordered before the table: revoking a privilege on the table revokes it on the columns too, and then
+    /// there would be nothing left to revoke here.
     Column {
-        /// Its database.
+        /// The database.
         database: String,
-        /// Its table.
+        /// The table.
         table: String,
-        /// Its name.
+        /// The name.
         column: String,
     },
     /// A table or view.
     Table {
-        /// Its database.
+        /// The database.
         database: String,
-        /// Its name.
+        /// The name.
         table: String,
     },
     /// A stored routine.
     Routine {
-        /// Its database.
+        /// The database.
         database: String,
-        /// `PROCEDURE`, `FUNCTION` or `LIBRARY`.
+        /// The kind.
         kind: RoutineKind,
-        /// Its name.
+        /// The name.
         routine: String,
     },
 }
@@ -103,8 +103,7 @@ impl RoutineKind {
 }
 
 impl Object {
-    /// The privileges as a statement has them, and what they are on:
-    /// `SELECT, INSERT ON …`, for a column ``SELECT (`c`) ON …``.
+    /// Returns the privileges and the object in SQL: `SELECT, INSERT ON …`, for a column ``SELECT (`c`) ON …``.
     pub(crate) fn sql(&self, privileges: &BTreeSet<Privilege>) -> String {
         let list = |of: &str| {
             let each: Vec<_> =
@@ -127,7 +126,7 @@ impl Object {
         }
     }
 
-    /// The database that it lies in; a pattern stays one.
+    /// Returns the object's database; a pattern stays one.
     pub(crate) fn database(&self) -> Option<&str> {
         match self {
             Self::Global => None,

@@ -1,4 +1,4 @@
-//! Which account the server takes where several let a client in.
+//! The account that the server chooses if several match a client.
 //!
 //! Sources: "Access Control, Stage 1: Connection Verification" in MySQL's manual; `ACL_compare` and
 //! `get_sort` in `sql/auth`.
@@ -8,15 +8,15 @@ use std::net::Ipv4Addr;
 
 use super::Account;
 
-/// How the server orders accounts; it takes the first that matches. Greater comes first.
+/// The server's order of accounts, of which it chooses the first match. Greater comes first.
 type Rank = (bool, Reverse<u8>, u32, (usize, usize));
 
-/// Whether a client that both let in is taken for `one`.
+/// Returns whether the server chooses `one` for a client that both match.
 pub(crate) fn precedes(one: &Account, other: &Account) -> bool {
     rank(one).cmp(&rank(other)) == Ordering::Greater && overlap(one.host(), other.host())
 }
 
-/// Whether no client comes from that host: `*` is no wildcard of MySQL, and no host is called so.
+/// Returns whether no client has that host: `*` is not a wildcard of MySQL, and not in a host's name.
 pub(crate) fn matches_nothing(host: &str) -> bool {
     host.contains('*')
 }
@@ -30,7 +30,7 @@ fn rank(account: &Account) -> Rank {
     }
 }
 
-/// How far a text goes without a wildcard.
+/// Returns the length of a text up to its first wildcard.
 fn specificity(text: &str) -> usize {
     const NO_WILDCARD: usize = 128;
     let mut escaped = false;
@@ -47,7 +47,7 @@ fn specificity(text: &str) -> usize {
 struct Network {
     address: u32,
     mask: u32,
-    /// How it is written: 0 alone, 1 with a prefix's length, 2 with a mask.
+    /// Its notation: 0 is a single address, 1 has a prefix length, 2 has a mask.
     form: u8,
 }
 
@@ -63,9 +63,9 @@ fn network(host: &str) -> Option<Network> {
     Some(Network { address: address(text)?, mask, form })
 }
 
-/// Whether some client may match both. In doubt, yes.
+/// Returns whether a client may match both. In doubt, yes.
 fn overlap(one: &str, other: &str) -> bool {
-    // No host stands for any host.
+    // An empty host is any host.
     let [one, other] = [one, other].map(|host| if host.is_empty() { "%" } else { host });
     if matches_nothing(one) || matches_nothing(other) {
         return false;
@@ -84,14 +84,14 @@ fn overlap(one: &str, other: &str) -> bool {
     }
 }
 
-/// Whether a pattern is of addresses. `%` alone is of both.
+/// Returns whether a pattern matches addresses. `%` alone matches names too.
 fn is_address(host: &str) -> bool {
     host.bytes().all(|b| b.is_ascii_digit() || b".:%_".contains(&b))
 }
 
-/// Whether a text matches both patterns, in which `%` stands for any text and `_` for any character.
+/// Returns whether any text matches both patterns, in which `%` is any text and `_` any character.
 fn patterns_overlap(one: &[u8], other: &[u8]) -> bool {
-    // Which pairs of beginnings some text matches.
+    // The pairs of prefixes that some text matches.
     let mut common = vec![vec![false; other.len() + 1]; one.len() + 1];
     common[0][0] = true;
     for i in 0..=one.len() {

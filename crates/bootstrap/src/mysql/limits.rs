@@ -1,17 +1,17 @@
-//! What limits an account's logins and statements beyond its privileges. Such limits come from the time of
-//! a password, stop logins by token, and can't be declared.
+//! Limits on an account's logins and statements. They come from the time of a password, stop logins by token, and can't
+//! be declared.
 
 use std::fmt;
 
-/// The limits of an account; zero is none. What is not here has no effect on an account that logs in by
-/// IAM: the switch ends an expired password, a second password and the history of passwords, and the server
-/// neither checks nor changes the password's lifetime for this plugin.
+/// The limits of an account; zero is no limit. Other attributes have no effect on an account that logs in by IAM: the
+/// switch ends an expired password, a second password and the history of passwords, and the server neither checks nor
+/// changes the password's lifetime for this plugin.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Limits {
-    /// `FAILED_LOGIN_ATTEMPTS`: refused logins in a row that block it. A refused token counts.
+    /// `FAILED_LOGIN_ATTEMPTS`: the number of refused logins in a row that block the account. A refused token counts.
     pub failed_login_attempts: i64,
-    /// `PASSWORD_LOCK_TIME`: the days that it stays blocked; -1 is until it is unlocked.
+    /// `PASSWORD_LOCK_TIME`: the days that the account stays blocked; -1 is until it is unlocked.
     pub password_lock_days: i64,
     /// `MAX_QUERIES_PER_HOUR`
     pub queries_per_hour: u32,
@@ -24,7 +24,7 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// Whether there are none.
+    /// Returns whether there are no limits.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
@@ -44,7 +44,7 @@ impl Limits {
         self.failed_login_attempts != 0 || self.password_lock_days != 0
     }
 
-    /// The options of `ALTER USER` that remove them.
+    /// Returns the options of `ALTER USER` that remove the limits.
     pub(super) fn lifted(&self) -> String {
         let mut options = Vec::new();
         let resources = self.resources();

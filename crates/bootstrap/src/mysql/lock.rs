@@ -1,12 +1,12 @@
-//! One bootstrap at a time on a server.
+//! The lock that allows one run at a time on a server.
 
 use sqlx::mysql::MySqlConnection;
 
-/// How long to wait for another run: it takes about a second.
+/// The time to wait for another run, which takes about a second.
 const WAIT_SECONDS: u32 = 10;
 
-/// Takes the lock, which the server gives back when the connection ends, however it ends. `Err(Some(_))`
-/// inside tells who has it.
+/// Takes the lock, which the server releases when the connection ends for any reason. The inner error describes the
+/// holder.
 pub(crate) async fn take(connection: &mut MySqlConnection) -> Result<Result<(), String>, sqlx::Error> {
     let taken: Option<i64> = sqlx::query_scalar("SELECT GET_LOCK('rds_iam_bootstrap', ?)")
         .bind(WAIT_SECONDS)
@@ -25,7 +25,7 @@ pub(crate) async fn take(connection: &mut MySqlConnection) -> Result<Result<(), 
     .bind(id)
     .fetch_optional(connection)
     .await;
-    // Which users and hosts there are is told only to those with PROCESS; the number always is.
+    // The server shows users and hosts only to users with PROCESS; the number always.
     Ok(Err(match who {
         Ok(Some((user, host))) => format!("connection {id}, {user} from {host}"),
         Ok(None) | Err(_) => format!("connection {id}"),

@@ -36,8 +36,8 @@ pub use warning::Warning;
 /// The authentication plugin that checks IAM tokens on RDS.
 pub const PLUGIN: &str = "AWSAuthenticationPlugin";
 
-/// What RDS has after `AS`: the plugin's authentication string.
+/// The plugin's authentication string, after `AS`.
 pub(crate) const PLUGIN_STRING: &str = "RDS";
 
-/// Databases that belong to the server: no application user gets anything there.
+/// Databases that belong to the server: no application user has a grant there.
 pub(crate) const SYSTEM_DATABASES: [&str; 4] = ["information_schema", "mysql", "performance_schema", "sys"];

@@ -1,17 +1,17 @@
-//! Names and how SQL has them. Nothing gets into a statement but through here.
+//! Validated identifiers and their quoting. Every identifier in generated SQL comes from this module.
 
 use std::fmt;
 
 use super::hosts;
-use crate::session::Login;
+use crate::plan::Login;
 
 /// MySQL's limit for user names, in characters ("Identifier Length Limits").
 const USER_LENGTH: usize = 32;
 /// MySQL's limit for host names of accounts, in characters.
 const HOST_LENGTH: usize = 255;
 
-/// Users that RDS or MySQL keeps for itself, and `mysql.*` with them. Changing one can cut AWS off from
-/// the instance. Source: "Reserved words" of the RDS and Aurora user guides; FACTS on `rdsproxyadmin`.
+/// Users that RDS or MySQL reserves for itself, as well as `mysql.*`. Changing one can cut AWS off from the instance.
+/// Source: "Reserved words" of the RDS and Aurora user guides; `rdsproxyadmin` is RDS Proxy's.
 const RESERVED: [&str; 7] = [
     "root",
     "rdsadmin",
@@ -22,7 +22,7 @@ const RESERVED: [&str; 7] = [
     "rds_superuser_role",
 ];
 
-/// A MySQL account: a user name and the hosts that it may come from, in lower case as MySQL stores them.
+/// A MySQL account: a user name and a pattern of client hosts, in lower case as MySQL stores them.
 ///
 /// ```
 /// use rds_iam_bootstrap::mysql::Account;
@@ -41,11 +41,11 @@ pub struct Account {
 }
 
 impl Account {
-    /// An account that this program may create and change.
+    /// Creates an account that this program may create and change.
     ///
     /// # Errors
-    /// [`AccountError`] where the name is too long, has characters that clients quote differently, or
-    /// belongs to RDS or MySQL.
+    /// [`AccountError`] if the name is too long, has characters that clients quote differently, or belongs to RDS or
+    /// MySQL.
     pub fn new(user: &str, host: &str) -> Result<Self, AccountError> {
         let given = || user.to_owned();
         if user.is_empty() {
@@ -72,31 +72,30 @@ impl Account {
         Ok(account)
     }
 
-    /// Whether it belongs to RDS or MySQL.
+    /// Returns whether the account belongs to RDS or MySQL.
     pub(crate) fn is_reserved(&self) -> bool {
         let lower = self.user.to_ascii_lowercase();
         RESERVED.contains(&lower.as_str()) || lower.starts_with("mysql.")
     }
 
-    /// An account as the catalog has it: any name at all.
+    /// Creates an account from the catalog, which may have any name.
     pub(crate) fn observed(user: impl Into<String>, host: impl Into<String>) -> Self {
         Self { user: user.into(), host: host.into() }
     }
 
-    /// The user name alone.
+    /// Returns the user name.
     #[must_use]
     pub fn user(&self) -> &str {
         &self.user
     }
 
-    /// The hosts that it may come from.
+    /// Returns the pattern of client hosts.
     #[must_use]
     pub fn host(&self) -> &str {
         &self.host
     }
 
-    /// As a statement has it: both parts between backticks, where no `sql_mode` gives a character a
-    /// meaning.
+    /// Returns the account in SQL: both parts between backticks, where no `sql_mode` gives a character a meaning.
     #[must_use]
     pub fn sql(&self) -> String {
         format!("{}@{}", identifier(&self.user), identifier(&self.host))
@@ -120,16 +119,16 @@ fn is_unsafe(c: char) -> bool {
     c.is_control() || c > '\u{ffff}' || "'\"`\\".contains(c)
 }
 
-/// Why a name is refused for an account. The remedy is to declare another.
+/// The error of an account's name. The remedy is to declare another.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum AccountError {
-    /// No name.
+    /// The name is empty.
     #[error("the user name is empty: name the database user")]
     Empty,
     /// A quote, backtick, backslash or control character.
     #[error(
-        "the account of user {given:?} has the character {character:?} in its name or host: use letters, digits, _ and - (clients quote others each in their own way)"
+        "the account of user {given:?} has the character {character:?} in its name or host: use letters, digits, _ and - (clients differ in quoting others)"
     )]
     Character {
         /// The user name.
@@ -137,21 +136,21 @@ pub enum AccountError {
         /// The character.
         character: char,
     },
-    /// Longer than MySQL has it.
+    /// The name is longer than MySQL allows.
     #[error("the user name {given:?} has {length} characters: MySQL allows {USER_LENGTH}")]
     Length {
         /// The user name.
         given: String,
-        /// How long it is.
+        /// The length in characters.
         length: usize,
     },
-    /// Space at either end.
+    /// A space at the beginning or end.
     #[error("the user name {given:?} begins or ends with a space: remove it")]
     Space {
         /// The user name.
         given: String,
     },
-    /// No host, or not one.
+    /// The host is empty or invalid.
     #[error(
         "{given:?} is not the host of an account: write \"%\" for any, or an address or pattern such as \"10.0.%\""
     )]
@@ -159,15 +158,15 @@ pub enum AccountError {
         /// The host.
         given: String,
     },
-    /// RDS's or MySQL's own.
-    #[error("{given} belongs to RDS or MySQL and is never touched: declare a user of your own")]
+    /// The name belongs to RDS or MySQL.
+    #[error("{given} belongs to RDS or MySQL and is never changed: declare another user")]
     Reserved {
         /// The user name.
         given: String,
     },
 }
 
-/// A name for a person to read: no control character moves the terminal's cursor.
+/// Returns a name for display: escaped, so that no control character moves the terminal's cursor.
 pub(crate) fn visible(name: &str) -> String {
     let mut shown = String::with_capacity(name.len());
     for c in name.chars() {
@@ -176,13 +175,13 @@ pub(crate) fn visible(name: &str) -> String {
     shown
 }
 
-/// An identifier between backticks.
+/// Returns an identifier between backticks.
 pub(crate) fn identifier(name: &str) -> String {
     format!("`{}`", name.replace('`', "``"))
 }
 
-/// A database's name as a database-level grant has it. There `_` and `%` are wildcards, even between
-/// backticks, and `\` takes their meaning away: `GRANT … ON node_db.*` also covers `nodexdb`.
+/// Returns a database's name for a database-level grant. There `_` and `%` are wildcards, even between backticks, and `\`
+/// escapes them: `GRANT … ON node_db.*` also covers `nodexdb`.
 ///
 /// With `partial_revokes=ON` (the default of RDS's newer parameter groups, and needed by its master's own
 /// restrictions) all three are plain characters instead, and an escaped name matches nothing at all.
@@ -193,7 +192,7 @@ pub(crate) fn database_pattern(name: &str, partial_revokes: bool) -> String {
     name.replace('\\', r"\\").replace('_', r"\_").replace('%', r"\%")
 }
 
-/// Whether a database-level grant on `pattern` covers other databases than the one it names.
+/// Returns whether a database-level grant on `pattern` covers more than one database.
 pub(crate) fn is_wildcard(pattern: &str, partial_revokes: bool) -> bool {
     let mut escaped = false;
     !partial_revokes
@@ -225,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn wildcards_of_database_names_are_escaped_where_they_are_ones() {
+    fn wildcards_of_database_names_are_escaped_unless_they_are_plain() {
         for (name, pattern) in
             [("node_db", r"node\_db"), ("a%b", r"a\%b"), (r"a\b", r"a\\b"), ("plain", "plain")]
         {
@@ -249,14 +248,14 @@ mod tests {
 
     #[test]
     fn accounts_that_are_refused() {
-        let said = |user: &str| Account::new(user, "%").unwrap_err().to_string();
-        insta::assert_snapshot!(said(""), @"the user name is empty: name the database user");
-        insta::assert_snapshot!(said("o'neil"), @r#"the account of user "o'neil" has the character '\'' in its name or host: use letters, digits, _ and - (clients quote others each in their own way)"#);
-        insta::assert_snapshot!(said("tick`"), @r#"the account of user "tick`" has the character '`' in its name or host: use letters, digits, _ and - (clients quote others each in their own way)"#);
-        insta::assert_snapshot!(said("nul\0"), @r#"the account of user "nul\0" has the character '\0' in its name or host: use letters, digits, _ and - (clients quote others each in their own way)"#);
-        insta::assert_snapshot!(said(&"x".repeat(33)), @r#"the user name "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx" has 33 characters: MySQL allows 32"#);
-        insta::assert_snapshot!(said("app "), @r#"the user name "app " begins or ends with a space: remove it"#);
-        insta::assert_snapshot!(said("rdsadmin"), @"rdsadmin belongs to RDS or MySQL and is never touched: declare a user of your own");
+        let refusal = |user: &str| Account::new(user, "%").unwrap_err().to_string();
+        insta::assert_snapshot!(refusal(""), @"the user name is empty: name the database user");
+        insta::assert_snapshot!(refusal("o'neil"), @r#"the account of user "o'neil" has the character '\'' in its name or host: use letters, digits, _ and - (clients differ in quoting others)"#);
+        insta::assert_snapshot!(refusal("tick`"), @r#"the account of user "tick`" has the character '`' in its name or host: use letters, digits, _ and - (clients differ in quoting others)"#);
+        insta::assert_snapshot!(refusal("nul\0"), @r#"the account of user "nul\0" has the character '\0' in its name or host: use letters, digits, _ and - (clients differ in quoting others)"#);
+        insta::assert_snapshot!(refusal(&"x".repeat(33)), @r#"the user name "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx" has 33 characters: MySQL allows 32"#);
+        insta::assert_snapshot!(refusal("app "), @r#"the user name "app " begins or ends with a space: remove it"#);
+        insta::assert_snapshot!(refusal("rdsadmin"), @"rdsadmin belongs to RDS or MySQL and is never changed: declare another user");
         insta::assert_snapshot!(Account::new("app", "").unwrap_err(), @r#""" is not the host of an account: write "%" for any, or an address or pattern such as "10.0.%""#);
         for user in ["root", "ROOT", "rdsproxyadmin", "mysql.sys", "mysql.anything", "a\\b", "a\"b", "a\nb"] {
             assert!(Account::new(user, "%").is_err(), "{user}");

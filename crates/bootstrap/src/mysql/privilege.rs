@@ -1,18 +1,18 @@
-//! Privileges: their names, where the catalog has them, and which of them may be declared.
+//! Privileges: their names, their columns in the catalog, and which of them may be declared.
 
 use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::fmt;
 
-/// A privilege, by the name it has in `GRANT`. `GRANT OPTION` counts as one. In order, they stand as
-/// MySQL's own `SHOW GRANTS` has them: `SELECT, INSERT, UPDATE, DELETE, …`.
+/// A privilege, by its name in `GRANT`. `GRANT OPTION` counts as one. The order is that of MySQL's `SHOW GRANTS`:
+/// `SELECT, INSERT, UPDATE, DELETE, …`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Privilege(Cow<'static, str>);
 
 /// A static privilege.
 struct Known {
     name: &'static str,
-    /// Its column in `mysql.user`, without `_priv`, and in `mysql.db` where `database` is set.
+    /// Its column in `mysql.user`, without `_priv`, and in `mysql.db` if `database` is set.
     column: &'static str,
     /// Whether it may be granted on a database.
     database: bool,
@@ -61,11 +61,11 @@ const KNOWN: [Known; 31] = [
 ];
 
 impl Privilege {
-    /// The right to hand on what one has.
+    /// The right to grant one's own privileges.
     pub(crate) const GRANT_OPTION: Self = Self(Cow::Borrowed("GRANT OPTION"));
 
-    /// One that an application user may be declared to have on a database, or on a table. Case and the
-    /// width of spaces don't matter.
+    /// Parses a privilege that an application user may have on a database, or on a table. Ignores case and the width of
+    /// spaces.
     ///
     /// # Errors
     /// [`PrivilegeError`], with the reason.
@@ -86,20 +86,20 @@ impl Privilege {
         }
     }
 
-    /// One of the names in the list above.
+    /// Creates a privilege from a name in the list above.
     pub(crate) const fn named(name: &'static str) -> Self {
         Self(Cow::Borrowed(name))
     }
 
-    /// One as the catalog has it: in any case (`Create View`), or dynamic (`ROLE_ADMIN`). `Grant` stands
-    /// for `GRANT OPTION` there.
+    /// Creates a privilege from its name in the catalog: in any case (`Create View`), or dynamic (`ROLE_ADMIN`). `Grant`
+    /// is `GRANT OPTION` there.
     pub(crate) fn observed(name: &str) -> Self {
         let name = name.to_ascii_uppercase();
         if name == "GRANT" { Self::GRANT_OPTION } else { Self(Cow::Owned(name)) }
     }
 
-    /// As `GRANT` and `REVOKE` have it. A name that is not made of capitals, spaces and `_` can only be a
-    /// dynamic one, whose grammar takes an identifier.
+    /// Returns the privilege in SQL. A name that is not made of capitals, spaces and `_` can only be a dynamic one, whose
+    /// grammar accepts an identifier.
     pub(crate) fn sql(&self) -> Cow<'_, str> {
         if self.0.bytes().all(|b| b.is_ascii_uppercase() || b == b' ' || b == b'_') {
             Cow::Borrowed(&*self.0)
@@ -129,7 +129,7 @@ impl fmt::Display for Privilege {
     }
 }
 
-/// An SQL expression that lists a row's privileges, comma-separated: over `mysql.user`, or over `mysql.db`.
+/// Returns an SQL expression that lists a row's privileges, comma-separated: over `mysql.user`, or over `mysql.db`.
 pub(crate) fn columns(of_database: bool) -> String {
     let set: Vec<_> = KNOWN
         .iter()
@@ -139,11 +139,11 @@ pub(crate) fn columns(of_database: bool) -> String {
     format!("CONCAT_WS(',', {})", set.join(", "))
 }
 
-/// Why a privilege can't be declared. The remedy is to declare another, or none.
+/// The error of a declared privilege. The remedy is to declare another, or none.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum PrivilegeError {
-    /// No such privilege on databases and tables.
+    /// Not a privilege on databases and tables.
     #[error(
         "{given:?} is not a privilege on a database or table: use names such as SELECT, INSERT or CREATE VIEW"
     )]
@@ -153,13 +153,13 @@ pub enum PrivilegeError {
     },
     /// `ALL`.
     #[error(
-        "ALL is refused, for it grows with the server's version: name the privileges that the user needs"
+        "ALL is refused because it grows with the server's version: name the privileges that the user needs"
     )]
     All,
-    /// The right to hand on.
-    #[error("GRANT OPTION is refused: a user that hands its privileges on makes grants that nobody declared")]
+    /// `GRANT OPTION`.
+    #[error("GRANT OPTION is refused: a user that grants its privileges to others makes undeclared grants")]
     GrantOption,
-    /// One that holds for the whole server.
+    /// A privilege on the whole server.
     #[error(
         "{given} is a global privilege (ON *.*), which would reach every database on the server: application users get privileges on databases and tables only"
     )]
@@ -167,7 +167,7 @@ pub enum PrivilegeError {
         /// The privilege.
         given: String,
     },
-    /// One that tables don't have.
+    /// A privilege that tables don't have.
     #[error("{given} can't be granted on a table: grant it on the database, or leave it out")]
     NotOnTable {
         /// The privilege.
@@ -189,12 +189,12 @@ mod tests {
 
     #[test]
     fn refused_privileges() {
-        let said = |text| Privilege::declared(text, true).unwrap_err().to_string();
-        insta::assert_snapshot!(said("SELCT"), @r#""SELCT" is not a privilege on a database or table: use names such as SELECT, INSERT or CREATE VIEW"#);
-        insta::assert_snapshot!(said("all privileges"), @"ALL is refused, for it grows with the server's version: name the privileges that the user needs");
-        insta::assert_snapshot!(said("grant option"), @"GRANT OPTION is refused: a user that hands its privileges on makes grants that nobody declared");
-        insta::assert_snapshot!(said("PROCESS"), @"PROCESS is a global privilege (ON *.*), which would reach every database on the server: application users get privileges on databases and tables only");
-        insta::assert_snapshot!(said("LOCK TABLES"), @"LOCK TABLES can't be granted on a table: grant it on the database, or leave it out");
+        let refusal = |text| Privilege::declared(text, true).unwrap_err().to_string();
+        insta::assert_snapshot!(refusal("SELCT"), @r#""SELCT" is not a privilege on a database or table: use names such as SELECT, INSERT or CREATE VIEW"#);
+        insta::assert_snapshot!(refusal("all privileges"), @"ALL is refused because it grows with the server's version: name the privileges that the user needs");
+        insta::assert_snapshot!(refusal("grant option"), @"GRANT OPTION is refused: a user that grants its privileges to others makes undeclared grants");
+        insta::assert_snapshot!(refusal("PROCESS"), @"PROCESS is a global privilege (ON *.*), which would reach every database on the server: application users get privileges on databases and tables only");
+        insta::assert_snapshot!(refusal("LOCK TABLES"), @"LOCK TABLES can't be granted on a table: grant it on the database, or leave it out");
         for text in ["", "SELECT, INSERT", "SELECT ON *.* TO x; --", "ROLE_ADMIN", "USAGE", "PROXY"] {
             assert!(
                 matches!(Privilege::declared(text, false), Err(PrivilegeError::Unknown { .. })),

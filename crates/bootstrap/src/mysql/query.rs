@@ -7,10 +7,10 @@ use std::time::Duration;
 use sqlx::AssertSqlSafe;
 use sqlx::mysql::{MySqlConnection, MySqlRow};
 
-/// How long the server may take over one statement: a minute, well over the wait for another run's lock.
+/// The time limit of one statement: a minute, well over the wait for another run's lock.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// A query of constant text, and the values in it. A value is never part of the text.
+/// A query of constant text, and its values. A value is never part of the text.
 pub(super) struct Query {
     sql: String,
     values: Vec<String>,
@@ -32,16 +32,16 @@ impl Query {
         self
     }
 
-    /// ` IN (…)` these values; without any, nothing is.
+    /// Appends ` IN (…)` these values; without values, no row matches.
     pub(super) fn one_of<'a>(mut self, values: impl IntoIterator<Item = &'a str>) -> Self {
         let before = self.values.len();
         self.values.extend(values.into_iter().map(str::to_owned));
-        let places = vec!["?"; self.values.len() - before].join(", ");
-        self.sql.push_str(&format!(" IN ({})", if places.is_empty() { "NULL" } else { &places }));
+        let marks = vec!["?"; self.values.len() - before].join(", ");
+        self.sql.push_str(&format!(" IN ({})", if marks.is_empty() { "NULL" } else { &marks }));
         self
     }
 
-    /// Its rows. The statement stays prepared: closing it would cost a round trip, and it ends with the
+    /// Returns the rows. The statement stays prepared: closing it would cost a round trip, and it ends with the
     /// connection.
     pub(super) async fn rows(self, connection: &mut MySqlConnection) -> Result<Vec<MySqlRow>, sqlx::Error> {
         let mut query = sqlx::query(AssertSqlSafe(self.sql));
@@ -52,7 +52,7 @@ impl Query {
     }
 }
 
-/// Both lists, without repetition.
+/// Returns both lists, without repetition.
 pub(super) fn names<'a>(
     declared: &BTreeSet<&'a str>,
     others: impl Iterator<Item = &'a str>,
@@ -60,11 +60,11 @@ pub(super) fn names<'a>(
     declared.iter().copied().chain(others).collect()
 }
 
-/// What the server answers, unless it stays silent: a run that hangs would hold the lock.
-pub(crate) async fn answer<T>(asked: impl Future<Output = sqlx::Result<T>>) -> sqlx::Result<T> {
-    let silent = |_| {
-        let told = format!("no answer within {} s", ANSWER_TIMEOUT.as_secs());
-        Err(sqlx::Error::Io(io::Error::new(io::ErrorKind::TimedOut, told)))
+/// Awaits the server's answer to a request, within the time limit: a run that hangs would hold the lock.
+pub(crate) async fn answer<T>(request: impl Future<Output = sqlx::Result<T>>) -> sqlx::Result<T> {
+    let timed_out = |_| {
+        let message = format!("no answer within {} s", ANSWER_TIMEOUT.as_secs());
+        Err(sqlx::Error::Io(io::Error::new(io::ErrorKind::TimedOut, message)))
     };
-    tokio::time::timeout(ANSWER_TIMEOUT, asked).await.unwrap_or_else(silent)
+    tokio::time::timeout(ANSWER_TIMEOUT, request).await.unwrap_or_else(timed_out)
 }

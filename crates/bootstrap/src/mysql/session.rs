@@ -8,8 +8,7 @@ use sqlx::{AssertSqlSafe, Connection};
 use super::error::statement_error;
 use super::query::answer;
 use super::{Declared, catalog, diff, lock};
-use crate::plan::{Action, ActionKind, Actor, Plan};
-use crate::session::{PlanError, StatementError};
+use crate::plan::{Action, ActionKind, Actor, Plan, PlanError, StatementError};
 
 /// A connection for one run, as the master user or by IAM.
 pub(crate) struct Session<'a> {

@@ -1,4 +1,4 @@
-//! Each gets an error that names the thing and says what to do, and changes nothing.
+//! Bad input: each is an error that names the setting or object and says what to do, and changes nothing.
 
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -27,7 +27,7 @@ async fn files_and_flags() -> Result {
     let json = deployment.program(&deployment.path("bad.conf"), &["--json"], &[]).await?.expect(64).json()?;
     assert_eq!((&json["outcome"], &json["step"]), (&"failed".into(), &1.into()));
 
-    // No region is guessed, not even where AWS_REGION has one.
+    // No region is guessed, even if AWS_REGION is set.
     let text = deployment.conf.to_string();
     let text: Vec<_> = text.lines().filter(|line| !line.starts_with("REGION")).collect();
     deployment.write("no-region.conf", &text.join("\n"))?;
@@ -39,8 +39,8 @@ async fn files_and_flags() -> Result {
     let hostile = deployment.bootstrap(&["--users", &users]).await?.expect(64);
     insta::assert_snapshot!(hostile.stderr(&deployment), @r#"
     error in step 1 of 6: <folder>/users.toml has 2 problems:
-      user "o'neil`": the account of user "o'neil`" has the character '\'' in its name or host: use letters, digits, _ and - (clients quote others each in their own way)
-      user "rdsadmin": rdsadmin belongs to RDS or MySQL and is never touched: declare a user of your own
+      user "o'neil`": the account of user "o'neil`" has the character '\'' in its name or host: use letters, digits, _ and - (clients differ in quoting others)
+      user "rdsadmin": rdsadmin belongs to RDS or MySQL and is never changed: declare another user
     "#);
     let users = deployment.write("users.toml", "[[user]]\nname = \"admin\"\n")?;
     let master = deployment.bootstrap(&["--users", &users]).await?.expect(64);
@@ -66,11 +66,11 @@ async fn files_and_flags() -> Result {
 async fn secrets_and_credentials() -> Result {
     let deployment = Deployment::start("node_db").await?;
     let master = deployment.mysql.master();
-    let mut said = Vec::new();
+    let mut failures = Vec::new();
 
     let mut conf = deployment.conf.clone();
     conf.master_secret = "no/such".parse()?;
-    said.push(deployment.bootstrap_with(&conf, &[], &[]).await?.expect(1));
+    failures.push(deployment.bootstrap_with(&conf, &[], &[]).await?.expect(1));
 
     conf.master_secret = "bad/one".parse()?;
     for value in [
@@ -80,20 +80,20 @@ async fn secrets_and_credentials() -> Result {
         serde_json::json!({ "username": master.username(), "password": "out of date" }).to_string(),
     ] {
         deployment.aws.put_secret("bad/one", &value).await?;
-        said.push(deployment.bootstrap_with(&conf, &[], &[]).await?.expect(1));
+        failures.push(deployment.bootstrap_with(&conf, &[], &[]).await?.expect(1));
     }
 
-    let nobody = deployment.write("nobody", "")?;
-    said.push(
+    let empty = deployment.write("empty", "")?;
+    failures.push(
         deployment
-            .bootstrap_with(&deployment.conf, &[], &[("AWS_SHARED_CREDENTIALS_FILE", &nobody)])
+            .bootstrap_with(&deployment.conf, &[], &[("AWS_SHARED_CREDENTIALS_FILE", &empty)])
             .await?
             .expect(1),
     );
 
-    let said: Vec<_> = said.iter().map(|run| run.stderr(&deployment)).collect();
-    assert!(said.iter().all(|text| !text.contains(master.password())));
-    insta::assert_snapshot!(said.join("\n"), @r#"
+    let failures: Vec<_> = failures.iter().map(|run| run.stderr(&deployment)).collect();
+    assert!(failures.iter().all(|text| !text.contains(master.password())));
+    insta::assert_snapshot!(failures.join("\n"), @r#"
     error in step 2 of 6: there is no secret no/such in region us-east-1
       Check MASTER_SECRET_NAME and REGION in rds.conf: `aws secretsmanager describe-secret --secret-id no/such --region us-east-1`.
 
@@ -103,7 +103,7 @@ async fn secrets_and_credentials() -> Result {
     error in step 2 of 6: the secret bad/one can't be used: it lacks the field "password"
       The secret must be JSON such as {"username":"…","password":"…"}, as RDS writes it. Check that MASTER_SECRET_NAME names the master user's secret.
 
-    error in step 2 of 6: the secret bad/one can't be used: its field "password" is empty or not a text
+    error in step 2 of 6: the secret bad/one can't be used: its field "password" is empty or not text
       The secret must be JSON such as {"username":"…","password":"…"}, as RDS writes it. Check that MASTER_SECRET_NAME names the master user's secret.
 
     error in step 3 of 6: connecting to the database failed
@@ -123,7 +123,7 @@ async fn secrets_and_credentials() -> Result {
       Log in to AWS, or give this program a role or profile; `aws sts get-caller-identity` shows whether that works.
     "#);
 
-    // By ARN, it is found.
+    // It is found by ARN.
     let arn = deployment
         .aws
         .put_secret(
@@ -138,7 +138,7 @@ async fn secrets_and_credentials() -> Result {
 }
 
 #[tokio::test]
-async fn expired_credentials_are_told_before_anything_is_contacted() -> Result {
+async fn expired_credentials_are_reported_before_anything_is_contacted() -> Result {
     let deployment = Deployment::start("node_db").await?;
     let declaration = Declaration::read(APP_USERS.as_ref())?;
     let mut settings = Settings::load(deployment.conf.clone(), declaration, Mode::Apply).await;
@@ -159,26 +159,26 @@ async fn databases_and_servers() -> Result {
     let deployment = Deployment::start("node_db").await?;
     let mut conf = deployment.conf.clone();
     conf.database = "no_such".parse()?;
-    let mut said = vec![deployment.bootstrap_with(&conf, &[], &[]).await?.expect(1)];
-    said.push(deployment.bootstrap_with(&conf, &["--plan"], &[]).await?.expect(1));
+    let mut failures = vec![deployment.bootstrap_with(&conf, &[], &[]).await?.expect(1)];
+    failures.push(deployment.bootstrap_with(&conf, &["--plan"], &[]).await?.expect(1));
 
     // Another certificate authority than the server's.
     let mut conf = deployment.conf.clone();
     conf.ca_bundle = None;
-    said.push(deployment.bootstrap_with(&conf, &[], &[]).await?.expect(1));
+    failures.push(deployment.bootstrap_with(&conf, &[], &[]).await?.expect(1));
 
     // The right authority, for another name.
     let mut conf = deployment.conf.clone();
     conf.endpoint = "other.c0ffee123456.us-east-1.rds.amazonaws.com:3306".parse()?;
-    said.push(deployment.bootstrap_with(&conf, &[], &[]).await?.expect(1));
+    failures.push(deployment.bootstrap_with(&conf, &[], &[]).await?.expect(1));
 
-    // Nobody at all.
+    // No server at all.
     let mut conf = deployment.conf.clone();
     conf.dial = Some("127.0.0.1:1".parse()?);
-    said.push(deployment.bootstrap_with(&conf, &[], &[]).await?.expect(1));
+    failures.push(deployment.bootstrap_with(&conf, &[], &[]).await?.expect(1));
 
-    let said: Vec<_> = said.iter().map(|run| run.stderr(&deployment)).collect();
-    insta::assert_snapshot!(said.join("\n"), @r#"
+    let failures: Vec<_> = failures.iter().map(|run| run.stderr(&deployment)).collect();
+    insta::assert_snapshot!(failures.join("\n"), @r#"
     error in step 3 of 6: database no_such does not exist
       RDS creates a database along with the instance only if it is given a name (Terraform: db_name). Check DB_NAME and the users file, or create it as the master user: CREATE DATABASE `no_such`;
 
@@ -220,7 +220,7 @@ async fn an_account_that_only_its_equals_may_change() -> Result {
     error in step 5 of 6: switch node_app@% from caching_sha2_password to IAM: its password ends failed
       cause: error returned from database: 1227 (42000): Access denied; you need (at least one of) the SYSTEM_USER privilege(s) for this operation
       The cause names the missing privilege. If it is SYSTEM_USER: the account has it, and only a user who has it too may change that account. As such a user: REVOKE SYSTEM_USER ON *.* FROM it, or declare another account. If it is ROLE_ADMIN: the master user lacks it, and so can't revoke roles.
-      12 changes were made and stay; once that is mended, running it again finishes the job.
+      12 changes were made and stay; once the cause is fixed, the next run finishes the job.
     ");
     Ok(())
 }
@@ -243,7 +243,7 @@ async fn a_table_is_not_made_from_the_servers_own() -> Result {
     .enumerate()
     {
         let sql = format!("CREATE TABLE IF NOT EXISTS t {definition}");
-        // The server would do it.
+        // The server would create it.
         let there = format!("CREATE TABLE node_db.there_{n} {definition}");
         execute(&mut deployment.master().await?, &there).await?;
         let users = format!(
@@ -258,7 +258,7 @@ async fn a_table_is_not_made_from_the_servers_own() -> Result {
 }
 
 #[tokio::test]
-async fn a_report_that_nobody_can_read() -> Result {
+async fn a_report_that_cannot_be_written() -> Result {
     let deployment = Deployment::start("node_db").await?;
     let conf = deployment.path("rds.conf");
     deployment.conf.write(&conf)?;
@@ -272,7 +272,7 @@ async fn a_report_that_nobody_can_read() -> Result {
     };
     for arguments in [["--plan"].as_slice(), &["--json"]] {
         let run = into_a_full_disk(&conf, arguments)?.await?.expect(1);
-        assert!(run.stderr.contains("error: the run came to its end, but its report could not be written"));
+        assert!(run.stderr.contains("error: the run finished, but its report could not be written"));
     }
     let failed = into_a_full_disk(&deployment.path("none.conf"), &["--json"])?.await?.expect(64);
     assert!(failed.stderr.starts_with("error in step 1 of 6: cannot read"), "{}", failed.stderr);

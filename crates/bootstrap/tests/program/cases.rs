@@ -1,4 +1,4 @@
-//! Databases of other people's making: accounts that something else created, limited or took apart.
+//! Existing databases: accounts that another program created, limited or changed.
 
 use crate::support::{Deployment, Result, column, execute};
 
@@ -25,7 +25,7 @@ async fn limits_of_a_taken_over_account_are_lifted() -> Result {
     assert!(planned.contains("MAX_USER_CONNECTIONS 9"), "{planned}");
     deployment.bootstrap(&["--check"]).await?.expect(0);
 
-    // And each of them later on is drift.
+    // Later, each of them is drift.
     for limit in [
         "FAILED_LOGIN_ATTEMPTS 3 PASSWORD_LOCK_TIME UNBOUNDED",
         "WITH MAX_QUERIES_PER_HOUR 1",
@@ -41,7 +41,7 @@ async fn limits_of_a_taken_over_account_are_lifted() -> Result {
     Ok(())
 }
 
-/// The global privilege has to go before the grant, or the grant only ends the restriction and goes with it.
+/// The global privilege has to be revoked before the grant, or the grant only ends the restriction and is revoked with it.
 #[tokio::test]
 async fn partial_revokes_are_undone_in_the_right_order() -> Result {
     let deployment = Deployment::start("orders_db").await?;
@@ -100,7 +100,7 @@ async fn declared_accounts_of_the_same_name_are_no_problem() -> Result {
     Ok(())
 }
 
-/// The server takes the narrowest host first, even where it has no user name.
+/// The server chooses the narrowest host first, even without a user name.
 #[tokio::test]
 async fn anonymous_accounts_that_take_precedence_are_reported() -> Result {
     let deployment = Deployment::start("node_db").await?;
@@ -114,7 +114,7 @@ async fn anonymous_accounts_that_take_precedence_are_reported() -> Result {
     Ok(())
 }
 
-/// Of a database that rds.sh set up, its user stays, with what it may do.
+/// In a database that rds.sh set up, its user stays, with its privileges.
 #[tokio::test]
 async fn what_stays_behind_is_named() -> Result {
     let deployment = Deployment::start("node_db").await?;
@@ -139,7 +139,7 @@ async fn what_stays_behind_is_named() -> Result {
     Ok(())
 }
 
-/// What a login lacks has its own word.
+/// A login without the required certificate has its own result.
 #[tokio::test]
 async fn a_certificate_that_is_missing_has_its_own_word() -> Result {
     let deployment = Deployment::start("node_db").await?;

@@ -1,4 +1,4 @@
-//! The guard of schema files against the server's own verdict: what it lets through must not copy a row.
+//! The guard of schema files against the server's own parser: a statement that it accepts must not copy a row.
 
 use rds_iam_bootstrap::mysql::CreateTable;
 use sqlx::mysql::MySqlConnection;
@@ -6,15 +6,15 @@ use sqlx::{AssertSqlSafe, Row};
 
 use crate::support::{Deployment, Result, execute};
 
-/// Another number tries other statements.
+/// The seed of the statements.
 const SEED: &str = "RDS_IAM_TEST_SEED";
 const DEFAULT_SEED: u64 = 20_261_128;
-/// How many statements are made up; most are refused by the guard and by the server.
+/// The number of generated statements; the guard and the server refuse most of them.
 const STATEMENTS: usize = 20_000;
-/// How many of those that the guard refuses the server is asked about too.
+/// The number of statements refused by the guard that the server runs too.
 const REFUSED_TRIED: usize = 400;
 
-/// Ends of an option of `CREATE TABLE`, whole and in pieces, and what changes where a token ends.
+/// Ends of an option of `CREATE TABLE`, whole and in pieces, and texts that move the end of a token.
 const PIECES: [&str; 44] = [
     "1",
     "0",
@@ -62,7 +62,7 @@ const PIECES: [&str; 44] = [
     "IGNORE",
 ];
 
-/// Options that take a number, a name or a text.
+/// Options with a number, a name or a text.
 const OPTIONS: [&str; 7] = [
     "AVG_ROW_LENGTH=",
     "MAX_ROWS ",
@@ -73,7 +73,7 @@ const OPTIONS: [&str; 7] = [
     "PARTITION BY HASH(i) PARTITIONS ",
 ];
 
-/// What brings rows of another table along.
+/// Clauses that copy rows of another table.
 const COPIES: [&str; 6] = [
     "SELECT i FROM secret",
     "AS SELECT i FROM secret",
@@ -101,9 +101,9 @@ fn statement(random: &mut fastrand::Rng) -> String {
     sql
 }
 
-/// Whether the server runs it and the table then has rows.
+/// Returns whether the server runs the statement and the table then has rows.
 async fn copies(connection: &mut MySqlConnection, sql: &str) -> Result<bool> {
-    // As a run sends a table's statement. Most are refused.
+    // In the way that a run sends a table's statement. Most are refused.
     let statement = sqlx::query(AssertSqlSafe(sql.to_owned())).persistent(false);
     if statement.execute(&mut *connection).await.is_err() {
         return Ok(false);
@@ -134,7 +134,7 @@ async fn no_statement_that_the_guard_accepts_copies_rows() -> Result {
             copied += usize::from(copies(&mut connection, &sql).await?);
         }
     }
-    // So that it doesn't pass because nothing was tried.
+    // The test must not pass because no statement was tried.
     assert!(accepted > 50 && copied > 10, "{accepted} accepted; of {refused} refused, {copied} copy rows");
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! What gets in the way while it runs.
+//! Interruptions of a run.
 
 use std::time::Duration;
 
@@ -6,11 +6,11 @@ use sqlx::mysql::MySqlConnection;
 
 use crate::support::{Deployment, Result, column, execute};
 
-/// Long enough for a slow machine; it only ends a test that would hang.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// The time limit of a wait: long enough for a slow machine.
+const TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Somebody makes the second table at the same time and doesn't come to an end, so the run has to wait in
-/// the middle of its fifth step; then the network is cut.
+/// Another connection creates the second table at the same time and does not finish, so the run has to wait in the middle
+/// of its fifth step; then the network is cut.
 #[tokio::test]
 async fn the_database_goes_away_and_the_next_run_finishes_the_job() -> Result {
     let mut deployment = Deployment::start("node_db").await?;
@@ -46,13 +46,13 @@ async fn the_database_goes_away_and_the_next_run_finishes_the_job() -> Result {
     let (run, interrupted) = tokio::join!(deployment.bootstrap(&arguments), interrupt);
     interrupted?;
     let failed = run?.expect(1);
-    // Why is the system's to say.
-    let said = failed.stderr(&deployment);
-    let said: Vec<_> = said.lines().filter(|line| !line.starts_with("  cause: ")).collect();
-    insta::assert_snapshot!(said.join("\n"), @"
+    // The cause depends on the system.
+    let shown = failed.stderr(&deployment);
+    let shown: Vec<_> = shown.lines().filter(|line| !line.starts_with("  cause: ")).collect();
+    insta::assert_snapshot!(shown.join("\n"), @"
     error in step 5 of 6: create table two failed
       The connection to the server broke. A statement is done wholly or not at all, so running this again finishes the job.
-      12 changes were made and stay; once that is mended, running it again finishes the job.
+      12 changes were made and stay; once the cause is fixed, the next run finishes the job.
     ");
 
     execute(&mut watching, &format!("KILL {id}")).await?;
@@ -72,12 +72,12 @@ async fn until_some(connection: &mut MySqlConnection, sql: &str) -> Result {
         }
         Ok(())
     };
-    tokio::time::timeout(PATIENCE, some).await?
+    tokio::time::timeout(TIMEOUT, some).await?
 }
 
-/// Takes the ten seconds that a run waits for another.
+/// Runs for the ten seconds that a run waits for another.
 #[tokio::test]
-async fn another_run_is_at_it() -> Result {
+async fn another_run_holds_the_lock() -> Result {
     let deployment = Deployment::start("node_db").await?;
     let mut other = deployment.master().await?;
     let id = column(&mut other, "SELECT CAST(CONNECTION_ID() AS CHAR)").await?.remove(0);
@@ -89,7 +89,7 @@ async fn another_run_is_at_it() -> Result {
         "{}",
         busy.stderr
     );
-    // Looking takes no lock.
+    // A plan takes no lock.
     deployment.bootstrap(&["--plan"]).await?.expect(0);
     Ok(())
 }

@@ -31,13 +31,13 @@ async fn from_nothing_to_drift_and_back() -> Result {
     assert_eq!(made["logins"][0]["current_user"], "node_app@%");
     assert_eq!(column(&mut master, USERS_THERE).await?, ["iam_admin", "node_app"]);
 
-    // The second changes nothing and says so; and the command says the very same.
+    // The second run changes nothing and reports that; the command's report is the same.
     let again = function.invoke(event("apply")).await?.report();
     assert_eq!((&again["outcome"], &again["actions"]), (&"clean".into(), &json!([])));
     assert_eq!(again, deployment.bootstrap(&["--json"]).await?.expect(0).json()?);
     assert_eq!(function.invoke(event("check")).await?.report()["outcome"], "clean");
 
-    // Drift is what a check was asked for: a reply, and a line in the log to raise an alarm by.
+    // Drift is a check's result: a reply, and a line in the log for an alarm.
     execute(&mut master, "GRANT DROP ON `node\\_db`.* TO node_app").await?;
     let drift = function.invoke(event("check")).await?.report();
     assert_eq!((&drift["outcome"], &drift["actions"][0]["change"]), (&"drift".into(), &"revoke".into()));
@@ -61,7 +61,7 @@ async fn from_nothing_to_drift_and_back() -> Result {
 #[tokio::test]
 async fn bad_input() -> Result {
     let deployment = Deployment::start("node_db").await?;
-    let mut said = Vec::new();
+    let mut failures = Vec::new();
 
     let mut function = Function::start(&deployment, &[]).await?;
     for event in [
@@ -71,53 +71,53 @@ async fn bad_input() -> Result {
         json!({ "mode": "apply", "force": true }),
         json!({ "mode": "apply", "tf": { "action": "delete", "prev_input": null } }),
     ] {
-        said.push(function.invoke(event).await?.error(&deployment));
+        failures.push(function.invoke(event).await?.error(&deployment));
     }
-    // What is wrong with the settings is the answer of each invocation, not an end at the start.
+    // Each invocation returns the problems of the settings; the function does not exit at its start.
     for changes in [
         [("REGION", None), ("RDS_PORT", Some("none"))].as_slice(),
         &[("RDS_IAM_USERS", Some("[[user]]\nname = \"root\""))],
         &[("RDS_CA_BUNDLE", Some("/none.pem"))],
     ] {
         let mut function = Function::start(&deployment, changes).await?;
-        said.push(function.invoke(event("apply")).await?.error(&deployment));
+        failures.push(function.invoke(event("apply")).await?.error(&deployment));
         function.invoke(event("apply")).await?.error(&deployment);
     }
     assert_eq!(deployment.mysql.logins()?.len(), 0);
 
     // The wrong secret, a stale one, and a database that is down.
     let mut other = Function::start(&deployment, &[("MASTER_SECRET_NAME", Some("no/such"))]).await?;
-    said.push(other.invoke(event("apply")).await?.error(&deployment));
+    failures.push(other.invoke(event("apply")).await?.error(&deployment));
     let mut down = Function::start(&deployment, &[("RDS_DIAL", Some("127.0.0.1:1"))]).await?;
-    said.push(down.invoke(event("apply")).await?.error(&deployment));
+    failures.push(down.invoke(event("apply")).await?.error(&deployment));
     let master = deployment.mysql.master();
     let secret = json!({ "username": master.username(), "password": master.password() }).to_string();
     let stale = json!({ "username": master.username(), "password": "out of date" }).to_string();
     deployment.aws.put_secret("orders/master", &stale).await?;
-    said.push(function.invoke(event("apply")).await?.error(&deployment));
+    failures.push(function.invoke(event("apply")).await?.error(&deployment));
 
-    insta::assert_snapshot!(said.join("\n"), @r#"
+    insta::assert_snapshot!(failures.join("\n"), @r#"
     Bootstrap.Configuration: error in step 1 of 6: the event has no "mode"
-      Send {"mode": "apply"}, "plan" or "check", and nothing else.
+      Send {"mode": "apply"}, "plan" or "check", and no other key.
 
     Bootstrap.Configuration: error in step 1 of 6: the event is not a JSON object
-      Send {"mode": "apply"}, "plan" or "check", and nothing else.
+      Send {"mode": "apply"}, "plan" or "check", and no other key.
 
-    Bootstrap.Configuration: error in step 1 of 6: the event's "mode" is none that there is
-      Send {"mode": "apply"}, "plan" or "check", and nothing else.
+    Bootstrap.Configuration: error in step 1 of 6: the event's "mode" is unknown
+      Send {"mode": "apply"}, "plan" or "check", and no other key.
 
-    Bootstrap.Configuration: error in step 1 of 6: the event has "force", which means nothing here
-      Send {"mode": "apply"}, "plan" or "check", and nothing else.
+    Bootstrap.Configuration: error in step 1 of 6: the event has the unknown key "force"
+      Send {"mode": "apply"}, "plan" or "check", and no other key.
 
     Bootstrap.Configuration: error in step 1 of 6: the event has "tf", which Terraform's aws_lambda_invocation adds with lifecycle_scope = "CRUD"
-      Use lifecycle_scope = "CREATE_ONLY": with CRUD a destroy would run this too, and there is nothing to undo.
+      Use lifecycle_scope = "CREATE_ONLY": with CRUD a destroy would also invoke this function, and there is nothing to undo.
 
     Bootstrap.Configuration: error in step 1 of 6: the function's environment has 2 problems:
-      RDS_PORT has a bad value: not a port: give a number from 1 to 65535
+      RDS_PORT is invalid: not a port: give a number from 1 to 65535
       REGION is missing: set it, for example to eu-west-1
 
     Bootstrap.Configuration: error in step 1 of 6: RDS_IAM_USERS has 1 problem:
-      user "root": root belongs to RDS or MySQL and is never touched: declare a user of your own
+      user "root": root belongs to RDS or MySQL and is never changed: declare another user
 
     Bootstrap.Configuration: error in step 1 of 6: cannot read the trust roots in /none.pem; RDS_CA_BUNDLE must be a PEM file that this program can read
       cause: No such file or directory (os error 2)
@@ -137,31 +137,31 @@ async fn bad_input() -> Result {
     "#);
     assert!(function.log().contains("The server does not accept the password"), "{}", function.log());
 
-    // Once that is mended, the same function goes on.
+    // Once that is fixed, the same function works again.
     deployment.aws.put_secret("orders/master", &secret).await?;
     assert_eq!(function.invoke(event("apply")).await?.report()["outcome"], "changed");
     Ok(())
 }
 
 #[tokio::test]
-async fn a_run_ends_before_its_time_does() -> Result {
+async fn a_run_ends_before_its_time_limit() -> Result {
     let deployment = Deployment::start("node_db").await?;
-    // A server that takes connections and says nothing.
+    // A server that accepts connections and sends nothing.
     let silent = TcpListener::bind("127.0.0.1:0").await?;
     let dial = silent.local_addr()?.to_string();
     let mut function = Function::start(&deployment, &[("RDS_DIAL", Some(&dial))]).await?;
     let ended = function.invoke_within(event("apply"), Duration::from_secs(5)).await?;
-    // How much of that is left depends on how long the program took to start.
-    let told =
-        ["0 s", "1 s", "2 s"].iter().fold(ended.error(&deployment), |told, s| told.replace(s, "<n> s"));
-    insta::assert_snapshot!(told, @r"
-    Bootstrap.Time: error in step 3 of 6: the run did not end within <n> s, the time that it has, and was ended
-      Each change is made wholly or not at all. Run it again to make the rest, or give it more time.
+    // The remaining time depends on how long the program took to start.
+    let shown =
+        ["0 s", "1 s", "2 s"].iter().fold(ended.error(&deployment), |shown, s| shown.replace(s, "<n> s"));
+    insta::assert_snapshot!(shown, @"
+    Bootstrap.Time: error in step 3 of 6: the run did not finish within its time limit of <n> s and was stopped
+      Each change is made wholly or not at all. Run this again to make the rest, or raise the time limit.
     ");
-    // It hung up, though the process lives on: a server would give up the lock.
+    // It closed the connection, though the process continues: a server would release the lock.
     let (mut connection, _) = silent.accept().await?;
     assert_eq!(connection.read_to_end(&mut Vec::new()).await?, 0);
-    // The next invocation goes there as if nothing had been.
+    // The next invocation connects again.
     let ended = function.invoke_within(event("apply"), Duration::ZERO).await?;
     assert!(ended.error(&deployment).starts_with("Bootstrap.Time"));
     Ok(())
@@ -186,11 +186,11 @@ async fn what_was_done_when_the_time_ends_is_kept_and_reported() -> Result {
         tokio::task::yield_now().await;
     }
     let ended = function.invoke_within(event("apply"), Duration::from_secs(8)).await?.error(&deployment);
-    let told = (0..9).fold(ended, |told, n| told.replace(&format!("within {n} s"), "within <n> s"));
-    insta::assert_snapshot!(told, @r"
-    Bootstrap.Time: error in step 5 of 6: the run did not end within <n> s, the time that it has, and was ended
-      3 changes are left. Each change is made wholly or not at all. Run it again to make the rest, or give it more time.
-      12 changes were made and stay; once that is mended, running it again finishes the job.
+    let shown = (0..9).fold(ended, |shown, n| shown.replace(&format!("within {n} s"), "within <n> s"));
+    insta::assert_snapshot!(shown, @"
+    Bootstrap.Time: error in step 5 of 6: the run did not finish within its time limit of 5 s and was stopped
+      3 changes are left. Each change is made wholly or not at all. Run this again to make the rest, or raise the time limit.
+      12 changes were made and stay; once the cause is fixed, the next run finishes the job.
     ");
     assert_eq!(column(&mut master, "SHOW TABLES IN node_db LIKE 'one'").await?, ["one"]);
 
@@ -246,10 +246,10 @@ async fn no_secret_is_written() -> Result {
 async fn outside_of_lambda() -> Result {
     let mut by_hand = Command::new(env!("CARGO_BIN_EXE_rds-iam-bootstrap-lambda"));
     by_hand.env_clear();
-    let told = finish(by_hand).await?.expect(64);
-    insta::assert_snapshot!(told.stderr, @r"
-    error: AWS_LAMBDA_RUNTIME_API is not set, so this was not started by AWS Lambda
-      On a machine of your own, run rds-iam-bootstrap instead.
+    let shown = finish(by_hand).await?.expect(64);
+    insta::assert_snapshot!(shown.stderr, @"
+    error: AWS_LAMBDA_RUNTIME_API is not set, so AWS Lambda did not start this program
+      Elsewhere, run rds-iam-bootstrap instead.
     ");
 
     let deployment = Deployment::start("node_db").await?;

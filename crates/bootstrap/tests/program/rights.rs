@@ -1,4 +1,4 @@
-//! What the master user may do, and what it may not.
+//! The master user's privileges.
 
 use crate::support::{Deployment, Result, column, execute};
 
@@ -32,13 +32,13 @@ async fn the_master_user_holds_its_rights_itself() -> Result {
     Ok(())
 }
 
-/// Where the master user may not let others read the catalog, it reads itself.
+/// If the master user may not grant the right to read the catalog, it reads the catalog itself.
 #[tokio::test]
 async fn the_master_user_may_not_open_the_catalog() -> Result {
     let deployment = Deployment::start("node_db").await?;
     deployment.bootstrap(&[]).await?.expect(0);
     let mut root = deployment.root().await?;
-    // No GRANT OPTION on the whole server, but on the database and for CREATE USER's sake nothing else.
+    // GRANT OPTION on the database only, not on the whole server.
     for sql in [
         "REVOKE ALL PRIVILEGES, GRANT OPTION FROM iam_admin",
         "GRANT CREATE USER ON *.* TO iam_admin",
@@ -57,7 +57,7 @@ async fn the_master_user_may_not_open_the_catalog() -> Result {
     let made = deployment.bootstrap(&["--users", &users, "--json"]).await?.expect(0).json()?;
     assert_eq!(made["outcome"], "changed");
     let again = deployment.bootstrap(&["--users", &users]).await?.expect(0).stdout;
-    assert!(again.contains("may not let iam_admin@% read"), "{again}");
+    assert!(again.contains("did not let iam_admin@% read"), "{again}");
     assert!(again.contains("no changes: everything is as declared"), "{again}");
     let checked = deployment.bootstrap(&["--users", &users, "--check", "--json"]).await?.expect(0).json()?;
     assert_eq!((&checked["read_as"], &checked["outcome"]), (&"master".into(), &"clean".into()), "{checked}");

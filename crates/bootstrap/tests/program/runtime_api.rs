@@ -1,5 +1,5 @@
-//! AWS Lambda on this machine, as a runtime sees it: the Lambda Runtime API, version 2018-06-01, and the
-//! environment that a function is started in.
+//! AWS Lambda on this machine, from a runtime's side: the Lambda Runtime API, version 2018-06-01, and the environment of
+//! a function.
 
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::Arc;
@@ -17,8 +17,8 @@ use tokio::task::JoinHandle;
 
 use crate::support::{Deployment, Result};
 
-/// How long a test waits for an answer before it fails.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// The time limit of an invocation in a test.
+const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// The program, started as a function, and Lambda's side of it.
 pub(crate) struct Function {
@@ -36,7 +36,7 @@ struct Event {
     body: Value,
 }
 
-/// What a function answers with.
+/// The response of a function.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Answer {
     Response(Value),
@@ -53,7 +53,7 @@ impl Answer {
         }
     }
 
-    /// Type and message of a function error, with what differs from run to run named instead.
+    /// Returns type and message of a function error, without the parts that differ between runs.
     #[track_caller]
     pub(crate) fn error(self, deployment: &Deployment) -> String {
         match self {
@@ -64,7 +64,7 @@ impl Answer {
 }
 
 impl Function {
-    /// Starts it with the deployment's environment and these changes to it.
+    /// Starts the function with the deployment's environment and these changes to it.
     #[expect(
         clippy::disallowed_methods,
         reason = "the program under test is a child process, without the runner of xtask"
@@ -103,7 +103,7 @@ impl Function {
         Ok(Self { process, log, events, answers, serving, invocations: 0 })
     }
 
-    /// One invocation, with two minutes' time.
+    /// Invokes the function with a time limit of two minutes.
     pub(crate) async fn invoke(&mut self, event: Value) -> Result<Answer> {
         self.invoke_within(event, Duration::from_secs(120)).await
     }
@@ -113,22 +113,22 @@ impl Function {
         let id = format!("invocation-{}", self.invocations);
         let deadline = Clock::system().now().duration_since(UNIX_EPOCH)? + time;
         self.events.send(Event { id: id.clone(), deadline, body: event })?;
-        let answer = tokio::time::timeout(PATIENCE, self.answers.recv()).await;
+        let answer = tokio::time::timeout(TIMEOUT, self.answers.recv()).await;
         let answer = answer.map_err(|_| format!("no answer; it logged {:?}", self.log()))?;
         let (answered, answer) = answer.ok_or("the Runtime API has gone")?;
         assert_eq!(answered, id);
         Ok(answer)
     }
 
-    /// What it wrote, to both streams.
+    /// Returns its output, of both streams.
     pub(crate) fn log(&self) -> String {
         std::fs::read_to_string(&self.log).expect("the file was made before the program was started")
     }
 
-    /// The Runtime API goes away; how the program ends then.
+    /// Stops the Runtime API and returns the program's exit status.
     pub(crate) async fn abandoned(mut self) -> Result<ExitStatus> {
         self.serving.abort();
-        // The poll that is open ends with the channel that it waits for.
+        // The open poll ends with its channel.
         drop(std::mem::replace(&mut self.events, mpsc::unbounded_channel().0));
         let mut tries = tokio::time::interval(Duration::from_millis(20));
         let ended = async {
@@ -139,20 +139,20 @@ impl Function {
                 }
             }
         };
-        tokio::time::timeout(PATIENCE, ended).await?
+        tokio::time::timeout(TIMEOUT, ended).await?
     }
 }
 
 impl Drop for Function {
     fn drop(&mut self) {
         self.serving.abort();
-        // It may have ended by itself.
+        // It may have exited already.
         drop(self.process.kill());
         drop(self.process.wait());
     }
 }
 
-/// What Lambda sets, as far as it matters here.
+/// The variables that Lambda sets, as far as they matter here.
 fn function_variables(api: &str) -> [(&'static str, &str); 7] {
     [
         ("AWS_LAMBDA_RUNTIME_API", api),
@@ -182,7 +182,7 @@ impl Api {
     }
 
     fn answer(&self, id: String, answer: Answer) -> (StatusCode, Json<Value>) {
-        // A test that has ended listens no more.
+        // A finished test no longer receives.
         drop(self.answered.send((id, answer)));
         (StatusCode::ACCEPTED, Json(json!({ "status": "OK" })))
     }
@@ -223,12 +223,12 @@ async fn error(
     api.answer(id, Answer::Error(text("errorType"), text("errorMessage")))
 }
 
-/// Lambda asks for no content type.
+/// Lambda does not check the content type.
 fn parsed(body: &str) -> Value {
     serde_json::from_str(body).unwrap_or_else(|_| Value::String(format!("no JSON: {body}")))
 }
 
-/// No invocation answers to this name: a program that fails while it starts fails its test.
+/// Reports a program that fails while it starts, which fails its test.
 async fn init_error(State(api): State<Arc<Api>>, body: String) -> (StatusCode, Json<Value>) {
     api.answer("init".into(), Answer::Error("init".into(), body))
 }

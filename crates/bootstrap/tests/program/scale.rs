@@ -8,7 +8,7 @@ fn users(count: usize) -> String {
     (0..count).map(user).collect()
 }
 
-/// How many queries the server has answered so far.
+/// Returns the number of queries that the server has answered so far.
 async fn queries(deployment: &Deployment) -> Result<i64> {
     let sql = "SHOW GLOBAL STATUS LIKE 'Com_select'";
     let count: String = sqlx::query(sql).fetch_one(&mut deployment.root().await?).await?.try_get(1)?;
@@ -37,7 +37,7 @@ async fn a_long_run_reports_its_progress_and_tries_some_logins() -> Result {
     assert!(made.stderr.contains("100 of 131 changes made"), "{}", made.stderr);
     assert!(made.stdout.contains("50 more users: login not tried"), "{}", made.stdout);
 
-    // Those that a run changes come first.
+    // The changed users come first.
     let mut master = deployment.master().await?;
     execute(&mut master, "REVOKE SELECT ON `node\\_db`.* FROM user_59").await?;
     let made = deployment.bootstrap(&["--users", &few, "--json"]).await?.expect(0);

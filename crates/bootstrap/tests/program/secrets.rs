@@ -1,4 +1,4 @@
-//! No secret is in anything that the program writes, at whatever log level.
+//! No secret is in the program's output, at any log level.
 
 use crate::support::{Deployment, Result, Run};
 
@@ -18,7 +18,7 @@ async fn no_secret_is_written() -> Result {
     for arguments in [&["--plan"][..], &[], &["--json"], &["--check"]] {
         runs.push(deployment.bootstrap_with(&deployment.conf, arguments, &log).await?.expect(0));
     }
-    // And when it fails: at the login of the admin, and of the master.
+    // Also when it fails: at the login of the admin, and of the master.
     deployment.mysql.refuse_next(1)?;
     runs.push(deployment.bootstrap_with(&deployment.conf, &[], &log).await?.expect(1));
     let stale = serde_json::json!({ "username": "admin", "password": "a-stale-password" }).to_string();

@@ -1,4 +1,4 @@
-//! What a team does with it, in order.
+//! A team's use of the program, in order.
 
 use crate::support::{Deployment, Result, column, execute};
 
@@ -19,7 +19,7 @@ async fn from_nothing_to_drift_and_back() -> Result {
     assert_eq!(column(&mut master, accounts).await?, Vec::<String>::new());
     deployment.bootstrap(&["--check"]).await?.expect(2);
 
-    // The run makes what was planned.
+    // The run makes the planned changes.
     let planned = deployment.bootstrap(&["--plan", "--json"]).await?.expect(0);
     let made = deployment.bootstrap(&["--json"]).await?.expect(0);
     assert_eq!(made.sql()?, planned.sql()?);
@@ -46,7 +46,7 @@ async fn from_nothing_to_drift_and_back() -> Result {
     ");
     assert_eq!(column(&mut master, "SHOW TABLES IN node_db").await?, ["messages"]);
 
-    // The second run, and the looks, which no longer need the master user.
+    // The second run, and the checks, which no longer need the master user.
     let again = deployment.bootstrap(&[]).await?.expect(0);
     assert!(again.stdout.contains("no changes: everything is as declared"), "{}", again.stdout);
     let checked = deployment.bootstrap(&["--check", "--json"]).await?.expect(0);
@@ -55,7 +55,7 @@ async fn from_nothing_to_drift_and_back() -> Result {
         (&"clean".into(), &"admin".into())
     );
 
-    // Somebody grants by hand, on every level.
+    // An operator grants by hand, on every level.
     for sql in [
         "GRANT DROP, CREATE ON `node\\_db`.* TO node_app WITH GRANT OPTION",
         "GRANT SELECT ON `node_db`.* TO node_app",
@@ -87,7 +87,7 @@ async fn from_nothing_to_drift_and_back() -> Result {
           REVOKE GRANT OPTION, PROCESS, RELOAD ON *.* FROM `node_app`@`%`;
       - revoke CREATE, DROP, GRANT OPTION on node\_db.* from node_app@%
           REVOKE CREATE, DROP, GRANT OPTION ON `node\_db`.* FROM `node_app`@`%`;
-      - revoke SELECT on node_db.* from node_app@% (_ and % stand for any characters there)
+      - revoke SELECT on node_db.* from node_app@% (_ and % are wildcards there)
           REVOKE SELECT ON `node_db`.* FROM `node_app`@`%`;
 
     as the IAM admin:
@@ -102,11 +102,11 @@ async fn from_nothing_to_drift_and_back() -> Result {
       - revoke GRANT OPTION, EXECUTE on procedure node_db.p from node_app@%
           REVOKE GRANT OPTION, EXECUTE ON PROCEDURE `node_db`.`p` FROM `node_app`@`%`;
 
-    warning: node_app@10.0.0.1 exists beside node_app@% and is used in its place by clients from that host; if no client needs it: DROP USER `node_app`@`10.0.0.1`
+    warning: node_app@10.0.0.1 exists beside node_app@% and is used instead by clients from that host; if no client needs it: DROP USER `node_app`@`10.0.0.1`
     drift: 9 changes needed; run without --check to make them
     ");
-    let mended = deployment.bootstrap(&[]).await?.expect(0);
-    assert!(mended.stdout.contains("login as node_app: ok"), "{}", mended.stdout);
+    let corrected = deployment.bootstrap(&[]).await?.expect(0);
+    assert!(corrected.stdout.contains("login as node_app: ok"), "{}", corrected.stdout);
     deployment.bootstrap(&["--check"]).await?.expect(0);
     insta::assert_snapshot!(column(&mut master, "SHOW GRANTS FOR node_app@'%'").await?.join("\n"), @r"
     GRANT USAGE ON *.* TO `node_app`@`%`
@@ -176,7 +176,7 @@ async fn declared_users_with_hostile_names_around_them() -> Result {
     Ok(())
 }
 
-/// Creating a foreign key takes REFERENCES on the other table.
+/// Creating a foreign key needs REFERENCES on the other table.
 #[tokio::test]
 async fn tables_that_refer_to_one_another() -> Result {
     let deployment = Deployment::start("node_db").await?;
@@ -203,14 +203,14 @@ async fn tables_that_refer_to_one_another() -> Result {
 async fn a_caller_that_may_not_log_in() -> Result {
     let deployment = Deployment::start("node_db").await?;
 
-    // As the admin only: the users can't be tried, and that is no failure.
+    // As the admin only: the logins as users are not permitted, and that is no failure.
     deployment.mysql.allow_users(["iam_admin"])?;
     let made = deployment.bootstrap(&[]).await?.expect(0);
     assert!(made.stdout.contains("login as node_app: not permitted for this caller"), "{}", made.stdout);
     assert_eq!(deployment.bootstrap(&["--check", "--json"]).await?.expect(0).json()?["read_as"], "admin");
 
-    // As nobody: a look falls back on the master user, a run says what the caller lacks.
-    deployment.mysql.allow_users(["somebody_else"])?;
+    // As no declared user: a check falls back to the master user, a run reports the missing permission.
+    deployment.mysql.allow_users(["another_user"])?;
     assert_eq!(deployment.bootstrap(&["--check", "--json"]).await?.expect(0).json()?["read_as"], "master");
     let refused = deployment.bootstrap(&[]).await?.expect(1);
     insta::assert_snapshot!(refused.stderr(&deployment), @r#"
@@ -251,32 +251,32 @@ async fn locked_accounts_stay_locked() -> Result {
 }
 
 #[tokio::test]
-async fn a_client_certificate_is_demanded_as_before() -> Result {
+async fn a_client_certificate_is_required_as_before() -> Result {
     let deployment = Deployment::start("node_db").await?;
     let mut master = deployment.master().await?;
     execute(&mut master, "CREATE USER node_app IDENTIFIED BY 'old password' REQUIRE SUBJECT '/CN=x'").await?;
     let run = deployment.bootstrap(&[]).await?.expect(0);
-    assert!(run.stdout.contains("warning: node_app@% demands more than TLS"), "{}", run.stdout);
+    assert!(run.stdout.contains("warning: node_app@% requires more than TLS"), "{}", run.stdout);
     assert!(
-        run.stdout.contains("login as node_app: the account demands a client certificate"),
+        run.stdout.contains("login as node_app: the account requires a client certificate"),
         "{}",
         run.stdout
     );
-    let demands = "SELECT CONCAT(plugin, ' ', CAST(ssl_type AS CHAR), ' ', CAST(x509_subject AS CHAR)) \
+    let requirements = "SELECT CONCAT(plugin, ' ', CAST(ssl_type AS CHAR), ' ', CAST(x509_subject AS CHAR)) \
          FROM mysql.user WHERE User = 'node_app'";
-    assert_eq!(column(&mut master, demands).await?, ["AWSAuthenticationPlugin SPECIFIED /CN=x"]);
+    assert_eq!(column(&mut master, requirements).await?, ["AWSAuthenticationPlugin SPECIFIED /CN=x"]);
     deployment.bootstrap(&["--check"]).await?.expect(0);
 
-    // The admin itself then can't be used, and the run says why.
+    // The admin itself then can't log in, and the run reports the cause.
     execute(&mut master, "ALTER USER iam_admin REQUIRE X509").await?;
     let refused = deployment.bootstrap(&[]).await?.expect(1);
     assert!(refused.stderr.contains("error in step 4 of 6"), "{}", refused.stderr);
-    assert!(refused.stderr.contains("iam_admin@% demands more than TLS"), "{}", refused.stderr);
+    assert!(refused.stderr.contains("iam_admin@% requires more than TLS"), "{}", refused.stderr);
     Ok(())
 }
 
 #[tokio::test]
-async fn hosts_are_told_apart_as_the_server_does() -> Result {
+async fn hosts_are_compared_as_the_server_does() -> Result {
     let deployment = Deployment::start("node_db").await?;
     let users =
         "[[user]]\nname = \"reader\"\nhost = \"LocalHost\"\ngrant = [{ privileges = [\"SELECT\"] }]\n";

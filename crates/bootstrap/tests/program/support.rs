@@ -55,7 +55,7 @@ impl Deployment {
         self.path("credentials")
     }
 
-    /// Writes a file beside `rds.conf`; its path.
+    /// Writes a file beside `rds.conf` and returns its path.
     pub(crate) fn write(&self, name: &str, text: &str) -> Result<String> {
         std::fs::write(self.path(name), text)?;
         Ok(self.path(name).to_string_lossy().into_owned())
@@ -66,7 +66,7 @@ impl Deployment {
         self.bootstrap_with(&self.conf, arguments, &[]).await
     }
 
-    /// Runs it with another `rds.conf`, and with changes to its environment.
+    /// Runs the program with another `rds.conf`, and with changes to its environment.
     pub(crate) async fn bootstrap_with(
         &self,
         conf: &RdsConf,
@@ -78,7 +78,7 @@ impl Deployment {
         self.program(&path, arguments, environment).await
     }
 
-    /// Runs it with whatever stands in the file.
+    /// Runs the program with the file as it is.
     pub(crate) async fn program(
         &self,
         conf: &Path,
@@ -93,7 +93,7 @@ impl Deployment {
         finish(command).await
     }
 
-    /// The program, before it runs.
+    /// Returns the program's command.
     #[expect(
         clippy::disallowed_methods,
         reason = "the program under test is a child process, without the runner of xtask"
@@ -105,10 +105,10 @@ impl Deployment {
         command
     }
 
-    /// A text, with what differs from run to run named instead.
+    /// Replaces the parts of a text that differ between runs.
     pub(crate) fn stable(&self, text: &str) -> String {
         let folder = self.path("");
-        // Where the server sees us depends on what it runs in.
+        // The client's host depends on whether the server runs in a container.
         let host = |text: &str| match text.split_once("'@'") {
             Some((before, after)) if before.contains("Access denied for user") => {
                 let rest = after.split_once('\'').map_or("", |(_, rest)| rest);
@@ -123,7 +123,7 @@ impl Deployment {
             .replace(self.aws.url(), "<aws>")
     }
 
-    /// A connection as the master user.
+    /// Connects as the master user.
     pub(crate) async fn master(&self) -> Result<MySqlConnection> {
         let master = self.mysql.master();
         let target =
@@ -131,7 +131,7 @@ impl Deployment {
         Ok(connect(&target, &master.username().parse()?, Credential::Password(master.password())).await?)
     }
 
-    /// A connection as root, over the server's socket: for what AWS sets, by a parameter group or by itself.
+    /// Connects as root, over the server's socket, for settings that AWS makes, by a parameter group or by itself.
     pub(crate) async fn root(&self) -> Result<MySqlConnection> {
         let run = self.mysql.ca_path().parent().and_then(Path::parent).ok_or("no folder")?.to_owned();
         let options = MySqlConnectOptions::new().socket(run.join("mysqld.sock")).username("root");
@@ -139,7 +139,7 @@ impl Deployment {
     }
 }
 
-/// How the program ended, and what it wrote.
+/// The exit status and the output of a run.
 #[derive(Debug)]
 pub(crate) struct Run {
     pub(crate) code: Option<i32>,
@@ -158,20 +158,20 @@ impl Run {
         Ok(serde_json::from_str(&self.stdout)?)
     }
 
-    /// The statements in a JSON report.
+    /// Returns the statements in a JSON report.
     pub(crate) fn sql(&self) -> Result<Vec<String>> {
         let json = self.json()?;
         let actions = json["actions"].as_array().ok_or("no actions")?;
         Ok(actions.iter().map(|action| action["sql"].as_str().unwrap_or_default().to_owned()).collect())
     }
 
-    /// Standard error, with what differs from run to run named instead.
+    /// Returns standard error, without the parts that differ between runs.
     pub(crate) fn stderr(&self, deployment: &Deployment) -> String {
         deployment.stable(&self.stderr)
     }
 }
 
-/// Runs it to its end.
+/// Runs the command to its end.
 pub(crate) async fn finish(mut command: Command) -> Result<Run> {
     let output = tokio::task::spawn_blocking(move || command.output()).await??;
     let Output { status, stdout, stderr } = output;

@@ -100,7 +100,7 @@ def a_repository_has_the_images_of_the_registry():
 
 
 def images_are_changed_in_the_registry_alone():
-    """AWS: PutImage and BatchDeleteImage change what the registry has. moto: changes a list of its own. Here they
+    """AWS: PutImage and BatchDeleteImage change what the registry has. moto: changes its own list. Here they
     are refused: push to the registry, or delete there."""
     for name in ("put_image", "batch_delete_image"):
 
@@ -137,7 +137,7 @@ def what_was_pushed_was_scanned():
             "registryId": repository.registry_id,
             "repositoryName": repository_name,
             "imageId": {"imageDigest": image.image_digest},
-            "imageScanStatus": {"status": "COMPLETE", "description": "A stand-in: nothing was scanned."},
+            "imageScanStatus": {"status": "COMPLETE", "description": "Emulated: nothing was scanned."},
             "imageScanFindings": {
                 "imageScanCompletedAt": image.last_scan,
                 "vulnerabilitySourceUpdatedAt": image.last_scan,

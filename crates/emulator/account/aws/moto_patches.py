@@ -218,7 +218,7 @@ def endpoint_services_are_listed_without_cloudformation():
     """AWS: DescribeVpcEndpointServices lists all services that have an endpoint. moto: asks its
     CloudFormation, which is twice the size of all the rest and not installed here, and answers 500."""
     if "cloudformation" not in vpcs.IMPLEMENTED_ENDPOINT_SERVICES:
-        raise Stale("CloudFormation is not asked any more")
+        raise Stale("CloudFormation is no longer called")
     vpcs.IMPLEMENTED_ENDPOINT_SERVICES.remove("cloudformation")
 
 
@@ -262,7 +262,7 @@ def a_group_keeps_its_default_warmup():
 
 def a_hook_notifies_only_where_it_is_told_to():
     """AWS: a lifecycle hook has a `NotificationTargetARN` and a `RoleARN` only where they were given. moto: always,
-    with names of its own."""
+    with its own names."""
 
     @wrap(autoscaling.LifecycleHook, "__init__")
     def init(original, self, *args, **kwargs):

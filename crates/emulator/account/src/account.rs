@@ -2,10 +2,10 @@
 //!
 //! moto keeps records. Beside it runs a real registry for images; for each database instance, a MySQL server
 //! that checks tokens; and for each Auto Scaling group whose instances are refreshed, the scripts of the module `ec2`,
-//! really run, with shims for the programs of the machine that they would run on.
+//! with shims for the programs of the machine that they would run on.
 //!
-//! All of it is for those who know the account's access key. What comes from the AWS API is checked all the same before
-//! it becomes a path (`name`) or is run (`user_data`): the deployed service knows the key too.
+//! Clients need the account's access key. The deployed service has it too, so values from the AWS API are validated
+//! before they become a path (`name`) or are run (`user_data`).
 
 use std::future::Future;
 use std::path::Path;
@@ -13,7 +13,8 @@ use std::time::Duration;
 
 use rds_iam_emulator_server::Error;
 use rds_iam_emulator_server::host::command::tail;
-use rds_iam_emulator_server::host::file::write_whole;
+use rds_iam_emulator_server::host::file;
+use rds_iam_report::ErrorReport;
 use serde_json::json;
 use tracing::{info, warn};
 
@@ -27,11 +28,11 @@ use crate::{python, snapshot};
 /// The interval at which the AWS API is polled.
 const POLL_INTERVAL: Duration = Duration::from_millis(250);
 
-/// How many polls in a row may fail: moto may be busy.
+/// The number of polls in a row that may fail: moto may be busy.
 const MAX_FAILED_POLLS: u32 = 20;
 
 /// A running account. Dropping it ends all that belongs to it and leaves only logs in its folder; so does the
-/// end of this process, in whatever way it comes, but for files.
+/// end of this process, however it ends, except for files.
 pub struct Account {
     // In the order in which they end.
     machines: Machines,
@@ -42,13 +43,12 @@ pub struct Account {
 }
 
 impl Account {
-    /// Starts an account in `folder`, which is made if need be, and says in its `account.json` where it
-    /// answers. `program` is called as `program shim …` by the shims on the machines, and has to pass
+    /// Starts an account in `folder`, which is created if needed, and writes its addresses to `account.json`. `program` is called as `program shim …` by the shims on the machines, and has to pass
     /// the arguments that follow to [`run_shim`](crate::run_shim).
     ///
     /// # Errors
-    /// [`Error::Setting`] when another account lives in the folder, [`Error::MissingTools`] when this machine
-    /// lacks something; otherwise the error says what went wrong. Nothing stays behind but logs.
+    /// [`Error::Setting`] if another account uses the folder, [`Error::MissingTools`] if programs are missing on this
+    /// machine. Only logs remain after an error.
     pub async fn start(folder: &Path, program: &Path) -> Result<Self, Error> {
         if !python::is_possible().await {
             return Err(Error::MissingTools {
@@ -68,7 +68,7 @@ impl Account {
             .await?;
         let machines = Machines::new(&folder, &registry, program).await?;
         let docker = folder.make("docker")?;
-        write_whole(&docker.join("config.json"), &registry.docker_config(), 0o600)?;
+        file::replace(&docker.join("config.json"), &registry.docker_config(), 0o600)?;
         folder.announce(&json!({
             "pid": std::process::id(),
             "aws_endpoint_url": aws.url(),
@@ -94,7 +94,7 @@ impl Account {
         result
     }
 
-    /// Follows what there is in the AWS API until that or the registry ends.
+    /// Starts and ends servers after the AWS API's resources, until the API or the registry ends.
     async fn follow(&mut self) -> Error {
         let mut failed_polls = 0;
         loop {
@@ -110,7 +110,7 @@ impl Account {
                 Err(e) if failed_polls == MAX_FAILED_POLLS => return e,
                 Err(e) => {
                     failed_polls += 1;
-                    warn!("{}", crate::databases::chain(&e));
+                    warn!("{}", ErrorReport(&e));
                 }
             }
             tokio::time::sleep(POLL_INTERVAL).await;

@@ -5,17 +5,17 @@ use std::process::{Child, ChildStdin, ExitStatus, Stdio};
 
 use rds_iam_emulator_server::host::command::{Command, CommandError};
 
-/// Runs the command that it is given until that ends, or until standard input closes.
+/// Runs the given command until that ends, or until standard input closes.
 const UNTIL_INPUT_CLOSES: &str = r#"exec 3<&0
 "$@" </dev/null 3<&- &
 pid=$!
 { while read -r _ <&3; do :; done; kill "$pid"; } &
 wait "$pid""#;
 
-/// Waits until standard input closes, and then runs the command that it is given.
+/// Waits until standard input closes, and then runs the given command.
 const ONCE_INPUT_CLOSES: &str = r#"while read -r _; do :; done; exec "$@" </dev/null"#;
 
-/// A shell that hangs on a pipe of this process. Dropping it closes the pipe and waits for the shell.
+/// A shell that reads from a pipe of this process. Dropping it closes the pipe and waits for the shell.
 #[derive(Debug)]
 pub(crate) struct ChildGuard {
     shell: Child,
@@ -24,13 +24,13 @@ pub(crate) struct ChildGuard {
 }
 
 impl ChildGuard {
-    /// Starts a program, which is asked to end (SIGTERM) when this is dropped or this process ends. What it
-    /// prints goes into `log`.
+    /// Starts a program, which gets SIGTERM when this is dropped or this process ends. Its
+    /// output goes into `log`.
     pub(crate) fn program(command: &[String], log: &File) -> Result<Self, CommandError> {
         Self::start(Command::new("sh").bare(), UNTIL_INPUT_CLOSES, command, log)
     }
 
-    /// Has a command run when this is dropped or this process ends.
+    /// Runs a command when this is dropped or this process ends.
     pub(crate) fn at_the_end(command: &[String], log: &File) -> Result<Self, CommandError> {
         Self::start(Command::new("sh"), ONCE_INPUT_CLOSES, command, log)
     }
@@ -42,7 +42,7 @@ impl ChildGuard {
         Ok(Self { stdin: shell.stdin.take(), shell })
     }
 
-    /// How the program ended, if it did by itself.
+    /// Returns the exit status of the program, if it ended by itself.
     pub(crate) fn ended(&mut self) -> Option<ExitStatus> {
         self.shell.try_wait().ok().flatten()
     }

@@ -7,7 +7,8 @@ use rds_iam_emulator_control::AccessKey;
 use rds_iam_emulator_server::Error;
 use rds_iam_emulator_server::MySql;
 use rds_iam_emulator_server::credentials::{credentials_file, own_key};
-use rds_iam_emulator_server::host::file::{remove, write_whole};
+use rds_iam_emulator_server::host::file::{self, remove};
+use rds_iam_report::ErrorReport;
 use serde_json::json;
 use tokio::task::JoinHandle;
 use tracing::{error, info};
@@ -19,18 +20,18 @@ use crate::snapshot;
 
 /// The servers, by the resource id of their instance.
 pub(crate) struct Databases {
-    /// What all of them know, as they would the credentials of the account's roles.
+    /// The access key that all of them accept, in place of the credentials of the account's roles.
     key: AccessKey,
     credentials_file: PathBuf,
     servers: HashMap<String, Database>,
-    /// Those whose identifiers are no names, by resource id.
+    /// Instances whose identifiers are not valid names, by resource id.
     refused: HashSet<String>,
 }
 
 /// Dropping it ends the server.
 struct Database {
     identifier: Name,
-    /// All that tokens may be signed for, as `host:port`.
+    /// The endpoints that tokens may be signed for, as `host:port`.
     endpoints: HashSet<String>,
     server: Server,
 }
@@ -38,40 +39,40 @@ struct Database {
 enum Server {
     Starting(JoinHandle<Result<MySql, Error>>),
     Running(Box<MySql>),
-    /// It is not tried again.
+    /// The start failed, and is not tried again.
     Failed,
 }
 
 /// The database that an endpoint leads to.
 pub(crate) enum Found {
-    /// Where it listens, and the file with the authority that signed its certificate.
+    /// The address, and the file with the authority that signed the certificate.
     Ready { dial: String, ca_file: PathBuf },
-    /// It will be there.
+    /// The server is starting.
     Starting,
-    /// There is none.
+    /// No database has this endpoint.
     None,
 }
 
 impl Databases {
-    /// None yet, and this process's access key, in the file `credentials` of the folder.
+    /// Creates an empty set, and writes this process's access key to the file `credentials` of the folder.
     pub(crate) fn new(folder: &Folder) -> Result<Self, Error> {
         let key = own_key()?;
         let file = folder.join("credentials");
-        write_whole(&file, &credentials_file(&key), 0o600)?;
+        file::replace(&file, &credentials_file(&key), 0o600)?;
         Ok(Self { key, credentials_file: file, servers: HashMap::new(), refused: HashSet::new() })
     }
 
-    /// Where the access key is.
+    /// Returns the path of the file with the access key.
     pub(crate) fn credentials_file(&self) -> &Path {
         &self.credentials_file
     }
 
-    /// The access key as a shared credentials file.
+    /// Returns the access key as a shared credentials file.
     pub(crate) fn credentials(&self) -> String {
         credentials_file(&self.key)
     }
 
-    /// Starts what is new, ends what is gone, and says in the folder where those are that run.
+    /// Starts servers of new instances, ends those of deleted ones, and writes their addresses into the folder.
     pub(crate) async fn follow(&mut self, found: &[snapshot::Database], aws: &AwsApi, folder: &Folder) {
         let there: HashSet<&str> = found.iter().map(|database| database.resource_id.as_str()).collect();
         self.servers.retain(|resource_id, database| {
@@ -110,7 +111,7 @@ impl Databases {
                 Some(begun) => {
                     let followed = begun.follow(&database.proxies, folder, &self.credentials_file).await;
                     if let Err(e) = followed {
-                        error!("{}: {}", database.identifier, chain(&e));
+                        error!("{}: {}", database.identifier, ErrorReport(&e));
                         begun.server = Server::Failed;
                     }
                 }
@@ -118,7 +119,7 @@ impl Databases {
         }
     }
 
-    /// The database of a host name, an instance's or a proxy's.
+    /// Returns the database of a host name, an instance's or a proxy's.
     pub(crate) fn at(&self, host: &str, folder: &Folder) -> Found {
         let of_host = |endpoint: &String| endpoint.rsplit_once(':').is_some_and(|(name, _)| name == host);
         let found = self.servers.values().find(|database| database.endpoints.iter().any(of_host));
@@ -134,7 +135,7 @@ impl Databases {
 }
 
 impl Database {
-    /// Announces the server once it runs, and makes it know the endpoints of new proxies.
+    /// Writes the server's address once it runs, and adds the endpoints of new proxies.
     async fn follow(
         &mut self,
         proxies: &[String],
@@ -150,13 +151,13 @@ impl Database {
             let mysql = starting.await.map_err(ended)??;
             self.endpoints.drain().try_for_each(|endpoint| accept(&mysql, &endpoint))?;
             let ca_file = ca_file(folder, &self.identifier);
-            write_whole(&ca_file, mysql.ca_pem(), 0o644)?;
+            file::replace(&ca_file, mysql.ca_pem(), 0o644)?;
             let about = json!({
                 "dial": mysql.dial().to_string(),
                 "ca_file": ca_file,
                 "credentials_file": credentials_file,
             });
-            write_whole(&about_file(folder, &self.identifier), &format!("{about:#}\n"), 0o644)?;
+            file::replace(&about_file(folder, &self.identifier), &format!("{about:#}\n"), 0o644)?;
             info!("{}: {} at {}", self.identifier, mysql.describe(), mysql.dial());
             self.endpoints.insert(mysql.endpoint().to_string());
             self.server = Server::Running(Box::new(mysql));
@@ -222,15 +223,4 @@ fn about_file(folder: &Folder, identifier: &Name) -> PathBuf {
 
 fn ca_file(folder: &Folder, identifier: &Name) -> PathBuf {
     folder.join("databases").join(format!("{identifier}.pem"))
-}
-
-/// An error and its causes in one line.
-pub(crate) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(&format!(": {error}"));
-        cause = error.source();
-    }
-    text
 }

@@ -20,24 +20,24 @@ use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use rds_iam_emulator_server::Error;
-use rds_iam_emulator_server::host::file::{remove, write_whole};
+use rds_iam_emulator_server::host::file::{self, remove};
 use serde_json::Value;
 
 const ACCOUNT: &str = "account.json";
 const LOCK: &str = "account.lock";
 
-/// What is of one run only.
+/// The contents that belong to one run only.
 const OF_A_RUN: [&str; 7] = [ACCOUNT, "credentials", "databases", "docker", "machines", "registry", "shims"];
 
-/// The folder, for as long as this exists; dropping it leaves the logs.
+/// The locked folder. Dropping it removes all but the logs.
 pub(crate) struct Folder {
     path: PathBuf,
-    /// The system lets go of it when this process ends.
+    /// The system releases it when this process ends.
     lock: File,
 }
 
 impl Folder {
-    /// Takes a folder, which is made if need be, and clears it of what a run left that was killed.
+    /// Locks a folder, which is created if needed, and removes the remains of a run that was killed.
     pub(crate) fn take(path: &Path) -> Result<Self, Error> {
         let wrong = |problem: String| Error::Setting {
             setting: "the folder of the account",
@@ -49,7 +49,7 @@ impl Folder {
         let lock_path = path.join(LOCK);
         let mut entries = fs::read_dir(&path).map_err(Error::io("read", &path))?;
         if !lock_path.exists() && entries.next().is_some() {
-            return Err(wrong("it has other things in it: name one that is empty, or not there".into()));
+            return Err(wrong("it has other contents: name an empty folder, or a new one".into()));
         }
         let mut options = OpenOptions::new();
         let lock = options.create(true).truncate(false).write(true).open(&lock_path);
@@ -61,7 +61,7 @@ impl Folder {
                 let who = who.and_then(|text| serde_json::from_str::<Value>(&text).ok()?["pid"].as_u64());
                 let who = who.map_or_else(String::new, |pid| format!(", process {pid}"));
                 return Err(wrong(format!(
-                    "an account lives there already{who}: use that one, end it, or name another folder"
+                    "an account uses it already{who}: use that one, end it, or name another folder"
                 )));
             }
             Err(TryLockError::Error(e)) => return Err(Error::io("lock", &lock_path)(e)),
@@ -83,7 +83,7 @@ impl Folder {
         self.path.join(name)
     }
 
-    /// Makes a folder in it.
+    /// Creates a folder in it.
     pub(crate) fn make(&self, name: &str) -> Result<PathBuf, Error> {
         let path = self.join(name);
         fs::create_dir_all(&path).map_err(Error::io("create", &path))?;
@@ -96,12 +96,12 @@ impl Folder {
         OpenOptions::new().create(true).append(true).read(true).open(&path).map_err(Error::io("open", &path))
     }
 
-    /// Says where the account answers, which it has to by now.
+    /// Writes the addresses of the account, which answers by now.
     pub(crate) fn announce(&self, account: &Value) -> Result<(), Error> {
-        write_whole(&self.join(ACCOUNT), &format!("{account:#}\n"), 0o644)
+        file::replace(&self.join(ACCOUNT), &format!("{account:#}\n"), 0o644)
     }
 
-    /// Takes that back.
+    /// Removes the addresses.
     pub(crate) fn withdraw(&self) {
         if let Err(e) = remove(&self.join(ACCOUNT)) {
             tracing::warn!("{e}");
@@ -139,7 +139,7 @@ mod tests {
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o700);
         folder.announce(&json!({ "pid": 4711 })).unwrap();
         let error = Folder::take(&path).err().unwrap().to_string().replace(path.to_str().unwrap(), "DIR");
-        insta::assert_snapshot!(error, @r#"the folder of the account is "DIR", but an account lives there already, process 4711: use that one, end it, or name another folder"#);
+        insta::assert_snapshot!(error, @r#"the folder of the account is "DIR", but an account uses it already, process 4711: use that one, end it, or name another folder"#);
 
         folder.log("aws").unwrap();
         drop(folder);
@@ -162,10 +162,7 @@ mod tests {
         let outer = tempfile::tempdir().unwrap();
         fs::create_dir(outer.path().join("registry")).unwrap();
         let error = Folder::take(outer.path()).err().unwrap().to_string();
-        assert!(
-            error.ends_with("but it has other things in it: name one that is empty, or not there"),
-            "{error}"
-        );
+        assert!(error.ends_with("but it has other contents: name an empty folder, or a new one"), "{error}");
         assert!(outer.path().join("registry").is_dir());
     }
 }

@@ -29,7 +29,7 @@ impl Forward {
         self.port
     }
 
-    /// Leads new connections to this port of the loopback address. Those that there are stay.
+    /// Leads new connections to this port of the loopback address. Open ones stay.
     pub(crate) fn lead_to(&self, port: u16) {
         self.to.send_replace(Some(port));
     }

@@ -13,36 +13,51 @@ use thiserror::Error;
 use tokio::net::TcpStream;
 
 /// A response.
-pub(crate) struct Answer {
-    pub(crate) status: u16,
-    pub(crate) body: Bytes,
+#[derive(Debug)]
+pub struct Answer {
+    /// The status code.
+    pub status: u16,
+    /// The whole body.
+    pub body: Bytes,
 }
 
 /// The reason why there was no usable response.
 #[derive(Debug, Error)]
-pub(crate) enum HttpError {
+pub enum HttpError {
+    /// No connection.
     #[error("nothing listens there")]
     Connect(#[source] io::Error),
+    /// The response is no HTTP.
     #[error("invalid HTTP response")]
     Http(#[from] hyper::Error),
+    /// The request can't be sent.
     #[error("invalid path")]
     Path(#[from] hyper::http::Error),
+    /// No response within this time.
     #[error("no answer within {} s", .0.as_secs_f32())]
     TimedOut(Duration),
+    /// Another status than expected.
     #[error("it answered with status {0}")]
     Status(u16),
+    /// Another body than expected.
     #[error("unexpected response body")]
     Body(#[from] serde_json::Error),
 }
 
-/// GETs `path` of the program at `address`, such as `127.0.0.1:5000`.
-pub(crate) async fn get(address: &str, path: &str, within: Duration) -> Result<Answer, HttpError> {
+/// Sends a GET request for `path` to the program at `address`, such as `127.0.0.1:5000`.
+///
+/// # Errors
+/// [`HttpError`] without a response in time.
+pub async fn get(address: &str, path: &str, within: Duration) -> Result<Answer, HttpError> {
     let request = Request::builder().method(Method::GET).uri(path);
     ask(address, request, Bytes::new(), within).await
 }
 
-/// Sends a request to the program at `address`; the host and the length are put in here.
-pub(crate) async fn ask(
+/// Sends a request to the program at `address`, with the host and the length added.
+///
+/// # Errors
+/// [`HttpError`] without a response in time.
+pub async fn ask(
     address: &str,
     request: Builder,
     body: Bytes,
@@ -58,7 +73,7 @@ pub(crate) async fn ask(
             let status = response.status().as_u16();
             Ok(Answer { status, body: response.into_body().collect().await?.to_bytes() })
         };
-        // The connection ends with this question.
+        // The connection ends with this request.
         tokio::pin!(answered);
         tokio::select! {
             answer = &mut answered => answer,

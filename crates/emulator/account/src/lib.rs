@@ -15,7 +15,7 @@ mod child_guard;
 mod databases;
 mod folder;
 mod forward;
-mod http;
+pub mod http;
 mod machine;
 mod machines;
 mod name;

@@ -7,11 +7,12 @@ use std::path::{Path, PathBuf};
 use rds_iam_emulator_server::Error;
 use rds_iam_emulator_server::host::command::{Command, find};
 use rds_iam_emulator_server::host::file::remove;
+use rds_iam_report::ErrorReport;
 use tracing::{debug, info, warn};
 
 use crate::aws::AwsApi;
 use crate::child_guard::ChildGuard;
-use crate::databases::{Databases, Found, chain};
+use crate::databases::{Databases, Found};
 use crate::folder::Folder;
 use crate::machine::{Machine, Needs, Step};
 use crate::name::Name;
@@ -31,7 +32,7 @@ const REMOVE: &str = r#""$1" ps --all --quiet --no-trunc --filter "label=$2" | x
 
 /// The machines, by the id of their group.
 pub(crate) struct Machines {
-    /// Before what removes their containers, which ends their scripts too.
+    /// Dropped before `containers`, which ends their scripts too.
     machines: HashMap<String, Machine>,
     /// Removes the containers and images of all when this is dropped, or this process ends in any way.
     remover: Option<ChildGuard>,
@@ -41,7 +42,7 @@ pub(crate) struct Machines {
 }
 
 impl Machines {
-    /// None yet. What a run left that was killed is removed. `program` is the one that calls
+    /// Creates an empty set, and removes the remains of a run that was killed. `program` is the one that calls
     /// [`shims::run`].
     pub(crate) async fn new(folder: &Folder, registry: &Registry, program: &Path) -> Result<Self, Error> {
         let shims = folder.join("shims");
@@ -57,7 +58,7 @@ impl Machines {
         Ok(Self { machines: HashMap::new(), remover: None, shims, label, log })
     }
 
-    /// Refreshes what is to be refreshed, ends what is gone, and reports.
+    /// Continues refreshes, ends machines of deleted groups, and reports.
     pub(crate) async fn follow(
         &mut self,
         groups: &[Group],
@@ -145,13 +146,13 @@ impl Machines {
                     Ok(()) => {
                         (status == Status::Pending).then_some(Progress { status: "InProgress", reason: None })
                     }
-                    Err(e) => failed(chain(&e)),
+                    Err(e) => failed(ErrorReport(&e).to_string()),
                 }
             }
         }
     }
 
-    /// What a new machine takes, once the database is there that the app will want.
+    /// Returns the input of a launch, once the app's database has started.
     async fn needs<'a>(
         &mut self,
         group: &'a Group,
@@ -167,7 +168,7 @@ impl Machines {
             Ok(Found::Starting) => return Ok(None),
             Ok(Found::Ready { dial, ca_file }) => Some((dial, ca_file)),
             Ok(Found::None) => None,
-            Err(e) => return Err(chain(&e)),
+            Err(e) => return Err(ErrorReport(&e).to_string()),
         };
         let label = self.label.clone();
         if self.remover.is_none() {
@@ -190,7 +191,7 @@ impl Machines {
         }))
     }
 
-    /// The database that the app is to find in its settings.
+    /// Returns the database in the app's settings.
     async fn database_of(
         &self,
         user_data: &UserData,
@@ -217,7 +218,7 @@ fn failed(reason: String) -> Option<Progress> {
     Some(Progress { status: "Failed", reason: Some(reason) })
 }
 
-/// What removes all that the machines of an account leave with Docker.
+/// Returns the command that removes all containers and images of an account's machines.
 fn remove_command(docker: &Path, label: &str, registry: &Registry) -> [String; 7] {
     let docker = docker.display().to_string();
     ["sh", "-c", REMOVE, "sh", &docker, label, registry.address()].map(String::from)

@@ -23,8 +23,8 @@ const REQUIREMENTS: &str = include_str!("../aws/requirements.txt");
 /// ```
 ///
 /// # Errors
-/// [`Error::MissingTools`] when this machine has no Python 3 with the venv module, and
-/// [`Error::Command`] with pip's message when pip cannot install.
+/// [`Error::MissingTools`] if this machine has no Python 3 with the venv module, and
+/// [`Error::Command`] with pip's message if pip can't install.
 pub async fn python() -> Result<PathBuf, Error> {
     let digest = hex::encode(&Sha256::digest(REQUIREMENTS)[..6]);
     let entry = Entry::lock(&format!("python-{digest}")).await?;
@@ -54,7 +54,7 @@ pub async fn python() -> Result<PathBuf, Error> {
     Ok(entry.finish(&scratch)?.join(interpreter))
 }
 
-/// Whether this machine's own Python can make an environment.
+/// Returns whether this machine's own Python can create an environment.
 pub(crate) async fn is_possible() -> bool {
     command::missing(&["python3"]).is_empty()
         && Command::new("python3").args(["-c", "import venv, ensurepip"]).output().await.is_ok()

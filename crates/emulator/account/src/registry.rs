@@ -1,5 +1,5 @@
-//! The registry: Debian's `docker-registry`, which keeps real images, on the loopback address. Where it is not
-//! installed, its package is unpacked into the cache.
+//! The registry: Debian's `docker-registry` on the loopback address. If it is not installed, its package is unpacked
+//! into the cache.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -12,7 +12,7 @@ use rds_iam_emulator_server::credentials::made_up_password;
 use rds_iam_emulator_server::host::cache::Entry;
 use rds_iam_emulator_server::host::command::{self, Command, tail};
 use rds_iam_emulator_server::host::debian::{self, Apt};
-use rds_iam_emulator_server::host::file::{copy_file, write_whole};
+use rds_iam_emulator_server::host::file::{self, copy_file};
 use rds_iam_emulator_server::host::free_port;
 use serde_json::json;
 use tracing::info;
@@ -30,23 +30,23 @@ const RECIPE: &str = "1";
 /// The user name that ECR expects.
 const USER: &str = "AWS";
 
-/// How slow the password is to guess: as fast as bcrypt permits, for it is long and made up.
+/// The cost of hashing the password: bcrypt's lowest, because the password is long and random.
 const BCRYPT_COST: u32 = 4;
 
-/// How long it may take to start. It takes a tenth of a second.
+/// The time limit for it to start. It takes a tenth of a second.
 const READY_TIMEOUT: Duration = Duration::from_secs(20);
 
 const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 
-/// How often another port is tried when another program takes the one that was free.
+/// The number of ports tried while other programs take the free ones.
 const PORT_TRIES: u32 = 5;
 
-/// The registry's program: the one on `PATH`, or one that is unpacked into the cache at the first call, from the
+/// Returns the registry's program: from `PATH`, or unpacked into the cache at the first call, from the
 /// package sources of this machine, without root.
 ///
 /// # Errors
-/// [`Error::MissingTools`] where neither can be had, and [`Error::Command`] with apt's own message where the package
-/// can't be fetched.
+/// [`Error::MissingTools`] if both are missing, and [`Error::Command`] with apt's own message if the package can't be
+/// fetched.
 pub async fn registry_program() -> Result<PathBuf, Error> {
     if let Some(program) = command::find(PROGRAM) {
         return Ok(program);
@@ -91,10 +91,10 @@ pub(crate) struct Registry {
 }
 
 impl Registry {
-    /// Starts one, empty, and waits until it answers.
+    /// Starts an empty registry and waits until it answers.
     ///
     /// # Errors
-    /// [`Error::NotReady`] when it does not.
+    /// [`Error::NotReady`] if it does not answer.
     pub(crate) async fn start(folder: &Folder) -> Result<Self, Error> {
         let program = registry_program().await?;
         let password = made_up_password()?;
@@ -113,9 +113,9 @@ impl Registry {
     async fn start_at(program: &Path, folder: &Folder, port: u16, password: &str) -> Result<Self, Error> {
         let address = format!("127.0.0.1:{port}");
         let (images, passwords) = (folder.join("registry"), folder.join("registry/htpasswd"));
-        write_whole(&passwords, &format!("{USER}:{}\n", hashed(password)?), 0o600)?;
+        file::replace(&passwords, &format!("{USER}:{}\n", hashed(password)?), 0o600)?;
         // The AWS API hands it out: `aws/account.py`.
-        write_whole(&folder.join("registry/password"), password, 0o600)?;
+        file::replace(&folder.join("registry/password"), password, 0o600)?;
         let configuration = json!({
             "version": 0.1,
             "log": { "level": "warn" },
@@ -125,7 +125,7 @@ impl Registry {
         });
         // YAML, of which JSON is a part.
         let file = folder.join("registry/config.yml");
-        write_whole(&file, &configuration.to_string(), 0o600)?;
+        file::replace(&file, &configuration.to_string(), 0o600)?;
         let log: File = folder.log("registry")?;
         let command = [program.display().to_string(), "serve".to_owned(), file.display().to_string()];
         let program = ChildGuard::program(&command, &log)?;
@@ -151,7 +151,7 @@ impl Registry {
         Ok(registry)
     }
 
-    /// Where it answers, such as `127.0.0.1:5000`.
+    /// The address, such as `127.0.0.1:5000`.
     pub(crate) fn address(&self) -> &str {
         &self.address
     }
@@ -161,7 +161,7 @@ impl Registry {
         &self.images
     }
 
-    /// What Docker's client has to have in its `config.json` to be let in.
+    /// Returns the `config.json` with which Docker's client can log in.
     pub(crate) fn docker_config(&self) -> String {
         let login = BASE64_STANDARD.encode(format!("{USER}:{}", self.password));
         json!({ "auths": { &self.address: { "auth": login } } }).to_string()
@@ -182,7 +182,7 @@ impl Registry {
     }
 }
 
-/// A password as the registry compares it.
+/// Returns the hash of a password, in the registry's format.
 fn hashed(password: &str) -> Result<String, Error> {
     let salt = std::array::from_fn(|_| fastrand::u8(..));
     let hash = bcrypt::hash_with_salt(password, BCRYPT_COST, salt);

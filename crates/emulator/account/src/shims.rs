@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use rds_iam_emulator_server::Error;
 use rds_iam_emulator_server::host::command::Command;
-use rds_iam_emulator_server::host::file::write_whole;
+use rds_iam_emulator_server::host::file;
 use serde::{Deserialize, Serialize};
 
 use crate::aws::AwsApi;
@@ -22,18 +22,18 @@ pub(crate) struct Settings {
     pub(crate) docker: PathBuf,
     /// The container's name: other machines have theirs.
     pub(crate) container: String,
-    /// The registry that takes the place of ECR.
+    /// The registry in place of ECR.
     pub(crate) registry: String,
-    /// What the container gets besides, as options of `docker run`.
+    /// The additional options of `docker run`.
     pub(crate) options: Vec<String>,
-    /// Where the AWS API answers.
+    /// The URL of the AWS API.
     pub(crate) aws_endpoint_url: String,
-    /// The file with the access key that it knows.
+    /// The file with its access key.
     pub(crate) credentials_file: PathBuf,
     pub(crate) region: String,
     /// The machine's own id.
     pub(crate) instance: String,
-    /// Where the container serves, in place of the ports that the scripts name: another machine of the group may have
+    /// The ports of the container, in place of those that the scripts name: another machine of the group may have
     /// those at the same time.
     pub(crate) port: u16,
     pub(crate) management_port: u16,
@@ -53,7 +53,7 @@ pub(crate) fn write(shims: &Path, program: &Path) -> Result<(), Error> {
             "#!/bin/sh\n# A shim for {name} on a machine that rds-iam-emulator emulates; it is not {name}.\n\
              exec '{program}' shim {name} \"$@\"\n"
         );
-        write_whole(&shims.join(name), &text, 0o755)?;
+        file::replace(&shims.join(name), &text, 0o755)?;
     }
     Ok(())
 }
@@ -61,7 +61,7 @@ pub(crate) fn write(shims: &Path, program: &Path) -> Result<(), Error> {
 /// Runs the shim of the program `words[0]` with the arguments that follow.
 ///
 /// # Errors
-/// [`Error::Setting`] when it does not support that call.
+/// [`Error::Setting`] if it does not support that call.
 pub async fn run(words: &[String]) -> Result<(), Error> {
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let settings = settings()?;
@@ -124,7 +124,7 @@ async fn aws(settings: &Settings) -> Result<AwsApi, Error> {
     AwsApi::connect(&settings.aws_endpoint_url, region, &settings.credentials_file).await
 }
 
-/// The form of the action, from the options of `aws autoscaling complete-lifecycle-action`.
+/// Returns the form of the action, from the options of `aws autoscaling complete-lifecycle-action`.
 fn lifecycle_action<'a>(options: &[&'a str]) -> Option<[(&'static str, &'a str); 4]> {
     match options {
         [
@@ -151,7 +151,7 @@ async fn answer(port: u16, path: &str) -> Result<http::Answer, Error> {
     http::get(&address, path, CURL_WITHIN).await.map_err(Error::aws(format!("answer at {path}")))
 }
 
-/// The path of a URL of the machine itself.
+/// Returns the path of a URL of the machine itself.
 fn path_of(url: &str) -> Option<&str> {
     let rest = url.strip_prefix("http://127.0.0.1:")?;
     let path = rest.trim_start_matches(|c: char| c.is_ascii_digit());
@@ -174,7 +174,7 @@ fn unknown(words: &[&str]) -> Error {
     }
 }
 
-/// The arguments for Docker's real client.
+/// Returns the arguments for Docker's real client.
 fn rewritten(arguments: &[&str], settings: &Settings) -> Option<Vec<String>> {
     match arguments {
         ["pull", options @ .., image] => {
@@ -203,7 +203,7 @@ fn rewritten(arguments: &[&str], settings: &Settings) -> Option<Vec<String>> {
     }
 }
 
-/// A variable of the container, with this machine's ports.
+/// Returns a variable of the container, with this machine's ports.
 fn environment(variable: &str, settings: &Settings) -> String {
     match variable.split_once('=') {
         Some((name @ "PORT", _)) => format!("{name}={}", settings.port),
@@ -212,7 +212,7 @@ fn environment(variable: &str, settings: &Settings) -> String {
     }
 }
 
-/// An image of ECR's as the registry here names it.
+/// Returns the name in the registry of an image of ECR's.
 fn in_registry(image: &str, settings: &Settings) -> Option<String> {
     let (_, name) = image.split_once('/')?;
     Some(format!("{}/{name}", settings.registry))

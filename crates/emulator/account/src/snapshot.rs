@@ -1,4 +1,4 @@
-//! A snapshot of the AWS API's resources, and reports to it: the other side of `aws/account.py`.
+//! A snapshot of the AWS API's resources, and reports to it: the client of `aws/account.py`.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -34,7 +34,7 @@ pub(crate) struct Database {
     pub(crate) proxies: Vec<String>,
     pub(crate) resource_id: String,
     pub(crate) master_secret_arn: Option<String>,
-    /// The database that is there from the start.
+    /// The database to create at the start.
     pub(crate) name: Option<String>,
 }
 
@@ -42,21 +42,21 @@ pub(crate) struct Database {
 #[derive(Debug, Deserialize)]
 pub(crate) struct Group {
     pub(crate) name: String,
-    /// Unlike the name, another one for another group.
+    /// Unlike the name, unique among all groups.
     pub(crate) id: String,
     pub(crate) region: String,
     pub(crate) user_data: String,
     /// The latest first.
     pub(crate) refreshes: Vec<Refresh>,
-    /// Whether new machines wait until a launch hook is completed.
+    /// True if new machines wait until a launch hook is completed.
     pub(crate) has_hook: bool,
-    /// With what the hook of a machine that waits was completed, by the machine's id.
+    /// The result of a waiting machine's launch hook, by the machine's id.
     pub(crate) completed: BTreeMap<String, String>,
     pub(crate) target_groups: Vec<TargetGroup>,
 }
 
 impl Group {
-    /// The refresh that is not over. There is one at most.
+    /// Returns the refresh in progress, if there is one.
     pub(crate) fn active_refresh(&self) -> Option<&Refresh> {
         self.refreshes.iter().find(|refresh| refresh.status != Status::Over)
     }
@@ -69,7 +69,7 @@ pub(crate) struct Refresh {
     pub(crate) status: Status,
 }
 
-/// How far a refresh is.
+/// The progress of a refresh.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
 pub(crate) enum Status {
     Pending,
@@ -83,7 +83,7 @@ pub(crate) enum Status {
 #[derive(Debug, Deserialize)]
 pub(crate) struct TargetGroup {
     pub(crate) arn: String,
-    /// What the load balancer asks for.
+    /// The path of the load balancer's health checks.
     pub(crate) health_path: Option<String>,
 }
 
@@ -98,7 +98,7 @@ pub(crate) struct Report {
     pub(crate) launches: Vec<Launch>,
 }
 
-/// How the launch of a machine is.
+/// The state of a machine's launch.
 #[derive(Debug, Serialize)]
 pub(crate) struct Launch {
     /// The id of its group.
@@ -117,7 +117,7 @@ impl Report {
     }
 }
 
-/// How far a refresh has come, in AWS's words.
+/// The progress of a refresh, in AWS's words.
 #[derive(Debug, Serialize)]
 pub(crate) struct Progress {
     pub(crate) status: &'static str,
@@ -125,13 +125,13 @@ pub(crate) struct Progress {
     pub(crate) reason: Option<String>,
 }
 
-/// A target's state, and the code and description of the reason where it is not healthy.
+/// A target's state, and the code and description of the reason if it is not healthy.
 pub(crate) type Health = (&'static str, Option<&'static str>, Option<String>);
 
 /// Fetches a snapshot.
 ///
 /// # Errors
-/// [`Error::Aws`] when nothing answers.
+/// [`Error::Aws`] without a response.
 pub(crate) async fn fetch(aws: &AwsApi) -> Result<Snapshot, Error> {
     let answer = aws.private(PATH, None, ANSWER_WITHIN).await;
     parsed(answer).map_err(Error::aws("list its resources"))
@@ -140,7 +140,7 @@ pub(crate) async fn fetch(aws: &AwsApi) -> Result<Snapshot, Error> {
 /// Sends a report.
 ///
 /// # Errors
-/// As [`fetch`].
+/// Like [`fetch`].
 pub(crate) async fn report(aws: &AwsApi, report: &Report) -> Result<(), Error> {
     let sent = async {
         let report = serde_json::to_string(report)?;

@@ -5,10 +5,9 @@
 
 use std::collections::BTreeMap;
 
-/// The module's own user data.
-const TEMPLATE: &str = include_str!("../../../../terraform/modules/ec2/user_data.sh.tftpl");
+use rds_iam_emulator_server::fixtures::USER_DATA_TEMPLATE;
 
-/// What one machine runs.
+/// The scripts and settings of one machine.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct UserData {
     /// Starts the app: `/usr/local/sbin/app-start`.
@@ -19,14 +18,14 @@ pub(crate) struct UserData {
     pub(crate) port: u16,
     /// The port that it serves machines at.
     pub(crate) management_port: u16,
-    /// Where the app finds its settings in Parameter Store.
+    /// The path of the app's settings in Parameter Store.
     pub(crate) parameter_path: String,
 }
 
 impl UserData {
-    /// The user data, where it is the module's; otherwise what is wrong with it.
+    /// Parses the module's user data. Returns the reason if it is other text.
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
-        let mut values = values(TEMPLATE, text)?;
+        let mut values = values(USER_DATA_TEMPLATE, text)?;
         let mut value =
             |name| values.remove(name).ok_or(format!("the module's user data has no ${{{name}}}"));
         let port = |text: String| text.parse().map_err(|_| format!("the user data has {text} for a port"));
@@ -92,7 +91,7 @@ fn unescaped(template: &str) -> String {
     template.replace("$${", "${")
 }
 
-/// What the text begins with that may be the value of this placeholder.
+/// Returns the start of the text that may be the value of this placeholder.
 fn leading_value<'a>(name: &str, text: &'a str) -> Option<&'a str> {
     let (first, others): (fn(u8) -> bool, &[u8]) = match name {
         "app_port" | "management_port" => (|byte| byte.is_ascii_digit(), b""),
@@ -101,7 +100,7 @@ fn leading_value<'a>(name: &str, text: &'a str) -> Option<&'a str> {
         "registry" => (|byte| byte.is_ascii_digit(), b".-"),
         "repository_url" => (|byte| byte.is_ascii_digit(), b"._/-"),
         "image_parameter" | "parameter_path" | "log_group" => (|byte| byte == b'/', b"._/-"),
-        // The template has got one that this does not know: refuse all.
+        // The template has a placeholder without a form here: refuse all.
         _ => return None,
     };
     let is_port = others.is_empty();
@@ -131,7 +130,7 @@ mod tests {
 
     /// The module's own template, with values as Terraform puts them in.
     fn user_data(values: &[(&str, &str)]) -> String {
-        let filled = values.iter().fold(TEMPLATE.replace("$${", "\0"), |text, (name, value)| {
+        let filled = values.iter().fold(USER_DATA_TEMPLATE.replace("$${", "\0"), |text, (name, value)| {
             text.replace(&format!("${{{name}}}"), value)
         });
         filled.replace('\0', "${")

@@ -4,10 +4,9 @@ use std::io::{self, Write};
 use std::sync::{Arc, Mutex};
 
 use rds_iam_emulator_account::AwsApi;
-use rds_iam_emulator_server::MySql;
-use rds_iam_token::{Login, sign};
+use rds_iam_emulator_server::{MySql, fixtures};
+use rds_iam_token::sign;
 use sqlx::ConnectOptions;
-use sqlx::mysql::{MySqlConnectOptions, MySqlSslMode};
 use tracing_subscriber::filter::LevelFilter;
 
 type Result<T = ()> = std::result::Result<T, Box<dyn std::error::Error>>;
@@ -40,14 +39,10 @@ async fn nothing_secret_is_logged() -> Result {
     let aws = AwsApi::start().await?;
     aws.put_parameter("/dev/database/dbname", "shop").await?;
     let credentials = mysql.credentials();
-    let login = Login::new(mysql.endpoint().clone(), mysql.region().clone(), "app".parse()?);
+    let login = fixtures::login(&mysql, "app");
     let token = sign(&login, &credentials, std::time::SystemTime::now())?;
     // There is no such user; whatever is said about that is said here.
-    let options = MySqlConnectOptions::new()
-        .host("127.0.0.1")
-        .port(mysql.dial().port())
-        .ssl_mode(MySqlSslMode::VerifyCa)
-        .ssl_ca_from_pem(mysql.ca_pem().into())
+    let options = fixtures::connect_options(&mysql)
         .enable_cleartext_plugin(true)
         .username("app")
         .password(token.expose());

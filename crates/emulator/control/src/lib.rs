@@ -1,8 +1,8 @@
-//! What the emulator and the database server that it controls say to each other.
+//! The files through which the emulator and the database server that it controls communicate.
 //!
 //! They share one folder. The emulator writes [`State`] into it: whose tokens are good, for which
 //! endpoints, and what time it is. The server's authentication plugin reads that at every login and
-//! appends a [`LoginEvent`] telling what it decided and why. Neither ever writes a token.
+//! appends a [`LoginEvent`] with its decision and the reason. Neither ever writes a token.
 
 mod login;
 mod state;

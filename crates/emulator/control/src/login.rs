@@ -10,34 +10,34 @@ use serde::{Deserialize, Serialize};
 
 const FILE: &str = "logins.jsonl";
 
-/// One attempt to log in by token, as the server saw it. It holds neither token nor signature.
+/// One attempt to log in by token, as observed by the server. It holds neither token nor signature.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct LoginEvent {
-    /// When, in seconds since 1970 by the server's clock (so the clock offset shows).
+    /// The time, in seconds since 1970 by the server's clock, with its offset.
     pub unix_time: u64,
     /// The database user that the client named.
     pub user: String,
-    /// Where the client came from.
+    /// The address of the client.
     pub host: String,
-    /// The access key that signed the token, where it is known.
+    /// The access key that signed the token, if it is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub access_key_id: Option<String>,
-    /// How long before the login an accepted token was signed, in seconds; below zero when the signer's
+    /// The time from the signing of an accepted token to the login, in seconds; below zero if the signer's
     /// clock is ahead.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub token_age_seconds: Option<i64>,
-    /// What the server decided.
+    /// The decision.
     #[serde(flatten)]
     pub verdict: Verdict,
 }
 
-/// What the server decided about a login.
+/// The server's decision about a login.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "verdict", rename_all = "lowercase")]
 #[expect(clippy::exhaustive_enums, reason = "there is no third answer")]
 pub enum Verdict {
-    /// The client got in.
+    /// The client was let in.
     Accepted,
     /// The client got "access denied", and no reason.
     Refused {
@@ -52,7 +52,7 @@ pub enum Verdict {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum RefusalCode {
-    /// 400: the token is not one, or not one for this login.
+    /// 400: no valid token for this login.
     InvalidToken,
     /// 400: the token or the credentials that signed it have ended.
     ExpiredToken,
@@ -60,12 +60,12 @@ pub enum RefusalCode {
     NotAuthorized,
     /// 429: too many logins at once.
     Throttling,
-    /// 500: the server's own fault.
+    /// 500: an error of the server itself.
     Internal,
 }
 
 impl RefusalCode {
-    /// The HTTP-like status that RDS logs beside the class.
+    /// Returns the HTTP-like status that RDS logs beside the class.
     #[must_use]
     pub fn status(self) -> u16 {
         match self {
@@ -78,14 +78,14 @@ impl RefusalCode {
 }
 
 impl fmt::Display for RefusalCode {
-    /// As in RDS's log, such as `400 ExpiredToken`.
+    /// Returns the text of RDS's log, such as `400 ExpiredToken`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {self:?}", self.status())
     }
 }
 
 impl LoginEvent {
-    /// An attempt by `user` from `host` at `unix_time`, with what was decided about it.
+    /// Creates the event of an attempt by `user` from `host` at `unix_time`, with the decision.
     #[must_use]
     pub fn new(unix_time: u64, user: impl Into<String>, host: impl Into<String>, verdict: Verdict) -> Self {
         Self {
@@ -98,13 +98,13 @@ impl LoginEvent {
         }
     }
 
-    /// Whether the client got in.
+    /// Returns whether the client was let in.
     #[must_use]
     pub fn accepted(&self) -> bool {
         self.verdict == Verdict::Accepted
     }
 
-    /// The class of the refusal; `None` when the client got in.
+    /// Returns the class of the refusal; `None` if the client was let in.
     #[must_use]
     pub fn code(&self) -> Option<RefusalCode> {
         match &self.verdict {
@@ -113,7 +113,7 @@ impl LoginEvent {
         }
     }
 
-    /// The reason of the refusal; `None` when the client got in.
+    /// Returns the reason of the refusal; `None` if the client was let in.
     #[must_use]
     pub fn reason(&self) -> Option<&str> {
         match &self.verdict {
@@ -122,17 +122,17 @@ impl LoginEvent {
         }
     }
 
-    /// Where the record is in a control folder.
+    /// Returns the path of the record in a control folder.
     #[must_use]
     pub fn record(dir: &Path) -> PathBuf {
         dir.join(FILE)
     }
 
-    /// Makes an empty record in the control folder `dir`, which a server running as another user can
+    /// Creates an empty record in the control folder `dir`, which a server running as another user can
     /// append to.
     ///
     /// # Errors
-    /// When the folder is missing or cannot be written to.
+    /// If the folder is missing or can't be written to.
     pub fn create_record(dir: &Path) -> io::Result<()> {
         File::create(dir.join(FILE))?.set_permissions(fs::Permissions::from_mode(0o666))
     }
@@ -140,17 +140,17 @@ impl LoginEvent {
     /// Appends the event to the record in the control folder `dir`, as one line in one write.
     ///
     /// # Errors
-    /// When the record cannot be written to.
+    /// If the record can't be written to.
     pub fn append(&self, dir: &Path) -> io::Result<()> {
         let mut line = serde_json::to_vec(self)?;
         line.push(b'\n');
         OpenOptions::new().append(true).create(true).open(dir.join(FILE))?.write_all(&line)
     }
 
-    /// All events in the control folder `dir`, oldest first.
+    /// Returns all events in the control folder `dir`, oldest first.
     ///
     /// # Errors
-    /// When the record is missing or holds something else.
+    /// If the record is missing or holds something else.
     pub fn read_all(dir: &Path) -> io::Result<Vec<Self>> {
         let text = fs::read_to_string(dir.join(FILE))?;
         // Whatever follows the last line end is being written at this moment.

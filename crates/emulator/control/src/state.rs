@@ -1,19 +1,14 @@
 //! The state of a server, written by the emulator: its orders to the plugin.
 
-use std::fmt;
-use std::fs::{self, File, Permissions};
-use std::io::{self, Write};
-use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::{fmt, fs, io};
 
 use serde::{Deserialize, Serialize};
 
-const FILE: &str = "state.json";
-
-/// Everything that the server has to know to decide about a login.
+/// Everything that the server needs to decide about a login.
 ///
-/// It is in the control folder as `state.json` and holds the secrets of made-up access keys, so the
-/// folder belongs inside one that only its owner may enter.
+/// Its file in the control folder ([`State::FILE`]) holds the secrets of made-up access keys, so the folder belongs
+/// inside one that only its owner may enter.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct State {
     /// The region that tokens must be signed for.
@@ -25,37 +20,33 @@ pub struct State {
     /// The server's time is the real time plus this many seconds.
     #[serde(default)]
     pub clock_offset_seconds: i64,
-    /// Logins to refuse although nothing is wrong with them.
+    /// Valid logins to refuse.
     #[serde(default)]
     pub refuse: Refuse,
-    /// How the server asks a client for its token.
+    /// The form of the server's request for a token.
     #[serde(default)]
     pub auth_switch: AuthSwitch,
 }
 
 impl State {
+    /// The name of the file in the control folder.
+    pub const FILE: &str = "state.json";
+
     /// Reads the state from the control folder `dir`.
     ///
     /// # Errors
-    /// When the file is missing or is not a state: the emulator writes it before the server starts, so
-    /// the folder is then the wrong one.
+    /// If the file is missing or holds no state: the emulator writes it before the server starts, so the folder is
+    /// then the wrong one.
     pub fn read(dir: &Path) -> io::Result<Self> {
-        Ok(serde_json::from_slice(&fs::read(dir.join(FILE))?)?)
+        Ok(serde_json::from_slice(&fs::read(dir.join(Self::FILE))?)?)
     }
 
-    /// Replaces the state in the control folder `dir` in one step: a reader sees the old or the new
-    /// one, never a part. One writer at a time.
+    /// Returns the text of the file. The emulator replaces it in one step, because the server may read it meanwhile.
     ///
     /// # Errors
-    /// When the folder is missing or cannot be written to.
-    pub fn write(&self, dir: &Path) -> io::Result<()> {
-        let next = dir.join(".state.json.next");
-        let mut file = File::create(&next)?;
-        // The server may run as another user; the folder around protects the file.
-        file.set_permissions(Permissions::from_mode(0o644))?;
-        file.write_all(&serde_json::to_vec(self)?)?;
-        drop(file);
-        fs::rename(next, dir.join(FILE))
+    /// If it can't be written as JSON.
+    pub fn to_json(&self) -> io::Result<String> {
+        Ok(serde_json::to_string(self)?)
     }
 }
 
@@ -76,30 +67,30 @@ pub struct AccessKey {
     /// The session token, for temporary credentials: a token signed without it is refused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub session_token: Option<String>,
-    /// When the credentials end, in seconds since 1970 by the server's clock.
+    /// The expiry of the credentials, in seconds since 1970 by the server's clock.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<u64>,
     /// The database users that the key may log in as, in place of an `rds-db:connect` policy; `None`
-    /// stands for all.
+    /// means all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub users: Option<Vec<String>>,
 }
 
 impl AccessKey {
-    /// A long-lived key that may log in as any user.
+    /// Creates a long-lived key that may log in as any user.
     #[must_use]
     pub fn new(id: impl Into<String>, secret: impl Into<String>) -> Self {
         Self { id: id.into(), secret: secret.into(), session_token: None, expires_at: None, users: None }
     }
 
-    /// Makes it a temporary key, which is only good together with this session token.
+    /// Makes it a temporary key, which is valid only with this session token.
     #[must_use]
     pub fn session_token(mut self, token: impl Into<String>) -> Self {
         self.session_token = Some(token.into());
         self
     }
 
-    /// The time (seconds since 1970) from which nothing that it signed is accepted any more.
+    /// Sets the time (seconds since 1970) from which its signatures are refused.
     #[must_use]
     pub fn expires_at(mut self, unix_seconds: u64) -> Self {
         self.expires_at = Some(unix_seconds);
@@ -130,7 +121,7 @@ impl fmt::Debug for AccessKey {
 #[serde(rename_all = "snake_case")]
 #[expect(clippy::exhaustive_enums, reason = "there is no third form")]
 pub enum AuthSwitch {
-    /// None, as RDS sends.
+    /// No data, as RDS sends.
     #[default]
     Empty,
     /// 20 bytes of scramble and a zero, as the plugins of a stock server send.
@@ -143,7 +134,7 @@ pub enum AuthSwitch {
 pub struct Refuse {
     /// The number of this order.
     pub serial: u64,
-    /// How many logins to refuse.
+    /// The number of logins to refuse.
     pub count: u32,
 }
 
@@ -165,17 +156,12 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_is_read() {
+    fn a_state_is_read_from_its_file() {
         let dir = tempfile::tempdir().unwrap();
         assert_eq!(State::read(dir.path()).unwrap_err().kind(), io::ErrorKind::NotFound);
 
-        state().write(dir.path()).unwrap();
+        fs::write(dir.path().join(State::FILE), state().to_json().unwrap()).unwrap();
         assert_eq!(State::read(dir.path()).unwrap(), state());
-
-        let later = State { clock_offset_seconds: 900, ..state() };
-        later.write(dir.path()).unwrap();
-        assert_eq!(State::read(dir.path()).unwrap(), later);
-        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1, "no temporary file stays behind");
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! What a login is answered with.
+//! The decision about a login.
 
 use std::str::FromStr;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -14,15 +14,15 @@ pub(crate) const AUTH_STRING: &str = "RDS";
 pub(crate) struct Attempt<'a> {
     pub(crate) user: &'a str,
     pub(crate) host: &'a str,
-    /// What stands behind `AS` in the account's definition.
+    /// The text after `AS` in the account's definition.
     pub(crate) auth_string: &'a str,
-    /// `None` where the server's version does not tell plugins: there, only the account's own
+    /// `None` if the server's version does not report it to plugins: there, only the account's own
     /// `REQUIRE SSL` keeps unencrypted clients out.
     pub(crate) encrypted: Option<bool>,
     pub(crate) password: &'a [u8],
 }
 
-/// How many of the logins that were ordered to be refused still are.
+/// The number of ordered refusals that remain.
 #[derive(Debug, Default)]
 pub(crate) struct OrderedRefusals {
     serial: u64,
@@ -34,7 +34,7 @@ impl OrderedRefusals {
         Self { serial: 0, left: 0 }
     }
 
-    /// Whether this login is one of them.
+    /// Returns whether this login is one of them.
     fn take(&mut self, state: &State) -> bool {
         if state.refuse.serial != self.serial {
             *self = Self { serial: state.refuse.serial, left: state.refuse.count };

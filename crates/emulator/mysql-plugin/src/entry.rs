@@ -1,4 +1,4 @@
-//! What the server calls.
+//! The functions that the server calls.
 #![allow(unsafe_code, reason = "MySQL's plugin interface is C: functions, pointers and exported symbols")]
 #![allow(
     unreachable_pub,
@@ -137,7 +137,7 @@ unsafe extern "C" fn generate(_: *mut c_char, _: *mut c_uint, _: *const c_char, 
     1
 }
 
-/// `validate_authentication_string`: whether `IDENTIFIED WITH … AS 'text'` may stand.
+/// `validate_authentication_string`: whether the text of `IDENTIFIED WITH … AS 'text'` is valid.
 ///
 /// # Safety
 /// The server's part of the contract: `text` is null or points to `length` readable bytes.
@@ -202,7 +202,7 @@ const END: StMysqlPlugin = StMysqlPlugin {
 #[unsafe(no_mangle)]
 pub static _mysql_plugin_interface_version_: c_int = PLUGIN_INTERFACE_VERSION;
 
-/// How long one declaration is.
+/// The size of one declaration.
 // SAFETY: as above.
 #[unsafe(no_mangle)]
 pub static _mysql_sizeof_struct_st_plugin_: c_int = size_of::<StMysqlPlugin>() as c_int;
@@ -216,7 +216,7 @@ pub static mut _mysql_plugin_declarations_: [StMysqlPlugin; 2] = [
         info: (&raw const AUTHENTICATION).cast::<c_void>(),
         name: c"AWSAuthenticationPlugin".as_ptr(),
         author: c"rds-iam".as_ptr(),
-        descr: c"Stand-in for the IAM authentication of RDS".as_ptr(),
+        descr: c"Emulates the IAM authentication of RDS".as_ptr(),
         license: LICENSE_OTHER,
         version: 0x0100,
         ..END

@@ -24,10 +24,10 @@ pub struct MasterCredentials {
 }
 
 impl MasterCredentials {
-    /// A master user as a deployment has it.
+    /// Creates the credentials of a deployment's master user.
     ///
     /// # Errors
-    /// [`Error::Setting`] when the name is none that RDS gives to a master user, or there is no password.
+    /// [`Error::Setting`] if RDS gives no master user this name, or there is no password.
     pub fn new(username: impl Into<String>, password: impl Into<String>) -> Result<Self, Error> {
         let (username, password) = (username.into(), password.into());
         let wrong = |setting, value: &str, problem: &str| {
@@ -50,18 +50,18 @@ impl MasterCredentials {
         Ok(Self { username, password })
     }
 
-    /// RDS's usual name, and a password made up for one server.
+    /// Creates credentials with RDS's usual name and a password made up for one server.
     pub(crate) fn made_up() -> Self {
         Self { username: "admin".into(), password: random(24, ALPHANUMERIC) }
     }
 
-    /// The user's name.
+    /// Returns the user's name.
     #[must_use]
     pub fn username(&self) -> &str {
         &self.username
     }
 
-    /// The password: made up for this server, unless it was given.
+    /// Returns the password: made up for this server, unless it was given.
     #[must_use]
     pub fn password(&self) -> &str {
         &self.password
@@ -74,11 +74,11 @@ impl fmt::Debug for MasterCredentials {
     }
 }
 
-/// The access key of this process, made up at the first call: temporary credentials, as an instance role or a container
-/// gets them. All servers that it starts know it, and its AWS API answers no other caller.
+/// Returns the access key of this process, made up at the first call: temporary credentials, like those of an instance
+/// role. All servers of the process accept it, and its AWS API answers no other caller.
 ///
 /// # Errors
-/// [`Error::Io`] when the system has no random bytes.
+/// [`Error::Io`] if the system has no random bytes.
 pub fn own_key() -> Result<AccessKey, Error> {
     static KEY: OnceLock<AccessKey> = OnceLock::new();
     if let Some(key) = KEY.get() {
@@ -92,7 +92,7 @@ pub fn own_key() -> Result<AccessKey, Error> {
 /// Reads the access key from an AWS shared credentials file in the form of [`credentials_file`].
 ///
 /// # Errors
-/// [`Error::Io`] when the file can't be read, [`Error::Setting`] when it holds no key.
+/// [`Error::Io`] if the file can't be read, [`Error::Setting`] if it holds no key.
 pub fn read_key(path: &Path) -> Result<AccessKey, Error> {
     let text = fs::read_to_string(path).map_err(Error::io("read", path))?;
     let value = |name: &'static str| {
@@ -128,7 +128,7 @@ pub fn credentials_file(key: &AccessKey) -> String {
 /// Makes up a password that other users of this machine can't guess.
 ///
 /// # Errors
-/// [`Error::Io`] when the system has no random bytes.
+/// [`Error::Io`] if the system has no random bytes.
 pub fn made_up_password() -> Result<String, Error> {
     secret(40, ALPHANUMERIC)
 }
@@ -146,7 +146,7 @@ pub fn made_up_instance_id() -> String {
 const UPPER: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
 const ALPHANUMERIC: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
 
-/// A secret that others on this machine may try to guess.
+/// Returns a secret that other users of this machine can't guess.
 fn secret(length: usize, alphabet: &[u8]) -> Result<String, Error> {
     let source = Path::new("/dev/urandom");
     let mut bytes = vec![0; length];
@@ -154,8 +154,7 @@ fn secret(length: usize, alphabet: &[u8]) -> Result<String, Error> {
     Ok(bytes.iter().map(|byte| char::from(alphabet[usize::from(*byte) % alphabet.len()])).collect())
 }
 
-/// A made-up name or secret. Good enough for one that opens only a server of this machine, for as long
-/// as a test runs.
+/// Returns a made-up name or secret. It is good enough for a server of this machine that lives as long as a test.
 fn random(length: usize, alphabet: &[u8]) -> String {
     (0..length).map(|_| char::from(alphabet[fastrand::usize(..alphabet.len())])).collect()
 }

@@ -16,24 +16,24 @@ pub enum Error {
     /// An environment variable or an argument is wrong: correct it.
     #[error("{setting} is {value:?}, but {problem}")]
     Setting {
-        /// Its name.
+        /// The setting's name.
         setting: &'static str,
-        /// What it is.
+        /// Its value.
         value: String,
-        /// What is wrong with that, and what would be right.
+        /// The reason why it can't be used, and what to use.
         problem: String,
     },
     /// Programs are missing on this machine: install them.
     #[error("to {purpose}, this machine needs {}: {hint}", tools.join(", "))]
     MissingTools {
-        /// What they are needed for.
+        /// Their purpose.
         purpose: &'static str,
-        /// Every one that is missing.
+        /// All that are missing.
         tools: Vec<&'static str>,
-        /// How to get or avoid them.
+        /// The way to install or avoid them.
         hint: &'static str,
     },
-    /// Docker was asked for, and no engine answers.
+    /// Docker was selected, and no engine answers.
     #[error(
         "no Docker engine answers: start one (or point DOCKER_HOST at it), or set RDS_IAM_EMULATOR_ENGINE=process to do without"
     )]
@@ -41,20 +41,20 @@ pub enum Error {
     /// The Docker engine refused something, or went away.
     #[error("Docker could not {operation}")]
     Docker {
-        /// What it was asked for.
+        /// The request.
         operation: String,
-        /// What it answered.
+        /// The answer.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
-    /// A program could not be run, or failed.
+    /// A program could not be started, or failed.
     #[error(transparent)]
     Command(#[from] CommandError),
     /// A file could not be read or written.
     #[error("could not {operation} {}", path.display())]
     Io {
-        /// What was tried.
+        /// The operation.
         operation: &'static str,
-        /// On what.
+        /// The path.
         path: PathBuf,
         /// The reason.
         source: io::Error,
@@ -62,9 +62,9 @@ pub enum Error {
     /// A server ended while it started, or did not get ready in time. Its log has the reason.
     #[error("{server} did not get ready: {reason}; its log ends:\n{log}")]
     NotReady {
-        /// Which server.
+        /// The server.
         server: &'static str,
-        /// What it did instead.
+        /// Its output or end.
         reason: String,
         /// The last lines of its log.
         log: String,
@@ -72,27 +72,27 @@ pub enum Error {
     /// A server ended unexpectedly. Its log has the reason.
     #[error("{server} ended unexpectedly{}; its log ends:\n{log}", status.map_or_else(String::new, |s| format!(" ({s})")))]
     Ended {
-        /// Which server.
+        /// The server.
         server: &'static str,
-        /// How, where that is known.
+        /// The cause, if it is known.
         status: Option<ExitStatus>,
         /// The last lines of its log.
         log: String,
     },
-    /// The database refused what the emulator does as its administrator.
+    /// The database refused a statement of the emulator.
     #[error("the database could not {operation}")]
     Database {
-        /// What it was asked for.
+        /// The request.
         operation: &'static str,
-        /// What it answered.
+        /// The answer.
         source: sqlx::Error,
     },
     /// The AWS API endpoint refused something.
     #[error("the AWS API endpoint could not {operation}")]
     Aws {
-        /// What it was asked for.
+        /// The request.
         operation: String,
-        /// What it answered.
+        /// The answer.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// The server's certificate could not be made.
@@ -109,7 +109,7 @@ pub enum Error {
 }
 
 impl Error {
-    /// For `map_err`: which setting does not parse.
+    /// Returns a function for `map_err` that creates [`Error::Setting`].
     pub fn setting<E: std::fmt::Display>(
         setting: &'static str,
         value: &str,
@@ -118,13 +118,13 @@ impl Error {
         move |e| Self::Setting { setting, value, problem: e.to_string() }
     }
 
-    /// For `map_err`: what was tried on which path.
+    /// Returns a function for `map_err` that creates [`Error::Io`].
     pub fn io(operation: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self + use<> {
         let path = path.to_owned();
         move |source| Self::Io { operation, path, source }
     }
 
-    /// For `map_err`: what Docker was asked for.
+    /// Returns a function for `map_err` that creates [`Error::Docker`].
     pub fn docker<E: std::error::Error + Send + Sync + 'static>(
         operation: impl Into<String>,
     ) -> impl FnOnce(E) -> Self {
@@ -132,12 +132,12 @@ impl Error {
         move |source| Self::Docker { operation, source: Box::new(source) }
     }
 
-    /// For `map_err`: what the database was asked for.
+    /// Returns a function for `map_err` that creates [`Error::Database`].
     pub(crate) fn database(operation: &'static str) -> impl FnOnce(sqlx::Error) -> Self {
         move |source| Self::Database { operation, source }
     }
 
-    /// For `map_err`: what the AWS API endpoint was asked for.
+    /// Returns a function for `map_err` that creates [`Error::Aws`].
     pub fn aws<E: std::error::Error + Send + Sync + 'static>(
         operation: impl Into<String>,
     ) -> impl FnOnce(E) -> Self {
@@ -158,9 +158,12 @@ mod tests {
             hint: "use Debian, or a Docker engine",
         };
         insta::assert_snapshot!(missing, @"to fetch MySQL, this machine needs apt-get, dpkg-deb: use Debian, or a Docker engine");
-        let setting =
-            Error::Setting { setting: "X", value: "podman".into(), problem: "only docker is known".into() };
-        insta::assert_snapshot!(setting, @r#"X is "podman", but only docker is known"#);
+        let setting = Error::Setting {
+            setting: "X",
+            value: "podman".into(),
+            problem: "only docker is supported".into(),
+        };
+        insta::assert_snapshot!(setting, @r#"X is "podman", but only docker is supported"#);
         let ended = Error::Ended { server: "the registry", status: None, log: "out of memory".into() };
         insta::assert_snapshot!(ended, @r"
         the registry ended unexpectedly; its log ends:

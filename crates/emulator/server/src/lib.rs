@@ -22,6 +22,7 @@
 
 pub mod credentials;
 mod error;
+pub mod fixtures;
 pub mod host;
 mod mysql;
 mod relay;

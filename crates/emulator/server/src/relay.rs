@@ -16,7 +16,7 @@ use tracing::debug;
 
 use crate::error::Error;
 
-/// How many connections may wait to be accepted.
+/// The most connections that wait to be accepted.
 const BACKLOG: u32 = 128;
 
 /// A running relay. Dropping it closes its port and cuts its connections.
@@ -35,9 +35,9 @@ struct Shared {
     server: watch::Sender<Endpoint>,
     accepted: AtomicU64,
     to_throttle: AtomicU32,
-    /// Raised by one to cut the connections that there are.
+    /// Raised by one to cut the open connections.
     cut: watch::Sender<u64>,
-    /// How many connections there are.
+    /// The number of open connections.
     open: watch::Sender<usize>,
 }
 
@@ -59,25 +59,25 @@ impl Relay {
         Ok(relay)
     }
 
-    /// The relay's own address. The server's certificate is good for it.
+    /// Returns the relay's address, to dial in place of the server's.
     #[must_use]
     pub fn dial(&self) -> &Endpoint {
         &self.dial
     }
 
-    /// How many connections have been accepted so far, throttled ones included.
+    /// Returns the number of connections accepted so far, throttled ones included.
     #[must_use]
     pub fn accepted(&self) -> u64 {
         self.shared.accepted.load(Ordering::SeqCst)
     }
 
-    /// How many connections there are now.
+    /// Returns the number of open connections.
     #[must_use]
     pub fn open(&self) -> usize {
         *self.shared.open.borrow()
     }
 
-    /// Cuts all connections that there are, and returns when they are gone. New ones are welcome.
+    /// Cuts all open connections and waits until they are gone. New ones are accepted.
     pub async fn cut(&self) {
         self.shared.cut.send_modify(|serial| *serial += 1);
         let mut open = self.shared.open.subscribe();
@@ -86,11 +86,11 @@ impl Relay {
         debug_assert!(gone.is_ok());
     }
 
-    /// Refuses connections, as a server that is down does, or accepts them again. Those that there are
+    /// Refuses connections, as a server that is down does, or accepts them again. Open ones
     /// stay.
     ///
     /// # Errors
-    /// [`Error::Io`] when the port cannot be listened on again.
+    /// [`Error::Io`] if it can't listen on the port again.
     pub async fn refuse_connections(&mut self, refuse: bool) -> Result<(), Error> {
         if let Some(accepting) = self.accepting.take_if(|_| refuse) {
             accepting.abort();
@@ -106,8 +106,8 @@ impl Relay {
         Ok(())
     }
 
-    /// Leads new connections to another server, as an endpoint does after a failover. Those that there are
-    /// stay where they are.
+    /// Forwards new connections to another server, as an endpoint does after a failover. Open ones
+    /// stay.
     pub fn lead_to(&self, server: &Endpoint) {
         self.shared.server.send_replace(server.clone());
     }
@@ -128,7 +128,7 @@ impl Drop for Relay {
     }
 }
 
-/// A socket with the address, which others may be bound to as well as long as none of them listens.
+/// Returns a socket that is bound to the address. Others may be bound to it too, while none of them listens.
 fn bound(address: SocketAddr) -> io::Result<TcpSocket> {
     let socket = TcpSocket::new_v4()?;
     socket.set_reuseaddr(true)?;
@@ -176,7 +176,7 @@ async fn serve(mut client: TcpStream, shared: &Shared) -> io::Result<()> {
     copy_bidirectional(&mut client, &mut server).await.map(drop)
 }
 
-/// MySQL's `ERR_Packet`, as the first packet of a connection.
+/// Returns MySQL's `ERR_Packet`, as the first packet of a connection.
 fn error_packet(code: u16, sql_state: &str, message: &str) -> Vec<u8> {
     let mut payload = vec![0xff];
     payload.extend(code.to_le_bytes());

@@ -17,10 +17,12 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Stdio};
 
+use rds_iam_emulator_control::State;
 use tempfile::TempDir;
 
 use crate::error::Error;
 use crate::host::command::{Command, tail};
+use crate::host::file;
 use crate::tls::ServerIdentity;
 
 /// The path of `run` in a container.
@@ -35,8 +37,8 @@ pub(crate) struct RunFolder {
     outer: Outer,
 }
 
-/// The temporary folder around everything. Dropping it removes it; where this process ends without
-/// that, the shell beside it does, as soon as its standard input closes.
+/// The temporary folder around everything. Dropping it removes the folder. If this process ends without that, a shell
+/// removes it as soon as its standard input closes.
 pub(crate) struct Outer {
     dir: TempDir,
     stdin: Option<ChildStdin>,
@@ -81,12 +83,7 @@ impl RunFolder {
             fs::create_dir(&dir).map_err(Error::io("create", &dir))?;
             fs::set_permissions(&dir, Permissions::from_mode(0o777)).map_err(Error::io("open up", &dir))?;
         }
-        let write = |name: &str, text: &str| {
-            let path = run.join(name);
-            fs::write(&path, text)
-                .and_then(|()| fs::set_permissions(&path, Permissions::from_mode(0o644)))
-                .map_err(Error::io("write", &path))
-        };
+        let write = |name: &str, text: &str| file::replace(&run.join(name), text, 0o644);
         write("supervise.sh", SUPERVISE)?;
         write("tls/ca.pem", identity.ca_pem())?;
         write("tls/cert.pem", identity.certificate_pem())?;
@@ -99,7 +96,7 @@ impl RunFolder {
         Ok(Self { orders, outer })
     }
 
-    /// A folder beside `run`, which no container sees.
+    /// Returns the path of a folder beside `run`, which is not mounted into a container.
     pub(crate) fn private(&self, name: &str) -> PathBuf {
         self.outer.dir.path().join(name)
     }
@@ -110,6 +107,13 @@ impl RunFolder {
 
     pub(crate) fn control(&self) -> PathBuf {
         self.run().join("control")
+    }
+
+    /// Replaces the server's state. The server may run as another user, so all may read the file.
+    pub(crate) fn write_state(&self, state: &State) -> Result<(), Error> {
+        let path = self.control().join(State::FILE);
+        let text = state.to_json().map_err(Error::io("write", &path))?;
+        file::replace(&path, &text, 0o644)
     }
 
     pub(crate) fn socket(&self) -> PathBuf {
@@ -143,24 +147,24 @@ impl RunFolder {
         (&self.orders).write_all(order.as_bytes()).map_err(Error::io("write", &self.run().join("orders")))
     }
 
-    /// The server's exit status, once it has ended.
+    /// Returns the server's exit status, once it has ended.
     pub(crate) fn exit_status(&self) -> Option<String> {
         let text = fs::read_to_string(self.run().join("exit")).ok()?;
         text.ends_with('\n').then(|| text.trim().to_owned())
     }
 
-    /// The last lines of the server's log.
+    /// Returns the last lines of the server's log.
     pub(crate) fn log(&self) -> String {
         tail(&fs::read_to_string(self.run().join("server.log")).unwrap_or_default())
     }
 
-    /// Lets go of the FIFO, which ends the server, and gives back the folder, to be removed after that.
+    /// Closes the FIFO, which ends the server, and returns the folder, to be removed after that.
     pub(crate) fn release(self) -> Outer {
         self.outer
     }
 }
 
-/// Where the server finds things: the same tree of names on the host and in a container.
+/// The paths that the server uses, with the same names on the host and in a container.
 pub(crate) struct Paths<'a> {
     pub(crate) run: &'a Path,
     pub(crate) data: &'a Path,

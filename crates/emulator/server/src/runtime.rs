@@ -9,14 +9,14 @@ use testcontainers::bollard::Docker;
 use crate::error::Error;
 use crate::host::docker;
 
-/// The environment variable that chooses the runtime where a program does not.
+/// The environment variable that selects the runtime unless a program does.
 const VARIABLE: &str = "RDS_IAM_EMULATOR_ENGINE";
 
 /// The runtime of a database server.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Runtime {
-    /// Docker where an engine answers, otherwise a child process.
+    /// Docker if an engine answers, otherwise a child process.
     #[default]
     Auto,
     /// A container, through the Docker engine that `DOCKER_HOST` or the usual socket leads to. It has to
@@ -36,7 +36,7 @@ impl Runtime {
     /// Reads the runtime that `RDS_IAM_EMULATOR_ENGINE` names (`auto`, `docker` or `process`), or `Auto`.
     ///
     /// # Errors
-    /// [`Error::Setting`] when it names something else.
+    /// [`Error::Setting`] if it names something else.
     pub fn from_env() -> Result<Self, Error> {
         env::var_os(VARIABLE).map_or(Ok(Self::Auto), |value| value.to_string_lossy().parse())
     }

@@ -1,4 +1,4 @@
-//! The server's certificate, from a separate authority per server.
+//! The server's certificate, from a separate authority for each server.
 
 use rcgen::{BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair};
 use rds_iam_token::Endpoint;

@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use aws_credential_types::Credentials;
 use rds_iam_emulator_server::{
-    AccessKey, AuthSwitch, Error, LoginEvent, MasterCredentials, MySql, RefusalCode, Runtime,
+    AccessKey, AuthSwitch, Error, LoginEvent, MasterCredentials, MySql, RefusalCode, Runtime, fixtures,
 };
 use rds_iam_token::{Endpoint, Login, sign};
 use sqlx::mysql::{MySqlConnectOptions, MySqlConnection, MySqlSslMode};
@@ -19,42 +19,17 @@ const WITHIN: Duration = Duration::from_secs(10);
 /// A server with the database `shop` and the IAM user `app`.
 async fn server() -> Result<MySql> {
     let mysql = MySql::builder().database("shop").start().await?;
-    create_users(&mysql, &["app"]).await?;
+    fixtures::create_user(&mysql, "app", "SELECT, INSERT ON shop.*").await?;
     Ok(mysql)
-}
-
-/// As a service's operator would, with the statements of the RDS User Guide.
-async fn create_users(mysql: &MySql, users: &[&str]) -> Result {
-    let mut master = as_master(mysql).connect().await?;
-    for user in users {
-        for sql in [
-            format!("CREATE USER '{user}'@'%' IDENTIFIED WITH AWSAuthenticationPlugin AS 'RDS'"),
-            format!("ALTER USER '{user}'@'%' REQUIRE SSL"),
-            format!("GRANT SELECT, INSERT ON shop.* TO '{user}'@'%'"),
-        ] {
-            sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).execute(&mut master).await?;
-        }
-    }
-    Ok(master.close().await?)
-}
-
-/// sqlx verifies the name of the host that it dials, which is not in the certificate.
-fn options(mysql: &MySql, dial: &Endpoint) -> MySqlConnectOptions {
-    MySqlConnectOptions::new()
-        .host(&dial.host().to_string())
-        .port(dial.port())
-        .ssl_mode(MySqlSslMode::VerifyCa)
-        .ssl_ca_from_pem(mysql.ca_pem().into())
-        .disable_statement_logging()
 }
 
 fn as_master(mysql: &MySql) -> MySqlConnectOptions {
     let master = mysql.master();
-    options(mysql, mysql.dial()).username(master.username()).password(master.password())
+    fixtures::connect_options(mysql).username(master.username()).password(master.password())
 }
 
 fn as_app(mysql: &MySql, token: &str) -> MySqlConnectOptions {
-    options(mysql, mysql.dial()).enable_cleartext_plugin(true).username("app").password(token)
+    fixtures::connect_options(mysql).enable_cleartext_plugin(true).username("app").password(token)
 }
 
 #[expect(clippy::disallowed_methods, reason = "the server's clock is the machine's, moved by `set_clock`")]
@@ -63,7 +38,7 @@ fn now() -> SystemTime {
 }
 
 fn token_of(mysql: &MySql, user: &str, credentials: &Credentials) -> Result<String> {
-    let login = Login::new(mysql.endpoint().clone(), mysql.region().clone(), user.parse()?);
+    let login = fixtures::login(mysql, user);
     Ok(sign(&login, credentials, now())?.expose().to_owned())
 }
 
@@ -89,7 +64,7 @@ async fn refusal(mysql: &MySql, token: &str) -> Result<(RefusalCode, String)> {
     Ok((last.code().unwrap(), last.reason().unwrap().to_owned()))
 }
 
-/// What holds in every runtime.
+/// The checks for every runtime.
 async fn a_token_is_checked(mysql: &MySql) -> Result {
     use RefusalCode::{ExpiredToken, InvalidToken, NotAuthorized};
     let good = token(mysql)?;
@@ -170,14 +145,14 @@ async fn tokens_are_checked() -> Result {
 async fn tokens_are_checked_by_a_child_process() -> Result {
     let mysql = MySql::builder().runtime(Runtime::Process).database("shop").start().await?;
     assert_eq!(mysql.runtime(), Runtime::Process);
-    create_users(&mysql, &["app"]).await?;
+    fixtures::create_user(&mysql, "app", "SELECT, INSERT ON shop.*").await?;
     a_token_is_checked(&mysql).await?;
     going_away_and_coming_back(&mysql).await
 }
 
-/// As what was deployed: the instance, and the proxy before it, whose endpoint a service signs for.
+/// As after a deployment: the instance, and the proxy in front of it, whose endpoint a service signs for.
 #[tokio::test(flavor = "multi_thread")]
-async fn it_plays_the_instance_and_its_proxy() -> Result {
+async fn it_emulates_the_instance_and_its_proxy() -> Result {
     let instance: Endpoint = "orders.c0ffee.eu-central-1.rds.amazonaws.com:3306".parse()?;
     let proxy: Endpoint = "orders.proxy-c0ffee.eu-central-1.rds.amazonaws.com:3306".parse()?;
     let master = MasterCredentials::new("dbadmin", r#"it's a \ and a ' and a ""#)?;
@@ -190,7 +165,7 @@ async fn it_plays_the_instance_and_its_proxy() -> Result {
     assert_eq!(mysql.master().username(), "dbadmin");
 
     // The master user gets in by the given password.
-    create_users(&mysql, &["app"]).await?;
+    fixtures::create_user(&mysql, "app", "SELECT, INSERT ON shop.*").await?;
     // So does a service, by a token for either; and for no third.
     let sign_for = |endpoint: &Endpoint| -> Result<String> {
         let login = Login::new(endpoint.clone(), mysql.region().clone(), "app".parse()?);
@@ -240,7 +215,7 @@ async fn accounts_are_rds_like() -> Result {
     assert_eq!(number(plain.connect().await), 1045);
     // Root gets in through the socket only, and a user without a name gets in nowhere.
     for user in ["root", ""] {
-        let network = options(&mysql, mysql.dial()).username(user).password("");
+        let network = fixtures::connect_options(&mysql).username(user).password("");
         assert!([1045, 1130].contains(&number(network.connect().await)), "{user:?}");
     }
     let databases: Vec<String> = sqlx::query_scalar("SHOW DATABASES").fetch_all(&mut master).await?;
@@ -345,7 +320,11 @@ async fn the_relay_stands_for_the_network() -> Result {
     let mysql = server().await?;
     let mut relay = mysql.relay().await?;
     let through = |token: &str| {
-        options(&mysql, relay.dial()).enable_cleartext_plugin(true).username("app").password(token)
+        fixtures::connect_options(&mysql)
+            .port(relay.dial().port())
+            .enable_cleartext_plugin(true)
+            .username("app")
+            .password(token)
     };
     let options = through(&token(&mysql)?);
 

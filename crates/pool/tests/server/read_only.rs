@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use rds_iam_emulator_server::AccessKey;
+use rds_iam_emulator_server::fixtures::{SkewedClock, until};
 use rds_iam_pool::{Limits, Pool};
 use rds_iam_token::{Clock, Minter, TokenSource};
 use sqlx::ConnectOptions;
 use sqlx::mysql::{MySqlConnectOptions, MySqlSslMode};
 
-use crate::support::{DATABASE, Off, login, pool, quiet, server, until};
+use crate::support::{DATABASE, login, pool, quiet, server};
 
 async fn insert(pool: &Pool, id: u32) -> Option<u16> {
     let mut connection = pool.acquire().await.unwrap();
@@ -21,7 +22,7 @@ async fn insert(pool: &Pool, id: u32) -> Option<u16> {
 #[tokio::test]
 async fn the_pool_says_since_when_writes_are_refused_and_until_when() {
     let mysql = server().await;
-    let pool = pool(&mysql, &Off::default(), mysql.dial(), quiet());
+    let pool = pool(&mysql, &SkewedClock::default(), mysql.dial(), quiet());
     assert!(!pool.is_read_only().await.unwrap());
     mysql.set_read_only(true).await.unwrap();
     assert!(pool.stats().read_only_since.is_none(), "nothing was written yet");
@@ -35,7 +36,7 @@ async fn the_pool_says_since_when_writes_are_refused_and_until_when() {
     sqlx::query("SELECT 1").execute(&mut *connection).await.unwrap();
     drop(connection);
     mysql.set_read_only(false).await.unwrap();
-    until("the pool knows that writes are accepted", || pool.stats().read_only_since.is_none()).await;
+    until("the pool knows that writes are accepted", async || pool.stats().read_only_since.is_none()).await;
     assert_eq!(insert(&pool, 1).await, None);
     assert!(!pool.is_read_only().await.unwrap());
 }
@@ -55,11 +56,11 @@ async fn a_probe_is_enough_to_find_the_writer() {
     let limits =
         Limits { warm_connections: 3, acquire_timeout: Duration::from_secs(20), ..Limits::default() };
     let pool = Pool::connect(tokens, target, limits).await.unwrap();
-    until("three warm connections", || pool.stats().idle == 3).await;
+    until("three warm connections", async || pool.stats().idle == 3).await;
     old.set_read_only(true).await.unwrap();
     assert!(pool.is_read_only().await.unwrap());
     relay.lead_to(new.dial());
-    until("the pool has found the writer", || pool.stats().read_only_since.is_none()).await;
+    until("the pool has found the writer", async || pool.stats().read_only_since.is_none()).await;
     for id in 0..10 {
         assert_eq!(insert(&pool, id).await, None);
     }
@@ -70,7 +71,7 @@ async fn a_probe_is_enough_to_find_the_writer() {
 #[tokio::test]
 async fn a_statement_that_another_option_bars_is_no_read_only_server() {
     let mysql = server().await;
-    let pool = pool(&mysql, &Off::default(), mysql.dial(), quiet());
+    let pool = pool(&mysql, &SkewedClock::default(), mysql.dial(), quiet());
     let run = mysql.ca_path().parent().and_then(|tls| tls.parent()).unwrap().to_owned();
     let root = MySqlConnectOptions::new().socket(run.join("mysqld.sock")).username("root");
     let mut root = root.ssl_mode(MySqlSslMode::Disabled).connect().await.unwrap();
@@ -78,6 +79,6 @@ async fn a_statement_that_another_option_bars_is_no_read_only_server() {
     let barred = sqlx::raw_sql("SELECT 1 INTO OUTFILE 'never'").execute(&mut root).await.unwrap_err();
     let barred = pool.report(barred);
     assert_eq!(barred.number(), Some(1290), "{barred:?}");
-    until("the pool knows better", || pool.stats().read_only_since.is_none()).await;
+    until("the pool knows better", async || pool.stats().read_only_since.is_none()).await;
     assert!(!pool.is_read_only().await.unwrap());
 }

@@ -3,9 +3,11 @@
 use std::io::Write;
 use std::sync::{Arc, Mutex};
 
-use crate::support::{DATABASE, Off, quiet, server, target, tokens, until};
+use rds_iam_emulator_server::fixtures::{SkewedClock, until};
 use rds_iam_pool::{Credential, Pool, connect};
 use tracing_subscriber::fmt::MakeWriter;
+
+use crate::support::{DATABASE, quiet, server, target, tokens};
 
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<u8>>>);
@@ -36,15 +38,15 @@ async fn no_secret_in_any_log_error_or_debug() {
 
     tracing::trace!("this level is taken");
     let mysql = server().await;
-    let time = Off::default();
-    time.by(-60);
+    let time = SkewedClock::default();
+    time.set(-60);
     let tokens = tokens(&mysql, &time);
     let first = tokens.token().await.unwrap();
     let pool = Pool::connect(tokens.clone(), target(&mysql, mysql.dial()).database(DATABASE), quiet())
         .await
         .unwrap();
-    time.by(0);
-    until("an idle connection", || pool.stats().idle == 1).await;
+    time.set(0);
+    until("an idle connection", async || pool.stats().idle == 1).await;
     let held = pool.acquire().await.unwrap();
     mysql.refuse_next(2).unwrap();
     let refused = pool.acquire().await.unwrap_err();

@@ -12,8 +12,8 @@ pub(super) const SECRET: Rule = Rule {
     id: "RDSIAM010",
     name: "secret-in-user-data",
     description: "User data holds what looks like a secret.",
-    help: "Whoever may describe a launch template or an instance reads its user data, as does every program \
-           on the machine. Fetch a secret from Secrets Manager when it is needed, by the machine's role; the \
+    help: "A principal that may describe a launch template or an instance reads its user data, as does every \
+           program on the machine. Fetch a secret from Secrets Manager when it is needed, by the machine's role; the \
            database wants none, it takes a token. A name is no secret: \
            MASTER_SECRET_NAME=… is fine, and so is a value that a command or a variable gives ($…).",
     severity: "8.0",

@@ -12,7 +12,7 @@ pub(super) const WILDCARD: Rule = Rule {
     id: "RDSIAM001",
     name: "wildcard-in-rds-db-connect",
     description: "A policy allows rds-db:connect by a wildcard.",
-    help: "Whoever has rds-db:connect on a pattern can log in as every user and to every database that ever \
+    help: "A principal with rds-db:connect on a pattern can log in as every user and to every database that ever \
            matches it, the administrator included. Allow it on one ARN for each user of one database, as \
            arn:<partition>:rds-db:<region>:<account>:dbuser:<resource-id>/<user>; the module \
            rds_connect_policy makes such a policy. Deny on everything in the same policy also satisfies \
@@ -120,9 +120,9 @@ fn wildcard_in_statement<'a>(policy: &Policy<'a>, statement: &Statement, verdict
         let by = statement.actions.iter().flatten().find(|action| action.contains(['*', '?']));
         let by = by.map_or_else(|| "NotAction".to_owned(), |action| policy.shown(action));
         let problem = format!("a statement allows {CONNECT} by a wildcard in its action ({by})");
-        let mend =
+        let help =
             if only_databases { format!("write the action as {CONNECT}") } else { "name the actions".into() };
-        verdicts.refuse(holder, problem, format!("{mend}, and {NAME_USERS}"));
+        verdicts.refuse(holder, problem, format!("{help}, and {NAME_USERS}"));
     }
     for resource in reached {
         if is_pattern(resource) && (named || resource != "*") {
@@ -146,7 +146,7 @@ fn identifier<'a>(plan: &'a Plan, verdicts: &mut Verdicts<'a>) {
             }
             let only_databases = names_only_rds_db(statement);
             for resource in statement.resources.iter().flatten() {
-                // Patterns are the other rule's; what other actions are allowed on is nobody's.
+                // Patterns are the other rule's; the resources of other actions are no rule's.
                 let judged = only_databases || resource.contains(":rds-db:");
                 if !judged || is_pattern(resource) {
                     continue;

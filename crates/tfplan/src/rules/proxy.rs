@@ -11,7 +11,7 @@ pub(super) const TLS: Rule = Rule {
     id: "RDSIAM003",
     name: "proxy-without-tls",
     description: "An RDS Proxy takes connections without TLS.",
-    help: "A token is sent in clear text inside TLS: without TLS, whoever listens can log in with it. Set \
+    help: "A token is sent in clear text inside TLS: without TLS, an eavesdropper can log in with it. Set \
            require_tls = true; database users that REQUIRE SSL need it on the proxy too.",
     severity: "8.0",
     check: tls,
@@ -36,7 +36,7 @@ pub(super) const PASSWORDS: Rule = Rule {
     id: "RDSIAM013",
     name: "proxy-with-passwords",
     description: "An RDS Proxy lets clients log in with a password.",
-    help: "Without iam_auth = \"REQUIRED\" in every auth block of a proxy, whoever has the password of a linked \
+    help: "Without iam_auth = \"REQUIRED\" in every auth block of a proxy, a client with the password of a linked \
            secret logs in with it, and IAM is not asked. Set iam_auth = \"REQUIRED\" in each.",
     severity: "6.0",
     check: passwords,

@@ -108,7 +108,7 @@ async fn credentials_that_end_in_half_a_minute_serve_and_are_logged_once_a_minut
     }
 }
 
-/// The wall clock, which jumps while Tokio's goes on.
+/// The wall clock, which jumps while Tokio's continues.
 #[derive(Clone, Debug)]
 struct Jumping(TestTime, Arc<std::sync::atomic::AtomicI64>);
 

@@ -24,7 +24,7 @@ run "readme" {
     topic_arns               = ["arn:aws:sns:us-east-1:123456789012:operations"]
   }
 
-  # The deploy role may make alarms of these names: `<name>-…`.
+  # The deploy role may create alarms with these names: `<name>-…`.
   assert {
     condition = output.names == tolist([
       "orders-dev-app-5xx", "orders-dev-app-unhealthy", "orders-dev-bootstrap-errors", "orders-dev-database-cpu",
@@ -40,7 +40,7 @@ run "readme" {
         && alarm.treat_missing_data == "notBreaching"
       )
     ])
-    error_message = "Beginning and end of each alarm go to the topic."
+    error_message = "The topic receives the start and the end of each alarm."
   }
 }
 
@@ -59,7 +59,7 @@ run "metrics" {
       database-storage  = ["AWS/RDS", "FreeStorageSpace", "DBInstanceIdentifier=orders-dev"]
       load-balancer-5xx = ["AWS/ApplicationELB", "HTTPCode_ELB_5XX_Count", "LoadBalancer=app/orders-dev/0123456789abcdef"]
     }
-    error_message = "Each alarm is about a metric that the service sends, by the dimensions that it sends it with."
+    error_message = "Each alarm uses a metric and dimensions that the service sends."
   }
 
   assert {
@@ -71,12 +71,12 @@ run "metrics" {
     condition = toset([for query in aws_cloudwatch_metric_alarm.connections.metric_query :
       try("${query.metric[0].metric_name} of ${query.metric[0].dimensions.ProxyName}", query.expression)
     ]) == toset(["100 * open / allowed", "DatabaseConnections of orders-dev", "MaxDatabaseConnectionsAllowed of orders-dev"])
-    error_message = "Open connections are compared with those that the proxy may open."
+    error_message = "Open connections are compared with the proxy's limit."
   }
 
   assert {
     condition     = alltrue([for alarm in aws_cloudwatch_metric_alarm.this : length(alarm.alarm_actions) == 0])
-    error_message = "Without a topic there are alarms all the same."
+    error_message = "Without a topic, alarms exist as well."
   }
 }
 

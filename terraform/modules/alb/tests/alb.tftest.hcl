@@ -35,7 +35,7 @@ run "readme" {
       aws_acm_certificate.this[0].validation_method == "DNS" &&
       length(aws_acm_certificate_validation.this) == 1 && length(aws_route53_record.validation) == 1
     )
-    error_message = "The certificate is made for the name, and validated by DNS."
+    error_message = "The certificate is created for the name, and validated by DNS."
   }
 
   assert {
@@ -58,12 +58,12 @@ run "certificate_made" {
       aws_route53_record.validation[0].type == "CNAME" &&
       aws_route53_record.validation[0].records == toset(["_424c7224.acm-validations.aws."])
     )
-    error_message = "The record that ACM asks for is written."
+    error_message = "The validation record of ACM is created."
   }
 
   assert {
     condition     = aws_lb_listener.https[0].certificate_arn == aws_acm_certificate_validation.this[0].certificate_arn
-    error_message = "The listener has the certificate that was made."
+    error_message = "The listener uses the created certificate."
   }
 
   assert {
@@ -86,7 +86,7 @@ run "certificate_given" {
       length(aws_route53_record.validation) == 0 &&
       length(aws_route53_record.alias) == 0
     )
-    error_message = "A given certificate is used as it is, and a name kept elsewhere is not written."
+    error_message = "An existing certificate is used unchanged, and no record is created for a name managed elsewhere."
   }
 
   assert {
@@ -94,7 +94,7 @@ run "certificate_given" {
       aws_lb_listener.https[0].certificate_arn == var.certificate_arn &&
       output.url == "https://orders.example.com"
     )
-    error_message = "The given certificate serves the name."
+    error_message = "The existing certificate serves the name."
   }
 }
 
@@ -109,7 +109,7 @@ run "certificate_given_record_written" {
 
   assert {
     condition     = length(aws_acm_certificate.this) == 0 && length(aws_route53_record.alias) == 1
-    error_message = "The record is written with a given certificate too."
+    error_message = "The record is created with an existing certificate too."
   }
 }
 
@@ -135,7 +135,7 @@ run "https" {
       aws_lb_listener.http.default_action[0].redirect[0].port == "443" &&
       aws_lb_listener.http.default_action[0].redirect[0].status_code == "HTTP_301"
     )
-    error_message = "HTTP leads to HTTPS, for good."
+    error_message = "HTTP redirects permanently to HTTPS."
   }
 }
 
@@ -148,7 +148,7 @@ run "plain_http" {
       aws_lb_listener.http.default_action[0].type == "forward" &&
       aws_lb_listener.http.default_action[0].target_group_arn == aws_lb_target_group.this.arn
     )
-    error_message = "Without certificate and name the service is there by HTTP."
+    error_message = "Without certificate and name, the service uses HTTP."
   }
 
   assert {
@@ -188,7 +188,7 @@ run "load_balancer" {
 
   assert {
     condition     = aws_lb.this.security_groups == toset(["sg-0a1b2c3d4e5f67890"])
-    error_message = "It has the given group, not the VPC's default one."
+    error_message = "The load balancer has the given security group, not the VPC's default group."
   }
 }
 
@@ -212,10 +212,10 @@ run "target_group" {
       aws_lb_target_group.this.health_check[0].matcher == "200" &&
       aws_lb_target_group.this.health_check[0].timeout < aws_lb_target_group.this.health_check[0].interval
     )
-    error_message = "Health is readiness, at the port that is for machines."
+    error_message = "The health check requests /readyz on the management port."
   }
 
-  # Rules could forward elsewhere: there are none, and both listeners know one target group with one port.
+  # Rules could forward elsewhere: there are none, and both listeners have one target group with one port.
   assert {
     condition     = aws_lb_target_group.this.port == var.target_port && var.target_port != var.management_port
     error_message = "No listener forwards to the management port."
@@ -226,7 +226,7 @@ run "target_group" {
       tonumber(aws_lb_target_group.this.deregistration_delay) == 30 &&
       !aws_lb.this.enable_deletion_protection
     )
-    error_message = "Settings arrive where they belong."
+    error_message = "Settings reach their resources."
   }
 }
 

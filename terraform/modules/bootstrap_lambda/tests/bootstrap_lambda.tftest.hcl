@@ -58,7 +58,7 @@ run "readme" {
 
   assert {
     condition     = jsondecode(output.report).outcome == "clean"
-    error_message = "report is what the function answered."
+    error_message = "report is the function's response."
   }
 
   assert {
@@ -75,7 +75,7 @@ run "function" {
       aws_lambda_function.this.runtime == "provided.al2023" && aws_lambda_function.this.handler == "bootstrap"
       && aws_lambda_function.this.architectures == tolist(["arm64"])
     )
-    error_message = "It is a program for Amazon Linux 2023, on Graviton where nothing else is said."
+    error_message = "The function runs on Amazon Linux 2023, by default on Graviton."
   }
 
   assert {
@@ -93,7 +93,7 @@ run "function" {
 
   assert {
     condition     = aws_lambda_function.this.source_code_hash == filebase64sha256("tests/package.zip")
-    error_message = "Another package is another function."
+    error_message = "A changed package changes the function."
   }
 
   assert {
@@ -101,7 +101,7 @@ run "function" {
       aws_cloudwatch_log_group.this.name == "/aws/lambda/orders-dev-bootstrap"
       && aws_cloudwatch_log_group.this.retention_in_days == 365
     )
-    error_message = "Its log has an end."
+    error_message = "The log's retention is limited."
   }
 }
 
@@ -110,22 +110,22 @@ run "invocation" {
 
   assert {
     condition     = jsondecode(aws_lambda_invocation.this[0].input) == { mode = "apply" }
-    error_message = "An apply applies."
+    error_message = "An apply runs bootstrap in the mode apply."
   }
 
   assert {
     condition     = aws_lambda_invocation.this[0].lifecycle_scope == "CREATE_ONLY"
-    error_message = "Destroying runs nothing."
+    error_message = "A destroy does not run bootstrap."
   }
 
   assert {
     condition     = aws_lambda_invocation.this[0].triggers["package"] == filebase64sha256("tests/package.zip")
-    error_message = "Another package runs."
+    error_message = "A changed package triggers a run."
   }
 
   assert {
     condition     = aws_lambda_invocation.this[0].triggers["configuration"] == sha256(jsonencode(var.rds_conf))
-    error_message = "Another configuration runs."
+    error_message = "A changed configuration triggers a run."
   }
 }
 
@@ -144,12 +144,12 @@ run "users" {
 
   assert {
     condition     = aws_lambda_function.this.environment[0].variables["RDS_IAM_USERS"] == var.users
-    error_message = "The declaration goes to the function as it is."
+    error_message = "The function gets the declaration unchanged."
   }
 
   assert {
     condition     = aws_lambda_invocation.this[0].triggers["configuration"] != sha256(jsonencode(var.rds_conf))
-    error_message = "Another declaration runs."
+    error_message = "A changed declaration triggers a run."
   }
 }
 
@@ -162,11 +162,11 @@ run "no_invocation" {
 
   assert {
     condition     = length(aws_lambda_invocation.this) == 0 && output.report == null
-    error_message = "Where invoke is false, nothing runs and there is no report."
+    error_message = "If invoke is false, bootstrap does not run, and there is no report."
   }
 }
 
-# ü is one character and two bytes, and bytes are what counts.
+# ü is one character and two bytes; the limit is in bytes.
 run "users_of_nearly_3_kb" {
   command = plan
 

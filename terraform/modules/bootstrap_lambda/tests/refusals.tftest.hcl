@@ -15,7 +15,7 @@ variables {
   }
 }
 
-# The values above are good, so what fails below is what each run changes.
+# The values above are valid, so each failure below comes from the value that the run changes.
 run "nothing" {
   command = plan
 }

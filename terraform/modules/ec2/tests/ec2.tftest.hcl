@@ -46,7 +46,7 @@ run "readme" {
 
   assert {
     condition     = output.autoscaling_group_name == "orders-dev"
-    error_message = "The group has the name that was given."
+    error_message = "The group has the given name."
   }
 
   assert {
@@ -56,12 +56,12 @@ run "readme" {
 
   assert {
     condition     = output.log_group_name == "/orders-dev/app"
-    error_message = "The role of the iam module may write to this log group, and to no other."
+    error_message = "The role of the iam module can write only to this log group."
   }
 
   assert {
     condition     = aws_autoscaling_group.this.min_size == 2 && aws_autoscaling_group.this.max_size == 6
-    error_message = "The group's size is what was asked for."
+    error_message = "The group has the requested size."
   }
 }
 
@@ -73,7 +73,7 @@ run "launch_template" {
       aws_launch_template.this.metadata_options[0].http_tokens == "required"
       && aws_launch_template.this.metadata_options[0].http_put_response_hop_limit == 1
     )
-    error_message = "IMDSv2 only, and not beyond the machine."
+    error_message = "IMDSv2 only, with a hop limit of one."
   }
 
   assert {
@@ -95,17 +95,17 @@ run "launch_template" {
       aws_launch_template.this.network_interfaces[0].associate_public_ip_address == "false"
       && aws_launch_template.this.network_interfaces[0].security_groups == toset(["sg-0a1b2c3d4e5f60001"])
     )
-    error_message = "No public address, and the groups that were given."
+    error_message = "No public address, and the given security groups."
   }
 
   assert {
     condition     = aws_launch_template.this.monitoring[0].enabled
-    error_message = "Scaling by CPU needs a figure a minute, not one in five."
+    error_message = "Scaling by CPU needs a data point every minute, not every five minutes."
   }
 
   assert {
     condition     = aws_launch_template.this.iam_instance_profile[0].name == "orders-dev-app"
-    error_message = "Instances have the role that was given."
+    error_message = "Instances have the given role."
   }
 }
 
@@ -118,7 +118,7 @@ run "group" {
       && aws_autoscaling_group.this.target_group_arns == toset(var.target_group_arns)
       && aws_autoscaling_group.this.vpc_zone_identifier == toset(var.subnet_ids)
     )
-    error_message = "EC2's checks replace instances, and the load balancer's only take them out of its rotation."
+    error_message = "EC2's checks replace instances; the load balancer's checks only stop traffic to them."
   }
 
   assert {
@@ -164,7 +164,7 @@ run "an_instance_counts_once_its_service_answers" {
         && hook.heartbeat_timeout == 600
       )
     ])
-    error_message = "An instance that says nothing is replaced, the first ones and later ones."
+    error_message = "An instance that does not complete the hook is replaced, at the first launch and later."
   }
 
   assert {
@@ -185,7 +185,7 @@ run "an_instance_counts_once_its_service_answers" {
     error_message = "The instance completes this group's hook once its own service is ready."
   }
 
-  # What app-ready waits and what its last call can take end before the heartbeat does.
+  # The wait of app-ready, including its last call, ends before the heartbeat timeout.
   assert {
     condition     = aws_autoscaling_lifecycle_hook.ready.heartbeat_timeout >= 300 + 100 + 60
     error_message = "The hook lasts longer than app-ready."
@@ -212,7 +212,7 @@ run "a_hung_service_is_restarted" {
         "systemctl enable --now docker.service app.service app-watch.timer",
       ] : contains(split("\n", local.user_data), line)
     ])
-    error_message = "The service is asked whether it lives, without its database, and restarted where it does not answer."
+    error_message = "The liveness check excludes the database, and the service is restarted if it does not answer."
   }
 }
 
@@ -262,7 +262,7 @@ run "image_that_is_pinned" {
     condition = (
       aws_launch_template.this.image_id == "ami-0fedcba9876543210" && length(data.aws_ssm_parameter.ami) == 0
     )
-    error_message = "A pinned image stays, and nothing is looked up."
+    error_message = "A pinned AMI stays, and the public parameter is not read."
   }
 }
 
@@ -285,7 +285,7 @@ run "user_data" {
         "StartLimitIntervalSec=0",
       ] : contains(split("\n", local.user_data), line)
     ])
-    error_message = "The machine runs what the parameter names by digest, from this repository alone, and tries again."
+    error_message = "The instance runs the parameter's image by digest, only from this repository, and retries."
   }
 
   assert {
@@ -302,12 +302,12 @@ run "user_data" {
 
   assert {
     condition     = !can(regex("(?i)password|secret_?key|session_?token|docker login|AKIA|ASIA", local.user_data))
-    error_message = "The user data holds no secret and puts none on a command line."
+    error_message = "The user data contains no secret and puts none on a command line."
   }
 
   assert {
     condition     = base64decode(aws_launch_template.this.user_data) == local.user_data
-    error_message = "What is tested here is what instances get."
+    error_message = "Instances get the user data that is tested here."
   }
 
   assert {
@@ -333,6 +333,6 @@ run "port_and_path" {
       && strcontains(local.user_data, "http://127.0.0.1:9090/livez")
       && strcontains(local.user_data, " --env RDS_IAM_SSM_PREFIX='/prod/orders/database' ")
     )
-    error_message = "The service gets the ports and the path that were given, and is asked at its own port."
+    error_message = "The service gets the given ports and path, and is checked at its own port."
   }
 }

@@ -23,7 +23,7 @@ run "readme" {
 
   assert {
     condition     = output.name == "orders-dev"
-    error_message = "The repository has the name that was given."
+    error_message = "The repository has the given name."
   }
 
   assert {
@@ -33,12 +33,12 @@ run "readme" {
 
   assert {
     condition     = output.url == "123456789012.dkr.ecr.us-east-1.amazonaws.com/orders-dev"
-    error_message = "url is what image names begin with."
+    error_message = "url is the prefix of image names."
   }
 
   assert {
     condition     = jsondecode(aws_ecr_lifecycle_policy.this.policy).rules[1].selection.countNumber == 50
-    error_message = "keep_images is how many stay."
+    error_message = "keep_images is the number of kept images."
   }
 }
 
@@ -47,17 +47,17 @@ run "guarded_by_default" {
 
   assert {
     condition     = aws_ecr_repository.this.image_tag_mutability == "IMMUTABLE"
-    error_message = "What a tag names may not change."
+    error_message = "Tags are immutable."
   }
 
   assert {
     condition     = aws_ecr_repository.this.image_scanning_configuration[0].scan_on_push
-    error_message = "Images are scanned when they come."
+    error_message = "Images are scanned on push."
   }
 
   assert {
     condition     = aws_ecr_repository.this.encryption_configuration[0].encryption_type == "KMS"
-    error_message = "Images are encrypted by KMS."
+    error_message = "Images are encrypted with KMS."
   }
 
   assert {
@@ -70,14 +70,14 @@ run "guarded_by_default" {
       { tagStatus = "tagged", tagPatternList = ["deployed-*"], countType = "imageCountMoreThan", countNumber = 200 },
       { tagStatus = "tagged", tagPatternList = ["*"], countType = "imageCountMoreThan", countNumber = 30 },
     ]
-    error_message = "The newest 200 that were deployed stay, and of others 30; no rule picks what has no tag, such as an image's SBOM and gates."
+    error_message = "The newest 200 deployed images and 30 others are kept; no rule selects untagged artifacts, such as an image's SBOM and gates."
   }
 
   assert {
     condition = [
       for rule in jsondecode(aws_ecr_lifecycle_policy.this.policy).rules : rule.rulePriority
     ] == [1, 2]
-    error_message = "What was deployed is decided first: later rules can't expire it."
+    error_message = "The rule for deployed images comes first: later rules can't expire them."
   }
 }
 

@@ -103,7 +103,7 @@ run "readme" {
 
   assert {
     condition     = aws_iam_openid_connect_provider.this[0].client_id_list == toset(["sts.amazonaws.com"])
-    error_message = "Tokens for other audiences don't count."
+    error_message = "Tokens for other audiences are refused."
   }
 
   assert {
@@ -111,7 +111,7 @@ run "readme" {
       dev  = ["orders-deploy-dev", 14400]
       prod = ["orders-deploy-prod", 14400]
     }
-    error_message = "Each environment has a deploy role of its own, for up to four hours."
+    error_message = "Each environment has its own deploy role, with sessions of up to four hours."
   }
 
   assert {
@@ -136,7 +136,7 @@ run "provider_that_exists" {
 
   assert {
     condition     = length(aws_iam_openid_connect_provider.this) == 0
-    error_message = "An account has one provider for GitHub: a second is not made."
+    error_message = "An account has one provider for GitHub: a second is not created."
   }
 
   assert {
@@ -304,7 +304,7 @@ run "environments_named_as_the_accounts_own" {
   expect_failures = [var.environments]
 }
 
-# It would be the deployment dev of a project orders.
+# It would have the names of the deployment dev of a project orders.
 run "name_of_a_deployment" {
   command = plan
 

@@ -1,5 +1,5 @@
-# What the pipeline calls, held against what deploy roles may do. As in policies.tftest.hcl: the documents are the real
-# ones, and IAM itself is not asked.
+# Compares the pipeline's calls with the deploy roles' permissions. As in policies.tftest.hcl, the documents are the
+# real ones, and IAM itself is not involved.
 provider "aws" {
   region                      = "eu-west-1"
   access_key                  = "test"
@@ -34,9 +34,9 @@ variables {
   zones             = { prod = "Z0123456789ABCDEFGHIJ" }
 }
 
-# What `cargo xtask deploy`, `promote`, `rollback` and `destroy` call besides Terraform, call by call: an action, and
-# what AWS checks it against. Resources are compared as IAM does; conditions name the region and
-# the deployment's own tags alone.
+# The calls of `cargo xtask deploy`, `promote`, `rollback` and `destroy` besides Terraform, each with its action and the
+# resource that AWS checks. Resources are compared as in IAM; conditions contain only the region and the deployment's
+# own tags.
 run "pipeline_calls" {
   command = plan
 
@@ -55,7 +55,7 @@ run "pipeline_calls" {
         ["ecr:DescribeImages", "arn:aws:ecr:eu-west-1:123456789012:repository/orders-prod"],
         ["ecr:DescribeImageScanFindings", "arn:aws:ecr:eu-west-1:123456789012:repository/orders-prod"],
         ["ecr:DescribeRepositories", "arn:aws:ecr:eu-west-1:123456789012:repository/orders-prod"],
-        # promote: where the image comes from
+        # promote: the source of the image
         ["ecr:BatchCheckLayerAvailability", "arn:aws:ecr:eu-west-1:123456789012:repository/orders-dev"],
         ["ecr:BatchGetImage", "arn:aws:ecr:eu-west-1:123456789012:repository/orders-dev"],
         ["ecr:GetDownloadUrlForLayer", "arn:aws:ecr:eu-west-1:123456789012:repository/orders-dev"],
@@ -91,7 +91,7 @@ run "pipeline_calls" {
         ["ssm:SendCommand", "arn:aws:ec2:eu-west-1:123456789012:instance/i-0a1b2c3d4e5f67890"],
         ["ssm:SendCommand", "arn:aws:ssm:eu-west-1::document/AWS-RunShellScript"],
         ["ssm:GetCommandInvocation", "*"],
-        # Terraform: alarms, and what EC2 Auto Scaling makes for target tracking in its own name
+        # Terraform: alarms, and the alarms that EC2 Auto Scaling creates itself for target tracking
         ["cloudwatch:PutMetricAlarm", "arn:aws:cloudwatch:eu-west-1:123456789012:alarm:orders-prod-database-storage"],
         ["cloudwatch:DescribeAlarms", "*"],
         ["cloudwatch:TagResource", "arn:aws:cloudwatch:eu-west-1:123456789012:alarm:orders-prod-database-storage"],
@@ -102,7 +102,7 @@ run "pipeline_calls" {
           "arn:aws:autoscaling:eu-west-1:123456789012:autoScalingGroup:0a1b:autoScalingGroupName/orders-prod",
         ],
         ["route53:ChangeResourceRecordSets", "arn:aws:route53:::hostedzone/Z0123456789ABCDEFGHIJ"],
-        # destroy: a snapshot takes rights on both, so its name begins with the instance's
+        # destroy: a snapshot needs permissions on both, so its name begins with the instance's
         ["rds:DescribeDBSnapshots", "arn:aws:rds:eu-west-1:123456789012:snapshot:orders-prod-final-20261127"],
         ["rds:CreateDBSnapshot", "arn:aws:rds:eu-west-1:123456789012:snapshot:orders-prod-final-20261127"],
         ["rds:CreateDBSnapshot", "arn:aws:rds:eu-west-1:123456789012:db:orders-prod"],
@@ -124,7 +124,7 @@ run "pipeline_calls" {
     error_message = "A call of the pipeline is not allowed."
   }
 
-  # The same comparison, so that it is seen to tell apart: another's repository, parameters, machines and database.
+  # The same comparison with another environment's repository, parameters, instances and database, which must fail.
   assert {
     condition = length([
       for call in [
@@ -157,11 +157,11 @@ run "pipeline_calls" {
           ]
       ]))
     ]) == 0
-    error_message = "The deploy role of one environment changes something of another's."
+    error_message = "The deploy role of one environment can change another environment's resource."
   }
 }
 
-# One direction: what takes images reads, and what gives them learns nothing.
+# Only in one direction: the target reads from the source, and the source has no access to the target.
 run "promotions" {
   command = plan
 
@@ -183,13 +183,13 @@ run "promotions" {
         "arn:aws:ssm:*:123456789012:parameter/dev/app/image",
       ]
     }
-    error_message = "Of where its images come from, prod reads images and the image parameter."
+    error_message = "In the source environment, prod reads only images and the image parameter."
   }
 
   assert {
     condition = length(regexall("orders-prod|/prod/|\"prod\"", join("", [
       for key in ["state", "iam", "services"] : aws_iam_role_policy.deploy["dev/${key}"].policy
     ]))) == 0
-    error_message = "The role that deploys dev names nothing of prod, though prod takes its images."
+    error_message = "The deploy role of dev contains no resource of prod, although prod uses its images."
   }
 }

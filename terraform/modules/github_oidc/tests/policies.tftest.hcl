@@ -1,5 +1,5 @@
-# Documents as documents: the provider writes them by itself, without AWS, so these are the real ones. IAM itself is
-# not asked: what a document means is AWS's documentation.
+# Tests of the policy documents: the provider builds them itself, without AWS, so these are the real ones. IAM itself is
+# not involved: the meaning of a document follows from AWS's documentation.
 provider "aws" {
   region                      = "eu-west-1"
   access_key                  = "test"
@@ -51,7 +51,7 @@ run "trust" {
         }
       }
     }]
-    error_message = "Pull requests and the main branch of this one repository plan, and no other caller."
+    error_message = "Only pull requests and the main branch of this repository can plan."
   }
 
   assert {
@@ -70,7 +70,7 @@ run "trust" {
         }
       }]
     }
-    error_message = "An environment deploys itself, from the main branch: not the branch alone, not another."
+    error_message = "An environment is deployed only by its own jobs on the main branch."
   }
 }
 
@@ -92,7 +92,7 @@ run "trust_by_ids" {
         ]
       }
     }
-    error_message = "With the ids, subjects have them, and the repository is this one by id."
+    error_message = "With ids, the subjects contain them, and the repository is compared by id."
   }
 
   assert {
@@ -104,7 +104,7 @@ run "trust_by_ids" {
         "token.actions.githubusercontent.com:sub"           = "repo:example@123456/orders@1332703028:environment:prod"
       }
     }
-    error_message = "With the ids, subjects have them, and the repository is this one by id."
+    error_message = "With ids, the subjects contain them, and the repository is compared by id."
   }
 }
 
@@ -122,21 +122,22 @@ run "trust_of_another_branch" {
         "token.actions.githubusercontent.com:sub"
       ] == ["repo:example/orders:pull_request", "repo:example/orders:ref:refs/heads/trunk"]
     )
-    error_message = "Only the branch that was named plans."
+    error_message = "Only the given branch can plan."
   }
 
   assert {
     condition = { for name, role in aws_iam_role.deploy : name =>
       jsondecode(role.assume_role_policy).Statement[0].Condition.StringEquals["token.actions.githubusercontent.com:ref"]
     } == { prod = "refs/heads/trunk" }
-    error_message = "Only the branch that was named deploys."
+    error_message = "Only the given branch can deploy."
   }
 }
 
 run "plan_role" {
   command = plan
 
-  # Action by action, so that a new one is a decision: none of these reads what is in a table, queue, image or log.
+  # A list of actions, so that a new one is a deliberate decision: none of them reads the contents of a table, queue,
+  # image or log.
   assert {
     condition = toset(flatten([
       for statement in jsondecode(aws_iam_role_policy.plan.policy).Statement : statement.Action
@@ -149,7 +150,7 @@ run "plan_role" {
       "route53:GetChange", "route53:GetHostedZone", "route53:ListHostedZones", "route53:ListHostedZonesByName",
       "route53:ListResourceRecordSets", "route53:ListTagsForResource",
     ])
-    error_message = "Of everything in the account, the plan role reads settings."
+    error_message = "In the whole account, the plan role reads only settings."
   }
 
   assert {
@@ -167,7 +168,7 @@ run "plan_role" {
         ["ssm:GetParameters", "ssm:GetParameter"], ["arn:aws:ssm:*:*:parameter/aws/service/*"],
       ]
     }
-    error_message = "Of contents, the plan role reads the environments' states and Amazon's own parameters."
+    error_message = "The only contents that the plan role reads are the environments' states and Amazon's own parameters."
   }
 
   assert {
@@ -180,7 +181,7 @@ run "plan_role" {
       "logs:ListTagsForResource", "s3:GetAccelerateConfiguration", "s3:GetBucket*", "s3:GetEncryptionConfiguration",
       "s3:GetLifecycleConfiguration", "s3:GetReplicationConfiguration", "s3:ListBucket", "s3:ListTagsForResource",
     ])
-    error_message = "Of deployments, the plan role reads settings."
+    error_message = "Of deployments, the plan role reads only settings."
   }
 
   assert {
@@ -197,17 +198,17 @@ run "plan_role" {
       "arn:aws:logs:*:123456789012:log-group:/*orders-*",
       "arn:aws:s3:::orders-*-logs-123456789012",
     ])
-    error_message = "What has a name is read where it is a deployment's; of buckets, not the objects."
+    error_message = "Named resources are readable only if they belong to a deployment; of buckets, objects are not readable."
   }
 
-  # Nothing that changes anything.
+  # No action that changes anything.
   assert {
     condition = alltrue(flatten([
       for statement in jsondecode(aws_iam_role_policy.plan.policy).Statement : [
         for action in flatten([statement.Action]) : can(regex(":(Describe|Get|List)|^kms:Decrypt$", action))
       ] if statement.Effect == "Allow"
     ]))
-    error_message = "The plan role reads."
+    error_message = "The plan role has read actions only."
   }
 
   assert {
@@ -235,11 +236,12 @@ run "plan_role" {
       ]
       NoParameterButAmazons = ["arn:aws:ssm:*:*:parameter/aws/service/*"]
     }
-    error_message = "Of keys, objects and parameters, the plan role reads the states' and Amazon's own."
+    error_message = "Of keys, objects and parameters, the plan role reads only those of the states and of Amazon."
   }
 }
 
-# Whom the Deny on kms:Decrypt leaves out: StringNotLikeIfExists holds where the key is absent or no value matches.
+# The calls that the Deny on kms:Decrypt excludes: StringNotLikeIfExists is true if the key is absent or no value
+# matches.
 run "plan_role_reads_what_lambda_decrypts" {
   command = plan
 
@@ -263,14 +265,14 @@ run "plan_role_reads_what_lambda_decrypts" {
       lambda = true, ssm = false, secretsmanager = false, s3 = false, lambdax = false, "x.lambda" = false,
       direct = false
     }
-    error_message = "A plan reads a function's environment back, by Lambda; no parameter, secret or object, and nothing directly."
+    error_message = "A plan can decrypt a function's environment through Lambda; no parameter, secret or object, and nothing directly."
   }
 }
 
 run "deploy_role" {
   command = plan
 
-  # Every statement that could give a role rights, and where it ends.
+  # Every statement that could grant permissions to a role, with its limits.
   assert {
     condition = alltrue(flatten([
       for policy in aws_iam_role_policy.deploy : [
@@ -302,10 +304,10 @@ run "deploy_role" {
         ]
       ]
     ]))
-    error_message = "A role that the deploy role makes or widens has the boundary."
+    error_message = "A role that the deploy role creates or extends has the boundary."
   }
 
-  # Together, so that the test above can't pass by naming nothing.
+  # Counted, so that the test above can't pass with an empty list.
   assert {
     condition = toset(one([
       for statement in jsondecode(aws_iam_role_policy.deploy["prod/iam"].policy).Statement : statement.Action
@@ -314,7 +316,7 @@ run "deploy_role" {
       "iam:AttachRolePolicy", "iam:CreateRole", "iam:DeleteRolePolicy", "iam:DetachRolePolicy",
       "iam:PutRolePermissionsBoundary", "iam:PutRolePolicy",
     ])
-    error_message = "What gives a role rights stands in one statement."
+    error_message = "One statement contains all actions that grant permissions to a role."
   }
 
   # By names and by wildcards that would cover them.
@@ -331,7 +333,7 @@ run "deploy_role" {
         "ec2:*", "organizations:*",
       ],
     )) == 0
-    error_message = "The deploy role has what this deployment uses; none of this is."
+    error_message = "The deploy role has no permission that the deployment does not use."
   }
 
   assert {
@@ -349,7 +351,7 @@ run "deploy_role" {
         "arn:aws:iam::123456789012:oidc-provider/token.actions.githubusercontent.com",
       ]
     }
-    error_message = "The deploy role can't change itself, GitHub's other roles, a boundary of any project, or who may come in."
+    error_message = "The deploy role can't change itself, GitHub's other roles, a boundary of any project, or a trust policy."
   }
 
   assert {
@@ -357,7 +359,7 @@ run "deploy_role" {
       for statement in jsondecode(aws_iam_role_policy.deploy["prod/iam"].policy).Statement :
       [statement.Action, statement.Resource] if statement.Sid == "AskAboutItself"
     ] == [["iam:SimulatePrincipalPolicy", "arn:aws:iam::123456789012:role/orders-deploy-prod"]]
-    error_message = "The deploy role may ask IAM what it may do itself, and what no other principal may do."
+    error_message = "The deploy role can simulate only its own permissions in IAM."
   }
 
   assert {
@@ -379,7 +381,7 @@ run "deploy_role" {
         && try(statement.Condition.StringEquals["aws:RequestedRegion"], "") != "eu-west-1"
       ]
     ])) == toset(["Names"])
-    error_message = "What can't be named ends at the region; only Route 53 has none."
+    error_message = "Statements without resource names are limited to the region; only Route 53 has none."
   }
 
   assert {
@@ -400,7 +402,7 @@ run "deploy_role" {
 
   assert {
     condition     = length(regexall("orders-state", aws_iam_role_policy.deploy["prod/services"].policy)) == 0
-    error_message = "Rights on buckets of deployments must not reach the state."
+    error_message = "Permissions on buckets of deployments must not include the state bucket."
   }
 
   assert {
@@ -416,11 +418,11 @@ run "deploy_role" {
       for statement in jsondecode(aws_iam_role_policy.deploy["prod/services"].policy).Statement : statement.Action
       if statement.Sid == "Names"
     ]), "route53:AssociateVPCWithHostedZone")
-    error_message = "An endpoint with private DNS takes this right."
+    error_message = "An endpoint with private DNS needs this permission."
   }
 }
 
-# A role of one environment reaches nothing that is named after another.
+# A role of one environment has no access to resources named after another.
 run "one_environment_each" {
   command = plan
 
@@ -455,7 +457,7 @@ run "one_environment_each" {
         "arn:aws:s3:::orders-${name}-logs-123456789012/*",
       ])
     }
-    error_message = "A deploy role reaches what is named after its own deployment, and AWS's default groups."
+    error_message = "A deploy role has access to resources named after its own deployment, and to AWS's default groups."
   }
 
   assert {
@@ -483,14 +485,14 @@ run "one_environment_each" {
         "arn:aws:s3:::orders-state-123456789012/${name}/*", "arn:aws:s3:::orders-state-123456789012/${name}/*.tflock",
       ]
     }
-    error_message = "The states are those of the environment: neither another's, nor the account's."
+    error_message = "The states are those of the environment, not another environment's or the account's."
   }
 
   assert {
     condition = length(regexall("orders-prod|/prod/|\"prod\"", join("", [
       for key in ["state", "iam", "services"] : aws_iam_role_policy.deploy["dev/${key}"].policy
     ]))) == 0
-    error_message = "The role that deploys dev names nothing of prod."
+    error_message = "The deploy role of dev contains no resource of prod."
   }
 
   assert {
@@ -518,10 +520,10 @@ run "one_environment_each" {
         }
       }]
     }
-    error_message = "Keys are made with the deployment's tags, and used where they have them."
+    error_message = "Keys are created with the deployment's tags, and used only with these tags."
   }
 
-  # Networks, proxies and certificates: what has another deployment's tags is out of reach.
+  # Networks, proxies and certificates: no access to resources with another deployment's tags.
   assert {
     condition = {
       for statement in jsondecode(aws_iam_role_policy.deploy["prod/services"].policy).Statement :
@@ -531,7 +533,7 @@ run "one_environment_each" {
       for sid in ["NamedResources", "UnnamedResources"] :
       sid => { "aws:ResourceTag/Environment" = "prod", "aws:ResourceTag/Project" = "orders" }
     }
-    error_message = "What has no name of ours is told by its tags."
+    error_message = "Resources without the deployment's name are identified by their tags."
   }
 
   assert {
@@ -544,10 +546,10 @@ run "one_environment_each" {
       }
       "arn:aws:ssm:*::document/AWS-RunShellScript" = null
     }
-    error_message = "Commands run on the deployment's own instances alone."
+    error_message = "Commands run only on the deployment's own instances."
   }
 
-  # Together, so that the test above can't pass beside a third statement.
+  # Counted, so that the test above can't pass with a third statement.
   assert {
     condition = toset([
       for statement in flatten([
@@ -555,7 +557,7 @@ run "one_environment_each" {
       ]) : statement.Sid
       if statement.Effect == "Allow" && strcontains(jsonencode(try(statement.Action, "")), "kms:")
     ]) == toset(["StateKey", "UnnamedResources", "MakeKeys", "DeploymentKeys", "Aliases"])
-    error_message = "No key but by these statements."
+    error_message = "Only these statements give access to keys."
   }
 }
 
@@ -573,7 +575,7 @@ run "zones" {
         statement.Resource if contains(flatten([try(statement.Action, [])]), "route53:ChangeResourceRecordSets")
       ]
     } == { dev = [], prod = ["arn:aws:route53:::hostedzone/Z0123456789ABCDEFGHIJ"] }
-    error_message = "An environment writes in the zone that it was given, and one without writes in none."
+    error_message = "An environment can change only its own zone, and one without a zone can change none."
   }
 }
 
@@ -590,14 +592,14 @@ run "regions" {
       toset(statement.Condition.StringEquals["aws:RequestedRegion"]) == toset(["eu-west-1", "eu-central-1"])
       if contains(["NamedResources", "UnnamedResources", "MakeKeys", "DeploymentKeys"], statement.Sid)
     ])
-    error_message = "The regions that were named, and no other."
+    error_message = "Only the given regions."
   }
 }
 
 run "boundary" {
   command = plan
 
-  # Service by service, so that a new one is a decision.
+  # A list of services, so that a new one is a deliberate decision.
   assert {
     condition = toset(flatten([
       for statement in jsondecode(aws_iam_policy.boundary.policy).Statement :
@@ -605,7 +607,7 @@ run "boundary" {
       ])) == toset([
       "autoscaling", "ec2", "ecr", "kms", "logs", "rds-db", "secretsmanager", "ssm", "ssmmessages",
     ])
-    error_message = "A role of a deployment makes no roles, takes no roles, and reads no buckets."
+    error_message = "A role of a deployment can't create roles, assume roles, or read buckets."
   }
 
   assert {
@@ -613,7 +615,7 @@ run "boundary" {
       flatten([for statement in jsondecode(aws_iam_policy.boundary.policy).Statement : statement.Action]),
       ["*", "ec2:*", "ecr:*", "kms:*", "logs:*", "rds-db:*", "secretsmanager:*", "ssm:*"],
     )) == 0
-    error_message = "Within a service, only what the deployment's roles use."
+    error_message = "Within a service, only the actions that the deployment's roles use."
   }
 
   assert {
@@ -621,7 +623,7 @@ run "boundary" {
       for statement in jsondecode(aws_iam_policy.boundary.policy).Statement :
       statement.Sid == "WithoutResource" || !contains(flatten([statement.Resource]), "*")
     ])
-    error_message = "What takes a resource is bounded by it."
+    error_message = "Actions that support a resource are limited to one."
   }
 
   assert {
@@ -629,7 +631,7 @@ run "boundary" {
       for statement in jsondecode(aws_iam_policy.boundary.policy).Statement : statement.Condition
       if statement.Sid == "KeysOfSecrets"
     ]) == { StringLike = { "kms:ViaService" = "secretsmanager.*.amazonaws.com" } }
-    error_message = "Keys open secrets, and nothing else."
+    error_message = "Keys decrypt secrets, and nothing else."
   }
 
   assert {
@@ -640,11 +642,11 @@ run "boundary" {
       "arn:aws:ssm:*:123456789012:parameter/dev/*",
       "arn:aws:ssm:*:123456789012:parameter/prod/*",
     ])
-    error_message = "Parameters of the environments alone."
+    error_message = "Only parameters of the environments."
   }
 }
 
-# The longest names, and as many environments as may be.
+# The longest names, and the maximum number of environments.
 run "within_the_limits_of_iam" {
   command = plan
 

@@ -1,4 +1,4 @@
-# The provider makes the policy documents itself, without an account; who calls is overridden.
+# The provider builds the policy documents itself, without an account; the caller's identity is overridden.
 provider "aws" {
   region                      = "us-east-1"
   access_key                  = "test"
@@ -94,7 +94,7 @@ run "readme" {
       bootstrap = ["Allow sts:AssumeRole {\"Service\":\"lambda.amazonaws.com\"}"]
       proxy     = ["Allow sts:AssumeRole {\"Service\":\"rds.amazonaws.com\"}"]
     }
-    error_message = "each role trusts the one service that takes it"
+    error_message = "each role trusts only the service that uses it"
   }
 }
 
@@ -149,7 +149,7 @@ run "app" {
         "arn:aws:logs:us-east-1:123456789012:log-group:/orders-dev/app:*",
       ]
     }
-    error_message = "parameters, image, launch and log of this app alone: ${aws_iam_role_policy.app_run.policy}"
+    error_message = "only parameters, image, launch and log of this app: ${aws_iam_role_policy.app_run.policy}"
   }
 
   assert {
@@ -215,7 +215,7 @@ run "proxy_with_secrets" {
   }
 }
 
-# The way from one to the other, as AWS describes it: both rights, then the proxy is switched, then the secret goes.
+# AWS's migration: first both permissions, then the proxy is switched, then the secret is removed.
 run "proxy_migrating" {
   command = plan
 
@@ -227,7 +227,7 @@ run "proxy_migrating" {
     condition = toset([
       for statement in jsondecode(aws_iam_role_policy.proxy.policy).Statement : statement.Action
     ]) == toset(["rds-db:connect", "secretsmanager:GetSecretValue"])
-    error_message = "both, where a secret is linked to a proxy that is end to end: ${aws_iam_role_policy.proxy.policy}"
+    error_message = "both, if a secret is linked to an end-to-end proxy: ${aws_iam_role_policy.proxy.policy}"
   }
 }
 
@@ -241,7 +241,7 @@ run "bootstrap" {
       } == {
       "rds-db:connect" = "arn:aws:rds-db:us-east-1:123456789012:dbuser:db-ABCDEFGHIJKLMNOPQRSTUVWX12/iam_admin"
     }
-    error_message = "straight to the database, as the admin: ${aws_iam_role_policy.bootstrap_connect.policy}"
+    error_message = "directly to the database, as the admin: ${aws_iam_role_policy.bootstrap_connect.policy}"
   }
 
   assert {
@@ -280,7 +280,7 @@ run "bootstrap" {
     error_message = "the service joins the VPC, its code does not: ${aws_iam_role_policy.bootstrap_network.policy}"
   }
 
-  # What Lambda is allowed is taken from the function's own code, action by action.
+  # Each action that Lambda is allowed is denied to the function's own code.
   assert {
     condition = length(setsubtract(
       one([

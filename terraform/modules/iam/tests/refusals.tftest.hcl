@@ -1,5 +1,5 @@
-# What is refused while planning, before anything is made. A run gives several variables a wrong value each, and
-# every one of them must be refused.
+# Inputs that a plan refuses, before any change. Each run sets several variables to wrong values, and each must be
+# refused.
 mock_provider "aws" {
   mock_data "aws_iam_policy_document" {
     defaults = { json = "{}" }

@@ -1,4 +1,4 @@
-# What the others take: with a mock, for most of it is known once the instance is there.
+# The outputs that other modules use: with a mock, because most are known only after the instance is created.
 mock_provider "aws" {
   mock_data "aws_iam_policy_document" {
     defaults = { json = "{}" }

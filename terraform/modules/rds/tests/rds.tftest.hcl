@@ -1,4 +1,4 @@
-# The provider makes the policy documents itself, without an account; who calls is overridden.
+# The provider builds the policy documents itself, without an account; the caller's identity is overridden.
 provider "aws" {
   region                      = "us-east-1"
   access_key                  = "test"
@@ -53,7 +53,7 @@ run "readme" {
       aws_db_instance.this.username == "dbadmin",
       aws_db_instance.this.db_name == "node_db",
     ])
-    error_message = "a private, encrypted MySQL 8.4 with IAM authentication and a password that RDS keeps"
+    error_message = "a private, encrypted MySQL 8.4 with IAM authentication and a password managed by RDS"
   }
 
   assert {
@@ -75,7 +75,7 @@ run "readme" {
     condition = aws_db_instance.this.enabled_cloudwatch_logs_exports == toset([
       "error", "iam-db-auth-error", "slowquery",
     ])
-    error_message = "what is exported: ${jsonencode(aws_db_instance.this.enabled_cloudwatch_logs_exports)}"
+    error_message = "the exported logs: ${jsonencode(aws_db_instance.this.enabled_cloudwatch_logs_exports)}"
   }
 
   assert {
@@ -84,7 +84,7 @@ run "readme" {
       iam-db-auth-error = "/aws/rds/instance/orders-dev/iam-db-auth-error"
       slowquery         = "/aws/rds/instance/orders-dev/slowquery"
     }
-    error_message = "the groups have the names that RDS writes to: ${jsonencode(output.log_group_names)}"
+    error_message = "the log groups have RDS's names: ${jsonencode(output.log_group_names)}"
   }
 
   assert {
@@ -116,7 +116,7 @@ run "readme" {
       aws_db_instance.this.monitoring_interval == 60,
       length(aws_iam_role.monitoring) == 1,
     ])
-    error_message = "Performance Insights and Enhanced Monitoring are on, with the retention that costs nothing"
+    error_message = "Performance Insights and Enhanced Monitoring are on, with the free retention"
   }
 
   assert {
@@ -150,7 +150,7 @@ run "policies" {
       "arn:aws:logs:us-east-1:123456789012:log-group:/aws/rds/instance/orders-dev/*",
       "arn:aws:logs:us-east-1:123456789012:log-group:/aws/rds/proxy/orders-dev",
     ])
-    error_message = "CloudWatch Logs for these groups alone: ${data.aws_iam_policy_document.key.json}"
+    error_message = "CloudWatch Logs only for these groups: ${data.aws_iam_policy_document.key.json}"
   }
 
   assert {
@@ -158,14 +158,14 @@ run "policies" {
       StringEquals = { "aws:SourceAccount" = "123456789012" }
       ArnEquals    = { "aws:SourceArn" = "arn:aws:rds:us-east-1:123456789012:db:orders-dev" }
     }
-    error_message = "monitoring for this instance alone: ${data.aws_iam_policy_document.monitoring_trust.json}"
+    error_message = "monitoring only for this instance: ${data.aws_iam_policy_document.monitoring_trust.json}"
   }
 
   assert {
     condition = jsondecode(data.aws_iam_policy_document.monitoring_trust.json).Statement[0].Principal == {
       Service = "monitoring.rds.amazonaws.com"
     }
-    error_message = "Enhanced Monitoring alone: ${data.aws_iam_policy_document.monitoring_trust.json}"
+    error_message = "only Enhanced Monitoring: ${data.aws_iam_policy_document.monitoring_trust.json}"
   }
 
   assert {
@@ -173,7 +173,7 @@ run "policies" {
       aws_iam_role_policy_attachment.monitoring[0].policy_arn ==
       "arn:aws:iam::aws:policy/service-role/AmazonRDSEnhancedMonitoringRole"
     )
-    error_message = "the policy that AWS keeps for it"
+    error_message = "the AWS-managed policy for it"
   }
 }
 
@@ -204,11 +204,11 @@ run "throw_away" {
       aws_db_instance.this.ca_cert_identifier == "rds-ca-rsa2048-g1",
       length(aws_iam_role.monitoring) == 0,
       aws_db_instance.this.performance_insights_enabled == false,
-      # What makes it safe does not go away with the rest.
+      # The security settings stay.
       aws_db_instance.this.storage_encrypted,
       aws_db_instance.this.publicly_accessible == false,
     ])
-    error_message = "a small one, without standby, monitoring and protection, and as safe"
+    error_message = "a small instance, without standby, monitoring and protection, and equally secure"
   }
 }
 
@@ -227,6 +227,6 @@ run "names_given" {
       aws_db_instance.this.final_snapshot_identifier == "orders-dev-2026-11",
       aws_iam_role.monitoring[0].permissions_boundary == "arn:aws:iam::123456789012:policy/boundary",
     ])
-    error_message = "names are taken as given"
+    error_message = "names are used as given"
   }
 }

@@ -1,4 +1,4 @@
-# The provider makes the document itself, without an account; who calls is overridden.
+# The provider builds the document itself, without an account; the caller's identity is overridden.
 provider "aws" {
   region                      = "us-east-1"
   access_key                  = "test"
@@ -56,7 +56,7 @@ run "readme" {
 
   assert {
     condition     = aws_iam_policy.this[0].name == "orders-dev-reports"
-    error_message = "the managed policy has the name that was given"
+    error_message = "the managed policy has the given name"
   }
 }
 
@@ -133,7 +133,7 @@ run "govcloud" {
   }
 }
 
-# IAM takes U+0020 to U+00FF, and user names may hold most of it.
+# IAM accepts U+0020 to U+00FF, and user names may contain most of these characters.
 run "unusual_users" {
   command = plan
 
@@ -143,6 +143,6 @@ run "unusual_users" {
 
   assert {
     condition     = length(jsondecode(output.json).Statement[0].Resource) == 3
-    error_message = "names that IAM can express are taken as they are: ${output.json}"
+    error_message = "names that IAM can express are used unchanged: ${output.json}"
   }
 }

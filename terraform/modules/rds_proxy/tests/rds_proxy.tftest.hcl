@@ -1,5 +1,5 @@
 mock_provider "aws" {
-  # Made up, it may begin with a digit, which the provider refuses.
+  # A generated value may begin with a digit, which the provider refuses.
   mock_resource "aws_db_proxy_default_target_group" {
     defaults = { name = "default" }
   }
@@ -53,7 +53,7 @@ run "readme" {
     condition = [for auth in aws_db_proxy.this.auth : [auth.auth_scheme, auth.iam_auth, auth.secret_arn]] == [
       ["SECRETS", "REQUIRED", "arn:aws:secretsmanager:us-east-1:123456789012:secret:rds!db-0a1b2c3d-AbCdEf"],
     ]
-    error_message = "the linked secret, and no client may give a password"
+    error_message = "the linked secret, and no client can use a password"
   }
 
   assert {
@@ -79,7 +79,7 @@ run "readme" {
       aws_cloudwatch_log_group.this.name == "/aws/rds/proxy/orders-dev",
       aws_cloudwatch_log_group.this.retention_in_days == 365,
     ])
-    error_message = "the log group that RDS Proxy writes to, with an end of retention"
+    error_message = "RDS Proxy's log group, with a limited retention"
   }
 }
 
@@ -141,6 +141,6 @@ run "settings" {
       one(aws_db_proxy_default_target_group.this.connection_pool_config[0].session_pinning_filters) ==
       "EXCLUDE_VARIABLE_SETS",
     ])
-    error_message = "settings arrive, and TLS stays required"
+    error_message = "settings reach their resources, and TLS stays required"
   }
 }

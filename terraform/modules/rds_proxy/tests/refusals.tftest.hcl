@@ -1,7 +1,7 @@
-# What is refused while planning, before anything is made. A run gives several variables a wrong value each, and
-# every one of them must be refused.
+# Inputs that a plan refuses, before any change. Each run sets several variables to wrong values, and each must be
+# refused.
 mock_provider "aws" {
-  # Made up, it may begin with a digit, which the provider refuses.
+  # A generated value may begin with a digit, which the provider refuses.
   mock_resource "aws_db_proxy_default_target_group" {
     defaults = { name = "default" }
   }

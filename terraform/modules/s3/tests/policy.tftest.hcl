@@ -1,4 +1,4 @@
-# The provider writes policy documents by itself, without AWS: this is the real one.
+# The provider builds policy documents itself, without AWS: this is the real one.
 provider "aws" {
   region                      = "us-gov-west-1"
   access_key                  = "test"
@@ -48,6 +48,6 @@ run "policy" {
         Condition = { Bool = { "aws:SecureTransport" = "false" } }
       },
     ]
-    error_message = "This account's load balancers may put logs below AWSLogs/<account>; no request works without TLS."
+    error_message = "This account's load balancers can write logs below AWSLogs/<account>; no request works without TLS."
   }
 }

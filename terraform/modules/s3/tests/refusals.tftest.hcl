@@ -62,7 +62,7 @@ run "retention_of_no_time" {
   expect_failures = [var.retention_days]
 }
 
-run "retention_for_ever" {
+run "retention_forever" {
   command = plan
 
   variables {

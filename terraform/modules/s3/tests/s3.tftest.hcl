@@ -35,7 +35,7 @@ run "readme" {
 
   assert {
     condition     = output.bucket == "orders-dev-logs-123456789012"
-    error_message = "The bucket bears the account's id."
+    error_message = "The bucket's name contains the account's id."
   }
 
   assert {
@@ -58,7 +58,7 @@ run "readme" {
 
   assert {
     condition     = aws_s3_bucket_versioning.this.versioning_configuration[0].status == "Enabled"
-    error_message = "An overwritten log can be had back."
+    error_message = "An overwritten log can be restored."
   }
 
   assert {
@@ -68,7 +68,7 @@ run "readme" {
       aws_s3_bucket_public_access_block.this.ignore_public_acls,
       aws_s3_bucket_public_access_block.this.restrict_public_buckets,
     ])
-    error_message = "Nothing in the bucket can become public."
+    error_message = "No object in the bucket can become public."
   }
 }
 
@@ -93,7 +93,7 @@ run "defaults" {
       ).days_after_initiation == 7 &&
       aws_s3_bucket_lifecycle_configuration.this.rule[1].expiration[0].expired_object_delete_marker == true
     )
-    error_message = "What expiry and broken uploads leave behind goes too."
+    error_message = "Remains of expired objects and incomplete uploads are deleted too."
   }
 }
 

@@ -68,7 +68,7 @@ run "vpc_cidr_everything" {
   expect_failures = [var.vpc_cidr]
 }
 
-run "nobody_may_enter" {
+run "no_source_is_refused" {
   command = plan
 
   variables {

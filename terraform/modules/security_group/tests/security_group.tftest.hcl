@@ -26,7 +26,7 @@ run "readme" {
       ]) == toset([
       "198.51.100.0/24 443", "198.51.100.0/24 80", "203.0.113.7/32 443", "203.0.113.7/32 80",
     ])
-    error_message = "The named networks reach 443, and 80 for the redirect."
+    error_message = "The given networks can connect to 443, and to 80 for the redirect."
   }
 
   assert {
@@ -51,7 +51,7 @@ run "readme" {
 
   assert {
     condition     = length(aws_vpc_security_group_egress_rule.internet) == 0 && length(aws_security_group.admin) == 0
-    error_message = "No way to the internet and no admin's path unless asked for."
+    error_message = "No internet access and no admin access by default."
   }
 
   assert {
@@ -59,7 +59,7 @@ run "readme" {
       for rule in aws_vpc_security_group_egress_rule.endpoints :
       rule.cidr_ipv4 == "10.20.0.0/16" && rule.from_port == 443 && rule.to_port == 443
     ])
-    error_message = "Endpoints are reached by HTTPS within the VPC."
+    error_message = "Endpoints are used by HTTPS within the VPC."
   }
 
   assert {
@@ -68,11 +68,11 @@ run "readme" {
       aws_vpc_security_group_egress_rule.app_s3.from_port == 443 &&
       aws_vpc_security_group_egress_rule.app_s3.to_port == 443
     )
-    error_message = "S3 is reached by its prefix list, by HTTPS."
+    error_message = "S3 is used through its prefix list, by HTTPS."
   }
 }
 
-# Ids exist only after apply, and they are what the chain is made of.
+# The rules of the chain contain ids, which exist only after apply.
 run "chain" {
   command = apply
 
@@ -91,7 +91,7 @@ run "chain" {
       bootstrap-database = [output.bootstrap_id, output.database_id]
       admin-database     = [output.admin_id, output.database_id]
     }
-    error_message = "Each group lets in the one before it in the chain."
+    error_message = "Each group accepts connections from the previous one in the chain."
   }
 
   assert {
@@ -105,7 +105,7 @@ run "chain" {
       bootstrap-database = [output.bootstrap_id, output.database_id]
       admin-database     = [output.admin_id, output.database_id]
     }
-    error_message = "Each group lets out to the one after it in the chain."
+    error_message = "Each group permits connections to the next one in the chain."
   }
 
   assert {
@@ -121,7 +121,7 @@ run "chain" {
         values(aws_vpc_security_group_egress_rule.endpoints), [aws_vpc_security_group_egress_rule.app_s3],
       ) : !contains([output.database_id, output.proxy_id, output.alb_id], rule.security_group_id)
     ])
-    error_message = "Database, proxy and load balancer reach nothing outside the chain."
+    error_message = "Database, proxy and load balancer can't connect outside the chain."
   }
 
   assert {
@@ -132,7 +132,7 @@ run "chain" {
         [aws_vpc_security_group_egress_rule.app_s3],
       ) : length(rule.description) > 0
     ])
-    error_message = "Every rule says what it is for."
+    error_message = "Every rule has a description."
   }
 }
 
@@ -157,7 +157,7 @@ run "internet" {
       toset(keys(aws_vpc_security_group_egress_rule.internet)) == toset(["app", "bootstrap"]) &&
       alltrue([for rule in aws_vpc_security_group_egress_rule.internet : rule.from_port == 443 && rule.to_port == 443])
     )
-    error_message = "App and bootstrap may reach anything by HTTPS."
+    error_message = "App and bootstrap can connect to any address by HTTPS."
   }
 }
 
@@ -174,6 +174,6 @@ run "postgresql" {
     condition = { for name, rule in aws_vpc_security_group_egress_rule.link : name => rule.to_port } == {
       alb-app = 8080, alb-app-management = 9090, app-proxy = 5432, proxy-database = 5432, bootstrap-database = 5432
     }
-    error_message = "The three ports are where they belong."
+    error_message = "The three ports are in their rules."
   }
 }

@@ -1,5 +1,5 @@
-# The provider writes policy documents by itself, without AWS, so these are the real ones. They need the ARNs of what
-# is made, and so an apply, in which nothing is made.
+# The provider builds policy documents itself, without AWS, so these are the real ones. They need the ARNs of created
+# resources, and therefore an apply, with mocks that create nothing.
 provider "aws" {
   region                      = "us-gov-west-1"
   access_key                  = "test"
@@ -122,6 +122,6 @@ run "policies" {
       Action    = "kms:*"
       Resource  = "*"
     }]
-    error_message = "The key leaves it to the account's IAM policies, and to no other account."
+    error_message = "The key's policy delegates to the account's IAM policies, and to no other account."
   }
 }

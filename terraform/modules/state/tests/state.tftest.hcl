@@ -1,4 +1,4 @@
-# Policy documents are written by the provider itself, without AWS, so these are the real ones.
+# The provider builds policy documents itself, without AWS, so these are the real ones.
 provider "aws" {
   region                      = "us-gov-west-1"
   access_key                  = "test"
@@ -46,7 +46,7 @@ run "readme" {
 
   assert {
     condition     = output.bucket == "orders-state-123456789012"
-    error_message = "The bucket has the name that was given."
+    error_message = "The bucket has the given name."
   }
 
   assert {
@@ -63,7 +63,7 @@ run "readme" {
     condition = (
       aws_s3_bucket_lifecycle_configuration.this.rule[0].noncurrent_version_expiration[0].noncurrent_days == 30
     )
-    error_message = "noncurrent_days is how long old states stay."
+    error_message = "noncurrent_days is the retention of old states."
   }
 }
 
@@ -77,7 +77,7 @@ run "guarded_by_default" {
 
   assert {
     condition     = aws_s3_bucket_versioning.this.versioning_configuration[0].status == "Enabled"
-    error_message = "A broken state can be replaced by the one before."
+    error_message = "A broken state can be replaced by the previous version."
   }
 
   assert {
@@ -87,7 +87,7 @@ run "guarded_by_default" {
       aws_s3_bucket_public_access_block.this.ignore_public_acls,
       aws_s3_bucket_public_access_block.this.restrict_public_buckets,
     ])
-    error_message = "Nothing about the state is public."
+    error_message = "The bucket is not public."
   }
 
   assert {
@@ -97,7 +97,7 @@ run "guarded_by_default" {
 
   assert {
     condition     = aws_kms_alias.this.name == "alias/orders-state-123456789012"
-    error_message = "The key is found by the bucket's name."
+    error_message = "The key's alias is the bucket's name."
   }
 
   assert {
@@ -106,7 +106,7 @@ run "guarded_by_default" {
       && rule.apply_server_side_encryption_by_default[0].sse_algorithm == "aws:kms"
       && rule.apply_server_side_encryption_by_default[0].kms_master_key_id == aws_kms_key.this.arn
     ])
-    error_message = "The bucket encrypts by its own key."
+    error_message = "The bucket encrypts with its own key."
   }
 }
 

@@ -1,4 +1,4 @@
-# The provider writes policy documents by itself, without AWS: these are the real ones.
+# The provider builds policy documents itself, without AWS: these are the real ones.
 provider "aws" {
   region                      = "us-gov-west-1"
   access_key                  = "test"
@@ -45,7 +45,7 @@ run "policies" {
         ArnLike      = { "aws:SourceArn" = "arn:aws-us-gov:ec2:us-gov-west-1:123456789012:vpc-flow-log/*" }
       }
     }]
-    error_message = "Only this account's flow logs may take the role."
+    error_message = "Only this account's flow logs can assume the role."
   }
 
   assert {
@@ -63,7 +63,7 @@ run "policies" {
         Resource = "arn:aws-us-gov:logs:us-gov-west-1:123456789012:log-group:*"
       },
     ]
-    error_message = "The role writes to its own log group and nothing else."
+    error_message = "The role can write only to its own log group."
   }
 
   assert {
@@ -103,6 +103,6 @@ run "policies" {
         ]
       },
     ]
-    error_message = "The S3 endpoint reaches this account's buckets and those that AWS serves images and packages from."
+    error_message = "The S3 endpoint permits this account's buckets, and AWS's buckets for images and packages."
   }
 }

@@ -157,7 +157,7 @@ run "overlap_with_equal" {
   expect_failures = [aws_vpc.this]
 }
 
-# Bits behind the prefix of a reserved range do not hide an overlap.
+# Bits after the prefix of a reserved range do not hide an overlap.
 run "overlap_with_unaligned" {
   command = plan
 

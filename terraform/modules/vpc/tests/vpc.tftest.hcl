@@ -39,7 +39,7 @@ run "defaults" {
 
   assert {
     condition     = output.availability_zones == tolist(["us-east-1a", "us-east-1c"])
-    error_message = "us-east-1b is use1-az3 in the mocked account and must be passed over."
+    error_message = "us-east-1b is use1-az3 in the mocked account and must be skipped."
   }
 
   assert {
@@ -68,7 +68,7 @@ run "defaults" {
 
   assert {
     condition     = alltrue([for subnet in aws_subnet.public : !subnet.map_public_ip_on_launch])
-    error_message = "Nothing gets a public address unasked."
+    error_message = "No subnet assigns public addresses automatically."
   }
 
   assert {
@@ -90,7 +90,7 @@ run "defaults" {
 
   assert {
     condition     = alltrue([for endpoint in aws_vpc_endpoint.interface : endpoint.private_dns_enabled])
-    error_message = "SDKs must find the endpoints without being told."
+    error_message = "SDKs must find the endpoints without configuration."
   }
 
   assert {
@@ -99,7 +99,7 @@ run "defaults" {
       aws_vpc_security_group_ingress_rule.endpoints.from_port == 443 &&
       aws_vpc_security_group_ingress_rule.endpoints.to_port == 443
     )
-    error_message = "Endpoints take HTTPS from the VPC, nothing else."
+    error_message = "Endpoints accept only HTTPS from the VPC."
   }
 
   assert {
@@ -116,7 +116,7 @@ run "defaults" {
   }
 }
 
-# What only exists after apply: which table which subnet has, and what the default group holds.
+# Values that exist only after apply: the subnets' route tables, and the rules of the default group.
 run "applied" {
   command = apply
 
@@ -127,7 +127,7 @@ run "applied" {
 
   assert {
     condition     = output.public_subnet_ids == [aws_subnet.public["us-east-1a"].id, aws_subnet.public["us-east-1c"].id]
-    error_message = "Subnets come in the order of the zones."
+    error_message = "Subnets are in the order of the zones."
   }
 
   assert {
@@ -167,7 +167,7 @@ run "applied" {
     condition = alltrue([
       for zone, route in aws_route.private : route.nat_gateway_id == aws_nat_gateway.this[zone].id
     ])
-    error_message = "Each zone leaves by its own NAT gateway."
+    error_message = "Each zone uses its own NAT gateway."
   }
 }
 
@@ -182,7 +182,7 @@ run "single_nat" {
     condition = alltrue([
       for route in aws_route.private : route.nat_gateway_id == aws_nat_gateway.this["us-east-1a"].id
     ])
-    error_message = "Every zone leaves by the first one's NAT gateway."
+    error_message = "Every zone uses the first zone's NAT gateway."
   }
 }
 
@@ -195,7 +195,7 @@ run "no_nat" {
 
   assert {
     condition     = length(aws_nat_gateway.this) == 0 && length(aws_eip.nat) == 0 && length(aws_route.private) == 0
-    error_message = "Without NAT there is no way out of the private subnets."
+    error_message = "Without NAT, the private subnets have no route to the internet."
   }
 }
 
@@ -208,7 +208,7 @@ run "three_zones" {
 
   assert {
     condition     = output.availability_zones == tolist(["us-east-1a", "us-east-1c", "us-east-1d"])
-    error_message = "The first three that can host RDS Proxy."
+    error_message = "The first three zones that support RDS Proxy."
   }
 
   assert {
@@ -230,7 +230,7 @@ run "named_zones" {
 
   assert {
     condition     = output.availability_zones == tolist(["us-east-1d", "us-east-1a"])
-    error_message = "Named zones are taken as they are named, and availability_zone_count is ignored."
+    error_message = "Given zones are used in their order, and availability_zone_count is ignored."
   }
 }
 
@@ -270,6 +270,6 @@ run "no_endpoints" {
 
   assert {
     condition     = length(aws_vpc_endpoint.interface) == 0
-    error_message = "None are made if none are named."
+    error_message = "No endpoints are created if none are given."
   }
 }

@@ -18,19 +18,19 @@ run "the_backend_is_ready_to_use" {
       encrypt      = true
       use_lockfile = true
     }
-    error_message = "the output is what a backend \"s3\" block takes, with the lock in the bucket"
+    error_message = "the output contains the settings of a backend \"s3\" block, with the lock in the bucket"
   }
 
   assert {
     condition = output.zone == null && toset(keys(output.github)) == toset([
       "deploy_role_arns", "permissions_boundary_arn", "plan_role_arn",
     ])
-    error_message = "no zone without a name, and what GitHub's workflows need"
+    error_message = "no zone without a name, and the settings for GitHub's workflows"
   }
 
   assert {
     condition     = toset(keys(output.github.deploy_role_arns)) == toset(["dev", "prod"])
-    error_message = "each environment is deployed by a role of its own"
+    error_message = "each environment has its own deploy role"
   }
 }
 
@@ -61,7 +61,7 @@ run "a_zone_where_one_is_named" {
 
   assert {
     condition     = toset(keys(local.zones)) == toset(["dev", "prod"])
-    error_message = "every environment may write in it"
+    error_message = "every environment can change it"
   }
 }
 
@@ -75,7 +75,7 @@ run "a_zone_that_exists" {
 
   assert {
     condition     = local.zones == { prod = "Z0123456789ABCDEFGHIJ" }
-    error_message = "the environment that names a zone may write in it, and no other"
+    error_message = "an environment with a zone can change that zone, and no other"
   }
 }
 
@@ -97,7 +97,7 @@ run "a_project_is_a_prefix" {
   expect_failures = [var.project]
 }
 
-# It would be the deployment dev of a project orders.
+# It would have the names of the deployment dev of a project orders.
 run "a_project_is_no_deployment" {
   command = plan
   variables { project = "orders-dev" }

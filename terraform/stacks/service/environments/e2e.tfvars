@@ -1,5 +1,5 @@
-# For .github/workflows/e2e.yml alone: a deployment in an account that may be thrown away, made and destroyed in one run.
-account_id  = "123456789012" # yours, and not one that anything else is in
+# Only for .github/workflows/e2e.yml: a deployment in a disposable account, created and destroyed in one run.
+account_id  = "123456789012" # yours; an account without other resources
 region      = "eu-west-1"
 project     = "orders"
 environment = "e2e"

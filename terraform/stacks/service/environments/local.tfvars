@@ -1,5 +1,5 @@
-# For `cargo xtask infra local` and `cargo xtask deploy --env local`: moto's account. What xtask adds: the package, the
-# hosted zone and the boundary; to deploy, also the app's port, and that it may be thrown away.
+# For `cargo xtask infra local` and `cargo xtask deploy --env local`: moto's account. xtask adds the package, the hosted
+# zone and the boundary; for `deploy`, also the app's port and `disposable`.
 account_id  = "123456789012"
 region      = "us-east-1"
 project     = "orders"

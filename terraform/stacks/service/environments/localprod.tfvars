@@ -1,5 +1,5 @@
-# For `cargo xtask promote --from local --to localprod`: a second deployment in the account on this machine, as prod
-# is beside dev. What xtask adds is the same.
+# For `cargo xtask promote --from local --to localprod`: a second deployment in the emulated account, like prod
+# beside dev. xtask adds the same settings as for local.
 account_id  = "123456789012"
 region      = "us-east-1"
 project     = "orders"

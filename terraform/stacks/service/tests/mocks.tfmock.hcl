@@ -1,4 +1,4 @@
-# What AWS would answer with, where a random word would not do.
+# Values of AWS's answers, where a random word would be invalid.
 
 mock_data "aws_caller_identity" {
   defaults = { account_id = "123456789012" }

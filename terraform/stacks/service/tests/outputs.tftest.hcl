@@ -1,5 +1,5 @@
-# The outputs are a contract: outputs.json is read by crates/infra's types, and this test compares it with what
-# the stack really puts out.
+# The outputs are a contract: crates/infra's types read outputs.json, and this test compares it with the stack's real
+# outputs.
 
 mock_provider "aws" {
   source = "./tests"
@@ -15,7 +15,7 @@ variables {
   bootstrap   = { package = "../../modules/bootstrap_lambda/tests/package.zip" }
 }
 
-# The mocks give every subnet one id; two zones have two.
+# The mocks give every subnet the same id; two zones need two.
 override_resource {
   target = module.vpc.aws_subnet.public["us-east-1b"]
   values = { id = "subnet-0a1b2c3d4e5f67891" }
@@ -47,12 +47,12 @@ run "outputs" {
         proxy      = output.proxy
       } : name => { for key, value in value : key => startswith(jsonencode(value), "\"") }
     }
-    error_message = "outputs.json and outputs.tf have other outputs, other keys, or other types"
+    error_message = "outputs.json and outputs.tf differ in outputs, keys or types"
   }
 
   assert {
     condition     = output.database.resource_id == "db-ABCDEFGHIJKLMNOPQRSTUVWX12"
-    error_message = "the database's resource id is the one that AWS gave, not its name"
+    error_message = "the database's resource id is the one that AWS assigned, not its name"
   }
 
   assert {
@@ -62,7 +62,7 @@ run "outputs" {
 
   assert {
     condition     = output.app.parameter_path == "/dev/database" && output.app.url == "https://orders.example.test"
-    error_message = "the app finds its settings under the environment's path, and is found at its domain"
+    error_message = "the app's settings are under the environment's path, and its URL is its domain"
   }
 }
 
@@ -72,7 +72,7 @@ run "another_user_is_declared" {
 
   assert {
     condition     = strcontains(local.only_the_app, "name = \"orders_app\"")
-    error_message = "bootstrap is told to make the user that the app logs in as"
+    error_message = "bootstrap gets the app's database user to create"
   }
 }
 
@@ -81,12 +81,12 @@ run "the_proxy_logs_in_by_iam" {
 
   assert {
     condition     = output.proxy.authentication == "iam"
-    error_message = "bootstrap makes IAM users: by a secret no user of the app could log in"
+    error_message = "bootstrap creates IAM users: with a secret, no user of the app could log in"
   }
 
   assert {
     condition     = var.proxy.reads_master_secret
-    error_message = "the proxy may read the secret that it is made with, as in AWS's migration"
+    error_message = "the proxy can read the secret that it is created with, as in AWS's migration"
   }
 }
 
@@ -95,6 +95,6 @@ run "what_is_launched_has_the_deployments_tags" {
 
   assert {
     condition     = local.instance_tags == { Project = "orders", Environment = "dev", ManagedBy = "terraform" }
-    error_message = "default_tags do not reach instances, and the deploy role knows its own by these"
+    error_message = "default_tags do not reach instances, and the deploy role identifies its own by these tags"
   }
 }

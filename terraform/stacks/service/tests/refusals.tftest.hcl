@@ -1,4 +1,4 @@
-# What is refused before anything is created.
+# Inputs that are refused before any change.
 
 mock_provider "aws" {
   source = "./tests"
@@ -31,7 +31,7 @@ run "a_project_is_a_prefix" {
   expect_failures = [var.project]
 }
 
-# It would be the deployment dev of a project orders.
+# It would have the names of the deployment dev of a project orders.
 run "a_project_is_no_deployment" {
   command = plan
   variables { project = "orders-dev" }

@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use time::Date;
 
-use crate::infra::tree;
+use crate::tree;
 use evidence::Evidence;
 use rds_iam_process::console::Console;
 use rds_iam_process::error::Error;
@@ -135,7 +135,7 @@ fn silencers(folder: &Path, root: &Path, places: &mut Vec<String>) -> Result<(),
     paths.sort();
     for path in paths {
         if path.is_dir() {
-            // What Terraform downloads is nobody's here, and is not looked at.
+            // Terraform's downloads are not the repository's, and are skipped.
             if path.file_name().is_none_or(|name| name != ".terraform") {
                 silencers(&path, root, places)?;
             }

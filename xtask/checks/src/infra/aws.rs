@@ -9,6 +9,7 @@ use std::thread;
 use std::time::Duration;
 
 use serde_json::Value;
+use xshell::cmd;
 
 use rds_iam_process::error::Error;
 use rds_iam_process::file;
@@ -41,8 +42,8 @@ impl LocalAws {
     /// # Errors
     /// When it does not start; the error has what it printed.
     pub(crate) fn start(workspace: &Workspace) -> Result<Self, Error> {
-        let program = workspace.target.join("debug/rds-iam-emulator").display().to_string();
-        let cmd = Cmd::new(program, &workspace.root, "cargo build --bin rds-iam-emulator").args(["aws"]);
+        let (shell, program) = (workspace.shell(), workspace.target.join("debug/rds-iam-emulator"));
+        let cmd = Cmd::from_xshell(cmd!(shell, "{program} aws"), "cargo build --bin rds-iam-emulator");
         let mut process = cmd.process();
         process.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = process.spawn().map_err(|source| Error::Run(cmd.not_started(source)))?;
@@ -51,7 +52,7 @@ impl LocalAws {
         thread::spawn(move || {
             let mut line = String::new();
             let read = stdout.map(|stdout| BufReader::new(stdout).read_line(&mut line));
-            // Nobody listens any more if the wait below ran out.
+            // The receiver is gone if the wait below ran out.
             drop(said.send(read.map(|read| read.map(|_| line))));
         });
         // Its log: kept until it is known to run, and drained after that.
@@ -132,8 +133,8 @@ impl LocalAws {
         self.request("POST", "/", service, "Content-Type: application/x-www-form-urlencoded", form)
     }
 
-    /// One request over HTTP; the answer's body. An SDK would make xtask slow to build, and nobody checks
-    /// signatures here: the access key, the service and the session token are read.
+    /// One request over HTTP; the answer's body. An SDK would make xtask slow to build, and the
+    /// emulator checks no signature: the access key, the service and the session token are read.
     fn request(
         &self,
         method: &str,
@@ -168,7 +169,7 @@ impl LocalAws {
         Err(Error::Answer { command, what: status.to_owned() })
     }
 
-    /// How it ended, if it did although nobody wanted it to.
+    /// Its exit status, where it ended before it was stopped.
     pub(crate) fn ended(&self) -> Option<Error> {
         let status = self.child.lock().unwrap_or_else(PoisonError::into_inner).try_wait().ok()??;
         Some(Error::Found {

@@ -6,12 +6,15 @@ use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use xshell::cmd;
+
 use super::aws::LocalAws;
 use super::deployment::{Deployment, Settings};
 use super::passed::{Fingerprint, Passed};
 use super::terraform::Terraform;
-use super::{readme, terraform, tree};
+use super::{readme, terraform};
 use crate::gates;
+use crate::tree;
 use rds_iam_process::clock;
 use rds_iam_process::console::{Console, Style};
 use rds_iam_process::error::Error;
@@ -19,7 +22,7 @@ use rds_iam_process::file;
 use rds_iam_process::runner::{Cmd, Runner};
 use rds_iam_process::steps::{Outcome, Step};
 use rds_iam_process::tools;
-use rds_iam_process::workspace::Workspace;
+use rds_iam_process::workspace::{CARGO_HELP, Workspace};
 
 /// How long a module's tests may take; they take seconds.
 const TESTS_WITHIN: Duration = Duration::from_secs(300);
@@ -164,8 +167,8 @@ pub fn plan_rules(workspace: &Workspace, runner: Runner) -> Result<Outcome, Erro
 /// Builds the programs that a plan needs, as `cargo xtask test` builds them: for other packages or
 /// targets, cargo would compile their dependencies again.
 pub fn programs(workspace: &Workspace) -> Cmd {
-    workspace
-        .cargo(["build", "--locked", "--workspace", "--all-targets"])
+    let shell = workspace.shell();
+    Cmd::from_xshell(cmd!(shell, "cargo build --locked --workspace --all-targets"), CARGO_HELP)
         .hint("the compiler's message above says what to fix")
 }
 

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::aws::environment;
 use super::terraform::Terraform;
-use super::tree::{self, Tree};
+use crate::tree::{self, Tree};
 use rds_iam_images::package::Package;
 use rds_iam_process::error::Error;
 use rds_iam_process::file;

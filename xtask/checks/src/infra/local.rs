@@ -117,7 +117,7 @@ impl<'a> Cycle<'a> {
         let lock = format!("/{bucket}/{STATE_KEY}.tflock");
         let held = json!({
             "ID": "6b7a2f6e-3f54-4f3e-9a1c-1f7f0c1d2e3f", "Operation": "OperationTypeApply", "Info": "",
-            "Who": "somebody@elsewhere", "Version": "1.11.4", "Created": "2026-01-01T00:00:00Z",
+            "Who": "operator@elsewhere", "Version": "1.11.4", "Created": "2026-01-01T00:00:00Z",
             "Path": format!("{bucket}/{STATE_KEY}"),
         });
         aws.put_object(&lock, &held.to_string())?;
@@ -125,13 +125,13 @@ impl<'a> Cycle<'a> {
         let result = self.runner.ask(&deployment.terraform("service", refresh));
         aws.delete_object(&lock)?;
         match result {
-            Err(RunError::Failed { tail, .. }) if tail.to_string().contains("somebody@elsewhere") => {
-                self.console.line("a lock that somebody else holds was respected, and its holder named");
+            Err(RunError::Failed { tail, .. }) if tail.to_string().contains("operator@elsewhere") => {
+                self.console.line("a lock that another operator holds was respected, and its holder named");
                 Ok(())
             }
             Err(error) => Err(error.into()),
             Ok(_) => Err(Error::Found {
-                found: "Terraform planned although somebody else holds the state's lock".to_owned(),
+                found: "Terraform planned although another operator holds the state's lock".to_owned(),
                 help: "stacks/account's output backend must have use_lockfile = true".to_owned(),
             }),
         }

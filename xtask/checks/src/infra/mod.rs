@@ -8,7 +8,6 @@ mod passed;
 pub mod provider;
 mod readme;
 pub mod terraform;
-pub mod tree;
 
 use std::path::PathBuf;
 

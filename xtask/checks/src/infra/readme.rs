@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::tree;
+use crate::tree;
 use rds_iam_process::error::Error;
 use rds_iam_process::file;
 

@@ -4,6 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
+use xshell::cmd;
 
 use super::provider::{self, MIRROR_VARIABLE};
 use rds_iam_process::error::Error;
@@ -102,8 +103,8 @@ impl Terraform {
 /// When there is none, or it is too old.
 pub fn find_terraform(workspace: &Workspace, runner: Runner) -> Result<String, Error> {
     let program = tools::terraform_program(workspace);
-    let cmd = workspace.tool(&program, TERRAFORM_HELP.to_owned()).without(&FOREIGN);
-    let cmd = cmd.args(["version", "-json"]);
+    let shell = workspace.shell();
+    let cmd = Cmd::from_xshell(cmd!(shell, "{program} version -json"), TERRAFORM_HELP).without(&FOREIGN);
     let printed = runner.ask(&cmd)?;
     let answer = |what: &str| Error::Answer { command: cmd.shown(), what: what.to_owned() };
     // It may have warnings about its configuration to print first.

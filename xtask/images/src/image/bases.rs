@@ -1,12 +1,12 @@
-//! The images that a build starts from.
+//! Chooses the images that a build starts from.
 
 use std::fs;
 use std::path::Path;
 
-use clap::ValueEnum;
-use serde::Serialize;
+use xshell::cmd;
 
-use super::engine::docker;
+use super::base::{Base, Bases, Pair};
+use super::docker::{client, docker};
 use super::{Which, local};
 use rds_iam_process::console::{Console, Style};
 use rds_iam_process::error::Error;
@@ -15,25 +15,15 @@ use rds_iam_process::runner::{self, Runner};
 use rds_iam_process::tools::reach;
 use rds_iam_process::workspace::Workspace;
 
-/// What images are built on. The caller chooses.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Bases {
-    /// The official images that the Dockerfiles name by digest; the engine pulls them
-    Pinned,
-    /// Images made on this machine from Debian's packages and its own Rust, for where none can be pulled
-    Local,
-}
-
 impl Bases {
     /// The official images where the engine has them or their registries answer; else local ones, which is said.
     pub fn that_can_be_had(workspace: &Workspace, console: Console, runner: Runner) -> Self {
         let text = fs::read_to_string(workspace.root.join(Which::App.dockerfile())).unwrap_or_default();
         let Some(Pair { builder, base }) = pinned(&text) else { return Self::Pinned };
         let why = [builder, base].iter().find_map(|base| {
-            let is_here =
-                docker(workspace).args(["image", "inspect", "--format", "{{.Id}}", &base.reference()]);
-            if runner.ask(&is_here).is_ok() {
+            let (shell, client, id, image) = (workspace.shell(), client(), "{{.Id}}", base.reference());
+            let inspect = docker(cmd!(shell, "{client} image inspect --format {id} {image}"));
+            if runner.ask(&inspect).is_ok() {
                 return None;
             }
             reach::host(&base.registry(), workspace, runner).err()
@@ -47,34 +37,6 @@ impl Bases {
         console.line(&console.paint(Style::Warning, &note));
         Self::Local
     }
-}
-
-/// An image that others are built on.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Base {
-    /// As the registry names it.
-    pub name: String,
-    /// Of the manifest in its registry; of the configuration in the engine where it was made on this machine.
-    pub digest: String,
-}
-
-impl Base {
-    /// As `docker pull` takes it.
-    fn reference(&self) -> String {
-        format!("{}@{}", self.name, self.digest)
-    }
-
-    /// An address of its registry's host.
-    fn registry(&self) -> String {
-        format!("https://{}/v2/", self.name.split('/').next().unwrap_or_default())
-    }
-}
-
-/// What compiles, and what the program is put on.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub(crate) struct Pair {
-    pub builder: Base,
-    pub base: Base,
 }
 
 /// The images by whose names a Dockerfile is built.

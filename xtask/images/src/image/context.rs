@@ -5,12 +5,16 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
+use xshell::cmd;
 
 use super::{Request, Tree, Which};
 use rds_iam_process::error::Error;
 use rds_iam_process::file::{failed as file, make_folder, remove_folder};
 use rds_iam_process::runner::{Cmd, Runner};
 use rds_iam_process::workspace::Workspace;
+
+/// What to do where git is missing.
+const GIT_HELP: &str = "apt-get install git";
 
 /// The folders and files that `.dockerignore` lets through, what builds the images, and what cargo asks for
 /// before it reads dependencies.
@@ -81,18 +85,18 @@ pub(super) fn empty(folder: &Path) -> Result<(), Error> {
     make_folder(folder)
 }
 
-fn git(workspace: &Workspace) -> Cmd {
-    // Whoever runs this builds the repository's code anyway, whoever owns the folder.
-    let trust = format!("safe.directory={}", workspace.root.display());
-    Cmd::new("git", &workspace.root, "apt-get install git").args(["-c", trust.as_str()])
+/// The option that makes git accept the repository's folder. This builds the repository's code anyway: git's check of
+/// the folder's owner protects nothing here.
+fn trust(workspace: &Workspace) -> String {
+    format!("safe.directory={}", workspace.root.display())
 }
 
 /// What takes the files out of a commit; none where they are copied as they lie there.
 pub(super) fn archive(request: &Request, workspace: &Workspace) -> Option<Cmd> {
-    let tar = packed(&folder(request)).display().to_string();
-    let archive = git(workspace)
-        .args(["archive", "--format", "tar", "--output", &tar, &request.commit, "--"])
-        .args(PATHS)
+    let (shell, trust, commit) = (workspace.shell(), trust(workspace), &request.commit);
+    let tar = packed(&folder(request));
+    let archive = cmd!(shell, "git -c {trust} archive --format tar --output {tar} {commit} -- {PATHS...}");
+    let archive = Cmd::from_xshell(archive, GIT_HELP)
         .hint("fetch the commit (CI: check out with fetch-depth 0), or name one that has docker/");
     (request.tree == Tree::Commit).then_some(archive)
 }
@@ -111,9 +115,9 @@ fn extract(archive: &Cmd, folder: &Path, runner: Runner) -> Result<(), Error> {
 }
 
 fn copy(folder: &Path, workspace: &Workspace, runner: Runner) -> Result<(), Error> {
-    let list = git(workspace)
-        .args(["ls-files", "-z", "--cached", "--"])
-        .args(PATHS)
+    let (shell, trust) = (workspace.shell(), trust(workspace));
+    let list = cmd!(shell, "git -c {trust} ls-files -z --cached -- {PATHS...}");
+    let list = Cmd::from_xshell(list, GIT_HELP)
         .hint("images are built from what git tracks: run this in a git clone");
     let listed = runner.ask(&list)?;
     for path in listed.split('\0').filter(|path| !path.is_empty()) {

@@ -4,18 +4,17 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
+use xshell::cmd;
+
 use super::Request;
-use super::bases::{Bases, Pair};
+use super::base::{Bases, Pair};
+use super::docker::{DOCKER_HELP, client, docker};
 use super::normalise::Created;
 use super::saved::{self, Saved};
-use rds_iam_process::engine;
 use rds_iam_process::error::Error;
 use rds_iam_process::file::failed as file;
 use rds_iam_process::runner::{Cmd, Runner};
 use rds_iam_process::workspace::Workspace;
-
-/// What to do where a build can't be had at all.
-pub(super) const DOCKER_HELP: &str = "start a Docker engine (20.10 or later) with a client that has BuildKit: from version 23 on, the buildx plugin";
 
 /// Has the engine build the image; what it saves of it.
 ///
@@ -31,12 +30,12 @@ pub(super) fn build(
 ) -> Result<Saved, Error> {
     let local = (request.bases == Bases::Local).then_some(pair);
     runner.run(&command(request, created, &version(context)?, local, context, workspace))?;
+    let (shell, client) = (workspace.shell(), client());
     let (name, tar) = (name(request), context.with_extension("saved.tar"));
-    let save =
-        docker(workspace).args(["save", "--output", &tar.display().to_string(), &name]).hint(DOCKER_HELP);
+    let save = docker(cmd!(shell, "{client} save --output {tar} {name}")).hint(DOCKER_HELP);
     runner.run(&save)?;
-    // It has another digest than what comes out in the end, and nobody should take it for that.
-    runner.ask(&docker(workspace).args(["image", "rm", &name]))?;
+    // Its digest differs from the final image's; removed, it cannot be mistaken for it.
+    runner.ask(&docker(cmd!(shell, "{client} image rm {name}")))?;
     let opened = fs::File::open(&tar).map_err(file("read", &tar))?;
     let saved = saved::read(io::BufReader::new(opened)).map_err(Error::answer(&save))?;
     fs::remove_file(&tar).map_err(file("remove", &tar))?;
@@ -59,24 +58,22 @@ pub(super) fn command(
         ("created", created.text.clone()),
     ];
     let bases = local.map(|pair| [("BUILDER", &pair.builder.name), ("BASE", &pair.base.name)]);
-    let dockerfile = context.join(request.which.dockerfile()).display().to_string();
-    let mut build = docker(workspace)
-        .args(["build", "--progress", "plain", "--tag", &name(request), "--file", &dockerfile])
-        .args(labels.iter().flat_map(|(key, value)| {
-            ["--label".to_owned(), format!("org.opencontainers.image.{key}={value}")]
-        }))
-        .args(
-            bases
-                .into_iter()
-                .flatten()
-                .flat_map(|(argument, name)| ["--build-arg".to_owned(), format!("{argument}={name}")]),
-        );
-    if request.no_cache {
-        build = build.args(["--no-cache"]);
-    }
-    build.args([context.display().to_string()]).hint(
-        "what failed is told above; where no image can be pulled, build on local bases; where the client knows no \
-         BuildKit, install its buildx plugin",
+    let labels = labels
+        .iter()
+        .flat_map(|(key, value)| ["--label".to_owned(), format!("org.opencontainers.image.{key}={value}")]);
+    let arguments = bases.into_iter().flatten();
+    let arguments =
+        arguments.flat_map(|(argument, name)| ["--build-arg".to_owned(), format!("{argument}={name}")]);
+    let no_cache = request.no_cache.then_some("--no-cache");
+    let (shell, client, name) = (workspace.shell(), client(), name(request));
+    let dockerfile = context.join(request.which.dockerfile());
+    let build = cmd!(
+        shell,
+        "{client} build --progress plain --tag {name} --file {dockerfile} {labels...} {arguments...} {no_cache...} {context}"
+    );
+    docker(build).hint(
+        "the failure is printed above; where no image can be pulled, build on local bases; where the client does not \
+         support BuildKit, install its buildx plugin",
     )
 }
 
@@ -96,10 +93,4 @@ pub(super) fn version(context: &Path) -> Result<String, Error> {
         found: format!("{} has no workspace.package.version", path.display()),
         help: "give the workspace one version for all its packages".to_owned(),
     })
-}
-
-/// A command of the Docker client, by BuildKit where it builds.
-pub(super) fn docker(workspace: &Workspace) -> Cmd {
-    let client = engine::building_client().unwrap_or(engine::DOCKER);
-    workspace.tool(client, DOCKER_HELP.to_owned()).env("DOCKER_BUILDKIT", "1")
 }

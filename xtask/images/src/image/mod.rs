@@ -1,9 +1,11 @@
 //! The container images: built by a Docker engine, brought into a form whose digest depends on their content
 //! alone, with what they are made of and where they come from beside them. Why so: docs/adr/0009-images.md.
 
+mod base;
 mod bases;
 mod context;
 mod debian;
+mod docker;
 mod engine;
 mod layer;
 mod layout;
@@ -22,15 +24,16 @@ use serde::Serialize;
 use serde_json::Value;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
+use xshell::cmd;
 
 use rds_iam_process::console::Console;
 use rds_iam_process::error::Error;
 use rds_iam_process::file::{failed as file, remove_folder, replace};
 use rds_iam_process::runner::{Cmd, Runner};
-use rds_iam_process::workspace::Workspace;
+use rds_iam_process::workspace::{CARGO_HELP, Workspace};
 
-use bases::Pair;
-pub use bases::{Base, Bases};
+use base::Pair;
+pub use base::{Base, Bases};
 use normalise::{Created, Image};
 
 /// The largest an image may be, in bytes of compressed layers: machines that start download it before they
@@ -205,7 +208,7 @@ pub fn build(
         });
     }
     let digest = text(&image.descriptor["digest"]);
-    let sbom = bill_of_materials(request, &created, &image, &context, runner)?;
+    let sbom = bill_of_materials(request, &created, &image, &context, workspace, runner)?;
     let provenance = provenance::statement(request, &pair, &digest);
     let built = Built {
         name: request.which.program().to_owned(),
@@ -236,22 +239,26 @@ fn bill_of_materials(
     created: &Created,
     image: &Image,
     context: &Path,
+    workspace: &Workspace,
     runner: Runner,
 ) -> Result<Value, Error> {
     let triple = match image.config["architecture"].as_str() {
         Some("arm64") => "aarch64-unknown-linux-gnu",
         _ => "x86_64-unknown-linux-gnu",
     };
-    let cargo = |args: &[&str]| {
-        let command = Cmd::new("cargo", context, rds_iam_process::workspace::CARGO_HELP);
-        command.args(args.iter().copied()).hint("the registry may be unreachable")
-    };
+    let shell = workspace.shell();
+    shell.change_dir(context);
+    let cargo = |cmd| Cmd::from_xshell(cmd, CARGO_HELP).hint("the registry may be unreachable");
     let program = request.which.program();
-    let tree = cargo(&["tree", "--locked", "--edges", "normal,no-proc-macro", "--target", triple])
-        // Features are those of what is built together: the Dockerfiles build both.
-        .args(Which::ALL.into_iter().flat_map(|which| ["--package", which.program()]))
-        .args(["--prefix", "depth"]);
-    let metadata = cargo(&["metadata", "--locked", "--format-version", "1", "--filter-platform", triple]);
+    // Features are those of what is built together: the Dockerfiles build both.
+    let packages = Which::ALL.into_iter().flat_map(|which| ["--package", which.program()]);
+    let edges = "normal,no-proc-macro";
+    let tree = cargo(cmd!(
+        shell,
+        "cargo tree --locked --edges {edges} --target {triple} {packages...} --prefix depth"
+    ));
+    let metadata =
+        cargo(cmd!(shell, "cargo metadata --locked --format-version 1 --filter-platform {triple}"));
     let (tree_text, metadata_text) =
         (runner.capture(&tree, CARGO_ANSWERS_WITHIN)?, runner.capture(&metadata, CARGO_ANSWERS_WITHIN)?);
     let parsed = serde_json::from_str(&metadata_text).map_err(Error::answer(&metadata))?;

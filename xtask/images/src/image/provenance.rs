@@ -2,17 +2,17 @@
 //! <https://slsa.dev/spec/v1.0/provenance>
 //!
 //! It tells what was given to the build, not when or on which machine that ran: of one commit there is one.
-//! Nobody signs it; whoever trusts it trusts the registry's push rights.
+//! It is not signed: trust in it is trust in the registry's push rights.
 
 use serde_json::{Value, json};
 
-use super::bases::Pair;
+use super::base::Pair;
 use super::{Request, Tree};
 
 /// The statement about the image with a digest (`sha256:…`).
 pub(super) fn statement(request: &Request, bases: &Pair, digest: &str) -> Value {
     let hex = |digest: &str| digest.trim_start_matches("sha256:").to_owned();
-    let image = |base: &super::bases::Base| json!({"uri": format!("docker://{}", base.name), "digest": {"sha256": hex(&base.digest)}});
+    let image = |base: &super::base::Base| json!({"uri": format!("docker://{}", base.name), "digest": {"sha256": hex(&base.digest)}});
     let mut source = json!({
         "uri": format!("git+{}", request.source),
         "digest": {"gitCommit": request.commit},
@@ -40,14 +40,14 @@ pub(super) fn statement(request: &Request, bases: &Pair, digest: &str) -> Value 
     })
 }
 
-fn named(base: &super::bases::Base) -> String {
+fn named(base: &super::base::Base) -> String {
     format!("{}@{}", base.name, base.digest)
 }
 
 #[cfg(test)]
 mod tests {
     use super::super::Which;
-    use super::super::bases::{Base, Bases};
+    use super::super::base::{Base, Bases};
     use super::*;
 
     fn told(tree: Tree) -> Value {

@@ -1,4 +1,4 @@
-//! The zip that Lambda unpacks: the same bytes for the same program, whoever makes it and when.
+//! The zip that Lambda unpacks: the same bytes for the same program, on any machine and at any time.
 
 use std::io::{self, Cursor, Write};
 

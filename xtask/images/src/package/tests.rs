@@ -38,7 +38,7 @@ fn with(mut program: Vec<u8>, from: &[u8], to: &[u8]) -> Vec<u8> {
     program
 }
 
-/// The program, if it needed a C library that nobody has yet. Rust's own library asks for versions of it.
+/// The program, if it needed a C library that no system has yet. Rust's own library asks for versions of it.
 fn newer(program: Vec<u8>) -> Vec<u8> {
     match here() {
         Architecture::Arm64 => with(program, b"GLIBC_2.17\0", b"GLIBC_2.99\0"),

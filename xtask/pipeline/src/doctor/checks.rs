@@ -1,4 +1,4 @@
-//! What checks take that are not about Rust, and what the pipeline takes beside.
+//! The needs of the checks beyond Rust, and of the pipeline.
 
 use super::list::{INFRA, List, Met, Need, OPTIONAL, TEST};
 use super::machine::{Machine, Source};
@@ -81,7 +81,7 @@ fn linters(list: &List<'_>) -> Met {
     list.by_pip(&names(&missing))
 }
 
-/// What `ci` and `deploy` take beside all that.
+/// Adds what only `ci` and `deploy` need.
 pub(super) fn of_pipeline(list: &mut List<'_>) {
     list.add(
         OPTIONAL,
@@ -101,7 +101,7 @@ pub(super) fn of_pipeline(list: &mut List<'_>) {
         "apt-get install curl",
     );
     list.for_the_pipeline("curl");
-    // What lint takes is installed by it; what gates take fails them where it is missing.
+    // lint installs its own tools; a gate fails where its tool is missing.
     let rows = list.machine.tools().into_iter();
     list.needs.extend(rows.filter(|row| row.tool != Tool::Terraform && row.tool != Tool::Checkov).map(
         |row| Need {

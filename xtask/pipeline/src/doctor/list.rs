@@ -4,7 +4,7 @@ use std::cell::OnceCell;
 
 use super::machine::{Machine, Source};
 
-/// A task that looks at what it needs before its first step.
+/// A task that checks what it needs before its first step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Task {
     /// `cargo xtask demo`
@@ -69,7 +69,7 @@ impl Need {
     }
 }
 
-/// What of the list is wanted. The rest is not looked at.
+/// The part of the list that is wanted. The rest is not checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Wanted {
     All,

@@ -1,5 +1,4 @@
-//! Before the first step of a task: all that it needs is looked at, and all that can't be had is told at once, each
-//! with what to do.
+//! Checks all that a task needs before its first step, and reports all that is missing at once, each with its help.
 
 use super::list::{Met, Need, Task, Wanted};
 use super::machine::{Machine, ThisMachine};
@@ -13,8 +12,8 @@ use rds_iam_process::workspace::Workspace;
 /// The exit status where something is missing, before anything was begun.
 pub(crate) const NOT_BEGUN: u8 = 3;
 
-/// Looks at what `task` needs; the engine that runs its servers, or nothing where something is missing, which was
-/// told, or where the run was interrupted.
+/// Checks what `task` needs. Returns the engine that runs its servers, or `None` where something is missing, which was
+/// reported, or where the run was interrupted.
 pub(crate) fn preflight(
     task: Task,
     engine: Engine,
@@ -23,7 +22,7 @@ pub(crate) fn preflight(
     runner: Runner,
 ) -> Option<Chosen> {
     let machine = ThisMachine { workspace, runner };
-    look(task, engine, || engine::choose(engine, runner), &machine, console)
+    check(task, engine, || engine::choose(engine, runner), &machine, console)
 }
 
 /// One need of the list, for a stage of the pipeline.
@@ -53,7 +52,7 @@ fn why(need: &Need) -> String {
     format!("{}: {why}", need.name)
 }
 
-fn look(
+fn check(
     task: Task,
     wanted: Engine,
     choose: impl FnOnce() -> Result<Chosen, Error>,
@@ -62,7 +61,7 @@ fn look(
 ) -> Option<Chosen> {
     let chosen = choose();
     let needs = needs(machine, Wanted::Of(task), chosen.as_ref().map_or(wanted, |chosen| chosen.engine));
-    // A question that was stopped has no answer.
+    // A check that was stopped has no result.
     if runner::interrupted() {
         return None;
     }
@@ -92,13 +91,13 @@ fn fetched(needs: &[Need]) -> Vec<String> {
 
 fn missing(needs: &[Need], engine: Option<&Error>) -> Vec<String> {
     let mut lines = Vec::new();
-    let mut tell =
+    let mut report =
         |what: String, help: &str| lines.extend([format!("missing: {what}"), format!("  help: {help}")]);
     if let Some(error) = engine {
-        tell(error.to_string(), error.help().unwrap_or_default());
+        report(error.to_string(), error.help().unwrap_or_default());
     }
     for need in needs.iter().filter(|need| need.missing()) {
-        tell(why(need), &need.help);
+        report(why(need), &need.help);
     }
     lines
 }
@@ -108,14 +107,14 @@ mod tests {
     use super::super::tests::Fake;
     use super::*;
 
-    fn told(task: Task, fake: &Fake) -> String {
+    fn reported(task: Task, fake: &Fake) -> String {
         let needs = needs(fake, Wanted::Of(task), Engine::Auto);
         [fetched(&needs), missing(&needs, None)].concat().join("\n")
     }
 
     #[test]
     fn a_bare_machine_fetches_all_that_it_can() {
-        insta::assert_snapshot!(told(Task::Test, &Fake::bare()), @"
+        insta::assert_snapshot!(reported(Task::Test, &Fake::bare()), @"
         fetched by this run, once: AWS API: moto and botocore, from the Python Package Index
         fetched by this run, once: MySQL server: from Debian's packages
         fetched by this run, once: docker-registry: from this machine's package sources
@@ -126,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn what_can_not_be_had_is_all_told_at_once() {
+    fn what_can_not_be_had_is_all_reported_at_once() {
         let fake = Fake {
             without: &["cc", "docker", "terraform", "python3 -c"],
             unreachable: &["packages", "python", "images", "terraform"],
@@ -134,7 +133,7 @@ mod tests {
             disk: Some(1),
             ..Fake::bare()
         };
-        insta::assert_snapshot!(told(Task::Test, &fake), @"
+        insta::assert_snapshot!(reported(Task::Test, &fake), @"
         fetched by this run, once: cargo-deny: built from its crate, in about two minutes
         missing: C compiler: links programs, builds aws-lc
           help: apt-get install gcc libc6-dev
@@ -169,11 +168,11 @@ mod tests {
             provider: Some("none"),
             ..Fake::bare()
         };
-        insta::assert_snapshot!(told(Task::Crates, &fake), @"
+        insta::assert_snapshot!(reported(Task::Crates, &fake), @"
         fetched by this run, once: AWS API: moto and botocore, from the Python Package Index
         fetched by this run, once: MySQL server: from Debian's packages
         ");
-        assert_eq!(told(Task::Demo, &fake), told(Task::Crates, &fake));
+        assert_eq!(reported(Task::Demo, &fake), reported(Task::Crates, &fake));
     }
 
     #[test]
@@ -182,12 +181,12 @@ mod tests {
         let unreachable = &["packages", "python", "images", "terraform", "actionlint"];
         let fake = Fake { unreachable, has_cargo_deny: true, ..Fake::default() };
         for task in [Task::Demo, Task::Crates, Task::Test, Task::Infra] {
-            assert_eq!(told(task, &fake), "");
+            assert_eq!(reported(task, &fake), "");
         }
     }
 
     #[test]
-    fn an_engine_that_was_asked_for_and_is_not_there_is_told_with_the_rest() {
+    fn an_engine_that_was_named_and_is_missing_is_reported_with_the_rest() {
         let wrong =
             || Err(Error::Found { found: "no Docker engine answers".into(), help: "start it".into() });
         let without = Fake { without: &["cc"], ..Fake::default() };
@@ -196,8 +195,8 @@ mod tests {
         assert_eq!(lines[..2], ["missing: no Docker engine answers", "  help: start it"]);
         assert!(lines.contains(&"missing: C compiler: links programs, builds aws-lc".to_owned()));
         let ready = Fake::default();
-        assert!(look(Task::Demo, Engine::Docker, wrong, &ready, Console::silent()).is_none());
+        assert!(check(Task::Demo, Engine::Docker, wrong, &ready, Console::silent()).is_none());
         let chosen = || Ok(Chosen { engine: Engine::Process, why: String::new() });
-        assert!(look(Task::Demo, Engine::Auto, chosen, &ready, Console::silent()).is_some());
+        assert!(check(Task::Demo, Engine::Auto, chosen, &ready, Console::silent()).is_some());
     }
 }

@@ -1,4 +1,4 @@
-//! What the doctor says about machines that do not exist.
+//! The doctor's output for machines that do not exist.
 
 use super::checks::terraform;
 use super::list::Task;
@@ -7,7 +7,7 @@ use super::needs::{DISK_NEEDED, DISK_NEEDED_ONCE_BUILT, GB, MEMORY_NEEDED, pytho
 use super::*;
 use rds_iam_process::tools::{self, Tool};
 
-/// A Debian with all that is needed, less what a test takes away.
+/// A Debian with all that is needed, less what a test removes.
 #[derive(Debug, Default)]
 pub(super) struct Fake {
     pub(super) without: &'static [&'static str],

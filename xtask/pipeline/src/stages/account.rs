@@ -1,4 +1,4 @@
-//! An account to deploy to: on this machine a stage stands it up, as an administrator does on AWS.
+//! An account to deploy to: on this machine a stage creates it, as an administrator does on AWS.
 
 use serde_json::Value;
 
@@ -67,7 +67,7 @@ pub(super) const END: Stage = Stage {
     },
 };
 
-/// stacks/account on this machine. Its state lies in the account's folder, and goes with it.
+/// stacks/account on this machine. Its state is in the account's folder, and is removed with it.
 struct AccountStack {
     stack: Stack,
     state: String,

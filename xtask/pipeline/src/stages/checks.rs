@@ -52,7 +52,7 @@ pub(super) const PROGRAMS: Stage = Stage {
         if workspace::is_prebuilt() {
             return Ok(vec![Action::new("find what was built elsewhere", move |_| built_elsewhere(context))]);
         }
-        // Where the tests run too, and where this machine plays AWS, all is needed and built at once: built one
+        // Where the tests run too, and where this machine emulates AWS, all is needed and built at once: built one
         // by one, packages have other features, and everything would be built twice.
         if context.environment.is_none() || context.is_local() {
             return Ok(vec![
@@ -91,8 +91,8 @@ fn built_elsewhere(context: &Context<'_>) -> Result<Option<String>, Error> {
     match files.iter().find(|file| !file.is_file()) {
         None => Ok(Some("built elsewhere".to_owned())),
         Some(missing) => Err(Error::Found {
-            found: format!("{} was not handed over by the job that builds", missing.display()),
-            help: "a package lies in target/lambda, and build.yml is called with `parts: package` or `all`"
+            found: format!("{} was not passed on by the job that builds", missing.display()),
+            help: "a package is in target/lambda, and build.yml is called with `parts: package` or `all`"
                 .to_owned(),
         }),
     }
@@ -121,7 +121,7 @@ pub(super) const TEST: Stage = Stage {
     actions: |context| {
         let workspace = context.workspace;
         let chosen = Engine::from_env().and_then(|engine| engine::choose(engine, here().runner));
-        // Where it can't be had, preflight tells why.
+        // Where it can't be had, preflight reports why.
         let engine = chosen.map_or(Engine::Docker, |chosen| chosen.engine);
         let what = format!("`cargo xtask test --engine {}`", engine.as_str());
         Ok(vec![all_of(&what, move |io| test::own_steps(engine, workspace, io.runner))])
@@ -183,15 +183,15 @@ pub(super) const CHECKOV: Stage = Stage {
     },
 };
 
-/// A pinned tool; where it is not there, as it would be. Preflight has told that.
+/// A pinned tool; where it is missing, its expected path. Preflight has reported that.
 pub(super) fn found(tool: Tool, context: &Context<'_>) -> tools::Found {
     tools::find(tool, context.workspace, here().runner)
         .unwrap_or_else(|_| tools::assumed(tool, context.workspace))
 }
 
-/// Looks of one tool, judged together.
-pub(super) fn gate<'c>(context: &'c Context<'_>, looks: Vec<Gate>) -> Action<'c> {
-    Action::new(shown(looks.iter().flat_map(Gate::commands)), move |io| passed(context, &looks, io))
+/// Gates of one tool, judged together.
+pub(super) fn gate<'c>(context: &'c Context<'_>, checks: Vec<Gate>) -> Action<'c> {
+    Action::new(shown(checks.iter().flat_map(Gate::commands)), move |io| passed(context, &checks, io))
 }
 
 /// Commands of one action, as a dry run shows them.
@@ -200,15 +200,15 @@ pub(super) fn shown<'a>(commands: impl IntoIterator<Item = &'a Cmd>) -> String {
     shown.join("\n  ")
 }
 
-fn passed(context: &Context<'_>, looks: &[Gate], io: &Io) -> Result<Option<String>, Error> {
+fn passed(context: &Context<'_>, checks: &[Gate], io: &Io) -> Result<Option<String>, Error> {
     let today = clock::date(context.now);
-    match gates::pass(looks, context.workspace, today, io.console, io.runner)? {
+    match gates::pass(checks, context.workspace, today, io.console, io.runner)? {
         Outcome::Passed => Ok(None),
         Outcome::Warned(note) | Outcome::NotRun(note) => Ok(Some(note)),
     }
 }
 
-/// Steps as one action: their own table tells the rest.
+/// Steps as one action, which prints a table of its steps.
 fn all_of<'c>(command: &str, steps: impl Fn(&Io) -> Vec<Step<'c>> + Send + 'c) -> Action<'c> {
     let names = steps::names(&steps(&here()));
     Action::new(format!("of {command}: {names}"), move |io| {
@@ -222,7 +222,7 @@ fn all_of<'c>(command: &str, steps: impl Fn(&Io) -> Vec<Step<'c>> + Send + 'c) -
     })
 }
 
-/// Where a stage is only told about.
+/// The console and runner of a stage that is only described.
 fn here() -> Io {
     let console = Console::from_env();
     Io { console, runner: Runner::new(console) }

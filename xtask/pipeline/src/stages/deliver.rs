@@ -21,11 +21,11 @@ use rds_iam_process::runner::Cmd;
 
 /// The address, within a container, of the settings that are mounted into it.
 const CONF_IN_IMAGE: &str = "/etc/rds-iam/rds.conf";
-/// One question to the app.
+/// The limit of one request to the app.
 const ANSWERS_WITHIN: Duration = Duration::from_secs(20);
-/// One question on an instance: Systems Manager has two minutes.
+/// The limit of one question on an instance: Systems Manager has two minutes.
 const IDENTITY_WITHIN: Duration = Duration::from_secs(180);
-/// What a user has that logs in by token.
+/// The plugin of a user that logs in by token.
 const PLUGIN: &str = "AWSAuthenticationPlugin";
 const CURL: Need = Need::Packaged("curl");
 
@@ -113,7 +113,7 @@ pub(super) const BOOTSTRAP: Stage = Stage {
         committed(context, rights)
     },
     actions: |context| match context.environment()?.kind {
-        // Nobody but the function, within the network, can reach the database.
+        // Only the function, within the network, can reach the database.
         EnvironmentKind::Aws => {
             let invoke = ["invoke-bootstrap", "--mode", "apply", "--outputs", &outputs::path(context)];
             Ok(vec![context.program("rds-iam")?.args(invoke).into()])
@@ -214,7 +214,7 @@ fn record(context: &Context<'_>) -> String {
     context.file("rollout.json").display().to_string()
 }
 
-/// bootstrap from its image, pulled from the registry by digest, against the server that plays the instance.
+/// bootstrap from its image, pulled from the registry by digest, against the server that emulates the instance.
 fn bootstrap_here(context: &Context<'_>, io: &Io) -> Result<(), Error> {
     let pushed: Value = file::json(&context.file("pushed-bootstrap.json"), "cargo xtask ecr-push --env E")?;
     let image = format!(
@@ -233,7 +233,7 @@ fn bootstrap_here(context: &Context<'_>, io: &Io) -> Result<(), Error> {
     let mut run = docker().args(["run", "--rm", "--pull=never", "--read-only", "--cap-drop=ALL"]).args([
         "--security-opt=no-new-privileges",
         "--network=host",
-        // The account's credentials are the user's own, and for nobody else to read.
+        // The account's credentials belong to the user, and no other user can read them.
         &format!("--user={}:{}", getuid().as_raw(), getgid().as_raw()),
         &mount(&context.file("rds.conf").display().to_string(), CONF_IN_IMAGE),
         &mount(&database.ca_file, &database.ca_file),

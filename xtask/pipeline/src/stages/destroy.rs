@@ -1,4 +1,4 @@
-//! The way back to nothing.
+//! The stages that destroy an environment.
 
 use std::fs;
 
@@ -33,11 +33,11 @@ pub(super) const DESTROY_PLAN: Stage = Stage {
 
 pub(super) const SNAPSHOT: Stage = Stage {
     name: "snapshot",
-    purpose: "Take a last snapshot of the database, unless told not to",
+    purpose: "Take a last snapshot of the database, unless --no-snapshot is given",
     inputs: &[Artifact::Programs, Artifact::Outputs, Artifact::DestroyPlan],
     outputs: &[Artifact::Snapshot],
     effect: Effect::Destructive,
-    undo: "aws rds delete-db-snapshot. It is encrypted with the deployment's key: docs/pipeline.md tells how to keep it",
+    undo: "aws rds delete-db-snapshot. It is encrypted with the deployment's key: docs/pipeline.md says how to keep it",
     // As long as one session of the role lasts, less what comes before.
     minutes: 105,
     exit: 33,
@@ -61,7 +61,7 @@ pub(super) const SNAPSHOT: Stage = Stage {
         }
         let environment = context.environment()?;
         let instance = environment.deployment();
-        // RDS takes letters, digits and hyphens.
+        // RDS accepts letters, digits and hyphens.
         let at = clock::rfc3339(context.now).replace([':', 'T', 'Z'], "-");
         let name = format!("{instance}-final-{}", at.trim_end_matches('-'));
         let take = ["snapshot", "--instance", &instance, "--name", &name, "--region", &environment.region];

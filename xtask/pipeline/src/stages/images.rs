@@ -60,19 +60,19 @@ pub(super) const TRIVY: Stage = Stage {
     needs: |_| vec![Need::Tool(Tool::Trivy)],
     actions: |context| {
         let (trivy, workspace) = (found(Tool::Trivy, context), context.workspace);
-        let mut looks =
+        let mut checks =
             vec![gates::trivy_config(&trivy, workspace), gates::trivy_repository(&trivy, workspace)];
         for which in Which::ALL {
             let (name, images) = (which.name(), context.images());
-            looks.push(gates::trivy_image(name, &images.join(name), &trivy, workspace));
-            looks.push(gates::trivy_sbom(
+            checks.push(gates::trivy_image(name, &images.join(name), &trivy, workspace));
+            checks.push(gates::trivy_sbom(
                 name,
                 &images.join(format!("{name}.sbom.cdx.json")),
                 &trivy,
                 workspace,
             ));
         }
-        Ok(vec![gate(context, looks)])
+        Ok(vec![gate(context, checks)])
     },
 };
 

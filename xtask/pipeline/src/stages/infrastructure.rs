@@ -104,7 +104,7 @@ pub(super) const RDS_CONF: Stage = Stage {
         if !context.is_local() {
             return Ok(vec![conf.into()]);
         }
-        // The server that plays the instance is dialled at another address, and is of another authority.
+        // The server that emulates the instance has another address to dial and another certificate authority.
         let what =
             format!("$ {} --dial <its address on this machine> --ca-bundle <its authority>", conf.shown());
         Ok(vec![Action::new(what, move |io| {

@@ -33,7 +33,7 @@ pub(super) fn plan<'c>(
     let mut args = vec!["plan".to_owned(), "-input=false".to_owned(), "-no-color".to_owned()];
     args.extend(sources.variables.iter().map(|file| format!("-var-file={}", file.display())));
     args.push(format!("-out={}", files.plan.display()));
-    // Who only looks keeps nobody out, and the role of pull requests may not write.
+    // A plan that is not applied locks out no other run, and the role of pull requests may not write.
     args.extend((!context.applies).then(|| "-lock=false".to_owned()));
     args.extend(more.iter().map(|&more| more.to_owned()));
     actions.push(locked(stack.cmd(args).within(ANSWERS_WITHIN)));
@@ -119,7 +119,7 @@ pub(super) fn check_sources<'c>(context: &'c Context<'_>, name: &'static str) ->
     }))
 }
 
-/// Whether a resource of `kind` goes by `<name>.tfplan`: the plan knows better than the state, for it asked AWS.
+/// Whether a resource of `kind` goes by `<name>.tfplan`: the plan is more recent than the state, for Terraform asked AWS.
 ///
 /// # Errors
 /// When Terraform can't read the plan.
@@ -163,7 +163,7 @@ impl PlanFiles {
     }
 }
 
-/// A plan that holds a secret is not handed on.
+/// Refuses a plan that holds a secret: its files are passed on.
 fn no_secrets(json: &Path) -> Result<Option<String>, Error> {
     let found = bundle::sensitive(&file::json(json, "cargo xtask plan --env E")?);
     if found.is_empty() {
@@ -181,12 +181,12 @@ fn no_secrets(json: &Path) -> Result<Option<String>, Error> {
     })
 }
 
-/// A Terraform command; where somebody else holds the state's lock, it says who.
+/// A Terraform command; where another run holds the state's lock, its error names the holder.
 fn locked<'c>(cmd: Cmd) -> Action<'c> {
     Action::new(format!("$ {}", cmd.shown()), move |io| io.runner.run(&cmd).map(|()| None).map_err(holder))
 }
 
-/// The holder of the lock, from the end of what Terraform printed: it has no other way to tell.
+/// The holder of the lock, from the end of what Terraform printed: it reports the holder nowhere else.
 fn holder(error: RunError) -> Error {
     let RunError::Failed { tail, .. } = &error else { return error.into() };
     let field = |name: &str| {

@@ -42,7 +42,7 @@ pub(super) const PROMOTE: Stage = Stage {
             ]);
         }
         needs.push(Need::Program("git", "apt-get install git"));
-        // A repository that is no name is told when the stage begins.
+        // An invalid repository name is reported when the stage begins.
         if !matches!(attestation::repository(context), Ok(None)) {
             needs.push(Need::Program("gh", attestation::GH_HELP));
         }
@@ -135,14 +135,14 @@ fn promote(context: &Context<'_>, io: &Io) -> Result<Option<String>, Error> {
     )))
 }
 
-/// What was built from a branch, or from changes of somebody's own, is not promoted.
+/// Refuses an image that was built from another branch, or from uncommitted changes.
 fn on_main(context: &Context<'_>, commit: &str, io: &Io) -> Result<(), Error> {
     // A name of git's, such as main itself, is no commit that an image was built from.
     let is_id = commit.len() == 40 && commit.bytes().all(|byte| byte.is_ascii_hexdigit());
     if !is_id {
         return Err(Error::Found {
             found: format!("the image says that it was built from {commit:?}, which is no commit's id"),
-            help: "deploy from a commit, without changes of your own, and promote that".to_owned(),
+            help: "deploy from a commit, without uncommitted changes, and promote that".to_owned(),
         });
     }
     let git = |args: &[&str]| {

@@ -21,7 +21,7 @@ pub(super) fn push_rights(environment: &Environment) -> Vec<(&'static str, Strin
 }
 
 /// What asks an instance as whom it logs in. The document is AWS's own; which instances may be asked, a tag decides, of
-/// which IAM's simulator is not told.
+/// and IAM's simulator does not know it.
 pub(super) fn identity_rights(environment: &Environment) -> Vec<(&'static str, String)> {
     vec![("ssm:SendCommand", format!("ssm:{}::document/AWS-RunShellScript", environment.region))]
 }

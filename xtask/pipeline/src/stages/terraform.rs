@@ -37,7 +37,7 @@ pub(super) fn terraform_needs(context: &Context<'_>) -> Vec<Need> {
 }
 
 /// `terraform init` with the environment's state; on this machine, after telling Terraform what only this
-/// machine knows.
+/// machine can provide.
 pub(super) fn init<'c>(context: &'c Context<'_>) -> Result<Vec<Action<'c>>, Error> {
     let environment = context.environment()?;
     let local = context.is_local();
@@ -64,7 +64,7 @@ pub(super) fn init<'c>(context: &'c Context<'_>) -> Result<Vec<Action<'c>>, Erro
     Ok(actions)
 }
 
-/// What a deployment on this machine is told besides its tfvars, as a person writes it on AWS.
+/// Writes the settings of a deployment on this machine besides its tfvars, which a person writes on AWS.
 fn local_settings(context: &Context<'_>, backend: &Path, runner: Runner) -> Result<(), Error> {
     let account = account::outputs(context, runner)?;
     let mut text = String::new();
@@ -115,7 +115,7 @@ pub(super) fn read_outputs<'c>(context: &'c Context<'_>) -> Result<Vec<Action<'c
             let environment = &context.environment()?.name;
             // Terraform forgets outputs before resources; where nothing was ever deployed there is no state to list.
             if context.destroys && io.runner.ask(&list).is_ok() {
-                return Ok(Some("none any more: a destruction that stopped half-way goes on".to_owned()));
+                return Ok(Some("none any more: a destruction that stopped half-way continues".to_owned()));
             }
             return Err(Error::Found {
                 found: format!("the state of {environment} has no outputs: nothing is deployed there"),

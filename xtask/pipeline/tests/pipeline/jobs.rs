@@ -44,13 +44,13 @@ fn what_was_not_handed_over_is_named() {
     let repo = TestRepo::new();
     repo.hand_over();
     let ended = repo.run(&["deploy", "--env", "dev", "--until", "plan"], &[PREBUILT]);
-    ended.expect(23).assert_contains("lambda/x.zip was not handed over");
+    ended.expect(23).assert_contains("lambda/x.zip was not passed on");
     assert!(!repo.calls().contains("terraform plan"));
 }
 
 /// A destruction that stopped half-way has no outputs any more, in whichever of its steps.
 #[test]
-fn a_destruction_in_steps_goes_on_where_it_stopped() {
+fn a_destruction_in_steps_continues_where_it_stopped() {
     let repo = TestRepo::new();
     repo.hand_over();
     repo.run(&["programs", "--env", "dev"], &[]).expect(0);

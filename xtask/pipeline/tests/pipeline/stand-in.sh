@@ -112,9 +112,11 @@ case "$call" in
 "python -I -m checkov.main --version" | "python -I -m checkov.main -v") echo 3.3.30 ;;
 "python -I -m checkov.main"*)
     files=$(option --output-file-path "$@")
-    sarif=$(echo "$files" | cut -d, -f2)
+    sarif=$(echo "$files" | cut -d, -f1)
     cp "$STAND_INS/checkov.sarif" "$sarif"
-    echo '{"summary": {"passed": 1, "failed": 0, "skipped": 0, "parsing_errors": 0}}' >"$(echo "$files" | cut -d, -f3)"
+    passed='{"check_id": "CKV_AWS_16"}, {"check_id": "CKV_AWS_17"}, {"check_id": "CKV_AWS_79"}'
+    echo '{"results": {"passed_checks": ['"$passed"']}, "summary": {"passed": 3, "failed": 0, "skipped": 0, "parsing_errors": 0}}' \
+        >"$(echo "$files" | cut -d, -f2)"
     ;;
 "python3 -m venv "*)
     for folder; do :; done

@@ -66,7 +66,7 @@ pub fn watch_signals(tell: impl Fn(&str) + Send + 'static) -> io::Result<()> {
     Ok(())
 }
 
-/// Whether somebody asked for the end of the whole run.
+/// Whether a signal asked for the end of the whole run.
 pub fn interrupted() -> bool {
     INTERRUPTED.load(Ordering::SeqCst)
 }
@@ -133,7 +133,7 @@ pub(super) fn wait(
     let deadline = within.map(|within| Instant::now() + within);
     let mut asked = None;
     loop {
-        // Looked at a few times a second: whoever stops it does not know our channel.
+        // Polled a few times a second: the task that stops it does not have our channel.
         let status = match ended.recv_timeout(Duration::from_millis(200)) {
             Ok(status) => status?,
             Err(mpsc::RecvTimeoutError::Disconnected) => return Err(closed(())),

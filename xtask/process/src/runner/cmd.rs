@@ -68,8 +68,8 @@ impl Cmd {
         self
     }
 
-    /// Sets variables that many commands share. They are not echoed with each: whoever sets them tells
-    /// about them once.
+    /// Sets variables that many commands share. They are not echoed with each: the caller
+    /// prints them once.
     #[must_use]
     pub fn settings<'s, V: AsRef<str> + 's>(mut self, settings: &'s [(&str, V)]) -> Self {
         let shared = settings.iter().map(|(name, value)| ((*name).to_owned(), value.as_ref().to_owned()));
@@ -111,7 +111,7 @@ impl Cmd {
         )
     }
 
-    /// The program and its variables, ready to be started by whoever keeps it running.
+    /// The program and its variables, ready to be started by a caller that keeps it running.
     pub fn process(&self) -> Command {
         #[expect(clippy::disallowed_methods, reason = "this is the one runner that the ban points to")]
         let mut process = Command::new(&self.program);
@@ -177,7 +177,7 @@ pub enum RunError {
     /// It took longer than it may and was ended.
     #[error("`{command}` was ended: it took longer than {} s", within.as_secs())]
     TimedOut { command: String, within: Duration },
-    /// Somebody stopped the run, or another part of it failed.
+    /// A signal stopped the run, or another part of it failed.
     #[error("`{command}` was stopped")]
     Stopped { command: String },
     /// The pipe to it broke.

@@ -22,7 +22,7 @@ pub use children::{Owner, interrupted, is_stopped, stop, watch_signals};
 pub use cmd::{Cmd, RunError, Tail};
 
 /// A question to a program (`--version`, `git ls-files`) that takes longer has no answer: a Docker
-/// client waits for ever for an engine that hangs.
+/// client waits forever for an engine that hangs.
 const ANSWER_WITHIN: Duration = Duration::from_secs(30);
 /// How long output may still come after a program ended. Longer means that something it left
 /// running holds the pipe, which must not hold us.
@@ -107,7 +107,7 @@ impl Runner {
         let (console, copied) = (self.console, Arc::clone(&tail));
         thread::spawn(move || {
             let result = copy(reader, &mut console.out(), &copied);
-            // Nobody listens any more if the wait below ran out.
+            // The receiver is gone if the wait below ran out.
             drop(done.send(result));
         });
         let within = self.left(cmd.limit());

@@ -121,7 +121,7 @@ fn a_command_that_takes_too_long_is_ended_with_all_that_it_started() {
         std::fs::read_to_string(&file).ok().filter(|pid| pid.ends_with('\n'))
     });
     let gone = format!("/proc/{}/cmdline", pid.unwrap().trim());
-    // Killed; the kernel takes its time, and whoever inherited it may not have reaped it yet.
+    // Killed; the kernel takes its time, and the process that inherited it may not have reaped it yet.
     let started = Instant::now();
     while std::fs::read(&gone).is_ok_and(|command| !command.is_empty()) {
         assert!(started.elapsed() < Duration::from_secs(30), "{gone} is still there");

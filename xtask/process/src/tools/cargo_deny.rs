@@ -2,11 +2,13 @@
 
 use std::path::PathBuf;
 
+use xshell::cmd;
+
 use crate::console::{Console, Style};
 use crate::error::Error;
 use crate::file;
 use crate::runner::{Cmd, Runner};
-use crate::workspace::Workspace;
+use crate::workspace::{CARGO_HELP, Workspace};
 
 /// The version of cargo-deny whose rules `deny.toml` is written for.
 pub const CARGO_DENY_VERSION: &str = "0.20.2";
@@ -19,8 +21,9 @@ pub fn cargo_deny_help() -> String {
 /// Where a cargo-deny of the pinned version already is: on `PATH`, or in the cache.
 pub fn find_cargo_deny(workspace: &Workspace, runner: Runner) -> Option<String> {
     let cached = cached(workspace).join("bin/cargo-deny").display().to_string();
+    let shell = workspace.shell();
     ["cargo-deny".to_owned(), cached].into_iter().find(|program| {
-        let asked = Cmd::new(program, &workspace.root, cargo_deny_help()).args(["--version"]);
+        let asked = Cmd::from_xshell(cmd!(shell, "{program} --version"), cargo_deny_help());
         runner.ask(&asked).is_ok_and(|version| version.trim() == format!("cargo-deny {CARGO_DENY_VERSION}"))
     })
 }
@@ -44,9 +47,12 @@ pub fn cargo_deny(workspace: &Workspace, console: Console, runner: Runner) -> Re
     // A fixed name: what an interrupted build left behind is taken up, and removed, by the next.
     let build = BuildFolder(workspace.cache.join("tmp").join(format!("cargo-deny-{CARGO_DENY_VERSION}")));
     // It runs for a second: what optimisation saves there, it costs many times over here.
-    let install = workspace
-        .cargo(["install", "--locked", "--version", CARGO_DENY_VERSION, "cargo-deny", "--root"])
-        .args([root.display().to_string(), "--target-dir".to_owned(), build.0.display().to_string()])
+    let (shell, target) = (workspace.shell(), &build.0);
+    let install = cmd!(
+        shell,
+        "cargo install --locked --version {CARGO_DENY_VERSION} cargo-deny --root {root} --target-dir {target}"
+    );
+    let install = Cmd::from_xshell(install, CARGO_HELP)
         .env("CARGO_PROFILE_RELEASE_OPT_LEVEL", "0")
         .env("CARGO_PROFILE_RELEASE_LTO", "off")
         .env("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "16")

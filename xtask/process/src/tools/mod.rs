@@ -5,6 +5,7 @@
 
 mod cargo_deny;
 mod install;
+mod on_demand;
 mod pins;
 mod python;
 pub mod reach;
@@ -25,7 +26,7 @@ use crate::workspace::Workspace;
 use pins::Source;
 
 pub use cargo_deny::{CARGO_DENY_VERSION, cargo_deny, cargo_deny_help, find_cargo_deny};
-pub use python::{Zigbuild, checkov, zigbuild};
+pub use on_demand::{Zigbuild, checkov, zigbuild};
 pub use table::{Row, Tools, rows, run};
 pub use terraform::{TERRAFORM_HELP, is_new_enough_terraform};
 
@@ -134,8 +135,8 @@ pub fn find(tool: Tool, workspace: &Workspace, runner: Runner) -> Result<Found, 
     find_in(tool, workspace, std::env::var_os("PATH").as_deref(), runner)
 }
 
-/// A tool of `cargo xtask lint`, installed where it is not here yet: whoever runs the tests for the first time
-/// has none of them.
+/// A tool of `cargo xtask lint`, installed if missing: a first run of the tests finds
+/// none of them.
 ///
 /// # Errors
 /// When it can't be fetched; the help says what else will do.
@@ -255,7 +256,7 @@ fn find_in(tool: Tool, workspace: &Workspace, path: Option<&OsStr>, runner: Runn
     if let Some(found) = in_cache(tool, workspace) {
         return Ok(found);
     }
-    // The fork's program has the name of the original: on PATH, nobody could tell which of them it is.
+    // The fork's program has the name of the original: on PATH, the two could not be distinguished.
     let on_path =
         path.filter(|_| tool != Tool::ActionlintFork).and_then(|path| on_path(tool.program(), path));
     let Some(program) = on_path else {

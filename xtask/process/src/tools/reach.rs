@@ -6,6 +6,8 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
+use xshell::cmd;
+
 use crate::file;
 use crate::runner::{Cmd, RunError, Runner};
 use crate::workspace::Workspace;
@@ -24,7 +26,7 @@ const MIRROR_VARIABLE: &str = "RDS_IAM_EMULATOR_DEBIAN_MIRROR";
 /// # Errors
 /// curl's last line, or that there is no curl.
 pub fn release(url: &str, workspace: &Workspace, runner: Runner) -> Result<(), String> {
-    answer(&curl(workspace).args(["--fail", "--location", "--head", url]), runner)
+    answer(&head(url, &["--fail", "--location"], workspace), runner)
 }
 
 /// Why nothing can be asked of the host of `url`, whatever it would answer.
@@ -32,17 +34,19 @@ pub fn release(url: &str, workspace: &Workspace, runner: Runner) -> Result<(), S
 /// # Errors
 /// What the connection met.
 pub fn host(url: &str, workspace: &Workspace, runner: Runner) -> Result<(), String> {
-    match runner.ask_within(&curl(workspace).args(["--head", url]), WITHIN) {
+    match runner.ask_within(&head(url, &[], workspace), WITHIN) {
         Err(RunError::NotFound { .. }) => connect(url),
         asked => asked.map(drop).map_err(|error| last_line(&error)),
     }
 }
 
-fn curl(workspace: &Workspace) -> Cmd {
-    workspace
-        .tool("curl", "apt-get install curl".to_owned())
-        .args(["--silent", "--show-error", "--connect-timeout", CONNECT_WITHIN, "--max-time", ANSWER_WITHIN])
-        .args(["--output", "/dev/null"])
+fn head(url: &str, options: &[&str], workspace: &Workspace) -> Cmd {
+    let shell = workspace.shell();
+    let curl = cmd!(
+        shell,
+        "curl --silent --show-error --connect-timeout {CONNECT_WITHIN} --max-time {ANSWER_WITHIN} --output /dev/null {options...} --head {url}"
+    );
+    Cmd::from_xshell(curl, "apt-get install curl")
 }
 
 /// The same where there is no curl.
@@ -85,19 +89,13 @@ pub fn packages(workspace: &Workspace, runner: Runner) -> Result<(), String> {
     file::make_folder(&folder).map_err(|error| error.to_string())?;
     let to = folder.join(format!("reached-{}", std::process::id()));
     let mut why = "apt knows no source of packages".to_owned();
+    let shell = workspace.shell();
     for source in sources {
-        let fetch = workspace
-            .tool("/usr/lib/apt/apt-helper", String::new())
-            .args([
-                "-o",
-                "Acquire::http::Timeout=5",
-                "-o",
-                "Acquire::https::Timeout=5",
-                "-o",
-                "Acquire::Retries=0",
-            ])
-            .args(["download-file".to_owned(), source, to.display().to_string()]);
-        let answered = answer(&fetch, runner);
+        let fetch = cmd!(
+            shell,
+            "/usr/lib/apt/apt-helper -o Acquire::http::Timeout=5 -o Acquire::https::Timeout=5 -o Acquire::Retries=0 download-file {source} {to}"
+        );
+        let answered = answer(&Cmd::from_xshell(fetch, ""), runner);
         // It is not wanted, and what can't be removed is replaced by the next.
         drop(file::remove(&to));
         match answered {
@@ -111,12 +109,9 @@ pub fn packages(workspace: &Workspace, runner: Runner) -> Result<(), String> {
 /// The `InRelease` files of up to three repositories of this machine.
 fn sources(workspace: &Workspace, runner: Runner) -> Result<Vec<String>, String> {
     let format = "$(REPO_URI)dists/$(RELEASE)/InRelease";
-    let ask = workspace.tool("apt-get", String::new()).args([
-        "indextargets",
-        "--format",
-        format,
-        "Created-By: Packages",
-    ]);
+    let shell = workspace.shell();
+    let ask =
+        Cmd::from_xshell(cmd!(shell, "apt-get indextargets --format {format} 'Created-By: Packages'"), "");
     let mut sources: Vec<String> = runner
         .ask_within(&ask, WITHIN)
         .map_err(|error| last_line(&error))?

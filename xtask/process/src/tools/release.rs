@@ -6,6 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
+use xshell::cmd;
 
 use super::Tool;
 use super::pins::Archive;
@@ -19,16 +20,16 @@ const PROGRAM_MODE: u32 = 0o755;
 
 /// The command that downloads `url` to `to`: nothing but HTTPS, also where it is sent on.
 pub(super) fn download(tool: Tool, url: &str, to: &Path, workspace: &Workspace) -> Cmd {
-    let options = ["--fail", "--location", "--proto", "=https", "--proto-redir", "=https", "--silent"];
-    workspace
-        .tool("curl", "apt-get install curl".to_owned())
-        .args(options)
-        .args(["--show-error", "--retry", "3", "--output", &to.display().to_string(), url])
-        .hint(format!(
-            "the host must be reachable; where it is not, {}put {tool} {} on PATH",
-            if tool == Tool::Actionlint { "run cargo xtask tools install actionlint-fork, or " } else { "" },
-            tool.version()
-        ))
+    let shell = workspace.shell();
+    let curl = cmd!(
+        shell,
+        "curl --fail --location --proto =https --proto-redir =https --silent --show-error --retry 3 --output {to} {url}"
+    );
+    Cmd::from_xshell(curl, "apt-get install curl").hint(format!(
+        "the host must be reachable; where it is not, {}put {tool} {} on PATH",
+        if tool == Tool::Actionlint { "run cargo xtask tools install actionlint-fork, or " } else { "" },
+        tool.version()
+    ))
 }
 
 /// Downloads the tool's archive and leaves its program in `scratch`, alone.

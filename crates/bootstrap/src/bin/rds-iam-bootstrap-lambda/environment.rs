@@ -1,4 +1,4 @@
-//! The settings: the keys of `rds.conf`, and the text of a users file, from the function's environment.
+//! The settings: the keys of `rds.conf` and the text of a users file, from the function's environment.
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -12,14 +12,14 @@ use crate::error::FunctionError;
 /// The text of a users file.
 const USERS: &str = "RDS_IAM_USERS";
 
-/// The users file of the package, read where [`USERS`] is not set.
+/// The users file of the package, read if [`USERS`] is not set.
 const USERS_FILE: &str = "users.toml";
 
 /// The folder of the unpacked package. Lambda sets it.
 const PACKAGE: &str = "LAMBDA_TASK_ROOT";
 
-/// Reads the deployment and what should exist there. Variables that are no keys belong to Lambda or to
-/// the AWS SDK, and are not looked at.
+/// Reads the deployment and the declaration. Variables that are not keys belong to Lambda or to the AWS SDK, and are
+/// ignored.
 pub(crate) fn deployment(
     variable: impl Fn(&str) -> Option<OsString>,
 ) -> Result<(RdsConf, Declaration), FunctionError> {
@@ -38,13 +38,13 @@ pub(crate) fn deployment(
 
 const NO_USERS: &str =
     "RDS_IAM_USERS is missing, and the package has no users.toml: set it to the text of a users file";
-const NOT_TEXT: &str = "is not text on one line, in UTF-8: set it anew";
+const NOT_TEXT: &str = "must be one line of UTF-8 text";
 
-/// Every problem begins with its variable.
+/// Reads the keys of `rds.conf`. Every problem begins with its variable.
 fn conf(variable: impl Fn(&str) -> Option<OsString>) -> Result<RdsConf, Vec<String>> {
     let mut problems = Vec::new();
-    let mut said = |name: &str, what: &str| problems.push(format!("{name} {what}"));
-    // As lines, so that a variable means what the same key does in a file, and is refused as it is there.
+    let mut add = |name: &str, problem: &str| problems.push(format!("{name} {problem}"));
+    // As lines of a file, so that a variable has the same meaning and the same checks as the key.
     let mut lines = String::new();
     let mut left_out = Vec::new();
     for key in KEYS {
@@ -54,7 +54,7 @@ fn conf(variable: impl Fn(&str) -> Option<OsString>) -> Result<RdsConf, Vec<Stri
                 lines.push_str(&format!("{}=\"{}\"\n", key.name, escape(&value)));
             }
             _ => {
-                said(key.name, NOT_TEXT);
+                add(key.name, NOT_TEXT);
                 left_out.push(key.name);
             }
         }
@@ -63,16 +63,16 @@ fn conf(variable: impl Fn(&str) -> Option<OsString>) -> Result<RdsConf, Vec<Stri
         Ok(conf) => Some(conf),
         Err(RdsConfError::Invalid { errors: found, .. }) => {
             for problem in found {
-                // Every line is an assignment, so all that can be wrong is with its key.
+                // Every line is an assignment, so every problem has a key.
                 let name = problem.key.as_deref().unwrap_or("the environment");
                 if !left_out.contains(&name) {
-                    said(name, &what(&problem.kind));
+                    add(name, &describe(&problem.kind));
                 }
             }
             None
         }
         Err(other) => {
-            said("the environment", &format!("can't be read: {other}"));
+            add("the environment", &format!("can't be read: {other}"));
             None
         }
     };
@@ -82,22 +82,22 @@ fn conf(variable: impl Fn(&str) -> Option<OsString>) -> Result<RdsConf, Vec<Stri
     }
 }
 
-/// What is wrong with a variable: as with a line, but there are no lines to add or remove.
-fn what(kind: &EntryErrorKind) -> String {
+/// Describes the problem of a variable: as that of a line, but there are no lines to add or remove.
+fn describe(kind: &EntryErrorKind) -> String {
     match kind {
         EntryErrorKind::Missing { example, .. } => format!("is missing: set it, for example to {example}"),
         EntryErrorKind::Empty { example, required: true } => {
             format!("is empty: give it a value, for example {example}")
         }
         EntryErrorKind::Empty { example, .. } => {
-            format!("is empty: give it a value, for example {example}, or don't set it")
+            format!("is empty: give it a value, for example {example}, or unset it")
         }
-        EntryErrorKind::Value { reason } => format!("has a bad value: {reason}"),
+        EntryErrorKind::Value { reason } => format!("is invalid: {reason}"),
         other => other.to_string(),
     }
 }
 
-/// As a value stands between the quotes in `rds.conf`.
+/// Escapes a value for the quotes of `rds.conf`.
 fn escape(value: &str) -> String {
     let escaped = |c: char| matches!(c, '"' | '\\' | '$' | '`').then_some('\\').into_iter().chain([c]);
     value.chars().flat_map(escaped).collect()
@@ -120,7 +120,7 @@ mod tests {
         ("IAM_ADMIN_USER", "iam_admin"),
     ];
 
-    /// What the minimal environment says with these variables set, or unset where there is no value.
+    /// Reads the minimal environment with these variables set, or unset if there is no value.
     fn with(changes: &[(&str, Option<&str>)]) -> Result<(RdsConf, Declaration), FunctionError> {
         deployment(|name| match changes.iter().find(|(changed, _)| *changed == name) {
             Some((_, value)) => value.map(OsString::from),
@@ -133,11 +133,11 @@ mod tests {
     }
 
     #[test]
-    fn the_keys_of_rds_conf_mean_the_same_here() {
+    fn variables_mean_the_same_as_the_keys_of_rds_conf() {
         let port = ("RDS_PORT", Some("3307"));
         let (conf, _) = with(&[port, ("DB_NAME", Some("a\"b\\c$d`e"))]).unwrap();
         assert_eq!((conf.endpoint.port(), conf.database.as_str()), (3307, "a\"b\\c$d`e"));
-        // And so for every key.
+        // The same for every key.
         let keys: Vec<_> = MINIMAL.iter().filter(|(name, _)| *name != USERS).collect();
         let text = keys.iter().map(|(name, value)| format!("{name}=\"{value}\"\n")).collect::<String>()
             + "ENGINE=\"mysql\"\nRDS_PORT=\"3307\"\nRDS_DIAL=\"localhost:1\"\nRDS_CA_BUNDLE=\"/opt/ca.pem\"\n\
@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn all_that_is_wrong_is_told_at_once_by_variable() {
+    fn all_problems_are_reported_together_by_variable() {
         let wrong = [
             ("REGION", None),
             ("DB_NAME", Some("")),
@@ -163,14 +163,14 @@ mod tests {
             ("RDS_DIAL", Some("")),
             ("MASTER_SECRET_NAME", Some("a\nb")),
         ];
-        insta::assert_snapshot!(refused(&wrong), @r"
-    error in step 1 of 6: the function's environment has 5 problems:
-      MASTER_SECRET_NAME is not text on one line, in UTF-8: set it anew
-      RDS_PORT has a bad value: not a port: give a number from 1 to 65535
-      DB_NAME is empty: give it a value, for example orders
-      RDS_DIAL is empty: give it a value, for example localhost:13306, or don't set it
-      REGION is missing: set it, for example to eu-west-1
-    ");
+        insta::assert_snapshot!(refused(&wrong), @"
+        error in step 1 of 6: the function's environment has 5 problems:
+          MASTER_SECRET_NAME must be one line of UTF-8 text
+          RDS_PORT is invalid: not a port: give a number from 1 to 65535
+          DB_NAME is empty: give it a value, for example orders
+          RDS_DIAL is empty: give it a value, for example localhost:13306, or unset it
+          REGION is missing: set it, for example to eu-west-1
+        ");
         let endpoint = ("RDS_ENDPOINT", Some("a.eu-west-1.rds.amazonaws.com:3306"));
         insta::assert_snapshot!(refused(&[endpoint, ("RDS_PORT", Some("3307"))]), @r"
     error in step 1 of 6: the function's environment has 1 problem:
@@ -181,11 +181,13 @@ mod tests {
       REGION is us-east-1, but the endpoint is in eu-west-1; set REGION=eu-west-1
     ");
         let latin = |name: &str| (name == "DB_NAME").then(|| OsString::from_vec(vec![0xe9]));
-        assert!(deployment(latin).unwrap_err().to_string().contains("DB_NAME is not text"));
+        assert!(
+            deployment(latin).unwrap_err().to_string().contains("DB_NAME must be one line of UTF-8 text")
+        );
     }
 
     #[test]
-    fn without_the_variable_the_package_has_the_users_file() {
+    fn without_the_variable_the_users_file_of_the_package_is_read() {
         let folder = tempfile::tempdir().unwrap();
         let package = folder.path().to_str().unwrap();
         insta::assert_snapshot!(refused(&[(USERS, None)]), @r"

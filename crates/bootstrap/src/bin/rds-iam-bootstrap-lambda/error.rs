@@ -14,12 +14,12 @@ pub(crate) struct FunctionError {
     message: String,
 }
 
-/// The type of a function error, for programs: what would help.
+/// The type of a function error, for programs, by its remedy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
     /// Another event or other settings; the same invocation fails again.
     Configuration,
-    /// What the message says.
+    /// The cause in the message.
     Failed,
     /// More time.
     Time,

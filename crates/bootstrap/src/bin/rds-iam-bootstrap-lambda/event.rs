@@ -1,12 +1,12 @@
-//! The event: `{"mode": "apply"}`, and nothing else.
+//! The event: `{"mode": "apply"}` and no other key.
 
 use rds_iam_bootstrap::Mode;
 use serde_json::Value;
 
-/// Reads an event, strictly: an event that says more than we understand wants something that we'd not do.
+/// Parses an event, strictly: an unknown key asks for something that this function would not do.
 pub(crate) fn mode(event: &Value) -> Result<Mode, EventError> {
     let fields = event.as_object().ok_or(EventError::NoObject)?;
-    // What aws_lambda_invocation adds where it also calls the function at an update and a destroy.
+    // Terraform's aws_lambda_invocation adds this if it also invokes the function on update and destroy.
     if fields.contains_key("tf") {
         return Err(EventError::Terraform);
     }
@@ -21,16 +21,16 @@ pub(crate) fn mode(event: &Value) -> Result<Mode, EventError> {
     }
 }
 
-/// What is wrong with an event. It names keys, never values.
+/// The error of an event. It names keys, never values.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum EventError {
     #[error("the event is not a JSON object")]
     NoObject,
     #[error("the event has no \"mode\"")]
     NoMode,
-    #[error("the event's \"mode\" is none that there is")]
+    #[error("the event's \"mode\" is unknown")]
     Mode,
-    #[error("the event has {name:?}, which means nothing here")]
+    #[error("the event has the unknown key {name:?}")]
     Unknown { name: String },
     #[error(
         "the event has \"tf\", which Terraform's aws_lambda_invocation adds with lifecycle_scope = \"CRUD\""
@@ -39,13 +39,13 @@ pub(crate) enum EventError {
 }
 
 impl EventError {
-    /// What to do.
+    /// Returns what to do.
     pub(crate) fn hint(&self) -> &'static str {
         match self {
             Self::Terraform => {
-                "Use lifecycle_scope = \"CREATE_ONLY\": with CRUD a destroy would run this too, and there is nothing to undo."
+                "Use lifecycle_scope = \"CREATE_ONLY\": with CRUD a destroy would also invoke this function, and there is nothing to undo."
             }
-            _ => "Send {\"mode\": \"apply\"}, \"plan\" or \"check\", and nothing else.",
+            _ => "Send {\"mode\": \"apply\"}, \"plan\" or \"check\", and no other key.",
         }
     }
 }
@@ -56,7 +56,7 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn a_mode_and_nothing_else() {
+    fn a_mode_and_no_other_key() {
         for (event, expected) in [
             (json!({"mode": "apply"}), Ok(Mode::Apply)),
             (json!({"mode": "plan"}), Ok(Mode::Plan)),

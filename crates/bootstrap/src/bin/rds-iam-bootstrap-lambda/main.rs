@@ -1,9 +1,9 @@
 //! The bootstrap program as an AWS Lambda function, on the custom runtime `provided.al2023`. The crate's
 //! README describes its event, environment and reply.
 //!
-//! All settings are read at each invocation, not at the start: so whoever invokes it gets what is wrong
-//! with them as the answer, by the same way as every other failure. A function that ends while it starts
-//! is started again by Lambda, and its first caller sees a runtime's exit code at best.
+//! All settings are read at each invocation, not at the start, so that the caller receives their errors in the same way
+//! as every other failure. A function that exits while it starts is restarted by Lambda, and its first caller gets a
+//! runtime's exit code at best.
 
 mod environment;
 mod error;
@@ -21,25 +21,25 @@ use serde_json::Value;
 use environment::deployment;
 use error::FunctionError;
 
-/// As in BSD's sysexits.h: the command was used wrongly.
+/// The exit status of a usage error, from BSD's sysexits.h.
 const EX_USAGE: u8 = 64;
 
-/// What Lambda tells a runtime, and a person's shell doesn't.
+/// The variable that Lambda sets for a runtime, and a shell does not.
 const RUNTIME_API: &str = "AWS_LAMBDA_RUNTIME_API";
 
-/// What is logged unless `RUST_LOG` says otherwise. The runtime's span has the id of the request.
+/// The log filter unless `RUST_LOG` is set. The runtime's span has the request's id.
 const LOGGED: &str = "warn,lambda_runtime=info,rds_iam=info,rds_iam_token=error";
 
-/// What a run leaves of the function's time. Lambda freezes a function at its end as it stands, and the
-/// server would keep the lock for a connection that nobody closed.
+/// The part of the function's time limit that a run leaves for closing its connections. Lambda freezes a function at
+/// its limit, and the server would keep the lock of a connection that is still open.
 const TO_CLOSE: Duration = Duration::from_secs(2);
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
     if std::env::var_os(RUNTIME_API).is_none() {
         eprintln!(
-            "error: {RUNTIME_API} is not set, so this was not started by AWS Lambda\n  \
-             On a machine of your own, run rds-iam-bootstrap instead."
+            "error: {RUNTIME_API} is not set, so AWS Lambda did not start this program\n  \
+             Elsewhere, run rds-iam-bootstrap instead."
         );
         return EX_USAGE.into();
     }
@@ -53,7 +53,7 @@ async fn main() -> ExitCode {
     }
 }
 
-/// One invocation. An error is logged by the runtime, once, and becomes a function error.
+/// Handles one invocation. The runtime logs an error once and returns it as a function error.
 async fn invoked(event: LambdaEvent<Value>) -> Result<Report, FunctionError> {
     let mode = event::mode(&event.payload)?;
     let (conf, declaration) = deployment(|name| std::env::var_os(name))?;
@@ -67,7 +67,7 @@ async fn invoked(event: LambdaEvent<Value>) -> Result<Report, FunctionError> {
             tracing::warn!(
                 outcome = "drift",
                 changes,
-                "something differs from the declaration, and was left"
+                "the server differs from the declaration, and was left"
             );
         }
         (_, outcome) => tracing::info!(?mode, ?outcome, changes, "done"),

@@ -25,7 +25,7 @@ pub struct Declared {
 pub struct User {
     /// The account.
     pub account: Account,
-    /// All that the user may do.
+    /// The privileges, all of them.
     pub grants: Vec<Grant>,
 }
 

@@ -85,17 +85,17 @@ fn all_problems_are_reported_together() {
       /does/not/exist.sql: cannot be read (No such file or directory (os error 2)); the paths of schema files are relative to the users file
       user "o'neil": "SELCT" is not a privilege on a database or table: use names such as SELECT, INSERT or CREATE VIEW
       user "o'neil": PROCESS is a global privilege (ON *.*), which would reach every database on the server: application users get privileges on databases and tables only
-      user "o'neil": the account of user "o'neil" has the character '\'' in its name or host: use letters, digits, _ and - (clients quote others each in their own way)
-      user "rdsadmin": rdsadmin belongs to RDS or MySQL and is never touched: declare a user of your own
+      user "o'neil": the account of user "o'neil" has the character '\'' in its name or host: use letters, digits, _ and - (clients differ in quoting others)
+      user "rdsadmin": rdsadmin belongs to RDS or MySQL and is never changed: declare another user
       user "iam_admin": is the IAM_ADMIN_USER of rds.conf, whose privileges follow from those of all users: leave it out
       user "app": the grant on database "node_db" lists no privileges: list some, or leave the grant out
       user "app": privileges on every database (*.*) are global, and would reach databases that the author did not think of: name the database
       user "app": database "mysql" belongs to the server itself: name another
-      user "app": ALL is refused, for it grows with the server's version: name the privileges that the user needs
+      user "app": ALL is refused because it grows with the server's version: name the privileges that the user needs
       user "app": leave `table` out to grant on every table of the database
-      user "app": GRANT OPTION is refused: a user that hands its privileges on makes grants that nobody declared
+      user "app": GRANT OPTION is refused: a user that grants its privileges to others makes undeclared grants
       user "app": is declared twice: put all its grants under one [[user]]
-      schema.statements: line 1: the statement `DROP TABLE messages …` is refused: only CREATE TABLE IF NOT EXISTS may stand here, since it runs each time; leave changes of tables to migrations
+      schema.statements: line 1: the statement `DROP TABLE messages …` is refused: only CREATE TABLE IF NOT EXISTS is allowed, because it runs each time; change tables by migrations
       schema.statements: table t is created twice: keep one statement
     "#);
 }
@@ -116,7 +116,7 @@ fn names_of_rds_conf_are_checked_too() {
     insta::assert_snapshot!(Declared::new(&declaration(), &conf).unwrap_err(), @r#"
     users.toml has 3 problems:
       DB_NAME: database "mysql" belongs to the server itself: name another
-      IAM_ADMIN_USER: root belongs to RDS or MySQL and is never touched: declare a user of your own
+      IAM_ADMIN_USER: root belongs to RDS or MySQL and is never changed: declare another user
       user "node_app": database "mysql" belongs to the server itself: name another
     "#);
 }

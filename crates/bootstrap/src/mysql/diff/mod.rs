@@ -128,9 +128,9 @@ impl Comparison<'_> {
             let limits = found.limits.clone();
             self.push(step, actor, Change::LiftLimits { account: own(), limits });
         }
-        // First all that is missing: an application keeps what it needs while a grant is replaced. But where a
-        // global privilege is restricted on a database, a grant there only ends the restriction, and would go
-        // with the global privilege. So that goes first.
+        // Missing privileges first: an application keeps what it needs while a grant is replaced. But if a global
+        // privilege is restricted on a database, a grant there only ends the restriction, and would be revoked with the
+        // global privilege. So the global privilege is revoked first.
         let (global, surplus): (Vec<_>, Vec<_>) = difference(&found.grants, wanted)
             .into_iter()
             .partition(|(object, _)| *object == Object::Global && !found.restricted.is_empty());
@@ -164,7 +164,7 @@ impl Comparison<'_> {
         }
     }
 
-    /// Whether the admin may revoke: one can only take away what one has oneself.
+    /// Returns whether the admin may revoke the privileges: a user can only revoke its own.
     fn admin_has(&self, object: &Object, privileges: &BTreeSet<Privilege>) -> bool {
         self.grantable.iter().any(|(database, has)| {
             let pattern = database_pattern(database, self.observed.partial_revokes);
@@ -178,7 +178,7 @@ impl Comparison<'_> {
     fn warn(&mut self, account: &Account, found: Option<&ObservedAccount>) {
         let own = || account.clone();
         let mut warnings = Vec::new();
-        // All hosts of the name, which come together.
+        // All hosts of the name, which are adjacent.
         let from = Account::observed(account.user(), "");
         let of_name = |other: &&Account| other.user() == account.user();
         let is_first = self.declared.range::<Account, _>(&from..).next() == Some(&account);
@@ -211,7 +211,7 @@ impl Comparison<'_> {
         self.diff.warnings.append(&mut warnings);
     }
 
-    /// What the declared users share: roles that every account has, and accounts that are not declared.
+    /// Warns of roles that every account has, and of accounts that are not declared.
     fn warn_of_the_server(&mut self) {
         let (observed, warnings) = (self.observed, &mut self.diff.warnings);
         if !observed.mandatory_roles.is_empty() {
@@ -243,7 +243,7 @@ impl Comparison<'_> {
     }
 }
 
-/// What `these` have beyond `those`.
+/// Returns the privileges in `these` that are not in `those`.
 fn difference(these: &Grants, those: &Grants) -> Vec<(Object, BTreeSet<Privilege>)> {
     let none = BTreeSet::new();
     these

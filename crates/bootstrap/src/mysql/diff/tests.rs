@@ -119,7 +119,7 @@ fn what_differs_is_corrected_and_nothing_else() {
             &[r"Master: REVOKE DROP ON `node\_db`.* FROM `node_app`@`%`"],
         ),
         (
-            "the right to hand on",
+            "the right to grant",
             Box::new(grants(database(r"node\_db"), &["GRANT OPTION"])),
             &[r"Admin: REVOKE GRANT OPTION ON `node\_db`.* FROM `node_app`@`%`"],
         ),
@@ -315,7 +315,7 @@ fn the_json_document_is_an_interface() {
         }
       ],
       "warnings": [
-        "node_app@% is locked, which is left as it is; to let it in again: ALTER USER `node_app`@`%` ACCOUNT UNLOCK"
+        "node_app@% is locked, which is left; to unlock it: ALTER USER `node_app`@`%` ACCOUNT UNLOCK"
       ],
       "logins": [],
       "logins_not_tried": 0

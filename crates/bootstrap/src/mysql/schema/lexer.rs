@@ -1,5 +1,5 @@
-//! SQL as tokens, split where MySQL splits it. What is split in another place could hide a word from
-//! the checks, so a text that MySQL splits in surprising ways, or only under some settings, is refused.
+//! SQL as tokens, split where MySQL splits it. A split in another place could hide a word from the checks, so a text that
+//! MySQL splits in surprising ways, or only under some settings, is refused.
 //!
 //! Sources: `lex_one_token` in `sql/sql_lex.cc` of MySQL 8.0 to 9.7; "Comments", "String Literals" and
 //! "Schema Object Names" in its manual.
@@ -29,7 +29,7 @@ impl Token {
         &sql[self.start..self.end]
     }
 
-    /// The word or symbol. Empty for all else, which can be no keyword.
+    /// Returns the word or symbol. Empty for all other tokens, which can't be keywords.
     pub(super) fn keyword<'a>(&self, sql: &'a str) -> &'a str {
         if matches!(self.kind, Kind::Word | Kind::Symbol) { self.text(sql) } else { "" }
     }
@@ -39,11 +39,11 @@ impl Token {
     }
 }
 
-/// The parts of a text, without spaces and comments.
+/// Splits a text into tokens, without spaces and comments.
 pub(super) fn tokens(sql: &str) -> Result<Vec<Token>, SchemaError> {
     let mut tokens: Vec<Token> = Vec::new();
     let (mut at, mut line) = (0, 1);
-    // To the server, a comment ends there.
+    // For the server, a comment ends there.
     if let Some(nul) = sql.find('\0') {
         let line = 1 + sql[..nul].matches('\n').count();
         return Err(SchemaError::Character { line, character: '\0' });
@@ -51,7 +51,7 @@ pub(super) fn tokens(sql: &str) -> Result<Vec<Token>, SchemaError> {
     while let Some(c) = sql[at..].chars().next() {
         let rest = &sql[at..];
         let unclosed = |what| SchemaError::Unclosed { line, what };
-        // After `name.` there is a name, even where it looks like a number: `t.1e5x`.
+        // After `name.` there is a name, even if it resembles a number: `t.1e5x`.
         let before = tokens.last().filter(|token| token.end == at);
         let after_point = before.is_some_and(|token| token.is(sql, "."));
         let after_name = before.is_some_and(|token| token.kind == Kind::Word);
@@ -68,14 +68,14 @@ pub(super) fn tokens(sql: &str) -> Result<Vec<Token>, SchemaError> {
             '`' => (Some(Kind::Backticks), quoted(rest, '`').ok_or_else(|| unclosed("a name in backticks"))?),
             '\'' | '"' => {
                 let length = quoted(rest, c).ok_or_else(|| unclosed("a quoted text"))?;
-                // With NO_BACKSLASH_ESCAPES the text would end there, and what follows be a statement.
+                // With NO_BACKSLASH_ESCAPES the text would end there, and the rest be a statement.
                 if rest[..length].contains(['\\', c].iter().collect::<String>().as_str()) {
                     return Err(SchemaError::EscapedQuote { line });
                 }
                 (Some(Kind::Text), length)
             }
-            // Variables, texts between dollars and escapes beyond quotes: no table needs them, and where they
-            // end differs between versions.
+            // Variables, texts between dollars and escapes outside of quotes: no table needs them, and their ends differ
+            // between versions.
             '@' | '$' | '\\' => return Err(SchemaError::Character { line, character: c }),
             _ if c.is_ascii_control() => return Err(SchemaError::Character { line, character: c }),
             _ if is_word(c) && after_point => (Some(Kind::Word), word(rest)),
@@ -100,7 +100,7 @@ pub(super) fn tokens(sql: &str) -> Result<Vec<Token>, SchemaError> {
     Ok(tokens)
 }
 
-/// Beyond ASCII every character is part of a name, spaces too.
+/// Returns whether a character is part of a name, as every one beyond ASCII is, spaces too.
 fn is_word(c: char) -> bool {
     c.is_ascii_alphanumeric() || c == '_' || c == '$' || !c.is_ascii()
 }
@@ -109,8 +109,8 @@ fn word(rest: &str) -> usize {
     rest.find(|c| !is_word(c)).unwrap_or(rest.len())
 }
 
-/// What begins with a digit: a number, or a name. A number ends where it is complete, whatever follows:
-/// `1e5SELECT` and `1.SELECT` are two tokens, `1SELECT` is a name. `None` where the server finds neither.
+/// Returns the token that begins with a digit: a number, or a name. A number ends where it is complete: `1e5SELECT` and
+/// `1.SELECT` are two tokens, `1SELECT` is a name. `None` if it is neither for the server.
 fn number(rest: &str) -> Option<(Option<Kind>, usize)> {
     for (prefix, radix) in [("0x", 16), ("0b", 2)] {
         if let Some(digits) = rest.strip_prefix(prefix) {
@@ -137,8 +137,8 @@ fn number(rest: &str) -> Option<(Option<Kind>, usize)> {
     Some((Some(Kind::Number), whole))
 }
 
-/// The length of a number whose point is before `from`. `None` where it has an `e` and no exponent: there
-/// the server forgets the number and takes the next character for a token.
+/// Returns the length of a number whose point is before `from`. `None` if it has an `e` and no exponent: there the server
+/// drops the number and treats the next character as a token.
 fn fraction(rest: &str, from: usize) -> Option<usize> {
     let length = from + digits(&rest[from..]);
     let after = &rest[length..];
@@ -157,7 +157,7 @@ fn digits(rest: &str) -> usize {
     rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len())
 }
 
-/// `--` begins a comment only before a space or the end. Spaces beyond ASCII are no spaces to MySQL.
+/// Returns whether `--` begins a comment: only before a space or the end. MySQL's spaces are ASCII only.
 fn is_dashes(rest: &str) -> bool {
     rest.strip_prefix("--")
         .is_some_and(|after| after.chars().next().is_none_or(|c| c == ' ' || c.is_ascii_control()))
@@ -167,8 +167,8 @@ fn to_line_end(rest: &str) -> usize {
     rest.find('\n').unwrap_or(rest.len())
 }
 
-/// The length of what stands between two `quote`s, both included. A doubled quote stands for one; in
-/// texts, so does one after a backslash.
+/// Returns the length of a quoted text, with both `quote`s. A doubled quote is an escaped one; in texts, so is one after a
+/// backslash.
 fn quoted(rest: &str, quote: char) -> Option<usize> {
     let mut chars = rest.char_indices().skip(1).peekable();
     while let Some((at, c)) = chars.next() {

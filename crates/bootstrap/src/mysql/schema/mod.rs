@@ -1,9 +1,9 @@
-//! The tables that a declaration makes. Only `CREATE TABLE IF NOT EXISTS` gets through: it changes
-//! nothing that exists, so it may run every time. Migrations are another program's work.
+//! The tables of a declaration. Only `CREATE TABLE IF NOT EXISTS` is allowed: it changes no existing table, so it may run
+//! every time. Migrations are another program's work.
 //!
-//! It runs as the IAM admin, who may read the accounts of the whole server. So a table is made from columns
-//! only: one that is made from a query or another table, or whose rows lie elsewhere, could show the
-//! users what they were not granted.
+//! The statement runs as the IAM admin, who may read the accounts of the whole server. So a table is made from columns only: a table
+//! that is made from a query or another table, or whose rows are outside of the database, could show its users rows that
+//! they have no privilege on.
 
 mod lexer;
 
@@ -11,7 +11,7 @@ use lexer::{Kind, Token, tokens};
 
 use super::names::identifier;
 
-/// How many characters MySQL allows in a table's name.
+/// MySQL's limit for the name of a table, in characters.
 const NAME_LENGTH: usize = 64;
 
 /// A `CREATE TABLE IF NOT EXISTS` statement.
@@ -32,29 +32,28 @@ pub struct CreateTable {
 }
 
 impl CreateTable {
-    /// Reads statements that are separated by `;`.
+    /// Parses statements that are separated by `;`.
     ///
     /// # Errors
-    /// [`SchemaError`] where one is anything but `CREATE TABLE IF NOT EXISTS name (columns) options`, or is
-    /// cut off.
+    /// [`SchemaError`] if a statement is not `CREATE TABLE IF NOT EXISTS name (columns) options`, or is cut off.
     pub fn parse(sql: &str) -> Result<Vec<Self>, SchemaError> {
         let tokens = tokens(sql)?;
         let statements = tokens.split(|token| token.is(sql, ";")).filter(|tokens| !tokens.is_empty());
         statements.map(|tokens| Self::from_tokens(sql, tokens)).collect()
     }
 
-    /// The table's name.
+    /// Returns the table's name.
     #[must_use]
     pub fn table(&self) -> &str {
         &self.table
     }
 
-    /// Whether a column refers to another table: who creates it must have REFERENCES.
+    /// Returns whether a column refers to another table: its creator needs REFERENCES.
     pub(crate) fn has_foreign_key(&self) -> bool {
         self.has_foreign_key
     }
 
-    /// The statement. It names the database, so that none has to be selected.
+    /// Returns the statement. It names the database, so that none has to be selected.
     pub(crate) fn sql(&self, database: &str) -> String {
         let (database, table) = (identifier(database), identifier(&self.table));
         format!("CREATE TABLE IF NOT EXISTS {database}.{table} {}", self.definition)
@@ -97,10 +96,10 @@ impl CreateTable {
     }
 }
 
-/// Refuses a table with rows that nobody wrote into it. Sources: "CREATE TABLE Statement" and "Keywords
-/// and Reserved Words" in MySQL's manual.
+/// Refuses a table that has rows from the start. Sources: "CREATE TABLE Statement" and "Keywords and Reserved Words" in
+/// MySQL's manual.
 fn refuse_other_rows(sql: &str, table: &str, definition: &[Token]) -> Result<(), SchemaError> {
-    // Each query has one of these. Both are reserved, so nothing else has them without quotes.
+    // Each query has one of these. Both are reserved, so they are nothing else without quotes.
     const QUERY: [&str; 2] = ["SELECT", "TABLE"];
     // Begin a query or a copy of a table. Within brackets they may also be parts of an expression, an index
     // (WITH PARSER) or a partition (VALUES LESS THAN).
@@ -133,13 +132,13 @@ fn refuse_other_rows(sql: &str, table: &str, definition: &[Token]) -> Result<(),
     Ok(())
 }
 
-/// Why schema statements are refused. The remedy is to mend the file.
+/// The error of a schema statement. The remedy is to correct the file.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SchemaError {
-    /// Another statement.
+    /// The statement is not `CREATE TABLE IF NOT EXISTS`.
     #[error(
-        "line {line}: the statement `{begins} …` is refused: only CREATE TABLE IF NOT EXISTS may stand here, since it runs each time; leave changes of tables to migrations"
+        "line {line}: the statement `{begins} …` is refused: only CREATE TABLE IF NOT EXISTS is allowed, because it runs each time; change tables by migrations"
     )]
     Refused {
         /// The line of the statement, from 1.
@@ -147,7 +146,7 @@ pub enum SchemaError {
         /// Its first words.
         begins: String,
     },
-    /// No table's name.
+    /// The table's name is missing.
     #[error(
         "line {line}: CREATE TABLE IF NOT EXISTS names no table: write the name, plain or between backticks"
     )]
@@ -170,12 +169,12 @@ pub enum SchemaError {
         "line {line}: a name has the character {character:?}, which MySQL stores as a question mark: use another"
     )]
     NameCharacter {
-        /// Its line, from 1.
+        /// The line, from 1.
         line: usize,
         /// The character.
         character: char,
     },
-    /// Nothing after the name.
+    /// The definition after the name is missing.
     #[error("line {line}: table {table} has no definition: write its columns between brackets")]
     NoDefinition {
         /// The line of the statement, from 1.
@@ -183,7 +182,7 @@ pub enum SchemaError {
         /// The table.
         table: String,
     },
-    /// Made from a query or another table.
+    /// The table is made from a query or another table.
     #[error(
         "line {line}: table {table} is made from a query or another table ({word}), which could hold what its users may not read: write its columns between brackets, and nothing but options after them"
     )]
@@ -192,12 +191,12 @@ pub enum SchemaError {
         line: usize,
         /// The table.
         table: String,
-        /// The word that shows it.
+        /// The word of the query or copy.
         word: String,
     },
-    /// An option that has the rows outside of the database.
+    /// An option that places the rows outside of the database.
     #[error(
-        "line {line}: table {table} has the option {option}, by which its rows lie outside of the database: leave it out"
+        "line {line}: table {table} has the option {option}, which places its rows outside of the database: leave it out"
     )]
     Elsewhere {
         /// The line of the option, from 1.
@@ -207,38 +206,38 @@ pub enum SchemaError {
         /// The option.
         option: String,
     },
-    /// A table of a named database.
+    /// The table's name has a database.
     #[error(
-        "line {line}: the table's name begins with the database {database:?}: leave it out, tables are made in DB_NAME"
+        "line {line}: the table's name begins with the database {database:?}: leave it out, tables are created in DB_NAME"
     )]
     Qualified {
         /// The line of the statement, from 1.
         line: usize,
-        /// What stands before the dot.
+        /// The name before the dot.
         database: String,
     },
-    /// A quote or comment without its end.
+    /// A quote or comment is not closed.
     #[error("line {line}: {what} is not closed")]
     Unclosed {
-        /// The line where it begins, from 1.
+        /// The line of its beginning, from 1.
         line: usize,
-        /// What it is.
+        /// The quote or comment.
         what: &'static str,
     },
-    /// A quote after a backslash, which servers read in two ways.
+    /// A quote after a backslash, which servers interpret in two ways.
     #[error(
-        "line {line}: a text has a quote after a backslash, which a server may take for the text's end: double the quote instead"
+        "line {line}: a text has a quote after a backslash, which ends the text on some servers: double the quote instead"
     )]
     EscapedQuote {
-        /// The line where the text begins, from 1.
+        /// The line of the text's beginning, from 1.
         line: usize,
     },
-    /// A character that no table needs outside of quotes, and that servers read in several ways.
+    /// A character that no table needs outside of quotes, and that servers interpret in several ways.
     #[error(
-        "line {line}: the character {character:?} may not stand outside of quotes here: leave it out, or write a name that has it between backticks"
+        "line {line}: the character {character:?} is not allowed outside of quotes: leave it out, or write a name that has it between backticks"
     )]
     Character {
-        /// Its line, from 1.
+        /// The line, from 1.
         line: usize,
         /// The character.
         character: char,
@@ -246,7 +245,7 @@ pub enum SchemaError {
     /// A number with an `e` and no exponent.
     #[error("line {line}: a number has an e and no exponent after it: write it out, as in 1.0e5")]
     Number {
-        /// Its line, from 1.
+        /// The line, from 1.
         line: usize,
     },
     /// A comment that MySQL runs.
@@ -254,7 +253,7 @@ pub enum SchemaError {
         "line {line}: a comment that begins with /*! or /*+ is run by the server: write it as a plain comment, or leave it out"
     )]
     Executable {
-        /// The line where it begins, from 1.
+        /// The line of its beginning, from 1.
         line: usize,
     },
 }

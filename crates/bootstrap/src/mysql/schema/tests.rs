@@ -5,7 +5,7 @@ fn parsed(sql: &str) -> Vec<(String, String)> {
 }
 
 #[test]
-fn statements_are_told_apart() {
+fn statements_are_split() {
     let sql = "-- first; not a statement\n create table if not exists a (x VARCHAR(9) DEFAULT ';' -- ;\n);;\n\
                # another;\nCREATE /* ; */ TABLE IF NOT EXISTS `b``;` (y TEXT COMMENT 'it''s \\n; \"') ; /* end; */";
     assert_eq!(
@@ -50,7 +50,7 @@ fn a_table_is_made_from_columns_only() {
     };
     insta::assert_snapshot!(refused("\nAS SELECT user u FROM mysql.user"), @"line 2: table t is made from a query or another table (AS), which could hold what its users may not read: write its columns between brackets, and nothing but options after them");
     insta::assert_snapshot!(refused("ENGINE=InnoDB"), @"line 1: table t has no definition: write its columns between brackets");
-    insta::assert_snapshot!(refused("(i INT) ENGINE=FEDERATED\nConnection='mysql://u@h/d/t'"), @"line 2: table t has the option CONNECTION, by which its rows lie outside of the database: leave it out");
+    insta::assert_snapshot!(refused("(i INT) ENGINE=FEDERATED\nConnection='mysql://u@h/d/t'"), @"line 2: table t has the option CONNECTION, which places its rows outside of the database: leave it out");
     for definition in [
         "SELECT 1",
         "LIKE mysql.user",
@@ -115,20 +115,20 @@ fn a_table_is_made_from_columns_only() {
 
 #[test]
 fn anything_else_is_refused() {
-    let said = |sql| CreateTable::parse(sql).unwrap_err().to_string();
-    insta::assert_snapshot!(said("CREATE TABLE IF NOT EXISTS t (i INT);\nDROP TABLE t"), @"line 2: the statement `DROP TABLE t …` is refused: only CREATE TABLE IF NOT EXISTS may stand here, since it runs each time; leave changes of tables to migrations");
-    insta::assert_snapshot!(said("CREATE TABLE t (i INT)"), @"line 1: the statement `CREATE TABLE t …` is refused: only CREATE TABLE IF NOT EXISTS may stand here, since it runs each time; leave changes of tables to migrations");
-    insta::assert_snapshot!(said("CREATE TABLE IF NOT EXISTS 't' (i INT)"), @"line 1: CREATE TABLE IF NOT EXISTS names no table: write the name, plain or between backticks");
-    insta::assert_snapshot!(said("CREATE TABLE IF NOT EXISTS t"), @"line 1: table t has no definition: write its columns between brackets");
-    insta::assert_snapshot!(said("CREATE TABLE IF NOT EXISTS other.t (i INT)"), @r#"line 1: the table's name begins with the database "other": leave it out, tables are made in DB_NAME"#);
-    insta::assert_snapshot!(said("CREATE TABLE IF NOT EXISTS t (i INT DEFAULT '1)"), @"line 1: a quoted text is not closed");
-    insta::assert_snapshot!(said("CREATE TABLE IF NOT EXISTS t (i INT DEFAULT (@a))"), @"line 1: the character '@' may not stand outside of quotes here: leave it out, or write a name that has it between backticks");
-    insta::assert_snapshot!(said("CREATE TABLE IF NOT EXISTS t (i INT) AVG_ROW_LENGTH=1.e"), @"line 1: a number has an e and no exponent after it: write it out, as in 1.0e5");
-    insta::assert_snapshot!(said("/*!50000 DROP TABLE t */"), @"line 1: a comment that begins with /*! or /*+ is run by the server: write it as a plain comment, or leave it out");
-    insta::assert_snapshot!(said("CREATE TABLE IF NOT EXISTS `a\u{1f600}` (i INT)"), @"line 1: a name has the character '😀', which MySQL stores as a question mark: use another");
-    insta::assert_snapshot!(said("CREATE TABLE IF NOT EXISTS `a ` (i INT)"), @r#"line 1: "a " is not a name for a table: MySQL allows 64 characters, and no space at the end"#);
+    let refusal = |sql| CreateTable::parse(sql).unwrap_err().to_string();
+    insta::assert_snapshot!(refusal("CREATE TABLE IF NOT EXISTS t (i INT);\nDROP TABLE t"), @"line 2: the statement `DROP TABLE t …` is refused: only CREATE TABLE IF NOT EXISTS is allowed, because it runs each time; change tables by migrations");
+    insta::assert_snapshot!(refusal("CREATE TABLE t (i INT)"), @"line 1: the statement `CREATE TABLE t …` is refused: only CREATE TABLE IF NOT EXISTS is allowed, because it runs each time; change tables by migrations");
+    insta::assert_snapshot!(refusal("CREATE TABLE IF NOT EXISTS 't' (i INT)"), @"line 1: CREATE TABLE IF NOT EXISTS names no table: write the name, plain or between backticks");
+    insta::assert_snapshot!(refusal("CREATE TABLE IF NOT EXISTS t"), @"line 1: table t has no definition: write its columns between brackets");
+    insta::assert_snapshot!(refusal("CREATE TABLE IF NOT EXISTS other.t (i INT)"), @r#"line 1: the table's name begins with the database "other": leave it out, tables are created in DB_NAME"#);
+    insta::assert_snapshot!(refusal("CREATE TABLE IF NOT EXISTS t (i INT DEFAULT '1)"), @"line 1: a quoted text is not closed");
+    insta::assert_snapshot!(refusal("CREATE TABLE IF NOT EXISTS t (i INT DEFAULT (@a))"), @"line 1: the character '@' is not allowed outside of quotes: leave it out, or write a name that has it between backticks");
+    insta::assert_snapshot!(refusal("CREATE TABLE IF NOT EXISTS t (i INT) AVG_ROW_LENGTH=1.e"), @"line 1: a number has an e and no exponent after it: write it out, as in 1.0e5");
+    insta::assert_snapshot!(refusal("/*!50000 DROP TABLE t */"), @"line 1: a comment that begins with /*! or /*+ is run by the server: write it as a plain comment, or leave it out");
+    insta::assert_snapshot!(refusal("CREATE TABLE IF NOT EXISTS `a\u{1f600}` (i INT)"), @"line 1: a name has the character '😀', which MySQL stores as a question mark: use another");
+    insta::assert_snapshot!(refusal("CREATE TABLE IF NOT EXISTS `a ` (i INT)"), @r#"line 1: "a " is not a name for a table: MySQL allows 64 characters, and no space at the end"#);
     // To the server, a comment ends at NUL.
-    insta::assert_snapshot!(said("# a\n# \0 SELECT 1\nCREATE TABLE IF NOT EXISTS t (i INT)"), @r"line 2: the character '\0' may not stand outside of quotes here: leave it out, or write a name that has it between backticks");
+    insta::assert_snapshot!(refusal("# a\n# \0 SELECT 1\nCREATE TABLE IF NOT EXISTS t (i INT)"), @r"line 2: the character '\0' is not allowed outside of quotes: leave it out, or write a name that has it between backticks");
     for sql in [
         &format!("CREATE TABLE IF NOT EXISTS `{}` (i INT)", "x".repeat(65)),
         "CREATE TABLE IF NOT EXISTS t (`b\u{1f600}` INT)",
@@ -148,8 +148,8 @@ fn anything_else_is_refused() {
 }
 
 #[test]
-fn a_quote_after_a_backslash_is_refused_since_servers_differ_about_it() {
+fn a_quote_after_a_backslash_is_refused_because_servers_differ() {
     let sql = r"CREATE TABLE IF NOT EXISTS t (i INT COMMENT 'a\') SELECT 1 -- ')";
-    insta::assert_snapshot!(CreateTable::parse(sql).unwrap_err(), @"line 1: a text has a quote after a backslash, which a server may take for the text's end: double the quote instead");
+    insta::assert_snapshot!(CreateTable::parse(sql).unwrap_err(), @"line 1: a text has a quote after a backslash, which ends the text on some servers: double the quote instead");
     assert!(CreateTable::parse("CREATE TABLE IF NOT EXISTS t (i INT COMMENT 'it''s')").is_ok());
 }

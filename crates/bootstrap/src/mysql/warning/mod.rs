@@ -1,4 +1,4 @@
-//! What a run leaves to a person.
+//! Warnings: observations for an operator, which a run does not change.
 
 use std::fmt;
 
@@ -7,41 +7,41 @@ use super::names::visible;
 use super::{Account, Grants};
 use crate::plan;
 
-/// How many objects a warning lists.
+/// The number of objects that a warning lists.
 const OBJECTS_SHOWN: usize = 3;
 
-/// What a run leaves to a person.
+/// An observation for an operator, which a run does not change.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Warning {
-    /// The name exists at another host too, which the server takes first.
+    /// The name also exists at another host, which the server chooses first.
     OtherHost {
-        /// The account that is declared.
+        /// The declared account.
         account: Account,
-        /// The other one.
+        /// The other account.
         other: Account,
     },
-    /// The name exists at another host too, for clients that the declared account doesn't let in.
+    /// The name also exists at another host, for clients that the declared account doesn't match.
     FurtherHost {
-        /// The account that is declared.
+        /// The declared account.
         account: Account,
-        /// The other one.
+        /// The other account.
         other: Account,
     },
-    /// The name exists at a host that no client comes from.
+    /// The name also exists at a host that no client has.
     NoClient {
-        /// The account that is declared.
+        /// The declared account.
         account: Account,
-        /// The other one.
+        /// The other account.
         other: Account,
     },
-    /// An account without a name, which the server takes first for clients from its host.
+    /// An account without a name, which the server chooses first for clients from its host.
     Anonymous {
         /// The account without a name.
         anonymous: Account,
-        /// The declared account, or one of them.
+        /// The declared account, or the first of several.
         account: Account,
-        /// How many other declared accounts it comes before.
+        /// The number of other declared accounts that it precedes.
         more: usize,
     },
     /// An operator locked the account.
@@ -49,42 +49,42 @@ pub enum Warning {
         /// The account.
         account: Account,
     },
-    /// It demands more than TLS: a client certificate, as a rule. Only a person may weaken that.
+    /// The account requires more than TLS, such as a client certificate. Only an operator may relax that.
     StricterTls {
         /// The account.
         account: Account,
     },
-    /// It demands a second factor, which a login by IAM alone doesn't have.
+    /// The account requires a second factor, which a login by IAM alone doesn't have.
     FurtherFactor {
         /// The account.
         account: Account,
     },
-    /// It may act as another user.
+    /// The account may act as another user.
     Proxy {
         /// The account.
         account: Account,
-        /// Whom it may act as.
+        /// The other user.
         proxied: Account,
     },
-    /// The server gives every account these roles.
+    /// The server grants every account these roles.
     MandatoryRoles {
         /// `@@mandatory_roles`.
         roles: String,
-        /// Whether each login has them at once.
+        /// Whether they are active at each login.
         active: bool,
     },
-    /// It reaches a declared database, or logs in by IAM, and is not declared.
+    /// An undeclared account that logs in by IAM or has privileges on a declared database.
     Undeclared {
         /// The account.
         account: Account,
-        /// Whether it logs in by IAM.
+        /// Whether the account logs in by IAM.
         is_iam: bool,
-        /// What it may do on the declared databases and on the whole server.
+        /// Its privileges on the declared databases and on the whole server.
         grants: Grants,
     },
-    /// As [`Undeclared`](Self::Undeclared), for those that are not listed.
+    /// The rest of the [undeclared](Self::Undeclared) accounts, which are not listed.
     MoreUndeclared {
-        /// How many.
+        /// The number of accounts.
         count: usize,
     },
     /// The admin may not read the catalog, so the master user reads it.
@@ -99,7 +99,7 @@ impl fmt::Display for Warning {
         match self {
             Self::OtherHost { account, other } => write!(
                 f,
-                "{other} exists beside {account} and is used in its place by clients from that host; if no client needs it: DROP USER {}",
+                "{other} exists beside {account} and is used instead by clients from that host; if no client needs it: DROP USER {}",
                 other.sql()
             ),
             Self::FurtherHost { account, other } => write!(
@@ -109,11 +109,11 @@ impl fmt::Display for Warning {
             ),
             Self::NoClient { account, other } => write!(
                 f,
-                "{other} exists beside {account} and matches no client, since the wildcard of hosts is %; to remove it: DROP USER {}",
+                "{other} exists beside {account} and matches no client, because the wildcard of hosts is %; to remove it: DROP USER {}",
                 other.sql()
             ),
             Self::Anonymous { anonymous, account, more } => {
-                write!(f, "the account without a name {anonymous} comes before {account}")?;
+                write!(f, "the account without a name {anonymous} precedes {account}")?;
                 if *more > 0 {
                     write!(f, " and {more} more")?;
                 }
@@ -125,34 +125,34 @@ impl fmt::Display for Warning {
             }
             Self::Locked { account } => write!(
                 f,
-                "{account} is locked, which is left as it is; to let it in again: ALTER USER {} ACCOUNT UNLOCK",
+                "{account} is locked, which is left; to unlock it: ALTER USER {} ACCOUNT UNLOCK",
                 account.sql()
             ),
             Self::StricterTls { account } => write!(
                 f,
-                "{account} demands more than TLS, such as a client certificate, which is left as it is; IAM logins of this project show none and are refused: to demand TLS only: ALTER USER {} REQUIRE SSL",
+                "{account} requires more than TLS, such as a client certificate, which is left; IAM logins of this project present none and are refused; to require TLS only: ALTER USER {} REQUIRE SSL",
                 account.sql()
             ),
             Self::FurtherFactor { account } => write!(
                 f,
-                "{account} demands a second authentication factor, which is left as it is; IAM logins of this project have none and are refused: to demand none: ALTER USER {} DROP 2 FACTOR",
+                "{account} requires a second authentication factor, which is left; IAM logins of this project have none and are refused; to require none: ALTER USER {} DROP 2 FACTOR",
                 account.sql()
             ),
             Self::Proxy { account, proxied } => write!(
                 f,
-                "{account} may act as {proxied}, and only a user with that right can take it away: REVOKE PROXY ON {} FROM {}",
+                "{account} may act as {proxied}, and only a user with that right can revoke it: REVOKE PROXY ON {} FROM {}",
                 proxied.sql(),
                 account.sql()
             ),
             Self::MandatoryRoles { roles, active } => {
                 let when = if *active {
-                    "at each login, since activate_all_roles_on_login is ON"
+                    "at each login, because activate_all_roles_on_login is ON"
                 } else {
                     "after SET ROLE"
                 };
                 write!(
                     f,
-                    "the server's mandatory_roles give every user what {} may do, {when}: more than is declared; to end it, empty mandatory_roles in the parameter group",
+                    "the server's mandatory_roles grant every user the privileges of {}, {when}: more than is declared; to stop that, empty mandatory_roles in the parameter group",
                     visible(roles)
                 )
             }
@@ -163,28 +163,25 @@ impl fmt::Display for Warning {
                 }
                 if !grants.is_empty() {
                     let shown = grants.iter().take(OBJECTS_SHOWN);
-                    let shown: Vec<_> =
-                        shown.map(|(object, what)| format!("{} on {object}", list(what))).collect();
+                    let shown: Vec<_> = shown
+                        .map(|(object, privileges)| format!("{} on {object}", list(privileges)))
+                        .collect();
                     write!(f, " and has {}", shown.join("; "))?;
                     if grants.len() > OBJECTS_SHOWN {
                         write!(f, "; and more on {} others", grants.len() - OBJECTS_SHOWN)?;
                     }
                 }
-                write!(
-                    f,
-                    "; it stays as it is: declare it, or if no program needs it: DROP USER {}",
-                    account.sql()
-                )
+                write!(f, "; it is left: declare it, or if no program needs it: DROP USER {}", account.sql())
             }
             Self::MoreUndeclared { count } => {
                 write!(
                     f,
-                    "{count} more accounts that are not declared log in by IAM or reach these databases"
+                    "{count} more undeclared accounts log in by IAM or have privileges on these databases"
                 )
             }
             Self::ClosedCatalog { account } => write!(
                 f,
-                "the server may not let {account} read all of the tables of mysql that hold accounts and grants; the master user reads them in its place"
+                "the server did not let {account} read all tables of mysql that hold accounts and grants; the master user reads them instead"
             ),
         }
     }

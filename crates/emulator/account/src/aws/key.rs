@@ -9,37 +9,38 @@ use std::sync::Arc;
 use rds_iam_emulator_control::AccessKey;
 use rds_iam_emulator_server::Error;
 use rds_iam_emulator_server::credentials::{credentials_file, own_key, read_key};
-use rds_iam_emulator_server::host::file::write_whole;
+use rds_iam_emulator_server::host::file;
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 
-/// The access key that the endpoint knows, and the file that it is in.
+/// The access key that the endpoint accepts, and its file.
 #[derive(Clone)]
 pub(super) struct Key {
     pub(super) key: AccessKey,
     pub(super) file: PathBuf,
-    /// Where it was made for this endpoint. Removed when the last of its clients is dropped.
+    /// The folder of the file that was made for this endpoint, removed when the last of its clients is dropped.
     _folder: Option<Arc<TempDir>>,
 }
 
 impl Key {
-    /// This process's, in a new folder.
+    /// Writes this process's key into a new folder.
     pub(super) fn new() -> Result<Self, Error> {
         let temporary = std::env::temp_dir();
         let own = Permissions::from_mode(0o700);
         let folder = tempfile::Builder::new().prefix("rds-iam-aws-").permissions(own).tempdir();
         let folder = folder.map_err(Error::io("make a folder in", &temporary))?;
         let (key, file) = (own_key()?, folder.path().join("credentials"));
-        write_whole(&file, &credentials_file(&key), 0o600)?;
+        file::replace(&file, &credentials_file(&key), 0o600)?;
         Ok(Self { key, file, _folder: Some(Arc::new(folder)) })
     }
 
-    /// The one in this file, which stays.
+    /// Reads the key from this file, which stays.
     pub(super) fn read(file: &Path) -> Result<Self, Error> {
         Ok(Self { key: read_key(file)?, file: file.to_owned(), _folder: None })
     }
 
-    /// The key's id, a colon, and the SHA-256 of the session token, in hex: enough to know a caller by, and no secret.
+    /// Returns the key's id, a colon, and the SHA-256 of the session token, in hex: enough to identify a caller, and no
+    /// secret.
     pub(super) fn known(&self) -> String {
         format!("{}:{}", self.key.id, hex::encode(Sha256::digest(self.session_token())))
     }

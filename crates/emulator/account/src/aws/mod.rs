@@ -37,19 +37,19 @@ const PROGRAM: [(&str, &str); 4] = [
     ("account.py", include_str!("../../aws/account.py")),
 ];
 
-/// Where there is no Python: moto's own image, of the version in `aws/requirements.txt`.
+/// Moto's own image, for machines without Python, of the version in `aws/requirements.txt`.
 const IMAGE: (&str, &str) = ("motoserver/moto", "5.2.5");
 const IMAGE_PORT: u16 = 5000;
 const IN_IMAGE: &str = "/rds-iam";
 
-/// How long moto may take to start. It takes about a second.
+/// The time limit for moto to start. It takes about a second.
 const READY_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// The environment variable with the key that moto accepts: [`Key::known`].
 const KEY_VARIABLE: &str = "RDS_IAM_EMULATOR_KEY";
 
 /// A running AWS API endpoint, with Secrets Manager and the SSM Parameter Store among others. It starts
-/// empty, answers those alone who know its access key, and proves nothing about permissions. Dropping it ends it.
+/// empty, answers only callers with its access key, and proves nothing about permissions. Dropping it ends it.
 ///
 /// ```no_run
 /// # async fn example() -> Result<(), rds_iam_emulator_account::Error> {
@@ -93,7 +93,7 @@ impl AwsApi {
     /// Starts the endpoint, for clients in us-east-1.
     ///
     /// # Errors
-    /// As [`AwsApi::start_in`].
+    /// The errors of [`AwsApi::start_in`].
     pub async fn start() -> Result<Self, Error> {
         let region = "us-east-1";
         let wrong = |problem: rds_iam_token::RegionError| Error::Setting {
@@ -107,7 +107,7 @@ impl AwsApi {
     /// Starts the endpoint, for clients in `region`. The first start on a machine installs it.
     ///
     /// # Errors
-    /// [`Error`] says what is missing or went wrong. Nothing stays behind.
+    /// [`Error`] if something is missing or fails. Nothing stays behind.
     pub async fn start_in(region: Region) -> Result<Self, Error> {
         if is_possible().await {
             let log = tempfile::tempfile().map_err(Error::io("make a log file in", &std::env::temp_dir()))?;
@@ -126,12 +126,12 @@ impl AwsApi {
         })
     }
 
-    /// One that runs already, at a URL such as `http://127.0.0.1:34567`, for clients in `region`. Its access key is
+    /// Connects to a running API at a URL such as `http://127.0.0.1:34567`, for clients in `region`. Its access key is
     /// in `credentials_file`. Dropping this does not end it.
     ///
     /// # Errors
-    /// [`Error::Setting`] when this is no such URL or no such file, [`Error::Io`] when the file can't be read,
-    /// [`Error::Aws`] when nothing answers there.
+    /// [`Error::Setting`] if the URL or the file is invalid, [`Error::Io`] if the file can't be read,
+    /// [`Error::Aws`] without a response.
     pub async fn connect(url: &str, region: Region, credentials_file: &Path) -> Result<Self, Error> {
         let url = url.trim_end_matches('/');
         let host = url.strip_prefix("http://").or_else(|| url.strip_prefix("https://"));
@@ -149,8 +149,8 @@ impl AwsApi {
         Ok(aws)
     }
 
-    /// Starts the endpoint of an account whose registry and machines are emulated: see `aws/account.py`. What
-    /// it says goes into `log`; its access key is in `credentials_file`.
+    /// Starts the endpoint of an account whose registry and machines are emulated: see `aws/account.py`. Its
+    /// output goes into `log`; its access key is in `credentials_file`.
     pub(crate) async fn start_for_account(
         registry: &str,
         images: &Path,
@@ -233,12 +233,12 @@ impl AwsApi {
         Ok(aws)
     }
 
-    /// The same endpoint for clients in another region. Dropping it does not end it.
+    /// Returns the same endpoint for clients in another region. Dropping it does not end it.
     pub(crate) fn in_region(&self, region: Region) -> Self {
         Self { server: Server::Elsewhere, url: self.url.clone(), region, key: self.key.clone() }
     }
 
-    /// Whether it ended unexpectedly.
+    /// Returns whether it ended unexpectedly.
     pub(crate) fn has_ended(&mut self) -> bool {
         match &mut self.server {
             Server::Process(process) => process.child.try_wait().is_ok_and(|status| status.is_some()),

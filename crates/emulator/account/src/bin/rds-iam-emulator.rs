@@ -3,17 +3,17 @@
 //! its standard input closes. See `crates/emulator/README.md`.
 
 use std::error::Error;
-use std::io::{IsTerminal, Write, stdout};
+use std::io::{Write, stdout};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use rds_iam_emulator_account::{Account, AwsApi, run_shim};
 use rds_iam_emulator_server::MySql;
+use rds_iam_report::{ErrorReport, log};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, stdin};
 use tokio::signal::unix::{SignalKind, signal};
-use tracing_subscriber::EnvFilter;
 
 /// Starts a MySQL server that checks IAM tokens, and the AWS API, and prints one line of JSON that says
 /// where everything is. Ends both when its standard input closes, or at Ctrl-C.
@@ -49,12 +49,7 @@ enum Only {
 #[tokio::main]
 async fn main() -> ExitCode {
     let Err(error) = run(Arguments::parse()).await else { return ExitCode::SUCCESS };
-    eprintln!("rds-iam-emulator: {error}");
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        eprintln!("  because: {error}");
-        cause = error.source();
-    }
+    eprintln!("rds-iam-emulator: {}", ErrorReport(&*error));
     ExitCode::FAILURE
 }
 
@@ -106,29 +101,24 @@ async fn both(database: &str) -> Result<((MySql, AwsApi), Value), Box<dyn Error>
     Ok(((mysql, aws), started))
 }
 
-/// Runs an account until this process is asked to end.
+/// Runs an account until SIGTERM or Ctrl-C.
 async fn account(dir: &Path) -> Result<(), Box<dyn Error>> {
-    tracing_subscriber::fmt()
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal())
-        .with_env_filter(EnvFilter::try_from_default_env().unwrap_or_else(|_| "rds_iam_emulator=info".into()))
-        .with_target(false)
-        .init();
+    log::to_stderr(log::Format::Text, "rds_iam_emulator=info")?;
     let program = std::env::current_exe()?;
     let mut terminated = signal(SignalKind::terminate())?;
     let mut interrupted = signal(SignalKind::interrupt())?;
-    let asked = async move {
+    let signalled = async move {
         tokio::select! {
             _ = terminated.recv() => {}
             _ = interrupted.recv() => {}
         }
     };
-    tokio::pin!(asked);
+    tokio::pin!(signalled);
     let account = tokio::select! {
         account = Account::start(dir, &program) => account?,
-        () = &mut asked => return Ok(()),
+        () = &mut signalled => return Ok(()),
     };
-    Ok(account.run(asked).await?)
+    Ok(account.run(signalled).await?)
 }
 
 /// Says what was started, and returns when it is to end.

@@ -74,7 +74,7 @@ async fn a_database_instance_takes_tokens_until_it_is_deleted() -> Result {
     until("the database to be gone", gone).await
 }
 
-/// Creates the instance; what the API answers.
+/// Creates the instance, and returns the API's response.
 pub(crate) fn create(aws: &Aws) -> Result<String> {
     aws.query(
         "rds",

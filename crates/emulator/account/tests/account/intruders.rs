@@ -1,4 +1,4 @@
-//! What others on this machine, web pages and the service itself may try at the account's AWS API.
+//! Attempts of other users of this machine, web pages and the service itself on the account's AWS API.
 
 use std::fs;
 use std::path::Path;
@@ -115,7 +115,7 @@ async fn only_the_module_s_own_script_is_run() -> Result {
     let own = machines::user_data("3000", "3001");
     let touch = format!("touch {}", marker.display());
     let foreign = [
-        // As the audit had it: the lines that were looked for, and any script between them.
+        // The expected lines, with another script between them.
         format!(
             "#!/bin/bash\ncat > /usr/local/sbin/app-start <<'SCRIPT'\n# --env PORT='3000' --env \
              RDS_IAM_SSM_PREFIX='/local/database'\n{touch}\nSCRIPT\n"
@@ -246,7 +246,7 @@ async fn refresh(aws: &Aws, group: &str, user_data: &str) -> Result<(String, Str
     .await
 }
 
-/// What moto has no answer to, comes in AWS's form and with a status that is not tried again.
+/// A call that moto does not support gets an error in AWS's format, with a status that is not retried.
 #[tokio::test]
 async fn what_is_not_known_is_said_at_once_as_aws_says_it() -> Result {
     let outer = tempfile::tempdir()?;

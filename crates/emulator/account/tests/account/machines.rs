@@ -11,6 +11,7 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use rds_iam_emulator_account::AwsApi;
+use rds_iam_emulator_server::fixtures::USER_DATA_TEMPLATE;
 use serde_json::{Value, json};
 
 use crate::aws::{Aws, element, elements};
@@ -73,7 +74,7 @@ async fn a_refresh_starts_what_the_parameter_names() -> Result {
     // From here on, the machine that serves keeps serving whatever comes after it.
     let watched = Watch::start(&service);
 
-    // One that ends at once.
+    // A machine that ends at once.
     parameters.put_parameter(PARAMETER, &format!("{REPOSITORY}@{broken}")).await?;
     let (status, reason) = group.refresh().await?;
     assert_eq!(status, "Failed");
@@ -85,7 +86,7 @@ async fn a_refresh_starts_what_the_parameter_names() -> Result {
         "{launches:?}"
     );
 
-    // One that never gets ready: it is given up by its own script, and another one is launched, until the refresh is
+    // A machine that never gets ready: it is given up by its own script, and another one is launched, until the refresh is
     // cancelled.
     let hanging = images.push("hanging", "[\"/service\", \"hang\"]")?;
     parameters.put_parameter(PARAMETER, &format!("{REPOSITORY}@{hanging}")).await?;
@@ -104,7 +105,7 @@ async fn a_refresh_starts_what_the_parameter_names() -> Result {
 
     parameters.put_parameter(PARAMETER, &format!("{REPOSITORY}@{good}")).await?;
     assert_eq!(group.refresh().await?.0, "Successful");
-    // One that is not there: what runs is left alone.
+    // An image that does not exist: the running machine stays.
     let missing = format!("sha256:{}", "0".repeat(64));
     parameters.put_parameter(PARAMETER, &format!("{REPOSITORY}@{missing}")).await?;
     let (status, reason) = group.refresh().await?;
@@ -133,7 +134,7 @@ async fn a_refresh_starts_what_the_parameter_names() -> Result {
     .await
 }
 
-/// What the service says of itself.
+/// The service's own report.
 fn answer(service: &str, path: &str) -> Result<String> {
     let mut stream = TcpStream::connect(service)?;
     stream.set_read_timeout(Some(Duration::from_secs(10)))?;
@@ -155,15 +156,15 @@ impl Watch {
         let (service, to_end) = (service.to_owned(), Arc::new(AtomicBool::new(false)));
         let is_over = Arc::clone(&to_end);
         let thread = std::thread::spawn(move || {
-            let (mut asked, mut failed) = (0, Vec::new());
+            let (mut sent, mut failed) = (0, Vec::new());
             while !is_over.load(Ordering::Relaxed) {
-                asked += 1;
+                sent += 1;
                 if let Err(e) = answer(&service, "/") {
                     failed.push(e.to_string());
                 }
                 std::thread::sleep(Duration::from_millis(20));
             }
-            (asked, failed)
+            (sent, failed)
         });
         Self { to_end, thread }
     }
@@ -171,9 +172,9 @@ impl Watch {
     /// Fails where one answer was missing.
     fn end(self) -> Result {
         self.to_end.store(true, Ordering::Relaxed);
-        let (asked, failed) = self.thread.join().map_err(|_| "the watch ended by itself")?;
-        assert!(asked > 100, "{asked} questions show nothing");
-        assert_eq!(failed, Vec::<String>::new(), "{} of {asked} questions were not answered", failed.len());
+        let (sent, failed) = self.thread.join().map_err(|_| "the watch ended by itself")?;
+        assert!(sent > 100, "{sent} requests prove nothing");
+        assert_eq!(failed, Vec::<String>::new(), "{} of {sent} requests were not answered", failed.len());
         Ok(())
     }
 }
@@ -259,7 +260,7 @@ impl<'a> Group<'a> {
         .await
     }
 
-    /// How each launch is, the latest first.
+    /// The state of each launch, the latest first.
     fn launches(&self) -> Result<Vec<String>> {
         let found = self.aws.query("autoscaling", AUTO_SCALING, "DescribeScalingActivities", &NAME)?;
         Ok(elements(&found, "StatusCode"))
@@ -296,7 +297,7 @@ impl<'a> Group<'a> {
     }
 }
 
-/// What the module gives its machines, with values as Terraform puts them in.
+/// The module's user data, with values as from Terraform.
 pub(crate) fn user_data(port: &str, management_port: &str) -> String {
     let values = [
         ("app_port", port),
@@ -310,9 +311,8 @@ pub(crate) fn user_data(port: &str, management_port: &str) -> String {
         ("registry", REPOSITORY.split_once('/').unwrap_or_default().0),
         ("repository_url", REPOSITORY),
     ];
-    let template = include_str!("../../../../../terraform/modules/ec2/user_data.sh.tftpl");
     let fill = |text: String, (name, value): &(&str, &str)| text.replace(&format!("${{{name}}}"), value);
-    values.iter().fold(template.replace("$${", "\0"), fill).replace('\0', "${")
+    values.iter().fold(USER_DATA_TEMPLATE.replace("$${", "\0"), fill).replace('\0', "${")
 }
 
 /// Images of the service beside this.

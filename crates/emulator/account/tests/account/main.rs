@@ -39,8 +39,7 @@ async fn it_has_a_registry_and_ends_when_asked() -> Result {
 
     let second = program(&folder).stderr(std::process::Stdio::piped()).spawn()?.wait_with_output()?;
     let said = String::from_utf8(second.stderr)?;
-    let expected =
-        format!("but an account lives there already, process {}: use that one", account.child.id());
+    let expected = format!("but an account uses it already, process {}: use that one", account.child.id());
     assert!(second.status.code() == Some(1) && said.contains(&expected), "{said}");
 
     account.end()?;

@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::Result;
 use crate::aws::Aws;
 
-/// How long anything may take that happens here; the first database on a machine has to be fetched.
+/// The time limit of each step; the first database on a machine has to be fetched.
 const WITHIN: Duration = Duration::from_secs(300);
 
 /// A running account; dropping it kills it.
@@ -61,7 +61,7 @@ pub(crate) fn program(folder: &Path) -> std::process::Command {
     program
 }
 
-/// Runs a program to its end; what it printed.
+/// Runs a program to its end, and returns its output.
 #[expect(clippy::disallowed_methods, reason = "what a user would run beside the account")]
 pub(crate) fn run(program: &str, arguments: &[&str]) -> Result<String> {
     let output = std::process::Command::new(program).args(arguments).output()?;
@@ -71,7 +71,7 @@ pub(crate) fn run(program: &str, arguments: &[&str]) -> Result<String> {
     Ok(String::from_utf8(output.stdout)?.trim().to_owned())
 }
 
-/// Waits until there is something.
+/// Polls until `there` returns a value.
 pub(crate) async fn until<T>(what: &str, mut there: impl FnMut() -> Result<Option<T>>) -> Result<T> {
     let waiting = async {
         loop {

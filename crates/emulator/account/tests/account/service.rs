@@ -1,6 +1,6 @@
 //! The service in the test's image: a separate static program. Linked by the test with `rustc`.
 //!
-//! As the real one it wants credentials, which it has to be able to read. `break` as its argument makes it end at
+//! Like the real one it needs credentials that it can read. `break` as its argument makes it end at
 //! once, `hang` keeps it from listening.
 
 use std::io::{Read, Write};

@@ -8,7 +8,7 @@ use std::process::{ExitStatus, Stdio};
 
 use thiserror::Error;
 
-/// How many of the last lines that a failed program printed are shown.
+/// The number of a failed program's last lines that are shown.
 const TAIL_LINES: usize = 20;
 
 /// A program to run, with its arguments. No argument is ever a secret.
@@ -125,7 +125,7 @@ impl fmt::Display for Command {
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum CommandError {
-    /// It could not be started: not installed, or not permitted.
+    /// The program could not be started: not installed, or not permitted.
     #[error("could not start `{command}`")]
     NotStarted {
         /// The command line.
@@ -133,7 +133,7 @@ pub enum CommandError {
         /// The reason.
         source: io::Error,
     },
-    /// It ended with a failure.
+    /// The program ended with a failure.
     #[error("`{command}` failed ({status}):\n{said}")]
     Failed {
         /// The command line.

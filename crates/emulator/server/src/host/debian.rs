@@ -176,13 +176,12 @@ Acquire::Languages "none";
     )
 }
 
-/// Settings for one suite alone.
+/// Returns apt's settings for one suite alone.
 ///
-/// The suite moves on, and a mirror may lag behind it by more than the week for which a `Release` file of it is
-/// valid: one that was seen did by three. So its date is not checked, but its signature is. What that gives
-/// away is freshness alone: who controls the way to the mirror can hold an older state of the suite back, signed by
-/// Debian, with weaknesses that have been fixed since. The server that is made of it listens on this machine alone
-/// and holds test data.
+/// A mirror may lag behind the suite by more than the week for which a `Release` file is valid: one was observed to be
+/// three days late. So its date is not checked, but its signature is. The risk is in freshness alone: an attacker on the
+/// way to the mirror can serve an older state of the suite, signed by Debian, with weaknesses that have been fixed since.
+/// The server that is made of it listens on this machine alone and holds test data.
 fn suite_settings(work: &Path, architecture: &Architecture) -> String {
     let work = work.display();
     format!(

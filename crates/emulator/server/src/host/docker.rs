@@ -8,7 +8,7 @@ use testcontainers::bollard::models::{HostConfig, PortBinding};
 use testcontainers::core::client::docker_client_instance;
 use tracing::debug;
 
-/// How long a Docker engine may take to answer. One that is there answers in milliseconds.
+/// The time limit for a Docker engine to answer. A running one answers in milliseconds.
 const PING_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Returns a client of the Docker engine, if one answers.

@@ -1,33 +1,16 @@
-//! Files: written whole, copied, removed.
+//! Files and folders: written in one step, copied, removed.
 
-use std::fs::{self, OpenOptions, Permissions};
-use std::io::Write;
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::error::Error;
 
-/// Writes a file in one step: a reader finds it complete, or not at all.
+/// Replaces a file in one step, by one with exactly these permissions: some are for users of containers.
 ///
 /// # Errors
 /// [`Error::Io`] when it can't be written.
-pub fn write_whole(path: &Path, text: &str, mode: u32) -> Result<(), Error> {
-    let mut unfinished = path.to_owned().into_os_string();
-    unfinished.push(".unfinished");
-    let unfinished = PathBuf::from(unfinished);
-    remove(&unfinished)?;
-    OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(mode)
-        .open(&unfinished)
-        .and_then(|mut file| {
-            // Whatever the umask says: some are for users of containers.
-            file.set_permissions(Permissions::from_mode(mode))?;
-            file.write_all(text.as_bytes())
-        })
-        .and_then(|()| fs::rename(&unfinished, path))
-        .map_err(Error::io("write", path))
+pub fn replace(path: &Path, text: &str, mode: u32) -> Result<(), Error> {
+    rds_iam_report::file::replace_with_mode(path, text, mode).map_err(Error::io("write", path))
 }
 
 /// Removes a file or folder, if it exists.
@@ -67,21 +50,4 @@ pub(crate) fn copy_folder(from: &Path, to: &Path) -> Result<(), Error> {
         if path.is_dir() { copy_folder(&path, &to)? } else { copy_file(&path, &to)? }
     }
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_file_is_written_whole_with_its_mode() {
-        let outer = tempfile::tempdir().unwrap();
-        let path = outer.path().join("file");
-        for (text, mode) in [("first", 0o600), ("second", 0o644)] {
-            write_whole(&path, text, mode).unwrap();
-            assert_eq!(fs::read_to_string(&path).unwrap(), text);
-            assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, mode);
-        }
-        assert_eq!(fs::read_dir(outer.path()).unwrap().count(), 1);
-    }
 }

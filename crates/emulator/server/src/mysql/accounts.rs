@@ -13,7 +13,7 @@ use crate::error::Error;
 /// (RDS User Guide, "Role-based privilege model for RDS for MySQL").
 const MASTER_ROLE: &str = "`rds_superuser_role`@`%`";
 
-/// What that role has of the static privileges, with the right to grant them, and of the dynamic ones (RDS
+/// The static privileges of that role, with the right to grant them, and the dynamic ones (RDS
 /// User Guide, "Master user account privileges"; `SUPER` and `FILE` are not among them).
 const MASTER_PRIVILEGES: &str = "SELECT, INSERT, UPDATE, DELETE, CREATE, DROP, RELOAD, PROCESS, REFERENCES, INDEX, ALTER, \
      SHOW DATABASES, CREATE TEMPORARY TABLES, LOCK TABLES, EXECUTE, REPLICATION SLAVE, REPLICATION CLIENT, \
@@ -79,7 +79,7 @@ impl Root {
         self.execute(format!("SET GLOBAL {variable} = {value}"), "change whether it refuses writes").await
     }
 
-    /// Cuts the connections of all clients that there are now, and returns when they are gone; how many.
+    /// Cuts the connections of all current clients, waits until they are gone, and returns their number.
     pub(crate) async fn cut_connections(&mut self, within: Duration) -> Result<usize, Error> {
         let cut = async {
             let found = self.clients().await?;

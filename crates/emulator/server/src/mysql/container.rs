@@ -35,7 +35,7 @@ const PLUGINS: &str = "/rds-iam/plugin";
 pub(crate) struct Container {
     container: Box<ContainerAsync<GenericImage>>,
     port: u16,
-    /// What it is made of, for people.
+    /// The origin of its image, for people.
     pub(crate) origin: String,
 }
 

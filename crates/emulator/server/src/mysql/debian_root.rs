@@ -22,7 +22,7 @@ pub(crate) const RECIPE: &str = "1";
 const SUITE: &str = "sid";
 const SERVER_PACKAGE: &str = "mysql-server-core";
 
-/// What the closure of the packages holds that a server does not load: maintainers' tools, mostly.
+/// The paths in the packages that a server does not load: maintainers' tools, mostly.
 const NOT_NEEDED: [&str; 20] = [
     "base-files",
     "base-passwd",
@@ -46,7 +46,7 @@ const NOT_NEEDED: [&str; 20] = [
     "init-system-helpers",
 ];
 
-/// What is started in the tree, beside the shared objects that these load.
+/// The programs of the tree, besides the shared objects that they load.
 const PROGRAMS: [&str; 2] = ["usr/sbin/mysqld", "usr/bin/dash"];
 
 /// The plugin folder of a container's server.

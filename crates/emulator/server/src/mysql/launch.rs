@@ -16,10 +16,10 @@ use crate::run_folder::RunFolder;
 use crate::runtime::Chosen;
 use crate::tls::ServerIdentity;
 
-/// How long a server may take until it answers. It takes about a second.
+/// The time limit for a server to answer. It takes about a second.
 pub(crate) const READY_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// How often another port is tried when another program takes the one that was free.
+/// The number of ports tried while other programs take the free ones.
 const PORT_TRIES: u32 = 5;
 
 pub(crate) enum Server {
@@ -48,11 +48,9 @@ pub(crate) async fn start(
     loop {
         tries += 1;
         let folder = RunFolder::create(identity).await?;
+        folder.write_state(state)?;
         let control = folder.control();
-        state
-            .write(&control)
-            .and_then(|()| LoginEvent::create_record(&control))
-            .map_err(Error::io("write into", &control))?;
+        LoginEvent::create_record(&control).map_err(Error::io("write into", &control))?;
         let server = match chosen {
             Chosen::Docker(docker) => Server::Container(Container::prepare(docker, &folder, plugin).await?),
             Chosen::Process => Server::Process(Process::prepare(&folder, plugin).await?),
@@ -96,7 +94,7 @@ pub(crate) async fn wait_until_ready(folder: &RunFolder, port: u16) -> Result<()
     tokio::time::timeout(READY_TIMEOUT, ready).await.unwrap_or_else(timed_out)
 }
 
-/// Whether a server at this port begins to speak, as MySQL's do. That the port is open says little: Docker opens it
+/// Returns whether a server at this port sends a greeting, as MySQL's do. An open port proves little: Docker opens it
 /// for a container, and closes the connections for as long as it does not reach the server in it.
 async fn greets(port: u16) -> bool {
     let Ok(mut stream) = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await else { return false };

@@ -3,6 +3,7 @@
 mod accounts;
 mod builder;
 mod container;
+mod control;
 mod debian_root;
 mod launch;
 mod plugin;
@@ -10,11 +11,8 @@ mod process;
 mod server;
 
 use std::fmt;
-use std::fs;
-use std::io::Write;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 use std::time::Duration;
 
 use aws_credential_types::Credentials;
@@ -27,19 +25,20 @@ pub use self::builder::Builder;
 use self::launch::{READY_TIMEOUT, Server};
 use crate::credentials::{MasterCredentials, credentials_file, made_up_resource_id, own_key};
 use crate::error::Error;
+use crate::host::file;
 use crate::relay::Relay;
 use crate::run_folder::RunFolder;
 use crate::runtime::Runtime;
 use crate::tls::ServerIdentity;
 
-/// How long ended connections may take until the server has forgotten them.
+/// The time limit for ended connections to leave the server: 10 seconds.
 const CUT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A running MySQL server with RDS's `AWSAuthenticationPlugin`: accounts `IDENTIFIED WITH
-/// AWSAuthenticationPlugin AS 'RDS'` log in by token, and only by one that is really good.
+/// AWSAuthenticationPlugin AS 'RDS'` log in by a valid token only.
 ///
-/// Dropping it ends the server and removes all that belonged to it. So does the end of the process, in
-/// whatever way it comes, a moment later.
+/// Dropping it ends the server and removes its files. So does the end of the process, however it ends, a moment
+/// later.
 ///
 /// ```no_run
 /// # async fn example() -> Result<(), rds_iam_emulator_server::Error> {
@@ -63,7 +62,7 @@ pub struct MySql {
 }
 
 impl MySql {
-    /// A server with the defaults, to be changed and started.
+    /// Returns a builder with the defaults.
     pub fn builder() -> Builder {
         Builder::default()
     }
@@ -126,57 +125,57 @@ impl MySql {
         Ok(mysql)
     }
 
-    /// The endpoint that tokens have to be signed for, unless it is for one of [`Builder::also_endpoint`].
-    /// The server's certificate names its host. It looks like RDS's and leads nowhere.
+    /// Returns the endpoint that tokens have to be signed for, unless it is one of [`Builder::also_endpoint`].
+    /// The server's certificate names its host. It looks like RDS's, and no DNS server knows it.
     #[must_use]
     pub fn endpoint(&self) -> &Endpoint {
         &self.endpoint
     }
 
-    /// The address that the server listens on. Its certificate does not name it.
+    /// Returns the address that the server listens on. Its certificate does not name it.
     #[must_use]
     pub fn dial(&self) -> &Endpoint {
         &self.dial
     }
 
-    /// The region that tokens have to be signed for.
+    /// Returns the region that tokens have to be signed for.
     #[must_use]
     pub fn region(&self) -> &Region {
         &self.region
     }
 
-    /// The resource id (`db-…`) that the server would have in an ARN.
+    /// Returns the resource id (`db-…`) that the server would have in an ARN.
     #[must_use]
     pub fn resource_id(&self) -> &str {
         &self.resource_id
     }
 
-    /// The certificate, as PEM, of the authority that signed the server's.
+    /// Returns the certificate, as PEM, of the authority that signed the server's.
     #[must_use]
     pub fn ca_pem(&self) -> &str {
         &self.ca_pem
     }
 
-    /// A file with [`MySql::ca_pem`], there as long as the server is.
+    /// Returns the path of a file with [`MySql::ca_pem`], which exists as long as the server.
     #[must_use]
     pub fn ca_path(&self) -> PathBuf {
         self.folder().ca()
     }
 
-    /// The file with all logins by token, one line of JSON each, with the reason for each refusal: what the log
-    /// `iam-db-auth-error` is on RDS. [`MySql::logins`] reads it. A user that doesn't exist does not get that far.
+    /// Returns the path of the record of all logins by token, one line of JSON each, with the reason for each refusal,
+    /// as in RDS's log `iam-db-auth-error`. [`MySql::logins`] reads it. It has no logins of users that do not exist.
     #[must_use]
     pub fn login_log(&self) -> PathBuf {
         LoginEvent::record(&self.folder().control())
     }
 
-    /// The master user: not root, but what RDS gives its customers. It has to use TLS.
+    /// Returns the master user, with the privileges of RDS's. It has to use TLS.
     #[must_use]
     pub fn master(&self) -> &MasterCredentials {
         &self.master
     }
 
-    /// Temporary AWS credentials that the server accepts: a client that signs with them may log in as any user,
+    /// Returns temporary AWS credentials that the server accepts: a client that signs with them may log in as any user,
     /// until [`MySql::allow_users`] says otherwise.
     #[must_use]
     pub fn credentials(&self) -> Credentials {
@@ -185,25 +184,15 @@ impl MySql {
     }
 
     /// Writes [`MySql::credentials`] to `path` as an AWS shared credentials file that only its owner may
-    /// read, for child processes (`AWS_SHARED_CREDENTIALS_FILE`): so no secret gets into an environment.
+    /// read, for child processes (`AWS_SHARED_CREDENTIALS_FILE`), so that no environment holds a secret.
     ///
     /// # Errors
-    /// [`Error::Io`] when the file cannot be written.
+    /// [`Error::Io`] if the file cannot be written.
     pub fn write_credentials_file(&self, path: &Path) -> Result<(), Error> {
-        let text = credentials_file(&self.key);
-        let write = || {
-            // A file that is there already may be open to others.
-            match fs::remove_file(path) {
-                Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(e),
-                _ => {}
-            }
-            let mut options = fs::OpenOptions::new();
-            options.write(true).create_new(true).mode(0o600).open(path)?.write_all(text.as_bytes())
-        };
-        write().map_err(Error::io("write", path))
+        file::replace(path, &credentials_file(&self.key), 0o600)
     }
 
-    /// The runtime of the server: [`Runtime::Docker`] or [`Runtime::Process`].
+    /// Returns the runtime of the server: [`Runtime::Docker`] or [`Runtime::Process`].
     #[must_use]
     pub fn runtime(&self) -> Runtime {
         match &self.parts {
@@ -212,99 +201,26 @@ impl MySql {
         }
     }
 
-    /// What runs here, such as "MySQL 9.7.4 from Debian's packages, in a container of Docker
+    /// Returns a description of the server, such as "MySQL 9.7.4 from Debian's packages, in a container of Docker
     /// 20.10.24".
     #[must_use]
     pub fn describe(&self) -> &str {
         &self.description
     }
 
-    /// Makes the server accept another access key, or replaces one with the same id.
+    /// Returns all logins by token so far, oldest first, with the reasons that clients do not get.
     ///
     /// # Errors
-    /// [`Error::Io`] when the server's folder is gone.
-    pub fn enter_key(&self, key: AccessKey) -> Result<(), Error> {
-        self.change(|state| {
-            state.keys.retain(|known| known.id != key.id);
-            state.keys.push(key);
-        })
-    }
-
-    /// Makes tokens for another endpoint good too, as where a proxy comes before the server later on. Unlike
-    /// that of [`Builder::also_endpoint`], its name is not in the server's certificate.
-    ///
-    /// # Errors
-    /// [`Error::Io`] when the server's folder is gone.
-    pub fn accept_endpoint(&self, endpoint: &Endpoint) -> Result<(), Error> {
-        let endpoint = endpoint.to_string();
-        self.change(|state| {
-            state.endpoints.retain(|known| *known != endpoint);
-            state.endpoints.push(endpoint);
-        })
-    }
-
-    /// Limits the default credentials to these users, as an `rds-db:connect` policy does.
-    ///
-    /// # Errors
-    /// [`Error::Io`] when the server's folder is gone.
-    pub fn allow_users<U: Into<String>>(&self, users: impl IntoIterator<Item = U>) -> Result<(), Error> {
-        let users: Vec<String> = users.into_iter().map(Into::into).collect();
-        self.change(|state| {
-            state.keys.iter_mut().filter(|k| k.id == self.key.id).for_each(|k| k.users = Some(users.clone()));
-        })
-    }
-
-    /// Moves the server's clock, by which tokens expire, this many seconds away from the real time.
-    ///
-    /// # Errors
-    /// [`Error::Io`] when the server's folder is gone.
-    pub fn set_clock(&self, offset_seconds: i64) -> Result<(), Error> {
-        self.change(|state| state.clock_offset_seconds = offset_seconds)
-    }
-
-    /// Refuses the next `count` logins by token, whatever they bring; zero withdraws what is left of an
-    /// earlier order. The record calls them `500 Internal`.
-    ///
-    /// # Errors
-    /// [`Error::Io`] when the server's folder is gone.
-    pub fn refuse_next(&self, count: u32) -> Result<(), Error> {
-        self.change(|state| state.refuse = Refuse { serial: state.refuse.serial + 1, count })
-    }
-
-    /// Chooses what the server sends with its request for a token: nothing, as RDS, which is the default, or
-    /// what a stock server's plugins send.
-    ///
-    /// # Errors
-    /// [`Error::Io`] when the server's folder is gone.
-    pub fn set_auth_switch(&self, form: AuthSwitch) -> Result<(), Error> {
-        self.change(|state| state.auth_switch = form)
-    }
-
-    /// Makes the server refuse writes (1290), as a writer that has become a reader, or accept them again. The
-    /// connections of clients stay.
-    ///
-    /// # Errors
-    /// [`Error::Database`] when the server does not answer.
-    pub async fn set_read_only(&self, read_only: bool) -> Result<(), Error> {
-        let mut root = self.connect_root().await.map_err(Error::database("answer"))?;
-        root.set_read_only(read_only).await?;
-        root.close().await;
-        Ok(())
-    }
-
-    /// All logins by token so far, oldest first, with the reasons that clients do not get.
-    ///
-    /// # Errors
-    /// [`Error::Io`] when the server's folder is gone.
+    /// [`Error::Io`] if the server's folder is gone.
     pub fn logins(&self) -> Result<Vec<LoginEvent>, Error> {
         let control = self.folder().control();
         LoginEvent::read_all(&control).map_err(Error::io("read the logins in", &control))
     }
 
-    /// Waits until there is a login (one that was there before counts too) that `wanted` accepts.
+    /// Waits for a login, earlier ones included, that `wanted` accepts.
     ///
     /// # Errors
-    /// [`Error::TimedOut`] when there is none `within` that time.
+    /// [`Error::TimedOut`] if there is none `within` that time.
     pub async fn wait_for_login(
         &self,
         mut wanted: impl FnMut(&LoginEvent) -> bool,
@@ -322,11 +238,11 @@ impl MySql {
         tokio::time::timeout(within, wait).await.unwrap_or(Err(timed_out))
     }
 
-    /// Cuts the connections of all clients and returns when the server has let go of them; how many
-    /// there were. New ones are welcome, even meanwhile.
+    /// Cuts the connections of all clients and waits until they have left the server. Returns their number. New
+    /// connections are accepted meanwhile.
     ///
     /// # Errors
-    /// [`Error::Database`] when the server does not answer.
+    /// [`Error::Database`] if the server does not answer.
     pub async fn cut_connections(&self) -> Result<usize, Error> {
         let mut root = self.connect_root().await.map_err(Error::database("answer"))?;
         let cut = root.cut_connections(CUT_TIMEOUT).await?;
@@ -337,7 +253,7 @@ impl MySql {
     /// Ends the server at once, as a crash does; its data stays.
     ///
     /// # Errors
-    /// [`Error::TimedOut`] when it does not end.
+    /// [`Error::TimedOut`] if it does not end.
     pub async fn stop(&self) -> Result<(), Error> {
         let folder = self.folder();
         folder.order_kill()?;
@@ -353,25 +269,18 @@ impl MySql {
     /// Starts the server again after [`MySql::stop`], at the same address, and waits until it answers.
     ///
     /// # Errors
-    /// [`Error::NotReady`] when it does not.
+    /// [`Error::NotReady`] if it does not.
     pub async fn restart(&self) -> Result<(), Error> {
         self.folder().order_start()?;
         launch::wait_until_ready(self.folder(), self.dial.port()).await
     }
 
-    /// A relay in front of the server, which can be cut, made unreachable and made to throttle.
+    /// Starts a relay in front of the server, which can be cut, made unreachable and made to throttle.
     ///
     /// # Errors
-    /// [`Error::Io`] when it cannot listen.
+    /// [`Error::Io`] if it cannot listen.
     pub async fn relay(&self) -> Result<Relay, Error> {
         Relay::start(self.dial.clone()).await
-    }
-
-    fn change(&self, change: impl FnOnce(&mut State)) -> Result<(), Error> {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        change(&mut state);
-        let control = self.folder().control();
-        state.write(&control).map_err(Error::io("write the state into", &control))
     }
 
     fn folder(&self) -> &RunFolder {
@@ -385,6 +294,17 @@ impl MySql {
 
     async fn root(&self) -> Result<Root, Error> {
         self.connect_root().await.map_err(Error::database("let root in"))
+    }
+}
+
+impl Builder {
+    /// Starts the server and waits until it answers: about a second, or a minute at the first start on
+    /// a machine, when it has to be fetched. Slow steps are reported through `tracing`, at info.
+    ///
+    /// # Errors
+    /// [`Error`] says what is missing or went wrong. Nothing stays behind.
+    pub async fn start(self) -> Result<MySql, Error> {
+        MySql::start(self).await
     }
 }
 

@@ -1,4 +1,4 @@
-//! Where the MySQL plugin's library is.
+//! The MySQL plugin's library.
 
 use std::env;
 use std::path::{Path, PathBuf};
@@ -13,7 +13,7 @@ const VARIABLE: &str = "RDS_IAM_MYSQL_PLUGIN";
 
 const PACKAGE: &str = "rds-iam-mysql-plugin";
 
-/// The plugin's library: the one that `RDS_IAM_MYSQL_PLUGIN` names, or else the workspace's, built now.
+/// Returns the path of the plugin's library: `RDS_IAM_MYSQL_PLUGIN`, or else the workspace's, built now.
 pub(crate) async fn library() -> Result<PathBuf, Error> {
     static BUILT: OnceCell<PathBuf> = OnceCell::const_new();
     match env::var_os(VARIABLE).map(PathBuf::from) {

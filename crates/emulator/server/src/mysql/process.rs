@@ -56,7 +56,7 @@ impl Process {
         self.port
     }
 
-    /// Whether another program took the port between its choice and the server's start.
+    /// Returns whether another program took the port between its choice and the server's start.
     pub(crate) fn port_was_taken(&self) -> bool {
         TcpListener::bind(("127.0.0.1", self.port)).is_err_and(|e| e.kind() == io::ErrorKind::AddrInUse)
     }

@@ -18,7 +18,7 @@ const COMMON: [&str; 6] = [
     "--auto-generate-certs=OFF",
 ];
 
-/// What makes a data folder in which root has no password and no other account can log in.
+/// Returns the command that creates a data folder in which root has no password and no other account can log in.
 pub(crate) fn initialise(data: &Path, plugins: &Path) -> Vec<String> {
     let mut arguments = vec![
         "--initialize-insecure".into(),
@@ -29,7 +29,7 @@ pub(crate) fn initialise(data: &Path, plugins: &Path) -> Vec<String> {
     arguments
 }
 
-/// What runs the server on a data folder.
+/// Returns the command that runs the server on a data folder.
 pub(crate) fn run(paths: &Paths<'_>, plugin: &str, address: &str, port: u16) -> Vec<String> {
     let Paths { run, data, plugins } = paths;
     let (run, data, plugins) = (run.display(), data.display(), plugins.display());

@@ -9,10 +9,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
+use xshell::cmd;
 
-use super::bases::{Base, Pair};
+use super::base::{Base, Pair};
 use super::context::empty;
-use super::engine::{DOCKER_HELP, docker};
+use super::docker::{DOCKER_HELP, client, docker};
 use rds_iam_process::console::{Console, Style};
 use rds_iam_process::error::Error;
 use rds_iam_process::file::failed as file;
@@ -65,7 +66,8 @@ pub(super) fn ready(workspace: &Workspace, console: Console, runner: Runner) -> 
 
 /// The digest of an image that the engine has.
 fn id(name: &str, workspace: &Workspace, runner: Runner) -> Option<String> {
-    let inspect = docker(workspace).args(["image", "inspect", "--format", "{{.Id}}", name]);
+    let (shell, client, id) = (workspace.shell(), client(), "{{.Id}}");
+    let inspect = docker(cmd!(shell, "{client} image inspect --format {id} {name}"));
     runner.ask(&inspect).ok().map(|id| id.trim().to_owned())
 }
 
@@ -89,13 +91,11 @@ fn make(
     toolchain(&machine.sysroot, &rust).map_err(file("pack Rust into", &rust))?;
     let authorities = for_builder.join("ca-certificates.crt");
     fs::write(&authorities, &machine.authorities).map_err(file("write", &authorities))?;
+    let (shell, client) = (workspace.shell(), client());
     for (name, context, which) in [(builder, for_builder, "builder"), (base, for_base, "base")] {
         let dockerfile = workspace.root.join("docker/local").join(which).join("Dockerfile");
-        let build = docker(workspace)
-            .args(["build", "--progress", "plain", "--tag", name, "--file"])
-            .args([dockerfile.display().to_string(), context.display().to_string()])
-            .hint(DOCKER_HELP);
-        runner.run(&build)?;
+        let build = cmd!(shell, "{client} build --progress plain --tag {name} --file {dockerfile} {context}");
+        runner.run(&docker(build).hint(DOCKER_HELP))?;
     }
     Ok(())
 }
@@ -126,16 +126,17 @@ impl Machine {
                 help: "build on the pinned bases, where images can be pulled".to_owned(),
             });
         };
-        let rustc = |args: &[&str]| {
-            let ask = Cmd::new("rustc", &workspace.root, CARGO_HELP).args(args.iter().copied());
-            runner.ask(&ask).map(|answer| answer.trim().to_owned())
+        let shell = workspace.shell();
+        let rustc = |ask| {
+            let answer = runner.ask(&Cmd::from_xshell(ask, CARGO_HELP));
+            answer.map(|answer| answer.trim().to_owned())
         };
         let authorities = std::env::var("SSL_CERT_FILE").unwrap_or_else(|_| AUTHORITIES.to_owned());
         Ok(Self {
             suite: suite.to_owned(),
             sources,
-            rustc: rustc(&["--version", "--verbose"])?,
-            sysroot: rustc(&["--print", "sysroot"])?.into(),
+            rustc: rustc(cmd!(shell, "rustc --version --verbose"))?,
+            sysroot: rustc(cmd!(shell, "rustc --print sysroot"))?.into(),
             authorities: fs::read(&authorities).map_err(file("read", Path::new(&authorities)))?,
         })
     }
@@ -162,16 +163,17 @@ impl Machine {
         runner: Runner,
     ) -> Result<Cmd, Error> {
         // How this machine reaches its mirror: proxies, certificates and the like.
-        let ask = workspace.tool("apt-config", MMDEBSTRAP_HELP.to_owned()).args(["dump", "Acquire"]);
+        let shell = workspace.shell();
+        let ask = Cmd::from_xshell(cmd!(shell, "apt-config dump Acquire"), MMDEBSTRAP_HELP);
         let settings = folder.join("apt.conf");
         fs::write(&settings, runner.ask(&ask)?).map_err(file("write", &settings))?;
-        let sources = self.sources.iter().map(|path| path.display().to_string());
-        Ok(workspace
-            .tool("mmdebstrap", MMDEBSTRAP_HELP.to_owned())
-            .args(["--variant=essential".to_owned(), format!("--include={PACKAGES}")])
-            .args([format!("--aptopt={}", settings.display()), self.suite.clone(), tar.display().to_string()])
-            .args(sources)
-            .hint("this machine's package sources do not answer: `apt-get update` tells more"))
+        let (suite, sources) = (&self.suite, &self.sources);
+        let make = cmd!(
+            shell,
+            "mmdebstrap --variant=essential --include={PACKAGES} --aptopt={settings} {suite} {tar} {sources...}"
+        );
+        Ok(Cmd::from_xshell(make, MMDEBSTRAP_HELP)
+            .hint("this machine's package sources do not answer: `apt-get update` reports more"))
     }
 }
 

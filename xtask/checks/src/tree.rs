@@ -10,7 +10,7 @@ use rds_iam_process::workspace::Workspace;
 /// The lock file that says which provider is meant.
 const LOCK: &str = ".terraform.lock.hcl";
 
-/// A copy of the workspace's `terraform` folder, which nobody else works in.
+/// A copy of the workspace's `terraform` folder, which no other process uses.
 #[derive(Debug)]
 pub struct Tree {
     /// The copy.

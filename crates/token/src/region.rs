@@ -1,6 +1,9 @@
-//! The region in a database's host name.
+//! AWS regions, and the region in a database's host name.
 
-use crate::Region;
+use std::fmt;
+use std::str::FromStr;
+
+use thiserror::Error;
 
 /// The DNS suffixes of AWS's partitions. Source: `partitions.json` of the AWS SDKs.
 const DNS_SUFFIXES: [&str; 7] = [
@@ -13,7 +16,37 @@ const DNS_SUFFIXES: [&str; 7] = [
     "csp.hci.ic.gov",
 ];
 
+/// An AWS region, such as `eu-west-1`. There is no default: a token signed for the wrong region is
+/// refused.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Region(String);
+
 impl Region {
+    /// Returns the region's name.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Returns the partition that ARNs in this region begin with: `aws`, `aws-cn`, `aws-us-gov`, or one of
+    /// the isolated and sovereign partitions. Source: `partitions.json` of the AWS SDKs.
+    #[must_use]
+    pub fn partition(&self) -> &'static str {
+        const PREFIXES: [(&str, &str); 7] = [
+            ("cn-", "aws-cn"),
+            ("us-gov-", "aws-us-gov"),
+            ("us-iso-", "aws-iso"),
+            ("us-isob-", "aws-iso-b"),
+            ("eu-isoe-", "aws-iso-e"),
+            ("us-isof-", "aws-iso-f"),
+            ("eusc-", "aws-eusc"),
+        ];
+        PREFIXES
+            .iter()
+            .find(|(prefix, _)| self.0.starts_with(prefix))
+            .map_or("aws", |(_, partition)| partition)
+    }
+
     /// Returns the region that AWS wrote into the host name of an instance, an Aurora cluster (writer, reader or custom
     /// endpoint), or a proxy.
     ///
@@ -40,6 +73,55 @@ impl Region {
         let ([_, .., region, "rds"] | [_, .., "rds", region]) = labels.as_slice() else { return None };
         region.parse().ok()
     }
+}
+
+impl FromStr for Region {
+    type Err = RegionError;
+
+    fn from_str(text: &str) -> Result<Self, RegionError> {
+        if text.is_empty() {
+            return Err(RegionError::Empty);
+        }
+        let parts: Vec<&str> = text.split('-').collect();
+        let lower = |p: &&str| !p.is_empty() && p.bytes().all(|b| b.is_ascii_lowercase());
+        let well_formed = match parts.as_slice() {
+            [words @ .., number] => {
+                words.len() >= 2
+                    && words.iter().all(lower)
+                    && !number.is_empty()
+                    && number.len() <= 2
+                    && number.bytes().all(|b| b.is_ascii_digit())
+            }
+            [] => false,
+        };
+        if !well_formed {
+            return Err(RegionError::Malformed { given: text.into() });
+        }
+        Ok(Self(text.into()))
+    }
+}
+
+impl fmt::Display for Region {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// The error of a text that is not a region. Fix the setting it came from.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RegionError {
+    /// Nothing was given, and there is no default.
+    #[error("region is empty: name the region that the database is in, such as eu-west-1")]
+    Empty,
+    /// Not of the form of a region (an availability zone, say).
+    #[error(
+        "{given:?} is not a region: expected a name such as eu-west-1 (an availability zone has a letter at its end, a region has not)"
+    )]
+    Malformed {
+        /// The text as given.
+        given: String,
+    },
 }
 
 #[cfg(test)]
@@ -87,6 +169,25 @@ mod tests {
             "amazonaws.com",
         ] {
             assert_eq!(Region::from_rds_host(host), None, "{host}");
+        }
+    }
+
+    #[test]
+    fn regions_and_their_partitions() {
+        for (region, partition) in [
+            ("us-east-1", "aws"),
+            ("ap-southeast-5", "aws"),
+            ("cn-north-1", "aws-cn"),
+            ("us-gov-west-1", "aws-us-gov"),
+            ("us-isob-east-1", "aws-iso-b"),
+            ("eusc-de-east-1", "aws-eusc"),
+        ] {
+            assert_eq!(region.parse::<Region>().unwrap().partition(), partition);
+        }
+        for region in
+            ["", "us-east-1a", "US-EAST-1", "us_east_1", "useast1", "us-1", "us-east-", "us-east-100"]
+        {
+            assert!(region.parse::<Region>().is_err(), "{region:?}");
         }
     }
 }

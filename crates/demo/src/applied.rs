@@ -9,7 +9,7 @@ use rds_iam_emulator_server::MySql;
 use rds_iam_infra::Outputs;
 use tracing::info;
 
-use super::{ADMIN_USER, APP_USER, DATABASE, Deployed, Options};
+use crate::deployment::{ADMIN_USER, APP_USER, DATABASE, Deployed, Options};
 use crate::program;
 
 /// The program that reads outputs and writes parameters.
@@ -17,7 +17,7 @@ pub(crate) const INFRA: &str = "rds-iam";
 
 /// Has `deploy` apply the stack, and starts the database that its outputs describe. The server emulates both
 /// the instance and the proxy before it: tokens for either endpoint are good.
-pub(super) async fn apply(options: &Options<'_>, deploy: &Path) -> anyhow::Result<Deployed> {
+pub(crate) async fn apply(options: &Options<'_>, deploy: &Path) -> anyhow::Result<Deployed> {
     let aws = AwsApi::start().await?;
     let folder = tempfile::tempdir()?;
     let file = folder.path().join("outputs.json");

@@ -1,6 +1,9 @@
-//! The machine of an Auto Scaling group, which stands for all of the group's. A refresh starts a new one beside it: the
-//! group's own scripts, really run, and the container that they leave. The new one takes its place once its own script
-//! has completed the launch hook; until then, and where that never happens, the old one serves.
+//! The machine of an Auto Scaling group, in place of all of the group's. A refresh starts a new one beside it: it runs the
+//! group's own scripts, which start a container. The new machine replaces the old one once its script has completed the
+//! launch hook; until then, and if that never happens, the old one serves.
+
+mod instance;
+mod needs;
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -10,101 +13,55 @@ use std::time::Duration;
 use rds_iam_emulator_server::Error;
 use rds_iam_emulator_server::credentials::made_up_instance_id;
 use rds_iam_emulator_server::host::command::{Command, tail};
-use rds_iam_emulator_server::host::file::{remove, write_whole};
+use rds_iam_emulator_server::host::file::{self, remove};
 use rds_iam_emulator_server::host::free_port;
+use rds_iam_report::ErrorReport;
 use sha2::{Digest, Sha256};
 use tracing::{info, warn};
 
+use self::instance::{Instance, Launching, end_script};
+pub(crate) use self::needs::Needs;
 use crate::folder::Folder;
 use crate::forward::Forward;
 use crate::http::{self, HttpError};
 use crate::name::Name;
 use crate::shims::{SETTINGS_VARIABLE, Settings};
 use crate::snapshot::{Group, Health, Launch, Progress, Report, TargetGroup};
-use crate::user_data::UserData;
 
-/// How long app-ready gives a new machine, in seconds. On AWS the module gives it more, for it installs Docker first.
+/// The time that app-ready gives a new machine, in seconds. On AWS it is longer, because the machine installs Docker
+/// first.
 const READY_WITHIN: &str = "60";
 
-/// Where the start script has ended, systemd would start it again and again. Here app-ready decides at once.
+/// The time for app-ready once the start script has ended: systemd would restart the script; here app-ready decides at
+/// once.
 const NO_MORE_TIME: &str = "0";
 
-/// How many machines a refresh launches without success before it fails.
+/// The number of unsuccessful launches after which a refresh fails.
 const LAUNCHES: u32 = 3;
 
-/// How long a health check may take.
+/// The time limit of a health check.
 const HEALTH_WITHIN: Duration = Duration::from_secs(2);
 
-/// What is asked where no load balancer says what to ask.
+/// The path of health checks where no load balancer has one.
 const HEALTH_PATH: &str = "/readyz";
 
 /// The most characters of a reason that AWS forwards.
 const REASON_LENGTH: usize = 1000;
 
-/// Where the container finds what this machine needs.
-const CREDENTIALS: &str = "/rds-iam/credentials";
-const CA: &str = "/rds-iam/ca.pem";
-
 pub(crate) struct Machine {
     group: Name,
     folder: PathBuf,
     log: PathBuf,
-    /// What the names of its containers begin with.
+    /// The prefix of its containers' names.
     containers: String,
-    /// The ports that the outside knows: the app's own and that for machines.
+    /// The public ports: the app's own and the management port.
     ports: Option<[Forward; 2]>,
     serving: Option<Instance>,
     launching: Option<Launching>,
-    /// How many the refresh has launched without success.
+    /// The number of unsuccessful launches of the refresh.
     abandoned: u32,
-    /// What was reported last, and of which target groups.
+    /// The latest report, and its target groups.
     reported: Option<(Health, Vec<String>)>,
-}
-
-/// One that was launched.
-struct Instance {
-    id: String,
-    folder: PathBuf,
-    docker: PathBuf,
-    container: String,
-    /// As the module's scripts have them, in place of the ports that they name.
-    port: u16,
-    management_port: u16,
-    health_path: String,
-    /// The start script, which becomes Docker's client of the container.
-    start: Child,
-}
-
-/// One that does not count yet.
-struct Launching {
-    instance: Instance,
-    ready_script: PathBuf,
-    environment: Vec<(&'static str, String)>,
-    /// The script that completes the hook, once the hook is there to be completed.
-    ready: Option<Child>,
-    /// How the start script ended, where app-ready was given no more time for it.
-    ended: Option<String>,
-    /// Where its part of the log begins, in bytes.
-    log_from: usize,
-}
-
-/// What a start takes.
-pub(crate) struct Needs<'a> {
-    pub(crate) user_data: UserData,
-    pub(crate) region: &'a str,
-    pub(crate) health_path: Option<String>,
-    pub(crate) docker: PathBuf,
-    pub(crate) docker_config: String,
-    pub(crate) registry: &'a str,
-    pub(crate) aws_endpoint_url: &'a str,
-    pub(crate) credentials_file: &'a Path,
-    /// A shared credentials file.
-    pub(crate) credentials: String,
-    /// Where the app's database listens, and the authority that signed its certificate.
-    pub(crate) database: Option<(String, PathBuf)>,
-    pub(crate) shims: PathBuf,
-    /// What marks all containers of the account.
-    pub(crate) label: String,
 }
 
 /// The next step of a refresh.
@@ -152,13 +109,13 @@ impl Machine {
         let folder = self.folder.join(&id);
         let docker_config = folder.join("docker");
         fs::create_dir_all(&docker_config).map_err(Error::io("create", &docker_config))?;
-        write_whole(&docker_config.join("config.json"), &needs.docker_config, 0o600)?;
+        file::replace(&docker_config.join("config.json"), &needs.docker_config, 0o600)?;
         let (start_script, ready_script) = (folder.join("app-start"), folder.join("app-ready"));
-        write_whole(&start_script, &needs.user_data.start, 0o700)?;
-        write_whole(&ready_script, &needs.user_data.ready, 0o700)?;
+        file::replace(&start_script, &needs.user_data.start, 0o700)?;
+        file::replace(&ready_script, &needs.user_data.ready, 0o700)?;
         let free = || free_port().map_err(Error::io("find a free port on", Path::new("127.0.0.1")));
         let settings = Settings {
-            options: options(&folder, &needs)?,
+            options: needs.container_options(&folder)?,
             docker: needs.docker.clone(),
             container: format!("{}-{id}", self.containers),
             registry: needs.registry.to_owned(),
@@ -172,7 +129,7 @@ impl Machine {
         let settings_file = folder.join("settings.json");
         let text =
             serde_json::to_string(&settings).map_err(Error::setting("a machine", self.group.as_str()))?;
-        write_whole(&settings_file, &text, 0o600)?;
+        file::replace(&settings_file, &text, 0o600)?;
 
         let path = std::env::var_os("PATH").unwrap_or_default();
         let path =
@@ -196,7 +153,7 @@ impl Machine {
         Ok(())
     }
 
-    /// Opens the ports that the outside knows, where other ones were open before.
+    /// Opens the public ports, unless they are open already.
     async fn open(&mut self, ports: [u16; 2]) -> Result<(), Error> {
         if self.ports.as_ref().is_some_and(|open| open.each_ref().map(Forward::port) == ports) {
             return Ok(());
@@ -242,7 +199,7 @@ impl Machine {
             Some(_) => Some("app-ready abandoned it".to_owned()),
             None => match self.follow(&mut launching) {
                 Ok(given_up) => given_up,
-                Err(e) => Some(crate::databases::chain(&e)),
+                Err(e) => Some(ErrorReport(&e).to_string()),
             },
         };
         let Some(why) = given_up else {
@@ -263,7 +220,7 @@ impl Machine {
         Step::Over(Progress { status: "Failed", reason: Some(reason) })
     }
 
-    /// Checks the scripts of a machine that does not serve yet; returns the reason where it never will.
+    /// Checks the scripts of a machine that does not serve yet. Returns the reason if it never will.
     fn follow(&self, launching: &mut Launching) -> Result<Option<String>, Error> {
         let run = |launching: &Launching, seconds| {
             self.run(&launching.ready_script, &[seconds], &launching.environment)
@@ -299,7 +256,7 @@ impl Machine {
         }
     }
 
-    /// Gives the refresh up: what it has launched and does not count goes.
+    /// Cancels the refresh, and ends the machine that does not serve yet.
     pub(crate) async fn cancel(&mut self, group: &Group, report: &mut Report) {
         self.abandoned = 0;
         if let Some(launching) = self.launching.take() {
@@ -309,7 +266,7 @@ impl Machine {
         }
     }
 
-    /// Reports how the target groups of the machine are, where that has changed.
+    /// Reports the health of the machine's target groups, if it has changed.
     pub(crate) async fn health(&mut self, target_groups: &[TargetGroup], report: &mut Report) {
         let Some(serving) = &self.serving else { return };
         let address = format!("127.0.0.1:{}", serving.management_port);
@@ -327,7 +284,7 @@ impl Machine {
         }
     }
 
-    /// Ends the machine, and removes what belonged to it but its log.
+    /// Ends the machine, and removes all of it but its log.
     pub(crate) async fn end(mut self) {
         if let Some(launching) = self.launching.take() {
             launching.end().await;
@@ -340,7 +297,7 @@ impl Machine {
         }
     }
 
-    /// Ends the scripts, and leaves the containers to what removes those of the whole account.
+    /// Ends the scripts. The containers are removed with those of the whole account.
     pub(crate) fn end_scripts(&mut self) {
         if let Some(launching) = &mut self.launching {
             launching.ready.iter_mut().for_each(end_script);
@@ -351,77 +308,18 @@ impl Machine {
         }
     }
 
-    /// The last lines that were logged since.
+    /// Returns the last lines logged since the offset `from`.
     fn said(&self, from: usize) -> String {
         let log = fs::read(&self.log).unwrap_or_default();
         tail(&String::from_utf8_lossy(log.get(from..).unwrap_or_default())).replace('\n', " | ")
     }
 }
 
-impl Launching {
-    async fn end(mut self) {
-        self.ready.iter_mut().for_each(end_script);
-        self.instance.end().await;
-    }
-}
-
-impl Instance {
-    /// Has the ports that the outside knows lead here.
-    fn take_over(&self, [app, management]: &[Forward; 2]) {
-        app.lead_to(self.port);
-        management.lead_to(self.management_port);
-    }
-
-    /// Ends it, and removes what belonged to it.
-    async fn end(mut self) {
-        end_script(&mut self.start);
-        let removed = Command::new(&self.docker).args(["rm", "--force", &self.container]).output().await;
-        if let Err(e) = removed {
-            warn!("{}: {e}", self.id);
-        }
-        if let Err(e) = remove(&self.folder) {
-            warn!("{}: {e}", self.id);
-        }
-    }
-}
-
-/// Ends a script, where it still runs.
-fn end_script(script: &mut Child) {
-    // It may have ended by itself.
-    drop(script.kill());
-    drop(script.wait());
-}
-
 fn launch(group: &Group, instance: &Instance, status: &'static str, reason: Option<String>) -> Launch {
     Launch { group: group.id.clone(), instance: instance.id.clone(), status, reason }
 }
 
-/// The options that the container gets besides those of the script. Its user is another one than this, so what it is to
-/// read are copies that anybody may read who gets into their folder.
-fn options(folder: &Path, needs: &Needs<'_>) -> Result<Vec<String>, Error> {
-    let credentials = folder.join("credentials");
-    write_whole(&credentials, &needs.credentials, 0o644)?;
-    let mut options = Vec::new();
-    let mut option = |name: &str, value: String| options.extend([name.to_owned(), value]);
-    option("--label", needs.label.clone());
-    option("--env", format!("AWS_ENDPOINT_URL={}", needs.aws_endpoint_url));
-    option("--env", "AWS_EC2_METADATA_DISABLED=true".into());
-    option("--env", format!("AWS_SHARED_CREDENTIALS_FILE={CREDENTIALS}"));
-    // It shares this machine's network, and other machines have no business with it.
-    option("--env", "RDS_IAM_BIND=127.0.0.1".into());
-    option("--volume", format!("{}:{CREDENTIALS}:ro", credentials.display()));
-    if let Some((dial, ca_file)) = &needs.database {
-        let ca = folder.join("ca.pem");
-        let pem = fs::read_to_string(ca_file).map_err(Error::io("read", ca_file))?;
-        write_whole(&ca, &pem, 0o644)?;
-        option("--env", format!("RDS_IAM_DIAL={dial}"));
-        option("--env", format!("RDS_IAM_CA_BUNDLE={CA}"));
-        option("--volume", format!("{}:{CA}:ro", ca.display()));
-    }
-    Ok(options)
-}
-
-/// What is wrong with the answer to a health check, if anything is.
+/// Returns the reason why a health check failed, if it did.
 fn description(answer: &Result<u16, HttpError>) -> Option<String> {
     match answer {
         Ok(200) => None,

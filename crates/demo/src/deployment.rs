@@ -1,0 +1,67 @@
+//! The servers of a deployment, and what Terraform leaves in the account.
+
+use std::path::Path;
+
+use rds_iam_emulator_account::AwsApi;
+use rds_iam_emulator_server::{MySql, Runtime};
+use rds_iam_infra::RdsConf;
+use tracing::info;
+
+/// The database that Terraform made, or would have.
+pub(crate) const DATABASE: &str = "node_db";
+/// The user that the app logs in as.
+pub(crate) const APP_USER: &str = "node_app";
+/// The user that bootstrap makes the others with.
+pub(crate) const ADMIN_USER: &str = "iam_admin";
+const MASTER_SECRET: &str = "rds-iam/demo/master";
+const PARAMETERS: &str = "/dev/database";
+
+/// The options of the platform.
+pub(crate) struct Options<'a> {
+    /// The runtime of the database server.
+    pub(crate) runtime: Runtime,
+    /// The folder of the platform's programs.
+    pub(crate) programs: &'a Path,
+    /// The program that applies the Terraform stack; `None` to put by hand what it would leave.
+    pub(crate) deploy: Option<&'a Path>,
+}
+
+/// The servers, with their programs' settings.
+pub(crate) struct Deployed {
+    pub(crate) mysql: MySql,
+    pub(crate) aws: AwsApi,
+    pub(crate) conf: RdsConf,
+    pub(crate) parameters: String,
+}
+
+/// The servers, and what Terraform would leave in the account, put there by hand.
+pub(crate) async fn put_by_hand(runtime: Runtime) -> anyhow::Result<Deployed> {
+    let (mysql, aws) = tokio::try_join!(
+        async { MySql::builder().runtime(runtime).database(DATABASE).start().await },
+        async { AwsApi::start().await },
+    )?;
+    info!("what Terraform would leave: the master's secret, the parameters and rds.conf");
+    let master = mysql.master();
+    let secret = serde_json::json!({ "username": master.username(), "password": master.password() });
+    aws.put_secret(MASTER_SECRET, &secret.to_string()).await?;
+    let endpoint = mysql.endpoint();
+    for (name, value) in [
+        ("endpoint", endpoint.host().to_string()),
+        ("port", endpoint.port().to_string()),
+        ("dbname", DATABASE.into()),
+        ("username", APP_USER.into()),
+        ("region", mysql.region().to_string()),
+    ] {
+        aws.put_parameter(&format!("{PARAMETERS}/{name}"), &value).await?;
+    }
+    let mut conf = RdsConf::new(
+        endpoint.clone(),
+        mysql.region().clone(),
+        MASTER_SECRET.parse()?,
+        DATABASE.parse()?,
+        ADMIN_USER.parse()?,
+    );
+    conf.resource_id = Some(mysql.resource_id().parse()?);
+    conf.account_id = Some("123456789012".parse()?);
+    Ok(Deployed { mysql, aws, conf, parameters: PARAMETERS.into() })
+}

@@ -1,0 +1,115 @@
+//! Servers and credential sources that do not answer.
+
+use std::time::Duration;
+
+use rds_iam_emulator_server::MySql;
+use rds_iam_emulator_server::fixtures::{SkewedClock, until};
+use rds_iam_pool::{Credential, Limits, Pool, PoolError, Remedy, connect};
+use rds_iam_token::{Clock, Endpoint, Minter, TokenSource};
+
+use crate::scalar;
+use crate::support::{DATABASE, login, pool, quiet, server, target};
+
+/// A way to the server that can fall silent: connections stay open and carry nothing.
+async fn silenceable(mysql: &MySql) -> (Endpoint, tokio::sync::watch::Sender<bool>) {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let dial = Endpoint::new("127.0.0.1", listener.local_addr().unwrap().port()).unwrap();
+    let silent = tokio::sync::watch::Sender::new(false);
+    let (server, switch) = (mysql.dial().to_string(), silent.subscribe());
+    tokio::spawn(async move {
+        while let Ok((mut client, _)) = listener.accept().await {
+            let (server, mut switch) = (server.clone(), switch.clone());
+            tokio::spawn(async move {
+                let mut server = tokio::net::TcpStream::connect(&server).await.unwrap();
+                let fell_silent = tokio::select! {
+                    _ = tokio::io::copy_bidirectional(&mut client, &mut server) => false,
+                    fell_silent = switch.wait_for(|silent| *silent) => fell_silent.is_ok(),
+                };
+                if fell_silent {
+                    // It keeps both ends and carries nothing, for good.
+                    std::future::pending::<()>().await;
+                }
+            });
+        }
+    });
+    (dial, silent)
+}
+
+#[tokio::test]
+async fn a_server_that_falls_silent_keeps_no_place_in_the_pool() {
+    let mysql = server().await;
+    let (dial, silent) = silenceable(&mysql).await;
+    let limits = Limits { max_connections: 2, ..quiet() };
+    let pool = pool(&mysql, &SkewedClock::default(), &dial, limits);
+    let (on_loan, returned) = (pool.acquire().await.unwrap(), pool.acquire().await.unwrap());
+    drop(returned);
+    until("one is idle", async || pool.stats().idle == 1).await;
+    silent.send_replace(true);
+    // One dies on its way back, the other when it is tested before use.
+    drop(on_loan);
+    until("the one on loan is given up", async || pool.stats().size == 1).await;
+    silent.send_replace(false);
+    assert_eq!(scalar(&pool, "SELECT CURRENT_USER()").await.unwrap(), "app@%");
+}
+
+#[tokio::test]
+async fn callers_that_give_up_leave_no_debt() {
+    let mysql = server().await;
+    let (dial, silent) = silenceable(&mysql).await;
+    silent.send_replace(true);
+    let pool = pool(&mysql, &SkewedClock::default(), &dial, Limits { max_connections: 2, ..quiet() });
+    for _ in 0..500 {
+        let gave_up = tokio::time::timeout(Duration::from_millis(1), pool.acquire()).await;
+        assert!(gave_up.is_err());
+    }
+    silent.send_replace(false);
+    // 500 places at 20 a second would be 25 seconds, more than an acquire waits.
+    assert_eq!(scalar(&pool, "SELECT CURRENT_USER()").await.unwrap(), "app@%");
+}
+
+/// Gives credentials that end soon, once, and then nothing, as a metadata service that hangs does.
+#[derive(Debug)]
+struct HangsAfterTheFirst(aws_credential_types::Credentials, std::sync::atomic::AtomicBool);
+
+impl aws_credential_types::provider::ProvideCredentials for HangsAfterTheFirst {
+    fn provide_credentials<'a>(&'a self) -> aws_credential_types::provider::future::ProvideCredentials<'a>
+    where
+        Self: 'a,
+    {
+        aws_credential_types::provider::future::ProvideCredentials::new(async {
+            if self.1.swap(true, std::sync::atomic::Ordering::SeqCst) {
+                std::future::pending::<()>().await;
+            }
+            Ok(self.0.clone())
+        })
+    }
+}
+
+#[tokio::test]
+async fn sessions_serve_although_no_token_can_be_had() {
+    let mysql = server().await;
+    let time = SkewedClock::default();
+    let clock = Clock::new(time.clone(), aws_smithy_async::rt::sleep::TokioSleep::new());
+    let provider = HangsAfterTheFirst(mysql.credentials(), false.into());
+    let tokens = TokenSource::lazy(Minter::new(login(&mysql), provider, clock));
+    let limits = Limits { acquire_timeout: Duration::from_secs(2), ..quiet() };
+    let pool = Pool::connect(tokens, target(&mysql, mysql.dial()).database(DATABASE), limits).await.unwrap();
+    until("its connection is idle", async || pool.stats().idle == 1).await;
+    time.set(2_000);
+    let mut session = pool.acquire().await.unwrap();
+    let user: String = sqlx::query_scalar("SELECT CURRENT_USER()").fetch_one(&mut *session).await.unwrap();
+    assert_eq!(user, "app@%");
+    // A second one needs a token, and says that this is what is missing.
+    let error = pool.acquire().await.unwrap_err();
+    assert!(matches!(error, PoolError::Token { .. }), "{error:?}");
+}
+
+#[tokio::test]
+async fn one_connection_to_a_silent_server_is_given_up() {
+    let mysql = server().await;
+    let (dial, silent) = silenceable(&mysql).await;
+    silent.send_replace(true);
+    let user = mysql.master().username().parse().unwrap();
+    let error = connect(&target(&mysql, &dial), &user, Credential::Password("any")).await.unwrap_err();
+    assert_eq!(error.remedy(), Remedy::Reconnect, "{error:?}");
+}

@@ -1,0 +1,67 @@
+//! TLS: the endpoint is verified, and no token is sent before.
+
+use rds_iam_emulator_server::MySql;
+use rds_iam_emulator_server::fixtures::SkewedClock;
+use rds_iam_pool::{Pool, Remedy, Target};
+use rds_iam_token::Endpoint;
+use sqlx::Row as _;
+
+use crate::scalar;
+use crate::support::{pool, quiet, server, tokens};
+
+#[tokio::test]
+async fn a_login_is_by_token_over_verified_tls() {
+    let mysql = server().await;
+    let pool = pool(&mysql, &SkewedClock::default(), mysql.dial(), quiet());
+    assert_eq!(scalar(&pool, "SELECT CURRENT_USER()").await.unwrap(), "app@%");
+    let mut connection = pool.acquire().await.unwrap();
+    let status =
+        sqlx::query("SHOW SESSION STATUS LIKE 'Ssl_version'").fetch_one(&mut *connection).await.unwrap();
+    assert_eq!(status.get::<String, _>(1), "TLSv1.3");
+    let logins = mysql.logins().unwrap();
+    assert!(!logins.is_empty() && logins.iter().all(|l| l.accepted() && l.user == "app"), "{logins:?}");
+
+    // sqlx would change sql_mode, for which RDS Proxy pins a session. (IGNORE_SPACE is a flag of the
+    // handshake.)
+    let server_mode = scalar(&pool, "SELECT @@GLOBAL.sql_mode").await.unwrap();
+    let session_mode = scalar(&pool, "SELECT @@SESSION.sql_mode").await.unwrap();
+    assert_eq!(session_mode.replace("IGNORE_SPACE,", ""), server_mode);
+}
+
+#[tokio::test]
+async fn a_server_that_cannot_prove_itself_gets_no_token() {
+    let (mysql, other) = (server().await, server().await);
+    // Another authority's certificate.
+    let stranger = Target::new(mysql.endpoint().clone(), other.ca_pem()).dial(mysql.dial().clone());
+    let error = Pool::connect(tokens(&mysql, &SkewedClock::default()), stranger, quiet()).await.unwrap_err();
+    assert_eq!(error.remedy(), Remedy::Trust, "{error:?}");
+
+    // The right authority, but another endpoint than the certificate names.
+    let elsewhere = "elsewhere.c0ffee123456.us-east-1.rds.amazonaws.com:3306".parse().unwrap();
+    let elsewhere = Target::new(elsewhere, mysql.ca_pem()).dial(mysql.dial().clone());
+    let tokens = tokens(&mysql, &SkewedClock::default());
+    let error = Pool::connect(tokens, elsewhere, quiet()).await.unwrap_err();
+    assert_eq!(error.remedy(), Remedy::Trust, "{error:?}");
+    assert!(mysql.logins().unwrap().is_empty(), "no token was sent");
+}
+
+#[tokio::test]
+async fn the_address_dialled_is_not_verified() {
+    let mysql = server().await;
+    // The certificate names the endpoint only.
+    assert_ne!(mysql.dial().host(), mysql.endpoint().host());
+    let tunnel = mysql.relay().await.unwrap();
+    for dial in [mysql.dial(), tunnel.dial()] {
+        let pool = pool(&mysql, &SkewedClock::default(), dial, quiet());
+        assert_eq!(scalar(&pool, "SELECT CURRENT_USER()").await.unwrap(), "app@%", "{dial}");
+    }
+
+    // A certificate that names the address dialled, and not the endpoint, proves nothing.
+    let local: Endpoint = "127.0.0.1:3306".parse().unwrap();
+    let other = MySql::builder().endpoint(local).start().await.unwrap();
+    let target = Target::new(mysql.endpoint().clone(), other.ca_pem()).dial(other.dial().clone());
+    let tokens = tokens(&mysql, &SkewedClock::default());
+    let error = Pool::connect(tokens, target, quiet()).await.unwrap_err();
+    assert_eq!(error.remedy(), Remedy::Trust, "{error:?}");
+    assert!(other.logins().unwrap().is_empty(), "no token was sent");
+}
