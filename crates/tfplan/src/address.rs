@@ -4,7 +4,7 @@
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Step {
     pub(super) name: String,
-    /// What stands between the brackets, quotes included.
+    /// The text between the brackets, quotes included.
     pub(super) key: Option<String>,
 }
 

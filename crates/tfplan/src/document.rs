@@ -77,7 +77,7 @@ pub(super) struct Change {
     pub(super) importing: Option<Value>,
 }
 
-/// What a plan does to a resource.
+/// A plan's action on a resource.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
@@ -86,20 +86,20 @@ pub enum Action {
     NoOp,
     /// A data source is read during the apply.
     Read,
-    /// It is made.
+    /// The resource is created.
     Create,
-    /// It is changed in place.
+    /// The resource is changed in place.
     Update,
-    /// It is destroyed, and made again.
+    /// The resource is destroyed and created again.
     Replace,
-    /// It is destroyed.
+    /// The resource is destroyed.
     Destroy,
-    /// It stays as it is, and Terraform no longer knows of it.
+    /// The resource stays, and leaves Terraform's state.
     Forget,
 }
 
 impl Action {
-    /// Whether what is there now is destroyed.
+    /// Returns whether the existing resource is destroyed.
     pub fn destroys(self) -> bool {
         matches!(self, Self::Replace | Self::Destroy)
     }

@@ -1,9 +1,9 @@
-//! Why a plan could not be read.
+//! Errors of reading a plan.
 
 use std::fmt;
 use std::path::PathBuf;
 
-/// Why there is nothing to review. Each needs an operator; a retry has the same result.
+/// An error that leaves nothing to review. Each needs an operator; a retry has the same result.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PlanError {
@@ -12,7 +12,7 @@ pub enum PlanError {
     Read {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: std::io::Error,
     },
     /// The text is not a plan that can be reviewed.
@@ -20,12 +20,12 @@ pub enum PlanError {
     Invalid {
         /// The file, where there is one.
         path: Option<PathBuf>,
-        /// What it is instead.
+        /// The kind of text found.
         cause: Cause,
     },
 }
 
-/// What a text is, where it is not a plan that can be reviewed. `Display` goes on from the file's name.
+/// The kind of a text that is not a reviewable plan. `Display` continues the file's name.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Cause {
@@ -65,12 +65,12 @@ pub enum Cause {
     /// A part that is not as the format has it.
     #[error("has a part that is not as `terraform show -json` writes it: {reason}")]
     Part {
-        /// Which and why; never a value.
+        /// The part and the reason; never a value.
         reason: String,
     },
 }
 
-/// What a JSON text is, where it is no plan.
+/// The kind of a JSON text that is not a plan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Kind {

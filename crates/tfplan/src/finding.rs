@@ -5,7 +5,7 @@ use serde::{Serialize, Serializer};
 use super::document::ResourceChange;
 use super::{Plan, Summary};
 
-/// A rule. Its id is never used again for another.
+/// A rule. Its id is never reused.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct Rule {
@@ -13,28 +13,28 @@ pub struct Rule {
     pub id: &'static str,
     /// Its name, in words joined by hyphens.
     pub name: &'static str,
-    /// What it refuses, in one line.
+    /// The refused configuration, in one line.
     pub description: &'static str,
-    /// Why, and what to do.
+    /// The reason and the remedy.
     pub help: &'static str,
-    /// How bad it is, from 0 to 10, as GitHub's `security-severity` has it.
+    /// The severity, from 0 to 10, in the form of GitHub's `security-severity`.
     pub severity: &'static str,
     pub(super) check: for<'a> fn(&'a Plan, &mut Verdicts<'a>),
 }
 
-/// A plan's summary, with what is refused in it. `Display` is the report for a person.
+/// A plan's summary and refusals. `Display` is the report for the terminal.
 #[derive(Clone, Debug, Serialize)]
 #[non_exhaustive]
 pub struct Review {
-    /// What would change.
+    /// The changes.
     pub summary: Summary,
-    /// What is refused, by rule and address.
+    /// The refusals, by rule and address.
     pub findings: Vec<Finding>,
-    /// What could not be checked, by rule and address.
+    /// The values that could not be checked, by rule and address.
     pub notes: Vec<Note>,
 }
 
-/// Something that this design forbids.
+/// A violation of a rule.
 #[derive(Clone, Debug, Serialize)]
 #[non_exhaustive]
 pub struct Finding {
@@ -43,15 +43,15 @@ pub struct Finding {
     pub rule: &'static Rule,
     /// The resource.
     pub address: String,
-    /// What is wrong.
+    /// The problem.
     pub problem: String,
-    /// What to do.
+    /// The remedy.
     pub remedy: String,
-    /// The folder of the module that the resource stands in, from that of the root module.
+    /// The folder of the resource's module, relative to the root module's.
     pub folder: String,
 }
 
-/// Something that a rule could not check, most often because it is known only after apply.
+/// A value that a rule could not check, most often because it is known only after apply.
 #[derive(Clone, Debug, Serialize)]
 #[non_exhaustive]
 pub struct Note {
@@ -60,7 +60,7 @@ pub struct Note {
     pub rule: &'static Rule,
     /// The resource.
     pub address: String,
-    /// What could not be checked, and why.
+    /// The value that could not be checked, and the reason.
     pub reason: String,
 }
 

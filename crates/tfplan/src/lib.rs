@@ -1,9 +1,9 @@
-//! A plan as `terraform show -json PLANFILE` prints it: what would change, told for a person, and what this
-//! design forbids, refused by [`RULES`].
+//! Summaries and rules for Terraform plans, as `terraform show -json PLANFILE` prints them. [`RULES`] refuse what this
+//! design forbids.
 //!
-//! Rules look at the whole of what would be there after the apply, not at changes alone. What is known only
-//! after apply is never taken for right or for wrong: a [`Note`] says what could not be checked, and the
-//! plan after the apply shows it. Values that Terraform marks sensitive are in no report.
+//! Rules check the whole state after the apply, not changes alone. A value known only after apply is neither right nor
+//! wrong: a [`Note`] reports what could not be checked, and the plan after the apply shows it. Values that Terraform
+//! marks as sensitive are in no report.
 //!
 //! ```no_run
 //! use rds_iam_tfplan::Plan;
@@ -142,7 +142,7 @@ fn parse(text: &str) -> Result<Plan, Cause> {
     if version.split('.').next() != Some("1") {
         return Err(Cause::Version { found: value["format_version"].to_string() });
     }
-    // What serde says of a wrong type can quote the value, which may be sensitive: only its path is told.
+    // serde's message on a wrong type can quote the value, which may be sensitive: only its path is reported.
     let document: Document = serde_json::from_value(value)
         .map_err(|error| Cause::Part { reason: without_values(&error.to_string()) })?;
     if document.errored { Err(Cause::Errored) } else { Ok(Plan { document }) }
@@ -152,7 +152,7 @@ fn is_message(line: &str) -> bool {
     serde_json::from_str::<Value>(line).is_ok_and(|value| value.get("@level").is_some())
 }
 
-/// serde's "invalid type: string \"…\", expected …" without what stands between.
+/// serde's "invalid type: string \"…\", expected …" without the value.
 fn without_values(error: &str) -> String {
     match (error.split_once(": "), error.rsplit_once(", expected ")) {
         (Some((kind, _)), Some((_, expected))) if kind.starts_with("invalid") => {

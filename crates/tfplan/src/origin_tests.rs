@@ -137,7 +137,7 @@ fn the_role_of_a_data_source_is_not_judged() {
     }
 }
 
-/// Each attachment is looked up in an index: one by one, this takes minutes.
+/// Attachments are found through an index: a linear search takes minutes.
 #[test]
 fn many_boundaries_and_attachments_are_judged() {
     let mut all = Vec::new();

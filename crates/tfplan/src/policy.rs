@@ -6,7 +6,7 @@ use super::Plan;
 use super::document::{Mode, ResourceChange};
 use super::node::Node;
 
-/// A policy of an identity: what its statements are, and where it stands.
+/// A policy of an identity: its statements and its resource.
 #[derive(Debug)]
 pub(super) struct Policy<'a> {
     pub(super) holder: &'a ResourceChange,
@@ -14,7 +14,7 @@ pub(super) struct Policy<'a> {
     /// Whether there may be more statements than these, known only after apply.
     pub(super) incomplete: bool,
     /// Whether its text is known only after apply. The statements are then those of the documents that it
-    /// refers to; what else an expression makes of them, a plan does not tell.
+    /// refers to; a plan does not show what else an expression makes of them.
     pub(super) is_unknown: bool,
     /// Whether every `Deny` among the statements will be there.
     denies_hold: bool,
@@ -37,7 +37,7 @@ pub(super) struct Statement {
 /// A text of a policy; none where it is known only after apply.
 pub(super) type Text = Option<String>;
 
-/// Types that hold a policy of an identity, and the attribute that it stands in.
+/// Types that hold a policy of an identity, and the attribute with the policy.
 const HOLDERS: [(&str, &str); 5] = [
     ("aws_iam_policy", "policy"),
     ("aws_iam_role_policy", "policy"),

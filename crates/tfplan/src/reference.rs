@@ -1,4 +1,4 @@
-//! What an expression of the configuration leads to, through variables and outputs of modules. It answers
+//! The origin of an expression of the configuration, through variables and outputs of modules. It answers
 //! whose value an attribute has when that is known only after apply.
 
 use std::collections::BTreeSet;
@@ -18,7 +18,7 @@ pub(super) struct Target {
     name: String,
 }
 
-/// Where following an expression has come by.
+/// The state of following an expression.
 #[derive(Default)]
 struct Trail {
     visited: BTreeSet<(Vec<String>, String)>,
@@ -29,21 +29,21 @@ struct Trail {
     by_key: bool,
     /// Whether an expression on the way is made from more than one thing.
     mixed: bool,
-    /// Whether it leads to where a plan does not tell more: a `local`, `each.value`, a variable of the root.
+    /// Whether it ends where a plan shows no more: at a `local`, `each.value` or a variable of the root.
     open: bool,
 }
 
-/// What an attribute's value is made from.
+/// The origin of an attribute's value.
 #[derive(Default)]
 pub(super) struct Origin<'a> {
     /// Resources and data sources of the plan.
     pub(super) sources: Vec<&'a ResourceChange>,
-    /// The attributes of theirs that are used; none where the plan does not tell.
+    /// Their attributes that are used; none where the plan does not show them.
     pub(super) attributes: BTreeSet<String>,
     /// Whether every expression on the way refers to one thing alone. What functions and literals do to it, a
-    /// plan does not tell.
+    /// plan does not show.
     pub(super) alone: bool,
-    /// Whether there may be sources that the plan does not tell.
+    /// Whether there may be sources that the plan does not show.
     pub(super) open: bool,
     /// The types of the data sources that are used. One that was read for the plan is not in `sources`.
     pub(super) data: BTreeSet<String>,
@@ -79,7 +79,7 @@ impl Plan {
         self.block(resource).is_some_and(|block| block.expressions.contains_key(attribute))
     }
 
-    /// What an attribute's value is made from.
+    /// The origin of an attribute's value.
     pub(super) fn origin(&self, resource: &ResourceChange, attribute: &str) -> Origin<'_> {
         match self.expression(resource, attribute) {
             Some(expression) => self.origin_of(resource, expression),
@@ -252,7 +252,7 @@ pub(super) fn names(steps: &[Step]) -> Vec<String> {
     steps.iter().map(|step| step.name.clone()).collect()
 }
 
-/// Whether two modules lie in the same instance of each call that they share.
+/// Returns whether two modules are in the same instance of each call that they share.
 fn same_instance(one: &[Step], other: &[Step]) -> bool {
     one.iter().zip(other).take_while(|(a, b)| a.name == b.name).all(|(a, b)| a.key == b.key)
 }

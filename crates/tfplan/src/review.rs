@@ -33,8 +33,8 @@ impl Plan {
         Review { summary: self.summary(), findings, notes }
     }
 
-    /// The folder of the module that a resource stands in, from that of the root module; the last one that
-    /// is a folder, where a module comes from elsewhere.
+    /// Returns the folder of a resource's module, relative to the root module's; the last one that is a folder, where a
+    /// module comes from elsewhere.
     fn folder(&self, resource: &ResourceChange) -> String {
         let path = names(&module_steps(&resource.module_address));
         let mut folder = Vec::new();
@@ -50,7 +50,7 @@ impl Plan {
     }
 }
 
-/// Goes on from a folder by a relative path.
+/// Appends a relative path to a folder.
 pub(super) fn join<'a>(folder: &mut Vec<&'a str>, path: &'a str) {
     for part in path.split('/') {
         match part {

@@ -28,7 +28,7 @@ pub(super) fn plan(resources: &[(&str, Value, Value, Value)]) -> Plan {
     Plan::parse(&document.to_string()).unwrap()
 }
 
-/// What a rule refuses, and what it could not check.
+/// Returns the refusals of a rule, and what it could not check.
 pub(super) fn judged(plan: &Plan, rule: &str) -> (Vec<String>, Vec<String>) {
     let review = plan.review();
     let refused = review.findings.into_iter().filter(|finding| finding.rule.id == rule);
@@ -62,7 +62,7 @@ fn a_policy_whose_text_is_not_known_is_never_passed_over() {
         judged(&plan, "RDSIAM001")
     };
     let a = ["data.aws_iam_policy_document.a.json", "data.aws_iam_policy_document.a"];
-    // A plan tells the references of an expression and not its functions: this may be the document alone, or
+    // A plan has the references of an expression and not its functions: this may be the document alone, or
     // `jsonencode` of its statements and others.
     let alone = "aws_iam_policy.p: its policy is known only after apply; only the document that it refers to \
                  was checked";

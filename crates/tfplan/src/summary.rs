@@ -1,4 +1,4 @@
-//! What a plan would change, for a person: addresses and the names of attributes, never their values.
+//! The changes of a plan: addresses and the names of attributes, never their values.
 
 use serde::Serialize;
 use serde_json::Value;
@@ -7,11 +7,11 @@ use super::Plan;
 use super::document::{Action, Change, Mode, ResourceChange};
 use super::node::has_true;
 
-/// What a plan would change.
+/// The changes of a plan.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Summary {
-    /// How many resources, by what is done to them.
+    /// The number of resources per action.
     pub counts: Counts,
     /// Every resource that something is done to, in the plan's order.
     pub changes: Vec<ResourceSummary>,
@@ -23,7 +23,7 @@ pub struct Summary {
     pub complete: bool,
 }
 
-/// How many resources, by what is done to them. One that is replaced is counted once.
+/// The number of resources per action. A replaced resource is counted once.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Counts {
@@ -39,13 +39,13 @@ pub struct Counts {
     pub forget: usize,
 }
 
-/// What is done to one resource.
+/// The action on one resource.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct ResourceSummary {
     /// Its address, with the key of a deposed object.
     pub address: String,
-    /// What is done.
+    /// The action.
     pub action: Action,
     /// The names of attributes that change, of an update or a replacement.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -53,7 +53,7 @@ pub struct ResourceSummary {
     /// Those among them that force a replacement.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub replaced_for: Vec<String>,
-    /// Where it moved from.
+    /// The former address.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub moved_from: Option<String>,
     /// Whether Terraform takes over something that exists.
@@ -67,12 +67,12 @@ pub struct ResourceSummary {
 pub struct OutputChange {
     /// Its name.
     pub name: String,
-    /// What is done.
+    /// The action.
     pub action: Action,
 }
 
 impl Plan {
-    /// What it would change.
+    /// The change.
     pub fn summary(&self) -> Summary {
         let mut counts = Counts::default();
         let mut changes = Vec::new();
@@ -107,7 +107,7 @@ impl Plan {
     }
 
     /// What happened to a resource without Terraform. What the configuration leaves to AWS changes all the
-    /// time, and right after an apply Terraform lists nearly every resource: none of that is told.
+    /// time, and right after an apply Terraform lists nearly every resource: none of that is reported.
     fn drift(&self, resource: &ResourceChange) -> Option<ResourceSummary> {
         let mut summary = ResourceSummary::of(resource);
         let (before, after) = (&resource.change.before, &resource.change.after);

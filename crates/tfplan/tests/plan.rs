@@ -1,4 +1,4 @@
-//! Plans of real Terraform and a real provider, by rule: `tests/plans/README.md` tells how they are made.
+//! Plans of real Terraform and a real provider, by rule. `tests/plans/README.md` describes how they are made.
 
 use rds_iam_tfplan::{Plan, RULES, Review};
 use serde_json::Value;

@@ -3,7 +3,7 @@
 
 mod audit;
 mod cycles;
-mod places;
+mod forbidden_paths;
 mod words;
 
 use std::fs;
@@ -17,10 +17,10 @@ use rds_iam_process::runner::{Cmd, Runner};
 use rds_iam_process::steps::Outcome;
 use rds_iam_process::workspace::Workspace;
 
-/// A source file that is longer is worth a second look; no reason to fail.
+/// The length of a source file that is reported as a warning.
 const LONG_FILE_LINES: usize = 500;
 
-/// A file as the checks see it.
+/// A file to check.
 #[derive(Clone, Copy, Debug)]
 struct File<'a> {
     /// Relative to the workspace's root, with `/`.
@@ -28,7 +28,7 @@ struct File<'a> {
     text: &'a str,
 }
 
-/// One thing that is wrong, and where.
+/// A violation and its location.
 #[derive(Debug)]
 struct Finding {
     /// `path` or `path:line`.
@@ -105,13 +105,14 @@ fn report(wrong: &[Finding]) -> Error {
     }
     Error::Found {
         found,
-        help: "each line above says where and what; xtask/checks/src/hygiene says why".to_owned(),
+        help: "each line above has a location and a rule; the reasons are in xtask/checks/src/hygiene"
+            .to_owned(),
     }
 }
 
-/// All that is wrong with one file.
+/// Checks one file.
 fn check(file: File<'_>) -> Vec<Finding> {
-    let mut wrong = places::check(file);
+    let mut wrong = forbidden_paths::check(file);
     if file.path == "Cargo.toml" || file.path.ends_with("/Cargo.toml") {
         wrong.extend(workspace_lints(file));
     }
@@ -138,7 +139,7 @@ fn long_file(file: File<'_>) -> Option<Finding> {
         .then(|| Finding::in_file(file, format!("{lines} lines: more than one purpose?")))
 }
 
-/// What a check says about a file, one finding to a line.
+/// Returns the findings of the checks on a file, one per line.
 #[cfg(test)]
 fn findings(path: &str, text: &str) -> String {
     let lines: Vec<String> = check(File { path, text })
@@ -190,7 +191,7 @@ mod tests {
         error: the repository breaks 2 of its own rules
           a.rs:1: one
           b.rs:2: two
-          help: each line above says where and what; xtask/checks/src/hygiene says why
+          help: each line above has a location and a rule; the reasons are in xtask/checks/src/hygiene
         ");
     }
 }

@@ -13,17 +13,17 @@ use rds_iam_process::steps::{Outcome, Step};
 use rds_iam_process::tools;
 use rds_iam_process::workspace::{CARGO_HELP, Workspace};
 
-/// Names what may be left out where it can't be fetched, and why nothing fails then.
+/// The environment variable that lists checks to skip where their data can't be fetched.
 const OFFLINE_VARIABLE: &str = "RDS_IAM_OFFLINE";
 /// How long fetching the advisory database and the registry's index may take.
 const FETCHED_WITHIN: Duration = Duration::from_secs(300);
 
-/// What becomes of the step on advisories where their database can't be fetched.
+/// The result of the step on advisories where their database can't be fetched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Unreachable {
     /// It is listed as not run: a contributor's machine need not reach GitHub.
     NotRun,
-    /// It fails, unless `RDS_IAM_OFFLINE` names it: CI has to look.
+    /// It fails, unless `RDS_IAM_OFFLINE` names it: CI has to check.
     Fails,
 }
 
@@ -45,7 +45,7 @@ pub fn steps<'a>(workspace: &'a Workspace, console: Console, runner: Runner) -> 
     steps_with(Unreachable::NotRun, workspace, console, runner)
 }
 
-/// The same in CI, where advisories have to be looked up.
+/// Returns the steps in CI, where advisories have to be checked.
 pub fn ci_steps<'a>(workspace: &'a Workspace, console: Console, runner: Runner) -> Vec<Step<'a>> {
     steps_with(Unreachable::Fails, workspace, console, runner)
 }
@@ -83,7 +83,7 @@ fn compiled(workspace: &Workspace, runner: Runner) -> [Step<'_>; 2] {
             let shell = workspace.shell();
             let clippy = cmd!(shell, "cargo clippy --workspace --all-targets --locked -- -D warnings");
             let clippy = Cmd::from_xshell(clippy, CARGO_HELP);
-            runner.run(&clippy.hint("fix what clippy names, or `#[expect(…, reason = \"…\")]`"))?;
+            runner.run(&clippy.hint("fix clippy's findings, or `#[expect(…, reason = \"…\")]`"))?;
             Ok(Outcome::Passed)
         }),
         Step::new("documentation", move || {

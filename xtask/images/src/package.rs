@@ -33,7 +33,7 @@ const APP_FILES: [(&str, &str); 2] = [
 /// Guide.
 const LARGEST_ZIP: u64 = 50 * 1024 * 1024;
 
-/// What `cargo xtask infra package` is told.
+/// The arguments of `cargo xtask infra package`.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Package {
     /// The processor that the function runs on
@@ -128,7 +128,7 @@ impl Architecture {
     }
 }
 
-/// Builds and writes it; where it lies.
+/// Builds and writes it, and returns its path.
 ///
 /// # Errors
 /// When it cannot be built, or could not run on Amazon Linux 2023.

@@ -1,4 +1,4 @@
-//! The one place that asks what time it is; whatever decides by it is told.
+//! The system clock. Code that decides by the time gets it as a parameter.
 
 use time::format_description::well_known::Rfc3339;
 use time::{Date, OffsetDateTime};

@@ -1,4 +1,4 @@
-//! What runs the database servers: a container engine, or child processes of our own.
+//! The engine of the database servers: a container engine, or child processes.
 
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -125,7 +125,7 @@ fn no_engine(host: Option<&str>, why: &str) -> Error {
     }
 }
 
-/// Whether a Docker client of this version builds with BuildKit by itself; from 23 on, a plugin does.
+/// Returns whether a Docker client of this version builds with BuildKit without the buildx plugin; from 23 on, none does.
 pub fn client_builds(version: &str) -> bool {
     let major = version.trim().split('.').next().and_then(|major| major.parse::<u32>().ok());
     major.is_some_and(|major| (18..23).contains(&major))
@@ -153,7 +153,7 @@ pub fn building_client() -> Option<&'static str> {
     found.as_deref()
 }
 
-/// What to do where Docker's client is missing.
+/// The advice where Docker's client is missing.
 pub const CLIENT_HELP: &str = "apt-get install docker.io";
 
 /// The variable that names another engine than this machine's.

@@ -1,4 +1,4 @@
-//! What can go wrong in a task, and what the person at the terminal can do about it.
+//! Errors of a task, with advice.
 
 use std::fmt::Display;
 use std::io;
@@ -17,24 +17,24 @@ pub enum Error {
     /// A file could not be read, written, made or removed.
     #[error("could not {action} {}", path.display())]
     File { action: &'static str, path: PathBuf, source: io::Error },
-    /// A program answered with something that is not what it is documented to print.
+    /// A program's output is not in its documented format.
     #[error("`{command}` printed something unexpected: {what}")]
     Answer { command: String, what: String },
-    /// A check looked, and what it found is wrong.
+    /// A check failed.
     #[error("{found}")]
     Found { found: String, help: String },
-    /// The command line asks for what is not there, or makes no sense.
+    /// The command line names something that does not exist, or contradicts itself.
     #[error("{found}")]
     Usage { found: String, help: String },
 }
 
 impl Error {
-    /// `cmd` printed what can't be read, as the reader says.
+    /// Creates the error of output that can't be parsed, from the parser's error.
     pub fn answer<E: Display>(cmd: &Cmd) -> impl FnOnce(E) -> Self {
         move |error| Self::Answer { command: cmd.shown(), what: error.to_string() }
     }
 
-    /// What to do about it, where that is known.
+    /// Returns the advice, where there is one.
     pub fn help(&self) -> Option<&str> {
         match self {
             Self::Run(error) => error.help(),
@@ -43,7 +43,7 @@ impl Error {
         }
     }
 
-    /// A few words for a table: the report, printed where it happened, has the rest.
+    /// Returns a few words for a table: the report has the rest.
     pub fn brief(&self) -> String {
         match self {
             Self::Run(RunError::Failed { status, .. }) => status.to_string(),
@@ -51,7 +51,7 @@ impl Error {
         }
     }
 
-    /// The whole chain, one cause to a line, then the help: printed once, at the edge.
+    /// Returns the error with its causes, one per line, then the help. Printed once, by the program's entry point.
     pub fn report(&self) -> String {
         let mut report = format!("error: {self}");
         let mut cause = std::error::Error::source(self);

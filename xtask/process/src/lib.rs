@@ -1,4 +1,4 @@
-//! What starts programs, and what all that does so needs: commands with limits whose echo and output are redacted, the
+//! Starting programs, for all tasks: commands with limits whose echo and output are redacted, the
 //! console and logs, files in one step, tables of steps, and the cache of pinned tools.
 
 pub mod clock;

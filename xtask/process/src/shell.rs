@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-/// What stands in an echoed command where a secret would be.
+/// The replacement of a secret in an echoed command.
 pub const REDACTED: &str = "<redacted>";
 
 /// Words that make a name a secret's, wherever they are in it: `DB_PASSWORD_PROD`, `SECRET_KEY_BASE`.
@@ -24,8 +24,8 @@ const SECRET_ENDS: [&str; 14] = [
     "pfx",
     "jwt",
 ];
-/// Words at the end of names that are about a secret and hold none: `PASSWORD_FILE`. As
-/// `crates/tfplan/src/rules/secrets.rs` has them, but for what may hold an address with a password.
+/// Words at the end of names that are about a secret and hold none: `PASSWORD_FILE`. The list of
+/// `crates/tfplan/src/rules/secrets.rs`, without names that may hold an address with a password.
 const NO_SECRETS: [&str; 28] = [
     "age",
     "arn",
@@ -59,7 +59,7 @@ const NO_SECRETS: [&str; 28] = [
 /// Whole names whose values hold a secret among others.
 const SECRET_NAMES: [&str; 3] = ["docker_auth_config", "database_url", "netrc"];
 
-/// A name that says its value is secret: `--password`, `DB_TOKEN`, `X-Amz-Signature`, `TLS_KEY_PEM`, `GH_PAT_B64`.
+/// Returns whether a name marks its value as secret: `--password`, `DB_TOKEN`, `X-Amz-Signature`, `TLS_KEY_PEM`, `GH_PAT_B64`.
 pub fn names_a_secret(name: &str) -> bool {
     let name = name.trim_start_matches('-').to_ascii_lowercase();
     let words: Vec<&str> = name.split(['_', '-', '.']).collect();
@@ -83,7 +83,7 @@ pub fn names_a_secret(name: &str) -> bool {
         || SECRET_NAMES.contains(&name.as_str())
 }
 
-/// The password of an address such as `https://ada:password@host`.
+/// Returns the password of an address such as `https://ada:password@host`.
 pub fn password_in_address(value: &str) -> Option<&str> {
     let (_, rest) = value.split_once("://")?;
     let authority = rest.split(['/', '?', '#']).next()?;
@@ -91,11 +91,10 @@ pub fn password_in_address(value: &str) -> Option<&str> {
     user.split_once(':').map(|(_, password)| password).filter(|password| !password.is_empty())
 }
 
-/// One line that a POSIX shell could run: variables first, every word quoted where it has to be,
-/// values that a name declares secret replaced.
+/// Returns one line that a POSIX shell could run: variables first, words quoted where needed, values with a secret's
+/// name replaced.
 ///
-/// Nothing secret belongs in an argument list in the first place (any user of the machine can read
-/// it); this is the second line of defence.
+/// An argument list should hold no secret (any user of the machine can read it); this is the second line of defence.
 pub fn render<'a>(
     env: impl IntoIterator<Item = (&'a str, &'a str)>,
     words: impl IntoIterator<Item = &'a str>,

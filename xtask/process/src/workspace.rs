@@ -1,4 +1,4 @@
-//! Where things are: the workspace, its target folder, and the cache that outlives both.
+//! The folders of the workspace: root, target, and the cache that outlives both.
 
 use std::path::{Path, PathBuf};
 
@@ -8,10 +8,10 @@ use xshell::Shell;
 use crate::error::Error;
 use crate::runner::{Cmd, Runner};
 
-/// What to do where cargo is missing.
+/// The advice where cargo is missing.
 pub const CARGO_HELP: &str = "install Rust with rustup (https://rustup.rs)";
 
-/// Where tests and the demo find the plugin that the server loads.
+/// The environment variable with the path of the plugin that the server loads.
 pub const PLUGIN_VARIABLE: &str = "RDS_IAM_MYSQL_PLUGIN";
 
 /// Set, to anything, where xtask and the programs that it runs were built elsewhere and lie in the target folder: a job
@@ -28,9 +28,9 @@ pub fn is_prebuilt() -> bool {
 pub struct Workspace {
     /// The folder of the workspace's `Cargo.toml`.
     pub root: PathBuf,
-    /// Where cargo builds: `CARGO_TARGET_DIR` and cargo's own settings are honoured.
+    /// Cargo's target folder: `CARGO_TARGET_DIR` and cargo's own settings are honoured.
     pub target: PathBuf,
-    /// What is worth keeping between runs and clones: tools, server trees, the AWS API stand-in.
+    /// The cache shared by runs and clones: tools, server trees, the emulated AWS API.
     pub cache: PathBuf,
 }
 
@@ -73,7 +73,7 @@ impl Workspace {
         cargo(&self.root, args)
     }
 
-    /// Another program in the workspace's root; `help` is what a person does where it is missing.
+    /// Creates a command of another program in the workspace's root; `help` is the advice where it is missing.
     pub fn tool(&self, program: &str, help: String) -> Cmd {
         Cmd::new(program, &self.root, help)
     }

@@ -11,7 +11,7 @@ use crate::reference::references;
 pub(super) const SECRET: Rule = Rule {
     id: "RDSIAM010",
     name: "secret-in-user-data",
-    description: "User data holds what looks like a secret.",
+    description: "User data contains a value that resembles a secret.",
     help: "A principal that may describe a launch template or an instance reads its user data, as does every \
            program on the machine. Fetch a secret from Secrets Manager when it is needed, by the machine's role; the \
            database wants none, it takes a token. A name is no secret: \
@@ -39,7 +39,7 @@ fn secret<'a>(plan: &'a Plan, verdicts: &mut Verdicts<'a>) {
     for fleet in plan.resources(&FLEET) {
         let specifications =
             plan.block(fleet).and_then(|block| block.expressions.get("launch_specification"));
-        // The provider keeps them as a set, so that which one is which is told where there is one only.
+        // The provider keeps them as a set: an expression can be matched only where there is one.
         let one = specifications.and_then(|blocks| match blocks.as_array().map(Vec::as_slice) {
             Some([one]) => one.get("user_data"),
             Some(_) => None,
@@ -68,7 +68,7 @@ fn is_secret(reference: &str) -> bool {
     })
 }
 
-/// Looks for secrets in the value of an attribute, which its expression in the configuration may hold.
+/// Searches for secrets in the value of an attribute, which its expression in the configuration may hold.
 fn user_data<'a>(
     machine: &'a ResourceChange,
     attribute: &str,

@@ -26,7 +26,7 @@ pub(super) const WILDCARD: Rule = Rule {
 pub(super) const IDENTIFIER: Rule = Rule {
     id: "RDSIAM002",
     name: "identifier-for-resource-id",
-    description: "A policy for rds-db:connect names something else than the resource id of a database or proxy.",
+    description: "A policy for rds-db:connect does not name the resource id of a database or proxy.",
     help: "The ARN of rds-db:connect holds the id that AWS gave: db-… of an instance (Terraform \
            aws_db_instance.resource_id), cluster-… of an Aurora cluster (aws_rds_cluster.cluster_resource_id) \
            or prx-… of a proxy (the last part of aws_db_proxy.arn; its id is the name). With the name that a \
@@ -183,13 +183,13 @@ fn names_only_rds_db(statement: &Statement) -> bool {
         && statement.actions.iter().flatten().all(is_rds_db)
 }
 
-/// Whether a pattern may match ARNs of `rds-db:connect`, in any partition, by what stands before its first
+/// Whether a pattern may match ARNs of `rds-db:connect`, in any partition, by the text before its first
 /// wildcard.
 fn may_be_rds_db(pattern: &str) -> bool {
     let fixed = pattern.split(['*', '?']).next().unwrap_or_default();
     let mut parts = fixed.split(':');
     let (last, whole) = (parts.next_back().unwrap_or_default(), parts.collect::<Vec<_>>());
-    // What comes last goes on behind the wildcard.
+    // The last part may continue behind the wildcard.
     let goes_on = fixed.len() < pattern.len();
     match whole[..] {
         [] => goes_on && "arn".starts_with(last),

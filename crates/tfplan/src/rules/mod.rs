@@ -1,4 +1,4 @@
-//! What this design forbids, one function to a rule.
+//! Rules of this design, one function each.
 
 mod attachment;
 mod compute;

@@ -9,7 +9,7 @@ use crate::node::Node;
 pub(super) const OPEN: Rule = Rule {
     id: "RDSIAM008",
     name: "open-security-group",
-    description: "A security group lets the internet in on something else than TCP 80 or 443.",
+    description: "A security group allows ingress from the internet on ports other than TCP 80 and 443.",
     help: "Only a load balancer takes connections from anywhere, on TCP 80 or 443, each in a rule of its own. \
            All else refers to the security group that may connect (referenced_security_group_id), or to a \
            private network. A public network counts as the internet, however narrow: private are those of \

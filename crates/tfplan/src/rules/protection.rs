@@ -9,7 +9,7 @@ pub(super) const DATABASE: Rule = Rule {
     description: "A database with deletion protection would be destroyed or replaced.",
     help: "Terraform would destroy everything around it first and then fail at the database, which AWS \
            protects. Where it is really meant to go: set deletion_protection = false and apply that, then \
-           destroy. Where it is not: look which attribute forces the replacement, and keep it.",
+           destroy. Where it is not: find the attribute that forces the replacement, and keep it.",
     severity: "7.0",
     check: database,
 };

@@ -10,7 +10,7 @@ use rds_iam_infra::outputs::Authentication;
 pub(super) const TLS: Rule = Rule {
     id: "RDSIAM003",
     name: "proxy-without-tls",
-    description: "An RDS Proxy takes connections without TLS.",
+    description: "An RDS Proxy accepts connections without TLS.",
     help: "A token is sent in clear text inside TLS: without TLS, an eavesdropper can log in with it. Set \
            require_tls = true; database users that REQUIRE SSL need it on the proxy too.",
     severity: "8.0",
@@ -20,7 +20,7 @@ pub(super) const TLS: Rule = Rule {
 pub(super) const ROLE: Rule = Rule {
     id: "RDSIAM004",
     name: "proxy-role-lacks-permission",
-    description: "The role of an RDS Proxy lacks what its way of logging in to the database needs.",
+    description: "The role of an RDS Proxy lacks a permission that its database login needs.",
     help: "With end-to-end IAM the proxy logs in by its own role, which needs rds-db:connect on the users of \
            the database itself (db-… or cluster-…, not the proxy's prx-…). With a secret, it needs \
            secretsmanager:GetSecretValue on every linked secret. The rule takes the way from \
@@ -145,7 +145,7 @@ fn role_of<'a>(plan: &'a Plan, proxy: &'a ResourceChange) -> Candidates<'a> {
 }
 
 fn mode(plan: &Plan, proxy: &Proxy<'_>) -> Option<Authentication> {
-    // Since provider 6.15. "NONE" also stands there where nothing was set.
+    // Since provider 6.15. "NONE" is also the value where nothing was set.
     let scheme = proxy.proxy.after().get("default_auth_scheme");
     if scheme.str() == Some("IAM_AUTH") {
         return Some(Authentication::Iam);
@@ -169,7 +169,7 @@ fn mode(plan: &Plan, proxy: &Proxy<'_>) -> Option<Authentication> {
         .any(|statement| !statement.deny && statement.covers(CONNECT) == Some(true));
     match connects {
         true => Some(Authentication::Iam),
-        // What the role will be allowed would tell.
+        // The permissions that the role will have would decide.
         false if is_open(proxy) => None,
         false => Some(Authentication::Secret),
     }

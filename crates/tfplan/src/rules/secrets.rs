@@ -1,4 +1,4 @@
-//! What secrets look like in a script. Nothing of what is found is ever repeated.
+//! Secrets in scripts, by their form. No secret that is found is repeated.
 
 use std::sync::LazyLock;
 
@@ -96,7 +96,7 @@ fn in_line(lines: &[&str], index: usize) -> Option<&'static str> {
     let found = |kind: &str, pattern: &Regex| {
         let is_secret = |captures: Captures<'_>| match kind {
             NAMED => !is_setting(&captures),
-            // What stands in the block is a value as any other.
+            // The block's content is a value like any other.
             BLOCK => {
                 lines.get(index + 1).is_some_and(|next| !next.trim_start().starts_with(['$', '`', '<', '{']))
             }

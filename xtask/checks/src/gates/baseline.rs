@@ -1,4 +1,4 @@
-//! `gates/baseline.toml`: findings that were looked at and accepted, each with a reason and an end.
+//! `gates/baseline.toml`: findings that were reviewed and accepted, each with a reason and an expiry date.
 
 use std::path::Path;
 
@@ -12,11 +12,11 @@ use rds_iam_process::error::Error;
 use rds_iam_process::file::read;
 use rds_iam_process::tools::Tool;
 
-/// Where it is, from the root.
+/// Its path from the root.
 pub(super) const FILE: &str = "gates/baseline.toml";
 /// The tools whose findings can be accepted.
 const TOOLS: [Tool; 3] = [Tool::Tflint, Tool::Checkov, Tool::Trivy];
-/// How far ahead an end may be: what is accepted is looked at again twice a year.
+/// The longest time until an entry expires: accepted findings are reviewed twice a year.
 const LONGEST: Duration = Duration::days(180);
 
 /// The accepted findings.
@@ -36,7 +36,7 @@ pub(super) struct Entry {
     pub(super) reason: String,
     /// The last day on which it holds.
     pub(super) expires: Date,
-    /// Where it stands in the file.
+    /// Its line in the file.
     pub(super) line: usize,
 }
 
@@ -62,7 +62,7 @@ impl Baseline {
     /// The baseline of the repository at `root`.
     ///
     /// # Errors
-    /// When it is not there, or an entry is not in order; all those are told, with their lines.
+    /// When it is missing, or an entry is invalid; all invalid entries are reported, with their lines.
     pub(super) fn read(root: &Path, today: Date) -> Result<Self, Error> {
         Self::parse(&read(&root.join(FILE))?, today)
     }
@@ -113,7 +113,7 @@ impl WrittenEntry {
 }
 
 impl Entry {
-    /// Whether this is what it accepts, be it expired or not.
+    /// Returns whether it accepts this finding, expired or not.
     pub(super) fn covers(&self, finding: &Finding) -> bool {
         self.rule == finding.rule
             && self.path.as_deref().is_none_or(|path| is_in(path, &finding.path))
@@ -125,7 +125,7 @@ impl Entry {
     }
 }
 
-/// Whether `file` is `path`, or in the folder `path`: by whole names, so that `alb` is not `alb2`.
+/// Returns whether `file` is `path`, or in the folder `path`, by whole names: `alb` does not match `alb2`.
 fn is_in(path: &str, file: &str) -> bool {
     let rest = file.strip_prefix(path.trim_end_matches('/'));
     rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))

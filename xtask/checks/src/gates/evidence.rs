@@ -1,4 +1,4 @@
-//! That a tool looked at something: its SARIF is as empty after it looked at nothing as after it found nothing.
+//! Evidence that a tool scanned something: its SARIF is empty both after a scan of nothing and after no finding.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -9,10 +9,10 @@ use rds_iam_process::error::Error;
 use rds_iam_process::file::read;
 use rds_iam_process::tools::Tool;
 
-/// What tells that a tool looked.
+/// The evidence that a tool scanned something.
 #[derive(Debug)]
 pub(super) enum Evidence {
-    /// tflint tells nothing; this is the folder in which it looks for Terraform files.
+    /// tflint reports nothing; this is the folder that it searches for Terraform files.
     TerraformFiles(PathBuf),
     /// checkov counts its checks, and the files it could not read.
     CheckovReport(PathBuf),
@@ -20,12 +20,12 @@ pub(super) enum Evidence {
     TrivyConfiguration(PathBuf),
     /// trivy lists each package.
     TrivyPackages(PathBuf),
-    /// trivy tells which image it was. One that is a program alone has no packages that it would know.
+    /// trivy names the image. An image of one program has no packages that it supports.
     TrivyImage(PathBuf),
 }
 
 impl Evidence {
-    /// The report to be written by the tool.
+    /// Returns the path of the report that the tool writes.
     pub(super) fn file(&self) -> Option<&PathBuf> {
         match self {
             Self::TerraformFiles(_) => None,
@@ -36,10 +36,10 @@ impl Evidence {
         }
     }
 
-    /// What was looked at, in a line.
+    /// Returns what was scanned, in one line.
     ///
     /// # Errors
-    /// When nothing was, or the report does not tell.
+    /// When nothing was scanned, or the report does not show it.
     pub(super) fn confirm(&self, tool: Tool) -> Result<String, Error> {
         match self {
             Self::TerraformFiles(folder) => {
@@ -59,7 +59,10 @@ impl Evidence {
                 let Some(id) = report["Metadata"]["ImageID"].as_str().filter(|id| !id.is_empty()) else {
                     return Err(unreadable(tool, file, "it names no image"));
                 };
-                Ok(format!("trivy looked at the image {id}, and knows {} packages in it", packages(&report)))
+                Ok(format!(
+                    "trivy scanned the image {id}, with {} packages that it supports",
+                    packages(&report)
+                ))
             }
         }
     }
@@ -67,11 +70,13 @@ impl Evidence {
 
 fn counted(count: usize, what: &str, tool: Tool, place: &Path) -> Result<String, Error> {
     if count > 0 {
-        return Ok(format!("{tool} looked at {count} {what}"));
+        return Ok(format!("{tool} scanned {count} {what}"));
     }
     Err(Error::Found {
-        found: format!("{tool} looked at no {what} ({})", place.display()),
-        help: format!("what it found means nothing then: see above what {tool} says about where it looked"),
+        found: format!("{tool} scanned no {what} ({})", place.display()),
+        help: format!(
+            "its findings mean nothing then: check in {tool}'s output above which path it searched"
+        ),
     })
 }
 
@@ -94,7 +99,7 @@ fn checkov(report: &Value, file: &Path) -> Result<String, Error> {
     if unread > 0 || passed == 0 {
         return Err(Error::Found {
             found: format!("checkov could not read {unread} files and passed {passed} checks"),
-            help: "LOG_LEVEL=WARNING shows which; write what it cannot parse in another way".to_owned(),
+            help: "LOG_LEVEL=WARNING shows which; rewrite the part that it cannot parse".to_owned(),
         });
     }
     let judged = |id: &str| {
@@ -129,8 +134,11 @@ fn report(file: &Path, tool: Tool) -> Result<Value, Error> {
 
 fn unreadable(tool: Tool, file: &Path, what: &str) -> Error {
     Error::Found {
-        found: format!("{tool} ended well, and its report {} is of no use: {what}", file.display()),
-        help: format!("run it again; if it stays so, {tool} {} is not what this reads", tool.version()),
+        found: format!("{tool} succeeded, but its report {} is unusable: {what}", file.display()),
+        help: format!(
+            "run it again; if the error stays, the format of {tool} {} is not supported",
+            tool.version()
+        ),
     }
 }
 

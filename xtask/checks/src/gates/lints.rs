@@ -41,14 +41,16 @@ pub fn workflows(workspace: &Workspace, console: Console, runner: Runner) -> Res
         // Whether a machine has these would change what is found; the workflows have no scripts to check.
         .args(["-no-color", "-shellcheck=", "-pyflakes="])
         .args(files.iter().map(String::as_str))
-        .hint("fix what actionlint names");
+        .hint("fix actionlint's findings");
     runner.run(&check)?;
     let check = zizmor
         .cmd(&workspace.root)
         .without(&["ZIZMOR_", "GH_TOKEN", "GITHUB_TOKEN"])
         .args(["--offline", "--no-progress", "--strict-collection", "--color=never"])
         .args(files.iter().chain(&actions).map(String::as_str))
-        .hint("fix what zizmor names; an exception stands beside it: # zizmor: ignore[<audit>] <reason>");
+        .hint(
+            "fix zizmor's findings; an exception is a comment beside it: # zizmor: ignore[<audit>] <reason>",
+        );
     runner.run(&check)?;
     console.line(&format!("{} workflows", files.len()));
     Ok(Outcome::Passed)
@@ -69,7 +71,7 @@ pub fn dockerfiles(workspace: &Workspace, console: Console, runner: Runner) -> R
         .without(&["HADOLINT_"])
         .args(["--no-color"])
         .args(files.iter().map(String::as_str))
-        .hint("fix what hadolint names, or ignore it there: # hadolint ignore=<id>, with a reason above");
+        .hint("fix hadolint's findings, or ignore one in place: # hadolint ignore=<id>, with a reason above");
     runner.run(&check)?;
     console.line(&format!("{} Dockerfiles", files.len()));
     Ok(Outcome::Passed)
@@ -83,7 +85,7 @@ fn files(root: &Path, folder: &Path, wanted: &dyn Fn(&Path) -> bool) -> Result<V
     if found.is_empty() {
         return Err(Error::Found {
             found: format!("{} has nothing to check", folder.display()),
-            help: "what is checked was moved: tell xtask/checks/src/gates/lints.rs where to".to_owned(),
+            help: "the files were moved: correct the path in xtask/checks/src/gates/lints.rs".to_owned(),
         });
     }
     Ok(found)
@@ -192,7 +194,7 @@ mod tests {
         let error = run(dockerfiles, &["docker/README.md"], &[(Tool::Hadolint, 0)]).unwrap_err();
         insta::assert_snapshot!(error.report(), @r"
         error: docker has nothing to check
-          help: what is checked was moved: tell xtask/checks/src/gates/lints.rs where to
+          help: the files were moved: correct the path in xtask/checks/src/gates/lints.rs
         ");
         assert!(matches!(run(workflows, &[], &[]).unwrap_err(), Error::File { .. }));
     }

@@ -1,9 +1,8 @@
-//! The gates: tflint, checkov and trivy look, and what they find fails the run unless
-//! `gates/baseline.toml` accepts it, with a reason, until a day.
+//! The gates: findings of tflint, checkov and trivy fail the run unless `gates/baseline.toml` accepts them, with a
+//! reason and an expiry date.
 //!
-//! Each tool is told to end well whatever it finds, so that its exit status means one thing alone: it
-//! could look, or it could not. The verdict on its findings is ours, from the SARIF it writes. A tool that
-//! looked at nothing has not passed.
+//! Each tool is run so that findings do not fail it: its exit status reports only whether it could scan. The verdict
+//! comes from its SARIF. A tool that scanned nothing has not passed.
 
 mod baseline;
 mod evidence;
@@ -33,9 +32,9 @@ pub use sarif::Sarif;
 pub use scans::{checkov, tflint, trivy_config, trivy_image, trivy_repository, trivy_sbom};
 pub use verdict::{Verdict, judge};
 
-/// How long a tool may look whose findings come by standard output; it takes seconds.
+/// The time limit of a scan whose findings come by standard output; it takes seconds.
 const SCAN_WITHIN: Duration = Duration::from_secs(600);
-/// Files at the root by which a tool would excuse findings behind the baseline's back.
+/// Files at the root by which a tool would ignore findings without an entry in the baseline.
 const OTHER_EXCUSES: [&str; 18] = [
     ".trivyignore",
     ".trivyignore.yaml",
@@ -57,47 +56,47 @@ const OTHER_EXCUSES: [&str; 18] = [
     ".github/actionlint.yml",
 ];
 
-/// Folders in whose files a finding can be excused where it is.
-const LOOKED_AT: [&str; 2] = ["terraform", "docker"];
-/// What makes tflint and trivy silent there. Neither asks for a reason, and neither tells. trivy takes what comes
-/// after in any order.
+/// Folders whose files could suppress a finding by a comment.
+const SCANNED: [&str; 2] = ["terraform", "docker"];
+/// Comments that suppress findings of tflint and trivy. Neither requires a reason, and neither reports them. trivy
+/// accepts the rest of the comment in any order.
 const SILENCERS: [&str; 3] = ["tflint-ignore", "trivy:", "tfsec:"];
 
-/// One look of one tool at one subject.
+/// One scan of one subject by one tool.
 #[derive(Debug)]
 pub struct Gate {
-    /// What looks.
+    /// The tool.
     pub tool: Tool,
-    /// What its SARIF is called: `trivy-image-app`.
+    /// The name of its SARIF file: `trivy-image-app`.
     name: String,
     commands: Vec<Command>,
-    /// Where its findings are afterwards.
+    /// The path of its SARIF file.
     pub sarif: PathBuf,
-    /// What goes before the paths it tells, to make them paths from the root.
+    /// The prefix that makes its paths relative to the root.
     base: &'static str,
     evidence: Evidence,
 }
 
-/// One command of a look.
+/// One command of a scan.
 #[derive(Debug)]
 struct Command {
     cmd: Cmd,
-    /// Where its standard output goes, for a tool that writes its SARIF there.
+    /// The file for its standard output, for a tool that writes its SARIF there.
     to: Option<PathBuf>,
 }
 
 impl Gate {
-    /// What it runs, in order, to be shown by a dry run.
+    /// Returns its commands in order, for a dry run.
     pub fn commands(&self) -> impl Iterator<Item = &Cmd> {
         self.commands.iter().map(|command| &command.cmd)
     }
 
-    /// Looks, and returns what was found.
+    /// Scans, and returns the findings.
     ///
     /// # Errors
-    /// When the tool fails, looked at nothing, or wrote no SARIF of its own.
-    pub fn look(&self, console: Console, runner: Runner) -> Result<Sarif, Error> {
-        // Of an earlier run: they must not be taken for what this one found.
+    /// When the tool fails, scanned nothing, or wrote no SARIF.
+    pub fn scan(&self, console: Console, runner: Runner) -> Result<Sarif, Error> {
+        // Results of an earlier run must not be mistaken for this one's.
         for file in [Some(&self.sarif), self.evidence.file()].into_iter().flatten() {
             file::remove(file)?;
             file::make_folder(file.parent().unwrap_or(file))?;
@@ -113,20 +112,20 @@ impl Gate {
     }
 }
 
-/// A tool's own settings in the repository could switch its checks off, one and all; and a comment in what it
-/// looks at, one of them.
+/// Refuses a tool's own settings in the repository, which could switch off all its checks, and comments in the scanned
+/// files, which could switch off one.
 fn refuse_other_excuses(root: &Path) -> Result<(), Error> {
     let file = OTHER_EXCUSES.iter().find(|file| root.join(file).exists());
     let mut places: Vec<String> = file.map(|file| (*file).to_owned()).into_iter().collect();
-    for folder in LOOKED_AT.map(|folder| root.join(folder)).iter().filter(|folder| folder.is_dir()) {
+    for folder in SCANNED.map(|folder| root.join(folder)).iter().filter(|folder| folder.is_dir()) {
         silencers(folder, root, &mut places)?;
     }
     if places.is_empty() {
         return Ok(());
     }
     Err(Error::Found {
-        found: format!("{} would excuse findings without a reason or an end", places.join(", ")),
-        help: format!("move what is accepted to {}, and remove it there", baseline::FILE),
+        found: format!("{} would suppress findings without a reason or an expiry date", places.join(", ")),
+        help: format!("move accepted findings to {}, and remove it there", baseline::FILE),
     })
 }
 
@@ -151,11 +150,11 @@ fn silencers(folder: &Path, root: &Path, places: &mut Vec<String>) -> Result<(),
     Ok(())
 }
 
-/// Runs the gates of one tool and judges all they found together: an entry of the baseline that none of
-/// them needs is told as stale.
+/// Runs the gates of one tool and judges their findings together: an entry of the baseline that none of them needs is
+/// reported as stale.
 ///
 /// # Errors
-/// When a gate could not look, the baseline is not in order, or something was found that it does not accept.
+/// When a gate could not scan, the baseline is invalid, or a finding is not accepted.
 pub fn pass(
     gates: &[Gate],
     workspace: &Workspace,
@@ -167,7 +166,7 @@ pub fn pass(
     refuse_other_excuses(&workspace.root)?;
     let baseline = Baseline::read(&workspace.root, today)?;
     let Some(tool) = gates.first().map(|gate| gate.tool) else { return Ok(Outcome::Passed) };
-    let found = gates.iter().map(|gate| gate.look(console, runner)).collect::<Result<Vec<_>, _>>()?;
+    let found = gates.iter().map(|gate| gate.scan(console, runner)).collect::<Result<Vec<_>, _>>()?;
     judge(tool, &found, &baseline, today).outcome(console)
 }
 

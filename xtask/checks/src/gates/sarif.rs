@@ -1,4 +1,4 @@
-//! SARIF 2.1.0, as far as these tools write it and a verdict needs it.
+//! The SARIF 2.1.0 of the tools, as far as a verdict needs it.
 
 use std::path::Path;
 
@@ -9,37 +9,40 @@ use rds_iam_process::error::Error;
 use rds_iam_process::file::{read, replace};
 use rds_iam_process::tools::Tool;
 
-/// What one look found.
+/// The findings of one scan.
 #[derive(Debug)]
 pub struct Sarif {
     pub(super) findings: Vec<Finding>,
-    /// How many more are excused in the code, each with a reason there.
+    /// The number of further findings that are skipped in the code, each with a reason there.
     pub(super) suppressed: usize,
 }
 
-/// One thing that a tool found.
+/// One finding of a tool.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub(super) struct Finding {
-    /// From the repository's root, or inside the image.
+    /// The path from the repository's root, or inside the image.
     pub(super) path: String,
     pub(super) line: i64,
     pub(super) rule: String,
-    /// Where it is about one.
+    /// The package, for a finding about one.
     pub(super) package: Option<String>,
-    /// What the tool says, in a line.
+    /// The tool's message, in one line.
     pub(super) says: String,
 }
 
 impl Sarif {
-    /// What `tool` wrote to `file`. The file is rewritten for code scanning: its runs get the category `name`, and
+    /// Reads what `tool` wrote to `file`. The file is rewritten for code scanning: its runs get the category `name`, and
     /// where the tool reports paths from the folder `base` below the root, they become paths from the root.
     ///
     /// # Errors
-    /// When there is none, it is not SARIF 2.1.0 of this tool, or it says that the tool could not look.
+    /// When there is none, it is not SARIF 2.1.0 of this tool, or it reports that the tool could not scan.
     pub(super) fn read(file: &Path, tool: Tool, name: &str, base: &str) -> Result<Self, Error> {
         let wrong = |what: String| Error::Found {
-            found: format!("{tool} ended well, and what it wrote to {} is of no use: {what}", file.display()),
-            help: format!("run it again; if it stays so, {tool} {} is not what this reads", tool.version()),
+            found: format!("{tool} succeeded, but its output {} is unusable: {what}", file.display()),
+            help: format!(
+                "run it again; if the error stays, the format of {tool} {} is not supported",
+                tool.version()
+            ),
         };
         if !file.is_file() {
             return Err(wrong("there is no file".to_owned()));
@@ -117,7 +120,7 @@ fn text(message: &sarif::Message) -> &str {
     message.text.as_deref().unwrap_or_default()
 }
 
-/// What trivy says of a secret has the secret's surroundings, masked: nothing of that is repeated.
+/// Returns a message in one line. trivy's message on a secret contains the text around it, masked: that is left out.
 fn in_a_line(text: &str) -> String {
     let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with("Match:"));
     lines.collect::<Vec<_>>().join(", ")

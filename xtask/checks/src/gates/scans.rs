@@ -1,4 +1,4 @@
-//! What each tool is asked to look at, and how.
+//! The scans of each tool: their subjects and commands.
 
 use std::path::{Path, PathBuf};
 
@@ -10,11 +10,11 @@ use rds_iam_process::workspace::Workspace;
 
 /// The folder with everything that Terraform reads.
 const TERRAFORM: &str = "terraform";
-/// Of trivy's findings, those that stop a run.
+/// The severities of trivy's findings that stop a run.
 const SEVERITIES: &str = "HIGH,CRITICAL";
-/// Folders of the repository that hold what was built or downloaded, not what was written.
+/// Folders of the repository with built or downloaded files.
 const NOT_OURS: [&str; 2] = ["target", "**/.terraform"];
-/// Configuration that does what must not be done, on purpose: the rules for plans are tested with it.
+/// Configuration that is insecure on purpose: the rules for plans are tested with it.
 const BAD_ON_PURPOSE: &str = "crates/tfplan/tests/plans";
 
 /// tflint, on every module and stack. Its first command fetches the ruleset that `.tflint.hcl` pins, once.
@@ -23,7 +23,7 @@ pub fn tflint(tflint: &Found, workspace: &Workspace) -> Gate {
     let config = format!("--config={}", folder.join(".tflint.hcl").display());
     let plugins = workspace.cache.join("tools/tflint-plugins").display().to_string();
     let cmd = || {
-        // What a person has set for their own use must not change what is looked at.
+        // A user's own settings must not change the subject of the scan.
         tflint
             .cmd(&folder)
             .without(&["TFLINT_", "TF_"])
@@ -34,7 +34,7 @@ pub fn tflint(tflint: &Found, workspace: &Workspace) -> Gate {
         "the ruleset comes from GitHub, whose API answers few requests without a token (set GITHUB_TOKEN), and is \
          verified with what Sigstore publishes (tuf-repo-cdn.sigstore.dev): both must be reachable",
     );
-    // With --force, findings are no failure: what remains is that it could not look.
+    // With --force, findings are no failure: only a scan that could not run is one.
     let scan = cmd().args(["--recursive", "--force", "--format=sarif"]);
     let sarif = sarif(workspace, "tflint");
     Gate {
@@ -75,33 +75,33 @@ pub fn checkov(checkov: &Found, workspace: &Workspace) -> Gate {
 pub fn trivy_config(trivy: &Found, workspace: &Workspace) -> Gate {
     let options = ["config", "--skip-dirs", BAD_ON_PURPOSE].map(str::to_owned);
     let options = options.into_iter().chain(skipped()).chain([".".to_owned()]);
-    look("trivy-config", options, Evidence::TrivyConfiguration, trivy, workspace)
+    trivy_scan("trivy-config", options, Evidence::TrivyConfiguration, trivy, workspace)
 }
 
 /// trivy, on the repository: known vulnerabilities of what is depended on, and secrets.
 pub fn trivy_repository(trivy: &Found, workspace: &Workspace) -> Gate {
     let options = ["fs", "--scanners", "vuln,secret", "--list-all-pkgs", "--no-progress"].map(str::to_owned);
     let options = options.into_iter().chain(skipped()).chain([".".to_owned()]);
-    look("trivy-repository", options, Evidence::TrivyPackages, trivy, workspace)
+    trivy_scan("trivy-repository", options, Evidence::TrivyPackages, trivy, workspace)
 }
 
-/// trivy, on an image in an OCI layout, `name` telling which: its packages, its files, its configuration.
+/// trivy, on the image `name` in an OCI layout: its packages, its files, its configuration.
 pub fn trivy_image(name: &str, layout: &Path, trivy: &Found, workspace: &Workspace) -> Gate {
     let scanners = ["--scanners", "vuln,secret", "--image-config-scanners", "misconfig,secret"];
     let options = ["image", "--list-all-pkgs", "--no-progress"].into_iter().chain(scanners);
     let options = options.map(str::to_owned).chain(["--input".to_owned(), layout.display().to_string()]);
-    look(&format!("trivy-image-{name}"), options, Evidence::TrivyImage, trivy, workspace)
+    trivy_scan(&format!("trivy-image-{name}"), options, Evidence::TrivyImage, trivy, workspace)
 }
 
-/// trivy, on the list of what an image is made of (CycloneDX): it knows what the image itself no longer tells.
+/// trivy, on an image's SBOM (CycloneDX), which has components that the image itself no longer shows.
 pub fn trivy_sbom(name: &str, sbom: &Path, trivy: &Found, workspace: &Workspace) -> Gate {
     let options = ["sbom", "--list-all-pkgs", "--no-progress"].map(str::to_owned);
     let options = options.into_iter().chain([sbom.display().to_string()]);
-    look(&format!("trivy-sbom-{name}"), options, Evidence::TrivyPackages, trivy, workspace)
+    trivy_scan(&format!("trivy-sbom-{name}"), options, Evidence::TrivyPackages, trivy, workspace)
 }
 
-/// A look of trivy. Its own report comes first, for that tells what it looked at; the SARIF is made of it.
-fn look(
+/// A scan by trivy. It writes its own report first, which shows what was scanned; the SARIF is made from it.
+fn trivy_scan(
     name: &str,
     options: impl IntoIterator<Item = String>,
     evidence: fn(PathBuf) -> Evidence,
@@ -153,7 +153,7 @@ fn sarif(workspace: &Workspace, name: &str) -> PathBuf {
     workspace.target.join("pipeline/sarif").join(format!("{name}.sarif"))
 }
 
-/// The tool's own report, which tells more than its SARIF.
+/// The tool's own report, which has more than its SARIF.
 fn report(workspace: &Workspace, name: &str) -> PathBuf {
     workspace.target.join("pipeline/reports").join(format!("{name}.json"))
 }

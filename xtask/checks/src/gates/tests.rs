@@ -1,6 +1,8 @@
-//! The gates against tools that are not what they should be. tflint and trivy are stand-ins that speak the
-//! real ones' formats; `tests/outputs/checkov.sarif` is checkov's own, cut short, the others are written after what
-//! the tools' sources write.
+//! The gates against faulty tools. tflint and trivy are shims that print the real tools' formats;
+//! `tests/outputs/checkov.sarif` is checkov's own, shortened, the others follow the tools' sources.
+
+mod acceptance;
+mod checkov;
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -49,7 +51,7 @@ impl Repository {
         repository
     }
 
-    /// What the stand-in is to do.
+    /// Sets the shim's behaviour.
     fn beside(&self, suffix: &str, text: &str) {
         fs::write(format!("{}.{suffix}", self.tool.program), text).unwrap();
     }
@@ -93,7 +95,7 @@ fn output(name: &str) -> String {
 }
 
 #[test]
-fn tflint_is_told_where_and_how_to_look() {
+fn tflint_gets_its_configuration_and_folder() {
     let repository = Repository::tflint("tflint-clean.sarif", 0);
     assert_eq!(repository.pass_tflint().unwrap(), Outcome::Passed);
     insta::assert_snapshot!(repository.calls(), @r"
@@ -109,20 +111,20 @@ fn tflint_is_told_where_and_how_to_look() {
 }
 
 #[test]
-fn what_tflint_finds_fails_and_its_paths_are_from_the_root() {
+fn findings_of_tflint_fail_and_their_paths_are_from_the_root() {
     let repository = Repository::tflint("tflint-findings.sarif", 0);
     insta::assert_snapshot!(repository.report(repository.pass_tflint()), @r#"
     error: tflint: 1 finding not accepted
       terraform/modules/vpc/variables.tf:4: terraform_unused_declarations: variable "region" is declared but not used
-      help: fix what is found, or accept it in gates/baseline.toml, with a reason and an end
+      help: fix each finding, or accept it in gates/baseline.toml, with a reason and an expiry date
     "#);
     let sarif = fs::read_to_string(repository.workspace.target.join("pipeline/sarif/tflint.sarif")).unwrap();
     assert!(sarif.contains("\"uri\": \"terraform/modules/vpc/variables.tf\""), "{sarif}");
 }
 
 #[test]
-fn a_tflint_that_could_not_look_has_not_passed() {
-    // As the real one does: with --force, 1 is left for its own errors.
+fn a_tflint_that_could_not_scan_has_not_passed() {
+    // With --force, the real tflint ends with 1 only for its own errors.
     let repository = Repository::tflint("tflint-error.sarif", 1);
     assert!(matches!(repository.pass_tflint(), Err(Error::Run(_))));
     let repository = Repository::tflint("tflint-clean.sarif", 2);
@@ -130,25 +132,25 @@ fn a_tflint_that_could_not_look_has_not_passed() {
     // Should it ever end well with an error.
     let repository = Repository::tflint("tflint-error.sarif", 0);
     insta::assert_snapshot!(repository.report(repository.pass_tflint()), @r#"
-    error: tflint ended well, and what it wrote to /target/pipeline/sarif/tflint.sarif is of no use: it reports an error: Failed to initialize plugins; Plugin "aws" not found. Did you run "tflint --init"?
-      help: run it again; if it stays so, tflint 0.64.0 is not what this reads
+    error: tflint succeeded, but its output /target/pipeline/sarif/tflint.sarif is unusable: it reports an error: Failed to initialize plugins; Plugin "aws" not found. Did you run "tflint --init"?
+      help: run it again; if the error stays, the format of tflint 0.64.0 is not supported
     "#);
 }
 
 #[test]
-fn a_tflint_that_looked_at_nothing_has_not_passed() {
+fn a_tflint_that_scanned_nothing_has_not_passed() {
     let repository = Repository::tflint("tflint-clean.sarif", 0);
     fs::remove_file(repository.workspace.root.join("terraform/modules/vpc/main.tf")).unwrap();
     insta::assert_snapshot!(repository.report(repository.pass_tflint()), @r"
-    error: tflint looked at no Terraform files (/repository/terraform)
-      help: what it found means nothing then: see above what tflint says about where it looked
+    error: tflint scanned no Terraform files (/repository/terraform)
+      help: its findings mean nothing then: check in tflint's output above which path it searched
     ");
 }
 
 #[test]
 fn output_that_is_no_sarif_of_the_tool_is_a_failure() {
     let repository = Repository::tflint("tflint-clean.sarif", 0);
-    let told = |text: &str| {
+    let error_line = |text: &str| {
         repository.beside("sarif", text);
         repository.report(repository.pass_tflint()).lines().next().unwrap().to_owned()
     };
@@ -163,15 +165,15 @@ fn output_that_is_no_sarif_of_the_tool_is_a_failure() {
         &output("trivy-clean.sarif"),
         &clean[..clean.len() / 2],
     ];
-    insta::assert_snapshot!(wrong.map(told).join("\n"), @"
-    error: tflint ended well, and what it wrote to /target/pipeline/sarif/tflint.sarif is of no use: it is empty
-    error: tflint ended well, and what it wrote to /target/pipeline/sarif/tflint.sarif is of no use: it is not JSON: expected value at line 1 column 1
-    error: tflint ended well, and what it wrote to /target/pipeline/sarif/tflint.sarif is of no use: it is not SARIF: missing field `runs`
-    error: tflint ended well, and what it wrote to /target/pipeline/sarif/tflint.sarif is of no use: it has no run of tflint
-    error: tflint ended well, and what it wrote to /target/pipeline/sarif/tflint.sarif is of no use: it is SARIF 3.0, not 2.1.0
-    error: tflint ended well, and what it wrote to /target/pipeline/sarif/tflint.sarif is of no use: a run without results
-    error: tflint ended well, and what it wrote to /target/pipeline/sarif/tflint.sarif is of no use: it has no run of tflint
-    error: tflint ended well, and what it wrote to /target/pipeline/sarif/tflint.sarif is of no use: it is not JSON: EOF while parsing an object at line 11 column 0
+    insta::assert_snapshot!(wrong.map(error_line).join("\n"), @"
+    error: tflint succeeded, but its output /target/pipeline/sarif/tflint.sarif is unusable: it is empty
+    error: tflint succeeded, but its output /target/pipeline/sarif/tflint.sarif is unusable: it is not JSON: expected value at line 1 column 1
+    error: tflint succeeded, but its output /target/pipeline/sarif/tflint.sarif is unusable: it is not SARIF: missing field `runs`
+    error: tflint succeeded, but its output /target/pipeline/sarif/tflint.sarif is unusable: it has no run of tflint
+    error: tflint succeeded, but its output /target/pipeline/sarif/tflint.sarif is unusable: it is SARIF 3.0, not 2.1.0
+    error: tflint succeeded, but its output /target/pipeline/sarif/tflint.sarif is unusable: a run without results
+    error: tflint succeeded, but its output /target/pipeline/sarif/tflint.sarif is unusable: it has no run of tflint
+    error: tflint succeeded, but its output /target/pipeline/sarif/tflint.sarif is unusable: it is not JSON: EOF while parsing an object at line 11 column 0
     ");
 }
 
@@ -185,7 +187,7 @@ fn a_tool_that_was_removed_fails_with_the_command_that_installs_it() {
 }
 
 #[test]
-fn trivy_is_told_what_to_look_at() {
+fn trivy_gets_its_subject() {
     let repository = Repository::trivy("trivy-repository.json", "trivy-clean.sarif");
     let (tool, workspace) = (&repository.tool, &repository.workspace);
     let gates = [
@@ -212,7 +214,7 @@ fn trivy_is_told_what_to_look_at() {
 }
 
 #[test]
-fn what_trivy_finds_fails_and_a_secret_is_not_repeated() {
+fn findings_of_trivy_fail_and_a_secret_is_not_repeated() {
     let repository = Repository::trivy("trivy-repository.json", "trivy-findings.sarif");
     let report = repository.report(repository.pass_repository());
     insta::assert_snapshot!(report, @r"
@@ -220,7 +222,7 @@ fn what_trivy_finds_fails_and_a_secret_is_not_repeated() {
       Cargo.lock:12: CVE-2026-0001: Package: libexample, Installed Version: 1.2.3, Vulnerability CVE-2026-0001, Severity: HIGH, Fixed Version: 1.2.4, Link: [CVE-2026-0001](https://avd.aquasec.com/nvd/cve-2026-0001)
       docker/app/Dockerfile:1: DS-0002: Artifact: docker/app/Dockerfile, Type: dockerfile, Vulnerability DS-0002, Severity: HIGH, Message: Specify at least 1 USER command in Dockerfile with non-root user as argument, Link: [DS-0002](https://avd.aquasec.com/misconfig/ds-0002)
       docs/notes.md:3: aws-access-key-id: Artifact: docs/notes.md, Type:, Secret AWS Access Key ID, Severity: CRITICAL
-      help: fix what is found, or accept it in gates/baseline.toml, with a reason and an end
+      help: fix each finding, or accept it in gates/baseline.toml, with a reason and an expiry date
     ");
     assert!(!report.contains("****"), "{report}");
 }
@@ -237,26 +239,27 @@ fn a_trivy_that_failed_has_not_passed_and_an_old_report_is_not_taken_for_its_own
 }
 
 #[test]
-fn a_trivy_that_wrote_nothing_or_looked_at_nothing_has_not_passed() {
+fn a_trivy_that_wrote_nothing_or_scanned_nothing_has_not_passed() {
     let repository = Repository::new(Tool::Trivy);
     let (tool, workspace) = (&repository.tool, &repository.workspace);
-    let told = |gate: Gate| repository.report(repository.pass(&[gate])).lines().next().unwrap().to_owned();
-    let mut lines = vec![told(trivy_repository(tool, workspace))];
+    let error_line =
+        |gate: Gate| repository.report(repository.pass(&[gate])).lines().next().unwrap().to_owned();
+    let mut lines = vec![error_line(trivy_repository(tool, workspace))];
     repository.beside("json", "{\"Results\": [");
-    lines.push(told(trivy_repository(tool, workspace)));
+    lines.push(error_line(trivy_repository(tool, workspace)));
     repository.beside("json", "{\"SchemaVersion\": 2, \"ArtifactName\": \".\"}");
-    lines.push(told(trivy_repository(tool, workspace)));
-    lines.push(told(trivy_config(tool, workspace)));
-    lines.push(told(trivy_image("app", Path::new("layout"), tool, workspace)));
+    lines.push(error_line(trivy_repository(tool, workspace)));
+    lines.push(error_line(trivy_config(tool, workspace)));
+    lines.push(error_line(trivy_image("app", Path::new("layout"), tool, workspace)));
     repository.beside("json", &output("trivy-repository.json"));
-    lines.push(told(trivy_repository(tool, workspace)));
+    lines.push(error_line(trivy_repository(tool, workspace)));
     insta::assert_snapshot!(lines.join("\n"), @r"
-    error: trivy ended well, and its report /target/pipeline/reports/trivy-repository.json is of no use: there is none
-    error: trivy ended well, and its report /target/pipeline/reports/trivy-repository.json is of no use: EOF while parsing a list at line 1 column 13
-    error: trivy looked at no packages (/target/pipeline/reports/trivy-repository.json)
-    error: trivy looked at no files of configuration (/target/pipeline/reports/trivy-config.json)
-    error: trivy ended well, and its report /target/pipeline/reports/trivy-image-app.json is of no use: it names no image
-    error: trivy ended well, and what it wrote to /target/pipeline/sarif/trivy-repository.sarif is of no use: there is no file
+    error: trivy succeeded, but its report /target/pipeline/reports/trivy-repository.json is unusable: there is none
+    error: trivy succeeded, but its report /target/pipeline/reports/trivy-repository.json is unusable: EOF while parsing a list at line 1 column 13
+    error: trivy scanned no packages (/target/pipeline/reports/trivy-repository.json)
+    error: trivy scanned no files of configuration (/target/pipeline/reports/trivy-config.json)
+    error: trivy succeeded, but its report /target/pipeline/reports/trivy-image-app.json is unusable: it names no image
+    error: trivy succeeded, but its output /target/pipeline/sarif/trivy-repository.sarif is unusable: there is no file
     ");
 }
 
@@ -265,8 +268,8 @@ fn a_file_that_excuses_findings_elsewhere_is_refused() {
     let repository = Repository::trivy("trivy-repository.json", "trivy-clean.sarif");
     fs::write(repository.workspace.root.join(".trivyignore"), "CVE-2026-0001\n").unwrap();
     insta::assert_snapshot!(repository.report(repository.pass_repository()), @"
-    error: .trivyignore would excuse findings without a reason or an end
-      help: move what is accepted to gates/baseline.toml, and remove it there
+    error: .trivyignore would suppress findings without a reason or an expiry date
+      help: move accepted findings to gates/baseline.toml, and remove it there
     ");
 }
 
@@ -284,135 +287,7 @@ fn a_comment_that_silences_a_finding_is_refused() {
         fs::write(path, text).unwrap();
     }
     insta::assert_snapshot!(repository.report(repository.pass_repository()), @"
-    error: terraform/modules/vpc/main.tf:2, terraform/modules/vpc/main.tf:4, docker/app/Dockerfile:1 would excuse findings without a reason or an end
-      help: move what is accepted to gates/baseline.toml, and remove it there
-    ");
-}
-
-/// Acceptances of all that `trivy-findings.sarif` finds, until `expires`.
-fn accepting(expires: &str) -> String {
-    let entry = |rule, place| {
-        format!(
-            "[[accepted]]\ntool = 'trivy'\nrule = '{rule}'\n{place}\nreason = 'looked at'\nexpires = {expires}\n"
-        )
-    };
-    [
-        entry("CVE-2026-0001", "package = 'libexample'"),
-        entry("DS-0002", "path = 'docker'"),
-        entry("aws-access-key-id", "path = 'docs/notes.md'"),
-    ]
-    .join("\n")
-}
-
-#[test]
-fn what_is_accepted_passes_to_its_last_day() {
-    let repository = Repository::trivy("trivy-repository.json", "trivy-findings.sarif");
-    for expires in ["2026-06-01", "2026-11-28"] {
-        repository.baseline(&accepting(expires));
-        assert_eq!(repository.pass_repository().unwrap(), Outcome::Passed, "{expires}");
-    }
-}
-
-#[test]
-fn an_acceptance_that_ended_fails_and_says_so() {
-    let repository = Repository::trivy("trivy-repository.json", "trivy-findings.sarif");
-    repository.baseline(&accepting("2026-05-31"));
-    insta::assert_snapshot!(repository.report(repository.pass_repository()), @r"
-    error: trivy: 3 findings not accepted
-      Cargo.lock:12: CVE-2026-0001: Package: libexample, Installed Version: 1.2.3, Vulnerability CVE-2026-0001, Severity: HIGH, Fixed Version: 1.2.4, Link: [CVE-2026-0001](https://avd.aquasec.com/nvd/cve-2026-0001)
-      docker/app/Dockerfile:1: DS-0002: Artifact: docker/app/Dockerfile, Type: dockerfile, Vulnerability DS-0002, Severity: HIGH, Message: Specify at least 1 USER command in Dockerfile with non-root user as argument, Link: [DS-0002](https://avd.aquasec.com/misconfig/ds-0002)
-      docs/notes.md:3: aws-access-key-id: Artifact: docs/notes.md, Type:, Secret AWS Access Key ID, Severity: CRITICAL
-    gates/baseline.toml:1: CVE-2026-0001 was accepted until 2026-05-31: looked at
-    gates/baseline.toml:8: DS-0002 was accepted until 2026-05-31: looked at
-    gates/baseline.toml:15: aws-access-key-id was accepted until 2026-05-31: looked at
-      help: fix what is found, or accept it in gates/baseline.toml, with a reason and an end
-    ");
-    // Also where what it accepted is gone: it would be there for the next such finding.
-    let repository = Repository::trivy("trivy-repository.json", "trivy-clean.sarif");
-    let all = accepting("2026-05-31");
-    repository.baseline(all.split("\n\n").next().unwrap());
-    insta::assert_snapshot!(repository.report(repository.pass_repository()), @r"
-    error: gates/baseline.toml:1: CVE-2026-0001 was accepted until 2026-05-31: looked at
-      help: remove the entry in gates/baseline.toml, or look at it again and give it a new end
-    ");
-}
-
-#[test]
-fn an_acceptance_of_another_tool_or_of_nothing_that_is_found_accepts_nothing() {
-    let repository = Repository::trivy("trivy-repository.json", "trivy-findings.sarif");
-    repository.baseline(&accepting("2026-06-02").replace("'trivy'", "'checkov'"));
-    let report = repository.report(repository.pass_repository());
-    assert!(report.starts_with("error: trivy: 3 findings not accepted\n"), "{report}");
-
-    let repository = Repository::trivy("trivy-repository.json", "trivy-clean.sarif");
-    repository.baseline(&accepting("2026-06-02"));
-    let warned = "accepts what is no longer found: gates/baseline.toml:1, gates/baseline.toml:8, gates/baseline.toml:15";
-    assert_eq!(repository.pass_repository().unwrap(), Outcome::Warned(warned.to_owned()));
-}
-
-#[test]
-fn a_baseline_that_is_not_in_order_fails_before_anything_runs() {
-    let repository = Repository::trivy("trivy-repository.json", "trivy-clean.sarif");
-    repository.baseline("[[accepted]]\ntool = 'trivy'\nrule = 'DS-0002'\npath = 'docker'\n");
-    insta::assert_snapshot!(repository.report(repository.pass_repository()), @r"
-    error: gates/baseline.toml:1: DS-0002 is accepted without a reason
-      help: an entry has tool, rule, path or package or both, reason, and expires: a date within 180 days
-    ");
-    assert!(!Path::new(&format!("{}.calls", repository.tool.program)).exists());
-}
-
-#[test]
-fn what_checkov_skips_beside_a_resource_is_no_finding() {
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("checkov.sarif");
-    fs::copy(own().join("outputs/checkov.sarif"), &file).unwrap();
-    let sarif = Sarif::read(&file, Tool::Checkov, "checkov", "").unwrap();
-    let written: serde_json::Value = serde_json::from_str(&fs::read_to_string(&file).unwrap()).unwrap();
-    assert_eq!(written["runs"][0]["automationDetails"]["id"], "checkov/");
-    let rules: Vec<&str> = sarif.findings.iter().map(|finding| finding.rule.as_str()).collect();
-    assert_eq!((rules, sarif.suppressed), (vec!["CKV2_AWS_6", "CKV_AWS_18"], 1));
-    assert_eq!((sarif.findings[0].path.as_str(), sarif.findings[0].line), ("terraform/main.tf", 1));
-}
-
-#[test]
-fn checkov_has_to_have_read_all_files_and_passed_something() {
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("checkov.json");
-    let told = |report: &str| {
-        fs::write(&file, report).unwrap();
-        Evidence::CheckovReport(file.clone())
-            .confirm(Tool::Checkov)
-            .map_err(|error| error.to_string().replace(&file.display().to_string(), "REPORT"))
-            .unwrap_or_else(|error| error)
-    };
-    let judged = |ids: &[&str]| {
-        let checks: Vec<_> = ids.iter().map(|id| serde_json::json!({"check_id": id})).collect();
-        let (failed, passed) = checks.split_at(1);
-        let summary = serde_json::json!({"passed": 3, "failed": 1, "skipped": 1, "parsing_errors": 0});
-        serde_json::json!({
-            "results": {"failed_checks": failed, "passed_checks": passed, "skipped_checks": [{"check_id": "CKV_AWS_79"}]},
-            "summary": summary,
-        })
-        .to_string()
-    };
-    let lines = [
-        &judged(&["CKV_AWS_16", "CKV_AWS_17", "CKV_AWS_79"]),
-        // Skipped beside the resource.
-        &judged(&["CKV_AWS_16", "CKV_AWS_17"]),
-        // Its attribute can't be resolved.
-        &judged(&["CKV_AWS_79", "CKV_AWS_16"]),
-        r#"{"summary": {"passed": 3, "failed": 0, "skipped": 1, "parsing_errors": 2}}"#,
-        r#"{"summary": {"passed": 0, "failed": 0, "skipped": 0, "parsing_errors": 0}}"#,
-        r#"{"passed": 0, "failed": 0}"#,
-        "",
-    ];
-    insta::assert_snapshot!(lines.map(told).join("\n"), @"
-    3 checks passed, 1 failed, 1 skipped with a reason
-    checkov judged no resource by CKV_AWS_79: a machine refuses IMDSv1
-    checkov judged no resource by CKV_AWS_17: a database has no public address
-    checkov could not read 2 files and passed 3 checks
-    checkov could not read 0 files and passed 0 checks
-    checkov ended well, and its report REPORT is of no use: no summary
-    checkov ended well, and its report REPORT is of no use: EOF while parsing a value at line 1 column 0
+    error: terraform/modules/vpc/main.tf:2, terraform/modules/vpc/main.tf:4, docker/app/Dockerfile:1 would suppress findings without a reason or an expiry date
+      help: move accepted findings to gates/baseline.toml, and remove it there
     ");
 }

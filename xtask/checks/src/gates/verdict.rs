@@ -9,7 +9,7 @@ use rds_iam_process::error::Error;
 use rds_iam_process::steps::Outcome;
 use rds_iam_process::tools::Tool;
 
-/// What becomes of a tool's findings.
+/// The verdict on a tool's findings.
 #[derive(Debug)]
 pub struct Verdict {
     tool: Tool,
@@ -29,7 +29,7 @@ pub fn judge(tool: Tool, found: &[Sarif], baseline: &Baseline, today: Date) -> V
     let (expired, valid): (Vec<&Entry>, Vec<&Entry>) =
         entries.iter().copied().partition(|entry| !entry.holds_on(today));
     let mut findings: Vec<&Finding> = found.iter().flat_map(|sarif| &sarif.findings).collect();
-    // The same file is looked at more than once, as a part of one module and of another.
+    // A file is scanned more than once, as a part of several modules.
     findings.sort();
     findings.dedup();
     let (mut refused, mut accepted) = (Vec::new(), Vec::new());
@@ -51,7 +51,7 @@ pub fn judge(tool: Tool, found: &[Sarif], baseline: &Baseline, today: Date) -> V
 }
 
 impl Verdict {
-    /// Tells what was accepted and by what, and what the verdict is.
+    /// Prints the accepted findings with their entries, and returns the verdict.
     ///
     /// # Errors
     /// When a finding is not accepted, or an acceptance has ended.
@@ -95,12 +95,12 @@ impl Verdict {
     fn help(&self) -> String {
         let excuse = match self.tool {
             Tool::Checkov => "skip it beside the resource (#checkov:skip=<id>:<reason>)",
-            _ => "accept it in gates/baseline.toml, with a reason and an end",
+            _ => "accept it in gates/baseline.toml, with a reason and an expiry date",
         };
         if self.refused.is_empty() {
-            format!("remove the entry in {FILE}, or look at it again and give it a new end")
+            format!("remove the entry in {FILE}, or review it and set a new expiry date")
         } else {
-            format!("fix what is found, or {excuse}")
+            format!("fix each finding, or {excuse}")
         }
     }
 }

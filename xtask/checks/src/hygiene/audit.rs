@@ -7,7 +7,7 @@ use super::{File, Finding};
 /// The page that lists the findings of audits.
 const PAGE: &str = "docs/audit.md";
 
-/// What became of a finding. One of these begins a line of its section.
+/// The answers to a finding. One of these begins a line of its section.
 const ANSWERS: [&str; 3] = ["- Fixed: ", "- Answered: ", "- Not done: "];
 const TEST: &str = "- Test: ";
 
@@ -45,7 +45,7 @@ pub(super) fn check(file: File<'_>, root: &Path) -> Vec<Finding> {
     wrong
 }
 
-/// Whether a test, `path::name`, is in the file at that path.
+/// Returns whether a test, `path::name`, is in the file at that path.
 fn exists(test: &str, root: &Path) -> bool {
     let Some((path, name)) = test.rsplit_once("::") else { return false };
     let Ok(text) = std::fs::read_to_string(root.join(path)) else { return false };

@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 use xshell::cmd;
 
 use super::aws::LocalAws;
+use super::cache::{Cache, Fingerprint};
 use super::deployment::{Deployment, Settings};
-use super::passed::{Fingerprint, Passed};
 use super::terraform::Terraform;
 use super::{readme, terraform};
 use crate::gates;
@@ -26,7 +26,7 @@ use rds_iam_process::workspace::{CARGO_HELP, Workspace};
 
 /// How long a module's tests may take; they take seconds.
 const TESTS_WITHIN: Duration = Duration::from_secs(300);
-/// A zone that is not looked at before an apply.
+/// A zone that is not read before an apply.
 const SOME_ZONE: &str = "Z0123456789ABCDEFGHIJ";
 
 /// The steps of `cargo xtask infra check`, quick ones first.
@@ -65,7 +65,7 @@ fn modules(workspace: &Workspace, console: Console, runner: Runner) -> Result<Ou
     let terraform = Terraform::find(workspace, runner)?;
     let tools =
         format!("{} {}", terraform::find_terraform(workspace, runner)?, terraform::find_provider(workspace)?);
-    let (passed, copy) = (Passed::open(tools, workspace)?, tree::copy("check", workspace)?);
+    let (cache, copy) = (Cache::open(tools, workspace)?, tree::copy("check", workspace)?);
     let tree = &copy.path;
     let (modules, stacks) = (tree::folders(&tree.join("modules"))?, tree::folders(&tree.join("stacks"))?);
     for module in &modules {
@@ -73,7 +73,7 @@ fn modules(workspace: &Workspace, console: Console, runner: Runner) -> Result<Ou
     }
     let mut changed = VecDeque::new();
     for root in stacks.into_iter().chain(modules) {
-        let now = passed.fingerprint(&root, tree)?;
+        let now = cache.fingerprint(&root, tree)?;
         match now.passed() {
             Some(tests) => {
                 console.line(&format!("  {}: unchanged since its {tests} tests passed", name(&root, tree)));
@@ -124,11 +124,11 @@ fn test_root(terraform: &Terraform, name: &str, root: &Path, runner: Runner) -> 
     runner.ask_within(&terraform.init(root).args(["-backend=false"]), TESTS_WITHIN)?;
     let validate = terraform.cmd(root, ["validate", "-no-color"]);
     runner.ask_within(&validate.hint(format!("terraform/{name} is not valid")), TESTS_WITHIN)?;
-    let test = terraform.cmd(root, ["test", "-no-color"]).hint(format!(
-        "its whole output stands above; to try it alone: terraform -chdir=terraform/{name} test"
-    ));
+    let test = terraform
+        .cmd(root, ["test", "-no-color"])
+        .hint(format!("its whole output is above; to run it alone: terraform -chdir=terraform/{name} test"));
     let printed = runner.ask_within(&test, TESTS_WITHIN).inspect_err(|_| {
-        // Once more, with all that it prints: the end of it alone seldom tells what failed.
+        // Again, with its whole output: the end alone seldom shows the failure.
         drop(runner.run(&test));
     })?;
     passed(&printed).filter(|passed| *passed > 0).ok_or_else(|| Error::Found {

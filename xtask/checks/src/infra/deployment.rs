@@ -21,9 +21,9 @@ pub(crate) const REGION: &str = "us-east-1";
 pub(crate) const PROJECT: &str = "orders";
 /// The domain of stacks/account's `local.tfvars`.
 const DOMAIN: &str = "orders.example.test";
-/// Where the state of stacks/service lies in the bucket.
+/// The key of stacks/service's state in the bucket.
 pub(crate) const STATE_KEY: &str = "local/mysql.tfstate";
-/// Where the app's settings lie, by the environment's name.
+/// The prefix of the app's settings, by the environment's name.
 pub(crate) const PARAMETERS: &str = "/local/database";
 /// A plan takes five seconds here; over slow networks, minutes.
 const PLAN_WITHIN: Duration = Duration::from_secs(600);

@@ -223,7 +223,7 @@ impl<'a> Cycle<'a> {
         })
     }
 
-    /// What a person would look for on AWS: resources that still have the project's tag.
+    /// Resources that still have the project's tag.
     fn nothing_left(&self) -> Result<(), Error> {
         let Started { aws, .. } = self.started()?;
         let mut left = Vec::new();

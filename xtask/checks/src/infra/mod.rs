@@ -1,10 +1,10 @@
 //! `cargo xtask infra`: the infrastructure's life on a machine without an AWS account.
 
 mod aws;
+mod cache;
 pub mod check;
 mod deployment;
 mod local;
-mod passed;
 pub mod provider;
 mod readme;
 pub mod terraform;
@@ -38,7 +38,7 @@ pub enum Infra {
     },
 }
 
-/// Runs one task; false when it has told about its failure itself.
+/// Runs one task; false when it has reported its failure itself.
 ///
 /// # Errors
 /// When it could not begin.

@@ -66,7 +66,7 @@ impl Provider {
     }
 }
 
-/// What gives the provider on this machine; looked for once.
+/// Returns the source of the provider on this machine; searched once.
 ///
 /// # Errors
 /// When the mirror that is named has no provider.
@@ -75,11 +75,11 @@ pub fn find(workspace: &Workspace) -> Result<Provider, Error> {
     if let Some(found) = FOUND.get() {
         return Ok(found.clone());
     }
-    let found = look(workspace)?;
+    let found = locate(workspace)?;
     Ok(FOUND.get_or_init(|| found).clone())
 }
 
-fn look(workspace: &Workspace) -> Result<Provider, Error> {
+fn locate(workspace: &Workspace) -> Result<Provider, Error> {
     let named = env::var_os(MIRROR_VARIABLE).filter(|value| !value.is_empty()).map(PathBuf::from);
     if let Some(mirror) = named {
         return named_mirror(mirror).map(Provider::Mirror);

@@ -58,7 +58,7 @@ fn run_variables(test: &str) -> Option<Vec<String>> {
     Some(lines(braces(&run[run.find("variables")?..])?))
 }
 
-/// What stands between the first brace and the one that closes it. Braces in strings would count; an
+/// Returns the text between the first brace and the one that closes it. Braces in strings would count; an
 /// example has none.
 fn braces(text: &str) -> Option<&str> {
     let start = text.find('{')? + 1;

@@ -37,7 +37,7 @@ pub struct Terraform {
 }
 
 impl Terraform {
-    /// Looks for Terraform and for its provider, and makes what it needs.
+    /// Finds Terraform and its provider, and creates its files.
     ///
     /// # Errors
     /// When there is no Terraform, it is too old, a mirror that is named has no AWS provider, or a file can't be

@@ -74,7 +74,7 @@ fn separate_caches(folder: &Path, request: &Request) -> Result<(), Error> {
     Ok(())
 }
 
-/// Where they are laid out.
+/// Returns the folder of the files.
 pub(super) fn folder(request: &Request) -> PathBuf {
     request.out.with_extension("context")
 }
@@ -91,7 +91,7 @@ fn trust(workspace: &Workspace) -> String {
     format!("safe.directory={}", workspace.root.display())
 }
 
-/// What takes the files out of a commit; none where they are copied as they lie there.
+/// Returns the command that exports the files of a commit; none where the working tree is copied.
 pub(super) fn archive(request: &Request, workspace: &Workspace) -> Option<Cmd> {
     let (shell, trust, commit) = (workspace.shell(), trust(workspace), &request.commit);
     let tar = packed(&folder(request));

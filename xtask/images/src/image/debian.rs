@@ -2,7 +2,7 @@
 
 use super::layer::{Kind, Layer};
 
-/// Where images without package tools keep a file for each package; scanners look there.
+/// The folder with a file for each package, in images without package tools; scanners read it.
 pub(super) const STATUS_FOLDER: &str = "var/lib/dpkg/status.d";
 
 /// An installed package.

@@ -3,7 +3,7 @@
 use rds_iam_process::engine;
 use rds_iam_process::runner::Cmd;
 
-/// What to do where a build can't be had at all.
+/// The advice where no build is possible.
 pub(super) const DOCKER_HELP: &str = "start a Docker engine (20.10 or later) with a client that has BuildKit: from version 23 on, the buildx plugin";
 
 /// The Docker client that builds with BuildKit.

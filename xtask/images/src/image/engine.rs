@@ -16,7 +16,7 @@ use rds_iam_process::file::failed as file;
 use rds_iam_process::runner::{Cmd, Runner};
 use rds_iam_process::workspace::Workspace;
 
-/// Has the engine build the image; what it saves of it.
+/// Builds the image with the engine, and returns what it saves.
 ///
 /// # Errors
 /// When there is no engine, the build fails, or what it saves is not as documented.
@@ -42,7 +42,7 @@ pub(super) fn build(
     Ok(saved)
 }
 
-/// The command that builds, on `local` bases where those are wanted.
+/// Returns the command that builds, on `local` bases if given.
 pub(super) fn command(
     request: &Request,
     created: &Created,
@@ -77,7 +77,7 @@ pub(super) fn command(
     )
 }
 
-/// What the engine calls it until it was saved.
+/// Returns the engine's name of the image until it is saved.
 fn name(request: &Request) -> String {
     format!("{}-build:{}", request.which.program(), request.tag())
 }

@@ -55,37 +55,37 @@ pub enum Which {
     Bootstrap,
 }
 
-/// Which files an image is built from.
+/// The files that an image is built from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Tree {
-    /// Those of the commit.
+    /// The files of the commit.
     Commit,
-    /// Those that lie there and that git tracks: for trying out what is not committed yet. The image says so.
+    /// The tracked files of the working tree: for uncommitted changes. The image is marked.
     Working,
 }
 
-/// What is to be built.
+/// An image to build.
 #[derive(Clone, Debug)]
 pub struct Request {
-    /// Which image.
+    /// The image.
     pub which: Which,
-    /// What it is built on.
+    /// The base images.
     pub bases: Bases,
-    /// Which files are built.
+    /// The files.
     pub tree: Tree,
     /// The commit: 40 hex digits.
     pub commit: String,
-    /// Where the repository is, an `https` URL without `.git`.
+    /// The repository, an `https` URL without `.git`.
     pub source: String,
-    /// When the commit was made, by RFC 3339.
+    /// The time of the commit, in RFC 3339.
     pub created: String,
-    /// Take nothing that the engine kept of earlier builds, and share the caches of dependencies with no other commit.
+    /// Use no layer of earlier builds, and share the caches of dependencies with no other commit.
     pub no_cache: bool,
-    /// The folder of the OCI layout. Documents about the image lie beside it.
+    /// The folder of the OCI layout. Documents about the image are beside it.
     pub out: PathBuf,
 }
 
-/// An image that was built, as it is told in `<out>.json`.
+/// A built image, as described in `<out>.json`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Built {
     /// The image's name.
@@ -94,29 +94,29 @@ pub struct Built {
     pub digest: String,
     /// The commit, and `-modified` where other files than its own were built.
     pub tag: String,
-    /// Bytes of all compressed layers: what a machine downloads.
+    /// The bytes of all compressed layers: the size of a download.
     pub size: u64,
-    /// How many layers it has.
+    /// The number of layers.
     pub layers: usize,
-    /// The commit that it was built of.
+    /// The commit that it was built from.
     pub commit: String,
     /// Whether other files than the commit's were built.
     pub modified: bool,
-    /// When the commit was made, by RFC 3339, in UTC.
+    /// The time of the commit, in RFC 3339 and UTC.
     pub created: String,
-    /// As Docker names it: `amd64`, `arm64`.
+    /// Docker's name of the architecture: `amd64`, `arm64`.
     pub architecture: String,
-    /// Whom its program runs as.
+    /// The user that its program runs as.
     pub user: String,
-    /// What it starts.
+    /// The command that it starts.
     pub entrypoint: Vec<String>,
-    /// What it was built on.
+    /// The kind of base images.
     pub bases: Bases,
-    /// What compiled it.
+    /// The image that compiled it.
     pub builder: Base,
-    /// What its layers lie on.
+    /// The image below its layers.
     pub base: Base,
-    /// How many crates and packages the SBOM lists.
+    /// The number of crates and packages in the SBOM.
     pub components: usize,
 }
 
@@ -166,7 +166,7 @@ impl Request {
     }
 }
 
-/// The commands of [`build`] as it will run them, for a dry run: nothing is looked for, and nothing made.
+/// Returns the commands of [`build`], for a dry run: nothing is searched and nothing is created.
 ///
 /// # Errors
 /// When the workspace has no version, or the commit no time.
@@ -203,8 +203,7 @@ pub fn build(
     if image.size > LARGEST {
         return Err(Error::Found {
             found: format!("{} has {} bytes, and may have {LARGEST}", request.which.program(), image.size),
-            help: "look at what its last change brought in: `cargo tree`, and the Dockerfile's COPY"
-                .to_owned(),
+            help: "check what its last change added: `cargo tree`, and the Dockerfile's COPY".to_owned(),
         });
     }
     let digest = text(&image.descriptor["digest"]);

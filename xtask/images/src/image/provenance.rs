@@ -1,7 +1,7 @@
-//! Where an image comes from, as an in-toto statement with SLSA's provenance.
+//! The provenance of an image: an in-toto statement in SLSA's format.
 //! <https://slsa.dev/spec/v1.0/provenance>
 //!
-//! It tells what was given to the build, not when or on which machine that ran: of one commit there is one.
+//! It has the inputs of the build, not its time or machine: each commit has one.
 //! It is not signed: trust in it is trust in the registry's push rights.
 
 use serde_json::{Value, json};
@@ -50,7 +50,7 @@ mod tests {
     use super::super::base::{Base, Bases};
     use super::*;
 
-    fn told(tree: Tree) -> Value {
+    fn statement_of(tree: Tree) -> Value {
         let request = Request {
             which: Which::App,
             bases: Bases::Local,
@@ -68,7 +68,7 @@ mod tests {
 
     #[test]
     fn a_statement_names_image_commit_and_bases() {
-        insta::assert_snapshot!(serde_json::to_string_pretty(&told(Tree::Commit)).unwrap(), @r#"
+        insta::assert_snapshot!(serde_json::to_string_pretty(&statement_of(Tree::Commit)).unwrap(), @r#"
         {
           "_type": "https://in-toto.io/Statement/v1",
           "predicate": {
@@ -124,7 +124,8 @@ mod tests {
 
     #[test]
     fn files_that_are_no_commits_are_told_as_such() {
-        let dependencies = told(Tree::Working)["predicate"]["buildDefinition"]["resolvedDependencies"].take();
+        let dependencies =
+            statement_of(Tree::Working)["predicate"]["buildDefinition"]["resolvedDependencies"].take();
         assert_eq!(dependencies[0]["annotations"]["modified"], true);
     }
 }

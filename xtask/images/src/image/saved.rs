@@ -105,7 +105,7 @@ fn target(path: &Path, to: &Path) -> PathBuf {
     target
 }
 
-/// Whether a descriptor is of what BuildKit hangs beside an image: its own provenance or SBOM.
+/// Returns whether a descriptor is one of BuildKit's attachments: its own provenance or SBOM.
 fn is_attestation(descriptor: &Value) -> bool {
     descriptor["annotations"]["vnd.docker.reference.type"] == "attestation-manifest"
         || descriptor["platform"]["os"] == "unknown"

@@ -1,8 +1,8 @@
-//! What an image is made of, as CycloneDX 1.6: the crates that are compiled into the program, and the packages
-//! of its base. <https://cyclonedx.org/docs/1.6/json/>
+//! The SBOM of an image, as CycloneDX 1.6: the crates that are compiled into the program, and the packages of its base.
+//! <https://cyclonedx.org/docs/1.6/json/>
 //!
-//! `cargo tree` tells which crates those are, with the features that the programs of all images ask for, for they
-//! are built together; `cargo metadata` would tell what the whole workspace needs. Build scripts and procedural
+//! `cargo tree` lists those crates, with the features of the programs of all images, since they are built together;
+//! `cargo metadata` would list the dependencies of the whole workspace. Build scripts and procedural
 //! macros run at build time and are not in it.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 
 use super::debian::Package;
 
-/// What cargo says of a program.
+/// Cargo's data on a program.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Cargo<'a> {
     /// `cargo tree --prefix depth` of all packages that are built together.

@@ -5,14 +5,14 @@ use std::io::{self, Cursor, Write};
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, DateTime, ZipWriter};
 
-/// What the custom runtime starts.
+/// The file that the custom runtime starts.
 pub(crate) const ENTRY: &str = "bootstrap";
 
 /// A zip with the program, executable by every user, and the files beside it, readable by every user.
 pub(crate) fn zip(program: &[u8], files: &[(&str, &str)]) -> io::Result<Vec<u8>> {
     let options = SimpleFileOptions::default()
         .compression_method(CompressionMethod::Deflated)
-        // The first moment that a zip can tell: no clock, so that Terraform sees a change only where
+        // The earliest time in a zip: no clock, so that Terraform sees a change only where
         // there is one.
         .last_modified_time(DateTime::default());
     let mut zip = ZipWriter::new(Cursor::new(Vec::new()));

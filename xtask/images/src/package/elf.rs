@@ -1,4 +1,4 @@
-//! Whether a program runs on Amazon Linux 2023: told from its file, before anybody deploys it.
+//! Checks that a program runs on Amazon Linux 2023, from its file, before it is deployed.
 //!
 //! A program that needs a newer C library than the machine has ends before its first line, and Lambda
 //! shows no more of that than an exit status.
@@ -31,7 +31,7 @@ const LIBRARIES: [&str; 9] = [
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Version(pub(crate) u16, pub(crate) u16);
 
-/// Why a program would not start there.
+/// The reason why a program would not start there.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Refusal {
     #[error("it is no 64-bit Linux program ({0})")]
@@ -60,7 +60,7 @@ impl Refusal {
     }
 }
 
-/// Looks at processor, libraries and versions.
+/// Checks processor, libraries and versions.
 pub(crate) fn runs_on_amazon_linux(program: &[u8], architecture: Architecture) -> Result<(), Refusal> {
     let needs = needs(program).map_err(|error| Refusal::NotElf(error.to_string()))?;
     let machine = match architecture {
@@ -79,7 +79,7 @@ pub(crate) fn runs_on_amazon_linux(program: &[u8], architecture: Architecture) -
     }
 }
 
-/// What a program needs of the machine that it starts on.
+/// A program's requirements of its machine.
 #[derive(Debug)]
 struct Needs {
     machine: elf::Machine,

@@ -1,4 +1,4 @@
-//! What runs now, each program in a process group of its own, so that Ctrl-C, a time limit or another
+//! The running programs, each in a separate process group, so that Ctrl-C, a time limit or another
 //! part's failure ends it with all that it started, and gives it the time to end well.
 
 use std::collections::HashSet;
@@ -18,7 +18,7 @@ use signal_hook::iterator::Signals;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Owner(pub u32);
 
-/// How long a program that was asked to end may take, where nothing outside this machine depends on it.
+/// The time that a program gets to end after a signal, where nothing outside this machine depends on it.
 const GRACE: Duration = Duration::from_secs(120);
 
 #[derive(Debug, Default)]
@@ -34,13 +34,13 @@ fn state() -> MutexGuard<'static, State> {
     STATE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Passes on what asks this process to end (Ctrl-C, SIGTERM, a terminal that is closed): all programs are asked
-/// to end. Only a second Ctrl-C, which is a person's, kills them: who cancels a job on GitHub sends several
-/// signals in a row. `tell` is called with what is being done.
+/// Forwards signals that end this process (Ctrl-C, SIGTERM, a closed terminal) to all programs. Only a second Ctrl-C,
+/// from an operator, kills them: a cancelled job on GitHub gets several signals in a row. `report` is called with a
+/// description of each action.
 ///
 /// # Errors
 /// When the system gives us no signals.
-pub fn watch_signals(tell: impl Fn(&str) + Send + 'static) -> io::Result<()> {
+pub fn watch_signals(report: impl Fn(&str) + Send + 'static) -> io::Result<()> {
     let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP, SIGQUIT])?;
     thread::spawn(move || {
         for got in signals.forever() {
@@ -53,7 +53,7 @@ pub fn watch_signals(tell: impl Fn(&str) + Send + 'static) -> io::Result<()> {
                 // Nothing to wait for, and twice is meant: whatever we are at ourselves goes with us.
                 std::process::exit(130);
             }
-            tell(if first {
+            report(if first {
                 "stopping; what runs may finish what it is in the middle of (once more to kill it)"
             } else {
                 "killing what still runs"
@@ -66,12 +66,12 @@ pub fn watch_signals(tell: impl Fn(&str) + Send + 'static) -> io::Result<()> {
     Ok(())
 }
 
-/// Whether a signal asked for the end of the whole run.
+/// Returns whether a signal ended the whole run.
 pub fn interrupted() -> bool {
     INTERRUPTED.load(Ordering::SeqCst)
 }
 
-/// Stops all programs of one owner, now and later: their part of the run is not wanted any more.
+/// Stops all programs of one owner, now and later.
 pub fn stop(owner: Owner) {
     let groups: Vec<Pid> = {
         let mut state = state();
@@ -83,7 +83,7 @@ pub fn stop(owner: Owner) {
     }
 }
 
-/// Whether this owner's programs are to end.
+/// Returns whether this owner's programs are stopped.
 pub fn is_stopped(owner: Owner) -> bool {
     interrupted() || state().stopped.as_ref().is_some_and(|stopped| stopped.contains(&owner))
 }
@@ -93,23 +93,23 @@ fn signal(group: Pid, signal: Signal) {
     _ = kill_process_group(group, signal);
 }
 
-/// Starts a program in a group of its own.
+/// Starts a program in a separate process group.
 pub(super) fn spawn(process: &mut Command) -> io::Result<Child> {
     process.process_group(0).spawn()
 }
 
-/// How a program ended.
+/// The end of a program.
 #[derive(Debug)]
 pub(super) enum Ended {
     ByItself(ExitStatus),
-    /// It took too long and was ended.
+    /// Its time limit was exceeded.
     TimedOut,
-    /// It was asked to end.
+    /// It was stopped.
     Stopped,
 }
 
-/// Waits for a program; ends it where it takes longer than `within` or is not wanted any more. One that is
-/// `patient` is asked to end, and waited for: Terraform finishes the call that it is in, and writes its state.
+/// Waits for a program; ends it where it takes longer than `within` or its owner is stopped. A `patient` one gets a
+/// signal and is waited for: Terraform finishes its current call, and writes its state.
 pub(super) fn wait(
     mut child: Child,
     owner: Owner,

@@ -1,4 +1,4 @@
-//! A program to start, as a value, and why one did not do what it was started for.
+//! Commands as values, and their errors.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::shell;
 
-/// A program to start, as a value.
+/// A command, as a value.
 #[derive(Clone, Debug)]
 pub struct Cmd {
     program: String,
@@ -22,7 +22,7 @@ pub struct Cmd {
 }
 
 impl Cmd {
-    /// `program` in `dir`; `help` is what a person does when the program is not there.
+    /// Creates a command of `program` in `dir`; `help` is the advice where the program is missing.
     pub fn new(program: impl Into<String>, dir: &Path, help: impl Into<String>) -> Self {
         Self {
             program: program.into(),
@@ -37,11 +37,11 @@ impl Cmd {
         }
     }
 
-    /// The command that xshell's `cmd!` built, with its shell's directory and its own variables; `help` is what a
-    /// person does when the program is not there.
+    /// Converts a command of xshell's `cmd!`, with its shell's directory and its own variables; `help` is the advice where
+    /// the program is missing.
     ///
     /// # Panics
-    /// When a part of it is not UTF-8: `cmd!` takes this workspace's texts and paths, which are.
+    /// When a part is not UTF-8: the workspace's texts and paths are.
     pub fn from_xshell(cmd: xshell::Cmd<'_>, help: impl Into<String>) -> Self {
         let text = |part: &std::ffi::OsStr| part.to_str().expect("a command is UTF-8").to_owned();
         let built = Command::from(cmd);
@@ -77,33 +77,33 @@ impl Cmd {
         self
     }
 
-    /// Keeps variables whose names begin so in our own environment from this command.
+    /// Removes variables with these prefixes from this command's environment.
     #[must_use]
     pub fn without(mut self, prefixes: &'static [&'static str]) -> Self {
         self.without = prefixes;
         self
     }
 
-    /// What a person does when the command ends with a failure.
+    /// Sets the advice for a command that fails.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
         self
     }
 
-    /// How long it may take; then it is ended, and that is a failure.
+    /// Sets the time limit; a command that exceeds it is ended and has failed.
     #[must_use]
     pub fn within(mut self, limit: Duration) -> Self {
         self.within = Some(limit);
         self
     }
 
-    /// The limit that was set.
+    /// Returns the time limit.
     pub fn limit(&self) -> Option<Duration> {
         self.within
     }
 
-    /// The line that is echoed, and named in errors.
+    /// Returns the line that is echoed, and named in errors.
     pub fn shown(&self) -> String {
         shell::render(
             self.env.iter().map(|(name, value)| (name.as_str(), value.as_str())),
@@ -111,12 +111,12 @@ impl Cmd {
         )
     }
 
-    /// The program and its variables, ready to be started by a caller that keeps it running.
+    /// Returns the program and its variables, ready to be started by a caller that keeps it running.
     pub fn process(&self) -> Command {
         #[expect(clippy::disallowed_methods, reason = "this is the one runner that the ban points to")]
         let mut process = Command::new(&self.program);
         process.args(&self.args).current_dir(&self.dir);
-        // `cargo run` told *us* about our own package. A cargo that we start must not see it: build
+        // `cargo run` sets variables about our own package. A cargo that we start must not get them: build
         // scripts watch some of these, and everything would be built twice.
         for (name, _) in std::env::vars_os() {
             let name_text = name.to_string_lossy();
@@ -130,7 +130,7 @@ impl Cmd {
         process
     }
 
-    /// Why it could not be started.
+    /// Returns the error of a command that could not be started.
     pub fn not_started(&self, source: io::Error) -> RunError {
         let command = self.shown();
         if !self.dir.is_dir() {
@@ -142,7 +142,7 @@ impl Cmd {
         }
     }
 
-    /// Why it failed: how it ended, and the end of what it printed.
+    /// Returns the error of a command that failed, with the end of its output.
     pub fn failed(&self, status: ExitStatus, tail: Vec<String>) -> RunError {
         RunError::Failed {
             command: self.shown(),
@@ -154,7 +154,7 @@ impl Cmd {
     }
 }
 
-/// Why a command did not do what it was started for.
+/// The error of a command.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 #[expect(missing_docs, reason = "the variant's message says what each field is")]
@@ -168,13 +168,13 @@ pub enum RunError {
     /// The system refused to start it.
     #[error("`{command}` could not be started in {}", dir.display())]
     NotStarted { command: String, dir: PathBuf, source: io::Error },
-    /// It ran and said no.
+    /// It ended with a failure.
     #[error("`{command}` failed in {}: {status}{tail}", dir.display())]
     Failed { command: String, dir: PathBuf, status: ExitStatus, hint: Option<String>, tail: Tail },
-    /// It was asked something and did not answer in time.
+    /// A query without an answer in time.
     #[error("`{command}` gave no answer within {} s and was ended", within.as_secs())]
     NoAnswer { command: String, within: Duration },
-    /// It took longer than it may and was ended.
+    /// Its time limit was exceeded.
     #[error("`{command}` was ended: it took longer than {} s", within.as_secs())]
     TimedOut { command: String, within: Duration },
     /// A signal stopped the run, or another part of it failed.
@@ -186,7 +186,7 @@ pub enum RunError {
 }
 
 impl RunError {
-    /// What to do about it, where that is known.
+    /// Returns the advice, where there is one.
     pub fn help(&self) -> Option<&str> {
         match self {
             Self::NotFound { help, .. } => Some(help),

@@ -1,5 +1,5 @@
-//! The one place that starts programs: echoed as a shell could run them, redacted, timed and limited in
-//! time, the end of their output kept, and a failure that says which command, where, and what to do.
+//! Starts all programs: echoed as a shell could run them, redacted, timed, with a time limit and the end of their
+//! output kept. A failure names the command, the folder and what to do.
 
 mod children;
 mod cmd;
@@ -21,17 +21,15 @@ use output::{TailBuffer, collect, copy};
 pub use children::{Owner, interrupted, is_stopped, stop, watch_signals};
 pub use cmd::{Cmd, RunError, Tail};
 
-/// A question to a program (`--version`, `git ls-files`) that takes longer has no answer: a Docker
-/// client waits forever for an engine that hangs.
+/// The time limit of a query (`--version`, `git ls-files`): a Docker client waits forever for an engine that hangs.
 const ANSWER_WITHIN: Duration = Duration::from_secs(30);
-/// How long output may still come after a program ended. Longer means that something it left
-/// running holds the pipe, which must not hold us.
+/// The time limit for output after a program ended. Beyond it, a process that it left running holds the pipe.
 const OUTPUT_ENDS_WITHIN: Duration = Duration::from_secs(5);
 
-/// A command that prints nothing for this long is named, so that it does not look like one that hangs.
+/// A command that prints nothing for this long is named, to distinguish it from one that hangs.
 const SILENT_FOR: Duration = Duration::from_secs(30);
 
-/// Says what still runs where it prints nothing. Ends when it is dropped.
+/// Reports a silent command that still runs. Ends when it is dropped.
 struct SignOfLife {
     _ended: mpsc::Sender<()>,
 }
@@ -54,29 +52,29 @@ impl SignOfLife {
     }
 }
 
-/// Starts commands and tells about them.
+/// Starts commands and reports them.
 #[derive(Clone, Copy, Debug)]
 pub struct Runner {
     console: Console,
     owner: Owner,
     deadline: Option<Instant>,
-    /// Whether its programs change something outside, and so are never killed but by a person.
+    /// Whether its programs change something outside this machine, and so are killed only by the operator.
     patient: bool,
 }
 
 impl Runner {
-    /// A runner that tells about its commands on `console`.
+    /// Creates a runner that reports its commands on `console`.
     pub fn new(console: Console) -> Self {
         Self { console, owner: Owner::default(), deadline: None, patient: false }
     }
 
-    /// A runner for one part of a run: its commands can be stopped apart from others', and all are asked to
+    /// Creates a runner for one part of a run: its commands can be stopped apart from others', and all are asked to
     /// end at `deadline`. Where they are `patient`, they are then waited for, and not killed.
     pub fn of(console: Console, owner: Owner, deadline: Instant, patient: bool) -> Self {
         Self { console, owner, deadline: Some(deadline), patient }
     }
 
-    /// Runs a command to its end: echoes it, passes its output on as it comes, says how long it took.
+    /// Runs a command to its end: echoes it, forwards its output, and prints its duration.
     ///
     /// # Errors
     /// When it cannot be started, takes too long, is stopped, or ends with anything but success.
@@ -135,7 +133,7 @@ impl Runner {
         }
     }
 
-    /// Asks a program something and returns what it prints to standard output. Not echoed.
+    /// Queries a program and returns its standard output. Not echoed.
     ///
     /// # Errors
     /// When it cannot be started, does not answer in time, or ends with anything but success.
@@ -155,7 +153,7 @@ impl Runner {
         Ok(printed)
     }
 
-    /// As [`Runner::ask`], with a limit of the caller's.
+    /// Queries a program like [`Runner::ask`], with the caller's time limit.
     ///
     /// # Errors
     /// As [`Runner::ask`].

@@ -1,4 +1,4 @@
-//! What a program prints: passed on as it comes, without secrets, its end kept.
+//! The output of a program: forwarded without secrets, its end kept.
 
 use std::collections::VecDeque;
 use std::io::{self, PipeReader, Read, Write};
@@ -9,7 +9,7 @@ use std::time::Instant;
 use super::failed_tests::FailedTests;
 use super::secrets;
 
-/// How much of a failed command's output its report repeats.
+/// The number of lines of a failed command's output that its report repeats.
 pub(super) const TAIL_LINES: usize = 20;
 /// Lines longer than this are cut in the tail (a linker's command line is tens of kilobytes).
 pub(super) const TAIL_LINE_BYTES: usize = 400;

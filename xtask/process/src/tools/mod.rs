@@ -1,7 +1,7 @@
-//! The tools that check and deploy: which there are, at which version, and where this machine has them.
+//! The tools that check and deploy: their versions, and their paths on this machine.
 //!
-//! What the tests take is installed where it is not here yet. The scanners of the pipeline are found and never
-//! installed by the way: one that is missing fails the stage that needs it, with the command that installs it.
+//! Tools of the tests are installed if missing. The pipeline's scanners are not: a missing one fails the stage that
+//! needs it, with the command that installs it.
 
 mod cargo_deny;
 mod install;
@@ -84,12 +84,12 @@ impl Tool {
         &pins::of(self).version
     }
 
-    /// What it is for.
+    /// Returns its purpose.
     pub fn purpose(self) -> &'static str {
         &pins::of(self).purpose
     }
 
-    /// What a person does who does not have it.
+    /// Returns the command that installs it.
     pub fn help(self) -> String {
         match self {
             Self::Actionlint => format!(
@@ -114,7 +114,7 @@ pub struct Found {
     pub tool: Tool,
     /// Its absolute path, or that of what runs it.
     pub program: String,
-    /// What `program` is always told first: `-m checkov.main` where a Python runs it.
+    /// The first arguments of `program`: `-m checkov.main` where a Python runs it.
     args: Vec<String>,
     /// Its version.
     pub version: String,
@@ -165,7 +165,7 @@ pub fn ready_actionlint(workspace: &Workspace, console: Console, runner: Runner)
     }
 }
 
-/// What checks the workflows.
+/// The linter of workflows.
 #[derive(Debug)]
 enum Linter {
     /// One that is on this machine.
@@ -187,15 +187,15 @@ fn choose(
     }
 }
 
-/// Whether the archive of actionlint can be had.
+/// Checks that the archive of actionlint can be reached.
 fn github(workspace: &Workspace, runner: Runner) -> Result<(), String> {
     reach_release(Tool::Actionlint, workspace, runner)
 }
 
-/// Whether a tool's release archive can be had.
+/// Checks that a tool's release archive can be reached.
 ///
 /// # Errors
-/// Why not.
+/// The reason, where it can't.
 pub fn reach_release(tool: Tool, workspace: &Workspace, runner: Runner) -> Result<(), String> {
     match pins::of(tool).source() {
         Source::Release(Some(archive)) => reach::release(&archive.url, workspace, runner),
@@ -241,12 +241,12 @@ pub fn assumed(tool: Tool, workspace: &Workspace) -> Found {
     found_in(tool, &folder(tool, workspace))
 }
 
-/// Where a program lies that is to be found as `tool`.
+/// Returns the path where `tool`'s program is searched in the cache.
 pub fn place(tool: Tool, workspace: &Workspace) -> PathBuf {
     folder(tool, workspace).join(tool.program())
 }
 
-/// Another program in a tool's place, as tests have one.
+/// Returns another program in a tool's place, for tests.
 pub fn stand_in(tool: Tool, program: &Path) -> Found {
     let program = program.display().to_string();
     Found { tool, program, args: Vec::new(), version: tool.version().to_owned() }
@@ -328,7 +328,7 @@ fn on_path(program: &str, path: &OsStr) -> Option<String> {
         .map(|file| file.display().to_string())
 }
 
-/// What the tool says its version is: the first word that looks like one.
+/// Queries a tool's version: the first word of its output in the form of one.
 fn ask_version(found: &Found, workspace: &Workspace, runner: Runner) -> Result<String, Error> {
     let cmd = found.cmd(&workspace.root).args(["--version"]).hint(found.tool.help());
     let printed = runner.ask(&cmd)?;

@@ -1,5 +1,5 @@
-//! Whether what would be fetched can be reached, asked by the programs that would fetch it: they know this machine's
-//! proxies, mirrors and certificates. Each answer comes within seconds.
+//! Reachability checks, made by the programs that would download: they have this machine's proxies, mirrors and
+//! certificates. Each takes seconds.
 
 use std::net::{TcpStream, ToSocketAddrs};
 use std::sync::mpsc;
@@ -12,16 +12,16 @@ use crate::file;
 use crate::runner::{Cmd, RunError, Runner};
 use crate::workspace::Workspace;
 
-/// How long a connection may take.
+/// The time limit of a connection, in seconds.
 const CONNECT_WITHIN: &str = "5";
-/// How long an answer may take, where the program has a limit of its own.
+/// The time limit of an answer, in seconds, for a program with such an option.
 const ANSWER_WITHIN: &str = "10";
-/// How long a question may take in all.
+/// The time limit of a query.
 const WITHIN: Duration = Duration::from_secs(15);
-/// The environment variable by which the emulator is told of a Debian mirror.
+/// The environment variable with the emulator's Debian mirror.
 const MIRROR_VARIABLE: &str = "RDS_IAM_EMULATOR_DEBIAN_MIRROR";
 
-/// Why a release cannot be downloaded from `url`.
+/// Checks that a release can be downloaded from `url`.
 ///
 /// # Errors
 /// curl's last line, or that there is no curl.
@@ -29,10 +29,10 @@ pub fn release(url: &str, workspace: &Workspace, runner: Runner) -> Result<(), S
     answer(&head(url, &["--fail", "--location"], workspace), runner)
 }
 
-/// Why nothing can be asked of the host of `url`, whatever it would answer.
+/// Checks that the host of `url` answers.
 ///
 /// # Errors
-/// What the connection met.
+/// The connection's error.
 pub fn host(url: &str, workspace: &Workspace, runner: Runner) -> Result<(), String> {
     match runner.ask_within(&head(url, &[], workspace), WITHIN) {
         Err(RunError::NotFound { .. }) => connect(url),
@@ -65,16 +65,16 @@ fn connect(url: &str) -> Result<(), String> {
     answered.recv_timeout(WITHIN).unwrap_or_else(|_| Err("no answer within 15 s".to_owned()))
 }
 
-/// Why pip cannot reach its package index: the one that its settings name, or else the Python Package Index.
+/// Checks that pip reaches its package index: the one in its settings, or else the Python Package Index.
 ///
 /// # Errors
-/// What the connection met; what the index answers is pip's to judge.
+/// The connection's error; the index's answer is not checked.
 pub fn python_index(workspace: &Workspace, runner: Runner) -> Result<(), String> {
     let python = workspace.tool("python3", String::new()).args(["-c", include_str!("reach.py")]);
     answer(&python, runner)
 }
 
-/// Why apt cannot reach any source of packages of this machine.
+/// Checks that apt reaches a source of packages of this machine.
 ///
 /// # Errors
 /// apt's last line, or that it has no sources.
@@ -127,7 +127,7 @@ fn answer(cmd: &Cmd, runner: Runner) -> Result<(), String> {
     runner.ask_within(cmd, WITHIN).map(drop).map_err(|error| last_line(&error))
 }
 
-/// What a program said last, or why it could not be asked.
+/// Returns a program's last line, or the reason why it could not run.
 fn last_line(error: &RunError) -> String {
     match error {
         RunError::Failed { tail, status, .. } => {

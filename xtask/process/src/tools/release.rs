@@ -1,4 +1,4 @@
-//! Release archives: downloaded, compared with their checksum, and only then looked into.
+//! Release archives: downloaded, compared with their checksum, and only then opened.
 
 use std::fs::{self, File};
 use std::io::{self, Cursor, Read};
@@ -74,8 +74,7 @@ pub(super) fn place(
     folder: &Path,
 ) -> Result<(), Error> {
     let name = tool.program();
-    let help =
-        || "correct xtask/process/tools.toml, or where this looks for the program in the archive".to_owned();
+    let help = || "correct xtask/process/tools.toml, or the path of the program in the archive".to_owned();
     let bytes = program
         .map_err(|error| Error::Found {
             found: format!("{origin} cannot be unpacked: {error}"),

@@ -9,7 +9,7 @@ use crate::error::Error;
 use crate::runner::Runner;
 use crate::workspace::Workspace;
 
-/// What to do with the tools; without an action, they are listed.
+/// An action on the tools; without one, they are listed.
 #[derive(Debug, Args)]
 pub struct Tools {
     #[command(subcommand)]
@@ -20,7 +20,7 @@ pub struct Tools {
 enum Action {
     /// Fetch tools at their pinned versions into the cache
     Install {
-        /// Those to install into the cache; without names, all that are missing
+        /// Tools to install into the cache; without names, all missing ones
         names: Vec<Tool>,
     },
 }
@@ -43,7 +43,7 @@ pub struct Row {
 /// Lists the tools, or installs some; false when one that is needed is missing or could not be installed.
 ///
 /// # Errors
-/// None of its own: what fails is told beside its tool, and the others go on.
+/// None: a failure is reported beside its tool, and the others continue.
 pub fn run(tools: &Tools, workspace: &Workspace, console: Console, runner: Runner) -> Result<bool, Error> {
     match &tools.action {
         None => Ok(list(workspace, console, runner)),
@@ -51,11 +51,11 @@ pub fn run(tools: &Tools, workspace: &Workspace, console: Console, runner: Runne
     }
 }
 
-/// What this machine has of each tool, asked and compared.
+/// Returns the state of each tool on this machine.
 pub fn rows(workspace: &Workspace, runner: Runner) -> Vec<Row> {
-    let looked = Tool::ALL
+    let found = Tool::ALL
         .map(|tool| (tool, find(tool, workspace, runner).and_then(|it| checked(it, workspace, runner))));
-    let has_fork = looked.iter().any(|(tool, found)| *tool == Tool::ActionlintFork && found.is_ok());
+    let has_fork = found.iter().any(|(tool, found)| *tool == Tool::ActionlintFork && found.is_ok());
     let row = |(tool, found): (Tool, Result<Found, Error>)| Row {
         tool,
         problem: found.as_ref().err().map(Error::to_string),
@@ -67,7 +67,7 @@ pub fn rows(workspace: &Workspace, runner: Runner) -> Vec<Row> {
         },
         help: tool.help(),
     };
-    looked.map(row).into()
+    found.map(row).into()
 }
 
 /// Here, what is in the cache is asked too: [`find`] trusts it.
@@ -150,7 +150,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_table_tells_what_is_missing_and_how_to_install_it() {
+    fn the_table_lists_missing_tools_and_how_to_install_them() {
         let here = |tool: Tool| Row {
             tool,
             found: Some(format!("{} (/cache/{tool})", tool.version())),
@@ -165,7 +165,7 @@ mod tests {
         terraform        1.11.4  present   1.11.4 (/cache/terraform)
         actionlint       1.7.12  present   1.7.12 (/cache/actionlint)
         zizmor           1.32.0  present   1.32.0 (/cache/zizmor)
-        actionlint-fork  1.17.0  optional  stands in for actionlint where GitHub's releases cannot be reached; a fork of it
+        actionlint-fork  1.17.0  optional  replaces actionlint where GitHub's releases cannot be reached; a fork of it
 
         Nothing that is needed is missing.
         ");

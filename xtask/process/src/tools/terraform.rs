@@ -1,13 +1,13 @@
-//! Which Terraform will do.
+//! The supported versions of Terraform.
 
 /// The first that locks its state in S3 without a table beside it is 1.11.
 const OLDEST: (u32, u32) = (1, 11);
 
-/// What to do where Terraform is missing.
+/// The advice where Terraform is missing.
 pub const TERRAFORM_HELP: &str =
     "install Terraform 1.11 or later: https://developer.hashicorp.com/terraform/install";
 
-/// Whether a version of Terraform can do what this workspace asks of it.
+/// Returns whether this workspace supports a version of Terraform.
 pub fn is_new_enough_terraform(version: &str) -> bool {
     let mut parts = version.split(['.', '-']).map(str::parse::<u32>);
     matches!((parts.next(), parts.next()), (Some(Ok(major)), Some(Ok(minor))) if (major, minor) >= OLDEST)

@@ -1,5 +1,5 @@
-//! What a Rust program needs around it, taken out of a small Debian: the C library's shared objects, the
-//! certificates, and what tells a scanner which packages they are of. No shell, no package tools.
+//! A base for Rust programs, from a small Debian: the C library's shared objects, the certificates, and the package
+//! data for scanners. No shell, no package tools.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
@@ -22,7 +22,7 @@ const STATUS: &str = "var/lib/dpkg/status";
 const CERTIFICATES: &str = "usr/share/ca-certificates";
 
 /// The base's files as a tar, out of the tar of a Debian that has the packages. Their times are all 1970, as in
-/// other images without a distribution: they would tell when this was run.
+/// other images without a distribution: they would depend on the time of the build.
 ///
 /// # Errors
 /// When the tar can't be read, or lacks a package.
@@ -44,7 +44,7 @@ fn packages(dpkg: &Layer) -> io::Result<Vec<Package>> {
     let is_taken = |name: &str| {
         LIBRARIES.contains(&name)
             || ["base-files", "ca-certificates"].contains(&name)
-            // libgcc-s1's licence lies there.
+            // libgcc-s1's licence is there.
             || (name.starts_with("gcc-") && name.ends_with("-base"))
     };
     let installed = debian::packages(text(dpkg, STATUS));

@@ -23,7 +23,7 @@ use rds_iam_process::workspace::{CARGO_HELP, Workspace};
 /// Raise it when what is put into the images changes, so that no older one is used.
 const RECIPE: &str = "1";
 
-/// What compiles Rust with C in it, beside Rust.
+/// The packages that compile Rust with C in it, beside Rust.
 const PACKAGES: &str = "ca-certificates,gcc,libc6-dev";
 
 const MMDEBSTRAP_HELP: &str = "apt-get install mmdebstrap (Debian and what is derived from it)";
@@ -100,13 +100,13 @@ fn make(
     Ok(())
 }
 
-/// What of this machine goes into the images.
+/// The parts of this machine that go into the images.
 struct Machine {
     /// `trixie` and the like.
     suite: String,
     /// Files that say where packages come from.
     sources: Vec<PathBuf>,
-    /// What `rustc` says of itself.
+    /// The output of `rustc --version --verbose`.
     rustc: String,
     sysroot: PathBuf,
     /// The certificates that its programs trust, in PEM.

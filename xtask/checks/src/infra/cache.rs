@@ -1,5 +1,5 @@
-//! What has passed as it is need not be tried again: modules' tests depend on their files, on Terraform and
-//! on the provider alone, and take a second each.
+//! A cache of passed tests: modules' tests depend on their files, on Terraform and on the provider alone, and take a
+//! second each.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,20 +11,20 @@ use rds_iam_process::error::Error;
 use rds_iam_process::file;
 use rds_iam_process::workspace::Workspace;
 
-/// The memory of roots that passed, in cargo's target folder; `cargo clean` forgets it.
+/// The roots that passed, in cargo's target folder; `cargo clean` removes it.
 #[derive(Debug)]
-pub(crate) struct Passed {
+pub(crate) struct Cache {
     folder: PathBuf,
     /// Terraform's version and where its provider comes from.
     tools: String,
 }
 
-/// A root module as it is now, with all that its tests depend on.
+/// The fingerprint of a root module and everything that its tests depend on.
 #[derive(Debug)]
 pub(crate) struct Fingerprint(PathBuf);
 
-impl Passed {
-    /// The memory for these tools.
+impl Cache {
+    /// Opens the cache for these tools.
     ///
     /// # Errors
     /// When its folder can't be made.
@@ -34,7 +34,7 @@ impl Passed {
         Ok(Self { folder, tools })
     }
 
-    /// The root in the working copy `tree`, as it is now. One that names others counts on all of them.
+    /// Returns the fingerprint of a root in the working copy `tree`. A root that names others depends on all of them.
     ///
     /// # Errors
     /// When a file can't be read.
@@ -59,12 +59,12 @@ impl Passed {
 }
 
 impl Fingerprint {
-    /// How many tests passed when this passed, if it ever did.
+    /// Returns the number of tests of the last pass, if there was one.
     pub(crate) fn passed(&self) -> Option<u32> {
         fs::read_to_string(&self.0).ok()?.trim().parse().ok()
     }
 
-    /// Remembers that this passed.
+    /// Records a pass.
     ///
     /// # Errors
     /// When that can't be written.
@@ -117,7 +117,7 @@ mod tests {
         write("modules/vpc/main.tf", "a");
         write("modules/iam/main.tf", "source = \"../vpc\"");
         let (vpc, iam) = (tree.join("modules/vpc"), tree.join("modules/iam"));
-        let passed = Passed::open("1.11.4".into(), &workspace).unwrap();
+        let passed = Cache::open("1.11.4".into(), &workspace).unwrap();
         for root in [&vpc, &iam] {
             let now = passed.fingerprint(root, &tree).unwrap();
             assert_eq!(now.passed(), None);
@@ -125,7 +125,7 @@ mod tests {
             write("modules/vpc/.terraform/x", "not ours");
             assert_eq!(passed.fingerprint(root, &tree).unwrap().passed(), Some(3));
         }
-        let newer = Passed::open("1.12.0".into(), &workspace).unwrap();
+        let newer = Cache::open("1.12.0".into(), &workspace).unwrap();
         assert_eq!(newer.fingerprint(&vpc, &tree).unwrap().passed(), None);
         write("modules/vpc/main.tf", "b");
         for root in [&vpc, &iam] {

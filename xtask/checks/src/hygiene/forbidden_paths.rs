@@ -53,7 +53,7 @@ pub(super) fn check(file: File<'_>) -> Vec<Finding> {
     wrong
 }
 
-/// Whether `folder` stands in `line` as the beginning of an absolute path, not as the middle of
+/// Returns whether `folder` is in `line` as the beginning of an absolute path, not as the middle of
 /// another (`build/home/`, `{dir}/home/`).
 fn has_absolute(line: &str, folder: &str) -> bool {
     line.match_indices(folder).any(|(at, _)| {
