@@ -215,7 +215,7 @@ async fn throttled_logins_are_busy_not_denied() {
 #[tokio::test]
 async fn a_refused_login_is_logged_with_what_permits_it_and_no_secret_is() {
     let mysql = server().await;
-    mysql.allow_users(["somebody_else"]).unwrap();
+    mysql.allow_users(["another_user"]).unwrap();
     let app = app(&mysql);
     let refused = Request::get("/")
         .header("host", "a")

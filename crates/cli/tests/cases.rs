@@ -23,8 +23,8 @@ fn run(arguments: &[&str], input: &str) -> Output {
     child.wait_with_output().unwrap()
 }
 
-/// A resource that the plan creates: its address, what is known, what is not, what is sensitive, and its
-/// configuration's expressions.
+/// A resource that the plan creates: its address, known, unknown and sensitive values, and its configuration's
+/// expressions.
 struct Resource {
     address: &'static str,
     after: Value,
@@ -37,7 +37,7 @@ fn known(address: &'static str, after: Value) -> Resource {
     Resource { address, after, unknown: json!({}), sensitive: json!({}), expressions: json!({}) }
 }
 
-/// The report of `rds-iam plan` about a plan of these: `RULE address: text`, refusals and then notes.
+/// Returns the report of `rds-iam plan` on a plan with these resources: `RULE address: text`, refusals and then notes.
 fn review(resources: &[Resource]) -> (Vec<String>, Vec<String>) {
     let (mut changes, mut blocks) = (Vec::new(), Vec::new());
     for Resource { address, after, unknown, sensitive, expressions } in resources {
@@ -88,7 +88,7 @@ fn a_statement_by_not_action_is_judged_by_what_it_reaches() {
             "RDSIAM001 aws_iam_policy.p: a statement allows rds-db:connect by a wildcard in its action (NotAction)"
         ]
     );
-    // The remedy is another than for a wildcard such as rds-db:*.
+    // The remedy differs from that of a wildcard such as rds-db:*.
     let text = json!({"Statement": statement("*")}).to_string();
     let plan = json!({
         "format_version": "1.2", "planned_values": {}, "resource_changes": [{
@@ -100,7 +100,7 @@ fn a_statement_by_not_action_is_judged_by_what_it_reaches() {
     let report: Value = serde_json::from_slice(&output.stdout).unwrap();
     let remedy = report["findings"][0]["remedy"].as_str().unwrap();
     assert!(remedy.starts_with("name the actions, and "), "{remedy}");
-    // Where the resource is not known, it is said and not refused.
+    // An unknown resource is noted, not refused.
     let document = Resource {
         address: "aws_iam_policy.p",
         after: json!({"name": "p"}),
@@ -125,7 +125,7 @@ fn a_proxy_with_a_linked_secret_logs_in_by_secret() {
     let auth = json!([{"auth_scheme": "SECRETS", "iam_auth": "REQUIRED", "secret_arn": SECRET}]);
     let connect = |on: &str| json!({"Effect": "Allow", "Action": "rds-db:connect", "Resource": on});
     let read = json!({"Effect": "Allow", "Action": "secretsmanager:GetSecretValue", "Resource": SECRET});
-    // It can serve no client: only the secret lets it log in.
+    // It can't serve a client: it can log in only with the secret.
     for on in [DATABASE_USER, PROXY_USER] {
         let (refused, _) = review(&proxy(&auth, &json!([connect(on)])));
         assert_eq!(
@@ -136,9 +136,9 @@ fn a_proxy_with_a_linked_secret_logs_in_by_secret() {
             )]
         );
     }
-    // What else the role may do does not matter.
+    // Other permissions of the role do not matter.
     assert_eq!(review(&proxy(&auth, &json!([read, connect(PROXY_USER)]))).0, NONE);
-    // Without a linked secret, the role tells.
+    // Without a linked secret, the role decides.
     let default = json!([{"auth_scheme": "SECRETS", "iam_auth": "REQUIRED"}]);
     assert_eq!(review(&proxy(&default, &json!([connect(DATABASE_USER)]))).0, NONE);
 }

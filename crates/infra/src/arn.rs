@@ -1,4 +1,4 @@
-//! The ARNs that `rds-db:connect` is allowed on, and their parts. Each is parsed once.
+//! The ARNs of `rds-db:connect`, and their parts. Each is parsed once.
 //!
 //! Source: "Creating and using an IAM policy for IAM database access" in the Amazon RDS user guide.
 
@@ -7,13 +7,11 @@ use std::str::FromStr;
 
 use rds_iam_token::{DbUser, DbUserError, Region, RegionError};
 
-/// The shortest tail AWS documents is 17 characters (`prx-…`), instances have 26; a name that a person
-/// chose (`db-production`) is nearly always shorter.
+/// The minimum length after the prefix. AWS documents 17 (`prx-…`) and more; a chosen name is nearly always shorter.
 const SHORTEST_TAIL: usize = 16;
 
-/// What kind of thing a [`ResourceId`] names.
+/// The kind of resource of a [`ResourceId`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-#[expect(clippy::exhaustive_enums, reason = "AWS has three, and a fourth must be decided on everywhere")]
 pub enum ResourceKind {
     /// `db-…`: a database instance.
     Instance,
@@ -35,8 +33,7 @@ impl ResourceKind {
     }
 }
 
-/// The id that AWS gave a database, cluster or proxy, as `rds-db:connect` names it. It is *not* the
-/// name that a person gave it.
+/// The id that AWS gave a database, cluster or proxy. It is *not* the name that an operator chose.
 ///
 /// ```
 /// use rds_iam_infra::arn::{ResourceId, ResourceKind};
@@ -53,12 +50,12 @@ pub struct ResourceId {
 }
 
 impl ResourceId {
-    /// The id, prefix included.
+    /// Returns the id with its prefix.
     pub fn as_str(&self) -> &str {
         &self.text
     }
 
-    /// What it names.
+    /// Returns the kind of resource.
     pub fn kind(&self) -> ResourceKind {
         self.kind
     }
@@ -92,44 +89,42 @@ impl fmt::Display for ResourceId {
     }
 }
 
-/// Why a text is no resource id. The remedy is to give the right one.
+/// The error of a text that is not a resource id.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ResourceIdError {
-    /// A name or anything else.
+    /// The text is a name, or anything else.
     #[error(
-        "{given:?} is not a resource id: a policy takes the id that AWS gave (db-…, cluster-… or prx-… and \
-         letters and digits), not the name that you gave. Instance: DbiResourceId of `aws rds \
+        "{given:?} is not a resource id: a policy takes the id that AWS gave (db-…, cluster-… or prx-… and letters and \
+         digits), not the name that you gave. Instance: DbiResourceId of `aws rds \
          describe-db-instances`, Terraform aws_db_instance.resource_id. Aurora cluster: \
          DbClusterResourceId, aws_rds_cluster.cluster_resource_id. Proxy: the last part of DBProxyArn, \
          aws_db_proxy.arn (its id is the name)"
     )]
     Name {
-        /// The text as given.
+        /// The given text.
         given: String,
     },
-    /// A whole ARN.
-    #[error(
-        "{given:?} is an ARN: give its resource id alone, the part that begins with db-, cluster- or prx-"
-    )]
+    /// The text is a whole ARN.
+    #[error("{given:?} is an ARN: use only its resource id, the part that starts with db-, cluster- or prx-")]
     Arn {
-        /// The text as given.
+        /// The given text.
         given: String,
     },
-    /// A wildcard.
-    #[error("{given:?} has a wildcard, which would allow logins to other databases: name one resource id")]
+    /// The text has a wildcard.
+    #[error("{given:?} has a wildcard, which would allow logins to other databases: use one resource id")]
     Wildcard {
-        /// The text as given.
+        /// The given text.
         given: String,
     },
 }
 
-/// An AWS account's number: twelve digits.
+/// An AWS account id: 12 digits.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct AccountId(String);
 
 impl AccountId {
-    /// The twelve digits.
+    /// Returns the 12 digits.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -153,7 +148,7 @@ impl fmt::Display for AccountId {
     }
 }
 
-/// A text is no account number. The remedy is to give one.
+/// The error of a text that is not an account id.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "{given:?} is not an AWS account: give its 12 digits, leading zeros included and without dashes \
@@ -161,11 +156,11 @@ impl fmt::Display for AccountId {
 )]
 #[non_exhaustive]
 pub struct AccountIdError {
-    /// The text as given.
+    /// The given text.
     pub given: String,
 }
 
-/// What `rds-db:connect` is allowed on: one user of one database, cluster or proxy.
+/// The ARN of one user of one database, cluster or proxy, for `rds-db:connect`.
 ///
 /// ```
 /// use rds_iam_infra::arn::RdsDbArn;
@@ -185,10 +180,10 @@ pub struct RdsDbArn {
 }
 
 impl RdsDbArn {
-    /// An ARN from its parts; the partition follows from the region.
+    /// Creates an ARN from its parts; the partition follows from the region.
     ///
     /// # Errors
-    /// Where IAM would read the user name as a pattern (`*`, `?`, `${`), and so allow other users too.
+    /// If IAM would read the user name as a pattern (`*`, `?`, `${`) and allow other users too.
     pub fn new(
         region: Region,
         account: AccountId,
@@ -201,33 +196,33 @@ impl RdsDbArn {
         Ok(Self { region, account, resource, user })
     }
 
-    /// The partition, which the region lies in.
+    /// Returns the region's partition.
     pub fn partition(&self) -> &'static str {
         self.region.partition()
     }
 
-    /// The region.
+    /// Returns the region.
     pub fn region(&self) -> &Region {
         &self.region
     }
 
-    /// The account.
+    /// Returns the account.
     pub fn account(&self) -> &AccountId {
         &self.account
     }
 
-    /// The database, cluster or proxy.
+    /// Returns the id of the database, cluster or proxy.
     pub fn resource(&self) -> &ResourceId {
         &self.resource
     }
 
-    /// The database user.
+    /// Returns the database user.
     pub fn user(&self) -> &DbUser {
         &self.user
     }
 }
 
-/// Whether IAM would read a user name in an ARN as more than itself.
+/// Whether IAM would read a user name in an ARN as a pattern.
 pub(crate) fn user_is_pattern(user: &DbUser) -> bool {
     user.as_str().contains(['*', '?']) || user.as_str().contains("${")
 }
@@ -261,46 +256,46 @@ impl fmt::Display for RdsDbArn {
     }
 }
 
-/// Why a text is no ARN for `rds-db:connect`. The remedy is to mend the text.
+/// The error of a text that is not an ARN for `rds-db:connect`.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum RdsDbArnError {
-    /// Not of this form at all.
+    /// The text has another form.
     #[error(
         "{given:?} is not an ARN for rds-db:connect: write \
          arn:<partition>:rds-db:<region>:<account>:dbuser:<resource-id>/<db-user>"
     )]
     Shape {
-        /// The text as given.
+        /// The given text.
         given: String,
     },
-    /// The partition and the region do not belong together.
+    /// The region is not in the partition.
     #[error("the ARN's partition {given:?} does not have region {region}: write {}", region.partition())]
     Partition {
-        /// The partition as given.
+        /// The given partition.
         given: String,
-        /// The region, which lies in another.
+        /// The region, which is in another partition.
         region: Region,
     },
     /// The user name is a pattern.
     #[error(
         "IAM would read the database user {given:?} as a pattern (*, ? or ${{…}}) and allow other users too: \
-         name one user without these characters"
+         use one user without these characters"
     )]
     UserPattern {
-        /// The user as given.
+        /// The given user.
         given: String,
     },
-    /// The region is none.
+    /// The region is invalid.
     #[error("the ARN's region is wrong")]
     Region(#[from] RegionError),
-    /// The account is none.
+    /// The account is invalid.
     #[error("the ARN's account is wrong")]
     Account(#[from] AccountIdError),
-    /// The resource id is none.
+    /// The resource id is invalid.
     #[error("the ARN's resource id is wrong")]
     Resource(#[from] ResourceIdError),
-    /// The database user is none.
+    /// The database user is invalid.
     #[error("the ARN's database user is wrong")]
     User(#[from] DbUserError),
 }
@@ -349,48 +344,62 @@ mod tests {
             let refused = name.parse::<ResourceId>();
             assert_eq!(refused, Err(ResourceIdError::Name { given: name.into() }));
         }
-        insta::assert_snapshot!("my-database".parse::<ResourceId>().unwrap_err(), @r#""my-database" is not a resource id: a policy takes the id that AWS gave (db-…, cluster-… or prx-… and letters and digits), not the name that you gave. Instance: DbiResourceId of `aws rds describe-db-instances`, Terraform aws_db_instance.resource_id. Aurora cluster: DbClusterResourceId, aws_rds_cluster.cluster_resource_id. Proxy: the last part of DBProxyArn, aws_db_proxy.arn (its id is the name)"#);
-        insta::assert_snapshot!("db-*".parse::<ResourceId>().unwrap_err(), @r#""db-*" has a wildcard, which would allow logins to other databases: name one resource id"#);
-        insta::assert_snapshot!("arn:aws:rds:eu-west-1:123456789012:db-proxy:prx-0a1b2c3d4e5f67890".parse::<ResourceId>().unwrap_err(), @r#""arn:aws:rds:eu-west-1:123456789012:db-proxy:prx-0a1b2c3d4e5f67890" is an ARN: give its resource id alone, the part that begins with db-, cluster- or prx-"#);
+        for (text, expected) in [
+            ("db-*", ResourceIdError::Wildcard { given: "db-*".into() }),
+            ("arn:aws:rds:x", ResourceIdError::Arn { given: "arn:aws:rds:x".into() }),
+        ] {
+            assert_eq!(text.parse::<ResourceId>(), Err(expected));
+        }
     }
 
     #[test]
     fn accounts() {
         assert_eq!("012345678901".parse::<AccountId>().unwrap().to_string(), "012345678901");
-        for text in ["", "12345678901", "1234567890123", "1234-5678-90", "12345678901x", "١٢٣٤٥٦"] {
+        for text in
+            ["", "12345678901", "1234567890123", "1234-5678-90", "12345678901x", "1234-5678-9012", "١٢٣٤٥٦"]
+        {
             assert!(text.parse::<AccountId>().is_err(), "{text}");
         }
-        insta::assert_snapshot!("1234-5678-9012".parse::<AccountId>().unwrap_err(), @r#""1234-5678-9012" is not an AWS account: give its 12 digits, leading zeros included and without dashes (`aws sts get-caller-identity --query Account --output text` prints them)"#);
     }
 
+    /// The one wording snapshot of the errors in this module.
     #[test]
-    fn arns_that_are_refused() {
-        let said = |text: &str| {
-            let error = text.parse::<RdsDbArn>().unwrap_err();
-            let cause = std::error::Error::source(&error);
-            cause.map_or_else(|| error.to_string(), |cause| format!("{error}: {cause}"))
-        };
-        let with = |partition: &str, region: &str, account: &str, id: &str, user: &str| {
-            said(&format!("arn:{partition}:rds-db:{region}:{account}:dbuser:{id}/{user}"))
+    fn invalid_arns_are_refused_with_the_fix() {
+        let arn = |partition: &str, region: &str, account: &str, id: &str, user: &str| {
+            format!("arn:{partition}:rds-db:{region}:{account}:dbuser:{id}/{user}")
         };
         let account = "123456789012";
-        insta::assert_snapshot!(said("arn:aws:rds:eu-west-1:123456789012:db:orders"), @r#""arn:aws:rds:eu-west-1:123456789012:db:orders" is not an ARN for rds-db:connect: write arn:<partition>:rds-db:<region>:<account>:dbuser:<resource-id>/<db-user>"#);
-        insta::assert_snapshot!(with("aws", "cn-north-1", account, DB, "u"), @r#"the ARN's partition "aws" does not have region cn-north-1: write aws-cn"#);
-        insta::assert_snapshot!(with("aws", "eu-west-1a", account, DB, "u"), @r#"the ARN's region is wrong: "eu-west-1a" is not a region: expected a name such as eu-west-1 (an availability zone has a letter at its end, a region has not)"#);
-        insta::assert_snapshot!(with("aws", "*", account, DB, "u"), @r#"the ARN's region is wrong: "*" is not a region: expected a name such as eu-west-1 (an availability zone has a letter at its end, a region has not)"#);
-        insta::assert_snapshot!(with("aws", "eu-west-1", "*", DB, "u"), @r#"the ARN's account is wrong: "*" is not an AWS account: give its 12 digits, leading zeros included and without dashes (`aws sts get-caller-identity --query Account --output text` prints them)"#);
-        insta::assert_snapshot!(with("aws", "eu-west-1", account, "*", "u"), @r#"the ARN's resource id is wrong: "*" has a wildcard, which would allow logins to other databases: name one resource id"#);
-        insta::assert_snapshot!(with("aws", "eu-west-1", account, DB, "*"), @r#"IAM would read the database user "*" as a pattern (*, ? or ${…}) and allow other users too: name one user without these characters"#);
-        insta::assert_snapshot!(with("aws", "eu-west-1", account, DB, ""), @"the ARN's database user is wrong: database user is empty: name the user to log in as");
-        insta::assert_snapshot!(with("aws", "eu-west-1", account, DB, "${aws:username}"), @r#"IAM would read the database user "${aws:username}" as a pattern (*, ? or ${…}) and allow other users too: name one user without these characters"#);
-        for text in [
-            "",
-            "arn",
-            "arn:aws:rds-db",
-            "arn:aws:s3:::bucket",
-            &format!("arn:aws:rds-db:eu-west-1:{account}:dbuser:{DB}"),
-        ] {
+        let errors = [
+            "arn:aws:rds:eu-west-1:123456789012:db:orders".to_owned(),
+            arn("aws", "cn-north-1", account, DB, "u"),
+            arn("aws", "*", account, DB, "u"),
+            arn("aws", "eu-west-1", "1234-5678-9012", DB, "u"),
+            arn("aws", "eu-west-1", account, "*", "u"),
+            arn("aws", "eu-west-1", account, "my-database", "u"),
+            arn("aws", "eu-west-1", account, DB, ""),
+            arn("aws", "eu-west-1", account, DB, "${aws:username}"),
+        ]
+        .map(|text| {
+            let error = text.parse::<RdsDbArn>().unwrap_err();
+            rds_iam_report::ErrorReport(&error).to_string()
+        });
+        insta::assert_snapshot!(errors.join("\n"), @r#"
+        "arn:aws:rds:eu-west-1:123456789012:db:orders" is not an ARN for rds-db:connect: write arn:<partition>:rds-db:<region>:<account>:dbuser:<resource-id>/<db-user>
+        the ARN's partition "aws" does not have region cn-north-1: write aws-cn
+        the ARN's region is wrong: "*" is not a region: expected a name such as eu-west-1 (an availability zone has a letter at its end, a region has not)
+        the ARN's account is wrong: "1234-5678-9012" is not an AWS account: give its 12 digits, leading zeros included and without dashes (`aws sts get-caller-identity --query Account --output text` prints them)
+        the ARN's resource id is wrong: "*" has a wildcard, which would allow logins to other databases: use one resource id
+        the ARN's resource id is wrong: "my-database" is not a resource id: a policy takes the id that AWS gave (db-…, cluster-… or prx-… and letters and digits), not the name that you gave. Instance: DbiResourceId of `aws rds describe-db-instances`, Terraform aws_db_instance.resource_id. Aurora cluster: DbClusterResourceId, aws_rds_cluster.cluster_resource_id. Proxy: the last part of DBProxyArn, aws_db_proxy.arn (its id is the name)
+        the ARN's database user is wrong: database user is empty: name the user to log in as
+        IAM would read the database user "${aws:username}" as a pattern (*, ? or ${…}) and allow other users too: use one user without these characters
+        "#);
+        let without_user = format!("arn:aws:rds-db:eu-west-1:{account}:dbuser:{DB}");
+        for text in ["", "arn", "arn:aws:rds-db", "arn:aws:s3:::bucket", &without_user] {
             assert!(matches!(text.parse::<RdsDbArn>(), Err(RdsDbArnError::Shape { .. })), "{text}");
+        }
+        for user in ["*", "a?", "${x}"] {
+            let text = arn("aws", "eu-west-1", account, DB, user);
+            assert!(matches!(text.parse::<RdsDbArn>(), Err(RdsDbArnError::UserPattern { .. })), "{text}");
         }
     }
 }

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 /// A database engine.
 ///
-/// A second engine is a second variant; the compiler then names every place that has to decide.
+/// A second engine is a second variant; the compiler then reports every match without it.
 ///
 /// ```
 /// use rds_iam_infra::Engine;
@@ -57,11 +57,11 @@ impl FromStr for Engine {
     }
 }
 
-/// A name that is not the name of a supported engine.
+/// The error of an unsupported engine's name.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{name:?} is not a supported engine: expected mysql")]
 pub struct UnknownEngine {
-    /// The name as it was given.
+    /// The given name.
     pub name: String,
 }
 

@@ -1,10 +1,10 @@
 //! The types of a deployment. No AWS SDK, no network access.
 //!
 //! - [`Engine`]: the database engines that a deployment can have.
-//! - [`arn`]: the ARNs that `rds-db:connect` is allowed on.
+//! - [`arn`]: the ARNs of `rds-db:connect`.
 //! - [`outputs`]: Terraform's outputs as types; `rds.conf` and the app's parameters are rendered from them.
 //! - [`policy`]: the document of an `rds-db:connect` policy.
-//! - [`rds_conf`]: the file that carries a deployment's facts from Terraform to every program.
+//! - [`rds_conf`]: the file with a deployment's settings, from Terraform to every program.
 //! - [`remedy`]: the policy statement and the SQL that would allow a refused login.
 //!
 //! ```
@@ -24,7 +24,7 @@
 //! assert_eq!(conf.endpoint.port(), 3306);
 //! assert_eq!(RdsConf::parse(&conf.to_string())?, conf);
 //!
-//! let arn = conf.arn(&"node_app".parse()?)?.expect("the file names the resource and the account");
+//! let arn = conf.arn(&"node_app".parse()?)?.expect("the file has the resource id and the account");
 //! println!("{}", ConnectPolicy::new([arn])?);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```

@@ -5,8 +5,8 @@ use std::path::Path;
 use rds_iam_infra::Outputs;
 use rds_iam_infra::rds_conf::KEYS;
 
-/// Every key that rds.conf can have: names, addresses and ids. A new key comes in here once its value may be public;
-/// the parser refuses all others.
+/// All keys of rds.conf: names, addresses and ids. Add a new key only if its value may be public; the parser refuses
+/// unknown keys.
 const PUBLIC: [&str; 11] = [
     "ENGINE",
     "RDS_ENDPOINT",
@@ -33,7 +33,7 @@ fn rds_conf_has_no_field_for_a_secret() {
     for line in conf.lines().filter(|line| !line.starts_with('#') && !line.is_empty()) {
         let (key, value) = line.split_once('=').unwrap();
         assert!(PUBLIC.contains(&key), "{line}");
-        // The secret is named, for those who may read it.
+        // The value is the secret's name, not the secret.
         assert!(key != "MASTER_SECRET_NAME" || value.starts_with("\"arn:aws:secretsmanager:"), "{line}");
     }
 }

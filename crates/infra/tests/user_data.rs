@@ -1,5 +1,5 @@
-//! The scripts in the user data of `terraform/modules/ec2`, run by bash. The programs that they call are stand-ins:
-//! they write down how they were called, and answer as the test says.
+//! The scripts in the user data of `terraform/modules/ec2`, run by bash. The programs that they call are test
+//! doubles, which record their calls and answer as the test configures.
 
 #![cfg(unix)]
 
@@ -12,11 +12,11 @@ use tempfile::TempDir;
 
 const TEMPLATE: &str = include_str!("../../../terraform/modules/ec2/user_data.sh.tftpl");
 
-/// Every program that a script calls and that a test must not run. An answer to a call is the exit code and the output
+/// The programs that scripts call and tests must not run. An answer to a call is the exit code and the output
 /// of the first of its rules whose pattern matches.
 const PROGRAMS: [&str; 9] = ["aws", "cat", "chmod", "curl", "dnf", "install", "sleep", "systemctl", "docker"];
 
-/// The user data as Terraform renders it.
+/// Returns the user data as Terraform renders it.
 fn user_data() -> String {
     let values = [
         ("app_port", "3000"),
@@ -33,19 +33,19 @@ fn user_data() -> String {
     let rendered = values.iter().fold(TEMPLATE.replace("$${", "\0"), |text, (name, value)| {
         text.replace(&format!("${{{name}}}"), value)
     });
-    assert!(!rendered.contains("${"), "a value that this test does not know:\n{rendered}");
+    assert!(!rendered.contains("${"), "a variable without a value in this test:\n{rendered}");
     rendered.replace('\0', "${")
 }
 
-/// The script that the user data writes to `/usr/local/sbin/<name>`.
+/// Returns the script that the user data writes to `/usr/local/sbin/<name>`.
 fn script(name: &str) -> String {
     let user_data = user_data();
     let (_, rest) = user_data.split_once(&format!("cat > /usr/local/sbin/{name} <<'SCRIPT'\n")).unwrap();
     rest.split_once("\nSCRIPT\n").unwrap().0.to_owned()
 }
 
-/// Runs a script with stand-ins that answer by `rules`: a pattern of `case` for the whole call, and what the stand-in
-/// does then. Without a rule a call succeeds in silence.
+/// Runs a script with test doubles that answer by `rules`: a pattern of `case` for the whole call, and the commands of the
+/// answer. A call without a rule succeeds without output.
 struct Machine {
     folder: TempDir,
 }
@@ -56,12 +56,12 @@ impl Machine {
         let calls = folder.path().join("calls");
         let cases: String = rules.iter().map(|(call, answer)| format!("  {call}) {answer} ;;\n")).collect();
         for program in PROGRAMS {
-            let stand_in = format!(
+            let double = format!(
                 "#!/bin/bash\ncall=\"{program} $*\"\necho \"$call\" >> '{calls}'\ncount=$(grep -cxF -- \"$call\" \
                  '{calls}')\ncase $call in\n{cases}esac\n",
                 calls = calls.display()
             );
-            write(&folder.path().join(program), &stand_in);
+            write(&folder.path().join(program), &double);
         }
         Self { folder }
     }
@@ -78,7 +78,7 @@ impl Machine {
         calls.lines().map(str::to_owned).collect()
     }
 
-    /// How often the launch hook was completed, and with what.
+    /// Returns the completions of the launch hook, with their results.
     fn completed(&self) -> Vec<String> {
         let calls = self.calls();
         let of_hook = calls.iter().filter(|call| call.starts_with("aws autoscaling "));
@@ -138,7 +138,7 @@ fn a_service_that_gets_ready_later_completes_the_launch_then() {
 }
 
 #[test]
-fn a_service_that_is_silent_at_people_s_port_is_not_ready() {
+fn a_service_without_an_answer_on_the_app_port_is_not_ready() {
     let machine = Machine::new(&[INSTANCE, IMAGE, ("'curl --silent'*", "exit 28")]);
     assert!(machine.run(&script("app-ready"), &["1"]).status.success());
     assert_eq!(machine.completed(), ["ABANDON"]);
@@ -152,28 +152,28 @@ fn a_service_that_never_gets_ready_is_abandoned() {
 }
 
 #[test]
-fn without_an_image_there_is_nothing_to_wait_for() {
+fn without_an_image_nothing_is_waited_for() {
     let machine = Machine::new(&[INSTANCE, NO_IMAGE, NOT_READY]);
     assert!(machine.run(&script("app-ready"), &["300"]).status.success());
     assert_eq!(machine.completed(), ["CONTINUE"]);
 }
 
 #[test]
-fn a_parameter_store_that_does_not_answer_is_no_missing_image() {
+fn a_parameter_store_that_does_not_answer_is_not_a_missing_image() {
     let machine = Machine::new(&[INSTANCE, ("'aws ssm get-parameters'*", "exit 254"), NOT_READY]);
     assert!(machine.run(&script("app-ready"), &["1"]).status.success());
     assert_eq!(machine.completed(), ["ABANDON"]);
 }
 
 #[test]
-fn a_completion_that_fails_is_tried_again() {
+fn a_failed_completion_is_retried() {
     let machine = Machine::new(&[INSTANCE, IMAGE, ("'aws autoscaling'*", "(( count > 2 )) || exit 254")]);
     assert!(machine.run(&script("app-ready"), &["300"]).status.success());
     assert_eq!(machine.completed(), ["CONTINUE"; 3]);
 }
 
 #[test]
-fn an_image_that_is_no_digest_of_the_repository_is_not_started() {
+fn an_image_that_is_not_a_digest_of_the_repository_is_not_started() {
     let elsewhere = format!("evil.example.test/app@sha256:{}", "a".repeat(64));
     for image in ["123456789012.dkr.ecr.us-east-1.amazonaws.com/orders-dev:latest", &elsewhere] {
         let machine = Machine::new(&[("'aws ssm get-parameter '*", &format!("echo '{image}'"))]);
@@ -182,7 +182,7 @@ fn an_image_that_is_no_digest_of_the_repository_is_not_started() {
     }
 }
 
-/// Since when the service is active, in microseconds after boot: 1 is long ago.
+/// Returns the answer about the service's start, in microseconds after boot: 1 is long ago.
 fn active_since(microseconds: &str) -> (&'static str, String) {
     ("'systemctl show app.service'*", format!("echo {microseconds}"))
 }
@@ -226,7 +226,7 @@ fn a_service_that_has_just_started_or_is_stopped_is_left_alone() {
     }
 }
 
-/// app-watch on a machine that booted 1000 seconds ago.
+/// Returns app-watch on an instance that booted 1000 seconds ago.
 fn long_after_boot() -> String {
     let (watch, uptime) = (script("app-watch"), "read -r uptime _ < /proc/uptime");
     assert!(watch.contains(uptime));
@@ -234,7 +234,7 @@ fn long_after_boot() -> String {
 }
 
 #[test]
-fn an_installation_that_fails_is_tried_again_and_everything_is_started_then() {
+fn a_failed_installation_is_retried_and_then_everything_is_started() {
     let root = tempfile::tempdir().unwrap();
     let rooted = ["/etc/", "/usr/local/sbin/"].iter().fold(user_data(), |text, folder| {
         let under = root.path().join(folder.trim_matches('/'));

@@ -1,17 +1,17 @@
-//! Updates the shipped RDS trust roots to the bundle that AWS publishes.
+//! Updates the bundled RDS trust roots from the bundle that AWS publishes.
 //!
 //! Download <https://truststore.pki.rds.amazonaws.com/global/global-bundle.pem> (and, for AWS GovCloud and
 //! China, those partitions' bundles: "Using SSL/TLS to encrypt a connection" in the Amazon RDS user guide
-//! lists them), check what would change, and write it:
+//! lists them), then review the changes and write them:
 //!
 //! ```text
 //! cargo run -p rds-iam-roots --example refresh -- global-bundle.pem [more.pem …]
 //! cargo run -p rds-iam-roots --example refresh -- --write global-bundle.pem [more.pem …]
 //! ```
 //!
-//! The given files together replace `certificates/rds.pem`, less what has expired; `certificates/manifest.json` records
-//! the source of each certificate. Nothing is written without `--write`. `amazon-trust-services.pem`
-//! changes by hand: its five roots are valid into 2037 and later.
+//! The given files together replace `certificates/rds.pem`, without expired certificates; `certificates/manifest.json`
+//! records the source of each one. Nothing is written without `--write`. `amazon-trust-services.pem` is updated by hand:
+//! its five roots are valid until 2037 and later.
 
 use std::error::Error;
 use std::path::{Path, PathBuf};
@@ -40,7 +40,7 @@ fn refresh() -> Result<(), Box<dyn Error>> {
         _ => return Err("usage: refresh [--write] BUNDLE.pem…".into()),
     };
     if bundles.is_empty() {
-        return Err("name the downloaded bundle: refresh [--write] BUNDLE.pem…".into());
+        return Err("missing argument: the downloaded bundle; usage: refresh [--write] BUNDLE.pem…".into());
     }
 
     let now = SharedTimeSource::default().now();
@@ -53,7 +53,7 @@ fn refresh() -> Result<(), Box<dyn Error>> {
     let new = Roots::parse(&pem)?;
     println!("{}", difference(Roots::rds(), &new));
     if !write {
-        println!("nothing written; --write replaces the shipped file");
+        println!("nothing written; --write replaces the bundled file");
         return Ok(());
     }
 

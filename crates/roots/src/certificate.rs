@@ -1,4 +1,4 @@
-//! One certificate and what a person asks about it.
+//! A certificate with its names, dates and fingerprint.
 
 use std::fmt;
 use std::time::{Duration, SystemTime};
@@ -11,10 +11,10 @@ use time::format_description::well_known::Rfc3339;
 use x509_parser::prelude::{FromDer, X509Certificate};
 use x509_parser::time::ASN1Time;
 
-/// A PEM line carries 64 characters of base64 (RFC 7468).
+/// The number of base64 characters per PEM line (RFC 7468).
 const PEM_LINE: usize = 64;
 
-/// A certificate that is trusted, with its names and dates. Two are equal when their bytes are.
+/// A trusted certificate with its names and dates. Two are equal if their bytes are.
 #[derive(Clone)]
 pub struct Certificate {
     der: Vec<u8>,
@@ -27,7 +27,7 @@ pub struct Certificate {
 }
 
 impl Certificate {
-    /// Reads a DER certificate; the error is what the parser said of it.
+    /// Parses a DER certificate; the error is the parser's message.
     pub(super) fn from_der(der: &[u8]) -> Result<Self, String> {
         let (rest, x509) = X509Certificate::from_der(der).map_err(|error| error.to_string())?;
         if !rest.is_empty() {
@@ -46,47 +46,47 @@ impl Certificate {
         })
     }
 
-    /// The DER bytes, as rustls takes them.
+    /// Returns the DER bytes, in rustls's type.
     pub fn der(&self) -> &[u8] {
         &self.der
     }
 
-    /// SHA-256 over the DER bytes.
+    /// Returns the SHA-256 fingerprint of the DER bytes.
     pub fn fingerprint(&self) -> Fingerprint {
         self.fingerprint
     }
 
-    /// The whole subject, such as `C=US, O=Amazon, CN=Amazon Root CA 1`.
+    /// Returns the whole subject, such as `C=US, O=Amazon, CN=Amazon Root CA 1`.
     pub fn subject(&self) -> &str {
         &self.subject
     }
 
-    /// The subject's common name, such as `Amazon Root CA 1`; the whole subject where it has none.
+    /// Returns the subject's common name, such as `Amazon Root CA 1`, or the whole subject if it has none.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// Whether it names itself as issuer, as a root does; an intermediate does not.
+    /// Whether issuer and subject are equal, as in a root; an intermediate has another issuer.
     pub fn is_root(&self) -> bool {
         self.self_issued
     }
 
-    /// The first moment of its validity.
+    /// Returns the start of its validity.
     pub fn not_before(&self) -> SystemTime {
         self.not_before
     }
 
-    /// The last moment of its validity.
+    /// Returns the end of its validity.
     pub fn not_after(&self) -> SystemTime {
         self.not_after
     }
 
-    /// The day of its expiry (UTC), such as `2061-05-25`.
+    /// Returns the day of its expiry (UTC), such as `2061-05-25`.
     pub(super) fn not_after_date(&self) -> String {
         OffsetDateTime::from(self.not_after).date().to_string()
     }
 
-    /// A PEM block under a comment that says what it is.
+    /// Returns the PEM block, after a comment with name, fingerprint and dates.
     pub(super) fn to_pem(&self) -> String {
         let base64 = STANDARD.encode(&self.der);
         let mut pem = format!("# {}\n# SHA-256 {}\n", self.name.escape_debug(), self.fingerprint);
@@ -126,7 +126,7 @@ impl fmt::Debug for Certificate {
 pub struct Fingerprint([u8; 32]);
 
 impl Fingerprint {
-    /// The digest's bytes.
+    /// Returns the digest's bytes.
     pub fn as_bytes(&self) -> &[u8; 32] {
         &self.0
     }
@@ -141,7 +141,7 @@ impl fmt::Display for Fingerprint {
     }
 }
 
-/// `2061-05-25T22:34:57Z`.
+/// Returns a time such as `2061-05-25T22:34:57Z`.
 pub(crate) fn rfc3339(moment: SystemTime) -> String {
     OffsetDateTime::from(moment).format(&Rfc3339).expect("X.509 dates have four-digit years")
 }

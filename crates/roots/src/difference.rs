@@ -1,23 +1,23 @@
-//! What a refresh changes, for a person to look at before it is taken.
+//! The changes of a refresh, for review before they are written.
 
 use std::fmt;
 
 use super::{Certificate, Roots};
 
-/// What differs between two sets of roots. Its `Display` lists what came and went.
+/// The differences between two sets of roots. `Display` lists added and removed certificates.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Difference {
-    /// In the new set only.
+    /// The certificates in the new set only.
     pub added: Vec<Certificate>,
-    /// In the old set only.
+    /// The certificates in the old set only.
     pub removed: Vec<Certificate>,
-    /// In both.
+    /// The certificates in both sets.
     pub kept: Vec<Certificate>,
 }
 
 impl Difference {
-    /// Whether both sets hold the same certificates.
+    /// Whether both sets have the same certificates.
     pub fn is_empty(&self) -> bool {
         self.added.is_empty() && self.removed.is_empty()
     }

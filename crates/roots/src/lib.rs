@@ -1,14 +1,13 @@
-//! Trust roots: which certificate authorities may vouch for a database.
+//! Trust roots: the certificate authorities of RDS databases and proxies.
 //!
 //! A database instance presents a certificate of the *RDS* authorities, a proxy one of *Amazon Trust
-//! Services*; neither set is in the public web's root stores as a matter of course. Both ship with the
-//! program, so a fresh machine verifies without downloading anything. [`manifest`] records where each
-//! certificate came from, a test fails half a year before one expires, and
-//! `examples/refresh_trust_roots.rs` brings `rds.pem` up to date from the bundle AWS publishes.
+//! Services*; neither set is in every public root store. Both are bundled, so a new machine verifies without a
+//! download. [`manifest`] records the source of each certificate, a test fails half a year before one expires, and
+//! `examples/refresh.rs` updates `rds.pem` from AWS's bundle.
 //!
-//! What ships was compared, certificate by certificate, with AWS's `global-bundle.pem`. It holds the
-//! commercial regions only: for AWS GovCloud, China and regions opened since, ask [`Roots::covers`] and
-//! name AWS's bundle for that partition in `RDS_CA_BUNDLE`.
+//! The bundled certificates were compared one by one with AWS's `global-bundle.pem`. They cover commercial regions only:
+//! for AWS GovCloud, China and newer regions, check [`Roots::covers`] and set `RDS_CA_BUNDLE` to AWS's bundle for that
+//! partition.
 //!
 //! ```
 //! use rds_iam_roots::Roots;
@@ -36,14 +35,14 @@ use rustls_pki_types::pem::{self, PemObject};
 pub use certificate::{Certificate, Fingerprint};
 pub use difference::{Difference, difference};
 
-/// How long before its expiry a root is reported: long enough for a release and its rollout.
+/// The time before its expiry at which a root is reported: enough for a release and its rollout.
 pub const WARN_AHEAD: Duration = Duration::from_secs(180 * 24 * 60 * 60);
 
 const RDS_PEM: &str = include_str!("../certificates/rds.pem");
 const AMAZON_TRUST_SERVICES_PEM: &str = include_str!("../certificates/amazon-trust-services.pem");
 
-static RDS: LazyLock<Roots> = LazyLock::new(|| shipped(RDS_PEM));
-static AMAZON_TRUST_SERVICES: LazyLock<Roots> = LazyLock::new(|| shipped(AMAZON_TRUST_SERVICES_PEM));
+static RDS: LazyLock<Roots> = LazyLock::new(|| bundled(RDS_PEM));
+static AMAZON_TRUST_SERVICES: LazyLock<Roots> = LazyLock::new(|| bundled(AMAZON_TRUST_SERVICES_PEM));
 static BUNDLED: LazyLock<Roots> =
     LazyLock::new(|| Roots::new(RDS.iter().chain(AMAZON_TRUST_SERVICES.iter()).cloned().collect()));
 
@@ -58,12 +57,11 @@ fn bundle_of(region: &Region) -> &'static str {
     }
 }
 
-fn shipped(pem: &str) -> Roots {
-    Roots::parse(pem.as_bytes()).expect("the shipped PEM files are parsed by a unit test")
+fn bundled(pem: &str) -> Roots {
+    Roots::parse(pem.as_bytes()).expect("the bundled PEM files are parsed by a unit test")
 }
 
-/// A set of certificates to trust, in the form TLS libraries take (PEM) and with what a person asks about
-/// them (names, fingerprints, dates).
+/// A set of trusted certificates, as PEM for TLS libraries and with names, fingerprints and dates for operators.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Roots {
     certificates: Vec<Certificate>,
@@ -71,7 +69,7 @@ pub struct Roots {
 }
 
 impl Roots {
-    /// Holds each certificate once, by name, so that a refresh changes no more lines than it must.
+    /// Sorts the certificates by name and removes duplicates, so that a refresh changes as few lines as possible.
     fn new(mut certificates: Vec<Certificate>) -> Self {
         certificates.sort_by(|a, b| (a.name(), a.fingerprint()).cmp(&(b.name(), b.fingerprint())));
         certificates.dedup();
@@ -79,27 +77,27 @@ impl Roots {
         Self { certificates, pem }
     }
 
-    /// The RDS authorities: they sign the certificates of instances and Aurora clusters.
+    /// Returns the RDS authorities, which sign the certificates of instances and Aurora clusters.
     pub fn rds() -> &'static Self {
         &RDS
     }
 
-    /// Amazon Trust Services: they sign the certificates of RDS Proxy.
+    /// Returns Amazon Trust Services, which sign the certificates of RDS Proxy.
     pub fn proxy() -> &'static Self {
         &AMAZON_TRUST_SERVICES
     }
 
-    /// Both: right for an endpoint that may be either.
+    /// Returns both sets, for an endpoint that may be either.
     pub fn bundled() -> &'static Self {
         &BUNDLED
     }
 
-    /// [`bundled`](Self::bundled), where it can verify the server at `endpoint` in `region`.
+    /// Returns [`bundled`](Self::bundled), if it can verify the server at `endpoint` in `region`.
     ///
     /// # Errors
     /// [`TrustError::NotBundled`] for an instance or cluster in a region whose authorities are not bundled (GovCloud,
-    /// China, regions newer than this release): every handshake there would fail. A configuration error: name AWS's
-    /// bundle, don't retry. Proxies are excepted: Amazon Trust Services signs for all regions.
+    /// China, regions newer than this release): every handshake there would fail. A configuration error: use AWS's
+    /// bundle, don't retry. Proxies are an exception: Amazon Trust Services sign for all regions.
     pub fn bundled_for(endpoint: &Endpoint, region: &Region) -> Result<&'static Self, TrustError> {
         let is_proxy = matches!(endpoint.host(), Host::Name(name) if name.contains(".proxy-"));
         if is_proxy || BUNDLED.covers(region) {
@@ -108,10 +106,10 @@ impl Roots {
         Err(TrustError::NotBundled { region: region.clone() })
     }
 
-    /// Reads the certificates of a PEM text, whatever their dates. Text between certificates is ignored.
+    /// Parses the certificates of a PEM text, including expired ones. Text between certificates is ignored.
     ///
     /// # Errors
-    /// Where the text holds no certificate, or one that cannot be read.
+    /// If the text contains no certificate, or an invalid one.
     pub fn parse(pem: &[u8]) -> Result<Self, TrustError> {
         let certificates = CertificateDer::pem_slice_iter(pem)
             .enumerate()
@@ -130,12 +128,12 @@ impl Roots {
         Ok(Self::new(certificates))
     }
 
-    /// Reads a PEM file that replaces the shipped roots (`RDS_CA_BUNDLE`), leaving out what has expired
-    /// at `now`: TLS libraries do not look at the dates of a root.
+    /// Reads a PEM file that replaces the bundled roots (`RDS_CA_BUNDLE`), without certificates that are expired at `now`:
+    /// TLS libraries do not check the dates of a root.
     ///
     /// # Errors
-    /// Where the file cannot be read, holds no certificate or a broken one, or only expired ones. All are
-    /// configuration errors: report them, don't retry.
+    /// If the file cannot be read, or contains no certificate, an invalid one or only expired ones. All are configuration
+    /// errors: report them, don't retry.
     pub fn read(path: &Path, now: SystemTime) -> Result<Self, TrustError> {
         let in_file = |cause| TrustError::File { path: path.to_owned(), cause: Box::new(cause) };
         let pem = std::fs::read(path).map_err(|source| TrustError::Read { path: path.to_owned(), source })?;
@@ -148,36 +146,36 @@ impl Roots {
         Ok(Self::new(valid))
     }
 
-    /// The set as a PEM text, each certificate under a comment with its name, fingerprint and dates.
+    /// Returns the set as PEM text, with the name, fingerprint and dates of each certificate in a comment.
     pub fn pem(&self) -> &[u8] {
         self.pem.as_bytes()
     }
 
-    /// The certificates, by name, as in the PEM text.
+    /// Returns the certificates by name, in the order of the PEM text.
     pub fn iter(&self) -> std::slice::Iter<'_, Certificate> {
         self.certificates.iter()
     }
 
-    /// How many certificates there are; never zero.
+    /// Returns the number of certificates; never zero.
     #[expect(clippy::len_without_is_empty, reason = "a set of roots is never empty: parsing refuses that")]
     pub fn len(&self) -> usize {
         self.certificates.len()
     }
 
-    /// The certificates that expire before a moment, those already expired at it included.
+    /// Returns the certificates that expire before `moment`, including those already expired.
     pub fn expiring_before(&self, moment: SystemTime) -> impl Iterator<Item = &Certificate> {
         self.iter().filter(move |certificate| certificate.not_after() < moment)
     }
 
-    /// Whether the set has a root for the instances of a region. Where it has not, a connection to an
-    /// instance there cannot be verified: the mend is AWS's bundle in `RDS_CA_BUNDLE`.
+    /// Whether the set has a root for the instances of a region. Without one, a connection to an instance there cannot be
+    /// verified; the fix is AWS's bundle in `RDS_CA_BUNDLE`.
     pub fn covers(&self, region: &Region) -> bool {
         let name = format!("Amazon RDS {} Root CA ", region.as_str());
         self.iter().any(|certificate| certificate.name().starts_with(&name))
     }
 
-    /// Which roots are expired, and which will be within [`WARN_AHEAD`], at a moment. Intermediates do
-    /// not count: a server that has a newer one sends it.
+    /// Returns the roots that are expired at `now`, and those that expire within [`WARN_AHEAD`]. Intermediates do not
+    /// count: a server with a newer one sends it.
     pub fn freshness(&self, now: SystemTime) -> Freshness<'_> {
         let (expired, expiring) = self
             .expiring_before(now + WARN_AHEAD)
@@ -196,18 +194,18 @@ impl<'a> IntoIterator for &'a Roots {
     }
 }
 
-/// Which certificates of a set need attention. Its `Display` is for a log line or `doctor`.
+/// The certificates of a set that need attention. `Display` is for a log line or `doctor`.
 #[derive(Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Freshness<'a> {
-    /// Expired already.
+    /// The expired ones.
     pub expired: Vec<&'a Certificate>,
-    /// Still valid, but for less than [`WARN_AHEAD`].
+    /// The ones that expire within [`WARN_AHEAD`].
     pub expiring: Vec<&'a Certificate>,
 }
 
 impl Freshness<'_> {
-    /// Whether nothing needs attention.
+    /// Whether no certificate needs attention.
     pub fn is_fresh(&self) -> bool {
         self.expired.is_empty() && self.expiring.is_empty()
     }
@@ -219,7 +217,7 @@ impl fmt::Display for Freshness<'_> {
             let days = WARN_AHEAD.as_secs() / 86_400;
             return write!(f, "no trust root expires within {days} days");
         }
-        f.write_str("trust roots need a refresh (examples/refresh_trust_roots.rs, or RDS_CA_BUNDLE):")?;
+        f.write_str("trust roots need a refresh (crates/roots/examples/refresh.rs, or RDS_CA_BUNDLE):")?;
         for certificate in &self.expired {
             write!(f, "\n  expired {}: {}", certificate.not_after_date(), certificate.name())?;
         }
@@ -230,57 +228,55 @@ impl fmt::Display for Freshness<'_> {
     }
 }
 
-/// Why a file or text gives no trust roots. Each is a matter of configuration.
+/// A file or text has no usable trust roots. Each is a configuration error.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TrustError {
     /// The file could not be read.
-    #[error("cannot read the trust roots in {}; RDS_CA_BUNDLE names a PEM file this program may read", path.display())]
+    #[error("cannot read the trust roots in {}; RDS_CA_BUNDLE must be a PEM file that this program can read", path.display())]
     Read {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: std::io::Error,
     },
-    /// What the file holds gives no roots.
-    #[error("cannot take trust roots from {}", path.display())]
+    /// The contents of the file are invalid.
+    #[error("cannot use the trust roots in {}", path.display())]
     File {
         /// The file.
         path: PathBuf,
-        /// What is wrong with its content.
+        /// The error of its contents.
         #[source]
         cause: Box<TrustError>,
     },
     /// The bundled roots cannot verify the servers of a region.
     #[error(
-        "no trust root for database servers in {region} is bundled; download {}, and name that file as the CA bundle",
+        "no trust root for database servers in {region} is bundled; download {}, and set the CA bundle to that file",
         bundle_of(region)
     )]
     NotBundled {
         /// The region.
         region: Region,
     },
-    /// There is no PEM certificate.
+    /// The text contains no PEM certificate.
     #[error(
-        "there is no certificate; the file must hold PEM text, one `-----BEGIN CERTIFICATE-----` block for each root"
+        "it contains no certificate; expected PEM text with one `-----BEGIN CERTIFICATE-----` block per root"
     )]
     NoCertificates,
-    /// A certificate is not one.
-    #[error(
-        "certificate number {number} is broken ({cause}); download the bundle again, or remove that block"
-    )]
+    /// A certificate is invalid.
+    #[error("certificate {number} is invalid ({cause}); download the bundle again, or remove that block")]
     Unparsable {
-        /// Which, counted from 1.
+        /// The certificate's number, counted from 1.
         number: usize,
-        /// What the parser said.
+        /// The parser's message.
         cause: String,
     },
-    /// Nothing in it is valid any more.
+    /// All certificates have expired.
     #[error(
-        "every certificate has expired ({count} of {count}); download the current bundle from AWS, or remove RDS_CA_BUNDLE to use the shipped roots"
+        "every certificate has expired ({count} of {count}); download the current bundle from AWS, or remove RDS_CA_BUNDLE to use the bundled roots"
     )]
     AllExpired {
-        /// How many there were.
+        /// The number of certificates.
         count: usize,
     },
 }

@@ -1,7 +1,6 @@
-//! `trust/manifest.json`: what each shipped certificate is and where it came from.
+//! `certificates/manifest.json`: the identity and source of each bundled certificate.
 //!
-//! The PEM files are what the program trusts; the manifest is what a reviewer reads. A test fails when
-//! they disagree.
+//! The program trusts the PEM files; the manifest is for reviewers. A test fails if they disagree.
 
 use std::collections::BTreeMap;
 
@@ -10,30 +9,30 @@ use serde::{Deserialize, Serialize};
 use super::certificate::rfc3339;
 use super::{Certificate, Roots};
 
-/// The shipped manifest's text.
+/// The text of the bundled manifest.
 pub const SHIPPED: &str = include_str!("../certificates/manifest.json");
 
-/// The manifest of the shipped PEM files.
+/// The manifest of the bundled PEM files.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Manifest {
-    /// Where certificates were taken from, by the id that an [`Entry`] refers to.
+    /// The sources of certificates, by the id in [`Entry::source`].
     pub sources: BTreeMap<String, Source>,
-    /// The certificates of each PEM file, in its order.
+    /// The certificates of each PEM file, in file order.
     pub files: BTreeMap<String, Vec<Entry>>,
 }
 
 impl Manifest {
-    /// The shipped manifest.
+    /// Returns the bundled manifest.
     ///
     /// # Panics
     /// Never: a unit test parses it.
     pub fn shipped() -> Self {
-        serde_json::from_str(SHIPPED).expect("the shipped manifest is parsed by a unit test")
+        serde_json::from_str(SHIPPED).expect("the bundled manifest is parsed by a unit test")
     }
 
-    /// Records `roots` as the content of the PEM file `file`. A certificate that was in the file keeps the
-    /// source it had; one that is new gets `source`. Sources that nothing refers to any more are dropped.
+    /// Records `roots` as the content of the PEM file `file`. A certificate that was in the file keeps its
+    /// source; a new one gets `source`. Unused sources are removed.
     pub fn record(&mut self, file: &str, roots: &Roots, source: (&str, Source)) {
         let (source_id, source) = source;
         let before = self.files.remove(file).unwrap_or_default();
@@ -51,42 +50,42 @@ impl Manifest {
         self.sources.retain(|id, _| used.contains(&id.as_str()));
     }
 
-    /// The manifest as the text of its file.
+    /// Returns the text of the manifest's file.
     pub fn to_json(&self) -> String {
         serde_json::to_string_pretty(self).expect("strings and maps of strings always serialise") + "\n"
     }
 }
 
-/// Where certificates were taken from.
+/// A source of certificates.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Source {
     /// The package or file.
     pub name: String,
-    /// Its version; for a file, its SHA-256.
+    /// The version of a package, or the SHA-256 of a file.
     pub version: String,
-    /// The licence it comes under.
+    /// The licence.
     pub licence: String,
 }
 
-/// One certificate. Dates are RFC 3339, UTC.
+/// A certificate. Dates are in RFC 3339 format, UTC.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Entry {
     /// The whole subject.
     pub subject: String,
-    /// Fingerprint, as [`super::Fingerprint`] displays it.
+    /// The fingerprint, in the format of [`super::Fingerprint`].
     pub sha256: String,
-    /// First moment of validity.
+    /// The start of validity.
     pub not_before: String,
-    /// Last moment of validity.
+    /// The end of validity.
     pub not_after: String,
-    /// Which of [`Manifest::sources`].
+    /// The id of one of [`Manifest::sources`].
     pub source: String,
 }
 
 impl Entry {
-    /// What the manifest says of a certificate that came from `source`.
+    /// Creates the entry of a certificate from `source`.
     pub fn new(certificate: &Certificate, source: &str) -> Self {
         Self {
             subject: certificate.subject().to_owned(),

@@ -27,9 +27,9 @@ fn ending(name: &str, year: i32) -> String {
     params.self_signed(&key).unwrap().pem()
 }
 
-/// Fails half a year ahead. The mend is in `examples/refresh_trust_roots.rs`.
+/// Fails half a year ahead. The fix is to run `examples/refresh.rs`.
 #[test]
-fn shipped_roots_are_fresh() {
+fn bundled_roots_are_fresh() {
     let freshness = Roots::bundled().freshness(SharedTimeSource::default().now());
     assert!(freshness.is_fresh(), "{freshness}");
 }
@@ -37,10 +37,10 @@ fn shipped_roots_are_fresh() {
 #[test]
 fn manifest_and_pem_files_agree() {
     let manifest = Manifest::shipped();
-    assert_eq!(manifest::SHIPPED, manifest.to_json(), "the manifest is as the refresh writes it");
+    assert_eq!(manifest::SHIPPED, manifest.to_json(), "the manifest is in the format of a refresh");
     assert_eq!(manifest.files.len(), files().len());
     for (name, text, roots) in files() {
-        assert_eq!(text.as_bytes(), roots.pem(), "{name} is as the refresh writes it, comments included");
+        assert_eq!(text.as_bytes(), roots.pem(), "{name} is in the format of a refresh, comments included");
         let recorded = &manifest.files[name];
         assert_eq!(recorded.len(), roots.len(), "{name}");
         for (entry, certificate) in recorded.iter().zip(roots) {
@@ -50,7 +50,7 @@ fn manifest_and_pem_files_agree() {
     }
 }
 
-/// Holds for what ships now and for any later bundle: AWS adds regions, and an environment of its own.
+/// Holds for the bundled roots and any later bundle: AWS adds regions, and its own environments.
 #[test]
 fn rds_roots_of_each_commercial_region() {
     let mut kinds: BTreeMap<Region, BTreeSet<&str>> = BTreeMap::new();
@@ -91,9 +91,9 @@ fn proxy_roots_are_those_amazon_trust_services_lists() {
     assert!(Roots::rds().iter().all(|root| Roots::bundled().iter().any(|other| other == root)));
 }
 
-/// rustls is what verifies with them, through sqlx.
+/// sqlx verifies with rustls.
 #[test]
-fn rustls_takes_every_shipped_root() {
+fn rustls_accepts_every_bundled_root() {
     let mut store = rustls::RootCertStore::empty();
     let (added, refused) = store.add_parsable_certificates(
         CertificateDer::pem_slice_iter(Roots::bundled().pem()).map(|certificate| certificate.unwrap()),
@@ -121,18 +121,18 @@ fn freshness_at_each_boundary() {
     let roots = Roots::parse(pem.as_bytes()).unwrap();
     let end = day(2030, 12, 31);
     let second = Duration::from_secs(1);
-    let seen = |now| {
+    let counts = |now| {
         let freshness = roots.freshness(now);
         (freshness.expired.len(), freshness.expiring.len(), freshness.is_fresh())
     };
-    assert_eq!(seen(end - WARN_AHEAD), (0, 0, true));
-    assert_eq!(seen(end - WARN_AHEAD + second), (0, 1, false));
-    assert_eq!(seen(end - second), (0, 1, false));
-    assert_eq!(seen(end), (1, 0, false));
-    assert_eq!(seen(day(2040, 12, 30)), (1, 1, false));
+    assert_eq!(counts(end - WARN_AHEAD), (0, 0, true));
+    assert_eq!(counts(end - WARN_AHEAD + second), (0, 1, false));
+    assert_eq!(counts(end - second), (0, 1, false));
+    assert_eq!(counts(end), (1, 0, false));
+    assert_eq!(counts(day(2040, 12, 30)), (1, 1, false));
     assert_eq!(roots.expiring_before(day(2035, 1, 1)).map(Certificate::name).collect::<Vec<_>>(), ["short"]);
     insta::assert_snapshot!(roots.freshness(day(2040, 12, 30)), @r#"
-    trust roots need a refresh (examples/refresh_trust_roots.rs, or RDS_CA_BUNDLE):
+    trust roots need a refresh (crates/roots/examples/refresh.rs, or RDS_CA_BUNDLE):
       expired 2030-12-31: short
       expires 2040-12-31: long
     "#);
@@ -140,7 +140,7 @@ fn freshness_at_each_boundary() {
 }
 
 #[test]
-fn a_file_replaces_the_shipped_roots_without_what_expired() {
+fn a_file_replaces_the_bundled_roots_without_expired_ones() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("ca.pem");
     std::fs::write(&path, ending("old", 2021) + &ending("new", 2040)).unwrap();
@@ -149,35 +149,45 @@ fn a_file_replaces_the_shipped_roots_without_what_expired() {
     assert_eq!(Roots::parse(roots.pem()).unwrap(), roots);
 }
 
+/// The one wording snapshot of `TrustError`.
 #[test]
-fn files_that_are_refused() {
+fn invalid_files_are_refused_with_the_fix() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("ca.pem");
-    let said = |content: Option<&[u8]>| {
+    let mut errors = Vec::new();
+    let mut read = |content: Option<&[u8]>| {
         if let Some(content) = content {
             std::fs::write(&path, content).unwrap();
         }
         let error = Roots::read(&path, day(2026, 1, 1)).unwrap_err();
         let cause = std::error::Error::source(&error).unwrap();
-        format!("{error}: {cause}").replace(&*folder.path().to_string_lossy(), "/etc/ssl")
+        errors.push(format!("{error}: {cause}").replace(&*folder.path().to_string_lossy(), "/etc/ssl"));
     };
-    insta::assert_snapshot!(said(None), @"cannot read the trust roots in /etc/ssl/ca.pem; RDS_CA_BUNDLE names a PEM file this program may read: No such file or directory (os error 2)");
-    insta::assert_snapshot!(said(Some(b"")), @"cannot take trust roots from /etc/ssl/ca.pem: there is no certificate; the file must hold PEM text, one `-----BEGIN CERTIFICATE-----` block for each root");
-    insta::assert_snapshot!(said(Some(b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n")), @"cannot take trust roots from /etc/ssl/ca.pem: certificate number 1 is broken (Parsing Error: Der(UnexpectedTag { expected: Some(Tag(16)), actual: Tag(0) })); download the bundle again, or remove that block");
-    insta::assert_snapshot!(said(Some(b"-----BEGIN CERTIFICATE-----\n!!!\n-----END CERTIFICATE-----\n")), @"cannot take trust roots from /etc/ssl/ca.pem: certificate number 1 is broken (base64 decode error: InvalidCharacter(33)); download the bundle again, or remove that block");
-    insta::assert_snapshot!(said(Some(b"-----BEGIN CERTIFICATE-----\nAAAA\n")), @"cannot take trust roots from /etc/ssl/ca.pem: certificate number 1 is broken (its END line is missing); download the bundle again, or remove that block");
-    let key = KeyPair::generate().unwrap().serialize_pem();
-    insta::assert_snapshot!(said(Some(key.as_bytes())), @"cannot take trust roots from /etc/ssl/ca.pem: there is no certificate; the file must hold PEM text, one `-----BEGIN CERTIFICATE-----` block for each root");
-    let expired = ending("a", 2021) + &ending("b", 2022);
-    insta::assert_snapshot!(said(Some(expired.as_bytes())), @"cannot take trust roots from /etc/ssl/ca.pem: every certificate has expired (2 of 2); download the current bundle from AWS, or remove RDS_CA_BUNDLE to use the shipped roots");
-    let mut broken = ending("a", 2040) + Roots::proxy().pem.as_str();
-    let cut = broken.rfind("\n-----END").unwrap();
-    broken.replace_range(cut - 64..cut, "");
-    insta::assert_snapshot!(said(Some(broken.as_bytes())), @"cannot take trust roots from /etc/ssl/ca.pem: certificate number 6 is broken (base64 decode error: InvalidTrailingPadding); download the bundle again, or remove that block");
+    read(None);
+    read(Some(b""));
+    read(Some(b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"));
+    read(Some(b"-----BEGIN CERTIFICATE-----\n!!!\n-----END CERTIFICATE-----\n"));
+    read(Some(b"-----BEGIN CERTIFICATE-----\nAAAA\n"));
+    read(Some(KeyPair::generate().unwrap().serialize_pem().as_bytes()));
+    read(Some((ending("a", 2021) + &ending("b", 2022)).as_bytes()));
+    let mut cut = ending("a", 2040) + Roots::proxy().pem.as_str();
+    let end = cut.rfind("\n-----END").unwrap();
+    cut.replace_range(end - 64..end, "");
+    read(Some(cut.as_bytes()));
+    insta::assert_snapshot!(errors.join("\n"), @"
+    cannot read the trust roots in /etc/ssl/ca.pem; RDS_CA_BUNDLE must be a PEM file that this program can read: No such file or directory (os error 2)
+    cannot use the trust roots in /etc/ssl/ca.pem: it contains no certificate; expected PEM text with one `-----BEGIN CERTIFICATE-----` block per root
+    cannot use the trust roots in /etc/ssl/ca.pem: certificate 1 is invalid (Parsing Error: Der(UnexpectedTag { expected: Some(Tag(16)), actual: Tag(0) })); download the bundle again, or remove that block
+    cannot use the trust roots in /etc/ssl/ca.pem: certificate 1 is invalid (base64 decode error: InvalidCharacter(33)); download the bundle again, or remove that block
+    cannot use the trust roots in /etc/ssl/ca.pem: certificate 1 is invalid (its END line is missing); download the bundle again, or remove that block
+    cannot use the trust roots in /etc/ssl/ca.pem: it contains no certificate; expected PEM text with one `-----BEGIN CERTIFICATE-----` block per root
+    cannot use the trust roots in /etc/ssl/ca.pem: every certificate has expired (2 of 2); download the current bundle from AWS, or remove RDS_CA_BUNDLE to use the bundled roots
+    cannot use the trust roots in /etc/ssl/ca.pem: certificate 6 is invalid (base64 decode error: InvalidTrailingPadding); download the bundle again, or remove that block
+    ");
 }
 
 #[test]
-fn an_intermediate_is_no_root() {
+fn an_intermediate_is_not_a_root() {
     let CertifiedKey { cert, .. } = rcgen::generate_simple_self_signed(["a".to_owned()]).unwrap();
     assert!(Roots::parse(cert.pem().as_bytes()).unwrap().iter().all(Certificate::is_root));
 

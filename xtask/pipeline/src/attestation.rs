@@ -5,6 +5,8 @@
 use std::path::Path;
 use std::time::Duration;
 
+use xshell::cmd;
+
 use crate::context::Context;
 use rds_iam_process::error::Error;
 use rds_iam_process::runner::Cmd;
@@ -52,16 +54,27 @@ fn is_repository(text: &str) -> bool {
 }
 
 /// The command that verifies the attestation of the image whose manifest is in a file, for a commit.
-pub(super) fn verify(repository: &str, manifest: &Path, commit: &str, context: &Context<'_>) -> Cmd {
-    Cmd::new("gh", &context.workspace.root, GH_HELP)
-        .args(["attestation", "verify", &manifest.display().to_string(), "--repo", repository])
-        .args(["--signer-workflow", &format!("{repository}/{SIGNER}")])
-        .args(["--source-ref", MAIN, "--source-digest", commit])
+///
+/// # Errors
+/// As [`Context::shell`].
+pub(super) fn verify(
+    repository: &str,
+    manifest: &Path,
+    commit: &str,
+    context: &Context<'_>,
+) -> Result<Cmd, Error> {
+    let (shell, workflow) = (context.shell()?, format!("{repository}/{SIGNER}"));
+    let verify = cmd!(
+        shell,
+        "gh attestation verify {manifest} --repo {repository} --signer-workflow {workflow}
+         --source-ref {MAIN} --source-digest {commit}"
+    );
+    Ok(Cmd::from_xshell(verify, GH_HELP)
         .within(VERIFIED_WITHIN)
         .hint(
             "only an image that build.yml built on main is promoted: deploy that commit by the workflow. gh needs \
              GH_TOKEN with the right `attestations: read`",
-        )
+        ))
 }
 
 #[cfg(test)]

@@ -2,7 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::context::Context;
+use xshell::Shell;
+
+use crate::context::{Context, shell};
 use crate::environment::{EnvironmentKind, STACK};
 use crate::local;
 use rds_iam_checks::infra::terraform::Terraform;
@@ -10,13 +12,25 @@ use rds_iam_process::error::Error;
 use rds_iam_process::runner::Cmd;
 
 impl Context<'_> {
-    /// One of the workspace's programs, led to the environment's account.
+    /// A shell at the workspace's root: xshell's `cmd!` builds commands with it, and the runner starts them.
     ///
     /// # Errors
-    /// When the account on this machine does not run.
-    pub(crate) fn program(&self, name: &str) -> Result<Cmd, Error> {
-        let program = self.workspace.target.join("debug").join(name).display().to_string();
-        let cmd = Cmd::new(program, &self.workspace.root, "cargo xtask programs");
+    /// When this process has no working directory.
+    pub(crate) fn shell(&self) -> Result<Shell, Error> {
+        shell(self.workspace)
+    }
+
+    /// The program `rds-iam`.
+    pub(crate) fn rds_iam(&self) -> PathBuf {
+        self.workspace.target.join("debug/rds-iam")
+    }
+
+    /// A command of one of the workspace's programs, directed at the environment's account.
+    ///
+    /// # Errors
+    /// When the run is for no environment.
+    pub(crate) fn in_account(&self, cmd: xshell::Cmd<'_>) -> Result<Cmd, Error> {
+        let cmd = Cmd::from_xshell(cmd, "cargo xtask programs");
         Ok(match self.environment()?.kind {
             EnvironmentKind::Aws => cmd,
             EnvironmentKind::Local => cmd.without(&["AWS_"]).settings(&local::environment(self)?),

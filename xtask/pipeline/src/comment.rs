@@ -4,7 +4,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use xshell::cmd;
 
+use crate::context::shell;
 use rds_iam_process::error::Error;
 use rds_iam_process::file;
 use rds_iam_process::runner::{Cmd, Runner};
@@ -35,12 +37,13 @@ pub(crate) fn run(text: &Path, workspace: &Workspace, runner: Runner) -> Result<
         });
     }
     let body = body(&file::read(text)?)?;
-    let gh = |args: &[&str]| {
-        let gh = Cmd::new("gh", &workspace.root, "GitHub's runners have it; https://cli.github.com");
-        gh.args(args.iter().copied()).hint("the job needs `pull-requests: write`, and GH_TOKEN")
+    let shell = shell(workspace)?;
+    let gh = |cmd: xshell::Cmd<'_>| {
+        Cmd::from_xshell(cmd, "GitHub's runners have it; https://cli.github.com")
+            .hint("the job needs `pull-requests: write`, and GH_TOKEN")
     };
     let comments = format!("repos/{repository}/issues/{pull_request}/comments");
-    let list = gh(&["api", "--paginate", "--slurp", &comments]);
+    let list = gh(cmd!(shell, "gh api --paginate --slurp {comments}"));
     let printed = runner.ask_within(&list, ANSWERS_WITHIN)?;
     let pages: Value = serde_json::from_str(&printed).map_err(Error::answer(&list))?;
     let input = workspace.target.join("pipeline/comment.json");
@@ -49,7 +52,7 @@ pub(crate) fn run(text: &Path, workspace: &Workspace, runner: Runner) -> Result<
         Some(id) => ("PATCH", format!("repos/{repository}/issues/comments/{id}")),
         None => ("POST", comments),
     };
-    let write = gh(&["api", "--silent", "--method", method, &path, "--input", &input.display().to_string()]);
+    let write = gh(cmd!(shell, "gh api --silent --method {method} {path} --input {input}"));
     Ok(runner.run(&write)?)
 }
 

@@ -11,13 +11,14 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 use serde::Deserialize;
+use xshell::cmd;
 
 use crate::context::{self, Context};
 use crate::stage::Io;
 use rds_iam_process::error::Error;
 use rds_iam_process::file;
 use rds_iam_process::runner::{self, Cmd};
-use rds_iam_process::workspace::Workspace;
+use rds_iam_process::workspace::{PLUGIN_VARIABLE, Workspace};
 
 /// The limit of its start: a second, but minutes where Python packages come first.
 const READY_WITHIN: Duration = Duration::from_secs(600);
@@ -98,13 +99,16 @@ impl Database {
 }
 
 /// The command that runs the account.
-pub(crate) fn command(workspace: &Workspace) -> Cmd {
-    let program = workspace.target.join("debug/rds-iam-emulator").display().to_string();
-    let folder = folder(workspace).display().to_string();
-    Cmd::new(program, &workspace.root, "cargo xtask programs").args(["account", "--dir", &folder]).env(
-        rds_iam_process::workspace::PLUGIN_VARIABLE,
-        workspace.mysql_plugin("debug").display().to_string(),
-    )
+///
+/// # Errors
+/// When this process has no working directory.
+pub(crate) fn command(workspace: &Workspace) -> Result<Cmd, Error> {
+    let shell = context::shell(workspace)?;
+    let program = workspace.target.join("debug/rds-iam-emulator");
+    let folder = folder(workspace);
+    let plugin = workspace.mysql_plugin("debug");
+    let account = cmd!(shell, "{program} account --dir {folder}").env(PLUGIN_VARIABLE, plugin);
+    Ok(Cmd::from_xshell(account, "cargo xtask programs"))
 }
 
 /// Starts the account where it does not run, in the background, and waits until it answers; true where it
@@ -125,7 +129,7 @@ pub(crate) fn start(workspace: &Workspace, io: &Io) -> Result<bool, Error> {
     file::make_folder(context::folder(workspace).as_path())?;
     let out = File::create(&log).map_err(file::failed("make", &log))?;
     let err = out.try_clone().map_err(file::failed("make", &log))?;
-    let cmd = command(workspace);
+    let cmd = command(workspace)?;
     io.console.line(&format!("$ {} >{} 2>&1 &", cmd.shown(), log.display()));
     let mut process = cmd.process();
     // A separate process group: Ctrl-C ends the run and not the account, which holds its work.

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::Deserialize;
+use xshell::cmd;
 
 use crate::context::Context;
 use crate::environment::Environment;
@@ -82,7 +83,6 @@ pub(super) fn missing_rights<'n>(
     } else if !asks_aws(context).is_file() {
         return Ok(Vec::new());
     }
-    let place = ["whoami", "--region", &environment.region, "--account-id", &environment.account_id];
     let rights = needs.iter().filter_map(|need| match need {
         Need::Permission(action, on) => Some((need, action, on)),
         _ => None,
@@ -91,7 +91,10 @@ pub(super) fn missing_rights<'n>(
     // As stacks/service tags all that it makes.
     let tags = [("Project", &environment.project), ("Environment", &environment.name)];
     let tags = tags.iter().flat_map(|(name, value)| ["--tag".to_owned(), format!("{name}={value}")]);
-    let ask = context.program("rds-iam")?.args(place).args(tags).args(asked);
+    let (shell, rds_iam) = (context.shell()?, context.rds_iam());
+    let (region, account) = (&environment.region, &environment.account_id);
+    let ask = cmd!(shell, "{rds_iam} whoami --region {region} --account-id {account} {tags...} {asked...}");
+    let ask = context.in_account(ask)?;
     let printed = match runner.ask_within(&ask, ANSWERS_WITHIN) {
         Ok(printed) => printed,
         // A dry run builds nothing, and an older program may not support these arguments.

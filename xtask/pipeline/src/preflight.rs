@@ -1,6 +1,8 @@
 //! Checks everything that a run needs before it begins, and reports all that is missing at once
 //! with how to install it.
 
+use xshell::cmd;
+
 use crate::context::Context;
 use crate::doctor;
 use crate::need::Need;
@@ -206,14 +208,13 @@ pub(crate) fn install(
     }
     let note = format!("installing what this run needs and this machine lacks: {}", lacking.join(", "));
     console.line(&console.paint(Style::Warning, &note));
-    let apt = || {
-        Cmd::new("apt-get", &context.workspace.root, "install it by hand")
-            .env("DEBIAN_FRONTEND", "noninteractive")
-            .args(["-qq"])
+    let shell = context.shell()?;
+    let apt = |cmd: xshell::Cmd<'_>| {
+        Cmd::from_xshell(cmd.env("DEBIAN_FRONTEND", "noninteractive"), "install it by hand")
             .hint("`apt-get update` says more; or install it by hand")
     };
-    runner.run(&apt().args(["update"]))?;
-    Ok(runner.run(&apt().args(["install", "--yes"]).args(lacking))?)
+    runner.run(&apt(cmd!(shell, "apt-get -qq update")))?;
+    Ok(runner.run(&apt(cmd!(shell, "apt-get -qq install --yes {lacking...}")))?)
 }
 
 fn on_path(program: &str) -> bool {
@@ -229,9 +230,9 @@ fn build_kit(context: &Context<'_>, runner: Runner) -> Result<(), Error> {
     if !on_path(engine::DOCKER) {
         return Err(engine::no_client());
     }
-    let ask = Cmd::new(engine::DOCKER, &context.workspace.root, engine::CLIENT_HELP);
+    let (shell, docker) = (context.shell()?, engine::DOCKER);
     // Unlike `docker version`, it needs no engine.
-    let version = runner.ask(&ask.args(["--version"]))?;
+    let version = runner.ask(&Cmd::from_xshell(cmd!(shell, "{docker} --version"), engine::CLIENT_HELP))?;
     Err(Error::Found {
         found: format!("the Docker client ({}) has no buildx, which builds images", version.trim()),
         help: "install Docker's plugin docker-buildx (https://docs.docker.com/go/buildx/), or have a client before \

@@ -192,7 +192,7 @@ async fn everything_that_is_wrong_is_listed_at_once() {
     - database user (RDS_IAM_DB_USER): database user "node\0app" has a control character in it
     - region (AWS_REGION): "eu-west-1a" is not a region: expected a name such as eu-west-1 (an availability zone has a letter at its end, a region has not)
     - RDS_IAM_DIAL (environment): endpoint "localhost" has no port: give it as host:port (IPv6 as [address]:port)
-    - RDS_IAM_CA_BUNDLE (/empty.pem): cannot take trust roots from /empty.pem: there is no certificate; the file must hold PEM text, one `-----BEGIN CERTIFICATE-----` block for each root
+    - RDS_IAM_CA_BUNDLE (/empty.pem): cannot use the trust roots in /empty.pem: it contains no certificate; expected PEM text with one `-----BEGIN CERTIFICATE-----` block per root
     - RDS_IAM_POOL_MAX (environment): it is not a number of connections: write a number from 1 to 1000
     - PORT (environment): it is not a port: write a number from 0 (any free port) to 65535
     - RDS_IAM_MANAGEMENT_PORT (environment): it is not a port: write a number from 0 (any free port) to 65535
@@ -239,7 +239,7 @@ async fn a_region_whose_servers_can_t_be_verified() {
         ("RDS_IAM_DB_ENDPOINT", "orders.c0ffee.rds.cn-north-1.amazonaws.com.cn"),
         ("AWS_REGION", "cn-north-1"),
     ];
-    insta::assert_snapshot!(setting_error(&china).await, @"RDS_IAM_CA_BUNDLE (default): no trust root for database servers in cn-north-1 is bundled; download https://rds-truststore.s3.cn-north-1.amazonaws.com.cn/global/global-bundle.pem, and name that file as the CA bundle");
+    insta::assert_snapshot!(setting_error(&china).await, @"RDS_IAM_CA_BUNDLE (default): no trust root for database servers in cn-north-1 is bundled; download https://rds-truststore.s3.cn-north-1.amazonaws.com.cn/global/global-bundle.pem, and set the CA bundle to that file");
     // Amazon Trust Services signs for the proxies of all regions.
     let proxy = [
         ("RDS_IAM_DB_ENDPOINT", "orders.proxy-c0ffee.ap-southeast-5.rds.amazonaws.com"),

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
+use super::grants::list;
 use super::names::visible;
 use super::{Account, Limits, Object, PLUGIN, PLUGIN_STRING, Privilege, Warning};
 use crate::plan::{Action, ActionKind, Actor, Step};
@@ -194,8 +195,4 @@ impl fmt::Display for Change {
             Self::CreateTable { table, .. } => write!(f, "create table {}", visible(table)),
         }
     }
-}
-
-pub(super) fn list(privileges: &BTreeSet<Privilege>) -> String {
-    privileges.iter().map(|p| visible(&p.to_string())).collect::<Vec<_>>().join(", ")
 }

@@ -40,6 +40,11 @@ pub(crate) fn by_object<'a>(grants: impl IntoIterator<Item = &'a Grant>, partial
     all
 }
 
+/// Lists privileges for display.
+pub(super) fn list(privileges: &BTreeSet<Privilege>) -> String {
+    privileges.iter().map(|privilege| visible(&privilege.to_string())).collect::<Vec<_>>().join(", ")
+}
+
 /// The object of a privilege.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]

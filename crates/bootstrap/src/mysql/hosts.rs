@@ -7,6 +7,7 @@ use std::cmp::{Ordering, Reverse};
 use std::net::Ipv4Addr;
 
 use super::Account;
+use super::names::matches_no_client;
 
 /// The server's order of accounts, of which it chooses the first match. Greater comes first.
 type Rank = (bool, Reverse<u8>, u32, (usize, usize));
@@ -14,11 +15,6 @@ type Rank = (bool, Reverse<u8>, u32, (usize, usize));
 /// Returns whether the server chooses `one` for a client that both match.
 pub(crate) fn precedes(one: &Account, other: &Account) -> bool {
     rank(one).cmp(&rank(other)) == Ordering::Greater && overlap(one.host(), other.host())
-}
-
-/// Returns whether no client has that host: `*` is not a wildcard of MySQL, and not in a host's name.
-pub(crate) fn matches_nothing(host: &str) -> bool {
-    host.contains('*')
 }
 
 fn rank(account: &Account) -> Rank {
@@ -67,7 +63,7 @@ fn network(host: &str) -> Option<Network> {
 fn overlap(one: &str, other: &str) -> bool {
     // An empty host is any host.
     let [one, other] = [one, other].map(|host| if host.is_empty() { "%" } else { host });
-    if matches_nothing(one) || matches_nothing(other) {
+    if matches_no_client(one) || matches_no_client(other) {
         return false;
     }
     match (network(one), network(other)) {
@@ -164,6 +160,6 @@ mod tests {
             assert!(!precedes(&account(one), &account(other)), "{one} {other}");
             assert!(!precedes(&account(other), &account(one)), "{other} {one}");
         }
-        assert!(matches_nothing("*") && !matches_nothing("%"));
+        assert!(matches_no_client("*") && !matches_no_client("%"));
     }
 }

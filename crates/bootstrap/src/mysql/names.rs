@@ -2,7 +2,6 @@
 
 use std::fmt;
 
-use super::hosts;
 use crate::plan::Login;
 
 /// MySQL's limit for user names, in characters ("Identifier Length Limits").
@@ -59,7 +58,7 @@ impl Account {
         }
         // MySQL's column for hosts is ASCII.
         let is_host = host.is_ascii() && !host.contains(|c: char| c.is_whitespace() || c == '@');
-        if !is_host || host.is_empty() || host.len() > HOST_LENGTH || hosts::matches_nothing(host) {
+        if !is_host || host.is_empty() || host.len() > HOST_LENGTH || matches_no_client(host) {
             return Err(AccountError::Host { given: host.to_owned() });
         }
         if user.trim() != user {
@@ -164,6 +163,11 @@ pub enum AccountError {
         /// The user name.
         given: String,
     },
+}
+
+/// Returns whether no client has that host: `*` is not a wildcard of MySQL, and not in a host's name.
+pub(crate) fn matches_no_client(host: &str) -> bool {
+    host.contains('*')
 }
 
 /// Returns a name for display: escaped, so that no control character moves the terminal's cursor.

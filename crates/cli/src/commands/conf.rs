@@ -10,7 +10,7 @@ use crate::{Failure, OutputsFile, print};
 
 /// Print rds.conf, which bootstrap reads
 ///
-/// It has the endpoint of the database, not of the proxy, and contains no secret.
+/// The file has the endpoint of the database, not of the proxy, and contains no secret.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
     #[command(flatten)]

@@ -9,7 +9,7 @@ use crate::{Failure, OutputsFile, print};
 
 /// Write the app's parameters to Parameter Store
 ///
-/// They have the endpoint of the proxy. Without --write, prints what would change. Only differences are written, so a
+/// The parameters have the endpoint of the proxy. Without --write, prints the changes. Only differences are written, so a
 /// second run writes nothing.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
+use super::record::{Gate, GateResult};
 use super::{Digest, ImageError};
 use rds_iam_report::file;
 
@@ -29,30 +30,6 @@ pub struct Gates {
     pub at: String,
     /// The result of each gate.
     pub gates: Vec<Gate>,
-}
-
-/// A gate and its result.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
-#[non_exhaustive]
-pub struct Gate {
-    /// The gate's name.
-    pub name: String,
-    /// The result.
-    pub result: GateResult,
-    /// The reason why it was skipped.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub reason: Option<String>,
-}
-
-/// The result of a gate. A failed gate ends the run, so it is never recorded.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(rename_all = "lowercase")]
-#[non_exhaustive]
-pub enum GateResult {
-    /// No findings.
-    Passed,
-    /// Skipped by name.
-    Skipped,
 }
 
 impl Gates {

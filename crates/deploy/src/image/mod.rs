@@ -21,13 +21,13 @@ mod scan;
 mod upload;
 
 pub use error::ImageError;
-pub use gates::{Gate, GateResult, Gates};
+pub use gates::Gates;
 pub use inspect::{ImageRef, inspect};
 pub use mark_deployed::mark_deployed;
 pub use name::{Digest, NameError, Repository, Tag};
 pub use promote::{PromotionRequest, promote};
 pub use push::{PushOptions, push};
-pub use record::{ImageLocation, ImageRecord, Promotion, Pushed, Scan};
+pub use record::{Gate, GateResult, ImageLocation, ImageRecord, Promotion, Pushed, Scan};
 pub use registry::{RegistryError, RegistryErrorKind};
 
 #[cfg(test)]

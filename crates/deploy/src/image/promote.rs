@@ -8,11 +8,11 @@ use rds_iam_token::Clock;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use super::gates::{Gate, Gates};
+use super::gates::Gates;
 use super::inspect::{ImageContents, read_contents, read_tags};
 use super::login::login;
 use super::manifest::Descriptor;
-use super::record::{ImageLocation, PROMOTION, Promotion};
+use super::record::{Gate, ImageLocation, PROMOTION, Promotion};
 use super::upload::{attach, attach_document, push_manifest, refuse_other_image, tag};
 use super::{Digest, ImageError, Repository, Tag};
 use crate::PROGRESS;

@@ -3,7 +3,6 @@
 use aws_sdk_ecr::types::ScanStatus;
 use serde::{Deserialize, Serialize};
 
-use super::gates::Gate;
 use super::name::Digest;
 
 /// The artifact type of a promotion's record.
@@ -47,7 +46,31 @@ impl Scan {
     }
 }
 
-/// The image of a repository with its artifacts' contents.
+/// A gate and its result.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[non_exhaustive]
+pub struct Gate {
+    /// The gate's name.
+    pub name: String,
+    /// The result.
+    pub result: GateResult,
+    /// The reason why it was skipped.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+/// The result of a gate. A failed gate ends the run, so it is never recorded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum GateResult {
+    /// No findings.
+    Passed,
+    /// Skipped by name.
+    Skipped,
+}
+
+/// The record of an image in a repository.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct ImageRecord {

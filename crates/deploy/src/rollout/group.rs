@@ -9,7 +9,6 @@ use aws_sdk_autoscaling::types::{
 };
 use aws_sdk_elasticloadbalancingv2::types::TargetHealthStateEnum;
 
-use super::error::RolloutError;
 use crate::aws::CallError;
 
 /// The time a refresh waits after an instance is ready (by its launch hook): 30 seconds, for two health checks of the
@@ -72,18 +71,8 @@ impl Group {
         }
     }
 
-    /// Returns the ARNs of the group's target groups, of which there must be one.
-    pub(super) async fn checked_target_groups(&self) -> Result<Vec<String>, RolloutError> {
-        let problem = match self.target_groups().await? {
-            Some(target_groups) if !target_groups.is_empty() => return Ok(target_groups),
-            Some(_) => "is in no target group, so the health of its instances is unknown",
-            None => "is not the name of an Auto Scaling group",
-        };
-        Err(RolloutError::Group { group: self.name.clone(), problem })
-    }
-
     /// Returns the ARNs of the group's target groups; `None` if the group does not exist.
-    async fn target_groups(&self) -> Result<Option<Vec<String>>, CallError> {
+    pub(super) async fn target_groups(&self) -> Result<Option<Vec<String>>, CallError> {
         let call =
             self.autoscaling.describe_auto_scaling_groups().auto_scaling_group_names(&self.name).send();
         let operation = format!("read the Auto Scaling group {}", self.name);

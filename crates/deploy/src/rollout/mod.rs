@@ -52,8 +52,18 @@ pub async fn roll_out(
     let repository: Repository = app.repository_url.parse()?;
     let parameters = Parameters::new(&app.image_parameter, &repository);
     let group = Group::new(&app.autoscaling_group, aws);
-    let target_groups = group.checked_target_groups().await?;
+    let target_groups = find_target_groups(&group).await?;
     run::run(&Context { aws, clock, repository, parameters, group, target_groups }, target).await
+}
+
+/// Returns the ARNs of the group's target groups, of which there must be at least one.
+async fn find_target_groups(group: &Group) -> Result<Vec<String>, RolloutError> {
+    let problem = match group.target_groups().await? {
+        Some(target_groups) if !target_groups.is_empty() => return Ok(target_groups),
+        Some(_) => "is in no target group, so the health of its instances is unknown",
+        None => "is not the name of an Auto Scaling group",
+    };
+    Err(RolloutError::Group { group: group.name.clone(), problem })
 }
 
 /// Returns the value of the image parameter, to report after an interruption; `None` if it is not set.

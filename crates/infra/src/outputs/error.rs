@@ -1,125 +1,124 @@
-//! What can be wrong with Terraform's outputs, and what to do about it.
+//! Errors of Terraform's outputs, with their fixes.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-/// Why there are no outputs.
+/// The outputs could not be read.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum OutputsError {
     /// The file could not be read, or is not UTF-8 text.
-    #[error("cannot read {}; `terraform output -json` writes it, as a UTF-8 text file", path.display())]
+    #[error("cannot read {}; write it with `terraform output -json`, as a UTF-8 text file", path.display())]
     Read {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: std::io::Error,
     },
-    /// The text is not what `terraform output -json` prints, from its first character on.
-    #[error("{} {cause}", name(path.as_deref()))]
+    /// The text is not the output of `terraform output -json`.
+    #[error("{} {kind}", name(path.as_deref()))]
     Text {
-        /// The file, where there is one.
+        /// The file, if the text was read from one.
         path: Option<PathBuf>,
-        /// What it is instead.
-        cause: TextCause,
+        /// The kind of error.
+        kind: TextErrorKind,
     },
-    /// Outputs are missing, or not what the stack's contract says.
-    #[error("{}", list(path.as_deref(), problems))]
+    /// Outputs are missing, or violate the stack's contract.
+    #[error("{}", list(path.as_deref(), errors))]
     Invalid {
-        /// The file, where there is one.
+        /// The file, if the text was read from one.
         path: Option<PathBuf>,
-        /// Everything that is wrong, in the order of the outputs.
-        problems: Vec<Problem>,
+        /// All errors, in the order of the outputs.
+        errors: Vec<AttributeError>,
     },
 }
 
 fn name(path: Option<&Path>) -> String {
-    path.map_or_else(|| "what Terraform put out".to_owned(), |path| path.display().to_string())
+    path.map_or_else(|| "the outputs file".to_owned(), |path| path.display().to_string())
 }
 
-fn list(path: Option<&Path>, problems: &[Problem]) -> String {
-    let count = match problems.len() {
+fn list(path: Option<&Path>, errors: &[AttributeError]) -> String {
+    let count = match errors.len() {
         1 => "1 problem".to_owned(),
         n => format!("{n} problems"),
     };
-    let lines: Vec<_> = problems.iter().map(|problem| format!("\n  {problem}")).collect();
+    let lines: Vec<_> = errors.iter().map(|error| format!("\n  {error}")).collect();
     format!("{} has {count}:{}", name(path), lines.concat())
 }
 
-/// What a text is, where it is not the outputs.
+/// The kind of an [`OutputsError::Text`]. `Display` continues the name of the file.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum TextCause {
-    /// Not JSON, or cut off.
+pub enum TextErrorKind {
+    /// Not JSON, or truncated.
     #[error(
-        "is not JSON (line {line}, column {column}): write the file with `terraform output -json`, where \
-         that succeeds"
+        "is not JSON (line {line}, column {column}): write the file with a successful `terraform output -json`"
     )]
     Json {
-        /// Counted from 1.
+        /// The line, counted from 1.
         line: usize,
-        /// Counted from 1.
+        /// The column, counted from 1.
         column: usize,
     },
-    /// No output at all.
-    #[error("holds no outputs: nothing is applied yet, or this is another state; run `terraform apply`")]
+    /// No outputs.
+    #[error("is empty: nothing is applied yet, or this is another state; run `terraform apply`")]
     Empty,
     /// JSON of another kind.
     #[error(
-        "holds something else than outputs, each with sensitive, type and value: write it with `terraform \
-         output -json`, without the name of an output"
+        "is other JSON, without sensitive, type and value of each output: write the file with `terraform output \
+         -json`, without the name of an output"
     )]
     Other,
 }
 
-/// One thing that is wrong.
+/// The error of an output or its attribute.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Problem {
+pub struct AttributeError {
     /// The output (`proxy`), or its attribute (`proxy.resource_id`).
     pub output: String,
-    /// What is wrong.
-    pub cause: Cause,
+    /// The kind of error.
+    pub kind: AttributeErrorKind,
 }
 
-impl fmt::Display for Problem {
+impl fmt::Display for AttributeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let separator = if matches!(self.cause, Cause::Value { .. }) { ": " } else { " " };
-        write!(f, "{}{separator}{}", self.output, self.cause)
+        let separator = if matches!(self.kind, AttributeErrorKind::Value { .. }) { ": " } else { " " };
+        write!(f, "{}{separator}{}", self.output, self.kind)
     }
 }
 
-/// What is wrong with an output. `Display` goes on from its name.
+/// The kind of an [`AttributeError`]. `Display` continues the name of the output.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub enum Cause {
-    /// Not there.
+pub enum AttributeErrorKind {
+    /// The output is missing.
     #[error(
-        "is missing: run `terraform apply`, which records outputs; if it is missing then, the stack and this \
-         program are of different versions"
+        "is missing: run `terraform apply`, which records outputs. If it is still missing, the versions of the stack and this \
+         program differ"
     )]
     Missing,
-    /// Marked sensitive; none of the contract's is, and a program would hand it on.
+    /// The output is marked sensitive. None of the contract's is, and programs forward their values.
     #[error(
-        "is marked sensitive, and these outputs hold no secret: take `sensitive = true` off it, or what \
-         makes it so"
+        "is marked sensitive, but these outputs contain no secrets: remove `sensitive = true`, or the sensitive \
+         value that it depends on"
     )]
     Sensitive,
-    /// A value of another type. The value itself is not repeated.
+    /// The value has another type. The value itself is not repeated.
     #[error(
-        "is {found} where {expected} is due: run `terraform apply`; if it stays, the stack and this program \
-         are of different versions"
+        "is {found}; expected {expected}: run `terraform apply`. If that does not help, the versions of the stack and this \
+         program differ"
     )]
     Type {
-        /// What is due, with its article.
+        /// The expected type, with its article.
         expected: &'static str,
-        /// What is there, with its article.
+        /// The actual type, with its article.
         found: &'static str,
     },
-    /// The right type, but not a value that can be.
+    /// The value is invalid.
     #[error("{reason}")]
     Value {
-        /// What is wrong with it and what is expected.
+        /// The reason and the expected value.
         reason: String,
     },
 }

@@ -1,9 +1,9 @@
-//! The outputs of `terraform/stacks/service`, as `terraform output -json` prints them: the contract between
-//! the infrastructure and the programs.
+//! The outputs of `terraform/stacks/service` in the format of `terraform output -json`: the contract between the
+//! infrastructure and the programs.
 //!
-//! `terraform/stacks/service/outputs.json` is an example that both a Terraform test and this module's tests
-//! hold to. Outputs and attributes that are not listed here may be there; the listed ones must be, with the
-//! right type, or all that is wrong is reported at once.
+//! `terraform/stacks/service/outputs.json` is an example, checked by a Terraform test and by this module's tests. Other
+//! outputs and attributes are ignored; the ones listed here must exist with the right type. All errors are reported at
+//! once.
 //!
 //! ```no_run
 //! use rds_iam_infra::Outputs;
@@ -31,13 +31,13 @@ use crate::arn::{AccountId, ResourceId};
 use crate::rds_conf::{DatabaseName, SecretId};
 use rds_iam_report::file;
 
-pub use error::{Cause, OutputsError, Problem, TextCause};
+pub use error::{AttributeError, AttributeErrorKind, OutputsError, TextErrorKind};
 pub use values::{Authentication, ParameterPath, ValueError};
 
-/// The largest file that is read: 1 MiB. A stack's outputs take a few KiB.
+/// The maximum size of a file: 1 MiB. A stack's outputs have a few KiB.
 pub const MAX_BYTES: u64 = 1024 * 1024;
 
-/// All that a deployment tells its programs.
+/// The outputs of a deployment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Outputs {
@@ -55,51 +55,51 @@ pub struct Outputs {
     pub logs: Logs,
 }
 
-/// What was deployed, and where.
+/// The identity and location of a deployment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Deployment {
-    /// The account it lies in.
+    /// The AWS account.
     pub account_id: AccountId,
-    /// Which of several like it: `dev`, `production`.
+    /// The environment, such as `dev` or `production`.
     pub environment: String,
-    /// The name that all its parts begin with.
+    /// The prefix of the names of all its resources.
     pub name: String,
-    /// The region it lies in.
+    /// The AWS region.
     pub region: Region,
 }
 
-/// The database, which bootstrap goes to directly.
+/// The database, which bootstrap connects to directly.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Database {
-    /// The user that bootstrap works as.
+    /// The user that bootstrap logs in as with IAM.
     pub admin_user: DbUser,
-    /// Its engine; `mysql` if the outputs are older than this key.
+    /// The engine; `mysql` if the outputs are older than this key.
     pub engine: Engine,
-    /// Its own endpoint and port.
+    /// The database's endpoint and port.
     pub endpoint: Endpoint,
-    /// The name that it was given.
+    /// The instance identifier.
     pub identifier: String,
     /// The ARN of the master user's secret.
     pub master_secret: SecretId,
-    /// The database inside that the app uses.
+    /// The name of the app's database on the server.
     pub name: DatabaseName,
-    /// `db-…`, or `cluster-…` for Aurora.
+    /// The resource id: `db-…`, or `cluster-…` for Aurora.
     pub resource_id: ResourceId,
 }
 
-/// The proxy, which the app goes to.
+/// The proxy, which the app connects to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Proxy {
-    /// How it logs in to the database.
+    /// The proxy's authentication to the database.
     pub authentication: Authentication,
-    /// Its endpoint and port.
+    /// The proxy's endpoint and port.
     pub endpoint: Endpoint,
-    /// The name that it was given.
+    /// The proxy's name.
     pub name: String,
-    /// `prx-…`
+    /// The resource id: `prx-…`.
     pub resource_id: ResourceId,
 }
 
@@ -107,31 +107,31 @@ pub struct Proxy {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct App {
-    /// The Auto Scaling group it runs in.
+    /// The service's Auto Scaling group.
     pub autoscaling_group: String,
-    /// The database user it logs in as.
+    /// The service's database user.
     pub database_user: DbUser,
-    /// The parameter that names its image, by digest.
+    /// The parameter with the image in service, by digest.
     pub image_parameter: ParameterPath,
-    /// The port at which it serves machines, on the instance alone.
+    /// The management port, reachable only on the instance itself.
     pub management_port: u16,
-    /// The path under which [`Outputs::parameters`] lie.
+    /// The path of [`Outputs::parameters`].
     pub parameter_path: ParameterPath,
-    /// Where its image is pushed to.
+    /// The URL of the image repository.
     pub repository_url: String,
-    /// Where it answers.
+    /// The service's URL.
     pub url: String,
 }
 
-/// The function that makes the database's users.
+/// The Lambda function that creates the database users.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Bootstrap {
-    /// Its name.
+    /// The function's name.
     pub function_name: String,
 }
 
-/// Where access logs go.
+/// The destination of access logs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Logs {
@@ -139,21 +139,21 @@ pub struct Logs {
     pub bucket: String,
 }
 
-/// A parameter of Parameter Store, as it is due.
+/// An expected parameter in Parameter Store.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Parameter {
-    /// Its full name.
+    /// The full name.
     pub path: String,
-    /// Its value. None of them is a secret.
+    /// The value. None of them is a secret.
     pub value: String,
 }
 
 impl Parameter {
-    /// The last parts of their names.
+    /// The last segments of the names.
     const NAMES: [&str; 5] = ["dbname", "endpoint", "port", "region", "username"];
 
-    /// The full names of all of a deployment, in order: what is left to know them by once Terraform's outputs are
-    /// gone.
+    /// Returns the full names of all parameters of a deployment, in order, without its outputs: after a destroy there are
+    /// none.
     ///
     /// ```
     /// use rds_iam_infra::outputs::Parameter;
@@ -161,17 +161,17 @@ impl Parameter {
     /// let paths = Parameter::paths(&"/dev/database".parse().unwrap());
     /// assert_eq!(paths[1], "/dev/database/endpoint");
     /// ```
-    pub fn paths(below: &ParameterPath) -> [String; 5] {
-        Self::NAMES.map(|name| format!("{below}/{name}"))
+    pub fn paths(prefix: &ParameterPath) -> [String; 5] {
+        Self::NAMES.map(|name| format!("{prefix}/{name}"))
     }
 }
 
 impl Outputs {
-    /// Reads what `terraform output -json` prints.
+    /// Parses the text of `terraform output -json`.
     ///
     /// # Errors
-    /// Where the text is something else, or with every output that is missing or wrong. It is for a person
-    /// to mend; retrying is no use.
+    /// If the text is something else, or with all errors of missing and invalid outputs. An operator must fix them;
+    /// retrying does not help.
     pub fn parse(text: &str) -> Result<Self, OutputsError> {
         Self::from_text(text, None)
     }
@@ -179,7 +179,7 @@ impl Outputs {
     /// Reads a file.
     ///
     /// # Errors
-    /// Where it cannot be read, or as [`Outputs::parse`]; each error names the file.
+    /// If it cannot be read, or as [`Outputs::parse`]; each error names the file.
     pub fn read(path: &Path) -> Result<Self, OutputsError> {
         let text = file::read_text(path, MAX_BYTES)
             .map_err(|source| OutputsError::Read { path: path.to_owned(), source })?;
@@ -188,11 +188,11 @@ impl Outputs {
 
     fn from_text(text: &str, path: Option<&Path>) -> Result<Self, OutputsError> {
         let path = || path.map(Path::to_owned);
-        let outputs = parse::objects(text).map_err(|cause| OutputsError::Text { path: path(), cause })?;
-        parse::typed(&outputs).map_err(|problems| OutputsError::Invalid { path: path(), problems })
+        let outputs = parse::objects(text).map_err(|kind| OutputsError::Text { path: path(), kind })?;
+        parse::typed(&outputs).map_err(|errors| OutputsError::Invalid { path: path(), errors })
     }
 
-    /// The deployment's `rds.conf`. It is bootstrap's, so it names the database and not the proxy.
+    /// Returns the deployment's `rds.conf`. Bootstrap uses it, so it has the endpoint of the database, not of the proxy.
     pub fn rds_conf(&self) -> RdsConf {
         let Database { admin_user, engine, endpoint, master_secret, name, resource_id, .. } =
             self.database.clone();
@@ -204,7 +204,7 @@ impl Outputs {
         conf
     }
 
-    /// The parameters that the app reads its settings from, in order of their names. They name the proxy.
+    /// Returns the parameters of the app's settings, by name. They have the endpoint of the proxy.
     pub fn parameters(&self) -> Vec<Parameter> {
         let values = [
             self.database.name.to_string(),

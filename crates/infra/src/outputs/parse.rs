@@ -1,4 +1,4 @@
-//! From JSON to [`Outputs`].
+//! The parser of [`Outputs`].
 
 use std::fmt::Display;
 use std::str::FromStr;
@@ -6,43 +6,46 @@ use std::str::FromStr;
 use rds_iam_token::{Endpoint, Host, Region};
 use serde_json::{Map, Value};
 
-use super::{App, Bootstrap, Cause, Database, Deployment, Logs, Outputs, Problem, Proxy, TextCause};
+use super::{
+    App, AttributeError, AttributeErrorKind, Bootstrap, Database, Deployment, Logs, Outputs, Proxy,
+    TextErrorKind,
+};
 use crate::Engine;
 use crate::arn::{ResourceId, ResourceKind};
 use crate::rds_conf::SecretId;
 
 type Object = Map<String, Value>;
 
-/// The outputs by name, each still with `sensitive`, `type` and `value`.
-pub(super) fn objects(text: &str) -> Result<Object, TextCause> {
-    // What serde_json says about an error can quote the text; where it stands is enough.
+/// Returns the outputs by name, each with `sensitive`, `type` and `value`.
+pub(super) fn objects(text: &str) -> Result<Object, TextErrorKind> {
+    // The message of serde_json can quote the text; the position is enough.
     let value: Value = serde_json::from_str(text)
-        .map_err(|error| TextCause::Json { line: error.line(), column: error.column() })?;
-    let Value::Object(outputs) = value else { return Err(TextCause::Other) };
+        .map_err(|error| TextErrorKind::Json { line: error.line(), column: error.column() })?;
+    let Value::Object(outputs) = value else { return Err(TextErrorKind::Other) };
     if outputs.is_empty() {
-        return Err(TextCause::Empty);
+        return Err(TextErrorKind::Empty);
     }
     let is_output = |value: &Value| value.get("sensitive").is_some_and(Value::is_boolean);
-    if outputs.values().all(is_output) { Ok(outputs) } else { Err(TextCause::Other) }
+    if outputs.values().all(is_output) { Ok(outputs) } else { Err(TextErrorKind::Other) }
 }
 
-pub(super) fn typed(outputs: &Object) -> Result<Outputs, Vec<Problem>> {
-    let mut reader = Reader { outputs, problems: Vec::new() };
+pub(super) fn typed(outputs: &Object) -> Result<Outputs, Vec<AttributeError>> {
+    let mut reader = Reader { outputs, errors: Vec::new() };
     let typed = reader.all();
     match typed {
-        Some(typed) if reader.problems.is_empty() => Ok(typed),
-        _ => Err(reader.problems),
+        Some(typed) if reader.errors.is_empty() => Ok(typed),
+        _ => Err(reader.errors),
     }
 }
 
 struct Reader<'a> {
     outputs: &'a Object,
-    problems: Vec<Problem>,
+    errors: Vec<AttributeError>,
 }
 
 impl<'a> Reader<'a> {
-    /// Everything, or nothing; the reasons are in `problems`. Each part is read before any is given up, so
-    /// that all problems are found.
+    /// Returns all outputs, or `None` with the reasons in `errors`. Each part is read before any is given up, so that all
+    /// errors are found.
     fn all(&mut self) -> Option<Outputs> {
         let (app, bootstrap, database) = (self.app(), self.bootstrap(), self.database());
         let (deployment, logs, proxy) = (self.deployment(), self.logs(), self.proxy());
@@ -127,66 +130,70 @@ impl<'a> Reader<'a> {
         })
     }
 
-    /// Every token is signed for a region; where an endpoint's name tells another, all would be refused.
+    /// Checks that an endpoint's name contains the deployment's region: tokens are signed for it, and would all be refused.
     fn compare_regions(&mut self, name: &str, endpoint: &Endpoint, outputs: &Outputs) {
         let region = &outputs.deployment.region;
         if let Some(own) = Region::from_rds_host(&endpoint.host().to_string())
             && own != *region
         {
-            let reason = format!("it lies in {own} by its name, but deployment.region is {region}");
-            self.problems.push(Problem { output: name.to_owned(), cause: Cause::Value { reason } });
+            let reason = format!("it is in {own}, but deployment.region is {region}");
+            self.errors
+                .push(AttributeError { output: name.to_owned(), kind: AttributeErrorKind::Value { reason } });
         }
     }
 
     fn output(&mut self, name: &'static str) -> Option<Attributes<'_, 'a>> {
         let Some(output) = self.outputs.get(name) else {
-            return self.report(name.to_owned(), Cause::Missing);
+            return self.report(name.to_owned(), AttributeErrorKind::Missing);
         };
         if output["sensitive"] != Value::Bool(false) {
-            return self.report(name.to_owned(), Cause::Sensitive);
+            return self.report(name.to_owned(), AttributeErrorKind::Sensitive);
         }
         match output.get("value") {
             Some(Value::Object(attributes)) => {
-                Some(Attributes { name, attributes, problems: &mut self.problems })
+                Some(Attributes { name, attributes, errors: &mut self.errors })
             }
-            None => self.report(name.to_owned(), Cause::Missing),
-            Some(other) => {
-                self.report(name.to_owned(), Cause::Type { expected: "an object", found: kind(other) })
-            }
+            None => self.report(name.to_owned(), AttributeErrorKind::Missing),
+            Some(other) => self.report(
+                name.to_owned(),
+                AttributeErrorKind::Type { expected: "an object", found: kind(other) },
+            ),
         }
     }
 
-    fn report<T>(&mut self, output: String, cause: Cause) -> Option<T> {
-        self.problems.push(Problem { output, cause });
+    fn report<T>(&mut self, output: String, kind: AttributeErrorKind) -> Option<T> {
+        self.errors.push(AttributeError { output, kind });
         None
     }
 }
 
-/// The attributes of one output. Reading one reports what is wrong with it.
+/// The attributes of an output. Reading one reports its errors.
 struct Attributes<'r, 'a> {
     name: &'static str,
     attributes: &'a Object,
-    problems: &'r mut Vec<Problem>,
+    errors: &'r mut Vec<AttributeError>,
 }
 
 impl Attributes<'_, '_> {
-    fn report<T>(&mut self, attribute: &str, cause: Cause) -> Option<T> {
-        self.problems.push(Problem { output: format!("{}.{attribute}", self.name), cause });
+    fn report<T>(&mut self, attribute: &str, kind: AttributeErrorKind) -> Option<T> {
+        self.errors.push(AttributeError { output: format!("{}.{attribute}", self.name), kind });
         None
     }
 
     fn refuse<T>(&mut self, attribute: &str, reason: String) -> Option<T> {
-        self.report(attribute, Cause::Value { reason })
+        self.report(attribute, AttributeErrorKind::Value { reason })
     }
 
     fn text(&mut self, attribute: &str) -> Option<String> {
         match self.attributes.get(attribute) {
-            None => self.report(attribute, Cause::Missing),
+            None => self.report(attribute, AttributeErrorKind::Missing),
             Some(Value::String(text)) if text.is_empty() => {
                 self.refuse(attribute, "it is empty: run `terraform apply`".to_owned())
             }
             Some(Value::String(text)) => Some(text.clone()),
-            Some(other) => self.report(attribute, Cause::Type { expected: "a string", found: kind(other) }),
+            Some(other) => {
+                self.report(attribute, AttributeErrorKind::Type { expected: "a string", found: kind(other) })
+            }
         }
     }
 
@@ -198,26 +205,28 @@ impl Attributes<'_, '_> {
         }
     }
 
-    /// The engine. Stacks older than this output have MySQL.
+    /// Returns the engine. Stacks older than this output have MySQL.
     fn engine(&mut self) -> Option<Engine> {
         if self.attributes.contains_key("engine") { self.value("engine") } else { Some(Engine::default()) }
     }
 
-    /// The number of a port.
+    /// Returns a port number.
     fn port(&mut self, attribute: &str) -> Option<u16> {
         match self.attributes.get(attribute) {
-            None => self.report(attribute, Cause::Missing),
+            None => self.report(attribute, AttributeErrorKind::Missing),
             Some(Value::Number(number)) => {
                 match number.as_u64().and_then(|port| u16::try_from(port).ok()).filter(|port| *port > 0) {
                     Some(port) => Some(port),
                     None => self.refuse(attribute, format!("{number} is not a port: expected 1 to 65535")),
                 }
             }
-            Some(other) => self.report(attribute, Cause::Type { expected: "a number", found: kind(other) }),
+            Some(other) => {
+                self.report(attribute, AttributeErrorKind::Type { expected: "a number", found: kind(other) })
+            }
         }
     }
 
-    /// `endpoint` and `port`, which belong together.
+    /// Returns the endpoint from `endpoint` and `port`.
     fn endpoint(&mut self) -> Option<Endpoint> {
         let host = self.value::<Host>("endpoint");
         let port = self.port("port");
@@ -231,7 +240,7 @@ impl Attributes<'_, '_> {
         }
         let expected: Vec<_> = kinds.iter().map(|kind| format!("{}…", kind.prefix())).collect();
         let expected = expected.join(" or ");
-        self.refuse("resource_id", format!("{id} names something else: expected {expected}"))
+        self.refuse("resource_id", format!("{id} is the id of another kind of resource: expected {expected}"))
     }
 
     fn secret_arn(&mut self, attribute: &str) -> Option<SecretId> {

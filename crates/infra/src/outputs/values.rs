@@ -1,27 +1,23 @@
-//! Values that only outputs have, checked once.
+//! Validated values of outputs.
 
 use std::fmt;
 use std::str::FromStr;
 
-/// A text is not what its output must be.
+/// The error of an invalid value.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{given:?} {reason}")]
 #[non_exhaustive]
 pub struct ValueError {
-    /// The text as given.
+    /// The given text.
     pub given: String,
-    /// What is wrong with it, and what is expected.
+    /// The reason and the expected value.
     pub reason: &'static str,
 }
 
-/// How a proxy logs in to its database.
+/// The authentication of a proxy to its database.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[expect(
-    clippy::exhaustive_enums,
-    reason = "RDS Proxy has two ways, and a third must be decided on everywhere"
-)]
 pub enum Authentication {
-    /// By a token of its own role, as the same user (end-to-end IAM).
+    /// With a token of the proxy's role, as the same user (end-to-end IAM).
     Iam,
     /// With the password of a linked secret.
     Secret,
@@ -48,7 +44,7 @@ impl fmt::Display for Authentication {
     }
 }
 
-/// The name of a parameter in Parameter Store, or the path that several begin with.
+/// The name of a parameter in Parameter Store, or the common path of several.
 ///
 /// ```
 /// use rds_iam_infra::outputs::ParameterPath;
@@ -60,7 +56,7 @@ impl fmt::Display for Authentication {
 pub struct ParameterPath(String);
 
 impl ParameterPath {
-    /// The text.
+    /// Returns the path.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -69,21 +65,21 @@ impl ParameterPath {
 impl FromStr for ParameterPath {
     type Err = ValueError;
 
-    /// As `PutParameter` of the Systems Manager API reference has it.
+    /// Parses a path by the rules of `PutParameter` in the Systems Manager API reference.
     fn from_str(text: &str) -> Result<Self, ValueError> {
         let allowed = |c: char| c.is_ascii_alphanumeric() || "/_.-".contains(c);
         let levels = || text.split('/').skip(1);
-        let taken = |level: &str| {
+        let is_reserved = |level: &str| {
             let level = level.to_ascii_lowercase();
             level.starts_with("aws") || level.starts_with("ssm")
         };
         let reason = if !text.starts_with('/') || !text.chars().all(allowed) || levels().any(str::is_empty) {
-            "is not the path of a parameter: expected one such as /dev/database, of letters, digits and /_.-, \
-             with a / at its beginning and none at its end"
-        } else if levels().next().is_some_and(taken) {
-            "is not a path that parameters may have: names that begin with aws or ssm are AWS's own"
+            "is not a parameter path: expected one such as /dev/database, of letters, digits and /_.-, starting with / and \
+             not ending with /"
+        } else if levels().next().is_some_and(is_reserved) {
+            "is not an allowed parameter path: names that start with aws or ssm are reserved by AWS"
         } else if levels().count() > 14 || text.len() > 900 {
-            "is too long for the path of a parameter: AWS takes 15 levels and 1011 characters in all"
+            "is too long for a parameter path: AWS allows 15 levels and 1011 characters in total"
         } else {
             return Ok(Self(text.to_owned()));
         };

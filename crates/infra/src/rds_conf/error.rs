@@ -1,9 +1,9 @@
-//! What can be wrong with an `rds.conf`, and what to do about it.
+//! Errors of `rds.conf`, with their fixes.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-/// Why there is no configuration, or why it was not written. Each is for a person to mend.
+/// A configuration was not read or written. An operator must fix the cause; retrying does not help.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RdsConfError {
@@ -12,51 +12,50 @@ pub enum RdsConfError {
     Read {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: std::io::Error,
     },
-    /// The text is not a configuration. It says so without the values of keys, which might be secrets
-    /// that do not belong there.
-    #[error("{}", list(path.as_deref(), problems))]
+    /// The text is not a valid configuration. The error contains no values of keys, which might be misplaced secrets.
+    #[error("{}", list(path.as_deref(), errors))]
     Invalid {
-        /// The file, where there is one.
+        /// The file, if the text was read from one.
         path: Option<PathBuf>,
-        /// Everything that is wrong, in the order of the lines; what is missing comes last.
-        problems: Vec<Problem>,
+        /// All errors, by line; missing keys are last.
+        errors: Vec<EntryError>,
     },
-    /// The file could not be written; what was there before is still there.
+    /// The file could not be written; its old content is unchanged.
     #[error("cannot write {}; its folder must exist and this program must be allowed to write there", path.display())]
     Write {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: std::io::Error,
     },
 }
 
-fn list(path: Option<&Path>, problems: &[Problem]) -> String {
+fn list(path: Option<&Path>, errors: &[EntryError]) -> String {
     let name = path.map_or("rds.conf".into(), Path::to_string_lossy);
-    let count = match problems.len() {
+    let count = match errors.len() {
         1 => "1 problem".to_owned(),
         n => format!("{n} problems"),
     };
-    let lines: Vec<_> = problems.iter().map(|problem| format!("\n  {problem}")).collect();
+    let lines: Vec<_> = errors.iter().map(|error| format!("\n  {error}")).collect();
     format!("{name} has {count}:{}", lines.concat())
 }
 
-/// One thing that is wrong.
+/// The error of a line or key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Problem {
-    /// The line, counted from 1; none for what is missing.
+pub struct EntryError {
+    /// The line, counted from 1; `None` for a missing key.
     pub line: Option<usize>,
-    /// The key, where the line has one.
+    /// The key, if the line has one.
     pub key: Option<String>,
-    /// What is wrong.
-    pub cause: Cause,
+    /// The kind of error.
+    pub kind: EntryErrorKind,
 }
 
-impl fmt::Display for Problem {
+impl fmt::Display for EntryError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (self.line, &self.key) {
             (Some(line), Some(key)) => write!(f, "line {line}: {key}")?,
@@ -64,45 +63,45 @@ impl fmt::Display for Problem {
             (None, Some(key)) => f.write_str(key)?,
             (None, None) => f.write_str("the file")?,
         }
-        let separator = if matches!(self.cause, Cause::Value { .. }) { ": " } else { " " };
-        write!(f, "{separator}{}", self.cause)
+        let separator = if matches!(self.kind, EntryErrorKind::Value { .. }) { ": " } else { " " };
+        write!(f, "{separator}{}", self.kind)
     }
 }
 
-/// What is wrong with a line, or with a key. `Display` goes on from the name of either.
+/// The kind of an [`EntryError`]. `Display` continues the name of the line or key.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub enum Cause {
+pub enum EntryErrorKind {
     /// Neither blank, nor a comment, nor an assignment.
-    #[error("is neither an assignment nor a comment: write KEY=\"value\", or # first")]
+    #[error("is neither an assignment nor a comment: write KEY=\"value\", or start the line with #")]
     NotAssignment,
     /// A shell's `export`.
-    #[error("begins with `export`: write KEY=\"value\" alone, the file is not run by a shell")]
+    #[error("starts with `export`: write only KEY=\"value\", because no shell runs the file")]
     Export,
     /// Spaces around `=`.
-    #[error("has a space beside the `=`: write KEY=\"value\"")]
+    #[error("has a space next to the `=`: write KEY=\"value\"")]
     Space,
     /// No double quote after `=`.
     #[error("has no double quote after the `=`: write KEY=\"value\"")]
     Unquoted,
     /// No closing quote.
-    #[error("lacks its closing quote: write KEY=\"value\" on one line")]
+    #[error("has no closing quote: write KEY=\"value\" on one line")]
     Unclosed,
     /// Text after the closing quote.
     #[error(
-        "has text after the closing quote: write a quote inside the value as \\\", and a comment after # and a space"
+        "has text after the closing quote: write a quote inside the value as \\\", and a comment after a space and #"
     )]
     Trailing,
-    /// A `\` before something that needs none.
-    #[error("has \\{}, which is not an escape: a backslash is written \\\\, and only \" \\ $ ` take one before them", _0.escape_debug())]
+    /// An invalid escape.
+    #[error("has \\{}, which is not an escape: write a backslash as \\\\; the other escapes are \\\" \\$ \\`", _0.escape_debug())]
     Escape(char),
     /// `$` or a backtick.
     #[error(
-        "has a {0}, but nothing is substituted here: write the value itself, or \\{0} where that character is meant"
+        "has a {0}, but nothing is substituted here: write the value itself, or \\{0} for that character"
     )]
     Substitution(char),
     /// A byte-order mark.
-    #[error("begins with a byte-order mark: save the file as UTF-8 without one")]
+    #[error("starts with a byte-order mark: save the file as UTF-8 without one")]
     ByteOrderMark,
     /// A carriage return.
     #[error("ends in a carriage return: save the file with Unix line endings (LF)")]
@@ -117,51 +116,51 @@ pub enum Cause {
         super::KEYS.map(|key| key.name).join(", ")
     )]
     Unknown {
-        /// The key that was meant, where case alone differs.
+        /// The key that differs only in case.
         suggestion: Option<&'static str>,
     },
-    /// Set twice.
-    #[error("is set on line {first} already: remove one of the two")]
+    /// Set more than once.
+    #[error("is already set on line {first}: remove one of the two")]
     Repeated {
-        /// Where it was set first.
+        /// The first line that sets it.
         first: usize,
     },
-    /// Set to nothing.
-    #[error("is empty: give it a value, such as \"{example}\"{}", if *required { "" } else { ", or remove the line" })]
+    /// Set to an empty value.
+    #[error("is empty: set a value, such as \"{example}\"{}", if *required { "" } else { ", or remove the line" })]
     Empty {
-        /// A value it might have.
+        /// An example value.
         example: &'static str,
-        /// Whether it can be left out.
+        /// Whether the key is required.
         required: bool,
     },
-    /// Required and not there.
+    /// A required key is missing.
     #[error("is missing: add a line such as {key}=\"{example}\"")]
     Missing {
         /// The key.
         key: &'static str,
-        /// A value it might have.
+        /// An example value.
         example: &'static str,
     },
-    /// Not what the key takes.
+    /// The value is invalid.
     #[error("{reason}")]
     Value {
-        /// What is wrong with it and what to write.
+        /// The reason and the fix.
         reason: String,
     },
     /// `RDS_ENDPOINT` and `RDS_PORT` contradict each other.
-    #[error("says {port}, but RDS_ENDPOINT says {endpoint}: keep one of the two")]
+    #[error("is {port}, but the port of RDS_ENDPOINT is {endpoint}: keep one of the two")]
     PortsDiffer {
-        /// From `RDS_PORT`.
+        /// The port of `RDS_PORT`.
         port: u16,
-        /// From `RDS_ENDPOINT`.
+        /// The port of `RDS_ENDPOINT`.
         endpoint: u16,
     },
-    /// The endpoint's name has another region in it; every token would be refused.
-    #[error("says {region}, but RDS_ENDPOINT lies in {endpoint} by its name: write {endpoint}")]
+    /// The endpoint's name contains another region; every token would be refused.
+    #[error("is {region}, but the endpoint is in {endpoint}; set REGION={endpoint}")]
     RegionsDiffer {
-        /// From `REGION`.
+        /// The value of `REGION`.
         region: String,
-        /// From the endpoint's name.
+        /// The region in the endpoint's name.
         endpoint: String,
     },
 }

@@ -1,15 +1,14 @@
-//! `rds.conf`: the few facts of a deployment that its programs need, as `KEY="value"` lines.
+//! `rds.conf`: the settings of a deployment that its programs need, as `KEY="value"` lines.
 //!
-//! The pipeline writes it from Terraform's outputs; bootstrap and people read it. It holds no secret, only
-//! the name of one. It is parsed, never run by a shell, and strictly: whatever is not understood is an
-//! error that names file, line and key, and all of them are reported at once.
+//! The pipeline writes it from Terraform's outputs; bootstrap and operators read it. It contains no secret, only
+//! the name of one. It is parsed strictly, never run by a shell: an invalid line is an error with file, line and key, and
+//! all errors are reported at once.
 //!
 //! # Format
 //! UTF-8 lines ending in a line feed. A line is blank, a comment (`#` first), or `KEY="value"` with no
-//! space around `=`, where spaces, tabs and a `# comment` may follow. Between the quotes every character
-//! stands for itself, but: a `"`, `\`, `$` or backtick is written with a `\` before it, `\` before
-//! anything else is an error, and control characters are not allowed. So a file means the same here as it
-//! would to a shell.
+//! space around `=`, where spaces, tabs and a `# comment` may follow. Between the quotes, `"`, `\`, `$` and
+//! backtick are escaped with a `\`; any other escape is an error, and control characters are not allowed. So a file has
+//! the same meaning here as in a shell.
 //!
 //! [`KEYS`] lists the keys.
 
@@ -29,23 +28,23 @@ use crate::arn::{AccountId, RdsDbArn, RdsDbArnError, ResourceId};
 use rds_iam_report::file;
 use rds_iam_roots::{Roots, TrustError};
 
-pub use error::{Cause, Problem, RdsConfError};
+pub use error::{EntryError, EntryErrorKind, RdsConfError};
 pub use values::{CaBundle, DatabaseName, SecretId, ValueError};
 
-/// The largest file that is read: 64 KiB, a hundred times what the keys take.
+/// The maximum size of a file: 64 KiB, a hundred times the size of all keys.
 const MAX_BYTES: u64 = 64 * 1024;
 
-/// What a key means; for help texts, and for the comments of a written file.
+/// A key with its description, for help texts and the comments of a written file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Key {
-    /// Its name.
+    /// The key's name.
     pub name: &'static str,
-    /// Whether a file without it is refused.
+    /// Whether the key is required.
     pub required: bool,
-    /// What it says, in one line.
+    /// The description, in one line.
     pub meaning: &'static str,
-    /// A value it might have.
+    /// An example value.
     pub example: &'static str,
 }
 
@@ -58,25 +57,21 @@ const ENGINE: Key = Key {
 const RDS_ENDPOINT: Key = Key {
     name: "RDS_ENDPOINT",
     required: true,
-    meaning: "Host name that the database or proxy has on AWS, never an alias of it; tokens are signed for it. `host:port` also works.",
+    meaning: "AWS host name of the database or proxy, never an alias; tokens are signed for it. `host:port` also works.",
     example: "orders.c0ffee.eu-west-1.rds.amazonaws.com",
 };
 const RDS_PORT: Key = Key {
     name: "RDS_PORT",
     required: false,
-    meaning: "Port of that endpoint; by default the engine's own, 3306 for mysql.",
+    meaning: "Port of the endpoint; default: the engine's, 3306 for mysql.",
     example: "3306",
 };
-const REGION: Key = Key {
-    name: "REGION",
-    required: true,
-    meaning: "AWS region that the endpoint lies in.",
-    example: "eu-west-1",
-};
+const REGION: Key =
+    Key { name: "REGION", required: true, meaning: "AWS region of the endpoint.", example: "eu-west-1" };
 const MASTER_SECRET_NAME: Key = Key {
     name: "MASTER_SECRET_NAME",
     required: true,
-    meaning: "Name or ARN, in Secrets Manager, of the master user's secret; only bootstrap reads it.",
+    meaning: "Name or ARN of the master user's secret in Secrets Manager; only bootstrap reads it.",
     example: "orders/master",
 };
 const DB_NAME: Key = Key {
@@ -88,35 +83,35 @@ const DB_NAME: Key = Key {
 const IAM_ADMIN_USER: Key = Key {
     name: "IAM_ADMIN_USER",
     required: true,
-    meaning: "Database user that bootstrap creates and then works as, by IAM; never the master user.",
+    meaning: "Database user that bootstrap creates and then uses, with IAM; never the master user.",
     example: "iam_admin",
 };
 const RDS_DIAL: Key = Key {
     name: "RDS_DIAL",
     required: false,
-    meaning: "host:port to connect to where it is not the endpoint: the near end of a tunnel, or this machine. TLS still verifies the endpoint.",
+    meaning: "host:port to connect to instead of the endpoint, such as the local end of a tunnel. TLS still verifies the endpoint.",
     example: "localhost:13306",
 };
 const RDS_CA_BUNDLE: Key = Key {
     name: "RDS_CA_BUNDLE",
     required: false,
-    meaning: "PEM file of trust roots that replace the shipped ones.",
+    meaning: "PEM file with trust roots that replace the bundled ones.",
     example: "/etc/ssl/rds/global-bundle.pem",
 };
 const RDS_RESOURCE_ID: Key = Key {
     name: "RDS_RESOURCE_ID",
     required: false,
-    meaning: "Resource id (db-…, cluster-… or prx-…) of what the endpoint names; completes the policy in hints.",
+    meaning: "Resource id (db-…, cluster-… or prx-…) of the endpoint; completes the policy in error messages.",
     example: "prx-0a1b2c3d4e5f67890",
 };
 const AWS_ACCOUNT_ID: Key = Key {
     name: "AWS_ACCOUNT_ID",
     required: false,
-    meaning: "AWS account (12 digits) that it lies in; completes the policy in hints.",
+    meaning: "AWS account (12 digits) of the endpoint; completes the policy in error messages.",
     example: "123456789012",
 };
 
-/// Every key, in the order in which a file is written.
+/// All keys, in the order of a written file.
 pub const KEYS: [Key; 11] = [
     ENGINE,
     RDS_ENDPOINT,
@@ -137,7 +132,7 @@ pub const KEYS: [Key; 11] = [
 pub struct RdsConf {
     /// `ENGINE`
     pub engine: Engine,
-    /// `RDS_ENDPOINT` and `RDS_PORT`: what tokens are signed for.
+    /// `RDS_ENDPOINT` and `RDS_PORT`; tokens are signed for it.
     pub endpoint: Endpoint,
     /// `REGION`
     pub region: Region,
@@ -158,7 +153,7 @@ pub struct RdsConf {
 }
 
 impl RdsConf {
-    /// A configuration with the required keys; set the optional fields afterwards.
+    /// Creates a configuration with the required keys; set the optional fields afterwards.
     pub fn new(
         endpoint: Endpoint,
         region: Region,
@@ -180,31 +175,29 @@ impl RdsConf {
         }
     }
 
-    /// Reads a file's text.
+    /// Parses a file's text.
     ///
     /// # Errors
-    /// [`RdsConfError::Invalid`] with every problem found. It is for a person to mend; retrying is no use.
+    /// [`RdsConfError::Invalid`] with all errors. An operator must fix the text; retrying does not help.
     pub fn parse(text: &str) -> Result<Self, RdsConfError> {
-        parse::parse(text).map_err(|problems| RdsConfError::Invalid { path: None, problems })
+        parse::parse(text).map_err(|errors| RdsConfError::Invalid { path: None, errors })
     }
 
     /// Reads a file.
     ///
     /// # Errors
-    /// Where it cannot be read, is not UTF-8, or is invalid; each error names the file.
+    /// If it cannot be read, is not UTF-8, or is invalid; each error names the file.
     pub fn read(path: &Path) -> Result<Self, RdsConfError> {
         let text = file::read_text(path, MAX_BYTES)
             .map_err(|source| RdsConfError::Read { path: path.to_owned(), source })?;
-        parse::parse(&text)
-            .map_err(|problems| RdsConfError::Invalid { path: Some(path.to_owned()), problems })
+        parse::parse(&text).map_err(|errors| RdsConfError::Invalid { path: Some(path.to_owned()), errors })
     }
 
-    /// Writes a file, in one step: whoever reads it meanwhile sees the old text or the new one, and a
-    /// failure leaves the old one. A symbolic link to a file is replaced by a file; a device or a pipe takes the
-    /// text as it comes.
+    /// Writes a file atomically: a concurrent reader gets the old text or the new one, and a failure keeps the old one.
+    /// A symbolic link to a file is replaced by a file; a device or pipe is written to directly.
     ///
     /// # Errors
-    /// Where the folder does not take the file, or it is a folder itself.
+    /// If the folder is not writable, or `path` is a folder.
     pub fn write(&self, path: &Path) -> Result<(), RdsConfError> {
         file::replace(path, &self.to_string())
             .map_err(|source| RdsConfError::Write { path: path.to_owned(), source })
@@ -215,11 +208,11 @@ impl RdsConf {
         self.dial.as_ref().unwrap_or(&self.endpoint)
     }
 
-    /// The trust roots: those of `RDS_CA_BUNDLE`, or else all that ship with the program.
+    /// Returns the trust roots: those of `RDS_CA_BUNDLE`, or else the bundled ones.
     ///
     /// # Errors
-    /// Where `RDS_CA_BUNDLE` gives none that are valid at `now`, or is not set and the bundled ones do not cover the
-    /// region ([`Roots::bundled_for`]).
+    /// If `RDS_CA_BUNDLE` has none that are valid at `now`, or is not set and the bundled ones do not cover the region
+    /// ([`Roots::bundled_for`]).
     pub fn roots(&self, now: SystemTime) -> Result<Cow<'static, Roots>, TrustError> {
         match &self.ca_bundle {
             Some(bundle) => Roots::read(Path::new(bundle.as_str()), now).map(Cow::Owned),
@@ -227,11 +220,11 @@ impl RdsConf {
         }
     }
 
-    /// The ARN that a caller needs `rds-db:connect` on to log in as `user`, where the file names the
-    /// resource and the account.
+    /// Returns the ARN on which a caller needs `rds-db:connect` to log in as `user`; `None` unless the file has the
+    /// resource id and the account.
     ///
     /// # Errors
-    /// Where the user's name cannot stand in an ARN.
+    /// If the user's name can't be part of an ARN.
     pub fn arn(&self, user: &DbUser) -> Result<Option<RdsDbArn>, RdsDbArnError> {
         let (Some(account), Some(resource)) = (&self.account_id, &self.resource_id) else { return Ok(None) };
         RdsDbArn::new(self.region.clone(), account.clone(), resource.clone(), user.clone()).map(Some)
@@ -257,8 +250,8 @@ impl RdsConf {
 impl fmt::Display for RdsConf {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(
-            "# What the programs of this deployment need to reach its database. No secrets belong here.\n\
-             # KEY=\"value\" lines, parsed, never run by a shell; write \\\" \\\\ \\$ \\` for \" \\ $ `.\n",
+            "# The settings that this deployment's programs need to reach its database. Do not put secrets here.\n\
+             # KEY=\"value\" lines, parsed and never run by a shell; write \\\" \\\\ \\$ \\` for \" \\ $ `.\n",
         )?;
         for (key, value) in self.entries() {
             writeln!(f, "\n# {}", key.meaning)?;

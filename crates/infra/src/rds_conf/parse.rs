@@ -1,4 +1,4 @@
-//! From text to [`RdsConf`]: first the lines, then the values, then what they say together.
+//! The parser of [`RdsConf`]: first lines, then values, then checks across values.
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
@@ -9,30 +9,30 @@ use rds_iam_token::{Endpoint, EndpointError, Region};
 use crate::Engine;
 
 use super::{
-    AWS_ACCOUNT_ID, Cause, DB_NAME, ENGINE, IAM_ADMIN_USER, KEYS, Key, MASTER_SECRET_NAME, Problem,
-    RDS_CA_BUNDLE, RDS_DIAL, RDS_ENDPOINT, RDS_PORT, RDS_RESOURCE_ID, REGION, RdsConf,
+    AWS_ACCOUNT_ID, DB_NAME, ENGINE, EntryError, EntryErrorKind, IAM_ADMIN_USER, KEYS, Key,
+    MASTER_SECRET_NAME, RDS_CA_BUNDLE, RDS_DIAL, RDS_ENDPOINT, RDS_PORT, RDS_RESOURCE_ID, REGION, RdsConf,
 };
 
-pub(super) fn parse(text: &str) -> Result<RdsConf, Vec<Problem>> {
+pub(super) fn parse(text: &str) -> Result<RdsConf, Vec<EntryError>> {
     let mut reader = Reader::default();
     let marked = text.strip_prefix('\u{feff}');
     if marked.is_some() {
-        reader.report(Some(1), None, Cause::ByteOrderMark);
+        reader.report(Some(1), None, EntryErrorKind::ByteOrderMark);
     }
     for (index, line) in marked.unwrap_or(text).split('\n').enumerate() {
         reader.line(index + 1, line);
     }
     let conf = reader.conf();
-    let mut problems = reader.problems;
-    // What is missing has no line, and goes last.
-    problems.sort_by_key(|problem| problem.line.unwrap_or(usize::MAX));
+    let mut errors = reader.errors;
+    // A missing key has no line and sorts last.
+    errors.sort_by_key(|error| error.line.unwrap_or(usize::MAX));
     match conf {
-        Some(conf) if problems.is_empty() => Ok(conf),
-        _ => Err(problems),
+        Some(conf) if errors.is_empty() => Ok(conf),
+        _ => Err(errors),
     }
 }
 
-/// Writes a value as it stands between the quotes.
+/// Escapes a value for use between the quotes.
 pub(super) fn escape(value: &str) -> String {
     let mut escaped = String::with_capacity(value.len());
     for c in value.chars() {
@@ -44,65 +44,66 @@ pub(super) fn escape(value: &str) -> String {
     escaped
 }
 
-/// What a shell gives a meaning between double quotes.
+/// The characters that are special to a shell between double quotes.
 const ESCAPED: [char; 4] = ['"', '\\', '$', '`'];
 
 #[derive(Default)]
 struct Reader {
-    /// Per key that was met: the line, and its value where that could be read.
-    met: BTreeMap<&'static str, (usize, Option<String>)>,
-    problems: Vec<Problem>,
+    /// The line of each key that was found, and its value if that is valid.
+    found: BTreeMap<&'static str, (usize, Option<String>)>,
+    errors: Vec<EntryError>,
     carriage_return: bool,
 }
 
 impl Reader {
-    fn report(&mut self, line: Option<usize>, key: Option<&str>, cause: Cause) {
-        self.problems.push(Problem { line, key: key.map(str::to_owned), cause });
+    fn report(&mut self, line: Option<usize>, key: Option<&str>, kind: EntryErrorKind) {
+        self.errors.push(EntryError { line, key: key.map(str::to_owned), kind });
     }
 
     fn line(&mut self, number: usize, line: &str) {
         let unix = line.strip_suffix('\r').unwrap_or(line);
         if unix.len() < line.len() && !self.carriage_return {
-            // Said once: a file with Windows line endings has one on each line.
+            // Reported once: a file with Windows line endings has one on each line.
             self.carriage_return = true;
-            self.report(Some(number), None, Cause::CarriageReturn);
+            self.report(Some(number), None, EntryErrorKind::CarriageReturn);
         }
         let line = unix.trim_matches([' ', '\t']);
         let control = line.chars().find(|c| c.is_control() && *c != '\t');
         if control.is_none() && (line.is_empty() || line.starts_with('#')) {
             return;
         }
-        let (name, value) = match control.map(Cause::ControlCharacter).map_or_else(|| assignment(line), Err) {
-            Ok(assignment) => assignment,
-            Err(cause) => return self.broken_line(number, line, cause),
-        };
+        let (name, value) =
+            match control.map(EntryErrorKind::ControlCharacter).map_or_else(|| assignment(line), Err) {
+                Ok(assignment) => assignment,
+                Err(kind) => return self.broken_line(number, line, kind),
+            };
         let Some(key) = KEYS.into_iter().find(|key| key.name == name) else {
             let similar = KEYS.into_iter().find(|key| key.name.eq_ignore_ascii_case(name));
-            let cause = Cause::Unknown { suggestion: similar.map(|key| key.name) };
-            return self.report(Some(number), Some(name), cause);
+            let kind = EntryErrorKind::Unknown { suggestion: similar.map(|key| key.name) };
+            return self.report(Some(number), Some(name), kind);
         };
-        if let Some((first, _)) = self.met.get(key.name) {
-            let cause = Cause::Repeated { first: *first };
-            return self.report(Some(number), Some(name), cause);
+        if let Some((first, _)) = self.found.get(key.name) {
+            let kind = EntryErrorKind::Repeated { first: *first };
+            return self.report(Some(number), Some(name), kind);
         }
         let value = match value {
             Ok(value) if value.is_empty() => {
-                Err(Cause::Empty { example: key.example, required: key.required })
+                Err(EntryErrorKind::Empty { example: key.example, required: key.required })
             }
             other => other,
         };
-        let value = value.map_err(|cause| self.report(Some(number), Some(name), cause)).ok();
-        self.met.insert(key.name, (number, value));
+        let value = value.map_err(|kind| self.report(Some(number), Some(name), kind)).ok();
+        self.found.insert(key.name, (number, value));
     }
 
-    /// Reports a line of which nothing is taken. A key that it seems to set is not missing too.
-    fn broken_line(&mut self, number: usize, line: &str, cause: Cause) {
+    /// Reports an unusable line. A key that it seems to set is not reported as missing too.
+    fn broken_line(&mut self, number: usize, line: &str, kind: EntryErrorKind) {
         let start = line.split(['=', '"']).next().unwrap_or(line);
         if let Some(key) = KEYS.into_iter().find(|key| start.split([' ', '\t']).any(|word| word == key.name))
         {
-            self.met.entry(key.name).or_insert((number, None));
+            self.found.entry(key.name).or_insert((number, None));
         }
-        self.report(Some(number), None, cause);
+        self.report(Some(number), None, kind);
     }
 
     fn conf(&mut self) -> Option<RdsConf> {
@@ -126,21 +127,21 @@ impl Reader {
     }
 
     fn required<T: FromStr<Err: Display>>(&mut self, key: Key) -> Option<T> {
-        if !self.met.contains_key(key.name) {
-            let cause = Cause::Missing { key: key.name, example: key.example };
-            self.report(None, Some(key.name), cause);
+        if !self.found.contains_key(key.name) {
+            let kind = EntryErrorKind::Missing { key: key.name, example: key.example };
+            self.report(None, Some(key.name), kind);
         }
         self.optional(key)
     }
 
     fn optional<T: FromStr<Err: Display>>(&mut self, key: Key) -> Option<T> {
-        let (line, value) = self.met.get(key.name)?;
+        let (line, value) = self.found.get(key.name)?;
         let line = *line;
         match value.as_ref()?.parse() {
             Ok(value) => Some(value),
             Err(error) => {
                 let reason = format!("{error}");
-                self.report(Some(line), Some(key.name), Cause::Value { reason });
+                self.report(Some(line), Some(key.name), EntryErrorKind::Value { reason });
                 None
             }
         }
@@ -150,38 +151,39 @@ impl Reader {
         if let (Some(own), Some(Port(port))) = (address.port, port)
             && own != port
         {
-            let line = self.met.get(RDS_PORT.name).map(|(line, _)| *line);
-            self.report(line, Some(RDS_PORT.name), Cause::PortsDiffer { port, endpoint: own });
+            let line = self.found.get(RDS_PORT.name).map(|(line, _)| *line);
+            self.report(line, Some(RDS_PORT.name), EntryErrorKind::PortsDiffer { port, endpoint: own });
         }
         let port = address.port.or(port.map(|Port(port)| port)).unwrap_or(engine.default_port());
-        Endpoint::new(&address.host, port).expect("both parts were checked when they were read")
+        Endpoint::new(&address.host, port).expect("both parts were checked when they were parsed")
     }
 
     fn compare_regions(&mut self, endpoint: &Endpoint, region: &Region) {
         if let Some(own) = Region::from_rds_host(&endpoint.host().to_string())
             && own != *region
         {
-            let line = self.met.get(REGION.name).map(|(line, _)| *line);
-            let cause = Cause::RegionsDiffer { region: region.to_string(), endpoint: own.to_string() };
-            self.report(line, Some(REGION.name), cause);
+            let line = self.found.get(REGION.name).map(|(line, _)| *line);
+            let kind =
+                EntryErrorKind::RegionsDiffer { region: region.to_string(), endpoint: own.to_string() };
+            self.report(line, Some(REGION.name), kind);
         }
     }
 }
 
-type Assignment<'a> = (&'a str, Result<String, Cause>);
+type Assignment<'a> = (&'a str, Result<String, EntryErrorKind>);
 
-/// Splits a line into its key and the value between the quotes, which may be broken.
-fn assignment(line: &str) -> Result<Assignment<'_>, Cause> {
+/// Splits a line into its key and the value between the quotes, which may be invalid.
+fn assignment(line: &str) -> Result<Assignment<'_>, EntryErrorKind> {
     if line.strip_prefix("export").is_some_and(|rest| rest.starts_with([' ', '\t'])) {
-        return Err(Cause::Export);
+        return Err(EntryErrorKind::Export);
     }
-    let (name, value) = line.split_once('=').ok_or(Cause::NotAssignment)?;
+    let (name, value) = line.split_once('=').ok_or(EntryErrorKind::NotAssignment)?;
     let trimmed = name.trim_end_matches([' ', '\t']);
     if !is_key(trimmed) {
-        return Err(Cause::NotAssignment);
+        return Err(EntryErrorKind::NotAssignment);
     }
     if trimmed != name || value.starts_with([' ', '\t']) {
-        return Ok((trimmed, Err(Cause::Space)));
+        return Ok((trimmed, Err(EntryErrorKind::Space)));
     }
     Ok((name, quoted(value)))
 }
@@ -191,31 +193,31 @@ fn is_key(name: &str) -> bool {
         && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
 }
 
-fn quoted(text: &str) -> Result<String, Cause> {
-    let mut rest = text.strip_prefix('"').ok_or(Cause::Unquoted)?.chars();
+fn quoted(text: &str) -> Result<String, EntryErrorKind> {
+    let mut rest = text.strip_prefix('"').ok_or(EntryErrorKind::Unquoted)?.chars();
     let mut value = String::new();
     loop {
-        match rest.next().ok_or(Cause::Unclosed)? {
+        match rest.next().ok_or(EntryErrorKind::Unclosed)? {
             '"' => break,
-            '\\' => match rest.next().ok_or(Cause::Unclosed)? {
+            '\\' => match rest.next().ok_or(EntryErrorKind::Unclosed)? {
                 c if ESCAPED.contains(&c) => value.push(c),
-                c => return Err(Cause::Escape(c)),
+                c => return Err(EntryErrorKind::Escape(c)),
             },
-            c @ ('$' | '`') => return Err(Cause::Substitution(c)),
-            c if c.is_control() => return Err(Cause::ControlCharacter(c)),
+            c @ ('$' | '`') => return Err(EntryErrorKind::Substitution(c)),
+            c if c.is_control() => return Err(EntryErrorKind::ControlCharacter(c)),
             c => value.push(c),
         }
     }
     let rest = rest.as_str();
     let comment = rest.trim_start_matches([' ', '\t']);
     let ends = comment.is_empty() || (comment.len() < rest.len() && comment.starts_with('#'));
-    if ends { Ok(value) } else { Err(Cause::Trailing) }
+    if ends { Ok(value) } else { Err(EntryErrorKind::Trailing) }
 }
 
-/// The port of an endpoint without one, which its host is checked with and which is dropped.
+/// The port used to check the host of an endpoint without a port; it is dropped afterwards.
 const PLACEHOLDER_PORT: u16 = 1;
 
-/// `RDS_ENDPOINT`: a host, and a port where it has one.
+/// `RDS_ENDPOINT`: a host with an optional port.
 struct Address {
     host: String,
     port: Option<u16>,

@@ -1,14 +1,14 @@
-//! The values that are plain text, checked once.
+//! Validated text values.
 
 use std::fmt;
 use std::str::FromStr;
 
-/// A text is not what its key takes.
+/// The error of an invalid value.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{reason}")]
 #[non_exhaustive]
 pub struct ValueError {
-    /// What is wrong and what to write; never the text itself.
+    /// The reason and the fix, without the value itself.
     pub reason: &'static str,
 }
 
@@ -19,7 +19,7 @@ macro_rules! text_type {
         pub struct $name(String);
 
         impl $name {
-            /// The text.
+            /// Returns the text.
             pub fn as_str(&self) -> &str {
                 &self.0
             }
@@ -30,9 +30,9 @@ macro_rules! text_type {
 
             fn from_str(text: &str) -> Result<Self, Self::Err> {
                 let reason = if text.is_empty() {
-                    Some("empty: give it a value")
+                    Some("empty: set a value")
                 } else if text.chars().any(char::is_control) {
-                    Some("there is a control character: remove it")
+                    Some("it has a control character: remove it")
                 } else {
                     $check(text)
                 };
@@ -54,30 +54,30 @@ text_type! {
 }
 
 text_type! {
-    /// The name of a database: at most 64 characters, as MySQL has it.
+    /// The name of a database: at most 64 characters, MySQL's limit.
     DatabaseName, database_name
 }
 
 text_type! {
-    /// The path of a PEM file with trust roots. A relative one is taken from the working directory.
+    /// The path of a PEM file with trust roots. A relative path starts at the working directory.
     CaBundle, ca_bundle
 }
 
 fn secret_id(text: &str) -> Option<&'static str> {
     if text.starts_with("arn:") && !(text.contains(":secretsmanager:") && text.contains(":secret:")) {
-        return Some("the ARN of something else: give the name or the ARN of a Secrets Manager secret");
+        return Some("not the ARN of a secret: use the name or ARN of a Secrets Manager secret");
     }
     let allowed = |c: char| c.is_ascii_alphanumeric() || "/_+=.@-!:".contains(c);
     let refusal =
-        "not the name of a secret: give the name or ARN that Secrets Manager shows, never the secret itself";
+        "not the name of a secret: use the name or ARN that Secrets Manager shows, never the secret itself";
     (!text.chars().all(allowed)).then_some(refusal)
 }
 
 fn database_name(text: &str) -> Option<&'static str> {
     (text.chars().count() > 64 || text.ends_with(' '))
-        .then_some("not a database name: it may have 64 characters at most, and no space at its end")
+        .then_some("not a database name: at most 64 characters, without a space at the end")
 }
 
 fn ca_bundle(text: &str) -> Option<&'static str> {
-    text.starts_with("-----BEGIN").then_some("a certificate itself: give the path of a PEM file instead")
+    text.starts_with("-----BEGIN").then_some("a certificate itself: use the path of a PEM file")
 }

@@ -53,7 +53,7 @@ async fn a_refused_cached_token_is_replaced_once() {
 #[tokio::test]
 async fn a_refused_fresh_token_is_reported_at_once() {
     let mysql = server().await;
-    mysql.allow_users(["somebody_else"]).unwrap();
+    mysql.allow_users(["another_user"]).unwrap();
     let pool = pool(&mysql, &SkewedClock::default(), mysql.dial(), quiet());
     let error = pool.acquire().await.unwrap_err();
     assert_eq!((error.remedy(), error.number()), (Remedy::Permit, Some(1045)), "{error:?}");

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use rustix::process::{getgid, getuid};
 use serde_json::Value;
+use xshell::{Shell, cmd};
 
 use super::outputs;
 use super::rights::{committed, identity_rights, push_rights, rollout_rights};
@@ -40,8 +41,8 @@ pub(super) const PROXY_AUTH: Stage = Stage {
     exit: 18,
     needs: |context| committed(context, permission_needs(context, |_| Vec::new())),
     actions: |context| {
-        let switch = ["proxy-auth", "--outputs", &outputs::path(context)];
-        Ok(vec![context.program("rds-iam")?.args(switch).into()])
+        let (shell, rds_iam, outputs) = (context.shell()?, context.rds_iam(), outputs::path(context));
+        Ok(vec![context.in_account(cmd!(shell, "{rds_iam} proxy-auth --outputs {outputs}"))?.into()])
     },
 };
 
@@ -69,12 +70,13 @@ pub(super) const ECR_PUSH: Stage = Stage {
         // its record is what the rollout waits for.
         let bootstrap = ("bootstrap", format!("bootstrap-{tag}"), "pushed-bootstrap.json");
         let pushes = context.is_local().then_some(bootstrap).into_iter().chain([("app", tag, "pushed.json")]);
-        let push = context.program("rds-iam")?.args(["image", "push"]);
+        let (shell, rds_iam) = (context.shell()?, context.rds_iam());
         let mut actions = Vec::new();
         for (image, tag, record) in pushes {
             let layout = context.images().join(image);
-            let args = ["--layout", &layout.display().to_string(), "--tag", &tag, "--record"];
-            let push = push.clone().args(args).args([context.file(record).display().to_string()]);
+            let record = context.file(record);
+            let push = cmd!(shell, "{rds_iam} image push --layout {layout} --tag {tag} --record {record}");
+            let push = context.in_account(push)?;
             let what = format!("$ {} --repository <app.repository_url of outputs.json>", push.shown());
             actions.push(Action::new(what, move |io| {
                 let outputs = outputs::read(context)?;
@@ -115,8 +117,9 @@ pub(super) const BOOTSTRAP: Stage = Stage {
     actions: |context| match context.environment()?.kind {
         // Only the function, within the network, can reach the database.
         EnvironmentKind::Aws => {
-            let invoke = ["invoke-bootstrap", "--mode", "apply", "--outputs", &outputs::path(context)];
-            Ok(vec![context.program("rds-iam")?.args(invoke).into()])
+            let (shell, rds_iam, outputs) = (context.shell()?, context.rds_iam(), outputs::path(context));
+            let invoke = cmd!(shell, "{rds_iam} invoke-bootstrap --mode apply --outputs {outputs}");
+            Ok(vec![context.in_account(invoke)?.into()])
         }
         EnvironmentKind::Local => {
             let what = "docker run <bootstrap's image, by digest> --config rds.conf";
@@ -138,10 +141,12 @@ pub(super) const ROLLOUT: Stage = Stage {
     exit: 28,
     needs: |context| committed(context, permission_needs(context, rollout_rights)),
     actions: |context| {
-        let rollout = ["rollout", "--outputs", &outputs::path(context), "--record", &record(context)];
-        let rollout = context.program("rds-iam")?.args(rollout);
+        let (shell, rds_iam) = (context.shell()?, context.rds_iam());
+        let (outputs, record) = (outputs::path(context), record(context));
+        let rollout = cmd!(shell, "{rds_iam} rollout --outputs {outputs} --record {record}");
+        let rollout = context.in_account(rollout)?;
         let rollout = rollout.hint("exit status 3 is a return to the last good image, which serves");
-        let mark_deployed = context.program("rds-iam")?.args(["image", "deployed"]);
+        let mark_deployed = context.in_account(cmd!(shell, "{rds_iam} image deployed"))?;
         let what = format!(
             "$ {} --digest <digest of pushed.json>\n  $ {} --digest <digest of pushed.json>",
             mark_deployed.shown(),
@@ -184,9 +189,10 @@ pub(super) const ROLLBACK: Stage = Stage {
     exit: 29,
     needs: |context| committed(context, permission_needs(context, rollout_rights)),
     actions: |context| {
-        let back =
-            ["rollout", "--previous", "--outputs", &outputs::path(context), "--record", &record(context)];
-        Ok(vec![context.program("rds-iam")?.args(back).into()])
+        let (shell, rds_iam) = (context.shell()?, context.rds_iam());
+        let (outputs, record) = (outputs::path(context), record(context));
+        let back = cmd!(shell, "{rds_iam} rollout --previous --outputs {outputs} --record {record}");
+        Ok(vec![context.in_account(back)?.into()])
     },
 };
 
@@ -225,25 +231,31 @@ fn bootstrap_here(context: &Context<'_>, io: &Io) -> Result<(), Error> {
     );
     let database = outputs::read(context)?.database.identifier;
     let database = local::Database::find(context.workspace, &database)?;
-    let docker = || Cmd::new("docker", &context.workspace.root, engine::CLIENT_HELP);
-    let login = local::folder(context.workspace).join("docker").display().to_string();
-    io.runner.run(&docker().env("DOCKER_CONFIG", login).args(["pull", "--quiet", &image]))?;
+    let shell = context.shell()?;
+    let docker = |cmd: xshell::Cmd<'_>| Cmd::from_xshell(cmd, engine::CLIENT_HELP);
+    let login = local::folder(context.workspace).join("docker");
+    let pull = cmd!(shell, "docker pull --quiet {image}").env("DOCKER_CONFIG", login);
+    io.runner.run(&docker(pull))?;
     let mount = |from: &str, to: &str| format!("--volume={from}:{to}:ro");
     let credentials = local::folder(context.workspace).join("credentials").display().to_string();
-    let mut run = docker().args(["run", "--rm", "--pull=never", "--read-only", "--cap-drop=ALL"]).args([
-        "--security-opt=no-new-privileges",
-        "--network=host",
-        // The account's credentials belong to the user, and no other user can read them.
-        &format!("--user={}:{}", getuid().as_raw(), getgid().as_raw()),
-        &mount(&context.file("rds.conf").display().to_string(), CONF_IN_IMAGE),
-        &mount(&database.ca_file, &database.ca_file),
-        &mount(&credentials, "/etc/rds-iam/credentials"),
-    ]);
-    for (name, value) in local::environment(context)? {
-        let value = if name == "AWS_SHARED_CREDENTIALS_FILE" { "/etc/rds-iam/credentials" } else { &value };
-        run = run.args([format!("--env={name}={value}")]);
-    }
-    Ok(io.runner.run(&run.args([&image, "--config", CONF_IN_IMAGE]))?)
+    let mounts = [
+        mount(&context.file("rds.conf").display().to_string(), CONF_IN_IMAGE),
+        mount(&database.ca_file, &database.ca_file),
+        mount(&credentials, "/etc/rds-iam/credentials"),
+    ];
+    // The account's credentials belong to the user, and no other user can read them.
+    let user = format!("--user={}:{}", getuid().as_raw(), getgid().as_raw());
+    let variables = local::environment(context)?.into_iter().map(|(name, value)| {
+        let value =
+            if name == "AWS_SHARED_CREDENTIALS_FILE" { "/etc/rds-iam/credentials" } else { value.as_str() };
+        format!("--env={name}={value}")
+    });
+    let run = cmd!(
+        shell,
+        "docker run --rm --pull=never --read-only --cap-drop=ALL --security-opt=no-new-privileges --network=host
+         {user} {mounts...} {variables...} {image} --config {CONF_IN_IMAGE}"
+    );
+    Ok(io.runner.run(&docker(run))?)
 }
 
 /// Whether the service serves people.
@@ -252,8 +264,9 @@ fn smoke_service(context: &Context<'_>, io: &Io) -> Result<(), Error> {
         Some(port) => format!("http://127.0.0.1:{port}"),
         None => outputs::read(context)?.app.url,
     };
+    let shell = context.shell()?;
     let get = |path: &str, more: &[&str]| {
-        let curl = curl(context).args(more.iter().copied()).args([format!("{url}{path}")]);
+        let curl = curl(&shell, &format!("{url}{path}"), more);
         io.runner
             .capture(&curl.hint("the service does not answer as it should; its log says why"), ANSWERS_WITHIN)
     };
@@ -279,9 +292,13 @@ fn smoke_service(context: &Context<'_>, io: &Io) -> Result<(), Error> {
 /// The command that asks the service as whom it logs in, with how it is shown. On AWS the route is within reach of the
 /// instance alone, and on this machine at its port.
 fn ask_identity(context: &Context<'_>) -> Result<(String, Cmd), Error> {
+    let shell = context.shell()?;
     let ask = match context.environment()?.management_port() {
-        Some(port) => curl(context).args([format!("http://127.0.0.1:{port}/api/identity")]),
-        None => context.program("rds-iam")?.args(["identity", "--outputs", &outputs::path(context)]),
+        Some(port) => curl(&shell, &format!("http://127.0.0.1:{port}/api/identity"), &[]),
+        None => {
+            let (rds_iam, outputs) = (context.rds_iam(), outputs::path(context));
+            context.in_account(cmd!(shell, "{rds_iam} identity --outputs {outputs}"))?
+        }
     };
     let ask = ask.hint("the service does not say as whom it logs in; its log says why");
     Ok((format!("$ {}", ask.shown()), ask))
@@ -307,7 +324,7 @@ fn smoke_identity(context: &Context<'_>, ask: &Cmd, io: &Io) -> Result<Option<St
     Ok(Some(format!("it serves, as {user}")))
 }
 
-fn curl(context: &Context<'_>) -> Cmd {
-    let args = ["--fail", "--silent", "--show-error", "--max-time", "15"];
-    Cmd::new("curl", &context.workspace.root, "apt-get install curl").args(args)
+fn curl(shell: &Shell, url: &str, more: &[&str]) -> Cmd {
+    let curl = cmd!(shell, "curl --fail --silent --show-error --max-time 15 {more...} {url}");
+    Cmd::from_xshell(curl, "apt-get install curl")
 }

@@ -2,6 +2,8 @@
 
 use std::fs;
 
+use xshell::cmd;
+
 use super::plan;
 use super::rights::{committed, setting_arn};
 use super::terraform::terraform_needs;
@@ -64,8 +66,9 @@ pub(super) const SNAPSHOT: Stage = Stage {
         // RDS accepts letters, digits and hyphens.
         let at = clock::rfc3339(context.now).replace([':', 'T', 'Z'], "-");
         let name = format!("{instance}-final-{}", at.trim_end_matches('-'));
-        let take = ["snapshot", "--instance", &instance, "--name", &name, "--region", &environment.region];
-        let take = context.program("rds-iam")?.args(take);
+        let (shell, rds_iam, region) = (context.shell()?, context.rds_iam(), &environment.region);
+        let take = cmd!(shell, "{rds_iam} snapshot --instance {instance} --name {name} --region {region}");
+        let take = context.in_account(take)?;
         let take = Action::new(format!("$ {}", take.shown()), move |io| {
             // A destruction that stopped half-way decided about the snapshot before it began.
             if !plan::destroys(DATABASE, "destroy", context, io.runner)? {
@@ -113,9 +116,10 @@ pub(super) const DESTROY: Stage = Stage {
             })];
         actions.extend(plan::apply(context, "destroy")?);
         let environment = context.environment()?;
-        let path = environment.settings_path();
-        let delete = ["delete-parameters", "--path", &path, "--region", &environment.region];
-        actions.push(context.program("rds-iam")?.args(delete).into());
+        let (path, region) = (environment.settings_path(), &environment.region);
+        let (shell, rds_iam) = (context.shell()?, context.rds_iam());
+        let delete = cmd!(shell, "{rds_iam} delete-parameters --path {path} --region {region}");
+        actions.push(context.in_account(delete)?.into());
         let left = context.terraform()?.cmd(["state", "list"]);
         actions.push(Action::new(format!("$ {}", left.shown()), move |io| {
             let left = io.runner.ask(&left)?;

@@ -1,5 +1,7 @@
 //! Terraform's stages: plan, apply, outputs and rds.conf.
 
+use xshell::cmd;
+
 use super::outputs;
 use super::plan::{apply, plan};
 use super::rights::{committed, setting_arn};
@@ -65,8 +67,9 @@ pub(super) const APPLY: Stage = Stage {
         let mut actions = init(context)?;
         actions.extend(apply(context, "plan")?);
         actions.extend(read_outputs(context)?);
-        let parameters = ["parameters", "--outputs", &outputs::path(context), "--write"];
-        actions.push(context.program("rds-iam")?.args(parameters).into());
+        let (shell, rds_iam, outputs) = (context.shell()?, context.rds_iam(), outputs::path(context));
+        let write = cmd!(shell, "{rds_iam} parameters --outputs {outputs} --write");
+        actions.push(context.in_account(write)?.into());
         Ok(actions)
     },
 };
@@ -99,8 +102,9 @@ pub(super) const RDS_CONF: Stage = Stage {
     exit: 17,
     needs: |_| Vec::new(),
     actions: |context| {
-        let (outputs, conf) = (outputs::path(context), context.file("rds.conf").display().to_string());
-        let conf = context.program("rds-iam")?.args(["conf", "--outputs", &outputs, "--write", &conf]);
+        let (shell, rds_iam, outputs) = (context.shell()?, context.rds_iam(), outputs::path(context));
+        let file = context.file("rds.conf");
+        let conf = context.in_account(cmd!(shell, "{rds_iam} conf --outputs {outputs} --write {file}"))?;
         if !context.is_local() {
             return Ok(vec![conf.into()]);
         }

@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use serde_json::Value;
+use xshell::cmd;
 
 use super::rights::{committed, push_rights};
 use crate::attestation;
-use crate::context::{Context, Promotion};
+use crate::context::{Context, Promotion, git};
 use crate::environment::Environment;
 use crate::gate_results;
 use crate::need::Need;
@@ -14,7 +15,6 @@ use crate::permissions::permission_needs;
 use crate::stage::{Action, Artifact, Effect, Io, Stage};
 use rds_iam_process::error::Error;
 use rds_iam_process::file;
-use rds_iam_process::runner::Cmd;
 
 /// What an image must have passed.
 pub(crate) const GATES_OF_IMAGES: [&str; 4] = ["validate", "tflint", "checkov", "trivy"];
@@ -78,14 +78,16 @@ fn promote(context: &Context<'_>, io: &Io) -> Result<Option<String>, Error> {
             help: "cargo xtask promote --from A --to B".to_owned(),
         });
     };
-    let infra = |args: &[&str]| Ok::<_, Error>(context.program("rds-iam")?.args(args.iter().copied()));
-    let show = infra(&["image", "show", "--repository", &from.repository(), "--region", &from.region])?;
+    let (shell, rds_iam) = (context.shell()?, context.rds_iam());
     let manifest = context.file("promotion-manifest.json");
-    let show = show.args(["--manifest", &manifest.display().to_string()]);
+    let (repository, region) = (from.repository(), &from.region);
+    let show =
+        cmd!(shell, "{rds_iam} image show --repository {repository} --region {region} --manifest {manifest}");
     let show = match digest {
         Some(digest) => show.args(["--digest", digest]),
         None => show.args(["--parameter", &from.image_parameter()]),
     };
+    let show = context.in_account(show)?;
     let shown = io.runner.capture(&show, SHOWN_WITHIN)?;
     let image: Value = serde_json::from_str(&shown).map_err(Error::answer(&show))?;
     let field = |name: &str| image[name].as_str().unwrap_or_default();
@@ -93,7 +95,7 @@ fn promote(context: &Context<'_>, io: &Io) -> Result<Option<String>, Error> {
     on_main(context, commit, io)?;
     let attested = attestation::repository(context)?;
     if let Some(repository) = &attested {
-        io.runner.run(&attestation::verify(repository, &manifest, commit, context))?;
+        io.runner.run(&attestation::verify(repository, &manifest, commit, context)?)?;
     }
     let place = |name: &str, environment: &Environment| {
         let path = context.file(name);
@@ -106,9 +108,14 @@ fn promote(context: &Context<'_>, io: &Io) -> Result<Option<String>, Error> {
         file::replace(&path, format!("{place:#}\n")).map(|()| path.display().to_string())
     };
     let record = context.file("promotion.json").display().to_string();
-    let mut copy = infra(&["image", "promote", "--digest", digest, "--record", &record])?
-        .args(["--from", &place("promote-from.json", from)?, "--to", &place("promote-to.json", to)?])
-        .args(["--by", &gate_results::who(), "--reason", reason, "--require", &GATES_OF_IMAGES.join(",")]);
+    let (from_file, to_file) = (place("promote-from.json", from)?, place("promote-to.json", to)?);
+    let (by, gates) = (gate_results::who(), GATES_OF_IMAGES.join(","));
+    let copy = cmd!(
+        shell,
+        "{rds_iam} image promote --digest {digest} --record {record} --from {from_file} --to {to_file}
+         --by {by} --reason {reason} --require {gates}"
+    );
+    let mut copy = context.in_account(copy)?;
     let note = match &attested {
         Some(_) => ", by a verified attestation".to_owned(),
         None if context.is_local() => String::new(),
@@ -145,11 +152,8 @@ fn on_main(context: &Context<'_>, commit: &str, io: &Io) -> Result<(), Error> {
             help: "deploy from a commit, without uncommitted changes, and promote that".to_owned(),
         });
     }
-    let git = |args: &[&str]| {
-        let trust = format!("safe.directory={}", context.workspace.root.display());
-        let git = Cmd::new("git", &context.workspace.root, "apt-get install git").args(["-c", &trust]);
-        io.runner.ask(&git.args(args.iter().copied()))
-    };
+    let shell = context.shell()?;
+    let git = |args: &[&str]| io.runner.ask(&git(&shell, context.workspace, args));
     let remote = format!("refs/remotes/origin/{MAIN}");
     // A clone without that remote has its own main.
     let main =

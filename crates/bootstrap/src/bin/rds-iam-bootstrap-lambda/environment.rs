@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::path::Path;
 
 use rds_iam_bootstrap::Declaration;
-use rds_iam_infra::rds_conf::{Cause, KEYS};
+use rds_iam_infra::rds_conf::{EntryErrorKind, KEYS};
 use rds_iam_infra::{RdsConf, RdsConfError};
 
 use crate::error::FunctionError;
@@ -61,12 +61,12 @@ fn conf(variable: impl Fn(&str) -> Option<OsString>) -> Result<RdsConf, Vec<Stri
     }
     let conf = match RdsConf::parse(&lines) {
         Ok(conf) => Some(conf),
-        Err(RdsConfError::Invalid { problems: found, .. }) => {
+        Err(RdsConfError::Invalid { errors: found, .. }) => {
             for problem in found {
                 // Every line is an assignment, so every problem has a key.
                 let name = problem.key.as_deref().unwrap_or("the environment");
                 if !left_out.contains(&name) {
-                    add(name, &describe(&problem.cause));
+                    add(name, &describe(&problem.kind));
                 }
             }
             None
@@ -83,16 +83,16 @@ fn conf(variable: impl Fn(&str) -> Option<OsString>) -> Result<RdsConf, Vec<Stri
 }
 
 /// Describes the problem of a variable: as that of a line, but there are no lines to add or remove.
-fn describe(cause: &Cause) -> String {
-    match cause {
-        Cause::Missing { example, .. } => format!("is missing: set it, for example to {example}"),
-        Cause::Empty { example, required: true } => {
+fn describe(kind: &EntryErrorKind) -> String {
+    match kind {
+        EntryErrorKind::Missing { example, .. } => format!("is missing: set it, for example to {example}"),
+        EntryErrorKind::Empty { example, required: true } => {
             format!("is empty: give it a value, for example {example}")
         }
-        Cause::Empty { example, .. } => {
+        EntryErrorKind::Empty { example, .. } => {
             format!("is empty: give it a value, for example {example}, or unset it")
         }
-        Cause::Value { reason } => format!("is invalid: {reason}"),
+        EntryErrorKind::Value { reason } => format!("is invalid: {reason}"),
         other => other.to_string(),
     }
 }
@@ -174,11 +174,11 @@ mod tests {
         let endpoint = ("RDS_ENDPOINT", Some("a.eu-west-1.rds.amazonaws.com:3306"));
         insta::assert_snapshot!(refused(&[endpoint, ("RDS_PORT", Some("3307"))]), @r"
     error in step 1 of 6: the function's environment has 1 problem:
-      RDS_PORT says 3307, but RDS_ENDPOINT says 3306: keep one of the two
+      RDS_PORT is 3307, but the port of RDS_ENDPOINT is 3306: keep one of the two
     ");
         insta::assert_snapshot!(refused(&[("REGION", Some("us-east-1"))]), @r"
     error in step 1 of 6: the function's environment has 1 problem:
-      REGION says us-east-1, but RDS_ENDPOINT lies in eu-west-1 by its name: write eu-west-1
+      REGION is us-east-1, but the endpoint is in eu-west-1; set REGION=eu-west-1
     ");
         let latin = |name: &str| (name == "DB_NAME").then(|| OsString::from_vec(vec![0xe9]));
         assert!(

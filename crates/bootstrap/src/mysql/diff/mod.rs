@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::catalog::TABLES_READ;
 use super::grants::by_object;
 use super::hosts;
-use super::names::{database_pattern, is_wildcard};
+use super::names::{database_pattern, is_wildcard, matches_no_client};
 use super::{
     Account, Change, Declared, Grants, Object, Observed, ObservedAccount, PlannedChange, Privilege, Warning,
     missing,
@@ -188,7 +188,7 @@ impl Comparison<'_> {
             let other = other.clone();
             if hosts::precedes(&other, account) {
                 warnings.push(Warning::OtherHost { account: own(), other });
-            } else if is_first && hosts::matches_nothing(other.host()) {
+            } else if is_first && matches_no_client(other.host()) {
                 warnings.push(Warning::NoClient { account: own(), other });
             } else if is_first {
                 warnings.push(Warning::FurtherHost { account: own(), other });

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::change::list;
+use super::grants::list;
 use super::names::visible;
 use super::{Account, Grants};
 use crate::plan;

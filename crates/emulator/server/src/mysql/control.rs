@@ -21,7 +21,7 @@ impl MySql {
     }
 
     /// Accepts tokens for another endpoint too, such as that of a proxy that is created later. Unlike
-    /// that of [`Builder::also_endpoint`], its name is not in the server's certificate.
+    /// that of [`Builder::also_endpoint`](crate::Builder::also_endpoint), its name is not in the server's certificate.
     ///
     /// # Errors
     /// [`Error::Io`] if the server's folder is gone.
