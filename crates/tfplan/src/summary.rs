@@ -88,7 +88,7 @@ impl Plan {
                 Action::Forget => counts.forget += 1,
                 Action::NoOp | Action::Read => {}
             }
-            let summary = ResourceSummary::of(resource);
+            let summary = ResourceSummary::from_resource(resource);
             if resource.change.action != Action::NoOp || summary.moved_from.is_some() || summary.imported {
                 changes.push(summary);
             }
@@ -109,7 +109,7 @@ impl Plan {
     /// What happened to a resource without Terraform. What the configuration leaves to AWS changes all the
     /// time, and right after an apply Terraform lists nearly every resource: none of that is reported.
     fn drift(&self, resource: &ResourceChange) -> Option<ResourceSummary> {
-        let mut summary = ResourceSummary::of(resource);
+        let mut summary = ResourceSummary::from_resource(resource);
         let (before, after) = (&resource.change.before, &resource.change.after);
         let both_empty = |name: &str| is_empty(&before[name]) && is_empty(&after[name]);
         let known = self.block(resource).is_some();
@@ -119,7 +119,7 @@ impl Plan {
 }
 
 impl ResourceSummary {
-    fn of(resource: &ResourceChange) -> Self {
+    fn from_resource(resource: &ResourceChange) -> Self {
         let change = &resource.change;
         let both = matches!(change.action, Action::Update | Action::Replace);
         let mut replaced_for: Vec<_> = change

@@ -17,7 +17,7 @@ fn of(kind: &str, change: &Value) -> Value {
     })
 }
 
-fn said(text: &str) -> String {
+fn message(text: &str) -> String {
     Plan::parse(text).unwrap_err().to_string()
 }
 
@@ -25,33 +25,33 @@ fn said(text: &str) -> String {
 fn texts_that_are_no_plan() {
     let good = of("aws_vpc", &json!({"actions": ["create"]})).to_string();
     assert!(Plan::parse(&good).is_ok());
-    insta::assert_snapshot!(said(""), @"the text is not JSON (line 1, column 0): write it with `terraform show -json PLANFILE`");
-    insta::assert_snapshot!(said("Terraform will perform the following actions:"), @"the text is not JSON (line 1, column 1): write it with `terraform show -json PLANFILE`");
-    insta::assert_snapshot!(said(&good[..good.len() - 9]), @"the text ends in the middle, as a file that was cut off: write it again with `terraform show -json PLANFILE`");
-    insta::assert_snapshot!(said("PK\u{3}\u{4}\u{14}"), @"the text is a plan file as Terraform saves it: give what `terraform show -json PLANFILE` makes of it");
-    insta::assert_snapshot!(said("[]"), @"the text is other JSON, not a plan: give what `terraform show -json PLANFILE` prints");
-    insta::assert_snapshot!(said(r#"{"format_version":"1.0","terraform_version":"1.11.4","values":{}}"#), @"the text is a state, as `terraform show -json` prints it without a plan file, not a plan: give what `terraform show -json PLANFILE` prints");
-    insta::assert_snapshot!(said(r#"{"version":4,"serial":1,"lineage":"x","resources":[]}"#), @"the text is a state file, not a plan: give what `terraform show -json PLANFILE` prints");
-    insta::assert_snapshot!(said("{\"@level\":\"info\"}\n{\"@level\":\"info\"}\n"), @"the text is the messages of `terraform plan -json`, not a plan: give what `terraform show -json PLANFILE` prints");
-    insta::assert_snapshot!(said(&good.replace("1.2", "2.0")), @r#"the text has format version "2.0", and this program reads 1.x: use a Terraform that writes 1.x, or a newer version of this program"#);
-    insta::assert_snapshot!(said(&good.replace("\"1.2\"", "12")), @"the text has format version 12, and this program reads 1.x: use a Terraform that writes 1.x, or a newer version of this program");
+    insta::assert_snapshot!(message(""), @"the text is not JSON (line 1, column 0): write it with `terraform show -json PLANFILE`");
+    insta::assert_snapshot!(message("Terraform will perform the following actions:"), @"the text is not JSON (line 1, column 1): write it with `terraform show -json PLANFILE`");
+    insta::assert_snapshot!(message(&good[..good.len() - 9]), @"the text ends in the middle, as a file that was cut off: write it again with `terraform show -json PLANFILE`");
+    insta::assert_snapshot!(message("PK\u{3}\u{4}\u{14}"), @"the text is a plan file as Terraform saves it: give what `terraform show -json PLANFILE` makes of it");
+    insta::assert_snapshot!(message("[]"), @"the text is other JSON, not a plan: give what `terraform show -json PLANFILE` prints");
+    insta::assert_snapshot!(message(r#"{"format_version":"1.0","terraform_version":"1.11.4","values":{}}"#), @"the text is a state, as `terraform show -json` prints it without a plan file, not a plan: give what `terraform show -json PLANFILE` prints");
+    insta::assert_snapshot!(message(r#"{"version":4,"serial":1,"lineage":"x","resources":[]}"#), @"the text is a state file, not a plan: give what `terraform show -json PLANFILE` prints");
+    insta::assert_snapshot!(message("{\"@level\":\"info\"}\n{\"@level\":\"info\"}\n"), @"the text is the messages of `terraform plan -json`, not a plan: give what `terraform show -json PLANFILE` prints");
+    insta::assert_snapshot!(message(&good.replace("1.2", "2.0")), @r#"the text has format version "2.0", and this program reads 1.x: use a Terraform that writes 1.x, or a newer version of this program"#);
+    insta::assert_snapshot!(message(&good.replace("\"1.2\"", "12")), @"the text has format version 12, and this program reads 1.x: use a Terraform that writes 1.x, or a newer version of this program");
     assert!(Plan::parse(&good.replace("1.2", "1.99")).is_ok());
     assert!(Plan::parse(&format!("\u{feff}{good}")).is_ok());
-    insta::assert_snapshot!(said(&"[".repeat(500)), @"the text has a part that is not as `terraform show -json` writes it: it is nested too deep");
-    insta::assert_snapshot!(said(r#"{"format_version":"1.2","planned_values":null}"#), @"the text is other JSON, not a plan: give what `terraform show -json PLANFILE` prints");
+    insta::assert_snapshot!(message(&"[".repeat(500)), @"the text has a part that is not as `terraform show -json` writes it: it is nested too deep");
+    insta::assert_snapshot!(message(r#"{"format_version":"1.2","planned_values":null}"#), @"the text is other JSON, not a plan: give what `terraform show -json PLANFILE` prints");
 }
 
 #[test]
 fn plans_that_cannot_be_reviewed() {
     let mut errored = of("aws_vpc", &json!({"actions": ["create"]}));
     errored["errored"] = json!(true);
-    insta::assert_snapshot!(said(&errored.to_string()), @"the text is the plan of a run that failed, so it is not complete: fix what `terraform plan` reports, and plan again");
+    insta::assert_snapshot!(message(&errored.to_string()), @"the text is the plan of a run that failed, so it is not complete: fix what `terraform plan` reports, and plan again");
     let strange = of("aws_vpc", &json!({"actions": ["evict"]}));
-    insta::assert_snapshot!(said(&strange.to_string()), @"the text has a part that is not as `terraform show -json` writes it: actions that this program does not know; use a newer one");
+    insta::assert_snapshot!(message(&strange.to_string()), @"the text has a part that is not as `terraform show -json` writes it: actions that this program does not know; use a newer one");
     let mut broken = of("aws_vpc", &json!({"actions": ["create"]}));
     broken["resource_changes"][0]["address"] = json!(["hunter2"]);
     broken["resource_changes"][0]["mode"] = json!({"hunter2": 1});
-    let broken = said(&broken.to_string());
+    let broken = message(&broken.to_string());
     assert!(!broken.contains("hunter2"), "{broken}");
     insta::assert_snapshot!(broken, @"the text has a part that is not as `terraform show -json` writes it: invalid type, expected a string");
 }
@@ -60,17 +60,17 @@ fn plans_that_cannot_be_reviewed() {
 fn files_that_fail() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("plan.json");
-    let said = |error: PlanError| {
+    let path_message = |error: PlanError| {
         let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}")).unwrap_or_default();
         format!("{error}{cause}").replace(&*folder.path().to_string_lossy(), "/srv")
     };
-    insta::assert_snapshot!(said(Plan::read(&path).unwrap_err()), @"cannot read /srv/plan.json; `terraform show -json PLANFILE` writes it, as a UTF-8 text file: No such file or directory (os error 2)");
+    insta::assert_snapshot!(path_message(Plan::read(&path).unwrap_err()), @"cannot read /srv/plan.json; `terraform show -json PLANFILE` writes it, as a UTF-8 text file: No such file or directory (os error 2)");
     std::fs::write(&path, b"PK\x03\x04\xff\xff").unwrap();
-    insta::assert_snapshot!(said(Plan::read(&path).unwrap_err()), @"/srv/plan.json is a plan file as Terraform saves it: give what `terraform show -json PLANFILE` makes of it");
+    insta::assert_snapshot!(path_message(Plan::read(&path).unwrap_err()), @"/srv/plan.json is a plan file as Terraform saves it: give what `terraform show -json PLANFILE` makes of it");
     std::fs::write(&path, b"{\xff").unwrap();
-    insta::assert_snapshot!(said(Plan::read(&path).unwrap_err()), @"cannot read /srv/plan.json; `terraform show -json PLANFILE` writes it, as a UTF-8 text file: stream did not contain valid UTF-8");
+    insta::assert_snapshot!(path_message(Plan::read(&path).unwrap_err()), @"cannot read /srv/plan.json; `terraform show -json PLANFILE` writes it, as a UTF-8 text file: stream did not contain valid UTF-8");
     std::fs::write(&path, b"{").unwrap();
-    insta::assert_snapshot!(said(Plan::read(&path).unwrap_err()), @"/srv/plan.json ends in the middle, as a file that was cut off: write it again with `terraform show -json PLANFILE`");
+    insta::assert_snapshot!(path_message(Plan::read(&path).unwrap_err()), @"/srv/plan.json ends in the middle, as a file that was cut off: write it again with `terraform show -json PLANFILE`");
 }
 
 #[test]

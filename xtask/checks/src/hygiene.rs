@@ -37,7 +37,7 @@ struct Finding {
 }
 
 impl Finding {
-    fn at(file: File<'_>, line: usize, what: impl Into<String>) -> Self {
+    fn on_line(file: File<'_>, line: usize, what: impl Into<String>) -> Self {
         Self { place: format!("{}:{line}", file.path), what: what.into() }
     }
 

@@ -16,7 +16,7 @@ const BASES_VARIABLE: &str = "RDS_IAM_IMAGE_BASES";
 ///
 /// # Errors
 /// When the variable has another value.
-pub(crate) fn named() -> Result<Option<Bases>, Error> {
+pub(crate) fn from_env() -> Result<Option<Bases>, Error> {
     let value = std::env::var_os(BASES_VARIABLE).unwrap_or_default().to_string_lossy().into_owned();
     if value.is_empty() {
         return Ok(None);
@@ -38,7 +38,7 @@ pub(crate) fn choose(
     console: Console,
     runner: Runner,
 ) -> Result<Bases, Error> {
-    let named = named()?;
+    let named = from_env()?;
     let builds = stages.iter().any(|stage| stage.name == "docker-build");
     let stays = context.environment.is_none() || context.is_local();
     if named.is_some() || !builds || !stays || console.is_github() {

@@ -44,11 +44,11 @@ pub(crate) struct Sources {
 }
 
 impl Manifest {
-    /// The manifest of the plan at `plan`, and of its sources as they are now.
+    /// Creates the manifest of the plan at `plan`, and of its sources as they are now.
     ///
     /// # Errors
     /// When a file can't be read.
-    pub(crate) fn of(plan: &Path, sources: &Sources, context: &Context<'_>) -> Result<Self, Error> {
+    pub(crate) fn new(plan: &Path, sources: &Sources, context: &Context<'_>) -> Result<Self, Error> {
         let mut variables = Sha256::new();
         for path in &sources.variables {
             variables.update(file::sha256(path)?);

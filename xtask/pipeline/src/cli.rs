@@ -158,7 +158,7 @@ pub(crate) struct StageTask {
 
 impl Subcommand for StageTask {
     fn augment_subcommands(cmd: Command) -> Command {
-        STAGES.into_iter().filter_map(stages::named).fold(cmd, |cmd, stage| {
+        STAGES.into_iter().filter_map(stages::find).fold(cmd, |cmd, stage| {
             let about = format!("Stage: {}", uncapitalised(stage.purpose));
             // Last, for the arguments bring a description of their own.
             cmd.subcommand(StageArgs::augment_args(Command::new(stage.name)).about(about).display_order(3))
@@ -177,7 +177,7 @@ impl Subcommand for StageTask {
 impl FromArgMatches for StageTask {
     fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
         let stage =
-            matches.subcommand().and_then(|(name, args)| stages::named(name).map(|stage| (stage.name, args)));
+            matches.subcommand().and_then(|(name, args)| stages::find(name).map(|stage| (stage.name, args)));
         let (name, args) =
             stage.ok_or_else(|| clap::Error::new(clap::error::ErrorKind::MissingSubcommand))?;
         Ok(Self { name, args: StageArgs::from_arg_matches(args)? })

@@ -43,7 +43,7 @@ impl Context<'_> {
     /// When the run is for no environment.
     pub(crate) fn terraform(&self) -> Result<Stack, Error> {
         let kind = self.environment()?.kind;
-        let terraform = Terraform::of(self.workspace);
+        let terraform = Terraform::new(self.workspace);
         let (terraform, settings) = match kind {
             EnvironmentKind::Aws => (terraform.with_the_callers_credentials(), Vec::new()),
             // Without a limit, one error 500 is retried for nine minutes.

@@ -46,7 +46,7 @@ fn after(stage: &Stage, wanted: &[&Stage]) -> String {
 /// # Errors
 /// When there is no such stage.
 pub(crate) fn stage(name: &str) -> Result<Vec<String>, Error> {
-    let stage = stages::named(name).ok_or_else(|| {
+    let stage = stages::find(name).ok_or_else(|| {
         let names = stages::ALL.map(|stage| stage.name);
         Error::Usage {
             found: format!("there is no stage {name}"),

@@ -152,7 +152,7 @@ fn context<'a>(request: &Request, workspace: &'a Workspace, runner: Runner) -> R
         commit: Commit::find(workspace, runner)?,
         environment,
         promotion,
-        bases: bases::named()?.unwrap_or(Bases::Pinned),
+        bases: bases::from_env()?.unwrap_or(Bases::Pinned),
         skipped: request.options.selection.skip.clone(),
         plans: false,
         applies: false,

@@ -57,7 +57,7 @@ pub(crate) fn run(
             let stopping = failed.is_some() || runner::interrupted();
             for at in 0..stages.len() {
                 let running = state.iter().filter(|state| matches!(state, State::Running(..))).count();
-                if stopping || running == most || !ready(at, stages, &state) {
+                if stopping || running == most || !is_ready(at, stages, &state) {
                     continue;
                 }
                 let stage = stages[at];
@@ -71,8 +71,12 @@ pub(crate) fn run(
                 let owner = Owner(u32::try_from(at).unwrap_or(u32::MAX - 1) + 1);
                 let stage_console = console.log(log);
                 let started = Instant::now();
-                let runner =
-                    Runner::of(stage_console, owner, started + stage.timeout(), stage.effect > Effect::Local);
+                let runner = Runner::for_stage(
+                    stage_console,
+                    owner,
+                    started + stage.timeout(),
+                    stage.effect > Effect::Local,
+                );
                 show.started(stage, log);
                 state[at] = State::Running(owner, started, path);
                 let send = send.clone();
@@ -112,7 +116,7 @@ pub(crate) fn run(
                 // What relies on the verdict would find an older one.
                 Err(error) => End::Failed(error),
             };
-            show.ended(stages[at], &end, started.elapsed(), &path);
+            show.finish(stages[at], &end, started.elapsed(), &path);
             state[at] = State::Done(end, started.elapsed(), Some(path));
         }
     });
@@ -145,7 +149,7 @@ impl State {
 }
 
 /// Whether a stage waits, and all that makes its inputs in this run has passed.
-fn ready(at: usize, stages: &[&Stage], state: &[State]) -> bool {
+fn is_ready(at: usize, stages: &[&Stage], state: &[State]) -> bool {
     let makers = |input| stages.iter().zip(state).filter(move |(maker, _)| maker.outputs.contains(input));
     matches!(state[at], State::Waiting)
         && stages[at].inputs.iter().flat_map(makers).all(|(_, state)| state.passed())

@@ -69,7 +69,7 @@ impl Run {
                 &["programs", "account", "outputs", "destroy-plan", "snapshot", "destroy", "account-end"]
             }
             Self::One(stage) => {
-                let Some(stage) = stages::named(stage) else { return Vec::new() };
+                let Some(stage) = stages::find(stage) else { return Vec::new() };
                 let needs = |artifact| stage.inputs.contains(&artifact);
                 let mut all = Vec::new();
                 all.extend(needs(Artifact::Programs).then_some("programs"));
@@ -78,14 +78,14 @@ impl Run {
                 return all
                     .into_iter()
                     .filter(|name| local || *name != "account")
-                    .filter_map(stages::named)
+                    .filter_map(stages::find)
                     .collect();
             }
         };
         names
             .iter()
             .filter(|name| local || !name.starts_with("account"))
-            .filter_map(|name| stages::named(name))
+            .filter_map(|name| stages::find(name))
             .collect()
     }
 }

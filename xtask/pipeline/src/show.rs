@@ -75,7 +75,7 @@ impl Show {
         live.count.tick();
     }
 
-    pub(crate) fn ended(&mut self, stage: &'static Stage, end: &End, took: Duration, log: &Path) {
+    pub(crate) fn finish(&mut self, stage: &'static Stage, end: &End, took: Duration, log: &Path) {
         let seconds = took.as_secs_f64();
         // What ended with another stage needs no words: that stage's error has them.
         let note = if end.passed() || end.failed() { end.note() } else { String::new() };

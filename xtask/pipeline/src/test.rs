@@ -34,7 +34,7 @@ pub(crate) fn steps<'a>(
     runner: Runner,
 ) -> Vec<Step<'a>> {
     let mut steps = vec![Step::new("tools", move || {
-        tools::ready_for_tests(workspace, console, runner).map(|()| Outcome::Passed)
+        tools::install_for_tests(workspace, console, runner).map(|()| Outcome::Passed)
     })];
     steps.extend(lint::steps(workspace, console, runner));
     let mut own = own_steps(engine, workspace, runner);

@@ -270,7 +270,7 @@ impl ObservedAccount {
 
     /// Returns whether the account manages accounts itself, as the master user does.
     pub(super) fn is_administrator(&self) -> bool {
-        let creates = Privilege::named("CREATE USER");
+        let creates = Privilege::from_name("CREATE USER");
         let is_global = self.grants.get(&Object::Global).is_some_and(|global| global.contains(&creates));
         is_global || self.roles.iter().any(|role| role.user() == MASTER_ROLE)
     }

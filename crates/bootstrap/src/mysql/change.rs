@@ -122,7 +122,7 @@ impl Change {
                 let mut plain = privileges.clone();
                 let with_grant_option = plain.remove(&Privilege::GRANT_OPTION);
                 if plain.is_empty() {
-                    plain.insert(Privilege::named("USAGE"));
+                    plain.insert(Privilege::from_name("USAGE"));
                 }
                 let with = if with_grant_option { " WITH GRANT OPTION" } else { "" };
                 format!("GRANT {} TO {}{with}", object.sql(&plain), account.sql())

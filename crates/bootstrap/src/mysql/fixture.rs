@@ -24,7 +24,7 @@ pub(crate) fn app() -> Account {
 }
 
 pub(crate) fn set(names: &[&'static str]) -> BTreeSet<Privilege> {
-    names.iter().map(|name| Privilege::named(name)).collect()
+    names.iter().map(|name| Privilege::from_name(name)).collect()
 }
 
 pub(crate) fn database(pattern: &str) -> Object {

@@ -87,7 +87,7 @@ impl Privilege {
     }
 
     /// Creates a privilege from a name in the list above.
-    pub(crate) const fn named(name: &'static str) -> Self {
+    pub(crate) const fn from_name(name: &'static str) -> Self {
         Self(Cow::Borrowed(name))
     }
 
@@ -206,7 +206,7 @@ mod tests {
     #[test]
     fn names_from_the_catalog() {
         assert_eq!(Privilege::observed("Create View").sql(), "CREATE VIEW");
-        assert_eq!(Privilege::observed("Show view"), Privilege::named("SHOW VIEW"));
+        assert_eq!(Privilege::observed("Show view"), Privilege::from_name("SHOW VIEW"));
         assert_eq!(Privilege::observed("Grant"), Privilege::GRANT_OPTION);
         assert_eq!(Privilege::observed("ROLE_ADMIN").sql(), "ROLE_ADMIN");
         assert_eq!(Privilege::observed("x` ON *.* TO y").sql(), "`X`` ON *.* TO Y`");

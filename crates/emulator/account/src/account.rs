@@ -98,7 +98,7 @@ impl Account {
     async fn follow(&mut self) -> Error {
         let mut failed_polls = 0;
         loop {
-            if let Some(ended) = self.registry.ended() {
+            if let Some(ended) = self.registry.exit_error() {
                 return ended;
             }
             match self.poll().await {

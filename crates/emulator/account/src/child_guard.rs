@@ -43,7 +43,7 @@ impl ChildGuard {
     }
 
     /// Returns the exit status of the program, if it ended by itself.
-    pub(crate) fn ended(&mut self) -> Option<ExitStatus> {
+    pub(crate) fn exit_status(&mut self) -> Option<ExitStatus> {
         self.shell.try_wait().ok().flatten()
     }
 }
@@ -85,13 +85,13 @@ mod tests {
         while text(&mut log).is_empty() {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
-        assert_eq!(program.ended(), None);
+        assert_eq!(program.exit_status(), None);
         drop(program);
         assert_eq!(text(&mut log), "up\nasked\n");
 
         let mut program = ChildGuard::program(&words(&["sh", "-c", "exit 3"]), &log).unwrap();
         let status = loop {
-            if let Some(status) = program.ended() {
+            if let Some(status) = program.exit_status() {
                 break status;
             }
             tokio::time::sleep(Duration::from_millis(10)).await;

@@ -120,7 +120,7 @@ impl Databases {
     }
 
     /// Returns the database of a host name, an instance's or a proxy's.
-    pub(crate) fn at(&self, host: &str, folder: &Folder) -> Found {
+    pub(crate) fn find_by_host(&self, host: &str, folder: &Folder) -> Found {
         let of_host = |endpoint: &String| endpoint.rsplit_once(':').is_some_and(|(name, _)| name == host);
         let found = self.servers.values().find(|database| database.endpoints.iter().any(of_host));
         match found.map(|database| (&database.server, database)) {

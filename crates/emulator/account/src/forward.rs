@@ -85,7 +85,7 @@ mod tests {
         port
     }
 
-    async fn said(port: u16) -> String {
+    async fn read_from(port: u16) -> String {
         let mut text = String::new();
         let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await.unwrap();
         stream.read_to_string(&mut text).await.unwrap();
@@ -96,10 +96,10 @@ mod tests {
     async fn it_leads_to_one_after_another_and_closes_when_dropped() {
         let forward = Forward::open(free_port().unwrap()).await.unwrap();
         let port = forward.port();
-        assert_eq!(said(port).await, "");
+        assert_eq!(read_from(port).await, "");
         for word in ["old", "new"] {
             forward.lead_to(server(word).await);
-            assert_eq!(said(port).await, word);
+            assert_eq!(read_from(port).await, word);
         }
         assert!(Forward::open(port).await.is_err());
         drop(forward);

@@ -206,7 +206,7 @@ impl Machines {
             warn!("{}: there is no parameter {name}, so the app gets no database", group.name);
             return Ok(Found::None);
         };
-        let found = databases.at(&host, folder);
+        let found = databases.find_by_host(&host, folder);
         if matches!(found, Found::None) {
             warn!("{}: {name} is {host}, which is no database here", group.name);
         }

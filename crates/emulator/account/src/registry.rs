@@ -133,7 +133,7 @@ impl Registry {
         let mut registry = Self { program, address, password, images, log };
         let answers = async {
             loop {
-                if let Some(status) = registry.program.ended() {
+                if let Some(status) = registry.program.exit_status() {
                     return Err(registry.not_ready(format!("it ended with {status}")));
                 }
                 // Without a login it says 401.
@@ -168,8 +168,8 @@ impl Registry {
     }
 
     /// The error of a registry that ended unexpectedly.
-    pub(crate) fn ended(&mut self) -> Option<Error> {
-        let status = self.program.ended()?;
+    pub(crate) fn exit_error(&mut self) -> Option<Error> {
+        let status = self.program.exit_status()?;
         Some(Error::Ended { server: "the registry", status: Some(status), log: self.log_tail() })
     }
 

@@ -32,7 +32,7 @@ fn open<'a>(plan: &'a Plan, verdicts: &mut Verdicts<'a>) {
             verdicts.unchecked(group, "its ingress rules are known only after apply");
         }
         for rule in ingress.items() {
-            let ingress = Ingress::of(rule, "protocol", &["cidr_blocks", "ipv6_cidr_blocks"]);
+            let ingress = Ingress::from_rule(rule, "protocol", &["cidr_blocks", "ipv6_cidr_blocks"]);
             judge(group, &ingress, verdicts);
             prefix_lists(plan, group, ("ingress", rule.get("prefix_list_ids")), &ingress, verdicts);
         }
@@ -43,7 +43,7 @@ fn open<'a>(plan: &'a Plan, verdicts: &mut Verdicts<'a>) {
         if direction.str() != Some("ingress") && !direction.is_unknown() {
             continue;
         }
-        let ingress = Ingress::of(node, "protocol", &["cidr_blocks", "ipv6_cidr_blocks"]);
+        let ingress = Ingress::from_rule(node, "protocol", &["cidr_blocks", "ipv6_cidr_blocks"]);
         let mut found = Verdicts::default();
         judge(rule, &ingress, &mut found);
         prefix_lists(plan, rule, ("prefix_list_ids", node.get("prefix_list_ids")), &ingress, &mut found);
@@ -55,7 +55,7 @@ fn open<'a>(plan: &'a Plan, verdicts: &mut Verdicts<'a>) {
     }
     for rule in plan.resources(&["aws_vpc_security_group_ingress_rule"]) {
         let node = rule.after();
-        let ingress = Ingress::of(node, "ip_protocol", &["cidr_ipv4", "cidr_ipv6"]);
+        let ingress = Ingress::from_rule(node, "ip_protocol", &["cidr_ipv4", "cidr_ipv6"]);
         judge(rule, &ingress, verdicts);
         prefix_lists(plan, rule, ("prefix_list_id", node.get("prefix_list_id")), &ingress, verdicts);
     }
@@ -71,7 +71,7 @@ struct Ingress<'a> {
 }
 
 impl<'a> Ingress<'a> {
-    fn of(rule: Node<'a>, protocol: &str, networks: &[&str]) -> Self {
+    fn from_rule(rule: Node<'a>, protocol: &str, networks: &[&str]) -> Self {
         let attributes: Vec<_> = networks.iter().map(|name| rule.get(name)).collect();
         Self {
             protocol: rule.get(protocol),

@@ -30,8 +30,8 @@ pub fn workflows(workspace: &Workspace, console: Console, runner: Runner) -> Res
         Vec::new()
     };
     let files = files(&workspace.root, Path::new(WORKFLOWS), &is_workflow)?;
-    let actionlint = tools::ready_actionlint(workspace, console, runner)?;
-    let zizmor = tools::ready(Tool::Zizmor, workspace, console, runner)?;
+    let actionlint = tools::find_or_install_actionlint(workspace, console, runner)?;
+    let zizmor = tools::find_or_install(Tool::Zizmor, workspace, console, runner)?;
     if actionlint.tool == Tool::ActionlintFork {
         let note = format!("{} {}: {}", actionlint.tool, actionlint.version, actionlint.tool.purpose());
         console.line(&console.paint(Style::Warning, &note));
@@ -66,7 +66,7 @@ pub fn dockerfiles(workspace: &Workspace, console: Console, runner: Runner) -> R
     };
     super::refuse_other_excuses(&workspace.root)?;
     let files = files(&workspace.root, Path::new(DOCKER), &is_dockerfile)?;
-    let check = tools::ready(Tool::Hadolint, workspace, console, runner)?
+    let check = tools::find_or_install(Tool::Hadolint, workspace, console, runner)?
         .cmd(&workspace.root)
         .without(&["HADOLINT_"])
         .args(["--no-color"])

@@ -26,20 +26,24 @@ pub(super) fn check(file: File<'_>, root: &Path) -> Vec<Finding> {
         };
         if count(&ANSWERS) != 1 {
             let what = "a finding needs exactly one line `- Fixed:`, `- Answered:` or `- Not done:`";
-            wrong.push(Finding::at(file, start + 1, what));
+            wrong.push(Finding::on_line(file, start + 1, what));
         }
         if count(&ANSWERS[..1]) == 1 && count(&[TEST]) == 0 {
-            wrong.push(Finding::at(file, start + 1, "a fixed finding names its test: add a line `- Test:`"));
+            wrong.push(Finding::on_line(
+                file,
+                start + 1,
+                "a fixed finding names its test: add a line `- Test:`",
+            ));
         }
     }
     for (at, line) in lines.iter().enumerate() {
         let Some(tests) = line.strip_prefix(TEST) else { continue };
         let named: Vec<_> = tests.split('`').skip(1).step_by(2).collect();
         if named.is_empty() {
-            wrong.push(Finding::at(file, at + 1, "no test is named: write `path/of/the/file::name`"));
+            wrong.push(Finding::on_line(file, at + 1, "no test is named: write `path/of/the/file::name`"));
         }
         for test in named.into_iter().filter(|test| !exists(test, root)) {
-            wrong.push(Finding::at(file, at + 1, format!("there is no test {test}")));
+            wrong.push(Finding::on_line(file, at + 1, format!("there is no test {test}")));
         }
     }
     wrong

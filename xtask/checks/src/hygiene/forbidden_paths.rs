@@ -29,7 +29,7 @@ pub(super) fn check(file: File<'_>) -> Vec<Finding> {
         for (first, second) in REGISTRIES {
             let host = format!("{first}{second}");
             if line.contains(&host) {
-                wrong.push(Finding::at(
+                wrong.push(Finding::on_line(
                     file,
                     number,
                     format!("names the registry {host}: leave it to the machine's settings"),
@@ -39,11 +39,11 @@ pub(super) fn check(file: File<'_>) -> Vec<Finding> {
         for (first, second) in MACHINE_FOLDERS {
             let folder = format!("{first}{second}");
             if has_absolute(line, &folder) {
-                wrong.push(Finding::at(file, number, format!("a path of one machine ({folder}…)")));
+                wrong.push(Finding::on_line(file, number, format!("a path of one machine ({folder}…)")));
             }
         }
         if lock && resolved_to_a_url(line) {
-            wrong.push(Finding::at(
+            wrong.push(Finding::on_line(
                 file,
                 number,
                 "a lock file names where a package came from: omit `resolved`, the hash is enough",

@@ -34,7 +34,7 @@ pub(super) fn check(file: File<'_>) -> Vec<Finding> {
     for (number, line) in (1..).zip(file.text.lines()) {
         let line = line.to_ascii_lowercase();
         let mut add = |form: &str, instead: &str| {
-            wrong.push(Finding::at(
+            wrong.push(Finding::on_line(
                 file,
                 number,
                 format!("\"{form}\" is not plain English: write {instead}"),

@@ -169,8 +169,8 @@ impl LocalAws {
         Err(Error::Answer { command, what: status.to_owned() })
     }
 
-    /// Its exit status, where it ended before it was stopped.
-    pub(crate) fn ended(&self) -> Option<Error> {
+    /// Returns the error of an API that ended before it was stopped.
+    pub(crate) fn exit_error(&self) -> Option<Error> {
         let status = self.child.lock().unwrap_or_else(PoisonError::into_inner).try_wait().ok()??;
         Some(Error::Found {
             found: format!("the AWS API on this machine ended by itself ({status})\n{}", self.log().trim()),

@@ -53,7 +53,7 @@ fn step<'s, 'a: 's>(cycle: &'s Cycle<'a>, name: &'static str, action: Action<'a>
     Step::new(name, move || {
         let done = action(cycle);
         // What failed then is its end, whatever Terraform makes of it.
-        let ended = || cycle.started.get().and_then(|started| started.aws.ended());
+        let ended = || cycle.started.get().and_then(|started| started.aws.exit_error());
         done.map_err(|error| ended().unwrap_or(error)).map(|()| Outcome::Passed)
     })
 }

@@ -45,13 +45,13 @@ impl Terraform {
     pub fn find(workspace: &Workspace, runner: Runner) -> Result<Self, Error> {
         find_terraform(workspace, runner)?;
         provider::find(workspace)?;
-        let terraform = Self::of(workspace);
+        let terraform = Self::new(workspace);
         terraform.prepare()?;
         Ok(terraform)
     }
 
-    /// Terraform as it will be run; nothing is made yet.
-    pub fn of(workspace: &Workspace) -> Self {
+    /// Creates the value; writes nothing yet.
+    pub fn new(workspace: &Workspace) -> Self {
         let folder = workspace.target.join("infra");
         let cache = folder.join("providers");
         let mut settings = vec![("TF_PLUGIN_CACHE_DIR", cache.display().to_string())];

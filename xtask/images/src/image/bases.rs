@@ -51,7 +51,7 @@ pub(super) fn resolve(
     runner: Runner,
 ) -> Result<Pair, Error> {
     match bases {
-        Bases::Local => local::ready(workspace, console, runner),
+        Bases::Local => local::prepare(workspace, console, runner),
         Bases::Pinned => {
             let text = fs::read_to_string(dockerfile).map_err(file("read", dockerfile))?;
             pinned(&text).ok_or_else(|| Error::Found {

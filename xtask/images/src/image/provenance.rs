@@ -31,7 +31,7 @@ pub(super) fn statement(request: &Request, bases: &Pair, digest: &str) -> Value 
                 "externalParameters": {
                     "dockerfile": request.which.dockerfile(),
                     "bases": request.bases,
-                    "buildArgs": {"BUILDER": named(&bases.builder), "BASE": named(&bases.base)},
+                    "buildArgs": {"BUILDER": reference(&bases.builder), "BASE": reference(&bases.base)},
                 },
                 "resolvedDependencies": [source, image(&bases.builder), image(&bases.base)],
             },
@@ -40,7 +40,7 @@ pub(super) fn statement(request: &Request, bases: &Pair, digest: &str) -> Value 
     })
 }
 
-fn named(base: &super::base::Base) -> String {
+fn reference(base: &super::base::Base) -> String {
     format!("{}@{}", base.name, base.digest)
 }
 

@@ -87,7 +87,7 @@ pub(super) fn of_pipeline(list: &mut List<'_>) {
         OPTIONAL,
         "Docker buildx",
         "without it, no images, unless a client on PATH is older than 23",
-        |list| list.asked("docker", &["buildx", "version"]),
+        |list| list.version("docker", &["buildx", "version"]),
         "install Docker's plugin docker-buildx: https://docs.docker.com/go/buildx/",
     );
     if !list.machine.builds_images() {
@@ -97,7 +97,7 @@ pub(super) fn of_pipeline(list: &mut List<'_>) {
         OPTIONAL,
         "curl",
         "downloads releases, asks the service that was deployed",
-        |list| list.asked("curl", &["--version"]),
+        |list| list.version("curl", &["--version"]),
         "apt-get install curl",
     );
     list.for_the_pipeline("curl");

@@ -117,7 +117,7 @@ impl<'m> List<'m> {
         }
     }
 
-    pub(super) fn asked(&self, program: &str, args: &[&str]) -> Met {
+    pub(super) fn version(&self, program: &str, args: &[&str]) -> Met {
         Met::present(self.first_line(program, args))
     }
 

@@ -48,27 +48,27 @@ fn of_compiling(list: &mut List<'_>) {
     let rust = "rustup toolchain install";
     let platform = |list: &List<'_>| Met::present(platform(list.machine));
     list.add(ALL, "platform", "the MySQL plugin's layouts", platform, "use 64-bit Linux on x86");
-    list.add(ALL, "Rust compiler", "everything", |list| list.asked("rustc", &["--version"]), rust);
-    list.add(ALL, "cargo", "everything", |list| list.asked("cargo", &["--version"]), rust);
+    list.add(ALL, "Rust compiler", "everything", |list| list.version("rustc", &["--version"]), rust);
+    list.add(ALL, "cargo", "everything", |list| list.version("cargo", &["--version"]), rust);
     list.add(
         CHECKS,
         "clippy",
         "xtask lint",
-        |list| list.asked("cargo", &["clippy", "--version"]),
+        |list| list.version("cargo", &["clippy", "--version"]),
         "rustup component add clippy",
     );
     list.add(
         CHECKS,
         "rustfmt",
         "xtask fmt",
-        |list| list.asked("cargo", &["fmt", "--version"]),
+        |list| list.version("cargo", &["fmt", "--version"]),
         "rustup component add rustfmt",
     );
     list.add(
         ALL,
         "C compiler",
         "links programs, builds aws-lc",
-        |list| list.asked("cc", &["--version"]),
+        |list| list.version("cc", &["--version"]),
         "apt-get install gcc libc6-dev",
     );
     list.add(
@@ -86,7 +86,7 @@ fn of_compiling(list: &mut List<'_>) {
         TEST,
         "git",
         "xtask lint reads what is tracked",
-        |list| list.asked("git", &["--version"]),
+        |list| list.version("git", &["--version"]),
         "apt-get install git",
     );
 }
@@ -126,7 +126,7 @@ fn of_servers(list: &mut List<'_>, engine: Engine) {
         OPTIONAL,
         "Docker client",
         "without it, servers run as child processes",
-        |list| list.asked("docker", &["--version"]),
+        |list| list.version("docker", &["--version"]),
         "apt-get install docker.io iptables",
     );
     list.add(

@@ -65,7 +65,7 @@ pub(super) const PROGRAMS: Stage = Stage {
         let build = ["build", "--locked", "--package", "rds-iam"];
         let environment = context.environment()?;
         let mut actions =
-            vec![workspace.cargo(build).hint("the compiler's message above says what to help").into()];
+            vec![workspace.cargo(build).hint("the compiler's message above says what to fix").into()];
         // Made once for a plan, which it is part of: another build would be another package.
         if context.plans {
             let package = environment.package(workspace)?;
@@ -120,7 +120,7 @@ pub(super) const TEST: Stage = Stage {
     },
     actions: |context| {
         let workspace = context.workspace;
-        let chosen = Engine::from_env().and_then(|engine| engine::choose(engine, here().runner));
+        let chosen = Engine::from_env().and_then(|engine| engine::choose(engine, io().runner));
         // Where it can't be had, preflight reports why.
         let engine = chosen.map_or(Engine::Docker, |chosen| chosen.engine);
         let what = format!("`cargo xtask test --engine {}`", engine.as_str());
@@ -185,7 +185,7 @@ pub(super) const CHECKOV: Stage = Stage {
 
 /// A pinned tool; where it is missing, its expected path. Preflight has reported that.
 pub(super) fn found(tool: Tool, context: &Context<'_>) -> tools::Found {
-    tools::find(tool, context.workspace, here().runner)
+    tools::find(tool, context.workspace, io().runner)
         .unwrap_or_else(|_| tools::assumed(tool, context.workspace))
 }
 
@@ -210,7 +210,7 @@ fn passed(context: &Context<'_>, checks: &[Gate], io: &Io) -> Result<Option<Stri
 
 /// Steps as one action, which prints a table of its steps.
 fn all_of<'c>(command: &str, steps: impl Fn(&Io) -> Vec<Step<'c>> + Send + 'c) -> Action<'c> {
-    let names = steps::names(&steps(&here()));
+    let names = steps::names(&steps(&io()));
     Action::new(format!("of {command}: {names}"), move |io| {
         if steps::run(io.console, steps(io)) {
             return Ok(None);
@@ -223,7 +223,7 @@ fn all_of<'c>(command: &str, steps: impl Fn(&Io) -> Vec<Step<'c>> + Send + 'c) -
 }
 
 /// The console and runner of a stage that is only described.
-fn here() -> Io {
+fn io() -> Io {
     let console = Console::from_env();
     Io { console, runner: Runner::new(console) }
 }

@@ -44,7 +44,7 @@ pub(crate) const ALL: [&Stage; 24] = [
     &account::END,
 ];
 
-/// The stage of a name.
-pub(crate) fn named(name: &str) -> Option<&'static Stage> {
+/// Returns the stage with a name.
+pub(crate) fn find(name: &str) -> Option<&'static Stage> {
     ALL.into_iter().find(|stage| stage.name == name)
 }

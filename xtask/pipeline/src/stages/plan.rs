@@ -53,7 +53,7 @@ pub(super) fn plan<'c>(
     actions.push(Action::new(
         "bind the plan to its commit, providers' lock, variables and package",
         move |io| {
-            let manifest = Manifest::of(&files.plan, &sources, context)?;
+            let manifest = Manifest::new(&files.plan, &sources, context)?;
             // The plan names the package by path and digest: both travel, for another build is another package.
             if sources.package.is_file() {
                 file::copy(&sources.package, &context.bundle(PACKAGE))?;
@@ -114,7 +114,7 @@ pub(super) fn check_sources<'c>(context: &'c Context<'_>, name: &'static str) ->
         if brought.is_file() {
             file::copy(&brought, &sources.package)?;
         }
-        found.check(&Manifest::of(&files.plan, &sources, context)?, context.now)?;
+        found.check(&Manifest::new(&files.plan, &sources, context)?, context.now)?;
         Ok(Some(format!("plan {}", &found.digest()[..12])))
     }))
 }

@@ -70,7 +70,7 @@ impl Runner {
 
     /// Creates a runner for one part of a run: its commands can be stopped apart from others', and all are asked to
     /// end at `deadline`. Where they are `patient`, they are then waited for, and not killed.
-    pub fn of(console: Console, owner: Owner, deadline: Instant, patient: bool) -> Self {
+    pub fn for_stage(console: Console, owner: Owner, deadline: Instant, patient: bool) -> Self {
         Self { console, owner, deadline: Some(deadline), patient }
     }
 

@@ -132,7 +132,8 @@ fn a_command_that_takes_too_long_is_ended_with_all_that_it_started() {
 #[test]
 fn what_is_stopped_ends_and_begins_nothing_more() {
     let owner = Owner(4711);
-    let runner = Runner::of(Console::silent(), owner, Instant::now() + Duration::from_secs(600), false);
+    let runner =
+        Runner::for_stage(Console::silent(), owner, Instant::now() + Duration::from_secs(600), false);
     let stopper = thread::spawn(move || {
         // Until it runs.
         while !is_stopped(owner) {

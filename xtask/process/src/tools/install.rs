@@ -44,7 +44,7 @@ pub(super) fn install_from(
         return Ok(found);
     }
     let place = folder(tool, workspace);
-    let from = match pins::of(tool).source() {
+    let from = match pins::pin(tool).source() {
         Source::Release(_) => "its release",
         Source::Python(_) => "the Python Package Index",
     };
@@ -71,7 +71,7 @@ fn fetch(
     runner: Runner,
     download: &dyn Fn(&str, &Path) -> Result<(), Error>,
 ) -> Result<(), Error> {
-    match pins::of(tool).source() {
+    match pins::pin(tool).source() {
         Source::Release(Some(archive)) => release::fetch(tool, archive, scratch, download),
         Source::Release(None) => Err(Error::Found {
             found: format!("no archive of {tool} {} is pinned for {}", tool.version(), pins::platform()),

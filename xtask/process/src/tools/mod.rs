@@ -81,12 +81,12 @@ impl Tool {
 
     /// The version that this workspace is checked with.
     pub fn version(self) -> &'static str {
-        &pins::of(self).version
+        &pins::pin(self).version
     }
 
     /// Returns its purpose.
     pub fn purpose(self) -> &'static str {
-        &pins::of(self).purpose
+        &pins::pin(self).purpose
     }
 
     /// Returns the command that installs it.
@@ -140,7 +140,12 @@ pub fn find(tool: Tool, workspace: &Workspace, runner: Runner) -> Result<Found, 
 ///
 /// # Errors
 /// When it can't be fetched; the help says what else will do.
-pub fn ready(tool: Tool, workspace: &Workspace, console: Console, runner: Runner) -> Result<Found, Error> {
+pub fn find_or_install(
+    tool: Tool,
+    workspace: &Workspace,
+    console: Console,
+    runner: Runner,
+) -> Result<Found, Error> {
     find(tool, workspace, runner).or_else(|_| install::install(tool, workspace, console, runner))
 }
 
@@ -148,7 +153,11 @@ pub fn ready(tool: Tool, workspace: &Workspace, console: Console, runner: Runner
 ///
 /// # Errors
 /// As [`ready`].
-pub fn ready_actionlint(workspace: &Workspace, console: Console, runner: Runner) -> Result<Found, Error> {
+pub fn find_or_install_actionlint(
+    workspace: &Workspace,
+    console: Console,
+    runner: Runner,
+) -> Result<Found, Error> {
     let actionlint = find(Tool::Actionlint, workspace, runner);
     let install = |tool| install::install(tool, workspace, console, runner);
     match choose(actionlint, in_cache(Tool::ActionlintFork, workspace), || github(workspace, runner)) {
@@ -197,7 +206,7 @@ fn github(workspace: &Workspace, runner: Runner) -> Result<(), String> {
 /// # Errors
 /// The reason, where it can't.
 pub fn reach_release(tool: Tool, workspace: &Workspace, runner: Runner) -> Result<(), String> {
-    match pins::of(tool).source() {
+    match pins::pin(tool).source() {
         Source::Release(Some(archive)) => reach::release(&archive.url, workspace, runner),
         Source::Release(None) => Err(format!("no archive of {tool} is pinned for {}", pins::platform())),
         Source::Python(_) => reach::python_index(workspace, runner),
@@ -208,13 +217,13 @@ pub fn reach_release(tool: Tool, workspace: &Workspace, runner: Runner) -> Resul
 ///
 /// # Errors
 /// When one can't be fetched.
-pub fn ready_for_tests(workspace: &Workspace, console: Console, runner: Runner) -> Result<(), Error> {
-    ready_actionlint(workspace, console, runner)?;
+pub fn install_for_tests(workspace: &Workspace, console: Console, runner: Runner) -> Result<(), Error> {
+    find_or_install_actionlint(workspace, console, runner)?;
     for tool in [Tool::Zizmor, Tool::Hadolint] {
-        ready(tool, workspace, console, runner)?;
+        find_or_install(tool, workspace, console, runner)?;
     }
     checkov(workspace, console, runner)?;
-    ready(Tool::Terraform, workspace, console, runner)?;
+    find_or_install(Tool::Terraform, workspace, console, runner)?;
     cargo_deny(workspace, console, runner).map(drop)
 }
 
@@ -307,7 +316,7 @@ fn found_in(tool: Tool, folder: &Path) -> Found {
 
 /// The folder in the cache that has the tool, or will. Another hash of the same version is another folder.
 fn folder(tool: Tool, workspace: &Workspace) -> PathBuf {
-    let pinned = match pins::of(tool).source() {
+    let pinned = match pins::pin(tool).source() {
         Source::Release(archive) => archive.map_or_else(|| "unpinned".to_owned(), |it| it.sha256.clone()),
         Source::Python(name) => python::digest(name, workspace),
     };

@@ -51,8 +51,8 @@ impl Pin {
     }
 }
 
-/// The pin of a tool.
-pub(super) fn of(tool: Tool) -> &'static Pin {
+/// Returns the pin of a tool.
+pub(super) fn pin(tool: Tool) -> &'static Pin {
     &PINS[tool.name()]
 }
 

@@ -72,9 +72,9 @@ fn grantable(declared: &Declared) -> BTreeMap<&str, BTreeSet<Privilege>> {
     }
     for table in declared.tables() {
         let privileges = databases.entry(declared.database()).or_default();
-        privileges.insert(Privilege::named("CREATE"));
+        privileges.insert(Privilege::from_name("CREATE"));
         if table.has_foreign_key() {
-            privileges.insert(Privilege::named("REFERENCES"));
+            privileges.insert(Privilege::from_name("REFERENCES"));
         }
     }
     databases
@@ -87,9 +87,9 @@ fn admin_grants(grantable: &BTreeMap<&str, BTreeSet<Privilege>>, observed: &Obse
     });
     let catalog = TABLES_READ.iter().map(|table| {
         let object = Object::Table { database: "mysql".into(), table: (*table).into() };
-        (object, BTreeSet::from([Privilege::named("SELECT")]))
+        (object, BTreeSet::from([Privilege::from_name("SELECT")]))
     });
-    let create_user = (Object::Global, BTreeSet::from([Privilege::named("CREATE USER")]));
+    let create_user = (Object::Global, BTreeSet::from([Privilege::from_name("CREATE USER")]));
     databases.chain(catalog).chain([create_user]).collect()
 }
 

@@ -104,7 +104,7 @@ fn what_differs_is_corrected_and_nothing_else() {
         (
             "a missing privilege",
             Box::new(|a| {
-                a.grants.get_mut(&database(r"node\_db")).unwrap().remove(&Privilege::named("INSERT"));
+                a.grants.get_mut(&database(r"node\_db")).unwrap().remove(&Privilege::from_name("INSERT"));
             }),
             &[r"Admin: GRANT INSERT ON `node\_db`.* TO `node_app`@`%`"],
         ),

@@ -207,7 +207,7 @@ impl Machine {
             return Step::Wait;
         };
         let ended = launching.ended.take().map(|ended| format!(" ({ended})")).unwrap_or_default();
-        let reason = format!("{why}{ended}: {}", self.said(launching.log_from));
+        let reason = format!("{why}{ended}: {}", self.log_since(launching.log_from));
         let reason: String = reason.chars().take(REASON_LENGTH).collect();
         info!("{}: {} was abandoned: {reason}", self.group, launching.instance.id);
         report.launches.push(launch(group, &launching.instance, "Cancelled", Some(reason.clone())));
@@ -309,7 +309,7 @@ impl Machine {
     }
 
     /// Returns the last lines logged since the offset `from`.
-    fn said(&self, from: usize) -> String {
+    fn log_since(&self, from: usize) -> String {
         let log = fs::read(&self.log).unwrap_or_default();
         tail(&String::from_utf8_lossy(log.get(from..).unwrap_or_default())).replace('\n', " | ")
     }

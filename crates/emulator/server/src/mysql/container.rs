@@ -119,7 +119,7 @@ async fn image(docker: &Docker) -> Result<Image, Error> {
         Err(reason) => {
             info!("{OFFICIAL} cannot be pulled here: taking MySQL from Debian's packages");
             tracing::debug!(?reason, "pull failed");
-            from_tree(docker, &DebianRoot::ready().await?).await
+            from_tree(docker, &DebianRoot::from_cache().await?).await
         }
     }
 }

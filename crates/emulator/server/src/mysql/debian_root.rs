@@ -69,8 +69,8 @@ impl DebianRoot {
         entry.existing().map(|root| Self::open(root, architecture)).transpose()
     }
 
-    /// The tree in the cache, fetched now if it is not there.
-    pub(crate) async fn ready() -> Result<Self, Error> {
+    /// Returns the tree in the cache, and fetches it first if it is not there.
+    pub(crate) async fn from_cache() -> Result<Self, Error> {
         let architecture = Architecture::of_this_machine()?;
         let entry = Entry::lock(&entry_name(architecture)).await?;
         if let Some(root) = entry.existing() {

@@ -28,7 +28,7 @@ pub(crate) struct Process {
 impl Process {
     /// Prepares everything; the server starts when the folder is ordered to.
     pub(crate) async fn prepare(folder: &RunFolder, plugin: &Path) -> Result<Self, Error> {
-        let tree = DebianRoot::ready().await?;
+        let tree = DebianRoot::from_cache().await?;
         let data = folder.private("data");
         copy_folder(&data_template(&tree).await?, &data)?;
         let plugins = folder.private("plugin");

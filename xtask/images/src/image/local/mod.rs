@@ -31,11 +31,11 @@ const MMDEBSTRAP_HELP: &str = "apt-get install mmdebstrap (Debian and what is de
 /// Where this machine's certificate authorities are, unless `SSL_CERT_FILE` says otherwise.
 const AUTHORITIES: &str = "/etc/ssl/certs/ca-certificates.crt";
 
-/// Both images, made now if they are not there.
+/// Returns both images, and makes them first if they are not there.
 ///
 /// # Errors
 /// When a tool is missing, or the packages can't be had.
-pub(super) fn ready(workspace: &Workspace, console: Console, runner: Runner) -> Result<Pair, Error> {
+pub(super) fn prepare(workspace: &Workspace, console: Console, runner: Runner) -> Result<Pair, Error> {
     let machine = Machine::this(workspace, runner)?;
     let key = machine.key()?;
     let name = |which: &str| format!("rds-iam-local/{which}:{key}");
