@@ -31,7 +31,7 @@ pub(crate) fn from_env() -> Result<Option<Bases>, Error> {
 /// The base images for these stages. Only where nothing leaves this machine does reachability decide.
 ///
 /// # Errors
-/// As [`named`].
+/// As [`from_env`].
 pub(crate) fn choose(
     stages: &[&Stage],
     context: &Context<'_>,

@@ -152,7 +152,7 @@ pub fn find_or_install(
 /// actionlint; or else its fork, where that was installed instead or GitHub can't be reached, which is said.
 ///
 /// # Errors
-/// As [`ready`].
+/// As [`find_or_install`].
 pub fn find_or_install_actionlint(
     workspace: &Workspace,
     console: Console,
