@@ -16,19 +16,19 @@ pub enum PlanError {
         source: std::io::Error,
     },
     /// The text is not a plan that can be reviewed.
-    #[error("{} {cause}", path.as_ref().map_or_else(|| "the text".to_owned(), |path| path.display().to_string()))]
+    #[error("{} {kind}", path.as_ref().map_or_else(|| "the text".to_owned(), |path| path.display().to_string()))]
     Invalid {
         /// The file, where there is one.
         path: Option<PathBuf>,
         /// The kind of text found.
-        cause: Cause,
+        kind: PlanErrorKind,
     },
 }
 
 /// The kind of a text that is not a reviewable plan. `Display` continues the file's name.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub enum Cause {
+pub enum PlanErrorKind {
     /// The file that `terraform plan -out` writes.
     #[error("is a plan file as Terraform saves it: give what `terraform show -json PLANFILE` makes of it")]
     Binary,
@@ -47,7 +47,7 @@ pub enum Cause {
     Truncated,
     /// JSON of another kind.
     #[error("is {0}, not a plan: give what `terraform show -json PLANFILE` prints")]
-    Other(Kind),
+    Other(JsonKind),
     /// A format whose meaning is not known.
     #[error(
         "has format version {found}, and this program reads 1.x: use a Terraform that writes 1.x, or a newer \
@@ -73,7 +73,7 @@ pub enum Cause {
 /// The kind of a JSON text that is not a plan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Kind {
+pub enum JsonKind {
     /// `terraform show -json` without a plan file.
     ShownState,
     /// A state file.
@@ -84,7 +84,7 @@ pub enum Kind {
     Unknown,
 }
 
-impl fmt::Display for Kind {
+impl fmt::Display for JsonKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::ShownState => "a state, as `terraform show -json` prints it without a plan file",

@@ -37,7 +37,7 @@ use document::{Document, Mode, ResourceChange};
 use node::Node;
 
 pub use document::Action;
-pub use error::{Cause, Kind, PlanError};
+pub use error::{JsonKind, PlanError, PlanErrorKind};
 pub use finding::{Finding, Note, Review, Rule};
 pub use rules::RULES;
 pub use summary::{Counts, OutputChange, ResourceSummary, Summary};
@@ -57,7 +57,7 @@ impl Plan {
     /// # Errors
     /// Where the text is something else, of a format that is not known, or of a run that failed.
     pub fn parse(text: &str) -> Result<Self, PlanError> {
-        parse(text).map_err(|cause| PlanError::Invalid { path: None, cause })
+        parse(text).map_err(|kind| PlanError::Invalid { path: None, kind })
     }
 
     /// Reads a file.
@@ -65,11 +65,11 @@ impl Plan {
     /// # Errors
     /// Where it cannot be read or is larger than [`MAX_BYTES`], or as [`Plan::parse`].
     pub fn read(path: &Path) -> Result<Self, PlanError> {
-        let invalid = |cause| PlanError::Invalid { path: Some(path.to_owned()), cause };
+        let invalid = |kind| PlanError::Invalid { path: Some(path.to_owned()), kind };
         match file::read_text(path, MAX_BYTES) {
             Ok(text) => parse(&text).map_err(invalid),
             // A plan file is a zip archive, and never UTF-8.
-            Err(_) if is_archive(path) => Err(invalid(Cause::Binary)),
+            Err(_) if is_archive(path) => Err(invalid(PlanErrorKind::Binary)),
             Err(source) => Err(PlanError::Read { path: path.to_owned(), source }),
         }
     }
@@ -108,44 +108,44 @@ fn is_archive(path: &Path) -> bool {
     read.is_ok() && &start == b"PK\x03\x04"
 }
 
-fn parse(text: &str) -> Result<Plan, Cause> {
+fn parse(text: &str) -> Result<Plan, PlanErrorKind> {
     if text.starts_with("PK\u{3}\u{4}") {
-        return Err(Cause::Binary);
+        return Err(PlanErrorKind::Binary);
     }
     // As some shells on Windows write it.
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let first_line = text.lines().next().unwrap_or_default();
     let value: Value = serde_json::from_str(text).map_err(|error| {
         if is_message(first_line) {
-            Cause::Other(Kind::Messages)
+            PlanErrorKind::Other(JsonKind::Messages)
         } else if error.is_eof() && !text.trim().is_empty() {
-            Cause::Truncated
+            PlanErrorKind::Truncated
         } else if error.to_string().starts_with("recursion limit exceeded") {
-            Cause::Part { reason: "it is nested too deep".to_owned() }
+            PlanErrorKind::Part { reason: "it is nested too deep".to_owned() }
         } else {
-            Cause::Json { line: error.line(), column: error.column() }
+            PlanErrorKind::Json { line: error.line(), column: error.column() }
         }
     })?;
     let has = |key| value.get(key).is_some();
     if !(has("format_version") && value["planned_values"].is_object()) {
-        return Err(Cause::Other(if has("lineage") && has("serial") {
-            Kind::StateFile
+        return Err(PlanErrorKind::Other(if has("lineage") && has("serial") {
+            JsonKind::StateFile
         } else if has("@level") {
-            Kind::Messages
+            JsonKind::Messages
         } else if has("format_version") && (has("values") || has("terraform_version")) {
-            Kind::ShownState
+            JsonKind::ShownState
         } else {
-            Kind::Unknown
+            JsonKind::Unknown
         }));
     }
     let version = value["format_version"].as_str().unwrap_or_default();
     if version.split('.').next() != Some("1") {
-        return Err(Cause::Version { found: value["format_version"].to_string() });
+        return Err(PlanErrorKind::Version { found: value["format_version"].to_string() });
     }
     // serde's message on a wrong type can quote the value, which may be sensitive: only its path is reported.
     let document: Document = serde_json::from_value(value)
-        .map_err(|error| Cause::Part { reason: without_values(&error.to_string()) })?;
-    if document.errored { Err(Cause::Errored) } else { Ok(Plan { document }) }
+        .map_err(|error| PlanErrorKind::Part { reason: without_values(&error.to_string()) })?;
+    if document.errored { Err(PlanErrorKind::Errored) } else { Ok(Plan { document }) }
 }
 
 fn is_message(line: &str) -> bool {
