@@ -1,8 +1,8 @@
 //! The tasks a contributor runs, and that CI runs: `cargo xtask <task>`.
 //!
 //! It starts programs and links none of the workspace's crates, so that it compiles in seconds and still works when they
-//! do not. What needs set-up, preflight, redaction or the cache of tools is a task of [`pipeline`]'s program, which gets
-//! the command line as it is.
+//! do not. `demo`, `bench` and `fmt` run here. Every other task is passed, with its arguments unchanged, to the program
+//! in `xtask/pipeline`, which [`pipeline`] builds first.
 
 mod bench;
 mod cli;

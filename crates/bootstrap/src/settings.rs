@@ -1,4 +1,5 @@
-//! The settings of a run.
+//! The settings of one bootstrap run: declaration, mode, connection and AWS clients. The program and the Lambda function
+//! create them.
 
 use std::time::Duration;
 

@@ -16,7 +16,7 @@ use std::str::FromStr;
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Engine {
-    /// RDS for MySQL and Aurora MySQL.
+    /// RDS for MySQL.
     #[default]
     MySql,
 }

@@ -10,15 +10,3 @@ terraform {
 
   # Local at first, because the bucket for the state does not exist yet. README.md explains how to move the state there.
 }
-
-provider "aws" {
-  region              = var.region
-  allowed_account_ids = [var.account_id]
-
-  default_tags {
-    tags = {
-      Project   = var.project
-      ManagedBy = "terraform"
-    }
-  }
-}

@@ -11,16 +11,3 @@ terraform {
   # `terraform init` gets the bucket and key as arguments: see README.md.
   backend "s3" {}
 }
-
-provider "aws" {
-  region              = var.region
-  allowed_account_ids = [var.account_id]
-
-  default_tags {
-    tags = {
-      Project     = var.project
-      Environment = var.environment
-      ManagedBy   = "terraform"
-    }
-  }
-}

@@ -1,8 +1,8 @@
 //! The pipeline: its stages and runs, what checks and tests, and what a machine needs for them. A person starts it as
 //! `cargo xtask TASK`.
 //!
-//! Each task is in the module of its name; all programs are started by [`runner`], and tasks of several steps end
-//! with a table of them.
+//! [`cli`] has the tasks, and `start` below names the module or package of each: [`run`] and [`stages`] are the pipeline
+//! itself. All programs are started by [`runner`], and tasks of several steps end with a table of them.
 
 mod args;
 mod attestation;

@@ -1,4 +1,5 @@
-//! `cargo xtask infra local`: the whole life of the deployment, really applied, on this machine.
+//! `cargo xtask infra local`: applies the Terraform deployment to an emulated AWS API on this machine, changes it in
+//! place, destroys it, and checks each step.
 
 use std::cell::OnceCell;
 use std::path::{Path, PathBuf};
@@ -204,7 +205,7 @@ impl<'a> Cycle<'a> {
         if tagged.len() < FEWEST_TAGGED {
             return Err(Error::Found {
                 found: format!("by their tags, the AWS API lists no more than {}", tagged.join(", ")),
-                help: "every resource gets the provider's default_tags; see the stacks' versions.tf"
+                help: "every resource gets the provider's default_tags; see the stacks' providers.tf"
                     .to_owned(),
             });
         }

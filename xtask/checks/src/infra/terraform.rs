@@ -1,5 +1,5 @@
-//! Terraform as this workspace runs it: a known version, a provider that the lock file knows, and no
-//! setting of the person's own shell that would change what is done.
+//! Builds Terraform commands: with version 1.11 or later, only the provider in the lock file, and without the user's
+//! `AWS_*` and `TF_*` variables.
 
 use std::path::{Path, PathBuf};
 

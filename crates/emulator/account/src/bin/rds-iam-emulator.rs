@@ -1,6 +1,7 @@
-//! The emulator as a program, for tests in other languages: starts a MySQL server and the AWS API
-//! endpoint, or that alone, prints one line of JSON that says where everything is, and ends all of it when
-//! its standard input closes. See `crates/emulator/README.md`.
+//! The emulator as a program, for tests in other languages and for the pipeline. Without a subcommand it starts a MySQL
+//! server and the AWS API, with `aws` only the AWS API; both print one line of JSON with all addresses, and end when
+//! standard input closes. With `account` it runs a whole emulated account in a folder until SIGTERM. See
+//! `crates/emulator/README.md`.
 
 use std::error::Error;
 use std::io::{Write, stdout};

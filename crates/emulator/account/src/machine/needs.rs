@@ -1,4 +1,5 @@
-//! The input of a launch, and the options of its container.
+//! The input of an emulated EC2 instance's launch: user data, credentials, addresses; and the Docker options of the container
+//! that stands for the instance.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,7 +1,9 @@
-//! A builder and a base out of Debian's packages and this machine's Rust, for machines that can pull no image.
+//! Builds the two base images from Debian's packages and this machine's Rust, for machines that can't pull from a
+//! container registry.
 //!
-//! They are made once and kept by the engine, so that builds of one commit agree; another machine's, made from
-//! other versions of the packages, are others. A build takes them only where its caller asks for them.
+//! They are built once and kept in the Docker engine, so that all builds of one commit use the same ones. Images built
+//! on another machine, from other versions of the packages, have other digests. A build uses them only if its caller
+//! requests it.
 
 mod base;
 
