@@ -78,7 +78,7 @@ proptest! {
     }
 
     #[test]
-    fn an_invalid_value_is_reported_with_its_line(value in any::<String>(), line in 0..11_usize) {
+    fn an_arbitrary_value_never_panics(value in any::<String>(), line in 0..11_usize) {
         let replaced = FULL.lines().enumerate().map(|(number, original)| {
             let (key, _) = original.split_once('=').unwrap();
             if number == line { format!("{key}={value}\n") } else { format!("{original}\n") }

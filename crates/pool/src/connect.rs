@@ -88,6 +88,11 @@ impl Target {
         }
     }
 
+    /// Returns whether the latest options lead nowhere, because this process could not open a socket.
+    pub(crate) fn is_unusable(&self) -> bool {
+        self.dialer.is_unusable()
+    }
+
     pub(crate) fn subject(&self, user: &DbUser) -> Subject {
         Subject {
             user: user.clone(),

@@ -8,6 +8,7 @@
 use std::io;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -30,6 +31,8 @@ pub(crate) struct Dialer {
     listening: Mutex<Option<Listening>>,
     /// The error of the latest TCP connection, if it failed: sqlx only observes that the socket was closed.
     failure: Arc<Mutex<Option<io::Error>>>,
+    /// Whether the latest attempt to listen failed, and the path of [`Self::unusable`] was given out.
+    unusable: AtomicBool,
 }
 
 struct Listening {
@@ -49,11 +52,13 @@ impl Dialer {
     /// Outside a Tokio runtime.
     pub(crate) fn socket(&self, server: &Endpoint) -> io::Result<PathBuf> {
         let mut listening = lock(&self.listening);
-        match &*listening {
+        let socket = match &*listening {
             // The task ends with its runtime; a target may outlive that.
-            Some(current) if !current.accepting.is_finished() => Ok(current.socket.clone()),
-            _ => Ok(listening.insert(self.listen(server)?).socket.clone()),
-        }
+            Some(current) if !current.accepting.is_finished() => current.socket.clone(),
+            _ => listening.insert(self.listen(server)?).socket.clone(),
+        };
+        self.unusable.store(false, Relaxed);
+        Ok(socket)
     }
 
     fn listen(&self, server: &Endpoint) -> io::Result<Listening> {
@@ -67,7 +72,13 @@ impl Dialer {
     pub(crate) fn unusable(&self, error: &io::Error) -> &'static str {
         let message = format!("no local socket to dial through: {error}");
         *lock(&self.failure) = Some(io::Error::new(error.kind(), message));
+        self.unusable.store(true, Relaxed);
         "/dev/null/no-socket"
+    }
+
+    /// Returns whether options made since the last success lead nowhere: make new ones, the cause may have passed.
+    pub(crate) fn is_unusable(&self) -> bool {
+        self.unusable.load(Relaxed)
     }
 
     /// Replaces the error of a failed connection by its cause if only the end of the socket was observed.
@@ -275,6 +286,10 @@ mod tests {
         let observed = UnixStream::connect(path).await.unwrap_err();
         let explained = dialer.explain(sqlx::Error::Io(observed));
         assert!(explained.to_string().ends_with("no local socket to dial through: not here"), "{explained}");
+        // The next options try again, and the reason is gone once a socket is there.
+        assert!(dialer.is_unusable());
+        dialer.socket(&"127.0.0.1:9".parse().unwrap()).unwrap();
+        assert!(!dialer.is_unusable());
     }
 
     #[tokio::test]

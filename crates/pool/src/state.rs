@@ -107,10 +107,13 @@ impl State {
 
     pub(crate) fn set_token(&self, token: &Token) {
         let mut installed = self.lock_installed();
-        if !installed.as_ref().is_some_and(|t| t.is_same(token)) {
+        let is_new = !installed.as_ref().is_some_and(|t| t.is_same(token));
+        if is_new || self.target.is_unusable() {
             self.pool.set_connect_options(
                 self.target.options(&self.tokens.login().user, &Credential::Token(token)),
             );
+        }
+        if is_new {
             *installed = Some(token.clone());
             self.health.token_used.store(false, Relaxed);
         }

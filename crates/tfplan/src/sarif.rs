@@ -22,9 +22,12 @@ impl Review {
     }
 }
 
+/// The tool's name in code scanning, which keeps alerts by it: that of the command.
+const TOOL: &str = "rds-iam";
+
 fn sarif(review: &Review, root: &str) -> String {
     let driver = ToolComponent::builder()
-        .name(env!("CARGO_PKG_NAME"))
+        .name(TOOL)
         .semantic_version(env!("CARGO_PKG_VERSION"))
         .rules(RULES.iter().map(descriptor).collect::<Vec<_>>())
         .build();

@@ -17,7 +17,7 @@ variable "resource_id" {
   type        = string
   nullable    = false
 
-  # The same rule and wording as in crates/infra/src/arn.rs.
+  # The same rule and wording as in crates/infra/src/arn.
   validation {
     condition     = !can(regex("[*?]", var.resource_id))
     error_message = <<-EOT

@@ -152,7 +152,7 @@ pub(crate) fn start(workspace: &Workspace, io: &Io) -> Result<bool, Error> {
                 .map_or_else(|| "did not answer in time".to_owned(), |status| format!("ended ({status})"));
             return Err(Error::Found {
                 found: format!("the account on this machine {how}{tail}"),
-                help: "help what its log above names; `cargo xtask doctor` lists what is missing here"
+                help: "fix what its log above names; `cargo xtask doctor` lists what is missing here"
                     .to_owned(),
             });
         }

@@ -33,7 +33,7 @@ pub const VARIABLES: [Variable; 14] = [
     ),
     variable(
         "RDS_IAM_DIAL",
-        "host:port to connect to and verify if it differs from the endpoint, such as a tunnel's end",
+        "host:port to connect to instead of the endpoint, such as a tunnel's end; TLS still verifies the endpoint",
     ),
     variable(
         "RDS_IAM_CA_BUNDLE",

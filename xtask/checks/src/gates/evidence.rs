@@ -81,12 +81,15 @@ fn counted(count: usize, what: &str, tool: Tool, place: &Path) -> Result<String,
 }
 
 /// Checks that replace rules of crates/tfplan (docs/adr/0018): each has to judge a resource. One that is skipped there,
-/// or whose attribute checkov can't resolve, judges nothing and reports nothing.
+/// or whose attribute checkov can't resolve, judges nothing and reports nothing. None may be skipped for any resource.
 const REQUIRED: [(&str, &str); 3] = [
     ("CKV_AWS_16", "a database's storage is encrypted"),
     ("CKV_AWS_17", "a database has no public address"),
     ("CKV_AWS_79", "a machine refuses IMDSv1"),
 ];
+
+/// [`REQUIRED`], and the check for clusters, of which this project has none.
+const NEVER_SKIPPED: [&str; 4] = ["CKV_AWS_16", "CKV_AWS_17", "CKV_AWS_79", "CKV_AWS_96"];
 
 fn checkov(report: &Value, file: &Path) -> Result<String, Error> {
     // Where it finds nothing to check, it writes no summary.
@@ -112,6 +115,16 @@ fn checkov(report: &Value, file: &Path) -> Result<String, Error> {
             help: "remove its skip, and write the attribute as a value that checkov can resolve; no rule for plans \
                    checks this"
                 .to_owned(),
+        });
+    }
+    let is_required =
+        |check: &&Value| check["check_id"].as_str().is_some_and(|id| NEVER_SKIPPED.contains(&id));
+    let mut skips = report["results"]["skipped_checks"].as_array().into_iter().flatten();
+    if let Some(skip) = skips.find(is_required) {
+        let text = |name: &str| skip[name].as_str().unwrap_or_default();
+        return Err(Error::Found {
+            found: format!("{} is skipped for {}", text("check_id"), text("resource")),
+            help: "remove the skip: no rule for plans checks this".to_owned(),
         });
     }
     Ok(format!("{passed} checks passed, {failed} failed, {skipped} skipped with a reason"))

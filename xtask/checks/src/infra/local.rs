@@ -166,7 +166,7 @@ impl<'a> Cycle<'a> {
             Err(error) => Err(error.into()),
             Ok(()) => Err(Error::Found {
                 found: "the rules let a protected database be destroyed".to_owned(),
-                help: "see the rules about protected databases in crates/infra".to_owned(),
+                help: "see crates/tfplan/src/rules/protection.rs".to_owned(),
             }),
         }
     }

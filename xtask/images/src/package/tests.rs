@@ -60,7 +60,7 @@ fn a_program_that_could_not_start_there_is_refused() {
 }
 
 #[test]
-fn what_is_refused_is_told_with_a_help() {
+fn each_refusal_names_the_fix() {
     let told = |refusal: Refusal| format!("{refusal}\n  {}", refusal.help(Architecture::Arm64));
     insta::assert_snapshot!(told(Refusal::Glibc(Version(2, 38))), @r"
     it needs glibc 2.38, and Amazon Linux 2023 has 2.34

@@ -12,7 +12,7 @@ use crate::plan_summary;
 use crate::stage::{Action, Io};
 use rds_iam_process::error::Error;
 use rds_iam_process::file;
-use rds_iam_process::runner::{Cmd, RunError, Runner};
+use rds_iam_process::runner::{Cmd, RunError, Runner, redact};
 use rds_iam_report::ErrorReport;
 use rds_iam_tfplan::Plan;
 
@@ -76,7 +76,7 @@ fn review(files: &PlanFiles, sarif: &Path, context: &Context<'_>, io: &Io) -> Re
     file::replace(sarif, format!("{}\n", review.to_sarif(STACK)))?;
     file::replace(&files.report, format!("{}\n", review.to_json()))?;
     file::replace(&files.markdown, plan_summary::plan(context, &review)?)?;
-    io.console.line(&review.to_string());
+    io.console.line(&redact(&review.to_string()));
     if review.is_refused() {
         let count = plan_summary::plural(review.findings.len(), "reason");
         return Err(Error::Found {

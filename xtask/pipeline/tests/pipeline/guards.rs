@@ -115,6 +115,14 @@ fn an_image_is_marked_before_it_is_rolled_out() {
 }
 
 #[test]
+fn a_deployment_to_aws_does_not_skip_checkov() {
+    let repo = TestRepo::new();
+    let ended = repo.run(&["deploy", "--env", "dev", "--skip", "checkov"], &[]);
+    ended.expect(2).assert_contains("can't skip checkov");
+    assert!(!repo.calls().contains("terraform"), "{}", repo.calls());
+}
+
+#[test]
 fn a_deployment_of_infrastructure_alone_pushes_nothing() {
     let repo = TestRepo::new();
     // What nothing will run only makes what runs expire.

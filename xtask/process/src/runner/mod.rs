@@ -62,6 +62,12 @@ pub struct Runner {
     patient: bool,
 }
 
+/// Returns `text` without the values of variables whose names declare a secret, and without signatures: for what this
+/// process prints itself. The output of programs is redacted as it passes.
+pub fn redact(text: &str) -> String {
+    String::from_utf8_lossy(&secrets::redacted(text.as_bytes())).into_owned()
+}
+
 impl Runner {
     /// Creates a runner that reports its commands on `console`.
     pub fn new(console: Console) -> Self {

@@ -28,19 +28,22 @@ fn checkov_has_to_have_read_all_files_and_passed_something() {
             .map_err(|error| error.to_string().replace(&file.display().to_string(), "REPORT"))
             .unwrap_or_else(|error| error)
     };
-    let judged = |ids: &[&str]| {
+    let judged_and_skipped = |ids: &[&str], skipped: &str| {
         let checks: Vec<_> = ids.iter().map(|id| serde_json::json!({"check_id": id})).collect();
         let (failed, passed) = checks.split_at(1);
         let summary = serde_json::json!({"passed": 3, "failed": 1, "skipped": 1, "parsing_errors": 0});
         serde_json::json!({
-            "results": {"failed_checks": failed, "passed_checks": passed, "skipped_checks": [{"check_id": "CKV_AWS_79"}]},
+            "results": {"failed_checks": failed, "passed_checks": passed, "skipped_checks": [{"check_id": skipped, "resource": "aws_db_instance.copy"}]},
             "summary": summary,
         })
         .to_string()
     };
+    let judged = |ids: &[&str]| judged_and_skipped(ids, "CKV_AWS_18");
     let lines = [
         &judged(&["CKV_AWS_16", "CKV_AWS_17", "CKV_AWS_79"]),
-        // Skipped beside the resource.
+        // Judged for one resource, and skipped beside another.
+        &judged_and_skipped(&["CKV_AWS_16", "CKV_AWS_17", "CKV_AWS_79"], "CKV_AWS_16"),
+        // Skipped beside the only resource.
         &judged(&["CKV_AWS_16", "CKV_AWS_17"]),
         // Its attribute can't be resolved.
         &judged(&["CKV_AWS_79", "CKV_AWS_16"]),
@@ -51,6 +54,7 @@ fn checkov_has_to_have_read_all_files_and_passed_something() {
     ];
     insta::assert_snapshot!(lines.map(confirmed).join("\n"), @"
     3 checks passed, 1 failed, 1 skipped with a reason
+    CKV_AWS_16 is skipped for aws_db_instance.copy
     checkov judged no resource by CKV_AWS_79: a machine refuses IMDSv1
     checkov judged no resource by CKV_AWS_17: a database has no public address
     checkov could not read 2 files and passed 3 checks
