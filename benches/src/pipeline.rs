@@ -18,7 +18,7 @@ const ROUNDS: usize = 1;
 /// Measures both sides in turns, all of it built and fetched before.
 ///
 /// # Errors
-/// When a side fails: then there is nothing to compare.
+/// Returns an error if a side fails: then there is nothing to compare.
 pub(crate) fn measure(xtask: &Path, tools: &Path, report: &mut Report) -> anyhow::Result<()> {
     report.heading("Pipeline");
     let target = xtask.parent().and_then(Path::parent).context("xtask is in cargo's target folder")?;

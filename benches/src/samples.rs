@@ -32,7 +32,7 @@ pub(crate) fn paired(
     Ok(Pair { ours: median(&mut of_ours), theirs: median(&mut of_theirs), ratio: median(&mut ratios) })
 }
 
-/// The one in the middle; of an even number, the upper of the two.
+/// Returns the one in the middle; of an even number, the upper of the two.
 pub(crate) fn median(samples: &mut [f64]) -> f64 {
     samples.sort_by(f64::total_cmp);
     samples[samples.len() / 2]

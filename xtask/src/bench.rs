@@ -15,7 +15,7 @@ const PACKAGES: [&str; 3] = ["rds-iam-app", "rds-iam-bench", "rds-iam-mysql-plug
 /// Builds and runs the benchmarks; `passthrough` goes to the benchmark program as it is.
 ///
 /// # Errors
-/// When a build or a benchmark fails.
+/// Returns an error if a build or a benchmark fails.
 pub(crate) fn run(passthrough: &[String], workspace: &Workspace) -> anyhow::Result<ExitCode> {
     let shell = workspace.shell()?;
     let target = workspace.target()?;

@@ -19,8 +19,8 @@ const PACKAGES: [&str; 4] = ["rds-iam-app", "rds-iam-bootstrap", "rds-iam-demo",
 /// stands between a person and its clean end.
 ///
 /// # Errors
-/// When the build fails or the demo cannot be started. The exit status is that of the preflight, where it found
-/// something missing; otherwise this does not return.
+/// Returns an error if the build fails or the demo cannot be started. The exit status is that of the preflight,
+/// where it found something missing; otherwise this does not return.
 pub(crate) fn run(demo: &Demo, workspace: &Workspace) -> anyhow::Result<ExitCode> {
     let prepared = pipeline::command(workspace, &preparation(demo))?.status().context("starting cargo")?;
     if !prepared.success() {

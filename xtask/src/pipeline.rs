@@ -21,7 +21,7 @@ pub(crate) fn become_program(workspace: &Workspace, words: &[OsString]) -> anyho
     }
 }
 
-/// The program with these words, in the caller's own folder.
+/// Returns the program with these words, in the caller's own folder.
 pub(crate) fn command(workspace: &Workspace, words: &[impl AsRef<OsStr>]) -> anyhow::Result<Command> {
     let shell = workspace.shell_here()?;
     let command = if workspace.is_prebuilt {

@@ -22,8 +22,8 @@ pub(crate) struct Workspace {
 }
 
 impl Workspace {
-    /// The folder above xtask's own. From the environment where cargo started us, so that a target folder shared by two
-    /// clones works in each. Built elsewhere, we are started in it.
+    /// Returns the folder above xtask's own. From the environment where cargo started us, so that a target
+    /// folder shared by two clones works in each. Built elsewhere, we are started in it.
     pub(crate) fn find() -> anyhow::Result<Self> {
         let is_prebuilt = std::env::var_os(PREBUILT_VARIABLE).is_some_and(|value| !value.is_empty());
         if is_prebuilt {
@@ -36,14 +36,14 @@ impl Workspace {
         Ok(Self { root, is_prebuilt })
     }
 
-    /// A shell in the workspace's root.
+    /// Returns a shell in the workspace's root.
     pub(crate) fn shell(&self) -> anyhow::Result<Shell> {
         let shell = self.shell_here()?;
         shell.change_dir(&self.root);
         Ok(shell)
     }
 
-    /// A shell in the caller's own folder, which relative paths of a command line are relative to.
+    /// Returns a shell in the caller's own folder, which relative paths of a command line are relative to.
     pub(crate) fn shell_here(&self) -> anyhow::Result<Shell> {
         Ok(Shell::new()?)
     }
@@ -60,20 +60,21 @@ impl Workspace {
     }
 }
 
-/// The text under a key of JSON that cargo printed on one line. A path with a quote or a backslash is not understood.
+/// Returns the text under a key of JSON that cargo printed on one line. A path with a quote or a backslash is
+/// not understood.
 fn text<'t>(json: &'t str, key: &str) -> Option<&'t str> {
     let (_, rest) = json.split_once(&format!("\"{key}\":\""))?;
     let (text, _) = rest.split_once('"')?;
     (!text.contains('\\')).then_some(text)
 }
 
-/// The MySQL plugin that cargo built in a folder of the target's.
+/// Returns the MySQL plugin that cargo built in a folder of the target's.
 pub(crate) fn mysql_plugin(binaries: &Path) -> PathBuf {
     binaries.join("libAWSAuthenticationPlugin.so")
 }
 
-/// The command without what `cargo run` told *us* about our own package. A cargo that we start must not see it: build
-/// scripts watch some of these variables, and everything would be built twice.
+/// Returns the command without what `cargo run` told *us* about our own package. A cargo that we start must not
+/// see it: build scripts watch some of these variables, and everything would be built twice.
 pub(crate) fn plain(command: Cmd<'_>) -> Cmd<'_> {
     let of_us = |name: &str| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_");
     let names = std::env::vars_os().map(|(name, _)| name);

@@ -7,7 +7,7 @@ use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-/// A folder with a stand-in for `cargo`, which is all that is on `PATH` but for the system's programs.
+/// Returns a folder with a stand-in for `cargo`, which is all that is on `PATH` but for the system's programs.
 fn folder(name: &str) -> PathBuf {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
     drop(fs::remove_dir_all(&folder));

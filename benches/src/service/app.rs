@@ -76,7 +76,7 @@ impl App {
         self.megabytes("VmRSS")
     }
 
-    /// The most memory that was in RAM at any moment since the start.
+    /// Returns the most memory that was in RAM at any moment since the start.
     pub(super) fn peak_resident_mb(&self) -> anyhow::Result<f64> {
         self.megabytes("VmHWM")
     }
@@ -108,8 +108,8 @@ fn spawn(program: &Path, environment: &[(&str, String)]) -> anyhow::Result<Child
     command.spawn().with_context(|| format!("starting {}", program.display()))
 }
 
-/// The addresses that the app logs once it listens, for people and for machines. Whatever it logs later is
-/// read and dropped.
+/// Returns the addresses that the app logs once it listens, for people and for machines. Whatever it logs later
+/// is read and dropped.
 async fn addresses(child: &mut Child) -> anyhow::Result<(String, String)> {
     let mut log = BufReader::new(child.stdout.take().context("the app's log was taken before")?).lines();
     let mut lines = Vec::new();

@@ -37,7 +37,7 @@ async fn ours(mysql: &MySql) -> anyhow::Result<f64> {
     Ok(took.as_secs_f64() * 1e3)
 }
 
-/// The same with what a user would pick instead, as safe as it can be set: AWS's generator, and one
+/// Returns the same with what a user would pick instead, as safe as it can be set: AWS's generator, and one
 /// connection of sqlx. (sqlx would verify the name of the host that it dials, which is not in the certificate.)
 async fn theirs(mysql: &MySql) -> anyhow::Result<f64> {
     let start = Instant::now();

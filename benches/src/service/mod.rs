@@ -39,7 +39,7 @@ pub(crate) fn measure(runtime: &Runtime, report: &mut Report) -> anyhow::Result<
     runtime.block_on(serving(&program, &database, report))
 }
 
-/// The app's program, which `cargo xtask bench` builds into the folder of this one.
+/// Returns the app's program, which `cargo xtask bench` builds into the folder of this one.
 fn program() -> anyhow::Result<PathBuf> {
     let program = std::env::current_exe().context("finding this program's own folder")?;
     let program = program.with_file_name("rds-iam-app");

@@ -10,7 +10,7 @@ use rds_iam_emulator_server::{MySql, fixtures};
 
 type Result<T = ()> = std::result::Result<T, Box<dyn std::error::Error>>;
 
-/// The program with nothing of this process's environment.
+/// Returns the program with nothing of this process's environment.
 fn program() -> Command {
     #[expect(clippy::disallowed_methods, reason = "the program itself is what is tested")]
     let mut command = Command::new(env!("CARGO_BIN_EXE_rds-iam-app"));

@@ -46,7 +46,7 @@ async fn a_client_that_says_nothing_is_let_go() {
     serving.abort();
 }
 
-/// A request of which the service has read the head and waits for the body.
+/// Returns a request of which the service has read the head and waits for the body.
 async fn under_way(address: SocketAddr) -> TcpStream {
     let mut stream = TcpStream::connect(address).await.unwrap();
     let head = "POST /api/insert HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\n\
@@ -89,7 +89,7 @@ async fn a_second_stop_does_not_wait() {
     ended.expect("it ends before the deadline for requests under way").unwrap().unwrap();
 }
 
-/// A service with these limits, which ends with the handle's `abort`; and its address for people.
+/// Returns a service with these limits, which ends with the handle's `abort`; and its address for people.
 async fn serving(limits: ClientLimits) -> (JoinHandle<()>, SocketAddr) {
     let (listeners, address) = listeners().await;
     let state = state().await;

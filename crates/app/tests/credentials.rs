@@ -70,7 +70,7 @@ impl Program {
         Ok(Self { child, address })
     }
 
-    /// The status and the body of an answer.
+    /// Returns the status and the body of an answer.
     fn messages(&self) -> Result<String> {
         let mut stream = TcpStream::connect(&self.address)?;
         let host = &self.address;
@@ -80,7 +80,7 @@ impl Program {
         Ok(answer)
     }
 
-    /// The last answer, after at most 20 s of others.
+    /// Returns the last answer, after at most 20 s of others.
     async fn until_it_serves(&self) -> Result<String> {
         let mut answer = self.messages()?;
         for _ in 0..200 {

@@ -22,7 +22,7 @@ use common::{form, get, post_json, send};
 /// The text expected in the log of a refused login.
 const PERMIT: &str = "the statements that permit it";
 
-/// A server with the database and the user, and without the table.
+/// Returns a server with the database and the user, and without the table.
 async fn bare_server() -> MySql {
     LazyLock::force(&LOG);
     fixtures::app_server().await.unwrap()

@@ -231,7 +231,7 @@ fn a_public_network_is_the_internet_however_narrow() {
     }
 }
 
-/// The outputs of the stack with another database endpoint and region.
+/// Returns the outputs of the stack with another database endpoint and region.
 fn outputs(database: &str, region: &str) -> String {
     let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../../terraform/stacks/service/outputs.json");
     let mut outputs: Value = serde_json::from_str(&std::fs::read_to_string(file).unwrap()).unwrap();

@@ -42,7 +42,7 @@ fn text(bytes: &[u8]) -> &str {
     std::str::from_utf8(bytes).unwrap()
 }
 
-/// The smallest layout there is: an image without layers. Its digest.
+/// Returns the smallest layout there is: an image without layers. Its digest.
 fn layout(folder: &Path) -> String {
     let blobs = folder.join("blobs/sha256");
     std::fs::create_dir_all(&blobs).unwrap();

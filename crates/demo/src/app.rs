@@ -50,12 +50,12 @@ impl App {
         self.child.id()
     }
 
-    /// All that the app has logged.
+    /// Returns all that the app has logged.
     pub(crate) fn log(&self) -> String {
         std::fs::read_to_string(&self.log).unwrap_or_default()
     }
 
-    /// The app's answer to "who does the database say that we are?".
+    /// Returns the app's answer to "who does the database say that we are?".
     pub(crate) async fn identity(&self) -> anyhow::Result<serde_json::Value> {
         http::json(&format!("{}/api/identity", self.management)).await
     }
@@ -71,7 +71,7 @@ impl App {
         }
     }
 
-    /// The addresses that it logs once it serves: for people and for machines.
+    /// Returns the addresses that it logs once it serves: for people and for machines.
     async fn addresses(&mut self) -> anyhow::Result<(String, String)> {
         loop {
             let line = |line: &str| {

@@ -67,7 +67,7 @@ async fn login(platform: &Platform) -> anyhow::Result<String> {
     Ok(format!("{user}, {plugin}, {version} {cipher}; {accepted} tokens accepted"))
 }
 
-/// The app's own pool, with trust roots other than the server's, as a user that no other test uses.
+/// Returns the app's own pool, with trust roots other than the server's, as a user that no other test uses.
 async fn stranger(platform: &Platform) -> anyhow::Result<String> {
     let mysql = &platform.mysql;
     let before = mysql.logins()?.len();

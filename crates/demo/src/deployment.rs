@@ -34,7 +34,7 @@ pub(crate) struct Deployed {
     pub(crate) parameters: String,
 }
 
-/// The servers, and what Terraform would leave in the account, put there by hand.
+/// Returns the servers, and what Terraform would leave in the account, put there by hand.
 pub(crate) async fn put_by_hand(runtime: Runtime) -> anyhow::Result<Deployed> {
     let (mysql, aws) = tokio::try_join!(
         async { MySql::builder().runtime(runtime).database(DATABASE).start().await },

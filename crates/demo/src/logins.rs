@@ -24,7 +24,7 @@ pub(crate) enum Wrong {
 }
 
 impl Wrong {
-    /// The words of the server's record that show that it was refused for this and nothing else.
+    /// Returns the words of the server's record that show that it was refused for this and nothing else.
     fn reason(self) -> (RefusalCode, &'static str) {
         match self {
             Self::Expired => (RefusalCode::ExpiredToken, "expired"),

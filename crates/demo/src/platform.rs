@@ -137,7 +137,7 @@ fn with<'a>(environment: &Environment, more: impl IntoIterator<Item = (&'a str, 
     environment.iter().cloned().chain(more).collect()
 }
 
-/// The port, if it is free; otherwise 0, for any other.
+/// Returns the port, if it is free; otherwise 0, for any other.
 async fn free_or(port: &str) -> String {
     let free = tokio::net::TcpListener::bind(format!("127.0.0.1:{port}")).await.is_ok();
     if free { port.to_owned() } else { "0".to_owned() }

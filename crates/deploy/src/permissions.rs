@@ -54,7 +54,7 @@ pub async fn simulate_permissions(
     Ok(lacking)
 }
 
-/// The context keys whose values are known before a call.
+/// Returns the context keys whose values are known before a call.
 fn context(region: &Region, tags: &[(String, String)]) -> Vec<ContextEntry> {
     let entry = |key: String, value: &str| {
         ContextEntry::builder()
@@ -69,7 +69,7 @@ fn context(region: &Region, tags: &[(String, String)]) -> Vec<ContextEntry> {
     std::iter::once(entry("aws:RequestedRegion".to_owned(), region.as_str())).chain(tags).collect()
 }
 
-/// Whether the caller's own policies certainly deny the action.
+/// Returns whether the caller's own policies certainly deny the action.
 fn is_denied(result: &EvaluationResult, action: &str) -> bool {
     let by_organisation =
         result.organizations_decision_detail().is_some_and(|detail| !detail.allowed_by_organizations());

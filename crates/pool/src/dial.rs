@@ -303,7 +303,7 @@ mod tests {
         });
     }
 
-    /// A port that accepts no connection: its backlog is full, so that a caller waits.
+    /// Returns a port that accepts no connection: its backlog is full, so that a caller waits.
     async fn full_backlog() -> (std::net::SocketAddr, Vec<TcpStream>, TcpListener) {
         let socket = tokio::net::TcpSocket::new_v4().unwrap();
         socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();

@@ -33,7 +33,7 @@ async fn as_root(mysql: &MySql, sql: &'static str) {
     root.execute(sql).await.unwrap();
 }
 
-/// The connections that the application has on the server.
+/// Returns the connections that the application has on the server.
 async fn sessions(mysql: &MySql) -> i64 {
     let mut session = fixtures::as_master(mysql).await.unwrap();
     let sql = "SELECT COUNT(*) FROM information_schema.processlist WHERE user = 'app'";
@@ -49,7 +49,7 @@ fn quiet() -> Limits {
     Limits { warm_connections: 0, acquire_timeout: Duration::from_secs(20), ..Limits::default() }
 }
 
-/// An endpoint that leads to one server, and later to another.
+/// Returns an endpoint that leads to one server, and later to another.
 async fn endpoint(first: &Endpoint) -> (Endpoint, watch::Sender<String>) {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let dial = Endpoint::new("127.0.0.1", listener.local_addr().unwrap().port()).unwrap();
@@ -312,7 +312,7 @@ async fn packet(stream: &mut TcpStream) -> Vec<u8> {
     payload
 }
 
-/// The request for another authentication method, as it is on the wire.
+/// Returns the request for another authentication method, as it is on the wire.
 async fn auth_switch(mysql: &MySql) -> Vec<u8> {
     let mut stream = TcpStream::connect(mysql.dial().to_string()).await.unwrap();
     packet(&mut stream).await;

@@ -77,7 +77,7 @@ fn folder(path: &Path) -> &Path {
     path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
-/// The prefix of the temporary file beside `path`.
+/// Returns the prefix of the temporary file beside `path`.
 fn prefix(path: &Path) -> String {
     path.file_name().map(|name| format!(".{}.", name.to_string_lossy())).unwrap_or_default()
 }

@@ -167,8 +167,8 @@ impl Roots {
         self.iter().filter(move |certificate| certificate.not_after() < moment)
     }
 
-    /// Whether the set has a root for the instances of a region. Without one, a connection to an instance there cannot be
-    /// verified; the fix is AWS's bundle in `RDS_CA_BUNDLE`.
+    /// Returns whether the set has a root for the instances of a region. Without one, a connection to an
+    /// instance there cannot be verified; the fix is AWS's bundle in `RDS_CA_BUNDLE`.
     pub fn covers(&self, region: &Region) -> bool {
         let name = format!("Amazon RDS {} Root CA ", region.as_str());
         self.iter().any(|certificate| certificate.name().starts_with(&name))
@@ -205,7 +205,7 @@ pub struct Freshness<'a> {
 }
 
 impl Freshness<'_> {
-    /// Whether no certificate needs attention.
+    /// Returns whether no certificate needs attention.
     pub fn is_fresh(&self) -> bool {
         self.expired.is_empty() && self.expiring.is_empty()
     }

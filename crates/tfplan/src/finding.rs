@@ -69,12 +69,12 @@ fn rule_id<S: Serializer>(rule: &Rule, serializer: S) -> Result<S::Ok, S::Error>
 }
 
 impl Review {
-    /// Whether anything is refused.
+    /// Returns whether anything is refused.
     pub fn is_refused(&self) -> bool {
         !self.findings.is_empty()
     }
 
-    /// The report as JSON.
+    /// Returns the report as JSON.
     pub fn to_json(&self) -> String {
         serde_json::to_string_pretty(self).expect("structs with text keys always serialise")
     }
@@ -98,7 +98,7 @@ impl<'a> Verdicts<'a> {
         self.refused.push((resource, problem.into(), remedy.into()));
     }
 
-    /// Whether nothing is refused and everything was checked.
+    /// Returns whether nothing is refused and everything was checked.
     pub(super) fn is_empty(&self) -> bool {
         self.refused.is_empty() && self.unchecked.is_empty()
     }

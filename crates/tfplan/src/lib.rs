@@ -74,7 +74,7 @@ impl Plan {
         }
     }
 
-    /// The resources of some types as they would be after the apply, those without a change among them.
+    /// Returns the resources of some types as they would be after the apply, those without a change among them.
     fn resources<'a>(&'a self, kinds: &'a [&str]) -> impl Iterator<Item = &'a ResourceChange> {
         self.document
             .resource_changes
@@ -84,7 +84,7 @@ impl Plan {
 }
 
 impl ResourceChange {
-    /// Whether Terraform manages it after the apply.
+    /// Returns whether Terraform manages it after the apply.
     fn stays(&self) -> bool {
         let goes = matches!(self.change.action, Action::Destroy | Action::Forget);
         self.mode == Mode::Managed && self.deposed.is_none() && !goes

@@ -10,7 +10,7 @@ fn unknown(address: &'static str, after: Value, attribute: &str, texts: &[&str])
     (address, after, json!({attribute: true}), json!({attribute: references(texts)}))
 }
 
-/// A data source that is read during the apply.
+/// Returns a data source that is read during the apply.
 fn data(address: &'static str) -> Resource {
     (address, json!({}), json!({"id": true, "arn": true}), json!({}))
 }

@@ -47,7 +47,7 @@ const HOLDERS: [(&str, &str); 5] = [
 ];
 
 impl Plan {
-    /// Every policy that grants something to an identity.
+    /// Returns every policy that grants something to an identity.
     pub(super) fn policies(&self) -> Vec<Policy<'_>> {
         let mut policies = Vec::new();
         for resource in &self.document.resource_changes {
@@ -56,7 +56,8 @@ impl Plan {
         policies
     }
 
-    /// The policies that stand in one resource, which is one of [`HOLDERS`] or a role with policies inside.
+    /// Returns the policies that stand in one resource, which is one of [`HOLDERS`] or a role with policies
+    /// inside.
     pub(super) fn policies_in<'a>(&'a self, holder: &'a ResourceChange) -> Vec<Policy<'a>> {
         if !holder.stays() {
             return Vec::new();
@@ -106,7 +107,7 @@ impl Plan {
 }
 
 impl Policy<'_> {
-    /// A text of the policy for a person.
+    /// Returns a text of the policy for a person.
     pub(super) fn shown(&self, text: &str) -> String {
         if self.sensitive { "(sensitive value)".to_owned() } else { format!("{text:?}") }
     }
@@ -153,7 +154,7 @@ impl Policy<'_> {
         }
     }
 
-    /// Whether it denies an action on a resource, whatever else allows it.
+    /// Returns whether it denies an action on a resource, whatever else allows it.
     pub(super) fn denies_on(&self, action: &str, resource: &str) -> bool {
         self.statements.iter().any(|statement| {
             let there = statement.resources.iter().flatten().any(|pattern| matches(pattern, resource));
@@ -165,7 +166,7 @@ impl Policy<'_> {
         })
     }
 
-    /// Whether it denies an action on everything, whatever else allows it.
+    /// Returns whether it denies an action on everything, whatever else allows it.
     pub(super) fn denies(&self, action: &str) -> bool {
         self.statements.iter().any(|statement| {
             let everywhere = statement.resources.iter().flatten().any(|resource| resource == "*");
@@ -211,7 +212,7 @@ impl Statement {
         }
     }
 
-    /// Whether it is about an action; none where that is known only after apply.
+    /// Returns whether it is about an action; none where that is known only after apply.
     pub(super) fn covers(&self, action: &str) -> Option<bool> {
         let listed = |patterns: &[Text]| {
             if patterns.iter().flatten().any(|pattern| matches_action(pattern, action)) {
@@ -229,7 +230,7 @@ impl Statement {
         }
     }
 
-    /// Whether it allows an action on a resource, conditions aside; none where that is known only after
+    /// Returns whether it allows an action on a resource, conditions aside; none where that is known only after
     /// apply.
     pub(super) fn allows(&self, action: &str, resource: &str) -> Option<bool> {
         if self.deny || self.covers(action) == Some(false) {
@@ -262,7 +263,7 @@ pub(super) fn matches_action(pattern: &str, action: &str) -> bool {
     matches(&pattern.to_ascii_lowercase(), &action.to_ascii_lowercase())
 }
 
-/// Whether a pattern with `*` and `?` matches a text, by IAM's rules.
+/// Returns whether a pattern with `*` and `?` matches a text, by IAM's rules.
 pub(super) fn matches(pattern: &str, text: &str) -> bool {
     let (pattern, text): (Vec<char>, Vec<char>) = (pattern.chars().collect(), text.chars().collect());
     let (mut p, mut t, mut retry) = (0, 0, None);

@@ -50,8 +50,8 @@ pub(super) struct Origin<'a> {
 }
 
 impl Origin<'_> {
-    /// Whether it is made from resources of one type that the plan manages and from nothing else, so that the
-    /// rules judge each of them.
+    /// Returns whether it is made from resources of one type that the plan manages and from nothing else, so
+    /// that the rules judge each of them.
     pub(super) fn is_managed(&self, kind: &str) -> bool {
         let managed = |source: &&ResourceChange| source.stays() && source.kind == kind;
         !self.open && self.data.is_empty() && !self.sources.is_empty() && self.sources.iter().all(managed)
@@ -59,13 +59,13 @@ impl Origin<'_> {
 }
 
 impl Plan {
-    /// The module's configuration at the end of `path`.
+    /// Returns the module's configuration at the end of `path`.
     pub(super) fn module<'a>(&'a self, path: &[String]) -> Option<&'a Module> {
         let root = &self.document.configuration.root_module;
         path.iter().try_fold(root, |module, name| Some(&module.module_calls.get(name)?.module))
     }
 
-    /// The block that a resource comes from; none where it is no longer in the configuration.
+    /// Returns the block that a resource comes from; none where it is no longer in the configuration.
     pub(super) fn block(&self, resource: &ResourceChange) -> Option<&Block> {
         let path = names(&module_steps(&resource.module_address));
         let module = self.module(&path)?;
@@ -74,12 +74,12 @@ impl Plan {
         })
     }
 
-    /// Whether a block of the configuration sets an attribute.
+    /// Returns whether a block of the configuration sets an attribute.
     pub(super) fn sets(&self, resource: &ResourceChange, attribute: &str) -> bool {
         self.block(resource).is_some_and(|block| block.expressions.contains_key(attribute))
     }
 
-    /// The origin of an attribute's value.
+    /// Returns the origin of an attribute's value.
     pub(super) fn origin(&self, resource: &ResourceChange, attribute: &str) -> Origin<'_> {
         match self.expression(resource, attribute) {
             Some(expression) => self.origin_of(resource, expression),
@@ -133,8 +133,8 @@ impl Plan {
         Origin { sources, attributes: trail.attributes, alone, open: trail.open, data }
     }
 
-    /// A variable of the module that a resource is in, where its value is written in the configuration, is a
-    /// variable of the root, or is the key of the module's instance.
+    /// Returns a variable of the module that a resource is in, where its value is written in the configuration,
+    /// is a variable of the root, or is the key of the module's instance.
     pub(super) fn variable(&self, resource: &ResourceChange, name: &str) -> Option<Value> {
         let mut steps = module_steps(&resource.module_address);
         let mut name = name.to_owned();
@@ -257,12 +257,12 @@ fn same_instance(one: &[Step], other: &[Step]) -> bool {
     one.iter().zip(other).take_while(|(a, b)| a.name == b.name).all(|(a, b)| a.key == b.key)
 }
 
-/// Whether a reference says which instance is meant, and nothing else.
+/// Returns whether a reference says which instance is meant, and nothing else.
 fn is_key(reference: &str) -> bool {
     matches!(reference, "each.key" | "count.index")
 }
 
-/// Every reference of an expression, or of the blocks of expressions that stand for one.
+/// Returns every reference of an expression, or of the blocks of expressions that stand for one.
 pub(super) fn references(expression: &Value) -> Vec<&str> {
     match expression {
         Value::Array(items) => items.iter().flat_map(references).collect(),

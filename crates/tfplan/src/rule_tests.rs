@@ -4,8 +4,8 @@ use serde_json::{Value, json};
 
 use super::*;
 
-/// A plan of new resources: of each its address in the root module, what is known of it, what is not, and the
-/// configuration's expressions.
+/// Returns a plan of new resources: of each its address in the root module, what is known of it, what is not,
+/// and the configuration's expressions.
 pub(super) fn plan(resources: &[(&str, Value, Value, Value)]) -> Plan {
     let (mut changes, mut blocks) = (Vec::new(), Vec::new());
     for (address, after, unknown, expressions) in resources {

@@ -15,8 +15,8 @@ use super::review::join;
 use super::{Finding, Note, RULES, Review, Rule};
 
 impl Review {
-    /// The findings as SARIF 2.1.0, for code scanning. `root` is the folder of the root module from that of
-    /// the repository, such as `terraform/stacks/service`.
+    /// Returns the findings as SARIF 2.1.0, for code scanning. `root` is the folder of the root module from that
+    /// of the repository, such as `terraform/stacks/service`.
     pub fn to_sarif(&self, root: &str) -> String {
         sarif(self, root)
     }
@@ -102,7 +102,7 @@ fn logical(address: &str) -> LogicalLocation {
     LogicalLocation::builder().fully_qualified_name(address).kind("resource").build()
 }
 
-/// The module's `main.tf`, from the repository's folder.
+/// Returns the module's `main.tf`, from the repository's folder.
 fn uri(root: &str, folder: &str) -> String {
     let mut parts = Vec::new();
     join(&mut parts, root);

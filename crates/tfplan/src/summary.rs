@@ -72,7 +72,7 @@ pub struct OutputChange {
 }
 
 impl Plan {
-    /// The change.
+    /// Returns the change.
     pub fn summary(&self) -> Summary {
         let mut counts = Counts::default();
         let mut changes = Vec::new();

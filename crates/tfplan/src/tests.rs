@@ -6,7 +6,7 @@ fn plan(document: &Value) -> Plan {
     Plan::parse(&document.to_string()).unwrap()
 }
 
-/// A plan of one resource.
+/// Returns a plan of one resource.
 fn of(kind: &str, change: &Value) -> Value {
     json!({
         "format_version": "1.2",

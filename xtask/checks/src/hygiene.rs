@@ -49,7 +49,7 @@ impl Finding {
 /// Checks every file that git tracks, or would track if all were added.
 ///
 /// # Errors
-/// When something is wrong (all of it, at once), or git or a file cannot be read.
+/// Returns an error if something is wrong (all of it, at once), or git or a file cannot be read.
 pub fn run(workspace: &Workspace, console: Console, runner: Runner) -> Result<Outcome, Error> {
     let paths = tracked(workspace, runner)?;
     let mut texts = Vec::new();

@@ -30,7 +30,7 @@ enum Unreachable {
 /// Formats the workspace, or checks that it is formatted.
 ///
 /// # Errors
-/// When something is not formatted, or not Rust.
+/// Returns an error if something is not formatted, or not Rust.
 pub fn format(check: bool, workspace: &Workspace, runner: Runner) -> Result<Outcome, Error> {
     let shell = workspace.shell();
     let only_check = check.then_some("--check");
@@ -40,7 +40,7 @@ pub fn format(check: bool, workspace: &Workspace, runner: Runner) -> Result<Outc
     Ok(Outcome::Passed)
 }
 
-/// The steps of `cargo xtask lint`, quick ones first.
+/// Returns the steps of `cargo xtask lint`, quick ones first.
 pub fn steps<'a>(workspace: &'a Workspace, console: Console, runner: Runner) -> Vec<Step<'a>> {
     steps_with(Unreachable::NotRun, workspace, console, runner)
 }

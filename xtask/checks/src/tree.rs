@@ -19,12 +19,12 @@ pub struct Tree {
     _lock: File,
 }
 
-/// A fresh copy under `target/infra/<name>`.
+/// Returns a fresh copy under `target/infra/<name>`.
 ///
 /// Modules get the stack's lock file: they are roots here only to be tested.
 ///
 /// # Errors
-/// When another run works there, or a file cannot be read or written.
+/// Returns an error if another run works there, or a file cannot be read or written.
 pub fn copy(name: &str, workspace: &Workspace) -> Result<Tree, Error> {
     let to = workspace.target.join("infra").join(name);
     let lock = lock(&to)?;
@@ -52,14 +52,14 @@ fn lock(folder: &Path) -> Result<File, Error> {
     }
 }
 
-/// The folders in a folder, in order.
+/// Returns the folders in a folder, in order.
 ///
 /// # Errors
-/// When it cannot be read.
+/// Returns an error if it cannot be read.
 /// The folders in a folder, sorted.
 ///
 /// # Errors
-/// When it can't be read.
+/// Returns an error if it can't be read.
 pub fn folders(of: &Path) -> Result<Vec<PathBuf>, Error> {
     let mut found: Vec<PathBuf> = entries(of)?.into_iter().filter(|path| path.is_dir()).collect();
     found.sort();

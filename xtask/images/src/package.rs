@@ -71,8 +71,8 @@ pub enum Profile {
 }
 
 impl Package {
-    /// The development build for this machine's architecture: what `infra local` applies, where no Lambda
-    /// starts it. Built as a release is, and quicker.
+    /// Returns the development build for this machine's architecture: what `infra local` applies, where no
+    /// Lambda starts it. Built as a release is, and quicker.
     pub fn of_this_machine() -> Self {
         let arm = cfg!(target_arch = "aarch64");
         let architecture = if arm { Architecture::Arm64 } else { Architecture::X86_64 };
@@ -82,7 +82,7 @@ impl Package {
     /// What is deployed to a processor of Terraform's name for it.
     ///
     /// # Errors
-    /// When Lambda has no such processor.
+    /// Returns an error if Lambda has no such processor.
     pub fn release(architecture: &str) -> Result<Self, Error> {
         let architecture = Architecture::from_str(architecture, false).map_err(|_| Error::Found {
             found: format!("bootstrap.architecture is {architecture:?}"),
@@ -91,7 +91,7 @@ impl Package {
         Ok(Self { architecture, profile: Profile::Release, binary: None, output: None, only_here: false })
     }
 
-    /// The same, written elsewhere.
+    /// Returns the same, written elsewhere.
     #[must_use]
     pub fn to(self, output: PathBuf) -> Self {
         Self { output: Some(output), ..self }
@@ -131,7 +131,7 @@ impl Architecture {
 /// Builds and writes it, and returns its path.
 ///
 /// # Errors
-/// When it cannot be built, or could not run on Amazon Linux 2023.
+/// Returns an error if it cannot be built, or could not run on Amazon Linux 2023.
 pub fn run(
     package: &Package,
     workspace: &Workspace,

@@ -21,11 +21,12 @@ const MAIN: &str = "refs/heads/main";
 const VERIFIED_WITHIN: Duration = Duration::from_secs(120);
 pub(super) const GH_HELP: &str = "GitHub's runners have it; https://cli.github.com";
 
-/// The repository, `OWNER/NAME`, whose attestation a promotion needs: on GitHub Actions its own, elsewhere the one that
-/// `RDS_IAM_ATTESTATIONS` names. `None` on this machine's account, and where a workstation asks for none.
+/// Returns the repository, `OWNER/NAME`, whose attestation a promotion needs: on GitHub Actions its own,
+/// elsewhere the one that `RDS_IAM_ATTESTATIONS` names. `None` on this machine's account, and where a
+/// workstation asks for none.
 ///
 /// # Errors
-/// When the variable names no repository.
+/// Returns an error if the variable names no repository.
 pub(super) fn repository(context: &Context<'_>) -> Result<Option<String>, Error> {
     if context.is_local() {
         return Ok(None);
@@ -53,10 +54,10 @@ fn is_repository(text: &str) -> bool {
     matches!(text.split('/').collect::<Vec<_>>().as_slice(), [owner, name] if word(owner) && word(name))
 }
 
-/// The command that verifies the attestation of the image whose manifest is in a file, for a commit.
+/// Returns the command that verifies the attestation of the image whose manifest is in a file, for a commit.
 ///
 /// # Errors
-/// As [`Context::shell`].
+/// Returns the errors of [`Context::shell`].
 pub(super) fn verify(
     repository: &str,
     manifest: &Path,

@@ -12,10 +12,10 @@ use rds_iam_process::runner::Runner;
 /// The variable that names the base images.
 const BASES_VARIABLE: &str = "RDS_IAM_IMAGE_BASES";
 
-/// The base images that the environment names, if any.
+/// Returns the base images that the environment names, if any.
 ///
 /// # Errors
-/// When the variable has another value.
+/// Returns an error if the variable has another value.
 pub(crate) fn from_env() -> Result<Option<Bases>, Error> {
     let value = std::env::var_os(BASES_VARIABLE).unwrap_or_default().to_string_lossy().into_owned();
     if value.is_empty() {
@@ -28,10 +28,10 @@ pub(crate) fn from_env() -> Result<Option<Bases>, Error> {
     })
 }
 
-/// The base images for these stages. Only where nothing leaves this machine does reachability decide.
+/// Returns the base images for these stages. Only where nothing leaves this machine does reachability decide.
 ///
 /// # Errors
-/// As [`from_env`].
+/// Returns the errors of [`from_env`].
 pub(crate) fn choose(
     stages: &[&Stage],
     context: &Context<'_>,

@@ -47,7 +47,7 @@ impl Manifest {
     /// Creates the manifest of the plan at `plan`, and of its sources as they are now.
     ///
     /// # Errors
-    /// When a file can't be read.
+    /// Returns an error if a file can't be read.
     pub(crate) fn new(plan: &Path, sources: &Sources, context: &Context<'_>) -> Result<Self, Error> {
         let mut variables = Sha256::new();
         for path in &sources.variables {
@@ -64,7 +64,7 @@ impl Manifest {
         })
     }
 
-    /// The plan's digest, by which people know it.
+    /// Returns the plan's digest, by which people know it.
     pub(crate) fn digest(&self) -> &str {
         &self.plan
     }
@@ -72,7 +72,7 @@ impl Manifest {
     /// Writes it.
     ///
     /// # Errors
-    /// When it can't be written.
+    /// Returns an error if it can't be written.
     pub(crate) fn write(&self, path: &Path) -> Result<(), Error> {
         file::replace(path, format!("{}\n", serde_json::to_string_pretty(self).unwrap_or_default()))
     }
@@ -80,7 +80,7 @@ impl Manifest {
     /// Whether this, as found beside a plan, is of what is here `now`.
     ///
     /// # Errors
-    /// When anything differs, or it is too old: the error lists all of it.
+    /// Returns an error if anything differs, or it is too old: the error lists all of it.
     pub(crate) fn check(&self, here: &Self, now: i64) -> Result<(), Error> {
         let mut differences = Vec::new();
         let mut differs = |what: &str, planned: &str, is: &str| {
@@ -116,7 +116,7 @@ impl Manifest {
     }
 }
 
-/// The addresses of the sensitive values in a plan's JSON.
+/// Returns the addresses of the sensitive values in a plan's JSON.
 pub(crate) fn sensitive(plan: &Value) -> Vec<String> {
     let mut found = Vec::new();
     for (name, variable) in
@@ -174,8 +174,8 @@ fn modules(module: &Value, found: &mut Vec<String>) {
     }
 }
 
-/// Whether this is a parameter that AWS publishes, such as the newest machine image: the provider marks every
-/// parameter's value as sensitive, and this one anybody can read.
+/// Returns whether this is a parameter that AWS publishes, such as the newest machine image: the provider marks
+/// every parameter's value as sensitive, and this one anybody can read.
 fn is_public(resource: &Value, values: &Value) -> bool {
     resource["mode"] == "data"
         && resource["type"] == "aws_ssm_parameter"

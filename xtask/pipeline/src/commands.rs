@@ -12,23 +12,24 @@ use rds_iam_process::error::Error;
 use rds_iam_process::runner::Cmd;
 
 impl Context<'_> {
-    /// A shell at the workspace's root: xshell's `cmd!` builds commands with it, and the runner starts them.
+    /// Returns a shell at the workspace's root: xshell's `cmd!` builds commands with it, and the runner starts
+    /// them.
     ///
     /// # Errors
-    /// When this process has no working directory.
+    /// Returns an error if this process has no working directory.
     pub(crate) fn shell(&self) -> Result<Shell, Error> {
         shell(self.workspace)
     }
 
-    /// The program `rds-iam`.
+    /// Returns the program `rds-iam`.
     pub(crate) fn rds_iam(&self) -> PathBuf {
         self.workspace.target.join("debug/rds-iam")
     }
 
-    /// A command of one of the workspace's programs, directed at the environment's account.
+    /// Returns a command of one of the workspace's programs, directed at the environment's account.
     ///
     /// # Errors
-    /// When the run is for no environment.
+    /// Returns an error if the run is for no environment.
     pub(crate) fn in_account(&self, cmd: xshell::Cmd<'_>) -> Result<Cmd, Error> {
         let cmd = Cmd::from_xshell(cmd, "cargo xtask programs");
         Ok(match self.environment()?.kind {
@@ -40,7 +41,7 @@ impl Context<'_> {
     /// Terraform in stacks/service, led to the environment's account.
     ///
     /// # Errors
-    /// When the run is for no environment.
+    /// Returns an error if the run is for no environment.
     pub(crate) fn terraform(&self) -> Result<Stack, Error> {
         let kind = self.environment()?.kind;
         let terraform = Terraform::new(self.workspace);
@@ -80,12 +81,12 @@ impl Stack {
     /// Makes what Terraform needs besides its sources.
     ///
     /// # Errors
-    /// When it can't be made.
+    /// Returns an error if it can't be made.
     pub(crate) fn prepare(&self) -> Result<(), Error> {
         self.terraform.prepare()
     }
 
-    /// A Terraform command.
+    /// Returns a Terraform command.
     pub(crate) fn cmd<S: Into<String>>(&self, args: impl IntoIterator<Item = S>) -> Cmd {
         self.terraform.cmd(&self.dir, args).settings(&self.settings)
     }

@@ -27,7 +27,7 @@ const LONGEST: usize = 65_536;
 /// Writes `text` into the comment of the pull request that the environment names.
 ///
 /// # Errors
-/// When a variable is missing, or GitHub refuses.
+/// Returns an error if a variable is missing, or GitHub refuses.
 pub(crate) fn run(text: &Path, workspace: &Workspace, runner: Runner) -> Result<(), Error> {
     let (repository, pull_request) = (variable("GITHUB_REPOSITORY")?, variable("RDS_IAM_PULL_REQUEST")?);
     if !pull_request.bytes().all(|byte| byte.is_ascii_digit()) {
@@ -67,8 +67,8 @@ fn body(text: &str) -> Result<String, Error> {
     })
 }
 
-/// The comment that this has written before, in pages of comments. Anybody can write the mark; only the job's
-/// own user's comments are ours to change.
+/// Returns the comment that this has written before, in pages of comments. Anybody can write the mark; only the
+/// job's own user's comments are ours to change.
 fn ours(pages: &Value) -> Option<u64> {
     let comments = pages.as_array()?.iter().filter_map(Value::as_array).flatten();
     comments

@@ -14,7 +14,7 @@ const CONFIRM_VARIABLE: &str = "RDS_IAM_CONFIRM";
 /// Shows the planned destruction and has the operator type the environment's name.
 ///
 /// # Errors
-/// When another name, or none, was typed.
+/// Returns an error if another name, or none, was typed.
 pub(crate) fn confirm_destruction(context: &Context<'_>, console: Console) -> Result<(), Error> {
     let name = &context.environment()?.name;
     // Without the file, the plan's own log shows the same.
@@ -38,7 +38,7 @@ pub(crate) fn confirm_destruction(context: &Context<'_>, console: Console) -> Re
 /// Refuses a destruction before its first stage where the variable holds another environment's name.
 ///
 /// # Errors
-/// When it does.
+/// Returns an error if it does.
 pub(crate) fn refuse_another_name(run: Run, context: &Context<'_>) -> Result<(), Error> {
     match (run, std::env::var(CONFIRM_VARIABLE)) {
         (Run::Destroy, Ok(typed)) if !typed.is_empty() => compare(&context.environment()?.name, typed.trim()),

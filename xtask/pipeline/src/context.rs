@@ -66,7 +66,7 @@ impl Commit {
     /// Reads the commit from git.
     ///
     /// # Errors
-    /// When this is no clone, or it has no commit.
+    /// Returns an error if this is no clone, or it has no commit.
     pub(crate) fn find(workspace: &Workspace, runner: Runner) -> Result<Self, Error> {
         let shell = shell(workspace)?;
         let git =
@@ -87,20 +87,20 @@ impl Commit {
         })
     }
 
-    /// A few digits for people.
+    /// Returns a few digits for people.
     pub(crate) fn short(&self) -> String {
         let changes = if self.changes.is_some() { " and changes" } else { "" };
         format!("{}{changes}", &self.id[..self.id.len().min(12)])
     }
 
-    /// The identity in gate results, plans and image tags: the commit, with the digest of changes.
+    /// Returns the identity in gate results, plans and image tags: the commit, with the digest of changes.
     pub(crate) fn identity(&self) -> String {
         self.changes.as_ref().map_or_else(|| self.id.clone(), |changes| format!("{}-{changes}", self.id))
     }
 }
 
-/// The names and digests of files that Terraform would read and git does not track; `listed` by git, each with NUL at
-/// its end.
+/// Returns the names and digests of files that Terraform would read and git does not track; `listed` by git,
+/// each with NUL at its end.
 fn new_files(listed: &str, root: &Path) -> Result<String, Error> {
     let mut text = String::new();
     for name in listed.split_terminator('\0') {
@@ -133,41 +133,42 @@ fn web_address(remote: &str) -> String {
 }
 
 impl Context<'_> {
-    /// The folder of this run's files; those of an environment outlive the run.
+    /// Returns the folder of this run's files; those of an environment outlive the run.
     pub(crate) fn folder(&self) -> PathBuf {
         let name = self.environment.as_ref().map_or("ci", |environment| environment.name.as_str());
         folder(self.workspace).join(name)
     }
 
-    /// A file of this run.
+    /// Returns a file of this run.
     pub(crate) fn file(&self, name: &str) -> PathBuf {
         self.folder().join(name)
     }
 
-    /// A file of the bundle that one job passes to the next: a plan with all that binds it, and the gates' results.
+    /// Returns a file of the bundle that one job passes to the next: a plan with all that binds it, and the
+    /// gates' results.
     pub(crate) fn bundle(&self, name: &str) -> PathBuf {
         self.folder().join("bundle").join(name)
     }
 
-    /// The folder of this run's images.
+    /// Returns the folder of this run's images.
     pub(crate) fn images(&self) -> PathBuf {
         self.file("images")
     }
 
-    /// The file that names the commit, with its changes, that those images were built from.
+    /// Returns the file that names the commit, with its changes, that those images were built from.
     pub(crate) fn images_of(&self) -> PathBuf {
         self.images().join("commit")
     }
 
-    /// The file of a gate's findings, for code scanning.
+    /// Returns the file of a gate's findings, for code scanning.
     pub(crate) fn sarif(&self, name: &str) -> PathBuf {
         folder(self.workspace).join("sarif").join(format!("{name}.sarif"))
     }
 
-    /// The environment, which every stage has that is only in runs for one.
+    /// Returns the environment, which every stage has that is only in runs for one.
     ///
     /// # Errors
-    /// When this run is for none.
+    /// Returns an error if this run is for none.
     pub(crate) fn environment(&self) -> Result<&Environment, Error> {
         self.environment.as_ref().ok_or_else(|| Error::Found {
             found: "this stage is for an environment, and none was named".to_owned(),
@@ -175,16 +176,16 @@ impl Context<'_> {
         })
     }
 
-    /// Whether stages run against the account on this machine.
+    /// Returns whether stages run against the account on this machine.
     pub(crate) fn is_local(&self) -> bool {
         self.environment.as_ref().is_some_and(|environment| environment.kind == EnvironmentKind::Local)
     }
 }
 
-/// A shell at the workspace's root, with which `cmd!` builds commands.
+/// Returns a shell at the workspace's root, with which `cmd!` builds commands.
 ///
 /// # Errors
-/// When this process has no working directory.
+/// Returns an error if this process has no working directory.
 pub(crate) fn shell(workspace: &Workspace) -> Result<Shell, Error> {
     let shell = Shell::new().map_err(|error| Error::Found {
         found: error.to_string(),
@@ -194,13 +195,13 @@ pub(crate) fn shell(workspace: &Workspace) -> Result<Shell, Error> {
     Ok(shell)
 }
 
-/// A command of git, which trusts the clone whichever user owns it.
+/// Returns a command of git, which trusts the clone whichever user owns it.
 pub(crate) fn git(shell: &Shell, workspace: &Workspace, args: &[&str]) -> Cmd {
     let trust = format!("safe.directory={}", workspace.root.display());
     Cmd::from_xshell(cmd!(shell, "git -c {trust} {args...}"), "apt-get install git")
 }
 
-/// The folder of all that the pipeline writes.
+/// Returns the folder of all that the pipeline writes.
 pub(crate) fn folder(workspace: &Workspace) -> PathBuf {
     workspace.target.join("pipeline")
 }

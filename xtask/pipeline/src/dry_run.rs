@@ -12,7 +12,7 @@ use rds_iam_process::runner::{self, Runner};
 /// Prints what a run of `stages` would do, and returns the exit status.
 ///
 /// # Errors
-/// When a stage can't prepare its commands.
+/// Returns an error if a stage can't prepare its commands.
 pub(crate) fn run(
     run: Run,
     stages: &[&'static Stage],

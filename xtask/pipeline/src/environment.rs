@@ -69,7 +69,7 @@ impl Environment {
     /// Reads an environment's settings.
     ///
     /// # Errors
-    /// When there is no such environment, or its file lacks something.
+    /// Returns an error if there is no such environment, or its file lacks something.
     pub(crate) fn read(name: &str, workspace: &Workspace) -> Result<Self, Error> {
         let path = workspace.root.join(FOLDER).join(format!("{name}.tfvars"));
         let known = known(workspace)?;
@@ -130,42 +130,42 @@ impl Environment {
         Ok(Self { name: name.to_owned(), account_id, region, project, architecture, package, kind })
     }
 
-    /// The prefix of its resources' names.
+    /// Returns the prefix of its resources' names.
     pub(crate) fn deployment(&self) -> String {
         format!("{}-{}", self.project, self.name)
     }
 
-    /// The app's image repository, as the module ecr names it.
+    /// Returns the app's image repository, as the module ecr names it.
     pub(crate) fn repository(&self) -> String {
         format!("{}.dkr.ecr.{}.amazonaws.com/{}", self.account_id, self.region, self.deployment())
     }
 
-    /// An ARN in its account and region, without `arn:<partition>:`.
+    /// Returns an ARN in its account and region, without `arn:<partition>:`.
     pub(crate) fn arn(&self, service: &str, resource: &str) -> String {
         format!("{service}:{}:{}:{resource}", self.region, self.account_id)
     }
 
-    /// The database's ARN, in the form of [`arn`](Self::arn).
+    /// Returns the database's ARN, in the form of [`arn`](Self::arn).
     pub(crate) fn database_arn(&self) -> String {
         self.arn("rds", &format!("db:{}", self.deployment()))
     }
 
-    /// The ARN of the app's image repository, in the form of [`arn`](Self::arn).
+    /// Returns the ARN of the app's image repository, in the form of [`arn`](Self::arn).
     pub(crate) fn repository_arn(&self) -> String {
         self.arn("ecr", &format!("repository/{}", self.deployment()))
     }
 
-    /// A parameter's ARN by its path, in the form of [`arn`](Self::arn).
+    /// Returns a parameter's ARN by its path, in the form of [`arn`](Self::arn).
     pub(crate) fn parameter_arn(&self, path: &str) -> String {
         self.arn("ssm", &format!("parameter{path}"))
     }
 
-    /// The parameter path of the app's settings.
+    /// Returns the parameter path of the app's settings.
     pub(crate) fn settings_path(&self) -> String {
         format!("/{}/database", self.name)
     }
 
-    /// The parameter that names the image that runs.
+    /// Returns the parameter that names the image that runs.
     pub(crate) fn image_parameter(&self) -> String {
         format!("/{}/app/image", self.name)
     }
@@ -183,7 +183,7 @@ impl Environment {
     /// bootstrap's package, at the path that the plan reads.
     ///
     /// # Errors
-    /// When Lambda has no such processor.
+    /// Returns an error if Lambda has no such processor.
     pub(crate) fn package(&self, workspace: &Workspace) -> Result<Package, Error> {
         if self.kind == EnvironmentKind::Local {
             return Ok(Package::of_this_machine());
@@ -195,23 +195,23 @@ impl Environment {
         })
     }
 
-    /// The variables' file.
+    /// Returns the variables' file.
     pub(crate) fn variables(&self, workspace: &Workspace) -> PathBuf {
         workspace.root.join(FOLDER).join(format!("{}.tfvars", self.name))
     }
 
-    /// The location of Terraform's state: bucket, key and region, nothing secret.
+    /// Returns the location of Terraform's state: bucket, key and region, nothing secret.
     pub(crate) fn backend(&self, workspace: &Workspace) -> PathBuf {
         workspace.root.join(FOLDER).join(format!("{}.s3.tfbackend", self.name))
     }
 }
 
-/// The names of the environments on this machine.
+/// Returns the names of the environments on this machine.
 pub(crate) fn local_names() -> impl Iterator<Item = &'static str> {
     LOCAL.into_iter().map(|(name, _)| name)
 }
 
-/// The environments that have a file, in order.
+/// Returns the environments that have a file, in order.
 fn known(workspace: &Workspace) -> Result<Vec<String>, Error> {
     let folder = workspace.root.join(FOLDER);
     let failed = |source| Error::File { action: "read", path: folder.clone(), source };

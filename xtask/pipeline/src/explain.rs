@@ -7,7 +7,7 @@ use crate::stages;
 use rds_iam_process::console::table;
 use rds_iam_process::error::Error;
 
-/// A run's stages as a table.
+/// Returns a run's stages as a table.
 pub(crate) fn run(run: Run, wanted: &[&Stage]) -> Vec<String> {
     let rows: Vec<[String; 5]> = wanted
         .iter()
@@ -41,10 +41,10 @@ fn after(stage: &Stage, wanted: &[&Stage]) -> String {
     if makers.is_empty() { "-".to_owned() } else { makers.join(", ") }
 }
 
-/// All about one stage.
+/// Returns all about one stage.
 ///
 /// # Errors
-/// When there is no such stage.
+/// Returns an error if there is no such stage.
 pub(crate) fn stage(name: &str) -> Result<Vec<String>, Error> {
     let stage = stages::find(name).ok_or_else(|| {
         let names = stages::ALL.map(|stage| stage.name);

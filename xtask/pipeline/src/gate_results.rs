@@ -92,7 +92,7 @@ impl GateResults {
     /// Notes which image the results go with.
     ///
     /// # Errors
-    /// When a gate passed other images than this one.
+    /// Returns an error if a gate passed other images than this one.
     pub(crate) fn of_image(mut self, digest: &str) -> Result<Self, Error> {
         let other = |result: &&GateResult| {
             result.name == OF_IMAGES
@@ -113,8 +113,8 @@ impl GateResults {
         Ok(self)
     }
 
-    /// Whether a gate let this commit through, with the images that are in `context`'s folder now, or was skipped by
-    /// name.
+    /// Returns whether a gate let this commit through, with the images that are in `context`'s folder now, or
+    /// was skipped by name.
     pub(crate) fn allows(&self, gate: &str, context: &Context<'_>) -> bool {
         self.gates.iter().any(|result| {
             let is_of_these = || gate != OF_IMAGES || result.images == digests(context);
@@ -130,22 +130,22 @@ impl GateResults {
     /// Writes them.
     ///
     /// # Errors
-    /// When the file can't be written.
+    /// Returns an error if the file can't be written.
     pub(crate) fn write(&self, to: &Path) -> Result<(), Error> {
         file::replace(to, format!("{}\n", serde_json::to_string_pretty(self).unwrap_or_default()))
     }
 }
 
-/// The digests of the images that are in a run's folder; of one that is not there, nothing.
+/// Returns the digests of the images that are in a run's folder; of one that is not there, nothing.
 fn digests(context: &Context<'_>) -> Vec<String> {
     let images = Which::ALL.into_iter().map(|which| digest(&context.images().join(which.name())));
     images.filter_map(Result::ok).collect()
 }
 
-/// The digest of a layout's image: the first that its index names.
+/// Returns the digest of a layout's image: the first that its index names.
 ///
 /// # Errors
-/// When there is no layout, or it names no image.
+/// Returns an error if there is no layout, or it names no image.
 pub(crate) fn digest(layout: &Path) -> Result<String, Error> {
     let index: Value = file::json(&layout.join("index.json"), "cargo xtask docker-build")?;
     index["manifests"][0]["digest"].as_str().map(str::to_owned).ok_or_else(|| Error::Found {
@@ -154,12 +154,12 @@ pub(crate) fn digest(layout: &Path) -> Result<String, Error> {
     })
 }
 
-/// The path of the file.
+/// Returns the path of the file.
 pub(crate) fn path(context: &Context<'_>) -> PathBuf {
     context.bundle("gates.json")
 }
 
-/// The identity of this run: its address on GitHub, or user and machine.
+/// Returns the identity of this run: its address on GitHub, or user and machine.
 pub(crate) fn who() -> String {
     let variable = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
     if let (Some(server), Some(repository), Some(run)) =

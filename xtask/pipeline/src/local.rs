@@ -37,12 +37,12 @@ pub(crate) struct Account {
     registry: String,
 }
 
-/// The folder of the account.
+/// Returns the folder of the account.
 pub(crate) fn folder(workspace: &Workspace) -> PathBuf {
     context::folder(workspace).join("account")
 }
 
-/// The account, where it runs and answers.
+/// Returns the account, where it runs and answers.
 pub(crate) fn running(workspace: &Workspace) -> Option<Account> {
     let text = fs::read_to_string(folder(workspace).join("account.json")).ok()?;
     let account: Account = serde_json::from_str(&text).ok()?;
@@ -55,10 +55,10 @@ fn is_alive(pid: i32) -> bool {
     Pid::from_raw(pid).is_some_and(|pid| test_kill_process(pid).is_ok())
 }
 
-/// The variables that direct Terraform and the SDKs to the account on this machine, and nowhere else.
+/// Returns the variables that direct Terraform and the SDKs to the account on this machine, and nowhere else.
 ///
 /// # Errors
-/// When the run is for no environment.
+/// Returns an error if the run is for no environment.
 pub(crate) fn environment(context: &Context<'_>) -> Result<Vec<(&'static str, String)>, Error> {
     let credentials = folder(context.workspace).join("credentials").display().to_string();
     // Where it does not run, a port without a listener, and not AWS.
@@ -86,7 +86,7 @@ impl Database {
     /// Finds the server of an instance; waits until it answers.
     ///
     /// # Errors
-    /// When no server emulates it.
+    /// Returns an error if no server emulates it.
     pub(crate) fn find(workspace: &Workspace, identifier: &str) -> Result<Self, Error> {
         let path = folder(workspace).join("databases").join(format!("{identifier}.json"));
         let since = Instant::now();
@@ -98,10 +98,10 @@ impl Database {
     }
 }
 
-/// The command that runs the account.
+/// Returns the command that runs the account.
 ///
 /// # Errors
-/// When this process has no working directory.
+/// Returns an error if this process has no working directory.
 pub(crate) fn command(workspace: &Workspace) -> Result<Cmd, Error> {
     let shell = context::shell(workspace)?;
     let program = workspace.target.join("debug/rds-iam-emulator");
@@ -115,7 +115,7 @@ pub(crate) fn command(workspace: &Workspace) -> Result<Cmd, Error> {
 /// was started.
 ///
 /// # Errors
-/// When it does not start; the error has the end of its log.
+/// Returns an error if it does not start; the error has the end of its log.
 pub(crate) fn start(workspace: &Workspace, io: &Io) -> Result<bool, Error> {
     if let Some(account) = running(workspace) {
         io.console.line(&format!("it runs already: {}", account.aws_endpoint_url));
@@ -163,7 +163,7 @@ pub(crate) fn start(workspace: &Workspace, io: &Io) -> Result<bool, Error> {
 /// Ends the account with all that is in it.
 ///
 /// # Errors
-/// When it does not end.
+/// Returns an error if it does not end.
 pub(crate) fn end(workspace: &Workspace, io: &Io) -> Result<(), Error> {
     let Some(account) = running(workspace) else { return Ok(()) };
     let Some(pid) = Pid::from_raw(account.pid) else { return Ok(()) };
@@ -197,10 +197,10 @@ fn pause() {
     thread::park_timeout(POLL);
 }
 
-/// The registry of the account, `host:port`.
+/// Returns the registry of the account, `host:port`.
 ///
 /// # Errors
-/// When the account does not run.
+/// Returns an error if the account does not run.
 pub(crate) fn registry(workspace: &Workspace) -> Result<String, Error> {
     running(workspace).map(|account| account.registry).ok_or_else(|| Error::Found {
         found: "the account on this machine does not run".to_owned(),

@@ -18,7 +18,7 @@ pub(crate) struct Lock {
 /// Takes the environment's folder for this run.
 ///
 /// # Errors
-/// When another run is at it: who, and since when.
+/// Returns an error if another run is at it: who, and since when.
 pub(crate) fn acquire(context: &Context<'_>) -> Result<Lock, Error> {
     let path = context.folder().with_extension("lock");
     let mut lock = file::open_lock(&path)?;

@@ -50,7 +50,7 @@ pub(super) fn permission_needs<'c>(
 /// Checks whether this machine can have credentials, without asking AWS.
 ///
 /// # Errors
-/// When there can be none.
+/// Returns an error if there can be none.
 pub(super) fn may_log_in() -> Result<(), Error> {
     let set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
     // On Actions, what is missing is one line of the workflow, which AWS's SDK can't know.
@@ -64,10 +64,10 @@ pub(super) fn may_log_in() -> Result<(), Error> {
     Ok(())
 }
 
-/// The rights among `needs` that the caller lacks, each with what to say about it.
+/// Returns the rights among `needs` that the caller lacks, each with what to say about it.
 ///
 /// # Errors
-/// When there are no credentials, or others' ones.
+/// Returns an error if there are no credentials, or others' ones.
 pub(super) fn missing_rights<'n>(
     needs: &'n [Need],
     context: &Context<'_>,
@@ -120,7 +120,7 @@ pub(super) fn missing_rights<'n>(
     Ok(lacking.map(|(need, right)| (need, format!("{} may not {right}", answer.arn))).collect())
 }
 
-/// The program that asks AWS.
+/// Returns the program that asks AWS.
 pub(super) fn asks_aws(context: &Context<'_>) -> PathBuf {
     context.workspace.target.join("debug/rds-iam")
 }

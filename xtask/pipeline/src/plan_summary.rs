@@ -10,7 +10,7 @@ const MOST_ROWS: usize = 60;
 /// Renders the review of a plan as Markdown: addresses and names, never values.
 ///
 /// # Errors
-/// When the run is for no environment.
+/// Returns an error if the run is for no environment.
 pub(crate) fn plan(context: &Context<'_>, review: &Review) -> Result<String, Error> {
     Ok(markdown(&context.environment()?.name, &context.commit.short(), review))
 }
@@ -54,7 +54,7 @@ fn markdown(environment: &str, commit: &str, review: &Review) -> String {
     text
 }
 
-/// The first lines, and the number of the others.
+/// Returns the first lines, and the number of the others.
 fn first(lines: &[String]) -> String {
     let mut text = lines[..lines.len().min(MOST_ROWS)].concat();
     if lines.len() > MOST_ROWS {
@@ -80,7 +80,7 @@ pub(crate) fn counts(counts: Counts) -> String {
     if parts.is_empty() { "nothing to do".to_owned() } else { parts.join(", ") }
 }
 
-/// An action as its report spells it.
+/// Returns an action as its report spells it.
 fn action(action: Action) -> &'static str {
     match action {
         Action::Create => "create",

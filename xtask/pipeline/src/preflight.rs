@@ -88,20 +88,20 @@ fn lacking(error: &Error, stages: String) -> Missing {
     Missing { what: error.to_string(), help: error.help().unwrap_or("see the message").to_owned(), stages }
 }
 
-/// The stages that need it.
+/// Returns the stages that need it.
 fn users(need: &Need, stages: &[&Stage], context: &Context<'_>) -> String {
     let users = stages.iter().filter(|stage| (stage.needs)(context).contains(need));
     users.map(|stage| stage.name).collect::<Vec<_>>().join(", ")
 }
 
-/// The note on what a run of `stages` does not ask AWS while something else is missing.
+/// Returns the note on what a run of `stages` does not ask AWS while something else is missing.
 pub(crate) fn not_asked_yet(stages: &[&Stage], context: &Context<'_>) -> Option<&'static str> {
     needs(stages, context).contains(&Need::Credentials).then_some(
         "not checked yet: AWS credentials and their rights; they are checked once nothing else is missing",
     )
 }
 
-/// The note on what a dry run of `stages` does not check, for it builds nothing.
+/// Returns the note on what a dry run of `stages` does not check, for it builds nothing.
 pub(crate) fn not_checked(stages: &[&Stage], context: &Context<'_>) -> Option<String> {
     (needs(stages, context).contains(&Need::Credentials) && !permissions::asks_aws(context).is_file()).then(|| {
         "not checked: whose credentials these are; the program that asks AWS is not built yet (cargo xtask programs)".to_owned()
@@ -178,7 +178,7 @@ fn check_need(need: &Need, context: &Context<'_>, runner: Runner) -> Result<(), 
     }
 }
 
-/// Whether this run may install packages.
+/// Returns whether this run may install packages.
 fn can_install() -> bool {
     rustix::process::geteuid().is_root() && on_path("apt-get")
 }
@@ -186,7 +186,7 @@ fn can_install() -> bool {
 /// Installs the packages of programs that `stages` need and this machine lacks; [`check`] has found that it may.
 ///
 /// # Errors
-/// When apt fails.
+/// Returns an error if apt fails.
 pub(crate) fn install(
     stages: &[&Stage],
     context: &Context<'_>,

@@ -26,7 +26,7 @@ pub(crate) fn interrupted(console: Console) -> u8 {
     INTERRUPTED
 }
 
-/// The exit status of a run: that of the stage that stopped it.
+/// Returns the exit status of a run: that of the stage that stopped it.
 pub(crate) fn exit(done: &[Done]) -> u8 {
     let failed = done.iter().find(|done| done.end.failed());
     match failed {
@@ -87,7 +87,7 @@ pub(crate) fn json(done: &[Done], run: Run, context: &Context<'_>) -> Value {
 /// Writes the JSON report.
 ///
 /// # Errors
-/// When the file can't be written.
+/// Returns an error if the file can't be written.
 pub(crate) fn write_json(path: &Path, done: &[Done], run: Run, context: &Context<'_>) -> Result<(), Error> {
     file::replace(path, format!("{:#}\n", json(done, run, context)))
 }
@@ -95,7 +95,7 @@ pub(crate) fn write_json(path: &Path, done: &[Done], run: Run, context: &Context
 /// Writes the run as a JUnit test suite: a stage is a case.
 ///
 /// # Errors
-/// When the file can't be written.
+/// Returns an error if the file can't be written.
 pub(crate) fn write_junit(path: &Path, done: &[Done], run: Run) -> Result<(), Error> {
     let mut suite = TestSuite::new(run.name());
     for done in done {
@@ -128,7 +128,7 @@ pub(crate) fn write_junit(path: &Path, done: &[Done], run: Run) -> Result<(), Er
 /// Adds the run to the summary of the job on GitHub, which names the file for it.
 ///
 /// # Errors
-/// When the file can't be written.
+/// Returns an error if the file can't be written.
 pub(crate) fn summarise(done: &[Done], run: Run, context: &Context<'_>) -> Result<(), Error> {
     let Some(path) = std::env::var_os("GITHUB_STEP_SUMMARY").filter(|path| !path.is_empty()) else {
         return Ok(());

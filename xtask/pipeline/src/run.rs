@@ -24,7 +24,7 @@ const MISSING: u8 = 3;
 /// Runs a request and returns the exit status.
 ///
 /// # Errors
-/// When it could not begin.
+/// Returns an error if it could not begin.
 pub(crate) fn run(
     request: &Request,
     workspace: &Workspace,

@@ -26,7 +26,7 @@ pub(crate) struct Done {
 }
 
 impl Done {
-    /// The result of a stage that never began.
+    /// Returns the result of a stage that never began.
     pub(crate) fn not_run(stage: &'static Stage, why: String) -> Self {
         Self { stage, end: End::NotRun(why), took: None, log: None }
     }
@@ -148,14 +148,14 @@ impl State {
     }
 }
 
-/// Whether a stage waits, and all that makes its inputs in this run has passed.
+/// Returns whether a stage waits, and all that makes its inputs in this run has passed.
 fn is_ready(at: usize, stages: &[&Stage], state: &[State]) -> bool {
     let makers = |input| stages.iter().zip(state).filter(move |(maker, _)| maker.outputs.contains(input));
     matches!(state[at], State::Waiting)
         && stages[at].inputs.iter().flat_map(makers).all(|(_, state)| state.passed())
 }
 
-/// The next stage that ends. What is shown meanwhile is kept up to date.
+/// Returns the next stage that ends. What is shown meanwhile is kept up to date.
 fn next<T>(ended: &mpsc::Receiver<T>, show: &mut Show) -> Option<T> {
     loop {
         match ended.recv_timeout(Duration::from_millis(200)) {

@@ -111,7 +111,7 @@ impl Selection {
     /// Returns the selected stages of `all`, in order.
     ///
     /// # Errors
-    /// When a name is no stage of the run, or nothing is left.
+    /// Returns an error if a name is no stage of the run, or nothing is left.
     pub(crate) fn select(&self, all: &[&'static Stage], run: Run) -> Result<Vec<&'static Stage>, Error> {
         let named = self.only.iter().chain(&self.skip).chain(&self.from).chain(&self.until);
         let names: Vec<&str> = all.iter().map(|stage| stage.name).collect();
@@ -155,13 +155,13 @@ impl Selection {
     }
 }
 
-/// A question with the names that each of `typed` was probably meant to be; empty where there are none.
+/// Returns a question with the names that each of `typed` was probably meant to be; empty where there are none.
 pub(super) fn did_you_mean<S: AsRef<str>>(typed: &[S], names: &[&str]) -> String {
     let meant: Vec<&str> = typed.iter().filter_map(|name| nearest(name.as_ref(), names)).collect();
     if meant.is_empty() { String::new() } else { format!("did you mean {}? ", meant.join(", ")) }
 }
 
-/// The name that `typed` was probably meant to be: at most two letters differ.
+/// Returns the name that `typed` was probably meant to be: at most two letters differ.
 fn nearest<'n>(typed: &str, names: &[&'n str]) -> Option<&'n str> {
     let near = names.iter().map(|name| (distance(typed, name), *name)).min()?;
     (near.0 <= 2 && near.0 < typed.len()).then_some(near.1)
@@ -218,7 +218,7 @@ pub(crate) fn unmet(run: Run, wanted: &[&Stage], context: &Context<'_>) -> Vec<M
     unmet
 }
 
-/// The command that makes a missing input of a stage.
+/// Returns the command that makes a missing input of a stage.
 fn made_by(input: Artifact, stage: &Stage, run: Run, context: &Context<'_>) -> String {
     // The files of a run without an environment are in another folder.
     let of = context
@@ -244,7 +244,7 @@ fn made_by(input: Artifact, stage: &Stage, run: Run, context: &Context<'_>) -> S
     }
 }
 
-/// Whether the images in the folder were built from this commit.
+/// Returns whether the images in the folder were built from this commit.
 fn images_are_of(context: &Context<'_>) -> bool {
     std::fs::read_to_string(context.images_of()).is_ok_and(|of| of.trim() == context.commit.identity())
 }

@@ -48,7 +48,7 @@ impl Show {
         Self { console, live }
     }
 
-    /// Whether a stage's output goes straight to the terminal: where it is the only one.
+    /// Returns whether a stage's output goes straight to the terminal: where it is the only one.
     pub(crate) fn streams(&self, single: bool) -> bool {
         single
     }

@@ -37,7 +37,7 @@ impl Stage {
         Duration::from_secs(self.minutes * 60)
     }
 
-    /// Whether it judges what is there, so that its result is kept and asked for later.
+    /// Returns whether it judges what is there, so that its result is kept and asked for later.
     pub(crate) fn is_gate(&self) -> bool {
         self.outputs.iter().any(|output| matches!(output, Artifact::Verdict(_)))
     }
@@ -124,7 +124,7 @@ impl Artifact {
         }
     }
 
-    /// The file that shows that it is there, for those that are files.
+    /// Returns the file that shows that it is there, for those that are files.
     pub(crate) fn file(self, context: &Context<'_>) -> Option<std::path::PathBuf> {
         match self {
             Self::Plan => Some(context.bundle("plan.manifest.json")),

@@ -26,7 +26,7 @@ const NOT_OF_CRATES: [&str; 2] = ["account", "pipeline"];
 /// The modules of unit tests that need a registry.
 const MODULES_NOT_OF_CRATES: [&str; 1] = ["image::tests::"];
 
-/// The steps of `cargo xtask test`; `engine` has been chosen (it is not `Auto`).
+/// Returns the steps of `cargo xtask test`; `engine` has been chosen (it is not `Auto`).
 pub(crate) fn steps<'a>(
     engine: Engine,
     workspace: &'a Workspace,
@@ -45,7 +45,7 @@ pub(crate) fn steps<'a>(
     steps
 }
 
-/// The steps of `cargo xtask test --only crates`.
+/// Returns the steps of `cargo xtask test --only crates`.
 pub(crate) fn crates_steps(engine: Engine, workspace: &Workspace, runner: Runner) -> Vec<Step<'_>> {
     let mut steps = lint::rust_steps(workspace, runner);
     steps.extend([
@@ -64,7 +64,7 @@ pub(crate) fn crates_steps(engine: Engine, workspace: &Workspace, runner: Runner
     steps
 }
 
-/// The note on what [`crates_steps`] leave out.
+/// Returns the note on what [`crates_steps`] leave out.
 pub(crate) fn left_out_of_crates() -> String {
     format!(
         "Left out: workflows, Dockerfiles, dependencies' licences, Terraform, the demo, the test targets {}, and the \
@@ -74,7 +74,7 @@ pub(crate) fn left_out_of_crates() -> String {
     )
 }
 
-/// The names of the workspace's integration tests.
+/// Returns the names of the workspace's integration tests.
 fn test_targets(workspace: &Workspace, runner: Runner) -> Result<Vec<String>, Error> {
     let ask = workspace.cargo(["metadata", "--no-deps", "--offline", "--format-version=1"]);
     let metadata: Value = serde_json::from_str(&runner.ask(&ask)?).map_err(Error::answer(&ask))?;
@@ -89,7 +89,8 @@ fn test_targets(workspace: &Workspace, runner: Runner) -> Result<Vec<String>, Er
     Ok(names)
 }
 
-/// One command for the whole workspace, whose packages then have the features that the build before gave them.
+/// Returns one command for the whole workspace, whose packages then have the features that the build before gave
+/// them.
 fn crates_tests(targets: &[String], workspace: &Workspace) -> Cmd {
     let targets = targets.iter().filter(|target| !NOT_OF_CRATES.contains(&target.as_str()));
     workspace
@@ -108,7 +109,7 @@ fn crates_tests(targets: &[String], workspace: &Workspace) -> Cmd {
         .args(MODULES_NOT_OF_CRATES.iter().flat_map(|module| ["--skip", module]))
 }
 
-/// The tests themselves: build, servers, tests, doc tests, demo.
+/// Returns the tests themselves: build, servers, tests, doc tests, demo.
 pub(crate) fn own_steps<'a>(engine: Engine, workspace: &'a Workspace, runner: Runner) -> Vec<Step<'a>> {
     vec![
         Step::new("build", move || build(workspace, runner)),
@@ -162,7 +163,7 @@ fn prepare(engine: Engine, workspace: &Workspace, registry: bool) -> Cmd {
         .hint("`cargo xtask doctor` lists what is missing on this machine")
 }
 
-/// The demo as it is shown to people, its claims included.
+/// Returns the demo as it is shown to people, its claims included.
 fn demo(engine: Engine, workspace: &Workspace) -> Cmd {
     let binaries = workspace.target.join("debug").display().to_string();
     demo_program(workspace, engine)

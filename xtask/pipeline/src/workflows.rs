@@ -37,7 +37,7 @@ fn collect(folder: &Path, found: &mut BTreeMap<String, Yaml>) {
     }
 }
 
-/// The workflow of this file name.
+/// Returns the workflow of this file name.
 fn workflow(name: &str) -> Yaml {
     read(".github/workflows").remove(&format!(".github/workflows/{name}")).unwrap()
 }
@@ -99,7 +99,8 @@ fn values<'y>(yaml: &'y Yaml, key: &str, found: &mut Vec<&'y Yaml>) {
     }
 }
 
-/// The command lines of xtask in a step, each as words: once with all that depends on an input, once without.
+/// Returns the command lines of xtask in a step, each as words: once with all that depends on an input, once
+/// without.
 fn xtask_commands(step: &Yaml) -> Vec<Vec<String>> {
     let run = step["run"].as_str().unwrap_or_default();
     let mut found = Vec::new();

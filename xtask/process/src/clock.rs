@@ -8,12 +8,12 @@ pub fn now() -> i64 {
     OffsetDateTime::now_utc().unix_timestamp()
 }
 
-/// The day of a moment, in UTC.
+/// Returns the day of a moment, in UTC.
 pub fn date(seconds: i64) -> Date {
     OffsetDateTime::from_unix_timestamp(seconds).map_or(Date::MAX, OffsetDateTime::date)
 }
 
-/// A moment as RFC 3339 has it, such as `2026-01-31T12:00:00Z`.
+/// Returns a moment as RFC 3339 has it, such as `2026-01-31T12:00:00Z`.
 pub fn rfc3339(seconds: i64) -> String {
     // Formatting fails for years beyond four digits alone.
     OffsetDateTime::from_unix_timestamp(seconds)
@@ -22,7 +22,7 @@ pub fn rfc3339(seconds: i64) -> String {
         .unwrap_or_default()
 }
 
-/// The moment that RFC 3339 text names, in seconds since 1970.
+/// Returns the moment that RFC 3339 text names, in seconds since 1970.
 pub fn parse(text: &str) -> Option<i64> {
     OffsetDateTime::parse(text, &Rfc3339).ok().map(OffsetDateTime::unix_timestamp)
 }

@@ -36,14 +36,14 @@ impl Log {
     /// Begins a log file; an old one goes.
     ///
     /// # Errors
-    /// When it can't be made.
+    /// Returns an error if it can't be made.
     pub fn create(path: &Path, also_stdout: bool) -> io::Result<&'static Self> {
         let file = Mutex::new(File::create(path)?);
         // A few of them per run, and consoles are copied everywhere.
         Ok(Box::leak(Box::new(Self { file, last: Mutex::default(), also_stdout })))
     }
 
-    /// The last line that is more than space.
+    /// Returns the last line that is more than space.
     pub fn last_line(&self) -> String {
         self.last.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -100,12 +100,12 @@ impl Console {
         Self { colours: self.colours && live, github: self.github && live, to: To::Log(log) }
     }
 
-    /// Whether a person watches on a terminal, where lines can be drawn over.
+    /// Returns whether a person watches on a terminal, where lines can be drawn over.
     pub fn is_live(self) -> bool {
         matches!(self.to, To::Stdout) && io::stdout().is_terminal() && !self.github
     }
 
-    /// Whether this is GitHub Actions' log.
+    /// Returns whether this is GitHub Actions' log.
     pub fn is_github(self) -> bool {
         self.github
     }
@@ -115,7 +115,7 @@ impl Console {
         Self { colours: false, github: false, to: To::Nowhere }
     }
 
-    /// The writer of all output.
+    /// Returns the writer of all output.
     pub fn out(self) -> Box<dyn Write> {
         match self.to {
             To::Stdout => Box::new(io::stdout()),
@@ -124,7 +124,7 @@ impl Console {
         }
     }
 
-    /// Whether programs that are started may write colours too.
+    /// Returns whether programs that are started may write colours too.
     pub fn colours(self) -> bool {
         self.colours
     }
@@ -189,7 +189,7 @@ pub fn table<const N: usize>(headers: [&str; N], rows: &[[String; N]]) -> Vec<St
         .collect()
 }
 
-/// The command by which GitHub Actions shows an error above the log and at the pull request.
+/// Returns the command by which GitHub Actions shows an error above the log and at the pull request.
 pub fn annotation(title: &str, message: &str, help: Option<&str>) -> String {
     let mut text = message.to_owned();
     if let Some(help) = help {

@@ -34,7 +34,7 @@ impl Engine {
     /// What [`ENGINE_VARIABLE`] says; `Auto` where it says nothing.
     ///
     /// # Errors
-    /// When it says something that is not known.
+    /// Returns an error if it says something that is not known.
     pub fn from_env() -> Result<Self, Error> {
         let said = std::env::var_os(ENGINE_VARIABLE).unwrap_or_default().to_string_lossy().into_owned();
         if said.is_empty() {
@@ -46,10 +46,10 @@ impl Engine {
         })
     }
 
-    /// The one that an option names; without it, what [`ENGINE_VARIABLE`] says.
+    /// Returns the one that an option names; without it, what [`ENGINE_VARIABLE`] says.
     ///
     /// # Errors
-    /// As [`Engine::from_env`].
+    /// Returns the errors of [`Engine::from_env`].
     pub fn or_from_env(option: Option<Self>) -> Result<Self, Error> {
         option.map_or_else(Self::from_env, Ok)
     }
@@ -76,16 +76,16 @@ pub struct Chosen {
 /// Decides what runs the servers.
 ///
 /// # Errors
-/// When Docker is asked for and no engine answers.
+/// Returns an error if Docker is asked for and no engine answers.
 pub fn choose(wanted: Engine, runner: Runner) -> Result<Chosen, Error> {
     let by_variable = Engine::from_env().is_ok_and(|engine| engine == Engine::Docker);
     decide(wanted, || docker_engine(runner), by_variable)
 }
 
-/// The version of the Docker engine that answers.
+/// Returns the version of the Docker engine that answers.
 ///
 /// # Errors
-/// When none answers: which address was tried, and why.
+/// Returns an error if none answers: which address was tried, and why.
 pub fn docker_engine(runner: Runner) -> Result<String, Error> {
     let cmd = Cmd::new(DOCKER, &workspace::root(), CLIENT_HELP).args([
         "version",
@@ -107,7 +107,7 @@ pub fn docker_engine(runner: Runner) -> Result<String, Error> {
     Err(no_engine(Some(host.as_str()).filter(|host| !host.is_empty()), &why))
 }
 
-/// An error about a machine without Docker's client.
+/// Returns an error about a machine without Docker's client.
 pub fn no_client() -> Error {
     Error::Found { found: format!("no `{DOCKER}` on PATH"), help: CLIENT_HELP.to_owned() }
 }
@@ -131,8 +131,8 @@ pub fn client_builds(version: &str) -> bool {
     major.is_some_and(|major| (18..23).contains(&major))
 }
 
-/// The Docker client that images are built with: the first on `PATH` that builds with BuildKit, by its plugin or by
-/// itself. A distribution's client may do so where another one, put before it, has no plugin.
+/// Returns the Docker client that images are built with: the first on `PATH` that builds with BuildKit, by its
+/// plugin or by itself. A distribution's client may do so where another one, put before it, has no plugin.
 pub fn building_client() -> Option<&'static str> {
     static FOUND: OnceLock<Option<String>> = OnceLock::new();
     let found = FOUND.get_or_init(|| {

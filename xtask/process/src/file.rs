@@ -15,7 +15,7 @@ use crate::error::Error;
 /// ordinary new file.
 ///
 /// # Errors
-/// When its folder can't be made, or it can't be written.
+/// Returns an error if its folder can't be made, or it can't be written.
 pub fn replace(path: &Path, bytes: impl AsRef<[u8]>) -> Result<(), Error> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     make_folder(folder)?;
@@ -32,7 +32,7 @@ pub fn replace(path: &Path, bytes: impl AsRef<[u8]>) -> Result<(), Error> {
 /// Makes a folder with those above it, if it is not there.
 ///
 /// # Errors
-/// When it can't be made.
+/// Returns an error if it can't be made.
 pub fn make_folder(folder: &Path) -> Result<(), Error> {
     fs::create_dir_all(folder).map_err(failed("make", folder))
 }
@@ -40,7 +40,7 @@ pub fn make_folder(folder: &Path) -> Result<(), Error> {
 /// Opens a file to lock it, and makes it with its folder if it is not there. What another run wrote in it is kept.
 ///
 /// # Errors
-/// When it can't be opened, or is a symbolic link: its target would be written to.
+/// Returns an error if it can't be opened, or is a symbolic link: its target would be written to.
 pub fn open_lock(path: &Path) -> Result<File, Error> {
     if let Some(folder) = path.parent() {
         make_folder(folder)?;
@@ -59,18 +59,18 @@ pub fn open_lock(path: &Path) -> Result<File, Error> {
     })
 }
 
-/// The text of a file.
+/// Returns the text of a file.
 ///
 /// # Errors
-/// When it can't be read.
+/// Returns an error if it can't be read.
 pub fn read(path: &Path) -> Result<String, Error> {
     fs::read_to_string(path).map_err(failed("read", path))
 }
 
-/// A JSON file as a type.
+/// Returns a JSON file as a type.
 ///
 /// # Errors
-/// When it can't be read, or holds something else; `made_by` is the command that makes it again.
+/// Returns an error if it can't be read, or holds something else; `made_by` is the command that makes it again.
 pub fn json<T: DeserializeOwned>(path: &Path, made_by: &str) -> Result<T, Error> {
     serde_json::from_str(&read(path)?).map_err(|error| Error::Found {
         found: format!("{} is not what it should be: {error}", path.display()),
@@ -81,7 +81,7 @@ pub fn json<T: DeserializeOwned>(path: &Path, made_by: &str) -> Result<T, Error>
 /// Copies a file, in one step.
 ///
 /// # Errors
-/// When one can't be read, or the other can't be written.
+/// Returns an error if one can't be read, or the other can't be written.
 pub fn copy(from: &Path, to: &Path) -> Result<(), Error> {
     replace(to, fs::read(from).map_err(failed("read", from))?)
 }
@@ -89,7 +89,7 @@ pub fn copy(from: &Path, to: &Path) -> Result<(), Error> {
 /// Removes a file that may not be there.
 ///
 /// # Errors
-/// When it is there and stays.
+/// Returns an error if it is there and stays.
 pub fn remove(path: &Path) -> Result<(), Error> {
     match fs::remove_file(path) {
         Err(source) if source.kind() != std::io::ErrorKind::NotFound => Err(failed("remove", path)(source)),
@@ -100,7 +100,7 @@ pub fn remove(path: &Path) -> Result<(), Error> {
 /// Removes a folder that may not be there, with all that is in it.
 ///
 /// # Errors
-/// When it is there and stays.
+/// Returns an error if it is there and stays.
 pub fn remove_folder(path: &Path) -> Result<(), Error> {
     match fs::remove_dir_all(path) {
         Err(source) if source.kind() != std::io::ErrorKind::NotFound => Err(failed("remove", path)(source)),
@@ -108,16 +108,16 @@ pub fn remove_folder(path: &Path) -> Result<(), Error> {
     }
 }
 
-/// The SHA-256 of a file, in hexadecimal digits.
+/// Returns the SHA-256 of a file, in hexadecimal digits.
 ///
 /// # Errors
-/// When it can't be read.
+/// Returns an error if it can't be read.
 pub fn sha256(path: &Path) -> Result<String, Error> {
     let bytes = fs::read(path).map_err(failed("read", path))?;
     Ok(hex::encode(Sha256::digest(bytes)))
 }
 
-/// An error about a file.
+/// Returns an error about a file.
 pub fn failed(action: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Error {
     let path = path.to_owned();
     move |source| Error::File { action, path, source }

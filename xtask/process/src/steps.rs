@@ -25,13 +25,13 @@ pub struct Step<'a> {
 }
 
 impl<'a> Step<'a> {
-    /// A step of this name that performs `action`.
+    /// Creates a step of this name that performs `action`.
     pub fn new(name: &'static str, action: impl FnOnce() -> Result<Outcome, Error> + 'a) -> Self {
         Self { name, action: Box::new(action) }
     }
 }
 
-/// The names of steps, for a reader who wants to know them before they run.
+/// Returns the names of steps, for a reader who wants to know them before they run.
 pub fn names(steps: &[Step<'_>]) -> String {
     steps.iter().map(|step| step.name).collect::<Vec<_>>().join(", ")
 }
@@ -88,7 +88,7 @@ fn reason_not_to_run(done: &[Done], interrupted: bool) -> Option<&'static str> {
     }
 }
 
-/// The result of a step. A step that did not pass in an interrupted run was stopped by the interrupt.
+/// Returns the result of a step. A step that did not pass in an interrupted run was stopped by the interrupt.
 fn end(name: &str, result: Result<Outcome, Error>, interrupted: bool) -> End {
     match result {
         Err(Error::Run(RunError::Stopped { command })) => End::Stopped(command),
@@ -100,7 +100,7 @@ fn end(name: &str, result: Result<Outcome, Error>, interrupted: bool) -> End {
     }
 }
 
-/// A step's heading: its number, the number of steps, and the time that has passed before it.
+/// Returns a step's heading: its number, the number of steps, and the time that has passed before it.
 fn title(number: usize, all: usize, name: &str, elapsed: Duration) -> String {
     format!("step {number} of {all}: {name}, after {}", minutes(elapsed))
 }

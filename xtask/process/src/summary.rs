@@ -21,17 +21,17 @@ pub enum End {
 }
 
 impl End {
-    /// Whether it passed, with or without a note.
+    /// Returns whether it passed, with or without a note.
     pub fn passed(&self) -> bool {
         matches!(self, Self::Passed(_) | Self::Warned(_))
     }
 
-    /// Whether it failed.
+    /// Returns whether it failed.
     pub fn failed(&self) -> bool {
         matches!(self, Self::Failed(_))
     }
 
-    /// The result in a word or two.
+    /// Returns the result in a word or two.
     pub fn label(&self) -> &'static str {
         match self {
             Self::Passed(_) | Self::Warned(_) => "passed",
@@ -41,7 +41,7 @@ impl End {
         }
     }
 
-    /// The last column of the table: the note, the reason or the error in a few words.
+    /// Returns the last column of the table: the note, the reason or the error in a few words.
     pub fn note(&self) -> String {
         match self {
             Self::Passed(note) => note.clone().unwrap_or_default(),
@@ -52,7 +52,7 @@ impl End {
         }
     }
 
-    /// The style of its row.
+    /// Returns the style of its row.
     pub fn style(&self) -> Style {
         match self {
             Self::Passed(_) => Style::Good,
@@ -75,7 +75,7 @@ pub struct Row<'a> {
 }
 
 impl Row<'_> {
-    /// The cells: name, result, seconds and note.
+    /// Returns the cells: name, result, seconds and note.
     pub fn cells(&self) -> [String; 4] {
         // A part that was not run took no time, even where finding that out took some.
         let seconds = match (self.end, self.took) {

@@ -18,7 +18,7 @@ pub const PLUGIN_VARIABLE: &str = "RDS_IAM_MYSQL_PLUGIN";
 /// with an environment's role builds nothing and does not ask cargo.
 const PREBUILT_VARIABLE: &str = "RDS_IAM_PREBUILT";
 
-/// Whether the programs were built elsewhere.
+/// Returns whether the programs were built elsewhere.
 pub fn is_prebuilt() -> bool {
     std::env::var_os(PREBUILT_VARIABLE).is_some_and(|value| !value.is_empty())
 }
@@ -38,7 +38,7 @@ impl Workspace {
     /// Asks cargo.
     ///
     /// # Errors
-    /// When cargo cannot read the workspace, or no cache folder can be named.
+    /// Returns an error if cargo cannot read the workspace, or no cache folder can be named.
     pub fn find(runner: Runner) -> Result<Self, Error> {
         let cache =
             cache_dir(|name| std::env::var_os(name).map(PathBuf::from)).ok_or_else(|| Error::Found {
@@ -58,7 +58,7 @@ impl Workspace {
         Ok(Self { target: PathBuf::from(target), root, cache })
     }
 
-    /// A shell in the workspace's root, for xshell's `cmd!`.
+    /// Returns a shell in the workspace's root, for xshell's `cmd!`.
     ///
     /// # Panics
     /// When this process's own folder was removed.
@@ -68,7 +68,7 @@ impl Workspace {
         shell
     }
 
-    /// A cargo command in the workspace's root.
+    /// Returns a cargo command in the workspace's root.
     pub fn cargo<S: Into<String>>(&self, args: impl IntoIterator<Item = S>) -> Cmd {
         cargo(&self.root, args)
     }
@@ -78,14 +78,15 @@ impl Workspace {
         Cmd::new(program, &self.root, help)
     }
 
-    /// The MySQL plugin that cargo built under `profile` (`debug`, `release`).
+    /// Returns the MySQL plugin that cargo built under `profile` (`debug`, `release`).
     pub fn mysql_plugin(&self, profile: &str) -> PathBuf {
         self.target.join(profile).join("libAWSAuthenticationPlugin.so")
     }
 }
 
-/// The workspace's folder, which is above the package's that runs. From the environment where cargo started us, so that
-/// a target folder shared by two clones works in each. Built elsewhere, we are started in it.
+/// Returns the workspace's folder, which is above the package's that runs. From the environment where cargo
+/// started us, so that a target folder shared by two clones works in each. Built elsewhere, we are started in
+/// it.
 pub fn root() -> PathBuf {
     if let (true, Ok(here)) = (is_prebuilt(), std::env::current_dir()) {
         return here;

@@ -2,7 +2,7 @@ use super::*;
 
 use std::time::Duration;
 
-/// A moment at which the shipped trust roots are fresh.
+/// Returns a moment at which the shipped trust roots are fresh.
 fn now() -> SystemTime {
     SystemTime::UNIX_EPOCH + Duration::from_secs(1_795_000_000)
 }

@@ -83,7 +83,7 @@ pub(crate) async fn post_json(app: &Router, body: impl Into<Body>) -> Answer {
     send(app, request.body(body.into()).unwrap()).await
 }
 
-/// A browser's request with the page's form; `body` is already encoded.
+/// Returns a browser's request with the page's form; `body` is already encoded.
 pub(crate) fn form(body: impl Into<Body>) -> Request<Body> {
     Request::post("/insert")
         .header("host", "board.example.com")

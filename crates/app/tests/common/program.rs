@@ -64,7 +64,7 @@ pub(crate) async fn ask(address: &str, head: &str, body: &str) -> std::io::Resul
     Ok(answer)
 }
 
-/// The status of the answer to a `GET`.
+/// Returns the status of the answer to a `GET`.
 pub(crate) async fn status(address: &str, path: &str) -> std::io::Result<u16> {
     let answer = ask(address, &format!("GET {path} HTTP/1.1\r\nhost: {address}"), "").await?;
     let status = answer.split(' ').nth(1).and_then(|status| status.parse().ok());

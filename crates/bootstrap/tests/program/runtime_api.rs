@@ -152,7 +152,7 @@ impl Drop for Function {
     }
 }
 
-/// The variables that Lambda sets, as far as they matter here.
+/// Returns the variables that Lambda sets, as far as they matter here.
 fn function_variables(api: &str) -> [(&'static str, &str); 7] {
     [
         ("AWS_LAMBDA_RUNTIME_API", api),

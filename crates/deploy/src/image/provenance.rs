@@ -45,7 +45,7 @@ impl From<&Value> for Provenance {
 }
 
 impl Provenance {
-    /// Whether the statement is about this image and no other.
+    /// Returns whether the statement is about this image and no other.
     pub(super) fn is_about(&self, image: &Digest) -> bool {
         self.is_provenance
             && matches!(self.subjects.as_slice(), [Some(subject)] if subject.as_str() == image.hex())

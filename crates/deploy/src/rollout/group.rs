@@ -36,7 +36,7 @@ pub(super) struct Health {
 }
 
 impl Health {
-    /// Whether there are targets and all of them are healthy.
+    /// Returns whether there are targets and all of them are healthy.
     pub(super) fn is_complete(self) -> bool {
         self.total > 0 && self.healthy == self.total
     }
@@ -186,7 +186,7 @@ impl From<InstanceRefresh> for Refresh {
 }
 
 impl Refresh {
-    /// Whether it started after the parameter was set. AWS gives start times in whole seconds.
+    /// Returns whether it started after the parameter was set. AWS gives start times in whole seconds.
     pub(super) fn started_after(&self, since: Option<SystemTime>) -> bool {
         match (self.started, since) {
             (Some(started), Some(since)) => started + Duration::from_secs(1) > since,

@@ -114,8 +114,8 @@ async fn wait_for_others(
     Err(RolloutError::Busy { id: id.clone(), group: group.clone(), minutes })
 }
 
-/// Whether a refresh has brought the image in the parameter. A later one that failed, such as Terraform's for another
-/// machine image, does not change that.
+/// Returns whether a refresh has brought the image in the parameter. A later one that failed, such as
+/// Terraform's for another machine image, does not change that.
 async fn has_arrived(context: &Context<'_>, images: &Images) -> Result<bool, CallError> {
     let refreshes = context.group.refreshes(None).await?;
     let brought =

@@ -144,7 +144,7 @@ fn failed(
     }
 }
 
-/// Whether the refresh is still active after this failure.
+/// Returns whether the refresh is still active after this failure.
 fn is_active_after(failure: &FailureReason) -> bool {
     matches!(failure, FailureReason::Timeout { .. } | FailureReason::NotReady { .. })
 }

@@ -11,7 +11,7 @@ const MAX_LENGTH: usize = 128;
 pub(crate) struct Name(String);
 
 impl Name {
-    /// The name, where it is one; otherwise what is wrong with it.
+    /// Creates the name, where it is one; otherwise what is wrong with it.
     pub(crate) fn new(text: &str) -> Result<Self, String> {
         let is_known = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'-';
         let bytes = text.as_bytes();

@@ -12,7 +12,7 @@ use tracing::info;
 /// `README.md` says.
 const REQUIREMENTS: &str = include_str!("../aws/requirements.txt");
 
-/// A Python interpreter that has botocore and moto, installed into the cache at the first call.
+/// Returns a Python interpreter that has botocore and moto, installed into the cache at the first call.
 ///
 /// For tests that compare with AWS's own SDK:
 /// ```no_run

@@ -151,12 +151,12 @@ impl Registry {
         Ok(registry)
     }
 
-    /// The address, such as `127.0.0.1:5000`.
+    /// Returns the address, such as `127.0.0.1:5000`.
     pub(crate) fn address(&self) -> &str {
         &self.address
     }
 
-    /// The folder of its images.
+    /// Returns the folder of its images.
     pub(crate) fn images(&self) -> &Path {
         &self.images
     }
@@ -167,7 +167,7 @@ impl Registry {
         json!({ "auths": { &self.address: { "auth": login } } }).to_string()
     }
 
-    /// The error of a registry that ended unexpectedly.
+    /// Returns the error of a registry that ended unexpectedly.
     pub(crate) fn exit_error(&mut self) -> Option<Error> {
         let status = self.program.exit_status()?;
         Some(Error::Ended { server: "the registry", status: Some(status), log: self.log_tail() })

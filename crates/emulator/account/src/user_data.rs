@@ -39,7 +39,7 @@ impl UserData {
     }
 }
 
-/// The script that the user data writes under this name.
+/// Returns the script that the user data writes under this name.
 fn script(text: &str, name: &str) -> Result<String, String> {
     let begin = format!("cat > /usr/local/sbin/{name} <<'SCRIPT'\n");
     let (_, rest) = text.split_once(&begin).ok_or(format!("the user data writes no {name}"))?;
@@ -47,7 +47,7 @@ fn script(text: &str, name: &str) -> Result<String, String> {
     Ok(format!("{script}\n"))
 }
 
-/// The values that make this text of the template, by name.
+/// Returns the values that make this text of the template, by name.
 fn values(template: &'static str, text: &str) -> Result<BTreeMap<&'static str, String>, String> {
     let mut values = BTreeMap::new();
     let (mut template, mut rest) = (template, text);
@@ -73,7 +73,7 @@ fn values(template: &'static str, text: &str) -> Result<BTreeMap<&'static str, S
     if rest == unescaped(template) { Ok(values) } else { Err(differs(rest)) }
 }
 
-/// The text before the first `${name}`, that name, and what comes after it.
+/// Returns the text before the first `${name}`, that name, and what comes after it.
 fn next_placeholder(template: &'static str) -> Option<(String, &'static str, &'static str)> {
     let mut from = 0;
     loop {
@@ -128,7 +128,7 @@ mod tests {
         ("repository_url", "123456789012.dkr.ecr.us-east-1.amazonaws.com/orders-local"),
     ];
 
-    /// The module's own template, with values as Terraform puts them in.
+    /// Returns the module's own template, with values as Terraform puts them in.
     fn user_data(values: &[(&str, &str)]) -> String {
         let filled = values.iter().fold(USER_DATA_TEMPLATE.replace("$${", "\0"), |text, (name, value)| {
             text.replace(&format!("${{{name}}}"), value)

@@ -45,7 +45,7 @@ impl OrderedRefusals {
     }
 }
 
-/// The verdict on `attempt` at the real time `now`, as an event for the record.
+/// Returns the verdict on `attempt` at the real time `now`, as an event for the record.
 pub(crate) fn decide(
     state: &State,
     ordered: &mut OrderedRefusals,
@@ -84,7 +84,7 @@ pub(crate) fn decide(
     }
 }
 
-/// The event of a login that could not be decided about, for the reason given.
+/// Returns the event of a login that could not be decided about, for the reason given.
 pub(crate) fn undecided(attempt: Attempt<'_>, now: SystemTime, reason: &str) -> LoginEvent {
     let event = LoginEvent::new(unix_seconds(now), attempt.user, attempt.host, Verdict::Accepted);
     refused(event, RefusalCode::Internal, reason)
@@ -181,7 +181,7 @@ mod tests {
         UNIX_EPOCH + Duration::from_secs(NOW)
     }
 
-    /// A token for `app`, signed at [`now`] by the long-lived key.
+    /// Returns a token for `app`, signed at [`now`] by the long-lived key.
     fn token() -> String {
         let login =
             Login::new(ENDPOINT.parse().unwrap(), "us-east-1".parse().unwrap(), "app".parse().unwrap());

@@ -33,7 +33,7 @@ fn control_dir() -> PathBuf {
     PathBuf::from(env::var_os(CONTROL_DIR_VARIABLE).unwrap_or(DEFAULT_CONTROL_DIR.into()))
 }
 
-/// The data of the request for a token. Where there is no state, the login is refused in any case.
+/// Returns the data of the request for a token. Where there is no state, the login is refused in any case.
 fn auth_switch_data() -> &'static [u8] {
     match State::read(&control_dir()).map(|state| state.auth_switch) {
         Ok(AuthSwitch::Scramble) => SCRAMBLE,
@@ -63,7 +63,7 @@ fn answer(attempt: Attempt<'_>) -> bool {
     }
 }
 
-/// The bytes at `data`; none where it is null.
+/// Returns the bytes at `data`; none where it is null.
 ///
 /// # Safety
 /// Unless it is null, `data` points to `length` readable bytes that no thread writes to during `'a`.

@@ -20,7 +20,7 @@ pub struct Command {
 }
 
 impl Command {
-    /// A command without arguments.
+    /// Creates a command without arguments.
     pub fn new(program: impl Into<OsString>) -> Self {
         Self { program: program.into(), arguments: Vec::new(), environment: Vec::new(), bare: false }
     }

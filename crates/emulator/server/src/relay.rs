@@ -192,7 +192,7 @@ mod tests {
 
     use super::*;
 
-    /// A server that sends back what it gets, and the relay in front of it.
+    /// Returns a server that sends back what it gets, and the relay in front of it.
     async fn echo() -> Relay {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap().to_string().parse().unwrap();

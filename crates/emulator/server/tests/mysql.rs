@@ -16,7 +16,7 @@ type Result<T = ()> = std::result::Result<T, Box<dyn std::error::Error>>;
 
 const WITHIN: Duration = Duration::from_secs(10);
 
-/// A server with the database `shop` and the IAM user `app`.
+/// Returns a server with the database `shop` and the IAM user `app`.
 async fn server() -> Result<MySql> {
     let mysql = MySql::builder().database("shop").start().await?;
     fixtures::create_user(&mysql, "app", "SELECT, INSERT ON shop.*").await?;
@@ -46,7 +46,7 @@ fn token(mysql: &MySql) -> Result<String> {
     token_of(mysql, "app", &mysql.credentials())
 }
 
-/// The MySQL error number of a refused connection.
+/// Returns the MySQL error number of a refused connection.
 fn number(result: sqlx::Result<MySqlConnection>) -> u16 {
     match result {
         Err(sqlx::Error::Database(e)) => e.downcast::<sqlx::mysql::MySqlDatabaseError>().number(),
@@ -64,7 +64,7 @@ async fn refusal(mysql: &MySql, token: &str) -> Result<(RefusalCode, String)> {
     Ok((last.code().unwrap(), last.reason().unwrap().to_owned()))
 }
 
-/// The checks for every runtime.
+/// Returns the checks for every runtime.
 async fn a_token_is_checked(mysql: &MySql) -> Result {
     use RefusalCode::{ExpiredToken, InvalidToken, NotAuthorized};
     let good = token(mysql)?;
@@ -236,7 +236,7 @@ async fn good_logins_are_refused_when_ordered() -> Result {
     Ok(())
 }
 
-/// The data of the request for another authentication method, as it is on the wire.
+/// Returns the data of the request for another authentication method, as it is on the wire.
 async fn auth_switch(mysql: &MySql) -> Result<Vec<u8>> {
     async fn packet(stream: &mut TcpStream) -> Result<Vec<u8>> {
         let mut payload = vec![0; (stream.read_u32_le().await? & 0xff_ffff) as usize];

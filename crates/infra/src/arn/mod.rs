@@ -222,7 +222,7 @@ impl RdsDbArn {
     }
 }
 
-/// Whether IAM would read a user name in an ARN as a pattern.
+/// Returns whether IAM would read a user name in an ARN as a pattern.
 pub(crate) fn user_is_pattern(user: &DbUser) -> bool {
     user.as_str().contains(['*', '?']) || user.as_str().contains("${")
 }

@@ -10,7 +10,7 @@ use rds_iam_token::{Clock, Endpoint, Minter, TokenSource};
 use crate::scalar;
 use crate::support::{DATABASE, login, pool, quiet, server, target};
 
-/// A way to the server that can fall silent: connections stay open and carry nothing.
+/// Returns a way to the server that can fall silent: connections stay open and carry nothing.
 async fn silenceable(mysql: &MySql) -> (Endpoint, tokio::sync::watch::Sender<bool>) {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let dial = Endpoint::new("127.0.0.1", listener.local_addr().unwrap().port()).unwrap();

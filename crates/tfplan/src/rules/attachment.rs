@@ -80,7 +80,7 @@ impl<'a> Index<'a> {
     }
 }
 
-/// The name of a policy by its ARN or name; none of AWS's own.
+/// Returns the name of a policy by its ARN or name; none of AWS's own.
 fn own_name(text: &str) -> Option<&str> {
     if !text.contains(':') {
         return Some(text);
@@ -141,7 +141,7 @@ impl<'a> Attachments<'a> {
         Self { links, attached, hidden, bounds, certain, managed }
     }
 
-    /// Whether a policy grants something.
+    /// Returns whether a policy grants something.
     pub(super) fn classify(&self, policy: &ResourceChange) -> Attachment<'a> {
         let named = || policy.after().get("name").str().is_some_and(|name| name.ends_with("-boundary"));
         if policy.kind != POLICY || !(named() || self.bounds.has(policy)) || self.attached.has(policy) {
@@ -153,7 +153,8 @@ impl<'a> Attachments<'a> {
         }
     }
 
-    /// Whether an ARN or a name is that of a policy that another resource of the plan holds, or of AWS's own.
+    /// Returns whether an ARN or a name is that of a policy that another resource of the plan holds, or of AWS's
+    /// own.
     pub(super) fn is_judged(&self, text: &str) -> bool {
         text.contains(":iam::aws:policy/")
             || self.managed.arns.contains(text)

@@ -60,7 +60,7 @@ const SECRET_ATTRIBUTES: [(&str, &[&str]); 5] = [
     ("aws_iam_access_key", &["secret", "ses_smtp_password_v4"]),
 ];
 
-/// Whether a reference is to a secret.
+/// Returns whether a reference is to a secret.
 fn is_secret(reference: &str) -> bool {
     let parts: Vec<_> = reference.strip_prefix("data.").unwrap_or(reference).split(['.', '[']).collect();
     SECRET_ATTRIBUTES.iter().any(|(kind, attributes)| {
@@ -111,7 +111,7 @@ fn is_hash(text: &str) -> bool {
     text.len() == 40 && text.bytes().all(|b| b.is_ascii_hexdigit())
 }
 
-/// The text itself, or what it is the base64 of; none where that is not text.
+/// Returns the text itself, or what it is the base64 of; none where that is not text.
 fn decoded(text: &str) -> Option<String> {
     let compact: String = text.split_whitespace().collect();
     match STANDARD.decode(&compact) {

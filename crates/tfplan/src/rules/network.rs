@@ -82,7 +82,7 @@ impl<'a> Ingress<'a> {
         }
     }
 
-    /// Whether it is one of a web server's ports and nothing else; none where that is not known yet.
+    /// Returns whether it is one of a web server's ports and nothing else; none where that is not known yet.
     fn is_web(&self) -> Option<bool> {
         if [self.protocol, self.from, self.to].iter().any(|node| node.is_unknown()) {
             return None;
@@ -185,7 +185,7 @@ const PRIVATE_IPV4: [(Ipv4Addr, u32); 4] = [
 ];
 const PRIVATE_IPV6: [(Ipv6Addr, u32); 1] = [(Ipv6Addr::new(0xfc00, 0, 0, 0, 0, 0, 0, 0), 7)];
 
-/// Whether a network has public addresses. What is no network counts as one: Terraform refuses it.
+/// Returns whether a network has public addresses. What is no network counts as one: Terraform refuses it.
 fn is_internet(network: &str) -> bool {
     let Some((address, Ok(length))) =
         network.split_once('/').map(|(address, length)| (address, length.parse::<u32>()))

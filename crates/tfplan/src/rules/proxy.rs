@@ -261,7 +261,7 @@ fn lacks_secret<'a>(proxy: &Proxy<'a>, secret: &str, verdicts: &mut Verdicts<'a>
     verdicts.refuse(proxy.proxy, problem, remedy);
 }
 
-/// Whether the role has policies whose text is not known.
+/// Returns whether the role has policies whose text is not known.
 fn is_open(proxy: &Proxy<'_>) -> bool {
     proxy.others || proxy.policies.iter().any(|policy| policy.incomplete)
 }

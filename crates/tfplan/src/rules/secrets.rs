@@ -77,8 +77,8 @@ const NO_SECRETS: [&str; 29] = [
 /// A switch is no secret: `lock_passwd: true`.
 const SWITCHES: [&str; 8] = ["true", "false", "yes", "no", "on", "off", "null", "none"];
 
-/// The lines, counted from 1, that hold a secret, and of which kind; one kind to a line. What a line holds in
-/// base64 is searched too.
+/// Returns the lines, counted from 1, that hold a secret, and of which kind; one kind to a line. What a line
+/// holds in base64 is searched too.
 pub(super) fn find(text: &str) -> Vec<(usize, &'static str)> {
     let lines: Vec<_> = text.lines().collect();
     let kind = |index: usize| {

@@ -59,10 +59,11 @@ struct WrittenEntry {
 }
 
 impl Baseline {
-    /// The baseline of the repository at `root`.
+    /// Returns the baseline of the repository at `root`.
     ///
     /// # Errors
-    /// When it is missing, or an entry is invalid; all invalid entries are reported, with their lines.
+    /// Returns an error if it is missing, or an entry is invalid; all invalid entries are reported, with their
+    /// lines.
     pub(super) fn read(root: &Path, today: Date) -> Result<Self, Error> {
         Self::parse(&read(&root.join(FILE))?, today)
     }

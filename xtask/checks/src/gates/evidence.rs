@@ -39,7 +39,7 @@ impl Evidence {
     /// Returns what was scanned, in one line.
     ///
     /// # Errors
-    /// When nothing was scanned, or the report does not show it.
+    /// Returns an error if nothing was scanned, or the report does not show it.
     pub(super) fn confirm(&self, tool: Tool) -> Result<String, Error> {
         match self {
             Self::TerraformFiles(folder) => {

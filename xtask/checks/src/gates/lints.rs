@@ -16,10 +16,10 @@ const WORKFLOWS: &str = ".github/workflows";
 const ACTIONS: &str = ".github/actions";
 const DOCKER: &str = "docker";
 
-/// The GitHub workflows: actionlint for their syntax and expressions, zizmor for their security.
+/// Returns the GitHub workflows: actionlint for their syntax and expressions, zizmor for their security.
 ///
 /// # Errors
-/// When there is no workflow, a tool is missing, or one finds something.
+/// Returns an error if there is no workflow, a tool is missing, or one finds something.
 pub fn workflows(workspace: &Workspace, console: Console, runner: Runner) -> Result<Outcome, Error> {
     let is_workflow =
         |path: &Path| path.extension().is_some_and(|extension| extension == "yml" || extension == "yaml");
@@ -56,10 +56,10 @@ pub fn workflows(workspace: &Workspace, console: Console, runner: Runner) -> Res
     Ok(Outcome::Passed)
 }
 
-/// The Dockerfiles, by hadolint.
+/// Returns the Dockerfiles, by hadolint.
 ///
 /// # Errors
-/// When there is none, hadolint is missing, or finds something.
+/// Returns an error if there is none, hadolint is missing, or finds something.
 pub fn dockerfiles(workspace: &Workspace, console: Console, runner: Runner) -> Result<Outcome, Error> {
     let is_dockerfile = |path: &Path| {
         path.file_name().is_some_and(|name| name.to_string_lossy().split('.').next() == Some("Dockerfile"))
@@ -77,7 +77,7 @@ pub fn dockerfiles(workspace: &Workspace, console: Console, runner: Runner) -> R
     Ok(Outcome::Passed)
 }
 
-/// The files in `folder` and below that are wanted, as paths from the root.
+/// Returns the files in `folder` and below that are wanted, as paths from the root.
 fn files(root: &Path, folder: &Path, wanted: &dyn Fn(&Path) -> bool) -> Result<Vec<String>, Error> {
     let mut found = Vec::new();
     collect(root, folder, wanted, &mut found)?;
@@ -116,7 +116,7 @@ mod tests {
     use crate::gates::{dockerfiles, workflows};
     use std::os::unix::fs::symlink;
 
-    /// A workspace with these files, and in its cache tools that end with the status given.
+    /// Returns a workspace with these files, and in its cache tools that end with the status given.
     fn workspace(files: &[&str], tools: &[(Tool, u8)]) -> (tempfile::TempDir, Workspace) {
         let folder = tempfile::tempdir().unwrap();
         let at = |name: &str| folder.path().join(name);

@@ -94,7 +94,7 @@ impl Gate {
     /// Scans, and returns the findings.
     ///
     /// # Errors
-    /// When the tool fails, scanned nothing, or wrote no SARIF.
+    /// Returns an error if the tool fails, scanned nothing, or wrote no SARIF.
     pub fn scan(&self, console: Console, runner: Runner) -> Result<Sarif, Error> {
         // Results of an earlier run must not be mistaken for this one's.
         for file in [Some(&self.sarif), self.evidence.file()].into_iter().flatten() {
@@ -154,7 +154,7 @@ fn silencers(folder: &Path, root: &Path, places: &mut Vec<String>) -> Result<(),
 /// reported as stale.
 ///
 /// # Errors
-/// When a gate could not scan, the baseline is invalid, or a finding is not accepted.
+/// Returns an error if a gate could not scan, the baseline is invalid, or a finding is not accepted.
 pub fn pass(
     gates: &[Gate],
     workspace: &Workspace,

@@ -35,7 +35,8 @@ impl Sarif {
     /// where the tool reports paths from the folder `base` below the root, they become paths from the root.
     ///
     /// # Errors
-    /// When there is none, it is not SARIF 2.1.0 of this tool, or it reports that the tool could not scan.
+    /// Returns an error if there is none, it is not SARIF 2.1.0 of this tool, or it reports that the tool could
+    /// not scan.
     pub(super) fn read(file: &Path, tool: Tool, name: &str, base: &str) -> Result<Self, Error> {
         let wrong = |what: String| Error::Found {
             found: format!("{tool} succeeded, but its output {} is unusable: {what}", file.display()),

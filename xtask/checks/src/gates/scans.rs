@@ -100,7 +100,8 @@ pub fn trivy_sbom(name: &str, sbom: &Path, trivy: &Found, workspace: &Workspace)
     trivy_scan(&format!("trivy-sbom-{name}"), options, Evidence::TrivyPackages, trivy, workspace)
 }
 
-/// A scan by trivy. It writes its own report first, which shows what was scanned; the SARIF is made from it.
+/// Returns a scan by trivy. It writes its own report first, which shows what was scanned; the SARIF is made from
+/// it.
 fn trivy_scan(
     name: &str,
     options: impl IntoIterator<Item = String>,
@@ -153,7 +154,7 @@ fn sarif(workspace: &Workspace, name: &str) -> PathBuf {
     workspace.target.join("pipeline/sarif").join(format!("{name}.sarif"))
 }
 
-/// The tool's own report, which has more than its SARIF.
+/// Returns the tool's own report, which has more than its SARIF.
 fn report(workspace: &Workspace, name: &str) -> PathBuf {
     workspace.target.join("pipeline/reports").join(format!("{name}.json"))
 }

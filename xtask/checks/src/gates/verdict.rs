@@ -54,7 +54,7 @@ impl Verdict {
     /// Prints the accepted findings with their entries, and returns the verdict.
     ///
     /// # Errors
-    /// When a finding is not accepted, or an acceptance has ended.
+    /// Returns an error if a finding is not accepted, or an acceptance has ended.
     pub fn outcome(self, console: Console) -> Result<Outcome, Error> {
         for (finding, entry) in &self.accepted {
             let line = format!("accepted until {}: {}: {}", entry.expires, shown(finding), entry.reason);

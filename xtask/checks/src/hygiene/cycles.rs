@@ -14,7 +14,7 @@ use super::{File, Finding};
 /// The names from the crate's root to a module: empty for the root itself.
 type Module = Vec<String>;
 
-/// The module cycles of all crates in `files`, with one edge of each pair of modules in a cycle.
+/// Returns the module cycles of all crates in `files`, with one edge of each pair of modules in a cycle.
 pub(super) fn check(files: &[File<'_>]) -> Vec<Finding> {
     let mut crates: BTreeMap<String, Vec<(Module, File<'_>)>> = BTreeMap::new();
     for &file in files {
@@ -25,7 +25,8 @@ pub(super) fn check(files: &[File<'_>]) -> Vec<Finding> {
     crates.values().flat_map(|modules| cycles(modules)).collect()
 }
 
-/// The crate root's folder and the module of a source file, or `None` for tests and files of other kinds.
+/// Returns the crate root's folder and the module of a source file, or `None` for tests and files of other
+/// kinds.
 fn module_of(path: &str) -> Option<(String, Module)> {
     let (package, below) = path.strip_suffix(".rs")?.split_once("src/")?;
     let mut names: Module = below.split('/').map(str::to_owned).collect();
@@ -95,7 +96,7 @@ struct Names<'a> {
 }
 
 impl Names<'_> {
-    /// The module that the item at `path` is in.
+    /// Returns the module that the item at `path` is in.
     fn resolve(&self, path: &Module) -> Module {
         let mut path = path.clone();
         // An import may lead to another import, in practice once or twice.
@@ -126,7 +127,7 @@ struct Paths {
 }
 
 impl Paths {
-    /// A path of names, from the crate's root.
+    /// Returns a path of names, from the crate's root.
     fn absolute(&self, names: &[String]) -> Module {
         let mut at = self.module.clone();
         let mut names = names;

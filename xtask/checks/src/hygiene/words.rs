@@ -25,7 +25,7 @@ fn is_history(path: &str) -> bool {
     path == "CHANGELOG.md" || path.starts_with("docs/adr/")
 }
 
-/// The banned words of one file.
+/// Returns the banned words of one file.
 pub(super) fn check(file: File<'_>) -> Vec<Finding> {
     if is_history(file.path) || file.path.ends_with(".lock") {
         return Vec::new();
@@ -53,7 +53,7 @@ pub(super) fn check(file: File<'_>) -> Vec<Finding> {
     wrong
 }
 
-/// Whether `form` is in `line` as a word or words of its own. `_` separates words, as in identifiers.
+/// Returns whether `form` is in `line` as a word or words of its own. `_` separates words, as in identifiers.
 fn contains_word(line: &str, form: &str) -> bool {
     line.match_indices(form).any(|(at, _)| {
         let is_letter = |c: Option<char>| c.is_some_and(|c| c.is_ascii_alphabetic());
@@ -61,7 +61,7 @@ fn contains_word(line: &str, form: &str) -> bool {
     })
 }
 
-/// Whether "as", one word, and "has it" follow each other in `line`.
+/// Returns whether "as", one word, and "has it" follow each other in `line`.
 fn names_a_format_by_its_owner(line: &str) -> bool {
     let words: Vec<&str> = line.split_whitespace().collect();
     words.windows(4).any(|words| words[0] == "as" && words[2] == "has" && words[3].starts_with("it"))

@@ -40,7 +40,7 @@ impl LocalAws {
     /// Starts it and waits until it answers.
     ///
     /// # Errors
-    /// When it does not start; the error has what it printed.
+    /// Returns an error if it does not start; the error has what it printed.
     pub(crate) fn start(workspace: &Workspace) -> Result<Self, Error> {
         let (shell, program) = (workspace.shell(), workspace.target.join("debug/rds-iam-emulator"));
         let cmd = Cmd::from_xshell(cmd!(shell, "{program} aws"), "cargo build --bin rds-iam-emulator");
@@ -93,7 +93,7 @@ impl LocalAws {
         &self.url
     }
 
-    /// The AWS shared credentials file with its access key.
+    /// Returns the AWS shared credentials file with its access key.
     pub(crate) fn credentials(&self) -> &str {
         &self.credentials
     }
@@ -101,7 +101,7 @@ impl LocalAws {
     /// Puts an object into S3; `path` is `/<bucket>/<key>`.
     ///
     /// # Errors
-    /// As [`LocalAws::call`].
+    /// Returns the errors of [`LocalAws::call`].
     pub(crate) fn put_object(&self, path: &str, body: &str) -> Result<(), Error> {
         self.request("PUT", path, "s3", "Content-Type: application/octet-stream", body).map(drop)
     }
@@ -109,7 +109,7 @@ impl LocalAws {
     /// Deletes an object from S3.
     ///
     /// # Errors
-    /// As [`LocalAws::call`].
+    /// Returns the errors of [`LocalAws::call`].
     pub(crate) fn delete_object(&self, path: &str) -> Result<(), Error> {
         self.request("DELETE", path, "s3", "Content-Type: application/octet-stream", "").map(drop)
     }
@@ -117,7 +117,7 @@ impl LocalAws {
     /// Calls an action of a service that speaks JSON, such as `kms` `TrentService.DescribeKey`.
     ///
     /// # Errors
-    /// When it does not answer, or with anything but success.
+    /// Returns an error if it does not answer, or with anything but success.
     pub(crate) fn call(&self, service: &str, action: &str, body: &Value) -> Result<Value, Error> {
         let headers = format!("Content-Type: application/x-amz-json-1.1\r\nX-Amz-Target: {action}");
         let answer = self.request("POST", "/", service, &headers, &body.to_string())?;
@@ -128,12 +128,12 @@ impl LocalAws {
     /// Calls an action of a service that takes forms and answers in XML, such as `ec2`.
     ///
     /// # Errors
-    /// As [`LocalAws::call`].
+    /// Returns the errors of [`LocalAws::call`].
     pub(crate) fn query(&self, service: &str, form: &str) -> Result<String, Error> {
         self.request("POST", "/", service, "Content-Type: application/x-www-form-urlencoded", form)
     }
 
-    /// One request over HTTP; the answer's body. An SDK would make xtask slow to build, and the
+    /// Returns one request over HTTP; the answer's body. An SDK would make xtask slow to build, and the
     /// emulator checks no signature: the access key, the service and the session token are read.
     fn request(
         &self,
@@ -198,7 +198,7 @@ impl Drop for LocalAws {
     }
 }
 
-/// A setting of a shared credentials file, or nothing.
+/// Returns a setting of a shared credentials file, or nothing.
 fn setting<'t>(text: &'t str, name: &str) -> &'t str {
     let mut settings = text.lines().filter_map(|line| line.split_once(" = "));
     settings.find(|(found, _)| *found == name).map(|(_, value)| value).unwrap_or_default()

@@ -27,7 +27,7 @@ impl Cache {
     /// Opens the cache for these tools.
     ///
     /// # Errors
-    /// When its folder can't be made.
+    /// Returns an error if its folder can't be made.
     pub(crate) fn open(tools: String, workspace: &Workspace) -> Result<Self, Error> {
         let folder = workspace.target.join("infra/passed");
         file::make_folder(&folder)?;
@@ -37,7 +37,7 @@ impl Cache {
     /// Returns the fingerprint of a root in the working copy `tree`. A root that names others depends on all of them.
     ///
     /// # Errors
-    /// When a file can't be read.
+    /// Returns an error if a file can't be read.
     pub(crate) fn fingerprint(&self, root: &Path, tree: &Path) -> Result<Fingerprint, Error> {
         let mut files = Vec::new();
         collect(root, &mut files)?;
@@ -67,7 +67,7 @@ impl Fingerprint {
     /// Records a pass.
     ///
     /// # Errors
-    /// When that can't be written.
+    /// Returns an error if that can't be written.
     pub(crate) fn remember(&self, tests: u32) -> Result<(), Error> {
         file::replace(&self.0, format!("{tests}\n"))
     }

@@ -29,7 +29,7 @@ const TESTS_WITHIN: Duration = Duration::from_secs(300);
 /// A zone that is not read before an apply.
 const SOME_ZONE: &str = "Z0123456789ABCDEFGHIJ";
 
-/// The steps of `cargo xtask infra check`, quick ones first.
+/// Returns the steps of `cargo xtask infra check`, quick ones first.
 pub fn steps<'a>(workspace: &'a Workspace, console: Console, runner: Runner) -> Vec<Step<'a>> {
     let mut steps = validate_steps(workspace, console, runner);
     steps.extend([
@@ -60,7 +60,7 @@ fn format(workspace: &Workspace, runner: Runner) -> Result<Outcome, Error> {
     Ok(Outcome::Passed)
 }
 
-/// Each module and stack: its README's example, and Terraform's own init, validate and test.
+/// Returns each module and stack: its README's example, and Terraform's own init, validate and test.
 fn modules(workspace: &Workspace, console: Console, runner: Runner) -> Result<Outcome, Error> {
     let terraform = Terraform::find(workspace, runner)?;
     let tools =
@@ -119,7 +119,7 @@ fn name(root: &Path, tree: &Path) -> String {
     root.strip_prefix(tree).unwrap_or(root).display().to_string()
 }
 
-/// One root module: initialised, validated and tested; how many tests passed.
+/// Returns one root module: initialised, validated and tested; how many tests passed.
 fn test_root(terraform: &Terraform, name: &str, root: &Path, runner: Runner) -> Result<u32, Error> {
     runner.ask_within(&terraform.init(root).args(["-backend=false"]), TESTS_WITHIN)?;
     let validate = terraform.cmd(root, ["validate", "-no-color"]);
@@ -137,7 +137,7 @@ fn test_root(terraform: &Terraform, name: &str, root: &Path, runner: Runner) -> 
     })
 }
 
-/// The number in "Success! 3 passed, 0 failed.".
+/// Returns the number in "Success! 3 passed, 0 failed.".
 fn passed(printed: &str) -> Option<u32> {
     let (_, rest) = printed.rsplit_once("Success! ")?;
     rest.split_once(" passed")?.0.parse().ok()
@@ -146,7 +146,7 @@ fn passed(printed: &str) -> Option<u32> {
 /// Plans the whole deployment against an empty AWS API and has the rules judge it.
 ///
 /// # Errors
-/// When a program fails, or a rule is broken.
+/// Returns an error if a program fails, or a rule is broken.
 pub fn plan_rules(workspace: &Workspace, runner: Runner) -> Result<Outcome, Error> {
     let aws = LocalAws::start(workspace)?;
     let deployment = Deployment::new("plan", aws.url(), aws.credentials(), workspace, runner)?;

@@ -52,10 +52,10 @@ pub(crate) struct Settings<'a> {
 }
 
 impl<'a> Deployment<'a> {
-    /// A fresh copy under `target/infra/<name>`, for the AWS API at `url`.
+    /// Creates a fresh copy under `target/infra/<name>`, for the AWS API at `url`.
     ///
     /// # Errors
-    /// When Terraform is missing or the copy cannot be made.
+    /// Returns an error if Terraform is missing or the copy cannot be made.
     pub(crate) fn new(
         name: &str,
         url: &str,
@@ -83,17 +83,17 @@ impl<'a> Deployment<'a> {
         )
     }
 
-    /// The folder of a stack in the copy.
+    /// Returns the folder of a stack in the copy.
     pub(crate) fn stack(&self, name: &str) -> PathBuf {
         self.tree.path.join("stacks").join(name)
     }
 
-    /// A Terraform command in a stack.
+    /// Returns a Terraform command in a stack.
     pub(crate) fn terraform<S: Into<String>>(&self, stack: &str, args: impl IntoIterator<Item = S>) -> Cmd {
         self.terraform.cmd(&self.stack(stack), args).settings(&self.aws)
     }
 
-    /// One of the workspace's programs, with the same AWS API.
+    /// Returns one of the workspace's programs, with the same AWS API.
     pub(crate) fn program(&self, name: &str) -> Cmd {
         let program = self.workspace.target.join("debug").join(name).display().to_string();
         Cmd::new(program, &self.workspace.root, "cargo build --workspace --all-targets")
@@ -104,7 +104,7 @@ impl<'a> Deployment<'a> {
     /// Applies stacks/account: the state's bucket, GitHub's way in, a hosted zone.
     ///
     /// # Errors
-    /// When Terraform fails.
+    /// Returns an error if Terraform fails.
     pub(crate) fn apply_account(&self) -> Result<(), Error> {
         self.runner.run(&self.terraform.init(&self.stack("account")).settings(&self.aws))?;
         let args = ["apply", "-input=false", "-no-color", "-auto-approve", "-var-file=local.tfvars"];
@@ -115,16 +115,16 @@ impl<'a> Deployment<'a> {
     /// Destroys stacks/account.
     ///
     /// # Errors
-    /// When Terraform fails.
+    /// Returns an error if Terraform fails.
     pub(crate) fn destroy_account(&self) -> Result<(), Error> {
         let args = ["destroy", "-input=false", "-no-color", "-auto-approve", "-var-file=local.tfvars"];
         Ok(self.runner.run(&self.terraform("account", args))?)
     }
 
-    /// The outputs of a stack.
+    /// Returns the outputs of a stack.
     ///
     /// # Errors
-    /// When Terraform fails or prints no JSON.
+    /// Returns an error if Terraform fails or prints no JSON.
     pub(crate) fn outputs(&self, stack: &str) -> Result<Value, Error> {
         let cmd = self.terraform(stack, ["output", "-json", "-no-color"]);
         let printed = self.runner.ask(&cmd)?;
@@ -134,7 +134,7 @@ impl<'a> Deployment<'a> {
     /// Writes what stacks/service is to be, besides `local.tfvars`.
     ///
     /// # Errors
-    /// When the file cannot be written.
+    /// Returns an error if the file cannot be written.
     pub(crate) fn configure(&self, settings: &Settings<'_>) -> Result<(), Error> {
         let Settings { package, disposable, zone_id, boundary } = settings;
         let variables = json!({
@@ -151,7 +151,7 @@ impl<'a> Deployment<'a> {
     /// `terraform init` of stacks/service with its state in the bucket of stacks/account, or without any.
     ///
     /// # Errors
-    /// When Terraform fails: no provider, or no bucket.
+    /// Returns an error if Terraform fails: no provider, or no bucket.
     pub(crate) fn init(&self, backend: Option<&Value>) -> Result<(), Error> {
         let mut init = self.terraform.init(&self.stack("service"));
         match backend {
@@ -172,7 +172,7 @@ impl<'a> Deployment<'a> {
     /// Plans stacks/service into `<name>.tfplan`, and has the rules judge it.
     ///
     /// # Errors
-    /// When Terraform fails, or the rules refuse the plan.
+    /// Returns an error if Terraform fails, or the rules refuse the plan.
     pub(crate) fn plan(&self, name: &str, more: &[&str]) -> Result<(), Error> {
         self.plan_only(name, more)?;
         Ok(self.runner.run(&self.rules(name))?)
@@ -181,7 +181,7 @@ impl<'a> Deployment<'a> {
     /// Plans stacks/service into `<name>.tfplan` and `<name>.json`.
     ///
     /// # Errors
-    /// When Terraform fails.
+    /// Returns an error if Terraform fails.
     pub(crate) fn plan_only(&self, name: &str, more: &[&str]) -> Result<(), Error> {
         let out = format!("-out={name}.tfplan");
         let args = ["plan", "-input=false", "-no-color", "-var-file=environments/local.tfvars", &out];
@@ -198,7 +198,7 @@ impl<'a> Deployment<'a> {
         file::replace(&self.stack("service").join(format!("{name}.json")), &shown)
     }
 
-    /// The command that has the rules judge `<name>.json`.
+    /// Returns the command that has the rules judge `<name>.json`.
     pub(crate) fn rules(&self, name: &str) -> Cmd {
         let file = self.stack("service").join(format!("{name}.json")).display().to_string();
         self.program("rds-iam")
@@ -209,7 +209,7 @@ impl<'a> Deployment<'a> {
     /// Applies the plan that was judged.
     ///
     /// # Errors
-    /// When Terraform fails.
+    /// Returns an error if Terraform fails.
     pub(crate) fn apply(&self, name: &str) -> Result<(), Error> {
         let args = ["apply", "-input=false", "-no-color", &format!("{name}.tfplan")];
         Ok(self.runner.run(&self.terraform("service", args))?)
@@ -219,7 +219,8 @@ impl<'a> Deployment<'a> {
     /// what was known only after the apply.
     ///
     /// # Errors
-    /// When there is something to do (the error shows the end of it), or the rules refuse what there is.
+    /// Returns an error if there is something to do (the error shows the end of it), or the rules refuse what
+    /// there is.
     pub(crate) fn expect_empty_plan(&self) -> Result<(), Error> {
         self.plan("again", &[IS_EMPTY])
     }
@@ -227,7 +228,7 @@ impl<'a> Deployment<'a> {
     /// Terraform's outputs into a file, as the programs read them.
     ///
     /// # Errors
-    /// When there are none, or the file cannot be written.
+    /// Returns an error if there are none, or the file cannot be written.
     pub(crate) fn write_outputs(&self, file: &Path) -> Result<(), Error> {
         let outputs = self.outputs("service")?;
         file::replace(file, format!("{outputs:#}\n"))
@@ -236,7 +237,7 @@ impl<'a> Deployment<'a> {
     /// Everything from nothing to a deployment: the account's stack, then the plan, judged and applied.
     ///
     /// # Errors
-    /// When anything fails.
+    /// Returns an error if anything fails.
     pub(crate) fn stand_up(&self, package: &Path) -> Result<(), Error> {
         self.apply_account()?;
         let account = self.outputs("account")?;
@@ -247,7 +248,7 @@ impl<'a> Deployment<'a> {
     }
 }
 
-/// The settings that follow from stacks/account's outputs.
+/// Returns the settings that follow from stacks/account's outputs.
 pub(crate) fn settings<'a>(package: &'a Path, disposable: bool, account: &'a Value) -> Settings<'a> {
     Settings {
         package,
@@ -261,7 +262,7 @@ pub(crate) fn settings<'a>(package: &'a Path, disposable: bool, account: &'a Val
 /// must be on this machine and know the key in `AWS_SHARED_CREDENTIALS_FILE`, and writes its outputs.
 ///
 /// # Errors
-/// When the address is another machine's, or anything fails.
+/// Returns an error if the address is another machine's, or anything fails.
 pub(crate) fn apply_here(outputs: &Path, workspace: &Workspace, runner: Runner) -> Result<(), Error> {
     let url = std::env::var("AWS_ENDPOINT_URL").unwrap_or_default();
     if !is_here(&url) {
@@ -278,7 +279,7 @@ pub(crate) fn apply_here(outputs: &Path, workspace: &Workspace, runner: Runner) 
     deployment.write_outputs(outputs)
 }
 
-/// Whether an address is a port of this machine's and nothing else.
+/// Returns whether an address is a port of this machine's and nothing else.
 fn is_here(url: &str) -> bool {
     let port = url.strip_prefix("http://127.0.0.1:").map(|rest| rest.strip_suffix('/').unwrap_or(rest));
     port.is_some_and(|port| port.parse::<u16>().is_ok())

@@ -26,7 +26,7 @@ const FEWEST_TAGGED: usize = 30;
 /// Runs the life cycle; false when a step failed.
 ///
 /// # Errors
-/// When it could not begin.
+/// Returns an error if it could not begin.
 pub(crate) fn run(workspace: &Workspace, console: Console, runner: Runner) -> Result<bool, Error> {
     let cycle = Cycle { workspace, console, runner, started: OnceCell::new(), package: OnceCell::new() };
     let steps: [(&'static str, Action<'_>); 14] = [
@@ -242,7 +242,7 @@ impl<'a> Cycle<'a> {
     }
 }
 
-/// The ARNs of all resources that have the project's tag.
+/// Returns the ARNs of all resources that have the project's tag.
 fn tagged(aws: &LocalAws) -> Result<Vec<String>, Error> {
     let (mut arns, mut token) = (Vec::new(), String::new());
     loop {
@@ -259,8 +259,8 @@ fn tagged(aws: &LocalAws) -> Result<Vec<String>, Error> {
     }
 }
 
-/// Whether a resource is gone although it is listed: keys wait for days, and NAT gateways and instances are shown as
-/// deleted and terminated for an hour, on AWS as here.
+/// Returns whether a resource is gone although it is listed: keys wait for days, and NAT gateways and instances
+/// are shown as deleted and terminated for an hour, on AWS as here.
 fn is_listed_after_its_end(aws: &LocalAws, arn: &str) -> Result<bool, Error> {
     if arn.split(':').nth(2) == Some("kms") {
         let key = aws.call("kms", "TrentService.DescribeKey", &json!({ "KeyId": arn }))?;

@@ -41,7 +41,7 @@ pub enum Infra {
 /// Runs one task; false when it has reported its failure itself.
 ///
 /// # Errors
-/// When it could not begin.
+/// Returns an error if it could not begin.
 pub fn run(task: Infra, workspace: &Workspace, console: Console, runner: Runner) -> Result<bool, Error> {
     match task {
         Infra::Check => Ok(steps::run(console, check::steps(workspace, console, runner))),
@@ -54,7 +54,7 @@ pub fn run(task: Infra, workspace: &Workspace, console: Console, runner: Runner)
 /// Builds what a deployment to this machine needs: the workspace's programs and bootstrap's package.
 ///
 /// # Errors
-/// When something cannot be built.
+/// Returns an error if something cannot be built.
 pub fn prepare(workspace: &Workspace, console: Console, runner: Runner) -> Result<(), Error> {
     runner.run(&check::programs(workspace))?;
     package::run(&Package::of_this_machine(), workspace, runner, console).map(drop)

@@ -57,7 +57,7 @@ impl Provider {
         }
     }
 
-    /// The mirror.
+    /// Returns the mirror.
     pub fn mirror(&self) -> Option<&Path> {
         match self {
             Self::Mirror(mirror) => Some(mirror),
@@ -69,7 +69,7 @@ impl Provider {
 /// Returns the source of the provider on this machine; searched once.
 ///
 /// # Errors
-/// When the mirror that is named has no provider.
+/// Returns an error if the mirror that is named has no provider.
 pub fn find(workspace: &Workspace) -> Result<Provider, Error> {
     static FOUND: OnceLock<Provider> = OnceLock::new();
     if let Some(found) = FOUND.get() {
@@ -130,7 +130,7 @@ fn is_about_providers(file: &Path) -> bool {
     fs::read_to_string(file).is_ok_and(|text| text.contains("provider_installation"))
 }
 
-/// The version of the provider that the stacks are locked to.
+/// Returns the version of the provider that the stacks are locked to.
 fn locked_version(workspace: &Workspace) -> Option<String> {
     let lock = fs::read_to_string(workspace.root.join(LOCK)).ok()?;
     let (_, lock) = lock.split_once(&format!("provider \"{PROVIDER}\""))?;
@@ -138,7 +138,7 @@ fn locked_version(workspace: &Workspace) -> Option<String> {
     line.split('"').nth(1).map(str::to_owned)
 }
 
-/// Whether a folder has the provider, unpacked or as an archive, for this machine and in this version.
+/// Returns whether a folder has the provider, unpacked or as an archive, for this machine and in this version.
 fn has_provider(mirror: &Path, version: Option<&str>) -> bool {
     let platform = match env::consts::ARCH {
         "x86_64" => "linux_amd64",
@@ -164,7 +164,8 @@ fn has_provider(mirror: &Path, version: Option<&str>) -> bool {
     })
 }
 
-/// A folder below `top` that is a mirror, the least deep first: on one disk, through no link, and in no build folder.
+/// Returns a folder below `top` that is a mirror, the least deep first: on one disk, through no link, and in no
+/// build folder.
 fn search(top: &Path, goes_on: &dyn Fn() -> bool, has_it: &dyn Fn(&Path) -> bool) -> Option<PathBuf> {
     use std::os::unix::fs::MetadataExt;
     let disk = top.metadata().ok()?.dev();
@@ -214,7 +215,7 @@ mod tests {
         if cfg!(target_arch = "x86_64") { "linux_amd64" } else { "linux_arm64" }
     }
 
-    /// A disk with a provider below each of these folders.
+    /// Returns a disk with a provider below each of these folders.
     fn disk(mirrors: &[(&str, &str)]) -> tempfile::TempDir {
         let disk = tempfile::tempdir().unwrap();
         for (mirror, version) in mirrors {

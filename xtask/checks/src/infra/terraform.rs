@@ -40,8 +40,8 @@ impl Terraform {
     /// Finds Terraform and its provider, and creates its files.
     ///
     /// # Errors
-    /// When there is no Terraform, it is too old, a mirror that is named has no AWS provider, or a file can't be
-    /// written.
+    /// Returns an error if there is no Terraform, it is too old, a mirror that is named has no AWS provider, or
+    /// a file can't be written.
     pub fn find(workspace: &Workspace, runner: Runner) -> Result<Self, Error> {
         find_terraform(workspace, runner)?;
         provider::find(workspace)?;
@@ -66,7 +66,7 @@ impl Terraform {
     /// Makes the cache of providers, and the configuration that names the mirror.
     ///
     /// # Errors
-    /// When a file can't be written.
+    /// Returns an error if a file can't be written.
     pub fn prepare(&self) -> Result<(), Error> {
         file::make_folder(&self.cache)?;
         let Some((mirror, rc)) = &self.mirror else { return Ok(()) };
@@ -76,13 +76,13 @@ impl Terraform {
         file::replace(rc, text)
     }
 
-    /// The same for an account of AWS, with the caller's credentials.
+    /// Returns the same for an account of AWS, with the caller's credentials.
     #[must_use]
     pub fn with_the_callers_credentials(self) -> Self {
         Self { without: FOREIGN_BUT_CREDENTIALS, ..self }
     }
 
-    /// A Terraform command in `dir`.
+    /// Returns a Terraform command in `dir`.
     pub fn cmd<S: Into<String>>(&self, dir: &Path, args: impl IntoIterator<Item = S>) -> Cmd {
         Cmd::new(&self.program, dir, TERRAFORM_HELP).without(self.without).settings(&self.settings).args(args)
     }
@@ -97,10 +97,10 @@ impl Terraform {
     }
 }
 
-/// The version of Terraform on `PATH`.
+/// Returns the version of Terraform on `PATH`.
 ///
 /// # Errors
-/// When there is none, or it is too old.
+/// Returns an error if there is none, or it is too old.
 pub fn find_terraform(workspace: &Workspace, runner: Runner) -> Result<String, Error> {
     let program = tools::terraform_program(workspace);
     let shell = workspace.shell();
@@ -123,7 +123,7 @@ pub fn find_terraform(workspace: &Workspace, runner: Runner) -> Result<String, E
 /// Where the provider will come from, in words.
 ///
 /// # Errors
-/// When it can't be had, or the mirror that is named has none.
+/// Returns an error if it can't be had, or the mirror that is named has none.
 pub fn find_provider(workspace: &Workspace) -> Result<String, Error> {
     let found = provider::find(workspace)?;
     found.describe().map_err(|why| Error::Found {

@@ -28,7 +28,7 @@ impl Base {
         format!("{}@{}", self.name, self.digest)
     }
 
-    /// An address of its registry's host.
+    /// Returns an address of its registry's host.
     pub(super) fn registry(&self) -> String {
         format!("https://{}/v2/", self.name.split('/').next().unwrap_or_default())
     }

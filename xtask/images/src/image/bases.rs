@@ -16,7 +16,8 @@ use rds_iam_process::tools::reach;
 use rds_iam_process::workspace::Workspace;
 
 impl Bases {
-    /// The official images where the engine has them or their registries answer; else local ones, which is said.
+    /// Returns the official images where the engine has them or their registries answer; else local ones, which
+    /// is said.
     pub fn that_can_be_had(workspace: &Workspace, console: Console, runner: Runner) -> Self {
         let text = fs::read_to_string(workspace.root.join(Which::App.dockerfile())).unwrap_or_default();
         let Some(Pair { builder, base }) = pinned(&text) else { return Self::Pinned };
@@ -39,10 +40,10 @@ impl Bases {
     }
 }
 
-/// The images by whose names a Dockerfile is built.
+/// Returns the images by whose names a Dockerfile is built.
 ///
 /// # Errors
-/// When the Dockerfile pins none, or local ones can't be made.
+/// Returns an error if the Dockerfile pins none, or local ones can't be made.
 pub(super) fn resolve(
     bases: Bases,
     dockerfile: &Path,
@@ -63,7 +64,7 @@ pub(super) fn resolve(
     }
 }
 
-/// The defaults of a Dockerfile's arguments.
+/// Returns the defaults of a Dockerfile's arguments.
 fn pinned(dockerfile: &str) -> Option<Pair> {
     let default = |argument: &str| {
         let line = dockerfile.lines().find_map(|line| line.strip_prefix(argument))?;

@@ -32,7 +32,7 @@ const PATHS: [&str; 8] = [
 /// Lays the files out in a folder of their own, which is emptied before; where that is.
 ///
 /// # Errors
-/// When git does not know the commit, or a file can't be read or written.
+/// Returns an error if git does not know the commit, or a file can't be read or written.
 pub(super) fn lay_out(request: &Request, workspace: &Workspace, runner: Runner) -> Result<PathBuf, Error> {
     let folder = folder(request);
     empty(&folder)?;
@@ -85,8 +85,8 @@ pub(super) fn empty(folder: &Path) -> Result<(), Error> {
     make_folder(folder)
 }
 
-/// The option that makes git accept the repository's folder. This builds the repository's code anyway: git's check of
-/// the folder's owner protects nothing here.
+/// Returns the option that makes git accept the repository's folder. This builds the repository's code anyway:
+/// git's check of the folder's owner protects nothing here.
 fn trust(workspace: &Workspace) -> String {
     format!("safe.directory={}", workspace.root.display())
 }
@@ -101,7 +101,7 @@ pub(super) fn archive(request: &Request, workspace: &Workspace) -> Option<Cmd> {
     (request.tree == Tree::Commit).then_some(archive)
 }
 
-/// The files of a commit, as git gives them out.
+/// Returns the files of a commit, as git gives them out.
 fn packed(folder: &Path) -> PathBuf {
     folder.with_extension("tar")
 }

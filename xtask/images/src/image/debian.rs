@@ -15,7 +15,7 @@ pub(super) struct Package {
     pub(super) stanza: String,
 }
 
-/// The packages in a status file.
+/// Returns the packages in a status file.
 pub(super) fn packages(status: &str) -> Vec<Package> {
     status.split("\n\n").filter_map(package).collect()
 }
@@ -33,7 +33,7 @@ fn package(stanza: &str) -> Option<Package> {
     })
 }
 
-/// The packages in an image without package tools, by name, and which Debian they are of (`12`).
+/// Returns the packages in an image without package tools, by name, and which Debian they are of (`12`).
 pub(super) fn of_image(layers: &[Layer]) -> (Vec<Package>, String) {
     let files = layers.iter().flatten().filter_map(|(path, node)| match &node.kind {
         Kind::File(content) => Some((path, std::str::from_utf8(content).ok()?)),

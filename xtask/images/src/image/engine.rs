@@ -19,7 +19,7 @@ use rds_iam_process::workspace::Workspace;
 /// Builds the image with the engine, and returns what it saves.
 ///
 /// # Errors
-/// When there is no engine, the build fails, or what it saves is not as documented.
+/// Returns an error if there is no engine, the build fails, or what it saves is not as documented.
 pub(super) fn build(
     request: &Request,
     created: &Created,
@@ -82,7 +82,7 @@ fn name(request: &Request) -> String {
     format!("{}-build:{}", request.which.program(), request.tag())
 }
 
-/// The workspace's version.
+/// Returns the workspace's version.
 pub(super) fn version(context: &Path) -> Result<String, Error> {
     let path = context.join("Cargo.toml");
     let manifest = fs::read_to_string(&path).map_err(file("read", &path))?;

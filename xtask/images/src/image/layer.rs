@@ -60,7 +60,8 @@ impl Node {
 /// Reads a tar. Of two entries with one path the later counts, as where it is unpacked.
 ///
 /// # Errors
-/// When it can't be read, or has what no image of ours has: devices, pipes, sparse files, a path with `..`.
+/// Returns an error if it can't be read, or has what no image of ours has: devices, pipes, sparse files, a path
+/// with `..`.
 pub(super) fn read(tar: impl Read) -> io::Result<Layer> {
     read_some(tar, |_| true)
 }
@@ -68,7 +69,7 @@ pub(super) fn read(tar: impl Read) -> io::Result<Layer> {
 /// Reads what is `wanted` of a tar.
 ///
 /// # Errors
-/// As [`read`].
+/// Returns the errors of [`read`].
 pub(super) fn read_some(tar: impl Read, wanted: impl Fn(&Path) -> bool) -> io::Result<Layer> {
     let mut layer = Layer::new();
     let mut archive = tar::Archive::new(tar);
@@ -131,7 +132,7 @@ fn relative(path: &Path) -> io::Result<PathBuf> {
     Ok(relative)
 }
 
-/// The form that depends on content alone, whichever engine wrote the layer and when.
+/// Returns the form that depends on content alone, whichever engine wrote the layer and when.
 ///
 /// No file is younger than `latest`, seconds since 1970. Engines differ in which folders they repeat from
 /// lower layers: one that changes nothing is left out, one that is missing is added. `below` has the folders
@@ -177,7 +178,7 @@ fn forget(folders: &mut Folders, path: &Path) {
 /// Writes a tar. Hard links come last: what they name has to be there.
 ///
 /// # Errors
-/// When a name is longer than a tar can hold.
+/// Returns an error if a name is longer than a tar can hold.
 pub(super) fn write(layer: &Layer) -> io::Result<Vec<u8>> {
     let mut tar = tar::Builder::new(Vec::new());
     let (links, others): (Vec<_>, Vec<_>) =

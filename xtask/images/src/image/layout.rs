@@ -65,7 +65,7 @@ impl Layout {
     /// Writes it into a folder that is there and empty.
     ///
     /// # Errors
-    /// When a file can't be written.
+    /// Returns an error if a file can't be written.
     pub(super) fn write(&self, folder: &Path) -> io::Result<()> {
         let blobs = folder.join("blobs/sha256");
         fs::create_dir_all(&blobs)?;

@@ -132,7 +132,7 @@ impl Which {
         }
     }
 
-    /// The package, and the program in it.
+    /// Returns the package, and the program in it.
     fn program(self) -> &'static str {
         match self {
             Self::App => "rds-iam-app",
@@ -153,7 +153,7 @@ impl Request {
         }
     }
 
-    /// The commit's time, in both forms.
+    /// Returns the commit's time, in both forms.
     fn created(&self) -> Result<Created, Error> {
         let wrong = || Error::Found {
             found: format!("the commit's time `{}` is none by RFC 3339", self.created),
@@ -169,7 +169,7 @@ impl Request {
 /// Returns the commands of [`build`], for a dry run: nothing is searched and nothing is created.
 ///
 /// # Errors
-/// When the workspace has no version, or the commit no time.
+/// Returns an error if the workspace has no version, or the commit no time.
 pub fn commands(request: &Request, workspace: &Workspace) -> Result<Vec<Cmd>, Error> {
     let context = context::folder(request);
     // Their names depend on what they are made of.
@@ -186,7 +186,8 @@ pub fn commands(request: &Request, workspace: &Workspace) -> Result<Vec<Cmd>, Er
 /// `<out>.sbom.cdx.json` and `<out>.provenance.json`.
 ///
 /// # Errors
-/// When a tool is missing, the build fails, the image is too large, or a file can't be written. What an earlier run wrote is left.
+/// Returns an error if a tool is missing, the build fails, the image is too large, or a file can't be written.
+/// What an earlier run wrote is left.
 pub fn build(
     request: &Request,
     workspace: &Workspace,
@@ -290,7 +291,7 @@ fn write(out: &Path, image: &Image, sbom: &Value, provenance: &Value, built: &Bu
     Ok(())
 }
 
-/// The path with more at its end.
+/// Returns the path with more at its end.
 fn beside(path: &Path, ending: &str) -> PathBuf {
     let mut name = OsString::from(path);
     name.push(ending);

@@ -39,7 +39,7 @@ pub(super) struct Image {
 /// Brings an image into its one form, under a tag.
 ///
 /// # Errors
-/// When a layer can't be read.
+/// Returns an error if a layer can't be read.
 pub(super) fn normalise(saved: &Saved, created: &Created, tag: &str) -> io::Result<Image> {
     let mut layout = Layout::default();
     let mut folders = Folders::new();

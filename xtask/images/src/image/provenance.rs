@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::base::Pair;
 use super::{Request, Tree};
 
-/// The statement about the image with a digest (`sha256:…`).
+/// Returns the statement about the image with a digest (`sha256:…`).
 pub(super) fn statement(request: &Request, bases: &Pair, digest: &str) -> Value {
     let hex = |digest: &str| digest.trim_start_matches("sha256:").to_owned();
     let image = |base: &super::base::Base| json!({"uri": format!("docker://{}", base.name), "digest": {"sha256": hex(&base.digest)}});

@@ -19,7 +19,8 @@ pub(super) struct Saved {
 /// Reads the tar that `docker save` wrote of one image.
 ///
 /// # Errors
-/// When it can't be read, has no image or several, or has layers that are neither tars nor compressed by gzip.
+/// Returns an error if it can't be read, has no image or several, or has layers that are neither tars nor
+/// compressed by gzip.
 pub(super) fn read(tar: impl Read) -> io::Result<Saved> {
     let files = Files::read(tar)?;
     // The newer format has a manifest.json as well, but for some image stores.
@@ -67,7 +68,7 @@ impl Files {
         file.ok_or_else(|| invalid(format!("there is no file `{}` in it", path.display())))
     }
 
-    /// The content that a descriptor names.
+    /// Returns the content that a descriptor names.
     fn blob(&self, descriptor: &Value) -> io::Result<&[u8]> {
         self.file(&format!("blobs/{}", text(&descriptor["digest"]).replacen(':', "/", 1)))
     }
@@ -130,8 +131,8 @@ fn parse(what: &str, json: &[u8]) -> io::Result<Value> {
     serde_json::from_slice(json).map_err(|error| invalid(format!("{what} is no JSON: {error}")))
 }
 
-/// A layer's tar, as it is or out of a gzip. Other compressions are told by their first bytes, or else a tar
-/// reader would find no entry in them.
+/// Returns a layer's tar, as it is or out of a gzip. Other compressions are told by their first bytes, or else a
+/// tar reader would find no entry in them.
 fn uncompressed(layer: &[u8]) -> io::Result<Vec<u8>> {
     if layer.starts_with(&[0x1f, 0x8b]) {
         let mut tar = Vec::new();

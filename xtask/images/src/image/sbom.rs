@@ -38,7 +38,7 @@ pub(super) struct Subject<'a> {
 /// A crate's name and version.
 type Crate = (String, String);
 
-/// The document. The same image has the same one.
+/// Returns the document. The same image has the same one.
 ///
 /// # Errors
 /// A sentence that says what of cargo's answers is not as documented.
@@ -114,7 +114,7 @@ fn debian_component(package: &Package, debian: &str) -> Value {
 /// What each crate needs.
 type Needs = BTreeMap<Crate, BTreeSet<Crate>>;
 
-/// A program's crate, and all that it needs, out of the trees of several.
+/// Returns a program's crate, and all that it needs, out of the trees of several.
 ///
 /// Reads `2serde v1.0.228 (*)`: depth, name, version, and more that does not matter here. A star marks what was
 /// told before, with what it needs.
@@ -182,7 +182,7 @@ fn crate_url((name, version): &Crate) -> String {
     format!("pkg:cargo/{}@{}", encoded(name), encoded(version))
 }
 
-/// A part of a package URL: all but unreserved characters as their codes.
+/// Returns a part of a package URL: all but unreserved characters as their codes.
 fn encoded(text: &str) -> String {
     let encode = |byte: u8| match byte {
         b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'.' | b'-' | b'_' | b'~' => char::from(byte).to_string(),
@@ -191,7 +191,7 @@ fn encoded(text: &str) -> String {
     text.bytes().map(encode).collect()
 }
 
-/// A name of the document that only its image decides: a UUID of version 8, which is for such uses.
+/// Returns a name of the document that only its image decides: a UUID of version 8, which is for such uses.
 fn serial(digest: &str) -> String {
     let mut bytes = [0; 16];
     bytes.copy_from_slice(&Sha256::digest(digest)[..16]);

@@ -52,7 +52,7 @@ fn tar(engine: Engine, folders: &[(&str, u32)], files: &[(&str, &str)]) -> Vec<u
     tar.into_inner().unwrap()
 }
 
-/// An image of two layers as an engine's builder leaves it.
+/// Returns an image of two layers as an engine's builder leaves it.
 fn saved(engine: Engine, program: &str) -> saved::Saved {
     let base = Engine { repeats_folders: true, ..engine };
     let config = json!({
@@ -186,7 +186,7 @@ fn what_no_image_of_ours_has_is_refused() {
     }
 }
 
-/// A tar of files.
+/// Returns a tar of files.
 fn archive(files: &[(&str, &[u8])], link: Option<(&str, &str)>) -> Vec<u8> {
     let mut tar = tar::Builder::new(Vec::new());
     for (path, content) in files {
@@ -228,7 +228,7 @@ fn the_older_format_is_read_with_its_links() {
     assert!(read.layers == [&image.layers[0], &image.layers[1], &image.layers[1]].map(Clone::clone));
 }
 
-/// The newer format, with an index in an index, a compressed layer, and BuildKit's attestation.
+/// Returns the newer format, with an index in an index, a compressed layer, and BuildKit's attestation.
 fn newer(layers: [&[u8]; 2], platforms: &[Value]) -> Vec<u8> {
     let mut blobs = Vec::new();
     let mut blob = |bytes: Vec<u8>| {

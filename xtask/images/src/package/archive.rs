@@ -8,7 +8,7 @@ use zip::{CompressionMethod, DateTime, ZipWriter};
 /// The file that the custom runtime starts.
 pub(crate) const ENTRY: &str = "bootstrap";
 
-/// A zip with the program, executable by every user, and the files beside it, readable by every user.
+/// Returns a zip with the program, executable by every user, and the files beside it, readable by every user.
 pub(crate) fn zip(program: &[u8], files: &[(&str, &str)]) -> io::Result<Vec<u8>> {
     let options = SimpleFileOptions::default()
         .compression_method(CompressionMethod::Deflated)

@@ -26,8 +26,8 @@ fn elsewhere() -> Architecture {
     if here() == Architecture::Arm64 { Architecture::X86_64 } else { Architecture::Arm64 }
 }
 
-/// A program with one text that the loader reads replaced by another of the same length. Such texts stand
-/// near its start.
+/// Returns a program with one text that the loader reads replaced by another of the same length. Such texts
+/// stand near its start.
 fn with(mut program: Vec<u8>, from: &[u8], to: &[u8]) -> Vec<u8> {
     assert_eq!(from.len(), to.len());
     let places: Vec<_> = (0..1 << 20).filter(|at| program[*at..].starts_with(from)).collect();
@@ -38,7 +38,8 @@ fn with(mut program: Vec<u8>, from: &[u8], to: &[u8]) -> Vec<u8> {
     program
 }
 
-/// The program, if it needed a C library that no system has yet. Rust's own library asks for versions of it.
+/// Returns the program, if it needed a C library that no system has yet. Rust's own library asks for versions of
+/// it.
 fn newer(program: Vec<u8>) -> Vec<u8> {
     match here() {
         Architecture::Arm64 => with(program, b"GLIBC_2.17\0", b"GLIBC_2.99\0"),

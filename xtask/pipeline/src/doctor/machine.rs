@@ -29,23 +29,24 @@ pub(crate) enum Source {
 pub(crate) trait Machine {
     /// Returns what a program prints to standard output; none where it is missing or fails.
     fn ask(&self, program: &str, args: &[&str]) -> Option<String>;
-    /// The version of the Docker engine that answers.
+    /// Returns the version of the Docker engine that answers.
     fn docker_engine(&self) -> Option<String>;
-    /// The pinned tools of lint and pipeline.
+    /// Returns the pinned tools of lint and pipeline.
     fn tools(&self) -> Vec<tools::Row>;
-    /// The path of the pinned cargo-deny.
+    /// Returns the path of the pinned cargo-deny.
     fn cargo_deny(&self) -> Option<String>;
-    /// The source of Terraform's AWS provider, or why it can't be had.
+    /// Returns the source of Terraform's AWS provider, or why it can't be had.
     fn terraform_provider(&self) -> Result<String, String>;
-    /// The tools of `cargo xtask test` that are not here yet; actionlint where its fork is not here either.
+    /// Returns the tools of `cargo xtask test` that are not here yet; actionlint where its fork is not here
+    /// either.
     fn missing_tools(&self) -> Vec<Tool>;
-    /// Whether the cache has an entry whose name begins so.
+    /// Returns whether the cache has an entry whose name begins so.
     fn is_cached(&self, name: &str) -> bool;
     /// Why what would be fetched from there can't be reached; nothing where it can.
     fn unreachable(&self, source: Source) -> Option<String>;
-    /// Whether a Docker client on `PATH` builds with BuildKit.
+    /// Returns whether a Docker client on `PATH` builds with BuildKit.
     fn builds_images(&self) -> bool;
-    /// Whether the workspace's programs are built.
+    /// Returns whether the workspace's programs are built.
     fn is_built(&self) -> bool;
     /// Bytes free where builds and caches go (the lesser, where those are two disks).
     fn free_disk(&self) -> Option<u64>;

@@ -158,7 +158,7 @@ fn of_servers(list: &mut List<'_>, engine: Engine) {
     );
 }
 
-/// A server: one that is kept, or an image, or Debian's packages.
+/// Returns a server: one that is kept, or an image, or Debian's packages.
 fn mysql(list: &List<'_>, wanted: Engine) -> Met {
     if list.machine.is_cached("mysql-") {
         return Met::Present("in the cache".to_owned());

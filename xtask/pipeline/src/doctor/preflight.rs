@@ -28,7 +28,7 @@ pub(crate) fn preflight(
 /// One need of the list, for a stage of the pipeline.
 ///
 /// # Errors
-/// When it can't be had.
+/// Returns an error if it can't be had.
 pub(crate) fn require(name: &'static str, workspace: &Workspace, runner: Runner) -> Result<(), Error> {
     let machine = ThisMachine { workspace, runner };
     let engine = Engine::from_env().unwrap_or(Engine::Auto);
@@ -43,7 +43,7 @@ pub(crate) fn require(name: &'static str, workspace: &Workspace, runner: Runner)
     }
 }
 
-/// A need, and why it is not met.
+/// Returns a need, and why it is not met.
 fn why(need: &Need) -> String {
     let why = match &need.met {
         Met::Missing(Some(why)) => why,
@@ -80,7 +80,7 @@ fn check(
     None
 }
 
-/// A line for each thing that the first run fetches.
+/// Returns a line for each thing that the first run fetches.
 fn fetched(needs: &[Need]) -> Vec<String> {
     let fetched = needs.iter().filter_map(|need| match &need.met {
         Met::Fetched(from) => Some(format!("fetched by this run, once: {}: {from}", need.name)),

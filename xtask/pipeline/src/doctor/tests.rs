@@ -26,8 +26,8 @@ pub(super) struct Fake {
 }
 
 impl Fake {
-    /// A fresh one with Rust, Python and Terraform, which reaches package registries but not GitHub, and has neither
-    /// docker-registry nor a Docker engine.
+    /// Returns a fresh one with Rust, Python and Terraform, which reaches package registries but not GitHub, and
+    /// has neither docker-registry nor a Docker engine.
     pub(super) fn bare() -> Self {
         Self {
             bare: true,

@@ -100,7 +100,7 @@ impl AccountStack {
 /// Returns the outputs of stacks/account on this machine.
 ///
 /// # Errors
-/// When it was not applied, or Terraform fails.
+/// Returns an error if it was not applied, or Terraform fails.
 pub(super) fn outputs(context: &Context<'_>, runner: Runner) -> Result<Value, Error> {
     let account = AccountStack::find(context, runner)?;
     let cmd = account.stack.cmd(["output", "-json", "-no-color"]).args([&account.state]);

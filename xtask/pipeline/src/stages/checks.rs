@@ -183,7 +183,7 @@ pub(super) const CHECKOV: Stage = Stage {
     },
 };
 
-/// A pinned tool; where it is missing, its expected path. Preflight has reported that.
+/// Returns a pinned tool; where it is missing, its expected path. Preflight has reported that.
 pub(super) fn found(tool: Tool, context: &Context<'_>) -> tools::Found {
     tools::find(tool, context.workspace, io().runner)
         .unwrap_or_else(|_| tools::assumed(tool, context.workspace))
@@ -222,7 +222,7 @@ fn all_of<'c>(command: &str, steps: impl Fn(&Io) -> Vec<Step<'c>> + Send + 'c) -
     })
 }
 
-/// The console and runner of a stage that is only described.
+/// Returns the console and runner of a stage that is only described.
 fn io() -> Io {
     let console = Console::from_env();
     Io { console, runner: Runner::new(console) }

@@ -290,8 +290,8 @@ fn smoke_service(context: &Context<'_>, io: &Io) -> Result<(), Error> {
     Ok(())
 }
 
-/// The command that asks the service as whom it logs in, with how it is shown. On AWS the route is within reach of the
-/// instance alone, and on this machine at its port.
+/// Returns the command that asks the service as whom it logs in, with how it is shown. On AWS the route is
+/// within reach of the instance alone, and on this machine at its port.
 fn ask_identity(context: &Context<'_>) -> Result<(String, Cmd), Error> {
     let shell = context.shell()?;
     let ask = match context.environment()?.management_port() {
@@ -305,7 +305,7 @@ fn ask_identity(context: &Context<'_>) -> Result<(String, Cmd), Error> {
     Ok((format!("$ {}", ask.shown()), ask))
 }
 
-/// Whether the service logs in as the declared user, by token and over TLS.
+/// Returns whether the service logs in as the declared user, by token and over TLS.
 fn smoke_identity(context: &Context<'_>, ask: &Cmd, io: &Io) -> Result<Option<String>, Error> {
     let identity = io.runner.capture(ask, IDENTITY_WITHIN)?;
     let identity: Value = serde_json::from_str(&identity).map_err(Error::answer(ask))?;

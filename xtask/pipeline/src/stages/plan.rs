@@ -119,10 +119,11 @@ pub(super) fn check_sources<'c>(context: &'c Context<'_>, name: &'static str) ->
     }))
 }
 
-/// Whether a resource of `kind` goes by `<name>.tfplan`: the plan is more recent than the state, for Terraform asked AWS.
+/// Returns whether a resource of `kind` goes by `<name>.tfplan`: the plan is more recent than the state, for
+/// Terraform asked AWS.
 ///
 /// # Errors
-/// When Terraform can't read the plan.
+/// Returns an error if Terraform can't read the plan.
 pub(super) fn destroys(kind: &str, name: &str, context: &Context<'_>, runner: Runner) -> Result<bool, Error> {
     let show = show(context, name)?;
     let plan: Value =
@@ -134,7 +135,7 @@ pub(super) fn destroys(kind: &str, name: &str, context: &Context<'_>, runner: Ru
     }))
 }
 
-/// The command that prints `<name>.tfplan` as JSON.
+/// Returns the command that prints `<name>.tfplan` as JSON.
 fn show(context: &Context<'_>, name: &str) -> Result<Cmd, Error> {
     let plan = PlanFiles::new(context, name).plan.display().to_string();
     Ok(context.terraform()?.cmd(["show", "-json", "-no-color", &plan]))
@@ -181,12 +182,12 @@ fn no_secrets(json: &Path) -> Result<Option<String>, Error> {
     })
 }
 
-/// A Terraform command; where another run holds the state's lock, its error names the holder.
+/// Returns a Terraform command; where another run holds the state's lock, its error names the holder.
 fn locked<'c>(cmd: Cmd) -> Action<'c> {
     Action::new(format!("$ {}", cmd.shown()), move |io| io.runner.run(&cmd).map(|()| None).map_err(holder))
 }
 
-/// The holder of the lock, from the end of what Terraform printed: it reports the holder nowhere else.
+/// Returns the holder of the lock, from the end of what Terraform printed: it reports the holder nowhere else.
 fn holder(error: RunError) -> Error {
     let RunError::Failed { tail, .. } = &error else { return error.into() };
     let field = |name: &str| {

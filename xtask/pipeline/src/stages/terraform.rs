@@ -20,7 +20,7 @@ use rds_iam_process::tools::Tool;
 /// A plan takes seconds here; over slow networks, minutes.
 pub(super) const ANSWERS_WITHIN: Duration = Duration::from_secs(900);
 
-/// The needs of every use of Terraform with an environment's state.
+/// Returns the needs of every use of Terraform with an environment's state.
 pub(super) fn terraform_needs(context: &Context<'_>) -> Vec<Need> {
     let mut needs = vec![Need::Tool(Tool::Terraform), Need::Provider];
     if let Some(environment) =
@@ -94,7 +94,7 @@ fn local_variables(context: &Context<'_>) -> PathBuf {
     context.file("local.tfvars.json")
 }
 
-/// The sources of a plan.
+/// Returns the sources of a plan.
 pub(super) fn sources(context: &Context<'_>) -> Result<Sources, Error> {
     let (workspace, environment) = (context.workspace, context.environment()?);
     let mut variables = vec![environment.variables(workspace)];

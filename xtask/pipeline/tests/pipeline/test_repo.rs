@@ -60,12 +60,12 @@ impl TestRepo {
         self.folder.path().join(name)
     }
 
-    /// A file in the repository.
+    /// Returns a file in the repository.
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.at("repo").join(name)
     }
 
-    /// A file of the pipeline's.
+    /// Returns a file of the pipeline's.
     pub(crate) fn pipeline(&self, name: &str) -> PathBuf {
         self.at("target/pipeline").join(name)
     }
@@ -258,7 +258,7 @@ impl TestRepo {
         self.at("stand-ins").join(name)
     }
 
-    /// Every file with a hash of its content, but for what the stand-ins write down.
+    /// Returns every file with a hash of its content, but for what the stand-ins write down.
     pub(crate) fn everything(&self) -> BTreeMap<PathBuf, u64> {
         let mut files = BTreeMap::new();
         collect(self.folder.path(), &mut files);
@@ -287,7 +287,7 @@ impl Ended {
         Self { status: output.status.code(), printed: String::from_utf8_lossy(&printed).into_owned() }
     }
 
-    /// The row of a stage in the table at the end.
+    /// Returns the row of a stage in the table at the end.
     pub(crate) fn row(&self, stage: &str) -> &str {
         let table = self.printed.rsplit_once("\nstage ").map_or("", |(_, table)| table);
         table.lines().find(|line| line.split_whitespace().next() == Some(stage)).unwrap_or("")

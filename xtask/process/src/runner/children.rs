@@ -39,7 +39,7 @@ fn state() -> MutexGuard<'static, State> {
 /// description of each action.
 ///
 /// # Errors
-/// When the system gives us no signals.
+/// Returns an error if the system gives us no signals.
 pub fn watch_signals(report: impl Fn(&str) + Send + 'static) -> io::Result<()> {
     let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP, SIGQUIT])?;
     thread::spawn(move || {

@@ -207,7 +207,7 @@ impl RunError {
 pub struct Tail(pub(super) Vec<String>);
 
 impl Tail {
-    /// The lines.
+    /// Returns the lines.
     pub fn lines(&self) -> &[String] {
         &self.0
     }

@@ -33,7 +33,7 @@ impl FailedTests {
         }
     }
 
-    /// The help for a run of tests that failed.
+    /// Returns the help for a run of tests that failed.
     pub(super) fn help(&self) -> Option<String> {
         if self.commands.is_empty() {
             return None;
@@ -49,7 +49,7 @@ impl FailedTests {
     }
 }
 
-/// The options that cargo names for a target: `-p rds-iam-pool --lib`.
+/// Returns the options that cargo names for a target: `-p rds-iam-pool --lib`.
 fn failed_target(line: &str) -> Option<&str> {
     let (_, target) = line.strip_prefix("error: ")?.split_once("test failed, to rerun pass `")?;
     target.strip_suffix('`')

@@ -77,7 +77,7 @@ impl Runner {
     /// Runs a command to its end: echoes it, forwards its output, and prints its duration.
     ///
     /// # Errors
-    /// When it cannot be started, takes too long, is stopped, or ends with anything but success.
+    /// Returns an error if it cannot be started, takes too long, is stopped, or ends with anything but success.
     pub fn run(self, cmd: &Cmd) -> Result<(), RunError> {
         self.run_draining(cmd, OUTPUT_ENDS_WITHIN)
     }
@@ -136,7 +136,7 @@ impl Runner {
     /// Queries a program and returns its standard output. Not echoed.
     ///
     /// # Errors
-    /// When it cannot be started, does not answer in time, or ends with anything but success.
+    /// Returns an error if it cannot be started, does not answer in time, or ends with anything but success.
     pub fn ask(self, cmd: &Cmd) -> Result<String, RunError> {
         self.ask_within(cmd, ANSWER_WITHIN)
     }
@@ -144,7 +144,7 @@ impl Runner {
     /// Runs a command whose output is for us and not for the terminal: echoed and timed, but silent.
     ///
     /// # Errors
-    /// As [`Runner::ask_within`].
+    /// Returns the errors of [`Runner::ask_within`].
     pub fn capture(self, cmd: &Cmd, within: Duration) -> Result<String, RunError> {
         self.echo(cmd);
         let started = Instant::now();
@@ -156,7 +156,7 @@ impl Runner {
     /// Queries a program like [`Runner::ask`], with the caller's time limit.
     ///
     /// # Errors
-    /// As [`Runner::ask`].
+    /// Returns the errors of [`Runner::ask`].
     pub fn ask_within(self, cmd: &Cmd, within: Duration) -> Result<String, RunError> {
         self.startable(cmd)?;
         let mut process = cmd.process();
@@ -205,7 +205,7 @@ impl Runner {
         if is_stopped(self.owner) { Err(RunError::Stopped { command: cmd.shown() }) } else { Ok(()) }
     }
 
-    /// The lesser of a command's own limit and what is left for this part of the run.
+    /// Returns the lesser of a command's own limit and what is left for this part of the run.
     fn left(self, limit: Option<Duration>) -> Option<Duration> {
         let left = self.deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
         [left, limit].into_iter().flatten().min()

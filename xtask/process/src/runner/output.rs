@@ -48,7 +48,7 @@ pub(super) fn copy(mut from: PipeReader, to: &mut impl Write, tail: &Mutex<TailB
     }
 }
 
-/// All of a stream, read on a thread of its own so that neither of two streams fills up unread.
+/// Returns all of a stream, read on a thread of its own so that neither of two streams fills up unread.
 pub(super) fn collect(stream: Option<impl Read + Send + 'static>) -> mpsc::Receiver<Vec<u8>> {
     let (done, collected) = mpsc::channel();
     thread::spawn(move || {
@@ -111,7 +111,7 @@ impl TailBuffer {
         self.lines.push_back(line);
     }
 
-    /// The help for tests that failed, with all their names: they are further up than the last lines.
+    /// Returns the help for tests that failed, with all their names: they are further up than the last lines.
     pub(super) fn failed_tests(&self) -> Option<String> {
         self.tests.help()
     }

@@ -25,8 +25,8 @@ fn readable(variables: impl Iterator<Item = (OsString, OsString)>) -> impl Itera
     variables.map(move |(name, value)| (text(name), text(value)))
 }
 
-/// The values that a variable's name declares secret, in every form in which programs print them; the longest first,
-/// for a secret may begin with another.
+/// Returns the values that a variable's name declares secret, in every form in which programs print them; the
+/// longest first, for a secret may begin with another.
 fn declared(variables: impl Iterator<Item = (String, String)>) -> Vec<String> {
     let mut forms = Vec::new();
     for (name, value) in variables {

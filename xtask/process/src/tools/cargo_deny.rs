@@ -28,10 +28,10 @@ pub fn find_cargo_deny(workspace: &Workspace, runner: Runner) -> Option<String> 
     })
 }
 
-/// The pinned cargo-deny, built into the cache where there is none yet.
+/// Returns the pinned cargo-deny, built into the cache where there is none yet.
 ///
 /// # Errors
-/// When it cannot be built.
+/// Returns an error if it cannot be built.
 pub fn cargo_deny(workspace: &Workspace, console: Console, runner: Runner) -> Result<String, Error> {
     if let Some(program) = find_cargo_deny(workspace, runner) {
         return Ok(program);

@@ -11,11 +11,11 @@ use crate::file::{self, failed};
 use crate::runner::Runner;
 use crate::workspace::Workspace;
 
-/// The tool at its pinned version, from the cache or fetched into it.
+/// Returns the tool at its pinned version, from the cache or fetched into it.
 ///
 /// # Errors
-/// When it cannot be fetched, its checksum differs, it does not start, or it says it is another version.
-/// Nothing is left in its place then.
+/// Returns an error if it cannot be fetched, its checksum differs, it does not start, or it says it is another
+/// version. Nothing is left in its place then.
 pub(super) fn install(
     tool: Tool,
     workspace: &Workspace,

@@ -74,12 +74,12 @@ impl Tool {
         }
     }
 
-    /// The file that is started.
+    /// Returns the file that is started.
     fn program(self) -> &'static str {
         if self == Self::ActionlintFork { "actionlint" } else { self.name() }
     }
 
-    /// The version that this workspace is checked with.
+    /// Returns the version that this workspace is checked with.
     pub fn version(self) -> &'static str {
         &pins::pin(self).version
     }
@@ -121,7 +121,7 @@ pub struct Found {
 }
 
 impl Found {
-    /// A command of this tool in `dir`.
+    /// Returns a command of this tool in `dir`.
     pub fn cmd(&self, dir: &Path) -> Cmd {
         Cmd::new(&self.program, dir, self.tool.help()).args(self.args.iter().map(String::as_str))
     }
@@ -130,16 +130,16 @@ impl Found {
 /// Where a tool of the right version is: in the cache, else on `PATH`.
 ///
 /// # Errors
-/// When it is in neither place, or `PATH` has another version; the help installs it.
+/// Returns an error if it is in neither place, or `PATH` has another version; the help installs it.
 pub fn find(tool: Tool, workspace: &Workspace, runner: Runner) -> Result<Found, Error> {
     find_in(tool, workspace, std::env::var_os("PATH").as_deref(), runner)
 }
 
-/// A tool of `cargo xtask lint`, installed if missing: a first run of the tests finds
+/// Returns a tool of `cargo xtask lint`, installed if missing: a first run of the tests finds
 /// none of them.
 ///
 /// # Errors
-/// When it can't be fetched; the help says what else will do.
+/// Returns an error if it can't be fetched; the help says what else will do.
 pub fn find_or_install(
     tool: Tool,
     workspace: &Workspace,
@@ -152,7 +152,7 @@ pub fn find_or_install(
 /// actionlint; or else its fork, where that was installed instead or GitHub can't be reached, which is said.
 ///
 /// # Errors
-/// As [`find_or_install`].
+/// Returns the errors of [`find_or_install`].
 pub fn find_or_install_actionlint(
     workspace: &Workspace,
     console: Console,
@@ -216,7 +216,7 @@ pub fn reach_release(tool: Tool, workspace: &Workspace, runner: Runner) -> Resul
 /// Installs, where they are not here yet, the tools that the steps of `cargo xtask test` take.
 ///
 /// # Errors
-/// When one can't be fetched.
+/// Returns an error if one can't be fetched.
 pub fn install_for_tests(workspace: &Workspace, console: Console, runner: Runner) -> Result<(), Error> {
     find_or_install_actionlint(workspace, console, runner)?;
     for tool in [Tool::Zizmor, Tool::Hadolint] {
@@ -245,7 +245,7 @@ pub fn terraform_program(workspace: &Workspace) -> String {
     in_cache(Tool::Terraform, workspace).map_or_else(|| "terraform".to_owned(), |found| found.program)
 }
 
-/// The tool as it will be once it is installed: for showing its commands where it need not be here yet.
+/// Returns the tool as it will be once it is installed: for showing its commands where it need not be here yet.
 pub fn assumed(tool: Tool, workspace: &Workspace) -> Found {
     found_in(tool, &folder(tool, workspace))
 }
@@ -294,13 +294,13 @@ fn find_in(tool: Tool, workspace: &Workspace, path: Option<&OsStr>, runner: Runn
     }
 }
 
-/// The tool in the cache. Not asked for its version: its folder is named after what was pinned, was
+/// Returns the tool in the cache. Not asked for its version: its folder is named after what was pinned, was
 /// moved there whole, and the version was asked for then.
 fn in_cache(tool: Tool, workspace: &Workspace) -> Option<Found> {
     Some(assumed(tool, workspace)).filter(|found| Path::new(&found.program).is_file())
 }
 
-/// The tool in a folder that it was installed in.
+/// Returns the tool in a folder that it was installed in.
 fn found_in(tool: Tool, folder: &Path) -> Found {
     let (program, args): (_, &[&str]) = if tool == Tool::Checkov {
         // As a module: the script that pip wrote names the folder it was installed in.
@@ -314,7 +314,8 @@ fn found_in(tool: Tool, folder: &Path) -> Found {
     Found { tool, program: program.display().to_string(), args, version: tool.version().to_owned() }
 }
 
-/// The folder in the cache that has the tool, or will. Another hash of the same version is another folder.
+/// Returns the folder in the cache that has the tool, or will. Another hash of the same version is another
+/// folder.
 fn folder(tool: Tool, workspace: &Workspace) -> PathBuf {
     let pinned = match pins::pin(tool).source() {
         Source::Release(archive) => archive.map_or_else(|| "unpinned".to_owned(), |it| it.sha256.clone()),
@@ -328,7 +329,7 @@ fn tools_folder(workspace: &Workspace) -> PathBuf {
     workspace.cache.join("tools")
 }
 
-/// The first file of that name in the folders of `path`, as an absolute path.
+/// Returns the first file of that name in the folders of `path`, as an absolute path.
 fn on_path(program: &str, path: &OsStr) -> Option<String> {
     std::env::split_paths(path)
         .filter(|folder| folder.is_absolute())

@@ -14,7 +14,7 @@ use crate::workspace::Workspace;
 /// checkov, installed into the cache where it is not there yet: `infra check` has always done so.
 ///
 /// # Errors
-/// When this machine has no Python with venv, or pip cannot install.
+/// Returns an error if this machine has no Python with venv, or pip cannot install.
 pub fn checkov(workspace: &Workspace, console: Console, runner: Runner) -> Result<Found, Error> {
     match in_cache(Tool::Checkov, workspace) {
         Some(found) => Ok(found),
@@ -38,7 +38,7 @@ pub struct Zigbuild {
 /// Lambda runs is built with the pinned ones.
 ///
 /// # Errors
-/// When this machine has no Python with venv, or pip cannot install.
+/// Returns an error if this machine has no Python with venv, or pip cannot install.
 pub fn zigbuild(workspace: &Workspace, console: Console, runner: Runner) -> Result<Zigbuild, Error> {
     let program = match in_cache(Tool::CargoZigbuild, workspace) {
         Some(found) => found,

@@ -16,7 +16,8 @@ use crate::workspace::Workspace;
 const HELP: &str =
     "on Debian, `apt-get install python3-venv`; the Python Package Index must be reachable once";
 
-/// The digest of a tool's requirements; of nothing where there are none, which the installation then tells.
+/// Returns the digest of a tool's requirements; of nothing where there are none, which the installation then
+/// tells.
 pub(super) fn digest(name: &str, workspace: &Workspace) -> String {
     hex::encode(Sha256::digest(fs::read(requirements(name, workspace)).unwrap_or_default()))
 }
@@ -62,7 +63,7 @@ pub(super) fn fetch_program(
     Ok(())
 }
 
-/// The Python of a virtual environment.
+/// Returns the Python of a virtual environment.
 pub(super) fn interpreter(folder: &Path) -> PathBuf {
     folder.join("bin/python")
 }

@@ -106,7 +106,7 @@ pub fn packages(workspace: &Workspace, runner: Runner) -> Result<(), String> {
     Err(why)
 }
 
-/// The `InRelease` files of up to three repositories of this machine.
+/// Returns the `InRelease` files of up to three repositories of this machine.
 fn sources(workspace: &Workspace, runner: Runner) -> Result<Vec<String>, String> {
     let format = "$(REPO_URI)dists/$(RELEASE)/InRelease";
     let shell = workspace.shell();
@@ -155,7 +155,7 @@ mod tests {
         Runner::new(Console::silent())
     }
 
-    /// A server on this machine that gives one answer.
+    /// Returns a server on this machine that gives one answer.
     fn answers(status: &'static str) -> String {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}/file", listener.local_addr().unwrap());

@@ -18,7 +18,7 @@ use crate::workspace::Workspace;
 /// What is executable for all, and written by its owner alone.
 const PROGRAM_MODE: u32 = 0o755;
 
-/// The command that downloads `url` to `to`: nothing but HTTPS, also where it is sent on.
+/// Returns the command that downloads `url` to `to`: nothing but HTTPS, also where it is sent on.
 pub(super) fn download(tool: Tool, url: &str, to: &Path, workspace: &Workspace) -> Cmd {
     let shell = workspace.shell();
     let curl = cmd!(
@@ -35,7 +35,7 @@ pub(super) fn download(tool: Tool, url: &str, to: &Path, workspace: &Workspace) 
 /// Downloads the tool's archive and leaves its program in `scratch`, alone.
 ///
 /// # Errors
-/// When it cannot be downloaded, is not the file that was pinned, or does not have the program.
+/// Returns an error if it cannot be downloaded, is not the file that was pinned, or does not have the program.
 pub(super) fn fetch(
     tool: Tool,
     archive: &Archive,
@@ -87,7 +87,7 @@ pub(super) fn place(
     fs::set_permissions(&file, mode).map_err(failed("set the mode of", &file))
 }
 
-/// The file of that name in a zip, whatever folder it is in. Nothing else is unpacked.
+/// Returns the file of that name in a zip, whatever folder it is in. Nothing else is unpacked.
 pub(super) fn from_zip(name: &str, zip: &[u8]) -> io::Result<Option<Vec<u8>>> {
     let mut zip = zip::ZipArchive::new(Cursor::new(zip))?;
     for index in 0..zip.len() {
@@ -100,7 +100,7 @@ pub(super) fn from_zip(name: &str, zip: &[u8]) -> io::Result<Option<Vec<u8>>> {
     Ok(None)
 }
 
-/// The file of that name in a compressed tar.
+/// Returns the file of that name in a compressed tar.
 fn from_tar(name: &str, tar: &[u8]) -> io::Result<Option<Vec<u8>>> {
     let mut tar = tar::Archive::new(flate2::read::GzDecoder::new(tar));
     for entry in tar.entries()? {
@@ -119,7 +119,7 @@ fn read(from: &mut impl Read) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// The only file in a folder.
+/// Returns the only file in a folder.
 pub(super) fn only_file(folder: &Path) -> Result<PathBuf, Error> {
     let entries = fs::read_dir(folder).and_then(Iterator::collect::<io::Result<Vec<_>>>);
     match entries.map_err(failed("read", folder))?.as_slice() {
@@ -131,7 +131,7 @@ pub(super) fn only_file(folder: &Path) -> Result<PathBuf, Error> {
     }
 }
 
-/// All of a file.
+/// Returns all of a file.
 pub(super) fn contents(file: &Path) -> Result<Vec<u8>, Error> {
     let mut bytes = Vec::new();
     File::open(file).and_then(|mut it| it.read_to_end(&mut bytes)).map_err(failed("read", file))?;

@@ -33,7 +33,7 @@ impl Machine {
         find_in(tool, &self.workspace, Some(self.bin.as_os_str()), runner())
     }
 
-    /// The report of a failure, without this machine's folders.
+    /// Returns the report of a failure, without this machine's folders.
     fn report(&self, error: &Error) -> String {
         let report = error.report().replace(&self.bin.display().to_string(), "BIN");
         let report = report.replace(&self.workspace.root.display().to_string(), "ROOT");

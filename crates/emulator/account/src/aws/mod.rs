@@ -246,26 +246,26 @@ impl AwsApi {
         }
     }
 
-    /// The endpoint's address, such as `http://127.0.0.1:34567`.
+    /// Returns the endpoint's address, such as `http://127.0.0.1:34567`.
     #[must_use]
     pub fn url(&self) -> &str {
         &self.url
     }
 
-    /// The region that clients are for.
+    /// Returns the region that clients are for.
     #[must_use]
     pub fn region(&self) -> &Region {
         &self.region
     }
 
-    /// The AWS shared credentials file with the endpoint's access key, which only its owner may read. The servers that
-    /// this process starts know that key too.
+    /// Returns the AWS shared credentials file with the endpoint's access key, which only its owner may read.
+    /// The servers that this process starts know that key too.
     #[must_use]
     pub fn credentials_file(&self) -> &Path {
         &self.key.file
     }
 
-    /// A configuration with which AWS SDK clients come here, with the endpoint's access key.
+    /// Returns a configuration with which AWS SDK clients come here, with the endpoint's access key.
     #[must_use]
     pub fn sdk_config(&self) -> SdkConfig {
         let AccessKey { id, secret, session_token, .. } = &self.key.key;
@@ -278,8 +278,8 @@ impl AwsApi {
             .build()
     }
 
-    /// The environment with which a program's AWS SDK comes here. It names [`AwsApi::credentials_file`], and holds no
-    /// secret itself.
+    /// Returns the environment with which a program's AWS SDK comes here. It names [`AwsApi::credentials_file`],
+    /// and holds no secret itself.
     #[must_use]
     pub fn env(&self) -> Vec<(String, String)> {
         let region = self.region.as_str();
@@ -295,7 +295,7 @@ impl AwsApi {
         .into()
     }
 
-    /// The Python that the endpoint runs in, which has botocore too; `None` where it is a container, or
+    /// Returns the Python that the endpoint runs in, which has botocore too; `None` where it is a container, or
     /// another process started it.
     #[must_use]
     pub fn python(&self) -> Option<&Path> {
@@ -319,7 +319,7 @@ impl Drop for Process {
     }
 }
 
-/// The program in the cache, whose tracebacks name its files.
+/// Returns the program in the cache, whose tracebacks name its files.
 async fn program() -> Result<PathBuf, Error> {
     let digest = PROGRAM.iter().fold(Sha256::new(), |digest, (_, text)| digest.chain_update(text)).finalize();
     let entry = Entry::lock(&format!("moto-{}", hex::encode(&digest[..6]))).await?;

@@ -33,7 +33,7 @@ impl AwsApi {
         Ok(arn.unwrap_or_default())
     }
 
-    /// The user and password in a master user's secret, which RDS keeps as JSON: for
+    /// Returns the user and password in a master user's secret, which RDS keeps as JSON: for
     /// [`Builder::master`](rds_iam_emulator_server::Builder::master).
     ///
     /// # Errors
@@ -64,7 +64,7 @@ impl AwsApi {
         put.map(drop).map_err(Error::aws(format!("put the parameter {path}")))
     }
 
-    /// The value of a parameter in the SSM Parameter Store, if there is one of that name.
+    /// Returns the value of a parameter in the SSM Parameter Store, if there is one of that name.
     pub(crate) async fn parameter(&self, path: &str) -> Result<Option<String>, Error> {
         match self.ssm().get_parameter().name(path).send().await.map_err(SdkError::into_service_error) {
             Ok(answer) => Ok(answer.parameter.and_then(|parameter| parameter.value)),

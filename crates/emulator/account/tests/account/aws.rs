@@ -26,7 +26,7 @@ pub(crate) struct Answer {
 }
 
 impl Aws {
-    /// The one at `url`, whose account is in `folder`.
+    /// Creates the one at `url`, whose account is in `folder`.
     pub(crate) fn new(url: String, folder: &Path) -> Result<Self> {
         let credentials = std::fs::read_to_string(folder.join("credentials"))?;
         let value = |name: &str| {
@@ -76,7 +76,7 @@ impl Aws {
         Err(format!("{}: {}", answer.head.lines().next().unwrap_or_default(), answer.body).into())
     }
 
-    /// The headers by which a request proves that it knows the account's key.
+    /// Returns the headers by which a request proves that it knows the account's key.
     pub(crate) fn authorization(&self, service: &str) -> String {
         authorization(&self.key, &self.token, service)
     }
@@ -97,7 +97,7 @@ impl Aws {
     }
 }
 
-/// The headers by which a request names its access key and its service, and brings its session token.
+/// Returns the headers by which a request names its access key and its service, and brings its session token.
 pub(crate) fn authorization(key: &str, token: &str, service: &str) -> String {
     format!(
         "Authorization: AWS4-HMAC-SHA256 Credential={key}/20260101/us-east-1/{service}/aws4_request\r\n\
@@ -105,13 +105,13 @@ pub(crate) fn authorization(key: &str, token: &str, service: &str) -> String {
     )
 }
 
-/// The text of the first element of this name.
+/// Returns the text of the first element of this name.
 pub(crate) fn element<'a>(xml: &'a str, name: &str) -> &'a str {
     let (_, rest) = xml.split_once(&format!("<{name}>")).unwrap_or_default();
     rest.split_once("</").unwrap_or_default().0
 }
 
-/// The texts of all elements of this name.
+/// Returns the texts of all elements of this name.
 pub(crate) fn elements(xml: &str, name: &str) -> Vec<String> {
     let begin = format!("<{name}>");
     xml.split(&begin).skip(1).map(|rest| rest.split_once("</").unwrap_or_default().0.to_owned()).collect()

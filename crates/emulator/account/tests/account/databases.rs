@@ -92,7 +92,7 @@ pub(crate) fn create(aws: &Aws) -> Result<String> {
     )
 }
 
-/// A proxy before the instance; its endpoint's name.
+/// Returns a proxy before the instance; its endpoint's name.
 fn create_proxy(aws: &Aws) -> Result<String> {
     let subnets = aws.query("ec2", "2016-11-15", "DescribeSubnets", &[])?;
     let made = aws.query(

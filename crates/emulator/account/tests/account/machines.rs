@@ -134,7 +134,7 @@ async fn a_refresh_starts_what_the_parameter_names() -> Result {
     .await
 }
 
-/// The service's own report.
+/// Returns the service's own report.
 fn answer(service: &str, path: &str) -> Result<String> {
     let mut stream = TcpStream::connect(service)?;
     stream.set_read_timeout(Some(Duration::from_secs(10)))?;
@@ -260,7 +260,7 @@ impl<'a> Group<'a> {
         .await
     }
 
-    /// The state of each launch, the latest first.
+    /// Returns the state of each launch, the latest first.
     fn launches(&self) -> Result<Vec<String>> {
         let found = self.aws.query("autoscaling", AUTO_SCALING, "DescribeScalingActivities", &NAME)?;
         Ok(elements(&found, "StatusCode"))
@@ -297,7 +297,7 @@ impl<'a> Group<'a> {
     }
 }
 
-/// The module's user data, with values as from Terraform.
+/// Returns the module's user data, with values as from Terraform.
 pub(crate) fn user_data(port: &str, management_port: &str) -> String {
     let values = [
         ("app_port", port),

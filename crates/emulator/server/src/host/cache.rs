@@ -9,7 +9,7 @@ use crate::error::Error;
 /// The environment variable that names the cache folder.
 const VARIABLE: &str = "RDS_IAM_CACHE_DIR";
 
-/// The cache folder: `$RDS_IAM_CACHE_DIR`, or `rds-iam` in `$XDG_CACHE_HOME` or `~/.cache`.
+/// Returns the cache folder: `$RDS_IAM_CACHE_DIR`, or `rds-iam` in `$XDG_CACHE_HOME` or `~/.cache`.
 pub(crate) fn folder() -> Result<PathBuf, Error> {
     let from = |variable, below: &str| env::var_os(variable).map(|dir| PathBuf::from(dir).join(below));
     from(VARIABLE, "")

@@ -59,7 +59,7 @@ pub struct Apt {
 }
 
 impl Apt {
-    /// An apt state that reads a single suite of Debian, regardless of this machine's own sources.
+    /// Returns an apt state that reads a single suite of Debian, regardless of this machine's own sources.
     pub(crate) async fn of_suite(
         work: &Path,
         suite: &str,
@@ -71,7 +71,7 @@ impl Apt {
         Self::new(work, &suite_settings(work, architecture)).await
     }
 
-    /// An apt state that reads the sources of this machine itself.
+    /// Returns an apt state that reads the sources of this machine itself.
     ///
     /// # Errors
     /// [`Error::Io`] or [`Error::Command`] when it can't be made.
@@ -133,7 +133,7 @@ pub async fn unpack(debs: &[PathBuf], to: &Path) -> Result<(), Error> {
     Ok(())
 }
 
-/// The mirror that this machine's own package settings name, unless the environment names one.
+/// Returns the mirror that this machine's own package settings name, unless the environment names one.
 async fn mirror() -> Result<String, Error> {
     if let Ok(mirror) = std::env::var(MIRROR_VARIABLE) {
         return Ok(mirror);

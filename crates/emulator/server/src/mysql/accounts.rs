@@ -99,7 +99,7 @@ impl Root {
         tokio::time::timeout(within, cut).await.unwrap_or(Err(timed_out))
     }
 
-    /// The connections of clients, other than those over the socket.
+    /// Returns the connections of clients, other than those over the socket.
     async fn clients(&mut self) -> Result<Vec<u64>, Error> {
         let sql = "SELECT id FROM information_schema.processlist \
              WHERE user NOT IN ('root', 'system user', 'event_scheduler')";
@@ -123,7 +123,7 @@ impl Root {
     }
 }
 
-/// A text as SQL, where backslashes escape, as they do unless the SQL mode says otherwise.
+/// Returns a text as SQL, where backslashes escape, as they do unless the SQL mode says otherwise.
 fn literal(text: &str) -> String {
     format!("'{}'", text.replace('\\', r"\\").replace('\'', "''"))
 }

@@ -94,7 +94,7 @@ struct Image {
     origin: String,
 }
 
-/// The image that the environment names, or the official one, or one made from Debian's packages: the
+/// Returns the image that the environment names, or the official one, or one made from Debian's packages: the
 /// first that can be had.
 async fn image(docker: &Docker) -> Result<Image, Error> {
     if let Ok(base) = std::env::var(IMAGE_VARIABLE) {
@@ -142,7 +142,7 @@ async fn pull(image: &str) -> Result<(), Error> {
     }
 }
 
-/// An image that is laid out as the official one, with a data folder made by its own server.
+/// Returns an image that is laid out as the official one, with a data folder made by its own server.
 async fn from_base(docker: &Docker, base: &str) -> Result<Image, Error> {
     let known = docker.inspect_image(base).await.map_err(Error::docker(format!("inspect {base}")))?;
     let dockerfile = format!(
@@ -174,7 +174,7 @@ fn tree_dockerfile() -> String {
     format!("FROM scratch\nCOPY root /\n{}", initialise())
 }
 
-/// The Dockerfile's line that makes the data folder.
+/// Returns the Dockerfile's line that makes the data folder.
 fn initialise() -> String {
     let arguments = server::initialise(Path::new(DATA), Path::new(PLUGINS)).join(" ");
     format!("RUN mysqld --no-defaults {} {arguments}\n", server::AS_ROOT)

@@ -62,7 +62,7 @@ pub(crate) struct DebianRoot {
 }
 
 impl DebianRoot {
-    /// The tree in the cache, if it is there.
+    /// Returns the tree in the cache, if it is there.
     pub(crate) async fn cached() -> Result<Option<Self>, Error> {
         let architecture = Architecture::of_this_machine()?;
         let entry = Entry::lock(&entry_name(architecture)).await?;
@@ -108,7 +108,7 @@ impl DebianRoot {
         &self.root
     }
 
-    /// The command line that runs the tree's server on this host, whatever libraries the host has.
+    /// Returns the command line that runs the tree's server on this host, whatever libraries the host has.
     pub(crate) fn server(&self) -> Vec<String> {
         let path = |below: &str| self.root.join(below).display().to_string();
         vec![
@@ -148,7 +148,7 @@ fn entry_name(architecture: &Architecture) -> String {
     format!("mysql-{}-{RECIPE}", architecture.debian)
 }
 
-/// The packages in apt's plan that a server needs.
+/// Returns the packages in apt's plan that a server needs.
 fn to_install(plan: &str) -> Vec<&str> {
     let planned = plan.lines().filter_map(|line| line.strip_prefix("Inst ")?.split(' ').next());
     planned.filter(|package| !NOT_NEEDED.iter().any(|no| package.starts_with(no))).collect()

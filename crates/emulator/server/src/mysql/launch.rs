@@ -28,7 +28,7 @@ pub(crate) enum Server {
 }
 
 impl Server {
-    /// The port of the loopback address that clients dial.
+    /// Returns the port of the loopback address that clients dial.
     pub(crate) fn port(&self) -> u16 {
         match self {
             Self::Process(process) => process.port(),

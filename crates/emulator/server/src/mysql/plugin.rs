@@ -53,7 +53,7 @@ async fn build() -> Result<PathBuf, Error> {
     })
 }
 
-/// The library's path in what cargo printed, one JSON object a line.
+/// Returns the library's path in what cargo printed, one JSON object a line.
 fn library_in(messages: &str) -> Option<PathBuf> {
     let messages = messages.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
     let files = messages

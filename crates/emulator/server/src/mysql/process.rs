@@ -69,7 +69,7 @@ impl Process {
     }
 }
 
-/// A freshly made data folder in the cache, to be copied for each server.
+/// Returns a freshly made data folder in the cache, to be copied for each server.
 async fn data_template(tree: &DebianRoot) -> Result<PathBuf, Error> {
     // Its own path comes into it as well, but that is the same for the same name.
     let recipe = server::initialise(Path::new("data"), Path::new("plugin")).join(" ");
@@ -95,7 +95,8 @@ async fn data_template(tree: &DebianRoot) -> Result<PathBuf, Error> {
     Ok(finished)
 }
 
-/// The argument that the server needs when it runs as root. This process created `path`, so its owner is our user.
+/// Returns the argument that the server needs when it runs as root. This process created `path`, so its owner is
+/// our user.
 fn as_root(path: &Path) -> Option<&'static str> {
     fs::metadata(path).is_ok_and(|m| m.uid() == 0).then_some(server::AS_ROOT)
 }

@@ -21,11 +21,11 @@ const LISTS: &str = "var/lib/dpkg/info";
 const STATUS: &str = "var/lib/dpkg/status";
 const CERTIFICATES: &str = "usr/share/ca-certificates";
 
-/// The base's files as a tar, out of the tar of a Debian that has the packages. Their times are all 1970, as in
-/// other images without a distribution: they would depend on the time of the build.
+/// Returns the base's files as a tar, out of the tar of a Debian that has the packages. Their times are all
+/// 1970, as in other images without a distribution: they would depend on the time of the build.
 ///
 /// # Errors
-/// When the tar can't be read, or lacks a package.
+/// Returns an error if the tar can't be read, or lacks a package.
 pub(super) fn tar(debian: &Path) -> io::Result<Vec<u8>> {
     let dpkg = layer::read_some(File::open(debian)?, |path| {
         path == Path::new(STATUS)
@@ -39,7 +39,7 @@ pub(super) fn tar(debian: &Path) -> io::Result<Vec<u8>> {
     layer::write(&assemble(found, &packages)?)
 }
 
-/// The packages that something is taken from.
+/// Returns the packages that something is taken from.
 fn packages(dpkg: &Layer) -> io::Result<Vec<Package>> {
     let is_taken = |name: &str| {
         LIBRARIES.contains(&name)
@@ -132,7 +132,7 @@ fn invalid(what: String) -> io::Error {
 mod tests {
     use super::*;
 
-    /// A Debian with little in it.
+    /// Returns a Debian with little in it.
     fn debian() -> Layer {
         let status = "Package: libc6\nStatus: install ok installed\nArchitecture: amd64\nVersion: 2.36\n\n\
                       Package: bash\nArchitecture: amd64\nVersion: 5\n\n\

@@ -34,7 +34,7 @@ const AUTHORITIES: &str = "/etc/ssl/certs/ca-certificates.crt";
 /// Returns both images, and makes them first if they are not there.
 ///
 /// # Errors
-/// When a tool is missing, or the packages can't be had.
+/// Returns an error if a tool is missing, or the packages can't be had.
 pub(super) fn prepare(workspace: &Workspace, console: Console, runner: Runner) -> Result<Pair, Error> {
     let machine = Machine::this(workspace, runner)?;
     let key = machine.key()?;
@@ -64,7 +64,7 @@ pub(super) fn prepare(workspace: &Workspace, console: Console, runner: Runner) -
     Ok(Pair { builder: found(builder)?, base: found(base)? })
 }
 
-/// The digest of an image that the engine has.
+/// Returns the digest of an image that the engine has.
 fn id(name: &str, workspace: &Workspace, runner: Runner) -> Option<String> {
     let (shell, client, id) = (workspace.shell(), client(), "{{.Id}}");
     let inspect = docker(cmd!(shell, "{client} image inspect --format {id} {name}"));
@@ -154,7 +154,7 @@ impl Machine {
         Ok(hex::encode(&hash.finalize()[..6]))
     }
 
-    /// The command that puts a small Debian with a C compiler into a tar.
+    /// Returns the command that puts a small Debian with a C compiler into a tar.
     fn mmdebstrap(
         &self,
         tar: &Path,
