@@ -1,8 +1,8 @@
-//! The tasks a contributor runs, and that CI runs: `cargo xtask <task>`.
+//! The tasks of contributors and CI: `cargo xtask <task>`.
 //!
-//! It starts programs and links none of the workspace's crates, so that it compiles in seconds and still works when they
-//! do not. What needs set-up, preflight, redaction or the cache of tools is a task of [`pipeline`]'s program, which gets
-//! the command line as it is.
+//! It starts programs and links none of the workspace's crates, so that it compiles in seconds and still
+//! works if they do not compile. A task that needs setup, preflight, redaction or the cache of tools belongs
+//! to [`pipeline`]'s program, which gets the command line unchanged.
 
 mod bench;
 mod cli;
@@ -30,7 +30,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Runs the task that the words name.
+/// Runs the task that the arguments name.
 fn run(words: &[OsString]) -> anyhow::Result<ExitCode> {
     let cli = Cli::parse_from(std::iter::once(OsString::from("xtask")).chain(words.iter().cloned()));
     match cli.task {

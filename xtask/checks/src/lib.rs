@@ -1,5 +1,5 @@
-//! What is checked without an account: linters and scanners with their accepted findings, the repository's own rules,
-//! and Terraform's code, which lives its whole life on this machine.
+//! The checks that need no AWS account: linters and scanners with their accepted findings, the repository's
+//! own rules, and the Terraform code with its whole life cycle on this machine.
 
 pub mod gates;
 pub mod hygiene;

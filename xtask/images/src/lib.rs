@@ -1,5 +1,5 @@
-//! The shipped artifacts: container images and bootstrap's Lambda package, built so that the same sources give the same bytes,
-//! each with what it was made of and where.
+//! The shipped artifacts: container images and bootstrap's Lambda package, built reproducibly, with an SBOM
+//! and provenance for the images.
 
 pub mod image;
 pub mod package;

@@ -80,8 +80,8 @@ fn counted(count: usize, what: &str, tool: Tool, place: &Path) -> Result<String,
     })
 }
 
-/// Checks that replace rules of crates/tfplan (docs/adr/0018): each has to judge a resource. One that is skipped there,
-/// or whose attribute checkov can't resolve, judges nothing and reports nothing.
+/// Checks that replace rules of crates/tfplan (docs/adr/0018): each has to evaluate a resource. One that is
+/// skipped there, or whose attribute checkov can't resolve, evaluates nothing and reports nothing.
 const REQUIRED: [(&str, &str); 3] = [
     ("CKV_AWS_16", "a database's storage is encrypted"),
     ("CKV_AWS_17", "a database has no public address"),
@@ -89,7 +89,7 @@ const REQUIRED: [(&str, &str); 3] = [
 ];
 
 fn checkov(report: &Value, file: &Path) -> Result<String, Error> {
-    // Where it finds nothing to check, it writes no summary.
+    // If checkov finds nothing to check, it writes no summary.
     let number = |name: &str| report["summary"][name].as_u64();
     let (Some(passed), Some(failed), Some(skipped), Some(unread)) =
         (number("passed"), number("failed"), number("skipped"), number("parsing_errors"))

@@ -1,9 +1,8 @@
-//! Words that a reader has to decode, with what to write instead. CHANGELOG and the decision records keep the words
-//! they were written in.
+//! Checks for banned words, with their replacements. CHANGELOG and the decision records are excepted.
 
 use super::{File, Finding};
 
-/// Each banned form, and what to write. In two halves, so that this file passes its own check.
+/// Each banned form and its replacement. In two halves, so that this file passes its own check.
 const BANNED: [((&str, &str), &str); 13] = [
     (("me", "nd"), "fix, help or patch"),
     (("me", "nds"), "fix, help or patch"),
@@ -20,7 +19,7 @@ const BANNED: [((&str, &str), &str); 13] = [
     (("for ", "ever"), "forever"),
 ];
 
-/// Where history is told: what changed for users, and decisions as they were made.
+/// Returns whether the file is a historical record: the changes for users, and the decisions.
 fn is_history(path: &str) -> bool {
     path == "CHANGELOG.md" || path.starts_with("docs/adr/")
 }

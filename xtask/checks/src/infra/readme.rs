@@ -1,4 +1,4 @@
-//! The example in a module's README is the one that its tests run.
+//! Checks that the example in a module's README is the one that its tests run.
 
 use std::path::Path;
 
@@ -58,8 +58,8 @@ fn run_variables(test: &str) -> Option<Vec<String>> {
     Some(lines(braces(&run[run.find("variables")?..])?))
 }
 
-/// Returns the text between the first brace and the one that closes it. Braces in strings would count; an
-/// example has none.
+/// Returns the text between the first brace and its closing brace. Braces in strings would count; an example
+/// has none.
 fn braces(text: &str) -> Option<&str> {
     let start = text.find('{')? + 1;
     let mut open = 1;
@@ -76,7 +76,7 @@ fn braces(text: &str) -> Option<&str> {
     None
 }
 
-/// Lines without comments, indentation and alignment, in order of their names.
+/// Returns the lines without comments, indentation and alignment, sorted by name.
 fn lines(block: &str) -> Vec<String> {
     let mut lines: Vec<String> = block
         .lines()

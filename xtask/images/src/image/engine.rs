@@ -1,4 +1,4 @@
-//! The Docker engine: it builds, and gives out what it built.
+//! Builds images with the Docker engine, and exports them.
 
 use std::fs;
 use std::io;
@@ -16,10 +16,11 @@ use rds_iam_process::file::failed as file;
 use rds_iam_process::runner::{Cmd, Runner};
 use rds_iam_process::workspace::Workspace;
 
-/// Builds the image with the engine, and returns what it saves.
+/// Builds the image with the engine, and returns the output of `docker save`.
 ///
 /// # Errors
-/// Returns an error if there is no engine, the build fails, or what it saves is not as documented.
+/// Returns an error if there is no engine, the build fails, or the saved image is not in the documented
+/// format.
 pub(super) fn build(
     request: &Request,
     created: &Created,
@@ -77,7 +78,7 @@ pub(super) fn command(
     )
 }
 
-/// Returns the engine's name of the image until it is saved.
+/// Returns the name of the image in the engine until it is saved.
 fn name(request: &Request) -> String {
     format!("{}-build:{}", request.which.program(), request.tag())
 }

@@ -1,8 +1,8 @@
 //! The provenance of an image: an in-toto statement in SLSA's format.
 //! <https://slsa.dev/spec/v1.0/provenance>
 //!
-//! It has the inputs of the build, not its time or machine: each commit has one.
-//! It is not signed: trust in it is trust in the registry's push rights.
+//! It has the inputs of the build, not its time or machine: it is the same for each build of a commit. It is
+//! not signed: trusting it means trusting the registry's push permissions.
 
 use serde_json::{Value, json};
 
