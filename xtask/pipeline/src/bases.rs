@@ -1,4 +1,4 @@
-//! The base images of a run: named by a variable, or chosen by what this machine can reach.
+//! Selects the base images of a run: set by an environment variable, or by reachability from this machine.
 
 use clap::ValueEnum;
 
@@ -9,10 +9,10 @@ use rds_iam_process::console::Console;
 use rds_iam_process::error::Error;
 use rds_iam_process::runner::Runner;
 
-/// The variable that names the base images.
+/// The environment variable with the base images.
 const BASES_VARIABLE: &str = "RDS_IAM_IMAGE_BASES";
 
-/// Returns the base images that the environment names, if any.
+/// Returns the base images set by the environment variable, if any.
 ///
 /// # Errors
 /// Returns an error if the variable has another value.
@@ -28,7 +28,8 @@ pub(crate) fn from_env() -> Result<Option<Bases>, Error> {
     })
 }
 
-/// Returns the base images for these stages. Only where nothing leaves this machine does reachability decide.
+/// Returns the base images for these stages. Reachability decides only if nothing is deployed from this
+/// machine.
 ///
 /// # Errors
 /// Returns the errors of [`from_env`].

@@ -1,4 +1,4 @@
-//! Commands directed at an environment's account: the workspace's programs, and Terraform.
+//! Commands that act on an environment's account: the workspace's programs, and Terraform.
 
 use std::path::{Path, PathBuf};
 
@@ -21,7 +21,7 @@ impl Context<'_> {
         shell(self.workspace)
     }
 
-    /// Returns the program `rds-iam`.
+    /// Returns the path of the program `rds-iam`.
     pub(crate) fn rds_iam(&self) -> PathBuf {
         self.workspace.target.join("debug/rds-iam")
     }
@@ -29,7 +29,7 @@ impl Context<'_> {
     /// Returns a command of one of the workspace's programs, directed at the environment's account.
     ///
     /// # Errors
-    /// Returns an error if the run is for no environment.
+    /// Returns an error if the run has no environment.
     pub(crate) fn in_account(&self, cmd: xshell::Cmd<'_>) -> Result<Cmd, Error> {
         let cmd = Cmd::from_xshell(cmd, "cargo xtask programs");
         Ok(match self.environment()?.kind {
@@ -38,16 +38,16 @@ impl Context<'_> {
         })
     }
 
-    /// Terraform in stacks/service, led to the environment's account.
+    /// Returns Terraform in stacks/service, directed at the environment's account.
     ///
     /// # Errors
-    /// Returns an error if the run is for no environment.
+    /// Returns an error if the run has no environment.
     pub(crate) fn terraform(&self) -> Result<Stack, Error> {
         let kind = self.environment()?.kind;
         let terraform = Terraform::new(self.workspace);
         let (terraform, settings) = match kind {
             EnvironmentKind::Aws => (terraform.with_the_callers_credentials(), Vec::new()),
-            // Without a limit, one error 500 is retried for nine minutes.
+            // Without a limit, an HTTP 500 error is retried for nine minutes.
             EnvironmentKind::Local => {
                 let mut settings = local::environment(self)?;
                 settings.push(("AWS_MAX_ATTEMPTS", "3".to_owned()));
@@ -58,7 +58,7 @@ impl Context<'_> {
     }
 }
 
-/// Terraform in a stack of the sources, whose own files stay untouched.
+/// Terraform in a stack of the sources, whose files stay unchanged.
 #[derive(Clone, Debug)]
 pub(crate) struct Stack {
     terraform: Terraform,
@@ -67,7 +67,7 @@ pub(crate) struct Stack {
 }
 
 impl Stack {
-    /// `dir` with what Terraform keeps of its own in `data`.
+    /// Creates a stack in `dir` with Terraform's own data in `data`.
     pub(crate) fn new(
         terraform: Terraform,
         dir: PathBuf,
@@ -78,10 +78,10 @@ impl Stack {
         Self { terraform, dir, settings }
     }
 
-    /// Makes what Terraform needs besides its sources.
+    /// Creates the files that Terraform needs besides its sources.
     ///
     /// # Errors
-    /// Returns an error if it can't be made.
+    /// Returns an error if they can't be created.
     pub(crate) fn prepare(&self) -> Result<(), Error> {
         self.terraform.prepare()
     }
@@ -91,7 +91,7 @@ impl Stack {
         self.terraform.cmd(&self.dir, args).settings(&self.settings)
     }
 
-    /// `terraform init`.
+    /// Returns the command `terraform init`.
     pub(crate) fn init(&self) -> Cmd {
         self.terraform.init(&self.dir).settings(&self.settings)
     }

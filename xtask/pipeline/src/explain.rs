@@ -1,5 +1,5 @@
-//! `--explain`: the stages of a run and their order; `--explain STAGE`: the description of one stage. Both come from
-//! what the stages declare.
+//! `--explain`: prints the stages of a run and their order; `--explain STAGE`: prints the description of one
+//! stage. Both come from the declarations of the stages.
 
 use crate::selection::{Run, did_you_mean};
 use crate::stage::{Artifact, Stage};
@@ -41,7 +41,7 @@ fn after(stage: &Stage, wanted: &[&Stage]) -> String {
     if makers.is_empty() { "-".to_owned() } else { makers.join(", ") }
 }
 
-/// Returns all about one stage.
+/// Returns the description of one stage.
 ///
 /// # Errors
 /// Returns an error if there is no such stage.

@@ -1,4 +1,4 @@
-//! An account to deploy to: on this machine a stage creates it, as an administrator does on AWS.
+//! The stage `account`: creates an account to deploy to on this machine, as an administrator does on AWS.
 
 use serde_json::Value;
 
@@ -33,7 +33,7 @@ pub(super) const ACCOUNT: Stage = Stage {
             if !local::start(context.workspace, io)? && applied.is_file() {
                 return Ok(Some("it runs already".to_owned()));
             }
-            // Its address is known only now.
+            // The address is known only now.
             let stack = AccountStack::find(context, io.runner)?;
             io.runner.run(&stack.init())?;
             io.runner.run(&stack.apply())?;

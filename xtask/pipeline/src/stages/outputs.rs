@@ -1,11 +1,11 @@
-//! `outputs.json`: Terraform's outputs, as an earlier stage wrote them.
+//! `outputs.json`: Terraform's outputs, written by an earlier stage.
 
 use crate::context::Context;
 use rds_iam_infra::Outputs;
 use rds_iam_process::error::Error;
 use rds_iam_report::ErrorReport;
 
-/// Returns the file, as an argument of a program.
+/// Returns the path of the file, as an argument of a program.
 pub(super) fn path(context: &Context<'_>) -> String {
     context.file("outputs.json").display().to_string()
 }

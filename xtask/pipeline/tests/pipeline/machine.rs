@@ -1,4 +1,4 @@
-//! What xtask makes of a machine and of people: names and variables in any bytes, links, missing programs, Ctrl-C.
+//! Tests of unusual machines and input: names and variables in any bytes, links, missing programs, Ctrl-C.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -99,7 +99,7 @@ fn an_engine_that_does_not_answer_is_named_by_its_address() {
     let ended = repo.run(&deploy, &[broken, elsewhere]);
     ended.expect(3).assert_contains("no Docker engine answers at tcp://nowhere.test:2375 (DOCKER_HOST)");
     ended.assert_contains("correct or unset DOCKER_HOST");
-    // What asked for Docker is what has to be left out.
+    // The setting that requires Docker has to be unset.
     repo.run(&["test"], &[broken]).expect(3).assert_contains("or unset RDS_IAM_EMULATOR_ENGINE");
     let named = ["test", "--engine", "docker"];
     repo.run(&named, &[broken, ("RDS_IAM_EMULATOR_ENGINE", "")])
