@@ -21,8 +21,9 @@ use crate::whoami::Caller;
 /// misjudges its conditions; nor does one that depends on a context key known only in a real call (a tag, an address).
 ///
 /// # Errors
-/// If IAM can't simulate: the caller lacks that permission, or IAM does not find the principal by the ARN that STS
-/// returns, as with a role that has a path. The permissions are then unknown, which is no reason to stop.
+/// Returns an error if IAM can't simulate: the caller lacks that permission, or IAM does not find the principal
+/// by the ARN that STS returns, as with a role that has a path. The permissions are then unknown, which is no
+/// reason to stop.
 pub async fn simulate_permissions(
     aws: &SdkConfig,
     caller: &Caller,

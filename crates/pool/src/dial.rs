@@ -43,7 +43,7 @@ impl Dialer {
     /// Returns the socket to connect to for a connection to `server`.
     ///
     /// # Errors
-    /// If this process may not listen on a socket.
+    /// Returns an error if this process may not listen on a socket.
     ///
     /// # Panics
     /// Outside a Tokio runtime.

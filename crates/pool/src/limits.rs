@@ -50,7 +50,7 @@ impl Limits {
     /// `max_connections` count as that many.
     ///
     /// # Errors
-    /// [`PoolError::Limits`] names the limit that is wrong.
+    /// Returns [`PoolError::Limits`] with the name of the invalid limit.
     pub fn validate(&self) -> Result<(), PoolError> {
         let wrong = |setting, value: String, help| Err(PoolError::Limits { setting, value, help });
         if !(1..=MOST).contains(&self.max_connections) {

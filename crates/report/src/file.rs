@@ -8,7 +8,7 @@ use tempfile::NamedTempFile;
 /// Reads a UTF-8 text file of at most `limit` bytes.
 ///
 /// # Errors
-/// If it can't be read, is not UTF-8, or is larger.
+/// Returns an error if it can't be read, is not UTF-8, or is larger.
 pub fn read_text(path: &Path, limit: u64) -> io::Result<String> {
     text(&mut std::fs::File::open(path)?, limit)
 }
@@ -16,7 +16,7 @@ pub fn read_text(path: &Path, limit: u64) -> io::Result<String> {
 /// Reads a UTF-8 text of at most `limit` bytes to its end.
 ///
 /// # Errors
-/// If it can't be read, is not UTF-8, or is larger.
+/// Returns an error if it can't be read, is not UTF-8, or is larger.
 pub fn text(from: &mut dyn Read, limit: u64) -> io::Result<String> {
     let mut text = String::new();
     from.take(limit + 1).read_to_string(&mut text)?;
@@ -39,7 +39,7 @@ pub fn text(from: &mut dyn Read, limit: u64) -> io::Result<String> {
 /// `/dev/stdout` may lead to an ordinary file.
 ///
 /// # Errors
-/// If the file can't be created in its folder, or is a folder itself.
+/// Returns an error if the file can't be created in its folder, or is a folder itself.
 pub fn replace(path: &Path, text: &str) -> io::Result<()> {
     // Links are followed: `/dev/stdout` is one.
     let is_special = match std::fs::metadata(path) {
@@ -64,7 +64,7 @@ pub fn replace(path: &Path, text: &str) -> io::Result<()> {
 /// files with secrets (`0o600`), and for those that other users of this machine read or run.
 ///
 /// # Errors
-/// If the file can't be created in its folder, or is a folder itself.
+/// Returns an error if the file can't be created in its folder, or is a folder itself.
 #[cfg(unix)]
 pub fn replace_with_mode(path: &Path, text: &str, mode: u32) -> io::Result<()> {
     // Until its permissions are set, only its owner can open it.

@@ -23,7 +23,7 @@ pub enum Format {
 /// Starts logging to standard output, filtered by `directives` in `RUST_LOG`'s syntax.
 ///
 /// # Errors
-/// If this process logs already: a program calls it once.
+/// Returns an error if this process logs already: a program calls it once.
 pub fn to_stdout(format: Format, directives: &str) -> Result<(), TryInitError> {
     start(layer(format, directives, std::io::stdout, std::io::stdout().is_terminal()))
 }
@@ -31,7 +31,7 @@ pub fn to_stdout(format: Format, directives: &str) -> Result<(), TryInitError> {
 /// Starts logging to standard error, filtered by `RUST_LOG`, or by `default` if that is not set.
 ///
 /// # Errors
-/// If this process logs already: a program calls it once.
+/// Returns an error if this process logs already: a program calls it once.
 pub fn to_stderr(format: Format, default: &str) -> Result<(), TryInitError> {
     let chosen = std::env::var(EnvFilter::DEFAULT_ENV).unwrap_or_default();
     let directives = if chosen.is_empty() { default } else { &chosen };

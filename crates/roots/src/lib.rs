@@ -95,9 +95,10 @@ impl Roots {
     /// Returns [`bundled`](Self::bundled), if it can verify the server at `endpoint` in `region`.
     ///
     /// # Errors
-    /// [`TrustError::NotBundled`] for an instance or cluster in a region whose authorities are not bundled (GovCloud,
-    /// China, regions newer than this release): every handshake there would fail. A configuration error: use AWS's
-    /// bundle, don't retry. Proxies are an exception: Amazon Trust Services sign for all regions.
+    /// Returns [`TrustError::NotBundled`] for an instance or cluster in a region whose authorities are not
+    /// bundled (GovCloud, China, regions newer than this release): every handshake there would fail. A
+    /// configuration error: use AWS's bundle, don't retry. Proxies are an exception: Amazon Trust Services sign
+    /// for all regions.
     pub fn bundled_for(endpoint: &Endpoint, region: &Region) -> Result<&'static Self, TrustError> {
         let is_proxy = matches!(endpoint.host(), Host::Name(name) if name.contains(".proxy-"));
         if is_proxy || BUNDLED.covers(region) {
@@ -109,7 +110,7 @@ impl Roots {
     /// Parses the certificates of a PEM text, including expired ones. Text between certificates is ignored.
     ///
     /// # Errors
-    /// If the text contains no certificate, or an invalid one.
+    /// Returns an error if the text contains no certificate, or an invalid one.
     pub fn parse(pem: &[u8]) -> Result<Self, TrustError> {
         let certificates = CertificateDer::pem_slice_iter(pem)
             .enumerate()
@@ -132,8 +133,8 @@ impl Roots {
     /// TLS libraries do not check the dates of a root.
     ///
     /// # Errors
-    /// If the file cannot be read, or contains no certificate, an invalid one or only expired ones. All are configuration
-    /// errors: report them, don't retry.
+    /// Returns an error if the file cannot be read, or contains no certificate, an invalid one or only expired
+    /// ones. All are configuration errors: report them, don't retry.
     pub fn read(path: &Path, now: SystemTime) -> Result<Self, TrustError> {
         let in_file = |cause| TrustError::File { path: path.to_owned(), cause: Box::new(cause) };
         let pem = std::fs::read(path).map_err(|source| TrustError::Read { path: path.to_owned(), source })?;

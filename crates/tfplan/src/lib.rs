@@ -55,7 +55,7 @@ impl Plan {
     /// Reads what `terraform show -json PLANFILE` prints.
     ///
     /// # Errors
-    /// Where the text is something else, of a format that is not known, or of a run that failed.
+    /// Returns an error if the text is something else, of a format that is not known, or of a run that failed.
     pub fn parse(text: &str) -> Result<Self, PlanError> {
         parse(text).map_err(|cause| PlanError::Invalid { path: None, cause })
     }
@@ -63,7 +63,7 @@ impl Plan {
     /// Reads a file.
     ///
     /// # Errors
-    /// Where it cannot be read or is larger than [`MAX_BYTES`], or as [`Plan::parse`].
+    /// Returns an error if it cannot be read or is larger than [`MAX_BYTES`], or as [`Plan::parse`].
     pub fn read(path: &Path) -> Result<Self, PlanError> {
         let invalid = |cause| PlanError::Invalid { path: Some(path.to_owned()), cause };
         match file::read_text(path, MAX_BYTES) {

@@ -39,7 +39,7 @@ impl Endpoint {
     /// brackets); `port` is 1 to 65535.
     ///
     /// # Errors
-    /// [`EndpointError`] says what is wrong with the host or the port; fix the setting it came from.
+    /// Returns [`EndpointError`] if the host or the port is invalid; fix the setting that it came from.
     pub fn new(host: &str, port: u16) -> Result<Self, EndpointError> {
         if port == 0 {
             return Err(EndpointError::PortOutOfRange { port: "0".into() });

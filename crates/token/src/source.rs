@@ -131,8 +131,8 @@ impl TokenSource {
     /// Returns a token that is valid now.
     ///
     /// # Errors
-    /// [`MintError`] if no cached token is valid and no new one can be signed. While the source of credentials
-    /// fails, at most one attempt a second is made; callers in between get the last error.
+    /// Returns [`MintError`] if no cached token is valid and no new one can be signed. While the source of
+    /// credentials fails, at most one attempt a second is made; callers in between get the last error.
     ///
     /// # Panics
     /// Outside a Tokio runtime, when a token has to be signed.
@@ -158,7 +158,7 @@ impl TokenSource {
     /// Signs a new one unless that has happened since.
     ///
     /// # Errors
-    /// [`MintError`] if no new one can be signed.
+    /// Returns [`MintError`] if no new one can be signed.
     ///
     /// # Panics
     /// Outside a Tokio runtime.

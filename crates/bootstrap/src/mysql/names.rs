@@ -43,8 +43,8 @@ impl Account {
     /// Creates an account that this program may create and change.
     ///
     /// # Errors
-    /// [`AccountError`] if the name is too long, has characters that clients quote differently, or belongs to RDS or
-    /// MySQL.
+    /// Returns [`AccountError`] if the name is too long, has characters that clients quote differently, or
+    /// belongs to RDS or MySQL.
     pub fn new(user: &str, host: &str) -> Result<Self, AccountError> {
         let given = || user.to_owned();
         if user.is_empty() {

@@ -33,7 +33,7 @@ pub enum ImageRef {
 /// Returns an image's record: digest, tags, commit, gate results and promotions.
 ///
 /// # Errors
-/// If the image does not exist or can't be read.
+/// Returns an error if the image does not exist or can't be read.
 pub async fn inspect(
     aws: &SdkConfig,
     repository: &Repository,

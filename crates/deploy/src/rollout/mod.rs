@@ -41,8 +41,8 @@ pub use record::{Outcome, Record, Target};
 /// deployment in its current state; a second run resumes the rollout.
 ///
 /// # Errors
-/// If nothing was changed, or neither the image nor the last good one is serving; each error states the value of the
-/// parameter. A successful rollback is not an error but [`Outcome::Returned`].
+/// Returns an error if nothing was changed, or neither the image nor the last good one is serving; each error
+/// states the value of the parameter. A successful rollback is not an error but [`Outcome::Returned`].
 pub async fn roll_out(
     aws: &SdkConfig,
     clock: &Clock,
@@ -69,7 +69,7 @@ async fn find_target_groups(group: &Group) -> Result<Vec<String>, RolloutError> 
 /// Returns the value of the image parameter, to report after an interruption; `None` if it is not set.
 ///
 /// # Errors
-/// If it can't be read.
+/// Returns an error if it can't be read.
 pub async fn current_image(aws: &SdkConfig, app: &App) -> Result<Option<String>, CallError> {
     let name = app.image_parameter.as_str().to_owned();
     let mut found = get_parameters(aws, std::slice::from_ref(&name)).await?;

@@ -1,7 +1,8 @@
-//! The scripts of a machine, as they are in the user data of its launch template.
+//! Parses the scripts of a machine from the user data of its launch template.
 //!
-//! The emulator runs them as the user who started it, and the AWS API takes any text. So it runs those of the module
-//! `ec2` alone: user data has to be this template, filled with values of the form that each placeholder has.
+//! The emulator runs them as the user who started it, and the AWS API accepts any text. Therefore it runs
+//! only those of the module `ec2`: user data has to be this template, with each placeholder filled by a value
+//! of the placeholder's form.
 
 use std::collections::BTreeMap;
 
@@ -14,9 +15,9 @@ pub(crate) struct UserData {
     pub(crate) start: String,
     /// Completes the launch hook: `/usr/local/sbin/app-ready`.
     pub(crate) ready: String,
-    /// The port that the app serves people at.
+    /// The public port of the app.
     pub(crate) port: u16,
-    /// The port that it serves machines at.
+    /// The management port of the app.
     pub(crate) management_port: u16,
     /// The path of the app's settings in Parameter Store.
     pub(crate) parameter_path: String,
@@ -86,7 +87,7 @@ fn next_placeholder(template: &'static str) -> Option<(String, &'static str, &'s
     }
 }
 
-/// Terraform writes `$${` for `${`.
+/// Replaces `$${`, Terraform's escape, by `${`.
 fn unescaped(template: &str) -> String {
     template.replace("$${", "${")
 }
@@ -100,7 +101,7 @@ fn leading_value<'a>(name: &str, text: &'a str) -> Option<&'a str> {
         "registry" => (|byte| byte.is_ascii_digit(), b".-"),
         "repository_url" => (|byte| byte.is_ascii_digit(), b"._/-"),
         "image_parameter" | "parameter_path" | "log_group" => (|byte| byte == b'/', b"._/-"),
-        // The template has a placeholder without a form here: refuse all.
+        // The template has a placeholder without a form here: reject everything.
         _ => return None,
     };
     let is_port = others.is_empty();
@@ -157,7 +158,7 @@ mod tests {
             format!("{own}\n"),
             own[..own.len() - 1].to_owned(),
             format!(" {own}"),
-            // One name with two values.
+            // One placeholder with two different values.
             own.replacen("'/local/app/image'", "'/local/app/other'", 1),
         ];
         for (name, _) in VALUES {

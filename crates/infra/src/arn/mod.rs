@@ -183,7 +183,7 @@ impl RdsDbArn {
     /// Creates an ARN from its parts; the partition follows from the region.
     ///
     /// # Errors
-    /// If IAM would read the user name as a pattern (`*`, `?`, `${`) and allow other users too.
+    /// Returns an error if IAM would read the user name as a pattern (`*`, `?`, `${`) and allow other users too.
     pub fn new(
         region: Region,
         account: AccountId,

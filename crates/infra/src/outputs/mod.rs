@@ -170,8 +170,8 @@ impl Outputs {
     /// Parses the text of `terraform output -json`.
     ///
     /// # Errors
-    /// If the text is something else, or with all errors of missing and invalid outputs. An operator must fix them;
-    /// retrying does not help.
+    /// Returns an error if the text is something else, or with all errors of missing and invalid outputs. An
+    /// operator must fix them; retrying does not help.
     pub fn parse(text: &str) -> Result<Self, OutputsError> {
         Self::from_text(text, None)
     }
@@ -179,7 +179,7 @@ impl Outputs {
     /// Reads a file.
     ///
     /// # Errors
-    /// If it cannot be read, or as [`Outputs::parse`]; each error names the file.
+    /// Returns an error if it cannot be read, or as [`Outputs::parse`]; each error names the file.
     pub fn read(path: &Path) -> Result<Self, OutputsError> {
         let text = file::read_text(path, MAX_BYTES)
             .map_err(|source| OutputsError::Read { path: path.to_owned(), source })?;

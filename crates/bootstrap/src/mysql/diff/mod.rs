@@ -28,7 +28,7 @@ pub struct Diff {
 /// Compares the declared with the observed.
 ///
 /// # Errors
-/// [`Missing`] if a database or a table doesn't exist: there is nothing to grant on. Create it first.
+/// Returns [`Missing`] if a database or a table doesn't exist: there is nothing to grant on. Create it first.
 pub fn diff(declared: &Declared, observed: &Observed) -> Result<Diff, Missing> {
     missing::check(declared, observed)?;
     let grantable = grantable(declared);

@@ -35,7 +35,8 @@ impl CreateTable {
     /// Parses statements that are separated by `;`.
     ///
     /// # Errors
-    /// [`SchemaError`] if a statement is not `CREATE TABLE IF NOT EXISTS name (columns) options`, or is cut off.
+    /// Returns [`SchemaError`] if a statement is not `CREATE TABLE IF NOT EXISTS name (columns) options`, or is
+    /// cut off.
     pub fn parse(sql: &str) -> Result<Vec<Self>, SchemaError> {
         let tokens = tokens(sql)?;
         let statements = tokens.split(|token| token.is(sql, ";")).filter(|tokens| !tokens.is_empty());

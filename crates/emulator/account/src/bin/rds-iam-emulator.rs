@@ -1,6 +1,6 @@
-//! The emulator as a program, for tests in other languages: starts a MySQL server and the AWS API
-//! endpoint, or that alone, prints one line of JSON that says where everything is, and ends all of it when
-//! its standard input closes. See `crates/emulator/README.md`.
+//! The emulator as a program, for tests in other languages: starts a MySQL server and the AWS API endpoint,
+//! or the endpoint alone, prints their addresses as one line of JSON, and ends everything when its standard
+//! input closes. See `crates/emulator/README.md`.
 
 use std::error::Error;
 use std::io::{Write, stdout};
@@ -54,7 +54,7 @@ async fn main() -> ExitCode {
 }
 
 async fn run(arguments: Arguments) -> Result<(), Box<dyn Error>> {
-    // What is started ends when it is dropped, and not before.
+    // Dropping the servers ends them, so they are kept until then.
     match arguments.only {
         None => {
             let (_servers, started) = both(&arguments.database).await?;
@@ -76,7 +76,7 @@ async fn both(database: &str) -> Result<((MySql, AwsApi), Value), Box<dyn Error>
     let mysql = MySql::builder().database(database).start().await?;
     let aws = AwsApi::start_in(mysql.region().clone()).await?;
 
-    // Secrets go into a file that only its owner may read and that goes with the server, and into
+    // Secrets are written to a file that only its owner may read and that is removed with the server, and to
     // Secrets Manager, as on AWS.
     let ca_file = mysql.ca_path();
     let credentials_file = ca_file.with_file_name("credentials");
@@ -121,7 +121,7 @@ async fn account(dir: &Path) -> Result<(), Box<dyn Error>> {
     Ok(account.run(signalled).await?)
 }
 
-/// Says what was started, and returns when it is to end.
+/// Prints the addresses, and returns when the emulator has to end.
 async fn wait(started: &Value) -> Result<(), Box<dyn Error>> {
     writeln!(stdout(), "{started}")?;
     let (mut stdin, mut input) = (stdin(), Vec::new());

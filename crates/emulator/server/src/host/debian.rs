@@ -30,10 +30,10 @@ const AARCH64: Architecture =
     Architecture { debian: "arm64", triplet: "aarch64-linux-gnu", loader: "lib/ld-linux-aarch64.so.1" };
 
 impl Architecture {
-    /// This machine's.
+    /// Returns this machine's architecture.
     ///
     /// # Errors
-    /// [`Error::Setting`] on a machine that the packages are not known to work on.
+    /// Returns [`Error::Setting`] on a machine whose packages are not known to work.
     pub(crate) fn of_this_machine() -> Result<&'static Self, Error> {
         match std::env::consts::ARCH {
             "x86_64" => Ok(&X86_64),
@@ -74,7 +74,7 @@ impl Apt {
     /// Returns an apt state that reads the sources of this machine itself.
     ///
     /// # Errors
-    /// [`Error::Io`] or [`Error::Command`] when it can't be made.
+    /// Returns [`Error::Io`] or [`Error::Command`] when it can't be made.
     pub async fn of_this_machine(work: &Path) -> Result<Self, Error> {
         Self::new(work, "").await
     }
@@ -86,7 +86,7 @@ impl Apt {
         }
         let (status, config) = (work.join("status"), work.join("apt.conf"));
         fs::write(&status, "").map_err(Error::io("write", &status))?;
-        // How this machine reaches its mirror: proxies, certificates and the like.
+        // The settings for this machine's mirror: proxies, certificates and so on.
         let acquire = Command::new("apt-config").args(["dump", "Acquire"]).output().await?;
         fs::write(&config, settings(work, &acquire, more)).map_err(Error::io("write", &config))?;
         Ok(Self { work: work.to_owned(), config })
@@ -95,7 +95,7 @@ impl Apt {
     /// Reads the package lists.
     ///
     /// # Errors
-    /// [`Error::Command`] with apt's own message.
+    /// Returns [`Error::Command`] with apt's own message.
     pub async fn update(&self) -> Result<(), Error> {
         self.get().arg("update").output().await?;
         Ok(())
@@ -110,7 +110,7 @@ impl Apt {
     /// Downloads `packages` and returns the files.
     ///
     /// # Errors
-    /// [`Error::Command`] with apt's own message.
+    /// Returns [`Error::Command`] with apt's own message.
     pub async fn download(&self, packages: &[&str]) -> Result<Vec<PathBuf>, Error> {
         let debs = self.work.join("debs");
         self.get().arg("download").args(packages.iter().copied()).output_in(&debs).await?;
@@ -125,7 +125,7 @@ impl Apt {
 /// Unpacks packages into a folder. None of their scripts runs.
 ///
 /// # Errors
-/// [`Error::Command`] when one can't be unpacked.
+/// Returns [`Error::Command`] if one can't be unpacked.
 pub async fn unpack(debs: &[PathBuf], to: &Path) -> Result<(), Error> {
     for deb in debs {
         Command::new("dpkg-deb").arg("--extract").arg(deb).arg(to).output().await?;
@@ -157,7 +157,7 @@ async fn mirror() -> Result<String, Error> {
     })
 }
 
-/// Settings that keep apt to the folder `work`. What comes later counts.
+/// Returns settings that restrict apt to the folder `work`. Later settings override earlier ones.
 fn settings(work: &Path, acquire: &str, more: &str) -> String {
     let work = work.display();
     format!(
