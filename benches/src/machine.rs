@@ -1,4 +1,4 @@
-//! The machine of a measurement: without it, two runs cannot be compared.
+//! The machine of a measurement, without which two runs cannot be compared.
 
 use std::fmt;
 

@@ -1,4 +1,4 @@
-//! The program while another one rewrites the file that its AWS credentials are in.
+//! Tests of the program while another one rewrites the file with its AWS credentials.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -65,7 +65,7 @@ impl Program {
                 break event["address"].as_str().ok_or("no address")?.to_owned();
             }
         };
-        // Whatever it logs from here on is read, so that it never waits for us.
+        // The rest of the log is read, so that the program never waits for this test.
         std::thread::spawn(move || std::io::copy(&mut log, &mut std::io::sink()));
         Ok(Self { child, address })
     }

@@ -1,4 +1,4 @@
-//! The pool: sqlx's, with a valid token in its connect options at every moment.
+//! The pool: sqlx's, with an always valid token in its connect options.
 
 use std::fmt;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! Files, read with a limit and written in one step.
+//! Files, read with a size limit and replaced atomically.
 
 use std::io::{self, Read, Write as _};
 use std::path::Path;
@@ -31,12 +31,12 @@ pub fn text(from: &mut dyn Read, limit: u64) -> io::Result<String> {
     Ok(text)
 }
 
-/// Replaces a file in one step: a concurrent reader finds the old text or the new one, and a failure leaves the old
-/// one. A symbolic link to a file is replaced by a file. The text holds no secret and is for other accounts to read, so
-/// the permissions are those of an ordinary new file.
+/// Replaces a file atomically: a concurrent reader gets the old text or the new one, and a failure keeps the
+/// old one. A symbolic link to a file is replaced by a file. The text contains no secret and is for other
+/// accounts to read, so the permissions are those of an ordinary new file.
 ///
-/// A device or a pipe is not replaced: the text is written to it. The same holds for every path in `/dev`, where
-/// `/dev/stdout` may lead to an ordinary file.
+/// A device or a pipe is not replaced: the text is written to it. The same applies to every path in `/dev`,
+/// where `/dev/stdout` may lead to an ordinary file.
 ///
 /// # Errors
 /// Returns an error if the file can't be created in its folder, or is a folder itself.
@@ -60,8 +60,8 @@ pub fn replace(path: &Path, text: &str) -> io::Result<()> {
     finish(builder.tempfile_in(folder(path))?, path, text)
 }
 
-/// Replaces a file in one step, as [`replace`] does, by one with exactly these permissions, whatever the umask. For
-/// files with secrets (`0o600`), and for those that other users of this machine read or run.
+/// Replaces a file atomically, like [`replace`], with exactly these permissions, independent of the umask.
+/// For files with secrets (`0o600`), and for those that other users of this machine read or run.
 ///
 /// # Errors
 /// Returns an error if the file can't be created in its folder, or is a folder itself.

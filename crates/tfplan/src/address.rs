@@ -1,6 +1,6 @@
-//! Addresses of modules and references to resources, taken apart.
+//! Parses addresses of modules and references to resources.
 
-/// One call on the way to a module instance: `module.app["eu"]`.
+/// One call in the path to a module instance: `module.app["eu"]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Step {
     pub(super) name: String,

@@ -88,7 +88,7 @@ pub(super) struct Verdicts<'a> {
 }
 
 impl<'a> Verdicts<'a> {
-    /// Refuses: what is wrong, and what to do.
+    /// Adds a refusal with the problem and the remedy.
     pub(super) fn refuse(
         &mut self,
         resource: &'a ResourceChange,
@@ -109,7 +109,7 @@ impl<'a> Verdicts<'a> {
         self.unchecked.extend(other.unchecked);
     }
 
-    /// Says what could not be checked.
+    /// Adds a note about a value that could not be checked.
     pub(super) fn unchecked(&mut self, resource: &'a ResourceChange, reason: impl Into<String>) {
         self.unchecked.push((resource, reason.into()));
     }

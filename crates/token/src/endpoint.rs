@@ -146,7 +146,7 @@ fn refuse_urls(text: &str) -> Result<(), EndpointError> {
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum EndpointError {
-    /// Nothing was given.
+    /// The text is empty.
     #[error("endpoint is empty: give it as host:port")]
     Empty,
     /// A URL was given.

@@ -111,7 +111,7 @@ impl fmt::Display for Region {
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RegionError {
-    /// Nothing was given, and there is no default.
+    /// The text is empty, and there is no default.
     #[error("region is empty: name the region that the database is in, such as eu-west-1")]
     Empty,
     /// Not of the form of a region (an availability zone, say).

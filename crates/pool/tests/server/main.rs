@@ -1,4 +1,4 @@
-//! The pool against a real server that checks real tokens.
+//! Tests of the pool against a real server that checks real tokens.
 
 mod read_only;
 mod secrets;
@@ -109,7 +109,7 @@ async fn killed_connections_cost_at_most_one_statement() {
     drop(held);
     until("three idle connections", async || pool.stats().idle == 3).await;
     assert_eq!(mysql.cut_connections().await.unwrap(), 3);
-    // A connection used a moment ago is trusted: the first statement meets the broken one …
+    // A recently used connection is trusted: the first statement gets the broken one …
     let error = scalar(&pool, "SELECT CURRENT_USER()").await.unwrap_err();
     assert_eq!(error.remedy(), Remedy::Reconnect, "{error:?}");
     // … and makes the pool suspect the others.
@@ -128,7 +128,7 @@ async fn warm_connections_come_back_by_themselves() {
     relay.cut().await;
     let error = scalar(&pool, "SELECT CURRENT_USER()").await.unwrap_err();
     assert_eq!(error.remedy(), Remedy::Reconnect, "{error:?}");
-    // A connection that is on its way back while another is wanted makes one more.
+    // A connection that is being returned while another is requested causes one more.
     until("three new ones", async || relay.open() >= 3 && pool.stats().idle >= 3).await;
     assert!(relay.accepted() >= 6, "{} in all", relay.accepted());
 }
