@@ -36,7 +36,7 @@ pub(crate) fn run(passthrough: &[String], workspace: &Workspace) -> anyhow::Resu
     Ok(ExitCode::SUCCESS)
 }
 
-/// Measures the runner's overhead per command, with an example of its own package.
+/// Measures the runner's overhead per command, with an example of that package.
 fn overhead(workspace: &Workspace) -> anyhow::Result<()> {
     let shell = workspace.shell()?;
     plain(cmd!(shell, "cargo run --quiet --locked --package rds-iam-process --example overhead")).run()?;

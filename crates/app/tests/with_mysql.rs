@@ -38,7 +38,7 @@ fn app(mysql: &MySql) -> Router {
     app_at(mysql, mysql.dial())
 }
 
-/// Both ports' routes together, which share no path.
+/// Returns the routes of both ports together; they have no common path.
 fn app_at(mysql: &MySql, dial: &Endpoint) -> Router {
     let state = state_at(mysql, dial);
     rds_iam_app::management_router(state.clone()).fallback_service(rds_iam_app::router(state))

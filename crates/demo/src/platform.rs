@@ -90,7 +90,7 @@ impl Platform {
             ("RDS_IAM_MANAGEMENT_PORT", &free_or("3001").await),
             ("RDS_IAM_LOG", "json"),
         ];
-        // The region comes from Parameter Store too, but the SDK must know the region of the store itself.
+        // The region is in Parameter Store too, but the SDK must know the region of the store itself.
         let (program, log) = (programs.join(APP), folder.path().join("app.log"));
         let app = App::start(&program, &with(&environment, settings), &log).await?;
         let seconds_to_start = started.elapsed().as_secs_f64();

@@ -14,7 +14,8 @@ use crate::aws::CallError;
 use crate::whoami::Caller;
 
 /// Returns the permissions that the caller lacks, in order, according to IAM's policy simulator
-/// (`iam:SimulatePrincipalPolicy`). `tags` are names and values of the tags of the resources, which conditions can test.
+/// (`iam:SimulatePrincipalPolicy`). `tags` are names and values of the tags of the resources, which conditions can
+/// test.
 ///
 /// The simulator reads the caller's policies but no resource policies: a permission granted only by a bucket's or
 /// repository's policy counts as lacking. A denial by a service control policy does not, because the simulator

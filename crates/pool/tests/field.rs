@@ -152,7 +152,7 @@ async fn log_in(mysql: &MySql, tokens: &TokenSource) -> (usize, usize) {
 #[tokio::test]
 async fn a_clock_that_jumps_costs_at_most_one_refused_login() {
     let mysql = server().await;
-    // Seconds that the clock is off before it jumps, and after. A server accepts what is signed up to 5 min
+    // The clock's offset in seconds before and after the jump. A server accepts tokens signed up to 5 min
     // ahead of its own time, and up to 15 min behind.
     for (before, after) in [
         (7200, 0),

@@ -5,9 +5,9 @@
 //! download. [`manifest`] records the source of each certificate, a test fails half a year before one expires, and
 //! `examples/refresh.rs` updates `rds.pem` from AWS's bundle.
 //!
-//! The bundled certificates were compared one by one with AWS's `global-bundle.pem`. They cover commercial regions only:
-//! for AWS GovCloud, China and newer regions, check [`Roots::covers`] and set `RDS_CA_BUNDLE` to AWS's bundle for that
-//! partition.
+//! The bundled certificates were compared one by one with AWS's `global-bundle.pem`. They cover commercial regions
+//! only: for AWS GovCloud, China and newer regions, check [`Roots::covers`] and set `RDS_CA_BUNDLE` to AWS's bundle
+//! for that partition.
 //!
 //! ```
 //! use rds_iam_roots::Roots;
@@ -129,8 +129,8 @@ impl Roots {
         Ok(Self::new(certificates))
     }
 
-    /// Reads a PEM file that replaces the bundled roots (`RDS_CA_BUNDLE`), without certificates that are expired at `now`:
-    /// TLS libraries do not check the dates of a root.
+    /// Reads a PEM file that replaces the bundled roots (`RDS_CA_BUNDLE`), without certificates that are expired at
+    /// `now`: TLS libraries do not check the dates of a root.
     ///
     /// # Errors
     /// Returns an error if the file cannot be read, or contains no certificate, an invalid one or only expired

@@ -1,3 +1,5 @@
+//! Tests of the bundled trust roots and their manifest.
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use aws_smithy_async::time::SharedTimeSource;

@@ -36,7 +36,7 @@ pub(super) fn parts(address: &str) -> Vec<Step> {
     steps
 }
 
-/// Returns the calls that lead to a module: `module.a[0].module.b` gives `a[0]` and `b`, the root nothing.
+/// Returns the calls in the path of a module: `module.a[0].module.b` gives `a[0]` and `b`, the root none.
 pub(super) fn module_steps(address: &str) -> Vec<Step> {
     let parts = parts(address);
     parts.into_iter().filter(|step| !step.name.is_empty()).skip(1).step_by(2).collect()

@@ -82,7 +82,7 @@ pub(super) struct Change {
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Action {
-    /// Nothing.
+    /// No action.
     NoOp,
     /// A data source is read during the apply.
     Read,

@@ -153,7 +153,7 @@ impl Policy<'_> {
         }
     }
 
-    /// Returns whether the policy denies an action on a resource, whatever else allows it.
+    /// Returns whether the policy denies an action on a resource; a denial overrides any permission.
     pub(super) fn denies_on(&self, action: &str, resource: &str) -> bool {
         self.statements.iter().any(|statement| {
             let there = statement.resources.iter().flatten().any(|pattern| matches(pattern, resource));
@@ -165,7 +165,7 @@ impl Policy<'_> {
         })
     }
 
-    /// Returns whether the policy denies an action on everything, whatever else allows it.
+    /// Returns whether the policy denies an action on everything; a denial overrides any permission.
     pub(super) fn denies(&self, action: &str) -> bool {
         self.statements.iter().any(|statement| {
             let everywhere = statement.resources.iter().flatten().any(|resource| resource == "*");

@@ -1,3 +1,5 @@
+//! Tests of reading plans and of their reports.
+
 use serde_json::{Value, json};
 
 use super::*;

@@ -54,8 +54,8 @@ impl Region {
     /// (`….global-….global.rds.amazonaws.com`), which moves between regions. Configure the region for those. A token is
     /// valid only in the endpoint's own region, so a configured region that differs from this one is an error.
     ///
-    /// Two forms exist: `….<region>.rds.<suffix>`, and in China also `….rds.<region>.amazonaws.com.cn`. Source: the host
-    /// patterns of the AWS Advanced JDBC Wrapper (`RdsUtils`).
+    /// Two forms exist: `….<region>.rds.<suffix>`, and in China also `….rds.<region>.amazonaws.com.cn`. Source: the
+    /// host patterns of the AWS Advanced JDBC Wrapper (`RdsUtils`).
     ///
     /// ```
     /// use rds_iam_token::Region;

@@ -304,8 +304,8 @@ impl Shared {
         }
     }
 
-    /// Returns how long a caller with a valid token waits: zero if the running attempt has already taken that
-    /// long.
+    /// Returns the time that a caller with a valid token waits: zero if the running attempt has already taken
+    /// that long.
     fn remaining_wait(&self, now: SystemTime) -> Duration {
         let started_at = self.outcome().attempt.as_ref().map_or(now, |attempt| attempt.started_at);
         RENEWAL_WAIT.saturating_sub(now.duration_since(started_at).unwrap_or_default())

@@ -196,7 +196,7 @@ pub(crate) fn shell(workspace: &Workspace) -> Result<Shell, Error> {
     Ok(shell)
 }
 
-/// Returns a command of git, which trusts the clone whichever user owns it.
+/// Returns a git command that trusts the clone regardless of its owner.
 pub(crate) fn git(shell: &Shell, workspace: &Workspace, args: &[&str]) -> Cmd {
     let trust = format!("safe.directory={}", workspace.root.display());
     Cmd::from_xshell(cmd!(shell, "git -c {trust} {args...}"), "apt-get install git")

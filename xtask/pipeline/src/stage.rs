@@ -19,7 +19,7 @@ pub(crate) struct Stage {
     pub(crate) inputs: &'static [Artifact],
     pub(crate) outputs: &'static [Artifact],
     pub(crate) effect: Effect,
-    /// How to undo it, or the remedy if it stopped half-way.
+    /// The way to undo the stage, or the remedy if it stopped before its end.
     pub(crate) undo: &'static str,
     /// The time limit in minutes.
     pub(crate) minutes: u64,

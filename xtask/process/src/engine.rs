@@ -125,7 +125,8 @@ fn no_engine(host: Option<&str>, why: &str) -> Error {
     }
 }
 
-/// Returns whether a Docker client of this version builds with BuildKit without the buildx plugin; from 23 on, none does.
+/// Returns whether a Docker client of this version builds with BuildKit without the buildx plugin; from 23 on, none
+/// does.
 pub fn client_builds(version: &str) -> bool {
     let major = version.trim().split('.').next().and_then(|major| major.parse::<u32>().ok());
     major.is_some_and(|major| (18..23).contains(&major))

@@ -59,7 +59,8 @@ const NO_SECRETS: [&str; 28] = [
 /// Full names whose values contain a secret among other data.
 const SECRET_NAMES: [&str; 3] = ["docker_auth_config", "database_url", "netrc"];
 
-/// Returns whether a name marks its value as secret: `--password`, `DB_TOKEN`, `X-Amz-Signature`, `TLS_KEY_PEM`, `GH_PAT_B64`.
+/// Returns whether a name marks its value as secret: `--password`, `DB_TOKEN`, `X-Amz-Signature`, `TLS_KEY_PEM`,
+/// `GH_PAT_B64`.
 pub fn names_a_secret(name: &str) -> bool {
     let name = name.trim_start_matches('-').to_ascii_lowercase();
     let words: Vec<&str> = name.split(['_', '-', '.']).collect();

@@ -1,3 +1,5 @@
+//! Tests of the settings: sources, precedence and errors.
+
 use super::*;
 
 use std::time::Duration;

@@ -53,8 +53,8 @@ impl Program {
     }
 }
 
-/// Sends `head` (with its request line, without the empty line at its end) and `body` over a connection of
-/// its own, and returns the whole answer.
+/// Sends `head` (with its request line, without the empty line at its end) and `body` over a separate
+/// connection, and returns the whole response.
 pub(crate) async fn ask(address: &str, head: &str, body: &str) -> std::io::Result<String> {
     let mut stream = TcpStream::connect(address).await?;
     let length = if body.is_empty() { String::new() } else { format!("content-length: {}\r\n", body.len()) };

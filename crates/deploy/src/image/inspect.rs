@@ -22,11 +22,11 @@ const REVISION: &str = "/config/Labels/org.opencontainers.image.revision";
 /// A reference to an image in a repository.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ImageRef {
-    /// By digest.
+    /// The image with a digest.
     Digest(Digest),
-    /// By tag.
+    /// The image with a tag.
     Tag(Tag),
-    /// By the parameter with the image that runs, such as `/dev/app/image`.
+    /// The running image, by its parameter, such as `/dev/app/image`.
     Running(String),
 }
 

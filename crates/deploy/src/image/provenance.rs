@@ -1,7 +1,8 @@
 //! The provenance statements attached to an image, and the checks of a promotion.
 //!
-//! No statement is signed: each is a claim by a caller with permission to push. The checks reject mistakes and statements
-//! about other images; signatures are GitHub's attestations, which `xtask` verifies (docs/adr/0014-promotion.md).
+//! No statement is signed: each is a claim by a caller with permission to push. The checks reject mistakes and
+//! statements about other images; signatures are GitHub's attestations, which `xtask` verifies
+//! (docs/adr/0014-promotion.md).
 
 use serde_json::Value;
 

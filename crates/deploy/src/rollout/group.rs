@@ -141,7 +141,8 @@ impl Group {
         }
     }
 
-    /// Returns the health of the targets in these groups, without those that are draining. The caller counts `in_a_row`.
+    /// Returns the health of the targets in these groups, without those that are draining. The caller counts
+    /// `in_a_row`.
     pub(super) async fn health(&self, target_groups: &[String]) -> Result<Health, CallError> {
         let (mut healthy, mut total) = (0, 0);
         for arn in target_groups {

@@ -1,16 +1,16 @@
 //! Puts an image into service: sets the parameter that instances start from to its digest, replaces the instances, and
-//! watches until the load balancer reports all of them healthy. If that fails, it rolls back to the last good image in the
-//! same way.
+//! watches until the load balancer reports all of them healthy. If that fails, it rolls back to the last good image
+//! in the same way.
 //!
-//! A new instance counts once it has completed the group's launch hook, which it does when its app is ready. So an image
-//! that never gets ready replaces nothing: the first instance with it is abandoned, which ends the rollout, and the
-//! earlier instances serve throughout. A rollback always starts its own refresh, even if nothing was replaced: the latest
-//! refresh is then one that brought the image in the parameter. AWS's own rollback of a refresh is not used: it restores
-//! the group's configuration, but what changes here is a parameter.
+//! A new instance counts once it has completed the group's launch hook, which it does when its app is ready. So an
+//! image that never gets ready replaces nothing: the first instance with it is abandoned, which ends the rollout, and
+//! the earlier instances serve throughout. A rollback always starts its own refresh, even if nothing was replaced:
+//! the latest refresh is then one that brought the image in the parameter. AWS's own rollback of a refresh is not
+//! used: it restores the group's configuration, but what changes here is a parameter.
 //!
 //! The image in service is one parameter, `app.image_parameter` of the outputs. The image it replaces is written to the
-//! parameter `previous-image` beside it before anything changes: after any interruption, a second run resumes the rollout,
-//! and a rollback is possible.
+//! parameter `previous-image` beside it before anything changes: after any interruption, a second run resumes the
+//! rollout, and a rollback is possible.
 
 mod context;
 mod decide;

@@ -99,7 +99,7 @@ fn report(observation: &Observation, reported: &mut String) {
     }
 }
 
-/// Sets the parameter to the good image and starts the refresh that brings it. Returns its id.
+/// Sets the parameter to the good image and starts the refresh that installs it. Returns its ID.
 async fn roll_back(
     context: &Context<'_>,
     image: &Digest,

@@ -62,7 +62,7 @@ fn answer(attempt: Attempt<'_>) -> bool {
     }
 }
 
-/// Returns the bytes at `data`; none where it is null.
+/// Returns the bytes at `data`; an empty slice if it is null.
 ///
 /// # Safety
 /// Unless it is null, `data` points to `length` readable bytes that no thread writes to during `'a`.

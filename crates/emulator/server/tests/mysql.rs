@@ -140,7 +140,7 @@ async fn tokens_are_checked() -> Result {
     a_token_is_checked(&mysql).await
 }
 
-/// Runs without Docker, whatever runtime the other tests use.
+/// Runs without Docker, regardless of the runtime of the other tests.
 #[tokio::test(flavor = "multi_thread")]
 async fn tokens_are_checked_by_a_child_process() -> Result {
     let mysql = MySql::builder().runtime(Runtime::Process).database("shop").start().await?;

@@ -152,8 +152,8 @@ impl Parameter {
     /// The last segments of the names.
     const NAMES: [&str; 5] = ["dbname", "endpoint", "port", "region", "username"];
 
-    /// Returns the full names of all parameters of a deployment, in order, without its outputs: after a destroy there are
-    /// none.
+    /// Returns the full names of all parameters of a deployment, in order, without its outputs: after a destroy there
+    /// are none.
     ///
     /// ```
     /// use rds_iam_infra::outputs::Parameter;
@@ -192,7 +192,8 @@ impl Outputs {
         parse::typed(&outputs).map_err(|errors| OutputsError::Invalid { path: path(), errors })
     }
 
-    /// Returns the deployment's `rds.conf`. Bootstrap uses it, so it has the endpoint of the database, not of the proxy.
+    /// Returns the deployment's `rds.conf`. Bootstrap uses it, so it has the endpoint of the database, not of the
+    /// proxy.
     pub fn rds_conf(&self) -> RdsConf {
         let Database { admin_user, engine, endpoint, master_secret, name, resource_id, .. } =
             self.database.clone();

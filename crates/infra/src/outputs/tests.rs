@@ -1,3 +1,5 @@
+//! Tests of parsing Terraform's outputs.
+
 use serde_json::{Value, json};
 
 use super::*;

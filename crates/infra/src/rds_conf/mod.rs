@@ -1,8 +1,8 @@
 //! `rds.conf`: the settings of a deployment that its programs need, as `KEY="value"` lines.
 //!
 //! The pipeline writes it from Terraform's outputs; bootstrap and operators read it. It contains no secret, only
-//! the name of one. It is parsed strictly, never run by a shell: an invalid line is an error with file, line and key, and
-//! all errors are reported at once.
+//! the name of one. It is parsed strictly, never run by a shell: an invalid line is an error with file, line and key,
+//! and all errors are reported at once.
 //!
 //! # Format
 //! UTF-8 lines ending in a line feed. A line is blank, a comment (`#` first), or `KEY="value"` with no

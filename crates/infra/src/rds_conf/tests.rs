@@ -1,3 +1,5 @@
+//! Tests of parsing and writing `rds.conf`.
+
 use super::*;
 
 const MINIMAL: &str = r#"RDS_ENDPOINT="orders.c0ffee.eu-west-1.rds.amazonaws.com"

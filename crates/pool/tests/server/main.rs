@@ -194,7 +194,8 @@ async fn a_missing_privilege_or_table_is_not_a_login_problem() {
             .map(|_| ())
             .map_err(|e| pool.report(e))
             .unwrap_err();
-        // The server does not report to a user without any privilege on a table whether it exists; ours may read the schema.
+        // The server does not report to a user without any privilege on a table whether it exists; ours may read the
+        // schema.
         let accepted =
             error.remedy() == remedy || (sql.contains("nothing") && error.remedy() == Remedy::Configure);
         assert!(accepted, "{sql}: {error:?}");
@@ -227,7 +228,8 @@ async fn tokens_follow_credentials_that_are_renewed() {
     assert_eq!(scalar(&second, "SELECT CURRENT_USER()").await.unwrap(), "app@%");
 }
 
-/// Returns the number of pings that the server has answered (among a few other statements, which these tests do not run).
+/// Returns the number of pings that the server has answered (among a few other statements, which these tests do not
+/// run).
 async fn pings(mysql: &MySql) -> u64 {
     let user = mysql.master().username().parse().unwrap();
     let password = Credential::Password(mysql.master().password());

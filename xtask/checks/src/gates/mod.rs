@@ -162,7 +162,7 @@ pub fn pass(
     console: Console,
     runner: Runner,
 ) -> Result<Outcome, Error> {
-    // This check is first because it is fast, and has to pass whatever the tools find.
+    // This check is first because it is fast, and has to pass regardless of the tools' findings.
     refuse_other_excuses(&workspace.root)?;
     let baseline = Baseline::read(&workspace.root, today)?;
     let Some(tool) = gates.first().map(|gate| gate.tool) else { return Ok(Outcome::Passed) };

@@ -52,7 +52,7 @@ pub(super) fn check(file: File<'_>) -> Vec<Finding> {
     wrong
 }
 
-/// Returns whether `form` is in `line` as a word or words of its own. `_` separates words, as in identifiers.
+/// Returns whether `form` is in `line` as a separate word or words. `_` separates words, as in identifiers.
 fn contains_word(line: &str, form: &str) -> bool {
     line.match_indices(form).any(|(at, _)| {
         let is_letter = |c: Option<char>| c.is_some_and(|c| c.is_ascii_alphabetic());

@@ -52,7 +52,7 @@ pub(crate) fn run(workspace: &Workspace, console: Console, runner: Runner) -> Re
 fn step<'s, 'a: 's>(cycle: &'s Cycle<'a>, name: &'static str, action: Action<'a>) -> Step<'s> {
     Step::new(name, move || {
         let done = action(cycle);
-        // The API's end is the cause of that failure, whatever Terraform reports.
+        // The API's end is the cause of that failure, regardless of Terraform's error.
         let ended = || cycle.started.get().and_then(|started| started.aws.exit_error());
         done.map_err(|error| ended().unwrap_or(error)).map(|()| Outcome::Passed)
     })

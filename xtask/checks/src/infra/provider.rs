@@ -28,7 +28,7 @@ const LOCK: &str = "terraform/stacks/service/.terraform.lock.hcl";
 /// The maximum depth of the search for a mirror, and its time limit.
 const DEPTH: usize = 8;
 const SEARCH_WITHIN: Duration = Duration::from_secs(10);
-/// Folders without files of their own, or with other machines' files.
+/// Folders that are not searched: virtual file systems, and mounts of other machines' files.
 const NOT_SEARCHED: [&str; 6] = ["/proc", "/sys", "/dev", "/run", "/mnt", "/media"];
 
 /// The source of the provider.

@@ -1,3 +1,5 @@
+//! Tests of images: reproducible layers and layouts, SBOM, and the formats of `docker save`.
+
 use std::io::{self, Write};
 
 use serde_json::json;

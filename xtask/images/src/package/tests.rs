@@ -1,3 +1,5 @@
+//! Tests of the Lambda package: the zip, and the checks of its program.
+
 use std::io::Read;
 
 use super::elf::{Refusal, Version, runs_on_amazon_linux};

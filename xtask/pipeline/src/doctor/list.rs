@@ -24,7 +24,7 @@ pub(super) const INFRA: &[Task] = &[Task::Test, Task::Infra];
 pub(super) const TEST: &[Task] = &[Task::Test];
 pub(super) const OPTIONAL: &[Task] = &[];
 
-/// How a machine meets a need.
+/// The state of a need on a machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Met {
     /// Present; usually with the version.

@@ -18,7 +18,7 @@ use rds_iam_process::file;
 
 /// The file that records the decision about the last snapshot.
 const NOTE: &str = "snapshot.json";
-/// The resource type that a snapshot is taken of.
+/// The type of the resource with snapshots.
 const DATABASE: &str = "aws_db_instance";
 
 pub(super) const DESTROY_PLAN: Stage = Stage {

@@ -28,7 +28,7 @@ fn a_new_file_with_any_name_is_part_of_what_is_planned() {
     let first = planned("# one\n");
     assert_ne!(first, planned("# two\n"));
     assert_eq!(first, planned("# one\n"));
-    // What can't be read can't be planned, and nothing is taken for it.
+    // A file that can't be read can't be planned, and nothing replaces it.
     symlink("gone.tf", repo.path("terraform/stacks/service/link.tf")).unwrap();
     let ended = repo.run(&["plan", "--env", "dev"], &[]);
     ended

@@ -193,7 +193,7 @@ fn a_dry_run_changes_nothing() {
         let changed: Vec<_> = before.keys().chain(after.keys()).filter(differ).collect();
         assert!(changed.is_empty(), "{command:?}: {changed:?}");
     }
-    // The last four ask whether something is here, or a host answers.
+    // The last four check for a file or for a host's answer.
     let questions =
         ["version", "metadata --no-deps", "whoami", "import venv", "urlopen", "--head", "image inspect"];
     for call in repo.calls().lines() {

@@ -57,7 +57,7 @@ fn all_that_is_missing_is_reported_with_its_help() {
     ended.assert_contains("missing: no credentials for account 123456789012: broken on purpose: rds-iam");
     assert!(!ended.printed.contains("not checked yet"), "{}", ended.printed);
     assert!(!repo.calls().contains("terraform init"));
-    // A gate is left out by name alone, and that is on the record.
+    // A gate is skipped only by name, and that is recorded.
     let repo = TestRepo::new();
     repo.without("tflint");
     repo.run(&["deploy", "--env", "dev", "--skip", "tflint"], &[])

@@ -1,3 +1,5 @@
+//! Tests of running programs: limits, signals, output and redaction.
+
 use std::path::Path;
 
 use super::output::{TAIL_LINE_BYTES, TAIL_LINES};

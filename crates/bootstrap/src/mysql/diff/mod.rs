@@ -61,8 +61,8 @@ impl From<Diff> for Plan {
     }
 }
 
-/// Returns the privileges that the admin has on each database: all that any user is declared to have, to grant them,
-/// and those that creating tables takes.
+/// Returns the privileges that the admin has on each database: all privileges that are declared for any user,
+/// which the admin grants, and those for creating tables.
 fn grantable(declared: &Declared) -> BTreeMap<&str, BTreeSet<Privilege>> {
     let mut databases: BTreeMap<&str, BTreeSet<Privilege>> = BTreeMap::new();
     for grant in declared.users().iter().flat_map(|user| &user.grants) {

@@ -1,3 +1,5 @@
+//! Tests of image operations against a real registry and prepared AWS responses.
+
 mod errors;
 mod promote;
 mod push;

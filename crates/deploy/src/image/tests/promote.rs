@@ -1,3 +1,5 @@
+//! Tests of promotions.
+
 use super::*;
 use crate::image::registry::Registry;
 use crate::image::upload::attach_document;

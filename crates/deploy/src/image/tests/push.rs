@@ -1,3 +1,5 @@
+//! Tests of pushes.
+
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 

@@ -1,3 +1,5 @@
+//! Tests of rollouts against prepared AWS responses.
+
 mod errors;
 mod forward;
 mod rollback;

@@ -71,7 +71,7 @@ async fn a_refresh_starts_what_the_parameter_names() -> Result {
     let dial = serde_json::from_str::<Value>(&database)?["dial"].as_str().ok_or("no dial")?.to_owned();
     assert_eq!(answer(&service, "/")?, format!("us-east-1 /local/database {dial}"));
 
-    // From here on, the machine stays in service whatever follows.
+    // From here on, the machine stays in service.
     let watched = Watch::start(&service);
 
     // A machine that ends at once.

@@ -179,9 +179,9 @@ Acquire::Languages "none";
 /// Returns apt's settings for one suite alone.
 ///
 /// A mirror may lag behind the suite by more than the week for which a `Release` file is valid: one was observed to be
-/// three days late. So its date is not checked, but its signature is. The risk is in freshness alone: an attacker on the
-/// way to the mirror can serve an older state of the suite, signed by Debian, with weaknesses that have been fixed since.
-/// The server that is made of it listens on this machine alone and holds test data.
+/// three days late. So its date is not checked, but its signature is. The risk is in freshness alone: an attacker on
+/// the way to the mirror can serve an older state of the suite, signed by Debian, with weaknesses that have been
+/// fixed since. The server that is made of it listens on this machine alone and holds test data.
 fn suite_settings(work: &Path, architecture: &Architecture) -> String {
     let work = work.display();
     format!(
