@@ -1,4 +1,4 @@
-//! The machine of a measurement: without it, two runs cannot be compared.
+//! The machine of a measurement, without which two runs cannot be compared.
 
 use std::fmt;
 
@@ -32,7 +32,7 @@ impl fmt::Display for Machine {
     }
 }
 
-/// The value of a `Key:   123 kB` line in a file of `/proc`, in units of 1024 bytes.
+/// Returns the value of a `Key:   123 kB` line in a file of `/proc`, in units of 1024 bytes.
 pub(crate) fn kilobytes(file: &str, key: &str) -> anyhow::Result<u64> {
     let text = std::fs::read_to_string(file).with_context(|| format!("reading {file}"))?;
     text.lines()

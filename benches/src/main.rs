@@ -1,4 +1,4 @@
-//! Benchmarks, side by side with what a user would pick instead. Run by `cargo xtask bench`.
+//! Benchmarks, side by side with the usual alternatives. Run by `cargo xtask bench`.
 //!
 //! `README.md` beside this crate explains each figure.
 

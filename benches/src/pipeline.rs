@@ -1,4 +1,5 @@
-//! The pipeline: what a pull request runs, against the same tools one after another by a shell script.
+//! Benchmark of the pipeline: the checks of a pull request, against the same tools run one after another by a
+//! shell script.
 
 use std::fs::File;
 use std::path::Path;
@@ -12,13 +13,13 @@ use crate::samples::paired;
 
 /// The tools whose time is the same on both sides, and which not every machine can have.
 const ALIKE: &str = "tflint,trivy";
-/// Rounds that count, after one that does not: each is minutes.
+/// The number of measured rounds, after one that is not measured: each takes minutes.
 const ROUNDS: usize = 1;
 
-/// Measures both sides in turns, all of it built and fetched before.
+/// Measures both sides alternately; everything is built and downloaded before.
 ///
 /// # Errors
-/// When a side fails: then there is nothing to compare.
+/// Returns an error if a side fails: then there is nothing to compare.
 pub(crate) fn measure(xtask: &Path, tools: &Path, report: &mut Report) -> anyhow::Result<()> {
     report.heading("Pipeline");
     let target = xtask.parent().and_then(Path::parent).context("xtask is in cargo's target folder")?;

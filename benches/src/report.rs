@@ -1,4 +1,4 @@
-//! The measurements, as a table for people and as JSON for later runs to compare with.
+//! The measurements, as a table and as JSON for comparison with later runs.
 
 use std::fmt;
 use std::path::Path;
@@ -11,7 +11,7 @@ use crate::machine::Machine;
 /// The limit that a figure is compared with.
 const GOAL: &str = "goal";
 
-/// All figures of a run. Each is printed as soon as it is there.
+/// All figures of a run. Each is printed as soon as it is measured.
 #[derive(Debug, Serialize)]
 pub(crate) struct Report {
     machine: Machine,
@@ -34,7 +34,8 @@ pub(crate) struct Row {
 struct Against {
     what: &'static str,
     value: f64,
-    /// Ours divided by theirs: under 1 is better, since every figure that is compared is a cost.
+    /// This project's figure divided by the alternative's: under 1 is better, since every compared figure is
+    /// a cost.
     ratio: f64,
 }
 
@@ -45,7 +46,7 @@ impl Report {
         Ok(Self { machine, rows: Vec::new() })
     }
 
-    /// Heads the rows that follow, on the terminal.
+    /// Prints a heading for the following rows.
     pub(crate) fn heading(&self, title: &str) {
         println!("\n{title}");
     }
@@ -69,13 +70,13 @@ impl Row {
         Self { what: what.into(), value, unit, against: None }
     }
 
-    /// Adds what the figure is compared with; `ratio` is the median of pairwise ratios.
+    /// Adds the comparison figure; `ratio` is the median of pairwise ratios.
     pub(crate) fn against(mut self, what: &'static str, value: f64, ratio: f64) -> Self {
         self.against = Some(Against { what, value, ratio });
         self
     }
 
-    /// Adds the limit that the figure should stay under.
+    /// Adds the limit that the figure should not exceed.
     pub(crate) fn goal(self, limit: f64) -> Self {
         let ratio = self.value / limit;
         self.against(GOAL, limit, ratio)

@@ -1,13 +1,13 @@
-//! Medians, and pairs that a drifting machine cannot favour.
+//! Medians, and paired measurements that are robust against a drifting machine.
 
-/// The two sides of a comparison: the median of each, and the median of their ratio round by round.
+/// The two sides of a comparison: the median of each, and the median of their ratio per round.
 pub(crate) struct Pair {
     pub(crate) ours: f64,
     pub(crate) theirs: f64,
     pub(crate) ratio: f64,
 }
 
-/// Measures both sides in turns, `rounds` times after a round that does not count.
+/// Measures both sides alternately, `rounds` times after a round that is not counted.
 pub(crate) fn paired(
     rounds: usize,
     mut ours: impl FnMut() -> anyhow::Result<f64>,
@@ -17,7 +17,7 @@ pub(crate) fn paired(
     ours()?;
     theirs()?;
     for round in 0..rounds {
-        // The second one has warmer caches: alternate.
+        // The second side has warmer caches: alternate.
         let (a, b) = if round % 2 == 0 {
             let a = ours()?;
             (a, theirs()?)
@@ -32,7 +32,7 @@ pub(crate) fn paired(
     Ok(Pair { ours: median(&mut of_ours), theirs: median(&mut of_theirs), ratio: median(&mut ratios) })
 }
 
-/// The one in the middle; of an even number, the upper of the two.
+/// Returns the median; for an even number, the upper of the two middle samples.
 pub(crate) fn median(samples: &mut [f64]) -> f64 {
     samples.sort_by(f64::total_cmp);
     samples[samples.len() / 2]

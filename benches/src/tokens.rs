@@ -1,4 +1,4 @@
-//! The cost of a token: to sign it, to get it from the cache, to verify it.
+//! Benchmark of a token's cost: signing it, getting it from the cache, and verifying it.
 
 use std::hint::black_box;
 use std::sync::Arc;
@@ -14,9 +14,9 @@ use crate::report::{Report, Row};
 use crate::samples::{median, paired};
 
 const HOST: &str = "prod-instance.us-east-1.rds.amazonaws.com";
-/// Rounds of a pair; the median of their ratios is the figure.
+/// The number of rounds of a pair; the figure is the median of their ratios.
 const ROUNDS: usize = 41;
-/// Calls in one side of a round.
+/// The number of calls per side and round.
 const CALLS: u32 = 2_000;
 
 pub(crate) fn measure(runtime: &Runtime, report: &mut Report) -> anyhow::Result<()> {
@@ -126,7 +126,7 @@ fn verification(name: &str, credentials: &Credentials) -> anyhow::Result<Row> {
     Ok(Row::new(format!("verify, {name}"), median(&mut samples) / 1e3, "µs"))
 }
 
-/// Nanoseconds per call of `f`.
+/// Returns the nanoseconds per call of `f`.
 fn time(calls: u32, mut f: impl FnMut()) -> f64 {
     let start = Instant::now();
     for _ in 0..calls {

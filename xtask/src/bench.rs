@@ -1,4 +1,4 @@
-//! `cargo xtask bench`: release builds of what is measured, then the benchmarks.
+//! `cargo xtask bench`: builds the measured programs in release mode, then runs the benchmarks.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -9,23 +9,23 @@ use xshell::cmd;
 
 use crate::workspace::{PLUGIN_VARIABLE, Workspace, mysql_plugin, plain};
 
-/// What is measured, and what measures.
+/// The measured packages and the benchmark's.
 const PACKAGES: [&str; 3] = ["rds-iam-app", "rds-iam-bench", "rds-iam-mysql-plugin"];
 
-/// Builds and runs the benchmarks; `passthrough` goes to the benchmark program as it is.
+/// Builds and runs the benchmarks; `passthrough` is forwarded to the benchmark program unchanged.
 ///
 /// # Errors
-/// When a build or a benchmark fails.
+/// Returns an error if a build or a benchmark fails.
 pub(crate) fn run(passthrough: &[String], workspace: &Workspace) -> anyhow::Result<ExitCode> {
     let shell = workspace.shell()?;
     let target = workspace.target()?;
     overhead(workspace)?;
     println!("{}", clean_build(workspace)?);
-    // The program of the pipeline is what `ci` is measured with.
+    // The pipeline's program runs the measured `ci`.
     plain(cmd!(shell, "cargo build --locked --package rds-iam-pipeline")).run()?;
     let packages = PACKAGES.iter().flat_map(|package| ["--package", package]);
     plain(cmd!(shell, "cargo build --release --locked {packages...}")).run()?;
-    // What was just built: `cargo run --package` would resolve other features and build it all again.
+    // Runs the built file: `cargo run --package` would resolve other features and build everything again.
     let release = target.join("release");
     let program = release.join("rds-iam-bench");
     let (results, pipeline) = (target.join("bench/latest.json"), target.join("debug/rds-iam-pipeline"));
@@ -36,14 +36,14 @@ pub(crate) fn run(passthrough: &[String], workspace: &Workspace) -> anyhow::Resu
     Ok(ExitCode::SUCCESS)
 }
 
-/// What the runner adds to a command; its own package measures that.
+/// Measures the runner's overhead per command, with an example of that package.
 fn overhead(workspace: &Workspace) -> anyhow::Result<()> {
     let shell = workspace.shell()?;
     plain(cmd!(shell, "cargo run --quiet --locked --package rds-iam-process --example overhead")).run()?;
     Ok(())
 }
 
-/// How long a person who has just cloned waits for `cargo xtask --help`.
+/// Measures the time until `cargo xtask --help` prints after a fresh clone.
 fn clean_build(workspace: &Workspace) -> anyhow::Result<String> {
     let shell = workspace.shell()?;
     let folder = workspace.target()?.join("bench/xtask");
@@ -54,7 +54,8 @@ fn clean_build(workspace: &Workspace) -> anyhow::Result<String> {
     Ok(format!("xtask: {:.1} s from a clean build to --help (goal < 30)", started.elapsed().as_secs_f64()))
 }
 
-/// `RDS_IAM_CACHE_DIR`, else `$XDG_CACHE_HOME/rds-iam`, else `~/.cache/rds-iam`: the pipeline's rule.
+/// Returns the cache folder: `RDS_IAM_CACHE_DIR`, else `$XDG_CACHE_HOME/rds-iam`, else `~/.cache/rds-iam`, by
+/// the pipeline's rule.
 fn cache() -> Option<PathBuf> {
     let set = |name| std::env::var_os(name).map(PathBuf::from).filter(|path| !path.as_os_str().is_empty());
     set("RDS_IAM_CACHE_DIR")

@@ -1,4 +1,4 @@
-//! `cargo xtask demo`: builds the programs of the demo and becomes it.
+//! `cargo xtask demo`: builds the demo's programs and replaces itself with the demo.
 
 use std::ffi::OsString;
 use std::os::unix::process::CommandExt as _;
@@ -12,19 +12,19 @@ use crate::cli::Demo;
 use crate::pipeline;
 use crate::workspace::{PLUGIN_VARIABLE, Workspace, mysql_plugin, plain};
 
-/// The packages the demo starts or loads.
+/// The packages that the demo starts or loads.
 const PACKAGES: [&str; 4] = ["rds-iam-app", "rds-iam-bootstrap", "rds-iam-demo", "rds-iam-mysql-plugin"];
 
-/// Builds, then becomes `rds-iam-demo`: it gets the terminal, Ctrl-C and the exit status to itself, so that nothing
-/// stands between a person and its clean end.
+/// Builds the programs, then replaces this process with `rds-iam-demo`: the demo gets the terminal, Ctrl-C
+/// and the exit status, so that no other process interferes with its clean exit.
 ///
 /// # Errors
-/// When the build fails or the demo cannot be started. The exit status is that of the preflight, where it found
-/// something missing; otherwise this does not return.
+/// Returns an error if the build fails or the demo cannot be started. The exit status is the preflight's, if
+/// it found something missing; otherwise this does not return.
 pub(crate) fn run(demo: &Demo, workspace: &Workspace) -> anyhow::Result<ExitCode> {
     let prepared = pipeline::command(workspace, &preparation(demo))?.status().context("starting cargo")?;
     if !prepared.success() {
-        // Ended by a signal, there is no status; a shell says 130 of Ctrl-C.
+        // A process that a signal ended has no status; shells report 130 for Ctrl-C.
         let status = prepared.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(130);
         return Ok(ExitCode::from(status));
     }
@@ -41,7 +41,7 @@ pub(crate) fn run(demo: &Demo, workspace: &Workspace) -> anyhow::Result<ExitCode
     Err(anyhow::Error::new(command.exec()).context(format!("starting {}", program.display())))
 }
 
-/// What the pipeline's program is asked for before.
+/// Returns the arguments of the pipeline's program, which runs before the demo.
 fn preparation(demo: &Demo) -> Vec<String> {
     let mut words = vec!["prepare-demo".to_owned()];
     words.extend(demo.with_infra.then(|| "--with-infra".to_owned()));
@@ -49,7 +49,7 @@ fn preparation(demo: &Demo) -> Vec<String> {
     words
 }
 
-/// What the demo is told.
+/// Returns the arguments of the demo.
 fn words(demo: &Demo, binaries: &Path) -> Vec<OsString> {
     let mut words: Vec<OsString> = vec!["--bin-dir".into(), binaries.into()];
     let mut option = |name: &str, value: OsString| words.extend([name.into(), value]);

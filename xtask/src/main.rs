@@ -1,4 +1,4 @@
-//! The tasks a contributor runs, and that CI runs: `cargo xtask <task>`.
+//! The tasks of contributors and CI: `cargo xtask <task>`.
 //!
 //! It starts programs and links none of the workspace's crates, so that it compiles in seconds and still works when they
 //! do not. `demo`, `bench` and `fmt` run here. Every other task is passed, with its arguments unchanged, to the program
@@ -30,7 +30,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Runs the task that the words name.
+/// Runs the task that the arguments name.
 fn run(words: &[OsString]) -> anyhow::Result<ExitCode> {
     let cli = Cli::parse_from(std::iter::once(OsString::from("xtask")).chain(words.iter().cloned()));
     match cli.task {

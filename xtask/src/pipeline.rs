@@ -1,4 +1,4 @@
-//! The pipeline's program: built where it has to be, and started with the words of the command line.
+//! The pipeline's program: built if necessary, and started with the arguments of the command line.
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::process::CommandExt as _;
@@ -9,10 +9,11 @@ use xshell::cmd;
 
 use crate::workspace::{Workspace, plain};
 
-/// Its package, and its program.
+/// The name of the package and of its program.
 const PACKAGE: &str = "rds-iam-pipeline";
 
-/// Becomes the program: it gets our terminal, our signals and our exit status. Returns only if it could not be started.
+/// Replaces this process with the program: it gets the terminal, the signals and the exit status. Returns
+/// only if it could not be started.
 pub(crate) fn become_program(workspace: &Workspace, words: &[OsString]) -> anyhow::Error {
     match command(workspace, words) {
         Ok(mut command) => anyhow::Error::new(command.exec())
@@ -21,7 +22,7 @@ pub(crate) fn become_program(workspace: &Workspace, words: &[OsString]) -> anyho
     }
 }
 
-/// The program with these words, in the caller's own folder.
+/// Returns the program with these arguments, in the caller's own folder.
 pub(crate) fn command(workspace: &Workspace, words: &[impl AsRef<OsStr>]) -> anyhow::Result<Command> {
     let shell = workspace.shell_here()?;
     let command = if workspace.is_prebuilt {

@@ -1,18 +1,18 @@
-//! Where things are, and a shell that starts programs there.
+//! The folders of the workspace, and shells that start programs in them.
 
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use xshell::{Cmd, Shell, cmd};
 
-/// Set, to anything, where xtask and the programs that it runs were built elsewhere and lie in the target folder: a job
-/// with an environment's role builds nothing and does not ask cargo.
+/// Set to any value if xtask and the programs that it runs were built elsewhere and are in the target folder:
+/// a job with an environment's role builds nothing and does not run cargo.
 const PREBUILT_VARIABLE: &str = "RDS_IAM_PREBUILT";
 
-/// Where tests and the demo find the plugin that the server loads.
+/// The environment variable with the path of the server's plugin, for tests and the demo.
 pub(crate) const PLUGIN_VARIABLE: &str = "RDS_IAM_MYSQL_PLUGIN";
 
-/// The folders that tasks work in.
+/// The folders of the workspace.
 #[derive(Debug)]
 pub(crate) struct Workspace {
     /// The folder of the workspace's `Cargo.toml`.
@@ -22,8 +22,9 @@ pub(crate) struct Workspace {
 }
 
 impl Workspace {
-    /// The folder above xtask's own. From the environment where cargo started us, so that a target folder shared by two
-    /// clones works in each. Built elsewhere, we are started in it.
+    /// Returns the folder above xtask's own. Cargo's environment variable has precedence, so that a target
+    /// folder shared by two clones works in each. A program that was built elsewhere is started in the
+    /// workspace's folder.
     pub(crate) fn find() -> anyhow::Result<Self> {
         let is_prebuilt = std::env::var_os(PREBUILT_VARIABLE).is_some_and(|value| !value.is_empty());
         if is_prebuilt {
@@ -36,19 +37,19 @@ impl Workspace {
         Ok(Self { root, is_prebuilt })
     }
 
-    /// A shell in the workspace's root.
+    /// Returns a shell in the workspace's root.
     pub(crate) fn shell(&self) -> anyhow::Result<Shell> {
         let shell = self.shell_here()?;
         shell.change_dir(&self.root);
         Ok(shell)
     }
 
-    /// A shell in the caller's own folder, which relative paths of a command line are relative to.
+    /// Returns a shell in the caller's own folder, to which relative paths of a command line refer.
     pub(crate) fn shell_here(&self) -> anyhow::Result<Shell> {
         Ok(Shell::new()?)
     }
 
-    /// Where cargo builds: `CARGO_TARGET_DIR` and cargo's own settings are honoured.
+    /// Returns cargo's target folder; respects `CARGO_TARGET_DIR` and cargo's configuration.
     pub(crate) fn target(&self) -> anyhow::Result<PathBuf> {
         if self.is_prebuilt {
             return Ok(self.root.join("target"));
@@ -60,20 +61,21 @@ impl Workspace {
     }
 }
 
-/// The text under a key of JSON that cargo printed on one line. A path with a quote or a backslash is not understood.
+/// Returns the text under a key of JSON that cargo printed on one line. A path with a quote or a backslash is
+/// not supported.
 fn text<'t>(json: &'t str, key: &str) -> Option<&'t str> {
     let (_, rest) = json.split_once(&format!("\"{key}\":\""))?;
     let (text, _) = rest.split_once('"')?;
     (!text.contains('\\')).then_some(text)
 }
 
-/// The MySQL plugin that cargo built in a folder of the target's.
+/// Returns the MySQL plugin that cargo built in a profile's folder below the target folder.
 pub(crate) fn mysql_plugin(binaries: &Path) -> PathBuf {
     binaries.join("libAWSAuthenticationPlugin.so")
 }
 
-/// The command without what `cargo run` told *us* about our own package. A cargo that we start must not see it: build
-/// scripts watch some of these variables, and everything would be built twice.
+/// Returns the command without the variables that `cargo run` set for this package. A nested cargo must not
+/// get them: build scripts watch some of these variables, and everything would be built twice.
 pub(crate) fn plain(command: Cmd<'_>) -> Cmd<'_> {
     let of_us = |name: &str| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_");
     let names = std::env::vars_os().map(|(name, _)| name);

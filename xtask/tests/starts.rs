@@ -1,4 +1,4 @@
-//! What xtask starts: the pipeline's program with the same words, whose end is xtask's own.
+//! Tests that xtask starts the pipeline's program with the same arguments, and returns its exit status.
 
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _};
@@ -7,7 +7,7 @@ use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-/// A folder with a stand-in for `cargo`, which is all that is on `PATH` but for the system's programs.
+/// Creates a folder with a shim for `cargo`, the only program on `PATH` besides the system's.
 fn folder(name: &str) -> PathBuf {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
     drop(fs::remove_dir_all(&folder));

@@ -1,4 +1,4 @@
-//! The app as a running program, and what the kernel knows about it.
+//! Starts the app as a child process, and reads its resource usage from the kernel.
 
 use std::path::Path;
 use std::process::Stdio;
@@ -26,17 +26,17 @@ const WARM: u64 = 2;
 pub(super) struct App {
     child: Child,
     pid: u32,
-    /// `host:port` that it listens at.
+    /// The address that it listens on, `host:port`.
     pub(super) address: String,
-    /// The same for probes and the identity.
+    /// The management address, `host:port`.
     management: String,
-    /// Since the program was started.
+    /// The time from the program's start until it listened.
     pub(super) listening_after: Duration,
     pub(super) ready_after: Duration,
 }
 
 impl App {
-    /// Starts the program and returns when `/readyz` says that the database has answered.
+    /// Starts the program and returns when `/readyz` reports that the database has answered.
     pub(super) async fn start(program: &Path, environment: &[(&str, String)]) -> anyhow::Result<Self> {
         let started = Instant::now();
         let mut child = spawn(program, environment)?;
@@ -71,12 +71,12 @@ impl App {
         tokio::time::timeout(TIMEOUT, warming).await.context("the app's pool is not warm after 30 s")?
     }
 
-    /// Memory in RAM now, in units of 1,000,000 bytes.
+    /// Returns the memory in RAM now, in units of 1,000,000 bytes.
     pub(super) fn resident_mb(&self) -> anyhow::Result<f64> {
         self.megabytes("VmRSS")
     }
 
-    /// The most memory that was in RAM at any moment since the start.
+    /// Returns the maximum of the memory in RAM since the start.
     pub(super) fn peak_resident_mb(&self) -> anyhow::Result<f64> {
         self.megabytes("VmHWM")
     }
@@ -85,7 +85,7 @@ impl App {
         Ok(kilobytes(&format!("/proc/{}/status", self.pid), key)? as f64 * 1024.0 / 1e6)
     }
 
-    /// CPU time spent so far, in user mode and in the kernel.
+    /// Returns the CPU time so far, in user mode and in the kernel.
     pub(super) fn cpu(&self) -> anyhow::Result<Duration> {
         let file = format!("/proc/{}/stat", self.pid);
         let text = std::fs::read_to_string(&file).with_context(|| format!("reading {file}"))?;
@@ -93,7 +93,7 @@ impl App {
         Ok(Duration::from_secs_f64(ticks as f64 / rustix::param::clock_ticks_per_second() as f64))
     }
 
-    /// Kills it, and waits until it is gone.
+    /// Kills the app, and waits until it has ended.
     pub(super) async fn end(mut self) -> anyhow::Result<()> {
         self.child.kill().await.context("ending the app")
     }
@@ -108,8 +108,8 @@ fn spawn(program: &Path, environment: &[(&str, String)]) -> anyhow::Result<Child
     command.spawn().with_context(|| format!("starting {}", program.display()))
 }
 
-/// The addresses that the app logs once it listens, for people and for machines. Whatever it logs later is
-/// read and dropped.
+/// Returns the addresses that the app logs once it listens, the public one and the management one. Later log
+/// lines are read and dropped.
 async fn addresses(child: &mut Child) -> anyhow::Result<(String, String)> {
     let mut log = BufReader::new(child.stdout.take().context("the app's log was taken before")?).lines();
     let mut lines = Vec::new();
@@ -127,8 +127,8 @@ async fn addresses(child: &mut Child) -> anyhow::Result<(String, String)> {
     bail!("the app ended before it listened. Its log:\n{}", lines.join("\n"))
 }
 
-/// `utime` + `stime`, fields 14 and 15 of `/proc/<pid>/stat` (proc(5)). The second field is the program's
-/// name in parentheses, which may hold anything.
+/// Returns `utime` + `stime`, fields 14 and 15 of `/proc/<pid>/stat` (proc(5)). The second field is the
+/// program's name in parentheses, which may contain any character.
 fn ticks(stat: &str) -> Option<u64> {
     let mut fields = stat.rsplit_once(')')?.1.split_whitespace().skip(11);
     let (user, system): (u64, u64) = (fields.next()?.parse().ok()?, fields.next()?.parse().ok()?);

@@ -1,4 +1,4 @@
-//! Inside one program: from nothing to the first row, with the pool and without it.
+//! Benchmark inside one program: from credentials to the first row, with the pool and without it.
 
 use std::time::Instant;
 
@@ -15,7 +15,7 @@ use super::database::{DATABASE, USER};
 use crate::report::Row;
 use crate::samples::paired;
 
-/// Rounds of a pair; the median of their ratios is the figure.
+/// The number of rounds of a pair; the figure is the median of their ratios.
 const ROUNDS: usize = 21;
 
 pub(super) fn compared(runtime: &Runtime, mysql: &MySql) -> anyhow::Result<Row> {
@@ -24,7 +24,7 @@ pub(super) fn compared(runtime: &Runtime, mysql: &MySql) -> anyhow::Result<Row> 
     Ok(row.against("aws-sdk-rds and a sqlx connection", pair.theirs, pair.ratio))
 }
 
-/// Milliseconds from credentials to the answer to `SELECT 1`. Closing is not counted.
+/// Returns the milliseconds from credentials to the answer to `SELECT 1`. Closing is not counted.
 async fn ours(mysql: &MySql) -> anyhow::Result<f64> {
     let start = Instant::now();
     let tokens = fixtures::tokens(mysql, USER);
@@ -37,8 +37,9 @@ async fn ours(mysql: &MySql) -> anyhow::Result<f64> {
     Ok(took.as_secs_f64() * 1e3)
 }
 
-/// The same with what a user would pick instead, as safe as it can be set: AWS's generator, and one
-/// connection of sqlx. (sqlx would verify the name of the host that it dials, which is not in the certificate.)
+/// Returns the same for the usual alternative, configured as securely as possible: AWS's generator, and one
+/// connection of sqlx. (sqlx would verify the name of the host that it connects to, which is not in the
+/// certificate.)
 async fn theirs(mysql: &MySql) -> anyhow::Result<f64> {
     let start = Instant::now();
     let config = SdkConfig::builder()

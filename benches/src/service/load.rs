@@ -1,4 +1,4 @@
-//! Requests over connections that stay open, as many at a time as there are connections.
+//! Load generator: requests over connections that stay open, one at a time per connection.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -14,16 +14,16 @@ use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
-/// Connections, each with one request under way.
+/// The number of connections, each with one active request.
 pub(super) const CONNECTIONS: usize = 32;
 
-/// Before the figures are taken, for the pool to open its connections and caches to fill.
+/// The time before the measurement, for the pool to open its connections and for caches to fill.
 pub(super) const WARM_UP: Duration = Duration::from_secs(2);
 
 /// The time of a measurement, unless [`MAX_REQUESTS`] come first.
 pub(super) const MEASURED: Duration = Duration::from_secs(10);
 
-/// The most requests in one run.
+/// The maximum number of requests in one run.
 const MAX_REQUESTS: u64 = 1_000_000;
 
 /// The request that is repeated, and the check of its response.
@@ -33,11 +33,11 @@ pub(super) struct Ask {
     path: &'static str,
     body: &'static str,
     status: StatusCode,
-    /// The text that the body must contain, and how often.
+    /// The text that the body must contain, and the number of occurrences.
     holds: (&'static str, usize),
 }
 
-/// The page with ten messages.
+/// The request for the page with ten messages.
 pub(super) static PAGE: Ask = Ask {
     name: "GET /",
     method: Method::GET,
@@ -47,7 +47,7 @@ pub(super) static PAGE: Ask = Ask {
     holds: ("<li>", super::database::MESSAGES),
 };
 
-/// Stores one message.
+/// The request that stores one message.
 pub(super) static INSERT: Ask = Ask {
     name: "POST /api/insert",
     method: Method::POST,
@@ -80,8 +80,8 @@ impl Load {
         Ok(Self { address: address.into(), senders })
     }
 
-    /// Asks on every connection until the time is over. One wrong answer ends the run: a service that
-    /// fails is fast.
+    /// Sends requests on every connection until the time is over. One wrong response ends the run: a failing
+    /// service is fast.
     pub(super) async fn run(&mut self, ask: &'static Ask, time: Duration) -> anyhow::Result<Done> {
         let taken = Arc::new(AtomicU64::new(0));
         let start = Instant::now();
@@ -93,7 +93,7 @@ impl Load {
                 while start.elapsed() < time && taken.fetch_add(1, Relaxed) < MAX_REQUESTS {
                     let (status, body) = send(&mut sender, &address, ask).await?;
                     ensure!(status == ask.status, "{} answered {status}", ask.name);
-                    // Once for each is enough, and costs no time that others need.
+                    // Once per connection is enough, and costs no time that others need.
                     if done == 0 {
                         let (text, times) = ask.holds;
                         let found = String::from_utf8_lossy(&body).matches(text).count();
@@ -125,7 +125,7 @@ async fn connect(address: &str) -> anyhow::Result<Sender> {
     let stream = TcpStream::connect(address).await?;
     stream.set_nodelay(true)?;
     let (sender, connection) = handshake(TokioIo::new(stream)).await?;
-    // Its errors reach us through the answers.
+    // Its errors appear in the responses.
     drop(tokio::spawn(connection));
     Ok(sender)
 }

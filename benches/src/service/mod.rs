@@ -1,4 +1,5 @@
-//! The app as a user runs it: the release program, a real MySQL that checks its tokens, real requests.
+//! Benchmark of the app as a user runs it: the release program, a real MySQL that checks its tokens, real
+//! requests.
 
 mod app;
 mod connect;
@@ -17,11 +18,11 @@ use app::App;
 use database::Database;
 use load::Load;
 
-/// Cold starts; their median is the figure.
+/// The number of cold starts; the figure is their median.
 const STARTS: usize = 15;
 
 pub(crate) fn measure(runtime: &Runtime, report: &mut Report) -> anyhow::Result<()> {
-    // Before anything is started: nothing can be measured without it.
+    // Checked before anything is started: nothing can be measured without it.
     let program = program()?;
     let _inside = runtime.enter();
     let database = runtime.block_on(Database::start())?;
@@ -39,7 +40,7 @@ pub(crate) fn measure(runtime: &Runtime, report: &mut Report) -> anyhow::Result<
     runtime.block_on(serving(&program, &database, report))
 }
 
-/// The app's program, which `cargo xtask bench` builds into the folder of this one.
+/// Returns the app's program, which `cargo xtask bench` builds into the folder of this one.
 fn program() -> anyhow::Result<PathBuf> {
     let program = std::env::current_exe().context("finding this program's own folder")?;
     let program = program.with_file_name("rds-iam-app");
@@ -66,7 +67,7 @@ async fn starts(program: &Path, database: &Database) -> anyhow::Result<[Row; 2]>
     ])
 }
 
-/// Memory at rest, then requests, CPU and memory under load.
+/// Measures memory at rest, then requests, CPU and memory under load.
 async fn serving(program: &Path, database: &Database, report: &mut Report) -> anyhow::Result<()> {
     let app = App::start(program, &database.environment()).await?;
     app.until_warm().await?;

@@ -1,5 +1,5 @@
-//! One connection: opening it, a statement that is prepared for one use, and one that is prepared already. Against
-//! `mysql_async`, which sets `TCP_NODELAY`, and against sqlx without the pool's dialer.
+//! Benchmark of one connection: opening it, a statement prepared for one use, and a statement that is already
+//! prepared. Compared with `mysql_async`, which sets `TCP_NODELAY`, and with sqlx without the pool's dialer.
 
 use std::time::Instant;
 
@@ -15,14 +15,14 @@ use tokio::runtime::Runtime;
 use crate::report::{Report, Row};
 use crate::samples::paired;
 
-/// Rounds of each pair.
+/// The number of rounds of each pair.
 const ROUNDS: usize = 21;
-/// Statements in a round, prepared for one use.
+/// The number of statements per round that are prepared for one use.
 const UNCACHED: u32 = 20;
-/// Statements in a round, prepared before.
+/// The number of statements per round that were prepared before.
 const CACHED: u32 = 500;
 
-/// Adds a row for each.
+/// Adds a row for each comparison.
 pub(super) fn compared(runtime: &Runtime, mysql: &MySql, report: &mut Report) -> anyhow::Result<()> {
     let user: DbUser = mysql.master().username().parse()?;
     let target = Target::new(mysql.endpoint().clone(), mysql.ca_pem()).dial(mysql.dial().clone());

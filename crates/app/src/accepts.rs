@@ -3,8 +3,8 @@
 use axum::http::HeaderMap;
 use axum::http::header::ACCEPT;
 
-/// Returns whether a page is preferred to JSON. If both have the same weight, only a client that names `text/html` gets it:
-/// `*/*`, or no header at all, comes from programs.
+/// Returns whether a page is preferred to JSON. If both have the same weight, only a client that names `text/html`
+/// gets it: `*/*`, or no header at all, comes from programs.
 pub(crate) fn prefers_html(headers: &HeaderMap) -> bool {
     let values = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
     let ranges: Vec<Range<'_>> = values.flat_map(|value| value.split(',')).filter_map(Range::parse).collect();

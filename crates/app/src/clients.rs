@@ -31,9 +31,9 @@ pub struct ClientLimits {
 }
 
 impl Default for ClientLimits {
-    /// Returns the public port's limits: 512 clients, since the usual limit of 1024 open files leaves the rest to the database and
-    /// the logs; idle for 75 s, longer than the 60 s after which a load balancer itself closes a connection
-    /// it keeps; 10 s each for a head and a body, 30 s for an answer; 5 minutes of age.
+    /// Returns the public port's limits: 512 clients, since the usual limit of 1024 open files leaves the rest to the
+    /// database and the logs; idle for 75 s, longer than the 60 s after which a load balancer itself closes a
+    /// connection it keeps; 10 s each for a head and a body, 30 s for an answer; 5 minutes of age.
     fn default() -> Self {
         Self {
             clients: 512,

@@ -11,7 +11,7 @@ use crate::config::LogFormat;
 /// Starts logging by the settings, panics included. Call it once in a program.
 ///
 /// # Errors
-/// If logging has been started before.
+/// Returns an error if logging has been started before.
 pub fn start(config: &Config) -> Result<(), TryInitError> {
     let format = match config.log {
         LogFormat::Json => Format::Json,

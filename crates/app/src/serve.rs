@@ -72,7 +72,7 @@ pub enum RunError {
 /// The database need not answer yet: until it does, `/readyz` reports the cause.
 ///
 /// # Errors
-/// [`RunError`] if it cannot start. [`RunError::Credentials`] is an error of the configuration.
+/// Returns [`RunError`] if it cannot start. [`RunError::Credentials`] is an error of the configuration.
 pub async fn run(config: Config) -> Result<(), RunError> {
     for origin in &config.origins {
         tracing::info!("{origin}");
@@ -114,7 +114,7 @@ async fn listen(address: SocketAddr, variable: &'static str) -> Result<TcpListen
 /// Checks that the settings provide credentials that sign a token.
 ///
 /// # Errors
-/// [`RunError::Credentials`] if they provide none, or wrong ones.
+/// Returns [`RunError::Credentials`] if they provide none, or wrong ones.
 pub async fn check_credentials(config: &Config) -> Result<(), RunError> {
     let token = TokenSource::lazy(minter(config)).token().await;
     token.map(drop).map_err(|source| RunError::Credentials { source })
@@ -147,7 +147,7 @@ async fn first_token(tokens: &TokenSource) -> Result<(), RunError> {
 /// separately, with at most 64 clients on the management port.
 ///
 /// # Errors
-/// [`RunError::System`] if a listener has no address.
+/// Returns [`RunError::System`] if a listener has no address.
 pub async fn serve(
     listeners: Listeners,
     limits: ClientLimits,

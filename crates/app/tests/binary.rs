@@ -1,4 +1,4 @@
-//! The program itself: settings from Parameter Store, credentials from a file, logs, and its end.
+//! Tests of the program itself: settings from Parameter Store, credentials from a file, logs, and its end.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
@@ -10,7 +10,7 @@ use rds_iam_emulator_server::{MySql, fixtures};
 
 type Result<T = ()> = std::result::Result<T, Box<dyn std::error::Error>>;
 
-/// The program with nothing of this process's environment.
+/// Returns the program with nothing of this process's environment.
 fn program() -> Command {
     #[expect(clippy::disallowed_methods, reason = "the program itself is what is tested")]
     let mut command = Command::new(env!("CARGO_BIN_EXE_rds-iam-app"));
@@ -134,7 +134,7 @@ async fn from_parameter_store_to_a_page_and_a_clean_end() -> Result {
             break event["address"].as_str().ok_or("no address")?.to_owned();
         }
     };
-    // Whatever it logs from here on is read, so that it never waits for us.
+    // The rest of the log is read, so that the program never waits for this test.
     let reader = std::thread::spawn(move || log.read_to_string(&mut seen).map(|_| seen));
 
     let created = ask(&address, "POST /api/insert", r#"{"message":"hello"}"#)?;

@@ -1,4 +1,4 @@
-//! The service on its two ports: how it ends, and how it ends clients that keep it waiting.
+//! Tests of the service on its two ports: how it ends, and how it disconnects clients that keep it waiting.
 
 mod common;
 
@@ -20,7 +20,7 @@ async fn a_stop_finishes_and_the_ports_close() {
     let (stop, stopped) = mpsc::channel(2);
     let serving =
         tokio::spawn(rds_iam_app::serve(listeners, ClientLimits::default(), state().await, stopped));
-    // A kept-alive connection that does nothing must not hold the end up.
+    // An idle kept-alive connection must not delay the end.
     let idle = TcpStream::connect(address).await.unwrap();
     let idle_probe = TcpStream::connect(management).await.unwrap();
     stop.send(()).await.unwrap();
@@ -46,7 +46,7 @@ async fn a_client_that_says_nothing_is_let_go() {
     serving.abort();
 }
 
-/// A request of which the service has read the head and waits for the body.
+/// Returns a request of which the service has read the head and waits for the body.
 async fn under_way(address: SocketAddr) -> TcpStream {
     let mut stream = TcpStream::connect(address).await.unwrap();
     let head = "POST /api/insert HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\n\
@@ -89,7 +89,7 @@ async fn a_second_stop_does_not_wait() {
     ended.expect("it ends before the deadline for requests under way").unwrap().unwrap();
 }
 
-/// A service with these limits, which ends with the handle's `abort`; and its address for people.
+/// Starts a service with these limits, which the handle's `abort` ends, and returns its public address.
 async fn serving(limits: ClientLimits) -> (JoinHandle<()>, SocketAddr) {
     let (listeners, address) = listeners().await;
     let state = state().await;

@@ -1,4 +1,4 @@
-//! The program while another one rewrites the file that its AWS credentials are in.
+//! Tests of the program while another one rewrites the file with its AWS credentials.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -65,12 +65,12 @@ impl Program {
                 break event["address"].as_str().ok_or("no address")?.to_owned();
             }
         };
-        // Whatever it logs from here on is read, so that it never waits for us.
+        // The rest of the log is read, so that the program never waits for this test.
         std::thread::spawn(move || std::io::copy(&mut log, &mut std::io::sink()));
         Ok(Self { child, address })
     }
 
-    /// The status and the body of an answer.
+    /// Returns the status and the body of an answer.
     fn messages(&self) -> Result<String> {
         let mut stream = TcpStream::connect(&self.address)?;
         let host = &self.address;
@@ -80,7 +80,7 @@ impl Program {
         Ok(answer)
     }
 
-    /// The last answer, after at most 20 s of others.
+    /// Returns the last answer, after at most 20 s of others.
     async fn until_it_serves(&self) -> Result<String> {
         let mut answer = self.messages()?;
         for _ in 0..200 {

@@ -5,7 +5,7 @@ mod program;
 
 use program::{Program, ask};
 
-/// The status line and the headers.
+/// Returns the status line and the headers.
 fn head(answer: &str) -> (&str, &str) {
     let (head, _) = answer.split_once("\r\n\r\n").unwrap_or((answer, ""));
     head.split_once("\r\n").unwrap_or((head, ""))

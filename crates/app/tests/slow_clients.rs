@@ -1,4 +1,5 @@
-//! Clients that hold connections and give nothing for them, against the program with its own limits.
+//! Tests of clients that hold connections without completing requests, against the program with its default
+//! limits.
 
 #[path = "common/program.rs"]
 mod program;
@@ -12,7 +13,7 @@ use tokio::task::JoinSet;
 
 use program::{Program, status};
 
-/// More than the service has room for.
+/// More than the maximum number of clients.
 const CLIENTS: usize = 600;
 
 /// The longest time that another client may wait.

@@ -21,7 +21,7 @@ async fn execute(connection: &mut MySqlConnection, statements: &[&'static str]) 
     }
 }
 
-/// A server with a message.
+/// Returns a server with a message.
 async fn server() -> MySql {
     let mysql = fixtures::app_server().await.unwrap();
     fixtures::create_app_tables(&mysql).await.unwrap();
@@ -30,7 +30,7 @@ async fn server() -> MySql {
     mysql
 }
 
-/// The program, with this server.
+/// Returns the program, with this server.
 async fn program(mysql: &MySql, folder: &Path) -> Program {
     let credentials = mysql.credentials();
     let settings = [

@@ -22,7 +22,7 @@ use common::{form, get, post_json, send};
 /// The text expected in the log of a refused login.
 const PERMIT: &str = "the statements that permit it";
 
-/// A server with the database and the user, and without the table.
+/// Returns a server with the database and the user, and without the table.
 async fn bare_server() -> MySql {
     LazyLock::force(&LOG);
     fixtures::app_server().await.unwrap()
@@ -38,7 +38,7 @@ fn app(mysql: &MySql) -> Router {
     app_at(mysql, mysql.dial())
 }
 
-/// Both ports' routes together, which share no path.
+/// Returns the routes of both ports together; they have no common path.
 fn app_at(mysql: &MySql, dial: &Endpoint) -> Router {
     let state = state_at(mysql, dial);
     rds_iam_app::management_router(state.clone()).fallback_service(rds_iam_app::router(state))

@@ -47,7 +47,7 @@ pub enum BootstrapError {
         step: Step,
         /// The cause.
         source: Box<PoolError>,
-        /// What to do, with the policy statement and the SQL that would allow the login if it was denied.
+        /// The remedy, with the policy statement and the SQL that would allow the login if it was denied.
         help: String,
         /// The number of changes made before.
         made: usize,
@@ -63,7 +63,7 @@ pub enum BootstrapError {
         made: usize,
         /// Whether the server denied it, as opposed to failing.
         denied: bool,
-        /// What to do.
+        /// The remedy.
         help: String,
         /// The driver's error.
         source: sqlx::Error,
@@ -193,7 +193,7 @@ pub struct Failure {
     pub error: String,
     /// The causes, outermost first.
     pub causes: Vec<String>,
-    /// What to do.
+    /// The remedy.
     pub hint: String,
     /// The number of changes made before.
     pub changes_made: usize,

@@ -14,7 +14,7 @@ pub(crate) fn conf() -> RdsConf {
     )
 }
 
-/// One user and one table.
+/// Returns one user and one table.
 pub(crate) fn declaration() -> Declaration {
     let users = r#"
 [[user]]

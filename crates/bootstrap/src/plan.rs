@@ -1,5 +1,5 @@
-//! A plan: actions as text and SQL, warnings and errors. The engine's module makes it; the run carries it out and reports
-//! it.
+//! A plan: actions as text and SQL, warnings and errors. The engine's module makes it; the run carries it out and
+//! reports it.
 
 use std::fmt;
 
@@ -109,7 +109,7 @@ pub struct Warning {
 pub struct Missing {
     /// A sentence for each object.
     pub objects: Vec<String>,
-    /// What to do.
+    /// The remedy.
     pub help: String,
     /// Whether the server hides objects of this kind from users without privileges on them.
     pub may_be_hidden: bool,
@@ -132,7 +132,7 @@ pub(crate) enum PlanError {
 pub(crate) struct StatementError {
     /// Whether the server denied the statement, as opposed to failing.
     pub(crate) denied: bool,
-    /// What to do.
+    /// The remedy.
     pub(crate) help: String,
     pub(crate) source: sqlx::Error,
 }

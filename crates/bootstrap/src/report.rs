@@ -41,7 +41,7 @@ pub struct Report {
 pub enum Outcome {
     /// Everything was as declared already.
     Clean,
-    /// Something differs, and was left.
+    /// There are differences, which were not changed.
     Drift,
     /// The differences were removed.
     Changed,

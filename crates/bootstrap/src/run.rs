@@ -23,7 +23,7 @@ const LOGINS_TRIED: usize = 10;
 /// if that works and sees everything, and the master user otherwise: before the first run there is no admin.
 ///
 /// # Errors
-/// [`BootstrapError`] names the step and says what to do. After any failure, the next run finishes the job.
+/// Returns [`BootstrapError`] with the step and the remedy. After any failure, the next run finishes the job.
 pub async fn run(settings: Settings) -> Result<Report, BootstrapError> {
     let declared = Declared::new(&settings.declaration, &settings.conf)?;
     let roots = settings.conf.roots(settings.clock.now())?;

@@ -139,7 +139,7 @@ fn remove(path: &Path) -> Result<(), Failure> {
     }
 }
 
-/// Whether a path is `-`, for standard input.
+/// Returns whether a path is `-`, for standard input.
 fn is_stdin(path: &Path) -> bool {
     path.as_os_str() == "-"
 }

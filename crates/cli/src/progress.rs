@@ -4,8 +4,8 @@ use rds_iam_deploy::PROGRESS;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::prelude::*;
 
-/// Prints progress events to standard output, one plain line each. Other events are not shown, whatever `RUST_LOG` says:
-/// the program has no log. A line that can't be printed is dropped, and the operation continues.
+/// Prints progress events to standard output, one plain line each. Other events are not shown, for any
+/// `RUST_LOG`: the program has no log. A line that can't be printed is dropped, and the operation continues.
 pub(crate) fn start() {
     let lines = tracing_subscriber::fmt::layer()
         .without_time()

@@ -178,7 +178,7 @@ fn a_generated_password_in_user_data_is_refused() {
         (machine(Value::Null, marked.clone(), &direct), by_mark),
         (machine(Value::Null, marked.clone(), &["local.user_data"]), by_mark),
         (machine(json!("c2VjcmV0"), marked, &["var.password"]), by_mark),
-        // `nonsensitive` takes the mark away, and the secret stays one.
+        // `nonsensitive` removes the mark, but the value is still a secret.
         (
             machine(Value::Null, json!({}), &direct),
             "RDSIAM010 aws_launch_template.t: its user_data is made from random_password.p.result",
@@ -231,7 +231,7 @@ fn a_public_network_is_the_internet_however_narrow() {
     }
 }
 
-/// The outputs of the stack with another database endpoint and region.
+/// Returns the outputs of the stack with another database endpoint and region.
 fn outputs(database: &str, region: &str) -> String {
     let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../../terraform/stacks/service/outputs.json");
     let mut outputs: Value = serde_json::from_str(&std::fs::read_to_string(file).unwrap()).unwrap();

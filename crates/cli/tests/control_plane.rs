@@ -1,4 +1,4 @@
-//! The program's commands that speak to AWS and to a registry, as they are called.
+//! Tests of the program's commands that call AWS and a registry.
 
 #[path = "../../deploy/src/image/tests/server.rs"]
 mod server;
@@ -42,7 +42,7 @@ fn text(bytes: &[u8]) -> &str {
     std::str::from_utf8(bytes).unwrap()
 }
 
-/// The smallest layout there is: an image without layers. Its digest.
+/// Writes the smallest possible layout, an image without layers, and returns its digest.
 fn layout(folder: &Path) -> String {
     let blobs = folder.join("blobs/sha256");
     std::fs::create_dir_all(&blobs).unwrap();

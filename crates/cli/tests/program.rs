@@ -1,4 +1,4 @@
-//! The program as it is called, against AWS's API on this machine.
+//! Tests of the program against the AWS API on this machine.
 
 use std::io::Write as _;
 use std::process::{Command, Output, Stdio};

@@ -1,4 +1,4 @@
-//! The app as a running program.
+//! Starts and stops the app as a child process.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -50,17 +50,17 @@ impl App {
         self.child.id()
     }
 
-    /// All that the app has logged.
+    /// Returns the app's log.
     pub(crate) fn log(&self) -> String {
         std::fs::read_to_string(&self.log).unwrap_or_default()
     }
 
-    /// The app's answer to "who does the database say that we are?".
+    /// Returns the app's answer about its database identity.
     pub(crate) async fn identity(&self) -> anyhow::Result<serde_json::Value> {
         http::json(&format!("{}/api/identity", self.management)).await
     }
 
-    /// Asks it to end and waits until it has.
+    /// Signals the app to end and waits until it has ended.
     pub(crate) async fn end(mut self) {
         let pid = self.child.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?));
         if let Some(pid) = pid
@@ -71,7 +71,7 @@ impl App {
         }
     }
 
-    /// The addresses that it logs once it serves: for people and for machines.
+    /// Returns the logged addresses once the app serves: the public one and the management one.
     async fn addresses(&mut self) -> anyhow::Result<(String, String)> {
         loop {
             let line = |line: &str| {

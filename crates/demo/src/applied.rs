@@ -1,5 +1,5 @@
-//! The platform on what a real `terraform apply` left in the AWS API: its outputs, its master secret, and
-//! parameters that were made from them.
+//! Starts the platform on the result of a real `terraform apply` to the AWS API: its outputs, its master
+//! secret, and the parameters written from them.
 
 use std::path::Path;
 
@@ -15,8 +15,8 @@ use crate::program;
 /// The program that reads outputs and writes parameters.
 pub(crate) const INFRA: &str = "rds-iam";
 
-/// Has `deploy` apply the stack, and starts the database that its outputs describe. The server emulates both
-/// the instance and the proxy before it: tokens for either endpoint are good.
+/// Runs `deploy` to apply the stack, and starts the database that its outputs describe. The server emulates
+/// both the instance and the proxy before it: it accepts tokens for either endpoint.
 pub(crate) async fn apply(options: &Options<'_>, deploy: &Path) -> anyhow::Result<Deployed> {
     let aws = AwsApi::start().await?;
     let folder = tempfile::tempdir()?;

@@ -16,8 +16,8 @@ use crate::logins::{Wrong, attempt};
 use crate::platform::{Platform, read};
 use crate::table::Table;
 
-/// The age of the app's first token at which it is made to expire: 15 seconds. Its successor then has
-/// that much life left on the server's clock, less [`PAST_EXPIRY`].
+/// The age of the app's first token at which it is made to expire: 15 seconds. Its successor then has that
+/// much life left on the server's clock, less [`PAST_EXPIRY`].
 const FIRST_TOKEN_AGE: u64 = 15;
 
 /// The time since the first token has expired: 2 seconds.
@@ -28,8 +28,7 @@ const RECOVERY: Duration = Duration::from_secs(10);
 
 const POLL: Duration = Duration::from_millis(100);
 
-/// Proves every claim and enters it in the table. A claim that fails does not keep the others from being
-/// tried.
+/// Checks every claim and adds it to the table. A failed claim does not prevent the check of the others.
 pub(crate) async fn prove(platform: &mut Platform, table: &mut Table) {
     info!("proving the claims");
     table.add("the app logs in by IAM token, over verified TLS", login(platform).await);
@@ -67,7 +66,8 @@ async fn login(platform: &Platform) -> anyhow::Result<String> {
     Ok(format!("{user}, {plugin}, {version} {cipher}; {accepted} tokens accepted"))
 }
 
-/// The app's own pool, with trust roots other than the server's, as a user that no other test uses.
+/// Connects with the app's own pool and trust roots other than the server's, as a user that no other test
+/// uses.
 async fn stranger(platform: &Platform) -> anyhow::Result<String> {
     let mysql = &platform.mysql;
     let before = mysql.logins()?.len();
@@ -101,7 +101,7 @@ async fn row(platform: &Platform) -> anyhow::Result<String> {
     Ok(format!("row {id}, in the API and, escaped, on the page"))
 }
 
-/// Searches the places where a secret could be.
+/// Searches all places that could contain a secret.
 async fn no_secret(platform: &Platform) -> anyhow::Result<String> {
     let pid = platform.app.pid().context("the app has ended")?;
     let process = |file: &str| {
@@ -145,8 +145,8 @@ async fn bootstrap(platform: &Platform) -> anyhow::Result<String> {
 
 /// Moves the server's clock to just after the end of the app's first token and kills every connection.
 ///
-/// The app knows nothing of it: its clock says that the token is good for another 14 minutes, and the
-/// token it signs instead really is valid on the server's clock, for the few seconds that it needs.
+/// The app does not notice: by its clock the token is valid for another 14 minutes, and the token that it
+/// signs instead really is valid on the server's clock, for the few seconds that it needs.
 async fn recovery(platform: &mut Platform) -> anyhow::Result<String> {
     info!("waiting until the app's first token is {FIRST_TOKEN_AGE} s old");
     let age = loop {
@@ -162,7 +162,7 @@ async fn recovery(platform: &mut Platform) -> anyhow::Result<String> {
     platform.mysql.set_clock(i64::try_from(LIFETIME.as_secs() - age + PAST_EXPIRY)?)?;
     let killed = platform.mysql.cut_connections().await?;
     let served = tokio::time::timeout(RECOVERY, serves_with_another_token(platform, before)).await;
-    // The tokens of the minutes to come are signed by the real time.
+    // Later tokens are signed by the real time.
     platform.mysql.set_clock(0)?;
     let identity = served.context("it did not serve again within 10 s")??;
 

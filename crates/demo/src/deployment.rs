@@ -1,4 +1,4 @@
-//! The servers of a deployment, and what Terraform leaves in the account.
+//! The servers of a deployment, and the resources that Terraform creates in the account.
 
 use std::path::Path;
 
@@ -7,11 +7,11 @@ use rds_iam_emulator_server::{MySql, Runtime};
 use rds_iam_infra::RdsConf;
 use tracing::info;
 
-/// The database that Terraform made, or would have.
+/// The database that Terraform creates.
 pub(crate) const DATABASE: &str = "node_db";
-/// The user that the app logs in as.
+/// The app's database user.
 pub(crate) const APP_USER: &str = "node_app";
-/// The user that bootstrap makes the others with.
+/// The user that bootstrap creates the others with.
 pub(crate) const ADMIN_USER: &str = "iam_admin";
 const MASTER_SECRET: &str = "rds-iam/demo/master";
 const PARAMETERS: &str = "/dev/database";
@@ -22,7 +22,7 @@ pub(crate) struct Options<'a> {
     pub(crate) runtime: Runtime,
     /// The folder of the platform's programs.
     pub(crate) programs: &'a Path,
-    /// The program that applies the Terraform stack; `None` to put by hand what it would leave.
+    /// The program that applies the Terraform stack; `None` to create its result directly.
     pub(crate) deploy: Option<&'a Path>,
 }
 
@@ -34,7 +34,7 @@ pub(crate) struct Deployed {
     pub(crate) parameters: String,
 }
 
-/// The servers, and what Terraform would leave in the account, put there by hand.
+/// Starts the servers, and creates the result of Terraform in the account directly.
 pub(crate) async fn put_by_hand(runtime: Runtime) -> anyhow::Result<Deployed> {
     let (mysql, aws) = tokio::try_join!(
         async { MySql::builder().runtime(runtime).database(DATABASE).start().await },

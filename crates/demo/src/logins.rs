@@ -1,4 +1,4 @@
-//! Logins that should be refused, each tried for real.
+//! Logins that must be refused, each tried for real.
 
 use anyhow::{bail, ensure};
 use rds_iam_emulator_server::{LoginEvent, MySql, RefusalCode, fixtures};
@@ -8,7 +8,7 @@ use sqlx::{ConnectOptions as _, Connection as _};
 
 use crate::deployment::{ADMIN_USER, APP_USER};
 
-/// MySQL's "access denied", which is all that a client gets.
+/// MySQL's "access denied", the only error that a client gets.
 const ACCESS_DENIED: u16 = 1045;
 
 /// A login that is wrong in one way.
@@ -24,7 +24,7 @@ pub(crate) enum Wrong {
 }
 
 impl Wrong {
-    /// The words of the server's record that show that it was refused for this and nothing else.
+    /// Returns the text in the server's record that shows the intended reason of the refusal.
     fn reason(self) -> (RefusalCode, &'static str) {
         match self {
             Self::Expired => (RefusalCode::ExpiredToken, "expired"),
@@ -39,7 +39,7 @@ impl Wrong {
 
 /// Tries the login; returns the client's error and the server's record.
 ///
-/// An error is a login that ended otherwise than it should.
+/// Returns an error if the login does not end as expected.
 pub(crate) async fn attempt(mysql: &MySql, wrong: Wrong) -> anyhow::Result<String> {
     let before = mysql.logins()?.len();
     let secret = secret(mysql, wrong)?;

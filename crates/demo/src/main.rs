@@ -28,7 +28,7 @@ use crate::deployment::Options;
 use crate::platform::Platform;
 use crate::table::Table;
 
-/// Exit status after Ctrl-C before the end, in shells' convention: 128 + SIGINT.
+/// The exit status after Ctrl-C before the end, by the shells' convention: 128 + SIGINT.
 const INTERRUPTED: u8 = 130;
 
 /// Starts the platform and proves its claims. `cargo xtask demo` calls it.
@@ -88,7 +88,7 @@ async fn main() -> ExitCode {
             }
         };
         tokio::select! {
-            // Where Ctrl-C can't be listened for, it simply ends the process.
+            // If Ctrl-C can't be handled, it ends the process.
             Ok(()) = tokio::signal::ctrl_c() => {}
             Some(()) = terminated => {}
             else => std::future::pending().await,
@@ -135,7 +135,7 @@ async fn run(arguments: &Arguments) -> anyhow::Result<Option<(Platform, bool)>> 
         return Ok(None);
     };
     if let Some(file) = &arguments.json {
-        // An error now is better than one after a minute.
+        // Fails now rather than after a minute.
         std::fs::File::create(file).with_context(|| format!("writing {}", file.display()))?;
     }
     for program in platform::PROGRAMS.iter().chain(arguments.deploy.as_ref().map(|_| &applied::INFRA)) {

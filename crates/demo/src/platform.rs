@@ -22,18 +22,18 @@ const APP_FILES: [(&str, &str); 2] = [
     ("schema.sql", include_str!("../../app/schema.sql")),
 ];
 const APP: &str = "rds-iam-app";
-/// The programs that are started.
+/// The programs to start.
 pub(crate) const PROGRAMS: [&str; 2] = [BOOTSTRAP, APP];
 
-/// Everything that runs. Dropping it ends and removes all of it.
+/// All running parts. Dropping it ends and removes all of them.
 pub(crate) struct Platform {
-    // In the order in which they must end.
+    // The fields are dropped, and thereby ended, in this order.
     pub(crate) app: App,
     pub(crate) bootstrap: Bootstrap,
     pub(crate) mysql: MySql,
     aws: AwsApi,
     folder: TempDir,
-    /// Shown in the table.
+    /// The seconds until the platform served, for the table.
     pub(crate) seconds_to_start: f64,
 }
 
@@ -90,14 +90,14 @@ impl Platform {
             ("RDS_IAM_MANAGEMENT_PORT", &free_or("3001").await),
             ("RDS_IAM_LOG", "json"),
         ];
-        // The region comes from Parameter Store too, but the SDK must know where to ask for it.
+        // The region is in Parameter Store too, but the SDK must know the region of the store itself.
         let (program, log) = (programs.join(APP), folder.path().join("app.log"));
         let app = App::start(&program, &with(&environment, settings), &log).await?;
         let seconds_to_start = started.elapsed().as_secs_f64();
         Ok(Self { app, bootstrap, mysql, aws, folder, seconds_to_start })
     }
 
-    /// Files and process environment that the app was given, to be searched for secrets.
+    /// Returns the path of `rds.conf`, to be searched for secrets.
     pub(crate) fn conf_file(&self) -> &Path {
         &self.bootstrap.conf
     }
@@ -111,7 +111,7 @@ impl Platform {
 }
 
 impl Bootstrap {
-    /// Runs the program; its report.
+    /// Runs the program and returns its report.
     pub(crate) async fn run(&self, flags: &[&str]) -> anyhow::Result<String> {
         let (conf, users) = (self.conf.display().to_string(), self.users.display().to_string());
         let files = ["--config", &conf, "--users", &users];
@@ -137,7 +137,7 @@ fn with<'a>(environment: &Environment, more: impl IntoIterator<Item = (&'a str, 
     environment.iter().cloned().chain(more).collect()
 }
 
-/// The port, if it is free; otherwise 0, for any other.
+/// Returns the port, if it is free; otherwise 0, for any other.
 async fn free_or(port: &str) -> String {
     let free = tokio::net::TcpListener::bind(format!("127.0.0.1:{port}")).await.is_ok();
     if free { port.to_owned() } else { "0".to_owned() }

@@ -1,4 +1,4 @@
-//! Starting the platform's own programs, the way a release does: by their settings alone.
+//! Starts the platform's own programs like a release: only their settings configure them.
 
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
@@ -7,7 +7,7 @@ use std::process::{Output, Stdio};
 use anyhow::Context as _;
 use tokio::process::{Child, Command};
 
-/// The environment of a program: what it is given here, and nothing of the caller's but `PATH`.
+/// The environment of a program: these variables, and from the caller's only `PATH`.
 pub(crate) type Environment = Vec<(String, String)>;
 
 fn command(program: &Path, environment: &Environment) -> Command {
@@ -19,7 +19,7 @@ fn command(program: &Path, environment: &Environment) -> Command {
     command
 }
 
-/// Runs a program to its end and takes what it prints.
+/// Runs a program to its end and returns its output.
 pub(crate) async fn output(
     program: &Path,
     arguments: &[&str],
@@ -29,7 +29,7 @@ pub(crate) async fn output(
     ended.with_context(|| format!("starting {}", program.display()))
 }
 
-/// Runs a program to its end, in this one's own environment and with its terminal.
+/// Runs a program to its end, with this process's environment and terminal.
 pub(crate) async fn attached(program: &Path, arguments: &[&str], more: &Environment) -> anyhow::Result<()> {
     #[expect(
         clippy::disallowed_methods,
@@ -53,8 +53,8 @@ pub(crate) fn start(program: &Path, environment: &Environment, log: &Path) -> an
     started.with_context(|| format!("starting {}", program.display()))
 }
 
-/// Turns this process into `program`, which the kernel ends when the process that started this one does,
-/// in whatever way. That can be asked for only from within, hence the step between.
+/// Replaces this process with `program`, which the kernel ends when the process that started this one ends by
+/// any cause. A process can request that only for itself, hence the intermediate step.
 pub(crate) fn become_program(program: &Path) -> anyhow::Error {
     if let Err(error) = rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::TERM))
     {

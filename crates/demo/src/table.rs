@@ -1,4 +1,4 @@
-//! The table of claims, for people and as JSON.
+//! The table of claims, as text and as JSON.
 
 use std::fmt;
 use std::path::Path;
@@ -38,7 +38,7 @@ impl Table {
         }
     }
 
-    /// Adds a claim with what was measured.
+    /// Adds a claim with its measurement.
     pub(crate) fn add(&mut self, claim: &'static str, measured: anyhow::Result<String>) {
         let (holds, evidence) = match measured {
             Ok(evidence) => (true, evidence),
@@ -74,7 +74,7 @@ impl fmt::Display for Table {
     }
 }
 
-/// Lines of at most 88 characters, so that the table fits a usual terminal.
+/// Wraps a text into lines of at most 88 characters, so that the table fits a usual terminal.
 fn wrapped(text: &str) -> Vec<String> {
     const WIDTH: usize = 88;
     let mut lines = vec![String::new()];

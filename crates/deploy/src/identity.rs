@@ -41,7 +41,8 @@ pub struct ServiceIdentity {
 /// Requests `/api/identity` on one instance of the Auto Scaling group `group`; `port` is the app's management port.
 ///
 /// # Errors
-/// If a call fails, no instance is in service, Systems Manager can't reach it, or the service does not answer.
+/// Returns an error if a call fails, no instance is in service, Systems Manager can't reach it, or the service
+/// does not answer.
 pub async fn get_identity(
     aws: &SdkConfig,
     clock: &Clock,

@@ -17,7 +17,7 @@ const TIMEOUT: Duration = Duration::from_secs(16 * 60);
 /// safe: an apply without differences changes nothing.
 ///
 /// # Errors
-/// If the function can't be invoked, or fails itself; then its message names the fix.
+/// Returns an error if the function can't be invoked, or fails itself; then its message names the fix.
 pub async fn invoke_bootstrap(
     aws: &SdkConfig,
     function: &str,

@@ -14,15 +14,17 @@ use crate::aws::CallError;
 use crate::whoami::Caller;
 
 /// Returns the permissions that the caller lacks, in order, according to IAM's policy simulator
-/// (`iam:SimulatePrincipalPolicy`). `tags` are names and values of the tags of the resources, which conditions can test.
+/// (`iam:SimulatePrincipalPolicy`). `tags` are names and values of the tags of the resources, which conditions can
+/// test.
 ///
 /// The simulator reads the caller's policies but no resource policies: a permission granted only by a bucket's or
 /// repository's policy counts as lacking. A denial by a service control policy does not, because the simulator
 /// misjudges its conditions; nor does one that depends on a context key known only in a real call (a tag, an address).
 ///
 /// # Errors
-/// If IAM can't simulate: the caller lacks that permission, or IAM does not find the principal by the ARN that STS
-/// returns, as with a role that has a path. The permissions are then unknown, which is no reason to stop.
+/// Returns an error if IAM can't simulate: the caller lacks that permission, or IAM does not find the principal
+/// by the ARN that STS returns, as with a role that has a path. The permissions are then unknown, which is no
+/// reason to stop.
 pub async fn simulate_permissions(
     aws: &SdkConfig,
     caller: &Caller,
@@ -54,7 +56,7 @@ pub async fn simulate_permissions(
     Ok(lacking)
 }
 
-/// The context keys whose values are known before a call.
+/// Returns the context keys whose values are known before a call.
 fn context(region: &Region, tags: &[(String, String)]) -> Vec<ContextEntry> {
     let entry = |key: String, value: &str| {
         ContextEntry::builder()
@@ -69,7 +71,7 @@ fn context(region: &Region, tags: &[(String, String)]) -> Vec<ContextEntry> {
     std::iter::once(entry("aws:RequestedRegion".to_owned(), region.as_str())).chain(tags).collect()
 }
 
-/// Whether the caller's own policies certainly deny the action.
+/// Returns whether the caller's own policies certainly deny the action.
 fn is_denied(result: &EvaluationResult, action: &str) -> bool {
     let by_organisation =
         result.organizations_decision_detail().is_some_and(|detail| !detail.allowed_by_organizations());

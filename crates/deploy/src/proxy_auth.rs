@@ -32,7 +32,8 @@ pub enum ProxyAuth {
 /// call changes nothing.
 ///
 /// # Errors
-/// If a call fails, the proxy does not exist, or its status is or becomes one that it does not leave by itself.
+/// Returns an error if a call fails, the proxy does not exist, or its status is or becomes one that it does not
+/// leave by itself.
 pub async fn enable_iam_auth(
     aws: &SdkConfig,
     clock: &Clock,

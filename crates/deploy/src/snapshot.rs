@@ -28,7 +28,8 @@ pub struct Snapshot {
 /// instance is returned as it is.
 ///
 /// # Errors
-/// If a call fails, the name belongs to a snapshot of another instance, or the snapshot fails or times out.
+/// Returns an error if a call fails, the name belongs to a snapshot of another instance, or the snapshot fails
+/// or times out.
 pub async fn create_snapshot(
     aws: &SdkConfig,
     clock: &Clock,

@@ -19,7 +19,7 @@ pub struct Caller {
 /// Returns the caller's identity (`sts:GetCallerIdentity`, which needs no permission), which must be in `account`.
 ///
 /// # Errors
-/// If there are no credentials, AWS rejects them, or they belong to another account.
+/// Returns an error if there are no credentials, AWS rejects them, or they belong to another account.
 pub async fn whoami(aws: &SdkConfig, account: &AccountId) -> Result<Caller, WhoAmIError> {
     let call = aws_sdk_sts::Client::new(aws).get_caller_identity().send();
     let answer =

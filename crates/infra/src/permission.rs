@@ -28,7 +28,7 @@ pub struct Permission {
 }
 
 impl Permission {
-    /// An action on a resource.
+    /// Creates an action on a resource.
     pub fn new(action: impl Into<String>, resource: impl Into<String>) -> Self {
         Self { action: action.into(), resource: resource.into() }
     }

@@ -30,7 +30,7 @@ impl ConnectPolicy {
     /// Creates a policy for these ARNs, sorted and without duplicates.
     ///
     /// # Errors
-    /// If there is no ARN, or they are in different partitions, which one policy cannot span.
+    /// Returns an error if there is no ARN, or they are in different partitions, which one policy cannot span.
     pub fn new(arns: impl IntoIterator<Item = RdsDbArn>) -> Result<Self, PolicyError> {
         let arns: BTreeSet<_> = arns.into_iter().collect();
         let partitions: BTreeSet<_> = arns.iter().map(RdsDbArn::partition).collect();

@@ -12,8 +12,8 @@ use tempfile::TempDir;
 
 const TEMPLATE: &str = include_str!("../../../terraform/modules/ec2/user_data.sh.tftpl");
 
-/// The programs that scripts call and tests must not run. An answer to a call is the exit code and the output
-/// of the first of its rules whose pattern matches.
+/// The programs that scripts call and tests must not run. The answer to a call is the exit code and the
+/// output of the first rule whose pattern matches.
 const PROGRAMS: [&str; 9] = ["aws", "cat", "chmod", "curl", "dnf", "install", "sleep", "systemctl", "docker"];
 
 /// Returns the user data as Terraform renders it.
@@ -44,8 +44,8 @@ fn script(name: &str) -> String {
     rest.split_once("\nSCRIPT\n").unwrap().0.to_owned()
 }
 
-/// Runs a script with test doubles that answer by `rules`: a pattern of `case` for the whole call, and the commands of the
-/// answer. A call without a rule succeeds without output.
+/// A machine that runs a script with test doubles, which answer by `rules`: a pattern of `case` for the whole
+/// call, and the commands of the answer. A call without a rule succeeds without output.
 struct Machine {
     folder: TempDir,
 }

@@ -46,7 +46,7 @@ impl Dialer {
     /// Returns the socket to connect to for a connection to `server`.
     ///
     /// # Errors
-    /// If this process may not listen on a socket.
+    /// Returns an error if this process may not listen on a socket.
     ///
     /// # Panics
     /// Outside a Tokio runtime.
@@ -318,7 +318,7 @@ mod tests {
         });
     }
 
-    /// A port that accepts no connection: its backlog is full, so that a caller waits.
+    /// Returns a port that accepts no connection: its backlog is full, so that a caller waits.
     async fn full_backlog() -> (std::net::SocketAddr, Vec<TcpStream>, TcpListener) {
         let socket = tokio::net::TcpSocket::new_v4().unwrap();
         socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();

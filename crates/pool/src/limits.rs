@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use crate::PoolError;
 
-/// The longest time that a limit may have: 30 days. Adding it to the present can't overflow.
+/// The maximum duration of a limit: 30 days. Adding it to the current time can't overflow.
 const LONGEST: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
-/// The most connections that a pool may have: 100,000, the most that a server's `max_connections` can be.
+/// The maximum number of connections in a pool: 100,000, the maximum of a server's `max_connections`.
 const MOST: u32 = 100_000;
 
 /// The limits of a pool: the number of connections, the rate of new ones, and times.
@@ -50,7 +50,7 @@ impl Limits {
     /// `max_connections` count as that many.
     ///
     /// # Errors
-    /// [`PoolError::Limits`] names the limit that is wrong.
+    /// Returns [`PoolError::Limits`] with the name of the invalid limit.
     pub fn validate(&self) -> Result<(), PoolError> {
         let wrong = |setting, value: String, help| Err(PoolError::Limits { setting, value, help });
         if !(1..=MOST).contains(&self.max_connections) {

@@ -1,4 +1,4 @@
-//! The pool: sqlx's, with a valid token in its connect options at every moment.
+//! The pool: sqlx's, with an always valid token in its connect options.
 
 use std::fmt;
 use std::sync::Arc;
@@ -26,7 +26,7 @@ impl Pool {
     /// Creates a pool and opens one connection, so that a wrong setting shows at once.
     ///
     /// # Errors
-    /// [`PoolError`] of that connection, or of the limits.
+    /// Returns the [`PoolError`] of that connection, or of the limits.
     pub async fn connect(tokens: TokenSource, target: Target, limits: Limits) -> Result<Self, PoolError> {
         let pool = Self::lazy(tokens, target, limits)?;
         drop(pool.acquire().await?);
@@ -36,7 +36,7 @@ impl Pool {
     /// Creates a pool without waiting for a connection. Connections are opened in the background and on demand.
     ///
     /// # Errors
-    /// [`PoolError::Limits`] if the limits leave no working pool: see [`Limits::validate`].
+    /// Returns [`PoolError::Limits`] if the limits leave no working pool: see [`Limits::validate`].
     ///
     /// # Panics
     /// Outside a Tokio runtime.
@@ -91,7 +91,7 @@ impl Pool {
     /// on, as after a refused write ([`report`](Self::report)).
     ///
     /// # Errors
-    /// [`PoolError`] if there is no connection or no answer.
+    /// Returns [`PoolError`] if there is no connection or no answer.
     pub async fn is_read_only(&self) -> Result<bool, PoolError> {
         self.state.is_read_only().await
     }

@@ -66,7 +66,7 @@ impl State {
         None
     }
 
-    /// The number of connections that are open and not in use.
+    /// Returns the number of connections that are open and not in use.
     pub(crate) fn idle_count(&self) -> u32 {
         u32::try_from(self.pool.num_idle() + self.idle.len()).unwrap_or(u32::MAX)
     }
@@ -132,8 +132,8 @@ impl State {
         error
     }
 
-    /// The error of an acquire timeout. `saturated`: no permit became available, as opposed to a server that does
-    /// not answer.
+    /// Returns the error of an acquire timeout. `saturated`: no permit became available, as opposed to a server
+    /// that does not answer.
     pub(crate) fn timed_out(&self, saturated: bool) -> PoolError {
         PoolError::TimedOut {
             subject: self.subject().to_string(),

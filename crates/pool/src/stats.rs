@@ -15,11 +15,11 @@ pub struct Stats {
     pub size: u32,
     /// Connections waiting to be used.
     pub idle: u32,
-    /// The most that may be open.
+    /// The maximum number of open connections.
     pub max: u32,
     /// Logins that succeeded.
     pub connects: u64,
-    /// Of these, those whose token had served a login before: cache hits.
+    /// Successful logins whose token had served a login before: cache hits.
     pub cached_token_connects: u64,
     /// Tokens signed because a server refused a cached one.
     pub remints_after_refusal: u64,

@@ -1,5 +1,5 @@
-//! Cases from the field, through the pool and a server: failover, clocks that jump, credentials that
-//! ended.
+//! Tests of cases from the field, through the pool and a server: failover, clocks that jump, credentials that
+//! expire.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -33,7 +33,7 @@ async fn as_root(mysql: &MySql, sql: &'static str) {
     root.execute(sql).await.unwrap();
 }
 
-/// The connections that the application has on the server.
+/// Returns the connections that the application has on the server.
 async fn sessions(mysql: &MySql) -> i64 {
     let mut session = fixtures::as_master(mysql).await.unwrap();
     let sql = "SELECT COUNT(*) FROM information_schema.processlist WHERE user = 'app'";
@@ -49,7 +49,7 @@ fn quiet() -> Limits {
     Limits { warm_connections: 0, acquire_timeout: Duration::from_secs(20), ..Limits::default() }
 }
 
-/// An endpoint that leads to one server, and later to another.
+/// Returns an endpoint that forwards to one server, and later to another.
 async fn endpoint(first: &Endpoint) -> (Endpoint, watch::Sender<String>) {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let dial = Endpoint::new("127.0.0.1", listener.local_addr().unwrap().port()).unwrap();
@@ -137,7 +137,8 @@ async fn a_server_that_stays_read_only_is_not_stormed() {
     insert(&pool).await.unwrap();
 }
 
-/// Logs in three times; how many logins the server refused meanwhile, and how many callers met an error.
+/// Logs in three times; returns the number of logins refused by the server, and of errors returned to
+/// callers.
 async fn log_in(mysql: &MySql, tokens: &TokenSource) -> (usize, usize) {
     let refused = || mysql.logins().unwrap().iter().filter(|login| !login.accepted()).count();
     let (before, mut errors) = (refused(), 0);
@@ -151,7 +152,7 @@ async fn log_in(mysql: &MySql, tokens: &TokenSource) -> (usize, usize) {
 #[tokio::test]
 async fn a_clock_that_jumps_costs_at_most_one_refused_login() {
     let mysql = server().await;
-    // Seconds that the clock is off before it jumps, and after. A server accepts what is signed up to 5 min
+    // The clock's offset in seconds before and after the jump. A server accepts tokens signed up to 5 min
     // ahead of its own time, and up to 15 min behind.
     for (before, after) in [
         (7200, 0),
@@ -185,7 +186,7 @@ async fn a_clock_that_jumps_costs_at_most_one_refused_login() {
     }
 }
 
-/// Gives credentials that end once, and fails from then on, as a container's endpoint that answers 500.
+/// Returns credentials once, and then fails, like a container's endpoint that answers 500.
 #[derive(Debug)]
 struct Once(Credentials, AtomicBool);
 
@@ -271,7 +272,7 @@ async fn an_account_that_is_locked_or_limited_says_so() {
     assert!(limited.hint().contains("MAX_USER_CONNECTIONS 0"), "{}", limited.hint());
 }
 
-/// Logs in as `app` with this token, as a client of another language would.
+/// Logs in as `app` with this token, like a client in another language.
 async fn log_in_with(mysql: &MySql, token: &str) -> sqlx::Result<()> {
     let options =
         fixtures::connect_options(mysql).enable_cleartext_plugin(true).username("app").password(token);
@@ -312,7 +313,7 @@ async fn packet(stream: &mut TcpStream) -> Vec<u8> {
     payload
 }
 
-/// The request for another authentication method, as it is on the wire.
+/// Returns the request for another authentication method, as sent on the wire.
 async fn auth_switch(mysql: &MySql) -> Vec<u8> {
     let mut stream = TcpStream::connect(mysql.dial().to_string()).await.unwrap();
     packet(&mut stream).await;

@@ -1,4 +1,4 @@
-//! Files, read with a limit and written in one step.
+//! Files, read with a size limit and replaced atomically.
 
 use std::io::{self, Read, Write as _};
 use std::path::Path;
@@ -8,7 +8,7 @@ use tempfile::NamedTempFile;
 /// Reads a UTF-8 text file of at most `limit` bytes.
 ///
 /// # Errors
-/// If it can't be read, is not UTF-8, or is larger.
+/// Returns an error if it can't be read, is not UTF-8, or is larger.
 pub fn read_text(path: &Path, limit: u64) -> io::Result<String> {
     text(&mut std::fs::File::open(path)?, limit)
 }
@@ -16,7 +16,7 @@ pub fn read_text(path: &Path, limit: u64) -> io::Result<String> {
 /// Reads a UTF-8 text of at most `limit` bytes to its end.
 ///
 /// # Errors
-/// If it can't be read, is not UTF-8, or is larger.
+/// Returns an error if it can't be read, is not UTF-8, or is larger.
 pub fn text(from: &mut dyn Read, limit: u64) -> io::Result<String> {
     let mut text = String::new();
     from.take(limit + 1).read_to_string(&mut text)?;
@@ -31,15 +31,15 @@ pub fn text(from: &mut dyn Read, limit: u64) -> io::Result<String> {
     Ok(text)
 }
 
-/// Replaces a file in one step: a concurrent reader finds the old text or the new one, and a failure leaves the old
-/// one. A symbolic link to a file is replaced by a file. The text holds no secret and is for other accounts to read, so
-/// the permissions are those of an ordinary new file.
+/// Replaces a file atomically: a concurrent reader gets the old text or the new one, and a failure keeps the
+/// old one. A symbolic link to a file is replaced by a file. The text contains no secret and is for other
+/// accounts to read, so the permissions are those of an ordinary new file.
 ///
-/// A device or a pipe is not replaced: the text is written to it. The same holds for every path in `/dev`, where
-/// `/dev/stdout` may lead to an ordinary file.
+/// A device or a pipe is not replaced: the text is written to it. The same applies to every path in `/dev`,
+/// where `/dev/stdout` may lead to an ordinary file.
 ///
 /// # Errors
-/// If the file can't be created in its folder, or is a folder itself.
+/// Returns an error if the file can't be created in its folder, or is a folder itself.
 pub fn replace(path: &Path, text: &str) -> io::Result<()> {
     // Links are followed: `/dev/stdout` is one.
     let is_special = match std::fs::metadata(path) {
@@ -60,11 +60,11 @@ pub fn replace(path: &Path, text: &str) -> io::Result<()> {
     finish(builder.tempfile_in(folder(path))?, path, text)
 }
 
-/// Replaces a file in one step, as [`replace`] does, by one with exactly these permissions, whatever the umask. For
-/// files with secrets (`0o600`), and for those that other users of this machine read or run.
+/// Replaces a file atomically, like [`replace`], with exactly these permissions, independent of the umask.
+/// For files with secrets (`0o600`), and for those that other users of this machine read or run.
 ///
 /// # Errors
-/// If the file can't be created in its folder, or is a folder itself.
+/// Returns an error if the file can't be created in its folder, or is a folder itself.
 #[cfg(unix)]
 pub fn replace_with_mode(path: &Path, text: &str, mode: u32) -> io::Result<()> {
     // Until its permissions are set, only its owner can open it.
@@ -77,7 +77,7 @@ fn folder(path: &Path) -> &Path {
     path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
-/// The prefix of the temporary file beside `path`.
+/// Returns the prefix of the temporary file beside `path`.
 fn prefix(path: &Path) -> String {
     path.file_name().map(|name| format!(".{}.", name.to_string_lossy())).unwrap_or_default()
 }

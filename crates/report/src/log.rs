@@ -1,4 +1,4 @@
-//! Log lines for people or for machines, and the filter that keeps secrets out of them.
+//! Log lines as text or JSON, and the filter that keeps secrets out of them.
 
 use std::io::IsTerminal;
 
@@ -23,7 +23,7 @@ pub enum Format {
 /// Starts logging to standard output, filtered by `directives` in `RUST_LOG`'s syntax.
 ///
 /// # Errors
-/// If this process logs already: a program calls it once.
+/// Returns an error if this process logs already: a program calls it once.
 pub fn to_stdout(format: Format, directives: &str) -> Result<(), TryInitError> {
     start(layer(format, directives, std::io::stdout, std::io::stdout().is_terminal()))
 }
@@ -31,7 +31,7 @@ pub fn to_stdout(format: Format, directives: &str) -> Result<(), TryInitError> {
 /// Starts logging to standard error, filtered by `RUST_LOG`, or by `default` if that is not set.
 ///
 /// # Errors
-/// If this process logs already: a program calls it once.
+/// Returns an error if this process logs already: a program calls it once.
 pub fn to_stderr(format: Format, default: &str) -> Result<(), TryInitError> {
     let chosen = std::env::var(EnvFilter::DEFAULT_ENV).unwrap_or_default();
     let directives = if chosen.is_empty() { default } else { &chosen };
@@ -59,9 +59,9 @@ where
     lines.with_filter(safe(EnvFilter::new(directives)))
 }
 
-/// Restricts a filter to lines that can't hold a secret: whatever it selects, targets of other projects are held at
-/// info. Below that, signers log what they sign, and clients what they send and receive; the crates of this project
-/// log no secret at any level (tested).
+/// Restricts a filter to lines that can't contain a secret: targets of other projects are limited to info,
+/// for any filter. Below that, signers log what they sign, and clients what they send and receive; the crates
+/// of this project log no secret at any level (tested).
 fn safe<S: Subscriber>(filter: EnvFilter) -> impl Filter<S> {
     fn is_safe(metadata: &Metadata<'_>) -> bool {
         metadata.target().starts_with("rds_iam") || *metadata.level() <= Level::INFO

@@ -10,8 +10,8 @@
 //! ```
 //!
 //! The given files together replace `certificates/rds.pem`, without expired certificates; `certificates/manifest.json`
-//! records the source of each one. Nothing is written without `--write`. `amazon-trust-services.pem` is updated by hand:
-//! its five roots are valid until 2037 and later.
+//! records the source of each one. Nothing is written without `--write`. `amazon-trust-services.pem` is updated by
+//! hand: its five roots are valid until 2037 and later.
 
 use std::error::Error;
 use std::path::{Path, PathBuf};

@@ -66,7 +66,7 @@ impl Certificate {
         &self.name
     }
 
-    /// Whether issuer and subject are equal, as in a root; an intermediate has another issuer.
+    /// Returns whether issuer and subject are equal, as in a root; an intermediate has another issuer.
     pub fn is_root(&self) -> bool {
         self.self_issued
     }

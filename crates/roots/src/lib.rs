@@ -5,9 +5,9 @@
 //! download. [`manifest`] records the source of each certificate, a test fails half a year before one expires, and
 //! `examples/refresh.rs` updates `rds.pem` from AWS's bundle.
 //!
-//! The bundled certificates were compared one by one with AWS's `global-bundle.pem`. They cover commercial regions only:
-//! for AWS GovCloud, China and newer regions, check [`Roots::covers`] and set `RDS_CA_BUNDLE` to AWS's bundle for that
-//! partition.
+//! The bundled certificates were compared one by one with AWS's `global-bundle.pem`. They cover commercial regions
+//! only: for AWS GovCloud, China and newer regions, check [`Roots::covers`] and set `RDS_CA_BUNDLE` to AWS's bundle
+//! for that partition.
 //!
 //! ```
 //! use rds_iam_roots::Roots;
@@ -95,9 +95,10 @@ impl Roots {
     /// Returns [`bundled`](Self::bundled), if it can verify the server at `endpoint` in `region`.
     ///
     /// # Errors
-    /// [`TrustError::NotBundled`] for an instance or cluster in a region whose authorities are not bundled (GovCloud,
-    /// China, regions newer than this release): every handshake there would fail. A configuration error: use AWS's
-    /// bundle, don't retry. Proxies are an exception: Amazon Trust Services sign for all regions.
+    /// Returns [`TrustError::NotBundled`] for an instance or cluster in a region whose authorities are not
+    /// bundled (GovCloud, China, regions newer than this release): every handshake there would fail. A
+    /// configuration error: use AWS's bundle, don't retry. Proxies are an exception: Amazon Trust Services sign
+    /// for all regions.
     pub fn bundled_for(endpoint: &Endpoint, region: &Region) -> Result<&'static Self, TrustError> {
         let is_proxy = matches!(endpoint.host(), Host::Name(name) if name.contains(".proxy-"));
         if is_proxy || BUNDLED.covers(region) {
@@ -109,7 +110,7 @@ impl Roots {
     /// Parses the certificates of a PEM text, including expired ones. Text between certificates is ignored.
     ///
     /// # Errors
-    /// If the text contains no certificate, or an invalid one.
+    /// Returns an error if the text contains no certificate, or an invalid one.
     pub fn parse(pem: &[u8]) -> Result<Self, TrustError> {
         let certificates = CertificateDer::pem_slice_iter(pem)
             .enumerate()
@@ -128,12 +129,12 @@ impl Roots {
         Ok(Self::new(certificates))
     }
 
-    /// Reads a PEM file that replaces the bundled roots (`RDS_CA_BUNDLE`), without certificates that are expired at `now`:
-    /// TLS libraries do not check the dates of a root.
+    /// Reads a PEM file that replaces the bundled roots (`RDS_CA_BUNDLE`), without certificates that are expired at
+    /// `now`: TLS libraries do not check the dates of a root.
     ///
     /// # Errors
-    /// If the file cannot be read, or contains no certificate, an invalid one or only expired ones. All are configuration
-    /// errors: report them, don't retry.
+    /// Returns an error if the file cannot be read, or contains no certificate, an invalid one or only expired
+    /// ones. All are configuration errors: report them, don't retry.
     pub fn read(path: &Path, now: SystemTime) -> Result<Self, TrustError> {
         let in_file = |cause| TrustError::File { path: path.to_owned(), cause: Box::new(cause) };
         let pem = std::fs::read(path).map_err(|source| TrustError::Read { path: path.to_owned(), source })?;
@@ -167,8 +168,8 @@ impl Roots {
         self.iter().filter(move |certificate| certificate.not_after() < moment)
     }
 
-    /// Whether the set has a root for the instances of a region. Without one, a connection to an instance there cannot be
-    /// verified; the fix is AWS's bundle in `RDS_CA_BUNDLE`.
+    /// Returns whether the set has a root for the instances of a region. Without one, a connection to an
+    /// instance there cannot be verified; the fix is AWS's bundle in `RDS_CA_BUNDLE`.
     pub fn covers(&self, region: &Region) -> bool {
         let name = format!("Amazon RDS {} Root CA ", region.as_str());
         self.iter().any(|certificate| certificate.name().starts_with(&name))
@@ -205,7 +206,7 @@ pub struct Freshness<'a> {
 }
 
 impl Freshness<'_> {
-    /// Whether no certificate needs attention.
+    /// Returns whether no certificate needs attention.
     pub fn is_fresh(&self) -> bool {
         self.expired.is_empty() && self.expiring.is_empty()
     }

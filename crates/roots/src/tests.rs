@@ -1,3 +1,5 @@
+//! Tests of the bundled trust roots and their manifest.
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use aws_smithy_async::time::SharedTimeSource;
@@ -17,7 +19,7 @@ fn day(year: i32, month: u8, day: u8) -> SystemTime {
     date_time_ymd(year, month, day).into()
 }
 
-/// A self-signed certificate that ends with a year.
+/// Returns a self-signed certificate that ends with a year.
 fn ending(name: &str, year: i32) -> String {
     let mut params = CertificateParams::default();
     params.distinguished_name.push(DnType::CommonName, name);

@@ -1,6 +1,6 @@
-//! Addresses of modules and references to resources, taken apart.
+//! Parses addresses of modules and references to resources.
 
-/// One call on the way to a module instance: `module.app["eu"]`.
+/// One call in the path to a module instance: `module.app["eu"]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Step {
     pub(super) name: String,
@@ -8,7 +8,7 @@ pub(super) struct Step {
     pub(super) key: Option<String>,
 }
 
-/// The parts of an address between dots, each with its key. Keys may hold dots and brackets.
+/// Returns the parts of an address between dots, each with its key. Keys may hold dots and brackets.
 pub(super) fn parts(address: &str) -> Vec<Step> {
     let mut steps = Vec::new();
     let (mut name, mut key) = (String::new(), None::<String>);
@@ -36,7 +36,7 @@ pub(super) fn parts(address: &str) -> Vec<Step> {
     steps
 }
 
-/// The calls that lead to a module: `module.a[0].module.b` gives `a[0]` and `b`, the root nothing.
+/// Returns the calls in the path of a module: `module.a[0].module.b` gives `a[0]` and `b`, the root none.
 pub(super) fn module_steps(address: &str) -> Vec<Step> {
     let parts = parts(address);
     parts.into_iter().filter(|step| !step.name.is_empty()).skip(1).step_by(2).collect()

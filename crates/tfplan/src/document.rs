@@ -1,5 +1,5 @@
-//! The parts of `terraform show -json PLANFILE` that are read, as Terraform's "JSON Output Format" has
-//! them. What is not listed is ignored, as that page asks of readers.
+//! The deserialized parts of `terraform show -json PLANFILE`, in the format of Terraform's "JSON Output
+//! Format". Unlisted parts are ignored, as that page requires of readers.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 pub(super) struct Document {
     #[serde(default)]
     pub(super) errored: bool,
-    /// Absent before Terraform 1.8.
+    /// Whether nothing is left to do after the apply; absent before Terraform 1.8.
     pub(super) complete: Option<bool>,
     #[serde(default)]
     pub(super) variables: BTreeMap<String, Variable>,
@@ -52,7 +52,7 @@ pub(super) struct ResourceChange {
 pub(super) enum Mode {
     Managed,
     Data,
-    /// Kinds of a later Terraform, which the rules do not know.
+    /// Kinds of a later Terraform, which the rules do not support.
     #[serde(other)]
     Other,
 }
@@ -82,7 +82,7 @@ pub(super) struct Change {
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Action {
-    /// Nothing.
+    /// No action.
     NoOp,
     /// A data source is read during the apply.
     Read,
@@ -106,7 +106,7 @@ impl Action {
 }
 
 impl<'de> Deserialize<'de> for Action {
-    /// An unknown action is an error: its effect is unknown, too.
+    /// Rejects an unknown action as an error, because its effect is unknown too.
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let actions = Vec::<String>::deserialize(deserializer)?;
         match actions.iter().map(String::as_str).collect::<Vec<_>>()[..] {
@@ -151,7 +151,7 @@ pub(super) struct Block {
     pub(super) expressions: Map<String, Value>,
 }
 
-/// A `module` block, and what it calls.
+/// A `module` block, with the called module.
 #[derive(Debug, Deserialize)]
 pub(super) struct Call {
     #[serde(default)]

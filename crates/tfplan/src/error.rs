@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::PathBuf;
 
-/// An error that leaves nothing to review. Each needs an operator; a retry has the same result.
+/// An error that prevents a review. Each needs an operator; a retry has the same result.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PlanError {
@@ -35,12 +35,12 @@ pub enum PlanErrorKind {
     /// Not JSON.
     #[error("is not JSON (line {line}, column {column}): write it with `terraform show -json PLANFILE`")]
     Json {
-        /// Counted from 1.
+        /// The line, counted from 1.
         line: usize,
-        /// Counted from 1.
+        /// The column, counted from 1.
         column: usize,
     },
-    /// JSON that ends too early.
+    /// JSON that is truncated.
     #[error(
         "ends in the middle, as a file that was cut off: write it again with `terraform show -json PLANFILE`"
     )]
@@ -57,12 +57,12 @@ pub enum PlanErrorKind {
         /// `format_version`.
         found: String,
     },
-    /// Planning failed half-way.
+    /// The plan of a run that failed.
     #[error(
         "is the plan of a run that failed, so it is not complete: fix what `terraform plan` reports, and plan again"
     )]
     Errored,
-    /// A part that is not as the format has it.
+    /// A part that does not match the format.
     #[error("has a part that is not as `terraform show -json` writes it: {reason}")]
     Part {
         /// The part and the reason; never a value.

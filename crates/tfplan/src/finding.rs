@@ -69,12 +69,12 @@ fn rule_id<S: Serializer>(rule: &Rule, serializer: S) -> Result<S::Ok, S::Error>
 }
 
 impl Review {
-    /// Whether anything is refused.
+    /// Returns whether anything is refused.
     pub fn is_refused(&self) -> bool {
         !self.findings.is_empty()
     }
 
-    /// The report as JSON.
+    /// Returns the report as JSON.
     pub fn to_json(&self) -> String {
         serde_json::to_string_pretty(self).expect("structs with text keys always serialise")
     }
@@ -88,7 +88,7 @@ pub(super) struct Verdicts<'a> {
 }
 
 impl<'a> Verdicts<'a> {
-    /// Refuses: what is wrong, and what to do.
+    /// Adds a refusal with the problem and the remedy.
     pub(super) fn refuse(
         &mut self,
         resource: &'a ResourceChange,
@@ -98,7 +98,7 @@ impl<'a> Verdicts<'a> {
         self.refused.push((resource, problem.into(), remedy.into()));
     }
 
-    /// Whether nothing is refused and everything was checked.
+    /// Returns whether nothing is refused and everything was checked.
     pub(super) fn is_empty(&self) -> bool {
         self.refused.is_empty() && self.unchecked.is_empty()
     }
@@ -109,7 +109,7 @@ impl<'a> Verdicts<'a> {
         self.unchecked.extend(other.unchecked);
     }
 
-    /// Says what could not be checked.
+    /// Adds a note about a value that could not be checked.
     pub(super) fn unchecked(&mut self, resource: &'a ResourceChange, reason: impl Into<String>) {
         self.unchecked.push((resource, reason.into()));
     }

@@ -42,20 +42,21 @@ pub use finding::{Finding, Note, Review, Rule};
 pub use rules::RULES;
 pub use summary::{Counts, OutputChange, ResourceSummary, Summary};
 
-/// The largest plan that is read: 100 MiB, far more than a stack's.
+/// The maximum size of a plan: 100 MiB, far more than a stack's.
 pub const MAX_BYTES: u64 = 100 * 1024 * 1024;
 
-/// A plan that is complete and was understood.
+/// A plan that is complete and in a supported format.
 #[derive(Debug)]
 pub struct Plan {
     document: Document,
 }
 
 impl Plan {
-    /// Reads what `terraform show -json PLANFILE` prints.
+    /// Parses the output of `terraform show -json PLANFILE`.
     ///
     /// # Errors
-    /// Where the text is something else, of a format that is not known, or of a run that failed.
+    /// Returns an error if the text is not a plan, has an unsupported format version, or is the plan of a run
+    /// that failed.
     pub fn parse(text: &str) -> Result<Self, PlanError> {
         parse(text).map_err(|kind| PlanError::Invalid { path: None, kind })
     }
@@ -63,7 +64,8 @@ impl Plan {
     /// Reads a file.
     ///
     /// # Errors
-    /// Where it cannot be read or is larger than [`MAX_BYTES`], or as [`Plan::parse`].
+    /// Returns an error if the file cannot be read or is larger than [`MAX_BYTES`], or the errors of
+    /// [`Plan::parse`].
     pub fn read(path: &Path) -> Result<Self, PlanError> {
         let invalid = |kind| PlanError::Invalid { path: Some(path.to_owned()), kind };
         match file::read_text(path, MAX_BYTES) {
@@ -74,7 +76,7 @@ impl Plan {
         }
     }
 
-    /// The resources of some types as they would be after the apply, those without a change among them.
+    /// Returns the resources of some types in their state after the apply, including unchanged ones.
     fn resources<'a>(&'a self, kinds: &'a [&str]) -> impl Iterator<Item = &'a ResourceChange> {
         self.document
             .resource_changes
@@ -84,18 +86,18 @@ impl Plan {
 }
 
 impl ResourceChange {
-    /// Whether Terraform manages it after the apply.
+    /// Returns whether Terraform manages it after the apply.
     fn stays(&self) -> bool {
         let goes = matches!(self.change.action, Action::Destroy | Action::Forget);
         self.mode == Mode::Managed && self.deposed.is_none() && !goes
     }
 
-    /// What it would be after the apply.
+    /// Returns the values after the apply.
     fn after(&self) -> Node<'_> {
         Node::new(&self.change.after, &self.change.after_unknown, &self.change.after_sensitive)
     }
 
-    /// What it is now.
+    /// Returns the current values.
     fn before(&self) -> Node<'_> {
         Node::new(&self.change.before, &Value::Null, &self.change.before_sensitive)
     }
@@ -112,7 +114,7 @@ fn parse(text: &str) -> Result<Plan, PlanErrorKind> {
     if text.starts_with("PK\u{3}\u{4}") {
         return Err(PlanErrorKind::Binary);
     }
-    // As some shells on Windows write it.
+    // Some shells on Windows write a byte-order mark.
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let first_line = text.lines().next().unwrap_or_default();
     let value: Value = serde_json::from_str(text).map_err(|error| {
@@ -152,7 +154,7 @@ fn is_message(line: &str) -> bool {
     serde_json::from_str::<Value>(line).is_ok_and(|value| value.get("@level").is_some())
 }
 
-/// serde's "invalid type: string \"…\", expected …" without the value.
+/// Returns serde's "invalid type: string \"…\", expected …" without the value.
 fn without_values(error: &str) -> String {
     match (error.split_once(": "), error.rsplit_once(", expected ")) {
         (Some((kind, _)), Some((_, expected))) if kind.starts_with("invalid") => {

@@ -1,9 +1,9 @@
-//! A value of a plan, with what the plan says of it: whether it is known, and whether it is sensitive.
+//! A value of a plan, with its metadata: whether it is known, and whether it is sensitive.
 
 use serde_json::Value;
 
-/// A value in the three trees of a change that have the same shape. Where `unknown` or `sensitive` is
-/// `true`, all below is.
+/// A value in the three trees of a change that have the same structure. If `unknown` or `sensitive` is
+/// `true`, this applies to everything below.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Node<'a> {
     value: &'a Value,
@@ -30,7 +30,7 @@ impl<'a> Node<'a> {
         }
     }
 
-    /// The elements of a list, a set or repeated blocks.
+    /// Returns the elements of a list, a set or repeated blocks.
     pub(super) fn items(self) -> impl Iterator<Item = Self> {
         let length = |tree: &Value| tree.as_array().map_or(0, Vec::len);
         (0..length(self.value).max(length(self.unknown))).map(move |index| Self {
@@ -44,7 +44,7 @@ impl<'a> Node<'a> {
         self.unknown == &Value::Bool(true)
     }
 
-    /// Whether it or anything in it is unknown.
+    /// Returns whether the value or any part of it is unknown.
     pub(super) fn has_unknown(self) -> bool {
         has_true(self.unknown)
     }
@@ -69,7 +69,7 @@ impl<'a> Node<'a> {
         has_true(self.sensitive)
     }
 
-    /// The value for a person, but for a sensitive one.
+    /// Returns the value for the report, or a placeholder for a sensitive one.
     pub(super) fn shown(self) -> String {
         if self.is_sensitive() { "(sensitive value)".to_owned() } else { self.value.to_string() }
     }

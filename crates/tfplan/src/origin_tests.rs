@@ -1,4 +1,4 @@
-//! References to what the plan does not manage: no rule judges it, so each is a note.
+//! Tests of references to resources outside the plan: no rule checks those, so each is a note.
 
 use serde_json::{Value, json};
 
@@ -10,7 +10,7 @@ fn unknown(address: &'static str, after: Value, attribute: &str, texts: &[&str])
     (address, after, json!({attribute: true}), json!({attribute: references(texts)}))
 }
 
-/// A data source that is read during the apply.
+/// Returns a data source that is read during the apply.
 fn data(address: &'static str) -> Resource {
     (address, json!({}), json!({"id": true, "arn": true}), json!({}))
 }
@@ -38,7 +38,7 @@ fn a_prefix_list_of_a_data_source_is_not_judged() {
             ["aws_vpc_security_group_ingress_rule.r: whom its prefix lists let in is known only after apply"]
         );
     }
-    // An entry that may be the list's.
+    // An entry that may belong to the list.
     let entry = |cidr: &str, text: &str| {
         let after = json!({"cidr": cidr});
         unknown("aws_ec2_managed_prefix_list_entry.e", after, "prefix_list_id", &[text])
@@ -118,7 +118,7 @@ fn the_role_of_a_data_source_is_not_judged() {
         note("which of several roles is its own is known only after apply")
     );
     assert_eq!(judge(&[own[1], "local.role"], &[]).0, 0);
-    // What is attached to a role that the plan does not show may be the role's.
+    // A policy attached to a role that the plan does not show may belong to the role.
     let allowed = note(
         "on what its role aws_iam_role.r is allowed secretsmanager:GetSecretValue is known only after apply",
     );
@@ -126,7 +126,7 @@ fn the_role_of_a_data_source_is_not_judged() {
         assert_eq!(judge(&own, &[unknown(kind, json!({}), "role", &["local.role"])]), allowed);
         assert_eq!(judge(&own, &[unknown(kind, json!({}), "role", &["aws_iam_role.other"])]).0, 0);
     }
-    // So may a policy that the plan does not show, beside one that it does.
+    // So may a policy that the plan does not show, beside one that it shows.
     let policy = ("aws_iam_policy.b", json!({"name": "b", "policy": "{}"}), json!({"arn": true}), json!({}));
     for (texts, expected) in
         [(&["aws_iam_policy.b", "local.arn"][..], allowed), (&["aws_iam_policy.b"], (1, vec![]))]

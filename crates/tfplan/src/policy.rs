@@ -14,9 +14,9 @@ pub(super) struct Policy<'a> {
     /// Whether there may be more statements than these, known only after apply.
     pub(super) incomplete: bool,
     /// Whether its text is known only after apply. The statements are then those of the documents that it
-    /// refers to; a plan does not show what else an expression makes of them.
+    /// refers to; a plan does not show how an expression changes them.
     pub(super) is_unknown: bool,
-    /// Whether every `Deny` among the statements will be there.
+    /// Whether every `Deny` among the statements is certain.
     denies_hold: bool,
     /// Whether its texts must not be shown.
     pub(super) sensitive: bool,
@@ -24,7 +24,7 @@ pub(super) struct Policy<'a> {
 
 #[derive(Debug, Default)]
 pub(super) struct Statement {
-    /// By which another document overrides it.
+    /// The ID by which another document overrides the statement.
     sid: Text,
     pub(super) deny: bool,
     pub(super) conditional: bool,
@@ -34,10 +34,10 @@ pub(super) struct Statement {
     pub(super) not_resources: Vec<Text>,
 }
 
-/// A text of a policy; none where it is known only after apply.
+/// A text of a policy; `None` if it is known only after apply.
 pub(super) type Text = Option<String>;
 
-/// Types that hold a policy of an identity, and the attribute with the policy.
+/// Types with a policy of an identity, and the attribute of the policy.
 const HOLDERS: [(&str, &str); 5] = [
     ("aws_iam_policy", "policy"),
     ("aws_iam_role_policy", "policy"),
@@ -47,7 +47,7 @@ const HOLDERS: [(&str, &str); 5] = [
 ];
 
 impl Plan {
-    /// Every policy that grants something to an identity.
+    /// Returns every policy that grants something to an identity.
     pub(super) fn policies(&self) -> Vec<Policy<'_>> {
         let mut policies = Vec::new();
         for resource in &self.document.resource_changes {
@@ -56,7 +56,7 @@ impl Plan {
         policies
     }
 
-    /// The policies that stand in one resource, which is one of [`HOLDERS`] or a role with policies inside.
+    /// Returns the policies in one resource, which is one of [`HOLDERS`] or a role with inline policies.
     pub(super) fn policies_in<'a>(&'a self, holder: &'a ResourceChange) -> Vec<Policy<'a>> {
         if !holder.stays() {
             return Vec::new();
@@ -87,7 +87,7 @@ impl Plan {
         if let Some(text) = text.str() {
             policy.add_json(text);
         } else if text.is_unknown() {
-            // It may come from a document that is put together during the apply, much of which is known.
+            // It may come from a document that is composed during the apply, much of which is known.
             let is_document = |source: &&ResourceChange| {
                 source.mode == Mode::Data && source.kind == "aws_iam_policy_document"
             };
@@ -106,7 +106,7 @@ impl Plan {
 }
 
 impl Policy<'_> {
-    /// A text of the policy for a person.
+    /// Returns a text of the policy for the report.
     pub(super) fn shown(&self, text: &str) -> String {
         if self.sensitive { "(sensitive value)".to_owned() } else { format!("{text:?}") }
     }
@@ -116,7 +116,7 @@ impl Policy<'_> {
             Ok(document) => {
                 one_or_many(&document["Statement"]).map(Statement::from_json).for_each(|it| self.add(it));
             }
-            // AWS refuses what is not JSON; until then its content is unknown.
+            // AWS rejects text that is not JSON; until then its content is unknown.
             Err(_) => self.incomplete = true,
         }
     }
@@ -124,13 +124,13 @@ impl Policy<'_> {
     /// Adds the statements of a `data "aws_iam_policy_document"` that is read during the apply.
     fn add_document(&mut self, document: Node<'_>) {
         self.sensitive |= document.is_sensitive();
-        // In this order, as the provider has it.
+        // In the provider's order.
         self.add_documents(document.get("source_policy_documents"));
         let own = document.get("statement");
         self.incomplete |= own.is_unknown();
         own.items().map(Statement::from_block).for_each(|statement| self.add(statement));
         self.add_documents(document.get("override_policy_documents"));
-        // What is not known yet may take the place of any statement that has a name.
+        // A document that is still unknown may override any statement with an ID.
         self.denies_hold &= !self.incomplete;
     }
 
@@ -144,7 +144,7 @@ impl Policy<'_> {
         }
     }
 
-    /// Adds a statement; it takes the place of one with the same id.
+    /// Adds a statement; replaces one with the same ID.
     fn add(&mut self, statement: Statement) {
         let same = |other: &&mut Statement| other.sid.is_some() && other.sid == statement.sid;
         match self.statements.iter_mut().find(same) {
@@ -153,7 +153,7 @@ impl Policy<'_> {
         }
     }
 
-    /// Whether it denies an action on a resource, whatever else allows it.
+    /// Returns whether the policy denies an action on a resource; a denial overrides any permission.
     pub(super) fn denies_on(&self, action: &str, resource: &str) -> bool {
         self.statements.iter().any(|statement| {
             let there = statement.resources.iter().flatten().any(|pattern| matches(pattern, resource));
@@ -165,7 +165,7 @@ impl Policy<'_> {
         })
     }
 
-    /// Whether it denies an action on everything, whatever else allows it.
+    /// Returns whether the policy denies an action on everything; a denial overrides any permission.
     pub(super) fn denies(&self, action: &str) -> bool {
         self.statements.iter().any(|statement| {
             let everywhere = statement.resources.iter().flatten().any(|resource| resource == "*");
@@ -211,7 +211,7 @@ impl Statement {
         }
     }
 
-    /// Whether it is about an action; none where that is known only after apply.
+    /// Returns whether the statement covers an action; `None` if that is known only after apply.
     pub(super) fn covers(&self, action: &str) -> Option<bool> {
         let listed = |patterns: &[Text]| {
             if patterns.iter().flatten().any(|pattern| matches_action(pattern, action)) {
@@ -229,8 +229,8 @@ impl Statement {
         }
     }
 
-    /// Whether it allows an action on a resource, conditions aside; none where that is known only after
-    /// apply.
+    /// Returns whether the statement allows an action on a resource, ignoring conditions; `None` if that is
+    /// known only after apply.
     pub(super) fn allows(&self, action: &str, resource: &str) -> Option<bool> {
         if self.deny || self.covers(action) == Some(false) {
             return Some(false);
@@ -257,12 +257,12 @@ fn one_or_many(value: &Value) -> impl Iterator<Item = &Value> {
     }
 }
 
-/// Actions are compared without regard to case.
+/// Returns whether an action matches a pattern, ignoring case.
 pub(super) fn matches_action(pattern: &str, action: &str) -> bool {
     matches(&pattern.to_ascii_lowercase(), &action.to_ascii_lowercase())
 }
 
-/// Whether a pattern with `*` and `?` matches a text, by IAM's rules.
+/// Returns whether a pattern with `*` and `?` matches a text, by IAM's rules.
 pub(super) fn matches(pattern: &str, text: &str) -> bool {
     let (pattern, text): (Vec<char>, Vec<char>) = (pattern.chars().collect(), text.chars().collect());
     let (mut p, mut t, mut retry) = (0, 0, None);

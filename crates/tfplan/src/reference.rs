@@ -1,5 +1,5 @@
-//! The origin of an expression of the configuration, through variables and outputs of modules. It answers
-//! whose value an attribute has when that is known only after apply.
+//! Resolves the origin of a configuration expression through variables and outputs of modules: the source of
+//! an attribute's value that is known only after apply.
 
 use std::collections::BTreeSet;
 
@@ -9,7 +9,7 @@ use super::Plan;
 use super::address::{Step, module_steps, parts};
 use super::document::{Block, Call, Mode, Module, ResourceChange};
 
-/// The end of a reference: a block, in a module without keys.
+/// The target of a reference: a block, in a module without keys.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Target {
     module: Vec<String>,
@@ -18,18 +18,19 @@ pub(super) struct Target {
     name: String,
 }
 
-/// The state of following an expression.
+/// The state while an expression is resolved.
 #[derive(Default)]
 struct Trail {
     visited: BTreeSet<(Vec<String>, String)>,
     found: BTreeSet<Target>,
-    /// The attributes of what was found that were asked for.
+    /// The used attributes of the target.
     attributes: BTreeSet<String>,
     /// Whether the key of an instance was used.
     by_key: bool,
-    /// Whether an expression on the way is made from more than one thing.
+    /// Whether an expression on the path has more than one source.
     mixed: bool,
-    /// Whether it ends where a plan shows no more: at a `local`, `each.value` or a variable of the root.
+    /// Whether it ends at a reference that a plan does not resolve: a `local`, `each.value` or a variable of
+    /// the root.
     open: bool,
 }
 
@@ -38,20 +39,20 @@ struct Trail {
 pub(super) struct Origin<'a> {
     /// Resources and data sources of the plan.
     pub(super) sources: Vec<&'a ResourceChange>,
-    /// Their attributes that are used; none where the plan does not show them.
+    /// The used attributes of the sources; empty if the plan does not show them.
     pub(super) attributes: BTreeSet<String>,
-    /// Whether every expression on the way refers to one thing alone. What functions and literals do to it, a
-    /// plan does not show.
+    /// Whether every expression on the path has a single reference. A plan does not show how functions and
+    /// literals change it.
     pub(super) alone: bool,
     /// Whether there may be sources that the plan does not show.
     pub(super) open: bool,
-    /// The types of the data sources that are used. One that was read for the plan is not in `sources`.
+    /// The types of the used data sources. One that was read for the plan is not in `sources`.
     pub(super) data: BTreeSet<String>,
 }
 
 impl Origin<'_> {
-    /// Whether it is made from resources of one type that the plan manages and from nothing else, so that the
-    /// rules judge each of them.
+    /// Returns whether the value has only sources of one type that the plan manages, so that the rules check
+    /// each of them.
     pub(super) fn is_managed(&self, kind: &str) -> bool {
         let managed = |source: &&ResourceChange| source.stays() && source.kind == kind;
         !self.open && self.data.is_empty() && !self.sources.is_empty() && self.sources.iter().all(managed)
@@ -59,13 +60,13 @@ impl Origin<'_> {
 }
 
 impl Plan {
-    /// The module's configuration at the end of `path`.
+    /// Returns the configuration of the module at `path`.
     pub(super) fn module<'a>(&'a self, path: &[String]) -> Option<&'a Module> {
         let root = &self.document.configuration.root_module;
         path.iter().try_fold(root, |module, name| Some(&module.module_calls.get(name)?.module))
     }
 
-    /// The block that a resource comes from; none where it is no longer in the configuration.
+    /// Returns the block of a resource; `None` if it is no longer in the configuration.
     pub(super) fn block(&self, resource: &ResourceChange) -> Option<&Block> {
         let path = names(&module_steps(&resource.module_address));
         let module = self.module(&path)?;
@@ -74,12 +75,12 @@ impl Plan {
         })
     }
 
-    /// Whether a block of the configuration sets an attribute.
+    /// Returns whether a block of the configuration sets an attribute.
     pub(super) fn sets(&self, resource: &ResourceChange, attribute: &str) -> bool {
         self.block(resource).is_some_and(|block| block.expressions.contains_key(attribute))
     }
 
-    /// The origin of an attribute's value.
+    /// Returns the origin of an attribute's value.
     pub(super) fn origin(&self, resource: &ResourceChange, attribute: &str) -> Origin<'_> {
         match self.expression(resource, attribute) {
             Some(expression) => self.origin_of(resource, expression),
@@ -87,8 +88,8 @@ impl Plan {
         }
     }
 
-    /// What some arguments are made from, in the nested blocks of an attribute; what the whole attribute is
-    /// made from where the configuration does not show its blocks.
+    /// Returns the origin of some arguments in the nested blocks of an attribute, or of the whole attribute
+    /// if the configuration does not show its blocks.
     pub(super) fn origin_in_blocks(
         &self,
         resource: &ResourceChange,
@@ -116,12 +117,12 @@ impl Plan {
             .iter()
             .filter(|other| other.deposed.is_none() && trail.found.iter().any(|target| target.is(other)))
             .collect();
-        // One of several instances of a module uses its own.
+        // A resource in one of several instances of a module uses that instance's own.
         let near = |other: &ResourceChange| same_instance(&steps, &module_steps(&other.module_address));
         if sources.iter().any(|other| near(other)) {
             sources.retain(|other| near(other));
         }
-        // So does one of several that passes its own key on.
+        // The same applies to an instance that passes its own key on.
         let keys = |steps: &[Step]| steps.iter().filter_map(|step| step.key.clone()).collect::<Vec<_>>();
         let alike = |other: &ResourceChange| keys(&module_steps(&other.module_address)) == keys(&steps);
         if trail.by_key && sources.iter().any(|other| alike(other)) {
@@ -133,8 +134,8 @@ impl Plan {
         Origin { sources, attributes: trail.attributes, alone, open: trail.open, data }
     }
 
-    /// A variable of the module that a resource is in, where its value is written in the configuration, is a
-    /// variable of the root, or is the key of the module's instance.
+    /// Returns a variable of the module that a resource is in, where its value is written in the configuration,
+    /// is a variable of the root, or is the key of the module's instance.
     pub(super) fn variable(&self, resource: &ResourceChange, name: &str) -> Option<Value> {
         let mut steps = module_steps(&resource.module_address);
         let mut name = name.to_owned();
@@ -150,7 +151,7 @@ impl Plan {
             if let Some(constant) = expression.get("constant_value") {
                 return Some(constant.clone());
             }
-            // The whole is the value of one variable, or can't be determined from here.
+            // The expression has to be the value of one variable; anything else can't be determined here.
             let references = references(expression);
             if references == ["each.key"] {
                 return serde_json::from_str(call.key.as_deref()?).ok();
@@ -257,12 +258,12 @@ fn same_instance(one: &[Step], other: &[Step]) -> bool {
     one.iter().zip(other).take_while(|(a, b)| a.name == b.name).all(|(a, b)| a.key == b.key)
 }
 
-/// Whether a reference says which instance is meant, and nothing else.
+/// Returns whether a reference only selects an instance.
 fn is_key(reference: &str) -> bool {
     matches!(reference, "each.key" | "count.index")
 }
 
-/// Every reference of an expression, or of the blocks of expressions that stand for one.
+/// Returns every reference of an expression, or of the blocks of expressions in its place.
 pub(super) fn references(expression: &Value) -> Vec<&str> {
     match expression {
         Value::Array(items) => items.iter().flat_map(references).collect(),

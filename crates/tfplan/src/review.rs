@@ -1,4 +1,4 @@
-//! Reviews a plan by every rule.
+//! Reviews a plan against every rule.
 
 use super::Plan;
 use super::address::module_steps;
@@ -8,7 +8,7 @@ use super::reference::names;
 use super::rules::RULES;
 
 impl Plan {
-    /// Summarises the plan and judges it by [`RULES`].
+    /// Summarises the plan and checks it against [`RULES`].
     pub fn review(&self) -> Review {
         let (mut findings, mut notes) = (Vec::new(), Vec::new());
         for rule in &RULES {
@@ -33,8 +33,8 @@ impl Plan {
         Review { summary: self.summary(), findings, notes }
     }
 
-    /// Returns the folder of a resource's module, relative to the root module's; the last one that is a folder, where a
-    /// module comes from elsewhere.
+    /// Returns the folder of a resource's module, relative to the root module's; for a module from another
+    /// source, the nearest parent with a folder.
     fn folder(&self, resource: &ResourceChange) -> String {
         let path = names(&module_steps(&resource.module_address));
         let mut folder = Vec::new();

@@ -1,11 +1,11 @@
-//! Rules, by plans that are put together here: what real plans of `tests/plans` would need much more for.
+//! Tests of the rules with plans composed here, for cases that would need many real plans in `tests/plans`.
 
 use serde_json::{Value, json};
 
 use super::*;
 
-/// A plan of new resources: of each its address in the root module, what is known of it, what is not, and the
-/// configuration's expressions.
+/// Returns a plan of new resources: for each its address in the root module, its known values, its unknown
+/// values, and the configuration's expressions.
 pub(super) fn plan(resources: &[(&str, Value, Value, Value)]) -> Plan {
     let (mut changes, mut blocks) = (Vec::new(), Vec::new());
     for (address, after, unknown, expressions) in resources {
@@ -28,7 +28,7 @@ pub(super) fn plan(resources: &[(&str, Value, Value, Value)]) -> Plan {
     Plan::parse(&document.to_string()).unwrap()
 }
 
-/// Returns the refusals of a rule, and what it could not check.
+/// Returns the refusals of a rule, and its notes.
 pub(super) fn judged(plan: &Plan, rule: &str) -> (Vec<String>, Vec<String>) {
     let review = plan.review();
     let refused = review.findings.into_iter().filter(|finding| finding.rule.id == rule);
@@ -75,7 +75,7 @@ fn a_policy_whose_text_is_not_known_is_never_passed_over() {
         assert_eq!(notes(&[a[0], a[1], other]), (vec![], vec![open.to_owned()]), "{other}");
     }
     assert_eq!(notes(&["data.aws_iam_policy_document.a.statement", a[1]]).1, [open]);
-    // A denial that may not be there excuses nothing.
+    // An uncertain denial excuses nothing.
     let (deny, allow) = ("data.aws_iam_policy_document.deny.json", "data.aws_iam_policy_document.allow.json");
     assert_eq!(notes(&[deny, allow]).0.len(), 1);
 }
@@ -203,7 +203,7 @@ fn a_denial_that_another_document_overrides_excuses_nothing() {
     let allowed = json!([{"sid": "Logins", "actions": ["rds-db:*"], "resources": ["*"]}]);
     let of_source = json!({"source_policy_documents": [text("Deny", "Logins")], "statement": allowed});
     assert_eq!(judge(of_source, json!({})), 1);
-    // What overrides may be what allows.
+    // An overriding statement may be an allowing one.
     let both = json!([deny[0].clone(), allowed[0].clone()].map(|mut one| {
         one["sid"] = json!("");
         one

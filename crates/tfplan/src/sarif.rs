@@ -1,4 +1,4 @@
-//! Findings as SARIF 2.1.0 (OASIS), with the properties that GitHub's code scanning requires.
+//! Writes findings as SARIF 2.1.0 (OASIS), with the properties that GitHub's code scanning requires.
 
 use std::collections::BTreeMap;
 
@@ -15,8 +15,8 @@ use super::review::join;
 use super::{Finding, Note, RULES, Review, Rule};
 
 impl Review {
-    /// The findings as SARIF 2.1.0, for code scanning. `root` is the folder of the root module from that of
-    /// the repository, such as `terraform/stacks/service`.
+    /// Returns the findings as SARIF 2.1.0, for code scanning. `root` is the path of the root module in the
+    /// repository, such as `terraform/stacks/service`.
     pub fn to_sarif(&self, root: &str) -> String {
         sarif(self, root)
     }
@@ -73,7 +73,7 @@ fn result(finding: &Finding, root: &str) -> Result {
     let index = RULES.iter().position(|rule| rule.id == finding.rule.id).expect("a finding is of a rule");
     let identity = format!("{}\n{}\n{}", finding.rule.id, finding.address, finding.problem);
     let digest: String = Sha256::digest(identity).iter().take(16).map(|byte| format!("{byte:02x}")).collect();
-    // A plan has no line numbers. Code scanning requires a file all the same: the module's first.
+    // A plan has no line numbers. Code scanning requires a file, so it is the module's first.
     let file = PhysicalLocation::builder()
         .artifact_location(ArtifactLocation::builder().uri(uri(root, &finding.folder)).build())
         .region(Region::builder().start_line(1_i64).build())
@@ -105,7 +105,7 @@ fn logical(address: &str) -> LogicalLocation {
     LogicalLocation::builder().fully_qualified_name(address).kind("resource").build()
 }
 
-/// The module's `main.tf`, from the repository's folder.
+/// Returns the path of the module's `main.tf` from the repository's folder.
 fn uri(root: &str, folder: &str) -> String {
     let mut parts = Vec::new();
     join(&mut parts, root);

@@ -13,13 +13,14 @@ use super::node::has_true;
 pub struct Summary {
     /// The number of resources per action.
     pub counts: Counts,
-    /// Every resource that something is done to, in the plan's order.
+    /// Every changed resource, in the plan's order.
     pub changes: Vec<ResourceSummary>,
-    /// What was destroyed without Terraform since the last apply, or changed in what the configuration sets.
+    /// Resources that were destroyed outside Terraform since the last apply, or changed in attributes that
+    /// the configuration sets.
     pub drift: Vec<ResourceSummary>,
     /// Outputs that change.
     pub outputs: Vec<OutputChange>,
-    /// Whether nothing is left to do after this apply; false where a part was left out, as with `-target`.
+    /// Whether nothing is left to do after this apply; false if a part was left out, as with `-target`.
     pub complete: bool,
 }
 
@@ -27,15 +28,15 @@ pub struct Summary {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Counts {
-    /// Made.
+    /// Created.
     pub create: usize,
     /// Changed in place.
     pub update: usize,
-    /// Destroyed and made again.
+    /// Destroyed and created again.
     pub replace: usize,
     /// Destroyed.
     pub destroy: usize,
-    /// Left alone from now on.
+    /// Removed from Terraform's state without being destroyed.
     pub forget: usize,
 }
 
@@ -43,20 +44,20 @@ pub struct Counts {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct ResourceSummary {
-    /// Its address, with the key of a deposed object.
+    /// The address, with the key of a deposed object.
     pub address: String,
     /// The action.
     pub action: Action,
-    /// The names of attributes that change, of an update or a replacement.
+    /// The names of the changed attributes of an update or a replacement.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub attributes: Vec<String>,
-    /// Those among them that force a replacement.
+    /// The attributes that force a replacement.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub replaced_for: Vec<String>,
     /// The former address.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub moved_from: Option<String>,
-    /// Whether Terraform takes over something that exists.
+    /// Whether Terraform imports an existing resource.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub imported: bool,
 }
@@ -65,14 +66,14 @@ pub struct ResourceSummary {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct OutputChange {
-    /// Its name.
+    /// The name.
     pub name: String,
     /// The action.
     pub action: Action,
 }
 
 impl Plan {
-    /// The change.
+    /// Returns the summary of the plan's changes.
     pub fn summary(&self) -> Summary {
         let mut counts = Counts::default();
         let mut changes = Vec::new();
@@ -106,8 +107,9 @@ impl Plan {
         }
     }
 
-    /// What happened to a resource without Terraform. What the configuration leaves to AWS changes all the
-    /// time, and right after an apply Terraform lists nearly every resource: none of that is reported.
+    /// Returns the change of a resource outside Terraform. Attributes that the configuration leaves to AWS
+    /// change all the time, and right after an apply Terraform lists nearly every resource: none of that is
+    /// reported.
     fn drift(&self, resource: &ResourceChange) -> Option<ResourceSummary> {
         let mut summary = ResourceSummary::from_resource(resource);
         let (before, after) = (&resource.change.before, &resource.change.after);
@@ -154,7 +156,8 @@ fn is_empty(value: &Value) -> bool {
     }
 }
 
-/// Attributes that a replacement computes again, most of a resource, are left out.
+/// Returns the changed attributes, except those that a replacement computes again, which are most of a
+/// resource.
 fn changed(change: &Change, replaced_for: &[String]) -> Vec<String> {
     let (Value::Object(before), after) = (&change.before, &change.after) else { return Vec::new() };
     let keys = before.keys().chain(after.as_object().into_iter().flat_map(serde_json::Map::keys));

@@ -1,3 +1,5 @@
+//! Tests of reading plans and of their reports.
+
 use serde_json::{Value, json};
 
 use super::*;
@@ -6,7 +8,7 @@ fn plan(document: &Value) -> Plan {
     Plan::parse(&document.to_string()).unwrap()
 }
 
-/// A plan of one resource.
+/// Returns a plan of one resource.
 fn of(kind: &str, change: &Value) -> Value {
     json!({
         "format_version": "1.2",
@@ -87,7 +89,8 @@ fn drift_and_incomplete_plans_are_told() {
     let mut document = of("aws_vpc", &json!({"actions": ["no-op"]}));
     document["resource_drift"] = drifted["resource_changes"].clone();
     document["complete"] = json!(false);
-    // What AWS fills in is no drift: an empty list for none, and what the configuration does not set.
+    // Values that AWS fills in are not drift: an empty list for none, and attributes that the configuration
+    // does not set.
     let (before, after) = (json!({"set": 1, "other": 1}), json!({"set": 1, "other": 2, "tags": {}}));
     let quiet = of("aws_eip", &json!({"actions": ["update"], "before": before, "after": after}));
     let gone = of("aws_kms_key", &json!({"actions": ["delete"], "before": {"set": 1}}));
@@ -169,7 +172,7 @@ fn what_is_known_only_after_apply_is_neither_right_nor_wrong() {
     }
 }
 
-/// Whatever is sensitive, nothing of it is in any report.
+/// No sensitive value is in any report.
 #[test]
 fn sensitive_values_are_never_shown() {
     let connect = |resource: &str| {
@@ -214,7 +217,7 @@ fn damaged_plans_do_not_panic() {
     }
 }
 
-/// Puts something else in the place of about one in five hundred values.
+/// Replaces about one in five hundred values.
 fn damage(value: &mut Value, random: &mut fastrand::Rng) {
     if random.u32(..500) == 0 {
         *value = [Value::Null, json!(true), json!("x"), json!([[]]), json!({"references": ["a.b", "var."]})]

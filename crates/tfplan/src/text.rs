@@ -1,4 +1,4 @@
-//! The report for a person.
+//! The report as plain text.
 
 use std::fmt::{Display, Formatter, Result};
 
@@ -71,7 +71,7 @@ fn line(change: &ResourceSummary, f: &mut Formatter<'_>) -> Result {
     if attributes.is_empty() { writeln!(f) } else { writeln!(f, ": {}", attributes.join(", ")) }
 }
 
-/// Terraform's own signs.
+/// Returns the sign that Terraform uses for the action.
 fn sign(action: Action) -> &'static str {
     match action {
         Action::NoOp => " ",

@@ -1,4 +1,5 @@
-//! Plans of real Terraform and a real provider, by rule. `tests/plans/README.md` describes how they are made.
+//! Tests of the rules with plans of real Terraform and a real provider. `tests/plans/README.md` describes how
+//! to create them.
 
 use rds_iam_tfplan::{Plan, RULES, Review};
 use serde_json::Value;
@@ -24,7 +25,7 @@ fn review(folder: &str) -> Review {
     Plan::read(path(folder).as_ref()).unwrap().review()
 }
 
-/// What is said besides the summary: what was not checked, and what is refused.
+/// Returns the report except the summary: notes and refusals.
 fn judged(folder: &str) -> String {
     let text = review(folder).to_string();
     text.lines()

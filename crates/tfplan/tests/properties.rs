@@ -11,7 +11,7 @@ fn config() -> Config {
     Config { cases: 256, failure_persistence: None, ..Config::default() }
 }
 
-/// Arbitrary JSON of a few levels; strings are often keys and values that plans have.
+/// Returns arbitrary JSON of a few levels; strings are often keys and values of plans.
 fn values() -> impl Strategy<Value = Value> {
     let text = prop_oneof![
         "\\PC{0,12}",
@@ -33,7 +33,7 @@ fn values() -> impl Strategy<Value = Value> {
     })
 }
 
-/// Replaces the value that `path` leads to, one index per level.
+/// Replaces the value at `path`, one index per level.
 fn replace(value: &mut Value, path: &[prop::sample::Index], new: Value) {
     match (path.split_first(), value) {
         (Some((index, rest)), Value::Array(items)) if !items.is_empty() => {

@@ -39,7 +39,7 @@ impl Endpoint {
     /// brackets); `port` is 1 to 65535.
     ///
     /// # Errors
-    /// [`EndpointError`] says what is wrong with the host or the port; fix the setting it came from.
+    /// Returns [`EndpointError`] if the host or the port is invalid; fix the setting that it came from.
     pub fn new(host: &str, port: u16) -> Result<Self, EndpointError> {
         if port == 0 {
             return Err(EndpointError::PortOutOfRange { port: "0".into() });
@@ -146,7 +146,7 @@ fn refuse_urls(text: &str) -> Result<(), EndpointError> {
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum EndpointError {
-    /// Nothing was given.
+    /// The text is empty.
     #[error("endpoint is empty: give it as host:port")]
     Empty,
     /// A URL was given.

@@ -54,8 +54,8 @@ impl Region {
     /// (`….global-….global.rds.amazonaws.com`), which moves between regions. Configure the region for those. A token is
     /// valid only in the endpoint's own region, so a configured region that differs from this one is an error.
     ///
-    /// Two forms exist: `….<region>.rds.<suffix>`, and in China also `….rds.<region>.amazonaws.com.cn`. Source: the host
-    /// patterns of the AWS Advanced JDBC Wrapper (`RdsUtils`).
+    /// Two forms exist: `….<region>.rds.<suffix>`, and in China also `….rds.<region>.amazonaws.com.cn`. Source: the
+    /// host patterns of the AWS Advanced JDBC Wrapper (`RdsUtils`).
     ///
     /// ```
     /// use rds_iam_token::Region;
@@ -111,7 +111,7 @@ impl fmt::Display for Region {
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RegionError {
-    /// Nothing was given, and there is no default.
+    /// The text is empty, and there is no default.
     #[error("region is empty: name the region that the database is in, such as eu-west-1")]
     Empty,
     /// Not of the form of a region (an availability zone, say).

@@ -131,8 +131,8 @@ impl TokenSource {
     /// Returns a token that is valid now.
     ///
     /// # Errors
-    /// [`MintError`] if no cached token is valid and no new one can be signed. While the source of credentials
-    /// fails, at most one attempt a second is made; callers in between get the last error.
+    /// Returns [`MintError`] if no cached token is valid and no new one can be signed. While the source of
+    /// credentials fails, at most one attempt a second is made; callers in between get the last error.
     ///
     /// # Panics
     /// Outside a Tokio runtime, when a token has to be signed.
@@ -158,7 +158,7 @@ impl TokenSource {
     /// Signs a new one unless that has happened since.
     ///
     /// # Errors
-    /// [`MintError`] if no new one can be signed.
+    /// Returns [`MintError`] if no new one can be signed.
     ///
     /// # Panics
     /// Outside a Tokio runtime.
@@ -304,8 +304,8 @@ impl Shared {
         }
     }
 
-    /// Returns how long a caller with a valid token waits: zero if the running attempt has already taken that
-    /// long.
+    /// Returns the time that a caller with a valid token waits: zero if the running attempt has already taken
+    /// that long.
     fn remaining_wait(&self, now: SystemTime) -> Duration {
         let started_at = self.outcome().attempt.as_ref().map_or(now, |attempt| attempt.started_at);
         RENEWAL_WAIT.saturating_sub(now.duration_since(started_at).unwrap_or_default())

@@ -44,7 +44,7 @@ impl fmt::Display for DbUser {
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum DbUserError {
-    /// Nothing was given.
+    /// The text is empty.
     #[error("database user is empty: name the user to log in as")]
     Empty,
     /// A NUL, a line break or the like.

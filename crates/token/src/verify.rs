@@ -103,7 +103,8 @@ impl Verifier {
     /// Verifies that `token` permits `user` to log in to this server at the time `now`.
     ///
     /// # Errors
-    /// [`VerifyError`] has the reason, for the server's log. Report to a client only that access is denied.
+    /// Returns [`VerifyError`] with the reason, for the server's log. Report to a client only that access is
+    /// denied.
     pub fn verify(&self, token: &str, user: &str, now: SystemTime) -> Result<VerifiedToken, VerifyError> {
         let token = Presented::parse(token)?;
 

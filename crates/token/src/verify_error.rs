@@ -89,7 +89,7 @@ pub enum VerifyError {
         /// The server's time.
         now: SystemTime,
     },
-    /// It claims a longer life than a token may have.
+    /// The lifetime in the token is longer than a token may have.
     #[error("the token claims to live {} s, more than the {} s allowed", lifetime.as_secs(), LIFETIME.as_secs())]
     TooLong {
         /// The life that it claims.

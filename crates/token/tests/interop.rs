@@ -1,4 +1,4 @@
-//! Tokens of AWS's own signers must verify, and ours must be what theirs are.
+//! Tests with AWS's own signers: their tokens must verify, and this crate's must be equal to theirs.
 
 use std::io::Write as _;
 use std::process::Stdio;

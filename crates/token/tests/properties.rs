@@ -14,7 +14,7 @@ fn config() -> Config {
     Config { cases: 256, failure_persistence: None, ..Config::default() }
 }
 
-/// A name, an IPv4 address or an IPv6 address, with a port.
+/// Returns a name, an IPv4 address or an IPv6 address, with a port.
 fn endpoints() -> impl Strategy<Value = Endpoint> {
     let host = prop_oneof![
         "[a-z][a-z0-9_-]{0,20}[a-z0-9](\\.[a-z][a-z0-9]{0,10}){0,4}",

@@ -1,4 +1,4 @@
-//! Signing against published vectors, and verification against everything that can be wrong.
+//! Tests of signing against published vectors, and of verification against every possible error.
 
 use std::time::{Duration, SystemTime};
 

@@ -1,7 +1,7 @@
-//! The life of a cached token, on a clock of the test's own.
+//! Tests of the life of a cached token, on the test's own clock.
 //!
-//! Tokio's paused time jumps to the next timer whenever nothing else can run, so hours pass in
-//! milliseconds and nothing is timed.
+//! Tokio's paused time jumps to the next timer whenever nothing else can run, so hours pass in milliseconds
+//! and nothing is timed.
 
 #[path = "source/provider.rs"]
 mod provider;
@@ -125,7 +125,7 @@ async fn a_caller_who_gives_up_leaves_nothing_locked() {
     assert_eq!(provider.calls(), 2);
 }
 
-/// A task that is gone without an answer, as when its runtime was shut down.
+/// A task that ended without an answer, as when its runtime was shut down.
 #[test]
 fn an_attempt_that_is_lost_with_its_runtime_is_made_again() {
     let runtime =

@@ -1,5 +1,5 @@
-//! Checks of the repository that no compiler makes: nothing of one machine in it, lints inherited by each package, no
-//! module cycles, plain words, and an audit page whose tests exist.
+//! Repository checks beyond the compiler's: no paths or hosts of one machine, lints inherited by each
+//! package, no module cycles, no banned words, and an audit page whose tests exist.
 
 mod audit;
 mod cycles;
@@ -17,13 +17,13 @@ use rds_iam_process::runner::{Cmd, Runner};
 use rds_iam_process::steps::Outcome;
 use rds_iam_process::workspace::Workspace;
 
-/// The length of a source file that is reported as a warning.
+/// The length of a source file, in lines, above which a warning is reported.
 const LONG_FILE_LINES: usize = 500;
 
 /// A file to check.
 #[derive(Clone, Copy, Debug)]
 struct File<'a> {
-    /// Relative to the workspace's root, with `/`.
+    /// The path relative to the workspace's root, with `/`.
     path: &'a str,
     text: &'a str,
 }
@@ -31,7 +31,7 @@ struct File<'a> {
 /// A violation and its location.
 #[derive(Debug)]
 struct Finding {
-    /// `path` or `path:line`.
+    /// The location: `path` or `path:line`.
     place: String,
     what: String,
 }
@@ -49,7 +49,7 @@ impl Finding {
 /// Checks every file that git tracks, or would track if all were added.
 ///
 /// # Errors
-/// When something is wrong (all of it, at once), or git or a file cannot be read.
+/// Returns an error with all findings, or an error if git or a file cannot be read.
 pub fn run(workspace: &Workspace, console: Console, runner: Runner) -> Result<Outcome, Error> {
     let paths = tracked(workspace, runner)?;
     let mut texts = Vec::new();
@@ -57,7 +57,7 @@ pub fn run(workspace: &Workspace, console: Console, runner: Runner) -> Result<Ou
         let full = workspace.root.join(path);
         let bytes = match fs::read(&full) {
             Ok(bytes) => bytes,
-            // Tracked and deleted, a link to a folder, or gone since git listed it.
+            // Tracked but deleted, a link to a folder, or removed since git listed it.
             Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::IsADirectory) => {
                 continue;
             }
@@ -88,7 +88,7 @@ pub fn run(workspace: &Workspace, console: Console, runner: Runner) -> Result<Ou
 }
 
 fn tracked(workspace: &Workspace, runner: Runner) -> Result<Vec<String>, Error> {
-    // This builds the repository's code anyway: git's check of the folder's owner protects nothing here.
+    // The repository's code is built anyway: git's check of the folder's owner adds no protection.
     let trust = format!("safe.directory={}", workspace.root.display());
     let shell = workspace.shell();
     let list = cmd!(shell, "git -c {trust} ls-files -z --cached --others --exclude-standard");
@@ -119,7 +119,7 @@ fn check(file: File<'_>) -> Vec<Finding> {
     wrong
 }
 
-/// A crate that does not inherit the workspace's lints has none of its bans.
+/// Checks that a crate inherits the workspace's lints; otherwise none of the workspace's bans apply to it.
 fn workspace_lints(file: File<'_>) -> Option<Finding> {
     let manifest: toml::Table = match file.text.parse() {
         Ok(manifest) => manifest,

@@ -1,4 +1,4 @@
-//! `cargo xtask lint` and `fmt`: everything that is checked without running the project.
+//! `cargo xtask lint` and `fmt`: all checks that do not run the project.
 
 use std::time::Duration;
 
@@ -13,24 +13,24 @@ use rds_iam_process::steps::{Outcome, Step};
 use rds_iam_process::tools;
 use rds_iam_process::workspace::{CARGO_HELP, Workspace};
 
-/// The environment variable that lists checks to skip where their data can't be fetched.
+/// The environment variable that lists checks to skip if their data can't be fetched.
 const OFFLINE_VARIABLE: &str = "RDS_IAM_OFFLINE";
-/// How long fetching the advisory database and the registry's index may take.
+/// The time limit for fetching the advisory database and the registry's index.
 const FETCHED_WITHIN: Duration = Duration::from_secs(300);
 
-/// The result of the step on advisories where their database can't be fetched.
+/// The result of the advisories step if their database can't be fetched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Unreachable {
-    /// It is listed as not run: a contributor's machine need not reach GitHub.
+    /// Listed as not run: a contributor's machine need not reach GitHub.
     NotRun,
-    /// It fails, unless `RDS_IAM_OFFLINE` names it: CI has to check.
+    /// Failed, unless `RDS_IAM_OFFLINE` names it: CI has to check.
     Fails,
 }
 
 /// Formats the workspace, or checks that it is formatted.
 ///
 /// # Errors
-/// When something is not formatted, or not Rust.
+/// Returns an error if a file is not formatted, or is not valid Rust.
 pub fn format(check: bool, workspace: &Workspace, runner: Runner) -> Result<Outcome, Error> {
     let shell = workspace.shell();
     let only_check = check.then_some("--check");
@@ -40,7 +40,7 @@ pub fn format(check: bool, workspace: &Workspace, runner: Runner) -> Result<Outc
     Ok(Outcome::Passed)
 }
 
-/// The steps of `cargo xtask lint`, quick ones first.
+/// Returns the steps of `cargo xtask lint`, fast ones first.
 pub fn steps<'a>(workspace: &'a Workspace, console: Console, runner: Runner) -> Vec<Step<'a>> {
     steps_with(Unreachable::NotRun, workspace, console, runner)
 }
@@ -69,14 +69,14 @@ fn steps_with<'a>(
     .collect()
 }
 
-/// Those about Rust alone, which need nothing but its tools.
+/// Returns the steps for Rust alone, which need only its tools.
 pub fn rust_steps(workspace: &Workspace, runner: Runner) -> Vec<Step<'_>> {
     std::iter::once(Step::new("format", move || format(true, workspace, runner)))
         .chain(compiled(workspace, runner))
         .collect()
 }
 
-/// Those that compile.
+/// Returns the steps that compile.
 fn compiled(workspace: &Workspace, runner: Runner) -> [Step<'_>; 2] {
     [
         Step::new("lints", move || {
@@ -97,11 +97,11 @@ fn compiled(workspace: &Workspace, runner: Runner) -> [Step<'_>; 2] {
     ]
 }
 
-/// Licences, bans and sources of all dependencies, by the rules of `deny.toml`.
+/// Checks licences, bans and sources of all dependencies, by the rules of `deny.toml`.
 fn dependencies(workspace: &Workspace, console: Console, runner: Runner) -> Result<Outcome, Error> {
     let program = tools::cargo_deny(workspace, console, runner)?;
     let shell = workspace.shell();
-    // cargo-deny reads every platform's dependencies; a build has fetched this one's alone.
+    // cargo-deny reads every platform's dependencies; a build fetches only this platform's.
     let fetch = Cmd::from_xshell(cmd!(shell, "cargo fetch --locked"), CARGO_HELP);
     runner.run(&fetch.hint("run any cargo build, and commit Cargo.lock"))?;
     let check =
@@ -111,7 +111,7 @@ fn dependencies(workspace: &Workspace, console: Console, runner: Runner) -> Resu
     Ok(Outcome::Passed)
 }
 
-/// Known weaknesses of all dependencies (RustSec), and versions that were withdrawn.
+/// Checks all dependencies for known vulnerabilities (RustSec) and withdrawn versions.
 fn advisories(
     unreachable: Unreachable,
     workspace: &Workspace,
@@ -129,7 +129,7 @@ fn advisories(
         let offline = std::env::var(OFFLINE_VARIABLE).unwrap_or_default();
         let accepted = offline.split(',').any(|what| what.trim() == "advisories");
         if accepted || unreachable == Unreachable::NotRun {
-            // Listed, so that a green table is not taken for a check that was never made.
+            // Listed as not run, so that a green table does not suggest that the check passed.
             return Ok(Outcome::NotRun("the advisory database (GitHub) could not be fetched".to_owned()));
         }
         return Err(Error::Found {

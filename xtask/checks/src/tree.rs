@@ -1,4 +1,4 @@
-//! A copy of `terraform/` to work in, so that no run leaves anything beside the sources.
+//! A working copy of `terraform/`, so that no run leaves files beside the sources.
 
 use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
@@ -7,24 +7,24 @@ use rds_iam_process::error::Error;
 use rds_iam_process::file;
 use rds_iam_process::workspace::Workspace;
 
-/// The lock file that says which provider is meant.
+/// The lock file with the provider's version.
 const LOCK: &str = ".terraform.lock.hcl";
 
-/// A copy of the workspace's `terraform` folder, which no other process uses.
+/// A copy of the workspace's `terraform` folder that no other process uses.
 #[derive(Debug)]
 pub struct Tree {
-    /// The copy.
+    /// The path of the copy.
     pub path: PathBuf,
-    /// Held while this exists; the system releases it when the process ends, however it ends.
+    /// The lock, held while this value exists; the system releases it when the process ends.
     _lock: File,
 }
 
-/// A fresh copy under `target/infra/<name>`.
+/// Creates a fresh copy under `target/infra/<name>`.
 ///
 /// Modules get the stack's lock file: they are roots here only to be tested.
 ///
 /// # Errors
-/// When another run works there, or a file cannot be read or written.
+/// Returns an error if another run uses that folder, or a file cannot be read or written.
 pub fn copy(name: &str, workspace: &Workspace) -> Result<Tree, Error> {
     let to = workspace.target.join("infra").join(name);
     let lock = lock(&to)?;
@@ -52,14 +52,10 @@ fn lock(folder: &Path) -> Result<File, Error> {
     }
 }
 
-/// The folders in a folder, in order.
+/// Returns the folders in a folder, sorted.
 ///
 /// # Errors
-/// When it cannot be read.
-/// The folders in a folder, sorted.
-///
-/// # Errors
-/// When it can't be read.
+/// Returns an error if the folder can't be read.
 pub fn folders(of: &Path) -> Result<Vec<PathBuf>, Error> {
     let mut found: Vec<PathBuf> = entries(of)?.into_iter().filter(|path| path.is_dir()).collect();
     found.sort();
@@ -75,7 +71,7 @@ fn copy_folder(from: &Path, to: &Path) -> Result<(), Error> {
     file::make_folder(to)?;
     for path in entries(from)? {
         let Some(name) = path.file_name() else { continue };
-        // What a person's own `terraform init` left there, which may be of another version.
+        // Files of a manual `terraform init`, which may be of another version.
         if name == ".terraform" || name.to_string_lossy().contains(".tfstate") {
             continue;
         }

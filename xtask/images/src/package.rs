@@ -1,5 +1,5 @@
-//! `cargo xtask infra package`: the bootstrap program as a zip that AWS Lambda runs on Amazon Linux 2023, wherever it
-//! was built. Why it is built with zig: docs/adr/0013-lambda-package.md.
+//! `cargo xtask infra package`: the bootstrap program as a zip that AWS Lambda runs on Amazon Linux 2023,
+//! independent of the build machine. It is built with zig: docs/adr/0013-lambda-package.md.
 
 mod archive;
 mod elf;
@@ -20,17 +20,18 @@ use rds_iam_process::runner::{Cmd, Runner};
 use rds_iam_process::tools;
 use rds_iam_process::workspace::{CARGO_HELP, Workspace};
 
-/// The program that a function is.
+/// The program of the Lambda function.
 const PROGRAM: &str = "rds-iam-bootstrap-lambda";
 
-/// The app's users file, which the function reads where `RDS_IAM_USERS` is not set, and the schema that it names.
+/// The app's users file, which the function reads if `RDS_IAM_USERS` is not set, and the schema that it
+/// names.
 const APP_FILES: [(&str, &str); 2] = [
     ("users.toml", include_str!("../../../crates/app/users.toml")),
     ("schema.sql", include_str!("../../../crates/app/schema.sql")),
 ];
 
-/// The largest zip that Lambda takes in a request: 50 MB. Source: "Lambda quotas", AWS Lambda Developer
-/// Guide.
+/// The maximum size of a zip that Lambda accepts in a request: 50 MB. Source: "Lambda quotas", AWS Lambda
+/// Developer Guide.
 const LARGEST_ZIP: u64 = 50 * 1024 * 1024;
 
 /// The arguments of `cargo xtask infra package`.
@@ -48,7 +49,7 @@ pub struct Package {
     /// Where to write the zip [default: lambda/rds-iam-bootstrap-ARCHITECTURE.zip in cargo's target folder]
     #[arg(long, value_name = "FILE")]
     output: Option<PathBuf>,
-    /// Whether AWS will never get it.
+    /// Whether the package is only for this machine and never deployed to AWS.
     #[arg(skip)]
     only_here: bool,
 }
@@ -71,18 +72,18 @@ pub enum Profile {
 }
 
 impl Package {
-    /// The development build for this machine's architecture: what `infra local` applies, where no Lambda
-    /// starts it. Built as a release is, and quicker.
+    /// Returns the development build for this machine's architecture, for `infra local`, where no Lambda
+    /// starts it. Built like a release, but faster.
     pub fn of_this_machine() -> Self {
         let arm = cfg!(target_arch = "aarch64");
         let architecture = if arm { Architecture::Arm64 } else { Architecture::X86_64 };
         Self { architecture, profile: Profile::Dev, binary: None, output: None, only_here: true }
     }
 
-    /// What is deployed to a processor of Terraform's name for it.
+    /// Returns the release build for an architecture, given by Terraform's name.
     ///
     /// # Errors
-    /// When Lambda has no such processor.
+    /// Returns an error if Lambda does not support the architecture.
     pub fn release(architecture: &str) -> Result<Self, Error> {
         let architecture = Architecture::from_str(architecture, false).map_err(|_| Error::Found {
             found: format!("bootstrap.architecture is {architecture:?}"),
@@ -91,13 +92,13 @@ impl Package {
         Ok(Self { architecture, profile: Profile::Release, binary: None, output: None, only_here: false })
     }
 
-    /// The same, written elsewhere.
+    /// Returns the same package with another output path.
     #[must_use]
     pub fn to(self, output: PathBuf) -> Self {
         Self { output: Some(output), ..self }
     }
 
-    /// Where it is written.
+    /// Returns the path of the zip.
     pub fn file(&self, workspace: &Workspace) -> PathBuf {
         // Not in the folder of a release, so that it is not deployed.
         let folder = if self.only_here { "infra" } else { "lambda" };
@@ -107,7 +108,7 @@ impl Package {
 }
 
 impl Architecture {
-    /// As Lambda and Terraform write it.
+    /// Returns the name that Lambda and Terraform use.
     fn name(self) -> &'static str {
         match self {
             Self::Arm64 => "arm64",
@@ -115,7 +116,7 @@ impl Architecture {
         }
     }
 
-    /// As Rust and C compilers write it.
+    /// Returns the name that Rust and C compilers use.
     fn processor(self) -> &'static str {
         match self {
             Self::Arm64 => "aarch64",
@@ -128,10 +129,10 @@ impl Architecture {
     }
 }
 
-/// Builds and writes it, and returns its path.
+/// Builds and writes the package, and returns its path.
 ///
 /// # Errors
-/// When it cannot be built, or could not run on Amazon Linux 2023.
+/// Returns an error if it cannot be built, or could not run on Amazon Linux 2023.
 pub fn run(
     package: &Package,
     workspace: &Workspace,
@@ -160,12 +161,13 @@ pub fn run(
     console.line(&format!("wrote {} for {}", output.display(), package.architecture.name()));
     console.line(&format!("  bytes       {size}"));
     console.line(&format!("  sha256      {}", hex::encode(digest)));
-    // What `aws lambda get-function` and Terraform's source_code_hash show.
+    // The value that `aws lambda get-function` and Terraform's source_code_hash show.
     console.line(&format!("  CodeSha256  {}", STANDARD.encode(digest)));
     Ok(output)
 }
 
-/// Builds the program for the C library of Amazon Linux 2023, whichever this machine has; returns cargo's output file.
+/// Builds the program for the C library of Amazon Linux 2023, independent of this machine's, and returns the
+/// path of cargo's output.
 fn build(
     package: &Package,
     workspace: &Workspace,
@@ -176,7 +178,7 @@ fn build(
     has_standard_library(&target, workspace, runner)?;
     let zigbuild = tools::zigbuild(workspace, console, runner)?;
     let cache = workspace.cache.join("zig");
-    // The same bytes wherever the sources of dependencies are.
+    // The same bytes regardless of the location of dependencies' sources.
     let cargo_home = std::env::var_os("CARGO_HOME").map(PathBuf::from);
     let cargo_home = cargo_home.or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".cargo")));
     let paths =
@@ -223,7 +225,7 @@ fn has_standard_library(target: &str, workspace: &Workspace, runner: Runner) -> 
     })
 }
 
-/// The way out for every machine.
+/// The remedy that works on every machine.
 const ELSEWHERE: &str =
     "build rds-iam-bootstrap-lambda on a machine of that processor and give it with --binary";
 

@@ -57,7 +57,7 @@ impl Options {
         Self { selection: Selection { only, ..Selection::default() }, report }
     }
 
-    /// The same options with one more stage skipped.
+    /// Returns the same options with one more stage skipped.
     #[cfg(test)]
     pub(crate) fn without(&self, stage: &str) -> Self {
         let mut without = self.clone();
@@ -65,7 +65,7 @@ impl Options {
         without
     }
 
-    /// The same options with the stages of the image skipped.
+    /// Returns the same options with the stages of the image skipped.
     pub(crate) fn without_image(mut self) -> Self {
         self.selection.skip.extend(IMAGE_STAGES.map(str::to_owned));
         self

@@ -1,6 +1,6 @@
-//! GitHub's signed word on an image: that its digest was built by this repository's `build.yml`, on main, from the commit
-//! that it names. `gh` verifies it. Unlike the documents that travel with an image, no caller with the right to push can
-//! forge it (docs/adr/0014-promotion.md).
+//! GitHub's attestation of an image: a signed statement that its digest was built by this repository's
+//! `build.yml`, on main, from the named commit. `gh` verifies it. Unlike the documents pushed with an image,
+//! it can't be forged by a caller with push permission (docs/adr/0014-promotion.md).
 
 use std::path::Path;
 use std::time::Duration;
@@ -11,21 +11,22 @@ use crate::context::Context;
 use rds_iam_process::error::Error;
 use rds_iam_process::runner::Cmd;
 
-/// Names the repository whose attestations are asked for, where this does not run on GitHub Actions.
+/// The environment variable with the repository whose attestations are verified, outside GitHub Actions.
 pub(super) const VARIABLE: &str = "RDS_IAM_ATTESTATIONS";
-/// The workflow that builds images, and is the only one whose word counts.
+/// The workflow that builds images, and the only accepted signer.
 const SIGNER: &str = ".github/workflows/build.yml";
 /// The branch that it ran on.
 const MAIN: &str = "refs/heads/main";
-/// Some calls of GitHub's API, and the download of its trust root.
+/// The time limit of a verification: some calls of GitHub's API, and the download of its trust root.
 const VERIFIED_WITHIN: Duration = Duration::from_secs(120);
 pub(super) const GH_HELP: &str = "GitHub's runners have it; https://cli.github.com";
 
-/// The repository, `OWNER/NAME`, whose attestation a promotion needs: on GitHub Actions its own, elsewhere the one that
-/// `RDS_IAM_ATTESTATIONS` names. `None` on this machine's account, and where a workstation asks for none.
+/// Returns the repository, `OWNER/NAME`, whose attestation a promotion needs: on GitHub Actions its own,
+/// elsewhere the one in `RDS_IAM_ATTESTATIONS`. `None` for this machine's account, and on a workstation
+/// without the variable.
 ///
 /// # Errors
-/// When the variable names no repository.
+/// Returns an error if the variable is not a repository name.
 pub(super) fn repository(context: &Context<'_>) -> Result<Option<String>, Error> {
     if context.is_local() {
         return Ok(None);
@@ -53,10 +54,10 @@ fn is_repository(text: &str) -> bool {
     matches!(text.split('/').collect::<Vec<_>>().as_slice(), [owner, name] if word(owner) && word(name))
 }
 
-/// The command that verifies the attestation of the image whose manifest is in a file, for a commit.
+/// Returns the command that verifies the attestation for a commit of the image whose manifest is in a file.
 ///
 /// # Errors
-/// As [`Context::shell`].
+/// Returns the errors of [`Context::shell`].
 pub(super) fn verify(
     repository: &str,
     manifest: &Path,

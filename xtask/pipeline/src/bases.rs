@@ -1,4 +1,4 @@
-//! The base images of a run: named by a variable, or chosen by what this machine can reach.
+//! Selects the base images of a run: set by an environment variable, or by reachability from this machine.
 
 use clap::ValueEnum;
 
@@ -9,13 +9,13 @@ use rds_iam_process::console::Console;
 use rds_iam_process::error::Error;
 use rds_iam_process::runner::Runner;
 
-/// The variable that names the base images.
+/// The environment variable with the base images.
 const BASES_VARIABLE: &str = "RDS_IAM_IMAGE_BASES";
 
-/// The base images that the environment names, if any.
+/// Returns the base images set by the environment variable, if any.
 ///
 /// # Errors
-/// When the variable has another value.
+/// Returns an error if the variable has another value.
 pub(crate) fn from_env() -> Result<Option<Bases>, Error> {
     let value = std::env::var_os(BASES_VARIABLE).unwrap_or_default().to_string_lossy().into_owned();
     if value.is_empty() {
@@ -28,10 +28,11 @@ pub(crate) fn from_env() -> Result<Option<Bases>, Error> {
     })
 }
 
-/// The base images for these stages. Only where nothing leaves this machine does reachability decide.
+/// Returns the base images for these stages. Reachability decides only if nothing is deployed from this
+/// machine.
 ///
 /// # Errors
-/// As [`from_env`].
+/// Returns the errors of [`from_env`].
 pub(crate) fn choose(
     stages: &[&Stage],
     context: &Context<'_>,

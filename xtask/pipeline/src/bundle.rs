@@ -1,5 +1,5 @@
-//! The manifest that binds a plan to its sources: commit, providers' lock, variables, package. A plan is applied
-//! where all of it is the same, and otherwise refused with every difference.
+//! The manifest that binds a plan to its sources: commit, provider lock file, variables, package. A plan is
+//! applied if all of it matches, and otherwise refused with a list of all differences.
 
 use std::path::{Path, PathBuf};
 
@@ -12,10 +12,10 @@ use rds_iam_process::clock;
 use rds_iam_process::error::Error;
 use rds_iam_process::file;
 
-/// The largest age of a plan. Terraform refuses one that the state has moved on from; this bounds what it can't
-/// see: a decision that was taken long ago.
+/// The maximum age of a plan. Terraform refuses a plan if the state has changed since; this limit covers an
+/// outdated decision, which Terraform can't detect.
 pub(crate) const FRESH_SECONDS: i64 = 24 * 60 * 60;
-/// The largest difference between the clocks of two machines.
+/// The maximum difference between the clocks of two machines.
 pub(crate) const SKEW_SECONDS: i64 = 5 * 60;
 
 /// The manifest beside a plan.
@@ -23,19 +23,19 @@ pub(crate) const SKEW_SECONDS: i64 = 5 * 60;
 pub(crate) struct Manifest {
     environment: String,
     commit: String,
-    /// SHA-256 of the plan.
+    /// The SHA-256 of the plan.
     plan: String,
     /// The SHA-256 of `.terraform.lock.hcl`.
     lock: String,
-    /// The SHA-256 of all files of variables, in their order.
+    /// The SHA-256 of all variable files, in their order.
     variables: String,
-    /// The SHA-256 of bootstrap's Lambda package; empty where there is none.
+    /// The SHA-256 of bootstrap's Lambda package; empty if there is none.
     package: String,
-    /// When it was made, RFC 3339.
+    /// The creation time, RFC 3339.
     made: String,
 }
 
-/// The files that a plan is made from.
+/// The source files of a plan.
 #[derive(Clone, Debug)]
 pub(crate) struct Sources {
     pub(crate) lock: PathBuf,
@@ -44,10 +44,10 @@ pub(crate) struct Sources {
 }
 
 impl Manifest {
-    /// Creates the manifest of the plan at `plan`, and of its sources as they are now.
+    /// Creates the manifest of the plan at `plan` and of its current sources.
     ///
     /// # Errors
-    /// When a file can't be read.
+    /// Returns an error if a file can't be read.
     pub(crate) fn new(plan: &Path, sources: &Sources, context: &Context<'_>) -> Result<Self, Error> {
         let mut variables = Sha256::new();
         for path in &sources.variables {
@@ -64,23 +64,23 @@ impl Manifest {
         })
     }
 
-    /// The plan's digest, by which people know it.
+    /// Returns the plan's digest, which identifies it to the operator.
     pub(crate) fn digest(&self) -> &str {
         &self.plan
     }
 
-    /// Writes it.
+    /// Writes the manifest.
     ///
     /// # Errors
-    /// When it can't be written.
+    /// Returns an error if it can't be written.
     pub(crate) fn write(&self, path: &Path) -> Result<(), Error> {
         file::replace(path, format!("{}\n", serde_json::to_string_pretty(self).unwrap_or_default()))
     }
 
-    /// Whether this, as found beside a plan, is of what is here `now`.
+    /// Checks that this manifest, found beside a plan, matches the current one, `here`, at the time `now`.
     ///
     /// # Errors
-    /// When anything differs, or it is too old: the error lists all of it.
+    /// Returns an error with all differences, or if the plan is too old.
     pub(crate) fn check(&self, here: &Self, now: i64) -> Result<(), Error> {
         let mut differences = Vec::new();
         let mut differs = |what: &str, planned: &str, is: &str| {
@@ -116,7 +116,7 @@ impl Manifest {
     }
 }
 
-/// The addresses of the sensitive values in a plan's JSON.
+/// Returns the addresses of the sensitive values in a plan's JSON.
 pub(crate) fn sensitive(plan: &Value) -> Vec<String> {
     let mut found = Vec::new();
     for (name, variable) in
@@ -174,15 +174,16 @@ fn modules(module: &Value, found: &mut Vec<String>) {
     }
 }
 
-/// Whether this is a parameter that AWS publishes, such as the newest machine image: the provider marks every
-/// parameter's value as sensitive, and this one anybody can read.
+/// Returns whether this is a parameter that AWS publishes, such as the newest machine image: the provider
+/// marks every parameter's value as sensitive, but these are public.
 fn is_public(resource: &Value, values: &Value) -> bool {
     resource["mode"] == "data"
         && resource["type"] == "aws_ssm_parameter"
         && values["name"].as_str().is_some_and(|name| name.starts_with("/aws/service/"))
 }
 
-/// Marks are laid out as the values that they are about; `true` covers all that is below.
+/// Collects the paths of marked values. Marks have the same structure as the values; `true` covers everything
+/// below.
 fn collect(value: &Value, marks: &Value, path: &str, found: &mut Vec<String>) {
     match marks {
         Value::Bool(true) if !is_nothing(value) => found.push(path.to_owned()),

@@ -1,4 +1,4 @@
-//! Commands directed at an environment's account: the workspace's programs, and Terraform.
+//! Commands that act on an environment's account: the workspace's programs, and Terraform.
 
 use std::path::{Path, PathBuf};
 
@@ -12,23 +12,24 @@ use rds_iam_process::error::Error;
 use rds_iam_process::runner::Cmd;
 
 impl Context<'_> {
-    /// A shell at the workspace's root: xshell's `cmd!` builds commands with it, and the runner starts them.
+    /// Returns a shell at the workspace's root: xshell's `cmd!` builds commands with it, and the runner starts
+    /// them.
     ///
     /// # Errors
-    /// When this process has no working directory.
+    /// Returns an error if this process has no working directory.
     pub(crate) fn shell(&self) -> Result<Shell, Error> {
         shell(self.workspace)
     }
 
-    /// The program `rds-iam`.
+    /// Returns the path of the program `rds-iam`.
     pub(crate) fn rds_iam(&self) -> PathBuf {
         self.workspace.target.join("debug/rds-iam")
     }
 
-    /// A command of one of the workspace's programs, directed at the environment's account.
+    /// Returns a command of one of the workspace's programs, directed at the environment's account.
     ///
     /// # Errors
-    /// When the run is for no environment.
+    /// Returns an error if the run has no environment.
     pub(crate) fn in_account(&self, cmd: xshell::Cmd<'_>) -> Result<Cmd, Error> {
         let cmd = Cmd::from_xshell(cmd, "cargo xtask programs");
         Ok(match self.environment()?.kind {
@@ -37,16 +38,16 @@ impl Context<'_> {
         })
     }
 
-    /// Terraform in stacks/service, led to the environment's account.
+    /// Returns Terraform in stacks/service, directed at the environment's account.
     ///
     /// # Errors
-    /// When the run is for no environment.
+    /// Returns an error if the run has no environment.
     pub(crate) fn terraform(&self) -> Result<Stack, Error> {
         let kind = self.environment()?.kind;
         let terraform = Terraform::new(self.workspace);
         let (terraform, settings) = match kind {
             EnvironmentKind::Aws => (terraform.with_the_callers_credentials(), Vec::new()),
-            // Without a limit, one error 500 is retried for nine minutes.
+            // Without a limit, an HTTP 500 error is retried for nine minutes.
             EnvironmentKind::Local => {
                 let mut settings = local::environment(self)?;
                 settings.push(("AWS_MAX_ATTEMPTS", "3".to_owned()));
@@ -57,7 +58,7 @@ impl Context<'_> {
     }
 }
 
-/// Terraform in a stack of the sources, whose own files stay untouched.
+/// Terraform in a stack of the sources, whose files stay unchanged.
 #[derive(Clone, Debug)]
 pub(crate) struct Stack {
     terraform: Terraform,
@@ -66,7 +67,7 @@ pub(crate) struct Stack {
 }
 
 impl Stack {
-    /// `dir` with what Terraform keeps of its own in `data`.
+    /// Creates a stack in `dir` with Terraform's own data in `data`.
     pub(crate) fn new(
         terraform: Terraform,
         dir: PathBuf,
@@ -77,20 +78,20 @@ impl Stack {
         Self { terraform, dir, settings }
     }
 
-    /// Makes what Terraform needs besides its sources.
+    /// Creates the files that Terraform needs besides its sources.
     ///
     /// # Errors
-    /// When it can't be made.
+    /// Returns an error if they can't be created.
     pub(crate) fn prepare(&self) -> Result<(), Error> {
         self.terraform.prepare()
     }
 
-    /// A Terraform command.
+    /// Returns a Terraform command.
     pub(crate) fn cmd<S: Into<String>>(&self, args: impl IntoIterator<Item = S>) -> Cmd {
         self.terraform.cmd(&self.dir, args).settings(&self.settings)
     }
 
-    /// `terraform init`.
+    /// Returns the command `terraform init`.
     pub(crate) fn init(&self) -> Cmd {
         self.terraform.init(&self.dir).settings(&self.settings)
     }

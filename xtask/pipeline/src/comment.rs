@@ -1,4 +1,5 @@
-//! The one comment of a pull request that shows its plan, updated in place. GitHub's own `gh` speaks to GitHub.
+//! Writes the single comment of a pull request that shows its plan, and updates it in place through GitHub's
+//! `gh`.
 
 use std::path::Path;
 use std::time::Duration;
@@ -12,22 +13,22 @@ use rds_iam_process::file;
 use rds_iam_process::runner::{Cmd, Runner};
 use rds_iam_process::workspace::Workspace;
 
-/// The mark by which the comment is found again. GitHub does not render it.
+/// The mark that identifies the comment. GitHub does not render it.
 const MARK: &str = "<!-- the plan of cargo xtask -->";
 /// The origin of the text: a job that ran the pull request's own code.
 const ORIGIN: &str = "> [!NOTE]\n> Written by this pull request's own code. It shows what that code says of its plan, \
                       which is no verdict: the plan that is applied is made again, from main.\n";
-/// The user that the token of a job belongs to.
+/// The user of a job's token.
 const AUTHOR: &str = "github-actions[bot]";
-/// The limit of one call of GitHub's API.
+/// The time limit of one GitHub API call.
 const ANSWERS_WITHIN: Duration = Duration::from_secs(60);
-/// The longest comment that GitHub accepts, in characters.
+/// The maximum length of a comment on GitHub, in characters.
 const LONGEST: usize = 65_536;
 
-/// Writes `text` into the comment of the pull request that the environment names.
+/// Writes `text` into the comment of the pull request that the environment variables name.
 ///
 /// # Errors
-/// When a variable is missing, or GitHub refuses.
+/// Returns an error if a variable is missing, or GitHub refuses.
 pub(crate) fn run(text: &Path, workspace: &Workspace, runner: Runner) -> Result<(), Error> {
     let (repository, pull_request) = (variable("GITHUB_REPOSITORY")?, variable("RDS_IAM_PULL_REQUEST")?);
     if !pull_request.bytes().all(|byte| byte.is_ascii_digit()) {
@@ -67,8 +68,8 @@ fn body(text: &str) -> Result<String, Error> {
     })
 }
 
-/// The comment that this has written before, in pages of comments. Anybody can write the mark; only the job's
-/// own user's comments are ours to change.
+/// Returns the comment that this program has written before, from pages of comments. Any user can write the
+/// mark; only comments of the job's own user may be changed.
 fn ours(pages: &Value) -> Option<u64> {
     let comments = pages.as_array()?.iter().filter_map(Value::as_array).flatten();
     comments
@@ -97,7 +98,7 @@ mod tests {
         assert_eq!(ours(&pages), Some(3));
         assert_eq!(ours(&json!([[]])), None);
         assert!(body(&"x".repeat(LONGEST)).is_err());
-        // Said before anything that the pull request wrote.
+        // The note comes before any text of the pull request.
         assert!(text.find("own code").unwrap() < text.find("\nplan").unwrap(), "{text}");
     }
 }

@@ -8,16 +8,16 @@ use rds_iam_process::console::Console;
 use rds_iam_process::error::Error;
 use rds_iam_process::file;
 
-/// The variable that holds the name where no operator can type it.
+/// The environment variable with the name, for runs in which no operator can type it.
 const CONFIRM_VARIABLE: &str = "RDS_IAM_CONFIRM";
 
-/// Shows the planned destruction and has the operator type the environment's name.
+/// Shows the planned destruction and asks the operator to type the environment's name.
 ///
 /// # Errors
-/// When another name, or none, was typed.
+/// Returns an error if another name, or none, was typed.
 pub(crate) fn confirm_destruction(context: &Context<'_>, console: Console) -> Result<(), Error> {
     let name = &context.environment()?.name;
-    // Without the file, the plan's own log shows the same.
+    // If the file is missing, the plan's own log shows the same.
     if let Ok(text) = file::read(&context.file("destroy.md")) {
         console.line(&format!("\n{}", text.trim_end()));
     }
@@ -35,10 +35,10 @@ pub(crate) fn confirm_destruction(context: &Context<'_>, console: Console) -> Re
     compare(name, typed.trim())
 }
 
-/// Refuses a destruction before its first stage where the variable holds another environment's name.
+/// Refuses a destruction before its first stage if the variable contains another environment's name.
 ///
 /// # Errors
-/// When it does.
+/// Returns an error if it does.
 pub(crate) fn refuse_another_name(run: Run, context: &Context<'_>) -> Result<(), Error> {
     match (run, std::env::var(CONFIRM_VARIABLE)) {
         (Run::Destroy, Ok(typed)) if !typed.is_empty() => compare(&context.environment()?.name, typed.trim()),

@@ -11,28 +11,28 @@ use rds_iam_process::error::Error;
 use rds_iam_process::runner::{Cmd, Runner};
 use rds_iam_process::workspace::Workspace;
 
-/// The context that every stage of a run gets.
+/// The context that is passed to every stage of a run.
 #[derive(Debug)]
 pub(crate) struct Context<'a> {
     pub(crate) workspace: &'a Workspace,
     pub(crate) commit: Commit,
-    /// None where a run is for no environment: a pull request.
+    /// The environment; `None` for a run without one: a pull request.
     pub(crate) environment: Option<Environment>,
     /// The source, digest and reason of a promotion.
     pub(crate) promotion: Option<Promotion>,
     /// The base images.
     pub(crate) bases: Bases,
-    /// Gates and other stages that were skipped by name.
+    /// Gates and other stages skipped by the operator.
     pub(crate) skipped: Vec<String>,
-    /// Whether something is planned in this run.
+    /// Whether this run plans a change.
     pub(crate) plans: bool,
-    /// Whether what is planned is applied in the same run, which keeps others out meanwhile.
+    /// Whether this run applies its plan, and therefore holds the state's lock in the meantime.
     pub(crate) applies: bool,
     /// Whether this run destroys the deployment.
     pub(crate) destroys: bool,
-    /// Whether a destruction does without a last snapshot of the database.
+    /// Whether to destroy the database without a last snapshot.
     pub(crate) no_snapshot: bool,
-    /// Statuses with which an image that the registry did not scan is accepted.
+    /// Scan statuses with which an image that the registry did not scan is accepted.
     pub(crate) accept_scan: Vec<String>,
     /// The current time, in seconds since 1970.
     pub(crate) now: i64,
@@ -43,22 +43,22 @@ pub(crate) struct Context<'a> {
 pub(crate) struct Promotion {
     pub(crate) from: Environment,
     pub(crate) digest: Option<String>,
-    /// Gates that may have been skipped.
+    /// Gates that are accepted as skipped.
     pub(crate) accept_skipped: Vec<String>,
-    /// Why, for the record.
+    /// The reason, for the record.
     pub(crate) reason: String,
 }
 
-/// The commit that is checked out.
+/// The checked-out commit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Commit {
-    /// 40 hexadecimal digits.
+    /// The ID, 40 hexadecimal digits.
     pub(crate) id: String,
-    /// When it was made, RFC 3339.
+    /// The time of the commit, RFC 3339.
     pub(crate) time: String,
-    /// A digest of the changes to tracked files, where there are any.
+    /// A digest of the changes to tracked files, if there are any.
     pub(crate) changes: Option<String>,
-    /// The repository's address, without credentials; empty where it has none.
+    /// The repository's URL without credentials; empty if it has none.
     pub(crate) source: String,
 }
 
@@ -66,7 +66,7 @@ impl Commit {
     /// Reads the commit from git.
     ///
     /// # Errors
-    /// When this is no clone, or it has no commit.
+    /// Returns an error if this is not a clone, or it has no commit.
     pub(crate) fn find(workspace: &Workspace, runner: Runner) -> Result<Self, Error> {
         let shell = shell(workspace)?;
         let git =
@@ -75,7 +75,7 @@ impl Commit {
         let untracked = ["ls-files", "-z", "--others", "--exclude-standard", "--", "terraform"];
         let changed = runner.ask(&git(&["diff", "--binary", "--no-ext-diff", "HEAD"]))?
             + &new_files(&runner.ask(&git(&untracked))?, &workspace.root)?;
-        // That there is no remote is no failure.
+        // A missing remote is not an error.
         let source = ask(&["remote", "get-url", "origin"]).unwrap_or_default();
         let show = git(&["show", "-s", "--no-show-signature", "--format=%ct", "HEAD"]);
         let epoch: i64 = runner.ask(&show)?.trim().parse().map_err(Error::answer(&show))?;
@@ -87,20 +87,21 @@ impl Commit {
         })
     }
 
-    /// A few digits for people.
+    /// Returns the abbreviated ID.
     pub(crate) fn short(&self) -> String {
         let changes = if self.changes.is_some() { " and changes" } else { "" };
         format!("{}{changes}", &self.id[..self.id.len().min(12)])
     }
 
-    /// The identity in gate results, plans and image tags: the commit, with the digest of changes.
+    /// Returns the identity used in gate results, plans and image tags: the commit, with the digest of
+    /// changes.
     pub(crate) fn identity(&self) -> String {
         self.changes.as_ref().map_or_else(|| self.id.clone(), |changes| format!("{}-{changes}", self.id))
     }
 }
 
-/// The names and digests of files that Terraform would read and git does not track; `listed` by git, each with NUL at
-/// its end.
+/// Returns the names and digests of files that Terraform would read and git does not track; `listed` is git's
+/// output, with NUL after each name.
 fn new_files(listed: &str, root: &Path) -> Result<String, Error> {
     let mut text = String::new();
     for name in listed.split_terminator('\0') {
@@ -116,7 +117,7 @@ fn new_files(listed: &str, root: &Path) -> Result<String, Error> {
     Ok(text)
 }
 
-/// `https://host/path` of a remote; nothing of one that is a folder of this machine.
+/// Returns `https://host/path` for a remote; empty for a folder on this machine.
 fn web_address(remote: &str) -> String {
     let remote = remote.trim_end_matches(".git");
     if let Some((host, path)) = remote.strip_prefix("git@").and_then(|rest| rest.split_once(':')) {
@@ -125,7 +126,7 @@ fn web_address(remote: &str) -> String {
     let Some((_, rest)) = remote.split_once("://").filter(|(scheme, _)| *scheme != "file") else {
         return String::new();
     };
-    // A token in the address of a clone must not reach an image.
+    // A token in the URL of a clone must not be written to an image.
     let rest = rest.split(['?', '#']).next().unwrap_or_default();
     let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
     let host = host.rsplit_once('@').map_or(host, |(_, host)| host);
@@ -133,41 +134,42 @@ fn web_address(remote: &str) -> String {
 }
 
 impl Context<'_> {
-    /// The folder of this run's files; those of an environment outlive the run.
+    /// Returns the folder of this run's files; those of an environment are kept after the run.
     pub(crate) fn folder(&self) -> PathBuf {
         let name = self.environment.as_ref().map_or("ci", |environment| environment.name.as_str());
         folder(self.workspace).join(name)
     }
 
-    /// A file of this run.
+    /// Returns the path of a file of this run.
     pub(crate) fn file(&self, name: &str) -> PathBuf {
         self.folder().join(name)
     }
 
-    /// A file of the bundle that one job passes to the next: a plan with all that binds it, and the gates' results.
+    /// Returns the path of a file in the bundle that one job passes to the next: a plan with its manifest,
+    /// and the gates' results.
     pub(crate) fn bundle(&self, name: &str) -> PathBuf {
         self.folder().join("bundle").join(name)
     }
 
-    /// The folder of this run's images.
+    /// Returns the folder of this run's images.
     pub(crate) fn images(&self) -> PathBuf {
         self.file("images")
     }
 
-    /// The file that names the commit, with its changes, that those images were built from.
+    /// Returns the path of the file with the commit, and its changes, that those images were built from.
     pub(crate) fn images_of(&self) -> PathBuf {
         self.images().join("commit")
     }
 
-    /// The file of a gate's findings, for code scanning.
+    /// Returns the path of a gate's findings, for code scanning.
     pub(crate) fn sarif(&self, name: &str) -> PathBuf {
         folder(self.workspace).join("sarif").join(format!("{name}.sarif"))
     }
 
-    /// The environment, which every stage has that is only in runs for one.
+    /// Returns the environment. Stages that only exist in runs for an environment can rely on it.
     ///
     /// # Errors
-    /// When this run is for none.
+    /// Returns an error if the run has no environment.
     pub(crate) fn environment(&self) -> Result<&Environment, Error> {
         self.environment.as_ref().ok_or_else(|| Error::Found {
             found: "this stage is for an environment, and none was named".to_owned(),
@@ -175,16 +177,16 @@ impl Context<'_> {
         })
     }
 
-    /// Whether stages run against the account on this machine.
+    /// Returns whether stages run against the account on this machine.
     pub(crate) fn is_local(&self) -> bool {
         self.environment.as_ref().is_some_and(|environment| environment.kind == EnvironmentKind::Local)
     }
 }
 
-/// A shell at the workspace's root, with which `cmd!` builds commands.
+/// Returns a shell at the workspace's root, with which `cmd!` builds commands.
 ///
 /// # Errors
-/// When this process has no working directory.
+/// Returns an error if this process has no working directory.
 pub(crate) fn shell(workspace: &Workspace) -> Result<Shell, Error> {
     let shell = Shell::new().map_err(|error| Error::Found {
         found: error.to_string(),
@@ -194,13 +196,13 @@ pub(crate) fn shell(workspace: &Workspace) -> Result<Shell, Error> {
     Ok(shell)
 }
 
-/// A command of git, which trusts the clone whichever user owns it.
+/// Returns a git command that trusts the clone regardless of its owner.
 pub(crate) fn git(shell: &Shell, workspace: &Workspace, args: &[&str]) -> Cmd {
     let trust = format!("safe.directory={}", workspace.root.display());
     Cmd::from_xshell(cmd!(shell, "git -c {trust} {args...}"), "apt-get install git")
 }
 
-/// The folder of all that the pipeline writes.
+/// Returns the folder of all files that the pipeline writes.
 pub(crate) fn folder(workspace: &Workspace) -> PathBuf {
     workspace.target.join("pipeline")
 }

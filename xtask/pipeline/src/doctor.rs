@@ -1,5 +1,5 @@
-//! `cargo xtask doctor`: checks everything the workspace needs on this machine, and prints the command that fixes each
-//! thing that is missing. Tasks check their part of the same list before they begin.
+//! `cargo xtask doctor`: checks all requirements of the workspace on this machine, and prints the command
+//! that installs each missing one. Tasks check their part of the same list before they begin.
 
 mod checks;
 mod list;
@@ -20,11 +20,11 @@ use rds_iam_process::workspace::Workspace;
 pub(crate) use list::Task;
 pub(crate) use preflight::{NOT_BEGUN, preflight, require};
 
-/// Prints all needs; true when nothing required is missing.
+/// Prints all requirements; returns true if no required one is missing.
 pub(crate) fn run(json: bool, workspace: &Workspace, console: Console, runner: Runner) -> bool {
     let engine = Engine::from_env().unwrap_or(Engine::Auto);
     let needs = needs(&ThisMachine { workspace, runner }, Wanted::All, engine);
-    // A check that was stopped has no result.
+    // A check that was interrupted has no result.
     if runner::interrupted() {
         return false;
     }

@@ -1,4 +1,5 @@
-//! A dry run: the commands of each stage and what is missing for them. It starts nothing but the checks of preflight.
+//! A dry run: prints the commands of each stage and the missing requirements. It runs only the checks of
+//! preflight.
 
 use crate::context::Context;
 use crate::preflight;
@@ -9,10 +10,10 @@ use rds_iam_process::console::{Console, Style};
 use rds_iam_process::error::Error;
 use rds_iam_process::runner::{self, Runner};
 
-/// Prints what a run of `stages` would do, and returns the exit status.
+/// Prints the actions of a run of `stages`, and returns the exit status.
 ///
 /// # Errors
-/// When a stage can't prepare its commands.
+/// Returns an error if a stage can't prepare its commands.
 pub(crate) fn run(
     run: Run,
     stages: &[&'static Stage],

@@ -1,4 +1,4 @@
-//! An environment: its `environments/<name>.tfvars`, and the location of its deployment's state.
+//! An environment: its `environments/<name>.tfvars`, its account, and the location of its deployment's state.
 
 use std::fs;
 use std::path::PathBuf;
@@ -10,14 +10,14 @@ use rds_iam_process::error::Error;
 use rds_iam_process::file;
 use rds_iam_process::workspace::Workspace;
 
-/// The environments on this machine, each with the port that its app listens on: what the load balancer's
-/// address is on AWS.
+/// The environments on this machine, each with the port of its app, in place of the load balancer's address
+/// on AWS.
 const LOCAL: [(&str, u16); 2] = [("local", 13_080), ("localprod", 13_081)];
 
-/// The distance from that port to the app's management port.
+/// The offset from that port to the app's management port.
 const TO_MANAGEMENT_PORT: u16 = 100;
 
-/// Folders beside those of environments.
+/// Folders beside those of environments, whose names no environment may have.
 const RESERVED: [&str; 5] = ["account", "ci", "context", "reports", "sarif"];
 
 /// The root module of a deployment, from the workspace's root.
@@ -33,23 +33,23 @@ pub(crate) struct Environment {
     pub(crate) account_id: String,
     pub(crate) region: String,
     pub(crate) project: String,
-    /// `arm64` or `x86_64`: what bootstrap's function and the app's machines are.
+    /// The architecture of bootstrap's function and the app's instances: `arm64` or `x86_64`.
     pub(crate) architecture: String,
     /// The path of bootstrap's package in its tfvars, from the stack.
     package: Option<PathBuf>,
     pub(crate) kind: EnvironmentKind,
 }
 
-/// The place of an environment: AWS or this machine.
+/// The account of an environment: on AWS or on this machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum EnvironmentKind {
-    /// In an account of AWS.
+    /// An AWS account.
     Aws,
-    /// In the account on this machine.
+    /// The emulated account on this machine.
     Local,
 }
 
-/// The part of a tfvars file that the pipeline itself reads; all of it is for Terraform.
+/// The part of a tfvars file that the pipeline itself reads; Terraform reads all of it.
 #[derive(Debug, Deserialize)]
 struct Variables {
     account_id: String,
@@ -69,7 +69,7 @@ impl Environment {
     /// Reads an environment's settings.
     ///
     /// # Errors
-    /// When there is no such environment, or its file lacks something.
+    /// Returns an error if there is no such environment, or its file lacks a setting.
     pub(crate) fn read(name: &str, workspace: &Workspace) -> Result<Self, Error> {
         let path = workspace.root.join(FOLDER).join(format!("{name}.tfvars"));
         let known = known(workspace)?;
@@ -81,7 +81,7 @@ impl Environment {
                 help: "name it otherwise".to_owned(),
             });
         }
-        // A name is a word and no path.
+        // A name must not be used as a path.
         if !known.iter().any(|known| known == name) {
             return Err(Error::Usage {
                 found: if name.is_empty() {
@@ -114,7 +114,7 @@ impl Environment {
             return Err(wrong(format!("it says environment = {environment:?}, and its name says {name:?}")));
         }
         let local = LOCAL.iter().any(|(local, _)| *local == name);
-        // The default of variables.tf; on this machine, what it is itself.
+        // The default of variables.tf; on this machine, the machine's own architecture.
         let (architecture, package) =
             bootstrap.map_or((None, None), |bootstrap| (bootstrap.architecture, bootstrap.package));
         let architecture = architecture.filter(|_| !local).unwrap_or_else(|| {
@@ -130,60 +130,60 @@ impl Environment {
         Ok(Self { name: name.to_owned(), account_id, region, project, architecture, package, kind })
     }
 
-    /// The prefix of its resources' names.
+    /// Returns the prefix of its resource names.
     pub(crate) fn deployment(&self) -> String {
         format!("{}-{}", self.project, self.name)
     }
 
-    /// The app's image repository, as the module ecr names it.
+    /// Returns the name of the app's image repository, as in the module ecr.
     pub(crate) fn repository(&self) -> String {
         format!("{}.dkr.ecr.{}.amazonaws.com/{}", self.account_id, self.region, self.deployment())
     }
 
-    /// An ARN in its account and region, without `arn:<partition>:`.
+    /// Returns an ARN in its account and region, without `arn:<partition>:`.
     pub(crate) fn arn(&self, service: &str, resource: &str) -> String {
         format!("{service}:{}:{}:{resource}", self.region, self.account_id)
     }
 
-    /// The database's ARN, in the form of [`arn`](Self::arn).
+    /// Returns the database's ARN, in the form of [`arn`](Self::arn).
     pub(crate) fn database_arn(&self) -> String {
         self.arn("rds", &format!("db:{}", self.deployment()))
     }
 
-    /// The ARN of the app's image repository, in the form of [`arn`](Self::arn).
+    /// Returns the ARN of the app's image repository, in the form of [`arn`](Self::arn).
     pub(crate) fn repository_arn(&self) -> String {
         self.arn("ecr", &format!("repository/{}", self.deployment()))
     }
 
-    /// A parameter's ARN by its path, in the form of [`arn`](Self::arn).
+    /// Returns a parameter's ARN by its path, in the form of [`arn`](Self::arn).
     pub(crate) fn parameter_arn(&self, path: &str) -> String {
         self.arn("ssm", &format!("parameter{path}"))
     }
 
-    /// The parameter path of the app's settings.
+    /// Returns the parameter path of the app's settings.
     pub(crate) fn settings_path(&self) -> String {
         format!("/{}/database", self.name)
     }
 
-    /// The parameter that names the image that runs.
+    /// Returns the name of the image parameter.
     pub(crate) fn image_parameter(&self) -> String {
         format!("/{}/app/image", self.name)
     }
 
-    /// On this machine, the port of its app.
+    /// Returns the port of the app, for an environment on this machine.
     pub(crate) fn port(&self) -> Option<u16> {
         LOCAL.iter().find(|(name, _)| *name == self.name).map(|(_, port)| *port)
     }
 
-    /// On this machine, the port at which its app serves machines.
+    /// Returns the app's management port, for an environment on this machine.
     pub(crate) fn management_port(&self) -> Option<u16> {
         self.port().map(|port| port + TO_MANAGEMENT_PORT)
     }
 
-    /// bootstrap's package, at the path that the plan reads.
+    /// Returns bootstrap's package, at the path that the plan reads.
     ///
     /// # Errors
-    /// When Lambda has no such processor.
+    /// Returns an error if Lambda does not support the architecture.
     pub(crate) fn package(&self, workspace: &Workspace) -> Result<Package, Error> {
         if self.kind == EnvironmentKind::Local {
             return Ok(Package::of_this_machine());
@@ -195,23 +195,24 @@ impl Environment {
         })
     }
 
-    /// The variables' file.
+    /// Returns the path of the variables' file.
     pub(crate) fn variables(&self, workspace: &Workspace) -> PathBuf {
         workspace.root.join(FOLDER).join(format!("{}.tfvars", self.name))
     }
 
-    /// The location of Terraform's state: bucket, key and region, nothing secret.
+    /// Returns the path of the backend settings, which locate Terraform's state: bucket, key and region, no
+    /// secrets.
     pub(crate) fn backend(&self, workspace: &Workspace) -> PathBuf {
         workspace.root.join(FOLDER).join(format!("{}.s3.tfbackend", self.name))
     }
 }
 
-/// The names of the environments on this machine.
+/// Returns the names of the environments on this machine.
 pub(crate) fn local_names() -> impl Iterator<Item = &'static str> {
     LOCAL.into_iter().map(|(name, _)| name)
 }
 
-/// The environments that have a file, in order.
+/// Returns the environments that have a file, sorted.
 fn known(workspace: &Workspace) -> Result<Vec<String>, Error> {
     let folder = workspace.root.join(FOLDER);
     let failed = |source| Error::File { action: "read", path: folder.clone(), source };

@@ -1,5 +1,5 @@
-//! `--explain`: the stages of a run and their order; `--explain STAGE`: the description of one stage. Both come from
-//! what the stages declare.
+//! `--explain`: prints the stages of a run and their order; `--explain STAGE`: prints the description of one
+//! stage. Both come from the declarations of the stages.
 
 use crate::selection::{Run, did_you_mean};
 use crate::stage::{Artifact, Stage};
@@ -7,7 +7,7 @@ use crate::stages;
 use rds_iam_process::console::table;
 use rds_iam_process::error::Error;
 
-/// A run's stages as a table.
+/// Returns a run's stages as a table.
 pub(crate) fn run(run: Run, wanted: &[&Stage]) -> Vec<String> {
     let rows: Vec<[String; 5]> = wanted
         .iter()
@@ -41,10 +41,10 @@ fn after(stage: &Stage, wanted: &[&Stage]) -> String {
     if makers.is_empty() { "-".to_owned() } else { makers.join(", ") }
 }
 
-/// All about one stage.
+/// Returns the description of one stage.
 ///
 /// # Errors
-/// When there is no such stage.
+/// Returns an error if there is no such stage.
 pub(crate) fn stage(name: &str) -> Result<Vec<String>, Error> {
     let stage = stages::find(name).ok_or_else(|| {
         let names = stages::ALL.map(|stage| stage.name);

@@ -1,5 +1,5 @@
-//! `gates.json`: the result of each gate for a commit. It travels with the plan and the image, so that nothing is
-//! applied, pushed or promoted that no gate has passed.
+//! `gates.json`: the result of each gate for a commit. It is passed on with the plan and the image, so that
+//! nothing is applied, pushed or promoted without passed gates.
 
 use std::path::{Path, PathBuf};
 
@@ -13,20 +13,20 @@ use rds_iam_process::clock;
 use rds_iam_process::error::Error;
 use rds_iam_process::file;
 
-/// The gate whose result is of images, and not of a commit alone.
+/// The gate whose result applies to images, and not only to a commit.
 const OF_IMAGES: &str = "trivy";
 
 /// The results of the gates.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct GateResults {
-    /// The commit that was checked.
+    /// The checked commit.
     commit: String,
-    /// The digest of the app's image, once there is one.
+    /// The digest of the app's image, once it exists.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     image: Option<String>,
-    /// The run that checked it: its address on GitHub, or user and machine.
+    /// The identity of the run: its URL on GitHub, or user and machine.
     run: String,
-    /// When the last gate ended, RFC 3339.
+    /// The time when the last gate ended, RFC 3339.
     at: String,
     gates: Vec<GateResult>,
 }
@@ -40,7 +40,7 @@ struct GateResult {
     /// The reason of a skip.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     reason: String,
-    /// The digests of the images that it is of; none where it is of the commit alone.
+    /// The digests of the images that the result applies to; empty if it applies only to the commit.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     images: Vec<String>,
 }
@@ -51,13 +51,13 @@ struct GateResult {
 pub(crate) enum GateOutcome {
     Passed,
     Failed,
-    /// The operator named it in `--skip`.
+    /// Skipped by the operator with `--skip`.
     Skipped,
 }
 
 impl GateResults {
-    /// Loads the results of this commit that are younger than a day. Older ones do not count: new vulnerabilities are
-    /// published every day.
+    /// Loads the results of this commit that are less than a day old. Older ones do not count: new
+    /// vulnerabilities are published every day.
     pub(crate) fn load(context: &Context<'_>) -> Self {
         let known =
             std::fs::read_to_string(path(context)).ok().and_then(|text| serde_json::from_str(&text).ok());
@@ -89,10 +89,10 @@ impl GateResults {
         self.at = clock::rfc3339(now);
     }
 
-    /// Notes which image the results go with.
+    /// Records the image that the results belong to.
     ///
     /// # Errors
-    /// When a gate passed other images than this one.
+    /// Returns an error if a gate passed other images than this one.
     pub(crate) fn of_image(mut self, digest: &str) -> Result<Self, Error> {
         let other = |result: &&GateResult| {
             result.name == OF_IMAGES
@@ -113,8 +113,8 @@ impl GateResults {
         Ok(self)
     }
 
-    /// Whether a gate let this commit through, with the images that are in `context`'s folder now, or was skipped by
-    /// name.
+    /// Returns whether a gate passed for this commit and the images that are in `context`'s folder now, or
+    /// was skipped by the operator.
     pub(crate) fn allows(&self, gate: &str, context: &Context<'_>) -> bool {
         self.gates.iter().any(|result| {
             let is_of_these = || gate != OF_IMAGES || result.images == digests(context);
@@ -127,25 +127,25 @@ impl GateResults {
         })
     }
 
-    /// Writes them.
+    /// Writes the results.
     ///
     /// # Errors
-    /// When the file can't be written.
+    /// Returns an error if the file can't be written.
     pub(crate) fn write(&self, to: &Path) -> Result<(), Error> {
         file::replace(to, format!("{}\n", serde_json::to_string_pretty(self).unwrap_or_default()))
     }
 }
 
-/// The digests of the images that are in a run's folder; of one that is not there, nothing.
+/// Returns the digests of the images in a run's folder; missing images are left out.
 fn digests(context: &Context<'_>) -> Vec<String> {
     let images = Which::ALL.into_iter().map(|which| digest(&context.images().join(which.name())));
     images.filter_map(Result::ok).collect()
 }
 
-/// The digest of a layout's image: the first that its index names.
+/// Returns the digest of a layout's image: the first in its index.
 ///
 /// # Errors
-/// When there is no layout, or it names no image.
+/// Returns an error if there is no layout, or it contains no image.
 pub(crate) fn digest(layout: &Path) -> Result<String, Error> {
     let index: Value = file::json(&layout.join("index.json"), "cargo xtask docker-build")?;
     index["manifests"][0]["digest"].as_str().map(str::to_owned).ok_or_else(|| Error::Found {
@@ -154,12 +154,12 @@ pub(crate) fn digest(layout: &Path) -> Result<String, Error> {
     })
 }
 
-/// The path of the file.
+/// Returns the path of the file.
 pub(crate) fn path(context: &Context<'_>) -> PathBuf {
     context.bundle("gates.json")
 }
 
-/// The identity of this run: its address on GitHub, or user and machine.
+/// Returns the identity of this run: its URL on GitHub, or user and machine.
 pub(crate) fn who() -> String {
     let variable = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
     if let (Some(server), Some(repository), Some(run)) =

@@ -1,4 +1,4 @@
-//! The account on this machine: the emulator's `account`, which stays between runs until the last
+//! The account on this machine: starts and stops the emulator's `account`, which runs until the last
 //! environment is destroyed.
 
 use std::fs::{self, File};
@@ -20,16 +20,16 @@ use rds_iam_process::file;
 use rds_iam_process::runner::{self, Cmd};
 use rds_iam_process::workspace::{PLUGIN_VARIABLE, Workspace};
 
-/// The limit of its start: a second, but minutes where Python packages come first.
+/// The time limit of its start: it takes a second, but minutes if Python packages are installed first.
 const READY_WITHIN: Duration = Duration::from_secs(600);
-/// The limit of its end: it stops containers and databases.
+/// The time limit of its end: it stops containers and databases.
 const ENDS_WITHIN: Duration = Duration::from_secs(60);
-/// The limit of a database's start: seconds, but minutes where the server is fetched first.
+/// The time limit of a database's start: it takes seconds, but minutes if the server is downloaded first.
 const DATABASE_WITHIN: Duration = Duration::from_secs(600);
 /// The interval at which its state is polled.
 const POLL: Duration = Duration::from_millis(100);
 
-/// A running account, as it says of itself in `account.json`.
+/// A running account, as described in its `account.json`.
 #[derive(Clone, Debug, Deserialize)]
 pub(crate) struct Account {
     pid: i32,
@@ -37,12 +37,12 @@ pub(crate) struct Account {
     registry: String,
 }
 
-/// The folder of the account.
+/// Returns the folder of the account.
 pub(crate) fn folder(workspace: &Workspace) -> PathBuf {
     context::folder(workspace).join("account")
 }
 
-/// The account, where it runs and answers.
+/// Returns the account, if it is running and answers.
 pub(crate) fn running(workspace: &Workspace) -> Option<Account> {
     let text = fs::read_to_string(folder(workspace).join("account.json")).ok()?;
     let account: Account = serde_json::from_str(&text).ok()?;
@@ -55,13 +55,14 @@ fn is_alive(pid: i32) -> bool {
     Pid::from_raw(pid).is_some_and(|pid| test_kill_process(pid).is_ok())
 }
 
-/// The variables that direct Terraform and the SDKs to the account on this machine, and nowhere else.
+/// Returns the variables that direct Terraform and the SDKs to the account on this machine, and to no other
+/// endpoint.
 ///
 /// # Errors
-/// When the run is for no environment.
+/// Returns an error if the run has no environment.
 pub(crate) fn environment(context: &Context<'_>) -> Result<Vec<(&'static str, String)>, Error> {
     let credentials = folder(context.workspace).join("credentials").display().to_string();
-    // Where it does not run, a port without a listener, and not AWS.
+    // If it is not running, a port without a listener, and not AWS.
     let url = running(context.workspace)
         .map_or_else(|| "http://127.0.0.1:1".to_owned(), |account| account.aws_endpoint_url);
     Ok(vec![
@@ -78,7 +79,7 @@ pub(crate) fn environment(context: &Context<'_>) -> Result<Vec<(&'static str, St
 pub(crate) struct Database {
     /// The address to connect to, `host:port`.
     pub(crate) dial: String,
-    /// The authority that its certificate is from.
+    /// The path of the certificate authority's file.
     pub(crate) ca_file: String,
 }
 
@@ -86,11 +87,11 @@ impl Database {
     /// Finds the server of an instance; waits until it answers.
     ///
     /// # Errors
-    /// When no server emulates it.
+    /// Returns an error if no server emulates the instance.
     pub(crate) fn find(workspace: &Workspace, identifier: &str) -> Result<Self, Error> {
         let path = folder(workspace).join("databases").join(format!("{identifier}.json"));
         let since = Instant::now();
-        // The AWS API says of an instance at once that it is available.
+        // The AWS API reports an instance as available at once.
         while !path.is_file() && since.elapsed() < DATABASE_WITHIN && !runner::interrupted() {
             pause();
         }
@@ -98,10 +99,10 @@ impl Database {
     }
 }
 
-/// The command that runs the account.
+/// Returns the command that runs the account.
 ///
 /// # Errors
-/// When this process has no working directory.
+/// Returns an error if this process has no working directory.
 pub(crate) fn command(workspace: &Workspace) -> Result<Cmd, Error> {
     let shell = context::shell(workspace)?;
     let program = workspace.target.join("debug/rds-iam-emulator");
@@ -111,20 +112,20 @@ pub(crate) fn command(workspace: &Workspace) -> Result<Cmd, Error> {
     Ok(Cmd::from_xshell(account, "cargo xtask programs"))
 }
 
-/// Starts the account where it does not run, in the background, and waits until it answers; true where it
+/// Starts the account in the background if it is not running, and waits until it answers. Returns whether it
 /// was started.
 ///
 /// # Errors
-/// When it does not start; the error has the end of its log.
+/// Returns an error with the end of its log if it does not start.
 pub(crate) fn start(workspace: &Workspace, io: &Io) -> Result<bool, Error> {
     if let Some(account) = running(workspace) {
         io.console.line(&format!("it runs already: {}", account.aws_endpoint_url));
         return Ok(false);
     }
     let folder = folder(workspace);
-    // What an earlier one left, whose databases are gone.
+    // The files of an earlier account, whose databases are gone.
     file::remove_folder(&folder)?;
-    // Beside it: the account accepts only a folder without other files.
+    // Outside the folder: the account accepts only a folder without other files.
     let log = folder.with_extension("log");
     file::make_folder(context::folder(workspace).as_path())?;
     let out = File::create(&log).map_err(file::failed("make", &log))?;
@@ -160,14 +161,14 @@ pub(crate) fn start(workspace: &Workspace, io: &Io) -> Result<bool, Error> {
     }
 }
 
-/// Ends the account with all that is in it.
+/// Ends the account with everything in it.
 ///
 /// # Errors
-/// When it does not end.
+/// Returns an error if it does not end.
 pub(crate) fn end(workspace: &Workspace, io: &Io) -> Result<(), Error> {
     let Some(account) = running(workspace) else { return Ok(()) };
     let Some(pid) = Pid::from_raw(account.pid) else { return Ok(()) };
-    // That it has ended by itself meanwhile is what is wanted.
+    // It may have ended in the meantime, which is the intended result.
     _ = kill_process(pid, Signal::TERM);
     let since = Instant::now();
     while is_alive(account.pid) && !is_defunct(account.pid) {
@@ -187,7 +188,7 @@ pub(crate) fn end(workspace: &Workspace, io: &Io) -> Result<(), Error> {
     fs::remove_dir_all(&folder).map_err(file::failed("remove", &folder))
 }
 
-/// Ended, and not yet asked how.
+/// Returns whether the process has ended but was not yet reaped.
 fn is_defunct(pid: i32) -> bool {
     fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| stat.contains(") Z "))
 }
@@ -197,10 +198,10 @@ fn pause() {
     thread::park_timeout(POLL);
 }
 
-/// The registry of the account, `host:port`.
+/// Returns the registry of the account, `host:port`.
 ///
 /// # Errors
-/// When the account does not run.
+/// Returns an error if the account is not running.
 pub(crate) fn registry(workspace: &Workspace) -> Result<String, Error> {
     running(workspace).map(|account| account.registry).ok_or_else(|| Error::Found {
         found: "the account on this machine does not run".to_owned(),

@@ -1,4 +1,4 @@
-//! One run at a time in an environment's folder, and who else is at it.
+//! The lock of an environment's folder: one run at a time, with the holder reported to the next.
 
 use std::fs::{File, TryLockError};
 use std::io::{Read, Seek, Write};
@@ -9,16 +9,16 @@ use rds_iam_process::clock;
 use rds_iam_process::error::Error;
 use rds_iam_process::file;
 
-/// Held while a run is at work; the system releases it when the process ends, however it ends.
+/// The lock of a run, held while it is active; the system releases it when the process ends.
 #[derive(Debug)]
 pub(crate) struct Lock {
     _file: File,
 }
 
-/// Takes the environment's folder for this run.
+/// Locks the environment's folder for this run.
 ///
 /// # Errors
-/// When another run is at it: who, and since when.
+/// Returns an error with the holder and its start time if another run is active.
 pub(crate) fn acquire(context: &Context<'_>) -> Result<Lock, Error> {
     let path = context.folder().with_extension("lock");
     let mut lock = file::open_lock(&path)?;
@@ -27,7 +27,7 @@ pub(crate) fn acquire(context: &Context<'_>) -> Result<Lock, Error> {
         Err(TryLockError::Error(source)) => return Err(file::failed("lock", &path)(source)),
         Err(TryLockError::WouldBlock) => {
             let mut holder = String::new();
-            // It may be about to write it.
+            // The holder may not have written it yet.
             drop(lock.read_to_string(&mut holder));
             return Err(Error::Found {
                 found: format!("another run is at work in {}: {}", context.folder().display(), holder.trim()),

@@ -1,5 +1,5 @@
-//! The pipeline: its stages and runs, what checks and tests, and what a machine needs for them. A person starts it as
-//! `cargo xtask TASK`.
+//! The pipeline: its stages and runs, the checks and tests, and the requirements of a machine. The operator
+//! starts it as `cargo xtask TASK`.
 //!
 //! [`cli`] has the tasks, and `start` below names the module or package of each: [`run`] and [`stages`] are the pipeline
 //! itself. All programs are started by [`runner`], and tasks of several steps end with a table of them.
@@ -59,7 +59,7 @@ fn main() -> ExitCode {
     let console = Console::from_env();
     let announce = move |text: &str| console.line(&console.paint(Style::Warning, &format!("\n{text}")));
     if let Err(error) = runner::watch_signals(announce) {
-        // Ctrl-C then ends us at once, as it does every program.
+        // Ctrl-C then ends this process at once, like any program.
         console.line(&format!("warning: signals can't be watched: {error}"));
     }
     match start(cli.task, console) {
@@ -71,7 +71,7 @@ fn main() -> ExitCode {
             console.line(&console.paint(Style::Bad, &error.report()));
             match error {
                 _ if runner::interrupted() => report::interrupted(console).into(),
-                // As clap's own.
+                // The same status as clap's.
                 Error::Usage { .. } => ExitCode::from(2),
                 _ => ExitCode::FAILURE,
             }
@@ -125,7 +125,7 @@ fn start(task: Task, console: Console) -> Result<u8, Error> {
         Task::Stage(StageTask { name, args }) => pipeline(Request::from_stage(name, args.env, args.report)),
         Task::PullRequestComment { file } => comment::run(&file, &workspace, runner).map(|()| 0),
         Task::Infra(task) => {
-            // Only these two are started by a person; the caller of the others has checked what they need.
+            // Only these two are started by an operator; the callers of the others have checked the requirements.
             let checks = matches!(task, Infra::Check | Infra::Local);
             if checks && ready(doctor::Task::Infra, Engine::from_env()?).is_none() {
                 return Ok(status(NOT_BEGUN));

@@ -5,12 +5,13 @@ use std::path::PathBuf;
 use rds_iam_infra::Permission;
 use rds_iam_process::tools::Tool;
 
-/// Something that a stage needs.
+/// A requirement of a stage.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Need {
-    /// A program on `PATH`, and what to do where it is missing.
+    /// A program on `PATH`, with the help text if it is missing.
     Program(&'static str, &'static str),
-    /// A program on `PATH`, or in a package of its name that this run can install: as root, where there is apt.
+    /// A program on `PATH`, or in a package of its name that this run can install: as root, on a system with
+    /// apt.
     Packaged(&'static str),
     /// An entry of the doctor's list, by its name.
     Listed(&'static str),
@@ -21,19 +22,19 @@ pub(crate) enum Need {
     Provider,
     /// A container engine that answers.
     Engine,
-    /// The engine of database servers, where one was named.
+    /// The engine of the database servers, if one was selected.
     DatabaseServers,
-    /// One that builds with BuildKit.
+    /// A container engine that builds with BuildKit.
     BuildKit,
-    /// The processor of the environment's machines: an image is built for the engine's own.
+    /// The processor of the environment's instances: an image is built for the engine's own.
     Processor,
-    /// A file that a person writes, and what it is for.
+    /// A file written by the operator, and its purpose.
     File(PathBuf, &'static str),
-    /// Tracked files as they were committed: what is deployed must be in the repository.
+    /// No uncommitted changes to tracked files: the deployed state must be in the repository.
     CleanClone,
     /// Credentials of the environment's account.
     Credentials,
-    /// A right of the caller: an action, and an ARN without `arn:<partition>:`. IAM is asked about all of them with
-    /// the credentials.
+    /// A permission of the caller: an action, and an ARN without `arn:<partition>:`. IAM is queried for all
+    /// of them together with the credentials.
     Permission(Permission),
 }

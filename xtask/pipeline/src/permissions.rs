@@ -1,4 +1,4 @@
-//! The caller of a run and its rights, checked with AWS before any stage begins.
+//! Checks the caller of a run and its permissions with AWS before any stage begins.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -15,12 +15,12 @@ use rds_iam_process::error::Error;
 use rds_iam_process::runner::{RunError, Runner};
 use rds_iam_process::workspace;
 
-/// The advice where a right is missing.
+/// The help text for a missing permission.
 pub(super) const HELP: &str = "take the environment's own role (on GitHub: the variable AWS_DEPLOY_ROLE_ARN of that environment), or have an \
      administrator apply terraform/stacks/account, which gives it the right";
-/// It asks IAM about each right; it gives up by itself before.
+/// The time limit of the query, which asks IAM about each permission; the program's own limit is lower.
 const ANSWERS_WITHIN: Duration = Duration::from_secs(90);
-/// The program that asks may have to be built.
+/// The time limit if the querying program has to be built.
 const BUILT_WITHIN: Duration = Duration::from_secs(1200);
 
 /// The exit status of `rds-iam` for a command line that it does not support.
@@ -35,7 +35,8 @@ struct CallerReport {
     not_asked: Option<String>,
 }
 
-/// Credentials and rights, as needs of a stage in an account of AWS. On this machine any credentials will do.
+/// Returns credentials and permissions as needs of a stage in an AWS account. On this machine any credentials
+/// are accepted.
 pub(super) fn permission_needs<'c>(
     context: &'c Context<'_>,
     rights: impl FnOnce(&'c Environment) -> Vec<Permission>,
@@ -47,13 +48,13 @@ pub(super) fn permission_needs<'c>(
     std::iter::once(Need::Credentials).chain(rights).collect()
 }
 
-/// Checks whether this machine can have credentials, without asking AWS.
+/// Checks whether this machine can have credentials, without a request to AWS.
 ///
 /// # Errors
-/// When there can be none.
+/// Returns an error if there can be none.
 pub(super) fn may_log_in() -> Result<(), Error> {
     let set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
-    // On Actions, what is missing is one line of the workflow, which AWS's SDK can't know.
+    // On Actions, one line of the workflow is missing, which AWS's SDK can't report.
     if set("GITHUB_ACTIONS") && !set("AWS_ACCESS_KEY_ID") && !set("ACTIONS_ID_TOKEN_REQUEST_URL") {
         return Err(Error::Found {
             found: "this job has no AWS credentials, and may not ask GitHub for an OIDC token".to_owned(),
@@ -64,10 +65,10 @@ pub(super) fn may_log_in() -> Result<(), Error> {
     Ok(())
 }
 
-/// The rights among `needs` that the caller lacks, each with what to say about it.
+/// Returns the permissions among `needs` that the caller lacks, each with a message.
 ///
 /// # Errors
-/// When there are no credentials, or others' ones.
+/// Returns an error if there are no credentials, or they belong to another account.
 pub(super) fn missing_rights<'n>(
     needs: &'n [Need],
     context: &Context<'_>,
@@ -89,7 +90,7 @@ pub(super) fn missing_rights<'n>(
         _ => None,
     });
     let asked = rights.clone().flat_map(|(_, right)| ["--may".to_owned(), right.to_argument()]);
-    // As stacks/service tags all that it makes.
+    // The tags that stacks/service sets on all its resources.
     let tags = [("Project", &environment.project), ("Environment", &environment.name)];
     let tags = tags.iter().flat_map(|(name, value)| ["--tag".to_owned(), format!("{name}={value}")]);
     let (shell, rds_iam) = (context.shell()?, context.rds_iam());
@@ -120,7 +121,7 @@ pub(super) fn missing_rights<'n>(
     Ok(lacking.map(|(need, right)| (need, format!("{} may not {right}", answer.arn))).collect())
 }
 
-/// The program that asks AWS.
+/// Returns the path of the program that queries AWS.
 pub(super) fn asks_aws(context: &Context<'_>) -> PathBuf {
     context.workspace.target.join("debug/rds-iam")
 }

@@ -1,16 +1,16 @@
-//! A plan for people: the short table of a pull request's comment and a job's summary.
+//! Renders a plan as a short table for a pull request's comment and a job's summary.
 
 use crate::context::Context;
 use rds_iam_process::error::Error;
 use rds_iam_tfplan::{Action, Counts, Review, Rule};
 
-/// The most changes that a table lists; GitHub accepts 65,536 characters in a comment.
+/// The maximum number of changes in a table; GitHub accepts 65,536 characters in a comment.
 const MOST_ROWS: usize = 60;
 
 /// Renders the review of a plan as Markdown: addresses and names, never values.
 ///
 /// # Errors
-/// When the run is for no environment.
+/// Returns an error if the run is for no environment.
 pub(crate) fn plan(context: &Context<'_>, review: &Review) -> Result<String, Error> {
     Ok(markdown(&context.environment()?.name, &context.commit.short(), review))
 }
@@ -54,7 +54,7 @@ fn markdown(environment: &str, commit: &str, review: &Review) -> String {
     text
 }
 
-/// The first lines, and the number of the others.
+/// Returns the first lines, and the number of omitted ones.
 fn first(lines: &[String]) -> String {
     let mut text = lines[..lines.len().min(MOST_ROWS)].concat();
     if lines.len() > MOST_ROWS {
@@ -80,7 +80,7 @@ pub(crate) fn counts(counts: Counts) -> String {
     if parts.is_empty() { "nothing to do".to_owned() } else { parts.join(", ") }
 }
 
-/// An action as its report spells it.
+/// Returns an action in the report's spelling.
 fn action(action: Action) -> &'static str {
     match action {
         Action::Create => "create",
@@ -97,7 +97,7 @@ fn names(names: &[String]) -> String {
     names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
 }
 
-/// "1 note", "2 notes".
+/// Returns a count with its noun: "1 note", "2 notes".
 pub(crate) fn plural(count: usize, word: &str) -> String {
     format!("{count} {word}{}", if count == 1 { "" } else { "s" })
 }

@@ -1,5 +1,5 @@
-//! Checks everything that a run needs before it begins, and reports all that is missing at once
-//! with how to install it.
+//! Checks all requirements of a run before it begins, and reports all missing ones at once, with the commands
+//! that install them.
 
 use xshell::cmd;
 
@@ -16,7 +16,7 @@ use rds_iam_process::runner::{Cmd, Runner};
 use rds_iam_process::tools;
 use rds_iam_process::workspace::CARGO_HELP;
 
-/// One thing that is missing.
+/// One missing requirement.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Missing {
     pub(crate) what: String,
@@ -24,8 +24,8 @@ pub(crate) struct Missing {
     pub(crate) stages: String,
 }
 
-/// Checks everything that `stages` need on this machine, and returns what is missing. AWS is asked by
-/// [`check_caller`].
+/// Checks the requirements of `stages` on this machine, and returns the missing ones. [`check_caller`] checks
+/// those in AWS.
 pub(crate) fn check(stages: &[&Stage], context: &Context<'_>, runner: Runner) -> Vec<Missing> {
     let mut missing: Vec<Missing> = Vec::new();
     for need in &needs(stages, context) {
@@ -46,8 +46,8 @@ pub(crate) fn check(stages: &[&Stage], context: &Context<'_>, runner: Runner) ->
     missing
 }
 
-/// Asks AWS whose credentials these are, and which rights of `stages` they lack. Where `only_looks`, the program that
-/// asks is not built for it.
+/// Asks AWS for the identity of the credentials, and which permissions of `stages` they lack. If
+/// `only_looks`, the querying program is not built for it.
 pub(crate) fn check_caller(
     stages: &[&Stage],
     context: &Context<'_>,
@@ -88,27 +88,27 @@ fn lacking(error: &Error, stages: String) -> Missing {
     Missing { what: error.to_string(), help: error.help().unwrap_or("see the message").to_owned(), stages }
 }
 
-/// The stages that need it.
+/// Returns the stages with this need.
 fn users(need: &Need, stages: &[&Stage], context: &Context<'_>) -> String {
     let users = stages.iter().filter(|stage| (stage.needs)(context).contains(need));
     users.map(|stage| stage.name).collect::<Vec<_>>().join(", ")
 }
 
-/// The note on what a run of `stages` does not ask AWS while something else is missing.
+/// Returns the note about the AWS checks of `stages` that are postponed while another requirement is missing.
 pub(crate) fn not_asked_yet(stages: &[&Stage], context: &Context<'_>) -> Option<&'static str> {
     needs(stages, context).contains(&Need::Credentials).then_some(
         "not checked yet: AWS credentials and their rights; they are checked once nothing else is missing",
     )
 }
 
-/// The note on what a dry run of `stages` does not check, for it builds nothing.
+/// Returns the note about the checks that a dry run of `stages` omits because it builds nothing.
 pub(crate) fn not_checked(stages: &[&Stage], context: &Context<'_>) -> Option<String> {
     (needs(stages, context).contains(&Need::Credentials) && !permissions::asks_aws(context).is_file()).then(|| {
         "not checked: whose credentials these are; the program that asks AWS is not built yet (cargo xtask programs)".to_owned()
     })
 }
 
-/// Reports what is missing.
+/// Reports the missing requirements.
 pub(crate) fn report(missing: &[Missing], console: Console) {
     for Missing { what, help, stages } in missing {
         console.line(&console.paint(Style::Bad, &format!("missing: {what} (for {stages})")));
@@ -173,20 +173,21 @@ fn check_need(need: &Need, context: &Context<'_>, runner: Runner) -> Result<(), 
             )
         }
         Need::Credentials => permissions::may_log_in(),
-        // Asked of AWS, all at once.
+        // All permissions are checked with AWS at once.
         Need::Permission(..) => Ok(()),
     }
 }
 
-/// Whether this run may install packages.
+/// Returns whether this run may install packages.
 fn can_install() -> bool {
     rustix::process::geteuid().is_root() && on_path("apt-get")
 }
 
-/// Installs the packages of programs that `stages` need and this machine lacks; [`check`] has found that it may.
+/// Installs the packages of missing programs that `stages` need; [`check`] has determined that this is
+/// allowed.
 ///
 /// # Errors
-/// When apt fails.
+/// Returns an error if apt fails.
 pub(crate) fn install(
     stages: &[&Stage],
     context: &Context<'_>,
@@ -222,7 +223,7 @@ fn on_path(program: &str) -> bool {
     std::env::split_paths(&path).any(|folder| folder.join(program).is_file())
 }
 
-/// Whether `docker build` is BuildKit: since 23 by its plugin buildx, before by itself.
+/// Checks that `docker build` uses BuildKit: since version 23 with the plugin buildx, before without it.
 fn build_kit(context: &Context<'_>, runner: Runner) -> Result<(), Error> {
     if engine::building_client().is_some() {
         return Ok(());

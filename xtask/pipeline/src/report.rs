@@ -26,7 +26,7 @@ pub(crate) fn interrupted(console: Console) -> u8 {
     INTERRUPTED
 }
 
-/// The exit status of a run: that of the stage that stopped it.
+/// Returns the exit status of a run: that of the stage that failed.
 pub(crate) fn exit(done: &[Done]) -> u8 {
     let failed = done.iter().find(|done| done.end.failed());
     match failed {
@@ -36,11 +36,11 @@ pub(crate) fn exit(done: &[Done]) -> u8 {
     }
 }
 
-/// Prints the table, and for each stage that did not finish how to continue.
+/// Prints the table, and how to continue for each stage that did not finish.
 pub(crate) fn print(done: &[Done], context: &Context<'_>, console: Console) {
     summary::print("stage", &done.iter().map(Done::row).collect::<Vec<_>>(), console);
     for done in done {
-        // What it left, and how to continue: for those that were in the middle of something.
+        // The remaining state and how to continue, for stages that were interrupted.
         if matches!(done.end, End::Failed(_) | End::Stopped(_)) {
             console.line(&format!("{}: {}", done.stage.name, done.stage.undo));
         }
@@ -56,7 +56,7 @@ pub(crate) fn print(done: &[Done], context: &Context<'_>, console: Console) {
     }
 }
 
-/// Everything about a run, as `--json` writes it.
+/// Returns the full report of a run, for `--json`.
 pub(crate) fn json(done: &[Done], run: Run, context: &Context<'_>) -> Value {
     let stages: Vec<Value> = done
         .iter()
@@ -87,7 +87,7 @@ pub(crate) fn json(done: &[Done], run: Run, context: &Context<'_>) -> Value {
 /// Writes the JSON report.
 ///
 /// # Errors
-/// When the file can't be written.
+/// Returns an error if the file can't be written.
 pub(crate) fn write_json(path: &Path, done: &[Done], run: Run, context: &Context<'_>) -> Result<(), Error> {
     file::replace(path, format!("{:#}\n", json(done, run, context)))
 }
@@ -95,7 +95,7 @@ pub(crate) fn write_json(path: &Path, done: &[Done], run: Run, context: &Context
 /// Writes the run as a JUnit test suite: a stage is a case.
 ///
 /// # Errors
-/// When the file can't be written.
+/// Returns an error if the file can't be written.
 pub(crate) fn write_junit(path: &Path, done: &[Done], run: Run) -> Result<(), Error> {
     let mut suite = TestSuite::new(run.name());
     for done in done {
@@ -125,10 +125,10 @@ pub(crate) fn write_junit(path: &Path, done: &[Done], run: Run) -> Result<(), Er
     file::replace(path, xml)
 }
 
-/// Adds the run to the summary of the job on GitHub, which names the file for it.
+/// Adds the run to the summary of the job on GitHub, whose file a variable names.
 ///
 /// # Errors
-/// When the file can't be written.
+/// Returns an error if the file can't be written.
 pub(crate) fn summarise(done: &[Done], run: Run, context: &Context<'_>) -> Result<(), Error> {
     let Some(path) = std::env::var_os("GITHUB_STEP_SUMMARY").filter(|path| !path.is_empty()) else {
         return Ok(());

@@ -7,7 +7,7 @@ use crate::selection::Run;
 use crate::stages;
 use rds_iam_process::error::Error;
 
-/// One run, as the command line requests it.
+/// A run requested on the command line.
 #[derive(Clone, Debug)]
 pub(crate) struct Request {
     pub(crate) run: Run,
@@ -47,10 +47,10 @@ impl Request {
         }
     }
 
-    /// Refuses a request that makes no sense, before anything is checked or built.
+    /// Validates the request before anything is checked or built.
     ///
     /// # Errors
-    /// The reason, and the command line that would make sense.
+    /// Returns the reason, and a valid command line.
     pub(crate) fn validate(&self, context: &Context<'_>) -> Result<(), Error> {
         self.validate_stage(context)?;
         self.validate_promotion(context)?;
@@ -112,11 +112,12 @@ impl Request {
         validate_direction(&promotion.from, to)
     }
 
-    /// In the repository's lifecycle, an image that is never rolled out displaces one that runs.
+    /// Refuses a push without a rollout: in the repository's lifecycle policy, an unused image displaces one
+    /// that runs.
     fn refuse_pushing_for_nothing(&self, context: &Context<'_>) -> Result<(), Error> {
         let selection = &self.options.selection;
         let skips = |name: &str| selection.skip.iter().any(|skipped| skipped == name);
-        // An operator who names the push, or its end, means it.
+        // An operator who names the push, or ends the run with it, intends it.
         let chosen = !selection.only.is_empty() || selection.until.is_some();
         let pushes = skips("rollout") && !skips("ecr-push");
         if self.run != Run::Deploy || context.is_local() || chosen || !pushes {

@@ -18,13 +18,13 @@ use rds_iam_process::file;
 use rds_iam_process::runner::{self, Runner};
 use rds_iam_process::workspace::Workspace;
 
-/// The exit status where something is missing, before the first stage.
+/// The exit status if a requirement is missing before the first stage.
 const MISSING: u8 = 3;
 
 /// Runs a request and returns the exit status.
 ///
 /// # Errors
-/// When it could not begin.
+/// Returns an error if it could not start.
 pub(crate) fn run(
     request: &Request,
     workspace: &Workspace,
@@ -49,7 +49,7 @@ pub(crate) fn run(
     }
     let context = Context {
         bases: bases::choose(&stages, &context, console, runner)?,
-        // Run by itself, the stage `programs` builds for a plan that another job makes.
+        // Run alone, the stage `programs` builds for a plan that another job makes.
         plans: request.run == Run::One("programs")
             || stages.iter().any(|stage| matches!(stage.name, "plan" | "destroy-plan")),
         applies: stages.iter().any(|stage| matches!(stage.name, "apply" | "destroy")),
@@ -75,12 +75,12 @@ pub(crate) fn run(
     Ok(report(&done, request, &context, console))
 }
 
-/// A reader must not mistake an earlier run's report for this one's.
+/// Removes old reports, which a reader could mistake for this run's.
 fn remove_old_reports(ReportArgs { json, junit, .. }: &ReportArgs) -> Result<(), Error> {
     json.iter().chain(junit).try_for_each(|path| file::remove(path))
 }
 
-/// Reports all that is missing; then, or when the run was interrupted, returns the exit status.
+/// Reports all missing requirements. Returns the exit status if there are any or the run was interrupted.
 fn preflight(
     run: Run,
     stages: &[&Stage],
@@ -94,7 +94,7 @@ fn preflight(
     if asks {
         missing = preflight::check_caller(stages, context, console, runner, false);
     }
-    // A check that was stopped has no result: nothing is known to be missing.
+    // A check that was interrupted has no result: nothing is known to be missing.
     if runner::interrupted() {
         return Some(report::interrupted(console));
     }
@@ -107,7 +107,7 @@ fn preflight(
     Some(not_begun(console))
 }
 
-/// Prints and writes the reports; returns the exit status.
+/// Prints and writes the reports, and returns the exit status.
 fn report(done: &[Done], request: &Request, context: &Context<'_>, console: Console) -> u8 {
     let ReportArgs { json, junit, .. } = &request.options.report;
     report::print(done, context, console);
@@ -124,7 +124,7 @@ fn report(done: &[Done], request: &Request, context: &Context<'_>, console: Cons
     exit
 }
 
-/// Treats a wrong setting as a missing one.
+/// Reports an invalid setting like a missing requirement, and returns the exit status.
 fn wrong_setting(error: &Error, console: Console) -> u8 {
     console.line(&console.paint(Style::Bad, &error.report()));
     not_begun(console)
@@ -168,7 +168,7 @@ fn heading(request: &Request, context: &Context<'_>) -> String {
     format!("{}{} at {}", request.run.name(), environment.unwrap_or_default(), context.commit.short())
 }
 
-/// Runs the stages; the operator confirms before the first that can't be undone.
+/// Runs the stages; the operator confirms before the first destructive one.
 fn execute(stages: &[&'static Stage], context: &Context<'_>, console: Console) -> Result<Vec<Done>, Error> {
     let first = stages.iter().position(|stage| stage.effect == Effect::Destructive).unwrap_or(stages.len());
     let (before, destructive) = stages.split_at(first);
@@ -193,7 +193,7 @@ fn run_stages(stages: &[&'static Stage], context: &Context<'_>, console: Console
     done
 }
 
-/// Records which gates were skipped by name.
+/// Records the gates skipped by the operator.
 fn record_skipped(all: &[&'static Stage], context: &Context<'_>) -> Result<(), Error> {
     let skipped: Vec<_> = all
         .iter()

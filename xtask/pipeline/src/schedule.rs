@@ -1,4 +1,4 @@
-//! Runs stages, independent ones side by side, until one fails.
+//! Runs stages, independent ones in parallel, until one fails.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc;
@@ -26,25 +26,25 @@ pub(crate) struct Done {
 }
 
 impl Done {
-    /// The result of a stage that never began.
+    /// Returns the result of a stage that was not started.
     pub(crate) fn not_run(stage: &'static Stage, why: String) -> Self {
         Self { stage, end: End::NotRun(why), took: None, log: None }
     }
 
-    /// Its row in the table.
+    /// Returns the stage's row in the table.
     pub(crate) fn row(&self) -> Row<'_> {
         Row { name: self.stage.name, end: &self.end, took: self.took }
     }
 }
 
-/// Runs all stages that can be run; in their order, all of them are in the answer.
+/// Runs all stages that can run; returns all of them in their order.
 pub(crate) fn run(
     stages: &[&'static Stage],
     context: &Context<'_>,
     console: Console,
     show: &mut Show,
 ) -> Vec<Done> {
-    // One more than there are processors: some stage always waits for the network.
+    // One more than the number of processors: usually a stage waits for the network.
     let most = thread::available_parallelism().map_or(1, usize::from) + 1;
     let mut state: Vec<State> = stages.iter().map(|_| State::Waiting).collect();
     let mut results = GateResults::load(context);
@@ -87,7 +87,8 @@ pub(crate) fn run(
                 });
             }
             if stopping {
-                // What only asks or writes here is ended; what changes an account finishes what it is at.
+                // Stages that only read or write locally are ended; stages that change an account finish their
+                // current action.
                 for (stage, state) in stages.iter().zip(&state) {
                     if let State::Running(owner, ..) = state
                         && stage.effect <= Effect::Local
@@ -113,7 +114,7 @@ pub(crate) fn run(
             };
             let end = match note(stages[at], &end, &mut results, context) {
                 Ok(()) => end,
-                // What relies on the verdict would find an older one.
+                // Stages that rely on the verdict would read an older one.
                 Err(error) => End::Failed(error),
             };
             show.finish(stages[at], &end, started.elapsed(), &path);
@@ -148,14 +149,14 @@ impl State {
     }
 }
 
-/// Whether a stage waits, and all that makes its inputs in this run has passed.
+/// Returns whether a stage is waiting and all stages that make its inputs in this run have passed.
 fn is_ready(at: usize, stages: &[&Stage], state: &[State]) -> bool {
     let makers = |input| stages.iter().zip(state).filter(move |(maker, _)| maker.outputs.contains(input));
     matches!(state[at], State::Waiting)
         && stages[at].inputs.iter().flat_map(makers).all(|(_, state)| state.passed())
 }
 
-/// The next stage that ends. What is shown meanwhile is kept up to date.
+/// Returns the next stage that ends; updates the display in the meantime.
 fn next<T>(ended: &mpsc::Receiver<T>, show: &mut Show) -> Option<T> {
     loop {
         match ended.recv_timeout(Duration::from_millis(200)) {
@@ -184,7 +185,7 @@ fn perform(stage: &Stage, context: &Context<'_>, io: &Io) -> Result<Option<Strin
         match action {
             Action::Run(cmd) => io.runner.run(&cmd)?,
             Action::Do { what, work } => {
-                // Its commands are echoed as they run.
+                // Commands are echoed as they run.
                 if !what.starts_with('$') {
                     io.console.line(&format!("- {what}"));
                 }

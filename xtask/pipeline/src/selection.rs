@@ -1,4 +1,4 @@
-//! Which stages a run has, and whether they have what they need.
+//! The stages of a run, their selection by the operator, and the check that their inputs exist.
 
 use crate::context::Context;
 use crate::gate_results::GateResults;
@@ -15,12 +15,12 @@ pub(crate) enum Run {
     Promote,
     Rollback,
     Destroy,
-    /// One stage by itself, with the stages that it requires.
+    /// One stage alone, with the stages that it requires.
     One(&'static str),
 }
 
 impl Run {
-    /// Its name on the command line.
+    /// Returns the name on the command line.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Ci => "ci",
@@ -32,7 +32,7 @@ impl Run {
         }
     }
 
-    /// Its stages. Those of the account on this machine are in it where the environment is there.
+    /// Returns the stages. Those of the account on this machine are included if `local`.
     pub(crate) fn stages(self, local: bool) -> Vec<&'static Stage> {
         let names: &[&str] = match self {
             Self::Ci => &[
@@ -111,7 +111,7 @@ impl Selection {
     /// Returns the selected stages of `all`, in order.
     ///
     /// # Errors
-    /// When a name is no stage of the run, or nothing is left.
+    /// Returns an error if a name is not a stage of the run, or no stage is left.
     pub(crate) fn select(&self, all: &[&'static Stage], run: Run) -> Result<Vec<&'static Stage>, Error> {
         let named = self.only.iter().chain(&self.skip).chain(&self.from).chain(&self.until);
         let names: Vec<&str> = all.iter().map(|stage| stage.name).collect();
@@ -155,19 +155,19 @@ impl Selection {
     }
 }
 
-/// A question with the names that each of `typed` was probably meant to be; empty where there are none.
+/// Returns a question with the most similar name for each of `typed`; empty if there are none.
 pub(super) fn did_you_mean<S: AsRef<str>>(typed: &[S], names: &[&str]) -> String {
     let meant: Vec<&str> = typed.iter().filter_map(|name| nearest(name.as_ref(), names)).collect();
     if meant.is_empty() { String::new() } else { format!("did you mean {}? ", meant.join(", ")) }
 }
 
-/// The name that `typed` was probably meant to be: at most two letters differ.
+/// Returns the most similar name to `typed`: at most two letters differ.
 fn nearest<'n>(typed: &str, names: &[&'n str]) -> Option<&'n str> {
     let near = names.iter().map(|name| (distance(typed, name), *name)).min()?;
     (near.0 <= 2 && near.0 < typed.len()).then_some(near.1)
 }
 
-/// Levenshtein's distance of two names.
+/// Returns the Levenshtein distance of two names.
 fn distance(one: &str, other: &str) -> usize {
     let mut row: Vec<usize> = (0..=other.len()).collect();
     for (at, letter) in one.bytes().enumerate() {
@@ -181,7 +181,7 @@ fn distance(one: &str, other: &str) -> usize {
     row[other.len()]
 }
 
-/// Inputs that no stage of this run makes, and that are not there from before.
+/// Returns inputs that no stage of this run makes and that do not exist from earlier runs.
 pub(crate) fn unmet(run: Run, wanted: &[&Stage], context: &Context<'_>) -> Vec<Missing> {
     let results = GateResults::load(context);
     let mut unmet = Vec::new();
@@ -191,13 +191,13 @@ pub(crate) fn unmet(run: Run, wanted: &[&Stage], context: &Context<'_>) -> Vec<M
                 continue;
             }
             let there = match input {
-                // What changes nothing remote merely comes after a gate. What trivy said is of images: they are to be
-                // those that are there now.
+                // For a stage without remote changes, a gate only determines the order. trivy's verdict applies
+                // to images: they have to be the current ones.
                 Artifact::Verdict(gate) => {
                     let skipped = context.skipped.iter().any(|name| name == gate);
                     stage.effect < Effect::Remote || skipped || results.allows(gate, context)
                 }
-                // Those of another commit are not these.
+                // Images of another commit don't count.
                 Artifact::Images => images_are_of(context),
                 other => other.file(context).is_none_or(|file| file.is_file()),
             };
@@ -218,7 +218,7 @@ pub(crate) fn unmet(run: Run, wanted: &[&Stage], context: &Context<'_>) -> Vec<M
     unmet
 }
 
-/// The command that makes a missing input of a stage.
+/// Returns the command that makes a missing input of a stage.
 fn made_by(input: Artifact, stage: &Stage, run: Run, context: &Context<'_>) -> String {
     // The files of a run without an environment are in another folder.
     let of = context
@@ -234,7 +234,7 @@ fn made_by(input: Artifact, stage: &Stage, run: Run, context: &Context<'_>) -> S
             stage.name
         ),
         (Artifact::Verdict(gate), _) => format!("run it, or skip it by name (--skip {gate})"),
-        // apply reads them, too, and changes the account before.
+        // apply also reads them, and changes the account before.
         (Artifact::Outputs, _) => format!("cargo xtask outputs{of}"),
         (Artifact::Snapshot, _) => {
             "run the stage snapshot before; with --no-snapshot it creates none".to_owned()
@@ -244,7 +244,7 @@ fn made_by(input: Artifact, stage: &Stage, run: Run, context: &Context<'_>) -> S
     }
 }
 
-/// Whether the images in the folder were built from this commit.
+/// Returns whether the images in the folder were built from this commit.
 fn images_are_of(context: &Context<'_>) -> bool {
     std::fs::read_to_string(context.images_of()).is_ok_and(|of| of.trim() == context.commit.identity())
 }
@@ -300,7 +300,7 @@ mod tests {
         );
     }
 
-    /// Each stage comes after what makes its inputs, in every run.
+    /// Each stage comes after those that make its inputs, in every run.
     #[test]
     fn the_order_of_stages_is_that_of_what_they_hand_on() {
         for run in [Run::Ci, Run::Deploy, Run::Promote, Run::Rollback, Run::Destroy] {

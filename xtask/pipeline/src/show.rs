@@ -28,7 +28,7 @@ struct Live {
     running: Vec<Row>,
 }
 
-/// A stage that runs.
+/// A running stage.
 struct Row {
     name: &'static str,
     bar: ProgressBar,
@@ -36,9 +36,9 @@ struct Row {
 }
 
 impl Show {
-    /// For `stages` stages.
+    /// Creates the display for `stages` stages.
     pub(crate) fn new(console: Console, stages: usize) -> Self {
-        // One alone is simply let through.
+        // The output of a single stage is forwarded unchanged.
         let live = (console.is_live() && stages > 1).then(|| {
             let all = MultiProgress::with_draw_target(ProgressDrawTarget::stdout());
             let count = all.add(ProgressBar::new(stages as u64));
@@ -48,7 +48,7 @@ impl Show {
         Self { console, live }
     }
 
-    /// Whether a stage's output goes straight to the terminal: where it is the only one.
+    /// Returns whether a stage's output goes straight to the terminal: only if it is the only stage.
     pub(crate) fn streams(&self, single: bool) -> bool {
         single
     }
@@ -65,7 +65,7 @@ impl Show {
         }
     }
 
-    /// Brings the list up to date.
+    /// Updates the list.
     pub(crate) fn tick(&mut self) {
         let Some(live) = &mut self.live else { return };
         for row in &live.running {
@@ -77,7 +77,7 @@ impl Show {
 
     pub(crate) fn finish(&mut self, stage: &'static Stage, end: &End, took: Duration, log: &Path) {
         let seconds = took.as_secs_f64();
-        // What ended with another stage needs no words: that stage's error has them.
+        // A stage that was stopped with another one needs no note: the other stage's error explains it.
         let note = if end.passed() || end.failed() { end.note() } else { String::new() };
         let line = format!("{:13} {:7} {seconds:>6.1} s  {note}", stage.name, end.label());
         let line = self.console.paint(end.style(), line.trim_end());
@@ -97,7 +97,7 @@ impl Show {
         }
     }
 
-    /// Leaves the terminal as it was.
+    /// Restores the terminal.
     pub(crate) fn end(&mut self) {
         if let Some(live) = self.live.take() {
             live.count.finish_and_clear();
@@ -111,17 +111,17 @@ impl Show {
         }
     }
 
-    /// The whole log of a stage, folded.
+    /// Prints the whole log of a stage as a collapsed group.
     fn group(&self, stage: &Stage, log: &Path) {
         let _group = self.console.group(stage.name);
-        // A log that can't be read any more was shown as it came, or its stage has failed and says so.
+        // A log that can't be read was either shown live, or its stage failed and reports that.
         for line in std::fs::read_to_string(log).unwrap_or_default().lines() {
             self.console.line(line);
         }
     }
 
     fn failure(&self, stage: &Stage, error: &Error, log: &Path) {
-        // The end of a command's output is in its error already.
+        // The end of a command's output is already in its error.
         let shown = matches!(error, Error::Run(RunError::Failed { .. }));
         if self.console.is_github() {
             self.console.line(&annotation(stage.name, &error.to_string(), error.help()));

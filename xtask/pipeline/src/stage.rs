@@ -1,5 +1,5 @@
-//! The declaration of a stage: data, from which order, parallelism, dry-run, `--explain` and the report derive,
-//! and a function that prepares its commands without running any.
+//! The declaration of a stage: data from which the order, parallelism, dry runs, `--explain` and the report
+//! are derived, and a function that prepares its commands without running any.
 
 use std::time::Duration;
 
@@ -13,46 +13,46 @@ use rds_iam_process::runner::{Cmd, Runner};
 #[derive(Debug)]
 pub(crate) struct Stage {
     pub(crate) name: &'static str,
-    /// Its purpose, in a line.
+    /// The purpose, in one line.
     pub(crate) purpose: &'static str,
     /// The artifacts of other stages that it needs; the stages that make them run before it.
     pub(crate) inputs: &'static [Artifact],
     pub(crate) outputs: &'static [Artifact],
     pub(crate) effect: Effect,
-    /// The way to undo it, or what to do where it stopped half-way.
+    /// The way to undo the stage, or the remedy if it stopped before its end.
     pub(crate) undo: &'static str,
-    /// Its time limit in minutes.
+    /// The time limit in minutes.
     pub(crate) minutes: u64,
-    /// The exit status of a run that this stage stopped.
+    /// The exit status of a run in which this stage failed.
     pub(crate) exit: u8,
     /// Tools, settings and permissions; those of all stages are checked before any begins.
     pub(crate) needs: fn(&Context<'_>) -> Vec<Need>,
-    /// Its actions, as values.
+    /// The actions, as values.
     pub(crate) actions: for<'c> fn(&'c Context<'_>) -> Result<Vec<Action<'c>>, Error>,
 }
 
 impl Stage {
-    /// Its time limit.
+    /// Returns the time limit.
     pub(crate) fn timeout(&self) -> Duration {
         Duration::from_secs(self.minutes * 60)
     }
 
-    /// Whether it judges what is there, so that its result is kept and asked for later.
+    /// Returns whether it is a gate: its result is kept and checked later.
     pub(crate) fn is_gate(&self) -> bool {
         self.outputs.iter().any(|output| matches!(output, Artifact::Verdict(_)))
     }
 }
 
-/// The effect of a stage, the least first.
+/// The effect of a stage, in ascending order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Effect {
-    /// It asks, and writes nothing but its log.
+    /// Reads only, and writes nothing but its log.
     Reads,
-    /// It writes on this machine.
+    /// Writes on this machine.
     Local,
-    /// It changes the account, or what runs there.
+    /// Changes the account, or its running services.
     Remote,
-    /// It removes what can't be restored.
+    /// Removes data that can't be restored.
     Destructive,
 }
 
@@ -72,19 +72,19 @@ impl Effect {
 pub(crate) enum Artifact {
     /// The workspace's programs that the pipeline runs, and bootstrap's Lambda package.
     Programs,
-    /// An account to deploy to; on this machine a stage makes it, on AWS an administrator did.
+    /// An account to deploy to: on this machine created by a stage, on AWS by an administrator.
     Account,
-    /// That a gate passed for this commit, in `gates.json`.
+    /// The record in `gates.json` that a gate passed for this commit.
     Verdict(&'static str),
     /// `plan.tfplan`, `plan.json` and the manifest that binds them to a commit.
     Plan,
     /// The images of app and bootstrap, with SBOM and provenance, as OCI layouts.
     Images,
-    /// `outputs.json`: what Terraform put out.
+    /// `outputs.json`: Terraform's outputs.
     Outputs,
     /// `rds.conf`.
     RdsConf,
-    /// A proxy that logs in to the database as the deployment asks.
+    /// A proxy with the deployment's login method.
     Proxy,
     /// `pushed.json`: the app's image in the environment's repository, by digest.
     Pushed,
@@ -92,18 +92,18 @@ pub(crate) enum Artifact {
     PushedBootstrap,
     /// The database users.
     Users,
-    /// `rollout.json`: the image that runs.
+    /// `rollout.json`: the running image.
     Release,
-    /// `destroy.tfplan`: what would go.
+    /// `destroy.tfplan`: the planned destruction.
     DestroyPlan,
     /// The last snapshot of the database.
     Snapshot,
-    /// That nothing is left.
+    /// The confirmation that no resource is left.
     Destroyed,
 }
 
 impl Artifact {
-    /// In words.
+    /// Returns a description.
     pub(crate) fn what(self) -> String {
         match self {
             Self::Verdict(gate) => format!("verdict of {gate}"),
@@ -124,7 +124,7 @@ impl Artifact {
         }
     }
 
-    /// The file that shows that it is there, for those that are files.
+    /// Returns the file that shows that it exists, for those that are files.
     pub(crate) fn file(self, context: &Context<'_>) -> Option<std::path::PathBuf> {
         match self {
             Self::Plan => Some(context.bundle("plan.manifest.json")),
@@ -146,18 +146,18 @@ impl Artifact {
     }
 }
 
-/// The work of an action that is no command.
+/// The work of an action that is not a single command.
 type Work<'c> = Box<dyn FnOnce(&Io) -> Result<Option<String>, Error> + Send + 'c>;
 
-/// One thing that a stage does.
+/// One action of a stage.
 pub(crate) enum Action<'c> {
     /// Runs a command.
     Run(Cmd),
-    /// Something of our own, or a command that is known only once others have run.
+    /// Runs a function, or a command that is only known after others have run.
     Do {
-        /// In words, or as the command that will be run.
+        /// A description, or the command that will be run.
         what: String,
-        /// Returns what a person should know of its result.
+        /// Returns a note about its result for the operator.
         work: Work<'c>,
     },
 }

@@ -1,4 +1,4 @@
-//! `cargo xtask test`: everything that is tested, on a machine that has just been set up.
+//! `cargo xtask test`: runs all tests, on a newly set-up machine.
 
 use clap::ValueEnum;
 use serde_json::Value;
@@ -21,12 +21,13 @@ pub(crate) enum Only {
     Crates,
 }
 
-/// The test targets that need a registry, a container engine or Terraform, and are in no run of the crates alone.
+/// The test targets that need a registry, a container engine or Terraform, and are left out of runs of the
+/// crates alone.
 const NOT_OF_CRATES: [&str; 2] = ["account", "pipeline"];
 /// The modules of unit tests that need a registry.
 const MODULES_NOT_OF_CRATES: [&str; 1] = ["image::tests::"];
 
-/// The steps of `cargo xtask test`; `engine` has been chosen (it is not `Auto`).
+/// Returns the steps of `cargo xtask test`; `engine` has been chosen (it is not `Auto`).
 pub(crate) fn steps<'a>(
     engine: Engine,
     workspace: &'a Workspace,
@@ -45,7 +46,7 @@ pub(crate) fn steps<'a>(
     steps
 }
 
-/// The steps of `cargo xtask test --only crates`.
+/// Returns the steps of `cargo xtask test --only crates`.
 pub(crate) fn crates_steps(engine: Engine, workspace: &Workspace, runner: Runner) -> Vec<Step<'_>> {
     let mut steps = lint::rust_steps(workspace, runner);
     steps.extend([
@@ -64,7 +65,7 @@ pub(crate) fn crates_steps(engine: Engine, workspace: &Workspace, runner: Runner
     steps
 }
 
-/// The note on what [`crates_steps`] leave out.
+/// Returns the note about the tests that [`crates_steps`] leaves out.
 pub(crate) fn left_out_of_crates() -> String {
     format!(
         "Left out: workflows, Dockerfiles, dependencies' licences, Terraform, the demo, the test targets {}, and the \
@@ -74,7 +75,7 @@ pub(crate) fn left_out_of_crates() -> String {
     )
 }
 
-/// The names of the workspace's integration tests.
+/// Returns the names of the workspace's integration tests.
 fn test_targets(workspace: &Workspace, runner: Runner) -> Result<Vec<String>, Error> {
     let ask = workspace.cargo(["metadata", "--no-deps", "--offline", "--format-version=1"]);
     let metadata: Value = serde_json::from_str(&runner.ask(&ask)?).map_err(Error::answer(&ask))?;
@@ -89,7 +90,8 @@ fn test_targets(workspace: &Workspace, runner: Runner) -> Result<Vec<String>, Er
     Ok(names)
 }
 
-/// One command for the whole workspace, whose packages then have the features that the build before gave them.
+/// Returns one command for the whole workspace, so that packages have the same features as in the build
+/// before.
 fn crates_tests(targets: &[String], workspace: &Workspace) -> Cmd {
     let targets = targets.iter().filter(|target| !NOT_OF_CRATES.contains(&target.as_str()));
     workspace
@@ -108,7 +110,7 @@ fn crates_tests(targets: &[String], workspace: &Workspace) -> Cmd {
         .args(MODULES_NOT_OF_CRATES.iter().flat_map(|module| ["--skip", module]))
 }
 
-/// The tests themselves: build, servers, tests, doc tests, demo.
+/// Returns the steps of the tests themselves: build, servers, tests, doc tests, demo.
 pub(crate) fn own_steps<'a>(engine: Engine, workspace: &'a Workspace, runner: Runner) -> Vec<Step<'a>> {
     vec![
         Step::new("build", move || build(workspace, runner)),
@@ -137,10 +139,10 @@ fn doc_tests(engine: Engine, workspace: &Workspace, runner: Runner) -> Step<'_> 
     })
 }
 
-/// Builds all at once what the steps after it run. Building packages one by one would compile their
+/// Builds the inputs of all later steps at once. Building packages one by one would compile their
 /// dependencies once for every set of features.
 ///
-/// The plugin is among it: tests cannot depend on another package's library file.
+/// The plugin is included: tests cannot depend on another package's library file.
 fn build(workspace: &Workspace, runner: Runner) -> Result<Outcome, Error> {
     runner.run(&workspace.cargo(["build", "--workspace", "--locked", "--all-targets"]))?;
     let file = workspace.mysql_plugin("debug");
@@ -153,8 +155,8 @@ fn build(workspace: &Workspace, runner: Runner) -> Result<Outcome, Error> {
     })
 }
 
-/// Fetches and builds the servers, which takes minutes the first time, where progress shows; inside
-/// the tests it would seem to be a test that hangs.
+/// Downloads and builds the servers, which takes minutes the first time, with visible progress; inside the
+/// tests it would look like a test that hangs.
 fn prepare(engine: Engine, workspace: &Workspace, registry: bool) -> Cmd {
     demo_program(workspace, engine)
         .args(["prepare"])
@@ -162,7 +164,7 @@ fn prepare(engine: Engine, workspace: &Workspace, registry: bool) -> Cmd {
         .hint("`cargo xtask doctor` lists what is missing on this machine")
 }
 
-/// The demo as it is shown to people, its claims included.
+/// Returns the command of the demo, including the checks of its claims.
 fn demo(engine: Engine, workspace: &Workspace) -> Cmd {
     let binaries = workspace.target.join("debug").display().to_string();
     demo_program(workspace, engine)
@@ -177,7 +179,7 @@ fn demo_program(workspace: &Workspace, engine: Engine) -> Cmd {
         .env(PLUGIN_VARIABLE, workspace.mysql_plugin("debug").display().to_string())
 }
 
-/// `cmd` with the variables that tests read.
+/// Returns `cmd` with the variables that tests read.
 fn tested(cmd: Cmd, engine: Engine, workspace: &Workspace) -> Cmd {
     cmd.env(PLUGIN_VARIABLE, workspace.mysql_plugin("debug").display().to_string())
         .env(ENGINE_VARIABLE, engine.as_str())
@@ -215,7 +217,7 @@ mod tests {
         );
     }
 
-    /// What is left out by name is still there under that name, or it would be left out of nothing.
+    /// The targets left out by name exist under that name; otherwise nothing would be left out.
     #[test]
     fn what_is_left_out_is_there() {
         let root = rds_iam_process::workspace::root();

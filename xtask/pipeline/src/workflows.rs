@@ -1,5 +1,6 @@
-//! The rules that the workflows of `.github` keep, checked on the files themselves. What actionlint and zizmor know is
-//! theirs; this is what only this project knows: its roles, its stages, and their limits.
+//! Tests of the rules for the workflows in `.github`, checked on the files themselves. General rules are
+//! checked by actionlint and zizmor; these are specific to this project: its roles, its stages, and their
+//! limits.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -13,7 +14,7 @@ use crate::cli::{Cli, Task};
 use crate::selection::Run;
 use rds_iam_process::workspace;
 
-/// A session ends this many minutes after its last stage may, for what comes before the stages.
+/// The minutes between the end of a session and the limit of its last stage, for the steps before the stages.
 const SPARE_MINUTES: u64 = 5;
 
 fn read(folder: &str) -> BTreeMap<String, Yaml> {
@@ -37,7 +38,7 @@ fn collect(folder: &Path, found: &mut BTreeMap<String, Yaml>) {
     }
 }
 
-/// The workflow of this file name.
+/// Returns the workflow of this file name.
 fn workflow(name: &str) -> Yaml {
     read(".github/workflows").remove(&format!(".github/workflows/{name}")).unwrap()
 }
@@ -83,7 +84,7 @@ fn uses(step: &Yaml) -> &str {
     step["uses"].as_str().unwrap_or_default()
 }
 
-/// Every value of a key, at any depth.
+/// Collects every value of a key, at any depth.
 fn values<'y>(yaml: &'y Yaml, key: &str, found: &mut Vec<&'y Yaml>) {
     match yaml {
         Yaml::Hash(hash) => {
@@ -99,7 +100,8 @@ fn values<'y>(yaml: &'y Yaml, key: &str, found: &mut Vec<&'y Yaml>) {
     }
 }
 
-/// The command lines of xtask in a step, each as words: once with all that depends on an input, once without.
+/// Returns the command lines of xtask in a step, each as words: once with all parts that depend on an input,
+/// once without.
 fn xtask_commands(step: &Yaml) -> Vec<Vec<String>> {
     let run = step["run"].as_str().unwrap_or_default();
     let mut found = Vec::new();
@@ -113,7 +115,8 @@ fn xtask_commands(step: &Yaml) -> Vec<Vec<String>> {
     found
 }
 
-/// Words of a command line; `${NAME:+words}` counts or does not, and a variable is some text.
+/// Splits a command line into words; `${NAME:+words}` is included or not, and a variable is replaced by a
+/// text.
 fn words_of(line: &str, with_optional: bool) -> Vec<String> {
     let (mut text, mut rest) = (String::new(), line);
     while let Some((before, after)) = rest.split_once("${") {
@@ -136,7 +139,7 @@ fn words_of(line: &str, with_optional: bool) -> Vec<String> {
     std::iter::once("xtask".to_owned()).chain(words).collect()
 }
 
-/// How long all stages of a command line may take, one after the other.
+/// Returns the time limit of all stages of a command line together, in minutes.
 fn stage_minutes(words: &[String]) -> u64 {
     let cli = Cli::try_parse_from(words).unwrap_or_else(|error| panic!("{words:?}: {error}"));
     match cli.task {
@@ -154,9 +157,9 @@ fn stage_minutes(words: &[String]) -> u64 {
     }
 }
 
-/// How many minutes all stages of a run on AWS may take, one after the other.
+/// Returns the time limit of all stages of a run on AWS together, in minutes.
 fn minutes(run: Run, options: &Options) -> u64 {
-    // What was built elsewhere takes no time.
+    // Prebuilt programs take no time.
     let selection = options.without("programs").selection;
     let stages = selection.select(&run.stages(false), run).unwrap();
     stages.iter().map(|stage| stage.minutes).sum()
@@ -206,7 +209,7 @@ fn jobs_with_a_deploy_role_build_nothing_and_trust_no_cache() {
         let mut checked = false;
         for step in job.steps() {
             assert!(!uses(step).contains("actions/cache"), "{name}: a cache");
-            // What is taken over is compared with the digest that the other job put out.
+            // Artifacts of another job are compared with the digest in its outputs.
             assert!(
                 !uses(step).contains("actions/download-artifact"),
                 "{name}: an artifact without a digest"
@@ -228,7 +231,7 @@ fn jobs_with_a_deploy_role_build_nothing_and_trust_no_cache() {
     }
 }
 
-/// What builds for them has neither a role nor a cache, and its digest is an output.
+/// The job that builds for them has neither a role nor a cache, and its digest is an output.
 #[test]
 fn what_they_run_is_built_without_credentials_and_caches() {
     let build = workflow("build.yml");
@@ -241,7 +244,7 @@ fn what_they_run_is_built_without_credentials_and_caches() {
         build["on"]["workflow_call"]["outputs"]["sha256"]["value"].as_str(),
         Some("${{ jobs.build.outputs.sha256 }}")
     );
-    // The job that signs runs nothing of the repository.
+    // The job that signs runs no code of the repository.
     let attest = jobs.iter().find(|job| job.name.ends_with("build.yml, attest")).unwrap();
     assert_eq!(attest.steps().len(), 1);
     assert!(uses(&attest.steps()[0]).starts_with("actions/attest@"));
@@ -285,7 +288,7 @@ fn credentials_outlast_the_stages_that_need_them() {
                 (session, used) = (seconds / 60, 0);
             }
             let commands = xtask_commands(step);
-            // Two readings of each command line, of which the longer counts.
+            // Each command line is read in two ways, and the longer one counts.
             let minutes: u64 = commands
                 .chunks(2)
                 .map(|both| both.iter().map(|words| stage_minutes(words)).max().unwrap())
@@ -331,7 +334,7 @@ fn a_release_is_of_a_commit_on_main() {
     }
 }
 
-/// The stage `lint` looks them up.
+/// The stage `lint` checks them.
 #[test]
 fn advisories_are_looked_up_on_push_and_weekly() {
     let commands = |name: &str| -> Vec<String> {
@@ -351,7 +354,7 @@ fn advisories_are_looked_up_on_push_and_weekly() {
     assert!(commands("advisories.yml").contains(&"xtask ci --only lint".to_owned()));
 }
 
-/// `on` is a text in YAML 1.2, and a truth value in 1.1.
+/// `on` is a string in YAML 1.2, and a boolean in 1.1.
 #[test]
 fn the_parser_reads_what_github_reads() {
     let words = words_of("deploy --env \"$ENVIRONMENT\" --only apply ${X:+--infrastructure-only}", true);

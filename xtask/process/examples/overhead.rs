@@ -1,5 +1,5 @@
-//! What the runner adds to a command: the same program started by it, with a log, and without it. `cargo xtask bench`
-//! runs it.
+//! Benchmark of the runner's overhead: the same program started through the runner with a log, through it
+//! without a log, and directly. `cargo xtask bench` runs it.
 
 use std::process::ExitCode;
 use std::time::Instant;
@@ -10,7 +10,7 @@ use rds_iam_process::file;
 use rds_iam_process::runner::{Cmd, Runner};
 use rds_iam_process::workspace::Workspace;
 
-/// How often a program that does nothing is started, each way.
+/// The number of starts of a program that does nothing, per variant.
 const STARTS: u32 = 200;
 
 fn main() -> ExitCode {

@@ -8,21 +8,21 @@ pub fn now() -> i64 {
     OffsetDateTime::now_utc().unix_timestamp()
 }
 
-/// The day of a moment, in UTC.
+/// Returns the UTC date of a Unix time.
 pub fn date(seconds: i64) -> Date {
     OffsetDateTime::from_unix_timestamp(seconds).map_or(Date::MAX, OffsetDateTime::date)
 }
 
-/// A moment as RFC 3339 has it, such as `2026-01-31T12:00:00Z`.
+/// Formats a Unix time as RFC 3339, such as `2026-01-31T12:00:00Z`.
 pub fn rfc3339(seconds: i64) -> String {
-    // Formatting fails for years beyond four digits alone.
+    // Formatting fails only for years of more than four digits.
     OffsetDateTime::from_unix_timestamp(seconds)
         .ok()
         .and_then(|at| at.format(&Rfc3339).ok())
         .unwrap_or_default()
 }
 
-/// The moment that RFC 3339 text names, in seconds since 1970.
+/// Parses an RFC 3339 time into seconds since 1970.
 pub fn parse(text: &str) -> Option<i64> {
     OffsetDateTime::parse(text, &Rfc3339).ok().map(OffsetDateTime::unix_timestamp)
 }

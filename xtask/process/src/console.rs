@@ -1,12 +1,12 @@
-//! The output for people: headings or log groups, echoed commands, tables, colours where they help.
+//! Output for the operator: headings or log groups, echoed commands, tables, and colours on a terminal.
 
 use std::fs::File;
 use std::io::{self, IsTerminal, Write};
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
-/// The settings of output to this terminal, file or CI log. Everything goes to standard output, so that a
-/// command's own output and what is said about it stay in order.
+/// The output settings for a terminal, a file or a CI log. Everything is written to standard output, so that
+/// the output of commands and the messages about them stay in order.
 #[derive(Clone, Copy, Debug)]
 pub struct Console {
     colours: bool,
@@ -14,17 +14,17 @@ pub struct Console {
     to: To,
 }
 
-/// The destination of its output.
+/// The destination of the output.
 #[derive(Clone, Copy, Debug)]
 enum To {
     Stdout,
-    /// The log of one part of a run, which lives as long as the process.
+    /// The log of one part of a run; it lives as long as the process.
     Log(&'static Log),
     Nowhere,
 }
 
-/// The log of one part of a run: a file, its last line for the live display, and standard output as well where
-/// nothing else runs beside it.
+/// The log of one part of a run: a file, its last line for the live display, and also standard output if no
+/// other part runs at the same time.
 #[derive(Debug)]
 pub struct Log {
     file: Mutex<File>,
@@ -33,17 +33,17 @@ pub struct Log {
 }
 
 impl Log {
-    /// Begins a log file; an old one goes.
+    /// Creates a log file and removes an earlier one.
     ///
     /// # Errors
-    /// When it can't be made.
+    /// Returns an error if the file can't be created.
     pub fn create(path: &Path, also_stdout: bool) -> io::Result<&'static Self> {
         let file = Mutex::new(File::create(path)?);
-        // A few of them per run, and consoles are copied everywhere.
+        // There are a few logs per run, and consoles are copied everywhere.
         Ok(Box::leak(Box::new(Self { file, last: Mutex::default(), also_stdout })))
     }
 
-    /// The last line that is more than space.
+    /// Returns the last line that is not blank.
     pub fn last_line(&self) -> String {
         self.last.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -56,7 +56,7 @@ impl Write for &Log {
             line.trim().clone_into(&mut self.last.lock().unwrap_or_else(PoisonError::into_inner));
         }
         if self.also_stdout {
-            // A reader that has gone away must not end the log.
+            // A closed reader must not end the log.
             drop(io::stdout().write_all(bytes));
         }
         Ok(bytes.len())
@@ -67,7 +67,7 @@ impl Write for &Log {
     }
 }
 
-/// The few styles in use, as SGR codes.
+/// The output styles, as SGR codes.
 #[derive(Clone, Copy, Debug)]
 pub enum Style {
     /// Bold: the heading of a part.
@@ -83,8 +83,8 @@ pub enum Style {
 }
 
 impl Console {
-    /// Colours on a terminal unless `NO_COLOR` is set (to anything but nothing); log groups on
-    /// GitHub Actions.
+    /// Creates a console with colours on a terminal unless `NO_COLOR` is set to a non-empty value, and log
+    /// groups on GitHub Actions.
     pub fn from_env() -> Self {
         let set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
         Self {
@@ -94,28 +94,29 @@ impl Console {
         }
     }
 
-    /// Writes to the log of a part of a run. Colours and groups are for who reads it on a terminal.
+    /// Returns a console that writes to the log of one part of a run. It uses no colours or groups, which are
+    /// for a terminal.
     pub fn log(self, log: &'static Log) -> Self {
         let live = log.also_stdout;
         Self { colours: self.colours && live, github: self.github && live, to: To::Log(log) }
     }
 
-    /// Whether a person watches on a terminal, where lines can be drawn over.
+    /// Returns whether the output is an interactive terminal, on which lines can be overwritten.
     pub fn is_live(self) -> bool {
         matches!(self.to, To::Stdout) && io::stdout().is_terminal() && !self.github
     }
 
-    /// Whether this is GitHub Actions' log.
+    /// Returns whether the output is a GitHub Actions log.
     pub fn is_github(self) -> bool {
         self.github
     }
 
-    /// Discards all output, for unit tests.
+    /// Creates a console that discards all output, for unit tests.
     pub fn silent() -> Self {
         Self { colours: false, github: false, to: To::Nowhere }
     }
 
-    /// The writer of all output.
+    /// Returns the writer of all output.
     pub fn out(self) -> Box<dyn Write> {
         match self.to {
             To::Stdout => Box::new(io::stdout()),
@@ -124,12 +125,12 @@ impl Console {
         }
     }
 
-    /// Whether programs that are started may write colours too.
+    /// Returns whether started programs may also use colours.
     pub fn colours(self) -> bool {
         self.colours
     }
 
-    /// `text` in a style, if this console shows any.
+    /// Returns `text` in a style, if this console uses styles.
     pub fn paint(self, style: Style, text: &str) -> String {
         let code = match style {
             Style::Heading => "1",
@@ -141,13 +142,13 @@ impl Console {
         if self.colours { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
     }
 
-    /// One line. A reader that has gone away (`| head`) is no reason to stop the work.
+    /// Prints one line. A closed reader (`| head`) does not stop the work.
     pub fn line(self, text: &str) {
         drop(writeln!(self.out(), "{text}"));
     }
 
-    /// Begins a part of the output that ends when the value returned is dropped: a log group that
-    /// folds on GitHub Actions, a heading elsewhere.
+    /// Begins a section of the output that ends when the returned value is dropped: a collapsible log group
+    /// on GitHub Actions, a heading elsewhere.
     #[must_use = "the group ends when this is dropped"]
     pub fn group(self, title: &str) -> Group {
         if self.github {
@@ -171,7 +172,7 @@ impl Drop for Group {
     }
 }
 
-/// Rows under their headers, each column as wide as its widest cell. The last column is not padded.
+/// Formats rows below their headers, each column as wide as its widest cell. The last column is not padded.
 pub fn table<const N: usize>(headers: [&str; N], rows: &[[String; N]]) -> Vec<String> {
     let width = |column: usize| {
         rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0).max(headers[column].len())
@@ -189,13 +190,13 @@ pub fn table<const N: usize>(headers: [&str; N], rows: &[[String; N]]) -> Vec<St
         .collect()
 }
 
-/// The command by which GitHub Actions shows an error above the log and at the pull request.
+/// Returns the GitHub Actions workflow command that shows an error above the log and on the pull request.
 pub fn annotation(title: &str, message: &str, help: Option<&str>) -> String {
     let mut text = message.to_owned();
     if let Some(help) = help {
         text.push_str(&format!("\nhelp: {help}"));
     }
-    // As GitHub's own toolkit escapes the message of a command, and its properties.
+    // The same escaping of messages and properties as in GitHub's own toolkit.
     let escaped = text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A");
     let title = title.replace(',', "%2C");
     format!("::error title={title}::{escaped}")
@@ -213,7 +214,7 @@ mod tests {
         );
     }
 
-    /// What a console writes when a group holds one line.
+    /// Returns the output of a console for a group with one line.
     fn a_group(colours: bool, github: bool) -> String {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("log");

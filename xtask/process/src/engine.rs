@@ -1,4 +1,4 @@
-//! The engine of the database servers: a container engine, or child processes.
+//! The engine that runs the database servers: a container engine, or child processes.
 
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -10,13 +10,13 @@ use crate::error::Error;
 use crate::runner::{Cmd, RunError, Runner};
 use crate::{shell, workspace};
 
-/// The variable that the emulator reads.
+/// The environment variable with the emulator's engine.
 pub const ENGINE_VARIABLE: &str = "RDS_IAM_EMULATOR_ENGINE";
 
 /// Docker's client.
 pub const DOCKER: &str = "docker";
 
-/// An engine that answers at all answers well within this.
+/// The time limit for the answer of a working engine.
 const ENGINE_ANSWERS_WITHIN: Duration = Duration::from_secs(10);
 
 /// How database servers are started.
@@ -31,10 +31,10 @@ pub enum Engine {
 }
 
 impl Engine {
-    /// What [`ENGINE_VARIABLE`] says; `Auto` where it says nothing.
+    /// Reads [`ENGINE_VARIABLE`]; `Auto` if it is not set.
     ///
     /// # Errors
-    /// When it says something that is not known.
+    /// Returns an error if the value is not supported.
     pub fn from_env() -> Result<Self, Error> {
         let said = std::env::var_os(ENGINE_VARIABLE).unwrap_or_default().to_string_lossy().into_owned();
         if said.is_empty() {
@@ -46,15 +46,15 @@ impl Engine {
         })
     }
 
-    /// The one that an option names; without it, what [`ENGINE_VARIABLE`] says.
+    /// Returns the engine given by an option, or else by [`ENGINE_VARIABLE`].
     ///
     /// # Errors
-    /// As [`Engine::from_env`].
+    /// Returns the errors of [`Engine::from_env`].
     pub fn or_from_env(option: Option<Self>) -> Result<Self, Error> {
         option.map_or_else(Self::from_env, Ok)
     }
 
-    /// As the command line and [`ENGINE_VARIABLE`] spell it.
+    /// Returns the name used on the command line and in [`ENGINE_VARIABLE`].
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Auto => "auto",
@@ -64,28 +64,28 @@ impl Engine {
     }
 }
 
-/// The engine that will be used (never `Auto`), and the sentence that says so.
+/// The selected engine (never `Auto`), and a sentence with the reason.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Chosen {
     /// Docker or processes.
     pub engine: Engine,
-    /// The sentence for people.
+    /// The reason, as a sentence for the operator.
     pub why: String,
 }
 
-/// Decides what runs the servers.
+/// Selects the engine that runs the servers.
 ///
 /// # Errors
-/// When Docker is asked for and no engine answers.
+/// Returns an error if Docker is requested and no engine answers.
 pub fn choose(wanted: Engine, runner: Runner) -> Result<Chosen, Error> {
     let by_variable = Engine::from_env().is_ok_and(|engine| engine == Engine::Docker);
     decide(wanted, || docker_engine(runner), by_variable)
 }
 
-/// The version of the Docker engine that answers.
+/// Returns the version of the Docker engine that answers.
 ///
 /// # Errors
-/// When none answers: which address was tried, and why.
+/// Returns an error if no engine answers, with the address and the reason.
 pub fn docker_engine(runner: Runner) -> Result<String, Error> {
     let cmd = Cmd::new(DOCKER, &workspace::root(), CLIENT_HELP).args([
         "version",
@@ -96,7 +96,7 @@ pub fn docker_engine(runner: Runner) -> Result<String, Error> {
         Ok(version) if !version.trim().is_empty() => return Ok(version.trim().to_owned()),
         Ok(_) => "it has no version".to_owned(),
         Err(RunError::NotFound { .. }) => return Err(no_client()),
-        // Docker's last line names the address where it is none of DOCKER_HOST's.
+        // If DOCKER_HOST does not name the address, Docker's last line does.
         Err(RunError::Failed { tail, status, .. }) => {
             tail.lines().last().cloned().unwrap_or_else(|| status.to_string())
         }
@@ -107,7 +107,7 @@ pub fn docker_engine(runner: Runner) -> Result<String, Error> {
     Err(no_engine(Some(host.as_str()).filter(|host| !host.is_empty()), &why))
 }
 
-/// An error about a machine without Docker's client.
+/// Returns the error for a machine without the Docker client.
 pub fn no_client() -> Error {
     Error::Found { found: format!("no `{DOCKER}` on PATH"), help: CLIENT_HELP.to_owned() }
 }
@@ -125,14 +125,16 @@ fn no_engine(host: Option<&str>, why: &str) -> Error {
     }
 }
 
-/// Returns whether a Docker client of this version builds with BuildKit without the buildx plugin; from 23 on, none does.
+/// Returns whether a Docker client of this version builds with BuildKit without the buildx plugin; from 23 on, none
+/// does.
 pub fn client_builds(version: &str) -> bool {
     let major = version.trim().split('.').next().and_then(|major| major.parse::<u32>().ok());
     major.is_some_and(|major| (18..23).contains(&major))
 }
 
-/// The Docker client that images are built with: the first on `PATH` that builds with BuildKit, by its plugin or by
-/// itself. A distribution's client may do so where another one, put before it, has no plugin.
+/// Returns the Docker client for image builds: the first on `PATH` that builds with BuildKit, with or without
+/// the plugin. A distribution's client may support BuildKit while a client before it on `PATH` lacks the
+/// plugin.
 pub fn building_client() -> Option<&'static str> {
     static FOUND: OnceLock<Option<String>> = OnceLock::new();
     let found = FOUND.get_or_init(|| {
@@ -144,7 +146,7 @@ pub fn building_client() -> Option<&'static str> {
         let path = std::env::var_os("PATH").unwrap_or_default();
         let others = std::env::split_paths(&path).map(|folder| folder.join(DOCKER));
         let others = others.filter(|file| file.is_file()).map(|file| file.display().to_string());
-        // The first by its name alone, as everything else is called.
+        // The first client is called by its name alone, like every other program.
         std::iter::once(DOCKER.to_owned()).chain(others).find(|client| {
             ask(client, &["buildx", "version"]).is_some()
                 || ask(client, &["--version"]).is_some_and(|it| it.split_whitespace().any(client_builds))
@@ -153,13 +155,13 @@ pub fn building_client() -> Option<&'static str> {
     found.as_deref()
 }
 
-/// The advice where Docker's client is missing.
+/// The help text for a missing Docker client.
 pub const CLIENT_HELP: &str = "apt-get install docker.io";
 
-/// The variable that names another engine than this machine's.
+/// The environment variable that selects another engine than the local one.
 const HOST_VARIABLE: &str = "DOCKER_HOST";
 
-/// `by_variable` says that [`ENGINE_VARIABLE`] asks for Docker.
+/// `by_variable` is true if [`ENGINE_VARIABLE`] requests Docker.
 fn decide(
     wanted: Engine,
     docker: impl FnOnce() -> Result<String, Error>,

@@ -1,4 +1,4 @@
-//! Errors of a task, with advice.
+//! The error type of all tasks, with help for the operator.
 
 use std::fmt::Display;
 use std::io;
@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use crate::runner::{Cmd, RunError};
 
-/// A task's failure. Its Display says what failed; [`Error::help`] says what to do.
+/// The error of a task. `Display` prints the failure; [`Error::help`] returns the remedy.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 #[expect(missing_docs, reason = "the variant's message says what each field is")]
@@ -14,10 +14,10 @@ pub enum Error {
     /// A program did not start or did not succeed.
     #[error(transparent)]
     Run(#[from] RunError),
-    /// A file could not be read, written, made or removed.
+    /// A file could not be read, written, created or removed.
     #[error("could not {action} {}", path.display())]
     File { action: &'static str, path: PathBuf, source: io::Error },
-    /// A program's output is not in its documented format.
+    /// The output of a program does not have its documented format.
     #[error("`{command}` printed something unexpected: {what}")]
     Answer { command: String, what: String },
     /// A check failed.
@@ -34,7 +34,7 @@ impl Error {
         move |error| Self::Answer { command: cmd.shown(), what: error.to_string() }
     }
 
-    /// Returns the advice, where there is one.
+    /// Returns the help, if there is any.
     pub fn help(&self) -> Option<&str> {
         match self {
             Self::Run(error) => error.help(),
@@ -43,7 +43,7 @@ impl Error {
         }
     }
 
-    /// Returns a few words for a table: the report has the rest.
+    /// Returns a few words for a table; the report has the details.
     pub fn brief(&self) -> String {
         match self {
             Self::Run(RunError::Failed { status, .. }) => status.to_string(),
@@ -51,7 +51,8 @@ impl Error {
         }
     }
 
-    /// Returns the error with its causes, one per line, then the help. Printed once, by the program's entry point.
+    /// Returns the error with its causes, one per line, then the help. The program's entry point prints it
+    /// once.
     pub fn report(&self) -> String {
         let mut report = format!("error: {self}");
         let mut cause = std::error::Error::source(self);

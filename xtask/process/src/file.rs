@@ -1,4 +1,4 @@
-//! Files in one step, and their digests.
+//! File operations that replace, copy, remove and hash files, with errors that name the path.
 
 use std::fs::{self, File, Permissions};
 use std::io::Write as _;
@@ -11,11 +11,11 @@ use sha2::{Digest, Sha256};
 
 use crate::error::Error;
 
-/// Replaces a file atomically: a concurrent reader gets the old content or the new. Its permissions are those of an
-/// ordinary new file.
+/// Replaces a file atomically: a concurrent reader gets the old content or the new. The permissions are those
+/// of an ordinary new file.
 ///
 /// # Errors
-/// When its folder can't be made, or it can't be written.
+/// Returns an error if the folder can't be created or the file can't be written.
 pub fn replace(path: &Path, bytes: impl AsRef<[u8]>) -> Result<(), Error> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     make_folder(folder)?;
@@ -29,18 +29,19 @@ pub fn replace(path: &Path, bytes: impl AsRef<[u8]>) -> Result<(), Error> {
     written.map(drop).map_err(failed("write", path))
 }
 
-/// Makes a folder with those above it, if it is not there.
+/// Creates a folder and its parents, if missing.
 ///
 /// # Errors
-/// When it can't be made.
+/// Returns an error if a folder can't be created.
 pub fn make_folder(folder: &Path) -> Result<(), Error> {
     fs::create_dir_all(folder).map_err(failed("make", folder))
 }
 
-/// Opens a file to lock it, and makes it with its folder if it is not there. What another run wrote in it is kept.
+/// Opens a file in order to lock it, and creates it with its folder if missing. The content written by
+/// another run is kept.
 ///
 /// # Errors
-/// When it can't be opened, or is a symbolic link: its target would be written to.
+/// Returns an error if the file can't be opened, or is a symbolic link: its target would be written to.
 pub fn open_lock(path: &Path) -> Result<File, Error> {
     if let Some(folder) = path.parent() {
         make_folder(folder)?;
@@ -59,18 +60,19 @@ pub fn open_lock(path: &Path) -> Result<File, Error> {
     })
 }
 
-/// The text of a file.
+/// Returns the text of a file.
 ///
 /// # Errors
-/// When it can't be read.
+/// Returns an error if the file can't be read.
 pub fn read(path: &Path) -> Result<String, Error> {
     fs::read_to_string(path).map_err(failed("read", path))
 }
 
-/// A JSON file as a type.
+/// Reads and deserializes a JSON file.
 ///
 /// # Errors
-/// When it can't be read, or holds something else; `made_by` is the command that makes it again.
+/// Returns an error if the file can't be read or has other content; `made_by` is the command that creates it
+/// again.
 pub fn json<T: DeserializeOwned>(path: &Path, made_by: &str) -> Result<T, Error> {
     serde_json::from_str(&read(path)?).map_err(|error| Error::Found {
         found: format!("{} is not what it should be: {error}", path.display()),
@@ -78,18 +80,18 @@ pub fn json<T: DeserializeOwned>(path: &Path, made_by: &str) -> Result<T, Error>
     })
 }
 
-/// Copies a file, in one step.
+/// Copies a file atomically.
 ///
 /// # Errors
-/// When one can't be read, or the other can't be written.
+/// Returns an error if the source can't be read or the target can't be written.
 pub fn copy(from: &Path, to: &Path) -> Result<(), Error> {
     replace(to, fs::read(from).map_err(failed("read", from))?)
 }
 
-/// Removes a file that may not be there.
+/// Removes a file, if it exists.
 ///
 /// # Errors
-/// When it is there and stays.
+/// Returns an error if it exists and can't be removed.
 pub fn remove(path: &Path) -> Result<(), Error> {
     match fs::remove_file(path) {
         Err(source) if source.kind() != std::io::ErrorKind::NotFound => Err(failed("remove", path)(source)),
@@ -97,10 +99,10 @@ pub fn remove(path: &Path) -> Result<(), Error> {
     }
 }
 
-/// Removes a folder that may not be there, with all that is in it.
+/// Removes a folder with its content, if it exists.
 ///
 /// # Errors
-/// When it is there and stays.
+/// Returns an error if it exists and can't be removed.
 pub fn remove_folder(path: &Path) -> Result<(), Error> {
     match fs::remove_dir_all(path) {
         Err(source) if source.kind() != std::io::ErrorKind::NotFound => Err(failed("remove", path)(source)),
@@ -108,16 +110,16 @@ pub fn remove_folder(path: &Path) -> Result<(), Error> {
     }
 }
 
-/// The SHA-256 of a file, in hexadecimal digits.
+/// Returns the SHA-256 of a file, in hexadecimal digits.
 ///
 /// # Errors
-/// When it can't be read.
+/// Returns an error if the file can't be read.
 pub fn sha256(path: &Path) -> Result<String, Error> {
     let bytes = fs::read(path).map_err(failed("read", path))?;
     Ok(hex::encode(Sha256::digest(bytes)))
 }
 
-/// An error about a file.
+/// Returns a function that converts an I/O error on a file.
 pub fn failed(action: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Error {
     let path = path.to_owned();
     move |source| Error::File { action, path, source }

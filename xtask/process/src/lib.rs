@@ -1,5 +1,5 @@
-//! Starting programs, for all tasks: commands with limits whose echo and output are redacted, the
-//! console and logs, files in one step, tables of steps, and the cache of pinned tools.
+//! Shared code of all tasks: commands with time limits whose echo and output are redacted, the console and
+//! logs, atomic file operations, steps with their table, and the cache of pinned tools.
 
 pub mod clock;
 pub mod console;

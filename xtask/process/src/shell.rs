@@ -1,13 +1,13 @@
-//! Words as a shell could run them, with anything secret left out.
+//! Shell quoting of commands for the log, without secrets.
 
 use std::borrow::Cow;
 
 /// The replacement of a secret in an echoed command.
 pub const REDACTED: &str = "<redacted>";
 
-/// Words that make a name a secret's, wherever they are in it: `DB_PASSWORD_PROD`, `SECRET_KEY_BASE`.
+/// Words that mark a name as secret, at any position: `DB_PASSWORD_PROD`, `SECRET_KEY_BASE`.
 const SECRET_WORDS: [&str; 6] = ["password", "passwd", "passphrase", "secret", "credential", "private"];
-/// Words that do so at its end.
+/// Words that mark a name as secret at its end.
 const SECRET_ENDS: [&str; 14] = [
     "pwd",
     "pass",
@@ -24,8 +24,8 @@ const SECRET_ENDS: [&str; 14] = [
     "pfx",
     "jwt",
 ];
-/// Words at the end of names that are about a secret and hold none: `PASSWORD_FILE`. The list of
-/// `crates/tfplan/src/rules/secrets.rs`, without names that may hold an address with a password.
+/// Final words of names that are about a secret without containing one: `PASSWORD_FILE`. The same list as in
+/// `crates/tfplan/src/rules/secrets.rs`, without names whose value may be a URL with a password.
 const NO_SECRETS: [&str; 28] = [
     "age",
     "arn",
@@ -56,24 +56,25 @@ const NO_SECRETS: [&str; 28] = [
     "type",
     "version",
 ];
-/// Whole names whose values hold a secret among others.
+/// Full names whose values contain a secret among other data.
 const SECRET_NAMES: [&str; 3] = ["docker_auth_config", "database_url", "netrc"];
 
-/// Returns whether a name marks its value as secret: `--password`, `DB_TOKEN`, `X-Amz-Signature`, `TLS_KEY_PEM`, `GH_PAT_B64`.
+/// Returns whether a name marks its value as secret: `--password`, `DB_TOKEN`, `X-Amz-Signature`, `TLS_KEY_PEM`,
+/// `GH_PAT_B64`.
 pub fn names_a_secret(name: &str) -> bool {
     let name = name.trim_start_matches('-').to_ascii_lowercase();
     let words: Vec<&str> = name.split(['_', '-', '.']).collect();
-    // How it is written does not change what it is.
+    // The spelling of the name makes no difference.
     let words = match words.as_slice() {
         [before @ .., "b64" | "base64" | "json" | "hex"] if !before.is_empty() => before,
         all => all,
     };
     let last = words.last().copied().unwrap_or_default();
-    // An access key's id is public, and helps the reader who asks which it was.
+    // An access key's ID is public, and helps a reader to identify the key.
     if NO_SECRETS.contains(&last) {
         return false;
     }
-    // DBPASSWORD and clientsecret, but not COMPASS, MONKEY or the shell's PWD.
+    // Matches DBPASSWORD and clientsecret, but not COMPASS, MONKEY or the shell's PWD.
     let inside = words.iter().any(|word| SECRET_WORDS.iter().any(|secret| word.contains(secret)));
     let at_end = words.len() > 1 || ["pass", "apikey", "token", "signature", "jwt"].contains(&last);
     inside
@@ -83,7 +84,7 @@ pub fn names_a_secret(name: &str) -> bool {
         || SECRET_NAMES.contains(&name.as_str())
 }
 
-/// Returns the password of an address such as `https://ada:password@host`.
+/// Returns the password of a URL such as `https://ada:password@host`.
 pub fn password_in_address(value: &str) -> Option<&str> {
     let (_, rest) = value.split_once("://")?;
     let authority = rest.split(['/', '?', '#']).next()?;
@@ -91,10 +92,11 @@ pub fn password_in_address(value: &str) -> Option<&str> {
     user.split_once(':').map(|(_, password)| password).filter(|password| !password.is_empty())
 }
 
-/// Returns one line that a POSIX shell could run: variables first, words quoted where needed, values with a secret's
-/// name replaced.
+/// Returns a command as one line that a POSIX shell could run: variables first, words quoted where needed,
+/// the values of secret names replaced.
 ///
-/// An argument list should hold no secret (any user of the machine can read it); this is the second line of defence.
+/// An argument list should contain no secret, since any user of the machine can read it; this is a second
+/// line of defence.
 pub fn render<'a>(
     env: impl IntoIterator<Item = (&'a str, &'a str)>,
     words: impl IntoIterator<Item = &'a str>,
@@ -106,7 +108,7 @@ pub fn render<'a>(
     }
     let mut value_is_secret = false;
     for word in words {
-        // `--token-file F` ends in no secret's name and `--flag --password` has no value yet.
+        // The last word of `--token-file F` is not secret, and `--flag --password` has no value yet.
         let secret_value = value_is_secret && !word.starts_with('-');
         line.push(quote(&if secret_value { REDACTED.to_owned() } else { redact(word) }));
         value_is_secret = word.starts_with("--") && !word.contains('=') && names_a_secret(word);
@@ -114,7 +116,7 @@ pub fn render<'a>(
     line.join(" ")
 }
 
-/// `name=value` pairs in a word (a flag, a query string) whose name declares a secret.
+/// Redacts `name=value` pairs in a word (a flag, a query string) whose name marks a secret.
 pub fn redact(word: &str) -> String {
     let mut redacted = String::with_capacity(word.len());
     let mut rest = word;
@@ -124,7 +126,7 @@ pub fn redact(word: &str) -> String {
         let name = before.trim_end_matches('=').rsplit(['&', '?', ' ', ',']).next().unwrap_or_default();
         rest = after;
         if names_a_secret(name) {
-            // Up to the next pair only of a query string: a password may hold any character.
+            // Only a query string has a next pair: a password may contain any character.
             let end =
                 if name.starts_with("X-Amz-") { rest.find('&').unwrap_or(rest.len()) } else { rest.len() };
             redacted.push_str(REDACTED);

@@ -12,9 +12,9 @@ use crate::summary::{self, End, Row};
 pub enum Outcome {
     /// Passed.
     Passed,
-    /// Passed, with something a person should know.
+    /// Passed, with a warning for the operator.
     Warned(String),
-    /// Could not be run here; the reason, with what runs it.
+    /// Not run here: the reason, and where it runs.
     NotRun(String),
 }
 
@@ -25,13 +25,13 @@ pub struct Step<'a> {
 }
 
 impl<'a> Step<'a> {
-    /// A step of this name that performs `action`.
+    /// Creates a step with a name and an action.
     pub fn new(name: &'static str, action: impl FnOnce() -> Result<Outcome, Error> + 'a) -> Self {
         Self { name, action: Box::new(action) }
     }
 }
 
-/// The names of steps, for a reader who wants to know them before they run.
+/// Returns the names of steps, to list them before they run.
 pub fn names(steps: &[Step<'_>]) -> String {
     steps.iter().map(|step| step.name).collect::<Vec<_>>().join(", ")
 }
@@ -43,8 +43,8 @@ struct Done {
     took: Option<Duration>,
 }
 
-/// Runs `steps` in order; after the first failure the others are listed as not run. Ends with a
-/// table and a line of counts. True when none failed or was stopped.
+/// Runs `steps` in order. After the first failure, the remaining steps are listed as not run. Prints a table
+/// and a line of counts. Returns true if no step failed or was stopped.
 pub fn run(console: Console, steps: Vec<Step<'_>>) -> bool {
     let mut done: Vec<Done> = Vec::new();
     let (begun, all) = (Instant::now(), steps.len());
@@ -65,7 +65,7 @@ pub fn run(console: Console, steps: Vec<Step<'_>>) -> bool {
         let took = Some(started.elapsed());
         let end = end(name, result, runner::interrupted());
         if let End::Failed(error) = &end {
-            // Outside the group, which folds.
+            // Printed outside the group, which is collapsed.
             console.line(&console.paint(Style::Bad, &error.report()));
         }
         done.push(Done { name, end, took });
@@ -77,7 +77,7 @@ pub fn run(console: Console, steps: Vec<Step<'_>>) -> bool {
     !runner::interrupted() && done.iter().all(ended_well)
 }
 
-/// Returns why the step after those in `done` must not run.
+/// Returns the reason not to run the step after those in `done`, if there is one.
 fn reason_not_to_run(done: &[Done], interrupted: bool) -> Option<&'static str> {
     if done.iter().any(|step| step.end.failed()) {
         Some("an earlier step failed")
@@ -88,7 +88,8 @@ fn reason_not_to_run(done: &[Done], interrupted: bool) -> Option<&'static str> {
     }
 }
 
-/// The result of a step. A step that did not pass in an interrupted run was stopped by the interrupt.
+/// Converts a step's outcome to its result. A step that did not pass in an interrupted run was stopped by the
+/// interrupt.
 fn end(name: &str, result: Result<Outcome, Error>, interrupted: bool) -> End {
     match result {
         Err(Error::Run(RunError::Stopped { command })) => End::Stopped(command),
@@ -100,12 +101,12 @@ fn end(name: &str, result: Result<Outcome, Error>, interrupted: bool) -> End {
     }
 }
 
-/// A step's heading: its number, the number of steps, and the time that has passed before it.
+/// Returns a step's heading: its number, the number of steps, and the time elapsed before it.
 fn title(number: usize, all: usize, name: &str, elapsed: Duration) -> String {
     format!("step {number} of {all}: {name}, after {}", minutes(elapsed))
 }
 
-/// Time in minutes and seconds.
+/// Formats a duration in minutes and seconds.
 pub fn minutes(time: Duration) -> String {
     match (time.as_secs() / 60, time.as_secs() % 60) {
         (0, seconds) => format!("{seconds} s"),

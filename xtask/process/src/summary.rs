@@ -1,4 +1,4 @@
-//! The results of a run's parts, steps or stages, and the table that ends the run.
+//! The results of a run's parts (steps or stages), and the final table.
 
 use std::time::Duration;
 
@@ -8,30 +8,30 @@ use crate::error::Error;
 /// The result of one part of a run.
 #[derive(Debug)]
 pub enum End {
-    /// It passed; a note, where there is something to report.
+    /// Passed, with an optional note.
     Passed(Option<String>),
-    /// It passed, with something that a person should know.
+    /// Passed, with a warning for the operator.
     Warned(String),
-    /// It failed.
+    /// Failed.
     Failed(Error),
-    /// It was stopped with the run, during this command.
+    /// Stopped with the run, during this command.
     Stopped(String),
-    /// It was not run; the reason.
+    /// Not run, with the reason.
     NotRun(String),
 }
 
 impl End {
-    /// Whether it passed, with or without a note.
+    /// Returns whether the part passed, with or without a note.
     pub fn passed(&self) -> bool {
         matches!(self, Self::Passed(_) | Self::Warned(_))
     }
 
-    /// Whether it failed.
+    /// Returns whether the part failed.
     pub fn failed(&self) -> bool {
         matches!(self, Self::Failed(_))
     }
 
-    /// The result in a word or two.
+    /// Returns the result in a word or two.
     pub fn label(&self) -> &'static str {
         match self {
             Self::Passed(_) | Self::Warned(_) => "passed",
@@ -41,7 +41,7 @@ impl End {
         }
     }
 
-    /// The last column of the table: the note, the reason or the error in a few words.
+    /// Returns the last column of the table: the note, the reason or a short form of the error.
     pub fn note(&self) -> String {
         match self {
             Self::Passed(note) => note.clone().unwrap_or_default(),
@@ -52,7 +52,7 @@ impl End {
         }
     }
 
-    /// The style of its row.
+    /// Returns the style of the row.
     pub fn style(&self) -> Style {
         match self {
             Self::Passed(_) => Style::Good,
@@ -66,18 +66,18 @@ impl End {
 #[derive(Clone, Copy, Debug)]
 #[expect(clippy::exhaustive_structs, reason = "a row has no other columns, and callers build it")]
 pub struct Row<'a> {
-    /// The part's name.
+    /// The name of the part.
     pub name: &'a str,
-    /// Its result.
+    /// The result of the part.
     pub end: &'a End,
-    /// The time it took; none where it was not run.
+    /// The duration; `None` if the part was not run.
     pub took: Option<Duration>,
 }
 
 impl Row<'_> {
-    /// The cells: name, result, seconds and note.
+    /// Returns the cells: name, result, seconds and note.
     pub fn cells(&self) -> [String; 4] {
-        // A part that was not run took no time, even where finding that out took some.
+        // A part that was not run has no duration, even if checking that took some time.
         let seconds = match (self.end, self.took) {
             (End::NotRun(_), _) | (_, None) => "-".to_owned(),
             (_, Some(took)) => format!("{:.1}", took.as_secs_f64()),

@@ -1,4 +1,4 @@
-//! The folders of the workspace: root, target, and the cache that outlives both.
+//! The folders of the workspace: root, target folder, and the shared cache.
 
 use std::path::{Path, PathBuf};
 
@@ -8,37 +8,37 @@ use xshell::Shell;
 use crate::error::Error;
 use crate::runner::{Cmd, Runner};
 
-/// The advice where cargo is missing.
+/// The help text for a missing cargo.
 pub const CARGO_HELP: &str = "install Rust with rustup (https://rustup.rs)";
 
-/// The environment variable with the path of the plugin that the server loads.
+/// The environment variable with the path of the server's authentication plugin.
 pub const PLUGIN_VARIABLE: &str = "RDS_IAM_MYSQL_PLUGIN";
 
-/// Set, to anything, where xtask and the programs that it runs were built elsewhere and lie in the target folder: a job
-/// with an environment's role builds nothing and does not ask cargo.
+/// Set to any value if xtask and the programs that it runs were built elsewhere and are in the target folder:
+/// a job with an environment's role builds nothing and does not run cargo.
 const PREBUILT_VARIABLE: &str = "RDS_IAM_PREBUILT";
 
-/// Whether the programs were built elsewhere.
+/// Returns whether the programs were built elsewhere.
 pub fn is_prebuilt() -> bool {
     std::env::var_os(PREBUILT_VARIABLE).is_some_and(|value| !value.is_empty())
 }
 
-/// The folders that tasks work in.
+/// The folders of the workspace.
 #[derive(Clone, Debug)]
 pub struct Workspace {
     /// The folder of the workspace's `Cargo.toml`.
     pub root: PathBuf,
-    /// Cargo's target folder: `CARGO_TARGET_DIR` and cargo's own settings are honoured.
+    /// Cargo's target folder; respects `CARGO_TARGET_DIR` and cargo's configuration.
     pub target: PathBuf,
     /// The cache shared by runs and clones: tools, server trees, the emulated AWS API.
     pub cache: PathBuf,
 }
 
 impl Workspace {
-    /// Asks cargo.
+    /// Determines the folders by running cargo.
     ///
     /// # Errors
-    /// When cargo cannot read the workspace, or no cache folder can be named.
+    /// Returns an error if cargo cannot read the workspace, or there is no path for the cache folder.
     pub fn find(runner: Runner) -> Result<Self, Error> {
         let cache =
             cache_dir(|name| std::env::var_os(name).map(PathBuf::from)).ok_or_else(|| Error::Found {
@@ -58,34 +58,36 @@ impl Workspace {
         Ok(Self { target: PathBuf::from(target), root, cache })
     }
 
-    /// A shell in the workspace's root, for xshell's `cmd!`.
+    /// Returns a shell in the workspace's root, for xshell's `cmd!`.
     ///
     /// # Panics
-    /// When this process's own folder was removed.
+    /// Panics if this process's working directory was removed.
     pub fn shell(&self) -> Shell {
         let shell = Shell::new().expect("the current folder exists");
         shell.change_dir(&self.root);
         shell
     }
 
-    /// A cargo command in the workspace's root.
+    /// Returns a cargo command in the workspace's root.
     pub fn cargo<S: Into<String>>(&self, args: impl IntoIterator<Item = S>) -> Cmd {
         cargo(&self.root, args)
     }
 
-    /// Creates a command of another program in the workspace's root; `help` is the advice where it is missing.
+    /// Creates a command of another program in the workspace's root; `help` is printed if the program is
+    /// missing.
     pub fn tool(&self, program: &str, help: String) -> Cmd {
         Cmd::new(program, &self.root, help)
     }
 
-    /// The MySQL plugin that cargo built under `profile` (`debug`, `release`).
+    /// Returns the MySQL plugin that cargo built under `profile` (`debug`, `release`).
     pub fn mysql_plugin(&self, profile: &str) -> PathBuf {
         self.target.join(profile).join("libAWSAuthenticationPlugin.so")
     }
 }
 
-/// The workspace's folder, which is above the package's that runs. From the environment where cargo started us, so that
-/// a target folder shared by two clones works in each. Built elsewhere, we are started in it.
+/// Returns the workspace's folder, which contains the running package's. Cargo's environment variable has
+/// precedence, so that a target folder shared by two clones works in each. A program that was built elsewhere
+/// is started in the workspace's folder.
 pub fn root() -> PathBuf {
     if let (true, Ok(here)) = (is_prebuilt(), std::env::current_dir()) {
         return here;
@@ -100,8 +102,8 @@ fn cargo<S: Into<String>>(dir: &Path, args: impl IntoIterator<Item = S>) -> Cmd 
     Cmd::new("cargo", dir, CARGO_HELP).args(args)
 }
 
-/// `RDS_IAM_CACHE_DIR`, else `$XDG_CACHE_HOME/rds-iam`, else `~/.cache/rds-iam`: the emulator's
-/// rule. A relative XDG folder is none, by its specification.
+/// Returns the cache folder: `RDS_IAM_CACHE_DIR`, else `$XDG_CACHE_HOME/rds-iam`, else `~/.cache/rds-iam`, by
+/// the same rule as the emulator. A relative XDG folder is ignored, as its specification requires.
 fn cache_dir(variable: impl Fn(&str) -> Option<PathBuf>) -> Option<PathBuf> {
     let set = |name| variable(name).filter(|path| !path.as_os_str().is_empty());
     set("RDS_IAM_CACHE_DIR")

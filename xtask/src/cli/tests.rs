@@ -1,4 +1,4 @@
-//! The command line as a person and the pipeline see it.
+//! Tests of the command line.
 
 use super::*;
 use clap::CommandFactory;
@@ -8,7 +8,7 @@ fn the_command_line_is_consistent() {
     Cli::command().debug_assert();
 }
 
-/// What follows a task of the pipeline's is not read here, whatever it is.
+/// The arguments of a pipeline task are not parsed here.
 #[test]
 fn a_task_of_the_pipelines_takes_any_words() {
     for words in [

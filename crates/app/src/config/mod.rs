@@ -97,7 +97,7 @@ impl Config {
     /// prefix is set and a setting is still missing, and validates all of them at the time `now`.
     ///
     /// # Errors
-    /// [`ConfigError`] with every error found. An operator has to fix them; retrying does not help.
+    /// Returns [`ConfigError`] with every error found. An operator has to fix them; retrying does not help.
     pub async fn load(
         environment: &Environment,
         file: Option<&Path>,

@@ -1,8 +1,10 @@
+//! Tests of the settings: sources, precedence and errors.
+
 use super::*;
 
 use std::time::Duration;
 
-/// A moment at which the shipped trust roots are fresh.
+/// Returns a time at which the bundled trust roots are fresh.
 fn now() -> SystemTime {
     SystemTime::UNIX_EPOCH + Duration::from_secs(1_795_000_000)
 }
@@ -228,7 +230,7 @@ async fn a_region_that_the_endpoint_contradicts() {
     insta::assert_snapshot!(setting_error(&[("AWS_REGION", "us-east-1")]).await, @"region (AWS_REGION): it is us-east-1, but the endpoint is in eu-west-1: set it to eu-west-1");
     let china = [("RDS_IAM_DB_ENDPOINT", "orders.c0ffee.rds.cn-north-1.amazonaws.com.cn")];
     insta::assert_snapshot!(setting_error(&china).await, @"region (AWS_REGION): it is eu-west-1, but the endpoint is in cn-north-1: set it to cn-north-1");
-    // The writer endpoint of a global database is in whichever region writes.
+    // The writer endpoint of a global database is in the region that currently writes.
     let global = [("RDS_IAM_DB_ENDPOINT", "orders.global-c0ffee123456.global.rds.amazonaws.com")];
     assert_eq!(with(&global).await.unwrap().login.region.as_str(), "eu-west-1");
 }

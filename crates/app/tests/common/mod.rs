@@ -20,9 +20,9 @@ pub(crate) const KEY: &str = "AKIDEXAMPLE";
 pub(crate) const SECRET: &str = "a-secret-that-must-not-show";
 pub(crate) const SESSION: &str = "a-session-token-that-must-not-show";
 
-/// State over a pool whose server refuses every connection.
+/// Returns state over a pool whose server refuses every connection.
 pub(crate) async fn state() -> AppState {
-    // The port was free a moment ago and is closed again.
+    // A port that was just free and is closed again.
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let dial: Endpoint = listener.local_addr().unwrap().to_string().parse().unwrap();
     drop(listener);
@@ -39,7 +39,7 @@ pub(crate) async fn state() -> AppState {
     AppState::new(Pool::lazy(tokens.clone(), target, limits).unwrap(), &tokens, String::new())
 }
 
-/// Both ports, any free ones, and the address for people.
+/// Returns listeners on any free ports, and the public address.
 pub(crate) async fn listeners() -> (Listeners, SocketAddr) {
     let bind = async || TcpListener::bind("127.0.0.1:0").await.unwrap();
     let listeners = Listeners { public: bind().await, management: bind().await };
@@ -47,7 +47,7 @@ pub(crate) async fn listeners() -> (Listeners, SocketAddr) {
     (listeners, address)
 }
 
-/// An answer, read whole.
+/// A complete response.
 pub(crate) struct Answer {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
@@ -83,7 +83,7 @@ pub(crate) async fn post_json(app: &Router, body: impl Into<Body>) -> Answer {
     send(app, request.body(body.into()).unwrap()).await
 }
 
-/// A browser's request with the page's form; `body` is already encoded.
+/// Returns a browser's request with the page's form; `body` is already encoded.
 pub(crate) fn form(body: impl Into<Body>) -> Request<Body> {
     Request::post("/insert")
         .header("host", "board.example.com")

@@ -1,4 +1,4 @@
-//! The program itself, started with its own settings, and requests as bytes.
+//! Starts the program itself with its own settings, and sends requests as bytes.
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 
 use std::process::Stdio;
@@ -10,16 +10,16 @@ use tokio::process::{Child, Command};
 /// The running program. Dropping it kills it.
 pub(crate) struct Program {
     _child: Child,
-    /// `host:port` for people.
+    /// The public address, `host:port`.
     pub(crate) people: String,
-    /// `host:port` for machines.
+    /// The management address, `host:port`.
     pub(crate) machines: String,
 }
 
 impl Program {
     /// Starts it with a database that refuses every connection, unless `settings` give another.
     pub(crate) async fn start(settings: &[(&str, String)]) -> Self {
-        // The port was free a moment ago and is closed again.
+        // A port that was just free and is closed again.
         let closed = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
         #[expect(clippy::disallowed_methods, reason = "the program itself is what is tested")]
         let mut command = Command::new(env!("CARGO_BIN_EXE_rds-iam-app"));
@@ -53,8 +53,8 @@ impl Program {
     }
 }
 
-/// Sends `head` (with its request line, without the empty line at its end) and `body` over a connection of
-/// its own, and returns the whole answer.
+/// Sends `head` (with its request line, without the empty line at its end) and `body` over a separate
+/// connection, and returns the whole response.
 pub(crate) async fn ask(address: &str, head: &str, body: &str) -> std::io::Result<String> {
     let mut stream = TcpStream::connect(address).await?;
     let length = if body.is_empty() { String::new() } else { format!("content-length: {}\r\n", body.len()) };
@@ -64,7 +64,7 @@ pub(crate) async fn ask(address: &str, head: &str, body: &str) -> std::io::Resul
     Ok(answer)
 }
 
-/// The status of the answer to a `GET`.
+/// Returns the status of the answer to a `GET`.
 pub(crate) async fn status(address: &str, path: &str) -> std::io::Result<u16> {
     let answer = ask(address, &format!("GET {path} HTTP/1.1\r\nhost: {address}"), "").await?;
     let status = answer.split(' ').nth(1).and_then(|status| status.parse().ok());

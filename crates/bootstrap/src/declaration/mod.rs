@@ -99,7 +99,7 @@ impl Declaration {
     /// working directory.
     ///
     /// # Errors
-    /// [`DeclarationError::Syntax`] if the text is not in the format of a users file.
+    /// Returns [`DeclarationError::Syntax`] if the text is not in the format of a users file.
     pub fn parse(text: &str, origin: &str) -> Result<Self, DeclarationError> {
         Self::from_text(text, origin.to_owned(), Path::new(""))
     }
@@ -107,7 +107,7 @@ impl Declaration {
     /// Reads a users file. Paths of schema files are relative to its folder.
     ///
     /// # Errors
-    /// [`DeclarationError`] if the file can't be read, or is not in the format of a users file.
+    /// Returns [`DeclarationError`] if the file can't be read, or is not in the format of a users file.
     pub fn read(path: &Path) -> Result<Self, DeclarationError> {
         let text = read_text(path, FILE_LIMIT)
             .map_err(|source| DeclarationError::Read { path: path.to_owned(), source })?;

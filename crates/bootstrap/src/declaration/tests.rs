@@ -1,3 +1,5 @@
+//! Tests of parsing users files.
+
 use super::*;
 
 fn refused(text: &str) -> String {

@@ -11,8 +11,8 @@ use super::privilege::columns;
 use super::query::{Query, names};
 use super::{Account, Declared, Grants, Limits, Object, PLUGIN, PLUGIN_STRING, Privilege};
 
-/// The tables of `mysql` that [`observe`] reads, and that the admin may read. Not the whole schema: others hold passwords
-/// in clear text.
+/// The tables of `mysql` that [`observe`] reads, and that the admin may read. Not the whole schema: others hold
+/// passwords in clear text.
 pub(super) const TABLES_READ: [&str; 8] = [
     "columns_priv",
     "db",

@@ -43,8 +43,8 @@ impl Account {
     /// Creates an account that this program may create and change.
     ///
     /// # Errors
-    /// [`AccountError`] if the name is too long, has characters that clients quote differently, or belongs to RDS or
-    /// MySQL.
+    /// Returns [`AccountError`] if the name is too long, has characters that clients quote differently, or
+    /// belongs to RDS or MySQL.
     pub fn new(user: &str, host: &str) -> Result<Self, AccountError> {
         let given = || user.to_owned();
         if user.is_empty() {
@@ -184,8 +184,8 @@ pub(crate) fn identifier(name: &str) -> String {
     format!("`{}`", name.replace('`', "``"))
 }
 
-/// Returns a database's name for a database-level grant. There `_` and `%` are wildcards, even between backticks, and `\`
-/// escapes them: `GRANT … ON node_db.*` also covers `nodexdb`.
+/// Returns a database's name for a database-level grant. There `_` and `%` are wildcards, even between backticks, and
+/// `\` escapes them: `GRANT … ON node_db.*` also covers `nodexdb`.
 ///
 /// With `partial_revokes=ON` (the default of RDS's newer parameter groups, and needed by its master's own
 /// restrictions) all three are plain characters instead, and an escaped name matches nothing at all.

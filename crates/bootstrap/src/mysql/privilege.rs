@@ -91,15 +91,15 @@ impl Privilege {
         Self(Cow::Borrowed(name))
     }
 
-    /// Creates a privilege from its name in the catalog: in any case (`Create View`), or dynamic (`ROLE_ADMIN`). `Grant`
-    /// is `GRANT OPTION` there.
+    /// Creates a privilege from its name in the catalog: in any case (`Create View`), or dynamic (`ROLE_ADMIN`).
+    /// `Grant` is `GRANT OPTION` there.
     pub(crate) fn observed(name: &str) -> Self {
         let name = name.to_ascii_uppercase();
         if name == "GRANT" { Self::GRANT_OPTION } else { Self(Cow::Owned(name)) }
     }
 
-    /// Returns the privilege in SQL. A name that is not made of capitals, spaces and `_` can only be a dynamic one, whose
-    /// grammar accepts an identifier.
+    /// Returns the privilege in SQL. A name that is not made of capitals, spaces and `_` can only be a dynamic one,
+    /// whose grammar accepts an identifier.
     pub(crate) fn sql(&self) -> Cow<'_, str> {
         if self.0.bytes().all(|b| b.is_ascii_uppercase() || b == b' ' || b == b'_') {
             Cow::Borrowed(&*self.0)

@@ -41,7 +41,8 @@ async fn limits_of_a_taken_over_account_are_lifted() -> Result {
     Ok(())
 }
 
-/// The global privilege has to be revoked before the grant, or the grant only ends the restriction and is revoked with it.
+/// The global privilege has to be revoked before the grant, or the grant only ends the restriction and is revoked
+/// with it.
 #[tokio::test]
 async fn partial_revokes_are_undone_in_the_right_order() -> Result {
     let deployment = Deployment::start("orders_db").await?;

@@ -9,8 +9,8 @@ use crate::support::{Deployment, Result, column, execute};
 /// The time limit of a wait: long enough for a slow machine.
 const TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Another connection creates the second table at the same time and does not finish, so the run has to wait in the middle
-/// of its fifth step; then the network is cut.
+/// Another connection creates the second table at the same time and does not finish, so the run has to wait in the
+/// middle of its fifth step; then the network is cut.
 #[tokio::test]
 async fn the_database_goes_away_and_the_next_run_finishes_the_job() -> Result {
     let mut deployment = Deployment::start("node_db").await?;

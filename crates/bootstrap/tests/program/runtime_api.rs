@@ -1,5 +1,5 @@
-//! AWS Lambda on this machine, from a runtime's side: the Lambda Runtime API, version 2018-06-01, and the environment of
-//! a function.
+//! AWS Lambda on this machine, from a runtime's side: the Lambda Runtime API, version 2018-06-01, and the environment
+//! of a function.
 
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::Arc;
@@ -152,7 +152,7 @@ impl Drop for Function {
     }
 }
 
-/// The variables that Lambda sets, as far as they matter here.
+/// Returns the variables that Lambda sets, as far as they matter here.
 fn function_variables(api: &str) -> [(&'static str, &str); 7] {
     [
         ("AWS_LAMBDA_RUNTIME_API", api),

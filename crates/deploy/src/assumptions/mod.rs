@@ -16,8 +16,8 @@ use finding::Answer;
 
 pub use finding::{Finding, Verdict};
 
-/// Checks every assumption on a deployment, in sequence. The checks only read, except that bootstrap's function is invoked
-/// to compare the database's users with their declaration.
+/// Checks every assumption on a deployment, in sequence. The checks only read, except that bootstrap's function is
+/// invoked to compare the database's users with their declaration.
 pub async fn check_assumptions(aws: &SdkConfig, outputs: &Outputs) -> Vec<Finding> {
     let checks = checks::Checks { outputs, aws };
     let finding = |id: &str, assumption: &str, answer: Result<Answer, String>| {

@@ -1,3 +1,5 @@
+//! Tests of the checks of assumptions, against prepared responses.
+
 use serde_json::json;
 
 use super::checks::Checks;

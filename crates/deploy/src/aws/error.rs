@@ -36,7 +36,7 @@ impl CallError {
         }
     }
 
-    /// Whether the same call may succeed a moment later.
+    /// Returns whether the same call may succeed a moment later.
     pub(crate) fn is_transient(&self) -> bool {
         matches!(self.kind, CallErrorKind::Throttled { .. } | CallErrorKind::Unreachable)
     }

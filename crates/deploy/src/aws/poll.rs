@@ -21,7 +21,8 @@ impl Poll {
     /// Polls until `check` returns `Some`. Returns `None` on timeout. The first call is immediate.
     ///
     /// # Errors
-    /// If `check` fails with an error that is not transient, or with too many transient ones in a row.
+    /// Returns an error if `check` fails with an error that is not transient, or with too many transient ones in
+    /// a row.
     pub(crate) async fn until<T>(
         self,
         clock: &Clock,

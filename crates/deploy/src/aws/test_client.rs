@@ -72,7 +72,7 @@ impl TestClient {
         &self.address
     }
 
-    /// The configuration of an SDK client of this server.
+    /// Returns the configuration of an SDK client of this server.
     pub(crate) fn config(&self) -> SdkConfig {
         let credentials = Credentials::new("test", "test", None, None, "test");
         SdkConfig::builder()
@@ -141,7 +141,7 @@ fn answer(stream: &mut BufReader<TcpStream>, state: &Mutex<State>) {
     }
 }
 
-/// A clock that advances only by sleeping; sleeping takes no real time.
+/// Returns a clock that advances only by sleeping; sleeping takes no real time.
 pub(crate) fn clock() -> Clock {
     let instant = Instant::default();
     Clock::new(instant.clone(), instant)

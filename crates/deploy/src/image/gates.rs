@@ -49,9 +49,9 @@ impl Gates {
         Ok((text, gates))
     }
 
-    /// Merges the results of several runs over one image. A gate counts as passed only if it passed in every run, so that
-    /// no later document can overrule an earlier one. The other fields are the oldest run's. Returns `None` without
-    /// documents.
+    /// Merges the results of several runs over one image. A gate counts as passed only if it passed in every run, so
+    /// that no later document can overrule an earlier one. The other fields are the oldest run's. Returns `None`
+    /// without documents.
     pub(super) fn agreed(documents: &[Self]) -> Option<Self> {
         let oldest = documents.iter().min_by_key(|document| document.time())?;
         let mut gates: Vec<Gate> = Vec::new();

@@ -22,18 +22,18 @@ const REVISION: &str = "/config/Labels/org.opencontainers.image.revision";
 /// A reference to an image in a repository.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ImageRef {
-    /// By digest.
+    /// The image with a digest.
     Digest(Digest),
-    /// By tag.
+    /// The image with a tag.
     Tag(Tag),
-    /// By the parameter with the image that runs, such as `/dev/app/image`.
+    /// The running image, by its parameter, such as `/dev/app/image`.
     Running(String),
 }
 
 /// Returns an image's record: digest, tags, commit, gate results and promotions.
 ///
 /// # Errors
-/// If the image does not exist or can't be read.
+/// Returns an error if the image does not exist or can't be read.
 pub async fn inspect(
     aws: &SdkConfig,
     repository: &Repository,

@@ -15,7 +15,8 @@ const DEPLOYED: &str = "deployed-";
 /// one in service. Tags are immutable, so the mark is a second tag, and holds nothing that can change.
 ///
 /// # Errors
-/// If the image is not in the repository, the tag points at another image, or the registry refuses.
+/// Returns an error if the image is not in the repository, the tag points at another image, or the registry
+/// refuses.
 pub async fn mark_deployed(
     aws: &SdkConfig,
     repository: &Repository,

@@ -3,7 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
-/// The SHA-256 digest of a manifest or blob: `sha256:` and 64 hex digits. It identifies an image, whatever its tags.
+/// The SHA-256 digest of a manifest or blob: `sha256:` and 64 hex digits. It identifies an image, independent
+/// of its tags.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Deserialize, serde::Serialize)]
 #[serde(try_from = "String")]
 pub struct Digest(String);

@@ -54,8 +54,8 @@ pub struct PromotionRequest {
 /// interrupted one, and returns the record of a finished one.
 ///
 /// # Errors
-/// If the image is not the one that runs, a gate was skipped that must not be, its commit is unknown or its tag points
-/// at another image (nothing was written then); or if a registry refuses.
+/// Returns an error if the image is not the one that runs, a gate was skipped that must not be, its commit is
+/// unknown or its tag points at another image (nothing was written then); or if a registry refuses.
 pub async fn promote(
     from_aws: &SdkConfig,
     to_aws: &SdkConfig,

@@ -1,7 +1,8 @@
 //! The provenance statements attached to an image, and the checks of a promotion.
 //!
-//! No statement is signed: each is a claim by a caller with permission to push. The checks reject mistakes and statements
-//! about other images; signatures are GitHub's attestations, which `xtask` verifies (docs/adr/0014-promotion.md).
+//! No statement is signed: each is a claim by a caller with permission to push. The checks reject mistakes and
+//! statements about other images; signatures are GitHub's attestations, which `xtask` verifies
+//! (docs/adr/0014-promotion.md).
 
 use serde_json::Value;
 
@@ -45,7 +46,7 @@ impl From<&Value> for Provenance {
 }
 
 impl Provenance {
-    /// Whether the statement is about this image and no other.
+    /// Returns whether the statement is about this image and no other.
     pub(super) fn is_about(&self, image: &Digest) -> bool {
         self.is_provenance
             && matches!(self.subjects.as_slice(), [Some(subject)] if subject.as_str() == image.hex())

@@ -28,8 +28,8 @@ pub struct PushOptions {
 /// the repository has are skipped, so a second run resumes an interrupted one.
 ///
 /// # Errors
-/// If the layout or the gates file is invalid (nothing was pushed then), the tag points at another image, the registry
-/// refuses, or the scan has critical or high findings.
+/// Returns an error if the layout or the gates file is invalid (nothing was pushed then), the tag points at
+/// another image, the registry refuses, or the scan has critical or high findings.
 pub async fn push(
     aws: &SdkConfig,
     clock: &Clock,

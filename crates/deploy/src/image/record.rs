@@ -40,7 +40,7 @@ pub struct Scan {
 }
 
 impl Scan {
-    /// Whether the image was scanned.
+    /// Returns whether the image was scanned.
     pub fn is_done(&self) -> bool {
         self.status == ScanStatus::Complete.as_str() || self.status == ScanStatus::Active.as_str()
     }

@@ -135,9 +135,9 @@ impl Registry {
         Ok(listed.manifests.into_iter().filter_map(descriptor).collect())
     }
 
-    /// Ensures that an artifact is listed with its image. A registry without the referrers API does not list it: then the
-    /// client must maintain a list under the tag `sha256-<hex>` (OCI distribution specification 1.1, "Referrers Tag
-    /// Schema").
+    /// Ensures that an artifact is listed with its image. A registry without the referrers API does not list it: then
+    /// the client must maintain a list under the tag `sha256-<hex>` (OCI distribution specification 1.1, "Referrers
+    /// Tag Schema").
     pub(super) async fn ensure_referrer(
         &self,
         image: &Digest,

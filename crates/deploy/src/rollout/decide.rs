@@ -5,8 +5,9 @@ use std::time::Duration;
 use super::group::{Health, Status};
 use crate::image::Digest;
 
-/// The time limit of an instance refresh: 20 minutes. Replacing an instance takes 4 minutes as a rule and 7 at most (boot,
-/// 5 minutes to get ready, [warm-up](super::group::WARMUP), termination of the old one), so two in sequence take 15.
+/// The time limit of an instance refresh: 20 minutes. Replacing an instance takes 4 minutes as a rule and 7 at most
+/// (boot, 5 minutes to get ready, [warm-up](super::group::WARMUP), termination of the old one), so two in sequence
+/// take 15.
 pub(super) const REFRESH_LIMIT: Duration = Duration::from_secs(20 * 60);
 
 /// The time limit of cancelling a refresh.

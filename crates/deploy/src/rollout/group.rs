@@ -36,7 +36,7 @@ pub(super) struct Health {
 }
 
 impl Health {
-    /// Whether there are targets and all of them are healthy.
+    /// Returns whether there are targets and all of them are healthy.
     pub(super) fn is_complete(self) -> bool {
         self.total > 0 && self.healthy == self.total
     }
@@ -141,7 +141,8 @@ impl Group {
         }
     }
 
-    /// Returns the health of the targets in these groups, without those that are draining. The caller counts `in_a_row`.
+    /// Returns the health of the targets in these groups, without those that are draining. The caller counts
+    /// `in_a_row`.
     pub(super) async fn health(&self, target_groups: &[String]) -> Result<Health, CallError> {
         let (mut healthy, mut total) = (0, 0);
         for arn in target_groups {
@@ -186,7 +187,7 @@ impl From<InstanceRefresh> for Refresh {
 }
 
 impl Refresh {
-    /// Whether it started after the parameter was set. AWS gives start times in whole seconds.
+    /// Returns whether it started after the parameter was set. AWS gives start times in whole seconds.
     pub(super) fn started_after(&self, since: Option<SystemTime>) -> bool {
         match (self.started, since) {
             (Some(started), Some(since)) => started + Duration::from_secs(1) > since,

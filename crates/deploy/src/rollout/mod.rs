@@ -1,16 +1,16 @@
 //! Puts an image into service: sets the parameter that instances start from to its digest, replaces the instances, and
-//! watches until the load balancer reports all of them healthy. If that fails, it rolls back to the last good image in the
-//! same way.
+//! watches until the load balancer reports all of them healthy. If that fails, it rolls back to the last good image
+//! in the same way.
 //!
-//! A new instance counts once it has completed the group's launch hook, which it does when its app is ready. So an image
-//! that never gets ready replaces nothing: the first instance with it is abandoned, which ends the rollout, and the
-//! earlier instances serve throughout. A rollback always starts its own refresh, even if nothing was replaced: the latest
-//! refresh is then one that brought the image in the parameter. AWS's own rollback of a refresh is not used: it restores
-//! the group's configuration, but what changes here is a parameter.
+//! A new instance counts once it has completed the group's launch hook, which it does when its app is ready. So an
+//! image that never gets ready replaces nothing: the first instance with it is abandoned, which ends the rollout, and
+//! the earlier instances serve throughout. A rollback always starts its own refresh, even if nothing was replaced:
+//! the latest refresh is then one that brought the image in the parameter. AWS's own rollback of a refresh is not
+//! used: it restores the group's configuration, but what changes here is a parameter.
 //!
 //! The image in service is one parameter, `app.image_parameter` of the outputs. The image it replaces is written to the
-//! parameter `previous-image` beside it before anything changes: after any interruption, a second run resumes the rollout,
-//! and a rollback is possible.
+//! parameter `previous-image` beside it before anything changes: after any interruption, a second run resumes the
+//! rollout, and a rollback is possible.
 
 mod context;
 mod decide;
@@ -41,8 +41,8 @@ pub use record::{Outcome, Record, Target};
 /// deployment in its current state; a second run resumes the rollout.
 ///
 /// # Errors
-/// If nothing was changed, or neither the image nor the last good one is serving; each error states the value of the
-/// parameter. A successful rollback is not an error but [`Outcome::Returned`].
+/// Returns an error if nothing was changed, or neither the image nor the last good one is serving; each error
+/// states the value of the parameter. A successful rollback is not an error but [`Outcome::Returned`].
 pub async fn roll_out(
     aws: &SdkConfig,
     clock: &Clock,
@@ -69,7 +69,7 @@ async fn find_target_groups(group: &Group) -> Result<Vec<String>, RolloutError> 
 /// Returns the value of the image parameter, to report after an interruption; `None` if it is not set.
 ///
 /// # Errors
-/// If it can't be read.
+/// Returns an error if it can't be read.
 pub async fn current_image(aws: &SdkConfig, app: &App) -> Result<Option<String>, CallError> {
     let name = app.image_parameter.as_str().to_owned();
     let mut found = get_parameters(aws, std::slice::from_ref(&name)).await?;

@@ -38,7 +38,7 @@ pub struct Record {
 pub enum Outcome {
     /// The requested image is serving.
     RolledOut,
-    /// It was already serving.
+    /// The image was already serving.
     Unchanged,
     /// The rollout failed, and the image before it is serving again.
     Returned,

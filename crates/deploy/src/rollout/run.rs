@@ -86,8 +86,8 @@ async fn check_exists(context: &Context<'_>, image: &Digest) -> Result<(), Rollo
     Err(CallError::from_sdk(operation, "ecr:DescribeImages")(error).into())
 }
 
-/// Returns the active refresh if it brings this image, after an interrupted run. Waits for the end of any other one:
-/// Terraform starts one for a new launch template.
+/// Returns the active refresh if it installs this image, after an interrupted run. Waits for the end of any
+/// other one: Terraform starts one for a new launch template.
 async fn wait_for_others(
     context: &Context<'_>,
     image: &Digest,
@@ -114,8 +114,8 @@ async fn wait_for_others(
     Err(RolloutError::Busy { id: id.clone(), group: group.clone(), minutes })
 }
 
-/// Whether a refresh has brought the image in the parameter. A later one that failed, such as Terraform's for another
-/// machine image, does not change that.
+/// Returns whether a refresh has installed the image in the parameter. A later one that failed, such as
+/// Terraform's for another machine image, does not change that.
 async fn has_arrived(context: &Context<'_>, images: &Images) -> Result<bool, CallError> {
     let refreshes = context.group.refreshes(None).await?;
     let brought =
@@ -124,7 +124,7 @@ async fn has_arrived(context: &Context<'_>, images: &Images) -> Result<bool, Cal
     Ok(images.current.is_some() && (refreshes.is_empty() || refreshes.iter().any(brought)))
 }
 
-/// Writes the parameters, starts the refresh that brings the image, and returns its id.
+/// Writes the parameters, starts the refresh that installs the image, and returns its ID.
 async fn start_refresh(
     context: &Context<'_>,
     image: &Digest,

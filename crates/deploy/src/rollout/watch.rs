@@ -99,7 +99,7 @@ fn report(observation: &Observation, reported: &mut String) {
     }
 }
 
-/// Sets the parameter to the good image and starts the refresh that brings it. Returns its id.
+/// Sets the parameter to the good image and starts the refresh that installs it. Returns its ID.
 async fn roll_back(
     context: &Context<'_>,
     image: &Digest,
@@ -144,7 +144,7 @@ fn failed(
     }
 }
 
-/// Whether the refresh is still active after this failure.
+/// Returns whether the refresh is still active after this failure.
 fn is_active_after(failure: &FailureReason) -> bool {
     matches!(failure, FailureReason::Timeout { .. } | FailureReason::NotReady { .. })
 }

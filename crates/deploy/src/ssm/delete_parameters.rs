@@ -11,7 +11,7 @@ const NAMES_PER_CALL: usize = 10;
 /// Deletes parameters by their full names, in as many calls as needed. A name that does not exist is not an error.
 ///
 /// # Errors
-/// If a call fails. The error names the parameters and the fix; a second run is safe.
+/// Returns an error if a call fails. The error names the parameters and the fix; a second run is safe.
 pub async fn delete_parameters(aws: &SdkConfig, names: &[String]) -> Result<(), CallError> {
     let client = Client::new(aws);
     for names in names.chunks(NAMES_PER_CALL) {

@@ -27,7 +27,7 @@ pub struct Found {
 /// result; secure parameters stay encrypted.
 ///
 /// # Errors
-/// If a call fails. The error names the parameters and the fix.
+/// Returns an error if a call fails. The error names the parameters and the fix.
 pub async fn get_parameters(aws: &SdkConfig, names: &[String]) -> Result<BTreeMap<String, Found>, CallError> {
     let client = Client::new(aws);
     let mut found = BTreeMap::new();

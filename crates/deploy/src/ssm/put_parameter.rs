@@ -10,7 +10,7 @@ use rds_iam_infra::outputs::Parameter;
 /// Creates or overwrites a parameter of type `String`. Writing the same value again changes only the version.
 ///
 /// # Errors
-/// If the call fails. The error names the parameter and the fix.
+/// Returns an error if the call fails. The error names the parameter and the fix.
 pub async fn put_parameter(aws: &SdkConfig, parameter: &Parameter) -> Result<(), CallError> {
     let Parameter { path, value } = parameter;
     let call = Client::new(aws).put_parameter().name(path).value(value);

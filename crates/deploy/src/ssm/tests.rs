@@ -1,3 +1,5 @@
+//! Tests of the app's parameters, against prepared responses.
+
 use std::time::{Duration, SystemTime};
 
 use super::*;

@@ -1,11 +1,12 @@
-//! An account on this machine: the AWS API, and real servers behind the resources that Terraform creates in it.
+//! An account on this machine: the AWS API, and real servers behind the resources that Terraform creates in
+//! it.
 //!
 //! moto keeps records. Beside it runs a real registry for images; for each database instance, a MySQL server
-//! that checks tokens; and for each Auto Scaling group whose instances are refreshed, the scripts of the module `ec2`,
-//! with shims for the programs of the machine that they would run on.
+//! that checks tokens; and for each Auto Scaling group whose instances are refreshed, the scripts of the
+//! module `ec2`, with shims for the programs of the machine that they would run on.
 //!
-//! Clients need the account's access key. The deployed service has it too, so values from the AWS API are validated
-//! before they become a path (`name`) or are run (`user_data`).
+//! Clients need the account's access key. The deployed service has it too, so values from the AWS API are
+//! validated before they become a path (`name`) or are run (`user_data`).
 
 use std::future::Future;
 use std::path::Path;
@@ -31,10 +32,10 @@ const POLL_INTERVAL: Duration = Duration::from_millis(250);
 /// The number of polls in a row that may fail: moto may be busy.
 const MAX_FAILED_POLLS: u32 = 20;
 
-/// A running account. Dropping it ends all that belongs to it and leaves only logs in its folder; so does the
-/// end of this process, however it ends, except for files.
+/// A running account. Dropping it ends everything that belongs to it and leaves only logs in its folder. The
+/// end of this process, by any cause, does the same, but leaves files.
 pub struct Account {
-    // In the order in which they end.
+    // The fields are dropped, and thereby ended, in this order.
     machines: Machines,
     databases: Databases,
     aws: AwsApi,
@@ -43,12 +44,13 @@ pub struct Account {
 }
 
 impl Account {
-    /// Starts an account in `folder`, which is created if needed, and writes its addresses to `account.json`. `program` is called as `program shim …` by the shims on the machines, and has to pass
-    /// the arguments that follow to [`run_shim`](crate::run_shim).
+    /// Starts an account in `folder`, which is created if needed, and writes its addresses to `account.json`.
+    /// `program` is called as `program shim …` by the shims on the machines, and has to pass the arguments
+    /// that follow to [`run_shim`](crate::run_shim).
     ///
     /// # Errors
-    /// [`Error::Setting`] if another account uses the folder, [`Error::MissingTools`] if programs are missing on this
-    /// machine. Only logs remain after an error.
+    /// Returns [`Error::Setting`] if another account uses the folder, [`Error::MissingTools`] if programs are
+    /// missing on this machine. Only logs remain after an error.
     pub async fn start(folder: &Path, program: &Path) -> Result<Self, Error> {
         if !python::is_possible().await {
             return Err(Error::MissingTools {
@@ -59,7 +61,7 @@ impl Account {
         }
         let folder = Folder::take(folder)?;
         let registry = Registry::start(&folder).await?;
-        // Its clients name the region that they want.
+        // Its clients name the region in their requests.
         let region = "us-east-1".parse().map_err(Error::setting("region", "us-east-1"))?;
         let log = folder.log("aws")?;
         let databases = Databases::new(&folder)?;
@@ -82,19 +84,19 @@ impl Account {
     /// Runs the account until `end` completes, and then ends it.
     ///
     /// # Errors
-    /// [`Error::Ended`] when the AWS API or the registry ends before that.
+    /// Returns [`Error::Ended`] if the AWS API or the registry ends before that.
     pub async fn run(mut self, end: impl Future<Output = ()>) -> Result<(), Error> {
         let result = tokio::select! {
             () = end => Ok(()),
             ended = self.follow() => Err(ended),
         };
-        // Clients that come now must not find it.
+        // New clients must not find the account any more.
         self.folder.withdraw();
         info!("ending the account");
         result
     }
 
-    /// Starts and ends servers after the AWS API's resources, until the API or the registry ends.
+    /// Starts and ends servers to match the AWS API's resources, until the API or the registry ends.
     async fn follow(&mut self) -> Error {
         let mut failed_polls = 0;
         loop {

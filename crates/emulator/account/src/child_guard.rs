@@ -1,25 +1,25 @@
-//! A program that ends when this process does, however that ends.
+//! A child program that ends when this process ends, by any cause.
 
 use std::fs::File;
 use std::process::{Child, ChildStdin, ExitStatus, Stdio};
 
 use rds_iam_emulator_server::command::{Command, CommandError};
 
-/// Runs the given command until that ends, or until standard input closes.
+/// Shell script: runs the given command until it ends, or until standard input closes.
 const UNTIL_INPUT_CLOSES: &str = r#"exec 3<&0
 "$@" </dev/null 3<&- &
 pid=$!
 { while read -r _ <&3; do :; done; kill "$pid"; } &
 wait "$pid""#;
 
-/// Waits until standard input closes, and then runs the given command.
+/// Shell script: waits until standard input closes, and then runs the given command.
 const ONCE_INPUT_CLOSES: &str = r#"while read -r _; do :; done; exec "$@" </dev/null"#;
 
 /// A shell that reads from a pipe of this process. Dropping it closes the pipe and waits for the shell.
 #[derive(Debug)]
 pub(crate) struct ChildGuard {
     shell: Child,
-    /// Closing it is the signal.
+    /// The shell's standard input; closing it is the signal.
     stdin: Option<ChildStdin>,
 }
 
@@ -30,7 +30,7 @@ impl ChildGuard {
         Self::start(Command::new("sh").bare(), UNTIL_INPUT_CLOSES, command, log)
     }
 
-    /// Runs a command when this is dropped or this process ends.
+    /// Creates a guard that runs a command when it is dropped or this process ends.
     pub(crate) fn at_the_end(command: &[String], log: &File) -> Result<Self, CommandError> {
         Self::start(Command::new("sh"), ONCE_INPUT_CLOSES, command, log)
     }
@@ -42,7 +42,7 @@ impl ChildGuard {
         Ok(Self { stdin: shell.stdin.take(), shell })
     }
 
-    /// Returns the exit status of the program, if it ended by itself.
+    /// Returns the program's exit status, if it has ended.
     pub(crate) fn exit_status(&mut self) -> Option<ExitStatus> {
         self.shell.try_wait().ok().flatten()
     }

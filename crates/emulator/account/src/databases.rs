@@ -28,7 +28,7 @@ pub(crate) struct Databases {
     refused: HashSet<String>,
 }
 
-/// Dropping it ends the server.
+/// The server of a database instance. Dropping it ends the server.
 struct Database {
     identifier: Name,
     /// The endpoints that tokens may be signed for, as `host:port`.
@@ -39,11 +39,11 @@ struct Database {
 enum Server {
     Starting(JoinHandle<Result<MySql, Error>>),
     Running(Box<MySql>),
-    /// The start failed, and is not tried again.
+    /// The start failed, and is not repeated.
     Failed,
 }
 
-/// The database that an endpoint leads to.
+/// The result of a search by endpoint.
 pub(crate) enum Found {
     /// The address, and the file with the authority that signed the certificate.
     Ready { dial: String, ca_file: PathBuf },
@@ -72,7 +72,8 @@ impl Databases {
         credentials_file(&self.key)
     }
 
-    /// Starts servers of new instances, ends those of deleted ones, and writes their addresses into the folder.
+    /// Starts servers of new instances, ends those of deleted ones, and writes their addresses into the
+    /// folder.
     pub(crate) async fn follow(&mut self, found: &[snapshot::Database], aws: &AwsApi, folder: &Folder) {
         let there: HashSet<&str> = found.iter().map(|database| database.resource_id.as_str()).collect();
         self.servers.retain(|resource_id, database| {
@@ -190,7 +191,7 @@ impl Drop for Database {
     }
 }
 
-/// Starts the server that an instance describes, with the master secret that RDS would have made.
+/// Starts the server of an instance, with the master secret that RDS would have made.
 async fn start(database: snapshot::Database, aws: AwsApi, key: AccessKey) -> Result<MySql, Error> {
     let Some(secret) = &database.master_secret_arn else {
         return Err(Error::Setting {

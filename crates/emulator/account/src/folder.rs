@@ -32,7 +32,7 @@ const OF_A_RUN: [&str; 7] = [ACCOUNT, "credentials", "databases", "docker", "mac
 /// The locked folder. Dropping it removes all but the logs.
 pub(crate) struct Folder {
     path: PathBuf,
-    /// The system releases it when this process ends.
+    /// The lock; the system releases it when this process ends.
     lock: File,
 }
 
@@ -83,20 +83,20 @@ impl Folder {
         self.path.join(name)
     }
 
-    /// Creates a folder in it.
+    /// Creates a subfolder.
     pub(crate) fn make(&self, name: &str) -> Result<PathBuf, Error> {
         let path = self.join(name);
         fs::create_dir_all(&path).map_err(Error::io("create", &path))?;
         Ok(path)
     }
 
-    /// Opens the log of this name, to write at its end.
+    /// Opens a log, for appending.
     pub(crate) fn log(&self, name: &str) -> Result<File, Error> {
         let path = self.join(&format!("{name}.log"));
         OpenOptions::new().create(true).append(true).read(true).open(&path).map_err(Error::io("open", &path))
     }
 
-    /// Writes the addresses of the account, which answers by now.
+    /// Writes the addresses of the account once it answers.
     pub(crate) fn announce(&self, account: &Value) -> Result<(), Error> {
         file::replace(&self.join(ACCOUNT), &format!("{account:#}\n"), 0o644)
     }
@@ -118,7 +118,7 @@ impl Drop for Folder {
         if let Err(e) = self.clear() {
             tracing::warn!("{e}");
         }
-        // Closing the file isn't enough: a process that is just being started has it too, for a moment.
+        // Closing the file isn't enough: a child process that is being started has it open too, for a moment.
         if let Err(e) = self.lock.unlock() {
             tracing::warn!("unlocking {}: {e}", self.path.display());
         }
@@ -150,7 +150,7 @@ mod tests {
         left.sort();
         assert_eq!(left, ["account.lock", "aws.log"]);
 
-        // As after a run that was killed.
+        // The remains of a run that was killed.
         fs::create_dir(path.join("databases")).unwrap();
         fs::write(path.join("databases/old.json"), "").unwrap();
         let folder = Folder::take(&path).unwrap();

@@ -1,5 +1,5 @@
-//! A port that forwards to the machine that serves. It emulates the load balancer, whose address stays while machines
-//! come and go.
+//! A port that forwards to the current machine. It emulates the load balancer, whose address stays while
+//! machines are replaced.
 
 use std::io;
 use std::net::Ipv4Addr;
@@ -10,7 +10,7 @@ use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 use tracing::debug;
 
-/// An open port of the loopback address. Dropping it closes it and its connections.
+/// A listening port of the loopback address. Dropping it closes it and its connections.
 pub(crate) struct Forward {
     port: u16,
     to: watch::Sender<Option<u16>>,
@@ -18,7 +18,7 @@ pub(crate) struct Forward {
 }
 
 impl Forward {
-    /// Opens the port, which leads nowhere yet.
+    /// Opens the port without a target.
     pub(crate) async fn open(port: u16) -> io::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await?;
         let (to, watched) = watch::channel(None);
@@ -29,7 +29,7 @@ impl Forward {
         self.port
     }
 
-    /// Leads new connections to this port of the loopback address. Open ones stay.
+    /// Forwards new connections to this port of the loopback address. Open ones are kept.
     pub(crate) fn lead_to(&self, port: u16) {
         self.to.send_replace(Some(port));
     }
@@ -42,13 +42,13 @@ impl Drop for Forward {
 }
 
 async fn accept(listener: TcpListener, to: watch::Receiver<Option<u16>>) {
-    // Ends its connections when this does.
+    // Dropping this task also ends its connections.
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
             accepted = listener.accept() => match (accepted, *to.borrow()) {
                 (Ok((client, _)), Some(port)) => drop(connections.spawn(relay(client, port))),
-                // No machine serves.
+                // No machine is in service.
                 (Ok(_), None) => {}
                 (Err(e), _) => debug!("a connection was not accepted: {e}"),
             },

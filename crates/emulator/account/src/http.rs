@@ -1,4 +1,4 @@
-//! Requests over plain HTTP to programs of this machine.
+//! A client for plain HTTP requests to programs on this machine.
 
 use std::io;
 use std::time::Duration;
@@ -27,19 +27,19 @@ pub enum HttpError {
     /// No connection.
     #[error("nothing listens there")]
     Connect(#[source] io::Error),
-    /// The response is no HTTP.
+    /// The response is not valid HTTP.
     #[error("invalid HTTP response")]
     Http(#[from] hyper::Error),
-    /// The request can't be sent.
+    /// The request can't be built.
     #[error("invalid path")]
     Path(#[from] hyper::http::Error),
-    /// No response within this time.
+    /// There was no response within this time.
     #[error("no answer within {} s", .0.as_secs_f32())]
     TimedOut(Duration),
-    /// Another status than expected.
+    /// The status differs from the expected one.
     #[error("it answered with status {0}")]
     Status(u16),
-    /// Another body than expected.
+    /// The body differs from the expected format.
     #[error("unexpected response body")]
     Body(#[from] serde_json::Error),
 }
@@ -47,16 +47,16 @@ pub enum HttpError {
 /// Sends a GET request for `path` to the program at `address`, such as `127.0.0.1:5000`.
 ///
 /// # Errors
-/// [`HttpError`] without a response in time.
+/// Returns [`HttpError`] without a response in time.
 pub async fn get(address: &str, path: &str, within: Duration) -> Result<Answer, HttpError> {
     let request = Request::builder().method(Method::GET).uri(path);
     ask(address, request, Bytes::new(), within).await
 }
 
-/// Sends a request to the program at `address`, with the host and the length added.
+/// Sends a request to the program at `address`, adding the host and the length.
 ///
 /// # Errors
-/// [`HttpError`] without a response in time.
+/// Returns [`HttpError`] without a response in time.
 pub async fn ask(
     address: &str,
     request: Builder,

@@ -24,8 +24,8 @@ use crate::user_data::UserData;
 /// The label of every container of an account; its value is the account's folder.
 const LABEL: &str = "rds-iam-account";
 
-/// Removes the containers that have the label `$2`, and then the images that were pulled from the registry `$3`;
-/// `$1` is Docker's client.
+/// Shell script: removes the containers that have the label `$2`, and then the images that were pulled from
+/// the registry `$3`; `$1` is the Docker client.
 const REMOVE: &str = r#""$1" ps --all --quiet --no-trunc --filter "label=$2" | xargs --no-run-if-empty "$1" rm --force
 "$1" images --digests --filter "reference=$3/*" --filter "reference=$3/*/*" --format '{{.Repository}}@{{.Digest}}' |
     xargs --no-run-if-empty "$1" rmi"#;
@@ -34,7 +34,7 @@ const REMOVE: &str = r#""$1" ps --all --quiet --no-trunc --filter "label=$2" | x
 pub(crate) struct Machines {
     /// Dropped before `containers`, which ends their scripts too.
     machines: HashMap<String, Machine>,
-    /// Removes the containers and images of all when this is dropped, or this process ends in any way.
+    /// Removes all containers and images when this is dropped, or this process ends by any cause.
     remover: Option<ChildGuard>,
     shims: PathBuf,
     label: String,
@@ -138,7 +138,7 @@ impl Machines {
             Step::Launch => {
                 let needs = match self.needs(group, databases, registry, aws, folder).await {
                     Ok(Some(needs)) => needs,
-                    // The database is not there yet.
+                    // The database does not exist yet.
                     Ok(None) => return None,
                     Err(reason) => return failed(reason),
                 };

@@ -1,17 +1,17 @@
-//! Names that come from the AWS API and become parts of paths, file names and container names.
+//! Validated names from the AWS API, used in paths, file names and container names.
 
 use std::fmt;
 
-/// The longest name: a file name has at most 255 bytes, and things are put before and after it.
+/// The maximum length: a file name has at most 255 bytes, and prefixes and suffixes are added.
 const MAX_LENGTH: usize = 128;
 
-/// A checked name: letters, digits and hyphens of ASCII, and no hyphen first. So it is one segment of a path, and no
-/// option of a program.
+/// A validated name: ASCII letters, digits and hyphens, and no hyphen first. It is one segment of a path, and
+/// never an option of a program.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Name(String);
 
 impl Name {
-    /// The name, where it is one; otherwise what is wrong with it.
+    /// Validates the name; returns the reason if it is invalid.
     pub(crate) fn new(text: &str) -> Result<Self, String> {
         let is_known = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'-';
         let bytes = text.as_bytes();

@@ -1,4 +1,4 @@
-//! A Python with moto and botocore in it, at versions pinned by hash.
+//! A Python environment with moto and botocore, at versions pinned by hash.
 
 use std::path::{Path, PathBuf};
 
@@ -8,11 +8,11 @@ use rds_iam_emulator_server::host::cache::Entry;
 use sha2::{Digest, Sha256};
 use tracing::info;
 
-/// Every package with the hashes of all its files; made from `requirements.in` as the emulator's
-/// `README.md` says.
+/// Every package with the hashes of all its files; generated from `requirements.in` as described in the
+/// emulator's `README.md`.
 const REQUIREMENTS: &str = include_str!("../aws/requirements.txt");
 
-/// A Python interpreter that has botocore and moto, installed into the cache at the first call.
+/// Returns a Python interpreter that has botocore and moto, installed into the cache at the first call.
 ///
 /// For tests that compare with AWS's own SDK:
 /// ```no_run
@@ -23,7 +23,7 @@ const REQUIREMENTS: &str = include_str!("../aws/requirements.txt");
 /// ```
 ///
 /// # Errors
-/// [`Error::MissingTools`] if this machine has no Python 3 with the venv module, and
+/// Returns [`Error::MissingTools`] if this machine has no Python 3 with the venv module, and
 /// [`Error::Command`] with pip's message if pip can't install.
 pub async fn python() -> Result<PathBuf, Error> {
     let digest = hex::encode(&Sha256::digest(REQUIREMENTS)[..6]);
@@ -50,7 +50,7 @@ pub async fn python() -> Result<PathBuf, Error> {
         .arg(&requirements)
         .output()
         .await?;
-    // The interpreter finds its packages by its own place, so they may be moved with it.
+    // The interpreter finds its packages by its own path, so they may be moved with it.
     Ok(entry.finish(&scratch)?.join(interpreter))
 }
 

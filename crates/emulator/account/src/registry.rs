@@ -21,10 +21,11 @@ use crate::child_guard::ChildGuard;
 use crate::folder::Folder;
 use crate::http;
 
-/// The program, and the package that has it.
+/// The name of the program and of its package.
 const PROGRAM: &str = "docker-registry";
 
-/// Raise it when what is put into the cache changes, so that no older folder is used.
+/// The version of the recipe. Increment it when the content in the cache changes, so that no older folder is
+/// used.
 const RECIPE: &str = "1";
 
 /// The user name that ECR expects.
@@ -33,7 +34,7 @@ const USER: &str = "AWS";
 /// The cost of hashing the password: bcrypt's lowest, because the password is long and random.
 const BCRYPT_COST: u32 = 4;
 
-/// The time limit for it to start. It takes a tenth of a second.
+/// The time limit of its start, which takes a tenth of a second.
 const READY_TIMEOUT: Duration = Duration::from_secs(20);
 
 const ANSWER_WITHIN: Duration = Duration::from_secs(5);
@@ -45,8 +46,8 @@ const PORT_TRIES: u32 = 5;
 /// package sources of this machine, without root.
 ///
 /// # Errors
-/// [`Error::MissingTools`] if both are missing, and [`Error::Command`] with apt's own message if the package can't be
-/// fetched.
+/// Returns [`Error::MissingTools`] if both are missing, and [`Error::Command`] with apt's own message if the
+/// package can't be fetched.
 pub async fn registry_program() -> Result<PathBuf, Error> {
     if let Some(program) = command::find(PROGRAM) {
         return Ok(program);
@@ -65,7 +66,7 @@ pub async fn registry_program() -> Result<PathBuf, Error> {
     }
     let scratch = entry.begin()?;
     info!("fetching docker-registry from this machine's package sources");
-    // Of this machine's own suite, so that the C library it is linked with is here.
+    // From this machine's own suite, so that the C library it is linked with is installed.
     let apt = Apt::of_this_machine(&scratch).await?;
     apt.update().await?;
     let debs = apt.download(&[PROGRAM]).await?;
@@ -73,7 +74,7 @@ pub async fn registry_program() -> Result<PathBuf, Error> {
     debian::unpack(&debs, &packages).await?;
     let finished = scratch.join("finished");
     copy_file(&packages.join("usr/bin").join(PROGRAM), &finished.join(PROGRAM))?;
-    // Whether it runs here.
+    // Checks that it runs on this machine.
     Command::new(finished.join(PROGRAM)).arg("--version").output().await?;
     let folder = entry.finish(&finished)?;
     fs::remove_dir_all(&scratch).map_err(Error::io("remove", &scratch))?;
@@ -94,7 +95,7 @@ impl Registry {
     /// Starts an empty registry and waits until it answers.
     ///
     /// # Errors
-    /// [`Error::NotReady`] if it does not answer.
+    /// Returns [`Error::NotReady`] if it does not answer.
     pub(crate) async fn start(folder: &Folder) -> Result<Self, Error> {
         let program = registry_program().await?;
         let password = made_up_password()?;
@@ -114,7 +115,7 @@ impl Registry {
         let address = format!("127.0.0.1:{port}");
         let (images, passwords) = (folder.join("registry"), folder.join("registry/htpasswd"));
         file::replace(&passwords, &format!("{USER}:{}\n", hashed(password)?), 0o600)?;
-        // The AWS API hands it out: `aws/account.py`.
+        // The AWS API returns it: `aws/account.py`.
         file::replace(&folder.join("registry/password"), password, 0o600)?;
         let configuration = json!({
             "version": 0.1,
@@ -123,7 +124,7 @@ impl Registry {
             "auth": { "htpasswd": { "realm": "rds-iam-emulator", "path": passwords } },
             "http": { "addr": address },
         });
-        // YAML, of which JSON is a part.
+        // JSON is a subset of YAML.
         let file = folder.join("registry/config.yml");
         file::replace(&file, &configuration.to_string(), 0o600)?;
         let log: File = folder.log("registry")?;
@@ -136,7 +137,7 @@ impl Registry {
                 if let Some(status) = registry.program.exit_status() {
                     return Err(registry.not_ready(format!("it ended with {status}")));
                 }
-                // Without a login it says 401.
+                // Without a login it answers 401.
                 if http::get(&registry.address, "/v2/", ANSWER_WITHIN).await.is_ok_and(|a| a.status == 401) {
                     return Ok(());
                 }
@@ -151,12 +152,12 @@ impl Registry {
         Ok(registry)
     }
 
-    /// The address, such as `127.0.0.1:5000`.
+    /// Returns the address, such as `127.0.0.1:5000`.
     pub(crate) fn address(&self) -> &str {
         &self.address
     }
 
-    /// The folder of its images.
+    /// Returns the folder of its images.
     pub(crate) fn images(&self) -> &Path {
         &self.images
     }
@@ -167,7 +168,7 @@ impl Registry {
         json!({ "auths": { &self.address: { "auth": login } } }).to_string()
     }
 
-    /// The error of a registry that ended unexpectedly.
+    /// Returns the error of a registry that ended unexpectedly.
     pub(crate) fn exit_error(&mut self) -> Option<Error> {
         let status = self.program.exit_status()?;
         Some(Error::Ended { server: "the registry", status: Some(status), log: self.log_tail() })

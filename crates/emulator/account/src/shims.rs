@@ -1,5 +1,5 @@
-//! Shims for the programs that a machine's start script calls. They support the calls of that script, and refuse
-//! any other.
+//! Shims for the programs that a machine's start script calls. They support the calls of that script, and
+//! reject any other.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -18,9 +18,9 @@ pub(crate) const SETTINGS_VARIABLE: &str = "RDS_IAM_EMULATOR_MACHINE";
 /// The settings of one machine's shims.
 #[derive(Debug, Deserialize, Serialize)]
 pub(crate) struct Settings {
-    /// Docker's real client.
+    /// The path of the real Docker client.
     pub(crate) docker: PathBuf,
-    /// The container's name: other machines have theirs.
+    /// The container's name, which differs from other machines'.
     pub(crate) container: String,
     /// The registry in place of ECR.
     pub(crate) registry: String,
@@ -31,21 +31,21 @@ pub(crate) struct Settings {
     /// The file with its access key.
     pub(crate) credentials_file: PathBuf,
     pub(crate) region: String,
-    /// The machine's own id.
+    /// The machine's own ID.
     pub(crate) instance: String,
-    /// The ports of the container, in place of those that the scripts name: another machine of the group may have
+    /// The ports of the container, in place of those in the scripts: another machine of the group may use
     /// those at the same time.
     pub(crate) port: u16,
     pub(crate) management_port: u16,
 }
 
-/// The file that names the machine on AWS.
+/// The file with the machine's ID on AWS.
 const INSTANCE_ID: &str = "/var/lib/cloud/data/instance-id";
 
 /// The timeout of the script's curl.
 const CURL_WITHIN: Duration = Duration::from_secs(5);
 
-/// Writes the shims into a folder for the `PATH`. They call `program`, which is to call [`run`].
+/// Writes the shims into a folder for the `PATH`. They call `program`, which has to call [`run`].
 pub(crate) fn write(shims: &Path, program: &Path) -> Result<(), Error> {
     let program = program.display().to_string().replace('\'', r"'\''");
     for name in ["aws", "cat", "curl", "docker"] {
@@ -61,14 +61,14 @@ pub(crate) fn write(shims: &Path, program: &Path) -> Result<(), Error> {
 /// Runs the shim of the program `words[0]` with the arguments that follow.
 ///
 /// # Errors
-/// [`Error::Setting`] if it does not support that call.
+/// Returns [`Error::Setting`] if it does not support that call.
 pub async fn run(words: &[String]) -> Result<(), Error> {
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let settings = settings()?;
     match words.as_slice() {
         ["docker", arguments @ ..] => {
             let arguments = rewritten(arguments, &settings).ok_or_else(|| unknown(&words))?;
-            // This process becomes Docker's client.
+            // This process is replaced by the Docker client.
             Err(Command::new(&settings.docker).args(arguments).exec().into())
         }
         ["aws", "ssm", "get-parameter", "--name", name, "--query", "Parameter.Value", "--output", "text"] => {
@@ -110,7 +110,7 @@ pub async fn run(words: &[String]) -> Result<(), Error> {
             }
             Err(Error::aws(format!("answer at {path}"))(http::HttpError::Status(answer.status)))
         }
-        // Without --fail, any answer will do: people's port.
+        // Without --fail, any answer is accepted: the public port.
         ["curl", "--silent", "--output", "/dev/null", "--max-time", "5", url] => {
             let path = path_of(url).ok_or_else(|| unknown(&words))?;
             answer(settings.port, path).await.map(drop)
@@ -190,7 +190,7 @@ fn rewritten(arguments: &[&str], settings: &Settings) -> Option<Vec<String>> {
             let mut options = options.iter();
             while let Some(option) = options.next() {
                 match *option {
-                    // The name is above; CloudWatch is not there to log to.
+                    // The name is set above; there is no CloudWatch to log to.
                     "--name" | "--log-driver" | "--log-opt" => drop(options.next()?),
                     "--env" => words.extend(["--env".to_owned(), environment(options.next()?, settings)]),
                     option => words.push(option.to_owned()),
@@ -212,7 +212,7 @@ fn environment(variable: &str, settings: &Settings) -> String {
     }
 }
 
-/// Returns the name in the registry of an image of ECR's.
+/// Returns the name in the registry of an ECR image.
 fn in_registry(image: &str, settings: &Settings) -> Option<String> {
     let (_, name) = image.split_once('/')?;
     Some(format!("{}/{name}", settings.registry))

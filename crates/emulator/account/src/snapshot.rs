@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::aws::AwsApi;
 use crate::http::{Answer, HttpError};
 
-/// No service of AWS has such a path.
+/// A path that no AWS service has.
 const PATH: &str = "/moto-api/rds-iam-account";
 
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);
@@ -28,7 +28,7 @@ pub(crate) struct Database {
     pub(crate) region: String,
     pub(crate) engine: String,
     pub(crate) status: String,
-    /// `host:port`.
+    /// The address, `host:port`.
     pub(crate) endpoint: String,
     /// The endpoints of the proxies before it, as `host:port`.
     pub(crate) proxies: Vec<String>,
@@ -42,13 +42,13 @@ pub(crate) struct Database {
 #[derive(Debug, Deserialize)]
 pub(crate) struct Group {
     pub(crate) name: String,
-    /// Unlike the name, unique among all groups.
+    /// The ID; unlike the name, unique among all groups.
     pub(crate) id: String,
     pub(crate) region: String,
     pub(crate) user_data: String,
-    /// The latest first.
+    /// The refreshes, the latest first.
     pub(crate) refreshes: Vec<Refresh>,
-    /// True if new machines wait until a launch hook is completed.
+    /// Whether new machines wait until a launch hook is completed.
     pub(crate) has_hook: bool,
     /// The result of a waiting machine's launch hook, by the machine's id.
     pub(crate) completed: BTreeMap<String, String>,
@@ -90,22 +90,22 @@ pub(crate) struct TargetGroup {
 /// A report to the AWS API.
 #[derive(Debug, Default, Serialize)]
 pub(crate) struct Report {
-    /// By the refresh's id.
+    /// The progress by the refresh's ID.
     pub(crate) refreshes: BTreeMap<String, Progress>,
-    /// By the target group's ARN: state, reason and description.
+    /// The health by the target group's ARN: state, reason and description.
     pub(crate) health: BTreeMap<String, Health>,
-    /// In the order in which they changed.
+    /// The launches, in the order in which they changed.
     pub(crate) launches: Vec<Launch>,
 }
 
 /// The state of a machine's launch.
 #[derive(Debug, Serialize)]
 pub(crate) struct Launch {
-    /// The id of its group.
+    /// The ID of its group.
     pub(crate) group: String,
-    /// Its own id.
+    /// The ID of the instance.
     pub(crate) instance: String,
-    /// In AWS's words for a scaling activity.
+    /// The status, in AWS's words for a scaling activity.
     pub(crate) status: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) reason: Option<String>,
@@ -131,7 +131,7 @@ pub(crate) type Health = (&'static str, Option<&'static str>, Option<String>);
 /// Fetches a snapshot.
 ///
 /// # Errors
-/// [`Error::Aws`] without a response.
+/// Returns [`Error::Aws`] without a response.
 pub(crate) async fn fetch(aws: &AwsApi) -> Result<Snapshot, Error> {
     let answer = aws.private(PATH, None, ANSWER_WITHIN).await;
     parsed(answer).map_err(Error::aws("list its resources"))
@@ -140,7 +140,7 @@ pub(crate) async fn fetch(aws: &AwsApi) -> Result<Snapshot, Error> {
 /// Sends a report.
 ///
 /// # Errors
-/// Like [`fetch`].
+/// Returns the errors of [`fetch`].
 pub(crate) async fn report(aws: &AwsApi, report: &Report) -> Result<(), Error> {
     let sent = async {
         let report = serde_json::to_string(report)?;

@@ -1,7 +1,8 @@
-//! The scripts of a machine, as they are in the user data of its launch template.
+//! Parses the scripts of a machine from the user data of its launch template.
 //!
-//! The emulator runs them as the user who started it, and the AWS API takes any text. So it runs those of the module
-//! `ec2` alone: user data has to be this template, filled with values of the form that each placeholder has.
+//! The emulator runs them as the user who started it, and the AWS API accepts any text. Therefore it runs
+//! only those of the module `ec2`: user data has to be this template, with each placeholder filled by a value
+//! of the placeholder's form.
 
 use std::collections::BTreeMap;
 
@@ -14,9 +15,9 @@ pub(crate) struct UserData {
     pub(crate) start: String,
     /// Completes the launch hook: `/usr/local/sbin/app-ready`.
     pub(crate) ready: String,
-    /// The port that the app serves people at.
+    /// The public port of the app.
     pub(crate) port: u16,
-    /// The port that it serves machines at.
+    /// The management port of the app.
     pub(crate) management_port: u16,
     /// The path of the app's settings in Parameter Store.
     pub(crate) parameter_path: String,
@@ -39,7 +40,7 @@ impl UserData {
     }
 }
 
-/// The script that the user data writes under this name.
+/// Returns the script that the user data writes under this name.
 fn script(text: &str, name: &str) -> Result<String, String> {
     let begin = format!("cat > /usr/local/sbin/{name} <<'SCRIPT'\n");
     let (_, rest) = text.split_once(&begin).ok_or(format!("the user data writes no {name}"))?;
@@ -47,7 +48,7 @@ fn script(text: &str, name: &str) -> Result<String, String> {
     Ok(format!("{script}\n"))
 }
 
-/// The values that make this text of the template, by name.
+/// Returns the values that make this text of the template, by name.
 fn values(template: &'static str, text: &str) -> Result<BTreeMap<&'static str, String>, String> {
     let mut values = BTreeMap::new();
     let (mut template, mut rest) = (template, text);
@@ -73,7 +74,7 @@ fn values(template: &'static str, text: &str) -> Result<BTreeMap<&'static str, S
     if rest == unescaped(template) { Ok(values) } else { Err(differs(rest)) }
 }
 
-/// The text before the first `${name}`, that name, and what comes after it.
+/// Returns the text before the first `${name}`, that name, and what comes after it.
 fn next_placeholder(template: &'static str) -> Option<(String, &'static str, &'static str)> {
     let mut from = 0;
     loop {
@@ -86,7 +87,7 @@ fn next_placeholder(template: &'static str) -> Option<(String, &'static str, &'s
     }
 }
 
-/// Terraform writes `$${` for `${`.
+/// Replaces `$${`, Terraform's escape, by `${`.
 fn unescaped(template: &str) -> String {
     template.replace("$${", "${")
 }
@@ -100,7 +101,7 @@ fn leading_value<'a>(name: &str, text: &'a str) -> Option<&'a str> {
         "registry" => (|byte| byte.is_ascii_digit(), b".-"),
         "repository_url" => (|byte| byte.is_ascii_digit(), b"._/-"),
         "image_parameter" | "parameter_path" | "log_group" => (|byte| byte == b'/', b"._/-"),
-        // The template has a placeholder without a form here: refuse all.
+        // The template has a placeholder without a form here: reject everything.
         _ => return None,
     };
     let is_port = others.is_empty();
@@ -128,7 +129,7 @@ mod tests {
         ("repository_url", "123456789012.dkr.ecr.us-east-1.amazonaws.com/orders-local"),
     ];
 
-    /// The module's own template, with values as Terraform puts them in.
+    /// Returns the module's own template, with values as Terraform puts them in.
     fn user_data(values: &[(&str, &str)]) -> String {
         let filled = values.iter().fold(USER_DATA_TEMPLATE.replace("$${", "\0"), |text, (name, value)| {
             text.replace(&format!("${{{name}}}"), value)
@@ -157,7 +158,7 @@ mod tests {
             format!("{own}\n"),
             own[..own.len() - 1].to_owned(),
             format!(" {own}"),
-            // One name with two values.
+            // One placeholder with two different values.
             own.replacen("'/local/app/image'", "'/local/app/other'", 1),
         ];
         for (name, _) in VALUES {

@@ -1,4 +1,4 @@
-//! The AWS API endpoint, as AWS's own SDKs meet it.
+//! Tests of the AWS API endpoint with AWS's own SDKs.
 
 use std::path::Path;
 

@@ -1,4 +1,5 @@
-//! No log line, at any level, holds a secret. Alone in its program, for it listens to all of it.
+//! Test that no log line, at any level, contains a secret. It has its own program because it captures all log
+//! lines.
 
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex};
@@ -41,7 +42,7 @@ async fn nothing_secret_is_logged() -> Result {
     let credentials = mysql.credentials();
     let login = fixtures::login(&mysql, "app");
     let token = sign(&login, &credentials, std::time::SystemTime::now())?;
-    // There is no such user; whatever is said about that is said here.
+    // There is no such user; all messages about that are logged here.
     let options = fixtures::connect_options(&mysql)
         .enable_cleartext_plugin(true)
         .username("app")

@@ -1,4 +1,4 @@
-//! The patches of moto: each is needed by the pinned moto, and does what it documents.
+//! Tests of the patches of moto: each is needed by the pinned moto, and works as documented.
 
 use std::path::Path;
 

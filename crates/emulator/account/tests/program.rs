@@ -1,4 +1,4 @@
-//! The emulator as a program, and what is left when it is killed.
+//! Tests of the emulator as a program, and of the remains after it is killed.
 
 use std::io::{BufRead, BufReader};
 use std::os::unix::fs::PermissionsExt;
@@ -83,7 +83,7 @@ fn what_keeps_the_aws_api_from_starting_is_reported() -> Result {
     Ok(())
 }
 
-/// No destructor runs then.
+/// Destructors do not run then.
 #[tokio::test]
 async fn the_servers_go_when_it_is_killed() -> Result {
     for engine in ["auto", "process"] {

@@ -1,8 +1,8 @@
 //! The files through which the emulator and the database server that it controls communicate.
 //!
-//! They share one folder. The emulator writes [`State`] into it: whose tokens are good, for which
-//! endpoints, and what time it is. The server's authentication plugin reads that at every login and
-//! appends a [`LoginEvent`] with its decision and the reason. Neither ever writes a token.
+//! They share one folder. The emulator writes [`State`] into it: the accepted access keys, the endpoints, and
+//! the time. The server's authentication plugin reads it at every login and appends a [`LoginEvent`] with its
+//! decision and the reason. Neither ever writes a token.
 
 mod login;
 mod state;
@@ -13,5 +13,5 @@ pub use state::{AccessKey, AuthSwitch, Refuse, State};
 /// The environment variable of the database server that names the control folder.
 pub const CONTROL_DIR_VARIABLE: &str = "RDS_IAM_EMULATOR_CONTROL";
 
-/// The control folder where [`CONTROL_DIR_VARIABLE`] is not set.
+/// The control folder if [`CONTROL_DIR_VARIABLE`] is not set.
 pub const DEFAULT_CONTROL_DIR: &str = "/rds-iam";

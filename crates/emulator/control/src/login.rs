@@ -1,4 +1,4 @@
-//! The server's record of logins for the emulator.
+//! The server's record of logins, read by the emulator.
 
 use std::fmt;
 use std::fs::{self, File, OpenOptions};
@@ -23,7 +23,7 @@ pub struct LoginEvent {
     /// The access key that signed the token, if it is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub access_key_id: Option<String>,
-    /// The time from the signing of an accepted token to the login, in seconds; below zero if the signer's
+    /// The time from the signing of an accepted token to the login, in seconds; negative if the signer's
     /// clock is ahead.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub token_age_seconds: Option<i64>,
@@ -37,13 +37,13 @@ pub struct LoginEvent {
 #[serde(tag = "verdict", rename_all = "lowercase")]
 #[expect(clippy::exhaustive_enums, reason = "there is no third answer")]
 pub enum Verdict {
-    /// The client was let in.
+    /// The client was logged in.
     Accepted,
     /// The client got "access denied", and no reason.
     Refused {
         /// The class of the reason.
         code: RefusalCode,
-        /// The reason, for people.
+        /// The reason, for a person.
         reason: String,
     },
 }
@@ -54,7 +54,7 @@ pub enum Verdict {
 pub enum RefusalCode {
     /// 400: no valid token for this login.
     InvalidToken,
-    /// 400: the token or the credentials that signed it have ended.
+    /// 400: the token or the credentials that signed it have expired.
     ExpiredToken,
     /// 403: the signer is known but not permitted.
     NotAuthorized,
@@ -98,13 +98,13 @@ impl LoginEvent {
         }
     }
 
-    /// Returns whether the client was let in.
+    /// Returns whether the login was accepted.
     #[must_use]
     pub fn accepted(&self) -> bool {
         self.verdict == Verdict::Accepted
     }
 
-    /// Returns the class of the refusal; `None` if the client was let in.
+    /// Returns the class of the refusal; `None` if the login was accepted.
     #[must_use]
     pub fn code(&self) -> Option<RefusalCode> {
         match &self.verdict {
@@ -113,7 +113,7 @@ impl LoginEvent {
         }
     }
 
-    /// Returns the reason of the refusal; `None` if the client was let in.
+    /// Returns the reason of the refusal; `None` if the login was accepted.
     #[must_use]
     pub fn reason(&self) -> Option<&str> {
         match &self.verdict {
@@ -132,7 +132,7 @@ impl LoginEvent {
     /// append to.
     ///
     /// # Errors
-    /// If the folder is missing or can't be written to.
+    /// Returns an error if the folder is missing or can't be written to.
     pub fn create_record(dir: &Path) -> io::Result<()> {
         File::create(dir.join(FILE))?.set_permissions(fs::Permissions::from_mode(0o666))
     }
@@ -140,7 +140,7 @@ impl LoginEvent {
     /// Appends the event to the record in the control folder `dir`, as one line in one write.
     ///
     /// # Errors
-    /// If the record can't be written to.
+    /// Returns an error if the record can't be written to.
     pub fn append(&self, dir: &Path) -> io::Result<()> {
         let mut line = serde_json::to_vec(self)?;
         line.push(b'\n');
@@ -150,10 +150,10 @@ impl LoginEvent {
     /// Returns all events in the control folder `dir`, oldest first.
     ///
     /// # Errors
-    /// If the record is missing or holds something else.
+    /// Returns an error if the record is missing or holds something else.
     pub fn read_all(dir: &Path) -> io::Result<Vec<Self>> {
         let text = fs::read_to_string(dir.join(FILE))?;
-        // Whatever follows the last line end is being written at this moment.
+        // Text after the last line end is still being written.
         let complete = text.rfind('\n').map_or("", |end| &text[..end]);
         complete.lines().map(|line| Ok(serde_json::from_str(line)?)).collect()
     }

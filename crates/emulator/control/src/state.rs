@@ -1,23 +1,23 @@
-//! The state of a server, written by the emulator: its orders to the plugin.
+//! The state of a server: the emulator's instructions to the plugin.
 
 use std::path::Path;
 use std::{fmt, fs, io};
 
 use serde::{Deserialize, Serialize};
 
-/// Everything that the server needs to decide about a login.
+/// The data that the server needs to decide about a login.
 ///
-/// Its file in the control folder ([`State::FILE`]) holds the secrets of made-up access keys, so the folder belongs
-/// inside one that only its owner may enter.
+/// Its file in the control folder ([`State::FILE`]) contains the secrets of made-up access keys, so the
+/// folder belongs inside one that only its owner may enter.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct State {
     /// The region that tokens must be signed for.
     pub region: String,
     /// The endpoints, as `host:port`, that tokens may be signed for.
     pub endpoints: Vec<String>,
-    /// The access keys whose signatures count.
+    /// The accepted access keys.
     pub keys: Vec<AccessKey>,
-    /// The server's time is the real time plus this many seconds.
+    /// The offset of the server's time from the real time, in seconds.
     #[serde(default)]
     pub clock_offset_seconds: i64,
     /// Valid logins to refuse.
@@ -35,16 +35,17 @@ impl State {
     /// Reads the state from the control folder `dir`.
     ///
     /// # Errors
-    /// If the file is missing or holds no state: the emulator writes it before the server starts, so the folder is
-    /// then the wrong one.
+    /// Returns an error if the file is missing or contains no state: the emulator writes it before the server
+    /// starts, so the folder is then the wrong one.
     pub fn read(dir: &Path) -> io::Result<Self> {
         Ok(serde_json::from_slice(&fs::read(dir.join(Self::FILE))?)?)
     }
 
-    /// Returns the text of the file. The emulator replaces it in one step, because the server may read it meanwhile.
+    /// Returns the text of the file. The emulator replaces it atomically, because the server may read it at
+    /// the same time.
     ///
     /// # Errors
-    /// If it can't be written as JSON.
+    /// Returns an error if it can't be written as JSON.
     pub fn to_json(&self) -> io::Result<String> {
         Ok(serde_json::to_string(self)?)
     }

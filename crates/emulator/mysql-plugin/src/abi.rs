@@ -1,11 +1,11 @@
-//! MySQL's plugin structures, as `include/mysql/plugin.h`, `plugin_auth.h` and `plugin_auth_common.h`
-//! of 8.4 and 9.x declare them. The names are theirs.
+//! Rust declarations of MySQL's plugin structures from `include/mysql/plugin.h`, `plugin_auth.h` and
+//! `plugin_auth_common.h` of 8.4 and 9.x, with the original names.
 
 use std::ffi::{c_char, c_int, c_uint, c_ulong, c_void};
 use std::mem::{offset_of, size_of};
 
-/// `MYSQL_PLUGIN_INTERFACE_VERSION`: the server checks the major part (the upper byte) and wants the
-/// minor to be at least its minimum.
+/// `MYSQL_PLUGIN_INTERFACE_VERSION`: the server checks the major part (the upper byte) and requires the minor
+/// part to be at least its minimum.
 pub(crate) const PLUGIN_INTERFACE_VERSION: c_int = 0x010A;
 /// `MYSQL_AUTHENTICATION_INTERFACE_VERSION`.
 pub(crate) const AUTHENTICATION_INTERFACE_VERSION: c_int = 0x0201;
@@ -16,9 +16,9 @@ pub(crate) const LICENSE_OTHER: c_int = 0;
 
 /// `CR_OK`: let the client in.
 pub(crate) const CR_OK: c_int = -1;
-/// `CR_ERROR`: something went wrong.
+/// `CR_ERROR`: an error occurred.
 pub(crate) const CR_ERROR: c_int = 0;
-/// `CR_AUTH_USER_CREDENTIALS`: the client's credentials are bad.
+/// `CR_AUTH_USER_CREDENTIALS`: the client's credentials are invalid.
 pub(crate) const CR_AUTH_USER_CREDENTIALS: c_int = 1;
 
 #[repr(C)]
@@ -86,7 +86,7 @@ pub(crate) struct ServerAuthInfo {
     pub(crate) host_or_ip_length: c_uint,
 }
 
-// As a C compiler lays them out where pointers and `long` have 64 bits (x86-64 and aarch64 Linux).
+// The layout of a C compiler for 64-bit pointers and `long` (x86-64 and aarch64 Linux).
 const _: () = {
     assert!(size_of::<StMysqlPlugin>() == 0x70);
     assert!(offset_of!(StMysqlPlugin, info) == 8);

@@ -9,15 +9,15 @@ use rds_iam_token::{Verifier, VerifyError};
 /// The only authentication string that an account may have, as on RDS.
 pub(crate) const AUTH_STRING: &str = "RDS";
 
-/// A client that wants in.
+/// A login attempt.
 #[derive(Clone, Copy)]
 pub(crate) struct Attempt<'a> {
     pub(crate) user: &'a str,
     pub(crate) host: &'a str,
     /// The text after `AS` in the account's definition.
     pub(crate) auth_string: &'a str,
-    /// `None` if the server's version does not report it to plugins: there, only the account's own
-    /// `REQUIRE SSL` keeps unencrypted clients out.
+    /// Whether the connection is encrypted; `None` if the server's version does not report it to plugins:
+    /// there, only the account's own `REQUIRE SSL` rejects unencrypted clients.
     pub(crate) encrypted: Option<bool>,
     pub(crate) password: &'a [u8],
 }
@@ -34,7 +34,7 @@ impl OrderedRefusals {
         Self { serial: 0, left: 0 }
     }
 
-    /// Returns whether this login is one of them.
+    /// Returns whether this login is one of them, and counts it.
     fn take(&mut self, state: &State) -> bool {
         if state.refuse.serial != self.serial {
             *self = Self { serial: state.refuse.serial, left: state.refuse.count };
@@ -45,7 +45,7 @@ impl OrderedRefusals {
     }
 }
 
-/// The verdict on `attempt` at the real time `now`, as an event for the record.
+/// Returns the verdict on `attempt` at the real time `now`, as an event for the record.
 pub(crate) fn decide(
     state: &State,
     ordered: &mut OrderedRefusals,
@@ -84,7 +84,7 @@ pub(crate) fn decide(
     }
 }
 
-/// The event of a login that could not be decided about, for the reason given.
+/// Returns the event of a login without a decision, for the given reason.
 pub(crate) fn undecided(attempt: Attempt<'_>, now: SystemTime, reason: &str) -> LoginEvent {
     let event = LoginEvent::new(unix_seconds(now), attempt.user, attempt.host, Verdict::Accepted);
     refused(event, RefusalCode::Internal, reason)
@@ -181,7 +181,7 @@ mod tests {
         UNIX_EPOCH + Duration::from_secs(NOW)
     }
 
-    /// A token for `app`, signed at [`now`] by the long-lived key.
+    /// Returns a token for `app`, signed at [`now`] by the long-lived key.
     fn token() -> String {
         let login =
             Login::new(ENDPOINT.parse().unwrap(), "us-east-1".parse().unwrap(), "app".parse().unwrap());

@@ -1,4 +1,4 @@
-//! The functions that the server calls.
+//! The C functions that the server calls.
 #![allow(unsafe_code, reason = "MySQL's plugin interface is C: functions, pointers and exported symbols")]
 #![allow(
     unreachable_pub,
@@ -20,8 +20,7 @@ use rds_iam_emulator_control::{AuthSwitch, CONTROL_DIR_VARIABLE, DEFAULT_CONTROL
 use crate::abi::*;
 use crate::decide::{AUTH_STRING, Attempt, OrderedRefusals, decide, undecided};
 
-/// The value of the TLS byte before the server is asked: neither of the two values
-/// that a server writes.
+/// The initial value of the TLS byte: neither of the two values that a server writes.
 const NOT_WRITTEN: u8 = 0x7f;
 
 /// A scramble as a stock server's plugins send it: 20 bytes and a zero. No token depends on it.
@@ -33,7 +32,7 @@ fn control_dir() -> PathBuf {
     PathBuf::from(env::var_os(CONTROL_DIR_VARIABLE).unwrap_or(DEFAULT_CONTROL_DIR.into()))
 }
 
-/// The data of the request for a token. Where there is no state, the login is refused in any case.
+/// Returns the data of the request for a token. Without a state, the login is refused in any case.
 fn auth_switch_data() -> &'static [u8] {
     match State::read(&control_dir()).map(|state| state.auth_switch) {
         Ok(AuthSwitch::Scramble) => SCRAMBLE,
@@ -53,7 +52,7 @@ fn answer(attempt: Attempt<'_>) -> bool {
         }
         Err(e) => undecided(attempt, now, &format!("cannot read the state in {}: {e}", dir.display())),
     };
-    // A login that cannot be recorded is refused: the record must not hold less than happened.
+    // A login that cannot be recorded is refused: the record must be complete.
     match event.append(&dir) {
         Ok(()) => event.accepted(),
         Err(e) => {
@@ -63,7 +62,7 @@ fn answer(attempt: Attempt<'_>) -> bool {
     }
 }
 
-/// The bytes at `data`; none where it is null.
+/// Returns the bytes at `data`; an empty slice if it is null.
 ///
 /// # Safety
 /// Unless it is null, `data` points to `length` readable bytes that no thread writes to during `'a`.
@@ -71,7 +70,7 @@ unsafe fn bytes<'a>(data: *const u8, length: usize) -> &'a [u8] {
     if data.is_null() {
         return &[];
     }
-    // SAFETY: the caller vouches for it.
+    // SAFETY: guaranteed by the caller.
     unsafe { slice::from_raw_parts(data, length) }
 }
 
@@ -85,8 +84,8 @@ unsafe extern "C" fn authenticate_user(vio: *mut Vio, info: *mut ServerAuthInfo)
     let result = catch_unwind(|| {
         let data = auth_switch_data();
         let Ok(length) = c_int::try_from(data.len()) else { return CR_ERROR };
-        // SAFETY: `vio` is valid and its functions are set; `data` is as long as `length` says and stays.
-        // Without this, the server itself asks for the client's plugin, in a form of its version's.
+        // SAFETY: `vio` is valid and its functions are set; `data` is as long as `length` says and stays
+        // valid. Without this, the server itself requests the client's plugin, in its version's form.
         if unsafe { ((*vio).write_packet)(vio, data.as_ptr(), length) } != 0 {
             return CR_ERROR;
         }
@@ -131,18 +130,18 @@ unsafe extern "C" fn authenticate_user(vio: *mut Vio, info: *mut ServerAuthInfo)
     result.unwrap_or(CR_ERROR)
 }
 
-/// `generate_authentication_string`: what to store for `IDENTIFIED WITH … BY 'password'`. Fails: an
-/// IAM account has no password.
+/// `generate_authentication_string`: returns the stored value for `IDENTIFIED WITH … BY 'password'`. Fails:
+/// an IAM account has no password.
 unsafe extern "C" fn generate(_: *mut c_char, _: *mut c_uint, _: *const c_char, _: c_uint) -> c_int {
     1
 }
 
-/// `validate_authentication_string`: whether the text of `IDENTIFIED WITH … AS 'text'` is valid.
+/// `validate_authentication_string`: checks the text of `IDENTIFIED WITH … AS 'text'`.
 ///
 /// # Safety
 /// The server's part of the contract: `text` is null or points to `length` readable bytes.
 unsafe extern "C" fn validate(text: *mut c_char, length: c_uint) -> c_int {
-    // SAFETY: the server vouches for it.
+    // SAFETY: guaranteed by the server.
     let text = unsafe { bytes(text.cast(), length as usize) };
     c_int::from(text != AUTH_STRING.as_bytes())
 }
@@ -153,7 +152,7 @@ unsafe extern "C" fn validate(text: *mut c_char, length: c_uint) -> c_int {
 /// The server's part of the contract: `salt_length` is null or may be written to.
 unsafe extern "C" fn set_salt(_: *const c_char, _: c_uint, _: *mut u8, salt_length: *mut u8) -> c_int {
     if !salt_length.is_null() {
-        // SAFETY: not null, so the server vouches for it.
+        // SAFETY: not null, and guaranteed by the server.
         unsafe { salt_length.write(0) };
     }
     0
@@ -196,7 +195,7 @@ const END: StMysqlPlugin = StMysqlPlugin {
     flags: 0,
 };
 
-/// Which plugin interface this library was made for.
+/// The version of the plugin interface that this library implements.
 // SAFETY: no other library in a MySQL server has a symbol of this name outside its own scope: the server
 // looks it up in this library's handle.
 #[unsafe(no_mangle)]
@@ -207,7 +206,7 @@ pub static _mysql_plugin_interface_version_: c_int = PLUGIN_INTERFACE_VERSION;
 #[unsafe(no_mangle)]
 pub static _mysql_sizeof_struct_st_plugin_: c_int = size_of::<StMysqlPlugin>() as c_int;
 
-/// The plugins in this library. Mutable, for the server writes to them.
+/// The plugins in this library. Mutable, because the server writes to them.
 // SAFETY: as above.
 #[unsafe(no_mangle)]
 pub static mut _mysql_plugin_declarations_: [StMysqlPlugin; 2] = [

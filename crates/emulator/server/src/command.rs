@@ -20,7 +20,7 @@ pub struct Command {
 }
 
 impl Command {
-    /// A command without arguments.
+    /// Creates a command without arguments.
     pub fn new(program: impl Into<OsString>) -> Self {
         Self { program: program.into(), arguments: Vec::new(), environment: Vec::new(), bare: false }
     }
@@ -52,7 +52,7 @@ impl Command {
     /// Runs the command in the folder `dir` until it exits, and returns its standard output.
     ///
     /// # Errors
-    /// [`CommandError`] when it can't be started or exits with a failure.
+    /// Returns [`CommandError`] if it can't be started or exits with a failure.
     pub async fn output_in(&self, dir: &Path) -> Result<String, CommandError> {
         let mut command = tokio::process::Command::from(self.build());
         command.current_dir(dir).stdin(Stdio::null()).kill_on_drop(true);
@@ -70,15 +70,16 @@ impl Command {
     /// Runs the command until it exits, and returns its standard output.
     ///
     /// # Errors
-    /// [`CommandError`] when it can't be started or exits with a failure.
+    /// Returns [`CommandError`] if it can't be started or exits with a failure.
     pub async fn output(&self) -> Result<String, CommandError> {
         self.output_in(Path::new(".")).await
     }
 
-    /// Starts the command, out of reach of a Ctrl-C in this process's terminal. The caller must wait for it.
+    /// Starts the command in its own process group, so that it does not get a Ctrl-C of this process's
+    /// terminal. The caller must wait for it.
     ///
     /// # Errors
-    /// [`CommandError::NotStarted`] when it can't be started.
+    /// Returns [`CommandError::NotStarted`] if it can't be started.
     pub fn spawn(
         &self,
         stdin: impl Into<Stdio>,
@@ -91,7 +92,7 @@ impl Command {
         command.spawn().map_err(|source| self.not_started(source))
     }
 
-    /// Replaces this process with the program. Returns, with the reason, only when that fails.
+    /// Replaces this process with the program. Returns the error if that fails.
     pub fn exec(&self) -> CommandError {
         use std::os::unix::process::CommandExt;
         self.not_started(self.build().exec())

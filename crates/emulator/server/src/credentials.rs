@@ -1,4 +1,4 @@
-//! The credentials of a server: its master user and an access key. And made-up ids.
+//! The credentials of a server: its master user and an access key; and made-up IDs.
 
 use std::fmt;
 use std::fs::{self, File};
@@ -10,10 +10,10 @@ use rds_iam_emulator_control::AccessKey;
 
 use crate::error::Error;
 
-/// The longest name that MySQL gives to a user, in characters.
+/// The maximum length of a MySQL user name, in characters.
 const MAX_USERNAME: usize = 32;
 
-/// The users that RDS keeps for itself.
+/// The users reserved by RDS.
 const RESERVED: [&str; 3] = ["root", "rdsadmin", "rdsproxyadmin"];
 
 /// The master user's name and password. Its `Debug` does not show the password.
@@ -27,7 +27,7 @@ impl MasterCredentials {
     /// Creates the credentials of a deployment's master user.
     ///
     /// # Errors
-    /// [`Error::Setting`] if RDS gives no master user this name, or there is no password.
+    /// Returns [`Error::Setting`] if RDS rejects this name for a master user, or there is no password.
     pub fn new(username: impl Into<String>, password: impl Into<String>) -> Result<Self, Error> {
         let (username, password) = (username.into(), password.into());
         let wrong = |setting, value: &str, problem: &str| {
@@ -78,7 +78,7 @@ impl fmt::Debug for MasterCredentials {
 /// role. All servers of the process accept it, and its AWS API answers no other caller.
 ///
 /// # Errors
-/// [`Error::Io`] if the system has no random bytes.
+/// Returns [`Error::Io`] if the system has no random bytes.
 pub fn own_key() -> Result<AccessKey, Error> {
     static KEY: OnceLock<AccessKey> = OnceLock::new();
     if let Some(key) = KEY.get() {
@@ -92,7 +92,7 @@ pub fn own_key() -> Result<AccessKey, Error> {
 /// Reads the access key from an AWS shared credentials file in the form of [`credentials_file`].
 ///
 /// # Errors
-/// [`Error::Io`] if the file can't be read, [`Error::Setting`] if it holds no key.
+/// Returns [`Error::Io`] if the file can't be read, [`Error::Setting`] if it holds no key.
 pub fn read_key(path: &Path) -> Result<AccessKey, Error> {
     let text = fs::read_to_string(path).map_err(Error::io("read", path))?;
     let value = |name: &'static str| {
@@ -128,7 +128,7 @@ pub fn credentials_file(key: &AccessKey) -> String {
 /// Makes up a password that other users of this machine can't guess.
 ///
 /// # Errors
-/// [`Error::Io`] if the system has no random bytes.
+/// Returns [`Error::Io`] if the system has no random bytes.
 pub fn made_up_password() -> Result<String, Error> {
     secret(40, ALPHANUMERIC)
 }

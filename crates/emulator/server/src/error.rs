@@ -28,7 +28,7 @@ pub enum Error {
     MissingTools {
         /// Their purpose.
         purpose: &'static str,
-        /// All that are missing.
+        /// All missing programs.
         tools: Vec<&'static str>,
         /// The way to install or avoid them.
         hint: &'static str,
@@ -38,7 +38,7 @@ pub enum Error {
         "no Docker engine answers: start one (or point DOCKER_HOST at it), or set RDS_IAM_EMULATOR_ENGINE=process to do without"
     )]
     NoDocker,
-    /// The Docker engine refused something, or went away.
+    /// The Docker engine refused a request, or ended.
     #[error("Docker could not {operation}")]
     Docker {
         /// The request.
@@ -87,7 +87,7 @@ pub enum Error {
         /// The answer.
         source: sqlx::Error,
     },
-    /// The AWS API endpoint refused something.
+    /// The AWS API endpoint refused a request.
     #[error("the AWS API endpoint could not {operation}")]
     Aws {
         /// The request.

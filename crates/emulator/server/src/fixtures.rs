@@ -54,7 +54,7 @@ pub fn connect_options(mysql: &MySql) -> MySqlConnectOptions {
 /// Connects as the master user.
 ///
 /// # Errors
-/// [`Error::Database`] if the server does not permit it.
+/// Returns [`Error::Database`] if the server does not permit it.
 pub async fn as_master(mysql: &MySql) -> Result<MySqlConnection, Error> {
     let master = mysql.master();
     let options = connect_options(mysql).username(master.username()).password(master.password());
@@ -64,7 +64,7 @@ pub async fn as_master(mysql: &MySql) -> Result<MySqlConnection, Error> {
 /// Runs statements as the master user.
 ///
 /// # Errors
-/// [`Error::Database`] of the first statement that fails.
+/// Returns [`Error::Database`] of the first statement that fails.
 pub async fn execute<S: Into<String>>(
     mysql: &MySql,
     statements: impl IntoIterator<Item = S>,
@@ -80,7 +80,7 @@ pub async fn execute<S: Into<String>>(
 /// Creates a database user that logs in by token, over TLS alone, with `privileges` such as `SELECT ON shop.*`.
 ///
 /// # Errors
-/// [`Error::Database`] if the server refuses it.
+/// Returns [`Error::Database`] if the server refuses it.
 pub async fn create_user(mysql: &MySql, user: &str, privileges: &str) -> Result<(), Error> {
     let statements = [
         format!("CREATE USER '{user}'@'%' IDENTIFIED WITH AWSAuthenticationPlugin AS 'RDS' REQUIRE SSL"),
@@ -92,7 +92,7 @@ pub async fn create_user(mysql: &MySql, user: &str, privileges: &str) -> Result<
 /// Starts a server with the example service's database and user, without its tables.
 ///
 /// # Errors
-/// [`Error`] if it doesn't start.
+/// Returns [`Error`] if it doesn't start.
 pub async fn app_server() -> Result<MySql, Error> {
     let mysql = MySql::builder().database(APP_DATABASE).start().await?;
     let privileges = format!("SELECT, INSERT, UPDATE, DELETE ON {APP_DATABASE}.*");
@@ -103,7 +103,7 @@ pub async fn app_server() -> Result<MySql, Error> {
 /// Creates the example service's tables on the server of [`app_server`].
 ///
 /// # Errors
-/// [`Error::Database`] if the server refuses it.
+/// Returns [`Error::Database`] if the server refuses it.
 pub async fn create_app_tables(mysql: &MySql) -> Result<(), Error> {
     execute(mysql, [&format!("USE {APP_DATABASE}"), APP_SCHEMA]).await
 }
@@ -111,23 +111,23 @@ pub async fn create_app_tables(mysql: &MySql) -> Result<(), Error> {
 /// Returns the login of `user` on the server.
 ///
 /// # Panics
-/// If `user` is not a valid name.
+/// Panics if `user` is not a valid name.
 #[must_use]
 pub fn login(mysql: &MySql, user: &str) -> Login {
     let user: DbUser = user.parse().expect("the name of a fixture's user is valid");
     Login::new(mysql.endpoint().clone(), mysql.region().clone(), user)
 }
 
-/// Returns tokens for `user`, signed ahead of need with the server's own credentials.
+/// Returns tokens for `user`, signed in advance with the server's own credentials.
 ///
 /// # Panics
-/// If `user` is not a valid name, or outside a Tokio runtime.
+/// Panics if `user` is not a valid name, or outside a Tokio runtime.
 #[must_use]
 pub fn tokens(mysql: &MySql, user: &str) -> TokenSource {
     TokenSource::refresh_ahead(Minter::new(login(mysql, user), mysql.credentials(), Clock::system()))
 }
 
-/// The machine's clock, some seconds off. Clones share the difference.
+/// The machine's clock with an offset in seconds. Clones share the offset.
 #[derive(Clone, Debug, Default)]
 pub struct SkewedClock(Arc<AtomicI64>);
 
@@ -137,7 +137,7 @@ impl SkewedClock {
         self.0.store(seconds, Ordering::SeqCst);
     }
 
-    /// Returns the clock, to sign tokens by.
+    /// Returns the clock for signing tokens.
     #[must_use]
     pub fn clock(&self) -> Clock {
         Clock::new(self.clone(), TokioSleep::new())
@@ -156,7 +156,7 @@ impl TimeSource for SkewedClock {
 /// Polls until `done` returns true.
 ///
 /// # Panics
-/// With `what` in the message, if that takes longer than 30 seconds.
+/// Panics with `what` in the message if that takes longer than 30 seconds.
 pub async fn until(what: &str, mut done: impl AsyncFnMut() -> bool) {
     let polling = async {
         while !done().await {

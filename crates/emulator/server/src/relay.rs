@@ -35,7 +35,7 @@ struct Shared {
     server: watch::Sender<Endpoint>,
     accepted: AtomicU64,
     to_throttle: AtomicU32,
-    /// Raised by one to cut the open connections.
+    /// Incremented to cut the open connections.
     cut: watch::Sender<u64>,
     /// The number of open connections.
     open: watch::Sender<usize>,
@@ -81,7 +81,7 @@ impl Relay {
     pub async fn cut(&self) {
         self.shared.cut.send_modify(|serial| *serial += 1);
         let mut open = self.shared.open.subscribe();
-        // Fails only when the sender is gone, and that is in `self`.
+        // Fails only if the sender is gone, and that is in `self`.
         let gone = open.wait_for(|open| *open == 0).await;
         debug_assert!(gone.is_ok());
     }
@@ -90,11 +90,11 @@ impl Relay {
     /// stay.
     ///
     /// # Errors
-    /// [`Error::Io`] if it can't listen on the port again.
+    /// Returns [`Error::Io`] if it can't listen on the port again.
     pub async fn refuse_connections(&mut self, refuse: bool) -> Result<(), Error> {
         if let Some(accepting) = self.accepting.take_if(|_| refuse) {
             accepting.abort();
-            // Until the task is gone, so is not its listener.
+            // The listener exists until the task has ended.
             let ended = accepting.await;
             debug_assert!(ended.is_err_and(|e| e.is_cancelled()));
         } else if self.accepting.is_none() && !refuse {
@@ -128,7 +128,8 @@ impl Drop for Relay {
     }
 }
 
-/// Returns a socket that is bound to the address. Others may be bound to it too, while none of them listens.
+/// Returns a socket that is bound to the address. Other sockets may be bound to it too, as long as none of
+/// them listens.
 fn bound(address: SocketAddr) -> io::Result<TcpSocket> {
     let socket = TcpSocket::new_v4()?;
     socket.set_reuseaddr(true)?;
@@ -148,7 +149,7 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>) {
                     cut.mark_unchanged();
                     let result = tokio::select! {
                         result = serve(client, &shared) => result,
-                        // Either answer means the same: it was raised, or the relay is gone.
+                        // Both results mean the same: the counter was incremented, or the relay is gone.
                         _ = cut.changed() => Ok(()),
                     };
                     if let Err(e) = result {
@@ -192,7 +193,7 @@ mod tests {
 
     use super::*;
 
-    /// A server that sends back what it gets, and the relay in front of it.
+    /// Starts an echo server, and returns a relay in front of it.
     async fn echo() -> Relay {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap().to_string().parse().unwrap();

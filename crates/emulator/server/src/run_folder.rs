@@ -32,7 +32,8 @@ pub(crate) const IN_CONTAINER: &str = "/rds-iam/run";
 const SUPERVISE: &str = include_str!("supervise.sh");
 
 pub(crate) struct RunFolder {
-    /// Closing it ends the server. Opened for reading too, so that opening does not wait for the shell.
+    /// The FIFO; closing it ends the server. Opened for reading too, so that opening does not wait for the
+    /// shell.
     orders: File,
     outer: Outer,
 }
@@ -45,14 +46,14 @@ pub(crate) struct Outer {
     shell: Child,
 }
 
-/// Removes the folder named once standard input closes; a server that is just ending may still be
+/// Shell script: removes the given folder once standard input closes; a server that is ending may still be
 /// writing to it.
 const REMOVE_AT_THE_END: &str =
     "while read -r _; do :; done; for try in 1 2 3 4 5; do rm -rf -- \"$1\" && exit; sleep 1; done";
 
 impl Outer {
     fn create() -> Result<Self, Error> {
-        // Whatever the umask is: inside, much is open to the server's user.
+        // Independent of the umask: inside, many files are accessible to the server's user.
         let own = Permissions::from_mode(0o700);
         let dir = tempfile::Builder::new().prefix("rds-iam-").permissions(own).tempdir();
         let dir = dir.map_err(Error::io("make a folder in", &std::env::temp_dir()))?;
@@ -76,7 +77,7 @@ impl Drop for Outer {
 
 impl RunFolder {
     pub(crate) async fn create(identity: &ServerIdentity) -> Result<Self, Error> {
-        // Only the owner may enter it, so its contents can be open to the server's user, whichever that is.
+        // Only the owner may enter it, so its contents can be accessible to the server's user.
         let outer = Outer::create()?;
         let run = outer.dir.path().join("run");
         for dir in [run.clone(), run.join("control"), run.join("tls")] {
@@ -109,7 +110,7 @@ impl RunFolder {
         self.run().join("control")
     }
 
-    /// Replaces the server's state. The server may run as another user, so all may read the file.
+    /// Replaces the server's state. The server may run as another user, so all users may read the file.
     pub(crate) fn write_state(&self, state: &State) -> Result<(), Error> {
         let path = self.control().join(State::FILE);
         let text = state.to_json().map_err(Error::io("write", &path))?;

@@ -9,7 +9,7 @@ use testcontainers::bollard::Docker;
 use crate::error::Error;
 use crate::host::docker;
 
-/// The environment variable that selects the runtime unless a program does.
+/// The environment variable that selects the runtime, unless the program sets one.
 const VARIABLE: &str = "RDS_IAM_EMULATOR_ENGINE";
 
 /// The runtime of a database server.
@@ -19,8 +19,8 @@ pub enum Runtime {
     /// Docker if an engine answers, otherwise a child process.
     #[default]
     Auto,
-    /// A container, through the Docker engine that `DOCKER_HOST` or the usual socket leads to. It has to
-    /// run on this machine: files are shared with it.
+    /// A container, through the Docker engine at `DOCKER_HOST` or the default socket. It has to run on this
+    /// machine: files are shared with it.
     Docker,
     /// A child process of this one, from Debian's packages; needs no Docker and no root.
     Process,
@@ -33,15 +33,15 @@ pub(crate) enum Chosen {
 }
 
 impl Runtime {
-    /// Reads the runtime that `RDS_IAM_EMULATOR_ENGINE` names (`auto`, `docker` or `process`), or `Auto`.
+    /// Reads the runtime from `RDS_IAM_EMULATOR_ENGINE` (`auto`, `docker` or `process`), or returns `Auto`.
     ///
     /// # Errors
-    /// [`Error::Setting`] if it names something else.
+    /// Returns [`Error::Setting`] if it has another value.
     pub fn from_env() -> Result<Self, Error> {
         env::var_os(VARIABLE).map_or(Ok(Self::Auto), |value| value.to_string_lossy().parse())
     }
 
-    /// Finds an available runtime. A named one is never replaced by the other.
+    /// Finds an available runtime. An explicitly selected one is never replaced by the other.
     pub(crate) async fn choose(self) -> Result<Chosen, Error> {
         match self {
             Self::Process => Ok(Chosen::Process),

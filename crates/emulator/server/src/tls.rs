@@ -5,7 +5,7 @@ use rds_iam_token::Endpoint;
 
 use crate::error::Error;
 
-/// A certificate and its key, and the authority that signed it. The authority's key is gone.
+/// A certificate and its key, and the authority that signed it. The authority's key is not kept.
 pub(crate) struct ServerIdentity {
     ca_pem: String,
     certificate_pem: String,
@@ -13,8 +13,9 @@ pub(crate) struct ServerIdentity {
 }
 
 impl ServerIdentity {
-    /// Creates a certificate for the endpoints' hosts, of which the first is the server's own. As on RDS it does not
-    /// name the address that the server listens on, so a program that verifies the address it dials fails.
+    /// Creates a certificate for the endpoints' hosts, of which the first is the server's own. As on RDS it
+    /// does not name the address that the server listens on, so a program that verifies the address it
+    /// connects to fails.
     pub(crate) fn new(endpoints: &[Endpoint]) -> Result<Self, Error> {
         let ca_key = KeyPair::generate()?;
         let mut ca = CertificateParams::default();

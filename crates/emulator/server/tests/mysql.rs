@@ -1,4 +1,4 @@
-//! The server as its users meet it, in either runtime, and once as a child process.
+//! Tests of the server in either runtime, and once as a child process.
 
 use std::time::{Duration, SystemTime};
 
@@ -16,7 +16,7 @@ type Result<T = ()> = std::result::Result<T, Box<dyn std::error::Error>>;
 
 const WITHIN: Duration = Duration::from_secs(10);
 
-/// A server with the database `shop` and the IAM user `app`.
+/// Returns a server with the database `shop` and the IAM user `app`.
 async fn server() -> Result<MySql> {
     let mysql = MySql::builder().database("shop").start().await?;
     fixtures::create_user(&mysql, "app", "SELECT, INSERT ON shop.*").await?;
@@ -46,7 +46,7 @@ fn token(mysql: &MySql) -> Result<String> {
     token_of(mysql, "app", &mysql.credentials())
 }
 
-/// The MySQL error number of a refused connection.
+/// Returns the MySQL error number of a refused connection.
 fn number(result: sqlx::Result<MySqlConnection>) -> u16 {
     match result {
         Err(sqlx::Error::Database(e)) => e.downcast::<sqlx::mysql::MySqlDatabaseError>().number(),
@@ -69,7 +69,7 @@ async fn a_token_is_checked(mysql: &MySql) -> Result {
     use RefusalCode::{ExpiredToken, InvalidToken, NotAuthorized};
     let good = token(mysql)?;
 
-    // Let in, over TLS, as the very user.
+    // Logged in over TLS, as the right user.
     let mut app = as_app(mysql, &good).connect().await?;
     let row = sqlx::query("SELECT CURRENT_USER(), DATABASE() IS NULL").fetch_one(&mut app).await?;
     assert_eq!(row.try_get::<String, _>(0)?, "app@%");
@@ -140,7 +140,7 @@ async fn tokens_are_checked() -> Result {
     a_token_is_checked(&mysql).await
 }
 
-/// Wherever the others run, this runs without Docker.
+/// Runs without Docker, regardless of the runtime of the other tests.
 #[tokio::test(flavor = "multi_thread")]
 async fn tokens_are_checked_by_a_child_process() -> Result {
     let mysql = MySql::builder().runtime(Runtime::Process).database("shop").start().await?;
@@ -150,7 +150,8 @@ async fn tokens_are_checked_by_a_child_process() -> Result {
     going_away_and_coming_back(&mysql).await
 }
 
-/// As after a deployment: the instance, and the proxy in front of it, whose endpoint a service signs for.
+/// The same as after a deployment: the instance, and the proxy in front of it, whose endpoint a service signs
+/// for.
 #[tokio::test(flavor = "multi_thread")]
 async fn it_emulates_the_instance_and_its_proxy() -> Result {
     let instance: Endpoint = "orders.c0ffee.eu-central-1.rds.amazonaws.com:3306".parse()?;
@@ -164,9 +165,9 @@ async fn it_emulates_the_instance_and_its_proxy() -> Result {
     assert_eq!((mysql.endpoint(), mysql.resource_id()), (&instance, "db-ABCDEFGHIJKLMNOPQRSTUVWX12"));
     assert_eq!(mysql.master().username(), "dbadmin");
 
-    // The master user gets in by the given password.
+    // The master user logs in with the given password.
     fixtures::create_user(&mysql, "app", "SELECT, INSERT ON shop.*").await?;
-    // So does a service, by a token for either; and for no third.
+    // So does a service, with a token for either endpoint, but not for a third.
     let sign_for = |endpoint: &Endpoint| -> Result<String> {
         let login = Login::new(endpoint.clone(), mysql.region().clone(), "app".parse()?);
         Ok(sign(&login, &mysql.credentials(), now())?.expose().to_owned())
@@ -184,7 +185,7 @@ async fn an_unencrypted_connection_is_refused() -> Result {
     let mysql = server().await?;
     let plain = as_app(&mysql, &token(&mysql)?).ssl_mode(MySqlSslMode::Disabled);
     assert_eq!(number(plain.connect().await), 1045);
-    // The account's own REQUIRE SSL is not what keeps it out.
+    // The account's own REQUIRE SSL is not the reason for the refusal.
     let mut master = as_master(&mysql).connect().await?;
     sqlx::raw_sql("ALTER USER 'app'@'%' REQUIRE NONE").execute(&mut master).await?;
     assert_eq!(number(plain.connect().await), 1045);
@@ -198,7 +199,7 @@ async fn accounts_are_rds_like() -> Result {
     let mysql = server().await?;
     let mut master = as_master(&mysql).connect().await?;
 
-    // The plugin wants AS 'RDS' and takes no password.
+    // The plugin requires AS 'RDS' and accepts no password.
     for sql in [
         "CREATE USER x IDENTIFIED WITH AWSAuthenticationPlugin AS 'else'",
         "CREATE USER x IDENTIFIED WITH AWSAuthenticationPlugin BY 'password'",
@@ -213,7 +214,7 @@ async fn accounts_are_rds_like() -> Result {
     assert_eq!(row.fetch_one(&mut master).await?.try_get::<i64, _>(0)?, 1);
     let plain = as_master(&mysql).ssl_mode(MySqlSslMode::Disabled);
     assert_eq!(number(plain.connect().await), 1045);
-    // Root gets in through the socket only, and a user without a name gets in nowhere.
+    // Root can log in only through the socket, and a user without a name not at all.
     for user in ["root", ""] {
         let network = fixtures::connect_options(&mysql).username(user).password("");
         assert!([1045, 1130].contains(&number(network.connect().await)), "{user:?}");
@@ -236,7 +237,7 @@ async fn good_logins_are_refused_when_ordered() -> Result {
     Ok(())
 }
 
-/// The data of the request for another authentication method, as it is on the wire.
+/// Returns the data of the request for another authentication method, as sent on the wire.
 async fn auth_switch(mysql: &MySql) -> Result<Vec<u8>> {
     async fn packet(stream: &mut TcpStream) -> Result<Vec<u8>> {
         let mut payload = vec![0; (stream.read_u32_le().await? & 0xff_ffff) as usize];
@@ -351,7 +352,7 @@ async fn no_other_user_may_enter_its_folder() -> Result {
     use std::os::unix::fs::PermissionsExt as _;
 
     let mysql = MySql::builder().start().await?;
-    // …/rds-iam-XXXXXX/run/tls/ca.pem: what is in `run` is open to the server's user.
+    // …/rds-iam-XXXXXX/run/tls/ca.pem: the content of `run` is accessible to the server's user.
     let outer = mysql.ca_path().ancestors().nth(3).ok_or("no folder around it")?.to_owned();
     assert!(outer.file_name().is_some_and(|name| name.to_string_lossy().starts_with("rds-iam-")));
     assert_eq!(std::fs::metadata(&outer)?.permissions().mode() & 0o777, 0o700);

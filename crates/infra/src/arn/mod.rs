@@ -183,7 +183,7 @@ impl RdsDbArn {
     /// Creates an ARN from its parts; the partition follows from the region.
     ///
     /// # Errors
-    /// If IAM would read the user name as a pattern (`*`, `?`, `${`) and allow other users too.
+    /// Returns an error if IAM would read the user name as a pattern (`*`, `?`, `${`) and allow other users too.
     pub fn new(
         region: Region,
         account: AccountId,
@@ -222,7 +222,7 @@ impl RdsDbArn {
     }
 }
 
-/// Whether IAM would read a user name in an ARN as a pattern.
+/// Returns whether IAM would read a user name in an ARN as a pattern.
 pub(crate) fn user_is_pattern(user: &DbUser) -> bool {
     user.as_str().contains(['*', '?']) || user.as_str().contains("${")
 }

@@ -1,3 +1,5 @@
+//! Tests of ARNs and their parts.
+
 use super::*;
 
 const DB: &str = "db-ABCDEFGHIJKLMNOPQRSTUVWX12";

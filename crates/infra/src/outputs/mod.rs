@@ -152,8 +152,8 @@ impl Parameter {
     /// The last segments of the names.
     const NAMES: [&str; 5] = ["dbname", "endpoint", "port", "region", "username"];
 
-    /// Returns the full names of all parameters of a deployment, in order, without its outputs: after a destroy there are
-    /// none.
+    /// Returns the full names of all parameters of a deployment, in order, without its outputs: after a destroy there
+    /// are none.
     ///
     /// ```
     /// use rds_iam_infra::outputs::Parameter;
@@ -170,8 +170,8 @@ impl Outputs {
     /// Parses the text of `terraform output -json`.
     ///
     /// # Errors
-    /// If the text is something else, or with all errors of missing and invalid outputs. An operator must fix them;
-    /// retrying does not help.
+    /// Returns an error if the text is something else, or with all errors of missing and invalid outputs. An
+    /// operator must fix them; retrying does not help.
     pub fn parse(text: &str) -> Result<Self, OutputsError> {
         Self::from_text(text, None)
     }
@@ -179,7 +179,7 @@ impl Outputs {
     /// Reads a file.
     ///
     /// # Errors
-    /// If it cannot be read, or as [`Outputs::parse`]; each error names the file.
+    /// Returns an error if it cannot be read, or as [`Outputs::parse`]; each error names the file.
     pub fn read(path: &Path) -> Result<Self, OutputsError> {
         let text = file::read_text(path, MAX_BYTES)
             .map_err(|source| OutputsError::Read { path: path.to_owned(), source })?;
@@ -192,7 +192,8 @@ impl Outputs {
         parse::typed(&outputs).map_err(|errors| OutputsError::Invalid { path: path(), errors })
     }
 
-    /// Returns the deployment's `rds.conf`. Bootstrap uses it, so it has the endpoint of the database, not of the proxy.
+    /// Returns the deployment's `rds.conf`. Bootstrap uses it, so it has the endpoint of the database, not of the
+    /// proxy.
     pub fn rds_conf(&self) -> RdsConf {
         let Database { admin_user, engine, endpoint, master_secret, name, resource_id, .. } =
             self.database.clone();

@@ -44,8 +44,8 @@ struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    /// Returns all outputs, or `None` with the reasons in `errors`. Each part is read before any is given up, so that all
-    /// errors are found.
+    /// Returns all outputs, or `None` with the reasons in `errors`. Each part is read before any is given up, so that
+    /// all errors are found.
     fn all(&mut self) -> Option<Outputs> {
         let (app, bootstrap, database) = (self.app(), self.bootstrap(), self.database());
         let (deployment, logs, proxy) = (self.deployment(), self.logs(), self.proxy());
@@ -130,7 +130,8 @@ impl<'a> Reader<'a> {
         })
     }
 
-    /// Checks that an endpoint's name contains the deployment's region: tokens are signed for it, and would all be refused.
+    /// Checks that an endpoint's name contains the deployment's region: tokens are signed for it, and would all be
+    /// refused.
     fn compare_regions(&mut self, name: &str, endpoint: &Endpoint, outputs: &Outputs) {
         let region = &outputs.deployment.region;
         if let Some(own) = Region::from_rds_host(&endpoint.host().to_string())

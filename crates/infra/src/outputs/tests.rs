@@ -1,3 +1,5 @@
+//! Tests of parsing Terraform's outputs.
+
 use serde_json::{Value, json};
 
 use super::*;
@@ -5,14 +7,14 @@ use super::*;
 /// The expected outputs of the stack's own test in Terraform.
 const FIXTURE: &str = include_str!("../../../../terraform/stacks/service/outputs.json");
 
-/// The error of the fixture after `change`.
+/// Returns the error of the fixture after `change`.
 fn error(change: impl FnOnce(&mut Value)) -> OutputsError {
     let mut outputs: Value = serde_json::from_str(FIXTURE).unwrap();
     change(&mut outputs);
     Outputs::parse(&outputs.to_string()).unwrap_err()
 }
 
-/// The name and kind of the only error of the fixture after `change`.
+/// Returns the name and kind of the only error of the fixture after `change`.
 fn kind(change: impl FnOnce(&mut Value)) -> (String, AttributeErrorKind) {
     match error(change) {
         OutputsError::Invalid { errors, .. } if errors.len() == 1 => {

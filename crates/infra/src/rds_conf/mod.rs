@@ -1,8 +1,8 @@
 //! `rds.conf`: the settings of a deployment that its programs need, as `KEY="value"` lines.
 //!
 //! The pipeline writes it from Terraform's outputs; bootstrap and operators read it. It contains no secret, only
-//! the name of one. It is parsed strictly, never run by a shell: an invalid line is an error with file, line and key, and
-//! all errors are reported at once.
+//! the name of one. It is parsed strictly, never run by a shell: an invalid line is an error with file, line and key,
+//! and all errors are reported at once.
 //!
 //! # Format
 //! UTF-8 lines ending in a line feed. A line is blank, a comment (`#` first), or `KEY="value"` with no
@@ -178,7 +178,7 @@ impl RdsConf {
     /// Parses a file's text.
     ///
     /// # Errors
-    /// [`RdsConfError::Invalid`] with all errors. An operator must fix the text; retrying does not help.
+    /// Returns [`RdsConfError::Invalid`] with all errors. An operator must fix the text; retrying does not help.
     pub fn parse(text: &str) -> Result<Self, RdsConfError> {
         parse::parse(text).map_err(|errors| RdsConfError::Invalid { path: None, errors })
     }
@@ -186,7 +186,7 @@ impl RdsConf {
     /// Reads a file.
     ///
     /// # Errors
-    /// If it cannot be read, is not UTF-8, or is invalid; each error names the file.
+    /// Returns an error if it cannot be read, is not UTF-8, or is invalid; each error names the file.
     pub fn read(path: &Path) -> Result<Self, RdsConfError> {
         let text = file::read_text(path, MAX_BYTES)
             .map_err(|source| RdsConfError::Read { path: path.to_owned(), source })?;
@@ -197,7 +197,7 @@ impl RdsConf {
     /// A symbolic link to a file is replaced by a file; a device or pipe is written to directly.
     ///
     /// # Errors
-    /// If the folder is not writable, or `path` is a folder.
+    /// Returns an error if the folder is not writable, or `path` is a folder.
     pub fn write(&self, path: &Path) -> Result<(), RdsConfError> {
         file::replace(path, &self.to_string())
             .map_err(|source| RdsConfError::Write { path: path.to_owned(), source })
@@ -211,8 +211,8 @@ impl RdsConf {
     /// Returns the trust roots: those of `RDS_CA_BUNDLE`, or else the bundled ones.
     ///
     /// # Errors
-    /// If `RDS_CA_BUNDLE` has none that are valid at `now`, or is not set and the bundled ones do not cover the region
-    /// ([`Roots::bundled_for`]).
+    /// Returns an error if `RDS_CA_BUNDLE` has none that are valid at `now`, or is not set and the bundled ones
+    /// do not cover the region ([`Roots::bundled_for`]).
     pub fn roots(&self, now: SystemTime) -> Result<Cow<'static, Roots>, TrustError> {
         match &self.ca_bundle {
             Some(bundle) => Roots::read(Path::new(bundle.as_str()), now).map(Cow::Owned),
@@ -224,7 +224,7 @@ impl RdsConf {
     /// resource id and the account.
     ///
     /// # Errors
-    /// If the user's name can't be part of an ARN.
+    /// Returns an error if the user's name can't be part of an ARN.
     pub fn arn(&self, user: &DbUser) -> Result<Option<RdsDbArn>, RdsDbArnError> {
         let (Some(account), Some(resource)) = (&self.account_id, &self.resource_id) else { return Ok(None) };
         RdsDbArn::new(self.region.clone(), account.clone(), resource.clone(), user.clone()).map(Some)

@@ -1,3 +1,5 @@
+//! Tests of parsing and writing `rds.conf`.
+
 use super::*;
 
 const MINIMAL: &str = r#"RDS_ENDPOINT="orders.c0ffee.eu-west-1.rds.amazonaws.com"
@@ -24,14 +26,14 @@ fn errors(text: &str) -> Vec<EntryError> {
     }
 }
 
-/// The minimal file with one line replaced, or added if no line has its key.
+/// Returns the minimal file with one line replaced, or added if no line has its key.
 fn with(line: &str) -> String {
     let key = line.split('=').next().unwrap().trim().trim_start_matches("export ");
     let others = MINIMAL.lines().filter(|other| !other.starts_with(key));
     others.map(|other| format!("{other}\n")).collect::<String>() + line
 }
 
-/// The line number and kind of the only error in the minimal file with one line replaced.
+/// Returns the line number and kind of the only error in the minimal file with one line replaced.
 fn kind(line: &str) -> (Option<usize>, EntryErrorKind) {
     match &errors(&with(line))[..] {
         [error] => (error.line, error.kind.clone()),

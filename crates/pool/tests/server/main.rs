@@ -1,4 +1,4 @@
-//! The pool against a real server that checks real tokens.
+//! Tests of the pool against a real server that checks real tokens.
 
 mod read_only;
 mod secrets;
@@ -109,7 +109,7 @@ async fn killed_connections_cost_at_most_one_statement() {
     drop(held);
     until("three idle connections", async || pool.stats().idle == 3).await;
     assert_eq!(mysql.cut_connections().await.unwrap(), 3);
-    // A connection used a moment ago is trusted: the first statement meets the broken one …
+    // A recently used connection is trusted: the first statement gets the broken one …
     let error = scalar(&pool, "SELECT CURRENT_USER()").await.unwrap_err();
     assert_eq!(error.remedy(), Remedy::Reconnect, "{error:?}");
     // … and makes the pool suspect the others.
@@ -128,7 +128,7 @@ async fn warm_connections_come_back_by_themselves() {
     relay.cut().await;
     let error = scalar(&pool, "SELECT CURRENT_USER()").await.unwrap_err();
     assert_eq!(error.remedy(), Remedy::Reconnect, "{error:?}");
-    // A connection that is on its way back while another is wanted makes one more.
+    // A connection that is being returned while another is requested causes one more.
     until("three new ones", async || relay.open() >= 3 && pool.stats().idle >= 3).await;
     assert!(relay.accepted() >= 6, "{} in all", relay.accepted());
 }
@@ -194,7 +194,8 @@ async fn a_missing_privilege_or_table_is_not_a_login_problem() {
             .map(|_| ())
             .map_err(|e| pool.report(e))
             .unwrap_err();
-        // The server does not report to a user without any privilege on a table whether it exists; ours may read the schema.
+        // The server does not report to a user without any privilege on a table whether it exists; ours may read the
+        // schema.
         let accepted =
             error.remedy() == remedy || (sql.contains("nothing") && error.remedy() == Remedy::Configure);
         assert!(accepted, "{sql}: {error:?}");
@@ -227,7 +228,8 @@ async fn tokens_follow_credentials_that_are_renewed() {
     assert_eq!(scalar(&second, "SELECT CURRENT_USER()").await.unwrap(), "app@%");
 }
 
-/// Returns the number of pings that the server has answered (among a few other statements, which these tests do not run).
+/// Returns the number of pings that the server has answered (among a few other statements, which these tests do not
+/// run).
 async fn pings(mysql: &MySql) -> u64 {
     let user = mysql.master().username().parse().unwrap();
     let password = Credential::Password(mysql.master().password());

@@ -1,4 +1,4 @@
-//! A server that refuses writes: the pool says so, and finds the writer by itself.
+//! Tests with a server that refuses writes: the pool reports it, and finds the writer without help.
 
 use std::time::Duration;
 
@@ -67,7 +67,7 @@ async fn a_probe_is_enough_to_find_the_writer() {
     assert!(new.logins().unwrap().iter().filter(|login| login.accepted()).count() >= 2);
 }
 
-/// 1290 is also what other options of a server answer with: no reason to think that it is read-only.
+/// Other options of a server also cause error 1290, which does not mean that it is read-only.
 #[tokio::test]
 async fn a_statement_that_another_option_bars_is_no_read_only_server() {
     let mysql = server().await;

@@ -1,4 +1,4 @@
-//! Nothing secret reaches a log at any level, an error, or a `Debug`.
+//! Test that no secret is in a log at any level, an error, or a `Debug`.
 
 use std::io::Write;
 use std::sync::{Arc, Mutex};

@@ -1,4 +1,4 @@
-//! Servers and credential sources that do not answer.
+//! Tests of servers and credential sources that do not answer.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use rds_iam_token::{Clock, Endpoint, Minter, TokenSource};
 use crate::scalar;
 use crate::support::{DATABASE, login, pool, quiet, server, target};
 
-/// A way to the server that can fall silent: connections stay open and carry nothing.
+/// Returns a proxy to the server that can stop forwarding: connections stay open and transfer nothing.
 async fn silenceable(mysql: &MySql) -> (Endpoint, tokio::sync::watch::Sender<bool>) {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let dial = Endpoint::new("127.0.0.1", listener.local_addr().unwrap().port()).unwrap();
@@ -26,7 +26,7 @@ async fn silenceable(mysql: &MySql) -> (Endpoint, tokio::sync::watch::Sender<boo
                     fell_silent = switch.wait_for(|silent| *silent) => fell_silent.is_ok(),
                 };
                 if fell_silent {
-                    // It keeps both ends and carries nothing, for good.
+                    // It keeps both ends and transfers nothing, forever.
                     std::future::pending::<()>().await;
                 }
             });
@@ -63,11 +63,11 @@ async fn callers_that_give_up_leave_no_debt() {
         assert!(gave_up.is_err());
     }
     silent.send_replace(false);
-    // 500 places at 20 a second would be 25 seconds, more than an acquire waits.
+    // 500 connections at 20 a second would take 25 seconds, more than an acquire waits.
     assert_eq!(scalar(&pool, "SELECT CURRENT_USER()").await.unwrap(), "app@%");
 }
 
-/// Gives credentials that end soon, once, and then nothing, as a metadata service that hangs does.
+/// Returns credentials that expire soon, once, and then never answers, like a metadata service that hangs.
 #[derive(Debug)]
 struct HangsAfterTheFirst(aws_credential_types::Credentials, std::sync::atomic::AtomicBool);
 
@@ -99,7 +99,7 @@ async fn sessions_serve_although_no_token_can_be_had() {
     let mut session = pool.acquire().await.unwrap();
     let user: String = sqlx::query_scalar("SELECT CURRENT_USER()").fetch_one(&mut *session).await.unwrap();
     assert_eq!(user, "app@%");
-    // A second one needs a token, and says that this is what is missing.
+    // A second one needs a token, and reports that it is missing.
     let error = pool.acquire().await.unwrap_err();
     assert!(matches!(error, PoolError::Token { .. }), "{error:?}");
 }

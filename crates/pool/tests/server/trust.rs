@@ -1,4 +1,4 @@
-//! TLS: the endpoint is verified, and no token is sent before.
+//! Tests of TLS: the endpoint is verified, and no token is sent before.
 
 use rds_iam_emulator_server::MySql;
 use rds_iam_emulator_server::fixtures::SkewedClock;

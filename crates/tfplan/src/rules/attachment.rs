@@ -1,4 +1,4 @@
-//! The policies that resources of a plan attach, or have as a permissions boundary.
+//! The policies that resources of a plan attach, or use as a permissions boundary.
 
 use std::collections::BTreeSet;
 
@@ -8,7 +8,7 @@ use crate::node::Node;
 
 const POLICY: &str = "aws_iam_policy";
 
-/// Types that attach policies, and the attribute that holds the ARN or ARNs.
+/// Types that attach policies, and the attribute with the ARN or ARNs.
 const ATTACHMENTS: [(&str, &str); 9] = [
     ("aws_iam_policy_attachment", "policy_arn"),
     ("aws_iam_role_policy_attachment", "policy_arn"),
@@ -31,11 +31,11 @@ const BOUNDED: [(&str, &str); 2] =
 /// The policies that a resource refers to.
 pub(super) struct Link<'a> {
     pub(super) resource: &'a ResourceChange,
-    /// The ARNs or names that are known.
+    /// The known ARNs or names.
     pub(super) texts: Vec<Node<'a>>,
-    /// The policies of the plan that the others are made from.
+    /// The policies of the plan that are sources of the unknown ones.
     sources: Vec<&'a ResourceChange>,
-    /// Whether each of the others is a policy that the plan manages.
+    /// Whether each unknown one is a policy that the plan manages.
     pub(super) is_managed: bool,
 }
 
@@ -45,7 +45,7 @@ impl<'a> Link<'a> {
         let by_name = (resource.kind == BY_NAME.0).then(|| node.items().map(|block| block.get("name")));
         let texts = std::iter::once(node).chain(node.items()).chain(by_name.into_iter().flatten());
         let texts = texts.filter(|text| text.str().is_some()).collect();
-        // The provider fills in what is not set.
+        // The provider fills in unset attributes.
         if !node.has_unknown() || !plan.sets(resource, attribute) {
             return Self { resource, texts, sources: Vec::new(), is_managed: true };
         }
@@ -55,7 +55,7 @@ impl<'a> Link<'a> {
     }
 }
 
-/// Policies, by what refers to them: each lookup takes the same time, however many there are.
+/// Policies by their referring resource: each lookup takes the same time, for any number of policies.
 #[derive(Default)]
 struct Index<'a> {
     arns: BTreeSet<&'a str>,
@@ -80,7 +80,7 @@ impl<'a> Index<'a> {
     }
 }
 
-/// The name of a policy by its ARN or name; none of AWS's own.
+/// Returns the name of a policy by its ARN or name; `None` for AWS's own.
 fn own_name(text: &str) -> Option<&str> {
     if !text.contains(':') {
         return Some(text);
@@ -89,13 +89,13 @@ fn own_name(text: &str) -> Option<&str> {
     path.rsplit('/').next()
 }
 
-/// Whether a policy grants something.
+/// The use of a policy, which determines whether it grants permissions.
 pub(super) enum Attachment<'a> {
-    /// It is attached, or any user may attach it.
+    /// The policy is attached, or any user may attach it.
     Possible,
-    /// It is a permissions boundary, unless this resource attaches it, which the plan does not show.
+    /// The policy is a permissions boundary, unless this resource attaches it, which the plan does not show.
     Perhaps(&'a ResourceChange),
-    /// It is a permissions boundary, and only that.
+    /// The policy is only used as a permissions boundary.
     Never,
 }
 
@@ -103,10 +103,10 @@ pub(super) enum Attachment<'a> {
 pub(super) struct Attachments<'a> {
     pub(super) links: Vec<Link<'a>>,
     attached: Index<'a>,
-    /// The first resource that attaches something that the plan does not show.
+    /// The first resource that attaches a policy that the plan does not show.
     hidden: Option<&'a ResourceChange>,
     bounds: Index<'a>,
-    /// The boundaries that can be no other policy.
+    /// The boundaries that are certain.
     certain: Index<'a>,
     /// The policies that the plan manages.
     managed: Index<'a>,
@@ -141,7 +141,7 @@ impl<'a> Attachments<'a> {
         Self { links, attached, hidden, bounds, certain, managed }
     }
 
-    /// Whether a policy grants something.
+    /// Classifies whether a policy grants permissions.
     pub(super) fn classify(&self, policy: &ResourceChange) -> Attachment<'a> {
         let named = || policy.after().get("name").str().is_some_and(|name| name.ends_with("-boundary"));
         if policy.kind != POLICY || !(named() || self.bounds.has(policy)) || self.attached.has(policy) {
@@ -153,7 +153,7 @@ impl<'a> Attachments<'a> {
         }
     }
 
-    /// Whether an ARN or a name is that of a policy that another resource of the plan holds, or of AWS's own.
+    /// Returns whether an ARN or a name is that of a policy in another resource of the plan, or of AWS's own.
     pub(super) fn is_judged(&self, text: &str) -> bool {
         text.contains(":iam::aws:policy/")
             || self.managed.arns.contains(text)

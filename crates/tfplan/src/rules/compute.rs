@@ -1,4 +1,4 @@
-//! Machines: no secret in their user data. IMDSv1 is checkov's: docs/adr/0018.
+//! Rules for machines: no secret in their user data. checkov checks for IMDSv1: docs/adr/0018.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -25,7 +25,7 @@ const FETCH: &str = "take it out, replace it wherever it is valid, and let the m
 const MACHINES: [&str; 4] =
     ["aws_launch_template", "aws_launch_configuration", "aws_instance", "aws_spot_instance_request"];
 
-/// A request whose machines are described in blocks, which have no setting for IMDS.
+/// The type of a request whose machines are described in blocks, which have no setting for IMDS.
 const FLEET: [&str; 1] = ["aws_spot_fleet_request"];
 
 fn secret<'a>(plan: &'a Plan, verdicts: &mut Verdicts<'a>) {
@@ -39,7 +39,7 @@ fn secret<'a>(plan: &'a Plan, verdicts: &mut Verdicts<'a>) {
     for fleet in plan.resources(&FLEET) {
         let specifications =
             plan.block(fleet).and_then(|block| block.expressions.get("launch_specification"));
-        // The provider keeps them as a set: an expression can be matched only where there is one.
+        // The provider stores them as a set: an expression can be matched only if there is one.
         let one = specifications.and_then(|blocks| match blocks.as_array().map(Vec::as_slice) {
             Some([one]) => one.get("user_data"),
             Some(_) => None,
@@ -51,7 +51,7 @@ fn secret<'a>(plan: &'a Plan, verdicts: &mut Verdicts<'a>) {
     }
 }
 
-/// Attributes of resources and data sources that are secrets, also where `nonsensitive` takes the mark away.
+/// Attributes of resources and data sources that are secrets, even if `nonsensitive` removes the mark.
 const SECRET_ATTRIBUTES: [(&str, &[&str]); 5] = [
     ("random_password", &["result", "bcrypt_hash"]),
     ("tls_private_key", &["private_key_pem", "private_key_openssh", "private_key_pem_pkcs8"]),
@@ -60,7 +60,7 @@ const SECRET_ATTRIBUTES: [(&str, &[&str]); 5] = [
     ("aws_iam_access_key", &["secret", "ses_smtp_password_v4"]),
 ];
 
-/// Whether a reference is to a secret.
+/// Returns whether a reference is to a secret.
 fn is_secret(reference: &str) -> bool {
     let parts: Vec<_> = reference.strip_prefix("data.").unwrap_or(reference).split(['.', '[']).collect();
     SECRET_ATTRIBUTES.iter().any(|(kind, attributes)| {
@@ -68,7 +68,7 @@ fn is_secret(reference: &str) -> bool {
     })
 }
 
-/// Searches for secrets in the value of an attribute, which its expression in the configuration may hold.
+/// Searches for secrets in the value of an attribute, which its expression in the configuration may contain.
 fn user_data<'a>(
     machine: &'a ResourceChange,
     attribute: &str,
@@ -89,7 +89,7 @@ fn user_data<'a>(
         verdicts.unchecked(machine, format!("{attribute} is known only after apply"));
     }
     let Some(given) = node.str() else { return };
-    // Before provider 6, instances and launch configurations keep a hash of it only.
+    // Before provider 6, instances and launch configurations store only a hash of it.
     let constant = expression.and_then(|expression| expression.get("constant_value")?.as_str());
     let text = match constant {
         Some(text) if is_hash(given) => text,
@@ -111,11 +111,11 @@ fn is_hash(text: &str) -> bool {
     text.len() == 40 && text.bytes().all(|b| b.is_ascii_hexdigit())
 }
 
-/// The text itself, or what it is the base64 of; none where that is not text.
+/// Returns the text itself, or its base64-decoded form; `None` if that is not text.
 fn decoded(text: &str) -> Option<String> {
     let compact: String = text.split_whitespace().collect();
     match STANDARD.decode(&compact) {
-        // Whether it was base64 or a plain word does not matter: both are searched.
+        // Base64 and plain words are not distinguished: both are searched.
         Ok(bytes) => String::from_utf8(bytes).ok(),
         Err(_) => Some(text.to_owned()),
     }

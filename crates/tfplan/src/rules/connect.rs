@@ -1,4 +1,4 @@
-//! `rds-db:connect`: on named users of named databases, and on nothing else.
+//! Rules for `rds-db:connect`: only on named users of named databases.
 
 use super::attachment::{Attachment, Attachments};
 use super::{Plan, Rule, Verdicts};
@@ -146,7 +146,7 @@ fn identifier<'a>(plan: &'a Plan, verdicts: &mut Verdicts<'a>) {
             }
             let only_databases = names_only_rds_db(statement);
             for resource in statement.resources.iter().flatten() {
-                // Patterns are the other rule's; the resources of other actions are no rule's.
+                // Patterns are checked by the other rule; the resources of other actions are not checked.
                 let judged = only_databases || resource.contains(":rds-db:");
                 if !judged || is_pattern(resource) {
                     continue;
@@ -166,7 +166,7 @@ fn identifier<'a>(plan: &'a Plan, verdicts: &mut Verdicts<'a>) {
     }
 }
 
-/// The policies that grant something: neither a boundary nor one that denies logins altogether.
+/// Returns the policies that grant permissions: neither boundaries nor policies that deny all logins.
 fn granting(plan: &Plan) -> Vec<Policy<'_>> {
     let mut policies = plan.policies();
     let attachments = Attachments::new(plan);
@@ -175,7 +175,8 @@ fn granting(plan: &Plan) -> Vec<Policy<'_>> {
     policies
 }
 
-/// Whether every action of a statement is one of `rds-db`. `NotAction` names what is left out instead.
+/// Returns whether every action of a statement is one of `rds-db`. `NotAction` lists the excluded actions
+/// instead.
 fn names_only_rds_db(statement: &Statement) -> bool {
     let is_rds_db = |action: &String| action.to_ascii_lowercase().starts_with("rds-db:");
     statement.not_actions.is_empty()
@@ -183,7 +184,7 @@ fn names_only_rds_db(statement: &Statement) -> bool {
         && statement.actions.iter().flatten().all(is_rds_db)
 }
 
-/// Whether a pattern may match ARNs of `rds-db:connect`, in any partition, by the text before its first
+/// Returns whether a pattern may match ARNs of `rds-db:connect`, in any partition, by the text before its first
 /// wildcard.
 fn may_be_rds_db(pattern: &str) -> bool {
     let fixed = pattern.split(['*', '?']).next().unwrap_or_default();
@@ -200,17 +201,18 @@ fn may_be_rds_db(pattern: &str) -> bool {
     }
 }
 
-/// Whether IAM reads it as more than itself.
+/// Returns whether IAM interprets it as a pattern.
 fn is_pattern(resource: &str) -> bool {
     resource.contains(['*', '?']) || resource.contains("${")
 }
 
-/// Every policy in the plan that is attached to a role, and whether there may be others that it does not show.
+/// Returns every policy in the plan that is attached to a role, and whether there may be others that the plan
+/// does not show.
 pub(super) fn policies_of<'a>(plan: &'a Plan, role: &'a ResourceChange) -> (Vec<Policy<'a>>, bool) {
     let mut policies = plan.policies_in(role);
     let mut others = false;
     let (name, id) = (role.after().get("name").str(), role.before().get("id").str());
-    // None where the plan does not show the role.
+    // `None` if the plan does not show the role.
     let is_role = |resource: &'a ResourceChange| match resource.after().get("role").str() {
         Some(given) => Some(Some(given) == name || Some(given) == id),
         None => {

@@ -1,4 +1,4 @@
-//! Databases: IAM authentication. Public addresses and encryption are checkov's: docs/adr/0018.
+//! Rule for databases: IAM authentication. checkov checks for public addresses and encryption: docs/adr/0018.
 
 use super::{Plan, Rule, Verdicts};
 

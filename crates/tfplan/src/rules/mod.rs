@@ -1,4 +1,4 @@
-//! Rules of this design, one function each.
+//! The rules of this design, one function each.
 
 mod attachment;
 mod compute;
@@ -12,7 +12,7 @@ mod secrets;
 use super::Plan;
 use super::finding::{Rule, Verdicts};
 
-/// Every rule, in order of its id.
+/// Every rule, sorted by ID.
 pub const RULES: [Rule; 10] = [
     connect::WILDCARD,
     connect::IDENTIFIER,

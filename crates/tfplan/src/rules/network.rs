@@ -1,4 +1,4 @@
-//! Security groups: from the internet to a web server's ports, and to nothing else.
+//! Rules for security groups: only the ports of a web server may be open to the internet.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -21,7 +21,7 @@ pub(super) const OPEN: Rule = Rule {
 
 const WEB: [i64; 2] = [80, 443];
 
-/// What databases listen on, which has no business on the internet even where a web server's port is used.
+/// The ports of databases, which must not be open to the internet even if a web server uses the port.
 const DATABASES: [(i64, &str); 5] =
     [(3306, "MySQL"), (5432, "PostgreSQL"), (1433, "SQL Server"), (1521, "Oracle"), (33060, "MySQL")];
 
@@ -66,7 +66,7 @@ struct Ingress<'a> {
     from: Node<'a>,
     to: Node<'a>,
     networks: Vec<Node<'a>>,
-    /// Whether there are networks that are known only after apply.
+    /// Whether some networks are known only after apply.
     unknown: bool,
 }
 
@@ -82,7 +82,7 @@ impl<'a> Ingress<'a> {
         }
     }
 
-    /// Whether it is one of a web server's ports and nothing else; none where that is not known yet.
+    /// Returns whether it only includes ports of a web server; `None` if that is not known yet.
     fn is_web(&self) -> Option<bool> {
         if [self.protocol, self.from, self.to].iter().any(|node| node.is_unknown()) {
             return None;
@@ -126,7 +126,7 @@ fn judge<'a>(resource: &'a ResourceChange, ingress: &Ingress<'_>, verdicts: &mut
     }
 }
 
-/// Judges the networks of the prefix lists that an attribute refers to, as far as the plan makes the lists.
+/// Checks the networks of the prefix lists that an attribute refers to, as far as the plan creates the lists.
 fn prefix_lists<'a>(
     plan: &'a Plan,
     resource: &'a ResourceChange,
@@ -158,7 +158,7 @@ fn prefix_lists<'a>(
         let entries = list.after().get("entry");
         let mut networks: Vec<_> = entries.items().map(|entry| entry.get("cidr")).collect();
         let mut unknown = entries.is_unknown() && plan.sets(list, "entry");
-        // Entries can also be resources of their own.
+        // Entries can also be separate resources.
         for entry in plan.resources(&["aws_ec2_managed_prefix_list_entry"]) {
             let id = entry.after().get("prefix_list_id").str();
             let same = id.is_some() && id == list.after().get("id").str();
@@ -176,7 +176,7 @@ fn prefix_lists<'a>(
     }
 }
 
-/// Networks that no router of the internet knows: RFC 1918, RFC 6598 (shared with a carrier) and RFC 4193.
+/// Networks that are not routed on the internet: RFC 1918, RFC 6598 (carrier-grade NAT) and RFC 4193.
 const PRIVATE_IPV4: [(Ipv4Addr, u32); 4] = [
     (Ipv4Addr::new(10, 0, 0, 0), 8),
     (Ipv4Addr::new(172, 16, 0, 0), 12),
@@ -185,7 +185,7 @@ const PRIVATE_IPV4: [(Ipv4Addr, u32); 4] = [
 ];
 const PRIVATE_IPV6: [(Ipv6Addr, u32); 1] = [(Ipv6Addr::new(0xfc00, 0, 0, 0, 0, 0, 0, 0), 7)];
 
-/// Whether a network has public addresses. What is no network counts as one: Terraform refuses it.
+/// Returns whether a network has public addresses. Invalid text counts as one: Terraform rejects it.
 fn is_internet(network: &str) -> bool {
     let Some((address, Ok(length))) =
         network.split_once('/').map(|(address, length)| (address, length.parse::<u32>()))

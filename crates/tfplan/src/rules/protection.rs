@@ -1,4 +1,5 @@
-//! Deletion protection: what has it is not destroyed in the same step that takes it away.
+//! Rule for deletion protection: a protected resource is not destroyed in the same step that removes its
+//! protection.
 
 use super::{Plan, Rule, Verdicts};
 use crate::document::Action;

@@ -1,4 +1,4 @@
-//! RDS Proxy: TLS from its clients, and a role that can do what its way of logging in takes.
+//! Rules for RDS Proxy: TLS from its clients, and a role with the permissions that its authentication needs.
 
 use super::connect::{CONNECT, policies_of};
 use super::{Plan, Rule, Verdicts};
@@ -119,11 +119,11 @@ struct Proxy<'a> {
 
 /// The roles that may be a proxy's own.
 struct Candidates<'a> {
-    /// Those that the plan manages.
+    /// The roles that the plan manages.
     candidates: Vec<&'a ResourceChange>,
-    /// Whether it may be the role of a data source.
+    /// Whether the role may come from a data source.
     elsewhere: bool,
-    /// Whether the plan does not show which role `role_arn` names.
+    /// Whether the plan does not show the role in `role_arn`.
     hidden: bool,
 }
 
@@ -137,7 +137,7 @@ fn role_of<'a>(plan: &'a Plan, proxy: &'a ResourceChange) -> Candidates<'a> {
         return Candidates { candidates, elsewhere: false, hidden: false };
     }
     let origin = plan.origin(proxy, "role_arn");
-    // Others give parts of an ARN, such as the account.
+    // Other data sources provide parts of an ARN, such as the account.
     let elsewhere = ["aws_iam_role", "aws_iam_roles"].iter().any(|kind| origin.data.contains(*kind));
     let managed = |source: &&ResourceChange| source.stays() && source.kind == "aws_iam_role";
     let candidates = origin.sources.into_iter().filter(managed).collect();
@@ -145,7 +145,7 @@ fn role_of<'a>(plan: &'a Plan, proxy: &'a ResourceChange) -> Candidates<'a> {
 }
 
 fn mode(plan: &Plan, proxy: &Proxy<'_>) -> Option<Authentication> {
-    // Since provider 6.15. "NONE" is also the value where nothing was set.
+    // Since provider 6.15. "NONE" is also the value if it is not set.
     let scheme = proxy.proxy.after().get("default_auth_scheme");
     if scheme.str() == Some("IAM_AUTH") {
         return Some(Authentication::Iam);
@@ -157,7 +157,7 @@ fn mode(plan: &Plan, proxy: &Proxy<'_>) -> Option<Authentication> {
     if let Some(mode) = variable.and_then(|value| value.as_str()?.parse().ok()) {
         return Some(mode);
     }
-    // `SECRETS` is the only `auth_scheme` that RDS knows.
+    // `SECRETS` is the only `auth_scheme` that RDS supports.
     let auth = proxy.proxy.after().get("auth");
     if auth.items().any(|block| !block.get("secret_arn").is_null()) {
         return Some(Authentication::Secret);
@@ -169,7 +169,7 @@ fn mode(plan: &Plan, proxy: &Proxy<'_>) -> Option<Authentication> {
         .any(|statement| !statement.deny && statement.covers(CONNECT) == Some(true));
     match connects {
         true => Some(Authentication::Iam),
-        // The permissions that the role will have would decide.
+        // The future permissions of the role would decide.
         false if is_open(proxy) => None,
         false => Some(Authentication::Secret),
     }
@@ -184,7 +184,7 @@ fn end_to_end<'a>(proxy: &Proxy<'a>, verdicts: &mut Verdicts<'a>) {
         .flat_map(|statement| &statement.resources)
         .collect();
     let is_database = |text: &str| {
-        // A pattern is another rule's to refuse.
+        // A pattern is refused by another rule.
         text.contains('*')
             || text.parse::<RdsDbArn>().is_ok_and(|arn| arn.resource().kind() != ResourceKind::Proxy)
     };
@@ -225,7 +225,7 @@ fn by_secret<'a>(proxy: &Proxy<'a>, verdicts: &mut Verdicts<'a>) {
     let statements: Vec<_> = proxy.policies.iter().flat_map(|policy| &policy.statements).collect();
     for secret in secrets.into_iter().filter(|secret| !secret.is_null()) {
         let Some(arn) = secret.str() else {
-            // Which secret is not known, but whether the role may read any is.
+            // The secret is not known, but whether the role may read any is.
             if statements
                 .iter()
                 .any(|statement| !statement.deny && statement.covers(GET_SECRET) != Some(false))
@@ -261,7 +261,7 @@ fn lacks_secret<'a>(proxy: &Proxy<'a>, secret: &str, verdicts: &mut Verdicts<'a>
     verdicts.refuse(proxy.proxy, problem, remedy);
 }
 
-/// Whether the role has policies whose text is not known.
+/// Returns whether the role has policies whose text is not known.
 fn is_open(proxy: &Proxy<'_>) -> bool {
     proxy.others || proxy.policies.iter().any(|policy| policy.incomplete)
 }

@@ -1,4 +1,4 @@
-//! Secrets in scripts, by their form. No secret that is found is repeated.
+//! Detects secrets in scripts by their form. The text of a found secret is never repeated.
 
 use std::sync::LazyLock;
 
@@ -18,15 +18,15 @@ static PATTERNS: LazyLock<Vec<(&str, Regex)>> = LazyLock::new(|| {
         ("a signed URL or token", r"X-Amz-Signature=[0-9A-Fa-f]{16,}"),
         ("a token of GitHub", r"\b(gh[pousr]_[A-Za-z0-9]{36,}|github_pat_[A-Za-z0-9_]{22,})"),
         ("a URL or token of Slack", r"hooks\.slack\.com/[a-z]+/[A-Za-z0-9/]{8,}|\bxox[abeprs]-[A-Za-z0-9-]{10,}"),
-        // A value that begins with one of $ ` < ( { is what a command, a variable or a template gives.
+        // A value that begins with one of $ ` < ( { comes from a command, a variable or a template.
         ("a URL with a password", r"[a-z][a-z0-9+.-]*://[^\s/:@]*:[^\s/@$`<{(]+@"),
-        // Its characters have a `/` among them, as a path does, but a path has another length.
+        // Its characters include `/`, like a path's, but a path has another length.
         (NAMED, r#"(?i)secret_?access_?key["']?\s*[=:]\s*["']?[a-z0-9/+]{40}\b"#),
         (
             NAMED,
             r#"(?i)(password|passwd|passphrase|pwd|secret|secret[_-]?(access[_-]?)?key|api[_-]?key|private[_-]?key|auth[_-]?token|access[_-]?token|session[_-]?token|[a-z0-9]_pass|\bpass)(?<suffix>([_-][a-z0-9]+)*)["']?\s*[=:]\s*["']?(?<value>[^\s"'$`<({\\=:/;&|,)][^\s"';,]*)"#,
         ),
-        // Between single quotes, `$` begins a variable only where that is all.
+        // Between single quotes, `$` begins a variable only if that is the whole text.
         (NAMED, r"(?i)(password|passwd|passphrase|pwd|secret|_pass|api[_-]?key)\s*[=:]\s*'(\$\w*[^\w'{(\s]|[\\=:;&|,)])[^']*'"),
         (BLOCK, r#"(?i)^\s*(-\s+)?["']?[\w.-]*(password|passwd|passphrase|secret|api[_-]?key|private[_-]?key|token)["']?\s*:\s*[|>][+-]?[0-9]?\s*$"#),
         ("a password in SQL", r#"(?i)\bidentified\s+(with\s+\S+\s+)?by\s+(password\s+)?\\?["'][^"'$`<({%\\\s]"#),
@@ -41,7 +41,7 @@ static PATTERNS: LazyLock<Vec<(&str, Regex)>> = LazyLock::new(|| {
     .into()
 });
 
-/// What the name of a setting ends in that is about a secret and holds none: `PASSWORD_FILE`.
+/// The last words of setting names that are about a secret without containing one: `PASSWORD_FILE`.
 const NO_SECRETS: [&str; 29] = [
     "age",
     "arn",
@@ -74,11 +74,11 @@ const NO_SECRETS: [&str; 29] = [
     "version",
 ];
 
-/// A switch is no secret: `lock_passwd: true`.
+/// Values of switches, which are not secrets: `lock_passwd: true`.
 const SWITCHES: [&str; 8] = ["true", "false", "yes", "no", "on", "off", "null", "none"];
 
-/// The lines, counted from 1, that hold a secret, and of which kind; one kind to a line. What a line holds in
-/// base64 is searched too.
+/// Returns the lines, counted from 1, that contain a secret, and its kind; one kind per line. Base64 in a
+/// line is decoded and searched too.
 pub(super) fn find(text: &str) -> Vec<(usize, &'static str)> {
     let lines: Vec<_> = text.lines().collect();
     let kind = |index: usize| {
@@ -119,7 +119,7 @@ fn is_base64(c: char) -> bool {
     c.is_ascii_alphanumeric() || matches!(c, '+' | '/')
 }
 
-/// What a word is the base64 of, where that is text; a short word is a word.
+/// Returns the base64-decoded form of a word, if that is text; a short word is not decoded.
 fn decoded(word: &str) -> Option<String> {
     const ENGINE: GeneralPurpose = GeneralPurpose::new(
         &alphabet::STANDARD,
@@ -181,7 +181,7 @@ mod tests {
             ("echo hunter2hunter2 | docker login --username me --password-stdin", COMMAND),
             ("printf '%s' \"hunter2\" | docker login --username me --password-stdin", COMMAND),
             ("token github_pat_11ABCDEFG0123456789abcdef", "a token of GitHub"),
-            // Put together, so that no scanner takes this file for one that holds such a thing.
+            // Concatenated, so that no scanner reports this file.
             (concat!("ghp", "_0123456789abcdefghijklmnopqrstuvwxyz"), "a token of GitHub"),
             (
                 concat!("curl https://hooks.slack", ".com/services/T000/B000/hunter2hunter2"),

@@ -14,8 +14,8 @@ use tokio::time::{Instant, sleep};
 
 const EPOCH: Duration = Duration::from_secs(1_800_000_000);
 
-/// Wall-clock time that follows Tokio's (paused) clock, plus a jump that no timer sees, as when a
-/// machine sleeps.
+/// Wall-clock time that follows Tokio's (paused) clock, plus a jump that no timer notices, as when a machine
+/// sleeps.
 #[derive(Clone, Debug)]
 pub(crate) struct TestTime {
     pub(crate) start: Instant,

@@ -16,7 +16,7 @@ fn write(file: &Path, id: &str) {
         .unwrap();
 }
 
-/// The profile provider of the SDK's default chain, as a service has it.
+/// Returns the profile provider of the SDK's default chain, as a service has it.
 #[expect(deprecated, reason = "the new names are in a crate that is not a dependency here")]
 fn of_profile(file: &Path) -> ReloadingCredentials {
     let path = file.to_owned();

@@ -1,5 +1,5 @@
-//! A source of credentials in trouble: the old token serves, and the log says so once a minute. Clocks that
-//! jump.
+//! Tests of a failing source of credentials, where the old token is used and the error is logged once a
+//! minute, and of clocks that jump.
 
 use std::io::Write;
 use std::sync::LazyLock;
@@ -31,10 +31,10 @@ impl Write for Log {
     }
 }
 
-/// Takes the log of this thread, which runs the whole of a test.
+/// Captures the log of this thread, which runs the whole of a test.
 fn log() -> (Log, tracing::subscriber::DefaultGuard) {
-    // While there is one subscriber alone, tracing asks that of the thread that comes to a place first, another
-    // test's, and takes "none" for an answer for all.
+    // With a single subscriber, tracing queries the one of the thread that reaches a call site first, another
+    // test's, and caches "none" for all threads.
     static SECOND: LazyLock<Dispatch> = LazyLock::new(|| Dispatch::new(NoSubscriber::new()));
     LazyLock::force(&SECOND);
     let log = Log::default();
@@ -66,7 +66,7 @@ async fn a_source_in_trouble_is_logged_once_a_minute_not_once_a_login() {
     }
 }
 
-/// Each question may start a program that never ends.
+/// Each request may start a program that never ends.
 #[tokio::test(start_paused = true)]
 async fn a_source_that_does_not_answer_is_asked_ever_more_seldom() {
     for ahead in [true, false] {
@@ -81,7 +81,7 @@ async fn a_source_that_does_not_answer_is_asked_ever_more_seldom() {
     }
 }
 
-/// An answer that comes after its attempt has ended is for the next one.
+/// An answer that comes after its attempt has ended is used by the next one.
 #[tokio::test(start_paused = true)]
 async fn a_late_answer_is_taken() {
     let (minter, provider, _) = set_up(&[Answer::Hang, Answer::After(15)], Answer::Fail);

@@ -12,7 +12,7 @@ use rds_iam_process::error::Error;
 use rds_iam_process::file::read;
 use rds_iam_process::tools::Tool;
 
-/// Its path from the root.
+/// The path from the root.
 pub(super) const FILE: &str = "gates/baseline.toml";
 /// The tools whose findings can be accepted.
 const TOOLS: [Tool; 3] = [Tool::Tflint, Tool::Checkov, Tool::Trivy];
@@ -25,18 +25,18 @@ pub struct Baseline {
     pub(super) entries: Vec<Entry>,
 }
 
-/// One acceptance.
+/// One accepted finding.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Entry {
     pub(super) tool: Tool,
     pub(super) rule: String,
-    /// A file, or a folder and all in it.
+    /// The path of a file, or of a folder with all its content.
     path: Option<String>,
     package: Option<String>,
     pub(super) reason: String,
-    /// The last day on which it holds.
+    /// The last day on which the entry is valid.
     pub(super) expires: Date,
-    /// Its line in the file.
+    /// The line number in the file.
     pub(super) line: usize,
 }
 
@@ -59,10 +59,11 @@ struct WrittenEntry {
 }
 
 impl Baseline {
-    /// The baseline of the repository at `root`.
+    /// Reads the baseline of the repository at `root`.
     ///
     /// # Errors
-    /// When it is missing, or an entry is invalid; all invalid entries are reported, with their lines.
+    /// Returns an error if it is missing, or an entry is invalid; all invalid entries are reported, with
+    /// their lines.
     pub(super) fn read(root: &Path, today: Date) -> Result<Self, Error> {
         Self::parse(&read(&root.join(FILE))?, today)
     }
@@ -113,7 +114,7 @@ impl WrittenEntry {
 }
 
 impl Entry {
-    /// Returns whether it accepts this finding, expired or not.
+    /// Returns whether the entry accepts this finding, expired or not.
     pub(super) fn covers(&self, finding: &Finding) -> bool {
         self.rule == finding.rule
             && self.path.as_deref().is_none_or(|path| is_in(path, &finding.path))

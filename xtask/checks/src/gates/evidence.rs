@@ -39,7 +39,7 @@ impl Evidence {
     /// Returns what was scanned, in one line.
     ///
     /// # Errors
-    /// When nothing was scanned, or the report does not show it.
+    /// Returns an error if nothing was scanned, or the report does not show it.
     pub(super) fn confirm(&self, tool: Tool) -> Result<String, Error> {
         match self {
             Self::TerraformFiles(folder) => {
@@ -92,7 +92,7 @@ const REQUIRED: [(&str, &str); 3] = [
 const NEVER_SKIPPED: [&str; 4] = ["CKV_AWS_16", "CKV_AWS_17", "CKV_AWS_79", "CKV_AWS_96"];
 
 fn checkov(report: &Value, file: &Path) -> Result<String, Error> {
-    // Where it finds nothing to check, it writes no summary.
+    // If checkov finds nothing to check, it writes no summary.
     let number = |name: &str| report["summary"][name].as_u64();
     let (Some(passed), Some(failed), Some(skipped), Some(unread)) =
         (number("passed"), number("failed"), number("skipped"), number("parsing_errors"))

@@ -1,5 +1,5 @@
-//! Steps of `cargo xtask lint` on what is neither Rust nor Terraform: workflows and Dockerfiles. Nothing that
-//! they find is accepted elsewhere than in the file itself.
+//! Steps of `cargo xtask lint` on workflows and Dockerfiles. Their findings can only be accepted in the file
+//! itself.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -12,14 +12,14 @@ use rds_iam_process::tools::{self, Tool};
 use rds_iam_process::workspace::Workspace;
 
 const WORKFLOWS: &str = ".github/workflows";
-/// Actions of the repository's own, which zizmor checks too; actionlint reads workflows alone.
+/// The repository's own actions, which zizmor also checks; actionlint reads only workflows.
 const ACTIONS: &str = ".github/actions";
 const DOCKER: &str = "docker";
 
-/// The GitHub workflows: actionlint for their syntax and expressions, zizmor for their security.
+/// Checks the GitHub workflows: actionlint for their syntax and expressions, zizmor for their security.
 ///
 /// # Errors
-/// When there is no workflow, a tool is missing, or one finds something.
+/// Returns an error if there is no workflow, a tool is missing, or a tool reports a finding.
 pub fn workflows(workspace: &Workspace, console: Console, runner: Runner) -> Result<Outcome, Error> {
     let is_workflow =
         |path: &Path| path.extension().is_some_and(|extension| extension == "yml" || extension == "yaml");
@@ -38,7 +38,8 @@ pub fn workflows(workspace: &Workspace, console: Console, runner: Runner) -> Res
     }
     let check = actionlint
         .cmd(&workspace.root)
-        // Whether a machine has these would change what is found; the workflows have no scripts to check.
+        // Disabled because the result would depend on the installed tools; the workflows have no scripts to
+        // check.
         .args(["-no-color", "-shellcheck=", "-pyflakes="])
         .args(files.iter().map(String::as_str))
         .hint("fix actionlint's findings");
@@ -56,10 +57,10 @@ pub fn workflows(workspace: &Workspace, console: Console, runner: Runner) -> Res
     Ok(Outcome::Passed)
 }
 
-/// The Dockerfiles, by hadolint.
+/// Checks the Dockerfiles with hadolint.
 ///
 /// # Errors
-/// When there is none, hadolint is missing, or finds something.
+/// Returns an error if there is no Dockerfile, hadolint is missing, or it reports a finding.
 pub fn dockerfiles(workspace: &Workspace, console: Console, runner: Runner) -> Result<Outcome, Error> {
     let is_dockerfile = |path: &Path| {
         path.file_name().is_some_and(|name| name.to_string_lossy().split('.').next() == Some("Dockerfile"))
@@ -77,7 +78,7 @@ pub fn dockerfiles(workspace: &Workspace, console: Console, runner: Runner) -> R
     Ok(Outcome::Passed)
 }
 
-/// The files in `folder` and below that are wanted, as paths from the root.
+/// Returns the `wanted` files in `folder` and below, as paths from the root.
 fn files(root: &Path, folder: &Path, wanted: &dyn Fn(&Path) -> bool) -> Result<Vec<String>, Error> {
     let mut found = Vec::new();
     collect(root, folder, wanted, &mut found)?;
@@ -116,7 +117,7 @@ mod tests {
     use crate::gates::{dockerfiles, workflows};
     use std::os::unix::fs::symlink;
 
-    /// A workspace with these files, and in its cache tools that end with the status given.
+    /// Creates a workspace with these files, and tools in its cache that end with the given status.
     fn workspace(files: &[&str], tools: &[(Tool, u8)]) -> (tempfile::TempDir, Workspace) {
         let folder = tempfile::tempdir().unwrap();
         let at = |name: &str| folder.path().join(name);
@@ -135,7 +136,7 @@ mod tests {
         (folder, workspace)
     }
 
-    /// Makes `file` a program that prints `says` and ends with `status`, whatever it is asked.
+    /// Makes `file` a program that prints `says` and ends with `status` for any arguments.
     fn stand_in(file: &Path, says: &str, status: u8) {
         let script = rds_iam_process::workspace::root().join("xtask/process/src/tools/tests/stand-in.sh");
         symlink(script, file).unwrap();

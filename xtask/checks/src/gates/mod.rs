@@ -32,7 +32,7 @@ pub use sarif::Sarif;
 pub use scans::{checkov, tflint, trivy_config, trivy_image, trivy_repository, trivy_sbom};
 pub use verdict::{Verdict, judge};
 
-/// The time limit of a scan whose findings come by standard output; it takes seconds.
+/// The time limit of a scan whose findings are written to standard output; it takes seconds.
 const SCAN_WITHIN: Duration = Duration::from_secs(600);
 /// Files at the root by which a tool would ignore findings without an entry in the baseline.
 const OTHER_EXCUSES: [&str; 18] = [
@@ -94,9 +94,9 @@ impl Gate {
     /// Scans, and returns the findings.
     ///
     /// # Errors
-    /// When the tool fails, scanned nothing, or wrote no SARIF.
+    /// Returns an error if the tool fails, scanned nothing, or wrote no SARIF.
     pub fn scan(&self, console: Console, runner: Runner) -> Result<Sarif, Error> {
-        // Results of an earlier run must not be mistaken for this one's.
+        // Results of an earlier run must not be mistaken for this run's.
         for file in [Some(&self.sarif), self.evidence.file()].into_iter().flatten() {
             file::remove(file)?;
             file::make_folder(file.parent().unwrap_or(file))?;
@@ -112,8 +112,8 @@ impl Gate {
     }
 }
 
-/// Refuses a tool's own settings in the repository, which could switch off all its checks, and comments in the scanned
-/// files, which could switch off one.
+/// Rejects a tool's own settings in the repository, which could switch off all its checks, and comments in
+/// the scanned files, which could switch off one.
 fn refuse_other_excuses(root: &Path) -> Result<(), Error> {
     let file = OTHER_EXCUSES.iter().find(|file| root.join(file).exists());
     let mut places: Vec<String> = file.map(|file| (*file).to_owned()).into_iter().collect();
@@ -134,7 +134,7 @@ fn silencers(folder: &Path, root: &Path, places: &mut Vec<String>) -> Result<(),
     paths.sort();
     for path in paths {
         if path.is_dir() {
-            // Terraform's downloads are not the repository's, and are skipped.
+            // Terraform's downloads are not part of the repository, and are skipped.
             if path.file_name().is_none_or(|name| name != ".terraform") {
                 silencers(&path, root, places)?;
             }
@@ -150,11 +150,11 @@ fn silencers(folder: &Path, root: &Path, places: &mut Vec<String>) -> Result<(),
     Ok(())
 }
 
-/// Runs the gates of one tool and judges their findings together: an entry of the baseline that none of them needs is
-/// reported as stale.
+/// Runs the gates of one tool and evaluates their findings together: an entry of the baseline that matches no
+/// finding is reported as stale.
 ///
 /// # Errors
-/// When a gate could not scan, the baseline is invalid, or a finding is not accepted.
+/// Returns an error if a gate could not scan, the baseline is invalid, or a finding is not accepted.
 pub fn pass(
     gates: &[Gate],
     workspace: &Workspace,
@@ -162,7 +162,7 @@ pub fn pass(
     console: Console,
     runner: Runner,
 ) -> Result<Outcome, Error> {
-    // First: it is quick, and whatever the tools find, it has to be fixed.
+    // This check is first because it is fast, and has to pass regardless of the tools' findings.
     refuse_other_excuses(&workspace.root)?;
     let baseline = Baseline::read(&workspace.root, today)?;
     let Some(tool) = gates.first().map(|gate| gate.tool) else { return Ok(Outcome::Passed) };

@@ -1,4 +1,4 @@
-//! The SARIF 2.1.0 of the tools, as far as a verdict needs it.
+//! Reads the SARIF 2.1.0 of the tools, as far as a verdict needs it.
 
 use std::path::Path;
 
@@ -13,7 +13,7 @@ use rds_iam_process::tools::Tool;
 #[derive(Debug)]
 pub struct Sarif {
     pub(super) findings: Vec<Finding>,
-    /// The number of further findings that are skipped in the code, each with a reason there.
+    /// The number of further findings that are suppressed in the code, each with a reason there.
     pub(super) suppressed: usize,
 }
 
@@ -24,18 +24,19 @@ pub(super) struct Finding {
     pub(super) path: String,
     pub(super) line: i64,
     pub(super) rule: String,
-    /// The package, for a finding about one.
+    /// The package, for a finding about a package.
     pub(super) package: Option<String>,
     /// The tool's message, in one line.
     pub(super) says: String,
 }
 
 impl Sarif {
-    /// Reads what `tool` wrote to `file`. The file is rewritten for code scanning: its runs get the category `name`, and
-    /// where the tool reports paths from the folder `base` below the root, they become paths from the root.
+    /// Reads the file that `tool` wrote. It is rewritten for code scanning: its runs get the category `name`,
+    /// and if the tool reports paths from the folder `base` below the root, they become paths from the root.
     ///
     /// # Errors
-    /// When there is none, it is not SARIF 2.1.0 of this tool, or it reports that the tool could not scan.
+    /// Returns an error if there is no file, it is not SARIF 2.1.0 of this tool, or it reports that the tool
+    /// could not scan.
     pub(super) fn read(file: &Path, tool: Tool, name: &str, base: &str) -> Result<Self, Error> {
         let wrong = |what: String| Error::Found {
             found: format!("{tool} succeeded, but its output {} is unusable: {what}", file.display()),
@@ -120,14 +121,15 @@ fn text(message: &sarif::Message) -> &str {
     message.text.as_deref().unwrap_or_default()
 }
 
-/// Returns a message in one line. trivy's message on a secret contains the text around it, masked: that is left out.
+/// Returns a message in one line. trivy's message about a secret contains the masked text around it, which is
+/// left out.
 fn in_a_line(text: &str) -> String {
     let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with("Match:"));
     lines.collect::<Vec<_>>().join(", ")
 }
 
-/// Gives each run its category. GitHub's `upload-sarif` refuses several runs of one tool and category, and takes all
-/// before the last slash for the category.
+/// Gives each run its category. GitHub's `upload-sarif` rejects several runs of one tool and category, and
+/// uses everything before the last slash as the category.
 fn categorise(json: &mut Value, name: &str) {
     let runs = json.get_mut("runs").and_then(Value::as_array_mut);
     for run in runs.into_iter().flatten().filter_map(Value::as_object_mut) {

@@ -8,16 +8,17 @@ use rds_iam_process::runner::Cmd;
 use rds_iam_process::tools::{Found, Tool};
 use rds_iam_process::workspace::Workspace;
 
-/// The folder with everything that Terraform reads.
+/// The folder with all Terraform files.
 const TERRAFORM: &str = "terraform";
-/// The severities of trivy's findings that stop a run.
+/// The severities of trivy's findings that fail a run.
 const SEVERITIES: &str = "HIGH,CRITICAL";
 /// Folders of the repository with built or downloaded files.
 const NOT_OURS: [&str; 2] = ["target", "**/.terraform"];
-/// Configuration that is insecure on purpose: the rules for plans are tested with it.
+/// Deliberately insecure configuration: test data of the rules for plans.
 const BAD_ON_PURPOSE: &str = "crates/tfplan/tests/plans";
 
-/// tflint, on every module and stack. Its first command fetches the ruleset that `.tflint.hcl` pins, once.
+/// Returns the scan of every module and stack by tflint. Its first command fetches the ruleset that
+/// `.tflint.hcl` pins, once.
 pub fn tflint(tflint: &Found, workspace: &Workspace) -> Gate {
     let folder = workspace.root.join(TERRAFORM);
     let config = format!("--config={}", folder.join(".tflint.hcl").display());
@@ -34,7 +35,7 @@ pub fn tflint(tflint: &Found, workspace: &Workspace) -> Gate {
         "the ruleset comes from GitHub, whose API answers few requests without a token (set GITHUB_TOKEN), and is \
          verified with what Sigstore publishes (tuf-repo-cdn.sigstore.dev): both must be reachable",
     );
-    // With --force, findings are no failure: only a scan that could not run is one.
+    // With --force, findings do not fail the command, only a scan that could not run.
     let scan = cmd().args(["--recursive", "--force", "--format=sarif"]);
     let sarif = sarif(workspace, "tflint");
     Gate {
@@ -47,16 +48,17 @@ pub fn tflint(tflint: &Found, workspace: &Workspace) -> Gate {
     }
 }
 
-/// checkov, on the Terraform code. What is skipped beside a resource, with a reason, is not a finding.
+/// Returns the scan of the Terraform code by checkov. A check that is skipped beside a resource, with a
+/// reason, is not a finding.
 pub fn checkov(checkov: &Found, workspace: &Workspace) -> Gate {
     let (sarif, report) = (sarif(workspace, "checkov"), report(workspace, "checkov"));
     let files = format!("{},{}", sarif.display(), report.display());
-    // Without --quiet, the report lists the checks that passed, too: the evidence.
+    // Without --quiet, the report also lists the passed checks, which are the evidence.
     let scan = ["--framework", "terraform", "--skip-download", "--compact", "--soft-fail"];
     let cmd = checkov
         .cmd(&workspace.root)
         .without(&["CKV_", "BC_", "CHECKOV_", "PRISMA_"])
-        // It reads settings from the home folder, which could skip checks.
+        // checkov reads settings from the home folder, which could skip checks.
         .settings(&[("HOME", workspace.target.display().to_string())])
         .args(["--directory", TERRAFORM])
         .args(scan)
@@ -71,21 +73,21 @@ pub fn checkov(checkov: &Found, workspace: &Workspace) -> Gate {
     }
 }
 
-/// trivy, on the configuration in the repository: Dockerfiles and Terraform.
+/// Returns the scan of the repository's configuration by trivy: Dockerfiles and Terraform.
 pub fn trivy_config(trivy: &Found, workspace: &Workspace) -> Gate {
     let options = ["config", "--skip-dirs", BAD_ON_PURPOSE].map(str::to_owned);
     let options = options.into_iter().chain(skipped()).chain([".".to_owned()]);
     trivy_scan("trivy-config", options, Evidence::TrivyConfiguration, trivy, workspace)
 }
 
-/// trivy, on the repository: known vulnerabilities of what is depended on, and secrets.
+/// Returns the scan of the repository by trivy: known vulnerabilities of dependencies, and secrets.
 pub fn trivy_repository(trivy: &Found, workspace: &Workspace) -> Gate {
     let options = ["fs", "--scanners", "vuln,secret", "--list-all-pkgs", "--no-progress"].map(str::to_owned);
     let options = options.into_iter().chain(skipped()).chain([".".to_owned()]);
     trivy_scan("trivy-repository", options, Evidence::TrivyPackages, trivy, workspace)
 }
 
-/// trivy, on the image `name` in an OCI layout: its packages, its files, its configuration.
+/// Returns the scan of the image `name` in an OCI layout by trivy: its packages, files and configuration.
 pub fn trivy_image(name: &str, layout: &Path, trivy: &Found, workspace: &Workspace) -> Gate {
     let scanners = ["--scanners", "vuln,secret", "--image-config-scanners", "misconfig,secret"];
     let options = ["image", "--list-all-pkgs", "--no-progress"].into_iter().chain(scanners);
@@ -93,14 +95,16 @@ pub fn trivy_image(name: &str, layout: &Path, trivy: &Found, workspace: &Workspa
     trivy_scan(&format!("trivy-image-{name}"), options, Evidence::TrivyImage, trivy, workspace)
 }
 
-/// trivy, on an image's SBOM (CycloneDX), which has components that the image itself no longer shows.
+/// Returns the scan of an image's SBOM (CycloneDX) by trivy; it has components that the image itself no
+/// longer shows.
 pub fn trivy_sbom(name: &str, sbom: &Path, trivy: &Found, workspace: &Workspace) -> Gate {
     let options = ["sbom", "--list-all-pkgs", "--no-progress"].map(str::to_owned);
     let options = options.into_iter().chain([sbom.display().to_string()]);
     trivy_scan(&format!("trivy-sbom-{name}"), options, Evidence::TrivyPackages, trivy, workspace)
 }
 
-/// A scan by trivy. It writes its own report first, which shows what was scanned; the SARIF is made from it.
+/// Returns a scan by trivy. trivy writes its own report first, which shows what was scanned; the SARIF is
+/// made from it.
 fn trivy_scan(
     name: &str,
     options: impl IntoIterator<Item = String>,
@@ -111,7 +115,7 @@ fn trivy_scan(
     let (sarif, report) = (sarif(workspace, name), report(workspace, name));
     let (to_sarif, to_report) = (sarif.display().to_string(), report.display().to_string());
     let cache = workspace.cache.join("tools/trivy-data").display().to_string();
-    // Both take Terraform's variables from the environment, too.
+    // Both also read Terraform's variables from the environment.
     let cmd = || trivy.cmd(&workspace.root).without(&["TRIVY_", "TF_"]);
     let scan = cmd()
         .args(options)
@@ -153,7 +157,7 @@ fn sarif(workspace: &Workspace, name: &str) -> PathBuf {
     workspace.target.join("pipeline/sarif").join(format!("{name}.sarif"))
 }
 
-/// The tool's own report, which has more than its SARIF.
+/// Returns the path of the tool's own report, which has more data than its SARIF.
 fn report(workspace: &Workspace, name: &str) -> PathBuf {
     workspace.target.join("pipeline/reports").join(format!("{name}.json"))
 }

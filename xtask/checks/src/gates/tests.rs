@@ -1,4 +1,4 @@
-//! The gates against faulty tools. tflint and trivy are shims that print the real tools' formats;
+//! Tests of the gates with faulty tools. tflint and trivy are shims that print the real tools' formats;
 //! `tests/outputs/checkov.sarif` is checkov's own, shortened, the others follow the tools' sources.
 
 mod acceptance;
@@ -14,7 +14,7 @@ use rds_iam_process::tools::{self, Found};
 
 const TODAY: Date = date!(2026 - 06 - 01);
 
-/// A repository with a Terraform file, and a stand-in for one tool.
+/// A repository with a Terraform file, and a shim for one tool.
 struct Repository {
     folder: tempfile::TempDir,
     workspace: Workspace,
@@ -129,7 +129,7 @@ fn a_tflint_that_could_not_scan_has_not_passed() {
     assert!(matches!(repository.pass_tflint(), Err(Error::Run(_))));
     let repository = Repository::tflint("tflint-clean.sarif", 2);
     assert!(matches!(repository.pass_tflint(), Err(Error::Run(_))));
-    // Should it ever end well with an error.
+    // In case it ends with success despite an error.
     let repository = Repository::tflint("tflint-error.sarif", 0);
     insta::assert_snapshot!(repository.report(repository.pass_tflint()), @r#"
     error: tflint succeeded, but its output /target/pipeline/sarif/tflint.sarif is unusable: it reports an error: Failed to initialize plugins; Plugin "aws" not found. Did you run "tflint --init"?

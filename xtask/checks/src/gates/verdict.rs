@@ -1,4 +1,4 @@
-//! The verdict: what was found, less what is accepted today.
+//! The verdict on a tool's findings: those that the baseline does not accept today.
 
 use time::Date;
 
@@ -13,23 +13,23 @@ use rds_iam_process::tools::Tool;
 #[derive(Debug)]
 pub struct Verdict {
     tool: Tool,
-    /// Findings that nothing accepts.
+    /// Findings that are not accepted.
     refused: Vec<Finding>,
     accepted: Vec<(Finding, Entry)>,
-    /// Acceptances that have ended.
+    /// Expired entries.
     expired: Vec<Entry>,
-    /// Acceptances of what is no longer found.
+    /// Entries without a finding.
     stale: Vec<Entry>,
     suppressed: usize,
 }
 
-/// Judges all that a tool found in one run.
+/// Judges all findings of a tool in one run.
 pub fn judge(tool: Tool, found: &[Sarif], baseline: &Baseline, today: Date) -> Verdict {
     let entries: Vec<&Entry> = baseline.entries.iter().filter(|entry| entry.tool == tool).collect();
     let (expired, valid): (Vec<&Entry>, Vec<&Entry>) =
         entries.iter().copied().partition(|entry| !entry.holds_on(today));
     let mut findings: Vec<&Finding> = found.iter().flat_map(|sarif| &sarif.findings).collect();
-    // A file is scanned more than once, as a part of several modules.
+    // A file is scanned more than once if several modules include it.
     findings.sort();
     findings.dedup();
     let (mut refused, mut accepted) = (Vec::new(), Vec::new());
@@ -54,7 +54,7 @@ impl Verdict {
     /// Prints the accepted findings with their entries, and returns the verdict.
     ///
     /// # Errors
-    /// When a finding is not accepted, or an acceptance has ended.
+    /// Returns an error if a finding is not accepted, or an accepted one has expired.
     pub fn outcome(self, console: Console) -> Result<Outcome, Error> {
         for (finding, entry) in &self.accepted {
             let line = format!("accepted until {}: {}: {}", entry.expires, shown(finding), entry.reason);

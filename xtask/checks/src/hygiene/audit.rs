@@ -1,4 +1,4 @@
-//! `docs/audit.md`: each finding says what became of it, and each test it names exists.
+//! Checks `docs/audit.md`: each finding has an answer, and each test it names exists.
 
 use std::path::Path;
 
@@ -11,7 +11,7 @@ const PAGE: &str = "docs/audit.md";
 const ANSWERS: [&str; 3] = ["- Fixed: ", "- Answered: ", "- Not done: "];
 const TEST: &str = "- Test: ";
 
-/// Sections of `file` without an answer, and tests that do not exist under `root`.
+/// Returns the sections of `file` without an answer, and the tests that do not exist under `root`.
 pub(super) fn check(file: File<'_>, root: &Path) -> Vec<Finding> {
     let mut wrong = Vec::new();
     if file.path != PAGE {

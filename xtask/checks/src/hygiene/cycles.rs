@@ -1,7 +1,8 @@
-//! No module cycles: of the modules beside each other in one crate, none depends on another that depends on it, directly
-//! or through others. Then each has a layer, and a reader can begin with the lowest.
+//! Checks for module cycles: no sibling modules of a crate depend on each other, directly or through others.
+//! Then each module has a layer, and a reader can begin with the lowest.
 //!
-//! Tests are left out, and so are edges between a module and its own parent: a parent declares and re-exports.
+//! Tests are left out, and so are edges between a module and its own parent: a parent declares and
+//! re-exports.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,7 +15,7 @@ use super::{File, Finding};
 /// The names from the crate's root to a module: empty for the root itself.
 type Module = Vec<String>;
 
-/// The module cycles of all crates in `files`, with one edge of each pair of modules in a cycle.
+/// Returns the module cycles of all crates in `files`, with one edge of each pair of modules in a cycle.
 pub(super) fn check(files: &[File<'_>]) -> Vec<Finding> {
     let mut crates: BTreeMap<String, Vec<(Module, File<'_>)>> = BTreeMap::new();
     for &file in files {
@@ -25,7 +26,8 @@ pub(super) fn check(files: &[File<'_>]) -> Vec<Finding> {
     crates.values().flat_map(|modules| cycles(modules)).collect()
 }
 
-/// The crate root's folder and the module of a source file, or `None` for tests and files of other kinds.
+/// Returns the crate root's folder and the module of a source file, or `None` for tests and files of other
+/// kinds.
 fn module_of(path: &str) -> Option<(String, Module)> {
     let (package, below) = path.strip_suffix(".rs")?.split_once("src/")?;
     let mut names: Module = below.split('/').map(str::to_owned).collect();
@@ -58,10 +60,10 @@ fn cycles(modules: &[(Module, File<'_>)]) -> Vec<Finding> {
     }
     let names = Names {
         modules: modules.iter().map(|(module, _)| module).collect(),
-        // Last in, first out: where a package has both, `lib.rs` says what `crate::` has, not `main.rs`.
+        // Later entries win: if a package has both, `lib.rs` defines `crate::`, not `main.rs`.
         imports: all.iter().rev().flat_map(|(.., paths)| &paths.imports).collect(),
     };
-    // The first file that makes each edge, by the two modules beside each other that the edge connects.
+    // The first file with each edge, by the two sibling modules that the edge connects.
     let mut edges: BTreeMap<(Module, Module), &str> = BTreeMap::new();
     for (module, path, paths) in &all {
         for used in &paths.used {
@@ -88,17 +90,17 @@ fn cycles(modules: &[(Module, File<'_>)]) -> Vec<Finding> {
     wrong
 }
 
-/// The modules of a crate, and what their `use` lines import: a path may lead through either.
+/// The modules of a crate, and the imports of their `use` lines: a path may go through either.
 struct Names<'a> {
     modules: BTreeSet<&'a Module>,
     imports: BTreeMap<&'a Module, &'a Module>,
 }
 
 impl Names<'_> {
-    /// The module that the item at `path` is in.
+    /// Returns the module that the item at `path` is in.
     fn resolve(&self, path: &Module) -> Module {
         let mut path = path.clone();
-        // An import may lead to another import, in practice once or twice.
+        // An import may refer to another import, in practice once or twice.
         for _ in 0..8 {
             let known =
                 (0..=path.len()).rev().find(|&length| self.modules.contains(&path[..length].to_vec()));
@@ -121,12 +123,12 @@ impl Names<'_> {
 struct Paths {
     module: Module,
     used: Vec<Module>,
-    /// The paths that are imported, by the path that they get here.
+    /// The imported paths, by their path in this file.
     imports: BTreeMap<Module, Module>,
 }
 
 impl Paths {
-    /// A path of names, from the crate's root.
+    /// Returns a path of names from the crate's root.
     fn absolute(&self, names: &[String]) -> Module {
         let mut at = self.module.clone();
         let mut names = names;

@@ -1,9 +1,9 @@
-//! Nothing in the repository may depend on where it was written: no package registry or mirror by
-//! name (a machine's own settings decide which are used), and no path of one machine.
+//! Checks that nothing in the repository depends on the machine it was written on: no package registry or
+//! mirror by name (a machine's own settings select them), and no path of one machine.
 
 use super::{File, Finding};
 
-/// Hosts of package registries. In two halves, so that this file passes its own check.
+/// Hosts of package registries, in two halves, so that this file passes its own check.
 const REGISTRIES: [(&str, &str); 12] = [
     ("deb.", "debian.org"),
     ("security.", "debian.org"),
@@ -19,7 +19,7 @@ const REGISTRIES: [(&str, &str); 12] = [
     ("registry-1.", "docker.io"),
 ];
 
-/// Folders that are some machine's own, as absolute paths begin with them. In halves, as above.
+/// The first folders of machine-specific absolute paths, in two halves for the same reason.
 const MACHINE_FOLDERS: [(&str, &str); 4] = [("/ho", "me/"), ("/ro", "ot/"), ("/wo", "rk/"), ("/Us", "ers/")];
 
 pub(super) fn check(file: File<'_>) -> Vec<Finding> {
@@ -72,7 +72,7 @@ fn is_lock_file(path: &str) -> bool {
         || name == "npm-shrinkwrap.json"
 }
 
-/// `"resolved": "https://…"` (npm) or `resolved "https://…"` (yarn).
+/// Returns whether the line is `"resolved": "https://…"` (npm) or `resolved "https://…"` (yarn).
 fn resolved_to_a_url(line: &str) -> bool {
     let line = line.trim_start().trim_start_matches('"');
     line.strip_prefix("resolved").is_some_and(|rest| rest.contains("://"))

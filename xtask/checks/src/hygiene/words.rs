@@ -1,9 +1,8 @@
-//! Words that a reader has to decode, with what to write instead. CHANGELOG and the decision records keep the words
-//! they were written in.
+//! Checks for banned words, with their replacements. CHANGELOG and the decision records are excepted.
 
 use super::{File, Finding};
 
-/// Each banned form, and what to write. In two halves, so that this file passes its own check.
+/// Each banned form and its replacement. In two halves, so that this file passes its own check.
 const BANNED: [((&str, &str), &str); 13] = [
     (("me", "nd"), "fix, help or patch"),
     (("me", "nds"), "fix, help or patch"),
@@ -20,12 +19,12 @@ const BANNED: [((&str, &str), &str); 13] = [
     (("for ", "ever"), "forever"),
 ];
 
-/// Where history is told: what changed for users, and decisions as they were made.
+/// Returns whether the file is a historical record: the changes for users, and the decisions.
 fn is_history(path: &str) -> bool {
     path == "CHANGELOG.md" || path.starts_with("docs/adr/")
 }
 
-/// The banned words of one file.
+/// Returns the banned words of one file.
 pub(super) fn check(file: File<'_>) -> Vec<Finding> {
     if is_history(file.path) || file.path.ends_with(".lock") {
         return Vec::new();
@@ -53,7 +52,7 @@ pub(super) fn check(file: File<'_>) -> Vec<Finding> {
     wrong
 }
 
-/// Whether `form` is in `line` as a word or words of its own. `_` separates words, as in identifiers.
+/// Returns whether `form` is in `line` as a separate word or words. `_` separates words, as in identifiers.
 fn contains_word(line: &str, form: &str) -> bool {
     line.match_indices(form).any(|(at, _)| {
         let is_letter = |c: Option<char>| c.is_some_and(|c| c.is_ascii_alphabetic());
@@ -61,7 +60,7 @@ fn contains_word(line: &str, form: &str) -> bool {
     })
 }
 
-/// Whether "as", one word, and "has it" follow each other in `line`.
+/// Returns whether "as", one word, and "has it" follow each other in `line`.
 fn names_a_format_by_its_owner(line: &str) -> bool {
     let words: Vec<&str> = line.split_whitespace().collect();
     words.windows(4).any(|words| words[0] == "as" && words[2] == "has" && words[3].starts_with("it"))

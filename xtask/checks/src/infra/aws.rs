@@ -1,4 +1,4 @@
-//! The AWS API on this machine: the emulator's program, running beside us for as long as it is needed.
+//! A client of the AWS API on this machine: starts the emulator's program and stops it when dropped.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
@@ -16,31 +16,31 @@ use rds_iam_process::file;
 use rds_iam_process::runner::Cmd;
 use rds_iam_process::workspace::Workspace;
 
-/// How long it may take to say where it is: a second, but minutes where Python packages come first.
+/// The time limit for its address: it takes a second, but minutes if Python packages are installed first.
 const READY_WITHIN: Duration = Duration::from_secs(600);
 
-/// How long it may take to answer one question.
+/// The time limit of one request.
 const ANSWER_WITHIN: Duration = Duration::from_secs(30);
 
-/// A running AWS API endpoint (moto). It answers those alone who know its access key, and proves nothing about
+/// A running AWS API endpoint (moto). It answers only requests with its access key, and checks no
 /// permissions. Dropping it ends it.
 #[derive(Debug)]
 pub(crate) struct LocalAws {
     child: Mutex<Child>,
-    /// What it prints to standard error, once it has ended.
+    /// The child's standard error, available once it has ended.
     log: Mutex<mpsc::Receiver<String>>,
-    /// Closing it ends the child, also where this process is killed.
+    /// Closing this pipe ends the child, even if this process is killed.
     stdin: Option<ChildStdin>,
     url: String,
-    /// The file with its access key.
+    /// The file with the access key.
     credentials: String,
 }
 
 impl LocalAws {
-    /// Starts it and waits until it answers.
+    /// Starts the endpoint and waits until it answers.
     ///
     /// # Errors
-    /// When it does not start; the error has what it printed.
+    /// Returns an error with the endpoint's output if it does not start.
     pub(crate) fn start(workspace: &Workspace) -> Result<Self, Error> {
         let (shell, program) = (workspace.shell(), workspace.target.join("debug/rds-iam-emulator"));
         let cmd = Cmd::from_xshell(cmd!(shell, "{program} aws"), "cargo build --bin rds-iam-emulator");
@@ -52,10 +52,10 @@ impl LocalAws {
         thread::spawn(move || {
             let mut line = String::new();
             let read = stdout.map(|stdout| BufReader::new(stdout).read_line(&mut line));
-            // The receiver is gone if the wait below ran out.
+            // The receiver is gone if the wait below timed out.
             drop(said.send(read.map(|read| read.map(|_| line))));
         });
-        // Its log: kept until it is known to run, and drained after that.
+        // The log is kept until the endpoint is running, and discarded after that.
         let (kept, log) = mpsc::channel();
         thread::spawn(move || {
             let mut text = String::new();
@@ -88,12 +88,12 @@ impl LocalAws {
         Ok(aws)
     }
 
-    /// Where it answers.
+    /// Returns the URL of the endpoint.
     pub(crate) fn url(&self) -> &str {
         &self.url
     }
 
-    /// The AWS shared credentials file with its access key.
+    /// Returns the AWS shared credentials file with the access key.
     pub(crate) fn credentials(&self) -> &str {
         &self.credentials
     }
@@ -101,7 +101,7 @@ impl LocalAws {
     /// Puts an object into S3; `path` is `/<bucket>/<key>`.
     ///
     /// # Errors
-    /// As [`LocalAws::call`].
+    /// Returns the errors of [`LocalAws::call`].
     pub(crate) fn put_object(&self, path: &str, body: &str) -> Result<(), Error> {
         self.request("PUT", path, "s3", "Content-Type: application/octet-stream", body).map(drop)
     }
@@ -109,15 +109,15 @@ impl LocalAws {
     /// Deletes an object from S3.
     ///
     /// # Errors
-    /// As [`LocalAws::call`].
+    /// Returns the errors of [`LocalAws::call`].
     pub(crate) fn delete_object(&self, path: &str) -> Result<(), Error> {
         self.request("DELETE", path, "s3", "Content-Type: application/octet-stream", "").map(drop)
     }
 
-    /// Calls an action of a service that speaks JSON, such as `kms` `TrentService.DescribeKey`.
+    /// Calls an action of a service with a JSON API, such as `kms` `TrentService.DescribeKey`.
     ///
     /// # Errors
-    /// When it does not answer, or with anything but success.
+    /// Returns an error if the service does not answer, or does not report success.
     pub(crate) fn call(&self, service: &str, action: &str, body: &Value) -> Result<Value, Error> {
         let headers = format!("Content-Type: application/x-amz-json-1.1\r\nX-Amz-Target: {action}");
         let answer = self.request("POST", "/", service, &headers, &body.to_string())?;
@@ -125,16 +125,17 @@ impl LocalAws {
             .map_err(|error| Error::Answer { command: action.to_owned(), what: error.to_string() })
     }
 
-    /// Calls an action of a service that takes forms and answers in XML, such as `ec2`.
+    /// Calls an action of a service with a form API and XML answers, such as `ec2`.
     ///
     /// # Errors
-    /// As [`LocalAws::call`].
+    /// Returns the errors of [`LocalAws::call`].
     pub(crate) fn query(&self, service: &str, form: &str) -> Result<String, Error> {
         self.request("POST", "/", service, "Content-Type: application/x-www-form-urlencoded", form)
     }
 
-    /// One request over HTTP; the answer's body. An SDK would make xtask slow to build, and the
-    /// emulator checks no signature: the access key, the service and the session token are read.
+    /// Sends one request over HTTP, and returns the body of the answer. An SDK would make xtask slow to
+    /// build, and the emulator checks no signature: it reads only the access key, the service and the session
+    /// token.
     fn request(
         &self,
         method: &str,
@@ -152,7 +153,7 @@ impl LocalAws {
         let known = file::read(Path::new(&self.credentials))?;
         let (key, token) = (setting(&known, "aws_access_key_id"), setting(&known, "aws_session_token"));
         let credential = format!("{key}/20260101/us-east-1/{service}/aws4_request");
-        // Version 1.0: the answer ends where the connection does.
+        // HTTP 1.0: the answer ends with the connection.
         let request = format!(
             "{method} {path} HTTP/1.0\r\nHost: {address}\r\nAuthorization: AWS4-HMAC-SHA256 Credential={credential}\r\n\
              X-Amz-Security-Token: {token}\r\n{headers}\r\nContent-Length: {}\r\n\r\n{body}",
@@ -185,7 +186,7 @@ impl LocalAws {
 
     fn end(&mut self) {
         drop(self.stdin.take());
-        // It may hang; a test run must not.
+        // The child may hang; a test run must not.
         let child = self.child.get_mut().unwrap_or_else(PoisonError::into_inner);
         drop(child.kill());
         drop(child.wait());
@@ -198,15 +199,15 @@ impl Drop for LocalAws {
     }
 }
 
-/// A setting of a shared credentials file, or nothing.
+/// Returns a setting of a shared credentials file, or an empty string.
 fn setting<'t>(text: &'t str, name: &str) -> &'t str {
     let mut settings = text.lines().filter_map(|line| line.split_once(" = "));
     settings.find(|(found, _)| *found == name).map(|(_, value)| value).unwrap_or_default()
 }
 
-/// What leads Terraform and the SDKs to the AWS API at `url`, and nowhere else: its own access key, no
-/// configuration, no instance metadata. The address is a literal one: with a name, S3 clients put the bucket
-/// before it.
+/// Returns the environment that directs Terraform and the SDKs to the AWS API at `url`, and to no other
+/// endpoint: its own access key, no configuration, no instance metadata. The address is an IP address: for a
+/// host name, S3 clients add the bucket as a subdomain.
 pub(crate) fn environment(url: &str, credentials: &str, region: &str) -> Vec<(&'static str, String)> {
     vec![
         ("AWS_ENDPOINT_URL", url.to_owned()),

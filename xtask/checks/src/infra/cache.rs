@@ -1,4 +1,4 @@
-//! A cache of passed tests: modules' tests depend on their files, on Terraform and on the provider alone, and take a
+//! A cache of passed tests: modules' tests depend only on their files, Terraform and the provider, and take a
 //! second each.
 
 use std::fs;
@@ -11,11 +11,11 @@ use rds_iam_process::error::Error;
 use rds_iam_process::file;
 use rds_iam_process::workspace::Workspace;
 
-/// The roots that passed, in cargo's target folder; `cargo clean` removes it.
+/// The cache of passed roots, in cargo's target folder; `cargo clean` removes it.
 #[derive(Debug)]
 pub(crate) struct Cache {
     folder: PathBuf,
-    /// Terraform's version and where its provider comes from.
+    /// Terraform's version and the source of its provider.
     tools: String,
 }
 
@@ -27,17 +27,18 @@ impl Cache {
     /// Opens the cache for these tools.
     ///
     /// # Errors
-    /// When its folder can't be made.
+    /// Returns an error if its folder can't be created.
     pub(crate) fn open(tools: String, workspace: &Workspace) -> Result<Self, Error> {
         let folder = workspace.target.join("infra/passed");
         file::make_folder(&folder)?;
         Ok(Self { folder, tools })
     }
 
-    /// Returns the fingerprint of a root in the working copy `tree`. A root that names others depends on all of them.
+    /// Returns the fingerprint of a root in the working copy `tree`. A root that refers to others depends on
+    /// all of them.
     ///
     /// # Errors
-    /// When a file can't be read.
+    /// Returns an error if a file can't be read.
     pub(crate) fn fingerprint(&self, root: &Path, tree: &Path) -> Result<Fingerprint, Error> {
         let mut files = Vec::new();
         collect(root, &mut files)?;
@@ -64,16 +65,16 @@ impl Fingerprint {
         fs::read_to_string(&self.0).ok()?.trim().parse().ok()
     }
 
-    /// Records a pass.
+    /// Records a passed root.
     ///
     /// # Errors
-    /// When that can't be written.
+    /// Returns an error if it can't be written.
     pub(crate) fn remember(&self, tests: u32) -> Result<(), Error> {
         file::replace(&self.0, format!("{tests}\n"))
     }
 }
 
-/// Adds a file's name and content; the content as text.
+/// Adds a file's name and content to the digest, and returns the content as text.
 fn add(file: &Path, tree: &Path, digest: &mut Sha256) -> Result<String, Error> {
     let bytes =
         fs::read(file).map_err(|source| Error::File { action: "read", path: file.to_owned(), source })?;
@@ -83,7 +84,7 @@ fn add(file: &Path, tree: &Path, digest: &mut Sha256) -> Result<String, Error> {
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
-/// The files of a folder, in order; what Terraform puts there itself is left out.
+/// Collects the files of a folder, sorted; files written by Terraform are left out.
 fn collect(folder: &Path, files: &mut Vec<PathBuf>) -> Result<(), Error> {
     let mut entries = tree::entries(folder)?;
     entries.sort();

@@ -1,4 +1,4 @@
-//! `cargo xtask infra check`: everything that can be known about the infrastructure without applying it.
+//! `cargo xtask infra check`: all checks of the infrastructure that do not apply it.
 
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
@@ -24,12 +24,12 @@ use rds_iam_process::steps::{Outcome, Step};
 use rds_iam_process::tools;
 use rds_iam_process::workspace::{CARGO_HELP, Workspace};
 
-/// How long a module's tests may take; they take seconds.
+/// The time limit of a module's tests; they take seconds.
 const TESTS_WITHIN: Duration = Duration::from_secs(300);
-/// A zone that is not read before an apply.
+/// A hosted zone that is not read before an apply.
 const SOME_ZONE: &str = "Z0123456789ABCDEFGHIJ";
 
-/// The steps of `cargo xtask infra check`, quick ones first.
+/// Returns the steps of `cargo xtask infra check`, fast ones first.
 pub fn steps<'a>(workspace: &'a Workspace, console: Console, runner: Runner) -> Vec<Step<'a>> {
     let mut steps = validate_steps(workspace, console, runner);
     steps.extend([
@@ -43,7 +43,7 @@ pub fn steps<'a>(workspace: &'a Workspace, console: Console, runner: Runner) -> 
     steps
 }
 
-/// Those that ask Terraform alone.
+/// Returns the steps that need only Terraform.
 pub fn validate_steps<'a>(workspace: &'a Workspace, console: Console, runner: Runner) -> Vec<Step<'a>> {
     vec![
         Step::new("terraform format", move || format(workspace, runner)),
@@ -60,7 +60,7 @@ fn format(workspace: &Workspace, runner: Runner) -> Result<Outcome, Error> {
     Ok(Outcome::Passed)
 }
 
-/// Each module and stack: its README's example, and Terraform's own init, validate and test.
+/// Checks each module and stack: its README's example, and Terraform's own init, validate and test.
 fn modules(workspace: &Workspace, console: Console, runner: Runner) -> Result<Outcome, Error> {
     let terraform = Terraform::find(workspace, runner)?;
     let tools =
@@ -88,7 +88,7 @@ fn modules(workspace: &Workspace, console: Console, runner: Runner) -> Result<Ou
         console.line(&format!("  {}: valid, {tests} tests passed ({seconds:.1} s)", name(&root, tree)));
         now.remember(tests)
     };
-    // The first alone, for it fills the provider's cache, which Terraform does not lock.
+    // The first one runs alone, since it fills the provider's cache, which Terraform does not lock.
     if let Some(first) = changed.pop_front() {
         test(first)?;
     }
@@ -108,7 +108,7 @@ fn modules(workspace: &Workspace, console: Console, runner: Runner) -> Result<Ou
     });
     let mut failures: Vec<Error> = failures.into_inner().unwrap_or_else(PoisonError::into_inner);
     let Some(last) = failures.pop() else { return Ok(Outcome::Passed) };
-    // All of them: they are independent, and an operator fixes them together.
+    // All failures: they are independent, and an operator fixes them together.
     for error in failures {
         console.line(&console.paint(Style::Bad, &error.report()));
     }
@@ -119,7 +119,7 @@ fn name(root: &Path, tree: &Path) -> String {
     root.strip_prefix(tree).unwrap_or(root).display().to_string()
 }
 
-/// One root module: initialised, validated and tested; how many tests passed.
+/// Initialises, validates and tests one root module, and returns the number of passed tests.
 fn test_root(terraform: &Terraform, name: &str, root: &Path, runner: Runner) -> Result<u32, Error> {
     runner.ask_within(&terraform.init(root).args(["-backend=false"]), TESTS_WITHIN)?;
     let validate = terraform.cmd(root, ["validate", "-no-color"]);
@@ -128,7 +128,7 @@ fn test_root(terraform: &Terraform, name: &str, root: &Path, runner: Runner) -> 
         .cmd(root, ["test", "-no-color"])
         .hint(format!("its whole output is above; to run it alone: terraform -chdir=terraform/{name} test"));
     let printed = runner.ask_within(&test, TESTS_WITHIN).inspect_err(|_| {
-        // Again, with its whole output: the end alone seldom shows the failure.
+        // Runs again with the full output: the last lines seldom show the failure.
         drop(runner.run(&test));
     })?;
     passed(&printed).filter(|passed| *passed > 0).ok_or_else(|| Error::Found {
@@ -137,20 +137,20 @@ fn test_root(terraform: &Terraform, name: &str, root: &Path, runner: Runner) -> 
     })
 }
 
-/// The number in "Success! 3 passed, 0 failed.".
+/// Returns the number in "Success! 3 passed, 0 failed.".
 fn passed(printed: &str) -> Option<u32> {
     let (_, rest) = printed.rsplit_once("Success! ")?;
     rest.split_once(" passed")?.0.parse().ok()
 }
 
-/// Plans the whole deployment against an empty AWS API and has the rules judge it.
+/// Plans the whole deployment against an empty AWS API and checks the plan against the rules.
 ///
 /// # Errors
-/// When a program fails, or a rule is broken.
+/// Returns an error if a program fails, or a rule is violated.
 pub fn plan_rules(workspace: &Workspace, runner: Runner) -> Result<Outcome, Error> {
     let aws = LocalAws::start(workspace)?;
     let deployment = Deployment::new("plan", aws.url(), aws.credentials(), workspace, runner)?;
-    // The plan only wants its checksum; the real one is built where it is applied.
+    // The plan only needs its checksum; the real package is built when it is applied.
     let package = deployment.stack("service").join("stand-in-for-the-package.zip");
     file::replace(&package, "PK\u{5}\u{6}\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0")?;
     deployment.configure(&Settings {
@@ -164,15 +164,15 @@ pub fn plan_rules(workspace: &Workspace, runner: Runner) -> Result<Outcome, Erro
     Ok(Outcome::Passed)
 }
 
-/// Builds the programs that a plan needs, as `cargo xtask test` builds them: for other packages or
-/// targets, cargo would compile their dependencies again.
+/// Returns the command that builds the programs for a plan, with the options of `cargo xtask test`: for other
+/// packages or targets, cargo would compile their dependencies again.
 pub fn programs(workspace: &Workspace) -> Cmd {
     let shell = workspace.shell();
     Cmd::from_xshell(cmd!(shell, "cargo build --locked --workspace --all-targets"), CARGO_HELP)
         .hint("the compiler's message above says what to fix")
 }
 
-/// checkov, installed where it is not here yet, and what it finds judged.
+/// Runs checkov, installed if missing, and judges its findings.
 fn checkov(workspace: &Workspace, console: Console, runner: Runner) -> Result<Outcome, Error> {
     let checkov = tools::checkov(workspace, console, runner)?;
     gates::pass(&[gates::checkov(&checkov, workspace)], workspace, clock::date(clock::now()), console, runner)

@@ -1,5 +1,5 @@
-//! The deployment as Terraform sees it: `stacks/account` and `stacks/service`, applied to an AWS API on
-//! this machine, in a copy of the sources.
+//! A Terraform deployment on this machine: `stacks/account` and `stacks/service`, applied to a local AWS API
+//! from a copy of the sources.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -25,16 +25,16 @@ const DOMAIN: &str = "orders.example.test";
 pub(crate) const STATE_KEY: &str = "local/mysql.tfstate";
 /// The prefix of the app's settings, by the environment's name.
 pub(crate) const PARAMETERS: &str = "/local/database";
-/// A plan takes five seconds here; over slow networks, minutes.
+/// The time limit of a plan. It takes five seconds here; over slow networks, minutes.
 const PLAN_WITHIN: Duration = Duration::from_secs(600);
-/// Terraform's flag by which a plan that is not empty is a failure.
+/// Terraform's flag that makes a plan with changes a failure.
 const IS_EMPTY: &str = "-detailed-exitcode";
-/// Without a limit, one error 500 is retried for nine minutes.
+/// Without a limit, an HTTP 500 error is retried for nine minutes.
 const PROVIDER_OVERRIDE: &str = "provider \"aws\" {\n  max_retries = 2\n}\n";
-/// Plans alone need no bucket.
+/// The backend for plans alone, which need no bucket.
 const LOCAL_STATE: &str = "terraform {\n  backend \"local\" {}\n}\n";
 
-/// A working copy of `terraform/` with the AWS API that it is for.
+/// A working copy of `terraform/` and its AWS API.
 pub(crate) struct Deployment<'a> {
     workspace: &'a Workspace,
     runner: Runner,
@@ -43,7 +43,7 @@ pub(crate) struct Deployment<'a> {
     aws: Vec<(&'static str, String)>,
 }
 
-/// What a run decides, besides `local.tfvars`.
+/// The settings of a run, besides `local.tfvars`.
 pub(crate) struct Settings<'a> {
     pub(crate) package: &'a Path,
     pub(crate) disposable: bool,
@@ -52,10 +52,10 @@ pub(crate) struct Settings<'a> {
 }
 
 impl<'a> Deployment<'a> {
-    /// A fresh copy under `target/infra/<name>`, for the AWS API at `url`.
+    /// Creates a fresh copy under `target/infra/<name>`, for the AWS API at `url`.
     ///
     /// # Errors
-    /// When Terraform is missing or the copy cannot be made.
+    /// Returns an error if Terraform is missing or the copy cannot be made.
     pub(crate) fn new(
         name: &str,
         url: &str,
@@ -73,7 +73,7 @@ impl<'a> Deployment<'a> {
         Ok(deployment)
     }
 
-    /// Where it is, and what its commands have in their environment, in words.
+    /// Returns a description of the folder and the environment of its commands.
     pub(crate) fn describe(&self) -> String {
         let settings: Vec<String> = self.aws.iter().map(|(name, value)| format!("{name}={value}")).collect();
         format!(
@@ -83,17 +83,17 @@ impl<'a> Deployment<'a> {
         )
     }
 
-    /// The folder of a stack in the copy.
+    /// Returns the folder of a stack in the copy.
     pub(crate) fn stack(&self, name: &str) -> PathBuf {
         self.tree.path.join("stacks").join(name)
     }
 
-    /// A Terraform command in a stack.
+    /// Returns a Terraform command in a stack.
     pub(crate) fn terraform<S: Into<String>>(&self, stack: &str, args: impl IntoIterator<Item = S>) -> Cmd {
         self.terraform.cmd(&self.stack(stack), args).settings(&self.aws)
     }
 
-    /// One of the workspace's programs, with the same AWS API.
+    /// Returns one of the workspace's programs, with the same AWS API.
     pub(crate) fn program(&self, name: &str) -> Cmd {
         let program = self.workspace.target.join("debug").join(name).display().to_string();
         Cmd::new(program, &self.workspace.root, "cargo build --workspace --all-targets")
@@ -101,10 +101,10 @@ impl<'a> Deployment<'a> {
             .settings(&self.aws)
     }
 
-    /// Applies stacks/account: the state's bucket, GitHub's way in, a hosted zone.
+    /// Applies stacks/account: the state's bucket, GitHub's access, a hosted zone.
     ///
     /// # Errors
-    /// When Terraform fails.
+    /// Returns an error if Terraform fails.
     pub(crate) fn apply_account(&self) -> Result<(), Error> {
         self.runner.run(&self.terraform.init(&self.stack("account")).settings(&self.aws))?;
         let args = ["apply", "-input=false", "-no-color", "-auto-approve", "-var-file=local.tfvars"];
@@ -115,32 +115,32 @@ impl<'a> Deployment<'a> {
     /// Destroys stacks/account.
     ///
     /// # Errors
-    /// When Terraform fails.
+    /// Returns an error if Terraform fails.
     pub(crate) fn destroy_account(&self) -> Result<(), Error> {
         let args = ["destroy", "-input=false", "-no-color", "-auto-approve", "-var-file=local.tfvars"];
         Ok(self.runner.run(&self.terraform("account", args))?)
     }
 
-    /// The outputs of a stack.
+    /// Returns the outputs of a stack.
     ///
     /// # Errors
-    /// When Terraform fails or prints no JSON.
+    /// Returns an error if Terraform fails or prints no JSON.
     pub(crate) fn outputs(&self, stack: &str) -> Result<Value, Error> {
         let cmd = self.terraform(stack, ["output", "-json", "-no-color"]);
         let printed = self.runner.ask(&cmd)?;
         serde_json::from_str(&printed).map_err(Error::answer(&cmd))
     }
 
-    /// Writes what stacks/service is to be, besides `local.tfvars`.
+    /// Writes the settings of stacks/service, besides `local.tfvars`.
     ///
     /// # Errors
-    /// When the file cannot be written.
+    /// Returns an error if the file cannot be written.
     pub(crate) fn configure(&self, settings: &Settings<'_>) -> Result<(), Error> {
         let Settings { package, disposable, zone_id, boundary } = settings;
         let variables = json!({
             "disposable": disposable,
             "app": { "domain_name": DOMAIN, "zone_id": zone_id },
-            // What can be seen to change in place, besides protection.
+            // A visible change in place, besides protection.
             "proxy": { "idle_client_timeout_seconds": if *disposable { 900 } else { 1800 } },
             "bootstrap": { "package": package, "architecture": "x86_64" },
             "permissions_boundary_arn": boundary,
@@ -148,10 +148,11 @@ impl<'a> Deployment<'a> {
         file::replace(&self.stack("service").join("run.auto.tfvars.json"), format!("{variables:#}\n"))
     }
 
-    /// `terraform init` of stacks/service with its state in the bucket of stacks/account, or without any.
+    /// Runs `terraform init` of stacks/service with its state in the bucket of stacks/account, or without a
+    /// backend.
     ///
     /// # Errors
-    /// When Terraform fails: no provider, or no bucket.
+    /// Returns an error if Terraform fails: no provider, or no bucket.
     pub(crate) fn init(&self, backend: Option<&Value>) -> Result<(), Error> {
         let mut init = self.terraform.init(&self.stack("service"));
         match backend {
@@ -159,7 +160,7 @@ impl<'a> Deployment<'a> {
             Some(backend) => {
                 let mut file = format!("key = \"{STATE_KEY}\"\n");
                 for (name, value) in backend.as_object().into_iter().flatten() {
-                    // JSON's texts, numbers and truth values are HCL's.
+                    // Strings, numbers and booleans have the same syntax in JSON and HCL.
                     file.push_str(&format!("{name} = {value}\n"));
                 }
                 file::replace(&self.stack("service").join("local.s3.tfbackend"), &file)?;
@@ -169,10 +170,10 @@ impl<'a> Deployment<'a> {
         Ok(self.runner.run(&init.settings(&self.aws))?)
     }
 
-    /// Plans stacks/service into `<name>.tfplan`, and has the rules judge it.
+    /// Plans stacks/service into `<name>.tfplan`, and checks the plan against the rules.
     ///
     /// # Errors
-    /// When Terraform fails, or the rules refuse the plan.
+    /// Returns an error if Terraform fails, or the rules refuse the plan.
     pub(crate) fn plan(&self, name: &str, more: &[&str]) -> Result<(), Error> {
         self.plan_only(name, more)?;
         Ok(self.runner.run(&self.rules(name))?)
@@ -181,12 +182,12 @@ impl<'a> Deployment<'a> {
     /// Plans stacks/service into `<name>.tfplan` and `<name>.json`.
     ///
     /// # Errors
-    /// When Terraform fails.
+    /// Returns an error if Terraform fails.
     pub(crate) fn plan_only(&self, name: &str, more: &[&str]) -> Result<(), Error> {
         let out = format!("-out={name}.tfplan");
         let args = ["plan", "-input=false", "-no-color", "-var-file=environments/local.tfvars", &out];
         let plan = self.terraform("service", args).args(more.iter().copied());
-        // That is what makes anything but an empty plan a failure.
+        // This flag makes a plan with changes a failure.
         let plan = if more.contains(&IS_EMPTY) {
             plan.hint("this plan must be empty: something drifts")
         } else {
@@ -198,7 +199,7 @@ impl<'a> Deployment<'a> {
         file::replace(&self.stack("service").join(format!("{name}.json")), &shown)
     }
 
-    /// The command that has the rules judge `<name>.json`.
+    /// Returns the command that checks `<name>.json` against the rules.
     pub(crate) fn rules(&self, name: &str) -> Cmd {
         let file = self.stack("service").join(format!("{name}.json")).display().to_string();
         self.program("rds-iam")
@@ -206,37 +207,39 @@ impl<'a> Deployment<'a> {
             .hint("the plan does what the design forbids: each finding above says what to do")
     }
 
-    /// Applies the plan that was judged.
+    /// Applies the checked plan.
     ///
     /// # Errors
-    /// When Terraform fails.
+    /// Returns an error if Terraform fails.
     pub(crate) fn apply(&self, name: &str) -> Result<(), Error> {
         let args = ["apply", "-input=false", "-no-color", &format!("{name}.tfplan")];
         Ok(self.runner.run(&self.terraform("service", args))?)
     }
 
-    /// Plans again, takes nothing but an empty plan, and has the rules judge what there is now: they see
-    /// what was known only after the apply.
+    /// Plans again, expects an empty plan, and checks the current state against the rules, including the
+    /// values that were known only after the apply.
     ///
     /// # Errors
-    /// When there is something to do (the error shows the end of it), or the rules refuse what there is.
+    /// Returns an error if the plan has changes (the error shows its last lines), or the rules refuse the
+    /// state.
     pub(crate) fn expect_empty_plan(&self) -> Result<(), Error> {
         self.plan("again", &[IS_EMPTY])
     }
 
-    /// Terraform's outputs into a file, as the programs read them.
+    /// Writes Terraform's outputs to a file, in the format that the programs read.
     ///
     /// # Errors
-    /// When there are none, or the file cannot be written.
+    /// Returns an error if there are none, or the file cannot be written.
     pub(crate) fn write_outputs(&self, file: &Path) -> Result<(), Error> {
         let outputs = self.outputs("service")?;
         file::replace(file, format!("{outputs:#}\n"))
     }
 
-    /// Everything from nothing to a deployment: the account's stack, then the plan, judged and applied.
+    /// Creates the whole deployment: applies the account's stack, then plans, checks and applies the
+    /// service's.
     ///
     /// # Errors
-    /// When anything fails.
+    /// Returns an error if any step fails.
     pub(crate) fn stand_up(&self, package: &Path) -> Result<(), Error> {
         self.apply_account()?;
         let account = self.outputs("account")?;
@@ -247,7 +250,7 @@ impl<'a> Deployment<'a> {
     }
 }
 
-/// The settings that follow from stacks/account's outputs.
+/// Returns the settings that follow from stacks/account's outputs.
 pub(crate) fn settings<'a>(package: &'a Path, disposable: bool, account: &'a Value) -> Settings<'a> {
     Settings {
         package,
@@ -257,11 +260,11 @@ pub(crate) fn settings<'a>(package: &'a Path, disposable: bool, account: &'a Val
     }
 }
 
-/// `cargo xtask infra apply`, which the demo runs: stands the deployment up at `AWS_ENDPOINT_URL`, which
-/// must be on this machine and know the key in `AWS_SHARED_CREDENTIALS_FILE`, and writes its outputs.
+/// `cargo xtask infra apply`, which the demo runs: creates the deployment at `AWS_ENDPOINT_URL`, which must
+/// be on this machine and accept the key in `AWS_SHARED_CREDENTIALS_FILE`, and writes its outputs.
 ///
 /// # Errors
-/// When the address is another machine's, or anything fails.
+/// Returns an error if the address is on another machine, or any step fails.
 pub(crate) fn apply_here(outputs: &Path, workspace: &Workspace, runner: Runner) -> Result<(), Error> {
     let url = std::env::var("AWS_ENDPOINT_URL").unwrap_or_default();
     if !is_here(&url) {
@@ -278,7 +281,7 @@ pub(crate) fn apply_here(outputs: &Path, workspace: &Workspace, runner: Runner) 
     deployment.write_outputs(outputs)
 }
 
-/// Whether an address is a port of this machine's and nothing else.
+/// Returns whether a URL is a port on this machine.
 fn is_here(url: &str) -> bool {
     let port = url.strip_prefix("http://127.0.0.1:").map(|rest| rest.strip_suffix('/').unwrap_or(rest));
     port.is_some_and(|port| port.parse::<u16>().is_ok())

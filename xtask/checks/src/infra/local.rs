@@ -17,17 +17,17 @@ use rds_iam_process::runner::{RunError, Runner};
 use rds_iam_process::steps::{self, Outcome, Step};
 use rds_iam_process::workspace::Workspace;
 
-/// The exit status with which `rds-iam plan` refuses.
+/// The exit status of `rds-iam plan` if it refuses.
 const REFUSED: i32 = 2;
 
-/// The fewest resources that the AWS API must list by their tags before all is destroyed. Fewer, and to
-/// find none afterwards would show nothing.
+/// The minimum number of resources that the AWS API must list by their tags before all are destroyed. With
+/// fewer, finding none afterwards would prove nothing.
 const FEWEST_TAGGED: usize = 30;
 
-/// Runs the life cycle; false when a step failed.
+/// Runs the life cycle; returns false if a step failed.
 ///
 /// # Errors
-/// When it could not begin.
+/// Returns an error if it could not start.
 pub(crate) fn run(workspace: &Workspace, console: Console, runner: Runner) -> Result<bool, Error> {
     let cycle = Cycle { workspace, console, runner, started: OnceCell::new(), package: OnceCell::new() };
     let steps: [(&'static str, Action<'_>); 14] = [
@@ -53,7 +53,7 @@ pub(crate) fn run(workspace: &Workspace, console: Console, runner: Runner) -> Re
 fn step<'s, 'a: 's>(cycle: &'s Cycle<'a>, name: &'static str, action: Action<'a>) -> Step<'s> {
     Step::new(name, move || {
         let done = action(cycle);
-        // What failed then is its end, whatever Terraform makes of it.
+        // The API's end is the cause of that failure, regardless of Terraform's error.
         let ended = || cycle.started.get().and_then(|started| started.aws.exit_error());
         done.map_err(|error| ended().unwrap_or(error)).map(|()| Outcome::Passed)
     })
@@ -61,7 +61,7 @@ fn step<'s, 'a: 's>(cycle: &'s Cycle<'a>, name: &'static str, action: Action<'a>
 
 type Action<'a> = fn(&Cycle<'a>) -> Result<(), Error>;
 
-/// What the steps share. Dropping it ends the AWS API.
+/// The state that the steps share. Dropping it ends the AWS API.
 struct Cycle<'a> {
     workspace: &'a Workspace,
     console: Console,
@@ -110,7 +110,7 @@ impl<'a> Cycle<'a> {
         deployment.plan("first", &[])
     }
 
-    /// Another's lock keeps Terraform out, and says whose it is.
+    /// Checks that a lock held by another run stops Terraform, and that its holder is reported.
     fn held_lock(&self) -> Result<(), Error> {
         let Started { deployment, aws } = self.started()?;
         let account = deployment.outputs("account")?;
@@ -138,7 +138,7 @@ impl<'a> Cycle<'a> {
         }
     }
 
-    /// rds.conf and the app's parameters, from the outputs, by the program that does so on AWS.
+    /// Writes rds.conf and the app's parameters from the outputs, with the same program as on AWS.
     fn outputs(&self) -> Result<(), Error> {
         let deployment = self.deployment()?;
         let outputs = deployment.stack("service").join("outputs.json");
@@ -150,11 +150,11 @@ impl<'a> Cycle<'a> {
         };
         self.runner.run(&infra(&["conf"]).args(["--write", &conf]))?;
         self.runner.run(&infra(&["parameters"]).args(["--write"]))?;
-        // Once more: there is nothing to write any more, and it says so.
+        // Run again: no changes are left, which the program reports.
         Ok(self.runner.run(&infra(&["parameters"]).args(["--write"]))?)
     }
 
-    /// A protected deployment can't be destroyed, and nothing is lost by trying.
+    /// Checks that a protected deployment can't be destroyed, and that the attempt loses nothing.
     fn destroy_refused(&self) -> Result<(), Error> {
         let deployment = self.deployment()?;
         deployment.plan_only("refused", &["-destroy"])?;
@@ -171,7 +171,7 @@ impl<'a> Cycle<'a> {
         }
     }
 
-    /// Protection goes, and a setting of the proxy changes, without anything being replaced.
+    /// Removes the protection and changes a setting of the proxy, without replacing a resource.
     fn change_in_place(&self) -> Result<(), Error> {
         let deployment = self.deployment()?;
         let account = deployment.outputs("account")?;
@@ -211,7 +211,7 @@ impl<'a> Cycle<'a> {
         }
         deployment.plan("destroy", &["-destroy"])?;
         deployment.apply("destroy")?;
-        // They are not Terraform's, so they go by the program that wrote them.
+        // They are not managed by Terraform; the program that wrote them deletes them.
         let delete = ["delete-parameters", "--path", deployment::PARAMETERS, "--region", deployment::REGION];
         self.runner.run(&deployment.program("rds-iam").args(delete))?;
         let left = self.runner.ask(&deployment.terraform("service", ["state", "list"]))?;
@@ -224,7 +224,7 @@ impl<'a> Cycle<'a> {
         })
     }
 
-    /// Resources that still have the project's tag.
+    /// Checks that no resource still has the project's tag.
     fn nothing_left(&self) -> Result<(), Error> {
         let Started { aws, .. } = self.started()?;
         let mut left = Vec::new();
@@ -243,7 +243,7 @@ impl<'a> Cycle<'a> {
     }
 }
 
-/// The ARNs of all resources that have the project's tag.
+/// Returns the ARNs of all resources that have the project's tag.
 fn tagged(aws: &LocalAws) -> Result<Vec<String>, Error> {
     let (mut arns, mut token) = (Vec::new(), String::new());
     loop {
@@ -260,8 +260,8 @@ fn tagged(aws: &LocalAws) -> Result<Vec<String>, Error> {
     }
 }
 
-/// Whether a resource is gone although it is listed: keys wait for days, and NAT gateways and instances are shown as
-/// deleted and terminated for an hour, on AWS as here.
+/// Returns whether a resource is deleted although it is listed: keys wait for days, and NAT gateways and
+/// instances are shown as deleted and terminated for an hour, on AWS and in the emulator.
 fn is_listed_after_its_end(aws: &LocalAws, arn: &str) -> Result<bool, Error> {
     if arn.split(':').nth(2) == Some("kms") {
         let key = aws.call("kms", "TrentService.DescribeKey", &json!({ "KeyId": arn }))?;

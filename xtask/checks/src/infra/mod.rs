@@ -38,10 +38,10 @@ pub enum Infra {
     },
 }
 
-/// Runs one task; false when it has reported its failure itself.
+/// Runs one task; returns false if the task has already reported its failure.
 ///
 /// # Errors
-/// When it could not begin.
+/// Returns an error if it could not start.
 pub fn run(task: Infra, workspace: &Workspace, console: Console, runner: Runner) -> Result<bool, Error> {
     match task {
         Infra::Check => Ok(steps::run(console, check::steps(workspace, console, runner))),
@@ -51,10 +51,10 @@ pub fn run(task: Infra, workspace: &Workspace, console: Console, runner: Runner)
     }
 }
 
-/// Builds what a deployment to this machine needs: the workspace's programs and bootstrap's package.
+/// Builds the inputs of a deployment to this machine: the workspace's programs and bootstrap's package.
 ///
 /// # Errors
-/// When something cannot be built.
+/// Returns an error if a build fails.
 pub fn prepare(workspace: &Workspace, console: Console, runner: Runner) -> Result<(), Error> {
     runner.run(&check::programs(workspace))?;
     package::run(&Package::of_this_machine(), workspace, runner, console).map(drop)

@@ -1,7 +1,7 @@
-//! Where Terraform's AWS provider comes from: a mirror that is named, Terraform's own settings, its registry, or else
-//! a mirror that is found on this machine's disk.
+//! Finds the source of Terraform's AWS provider: a configured mirror, Terraform's own settings, its registry,
+//! or else a mirror that is found on this machine's disk.
 //!
-//! Whatever gives it, Terraform takes none whose hash `.terraform.lock.hcl` does not know.
+//! Terraform accepts only a provider whose hash is in `.terraform.lock.hcl`, from any source.
 
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
@@ -15,39 +15,40 @@ use rds_iam_process::runner::Runner;
 use rds_iam_process::tools::reach;
 use rds_iam_process::workspace::Workspace;
 
-/// Names a folder laid out as Terraform's filesystem mirrors are, to take the provider from.
+/// The environment variable with a folder in the layout of Terraform's filesystem mirrors that has the
+/// provider.
 pub const MIRROR_VARIABLE: &str = "RDS_IAM_TERRAFORM_MIRROR";
 /// The provider's folder in a mirror.
 const PROVIDER: &str = "registry.terraform.io/hashicorp/aws";
 /// Terraform's registry.
 const REGISTRY: &str = "https://registry.terraform.io/.well-known/terraform.json";
-/// The lock that knows the provider's version.
+/// The lock file with the provider's version.
 const LOCK: &str = "terraform/stacks/service/.terraform.lock.hcl";
 
-/// How deep in the disk a mirror may be, and how long the search may take.
+/// The maximum depth of the search for a mirror, and its time limit.
 const DEPTH: usize = 8;
 const SEARCH_WITHIN: Duration = Duration::from_secs(10);
-/// Folders that hold no files of their own, or other machines' files.
+/// Folders that are not searched: virtual file systems, and mounts of other machines' files.
 const NOT_SEARCHED: [&str; 6] = ["/proc", "/sys", "/dev", "/run", "/mnt", "/media"];
 
-/// What gives the provider.
+/// The source of the provider.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Provider {
-    /// A mirror that is named, or was found.
+    /// A configured mirror, or one that was found.
     Mirror(PathBuf),
-    /// Terraform's own settings say.
+    /// Terraform's own settings.
     Configured(PathBuf),
-    /// Terraform's registry, which answers.
+    /// Terraform's registry, which can be reached.
     Registry,
-    /// Nothing: the registry does not answer, for this reason, and no mirror was found.
+    /// No source: the registry does not answer, for this reason, and no mirror was found.
     Unreachable(String),
 }
 
 impl Provider {
-    /// In words.
+    /// Returns a description.
     ///
     /// # Errors
-    /// Why there is none.
+    /// Returns the reason why there is no source.
     pub fn describe(&self) -> Result<String, &str> {
         match self {
             Self::Mirror(mirror) => Ok(format!("from the mirror {}", mirror.display())),
@@ -57,7 +58,7 @@ impl Provider {
         }
     }
 
-    /// The mirror.
+    /// Returns the mirror.
     pub fn mirror(&self) -> Option<&Path> {
         match self {
             Self::Mirror(mirror) => Some(mirror),
@@ -66,10 +67,10 @@ impl Provider {
     }
 }
 
-/// Returns the source of the provider on this machine; searched once.
+/// Returns the source of the provider on this machine, which is searched once.
 ///
 /// # Errors
-/// When the mirror that is named has no provider.
+/// Returns an error if the configured mirror has no provider.
 pub fn find(workspace: &Workspace) -> Result<Provider, Error> {
     static FOUND: OnceLock<Provider> = OnceLock::new();
     if let Some(found) = FOUND.get() {
@@ -87,7 +88,7 @@ fn locate(workspace: &Workspace) -> Result<Provider, Error> {
     if let Some(file) = configuration().filter(|file| is_about_providers(file)) {
         return Ok(Provider::Configured(file));
     }
-    // What an earlier run found, so that the disk is searched once.
+    // The result of an earlier run, so that the disk is searched once.
     let remembered = workspace.target.join("infra/mirror");
     let version = locked_version(workspace);
     let has_it = |mirror: &Path| has_provider(mirror, version.as_deref());
@@ -100,7 +101,7 @@ fn locate(workspace: &Workspace) -> Result<Provider, Error> {
     let Some(mirror) = search(Path::new("/"), &|| Instant::now() < until, &has_it) else {
         return Ok(Provider::Unreachable(why));
     };
-    // Without it, the next run searches again.
+    // If this fails, the next run searches again.
     drop(rds_iam_process::file::make_folder(&workspace.target.join("infra")));
     drop(rds_iam_process::file::replace(&remembered, mirror.display().to_string()));
     Ok(Provider::Mirror(mirror))
@@ -119,7 +120,7 @@ fn named_mirror(mirror: PathBuf) -> Result<PathBuf, Error> {
     })
 }
 
-/// Terraform's own configuration file.
+/// Returns the path of Terraform's own configuration file.
 fn configuration() -> Option<PathBuf> {
     let set = |name| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     let file = set("TF_CLI_CONFIG_FILE").or_else(|| set("HOME").map(|home| home.join(".terraformrc")))?;
@@ -130,7 +131,7 @@ fn is_about_providers(file: &Path) -> bool {
     fs::read_to_string(file).is_ok_and(|text| text.contains("provider_installation"))
 }
 
-/// The version of the provider that the stacks are locked to.
+/// Returns the version of the provider that the stacks are locked to.
 fn locked_version(workspace: &Workspace) -> Option<String> {
     let lock = fs::read_to_string(workspace.root.join(LOCK)).ok()?;
     let (_, lock) = lock.split_once(&format!("provider \"{PROVIDER}\""))?;
@@ -138,7 +139,7 @@ fn locked_version(workspace: &Workspace) -> Option<String> {
     line.split('"').nth(1).map(str::to_owned)
 }
 
-/// Whether a folder has the provider, unpacked or as an archive, for this machine and in this version.
+/// Returns whether a folder has the provider, unpacked or as an archive, for this machine and in this version.
 fn has_provider(mirror: &Path, version: Option<&str>) -> bool {
     let platform = match env::consts::ARCH {
         "x86_64" => "linux_amd64",
@@ -156,7 +157,7 @@ fn has_provider(mirror: &Path, version: Option<&str>) -> bool {
             .and_then(|rest| rest.strip_suffix(&format!("_{platform}.zip")));
         let unpacked = || {
             let folder = provider.join(name).join(platform);
-            // A link would be Terraform's own cache of a mirror elsewhere.
+            // A link would be Terraform's own cache of another mirror.
             folder.symlink_metadata().is_ok_and(|it| it.is_dir())
                 && names(&folder).iter().any(|file| file.starts_with("terraform-provider-aws_v"))
         };
@@ -164,7 +165,8 @@ fn has_provider(mirror: &Path, version: Option<&str>) -> bool {
     })
 }
 
-/// A folder below `top` that is a mirror, the least deep first: on one disk, through no link, and in no build folder.
+/// Returns a folder below `top` that is a mirror, the least deep first: on the same disk, through no link,
+/// and in no build folder.
 fn search(top: &Path, goes_on: &dyn Fn() -> bool, has_it: &dyn Fn(&Path) -> bool) -> Option<PathBuf> {
     use std::os::unix::fs::MetadataExt;
     let disk = top.metadata().ok()?.dev();
@@ -175,7 +177,7 @@ fn search(top: &Path, goes_on: &dyn Fn() -> bool, has_it: &dyn Fn(&Path) -> bool
         }
         let entries = fs::read_dir(&folder).into_iter().flatten().flatten();
         let mut folders: Vec<PathBuf> = entries
-            // Of the entry itself, not of what a link leads to.
+            // The type of the entry itself, not of a link's target.
             .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
             .map(|entry| entry.path())
             .collect();
@@ -198,7 +200,7 @@ fn is_searched(folder: &Path) -> bool {
     let name = folder.file_name().unwrap_or_default();
     !NOT_SEARCHED.iter().any(|no| folder == Path::new(no))
         && !["node_modules", ".git", ".terraform"].iter().any(|no| name == *no)
-        // As cargo marks its own.
+        // Cargo marks its folders with this file.
         && !folder.join("CACHEDIR.TAG").is_file()
 }
 
@@ -214,7 +216,7 @@ mod tests {
         if cfg!(target_arch = "x86_64") { "linux_amd64" } else { "linux_arm64" }
     }
 
-    /// A disk with a provider below each of these folders.
+    /// Creates a disk with a provider below each of these folders.
     fn disk(mirrors: &[(&str, &str)]) -> tempfile::TempDir {
         let disk = tempfile::tempdir().unwrap();
         for (mirror, version) in mirrors {
@@ -248,7 +250,7 @@ mod tests {
         let disk = disk(&[("target/infra", "5.100.0"), ("1/2/3/4/5/6/7/8/9/deep", "5.100.0")]);
         fs::write(disk.path().join("target/CACHEDIR.TAG"), "").unwrap();
         std::os::unix::fs::symlink(disk.path().join("target/infra"), disk.path().join("link")).unwrap();
-        // Terraform's cache of a mirror elsewhere: its platform is a link.
+        // Terraform's cache of another mirror: its platform is a link.
         let cache = disk.path().join("cache").join(PROVIDER).join("5.100.0");
         fs::create_dir_all(&cache).unwrap();
         let real = disk.path().join("target/infra").join(PROVIDER).join("5.100.0").join(platform());

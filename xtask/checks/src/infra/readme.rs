@@ -1,4 +1,4 @@
-//! The example in a module's README is the one that its tests run.
+//! Checks that the example in a module's README is the one that its tests run.
 
 use std::path::Path;
 
@@ -9,7 +9,7 @@ use rds_iam_process::file;
 /// Checks that the first `hcl` block of the module's README has the inputs of the test run "readme".
 ///
 /// # Errors
-/// When one of them is missing, or they differ.
+/// Returns an error if one of them is missing, or they differ.
 pub(crate) fn check(module: &Path) -> Result<(), Error> {
     let name = module.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let wrong = |found: &str| {
@@ -39,7 +39,7 @@ pub(crate) fn check(module: &Path) -> Result<(), Error> {
     )))
 }
 
-/// The arguments of the module call in the first `hcl` block, without `source`.
+/// Returns the arguments of the module call in the first `hcl` block, without `source`.
 fn example(readme: &str) -> Option<Vec<String>> {
     let (_, block) = readme.split_once("```hcl\n")?;
     let (block, _) = block.split_once("```")?;
@@ -52,14 +52,14 @@ fn example(readme: &str) -> Option<Vec<String>> {
     )
 }
 
-/// The variables of the run "readme".
+/// Returns the variables of the run "readme".
 fn run_variables(test: &str) -> Option<Vec<String>> {
     let run = braces(&test[test.find("run \"readme\"")?..])?;
     Some(lines(braces(&run[run.find("variables")?..])?))
 }
 
-/// Returns the text between the first brace and the one that closes it. Braces in strings would count; an
-/// example has none.
+/// Returns the text between the first brace and its closing brace. Braces in strings would count; an example
+/// has none.
 fn braces(text: &str) -> Option<&str> {
     let start = text.find('{')? + 1;
     let mut open = 1;
@@ -76,7 +76,7 @@ fn braces(text: &str) -> Option<&str> {
     None
 }
 
-/// Lines without comments, indentation and alignment, in order of their names.
+/// Returns the lines without comments, indentation and alignment, sorted by name.
 fn lines(block: &str) -> Vec<String> {
     let mut lines: Vec<String> = block
         .lines()

@@ -13,26 +13,26 @@ use rds_iam_process::runner::{Cmd, Runner};
 use rds_iam_process::tools::{self, TERRAFORM_HELP, is_new_enough_terraform};
 use rds_iam_process::workspace::Workspace;
 
-/// What to do where the provider can't be had.
+/// The help text if the provider can't be downloaded.
 pub const PROVIDER_HELP: &str = "reach registry.terraform.io, or make a mirror where it can be reached (`terraform providers mirror DIR`) and name \
      it in RDS_IAM_TERRAFORM_MIRROR";
-/// What the person's shell may have set that would change a run: AWS's settings above all, for a
-/// profile of theirs must never be used here.
+/// Variables of the operator's shell that would change a run: above all AWS's settings, since the operator's
+/// profile must never be used here.
 const FOREIGN: [&str; 7] =
     ["AWS_", "TF_VAR_", "TF_CLI_ARGS", "TF_WORKSPACE", "TF_DATA_DIR", "TF_LOG", "TF_REATTACH_PROVIDERS"];
-/// The same where a run is for an account of AWS: its credentials are the caller's. Variables come from files
-/// alone even so, which a plan is bound to.
+/// The same for a run on an AWS account, with the caller's credentials. Input variables still come only from
+/// files, which are part of the plan.
 const FOREIGN_BUT_CREDENTIALS: &[&str] = FOREIGN.split_at(1).1;
 
-/// Terraform, with where its providers come from.
+/// Terraform and the source of its providers.
 #[derive(Clone, Debug)]
 pub struct Terraform {
     program: String,
     settings: Vec<(&'static str, String)>,
     without: &'static [&'static str],
-    /// Where providers are kept between runs.
+    /// The cache of providers between runs.
     cache: PathBuf,
-    /// The mirror, and the configuration that names it.
+    /// The mirror, and the path of the configuration that names it.
     mirror: Option<(PathBuf, PathBuf)>,
 }
 
@@ -40,8 +40,8 @@ impl Terraform {
     /// Finds Terraform and its provider, and creates its files.
     ///
     /// # Errors
-    /// When there is no Terraform, it is too old, a mirror that is named has no AWS provider, or a file can't be
-    /// written.
+    /// Returns an error if there is no Terraform, it is too old, a configured mirror has no AWS provider, or
+    /// a file can't be written.
     pub fn find(workspace: &Workspace, runner: Runner) -> Result<Self, Error> {
         find_terraform(workspace, runner)?;
         provider::find(workspace)?;
@@ -50,12 +50,12 @@ impl Terraform {
         Ok(terraform)
     }
 
-    /// Creates the value; writes nothing yet.
+    /// Creates the value; writes no files yet.
     pub fn new(workspace: &Workspace) -> Self {
         let folder = workspace.target.join("infra");
         let cache = folder.join("providers");
         let mut settings = vec![("TF_PLUGIN_CACHE_DIR", cache.display().to_string())];
-        // A mirror that is named and is none is an error of `prepare`.
+        // An invalid configured mirror is an error of `prepare`.
         let found = provider::find(workspace).ok();
         let mirror = found.as_ref().and_then(|found| found.mirror());
         let mirror = mirror.map(|mirror| (mirror.to_owned(), folder.join("terraform.rc")));
@@ -63,10 +63,10 @@ impl Terraform {
         Self { program: tools::terraform_program(workspace), settings, without: &FOREIGN, cache, mirror }
     }
 
-    /// Makes the cache of providers, and the configuration that names the mirror.
+    /// Creates the cache of providers, and the configuration that names the mirror.
     ///
     /// # Errors
-    /// When a file can't be written.
+    /// Returns an error if a file can't be written.
     pub fn prepare(&self) -> Result<(), Error> {
         file::make_folder(&self.cache)?;
         let Some((mirror, rc)) = &self.mirror else { return Ok(()) };
@@ -76,18 +76,18 @@ impl Terraform {
         file::replace(rc, text)
     }
 
-    /// The same for an account of AWS, with the caller's credentials.
+    /// Returns a Terraform for an AWS account, with the caller's credentials.
     #[must_use]
     pub fn with_the_callers_credentials(self) -> Self {
         Self { without: FOREIGN_BUT_CREDENTIALS, ..self }
     }
 
-    /// A Terraform command in `dir`.
+    /// Returns a Terraform command in `dir`.
     pub fn cmd<S: Into<String>>(&self, dir: &Path, args: impl IntoIterator<Item = S>) -> Cmd {
         Cmd::new(&self.program, dir, TERRAFORM_HELP).without(self.without).settings(&self.settings).args(args)
     }
 
-    /// `terraform init` that takes no provider but one whose hash the lock file knows.
+    /// Returns `terraform init`, which accepts only a provider whose hash is in the lock file.
     pub fn init(&self, dir: &Path) -> Cmd {
         self.cmd(dir, ["init", "-input=false", "-no-color", "-lockfile=readonly"]).hint(format!(
             "where the registry cannot be reached, set {MIRROR_VARIABLE} to a filesystem mirror that has \
@@ -97,17 +97,17 @@ impl Terraform {
     }
 }
 
-/// The version of Terraform on `PATH`.
+/// Returns the version of Terraform on `PATH`.
 ///
 /// # Errors
-/// When there is none, or it is too old.
+/// Returns an error if there is none, or it is too old.
 pub fn find_terraform(workspace: &Workspace, runner: Runner) -> Result<String, Error> {
     let program = tools::terraform_program(workspace);
     let shell = workspace.shell();
     let cmd = Cmd::from_xshell(cmd!(shell, "{program} version -json"), TERRAFORM_HELP).without(&FOREIGN);
     let printed = runner.ask(&cmd)?;
     let answer = |what: &str| Error::Answer { command: cmd.shown(), what: what.to_owned() };
-    // It may have warnings about its configuration to print first.
+    // Warnings about its configuration may come first.
     let json = printed.find('{').map_or("", |start| &printed[start..]);
     let json: Value = serde_json::from_str(json).map_err(|error| answer(&error.to_string()))?;
     let version = json["terraform_version"].as_str().ok_or_else(|| answer("no terraform_version"))?;
@@ -120,10 +120,10 @@ pub fn find_terraform(workspace: &Workspace, runner: Runner) -> Result<String, E
     Ok(version.to_owned())
 }
 
-/// Where the provider will come from, in words.
+/// Returns a description of the provider's source.
 ///
 /// # Errors
-/// When it can't be had, or the mirror that is named has none.
+/// Returns an error if the provider can't be downloaded, or the configured mirror does not have it.
 pub fn find_provider(workspace: &Workspace) -> Result<String, Error> {
     let found = provider::find(workspace)?;
     found.describe().map_err(|why| Error::Found {

@@ -1,4 +1,4 @@
-//! The images that a build starts from, as data.
+//! Types for the images that a build starts from.
 
 use clap::ValueEnum;
 use serde::Serialize;
@@ -13,28 +13,29 @@ pub enum Bases {
     Local,
 }
 
-/// An image that others are built on.
+/// A base image.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Base {
-    /// As the registry names it.
+    /// The name in the registry.
     pub name: String,
-    /// Of the manifest in its registry; of the configuration in the engine where it was made on this machine.
+    /// The digest of the manifest in the registry, or of the configuration in the engine if the image was
+    /// made on this machine.
     pub digest: String,
 }
 
 impl Base {
-    /// As `docker pull` takes it.
+    /// Returns the reference for `docker pull`.
     pub(super) fn reference(&self) -> String {
         format!("{}@{}", self.name, self.digest)
     }
 
-    /// An address of its registry's host.
+    /// Returns the address of the registry's host.
     pub(super) fn registry(&self) -> String {
         format!("https://{}/v2/", self.name.split('/').next().unwrap_or_default())
     }
 }
 
-/// What compiles, and what the program is put on.
+/// The builder image and the base image.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct Pair {
     pub builder: Base,

@@ -1,4 +1,4 @@
-//! Chooses the images that a build starts from.
+//! Selects the base images of a build.
 
 use std::fs;
 use std::path::Path;
@@ -16,7 +16,8 @@ use rds_iam_process::tools::reach;
 use rds_iam_process::workspace::Workspace;
 
 impl Bases {
-    /// The official images where the engine has them or their registries answer; else local ones, which is said.
+    /// Returns the official images if the engine has them or their registries answer; otherwise local ones,
+    /// which is reported.
     pub fn that_can_be_had(workspace: &Workspace, console: Console, runner: Runner) -> Self {
         let text = fs::read_to_string(workspace.root.join(Which::App.dockerfile())).unwrap_or_default();
         let Some(Pair { builder, base }) = pinned(&text) else { return Self::Pinned };
@@ -28,7 +29,7 @@ impl Bases {
             }
             reach::host(&base.registry(), workspace, runner).err()
         });
-        // A question that was stopped has no answer.
+        // A check that was interrupted has no result.
         let Some(why) = why.filter(|_| !runner::interrupted()) else { return Self::Pinned };
         let note = format!(
             "no official base images can be pulled ({why}): images are built on bases made of Debian's packages; \
@@ -39,10 +40,10 @@ impl Bases {
     }
 }
 
-/// The images by whose names a Dockerfile is built.
+/// Returns the names of the base images of a build.
 ///
 /// # Errors
-/// When the Dockerfile pins none, or local ones can't be made.
+/// Returns an error if the Dockerfile pins none, or local ones can't be made.
 pub(super) fn resolve(
     bases: Bases,
     dockerfile: &Path,
@@ -63,7 +64,7 @@ pub(super) fn resolve(
     }
 }
 
-/// The defaults of a Dockerfile's arguments.
+/// Returns the defaults of a Dockerfile's arguments.
 fn pinned(dockerfile: &str) -> Option<Pair> {
     let default = |argument: &str| {
         let line = dockerfile.lines().find_map(|line| line.strip_prefix(argument))?;
@@ -95,7 +96,7 @@ mod tests {
         let (app, bootstrap) = (dockerfile("app"), dockerfile("bootstrap"));
         assert!(pinned(&app).is_some());
         assert_eq!(until_base(&app), until_base(&bootstrap));
-        // The SBOM asks cargo about these together.
+        // The SBOM queries cargo for these together.
         for program in Which::ALL.map(Which::program) {
             assert!(app.contains(&format!("--package {program} --bin {program} ")), "{program}");
         }

@@ -1,4 +1,4 @@
-//! What is built: the repository's files as a commit has them, or as they lie there.
+//! The build context: the repository's files at a commit, or in the working tree.
 
 use std::fs;
 use std::io;
@@ -13,11 +13,11 @@ use rds_iam_process::file::{failed as file, make_folder, remove_folder};
 use rds_iam_process::runner::{Cmd, Runner};
 use rds_iam_process::workspace::Workspace;
 
-/// What to do where git is missing.
+/// The help text for a missing git.
 const GIT_HELP: &str = "apt-get install git";
 
-/// The folders and files that `.dockerignore` lets through, what builds the images, and what cargo asks for
-/// before it reads dependencies.
+/// The folders and files that `.dockerignore` includes, the build files of the images, and the files that
+/// cargo needs before it reads dependencies.
 const PATHS: [&str; 8] = [
     ".dockerignore",
     "Cargo.lock",
@@ -29,10 +29,10 @@ const PATHS: [&str; 8] = [
     "xtask",
 ];
 
-/// Lays the files out in a folder of their own, which is emptied before; where that is.
+/// Copies the files into a separate folder, which is emptied before, and returns its path.
 ///
 /// # Errors
-/// When git does not know the commit, or a file can't be read or written.
+/// Returns an error if git does not have the commit, or a file can't be read or written.
 pub(super) fn lay_out(request: &Request, workspace: &Workspace, runner: Runner) -> Result<PathBuf, Error> {
     let folder = folder(request);
     empty(&folder)?;
@@ -44,12 +44,12 @@ pub(super) fn lay_out(request: &Request, workspace: &Workspace, runner: Runner) 
     Ok(folder)
 }
 
-/// What the ids of the Dockerfiles' caches begin with.
+/// The prefix of the IDs of the Dockerfiles' caches.
 const CACHE_ID: &str = "id=rds-iam-";
 
-/// Gives the caches of the laid-out Dockerfiles ids of their own. A cache is filled by the build scripts of whatever was
-/// built with it: those of another lock file or toolchain share none, and a build without cache shares its own with no
-/// other commit.
+/// Gives the caches of the copied Dockerfiles separate IDs. The build scripts of all built crates write to a
+/// cache: builds of another lock file or toolchain do not share it, and a build without cache shares its
+/// cache with no other commit.
 fn separate_caches(folder: &Path, request: &Request) -> Result<(), Error> {
     let mut key = Sha256::new();
     for name in ["Cargo.lock", "rust-toolchain.toml"] {
@@ -79,19 +79,19 @@ pub(super) fn folder(request: &Request) -> PathBuf {
     request.out.with_extension("context")
 }
 
-/// Makes a folder, without what an earlier run left in it.
+/// Creates an empty folder; removes the files of an earlier run.
 pub(super) fn empty(folder: &Path) -> Result<(), Error> {
     remove_folder(folder)?;
     make_folder(folder)
 }
 
-/// The option that makes git accept the repository's folder. This builds the repository's code anyway: git's check of
-/// the folder's owner protects nothing here.
+/// Returns the option that makes git accept the repository's folder. The repository's code is built anyway:
+/// git's check of the folder's owner adds no protection.
 fn trust(workspace: &Workspace) -> String {
     format!("safe.directory={}", workspace.root.display())
 }
 
-/// Returns the command that exports the files of a commit; none where the working tree is copied.
+/// Returns the command that exports the files of a commit; `None` if the working tree is copied.
 pub(super) fn archive(request: &Request, workspace: &Workspace) -> Option<Cmd> {
     let (shell, trust, commit) = (workspace.shell(), trust(workspace), &request.commit);
     let tar = packed(&folder(request));
@@ -101,7 +101,7 @@ pub(super) fn archive(request: &Request, workspace: &Workspace) -> Option<Cmd> {
     (request.tree == Tree::Commit).then_some(archive)
 }
 
-/// The files of a commit, as git gives them out.
+/// Returns the path of git's archive of the commit.
 fn packed(folder: &Path) -> PathBuf {
     folder.with_extension("tar")
 }
@@ -125,7 +125,7 @@ fn copy(folder: &Path, workspace: &Workspace, runner: Runner) -> Result<(), Erro
         let parent = to.parent().unwrap_or(folder);
         fs::create_dir_all(parent).map_err(file("make", parent))?;
         match fs::copy(&from, &to) {
-            // Tracked, and deleted since.
+            // Tracked, but deleted.
             Err(source) if source.kind() == io::ErrorKind::NotFound => {}
             copied => drop(copied.map_err(file("copy", &from))?),
         }
@@ -153,7 +153,7 @@ mod tests {
         };
         for path in PATHS {
             let path = root.join(path);
-            // A file, or a folder with one.
+            // A file, or a folder with one file.
             let path = if path.extension().is_some() || path.ends_with(".dockerignore") {
                 path
             } else {
@@ -185,7 +185,7 @@ mod tests {
         assert!(laid_out.join("benches/file").exists() && !laid_out.join("crates/new").exists());
         assert!(!laid_out.with_extension("tar").exists());
 
-        // What the commit left there is gone.
+        // The files of the commit were removed.
         let laid_out = lay_out(&request(Tree::Working, &head), &workspace, runner).unwrap();
         assert_eq!(fs::read_to_string(laid_out.join("crates/file")).unwrap(), "changed");
         assert!(!laid_out.join("benches/file").exists() && !laid_out.join("crates/new").exists());

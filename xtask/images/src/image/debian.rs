@@ -1,4 +1,4 @@
-//! Debian's packages, as dpkg writes them down.
+//! Debian packages in an image, read from dpkg's status files.
 
 use super::layer::{Kind, Layer};
 
@@ -11,11 +11,11 @@ pub(super) struct Package {
     pub(super) name: String,
     pub(super) version: String,
     pub(super) architecture: String,
-    /// All that dpkg knows of it.
+    /// dpkg's full entry.
     pub(super) stanza: String,
 }
 
-/// The packages in a status file.
+/// Returns the packages in a status file.
 pub(super) fn packages(status: &str) -> Vec<Package> {
     status.split("\n\n").filter_map(package).collect()
 }
@@ -33,7 +33,7 @@ fn package(stanza: &str) -> Option<Package> {
     })
 }
 
-/// The packages in an image without package tools, by name, and which Debian they are of (`12`).
+/// Returns the packages of an image without package tools, sorted by name, and the Debian release (`12`).
 pub(super) fn of_image(layers: &[Layer]) -> (Vec<Package>, String) {
     let files = layers.iter().flatten().filter_map(|(path, node)| match &node.kind {
         Kind::File(content) => Some((path, std::str::from_utf8(content).ok()?)),

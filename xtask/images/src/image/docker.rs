@@ -3,15 +3,15 @@
 use rds_iam_process::engine;
 use rds_iam_process::runner::Cmd;
 
-/// The advice where no build is possible.
+/// The help text if no build is possible.
 pub(super) const DOCKER_HELP: &str = "start a Docker engine (20.10 or later) with a client that has BuildKit: from version 23 on, the buildx plugin";
 
-/// The Docker client that builds with BuildKit.
+/// Returns the Docker client that builds with BuildKit.
 pub(super) fn client() -> &'static str {
     engine::building_client().unwrap_or(engine::DOCKER)
 }
 
-/// A command of the Docker client, by BuildKit where it builds.
+/// Returns a command of the Docker client, with BuildKit.
 pub(super) fn docker(cmd: xshell::Cmd<'_>) -> Cmd {
     Cmd::from_xshell(cmd.env("DOCKER_BUILDKIT", "1"), DOCKER_HELP)
 }

@@ -1,4 +1,4 @@
-//! The Docker engine: it builds, and gives out what it built.
+//! Builds images with the Docker engine, and exports them.
 
 use std::fs;
 use std::io;
@@ -16,10 +16,11 @@ use rds_iam_process::file::failed as file;
 use rds_iam_process::runner::{Cmd, Runner};
 use rds_iam_process::workspace::Workspace;
 
-/// Builds the image with the engine, and returns what it saves.
+/// Builds the image with the engine, and returns the output of `docker save`.
 ///
 /// # Errors
-/// When there is no engine, the build fails, or what it saves is not as documented.
+/// Returns an error if there is no engine, the build fails, or the saved image is not in the documented
+/// format.
 pub(super) fn build(
     request: &Request,
     created: &Created,
@@ -77,12 +78,12 @@ pub(super) fn command(
     )
 }
 
-/// Returns the engine's name of the image until it is saved.
+/// Returns the name of the image in the engine until it is saved.
 fn name(request: &Request) -> String {
     format!("{}-build:{}", request.which.program(), request.tag())
 }
 
-/// The workspace's version.
+/// Returns the workspace's version.
 pub(super) fn version(context: &Path) -> Result<String, Error> {
     let path = context.join("Cargo.toml");
     let manifest = fs::read_to_string(&path).map_err(file("read", &path))?;

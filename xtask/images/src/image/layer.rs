@@ -1,4 +1,4 @@
-//! A layer of an image: read from a tar, brought into the one form that its content has, written again.
+//! A layer of an image: read from a tar, converted to the canonical form of its content, and written again.
 
 use std::collections::BTreeMap;
 use std::io::{self, Read};
@@ -6,13 +6,14 @@ use std::path::{Component, Path, PathBuf};
 
 use tar::{EntryType, Header};
 
-/// What marks a file of a lower layer as removed: <https://github.com/opencontainers/image-spec/blob/main/layer.md>.
+/// The prefix that marks a file of a lower layer as removed:
+/// <https://github.com/opencontainers/image-spec/blob/main/layer.md>.
 const WHITEOUT: &str = ".wh.";
 
-/// What marks a folder as one that shows nothing of lower layers, without [`WHITEOUT`].
+/// The rest of the name, after [`WHITEOUT`], that marks a folder as hiding lower layers.
 const OPAQUE: &str = ".wh..opq";
 
-/// An extended attribute, as a tar's extensions name it.
+/// The prefix of an extended attribute in a tar's extension headers.
 const ATTRIBUTE: &str = "SCHILY.xattr.";
 
 /// The files of a layer by their paths, which have no leading `/`. Sorted, so that a folder comes before what
@@ -37,7 +38,7 @@ pub(super) enum Kind {
     SymbolicLink(PathBuf),
 }
 
-/// Who may do what with a file.
+/// The owner, group and mode of a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Access {
     pub(super) mode: u32,
@@ -46,36 +47,37 @@ pub(super) struct Access {
     attributes: Vec<(String, Vec<u8>)>,
 }
 
-/// The folders that layers have made so far.
+/// The folders created by layers so far.
 pub(super) type Folders = BTreeMap<PathBuf, Access>;
 
 impl Node {
-    /// Something that belongs to root.
+    /// Creates a node that belongs to root.
     pub(super) fn of_root(kind: Kind, mode: u32) -> Self {
         let access = Access { mode, user: 0, group: 0, attributes: Vec::new() };
         Self { kind, access, modified: 0 }
     }
 }
 
-/// Reads a tar. Of two entries with one path the later counts, as where it is unpacked.
+/// Reads a tar. Of two entries with the same path the later one counts, as when unpacking.
 ///
 /// # Errors
-/// When it can't be read, or has what no image of ours has: devices, pipes, sparse files, a path with `..`.
+/// Returns an error if it can't be read, or has unsupported entries: devices, pipes, sparse files, a path
+/// with `..`.
 pub(super) fn read(tar: impl Read) -> io::Result<Layer> {
     read_some(tar, |_| true)
 }
 
-/// Reads what is `wanted` of a tar.
+/// Reads the `wanted` entries of a tar.
 ///
 /// # Errors
-/// As [`read`].
+/// Returns the errors of [`read`].
 pub(super) fn read_some(tar: impl Read, wanted: impl Fn(&Path) -> bool) -> io::Result<Layer> {
     let mut layer = Layer::new();
     let mut archive = tar::Archive::new(tar);
     for entry in archive.entries()? {
         let mut entry = entry?;
         let path = relative(&entry.path()?)?;
-        // The root itself is always there.
+        // The root itself always exists.
         if path.as_os_str().is_empty() || !wanted(&path) {
             continue;
         }
@@ -115,7 +117,7 @@ pub(super) fn read_some(tar: impl Read, wanted: impl Fn(&Path) -> bool) -> io::R
     Ok(layer)
 }
 
-/// `./usr/lib`, `/usr/lib` and `usr/lib/` as `usr/lib`.
+/// Normalises a path: `./usr/lib`, `/usr/lib` and `usr/lib/` become `usr/lib`.
 fn relative(path: &Path) -> io::Result<PathBuf> {
     let mut relative = PathBuf::new();
     for component in path.components() {
@@ -131,11 +133,11 @@ fn relative(path: &Path) -> io::Result<PathBuf> {
     Ok(relative)
 }
 
-/// The form that depends on content alone, whichever engine wrote the layer and when.
+/// Returns the canonical form, which depends only on the content, not on the engine or the time.
 ///
 /// No file is younger than `latest`, seconds since 1970. Engines differ in which folders they repeat from
-/// lower layers: one that changes nothing is left out, one that is missing is added. `below` has the folders
-/// of the lower layers, and after it those of this one too.
+/// lower layers: an unchanged one is omitted, a missing one is added. `below` has the folders of the lower
+/// layers, and then also those of this layer.
 pub(super) fn canonical(layer: Layer, below: &mut Folders, latest: u64) -> Layer {
     for (path, node) in &layer {
         let removed = path.file_name().and_then(|name| name.to_str()?.strip_prefix(WHITEOUT));
@@ -174,10 +176,10 @@ fn forget(folders: &mut Folders, path: &Path) {
     folders.retain(|folder, _| !folder.starts_with(path));
 }
 
-/// Writes a tar. Hard links come last: what they name has to be there.
+/// Writes a tar. Hard links come last: their targets have to exist.
 ///
 /// # Errors
-/// When a name is longer than a tar can hold.
+/// Returns an error if a name is longer than a tar supports.
 pub(super) fn write(layer: &Layer) -> io::Result<Vec<u8>> {
     let mut tar = tar::Builder::new(Vec::new());
     let (links, others): (Vec<_>, Vec<_>) =
@@ -185,7 +187,7 @@ pub(super) fn write(layer: &Layer) -> io::Result<Vec<u8>> {
     for (path, node) in others.into_iter().chain(links) {
         let attributes = node.access.attributes.iter();
         tar.append_pax_extensions(attributes.map(|(key, value)| (key.as_str(), value.as_slice())))?;
-        // Names of users and groups stay empty: they are those of the machine that built it.
+        // Names of users and groups stay empty: they are those of the build machine.
         let mut header = Header::new_gnu();
         header.set_mode(node.access.mode);
         header.set_uid(node.access.user);

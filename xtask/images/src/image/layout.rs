@@ -1,4 +1,4 @@
-//! An OCI image layout: the image, and the artifacts that are about it.
+//! An OCI image layout: the image and the artifacts about it.
 //! <https://github.com/opencontainers/image-spec/blob/main/image-layout.md>
 
 use std::collections::BTreeMap;
@@ -19,13 +19,13 @@ pub(super) struct Layout {
     index: Vec<Value>,
 }
 
-/// `sha256:` and 64 hex digits.
+/// Returns the digest: `sha256:` and 64 hex digits.
 pub(super) fn digest(bytes: &[u8]) -> String {
     format!("sha256:{}", hex::encode(Sha256::digest(bytes)))
 }
 
 impl Layout {
-    /// Adds a blob; the descriptor that names it.
+    /// Adds a blob, and returns its descriptor.
     pub(super) fn blob(&mut self, media_type: &str, bytes: Vec<u8>) -> Value {
         let digest = digest(&bytes);
         let descriptor = json!({"mediaType": media_type, "digest": digest, "size": bytes.len()});
@@ -33,7 +33,7 @@ impl Layout {
         descriptor
     }
 
-    /// Adds an image under a tag; the descriptor of its manifest.
+    /// Adds an image under a tag, and returns the descriptor of its manifest.
     pub(super) fn image(&mut self, config: &Value, layers: &[Value], tag: &str) -> Value {
         let config = self.blob("application/vnd.oci.image.config.v1+json", bytes(config));
         let manifest = json!({"schemaVersion": 2, "mediaType": MANIFEST, "config": config, "layers": layers});
@@ -62,10 +62,10 @@ impl Layout {
         self.index.push(listed);
     }
 
-    /// Writes it into a folder that is there and empty.
+    /// Writes the layout into an empty folder.
     ///
     /// # Errors
-    /// When a file can't be written.
+    /// Returns an error if a file can't be written.
     pub(super) fn write(&self, folder: &Path) -> io::Result<()> {
         let blobs = folder.join("blobs/sha256");
         fs::create_dir_all(&blobs)?;
@@ -82,8 +82,7 @@ impl Layout {
     }
 }
 
-/// JSON in the one form that its content has: no white space, and keys in order whatever features serde_json
-/// was built with.
+/// Returns the canonical form of JSON: no white space, and sorted keys regardless of serde_json's features.
 pub(super) fn bytes(value: &Value) -> Vec<u8> {
     let mut value = value.clone();
     value.sort_all_objects();

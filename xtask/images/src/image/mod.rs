@@ -1,5 +1,5 @@
-//! The container images: built by a Docker engine, brought into a form whose digest depends on their content
-//! alone, with what they are made of and where they come from beside them. Why so: docs/adr/0009-images.md.
+//! The container images: built by a Docker engine, then converted to a form whose digest depends only on
+//! their content, with an SBOM and provenance. The reasons are in docs/adr/0009-images.md.
 
 mod base;
 mod bases;
@@ -36,11 +36,11 @@ use base::Pair;
 pub use base::{Base, Bases};
 use normalise::{Created, Image};
 
-/// The largest an image may be, in bytes of compressed layers: machines that start download it before they
-/// serve. The programs and their base are well below.
+/// The maximum size of an image, in bytes of compressed layers: a starting instance downloads it before it
+/// serves. The programs and their base are well below.
 const LARGEST: u64 = 40_000_000;
 
-/// cargo may have to download what it is asked about.
+/// The time limit of a query to cargo, which may have to download dependencies first.
 const CARGO_ANSWERS_WITHIN: Duration = Duration::from_secs(600);
 
 const SBOM: &str = "application/vnd.cyclonedx+json";
@@ -51,7 +51,7 @@ const PROVENANCE: &str = "application/vnd.in-toto+json";
 pub enum Which {
     /// The service.
     App,
-    /// The program that makes the database users.
+    /// The program that creates the database users.
     Bootstrap,
 }
 
@@ -60,7 +60,7 @@ pub enum Which {
 pub enum Tree {
     /// The files of the commit.
     Commit,
-    /// The tracked files of the working tree: for uncommitted changes. The image is marked.
+    /// The tracked files of the working tree, with uncommitted changes. The image is marked as modified.
     Working,
 }
 
@@ -75,30 +75,31 @@ pub struct Request {
     pub tree: Tree,
     /// The commit: 40 hex digits.
     pub commit: String,
-    /// The repository, an `https` URL without `.git`.
+    /// The repository's `https` URL, without `.git`.
     pub source: String,
     /// The time of the commit, in RFC 3339.
     pub created: String,
-    /// Use no layer of earlier builds, and share the caches of dependencies with no other commit.
+    /// Whether to ignore the layers of earlier builds and share the caches of dependencies with no other
+    /// commit.
     pub no_cache: bool,
-    /// The folder of the OCI layout. Documents about the image are beside it.
+    /// The folder of the OCI layout. Documents about the image are written beside it.
     pub out: PathBuf,
 }
 
-/// A built image, as described in `<out>.json`.
+/// The description of a built image, in `<out>.json`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Built {
-    /// The image's name.
+    /// The name of the image.
     pub name: String,
-    /// `sha256:` and 64 hex digits, of the manifest.
+    /// The digest of the manifest: `sha256:` and 64 hex digits.
     pub digest: String,
-    /// The commit, and `-modified` where other files than its own were built.
+    /// The commit, with `-modified` if other files than the commit's were built.
     pub tag: String,
-    /// The bytes of all compressed layers: the size of a download.
+    /// The size of all compressed layers in bytes, which is the size of a download.
     pub size: u64,
     /// The number of layers.
     pub layers: usize,
-    /// The commit that it was built from.
+    /// The commit that the image was built from.
     pub commit: String,
     /// Whether other files than the commit's were built.
     pub modified: bool,
@@ -106,25 +107,25 @@ pub struct Built {
     pub created: String,
     /// Docker's name of the architecture: `amd64`, `arm64`.
     pub architecture: String,
-    /// The user that its program runs as.
+    /// The user that the program runs as.
     pub user: String,
-    /// The command that it starts.
+    /// The command that the image starts.
     pub entrypoint: Vec<String>,
     /// The kind of base images.
     pub bases: Bases,
-    /// The image that compiled it.
+    /// The image that compiled the program.
     pub builder: Base,
-    /// The image below its layers.
+    /// The image below the program's layers.
     pub base: Base,
     /// The number of crates and packages in the SBOM.
     pub components: usize,
 }
 
 impl Which {
-    /// Both.
+    /// All images.
     pub const ALL: [Self; 2] = [Self::App, Self::Bootstrap];
 
-    /// Its folder in `docker/`.
+    /// Returns the name of the image's folder in `docker/`.
     pub fn name(self) -> &'static str {
         match self {
             Self::App => "app",
@@ -132,7 +133,7 @@ impl Which {
         }
     }
 
-    /// The package, and the program in it.
+    /// Returns the package and program of the image.
     fn program(self) -> &'static str {
         match self {
             Self::App => "rds-iam-app",
@@ -153,7 +154,7 @@ impl Request {
         }
     }
 
-    /// The commit's time, in both forms.
+    /// Returns the commit's time in both forms.
     fn created(&self) -> Result<Created, Error> {
         let wrong = || Error::Found {
             found: format!("the commit's time `{}` is none by RFC 3339", self.created),
@@ -166,13 +167,13 @@ impl Request {
     }
 }
 
-/// Returns the commands of [`build`], for a dry run: nothing is searched and nothing is created.
+/// Returns the commands of [`build`], for a dry run: nothing is checked or created.
 ///
 /// # Errors
-/// When the workspace has no version, or the commit no time.
+/// Returns an error if the workspace has no version, or the commit no time.
 pub fn commands(request: &Request, workspace: &Workspace) -> Result<Vec<Cmd>, Error> {
     let context = context::folder(request);
-    // Their names depend on what they are made of.
+    // Their names depend on their inputs.
     let made_here =
         |what: &str| Base { name: format!("<{what} made of Debian's packages>"), digest: String::new() };
     let local = Pair { builder: made_here("builder"), base: made_here("base") };
@@ -182,11 +183,12 @@ pub fn commands(request: &Request, workspace: &Workspace) -> Result<Vec<Cmd>, Er
     Ok(context::archive(request, workspace).into_iter().chain([build]).collect())
 }
 
-/// Builds an image and writes, in one step each, its layout (`request.out`) and beside it `<out>.json`,
+/// Builds an image and writes, atomically each, its layout (`request.out`) and beside it `<out>.json`,
 /// `<out>.sbom.cdx.json` and `<out>.provenance.json`.
 ///
 /// # Errors
-/// When a tool is missing, the build fails, the image is too large, or a file can't be written. What an earlier run wrote is left.
+/// Returns an error if a tool is missing, the build fails, the image is too large, or a file can't be
+/// written. The output of an earlier run is kept.
 pub fn build(
     request: &Request,
     workspace: &Workspace,
@@ -249,7 +251,7 @@ fn bill_of_materials(
     shell.change_dir(context);
     let cargo = |cmd| Cmd::from_xshell(cmd, CARGO_HELP).hint("the registry may be unreachable");
     let program = request.which.program();
-    // Features are those of what is built together: the Dockerfiles build both.
+    // The features are those of a common build: the Dockerfiles build both programs.
     let packages = Which::ALL.into_iter().flat_map(|which| ["--package", which.program()]);
     let edges = "normal,no-proc-macro";
     let tree = cargo(cmd!(
@@ -290,7 +292,7 @@ fn write(out: &Path, image: &Image, sbom: &Value, provenance: &Value, built: &Bu
     Ok(())
 }
 
-/// The path with more at its end.
+/// Returns the path with more at its end.
 fn beside(path: &Path, ending: &str) -> PathBuf {
     let mut name = OsString::from(path);
     name.push(ending);

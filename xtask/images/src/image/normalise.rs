@@ -1,5 +1,5 @@
-//! An image whose digest depends on nothing but what is in it and the commit's time, whichever engine and
-//! builder made it, where and when.
+//! Converts an image to a form whose digest depends only on its content and the commit's time, independent of
+//! the engine, the builder, the machine and the build time.
 
 use std::io::{self, Write};
 
@@ -10,43 +10,44 @@ use super::layer::{self, Folders, Layer};
 use super::layout::{Layout, digest};
 use super::saved::Saved;
 
-/// What of an engine's `config` says how the image is run. All else in the file is about its making.
+/// The keys of an engine's `config` that configure how the image runs. The rest of the file is about its
+/// build.
 const RUN: [&str; 9] =
     ["Cmd", "Entrypoint", "Env", "ExposedPorts", "Labels", "StopSignal", "User", "Volumes", "WorkingDir"];
 
-/// When an image was made, in the two ways that are needed.
+/// The creation time of an image, in the two required forms.
 #[derive(Clone, Debug)]
 pub(super) struct Created {
     /// Seconds since 1970.
     pub(super) seconds: u64,
-    /// By RFC 3339, in UTC.
+    /// In RFC 3339, in UTC.
     pub(super) text: String,
 }
 
-/// An image in a layout of its own.
+/// An image with its layers and manifest.
 #[derive(Debug)]
 pub(super) struct Image {
     pub(super) layout: Layout,
     /// The descriptor of its manifest.
     pub(super) descriptor: Value,
     pub(super) config: Value,
-    /// The lowest first.
+    /// The layers, the lowest first.
     pub(super) layers: Vec<Layer>,
-    /// Bytes of all compressed layers.
+    /// The size of all compressed layers in bytes.
     pub(super) size: u64,
 }
 
-/// Brings an image into its one form, under a tag.
+/// Converts an image to its canonical form, under a tag.
 ///
 /// # Errors
-/// When a layer can't be read.
+/// Returns an error if a layer can't be read.
 pub(super) fn normalise(saved: &Saved, created: &Created, tag: &str) -> io::Result<Image> {
     let mut layout = Layout::default();
     let mut folders = Folders::new();
     let (mut layers, mut descriptors, mut diff_ids, mut size) = (Vec::new(), Vec::new(), Vec::new(), 0);
     for tar in &saved.layers {
         let layer = layer::canonical(layer::read(tar.as_slice())?, &mut folders, created.seconds);
-        // Some builders make a layer for an instruction that changed nothing.
+        // Some builders create a layer for an instruction that changed nothing.
         if layer.is_empty() {
             continue;
         }
@@ -62,7 +63,7 @@ pub(super) fn normalise(saved: &Saved, created: &Created, tag: &str) -> io::Resu
     Ok(Image { layout, descriptor, config, layers, size })
 }
 
-/// No file name and no time in the header, and one level of compression.
+/// Compresses a tar without a file name or time in the header, at a fixed level.
 fn gzip(tar: &[u8]) -> io::Result<Vec<u8>> {
     let mut gzip = GzBuilder::new().mtime(0).operating_system(255).write(Vec::new(), Compression::best());
     gzip.write_all(tar)?;

@@ -1,15 +1,15 @@
 //! The provenance of an image: an in-toto statement in SLSA's format.
 //! <https://slsa.dev/spec/v1.0/provenance>
 //!
-//! It has the inputs of the build, not its time or machine: each commit has one.
-//! It is not signed: trust in it is trust in the registry's push rights.
+//! It has the inputs of the build, not its time or machine: it is the same for each build of a commit. It is
+//! not signed: trusting it means trusting the registry's push permissions.
 
 use serde_json::{Value, json};
 
 use super::base::Pair;
 use super::{Request, Tree};
 
-/// The statement about the image with a digest (`sha256:…`).
+/// Returns the statement about the image with a digest (`sha256:…`).
 pub(super) fn statement(request: &Request, bases: &Pair, digest: &str) -> Value {
     let hex = |digest: &str| digest.trim_start_matches("sha256:").to_owned();
     let image = |base: &super::base::Base| json!({"uri": format!("docker://{}", base.name), "digest": {"sha256": hex(&base.digest)}});

@@ -1,5 +1,5 @@
-//! What `docker save` writes, in either of its formats: the older one with a tar for each layer, and the OCI
-//! layout of engines since version 25, where a build may have hung attestations beside the image.
+//! Reads the output of `docker save` in both formats: the older one with a tar for each layer, and the OCI
+//! layout of engines since version 25, which may contain build attestations besides the image.
 
 use std::collections::HashMap;
 use std::io::{self, Read};
@@ -8,21 +8,22 @@ use std::path::{Component, Path, PathBuf};
 use flate2::read::GzDecoder;
 use serde_json::Value;
 
-/// An image as an engine gave it out.
+/// An image as exported by an engine.
 #[derive(Debug)]
 pub(super) struct Saved {
     pub(super) config: Value,
-    /// Tars, not compressed, the lowest first.
+    /// The uncompressed tars, the lowest layer first.
     pub(super) layers: Vec<Vec<u8>>,
 }
 
-/// Reads the tar that `docker save` wrote of one image.
+/// Reads the tar of one image that `docker save` wrote.
 ///
 /// # Errors
-/// When it can't be read, has no image or several, or has layers that are neither tars nor compressed by gzip.
+/// Returns an error if it can't be read, has no image or several, or has layers that are neither tars nor
+/// gzip-compressed.
 pub(super) fn read(tar: impl Read) -> io::Result<Saved> {
     let files = Files::read(tar)?;
-    // The newer format has a manifest.json as well, but for some image stores.
+    // The newer format usually has a manifest.json as well; some image stores omit it.
     let (config, layers) =
         if files.has("index.json") { files.of_layout()? } else { files.of_manifest_json()? };
     let layers = layers.into_iter().map(uncompressed).collect::<io::Result<_>>()?;
@@ -35,7 +36,7 @@ type Parts<'a> = (&'a [u8], Vec<&'a [u8]>);
 /// The files in the tar.
 struct Files {
     files: HashMap<PathBuf, Vec<u8>>,
-    /// An older engine stores a layer once, and links to it.
+    /// Links, because older engines store a layer once and link to it.
     links: HashMap<PathBuf, PathBuf>,
 }
 
@@ -67,12 +68,12 @@ impl Files {
         file.ok_or_else(|| invalid(format!("there is no file `{}` in it", path.display())))
     }
 
-    /// The content that a descriptor names.
+    /// Returns the content that a descriptor refers to.
     fn blob(&self, descriptor: &Value) -> io::Result<&[u8]> {
         self.file(&format!("blobs/{}", text(&descriptor["digest"]).replacen(':', "/", 1)))
     }
 
-    /// By the OCI layout's index, which may list another index.
+    /// Finds the parts through the OCI layout's index, which may list another index.
     fn of_layout(&self) -> io::Result<Parts<'_>> {
         let mut parsed = parse("index.json", self.file("index.json")?)?;
         while !parsed["manifests"].is_null() {
@@ -83,7 +84,7 @@ impl Files {
         Ok((self.blob(&parsed["config"])?, layers))
     }
 
-    /// By the older format's list.
+    /// Finds the parts through the older format's list.
     fn of_manifest_json(&self) -> io::Result<Parts<'_>> {
         let parsed = parse("manifest.json", self.file("manifest.json")?)?;
         let image = only(&list(&parsed).collect::<Vec<_>>())?;
@@ -92,7 +93,7 @@ impl Files {
     }
 }
 
-/// Where a link at `path` leads.
+/// Returns the target of a link at `path`.
 fn target(path: &Path, to: &Path) -> PathBuf {
     let mut target = path.parent().unwrap_or(Path::new("")).to_owned();
     for component in to.components() {
@@ -105,7 +106,7 @@ fn target(path: &Path, to: &Path) -> PathBuf {
     target
 }
 
-/// Returns whether a descriptor is one of BuildKit's attachments: its own provenance or SBOM.
+/// Returns whether a descriptor is a BuildKit attestation: its provenance or SBOM.
 fn is_attestation(descriptor: &Value) -> bool {
     descriptor["annotations"]["vnd.docker.reference.type"] == "attestation-manifest"
         || descriptor["platform"]["os"] == "unknown"
@@ -130,8 +131,8 @@ fn parse(what: &str, json: &[u8]) -> io::Result<Value> {
     serde_json::from_slice(json).map_err(|error| invalid(format!("{what} is no JSON: {error}")))
 }
 
-/// A layer's tar, as it is or out of a gzip. Other compressions are told by their first bytes, or else a tar
-/// reader would find no entry in them.
+/// Returns a layer's tar, decompressed if it is gzip. Other compressions are detected by their first bytes;
+/// otherwise a tar reader would find no entry in them.
 fn uncompressed(layer: &[u8]) -> io::Result<Vec<u8>> {
     if layer.starts_with(&[0x1f, 0x8b]) {
         let mut tar = Vec::new();
@@ -140,7 +141,7 @@ fn uncompressed(layer: &[u8]) -> io::Result<Vec<u8>> {
     }
     match layer.get(257..262) {
         Some(b"ustar") => Ok(layer.to_vec()),
-        // A tar of nothing.
+        // An empty tar.
         _ if layer.iter().all(|byte| *byte == 0) => Ok(layer.to_vec()),
         _ => Err(invalid("a layer is neither a tar nor one compressed by gzip".to_owned())),
     }

@@ -12,25 +12,25 @@ use sha2::{Digest, Sha256};
 
 use super::debian::Package;
 
-/// Cargo's data on a program.
+/// Cargo's data about a program.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Cargo<'a> {
-    /// `cargo tree --prefix depth` of all packages that are built together.
+    /// The output of `cargo tree --prefix depth` for all packages that are built together.
     pub(super) tree: &'a str,
-    /// `cargo metadata`.
+    /// The output of `cargo metadata`.
     pub(super) metadata: &'a Value,
-    /// `Cargo.lock`.
+    /// The text of `Cargo.lock`.
     pub(super) lock: &'a str,
 }
 
-/// The image that the document is about.
+/// The image that the document describes.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Subject<'a> {
     pub(super) name: &'a str,
-    /// `sha256:…`.
+    /// The digest, `sha256:…`.
     pub(super) digest: &'a str,
     pub(super) tag: &'a str,
-    /// When it was made, by RFC 3339.
+    /// The creation time, in RFC 3339.
     pub(super) created: &'a str,
     pub(super) source: &'a str,
 }
@@ -38,10 +38,10 @@ pub(super) struct Subject<'a> {
 /// A crate's name and version.
 type Crate = (String, String);
 
-/// The document. The same image has the same one.
+/// Returns the document. It is the same for the same image.
 ///
 /// # Errors
-/// A sentence that says what of cargo's answers is not as documented.
+/// Returns a sentence that describes which of cargo's outputs is not in the documented format.
 pub(super) fn document(
     subject: Subject<'_>,
     cargo: Cargo<'_>,
@@ -111,13 +111,13 @@ fn debian_component(package: &Package, debian: &str) -> Value {
     })
 }
 
-/// What each crate needs.
+/// The dependencies of each crate.
 type Needs = BTreeMap<Crate, BTreeSet<Crate>>;
 
-/// A program's crate, and all that it needs, out of the trees of several.
+/// Returns a program's crate and all its dependencies, from the trees of several programs.
 ///
-/// Reads `2serde v1.0.228 (*)`: depth, name, version, and more that does not matter here. A star marks what was
-/// told before, with what it needs.
+/// Reads `2serde v1.0.228 (*)`: depth, name, version, and further data that is not used here. A star marks a
+/// crate that was listed before, with its dependencies.
 fn graph(trees: &str, program: &str) -> Result<(Crate, Needs), String> {
     let mut all = Needs::new();
     let mut above: Vec<Crate> = Vec::new();
@@ -147,7 +147,7 @@ fn graph(trees: &str, program: &str) -> Result<(Crate, Needs), String> {
     let mut needs = Needs::new();
     let mut open = vec![first.clone()];
     while let Some(part) = open.pop() {
-        // What is there already was met on another way.
+        // An existing entry was reached by another path.
         if let Some(its) = all.remove(&part) {
             open.extend(its.iter().cloned());
             needs.insert(part, its);
@@ -156,7 +156,7 @@ fn graph(trees: &str, program: &str) -> Result<(Crate, Needs), String> {
     Ok((first, needs))
 }
 
-/// Licences as SPDX expressions; older crates separate alternatives by a slash.
+/// Returns licences as SPDX expressions; older crates separate alternatives by a slash.
 fn licences(metadata: &Value) -> BTreeMap<Crate, String> {
     let packages = metadata["packages"].as_array().into_iter().flatten();
     let licences = packages.filter_map(|package| {
@@ -167,7 +167,7 @@ fn licences(metadata: &Value) -> BTreeMap<Crate, String> {
     licences.collect()
 }
 
-/// Checksums of what was downloaded; the workspace's own crates have none.
+/// Returns checksums of downloaded crates; the workspace's own crates have none.
 fn checksums(lock: &str) -> Result<BTreeMap<Crate, String>, String> {
     let lock: toml::Table = lock.parse().map_err(|error| format!("Cargo.lock: {error}"))?;
     let packages = lock.get("package").and_then(toml::Value::as_array).into_iter().flatten();
@@ -182,7 +182,7 @@ fn crate_url((name, version): &Crate) -> String {
     format!("pkg:cargo/{}@{}", encoded(name), encoded(version))
 }
 
-/// A part of a package URL: all but unreserved characters as their codes.
+/// Returns a percent-encoded part of a package URL: all but unreserved characters are encoded.
 fn encoded(text: &str) -> String {
     let encode = |byte: u8| match byte {
         b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'.' | b'-' | b'_' | b'~' => char::from(byte).to_string(),
@@ -191,7 +191,8 @@ fn encoded(text: &str) -> String {
     text.bytes().map(encode).collect()
 }
 
-/// A name of the document that only its image decides: a UUID of version 8, which is for such uses.
+/// Returns the document's serial number, which depends only on the image: a UUID of version 8, which is for
+/// such uses.
 fn serial(digest: &str) -> String {
     let mut bytes = [0; 16];
     bytes.copy_from_slice(&Sha256::digest(digest)[..16]);
@@ -205,7 +206,7 @@ fn serial(digest: &str) -> String {
 mod tests {
     use super::*;
 
-    /// Of two programs that are built together.
+    /// The tree of two programs that are built together.
     const TREE: &str = "0other v0.1.0 (/src/crates/other)\n1serde v1.0.2\n2serde_core v1.0.2\n1unused v1.0.0\n\n\
                         0app v0.1.0 (/src/crates/app)\n1serde v1.0.2 (*)\n1zlib v0.1.0+1.2\n2serde_core v1.0.2\n";
 

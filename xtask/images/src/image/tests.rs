@@ -1,3 +1,5 @@
+//! Tests of images: reproducible layers and layouts, SBOM, and the formats of `docker save`.
+
 use std::io::{self, Write};
 
 use serde_json::json;
@@ -6,17 +8,17 @@ use tar::{EntryType, Header};
 use super::layer::{Folders, Kind, Layer, Node};
 use super::*;
 
-/// Long after all files that the tests make.
+/// A time after those of all files in the tests.
 const LATEST: u64 = 1_767_323_045;
 
 fn created() -> Created {
     Created { seconds: LATEST, text: "2026-01-02T03:04:05Z".into() }
 }
 
-/// How an engine may write a layer.
+/// The ways in which an engine may write a layer.
 #[derive(Clone, Copy)]
 struct Engine {
-    /// When it built: no earlier than the commit.
+    /// The build time, not before the commit.
     built: u64,
     repeats_folders: bool,
     names_root: bool,
@@ -52,7 +54,7 @@ fn tar(engine: Engine, folders: &[(&str, u32)], files: &[(&str, &str)]) -> Vec<u
     tar.into_inner().unwrap()
 }
 
-/// An image of two layers as an engine's builder leaves it.
+/// Returns an image of two layers as saved by an engine's builder.
 fn saved(engine: Engine, program: &str) -> saved::Saved {
     let base = Engine { repeats_folders: true, ..engine };
     let config = json!({
@@ -115,7 +117,7 @@ fn a_layer_keeps_what_differs_from_lower_ones() {
     let layer = layer::canonical(upper, &mut below, LATEST);
     let paths: Vec<_> = layer.keys().map(|path| path.display().to_string()).collect();
     assert_eq!(paths, [".wh.tmp", "new", "new/link", "tmp"]);
-    // Where lower layers do not show, their folders are no reason to leave one out.
+    // Where lower layers are hidden, their folders are no reason to omit one.
     let opaque = Layer::from([
         ("new/.wh..wh..opq".into(), Node::of_root(Kind::File(Vec::new()), 0o644)),
         ("new/folder".into(), folder(0o755)),
@@ -137,7 +139,7 @@ fn a_tar_gives_back_what_was_written() {
     layer.get_mut(Path::new("z")).unwrap().access.user = 3_000_000;
     let tar = layer::write(&layer).unwrap();
     assert_eq!(layer::read(tar.as_slice()).unwrap(), layer);
-    // A link whose file comes after it could not be unpacked.
+    // A link before its target could not be unpacked.
     let mut archive = tar::Archive::new(tar.as_slice());
     let last = archive.entries().unwrap().last().unwrap().unwrap();
     assert_eq!(last.path().unwrap(), Path::new("a"));
@@ -186,7 +188,7 @@ fn what_no_image_of_ours_has_is_refused() {
     }
 }
 
-/// A tar of files.
+/// Returns a tar of files.
 fn archive(files: &[(&str, &[u8])], link: Option<(&str, &str)>) -> Vec<u8> {
     let mut tar = tar::Builder::new(Vec::new());
     for (path, content) in files {
@@ -228,7 +230,8 @@ fn the_older_format_is_read_with_its_links() {
     assert!(read.layers == [&image.layers[0], &image.layers[1], &image.layers[1]].map(Clone::clone));
 }
 
-/// The newer format, with an index in an index, a compressed layer, and BuildKit's attestation.
+/// Returns an image in the newer format, with an index in an index, a compressed layer, and BuildKit's
+/// attestation.
 fn newer(layers: [&[u8]; 2], platforms: &[Value]) -> Vec<u8> {
     let mut blobs = Vec::new();
     let mut blob = |bytes: Vec<u8>| {
@@ -326,7 +329,7 @@ fn two_builds_of_one_tree_have_one_digest() {
     let runner = Runner::new(console);
     let workspace = Workspace::find(runner).unwrap();
     let folder = tempfile::tempdir().unwrap();
-    // Both are compiled in one stage: the second image of a pass takes its program from there.
+    // Both are compiled in one stage: the second image of a run takes its program from there.
     let pass = |name: &str| {
         [(Which::App, true), (Which::Bootstrap, false)].map(|(which, no_cache)| {
             let out = folder.path().join(name);

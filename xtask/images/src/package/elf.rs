@@ -1,7 +1,7 @@
-//! Checks that a program runs on Amazon Linux 2023, from its file, before it is deployed.
+//! Checks before the deployment that a program file can run on Amazon Linux 2023.
 //!
-//! A program that needs a newer C library than the machine has ends before its first line, and Lambda
-//! shows no more of that than an exit status.
+//! A program that needs a newer C library than the machine has ends before its first line, and Lambda shows
+//! only an exit status.
 
 use std::fmt;
 
@@ -11,10 +11,12 @@ use object::read::elf::FileHeader;
 
 use super::{Architecture, ELSEWHERE};
 
-/// The C library of Amazon Linux 2023. Source: "Comparing AL2 and AL2023", Amazon Linux 2023 User Guide.
+/// The version of the C library in Amazon Linux 2023. Source: "Comparing AL2 and AL2023", Amazon Linux 2023
+/// User Guide.
 pub(super) const GLIBC: Version = Version(2, 34);
 
-/// The libraries that the runtime `provided.al2023` surely has, for they are the C library and gcc's own.
+/// The libraries that the runtime `provided.al2023` certainly has, since they belong to the C library and
+/// gcc.
 const LIBRARIES: [&str; 9] = [
     "ld-linux-aarch64.so.1",
     "ld-linux-x86-64.so.2",
@@ -31,7 +33,7 @@ const LIBRARIES: [&str; 9] = [
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Version(pub(crate) u16, pub(crate) u16);
 
-/// The reason why a program would not start there.
+/// The reason why a program would not start on Amazon Linux 2023.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Refusal {
     #[error("it is no 64-bit Linux program ({0})")]
@@ -45,7 +47,7 @@ pub(crate) enum Refusal {
 }
 
 impl Refusal {
-    /// What to do.
+    /// Returns the remedy.
     pub(crate) fn help(&self, architecture: Architecture) -> String {
         match self {
             Self::NotElf(_) => ELSEWHERE.to_owned(),
@@ -60,7 +62,7 @@ impl Refusal {
     }
 }
 
-/// Checks processor, libraries and versions.
+/// Checks the processor, libraries and versions.
 pub(crate) fn runs_on_amazon_linux(program: &[u8], architecture: Architecture) -> Result<(), Refusal> {
     let needs = needs(program).map_err(|error| Refusal::NotElf(error.to_string()))?;
     let machine = match architecture {
@@ -79,7 +81,7 @@ pub(crate) fn runs_on_amazon_linux(program: &[u8], architecture: Architecture) -
     }
 }
 
-/// A program's requirements of its machine.
+/// The requirements of a program.
 #[derive(Debug)]
 struct Needs {
     machine: elf::Machine,
@@ -100,7 +102,7 @@ fn needs(program: &[u8]) -> object::read::Result<Needs> {
         let strings = sections.strings(endian, program, strings)?;
         while let Some((_, mut versions)) = files.next()? {
             while let Some(version) = versions.next()? {
-                // The loader, too, lets a weak reference be.
+                // The loader also ignores a weak reference.
                 if version.vna_flags.get(endian).contains(elf::VER_FLG_WEAK) {
                     continue;
                 }
@@ -113,12 +115,12 @@ fn needs(program: &[u8]) -> object::read::Result<Needs> {
 }
 
 impl Version {
-    /// `GLIBC_2.34` and `GLIBC_2.2.5`; what other libraries have is none.
+    /// Parses `GLIBC_2.34` and `GLIBC_2.2.5`; `None` for the versions of other libraries.
     pub(super) fn of_glibc(name: &str) -> Option<Self> {
         let mut numbers = name.strip_prefix("GLIBC_")?.split('.').map(str::parse);
         match (numbers.next(), numbers.next()) {
             (Some(Ok(major)), Some(Ok(minor))) => Some(Self(major, minor)),
-            // GLIBC_PRIVATE and GLIBC_ABI_DT_RELR: features of the very newest, for all we know.
+            // GLIBC_PRIVATE and GLIBC_ABI_DT_RELR are treated as features of the newest version.
             _ => Some(Self(u16::MAX, 0)),
         }
     }

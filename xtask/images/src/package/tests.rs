@@ -1,9 +1,11 @@
+//! Tests of the Lambda package: the zip, and the checks of its program.
+
 use std::io::Read;
 
 use super::elf::{Refusal, Version, runs_on_amazon_linux};
 use super::*;
 
-/// This test's own program: a real one, built for this machine; as if its C library were not newer than Lambda's.
+/// Returns this test's own program, built for this machine, as if its C library were not newer than Lambda's.
 fn own() -> Vec<u8> {
     let mut program =
         fs::read(std::env::current_exe().expect("a program knows its file")).expect("and may read it");
@@ -26,8 +28,8 @@ fn elsewhere() -> Architecture {
     if here() == Architecture::Arm64 { Architecture::X86_64 } else { Architecture::Arm64 }
 }
 
-/// A program with one text that the loader reads replaced by another of the same length. Such texts stand
-/// near its start.
+/// Returns a program in which a text that the loader reads is replaced by another of the same length. Such
+/// texts are near its start.
 fn with(mut program: Vec<u8>, from: &[u8], to: &[u8]) -> Vec<u8> {
     assert_eq!(from.len(), to.len());
     let places: Vec<_> = (0..1 << 20).filter(|at| program[*at..].starts_with(from)).collect();
@@ -38,7 +40,8 @@ fn with(mut program: Vec<u8>, from: &[u8], to: &[u8]) -> Vec<u8> {
     program
 }
 
-/// The program, if it needed a C library that no system has yet. Rust's own library asks for versions of it.
+/// Returns the program as if it needed a C library that no system has yet. Rust's standard library references
+/// versions of it.
 fn newer(program: Vec<u8>) -> Vec<u8> {
     match here() {
         Architecture::Arm64 => with(program, b"GLIBC_2.17\0", b"GLIBC_2.99\0"),

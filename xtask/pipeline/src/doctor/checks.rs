@@ -1,4 +1,4 @@
-//! The needs of the checks beyond Rust, and of the pipeline.
+//! The requirements of the checks beyond Rust, and of the pipeline.
 
 use super::list::{INFRA, List, Met, Need, OPTIONAL, TEST};
 use super::machine::{Machine, Source};
@@ -60,7 +60,7 @@ pub(super) fn of_checks(list: &mut List<'_>) {
     );
 }
 
-/// actionlint comes from GitHub where that can be reached, its fork and the others from pip's index.
+/// actionlint comes from GitHub if that can be reached, its fork and the others from pip's index.
 fn linters(list: &List<'_>) -> Met {
     let mut missing = list.machine.missing_tools();
     missing.retain(|&tool| tool != Tool::Checkov);
@@ -81,7 +81,7 @@ fn linters(list: &List<'_>) -> Met {
     list.by_pip(&names(&missing))
 }
 
-/// Adds what only `ci` and `deploy` need.
+/// Adds the requirements of `ci` and `deploy` alone.
 pub(super) fn of_pipeline(list: &mut List<'_>) {
     list.add(
         OPTIONAL,
@@ -101,14 +101,14 @@ pub(super) fn of_pipeline(list: &mut List<'_>) {
         "apt-get install curl",
     );
     list.for_the_pipeline("curl");
-    // lint installs its own tools; a gate fails where its tool is missing.
+    // lint installs its own tools; a gate fails if its tool is missing.
     let rows = list.machine.tools().into_iter();
     list.needs.extend(rows.filter(|row| row.tool != Tool::Terraform && row.tool != Tool::Checkov).map(
         |row| Need {
             name: row.tool.name(),
             purpose: row.tool.purpose(),
             tasks: OPTIONAL,
-            // lint installs its own where they are not here yet; and what reads the workflows has two makers.
+            // lint installs its own tools if missing; for workflows there are two alternative linters.
             pipeline: matches!(row.tool, Tool::Tflint | Tool::Trivy),
             met: Met::present(row.found),
             help: row.help,

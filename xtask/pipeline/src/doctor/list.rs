@@ -1,10 +1,10 @@
-//! A list of needs: which tasks need what, and whether the machine has it.
+//! A list of requirements: the tasks that have them, and whether the machine meets them.
 
 use std::cell::OnceCell;
 
 use super::machine::{Machine, Source};
 
-/// A task that checks what it needs before its first step.
+/// A task that checks its requirements before its first step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Task {
     /// `cargo xtask demo`
@@ -24,14 +24,14 @@ pub(super) const INFRA: &[Task] = &[Task::Test, Task::Infra];
 pub(super) const TEST: &[Task] = &[Task::Test];
 pub(super) const OPTIONAL: &[Task] = &[];
 
-/// The way in which a machine meets a need.
+/// The state of a need on a machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Met {
-    /// It is there; usually the version.
+    /// Present; usually with the version.
     Present(String),
-    /// It is fetched at its first use, from here.
+    /// Fetched at its first use, from this source.
     Fetched(String),
-    /// Not at all; why, where more is known than that it is not there.
+    /// Missing, with the reason if one is known.
     Missing(Option<String>),
 }
 
@@ -41,15 +41,15 @@ impl Met {
     }
 }
 
-/// One thing that the workspace needs or can use.
+/// A requirement of the workspace, or an optional tool.
 #[derive(Debug)]
 pub(super) struct Need {
     pub(super) name: &'static str,
-    /// Its purpose; of an optional thing, what happens without it.
+    /// The purpose; for an optional tool, the consequence of its absence.
     pub(super) purpose: &'static str,
-    /// Those that stop without it.
+    /// The tasks that fail without it.
     pub(super) tasks: &'static [Task],
-    /// Whether `cargo xtask ci` and `deploy` stop without it, required or not.
+    /// Whether `cargo xtask ci` and `deploy` fail without it, required or not.
     pub(super) pipeline: bool,
     pub(super) met: Met,
     pub(super) help: String,
@@ -69,7 +69,7 @@ impl Need {
     }
 }
 
-/// The part of the list that is wanted. The rest is not checked.
+/// The requested part of the list. The rest is not checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Wanted {
     All,
@@ -77,7 +77,7 @@ pub(super) enum Wanted {
     Named(&'static str),
 }
 
-/// The list while it is made.
+/// The list under construction.
 pub(super) struct List<'m> {
     pub(super) machine: &'m dyn Machine,
     wanted: Wanted,
@@ -110,7 +110,7 @@ impl<'m> List<'m> {
         }
     }
 
-    /// The last one is needed by the pipeline too.
+    /// Marks the last need as required by the pipeline too.
     pub(super) fn for_the_pipeline(&mut self, name: &str) {
         if let Some(need) = self.needs.iter_mut().find(|need| need.name == name) {
             need.pipeline = true;
@@ -126,7 +126,7 @@ impl<'m> List<'m> {
         Some(answer.lines().next().unwrap_or_default().trim().to_owned())
     }
 
-    /// From the packages of this machine's apt, or why not.
+    /// Returns the state of a package from this machine's apt, or the reason why it is missing.
     pub(super) fn packaged(&self, what: &str) -> Met {
         for tool in ["apt-get", "dpkg-deb"] {
             if self.machine.ask(tool, &["--version"]).is_none() {
@@ -139,7 +139,7 @@ impl<'m> List<'m> {
         }
     }
 
-    /// From pip's package index, or why not.
+    /// Returns the state of a package from pip's index, or the reason why it is missing.
     pub(super) fn by_pip(&self, what: &str) -> Met {
         match self.python.get_or_init(|| self.machine.unreachable(Source::Python)) {
             None if what.is_empty() => Met::Fetched("from the Python Package Index".to_owned()),

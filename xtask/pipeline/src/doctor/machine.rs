@@ -1,4 +1,4 @@
-//! The questions that a machine answers, and this machine's answers.
+//! The interface for querying a machine, and its implementation for this machine.
 
 use std::fs;
 use std::path::Path;
@@ -9,7 +9,7 @@ use rds_iam_process::runner::{Cmd, Runner};
 use rds_iam_process::tools::{self, Tool, reach};
 use rds_iam_process::workspace::Workspace;
 
-/// A host of the registry that the official image of MySQL is pulled from.
+/// A host of the registry with the official image of MySQL.
 const OFFICIAL_IMAGES: &str = "https://docker.io/v2/";
 
 /// A source outside this machine.
@@ -25,37 +25,37 @@ pub(crate) enum Source {
     Release(Tool),
 }
 
-/// A machine that can be asked what it has.
+/// A machine that can be queried.
 pub(crate) trait Machine {
-    /// Returns what a program prints to standard output; none where it is missing or fails.
+    /// Returns a program's standard output; `None` if it is missing or fails.
     fn ask(&self, program: &str, args: &[&str]) -> Option<String>;
-    /// The version of the Docker engine that answers.
+    /// Returns the version of the Docker engine that answers.
     fn docker_engine(&self) -> Option<String>;
-    /// The pinned tools of lint and pipeline.
+    /// Returns the pinned tools of lint and pipeline.
     fn tools(&self) -> Vec<tools::Row>;
-    /// The path of the pinned cargo-deny.
+    /// Returns the path of the pinned cargo-deny.
     fn cargo_deny(&self) -> Option<String>;
-    /// The source of Terraform's AWS provider, or why it can't be had.
+    /// Returns the source of Terraform's AWS provider, or the reason why there is none.
     fn terraform_provider(&self) -> Result<String, String>;
-    /// The tools of `cargo xtask test` that are not here yet; actionlint where its fork is not here either.
+    /// Returns the missing tools of `cargo xtask test`; actionlint if its fork is missing as well.
     fn missing_tools(&self) -> Vec<Tool>;
-    /// Whether the cache has an entry whose name begins so.
+    /// Returns whether the cache has an entry whose name begins with `name`.
     fn is_cached(&self, name: &str) -> bool;
-    /// Why what would be fetched from there can't be reached; nothing where it can.
+    /// Returns the reason why a source can't be reached; `None` if it can.
     fn unreachable(&self, source: Source) -> Option<String>;
-    /// Whether a Docker client on `PATH` builds with BuildKit.
+    /// Returns whether a Docker client on `PATH` builds with BuildKit.
     fn builds_images(&self) -> bool;
-    /// Whether the workspace's programs are built.
+    /// Returns whether the workspace's programs are built.
     fn is_built(&self) -> bool;
-    /// Bytes free where builds and caches go (the lesser, where those are two disks).
+    /// Returns the free bytes on the disk of builds and caches (the lower number, if those are two disks).
     fn free_disk(&self) -> Option<u64>;
-    /// Bytes of memory that programs can still have.
+    /// Returns the bytes of available memory.
     fn free_memory(&self) -> Option<u64>;
-    /// Operating system and architecture.
+    /// Returns the operating system and the architecture.
     fn platform(&self) -> (&'static str, &'static str);
 }
 
-/// The machine that this runs on.
+/// This machine.
 #[derive(Debug)]
 pub(crate) struct ThisMachine<'a> {
     pub(crate) workspace: &'a Workspace,
@@ -66,14 +66,14 @@ impl Machine for ThisMachine<'_> {
     fn ask(&self, program: &str, args: &[&str]) -> Option<String> {
         let terraform;
         let program = if program == "terraform" {
-            // One in the cache comes first.
+            // A Terraform in the cache has precedence.
             terraform = tools::terraform_program(self.workspace);
             terraform.as_str()
         } else {
             program
         };
         let cmd = Cmd::new(program, &self.workspace.root, "").args(args.iter().copied());
-        // Missing or failing is the same here: it cannot be used, and the need says what to do.
+        // Missing and failing are treated the same: the program cannot be used, and the need has the remedy.
         self.runner.ask(&cmd).ok()
     }
 
@@ -144,7 +144,7 @@ impl Machine for ThisMachine<'_> {
 }
 
 impl ThisMachine<'_> {
-    /// Bytes free at a folder, or where it would be made.
+    /// Returns the free bytes at a folder, or at its nearest existing parent.
     fn free_at(&self, folder: &Path) -> Option<u64> {
         let existing = folder.ancestors().find(|path| path.exists())?;
         let answer = self.ask("df", &["-Pk", &existing.display().to_string()])?;

@@ -1,4 +1,5 @@
-//! The one list of what the workspace needs on a machine. `doctor` shows all of it; a preflight, what one task needs.
+//! The list of the workspace's requirements on a machine. `doctor` shows all of it; a preflight, those of one
+//! task.
 
 use super::checks;
 use super::list::{ALL, CHECKS, List, Met, Need, OPTIONAL, SERVERS, TEST, Wanted};
@@ -6,16 +7,18 @@ use super::machine::{Machine, Source};
 use rds_iam_process::engine::Engine;
 
 pub(super) const GB: u64 = 1_000_000_000;
-/// A clean debug build with its tests is about 7 GB, the caches 1 GB; a release build comes on top.
+/// The required disk space: a clean debug build with its tests is about 7 GB, the caches 1 GB; a release
+/// build is extra.
 pub(super) const DISK_NEEDED: u64 = 10 * GB;
-/// The same where the build is there already.
+/// The required disk space once built.
 pub(super) const DISK_NEEDED_ONCE_BUILT: u64 = 2 * GB;
-/// Linking tests on several cores beside a running MySQL.
+/// The required memory: linking tests on several cores beside a running MySQL.
 pub(super) const MEMORY_NEEDED: u64 = 2 * GB;
-/// The oldest Python that the AWS API stand-in supports.
+/// The oldest Python that the emulated AWS API supports.
 const PYTHON_NEEDED: (u32, u32) = (3, 9);
 
-/// Returns the wanted part of the list, in the order in which a fresh machine is set up; `engine` runs the database servers.
+/// Returns the wanted part of the list, in the order in which a fresh machine is set up; `engine` runs the
+/// database servers.
 pub(super) fn needs(machine: &dyn Machine, wanted: Wanted, engine: Engine) -> Vec<Need> {
     let mut list = List::new(machine, wanted);
     of_compiling(&mut list);
@@ -158,7 +161,7 @@ fn of_servers(list: &mut List<'_>, engine: Engine) {
     );
 }
 
-/// A server: one that is kept, or an image, or Debian's packages.
+/// Returns the state of the database server: a cached one, an image, or Debian's packages.
 fn mysql(list: &List<'_>, wanted: Engine) -> Met {
     if list.machine.is_cached("mysql-") {
         return Met::Present("in the cache".to_owned());

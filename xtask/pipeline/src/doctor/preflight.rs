@@ -1,4 +1,5 @@
-//! Checks all that a task needs before its first step, and reports all that is missing at once, each with its help.
+//! Checks all requirements of a task before its first step, and reports all missing ones at once, each with
+//! its help.
 
 use super::list::{Met, Need, Task, Wanted};
 use super::machine::{Machine, ThisMachine};
@@ -9,11 +10,11 @@ use rds_iam_process::error::Error;
 use rds_iam_process::runner::{self, Runner};
 use rds_iam_process::workspace::Workspace;
 
-/// The exit status where something is missing, before anything was begun.
+/// The exit status if a requirement is missing and nothing was started.
 pub(crate) const NOT_BEGUN: u8 = 3;
 
-/// Checks what `task` needs. Returns the engine that runs its servers, or `None` where something is missing, which was
-/// reported, or where the run was interrupted.
+/// Checks the requirements of `task`. Returns the engine that runs its servers, or `None` if a requirement is
+/// missing, which was reported, or the run was interrupted.
 pub(crate) fn preflight(
     task: Task,
     engine: Engine,
@@ -25,10 +26,10 @@ pub(crate) fn preflight(
     check(task, engine, || engine::choose(engine, runner), &machine, console)
 }
 
-/// One need of the list, for a stage of the pipeline.
+/// Checks one need of the list, for a stage of the pipeline.
 ///
 /// # Errors
-/// When it can't be had.
+/// Returns an error if it is not met.
 pub(crate) fn require(name: &'static str, workspace: &Workspace, runner: Runner) -> Result<(), Error> {
     let machine = ThisMachine { workspace, runner };
     let engine = Engine::from_env().unwrap_or(Engine::Auto);
@@ -43,7 +44,7 @@ pub(crate) fn require(name: &'static str, workspace: &Workspace, runner: Runner)
     }
 }
 
-/// A need, and why it is not met.
+/// Returns a need and the reason why it is not met, for a message.
 fn why(need: &Need) -> String {
     let why = match &need.met {
         Met::Missing(Some(why)) => why,
@@ -61,7 +62,7 @@ fn check(
 ) -> Option<Chosen> {
     let chosen = choose();
     let needs = needs(machine, Wanted::Of(task), chosen.as_ref().map_or(wanted, |chosen| chosen.engine));
-    // A check that was stopped has no result.
+    // A check that was interrupted has no result.
     if runner::interrupted() {
         return None;
     }
@@ -80,7 +81,7 @@ fn check(
     None
 }
 
-/// A line for each thing that the first run fetches.
+/// Returns a line for each download of the first run.
 fn fetched(needs: &[Need]) -> Vec<String> {
     let fetched = needs.iter().filter_map(|need| match &need.met {
         Met::Fetched(from) => Some(format!("fetched by this run, once: {}: {from}", need.name)),
@@ -177,7 +178,7 @@ mod tests {
 
     #[test]
     fn a_machine_that_has_everything_is_asked_for_nothing_outside() {
-        // Whatever is unreachable, it does not show.
+        // No unreachable source changes the output.
         let unreachable = &["packages", "python", "images", "terraform", "actionlint"];
         let fake = Fake { unreachable, has_cargo_deny: true, ..Fake::default() };
         for task in [Task::Demo, Task::Crates, Task::Test, Task::Infra] {

@@ -1,4 +1,4 @@
-//! The doctor's output for machines that do not exist.
+//! Tests of the doctor's output on simulated machines.
 
 use super::checks::terraform;
 use super::list::Task;
@@ -7,27 +7,27 @@ use super::needs::{DISK_NEEDED, DISK_NEEDED_ONCE_BUILT, GB, MEMORY_NEEDED, pytho
 use super::*;
 use rds_iam_process::tools::{self, Tool};
 
-/// A Debian with all that is needed, less what a test removes.
+/// A Debian that meets all requirements, except for those that a test removes.
 #[derive(Debug, Default)]
 pub(super) struct Fake {
     pub(super) without: &'static [&'static str],
     pub(super) python: Option<&'static str>,
     pub(super) docker: Option<&'static str>,
     pub(super) terraform: Option<&'static str>,
-    /// Why there is no provider.
+    /// The reason why there is no provider.
     pub(super) provider: Option<&'static str>,
     pub(super) disk: Option<u64>,
     pub(super) memory: Option<u64>,
     pub(super) has_cargo_deny: bool,
     /// Whether its caches are empty.
     pub(super) bare: bool,
-    /// What does not answer: packages, python, images, or a tool's release.
+    /// The unreachable sources: packages, python, images, or a tool's release.
     pub(super) unreachable: &'static [&'static str],
 }
 
 impl Fake {
-    /// A fresh one with Rust, Python and Terraform, which reaches package registries but not GitHub, and has neither
-    /// docker-registry nor a Docker engine.
+    /// Returns a fresh machine with Rust, Python and Terraform, which reaches package registries but not
+    /// GitHub, and has neither docker-registry nor a Docker engine.
     pub(super) fn bare() -> Self {
         Self {
             bare: true,
@@ -277,7 +277,7 @@ fn space_and_memory_are_measured_against_what_is_needed() {
     let bare = |disk| Fake { bare: true, disk: Some(disk), ..Fake::default() };
     assert_eq!(missing(&bare(DISK_NEEDED - 1)), ["disk space"]);
     assert_eq!(missing(&bare(DISK_NEEDED)), [""; 0]);
-    // Most of it is taken once all is built.
+    // Most of the space is used once everything is built.
     let built = |disk| Fake { disk: Some(disk), ..Fake::default() };
     assert_eq!(missing(&built(DISK_NEEDED_ONCE_BUILT - 1)), ["disk space"]);
     assert_eq!(missing(&built(DISK_NEEDED_ONCE_BUILT)), [""; 0]);

@@ -1,4 +1,4 @@
-//! An account to deploy to: on this machine a stage creates it, as an administrator does on AWS.
+//! The stage `account`: creates an account to deploy to on this machine, as an administrator does on AWS.
 
 use serde_json::Value;
 
@@ -33,7 +33,7 @@ pub(super) const ACCOUNT: Stage = Stage {
             if !local::start(context.workspace, io)? && applied.is_file() {
                 return Ok(Some("it runs already".to_owned()));
             }
-            // Its address is known only now.
+            // The address is known only now.
             let stack = AccountStack::find(context, io.runner)?;
             io.runner.run(&stack.init())?;
             io.runner.run(&stack.apply())?;
@@ -100,7 +100,7 @@ impl AccountStack {
 /// Returns the outputs of stacks/account on this machine.
 ///
 /// # Errors
-/// When it was not applied, or Terraform fails.
+/// Returns an error if it was not applied, or Terraform fails.
 pub(super) fn outputs(context: &Context<'_>, runner: Runner) -> Result<Value, Error> {
     let account = AccountStack::find(context, runner)?;
     let cmd = account.stack.cmd(["output", "-json", "-no-color"]).args([&account.state]);

@@ -17,7 +17,7 @@ use rds_iam_process::steps::{self, Outcome, Step};
 use rds_iam_process::tools::{self, Tool};
 use rds_iam_process::workspace;
 
-/// Nothing on this machine but logs and build folders.
+/// The undo text of stages that write only logs and build folders.
 const NOTHING: &str = "nothing to undo: only build folders change";
 
 pub(super) const LINT: Stage = Stage {
@@ -45,15 +45,15 @@ pub(super) const PROGRAMS: Stage = Stage {
     undo: NOTHING,
     minutes: 45,
     exit: 23,
-    // What builds the package is installed with pip.
+    // cargo-zigbuild, which builds the package, is installed with pip.
     needs: |_| vec![Need::Cargo, Need::Program("python3", "apt-get install python3 python3-venv")],
     actions: |context| {
         let workspace = context.workspace;
         if workspace::is_prebuilt() {
             return Ok(vec![Action::new("find what was built elsewhere", move |_| built_elsewhere(context))]);
         }
-        // Where the tests run too, and where this machine emulates AWS, all is needed and built at once: built one
-        // by one, packages have other features, and everything would be built twice.
+        // If the tests run too, or this machine emulates AWS, everything is needed and built at once: if
+        // built one by one, packages have other features, and everything would be built twice.
         if context.environment.is_none() || context.is_local() {
             return Ok(vec![
                 check::programs(workspace).into(),
@@ -66,7 +66,7 @@ pub(super) const PROGRAMS: Stage = Stage {
         let environment = context.environment()?;
         let mut actions =
             vec![workspace.cargo(build).hint("the compiler's message above says what to fix").into()];
-        // Made once for a plan, which it is part of: another build would be another package.
+        // Built once for a plan, which includes it: another build would be another package.
         if context.plans {
             let package = environment.package(workspace)?;
             let what = format!(
@@ -82,7 +82,7 @@ pub(super) const PROGRAMS: Stage = Stage {
     },
 };
 
-/// Checks that what an earlier job built is here; its digest was compared when it was unpacked.
+/// Checks that the files built by an earlier job exist; their digest was compared when they were unpacked.
 fn built_elsewhere(context: &Context<'_>) -> Result<Option<String>, Error> {
     let mut files = vec![context.workspace.target.join("debug/rds-iam")];
     if context.plans {
@@ -121,7 +121,7 @@ pub(super) const TEST: Stage = Stage {
     actions: |context| {
         let workspace = context.workspace;
         let chosen = Engine::from_env().and_then(|engine| engine::choose(engine, io().runner));
-        // Where it can't be had, preflight reports why.
+        // If it is unavailable, preflight reports the reason.
         let engine = chosen.map_or(Engine::Docker, |chosen| chosen.engine);
         let what = format!("`cargo xtask test --engine {}`", engine.as_str());
         Ok(vec![all_of(&what, move |io| test::own_steps(engine, workspace, io.runner))])
@@ -175,7 +175,7 @@ pub(super) const CHECKOV: Stage = Stage {
     actions: |context| {
         let assumed = tools::assumed(Tool::Checkov, context.workspace);
         let assumed = gates::checkov(&assumed, context.workspace);
-        // It is installed where it is not here yet, which no other tool is by itself.
+        // It is installed if missing, unlike any other tool.
         Ok(vec![Action::new(shown(assumed.commands()), move |io| {
             let checkov = tools::checkov(context.workspace, io.console, io.runner)?;
             passed(context, &[gates::checkov(&checkov, context.workspace)], io)
@@ -183,18 +183,18 @@ pub(super) const CHECKOV: Stage = Stage {
     },
 };
 
-/// A pinned tool; where it is missing, its expected path. Preflight has reported that.
+/// Returns a pinned tool, or its expected path if it is missing, which preflight has reported.
 pub(super) fn found(tool: Tool, context: &Context<'_>) -> tools::Found {
     tools::find(tool, context.workspace, io().runner)
         .unwrap_or_else(|_| tools::assumed(tool, context.workspace))
 }
 
-/// Gates of one tool, judged together.
+/// Returns the action that runs the gates of one tool and judges them together.
 pub(super) fn gate<'c>(context: &'c Context<'_>, checks: Vec<Gate>) -> Action<'c> {
     Action::new(shown(checks.iter().flat_map(Gate::commands)), move |io| passed(context, &checks, io))
 }
 
-/// Commands of one action, as a dry run shows them.
+/// Returns the commands of one action for a dry run.
 pub(super) fn shown<'a>(commands: impl IntoIterator<Item = &'a Cmd>) -> String {
     let shown: Vec<String> = commands.into_iter().map(|cmd| format!("$ {}", cmd.shown())).collect();
     shown.join("\n  ")
@@ -208,7 +208,7 @@ fn passed(context: &Context<'_>, checks: &[Gate], io: &Io) -> Result<Option<Stri
     }
 }
 
-/// Steps as one action, which prints a table of its steps.
+/// Returns one action for all steps, which prints a table of them.
 fn all_of<'c>(command: &str, steps: impl Fn(&Io) -> Vec<Step<'c>> + Send + 'c) -> Action<'c> {
     let names = steps::names(&steps(&io()));
     Action::new(format!("of {command}: {names}"), move |io| {
@@ -222,7 +222,7 @@ fn all_of<'c>(command: &str, steps: impl Fn(&Io) -> Vec<Step<'c>> + Send + 'c) -
     })
 }
 
-/// The console and runner of a stage that is only described.
+/// Returns the console and runner of a stage that is only described.
 fn io() -> Io {
     let console = Console::from_env();
     Io { console, runner: Runner::new(console) }

@@ -1,4 +1,4 @@
-//! From an image to a service that answers.
+//! The stages from an image to a working service: push, database users, rollout and smoke test.
 
 use std::time::Duration;
 
@@ -21,11 +21,11 @@ use rds_iam_process::error::Error;
 use rds_iam_process::file;
 use rds_iam_process::runner::Cmd;
 
-/// The address, within a container, of the settings that are mounted into it.
+/// The path, within a container, of the mounted settings.
 const CONF_IN_IMAGE: &str = "/etc/rds-iam/rds.conf";
-/// The limit of one request to the app.
+/// The time limit of one request to the app.
 const ANSWERS_WITHIN: Duration = Duration::from_secs(20);
-/// The limit of one question on an instance: Systems Manager has two minutes.
+/// The time limit of one query on an instance: Systems Manager's limit is two minutes.
 const IDENTITY_WITHIN: Duration = Duration::from_secs(180);
 /// The plugin of a user that logs in by token.
 const PLUGIN: &str = "AWSAuthenticationPlugin";
@@ -67,8 +67,8 @@ pub(super) const ECR_PUSH: Stage = Stage {
     needs: |context| committed(context, permission_needs(context, push_rights)),
     actions: |context| {
         let tag = context.commit.identity();
-        // On AWS bootstrap is a function, and an image that nothing runs would only make others expire. The app's last:
-        // its record is what the rollout waits for.
+        // On AWS bootstrap is a function, and an unused image would only make others expire. The app's image
+        // is last: the rollout waits for its record.
         let bootstrap = ("bootstrap", format!("bootstrap-{tag}"), "pushed-bootstrap.json");
         let pushes = context.is_local().then_some(bootstrap).into_iter().chain([("app", tag, "pushed.json")]);
         let (shell, rds_iam) = (context.shell()?, context.rds_iam());
@@ -136,7 +136,7 @@ pub(super) const ROLLOUT: Stage = Stage {
     outputs: &[Artifact::Release],
     effect: Effect::Remote,
     undo: "it goes back by itself where the machines don't get healthy; later: cargo xtask rollback --env E",
-    // There and, where it has to, back: 20 minutes each way, beside a refresh that was there before, and one that is
+    // 20 minutes for the rollout and 20 for rolling back, besides an earlier refresh and one that is
     // cancelled. With the stage smoke, less than a session of the role: .github/workflows/deploy.yml.
     minutes: 95,
     exit: 28,
@@ -156,7 +156,7 @@ pub(super) const ROLLOUT: Stage = Stage {
         Ok(vec![Action::new(what, move |io| {
             let pushed: Value = file::json(&context.file("pushed.json"), "cargo xtask ecr-push --env E")?;
             let digest = pushed["digest"].as_str().filter(|digest| digest.starts_with("sha256:"));
-            // What was pushed by a run for another commit is not what this run is about.
+            // An image pushed by a run for another commit is not part of this run.
             let of_here = context.promotion.is_some() || pushed["tag"] == context.commit.identity();
             let Some(digest) = digest.filter(|_| of_here) else {
                 return Err(Error::Found {
@@ -168,7 +168,7 @@ pub(super) const ROLLOUT: Stage = Stage {
                     help: "push first: cargo xtask deploy --env E, or --from ecr-push".to_owned(),
                 });
             };
-            // Before anything runs it: the repository's lifecycle keeps what is marked.
+            // Before any instance runs it: the repository's lifecycle policy keeps marked images.
             let outputs = outputs::read(context)?;
             let (repository, region) = (outputs.app.repository_url, outputs.deployment.region.to_string());
             let mark = ["--repository", &repository, "--region", &region, "--digest", digest];
@@ -221,7 +221,8 @@ fn record(context: &Context<'_>) -> String {
     context.file("rollout.json").display().to_string()
 }
 
-/// bootstrap from its image, pulled from the registry by digest, against the server that emulates the instance.
+/// Runs bootstrap from its image, pulled from the registry by digest, against the server that emulates the
+/// instance.
 fn bootstrap_here(context: &Context<'_>, io: &Io) -> Result<(), Error> {
     let pushed: Value = file::json(&context.file("pushed-bootstrap.json"), "cargo xtask ecr-push --env E")?;
     let image = format!(
@@ -259,7 +260,7 @@ fn bootstrap_here(context: &Context<'_>, io: &Io) -> Result<(), Error> {
     Ok(io.runner.run(&docker(run))?)
 }
 
-/// Whether the service serves people.
+/// Checks that the service answers users' requests.
 fn smoke_service(context: &Context<'_>, io: &Io) -> Result<(), Error> {
     let url = match context.environment()?.port() {
         Some(port) => format!("http://127.0.0.1:{port}"),
@@ -278,7 +279,7 @@ fn smoke_service(context: &Context<'_>, io: &Io) -> Result<(), Error> {
         what: error.to_string(),
     })?;
     if context.is_local() {
-        // The data here is the run's own.
+        // The database here belongs to the run.
         let message = [
             "--header",
             "Content-Type: application/json",
@@ -290,8 +291,8 @@ fn smoke_service(context: &Context<'_>, io: &Io) -> Result<(), Error> {
     Ok(())
 }
 
-/// The command that asks the service as whom it logs in, with how it is shown. On AWS the route is within reach of the
-/// instance alone, and on this machine at its port.
+/// Returns the command that asks the service for its database user, and its description. On AWS the route is
+/// reachable only from the instance, and on this machine at its port.
 fn ask_identity(context: &Context<'_>) -> Result<(String, Cmd), Error> {
     let shell = context.shell()?;
     let ask = match context.environment()?.management_port() {
@@ -305,7 +306,7 @@ fn ask_identity(context: &Context<'_>) -> Result<(String, Cmd), Error> {
     Ok((format!("$ {}", ask.shown()), ask))
 }
 
-/// Whether the service logs in as the declared user, by token and over TLS.
+/// Checks that the service logs in as the declared user, by token and over TLS.
 fn smoke_identity(context: &Context<'_>, ask: &Cmd, io: &Io) -> Result<Option<String>, Error> {
     let identity = io.runner.capture(ask, IDENTITY_WITHIN)?;
     let identity: Value = serde_json::from_str(&identity).map_err(Error::answer(ask))?;

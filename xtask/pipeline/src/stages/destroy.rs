@@ -18,7 +18,7 @@ use rds_iam_process::file;
 
 /// The file that records the decision about the last snapshot.
 const NOTE: &str = "snapshot.json";
-/// The type of the resource that a snapshot is of.
+/// The type of the resource with snapshots.
 const DATABASE: &str = "aws_db_instance";
 
 pub(super) const DESTROY_PLAN: Stage = Stage {
@@ -41,7 +41,7 @@ pub(super) const SNAPSHOT: Stage = Stage {
     outputs: &[Artifact::Snapshot],
     effect: Effect::Destructive,
     undo: "aws rds delete-db-snapshot. It is encrypted with the deployment's key: docs/pipeline.md says how to keep it",
-    // As long as one session of the role lasts, less what comes before.
+    // The length of the role's session, less the time before.
     minutes: 105,
     exit: 33,
     needs: |context| {
@@ -54,7 +54,7 @@ pub(super) const SNAPSHOT: Stage = Stage {
         needs
     },
     actions: |context| {
-        // First, for a snapshot can take long: a plan that can't be applied any more needs none.
+        // First, because a snapshot can take long, and a plan that can no longer be applied needs none.
         let check = plan::check_sources(context, "destroy")?;
         if context.no_snapshot {
             let none = Action::new("no snapshot, as asked for", move |_| {
@@ -137,14 +137,14 @@ pub(super) const DESTROY: Stage = Stage {
     },
 };
 
-/// Notes what was decided about the snapshot, for the plan of the destruction that is there now.
+/// Records the decision about the snapshot for the current plan of the destruction.
 fn taken(context: &Context<'_>, snapshot: &str) -> Result<(), Error> {
     let plan = file::sha256(&context.bundle("destroy.tfplan"))?;
     let noted = serde_json::json!({ "plan": plan, "snapshot": snapshot });
     file::replace(&context.bundle(NOTE), format!("{noted:#}\n"))
 }
 
-/// Returns the decision for this plan; that of another plan was about other data.
+/// Returns the decision for this plan; a decision for another plan was about other data.
 fn decided(context: &Context<'_>) -> Result<String, Error> {
     let noted: serde_json::Value = file::json(&context.bundle(NOTE), "cargo xtask destroy --env E")?;
     if noted["plan"] == file::sha256(&context.bundle("destroy.tfplan"))? {
@@ -158,7 +158,7 @@ fn decided(context: &Context<'_>) -> Result<String, Error> {
     })
 }
 
-/// The files about a deployment that is no more. Reports and logs stay, and so does the record of promotions.
+/// Removes the files of a destroyed deployment. Reports, logs and the record of promotions are kept.
 fn forget(context: &Context<'_>) -> Result<(), Error> {
     for name in ["outputs.json", "rds.conf", "pushed.json", "pushed-bootstrap.json", "rollout.json"] {
         file::remove(&context.file(name))?;

@@ -1,4 +1,4 @@
-//! The images of app and bootstrap: built, and scanned.
+//! The stages that build and scan the images of app and bootstrap.
 
 use super::checks::{found, gate, shown};
 use crate::context::Context;
@@ -84,7 +84,7 @@ fn request(context: &Context<'_>, which: Which) -> Request {
         commit: context.commit.id.clone(),
         source: context.commit.source.clone(),
         created: context.commit.time.clone(),
-        // What goes to AWS is built of nothing that another branch's build may have left.
+        // Images for AWS use no build cache that another branch may have filled.
         no_cache: context.environment.is_some() && !context.is_local(),
         out: context.images().join(which.name()),
     }

@@ -49,12 +49,12 @@ pub(super) const APPLY: Stage = Stage {
     outputs: &[Artifact::Outputs],
     effect: Effect::Remote,
     undo: "Terraform saves its state when it is stopped: plan again, which shows what is left, and apply that",
-    // A first deployment with a standby database.
+    // The time for a first deployment with a standby database.
     minutes: 90,
     exit: 16,
     needs: |context| {
         let mut needs = committed(context, terraform_needs(context));
-        // Of Terraform's own calls, those that a wrong role lacks first; and what is called besides.
+        // The calls of Terraform that a wrong role most likely lacks, and the calls of other programs.
         needs.extend(permission_needs(context, |environment| {
             vec![
                 Permission::new("rds:CreateDBInstance", environment.database_arn()),
@@ -109,7 +109,8 @@ pub(super) const RDS_CONF: Stage = Stage {
         if !context.is_local() {
             return Ok(vec![conf.into()]);
         }
-        // The server that emulates the instance has another address to dial and another certificate authority.
+        // The server that emulates the instance has another address to connect to and another certificate
+        // authority.
         let what =
             format!("$ {} --dial <its address on this machine> --ca-bundle <its authority>", conf.shown());
         Ok(vec![Action::new(what, move |io| {

@@ -1,4 +1,4 @@
-//! All stages, in an order in which each comes after what it needs.
+//! All stages, each after the stages that it needs.
 
 mod account;
 mod checks;

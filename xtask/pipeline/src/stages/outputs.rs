@@ -1,11 +1,11 @@
-//! `outputs.json`: Terraform's outputs, as an earlier stage wrote them.
+//! `outputs.json`: Terraform's outputs, written by an earlier stage.
 
 use crate::context::Context;
 use rds_iam_infra::Outputs;
 use rds_iam_process::error::Error;
 use rds_iam_report::ErrorReport;
 
-/// The file, as an argument of a program.
+/// Returns the path of the file, as an argument of a program.
 pub(super) fn path(context: &Context<'_>) -> String {
     context.file("outputs.json").display().to_string()
 }
@@ -13,7 +13,7 @@ pub(super) fn path(context: &Context<'_>) -> String {
 /// Reads and checks the outputs.
 ///
 /// # Errors
-/// When there are none, or they are not of terraform/stacks/service.
+/// Returns an error if there are none, or they are not of terraform/stacks/service.
 pub(super) fn read(context: &Context<'_>) -> Result<Outputs, Error> {
     Outputs::read(&context.file("outputs.json")).map_err(|error| Error::Found {
         found: ErrorReport(&error).to_string(),

@@ -1,4 +1,4 @@
-//! A plan: made, reviewed, bound to its sources, and applied.
+//! The actions on a plan: create, review, bind to its sources, and apply.
 
 use std::path::{Path, PathBuf};
 
@@ -16,11 +16,11 @@ use rds_iam_process::runner::{Cmd, RunError, Runner, redact};
 use rds_iam_report::ErrorReport;
 use rds_iam_tfplan::Plan;
 
-/// bootstrap's package, beside the plan that names it.
+/// bootstrap's package, beside the plan that refers to it.
 const PACKAGE: &str = "package.zip";
 
-/// Plans into `<name>.tfplan` and `<name>.json`, has the rules judge it, writes `<name>.md` for people and a
-/// manifest that binds it to its sources.
+/// Plans into `<name>.tfplan` and `<name>.json`, checks the plan against the rules, and writes `<name>.md`
+/// for the operator and a manifest that binds the plan to its sources.
 pub(super) fn plan<'c>(
     context: &'c Context<'_>,
     name: &'static str,
@@ -33,7 +33,7 @@ pub(super) fn plan<'c>(
     let mut args = vec!["plan".to_owned(), "-input=false".to_owned(), "-no-color".to_owned()];
     args.extend(sources.variables.iter().map(|file| format!("-var-file={}", file.display())));
     args.push(format!("-out={}", files.plan.display()));
-    // A plan that is not applied locks out no other run, and the role of pull requests may not write.
+    // A plan that is not applied takes no lock, and the role of pull requests may not write one.
     args.extend((!context.applies).then(|| "-lock=false".to_owned()));
     args.extend(more.iter().map(|&more| more.to_owned()));
     actions.push(locked(stack.cmd(args).within(ANSWERS_WITHIN)));
@@ -54,7 +54,8 @@ pub(super) fn plan<'c>(
         "bind the plan to its commit, providers' lock, variables and package",
         move |io| {
             let manifest = Manifest::new(&files.plan, &sources, context)?;
-            // The plan names the package by path and digest: both travel, for another build is another package.
+            // The plan refers to the package by path and digest: both are passed on, because another build is
+            // another package.
             if sources.package.is_file() {
                 file::copy(&sources.package, &context.bundle(PACKAGE))?;
             }
@@ -66,7 +67,7 @@ pub(super) fn plan<'c>(
     Ok(actions)
 }
 
-/// Writes the review for programs and people, and refuses the plan where a rule does.
+/// Writes the review for programs and for the operator, and refuses the plan if a rule does.
 fn review(files: &PlanFiles, sarif: &Path, context: &Context<'_>, io: &Io) -> Result<Option<String>, Error> {
     let plan = Plan::read(&files.json).map_err(|error| Error::Found {
         found: ErrorReport(&error).to_string(),
@@ -87,7 +88,7 @@ fn review(files: &PlanFiles, sarif: &Path, context: &Context<'_>, io: &Io) -> Re
     Ok(Some(plan_summary::counts(review.summary.counts)))
 }
 
-/// Applies `<name>.tfplan`, where it is the plan of what is here.
+/// Applies `<name>.tfplan`, if it matches the current sources.
 pub(super) fn apply<'c>(context: &'c Context<'_>, name: &'static str) -> Result<Vec<Action<'c>>, Error> {
     let files = PlanFiles::new(context, name);
     let apply = ["apply", "-input=false", "-no-color", &files.plan.display().to_string()];
@@ -96,21 +97,21 @@ pub(super) fn apply<'c>(context: &'c Context<'_>, name: &'static str) -> Result<
     Ok(vec![
         check_sources(context, name)?,
         apply,
-        // A plan is applied once; a second time, Terraform would call it stale.
+        // A plan is applied once; the second time, Terraform would report it as stale.
         Action::new("put the plan away: it is applied", move |_| {
             spent.iter().try_for_each(|path| file::remove(path)).map(|()| None)
         }),
     ])
 }
 
-/// Refuses `<name>.tfplan` where it is not the plan of what is here.
+/// Refuses `<name>.tfplan` if it does not match the current sources.
 pub(super) fn check_sources<'c>(context: &'c Context<'_>, name: &'static str) -> Result<Action<'c>, Error> {
     let files = PlanFiles::new(context, name);
     let sources = sources(context)?;
     Ok(Action::new(format!("check that {} is the plan of what is here", files.plan.display()), move |_| {
         let brought = context.bundle(PACKAGE);
         let found: Manifest = file::json(&files.manifest, "cargo xtask plan --env E")?;
-        // That which was planned, and not one that was built since.
+        // The planned package, not one that was built since.
         if brought.is_file() {
             file::copy(&brought, &sources.package)?;
         }
@@ -119,10 +120,11 @@ pub(super) fn check_sources<'c>(context: &'c Context<'_>, name: &'static str) ->
     }))
 }
 
-/// Whether a resource of `kind` goes by `<name>.tfplan`: the plan is more recent than the state, for Terraform asked AWS.
+/// Returns whether `<name>.tfplan` destroys a resource of `kind`: the plan is more recent than the state,
+/// because Terraform queried AWS for it.
 ///
 /// # Errors
-/// When Terraform can't read the plan.
+/// Returns an error if Terraform can't read the plan.
 pub(super) fn destroys(kind: &str, name: &str, context: &Context<'_>, runner: Runner) -> Result<bool, Error> {
     let show = show(context, name)?;
     let plan: Value =
@@ -134,7 +136,7 @@ pub(super) fn destroys(kind: &str, name: &str, context: &Context<'_>, runner: Ru
     }))
 }
 
-/// The command that prints `<name>.tfplan` as JSON.
+/// Returns the command that prints `<name>.tfplan` as JSON.
 fn show(context: &Context<'_>, name: &str) -> Result<Cmd, Error> {
     let plan = PlanFiles::new(context, name).plan.display().to_string();
     Ok(context.terraform()?.cmd(["show", "-json", "-no-color", &plan]))
@@ -163,7 +165,7 @@ impl PlanFiles {
     }
 }
 
-/// Refuses a plan that holds a secret: its files are passed on.
+/// Refuses a plan with a secret, because its files are passed on.
 fn no_secrets(json: &Path) -> Result<Option<String>, Error> {
     let found = bundle::sensitive(&file::json(json, "cargo xtask plan --env E")?);
     if found.is_empty() {
@@ -181,12 +183,13 @@ fn no_secrets(json: &Path) -> Result<Option<String>, Error> {
     })
 }
 
-/// A Terraform command; where another run holds the state's lock, its error names the holder.
+/// Returns a Terraform command whose error names the holder if another run holds the state's lock.
 fn locked<'c>(cmd: Cmd) -> Action<'c> {
     Action::new(format!("$ {}", cmd.shown()), move |io| io.runner.run(&cmd).map(|()| None).map_err(holder))
 }
 
-/// The holder of the lock, from the end of what Terraform printed: it reports the holder nowhere else.
+/// Returns an error with the holder of the lock, from the end of Terraform's output: it is reported nowhere
+/// else.
 fn holder(error: RunError) -> Error {
     let RunError::Failed { tail, .. } = &error else { return error.into() };
     let field = |name: &str| {

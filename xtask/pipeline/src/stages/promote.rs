@@ -1,4 +1,4 @@
-//! A digest from one environment to the next, without a build.
+//! Promotes an image digest from one environment to the next, without a build.
 
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ use rds_iam_process::file;
 
 /// The gates that an image must have passed.
 pub(crate) const GATES_OF_IMAGES: [&str; 4] = ["validate", "tflint", "checkov", "trivy"];
-/// A question to AWS or to a registry.
+/// The time limit of a query to AWS or a registry.
 const SHOWN_WITHIN: Duration = Duration::from_secs(120);
 /// The branch that images must be built from.
 const MAIN: &str = "main";
@@ -121,7 +121,7 @@ fn promote(context: &Context<'_>, io: &Io) -> Result<Option<String>, Error> {
     let note = match &attested {
         Some(_) => ", by a verified attestation".to_owned(),
         None if context.is_local() => String::new(),
-        // What comes with the image is then the word of those who may push it.
+        // Without an attestation, the documents of an image are only as trustworthy as its pushers.
         None => format!("; no attestation is verified ({} is not set)", attestation::VARIABLE),
     };
     if let Some(repository) = attested {
@@ -134,7 +134,7 @@ fn promote(context: &Context<'_>, io: &Io) -> Result<Option<String>, Error> {
         copy = copy.args(["--accept-skipped".to_owned(), accept_skipped.join(",")]);
     }
     io.runner.run(&copy.hint("nothing was changed where the message above does not say so"))?;
-    // The same as after a push: what is rolled out next.
+    // The same record as after a push: the next image to roll out.
     let pushed = serde_json::json!({ "repository": to.repository(), "digest": digest, "tag": commit });
     file::replace(&context.file("pushed.json"), format!("{pushed:#}\n"))?;
     Ok(Some(format!(
@@ -146,7 +146,7 @@ fn promote(context: &Context<'_>, io: &Io) -> Result<Option<String>, Error> {
 
 /// Refuses an image that was built from another branch, or from uncommitted changes.
 fn on_main(context: &Context<'_>, commit: &str, io: &Io) -> Result<(), Error> {
-    // A name of git's, such as main itself, is no commit that an image was built from.
+    // A git ref, such as main itself, is not the commit that an image was built from.
     let is_id = commit.len() == 40 && commit.bytes().all(|byte| byte.is_ascii_hexdigit());
     if !is_id {
         return Err(Error::Found {

@@ -1,17 +1,17 @@
-//! The requirements of stages that change an environment: a clean clone, and rights in its account.
+//! The requirements of stages that change an environment: a clean clone, and permissions in its account.
 
 use crate::context::Context;
 use crate::environment::Environment;
 use crate::need::Need;
 use rds_iam_infra::Permission;
 
-/// The needs of a stage that changes an environment: on AWS, what changes it is committed.
+/// Returns the needs of a stage that changes an environment: on AWS, changes have to be committed.
 pub(super) fn committed(context: &Context<'_>, mut needs: Vec<Need>) -> Vec<Need> {
     needs.extend((!context.is_local()).then_some(Need::CleanClone));
     needs
 }
 
-/// The permissions of a push.
+/// Returns the permissions of a push.
 pub(super) fn push_rights(environment: &Environment) -> Vec<Permission> {
     let repository = environment.repository_arn();
     let actions =
@@ -21,8 +21,8 @@ pub(super) fn push_rights(environment: &Environment) -> Vec<Permission> {
         .collect()
 }
 
-/// The permission to ask an instance as whom it logs in. The document is AWS's own; a tag decides which instances may
-/// be asked, and IAM's simulator does not know it.
+/// Returns the permission to query an instance for its database user. The document is AWS's own; a tag
+/// determines the permitted instances, which IAM's simulator does not support.
 pub(super) fn identity_rights(environment: &Environment) -> Vec<Permission> {
     vec![Permission::new(
         "ssm:SendCommand",
@@ -30,11 +30,11 @@ pub(super) fn identity_rights(environment: &Environment) -> Vec<Permission> {
     )]
 }
 
-/// The permissions of a rollout.
+/// Returns the permissions of a rollout.
 pub(super) fn rollout_rights(environment: &Environment) -> Vec<Permission> {
     let image = environment.parameter_arn(&environment.image_parameter());
     let previous = environment.parameter_arn(&format!("/{}/app/previous-image", environment.name));
-    // A group has an id besides its name, which policies leave open; the simulator wants one.
+    // A group's ARN has an ID besides its name, which policies leave open; the simulator requires one.
     let group = format!(
         "autoScalingGroup:00000000-0000-0000-0000-000000000000:autoScalingGroupName/{}",
         environment.deployment()
@@ -48,7 +48,7 @@ pub(super) fn rollout_rights(environment: &Environment) -> Vec<Permission> {
     ]
 }
 
-/// The ARN of one of the app's settings; the rights are the same for all of them.
+/// Returns the ARN of one of the app's settings; the permissions are the same for all of them.
 pub(super) fn setting_arn(environment: &Environment) -> String {
     environment.parameter_arn(&format!("{}/endpoint", environment.settings_path()))
 }

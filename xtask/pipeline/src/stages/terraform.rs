@@ -1,4 +1,4 @@
-//! Terraform with an environment's state: init, what it is given, and its outputs.
+//! Terraform with an environment's state: init, settings and outputs.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -17,10 +17,10 @@ use rds_iam_process::file;
 use rds_iam_process::runner::Runner;
 use rds_iam_process::tools::Tool;
 
-/// A plan takes seconds here; over slow networks, minutes.
+/// The time limit of a plan, which takes seconds here; over slow networks, minutes.
 pub(super) const ANSWERS_WITHIN: Duration = Duration::from_secs(900);
 
-/// The needs of every use of Terraform with an environment's state.
+/// Returns the needs of every use of Terraform with an environment's state.
 pub(super) fn terraform_needs(context: &Context<'_>) -> Vec<Need> {
     let mut needs = vec![Need::Tool(Tool::Terraform), Need::Provider];
     if let Some(environment) =
@@ -36,8 +36,8 @@ pub(super) fn terraform_needs(context: &Context<'_>) -> Vec<Need> {
     needs
 }
 
-/// `terraform init` with the environment's state; on this machine, after telling Terraform what only this
-/// machine can provide.
+/// Runs `terraform init` with the environment's state; for an environment on this machine, first writes the
+/// settings that only this machine can provide.
 pub(super) fn init<'c>(context: &'c Context<'_>) -> Result<Vec<Action<'c>>, Error> {
     let environment = context.environment()?;
     let local = context.is_local();
@@ -64,12 +64,13 @@ pub(super) fn init<'c>(context: &'c Context<'_>) -> Result<Vec<Action<'c>>, Erro
     Ok(actions)
 }
 
-/// Writes the settings of a deployment on this machine besides its tfvars, which a person writes on AWS.
+/// Writes the settings, besides its tfvars, of a deployment on this machine; on AWS, the operator writes
+/// them.
 fn local_settings(context: &Context<'_>, backend: &Path, runner: Runner) -> Result<(), Error> {
     let account = account::outputs(context, runner)?;
     let mut text = String::new();
     for (name, value) in account["backend"]["value"].as_object().into_iter().flatten() {
-        // JSON's texts, numbers and truth values are HCL's.
+        // Strings, numbers and booleans have the same syntax in JSON and HCL.
         text.push_str(&format!("{name} = {value}\n"));
     }
     file::replace(backend, text)?;
@@ -94,7 +95,7 @@ fn local_variables(context: &Context<'_>) -> PathBuf {
     context.file("local.tfvars.json")
 }
 
-/// The sources of a plan.
+/// Returns the sources of a plan.
 pub(super) fn sources(context: &Context<'_>) -> Result<Sources, Error> {
     let (workspace, environment) = (context.workspace, context.environment()?);
     let mut variables = vec![environment.variables(workspace)];
@@ -103,7 +104,7 @@ pub(super) fn sources(context: &Context<'_>) -> Result<Sources, Error> {
     Ok(Sources { lock, variables, package: environment.package(workspace)?.file(workspace) })
 }
 
-/// Terraform's outputs into a file, as the programs read them.
+/// Writes Terraform's outputs to a file, in the format that the programs read.
 pub(super) fn read_outputs<'c>(context: &'c Context<'_>) -> Result<Vec<Action<'c>>, Error> {
     let (output, to) =
         (context.terraform()?.cmd(["output", "-json", "-no-color"]), context.file("outputs.json"));
@@ -113,7 +114,7 @@ pub(super) fn read_outputs<'c>(context: &'c Context<'_>) -> Result<Vec<Action<'c
         let outputs: Value = serde_json::from_str(&printed).map_err(Error::answer(&output))?;
         if outputs.as_object().is_none_or(serde_json::Map::is_empty) {
             let environment = &context.environment()?.name;
-            // Terraform forgets outputs before resources; where nothing was ever deployed there is no state to list.
+            // Terraform removes outputs before resources; if nothing was ever deployed there is no state to list.
             if context.destroys && io.runner.ask(&list).is_ok() {
                 return Ok(Some("none any more: a destruction that stopped half-way continues".to_owned()));
             }
@@ -128,7 +129,7 @@ pub(super) fn read_outputs<'c>(context: &'c Context<'_>) -> Result<Vec<Action<'c
     })])
 }
 
-/// Outputs of another environment, account or region would lead everything after this there.
+/// Refuses outputs of another environment, account or region, which would direct all later stages there.
 fn check_environment(outputs: &Value, context: &Context<'_>) -> Result<(), Error> {
     let environment = context.environment()?;
     let found = &outputs["deployment"]["value"];

@@ -1,4 +1,4 @@
-//! What the pipeline refuses, and what it keeps out of logs, reports and registries.
+//! Tests of what the pipeline refuses, and what it keeps out of logs, reports and registries.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -7,7 +7,8 @@ use serde_json::{Value, json};
 
 use super::test_repo::TestRepo;
 
-/// GitHub's `upload-sarif` refuses two runs of one such key, also from two files: codeql-action `createRunKey`.
+/// Returns the key that GitHub's `upload-sarif` accepts only once, even in two files: codeql-action
+/// `createRunKey`.
 fn run_key(run: &Value) -> String {
     let driver = &run["tool"]["driver"];
     let of_driver = ["name", "fullName", "version", "semanticVersion", "guid"].map(|field| &driver[field]);
@@ -55,7 +56,7 @@ fn a_package_that_needs_a_newer_c_library_stops_every_run() {
 fn the_verdict_on_images_is_of_these_images_alone() {
     let repo = TestRepo::new();
     repo.run(&["deploy", "--env", "dev", "--until", "trivy"], &[]).expect(0);
-    // The same commit, and other bytes: another base, or a hand in the folder.
+    // The same commit with other bytes: another base, or a manual change in the folder.
     let image = repo.stand_in_file("image.tar");
     fs::write(&image, TestRepo::image("another program")).unwrap();
     repo.run(&["docker-build", "--env", "dev"], &[]).expect(0);
@@ -198,10 +199,10 @@ fn ci_looks_advisories_up_or_says_openly_that_it_did_not() {
     let lint = ["ci", "--only", "lint"];
     repo.run(&lint, &[]).expect(0);
     assert!(repo.calls().contains("cargo-deny --locked check --disable-fetch"), "{}", repo.calls());
-    // What is found fails, offline or not.
+    // A finding fails the run, offline or not.
     let found = ("BREAK", "cargo-deny *advisories");
     repo.run(&lint, &[found, ("RDS_IAM_OFFLINE", "advisories")]).expect(22);
-    // What could not be looked up fails, unless that was said.
+    // An unavailable check fails, unless the operator excluded it.
     let unreachable = ("BREAK", "cargo-deny *fetch db*");
     repo.run(&lint, &[unreachable]).expect(22).assert_contains("RDS_IAM_OFFLINE=advisories");
     repo.run(&lint, &[unreachable, ("RDS_IAM_OFFLINE", "other")]).expect(22);

@@ -1,4 +1,4 @@
-//! What the workflows' jobs rely on: programs that another job built, and attestations of images.
+//! Tests of what the workflows' jobs rely on: programs that another job built, and attestations of images.
 
 use std::fs;
 
@@ -6,7 +6,7 @@ use crate::test_repo::TestRepo;
 
 const PREBUILT: (&str, &str) = ("RDS_IAM_PREBUILT", "yes");
 
-/// As the workflows Deploy and Destroy run it: one job builds, others have a role and build nothing.
+/// The same jobs as in the workflows Deploy and Destroy: one builds, others have a role and build nothing.
 #[test]
 fn a_job_that_takes_programs_over_builds_nothing() {
     let repo = TestRepo::new();
@@ -48,7 +48,7 @@ fn what_was_not_handed_over_is_named() {
     assert!(!repo.calls().contains("terraform plan"));
 }
 
-/// A destruction that stopped half-way has no outputs any more, in whichever of its steps.
+/// A destruction that stopped half-way has no outputs any more, in any of its steps.
 #[test]
 fn a_destruction_in_steps_continues_where_it_stopped() {
     let repo = TestRepo::new();
@@ -84,7 +84,7 @@ fn on_github_an_image_without_an_attestation_is_not_promoted() {
          --source-ref refs/heads/main --source-digest "
     );
     let verify = calls.find(&verify).unwrap_or_else(|| panic!("no {verify} in {calls}"));
-    // The manifest is of the image that is copied, and nothing is copied before.
+    // The manifest belongs to the copied image, and nothing is copied before.
     let shown = calls.find("rds-iam image show").unwrap();
     let copied = calls.find("rds-iam image promote").unwrap();
     assert!(shown < verify && verify < copied, "{calls}");

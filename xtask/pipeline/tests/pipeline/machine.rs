@@ -1,4 +1,4 @@
-//! What xtask makes of a machine and of people: names and variables in any bytes, links, missing programs, Ctrl-C.
+//! Tests of unusual machines and input: names and variables in any bytes, links, missing programs, Ctrl-C.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -28,7 +28,7 @@ fn a_new_file_with_any_name_is_part_of_what_is_planned() {
     let first = planned("# one\n");
     assert_ne!(first, planned("# two\n"));
     assert_eq!(first, planned("# one\n"));
-    // What can't be read can't be planned, and nothing is taken for it.
+    // A file that can't be read can't be planned, and nothing replaces it.
     symlink("gone.tf", repo.path("terraform/stacks/service/link.tf")).unwrap();
     let ended = repo.run(&["plan", "--env", "dev"], &[]);
     ended
@@ -99,7 +99,7 @@ fn an_engine_that_does_not_answer_is_named_by_its_address() {
     let ended = repo.run(&deploy, &[broken, elsewhere]);
     ended.expect(3).assert_contains("no Docker engine answers at tcp://nowhere.test:2375 (DOCKER_HOST)");
     ended.assert_contains("correct or unset DOCKER_HOST");
-    // What asked for Docker is what has to be left out.
+    // The setting that requires Docker has to be unset.
     repo.run(&["test"], &[broken]).expect(3).assert_contains("or unset RDS_IAM_EMULATOR_ENGINE");
     let named = ["test", "--engine", "docker"];
     repo.run(&named, &[broken, ("RDS_IAM_EMULATOR_ENGINE", "")])

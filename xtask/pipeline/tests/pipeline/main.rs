@@ -1,5 +1,5 @@
-//! The pipeline as its users see it: the real `cargo xtask`, with stand-ins for the programs that it starts.
-//! That these work for real is what `deploy --env local` shows.
+//! Tests of the pipeline from the user's side: the real `cargo xtask`, with shims for the programs that it
+//! starts. `deploy --env local` runs the real programs.
 
 mod guards;
 mod jobs;
@@ -13,7 +13,7 @@ use std::path::PathBuf;
 
 use test_repo::TestRepo;
 
-/// Every stage of a deployment: what of its calls is broken, and the exit status.
+/// Every stage of a deployment: the call that is broken, and the exit status.
 const DEPLOY: [(&str, &str, i32); 14] = [
     ("programs", "cargo build --locked --package rds-iam", 23),
     ("validate", "terraform validate*", 10),
@@ -52,7 +52,7 @@ fn a_deployment_runs_every_stage_and_leaves_its_records() {
         assert!(repo.pipeline(&format!("dev/images/{image}/index.json")).is_file());
         assert!(repo.pipeline(&format!("dev/images/{image}.sbom.cdx.json")).is_file());
     }
-    // Where the environment's settings say that the plan looks for it.
+    // At the path where, by the environment's settings, the plan expects it.
     assert!(repo.path("../target/lambda/x.zip").is_file());
     // The plan was spent; a second apply has none.
     repo.run(&["apply", "--env", "dev"], &[]).expect(3).assert_contains("missing: the plan (for apply)");
@@ -66,7 +66,7 @@ fn each_stage_that_breaks_stops_a_deployment_with_its_own_status() {
         ended.expect(status);
         assert!(ended.row(stage).contains("FAILED"), "{stage}\n{}", ended.printed);
         ended.assert_contains("broken on purpose").assert_contains(&format!("exit status {status}"));
-        // What comes after an account was changed never ran once something failed before it.
+        // A stage after a change to the account does not run if an earlier stage failed.
         for (later, ..) in &DEPLOY[(at + 1).max(7)..] {
             let row = ended.row(later);
             let beside = matches!(
@@ -148,7 +148,7 @@ fn nothing_is_destroyed_before_its_name_was_typed() {
     assert!(!repo.calls().contains("snapshot"));
 }
 
-/// By effect: no file differs afterwards, and no program was asked for more than what it is.
+/// By effect: no file differs afterwards, and programs were only queried for their versions.
 #[test]
 fn a_dry_run_changes_nothing() {
     let repo = TestRepo::new();
@@ -193,7 +193,7 @@ fn a_dry_run_changes_nothing() {
         let changed: Vec<_> = before.keys().chain(after.keys()).filter(differ).collect();
         assert!(changed.is_empty(), "{command:?}: {changed:?}");
     }
-    // The last four ask whether something is here, or a host answers.
+    // The last four check for a file or for a host's answer.
     let questions =
         ["version", "metadata --no-deps", "whoami", "import venv", "urlopen", "--head", "image inspect"];
     for call in repo.calls().lines() {
@@ -215,7 +215,7 @@ fn a_report_that_cannot_be_written_hides_no_failure() {
 fn ctrl_c_in_the_middle_of_an_apply_lets_terraform_end_and_reports_what_is_left() {
     let repo = TestRepo::new();
     let child = repo.waits(&["deploy", "--env", "dev"], "terraform apply*");
-    // Another run in the same folder meanwhile is told whose it is.
+    // Another run in the same folder reports the holder meanwhile.
     let other = repo.run(&["plan", "--env", "dev"], &[]);
     other
         .expect(1)

@@ -1,4 +1,4 @@
-//! Plans: applied only as they were made, and destructions.
+//! Tests of plans, which are applied only unchanged, and of destructions.
 
 use std::fs;
 
@@ -31,7 +31,7 @@ fn only_the_plan_of_what_is_here_is_applied() {
     apply().expect(3).assert_contains("files differ from the commit");
 }
 
-/// As on GitHub: the second job is another machine, with another clone and what the first one handed on.
+/// Two jobs on GitHub: the second runs on another machine, with another clone and the first one's artifacts.
 #[test]
 fn the_bundle_is_all_that_a_second_job_needs() {
     let repo = TestRepo::new();
@@ -41,7 +41,7 @@ fn the_bundle_is_all_that_a_second_job_needs() {
     repo.run(&["deploy", "--env", "dev", "--from", "apply"], &[]).expect(0);
     assert!(repo.calls().contains("terraform apply"));
 
-    // What was approved is what goes.
+    // The approved plan is applied.
     let confirmed = [("RDS_IAM_CONFIRM", "dev")];
     repo.run(&["destroy", "--env", "dev", "--until", "destroy-plan"], &confirmed).expect(0);
     repo.keep_alone("dev/bundle");
@@ -96,7 +96,7 @@ fn nothing_is_destroyed_without_a_word_about_the_snapshot() {
     assert!(!repo.calls().contains("terraform apply"));
 }
 
-/// On another machine, too, as on GitHub: nothing is left there of the run that stopped.
+/// Also on another machine, as on GitHub, which has no files of the run that stopped.
 #[test]
 fn a_destruction_that_stopped_half_way_continues() {
     let repo = TestRepo::new();

@@ -1,4 +1,4 @@
-//! What a run checks before its first stage, and what it says about settings.
+//! Tests of the checks before the first stage, and of the errors about settings.
 
 use std::fs;
 
@@ -49,7 +49,7 @@ fn all_that_is_missing_is_reported_with_its_help() {
     ] {
         ended.assert_contains(missing);
     }
-    // What takes minutes is not begun where it is known that the run can't be.
+    // A build of minutes is not started if the run is known to fail.
     assert!(!repo.calls().contains("cargo build") && !repo.calls().contains("whoami"), "{}", repo.calls());
     let repo = TestRepo::new();
     let ended = repo.run(&["deploy", "--env", "dev"], &[("BREAK", "rds-iam whoami*")]);
@@ -57,7 +57,7 @@ fn all_that_is_missing_is_reported_with_its_help() {
     ended.assert_contains("missing: no credentials for account 123456789012: broken on purpose: rds-iam");
     assert!(!ended.printed.contains("not checked yet"), "{}", ended.printed);
     assert!(!repo.calls().contains("terraform init"));
-    // A gate is left out by name alone, and that is on the record.
+    // A gate is skipped only by name, and that is recorded.
     let repo = TestRepo::new();
     repo.without("tflint");
     repo.run(&["deploy", "--env", "dev", "--skip", "tflint"], &[])
@@ -89,7 +89,7 @@ fn a_missing_right_is_reported_before_anything_begins() {
     assert!(!calls.contains("terraform init"), "{calls}");
     // A plan takes none of these.
     repo.run(&["deploy", "--env", "dev", "--until", "plan"], &[("RIGHTS", lacks)]).expect(0);
-    // Who may not ask is not kept out.
+    // A caller who may not query IAM is not refused.
     let not_asked = "\"lacks\": [], \"not_asked\": \"denied\"";
     let ended = repo.run(&["deploy", "--env", "dev"], &[("RIGHTS", not_asked)]);
     ended.expect(0).assert_contains("user/ada may do is unknown until it is tried: denied");

@@ -1,4 +1,4 @@
-//! A small repository with stand-ins for all programs, in which the real pipeline runs.
+//! A small repository with shims for all programs, in which the real pipeline runs.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 use tempfile::TempDir;
 
-/// The programs that are found on `PATH`.
+/// The programs that are on `PATH`.
 const ON_PATH: [&str; 13] = [
     "cargo",
     "cargo-deny",
@@ -27,16 +27,16 @@ const ON_PATH: [&str; 13] = [
     "rustc",
     "docker-registry",
 ];
-/// Those that cargo builds.
+/// The programs that cargo builds.
 const BUILT: [&str; 3] = ["rds-iam", "rds-iam-demo", "rds-iam-emulator"];
 
-/// A repository, its target folder and the stand-ins. All of it goes when this is dropped.
+/// A repository, its target folder and the shims. All of it is removed when dropped.
 pub(crate) struct TestRepo {
     folder: TempDir,
     commit: String,
 }
 
-/// How a command of xtask ended.
+/// The result of a command of xtask.
 pub(crate) struct Ended {
     pub(crate) status: Option<i32>,
     pub(crate) printed: String,
@@ -60,12 +60,12 @@ impl TestRepo {
         self.folder.path().join(name)
     }
 
-    /// A file in the repository.
+    /// Returns the path of a file in the repository.
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.at("repo").join(name)
     }
 
-    /// A file of the pipeline's.
+    /// Returns the path of a file of the pipeline.
     pub(crate) fn pipeline(&self, name: &str) -> PathBuf {
         self.at("target/pipeline").join(name)
     }
@@ -85,7 +85,7 @@ impl TestRepo {
             symlink(&script, self.at("target/debug").join(name)).unwrap();
         }
         let outputs = own.join("../checks/src/gates/tests/outputs");
-        // Of whichever environment the stand-in is asked.
+        // For any environment.
         let example = fs::read_to_string(own.join("../../terraform/stacks/service/outputs.json")).unwrap();
         let example = example.replace("us-east-1", "eu-west-1").replace("\"dev\"", "\"ENVIRONMENT\"");
         fs::write(self.at("stand-ins/outputs.json"), example).unwrap();
@@ -95,7 +95,7 @@ impl TestRepo {
         ] {
             fs::copy(from, self.at("stand-ins").join(to)).unwrap();
         }
-        // checkov's with nothing found.
+        // checkov's output without findings.
         let checkov = fs::read_to_string(outputs.join("checkov.sarif")).unwrap();
         let mut checkov: serde_json::Value = serde_json::from_str(&checkov).unwrap();
         checkov["runs"][0]["results"] = json!([]);
@@ -119,12 +119,12 @@ impl TestRepo {
         fs::write(self.at("stand-ins/image.tar"), Self::image("program")).unwrap();
     }
 
-    /// What `docker save` writes of an image with that program.
+    /// Returns the output of `docker save` for an image with that program.
     pub(crate) fn image(program: &str) -> Vec<u8> {
         image(program)
     }
 
-    /// What the pipeline reads of a repository.
+    /// Writes the files of a repository that the pipeline reads.
     fn sources(&self) {
         let own = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
         for name in ["docker/app/Dockerfile", "docker/bootstrap/Dockerfile"] {
@@ -167,22 +167,23 @@ impl TestRepo {
         fs::write(path, text).unwrap();
     }
 
-    /// A stand-in for one more program.
+    /// Adds a shim for one more program.
     pub(crate) fn with(&self, program: &str) {
         symlink(self.at("stand-ins/stand-in.sh"), self.at("bin").join(program)).unwrap();
     }
 
-    /// Puts the target folder where a clone has it, as in a job that takes over what another one built.
+    /// Moves the target folder to its default path in a clone, as in a job that uses the programs of another
+    /// one.
     pub(crate) fn hand_over(&self) {
         symlink(self.at("target"), self.path("target")).unwrap();
     }
 
-    /// Replaces a stand-in by nothing.
+    /// Removes a shim.
     pub(crate) fn without(&self, program: &str) {
         fs::remove_file(self.at("bin").join(program)).unwrap();
     }
 
-    /// `xtask` with the stand-ins, none of our own settings, and `more` variables.
+    /// Returns `xtask` with the shims, none of this process's settings, and `more` variables.
     pub(crate) fn xtask(&self, args: &[&str], more: &[(&str, &str)]) -> Command {
         #[expect(clippy::disallowed_methods, reason = "the program under test")]
         let mut command = Command::new(env!("CARGO_BIN_EXE_rds-iam-pipeline"));
@@ -198,12 +199,12 @@ impl TestRepo {
         command
     }
 
-    /// Runs it to its end.
+    /// Runs a command to its end.
     pub(crate) fn run(&self, args: &[&str], more: &[(&str, &str)]) -> Ended {
         Ended::of(&self.xtask(args, more).output().unwrap())
     }
 
-    /// Starts it, until a stand-in's call that matches `pattern` waits for Ctrl-C.
+    /// Starts a command, and waits until a shim's call that matches `pattern` waits for Ctrl-C.
     pub(crate) fn waits(&self, args: &[&str], pattern: &str) -> Child {
         let mut xtask = self.xtask(args, &[("BREAK", pattern), ("BREAK_HOW", "wait")]);
         let mut child = xtask.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
@@ -218,7 +219,7 @@ impl TestRepo {
         child
     }
 
-    /// Ctrl-C for what [`TestRepo::waits`] started.
+    /// Sends Ctrl-C to a command started by [`TestRepo::waits`].
     pub(crate) fn interrupt(child: Child) -> Ended {
         let pid = rustix::process::Pid::from_raw(i32::try_from(child.id()).unwrap()).unwrap();
         rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
@@ -233,7 +234,7 @@ impl TestRepo {
         self.ask("git", &[&who[..], &["commit", "--quiet", "--message", "more"]].concat());
     }
 
-    /// Of all that the pipeline made, keeps one folder alone, as an artifact of a job is handed on.
+    /// Keeps only one of the pipeline's folders, like the artifact of a job.
     pub(crate) fn keep_alone(&self, folder: &str) {
         let (kept, pipeline) = (self.at("kept"), self.at("target/pipeline"));
         fs::rename(pipeline.join(folder), &kept).unwrap();
@@ -245,7 +246,7 @@ impl TestRepo {
         fs::rename(kept, pipeline.join(folder)).unwrap();
     }
 
-    /// What the stand-ins were told.
+    /// Returns the recorded calls of the shims.
     pub(crate) fn calls(&self) -> String {
         fs::read_to_string(self.at("stand-ins/calls")).unwrap_or_default()
     }
@@ -258,7 +259,7 @@ impl TestRepo {
         self.at("stand-ins").join(name)
     }
 
-    /// Every file with a hash of its content, but for what the stand-ins write down.
+    /// Returns every file with a hash of its content, except the records of the shims.
     pub(crate) fn everything(&self) -> BTreeMap<PathBuf, u64> {
         let mut files = BTreeMap::new();
         collect(self.folder.path(), &mut files);
@@ -278,7 +279,7 @@ impl TestRepo {
     }
 }
 
-/// A secret of the environment that must be nowhere.
+/// A secret in the environment that must not be in any output.
 pub(crate) const SECRET: &str = "made-up/secret+key";
 
 impl Ended {
@@ -287,13 +288,13 @@ impl Ended {
         Self { status: output.status.code(), printed: String::from_utf8_lossy(&printed).into_owned() }
     }
 
-    /// The row of a stage in the table at the end.
+    /// Returns the row of a stage in the table at the end.
     pub(crate) fn row(&self, stage: &str) -> &str {
         let table = self.printed.rsplit_once("\nstage ").map_or("", |(_, table)| table);
         table.lines().find(|line| line.split_whitespace().next() == Some(stage)).unwrap_or("")
     }
 
-    /// Fails the test with all that was printed, where it ended otherwise.
+    /// Fails the test with the whole output if the command ended with another status.
     #[track_caller]
     pub(crate) fn expect(&self, status: i32) -> &Self {
         assert_eq!(self.status, Some(status), "{}", self.printed);
@@ -322,7 +323,7 @@ fn collect(folder: &Path, files: &mut BTreeMap<PathBuf, u64>) {
     }
 }
 
-/// What `docker save` writes of an image with one file.
+/// Returns the output of `docker save` for an image with one file.
 fn image(program: &str) -> Vec<u8> {
     let file = |tar: &mut tar::Builder<Vec<u8>>, name: &str, content: &[u8]| {
         let mut header = tar::Header::new_gnu();

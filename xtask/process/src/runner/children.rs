@@ -1,5 +1,5 @@
-//! The running programs, each in a separate process group, so that Ctrl-C, a time limit or another
-//! part's failure ends it with all that it started, and gives it the time to end well.
+//! The running programs, each in a separate process group: Ctrl-C, a time limit or the failure of another
+//! part ends a program and its children, and gives them time to exit cleanly.
 
 use std::collections::HashSet;
 use std::io;
@@ -14,11 +14,11 @@ use rustix::process::{Pid, Signal, kill_process_group};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 use signal_hook::iterator::Signals;
 
-/// Whose a program is: stages that run side by side are stopped one by one.
+/// The owner of a program: concurrent stages are stopped one by one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Owner(pub u32);
 
-/// The time that a program gets to end after a signal, where nothing outside this machine depends on it.
+/// The time for a program to end after a signal, if nothing outside this machine depends on it.
 const GRACE: Duration = Duration::from_secs(120);
 
 #[derive(Debug, Default)]
@@ -34,12 +34,12 @@ fn state() -> MutexGuard<'static, State> {
     STATE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Forwards signals that end this process (Ctrl-C, SIGTERM, a closed terminal) to all programs. Only a second Ctrl-C,
-/// from an operator, kills them: a cancelled job on GitHub gets several signals in a row. `report` is called with a
-/// description of each action.
+/// Forwards signals that end this process (Ctrl-C, SIGTERM, a closed terminal) to all programs. Only a second
+/// Ctrl-C, from an operator, kills them: a cancelled job on GitHub gets several signals in a row. `report` is
+/// called with a description of each action.
 ///
 /// # Errors
-/// When the system gives us no signals.
+/// Returns an error if the signal handlers can't be installed.
 pub fn watch_signals(report: impl Fn(&str) + Send + 'static) -> io::Result<()> {
     let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP, SIGQUIT])?;
     thread::spawn(move || {
@@ -50,7 +50,7 @@ pub fn watch_signals(report: impl Fn(&str) + Send + 'static) -> io::Result<()> {
             }
             let groups = state().groups.clone();
             if groups.is_empty() && !first {
-                // Nothing to wait for, and twice is meant: whatever we are at ourselves goes with us.
+                // No program is running, and a second Ctrl-C is deliberate: this process's own work ends too.
                 std::process::exit(130);
             }
             report(if first {
@@ -71,7 +71,7 @@ pub fn interrupted() -> bool {
     INTERRUPTED.load(Ordering::SeqCst)
 }
 
-/// Stops all programs of one owner, now and later.
+/// Stops all current and future programs of one owner.
 pub fn stop(owner: Owner) {
     let groups: Vec<Pid> = {
         let mut state = state();
@@ -89,7 +89,7 @@ pub fn is_stopped(owner: Owner) -> bool {
 }
 
 fn signal(group: Pid, signal: Signal) {
-    // That it has ended by itself meanwhile is fine.
+    // The program may have ended in the meantime.
     _ = kill_process_group(group, signal);
 }
 
@@ -102,14 +102,14 @@ pub(super) fn spawn(process: &mut Command) -> io::Result<Child> {
 #[derive(Debug)]
 pub(super) enum Ended {
     ByItself(ExitStatus),
-    /// Its time limit was exceeded.
+    /// The time limit was exceeded.
     TimedOut,
-    /// It was stopped.
+    /// The program was stopped.
     Stopped,
 }
 
-/// Waits for a program; ends it where it takes longer than `within` or its owner is stopped. A `patient` one gets a
-/// signal and is waited for: Terraform finishes its current call, and writes its state.
+/// Waits for a program, and ends it if it takes longer than `within` or its owner is stopped. A `patient`
+/// program gets a signal and is waited for: Terraform finishes its current call, and writes its state.
 pub(super) fn wait(
     mut child: Child,
     owner: Owner,
@@ -119,7 +119,7 @@ pub(super) fn wait(
     let group = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
     let Some(group) = group else { return child.wait().map(Ended::ByItself) };
     state().groups.push((owner, group));
-    // It may have been stopped between its start and the line above.
+    // The owner may have been stopped between the start and the line above.
     if is_stopped(owner) {
         signal(group, Signal::INT);
     }
@@ -133,7 +133,7 @@ pub(super) fn wait(
     let deadline = within.map(|within| Instant::now() + within);
     let mut asked = None;
     loop {
-        // Polled a few times a second: the task that stops it does not have our channel.
+        // Polled a few times a second: a task that stops the program does not have this channel.
         let status = match ended.recv_timeout(Duration::from_millis(200)) {
             Ok(status) => status?,
             Err(mpsc::RecvTimeoutError::Disconnected) => return Err(closed(())),
@@ -156,7 +156,7 @@ pub(super) fn wait(
             _ if !status.success() && is_stopped(owner) => Ended::Stopped,
             _ => return Ok(Ended::ByItself(status)),
         };
-        // What it started and did not end itself: a shell's jobs in the background don't hear of SIGINT.
+        // Ends children that the program left running: a shell's background jobs do not get SIGINT.
         signal(group, Signal::KILL);
         return Ok(ended);
     }

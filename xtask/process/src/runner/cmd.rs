@@ -1,4 +1,4 @@
-//! Commands as values, and their errors.
+//! Commands as values, and the errors of running them.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -22,7 +22,7 @@ pub struct Cmd {
 }
 
 impl Cmd {
-    /// Creates a command of `program` in `dir`; `help` is the advice where the program is missing.
+    /// Creates a command of `program` in `dir`; `help` is printed if the program is missing.
     pub fn new(program: impl Into<String>, dir: &Path, help: impl Into<String>) -> Self {
         Self {
             program: program.into(),
@@ -37,18 +37,18 @@ impl Cmd {
         }
     }
 
-    /// Converts a command of xshell's `cmd!`, with its shell's directory and its own variables; `help` is the advice where
-    /// the program is missing.
+    /// Converts a command of xshell's `cmd!`, with its shell's directory and its own variables; `help` is
+    /// printed if the program is missing.
     ///
     /// # Panics
-    /// When a part is not UTF-8: the workspace's texts and paths are.
+    /// Panics if a part is not UTF-8: the workspace's texts and paths are.
     pub fn from_xshell(cmd: xshell::Cmd<'_>, help: impl Into<String>) -> Self {
         let text = |part: &std::ffi::OsStr| part.to_str().expect("a command is UTF-8").to_owned();
         let built = Command::from(cmd);
         let dir = built.get_current_dir().expect("xshell sets the directory");
         let mut command = Self::new(text(built.get_program()), dir, help).args(built.get_args().map(text));
         for (name, value) in built.get_envs() {
-            // xshell's `env_remove` has no use here: `without` removes by prefix.
+            // xshell's `env_remove` is not used here: `without` removes by prefix.
             command = command.env(text(name), text(value.expect("no variable is removed")));
         }
         command
@@ -61,15 +61,15 @@ impl Cmd {
         self
     }
 
-    /// Sets a variable for this command alone. It is echoed: no secrets.
+    /// Sets a variable for this command alone. It is echoed and must not be secret.
     #[must_use]
     pub fn env(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.env.push((name.into(), value.into()));
         self
     }
 
-    /// Sets variables that many commands share. They are not echoed with each: the caller
-    /// prints them once.
+    /// Sets variables that many commands share. They are not echoed with each command: the caller prints them
+    /// once.
     #[must_use]
     pub fn settings<'s, V: AsRef<str> + 's>(mut self, settings: &'s [(&str, V)]) -> Self {
         let shared = settings.iter().map(|(name, value)| ((*name).to_owned(), value.as_ref().to_owned()));
@@ -84,14 +84,14 @@ impl Cmd {
         self
     }
 
-    /// Sets the advice for a command that fails.
+    /// Sets the help text for a command that fails.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
         self
     }
 
-    /// Sets the time limit; a command that exceeds it is ended and has failed.
+    /// Sets the time limit; a command that exceeds it is ended and fails.
     #[must_use]
     pub fn within(mut self, limit: Duration) -> Self {
         self.within = Some(limit);
@@ -103,7 +103,7 @@ impl Cmd {
         self.within
     }
 
-    /// Returns the line that is echoed, and named in errors.
+    /// Returns the line that is echoed and named in errors.
     pub fn shown(&self) -> String {
         shell::render(
             self.env.iter().map(|(name, value)| (name.as_str(), value.as_str())),
@@ -111,13 +111,13 @@ impl Cmd {
         )
     }
 
-    /// Returns the program and its variables, ready to be started by a caller that keeps it running.
+    /// Returns the program with its variables, to be started by a caller that keeps it running.
     pub fn process(&self) -> Command {
         #[expect(clippy::disallowed_methods, reason = "this is the one runner that the ban points to")]
         let mut process = Command::new(&self.program);
         process.args(&self.args).current_dir(&self.dir);
-        // `cargo run` sets variables about our own package. A cargo that we start must not get them: build
-        // scripts watch some of these, and everything would be built twice.
+        // `cargo run` sets variables about this package. A nested cargo must not get them: build scripts
+        // watch some of these, and everything would be built twice.
         for (name, _) in std::env::vars_os() {
             let name_text = name.to_string_lossy();
             let of_cargo = name_text.starts_with("CARGO_PKG_") || name_text.starts_with("CARGO_MANIFEST_");
@@ -159,34 +159,34 @@ impl Cmd {
 #[non_exhaustive]
 #[expect(missing_docs, reason = "the variant's message says what each field is")]
 pub enum RunError {
-    /// The program is not on `PATH` (or not at the path given): install it.
+    /// The program is not on `PATH`, or not at the given path: install it.
     #[error("`{command}`: {program} was not found")]
     NotFound { command: String, program: String, help: String },
-    /// The directory to run in does not exist.
+    /// The working directory does not exist.
     #[error("`{command}`: there is no directory {}", dir.display())]
     NoDirectory { command: String, dir: PathBuf },
-    /// The system refused to start it.
+    /// The system refused to start the program.
     #[error("`{command}` could not be started in {}", dir.display())]
     NotStarted { command: String, dir: PathBuf, source: io::Error },
-    /// It ended with a failure.
+    /// The program ended with a failure.
     #[error("`{command}` failed in {}: {status}{tail}", dir.display())]
     Failed { command: String, dir: PathBuf, status: ExitStatus, hint: Option<String>, tail: Tail },
-    /// A query without an answer in time.
+    /// A query had no answer in time.
     #[error("`{command}` gave no answer within {} s and was ended", within.as_secs())]
     NoAnswer { command: String, within: Duration },
-    /// Its time limit was exceeded.
+    /// The time limit was exceeded.
     #[error("`{command}` was ended: it took longer than {} s", within.as_secs())]
     TimedOut { command: String, within: Duration },
     /// A signal stopped the run, or another part of it failed.
     #[error("`{command}` was stopped")]
     Stopped { command: String },
-    /// The pipe to it broke.
+    /// The pipe from the program broke.
     #[error("could not read what `{command}` prints")]
     Output { command: String, source: io::Error },
 }
 
 impl RunError {
-    /// Returns the advice, where there is one.
+    /// Returns the help, if there is any.
     pub fn help(&self) -> Option<&str> {
         match self {
             Self::NotFound { help, .. } => Some(help),
@@ -201,13 +201,13 @@ impl RunError {
     }
 }
 
-/// The last lines a failed command printed. Each is set off from the margin, so that no reader of
-/// the log takes a repeated line for the original.
+/// The last lines that a failed command printed. Each is indented, so that a reader of the log does not
+/// mistake a repeated line for the original.
 #[derive(Debug)]
 pub struct Tail(pub(super) Vec<String>);
 
 impl Tail {
-    /// The lines.
+    /// Returns the lines.
     pub fn lines(&self) -> &[String] {
         &self.0
     }

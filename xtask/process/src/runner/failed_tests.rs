@@ -2,14 +2,14 @@
 
 use crate::shell;
 
-/// Longer lists are cut: all names are in the output.
+/// The maximum length of the list: all names are in the output.
 const LISTED: usize = 20;
 
 /// The failed tests in the output read so far.
 #[derive(Debug, Default)]
 pub(super) struct FailedTests {
     is_list: bool,
-    /// Of the target whose tests ran last.
+    /// The tests of the target that ran last.
     names: Vec<String>,
     commands: Vec<String>,
 }
@@ -18,7 +18,7 @@ impl FailedTests {
     /// Reads the next line.
     pub(super) fn read(&mut self, line: &str) {
         if line == "failures:" {
-            // The first list has the tests' output, the last one their names alone.
+            // The first list has the tests' output, the last one only their names.
             self.is_list = true;
             self.names.clear();
         } else if line.starts_with("test result: ") {
@@ -33,7 +33,7 @@ impl FailedTests {
         }
     }
 
-    /// The help for a run of tests that failed.
+    /// Returns the help for a run of tests that failed.
     pub(super) fn help(&self) -> Option<String> {
         if self.commands.is_empty() {
             return None;
@@ -49,13 +49,13 @@ impl FailedTests {
     }
 }
 
-/// The options that cargo names for a target: `-p rds-iam-pool --lib`.
+/// Returns the options by which cargo names a target: `-p rds-iam-pool --lib`.
 fn failed_target(line: &str) -> Option<&str> {
     let (_, target) = line.strip_prefix("error: ")?.split_once("test failed, to rerun pass `")?;
     target.strip_suffix('`')
 }
 
-/// Of the whole workspace: one package alone would be built again, with other features.
+/// Returns a command for the whole workspace: one package alone would be rebuilt with other features.
 fn command(target: &str, name: Option<&str>) -> String {
     let mut target: Vec<&str> = target.split_whitespace().collect();
     if let Some(at) = target.iter().position(|word| *word == "-p") {

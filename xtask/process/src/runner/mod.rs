@@ -1,5 +1,5 @@
-//! Starts all programs: echoed as a shell could run them, redacted, timed, with a time limit and the end of their
-//! output kept. A failure names the command, the folder and what to do.
+//! Starts all programs: echoed in shell syntax, redacted, timed, with a time limit and the end of their
+//! output kept. An error names the command, the folder and the remedy.
 
 mod children;
 mod cmd;
@@ -21,15 +21,17 @@ use output::{TailBuffer, collect, copy};
 pub use children::{Owner, interrupted, is_stopped, stop, watch_signals};
 pub use cmd::{Cmd, RunError, Tail};
 
-/// The time limit of a query (`--version`, `git ls-files`): a Docker client waits forever for an engine that hangs.
+/// The time limit of a query (`--version`, `git ls-files`): a Docker client waits forever for an engine that
+/// hangs.
 const ANSWER_WITHIN: Duration = Duration::from_secs(30);
-/// The time limit for output after a program ended. Beyond it, a process that it left running holds the pipe.
+/// The time limit for output after a program ended. Beyond it, a process that it left running keeps the pipe
+/// open.
 const OUTPUT_ENDS_WITHIN: Duration = Duration::from_secs(5);
 
-/// A command that prints nothing for this long is named, to distinguish it from one that hangs.
+/// The time without output after which a command is reported as still running.
 const SILENT_FOR: Duration = Duration::from_secs(30);
 
-/// Reports a silent command that still runs. Ends when it is dropped.
+/// Reports a command that runs without output. Ends when dropped.
 struct SignOfLife {
     _ended: mpsc::Sender<()>,
 }
@@ -39,7 +41,7 @@ impl SignOfLife {
         let (_ended, end) = mpsc::channel();
         let command: String = cmd.shown().chars().take(100).collect();
         thread::spawn(move || {
-            // What is sent is nothing: the channel closes at the end.
+            // Nothing is sent: the channel closes at the end.
             while end.recv_timeout(SILENT_FOR) == Err(mpsc::RecvTimeoutError::Timeout) {
                 let last = tail.lock().unwrap_or_else(PoisonError::into_inner).last_output();
                 if last.is_none_or(|last| last.elapsed() >= SILENT_FOR) {
@@ -58,7 +60,8 @@ pub struct Runner {
     console: Console,
     owner: Owner,
     deadline: Option<Instant>,
-    /// Whether its programs change something outside this machine, and so are killed only by the operator.
+    /// Whether its programs change something outside this machine, and therefore are killed only by the
+    /// operator.
     patient: bool,
 }
 
@@ -74,8 +77,8 @@ impl Runner {
         Self { console, owner: Owner::default(), deadline: None, patient: false }
     }
 
-    /// Creates a runner for one part of a run: its commands can be stopped apart from others', and all are asked to
-    /// end at `deadline`. Where they are `patient`, they are then waited for, and not killed.
+    /// Creates a runner for one part of a run: its commands can be stopped separately from others, and all
+    /// are signalled to end at `deadline`. If `patient`, they are then waited for and not killed.
     pub fn for_stage(console: Console, owner: Owner, deadline: Instant, patient: bool) -> Self {
         Self { console, owner, deadline: Some(deadline), patient }
     }
@@ -83,7 +86,7 @@ impl Runner {
     /// Runs a command to its end: echoes it, forwards its output, and prints its duration.
     ///
     /// # Errors
-    /// When it cannot be started, takes too long, is stopped, or ends with anything but success.
+    /// Returns an error if the command cannot be started, takes too long, is stopped, or fails.
     pub fn run(self, cmd: &Cmd) -> Result<(), RunError> {
         self.run_draining(cmd, OUTPUT_ENDS_WITHIN)
     }
@@ -99,19 +102,19 @@ impl Runner {
             let mut process = cmd.process();
             process.stdin(Stdio::null()).stdout(writer.try_clone().map_err(piped)?).stderr(writer);
             if self.console.colours() {
-                // The pipe hides the terminal from cargo.
+                // Cargo does not see a terminal because of the pipe.
                 process.env("CARGO_TERM_COLOR", "always");
                 process.env("CARGO_TERM_PROGRESS_WHEN", "always").env("CARGO_TERM_PROGRESS_WIDTH", "80");
             }
             children::spawn(&mut process).map_err(|source| cmd.not_started(source))?
-            // `process` ends here, and with it our own copies of the pipe's writing end.
+            // `process` is dropped here, and with it this process's copies of the pipe's writing end.
         };
         let tail = Arc::new(Mutex::new(TailBuffer::default()));
         let (done, output_ended) = mpsc::channel();
         let (console, copied) = (self.console, Arc::clone(&tail));
         thread::spawn(move || {
             let result = copy(reader, &mut console.out(), &copied);
-            // The receiver is gone if the wait below ran out.
+            // The receiver is gone if the wait below timed out.
             drop(done.send(result));
         });
         let within = self.left(cmd.limit());
@@ -139,18 +142,18 @@ impl Runner {
         }
     }
 
-    /// Queries a program and returns its standard output. Not echoed.
+    /// Queries a program and returns its standard output. The command is not echoed.
     ///
     /// # Errors
-    /// When it cannot be started, does not answer in time, or ends with anything but success.
+    /// Returns an error if the command cannot be started, does not answer in time, or fails.
     pub fn ask(self, cmd: &Cmd) -> Result<String, RunError> {
         self.ask_within(cmd, ANSWER_WITHIN)
     }
 
-    /// Runs a command whose output is for us and not for the terminal: echoed and timed, but silent.
+    /// Runs a command and captures its output instead of printing it: echoed and timed, but silent.
     ///
     /// # Errors
-    /// As [`Runner::ask_within`].
+    /// Returns the errors of [`Runner::ask_within`].
     pub fn capture(self, cmd: &Cmd, within: Duration) -> Result<String, RunError> {
         self.echo(cmd);
         let started = Instant::now();
@@ -162,7 +165,7 @@ impl Runner {
     /// Queries a program like [`Runner::ask`], with the caller's time limit.
     ///
     /// # Errors
-    /// As [`Runner::ask`].
+    /// Returns the errors of [`Runner::ask`].
     pub fn ask_within(self, cmd: &Cmd, within: Duration) -> Result<String, RunError> {
         self.startable(cmd)?;
         let mut process = cmd.process();
@@ -190,8 +193,8 @@ impl Runner {
         Err(cmd.failed(status, tail.lines()))
     }
 
-    /// Becomes the program: it gets our terminal, our signals and our exit status. Returns only if
-    /// it could not be started.
+    /// Replaces this process with the program: it gets the terminal, the signals and the exit status. Returns
+    /// only if the program could not be started.
     pub fn become_program(self, cmd: &Cmd) -> RunError {
         self.echo(cmd);
         cmd.not_started(cmd.process().exec())
@@ -206,12 +209,12 @@ impl Runner {
         self.console.line(&self.console.paint(Style::Quiet, &format!("  took {seconds:.1} s")));
     }
 
-    /// Nothing is begun that would be stopped at once.
+    /// Returns an error if the command would be stopped at once.
     fn startable(self, cmd: &Cmd) -> Result<(), RunError> {
         if is_stopped(self.owner) { Err(RunError::Stopped { command: cmd.shown() }) } else { Ok(()) }
     }
 
-    /// The lesser of a command's own limit and what is left for this part of the run.
+    /// Returns the lower of a command's own limit and the time left for this part of the run.
     fn left(self, limit: Option<Duration>) -> Option<Duration> {
         let left = self.deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
         [left, limit].into_iter().flatten().min()

@@ -1,4 +1,4 @@
-//! The output of a program: forwarded without secrets, its end kept.
+//! The output of a program: forwarded without secrets, with its last lines kept.
 
 use std::collections::VecDeque;
 use std::io::{self, PipeReader, Read, Write};
@@ -11,19 +11,20 @@ use super::secrets;
 
 /// The number of lines of a failed command's output that its report repeats.
 pub(super) const TAIL_LINES: usize = 20;
-/// Lines longer than this are cut in the tail (a linker's command line is tens of kilobytes).
+/// The length in bytes at which lines in the tail are cut (a linker's command line is tens of kilobytes).
 pub(super) const TAIL_LINE_BYTES: usize = 400;
 
-/// A line that is longer is passed on before it ends, in bytes.
+/// The length in bytes at which a line is forwarded before it ends.
 const LONGEST_LINE: usize = 64 * 1024;
 
-/// Passes on what comes, line by line, without the secrets of our own environment, and keeps its end.
+/// Forwards the output line by line, without the secrets of this process's environment, and keeps its last
+/// lines.
 pub(super) fn copy(mut from: PipeReader, to: &mut impl Write, tail: &Mutex<TailBuffer>) -> io::Result<()> {
     let (mut buffer, mut open) = ([0; 8192], Vec::new());
     let mut pass_on = |line: &[u8]| {
         let line = secrets::redacted(line);
         tail.lock().unwrap_or_else(PoisonError::into_inner).push(&line);
-        // A reader that has gone away is no reason to stop the work; keep draining the pipe.
+        // A closed reader does not stop the work; keep draining the pipe.
         drop(to.write_all(&line).and_then(|()| to.flush()));
     };
     loop {
@@ -36,7 +37,7 @@ pub(super) fn copy(mut from: PipeReader, to: &mut impl Write, tail: &Mutex<TailB
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
             Err(error) => return Err(error),
         };
-        // A secret may lie across two reads, but in one line; and a line without an end is cut at last.
+        // A secret may span two reads, but not two lines; a line without an end is cut eventually.
         let end = buffer[..read].iter().rposition(|byte| matches!(byte, b'\n' | b'\r'));
         let end = end.map_or(0, |end| end + 1);
         open.extend_from_slice(&buffer[..end]);
@@ -48,13 +49,13 @@ pub(super) fn copy(mut from: PipeReader, to: &mut impl Write, tail: &Mutex<TailB
     }
 }
 
-/// All of a stream, read on a thread of its own so that neither of two streams fills up unread.
+/// Reads all of a stream on a separate thread, so that neither of two streams blocks because it is not read.
 pub(super) fn collect(stream: Option<impl Read + Send + 'static>) -> mpsc::Receiver<Vec<u8>> {
     let (done, collected) = mpsc::channel();
     thread::spawn(move || {
         let mut bytes = Vec::new();
         if let Some(mut stream) = stream {
-            // What came before a broken pipe is still the answer; the exit status tells the rest.
+            // The output before a broken pipe is still the answer; the exit status reports the failure.
             drop(stream.read_to_end(&mut bytes));
         }
         drop(done.send(bytes));
@@ -62,7 +63,7 @@ pub(super) fn collect(stream: Option<impl Read + Send + 'static>) -> mpsc::Recei
     collected
 }
 
-/// The last lines of an output, bounded in both directions.
+/// The last lines of an output, limited in number and length.
 #[derive(Debug, Default)]
 pub(super) struct TailBuffer {
     lines: VecDeque<String>,
@@ -73,7 +74,7 @@ pub(super) struct TailBuffer {
 }
 
 impl TailBuffer {
-    /// When something was printed last.
+    /// Returns the time of the last output.
     pub(super) fn last_output(&self) -> Option<Instant> {
         self.last
     }
@@ -85,7 +86,7 @@ impl TailBuffer {
                 b'\n' => self.close(),
                 b'\r' => self.overdrawn = true,
                 _ => {
-                    // A progress bar draws over itself: only its last state was to be read.
+                    // A progress bar overwrites itself: only its last state was visible.
                     if std::mem::take(&mut self.overdrawn) {
                         self.open.clear();
                     }
@@ -111,7 +112,7 @@ impl TailBuffer {
         self.lines.push_back(line);
     }
 
-    /// The help for tests that failed, with all their names: they are further up than the last lines.
+    /// Returns the help for failed tests, with all their names: they are printed before the last lines.
     pub(super) fn failed_tests(&self) -> Option<String> {
         self.tests.help()
     }
@@ -122,13 +123,13 @@ impl TailBuffer {
     }
 }
 
-/// Text without terminal control sequences: cut off in the middle, one would colour what follows.
+/// Returns the text without terminal control sequences: a truncated sequence would colour the following text.
 fn without_escapes(text: &str) -> String {
     let mut plain = String::with_capacity(text.len());
     let mut rest = text;
     while let Some((before, sequence)) = rest.split_once('\x1b') {
         plain.push_str(before);
-        // A sequence runs to its final letter; one without was cut off.
+        // A sequence ends with a letter; a sequence without one was cut off.
         rest = sequence.find(|c: char| c.is_ascii_alphabetic()).map_or("", |end| &sequence[end + 1..]);
     }
     plain + rest

@@ -1,4 +1,4 @@
-//! Secrets of our own environment, kept out of whatever a program prints.
+//! Redaction of the secrets in this process's environment from the output of programs.
 
 use std::borrow::Cow;
 use std::ffi::OsString;
@@ -10,28 +10,29 @@ use serde_json::Value;
 
 use crate::shell::{self, REDACTED};
 
-/// Shorter values stand in too many words to be looked for.
+/// The minimum length of a redacted value: shorter values occur in too many words.
 const SHORTEST: usize = 8;
 
-/// `line` without the values of variables whose names declare a secret, and without signatures.
+/// Returns `line` without the values of variables whose names mark a secret, and without signatures.
 pub(super) fn redacted(line: &[u8]) -> Cow<'_, [u8]> {
     static SECRETS: OnceLock<Vec<String>> = OnceLock::new();
     without(line, SECRETS.get_or_init(|| declared(readable(std::env::vars_os()))))
 }
 
-/// Names and values as text. Output is searched as text, too: bytes that are not UTF-8 are replaced in both.
+/// Converts names and values to text. Output is also searched as text: bytes that are not UTF-8 are replaced
+/// in both.
 fn readable(variables: impl Iterator<Item = (OsString, OsString)>) -> impl Iterator<Item = (String, String)> {
     let text = |bytes: OsString| bytes.to_string_lossy().into_owned();
     variables.map(move |(name, value)| (text(name), text(value)))
 }
 
-/// The values that a variable's name declares secret, in every form in which programs print them; the longest first,
-/// for a secret may begin with another.
+/// Returns the values of variables whose names mark a secret, in every form in which programs print them; the
+/// longest first, since a secret may be a prefix of another.
 fn declared(variables: impl Iterator<Item = (String, String)>) -> Vec<String> {
     let mut forms = Vec::new();
     for (name, value) in variables {
         if shell::names_a_secret(&name) {
-            // Of a document, each text in it is a secret, too.
+            // In a document, each text is also a secret.
             if let Ok(document @ (Value::Object(_) | Value::Array(_))) = serde_json::from_str(&value) {
                 texts(&document, &mut forms);
             }
@@ -56,7 +57,7 @@ fn texts(document: &Value, forms: &mut Vec<String>) {
     }
 }
 
-/// A secret as it is, line by line, escaped and encoded.
+/// Adds a secret unchanged, line by line, escaped and encoded.
 fn in_all_forms(secret: &str, forms: &mut Vec<String>) {
     if secret.len() < SHORTEST {
         return;
@@ -66,7 +67,7 @@ fn in_all_forms(secret: &str, forms: &mut Vec<String>) {
             forms.push(form);
         }
     };
-    // Output is passed on line by line.
+    // Output is forwarded line by line.
     secret.lines().for_each(|line| add(line.trim().to_owned()));
     let percent = |hex: fn(u8) -> String| {
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
@@ -76,15 +77,15 @@ fn in_all_forms(secret: &str, forms: &mut Vec<String>) {
     add(percent(|byte| format!("%{byte:02X}")));
     add(percent(|byte| format!("%{byte:02x}")));
     let json = serde_json::to_string(secret).unwrap_or_default().trim_matches('"').to_owned();
-    // As Go's programs write JSON, among them Terraform and Docker, and as Python's do.
+    // The JSON escaping of Go programs, among them Terraform and Docker, and of Python programs.
     add(escaped(&json, |c| "&<>".contains(c)));
     add(escaped(&json, |c| !c.is_ascii()));
     add(json);
     add(hex::encode(secret));
     add(hex::encode_upper(secret));
     for engine in [STANDARD_NO_PAD, URL_SAFE_NO_PAD] {
-        // Within another text, as in `user:password`, it begins at one of three places. What its neighbours decide is
-        // left out.
+        // Within another text, as in `user:password`, it begins at one of three positions. Characters that
+        // depend on the surrounding text are left out.
         for before in 0..3 {
             let whole = engine.encode([&vec![0; before], secret.as_bytes()].concat());
             let end = (before + secret.len()) * 8 / 6;
@@ -94,7 +95,7 @@ fn in_all_forms(secret: &str, forms: &mut Vec<String>) {
     add(secret.to_owned());
 }
 
-/// `json` with some characters as `\u` and four digits, twice where UTF-16 has two units.
+/// Returns `json` with some characters as `\u` and four digits, twice if UTF-16 has two units.
 fn escaped(json: &str, is_escaped: fn(char) -> bool) -> String {
     let mut text = String::new();
     for c in json.chars() {
@@ -109,7 +110,7 @@ fn escaped(json: &str, is_escaped: fn(char) -> bool) -> String {
     text
 }
 
-/// What a part of an address stands for.
+/// Decodes the percent-encoding in a part of a URL.
 fn percent_decoded(text: &str) -> String {
     let mut bytes = Vec::new();
     let mut rest = text.as_bytes();
@@ -200,7 +201,7 @@ mod tests {
             let told = shown_with(&[("DB_PASSWORD", secret)], &format!("it is {form}."));
             assert!(told.starts_with("it is <redacted>"), "{form}: {told}");
         }
-        // Of a header `Authorization: Basic`.
+        // In an `Authorization: Basic` header.
         for user in ["a", "ad", "ada"] {
             let told = shown_with(&[("DB_PASSWORD", secret)], &STANDARD.encode(format!("{user}:{secret}")));
             assert!(told.contains(REDACTED) && told.len() < 20, "{user}: {told}");

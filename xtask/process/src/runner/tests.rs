@@ -1,3 +1,5 @@
+//! Tests of running programs: limits, signals, output and redaction.
+
 use std::path::Path;
 
 use super::output::{TAIL_LINE_BYTES, TAIL_LINES};
@@ -114,14 +116,14 @@ fn a_command_that_takes_too_long_is_ended_with_all_that_it_started() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("pid");
     let slow = sh("sleep 600 & echo $! >\"$PID_FILE\"; wait").env("PID_FILE", file.display().to_string());
-    // On a busy machine the shell may not come to its first command in the shorter time.
+    // On a busy machine the shell may not reach its first command in the shorter time.
     let pid = [300, 3_000, 30_000].into_iter().find_map(|limit| {
         let error = runner().run(&slow.clone().within(Duration::from_millis(limit))).unwrap_err();
         assert!(matches!(error, RunError::TimedOut { .. }), "{error}");
         std::fs::read_to_string(&file).ok().filter(|pid| pid.ends_with('\n'))
     });
     let gone = format!("/proc/{}/cmdline", pid.unwrap().trim());
-    // Killed; the kernel takes its time, and the process that inherited it may not have reaped it yet.
+    // Killed; the kernel takes some time, and the process that inherited it may not have reaped it yet.
     let started = Instant::now();
     while std::fs::read(&gone).is_ok_and(|command| !command.is_empty()) {
         assert!(started.elapsed() < Duration::from_secs(30), "{gone} is still there");
@@ -135,12 +137,13 @@ fn what_is_stopped_ends_and_begins_nothing_more() {
     let runner =
         Runner::for_stage(Console::silent(), owner, Instant::now() + Duration::from_secs(600), false);
     let stopper = thread::spawn(move || {
-        // Until it runs.
+        // Waits until the program runs.
         while !is_stopped(owner) {
             stop(owner);
         }
     });
-    // Not by a shell: one that hears of SIGINT just before it starts its program waits for that to end.
+    // Without a shell: a shell that gets SIGINT just before it starts its program waits for the program's
+    // end.
     let sleep = Cmd::new("sleep", Path::new("/"), "install coreutils").args(["600"]);
     let error = runner.run(&sleep).unwrap_err();
     stopper.join().unwrap();

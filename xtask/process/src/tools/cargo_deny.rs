@@ -1,4 +1,4 @@
-//! cargo-deny, built into the cache where the machine has none of the pinned version.
+//! cargo-deny, built into the cache if the machine does not have the pinned version.
 
 use std::path::PathBuf;
 
@@ -10,15 +10,15 @@ use crate::file;
 use crate::runner::{Cmd, Runner};
 use crate::workspace::{CARGO_HELP, Workspace};
 
-/// The version of cargo-deny whose rules `deny.toml` is written for.
+/// The version of cargo-deny that `deny.toml` is written for.
 pub const CARGO_DENY_VERSION: &str = "0.20.2";
 
-/// What a person does who would rather have cargo-deny on `PATH`.
+/// Returns the help for an operator who prefers cargo-deny on `PATH`.
 pub fn cargo_deny_help() -> String {
     format!("cargo install --locked --version {CARGO_DENY_VERSION} cargo-deny")
 }
 
-/// Where a cargo-deny of the pinned version already is: on `PATH`, or in the cache.
+/// Finds a cargo-deny of the pinned version on `PATH` or in the cache.
 pub fn find_cargo_deny(workspace: &Workspace, runner: Runner) -> Option<String> {
     let cached = cached(workspace).join("bin/cargo-deny").display().to_string();
     let shell = workspace.shell();
@@ -28,10 +28,10 @@ pub fn find_cargo_deny(workspace: &Workspace, runner: Runner) -> Option<String> 
     })
 }
 
-/// The pinned cargo-deny, built into the cache where there is none yet.
+/// Returns the pinned cargo-deny, and builds it into the cache if missing.
 ///
 /// # Errors
-/// When it cannot be built.
+/// Returns an error if it cannot be built.
 pub fn cargo_deny(workspace: &Workspace, console: Console, runner: Runner) -> Result<String, Error> {
     if let Some(program) = find_cargo_deny(workspace, runner) {
         return Ok(program);
@@ -44,9 +44,9 @@ pub fn cargo_deny(workspace: &Workspace, console: Console, runner: Runner) -> Re
             root.display()
         ),
     ));
-    // A fixed name: what an interrupted build left behind is taken up, and removed, by the next.
+    // A fixed name: the next build reuses and removes the files of an interrupted one.
     let build = BuildFolder(workspace.cache.join("tmp").join(format!("cargo-deny-{CARGO_DENY_VERSION}")));
-    // It runs for a second: what optimisation saves there, it costs many times over here.
+    // It runs for a second: optimisation would cost many times more than it saves.
     let (shell, target) = (workspace.shell(), &build.0);
     let install = cmd!(
         shell,
@@ -66,7 +66,7 @@ fn cached(workspace: &Workspace) -> PathBuf {
     workspace.cache.join("tools").join(format!("cargo-deny-{CARGO_DENY_VERSION}"))
 }
 
-/// A folder that goes when it is dropped; [`BuildFolder::remove`] says so if it does not.
+/// A folder that is removed when dropped; [`BuildFolder::remove`] reports an error instead.
 struct BuildFolder(PathBuf);
 
 impl BuildFolder {
@@ -77,7 +77,7 @@ impl BuildFolder {
 
 impl Drop for BuildFolder {
     fn drop(&mut self) {
-        // On the way out of a failure, which is what the person has to hear about.
+        // An earlier failure is being returned, which is the one to report.
         drop(file::remove_folder(&self.0));
     }
 }

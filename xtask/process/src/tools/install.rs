@@ -1,4 +1,4 @@
-//! Brings a tool into the cache: fetched, verified, tried, and only then moved to its place.
+//! Installs a tool into the cache: downloads, verifies and tests it before moving it to its final path.
 
 use std::fs;
 use std::path::Path;
@@ -11,11 +11,11 @@ use crate::file::{self, failed};
 use crate::runner::Runner;
 use crate::workspace::Workspace;
 
-/// The tool at its pinned version, from the cache or fetched into it.
+/// Returns the tool at its pinned version, from the cache or downloaded into it.
 ///
 /// # Errors
-/// When it cannot be fetched, its checksum differs, it does not start, or it says it is another version.
-/// Nothing is left in its place then.
+/// Returns an error if it cannot be downloaded, its checksum differs, it does not start, or it reports
+/// another version. Nothing is installed then.
 pub(super) fn install(
     tool: Tool,
     workspace: &Workspace,
@@ -27,7 +27,7 @@ pub(super) fn install(
     })
 }
 
-/// As [`install`], with another way to download a release.
+/// Same as [`install`], with another way to download a release.
 pub(super) fn install_from(
     tool: Tool,
     workspace: &Workspace,
@@ -36,7 +36,7 @@ pub(super) fn install_from(
     download: &dyn Fn(&str, &Path) -> Result<(), Error>,
 ) -> Result<Found, Error> {
     let tools = tools_folder(workspace);
-    // One installs, others wait and find it there.
+    // One process installs; others wait and use its result.
     let lock_path = tools.join(format!("{tool}.lock"));
     let lock = file::open_lock(&lock_path)?;
     lock.lock().map_err(failed("lock", &lock_path))?;
@@ -50,7 +50,7 @@ pub(super) fn install_from(
     };
     let note = format!("installing {tool} {} from {from} into {}", tool.version(), place.display());
     console.line(&console.paint(Style::Warning, &note));
-    // A fixed name: what an interrupted installation left is removed by the next.
+    // A fixed name: the next installation removes the files of an interrupted one.
     let scratch = tools.join(format!("{tool}.unfinished"));
     file::remove_folder(&scratch)?;
     fs::create_dir_all(&scratch).map_err(failed("make", &scratch))?;
@@ -87,7 +87,7 @@ fn fetch(
     }
 }
 
-/// What was fetched into `folder` starts, and is the version that was wanted.
+/// Checks that the tool in `folder` starts and has the pinned version.
 fn confirm(tool: Tool, folder: &Path, workspace: &Workspace, runner: Runner) -> Result<(), Error> {
     let version = ask_version(&found_in(tool, folder), workspace, runner)?;
     if version == tool.version() {

@@ -1,7 +1,7 @@
 //! The tools that check and deploy: their versions, and their paths on this machine.
 //!
-//! Tools of the tests are installed if missing. The pipeline's scanners are not: a missing one fails the stage that
-//! needs it, with the command that installs it.
+//! Tools of the tests are installed if missing. The pipeline's scanners are not: a missing one fails the
+//! stage that needs it, with the command that installs it.
 
 mod cargo_deny;
 mod install;
@@ -46,7 +46,7 @@ pub enum Tool {
 }
 
 impl Tool {
-    /// All of them, in the order in which they are listed.
+    /// All tools, in the order in which they are listed.
     pub const ALL: [Self; 9] = [
         Self::Terraform,
         Self::Tflint,
@@ -59,7 +59,7 @@ impl Tool {
         Self::CargoZigbuild,
     ];
 
-    /// Its name on the command line and in `xtask/process/tools.toml`.
+    /// Returns the name used on the command line and in `xtask/process/tools.toml`.
     pub fn name(self) -> &'static str {
         match self {
             Self::Terraform => "terraform",
@@ -74,12 +74,12 @@ impl Tool {
         }
     }
 
-    /// The file that is started.
+    /// Returns the name of the program file.
     fn program(self) -> &'static str {
         if self == Self::ActionlintFork { "actionlint" } else { self.name() }
     }
 
-    /// The version that this workspace is checked with.
+    /// Returns the version that this workspace is checked with.
     pub fn version(self) -> &'static str {
         &pins::pin(self).version
     }
@@ -107,39 +107,40 @@ impl fmt::Display for Tool {
     }
 }
 
-/// A tool that this machine has.
+/// A tool that exists on this machine.
 #[derive(Clone, Debug)]
 pub struct Found {
-    /// Which.
+    /// The tool.
     pub tool: Tool,
-    /// Its absolute path, or that of what runs it.
+    /// The absolute path of the tool, or of the interpreter that runs it.
     pub program: String,
-    /// The first arguments of `program`: `-m checkov.main` where a Python runs it.
+    /// The first arguments of `program`: `-m checkov.main` if Python runs it.
     args: Vec<String>,
-    /// Its version.
+    /// The version.
     pub version: String,
 }
 
 impl Found {
-    /// A command of this tool in `dir`.
+    /// Returns a command of this tool in `dir`.
     pub fn cmd(&self, dir: &Path) -> Cmd {
         Cmd::new(&self.program, dir, self.tool.help()).args(self.args.iter().map(String::as_str))
     }
 }
 
-/// Where a tool of the right version is: in the cache, else on `PATH`.
+/// Finds a tool of the pinned version: in the cache, else on `PATH`.
 ///
 /// # Errors
-/// When it is in neither place, or `PATH` has another version; the help installs it.
+/// Returns an error if it is in neither place, or `PATH` has another version; the help has the command that
+/// installs it.
 pub fn find(tool: Tool, workspace: &Workspace, runner: Runner) -> Result<Found, Error> {
     find_in(tool, workspace, std::env::var_os("PATH").as_deref(), runner)
 }
 
-/// A tool of `cargo xtask lint`, installed if missing: a first run of the tests finds
-/// none of them.
+/// Returns a tool of `cargo xtask lint`, installed if missing: on the first run of the tests, no tool is
+/// installed.
 ///
 /// # Errors
-/// When it can't be fetched; the help says what else will do.
+/// Returns an error if it can't be downloaded; the help names the alternatives.
 pub fn find_or_install(
     tool: Tool,
     workspace: &Workspace,
@@ -149,10 +150,10 @@ pub fn find_or_install(
     find(tool, workspace, runner).or_else(|_| install::install(tool, workspace, console, runner))
 }
 
-/// actionlint; or else its fork, where that was installed instead or GitHub can't be reached, which is said.
+/// Returns actionlint, or its fork if the fork is installed or GitHub can't be reached, which is reported.
 ///
 /// # Errors
-/// As [`find_or_install`].
+/// Returns the errors of [`find_or_install`].
 pub fn find_or_install_actionlint(
     workspace: &Workspace,
     console: Console,
@@ -177,11 +178,11 @@ pub fn find_or_install_actionlint(
 /// The linter of workflows.
 #[derive(Debug)]
 enum Linter {
-    /// One that is on this machine.
+    /// An installed linter.
     Here(Found),
     /// actionlint, to be installed.
     Original,
-    /// Its fork, to be installed; and why.
+    /// Its fork, to be installed, and the reason.
     Fork(String),
 }
 
@@ -196,7 +197,7 @@ fn choose(
     }
 }
 
-/// Checks that the archive of actionlint can be reached.
+/// Checks that the release archive of actionlint can be reached.
 fn github(workspace: &Workspace, runner: Runner) -> Result<(), String> {
     reach_release(Tool::Actionlint, workspace, runner)
 }
@@ -204,7 +205,7 @@ fn github(workspace: &Workspace, runner: Runner) -> Result<(), String> {
 /// Checks that a tool's release archive can be reached.
 ///
 /// # Errors
-/// The reason, where it can't.
+/// Returns the reason if it can't be reached.
 pub fn reach_release(tool: Tool, workspace: &Workspace, runner: Runner) -> Result<(), String> {
     match pins::pin(tool).source() {
         Source::Release(Some(archive)) => reach::release(&archive.url, workspace, runner),
@@ -213,10 +214,10 @@ pub fn reach_release(tool: Tool, workspace: &Workspace, runner: Runner) -> Resul
     }
 }
 
-/// Installs, where they are not here yet, the tools that the steps of `cargo xtask test` take.
+/// Installs the missing tools of `cargo xtask test`.
 ///
 /// # Errors
-/// When one can't be fetched.
+/// Returns an error if one can't be downloaded.
 pub fn install_for_tests(workspace: &Workspace, console: Console, runner: Runner) -> Result<(), Error> {
     find_or_install_actionlint(workspace, console, runner)?;
     for tool in [Tool::Zizmor, Tool::Hadolint] {
@@ -227,8 +228,8 @@ pub fn install_for_tests(workspace: &Workspace, console: Console, runner: Runner
     cargo_deny(workspace, console, runner).map(drop)
 }
 
-/// Those of the tools of `cargo xtask test` that are not on this machine, Terraform and cargo-deny aside. actionlint is
-/// one where its fork is not here either.
+/// Returns the tools of `cargo xtask test` that are missing on this machine, except Terraform and cargo-deny.
+/// actionlint counts as present if its fork is.
 pub fn missing_for_tests(workspace: &Workspace, runner: Runner) -> Vec<Tool> {
     let is_missing = |tool| find(tool, workspace, runner).is_err();
     let mut missing = vec![Tool::Zizmor, Tool::Hadolint, Tool::Actionlint];
@@ -240,22 +241,22 @@ pub fn missing_for_tests(workspace: &Workspace, runner: Runner) -> Vec<Tool> {
     missing
 }
 
-/// Terraform's program: that in the cache, or else whichever is on `PATH`.
+/// Returns the path of Terraform: in the cache, or else on `PATH`.
 pub fn terraform_program(workspace: &Workspace) -> String {
     in_cache(Tool::Terraform, workspace).map_or_else(|| "terraform".to_owned(), |found| found.program)
 }
 
-/// The tool as it will be once it is installed: for showing its commands where it need not be here yet.
+/// Returns the tool as it will be after installation, to show its commands before it is installed.
 pub fn assumed(tool: Tool, workspace: &Workspace) -> Found {
     found_in(tool, &folder(tool, workspace))
 }
 
-/// Returns the path where `tool`'s program is searched in the cache.
+/// Returns the path of `tool`'s program in the cache.
 pub fn place(tool: Tool, workspace: &Workspace) -> PathBuf {
     folder(tool, workspace).join(tool.program())
 }
 
-/// Returns another program in a tool's place, for tests.
+/// Returns another program in place of a tool, for tests.
 pub fn stand_in(tool: Tool, program: &Path) -> Found {
     let program = program.display().to_string();
     Found { tool, program, args: Vec::new(), version: tool.version().to_owned() }
@@ -294,16 +295,16 @@ fn find_in(tool: Tool, workspace: &Workspace, path: Option<&OsStr>, runner: Runn
     }
 }
 
-/// The tool in the cache. Not asked for its version: its folder is named after what was pinned, was
-/// moved there whole, and the version was asked for then.
+/// Returns the tool in the cache. Its version is not queried: its folder is named after the pin, was moved
+/// there as a whole, and the version was checked before.
 fn in_cache(tool: Tool, workspace: &Workspace) -> Option<Found> {
     Some(assumed(tool, workspace)).filter(|found| Path::new(&found.program).is_file())
 }
 
-/// The tool in a folder that it was installed in.
+/// Returns the tool in its installation folder.
 fn found_in(tool: Tool, folder: &Path) -> Found {
     let (program, args): (_, &[&str]) = if tool == Tool::Checkov {
-        // As a module: the script that pip wrote names the folder it was installed in.
+        // Run as a module: the script that pip wrote contains the path of its installation folder.
         (python::interpreter(folder), &["-I", "-m", "checkov.main"])
     } else if tool == Tool::CargoZigbuild {
         (folder.join("bin").join(tool.program()), &[])
@@ -314,7 +315,8 @@ fn found_in(tool: Tool, folder: &Path) -> Found {
     Found { tool, program: program.display().to_string(), args, version: tool.version().to_owned() }
 }
 
-/// The folder in the cache that has the tool, or will. Another hash of the same version is another folder.
+/// Returns the tool's folder in the cache, whether or not it exists. Another hash of the same version is
+/// another folder.
 fn folder(tool: Tool, workspace: &Workspace) -> PathBuf {
     let pinned = match pins::pin(tool).source() {
         Source::Release(archive) => archive.map_or_else(|| "unpinned".to_owned(), |it| it.sha256.clone()),
@@ -328,7 +330,7 @@ fn tools_folder(workspace: &Workspace) -> PathBuf {
     workspace.cache.join("tools")
 }
 
-/// The first file of that name in the folders of `path`, as an absolute path.
+/// Returns the absolute path of the first file of that name in the folders of `path`.
 fn on_path(program: &str, path: &OsStr) -> Option<String> {
     std::env::split_paths(path)
         .filter(|folder| folder.is_absolute())
@@ -337,7 +339,7 @@ fn on_path(program: &str, path: &OsStr) -> Option<String> {
         .map(|file| file.display().to_string())
 }
 
-/// Queries a tool's version: the first word of its output in the form of one.
+/// Queries a tool's version: the first word of its output that has the form of a version.
 fn ask_version(found: &Found, workspace: &Workspace, runner: Runner) -> Result<String, Error> {
     let cmd = found.cmd(&workspace.root).args(["--version"]).hint(found.tool.help());
     let printed = runner.ask(&cmd)?;
@@ -347,7 +349,7 @@ fn ask_version(found: &Found, workspace: &Workspace, runner: Runner) -> Result<S
     })
 }
 
-/// `1.2.3` of "tool version 1.2.3", "Tool v1.2.3", "Version: 1.2.3".
+/// Returns `1.2.3` from "tool version 1.2.3", "Tool v1.2.3", "Version: 1.2.3".
 fn version_in(printed: &str) -> Option<&str> {
     printed.split_whitespace().map(|word| word.strip_prefix('v').unwrap_or(word)).find(|word| {
         let mut parts = word.split('.');

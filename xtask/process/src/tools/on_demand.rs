@@ -11,10 +11,10 @@ use crate::file;
 use crate::runner::Runner;
 use crate::workspace::Workspace;
 
-/// checkov, installed into the cache where it is not there yet: `infra check` has always done so.
+/// Returns checkov, installed into the cache if missing, as `infra check` always does.
 ///
 /// # Errors
-/// When this machine has no Python with venv, or pip cannot install.
+/// Returns an error if this machine has no Python with venv, or pip cannot install.
 pub fn checkov(workspace: &Workspace, console: Console, runner: Runner) -> Result<Found, Error> {
     match in_cache(Tool::Checkov, workspace) {
         Some(found) => Ok(found),
@@ -25,20 +25,20 @@ pub fn checkov(workspace: &Workspace, console: Console, runner: Runner) -> Resul
     }
 }
 
-/// cargo-zigbuild with the zig that came with it.
+/// cargo-zigbuild with its zig.
 #[derive(Debug)]
 pub struct Zigbuild {
     /// cargo-zigbuild.
     pub program: Found,
-    /// zig's program.
+    /// The path of zig.
     pub zig: PathBuf,
 }
 
-/// cargo-zigbuild and zig, installed into the cache where they are not there yet. Those on `PATH` are not used: what
-/// Lambda runs is built with the pinned ones.
+/// Returns cargo-zigbuild and zig, installed into the cache if missing. Those on `PATH` are not used: the
+/// Lambda program is built with the pinned versions.
 ///
 /// # Errors
-/// When this machine has no Python with venv, or pip cannot install.
+/// Returns an error if this machine has no Python with venv, or pip cannot install.
 pub fn zigbuild(workspace: &Workspace, console: Console, runner: Runner) -> Result<Zigbuild, Error> {
     let program = match in_cache(Tool::CargoZigbuild, workspace) {
         Some(found) => found,
@@ -48,7 +48,7 @@ pub fn zigbuild(workspace: &Workspace, console: Console, runner: Runner) -> Resu
             install(Tool::CargoZigbuild, workspace, console, runner)?
         }
     };
-    // The folder in between has the version of Python in its name.
+    // The intermediate folder has the version of Python in its name.
     let libraries = folder(Tool::CargoZigbuild, workspace).join("lib");
     let entries = fs::read_dir(&libraries).map_err(file::failed("read", &libraries))?;
     let mut zigs = entries.flatten().map(|entry| entry.path().join("site-packages/ziglang/zig"));

@@ -1,4 +1,4 @@
-//! `xtask/process/tools.toml`: the one table of what is pinned.
+//! `xtask/process/tools.toml`: the table of all pinned tools.
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
@@ -18,7 +18,7 @@ static PINS: LazyLock<BTreeMap<String, Pin>> = LazyLock::new(|| {
 pub(super) struct Pin {
     pub(super) version: String,
     pub(super) purpose: String,
-    /// Archives by operating system and architecture, as Rust names them.
+    /// The archives by operating system and architecture, with Rust's names.
     #[serde(default)]
     release: BTreeMap<String, Archive>,
     /// The folder in `xtask/process/python` with the requirements.
@@ -30,14 +30,14 @@ pub(super) struct Pin {
 #[serde(deny_unknown_fields)]
 pub(super) struct Archive {
     pub(super) url: String,
-    /// In lower-case hexadecimal digits.
+    /// The SHA-256 in lower-case hexadecimal digits.
     pub(super) sha256: String,
 }
 
-/// Where a tool comes from.
+/// The source of a tool.
 #[derive(Debug)]
 pub(super) enum Source<'a> {
-    /// The archive for this machine; none where none is pinned for it.
+    /// The archive for this machine; `None` if none is pinned.
     Release(Option<&'a Archive>),
     Python(&'a str),
 }
@@ -56,7 +56,7 @@ pub(super) fn pin(tool: Tool) -> &'static Pin {
     &PINS[tool.name()]
 }
 
-/// This machine, as the table names it.
+/// Returns this machine's platform, as named in the table.
 pub(super) fn platform() -> String {
     format!("{}-{}", std::env::consts::OS, std::env::consts::ARCH)
 }

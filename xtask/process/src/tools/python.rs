@@ -1,4 +1,4 @@
-//! Tools from the Python Package Index, at versions pinned with the hashes of everything that comes along.
+//! Tools from the Python Package Index, pinned with the hashes of all their dependencies.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -12,16 +12,18 @@ use crate::file;
 use crate::runner::{Cmd, Runner};
 use crate::workspace::Workspace;
 
-/// What to do where it cannot be installed.
+/// The help text for a failed installation.
 const HELP: &str =
     "on Debian, `apt-get install python3-venv`; the Python Package Index must be reachable once";
 
-/// The digest of a tool's requirements; of nothing where there are none, which the installation then tells.
+/// Returns the digest of a tool's requirements; of nothing if they are missing, which the installation then
+/// reports.
 pub(super) fn digest(name: &str, workspace: &Workspace) -> String {
     hex::encode(Sha256::digest(fs::read(requirements(name, workspace)).unwrap_or_default()))
 }
 
-/// A Python in `folder` that has the packages. It can be moved: its programs are run as modules.
+/// Creates a Python environment in `folder` with the packages. It can be moved: its programs are run as
+/// modules.
 pub(super) fn install_packages(
     name: &str,
     folder: &Path,
@@ -33,7 +35,7 @@ pub(super) fn install_packages(
     runner.run(&install).map_err(Error::from)
 }
 
-/// Leaves the program that a wheel carries in `folder`. The wheel is not installed: the program needs no Python.
+/// Extracts the program from a wheel into `folder`. The wheel is not installed: the program needs no Python.
 pub(super) fn fetch_program(
     tool: Tool,
     name: &str,
@@ -41,7 +43,8 @@ pub(super) fn fetch_program(
     workspace: &Workspace,
     runner: Runner,
 ) -> Result<(), Error> {
-    // pip, which verifies the hashes, chooses the wheel for this machine; Debian has it inside venv alone.
+    // pip, which verifies the hashes, chooses the wheel for this machine; on Debian, pip exists only inside a
+    // venv.
     let (environment, wheels) = (folder.join("environment"), folder.join("wheels"));
     virtual_environment(&environment, workspace, runner)?;
     let to = wheels.display().to_string();
@@ -62,7 +65,7 @@ pub(super) fn fetch_program(
     Ok(())
 }
 
-/// The Python of a virtual environment.
+/// Returns the Python interpreter of a virtual environment.
 pub(super) fn interpreter(folder: &Path) -> PathBuf {
     folder.join("bin/python")
 }

@@ -1,5 +1,5 @@
-//! Reachability checks, made by the programs that would download: they have this machine's proxies, mirrors and
-//! certificates. Each takes seconds.
+//! Reachability checks, run through the programs that would download: they use this machine's proxies,
+//! mirrors and certificates. Each takes seconds.
 
 use std::net::{TcpStream, ToSocketAddrs};
 use std::sync::mpsc;
@@ -12,9 +12,9 @@ use crate::file;
 use crate::runner::{Cmd, RunError, Runner};
 use crate::workspace::Workspace;
 
-/// The time limit of a connection, in seconds.
+/// The connect timeout, in seconds.
 const CONNECT_WITHIN: &str = "5";
-/// The time limit of an answer, in seconds, for a program with such an option.
+/// The response timeout, in seconds, for a program with such an option.
 const ANSWER_WITHIN: &str = "10";
 /// The time limit of a query.
 const WITHIN: Duration = Duration::from_secs(15);
@@ -24,7 +24,7 @@ const MIRROR_VARIABLE: &str = "RDS_IAM_EMULATOR_DEBIAN_MIRROR";
 /// Checks that a release can be downloaded from `url`.
 ///
 /// # Errors
-/// curl's last line, or that there is no curl.
+/// Returns curl's last line, or the message that curl is missing.
 pub fn release(url: &str, workspace: &Workspace, runner: Runner) -> Result<(), String> {
     answer(&head(url, &["--fail", "--location"], workspace), runner)
 }
@@ -32,7 +32,7 @@ pub fn release(url: &str, workspace: &Workspace, runner: Runner) -> Result<(), S
 /// Checks that the host of `url` answers.
 ///
 /// # Errors
-/// The connection's error.
+/// Returns the connection's error.
 pub fn host(url: &str, workspace: &Workspace, runner: Runner) -> Result<(), String> {
     match runner.ask_within(&head(url, &[], workspace), WITHIN) {
         Err(RunError::NotFound { .. }) => connect(url),
@@ -49,11 +49,11 @@ fn head(url: &str, options: &[&str], workspace: &Workspace) -> Cmd {
     Cmd::from_xshell(curl, "apt-get install curl")
 }
 
-/// The same where there is no curl.
+/// The same check without curl.
 fn connect(url: &str) -> Result<(), String> {
     let host = url.split("://").last().and_then(|rest| rest.split('/').next()).unwrap_or_default().to_owned();
     let (done, answered) = mpsc::channel();
-    // Names are looked up without a limit of our own.
+    // Name resolution has no time limit of its own.
     thread::spawn(move || {
         let mut addresses = match (host.as_str(), 443).to_socket_addrs() {
             Ok(addresses) => addresses,
@@ -68,16 +68,16 @@ fn connect(url: &str) -> Result<(), String> {
 /// Checks that pip reaches its package index: the one in its settings, or else the Python Package Index.
 ///
 /// # Errors
-/// The connection's error; the index's answer is not checked.
+/// Returns the connection's error; the index's answer is not checked.
 pub fn python_index(workspace: &Workspace, runner: Runner) -> Result<(), String> {
     let python = workspace.tool("python3", String::new()).args(["-c", include_str!("reach.py")]);
     answer(&python, runner)
 }
 
-/// Checks that apt reaches a source of packages of this machine.
+/// Checks that apt reaches a package source of this machine.
 ///
 /// # Errors
-/// apt's last line, or that it has no sources.
+/// Returns apt's last line, or the message that it has no sources.
 pub fn packages(workspace: &Workspace, runner: Runner) -> Result<(), String> {
     let sources = match std::env::var(MIRROR_VARIABLE) {
         Ok(mirror) if !mirror.is_empty() => {
@@ -96,7 +96,7 @@ pub fn packages(workspace: &Workspace, runner: Runner) -> Result<(), String> {
             "/usr/lib/apt/apt-helper -o Acquire::http::Timeout=5 -o Acquire::https::Timeout=5 -o Acquire::Retries=0 download-file {source} {to}"
         );
         let answered = answer(&Cmd::from_xshell(fetch, ""), runner);
-        // It is not wanted, and what can't be removed is replaced by the next.
+        // The file is not needed; one that can't be removed is replaced by the next check.
         drop(file::remove(&to));
         match answered {
             Ok(()) => return Ok(()),
@@ -106,7 +106,7 @@ pub fn packages(workspace: &Workspace, runner: Runner) -> Result<(), String> {
     Err(why)
 }
 
-/// The `InRelease` files of up to three repositories of this machine.
+/// Returns the `InRelease` files of up to three repositories of this machine.
 fn sources(workspace: &Workspace, runner: Runner) -> Result<Vec<String>, String> {
     let format = "$(REPO_URI)dists/$(RELEASE)/InRelease";
     let shell = workspace.shell();
@@ -155,7 +155,7 @@ mod tests {
         Runner::new(Console::silent())
     }
 
-    /// A server on this machine that gives one answer.
+    /// Starts a server on this machine that gives one answer.
     fn answers(status: &'static str) -> String {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}/file", listener.local_addr().unwrap());

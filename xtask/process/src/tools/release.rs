@@ -1,4 +1,4 @@
-//! Release archives: downloaded, compared with their checksum, and only then opened.
+//! Release archives: downloaded, verified against their checksum, and then unpacked.
 
 use std::fs::{self, File};
 use std::io::{self, Cursor, Read};
@@ -15,10 +15,10 @@ use crate::file::failed;
 use crate::runner::Cmd;
 use crate::workspace::Workspace;
 
-/// What is executable for all, and written by its owner alone.
+/// The file mode of a program: executable for all, writable by its owner only.
 const PROGRAM_MODE: u32 = 0o755;
 
-/// The command that downloads `url` to `to`: nothing but HTTPS, also where it is sent on.
+/// Returns the command that downloads `url` to `to`, over HTTPS only, including redirects.
 pub(super) fn download(tool: Tool, url: &str, to: &Path, workspace: &Workspace) -> Cmd {
     let shell = workspace.shell();
     let curl = cmd!(
@@ -32,10 +32,10 @@ pub(super) fn download(tool: Tool, url: &str, to: &Path, workspace: &Workspace) 
     ))
 }
 
-/// Downloads the tool's archive and leaves its program in `scratch`, alone.
+/// Downloads the tool's archive and leaves only its program in `scratch`.
 ///
 /// # Errors
-/// When it cannot be downloaded, is not the file that was pinned, or does not have the program.
+/// Returns an error if it cannot be downloaded, is not the pinned file, or does not contain the program.
 pub(super) fn fetch(
     tool: Tool,
     archive: &Archive,
@@ -66,7 +66,7 @@ pub(super) fn fetch(
     place(tool, program, &archive.url, scratch)
 }
 
-/// Writes the program that was found in the archive at `origin` into `folder`.
+/// Writes the program from the archive at `origin` into `folder`.
 pub(super) fn place(
     tool: Tool,
     program: io::Result<Option<Vec<u8>>>,
@@ -87,7 +87,7 @@ pub(super) fn place(
     fs::set_permissions(&file, mode).map_err(failed("set the mode of", &file))
 }
 
-/// The file of that name in a zip, whatever folder it is in. Nothing else is unpacked.
+/// Returns the file of that name in a zip, in any folder. Nothing else is unpacked.
 pub(super) fn from_zip(name: &str, zip: &[u8]) -> io::Result<Option<Vec<u8>>> {
     let mut zip = zip::ZipArchive::new(Cursor::new(zip))?;
     for index in 0..zip.len() {
@@ -100,7 +100,7 @@ pub(super) fn from_zip(name: &str, zip: &[u8]) -> io::Result<Option<Vec<u8>>> {
     Ok(None)
 }
 
-/// The file of that name in a compressed tar.
+/// Returns the file of that name in a compressed tar.
 fn from_tar(name: &str, tar: &[u8]) -> io::Result<Option<Vec<u8>>> {
     let mut tar = tar::Archive::new(flate2::read::GzDecoder::new(tar));
     for entry in tar.entries()? {
@@ -119,7 +119,7 @@ fn read(from: &mut impl Read) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// The only file in a folder.
+/// Returns the only file in a folder.
 pub(super) fn only_file(folder: &Path) -> Result<PathBuf, Error> {
     let entries = fs::read_dir(folder).and_then(Iterator::collect::<io::Result<Vec<_>>>);
     match entries.map_err(failed("read", folder))?.as_slice() {
@@ -131,7 +131,7 @@ pub(super) fn only_file(folder: &Path) -> Result<PathBuf, Error> {
     }
 }
 
-/// All of a file.
+/// Returns the content of a file.
 pub(super) fn contents(file: &Path) -> Result<Vec<u8>, Error> {
     let mut bytes = Vec::new();
     File::open(file).and_then(|mut it| it.read_to_end(&mut bytes)).map_err(failed("read", file))?;
@@ -164,7 +164,7 @@ mod tests {
         tar.into_inner().unwrap().finish().unwrap()
     }
 
-    /// What is in the folder after a download of `bytes`, whose checksum is the pinned one.
+    /// Returns the content of the folder after a download of `bytes` whose checksum is the pinned one.
     fn fetched(name: &str, bytes: &[u8]) -> Result<Vec<(String, String, u32)>, Error> {
         let folder = tempfile::tempdir().unwrap();
         let url = format!("https://host/{name}");

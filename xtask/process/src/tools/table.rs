@@ -1,4 +1,4 @@
-//! `cargo xtask tools`: what is here, what is not, and how it gets here.
+//! `cargo xtask tools`: lists the installed and missing tools, and installs them.
 
 use clap::{Args, Subcommand};
 
@@ -25,22 +25,22 @@ enum Action {
     },
 }
 
-/// One tool on this machine, for a table of what is needed.
+/// One tool on this machine, for a table of requirements.
 #[derive(Debug)]
 pub struct Row {
-    /// Which.
+    /// The tool.
     pub tool: Tool,
-    /// Its version and where it is; none where it cannot be used.
+    /// The version and the path; `None` if the tool cannot be used.
     pub found: Option<String>,
-    /// Why it cannot be used.
+    /// The reason why the tool cannot be used.
     pub problem: Option<String>,
-    /// Whether something fails without it.
+    /// Whether a task fails without the tool.
     pub required: bool,
-    /// What installs it.
+    /// The command that installs the tool.
     pub help: String,
 }
 
-/// Lists the tools, or installs some; false when one that is needed is missing or could not be installed.
+/// Lists the tools, or installs some. Returns false if a required tool is missing or could not be installed.
 ///
 /// # Errors
 /// None: a failure is reported beside its tool, and the others continue.
@@ -70,7 +70,7 @@ pub fn rows(workspace: &Workspace, runner: Runner) -> Vec<Row> {
     found.map(row).into()
 }
 
-/// Here, what is in the cache is asked too: [`find`] trusts it.
+/// Also queries the version of a tool in the cache, which [`find`] trusts.
 fn checked(found: Found, workspace: &Workspace, runner: Runner) -> Result<Found, Error> {
     let version = ask_version(&found, workspace, runner)?;
     if version == found.version {

@@ -1,9 +1,9 @@
 //! The supported versions of Terraform.
 
-/// The first that locks its state in S3 without a table beside it is 1.11.
+/// The oldest supported version: 1.11 is the first that locks its state in S3 without a separate table.
 const OLDEST: (u32, u32) = (1, 11);
 
-/// The advice where Terraform is missing.
+/// The help text for a missing Terraform.
 pub const TERRAFORM_HELP: &str =
     "install Terraform 1.11 or later: https://developer.hashicorp.com/terraform/install";
 

@@ -1,4 +1,4 @@
-//! Tools on machines made for a test: a cache and a `PATH` of its own, and programs that are shell scripts.
+//! Tests of tools on simulated machines: a separate cache and `PATH`, and shell scripts as programs.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -7,7 +7,7 @@ use super::install::install_from;
 use super::*;
 use crate::console::Console;
 
-/// A workspace with an empty cache, and a folder to be on `PATH`.
+/// A workspace with an empty cache, and a folder on `PATH`.
 struct Machine {
     _folder: tempfile::TempDir,
     workspace: Workspace,
@@ -24,7 +24,7 @@ impl Machine {
         Self { _folder: folder, workspace, bin }
     }
 
-    /// A program on `PATH` that prints `says`, whatever it is asked.
+    /// Creates a program on `PATH` that prints `says` for any arguments.
     fn program(&self, name: &str, says: &str) {
         stand_in(&self.bin.join(name), says, 0);
     }
@@ -33,7 +33,7 @@ impl Machine {
         find_in(tool, &self.workspace, Some(self.bin.as_os_str()), runner())
     }
 
-    /// The report of a failure, without this machine's folders.
+    /// Returns the report of a failure, without this machine's folders.
     fn report(&self, error: &Error) -> String {
         let report = error.report().replace(&self.bin.display().to_string(), "BIN");
         let report = report.replace(&self.workspace.root.display().to_string(), "ROOT");
@@ -61,7 +61,7 @@ fn runner() -> Runner {
     Runner::new(Console::silent())
 }
 
-/// Makes `file` a program that prints `says` and ends with `status`, whatever it is asked.
+/// Makes `file` a program that prints `says` and ends with `status` for any arguments.
 fn stand_in(file: &Path, says: &str, status: u8) {
     let script = crate::workspace::root().join("xtask/process/src/tools/tests/stand-in.sh");
     drop(fs::remove_file(file));

@@ -3,7 +3,7 @@
 use rds_iam_bootstrap::Mode;
 use serde_json::Value;
 
-/// Parses an event, strictly: an unknown key asks for something that this function would not do.
+/// Parses an event, strictly: an unknown key requests a feature that this function does not have.
 pub(crate) fn mode(event: &Value) -> Result<Mode, EventError> {
     let fields = event.as_object().ok_or(EventError::NoObject)?;
     // Terraform's aws_lambda_invocation adds this if it also invokes the function on update and destroy.

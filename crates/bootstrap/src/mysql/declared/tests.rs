@@ -1,3 +1,5 @@
+//! Tests of the validation of a declaration for MySQL.
+
 use super::*;
 use crate::fixture::{conf, declaration};
 

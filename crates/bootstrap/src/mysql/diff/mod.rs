@@ -28,7 +28,7 @@ pub struct Diff {
 /// Compares the declared with the observed.
 ///
 /// # Errors
-/// [`Missing`] if a database or a table doesn't exist: there is nothing to grant on. Create it first.
+/// Returns [`Missing`] if a database or a table doesn't exist: there is nothing to grant on. Create it first.
 pub fn diff(declared: &Declared, observed: &Observed) -> Result<Diff, Missing> {
     missing::check(declared, observed)?;
     let grantable = grantable(declared);
@@ -61,8 +61,8 @@ impl From<Diff> for Plan {
     }
 }
 
-/// Returns the privileges that the admin has on each database: all that any user is declared to have, to grant them,
-/// and those that creating tables takes.
+/// Returns the privileges that the admin has on each database: all privileges that are declared for any user,
+/// which the admin grants, and those for creating tables.
 fn grantable(declared: &Declared) -> BTreeMap<&str, BTreeSet<Privilege>> {
     let mut databases: BTreeMap<&str, BTreeSet<Privilege>> = BTreeMap::new();
     for grant in declared.users().iter().flat_map(|user| &user.grants) {

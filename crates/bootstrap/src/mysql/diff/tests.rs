@@ -1,3 +1,5 @@
+//! Tests of the difference between the declared and the observed.
+
 use super::*;
 use crate::Mode;
 use crate::mysql::RoutineKind;

@@ -1,5 +1,5 @@
-//! SQL as tokens, split where MySQL splits it. A split in another place could hide a word from the checks, so a text that
-//! MySQL splits in surprising ways, or only under some settings, is refused.
+//! SQL as tokens, split where MySQL splits it. A split in another place could hide a word from the checks, so a text
+//! that MySQL splits in surprising ways, or only under some settings, is refused.
 //!
 //! Sources: `lex_one_token` in `sql/sql_lex.cc` of MySQL 8.0 to 9.7; "Comments", "String Literals" and
 //! "Schema Object Names" in its manual.
@@ -74,8 +74,8 @@ pub(super) fn tokens(sql: &str) -> Result<Vec<Token>, SchemaError> {
                 }
                 (Some(Kind::Text), length)
             }
-            // Variables, texts between dollars and escapes outside of quotes: no table needs them, and their ends differ
-            // between versions.
+            // Variables, texts between dollars and escapes outside of quotes: no table needs them, and their ends
+            // differ between versions.
             '@' | '$' | '\\' => return Err(SchemaError::Character { line, character: c }),
             _ if c.is_ascii_control() => return Err(SchemaError::Character { line, character: c }),
             _ if is_word(c) && after_point => (Some(Kind::Word), word(rest)),
@@ -137,8 +137,8 @@ fn number(rest: &str) -> Option<(Option<Kind>, usize)> {
     Some((Some(Kind::Number), whole))
 }
 
-/// Returns the length of a number whose point is before `from`. `None` if it has an `e` and no exponent: there the server
-/// drops the number and treats the next character as a token.
+/// Returns the length of a number whose point is before `from`. `None` if it has an `e` and no exponent: there the
+/// server drops the number and treats the next character as a token.
 fn fraction(rest: &str, from: usize) -> Option<usize> {
     let length = from + digits(&rest[from..]);
     let after = &rest[length..];
@@ -167,8 +167,8 @@ fn to_line_end(rest: &str) -> usize {
     rest.find('\n').unwrap_or(rest.len())
 }
 
-/// Returns the length of a quoted text, with both `quote`s. A doubled quote is an escaped one; in texts, so is one after a
-/// backslash.
+/// Returns the length of a quoted text, with both `quote`s. A doubled quote is an escaped one; in texts, so is one
+/// after a backslash.
 fn quoted(rest: &str, quote: char) -> Option<usize> {
     let mut chars = rest.char_indices().skip(1).peekable();
     while let Some((at, c)) = chars.next() {

@@ -1,9 +1,9 @@
-//! The tables of a declaration. Only `CREATE TABLE IF NOT EXISTS` is allowed: it changes no existing table, so it may run
-//! every time. Migrations are another program's work.
+//! The tables of a declaration. Only `CREATE TABLE IF NOT EXISTS` is allowed: it changes no existing table, so it may
+//! run every time. Migrations are another program's work.
 //!
-//! The statement runs as the IAM admin, who may read the accounts of the whole server. So a table is made from columns only: a table
-//! that is made from a query or another table, or whose rows are outside of the database, could show its users rows that
-//! they have no privilege on.
+//! The statement runs as the IAM admin, who may read the accounts of the whole server. So a table is made from
+//! columns only: a table that is made from a query or another table, or whose rows are outside of the database, could
+//! show its users rows that they have no privilege on.
 
 mod lexer;
 
@@ -35,7 +35,8 @@ impl CreateTable {
     /// Parses statements that are separated by `;`.
     ///
     /// # Errors
-    /// [`SchemaError`] if a statement is not `CREATE TABLE IF NOT EXISTS name (columns) options`, or is cut off.
+    /// Returns [`SchemaError`] if a statement is not `CREATE TABLE IF NOT EXISTS name (columns) options`, or is
+    /// cut off.
     pub fn parse(sql: &str) -> Result<Vec<Self>, SchemaError> {
         let tokens = tokens(sql)?;
         let statements = tokens.split(|token| token.is(sql, ";")).filter(|tokens| !tokens.is_empty());

@@ -1,3 +1,5 @@
+//! Tests of the checks on schema statements.
+
 use super::*;
 
 fn parsed(sql: &str) -> Vec<(String, String)> {

@@ -1,3 +1,5 @@
+//! Tests of the warnings.
+
 use super::*;
 use crate::Mode;
 use crate::mysql::fixture::{app, complete, database, report, set, standard};

@@ -1,3 +1,5 @@
+//! Tests of image operations against a real registry and prepared AWS responses.
+
 mod errors;
 mod promote;
 mod push;
@@ -85,7 +87,7 @@ fn build_with(folder: &Path, content: &str, stated: &Value) -> Built {
     Built { folder: folder.to_owned(), image: image["digest"].as_str().unwrap().parse().unwrap() }
 }
 
-/// The statement of a build about an image on bases of that kind.
+/// Returns the statement of a build about an image on bases of that kind.
 fn provenance(image: &Digest, bases: &str) -> Value {
     json!({
         "_type": "https://in-toto.io/Statement/v1", "predicateType": "https://slsa.dev/provenance/v1",
@@ -108,7 +110,7 @@ fn gates(folder: &Path, image: &Digest, result: &str) -> PathBuf {
     path
 }
 
-/// The options of a push with these gate results.
+/// Returns the options of a push with these gate results.
 fn with_gates(gates: PathBuf) -> PushOptions {
     PushOptions { gates: Some(gates), ..PushOptions::default() }
 }

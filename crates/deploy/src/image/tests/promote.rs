@@ -1,3 +1,5 @@
+//! Tests of promotions.
+
 use super::*;
 use crate::image::registry::Registry;
 use crate::image::upload::attach_document;
@@ -5,7 +7,7 @@ use crate::image::upload::attach_document;
 const GATES: &str = "application/vnd.rds-iam.gates.v1+json";
 const STATEMENT: &str = "application/vnd.in-toto+json";
 
-/// An environment with a repository like the example's.
+/// Returns an environment with a repository like the example's.
 fn location(environment: &str) -> ImageLocation {
     let repository = REPOSITORY.replace("orders-dev", &format!("orders-{environment}"));
     ImageLocation { environment: environment.to_owned(), repository }

@@ -1,10 +1,12 @@
+//! Tests of pushes.
+
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 
 use super::*;
 use crate::image::manifest::Manifest;
 
-/// A relay to a registry that closes the connection after `bytes` bytes towards it.
+/// Returns a relay to a registry that closes the connection after `bytes` bytes towards it.
 fn cut_after(bytes: usize, address: &str) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let relay = listener.local_addr().unwrap().to_string();

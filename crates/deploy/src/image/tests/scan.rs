@@ -1,3 +1,5 @@
+//! Tests of waiting for ECR's scan.
+
 use super::*;
 use crate::image::scan::wait_for_scan;
 

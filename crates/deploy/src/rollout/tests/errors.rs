@@ -1,3 +1,5 @@
+//! Tests of the errors of a rollout.
+
 use super::*;
 
 #[tokio::test]

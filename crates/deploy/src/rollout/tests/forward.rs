@@ -1,3 +1,5 @@
+//! Tests of successful and resumed rollouts.
+
 use super::*;
 
 #[tokio::test]

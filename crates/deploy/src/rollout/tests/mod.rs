@@ -1,3 +1,5 @@
+//! Tests of rollouts against prepared AWS responses.
+
 mod errors;
 mod forward;
 mod rollback;
@@ -31,8 +33,8 @@ fn app() -> App {
     Outputs::parse(OUTPUTS).unwrap().app
 }
 
-/// A deployment whose group has one target group. The two parameters exist if they have a value here; the image parameter
-/// was set at second 100.
+/// Returns a deployment whose group has one target group. The two parameters exist if they have a value here;
+/// the image parameter was set at second 100.
 fn deployment(current: Option<&str>, previous: Option<&str>) -> TestClient {
     let aws = TestClient::new();
     let parameter = |name: &str, value: &str| serde_json::json!({"Name": name, "Type": "String", "Value": image(value), "LastModifiedDate": 100.5});
@@ -74,7 +76,7 @@ fn refreshes(all: &[(&str, u64)]) -> String {
     )
 }
 
-/// The group's scaling activities: status, and start in seconds after 1970.
+/// Returns the group's scaling activities: status, and start in seconds after 1970.
 fn activities(all: &[(&str, u64)]) -> String {
     let activity = |(status, start): &(&str, u64)| {
         let (minute, second) = (start / 60, start % 60);
@@ -119,7 +121,7 @@ async fn run(aws: &TestClient, target: Target) -> (Result<Record, RolloutError>,
     (result, progress)
 }
 
-/// The writes of parameters, in order: name and image.
+/// Returns the writes of parameters, in order: name and image.
 fn written(aws: &TestClient) -> Vec<(String, String)> {
     let text = |value: &serde_json::Value| value.as_str().unwrap().to_owned();
     let put = |body: String| {

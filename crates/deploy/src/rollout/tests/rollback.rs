@@ -1,3 +1,5 @@
+//! Tests of rollbacks.
+
 use super::*;
 
 #[tokio::test]

@@ -34,13 +34,13 @@ impl Key {
         Ok(Self { key, file, _folder: Some(Arc::new(folder)) })
     }
 
-    /// Reads the key from this file, which stays.
+    /// Reads the key from this file, which is kept.
     pub(super) fn read(file: &Path) -> Result<Self, Error> {
         Ok(Self { key: read_key(file)?, file: file.to_owned(), _folder: None })
     }
 
-    /// Returns the key's id, a colon, and the SHA-256 of the session token, in hex: enough to identify a caller, and no
-    /// secret.
+    /// Returns the key's ID, a colon, and the SHA-256 of the session token, in hex: enough to identify a
+    /// caller, and not secret.
     pub(super) fn known(&self) -> String {
         format!("{}:{}", self.key.id, hex::encode(Sha256::digest(self.session_token())))
     }

@@ -29,7 +29,7 @@ use tracing::info;
 use self::key::Key;
 use crate::python::{is_possible, python};
 
-/// The program that starts moto, and the patches of moto; see their own comments.
+/// The Python files that start and patch moto; see their own comments.
 const PROGRAM: [(&str, &str); 4] = [
     ("serve.py", include_str!("../../aws/serve.py")),
     ("guard.py", include_str!("../../aws/guard.py")),
@@ -42,7 +42,7 @@ const IMAGE: (&str, &str) = ("motoserver/moto", "5.2.5");
 const IMAGE_PORT: u16 = 5000;
 const IN_IMAGE: &str = "/rds-iam";
 
-/// The time limit for moto to start. It takes about a second.
+/// The time limit of moto's start, which takes about a second.
 const READY_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// The environment variable with the key that moto accepts: [`Key::known`].
@@ -85,7 +85,7 @@ enum Server {
 struct Process {
     python: PathBuf,
     child: Child,
-    /// Closing it ends the child.
+    /// The child's standard input; closing it ends the child.
     stdin: Option<ChildStdin>,
 }
 
@@ -93,7 +93,7 @@ impl AwsApi {
     /// Starts the endpoint, for clients in us-east-1.
     ///
     /// # Errors
-    /// The errors of [`AwsApi::start_in`].
+    /// Returns the errors of [`AwsApi::start_in`].
     pub async fn start() -> Result<Self, Error> {
         let region = "us-east-1";
         let wrong = |problem: rds_iam_token::RegionError| Error::Setting {
@@ -107,7 +107,7 @@ impl AwsApi {
     /// Starts the endpoint, for clients in `region`. The first start on a machine installs it.
     ///
     /// # Errors
-    /// [`Error`] if something is missing or fails. Nothing stays behind.
+    /// Returns [`Error`] if a program is missing or a step fails. No process or file is left.
     pub async fn start_in(region: Region) -> Result<Self, Error> {
         if is_possible().await {
             let log = tempfile::tempfile().map_err(Error::io("make a log file in", &std::env::temp_dir()))?;
@@ -130,7 +130,7 @@ impl AwsApi {
     /// in `credentials_file`. Dropping this does not end it.
     ///
     /// # Errors
-    /// [`Error::Setting`] if the URL or the file is invalid, [`Error::Io`] if the file can't be read,
+    /// Returns [`Error::Setting`] if the URL or the file is invalid, [`Error::Io`] if the file can't be read,
     /// [`Error::Aws`] without a response.
     pub async fn connect(url: &str, region: Region, credentials_file: &Path) -> Result<Self, Error> {
         let url = url.trim_end_matches('/');
@@ -173,7 +173,7 @@ impl AwsApi {
     ) -> Result<Self, Error> {
         let log_writer = log.try_clone().map_err(Error::io("write the log beside", &program))?;
         let moto = Command::new(&python).bare().arg("-I").arg(program).args(options.iter().cloned());
-        // Its environment is for its owner's eyes alone, unlike its arguments.
+        // Only its owner can read its environment, unlike its arguments.
         let moto = moto.env(KEY_VARIABLE, key.known());
         let mut child = moto.spawn(Stdio::piped(), Stdio::piped(), log_writer)?;
         let (stdin, stdout) = (child.stdin.take(), child.stdout.take());
@@ -196,7 +196,7 @@ impl AwsApi {
                 log: read(&mut log),
             });
         };
-        // A literal address: with a name, S3 clients put the bucket before it.
+        // An IP address: for a host name, S3 clients add the bucket as a subdomain.
         let url = format!("http://127.0.0.1:{port}");
         info!("the AWS API (moto, from the Python Package Index) at {url}");
         Ok(Self { server: Server::Process(process), url, region, key })
@@ -246,26 +246,26 @@ impl AwsApi {
         }
     }
 
-    /// The endpoint's address, such as `http://127.0.0.1:34567`.
+    /// Returns the endpoint's address, such as `http://127.0.0.1:34567`.
     #[must_use]
     pub fn url(&self) -> &str {
         &self.url
     }
 
-    /// The region that clients are for.
+    /// Returns the region that clients are for.
     #[must_use]
     pub fn region(&self) -> &Region {
         &self.region
     }
 
-    /// The AWS shared credentials file with the endpoint's access key, which only its owner may read. The servers that
-    /// this process starts know that key too.
+    /// Returns the AWS shared credentials file with the endpoint's access key, which only its owner may read.
+    /// The servers that this process starts accept that key too.
     #[must_use]
     pub fn credentials_file(&self) -> &Path {
         &self.key.file
     }
 
-    /// A configuration with which AWS SDK clients come here, with the endpoint's access key.
+    /// Returns a configuration that directs AWS SDK clients to this endpoint, with its access key.
     #[must_use]
     pub fn sdk_config(&self) -> SdkConfig {
         let AccessKey { id, secret, session_token, .. } = &self.key.key;
@@ -278,8 +278,8 @@ impl AwsApi {
             .build()
     }
 
-    /// The environment with which a program's AWS SDK comes here. It names [`AwsApi::credentials_file`], and holds no
-    /// secret itself.
+    /// Returns the environment that directs a program's AWS SDK to this endpoint. It names
+    /// [`AwsApi::credentials_file`], and contains no secret.
     #[must_use]
     pub fn env(&self) -> Vec<(String, String)> {
         let region = self.region.as_str();
@@ -295,8 +295,8 @@ impl AwsApi {
         .into()
     }
 
-    /// The Python that the endpoint runs in, which has botocore too; `None` where it is a container, or
-    /// another process started it.
+    /// Returns the Python that the endpoint runs in, which has botocore too; `None` if it runs in a
+    /// container, or another process started it.
     #[must_use]
     pub fn python(&self) -> Option<&Path> {
         match &self.server {
@@ -319,7 +319,7 @@ impl Drop for Process {
     }
 }
 
-/// The program in the cache, whose tracebacks name its files.
+/// Returns the program in the cache, so that tracebacks name its files.
 async fn program() -> Result<PathBuf, Error> {
     let digest = PROGRAM.iter().fold(Sha256::new(), |digest, (_, text)| digest.chain_update(text)).finalize();
     let entry = Entry::lock(&format!("moto-{}", hex::encode(&digest[..6]))).await?;

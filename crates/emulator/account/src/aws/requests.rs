@@ -1,4 +1,4 @@
-//! Requests to the endpoint: secrets, parameters, and what the emulator itself reads and reports.
+//! Requests to the endpoint: secrets, parameters, and the emulator's own paths.
 
 use std::io;
 use std::time::Duration;
@@ -15,10 +15,10 @@ use super::AwsApi;
 use crate::http::{self, Answer, HttpError};
 
 impl AwsApi {
-    /// Puts a secret into Secrets Manager, or a new version of one that is there; its ARN.
+    /// Puts a secret into Secrets Manager, or a new version of an existing one, and returns its ARN.
     ///
     /// # Errors
-    /// [`Error::Aws`] with what the endpoint answered.
+    /// Returns [`Error::Aws`] with the endpoint's answer.
     pub async fn put_secret(&self, name: &str, value: &str) -> Result<String, Error> {
         let client = aws_sdk_secretsmanager::Client::new(&self.sdk_config());
         let created = client.create_secret().name(name).secret_string(value).send().await;
@@ -33,11 +33,11 @@ impl AwsApi {
         Ok(arn.unwrap_or_default())
     }
 
-    /// The user and password in a master user's secret, which RDS keeps as JSON: for
+    /// Returns the user and password in a master user's secret, which RDS keeps as JSON: for
     /// [`Builder::master`](rds_iam_emulator_server::Builder::master).
     ///
     /// # Errors
-    /// [`Error::Aws`] when there is no such secret, or it holds something else.
+    /// Returns [`Error::Aws`] if there is no such secret, or it has another format.
     pub async fn master_credentials(&self, secret_id: &str) -> Result<MasterCredentials, Error> {
         let client = aws_sdk_secretsmanager::Client::new(&self.sdk_config());
         let answer = client.get_secret_value().secret_id(secret_id).send().await;
@@ -46,7 +46,7 @@ impl AwsApi {
             let secret: serde_json::Value = serde_json::from_str(json).ok()?;
             Some((secret["username"].as_str()?.to_owned(), secret["password"].as_str()?.to_owned()))
         });
-        // No more than this, for details could show what is secret.
+        // Without further details, which could contain secret values.
         let other =
             || io::Error::new(io::ErrorKind::InvalidData, "it is no JSON with a username and a password");
         let operation = format!("name the master user of the secret {secret_id}");
@@ -54,17 +54,17 @@ impl AwsApi {
         MasterCredentials::new(username, password)
     }
 
-    /// Puts a parameter into the SSM Parameter Store, in place of one that is there.
+    /// Puts a parameter into the SSM Parameter Store, and replaces an existing one.
     ///
     /// # Errors
-    /// [`Error::Aws`] with what the endpoint answered.
+    /// Returns [`Error::Aws`] with the endpoint's answer.
     pub async fn put_parameter(&self, path: &str, value: &str) -> Result<(), Error> {
         let put = self.ssm().put_parameter().name(path).value(value);
         let put = put.r#type(ParameterType::String).overwrite(true).send().await;
         put.map(drop).map_err(Error::aws(format!("put the parameter {path}")))
     }
 
-    /// The value of a parameter in the SSM Parameter Store, if there is one of that name.
+    /// Returns the value of a parameter in the SSM Parameter Store, if it exists.
     pub(crate) async fn parameter(&self, path: &str) -> Result<Option<String>, Error> {
         match self.ssm().get_parameter().name(path).send().await.map_err(SdkError::into_service_error) {
             Ok(answer) => Ok(answer.parameter.and_then(|parameter| parameter.value)),
@@ -73,7 +73,8 @@ impl AwsApi {
         }
     }
 
-    /// Asks for the emulator's own paths, which no service of AWS has: gets what is there, or reports in JSON.
+    /// Sends a request for one of the emulator's own paths, which no AWS service has: reads a resource, or
+    /// reports in JSON.
     pub(crate) async fn private(
         &self,
         path: &str,
@@ -86,10 +87,10 @@ impl AwsApi {
         self.ask("moto-api", request, report.unwrap_or_default(), within).await
     }
 
-    /// Completes a launch hook: the answer of a machine's `app-ready`.
+    /// Completes a launch hook: the call of a machine's `app-ready`.
     pub(crate) async fn complete_lifecycle_action(&self, form: &[(&str, &str)]) -> Result<(), Error> {
         let mut body = "Action=CompleteLifecycleAction&Version=2011-01-01".to_owned();
-        // No value has anything but letters, digits and hyphens where the module's script is run.
+        // Values contain only letters, digits and hyphens if the module's script is run.
         form.iter().for_each(|(name, value)| body.push_str(&format!("&{name}={value}")));
         let request = Request::builder().method(Method::POST).uri("/");
         let request = request.header(header::CONTENT_TYPE, "application/x-www-form-urlencoded");

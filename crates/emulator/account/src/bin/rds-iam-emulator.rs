@@ -55,7 +55,7 @@ async fn main() -> ExitCode {
 }
 
 async fn run(arguments: Arguments) -> Result<(), Box<dyn Error>> {
-    // What is started ends when it is dropped, and not before.
+    // Dropping the servers ends them, so they are kept until then.
     match arguments.only {
         None => {
             let (_servers, started) = both(&arguments.database).await?;
@@ -77,7 +77,7 @@ async fn both(database: &str) -> Result<((MySql, AwsApi), Value), Box<dyn Error>
     let mysql = MySql::builder().database(database).start().await?;
     let aws = AwsApi::start_in(mysql.region().clone()).await?;
 
-    // Secrets go into a file that only its owner may read and that goes with the server, and into
+    // Secrets are written to a file that only its owner may read and that is removed with the server, and to
     // Secrets Manager, as on AWS.
     let ca_file = mysql.ca_path();
     let credentials_file = ca_file.with_file_name("credentials");
@@ -122,7 +122,7 @@ async fn account(dir: &Path) -> Result<(), Box<dyn Error>> {
     Ok(account.run(signalled).await?)
 }
 
-/// Says what was started, and returns when it is to end.
+/// Prints the addresses, and returns when the emulator has to end.
 async fn wait(started: &Value) -> Result<(), Box<dyn Error>> {
     writeln!(stdout(), "{started}")?;
     let (mut stdin, mut input) = (stdin(), Vec::new());

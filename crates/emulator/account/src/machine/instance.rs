@@ -15,15 +15,15 @@ pub(super) struct Instance {
     pub(super) folder: PathBuf,
     pub(super) docker: PathBuf,
     pub(super) container: String,
-    /// The ports in place of those that the module's scripts name.
+    /// The ports in place of those in the module's scripts.
     pub(super) port: u16,
     pub(super) management_port: u16,
     pub(super) health_path: String,
-    /// The start script, which becomes Docker's client of the container.
+    /// The start script, which is replaced by the container's Docker client.
     pub(super) start: Child,
 }
 
-/// A machine that does not serve yet.
+/// A machine that is not in service yet.
 pub(super) struct Launching {
     pub(super) instance: Instance,
     pub(super) ready_script: PathBuf,
@@ -44,7 +44,7 @@ impl Launching {
 }
 
 impl Instance {
-    /// Leads the public ports to this machine.
+    /// Forwards the public ports to this machine.
     pub(super) fn take_over(&self, [app, management]: &[Forward; 2]) {
         app.lead_to(self.port);
         management.lead_to(self.management_port);
@@ -63,9 +63,9 @@ impl Instance {
     }
 }
 
-/// Ends a script that still runs.
+/// Ends a running script.
 pub(super) fn end_script(script: &mut Child) {
-    // It may have ended by itself.
+    // It may have ended in the meantime.
     drop(script.kill());
     drop(script.wait());
 }

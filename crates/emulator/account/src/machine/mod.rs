@@ -1,6 +1,7 @@
-//! The machine of an Auto Scaling group, in place of all of the group's. A refresh starts a new one beside it: it runs the
-//! group's own scripts, which start a container. The new machine replaces the old one once its script has completed the
-//! launch hook; until then, and if that never happens, the old one serves.
+//! The machine of an Auto Scaling group, which represents all instances of the group. A refresh starts a new
+//! one beside it: it runs the group's own scripts, which start a container. The new machine replaces the old
+//! one once its script has completed the launch hook; until then, and if that never happens, the old one
+//! stays in service.
 
 mod instance;
 mod needs;
@@ -28,12 +29,12 @@ use crate::name::Name;
 use crate::shims::{SETTINGS_VARIABLE, Settings};
 use crate::snapshot::{Group, Health, Launch, Progress, Report, TargetGroup};
 
-/// The time that app-ready gives a new machine, in seconds. On AWS it is longer, because the machine installs Docker
-/// first.
+/// The time that app-ready gives a new machine, in seconds. On AWS it is longer, because the machine installs
+/// Docker first.
 const READY_WITHIN: &str = "60";
 
-/// The time for app-ready once the start script has ended: systemd would restart the script; here app-ready decides at
-/// once.
+/// The time for app-ready once the start script has ended: systemd would restart the script; here app-ready
+/// fails at once.
 const NO_MORE_TIME: &str = "0";
 
 /// The number of unsuccessful launches after which a refresh fails.
@@ -42,10 +43,10 @@ const LAUNCHES: u32 = 3;
 /// The time limit of a health check.
 const HEALTH_WITHIN: Duration = Duration::from_secs(2);
 
-/// The path of health checks where no load balancer has one.
+/// The path of health checks if no load balancer has one.
 const HEALTH_PATH: &str = "/readyz";
 
-/// The most characters of a reason that AWS forwards.
+/// The maximum length of a reason that AWS forwards, in characters.
 const REASON_LENGTH: usize = 1000;
 
 pub(crate) struct Machine {
@@ -220,18 +221,18 @@ impl Machine {
         Step::Over(Progress { status: "Failed", reason: Some(reason) })
     }
 
-    /// Checks the scripts of a machine that does not serve yet. Returns the reason if it never will.
+    /// Checks the scripts of a machine that is not in service yet. Returns the reason if it failed.
     fn follow(&self, launching: &mut Launching) -> Result<Option<String>, Error> {
         let run = |launching: &Launching, seconds| {
             self.run(&launching.ready_script, &[seconds], &launching.environment)
         };
         let Some(ready) = &mut launching.ready else {
-            // The hook has been reported by now.
+            // The hook has been reported before.
             launching.ready = Some(run(launching, READY_WITHIN)?);
             return Ok(None);
         };
         if let Some(status) = ready.try_wait().ok().flatten() {
-            // Where it has completed the hook, the next poll finds that.
+            // If it has completed the hook, the next poll detects that.
             return Ok((!status.success()).then(|| format!("app-ready ended ({status})")));
         }
         if launching.ended.is_none()
@@ -256,7 +257,7 @@ impl Machine {
         }
     }
 
-    /// Cancels the refresh, and ends the machine that does not serve yet.
+    /// Cancels the refresh, and ends the machine that is not in service yet.
     pub(crate) async fn cancel(&mut self, group: &Group, report: &mut Report) {
         self.abandoned = 0;
         if let Some(launching) = self.launching.take() {
@@ -284,7 +285,7 @@ impl Machine {
         }
     }
 
-    /// Ends the machine, and removes all of it but its log.
+    /// Ends the machine, and removes everything but its log.
     pub(crate) async fn end(mut self) {
         if let Some(launching) = self.launching.take() {
             launching.end().await;

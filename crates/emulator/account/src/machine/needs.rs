@@ -9,7 +9,7 @@ use rds_iam_emulator_server::host::file;
 
 use crate::user_data::UserData;
 
-/// The paths in the container of what this machine needs.
+/// The paths in the container of files from this machine.
 const CREDENTIALS: &str = "/rds-iam/credentials";
 const CA: &str = "/rds-iam/ca.pem";
 
@@ -23,7 +23,7 @@ pub(crate) struct Needs<'a> {
     pub(crate) registry: &'a str,
     pub(crate) aws_endpoint_url: &'a str,
     pub(crate) credentials_file: &'a Path,
-    /// A shared credentials file.
+    /// The text of a shared credentials file.
     pub(crate) credentials: String,
     /// The address of the app's database, and the file of the authority that signed its certificate.
     pub(crate) database: Option<(String, PathBuf)>,
@@ -33,8 +33,9 @@ pub(crate) struct Needs<'a> {
 }
 
 impl Needs<'_> {
-    /// Writes the container's files into `folder`, and returns its options beside those of the script. The container's
-    /// user is another one, so the files are copies that every user may read who can enter the folder.
+    /// Writes the container's files into `folder`, and returns its options besides those of the script. The
+    /// container runs as another user, so the files are copies that are readable by every user with access to
+    /// the folder.
     pub(super) fn container_options(&self, folder: &Path) -> Result<Vec<String>, Error> {
         let credentials = folder.join("credentials");
         file::replace(&credentials, &self.credentials, 0o644)?;
@@ -44,7 +45,7 @@ impl Needs<'_> {
         option("--env", format!("AWS_ENDPOINT_URL={}", self.aws_endpoint_url));
         option("--env", "AWS_EC2_METADATA_DISABLED=true".into());
         option("--env", format!("AWS_SHARED_CREDENTIALS_FILE={CREDENTIALS}"));
-        // It shares this machine's network, and other machines have no business with it.
+        // It shares this machine's network, and other machines must not reach it.
         option("--env", "RDS_IAM_BIND=127.0.0.1".into());
         option("--volume", format!("{}:{CREDENTIALS}:ro", credentials.display()));
         if let Some((dial, ca_file)) = &self.database {

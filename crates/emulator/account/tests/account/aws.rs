@@ -1,5 +1,5 @@
-//! The AWS API as Terraform calls it: over HTTP. Signatures are not checked, but the access key, the service and the
-//! region are read from them.
+//! A client of the AWS API over HTTP, like Terraform's. Signatures are not checked, but the access key, the
+//! service and the region are read from them.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -12,13 +12,13 @@ use crate::Result;
 
 pub(crate) struct Aws {
     pub(crate) url: String,
-    /// The id of the account's access key.
+    /// The ID of the account's access key.
     pub(crate) key: String,
-    /// Its session token.
+    /// The session token.
     pub(crate) token: String,
 }
 
-/// An answer as it came.
+/// An unparsed answer.
 pub(crate) struct Answer {
     pub(crate) status: u16,
     pub(crate) head: String,
@@ -26,7 +26,7 @@ pub(crate) struct Answer {
 }
 
 impl Aws {
-    /// The one at `url`, whose account is in `folder`.
+    /// Creates the client of the API at `url`, whose account is in `folder`.
     pub(crate) fn new(url: String, folder: &Path) -> Result<Self> {
         let credentials = std::fs::read_to_string(folder.join("credentials"))?;
         let value = |name: &str| {
@@ -43,7 +43,7 @@ impl Aws {
         self.url.trim_start_matches("http://")
     }
 
-    /// Calls an action of a service that takes forms and answers in XML.
+    /// Calls an action of a service with a form API and XML answers.
     pub(crate) fn query(
         &self,
         service: &str,
@@ -61,7 +61,7 @@ impl Aws {
         self.post(service, "Content-Type: application/x-www-form-urlencoded", &form.join("&"))
     }
 
-    /// Calls an action of a service that speaks JSON.
+    /// Calls an action of a service with a JSON API.
     pub(crate) fn json(&self, service: &str, action: &str, body: &Value) -> Result<Value> {
         let headers = format!("Content-Type: application/x-amz-json-1.1\r\nX-Amz-Target: {action}");
         Ok(serde_json::from_str(&self.post(service, &headers, &body.to_string())?)?)
@@ -76,14 +76,14 @@ impl Aws {
         Err(format!("{}: {}", answer.head.lines().next().unwrap_or_default(), answer.body).into())
     }
 
-    /// The headers by which a request proves that it knows the account's key.
+    /// Returns the headers that authenticate a request with the account's key.
     pub(crate) fn authorization(&self, service: &str) -> String {
         authorization(&self.key, &self.token, service)
     }
 
-    /// Sends a request with these headers and no others but its length.
+    /// Sends a request with these headers and its length, and no other headers.
     pub(crate) fn send(&self, method: &str, path: &str, headers: &str, body: &str) -> Result<Answer> {
-        // Version 1.0: the answer ends where the connection does.
+        // HTTP 1.0: the answer ends with the connection.
         let length = body.len();
         let request =
             format!("{method} {path} HTTP/1.0\r\n{headers}\r\nContent-Length: {length}\r\n\r\n{body}");
@@ -97,7 +97,7 @@ impl Aws {
     }
 }
 
-/// The headers by which a request names its access key and its service, and brings its session token.
+/// Returns the headers with a request's access key, service and session token.
 pub(crate) fn authorization(key: &str, token: &str, service: &str) -> String {
     format!(
         "Authorization: AWS4-HMAC-SHA256 Credential={key}/20260101/us-east-1/{service}/aws4_request\r\n\
@@ -105,13 +105,13 @@ pub(crate) fn authorization(key: &str, token: &str, service: &str) -> String {
     )
 }
 
-/// The text of the first element of this name.
+/// Returns the text of the first element of this name.
 pub(crate) fn element<'a>(xml: &'a str, name: &str) -> &'a str {
     let (_, rest) = xml.split_once(&format!("<{name}>")).unwrap_or_default();
     rest.split_once("</").unwrap_or_default().0
 }
 
-/// The texts of all elements of this name.
+/// Returns the texts of all elements of this name.
 pub(crate) fn elements(xml: &str, name: &str) -> Vec<String> {
     let begin = format!("<{name}>");
     xml.split(&begin).skip(1).map(|rest| rest.split_once("</").unwrap_or_default().0.to_owned()).collect()

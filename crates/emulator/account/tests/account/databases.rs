@@ -1,4 +1,4 @@
-//! A database instance is a MySQL server.
+//! Tests of the MySQL server of a database instance.
 
 use std::net::TcpStream;
 use std::path::Path;
@@ -53,7 +53,7 @@ async fn a_database_instance_takes_tokens_until_it_is_deleted() -> Result {
     }
     as_master.close().await?;
 
-    // Tokens are good for it, and for a proxy that comes later.
+    // Tokens are valid for it, and for a proxy that is created later.
     let log_in = async |endpoint: &Endpoint| -> Result {
         let login = Login::new(endpoint.clone(), "us-east-1".parse()?, "app".parse()?);
         let token = sign(&login, &credentials, now())?;
@@ -92,7 +92,7 @@ pub(crate) fn create(aws: &Aws) -> Result<String> {
     )
 }
 
-/// A proxy before the instance; its endpoint's name.
+/// Creates a proxy for the instance, and returns its endpoint's name.
 fn create_proxy(aws: &Aws) -> Result<String> {
     let subnets = aws.query("ec2", "2016-11-15", "DescribeSubnets", &[])?;
     let made = aws.query(

@@ -1,4 +1,5 @@
-//! Attempts of other users of this machine, web pages and the service itself on the account's AWS API.
+//! Tests of attacks on the account's AWS API by other users of this machine, web pages and the service
+//! itself.
 
 use std::fs;
 use std::path::Path;
@@ -31,7 +32,7 @@ async fn only_who_knows_the_account_s_key_is_let_in() -> Result {
     let quoted = format!("x,Credential={}", aws.key);
     let keys =
         ["AKIAMADEUP", "", "/", "*", &lower, &short, &long, &quoted].map(|key| (key, aws.token.as_str()));
-    // The id alone, which logs show, is not enough.
+    // The ID alone, which logs show, is not enough.
     let twice = format!("{0} {0}", aws.token);
     let tokens = ["", "*", &aws.key, &aws.token[1..], &twice].map(|token| (aws.key.as_str(), token));
     for (key, token) in keys.into_iter().chain(tokens) {
@@ -43,7 +44,7 @@ async fn only_who_knows_the_account_s_key_is_let_in() -> Result {
         assert_eq!(error["__type"], "UnrecognizedClientException", "{}", json.body);
         let query = aws.send("GET", regions, &format!("{host}\r\n{}", authorization("ec2")), "")?;
         refused(&query, "an action in a query")?;
-        // Where the request names no service that can be read, in the form that most services have.
+        // If no service can be read from the request, the error has the format that most services use.
         let code = element(&query.body, "Code");
         assert!(matches!(code, "AuthFailure" | "InvalidClientTokenId"), "{}", query.body);
         for (method, path) in [("GET", PRIVATE), ("POST", PRIVATE), ("POST", "/moto-api/reset")] {
@@ -51,7 +52,7 @@ async fn only_who_knows_the_account_s_key_is_let_in() -> Result {
             refused(&private, path)?;
         }
     }
-    // A presigned request is let in, and its token is in no log.
+    // A presigned request is accepted, and its token is in no log.
     let presigned = format!(
         "{regions}&X-Amz-Credential={}/20260101/us-east-1/ec2/aws4_request&X-Amz-Security-Token={}",
         aws.key, aws.token
@@ -91,7 +92,7 @@ async fn no_web_page_and_no_foreign_host_is_let_in() -> Result {
         refused(&preflight, origin)?;
         assert!(!preflight.head.to_lowercase().contains("access-control-allow"), "{}", preflight.head);
     }
-    // As after a name was made to lead here: what the page then asks has no foreign origin.
+    // DNS rebinding: the name now resolves to this address, and the page's request has no foreign origin.
     let port = aws.address().rsplit_once(':').ok_or("no port")?.1;
     for name in [
         "evil.example",
@@ -150,7 +151,7 @@ async fn a_name_that_is_no_name_becomes_no_path() -> Result {
     let names = [absolute.as_str(), "../../victim", "..", "a/../../../victim", "-rf", "a b", "a.b", "é"];
     for name in names {
         let (status, reason) = match refresh(&account.aws, name, &machines::user_data("3000", "3001")).await {
-            // The AWS API may refuse it by itself.
+            // The AWS API itself may refuse it.
             Err(refused) if refused.to_string().contains("HTTP/1.1 4") => continue,
             done => done?,
         };
@@ -183,7 +184,7 @@ async fn a_name_that_is_no_name_becomes_no_path() -> Result {
         let ecr = |action: &str, body| account.aws.json("ecr", &format!("{}.{action}", crate::ECR), body);
         let refused = ecr("CreateRepository", &create).is_err();
         assert!(refused, "{name}");
-        // There is none to be deleted, and nothing goes.
+        // There is none to be deleted, and nothing is removed.
         assert!(
             ecr("DeleteRepository", &json!({ "repositoryName": name, "force": true })).is_err(),
             "{name}"
@@ -216,7 +217,7 @@ fn refused(answer: &Answer, what: &str) -> Result {
     Err(format!("{what} was answered: {}\n{}", answer.head, answer.body).into())
 }
 
-/// Refreshes a new group whose launch template has this user data; how that ended, and why.
+/// Refreshes a new group whose launch template has this user data; returns the status and its reason.
 async fn refresh(aws: &Aws, group: &str, user_data: &str) -> Result<(String, String)> {
     let images = aws.query("ec2", "2016-11-15", "DescribeImages", &[])?;
     let template = format!("t{}", BASE64_STANDARD.encode(group).replace(['/', '+', '='], "-"));
@@ -246,7 +247,7 @@ async fn refresh(aws: &Aws, group: &str, user_data: &str) -> Result<(String, Str
     .await
 }
 
-/// A call that moto does not support gets an error in AWS's format, with a status that is not retried.
+/// A call that moto does not support returns an error in AWS's format, with a status that is not retried.
 #[tokio::test]
 async fn what_is_not_known_is_said_at_once_as_aws_says_it() -> Result {
     let outer = tempfile::tempdir()?;

@@ -1,4 +1,4 @@
-//! A refresh of a group's instances runs what its launch template and its parameter say.
+//! Tests that a refresh of a group's instances runs its launch template and parameter.
 
 use std::fs;
 use std::io::Write;
@@ -27,7 +27,7 @@ const NAME: [(&str, &str); 1] = [("AutoScalingGroupName", "orders-local")];
 #[tokio::test]
 async fn a_refresh_starts_what_the_parameter_names() -> Result {
     if let Err(reason) = run("docker", &["version"]) {
-        // Nothing else runs images. Not by a macro, whose text would be shown for failures only.
+        // Nothing else runs images. Not printed by a macro, whose text would be shown for failures only.
         writeln!(
             std::io::stderr(),
             "NOT TESTED: machines run containers, and no Docker engine answers: {reason}"
@@ -37,7 +37,7 @@ async fn a_refresh_starts_what_the_parameter_names() -> Result {
     let outer = tempfile::tempdir()?;
     let folder = outer.path().join("account");
     let mut account = Account::start(&folder).await?;
-    // Held at once, so that they are two.
+    // Both are held at once, so that the ports differ.
     let held = [TcpListener::bind("127.0.0.1:0")?, TcpListener::bind("127.0.0.1:0")?];
     let [port, management_port] = held.each_ref().map(|port| port.local_addr().map(|address| address.port()));
     let (port, management_port) = (port?, management_port?);
@@ -47,7 +47,7 @@ async fn a_refresh_starts_what_the_parameter_names() -> Result {
     let parameters = AwsApi::connect(&account.aws.url, "us-east-1".parse()?, &account.credentials).await?;
     assert_eq!(group.health()?, "initial");
 
-    // There is no parameter yet: the very first machines count all the same, and serve nothing.
+    // There is no parameter yet: the first machines still count, and serve nothing.
     assert_eq!(group.refresh().await?, ("Successful".to_owned(), String::new()));
     until("the target to be unhealthy", || Ok((group.health()? == "unhealthy").then_some(()))).await?;
 
@@ -63,7 +63,7 @@ async fn a_refresh_starts_what_the_parameter_names() -> Result {
     assert_eq!(answer(&management, "/readyz")?, "us-east-1 /local/database");
     assert!(answer(&service, "/readyz").is_err(), "the app serves machines at their own port alone");
 
-    // Its database, for which a refresh waits.
+    // The app's database, which a refresh waits for.
     let database = databases::create(&account.aws)?;
     parameters.put_parameter("/local/database/endpoint", element(&database, "Address")).await?;
     assert_eq!(group.refresh().await?.0, "Successful");
@@ -71,7 +71,7 @@ async fn a_refresh_starts_what_the_parameter_names() -> Result {
     let dial = serde_json::from_str::<Value>(&database)?["dial"].as_str().ok_or("no dial")?.to_owned();
     assert_eq!(answer(&service, "/")?, format!("us-east-1 /local/database {dial}"));
 
-    // From here on, the machine that serves keeps serving whatever comes after it.
+    // From here on, the machine stays in service.
     let watched = Watch::start(&service);
 
     // A machine that ends at once.
@@ -86,8 +86,8 @@ async fn a_refresh_starts_what_the_parameter_names() -> Result {
         "{launches:?}"
     );
 
-    // A machine that never gets ready: it is given up by its own script, and another one is launched, until the refresh is
-    // cancelled.
+    // A machine that never gets ready: its own script gives up, and another one is launched, until the
+    // refresh is cancelled.
     let hanging = images.push("hanging", "[\"/service\", \"hang\"]")?;
     parameters.put_parameter(PARAMETER, &format!("{REPOSITORY}@{hanging}")).await?;
     let before = launches.len();
@@ -117,7 +117,7 @@ async fn a_refresh_starts_what_the_parameter_names() -> Result {
     let gone = || Ok(TcpStream::connect(&service).is_err().then_some(()));
     until("the machine to be gone", gone).await?;
 
-    // No destructor runs then.
+    // Destructors do not run then.
     let group = Group::create(&account.aws, port, management_port)?;
     parameters.put_parameter(PARAMETER, &format!("{REPOSITORY}@{good}")).await?;
     assert_eq!(group.refresh().await?.0, "Successful");
@@ -134,7 +134,7 @@ async fn a_refresh_starts_what_the_parameter_names() -> Result {
     .await
 }
 
-/// The service's own report.
+/// Returns the service's own report.
 fn answer(service: &str, path: &str) -> Result<String> {
     let mut stream = TcpStream::connect(service)?;
     stream.set_read_timeout(Some(Duration::from_secs(10)))?;
@@ -144,7 +144,7 @@ fn answer(service: &str, path: &str) -> Result<String> {
     if head.starts_with("HTTP/1.1 200 ") { Ok(body.to_owned()) } else { Err(head.to_owned().into()) }
 }
 
-/// Asks the service one thing after another, in a separate thread.
+/// Sends requests to the service one after another, in a separate thread.
 struct Watch {
     to_end: Arc<AtomicBool>,
     thread: std::thread::JoinHandle<(usize, Vec<String>)>,
@@ -169,7 +169,7 @@ impl Watch {
         Self { to_end, thread }
     }
 
-    /// Fails where one answer was missing.
+    /// Fails if a response was missing.
     fn end(self) -> Result {
         self.to_end.store(true, Ordering::Relaxed);
         let (sent, failed) = self.thread.join().map_err(|_| "the watch ended by itself")?;
@@ -179,7 +179,7 @@ impl Watch {
     }
 }
 
-/// The group as the modules make it, with a target group.
+/// A group like that of the modules, with a target group.
 struct Group<'a> {
     aws: &'a Aws,
     target_group: String,
@@ -237,7 +237,7 @@ impl<'a> Group<'a> {
         Ok(Self { aws, target_group, template })
     }
 
-    /// Refreshes the instances; how that ended, and why.
+    /// Refreshes the instances; returns the status and its reason.
     async fn refresh(&self) -> Result<(String, String)> {
         self.start_refresh()?;
         self.refresh_is_over().await
@@ -260,19 +260,19 @@ impl<'a> Group<'a> {
         .await
     }
 
-    /// The state of each launch, the latest first.
+    /// Returns the state of each launch, the latest first.
     fn launches(&self) -> Result<Vec<String>> {
         let found = self.aws.query("autoscaling", AUTO_SCALING, "DescribeScalingActivities", &NAME)?;
         Ok(elements(&found, "StatusCode"))
     }
 
-    /// In which state each instance is.
+    /// Returns the state of each instance.
     fn states(&self) -> Result<Vec<String>> {
         let found = self.aws.query("autoscaling", AUTO_SCALING, "DescribeAutoScalingGroups", &[])?;
         Ok(elements(&found, "LifecycleState"))
     }
 
-    /// Its status, and the reason for that.
+    /// Returns the status and its reason.
     fn latest_refresh(&self) -> Result<(String, String)> {
         let found = self.aws.query("autoscaling", AUTO_SCALING, "DescribeInstanceRefreshes", &NAME)?;
         // The latest comes first.
@@ -297,7 +297,7 @@ impl<'a> Group<'a> {
     }
 }
 
-/// The module's user data, with values as from Terraform.
+/// Returns the module's user data, with values as from Terraform.
 pub(crate) fn user_data(port: &str, management_port: &str) -> String {
     let values = [
         ("app_port", port),
@@ -315,7 +315,7 @@ pub(crate) fn user_data(port: &str, management_port: &str) -> String {
     values.iter().fold(USER_DATA_TEMPLATE.replace("$${", "\0"), fill).replace('\0', "${")
 }
 
-/// Images of the service beside this.
+/// Images with the service's program.
 struct Images<'a> {
     folder: &'a Path,
     account: &'a Account,
@@ -336,7 +336,7 @@ impl<'a> Images<'a> {
         Ok(Self { folder, account })
     }
 
-    /// Pushes an image that runs this; its digest.
+    /// Pushes an image with this entry point, and returns its digest.
     fn push(&self, tag: &str, entry_point: &str) -> Result<String> {
         let folder = self.folder.display().to_string();
         let image = format!("{}/orders-local:{tag}", self.account.registry);

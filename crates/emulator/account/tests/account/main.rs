@@ -1,4 +1,4 @@
-//! An account: what is made in its AWS API comes alive, and nothing stays.
+//! Tests of an account: resources created in its AWS API get real servers, and nothing is left at the end.
 
 mod aws;
 mod databases;
@@ -32,7 +32,7 @@ async fn it_has_a_registry_and_ends_when_asked() -> Result {
         Ok::<_, std::io::Error>(answer.split(' ').nth(1).unwrap_or_default().to_owned())
     };
     assert_eq!(asked(login["authorizationToken"].as_str().unwrap())?, "200");
-    // `AWS:other`, and what is the same in every account of moto.
+    // `AWS:other`, and the value that every moto account has.
     for foreign in ["QVdTOm90aGVy", "QVdTOjEyMzQ1Njc4OTAxMi1hdXRoLXRva2Vu"] {
         assert_eq!(asked(foreign)?, "401");
     }

@@ -1,4 +1,4 @@
-//! The account under test, started as a user would.
+//! The account under test, started like a user's.
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::Result;
 use crate::aws::Aws;
 
-/// The time limit of each step; the first database on a machine has to be fetched.
+/// The time limit of each step; the first database on a machine has to be downloaded.
 const WITHIN: Duration = Duration::from_secs(300);
 
 /// A running account; dropping it kills it.
@@ -17,7 +17,7 @@ pub(crate) struct Account {
     pub(crate) child: Child,
     pub(crate) aws: Aws,
     pub(crate) registry: String,
-    /// The file with its access key.
+    /// The file with the access key.
     pub(crate) credentials: PathBuf,
 }
 
@@ -38,7 +38,7 @@ impl Account {
         Ok(Self { child, aws, registry: text("registry")?, credentials: folder.join("credentials") })
     }
 
-    /// Asks it to end, and waits until it has.
+    /// Signals the account to end, and waits until it has ended.
     pub(crate) fn end(&mut self) -> Result {
         run("kill", &["-TERM", &self.child.id().to_string()])?;
         let status = self.child.wait()?;

@@ -1,7 +1,7 @@
-//! The service in the test's image: a separate static program. Linked by the test with `rustc`.
+//! The service in the test's image: a separate static program, which the test builds with `rustc`.
 //!
-//! Like the real one it needs credentials that it can read. `break` as its argument makes it end at
-//! once, `hang` keeps it from listening.
+//! Like the real one it needs readable credentials. With the argument `break` it ends at once, with `hang` it
+//! does not listen.
 
 use std::io::{Read, Write};
 use std::net::TcpListener;
@@ -26,7 +26,7 @@ fn main() {
         assert!(ca.starts_with("-----BEGIN CERTIFICATE-----"));
         about.push_str(&format!(" {dial}"));
     }
-    // People are served at the one port, and machines at the other.
+    // The public port, and the management port.
     let ports = [("PORT", "/"), ("RDS_IAM_MANAGEMENT_PORT", "/readyz")].map(|(name, path)| {
         (TcpListener::bind(format!("127.0.0.1:{}", variable(name))).expect("the port is taken"), path)
     });

@@ -1,4 +1,4 @@
-//! The cache folder, which keeps fetched and prepared servers.
+//! The cache folder, which keeps downloaded and prepared servers.
 
 use std::env;
 use std::fs::{self, File};
@@ -9,7 +9,7 @@ use crate::error::Error;
 /// The environment variable that names the cache folder.
 const VARIABLE: &str = "RDS_IAM_CACHE_DIR";
 
-/// The cache folder: `$RDS_IAM_CACHE_DIR`, or `rds-iam` in `$XDG_CACHE_HOME` or `~/.cache`.
+/// Returns the cache folder: `$RDS_IAM_CACHE_DIR`, or `rds-iam` in `$XDG_CACHE_HOME` or `~/.cache`.
 pub(crate) fn folder() -> Result<PathBuf, Error> {
     let from = |variable, below: &str| env::var_os(variable).map(|dir| PathBuf::from(dir).join(below));
     from(VARIABLE, "")
@@ -25,7 +25,7 @@ pub(crate) fn folder() -> Result<PathBuf, Error> {
 /// A folder in the cache that exists as a whole or not at all, and is made by one process at a time.
 pub struct Entry {
     path: PathBuf,
-    /// Held while this exists; the system releases it when the process ends, however it ends.
+    /// The lock; the system releases it when the process ends.
     _lock: File,
 }
 
@@ -33,7 +33,7 @@ impl Entry {
     /// Locks the entry of this name, once no other process is making it.
     ///
     /// # Errors
-    /// [`Error::Setting`] without a cache folder, [`Error::Io`] when the entry can't be locked.
+    /// Returns [`Error::Setting`] without a cache folder, [`Error::Io`] when the entry can't be locked.
     pub async fn lock(name: &str) -> Result<Self, Error> {
         let folder = folder()?;
         fs::create_dir_all(&folder).map_err(Error::io("create", &folder))?;
@@ -59,7 +59,7 @@ impl Entry {
     /// Creates an empty folder beside the entry, to be filled and passed to [`Entry::finish`].
     ///
     /// # Errors
-    /// [`Error::Io`] when it can't be created.
+    /// Returns [`Error::Io`] if it can't be created.
     pub fn begin(&self) -> Result<PathBuf, Error> {
         let mut name = self.path.clone().into_os_string();
         name.push(".unfinished");
@@ -76,7 +76,7 @@ impl Entry {
     /// Moves the filled folder into place.
     ///
     /// # Errors
-    /// [`Error::Io`] when it can't be moved.
+    /// Returns [`Error::Io`] if it can't be moved.
     pub fn finish(&self, scratch: &Path) -> Result<PathBuf, Error> {
         fs::rename(scratch, &self.path).map_err(Error::io("put in place", &self.path))?;
         Ok(self.path.clone())
@@ -97,7 +97,7 @@ mod tests {
             async move { Entry::lock(&name).await.unwrap() }
         });
 
-        // The first attempt is given up half-way.
+        // The first attempt stops half-way.
         fs::write(entry.begin().unwrap().join("half"), "").unwrap();
         let scratch = entry.begin().unwrap();
         assert_eq!(fs::read_dir(&scratch).unwrap().count(), 0);

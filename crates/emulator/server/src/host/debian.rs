@@ -30,10 +30,10 @@ const AARCH64: Architecture =
     Architecture { debian: "arm64", triplet: "aarch64-linux-gnu", loader: "lib/ld-linux-aarch64.so.1" };
 
 impl Architecture {
-    /// This machine's.
+    /// Returns this machine's architecture.
     ///
     /// # Errors
-    /// [`Error::Setting`] on a machine that the packages are not known to work on.
+    /// Returns [`Error::Setting`] on a machine whose packages are not known to work.
     pub(crate) fn of_this_machine() -> Result<&'static Self, Error> {
         match std::env::consts::ARCH {
             "x86_64" => Ok(&X86_64),
@@ -59,7 +59,7 @@ pub struct Apt {
 }
 
 impl Apt {
-    /// An apt state that reads a single suite of Debian, regardless of this machine's own sources.
+    /// Returns an apt state that reads a single suite of Debian, regardless of this machine's own sources.
     pub(crate) async fn of_suite(
         work: &Path,
         suite: &str,
@@ -71,10 +71,10 @@ impl Apt {
         Self::new(work, &suite_settings(work, architecture)).await
     }
 
-    /// An apt state that reads the sources of this machine itself.
+    /// Returns an apt state that reads the sources of this machine itself.
     ///
     /// # Errors
-    /// [`Error::Io`] or [`Error::Command`] when it can't be made.
+    /// Returns [`Error::Io`] or [`Error::Command`] when it can't be made.
     pub async fn of_this_machine(work: &Path) -> Result<Self, Error> {
         Self::new(work, "").await
     }
@@ -86,7 +86,7 @@ impl Apt {
         }
         let (status, config) = (work.join("status"), work.join("apt.conf"));
         fs::write(&status, "").map_err(Error::io("write", &status))?;
-        // How this machine reaches its mirror: proxies, certificates and the like.
+        // The settings for this machine's mirror: proxies, certificates and so on.
         let acquire = Command::new("apt-config").args(["dump", "Acquire"]).output().await?;
         fs::write(&config, settings(work, &acquire, more)).map_err(Error::io("write", &config))?;
         Ok(Self { work: work.to_owned(), config })
@@ -95,7 +95,7 @@ impl Apt {
     /// Reads the package lists.
     ///
     /// # Errors
-    /// [`Error::Command`] with apt's own message.
+    /// Returns [`Error::Command`] with apt's own message.
     pub async fn update(&self) -> Result<(), Error> {
         self.get().arg("update").output().await?;
         Ok(())
@@ -110,7 +110,7 @@ impl Apt {
     /// Downloads `packages` and returns the files.
     ///
     /// # Errors
-    /// [`Error::Command`] with apt's own message.
+    /// Returns [`Error::Command`] with apt's own message.
     pub async fn download(&self, packages: &[&str]) -> Result<Vec<PathBuf>, Error> {
         let debs = self.work.join("debs");
         self.get().arg("download").args(packages.iter().copied()).output_in(&debs).await?;
@@ -125,7 +125,7 @@ impl Apt {
 /// Unpacks packages into a folder. None of their scripts runs.
 ///
 /// # Errors
-/// [`Error::Command`] when one can't be unpacked.
+/// Returns [`Error::Command`] if one can't be unpacked.
 pub async fn unpack(debs: &[PathBuf], to: &Path) -> Result<(), Error> {
     for deb in debs {
         Command::new("dpkg-deb").arg("--extract").arg(deb).arg(to).output().await?;
@@ -133,7 +133,7 @@ pub async fn unpack(debs: &[PathBuf], to: &Path) -> Result<(), Error> {
     Ok(())
 }
 
-/// The mirror that this machine's own package settings name, unless the environment names one.
+/// Returns the mirror that this machine's own package settings name, unless the environment names one.
 async fn mirror() -> Result<String, Error> {
     if let Ok(mirror) = std::env::var(MIRROR_VARIABLE) {
         return Ok(mirror);
@@ -157,7 +157,7 @@ async fn mirror() -> Result<String, Error> {
     })
 }
 
-/// Settings that keep apt to the folder `work`. What comes later counts.
+/// Returns settings that restrict apt to the folder `work`. Later settings override earlier ones.
 fn settings(work: &Path, acquire: &str, more: &str) -> String {
     let work = work.display();
     format!(
@@ -179,9 +179,9 @@ Acquire::Languages "none";
 /// Returns apt's settings for one suite alone.
 ///
 /// A mirror may lag behind the suite by more than the week for which a `Release` file is valid: one was observed to be
-/// three days late. So its date is not checked, but its signature is. The risk is in freshness alone: an attacker on the
-/// way to the mirror can serve an older state of the suite, signed by Debian, with weaknesses that have been fixed since.
-/// The server that is made of it listens on this machine alone and holds test data.
+/// three days late. So its date is not checked, but its signature is. The risk is in freshness alone: an attacker on
+/// the way to the mirror can serve an older state of the suite, signed by Debian, with weaknesses that have been
+/// fixed since. The server that is made of it listens on this machine alone and holds test data.
 fn suite_settings(work: &Path, architecture: &Architecture) -> String {
     let work = work.display();
     format!(

@@ -1,4 +1,4 @@
-//! Docker on this machine.
+//! A client of the Docker engine on this machine, and options of its containers.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -31,7 +31,7 @@ pub async fn connect() -> Option<Docker> {
     }
 }
 
-/// Makes a container whose port only this machine reaches, and of which nothing stays once it ends.
+/// Configures a container whose port only this machine reaches, and which is removed when it ends.
 pub fn for_this_machine(port: u16) -> impl Fn(&mut HostConfig) + Send + Sync + 'static {
     move |host| {
         host.auto_remove = Some(true);

@@ -1,14 +1,14 @@
-//! Files and folders: written in one step, copied, removed.
+//! File operations: replace atomically, copy, remove.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::error::Error;
 
-/// Replaces a file in one step, by one with exactly these permissions: some are for users of containers.
+/// Replaces a file atomically, with exactly these permissions: some files are for users of containers.
 ///
 /// # Errors
-/// [`Error::Io`] when it can't be written.
+/// Returns [`Error::Io`] if it can't be written.
 pub fn replace(path: &Path, text: &str, mode: u32) -> Result<(), Error> {
     rds_iam_report::file::replace_with_mode(path, text, mode).map_err(Error::io("write", path))
 }
@@ -16,7 +16,7 @@ pub fn replace(path: &Path, text: &str, mode: u32) -> Result<(), Error> {
 /// Removes a file or folder, if it exists.
 ///
 /// # Errors
-/// [`Error::Io`] when it can't be removed.
+/// Returns [`Error::Io`] if it can't be removed.
 pub fn remove(path: &Path) -> Result<(), Error> {
     let removed = if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) };
     match removed {
@@ -28,7 +28,7 @@ pub fn remove(path: &Path) -> Result<(), Error> {
 /// Copies a file, following links, into a folder that is created if needed.
 ///
 /// # Errors
-/// [`Error::Io`] when it can't be copied.
+/// Returns [`Error::Io`] if it can't be copied.
 pub fn copy_file(from: &Path, to: &Path) -> Result<(), Error> {
     if let Some(parent) = to.parent() {
         fs::create_dir_all(parent).map_err(Error::io("create", parent))?;

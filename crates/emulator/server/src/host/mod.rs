@@ -11,7 +11,7 @@ use std::net::TcpListener;
 /// Returns a port of the loopback address that was free a moment ago.
 ///
 /// # Errors
-/// The reason of the system when there is none.
+/// Returns the system's error if there is none.
 pub fn free_port() -> io::Result<u16> {
     Ok(TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port())
 }

@@ -23,7 +23,7 @@ const MASTER_PRIVILEGES: &str = "SELECT, INSERT, UPDATE, DELETE, CREATE, DROP, R
 /// The interval at which the server is polled.
 pub(crate) const POLL: Duration = Duration::from_millis(10);
 
-/// A connection as root. The socket is the only way in.
+/// A connection as root. The socket is root's only access.
 pub(crate) struct Root(MySqlConnection);
 
 impl Root {
@@ -32,7 +32,7 @@ impl Root {
             .socket(socket)
             .username("root")
             .ssl_mode(MySqlSslMode::Disabled)
-            // One of the statements holds the master password.
+            // One of the statements contains the master password.
             .disable_statement_logging()
             .connect()
             .await
@@ -51,7 +51,7 @@ impl Root {
 
     /// Creates the master user: as on RDS, an ordinary account whose many privileges come from a role.
     pub(crate) async fn create_master(&mut self, master: &MasterCredentials) -> Result<(), Error> {
-        // The name is of letters, digits and underscores; the password may be of anything.
+        // The name has only letters, digits and underscores; the password may have any character.
         let (user, password) = (master.username(), literal(master.password()));
         for (sql, operation) in [
             (format!("CREATE ROLE {MASTER_ROLE}"), "create the master user's role"),
@@ -72,9 +72,9 @@ impl Root {
         Ok(())
     }
 
-    /// Refuses writes, also those of users with many privileges.
+    /// Rejects writes, even from users with many privileges, or accepts them again.
     pub(crate) async fn set_read_only(&mut self, read_only: bool) -> Result<(), Error> {
-        // `super_read_only` sets `read_only` too; only the latter takes both away.
+        // `super_read_only` also sets `read_only`; only resetting the latter resets both.
         let (variable, value) = if read_only { ("super_read_only", "ON") } else { ("read_only", "OFF") };
         self.execute(format!("SET GLOBAL {variable} = {value}"), "change whether it refuses writes").await
     }
@@ -85,11 +85,11 @@ impl Root {
             let found = self.clients().await?;
             for id in &found {
                 if let Err(e) = self.execute(format!("KILL {id}"), "cut a connection").await {
-                    // It may have left by itself. What counts is whether it is gone.
+                    // The connection may have closed in the meantime. Only its end matters.
                     tracing::debug!(id, "could not cut a connection: {e}");
                 }
             }
-            // Others may have come since then, as a pool's do.
+            // New connections may have been opened since, such as a pool's.
             while self.clients().await?.iter().any(|id| found.contains(id)) {
                 tokio::time::sleep(POLL).await;
             }
@@ -99,7 +99,7 @@ impl Root {
         tokio::time::timeout(within, cut).await.unwrap_or(Err(timed_out))
     }
 
-    /// The connections of clients, other than those over the socket.
+    /// Returns the connections of clients, other than those over the socket.
     async fn clients(&mut self) -> Result<Vec<u64>, Error> {
         let sql = "SELECT id FROM information_schema.processlist \
              WHERE user NOT IN ('root', 'system user', 'event_scheduler')";
@@ -123,7 +123,7 @@ impl Root {
     }
 }
 
-/// A text as SQL, where backslashes escape, as they do unless the SQL mode says otherwise.
+/// Returns a text as an SQL literal with backslash escapes, which is valid unless the SQL mode disables them.
 fn literal(text: &str) -> String {
     format!("'{}'", text.replace('\\', r"\\").replace('\'', "''"))
 }

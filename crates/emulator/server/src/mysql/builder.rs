@@ -19,7 +19,7 @@ pub struct Builder {
 }
 
 impl Builder {
-    /// Sets the runtime of the server. Without this, the environment decides: see [`Runtime::from_env`].
+    /// Sets the runtime of the server. The default comes from the environment: see [`Runtime::from_env`].
     pub fn runtime(mut self, runtime: Runtime) -> Self {
         self.runtime = Some(runtime);
         self
@@ -31,14 +31,14 @@ impl Builder {
         self
     }
 
-    /// Sets the endpoint that tokens are to be signed for, in place of a made-up one.
+    /// Sets the endpoint that tokens have to be signed for, in place of a made-up one.
     pub fn endpoint(mut self, endpoint: Endpoint) -> Self {
         self.endpoint = Some(endpoint);
         self
     }
 
-    /// Adds an endpoint that tokens may be signed for, such as where the server also emulates the proxy before it.
-    /// The server's certificate names its host too. May be called several times.
+    /// Adds an endpoint that tokens may be signed for, for example if the server also emulates the proxy
+    /// before it. The server's certificate names its host too. May be called several times.
     pub fn also_endpoint(mut self, endpoint: Endpoint) -> Self {
         self.other_endpoints.push(endpoint);
         self

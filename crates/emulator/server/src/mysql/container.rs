@@ -1,4 +1,4 @@
-//! The server as a container.
+//! The MySQL server as a container.
 
 use std::path::Path;
 use std::time::Duration;
@@ -24,7 +24,7 @@ const IMAGE_VARIABLE: &str = "RDS_IAM_EMULATOR_MYSQL_IMAGE";
 /// The digest is that of docker-library's own record, `docker-library/repo-info`: `repos/mysql/remote/8.4.11.md`.
 const OFFICIAL: &str = "mysql@sha256:85b9bf2e29cf836ecb8c2a15a935d4ba0c606631dff1dd79531a11983c638f2a";
 
-/// The name of the images that are made here; their tags say what is in them.
+/// The name of the images that are built here; their tags describe the content.
 const MADE_HERE: &str = "rds-iam-emulator-mysql";
 
 const PULL_TIMEOUT: Duration = Duration::from_secs(300);
@@ -35,12 +35,12 @@ const PLUGINS: &str = "/rds-iam/plugin";
 pub(crate) struct Container {
     container: Box<ContainerAsync<GenericImage>>,
     port: u16,
-    /// The origin of its image, for people.
+    /// The origin of its image, for a person.
     pub(crate) origin: String,
 }
 
 impl Container {
-    /// Prepares everything; the server starts when the folder is ordered to.
+    /// Prepares the container; the server starts on an order through the folder.
     pub(crate) async fn prepare(docker: &Docker, folder: &RunFolder, plugin: &Path) -> Result<Self, Error> {
         let Image { tag, origin } = image(docker).await?;
         let plugin_name = plugin.file_name().unwrap_or_default().to_string_lossy();
@@ -77,8 +77,8 @@ impl Container {
         self.port
     }
 
-    /// Removes the container, when there is a runtime to do it in. Where there is none, it goes by
-    /// itself: closing the orders' FIFO ends it, and Docker removes it then.
+    /// Removes the container, if there is an async runtime. Otherwise, closing the orders' FIFO ends it, and
+    /// Docker removes it then.
     pub(crate) fn remove(self) {
         if tokio::runtime::Handle::try_current().is_ok() {
             drop(self.container);
@@ -88,14 +88,14 @@ impl Container {
     }
 }
 
-/// An image that holds a server and a data folder, ready to run.
+/// An image with a server and a data folder.
 struct Image {
     tag: String,
     origin: String,
 }
 
-/// The image that the environment names, or the official one, or one made from Debian's packages: the
-/// first that can be had.
+/// Returns the first available image: the one in the environment variable, the official one, or one built
+/// from Debian's packages.
 async fn image(docker: &Docker) -> Result<Image, Error> {
     if let Ok(base) = std::env::var(IMAGE_VARIABLE) {
         if !exists(docker, &base).await? {
@@ -104,7 +104,7 @@ async fn image(docker: &Docker) -> Result<Image, Error> {
         }
         return from_base(docker, &base).await;
     }
-    // What is on this machine already goes before what would have to be fetched.
+    // Images on this machine have precedence over images that would have to be downloaded.
     if exists(docker, OFFICIAL).await? {
         return from_base(docker, OFFICIAL).await;
     }
@@ -142,7 +142,7 @@ async fn pull(image: &str) -> Result<(), Error> {
     }
 }
 
-/// An image that is laid out as the official one, with a data folder made by its own server.
+/// Returns an image that is laid out as the official one, with a data folder made by its own server.
 async fn from_base(docker: &Docker, base: &str) -> Result<Image, Error> {
     let known = docker.inspect_image(base).await.map_err(Error::docker(format!("inspect {base}")))?;
     let dockerfile = format!(
@@ -164,7 +164,7 @@ async fn from_tree(docker: &Docker, tree: &DebianRoot) -> Result<Image, Error> {
 }
 
 fn tree_tag(tree: &DebianRoot) -> String {
-    // A tag may not have every character that a version may.
+    // Not every character of a version is valid in a tag.
     let plain = |c: char| if c.is_ascii_alphanumeric() || "._-".contains(c) { c } else { '_' };
     let version: String = tree.version.chars().map(plain).collect();
     format!("{version}-{}", digest(&[&tree_dockerfile(), &tree.version, debian_root::RECIPE]))
@@ -174,7 +174,7 @@ fn tree_dockerfile() -> String {
     format!("FROM scratch\nCOPY root /\n{}", initialise())
 }
 
-/// The Dockerfile's line that makes the data folder.
+/// Returns the Dockerfile's line that creates the data folder.
 fn initialise() -> String {
     let arguments = server::initialise(Path::new(DATA), Path::new(PLUGINS)).join(" ");
     format!("RUN mysqld --no-defaults {} {arguments}\n", server::AS_ROOT)
@@ -184,7 +184,7 @@ fn digest(parts: &[&str]) -> String {
     hex::encode(&Sha256::digest(parts.join("\0"))[..6])
 }
 
-/// Builds the image unless it is there; one process at a time.
+/// Builds the image unless it exists; one process at a time.
 async fn build(docker: &Docker, tag: &str, dockerfile: &str, root: Option<&Path>) -> Result<(), Error> {
     let _lock = Entry::lock(&format!("image-{tag}")).await?;
     if exists(docker, &format!("{MADE_HERE}:{tag}")).await? {

@@ -1,4 +1,4 @@
-//! The keys, endpoints, clock and failures of a running server.
+//! Controls a running server: its keys, endpoints, clock and failures.
 
 use std::sync::PoisonError;
 
@@ -12,7 +12,7 @@ impl MySql {
     /// Makes the server accept another access key, or replaces one with the same id.
     ///
     /// # Errors
-    /// [`Error::Io`] if the server's folder is gone.
+    /// Returns [`Error::Io`] if the server's folder is gone.
     pub fn enter_key(&self, key: AccessKey) -> Result<(), Error> {
         self.change(|state| {
             state.keys.retain(|known| known.id != key.id);
@@ -24,7 +24,7 @@ impl MySql {
     /// that of [`Builder::also_endpoint`](crate::Builder::also_endpoint), its name is not in the server's certificate.
     ///
     /// # Errors
-    /// [`Error::Io`] if the server's folder is gone.
+    /// Returns [`Error::Io`] if the server's folder is gone.
     pub fn accept_endpoint(&self, endpoint: &Endpoint) -> Result<(), Error> {
         let endpoint = endpoint.to_string();
         self.change(|state| {
@@ -36,7 +36,7 @@ impl MySql {
     /// Limits the default credentials to these users, as an `rds-db:connect` policy does.
     ///
     /// # Errors
-    /// [`Error::Io`] if the server's folder is gone.
+    /// Returns [`Error::Io`] if the server's folder is gone.
     pub fn allow_users<U: Into<String>>(&self, users: impl IntoIterator<Item = U>) -> Result<(), Error> {
         let users: Vec<String> = users.into_iter().map(Into::into).collect();
         self.change(|state| {
@@ -47,34 +47,34 @@ impl MySql {
     /// Moves the server's clock, by which tokens expire, this many seconds away from the real time.
     ///
     /// # Errors
-    /// [`Error::Io`] if the server's folder is gone.
+    /// Returns [`Error::Io`] if the server's folder is gone.
     pub fn set_clock(&self, offset_seconds: i64) -> Result<(), Error> {
         self.change(|state| state.clock_offset_seconds = offset_seconds)
     }
 
-    /// Refuses the next `count` logins by token, valid or not; zero withdraws an earlier order. The record calls them
-    /// `500 Internal`.
+    /// Refuses the next `count` logins by token, valid or not; zero cancels an earlier order. The record has
+    /// them as `500 Internal`.
     ///
     /// # Errors
-    /// [`Error::Io`] if the server's folder is gone.
+    /// Returns [`Error::Io`] if the server's folder is gone.
     pub fn refuse_next(&self, count: u32) -> Result<(), Error> {
         self.change(|state| state.refuse = Refuse { serial: state.refuse.serial + 1, count })
     }
 
-    /// Chooses what the server sends with its request for a token: nothing, as RDS, which is the default, or
-    /// what a stock server's plugins send.
+    /// Sets the data in the server's request for a token: empty as on RDS, which is the default, or the data
+    /// of a stock server's plugins.
     ///
     /// # Errors
-    /// [`Error::Io`] if the server's folder is gone.
+    /// Returns [`Error::Io`] if the server's folder is gone.
     pub fn set_auth_switch(&self, form: AuthSwitch) -> Result<(), Error> {
         self.change(|state| state.auth_switch = form)
     }
 
-    /// Makes the server refuse writes (1290), as a writer that has become a reader, or accept them again. The
-    /// connections of clients stay.
+    /// Makes the server refuse writes (error 1290), like a writer that has become a reader, or accept them
+    /// again. The connections of clients are kept.
     ///
     /// # Errors
-    /// [`Error::Database`] if the server does not answer.
+    /// Returns [`Error::Database`] if the server does not answer.
     pub async fn set_read_only(&self, read_only: bool) -> Result<(), Error> {
         let mut root = self.connect_root().await.map_err(Error::database("answer"))?;
         root.set_read_only(read_only).await?;

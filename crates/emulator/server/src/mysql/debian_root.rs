@@ -1,8 +1,8 @@
-//! A MySQL server without an installation: `mysqld` with everything it loads, taken from Debian's
+//! A MySQL server without an installation: `mysqld` with everything it loads, extracted from Debian's
 //! packages into a folder, without root.
 //!
-//! Debian's stable suites have no MySQL; its unstable suite has. A private apt state reads that suite
-//! alone, so nothing of this machine's own package settings or state is touched.
+//! Debian's stable suites have no MySQL; its unstable suite has. A private apt state reads only that suite,
+//! so this machine's own package settings and state are not touched.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -16,13 +16,14 @@ use crate::host::cache::Entry;
 use crate::host::debian::{self, Apt, Architecture};
 use crate::host::file::{copy_file, copy_folder};
 
-/// Raise it when what is put into the tree changes, so that no older tree is used.
+/// The version of the recipe. Increment it when the content of the tree changes, so that no older tree is
+/// used.
 pub(crate) const RECIPE: &str = "1";
 
 const SUITE: &str = "sid";
 const SERVER_PACKAGE: &str = "mysql-server-core";
 
-/// The paths in the packages that a server does not load: maintainers' tools, mostly.
+/// The paths in the packages that a server does not load: mostly maintainers' tools.
 const NOT_NEEDED: [&str; 20] = [
     "base-files",
     "base-passwd",
@@ -62,14 +63,14 @@ pub(crate) struct DebianRoot {
 }
 
 impl DebianRoot {
-    /// The tree in the cache, if it is there.
+    /// Returns the tree in the cache, if it exists.
     pub(crate) async fn cached() -> Result<Option<Self>, Error> {
         let architecture = Architecture::of_this_machine()?;
         let entry = Entry::lock(&entry_name(architecture)).await?;
         entry.existing().map(|root| Self::open(root, architecture)).transpose()
     }
 
-    /// Returns the tree in the cache, and fetches it first if it is not there.
+    /// Returns the tree in the cache, and downloads it first if missing.
     pub(crate) async fn from_cache() -> Result<Self, Error> {
         let architecture = Architecture::of_this_machine()?;
         let entry = Entry::lock(&entry_name(architecture)).await?;
@@ -91,7 +92,7 @@ impl DebianRoot {
         let version_file = root.join("VERSION");
         fs::write(&version_file, version).map_err(Error::io("write", &version_file))?;
 
-        // Only the gathered tree stays.
+        // Only the gathered tree is kept.
         let root = entry.finish(&root)?;
         fs::remove_dir_all(&scratch).map_err(Error::io("remove", &scratch))?;
         info!("the MySQL server is in {}", root.display());
@@ -108,7 +109,8 @@ impl DebianRoot {
         &self.root
     }
 
-    /// The command line that runs the tree's server on this host, whatever libraries the host has.
+    /// Returns the command line that runs the tree's server on this host, independent of the host's
+    /// libraries.
     pub(crate) fn server(&self) -> Vec<String> {
         let path = |below: &str| self.root.join(below).display().to_string();
         vec![
@@ -123,7 +125,7 @@ impl DebianRoot {
     }
 }
 
-/// Downloads the packages and unpacks them into `work/packages`; the version of the server.
+/// Downloads the packages and unpacks them into `work/packages`; returns the version of the server.
 async fn fetch(work: &Path, architecture: &Architecture) -> Result<String, Error> {
     let apt = Apt::of_suite(work, SUITE, architecture).await?;
     info!("reading the package lists of Debian's {SUITE} suite");
@@ -148,13 +150,13 @@ fn entry_name(architecture: &Architecture) -> String {
     format!("mysql-{}-{RECIPE}", architecture.debian)
 }
 
-/// The packages in apt's plan that a server needs.
+/// Returns the packages in apt's plan that a server needs.
 fn to_install(plan: &str) -> Vec<&str> {
     let planned = plan.lines().filter_map(|line| line.strip_prefix("Inst ")?.split(' ').next());
     planned.filter(|package| !NOT_NEEDED.iter().any(|no| package.starts_with(no))).collect()
 }
 
-/// Copies the server and what it loads from the unpacked packages to `root`.
+/// Copies the server and everything it loads from the unpacked packages to `root`.
 async fn gather(packages: &Path, root: &Path, architecture: &Architecture) -> Result<(), Error> {
     info!("gathering what the server loads");
     let library = format!("usr/lib/{}", architecture.triplet);

@@ -16,7 +16,7 @@ use crate::run_folder::RunFolder;
 use crate::runtime::Chosen;
 use crate::tls::ServerIdentity;
 
-/// The time limit for a server to answer. It takes about a second.
+/// The time limit for a server to answer, which takes about a second.
 pub(crate) const READY_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// The number of ports tried while other programs take the free ones.
@@ -28,7 +28,7 @@ pub(crate) enum Server {
 }
 
 impl Server {
-    /// The port of the loopback address that clients dial.
+    /// Returns the port of the loopback address that clients connect to.
     pub(crate) fn port(&self) -> u16 {
         match self {
             Self::Process(process) => process.port(),
@@ -71,7 +71,7 @@ pub(crate) async fn start(
     }
 }
 
-/// Waits until root gets in, and clients at this port of the loopback address do.
+/// Waits until root can log in, and a client gets an answer at this port of the loopback address.
 pub(crate) async fn wait_until_ready(folder: &RunFolder, port: u16) -> Result<(), Error> {
     let not_ready = |reason| Error::NotReady { server: "MySQL", reason, log: folder.log() };
     let ready = async {
@@ -94,14 +94,14 @@ pub(crate) async fn wait_until_ready(folder: &RunFolder, port: u16) -> Result<()
     tokio::time::timeout(READY_TIMEOUT, ready).await.unwrap_or_else(timed_out)
 }
 
-/// Returns whether a server at this port sends a greeting, as MySQL's do. An open port proves little: Docker opens it
+/// Returns whether a server at this port sends a MySQL greeting. An open port proves little: Docker opens it
 /// for a container, and closes the connections for as long as it does not reach the server in it.
 async fn greets(port: u16) -> bool {
     let Ok(mut stream) = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await else { return false };
     stream.read(&mut [0]).await.is_ok_and(|read| read == 1)
 }
 
-/// Ends the server and removes all that belonged to it.
+/// Ends the server and removes everything that belonged to it.
 pub(crate) fn end(server: Server, folder: RunFolder) {
     match server {
         Server::Process(process) => {

@@ -48,7 +48,7 @@ const CUT_TIMEOUT: Duration = Duration::from_secs(10);
 /// # }
 /// ```
 pub struct MySql {
-    /// Taken only when this is dropped.
+    /// `None` only while this is dropped.
     parts: Option<(Server, RunFolder)>,
     state: Mutex<State>,
     endpoint: Endpoint,
@@ -125,8 +125,9 @@ impl MySql {
         Ok(mysql)
     }
 
-    /// Returns the endpoint that tokens have to be signed for, unless it is one of [`Builder::also_endpoint`].
-    /// The server's certificate names its host. It looks like RDS's, and no DNS server knows it.
+    /// Returns the endpoint that tokens have to be signed for, unless it is one of
+    /// [`Builder::also_endpoint`]. The server's certificate names its host. It has the form of an RDS
+    /// endpoint, and does not exist in DNS.
     #[must_use]
     pub fn endpoint(&self) -> &Endpoint {
         &self.endpoint
@@ -175,8 +176,8 @@ impl MySql {
         &self.master
     }
 
-    /// Returns temporary AWS credentials that the server accepts: a client that signs with them may log in as any user,
-    /// until [`MySql::allow_users`] says otherwise.
+    /// Returns temporary AWS credentials that the server accepts: a client that signs with them may log in as
+    /// any user, unless [`MySql::allow_users`] limits that.
     #[must_use]
     pub fn credentials(&self) -> Credentials {
         let AccessKey { id, secret, session_token, .. } = &self.key;
@@ -187,7 +188,7 @@ impl MySql {
     /// read, for child processes (`AWS_SHARED_CREDENTIALS_FILE`), so that no environment holds a secret.
     ///
     /// # Errors
-    /// [`Error::Io`] if the file cannot be written.
+    /// Returns [`Error::Io`] if the file cannot be written.
     pub fn write_credentials_file(&self, path: &Path) -> Result<(), Error> {
         file::replace(path, &credentials_file(&self.key), 0o600)
     }
@@ -211,7 +212,7 @@ impl MySql {
     /// Returns all logins by token so far, oldest first, with the reasons that clients do not get.
     ///
     /// # Errors
-    /// [`Error::Io`] if the server's folder is gone.
+    /// Returns [`Error::Io`] if the server's folder is gone.
     pub fn logins(&self) -> Result<Vec<LoginEvent>, Error> {
         let control = self.folder().control();
         LoginEvent::read_all(&control).map_err(Error::io("read the logins in", &control))
@@ -220,7 +221,7 @@ impl MySql {
     /// Waits for a login, earlier ones included, that `wanted` accepts.
     ///
     /// # Errors
-    /// [`Error::TimedOut`] if there is none `within` that time.
+    /// Returns [`Error::TimedOut`] if there is none `within` that time.
     pub async fn wait_for_login(
         &self,
         mut wanted: impl FnMut(&LoginEvent) -> bool,
@@ -242,7 +243,7 @@ impl MySql {
     /// connections are accepted meanwhile.
     ///
     /// # Errors
-    /// [`Error::Database`] if the server does not answer.
+    /// Returns [`Error::Database`] if the server does not answer.
     pub async fn cut_connections(&self) -> Result<usize, Error> {
         let mut root = self.connect_root().await.map_err(Error::database("answer"))?;
         let cut = root.cut_connections(CUT_TIMEOUT).await?;
@@ -253,7 +254,7 @@ impl MySql {
     /// Ends the server at once, as a crash does; its data stays.
     ///
     /// # Errors
-    /// [`Error::TimedOut`] if it does not end.
+    /// Returns [`Error::TimedOut`] if it does not end.
     pub async fn stop(&self) -> Result<(), Error> {
         let folder = self.folder();
         folder.order_kill()?;
@@ -269,7 +270,7 @@ impl MySql {
     /// Starts the server again after [`MySql::stop`], at the same address, and waits until it answers.
     ///
     /// # Errors
-    /// [`Error::NotReady`] if it does not.
+    /// Returns [`Error::NotReady`] if it does not.
     pub async fn restart(&self) -> Result<(), Error> {
         self.folder().order_start()?;
         launch::wait_until_ready(self.folder(), self.dial.port()).await
@@ -278,7 +279,7 @@ impl MySql {
     /// Starts a relay in front of the server, which can be cut, made unreachable and made to throttle.
     ///
     /// # Errors
-    /// [`Error::Io`] if it cannot listen.
+    /// Returns [`Error::Io`] if it cannot listen.
     pub async fn relay(&self) -> Result<Relay, Error> {
         Relay::start(self.dial.clone()).await
     }
@@ -298,11 +299,11 @@ impl MySql {
 }
 
 impl Builder {
-    /// Starts the server and waits until it answers: about a second, or a minute at the first start on
-    /// a machine, when it has to be fetched. Slow steps are reported through `tracing`, at info.
+    /// Starts the server and waits until it answers: about a second, or a minute at the first start on a
+    /// machine, when it has to be downloaded. Slow steps are reported through `tracing`, at info.
     ///
     /// # Errors
-    /// [`Error`] says what is missing or went wrong. Nothing stays behind.
+    /// Returns [`Error`] with the missing program or the failed step. No process or file is left.
     pub async fn start(self) -> Result<MySql, Error> {
         MySql::start(self).await
     }

@@ -1,4 +1,4 @@
-//! The MySQL plugin's library.
+//! Finds or builds the MySQL plugin's library.
 
 use std::env;
 use std::path::{Path, PathBuf};
@@ -17,7 +17,7 @@ const PACKAGE: &str = "rds-iam-mysql-plugin";
 pub(crate) async fn library() -> Result<PathBuf, Error> {
     static BUILT: OnceCell<PathBuf> = OnceCell::const_new();
     match env::var_os(VARIABLE).map(PathBuf::from) {
-        // Docker wants it whole.
+        // Docker requires an absolute path.
         Some(path) if path.is_file() => path.canonicalize().map_err(Error::io("find", &path)),
         Some(path) => Err(Error::Setting {
             setting: VARIABLE,
@@ -53,7 +53,7 @@ async fn build() -> Result<PathBuf, Error> {
     })
 }
 
-/// The library's path in what cargo printed, one JSON object a line.
+/// Returns the library's path from cargo's output, one JSON object per line.
 fn library_in(messages: &str) -> Option<PathBuf> {
     let messages = messages.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
     let files = messages

@@ -1,4 +1,4 @@
-//! The server as a child process.
+//! The MySQL server as a child process.
 
 use std::fs;
 use std::io;
@@ -26,7 +26,7 @@ pub(crate) struct Process {
 }
 
 impl Process {
-    /// Prepares everything; the server starts when the folder is ordered to.
+    /// Prepares the process; the server starts on an order through the folder.
     pub(crate) async fn prepare(folder: &RunFolder, plugin: &Path) -> Result<Self, Error> {
         let tree = DebianRoot::from_cache().await?;
         let data = folder.private("data");
@@ -69,9 +69,9 @@ impl Process {
     }
 }
 
-/// A freshly made data folder in the cache, to be copied for each server.
+/// Returns a newly created data folder in the cache, to be copied for each server.
 async fn data_template(tree: &DebianRoot) -> Result<PathBuf, Error> {
-    // Its own path comes into it as well, but that is the same for the same name.
+    // Its own path is part of the command, but that is the same for the same name.
     let recipe = server::initialise(Path::new("data"), Path::new("plugin")).join(" ");
     let digest = hex::encode(&Sha256::digest(recipe)[..6]);
     let entry = Entry::lock(&format!("mysql-data-{}-{digest}", tree.version)).await?;
@@ -95,7 +95,8 @@ async fn data_template(tree: &DebianRoot) -> Result<PathBuf, Error> {
     Ok(finished)
 }
 
-/// The argument that the server needs when it runs as root. This process created `path`, so its owner is our user.
+/// Returns the argument that the server needs when it runs as root. This process created `path`, so its owner
+/// is this process's user.
 fn as_root(path: &Path) -> Option<&'static str> {
     fs::metadata(path).is_ok_and(|m| m.uid() == 0).then_some(server::AS_ROOT)
 }

@@ -7,8 +7,8 @@ use crate::run_folder::Paths;
 /// The port that the server listens on in its container.
 pub(crate) const PORT: u16 = 3306;
 
-/// Settings that must be the same when the data folder is made and when it is used, or that spare
-/// memory and time in both.
+/// Settings that must be the same when the data folder is created and when it is used, or that save memory
+/// and time in both.
 const COMMON: [&str; 6] = [
     "--mysqlx=OFF",
     "--loose-innodb-numa-interleave=OFF",
@@ -44,14 +44,14 @@ pub(crate) fn run(paths: &Paths<'_>, plugin: &str, address: &str, port: u16) -> 
         format!("--ssl-ca={run}/tls/ca.pem"),
         format!("--ssl-cert={run}/tls/cert.pem"),
         format!("--ssl-key={run}/tls/key.pem"),
-        // root is root@localhost. Without name resolution no TCP client is `localhost`, so root gets in
-        // through the socket only, and that is in a folder that only the emulator's user may enter.
+        // root is root@localhost. Without name resolution no TCP client is `localhost`, so root can log in
+        // only through the socket, which is in a folder that only the emulator's user may enter.
         "--skip-name-resolve".into(),
         "--secure-file-priv=NULL".into(),
         "--local-infile=OFF".into(),
         "--max-connections=500".into(),
         "--event-scheduler=OFF".into(),
-        // The data lives as long as the test.
+        // The data is only needed for the test.
         "--innodb-flush-log-at-trx-commit=2".into(),
         "--innodb-buffer-pool-size=32M".into(),
         "--performance-schema=OFF".into(),
@@ -60,5 +60,5 @@ pub(crate) fn run(paths: &Paths<'_>, plugin: &str, address: &str, port: u16) -> 
     arguments
 }
 
-/// `--user=root` where the server runs as root, which it does not do unasked.
+/// The option `--user=root`, which the server requires to run as root.
 pub(crate) const AS_ROOT: &str = "--user=root";

@@ -1,10 +1,10 @@
-//! `gates/baseline.toml`: what it accepts, and until when.
+//! Tests of the findings that `gates/baseline.toml` accepts, and of their expiry.
 
 use std::path::Path;
 
 use super::*;
 
-/// Acceptances of all that `trivy-findings.sarif` finds, until `expires`.
+/// Returns entries that accept all findings of `trivy-findings.sarif` until `expires`.
 fn accepting(expires: &str) -> String {
     let entry = |rule, place| {
         format!(
@@ -42,7 +42,7 @@ fn an_acceptance_that_ended_fails_and_says_so() {
     gates/baseline.toml:15: aws-access-key-id was accepted until 2026-05-31: reviewed
       help: fix each finding, or accept it in gates/baseline.toml, with a reason and an expiry date
     ");
-    // Also where what it accepted is gone: it would be there for the next such finding.
+    // Also if the accepted finding is gone: the entry would accept the next such finding.
     let repository = Repository::trivy("trivy-repository.json", "trivy-clean.sarif");
     let all = accepting("2026-05-31");
     repository.baseline(all.split("\n\n").next().unwrap());

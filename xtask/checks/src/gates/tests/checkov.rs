@@ -1,4 +1,4 @@
-//! checkov: what its SARIF and its report mean.
+//! Tests of how checkov's SARIF and report are interpreted.
 
 use std::fs;
 
@@ -45,7 +45,7 @@ fn checkov_has_to_have_read_all_files_and_passed_something() {
         &judged_and_skipped(&["CKV_AWS_16", "CKV_AWS_17", "CKV_AWS_79"], "CKV_AWS_16"),
         // Skipped beside the only resource.
         &judged(&["CKV_AWS_16", "CKV_AWS_17"]),
-        // Its attribute can't be resolved.
+        // The attribute can't be resolved.
         &judged(&["CKV_AWS_79", "CKV_AWS_16"]),
         r#"{"summary": {"passed": 3, "failed": 0, "skipped": 1, "parsing_errors": 2}}"#,
         r#"{"summary": {"passed": 0, "failed": 0, "skipped": 0, "parsing_errors": 0}}"#,

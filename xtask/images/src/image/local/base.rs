@@ -1,5 +1,5 @@
-//! A base for Rust programs, from a small Debian: the C library's shared objects, the certificates, and the package
-//! data for scanners. No shell, no package tools.
+//! A base image for Rust programs, made from a minimal Debian: the C library's shared objects, the
+//! certificates, and the package data for scanners. No shell, no package tools.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
@@ -9,23 +9,23 @@ use std::path::{Path, PathBuf};
 use super::super::debian::{self, Package};
 use super::super::layer::{self, Folders, Kind, Layer, Node};
 
-/// Those whose shared objects are taken.
+/// The packages whose shared objects are included.
 const LIBRARIES: [&str; 2] = ["libc6", "libgcc-s1"];
 
-/// The user that images run as; root is there for the owner of the files to have a name.
+/// The user that images run as; root is listed so that the owner of the files has a name.
 const USERS: &str = "root:x:0:0:root:/:/sbin/nologin\napp:x:10001:10001:app:/:/sbin/nologin\n";
 const GROUPS: &str = "root:x:0:\napp:x:10001:\n";
 
-/// Where dpkg keeps which files a package has.
+/// The folder of dpkg's file lists.
 const LISTS: &str = "var/lib/dpkg/info";
 const STATUS: &str = "var/lib/dpkg/status";
 const CERTIFICATES: &str = "usr/share/ca-certificates";
 
-/// The base's files as a tar, out of the tar of a Debian that has the packages. Their times are all 1970, as in
-/// other images without a distribution: they would depend on the time of the build.
+/// Returns the base's files as a tar, from the tar of a Debian with the packages. All times are 1970, as in
+/// other images without a distribution: otherwise they would depend on the time of the build.
 ///
 /// # Errors
-/// When the tar can't be read, or lacks a package.
+/// Returns an error if the tar can't be read, or lacks a package.
 pub(super) fn tar(debian: &Path) -> io::Result<Vec<u8>> {
     let dpkg = layer::read_some(File::open(debian)?, |path| {
         path == Path::new(STATUS)
@@ -39,12 +39,12 @@ pub(super) fn tar(debian: &Path) -> io::Result<Vec<u8>> {
     layer::write(&assemble(found, &packages)?)
 }
 
-/// The packages that something is taken from.
+/// Returns the packages that files are taken from.
 fn packages(dpkg: &Layer) -> io::Result<Vec<Package>> {
     let is_taken = |name: &str| {
         LIBRARIES.contains(&name)
             || ["base-files", "ca-certificates"].contains(&name)
-            // libgcc-s1's licence is there.
+            // It contains libgcc-s1's licence.
             || (name.starts_with("gcc-") && name.ends_with("-base"))
     };
     let installed = debian::packages(text(dpkg, STATUS));
@@ -55,7 +55,7 @@ fn packages(dpkg: &Layer) -> io::Result<Vec<Package>> {
     }
 }
 
-/// Which files of a package are taken, where they lie since `/lib` is a link to `/usr/lib`.
+/// Returns the files to take from a package. `/lib` is a link to `/usr/lib`.
 fn files(dpkg: &Layer, package: &str) -> Vec<PathBuf> {
     let lists = dpkg.keys().filter(|path| {
         let name = path.file_stem().and_then(|name| name.to_str()).unwrap_or_default();
@@ -72,7 +72,7 @@ fn is_wanted(path: &Path, package: &str) -> bool {
     let documentation = Path::new("usr/share/doc").join(package);
     let is_library = || {
         let depth = path.strip_prefix("usr/lib").map(|below| below.components().count());
-        // Not the many encodings, which lie deeper.
+        // Not the many encodings, which are in deeper folders.
         let near = path.starts_with("usr/lib64") || depth.is_ok_and(|depth| depth <= 2);
         near && path.file_name().is_some_and(|name| name.to_string_lossy().contains(".so"))
     };
@@ -132,7 +132,7 @@ fn invalid(what: String) -> io::Error {
 mod tests {
     use super::*;
 
-    /// A Debian with little in it.
+    /// Returns a minimal Debian.
     fn debian() -> Layer {
         let status = "Package: libc6\nStatus: install ok installed\nArchitecture: amd64\nVersion: 2.36\n\n\
                       Package: bash\nArchitecture: amd64\nVersion: 5\n\n\

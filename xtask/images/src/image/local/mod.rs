@@ -22,28 +22,29 @@ use rds_iam_process::file::failed as file;
 use rds_iam_process::runner::{Cmd, Runner};
 use rds_iam_process::workspace::{CARGO_HELP, Workspace};
 
-/// Raise it when what is put into the images changes, so that no older one is used.
+/// The version of the recipe. Increment it when the content of the images changes, so that no older one is
+/// used.
 const RECIPE: &str = "1";
 
-/// The packages that compile Rust with C in it, beside Rust.
+/// The packages, besides Rust, that compile Rust with C dependencies.
 const PACKAGES: &str = "ca-certificates,gcc,libc6-dev";
 
 const MMDEBSTRAP_HELP: &str = "apt-get install mmdebstrap (Debian and what is derived from it)";
 
-/// Where this machine's certificate authorities are, unless `SSL_CERT_FILE` says otherwise.
+/// The file of this machine's certificate authorities, unless `SSL_CERT_FILE` is set.
 const AUTHORITIES: &str = "/etc/ssl/certs/ca-certificates.crt";
 
-/// Returns both images, and makes them first if they are not there.
+/// Returns both images, and makes missing ones first.
 ///
 /// # Errors
-/// When a tool is missing, or the packages can't be had.
+/// Returns an error if a tool is missing, or the packages can't be downloaded.
 pub(super) fn prepare(workspace: &Workspace, console: Console, runner: Runner) -> Result<Pair, Error> {
     let machine = Machine::this(workspace, runner)?;
     let key = machine.key()?;
     let name = |which: &str| format!("rds-iam-local/{which}:{key}");
     let (builder, base) = (name("builder"), name("base"));
     let folder = workspace.target.join("pipeline/local-bases");
-    // Two builds at once make them once. The system releases it when this process ends, however it ends.
+    // Two concurrent builds make them once. The system releases the lock when this process ends.
     let lock = folder.with_extension("lock");
     let locked = rds_iam_process::file::open_lock(&lock)?;
     locked.lock().map_err(file("lock", &lock))?;
@@ -66,7 +67,7 @@ pub(super) fn prepare(workspace: &Workspace, console: Console, runner: Runner) -
     Ok(Pair { builder: found(builder)?, base: found(base)? })
 }
 
-/// The digest of an image that the engine has.
+/// Returns the digest of an image in the engine.
 fn id(name: &str, workspace: &Workspace, runner: Runner) -> Option<String> {
     let (shell, client, id) = (workspace.shell(), client(), "{{.Id}}");
     let inspect = docker(cmd!(shell, "{client} image inspect --format {id} {name}"));
@@ -104,14 +105,14 @@ fn make(
 
 /// The parts of this machine that go into the images.
 struct Machine {
-    /// `trixie` and the like.
+    /// The Debian suite, such as `trixie`.
     suite: String,
-    /// Files that say where packages come from.
+    /// The files with apt's sources.
     sources: Vec<PathBuf>,
     /// The output of `rustc --version --verbose`.
     rustc: String,
     sysroot: PathBuf,
-    /// The certificates that its programs trust, in PEM.
+    /// The trusted certificates of this machine, in PEM.
     authorities: Vec<u8>,
 }
 
@@ -143,7 +144,7 @@ impl Machine {
         })
     }
 
-    /// Names what the images are made from, as far as that is known before packages are resolved.
+    /// Returns a key of the images' inputs, as far as they are known before packages are resolved.
     fn key(&self) -> Result<String, Error> {
         let mut hash = Sha256::new();
         let read = |path: &PathBuf| fs::read(path).map_err(file("read", path));
@@ -156,7 +157,7 @@ impl Machine {
         Ok(hex::encode(&hash.finalize()[..6]))
     }
 
-    /// The command that puts a small Debian with a C compiler into a tar.
+    /// Returns the command that writes a minimal Debian with a C compiler to a tar.
     fn mmdebstrap(
         &self,
         tar: &Path,
@@ -164,7 +165,7 @@ impl Machine {
         workspace: &Workspace,
         runner: Runner,
     ) -> Result<Cmd, Error> {
-        // How this machine reaches its mirror: proxies, certificates and the like.
+        // The environment for this machine's mirror: proxies, certificates and so on.
         let shell = workspace.shell();
         let ask = Cmd::from_xshell(cmd!(shell, "apt-config dump Acquire"), MMDEBSTRAP_HELP);
         let settings = folder.join("apt.conf");
@@ -179,7 +180,7 @@ impl Machine {
     }
 }
 
-/// Apt's files of sources in its folder of settings.
+/// Returns the files with sources in apt's configuration folder.
 fn sources(apt: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(apt.join("sources.list.d")).into_iter().flatten().flatten();
     let parts = entries.map(|entry| entry.path());
@@ -194,7 +195,7 @@ fn sources(apt: &Path) -> Vec<PathBuf> {
     sources
 }
 
-/// Compiler, cargo and standard library, without documentation and other tools.
+/// Copies the compiler, cargo and the standard library, without documentation and other tools.
 fn toolchain(sysroot: &Path, to: &Path) -> std::io::Result<()> {
     let mut tar = tar::Builder::new(std::io::BufWriter::new(fs::File::create(to)?));
     tar.follow_symlinks(false);
