@@ -1,4 +1,5 @@
-//! The state that handlers share.
+//! The state that handlers share: decides readiness, logs database errors and turns them into the client's answer, and
+//! caches the answers of both probes for a second.
 
 use std::future::Future;
 use std::sync::{Arc, Mutex as StdMutex, PoisonError};

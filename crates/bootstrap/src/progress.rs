@@ -1,4 +1,5 @@
-//! The progress of a run, and its statements.
+//! Runs the statements of a bootstrap run and counts them, for the log and for the error of a run that fails or reaches
+//! its time limit.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;

@@ -129,14 +129,18 @@ fn replace(path: &Path, text: &str) -> Result<(), Failure> {
     })
 }
 
-/// Removes a file of an earlier run, so that it is not mistaken for this run's.
-fn remove(path: &Path) -> Result<(), Failure> {
-    match std::fs::remove_file(path) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            Err(format!("cannot remove the file {} of an earlier run: {error}", path.display()).into())
-        }
-        _ => Ok(()),
+/// Removes the record of an earlier run, so that it is not mistaken for this run's. A path that is also an input is
+/// refused.
+fn remove_old_record(path: &Path, inputs: &[&Path]) -> Result<(), Failure> {
+    let is_same = |input: &&&Path| {
+        path.canonicalize().is_ok_and(|record| input.canonicalize().is_ok_and(|input| input == record))
+    };
+    if let Some(input) = inputs.iter().find(is_same) {
+        return Err(format!("{} would be replaced by the record: name another file", input.display()).into());
     }
+    file::remove_old(path).map_err(|error| {
+        format!("cannot remove the file {} of an earlier run: {error}", path.display()).into()
+    })
 }
 
 /// Returns whether a path is `-`, for standard input.

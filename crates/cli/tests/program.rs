@@ -46,6 +46,24 @@ fn a_plan_s_exit_status_says_whether_it_is_refused() {
 }
 
 #[test]
+fn a_record_never_replaces_an_input() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("outputs.json");
+    std::fs::copy(OUTPUTS, &path).unwrap();
+    let file = path.to_str().unwrap();
+    let digest = format!("sha256:{}", "0".repeat(64));
+    for refused in [
+        &["rollout", "--outputs", file, "--digest", &digest, "--record", file][..],
+        &["assumptions", "--outputs", file, "--json", file],
+    ] {
+        let ended = run(refused);
+        assert_eq!(ended.status.code(), Some(1));
+        assert!(text(&ended.stderr).contains("name another file"), "{}", text(&ended.stderr));
+    }
+    assert_eq!(std::fs::read(&path).unwrap(), std::fs::read(OUTPUTS).unwrap());
+}
+
+#[test]
 fn a_report_goes_to_a_file() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("plan.sarif");

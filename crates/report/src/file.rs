@@ -31,6 +31,22 @@ pub fn text(from: &mut dyn Read, limit: u64) -> io::Result<String> {
     Ok(text)
 }
 
+/// Removes the file of an earlier run, so that a reader does not mistake it for this run's. A device, a pipe, a folder
+/// and every path in `/dev` and `/proc` stay.
+///
+/// # Errors
+/// Returns an error if the file exists and can't be removed.
+pub fn remove_old(path: &Path) -> io::Result<()> {
+    match std::fs::metadata(path) {
+        Ok(found) if found.is_file() && !is_in_system_folder(path) => std::fs::remove_file(path),
+        _ => Ok(()),
+    }
+}
+
+fn is_in_system_folder(path: &Path) -> bool {
+    ["/dev", "/proc"].iter().any(|root| path.starts_with(root))
+}
+
 /// Replaces a file atomically: a concurrent reader gets the old text or the new one, and a failure keeps the
 /// old one. A symbolic link to a file is replaced by a file. The text contains no secret and is for other
 /// accounts to read, so the permissions are those of an ordinary new file.
@@ -44,7 +60,7 @@ pub fn replace(path: &Path, text: &str) -> io::Result<()> {
     // Links are followed: `/dev/stdout` is one.
     let is_special = match std::fs::metadata(path) {
         Ok(found) if found.is_dir() => return Err(io::ErrorKind::IsADirectory.into()),
-        Ok(found) => !found.is_file() || ["/dev", "/proc"].iter().any(|root| path.starts_with(root)),
+        Ok(found) => !found.is_file() || is_in_system_folder(path),
         // Writing reports the error, if there is one.
         Err(_) => false,
     };
@@ -92,6 +108,19 @@ fn finish(mut file: NamedTempFile, path: &Path, text: &str) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_old_file_is_removed_and_nothing_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("record.json");
+        std::fs::write(&file, "old").unwrap();
+        for path in [&file, folder.path(), &folder.path().join("missing")] {
+            remove_old(path).unwrap();
+        }
+        assert!(!file.exists() && folder.path().is_dir());
+        remove_old(Path::new("/dev/null")).unwrap();
+        assert!(Path::new("/dev/null").exists());
+    }
 
     #[test]
     fn a_folder_is_refused_and_left() {

@@ -24,6 +24,7 @@ mod difference;
 pub mod manifest;
 
 use std::fmt;
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 use std::time::{Duration, SystemTime};
@@ -137,7 +138,7 @@ impl Roots {
     /// ones. All are configuration errors: report them, don't retry.
     pub fn read(path: &Path, now: SystemTime) -> Result<Self, TrustError> {
         let in_file = |cause| TrustError::File { path: path.to_owned(), cause: Box::new(cause) };
-        let pem = std::fs::read(path).map_err(|source| TrustError::Read { path: path.to_owned(), source })?;
+        let pem = read_limited(path).map_err(|source| TrustError::Read { path: path.to_owned(), source })?;
         let all = Self::parse(&pem).map_err(in_file)?;
         let count = all.len();
         let valid: Vec<_> = all.certificates.into_iter().filter(|c| c.not_after() > now).collect();
@@ -239,7 +240,7 @@ pub enum TrustError {
         /// The file.
         path: PathBuf,
         /// The system's error.
-        source: std::io::Error,
+        source: io::Error,
     },
     /// The contents of the file are invalid.
     #[error("cannot use the trust roots in {}", path.display())]
@@ -280,6 +281,18 @@ pub enum TrustError {
         /// The number of certificates.
         count: usize,
     },
+}
+
+/// The largest file of certificates that is read: 8 MiB, fifty times AWS's global bundle.
+const MAX_BYTES: u64 = 8 * 1024 * 1024;
+
+fn read_limited(path: &Path) -> io::Result<Vec<u8>> {
+    let mut pem = Vec::new();
+    std::fs::File::open(path)?.take(MAX_BYTES + 1).read_to_end(&mut pem)?;
+    if pem.len() as u64 > MAX_BYTES {
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, "it has over 8 MiB"));
+    }
+    Ok(pem)
 }
 
 #[cfg(test)]

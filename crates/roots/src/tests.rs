@@ -257,3 +257,10 @@ fn a_server_that_no_bundled_root_can_verify_is_refused_before_it_is_dialled() {
         assert!(error.contains(region) && error.contains("download https://"), "{error}");
     }
 }
+
+#[test]
+fn a_file_without_an_end_is_refused() {
+    let error = Roots::read(Path::new("/dev/zero"), SystemTime::UNIX_EPOCH).unwrap_err();
+    let TrustError::Read { source, .. } = error else { panic!("{error}") };
+    assert_eq!(source.kind(), io::ErrorKind::FileTooLarge);
+}

@@ -1,4 +1,4 @@
-//! IAM policy documents in a plan, as far as they are known.
+//! IAM policies in a plan: their statements, as far as they are known, and whether they allow or deny an action.
 
 use serde_json::Value;
 

@@ -1,3 +1,5 @@
+# The load balancer, its target group and its listeners. The certificate of domain_name is in domain.tf.
+
 locals {
   # Depends only on inputs, never on created resources, so that it is known in a plan.
   makes_certificate = var.certificate_arn == null && var.domain_name != null

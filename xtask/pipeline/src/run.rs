@@ -62,10 +62,10 @@ pub(crate) fn run(
         return dry_run::run(request.run, &stages, &context, console, runner);
     }
     let _lock = lock::acquire(&context)?;
-    remove_old_reports(&request.options.report)?;
     if let Some(status) = preflight(request.run, &stages, &context, console, runner) {
         return Ok(status);
     }
+    remove_old_reports(&request.options.report)?;
     preflight::install(&stages, &context, console, runner)?;
     if console.is_live() || stages.len() > 1 {
         console.line(&console.paint(Style::Heading, &heading(request, &context)));
@@ -75,9 +75,9 @@ pub(crate) fn run(
     Ok(report(&done, request, &context, console))
 }
 
-/// Removes old reports, which a reader could mistake for this run's.
+/// Removes old reports, which a reader could mistake for this run's. Devices and pipes stay, as `/dev/null`.
 fn remove_old_reports(ReportArgs { json, junit, .. }: &ReportArgs) -> Result<(), Error> {
-    json.iter().chain(junit).try_for_each(|path| file::remove(path))
+    json.iter().chain(junit).filter(|path| path.is_file()).try_for_each(|path| file::remove(path))
 }
 
 /// Reports all missing requirements. Returns the exit status if there are any or the run was interrupted.

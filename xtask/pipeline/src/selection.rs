@@ -228,6 +228,8 @@ fn made_by(input: Artifact, stage: &Stage, run: Run, context: &Context<'_>) -> S
     let maker = stages::ALL.into_iter().find(|maker| maker.outputs.contains(&input));
     let maker = maker.map_or("a stage", |maker| maker.name);
     match (input, run) {
+        // A deployment to AWS can't skip it.
+        (Artifact::Verdict("checkov"), _) if !context.is_local() => format!("cargo xtask checkov{of}"),
         (Artifact::Verdict(gate), Run::One(_)) => format!(
             "cargo xtask {gate}{of}; or skip it by name: \
              cargo xtask deploy{of} --only {} --skip {gate}",

@@ -1,4 +1,5 @@
-//! `cargo xtask test`: runs all tests, on a newly set-up machine.
+//! The steps of `cargo xtask test`: installs the tools, then runs lint, build, Terraform's checks, the tests and the demo;
+//! `--only crates` runs a part.
 
 use clap::ValueEnum;
 use serde_json::Value;

@@ -1,6 +1,6 @@
 //! `rds-iam assumptions`
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use rds_iam_deploy::assumptions::{Finding, Verdict, check_assumptions, second_plan};
@@ -8,7 +8,7 @@ use rds_iam_deploy::aws;
 use rds_iam_infra::outputs::Outputs;
 use rds_iam_report::file;
 
-use crate::{Failure, print, remove, replace};
+use crate::{Failure, print, remove_old_record, replace};
 
 /// The maximum size of a plan, in bytes.
 const MAX_PLAN_BYTES: u64 = 64 * 1024 * 1024;
@@ -37,7 +37,13 @@ fn plan(text: &str) -> Result<(String, PathBuf), &'static str> {
 }
 
 pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
-    arguments.json.iter().try_for_each(|path| remove(path))?;
+    let inputs: Vec<&Path> = arguments
+        .outputs
+        .as_deref()
+        .into_iter()
+        .chain(arguments.plan.iter().map(|(_, path)| path.as_path()))
+        .collect();
+    arguments.json.iter().try_for_each(|path| remove_old_record(path, &inputs))?;
     let mut findings: Vec<Finding> = Vec::new();
     if let Some(path) = &arguments.outputs {
         let outputs = Outputs::read(path)?;

@@ -12,7 +12,7 @@ use rds_iam_report::file;
 use rds_iam_token::{Clock, Region, RegionError};
 use serde::{Deserialize, Serialize};
 
-use crate::{Failure, print, remove, replace};
+use crate::{Failure, print, remove_old_record, replace};
 
 /// The maximum size of an environment file, in bytes.
 const MAX_BYTES: u64 = 64 * 1024;
@@ -213,7 +213,8 @@ fn json(value: &impl Serialize) -> Result<String, Failure> {
 
 async fn push(arguments: PushArguments) -> Result<(), Failure> {
     let PushArguments { layout, repository, region, tag, gates, accept_scan, record } = arguments;
-    remove(&record)?;
+    let inputs: Vec<&Path> = gates.as_deref().into_iter().collect();
+    remove_old_record(&record, &inputs)?;
     let aws = aws::connect(&region).await;
     let options = PushOptions { gates, accept_scan };
     let pushed = image::push(&aws, &Clock::system(), &layout, &repository, &tag, &options).await?;
@@ -245,8 +246,8 @@ async fn deployed(arguments: DeployedArguments) -> Result<(), Failure> {
 }
 
 async fn promote(arguments: PromoteArguments) -> Result<(), Failure> {
-    remove(&arguments.record)?;
     let (from, to) = (read_environment(&arguments.from)?, read_environment(&arguments.to)?);
+    remove_old_record(&arguments.record, &[&arguments.from, &arguments.to])?;
     let (from_aws, to_aws) = (aws::connect(&from.region).await, aws::connect(&to.region).await);
     let PromoteArguments { digest, by, reason, require: required, accept_skipped, record, .. } = arguments;
     let PromoteArguments { accept_local, attestation, .. } = arguments;

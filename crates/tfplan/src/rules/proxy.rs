@@ -1,4 +1,5 @@
-//! Rules for RDS Proxy: TLS from its clients, and a role with the permissions that its authentication needs.
+//! Rules for RDS Proxy: TLS from its clients, no passwords, and a role with the permissions that its authentication
+//! needs.
 
 use super::connect::{CONNECT, policies_of};
 use super::{Plan, Rule, Verdicts};

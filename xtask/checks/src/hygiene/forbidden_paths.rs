@@ -1,5 +1,5 @@
-//! Checks that nothing in the repository depends on the machine it was written on: no package registry or
-//! mirror by name (a machine's own settings select them), and no path of one machine.
+//! Checks that no file depends on the machine it was written on: no package registry by name, no address that a
+//! package was resolved to in a lock file, and no absolute path of one machine.
 
 use super::{File, Finding};
 
