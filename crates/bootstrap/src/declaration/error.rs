@@ -20,12 +20,19 @@ pub enum DeclarationError {
         source: io::Error,
     },
     /// The text is not TOML, or has an unknown key.
-    #[error("{origin} is not a users file; the README of rds-iam-bootstrap describes the format")]
+    #[error(
+        "{origin} is not a users file (line {line}, column {column}): {reason}; the README of rds-iam-bootstrap describes the \
+         format"
+    )]
     Syntax {
         /// The file or setting.
         origin: String,
-        /// The parser's error, with its position.
-        source: Box<toml::de::Error>,
+        /// The line, counted from 1.
+        line: usize,
+        /// The column in characters, counted from 1.
+        column: usize,
+        /// The parser's reason, without values: the text may be another file, with a secret in it.
+        reason: String,
     },
     /// The declaration is invalid.
     #[error("{origin} has {}", list(problems))]
@@ -35,6 +42,20 @@ pub enum DeclarationError {
         /// Every problem found.
         problems: Vec<Problem>,
     },
+}
+
+impl DeclarationError {
+    /// The error of a text that is not a users file.
+    pub(crate) fn syntax(origin: String, text: &str, error: &toml::de::Error) -> Self {
+        let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
+        let line = before.lines().count().max(1) + usize::from(before.ends_with('\n'));
+        let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+        // Values are in double quotes, names in backticks.
+        let parts = error.message().split('"').enumerate();
+        let reason: String =
+            parts.map(|(number, part)| if number % 2 == 0 { part } else { "\"…\"" }).collect();
+        Self::Syntax { origin, line, column, reason: reason.replace('\n', "; ") }
+    }
 }
 
 fn list(problems: &[Problem]) -> String {

@@ -140,7 +140,7 @@ impl Declaration {
     fn from_text(text: &str, origin: String, folder: &Path) -> Result<Self, DeclarationError> {
         let file: UsersFile = match toml::from_str(text) {
             Ok(file) => file,
-            Err(source) => return Err(DeclarationError::Syntax { origin, source: Box::new(source) }),
+            Err(error) => return Err(DeclarationError::syntax(origin, text, &error)),
         };
         let mut problems = Problems::default();
         if file.user.is_empty() {

@@ -51,27 +51,17 @@ fn a_file_with_everything() {
 
 #[test]
 fn text_that_is_no_users_file() {
-    insta::assert_snapshot!(refused("[[user]]\nname = \"app\"\npassword = \"x\"\n"), @r#"
-    RDS_IAM_USERS is not a users file; the README of rds-iam-bootstrap describes the format: TOML parse error at line 3, column 1
-      |
-    3 | password = "x"
-      | ^^^^^^^^
-    unknown field `password`, expected one of `name`, `host`, `grant`
-    "#);
-    insta::assert_snapshot!(refused("[[user]\n"), @"
-    RDS_IAM_USERS is not a users file; the README of rds-iam-bootstrap describes the format: TOML parse error at line 1, column 8
-      |
-    1 | [[user]
-      |        ^
-    unclosed array table, expected `]`
-    ");
-    insta::assert_snapshot!(refused("[[user]]\nname = \"app\"\ngrant = [{ database = \"db\" }]\n"), @r#"
-    RDS_IAM_USERS is not a users file; the README of rds-iam-bootstrap describes the format: TOML parse error at line 3, column 10
-      |
-    3 | grant = [{ database = "db" }]
-      |          ^^^^^^^^^^^^^^^^^^^
-    missing field `privileges`
-    "#);
+    insta::assert_snapshot!(refused("[[user]]\nname = \"app\"\npassword = \"x\"\n"), @"RDS_IAM_USERS is not a users file (line 3, column 1): unknown field `password`, expected one of `name`, `host`, `grant`; the README of rds-iam-bootstrap describes the format");
+    insta::assert_snapshot!(refused("[[user]\n"), @"RDS_IAM_USERS is not a users file (line 1, column 8): unclosed array table, expected `]`; the README of rds-iam-bootstrap describes the format");
+    insta::assert_snapshot!(refused("[[user]]\nname = \"app\"\ngrant = [{ database = \"db\" }]\n"), @"RDS_IAM_USERS is not a users file (line 3, column 10): missing field `privileges`; the README of rds-iam-bootstrap describes the format");
+    // Another file by mistake.
+    for text in
+        ["aws_secret_access_key = hunter2/hunter2\n", "[[user]]\nname = \"app\"\ngrant = \"hunter2\"\n"]
+    {
+        let error = Declaration::parse(text, "RDS_IAM_USERS").unwrap_err();
+        let printed = format!("{} {error:?}", rds_iam_report::ErrorReport(&error));
+        assert!(!printed.contains("hunter2"), "{printed}");
+    }
 }
 
 #[test]

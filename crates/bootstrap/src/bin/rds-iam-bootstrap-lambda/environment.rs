@@ -209,12 +209,7 @@ mod tests {
         let (_, declaration) = with(&[]).unwrap();
         assert_eq!(declaration, Declaration::parse(REPORTING, USERS).unwrap());
         insta::assert_snapshot!(refused(&[(USERS, Some("[[users]]"))]), @"
-        error in step 1 of 6: RDS_IAM_USERS is not a users file; the README of rds-iam-bootstrap describes the format
-          cause: TOML parse error at line 1, column 3
-          |
-        1 | [[users]]
-          |   ^^^^^
-        unknown field `users`, expected `user` or `schema`
+        error in step 1 of 6: RDS_IAM_USERS is not a users file (line 1, column 3): unknown field `users`, expected `user` or `schema`; the README of rds-iam-bootstrap describes the format
         ");
     }
 }
