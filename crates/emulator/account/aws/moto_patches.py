@@ -125,6 +125,16 @@ def a_proxy_reaches_its_targets_at_the_port_of_their_engine():
         return targets
 
 
+def a_proxy_has_the_identifier_of_its_account():
+    """AWS: a proxy's endpoint is NAME.proxy-ID.REGION…, with the ID that the account's instances have in that
+    region. moto: NAME.db-proxy-RANDOM.REGION…"""
+
+    @wrap(rds.DBProxy, "__init__")
+    def init(original, self, *args, **kwargs):
+        original(self, *args, **kwargs)
+        self.endpoint = f"{self.db_proxy_name}.proxy-aaaaaaaaaa.{self.region}.rds.amazonaws.com"
+
+
 def check_authentication(default_auth_scheme, auth):
     """What AWS demands of a proxy that is created or modified."""
     if default_auth_scheme not in ("NONE", "IAM_AUTH"):
@@ -393,6 +403,7 @@ PATCHES = [
     a_managed_secret_is_of_its_instance,
     an_instance_keeps_its_performance_insights,
     a_parameter_that_was_set_has_the_source_user,
+    a_proxy_has_the_identifier_of_its_account,
     a_proxy_reaches_its_targets_at_the_port_of_their_engine,
     a_proxy_is_created_with_secrets_or_by_iam_alone,
     a_proxy_can_be_modified,

@@ -204,6 +204,7 @@ async fn start(database: snapshot::Database, aws: AwsApi, key: AccessKey) -> Res
     let mut mysql = MySql::builder()
         .region(aws.region().clone())
         .endpoint(endpoint.map_err(Error::setting("the instance's endpoint", &database.endpoint))?)
+        .certificate_name(proxies_of(&database.endpoint))
         .resource_id(database.resource_id)
         .master(aws.master_credentials(secret).await?);
     if let Some(name) = database.name {
@@ -212,6 +213,13 @@ async fn start(database: snapshot::Database, aws: AwsApi, key: AccessKey) -> Res
     let mysql = mysql.start().await?;
     mysql.enter_key(key)?;
     Ok(mysql)
+}
+
+/// Returns the wildcard name of the proxies beside an instance, as a proxy's certificate has it on AWS: an account's
+/// identifier in a region is in both names (`orders.c0ffee.eu-west-1…` and `orders.proxy-c0ffee.eu-west-1…`).
+fn proxies_of(endpoint: &str) -> String {
+    let host = endpoint.rsplit_once(':').map_or(endpoint, |(host, _)| host);
+    format!("*.proxy-{}", host.split_once('.').map_or(host, |(_, rest)| rest))
 }
 
 fn accept(mysql: &MySql, endpoint: &str) -> Result<(), Error> {

@@ -13,10 +13,10 @@ pub(crate) struct ServerIdentity {
 }
 
 impl ServerIdentity {
-    /// Creates a certificate for the endpoints' hosts, of which the first is the server's own. As on RDS it
+    /// Creates a certificate for the endpoints' hosts, of which the first is the server's own, and for `names`. As on RDS it
     /// does not name the address that the server listens on, so a program that verifies the address it
     /// connects to fails.
-    pub(crate) fn new(endpoints: &[Endpoint]) -> Result<Self, Error> {
+    pub(crate) fn new(endpoints: &[Endpoint], names: &[String]) -> Result<Self, Error> {
         let ca_key = KeyPair::generate()?;
         let mut ca = CertificateParams::default();
         ca.distinguished_name.push(DnType::CommonName, "RDS emulator on this machine: test authority");
@@ -25,7 +25,8 @@ impl ServerIdentity {
         let ca_certificate = ca.self_signed(&ca_key)?;
 
         let key = KeyPair::generate()?;
-        let hosts: Vec<_> = endpoints.iter().map(|endpoint| endpoint.host().to_string()).collect();
+        let mut hosts: Vec<_> = endpoints.iter().map(|endpoint| endpoint.host().to_string()).collect();
+        hosts.extend_from_slice(names);
         let own = hosts.first().cloned().unwrap_or_default();
         let mut leaf = CertificateParams::new(hosts)?;
         leaf.distinguished_name.push(DnType::CommonName, own.chars().take(64).collect::<String>());
@@ -62,7 +63,7 @@ mod tests {
     #[test]
     fn the_certificate_names_every_endpoint_and_no_other_host() {
         let endpoints = ["db.example.com:3306", "proxy.example.com:3306"].map(|e| e.parse().unwrap());
-        let identity = ServerIdentity::new(&endpoints).unwrap();
+        let identity = ServerIdentity::new(&endpoints, &[]).unwrap();
         let (_, pem) = parse_x509_pem(identity.certificate_pem().as_bytes()).unwrap();
         let certificate = pem.parse_x509().unwrap();
         assert_eq!(certificate.subject().to_string(), "CN=db.example.com");

@@ -13,6 +13,7 @@ pub struct Builder {
     pub(super) databases: Vec<String>,
     pub(super) endpoint: Option<Endpoint>,
     pub(super) other_endpoints: Vec<Endpoint>,
+    pub(super) certificate_names: Vec<String>,
     pub(super) region: Option<Region>,
     pub(super) resource_id: Option<String>,
     pub(super) master: Option<MasterCredentials>,
@@ -41,6 +42,12 @@ impl Builder {
     /// before it. The server's certificate names its host too. May be called several times.
     pub fn also_endpoint(mut self, endpoint: Endpoint) -> Self {
         self.other_endpoints.push(endpoint);
+        self
+    }
+
+    /// Adds a name to the server's certificate, such as the wildcard of proxies that are created later.
+    pub fn certificate_name(mut self, name: impl Into<String>) -> Self {
+        self.certificate_names.push(name.into());
         self
     }
 

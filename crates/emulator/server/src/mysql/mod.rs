@@ -84,7 +84,7 @@ impl MySql {
         };
         let mut endpoints = vec![endpoint.clone()];
         endpoints.extend(wanted.other_endpoints);
-        let identity = ServerIdentity::new(&endpoints)?;
+        let identity = ServerIdentity::new(&endpoints, &wanted.certificate_names)?;
         let key = own_key()?;
         let state = State {
             region: region.to_string(),
