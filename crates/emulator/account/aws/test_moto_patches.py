@@ -115,6 +115,12 @@ class Patches(unittest.TestCase):
         (target,) = self.rds.describe_db_proxy_targets(DBProxyName="proxy")["Targets"]
         self.assertEqual(target["Port"], 3306)
 
+    def test_a_proxy_has_the_identifier_of_its_account(self):
+        instance = self.rds.create_db_instance(DBInstanceIdentifier="db", **MYSQL)["DBInstance"]
+        account = instance["Endpoint"]["Address"].removeprefix("db.")
+        self.assertEqual(self.proxy(Auth=[AUTH])["Endpoint"], f"proxy.proxy-{account}")
+        self.assertEqual(self.described_proxy()["Endpoint"], f"proxy.proxy-{account}")
+
     def test_a_proxy_is_created_with_secrets_or_by_iam_alone(self):
         self.assertEqual(self.proxy(DefaultAuthScheme="IAM_AUTH")["DefaultAuthScheme"], "IAM_AUTH")
         self.assertEqual(self.described_proxy()["Auth"], [])

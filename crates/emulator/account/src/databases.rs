@@ -233,3 +233,15 @@ fn about_file(folder: &Folder, identifier: &Name) -> PathBuf {
 fn ca_file(folder: &Folder, identifier: &Name) -> PathBuf {
     folder.join("databases").join(format!("{identifier}.pem"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // The endpoints are those of `test_a_proxy_has_the_identifier_of_its_account`, which moto's patch makes.
+    #[test]
+    fn the_certificate_of_an_instance_names_the_proxies_of_its_account() {
+        let names = proxies_of("db.aaaaaaaaaa.us-east-1.rds.amazonaws.com:3306");
+        assert_eq!(names, "*.proxy-aaaaaaaaaa.us-east-1.rds.amazonaws.com");
+    }
+}
