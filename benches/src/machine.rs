@@ -1,4 +1,5 @@
-//! The machine of a measurement, without which two runs cannot be compared.
+//! `Machine`: the CPU cores, memory, compiler and build type of the machine that a benchmark runs on, which
+//! are saved with the figures. Also reads values in kB from `/proc`.
 
 use std::fmt;
 

@@ -1,4 +1,5 @@
-//! Benchmarks, side by side with the usual alternatives. Run by `cargo xtask bench`.
+//! The benchmark program, run by `cargo xtask bench`: measures tokens, the app with a MySQL server, and the
+//! pipeline, most of them compared with an alternative or a goal.
 //!
 //! `README.md` beside this crate explains each figure.
 

@@ -1,4 +1,5 @@
-//! Starts the app as a child process, and reads its resource usage from the kernel.
+//! Starts the app as a child process, measures the time until it listens and is ready, and reads its CPU time
+//! and memory from `/proc`.
 
 use std::path::Path;
 use std::process::Stdio;

@@ -1,4 +1,5 @@
-//! The app's database server.
+//! `Database`: starts a MySQL server with the app's user, its table and a page of messages, and returns the
+//! environment variables with which the app connects to it.
 
 use std::path::PathBuf;
 

@@ -1,4 +1,5 @@
-//! Load generator: requests over connections that stay open, one at a time per connection.
+//! Load generator for HTTP: repeats one request over connections that stay open, one at a time per
+//! connection, checks the responses and counts the requests.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};

@@ -1,5 +1,5 @@
-//! Benchmark of the app as a user runs it: the release program, a real MySQL that checks its tokens, real
-//! requests.
+//! Benchmark of the app's release program with a MySQL server that checks its tokens: cold start, requests
+//! per second, CPU time and memory. Also runs the benchmarks of single connections.
 
 mod app;
 mod connect;

@@ -1,5 +1,5 @@
 //! Repository checks beyond the compiler's: no paths or hosts of one machine, lints inherited by each
-//! package, no module cycles, no banned words, and an audit page whose tests exist.
+//! package, no module cycles, no banned words, an audit page whose tests exist, and a warning for long files.
 
 mod audit;
 mod cycles;

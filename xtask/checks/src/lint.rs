@@ -1,4 +1,5 @@
-//! `cargo xtask lint` and `fmt`: all checks that do not run the project.
+//! Steps of `cargo xtask lint`: format, the repository's own rules, workflows, Dockerfiles, dependencies and
+//! advisories (cargo-deny), clippy and rustdoc.
 
 use std::time::Duration;
 

@@ -1,4 +1,5 @@
-//! `gates/baseline.toml`: findings that were reviewed and accepted, each with a reason and an expiry date.
+//! Reads and validates `gates/baseline.toml`, the reviewed and accepted findings, each with a reason and an
+//! expiry date, and decides whether an entry accepts a finding.
 
 use std::path::Path;
 

@@ -1,4 +1,5 @@
-//! Evidence that a tool scanned something: its SARIF is empty both after a scan of nothing and after no finding.
+//! Checks that a tool scanned something, by its own report or the files it reads: an empty SARIF does not
+//! show it. For checkov, also checks that the required checks judged a resource and were not skipped.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,5 +1,5 @@
-//! Steps of `cargo xtask lint` on workflows and Dockerfiles. Their findings can only be accepted in the file
-//! itself.
+//! Steps of `cargo xtask lint`: actionlint and zizmor check the GitHub workflows, hadolint the Dockerfiles. A
+//! finding can be accepted only in the checked file.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -2,7 +2,8 @@
 //! reason and an expiry date.
 //!
 //! Each tool is run so that findings do not fail it: its exit status reports only whether it could scan. The verdict
-//! comes from its SARIF. A tool that scanned nothing has not passed.
+//! comes from its SARIF. A tool that scanned nothing has not passed. Settings files and comments by which a tool would
+//! ignore findings, such as `.trivyignore`, are rejected.
 
 mod baseline;
 mod evidence;

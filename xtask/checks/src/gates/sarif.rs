@@ -1,4 +1,5 @@
-//! Reads the SARIF 2.1.0 of the tools, as far as a verdict needs it.
+//! Reads the findings from a tool's SARIF 2.1.0 file, and rewrites the file for GitHub code scanning: with a
+//! category for each run, and paths from the repository's root.
 
 use std::path::Path;
 

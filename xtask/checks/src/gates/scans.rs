@@ -1,4 +1,5 @@
-//! The scans of each tool: their subjects and commands.
+//! Defines each scan as a `Gate`, with its commands and files: tflint and checkov on the Terraform code,
+//! trivy on configuration, the repository, images and SBOMs.
 
 use std::path::{Path, PathBuf};
 

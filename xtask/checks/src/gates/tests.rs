@@ -1,4 +1,5 @@
-//! Tests of the gates with faulty tools. tflint and trivy are shims that print the real tools' formats;
+//! Tests of the gates of tflint and trivy: their arguments, their findings, scans that fail or read nothing,
+//! and rejected ways to suppress findings. The tools are shims that print the real tools' formats;
 //! `tests/outputs/checkov.sarif` is checkov's own, shortened, the others follow the tools' sources.
 
 mod acceptance;

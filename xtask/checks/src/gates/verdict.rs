@@ -1,4 +1,5 @@
-//! The verdict on a tool's findings: those that the baseline does not accept today.
+//! Judges a tool's findings: those that the baseline does not accept fail the run, and so do expired entries;
+//! entries without a finding are a warning.
 
 use time::Date;
 

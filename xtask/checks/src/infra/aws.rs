@@ -1,4 +1,5 @@
-//! A client of the AWS API on this machine: starts the emulator's program and stops it when dropped.
+//! `LocalAws`: starts the emulated AWS API on this machine (`rds-iam-emulator aws`), sends requests to it,
+//! and stops it when dropped. Also the environment variables that direct Terraform to it.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;

@@ -1,5 +1,5 @@
-//! A cache of passed tests: modules' tests depend only on their files, Terraform and the provider, and take a
-//! second each.
+//! A cache of passed Terraform tests: a module or stack is tested again only if its files, Terraform's
+//! version or the source of the provider changed.
 
 use std::fs;
 use std::path::{Path, PathBuf};

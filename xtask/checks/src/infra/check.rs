@@ -1,4 +1,5 @@
-//! `cargo xtask infra check`: all checks of the infrastructure that do not apply it.
+//! Steps of `cargo xtask infra check`, which applies nothing: Terraform's format, the validity and tests of
+//! each module and stack, a plan of the deployment against the rules, and checkov.
 
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};

@@ -1,5 +1,5 @@
-//! A Terraform deployment on this machine: `stacks/account` and `stacks/service`, applied to a local AWS API
-//! from a copy of the sources.
+//! `Deployment`: runs Terraform (init, plan, rules, apply, destroy, outputs) in a copy of `stacks/account`
+//! and `stacks/service` against an AWS API on this machine. Also `cargo xtask infra apply`.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;

@@ -1,4 +1,5 @@
-//! `cargo xtask infra`: the infrastructure's life on a machine without an AWS account.
+//! `cargo xtask infra`: runs the subcommands `check`, `local` (apply, change and destroy against an emulated
+//! AWS API), `package` (bootstrap's Lambda package) and `apply`, all without an AWS account.
 
 mod aws;
 mod cache;

@@ -1,5 +1,6 @@
-//! Builds Terraform commands: with version 1.11 or later, only the provider in the lock file, and without the user's
-//! `AWS_*` and `TF_*` variables.
+//! Finds Terraform 1.11 or later and builds its commands: with the provider's mirror, without the caller's
+//! variables that would change a run, such as `TF_VAR_*`, and with `AWS_*` only on request. `init` accepts
+//! only the locked provider.
 
 use std::path::{Path, PathBuf};
 
