@@ -1,4 +1,5 @@
-//! `cargo xtask bench`: builds the measured programs in release mode, then runs the benchmarks.
+//! `cargo xtask bench`: measures the runner's overhead and a clean build of xtask, then builds the measured
+//! programs in release mode and runs the benchmark program.
 
 use std::path::PathBuf;
 use std::process::ExitCode;

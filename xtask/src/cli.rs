@@ -1,4 +1,5 @@
-//! The command line: the tasks that are done here, and those that are the pipeline's.
+//! The command line of `cargo xtask`, in clap: the tasks `demo`, `fmt` and `bench`, and the tasks that the
+//! pipeline's program runs.
 
 use std::ffi::OsString;
 use std::path::PathBuf;

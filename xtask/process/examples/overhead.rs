@@ -1,5 +1,5 @@
-//! Benchmark of the runner's overhead: the same program started through the runner with a log, through it
-//! without a log, and directly. `cargo xtask bench` runs it.
+//! Benchmark of the runner's overhead: the same program started through the runner with a log, and directly.
+//! `cargo xtask bench` runs it.
 
 use std::process::ExitCode;
 use std::time::Instant;

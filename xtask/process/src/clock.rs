@@ -1,4 +1,4 @@
-//! The system clock. Code that decides by the time gets it as a parameter.
+//! The current Unix time, and conversions of Unix times to UTC dates and to and from RFC 3339.
 
 use time::format_description::well_known::Rfc3339;
 use time::{Date, OffsetDateTime};

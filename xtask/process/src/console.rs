@@ -1,4 +1,5 @@
-//! Output for the operator: headings or log groups, echoed commands, tables, and colours on a terminal.
+//! Output for the operator, to standard output or to the log file of one part of a run: headings or log
+//! groups, tables, colours on a terminal, and error annotations on GitHub Actions.
 
 use std::fs::File;
 use std::io::{self, IsTerminal, Write};

@@ -1,4 +1,5 @@
-//! The engine that runs the database servers: a container engine, or child processes.
+//! Selects the engine that runs the database servers, Docker or child processes, and checks that a Docker
+//! engine answers. Also finds the Docker client that builds images.
 
 use std::sync::OnceLock;
 use std::time::Duration;

@@ -1,4 +1,5 @@
-//! File operations that replace, copy, remove and hash files, with errors that name the path.
+//! File operations with errors that name the path: read, parse JSON, replace atomically, copy, remove, hash,
+//! and open lock files.
 
 use std::fs::{self, File, Permissions};
 use std::io::Write as _;

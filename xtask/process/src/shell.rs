@@ -1,4 +1,5 @@
-//! Shell quoting of commands for the log, without secrets.
+//! Renders a command for the log as one line of a POSIX shell, without secrets, and decides which names of
+//! variables and options mark a secret.
 
 use std::borrow::Cow;
 

@@ -1,9 +1,10 @@
-//! Types for the images that a build starts from.
+//! `Bases`, the kind of base images (official or local), and `Base` and `Pair`: the name and digest of the
+//! builder image and the base image of a build.
 
 use clap::ValueEnum;
 use serde::Serialize;
 
-/// What images are built on. The caller chooses.
+/// The kind of base images, which the caller selects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Bases {

@@ -1,4 +1,5 @@
-//! Selects the base images of a build.
+//! Selects the builder and base image of a build: the official ones that the Dockerfile pins by digest, or
+//! local ones made of Debian's packages if the official ones can't be pulled.
 
 use std::fs;
 use std::path::Path;

@@ -1,4 +1,5 @@
-//! The build context: the repository's files at a commit, or in the working tree.
+//! Copies the build context of an image to a folder: the tracked files of a commit or of the working tree,
+//! and gives its Dockerfiles cache IDs that depend on the lock file and the toolchain.
 
 use std::fs;
 use std::io;

@@ -1,4 +1,5 @@
-//! Commands of the Docker client.
+//! The Docker client for image builds: selects a client that has BuildKit, enables BuildKit in its commands,
+//! and gives them the help text for a missing Docker.
 
 use rds_iam_process::engine;
 use rds_iam_process::runner::Cmd;

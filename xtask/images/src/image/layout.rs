@@ -1,4 +1,4 @@
-//! An OCI image layout: the image and the artifacts about it.
+//! Builds an OCI image layout, with an image and the artifacts about it, and writes it to a folder.
 //! <https://github.com/opencontainers/image-spec/blob/main/image-layout.md>
 
 use std::collections::BTreeMap;

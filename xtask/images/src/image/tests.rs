@@ -1,4 +1,5 @@
-//! Tests of images: reproducible layers and layouts, SBOM, and the formats of `docker save`.
+//! Tests of images: digests that depend only on the content, layers, OCI layouts, and the two formats that
+//! `docker save` writes.
 
 use std::io::{self, Write};
 

@@ -1,4 +1,4 @@
-//! Tools that are installed when a task first needs them.
+//! checkov, and cargo-zigbuild with zig: each is installed into the cache when a task first needs it.
 
 use std::fs;
 use std::path::PathBuf;

@@ -1,4 +1,5 @@
-//! `xtask/process/tools.toml`: the table of all pinned tools.
+//! Reads `xtask/process/tools.toml`: for each `Tool` the pinned version, and the release archives with their
+//! SHA-256 or the Python requirements.
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;

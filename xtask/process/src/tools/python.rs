@@ -1,4 +1,5 @@
-//! Tools from the Python Package Index, pinned with the hashes of all their dependencies.
+//! Installs tools from the Python Package Index with pip, pinned by the hashes of all dependencies: in a
+//! virtual environment, or only the program of a wheel.
 
 use std::fs;
 use std::path::{Path, PathBuf};

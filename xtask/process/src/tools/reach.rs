@@ -1,5 +1,5 @@
-//! Reachability checks, run through the programs that would download: they use this machine's proxies,
-//! mirrors and certificates. Each takes seconds.
+//! Checks whether release archives, hosts, pip's index and apt's sources can be reached, with curl, Python
+//! and apt: they use this machine's proxies, mirrors and certificates. Each check takes seconds.
 
 use std::net::{TcpStream, ToSocketAddrs};
 use std::sync::mpsc;
