@@ -1,4 +1,5 @@
-//! Options that several subcommands share.
+//! Command-line options that several subcommands share: the selection of stages, the environment,
+//! `--dry-run`, `--explain`, and the files of the report.
 
 use std::path::PathBuf;
 

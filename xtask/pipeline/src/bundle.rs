@@ -1,5 +1,5 @@
-//! The manifest that binds a plan to its sources: commit, provider lock file, variables, package. A plan is
-//! applied if all of it matches, and otherwise refused with a list of all differences.
+//! `Manifest` binds a Terraform plan to its sources (commit, provider lock file, variables, package): a plan
+//! that differs or is too old is refused. `sensitive` finds a plan's sensitive values.
 
 use std::path::{Path, PathBuf};
 

@@ -1,4 +1,5 @@
-//! The command line.
+//! The command line of the pipeline's program, in clap: a subcommand for each task (`ci`, `deploy`,
+//! `promote`, `rollback`, `destroy`, `test`, `lint`, `doctor` and others) and for each stage.
 
 use std::path::PathBuf;
 

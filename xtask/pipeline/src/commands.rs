@@ -1,4 +1,5 @@
-//! Commands that act on an environment's account: the workspace's programs, and Terraform.
+//! Builds the commands that act on an environment's account: the workspace's programs, and Terraform in
+//! `stacks/service` (`Stack`).
 
 use std::path::{Path, PathBuf};
 

@@ -1,4 +1,5 @@
-//! An environment: its `environments/<name>.tfvars`, its account, and the location of its deployment's state.
+//! `Environment`: the settings that the pipeline reads from `environments/<name>.tfvars`, and the values
+//! derived from them: resource names, ARNs, ports on this machine, and file paths.
 
 use std::fs;
 use std::path::PathBuf;

@@ -1,5 +1,5 @@
-//! `gates.json`: the result of each gate for a commit. It is passed on with the plan and the image, so that
-//! nothing is applied, pushed or promoted without passed gates.
+//! `gates.json`: records whether each gate passed, failed or was skipped for a commit and its images, and
+//! decides whether a later stage may rely on it. Also an image layout's digest and a run's identity.
 
 use std::path::{Path, PathBuf};
 

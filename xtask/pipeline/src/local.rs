@@ -1,5 +1,5 @@
-//! The account on this machine: starts and stops the emulator's `account`, which runs until the last
-//! environment is destroyed.
+//! The emulated AWS account on this machine: starts and stops `rds-iam-emulator account` in the background,
+//! and finds its endpoint, registry and database servers.
 
 use std::fs::{self, File};
 use std::net::{SocketAddr, TcpStream};

@@ -1,4 +1,5 @@
-//! A requirement of a stage, checked before the first stage begins.
+//! `Need`: the kinds of requirements that a stage declares, such as a program, a pinned tool, a clean clone
+//! or an AWS permission.
 
 use std::path::PathBuf;
 

@@ -1,4 +1,4 @@
-//! Checks the caller of a run and its permissions with AWS before any stage begins.
+//! Checks the AWS account and permissions of a run's caller with `rds-iam whoami`, before the first stage.
 
 use std::path::PathBuf;
 use std::time::Duration;

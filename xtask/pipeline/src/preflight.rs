@@ -1,5 +1,5 @@
-//! Checks all requirements of a run before it begins, and reports all missing ones at once, with the commands
-//! that install them.
+//! Checks all requirements of a run before it begins, reports all missing ones at once with the commands that
+//! install them, and installs missing packages where it may: as root, with apt.
 
 use xshell::cmd;
 

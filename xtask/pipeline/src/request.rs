@@ -1,4 +1,5 @@
-//! A request to run stages, validated before preflight.
+//! `Request`: a run requested on the command line. Rejects invalid requests before preflight, such as a
+//! promotion to the same environment, or a deployment to AWS without checkov.
 
 use crate::args::{Options, ReportArgs};
 use crate::context::Context;

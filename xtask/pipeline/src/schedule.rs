@@ -1,4 +1,5 @@
-//! Runs stages, independent ones in parallel, until one fails.
+//! Runs stages, independent ones in parallel and each with a log, until one fails, and records the results of
+//! gates.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc;

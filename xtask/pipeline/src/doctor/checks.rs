@@ -1,4 +1,5 @@
-//! The requirements of the checks beyond Rust, and of the pipeline.
+//! Adds to the doctor's list the tools of the checks (Terraform and its provider, checkov, linters,
+//! cargo-deny) and of the pipeline (Docker buildx, curl, tflint, trivy).
 
 use super::list::{INFRA, List, Met, Need, OPTIONAL, TEST};
 use super::machine::{Machine, Source};

@@ -1,4 +1,5 @@
-//! A list of requirements: the tasks that have them, and whether the machine meets them.
+//! The types of the doctor's list: `Need`, a requirement with the tasks that have it and whether the machine
+//! meets it, and `List`, which collects the needs of a task.
 
 use std::cell::OnceCell;
 

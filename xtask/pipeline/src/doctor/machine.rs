@@ -1,4 +1,5 @@
-//! The interface for querying a machine, and its implementation for this machine.
+//! The trait `Machine`, which queries a machine's programs, tools, download sources, disk and memory, and its
+//! implementation for this machine.
 
 use std::fs;
 use std::path::Path;

@@ -1,4 +1,5 @@
-//! The stage `account`: creates an account to deploy to on this machine, as an administrator does on AWS.
+//! The stages `account` and `account-end`: start the emulated AWS account on this machine and apply
+//! `stacks/account` in it, and end it when no environment is left.
 
 use serde_json::Value;
 

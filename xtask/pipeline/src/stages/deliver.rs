@@ -1,4 +1,5 @@
-//! The stages from an image to a working service: push, database users, rollout and smoke test.
+//! The stages that deliver the app to an environment: `proxy-auth` (login method of the proxy), `ecr-push`
+//! (image), `bootstrap` (database users), `rollout`, `rollback` and `smoke` (test of the service).
 
 use std::time::Duration;
 

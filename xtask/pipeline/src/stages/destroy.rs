@@ -1,4 +1,5 @@
-//! The stages that destroy an environment.
+//! The stages that destroy an environment: `destroy-plan`, `snapshot` (last snapshot of the database) and
+//! `destroy`.
 
 use std::fs;
 

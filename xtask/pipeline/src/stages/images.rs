@@ -1,4 +1,5 @@
-//! The stages that build and scan the images of app and bootstrap.
+//! The stages `docker-build`, which builds the images of app and bootstrap, and `trivy`, which scans the
+//! images, their SBOMs and the repository.
 
 use super::checks::{found, gate, shown};
 use crate::context::Context;

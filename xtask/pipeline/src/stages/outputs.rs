@@ -1,4 +1,4 @@
-//! `outputs.json`: Terraform's outputs, written by an earlier stage.
+//! The path and the reader of `outputs.json`, Terraform's outputs, which an earlier stage writes.
 
 use crate::context::Context;
 use rds_iam_infra::Outputs;

@@ -1,4 +1,5 @@
-//! The actions on a plan: create, review, bind to its sources, and apply.
+//! Actions on a Terraform plan, for deployments and destructions: create it, refuse secrets in it, review it
+//! by the rules, bind it to its sources, and apply it.
 
 use std::path::{Path, PathBuf};
 

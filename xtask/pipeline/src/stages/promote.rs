@@ -1,4 +1,5 @@
-//! Promotes an image digest from one environment to the next, without a build.
+//! The stage `promote`: copies an image by digest from one environment's repository to another's, without a
+//! build, after checking that its commit is on main and, if configured, its attestation.
 
 use std::time::Duration;
 

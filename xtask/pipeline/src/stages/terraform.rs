@@ -1,4 +1,5 @@
-//! Terraform with an environment's state: init, settings and outputs.
+//! Shared parts of the stages that run Terraform with an environment's state: their requirements, `init`, a
+//! plan's sources, and writing `outputs.json`.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;

@@ -1,4 +1,5 @@
-//! Tests of what the pipeline refuses, and what it keeps out of logs, reports and registries.
+//! Tests of the pipeline's safeguards: refused Lambda packages, images and deployments, secrets redacted from
+//! output, categories of SARIF files, advisories, and build caches that commits do not share.
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -1,4 +1,5 @@
-//! Tests of what the workflows' jobs rely on: programs that another job built, and attestations of images.
+//! Tests of runs split over GitHub Actions jobs: programs that another job built, destructions in steps,
+//! attestations of images, `--infrastructure-only` and `--accept-scan`.
 
 use std::fs;
 

@@ -1,5 +1,5 @@
-//! Tests of the pipeline from the user's side: the real `cargo xtask`, with shims for the programs that it
-//! starts. `deploy --env local` runs the real programs.
+//! Tests of the pipeline's program from the user's side, with shims for the programs that it starts: `ci`,
+//! `deploy`, `promote`, `rollback` and `destroy`, failing stages, dry runs, Ctrl-C, and reports.
 
 mod guards;
 mod jobs;
