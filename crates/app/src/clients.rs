@@ -1,4 +1,5 @@
-//! The clients of one port: the phase of each, its time limits, and disconnection.
+//! The client connections of one port: admits them up to a limit, records the phase of each, and disconnects those
+//! that exceed a time limit or are replaced by a new one.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};

@@ -1,4 +1,4 @@
-//! Logs on standard output: JSON lines or plain text.
+//! Starts logging on standard output, as JSON lines or plain text. Panics are logged too.
 
 use std::panic;
 

@@ -1,4 +1,5 @@
-//! `rds-iam-app`: validates the settings and serves the message board.
+//! `rds-iam-app`: validates the settings and serves the message board. With `--check`, only validates the settings
+//! and the AWS credentials.
 
 use std::error::Error;
 use std::path::PathBuf;

@@ -1,4 +1,5 @@
-//! A message, before and after it is stored.
+//! The messages of the board: `Text`, the validated text of a new message, and `Message`, a stored message with its
+//! id and time.
 
 use std::fmt;
 

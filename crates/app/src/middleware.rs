@@ -1,5 +1,5 @@
 //! The middleware of every request, outermost first: security headers, observation (request id, span, metrics, access
-//! log, error bodies), panics, the check of its host, cross-site check, reading its body, timeout.
+//! log, error bodies), panics, check of the `Host` header, cross-site check, reading of the body, timeout.
 //!
 //! Request ids are not `tower_http::request_id`'s, which keeps any id that a client sends; the access log is not
 //! `tower_http::trace`'s, because one line has id, route, status and duration, which the metrics share.

@@ -1,4 +1,5 @@
-//! Tests of the program itself: settings from Parameter Store, credentials from a file, logs, and its end.
+//! Tests of the program `rds-iam-app`: exit status and errors of wrong settings, settings from Parameter Store,
+//! credentials from a file, no secret in the log, and a clean stop.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;

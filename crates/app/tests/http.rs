@@ -1,4 +1,5 @@
-//! The program's HTTP, byte by byte, without a database.
+//! Tests of the program's HTTP with raw requests, without a database: the `Host` header, JSON that is not a message,
+//! the choice of page or JSON by `Accept`, and `Strict-Transport-Security`.
 
 #[path = "common/program.rs"]
 mod program;

@@ -1,4 +1,5 @@
-//! The program with a database that is slow, locked or read-only.
+//! Tests of the program with a database that is slow or locked (statements end in the server) or read-only (the
+//! service is not ready).
 
 #[path = "common/program.rs"]
 mod program;

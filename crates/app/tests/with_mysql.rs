@@ -1,4 +1,5 @@
-//! The real router over a real MySQL that checks its tokens.
+//! Tests of the router with a MySQL server that checks IAM tokens: messages, pages, identity, readiness, lost
+//! connections, throttled and refused logins, and no secret in the log.
 
 mod common;
 

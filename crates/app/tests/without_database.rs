@@ -1,4 +1,5 @@
-//! The real router over a pool whose database does not answer.
+//! Tests of the router with an unreachable database: probes, error responses, metrics, refused requests, response
+//! headers, and separate ports.
 
 mod common;
 

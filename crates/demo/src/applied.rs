@@ -1,5 +1,5 @@
-//! Starts the platform on the result of a real `terraform apply` to the AWS API: its outputs, its master
-//! secret, and the parameters written from them.
+//! Runs a real `terraform apply` against the emulated AWS API, writes the parameters from its outputs, and starts the
+//! database that the outputs describe.
 
 use std::path::Path;
 

@@ -1,4 +1,5 @@
-//! The claims of the platform, each measured on it.
+//! Checks each claim of the demo on the running platform (login by IAM over TLS, stored data, no secret in settings
+//! or logs, refused logins, recovery) and adds the measurement to the table.
 
 use std::time::Duration;
 

@@ -1,4 +1,5 @@
-//! The servers of a deployment, and the resources that Terraform creates in the account.
+//! The demo without Terraform: starts the database server and the AWS API, and creates the secret and the parameters
+//! directly. Also the demo's options and the type of a started deployment.
 
 use std::path::Path;
 

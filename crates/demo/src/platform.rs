@@ -1,4 +1,5 @@
-//! The platform on this machine: the same programs as on AWS, with other endpoints.
+//! Starts and ends the whole platform on this machine: the AWS API and the database server, then the programs
+//! bootstrap and app with their settings.
 
 use std::path::{Path, PathBuf};
 use std::time::Instant;

@@ -1,4 +1,5 @@
-//! Starts the platform's own programs like a release: only their settings configure them.
+//! Starts the demo's child processes: with an environment of only their settings, or attached to the caller's
+//! terminal. A program that keeps running ends with the demo.
 
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;

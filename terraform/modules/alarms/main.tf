@@ -1,5 +1,5 @@
-# Alarms for failures that users would otherwise notice first. The description of each alarm names the first thing to
-# check.
+# CloudWatch alarms of the database, the proxy, the load balancer, the app and bootstrap, for failures that users
+# would otherwise notice first. The description of each alarm names the first thing to check.
 
 locals {
   load_balancer = { LoadBalancer = var.load_balancer_arn_suffix }

@@ -1,3 +1,5 @@
+# Outputs of the alarms module: the alarms' names.
+
 output "names" {
   description = "Names of the alarms."
   value = sort(concat(

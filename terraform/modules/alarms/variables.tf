@@ -1,3 +1,5 @@
+# Inputs of the alarms module: the watched resources, the limit of errors, and the SNS topics.
+
 variable "name" {
   description = "Prefix of the alarms' names."
   type        = string

@@ -1,3 +1,5 @@
+# The load balancer's domain: an ACM certificate validated by DNS, if none is given, and the Route 53 alias record.
+
 resource "aws_acm_certificate" "this" {
   count = local.makes_certificate ? 1 : 0
 

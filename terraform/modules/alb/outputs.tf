@@ -1,3 +1,5 @@
+# Outputs of the load balancer module: ARNs, DNS name, target group, CloudWatch names, and the service's URL.
+
 output "arn" {
   description = "ARN of the load balancer."
   value       = aws_lb.this.arn

@@ -1,3 +1,5 @@
+# Inputs of the load balancer module: network, ports, access logs, certificate, and domain.
+
 variable "name" {
   description = "Name of the load balancer and, with the port, of its target group."
   type        = string

@@ -1,3 +1,5 @@
+# Outputs of the bootstrap function's module: name, ARN, and the report of the last run.
+
 output "function_name" {
   description = "Name of the function."
   value       = aws_lambda_function.this.function_name

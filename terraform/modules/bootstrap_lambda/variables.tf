@@ -1,3 +1,5 @@
+# Inputs of the bootstrap function's module: package, role, network, database settings (rds.conf), and declared users.
+
 variable "name" {
   description = "Name of the deployment; the function is `<name>-bootstrap`."
   type        = string

@@ -1,3 +1,5 @@
+# Outputs of the instances' module: Auto Scaling group, launch template, and log group.
+
 output "autoscaling_group_name" {
   description = "Name of the Auto Scaling group, for rollouts."
   value       = aws_autoscaling_group.this.name

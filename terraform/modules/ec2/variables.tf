@@ -1,3 +1,5 @@
+# Inputs of the instances' module: network, image, settings, ports, instance type, and size of the group.
+
 variable "name" {
   description = "Name of the group, the launch template and the instances, and part of the log group's name."
   type        = string

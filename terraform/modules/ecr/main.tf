@@ -1,4 +1,5 @@
-# Images of one service. Instances run an image by digest, so tags are immutable.
+# The ECR repository for the images of one service, and the lifecycle policy that expires old images. Instances run an
+# image by digest, so tags are immutable.
 
 resource "aws_ecr_repository" "this" {
   name                 = var.name

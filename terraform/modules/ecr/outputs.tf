@@ -1,3 +1,5 @@
+# Outputs of the image repository's module: name, ARN, and URL.
+
 output "name" {
   description = "Name of the repository."
   value       = aws_ecr_repository.this.name

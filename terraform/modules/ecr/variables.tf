@@ -1,3 +1,5 @@
+# Inputs of the image repository's module: name, and the number of images to keep.
+
 variable "name" {
   description = "Name of the repository."
   type        = string

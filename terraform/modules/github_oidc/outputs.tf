@@ -1,3 +1,6 @@
+# Outputs of GitHub's access: ARNs of the identity provider, the plan role, the deploy roles, and the permissions
+# boundary.
+
 output "provider_arn" {
   description = "ARN of GitHub's identity provider."
   value       = local.provider_arn

@@ -1,3 +1,5 @@
+# Inputs of GitHub's access: repository, branch, environments, promotions, hosted zones, and state bucket.
+
 variable "name" {
   description = "The project: prefix of all names, and the value of the tag Project that deployments set on their keys."
   type        = string

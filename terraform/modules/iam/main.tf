@@ -1,3 +1,6 @@
+# The roles of the app's instances, of RDS Proxy and of bootstrap's function: trust policies, database logins by
+# rds-db:connect, and the attached policies. Other statements are in policies.tf.
+
 data "aws_caller_identity" "current" {}
 data "aws_partition" "current" {}
 data "aws_region" "current" {}

@@ -1,3 +1,5 @@
+# Outputs of the roles' module: ARNs and names of the roles of app, proxy and bootstrap, and the instance profile.
+
 output "app_role_arn" {
   description = "ARN of the app's role."
   value       = aws_iam_role.app.arn

@@ -1,3 +1,6 @@
+# The policy documents of the roles of the app, RDS Proxy and bootstrap. The module rds_connect_policy builds those
+# for rds-db:connect.
+
 # --- app ---
 
 data "aws_iam_policy_document" "app_run" {

@@ -1,3 +1,6 @@
+# The RDS instance with IAM authentication and a master password managed by RDS, its subnet group, its parameter group
+# (TLS only), and its log groups. local.engines has the settings of each engine.
+
 data "aws_caller_identity" "current" {}
 data "aws_partition" "current" {}
 data "aws_region" "current" {}

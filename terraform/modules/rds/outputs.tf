@@ -1,3 +1,5 @@
+# Outputs of the database module: the instance's identifiers, address, users, master secret, key, and log groups.
+
 output "identifier" {
   description = "Identifier of the instance: its name. Policies for rds-db:connect need resource_id instead."
   value       = aws_db_instance.this.identifier

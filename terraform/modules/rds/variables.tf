@@ -1,3 +1,5 @@
+# Inputs of the database module: network, engine, size, names, availability, backups, deletion, and monitoring.
+
 variable "name" {
   description = "Identifier of the instance, and prefix of the names of its resources."
   type        = string

@@ -1,3 +1,6 @@
+# An IAM policy that allows logins to one database or proxy as exactly the given users (rds-db:connect): the document,
+# and a managed policy with create_policy.
+
 data "aws_partition" "current" {}
 data "aws_region" "current" {}
 data "aws_caller_identity" "current" {}

@@ -1,3 +1,5 @@
+# Outputs of the rds-db:connect policy: the document, the allowed ARNs, and the managed policy's ARN.
+
 output "json" {
   description = "The policy document."
   value       = data.aws_iam_policy_document.this.json

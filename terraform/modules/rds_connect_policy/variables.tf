@@ -1,3 +1,5 @@
+# Inputs of the rds-db:connect policy: the database's resource id, the exact users, and where the database is.
+
 variable "name" {
   description = "Name of the managed policy, if create_policy is true."
   type        = string

@@ -1,3 +1,6 @@
+# The RDS Proxy in front of one database instance: IAM authentication and TLS for clients, the connection pool, the
+# target, and the log group.
+
 # Created before the proxy, which would create it with unlimited retention.
 resource "aws_cloudwatch_log_group" "this" {
   #checkov:skip=CKV_AWS_158:Uses the key log_kms_key_arn; without one, CloudWatch Logs encrypts with its own

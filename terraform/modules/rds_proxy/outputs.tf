@@ -1,3 +1,5 @@
+# Outputs of the RDS Proxy module: name, ARN, endpoint, port, resource id, authentication, and log group.
+
 output "name" {
   description = "Name of the proxy."
   value       = aws_db_proxy.this.name

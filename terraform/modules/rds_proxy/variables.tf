@@ -1,3 +1,5 @@
+# Inputs of the RDS Proxy module: role, network, database, authentication, connection limits, and logs.
+
 variable "name" {
   description = "Name of the proxy, and the first label of its endpoint."
   type        = string

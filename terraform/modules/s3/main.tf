@@ -1,3 +1,6 @@
+# The S3 bucket for the load balancer's access logs: private, versioned, encrypted with SSE-S3, and with expiry of
+# logs.
+
 data "aws_caller_identity" "current" {}
 
 data "aws_partition" "current" {}

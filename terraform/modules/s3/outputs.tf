@@ -1,3 +1,5 @@
+# Outputs of the log bucket's module: name and ARN.
+
 # The load balancer writes to the bucket as soon as it is configured; AWS rejects the configuration if that fails.
 output "bucket" {
   description = "Name of the log bucket."

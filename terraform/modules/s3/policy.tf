@@ -1,3 +1,5 @@
+# The policy of the log bucket: the account's load balancers can write access logs, and all requests must use TLS.
+
 data "aws_iam_policy_document" "this" {
   # This principal works in every region, unlike the per-region load balancer accounts that it replaces. The account's
   # id in the path excludes other accounts' load balancers, as AWS documents it. AWS does not document that deliveries

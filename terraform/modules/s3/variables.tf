@@ -1,3 +1,5 @@
+# Inputs of the log bucket's module: name, retention of logs, and whether a destroy deletes them.
+
 variable "name" {
   description = "Prefix of the bucket's name, which is followed by \"-logs-\" and the account's id."
   type        = string

@@ -1,3 +1,5 @@
+# The versions of Terraform and of the AWS provider that this module supports.
+
 terraform {
   required_version = ">= 1.11.0"
 

@@ -1,3 +1,5 @@
+# Outputs of the security groups' module: the id of each group.
+
 output "alb_id" {
   description = "Group of the load balancer."
   value       = aws_security_group.alb.id

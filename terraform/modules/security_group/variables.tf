@@ -1,3 +1,5 @@
+# Inputs of the security groups' module: VPC, clients of the load balancer, ports, and optional access.
+
 variable "name" {
   description = "Prefix of the groups' names."
   type        = string

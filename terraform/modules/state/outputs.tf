@@ -1,3 +1,5 @@
+# Outputs of the state bucket's module: the bucket's name and ARN, and the ARN of its key.
+
 output "bucket" {
   description = "Name of the bucket. Available once its policy and encryption are set."
   value       = aws_s3_bucket.this.bucket

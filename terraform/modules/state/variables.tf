@@ -1,3 +1,5 @@
+# Inputs of the state bucket's module: name, retention of old states, and whether a destroy deletes them.
+
 variable "name" {
   description = "Name of the bucket and of its key's alias. It must be globally unique: include the account's id."
   type        = string

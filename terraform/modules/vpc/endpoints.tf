@@ -1,3 +1,6 @@
+# The VPC's endpoints for AWS APIs: interface endpoints and S3's gateway endpoint, with the policies that limit
+# callers and buckets, and their security group.
+
 # Resolves a short name to the partition's service name. The plan fails if the region lacks the service.
 data "aws_vpc_endpoint_service" "interface" {
   for_each = var.interface_endpoints

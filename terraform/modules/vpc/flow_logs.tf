@@ -1,3 +1,5 @@
+# Flow logs of the VPC: the log group, and the role that writes to it.
+
 resource "aws_cloudwatch_log_group" "flow_logs" {
   #checkov:skip=CKV_AWS_158:CloudWatch encrypts it with its own key; it contains addresses and ports, nothing confidential
   name              = "/vpc/${var.name}/flow-logs"

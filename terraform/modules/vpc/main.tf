@@ -1,3 +1,5 @@
+# The VPC and its public, private and database subnets, in two or three availability zones that support RDS Proxy.
+
 data "aws_caller_identity" "current" {}
 
 data "aws_partition" "current" {}

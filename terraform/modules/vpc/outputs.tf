@@ -1,3 +1,5 @@
+# Outputs of the network module: the VPC, its zones and subnets, and S3's prefix list.
+
 output "id" {
   description = "Id of the VPC."
   value       = aws_vpc.this.id

@@ -1,3 +1,6 @@
+# Routes of the VPC's subnets: the internet gateway for public subnets, NAT gateways for private ones, and no route to
+# the internet for the database.
+
 resource "aws_internet_gateway" "this" {
   vpc_id = aws_vpc.this.id
   tags   = merge(var.tags, { Name = var.name })

@@ -1,3 +1,5 @@
+# Inputs of the network module: address range, availability zones, NAT gateways, endpoints, and flow logs.
+
 variable "name" {
   description = "Prefix of every name in the network."
   type        = string

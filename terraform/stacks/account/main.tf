@@ -1,4 +1,5 @@
-# Resources that an account needs once, before any deployment: a bucket for Terraform's state, and access for GitHub.
+# Resources that an account needs once, before any deployment: a bucket for Terraform's state, access for GitHub, and,
+# if its name is set, a public hosted zone.
 
 locals {
   # The created zone is for every environment that sets no other zone. Whether it exists is known in a plan.

@@ -1,3 +1,5 @@
+# Outputs of the account stack: backend settings for Terraform's state, GitHub's roles, and the hosted zone.
+
 output "backend" {
   description = "Settings for `terraform init -backend-config` of stacks/service, without the state's key."
   value = {

@@ -1,3 +1,5 @@
+# Inputs of the account stack: account, region, project, GitHub's access, and the hosted zone to create.
+
 variable "account_id" {
   description = "The AWS account to prepare. Terraform refuses any other account."
   type        = string

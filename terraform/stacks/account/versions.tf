@@ -1,3 +1,5 @@
+# The supported versions of Terraform and of the AWS provider, and where the account stack's state is.
+
 terraform {
   required_version = ">= 1.11.0"
 

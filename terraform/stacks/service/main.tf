@@ -1,4 +1,5 @@
-# One deployment: app → RDS Proxy → RDS for MySQL, without a database password.
+# One deployment: app → RDS Proxy → RDS for MySQL, without a database password. Calls the modules for network,
+# database, proxy, roles, bootstrap, images, load balancer, instances and alarms.
 
 locals {
   name            = "${var.project}-${var.environment}"

@@ -1,3 +1,6 @@
+# Inputs of the service stack: account, region, environment, and the settings of network, database, proxy, app,
+# bootstrap, and alarms.
+
 variable "account_id" {
   description = "The AWS account to deploy to. Terraform refuses any other account."
   type        = string

@@ -1,3 +1,5 @@
+# The supported versions of Terraform and of the AWS provider, and the S3 backend for the service stack's state.
+
 terraform {
   required_version = ">= 1.11.0"
 

@@ -1,4 +1,5 @@
-//! The sources of settings, in order of precedence.
+//! The sources of settings: the list of environment variables, and layers of values from the environment, an
+//! `rds.conf` and Parameter Store, each value with its origin.
 
 use std::collections::BTreeMap;
 use std::fmt;

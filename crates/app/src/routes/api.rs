@@ -1,4 +1,5 @@
-//! The messages as JSON.
+//! The handlers of the JSON API: stores a message, lists messages by page, and reports the identity of the database
+//! session with the state of token and pool.
 
 use axum::Json;
 use axum::body::Bytes;

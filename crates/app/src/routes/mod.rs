@@ -1,4 +1,5 @@
-//! The routes of both ports.
+//! The routers of the public port (page and API) and of the management port (probes, metrics and identity), with all
+//! middleware.
 
 mod api;
 mod health;

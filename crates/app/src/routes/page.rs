@@ -1,4 +1,5 @@
-//! The page: the ten latest messages and a form.
+//! The handlers of the HTML page: shows the ten latest messages and a form, stores the form's message, and serves the
+//! style sheet.
 
 use askama::Template;
 use axum::extract::rejection::FormRejection;

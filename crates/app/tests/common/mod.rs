@@ -1,4 +1,5 @@
-//! Requests and whole responses, for the router's tests.
+//! Helpers for tests in this process: application state with an unreachable database, listeners, requests and
+//! complete responses.
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 
 use std::net::SocketAddr;

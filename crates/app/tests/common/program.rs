@@ -1,4 +1,5 @@
-//! Starts the program itself with its own settings, and sends requests as bytes.
+//! Helpers for tests of the program: starts `rds-iam-app` as a child process with given settings, and sends it raw
+//! HTTP requests.
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 
 use std::process::Stdio;

@@ -1,8 +1,8 @@
-"""moto as an account with real servers behind its resources.
+"""Patches of moto for an account with real servers behind its resources, and the path that reports their states.
 
 `rds-iam-emulator account` runs a registry, databases and machines beside moto. `PATCHES`, applied after those of
-`moto_patches.py`, make moto report them; `test_account.py` has a test for each. At `PATH`, `serving` lets that program
-see what there is, and takes what it reports.
+`moto_patches.py`, make moto report them; `test_account.py` has a test for each. `serving` adds `PATH`, which
+lists the database instances and Auto Scaling groups for that program, and accepts its reports on refreshes and health.
 """
 
 import base64

@@ -1,4 +1,4 @@
-"""What comes before moto: who is let in, and how a failure is answered.
+"""WSGI wrappers of moto: `guard` checks the access key, and `failures_in_form` returns failures as AWS does.
 
 moto believes every request. Others can reach a port of the loopback address too: programs of other users, web pages in
 this user's browser, the containers of an account. So `guard` lets in only requests with the access key and the session

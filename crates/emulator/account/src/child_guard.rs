@@ -1,4 +1,5 @@
-//! A child program that ends when this process ends, by any cause.
+//! Shells that are tied to this process: `ChildGuard` ends a program, or runs a command, when it is dropped or this
+//! process ends by any cause.
 
 use std::fs::File;
 use std::process::{Child, ChildStdin, ExitStatus, Stdio};

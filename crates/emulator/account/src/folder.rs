@@ -1,4 +1,4 @@
-//! The folder of an account.
+//! The folder of an account: locks it, creates its contents, and removes all but the logs at the end.
 //!
 //! ```text
 //! <folder>, which only its owner may enter
@@ -9,7 +9,7 @@
 //! │   ├── <identifier>.json where the database is
 //! │   └── <identifier>.pem  the authority that signed its certificate
 //! ├── docker                a folder for DOCKER_CONFIG: the registry lets its owner in
-//! ├── machines/<group>/<id> what a machine of a group has (see machine.rs)
+//! ├── machines/<group>/<id> what a machine of a group has (see `machine`)
 //! ├── registry              the images
 //! ├── shims                 the shims for programs of a machine
 //! └── *.log                 what stays

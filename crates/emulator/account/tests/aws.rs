@@ -1,4 +1,5 @@
-//! Tests of the AWS API endpoint with AWS's own SDKs.
+//! Tests of `AwsApi`: secrets and parameters through AWS's own SDK, the end of the server, the folder's permissions,
+//! and connections to a running server.
 
 use std::path::Path;
 

@@ -1,4 +1,5 @@
-//! The server's record of logins, read by the emulator.
+//! The record of logins, one line of JSON each: `LoginEvent` with its `Verdict` and `RefusalCode`. The server's
+//! plugin appends events, and the emulator reads them.
 
 use std::fmt;
 use std::fs::{self, File, OpenOptions};

@@ -1,4 +1,5 @@
-//! The state of a server: the emulator's instructions to the plugin.
+//! The state file of a server, which the emulator writes for the plugin: accepted access keys, endpoints, clock
+//! offset, and logins to refuse.
 
 use std::path::Path;
 use std::{fmt, fs, io};

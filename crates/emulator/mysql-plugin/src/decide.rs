@@ -1,4 +1,5 @@
-//! The decision about a login.
+//! Decides about a login by IAM token: `decide` checks an `Attempt` against the emulator's `State` and returns a
+//! `LoginEvent` that accepts or refuses it.
 
 use std::str::FromStr;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};

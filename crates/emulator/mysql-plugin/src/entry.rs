@@ -1,4 +1,5 @@
-//! The C functions that the server calls.
+//! The plugin's C interface: the exported declarations, and the functions that the MySQL server calls. They convert
+//! between C and Rust, and record each login.
 #![allow(unsafe_code, reason = "MySQL's plugin interface is C: functions, pointers and exported symbols")]
 #![allow(
     unreachable_pub,

@@ -1,4 +1,5 @@
-//! Runs programs. No other module of the emulator does.
+//! Runs child programs: `Command` runs one to its end, starts one, or replaces this process, and `CommandError`
+//! reports a failure. Also finds programs on the `PATH`.
 
 use std::ffi::{OsStr, OsString};
 use std::fmt;

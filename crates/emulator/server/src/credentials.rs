@@ -1,4 +1,5 @@
-//! The credentials of a server: its master user and an access key; and made-up IDs.
+//! The emulator's credentials: a server's master user, the access key of this process, shared credentials files, and
+//! made-up passwords and IDs.
 
 use std::fmt;
 use std::fs::{self, File};

@@ -1,4 +1,5 @@
-//! Tests of the server in either runtime, and once as a child process.
+//! Tests of `MySql` in the default runtime, and once as a child process: token checks, accounts, ordered failures,
+//! restarts, the relay, file permissions, and removal of all files.
 
 use std::time::{Duration, SystemTime};
 

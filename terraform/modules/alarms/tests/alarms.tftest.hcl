@@ -1,3 +1,5 @@
+# Tests of the module alarms: its README's example, the metric of each alarm, and refused inputs.
+
 mock_provider "aws" {}
 
 variables {

@@ -1,3 +1,5 @@
+# Tests of the module alb: its README's example, certificates, listeners, load balancer, and target group.
+
 mock_provider "aws" {
   source = "./tests/mocks"
 }

@@ -1,3 +1,5 @@
+# Tests of inputs that the module alb refuses.
+
 mock_provider "aws" {
   source = "./tests/mocks"
 }

@@ -1,3 +1,6 @@
+# Tests of the module bootstrap_lambda: its README's example, the function, its run on apply, declared users, and the
+# environment's size.
+
 mock_provider "aws" {
   override_during = plan
 

@@ -1,3 +1,5 @@
+# Tests of inputs that the module bootstrap_lambda refuses.
+
 mock_provider "aws" {}
 
 variables {

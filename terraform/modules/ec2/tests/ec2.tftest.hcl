@@ -1,3 +1,5 @@
+# Tests of the module ec2: its README's example, launch template, Auto Scaling group, launch hook, AMI, and user data.
+
 mock_provider "aws" {
   override_during = plan
 

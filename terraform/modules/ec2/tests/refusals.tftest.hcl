@@ -1,3 +1,5 @@
+# Tests of inputs that the module ec2 refuses.
+
 mock_provider "aws" {
   override_during = plan
 

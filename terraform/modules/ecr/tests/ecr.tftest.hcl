@@ -1,3 +1,5 @@
+# Tests of the module ecr: its README's example, safe defaults, and refused inputs.
+
 mock_provider "aws" {
   override_during = plan
 

@@ -1,3 +1,5 @@
+# Tests of the module github_oidc with mocks: its README's example, an existing provider, and refused inputs.
+
 mock_provider "aws" {
   override_during = plan
 

@@ -1,4 +1,6 @@
-# The provider builds the policy documents itself, without an account; the caller's identity is overridden.
+# Tests of the module iam: the policies of each role. The provider builds the policy documents itself, without an
+# account; the caller's identity is overridden.
+
 provider "aws" {
   region                      = "us-east-1"
   access_key                  = "test"

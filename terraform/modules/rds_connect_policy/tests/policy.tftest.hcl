@@ -1,4 +1,6 @@
-# The provider builds the document itself, without an account; the caller's identity is overridden.
+# Tests of the module rds_connect_policy: the document for each kind of resource, partition and user. The provider
+# builds it itself, without an account; the caller's identity is overridden.
+
 provider "aws" {
   region                      = "us-east-1"
   access_key                  = "test"

@@ -1,3 +1,5 @@
+# Tests of the module rds_proxy: its README's example, outputs, linked secrets, and settings.
+
 mock_provider "aws" {
   # A generated value may begin with a digit, which the provider refuses.
   mock_resource "aws_db_proxy_default_target_group" {

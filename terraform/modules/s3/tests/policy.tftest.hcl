@@ -1,4 +1,5 @@
-# The provider builds policy documents itself, without AWS: this is the real one.
+# Test of the log bucket's policy. The provider builds policy documents itself, without AWS: this is the real one.
+
 provider "aws" {
   region                      = "us-gov-west-1"
   access_key                  = "test"

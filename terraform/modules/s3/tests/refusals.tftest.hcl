@@ -1,3 +1,5 @@
+# Tests of inputs that the module s3 refuses.
+
 mock_provider "aws" {
   mock_data "aws_caller_identity" {
     defaults = { account_id = "123456789012" }

@@ -1,3 +1,5 @@
+# Tests of the module s3: its README's example, defaults, and outputs. Policies are mocked.
+
 mock_provider "aws" {
   mock_data "aws_caller_identity" {
     defaults = { account_id = "123456789012" }

@@ -1,3 +1,5 @@
+# Tests of inputs that the module security_group refuses.
+
 mock_provider "aws" {}
 
 variables {

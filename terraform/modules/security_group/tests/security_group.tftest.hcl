@@ -1,3 +1,5 @@
+# Tests of the module security_group: its README's example, the rules between groups, and optional access.
+
 mock_provider "aws" {}
 
 variables {

@@ -1,5 +1,7 @@
-# The provider builds policy documents itself, without AWS, so these are the real ones. They need the ARNs of created
-# resources, and therefore an apply, with mocks that create nothing.
+# Test of the policies of the state bucket and its key. The provider builds policy documents itself, without AWS, so
+# these are the real ones. They need the ARNs of created resources, and therefore an apply, with mocks that create
+# nothing.
+
 provider "aws" {
   region                      = "us-gov-west-1"
   access_key                  = "test"

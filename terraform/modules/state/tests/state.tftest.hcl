@@ -1,4 +1,6 @@
-# The provider builds policy documents itself, without AWS, so these are the real ones.
+# Tests of the module state: its README's example, safe defaults, and refused inputs. The provider builds policy
+# documents itself, without AWS, so these are the real ones.
+
 provider "aws" {
   region                      = "us-gov-west-1"
   access_key                  = "test"

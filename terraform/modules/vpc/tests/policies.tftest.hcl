@@ -1,4 +1,6 @@
-# The provider builds policy documents itself, without AWS: these are the real ones.
+# Test of the policies of flow logs and endpoints. The provider builds policy documents itself, without AWS: these are
+# the real ones.
+
 provider "aws" {
   region                      = "us-gov-west-1"
   access_key                  = "test"

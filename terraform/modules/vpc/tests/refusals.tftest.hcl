@@ -1,3 +1,5 @@
+# Tests of inputs that the module vpc refuses: names, address ranges, overlaps, zones, and endpoints.
+
 mock_provider "aws" {
   source = "./tests/mocks"
 }

@@ -1,3 +1,5 @@
+# Tests of the module vpc: its README's example, defaults, subnets, NAT gateways, zones, and endpoints.
+
 mock_provider "aws" {
   source = "./tests/mocks"
 }

@@ -1,3 +1,5 @@
+# Tests of the account stack: outputs, hosted zones, and refused inputs.
+
 mock_provider "aws" {
   source = "../service/tests"
 }

@@ -1,4 +1,4 @@
-# Values of AWS's answers, where a random word would be invalid.
+# Mocked AWS values for the tests of the stacks, where a random word would be invalid.
 
 mock_data "aws_caller_identity" {
   defaults = { account_id = "123456789012" }

@@ -1,4 +1,4 @@
-# Inputs that are refused before any change.
+# Tests of inputs that the service stack refuses before any change.
 
 mock_provider "aws" {
   source = "./tests"

@@ -1,4 +1,5 @@
-//! The access key of an AWS API endpoint.
+//! The access key that the emulated AWS API accepts, and its shared credentials file: a new key in a new file, or a
+//! key that is read from an existing file.
 
 use std::fmt;
 use std::fs::Permissions;

@@ -1,4 +1,5 @@
-//! The AWS API on this machine: moto, over real HTTP.
+//! Starts moto, the AWS API on this machine, as a Python process or in a container, or connects to a running one.
+//! `AwsApi` returns the SDK configuration and the environment for its clients.
 
 mod key;
 mod requests;

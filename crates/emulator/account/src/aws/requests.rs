@@ -1,4 +1,5 @@
-//! Requests to the endpoint: secrets, parameters, and the emulator's own paths.
+//! Requests of `AwsApi` to the emulated AWS API: secrets, parameters, the completion of a launch hook, and the
+//! emulator's own paths.
 
 use std::io;
 use std::time::Duration;

@@ -1,4 +1,5 @@
-//! A launched machine: its scripts, its container and its folder.
+//! A launched machine, which emulates an EC2 instance: its start script, container, ports and folder, before and
+//! while it is in service; forwards ports to it and ends it.
 
 use std::path::PathBuf;
 use std::process::Child;

@@ -1,4 +1,5 @@
-//! Tests that a refresh of a group's instances runs its launch template and parameter.
+//! Tests of instance refreshes: a new machine runs the image that the parameter names; after a failed or cancelled
+//! refresh, the old one stays in service; nothing is left when the account ends.
 
 use std::fs;
 use std::io::Write;

@@ -1,4 +1,5 @@
-//! The account under test, started like a user's.
+//! Helpers: starts and ends the program `rds-iam-emulator account` under test, runs other programs, and polls for a
+//! result.
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};

@@ -1,4 +1,5 @@
-//! The cache folder, which keeps downloaded and prepared servers.
+//! The cache folder for downloaded and prepared servers. An `Entry` is a locked folder in it, which exists as a whole
+//! or not at all.
 
 use std::env;
 use std::fs::{self, File};

@@ -1,4 +1,5 @@
-//! The host's programs, files and packages, for the crates of the emulator. Not meant for its users.
+//! Access to this machine for the crates of the emulator: cache folder, Debian packages, Docker engine, files, and
+//! free ports. Not meant for the emulator's users.
 
 pub mod cache;
 pub mod debian;

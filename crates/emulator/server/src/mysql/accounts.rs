@@ -1,4 +1,5 @@
-//! The statements that the emulator runs as root, over the server's socket.
+//! Runs the emulator's statements as root, over the server's socket: creates the master user and databases, sets the
+//! server read-only, and cuts connections.
 
 use std::path::Path;
 use std::time::Duration;

@@ -1,4 +1,5 @@
-//! The MySQL server as a container.
+//! The MySQL server in a container: builds its image from the one that an environment variable names, the official
+//! one, or Debian's packages, and starts the container. The server starts later, on an order through the run folder.
 
 use std::path::Path;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! Starts and ends a server, in either runtime.
+//! Starts a MySQL server, as a container or a child process, waits until it answers, and ends it.
 
 use std::net::Ipv4Addr;
 use std::path::Path;

@@ -1,4 +1,5 @@
-//! The MySQL server as a child process.
+//! Prepares the MySQL server as a child process, from Debian's packages: its data folder, and a supervising shell
+//! that starts it later, on an order through the run folder.
 
 use std::fs;
 use std::io;

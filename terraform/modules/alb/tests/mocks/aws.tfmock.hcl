@@ -1,3 +1,5 @@
+# Mocked AWS values for the tests of the module alb.
+
 mock_resource "aws_lb" {
   defaults = {
     arn      = "arn:aws:elasticloadbalancing:us-east-1:123456789012:loadbalancer/app/orders-dev/50dc6c495c0c9188"

@@ -1,3 +1,5 @@
+# Mocked AWS values for the tests of the module vpc.
+
 mock_data "aws_caller_identity" {
   defaults = { account_id = "123456789012" }
 }
