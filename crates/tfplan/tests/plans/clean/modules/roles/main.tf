@@ -1,3 +1,6 @@
+# The role of a proxy in the test plan `clean`: it may connect to the database by IAM, or read the database's
+# secret, by the variable `proxy_authentication`.
+
 terraform {
   required_providers {
     aws = {
