@@ -1,5 +1,5 @@
-# The role of a proxy in the test plan `clean`: it may connect to the database by IAM, or read the database's
-# secret, by the variable `proxy_authentication`.
+# The role of a proxy in the test plan `clean`. Depending on `proxy_authentication`, it may connect to the
+# database by IAM, or read the database's secret.
 
 terraform {
   required_providers {
