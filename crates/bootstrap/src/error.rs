@@ -1,4 +1,5 @@
-//! Errors of a run, each with its step and with what to do.
+//! `BootstrapError`: the errors of a run, each with its step and with what to do. `Failure` shows one as text
+//! or JSON.
 
 use std::fmt;
 use std::time::Duration;

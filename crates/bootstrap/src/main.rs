@@ -1,4 +1,5 @@
-//! The `rds-iam-bootstrap` command. Its README describes files, flags and exit statuses.
+//! The `rds-iam-bootstrap` command: creates, updates and checks the database users that log in by IAM, from
+//! `rds.conf` and a users file. The crate's README describes files, flags and exit statuses.
 
 use std::io::Write;
 use std::path::PathBuf;

@@ -1,4 +1,4 @@
-//! The mode of a run.
+//! The mode of a bootstrap run: apply the changes, show them as a plan, or check for drift.
 
 use serde::Serialize;
 

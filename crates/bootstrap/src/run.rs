@@ -1,4 +1,4 @@
-//! The six steps.
+//! `run`: makes the database server match the declaration in six steps, or reports the differences.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

@@ -1,4 +1,6 @@
-//! The `rds-iam` command. Its README describes commands, files and exit statuses.
+//! The `rds-iam` command: parses the arguments, runs a subcommand, and prints its error. Also the functions for
+//! output, record files and standard input that the subcommands share. The crate's README describes commands,
+//! files and exit statuses.
 
 mod commands;
 mod progress;

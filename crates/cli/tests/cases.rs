@@ -1,4 +1,5 @@
-//! Public reports of wrong verdicts, given to the program as plans and outputs (docs/audit.md).
+//! Tests of `rds-iam plan` and `rds-iam conf` with plans and outputs from public reports of wrong verdicts
+//! (docs/audit.md).
 
 use std::io::Write as _;
 use std::process::{Command, Output, Stdio};

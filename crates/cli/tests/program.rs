@@ -1,4 +1,5 @@
-//! Tests of the program against the AWS API on this machine.
+//! Tests of the `rds-iam` program: exit statuses, input and output files of `plan` and `conf`, and
+//! `parameters`, `delete-parameters` and `whoami` against an emulated AWS API.
 
 use std::io::Write as _;
 use std::process::{Command, Output, Stdio};

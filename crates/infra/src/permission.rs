@@ -1,4 +1,5 @@
-//! A permission of IAM, with one text form in reports and one in arguments.
+//! `Permission`: an IAM action on a resource, written `ACTION=RESOURCE` in arguments and `ACTION on RESOURCE`
+//! in reports.
 
 use std::fmt;
 use std::str::FromStr;

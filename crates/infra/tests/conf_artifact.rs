@@ -1,4 +1,5 @@
-//! The workflow Deploy uploads rds.conf as an artifact, for every reader of the repository: it holds no secret.
+//! Test that `rds.conf` has only keys whose values may be public: the workflow Deploy uploads it as an artifact
+//! that every reader of the repository can download.
 
 use std::path::Path;
 

@@ -1,4 +1,5 @@
-//! Acquiring a connection: an idle one, or a new one with a valid token.
+//! Acquires a connection from the pool: an idle one, or a new one with a valid token. Replaces a refused cached
+//! token once, and retries while the server limits logins.
 
 use std::io;
 use std::sync::Arc;

@@ -1,4 +1,5 @@
-//! One connection, always over TLS that verifies the server's identity.
+//! `Target`, `Credential` and `connect`: opens one connection to a MySQL server, always over TLS that verifies
+//! the server's identity. Also builds sqlx's connect options.
 
 use std::fmt;
 use std::sync::Arc;

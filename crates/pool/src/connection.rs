@@ -1,4 +1,5 @@
-//! A connection borrowed from the pool.
+//! `Connection`: a connection borrowed from the pool. `release` returns it without a test; if it is dropped,
+//! sqlx tests it first.
 
 use std::fmt;
 use std::ops::{Deref, DerefMut};

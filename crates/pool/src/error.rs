@@ -1,4 +1,5 @@
-//! Errors, grouped by what the caller can do about them: by error number and kind, never by text.
+//! `PoolError`: the pool's errors, each with a `Remedy` for the caller and a hint for the operator. The remedy
+//! follows from the error's number or kind, never from its text.
 
 use std::fmt;
 use std::io;

@@ -1,5 +1,5 @@
-//! The state of a pool's connections, shared with the driver's callbacks: whether they are tested before use,
-//! whether they retire, and whether their server was left.
+//! Decides which connections of a pool to test before use, to retire, or to discard because their server
+//! refuses writes, and builds the sqlx pool options whose callbacks apply these decisions.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -1,4 +1,5 @@
-//! Idle connections that have just completed a statement: the next caller gets one without a test, queue or task.
+//! Idle connections that have just completed a statement: the next caller gets one without a test, queue or
+//! task. Also returns connections to sqlx, which tests them, within a time limit.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;

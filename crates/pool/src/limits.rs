@@ -1,4 +1,5 @@
-//! The limits of a pool.
+//! `Limits`: the settings of a pool with their defaults and validation: number of connections, rate of new
+//! ones, acquire timeout, lifetime and idle time.
 
 use std::time::Duration;
 

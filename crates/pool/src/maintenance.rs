@@ -1,4 +1,5 @@
-//! The maintenance of a pool, in two tasks that end with it.
+//! The two background tasks of a pool: one installs each new token in sqlx's connect options; the other keeps
+//! warm connections open, and searches for the writer while the server refuses writes.
 
 use std::sync::{Arc, Weak};
 use std::time::Duration;

@@ -1,4 +1,5 @@
-//! The pool: sqlx's, with an always valid token in its connect options.
+//! `Pool`: a sqlx pool whose new connections always get a valid token. After a reported error it tests its idle
+//! connections, or leaves a server that refuses writes.
 
 use std::fmt;
 use std::sync::Arc;

@@ -1,4 +1,5 @@
-//! The state that a pool, its connections and its maintenance tasks share.
+//! The state that a pool, its connections and its maintenance tasks share. Installs tokens in sqlx's connect
+//! options, and removes expired ones.
 
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

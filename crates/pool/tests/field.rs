@@ -1,5 +1,5 @@
-//! Tests of cases from the field, through the pool and a server: failover, clocks that jump, credentials that
-//! expire.
+//! Tests of the pool against a MySQL server in cases from production: a server that becomes read-only, clocks
+//! that jump, expiring credentials, locked or limited accounts, tokens in other forms and sizes.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;

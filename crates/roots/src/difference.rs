@@ -1,4 +1,4 @@
-//! The changes of a refresh, for review before they are written.
+//! Compares two sets of trust roots: the certificates added, removed and kept, for review before a refresh.
 
 use std::fmt;
 

@@ -1,4 +1,5 @@
-//! Trust roots: the certificate authorities of RDS databases and proxies.
+//! Trust roots: the certificate authorities of RDS databases and proxies, bundled or read from a PEM file, with
+//! checks of their region and expiry.
 //!
 //! A database instance presents a certificate of the *RDS* authorities, a proxy one of *Amazon Trust
 //! Services*; neither set is in every public root store. Both are bundled, so a new machine verifies without a

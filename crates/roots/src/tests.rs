@@ -1,4 +1,5 @@
-//! Tests of the bundled trust roots and their manifest.
+//! Tests of trust roots: the bundled ones and their manifest, PEM files that replace them, expiry, and
+//! refreshes.
 
 use std::collections::{BTreeMap, BTreeSet};
 

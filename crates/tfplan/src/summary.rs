@@ -1,4 +1,5 @@
-//! The changes of a plan: addresses and the names of attributes, never their values.
+//! The summary of a plan: changes, drift and outputs, with addresses and the names of attributes, never their
+//! values.
 
 use serde::Serialize;
 use serde_json::Value;

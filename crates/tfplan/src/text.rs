@@ -1,4 +1,5 @@
-//! The report as plain text.
+//! `Display` of `Review`: the review of a Terraform plan as plain text, with changes, drift, notes and
+//! refusals.
 
 use std::fmt::{Display, Formatter, Result};
 

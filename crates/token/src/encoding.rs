@@ -1,4 +1,4 @@
-//! The percent-encoding of SigV4: everything but the unreserved characters of RFC 3986.
+//! Encodes and decodes SigV4's percent-encoding, which leaves only RFC 3986's unreserved characters plain.
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, PercentEncode, percent_encode};
 

@@ -1,4 +1,5 @@
-//! Hosts and ports, validated once, when they are parsed.
+//! `Endpoint` and `Host`: a DNS name or IP address with a port, parsed from `host:port` and validated. URLs and
+//! user names are refused.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};

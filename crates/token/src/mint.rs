@@ -1,4 +1,5 @@
-//! Fetching credentials and signing a token with them, once.
+//! `Minter`: fetches AWS credentials, with a time limit, and signs one token with them. Also its error,
+//! `MintError`, and `Clock`, the source of time and sleep.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};

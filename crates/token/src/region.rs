@@ -1,4 +1,4 @@
-//! AWS regions, and the region in a database's host name.
+//! AWS regions, their partitions, and the region in the host name of a database.
 
 use std::fmt;
 use std::str::FromStr;

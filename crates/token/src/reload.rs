@@ -1,4 +1,5 @@
-//! Credentials from files that other programs rewrite.
+//! `ReloadingCredentials`: an AWS credentials provider that is built again when the content of one of its files
+//! changes.
 
 use std::env;
 use std::fmt;

@@ -1,4 +1,4 @@
-//! The times of refresh and retry, as pure functions.
+//! The time at which to refresh a token, and the wait before a retry, as pure functions.
 
 use std::time::{Duration, SystemTime};
 

@@ -1,4 +1,5 @@
-//! A token that cannot be printed.
+//! `Token`: a signed IAM authentication token with its times. Its text is kept out of `Debug` output and wiped
+//! from memory.
 
 use std::fmt;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! The errors of verification, for the server's log.
+//! The reasons for refusing a token, for the server's log, and the class and status of each in RDS's log.
 
 use std::fmt;
 use std::time::{Duration, SystemTime};

@@ -1,4 +1,4 @@
-//! The users file: names, privileges and tables that should exist, as text and data.
+//! Reads the users file into a `Declaration`: the users, privileges and tables that should exist.
 //!
 //! The format is described in the crate's README. Nothing here depends on a database engine: the engine's module
 //! validates names, privileges and statements, and reports all problems together.

@@ -1,4 +1,4 @@
-//! Changes to the server, one statement each.
+//! Changes to the accounts, privileges and tables of a MySQL server, with the SQL statement of each.
 
 use std::collections::BTreeSet;
 use std::fmt;

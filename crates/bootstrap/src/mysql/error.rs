@@ -1,4 +1,5 @@
-//! Errors by number, never by text. Numbers are from MySQL's "Server Error Message Reference".
+//! Classifies MySQL's errors by number, never by text: a wrong password, a locked account, a denied
+//! statement. Returns the remedy for a failed statement. Numbers are from MySQL's "Server Error Message Reference".
 
 use rds_iam_pool::PoolError;
 use sqlx::mysql::MySqlDatabaseError;

@@ -1,4 +1,5 @@
-//! Servers and declarations for unit tests.
+//! Declarations and observed states of a server for unit tests, and the effect of changes on a state, all in
+//! memory.
 
 use std::collections::BTreeSet;
 

@@ -1,5 +1,5 @@
-//! Limits on an account's logins and statements. They come from the time of a password, stop logins by token, and can't
-//! be declared.
+//! Limits on an account's logins and statements, and the SQL options that remove them. An account that had a
+//! password may have such limits; they stop logins by token and can't be declared.
 
 use std::fmt;
 

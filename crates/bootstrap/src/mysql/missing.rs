@@ -1,4 +1,4 @@
-//! Databases and tables that the declaration names, and that neither exist nor will be created.
+//! Checks that the declared databases exist, and that the tables of declared grants exist or will be created.
 
 use std::collections::BTreeSet;
 

@@ -1,4 +1,5 @@
-//! Existing databases: accounts that another program created, limited or changed.
+//! Tests of runs on existing databases: accounts that another program created, limited or changed, anonymous
+//! accounts, and the server's mandatory roles.
 
 use crate::support::{Deployment, Result, column, execute};
 

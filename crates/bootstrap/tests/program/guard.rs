@@ -1,4 +1,5 @@
-//! The guard of schema files against the server's own parser: a statement that it accepts must not copy a row.
+//! Test of the checks on schema files against the server's own parser, with random statements: none that
+//! `CreateTable::parse` accepts may copy a row.
 
 use rds_iam_bootstrap::mysql::CreateTable;
 use sqlx::mysql::MySqlConnection;

@@ -1,4 +1,4 @@
-//! Interruptions of a run.
+//! Tests of runs that are interrupted: the connection is cut in the middle, or another run holds the lock.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! The master user's privileges.
+//! Tests of runs in which the master user has its privileges through a role, directly, or only in part.
 
 use crate::support::{Deployment, Result, column, execute};
 

@@ -1,5 +1,5 @@
-//! AWS Lambda on this machine, from a runtime's side: the Lambda Runtime API, version 2018-06-01, and the environment
-//! of a function.
+//! An emulation of AWS Lambda for tests: starts the bootstrap function with its environment, serves the Lambda
+//! Runtime API, version 2018-06-01, and returns the function's answers.
 
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::Arc;

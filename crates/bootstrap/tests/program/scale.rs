@@ -1,4 +1,4 @@
-//! Many users.
+//! Tests of runs with many users: the number of queries, the logged progress, and the logins tried.
 
 use crate::support::{Deployment, Result, execute};
 use sqlx::Row;

@@ -1,4 +1,5 @@
-//! A team's use of the program, in order.
+//! Tests of the `rds-iam-bootstrap` command as a team uses it: plan, apply, check, and correct drift. Also users
+//! with passwords, unusual names, locked accounts, and callers without permission.
 
 use crate::support::{Deployment, Result, column, execute};
 

@@ -1,4 +1,5 @@
-//! `rds-iam assumptions`
+//! `rds-iam assumptions`: checks this project's assumptions about AWS on a deployment, and that second plans
+//! are empty.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;

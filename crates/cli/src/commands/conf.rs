@@ -1,4 +1,4 @@
-//! `rds-iam conf`
+//! `rds-iam conf`: prints or writes `rds.conf`, made from Terraform's outputs.
 
 use std::path::PathBuf;
 use std::process::ExitCode;

@@ -1,4 +1,4 @@
-//! `rds-iam delete-parameters`
+//! `rds-iam delete-parameters`: deletes the app's parameters from Parameter Store.
 
 use std::process::ExitCode;
 

@@ -1,4 +1,4 @@
-//! `rds-iam identity`
+//! `rds-iam identity`: prints the database identity of the running service.
 
 use std::process::ExitCode;
 

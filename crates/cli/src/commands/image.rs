@@ -1,4 +1,4 @@
-//! `rds-iam image`
+//! `rds-iam image`: pushes, shows and promotes images in ECR, and marks one as deployed.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;

@@ -1,4 +1,5 @@
-//! `rds-iam invoke-bootstrap`
+//! `rds-iam invoke-bootstrap`: invokes bootstrap's Lambda function, which creates the database users, and
+//! prints its report.
 
 use std::process::ExitCode;
 

@@ -1,4 +1,4 @@
-//! One file per command.
+//! The subcommands of `rds-iam`, one module each.
 
 pub(crate) mod assumptions;
 pub(crate) mod conf;

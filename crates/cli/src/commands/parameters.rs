@@ -1,4 +1,5 @@
-//! `rds-iam parameters`
+//! `rds-iam parameters`: compares the app's parameters in Parameter Store with Terraform's outputs, and writes
+//! the differences.
 
 use std::process::ExitCode;
 

@@ -1,4 +1,4 @@
-//! `rds-iam plan`
+//! `rds-iam plan`: reviews a Terraform plan, as text, JSON or SARIF.
 
 use std::path::PathBuf;
 use std::process::ExitCode;

@@ -1,4 +1,4 @@
-//! `rds-iam proxy-auth`
+//! `rds-iam proxy-auth`: enables end-to-end IAM authentication of the RDS Proxy.
 
 use std::process::ExitCode;
 

@@ -1,4 +1,5 @@
-//! `rds-iam rollout`
+//! `rds-iam rollout`: puts an image into service, or rolls back to the previous one, and reports the state if
+//! it is interrupted.
 
 use std::path::PathBuf;
 use std::process::ExitCode;

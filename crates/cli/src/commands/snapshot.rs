@@ -1,4 +1,4 @@
-//! `rds-iam snapshot`
+//! `rds-iam snapshot`: creates a snapshot of the database.
 
 use std::process::ExitCode;
 

@@ -1,4 +1,5 @@
-//! `rds-iam whoami`
+//! `rds-iam whoami`: prints the caller's AWS identity and missing permissions, and refuses another account's
+//! credentials.
 
 use std::process::ExitCode;
 use std::time::Duration;

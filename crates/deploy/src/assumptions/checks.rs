@@ -1,4 +1,5 @@
-//! The AWS calls that check the assumptions.
+//! Checks the assumptions about AWS on a deployment, one function each: the report of bootstrap, proxy,
+//! `tls_version`, image referrers, image scan, instance refresh, scaling alarms and IAM's simulator.
 
 use aws_config::SdkConfig;
 use aws_sdk_autoscaling::types::RefreshPreferences;

@@ -1,4 +1,4 @@
-//! The changes of a Terraform plan.
+//! Checks that a second Terraform plan changes nothing. Lists the resources and outputs that change.
 
 use serde_json::Value;
 

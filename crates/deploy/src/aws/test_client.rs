@@ -1,5 +1,5 @@
-//! A test double of AWS's API and of a registry: it answers each operation with prepared responses, over real HTTP, and
-//! records the requests.
+//! A test double of AWS's API and of a registry: it answers each operation with prepared responses, over real
+//! HTTP, and records the requests. Also a clock that advances only by sleeping.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};

@@ -1,4 +1,5 @@
-//! The results of the pipeline's gates for an image, recorded before its push.
+//! `Gates`: the results of the pipeline's gates for an image. Reads the file of one run, and merges the results
+//! of several runs: a gate counts as passed only if it passed in each.
 
 use std::path::Path;
 

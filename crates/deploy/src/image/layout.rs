@@ -1,4 +1,5 @@
-//! An OCI image layout: a folder that holds one image and the artifacts that refer to it.
+//! Reads an OCI image layout, a folder that holds one image and the artifacts that refer to it, and checks the
+//! digest and size of each blob that is read.
 
 use std::io::Read as _;
 use std::path::{Path, PathBuf};

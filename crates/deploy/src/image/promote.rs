@@ -1,5 +1,5 @@
-//! Promotes an image: copies the bytes that run in one environment to another's repository, with all artifacts and a
-//! record of who promoted it and why.
+//! Promotes an image: checks that it runs in one environment, with provenance and passed gates, and copies it
+//! with all artifacts to another's repository, with a record of who promoted it and why.
 
 use std::time::Duration;
 

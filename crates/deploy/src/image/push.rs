@@ -1,4 +1,5 @@
-//! Pushes an image and its artifacts from an OCI image layout.
+//! Pushes an image and its artifacts from an OCI image layout to ECR, attaches its gate results, and waits for
+//! ECR's scan.
 
 use std::path::{Path, PathBuf};
 

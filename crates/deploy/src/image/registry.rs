@@ -1,4 +1,5 @@
-//! A repository in a registry, through the OCI distribution API.
+//! A client of one repository in a registry, through the OCI distribution API: reads and writes blobs,
+//! manifests, tags and the list of an image's artifacts. Also the errors of these calls.
 
 use std::error::Error as _;
 use std::time::Duration;

@@ -1,4 +1,5 @@
-//! ECR's own scan of a pushed image.
+//! Waits for ECR's own scan of a pushed image. Refuses an image with critical or high findings, and
+//! one that was not scanned, unless its status is accepted.
 
 use std::time::Duration;
 

@@ -1,4 +1,5 @@
-//! The deployment of a rollout, and the changes that its steps share.
+//! `Context`: the deployment of a rollout, and the operations that its steps share: start an instance refresh,
+//! wait for its end, write an image parameter.
 
 use std::time::Duration;
 

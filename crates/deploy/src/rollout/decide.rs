@@ -1,4 +1,5 @@
-//! The next step of a rollout: a pure function of the observation.
+//! Decides the next step of a rollout from an observation and the time waited, as a pure function. Defines the
+//! time limits of a rollout and the reasons of a failure.
 
 use std::time::Duration;
 

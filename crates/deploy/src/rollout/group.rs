@@ -1,4 +1,5 @@
-//! The service's Auto Scaling group, and its health at the load balancer.
+//! The service's Auto Scaling group: starts, reads and cancels instance refreshes, finds abandoned launches,
+//! and reads the health of the load balancer's targets.
 
 use std::time::{Duration, SystemTime};
 

@@ -1,4 +1,4 @@
-//! `DeleteParameters`.
+//! Deletes parameters from Parameter Store by their names, with `DeleteParameters`.
 
 use aws_config::SdkConfig;
 use aws_sdk_ssm::Client;

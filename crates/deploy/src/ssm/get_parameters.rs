@@ -1,4 +1,5 @@
-//! `GetParameters`.
+//! Reads parameters from Parameter Store by their names, with `GetParameters`: value, type and time of the last
+//! change.
 
 use std::collections::BTreeMap;
 use std::time::SystemTime;

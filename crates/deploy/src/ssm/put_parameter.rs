@@ -1,4 +1,4 @@
-//! `PutParameter`.
+//! Creates or overwrites a parameter of type `String` in Parameter Store, with `PutParameter`.
 
 use aws_config::SdkConfig;
 use aws_sdk_ssm::Client;

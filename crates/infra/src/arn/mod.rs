@@ -1,4 +1,5 @@
-//! The ARNs of `rds-db:connect`, and their parts. Each is parsed once.
+//! The ARN of a database user for `rds-db:connect`, and its parts: account id, and resource id of an instance,
+//! cluster or proxy. Each is validated when parsed.
 //!
 //! Source: "Creating and using an IAM policy for IAM database access" in the Amazon RDS user guide.
 

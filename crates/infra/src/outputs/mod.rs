@@ -1,5 +1,5 @@
-//! The outputs of `terraform/stacks/service` in the format of `terraform output -json`: the contract between the
-//! infrastructure and the programs.
+//! The outputs of `terraform/stacks/service` in the format of `terraform output -json`: the contract between
+//! the infrastructure and the programs. `rds.conf` and the app's parameters are rendered from them.
 //!
 //! `terraform/stacks/service/outputs.json` is an example, checked by a Terraform test and by this module's tests. Other
 //! outputs and attributes are ignored; the ones listed here must exist with the right type. All errors are reported at

@@ -1,4 +1,5 @@
-//! The parser of [`Outputs`].
+//! Parses the text of `terraform output -json` into `Outputs`: reads each attribute with its type, compares the
+//! regions of the endpoints with the deployment's, and collects all errors.
 
 use std::fmt::Display;
 use std::str::FromStr;

@@ -1,4 +1,4 @@
-//! Validated values of outputs.
+//! Validated values of Terraform's outputs: a proxy's `Authentication`, and `ParameterPath` in Parameter Store.
 
 use std::fmt;
 use std::str::FromStr;

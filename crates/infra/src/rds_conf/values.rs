@@ -1,4 +1,4 @@
-//! Validated text values.
+//! Validated text values of `rds.conf`: `SecretId`, `DatabaseName` and `CaBundle`, the path of a PEM file.
 
 use std::fmt;
 use std::str::FromStr;

@@ -1,4 +1,4 @@
-//! The SQL of remedies for MySQL.
+//! The text of the SQL that lets a MySQL user log in by IAM, and that grants it privileges on a database.
 
 use rds_iam_token::DbUser;
 

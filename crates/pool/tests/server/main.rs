@@ -1,4 +1,5 @@
-//! Tests of the pool against a real server that checks real tokens.
+//! Tests of the pool against a MySQL server that checks tokens: refused tokens, throttling, lost connections, a
+//! full pool, wrong settings and privileges, and the rate of new connections.
 
 mod read_only;
 mod secrets;

@@ -1,4 +1,5 @@
-//! The policies that resources of a plan attach, or use as a permissions boundary.
+//! Finds the IAM policies that a plan attaches, or uses as permissions boundaries, and classifies whether a
+//! policy grants permissions. Defines no rule.
 
 use std::collections::BTreeSet;
 

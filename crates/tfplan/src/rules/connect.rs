@@ -1,4 +1,5 @@
-//! Rules for `rds-db:connect`: only on named users of named databases.
+//! Rules for `rds-db:connect` in IAM policies: no wildcard, and the resource id of a database or proxy instead
+//! of its name. Also finds the policies of a role.
 
 use super::attachment::{Attachment, Attachments};
 use super::{Plan, Rule, Verdicts};

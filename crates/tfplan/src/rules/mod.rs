@@ -1,4 +1,4 @@
-//! The rules of this design, one function each.
+//! `RULES`: every rule that a Terraform plan is checked against, sorted by ID.
 
 mod attachment;
 mod compute;

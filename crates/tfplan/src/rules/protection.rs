@@ -1,5 +1,4 @@
-//! Rule for deletion protection: a protected resource is not destroyed in the same step that removes its
-//! protection.
+//! Rules for deletion protection: a database or load balancer that has it must not be destroyed or replaced.
 
 use super::{Plan, Rule, Verdicts};
 use crate::document::Action;

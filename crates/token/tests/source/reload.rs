@@ -1,4 +1,4 @@
-//! Keys in the shared credentials file that another program rewrites while this one runs.
+//! Tests of `ReloadingCredentials` with a credentials file that another program rewrites, breaks or removes.
 
 use std::fs;
 use std::path::Path;

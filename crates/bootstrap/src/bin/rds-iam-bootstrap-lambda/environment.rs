@@ -1,4 +1,5 @@
-//! The settings: the keys of `rds.conf` and the text of a users file, from the function's environment.
+//! Reads the Lambda function's settings: the keys of `rds.conf` from environment variables, and the users file
+//! from a variable or from the function's package.
 
 use std::ffi::OsString;
 use std::path::Path;

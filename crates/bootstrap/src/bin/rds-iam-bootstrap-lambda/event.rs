@@ -1,4 +1,5 @@
-//! The event: `{"mode": "apply"}` and no other key.
+//! Parses the Lambda function's event, `{"mode": "apply"}` with the mode `apply`, `plan` or `check`. Refuses any
+//! other key.
 
 use rds_iam_bootstrap::Mode;
 use serde_json::Value;

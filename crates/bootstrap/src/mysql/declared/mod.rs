@@ -1,4 +1,5 @@
-//! The validated declaration: accounts, grants and tables that may be declared.
+//! Validates a declaration for MySQL: the accounts, grants and tables that may be declared. Reports all
+//! problems together.
 
 use std::collections::BTreeSet;
 

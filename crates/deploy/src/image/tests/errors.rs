@@ -1,4 +1,4 @@
-//! The one wording snapshot of `ImageError`; other tests check the variant.
+//! Snapshot test of the messages of `ImageError`: the only test of their wording.
 
 use super::*;
 

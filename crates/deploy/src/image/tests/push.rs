@@ -1,4 +1,5 @@
-//! Tests of pushes.
+//! Tests of pushes: tags, artifacts, inspection, the mark of a deployed image, interruptions, invalid input,
+//! and the errors of registries.
 
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};

@@ -1,5 +1,5 @@
-# A deployment in small, before its first apply: everything that has a rule, done right, with a proxy of each
-# kind. What rules ask for is known in part only after apply.
+# Configuration of a test plan that no rule refuses: a small deployment before its first apply, with one proxy
+# that logs in by IAM and one by secret. Rules can't check some of its values, which are known only after apply.
 
 terraform {
   required_providers {

@@ -1,4 +1,5 @@
-# Databases that take no logins by IAM.
+# Configuration of a test plan: an instance and a cluster without IAM authentication, which are refused, and a
+# cluster with it.
 
 terraform {
   required_providers {

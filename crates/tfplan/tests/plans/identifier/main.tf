@@ -1,4 +1,5 @@
-# Policies for rds-db:connect that name something else than a resource id.
+# Configuration of a test plan: a policy for rds-db:connect on two ARNs without a resource id, which are
+# refused, and on one with it.
 
 terraform {
   required_providers {

@@ -1,4 +1,5 @@
-# Security groups that let the internet in, in each of the three ways to write a rule.
+# Configuration of a test plan: rules of security groups in each of the three ways to write one. Some let the
+# internet in and are refused, the others are allowed.
 
 terraform {
   required_providers {

@@ -1,4 +1,5 @@
-# What state.json says is there, with less in it, and with a change that forces a replacement.
+# Configuration of a test plan, as a change of what state.json holds: two databases and a load balancer with
+# deletion protection are destroyed or replaced, which is refused; other changes are allowed.
 
 terraform {
   required_providers {

@@ -1,4 +1,5 @@
-# Roles of proxies: three that lack what their proxy needs, two that have it.
+# Configuration of a test plan: five proxies that log in by secret. The roles of four may not read the secret,
+# which is refused; the role of `by_secret` may.
 
 terraform {
   required_providers {

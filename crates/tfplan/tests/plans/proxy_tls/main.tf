@@ -1,4 +1,5 @@
-# A proxy that takes connections without TLS. Its role is not part of the plan.
+# Configuration of a test plan with two refused proxies: one accepts connections without TLS, the other lets
+# clients log in with a password. Their role is not part of the plan.
 
 terraform {
   required_providers {

@@ -1,4 +1,5 @@
-# User data with secrets in it. No report may repeat them.
+# Configuration of a test plan: user data with secrets, which is refused, and user data without. No report may
+# repeat the secrets.
 
 terraform {
   required_providers {

@@ -1,4 +1,5 @@
-# One of each kind of change to what state.json says is there. Nothing of it is refused.
+# Configuration of a test plan, as a change of what state.json holds: one change of each kind (create, update,
+# replace, destroy, forget, move). None is refused.
 
 terraform {
   required_providers {

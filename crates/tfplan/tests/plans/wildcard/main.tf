@@ -1,4 +1,5 @@
-# Policies that allow rds-db:connect by a wildcard, each in another way, and some that do not.
+# Configuration of a test plan: policies that allow rds-db:connect by different wildcards, which are refused, and
+# policies that are not refused.
 
 terraform {
   required_providers {

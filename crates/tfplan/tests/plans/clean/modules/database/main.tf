@@ -1,3 +1,5 @@
+# The database of the test plan `clean`: an RDS instance with IAM authentication and deletion protection.
+
 terraform {
   required_providers {
     aws = {

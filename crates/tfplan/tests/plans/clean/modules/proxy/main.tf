@@ -1,3 +1,5 @@
+# An RDS Proxy of the test plan `clean`, which requires TLS and IAM from its clients.
+
 terraform {
   required_providers {
     aws = {

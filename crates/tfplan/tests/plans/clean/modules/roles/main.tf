@@ -1,3 +1,6 @@
+# The role of a proxy in the test plan `clean`. Depending on `proxy_authentication`, it may connect to the
+# database by IAM, or read the database's secret.
+
 terraform {
   required_providers {
     aws = {

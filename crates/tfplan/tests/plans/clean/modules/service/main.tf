@@ -1,3 +1,6 @@
+# The service of the test plan `clean`: load balancer, security group with HTTPS from the internet, and launch
+# template.
+
 terraform {
   required_providers {
     aws = {
