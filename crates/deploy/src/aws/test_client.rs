@@ -17,12 +17,14 @@ use aws_smithy_async::time::TimeSource;
 use rds_iam_token::Clock;
 
 /// Status, additional header lines and body of an answer. The status 0 cuts the connection instead.
-type Answer = (u16, &'static str, String);
+type Answer = (u16, String, String);
 
 #[derive(Default)]
 struct State {
     answers: BTreeMap<String, VecDeque<Answer>>,
     requests: Vec<(String, String)>,
+    /// The header lines of all requests.
+    heads: Vec<String>,
 }
 
 /// The server. It lives until the test process ends.
@@ -48,7 +50,7 @@ impl TestClient {
 
     /// Adds an answer to an operation (`PutParameter`, `POST /v2/orders/blobs/uploads/`). The last one is repeated.
     pub(crate) fn on(&self, operation: &str, status: u16, body: impl Into<String>) -> &Self {
-        self.push(operation, (status, "", body.into()))
+        self.push(operation, (status, String::new(), body.into()))
     }
 
     /// Replaces all prepared answers to an operation.
@@ -59,7 +61,12 @@ impl TestClient {
 
     /// Adds an answer that reports a failed Lambda function.
     pub(crate) fn function_error(&self, operation: &str, body: &str) -> &Self {
-        self.push(operation, (200, "X-Amz-Function-Error: Unhandled\r\n", body.to_owned()))
+        self.push(operation, (200, "X-Amz-Function-Error: Unhandled\r\n".to_owned(), body.to_owned()))
+    }
+
+    /// Adds an answer with a header and no body.
+    pub(crate) fn header(&self, operation: &str, status: u16, name: &str, value: &str) -> &Self {
+        self.push(operation, (status, format!("{name}: {value}\r\n"), String::new()))
     }
 
     fn push(&self, operation: &str, answer: Answer) -> &Self {
@@ -87,6 +94,11 @@ impl TestClient {
     /// Returns the requested operations, in order.
     pub(crate) fn operations(&self) -> Vec<String> {
         self.state.lock().unwrap().requests.iter().map(|(operation, _)| operation.clone()).collect()
+    }
+
+    /// Returns the header lines of all requests.
+    pub(crate) fn heads(&self) -> String {
+        self.state.lock().unwrap().heads.join("\n")
     }
 
     /// Returns the bodies of the requests for one operation, in order.
@@ -128,9 +140,10 @@ fn answer(stream: &mut BufReader<TcpStream>, state: &Mutex<State>) {
     let (status, headers, text) = match state.answers.get_mut(&operation) {
         Some(answers) if answers.len() > 1 => answers.pop_front().unwrap(),
         Some(answers) => answers[0].clone(),
-        None => (404, "", r#"{"__type":"NoAnswerPrepared"}"#.to_owned()),
+        None => (404, String::new(), r#"{"__type":"NoAnswerPrepared"}"#.to_owned()),
     };
     state.requests.push((operation, body));
+    state.heads.push(head.join("\n"));
     drop(state);
     if status > 0 {
         let sent = if request.starts_with("HEAD ") { "" } else { text.as_str() };

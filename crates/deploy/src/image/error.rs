@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::name::{Digest, NameError, Repository, Tag};
 use super::record::{SCAN_OFF, Scan};
-use super::registry::RegistryError;
+use super::registry_error::RegistryError;
 use crate::aws::CallError;
 
 /// An image was not pushed, inspected, marked or promoted.

@@ -101,7 +101,7 @@ pub(super) async fn read_contents(registry: &Registry, digest: &Digest) -> Resul
     // RFC 3339 times of one format sort chronologically.
     promotions.sort_by(|one, other| one.at.cmp(&other.at));
     let config: Value =
-        serde_json::from_slice(&registry.blob(&image.parts.config).await?).unwrap_or_default();
+        serde_json::from_slice(&registry.document(&image.parts.config).await?).unwrap_or_default();
     let label = config.pointer(REVISION).and_then(Value::as_str).map(str::to_owned);
     let statements: Vec<Value> = documents(registry, &artifacts, PROVENANCE).await?;
     let provenance: Vec<Provenance> = statements.iter().map(Provenance::from).collect();
@@ -129,7 +129,7 @@ async fn documents<T: DeserializeOwned>(
             continue;
         }
         for layer in &artifact.parts.layers {
-            documents.extend(serde_json::from_slice(&registry.blob(layer).await?).ok());
+            documents.extend(serde_json::from_slice(&registry.document(layer).await?).ok());
         }
     }
     Ok(documents)

@@ -6,15 +6,9 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use super::manifest::{Descriptor, Manifest};
+use super::manifest::{Descriptor, MAX_BLOB_BYTES, MAX_MANIFEST_BYTES, Manifest};
 use super::{Digest, ImageError};
 use rds_iam_report::file;
-
-/// The maximum size of an index or manifest: 4 MiB, the limit of registries.
-const MAX_BYTES: u64 = 4 * 1024 * 1024;
-
-/// The maximum size of a blob: 2 GiB. This project's layers have a few dozen MiB.
-const MAX_BLOB_BYTES: u64 = 2 * 1024 * 1024 * 1024;
 
 /// The contents of a layout.
 #[derive(Clone, Debug)]
@@ -84,7 +78,7 @@ impl Layout {
 
 fn json<T: for<'de> Deserialize<'de>>(folder: &Path, name: &str) -> Result<T, ImageError> {
     let path = folder.join(name);
-    let text = file::read_text(&path, MAX_BYTES)
+    let text = file::read_text(&path, MAX_MANIFEST_BYTES)
         .map_err(|source| ImageError::Read { path: path.clone(), source })?;
     serde_json::from_str(&text).map_err(|error| {
         let problem = format!("has an invalid {name} (OCI image specification, line {})", error.line());

@@ -11,8 +11,16 @@ pub(super) const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 pub(super) const INDEX: &str = "application/vnd.oci.image.index.v1+json";
 /// The media type of a Docker manifest, which older builders write.
 const DOCKER_MANIFEST: &str = "application/vnd.docker.distribution.manifest.v2+json";
+/// The media type of a Docker list of images.
+pub(super) const DOCKER_INDEX: &str = "application/vnd.docker.distribution.manifest.list.v2+json";
 /// Accepted media types.
 pub(super) const MANIFESTS: [&str; 2] = [MANIFEST, DOCKER_MANIFEST];
+
+/// The maximum size of a manifest, an index or an artifact's document: 4 MiB, the limit of registries for manifests.
+pub(super) const MAX_MANIFEST_BYTES: u64 = 4 * 1024 * 1024;
+/// The maximum size of a blob: 2 GiB. This project's layers have a few dozen MiB.
+pub(super) const MAX_BLOB_BYTES: u64 = 2 * 1024 * 1024 * 1024;
+
 /// The media type of an empty config (`{}`), which artifacts have.
 const EMPTY: &str = "application/vnd.oci.empty.v1+json";
 

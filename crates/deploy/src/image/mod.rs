@@ -2,8 +2,9 @@
 //! without a change of a byte. SBOM, provenance, gate results and promotions are artifacts that refer to the image.
 //!
 //! The registry is accessed through the OCI distribution API, with a token from ECR; the token is sent in the
-//! `Authorization` header only.
+//! `Authorization` header only, and to the registry's own origin only.
 
+mod client;
 mod error;
 mod gates;
 mod inspect;
@@ -17,6 +18,7 @@ mod provenance;
 mod push;
 mod record;
 mod registry;
+mod registry_error;
 mod scan;
 mod upload;
 
@@ -28,7 +30,7 @@ pub use name::{Digest, NameError, Repository, Tag};
 pub use promote::{PromotionRequest, promote};
 pub use push::{PushOptions, push};
 pub use record::{Gate, GateResult, ImageLocation, ImageRecord, Promotion, Pushed, Scan};
-pub use registry::{RegistryError, RegistryErrorKind};
+pub use registry_error::{RegistryError, RegistryErrorKind};
 
 #[cfg(test)]
 mod tests;

@@ -1,6 +1,8 @@
 //! Tests of image operations against a real registry and prepared AWS responses.
 
+mod credentials;
 mod errors;
+mod limits;
 mod promote;
 mod push;
 mod scan;

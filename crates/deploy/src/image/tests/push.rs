@@ -238,8 +238,6 @@ async fn a_registry_with_the_referrers_api_gets_no_list() {
     let (artifact, _) = Manifest::artifact("x/y", b"{}", &image);
     let registry = TestClient::new();
     let referrers = format!("GET /v2/orders-dev/referrers/{}", image.digest);
-    // The client checks at each call whether the registry requires a login; this one does not.
-    registry.on("GET /v2/", 200, "{}");
     let none = json!({ "schemaVersion": 2, "manifests": [] });
     let listed = json!({ "schemaVersion": 2, "manifests": [artifact.descriptor()] });
     registry.on(&referrers, 200, none.to_string()).on(&referrers, 200, listed.to_string());
@@ -250,7 +248,7 @@ async fn a_registry_with_the_referrers_api_gets_no_list() {
     assert!(registry.operations().iter().all(|request| !request.starts_with("PUT")));
 }
 
-fn a_manifest() -> Manifest {
+pub(super) fn a_manifest() -> Manifest {
     let empty = json!({ "mediaType": "x/y", "digest": Digest::sha256(b"{}"), "size": 2 });
     let manifest = json!({ "schemaVersion": 2, "config": empty, "layers": [] });
     Manifest::parse(manifest.to_string().into_bytes()).unwrap()
