@@ -125,21 +125,24 @@ fn print(text: &str) -> Result<(), Failure> {
 /// Writes a file atomically.
 fn replace(path: &Path, text: &str) -> Result<(), Failure> {
     let text = format!("{}\n", text.trim_end_matches('\n'));
-    file::replace(path, &text).map_err(|error| {
-        let path = path.display();
-        format!("cannot write {path}; its folder must exist and be writable: {error}").into()
-    })
+    file::replace(path, &text).map_err(|error| not_written(path, &error))
 }
 
-/// Removes the record of an earlier run, so that it is not mistaken for this run's. A path that is also an input is
-/// refused.
-fn remove_old_record(path: &Path, inputs: &[&Path]) -> Result<(), Failure> {
+fn not_written(path: &Path, error: &std::io::Error) -> Failure {
+    let path = path.display();
+    format!("cannot write {path}; its folder must exist and be writable: {error}").into()
+}
+
+/// Removes the record of an earlier run, so that it is not mistaken for this run's. A path that is also an input, or that
+/// can't be written, is refused before anything changes.
+fn prepare_record(path: &Path, inputs: &[&Path]) -> Result<(), Failure> {
     let is_same = |input: &&&Path| {
         path.canonicalize().is_ok_and(|record| input.canonicalize().is_ok_and(|input| input == record))
     };
     if let Some(input) = inputs.iter().find(is_same) {
         return Err(format!("{} would be replaced by the record: name another file", input.display()).into());
     }
+    file::check_writable(path).map_err(|error| not_written(path, &error))?;
     file::remove_old(path).map_err(|error| {
         format!("cannot remove the file {} of an earlier run: {error}", path.display()).into()
     })

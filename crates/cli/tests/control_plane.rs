@@ -113,6 +113,34 @@ fn an_incomplete_environment_file_is_refused_before_any_call() {
 }
 
 #[test]
+fn a_record_that_cannot_be_written_is_refused_before_any_call() {
+    let aws = TestClient::new();
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    let environment = json!({ "environment": "dev", "repository": REPOSITORY, "region": "us-east-1", "image_parameter": "/dev/app/image" });
+    std::fs::write(path("dev.json"), environment.to_string()).unwrap();
+    layout(folder.path());
+    let (layout, environment, record) = (path(""), path("dev.json"), path("missing/record.json"));
+    let digest = format!("sha256:{}", "0".repeat(64));
+    let repository = ["--repository", REPOSITORY, "--region", "us-east-1"];
+    let environments = ["--from", &environment, "--to", &environment, "--by", "ada", "--reason", "release 7"];
+    for arguments in [
+        &["rollout", "--outputs", OUTPUTS, "--digest", &digest, "--record", &record][..],
+        &[&["image", "push", "--layout", &layout, "--tag", "1", "--record", &record][..], &repository]
+            .concat(),
+        &[&["image", "show", "--digest", &digest, "--manifest", &record][..], &repository].concat(),
+        &[&["image", "promote", "--digest", &digest, "--record", &record][..], &environments].concat(),
+        &["assumptions", "--outputs", OUTPUTS, "--json", &record],
+    ] {
+        let refused = run(&aws, arguments);
+        assert_eq!(refused.status.code(), Some(1), "{arguments:?}");
+        let expected = format!("cannot write {record}; its folder must exist and be writable");
+        assert!(text(&refused.stderr).contains(&expected), "{arguments:?}: {}", text(&refused.stderr));
+    }
+    assert!(aws.operations().is_empty(), "{:?}", aws.operations());
+}
+
+#[test]
 fn drift_has_an_exit_status() {
     let aws = TestClient::new();
     let invoke = "POST /2015-03-31/functions/orders-dev-bootstrap/invocations";

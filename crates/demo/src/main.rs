@@ -21,6 +21,7 @@ use clap::{Parser, Subcommand};
 use rds_iam_emulator_account::AwsApi;
 use rds_iam_emulator_account::registry_program;
 use rds_iam_emulator_server::{MySql, Runtime};
+use rds_iam_report::file;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
@@ -136,7 +137,9 @@ async fn run(arguments: &Arguments) -> anyhow::Result<Option<(Platform, bool)>> 
     };
     if let Some(file) = &arguments.json {
         // Fails now rather than after a minute.
-        std::fs::File::create(file).with_context(|| format!("writing {}", file.display()))?;
+        file::check_writable(file)
+            .and_then(|()| file::remove_old(file))
+            .with_context(|| format!("writing {}", file.display()))?;
     }
     for program in platform::PROGRAMS.iter().chain(arguments.deploy.as_ref().map(|_| &applied::INFRA)) {
         let program = programs.join(program);

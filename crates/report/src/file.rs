@@ -43,6 +43,19 @@ pub fn remove_old(path: &Path) -> io::Result<()> {
     }
 }
 
+/// Checks that [`replace`] can write a file, and changes nothing: for a report that is written after long work.
+///
+/// # Errors
+/// Returns an error if the file can't be created in its folder, or is a folder itself.
+pub fn check_writable(path: &Path) -> io::Result<()> {
+    match std::fs::metadata(path) {
+        Ok(found) if found.is_dir() => Err(io::ErrorKind::IsADirectory.into()),
+        // Opening a pipe would wait for its reader.
+        Ok(found) if !found.is_file() || is_in_system_folder(path) => Ok(()),
+        _ => tempfile::tempfile_in(folder(path)).map(drop),
+    }
+}
+
 fn is_in_system_folder(path: &Path) -> bool {
     ["/dev", "/proc"].iter().any(|root| path.starts_with(root))
 }
@@ -120,6 +133,21 @@ mod tests {
         assert!(!file.exists() && folder.path().is_dir());
         remove_old(Path::new("/dev/null")).unwrap();
         assert!(Path::new("/dev/null").exists());
+    }
+
+    #[test]
+    fn a_file_in_a_missing_folder_is_not_writable() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("record.json");
+        check_writable(&file).unwrap();
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+        std::fs::write(&file, "old").unwrap();
+        check_writable(&file).unwrap();
+        assert_eq!(std::fs::read_to_string(&file).unwrap(), "old");
+        check_writable(Path::new("/dev/null")).unwrap();
+        let missing = folder.path().join("missing/record.json");
+        assert_eq!(check_writable(&missing).unwrap_err().kind(), io::ErrorKind::NotFound);
+        assert_eq!(check_writable(folder.path()).unwrap_err().kind(), io::ErrorKind::IsADirectory);
     }
 
     #[test]

@@ -139,6 +139,8 @@ pub fn run(
     runner: Runner,
     console: Console,
 ) -> Result<PathBuf, Error> {
+    let output = package.file(workspace);
+    file::check_writable(&output)?;
     let binary = match &package.binary {
         Some(binary) => binary.clone(),
         None => build(package, workspace, console, runner)?,
@@ -155,7 +157,6 @@ pub fn run(
             format!("the zip of {} has {size} bytes, and Lambda takes {LARGEST_ZIP}", binary.display());
         return Err(Error::Found { found, help: "package a release build: --profile release".to_owned() });
     }
-    let output = package.file(workspace);
     file::replace(&output, &zip)?;
     let digest = Sha256::digest(&zip);
     console.line(&format!("wrote {} for {}", output.display(), package.architecture.name()));

@@ -65,7 +65,9 @@ pub(crate) fn run(
     if let Some(status) = preflight(request.run, &stages, &context, console, runner) {
         return Ok(status);
     }
-    remove_old_reports(&request.options.report)?;
+    if let Err(error) = prepare_reports(&request.options.report) {
+        return Ok(wrong_setting(&error, console));
+    }
     preflight::install(&stages, &context, console, runner)?;
     if console.is_live() || stages.len() > 1 {
         console.line(&console.paint(Style::Heading, &heading(request, &context)));
@@ -75,9 +77,14 @@ pub(crate) fn run(
     Ok(report(&done, request, &context, console))
 }
 
-/// Removes old reports, which a reader could mistake for this run's. Devices and pipes stay, as `/dev/null`.
-fn remove_old_reports(ReportArgs { json, junit, .. }: &ReportArgs) -> Result<(), Error> {
-    json.iter().chain(junit).filter(|path| path.is_file()).try_for_each(|path| file::remove(path))
+/// Checks that the reports can be written after the run, and then removes old ones, which a reader could mistake for
+/// this run's. Devices and pipes stay, as `/dev/null`.
+fn prepare_reports(ReportArgs { json, junit, .. }: &ReportArgs) -> Result<(), Error> {
+    let reports = || json.iter().chain(junit);
+    reports().try_for_each(|path| file::check_writable(path))?;
+    reports()
+        .filter(|path| path.is_file() && !path.starts_with("/dev"))
+        .try_for_each(|path| file::remove(path))
 }
 
 /// Reports all missing requirements. Returns the exit status if there are any or the run was interrupted.

@@ -13,12 +13,16 @@ use sha2::{Digest, Sha256};
 use crate::error::Error;
 
 /// Replaces a file atomically: a concurrent reader gets the old content or the new. The permissions are those
-/// of an ordinary new file.
+/// of an ordinary new file. A device or a pipe stays one: the content is written to it.
 ///
 /// # Errors
 /// Returns an error if the folder can't be created or the file can't be written.
 pub fn replace(path: &Path, bytes: impl AsRef<[u8]>) -> Result<(), Error> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    if is_special(path) {
+        let opened = File::options().append(true).open(path);
+        return opened.and_then(|mut file| file.write_all(bytes.as_ref())).map_err(failed("write", path));
+    }
+    let folder = folder(path);
     make_folder(folder)?;
     let mut builder = tempfile::Builder::new();
     let prefix = path.file_name().map(|name| format!(".{}.", name.to_string_lossy())).unwrap_or_default();
@@ -28,6 +32,34 @@ pub fn replace(path: &Path, bytes: impl AsRef<[u8]>) -> Result<(), Error> {
         temporary.persist(path).map_err(|error| error.error)
     });
     written.map(drop).map_err(failed("write", path))
+}
+
+/// Creates the folder of a file, if missing, and checks that [`replace`] can write the file: for a report that is
+/// written after long work.
+///
+/// # Errors
+/// Returns an error if the folder can't be created or the file can't be written.
+pub fn check_writable(path: &Path) -> Result<(), Error> {
+    if is_special(path) {
+        // Opening a pipe would wait for its reader.
+        return Ok(());
+    }
+    make_folder(folder(path))?;
+    let source = match tempfile::tempfile_in(folder(path)) {
+        Ok(_) if path.is_dir() => std::io::ErrorKind::IsADirectory.into(),
+        Ok(_) => return Ok(()),
+        Err(source) => source,
+    };
+    Err(failed("write", path)(source))
+}
+
+/// Returns whether a path is a device, a pipe or in `/dev`, where `/dev/stdout` may lead to an ordinary file.
+fn is_special(path: &Path) -> bool {
+    fs::metadata(path).is_ok_and(|found| !found.is_dir() && (!found.is_file() || path.starts_with("/dev")))
+}
+
+fn folder(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 /// Creates a folder and its parents, if missing.
@@ -140,6 +172,34 @@ mod tests {
         assert_eq!(fs::read_to_string(&replaced).unwrap(), "new");
         let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode();
         assert_eq!(mode(&replaced), mode(&new));
+    }
+
+    #[test]
+    fn a_device_stays_one() {
+        use std::os::unix::fs::{FileTypeExt as _, symlink};
+
+        let root = tempfile::tempdir().unwrap();
+        // Through a link, so that a failure of this test costs no machine its /dev/null.
+        let link = root.path().join("link");
+        symlink("/dev/null", &link).unwrap();
+        check_writable(&link).unwrap();
+        replace(&link, "text").unwrap();
+        assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+        assert!(fs::metadata(&link).unwrap().file_type().is_char_device());
+    }
+
+    #[test]
+    fn a_report_is_checked_before_it_is_written() {
+        let root = tempfile::tempdir().unwrap();
+        let report = root.path().join("folder/report.json");
+        check_writable(&report).unwrap();
+        assert!(report.parent().unwrap().is_dir() && !report.exists());
+        fs::write(&report, "old").unwrap();
+        check_writable(&report).unwrap();
+        assert_eq!(fs::read_to_string(&report).unwrap(), "old");
+        for wrong in [root.path(), &report.join("below a file"), Path::new("/proc/no/report.json")] {
+            assert!(check_writable(wrong).is_err(), "{}", wrong.display());
+        }
     }
 
     #[test]

@@ -9,7 +9,7 @@ use rds_iam_deploy::aws;
 use rds_iam_infra::outputs::Outputs;
 use rds_iam_report::file;
 
-use crate::{Failure, print, remove_old_record, replace};
+use crate::{Failure, prepare_record, print, replace};
 
 /// The maximum size of a plan, in bytes.
 const MAX_PLAN_BYTES: u64 = 64 * 1024 * 1024;
@@ -44,7 +44,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
         .into_iter()
         .chain(arguments.plan.iter().map(|(_, path)| path.as_path()))
         .collect();
-    arguments.json.iter().try_for_each(|path| remove_old_record(path, &inputs))?;
+    arguments.json.iter().try_for_each(|path| prepare_record(path, &inputs))?;
     let mut findings: Vec<Finding> = Vec::new();
     if let Some(path) = &arguments.outputs {
         let outputs = Outputs::read(path)?;

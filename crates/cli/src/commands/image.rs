@@ -12,7 +12,7 @@ use rds_iam_report::file;
 use rds_iam_token::{Clock, Region, RegionError};
 use serde::{Deserialize, Serialize};
 
-use crate::{Failure, print, remove_old_record, replace};
+use crate::{Failure, prepare_record, print, replace};
 
 /// The maximum size of an environment file, in bytes.
 const MAX_BYTES: u64 = 64 * 1024;
@@ -214,7 +214,7 @@ fn json(value: &impl Serialize) -> Result<String, Failure> {
 async fn push(arguments: PushArguments) -> Result<(), Failure> {
     let PushArguments { layout, repository, region, tag, gates, accept_scan, record } = arguments;
     let inputs: Vec<&Path> = gates.as_deref().into_iter().collect();
-    remove_old_record(&record, &inputs)?;
+    prepare_record(&record, &inputs)?;
     let aws = aws::connect(&region).await;
     let options = PushOptions { gates, accept_scan };
     let pushed = image::push(&aws, &Clock::system(), &layout, &repository, &tag, &options).await?;
@@ -229,6 +229,7 @@ async fn show(arguments: ShowArguments) -> Result<(), Failure> {
         (None, None, Some(parameter)) => ImageRef::Running(parameter),
         (None, None, None) => unreachable!("clap requires one of them"),
     };
+    manifest.iter().try_for_each(|path| prepare_record(path, &[]))?;
     let aws = aws::connect(&region).await;
     let record = image::inspect(&aws, &repository, &image).await?;
     if let Some(path) = manifest {
@@ -247,7 +248,7 @@ async fn deployed(arguments: DeployedArguments) -> Result<(), Failure> {
 
 async fn promote(arguments: PromoteArguments) -> Result<(), Failure> {
     let (from, to) = (read_environment(&arguments.from)?, read_environment(&arguments.to)?);
-    remove_old_record(&arguments.record, &[&arguments.from, &arguments.to])?;
+    prepare_record(&arguments.record, &[&arguments.from, &arguments.to])?;
     let (from_aws, to_aws) = (aws::connect(&from.region).await, aws::connect(&to.region).await);
     let PromoteArguments { digest, by, reason, require: required, accept_skipped, record, .. } = arguments;
     let PromoteArguments { accept_local, attestation, .. } = arguments;

@@ -13,7 +13,7 @@ use rds_iam_infra::outputs::App;
 use rds_iam_token::Clock;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use crate::{Failure, INTERRUPTED, OutputsFile, ROLLED_BACK, print, remove_old_record, replace, write};
+use crate::{Failure, INTERRUPTED, OutputsFile, ROLLED_BACK, prepare_record, print, replace, write};
 
 /// The timeout of reading the image parameter after an interruption.
 const PARAMETER_TIMEOUT: Duration = Duration::from_secs(10);
@@ -50,7 +50,7 @@ struct WhichImage {
 
 pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
     let outputs = arguments.outputs.read()?;
-    remove_old_record(&arguments.record, &[&arguments.outputs.path])?;
+    prepare_record(&arguments.record, &[&arguments.outputs.path])?;
     let aws = aws::connect(&outputs.deployment.region).await;
     let app = outputs.app;
     let target = arguments.target.digest.map_or(Target::Previous, Target::Image);

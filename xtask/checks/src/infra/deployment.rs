@@ -274,6 +274,7 @@ pub(crate) fn apply_here(outputs: &Path, workspace: &Workspace, runner: Runner) 
                 .to_owned(),
         });
     }
+    file::check_writable(outputs)?;
     let package = Package::of_this_machine().file(workspace);
     let credentials = std::env::var("AWS_SHARED_CREDENTIALS_FILE").unwrap_or_default();
     let deployment = Deployment::new("demo", &url, &credentials, workspace, runner)?;

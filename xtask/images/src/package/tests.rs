@@ -139,6 +139,10 @@ fn a_program_built_elsewhere_is_packaged_and_nothing_is_left_behind() {
     assert!(error.report().contains("name the processor"), "{}", error.report());
     let error = packaged(&folder.path().join("none"), &output, here()).unwrap_err();
     assert!(error.report().contains("could not read"), "{}", error.report());
+    // The folder of the zip is checked before a build.
+    let output = Path::new("/proc/no/package.zip");
+    let error = packaged(&folder.path().join("none"), output, here()).unwrap_err();
+    assert!(error.report().contains("/proc/no"), "{}", error.report());
 }
 
 #[test]

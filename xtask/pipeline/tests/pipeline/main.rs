@@ -205,10 +205,26 @@ fn a_dry_run_changes_nothing() {
 #[test]
 fn a_report_that_cannot_be_written_hides_no_failure() {
     let repo = TestRepo::new();
-    let ended = repo
-        .run(&["deploy", "--env", "dev", "--json", "/proc/no/report.json"], &[("BREAK", "terraform fmt*")]);
+    // Writing to it fails as on a full disk.
+    let full = "/dev/full";
+    let ended = repo.run(&["deploy", "--env", "dev", "--json", full], &[("BREAK", "terraform fmt*")]);
     ended.expect(10);
-    repo.run(&["checkov", "--json", "/proc/no/report.json"], &[]).expect(1);
+    repo.run(&["checkov", "--json", full], &[]).expect(1);
+}
+
+#[test]
+fn a_report_that_cannot_be_written_is_refused_before_the_first_stage() {
+    let repo = TestRepo::new();
+    let old = repo.path("old.json");
+    fs::write(&old, "old").unwrap();
+    for option in ["--json", "--junit"] {
+        let other = if option == "--json" { "--junit" } else { "--json" };
+        let reports = [option, "/proc/no/report", other, old.to_str().unwrap()];
+        let ended = repo.run(&[&["deploy", "--env", "dev"][..], &reports].concat(), &[]);
+        ended.expect(3).assert_contains("/proc/no").assert_contains("nothing was begun");
+    }
+    assert_eq!(fs::read_to_string(&old).unwrap(), "old");
+    assert!(!repo.calls().contains("terraform apply"), "{}", repo.calls());
 }
 
 #[test]
