@@ -177,6 +177,12 @@ impl Context<'_> {
         })
     }
 
+    /// Returns whether a gate may be skipped. For a deployment to AWS, checkov may not: it alone judges whether databases
+    /// are public or unencrypted, and whether instances accept IMDSv1 (docs/adr/0018).
+    pub(crate) fn may_skip(&self, gate: &str) -> bool {
+        self.is_local() || gate != "checkov"
+    }
+
     /// Returns whether stages run against the account on this machine.
     pub(crate) fn is_local(&self) -> bool {
         self.environment.as_ref().is_some_and(|environment| environment.kind == EnvironmentKind::Local)

@@ -114,14 +114,14 @@ impl GateResults {
     }
 
     /// Returns whether a gate passed for this commit and the images that are in `context`'s folder now, or
-    /// was skipped by the operator.
+    /// was skipped by the operator. A skip of a gate that no deployment to AWS may skip does not count there.
     pub(crate) fn allows(&self, gate: &str, context: &Context<'_>) -> bool {
         self.gates.iter().any(|result| {
             let is_of_these = || gate != OF_IMAGES || result.images == digests(context);
             result.name == gate
                 && match result.outcome {
                     GateOutcome::Passed => is_of_these(),
-                    GateOutcome::Skipped => true,
+                    GateOutcome::Skipped => context.may_skip(gate),
                     GateOutcome::Failed => false,
                 }
         })
@@ -230,5 +230,18 @@ mod tests {
         results.set("trivy", GateOutcome::Skipped, "by name", &context, 0);
         assert!(results.allows("trivy", &context));
         assert_eq!(results.gates.len(), 1);
+    }
+
+    #[test]
+    fn a_recorded_skip_of_checkov_does_not_count_on_aws() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        let workspace = Workspace { root: at("root"), target: at("target"), cache: at("cache") };
+        let context = context(&workspace);
+        let mut results = GateResults::empty(&context.commit);
+        results.set("checkov", GateOutcome::Skipped, "by name", &context, 0);
+        assert!(!results.allows("checkov", &context));
+        results.set("checkov", GateOutcome::Passed, "", &context, 0);
+        assert!(results.allows("checkov", &context));
     }
 }

@@ -55,21 +55,22 @@ impl Request {
     pub(crate) fn validate(&self, context: &Context<'_>) -> Result<(), Error> {
         self.validate_stage(context)?;
         self.validate_promotion(context)?;
-        self.refuse_applying_without_checkov(context)?;
+        self.refuse_skipping(context)?;
         self.refuse_pushing_for_nothing(context)
     }
 
-    /// Refuses a deployment to AWS that skips checkov: it alone judges whether databases are public or unencrypted, and
-    /// whether instances accept IMDSv1 (docs/adr/0018).
-    fn refuse_applying_without_checkov(&self, context: &Context<'_>) -> Result<(), Error> {
-        let skips = self.options.selection.skip.iter().any(|skipped| skipped == "checkov");
-        if self.run != Run::Deploy || context.is_local() || !skips {
-            return Ok(());
+    /// Refuses a deployment to AWS that skips a gate which may not be skipped, or a promotion that accepts such a skip.
+    fn refuse_skipping(&self, context: &Context<'_>) -> Result<(), Error> {
+        let deploys = matches!(self.run, Run::Deploy | Run::Promote);
+        let mut skipped = self.options.selection.skip.iter().chain(&self.accept_skipped);
+        match skipped.find(|gate| deploys && !context.may_skip(gate)) {
+            None => Ok(()),
+            Some(gate) => Err(usage(
+                format!("a deployment to AWS can't skip {gate}"),
+                "no other check refuses public or unencrypted databases and IMDSv1; accept a finding in \
+                 gates/baseline.toml",
+            )),
         }
-        Err(usage(
-            "a deployment to AWS can't skip checkov",
-            "no other check refuses public or unencrypted databases and IMDSv1; accept a finding in gates/baseline.toml",
-        ))
     }
 
     fn validate_stage(&self, context: &Context<'_>) -> Result<(), Error> {

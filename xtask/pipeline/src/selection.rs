@@ -195,7 +195,9 @@ pub(crate) fn unmet(run: Run, wanted: &[&Stage], context: &Context<'_>) -> Vec<M
                 // to images: they have to be the current ones.
                 Artifact::Verdict(gate) => {
                     let skipped = context.skipped.iter().any(|name| name == gate);
-                    stage.effect < Effect::Remote || skipped || results.allows(gate, context)
+                    stage.effect < Effect::Remote
+                        || (skipped && context.may_skip(gate))
+                        || results.allows(gate, context)
                 }
                 // Images of another commit don't count.
                 Artifact::Images => images_are_of(context),
@@ -228,8 +230,7 @@ fn made_by(input: Artifact, stage: &Stage, run: Run, context: &Context<'_>) -> S
     let maker = stages::ALL.into_iter().find(|maker| maker.outputs.contains(&input));
     let maker = maker.map_or("a stage", |maker| maker.name);
     match (input, run) {
-        // A deployment to AWS can't skip it.
-        (Artifact::Verdict("checkov"), _) if !context.is_local() => format!("cargo xtask checkov{of}"),
+        (Artifact::Verdict(gate), _) if !context.may_skip(gate) => format!("cargo xtask {gate}{of}"),
         (Artifact::Verdict(gate), Run::One(_)) => format!(
             "cargo xtask {gate}{of}; or skip it by name: \
              cargo xtask deploy{of} --only {} --skip {gate}",

@@ -121,7 +121,22 @@ fn a_deployment_to_aws_does_not_skip_checkov() {
     let repo = TestRepo::new();
     let ended = repo.run(&["deploy", "--env", "dev", "--skip", "checkov"], &[]);
     ended.expect(2).assert_contains("can't skip checkov");
+    let ended = repo.run(&["promote", "--from", "dev", "--to", "prod", "--accept-skipped", "checkov"], &[]);
+    ended.expect(2).assert_contains("can't skip checkov");
     assert!(!repo.calls().contains("terraform"), "{}", repo.calls());
+    // Nor does a skip count that is in the record already.
+    repo.run(&["deploy", "--env", "dev", "--until", "plan"], &[]).expect(0);
+    let path = repo.pipeline("dev/bundle/gates.json");
+    let mut gates: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    for gate in gates["gates"].as_array_mut().unwrap() {
+        if gate["name"] == "checkov" {
+            gate["result"] = json!("skipped");
+        }
+    }
+    fs::write(&path, gates.to_string()).unwrap();
+    let ended = repo.run(&["apply", "--env", "dev"], &[]);
+    ended.expect(3).assert_contains("verdict of checkov").assert_contains("cargo xtask checkov --env dev");
+    assert!(!repo.calls().contains("terraform apply"), "{}", repo.calls());
 }
 
 #[test]
