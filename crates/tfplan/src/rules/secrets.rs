@@ -41,7 +41,8 @@ static PATTERNS: LazyLock<Vec<(&str, Regex)>> = LazyLock::new(|| {
     .into()
 });
 
-/// The last words of setting names that are about a secret without containing one: `PASSWORD_FILE`.
+/// The last words of setting names that are about a secret without containing one: `PASSWORD_FILE`. The tasks have the same
+/// list in `xtask/process/src/shell.rs`, which links none of `crates`; a test there compares them.
 const NO_SECRETS: [&str; 29] = [
     "age",
     "arn",
