@@ -95,6 +95,43 @@ mod tests {
         }
     }
 
+    /// Returns the Rust code below a folder, without tests, with each text on one line.
+    fn code(folder: &std::path::Path) -> String {
+        let mut all = String::new();
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() && !path.ends_with("tests") {
+                all.push_str(&code(&path));
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                let text = std::fs::read_to_string(&path).unwrap();
+                all.extend(text.split("\\\n").map(str::trim_start));
+            }
+        }
+        all
+    }
+
+    /// The page for operators lists messages with their remedies.
+    #[test]
+    fn the_page_quotes_messages_that_exist() {
+        let root = rds_iam_process::workspace::root();
+        let page = std::fs::read_to_string(root.join("docs/pipeline.md")).unwrap();
+        let (_, table) = page.split_once("| Message | What to do |\n").unwrap();
+        let rows = table.lines().take_while(|line| line.starts_with('|'));
+        let messages = rows.filter_map(|row| row.strip_prefix("| `")?.split('`').next());
+        // AWS's messages, and names of rules and stages.
+        let is_ours = |message: &&str| message.contains(' ') && !message.starts_with("Not authorized");
+        let messages: Vec<&str> = messages.filter(is_ours).collect();
+        assert!(messages.len() > 5, "{messages:?}");
+        let code = code(&root.join("crates")) + &code(&root.join("xtask"));
+        for message in messages {
+            // Parts that differ from run to run.
+            let fixed = message.replace("ACTION", "…").replace("RESOURCE", "…");
+            for part in fixed.split('…').map(str::trim) {
+                assert!(code.contains(part), "docs/pipeline.md: no program prints {message:?} ({part:?})");
+            }
+        }
+    }
+
     #[test]
     fn a_stage_is_explained_by_what_it_declares() {
         insta::assert_snapshot!(stage("apply").unwrap().join("\n"), @"
