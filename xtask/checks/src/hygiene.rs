@@ -9,11 +9,9 @@ mod words;
 use std::fs;
 use std::io;
 
-use xshell::cmd;
-
 use rds_iam_process::console::{Console, Style};
 use rds_iam_process::error::Error;
-use rds_iam_process::runner::{Cmd, Runner};
+use rds_iam_process::runner::Runner;
 use rds_iam_process::steps::Outcome;
 use rds_iam_process::workspace::Workspace;
 
@@ -88,11 +86,8 @@ pub fn run(workspace: &Workspace, console: Console, runner: Runner) -> Result<Ou
 }
 
 fn tracked(workspace: &Workspace, runner: Runner) -> Result<Vec<String>, Error> {
-    // The repository's code is built anyway: git's check of the folder's owner adds no protection.
-    let trust = format!("safe.directory={}", workspace.root.display());
-    let shell = workspace.shell();
-    let list = cmd!(shell, "git -c {trust} ls-files -z --cached --others --exclude-standard");
-    let list = Cmd::from_xshell(list, "apt-get install git")
+    let list = workspace
+        .git(["ls-files", "-z", "--cached", "--others", "--exclude-standard"])
         .hint("the checks read what git tracks: run this in a git clone");
     let listed = runner.ask(&list)?;
     Ok(listed.split('\0').filter(|path| !path.is_empty()).map(str::to_owned).collect())

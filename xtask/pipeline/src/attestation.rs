@@ -64,7 +64,7 @@ pub(super) fn verify(
     commit: &str,
     context: &Context<'_>,
 ) -> Result<Cmd, Error> {
-    let (shell, workflow) = (context.shell()?, format!("{repository}/{SIGNER}"));
+    let (shell, workflow) = (context.workspace.shell(), format!("{repository}/{SIGNER}"));
     let verify = cmd!(
         shell,
         "gh attestation verify {manifest} --repo {repository} --signer-workflow {workflow}

@@ -3,9 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use xshell::Shell;
-
-use crate::context::{Context, shell};
+use crate::context::Context;
 use crate::environment::{EnvironmentKind, STACK};
 use crate::local;
 use rds_iam_checks::infra::terraform::Terraform;
@@ -13,15 +11,6 @@ use rds_iam_process::error::Error;
 use rds_iam_process::runner::Cmd;
 
 impl Context<'_> {
-    /// Returns a shell at the workspace's root: xshell's `cmd!` builds commands with it, and the runner starts
-    /// them.
-    ///
-    /// # Errors
-    /// Returns an error if this process has no working directory.
-    pub(crate) fn shell(&self) -> Result<Shell, Error> {
-        shell(self.workspace)
-    }
-
     /// Returns the path of the program `rds-iam`.
     pub(crate) fn rds_iam(&self) -> PathBuf {
         self.workspace.target.join("debug/rds-iam")

@@ -7,7 +7,6 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use xshell::cmd;
 
-use crate::context::shell;
 use rds_iam_process::error::Error;
 use rds_iam_process::file;
 use rds_iam_process::runner::{Cmd, Runner};
@@ -38,7 +37,7 @@ pub(crate) fn run(text: &Path, workspace: &Workspace, runner: Runner) -> Result<
         });
     }
     let body = body(&file::read(text)?)?;
-    let shell = shell(workspace)?;
+    let shell = workspace.shell();
     let gh = |cmd: xshell::Cmd<'_>| {
         Cmd::from_xshell(cmd, "GitHub's runners have it; https://cli.github.com")
             .hint("the job needs `pull-requests: write`, and GH_TOKEN")

@@ -4,11 +4,10 @@ use std::path::{Path, PathBuf};
 
 use crate::environment::{Environment, EnvironmentKind};
 use sha2::{Digest, Sha256};
-use xshell::{Shell, cmd};
 
 use rds_iam_images::image::Bases;
 use rds_iam_process::error::Error;
-use rds_iam_process::runner::{Cmd, Runner};
+use rds_iam_process::runner::Runner;
 use rds_iam_process::workspace::Workspace;
 
 /// The context that is passed to every stage of a run.
@@ -68,9 +67,9 @@ impl Commit {
     /// # Errors
     /// Returns an error if this is not a clone, or it has no commit.
     pub(crate) fn find(workspace: &Workspace, runner: Runner) -> Result<Self, Error> {
-        let shell = shell(workspace)?;
-        let git =
-            |args: &[&str]| git(&shell, workspace, args).hint("the pipeline works on a clone with a commit");
+        let git = |args: &[&str]| {
+            workspace.git(args.iter().copied()).hint("the pipeline works on a clone with a commit")
+        };
         let ask = |args: &[&str]| runner.ask(&git(args)).map(|answer| answer.trim().to_owned());
         let untracked = ["ls-files", "-z", "--others", "--exclude-standard", "--", "terraform"];
         let changed = runner.ask(&git(&["diff", "--binary", "--no-ext-diff", "HEAD"]))?
@@ -187,25 +186,6 @@ impl Context<'_> {
     pub(crate) fn is_local(&self) -> bool {
         self.environment.as_ref().is_some_and(|environment| environment.kind == EnvironmentKind::Local)
     }
-}
-
-/// Returns a shell at the workspace's root, with which `cmd!` builds commands.
-///
-/// # Errors
-/// Returns an error if this process has no working directory.
-pub(crate) fn shell(workspace: &Workspace) -> Result<Shell, Error> {
-    let shell = Shell::new().map_err(|error| Error::Found {
-        found: error.to_string(),
-        help: "start it in a folder that exists".to_owned(),
-    })?;
-    shell.change_dir(&workspace.root);
-    Ok(shell)
-}
-
-/// Returns a git command that trusts the clone regardless of its owner.
-pub(crate) fn git(shell: &Shell, workspace: &Workspace, args: &[&str]) -> Cmd {
-    let trust = format!("safe.directory={}", workspace.root.display());
-    Cmd::from_xshell(cmd!(shell, "git -c {trust} {args...}"), "apt-get install git")
 }
 
 /// Returns the folder of all files that the pipeline writes.

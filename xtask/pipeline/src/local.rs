@@ -100,16 +100,13 @@ impl Database {
 }
 
 /// Returns the command that runs the account.
-///
-/// # Errors
-/// Returns an error if this process has no working directory.
-pub(crate) fn command(workspace: &Workspace) -> Result<Cmd, Error> {
-    let shell = context::shell(workspace)?;
+pub(crate) fn command(workspace: &Workspace) -> Cmd {
+    let shell = workspace.shell();
     let program = workspace.target.join("debug/rds-iam-emulator");
     let folder = folder(workspace);
     let plugin = workspace.mysql_plugin("debug");
     let account = cmd!(shell, "{program} account --dir {folder}").env(PLUGIN_VARIABLE, plugin);
-    Ok(Cmd::from_xshell(account, "cargo xtask programs"))
+    Cmd::from_xshell(account, "cargo xtask programs")
 }
 
 /// Starts the account in the background if it is not running, and waits until it answers. Returns whether it
@@ -130,7 +127,7 @@ pub(crate) fn start(workspace: &Workspace, io: &Io) -> Result<bool, Error> {
     file::make_folder(context::folder(workspace).as_path())?;
     let out = File::create(&log).map_err(file::failed("make", &log))?;
     let err = out.try_clone().map_err(file::failed("make", &log))?;
-    let cmd = command(workspace)?;
+    let cmd = command(workspace);
     io.console.line(&format!("$ {} >{} 2>&1 &", cmd.shown(), log.display()));
     let mut process = cmd.process();
     // A separate process group: Ctrl-C ends the run and not the account, which holds its work.

@@ -93,7 +93,7 @@ pub(super) fn missing_rights<'n>(
     // The tags that stacks/service sets on all its resources.
     let tags = [("Project", &environment.project), ("Environment", &environment.name)];
     let tags = tags.iter().flat_map(|(name, value)| ["--tag".to_owned(), format!("{name}={value}")]);
-    let (shell, rds_iam) = (context.shell()?, context.rds_iam());
+    let (shell, rds_iam) = (context.workspace.shell(), context.rds_iam());
     let (region, account) = (&environment.region, &environment.account_id);
     let ask = cmd!(shell, "{rds_iam} whoami --region {region} --account-id {account} {tags...} {asked...}");
     let ask = context.in_account(ask)?;

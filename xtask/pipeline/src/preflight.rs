@@ -209,7 +209,7 @@ pub(crate) fn install(
     }
     let note = format!("installing what this run needs and this machine lacks: {}", lacking.join(", "));
     console.line(&console.paint(Style::Warning, &note));
-    let shell = context.shell()?;
+    let shell = context.workspace.shell();
     let apt = |cmd: xshell::Cmd<'_>| {
         Cmd::from_xshell(cmd.env("DEBIAN_FRONTEND", "noninteractive"), "install it by hand")
             .hint("`apt-get update` says more; or install it by hand")
@@ -231,7 +231,7 @@ fn build_kit(context: &Context<'_>, runner: Runner) -> Result<(), Error> {
     if !on_path(engine::DOCKER) {
         return Err(engine::no_client());
     }
-    let (shell, docker) = (context.shell()?, engine::DOCKER);
+    let (shell, docker) = (context.workspace.shell(), engine::DOCKER);
     // Unlike `docker version`, it needs no engine.
     let version = runner.ask(&Cmd::from_xshell(cmd!(shell, "{docker} --version"), engine::CLIENT_HELP))?;
     Err(Error::Found {

@@ -11,6 +11,9 @@ use crate::runner::{Cmd, Runner};
 /// The help text for a missing cargo.
 pub const CARGO_HELP: &str = "install Rust with rustup (https://rustup.rs)";
 
+/// The help text for a missing git.
+const GIT_HELP: &str = "apt-get install git";
+
 /// The environment variable with the path of the server's authentication plugin.
 pub const PLUGIN_VARIABLE: &str = "RDS_IAM_MYSQL_PLUGIN";
 
@@ -38,8 +41,14 @@ impl Workspace {
     /// Determines the folders by running cargo.
     ///
     /// # Errors
-    /// Returns an error if cargo cannot read the workspace, or there is no path for the cache folder.
+    /// Returns an error if cargo cannot read the workspace, there is no path for the cache folder, or this process's
+    /// working directory was removed.
     pub fn find(runner: Runner) -> Result<Self, Error> {
+        // `Shell::new` needs it.
+        std::env::current_dir().map_err(|error| Error::Found {
+            found: format!("could not read this process's working directory: {error}"),
+            help: "start it in a folder that exists".to_owned(),
+        })?;
         let cache =
             cache_dir(|name| std::env::var_os(name).map(PathBuf::from)).ok_or_else(|| Error::Found {
                 found: "there is no folder to keep tools and servers in".to_owned(),
@@ -61,11 +70,18 @@ impl Workspace {
     /// Returns a shell in the workspace's root, for xshell's `cmd!`.
     ///
     /// # Panics
-    /// Panics if this process's working directory was removed.
+    /// Panics if this process's working directory was removed since [`Self::find`].
     pub fn shell(&self) -> Shell {
         let shell = Shell::new().expect("the current folder exists");
         shell.change_dir(&self.root);
         shell
+    }
+
+    /// Returns a git command in the workspace's root. It accepts a folder of another owner: the repository's code is built
+    /// anyway, so git's check of the owner adds no protection.
+    pub fn git<S: Into<String>>(&self, args: impl IntoIterator<Item = S>) -> Cmd {
+        let trust = format!("safe.directory={}", self.root.display());
+        Cmd::new("git", &self.root, GIT_HELP).args(["-c".to_owned(), trust]).args(args)
     }
 
     /// Returns a cargo command in the workspace's root.

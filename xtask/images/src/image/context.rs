@@ -6,16 +6,12 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
-use xshell::cmd;
 
 use super::{Request, Tree, Which};
 use rds_iam_process::error::Error;
 use rds_iam_process::file::{failed as file, make_folder, remove_folder};
 use rds_iam_process::runner::{Cmd, Runner};
 use rds_iam_process::workspace::Workspace;
-
-/// The help text for a missing git.
-const GIT_HELP: &str = "apt-get install git";
 
 /// The folders and files that `.dockerignore` includes, the build files of the images, and the files that
 /// cargo needs before it reads dependencies.
@@ -86,18 +82,12 @@ pub(super) fn empty(folder: &Path) -> Result<(), Error> {
     make_folder(folder)
 }
 
-/// Returns the option that makes git accept the repository's folder. The repository's code is built anyway:
-/// git's check of the folder's owner adds no protection.
-fn trust(workspace: &Workspace) -> String {
-    format!("safe.directory={}", workspace.root.display())
-}
-
 /// Returns the command that exports the files of a commit; `None` if the working tree is copied.
 pub(super) fn archive(request: &Request, workspace: &Workspace) -> Option<Cmd> {
-    let (shell, trust, commit) = (workspace.shell(), trust(workspace), &request.commit);
-    let tar = packed(&folder(request));
-    let archive = cmd!(shell, "git -c {trust} archive --format tar --output {tar} {commit} -- {PATHS...}");
-    let archive = Cmd::from_xshell(archive, GIT_HELP)
+    let tar = packed(&folder(request)).display().to_string();
+    let archive = ["archive", "--format", "tar", "--output", tar.as_str(), request.commit.as_str(), "--"];
+    let archive = workspace
+        .git(archive.into_iter().chain(PATHS))
         .hint("fetch the commit (CI: check out with fetch-depth 0), or name one that has docker/");
     (request.tree == Tree::Commit).then_some(archive)
 }
@@ -116,9 +106,8 @@ fn extract(archive: &Cmd, folder: &Path, runner: Runner) -> Result<(), Error> {
 }
 
 fn copy(folder: &Path, workspace: &Workspace, runner: Runner) -> Result<(), Error> {
-    let (shell, trust) = (workspace.shell(), trust(workspace));
-    let list = cmd!(shell, "git -c {trust} ls-files -z --cached -- {PATHS...}");
-    let list = Cmd::from_xshell(list, GIT_HELP)
+    let list = workspace
+        .git(["ls-files", "-z", "--cached", "--"].into_iter().chain(PATHS))
         .hint("images are built from what git tracks: run this in a git clone");
     let listed = runner.ask(&list)?;
     for path in listed.split('\0').filter(|path| !path.is_empty()) {

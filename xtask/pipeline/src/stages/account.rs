@@ -29,7 +29,7 @@ pub(super) const ACCOUNT: Stage = Stage {
         [Need::Tool(Tool::Terraform), Need::Provider, Need::Engine].into_iter().chain(listed).collect()
     },
     actions: |context| {
-        Ok(vec![Action::new(format!("$ {} &", local::command(context.workspace)?.shown()), move |io| {
+        Ok(vec![Action::new(format!("$ {} &", local::command(context.workspace).shown()), move |io| {
             let applied = local::folder(context.workspace).join("applied");
             if !local::start(context.workspace, io)? && applied.is_file() {
                 return Ok(Some("it runs already".to_owned()));

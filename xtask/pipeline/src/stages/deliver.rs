@@ -43,7 +43,8 @@ pub(super) const PROXY_AUTH: Stage = Stage {
     exit: 18,
     needs: |context| committed(context, permission_needs(context, |_| Vec::new())),
     actions: |context| {
-        let (shell, rds_iam, outputs) = (context.shell()?, context.rds_iam(), outputs::path(context));
+        let (shell, rds_iam, outputs) =
+            (context.workspace.shell(), context.rds_iam(), outputs::path(context));
         Ok(vec![context.in_account(cmd!(shell, "{rds_iam} proxy-auth --outputs {outputs}"))?.into()])
     },
 };
@@ -72,7 +73,7 @@ pub(super) const ECR_PUSH: Stage = Stage {
         // is last: the rollout waits for its record.
         let bootstrap = ("bootstrap", format!("bootstrap-{tag}"), "pushed-bootstrap.json");
         let pushes = context.is_local().then_some(bootstrap).into_iter().chain([("app", tag, "pushed.json")]);
-        let (shell, rds_iam) = (context.shell()?, context.rds_iam());
+        let (shell, rds_iam) = (context.workspace.shell(), context.rds_iam());
         let mut actions = Vec::new();
         for (image, tag, record) in pushes {
             let layout = context.images().join(image);
@@ -119,7 +120,8 @@ pub(super) const BOOTSTRAP: Stage = Stage {
     actions: |context| match context.environment()?.kind {
         // Only the function, within the network, can reach the database.
         EnvironmentKind::Aws => {
-            let (shell, rds_iam, outputs) = (context.shell()?, context.rds_iam(), outputs::path(context));
+            let (shell, rds_iam, outputs) =
+                (context.workspace.shell(), context.rds_iam(), outputs::path(context));
             let invoke = cmd!(shell, "{rds_iam} invoke-bootstrap --mode apply --outputs {outputs}");
             Ok(vec![context.in_account(invoke)?.into()])
         }
@@ -143,7 +145,7 @@ pub(super) const ROLLOUT: Stage = Stage {
     exit: 28,
     needs: |context| committed(context, permission_needs(context, rollout_rights)),
     actions: |context| {
-        let (shell, rds_iam) = (context.shell()?, context.rds_iam());
+        let (shell, rds_iam) = (context.workspace.shell(), context.rds_iam());
         let (outputs, record) = (outputs::path(context), record(context));
         let rollout = cmd!(shell, "{rds_iam} rollout --outputs {outputs} --record {record}");
         let rollout = context.in_account(rollout)?;
@@ -191,7 +193,7 @@ pub(super) const ROLLBACK: Stage = Stage {
     exit: 29,
     needs: |context| committed(context, permission_needs(context, rollout_rights)),
     actions: |context| {
-        let (shell, rds_iam) = (context.shell()?, context.rds_iam());
+        let (shell, rds_iam) = (context.workspace.shell(), context.rds_iam());
         let (outputs, record) = (outputs::path(context), record(context));
         let back = cmd!(shell, "{rds_iam} rollout --previous --outputs {outputs} --record {record}");
         Ok(vec![context.in_account(back)?.into()])
@@ -234,7 +236,7 @@ fn bootstrap_here(context: &Context<'_>, io: &Io) -> Result<(), Error> {
     );
     let database = outputs::read(context)?.database.identifier;
     let database = local::Database::find(context.workspace, &database)?;
-    let shell = context.shell()?;
+    let shell = context.workspace.shell();
     let docker = |cmd: xshell::Cmd<'_>| Cmd::from_xshell(cmd, engine::CLIENT_HELP);
     let login = local::folder(context.workspace).join("docker");
     let pull = cmd!(shell, "docker pull --quiet {image}").env("DOCKER_CONFIG", login);
@@ -267,7 +269,7 @@ fn smoke_service(context: &Context<'_>, io: &Io) -> Result<(), Error> {
         Some(port) => format!("http://127.0.0.1:{port}"),
         None => outputs::read(context)?.app.url,
     };
-    let shell = context.shell()?;
+    let shell = context.workspace.shell();
     let get = |path: &str, more: &[&str]| {
         let curl = curl(&shell, &format!("{url}{path}"), more);
         io.runner
@@ -295,7 +297,7 @@ fn smoke_service(context: &Context<'_>, io: &Io) -> Result<(), Error> {
 /// Returns the command that asks the service for its database user, and its description. On AWS the route is
 /// reachable only from the instance, and on this machine at its port.
 fn ask_identity(context: &Context<'_>) -> Result<(String, Cmd), Error> {
-    let shell = context.shell()?;
+    let shell = context.workspace.shell();
     let ask = match context.environment()?.management_port() {
         Some(port) => curl(&shell, &format!("http://127.0.0.1:{port}/api/identity"), &[]),
         None => {

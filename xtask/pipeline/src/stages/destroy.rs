@@ -68,7 +68,7 @@ pub(super) const SNAPSHOT: Stage = Stage {
         // RDS accepts letters, digits and hyphens.
         let at = clock::rfc3339(context.now).replace([':', 'T', 'Z'], "-");
         let name = format!("{instance}-final-{}", at.trim_end_matches('-'));
-        let (shell, rds_iam, region) = (context.shell()?, context.rds_iam(), &environment.region);
+        let (shell, rds_iam, region) = (context.workspace.shell(), context.rds_iam(), &environment.region);
         let take = cmd!(shell, "{rds_iam} snapshot --instance {instance} --name {name} --region {region}");
         let take = context.in_account(take)?;
         let take = Action::new(format!("$ {}", take.shown()), move |io| {
@@ -119,7 +119,7 @@ pub(super) const DESTROY: Stage = Stage {
         actions.extend(plan::apply(context, "destroy")?);
         let environment = context.environment()?;
         let (path, region) = (environment.settings_path(), &environment.region);
-        let (shell, rds_iam) = (context.shell()?, context.rds_iam());
+        let (shell, rds_iam) = (context.workspace.shell(), context.rds_iam());
         let delete = cmd!(shell, "{rds_iam} delete-parameters --path {path} --region {region}");
         actions.push(context.in_account(delete)?.into());
         let left = context.terraform()?.cmd(["state", "list"]);

@@ -68,7 +68,8 @@ pub(super) const APPLY: Stage = Stage {
         let mut actions = init(context)?;
         actions.extend(apply(context, "plan")?);
         actions.extend(read_outputs(context)?);
-        let (shell, rds_iam, outputs) = (context.shell()?, context.rds_iam(), outputs::path(context));
+        let (shell, rds_iam, outputs) =
+            (context.workspace.shell(), context.rds_iam(), outputs::path(context));
         let write = cmd!(shell, "{rds_iam} parameters --outputs {outputs} --write");
         actions.push(context.in_account(write)?.into());
         Ok(actions)
@@ -103,7 +104,8 @@ pub(super) const RDS_CONF: Stage = Stage {
     exit: 17,
     needs: |_| Vec::new(),
     actions: |context| {
-        let (shell, rds_iam, outputs) = (context.shell()?, context.rds_iam(), outputs::path(context));
+        let (shell, rds_iam, outputs) =
+            (context.workspace.shell(), context.rds_iam(), outputs::path(context));
         let file = context.file("rds.conf");
         let conf = context.in_account(cmd!(shell, "{rds_iam} conf --outputs {outputs} --write {file}"))?;
         if !context.is_local() {

@@ -8,7 +8,7 @@ use xshell::cmd;
 
 use super::rights::{committed, push_rights};
 use crate::attestation;
-use crate::context::{Context, Promotion, git};
+use crate::context::{Context, Promotion};
 use crate::environment::Environment;
 use crate::gate_results;
 use crate::need::Need;
@@ -81,7 +81,7 @@ fn promote(context: &Context<'_>, io: &Io) -> Result<Option<String>, Error> {
             help: "cargo xtask promote --from A --to B".to_owned(),
         });
     };
-    let (shell, rds_iam) = (context.shell()?, context.rds_iam());
+    let (shell, rds_iam) = (context.workspace.shell(), context.rds_iam());
     let manifest = context.file("promotion-manifest.json");
     let (repository, region) = (from.repository(), &from.region);
     let show =
@@ -155,8 +155,7 @@ fn on_main(context: &Context<'_>, commit: &str, io: &Io) -> Result<(), Error> {
             help: "deploy from a commit, without uncommitted changes, and promote that".to_owned(),
         });
     }
-    let shell = context.shell()?;
-    let git = |args: &[&str]| io.runner.ask(&git(&shell, context.workspace, args));
+    let git = |args: &[&str]| io.runner.ask(&context.workspace.git(args.iter().copied()));
     let remote = format!("refs/remotes/origin/{MAIN}");
     // A clone without that remote has its own main.
     let main =
