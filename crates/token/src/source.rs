@@ -9,7 +9,7 @@ use tokio::task::JoinHandle;
 
 use crate::schedule::MIN_RETRY;
 use crate::{
-    Chain, Clock, LIFETIME, Login, MIN_REMAINING, MintError, Minter, Token, refresh_at, retry_delay,
+    Clock, ErrorReport, LIFETIME, Login, MIN_REMAINING, MintError, Minter, Token, refresh_at, retry_delay,
 };
 
 /// The time that a caller waits for a newer token while an older one is valid: 1 second, many times the duration of
@@ -295,7 +295,7 @@ impl Shared {
             Err(error) => {
                 let left = self.current.load().as_ref().map_or(0, |t| t.remaining(now).as_secs());
                 tracing::warn!(
-                    error = %Chain(error),
+                    error = %ErrorReport(error),
                     %user,
                     current_token_seconds_left = left,
                     "no new IAM token could be signed; will try again"
