@@ -4,7 +4,7 @@
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use rds_iam_token::Chain;
+use rds_iam_token::ErrorReport;
 use tokio::time::Instant;
 
 use crate::PoolError;
@@ -34,7 +34,7 @@ pub(crate) async fn install_new_tokens(state: Weak<State>) {
         let Some(state) = state.upgrade().filter(|_| changed.is_ok()) else { return };
         // The token source reports a failure here; `acquire` returns it to its caller.
         if let Err(error) = state.install_token().await {
-            tracing::debug!(error = %Chain(&error), "no token to install");
+            tracing::debug!(error = %ErrorReport(&error), "no token to install");
         }
     }
 }
@@ -53,7 +53,7 @@ pub(crate) async fn keep_warm(state: Weak<State>) {
             Ok(()) => WARM_INTERVAL,
             Err(error) => {
                 tracing::warn!(
-                    error = %Chain(&error),
+                    error = %ErrorReport(&error),
                     remedy = %error.remedy(),
                     hint = error.hint(),
                     "no warm database connection; will try again"
@@ -71,7 +71,7 @@ impl State {
             && self.health.should_find_writer()
             && let Err(error) = self.find_writer().await
         {
-            tracing::debug!(error = %Chain(&error), "the server did not report whether it accepts writes");
+            tracing::debug!(error = %ErrorReport(&error), "the server did not report whether it accepts writes");
         }
         Ok(())
     }

@@ -28,9 +28,9 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-mod chain;
 mod encoding;
 mod endpoint;
+mod error_report;
 mod login;
 mod region;
 mod user;
@@ -43,7 +43,11 @@ mod sign;
 mod token;
 
 #[cfg(feature = "source")]
+mod clock;
+#[cfg(feature = "source")]
 mod mint;
+#[cfg(feature = "source")]
+mod mint_error;
 #[cfg(feature = "source")]
 mod reload;
 #[cfg(feature = "source")]
@@ -53,8 +57,8 @@ mod source;
 
 use std::time::Duration;
 
-pub use chain::Chain;
 pub use endpoint::{Endpoint, EndpointError, Host};
+pub use error_report::ErrorReport;
 pub use login::Login;
 pub use region::{Region, RegionError};
 pub use user::{DbUser, DbUserError};
@@ -67,7 +71,11 @@ pub use sign::{SignError, sign};
 pub use token::Token;
 
 #[cfg(feature = "source")]
-pub use mint::{Clock, MintError, Minter};
+pub use clock::Clock;
+#[cfg(feature = "source")]
+pub use mint::Minter;
+#[cfg(feature = "source")]
+pub use mint_error::MintError;
 #[cfg(feature = "source")]
 pub use reload::{ReloadingCredentials, is_pipe, shared_files};
 #[cfg(feature = "source")]

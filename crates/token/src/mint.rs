@@ -1,60 +1,21 @@
-//! `Minter`: fetches AWS credentials, with a time limit, and signs one token with them. Also its error,
-//! `MintError`, and `Clock`, the source of time and sleep.
+//! `Minter`: fetches AWS credentials, with a time limit, and signs one token with them.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use aws_credential_types::Credentials;
-use aws_credential_types::provider::error::CredentialsError;
 use aws_credential_types::provider::{self, ProvideCredentials, SharedCredentialsProvider};
-use aws_smithy_async::rt::sleep::{AsyncSleep, SharedAsyncSleep, TokioSleep};
-use aws_smithy_async::time::{SharedTimeSource, TimeSource};
-use thiserror::Error;
 use tokio::sync::Mutex;
 use tokio::task::JoinHandle;
 
-use crate::{Login, SignError, Token, sign};
-
-/// The time limit of the source of credentials: 10 seconds, enough for a role chain, short enough that
-/// several attempts fit in a token's last half.
-const CREDENTIALS_TIMEOUT: Duration = Duration::from_secs(10);
+use crate::clock::Clock;
+use crate::mint_error::{CREDENTIALS_TIMEOUT, MintError};
+use crate::{Login, Token, sign};
 
 /// The longest wait for one request to a source that does not answer: 5 minutes. It is requested again after 10
 /// seconds, and after twice as long each time it does not answer: each request may start a `credential_process`,
 /// which the SDK never ends.
 const MAX_FETCH_WAIT: Duration = Duration::from_secs(300);
-
-/// The source of time and sleep, so that a test can provide its own.
-#[derive(Clone, Debug)]
-pub struct Clock {
-    time: SharedTimeSource,
-    sleep: SharedAsyncSleep,
-}
-
-impl Clock {
-    /// Returns the machine's clock and Tokio's timer.
-    #[must_use]
-    pub fn system() -> Self {
-        Self { time: SharedTimeSource::default(), sleep: SharedAsyncSleep::new(TokioSleep::new()) }
-    }
-
-    /// Creates a clock from the caller's source of time and sleep.
-    #[must_use]
-    pub fn new(time: impl TimeSource + 'static, sleep: impl AsyncSleep + 'static) -> Self {
-        Self { time: SharedTimeSource::new(time), sleep: SharedAsyncSleep::new(sleep) }
-    }
-
-    /// Returns the time now.
-    #[must_use]
-    pub fn now(&self) -> SystemTime {
-        self.time.now()
-    }
-
-    /// Sleeps for `duration`.
-    pub async fn sleep(&self, duration: Duration) {
-        self.sleep.sleep(duration).await;
-    }
-}
 
 /// Signs tokens for one login, each with the credentials that its provider returns at that moment.
 #[derive(Clone, Debug)]
@@ -152,66 +113,5 @@ impl Minter {
         };
         *pending = Pending::default();
         answer.map_err(|_| MintError::Interrupted)?.map_err(MintError::from_provider)
-    }
-}
-
-/// The error of an attempt to sign a token. Cloning is cheap: each caller that waited for the attempt gets it.
-#[derive(Clone, Debug, Error)]
-#[non_exhaustive]
-pub enum MintError {
-    /// No source of credentials is configured. Retrying does not help.
-    #[error(
-        "no AWS credentials were found: configure a profile, an instance, task or pod role, or the AWS_* variables"
-    )]
-    NotConfigured {
-        /// The provider chain's error.
-        source: Arc<CredentialsError>,
-    },
-    /// The configured source is wrong: a profile that doesn't parse, a role that doesn't exist.
-    #[error("the AWS credentials are misconfigured: fix the profile or role that they come from")]
-    Misconfigured {
-        /// The provider chain's error.
-        source: Arc<CredentialsError>,
-    },
-    /// The source did not answer in 10 seconds.
-    #[error("the source of AWS credentials did not answer in {} s: check that its endpoint can be reached from here", CREDENTIALS_TIMEOUT.as_secs())]
-    TimedOut,
-    /// The source answered with a failure that may pass.
-    #[error("fetching AWS credentials failed")]
-    ProviderFailed {
-        /// The provider chain's error.
-        source: Arc<CredentialsError>,
-    },
-    /// The task that fetched credentials ended without an answer: the source panicked, or its runtime was shut down.
-    #[error("fetching AWS credentials was interrupted")]
-    Interrupted,
-    /// The credentials arrived but cannot sign: they have expired, or are incomplete.
-    #[error("signing the token failed")]
-    Sign {
-        /// The cause.
-        source: Arc<SignError>,
-    },
-}
-
-impl MintError {
-    fn from_provider(error: CredentialsError) -> Self {
-        let wrap = |make: fn(Arc<CredentialsError>) -> Self, error| make(Arc::new(error));
-        match error {
-            CredentialsError::CredentialsNotLoaded(_) => wrap(|source| Self::NotConfigured { source }, error),
-            CredentialsError::InvalidConfiguration(_) => wrap(|source| Self::Misconfigured { source }, error),
-            CredentialsError::ProviderTimedOut(_) => Self::TimedOut,
-            _ => wrap(|source| Self::ProviderFailed { source }, error),
-        }
-    }
-
-    /// Returns whether the same attempt may succeed later without a change of the configuration.
-    #[must_use]
-    pub fn is_retryable(&self) -> bool {
-        match self {
-            Self::TimedOut | Self::ProviderFailed { .. } | Self::Interrupted => true,
-            Self::NotConfigured { .. } | Self::Misconfigured { .. } => false,
-            // Expired credentials may be renewed by their source; incomplete ones are not.
-            Self::Sign { source } => matches!(**source, SignError::CredentialsExpired { .. }),
-        }
     }
 }

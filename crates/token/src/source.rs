@@ -1,4 +1,5 @@
-//! A token source: caches a token, refreshes it before it expires, and checks its validity at every use.
+//! `TokenSource`: caches the token of one login and replaces it in the background or on demand. It returns only
+//! valid tokens, and all callers share one signing.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
@@ -9,7 +10,7 @@ use tokio::task::JoinHandle;
 
 use crate::schedule::MIN_RETRY;
 use crate::{
-    Chain, Clock, LIFETIME, Login, MIN_REMAINING, MintError, Minter, Token, refresh_at, retry_delay,
+    Clock, ErrorReport, LIFETIME, Login, MIN_REMAINING, MintError, Minter, Token, refresh_at, retry_delay,
 };
 
 /// The time that a caller waits for a newer token while an older one is valid: 1 second, many times the duration of
@@ -295,7 +296,7 @@ impl Shared {
             Err(error) => {
                 let left = self.current.load().as_ref().map_or(0, |t| t.remaining(now).as_secs());
                 tracing::warn!(
-                    error = %Chain(error),
+                    error = %ErrorReport(error),
                     %user,
                     current_token_seconds_left = left,
                     "no new IAM token could be signed; will try again"
