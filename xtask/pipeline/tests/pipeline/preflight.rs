@@ -96,6 +96,13 @@ fn a_missing_right_is_reported_before_anything_begins() {
 }
 
 #[test]
+fn a_removed_working_directory_is_an_error() {
+    let repo = TestRepo::new();
+    let ended = repo.run_in_removed_folder(&["deploy", "--env", "dev"]);
+    ended.expect(1).assert_contains("working directory").assert_contains("start it in a folder that exists");
+}
+
+#[test]
 fn settings_that_are_wrong_are_named() {
     let repo = TestRepo::new();
     repo.run(&["deploy", "--env", ""], &[]).expect(2).assert_contains("the environment's name is empty");

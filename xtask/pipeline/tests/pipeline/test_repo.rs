@@ -204,6 +204,18 @@ impl TestRepo {
         Ended::of(&self.xtask(args, more).output().unwrap())
     }
 
+    /// Runs a command to its end in a working directory that was removed.
+    pub(crate) fn run_in_removed_folder(&self, args: &[&str]) -> Ended {
+        let (folder, xtask) = (self.at("removed"), self.xtask(args, &[]));
+        fs::create_dir(&folder).unwrap();
+        #[expect(clippy::disallowed_methods, reason = "the program under test")]
+        let mut command = Command::new("/bin/sh");
+        command.env_clear().current_dir(folder).stdin(Stdio::null());
+        command.envs(xtask.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        command.args(["-c", "rmdir ../removed; exec \"$@\"", "sh"]).arg(xtask.get_program());
+        Ended::of(&command.args(xtask.get_args()).output().unwrap())
+    }
+
     /// Starts a command, and waits until a shim's call that matches `pattern` waits for Ctrl-C.
     pub(crate) fn waits(&self, args: &[&str], pattern: &str) -> Child {
         let mut xtask = self.xtask(args, &[("BREAK", pattern), ("BREAK_HOW", "wait")]);
