@@ -131,7 +131,8 @@ impl BootstrapError {
     pub fn hint(&self) -> String {
         let hint = match self {
             // Each of their problems says what to write instead.
-            Self::Conf(_) | Self::Declaration(_) | Self::Trust(_) => String::new(),
+            Self::Conf(_) | Self::Declaration(_) => String::new(),
+            Self::Trust(_) => "The setting of the CA bundle is RDS_CA_BUNDLE.".into(),
             Self::Credentials { .. } => {
                 "Log in to AWS, or give this program a role or profile; `aws sts get-caller-identity` shows whether that works.".into()
             }

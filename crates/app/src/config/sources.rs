@@ -175,13 +175,13 @@ impl Layer {
 
     pub(super) fn from_file(path: &Path, conf: &RdsConf) -> Self {
         let mut layer = Self { is_file: true, ..Self::default() };
-        for (setting, value) in [
-            (Setting::Endpoint, conf.endpoint.host().to_string()),
-            (Setting::Port, conf.endpoint.port().to_string()),
-            (Setting::Name, conf.database.to_string()),
-            (Setting::Region, conf.region.to_string()),
+        for (setting, key, value) in [
+            (Setting::Endpoint, "RDS_ENDPOINT", conf.endpoint.host().to_string()),
+            // The parsed file does not say which of the two keys has the port.
+            (Setting::Port, "RDS_ENDPOINT or RDS_PORT", conf.endpoint.port().to_string()),
+            (Setting::Name, "DB_NAME", conf.database.to_string()),
+            (Setting::Region, "REGION", conf.region.to_string()),
         ] {
-            let key = setting.key().unwrap_or_default();
             layer.put(setting, value, format!("{key} in {}", path.display()));
         }
         layer
