@@ -185,8 +185,8 @@ impl BootstrapError {
 #[derive(Debug, Serialize)]
 #[non_exhaustive]
 pub struct Failure {
-    /// `apply`, `plan` or `check`.
-    pub mode: Mode,
+    /// `apply`, `plan` or `check`; `None` if the command line is wrong.
+    pub mode: Option<Mode>,
     /// `failed`.
     pub outcome: &'static str,
     /// The step, from 1 to 6.
@@ -208,25 +208,33 @@ impl Failure {
     /// Creates the failure of a run in `mode`.
     #[must_use]
     pub fn new(mode: Mode, error: &BootstrapError) -> Self {
-        let mut causes: Vec<String> = Vec::new();
-        for cause in ErrorReport(error).causes() {
-            // The driver's errors end in the text of their source.
-            if !causes.last().is_some_and(|outer| outer.ends_with(&cause)) {
-                causes.push(cause);
-            }
-        }
         Self {
-            mode,
+            mode: Some(mode),
             outcome: "failed",
             step: error.step() as u8,
             error: error.to_string(),
-            causes,
+            causes: ErrorReport(error).causes(),
             hint: error.hint(),
             changes_made: error.made(),
             changes_left: match error {
                 BootstrapError::Time { left, .. } => *left,
                 _ => None,
             },
+        }
+    }
+
+    /// Creates the failure of a wrong command line. `hint` says what to write instead.
+    #[must_use]
+    pub fn usage(error: &str, hint: &str) -> Self {
+        Self {
+            mode: None,
+            outcome: "failed",
+            step: Step::Configuration as u8,
+            error: error.to_owned(),
+            causes: Vec::new(),
+            hint: hint.to_owned(),
+            changes_made: 0,
+            changes_left: None,
         }
     }
 }

@@ -54,6 +54,13 @@ async fn files_and_flags() -> Result {
 
     deployment.bootstrap(&["--plan", "--check"]).await?.expect(64);
     deployment.bootstrap(&["--unknown"]).await?.expect(64);
+    let json = deployment.bootstrap(&["--unknown", "--json"]).await?.expect(64).json()?;
+    assert_eq!((&json["outcome"], &json["step"]), (&"failed".into(), &1.into()));
+    assert_eq!(json["error"], "unexpected argument '--unknown' found");
+    for text in ["--help", "--version"] {
+        let shown = deployment.bootstrap(&["--json", text]).await?.expect(0);
+        assert!(shown.stdout.contains("rds-iam-bootstrap"), "{}", shown.stdout);
+    }
     let help = deployment.bootstrap(&["--help"]).await?.expect(0);
     for text in ["Exit status:", "64  ", "--check", "RUST_LOG"] {
         assert!(help.stdout.contains(text), "{}", help.stdout);
