@@ -35,7 +35,7 @@ mod secret;
 mod session;
 mod settings;
 
-pub use declaration::{Declaration, DeclarationError, Grant, Problem, SchemaText, User};
+pub use declaration::{Declaration, DeclarationError, Grant, SchemaText, User, Violation};
 pub use error::{BootstrapError, Failure};
 pub use mode::Mode;
 pub use plan::{Action, ActionKind, Actor, Missing, Plan, Step, Warning};

@@ -39,8 +39,8 @@ async fn files_and_flags() -> Result {
     let hostile = deployment.bootstrap(&["--users", &users]).await?.expect(64);
     insta::assert_snapshot!(hostile.stderr(&deployment), @r#"
     error in step 1 of 6: <folder>/users.toml has 2 problems:
-      user "o'neil`": the account of user "o'neil`" has the character '\'' in its name or host: use letters, digits, _ and - (clients differ in quoting others)
-      user "rdsadmin": rdsadmin belongs to RDS or MySQL and is never changed: declare another user
+      user "o'neil`": the user name "o'neil`" has the character '\'': use letters A to Z, digits and _ + = , . @ - only, as in names of IAM users
+      user "rdsadmin": rdsadmin belongs to RDS or MySQL and is never changed: name another user
     "#);
     let users = deployment.write("users.toml", "[[user]]\nname = \"admin\"\n")?;
     let master = deployment.bootstrap(&["--users", &users]).await?.expect(64);
@@ -102,7 +102,7 @@ async fn secrets_and_credentials() -> Result {
     assert!(failures.iter().all(|text| !text.contains(master.password())));
     insta::assert_snapshot!(failures.join("\n"), @r#"
     error in step 2 of 6: there is no secret no/such in region us-east-1
-      Check MASTER_SECRET_NAME and REGION in rds.conf: `aws secretsmanager describe-secret --secret-id no/such --region us-east-1`.
+      Check MASTER_SECRET_NAME and REGION: `aws secretsmanager describe-secret --secret-id no/such --region us-east-1`.
 
     error in step 2 of 6: the secret bad/one can't be used: it is not a JSON object
       The secret must be JSON such as {"username":"…","password":"…"}, as RDS writes it. Check that MASTER_SECRET_NAME names the master user's secret.

@@ -117,14 +117,14 @@ async fn bad_input() -> Result {
       REGION is missing: set it, for example to eu-west-1
 
     Bootstrap.Configuration: error in step 1 of 6: RDS_IAM_USERS has 1 problem:
-      user "root": root belongs to RDS or MySQL and is never changed: declare another user
+      user "root": root belongs to RDS or MySQL and is never changed: name another user
 
     Bootstrap.Configuration: error in step 1 of 6: cannot read the trust roots in /none.pem; the CA bundle must be a PEM file that this program can read
       cause: No such file or directory (os error 2)
       The setting of the CA bundle is RDS_CA_BUNDLE.
 
     Bootstrap.Failed: error in step 2 of 6: there is no secret no/such in region us-east-1
-      Check MASTER_SECRET_NAME and REGION in rds.conf: `aws secretsmanager describe-secret --secret-id no/such --region us-east-1`.
+      Check MASTER_SECRET_NAME and REGION: `aws secretsmanager describe-secret --secret-id no/such --region us-east-1`.
 
     Bootstrap.Failed: error in step 3 of 6: connecting to the database failed
       cause: logging in as admin at local-mysql.c0ffee123456.us-east-1.rds.amazonaws.com:3306 through 127.0.0.1:1 failed: the server can't be reached
