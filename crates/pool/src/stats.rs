@@ -1,4 +1,4 @@
-//! Counters of a pool, for metrics.
+//! Statistics of a pool, for metrics: counters since its creation, failures by cause, and its current state.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::SystemTime;

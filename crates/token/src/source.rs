@@ -1,4 +1,5 @@
-//! A token source: caches a token, refreshes it before it expires, and checks its validity at every use.
+//! `TokenSource`: caches the token of one login and replaces it in the background or on demand. It returns only
+//! valid tokens, and all callers share one signing.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};

@@ -1,4 +1,5 @@
-# Inputs of the roles' module: database users, resource ids, secrets, keys, parameters, and the permissions boundary.
+# Inputs of the roles' module: database users, resource ids, secrets, keys, parameters, image repository, and the
+# permissions boundary.
 
 variable "name" {
   description = "Prefix of the names of all roles and of their log groups."

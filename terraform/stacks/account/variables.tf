@@ -1,4 +1,5 @@
-# Inputs of the account stack: account, region, project, GitHub's access, and the hosted zone to create.
+# Inputs of the account stack: account, region, project, GitHub's access, the hosted zone to create, and whether the
+# account is disposable.
 
 variable "account_id" {
   description = "The AWS account to prepare. Terraform refuses any other account."

@@ -1,5 +1,5 @@
 //! The emulated AWS account on this machine: starts and stops `rds-iam-emulator account` in the background,
-//! and finds its endpoint, registry and database servers.
+//! finds its endpoint, registry and database servers, and directs Terraform and the AWS SDKs to it.
 
 use std::fs::{self, File};
 use std::net::{SocketAddr, TcpStream};

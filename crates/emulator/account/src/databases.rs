@@ -1,4 +1,5 @@
-//! The databases of an account: a MySQL server for each database instance.
+//! The databases of an account: a MySQL server for each database instance of the AWS API, which also accepts tokens
+//! for the endpoints of its proxies. Finds a database by host name.
 
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};

@@ -1,4 +1,5 @@
-//! The folder of an account: locks it, creates its contents, and removes all but the logs at the end.
+//! The folder of an account: locks it, creates its subfolders and logs, publishes `account.json`, and removes all but
+//! the logs at the end and after a killed run. Other modules write the rest.
 //!
 //! ```text
 //! <folder>, which only its owner may enter

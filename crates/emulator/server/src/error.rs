@@ -1,4 +1,4 @@
-//! The emulator's errors, by what the caller can do about them.
+//! The errors of the emulator's servers and account: wrong settings, missing programs, failed operations, timeouts.
 
 use std::io;
 use std::path::{Path, PathBuf};

@@ -1,5 +1,5 @@
 //! Steps of `cargo xtask infra check`, which applies nothing: Terraform's format, the validity and tests of
-//! each module and stack, a plan of the deployment against the rules, and checkov.
+//! each changed module and stack, README examples, a plan of the deployment against the rules, and checkov.
 
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};

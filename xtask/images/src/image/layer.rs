@@ -1,4 +1,5 @@
-//! A layer of an image: read from a tar, converted to the canonical form of its content, and written again.
+//! A layer of an image: reads a tar, converts it to a canonical form that is the same from every container engine,
+//! and writes it again.
 
 use std::collections::BTreeMap;
 use std::io::{self, Read};

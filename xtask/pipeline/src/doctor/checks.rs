@@ -1,5 +1,5 @@
 //! Adds to the doctor's list the tools of the checks (Terraform and its provider, checkov, linters,
-//! cargo-deny) and of the pipeline (Docker buildx, curl, tflint, trivy).
+//! cargo-deny) and of the pipeline (Docker buildx, curl, and the gates' tools).
 
 use super::list::{INFRA, List, Met, Need, OPTIONAL, TEST};
 use super::machine::{Machine, Source};
