@@ -213,9 +213,9 @@ fn json(value: &impl Serialize) -> Result<String, Failure> {
 
 async fn push(arguments: PushArguments) -> Result<(), Failure> {
     let PushArguments { layout, repository, region, tag, gates, accept_scan, record } = arguments;
+    let aws = aws::connect(&region).await?;
     let inputs: Vec<&Path> = gates.as_deref().into_iter().collect();
     remove_old_record(&record, &inputs)?;
-    let aws = aws::connect(&region).await;
     let options = PushOptions { gates, accept_scan };
     let pushed = image::push(&aws, &Clock::system(), &layout, &repository, &tag, &options).await?;
     replace(&record, &json(&pushed)?)
@@ -229,7 +229,7 @@ async fn show(arguments: ShowArguments) -> Result<(), Failure> {
         (None, None, Some(parameter)) => ImageRef::Running(parameter),
         (None, None, None) => unreachable!("clap requires one of them"),
     };
-    let aws = aws::connect(&region).await;
+    let aws = aws::connect(&region).await?;
     let record = image::inspect(&aws, &repository, &image).await?;
     if let Some(path) = manifest {
         file::replace(&path, &record.manifest)
@@ -240,15 +240,15 @@ async fn show(arguments: ShowArguments) -> Result<(), Failure> {
 
 async fn deployed(arguments: DeployedArguments) -> Result<(), Failure> {
     let DeployedArguments { repository, region, digest } = arguments;
-    let aws = aws::connect(&region).await;
+    let aws = aws::connect(&region).await?;
     image::mark_deployed(&aws, &repository, &digest).await?;
     Ok(())
 }
 
 async fn promote(arguments: PromoteArguments) -> Result<(), Failure> {
     let (from, to) = (read_environment(&arguments.from)?, read_environment(&arguments.to)?);
+    let (from_aws, to_aws) = (aws::connect(&from.region).await?, aws::connect(&to.region).await?);
     remove_old_record(&arguments.record, &[&arguments.from, &arguments.to])?;
-    let (from_aws, to_aws) = (aws::connect(&from.region).await, aws::connect(&to.region).await);
     let PromoteArguments { digest, by, reason, require: required, accept_skipped, record, .. } = arguments;
     let PromoteArguments { accept_local, attestation, .. } = arguments;
     let request = PromotionRequest {
