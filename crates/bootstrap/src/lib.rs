@@ -13,7 +13,7 @@
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
 //! let conf = RdsConf::read("rds.conf".as_ref())?;
 //! let declaration = Declaration::read("users.toml".as_ref())?;
-//! let report = run(Settings::load(conf, declaration, Mode::Apply).await).await?;
+//! let report = run(Settings::load(conf, declaration, Mode::Apply).await?).await?;
 //! println!("{report}");
 //! # Ok(()) }
 //! ```

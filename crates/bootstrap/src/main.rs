@@ -45,7 +45,7 @@ Exit status:
   0   done, or nothing to do (with --plan: the plan was made)
   1   failed; the message has the step and what to do; running this again is safe
   2   --check found drift
-  64  a file or the command line is wrong; nothing was changed
+  64  a file, a variable or the command line is wrong; nothing was changed
 
 AWS credentials come from the default chain (environment, profile, role). --plan and
 --check read as the IAM admin if that login works, and otherwise as the master user.
@@ -128,7 +128,7 @@ fn usage_failure(error: &clap::Error) -> Failure {
 async fn bootstrap(arguments: &Arguments, mode: Mode) -> Result<Report, BootstrapError> {
     let conf = RdsConf::read(&arguments.config)?;
     let declaration = Declaration::read(&arguments.users)?;
-    run(Settings::load(conf, declaration, mode).await).await
+    run(Settings::load(conf, declaration, mode).await?).await
 }
 
 /// Writes a line and flushes it. Returns the error of a full disk or a closed pipe, which is no reason to panic.

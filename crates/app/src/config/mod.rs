@@ -119,13 +119,15 @@ impl Config {
             && Setting::ALL.into_iter().any(|setting| pick(&layers, setting).is_none())
         {
             let region = pick(&layers, Setting::Region).map(|given| given.value.clone());
-            // Without its region, Parameter Store would be blamed for an error that is reported by its own name.
-            let is_usable = match &region {
+            // Without its region or URL, Parameter Store would be blamed for an error that is reported by its own name.
+            let has_region = match &region {
                 Some(region) => region.parse::<Region>().is_ok(),
                 None => !unread.file && !environment.is_unusable(Setting::Region.variable()),
             };
             let fetched = match parameters::check_prefix(prefix) {
-                Ok(()) if is_usable => parameters::fetch(prefix, region).await.map(Some),
+                Ok(()) if has_region && environment.can_call_aws() => {
+                    parameters::fetch(prefix, region).await.map(Some)
+                }
                 checked => checked.map(|()| None),
             };
             match fetched {

@@ -49,6 +49,17 @@ async fn files_and_flags() -> Result {
       admin@%: is the master user, which is never changed: declare another user
     ");
 
+    for variable in ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_SECRETS_MANAGER"] {
+        let empty = deployment
+            .bootstrap_with(&deployment.conf, &["--json"], &[(variable, "")])
+            .await?
+            .expect(64)
+            .json()?;
+        let expected =
+            format!("{variable} is empty; expected a URL. Unset {variable} to use AWS's own endpoints");
+        assert_eq!((&empty["step"], &empty["error"]), (&1.into(), &expected.into()));
+    }
+
     let without_users = finish(deployment.command(&deployment.path("rds.conf"))).await?.expect(64);
     assert!(without_users.stderr.contains("--users <FILE>"), "{}", without_users.stderr);
 
@@ -148,7 +159,7 @@ async fn secrets_and_credentials() -> Result {
 async fn expired_credentials_are_reported_before_anything_is_contacted() -> Result {
     let deployment = Deployment::start("node_db").await?;
     let declaration = Declaration::read(APP_USERS.as_ref())?;
-    let mut settings = Settings::load(deployment.conf.clone(), declaration, Mode::Apply).await;
+    let mut settings = Settings::load(deployment.conf.clone(), declaration, Mode::Apply).await?;
     let expired = Some(UNIX_EPOCH + Duration::from_secs(1_600_000_000));
     let credentials = Credentials::new("AKIDEXAMPLE", "not-a-real-secret", None, expired, "test");
     let provider = SharedCredentialsProvider::new(credentials);
