@@ -9,6 +9,7 @@
 use std::future::Future;
 
 use rds_iam_pool::{Connection, Pool, PoolError, Remedy};
+use rds_iam_report::ErrorReport;
 use serde::Serialize;
 use sqlx::mysql::MySqlRow;
 use sqlx::{Executor, Row};
@@ -124,7 +125,7 @@ impl Store {
         let report = |error| self.pool.report(error);
         match query(self.pool.acquire().await?).await.map_err(report) {
             Err(error) if error.remedy() == Remedy::Reconnect => {
-                tracing::debug!(%error, "a connection broke under a read; reading again on another");
+                tracing::debug!(error = %ErrorReport(&error), "a connection broke under a read; reading again on another");
                 query(self.pool.acquire().await?).await.map_err(report)
             }
             done => done,

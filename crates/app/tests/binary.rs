@@ -33,6 +33,23 @@ fn wrong_settings_end_it_with_status_2_before_the_port_opens() -> Result {
     Ok(())
 }
 
+/// The AWS SDK would panic with it: in the call to Parameter Store, or later.
+#[test]
+fn an_empty_endpoint_url_is_a_wrong_setting() -> Result {
+    for variable in ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_SSM"] {
+        let output = program()
+            .envs([(variable, ""), ("RDS_IAM_SSM_PREFIX", "/dev/database"), ("AWS_REGION", "eu-west-1")])
+            .output()?;
+        let (_, error) = text(&output);
+        assert_eq!(output.status.code(), Some(2), "{error}");
+        let expected = format!(
+            "rds-iam-app: the configuration has a problem:\n- {variable} (environment): it is set but empty: give it a value, or unset it\n"
+        );
+        assert_eq!(error, expected);
+    }
+    Ok(())
+}
+
 #[test]
 fn without_credentials_it_says_where_to_get_some() -> Result {
     let output = program()

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use rds_iam_infra::RdsConfError;
 use rds_iam_pool::PoolError;
-use rds_iam_report::ErrorReport;
+use rds_iam_report::{EmptyEndpointUrl, ErrorReport};
 use rds_iam_roots::TrustError;
 use rds_iam_token::MintError;
 use serde::Serialize;
@@ -28,6 +28,9 @@ pub enum BootstrapError {
     /// The trust roots can't be used.
     #[error(transparent)]
     Trust(#[from] TrustError),
+    /// `AWS_ENDPOINT_URL` is empty.
+    #[error(transparent)]
+    EndpointUrl(#[from] EmptyEndpointUrl),
     /// No token can be signed with the AWS credentials.
     #[error("the caller's AWS credentials can't sign an IAM token")]
     Credentials {
@@ -109,7 +112,9 @@ impl BootstrapError {
     #[must_use]
     pub fn step(&self) -> Step {
         match self {
-            Self::Conf(_) | Self::Declaration(_) | Self::Trust(_) => Step::Configuration,
+            Self::Conf(_) | Self::Declaration(_) | Self::Trust(_) | Self::EndpointUrl(_) => {
+                Step::Configuration
+            }
             Self::Secret(_) => Step::Credentials,
             Self::Missing(_) | Self::Busy { .. } => Step::Admin,
             Self::Credentials { step, .. }
@@ -120,7 +125,7 @@ impl BootstrapError {
         }
     }
 
-    /// Returns the exit status: 64 if a file has to be corrected, else 1.
+    /// Returns the exit status: 64 if a file or a setting has to be corrected, else 1.
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         if self.step() == Step::Configuration { 64 } else { 1 }
@@ -130,8 +135,9 @@ impl BootstrapError {
     #[must_use]
     pub fn hint(&self) -> String {
         let hint = match self {
-            // Each of their problems says what to write instead.
-            Self::Conf(_) | Self::Declaration(_) | Self::Trust(_) => String::new(),
+            // They say what to write instead.
+            Self::Conf(_) | Self::Declaration(_) | Self::EndpointUrl(_) => String::new(),
+            Self::Trust(_) => "The setting of the CA bundle is RDS_CA_BUNDLE.".into(),
             Self::Credentials { .. } => {
                 "Log in to AWS, or give this program a role or profile; `aws sts get-caller-identity` shows whether that works.".into()
             }
@@ -184,8 +190,8 @@ impl BootstrapError {
 #[derive(Debug, Serialize)]
 #[non_exhaustive]
 pub struct Failure {
-    /// `apply`, `plan` or `check`.
-    pub mode: Mode,
+    /// `apply`, `plan` or `check`; `None` if the command line is wrong.
+    pub mode: Option<Mode>,
     /// `failed`.
     pub outcome: &'static str,
     /// The step, from 1 to 6.
@@ -207,25 +213,33 @@ impl Failure {
     /// Creates the failure of a run in `mode`.
     #[must_use]
     pub fn new(mode: Mode, error: &BootstrapError) -> Self {
-        let mut causes: Vec<String> = Vec::new();
-        for cause in ErrorReport(error).causes() {
-            // The driver's errors end in the text of their source.
-            if !causes.last().is_some_and(|outer| outer.ends_with(&cause)) {
-                causes.push(cause);
-            }
-        }
         Self {
-            mode,
+            mode: Some(mode),
             outcome: "failed",
             step: error.step() as u8,
             error: error.to_string(),
-            causes,
+            causes: ErrorReport(error).causes(),
             hint: error.hint(),
             changes_made: error.made(),
             changes_left: match error {
                 BootstrapError::Time { left, .. } => *left,
                 _ => None,
             },
+        }
+    }
+
+    /// Creates the failure of a wrong command line. `hint` says what to write instead.
+    #[must_use]
+    pub fn usage(error: &str, hint: &str) -> Self {
+        Self {
+            mode: None,
+            outcome: "failed",
+            step: Step::Configuration as u8,
+            error: error.to_owned(),
+            causes: Vec::new(),
+            hint: hint.to_owned(),
+            changes_made: 0,
+            changes_left: None,
         }
     }
 }

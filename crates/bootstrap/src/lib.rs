@@ -13,7 +13,7 @@
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
 //! let conf = RdsConf::read("rds.conf".as_ref())?;
 //! let declaration = Declaration::read("users.toml".as_ref())?;
-//! let report = run(Settings::load(conf, declaration, Mode::Apply).await).await?;
+//! let report = run(Settings::load(conf, declaration, Mode::Apply).await?).await?;
 //! println!("{report}");
 //! # Ok(()) }
 //! ```
@@ -35,7 +35,7 @@ mod secret;
 mod session;
 mod settings;
 
-pub use declaration::{Declaration, DeclarationError, Grant, Problem, SchemaText, User};
+pub use declaration::{Declaration, DeclarationError, Grant, SchemaText, User, Violation};
 pub use error::{BootstrapError, Failure};
 pub use mode::Mode;
 pub use plan::{Action, ActionKind, Actor, Missing, Plan, Step, Warning};

@@ -1,6 +1,7 @@
 //! The `rds-iam-bootstrap` command: creates, updates and checks the database users that log in by IAM, from
 //! `rds.conf` and a users file. The crate's README describes files, flags and exit statuses.
 
+use std::ffi::OsString;
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -44,7 +45,7 @@ Exit status:
   0   done, or nothing to do (with --plan: the plan was made)
   1   failed; the message has the step and what to do; running this again is safe
   2   --check found drift
-  64  a file or the command line is wrong; nothing was changed
+  64  a file, a variable or the command line is wrong; nothing was changed
 
 AWS credentials come from the default chain (environment, profile, role). --plan and
 --check read as the IAM admin if that login works, and otherwise as the master user.
@@ -63,9 +64,14 @@ async fn main() -> ExitCode {
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
         Err(error) => {
-            // Help and version come this way too. If printing fails, there is nowhere to report it.
-            drop(error.print());
-            return if error.use_stderr() { EX_USAGE.into() } else { ExitCode::SUCCESS };
+            // Help and version come this way too.
+            let is_usage = error.use_stderr();
+            let written = is_usage && wants_json(std::env::args_os()) && write_json(&usage_failure(&error));
+            if !written {
+                // If printing fails, there is nowhere to report it.
+                drop(error.print());
+            }
+            return if is_usage { EX_USAGE.into() } else { ExitCode::SUCCESS };
         }
     };
     // An operator watches the progress of a long run; a program reads the document at its end. The token source's
@@ -97,8 +103,7 @@ async fn main() -> ExitCode {
         }
         Err(error) => {
             let failure = Failure::new(mode, &error);
-            let written = arguments.json && write(std::io::stdout(), &json(&failure)).is_ok();
-            if !written {
+            if !(arguments.json && write_json(&failure)) {
                 drop(write(std::io::stderr(), &failure.to_string()));
             }
             error.exit_code().into()
@@ -106,10 +111,24 @@ async fn main() -> ExitCode {
     }
 }
 
+/// Returns whether `--json` is among the arguments of a command line that could not be parsed.
+fn wants_json(arguments: impl Iterator<Item = OsString>) -> bool {
+    arguments.skip(1).take_while(|argument| argument != "--").any(|argument| argument == "--json")
+}
+
+/// Splits the parser's text into its first paragraph, which is the error, and the help that follows.
+fn usage_failure(error: &clap::Error) -> Failure {
+    let text = error.render().to_string();
+    let text = text.trim_end();
+    let text = text.strip_prefix("error: ").unwrap_or(text);
+    let (error, hint) = text.split_once("\n\n").unwrap_or((text, ""));
+    Failure::usage(error, hint)
+}
+
 async fn bootstrap(arguments: &Arguments, mode: Mode) -> Result<Report, BootstrapError> {
     let conf = RdsConf::read(&arguments.config)?;
     let declaration = Declaration::read(&arguments.users)?;
-    run(Settings::load(conf, declaration, mode).await).await
+    run(Settings::load(conf, declaration, mode).await?).await
 }
 
 /// Writes a line and flushes it. Returns the error of a full disk or a closed pipe, which is no reason to panic.
@@ -118,6 +137,49 @@ fn write(mut to: impl Write, text: &str) -> std::io::Result<()> {
     to.flush()
 }
 
+/// Writes a failure as a JSON document, and returns whether that was possible.
+fn write_json(failure: &Failure) -> bool {
+    write(std::io::stdout(), &json(failure)).is_ok()
+}
+
 fn json(document: &impl serde::Serialize) -> String {
     serde_json::to_string_pretty(document).expect("reports have text keys only")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(arguments: &[&str]) -> String {
+        let error = Arguments::try_parse_from([&["rds-iam-bootstrap"][..], arguments].concat()).unwrap_err();
+        json(&usage_failure(&error))
+    }
+
+    #[test]
+    fn a_usage_error_is_a_document_too() {
+        insta::assert_snapshot!(refused(&["--json", "--users", "users.toml"]), @r#"
+        {
+          "mode": null,
+          "outcome": "failed",
+          "step": 1,
+          "error": "the following required arguments were not provided:\n  --config <FILE>",
+          "causes": [],
+          "hint": "Usage: rds-iam-bootstrap --config <FILE> --users <FILE> --json\n\nFor more information, try '--help'.",
+          "changes_made": 0
+        }
+        "#);
+        let both = refused(&["--json", "--config", "a", "--users", "b", "--plan", "--check"]);
+        assert!(both.contains("\"the argument '--plan' cannot be used with '--check'\""), "{both}");
+    }
+
+    #[test]
+    fn json_is_requested_by_its_flag_alone() {
+        let wants = |arguments: &[&str]| {
+            wants_json(["rds-iam-bootstrap"].iter().chain(arguments).map(OsString::from))
+        };
+        assert!(wants(&["--unknown", "--json"]));
+        assert!(!wants(&["--users", "--json.toml"]));
+        assert!(!wants(&["--", "--json"]));
+        assert!(!wants_json(["--json"].iter().map(OsString::from)), "the program's own name");
+    }
 }

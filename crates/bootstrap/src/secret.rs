@@ -167,7 +167,7 @@ impl SecretError {
     pub fn hint(&self) -> String {
         match self {
             Self::NotFound { id, region } => format!(
-                "Check MASTER_SECRET_NAME and REGION in rds.conf: `aws secretsmanager describe-secret --secret-id {id} --region {region}`."
+                "Check MASTER_SECRET_NAME and REGION: `aws secretsmanager describe-secret --secret-id {id} --region {region}`."
             ),
             Self::Denied { id, region, .. } => format!(
                 "Allow the caller's role this statement, and kms:Decrypt on the key if a customer key encrypts the secret:\n{}",

@@ -6,9 +6,10 @@ use std::time::Duration;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, SdkConfig};
 use rds_iam_infra::RdsConf;
+use rds_iam_report::check_endpoint_urls;
 use rds_iam_token::Clock;
 
-use crate::{Declaration, Mode};
+use crate::{BootstrapError, Declaration, Mode};
 
 /// The time limit for Secrets Manager, all attempts together.
 const SECRET_TIMEOUT: Duration = Duration::from_secs(20);
@@ -34,13 +35,17 @@ pub struct Settings {
 
 impl Settings {
     /// Creates settings with AWS's default credential chain, the region of `rds.conf` and the system's clock.
-    pub async fn load(conf: RdsConf, declaration: Declaration, mode: Mode) -> Self {
+    ///
+    /// # Errors
+    /// Returns [`BootstrapError::EndpointUrl`] if `AWS_ENDPOINT_URL`, or one of its forms for a single service, is empty.
+    pub async fn load(conf: RdsConf, declaration: Declaration, mode: Mode) -> Result<Self, BootstrapError> {
+        check_endpoint_urls()?;
         let timeouts = TimeoutConfig::builder().operation_timeout(SECRET_TIMEOUT).build();
         let aws = aws_config::defaults(BehaviorVersion::latest())
             .region(aws_config::Region::new(conf.region.to_string()))
             .timeout_config(timeouts)
             .load()
             .await;
-        Self { conf, declaration, mode, aws, clock: Clock::system(), time_limit: None }
+        Ok(Self { conf, declaration, mode, aws, clock: Clock::system(), time_limit: None })
     }
 }

@@ -65,6 +65,21 @@ fn a_record_never_replaces_an_input() {
 }
 
 #[test]
+fn an_empty_endpoint_url_is_an_error_before_anything_is_done() {
+    let folder = tempfile::tempdir().unwrap();
+    let record = folder.path().join("rollout.json");
+    std::fs::write(&record, "of an earlier run").unwrap();
+    for variable in ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_SSM"] {
+        let arguments = ["rollout", "--outputs", OUTPUTS, "--previous", "--record", record.to_str().unwrap()];
+        let ended = program().args(arguments).env(variable, "").output().unwrap();
+        assert_eq!(ended.status.code(), Some(1));
+        let expected = format!("error: {variable} is empty; expected a URL. ");
+        assert!(text(&ended.stderr).starts_with(&expected), "{}", text(&ended.stderr));
+    }
+    assert_eq!(std::fs::read_to_string(&record).unwrap(), "of an earlier run");
+}
+
+#[test]
 fn a_report_goes_to_a_file() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("plan.sarif");

@@ -21,7 +21,7 @@ use clap::{Parser, Subcommand};
 use rds_iam_emulator_account::AwsApi;
 use rds_iam_emulator_account::registry_program;
 use rds_iam_emulator_server::{MySql, Runtime};
-use rds_iam_report::file;
+use rds_iam_report::{ErrorReport, file};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
@@ -118,7 +118,7 @@ async fn main() -> ExitCode {
         }
         Ok(None) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error:#}");
+            eprintln!("error: {}", ErrorReport(&*error));
             ExitCode::FAILURE
         }
     }

@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::Path;
 
 use anyhow::Context as _;
-use rds_iam_report::file;
+use rds_iam_report::{ErrorReport, file};
 use serde::Serialize;
 
 use crate::platform::Platform;
@@ -42,7 +42,7 @@ impl Table {
     pub(crate) fn add(&mut self, claim: &'static str, measured: anyhow::Result<String>) {
         let (holds, evidence) = match measured {
             Ok(evidence) => (true, evidence),
-            Err(error) => (false, format!("{error:#}")),
+            Err(error) => (false, ErrorReport(&*error).to_string()),
         };
         self.claims.push(Claim { claim, holds, evidence });
     }

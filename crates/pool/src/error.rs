@@ -308,6 +308,8 @@ fn remedy_of_io(error: &io::Error) -> Remedy {
 
 #[cfg(test)]
 mod tests {
+    use rds_iam_token::ErrorReport;
+
     use super::*;
 
     #[test]
@@ -348,6 +350,8 @@ mod tests {
         };
         let refused = sqlx::Error::Io(io::ErrorKind::ConnectionRefused.into());
         let error = PoolError::connecting(refused, &subject);
+        // The driver's error has the text of its source.
+        insta::assert_snapshot!(ErrorReport(&error), @"logging in as node_app at db.example.com:3306, database node_db failed: the server can't be reached: error communicating with database: connection refused");
         insta::assert_snapshot!(error, @"logging in as node_app at db.example.com:3306, database node_db failed: the server can't be reached");
         insta::assert_snapshot!(error.hint(), @"The server did not answer: check its state, the security groups and the port.");
         let token = PoolError::token(MintError::TimedOut, &subject);

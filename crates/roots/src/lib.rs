@@ -220,7 +220,7 @@ impl fmt::Display for Freshness<'_> {
             let days = WARN_AHEAD.as_secs() / 86_400;
             return write!(f, "no trust root expires within {days} days");
         }
-        f.write_str("trust roots need a refresh (crates/roots/examples/refresh.rs, or RDS_CA_BUNDLE):")?;
+        f.write_str("trust roots need a refresh (crates/roots/examples/refresh.rs, or a newer CA bundle):")?;
         for certificate in &self.expired {
             write!(f, "\n  expired {}: {}", certificate.not_after_date(), certificate.name())?;
         }
@@ -236,7 +236,7 @@ impl fmt::Display for Freshness<'_> {
 #[non_exhaustive]
 pub enum TrustError {
     /// The file could not be read.
-    #[error("cannot read the trust roots in {}; RDS_CA_BUNDLE must be a PEM file that this program can read", path.display())]
+    #[error("cannot read the trust roots in {}; the CA bundle must be a PEM file that this program can read", path.display())]
     Read {
         /// The file.
         path: PathBuf,
@@ -276,7 +276,7 @@ pub enum TrustError {
     },
     /// All certificates have expired.
     #[error(
-        "every certificate has expired ({count} of {count}); download the current bundle from AWS, or remove RDS_CA_BUNDLE to use the bundled roots"
+        "every certificate has expired ({count} of {count}); download the current bundle from AWS, or set no CA bundle to use the bundled roots"
     )]
     AllExpired {
         /// The number of certificates.

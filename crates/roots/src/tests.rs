@@ -135,7 +135,7 @@ fn freshness_at_each_boundary() {
     assert_eq!(counts(day(2040, 12, 30)), (1, 1, false));
     assert_eq!(roots.expiring_before(day(2035, 1, 1)).map(Certificate::name).collect::<Vec<_>>(), ["short"]);
     insta::assert_snapshot!(roots.freshness(day(2040, 12, 30)), @r#"
-    trust roots need a refresh (crates/roots/examples/refresh.rs, or RDS_CA_BUNDLE):
+    trust roots need a refresh (crates/roots/examples/refresh.rs, or a newer CA bundle):
       expired 2030-12-31: short
       expires 2040-12-31: long
     "#);
@@ -178,13 +178,13 @@ fn invalid_files_are_refused_with_the_fix() {
     cut.replace_range(end - 64..end, "");
     read(Some(cut.as_bytes()));
     insta::assert_snapshot!(errors.join("\n"), @"
-    cannot read the trust roots in /etc/ssl/ca.pem; RDS_CA_BUNDLE must be a PEM file that this program can read: No such file or directory (os error 2)
+    cannot read the trust roots in /etc/ssl/ca.pem; the CA bundle must be a PEM file that this program can read: No such file or directory (os error 2)
     cannot use the trust roots in /etc/ssl/ca.pem: it contains no certificate; expected PEM text with one `-----BEGIN CERTIFICATE-----` block per root
     cannot use the trust roots in /etc/ssl/ca.pem: certificate 1 is invalid (Parsing Error: Der(UnexpectedTag { expected: Some(Tag(16)), actual: Tag(0) })); download the bundle again, or remove that block
     cannot use the trust roots in /etc/ssl/ca.pem: certificate 1 is invalid (base64 decode error: InvalidCharacter(33)); download the bundle again, or remove that block
     cannot use the trust roots in /etc/ssl/ca.pem: certificate 1 is invalid (its END line is missing); download the bundle again, or remove that block
     cannot use the trust roots in /etc/ssl/ca.pem: it contains no certificate; expected PEM text with one `-----BEGIN CERTIFICATE-----` block per root
-    cannot use the trust roots in /etc/ssl/ca.pem: every certificate has expired (2 of 2); download the current bundle from AWS, or remove RDS_CA_BUNDLE to use the bundled roots
+    cannot use the trust roots in /etc/ssl/ca.pem: every certificate has expired (2 of 2); download the current bundle from AWS, or set no CA bundle to use the bundled roots
     cannot use the trust roots in /etc/ssl/ca.pem: certificate 6 is invalid (base64 decode error: InvalidTrailingPadding); download the bundle again, or remove that block
     ");
 }

@@ -100,12 +100,12 @@ variable "database" {
   nullable = false
 
   validation {
-    condition     = can(regex("^[A-Za-z0-9_-]{1,32}$", var.database.admin_user))
-    error_message = "database.admin_user must have 1 to 32 letters, digits, _ and -: bootstrap creates no other users."
+    condition     = can(regex("^[A-Za-z0-9_+=,.@-]{1,32}$", var.database.admin_user))
+    error_message = "database.admin_user must have 1 to 32 letters, digits and _ + = , . @ -: bootstrap creates no other users."
   }
 
   validation {
-    condition     = !contains(local.reserved_users, lower(var.database.admin_user))
+    condition     = !contains(local.reserved_users, lower(var.database.admin_user)) && !startswith(lower(var.database.admin_user), "mysql.")
     error_message = "database.admin_user must be a separate user: not the master user, and not reserved by RDS or MySQL."
   }
 }
@@ -157,12 +157,12 @@ variable "app" {
   }
 
   validation {
-    condition     = can(regex("^[A-Za-z0-9_-]{1,32}$", var.app.database_user))
-    error_message = "app.database_user must have 1 to 32 letters, digits, _ and -: bootstrap creates no other users."
+    condition     = can(regex("^[A-Za-z0-9_+=,.@-]{1,32}$", var.app.database_user))
+    error_message = "app.database_user must have 1 to 32 letters, digits and _ + = , . @ -: bootstrap creates no other users."
   }
 
   validation {
-    condition     = !contains(local.reserved_users, lower(var.app.database_user))
+    condition     = !contains(local.reserved_users, lower(var.app.database_user)) && !startswith(lower(var.app.database_user), "mysql.")
     error_message = "app.database_user must be a separate user: not the master user, and not reserved by RDS or MySQL."
   }
 

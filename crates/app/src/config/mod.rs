@@ -19,7 +19,7 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use rds_iam_infra::arn::{AccountId, ResourceId};
-use rds_iam_infra::rds_conf::{CaBundle, DatabaseName};
+use rds_iam_infra::rds_conf::DatabaseName;
 use rds_iam_infra::{Engine, RdsConf, remedy};
 use rds_iam_report::ErrorReport;
 use rds_iam_roots::Roots;
@@ -119,10 +119,22 @@ impl Config {
             && Setting::ALL.into_iter().any(|setting| pick(&layers, setting).is_none())
         {
             let region = pick(&layers, Setting::Region).map(|given| given.value.clone());
-            match parameters::fetch(prefix, region).await {
-                Ok(layer) => layers.push(layer),
-                Err(problem) => {
-                    errors.push(problem);
+            // Without its region or URL, Parameter Store would be blamed for an error that is reported by its own name.
+            let has_region = match &region {
+                Some(region) => region.parse::<Region>().is_ok(),
+                None => !unread.file && !environment.is_unusable(Setting::Region.variable()),
+            };
+            let fetched = match parameters::check_prefix(prefix) {
+                Ok(()) if has_region && environment.can_call_aws() => {
+                    parameters::fetch(prefix, region).await.map(Some)
+                }
+                checked => checked.map(|()| None),
+            };
+            match fetched {
+                Ok(Some(layer)) => layers.push(layer),
+                Ok(None) => unread.parameters = true,
+                Err(error) => {
+                    errors.push(error);
                     unread.parameters = true;
                 }
             }
@@ -163,14 +175,13 @@ impl Config {
         let database = check.setting(&layers, Setting::Name, str::parse::<DatabaseName>);
         let user = check.setting(&layers, Setting::User, str::parse::<DbUser>);
         let region = check.setting(&layers, Setting::Region, str::parse::<Region>);
-        if let (Some(endpoint), Some(region)) = (&endpoint, &region) {
-            check.same_region(&layers, endpoint, region);
-        }
+        let server = endpoint.as_ref().zip(region.as_ref());
+        let server = server.filter(|(endpoint, region)| check.same_region(&layers, endpoint, region));
 
-        let conf = conf.map(|(_, conf)| conf);
         let dial = check.variable("RDS_IAM_DIAL", str::parse::<Endpoint>);
-        let dial = dial.or_else(|| conf.as_ref()?.dial.clone()).or_else(|| endpoint.clone());
-        let roots = check.roots(conf.as_ref(), endpoint.as_ref().zip(region.as_ref()), now);
+        let dial = dial.or_else(|| conf.as_ref()?.1.dial.clone()).or_else(|| endpoint.clone());
+        let roots = check.roots(conf.as_ref(), server, now);
+        let conf = conf.map(|(_, conf)| conf);
         let pool_max = check.variable("RDS_IAM_POOL_MAX", |text| {
             text.parse().ok().filter(|max| (1..=LIMIT_POOL_MAX).contains(max)).ok_or_else(|| {
                 format!("it is not a number of connections: write a number from 1 to {LIMIT_POOL_MAX}")
@@ -296,12 +307,14 @@ impl Check<'_> {
         let parse = |text: &str| {
             text.parse().map_err(|_| "it is not a port: write a number from 0 (any free port) to 65535")
         };
-        let (given, management) = (self.variable("PORT", parse), self.variable(MANAGEMENT, parse));
-        let port = given.unwrap_or(DEFAULT_LISTEN_PORT);
+        let before = self.errors.len();
+        let (port, management) = (self.variable("PORT", parse), self.variable(MANAGEMENT, parse));
+        let is_valid = self.errors.len() == before
+            && !["PORT", MANAGEMENT].into_iter().any(|name| self.environment.is_unusable(name));
+        let port = port.unwrap_or(DEFAULT_LISTEN_PORT);
         let default = if port == 0 { 0 } else { DEFAULT_MANAGEMENT_PORT };
         let from = if management.is_some() { "environment" } else { "default" };
         let management = management.unwrap_or(default);
-        let is_valid = given.is_some() || self.environment.get("PORT").is_none();
         if is_valid && port == management && port != 0 {
             let cause =
                 format!("it is {management}, which is PORT as well: set one of the two to another port");
@@ -310,40 +323,47 @@ impl Check<'_> {
         (port, management)
     }
 
-    /// Checks the region against the one in the endpoint's name: a token for another one is never accepted.
-    fn same_region(&mut self, layers: &[Layer], endpoint: &Endpoint, region: &Region) {
+    /// Checks the region against the one in the endpoint's name, and returns whether they agree: a token for another one
+    /// is never accepted.
+    fn same_region(&mut self, layers: &[Layer], endpoint: &Endpoint, region: &Region) -> bool {
         if let Some(named) = Region::from_rds_host(&endpoint.host().to_string())
             && named != *region
         {
             let from = pick(layers, Setting::Region).map_or_else(String::new, |origin| origin.from.clone());
             let cause = format!("it is {region}, but the endpoint is in {named}: set it to {named}");
             self.errors.push(SettingError::new(Setting::Region.name(), from, cause));
+            return false;
         }
+        true
     }
 
     fn roots(
         &mut self,
-        conf: Option<&RdsConf>,
+        conf: Option<&(PathBuf, RdsConf)>,
         server: Option<(&Endpoint, &Region)>,
         now: SystemTime,
     ) -> Option<Vec<u8>> {
-        let of_variable = self.environment.get("RDS_IAM_CA_BUNDLE");
-        let of_file = conf.and_then(|conf| conf.ca_bundle.as_ref()).map(CaBundle::as_str);
-        let roots = match of_variable.or(of_file) {
+        const VARIABLE: &str = "RDS_IAM_CA_BUNDLE";
+        let of_variable =
+            self.environment.get(VARIABLE).map(|path| (path, VARIABLE, "environment".to_owned()));
+        let of_file = || {
+            let (file, conf) = conf?;
+            Some((conf.ca_bundle.as_ref()?.as_str(), "RDS_CA_BUNDLE", file.display().to_string()))
+        };
+        let roots = match of_variable.or_else(of_file) {
             None => match server
                 .map_or(Ok(Roots::bundled()), |(endpoint, region)| Roots::bundled_for(endpoint, region))
             {
                 Ok(roots) => Cow::Borrowed(roots),
                 Err(error) => {
-                    self.errors.push(SettingError::new("RDS_IAM_CA_BUNDLE", "default", ErrorReport(&error)));
+                    self.errors.push(SettingError::new(VARIABLE, "default", ErrorReport(&error)));
                     return None;
                 }
             },
-            Some(path) => match Roots::read(Path::new(path), now) {
+            Some((path, name, origin)) => match Roots::read(Path::new(path), now) {
                 Ok(roots) => Cow::Owned(roots),
                 Err(error) => {
-                    let name = if of_variable.is_some() { "RDS_IAM_CA_BUNDLE" } else { "RDS_CA_BUNDLE" };
-                    self.errors.push(SettingError::new(name, path, ErrorReport(&error)));
+                    self.errors.push(SettingError::new(name, origin, ErrorReport(&error)));
                     return None;
                 }
             },

@@ -18,15 +18,20 @@ const TIMEOUT: Duration = Duration::from_secs(15);
 
 const PREFIX: &str = "RDS_IAM_SSM_PREFIX";
 
-/// Reads all five parameters under `prefix`. Missing ones are left out; the caller reports a missing setting. `region`
-/// is the region of Parameter Store; without one, the AWS profile or the instance must name it.
-pub(super) async fn fetch(prefix: &str, region: Option<String>) -> Result<Layer, SettingError> {
+/// Checks the text of the prefix.
+pub(super) fn check_prefix(prefix: &str) -> Result<(), SettingError> {
     let allowed = |c: char| c.is_ascii_alphanumeric() || "/_.-".contains(c);
     if !prefix.starts_with('/') || prefix.ends_with('/') || !prefix.chars().all(allowed) {
         let cause =
             "it is not a prefix of parameter names: write one such as /dev/database, without a / at the end";
         return Err(SettingError::new(PREFIX, "environment", cause));
     }
+    Ok(())
+}
+
+/// Reads all five parameters under `prefix`. Missing ones are left out; the caller reports a missing setting. `region`
+/// is the region of Parameter Store; without one, the AWS profile or the instance must name it.
+pub(super) async fn fetch(prefix: &str, region: Option<String>) -> Result<Layer, SettingError> {
     let failed = |cause: String| SettingError::new(PREFIX, format!("Parameter Store, {prefix}"), cause);
     if let Some(pipe) = shared_files().into_iter().find(|file| is_pipe(file)) {
         return Err(failed(format!(

@@ -6,6 +6,7 @@ use std::fmt;
 use std::path::Path;
 
 use rds_iam_infra::RdsConf;
+use rds_iam_report::check_endpoint_urls;
 use rds_iam_token::Endpoint;
 
 use super::error::SettingError;
@@ -58,18 +59,22 @@ const fn variable(name: &'static str, meaning: &'static str) -> Variable {
     Variable { name, meaning }
 }
 
-/// A snapshot of the environment variables in [`VARIABLES`].
+/// A snapshot of the environment variables in [`VARIABLES`], and whether the AWS SDK can be called with the process's
+/// environment.
 #[derive(Clone, Debug, Default)]
 pub struct Environment {
     values: BTreeMap<String, String>,
     not_text: Vec<&'static str>,
+    /// An empty variable of the AWS SDK, which would panic in its first call.
+    empty_endpoint_url: Option<String>,
 }
 
 impl Environment {
     /// Reads the process's environment.
     #[must_use]
     pub fn from_process() -> Self {
-        let mut environment = Self::default();
+        let empty_endpoint_url = check_endpoint_urls().err().map(|error| error.variable);
+        let mut environment = Self { empty_endpoint_url, ..Self::default() };
         for Variable { name, .. } in VARIABLES {
             match std::env::var_os(name).map(std::ffi::OsString::into_string) {
                 None => {}
@@ -89,9 +94,15 @@ impl Environment {
         self.values.get(name).is_some_and(String::is_empty) || self.not_text.contains(&name)
     }
 
+    /// Returns whether the AWS SDK can be called. If not, [`errors`](Self::errors) has the reason.
+    pub(super) fn can_call_aws(&self) -> bool {
+        self.empty_endpoint_url.is_none()
+    }
+
     /// Returns the errors of the variables themselves, independent of their meaning.
     pub(super) fn errors(&self) -> Vec<SettingError> {
-        let empty = self.values.iter().filter(|(_, value)| value.is_empty()).map(|(name, _)| {
+        let empty = self.values.iter().filter(|(_, value)| value.is_empty()).map(|(name, _)| name);
+        let empty = empty.chain(&self.empty_endpoint_url).map(|name| {
             SettingError::new(name, "environment", "it is set but empty: give it a value, or unset it")
         });
         let not_text = self
@@ -106,7 +117,7 @@ impl<K: Into<String>, V: Into<String>> FromIterator<(K, V)> for Environment {
     /// Creates an environment from names and values.
     fn from_iter<T: IntoIterator<Item = (K, V)>>(variables: T) -> Self {
         let values = variables.into_iter().map(|(name, value)| (name.into(), value.into())).collect();
-        Self { values, not_text: Vec::new() }
+        Self { values, ..Self::default() }
     }
 }
 
@@ -175,13 +186,13 @@ impl Layer {
 
     pub(super) fn from_file(path: &Path, conf: &RdsConf) -> Self {
         let mut layer = Self { is_file: true, ..Self::default() };
-        for (setting, value) in [
-            (Setting::Endpoint, conf.endpoint.host().to_string()),
-            (Setting::Port, conf.endpoint.port().to_string()),
-            (Setting::Name, conf.database.to_string()),
-            (Setting::Region, conf.region.to_string()),
+        for (setting, key, value) in [
+            (Setting::Endpoint, "RDS_ENDPOINT", conf.endpoint.host().to_string()),
+            // The parsed file does not say which of the two keys has the port.
+            (Setting::Port, "RDS_ENDPOINT or RDS_PORT", conf.endpoint.port().to_string()),
+            (Setting::Name, "DB_NAME", conf.database.to_string()),
+            (Setting::Region, "REGION", conf.region.to_string()),
         ] {
-            let key = setting.key().unwrap_or_default();
             layer.put(setting, value, format!("{key} in {}", path.display()));
         }
         layer

@@ -95,8 +95,14 @@ async fn a_file_gives_all_but_the_user() {
     assert_eq!(config.login.endpoint.port(), 3307);
     assert_eq!(config.dial.to_string(), "localhost:13306");
     assert!(config.permit().contains("dbuser:prx-0a1b2c3d4e5f67890/node_app"), "{}", config.permit());
-    let from_file = config.origins.iter().filter(|o| o.from.contains("rds.conf")).count();
-    assert_eq!(from_file, 4, "{:?}", config.origins);
+    let origins: Vec<_> = config.origins.iter().map(ToString::to_string).collect();
+    insta::assert_snapshot!(origins.join("\n").replace(&*folder.path().to_string_lossy(), ""), @r"
+    endpoint orders.c0ffee.eu-west-1.rds.amazonaws.com from RDS_ENDPOINT in /rds.conf
+    port 3307 from RDS_ENDPOINT or RDS_PORT in /rds.conf
+    database name node_db from DB_NAME in /rds.conf
+    database user node_app from RDS_IAM_DB_USER
+    region eu-west-1 from REGION in /rds.conf
+    ");
 
     let error = load(&[], Some(&file)).await.unwrap_err();
     insta::assert_snapshot!(error, @r"
@@ -194,7 +200,7 @@ async fn everything_that_is_wrong_is_listed_at_once() {
     - database user (RDS_IAM_DB_USER): database user "node\0app" has a control character in it
     - region (AWS_REGION): "eu-west-1a" is not a region: expected a name such as eu-west-1 (an availability zone has a letter at its end, a region has not)
     - RDS_IAM_DIAL (environment): endpoint "localhost" has no port: give it as host:port (IPv6 as [address]:port)
-    - RDS_IAM_CA_BUNDLE (/empty.pem): cannot use the trust roots in /empty.pem: it contains no certificate; expected PEM text with one `-----BEGIN CERTIFICATE-----` block per root
+    - RDS_IAM_CA_BUNDLE (environment): cannot use the trust roots in /empty.pem: it contains no certificate; expected PEM text with one `-----BEGIN CERTIFICATE-----` block per root
     - RDS_IAM_POOL_MAX (environment): it is not a number of connections: write a number from 1 to 1000
     - PORT (environment): it is not a port: write a number from 0 (any free port) to 65535
     - RDS_IAM_MANAGEMENT_PORT (environment): it is not a port: write a number from 0 (any free port) to 65535
@@ -242,6 +248,8 @@ async fn a_region_whose_servers_can_t_be_verified() {
         ("AWS_REGION", "cn-north-1"),
     ];
     insta::assert_snapshot!(setting_error(&china).await, @"RDS_IAM_CA_BUNDLE (default): no trust root for database servers in cn-north-1 is bundled; download https://rds-truststore.s3.cn-north-1.amazonaws.com.cn/global/global-bundle.pem, and set the CA bundle to that file");
+    // A wrong region is the only error, not the trust roots that it would need.
+    insta::assert_snapshot!(setting_error(&[("AWS_REGION", "cn-north-1")]).await, @"region (AWS_REGION): it is cn-north-1, but the endpoint is in eu-west-1: set it to eu-west-1");
     // Amazon Trust Services signs for the proxies of all regions.
     let proxy = [
         ("RDS_IAM_DB_ENDPOINT", "orders.proxy-c0ffee.ap-southeast-5.rds.amazonaws.com"),
@@ -261,6 +269,28 @@ async fn the_port_for_machines_is_another_one() {
     insta::assert_snapshot!(setting_error(&[("PORT", "3001")]).await, @"RDS_IAM_MANAGEMENT_PORT (default): it is 3001, which is PORT as well: set one of the two to another port");
     insta::assert_snapshot!(setting_error(&[("RDS_IAM_MANAGEMENT_PORT", "3000")]).await, @"RDS_IAM_MANAGEMENT_PORT (environment): it is 3000, which is PORT as well: set one of the two to another port");
     insta::assert_snapshot!(setting_error(&[("PORT", "http"), ("RDS_IAM_MANAGEMENT_PORT", "3000")]).await, @"PORT (environment): it is not a port: write a number from 0 (any free port) to 65535");
+    insta::assert_snapshot!(setting_error(&[("PORT", "3001"), ("RDS_IAM_MANAGEMENT_PORT", "http")]).await, @"RDS_IAM_MANAGEMENT_PORT (environment): it is not a port: write a number from 0 (any free port) to 65535");
+    insta::assert_snapshot!(setting_error(&[("PORT", ""), ("RDS_IAM_MANAGEMENT_PORT", "3000")]).await, @"PORT (environment): it is set but empty: give it a value, or unset it");
+}
+
+/// The file and the environment each have a setting of the bundle; an error names the one in use.
+#[tokio::test]
+async fn a_bundle_that_cannot_be_read_is_blamed_on_its_own_setting() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = conf(&folder, "RDS_CA_BUNDLE=\"/none/of-file.pem\"\n");
+    let user = ("RDS_IAM_DB_USER", "node_app");
+    let refused = async |variables: &[(&str, &str)]| {
+        let error = load(variables, Some(&file)).await.unwrap_err().to_string();
+        error.replace(&*folder.path().to_string_lossy(), "")
+    };
+    insta::assert_snapshot!(refused(&[user]).await, @"
+    the configuration has a problem:
+    - RDS_CA_BUNDLE (/rds.conf): cannot read the trust roots in /none/of-file.pem; the CA bundle must be a PEM file that this program can read: No such file or directory (os error 2)
+    ");
+    insta::assert_snapshot!(refused(&[user, ("RDS_IAM_CA_BUNDLE", "/none/of-variable.pem")]).await, @"
+    the configuration has a problem:
+    - RDS_IAM_CA_BUNDLE (environment): cannot read the trust roots in /none/of-variable.pem; the CA bundle must be a PEM file that this program can read: No such file or directory (os error 2)
+    ");
 }
 
 #[tokio::test]
@@ -268,6 +298,25 @@ async fn a_prefix_that_is_none() {
     let variables = [("RDS_IAM_SSM_PREFIX", "dev/database/"), ("RDS_IAM_DB_NAME", "node_db")];
     let error = load(&variables, None).await.unwrap_err();
     insta::assert_snapshot!(error.errors()[0], @"RDS_IAM_SSM_PREFIX (environment): it is not a prefix of parameter names: write one such as /dev/database, without a / at the end");
+}
+
+/// Parameter Store is not read with a region that is wrong, missing or unknown, which is an error by its own name.
+#[tokio::test]
+async fn a_wrong_region_is_not_blamed_on_parameter_store() {
+    let prefix = ("RDS_IAM_SSM_PREFIX", "/dev/database");
+    let refused = async |region: &str| load(&[prefix, ("AWS_REGION", region)], None).await.unwrap_err();
+    insta::assert_snapshot!(refused("eu-west-1a").await, @r#"
+    the configuration has a problem:
+    - region (AWS_REGION): "eu-west-1a" is not a region: expected a name such as eu-west-1 (an availability zone has a letter at its end, a region has not)
+    "#);
+    insta::assert_snapshot!(refused("").await, @"
+    the configuration has a problem:
+    - AWS_REGION (environment): it is set but empty: give it a value, or unset it
+    ");
+    insta::assert_snapshot!(load(&[prefix], Some(Path::new("missing.conf"))).await.unwrap_err(), @"
+    the configuration has a problem:
+    - --config (missing.conf): cannot read missing.conf; it must be a UTF-8 text file that this program may read: No such file or directory (os error 2)
+    ");
 }
 
 #[tokio::test]

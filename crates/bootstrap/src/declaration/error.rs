@@ -1,11 +1,11 @@
-//! The errors of a declaration, and its problems, which are reported together.
+//! The errors of a declaration. All violations of the rules for one are reported together.
 
 use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
-/// The number of problems shown at once: about a screenful.
-const PROBLEMS_SHOWN: usize = 20;
+/// The number of violations shown at once: about a screenful.
+const VIOLATIONS_SHOWN: usize = 20;
 
 /// The error of a declaration. Each is for the author of the users file to fix.
 #[derive(Debug, thiserror::Error)]
@@ -34,13 +34,13 @@ pub enum DeclarationError {
         /// The parser's reason, without values: the text may be another file, with a secret in it.
         reason: String,
     },
-    /// The declaration is invalid.
-    #[error("{origin} has {}", list(problems))]
+    /// The declaration, or a setting that it is for, is invalid.
+    #[error("{origin} has {}", list(violations))]
     Invalid {
         /// The file or setting.
         origin: String,
-        /// Every problem found.
-        problems: Vec<Problem>,
+        /// Every violation found.
+        violations: Vec<Violation>,
     },
 }
 
@@ -58,37 +58,38 @@ impl DeclarationError {
     }
 }
 
-fn list(problems: &[Problem]) -> String {
-    let shown = problems.iter().take(PROBLEMS_SHOWN).map(|problem| format!("\n  {problem}"));
-    let more = problems.len().saturating_sub(PROBLEMS_SHOWN);
+fn list(violations: &[Violation]) -> String {
+    let shown = violations.iter().take(VIOLATIONS_SHOWN).map(|violation| format!("\n  {violation}"));
+    let more = violations.len().saturating_sub(VIOLATIONS_SHOWN);
     let lines: Vec<_> = shown.chain((more > 0).then(|| format!("\n  and {more} more"))).collect();
-    let count = if problems.len() == 1 { "1 problem".into() } else { format!("{} problems", problems.len()) };
+    let count =
+        if violations.len() == 1 { "1 problem".into() } else { format!("{} problems", violations.len()) };
     format!("{count}:{}", lines.concat())
 }
 
-/// A problem of a declaration.
+/// A violation of the rules for declarations.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Problem {
-    /// The user, key or file that has the problem.
+pub struct Violation {
+    /// The user, key or file that violates a rule.
     pub subject: String,
-    /// The problem, and what to declare instead.
+    /// The rule, and what to declare instead.
     pub message: String,
 }
 
-impl fmt::Display for Problem {
+impl fmt::Display for Violation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.subject, self.message)
     }
 }
 
-/// The problems found so far.
+/// The violations found so far.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Problems(Vec<Problem>);
+pub(crate) struct Violations(Vec<Violation>);
 
-impl Problems {
+impl Violations {
     pub(crate) fn add(&mut self, subject: &str, message: impl fmt::Display) {
-        self.0.push(Problem { subject: subject.to_owned(), message: message.to_string() });
+        self.0.push(Violation { subject: subject.to_owned(), message: message.to_string() });
     }
 
     /// Returns the value of `result`, or adds its error.
@@ -100,11 +101,11 @@ impl Problems {
         self.0.len()
     }
 
-    /// Returns the error with all problems, if there are any.
+    /// Returns the error with all violations, if there are any.
     pub(crate) fn into_result(self, origin: &str) -> Result<(), DeclarationError> {
         if self.0.is_empty() {
             return Ok(());
         }
-        Err(DeclarationError::Invalid { origin: origin.to_owned(), problems: self.0 })
+        Err(DeclarationError::Invalid { origin: origin.to_owned(), violations: self.0 })
     }
 }

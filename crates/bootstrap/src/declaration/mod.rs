@@ -1,7 +1,7 @@
 //! Reads the users file into a `Declaration`: the users, privileges and tables that should exist.
 //!
 //! The format is described in the crate's README. Nothing here depends on a database engine: the engine's module
-//! validates names, privileges and statements, and reports all problems together.
+//! validates names, privileges and statements, and reports all violations together.
 
 mod error;
 
@@ -11,8 +11,8 @@ use std::path::{Path, PathBuf};
 use rds_iam_report::file::read_text;
 use serde::Deserialize;
 
-pub(crate) use error::Problems;
-pub use error::{DeclarationError, Problem};
+pub(crate) use error::Violations;
+pub use error::{DeclarationError, Violation};
 
 /// The size limit of a users or schema file, in bytes: far more than a real one has, and read in an instant.
 const FILE_LIMIT: u64 = 1024 * 1024;
@@ -36,7 +36,7 @@ pub struct Declaration {
     origin: String,
     users: Vec<User>,
     schema: Vec<SchemaText>,
-    problems: Problems,
+    violations: Violations,
 }
 
 /// A user that should exist.
@@ -132,9 +132,9 @@ impl Declaration {
         &self.schema
     }
 
-    /// Returns the problems found so far, to which the engine's validation adds its own.
-    pub(crate) fn problems(&self) -> Problems {
-        self.problems.clone()
+    /// Returns the violations found so far, to which the engine's validation adds its own.
+    pub(crate) fn violations(&self) -> Violations {
+        self.violations.clone()
     }
 
     fn from_text(text: &str, origin: String, folder: &Path) -> Result<Self, DeclarationError> {
@@ -142,17 +142,17 @@ impl Declaration {
             Ok(file) => file,
             Err(error) => return Err(DeclarationError::syntax(origin, text, &error)),
         };
-        let mut problems = Problems::default();
+        let mut violations = Violations::default();
         if file.user.is_empty() {
-            problems.add("the users file", "declares no [[user]]");
+            violations.add("the users file", "declares no [[user]]");
         }
-        let schema = file.schema.read(folder, &mut problems);
-        Ok(Self { origin, users: file.user, schema, problems })
+        let schema = file.schema.read(folder, &mut violations);
+        Ok(Self { origin, users: file.user, schema, violations })
     }
 }
 
 impl Schema {
-    fn read(self, folder: &Path, problems: &mut Problems) -> Vec<SchemaText> {
+    fn read(self, folder: &Path, violations: &mut Violations) -> Vec<SchemaText> {
         let mut texts = Vec::new();
         for file in &self.files {
             let path = folder.join(file);
@@ -160,7 +160,7 @@ impl Schema {
             let unreadable = |error: io::Error| {
                 format!("cannot be read ({error}); the paths of schema files are relative to the users file")
             };
-            if let Some(sql) = problems.keep(&origin, read_text(&path, FILE_LIMIT).map_err(unreadable)) {
+            if let Some(sql) = violations.keep(&origin, read_text(&path, FILE_LIMIT).map_err(unreadable)) {
                 texts.push(SchemaText { origin, sql });
             }
         }

@@ -8,7 +8,7 @@ fn refused(text: &str) -> String {
 }
 
 fn problems(declaration: &Declaration) -> String {
-    declaration.problems().into_result(declaration.origin()).unwrap_err().to_string()
+    declaration.violations().into_result(declaration.origin()).unwrap_err().to_string()
 }
 
 #[test]
@@ -46,7 +46,7 @@ fn a_file_with_everything() {
     assert_eq!((nothing_yet.host.as_deref(), nothing_yet.grants.as_slice()), (None, [].as_slice()));
     let schema: Vec<_> = declaration.schema().iter().map(|text| text.sql.as_str()).collect();
     assert_eq!(schema, ["CREATE TABLE IF NOT EXISTS a (i INT);", "CREATE TABLE IF NOT EXISTS b (i INT)"]);
-    assert!(declaration.problems().into_result("").is_ok());
+    assert!(declaration.violations().into_result("").is_ok());
 }
 
 #[test]

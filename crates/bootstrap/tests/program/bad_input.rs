@@ -39,8 +39,8 @@ async fn files_and_flags() -> Result {
     let hostile = deployment.bootstrap(&["--users", &users]).await?.expect(64);
     insta::assert_snapshot!(hostile.stderr(&deployment), @r#"
     error in step 1 of 6: <folder>/users.toml has 2 problems:
-      user "o'neil`": the account of user "o'neil`" has the character '\'' in its name or host: use letters, digits, _ and - (clients differ in quoting others)
-      user "rdsadmin": rdsadmin belongs to RDS or MySQL and is never changed: declare another user
+      user "o'neil`": the user name "o'neil`" has the character '\'': use letters A to Z, digits and _ + = , . @ - only, as in names of IAM users
+      user "rdsadmin": rdsadmin belongs to RDS or MySQL and is never changed: name another user
     "#);
     let users = deployment.write("users.toml", "[[user]]\nname = \"admin\"\n")?;
     let master = deployment.bootstrap(&["--users", &users]).await?.expect(64);
@@ -49,11 +49,29 @@ async fn files_and_flags() -> Result {
       admin@%: is the master user, which is never changed: declare another user
     ");
 
+    for variable in ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_SECRETS_MANAGER"] {
+        let empty = deployment
+            .bootstrap_with(&deployment.conf, &["--json"], &[(variable, "")])
+            .await?
+            .expect(64)
+            .json()?;
+        let expected =
+            format!("{variable} is empty; expected a URL. Unset {variable} to use AWS's own endpoints");
+        assert_eq!((&empty["step"], &empty["error"]), (&1.into(), &expected.into()));
+    }
+
     let without_users = finish(deployment.command(&deployment.path("rds.conf"))).await?.expect(64);
     assert!(without_users.stderr.contains("--users <FILE>"), "{}", without_users.stderr);
 
     deployment.bootstrap(&["--plan", "--check"]).await?.expect(64);
     deployment.bootstrap(&["--unknown"]).await?.expect(64);
+    let json = deployment.bootstrap(&["--unknown", "--json"]).await?.expect(64).json()?;
+    assert_eq!((&json["outcome"], &json["step"]), (&"failed".into(), &1.into()));
+    assert_eq!(json["error"], "unexpected argument '--unknown' found");
+    for text in ["--help", "--version"] {
+        let shown = deployment.bootstrap(&["--json", text]).await?.expect(0);
+        assert!(shown.stdout.contains("rds-iam-bootstrap"), "{}", shown.stdout);
+    }
     let help = deployment.bootstrap(&["--help"]).await?.expect(0);
     for text in ["Exit status:", "64  ", "--check", "RUST_LOG"] {
         assert!(help.stdout.contains(text), "{}", help.stdout);
@@ -95,7 +113,7 @@ async fn secrets_and_credentials() -> Result {
     assert!(failures.iter().all(|text| !text.contains(master.password())));
     insta::assert_snapshot!(failures.join("\n"), @r#"
     error in step 2 of 6: there is no secret no/such in region us-east-1
-      Check MASTER_SECRET_NAME and REGION in rds.conf: `aws secretsmanager describe-secret --secret-id no/such --region us-east-1`.
+      Check MASTER_SECRET_NAME and REGION: `aws secretsmanager describe-secret --secret-id no/such --region us-east-1`.
 
     error in step 2 of 6: the secret bad/one can't be used: it is not a JSON object
       The secret must be JSON such as {"username":"…","password":"…"}, as RDS writes it. Check that MASTER_SECRET_NAME names the master user's secret.
@@ -141,7 +159,7 @@ async fn secrets_and_credentials() -> Result {
 async fn expired_credentials_are_reported_before_anything_is_contacted() -> Result {
     let deployment = Deployment::start("node_db").await?;
     let declaration = Declaration::read(APP_USERS.as_ref())?;
-    let mut settings = Settings::load(deployment.conf.clone(), declaration, Mode::Apply).await;
+    let mut settings = Settings::load(deployment.conf.clone(), declaration, Mode::Apply).await?;
     let expired = Some(UNIX_EPOCH + Duration::from_secs(1_600_000_000));
     let credentials = Credentials::new("AKIDEXAMPLE", "not-a-real-secret", None, expired, "test");
     let provider = SharedCredentialsProvider::new(credentials);

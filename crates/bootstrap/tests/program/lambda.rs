@@ -78,6 +78,7 @@ async fn bad_input() -> Result {
         [("REGION", None), ("RDS_PORT", Some("none"))].as_slice(),
         &[("RDS_IAM_USERS", Some("[[user]]\nname = \"root\""))],
         &[("RDS_CA_BUNDLE", Some("/none.pem"))],
+        &[("AWS_ENDPOINT_URL", Some(""))],
     ] {
         let mut function = Function::start(&deployment, changes).await?;
         failures.push(function.invoke(event("apply")).await?.error(&deployment));
@@ -117,13 +118,16 @@ async fn bad_input() -> Result {
       REGION is missing: set it, for example to eu-west-1
 
     Bootstrap.Configuration: error in step 1 of 6: RDS_IAM_USERS has 1 problem:
-      user "root": root belongs to RDS or MySQL and is never changed: declare another user
+      user "root": root belongs to RDS or MySQL and is never changed: name another user
 
-    Bootstrap.Configuration: error in step 1 of 6: cannot read the trust roots in /none.pem; RDS_CA_BUNDLE must be a PEM file that this program can read
+    Bootstrap.Configuration: error in step 1 of 6: cannot read the trust roots in /none.pem; the CA bundle must be a PEM file that this program can read
       cause: No such file or directory (os error 2)
+      The setting of the CA bundle is RDS_CA_BUNDLE.
+
+    Bootstrap.Configuration: error in step 1 of 6: AWS_ENDPOINT_URL is empty; expected a URL. Unset AWS_ENDPOINT_URL to use AWS's own endpoints
 
     Bootstrap.Failed: error in step 2 of 6: there is no secret no/such in region us-east-1
-      Check MASTER_SECRET_NAME and REGION in rds.conf: `aws secretsmanager describe-secret --secret-id no/such --region us-east-1`.
+      Check MASTER_SECRET_NAME and REGION: `aws secretsmanager describe-secret --secret-id no/such --region us-east-1`.
 
     Bootstrap.Failed: error in step 3 of 6: connecting to the database failed
       cause: logging in as admin at local-mysql.c0ffee123456.us-east-1.rds.amazonaws.com:3306 through 127.0.0.1:1 failed: the server can't be reached

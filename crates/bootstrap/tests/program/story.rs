@@ -151,7 +151,7 @@ async fn declared_users_with_hostile_names_around_them() -> Result {
         name = "reader"
         grant = [{ privileges = ["SELECT"] }]
         [[user]]
-        name = "Zoë-1 x"
+        name = "zoe+1=x,y.z@example.com"
         host = "127.0.0.%"
         grant = [{ table = "t`; --", privileges = ["insert", "Create View"] }]
         [[user]]
@@ -163,9 +163,9 @@ async fn declared_users_with_hostile_names_around_them() -> Result {
     let made = deployment.bootstrap(&["--users", &users, "--json"]).await?.expect(0);
     assert_eq!(made.json()?["outcome"], "changed");
     assert_eq!(column(&mut master, "SHOW TABLES IN `o``dd_d%b 'x'`").await?, ["a;b`", "t`; --"]);
-    insta::assert_snapshot!(column(&mut master, "SHOW GRANTS FOR `Zoë-1 x`@`127.0.0.%`").await?.join("\n"), @r"
-    GRANT USAGE ON *.* TO `Zoë-1 x`@`127.0.0.%`
-    GRANT INSERT, CREATE VIEW ON `o``dd_d%b 'x'`.`t``; --` TO `Zoë-1 x`@`127.0.0.%`
+    insta::assert_snapshot!(column(&mut master, "SHOW GRANTS FOR `zoe+1=x,y.z@example.com`@`127.0.0.%`").await?.join("\n"), @r"
+    GRANT USAGE ON *.* TO `zoe+1=x,y.z@example.com`@`127.0.0.%`
+    GRANT INSERT, CREATE VIEW ON `o``dd_d%b 'x'`.`t``; --` TO `zoe+1=x,y.z@example.com`@`127.0.0.%`
     ");
     insta::assert_snapshot!(column(&mut master, "SHOW GRANTS FOR reader").await?.join("\n"), @r"
     GRANT USAGE ON *.* TO `reader`@`%`

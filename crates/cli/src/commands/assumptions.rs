@@ -48,7 +48,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
     let mut findings: Vec<Finding> = Vec::new();
     if let Some(path) = &arguments.outputs {
         let outputs = Outputs::read(path)?;
-        let aws = aws::connect(&outputs.deployment.region).await;
+        let aws = aws::connect(&outputs.deployment.region).await?;
         findings.extend(check_assumptions(&aws, &outputs).await);
     }
     for (role, path) in &arguments.plan {

@@ -24,7 +24,7 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
-    let aws = aws::connect(&arguments.region).await;
+    let aws = aws::connect(&arguments.region).await?;
     let names = Parameter::paths(&arguments.path).to_vec();
     let found = ssm::get_parameters(&aws, &names).await?;
     let names: Vec<_> = found.into_keys().collect();

@@ -20,7 +20,7 @@ pub(crate) struct Arguments {
 
 pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let outputs = arguments.outputs.read()?;
-    let aws = aws::connect(&outputs.deployment.region).await;
+    let aws = aws::connect(&outputs.deployment.region).await?;
     let (group, port) = (&outputs.app.autoscaling_group, outputs.app.management_port);
     let answer = get_identity(&aws, &Clock::system(), group, port).await?;
     print(&answer.identity.to_string())?;

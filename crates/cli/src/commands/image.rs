@@ -215,7 +215,7 @@ async fn push(arguments: PushArguments) -> Result<(), Failure> {
     let PushArguments { layout, repository, region, tag, gates, accept_scan, record } = arguments;
     let inputs: Vec<&Path> = gates.as_deref().into_iter().collect();
     prepare_record(&record, &inputs)?;
-    let aws = aws::connect(&region).await;
+    let aws = aws::connect(&region).await?;
     let options = PushOptions { gates, accept_scan };
     let pushed = image::push(&aws, &Clock::system(), &layout, &repository, &tag, &options).await?;
     replace(&record, &json(&pushed)?)
@@ -230,7 +230,7 @@ async fn show(arguments: ShowArguments) -> Result<(), Failure> {
         (None, None, None) => unreachable!("clap requires one of them"),
     };
     manifest.iter().try_for_each(|path| prepare_record(path, &[]))?;
-    let aws = aws::connect(&region).await;
+    let aws = aws::connect(&region).await?;
     let record = image::inspect(&aws, &repository, &image).await?;
     if let Some(path) = manifest {
         file::replace(&path, &record.manifest)
@@ -241,7 +241,7 @@ async fn show(arguments: ShowArguments) -> Result<(), Failure> {
 
 async fn deployed(arguments: DeployedArguments) -> Result<(), Failure> {
     let DeployedArguments { repository, region, digest } = arguments;
-    let aws = aws::connect(&region).await;
+    let aws = aws::connect(&region).await?;
     image::mark_deployed(&aws, &repository, &digest).await?;
     Ok(())
 }
@@ -249,7 +249,7 @@ async fn deployed(arguments: DeployedArguments) -> Result<(), Failure> {
 async fn promote(arguments: PromoteArguments) -> Result<(), Failure> {
     let (from, to) = (read_environment(&arguments.from)?, read_environment(&arguments.to)?);
     prepare_record(&arguments.record, &[&arguments.from, &arguments.to])?;
-    let (from_aws, to_aws) = (aws::connect(&from.region).await, aws::connect(&to.region).await);
+    let (from_aws, to_aws) = (aws::connect(&from.region).await?, aws::connect(&to.region).await?);
     let PromoteArguments { digest, by, reason, require: required, accept_skipped, record, .. } = arguments;
     let PromoteArguments { accept_local, attestation, .. } = arguments;
     let request = PromotionRequest {

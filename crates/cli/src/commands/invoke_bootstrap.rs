@@ -34,7 +34,7 @@ enum Mode {
 
 pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let outputs = arguments.outputs.read()?;
-    let aws = aws::connect(&outputs.deployment.region).await;
+    let aws = aws::connect(&outputs.deployment.region).await?;
     let mode = match arguments.mode {
         Mode::Apply => "apply",
         Mode::Plan => "plan",

@@ -24,7 +24,7 @@ pub(crate) struct Arguments {
 
 pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let outputs = arguments.outputs.read()?;
-    let aws = aws::connect(&outputs.deployment.region).await;
+    let aws = aws::connect(&outputs.deployment.region).await?;
     let expected = outputs.parameters();
     let names: Vec<_> = expected.iter().map(|parameter| parameter.path.clone()).collect();
     let found = ssm::get_parameters(&aws, &names).await?;

@@ -19,7 +19,7 @@ pub(crate) struct Arguments {
 
 pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let outputs = arguments.outputs.read()?;
-    let aws = aws::connect(&outputs.deployment.region).await;
+    let aws = aws::connect(&outputs.deployment.region).await?;
     let name = &outputs.proxy.name;
     let result = enable_iam_auth(&aws, &Clock::system(), &outputs.proxy).await?;
     print(&match result {

@@ -51,7 +51,7 @@ struct WhichImage {
 pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
     let outputs = arguments.outputs.read()?;
     prepare_record(&arguments.record, &[&arguments.outputs.path])?;
-    let aws = aws::connect(&outputs.deployment.region).await;
+    let aws = aws::connect(&outputs.deployment.region).await?;
     let app = outputs.app;
     let target = arguments.target.digest.map_or(Target::Previous, Target::Image);
     let clock = Clock::system();

@@ -27,7 +27,7 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
-    let aws = aws::connect(&arguments.region).await;
+    let aws = aws::connect(&arguments.region).await?;
     let Arguments { instance, name, .. } = arguments;
     let snapshot = create_snapshot(&aws, &Clock::system(), &instance, &name).await?;
     let result = if snapshot.existed { "already exists" } else { "created" };

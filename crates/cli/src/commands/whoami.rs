@@ -54,7 +54,7 @@ struct Identity {
 }
 
 pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
-    let aws = aws::connect(&arguments.region).await;
+    let aws = aws::connect(&arguments.region).await?;
     let caller = whoami::whoami(&aws, &arguments.account_id).await?;
     let Arguments { region, permissions, tags, .. } = arguments;
     let simulation = simulate_permissions(&aws, &caller, &region, &tags, &permissions);

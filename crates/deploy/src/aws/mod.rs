@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, SdkConfig};
+use rds_iam_report::{EmptyEndpointUrl, check_endpoint_urls};
 use rds_iam_token::Region;
 
 pub use error::{CallError, CallErrorKind};
@@ -18,10 +19,13 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Loads the AWS configuration of a region, with the default credentials chain. `AWS_ENDPOINT_URL` replaces AWS's
 /// endpoints.
-pub async fn connect(region: &Region) -> SdkConfig {
-    aws_config::defaults(BehaviorVersion::latest())
+///
+/// # Errors
+/// Returns an error if `AWS_ENDPOINT_URL`, or one of its forms for a single service, is empty.
+pub async fn connect(region: &Region) -> Result<SdkConfig, EmptyEndpointUrl> {
+    check_endpoint_urls()?;
+    let aws = aws_config::defaults(BehaviorVersion::latest())
         .region(aws_config::Region::new(region.to_string()))
-        .timeout_config(TimeoutConfig::builder().operation_timeout(TIMEOUT).build())
-        .load()
-        .await
+        .timeout_config(TimeoutConfig::builder().operation_timeout(TIMEOUT).build());
+    Ok(aws.load().await)
 }

@@ -8,16 +8,19 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use reqwest::header::{ACCEPT, LOCATION};
+use reqwest::header::{ACCEPT, CONTENT_TYPE, LOCATION};
 use reqwest::redirect::Policy;
-use reqwest::{Client, Method, RequestBuilder, Response, StatusCode, Url};
+use reqwest::{Client, ClientBuilder, Method, RequestBuilder, Response, StatusCode, Url};
 use serde::Deserialize;
 
 use super::registry_error::RegistryErrorKind;
 
-/// The timeouts of connecting and of a read.
+/// The timeouts of connecting, and of a read that follows a short request.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const READ_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// The slowest upload that is waited for, in bytes per second: 64 KiB. The answer comes after the whole upload.
+const MIN_UPLOAD_RATE: u64 = 64 * 1024;
 
 /// The maximum number of redirects of a request: ECR's blobs have one.
 const MAX_REDIRECTS: usize = 3;
@@ -37,6 +40,8 @@ pub(super) struct Login {
 /// A client of one repository. It has no `Debug`, which would print the login.
 pub(super) struct RegistryClient {
     client: Client,
+    /// Without a read timeout, which would include the time to send the request.
+    upload_client: Client,
     /// The repository's URL in the API, with `/` at its end.
     base: Url,
     login: Login,
@@ -58,15 +63,17 @@ struct ErrorDetail {
 impl RegistryClient {
     /// Creates a client without connecting. `base` is the repository's URL in the API.
     pub(super) fn new(base: Url, login: Login) -> Result<Self, RegistryErrorKind> {
-        let client = Client::builder()
-            .redirect(Policy::none())
-            .connect_timeout(CONNECT_TIMEOUT)
-            .read_timeout(READ_TIMEOUT)
-            .user_agent(concat!("rds-iam/", env!("CARGO_PKG_VERSION")));
-        // Plain HTTP is for loopback addresses: a proxy would read the login.
-        let client = if base.scheme() == "http" { client.no_proxy() } else { client };
-        let client = client.build().map_err(|error| RegistryErrorKind::from_request(&error))?;
-        Ok(Self { client, base, login })
+        let builder = || {
+            let client = Client::builder()
+                .redirect(Policy::none())
+                .connect_timeout(CONNECT_TIMEOUT)
+                .user_agent(concat!("rds-iam/", env!("CARGO_PKG_VERSION")));
+            // Plain HTTP is for loopback addresses: a proxy would read the login.
+            if base.scheme() == "http" { client.no_proxy() } else { client }
+        };
+        let build = |client: ClientBuilder| client.build().map_err(|e| RegistryErrorKind::from_request(&e));
+        let (client, upload_client) = (build(builder().read_timeout(READ_TIMEOUT))?, build(builder())?);
+        Ok(Self { client, upload_client, base, login })
     }
 
     /// Returns a request for a path of the repository.
@@ -75,9 +82,19 @@ impl RegistryClient {
     }
 
     /// Returns a request, with the login if the URL is of the registry's origin.
-    pub(super) fn request_to(&self, method: Method, url: Url) -> RequestBuilder {
+    fn request_to(&self, method: Method, url: Url) -> RequestBuilder {
+        self.with_login(&url, self.client.request(method, url.clone()))
+    }
+
+    /// Returns a request that uploads a blob, with time for a slow network.
+    pub(super) fn upload_to(&self, url: Url, bytes: Vec<u8>) -> RequestBuilder {
+        let timeout = READ_TIMEOUT + Duration::from_secs(bytes.len() as u64 / MIN_UPLOAD_RATE);
+        let request = self.with_login(&url, self.upload_client.put(url.clone()));
+        request.header(CONTENT_TYPE, "application/octet-stream").timeout(timeout).body(bytes)
+    }
+
+    fn with_login(&self, url: &Url, request: RequestBuilder) -> RequestBuilder {
         let is_own = url.origin() == self.base.origin();
-        let request = self.client.request(method, url);
         if is_own { request.basic_auth(&self.login.user, Some(&self.login.password)) } else { request }
     }
 

@@ -1,5 +1,5 @@
 //! A client of one repository in a registry, through the OCI distribution API: reads and writes blobs,
-//! manifests, tags and the list of an image's artifacts. Also the errors of these calls.
+//! manifests, tags and the list of an image's artifacts.
 
 use std::time::Duration;
 
@@ -87,9 +87,7 @@ impl Registry {
             let start = self.client.request(Method::POST, "blobs/uploads/").header(CONTENT_LENGTH, 0);
             let mut url = client::location(&self.client.send(start).await?)?;
             url.query_pairs_mut().append_pair("digest", digest.as_str());
-            let upload = self.client.request_to(Method::PUT, url);
-            let upload = upload.header(CONTENT_TYPE, "application/octet-stream").body(bytes);
-            self.client.send(upload).await
+            self.client.send(self.client.upload_to(url, bytes)).await
         };
         put.await.map(drop).map_err(self.failed("write the blob", digest.as_str()))
     }

@@ -8,7 +8,7 @@
 //!
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
 //! let outputs = Outputs::read("outputs.json".as_ref())?;
-//! let aws = aws::connect(&outputs.deployment.region).await;
+//! let aws = aws::connect(&outputs.deployment.region).await?;
 //! let expected = outputs.parameters();
 //! let names: Vec<_> = expected.iter().map(|parameter| parameter.path.clone()).collect();
 //! let found = ssm::get_parameters(&aws, &names).await?;

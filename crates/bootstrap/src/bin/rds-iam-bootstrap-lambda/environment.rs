@@ -31,6 +31,9 @@ pub(crate) fn deployment(
             let file = file.filter(|file| file.exists());
             Declaration::read(&file.ok_or_else(|| FunctionError::environment(&[NO_USERS.into()]))?)?
         }
+        Some(Ok(users)) if users.trim().is_empty() => {
+            return Err(FunctionError::environment(&[format!("{USERS} {EMPTY}")]));
+        }
         Some(Ok(users)) => Declaration::parse(&users, USERS)?,
         Some(Err(_)) => return Err(FunctionError::environment(&[format!("{USERS} {NOT_TEXT}")])),
     };
@@ -39,6 +42,8 @@ pub(crate) fn deployment(
 
 const NO_USERS: &str =
     "RDS_IAM_USERS is missing, and the package has no users.toml: set it to the text of a users file";
+const EMPTY: &str =
+    "is empty: set it to the text of a users file, or unset it to use users.toml of the package";
 const NOT_TEXT: &str = "must be one line of UTF-8 text";
 
 /// Reads the keys of `rds.conf`. Every problem begins with its variable.
@@ -107,6 +112,9 @@ fn escape(value: &str) -> String {
 #[cfg(test)]
 mod tests {
     use std::os::unix::ffi::OsStringExt;
+
+    use rds_iam_bootstrap::Mode;
+    use rds_iam_bootstrap::mysql::Declared;
 
     use super::*;
 
@@ -212,5 +220,40 @@ mod tests {
         insta::assert_snapshot!(refused(&[(USERS, Some("[[users]]"))]), @"
         error in step 1 of 6: RDS_IAM_USERS is not a users file (line 1, column 3): unknown field `users`, expected `user` or `schema`; the README of rds-iam-bootstrap describes the format
         ");
+        for empty in ["", " \n"] {
+            insta::allow_duplicates! {
+                insta::assert_snapshot!(refused(&[(USERS, Some(empty))]), @"
+                error in step 1 of 6: the function's environment has 1 problem:
+                  RDS_IAM_USERS is empty: set it to the text of a users file, or unset it to use users.toml of the package
+                ");
+            }
+        }
+    }
+
+    /// The run refuses them first of all, before it connects to anything.
+    #[test]
+    fn users_that_must_not_be_declared_are_refused_by_variable() {
+        let refused = |changes: &[(&str, Option<&str>)]| {
+            let (conf, declaration) = with(changes).unwrap();
+            let error = Declared::new(&declaration, &conf).unwrap_err();
+            FunctionError::run(Mode::Apply, &error.into()).to_string()
+        };
+        let reserved = (USERS, Some("[[user]]\nname = \"rdsadmin\"\n"));
+        insta::assert_snapshot!(refused(&[reserved]), @r#"
+        error in step 1 of 6: RDS_IAM_USERS has 1 problem:
+          user "rdsadmin": rdsadmin belongs to RDS or MySQL and is never changed: name another user
+        "#);
+        insta::assert_snapshot!(refused(&[(USERS, Some("[schema]\n"))]), @"
+        error in step 1 of 6: RDS_IAM_USERS has 1 problem:
+          the users file: declares no [[user]]
+        ");
+        insta::assert_snapshot!(refused(&[("IAM_ADMIN_USER", Some("rdsadmin"))]), @"
+        error in step 1 of 6: the deployment's configuration has 1 problem:
+          IAM_ADMIN_USER: rdsadmin belongs to RDS or MySQL and is never changed: name another user
+        ");
+        insta::assert_snapshot!(refused(&[("IAM_ADMIN_USER", Some("iam admin"))]), @r#"
+        error in step 1 of 6: the deployment's configuration has 1 problem:
+          IAM_ADMIN_USER: the user name "iam admin" has the character ' ': use letters A to Z, digits and _ + = , . @ - only, as in names of IAM users
+        "#);
     }
 }

@@ -57,7 +57,8 @@ async fn main() -> ExitCode {
 async fn invoked(event: LambdaEvent<Value>) -> Result<Report, FunctionError> {
     let mode = event::mode(&event.payload)?;
     let (conf, declaration) = deployment(|name| std::env::var_os(name))?;
-    let mut settings = Settings::load(conf, declaration, mode).await;
+    let loaded = Settings::load(conf, declaration, mode).await;
+    let mut settings = loaded.map_err(|error| FunctionError::run(mode, &error))?;
     let left = event.context.deadline().duration_since(settings.clock.now()).unwrap_or_default();
     settings.time_limit = Some(left.saturating_sub(TO_CLOSE));
     let report = run(settings).await.map_err(|error| FunctionError::run(mode, &error))?;

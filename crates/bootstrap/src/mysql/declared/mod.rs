@@ -7,8 +7,14 @@ use rds_iam_infra::RdsConf;
 use rds_iam_infra::rds_conf::DatabaseName;
 
 use super::{Account, CreateTable, Grant, Privilege, SYSTEM_DATABASES};
-use crate::declaration::{self, Problems};
+use crate::declaration::{self, Violations};
 use crate::{Declaration, DeclarationError};
+
+/// The subject of errors about the IAM admin: its key in `rds.conf`, and its variable in a Lambda function.
+const IAM_ADMIN: &str = "IAM_ADMIN_USER";
+
+/// The origin of errors about the keys of `rds.conf`, which may also be variables.
+const SETTINGS: &str = "the deployment's configuration";
 
 /// The accounts, grants and tables that should exist, validated.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,20 +37,23 @@ pub struct User {
 }
 
 impl Declared {
-    /// Validates a declaration for the deployment of `conf`.
+    /// Validates a declaration for the deployment of `conf`, whose own names are checked first.
     ///
     /// # Errors
-    /// [`DeclarationError::Invalid`], with every problem found.
+    /// [`DeclarationError::Invalid`], with every violation found in the one or the other.
     pub fn new(declaration: &Declaration, conf: &RdsConf) -> Result<Self, DeclarationError> {
-        let mut problems = declaration.problems();
         let database = conf.database.as_str();
-        refuse_system_database("DB_NAME", database, &mut problems);
-        let admin = problems.keep("IAM_ADMIN_USER", Account::new(conf.iam_admin.as_str(), "%"));
-        let users = check_users(declaration.users(), database, admin.as_ref(), &mut problems);
-        let tables = check_tables(declaration.schema(), &mut problems);
+        let mut violations = Violations::default();
+        refuse_system_database("DB_NAME", database, &mut violations);
+        let admin = violations.keep(IAM_ADMIN, Account::new(conf.iam_admin.as_str(), "%"));
+        violations.into_result(SETTINGS)?;
+        let admin = admin.expect("an invalid name is a violation");
+
+        let mut violations = declaration.violations();
+        let users = check_users(declaration.users(), database, &admin, &mut violations);
+        let tables = check_tables(declaration.schema(), &mut violations);
         let origin = declaration.origin().to_owned();
-        problems.into_result(&origin)?;
-        let admin = admin.expect("an invalid name is a problem");
+        violations.into_result(&origin)?;
         Ok(Self { origin, database: database.to_owned(), admin, users, tables })
     }
 
@@ -83,42 +92,46 @@ impl Declared {
         [self.database()].into_iter().chain(granted).collect()
     }
 
-    /// Refuses a declared user, or an admin, with the master user's name, at any host: the master user is never
+    /// Refuses an admin, or a declared user, with the master user's name, at any host: the master user is never
     /// changed.
     ///
     /// # Errors
-    /// [`DeclarationError::Invalid`], which names the account.
+    /// [`DeclarationError::Invalid`], which names the setting or the account.
     pub(crate) fn refuse_master(&self, master: &str) -> Result<(), DeclarationError> {
-        let mut problems = Problems::default();
-        if let Some(account) = self.accounts().find(|account| account.user() == master) {
-            problems.add(
-                &account.to_string(),
-                "is the master user, which is never changed: declare another user",
-            );
+        const MESSAGE: &str = "is the master user, which is never changed";
+        let mut violations = Violations::default();
+        if self.admin.user() == master {
+            violations.add(IAM_ADMIN, format_args!("{master} {MESSAGE}: name another user"));
+            return violations.into_result(SETTINGS);
         }
-        problems.into_result(&self.origin)
+        if let Some(user) = self.users.iter().find(|user| user.account.user() == master) {
+            violations.add(&user.account.to_string(), format_args!("{MESSAGE}: declare another user"));
+        }
+        violations.into_result(&self.origin)
     }
 }
 
 fn check_users(
     declared: &[declaration::User],
     database: &str,
-    admin: Option<&Account>,
-    problems: &mut Problems,
+    admin: &Account,
+    violations: &mut Violations,
 ) -> Vec<User> {
     let mut users: Vec<User> = Vec::new();
     for user in declared {
         let subject = format!("user {:?}", user.name);
         let host = user.host.as_deref().unwrap_or("%");
-        let grants = user.grants.iter().filter_map(|grant| check_grant(grant, &subject, database, problems));
+        let grants =
+            user.grants.iter().filter_map(|grant| check_grant(grant, &subject, database, violations));
         let grants: Vec<Grant> = grants.collect();
-        let Some(account) = problems.keep(&subject, Account::new(&user.name, host)) else { continue };
-        if admin.is_some_and(|admin| admin.user() == account.user()) {
-            let message = "is the IAM_ADMIN_USER of rds.conf, whose privileges follow from those of all users: leave it out";
-            problems.add(&subject, message);
+        let Some(account) = violations.keep(&subject, Account::new(&user.name, host)) else { continue };
+        if admin.user() == account.user() {
+            let message =
+                "is the IAM_ADMIN_USER, whose privileges follow from those of all users: leave it out";
+            violations.add(&subject, message);
         }
         if users.iter().any(|other| other.account == account) {
-            problems.add(&subject, "is declared twice: put all its grants under one [[user]]");
+            violations.add(&subject, "is declared twice: put all its grants under one [[user]]");
         }
         users.push(User { account, grants });
     }
@@ -129,30 +142,30 @@ fn check_grant(
     grant: &declaration::Grant,
     user: &str,
     default_database: &str,
-    problems: &mut Problems,
+    violations: &mut Violations,
 ) -> Option<Grant> {
     let database = grant.database.as_deref().unwrap_or(default_database);
-    let before = problems.len();
+    let before = violations.len();
     if database == "*" {
-        problems.add(
+        violations.add(
             user,
             "privileges on every database (*.*) are global, and would reach databases that the author did not think of: name the database",
         );
     } else if let Err(error) = database.parse::<DatabaseName>() {
-        problems.add(user, format_args!("database {database:?}: {}", error.reason));
+        violations.add(user, format_args!("database {database:?}: {}", error.reason));
     } else {
-        refuse_system_database(user, database, problems);
+        refuse_system_database(user, database, violations);
     }
     if let Some(table) = &grant.table {
         // A table's name follows the rules of a database's.
         if table == "*" {
-            problems.add(user, "leave `table` out to grant on every table of the database");
+            violations.add(user, "leave `table` out to grant on every table of the database");
         } else if let Err(error) = table.parse::<DatabaseName>() {
-            problems.add(user, format_args!("table {table:?}: {}", error.reason));
+            violations.add(user, format_args!("table {table:?}: {}", error.reason));
         }
     }
     if grant.privileges.is_empty() {
-        problems.add(
+        violations.add(
             user,
             format_args!(
                 "the grant on database {database:?} lists no privileges: list some, or leave the grant out"
@@ -161,19 +174,19 @@ fn check_grant(
     }
     let on_table = grant.table.is_some();
     let privileges = grant.privileges.iter();
-    let privileges = privileges.filter_map(|name| problems.keep(user, Privilege::declared(name, on_table)));
+    let privileges = privileges.filter_map(|name| violations.keep(user, Privilege::declared(name, on_table)));
     let privileges = privileges.collect();
     let grant = Grant { database: database.to_owned(), table: grant.table.clone(), privileges };
-    (problems.len() == before).then_some(grant)
+    (violations.len() == before).then_some(grant)
 }
 
-fn check_tables(schema: &[declaration::SchemaText], problems: &mut Problems) -> Vec<CreateTable> {
+fn check_tables(schema: &[declaration::SchemaText], violations: &mut Violations) -> Vec<CreateTable> {
     let mut tables: Vec<CreateTable> = Vec::new();
     for text in schema {
-        for table in problems.keep(&text.origin, CreateTable::parse(&text.sql)).unwrap_or_default() {
+        for table in violations.keep(&text.origin, CreateTable::parse(&text.sql)).unwrap_or_default() {
             if tables.iter().any(|other| other.table() == table.table()) {
                 let message = format_args!("table {} is created twice: keep one statement", table.table());
-                problems.add(&text.origin, message);
+                violations.add(&text.origin, message);
             }
             tables.push(table);
         }
@@ -181,10 +194,10 @@ fn check_tables(schema: &[declaration::SchemaText], problems: &mut Problems) -> 
     tables
 }
 
-fn refuse_system_database(subject: &str, database: &str, problems: &mut Problems) {
+fn refuse_system_database(subject: &str, database: &str, violations: &mut Violations) {
     if SYSTEM_DATABASES.iter().any(|system| system.eq_ignore_ascii_case(database)) {
         let message = format_args!("database {database:?} belongs to the server itself: name another");
-        problems.add(subject, message);
+        violations.add(subject, message);
     }
 }
 

@@ -87,9 +87,9 @@ fn all_problems_are_reported_together() {
       /does/not/exist.sql: cannot be read (No such file or directory (os error 2)); the paths of schema files are relative to the users file
       user "o'neil": "SELCT" is not a privilege on a database or table: use names such as SELECT, INSERT or CREATE VIEW
       user "o'neil": PROCESS is a global privilege (ON *.*), which would reach every database on the server: application users get privileges on databases and tables only
-      user "o'neil": the account of user "o'neil" has the character '\'' in its name or host: use letters, digits, _ and - (clients differ in quoting others)
-      user "rdsadmin": rdsadmin belongs to RDS or MySQL and is never changed: declare another user
-      user "iam_admin": is the IAM_ADMIN_USER of rds.conf, whose privileges follow from those of all users: leave it out
+      user "o'neil": the user name "o'neil" has the character '\'': use letters A to Z, digits and _ + = , . @ - only, as in names of IAM users
+      user "rdsadmin": rdsadmin belongs to RDS or MySQL and is never changed: name another user
+      user "iam_admin": is the IAM_ADMIN_USER, whose privileges follow from those of all users: leave it out
       user "app": the grant on database "node_db" lists no privileges: list some, or leave the grant out
       user "app": privileges on every database (*.*) are global, and would reach databases that the author did not think of: name the database
       user "app": database "mysql" belongs to the server itself: name another
@@ -116,10 +116,9 @@ fn names_of_rds_conf_are_checked_too() {
     conf.iam_admin = "root".parse().unwrap();
     conf.database = "mysql".parse().unwrap();
     insta::assert_snapshot!(Declared::new(&declaration(), &conf).unwrap_err(), @r#"
-    users.toml has 3 problems:
+    the deployment's configuration has 2 problems:
       DB_NAME: database "mysql" belongs to the server itself: name another
-      IAM_ADMIN_USER: root belongs to RDS or MySQL and is never changed: declare another user
-      user "node_app": database "mysql" belongs to the server itself: name another
+      IAM_ADMIN_USER: root belongs to RDS or MySQL and is never changed: name another user
     "#);
 }
 
@@ -131,7 +130,10 @@ fn the_master_user_is_never_declared() {
     users.toml has 1 problem:
       node_app@%: is the master user, which is never changed: declare another user
     ");
-    assert!(declared.refuse_master("iam_admin").is_err());
+    insta::assert_snapshot!(declared.refuse_master("iam_admin").unwrap_err(), @"
+    the deployment's configuration has 1 problem:
+      IAM_ADMIN_USER: iam_admin is the master user, which is never changed: name another user
+    ");
 }
 
 #[test]

@@ -1,0 +1,67 @@
+//! The check of the variables that replace AWS's endpoints.
+
+use std::error::Error;
+use std::ffi::OsString;
+use std::fmt;
+
+/// The error of an empty `AWS_ENDPOINT_URL`, or one of its forms for a single service (`AWS_ENDPOINT_URL_SSM`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct EmptyEndpointUrl {
+    /// The variable.
+    pub variable: String,
+}
+
+impl fmt::Display for EmptyEndpointUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let variable = &self.variable;
+        write!(f, "{variable} is empty; expected a URL. Unset {variable} to use AWS's own endpoints")
+    }
+}
+
+impl Error for EmptyEndpointUrl {}
+
+/// Checks the environment for the AWS SDK, which panics in a call to an empty endpoint. A program calls it before it
+/// loads the SDK's configuration. Other invalid URLs are errors of the call.
+///
+/// # Errors
+/// Returns an error if `AWS_ENDPOINT_URL`, or one of its forms for a single service, is set to an empty text.
+pub fn check_endpoint_urls() -> Result<(), EmptyEndpointUrl> {
+    check(std::env::vars_os())
+}
+
+fn check(variables: impl Iterator<Item = (OsString, OsString)>) -> Result<(), EmptyEndpointUrl> {
+    let empty =
+        variables.filter(|(_, value)| value.is_empty()).filter_map(|(name, _)| name.into_string().ok());
+    let is_endpoint = |name: &String| name == "AWS_ENDPOINT_URL" || name.starts_with("AWS_ENDPOINT_URL_");
+    empty.filter(is_endpoint).min().map_or(Ok(()), |variable| Err(EmptyEndpointUrl { variable }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn checked(variables: &[(&str, &str)]) -> Result<(), String> {
+        let variables = variables.iter().map(|(name, value)| (name.into(), value.into()));
+        check(variables).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn an_empty_url_is_refused_and_its_variable_named() {
+        let all =
+            "AWS_ENDPOINT_URL is empty; expected a URL. Unset AWS_ENDPOINT_URL to use AWS's own endpoints";
+        assert_eq!(
+            checked(&[("AWS_ENDPOINT_URL_RDS", "http://h"), ("AWS_ENDPOINT_URL", "")]),
+            Err(all.into())
+        );
+        let one = checked(&[("AWS_ENDPOINT_URL", "http://h"), ("AWS_ENDPOINT_URL_SECRETS_MANAGER", "")]);
+        assert!(one.unwrap_err().starts_with("AWS_ENDPOINT_URL_SECRETS_MANAGER is empty; "));
+    }
+
+    #[test]
+    fn other_variables_are_not_checked() {
+        assert_eq!(checked(&[]), Ok(()));
+        assert_eq!(checked(&[("AWS_ENDPOINT_URL", "http://h"), ("AWS_REGION", "")]), Ok(()));
+        assert_eq!(checked(&[("AWS_ENDPOINT_URLS", "")]), Ok(()));
+    }
+}
