@@ -78,18 +78,18 @@ impl RegistryClient {
 
     /// Returns a request for a path of the repository.
     pub(super) fn request(&self, method: Method, path: &str) -> RequestBuilder {
-        self.request_to(method, self.base.join(path).expect("digests and tags are parts of a path"))
+        self.request_to(method, &self.base.join(path).expect("digests and tags are parts of a path"))
     }
 
     /// Returns a request, with the login if the URL is of the registry's origin.
-    fn request_to(&self, method: Method, url: Url) -> RequestBuilder {
-        self.with_login(&url, self.client.request(method, url.clone()))
+    fn request_to(&self, method: Method, url: &Url) -> RequestBuilder {
+        self.with_login(url, self.client.request(method, url.clone()))
     }
 
     /// Returns a request that uploads a blob, with time for a slow network.
-    pub(super) fn upload_to(&self, url: Url, bytes: Vec<u8>) -> RequestBuilder {
+    pub(super) fn upload_to(&self, url: &Url, bytes: Vec<u8>) -> RequestBuilder {
         let timeout = READ_TIMEOUT + Duration::from_secs(bytes.len() as u64 / MIN_UPLOAD_RATE);
-        let request = self.with_login(&url, self.upload_client.put(url.clone()));
+        let request = self.with_login(url, self.upload_client.put(url.clone()));
         request.header(CONTENT_TYPE, "application/octet-stream").timeout(timeout).body(bytes)
     }
 
@@ -119,7 +119,7 @@ impl RegistryClient {
                 StatusCode::NOT_FOUND => return Ok(None),
                 status if status.is_success() => return Ok(Some(answer)),
                 status if status.is_redirection() => {
-                    request = self.request_to(method.clone(), location(&answer)?);
+                    request = self.request_to(method.clone(), &location(&answer)?);
                 }
                 _ => return Err(self.refusal(answer).await),
             }

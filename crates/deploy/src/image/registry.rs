@@ -87,7 +87,7 @@ impl Registry {
             let start = self.client.request(Method::POST, "blobs/uploads/").header(CONTENT_LENGTH, 0);
             let mut url = client::location(&self.client.send(start).await?)?;
             url.query_pairs_mut().append_pair("digest", digest.as_str());
-            self.client.send(self.client.upload_to(url, bytes)).await
+            self.client.send(self.client.upload_to(&url, bytes)).await
         };
         put.await.map(drop).map_err(self.failed("write the blob", digest.as_str()))
     }
