@@ -6,7 +6,9 @@ mod commands;
 mod progress;
 
 use std::error::Error;
+use std::fs::Metadata;
 use std::io::Write;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -54,7 +56,7 @@ Exit status:
   64  invalid arguments; nothing was done
   130 a rollout was interrupted; the message states what continues
 
-FILE may be - for standard input:
+An input FILE may be - for standard input:
   terraform show -json plan.tfplan | rds-iam plan -
   terraform output -json | rds-iam conf --outputs - --write rds.conf
 
@@ -131,15 +133,29 @@ fn replace(path: &Path, text: &str) -> Result<(), Failure> {
     })
 }
 
-/// Removes the record of an earlier run, so that it is not mistaken for this run's. A path that is also an input is
-/// refused.
-fn remove_old_record(path: &Path, inputs: &[&Path]) -> Result<(), Failure> {
-    let is_same = |input: &&&Path| {
-        path.canonicalize().is_ok_and(|record| input.canonicalize().is_ok_and(|input| input == record))
-    };
-    if let Some(input) = inputs.iter().find(is_same) {
-        return Err(format!("{} would be replaced by the record: name another file", input.display()).into());
+/// Refuses an output file that is an input too, by any of its names, and `-`, which is standard input.
+fn check_output(path: &Path, inputs: &[&Path]) -> Result<(), Failure> {
+    if is_stdin(path) {
+        return Err("- is standard input, not an output: name a file, or /dev/stdout".into());
     }
+    let output = file_id(path);
+    match inputs.iter().find(|input| output.is_some() && file_id(input) == output) {
+        Some(_) => {
+            Err(format!("{} is an input and would be replaced: name another file", path.display()).into())
+        }
+        None => Ok(()),
+    }
+}
+
+/// Returns the device and inode of a file, which are the same through links. Devices and pipes are not replaced.
+fn file_id(path: &Path) -> Option<(u64, u64)> {
+    let path = if is_stdin(path) { Path::new("/dev/stdin") } else { path };
+    std::fs::metadata(path).ok().filter(Metadata::is_file).map(|found| (found.dev(), found.ino()))
+}
+
+/// Removes the record of an earlier run, so that it is not mistaken for this run's. The file must not be an input.
+fn remove_old_record(path: &Path, inputs: &[&Path]) -> Result<(), Failure> {
+    check_output(path, inputs)?;
     file::remove_old(path).map_err(|error| {
         format!("cannot remove the file {} of an earlier run: {error}", path.display()).into()
     })

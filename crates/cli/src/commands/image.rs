@@ -12,7 +12,7 @@ use rds_iam_report::file;
 use rds_iam_token::{Clock, Region, RegionError};
 use serde::{Deserialize, Serialize};
 
-use crate::{Failure, print, remove_old_record, replace};
+use crate::{Failure, check_output, print, remove_old_record, replace};
 
 /// The maximum size of an environment file, in bytes.
 const MAX_BYTES: u64 = 64 * 1024;
@@ -214,7 +214,8 @@ fn json(value: &impl Serialize) -> Result<String, Failure> {
 async fn push(arguments: PushArguments) -> Result<(), Failure> {
     let PushArguments { layout, repository, region, tag, gates, accept_scan, record } = arguments;
     let aws = aws::connect(&region).await?;
-    let inputs: Vec<&Path> = gates.as_deref().into_iter().collect();
+    let of_layout = ["index.json", "oci-layout"].map(|name| layout.join(name));
+    let inputs: Vec<&Path> = gates.iter().chain(&of_layout).map(PathBuf::as_path).collect();
     remove_old_record(&record, &inputs)?;
     let options = PushOptions { gates, accept_scan };
     let pushed = image::push(&aws, &Clock::system(), &layout, &repository, &tag, &options).await?;
@@ -229,6 +230,7 @@ async fn show(arguments: ShowArguments) -> Result<(), Failure> {
         (None, None, Some(parameter)) => ImageRef::Running(parameter),
         (None, None, None) => unreachable!("clap requires one of them"),
     };
+    manifest.iter().try_for_each(|path| check_output(path, &[]))?;
     let aws = aws::connect(&region).await?;
     let record = image::inspect(&aws, &repository, &image).await?;
     if let Some(path) = manifest {
