@@ -124,6 +124,12 @@ fn print(text: &str) -> Result<(), Failure> {
     write(std::io::stdout(), text).map_err(|error| format!("cannot write to standard output: {error}").into())
 }
 
+/// Writes the result of an operation that changed something to standard output. If that fails, the error has the
+/// change, in one line.
+fn print_done(text: &str, done: &str) -> Result<(), Failure> {
+    print(text).map_err(|error| format!("{error}. The operation is complete: {done}").into())
+}
+
 /// Writes a file atomically.
 fn replace(path: &Path, text: &str) -> Result<(), Failure> {
     let text = format!("{}\n", text.trim_end_matches('\n'));

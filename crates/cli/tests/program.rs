@@ -241,6 +241,42 @@ async fn parameters_are_written_once() {
 }
 
 #[tokio::test]
+async fn a_closed_standard_output_stops_no_change_and_the_error_has_it() {
+    let aws = AwsApi::start().await.unwrap();
+    let run = |args: &[&str], stdout: Stdio| {
+        let mut command = program();
+        for name in ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_PROFILE"] {
+            command.env_remove(name);
+        }
+        command.args(args).envs(aws.env()).env("AWS_CONFIG_FILE", "/dev/null").stdout(stdout);
+        let done = command.stderr(Stdio::piped()).spawn().unwrap().wait_with_output().unwrap();
+        format!("{}{}", text(&done.stdout), text(&done.stderr))
+    };
+    let closed = || {
+        let (_, writer) = std::io::pipe().unwrap();
+        Stdio::from(writer)
+    };
+    let parameters = ["parameters", "--outputs", OUTPUTS, "--write"];
+    let delete = ["delete-parameters", "--path", "/dev/database", "--region", "us-east-1"];
+    insta::assert_snapshot!(run(&parameters, closed()), @"error: cannot write to standard output: Broken pipe (os error 32). 5 created, 0 changed, 0 unchanged");
+    assert!(run(&parameters, Stdio::piped()).ends_with("0 created, 0 changed, 5 unchanged\n"));
+    insta::assert_snapshot!(run(&delete, closed()), @"error: cannot write to standard output: Broken pipe (os error 32). The operation is complete: 5 deleted");
+    assert_eq!(run(&delete, Stdio::piped()), "0 deleted\n");
+}
+
+#[test]
+fn findings_are_written_before_they_are_printed() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("findings.json");
+    let (_, writer) = std::io::pipe().unwrap();
+    let second = format!("plan={}", plan("clean"));
+    let arguments = ["assumptions", "--plan", &second, "--json", file.to_str().unwrap()];
+    let status = program().args(arguments).stdout(writer).stderr(Stdio::null()).status().unwrap();
+    assert_eq!(status.code(), Some(1));
+    assert!(std::fs::read_to_string(&file).unwrap().contains("second-plan-empty-plan"));
+}
+
+#[tokio::test]
 async fn the_caller_is_printed_or_refused() {
     let aws = AwsApi::start().await.unwrap();
     let whoami = |account: &str, credentials: &str| {

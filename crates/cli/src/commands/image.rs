@@ -12,7 +12,7 @@ use rds_iam_report::file;
 use rds_iam_token::{Clock, Region, RegionError};
 use serde::{Deserialize, Serialize};
 
-use crate::{Failure, check_output, print, remove_old_record, replace};
+use crate::{Failure, check_output, print, print_done, remove_old_record, replace};
 
 /// The maximum size of an environment file, in bytes.
 const MAX_BYTES: u64 = 64 * 1024;
@@ -268,5 +268,6 @@ async fn promote(arguments: PromoteArguments) -> Result<(), Failure> {
     let promotion = image::promote(&from_aws, &to_aws, &Clock::system(), &request).await?;
     replace(&record, &json(&promotion)?)?;
     let (from, to) = (promotion.from.environment, promotion.to.environment);
-    print(&format!("promoted {} from {from} to {to}; roll it out there", promotion.digest))
+    let done = format!("promoted {} from {from} to {to}; roll it out there", promotion.digest);
+    print_done(&done, &done)
 }

@@ -13,7 +13,7 @@ use rds_iam_infra::outputs::App;
 use rds_iam_token::Clock;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use crate::{Failure, INTERRUPTED, OutputsFile, ROLLED_BACK, print, remove_old_record, replace, write};
+use crate::{Failure, INTERRUPTED, OutputsFile, ROLLED_BACK, print_done, remove_old_record, replace, write};
 
 /// The timeout of reading the image parameter after an interruption.
 const PARAMETER_TIMEOUT: Duration = Duration::from_secs(10);
@@ -73,7 +73,8 @@ pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
         return Ok(ROLLED_BACK.into());
     }
     if record.outcome == Outcome::RolledOut {
-        print(&format!("{} is serving and healthy; the previous image is {before}", record.image))?;
+        let done = format!("{} is serving and healthy; the previous image is {before}", record.image);
+        print_done(&done, &done)?;
     }
     Ok(ExitCode::SUCCESS)
 }
