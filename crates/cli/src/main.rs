@@ -19,7 +19,7 @@ use commands::{
 };
 use rds_iam_infra::OutputsError;
 use rds_iam_infra::outputs::{self, Outputs};
-use rds_iam_report::{ErrorReport, file};
+use rds_iam_report::{ErrorReport, escape_control, file};
 
 /// Review Terraform plans, render configuration from Terraform's outputs, and run the AWS operations that Terraform does
 /// not.
@@ -113,9 +113,10 @@ async fn main() -> ExitCode {
     })
 }
 
-/// Writes a text and returns any error: a full disk or a closed pipe is no reason to panic.
+/// Writes a text without control characters and returns any error: a full disk or a closed pipe is no reason to panic.
 fn write(mut to: impl Write, text: &str) -> std::io::Result<()> {
-    writeln!(to, "{}", text.trim_end_matches('\n'))?;
+    let lines = text.trim_end_matches('\n').split('\n').map(|line| escape_control(line) + "\n");
+    to.write_all(lines.collect::<String>().as_bytes())?;
     to.flush()
 }
 

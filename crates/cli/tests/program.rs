@@ -170,6 +170,19 @@ fn standard_input_is_read_for_a_dash() {
 }
 
 #[test]
+fn control_characters_are_escaped() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("plan.json");
+    let change = r#"{"address":"a\u001b[2J\nb","change":{"actions":["create"]}}"#;
+    std::fs::write(&file, format!(r#"{{"resource_changes":[{change}]}}"#)).unwrap();
+    let done = run(&["assumptions", "--plan", &format!("dev\u{1b}={}", file.display())]);
+    assert!(text(&done.stdout).contains(r"a\u{1b}[2J"), "{}", text(&done.stdout));
+    assert!(!text(&done.stdout).contains('\u{1b}'));
+    let failed = run(&["plan", "/nowhere/\u{1b}[2J"]);
+    assert!(text(&failed.stderr).contains(r"/nowhere/\u{1b}[2J"), "{}", text(&failed.stderr));
+}
+
+#[test]
 fn rds_conf_is_printed_or_written() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("rds.conf");

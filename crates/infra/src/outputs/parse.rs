@@ -190,6 +190,10 @@ impl Attributes<'_, '_> {
             Some(Value::String(text)) if text.is_empty() => {
                 self.refuse(attribute, "it is empty: run `terraform apply`".to_owned())
             }
+            Some(Value::String(text)) if text.chars().any(char::is_control) => self.refuse(
+                attribute,
+                "it has a control character: run `terraform apply` with a name without one".to_owned(),
+            ),
             Some(Value::String(text)) => Some(text.clone()),
             Some(other) => {
                 self.report(attribute, AttributeErrorKind::Type { expected: "a string", found: kind(other) })

@@ -146,6 +146,8 @@ fn invalid_values_are_refused() {
     for (output, attribute, value) in [
         ("database", "port", json!(65536)),
         ("app", "url", json!("")),
+        ("app", "autoscaling_group", json!("orders\u{1b}[2J")),
+        ("bootstrap", "function_name", json!("orders\n")),
         ("proxy", "resource_id", json!("orders-dev")),
         ("proxy", "resource_id", json!("db-ABCDEFGHIJKLMNOPQRSTUVWX12")),
         ("database", "resource_id", json!("prx-0a1b2c3d4e5f67890")),
