@@ -10,6 +10,7 @@ use rds_iam_deploy::aws;
 use rds_iam_deploy::image::Digest;
 use rds_iam_deploy::rollout::{Outcome, Target, current_image, roll_out};
 use rds_iam_infra::outputs::App;
+use rds_iam_report::ErrorReport;
 use rds_iam_token::Clock;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -104,7 +105,7 @@ async fn interrupted(app: &App, aws: &SdkConfig) -> ExitCode {
     let state = match tokio::time::timeout(PARAMETER_TIMEOUT, current_image(aws, app)).await {
         Ok(Ok(Some(image))) => format!("{parameter} points to {image}"),
         Ok(Ok(None)) => format!("{parameter} is not set yet"),
-        Ok(Err(error)) => format!("{parameter} could not be read ({error})"),
+        Ok(Err(error)) => format!("{parameter} could not be read ({})", ErrorReport(&error)),
         Err(_) => {
             format!("{parameter} could not be read (no answer within {} s)", PARAMETER_TIMEOUT.as_secs())
         }
