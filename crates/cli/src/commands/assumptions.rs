@@ -57,6 +57,9 @@ pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
         let text = file::read_text(path, MAX_PLAN_BYTES).map_err(|error| invalid(&error))?;
         findings.push(second_plan(role, &serde_json::from_str(&text).map_err(|error| invalid(&error))?));
     }
+    if let Some(path) = &arguments.json {
+        replace(path, &serde_json::to_string_pretty(&findings)?)?;
+    }
     for Finding { id, verdict, assumption, evidence, .. } in &findings {
         let verdict = match verdict {
             Verdict::Holds => "holds  ",
@@ -64,9 +67,6 @@ pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
             _ => "unknown",
         };
         print(&format!("{verdict} {id}: {assumption}\n        {evidence}"))?;
-    }
-    if let Some(path) = &arguments.json {
-        replace(path, &serde_json::to_string_pretty(&findings)?)?;
     }
     let fails = findings.iter().any(|finding| finding.verdict == Verdict::Fails);
     Ok(if fails { ExitCode::FAILURE } else { ExitCode::SUCCESS })
