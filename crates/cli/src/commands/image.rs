@@ -213,10 +213,10 @@ fn json(value: &impl Serialize) -> Result<String, Failure> {
 
 async fn push(arguments: PushArguments) -> Result<(), Failure> {
     let PushArguments { layout, repository, region, tag, gates, accept_scan, record } = arguments;
+    let aws = aws::connect(&region).await?;
     let of_layout = ["index.json", "oci-layout"].map(|name| layout.join(name));
     let inputs: Vec<&Path> = gates.iter().chain(&of_layout).map(PathBuf::as_path).collect();
     prepare_record(&record, &inputs)?;
-    let aws = aws::connect(&region).await?;
     let options = PushOptions { gates, accept_scan };
     let pushed = image::push(&aws, &Clock::system(), &layout, &repository, &tag, &options).await?;
     replace(&record, &json(&pushed)?)
@@ -249,8 +249,8 @@ async fn deployed(arguments: DeployedArguments) -> Result<(), Failure> {
 
 async fn promote(arguments: PromoteArguments) -> Result<(), Failure> {
     let (from, to) = (read_environment(&arguments.from)?, read_environment(&arguments.to)?);
-    prepare_record(&arguments.record, &[&arguments.from, &arguments.to])?;
     let (from_aws, to_aws) = (aws::connect(&from.region).await?, aws::connect(&to.region).await?);
+    prepare_record(&arguments.record, &[&arguments.from, &arguments.to])?;
     let PromoteArguments { digest, by, reason, require: required, accept_skipped, record, .. } = arguments;
     let PromoteArguments { accept_local, attestation, .. } = arguments;
     let request = PromotionRequest {

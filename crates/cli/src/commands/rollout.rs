@@ -51,8 +51,8 @@ struct WhichImage {
 
 pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
     let outputs = arguments.outputs.read()?;
-    prepare_record(&arguments.record, &[&arguments.outputs.path])?;
     let aws = aws::connect(&outputs.deployment.region).await?;
+    prepare_record(&arguments.record, &[&arguments.outputs.path])?;
     let app = outputs.app;
     let target = arguments.target.digest.map_or(Target::Previous, Target::Image);
     let clock = Clock::system();
