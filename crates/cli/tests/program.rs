@@ -128,11 +128,16 @@ fn an_empty_endpoint_url_is_an_error_before_anything_is_done() {
     let record = folder.path().join("rollout.json");
     std::fs::write(&record, "of an earlier run").unwrap();
     for variable in ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_SSM"] {
-        let arguments = ["rollout", "--outputs", OUTPUTS, "--previous", "--record", record.to_str().unwrap()];
-        let ended = program().args(arguments).env(variable, "").output().unwrap();
-        assert_eq!(ended.status.code(), Some(1));
-        let expected = format!("error: {variable} is empty; expected a URL. ");
-        assert!(text(&ended.stderr).starts_with(&expected), "{}", text(&ended.stderr));
+        let file = record.to_str().unwrap();
+        for arguments in [
+            &["rollout", "--outputs", OUTPUTS, "--previous", "--record", file][..],
+            &["assumptions", "--outputs", OUTPUTS, "--json", file],
+        ] {
+            let ended = program().args(arguments).env(variable, "").output().unwrap();
+            assert_eq!(ended.status.code(), Some(1));
+            let expected = format!("error: {variable} is empty; expected a URL. ");
+            assert!(text(&ended.stderr).starts_with(&expected), "{}", text(&ended.stderr));
+        }
     }
     assert_eq!(std::fs::read_to_string(&record).unwrap(), "of an earlier run");
 }

@@ -44,12 +44,17 @@ pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
         .into_iter()
         .chain(arguments.plan.iter().map(|(_, path)| path.as_path()))
         .collect();
+    let deployment = match &arguments.outputs {
+        Some(path) => {
+            let outputs = Outputs::read(path)?;
+            Some((aws::connect(&outputs.deployment.region).await?, outputs))
+        }
+        None => None,
+    };
     arguments.json.iter().try_for_each(|path| prepare_record(path, &inputs))?;
     let mut findings: Vec<Finding> = Vec::new();
-    if let Some(path) = &arguments.outputs {
-        let outputs = Outputs::read(path)?;
-        let aws = aws::connect(&outputs.deployment.region).await?;
-        findings.extend(check_assumptions(&aws, &outputs).await);
+    if let Some((aws, outputs)) = &deployment {
+        findings.extend(check_assumptions(aws, outputs).await);
     }
     for (role, path) in &arguments.plan {
         let invalid =

@@ -213,9 +213,9 @@ fn json(value: &impl Serialize) -> Result<String, Failure> {
 
 async fn push(arguments: PushArguments) -> Result<(), Failure> {
     let PushArguments { layout, repository, region, tag, gates, accept_scan, record } = arguments;
+    let aws = aws::connect(&region).await?;
     let of_layout = ["index.json", "oci-layout"].map(|name| layout.join(name));
     let inputs: Vec<&Path> = gates.iter().chain(&of_layout).map(PathBuf::as_path).collect();
-    let aws = aws::connect(&region).await?;
     prepare_record(&record, &inputs)?;
     let options = PushOptions { gates, accept_scan };
     let pushed = image::push(&aws, &Clock::system(), &layout, &repository, &tag, &options).await?;
