@@ -6,7 +6,7 @@ use std::time::Duration;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, SdkConfig};
 use rds_iam_infra::RdsConf;
-use rds_iam_report::check_endpoint_urls;
+use rds_iam_report::{check_endpoint_urls, check_loaded_endpoint_url};
 use rds_iam_token::Clock;
 
 use crate::{BootstrapError, Declaration, Mode};
@@ -37,7 +37,8 @@ impl Settings {
     /// Creates settings with AWS's default credential chain, the region of `rds.conf` and the system's clock.
     ///
     /// # Errors
-    /// Returns [`BootstrapError::EndpointUrl`] if `AWS_ENDPOINT_URL`, or one of its forms for a single service, is empty.
+    /// Returns [`BootstrapError::EndpointUrl`] if `AWS_ENDPOINT_URL`, one of its forms for a single service, or
+    /// `endpoint_url` of the profile is empty.
     pub async fn load(conf: RdsConf, declaration: Declaration, mode: Mode) -> Result<Self, BootstrapError> {
         check_endpoint_urls()?;
         let timeouts = TimeoutConfig::builder().operation_timeout(SECRET_TIMEOUT).build();
@@ -46,6 +47,7 @@ impl Settings {
             .timeout_config(timeouts)
             .load()
             .await;
+        check_loaded_endpoint_url(aws.endpoint_url())?;
         Ok(Self { conf, declaration, mode, aws, clock: Clock::system(), time_limit: None })
     }
 }

@@ -19,7 +19,8 @@ use commands::{
 };
 use rds_iam_infra::OutputsError;
 use rds_iam_infra::outputs::{self, Outputs};
-use rds_iam_report::{ErrorReport, escape_control, file};
+use rds_iam_report::{ErrorReport, escape_control, escape_json, file};
+use serde::Serialize;
 
 /// Review Terraform plans, render configuration from Terraform's outputs, and run the AWS operations that Terraform does
 /// not.
@@ -123,6 +124,11 @@ fn write(mut to: impl Write, text: &str) -> std::io::Result<()> {
 /// Writes a text to standard output.
 fn print(text: &str) -> Result<(), Failure> {
     write(std::io::stdout(), text).map_err(|error| format!("cannot write to standard output: {error}").into())
+}
+
+/// Returns a value as JSON that can be printed.
+fn json(value: &impl Serialize) -> Result<String, Failure> {
+    Ok(escape_json(&serde_json::to_string_pretty(value)?))
 }
 
 /// Writes the result of an operation that changed something to standard output. If that fails, the error has the

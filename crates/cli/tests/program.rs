@@ -93,9 +93,35 @@ fn an_output_never_replaces_an_input() {
     std::fs::write(&index, "{}").unwrap();
     let push =
         ["image", "push", "--layout", layout, "--repository", "127.0.0.1:1/x", "--region", "us-east-1"];
-    let ended = run(&[&push[..], &["--tag", "x", "--record", index.to_str().unwrap()]].concat());
-    assert!(text(&ended.stderr).contains("is an input"), "{}", text(&ended.stderr));
-    assert!(index.exists());
+    let blob = folder.path().join("blobs/sha256/0");
+    std::fs::create_dir_all(blob.parent().unwrap()).unwrap();
+    std::fs::write(&blob, "layer").unwrap();
+    for part in [&index, &blob] {
+        let ended = run(&[&push[..], &["--tag", "x", "--record", part.to_str().unwrap()]].concat());
+        assert!(text(&ended.stderr).contains("is an input"), "{}", text(&ended.stderr));
+        assert!(part.exists());
+    }
+}
+
+#[test]
+fn json_on_a_terminal_is_valid_and_has_no_control_character() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("plan.json");
+    let mut document: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(plan("clean")).unwrap()).unwrap();
+    let address = "aws_db_proxy.x\u{1b}[2J\u{7f}\u{9b}2J\n";
+    document["resource_changes"][0]["address"] = serde_json::json!(address);
+    document["resource_changes"][0]["change"]["actions"] = serde_json::json!(["update"]);
+    std::fs::write(&file, document.to_string()).unwrap();
+    for format in ["json", "sarif"] {
+        let ended = run(&["plan", file.to_str().unwrap(), "--format", format]);
+        let printed = text(&ended.stdout);
+        assert!(!printed.chars().any(|c| c.is_control() && c != '\n'), "{printed:?}");
+        let report: serde_json::Value = serde_json::from_str(printed).unwrap();
+        if format == "json" {
+            assert!(report.to_string().contains(&serde_json::json!(address).to_string()), "{report}");
+        }
+    }
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! The check of the variables that replace AWS's endpoints.
+//! Checks of the settings that replace AWS's endpoints: variables, and the profile.
 
 use std::error::Error;
 use std::ffi::OsString;
@@ -8,7 +8,7 @@ use std::fmt;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct EmptyEndpointUrl {
-    /// The variable.
+    /// The variable, or the key of the AWS profile.
     pub variable: String,
 }
 
@@ -28,6 +28,17 @@ impl Error for EmptyEndpointUrl {}
 /// Returns an error if `AWS_ENDPOINT_URL`, or one of its forms for a single service, is set to an empty text.
 pub fn check_endpoint_urls() -> Result<(), EmptyEndpointUrl> {
     check(std::env::vars_os())
+}
+
+/// Checks the endpoint URL of a loaded configuration (`SdkConfig::endpoint_url`), which may be that of an AWS profile.
+///
+/// # Errors
+/// Returns an error if it is empty.
+pub fn check_loaded_endpoint_url(url: Option<&str>) -> Result<(), EmptyEndpointUrl> {
+    match url {
+        Some("") => Err(EmptyEndpointUrl { variable: "endpoint_url of the AWS profile".to_owned() }),
+        _ => Ok(()),
+    }
 }
 
 fn check(variables: impl Iterator<Item = (OsString, OsString)>) -> Result<(), EmptyEndpointUrl> {
@@ -56,6 +67,14 @@ mod tests {
         );
         let one = checked(&[("AWS_ENDPOINT_URL", "http://h"), ("AWS_ENDPOINT_URL_SECRETS_MANAGER", "")]);
         assert!(one.unwrap_err().starts_with("AWS_ENDPOINT_URL_SECRETS_MANAGER is empty; "));
+    }
+
+    #[test]
+    fn an_empty_url_of_a_profile_is_refused() {
+        assert_eq!(check_loaded_endpoint_url(None), Ok(()));
+        assert_eq!(check_loaded_endpoint_url(Some("http://h")), Ok(()));
+        let error = check_loaded_endpoint_url(Some("")).unwrap_err().to_string();
+        assert!(error.starts_with("endpoint_url of the AWS profile is empty; "), "{error}");
     }
 
     #[test]

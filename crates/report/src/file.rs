@@ -33,13 +33,13 @@ pub fn text(from: &mut dyn Read, limit: u64) -> io::Result<String> {
 }
 
 /// Removes the file of an earlier run, so that a reader does not mistake it for this run's. A device, a pipe, a folder
-/// and every path in `/dev` and `/proc` stay.
+/// and an open file (`/dev/stdout`, `/proc/self/fd/1`) stay.
 ///
 /// # Errors
 /// Returns an error if the file exists and can't be removed.
 pub fn remove_old(path: &Path) -> io::Result<()> {
     match std::fs::metadata(path) {
-        Ok(found) if found.is_file() && !is_in_system_folder(path) => std::fs::remove_file(path),
+        Ok(found) if found.is_file() && !is_open_file(path) => std::fs::remove_file(path),
         _ => Ok(()),
     }
 }
@@ -52,21 +52,22 @@ pub fn check_writable(path: &Path) -> io::Result<()> {
     match std::fs::metadata(path) {
         Ok(found) if found.is_dir() => Err(io::ErrorKind::IsADirectory.into()),
         // Opening a pipe would wait for its reader.
-        Ok(found) if !found.is_file() || is_in_system_folder(path) => Ok(()),
+        Ok(found) if !found.is_file() || is_open_file(path) => Ok(()),
         _ => tempfile::tempfile_in(folder(path)).map(drop),
     }
 }
 
-fn is_in_system_folder(path: &Path) -> bool {
-    ["/dev", "/proc"].iter().any(|root| path.starts_with(root))
+/// Returns whether a path is that of an open file of a process, which may be an ordinary file.
+fn is_open_file(path: &Path) -> bool {
+    ["/dev/stdin", "/dev/stdout", "/dev/stderr", "/dev/fd", "/proc"].iter().any(|root| path.starts_with(root))
 }
 
 /// Replaces a file atomically: a concurrent reader gets the old text or the new one, and a failure keeps the
 /// old one. A symbolic link to a file is replaced by a file. The text contains no secret and is for other
 /// accounts to read, so the permissions are those of an ordinary new file.
 ///
-/// A device or a pipe is not replaced: the text is written to it. The same applies to every path in `/dev`,
-/// where `/dev/stdout` may lead to an ordinary file.
+/// A device or a pipe is not replaced: the text is written to it. The same applies to an open file, such as
+/// `/dev/stdout`, which may lead to an ordinary file.
 ///
 /// # Errors
 /// Returns an error if the file can't be created in its folder, or is a folder itself.
@@ -74,7 +75,7 @@ pub fn replace(path: &Path, text: &str) -> io::Result<()> {
     // Links are followed: `/dev/stdout` is one.
     let is_special = match std::fs::metadata(path) {
         Ok(found) if found.is_dir() => return Err(io::ErrorKind::IsADirectory.into()),
-        Ok(found) => !found.is_file() || is_in_system_folder(path),
+        Ok(found) => !found.is_file() || is_open_file(path),
         // Writing reports the error, if there is one.
         Err(_) => false,
     };
@@ -181,6 +182,20 @@ mod tests {
         use std::os::unix::fs::{FileTypeExt as _, symlink};
 
         use super::*;
+
+        /// Only open files of `/dev` are appended to: `/dev/shm` has ordinary ones.
+        #[test]
+        #[cfg(target_os = "linux")]
+        fn a_file_in_memory_is_replaced() {
+            let folder = tempfile::tempdir_in("/dev/shm").unwrap();
+            let file = folder.path().join("report.json");
+            for text in ["one", "two"] {
+                replace(&file, text).unwrap();
+                assert_eq!(std::fs::read_to_string(&file).unwrap(), text);
+            }
+            remove_old(&file).unwrap();
+            assert!(!file.exists());
+        }
 
         #[test]
         fn a_device_stays_one() {

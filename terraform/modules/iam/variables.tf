@@ -44,7 +44,10 @@ variable "database_users" {
   validation {
     condition = length(setintersection(
       [for user in var.database_users : lower(user)],
-      ["rdsadmin", "rdsproxyadmin", "rdsrepladmin", "mysql.sys", "mysql.session", "mysql.infoschema"]
+      [
+        "root", "rdsadmin", "rdsproxyadmin", "rdsrepladmin", "rdstopmgr", "rdswriteforwarduser", "rds_superuser_role",
+        "mysql.sys", "mysql.session", "mysql.infoschema",
+      ]
     )) == 0
     error_message = <<-EOT
       database_users ${jsonencode(var.database_users)} contains a user of RDS, of RDS Proxy or of the server itself: use

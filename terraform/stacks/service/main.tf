@@ -9,7 +9,8 @@ locals {
   master_username = "dbadmin"
   # Names that a declared user must not have: RDS refuses them, or they belong to the server.
   reserved_users = [
-    local.master_username, "admin", "root", "rdsadmin", "rdsproxyadmin", "rdsrepladmin", "rdstopmgr", "rds_superuser_role",
+    local.master_username, "admin", "root", "rdsadmin", "rdsproxyadmin", "rdsrepladmin", "rdstopmgr",
+    "rdswriteforwarduser", "rds_superuser_role",
   ]
 
   # Tags for the instances of the Auto Scaling group, which do not get the provider's default_tags. The deploy role can

@@ -73,20 +73,14 @@ impl GateResults {
         Self { commit: commit.identity(), image: None, run: who(), at: String::new(), gates: Vec::new() }
     }
 
-    /// Records the outcome of a gate.
-    pub(crate) fn set(
-        &mut self,
-        gate: &str,
-        outcome: GateOutcome,
-        reason: &str,
-        context: &Context<'_>,
-        now: i64,
-    ) {
+    /// Records the outcome of a gate, at the start of the run: [`load`](Self::load) compares with that time too, and takes
+    /// a later one for another machine's wrong clock.
+    pub(crate) fn set(&mut self, gate: &str, outcome: GateOutcome, reason: &str, context: &Context<'_>) {
         let images = if gate == OF_IMAGES { digests(context) } else { Vec::new() };
         self.gates.retain(|result| result.name != gate);
         self.gates.push(GateResult { name: gate.to_owned(), outcome, reason: reason.to_owned(), images });
         self.run = who();
-        self.at = clock::rfc3339(now);
+        self.at = clock::rfc3339(context.now);
     }
 
     /// Records the image that the results belong to.
@@ -214,7 +208,7 @@ mod tests {
         let mut results = GateResults::empty(&context.commit);
         assert!(!results.allows("trivy", &context));
         images("one");
-        results.set("trivy", GateOutcome::Passed, "", &context, 0);
+        results.set("trivy", GateOutcome::Passed, "", &context);
         assert!(results.allows("trivy", &context));
         let of_image = |digest| results.clone().of_image(digest).map(|of| of.image);
         assert_eq!(of_image("one-app").unwrap().as_deref(), Some("one-app"));
@@ -225,11 +219,30 @@ mod tests {
         error: trivy passed one-app, one-bootstrap, and this image is two-app
           help: run trivy again: the images were built again since
         ");
-        results.set("trivy", GateOutcome::Failed, "", &context, 0);
+        results.set("trivy", GateOutcome::Failed, "", &context);
         assert!(!results.allows("trivy", &context));
-        results.set("trivy", GateOutcome::Skipped, "by name", &context, 0);
+        results.set("trivy", GateOutcome::Skipped, "by name", &context);
         assert!(results.allows("trivy", &context));
         assert_eq!(results.gates.len(), 1);
+    }
+
+    /// A run may last longer than the difference of clocks that is accepted.
+    #[test]
+    fn results_of_a_run_count_until_its_end() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        let workspace = Workspace { root: at("root"), target: at("target"), cache: at("cache") };
+        let mut context = context(&workspace);
+        let mut results = GateResults::empty(&context.commit);
+        results.set("validate", GateOutcome::Passed, "", &context);
+        results.write(&path(&context)).unwrap();
+        assert!(GateResults::load(&context).allows("validate", &context));
+        // A later run reads them for a day, and none of the future.
+        for (now, expected) in [(FRESH_SECONDS, true), (FRESH_SECONDS + 1, false), (-SKEW_SECONDS - 1, false)]
+        {
+            context.now = now;
+            assert_eq!(GateResults::load(&context).allows("validate", &context), expected, "{now}");
+        }
     }
 
     #[test]
@@ -239,9 +252,9 @@ mod tests {
         let workspace = Workspace { root: at("root"), target: at("target"), cache: at("cache") };
         let context = context(&workspace);
         let mut results = GateResults::empty(&context.commit);
-        results.set("checkov", GateOutcome::Skipped, "by name", &context, 0);
+        results.set("checkov", GateOutcome::Skipped, "by name", &context);
         assert!(!results.allows("checkov", &context));
-        results.set("checkov", GateOutcome::Passed, "", &context, 0);
+        results.set("checkov", GateOutcome::Passed, "", &context);
         assert!(results.allows("checkov", &context));
     }
 }

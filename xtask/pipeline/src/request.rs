@@ -65,6 +65,10 @@ impl Request {
         let mut skipped = self.options.selection.skip.iter().chain(&self.accept_skipped);
         match skipped.find(|gate| deploys && !context.may_skip(gate)) {
             None => Ok(()),
+            Some(gate) if self.run == Run::Promote => Err(usage(
+                format!("a promotion to AWS can't accept an image that skipped {gate}"),
+                "promote an image of a run that did not skip it",
+            )),
             Some(gate) => Err(usage(
                 format!("a deployment to AWS can't skip {gate}"),
                 "no other check refuses public or unencrypted databases and IMDSv1; accept a finding in \

@@ -82,9 +82,7 @@ pub(crate) fn run(
 fn prepare_reports(ReportArgs { json, junit, .. }: &ReportArgs) -> Result<(), Error> {
     let reports = || json.iter().chain(junit);
     reports().try_for_each(|path| file::check_writable(path))?;
-    reports()
-        .filter(|path| path.is_file() && !path.starts_with("/dev"))
-        .try_for_each(|path| file::remove(path))
+    reports().filter(|path| path.is_file() && !file::is_special(path)).try_for_each(|path| file::remove(path))
 }
 
 /// Reports all missing requirements. Returns the exit status if there are any or the run was interrupted.
@@ -211,7 +209,7 @@ fn record_skipped(all: &[&'static Stage], context: &Context<'_>) -> Result<(), E
     }
     let mut results = GateResults::load(context);
     for stage in skipped {
-        results.set(stage.name, GateOutcome::Skipped, "named in --skip", context, context.now);
+        results.set(stage.name, GateOutcome::Skipped, "named in --skip", context);
     }
     results.write(&gate_results::path(context))
 }

@@ -10,7 +10,6 @@ use crate::context::Context;
 use crate::gate_results::{self, GateOutcome, GateResults};
 use crate::show::Show;
 use crate::stage::{Action, Effect, Io, Stage};
-use rds_iam_process::clock;
 use rds_iam_process::console::{Console, Log};
 use rds_iam_process::error::Error;
 use rds_iam_process::file;
@@ -214,6 +213,6 @@ fn note(stage: &Stage, end: &End, results: &mut GateResults, context: &Context<'
     if !stage.is_gate() {
         return Ok(());
     }
-    results.set(stage.name, judged, "", context, clock::now());
+    results.set(stage.name, judged, "", context);
     results.write(&gate_results::path(context))
 }

@@ -53,9 +53,13 @@ pub fn check_writable(path: &Path) -> Result<(), Error> {
     Err(failed("write", path)(source))
 }
 
-/// Returns whether a path is a device, a pipe or in `/dev`, where `/dev/stdout` may lead to an ordinary file.
-fn is_special(path: &Path) -> bool {
-    fs::metadata(path).is_ok_and(|found| !found.is_dir() && (!found.is_file() || path.starts_with("/dev")))
+/// Returns whether a path is that of a device, a pipe or an open file. `/dev/stdout` may lead to an ordinary file.
+#[must_use]
+pub fn is_special(path: &Path) -> bool {
+    let is_open = ["/dev/stdin", "/dev/stdout", "/dev/stderr", "/dev/fd", "/proc"]
+        .iter()
+        .any(|root| path.starts_with(root));
+    fs::metadata(path).is_ok_and(|found| !found.is_dir() && (!found.is_file() || is_open))
 }
 
 fn folder(path: &Path) -> &Path {
@@ -210,5 +214,16 @@ mod tests {
         let error = replace(&folder, "text").unwrap_err();
         assert_eq!(error.to_string(), format!("could not write {}", folder.display()));
         assert_eq!(fs::read_dir(root.path()).unwrap().count(), 1);
+    }
+
+    /// Only open files of `/dev` are appended to: `/dev/shm` has ordinary ones.
+    #[test]
+    fn a_file_in_memory_is_replaced() {
+        let folder = tempfile::tempdir_in("/dev/shm").unwrap();
+        let file = folder.path().join("report.json");
+        for text in ["one", "two"] {
+            replace(&file, text).unwrap();
+            assert_eq!(fs::read_to_string(&file).unwrap(), text);
+        }
     }
 }

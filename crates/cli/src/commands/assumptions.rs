@@ -9,7 +9,7 @@ use rds_iam_deploy::aws;
 use rds_iam_infra::outputs::Outputs;
 use rds_iam_report::file;
 
-use crate::{Failure, prepare_record, print, replace};
+use crate::{Failure, json, prepare_record, print, replace};
 
 /// The maximum size of a plan, in bytes.
 const MAX_PLAN_BYTES: u64 = 64 * 1024 * 1024;
@@ -63,7 +63,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
         findings.push(second_plan(role, &serde_json::from_str(&text).map_err(|error| invalid(&error))?));
     }
     if let Some(path) = &arguments.json {
-        replace(path, &serde_json::to_string_pretty(&findings)?)?;
+        replace(path, &json(&findings)?)?;
     }
     for Finding { id, verdict, assumption, evidence, .. } in &findings {
         let verdict = match verdict {

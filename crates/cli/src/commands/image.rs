@@ -10,9 +10,9 @@ use rds_iam_deploy::image::{
 };
 use rds_iam_report::file;
 use rds_iam_token::{Clock, Region, RegionError};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
-use crate::{Failure, check_output, prepare_record, print, print_done, replace};
+use crate::{Failure, check_output, json, prepare_record, print, print_done, replace};
 
 /// The maximum size of an environment file, in bytes.
 const MAX_BYTES: u64 = 64 * 1024;
@@ -207,19 +207,27 @@ pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn json(value: &impl Serialize) -> Result<String, Failure> {
-    Ok(serde_json::to_string_pretty(value)?)
-}
-
 async fn push(arguments: PushArguments) -> Result<(), Failure> {
     let PushArguments { layout, repository, region, tag, gates, accept_scan, record } = arguments;
     let aws = aws::connect(&region).await?;
     let of_layout = ["index.json", "oci-layout"].map(|name| layout.join(name));
     let inputs: Vec<&Path> = gates.iter().chain(&of_layout).map(PathBuf::as_path).collect();
+    refuse_inside(&record, &layout.join("blobs"))?;
     prepare_record(&record, &inputs)?;
     let options = PushOptions { gates, accept_scan };
     let pushed = image::push(&aws, &Clock::system(), &layout, &repository, &tag, &options).await?;
     replace(&record, &json(&pushed)?)
+}
+
+/// Refuses a record in the folder of the image's blobs, where it could replace one.
+fn refuse_inside(record: &Path, blobs: &Path) -> Result<(), Failure> {
+    let folder = record.parent().unwrap_or(record);
+    match (folder.canonicalize(), blobs.canonicalize()) {
+        (Ok(folder), Ok(blobs)) if folder.starts_with(&blobs) => {
+            Err(format!("{} is in the image, which is an input: name another file", record.display()).into())
+        }
+        _ => Ok(()),
+    }
 }
 
 async fn show(arguments: ShowArguments) -> Result<(), Failure> {

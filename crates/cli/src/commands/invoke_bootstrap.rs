@@ -7,7 +7,7 @@ use clap::ValueEnum;
 use rds_iam_deploy::aws;
 use rds_iam_deploy::invoke_bootstrap::invoke_bootstrap;
 
-use crate::{DRIFT, Failure, OutputsFile, print_done};
+use crate::{DRIFT, Failure, OutputsFile, json, print_done};
 
 /// Create the database users with bootstrap's Lambda function, and print its report
 ///
@@ -42,7 +42,7 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     };
     let report = invoke_bootstrap(&aws, &outputs.bootstrap.function_name, mode).await?;
     let done = format!("the function ran, with the outcome {}", report["outcome"]);
-    print_done(&serde_json::to_string_pretty(&report)?, &done)?;
+    print_done(&json(&report)?, &done)?;
     let has_drift = matches!(arguments.mode, Mode::Check) && report["outcome"] == "drift";
     Ok(if has_drift { DRIFT.into() } else { ExitCode::SUCCESS })
 }

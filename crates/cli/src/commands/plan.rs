@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::ValueEnum;
+use rds_iam_report::escape_json;
 use rds_iam_tfplan::{self as plan, Plan};
 
 use crate::{Failure, REFUSED, check_output, is_stdin, print, replace, stdin, write};
@@ -51,8 +52,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let review = plan.review();
     let report = match arguments.format {
         Format::Text => review.to_string(),
-        Format::Json => review.to_json(),
-        Format::Sarif => review.to_sarif(&arguments.root),
+        Format::Json => escape_json(&review.to_json()),
+        Format::Sarif => escape_json(&review.to_sarif(&arguments.root)),
     };
     match &arguments.output {
         None => print(&report)?,

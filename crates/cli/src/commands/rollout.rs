@@ -14,7 +14,9 @@ use rds_iam_report::ErrorReport;
 use rds_iam_token::Clock;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use crate::{Failure, INTERRUPTED, OutputsFile, ROLLED_BACK, prepare_record, print_done, replace, write};
+use crate::{
+    Failure, INTERRUPTED, OutputsFile, ROLLED_BACK, json, prepare_record, print_done, replace, write,
+};
 
 /// The timeout of reading the image parameter after an interruption.
 const PARAMETER_TIMEOUT: Duration = Duration::from_secs(10);
@@ -62,7 +64,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
         () = stop.requested() => return Ok(interrupted(&app, &aws).await),
         record = roll_out(&aws, &clock, &app, &target) => record?,
     };
-    replace(&arguments.record, &serde_json::to_string_pretty(&record)?)?;
+    replace(&arguments.record, &json(&record)?)?;
     let before = record.before.as_deref().unwrap_or("none");
     if record.outcome == Outcome::Returned {
         let why = record.why.map(|why| why.to_string()).unwrap_or_default();

@@ -138,8 +138,8 @@ impl Registry {
     /// Returns the artifacts that refer to an image.
     pub(super) async fn artifacts(&self, image: &Digest) -> Result<Vec<Descriptor>, RegistryError> {
         let read = async {
-            let listed = self.client.read(Method::GET, &format!("referrers/{image}"), INDEX).await?;
-            let listed = match listed {
+            let listed = self.client.read(Method::GET, &format!("referrers/{image}"), INDEX).await;
+            let listed = match listed.or_else(without_referrers_api)? {
                 Some(answer) => Some(client::body(answer, MAX_MANIFEST_BYTES).await?),
                 None => self.manifest_bytes(&referrers_tag(image), &[INDEX]).await?,
             };
@@ -198,6 +198,14 @@ impl Registry {
     ) -> impl FnOnce(RegistryErrorKind) -> RegistryError + use<> {
         let (name, repository) = (name.to_owned(), self.repository.to_string());
         move |kind| RegistryError { operation, name, repository, kind }
+    }
+}
+
+/// A registry without the referrers API must answer 404; some refuse the request instead (containers-roadmap#2783).
+fn without_referrers_api<T>(error: RegistryErrorKind) -> Result<Option<T>, RegistryErrorKind> {
+    match error {
+        RegistryErrorKind::Answered { status: 400 | 405 | 501, .. } => Ok(None),
+        error => Err(error),
     }
 }
 

@@ -26,9 +26,13 @@ pub enum RegistryErrorKind {
     Unauthorized,
     /// The caller lacks a permission.
     #[error(
-        "denied: allow ecr:BatchGetImage, ecr:GetDownloadUrlForLayer and, to push, ecr:PutImage and the ecr:*LayerUpload actions in the caller's role"
+        "denied{}: allow ecr:BatchGetImage, ecr:GetDownloadUrlForLayer and, to push, ecr:PutImage and the ecr:*LayerUpload actions in the caller's role, and the layers' bucket in the policy of an S3 endpoint",
+        detail(message)
     )]
-    Denied,
+    Denied {
+        /// The registry's message, without the login; may be empty.
+        message: String,
+    },
     /// The registry answered with another error.
     #[error("the registry answered {status}{}: run the same command again to resume", detail(message))]
     Answered {
@@ -74,7 +78,7 @@ impl RegistryErrorKind {
     pub(super) fn from_answer(status: u16, code: &str, message: String) -> Self {
         match (status, code) {
             (401, _) | (400..=499, "UNAUTHORIZED") => Self::Unauthorized,
-            (403, _) | (400..=499, "DENIED") => Self::Denied,
+            (403, _) | (400..=499, "DENIED") => Self::Denied { message },
             _ => Self::Answered { status, message },
         }
     }

@@ -78,11 +78,11 @@ impl Reader {
                 Err(kind) => return self.broken_line(number, line, kind),
             };
         let Some(key) = KEYS.into_iter().find(|key| key.name == name) else {
+            let similar = KEYS.into_iter().find(|key| key.name.eq_ignore_ascii_case(name));
             // Without quotes, the text before the `=` may be anything, such as a secret in Base64.
-            if matches!(value, Err(EntryErrorKind::Unquoted | EntryErrorKind::Space)) {
+            if similar.is_none() && matches!(value, Err(EntryErrorKind::Unquoted | EntryErrorKind::Space)) {
                 return self.report(Some(number), None, EntryErrorKind::NotAssignment);
             }
-            let similar = KEYS.into_iter().find(|key| key.name.eq_ignore_ascii_case(name));
             let kind = EntryErrorKind::Unknown { suggestion: similar.map(|key| key.name) };
             return self.report(Some(number), Some(name), kind);
         };

@@ -179,6 +179,8 @@ fn invalid_lines_have_a_kind_and_a_line() {
         ("# \u{1b}[31m", ControlCharacter('\u{1b}')),
         (r#"RDS_HOST="x""#, Unknown { suggestion: None }),
         (r#"db_name="x""#, Unknown { suggestion: Some("DB_NAME") }),
+        ("rds_port=3306", Unknown { suggestion: Some("RDS_PORT") }),
+        (r#"region = "eu-west-1""#, Unknown { suggestion: Some("REGION") }),
         (r#"RDS_DIAL="""#, Empty { example: "localhost:13306", required: false }),
     ] {
         assert_eq!(kind(line), (Some(6), expected), "{line}");

@@ -122,7 +122,7 @@ fn a_deployment_to_aws_does_not_skip_checkov() {
     let ended = repo.run(&["deploy", "--env", "dev", "--skip", "checkov"], &[]);
     ended.expect(2).assert_contains("can't skip checkov");
     let ended = repo.run(&["promote", "--from", "dev", "--to", "prod", "--accept-skipped", "checkov"], &[]);
-    ended.expect(2).assert_contains("can't skip checkov");
+    ended.expect(2).assert_contains("can't accept an image that skipped checkov");
     assert!(!repo.calls().contains("terraform"), "{}", repo.calls());
     // Nor does a skip count that is in the record already.
     repo.run(&["deploy", "--env", "dev", "--until", "plan"], &[]).expect(0);

@@ -239,6 +239,37 @@ async fn an_invalid_layout_or_gates_file_is_refused_before_anything_is_pushed() 
 }
 
 #[tokio::test]
+async fn a_registry_that_refuses_the_referrers_api_has_a_list() {
+    let server = TestClient::new();
+    let aws = ecr(server.address(), PASSWORD);
+    let registry = login::login(&REPOSITORY.parse().unwrap(), &aws.config()).await.unwrap();
+    let (image, _) = Manifest::artifact("x/y", b"{}", &a_manifest());
+    let listed = json!({ "manifests": [image.descriptor()] });
+    server.on(
+        &format!("GET /v2/orders-dev/manifests/{}", image.digest.as_str().replace(':', "-")),
+        200,
+        listed.to_string(),
+    );
+    for status in [400, 404, 405, 501] {
+        server.replace(&format!("GET /v2/orders-dev/referrers/{}", image.digest), status, "");
+        assert_eq!(registry.artifacts(&image.digest).await.unwrap().len(), 1, "{status}");
+    }
+    server.replace(&format!("GET /v2/orders-dev/referrers/{}", image.digest), 500, "");
+    assert!(registry.artifacts(&image.digest).await.is_err());
+}
+
+#[tokio::test]
+async fn an_expired_login_is_named() {
+    let server = TestClient::new();
+    let aws = ecr(server.address(), PASSWORD);
+    let registry = login::login(&REPOSITORY.parse().unwrap(), &aws.config()).await.unwrap();
+    let body = json!({ "errors": [{ "code": "DENIED", "message": "Your authorization token has expired" }] });
+    server.on("GET /v2/orders-dev/manifests/v1", 403, body.to_string());
+    let error = registry.tagged(&"v1".parse().unwrap()).await.unwrap_err();
+    assert!(error.to_string().contains("(DENIED: Your authorization token has expired)"), "{error}");
+}
+
+#[tokio::test]
 async fn a_registry_with_the_referrers_api_gets_no_list() {
     let image = a_manifest();
     let (artifact, _) = Manifest::artifact("x/y", b"{}", &image);
