@@ -6,7 +6,9 @@ mod commands;
 mod progress;
 
 use std::error::Error;
+use std::fs::Metadata;
 use std::io::Write;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -17,7 +19,7 @@ use commands::{
 };
 use rds_iam_infra::OutputsError;
 use rds_iam_infra::outputs::{self, Outputs};
-use rds_iam_report::{ErrorReport, file};
+use rds_iam_report::{ErrorReport, escape_control, file};
 
 /// Review Terraform plans, render configuration from Terraform's outputs, and run the AWS operations that Terraform does
 /// not.
@@ -54,7 +56,7 @@ Exit status:
   64  invalid arguments; nothing was done
   130 a rollout was interrupted; the message states what continues
 
-FILE may be - for standard input:
+An input FILE may be - for standard input:
   terraform show -json plan.tfplan | rds-iam plan -
   terraform output -json | rds-iam conf --outputs - --write rds.conf
 
@@ -111,15 +113,22 @@ async fn main() -> ExitCode {
     })
 }
 
-/// Writes a text and returns any error: a full disk or a closed pipe is no reason to panic.
+/// Writes a text without control characters and returns any error: a full disk or a closed pipe is no reason to panic.
 fn write(mut to: impl Write, text: &str) -> std::io::Result<()> {
-    writeln!(to, "{}", text.trim_end_matches('\n'))?;
+    let lines = text.trim_end_matches('\n').split('\n').map(|line| escape_control(line) + "\n");
+    to.write_all(lines.collect::<String>().as_bytes())?;
     to.flush()
 }
 
 /// Writes a text to standard output.
 fn print(text: &str) -> Result<(), Failure> {
     write(std::io::stdout(), text).map_err(|error| format!("cannot write to standard output: {error}").into())
+}
+
+/// Writes the result of an operation that changed something to standard output. If that fails, the error has the
+/// change, in one line.
+fn print_done(text: &str, done: &str) -> Result<(), Failure> {
+    print(text).map_err(|error| format!("{error}. The operation is complete: {done}").into())
 }
 
 /// Writes a file atomically.
@@ -133,16 +142,28 @@ fn not_written(path: &Path, error: &std::io::Error) -> Failure {
     format!("cannot write {path}; its folder must exist and be writable: {error}").into()
 }
 
-/// Removes the record of an earlier run, so that it is not mistaken for this run's. A path that is also an input, or that
-/// can't be written, is refused before anything changes.
-fn prepare_record(path: &Path, inputs: &[&Path]) -> Result<(), Failure> {
-    let is_same = |input: &&&Path| {
-        path.canonicalize().is_ok_and(|record| input.canonicalize().is_ok_and(|input| input == record))
-    };
-    if let Some(input) = inputs.iter().find(is_same) {
-        return Err(format!("{} would be replaced by the record: name another file", input.display()).into());
+/// Refuses an output file before anything changes: one that is an input too, by any of its names, one that can't be
+/// written, and `-`, which is standard input.
+fn check_output(path: &Path, inputs: &[&Path]) -> Result<(), Failure> {
+    if is_stdin(path) {
+        return Err("- is standard input, not an output: name a file, or /dev/stdout".into());
     }
-    file::check_writable(path).map_err(|error| not_written(path, &error))?;
+    let output = file_id(path);
+    if inputs.iter().any(|input| output.is_some() && file_id(input) == output) {
+        return Err(format!("{} is an input and would be replaced: name another file", path.display()).into());
+    }
+    file::check_writable(path).map_err(|error| not_written(path, &error))
+}
+
+/// Returns the device and inode of a file, which are the same through links. Devices and pipes are not replaced.
+fn file_id(path: &Path) -> Option<(u64, u64)> {
+    let path = if is_stdin(path) { Path::new("/dev/stdin") } else { path };
+    std::fs::metadata(path).ok().filter(Metadata::is_file).map(|found| (found.dev(), found.ino()))
+}
+
+/// Checks the file of a record, and removes that of an earlier run, so that it is not mistaken for this run's.
+fn prepare_record(path: &Path, inputs: &[&Path]) -> Result<(), Failure> {
+    check_output(path, inputs)?;
     file::remove_old(path).map_err(|error| {
         format!("cannot remove the file {} of an earlier run: {error}", path.display()).into()
     })

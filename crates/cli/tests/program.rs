@@ -47,21 +47,79 @@ fn a_plan_s_exit_status_says_whether_it_is_refused() {
 }
 
 #[test]
-fn a_record_never_replaces_an_input() {
+fn an_output_never_replaces_an_input() {
     let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("outputs.json");
-    std::fs::copy(OUTPUTS, &path).unwrap();
-    let file = path.to_str().unwrap();
+    let path = folder.path().join("input.json");
+    let (link, hard_link) = (folder.path().join("link"), folder.path().join("hard-link"));
+    std::fs::write(&path, "").unwrap();
+    std::os::unix::fs::symlink(&path, &link).unwrap();
+    std::fs::hard_link(&path, &hard_link).unwrap();
+    let relative = folder.path().join("../").join(folder.path().file_name().unwrap()).join("input.json");
     let digest = format!("sha256:{}", "0".repeat(64));
-    for refused in [
-        &["rollout", "--outputs", file, "--digest", &digest, "--record", file][..],
-        &["assumptions", "--outputs", file, "--json", file],
-    ] {
-        let ended = run(refused);
-        assert_eq!(ended.status.code(), Some(1));
-        assert!(text(&ended.stderr).contains("name another file"), "{}", text(&ended.stderr));
+    let refuse = |input: &str, output: &str| {
+        for arguments in [
+            &["rollout", "--outputs", input, "--digest", &digest, "--record", output][..],
+            &["assumptions", "--outputs", input, "--json", output],
+            &["conf", "--outputs", input, "--write", output],
+            &["conf", "--outputs", OUTPUTS, "--ca-bundle", input, "--write", output],
+            &["plan", input, "--output", output],
+        ] {
+            // rollout reads its outputs first.
+            let content = if arguments[0] == "plan" { plan("clean") } else { OUTPUTS.to_owned() };
+            let content = std::fs::read(content).unwrap();
+            std::fs::write(&path, &content).unwrap();
+            let stdin = std::fs::File::open(&path).unwrap();
+            let ended = program().args(arguments).stdin(stdin).output().unwrap();
+            let said = text(&ended.stderr);
+            assert!(
+                said.ends_with(&format!("{output} is an input and would be replaced: name another file\n")),
+                "{said}"
+            );
+            assert_eq!(ended.status.code(), Some(1));
+            assert_eq!(std::fs::read(&path).unwrap(), content);
+            assert!(link.is_symlink() && hard_link.exists());
+        }
+    };
+    let file = path.to_str().unwrap();
+    for other in [&path, &link, &hard_link, &relative] {
+        refuse(file, other.to_str().unwrap());
+        refuse(other.to_str().unwrap(), file);
     }
-    assert_eq!(std::fs::read(&path).unwrap(), std::fs::read(OUTPUTS).unwrap());
+    let ended =
+        program().args(["plan", "-", "--output", file]).stdin(std::fs::File::open(&path).unwrap()).output();
+    assert!(text(&ended.unwrap().stderr).contains("is an input"));
+    let layout = folder.path().to_str().unwrap();
+    let index = folder.path().join("index.json");
+    std::fs::write(&index, "{}").unwrap();
+    let push =
+        ["image", "push", "--layout", layout, "--repository", "127.0.0.1:1/x", "--region", "us-east-1"];
+    let ended = run(&[&push[..], &["--tag", "x", "--record", index.to_str().unwrap()]].concat());
+    assert!(text(&ended.stderr).contains("is an input"), "{}", text(&ended.stderr));
+    assert!(index.exists());
+}
+
+#[test]
+fn a_dash_is_no_output_and_devices_may_be_both() {
+    let folder = tempfile::tempdir().unwrap();
+    let digest = format!("sha256:{}", "0".repeat(64));
+    let plan = plan("clean");
+    let image = ["image", "show", "--repository", "127.0.0.1:1/x", "--region", "us-east-1", "--tag", "x"];
+    for arguments in [
+        &["rollout", "--outputs", OUTPUTS, "--digest", &digest, "--record", "-"][..],
+        &["assumptions", "--outputs", OUTPUTS, "--json", "-"],
+        &["conf", "--outputs", OUTPUTS, "--write", "-"],
+        &["plan", &plan, "--output", "-"],
+        &[&image[..], &["--manifest", "-"]].concat(),
+    ] {
+        let ended = program().args(arguments).current_dir(&folder).output().unwrap();
+        assert_eq!(ended.status.code(), Some(1));
+        assert!(text(&ended.stderr).contains("or /dev/stdout"), "{}", text(&ended.stderr));
+        assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 0);
+    }
+    let printed = run(&["conf", "--outputs", OUTPUTS, "--write", "/dev/stdout"]);
+    assert!(text(&printed.stdout).contains("RDS_ENDPOINT="), "{}", text(&printed.stderr));
+    let device = run(&["plan", "/dev/null", "--output", "/dev/null"]);
+    assert!(!text(&device.stderr).contains("is an input"), "{}", text(&device.stderr));
 }
 
 #[test]
@@ -70,11 +128,16 @@ fn an_empty_endpoint_url_is_an_error_before_anything_is_done() {
     let record = folder.path().join("rollout.json");
     std::fs::write(&record, "of an earlier run").unwrap();
     for variable in ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_SSM"] {
-        let arguments = ["rollout", "--outputs", OUTPUTS, "--previous", "--record", record.to_str().unwrap()];
-        let ended = program().args(arguments).env(variable, "").output().unwrap();
-        assert_eq!(ended.status.code(), Some(1));
-        let expected = format!("error: {variable} is empty; expected a URL. ");
-        assert!(text(&ended.stderr).starts_with(&expected), "{}", text(&ended.stderr));
+        let file = record.to_str().unwrap();
+        for arguments in [
+            &["rollout", "--outputs", OUTPUTS, "--previous", "--record", file][..],
+            &["assumptions", "--outputs", OUTPUTS, "--json", file],
+        ] {
+            let ended = program().args(arguments).env(variable, "").output().unwrap();
+            assert_eq!(ended.status.code(), Some(1));
+            let expected = format!("error: {variable} is empty; expected a URL. ");
+            assert!(text(&ended.stderr).starts_with(&expected), "{}", text(&ended.stderr));
+        }
     }
     assert_eq!(std::fs::read_to_string(&record).unwrap(), "of an earlier run");
 }
@@ -109,6 +172,19 @@ fn standard_input_is_read_for_a_dash() {
     let done = child.wait_with_output().unwrap();
     assert_eq!(done.status.code(), Some(2), "{}", text(&done.stderr));
     assert!(text(&done.stdout).contains("RDSIAM003"));
+}
+
+#[test]
+fn control_characters_are_escaped() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("plan.json");
+    let change = r#"{"address":"a\u001b[2J\nb","change":{"actions":["create"]}}"#;
+    std::fs::write(&file, format!(r#"{{"resource_changes":[{change}]}}"#)).unwrap();
+    let done = run(&["assumptions", "--plan", &format!("dev\u{1b}={}", file.display())]);
+    assert!(text(&done.stdout).contains(r"a\u{1b}[2J"), "{}", text(&done.stdout));
+    assert!(!text(&done.stdout).contains('\u{1b}'));
+    let failed = run(&["plan", "/nowhere/\u{1b}[2J"]);
+    assert!(text(&failed.stderr).contains(r"/nowhere/\u{1b}[2J"), "{}", text(&failed.stderr));
 }
 
 #[test]
@@ -180,6 +256,42 @@ async fn parameters_are_written_once() {
     ");
     assert_eq!(delete(), "0 deleted\n");
     assert!(parameters(&[]).ends_with("5 to be created, 0 to be changed, 0 unchanged\n"));
+}
+
+#[tokio::test]
+async fn a_closed_standard_output_stops_no_change_and_the_error_has_it() {
+    let aws = AwsApi::start().await.unwrap();
+    let run = |args: &[&str], stdout: Stdio| {
+        let mut command = program();
+        for name in ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_PROFILE"] {
+            command.env_remove(name);
+        }
+        command.args(args).envs(aws.env()).env("AWS_CONFIG_FILE", "/dev/null").stdout(stdout);
+        let done = command.stderr(Stdio::piped()).spawn().unwrap().wait_with_output().unwrap();
+        format!("{}{}", text(&done.stdout), text(&done.stderr))
+    };
+    let closed = || {
+        let (_, writer) = std::io::pipe().unwrap();
+        Stdio::from(writer)
+    };
+    let parameters = ["parameters", "--outputs", OUTPUTS, "--write"];
+    let delete = ["delete-parameters", "--path", "/dev/database", "--region", "us-east-1"];
+    insta::assert_snapshot!(run(&parameters, closed()), @"error: cannot write to standard output: Broken pipe (os error 32). 5 created, 0 changed, 0 unchanged");
+    assert!(run(&parameters, Stdio::piped()).ends_with("0 created, 0 changed, 5 unchanged\n"));
+    insta::assert_snapshot!(run(&delete, closed()), @"error: cannot write to standard output: Broken pipe (os error 32). The operation is complete: 5 deleted");
+    assert_eq!(run(&delete, Stdio::piped()), "0 deleted\n");
+}
+
+#[test]
+fn findings_are_written_before_they_are_printed() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("findings.json");
+    let (_, writer) = std::io::pipe().unwrap();
+    let second = format!("plan={}", plan("clean"));
+    let arguments = ["assumptions", "--plan", &second, "--json", file.to_str().unwrap()];
+    let status = program().args(arguments).stdout(writer).stderr(Stdio::null()).status().unwrap();
+    assert_eq!(status.code(), Some(1));
+    assert!(std::fs::read_to_string(&file).unwrap().contains("second-plan-empty-plan"));
 }
 
 #[tokio::test]

@@ -32,6 +32,7 @@
 
 pub mod arn;
 mod engine;
+mod file_value;
 pub mod outputs;
 mod permission;
 pub mod policy;

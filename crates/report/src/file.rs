@@ -18,9 +18,10 @@ pub fn read_text(path: &Path, limit: u64) -> io::Result<String> {
 /// # Errors
 /// Returns an error if it can't be read, is not UTF-8, or is larger.
 pub fn text(from: &mut dyn Read, limit: u64) -> io::Result<String> {
-    let mut text = String::new();
-    from.take(limit + 1).read_to_string(&mut text)?;
-    if text.len() as u64 > limit {
+    let mut bytes = Vec::new();
+    from.take(limit + 1).read_to_end(&mut bytes)?;
+    // Before the text is decoded: the limit may be in the middle of a character.
+    if bytes.len() as u64 > limit {
         let size = if limit < 1024 * 1024 {
             format!("{} KiB", limit / 1024)
         } else {
@@ -28,7 +29,7 @@ pub fn text(from: &mut dyn Read, limit: u64) -> io::Result<String> {
         };
         return Err(io::Error::new(io::ErrorKind::FileTooLarge, format!("it has over {size}")));
     }
-    Ok(text)
+    io::read_to_string(bytes.as_slice())
 }
 
 /// Removes the file of an earlier run, so that a reader does not mistake it for this run's. A device, a pipe, a folder
@@ -148,6 +149,23 @@ mod tests {
         let missing = folder.path().join("missing/record.json");
         assert_eq!(check_writable(&missing).unwrap_err().kind(), io::ErrorKind::NotFound);
         assert_eq!(check_writable(folder.path()).unwrap_err().kind(), io::ErrorKind::IsADirectory);
+    }
+
+    #[test]
+    fn a_text_over_the_limit_is_reported_as_such_whatever_is_there() {
+        // The limit is in the middle of a character.
+        for long in ["é".repeat(1024), "€".repeat(1024), "\u{10000}".repeat(1024), "x".repeat(1025)] {
+            let error = text(&mut long.as_bytes(), 1024).unwrap_err();
+            assert_eq!(
+                (error.kind(), error.to_string().as_str()),
+                (io::ErrorKind::FileTooLarge, "it has over 1 KiB")
+            );
+            let odd = format!("x{long}");
+            let error = text(&mut odd.as_bytes(), 1024).unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::FileTooLarge);
+        }
+        assert_eq!(text(&mut "é".repeat(512).as_bytes(), 1024).unwrap(), "é".repeat(512));
+        assert_eq!(text(&mut &b"\xff"[..], 1024).unwrap_err().kind(), io::ErrorKind::InvalidData);
     }
 
     #[test]

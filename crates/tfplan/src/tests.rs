@@ -113,6 +113,30 @@ fn drift_and_incomplete_plans_are_told() {
     ");
 }
 
+/// No text of a plan steers the terminal or forges a line of the report.
+#[test]
+fn control_characters_are_escaped() {
+    let forged = "aws_db_proxy.x\u{1b}[2J\nNothing is refused.\r";
+    let change = json!({
+        "actions": ["update"], "before": {forged: 1, "require_tls": true}, "after": {"require_tls": false},
+        "replace_paths": [[forged]], "importing": {},
+    });
+    let mut document = of("aws_db_proxy", &change);
+    for name in ["address", "previous_address", "deposed"] {
+        document["resource_changes"][0][name] = json!(format!("{name} {forged}"));
+    }
+    let found = of("aws_db_proxy", &json!({"actions": ["create"], "after": {"require_tls": false}}));
+    let mut found = found["resource_changes"][0].clone();
+    found["address"] = json!(forged);
+    document["resource_changes"].as_array_mut().unwrap().push(found);
+    document["resource_drift"] = document["resource_changes"].clone();
+    document["output_changes"] = json!({forged: {"actions": ["create"]}});
+    let report = plan(&document).review().to_string();
+    assert!(report.contains(r"aws_db_proxy.x\u{1b}[2J\nNothing is refused.\r"), "{report}");
+    assert!(!report.chars().any(|c| c.is_control() && c != '\n'), "{report:?}");
+    assert!(!report.lines().any(|line| line.starts_with("Nothing is refused")), "{report}");
+}
+
 #[test]
 fn the_proxy_s_way_of_logging_in_is_taken_from_what_says_it_best() {
     let policy = |action: &str| json!({"Statement": {"Effect": "Allow", "Action": action, "Resource": "*"}});

@@ -1,7 +1,9 @@
 //! `Display` of `Review`: the review of a Terraform plan as plain text, with changes, drift, notes and
-//! refusals.
+//! refusals. Control characters in texts of the plan are escaped.
 
 use std::fmt::{Display, Formatter, Result};
+
+use rds_iam_report::escape_control as escape;
 
 use super::document::Action;
 use super::{Counts, ResourceSummary, Review};
@@ -33,15 +35,16 @@ fn write(review: &Review, f: &mut Formatter<'_>) -> Result {
         line(change, f)?;
     }
     if !summary.outputs.is_empty() {
+        let outputs = summary.outputs.iter();
         let outputs: Vec<_> =
-            summary.outputs.iter().map(|output| format!("{} {}", sign(output.action), output.name)).collect();
+            outputs.map(|output| format!("{} {}", sign(output.action), escape(&output.name))).collect();
         writeln!(f, "\nOutputs: {}", outputs.join(", "))?;
     }
     if !review.notes.is_empty() {
         writeln!(f, "\nNot checked:")?;
     }
     for note in &review.notes {
-        writeln!(f, "  {} {}: {}", note.rule.id, note.address, note.reason)?;
+        writeln!(f, "  {} {}: {}", note.rule.id, escape(&note.address), escape(&note.reason))?;
     }
     match review.findings.len() {
         0 => return write!(f, "\nNothing is refused."),
@@ -49,16 +52,16 @@ fn write(review: &Review, f: &mut Formatter<'_>) -> Result {
         n => write!(f, "\nRefused for {n} reasons:")?,
     }
     for finding in &review.findings {
-        write!(f, "\n  {} {}\n", finding.rule.id, finding.address)?;
-        write!(f, "    {}\n    help: {}", finding.problem, finding.remedy)?;
+        write!(f, "\n  {} {}\n", finding.rule.id, escape(&finding.address))?;
+        write!(f, "    {}\n    help: {}", escape(&finding.problem), escape(&finding.remedy))?;
     }
     Ok(())
 }
 
 fn line(change: &ResourceSummary, f: &mut Formatter<'_>) -> Result {
-    write!(f, "  {:>3} {}", sign(change.action), change.address)?;
+    write!(f, "  {:>3} {}", sign(change.action), escape(&change.address))?;
     if let Some(from) = &change.moved_from {
-        write!(f, " (moved from {from})")?;
+        write!(f, " (moved from {})", escape(from))?;
     }
     if change.imported {
         write!(f, " (imported)")?;
@@ -67,7 +70,7 @@ fn line(change: &ResourceSummary, f: &mut Formatter<'_>) -> Result {
     let attributes: Vec<_> = change
         .attributes
         .iter()
-        .map(|name| if forces(name) { format!("{name} (forces replacement)") } else { name.clone() })
+        .map(|name| format!("{}{}", escape(name), if forces(name) { " (forces replacement)" } else { "" }))
         .collect();
     if attributes.is_empty() { writeln!(f) } else { writeln!(f, ": {}", attributes.join(", ")) }
 }

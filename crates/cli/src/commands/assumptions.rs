@@ -44,18 +44,26 @@ pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
         .into_iter()
         .chain(arguments.plan.iter().map(|(_, path)| path.as_path()))
         .collect();
+    let deployment = match &arguments.outputs {
+        Some(path) => {
+            let outputs = Outputs::read(path)?;
+            Some((aws::connect(&outputs.deployment.region).await?, outputs))
+        }
+        None => None,
+    };
     arguments.json.iter().try_for_each(|path| prepare_record(path, &inputs))?;
     let mut findings: Vec<Finding> = Vec::new();
-    if let Some(path) = &arguments.outputs {
-        let outputs = Outputs::read(path)?;
-        let aws = aws::connect(&outputs.deployment.region).await?;
-        findings.extend(check_assumptions(&aws, &outputs).await);
+    if let Some((aws, outputs)) = &deployment {
+        findings.extend(check_assumptions(aws, outputs).await);
     }
     for (role, path) in &arguments.plan {
         let invalid =
             |error: &dyn std::fmt::Display| format!("cannot read the plan {}: {error}", path.display());
         let text = file::read_text(path, MAX_PLAN_BYTES).map_err(|error| invalid(&error))?;
         findings.push(second_plan(role, &serde_json::from_str(&text).map_err(|error| invalid(&error))?));
+    }
+    if let Some(path) = &arguments.json {
+        replace(path, &serde_json::to_string_pretty(&findings)?)?;
     }
     for Finding { id, verdict, assumption, evidence, .. } in &findings {
         let verdict = match verdict {
@@ -64,9 +72,6 @@ pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
             _ => "unknown",
         };
         print(&format!("{verdict} {id}: {assumption}\n        {evidence}"))?;
-    }
-    if let Some(path) = &arguments.json {
-        replace(path, &serde_json::to_string_pretty(&findings)?)?;
     }
     let fails = findings.iter().any(|finding| finding.verdict == Verdict::Fails);
     Ok(if fails { ExitCode::FAILURE } else { ExitCode::SUCCESS })

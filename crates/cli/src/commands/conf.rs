@@ -1,12 +1,12 @@
 //! `rds-iam conf`: prints or writes `rds.conf`, made from Terraform's outputs.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use rds_iam_infra::rds_conf::CaBundle;
 use rds_iam_token::Endpoint;
 
-use crate::{Failure, OutputsFile, print};
+use crate::{Failure, OutputsFile, check_output, print};
 
 /// Print rds.conf, which bootstrap reads
 ///
@@ -30,6 +30,9 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
+    let ca_bundle = arguments.ca_bundle.as_ref().map(|bundle| Path::new(bundle.as_str()));
+    let inputs: Vec<&Path> = ca_bundle.into_iter().chain([arguments.outputs.path.as_path()]).collect();
+    arguments.write.iter().try_for_each(|path| check_output(path, &inputs))?;
     let mut conf = arguments.outputs.read()?.rds_conf();
     conf.dial.clone_from(&arguments.dial);
     conf.ca_bundle.clone_from(&arguments.ca_bundle);

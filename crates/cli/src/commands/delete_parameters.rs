@@ -7,7 +7,7 @@ use rds_iam_deploy::ssm;
 use rds_iam_infra::outputs::{Parameter, ParameterPath};
 use rds_iam_token::Region;
 
-use crate::{Failure, print};
+use crate::{Failure, print_done};
 
 /// Delete the app's parameters from Parameter Store, after the deployment was destroyed
 ///
@@ -29,9 +29,8 @@ pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
     let found = ssm::get_parameters(&aws, &names).await?;
     let names: Vec<_> = found.into_keys().collect();
     ssm::delete_parameters(&aws, &names).await?;
-    for name in &names {
-        print(&format!("- {name}"))?;
-    }
-    print(&format!("{} deleted", names.len()))?;
+    let lines: String = names.iter().map(|name| format!("- {name}\n")).collect();
+    let count = format!("{} deleted", names.len());
+    print_done(&format!("{lines}{count}"), &count)?;
     Ok(ExitCode::SUCCESS)
 }

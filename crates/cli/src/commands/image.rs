@@ -12,7 +12,7 @@ use rds_iam_report::file;
 use rds_iam_token::{Clock, Region, RegionError};
 use serde::{Deserialize, Serialize};
 
-use crate::{Failure, prepare_record, print, replace};
+use crate::{Failure, check_output, prepare_record, print, print_done, replace};
 
 /// The maximum size of an environment file, in bytes.
 const MAX_BYTES: u64 = 64 * 1024;
@@ -213,9 +213,10 @@ fn json(value: &impl Serialize) -> Result<String, Failure> {
 
 async fn push(arguments: PushArguments) -> Result<(), Failure> {
     let PushArguments { layout, repository, region, tag, gates, accept_scan, record } = arguments;
-    let inputs: Vec<&Path> = gates.as_deref().into_iter().collect();
-    prepare_record(&record, &inputs)?;
     let aws = aws::connect(&region).await?;
+    let of_layout = ["index.json", "oci-layout"].map(|name| layout.join(name));
+    let inputs: Vec<&Path> = gates.iter().chain(&of_layout).map(PathBuf::as_path).collect();
+    prepare_record(&record, &inputs)?;
     let options = PushOptions { gates, accept_scan };
     let pushed = image::push(&aws, &Clock::system(), &layout, &repository, &tag, &options).await?;
     replace(&record, &json(&pushed)?)
@@ -229,7 +230,7 @@ async fn show(arguments: ShowArguments) -> Result<(), Failure> {
         (None, None, Some(parameter)) => ImageRef::Running(parameter),
         (None, None, None) => unreachable!("clap requires one of them"),
     };
-    manifest.iter().try_for_each(|path| prepare_record(path, &[]))?;
+    manifest.iter().try_for_each(|path| check_output(path, &[]))?;
     let aws = aws::connect(&region).await?;
     let record = image::inspect(&aws, &repository, &image).await?;
     if let Some(path) = manifest {
@@ -248,8 +249,8 @@ async fn deployed(arguments: DeployedArguments) -> Result<(), Failure> {
 
 async fn promote(arguments: PromoteArguments) -> Result<(), Failure> {
     let (from, to) = (read_environment(&arguments.from)?, read_environment(&arguments.to)?);
-    prepare_record(&arguments.record, &[&arguments.from, &arguments.to])?;
     let (from_aws, to_aws) = (aws::connect(&from.region).await?, aws::connect(&to.region).await?);
+    prepare_record(&arguments.record, &[&arguments.from, &arguments.to])?;
     let PromoteArguments { digest, by, reason, require: required, accept_skipped, record, .. } = arguments;
     let PromoteArguments { accept_local, attestation, .. } = arguments;
     let request = PromotionRequest {
@@ -267,5 +268,6 @@ async fn promote(arguments: PromoteArguments) -> Result<(), Failure> {
     let promotion = image::promote(&from_aws, &to_aws, &Clock::system(), &request).await?;
     replace(&record, &json(&promotion)?)?;
     let (from, to) = (promotion.from.environment, promotion.to.environment);
-    print(&format!("promoted {} from {from} to {to}; roll it out there", promotion.digest))
+    let done = format!("promoted {} from {from} to {to}; roll it out there", promotion.digest);
+    print_done(&done, &done)
 }

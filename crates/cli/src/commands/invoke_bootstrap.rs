@@ -7,7 +7,7 @@ use clap::ValueEnum;
 use rds_iam_deploy::aws;
 use rds_iam_deploy::invoke_bootstrap::invoke_bootstrap;
 
-use crate::{DRIFT, Failure, OutputsFile, print};
+use crate::{DRIFT, Failure, OutputsFile, print_done};
 
 /// Create the database users with bootstrap's Lambda function, and print its report
 ///
@@ -41,7 +41,8 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
         Mode::Check => "check",
     };
     let report = invoke_bootstrap(&aws, &outputs.bootstrap.function_name, mode).await?;
-    print(&serde_json::to_string_pretty(&report)?)?;
+    let done = format!("the function ran, with the outcome {}", report["outcome"]);
+    print_done(&serde_json::to_string_pretty(&report)?, &done)?;
     let has_drift = matches!(arguments.mode, Mode::Check) && report["outcome"] == "drift";
     Ok(if has_drift { DRIFT.into() } else { ExitCode::SUCCESS })
 }

@@ -31,6 +31,8 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let differences = ssm::compare(expected, &found);
     refuse_other_types(&differences)?;
     let (mut created, mut changed, mut unchanged) = (0, 0, 0);
+    // A closed standard output does not leave some parameters unwritten.
+    let mut printed = Ok(());
     for Difference { parameter, state, .. } in differences {
         let is_same = state == State::Same;
         let (path, value) = (parameter.path.clone(), parameter.value.clone());
@@ -38,7 +40,7 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
             ssm::put_parameter(&aws, &parameter).await?;
         }
         // Each line is printed after its write: if a later one fails, the output shows the progress.
-        print(&match state {
+        let line = match state {
             State::Same => {
                 unchanged += 1;
                 format!("  {path}: {value:?}")
@@ -51,10 +53,12 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
                 created += 1;
                 format!("+ {path}: {value:?}")
             }
-        })?;
+        };
+        printed = printed.and_then(|()| print(&line));
     }
     let doing = if arguments.write { "" } else { "to be " };
-    print(&format!("{created} {doing}created, {changed} {doing}changed, {unchanged} unchanged"))?;
+    let counts = format!("{created} {doing}created, {changed} {doing}changed, {unchanged} unchanged");
+    printed.and_then(|()| print(&counts)).map_err(|error| format!("{error}. {counts}"))?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::ValueEnum;
 use rds_iam_tfplan::{self as plan, Plan};
 
-use crate::{Failure, REFUSED, is_stdin, print, replace, stdin, write};
+use crate::{Failure, REFUSED, check_output, is_stdin, print, replace, stdin, write};
 
 /// Review a Terraform plan: summarize its changes, and refuse those that break a rule
 ///
@@ -42,6 +42,7 @@ enum Format {
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
+    arguments.output.iter().try_for_each(|path| check_output(path, &[&arguments.path]))?;
     let plan = if is_stdin(&arguments.path) {
         Plan::parse(&stdin(plan::MAX_BYTES)?)?
     } else {

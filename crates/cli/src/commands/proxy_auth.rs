@@ -6,7 +6,7 @@ use rds_iam_deploy::aws;
 use rds_iam_deploy::proxy_auth::{ProxyAuth, enable_iam_auth};
 use rds_iam_token::Clock;
 
-use crate::{Failure, OutputsFile, print};
+use crate::{Failure, OutputsFile, print_done};
 
 /// Enable end-to-end IAM authentication of the proxy, if the outputs say so
 ///
@@ -22,10 +22,11 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let aws = aws::connect(&outputs.deployment.region).await?;
     let name = &outputs.proxy.name;
     let result = enable_iam_auth(&aws, &Clock::system(), &outputs.proxy).await?;
-    print(&match result {
+    let done = match result {
         ProxyAuth::Enabled => format!("{name}: changed to IAM_AUTH and available"),
         ProxyAuth::AlreadyEnabled => format!("{name}: already IAM_AUTH; nothing to do"),
         _ => format!("{name}: logs in with secrets, as the outputs say; nothing to do"),
-    })?;
+    };
+    print_done(&done, &done)?;
     Ok(ExitCode::SUCCESS)
 }

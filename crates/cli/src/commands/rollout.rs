@@ -10,10 +10,11 @@ use rds_iam_deploy::aws;
 use rds_iam_deploy::image::Digest;
 use rds_iam_deploy::rollout::{Outcome, Target, current_image, roll_out};
 use rds_iam_infra::outputs::App;
+use rds_iam_report::ErrorReport;
 use rds_iam_token::Clock;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use crate::{Failure, INTERRUPTED, OutputsFile, ROLLED_BACK, prepare_record, print, replace, write};
+use crate::{Failure, INTERRUPTED, OutputsFile, ROLLED_BACK, prepare_record, print_done, replace, write};
 
 /// The timeout of reading the image parameter after an interruption.
 const PARAMETER_TIMEOUT: Duration = Duration::from_secs(10);
@@ -50,8 +51,8 @@ struct WhichImage {
 
 pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
     let outputs = arguments.outputs.read()?;
-    prepare_record(&arguments.record, &[&arguments.outputs.path])?;
     let aws = aws::connect(&outputs.deployment.region).await?;
+    prepare_record(&arguments.record, &[&arguments.outputs.path])?;
     let app = outputs.app;
     let target = arguments.target.digest.map_or(Target::Previous, Target::Image);
     let clock = Clock::system();
@@ -73,7 +74,8 @@ pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
         return Ok(ROLLED_BACK.into());
     }
     if record.outcome == Outcome::RolledOut {
-        print(&format!("{} is serving and healthy; the previous image is {before}", record.image))?;
+        let done = format!("{} is serving and healthy; the previous image is {before}", record.image);
+        print_done(&done, &done)?;
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -103,7 +105,7 @@ async fn interrupted(app: &App, aws: &SdkConfig) -> ExitCode {
     let state = match tokio::time::timeout(PARAMETER_TIMEOUT, current_image(aws, app)).await {
         Ok(Ok(Some(image))) => format!("{parameter} points to {image}"),
         Ok(Ok(None)) => format!("{parameter} is not set yet"),
-        Ok(Err(error)) => format!("{parameter} could not be read ({error})"),
+        Ok(Err(error)) => format!("{parameter} could not be read ({})", ErrorReport(&error)),
         Err(_) => {
             format!("{parameter} could not be read (no answer within {} s)", PARAMETER_TIMEOUT.as_secs())
         }

@@ -6,7 +6,7 @@ use rds_iam_deploy::aws;
 use rds_iam_deploy::snapshot::create_snapshot;
 use rds_iam_token::{Clock, Region};
 
-use crate::{Failure, print};
+use crate::{Failure, print_done};
 
 /// Create a snapshot of the database, and wait until it can be restored
 ///
@@ -31,6 +31,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
     let Arguments { instance, name, .. } = arguments;
     let snapshot = create_snapshot(&aws, &Clock::system(), &instance, &name).await?;
     let result = if snapshot.existed { "already exists" } else { "created" };
-    print(&format!("{name} of {instance}: {result} ({})", snapshot.arn))?;
+    let done = format!("{name} of {instance}: {result} ({})", snapshot.arn);
+    print_done(&done, &done)?;
     Ok(ExitCode::SUCCESS)
 }

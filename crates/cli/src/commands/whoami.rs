@@ -8,6 +8,7 @@ use rds_iam_deploy::aws;
 use rds_iam_deploy::permissions::{Permission, simulate_permissions};
 use rds_iam_deploy::whoami::{self, Caller};
 use rds_iam_infra::arn::AccountId;
+use rds_iam_report::ErrorReport;
 use rds_iam_token::Region;
 use tokio::time::timeout;
 
@@ -60,7 +61,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
     let simulation = simulate_permissions(&aws, &caller, &region, &tags, &permissions);
     let (lacks, not_asked) = match timeout(SIMULATION_TIMEOUT, simulation).await {
         Ok(Ok(lacks)) => (lacks, None),
-        Ok(Err(error)) => (Vec::new(), Some(error.to_string())),
+        Ok(Err(error)) => (Vec::new(), Some(ErrorReport(&error).to_string())),
         Err(_) => (Vec::new(), Some(format!("IAM did not answer within {} s", SIMULATION_TIMEOUT.as_secs()))),
     };
     print(&serde_json::to_string(&Identity { caller, lacks, not_asked })?)?;

@@ -14,8 +14,8 @@ pub struct CallError {
     pub operation: String,
     /// The kind of error.
     pub kind: CallErrorKind,
-    /// The SDK's error.
-    pub source: Box<dyn Error + Send + Sync>,
+    /// AWS's message, or the SDK's error if AWS did not answer.
+    pub source: Option<Box<dyn Error + Send + Sync>>,
 }
 
 impl CallError {
@@ -31,8 +31,13 @@ impl CallError {
         let operation = operation.into();
         move |error| {
             let kind = CallErrorKind::from_sdk(&error, action);
-            // Without the raw response, which Debug would print.
-            Self { operation, kind, source: error.into_source().unwrap_or_else(Box::from) }
+            let source = match error.as_service_error() {
+                // The SDK's error would repeat the code, which the kind has, and the message.
+                Some(service) => service.message().map(Box::from),
+                // Without the raw response, which Debug would print.
+                None => Some(error.into_source().unwrap_or_else(Box::from)),
+            };
+            Self { operation, kind, source }
         }
     }
 

@@ -2,6 +2,8 @@
 
 use std::time::{Duration, SystemTime};
 
+use rds_iam_report::ErrorReport;
+
 use super::*;
 use crate::aws::test_client::TestClient;
 
@@ -75,18 +77,19 @@ async fn errors_have_a_kind_and_name_the_fix() {
     {
         let aws = TestClient::new();
         aws.on("PutParameter", 400, format!(r#"{{"__type":"{code}","message":"x"}}"#));
-        errors.push(put_parameter(&aws.config(), &parameter("/a/b", "v")).await.unwrap_err());
+        let error = put_parameter(&aws.config(), &parameter("/a/b", "v")).await.unwrap_err();
+        // AWS's message is the only cause.
+        errors.push(ErrorReport(&error).to_string());
     }
     let aws = TestClient::new();
     // The connection is cut.
     aws.on("GetParameters", 0, "");
-    errors.push(get_parameters(&aws.config(), &["/a/b".to_owned()]).await.unwrap_err());
-    let errors: Vec<_> = errors.iter().map(ToString::to_string).collect();
+    errors.push(get_parameters(&aws.config(), &["/a/b".to_owned()]).await.unwrap_err().to_string());
     insta::assert_snapshot!(errors.join("\n"), @"
-    cannot write the parameter /a/b: denied (AccessDeniedException): allow ssm:PutParameter in the caller's role
-    cannot write the parameter /a/b: AWS rejected the credentials (ExpiredTokenException): log in again, or renew the profile or role
-    cannot write the parameter /a/b: throttled (TooManyUpdates): retry in a minute
-    cannot write the parameter /a/b: AWS answered ParameterLimitExceeded
+    cannot write the parameter /a/b: denied (AccessDeniedException): allow ssm:PutParameter in the caller's role: x
+    cannot write the parameter /a/b: AWS rejected the credentials (ExpiredTokenException): log in again, or renew the profile or role: x
+    cannot write the parameter /a/b: throttled (TooManyUpdates): retry in a minute: x
+    cannot write the parameter /a/b: AWS answered ParameterLimitExceeded: x
     cannot read the parameters /a/b: no answer: check the connection to AWS (AWS_ENDPOINT_URL, VPC endpoint) and retry
     ");
 }

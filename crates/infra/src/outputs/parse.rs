@@ -1,9 +1,6 @@
 //! Parses the text of `terraform output -json` into `Outputs`: reads each attribute with its type, compares the
 //! regions of the endpoints with the deployment's, and collects all errors.
 
-use std::fmt::Display;
-use std::str::FromStr;
-
 use rds_iam_token::{Endpoint, Host, Region};
 use serde_json::{Map, Value};
 
@@ -13,6 +10,7 @@ use super::{
 };
 use crate::Engine;
 use crate::arn::{ResourceId, ResourceKind};
+use crate::file_value::FileValue;
 use crate::rds_conf::SecretId;
 
 type Object = Map<String, Value>;
@@ -192,6 +190,10 @@ impl Attributes<'_, '_> {
             Some(Value::String(text)) if text.is_empty() => {
                 self.refuse(attribute, "it is empty: run `terraform apply`".to_owned())
             }
+            Some(Value::String(text)) if text.chars().any(char::is_control) => self.refuse(
+                attribute,
+                "it has a control character: run `terraform apply` with a name without one".to_owned(),
+            ),
             Some(Value::String(text)) => Some(text.clone()),
             Some(other) => {
                 self.report(attribute, AttributeErrorKind::Type { expected: "a string", found: kind(other) })
@@ -199,12 +201,9 @@ impl Attributes<'_, '_> {
         }
     }
 
-    fn value<T: FromStr<Err: Display>>(&mut self, attribute: &str) -> Option<T> {
+    fn value<T: FileValue>(&mut self, attribute: &str) -> Option<T> {
         let text = self.text(attribute)?;
-        match text.parse() {
-            Ok(value) => Some(value),
-            Err(error) => self.refuse(attribute, error.to_string()),
-        }
+        T::from_file(&text).map_or_else(|reason| self.refuse(attribute, reason), Some)
     }
 
     /// Returns the engine. Stacks older than this output have MySQL.
@@ -219,7 +218,7 @@ impl Attributes<'_, '_> {
             Some(Value::Number(number)) => {
                 match number.as_u64().and_then(|port| u16::try_from(port).ok()).filter(|port| *port > 0) {
                     Some(port) => Some(port),
-                    None => self.refuse(attribute, format!("{number} is not a port: expected 1 to 65535")),
+                    None => self.refuse(attribute, "not a port: expected 1 to 65535".to_owned()),
                 }
             }
             Some(other) => {
@@ -242,7 +241,7 @@ impl Attributes<'_, '_> {
         }
         let expected: Vec<_> = kinds.iter().map(|kind| format!("{}…", kind.prefix())).collect();
         let expected = expected.join(" or ");
-        self.refuse("resource_id", format!("{id} is the id of another kind of resource: expected {expected}"))
+        self.refuse("resource_id", format!("it is the id of another kind of resource: expected {expected}"))
     }
 
     fn secret_arn(&mut self, attribute: &str) -> Option<SecretId> {

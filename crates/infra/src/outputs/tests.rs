@@ -146,6 +146,8 @@ fn invalid_values_are_refused() {
     for (output, attribute, value) in [
         ("database", "port", json!(65536)),
         ("app", "url", json!("")),
+        ("app", "autoscaling_group", json!("orders\u{1b}[2J")),
+        ("bootstrap", "function_name", json!("orders\n")),
         ("proxy", "resource_id", json!("orders-dev")),
         ("proxy", "resource_id", json!("db-ABCDEFGHIJKLMNOPQRSTUVWX12")),
         ("database", "resource_id", json!("prx-0a1b2c3d4e5f67890")),
@@ -175,9 +177,9 @@ fn all_errors_are_reported_at_once_with_the_fix() {
     let texts = ["", "{}", "[]"].map(|text| Outputs::parse(text).unwrap_err().to_string());
     insta::assert_snapshot!(format!("{error}\n{}", texts.join("\n")), @r#"
     the outputs file has 8 problems:
-      app.parameter_path: "/aws/database" is not an allowed parameter path: names that start with aws or ssm are reserved by AWS
+      app.parameter_path: not a parameter path: expected one such as /dev/database, of letters, digits and /_.-, starting with / and not ending with /, of at most 14 levels and 900 characters; AWS reserves names that start with aws or ssm
       database is marked sensitive, but these outputs contain no secrets: remove `sensitive = true`, or the sensitive value that it depends on
-      deployment.region: "us-east-1a" is not a region: expected a name such as eu-west-1 (an availability zone has a letter at its end, a region has not)
+      deployment.region: not a region: expected a name such as eu-west-1 (an availability zone has a letter at its end, a region has not)
       logs is missing: run `terraform apply`, which records outputs. If it is still missing, the versions of the stack and this program differ
       proxy.authentication is missing: run `terraform apply`, which records outputs. If it is still missing, the versions of the stack and this program differ
       proxy.port is missing: run `terraform apply`, which records outputs. If it is still missing, the versions of the stack and this program differ
@@ -197,6 +199,24 @@ fn a_sensitive_value_is_not_repeated() {
         outputs["proxy"]["value"]["port"] = json!("hunter2");
     });
     assert!(!format!("{error} {error:?}").contains("hunter2"), "{error}");
+}
+
+#[test]
+fn an_invalid_value_is_not_repeated() {
+    let fixture: Value = serde_json::from_str(FIXTURE).unwrap();
+    let mut refused = 0;
+    for (output, content) in fixture.as_object().unwrap() {
+        for attribute in content["value"].as_object().unwrap().keys() {
+            let mut changed = fixture.clone();
+            changed[output]["value"][attribute] = json!("hunter2://-hunter2:hunter2@h/hunter2 ");
+            if let Err(error) = Outputs::parse(&changed.to_string()) {
+                refused += 1;
+                assert!(!format!("{error} {error:?}").contains("hunter2"), "{error}");
+            }
+        }
+    }
+    // The others are names, which may be any text.
+    assert_eq!(refused, 15);
 }
 
 #[test]

@@ -1,12 +1,12 @@
 //! The parser of [`RdsConf`]: first lines, then values, then checks across values.
 
 use std::collections::BTreeMap;
-use std::fmt::Display;
 use std::str::FromStr;
 
 use rds_iam_token::{Endpoint, EndpointError, Region};
 
 use crate::Engine;
+use crate::file_value::FileValue;
 
 use super::{
     AWS_ACCOUNT_ID, DB_NAME, ENGINE, EntryError, EntryErrorKind, IAM_ADMIN_USER, KEYS, Key,
@@ -78,6 +78,10 @@ impl Reader {
                 Err(kind) => return self.broken_line(number, line, kind),
             };
         let Some(key) = KEYS.into_iter().find(|key| key.name == name) else {
+            // Without quotes, the text before the `=` may be anything, such as a secret in Base64.
+            if matches!(value, Err(EntryErrorKind::Unquoted | EntryErrorKind::Space)) {
+                return self.report(Some(number), None, EntryErrorKind::NotAssignment);
+            }
             let similar = KEYS.into_iter().find(|key| key.name.eq_ignore_ascii_case(name));
             let kind = EntryErrorKind::Unknown { suggestion: similar.map(|key| key.name) };
             return self.report(Some(number), Some(name), kind);
@@ -126,7 +130,7 @@ impl Reader {
         Some(RdsConf { engine, dial, ca_bundle, resource_id, account_id, ..conf })
     }
 
-    fn required<T: FromStr<Err: Display>>(&mut self, key: Key) -> Option<T> {
+    fn required<T: FileValue>(&mut self, key: Key) -> Option<T> {
         if !self.found.contains_key(key.name) {
             let kind = EntryErrorKind::Missing { key: key.name, example: key.example };
             self.report(None, Some(key.name), kind);
@@ -134,13 +138,12 @@ impl Reader {
         self.optional(key)
     }
 
-    fn optional<T: FromStr<Err: Display>>(&mut self, key: Key) -> Option<T> {
+    fn optional<T: FileValue>(&mut self, key: Key) -> Option<T> {
         let (line, value) = self.found.get(key.name)?;
         let line = *line;
-        match value.as_ref()?.parse() {
+        match T::from_file(value.as_ref()?) {
             Ok(value) => Some(value),
-            Err(error) => {
-                let reason = format!("{error}");
+            Err(reason) => {
                 self.report(Some(line), Some(key.name), EntryErrorKind::Value { reason });
                 None
             }
@@ -235,18 +238,26 @@ impl FromStr for Address {
     }
 }
 
+impl FileValue for Address {
+    const ERROR: &'static str = "not an endpoint: give only a host name or host:port, without a scheme, user or path (IPv6 as [address]:port)";
+}
+
 /// `RDS_PORT`
 #[derive(Clone, Copy)]
 struct Port(u16);
 
 impl FromStr for Port {
-    type Err = &'static str;
+    type Err = ();
 
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
+    fn from_str(text: &str) -> Result<Self, ()> {
         let digits = text.bytes().all(|b| b.is_ascii_digit());
         match text.parse() {
             Ok(port) if digits && port > 0 => Ok(Self(port)),
-            _ => Err("not a port: give a number from 1 to 65535"),
+            _ => Err(()),
         }
     }
+}
+
+impl FileValue for Port {
+    const ERROR: &'static str = "not a port: give a number from 1 to 65535";
 }

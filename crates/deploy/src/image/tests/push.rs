@@ -3,6 +3,7 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
+use std::sync::{Arc, Mutex};
 
 use super::*;
 use crate::image::manifest::Manifest;
@@ -12,25 +13,30 @@ fn cut_after(bytes: usize, address: &str) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let relay = listener.local_addr().unwrap().to_string();
     let registry = address.to_owned();
+    let left = Arc::new(Mutex::new(bytes));
     std::thread::spawn(move || {
-        let mut left = bytes;
-        for stream in listener.incoming() {
-            let mut client = stream.unwrap();
-            let mut server = TcpStream::connect(&registry).unwrap();
-            let (mut back, mut answers) = (client.try_clone().unwrap(), server.try_clone().unwrap());
-            std::thread::spawn(move || std::io::copy(&mut answers, &mut back));
-            let mut buffer = [0; 4096];
-            while let Ok(read @ 1..) = client.read(&mut buffer) {
-                let read = read.min(left);
-                left -= read;
-                if read == 0 || server.write_all(&buffer[..read]).is_err() {
-                    break;
-                }
-            }
-            drop((client.shutdown(std::net::Shutdown::Both), server.shutdown(std::net::Shutdown::Both)));
+        for client in listener.incoming() {
+            let (registry, left) = (registry.clone(), Arc::clone(&left));
+            std::thread::spawn(move || relay_until_cut(client.unwrap(), &registry, &left));
         }
     });
     relay
+}
+
+fn relay_until_cut(mut client: TcpStream, registry: &str, left: &Mutex<usize>) {
+    let mut server = TcpStream::connect(registry).unwrap();
+    let (mut back, mut answers) = (client.try_clone().unwrap(), server.try_clone().unwrap());
+    std::thread::spawn(move || std::io::copy(&mut answers, &mut back));
+    let mut buffer = [0; 4096];
+    while let Ok(read @ 1..) = client.read(&mut buffer) {
+        let mut left = left.lock().unwrap();
+        let read = read.min(*left);
+        *left -= read;
+        if read == 0 || server.write_all(&buffer[..read]).is_err() {
+            break;
+        }
+    }
+    drop((client.shutdown(std::net::Shutdown::Both), server.shutdown(std::net::Shutdown::Both)));
 }
 
 #[tokio::test]

@@ -83,8 +83,8 @@ async fn rollout_errors_name_the_image_in_service_and_the_fix() {
     parameter /dev/app/image is set to "orders:latest"; expected 123456789012.dkr.ecr.us-east-1.amazonaws.com/orders-dev@sha256:<64 hex digits>. Delete it and retry
     parameter /dev/app/image is set to SecureString; expected 123456789012.dkr.ecr.us-east-1.amazonaws.com/orders-dev@sha256:<64 hex digits>. Delete it and retry
     new is not in 123456789012.dkr.ecr.us-east-1.amazonaws.com/orders-dev: push or promote it first (`rds-iam image push`, `image promote`)
-    the rollout of <new> did not start, and /dev/app/image is unchanged: cannot start an instance refresh of orders-dev: denied (AccessDenied): allow autoscaling:StartInstanceRefresh in the caller's role: unhandled error (AccessDenied): Error { code: "AccessDenied", message: "x" }
-    lost contact with AWS during the rollout; /dev/app/image now points to <new>. Run the same command again to resume: cannot read the instance refreshes of orders-dev: denied (AccessDenied): allow autoscaling:DescribeInstanceRefreshes in the caller's role: unhandled error (AccessDenied): Error { code: "AccessDenied", message: "x" }
+    the rollout of <new> did not start, and /dev/app/image is unchanged: cannot start an instance refresh of orders-dev: denied (AccessDenied): allow autoscaling:StartInstanceRefresh in the caller's role: x
+    lost contact with AWS during the rollout; /dev/app/image now points to <new>. Run the same command again to resume: cannot read the instance refreshes of orders-dev: denied (AccessDenied): allow autoscaling:DescribeInstanceRefreshes in the caller's role: x
     the rollout of <new> failed: the instance refresh failed (a reason). There is no good image to roll back to; /dev/app/image has its value from before, or this image if it had none. Fix the image and roll it out
     the rollout of <new> failed: the instance refresh failed (a reason). The rollback to <old> failed too: the instance refresh failed (a reason). /dev/app/image points to <old>. Instances that were not replaced still serve; check the instances and the app's log
     "#);
