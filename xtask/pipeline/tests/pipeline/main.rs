@@ -188,6 +188,10 @@ fn a_dry_run_changes_nothing() {
                 ended.assert_contains(shown);
             }
         }
+        if command == ["tflint"] {
+            let folder = repo.path("terraform");
+            ended.assert_contains(&format!("  $ (cd {} && TFLINT_PLUGIN_DIR=", folder.display()));
+        }
         // Pasted in any directory, it is the same command.
         if command == ["plan", "--env", "dev"] {
             let chdir = format!("terraform -chdir={}", repo.path("terraform/stacks/service").display());
