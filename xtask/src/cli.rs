@@ -36,7 +36,7 @@ Environment:
 
 Exit status:
   0         done
-  1         something failed or is missing
+  1         something failed; doctor, tools: something is missing
   2         the command line is wrong
   3         nothing was begun: something is missing
   10 to 34  the stage that stopped the pipeline; the same command with --explain lists them
@@ -108,7 +108,7 @@ pub(crate) enum Pipeline {
     /// Destroy an environment, after its name was typed and a last snapshot taken
     #[command(display_order = 1)]
     Destroy(Rest),
-    /// Check and test everything, as CI does
+    /// Run lint, Terraform's checks, all tests and the demo
     #[command(display_order = 1)]
     Test(Rest),
     /// Stage: check Terraform's format, and each module's and stack's validity and tests

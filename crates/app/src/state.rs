@@ -146,7 +146,8 @@ impl AppState {
             }
             Remedy::Permit if self.should_log_permit() => {
                 let permit = &self.0.permit;
-                tracing::error!(error = %cause, %remedy, hint, permit, "the database denied access");
+                // `%`: text lines have the statements as they are pasted.
+                tracing::error!(error = %cause, %remedy, hint, %permit, "the database denied access");
             }
             _ => tracing::error!(error = %cause, %remedy, hint, "the database could not serve a request"),
         }

@@ -14,14 +14,16 @@ use rds_iam_app::AppState;
 use rds_iam_emulator_server::MySql;
 use rds_iam_emulator_server::fixtures::{self, until};
 use rds_iam_pool::{Limits, Pool, Target};
+use rds_iam_report::log::{self, Format};
 use rds_iam_token::Endpoint;
 use sqlx::Row;
 use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::prelude::*;
 
 use common::{form, get, post_json, send};
 
 /// The text expected in the log of a refused login.
-const PERMIT: &str = "the statements that permit it";
+const PERMIT: &str = "{\n  \"Effect\": \"Allow\"\n}";
 
 /// Returns a server with the database and the user, and without the table.
 async fn bare_server() -> MySql {
@@ -235,11 +237,15 @@ async fn a_refused_login_is_logged_with_what_permits_it_and_no_secret_is() {
 
     // Everything that any crate logged in this process, at any level.
     let log = LOG.text();
-    let line = log.lines().find(|line| line.contains("refused-1") && line.contains(PERMIT));
+    let permit = format!("\"permit\":{}", serde_json::json!(PERMIT));
+    let line = log.lines().find(|line| line.contains("refused-1") && line.contains(&permit));
     let line = line.unwrap_or_else(|| panic!("no line has what permits the login"));
     for part in ["1045", "rds-db:connect", "denied"] {
         assert!(line.contains(part), "{part} not in {line}");
     }
+    // A reader pastes it from the text format.
+    let text = TEXT_LOG.text();
+    assert!(text.contains(&format!("permit={PERMIT}")), "{text}");
     let credentials = mysql.credentials();
     for secret in [
         "X-Amz-Signature=",
@@ -254,14 +260,14 @@ async fn a_refused_login_is_logged_with_what_permits_it_and_no_secret_is() {
 /// The log of this process, at every level.
 static LOG: LazyLock<Log> = LazyLock::new(|| {
     let log = Log::default();
-    tracing_subscriber::fmt()
-        .json()
-        .with_max_level(tracing::Level::TRACE)
-        .with_writer(log.clone())
-        .try_init()
-        .unwrap();
+    let lines = tracing_subscriber::fmt::layer().json().with_writer(log.clone());
+    let text = log::layer(Format::Text, "info", TEXT_LOG.clone(), false);
+    tracing_subscriber::registry().with(text).with(lines).try_init().unwrap();
     log
 });
+
+/// The log of this process in the text format.
+static TEXT_LOG: LazyLock<Log> = LazyLock::new(Log::default);
 
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<u8>>>);

@@ -57,7 +57,7 @@ Exit status:
   64  invalid arguments; nothing was done
   130 a rollout was interrupted; the message states what continues
 
-An input FILE may be - for standard input:
+The FILE of plan and of --outputs may be - for standard input:
   terraform show -json plan.tfplan | rds-iam plan -
   terraform output -json | rds-iam conf --outputs - --write rds.conf
 

@@ -258,6 +258,9 @@ fn a_region_that_the_endpoint_contradicts_is_refused_in_every_partition() {
             "{endpoint}: {error}"
         );
     }
+    let endpoint = "o.c0ffee.eu-west-1.rds.amazonaws.com";
+    let output = run(&["assumptions", "--outputs", "-"], &outputs(endpoint, "us-east-1"));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("deployment.region is us-east-1"), "{output:?}");
     // The writer endpoint of a global database names no region.
     let output = conf("orders.global-c0ffee123456.global.rds.amazonaws.com", "us-east-1");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));

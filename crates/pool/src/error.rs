@@ -210,13 +210,13 @@ impl PoolError {
             (Self::Connect { .. } | Self::TimedOut { .. }, _) => match self.remedy() {
                 Remedy::Configure => "Check the endpoint, the port and the database name.",
                 Remedy::Permit => {
-                    "Check, in this order: the caller's policy allows rds-db:connect on this resource id (db-, cluster- or prx-, not the identifier) and user; the user exists and is IDENTIFIED WITH AWSAuthenticationPlugin; the token was signed for the server's own endpoint and region; this machine's clock is right; the AWS credentials have not ended (keys copied into a file do not say when they end). The server's iam-db-auth-error log names the cause."
+                    "Check, in this order: the caller's policy allows rds-db:connect on this resource id (db-, cluster- or prx-, not the identifier) and user; the user exists and is IDENTIFIED WITH AWSAuthenticationPlugin; the token was signed for the server's own endpoint and region; this machine's clock is right; the AWS credentials have not ended (keys copied into a file do not say when they end). The cause is in a log: for a proxy first in /aws/rds/proxy/NAME, then, as for an instance, in /aws/rds/instance/NAME/iam-db-auth-error."
                 }
                 Remedy::BackOff => {
                     "The server limits logins or connections: keep under 200 new IAM connections a second per instance, and see max_connections."
                 }
                 Remedy::Reconnect => {
-                    "The server did not answer: check its state, the security groups and the port."
+                    "The server did not answer: check the endpoint's name, the server's state, the security groups and the port."
                 }
                 Remedy::Trust => {
                     "The server's certificate does not name the endpoint's host, or is not issued under the trust roots in use: check the endpoint, that the address dialled leads to it, and that the roots are current."
@@ -353,7 +353,7 @@ mod tests {
         // The driver's error has the text of its source.
         insta::assert_snapshot!(ErrorReport(&error), @"logging in as node_app at db.example.com:3306, database node_db failed: the server can't be reached: error communicating with database: connection refused");
         insta::assert_snapshot!(error, @"logging in as node_app at db.example.com:3306, database node_db failed: the server can't be reached");
-        insta::assert_snapshot!(error.hint(), @"The server did not answer: check its state, the security groups and the port.");
+        insta::assert_snapshot!(error.hint(), @"The server did not answer: check the endpoint's name, the server's state, the security groups and the port.");
         let token = PoolError::token(MintError::TimedOut, &subject);
         insta::assert_snapshot!(token, @"logging in as node_app at db.example.com:3306, database node_db needs an IAM token, and none could be signed");
         assert_eq!(token.remedy(), Remedy::Credentials);

@@ -20,7 +20,7 @@ pub(crate) struct Options {
 /// Options of every run and stage: what to show and where to report.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub(crate) struct ReportArgs {
-    /// Change nothing: show the commands that would be run
+    /// Change nothing: show the commands that would be run, and what is missing; the exit status is 0 either way
     #[arg(long)]
     pub(crate) dry_run: bool,
     /// List the stages, their order and exit statuses; or describe one stage

@@ -19,7 +19,7 @@ const SIGNER: &str = ".github/workflows/build.yml";
 const MAIN: &str = "refs/heads/main";
 /// The time limit of a verification: some calls of GitHub's API, and the download of its trust root.
 const VERIFIED_WITHIN: Duration = Duration::from_secs(120);
-pub(super) const GH_HELP: &str = "GitHub's runners have it; https://cli.github.com";
+pub(crate) const GH_HELP: &str = "GitHub's runners have it; https://cli.github.com";
 
 /// Returns the repository, `OWNER/NAME`, whose attestation a promotion needs: on GitHub Actions its own,
 /// elsewhere the one in `RDS_IAM_ATTESTATIONS`. `None` for this machine's account, and on a workstation

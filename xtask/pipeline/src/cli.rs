@@ -21,7 +21,7 @@ pub(crate) struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Task {
-    /// Check and test everything, as CI does
+    /// Run lint, Terraform's checks, all tests and the demo
     Test {
         #[arg(
             long,

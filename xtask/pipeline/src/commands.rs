@@ -53,6 +53,7 @@ impl Context<'_> {
 pub(crate) struct Stack {
     terraform: Terraform,
     dir: PathBuf,
+    data: String,
     settings: Vec<(&'static str, String)>,
 }
 
@@ -62,10 +63,9 @@ impl Stack {
         terraform: Terraform,
         dir: PathBuf,
         data: &Path,
-        mut settings: Vec<(&'static str, String)>,
+        settings: Vec<(&'static str, String)>,
     ) -> Self {
-        settings.push(("TF_DATA_DIR", data.display().to_string()));
-        Self { terraform, dir, settings }
+        Self { terraform, dir, data: data.display().to_string(), settings }
     }
 
     /// Creates the files that Terraform needs besides its sources.
@@ -78,11 +78,15 @@ impl Stack {
 
     /// Returns a Terraform command.
     pub(crate) fn cmd<S: Into<String>>(&self, args: impl IntoIterator<Item = S>) -> Cmd {
-        self.terraform.cmd(&self.dir, args).settings(&self.settings)
+        self.of_stack(self.terraform.cmd(&self.dir, args))
     }
 
     /// Returns the command `terraform init`.
     pub(crate) fn init(&self) -> Cmd {
-        self.terraform.init(&self.dir).settings(&self.settings)
+        self.of_stack(self.terraform.init(&self.dir))
+    }
+
+    fn of_stack(&self, cmd: Cmd) -> Cmd {
+        cmd.settings(&self.settings).env("TF_DATA_DIR", &self.data)
     }
 }

@@ -23,6 +23,9 @@ const ANSWERS_WITHIN: Duration = Duration::from_secs(90);
 /// The time limit if the querying program has to be built.
 const BUILT_WITHIN: Duration = Duration::from_secs(1200);
 
+/// The account in the tfvars of this repository, of AWS's documentation.
+const EXAMPLE_ACCOUNT: &str = "123456789012";
+
 /// The exit status of `rds-iam` for a command line that it does not support.
 const WRONG_USE: i32 = 64;
 
@@ -107,7 +110,11 @@ pub(super) fn missing_rights<'n>(
             let account = &environment.account_id;
             return Err(Error::Found {
                 found: format!("no credentials for account {account}: {}", tail.lines().join(" ")),
-                help: "log in to that account (AWS_PROFILE, or the role of the GitHub job)".to_owned(),
+                help: if account == EXAMPLE_ACCOUNT {
+                    format!("that is the example's account: set account_id in {}.tfvars", environment.name)
+                } else {
+                    "log in to that account (AWS_PROFILE, or the role of the GitHub job)".to_owned()
+                },
             });
         }
         Err(other) => return Err(other.into()),

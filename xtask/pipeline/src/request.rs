@@ -131,7 +131,7 @@ impl Request {
         }
         Err(usage(
             "an image would be pushed that is not rolled out",
-            "for infrastructure alone: --skip docker-build,trivy,ecr-push,rollout,smoke",
+            "for infrastructure alone: --infrastructure-only",
         ))
     }
 }

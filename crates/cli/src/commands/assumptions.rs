@@ -6,10 +6,9 @@ use std::process::ExitCode;
 
 use rds_iam_deploy::assumptions::{Finding, Verdict, check_assumptions, second_plan};
 use rds_iam_deploy::aws;
-use rds_iam_infra::outputs::Outputs;
 use rds_iam_report::file;
 
-use crate::{Failure, json, prepare_record, print, replace};
+use crate::{Failure, OutputsFile, json, prepare_record, print, replace};
 
 /// The maximum size of a plan, in bytes.
 const MAX_PLAN_BYTES: u64 = 64 * 1024 * 1024;
@@ -19,7 +18,7 @@ const MAX_PLAN_BYTES: u64 = 64 * 1024 * 1024;
 /// Prints the verdict on each assumption (holds, fails or unknown) with the evidence. Exits with 1 if one fails.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
-    /// Outputs of the stack, from `terraform output -json`
+    /// Outputs of the stack, from `terraform output -json`; - for standard input
     #[arg(long, value_name = "FILE", required_unless_present = "plan")]
     outputs: Option<PathBuf>,
 
@@ -46,7 +45,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
         .collect();
     let deployment = match &arguments.outputs {
         Some(path) => {
-            let outputs = Outputs::read(path)?;
+            let outputs = OutputsFile { path: path.clone() }.read()?;
             Some((aws::connect(&outputs.deployment.region).await?, outputs))
         }
         None => None,

@@ -8,9 +8,9 @@ use rds_iam_deploy::ssm::{self, Difference, State};
 
 use crate::{Failure, OutputsFile, print};
 
-/// Write the app's parameters to Parameter Store
+/// Compare the app's parameters in Parameter Store with the outputs; with --write, write them
 ///
-/// The parameters have the endpoint of the proxy. Without --write, prints the changes. Only differences are written, so a
+/// The parameters have the endpoint of the proxy. Only differences are written, so a
 /// second run writes nothing.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {

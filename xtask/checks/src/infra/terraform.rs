@@ -83,9 +83,13 @@ impl Terraform {
         Self { without: FOREIGN_BUT_CREDENTIALS, ..self }
     }
 
-    /// Returns a Terraform command in `dir`.
+    /// Returns a Terraform command in `dir`, which it names itself: an echoed line works in any directory.
     pub fn cmd<S: Into<String>>(&self, dir: &Path, args: impl IntoIterator<Item = S>) -> Cmd {
-        Cmd::new(&self.program, dir, TERRAFORM_HELP).without(self.without).settings(&self.settings).args(args)
+        Cmd::new(&self.program, dir, TERRAFORM_HELP)
+            .without(self.without)
+            .settings(&self.settings)
+            .args([format!("-chdir={}", dir.display())])
+            .args(args)
     }
 
     /// Returns `terraform init`, which accepts only a provider whose hash is in the lock file.

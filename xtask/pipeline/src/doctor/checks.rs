@@ -1,8 +1,9 @@
 //! Adds to the doctor's list the tools of the checks (Terraform and its provider, checkov, linters,
-//! cargo-deny) and of the pipeline (Docker buildx, curl, and the gates' tools).
+//! cargo-deny) and of the pipeline (Docker buildx, curl, mmdebstrap, gh, and the gates' tools).
 
 use super::list::{INFRA, List, Met, Need, OPTIONAL, TEST};
 use super::machine::{Machine, Source};
+use crate::attestation;
 use rds_iam_checks::infra::terraform;
 use rds_iam_process::tools::{self, Tool};
 
@@ -98,10 +99,28 @@ pub(super) fn of_pipeline(list: &mut List<'_>) {
         OPTIONAL,
         "curl",
         "downloads releases, asks the service that was deployed",
-        |list| list.version("curl", &["--version"]),
+        |list| {
+            // The rest of the line lists its libraries.
+            let line = list.first_line("curl", &["--version"]);
+            Met::present(line.map(|line| line.split(" (").next().unwrap_or_default().to_owned()))
+        },
         "apt-get install curl",
     );
     list.for_the_pipeline("curl");
+    list.add(
+        OPTIONAL,
+        "mmdebstrap",
+        "without it, no images where the official base images can't be pulled",
+        |list| list.version("mmdebstrap", &["--version"]),
+        "apt-get install mmdebstrap",
+    );
+    list.add(
+        OPTIONAL,
+        "gh",
+        "without it, no promotion with RDS_IAM_ATTESTATIONS, which verifies an image's attestation",
+        |list| list.version("gh", &["--version"]),
+        attestation::GH_HELP,
+    );
     // lint installs its own tools; a gate fails if its tool is missing.
     let rows = list.machine.tools().into_iter();
     list.needs.extend(rows.filter(|row| row.tool != Tool::Terraform && row.tool != Tool::Checkov).map(

@@ -14,8 +14,8 @@ pub(super) const DISK_NEEDED: u64 = 10 * GB;
 pub(super) const DISK_NEEDED_ONCE_BUILT: u64 = 2 * GB;
 /// The required memory: linking tests on several cores beside a running MySQL.
 pub(super) const MEMORY_NEEDED: u64 = 2 * GB;
-/// The oldest Python that the emulated AWS API supports.
-const PYTHON_NEEDED: (u32, u32) = (3, 9);
+/// The oldest Python that the pinned packages of the emulated AWS API support.
+const PYTHON_NEEDED: (u32, u32) = (3, 10);
 
 /// Returns the wanted part of the list, in the order in which a fresh machine is set up; `engine` runs the
 /// database servers.
@@ -98,7 +98,7 @@ fn of_servers(list: &mut List<'_>, engine: Engine) {
     list.add(
         ALL,
         "Python",
-        "runs the AWS API stand-in; 3.9 or later",
+        "runs the AWS API stand-in; 3.10 or later",
         |list| Met::present(python(list.machine)),
         "apt-get install python3",
     );

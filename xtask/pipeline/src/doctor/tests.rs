@@ -94,7 +94,11 @@ impl Machine for Fake {
             "python3 -c import venv, ensurepip; print(ensurepip.version())" => "23.0.1\n",
             "docker --version" => "Docker version 28.0\n",
             "docker-registry --version" => "docker-registry v2.8\n",
-            "curl --version" => "curl 7.88.1\nRelease-Date\n",
+            "curl --version" => {
+                "curl 7.88.1 (x86_64-pc-linux-gnu) libcurl/7.88.1 OpenSSL/3.0.17\nRelease-Date\n"
+            }
+            "mmdebstrap --version" => "mmdebstrap 1.3.5\n",
+            "gh --version" => "gh version 2.23.0 (2023-02-27)\nhttps://github.com\n",
             "docker buildx version" => "docker/buildx v0.20\n",
             "apt-get --version" => "apt 2.6.1 (amd64)\n",
             "dpkg-deb --version" => "Debian dpkg-deb 1.21.22\n",
@@ -165,6 +169,8 @@ fn a_machine_that_is_ready() {
     present   memory               24 GB available
     present   Docker buildx        docker/buildx v0.20
     present   curl                 curl 7.88.1
+    present   mmdebstrap           mmdebstrap 1.3.5
+    present   gh                   gh version 2.23.0 (2023-02-27)
     optional  trivy                finds known vulnerabilities, secrets and misconfiguration in the repository and the images
                                    help: cargo xtask tools install trivy
 
@@ -193,7 +199,7 @@ fn everything_that_is_missing_is_listed_with_its_help() {
                                    help: apt-get install libc6-dev
     MISSING   git                  xtask lint reads what is tracked
                                    help: apt-get install git
-    MISSING   Python               runs the AWS API stand-in; 3.9 or later
+    MISSING   Python               runs the AWS API stand-in; 3.10 or later
                                    help: apt-get install python3
     MISSING   Python venv and pip  install the AWS API stand-in into the cache
                                    help: apt-get install python3-venv
@@ -217,6 +223,8 @@ fn everything_that_is_missing_is_listed_with_its_help() {
     optional  Docker buildx        without it, no images, unless a client on PATH is older than 23
                                    help: install Docker's plugin docker-buildx: https://docs.docker.com/go/buildx/
     present   curl                 curl 7.88.1
+    present   mmdebstrap           mmdebstrap 1.3.5
+    present   gh                   gh version 2.23.0 (2023-02-27)
     optional  trivy                finds known vulnerabilities, secrets and misconfiguration in the repository and the images
                                    help: cargo xtask tools install trivy
 
@@ -257,10 +265,10 @@ fn a_terraform_that_is_too_old_or_not_there_is_fetched_where_it_can_be() {
 #[test]
 fn a_python_that_is_too_old_or_unheard_of_is_none() {
     let found = |version| python(&Fake { python: Some(version), ..Fake::default() });
-    assert_eq!(found("Python 3.9.0\n").as_deref(), Some("Python 3.9.0"));
+    assert_eq!(found("Python 3.10.0\n").as_deref(), Some("Python 3.10.0"));
     assert_eq!(found("Python 3.14.0rc1\n").as_deref(), Some("Python 3.14.0rc1"));
     assert_eq!(found("Python 4.0.1\n").as_deref(), Some("Python 4.0.1"));
-    assert_eq!(found("Python 3.8.20\n"), None);
+    assert_eq!(found("Python 3.9.25\n"), None);
     assert_eq!(found("Python 2.7.18\n"), None);
     assert_eq!(found("pyenv: no version set\n"), None);
 }

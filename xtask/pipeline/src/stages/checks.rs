@@ -176,7 +176,7 @@ pub(super) const CHECKOV: Stage = Stage {
         let assumed = tools::assumed(Tool::Checkov, context.workspace);
         let assumed = gates::checkov(&assumed, context.workspace);
         // It is installed if missing, unlike any other tool.
-        Ok(vec![Action::new(shown(assumed.commands()), move |io| {
+        Ok(vec![Action::new(shown(context, assumed.commands()), move |io| {
             let checkov = tools::checkov(context.workspace, io.console, io.runner)?;
             passed(context, &[gates::checkov(&checkov, context.workspace)], io)
         })])
@@ -191,12 +191,15 @@ pub(super) fn found(tool: Tool, context: &Context<'_>) -> tools::Found {
 
 /// Returns the action that runs the gates of one tool and judges them together.
 pub(super) fn gate<'c>(context: &'c Context<'_>, checks: Vec<Gate>) -> Action<'c> {
-    Action::new(shown(checks.iter().flat_map(Gate::commands)), move |io| passed(context, &checks, io))
+    Action::new(shown(context, checks.iter().flat_map(Gate::commands)), move |io| {
+        passed(context, &checks, io)
+    })
 }
 
 /// Returns the commands of one action for a dry run.
-pub(super) fn shown<'a>(commands: impl IntoIterator<Item = &'a Cmd>) -> String {
-    let shown: Vec<String> = commands.into_iter().map(|cmd| format!("$ {}", cmd.shown())).collect();
+pub(super) fn shown<'a>(context: &Context<'_>, commands: impl IntoIterator<Item = &'a Cmd>) -> String {
+    let root = &context.workspace.root;
+    let shown: Vec<String> = commands.into_iter().map(|cmd| format!("$ {}", cmd.shown_for(root))).collect();
     shown.join("\n  ")
 }
 

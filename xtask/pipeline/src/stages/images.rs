@@ -38,7 +38,7 @@ pub(super) const DOCKER_BUILD: Stage = Stage {
         for which in Which::ALL {
             let request = request(context, which);
             let commands = image::commands(&request, context.workspace)?;
-            actions.push(Action::new(shown(&commands), move |io| {
+            actions.push(Action::new(shown(context, &commands), move |io| {
                 let built = image::build(&request, context.workspace, io.console, io.runner)?;
                 let megabytes = built.size as f64 / 1e6;
                 Ok(Some(format!("{} {megabytes:.1} MB", which.name())))

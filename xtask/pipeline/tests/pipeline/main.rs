@@ -188,6 +188,18 @@ fn a_dry_run_changes_nothing() {
                 ended.assert_contains(shown);
             }
         }
+        if command == ["tflint"] {
+            let folder = repo.path("terraform");
+            ended.assert_contains(&format!("  $ (cd {} && TFLINT_PLUGIN_DIR=", folder.display()));
+        }
+        // Pasted in any directory, it is the same command.
+        if command == ["plan", "--env", "dev"] {
+            let chdir = format!("terraform -chdir={}", repo.path("terraform/stacks/service").display());
+            for subcommand in ["init", "plan", "show"] {
+                ended.assert_contains(&format!("/pipeline/dev/terraform {chdir} {subcommand} "));
+            }
+            ended.assert_contains("$ TF_DATA_DIR=/");
+        }
         let after = repo.everything();
         let differ = |path: &&PathBuf| before.get(*path) != after.get(*path);
         let changed: Vec<_> = before.keys().chain(after.keys()).filter(differ).collect();

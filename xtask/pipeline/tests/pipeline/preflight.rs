@@ -56,7 +56,14 @@ fn all_that_is_missing_is_reported_with_its_help() {
     ended.expect(3).assert_contains("building rds-iam, which asks AWS");
     ended.assert_contains("missing: no credentials for account 123456789012: broken on purpose: rds-iam");
     assert!(!ended.printed.contains("not checked yet"), "{}", ended.printed);
+    ended.assert_contains("help: that is the example's account: set account_id in dev.tfvars");
     assert!(!repo.calls().contains("terraform init"));
+    let tfvars = "terraform/stacks/service/environments/dev.tfvars";
+    let own = fs::read_to_string(repo.path(tfvars)).unwrap().replace("123456789012", "210987654321");
+    repo.commit(tfvars, &own);
+    let ended = repo.run(&["deploy", "--env", "dev"], &[("BREAK", "rds-iam whoami*")]);
+    ended.expect(3).assert_contains("missing: no credentials for account 210987654321: broken on purpose");
+    ended.assert_contains("help: log in to that account (AWS_PROFILE");
     // A gate is skipped only by name, and that is recorded.
     let repo = TestRepo::new();
     repo.without("tflint");

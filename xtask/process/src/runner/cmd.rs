@@ -111,6 +111,15 @@ impl Cmd {
         )
     }
 
+    /// Returns the line that a reader in `dir` can paste.
+    pub fn shown_for(&self, dir: &Path) -> String {
+        if self.dir == dir {
+            return self.shown();
+        }
+        let own = self.dir.display().to_string();
+        format!("({} && {})", shell::render([], ["cd", &own]), self.shown())
+    }
+
     /// Returns the program with its variables, to be started by a caller that keeps it running.
     pub fn process(&self) -> Command {
         #[expect(clippy::disallowed_methods, reason = "this is the one runner that the ban points to")]

@@ -160,5 +160,10 @@ fn a_command_of_xshell_keeps_its_arguments_variables_and_directory() {
     let built = xshell::cmd!(shell, "terraform show -json {file}").env("TF_IN_AUTOMATION", "1");
     let command = Cmd::from_xshell(built, "install Terraform");
     assert_eq!(command.shown(), "TF_IN_AUTOMATION=1 terraform show -json 'two words.tfplan'");
+    assert_eq!(command.shown_for(dir.path()), command.shown());
+    assert_eq!(
+        command.shown_for(Path::new("/elsewhere")),
+        format!("(cd {} && {})", dir.path().display(), command.shown())
+    );
     assert_eq!(command.process().get_current_dir(), Some(dir.path()));
 }
