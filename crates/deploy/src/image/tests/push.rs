@@ -162,7 +162,7 @@ async fn registry_errors_name_the_fix() {
     insta::assert_snapshot!(errors.join("\n"), @"
     cannot read the tag 0a1b2c3d4e5f in 123456789012.dkr.ecr.us-east-1.amazonaws.com/orders-dev: the registry rejected the login, which is valid for 12 hours: retry
     cannot write the blob sha256:cae87581c97b14984d2db4327c97897bbea7aa08d34518e63e2230a4842838fe in 123456789012.dkr.ecr.us-east-1.amazonaws.com/orders-dev: the registry answered 503 (<html> busy</html>): run the same command again to resume
-    cannot write the blob sha256:cae87581c97b14984d2db4327c97897bbea7aa08d34518e63e2230a4842838fe in 123456789012.dkr.ecr.us-east-1.amazonaws.com/orders-dev: denied: allow ecr:BatchGetImage, ecr:GetDownloadUrlForLayer and, to push, ecr:PutImage and the ecr:*LayerUpload actions in the caller's role
+    cannot write the blob sha256:cae87581c97b14984d2db4327c97897bbea7aa08d34518e63e2230a4842838fe in 123456789012.dkr.ecr.us-east-1.amazonaws.com/orders-dev: denied (DENIED: no): allow ecr:BatchGetImage, ecr:GetDownloadUrlForLayer and, to push, ecr:PutImage and the ecr:*LayerUpload actions in the caller's role, and the layers' bucket in the policy of an S3 endpoint
     cannot write the blob sha256:cae87581c97b14984d2db4327c97897bbea7aa08d34518e63e2230a4842838fe in 123456789012.dkr.ecr.us-east-1.amazonaws.com/orders-dev: the registry rejected the login, which is valid for 12 hours: retry
     cannot read the tag 0a1b2c3d4e5f in 123456789012.dkr.ecr.us-east-1.amazonaws.com/orders-dev: the connection failed (Connection refused (os error 111)): check the network to the registry, and run the same command again to resume
     ");
