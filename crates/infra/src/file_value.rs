@@ -1,4 +1,4 @@
-//! The values of `rds.conf` and of Terraform's outputs, parsed with errors that do not repeat them.
+//! `FileValue`: a value of `rds.conf` or of Terraform's outputs, parsed with an error that does not repeat it.
 
 use std::str::FromStr;
 
@@ -6,8 +6,6 @@ use rds_iam_token::{DbUser, Endpoint, Host, Region};
 
 use crate::Engine;
 use crate::arn::{AccountId, ResourceId};
-use crate::outputs::{Authentication, ParameterPath};
-use crate::rds_conf::{CaBundle, DatabaseName, SecretId};
 
 /// A value of a file. The file may have a secret in the wrong place, so the error is the expected form, not that of
 /// [`FromStr`], which may repeat the text.
@@ -23,18 +21,6 @@ pub(crate) trait FileValue: FromStr {
 impl FileValue for AccountId {
     const ERROR: &'static str = "not an AWS account: give its 12 digits, leading zeros included and without dashes (`aws sts \
                                  get-caller-identity --query Account --output text` prints them)";
-}
-
-impl FileValue for Authentication {
-    const ERROR: &'static str = "neither \"iam\" nor \"secret\"";
-}
-
-impl FileValue for CaBundle {
-    const ERROR: &'static str = "not a path: use the path of a PEM file, not the certificate itself";
-}
-
-impl FileValue for DatabaseName {
-    const ERROR: &'static str = "not a database name: at most 64 characters, without a space at the end";
 }
 
 impl FileValue for DbUser {
@@ -55,12 +41,6 @@ impl FileValue for Host {
         "not a host: give a DNS name or an IP address, without a scheme, user, port or path";
 }
 
-impl FileValue for ParameterPath {
-    const ERROR: &'static str = "not a parameter path: expected one such as /dev/database, of letters, digits and /_.-, \
-                                 starting with / and not ending with /, of at most 14 levels and 900 characters; AWS \
-                                 reserves names that start with aws or ssm";
-}
-
 impl FileValue for Region {
     const ERROR: &'static str = "not a region: expected a name such as eu-west-1 (an availability zone has a letter at its end, \
                                  a region has not)";
@@ -72,9 +52,4 @@ impl FileValue for ResourceId {
                                  describe-db-instances`, Terraform aws_db_instance.resource_id. Aurora cluster: \
                                  DbClusterResourceId, aws_rds_cluster.cluster_resource_id. Proxy: the last part of \
                                  DBProxyArn, aws_db_proxy.arn (its id is the name)";
-}
-
-impl FileValue for SecretId {
-    const ERROR: &'static str =
-        "not the name of a secret: use the name or ARN that Secrets Manager shows, never the secret itself";
 }

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use crate::file_value::FileValue;
+
 /// The error of an invalid value.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{given:?} {reason}")]
@@ -91,4 +93,14 @@ impl fmt::Display for ParameterPath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
+}
+
+impl FileValue for Authentication {
+    const ERROR: &'static str = "neither \"iam\" nor \"secret\"";
+}
+
+impl FileValue for ParameterPath {
+    const ERROR: &'static str = "not a parameter path: expected one such as /dev/database, of letters, digits and /_.-, \
+                                 starting with / and not ending with /, of at most 14 levels and 900 characters; AWS \
+                                 reserves names that start with aws or ssm";
 }

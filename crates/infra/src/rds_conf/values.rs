@@ -3,6 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use crate::file_value::FileValue;
+
 /// The error of an invalid value.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{reason}")]
@@ -80,4 +82,17 @@ fn database_name(text: &str) -> Option<&'static str> {
 
 fn ca_bundle(text: &str) -> Option<&'static str> {
     text.starts_with("-----BEGIN").then_some("a certificate itself: use the path of a PEM file")
+}
+
+impl FileValue for CaBundle {
+    const ERROR: &'static str = "not a path: use the path of a PEM file, not the certificate itself";
+}
+
+impl FileValue for DatabaseName {
+    const ERROR: &'static str = "not a database name: at most 64 characters, without a space at the end";
+}
+
+impl FileValue for SecretId {
+    const ERROR: &'static str =
+        "not the name of a secret: use the name or ARN that Secrets Manager shows, never the secret itself";
 }
