@@ -55,27 +55,17 @@ fn is_repository(text: &str) -> bool {
 }
 
 /// Returns the command that verifies the attestation for a commit of the image whose manifest is in a file.
-///
-/// # Errors
-/// Returns the errors of [`Context::shell`].
-pub(super) fn verify(
-    repository: &str,
-    manifest: &Path,
-    commit: &str,
-    context: &Context<'_>,
-) -> Result<Cmd, Error> {
+pub(super) fn verify(repository: &str, manifest: &Path, commit: &str, context: &Context<'_>) -> Cmd {
     let (shell, workflow) = (context.workspace.shell(), format!("{repository}/{SIGNER}"));
     let verify = cmd!(
         shell,
         "gh attestation verify {manifest} --repo {repository} --signer-workflow {workflow}
          --source-ref {MAIN} --source-digest {commit}"
     );
-    Ok(Cmd::from_xshell(verify, GH_HELP)
-        .within(VERIFIED_WITHIN)
-        .hint(
-            "only an image that build.yml built on main is promoted: deploy that commit by the workflow. gh needs \
-             GH_TOKEN with the right `attestations: read`",
-        ))
+    Cmd::from_xshell(verify, GH_HELP).within(VERIFIED_WITHIN).hint(
+        "only an image that build.yml built on main is promoted: deploy that commit by the workflow. gh needs \
+         GH_TOKEN with the right `attestations: read`",
+    )
 }
 
 #[cfg(test)]

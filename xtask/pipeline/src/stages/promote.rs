@@ -98,7 +98,7 @@ fn promote(context: &Context<'_>, io: &Io) -> Result<Option<String>, Error> {
     on_main(context, commit, io)?;
     let attested = attestation::repository(context)?;
     if let Some(repository) = &attested {
-        io.runner.run(&attestation::verify(repository, &manifest, commit, context)?)?;
+        io.runner.run(&attestation::verify(repository, &manifest, commit, context))?;
     }
     let place = |name: &str, environment: &Environment| {
         let path = context.file(name);
