@@ -6,7 +6,7 @@ use std::time::Duration;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, SdkConfig};
 use rds_iam_infra::RdsConf;
-use rds_iam_report::{check_endpoint_urls, check_loaded_endpoint_url};
+use rds_iam_report::check_endpoint_urls;
 use rds_iam_token::Clock;
 
 use crate::{BootstrapError, Declaration, Mode};
@@ -40,14 +40,13 @@ impl Settings {
     /// Returns [`BootstrapError::EndpointUrl`] if `AWS_ENDPOINT_URL`, one of its forms for a single service, or
     /// `endpoint_url` of the profile is empty.
     pub async fn load(conf: RdsConf, declaration: Declaration, mode: Mode) -> Result<Self, BootstrapError> {
-        check_endpoint_urls()?;
         let timeouts = TimeoutConfig::builder().operation_timeout(SECRET_TIMEOUT).build();
         let aws = aws_config::defaults(BehaviorVersion::latest())
             .region(aws_config::Region::new(conf.region.to_string()))
             .timeout_config(timeouts)
             .load()
             .await;
-        check_loaded_endpoint_url(aws.endpoint_url())?;
+        check_endpoint_urls(aws.endpoint_url())?;
         Ok(Self { conf, declaration, mode, aws, clock: Clock::system(), time_limit: None })
     }
 }

@@ -21,31 +21,26 @@ impl fmt::Display for EmptyEndpointUrl {
 
 impl Error for EmptyEndpointUrl {}
 
-/// Checks the environment for the AWS SDK, which panics in a call to an empty endpoint. A program calls it before it
-/// loads the SDK's configuration. Other invalid URLs are errors of the call.
+/// Checks the environment, and the URL of the configuration that was loaded from it and the AWS profile
+/// (`SdkConfig::endpoint_url`), for the AWS SDK, which panics in a call to an empty endpoint. A program calls it before
+/// its first call. Other invalid URLs are errors of the call.
 ///
 /// # Errors
-/// Returns an error if `AWS_ENDPOINT_URL`, or one of its forms for a single service, is set to an empty text.
-pub fn check_endpoint_urls() -> Result<(), EmptyEndpointUrl> {
-    check(std::env::vars_os())
+/// Returns an error if `AWS_ENDPOINT_URL`, one of its forms for a single service, or the loaded URL is empty.
+pub fn check_endpoint_urls(loaded: Option<&str>) -> Result<(), EmptyEndpointUrl> {
+    check(std::env::vars_os(), loaded)
 }
 
-/// Checks the endpoint URL of a loaded configuration (`SdkConfig::endpoint_url`), which may be that of an AWS profile.
-///
-/// # Errors
-/// Returns an error if it is empty.
-pub fn check_loaded_endpoint_url(url: Option<&str>) -> Result<(), EmptyEndpointUrl> {
-    match url {
-        Some("") => Err(EmptyEndpointUrl { variable: "endpoint_url of the AWS profile".to_owned() }),
-        _ => Ok(()),
-    }
-}
-
-fn check(variables: impl Iterator<Item = (OsString, OsString)>) -> Result<(), EmptyEndpointUrl> {
+fn check(
+    variables: impl Iterator<Item = (OsString, OsString)>,
+    loaded: Option<&str>,
+) -> Result<(), EmptyEndpointUrl> {
     let empty =
         variables.filter(|(_, value)| value.is_empty()).filter_map(|(name, _)| name.into_string().ok());
     let is_endpoint = |name: &String| name == "AWS_ENDPOINT_URL" || name.starts_with("AWS_ENDPOINT_URL_");
-    empty.filter(is_endpoint).min().map_or(Ok(()), |variable| Err(EmptyEndpointUrl { variable }))
+    let of_profile = (loaded == Some("")).then(|| "endpoint_url of the AWS profile".to_owned());
+    let first = empty.filter(is_endpoint).min().or(of_profile);
+    first.map_or(Ok(()), |variable| Err(EmptyEndpointUrl { variable }))
 }
 
 #[cfg(test)]
@@ -54,7 +49,7 @@ mod tests {
 
     fn checked(variables: &[(&str, &str)]) -> Result<(), String> {
         let variables = variables.iter().map(|(name, value)| (name.into(), value.into()));
-        check(variables).map_err(|error| error.to_string())
+        check(variables, None).map_err(|error| error.to_string())
     }
 
     #[test]
@@ -71,9 +66,9 @@ mod tests {
 
     #[test]
     fn an_empty_url_of_a_profile_is_refused() {
-        assert_eq!(check_loaded_endpoint_url(None), Ok(()));
-        assert_eq!(check_loaded_endpoint_url(Some("http://h")), Ok(()));
-        let error = check_loaded_endpoint_url(Some("")).unwrap_err().to_string();
+        assert_eq!(check(std::iter::empty(), None), Ok(()));
+        assert_eq!(check(std::iter::empty(), Some("http://h")), Ok(()));
+        let error = check(std::iter::empty(), Some("")).unwrap_err().to_string();
         assert!(error.starts_with("endpoint_url of the AWS profile is empty; "), "{error}");
     }
 

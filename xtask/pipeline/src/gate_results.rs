@@ -174,6 +174,11 @@ mod tests {
     use rds_iam_images::image::Bases;
     use rds_iam_process::workspace::Workspace;
 
+    fn workspace(folder: &Path) -> Workspace {
+        let at = |name: &str| folder.join(name);
+        Workspace { root: at("root"), target: at("target"), cache: at("cache") }
+    }
+
     fn context(workspace: &Workspace) -> Context<'_> {
         Context {
             workspace,
@@ -194,8 +199,7 @@ mod tests {
     #[test]
     fn a_gate_allows_once_it_passed_or_was_skipped() {
         let folder = tempfile::tempdir().unwrap();
-        let at = |name: &str| folder.path().join(name);
-        let workspace = Workspace { root: at("root"), target: at("target"), cache: at("cache") };
+        let workspace = workspace(folder.path());
         let context = context(&workspace);
         let images = |digest: &str| {
             for which in Which::ALL {
@@ -230,8 +234,7 @@ mod tests {
     #[test]
     fn results_of_a_run_count_until_its_end() {
         let folder = tempfile::tempdir().unwrap();
-        let at = |name: &str| folder.path().join(name);
-        let workspace = Workspace { root: at("root"), target: at("target"), cache: at("cache") };
+        let workspace = workspace(folder.path());
         let mut context = context(&workspace);
         let mut results = GateResults::empty(&context.commit);
         results.set("validate", GateOutcome::Passed, "", &context);
@@ -248,8 +251,7 @@ mod tests {
     #[test]
     fn a_recorded_skip_of_checkov_does_not_count_on_aws() {
         let folder = tempfile::tempdir().unwrap();
-        let at = |name: &str| folder.path().join(name);
-        let workspace = Workspace { root: at("root"), target: at("target"), cache: at("cache") };
+        let workspace = workspace(folder.path());
         let context = context(&workspace);
         let mut results = GateResults::empty(&context.commit);
         results.set("checkov", GateOutcome::Skipped, "by name", &context);

@@ -1,9 +1,10 @@
 //! The folders of the workspace: root, target folder, and the shared cache.
 
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
-use xshell::Shell;
+use xshell::{Shell, cmd};
 
 use crate::error::Error;
 use crate::runner::{Cmd, Runner};
@@ -79,9 +80,9 @@ impl Workspace {
 
     /// Returns a git command in the workspace's root. It accepts a folder of another owner: the repository's code is built
     /// anyway, so git's check of the owner adds no protection.
-    pub fn git<S: Into<String>>(&self, args: impl IntoIterator<Item = S>) -> Cmd {
-        let trust = format!("safe.directory={}", self.root.display());
-        Cmd::new("git", &self.root, GIT_HELP).args(["-c".to_owned(), trust]).args(args)
+    pub fn git<S: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = S>) -> Cmd {
+        let (shell, trust) = (self.shell(), format!("safe.directory={}", self.root.display()));
+        Cmd::from_xshell(cmd!(shell, "git -c {trust} {args...}"), GIT_HELP)
     }
 
     /// Returns a cargo command in the workspace's root.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region};
 use aws_sdk_ssm::Client;
-use rds_iam_report::{ErrorReport, check_loaded_endpoint_url};
+use rds_iam_report::{ErrorReport, check_endpoint_urls};
 use rds_iam_token::{is_pipe, shared_files};
 
 use super::error::SettingError;
@@ -47,7 +47,7 @@ pub(super) async fn fetch(prefix: &str, region: Option<String>) -> Result<Layer,
             loader = loader.region(Region::new(region));
         }
         let aws = loader.load().await;
-        check_loaded_endpoint_url(aws.endpoint_url()).map_err(|error| failed(error.to_string()))?;
+        check_endpoint_urls(aws.endpoint_url()).map_err(|error| failed(error.to_string()))?;
         if aws.region().is_none() {
             return Err(failed("no region is set: set AWS_REGION".into()));
         }

@@ -73,7 +73,7 @@ impl Environment {
     /// Reads the process's environment.
     #[must_use]
     pub fn from_process() -> Self {
-        let empty_endpoint_url = check_endpoint_urls().err().map(|error| error.variable);
+        let empty_endpoint_url = check_endpoint_urls(None).err().map(|error| error.variable);
         let mut environment = Self { empty_endpoint_url, ..Self::default() };
         for Variable { name, .. } in VARIABLES {
             match std::env::var_os(name).map(std::ffi::OsString::into_string) {

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, SdkConfig};
-use rds_iam_report::{EmptyEndpointUrl, check_endpoint_urls, check_loaded_endpoint_url};
+use rds_iam_report::{EmptyEndpointUrl, check_endpoint_urls};
 use rds_iam_token::Region;
 
 pub use error::{CallError, CallErrorKind};
@@ -24,11 +24,10 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 /// Returns an error if `AWS_ENDPOINT_URL`, one of its forms for a single service, or `endpoint_url` of the profile is
 /// empty.
 pub async fn connect(region: &Region) -> Result<SdkConfig, EmptyEndpointUrl> {
-    check_endpoint_urls()?;
     let aws = aws_config::defaults(BehaviorVersion::latest())
         .region(aws_config::Region::new(region.to_string()))
         .timeout_config(TimeoutConfig::builder().operation_timeout(TIMEOUT).build());
     let aws = aws.load().await;
-    check_loaded_endpoint_url(aws.endpoint_url())?;
+    check_endpoint_urls(aws.endpoint_url())?;
     Ok(aws)
 }

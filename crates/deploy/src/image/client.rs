@@ -13,7 +13,7 @@ use reqwest::redirect::Policy;
 use reqwest::{Client, ClientBuilder, Method, RequestBuilder, Response, StatusCode, Url};
 use serde::Deserialize;
 
-use super::registry_error::RegistryErrorKind;
+use super::registry_error::{RegistryErrorKind, one_line};
 
 /// The timeouts of connecting, and of a read that follows a short request.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -27,9 +27,6 @@ const MAX_REDIRECTS: usize = 3;
 
 /// The maximum number of bytes that are read of an error answer.
 const MAX_ERROR_BYTES: usize = 64 * 1024;
-
-/// The maximum number of characters of a registry's message that are printed.
-const MAX_MESSAGE: usize = 200;
 
 /// The user and password of a registry. It has no `Debug`, which would print the password.
 pub(super) struct Login {
@@ -151,8 +148,8 @@ impl RegistryClient {
         }
     }
 
-    /// Returns the beginning of a registry's message, which may be an HTML page, on one line. A message that repeats
-    /// the login, or its beginning, is left out.
+    /// Returns the beginning of a registry's message on one line. A message that repeats the login, or its beginning, is
+    /// left out.
     fn message(&self, text: &str) -> String {
         let Login { user, password } = &self.login;
         let compact = |text: &str| text.chars().filter(char::is_ascii_graphic).collect::<String>();
@@ -163,8 +160,7 @@ impl RegistryClient {
         if beginnings.any(|secret| !secret.is_empty() && text_without_breaks.contains(&secret)) {
             return "its message repeats the login and is left out".to_owned();
         }
-        let printable = text.chars().map(|c| if c.is_control() { ' ' } else { c });
-        printable.take(MAX_MESSAGE).collect::<String>().trim().to_owned()
+        one_line(text)
     }
 }
 

@@ -2,6 +2,9 @@
 
 use std::error::Error as _;
 
+/// The maximum number of characters of a message from elsewhere that are printed.
+const MAX_MESSAGE: usize = 200;
+
 /// A failed registry call.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("cannot {operation} {name} in {repository}: {kind}")]
@@ -88,8 +91,12 @@ impl RegistryErrorKind {
         // The innermost cause; the others contain the URL.
         let causes = std::iter::successors(error.source(), |&error| error.source());
         let message = causes.last().map(ToString::to_string).unwrap_or_default();
-        Self::Broken {
-            message: message.chars().map(|c| if c.is_control() { ' ' } else { c }).take(200).collect(),
-        }
+        Self::Broken { message: one_line(&message) }
     }
+}
+
+/// Returns the beginning of a message from elsewhere, which may be an HTML page, on one line.
+pub(super) fn one_line(text: &str) -> String {
+    let printable = text.chars().map(|c| if c.is_control() { ' ' } else { c });
+    printable.take(MAX_MESSAGE).collect::<String>().trim().to_owned()
 }
