@@ -102,6 +102,7 @@ impl Collector for Database {
             ("throttled", causes.throttled),
             ("unreachable", causes.unreachable),
             ("tls", causes.tls),
+            ("read-only", causes.read_only),
             ("credentials", causes.credentials),
             ("other", causes.other),
         ] {

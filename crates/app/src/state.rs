@@ -6,9 +6,9 @@ use std::sync::{Arc, Mutex as StdMutex, PoisonError};
 use std::time::{Duration, UNIX_EPOCH};
 
 use axum::http::StatusCode;
-use rds_iam_pool::{Pool, PoolError, Remedy};
+use rds_iam_pool::{Pool, PoolError};
 use rds_iam_report::ErrorReport;
-use rds_iam_token::{Clock, TokenSource};
+use rds_iam_token::{Clock, ErrorKind, TokenSource};
 use serde::Serialize;
 use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout};
@@ -66,12 +66,12 @@ impl<T: Clone> Cached<T> {
     }
 }
 
-/// The answer to a readiness probe: whether requests can be served, and if not, the remedy.
+/// The answer to a readiness probe: whether requests can be served, and if not, the kind of the error.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct Readiness {
     pub(crate) ready: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) remedy: Option<&'static str>,
+    pub(crate) kind: Option<&'static str>,
     pub(crate) detail: &'static str,
 }
 
@@ -137,30 +137,30 @@ impl AppState {
 
     /// Logs a database error with its causes, and returns the client's error.
     pub(crate) fn database_error(&self, error: &PoolError) -> ApiError {
-        let (remedy, hint, cause) = (error.remedy(), error.hint(), ErrorReport(error));
-        match remedy {
+        let (kind, hint, cause) = (error.kind(), error.hint(), ErrorReport(error));
+        match kind {
             // The token source logs what is wrong, once a minute.
-            Remedy::Credentials => tracing::debug!(error = %cause, %remedy, "no token for a request"),
-            Remedy::BackOff | Remedy::Reconnect => {
-                tracing::warn!(error = %cause, %remedy, hint, "the database could not serve a request");
+            ErrorKind::Credentials => tracing::debug!(error = %cause, %kind, "no token for a request"),
+            ErrorKind::Throttled | ErrorKind::Unreachable | ErrorKind::ReadOnly => {
+                tracing::warn!(error = %cause, %kind, hint, "the database could not serve a request");
             }
-            Remedy::Permit if self.should_log_permit() => {
+            ErrorKind::Denied if self.should_log_permit() => {
                 let permit = &self.0.permit;
                 // `%`: text lines have the statements as they are pasted.
-                tracing::error!(error = %cause, %remedy, hint, %permit, "the database denied access");
+                tracing::error!(error = %cause, %kind, hint, %permit, "the database denied access");
             }
-            _ => tracing::error!(error = %cause, %remedy, hint, "the database could not serve a request"),
+            _ => tracing::error!(error = %cause, %kind, hint, "the database could not serve a request"),
         }
         let unavailable = |seconds| {
             let detail = "The database can't be reached at the moment. Try again a little later.";
             ApiError::new(StatusCode::SERVICE_UNAVAILABLE, detail).retry_after(seconds)
         };
-        match remedy {
-            Remedy::Reconnect => unavailable(2),
-            Remedy::BackOff | Remedy::Credentials => unavailable(5),
+        match kind {
+            ErrorKind::Unreachable | ErrorKind::ReadOnly => unavailable(2),
+            ErrorKind::Throttled | ErrorKind::Credentials => unavailable(5),
             _ if error.number().is_some_and(|number| TOO_SLOW.contains(&number)) => unavailable(5),
             // An operator has to act first.
-            Remedy::Configure | Remedy::Permit | Remedy::Trust => unavailable(30),
+            ErrorKind::Configuration | ErrorKind::Denied | ErrorKind::Tls => unavailable(30),
             _ => ApiError::new(
                 StatusCode::INTERNAL_SERVER_ERROR,
                 "Something went wrong here. The details are in the log.",
@@ -194,42 +194,43 @@ impl AppState {
                 tracing::warn!("the database refuses writes: it is read-only");
                 let detail =
                     "The database is read-only: wait for the failover's end, or find out who set it so.";
-                Readiness { ready: false, remedy: Some(Remedy::Reconnect.as_str()), detail }
+                Readiness { ready: false, kind: Some(ErrorKind::ReadOnly.as_str()), detail }
             }
-            Ok(Ok(true)) => Readiness { ready: true, remedy: None, detail: "The database answers." },
+            Ok(Ok(true)) => Readiness { ready: true, kind: None, detail: "The database answers." },
             Ok(Err(error)) => {
                 self.database_error(&error);
-                Readiness { ready: false, remedy: Some(error.remedy().as_str()), detail: detail(&error) }
+                Readiness { ready: false, kind: Some(error.kind().as_str()), detail: detail(&error) }
             }
             Err(_) => {
                 let waited = READY_TIMEOUT.as_secs();
                 tracing::warn!(waited, "a readiness probe got no answer from the database in time");
                 let detail = "The database did not answer in time: check its state and the way to it.";
-                Readiness { ready: false, remedy: Some(Remedy::Reconnect.as_str()), detail }
+                Readiness { ready: false, kind: Some(ErrorKind::Unreachable.as_str()), detail }
             }
         }
     }
 }
 
-/// Returns the remedy, for the reader of a probe's answer. The cause is in the log.
+/// Returns what to do, for the reader of a probe's answer. The cause is in the log.
 fn detail(error: &PoolError) -> &'static str {
-    match (error.number(), error.remedy()) {
+    match (error.number(), error.kind()) {
         (Some(NO_SUCH_TABLE), _) => {
             "The table `messages` is missing: run rds-iam-bootstrap with this app's schema."
         }
         (Some(number), _) if TOO_SLOW.contains(&number) => {
             "A statement took too long: check for locks and long statements in the database."
         }
-        (_, Remedy::Configure) => "A setting is wrong: the log says which.",
-        (_, Remedy::Permit) => {
+        (_, ErrorKind::Configuration) => "A setting is wrong: the log says which.",
+        (_, ErrorKind::Denied) => {
             "The database denied access: the log has the policy statement and the SQL that permit it."
         }
-        (_, Remedy::BackOff) => "The database is busy or limits logins: wait.",
-        (_, Remedy::Reconnect) => "The database can't be reached: check its state and the way to it.",
-        (_, Remedy::Credentials) => {
+        (_, ErrorKind::Throttled) => "The database is busy or limits logins: wait.",
+        (_, ErrorKind::Unreachable) => "The database can't be reached: check its state and the way to it.",
+        (_, ErrorKind::ReadOnly) => "The database refuses writes: wait for the failover's end.",
+        (_, ErrorKind::Credentials) => {
             "No IAM token can be signed: check where the AWS credentials come from; the log says what failed."
         }
-        (_, Remedy::Trust) => {
+        (_, ErrorKind::Tls) => {
             "The database could not prove who it is: check the trust roots and the name that is dialled."
         }
         _ => "Something went wrong: the log has the details.",

@@ -8,8 +8,9 @@
 
 use std::future::Future;
 
-use rds_iam_pool::{Connection, Pool, PoolError, Remedy};
+use rds_iam_pool::{Connection, Pool, PoolError};
 use rds_iam_report::ErrorReport;
+use rds_iam_token::ErrorKind;
 use serde::Serialize;
 use sqlx::mysql::MySqlRow;
 use sqlx::{Executor, Row};
@@ -124,7 +125,7 @@ impl Store {
     {
         let report = |error| self.pool.report(error);
         match query(self.pool.acquire().await?).await.map_err(report) {
-            Err(error) if error.remedy() == Remedy::Reconnect => {
+            Err(error) if matches!(error.kind(), ErrorKind::Unreachable | ErrorKind::ReadOnly) => {
                 tracing::debug!(error = %ErrorReport(&error), "a connection broke under a read; reading again on another");
                 query(self.pool.acquire().await?).await.map_err(report)
             }

@@ -159,7 +159,7 @@ async fn a_missing_table_is_reported_with_its_fix() {
     let app = app(&mysql);
     let ready = get(&app, "/readyz").await;
     assert_eq!(ready.status, StatusCode::SERVICE_UNAVAILABLE);
-    insta::assert_snapshot!(ready.text, @r#"{"ready":false,"remedy":"configuration","detail":"The table `messages` is missing: run rds-iam-bootstrap with this app's schema."}"#);
+    insta::assert_snapshot!(ready.text, @r#"{"ready":false,"kind":"configuration","detail":"The table `messages` is missing: run rds-iam-bootstrap with this app's schema."}"#);
     assert_eq!(get(&app, "/").await.status, StatusCode::SERVICE_UNAVAILABLE);
     fixtures::create_app_tables(&mysql).await.unwrap();
     assert_eq!(get(&app, "/").await.status, StatusCode::OK);
@@ -210,7 +210,7 @@ async fn throttled_logins_are_busy_not_denied() {
     assert_eq!(answer.header("retry-after"), "5");
     assert!(answer.text.contains("Try again a little later."), "{}", answer.text);
     let ready = get(&app, "/readyz").await.json();
-    assert!(["throttled", "unreachable"].contains(&ready["remedy"].as_str().unwrap()), "{ready}");
+    assert!(["throttled", "unreachable"].contains(&ready["kind"].as_str().unwrap()), "{ready}");
     relay.throttle_next(0);
     until("served", async || get(&app, "/").await.status == StatusCode::OK).await;
 }
@@ -228,7 +228,7 @@ async fn a_refused_login_is_logged_with_what_permits_it_and_no_secret_is() {
     let answer = send(&app, refused).await;
     assert_eq!((answer.status, answer.header("retry-after")), (StatusCode::SERVICE_UNAVAILABLE, "30"));
     assert!(!answer.text.contains("denied"), "{}", answer.text);
-    assert_eq!(get(&app, "/readyz").await.json()["remedy"], "denied");
+    assert_eq!(get(&app, "/readyz").await.json()["kind"], "denied");
 
     mysql.allow_users(["node_app"]).unwrap();
     until("served", async || get(&app, "/").await.status == StatusCode::OK).await;

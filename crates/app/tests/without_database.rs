@@ -29,7 +29,7 @@ async fn not_ready_and_says_what_would_fix_it() {
     let answer = get(&app, "/readyz").await;
     assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!(answer.header("retry-after"), "1");
-    insta::assert_snapshot!(answer.text, @r#"{"ready":false,"remedy":"unreachable","detail":"The database can't be reached: check its state and the way to it."}"#);
+    insta::assert_snapshot!(answer.text, @r#"{"ready":false,"kind":"unreachable","detail":"The database can't be reached: check its state and the way to it."}"#);
     // The second comes from the cache: it costs no attempt to connect.
     assert_eq!(get(&app, "/readyz").await.text, answer.text);
 }

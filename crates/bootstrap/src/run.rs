@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use aws_credential_types::provider::error::CredentialsError;
 use rds_iam_infra::remedy;
-use rds_iam_pool::{Credential, PoolError, Remedy, Target};
-use rds_iam_token::{DbUser, MintError, Minter, Token, TokenSource};
+use rds_iam_pool::{Credential, PoolError, Target};
+use rds_iam_token::{DbUser, ErrorKind, MintError, Minter, Token, TokenSource};
 
 use crate::plan::{Action, Actor, Login, Plan, PlanError, Step};
 use crate::progress::Progress;
@@ -139,7 +139,7 @@ impl Run<'_> {
         let admin = self.declared.admin();
         let mut session = match self.connect_by_iam(&admin, Step::Credentials).await? {
             Ok(session) => session,
-            Err(denied) if denied.remedy() == Remedy::Permit => {
+            Err(denied) if denied.kind() == ErrorKind::Denied => {
                 tracing::info!(user = %admin.user, "the IAM admin can't log in (yet); reading as the master user");
                 return Ok(None);
             }
@@ -209,7 +209,7 @@ impl Run<'_> {
     fn not_connected(&self, step: Step, login: &Login, source: PoolError, plan: &Plan) -> BootstrapError {
         let conf = &self.settings.conf;
         let mut help = source.hint().to_owned();
-        if source.remedy() == Remedy::Permit {
+        if source.kind() == ErrorKind::Denied {
             let (account, resource) = (conf.account_id.as_ref(), conf.resource_id.as_ref());
             let statement = remedy::policy_statement(&conf.region, account, resource, &login.user);
             let sql = remedy::user_statements(conf.engine, &login.user);
@@ -244,7 +244,7 @@ impl Run<'_> {
                 Ok(LoginResult::Ok { current_user })
             }
             Err(refused) if self.declared.is_locked(&refused) => Ok(LoginResult::Locked),
-            Err(refused) if refused.remedy() == Remedy::Permit => {
+            Err(refused) if refused.kind() == ErrorKind::Denied => {
                 if verified.refusals(&login.account).next().is_some() {
                     Ok(LoginResult::CertificateRequired)
                 } else {

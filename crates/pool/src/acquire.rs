@@ -6,17 +6,17 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
-use rds_iam_token::{MintError, Token};
+use rds_iam_token::{ErrorKind, MintError, Token};
 use sqlx::Connection as _;
 use sqlx::mysql::MySql;
 use sqlx::pool::PoolConnection;
 use tokio::time::{Instant, timeout, timeout_at};
 
+use crate::PoolError;
 use crate::connection::Connection;
 use crate::health::PING_TIMEOUT;
 use crate::idle::{IdleConnection, return_to_sqlx};
 use crate::state::State;
-use crate::{PoolError, Remedy};
 
 /// The time limit for an idle connection, its test included, before another is tried: 2 seconds, so that a wait of
 /// the default 5 s leaves time for a new one.
@@ -72,8 +72,8 @@ impl State {
                 Ok(connection) => return Ok(connection),
                 Err(error) => self.count_failure(error),
             };
-            match error.remedy() {
-                Remedy::Permit if !reminted && is_login_refusal(&error) && self.is_cached(&token) => {
+            match error.kind() {
+                ErrorKind::Denied if !reminted && is_login_refusal(&error) && self.is_cached(&token) => {
                     reminted = true;
                     self.health.counters.remints_after_refusal.fetch_add(1, Relaxed);
                     tracing::info!(user = %self.tokens.login().user, "the server refused a cached IAM token; signing a new one");
@@ -149,7 +149,7 @@ fn is_transient(error: &PoolError) -> bool {
         PoolError::Connect { source: sqlx::Error::Io(error), .. } => {
             error.kind() == io::ErrorKind::ConnectionRefused
         }
-        error => error.remedy() == Remedy::BackOff && error.number().is_some(),
+        error => error.kind() == ErrorKind::Throttled && error.number().is_some(),
     }
 }
 

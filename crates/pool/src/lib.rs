@@ -3,7 +3,7 @@
 //! A token lives 15 minutes; a pool that keeps its first one fails at its first new connection after
 //! that. A [`Pool`] is a [`sqlx::MySqlPool`] whose new connections always get a valid token, over
 //! TLS that verifies the server's identity, and never too many at once. One connection for a
-//! short-lived program is opened by [`connect()`]. Errors say what the caller can do ([`Remedy`]).
+//! short-lived program is opened by [`connect()`]. Errors say what the caller can do ([`ErrorKind`](rds_iam_token::ErrorKind)).
 //!
 //! ```no_run
 //! use rds_iam_pool::{Limits, Pool, Target};
@@ -42,7 +42,7 @@ mod stats;
 
 pub use connect::{Credential, Target, connect};
 pub use connection::Connection;
-pub use error::{PoolError, Remedy};
+pub use error::PoolError;
 pub use limits::Limits;
 pub use pool::Pool;
 pub use stats::{Failures, Stats};
@@ -51,6 +51,6 @@ pub use stats::{Failures, Stats};
 const _: () = {
     const fn assert_shareable<T: Send + Sync + 'static>() {}
     assert_shareable::<(Pool, Connection, Target, Limits)>();
-    assert_shareable::<(PoolError, Remedy, Stats, Failures)>();
+    assert_shareable::<(PoolError, Stats, Failures)>();
     assert_shareable::<Credential<'static>>();
 };

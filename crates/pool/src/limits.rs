@@ -101,7 +101,7 @@ mod tests {
         ] {
             let error = limits.validate().unwrap_err();
             assert!(error.to_string().starts_with(&format!("the pool's limit {setting} is ")), "{error}");
-            assert_eq!(error.remedy(), crate::Remedy::Configure);
+            assert_eq!(error.kind(), rds_iam_token::ErrorKind::Configuration);
         }
     }
 }

@@ -54,7 +54,7 @@ pub(crate) async fn keep_warm(state: Weak<State>) {
             Err(error) => {
                 tracing::warn!(
                     error = %ErrorReport(&error),
-                    remedy = %error.remedy(),
+                    remedy = %error.kind(),
                     hint = error.hint(),
                     "no warm database connection; will try again"
                 );

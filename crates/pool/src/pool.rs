@@ -5,14 +5,14 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
-use rds_iam_token::TokenSource;
+use rds_iam_token::{ErrorKind, TokenSource};
 use sqlx::mysql::MySqlPool;
 
 use crate::connect::Target;
 use crate::connection::Connection;
 use crate::maintenance::{install_new_tokens, keep_warm};
 use crate::state::State;
-use crate::{Limits, PoolError, Remedy, Stats};
+use crate::{Limits, PoolError, Stats};
 
 /// A pool of connections that stays authenticated. Clones share it; dropping the last one closes it.
 ///
@@ -81,7 +81,7 @@ impl Pool {
             if self.state.health.leave_unless_recent() {
                 self.state.leave_server();
             }
-        } else if error.remedy() == Remedy::Reconnect {
+        } else if error.kind() == ErrorKind::Unreachable {
             self.state.health.suspect();
         }
         error

@@ -129,7 +129,7 @@ impl State {
     }
 
     pub(crate) fn count_failure(&self, error: PoolError) -> PoolError {
-        self.health.counters.count_failure(error.remedy());
+        self.health.counters.count_failure(error.kind());
         error
     }
 

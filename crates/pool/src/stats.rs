@@ -3,9 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::SystemTime;
 
-use rds_iam_token::TokenStats;
-
-use crate::Remedy;
+use rds_iam_token::{ErrorKind, TokenStats};
 
 /// A pool's counters since its creation, and its state now.
 #[derive(Clone, Debug, Default)]
@@ -33,23 +31,25 @@ pub struct Stats {
     pub tokens: TokenStats,
 }
 
-/// Failures to connect and of statements, by [`Remedy`].
+/// Failures to connect and of statements, by [`ErrorKind`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Failures {
-    /// [`Remedy::Permit`]
-    pub denied: u64,
-    /// [`Remedy::BackOff`]
-    pub throttled: u64,
-    /// [`Remedy::Reconnect`]
-    pub unreachable: u64,
-    /// [`Remedy::Trust`]
-    pub tls: u64,
-    /// [`Remedy::Configure`]
+    /// [`ErrorKind::Configuration`]
     pub configuration: u64,
-    /// [`Remedy::Credentials`]
+    /// [`ErrorKind::Denied`]
+    pub denied: u64,
+    /// [`ErrorKind::Throttled`]
+    pub throttled: u64,
+    /// [`ErrorKind::Unreachable`]
+    pub unreachable: u64,
+    /// [`ErrorKind::Tls`]
+    pub tls: u64,
+    /// [`ErrorKind::ReadOnly`]
+    pub read_only: u64,
+    /// [`ErrorKind::Credentials`]
     pub credentials: u64,
-    /// [`Remedy::Report`]
+    /// [`ErrorKind::Other`]
     pub other: u64,
 }
 
@@ -58,36 +58,21 @@ pub(crate) struct Counters {
     pub(crate) connects: AtomicU64,
     pub(crate) cached_token_connects: AtomicU64,
     pub(crate) remints_after_refusal: AtomicU64,
-    failures: [AtomicU64; 7],
+    /// In the order of [`ErrorKind::ALL`].
+    failures: [AtomicU64; ErrorKind::ALL.len()],
 }
 
 impl Counters {
-    pub(crate) fn count_failure(&self, remedy: Remedy) {
-        self.failures[index(remedy)].fetch_add(1, Relaxed);
+    pub(crate) fn count_failure(&self, kind: ErrorKind) {
+        let index = ErrorKind::ALL.iter().position(|known| *known == kind);
+        if let Some(counter) = index.and_then(|index| self.failures.get(index)) {
+            counter.fetch_add(1, Relaxed);
+        }
     }
 
     pub(crate) fn failures(&self) -> Failures {
-        let count = |remedy| self.failures[index(remedy)].load(Relaxed);
-        Failures {
-            denied: count(Remedy::Permit),
-            throttled: count(Remedy::BackOff),
-            unreachable: count(Remedy::Reconnect),
-            tls: count(Remedy::Trust),
-            configuration: count(Remedy::Configure),
-            credentials: count(Remedy::Credentials),
-            other: count(Remedy::Report),
-        }
-    }
-}
-
-fn index(remedy: Remedy) -> usize {
-    match remedy {
-        Remedy::Permit => 0,
-        Remedy::BackOff => 1,
-        Remedy::Reconnect => 2,
-        Remedy::Trust => 3,
-        Remedy::Configure => 4,
-        Remedy::Report => 5,
-        Remedy::Credentials => 6,
+        let [configuration, denied, throttled, unreachable, tls, read_only, credentials, other] =
+            self.failures.each_ref().map(|counter| counter.load(Relaxed));
+        Failures { configuration, denied, throttled, unreachable, tls, read_only, credentials, other }
     }
 }

@@ -257,18 +257,18 @@ async fn an_account_that_is_locked_or_limited_says_so() {
     mysql.refuse_next(1).unwrap();
     drop(log_in().await.unwrap_err());
     let blocked = log_in().await.unwrap_err();
-    assert_eq!((blocked.number(), blocked.remedy().as_str()), (Some(3955), "denied"), "{blocked:?}");
+    assert_eq!((blocked.number(), blocked.kind().as_str()), (Some(3955), "denied"), "{blocked:?}");
     assert!(blocked.hint().contains("ACCOUNT UNLOCK"), "{}", blocked.hint());
 
     as_root(&mysql, "ALTER USER app FAILED_LOGIN_ATTEMPTS 0 PASSWORD_LOCK_TIME 0 ACCOUNT LOCK").await;
     let locked = log_in().await.unwrap_err();
-    assert_eq!((locked.number(), locked.remedy().as_str()), (Some(3118), "denied"), "{locked:?}");
+    assert_eq!((locked.number(), locked.kind().as_str()), (Some(3118), "denied"), "{locked:?}");
     assert!(locked.hint().contains("ACCOUNT UNLOCK"), "{}", locked.hint());
 
     as_root(&mysql, "ALTER USER app WITH MAX_USER_CONNECTIONS 1 ACCOUNT UNLOCK").await;
     let _first = log_in().await.unwrap();
     let limited = log_in().await.unwrap_err();
-    assert_eq!((limited.number(), limited.remedy().as_str()), (Some(1226), "throttled"), "{limited:?}");
+    assert_eq!((limited.number(), limited.kind().as_str()), (Some(1226), "throttled"), "{limited:?}");
     assert!(limited.hint().contains("MAX_USER_CONNECTIONS 0"), "{}", limited.hint());
 }
 

@@ -31,6 +31,8 @@
 mod encoding;
 mod endpoint;
 mod error_report;
+#[cfg(feature = "errors")]
+mod errors;
 mod login;
 mod region;
 mod user;
@@ -59,6 +61,8 @@ use std::time::Duration;
 
 pub use endpoint::{Endpoint, EndpointError, Host};
 pub use error_report::ErrorReport;
+#[cfg(feature = "errors")]
+pub use errors::{ErrorKind, ServerCode};
 pub use login::Login;
 pub use region::{Region, RegionError};
 pub use user::{DbUser, DbUserError};

@@ -11,8 +11,8 @@ use std::time::Duration;
 
 use rds_iam_emulator_server::fixtures::{SkewedClock, until};
 use rds_iam_emulator_server::{AccessKey, MySql, RefusalCode};
-use rds_iam_pool::{Credential, Limits, Pool, PoolError, Remedy, connect};
-use rds_iam_token::{Clock, Minter, TokenSource};
+use rds_iam_pool::{Credential, Limits, Pool, PoolError, connect};
+use rds_iam_token::{Clock, ErrorKind, Minter, TokenSource};
 use sqlx::{Connection as _, Row as _};
 use support::{DATABASE, login, pool, quiet, server, target};
 
@@ -57,7 +57,7 @@ async fn a_refused_fresh_token_is_reported_at_once() {
     mysql.allow_users(["another_user"]).unwrap();
     let pool = pool(&mysql, &SkewedClock::default(), mysql.dial(), quiet());
     let error = pool.acquire().await.unwrap_err();
-    assert_eq!((error.remedy(), error.number()), (Remedy::Permit, Some(1045)), "{error:?}");
+    assert_eq!((error.kind(), error.number()), (ErrorKind::Denied, Some(1045)), "{error:?}");
     assert!(error.hint().contains("rds-db:connect"), "{}", error.hint());
     assert_eq!(mysql.logins().unwrap().len(), 1, "no second try with a token as good as the first");
     assert_eq!(pool.stats().failures.denied, 1);
@@ -72,7 +72,7 @@ async fn refused_twice_is_reported() {
     let held = pool.acquire().await.unwrap();
     time.set(0);
     mysql.refuse_next(5).unwrap();
-    assert_eq!(pool.acquire().await.unwrap_err().remedy(), Remedy::Permit);
+    assert_eq!(pool.acquire().await.unwrap_err().kind(), ErrorKind::Denied);
     assert_eq!(mysql.logins().unwrap().len(), 3, "one good login, a refusal, one try with a new token");
     drop(held);
 }
@@ -97,7 +97,7 @@ async fn throttling_without_end_is_reported_in_time() {
     let pool = pool(&mysql, &SkewedClock::default(), relay.dial(), limits);
     relay.throttle_next(1_000);
     let error = pool.acquire().await.unwrap_err();
-    assert_eq!(error.remedy(), Remedy::BackOff, "{error:?}");
+    assert_eq!(error.kind(), ErrorKind::Throttled, "{error:?}");
     assert!(relay.accepted() < 50, "{} connections in a second", relay.accepted());
 }
 
@@ -112,7 +112,7 @@ async fn killed_connections_cost_at_most_one_statement() {
     assert_eq!(mysql.cut_connections().await.unwrap(), 3);
     // A recently used connection is trusted: the first statement gets the broken one …
     let error = scalar(&pool, "SELECT CURRENT_USER()").await.unwrap_err();
-    assert_eq!(error.remedy(), Remedy::Reconnect, "{error:?}");
+    assert_eq!(error.kind(), ErrorKind::Unreachable, "{error:?}");
     // … and makes the pool suspect the others.
     for _ in 0..5 {
         assert_eq!(scalar(&pool, "SELECT CURRENT_USER()").await.unwrap(), "app@%");
@@ -128,7 +128,7 @@ async fn warm_connections_come_back_by_themselves() {
     until("three warm connections", async || pool.stats().idle == 3).await;
     relay.cut().await;
     let error = scalar(&pool, "SELECT CURRENT_USER()").await.unwrap_err();
-    assert_eq!(error.remedy(), Remedy::Reconnect, "{error:?}");
+    assert_eq!(error.kind(), ErrorKind::Unreachable, "{error:?}");
     // A connection that is being returned while another is requested causes one more.
     until("three new ones", async || relay.open() >= 3 && pool.stats().idle >= 3).await;
     assert!(relay.accepted() >= 6, "{} in all", relay.accepted());
@@ -142,7 +142,7 @@ async fn a_server_that_is_away_is_unreachable_and_then_back() {
     let limits = Limits { acquire_timeout: Duration::from_secs(1), ..quiet() };
     let pool = pool(&mysql, &SkewedClock::default(), relay.dial(), limits);
     let error = pool.acquire().await.unwrap_err();
-    assert_eq!(error.remedy(), Remedy::Reconnect, "{error:?}");
+    assert_eq!(error.kind(), ErrorKind::Unreachable, "{error:?}");
     assert!(error.hint().contains("security groups"), "{}", error.hint());
     relay.refuse_connections(false).await.unwrap();
     assert!(pool.acquire().await.is_ok());
@@ -156,7 +156,7 @@ async fn a_full_pool_says_so() {
     let held = pool.acquire().await.unwrap();
     let error = pool.acquire().await.unwrap_err();
     assert!(matches!(error, PoolError::TimedOut { in_use: 1, max: 1, .. }), "{error:?}");
-    assert_eq!(error.remedy(), Remedy::BackOff, "{error:?}");
+    assert_eq!(error.kind(), ErrorKind::Throttled, "{error:?}");
     drop(held);
     assert!(pool.acquire().await.is_ok());
 }
@@ -168,12 +168,12 @@ async fn wrong_settings_are_distinguished_from_an_absent_server() {
     let password = Credential::Password(mysql.master().password());
     let error =
         connect(&target(&mysql, mysql.dial()).database("nowhere"), &user, password).await.unwrap_err();
-    assert_eq!((error.remedy(), error.number()), (Remedy::Configure, Some(1049)), "{error:?}");
+    assert_eq!((error.kind(), error.number()), (ErrorKind::Configuration, Some(1049)), "{error:?}");
     assert!(error.hint().contains("does not exist"), "{}", error.hint());
 
     let error =
         connect(&target(&mysql, mysql.dial()), &user, Credential::Password("wrong")).await.unwrap_err();
-    assert_eq!(error.remedy(), Remedy::Permit, "{error:?}");
+    assert_eq!(error.kind(), ErrorKind::Denied, "{error:?}");
 
     let session = connect(&target(&mysql, mysql.dial()).database(DATABASE), &user, password).await.unwrap();
     session.close().await.unwrap();
@@ -184,9 +184,9 @@ async fn a_missing_privilege_or_table_is_not_a_login_problem() {
     let mysql = server().await;
     let pool = pool(&mysql, &SkewedClock::default(), mysql.dial(), quiet());
     for (sql, remedy) in [
-        ("DELETE FROM t", Remedy::Permit),
-        ("SELECT * FROM nothing_here", Remedy::Permit),
-        ("SELECT syntax error", Remedy::Report),
+        ("DELETE FROM t", ErrorKind::Denied),
+        ("SELECT * FROM nothing_here", ErrorKind::Denied),
+        ("SELECT syntax error", ErrorKind::Other),
     ] {
         let mut connection = pool.acquire().await.unwrap();
         let error = sqlx::query(sql)
@@ -198,7 +198,7 @@ async fn a_missing_privilege_or_table_is_not_a_login_problem() {
         // The server does not report to a user without any privilege on a table whether it exists; ours may read the
         // schema.
         let accepted =
-            error.remedy() == remedy || (sql.contains("nothing") && error.remedy() == Remedy::Configure);
+            error.kind() == remedy || (sql.contains("nothing") && error.kind() == ErrorKind::Configuration);
         assert!(accepted, "{sql}: {error:?}");
     }
     assert_eq!(pool.stats().remints_after_refusal, 0);
@@ -269,7 +269,7 @@ async fn a_released_connection_serves_the_next_caller_untested() {
     connection.release();
     mysql.cut_connections().await.unwrap();
     let error = scalar(&pool, "SELECT CURRENT_USER()").await.unwrap_err();
-    assert_eq!(error.remedy(), Remedy::Reconnect, "{error:?}");
+    assert_eq!(error.kind(), ErrorKind::Unreachable, "{error:?}");
     assert_eq!(scalar(&pool, "SELECT CURRENT_USER()").await.unwrap(), "app@%");
 
     let connection = pool.acquire().await.unwrap();

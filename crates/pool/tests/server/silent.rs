@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use rds_iam_emulator_server::MySql;
 use rds_iam_emulator_server::fixtures::{SkewedClock, until};
-use rds_iam_pool::{Credential, Limits, Pool, PoolError, Remedy, connect};
-use rds_iam_token::{Clock, Endpoint, Minter, TokenSource};
+use rds_iam_pool::{Credential, Limits, Pool, PoolError, connect};
+use rds_iam_token::{Clock, Endpoint, ErrorKind, Minter, TokenSource};
 
 use crate::scalar;
 use crate::support::{DATABASE, login, pool, quiet, server, target};
@@ -111,5 +111,5 @@ async fn one_connection_to_a_silent_server_is_given_up() {
     silent.send_replace(true);
     let user = mysql.master().username().parse().unwrap();
     let error = connect(&target(&mysql, &dial), &user, Credential::Password("any")).await.unwrap_err();
-    assert_eq!(error.remedy(), Remedy::Reconnect, "{error:?}");
+    assert_eq!(error.kind(), ErrorKind::Unreachable, "{error:?}");
 }

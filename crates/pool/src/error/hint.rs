@@ -1,0 +1,58 @@
+//! What an operator can do about an error, in a sentence or two: by the server's code if it says more than the kind.
+
+use rds_iam_token::{ErrorKind, MintError, ServerCode, SignError};
+
+use super::PoolError;
+
+/// The steps for a denied login, in order.
+const DENIED: &str = "Check, in this order: the caller's policy allows rds-db:connect on this resource id (db-, cluster- or prx-, not the identifier) and user; the user exists and is IDENTIFIED WITH AWSAuthenticationPlugin; the token was signed for the server's own endpoint and region; this machine's clock is right; the AWS credentials have not ended (keys copied into a file do not say when they end). The cause is in a log: for a proxy first in /aws/rds/proxy/NAME, then, as for an instance, in /aws/rds/instance/NAME/iam-db-auth-error.";
+
+pub(super) fn hint(error: &PoolError) -> &'static str {
+    if let Some(help) = error.code().and_then(ServerCode::help) {
+        return help;
+    }
+    match error {
+        PoolError::Token { source: MintError::Sign { source }, .. }
+            if matches!(**source, SignError::CredentialsExpired { .. }) =>
+        {
+            "The AWS credentials have expired: renew them at their source (aws sso login, a new role session, new keys in the file)."
+        }
+        PoolError::Token { .. } => {
+            "Check the source of the AWS credentials; the cause below says what failed."
+        }
+        PoolError::Limits { .. } => "Correct the limit; see the documentation of `Limits`.",
+        PoolError::TimedOut { saturated: true, .. } => {
+            "Every connection was in use: statements are slow, or the pool is too small for the load."
+        }
+        PoolError::Connect { .. } | PoolError::TimedOut { .. } => of_connecting(error.kind()),
+        PoolError::Statement { kind, .. } => of_statement(*kind),
+    }
+}
+
+fn of_connecting(kind: ErrorKind) -> &'static str {
+    match kind {
+        ErrorKind::Configuration => "Check the endpoint, the port and the database name.",
+        ErrorKind::Denied => DENIED,
+        ErrorKind::Throttled => {
+            "The server limits logins or connections: keep under 200 new IAM connections a second per instance, and see max_connections."
+        }
+        ErrorKind::Unreachable => {
+            "The server did not answer: check the endpoint's name, the server's state, the security groups and the port."
+        }
+        ErrorKind::Tls => {
+            "The server's certificate does not name the endpoint's host, or is not issued under the trust roots in use: check the endpoint, that the address dialled leads to it, and that the roots are current."
+        }
+        _ => "The cause below has the server's message.",
+    }
+}
+
+fn of_statement(kind: ErrorKind) -> &'static str {
+    match kind {
+        ErrorKind::Denied => {
+            "The database user lacks a privilege: declare it in the users file and run the bootstrap program."
+        }
+        ErrorKind::Unreachable => "The connection broke: try again.",
+        ErrorKind::Throttled => "The server is busy: try again a little later.",
+        _ => "The cause below has the server's message.",
+    }
+}

@@ -1,0 +1,35 @@
+//! The kinds of PostgreSQL's SQLSTATEs, and what an operator can do about some of them.
+//!
+//! Source: appendix A, "PostgreSQL Error Codes", of PostgreSQL 17. A code that is not listed counts as its class.
+
+use super::ErrorKind;
+
+pub(super) fn kind(code: [u8; 5]) -> ErrorKind {
+    match &code {
+        // Password or PAM authentication failed, authorization refused, a missing privilege.
+        b"28P01" | b"28000" | b"42501" => ErrorKind::Denied,
+        // Unknown database, schema or table; the database was dropped.
+        b"3D000" | b"3F000" | b"42P01" | b"57P04" => ErrorKind::Configuration,
+        // Too many connections; a configured limit.
+        b"53300" | b"53400" => ErrorKind::Throttled,
+        // Shutting down, crashed, starting, idle for too long.
+        b"57P01" | b"57P02" | b"57P03" | b"57P05" => ErrorKind::Unreachable,
+        b"25006" => ErrorKind::ReadOnly,
+        // Class 08: connection exception.
+        [b'0', b'8', ..] => ErrorKind::Unreachable,
+        _ => ErrorKind::Other,
+    }
+}
+
+pub(super) fn help(code: [u8; 5]) -> Option<&'static str> {
+    let help = match &code {
+        b"25006" => {
+            "The server refuses writes: it is a reader. After a failover the pool finds the new writer; dial the writer's endpoint, not a reader's."
+        }
+        b"3D000" => "The database does not exist on this server: check its name, or create it first.",
+        b"42P01" => "A table is missing: run the bootstrap program.",
+        b"57P05" => "The connection was idle for longer than the server's idle_session_timeout.",
+        _ => return None,
+    };
+    Some(help)
+}
