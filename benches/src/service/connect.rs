@@ -7,7 +7,7 @@ use aws_config::SdkConfig;
 use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_sdk_rds::auth_token::{AuthTokenGenerator, Config};
 use rds_iam_emulator_server::{MySql, fixtures};
-use rds_iam_pool::{Limits, Pool, Target};
+use rds_iam_sqlx::{Limits, Pool, Target};
 use sqlx::Connection as _;
 use sqlx::mysql::MySqlConnection;
 use tokio::runtime::Runtime;

@@ -6,7 +6,7 @@ use std::time::Instant;
 use mysql_async::prelude::Queryable as _;
 use mysql_async::{Conn, OptsBuilder, SslOpts};
 use rds_iam_emulator_server::{MySql, fixtures};
-use rds_iam_pool::{Credential, Target};
+use rds_iam_sqlx::{Credential, Target};
 use rds_iam_token::DbUser;
 use sqlx::Connection as _;
 use sqlx::mysql::MySqlConnection;
@@ -27,7 +27,7 @@ pub(super) fn compared(runtime: &Runtime, mysql: &MySql, report: &mut Report) ->
     let user: DbUser = mysql.master().username().parse()?;
     let target = Target::new(mysql.endpoint().clone(), mysql.ca_pem()).dial(mysql.dial().clone());
     let ours = || {
-        runtime.block_on(rds_iam_pool::connect(
+        runtime.block_on(rds_iam_sqlx::connect(
             &target,
             &user,
             Credential::Password(mysql.master().password()),

@@ -1,7 +1,7 @@
 //! The message board: an axum service that logs in to MySQL by IAM token.
 //!
 //! Ten latest messages and a form at `/`, the same as JSON under `/api`; probes and metrics on a second,
-//! management port. It holds no password: [`rds_iam_pool`] keeps its connections authenticated.
+//! management port. It holds no password: [`rds_iam_sqlx`] keeps its connections authenticated.
 //! [`Config::load`] checks all settings before anything starts, [`run`] serves until a signal, and [`router`]
 //! and [`management_router`] are the whole service for a test that creates its own pool.
 //!

@@ -11,7 +11,7 @@ use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::{MetricType, TypedMetric};
 use prometheus_client::registry::{Registry, Unit};
-use rds_iam_pool::Pool;
+use rds_iam_sqlx::Pool;
 use rds_iam_token::Clock;
 
 /// The media type of [`Metrics::encode`]'s text.

@@ -194,7 +194,7 @@ mod tests {
     use axum::http::header::ACCEPT;
     use axum::routing::get;
     use http_body_util::BodyExt;
-    use rds_iam_pool::{Limits, Pool, Target};
+    use rds_iam_sqlx::{Limits, Pool, Target};
     use rds_iam_token::{Clock, Login, Minter, TokenSource};
     use tower::ServiceExt;
 

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use aws_config::{BehaviorVersion, Region};
 use hyper_util::server::graceful::GracefulShutdown;
-use rds_iam_pool::{Limits, Pool, PoolError, Target};
 use rds_iam_report::ErrorReport;
+use rds_iam_sqlx::{Limits, Pool, PoolError, Target};
 use rds_iam_token::{Clock, MintError, Minter, ReloadingCredentials, TokenSource, shared_files};
 use thiserror::Error;
 use tokio::net::TcpListener;

@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex as StdMutex, PoisonError};
 use std::time::{Duration, UNIX_EPOCH};
 
 use axum::http::StatusCode;
-use rds_iam_pool::{Pool, PoolError};
 use rds_iam_report::ErrorReport;
+use rds_iam_sqlx::{Pool, PoolError};
 use rds_iam_token::{Clock, ErrorKind, TokenSource};
 use serde::Serialize;
 use tokio::sync::Mutex;

@@ -8,8 +8,8 @@
 
 use std::future::Future;
 
-use rds_iam_pool::{Connection, Pool, PoolError};
 use rds_iam_report::ErrorReport;
+use rds_iam_sqlx::{Connection, Pool, PoolError};
 use rds_iam_token::ErrorKind;
 use serde::Serialize;
 use sqlx::mysql::MySqlRow;

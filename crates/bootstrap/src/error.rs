@@ -5,9 +5,9 @@ use std::fmt;
 use std::time::Duration;
 
 use rds_iam_infra::RdsConfError;
-use rds_iam_pool::PoolError;
 use rds_iam_report::{EmptyEndpointUrl, ErrorReport};
 use rds_iam_roots::TrustError;
+use rds_iam_sqlx::PoolError;
 use rds_iam_token::MintError;
 use serde::Serialize;
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use aws_credential_types::provider::error::CredentialsError;
 use rds_iam_infra::remedy;
-use rds_iam_pool::{Credential, PoolError, Target};
+use rds_iam_sqlx::{Credential, PoolError, Target};
 use rds_iam_token::{DbUser, ErrorKind, MintError, Minter, Token, TokenSource};
 
 use crate::plan::{Action, Actor, Login, Plan, PlanError, Step};

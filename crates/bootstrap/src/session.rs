@@ -4,7 +4,7 @@
 //! plans, actions, warnings and errors are text and data for all of them.
 
 use rds_iam_infra::{Engine, RdsConf};
-use rds_iam_pool::{Credential, PoolError, Target};
+use rds_iam_sqlx::{Credential, PoolError, Target};
 use rds_iam_token::DbUser;
 
 use crate::mysql;

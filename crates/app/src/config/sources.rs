@@ -51,7 +51,7 @@ pub const VARIABLES: [Variable; 14] = [
     variable("RDS_IAM_LOG", "json or human [default: human on a terminal, else json]"),
     variable(
         "RUST_LOG",
-        "Log filter, such as rds_iam_pool=debug,info; libraries log at info at most, because some log secrets below it [default: info,aws_config=warn]",
+        "Log filter, such as rds_iam_sqlx=debug,info; libraries log at info at most, because some log secrets below it [default: info,aws_config=warn]",
     ),
 ];
 

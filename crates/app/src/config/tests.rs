@@ -76,7 +76,7 @@ async fn other_settings_of_the_environment() {
         ("PORT", "0"),
         ("RDS_IAM_BIND", "::1"),
         ("RDS_IAM_LOG", "json"),
-        ("RUST_LOG", "rds_iam_pool=debug,warn"),
+        ("RUST_LOG", "rds_iam_sqlx=debug,warn"),
     ])
     .await
     .unwrap();
@@ -84,7 +84,7 @@ async fn other_settings_of_the_environment() {
     assert_eq!(config.dial.to_string(), "localhost:13306");
     assert_eq!(config.listen.to_string(), "[::1]:0");
     assert_eq!(config.management.to_string(), "[::1]:0");
-    assert_eq!((config.log, config.log_filter.as_str()), (LogFormat::Json, "rds_iam_pool=debug,warn"));
+    assert_eq!((config.log, config.log_filter.as_str()), (LogFormat::Json, "rds_iam_sqlx=debug,warn"));
 }
 
 #[tokio::test]

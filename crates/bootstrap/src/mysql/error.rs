@@ -1,7 +1,7 @@
 //! Classifies MySQL's errors by number, never by text: a wrong password, a locked account, a denied
 //! statement. Returns the remedy for a failed statement. Numbers are from MySQL's "Server Error Message Reference".
 
-use rds_iam_pool::PoolError;
+use rds_iam_sqlx::PoolError;
 use sqlx::mysql::MySqlDatabaseError;
 
 use crate::plan::{Actor, StatementError};

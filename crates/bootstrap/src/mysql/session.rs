@@ -1,6 +1,6 @@
 //! A connection for one run: its lock, its plan and its statements.
 
-use rds_iam_pool::{Credential, PoolError, Target, connect};
+use rds_iam_sqlx::{Credential, PoolError, Target, connect};
 use rds_iam_token::DbUser;
 use sqlx::mysql::MySqlConnection;
 use sqlx::{AssertSqlSafe, Connection};

@@ -6,7 +6,7 @@ use std::process::{Command, Output};
 use rds_iam_emulator_account::AwsApi;
 use rds_iam_emulator_server::MySql;
 use rds_iam_infra::RdsConf;
-use rds_iam_pool::{Credential, Target, connect};
+use rds_iam_sqlx::{Credential, Target, connect};
 use sqlx::mysql::{MySqlConnectOptions, MySqlConnection, MySqlRow, MySqlSslMode};
 use sqlx::{AssertSqlSafe, ConnectOptions, Row};
 

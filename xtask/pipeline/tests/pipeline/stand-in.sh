@@ -23,7 +23,7 @@ ${BREAK:-nothing}) case "$BREAK_HOW" in
         ;;
     tests)
         printf 'failures:\n    tests::bad\n\ntest result: FAILED. 0 passed; 1 failed\n\n'
-        echo 'error: test failed, to rerun pass `-p rds-iam-pool --test server`'
+        echo 'error: test failed, to rerun pass `-p rds-iam-sqlx --test server`'
         seq 30
         exit 101
         ;;

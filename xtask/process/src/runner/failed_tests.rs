@@ -49,7 +49,7 @@ impl FailedTests {
     }
 }
 
-/// Returns the options by which cargo names a target: `-p rds-iam-pool --lib`.
+/// Returns the options by which cargo names a target: `-p rds-iam-sqlx --lib`.
 fn failed_target(line: &str) -> Option<&str> {
     let (_, target) = line.strip_prefix("error: ")?.split_once("test failed, to rerun pass `")?;
     target.strip_suffix('`')
@@ -91,7 +91,7 @@ failures:
     tests::bad
     tests::worse
 test result: FAILED. 1 passed; 2 failed; 0 ignored
-error: test failed, to rerun pass `-p rds-iam-pool --lib`
+error: test failed, to rerun pass `-p rds-iam-sqlx --lib`
 running 1 test
     not a name
 test result: ok. 1 passed; 0 failed; 0 ignored
@@ -101,7 +101,7 @@ failures:
 test result: FAILED. 0 passed; 1 failed; 0 ignored
 error: doctest failed, to rerun pass `-p rds-iam-token --doc`
 error: 3 targets failed:
-    `-p rds-iam-pool --lib`";
+    `-p rds-iam-sqlx --lib`";
         insta::assert_snapshot!(help(output), @"
         these tests failed; each command runs one alone
             cargo test --workspace --lib -- --exact tests::bad

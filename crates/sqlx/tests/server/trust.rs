@@ -2,7 +2,7 @@
 
 use rds_iam_emulator_server::MySql;
 use rds_iam_emulator_server::fixtures::SkewedClock;
-use rds_iam_pool::{Pool, Target};
+use rds_iam_sqlx::{Pool, Target};
 use rds_iam_token::{Endpoint, ErrorKind};
 use sqlx::Row as _;
 

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use rds_iam_emulator_server::fixtures::{SkewedClock, until};
 use rds_iam_emulator_server::{AccessKey, MySql, RefusalCode};
-use rds_iam_pool::{Credential, Limits, Pool, PoolError, connect};
+use rds_iam_sqlx::{Credential, Limits, Pool, PoolError, connect};
 use rds_iam_token::{Clock, ErrorKind, Minter, TokenSource};
 use sqlx::{Connection as _, Row as _};
 use support::{DATABASE, login, pool, quiet, server, target};

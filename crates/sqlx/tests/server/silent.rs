@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use rds_iam_emulator_server::MySql;
 use rds_iam_emulator_server::fixtures::{SkewedClock, until};
-use rds_iam_pool::{Credential, Limits, Pool, PoolError, connect};
+use rds_iam_sqlx::{Credential, Limits, Pool, PoolError, connect};
 use rds_iam_token::{Clock, Endpoint, ErrorKind, Minter, TokenSource};
 
 use crate::scalar;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use rds_iam_emulator_server::AccessKey;
 use rds_iam_emulator_server::fixtures::{SkewedClock, until};
-use rds_iam_pool::{Limits, Pool};
+use rds_iam_sqlx::{Limits, Pool};
 use rds_iam_token::{Clock, Minter, TokenSource};
 use sqlx::ConnectOptions;
 use sqlx::mysql::{MySqlConnectOptions, MySqlSslMode};
@@ -51,7 +51,7 @@ async fn a_probe_is_enough_to_find_the_writer() {
     let relay = old.relay().await.unwrap();
     let both = [old.ca_pem(), new.ca_pem()].concat();
     let target =
-        rds_iam_pool::Target::new(new.endpoint().clone(), both).dial(relay.dial().clone()).database(DATABASE);
+        rds_iam_sqlx::Target::new(new.endpoint().clone(), both).dial(relay.dial().clone()).database(DATABASE);
     let tokens = TokenSource::refresh_ahead(Minter::new(login(&old), keys, Clock::system()));
     let limits =
         Limits { warm_connections: 3, acquire_timeout: Duration::from_secs(20), ..Limits::default() };

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use rds_iam_emulator_server::MySql;
 use rds_iam_emulator_server::fixtures::{self, SkewedClock};
-use rds_iam_pool::{Limits, Pool, Target};
+use rds_iam_sqlx::{Limits, Pool, Target};
 use rds_iam_token::{Endpoint, Login, Minter, TokenSource};
 
 pub(crate) const DATABASE: &str = "shop";

@@ -132,7 +132,7 @@ fn bind() -> io::Result<Bound> {
 }
 
 fn random_name() -> String {
-    format!("rds-iam-pool-{:016x}{:016x}", fastrand::u64(..), fastrand::u64(..))
+    format!("rds-iam-sqlx-{:016x}{:016x}", fastrand::u64(..), fastrand::u64(..))
 }
 
 #[cfg(target_os = "linux")]

@@ -4,7 +4,7 @@ use std::io::Write;
 use std::sync::{Arc, Mutex};
 
 use rds_iam_emulator_server::fixtures::{SkewedClock, until};
-use rds_iam_pool::{Credential, Pool, connect};
+use rds_iam_sqlx::{Credential, Pool, connect};
 use tracing_subscriber::fmt::MakeWriter;
 
 use crate::support::{DATABASE, quiet, server, target, tokens};

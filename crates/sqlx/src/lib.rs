@@ -6,7 +6,7 @@
 //! short-lived program is opened by [`connect()`]. Errors say what the caller can do ([`ErrorKind`](rds_iam_token::ErrorKind)).
 //!
 //! ```no_run
-//! use rds_iam_pool::{Limits, Pool, Target};
+//! use rds_iam_sqlx::{Limits, Pool, Target};
 //! use rds_iam_token::{Clock, Login, Minter, TokenSource};
 //! # async fn example(credentials: impl aws_credential_types::provider::ProvideCredentials + 'static, roots: Vec<u8>)
 //! #     -> Result<(), Box<dyn std::error::Error>> {

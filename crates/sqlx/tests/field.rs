@@ -9,7 +9,7 @@ use aws_credential_types::provider::error::CredentialsError;
 use aws_credential_types::provider::{ProvideCredentials, future};
 use rds_iam_emulator_server::fixtures::{self, SkewedClock, until};
 use rds_iam_emulator_server::{AccessKey, MySql};
-use rds_iam_pool::{Credential, Limits, Pool, PoolError, Target, connect};
+use rds_iam_sqlx::{Credential, Limits, Pool, PoolError, Target, connect};
 use rds_iam_token::{Endpoint, Minter, TokenSource};
 use sqlx::mysql::{MySqlConnectOptions, MySqlSslMode};
 use sqlx::{ConnectOptions, Executor};
