@@ -7,7 +7,7 @@ use aws_config::SdkConfig;
 use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_sdk_rds::auth_token::{AuthTokenGenerator, Config};
 use rds_iam_emulator_server::{MySql, fixtures};
-use rds_iam_sqlx::{Limits, Pool, Target};
+use rds_iam_sqlx::{Limits, MySqlPool, Target};
 use sqlx::Connection as _;
 use sqlx::mysql::MySqlConnection;
 use tokio::runtime::Runtime;
@@ -31,7 +31,7 @@ async fn ours(mysql: &MySql) -> anyhow::Result<f64> {
     let tokens = fixtures::tokens(mysql, USER);
     let target =
         Target::new(mysql.endpoint().clone(), mysql.ca_pem()).dial(mysql.dial().clone()).database(DATABASE);
-    let pool = Pool::connect(tokens, target, Limits::default()).await?;
+    let pool = MySqlPool::connect(tokens, target, Limits::default()).await?;
     sqlx::query("SELECT 1").fetch_one(&mut *pool.acquire().await?).await?;
     let took = start.elapsed();
     pool.close().await;

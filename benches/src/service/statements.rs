@@ -27,7 +27,7 @@ pub(super) fn compared(runtime: &Runtime, mysql: &MySql, report: &mut Report) ->
     let user: DbUser = mysql.master().username().parse()?;
     let target = Target::new(mysql.endpoint().clone(), mysql.ca_pem()).dial(mysql.dial().clone());
     let ours = || {
-        runtime.block_on(rds_iam_sqlx::connect(
+        runtime.block_on(rds_iam_sqlx::connect::<sqlx::MySql>(
             &target,
             &user,
             Credential::Password(mysql.master().password()),

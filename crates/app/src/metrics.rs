@@ -11,7 +11,7 @@ use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::{MetricType, TypedMetric};
 use prometheus_client::registry::{Registry, Unit};
-use rds_iam_sqlx::Pool;
+use rds_iam_sqlx::MySqlPool;
 use rds_iam_token::Clock;
 
 /// The media type of [`Metrics::encode`]'s text.
@@ -41,7 +41,7 @@ struct RouteLabels {
 }
 
 impl Metrics {
-    pub(crate) fn new(pool: Pool, clock: Clock) -> Self {
+    pub(crate) fn new(pool: MySqlPool, clock: Clock) -> Self {
         let requests = Family::default();
         let durations = Family::new_with_constructor((|| Histogram::new(BUCKETS)) as fn() -> Histogram);
         let mut registry = Registry::default();
@@ -71,7 +71,7 @@ impl Metrics {
 /// The collector of the pool's and the token's metrics.
 #[derive(Debug)]
 struct Database {
-    pool: Pool,
+    pool: MySqlPool,
     clock: Clock,
 }
 

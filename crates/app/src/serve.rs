@@ -7,7 +7,7 @@ use std::time::Duration;
 use aws_config::{BehaviorVersion, Region};
 use hyper_util::server::graceful::GracefulShutdown;
 use rds_iam_report::ErrorReport;
-use rds_iam_sqlx::{Limits, Pool, PoolError, Target};
+use rds_iam_sqlx::{Limits, MySqlPool, Target};
 use rds_iam_token::{Clock, MintError, Minter, ReloadingCredentials, TokenSource, shared_files};
 use thiserror::Error;
 use tokio::net::TcpListener;
@@ -56,7 +56,7 @@ pub enum RunError {
     Pool {
         /// The limit and the cause.
         #[from]
-        source: PoolError,
+        source: rds_iam_sqlx::Error,
     },
     /// The system accepts no signal handler, or does not return a port's address.
     #[error("system error in a signal handler or a listening socket")]
@@ -87,7 +87,7 @@ pub async fn run(config: Config) -> Result<(), RunError> {
         .dial(config.dial.clone())
         .database(config.database.as_str());
     let limits = Limits { max_connections: config.pool_max, ..Limits::default() };
-    let pool = Pool::lazy(tokens.clone(), target, limits)?;
+    let pool = MySqlPool::lazy(tokens.clone(), target, limits)?;
     let state = AppState::new(pool, &tokens, config.permit());
 
     let listeners = Listeners {

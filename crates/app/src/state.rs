@@ -7,7 +7,7 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use axum::http::StatusCode;
 use rds_iam_report::ErrorReport;
-use rds_iam_sqlx::{Pool, PoolError};
+use rds_iam_sqlx::MySqlPool;
 use rds_iam_token::{Clock, ErrorKind, TokenSource};
 use serde::Serialize;
 use tokio::sync::Mutex;
@@ -86,7 +86,7 @@ impl AppState {
     /// State around a pool. `tokens` are the pool's; `permit` is the policy statement and the SQL that
     /// would let the service in, for the log of a refused login (see [`crate::Config::permit`]).
     #[must_use]
-    pub fn new(pool: Pool, tokens: &TokenSource, permit: String) -> Self {
+    pub fn new(pool: MySqlPool, tokens: &TokenSource, permit: String) -> Self {
         let clock = tokens.clock().clone();
         Self(Arc::new(Shared {
             metrics: Metrics::new(pool.clone(), clock.clone()),
@@ -102,7 +102,7 @@ impl AppState {
 
     /// Returns the pool, so that the caller can close it.
     #[must_use]
-    pub fn pool(&self) -> &Pool {
+    pub fn pool(&self) -> &MySqlPool {
         self.0.store.pool()
     }
 
@@ -136,7 +136,7 @@ impl AppState {
     }
 
     /// Logs a database error with its causes, and returns the client's error.
-    pub(crate) fn database_error(&self, error: &PoolError) -> ApiError {
+    pub(crate) fn database_error(&self, error: &rds_iam_sqlx::Error) -> ApiError {
         let (kind, hint, cause) = (error.kind(), error.hint(), ErrorReport(error));
         match kind {
             // The token source logs what is wrong, once a minute.
@@ -212,7 +212,7 @@ impl AppState {
 }
 
 /// Returns what to do, for the reader of a probe's answer. The cause is in the log.
-fn detail(error: &PoolError) -> &'static str {
+fn detail(error: &rds_iam_sqlx::Error) -> &'static str {
     match (error.number(), error.kind()) {
         (Some(NO_SUCH_TABLE), _) => {
             "The table `messages` is missing: run rds-iam-bootstrap with this app's schema."

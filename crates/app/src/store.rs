@@ -6,14 +6,12 @@
 //! which `innodb_lock_wait_timeout` limits, by default to 50 s. 4 s are far more than these statements take. With the
 //! 5 s to acquire a connection, that is less than the 10 s of a request: it is answered, and the connection is kept.
 
-use std::future::Future;
-
 use rds_iam_report::ErrorReport;
-use rds_iam_sqlx::{Connection, Pool, PoolError};
+use rds_iam_sqlx::{Error, MySqlPool};
 use rds_iam_token::ErrorKind;
 use serde::Serialize;
 use sqlx::mysql::MySqlRow;
-use sqlx::{Executor, Row};
+use sqlx::{Executor as _, Row as _};
 
 use crate::message::{Message, Text, Timestamp};
 
@@ -33,27 +31,23 @@ const CHECK: &str = "SELECT /*+ MAX_EXECUTION_TIME(2000) SET_VAR(lock_wait_timeo
 /// The messages, through the pool.
 #[derive(Clone, Debug)]
 pub(crate) struct Store {
-    pool: Pool,
+    pool: MySqlPool,
 }
 
 impl Store {
-    pub(crate) fn new(pool: Pool) -> Self {
+    pub(crate) fn new(pool: MySqlPool) -> Self {
         Self { pool }
     }
 
-    pub(crate) fn pool(&self) -> &Pool {
+    pub(crate) fn pool(&self) -> &MySqlPool {
         &self.pool
     }
 
     /// Reads at most `limit` messages older than the one with the id `before`, newest first.
-    pub(crate) async fn page(&self, before: Option<u64>, limit: u32) -> Result<Vec<Message>, PoolError> {
-        self.read(move |mut connection: Connection| async move {
-            let rows = sqlx::query(PAGE)
-                .bind(before.unwrap_or(u64::MAX))
-                .bind(limit)
-                .fetch_all(&mut *connection)
-                .await?;
-            connection.release();
+    pub(crate) async fn page(&self, before: Option<u64>, limit: u32) -> Result<Vec<Message>, Error> {
+        self.read(move |pool| async move {
+            let rows =
+                sqlx::query(PAGE).bind(before.unwrap_or(u64::MAX)).bind(limit).fetch_all(&pool).await?;
             rows.iter().map(message).collect()
         })
         .await
@@ -61,15 +55,9 @@ impl Store {
 
     /// Stores a message with the given time, in one statement: the caller gets the stored row or an error. Never
     /// retried, because the first attempt may have succeeded.
-    pub(crate) async fn insert(&self, text: Text, created_at: Timestamp) -> Result<Message, PoolError> {
-        let mut connection = self.pool.acquire().await?;
-        let done = sqlx::query(INSERT)
-            .bind(text.as_str())
-            .bind(created_at.0)
-            .execute(&mut *connection)
-            .await
-            .map_err(|error| self.pool.report(error))?;
-        connection.release();
+    pub(crate) async fn insert(&self, text: Text, created_at: Timestamp) -> Result<Message, Error> {
+        let insert = sqlx::query(INSERT).bind(text.as_str()).bind(created_at.0).execute(&self.pool);
+        let done = insert.await.map_err(|error| self.pool.explain(error))?;
         Ok(Message { id: done.last_insert_id(), message: text.into_string(), created_at })
     }
 
@@ -78,19 +66,15 @@ impl Store {
     ///
     /// An account with CONNECTION_ADMIN may write to a server that is `read_only`; the service's account lacks that
     /// privilege.
-    pub(crate) async fn accepts_writes(&self) -> Result<bool, PoolError> {
-        self.read(|mut connection: Connection| async move {
-            sqlx::query(CHECK).fetch_all(&mut *connection).await?;
-            connection.release();
-            Ok(())
-        })
-        .await?;
+    pub(crate) async fn accepts_writes(&self) -> Result<bool, Error> {
+        self.read(|pool| async move { sqlx::query(CHECK).fetch_all(&pool).await }).await?;
         Ok(!self.pool.is_read_only().await?)
     }
 
     /// Queries the session's identity.
-    pub(crate) async fn identity(&self) -> Result<Identity, PoolError> {
-        self.read(|mut connection: Connection| async move {
+    pub(crate) async fn identity(&self) -> Result<Identity, Error> {
+        self.read(|pool| async move {
+            let mut connection = pool.acquire().await?;
             let user = sqlx::query_scalar("SELECT CURRENT_USER()").fetch_one(&mut *connection).await?;
             // SHOW has no prepared form; every user may run both of these about itself.
             let (mut cipher, mut tls_version) = (None, None);
@@ -105,10 +89,7 @@ impl Store {
             let created = connection.fetch_all(sqlx::raw_sql("SHOW CREATE USER CURRENT_USER()")).await;
             let row = created.and_then(|rows| rows.into_iter().next().ok_or(sqlx::Error::RowNotFound));
             let plugin = match row.and_then(|row| row.try_get::<String, _>(0)) {
-                Ok(statement) => {
-                    connection.release();
-                    plugin_of(&statement).map(str::to_owned)
-                }
+                Ok(statement) => plugin_of(&statement).map(str::to_owned),
                 // A server or proxy that does not answer this still reports the rest.
                 Err(sqlx::Error::Database(_) | sqlx::Error::ColumnDecode { .. }) => None,
                 Err(error) => return Err(error),
@@ -118,16 +99,16 @@ impl Store {
         .await
     }
 
-    /// Runs a read on a pooled connection, and again on another if that connection was broken.
-    async fn read<T, F>(&self, query: impl Fn(Connection) -> F) -> Result<T, PoolError>
+    /// Runs a read, and again if its connection broke.
+    async fn read<T, F>(&self, query: impl Fn(MySqlPool) -> F) -> Result<T, Error>
     where
         F: Future<Output = sqlx::Result<T>>,
     {
-        let report = |error| self.pool.report(error);
-        match query(self.pool.acquire().await?).await.map_err(report) {
-            Err(error) if matches!(error.kind(), ErrorKind::Unreachable | ErrorKind::ReadOnly) => {
+        let explain = |error| self.pool.explain(error);
+        match query(self.pool.clone()).await.map_err(explain) {
+            Err(error @ Error::Statement { kind: ErrorKind::Unreachable | ErrorKind::ReadOnly, .. }) => {
                 tracing::debug!(error = %ErrorReport(&error), "a connection broke under a read; reading again on another");
-                query(self.pool.acquire().await?).await.map_err(report)
+                query(self.pool.clone()).await.map_err(explain)
             }
             done => done,
         }

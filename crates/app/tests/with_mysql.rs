@@ -14,7 +14,7 @@ use rds_iam_app::AppState;
 use rds_iam_emulator_server::MySql;
 use rds_iam_emulator_server::fixtures::{self, until};
 use rds_iam_report::log::{self, Format};
-use rds_iam_sqlx::{Limits, Pool, Target};
+use rds_iam_sqlx::{Limits, MySqlPool, Target};
 use rds_iam_token::Endpoint;
 use sqlx::Row;
 use tracing_subscriber::fmt::MakeWriter;
@@ -51,7 +51,7 @@ fn state_at(mysql: &MySql, dial: &Endpoint) -> AppState {
     let tokens = fixtures::tokens(mysql, fixtures::APP_USER);
     let target = Target::new(mysql.endpoint().clone(), mysql.ca_pem()).dial(dial.clone()).database("node_db");
     let limits = Limits { acquire_timeout: Duration::from_secs(2), ..Limits::default() };
-    AppState::new(Pool::lazy(tokens.clone(), target, limits).unwrap(), &tokens, PERMIT.into())
+    AppState::new(MySqlPool::lazy(tokens.clone(), target, limits).unwrap(), &tokens, PERMIT.into())
 }
 
 #[tokio::test]

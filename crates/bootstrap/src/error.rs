@@ -7,7 +7,6 @@ use std::time::Duration;
 use rds_iam_infra::RdsConfError;
 use rds_iam_report::{EmptyEndpointUrl, ErrorReport};
 use rds_iam_roots::TrustError;
-use rds_iam_sqlx::PoolError;
 use rds_iam_token::MintError;
 use serde::Serialize;
 
@@ -50,7 +49,7 @@ pub enum BootstrapError {
         /// The step.
         step: Step,
         /// The cause.
-        source: Box<PoolError>,
+        source: Box<rds_iam_sqlx::Error>,
         /// The remedy, with the policy statement and the SQL that would allow the login if it was denied.
         help: String,
         /// The number of changes made before.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use aws_credential_types::provider::error::CredentialsError;
 use rds_iam_infra::remedy;
-use rds_iam_sqlx::{Credential, PoolError, Target};
+use rds_iam_sqlx::{Credential, Target};
 use rds_iam_token::{DbUser, ErrorKind, MintError, Minter, Token, TokenSource};
 
 use crate::plan::{Action, Actor, Login, Plan, PlanError, Step};
@@ -201,12 +201,18 @@ impl Run<'_> {
         &self,
         login: &Login,
         step: Step,
-    ) -> Result<Result<Session<'_>, PoolError>, BootstrapError> {
+    ) -> Result<Result<Session<'_>, rds_iam_sqlx::Error>, BootstrapError> {
         let token = self.token(&login.user, step).await?;
         Ok(self.declared.open(&self.target, &login.user, Credential::Token(&token), Actor::Admin).await)
     }
 
-    fn not_connected(&self, step: Step, login: &Login, source: PoolError, plan: &Plan) -> BootstrapError {
+    fn not_connected(
+        &self,
+        step: Step,
+        login: &Login,
+        source: rds_iam_sqlx::Error,
+        plan: &Plan,
+    ) -> BootstrapError {
         let conf = &self.settings.conf;
         let mut help = source.hint().to_owned();
         if source.kind() == ErrorKind::Denied {

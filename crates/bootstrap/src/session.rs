@@ -4,7 +4,7 @@
 //! plans, actions, warnings and errors are text and data for all of them.
 
 use rds_iam_infra::{Engine, RdsConf};
-use rds_iam_sqlx::{Credential, PoolError, Target};
+use rds_iam_sqlx::{Credential, Target};
 use rds_iam_token::DbUser;
 
 use crate::mysql;
@@ -54,7 +54,7 @@ impl Declared {
         user: &DbUser,
         credential: Credential<'_>,
         actor: Actor,
-    ) -> Result<Session<'_>, PoolError> {
+    ) -> Result<Session<'_>, rds_iam_sqlx::Error> {
         match self {
             Self::MySql(declared) => {
                 mysql::Session::open(declared, target, user, credential, actor).await.map(Session::MySql)
@@ -63,14 +63,14 @@ impl Declared {
     }
 
     /// Returns whether the server did not accept a user's password.
-    pub(crate) fn is_wrong_password(&self, error: &PoolError) -> bool {
+    pub(crate) fn is_wrong_password(&self, error: &rds_iam_sqlx::Error) -> bool {
         match self {
             Self::MySql(_) => mysql::is_wrong_password(error),
         }
     }
 
     /// Returns whether the account is locked, or blocked after failed logins.
-    pub(crate) fn is_locked(&self, error: &PoolError) -> bool {
+    pub(crate) fn is_locked(&self, error: &rds_iam_sqlx::Error) -> bool {
         match self {
             Self::MySql(_) => mysql::is_locked(error),
         }

@@ -7,7 +7,7 @@ use anyhow::{Context as _, ensure};
 use hyper::{Method, StatusCode};
 use rds_iam_emulator_server::{LoginEvent, RefusalCode, fixtures};
 use rds_iam_report::ErrorReport;
-use rds_iam_sqlx::{Limits, Pool, Target};
+use rds_iam_sqlx::{Limits, MySqlPool, Target};
 use rds_iam_token::{ErrorKind, LIFETIME};
 use serde_json::json;
 use tracing::info;
@@ -76,7 +76,7 @@ async fn stranger(platform: &Platform) -> anyhow::Result<String> {
     let tokens = fixtures::tokens(mysql, ADMIN_USER);
     let roots = rds_iam_roots::Roots::bundled().pem();
     let target = Target::new(mysql.endpoint().clone(), roots).dial(mysql.dial().clone());
-    let error = Pool::connect(tokens, target, Limits { warm_connections: 0, ..Limits::default() }).await;
+    let error = MySqlPool::connect(tokens, target, Limits { warm_connections: 0, ..Limits::default() }).await;
     let error = error.err().context("it connected although RDS's roots did not sign the certificate")?;
     ensure!(error.kind() == ErrorKind::Tls, "it failed otherwise: {}", ErrorReport(&error));
     let after = mysql.logins()?;

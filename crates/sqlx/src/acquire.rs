@@ -8,12 +8,11 @@ use std::time::Duration;
 
 use rds_iam_token::{ErrorKind, MintError, Token};
 use sqlx::Connection as _;
-use sqlx::mysql::MySql;
-use sqlx::pool::PoolConnection;
 use tokio::time::{Instant, timeout, timeout_at};
 
-use crate::PoolError;
-use crate::connection::Connection;
+use crate::connection::PoolConnection;
+use crate::engine::Engine;
+use crate::error::Error;
 use crate::health::PING_TIMEOUT;
 use crate::idle::{IdleConnection, return_to_sqlx};
 use crate::state::State;
@@ -32,13 +31,12 @@ const TOKEN_WAIT: Duration = Duration::from_millis(500);
 /// would come out the same, because a token's time is in whole seconds.
 const FRESH: Duration = Duration::from_secs(1);
 
-impl State {
-    pub(crate) async fn acquire(self: &Arc<Self>) -> Result<Connection, PoolError> {
+impl<DB: Engine> State<DB> {
+    pub(crate) async fn acquire(self: &Arc<Self>) -> Result<PoolConnection<DB>, Error> {
         let deadline = Instant::now() + self.limits.acquire_timeout;
         let permit = timeout_at(deadline, Arc::clone(&self.permits).acquire_owned()).await;
         let Ok(Ok(permit)) = permit else { return Err(self.count_failure(self.timed_out(true))) };
-        let borrowed =
-            |connection, acquired_at| Connection::new(connection, acquired_at, permit, Arc::downgrade(self));
+        let borrowed = |connection, acquired_at| PoolConnection::new(connection, acquired_at, permit, self);
         while let Some(IdleConnection { connection, acquired_at, released_at }) = self.idle.pop() {
             if !self.health.needs_test(released_at.elapsed()) && !self.health.is_left(acquired_at.elapsed()) {
                 return Ok(borrowed(connection, acquired_at));
@@ -49,7 +47,7 @@ impl State {
     }
 
     /// Acquires a connection from sqlx. Replaces a refused cached token once, and retries throttled logins.
-    async fn acquire_from_sqlx(&self, deadline: Instant) -> Result<PoolConnection<MySql>, PoolError> {
+    async fn acquire_from_sqlx(&self, deadline: Instant) -> Result<sqlx::pool::PoolConnection<DB>, Error> {
         let mut reminted = false;
         let mut pause = THROTTLED;
         loop {
@@ -81,7 +79,7 @@ impl State {
                     match replaced.unwrap_or(Err(MintError::TimedOut)) {
                         Ok(token) => self.set_token(&token),
                         Err(source) => {
-                            return Err(self.count_failure(PoolError::token(source, &self.subject())));
+                            return Err(self.count_failure(Error::token(source, self.subject())));
                         }
                     }
                 }
@@ -95,7 +93,7 @@ impl State {
     }
 
     /// Returns an idle connection that answers a ping. Opens none.
-    async fn idle_session(&self) -> Option<PoolConnection<MySql>> {
+    async fn idle_session(&self) -> Option<sqlx::pool::PoolConnection<DB>> {
         while let Some(mut session) = self.pool.try_acquire() {
             match timeout(PING_TIMEOUT, session.ping()).await {
                 Ok(Ok(())) => return Some(session),
@@ -106,7 +104,10 @@ impl State {
     }
 
     /// Acquires a connection from sqlx, or returns the reason why there is none by `deadline`.
-    async fn try_acquire_from_sqlx(&self, deadline: Instant) -> Result<PoolConnection<MySql>, PoolError> {
+    async fn try_acquire_from_sqlx(
+        &self,
+        deadline: Instant,
+    ) -> Result<sqlx::pool::PoolConnection<DB>, Error> {
         loop {
             // sqlx waits without limit for an unresponsive connection to close. On timeout, the drop ends that.
             let from_idle = (self.pool.num_idle() > 0).then(|| Instant::now() + IDLE_TIMEOUT);
@@ -123,7 +124,7 @@ impl State {
         }
     }
 
-    async fn open_or_reuse(&self) -> Result<PoolConnection<MySql>, PoolError> {
+    async fn open_or_reuse(&self) -> Result<sqlx::pool::PoolConnection<DB>, Error> {
         let opens = || self.pool.num_idle() == 0 && self.pool.size() < self.limits.max_connections;
         if opens() {
             self.rate_limiter.acquire(opens).await;
@@ -144,9 +145,9 @@ impl State {
 
 /// Returns whether another attempt may succeed within the caller's time: the server limits logins, or nothing
 /// listens while it restarts.
-fn is_transient(error: &PoolError) -> bool {
+fn is_transient(error: &Error) -> bool {
     match error {
-        PoolError::Connect { source: sqlx::Error::Io(error), .. } => {
+        Error::Connect { source: sqlx::Error::Io(error), .. } => {
             error.kind() == io::ErrorKind::ConnectionRefused
         }
         error => error.kind() == ErrorKind::Throttled && error.number().is_some(),
@@ -154,6 +155,6 @@ fn is_transient(error: &PoolError) -> bool {
 }
 
 /// Returns whether the login itself was refused (1045), as opposed to a database or a table.
-fn is_login_refusal(error: &PoolError) -> bool {
-    matches!(error, PoolError::Connect { .. }) && error.number() == Some(1045)
+fn is_login_refusal(error: &Error) -> bool {
+    matches!(error, Error::Connect { .. }) && error.number() == Some(1045)
 }

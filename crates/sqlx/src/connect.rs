@@ -6,12 +6,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rds_iam_token::{DbUser, Endpoint, Token};
-use sqlx::ConnectOptions;
-use sqlx::mysql::{MySqlConnectOptions, MySqlConnection, MySqlSslMode};
+use sqlx::Connection as _;
 
-use crate::PoolError;
 use crate::dial::Dialer;
-use crate::error::{Subject, timed_out_error};
+use crate::engine::driver::Route;
+use crate::engine::{Engine, OptionsOf};
+use crate::error::{Error, Subject, timed_out_error};
 
 /// The time limit for connecting, TLS and login included: 10 seconds.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -60,33 +60,21 @@ impl Target {
     ///
     /// # Panics
     /// Outside a Tokio runtime.
-    pub(crate) fn options(&self, user: &DbUser, credential: &Credential<'_>) -> MySqlConnectOptions {
-        let options = MySqlConnectOptions::new()
-            .host(&self.endpoint.host().to_string())
-            .port(self.endpoint.port())
-            .username(user.as_str())
-            .ssl_mode(MySqlSslMode::VerifyIdentity)
-            .ssl_ca_from_pem(self.roots_pem.to_vec())
-            // Changing sql_mode per session would pin it to one connection behind RDS Proxy.
-            .pipes_as_concat(false)
-            .no_engine_substitution(false)
-            .disable_statement_logging();
-        // TLS still verifies the host above.
-        let options = match self.dialer.socket(&self.dial) {
-            Ok(socket) => options.socket(socket),
+    pub(crate) fn options<DB: Engine>(&self, user: &DbUser, credential: &Credential<'_>) -> OptionsOf<DB> {
+        let socket = match self.dialer.socket(&self.dial) {
+            Ok(socket) => Some(socket),
             // sqlx then connects to the endpoint itself.
-            Err(_) if self.dial == self.endpoint => options,
-            Err(error) => options.socket(self.dialer.unusable(&error)),
+            Err(_) if self.dial == self.endpoint => None,
+            Err(error) => Some(self.dialer.unusable(&error).into()),
         };
-        let options = match credential {
-            // A token is sent in cleartext, within TLS that has been verified before.
-            Credential::Token(token) => options.password(token.expose()).enable_cleartext_plugin(true),
-            Credential::Password(password) => options.password(password),
-        };
-        match &self.database {
-            Some(name) => options.database(name),
-            None => options,
-        }
+        DB::options(&Route {
+            endpoint: &self.endpoint,
+            socket: socket.as_deref(),
+            roots_pem: &self.roots_pem,
+            user,
+            credential,
+            database: self.database.as_deref(),
+        })
     }
 
     /// Returns whether the latest options lead nowhere, because this process could not open a socket.
@@ -104,8 +92,8 @@ impl Target {
     }
 
     /// Creates the error of a failed connection or login as `user`.
-    pub(crate) fn connect_error(&self, error: sqlx::Error, user: &DbUser) -> PoolError {
-        PoolError::connecting(self.dialer.explain(error), &self.subject(user))
+    pub(crate) fn connect_error(&self, error: sqlx::Error, user: &DbUser) -> Error {
+        Error::connecting(self.dialer.explain(error), self.subject(user))
     }
 }
 
@@ -142,15 +130,15 @@ impl fmt::Debug for Credential<'_> {
 /// [`Pool`](crate::Pool).
 ///
 /// # Errors
-/// [`PoolError`]; its [`remedy`](PoolError::remedy) says what to do. Nothing is retried. A server
-/// that does not answer for 10 seconds counts as unreachable.
-pub async fn connect(
+/// [`Error`]; its [`kind`](Error::kind) says what to do. Nothing is retried. A server that does not answer for 10
+/// seconds counts as unreachable.
+pub async fn connect<DB: Engine>(
     target: &Target,
     user: &DbUser,
     credential: Credential<'_>,
-) -> Result<MySqlConnection, PoolError> {
-    let options = target.options(user, &credential);
-    let connected = tokio::time::timeout(CONNECT_TIMEOUT, options.connect()).await;
+) -> Result<DB::Connection, Error> {
+    let options = target.options::<DB>(user, &credential);
+    let connected = tokio::time::timeout(CONNECT_TIMEOUT, DB::Connection::connect_with(&options)).await;
     let connected = connected.unwrap_or_else(|_| Err(timed_out_error(CONNECT_TIMEOUT)));
     connected.map_err(|error| target.connect_error(error, user))
 }

@@ -1,81 +1,221 @@
-//! `Connection`: a connection borrowed from the pool. `release` returns it without a test; if it is dropped,
-//! sqlx tests it first.
+//! `Connection`: sqlx's connection, whose failed statements its pool notices. `PoolConnection`: one borrowed from a pool,
+//! which goes to the next caller without a test if its last statement was read to its end.
 
 use std::fmt;
 use std::ops::{Deref, DerefMut};
-use std::sync::Weak;
+use std::pin::Pin;
+use std::sync::{Arc, Weak};
+use std::task::{Context, Poll, ready};
 
-use sqlx::mysql::{MySql, MySqlConnection};
-use sqlx::pool::PoolConnection;
+use futures_core::Stream;
+use futures_core::future::BoxFuture;
+use futures_core::stream::BoxStream;
+use sqlx::{Connection as _, Either, Execute, Executor, SqlStr};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 
+use crate::engine::{Engine, Step};
 use crate::idle::return_to_sqlx;
+use crate::rows::next;
 use crate::state::State;
 
-/// A connection borrowed from a [`Pool`](crate::Pool), returned when it is dropped. It dereferences to
-/// sqlx's: `query.fetch_one(&mut *connection)`.
-///
-/// sqlx tests a dropped connection with a ping before it reuses it, since the connection's state is unknown. After
-/// a successful statement, [`release`](Self::release) saves that ping.
-pub struct Connection {
+const BORROWED: &str = "the connection is taken only on drop";
+
+/// A connection, on which statements run as on sqlx's: `query.fetch_one(&mut *connection)`. The pool notices each failed
+/// statement without the caller's help.
+pub struct Connection<DB: Engine> {
     /// `None` only after it was returned.
-    connection: Option<PoolConnection<MySql>>,
+    inner: Option<sqlx::pool::PoolConnection<DB>>,
+    /// Whether the last statement was read to its end without an error.
+    clean: bool,
+    pool: Weak<State<DB>>,
+}
+
+/// A connection borrowed from a [`Pool`](crate::Pool), returned when it is dropped. It dereferences to [`Connection`].
+///
+/// If its last statement was read to its end without an error, the next caller gets it as it is. Otherwise its state is
+/// unknown, and it is tested with a ping before it is used again.
+pub struct PoolConnection<DB: Engine> {
+    connection: Connection<DB>,
     /// The time at which sqlx last returned it.
     acquired_at: Instant,
     permit: Option<OwnedSemaphorePermit>,
-    pool: Weak<State>,
 }
 
-impl Connection {
+impl<DB: Engine> Connection<DB> {
+    /// Returns sqlx's connection, for code that needs one. The pool notices no failed statement on it
+    /// ([`Pool::report`](crate::Pool::report) does), and tests the connection before it is used again.
+    pub fn sqlx(&mut self) -> &mut DB::Connection {
+        self.clean = false;
+        self.inner.as_mut().expect(BORROWED)
+    }
+
+    /// Sends a ping to the server.
+    ///
+    /// # Errors
+    /// Returns an error if the server does not answer it.
+    pub async fn ping(&mut self) -> sqlx::Result<()> {
+        self.watch(async |connection| connection.ping().await).await
+    }
+
+    /// Runs a future on sqlx's connection, and notices its failure.
+    pub(crate) async fn watch<T>(
+        &mut self,
+        run: impl AsyncFnOnce(&mut DB::Connection) -> sqlx::Result<T>,
+    ) -> sqlx::Result<T> {
+        // Until it has completed: the future may be dropped.
+        self.clean = false;
+        let result = run(self.inner.as_mut().expect(BORROWED)).await;
+        match &result {
+            Ok(_) => self.clean = true,
+            Err(error) => notice(&self.pool, error),
+        }
+        result
+    }
+}
+
+fn notice<DB: Engine>(pool: &Weak<State<DB>>, error: &sqlx::Error) {
+    if let Some(pool) = pool.upgrade() {
+        pool.notice(error);
+    }
+}
+
+/// The results and rows of a statement. Marks its connection as clean at their end.
+struct Watched<'e, DB: Engine> {
+    steps: BoxStream<'e, sqlx::Result<Step<DB>>>,
+    clean: &'e mut bool,
+    failed: bool,
+    pool: &'e Weak<State<DB>>,
+}
+
+impl<DB: Engine> Stream for Watched<'_, DB> {
+    type Item = sqlx::Result<Step<DB>>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let step = ready!(self.steps.as_mut().poll_next(context));
+        match &step {
+            Some(Ok(_)) => {}
+            Some(Err(error)) => {
+                self.failed = true;
+                notice(self.pool, error);
+            }
+            None => *self.clean = !self.failed,
+        }
+        Poll::Ready(step)
+    }
+}
+
+impl<'c, DB: Engine> Executor<'c> for &'c mut Connection<DB> {
+    type Database = DB;
+
+    fn fetch_many<'e, 'q: 'e, E>(self, query: E) -> BoxStream<'e, sqlx::Result<Step<DB>>>
+    where
+        'c: 'e,
+        E: 'q + Execute<'q, DB>,
+    {
+        let Connection { inner, clean, pool } = self;
+        *clean = false;
+        let steps = DB::fetch_many(inner.as_mut().expect(BORROWED), query);
+        Box::pin(Watched { steps, clean, failed: false, pool })
+    }
+
+    /// Reads on to the end after the first row, which saves the test of the connection, unless there is a second row.
+    fn fetch_optional<'e, 'q: 'e, E>(self, query: E) -> BoxFuture<'e, sqlx::Result<Option<DB::Row>>>
+    where
+        'c: 'e,
+        E: 'q + Execute<'q, DB>,
+    {
+        let mut steps = self.fetch_many(query);
+        Box::pin(async move {
+            let mut first = None;
+            while let Some(step) = next(&mut steps).await {
+                match step {
+                    Ok(Either::Left(_)) => {}
+                    Ok(Either::Right(row)) if first.is_none() => first = Some(row),
+                    Err(error) if first.is_none() => return Err(error),
+                    // As with sqlx, the first row counts.
+                    _ => break,
+                }
+            }
+            Ok(first)
+        })
+    }
+
+    fn prepare_with<'e>(
+        self,
+        sql: SqlStr,
+        parameters: &'e [DB::TypeInfo],
+    ) -> BoxFuture<'e, sqlx::Result<DB::Statement>>
+    where
+        'c: 'e,
+    {
+        Box::pin(self.watch(async move |connection| DB::prepare_with(connection, sql, parameters).await))
+    }
+
+    #[cfg(feature = "macros")]
+    fn describe<'e>(self, sql: SqlStr) -> BoxFuture<'e, sqlx::Result<sqlx::Describe<DB>>>
+    where
+        'c: 'e,
+    {
+        Box::pin(self.watch(async move |connection| DB::describe(connection, sql).await))
+    }
+}
+
+impl<DB: Engine> PoolConnection<DB> {
     pub(crate) fn new(
-        connection: PoolConnection<MySql>,
+        connection: sqlx::pool::PoolConnection<DB>,
         acquired_at: Instant,
         permit: OwnedSemaphorePermit,
-        pool: Weak<State>,
+        pool: &Arc<State<DB>>,
     ) -> Self {
-        Self { connection: Some(connection), acquired_at, permit: Some(permit), pool }
+        let connection = Connection { inner: Some(connection), clean: true, pool: Arc::downgrade(pool) };
+        Self { connection, acquired_at, permit: Some(permit) }
     }
 
-    /// Makes the connection available to the next caller at once, without a test. Call it after the last statement
-    /// has succeeded and its rows have been read. Drop a connection whose statement failed or was abandoned.
-    pub fn release(mut self) {
-        if let (Some(connection), Some(pool)) = (self.connection.take(), self.pool.upgrade()) {
-            // The permit is dropped after the connection is in the list: its next holder checks the list first.
-            let permit = self.permit.take();
-            if let Some(connection) = pool.keep_idle(connection, self.acquired_at) {
-                return_to_sqlx(connection, permit);
-            }
-        }
+    /// Returns the connection to sqlx, which tests it.
+    pub(crate) fn return_for_test(mut self) {
+        self.connection.clean = false;
     }
 }
 
-impl Deref for Connection {
-    type Target = MySqlConnection;
-
-    fn deref(&self) -> &MySqlConnection {
-        self.connection.as_ref().expect(BORROWED)
-    }
-}
-
-impl DerefMut for Connection {
-    fn deref_mut(&mut self) -> &mut MySqlConnection {
-        self.connection.as_mut().expect(BORROWED)
-    }
-}
-
-const BORROWED: &str = "the connection is taken only on release or drop";
-
-impl Drop for Connection {
+impl<DB: Engine> Drop for PoolConnection<DB> {
     fn drop(&mut self) {
-        if let Some(connection) = self.connection.take() {
-            return_to_sqlx(connection, self.permit.take());
+        let Some(connection) = self.connection.inner.take() else { return };
+        let permit = self.permit.take();
+        // A transaction that was begun through `sqlx` may have been forgotten.
+        let is_clean = self.connection.clean && !connection.is_in_transaction();
+        let Some(pool) = self.connection.pool.upgrade().filter(|_| is_clean) else {
+            return return_to_sqlx(connection, permit);
+        };
+        // The permit is dropped after the connection is in the list: its next holder checks the list first.
+        if let Some(connection) = pool.keep_idle(connection, self.acquired_at) {
+            return_to_sqlx(connection, permit);
         }
     }
 }
 
-impl fmt::Debug for Connection {
+impl<DB: Engine> Deref for PoolConnection<DB> {
+    type Target = Connection<DB>;
+
+    fn deref(&self) -> &Connection<DB> {
+        &self.connection
+    }
+}
+
+impl<DB: Engine> DerefMut for PoolConnection<DB> {
+    fn deref_mut(&mut self) -> &mut Connection<DB> {
+        &mut self.connection
+    }
+}
+
+impl<DB: Engine> fmt::Debug for Connection<DB> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Connection")
+    }
+}
+
+impl<DB: Engine> fmt::Debug for PoolConnection<DB> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("PoolConnection")
     }
 }

@@ -6,12 +6,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use sqlx::Connection as _;
-use sqlx::mysql::MySqlPoolOptions;
+use sqlx::pool::PoolOptions;
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout};
 
-use crate::Limits;
+use crate::engine::Engine;
 use crate::error::timed_out_error;
+use crate::limits::Limits;
 use crate::stats::Counters;
 
 /// The idle time after which a connection is pinged before reuse: 1 second, so that a busy pool never pays for a
@@ -125,10 +126,10 @@ fn should_retire(age: Duration, since_last: Duration, lifetime: Duration, connec
     age >= lifetime.mul_f64(0.8) && since_last >= lifetime.mul_f64(0.2) / connections.max(1)
 }
 
-pub(crate) fn pool_options(limits: &Limits, health: &Arc<Health>) -> MySqlPoolOptions {
+pub(crate) fn pool_options<DB: Engine>(limits: &Limits, health: &Arc<Health>) -> PoolOptions<DB> {
     let (connected, acquired, released) = (Arc::clone(health), Arc::clone(health), Arc::clone(health));
     let retiring = limits.clone();
-    MySqlPoolOptions::new()
+    PoolOptions::new()
         .max_connections(limits.max_connections)
         .acquire_timeout(limits.acquire_timeout)
         .max_lifetime(limits.max_lifetime)
@@ -141,7 +142,7 @@ pub(crate) fn pool_options(limits: &Limits, health: &Arc<Health>) -> MySqlPoolOp
             }
             Box::pin(async { Ok(()) })
         })
-        .before_acquire(move |connection, meta| {
+        .before_acquire(move |connection: &mut DB::Connection, meta| {
             let health = Arc::clone(&acquired);
             Box::pin(async move {
                 if health.is_left(meta.age) {

@@ -4,18 +4,19 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use sqlx::mysql::MySql;
 use sqlx::pool::PoolConnection;
 use tokio::runtime::Handle;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, timeout};
 
+use crate::engine::Engine;
+
 /// The time limit of sqlx's test of a returned connection: 5 seconds.
 const RETURN_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A connection that is neither in use nor managed by sqlx.
-pub(crate) struct IdleConnection {
-    pub(crate) connection: PoolConnection<MySql>,
+pub(crate) struct IdleConnection<DB: Engine> {
+    pub(crate) connection: PoolConnection<DB>,
     /// The time at which sqlx last returned it, and so last tested it.
     pub(crate) acquired_at: Instant,
     /// The time at which its last statement completed.
@@ -23,20 +24,20 @@ pub(crate) struct IdleConnection {
 }
 
 /// The idle connections, the most recently used one last. `None` once the pool is closed.
-pub(crate) struct IdleConnections(Mutex<Option<Vec<IdleConnection>>>);
+pub(crate) struct IdleConnections<DB: Engine>(Mutex<Option<Vec<IdleConnection<DB>>>>);
 
-impl IdleConnections {
+impl<DB: Engine> IdleConnections<DB> {
     pub(crate) fn new() -> Self {
         Self(Mutex::new(Some(Vec::new())))
     }
 
     /// Takes the most recently used connection. The caller checks whether it needs a test.
-    pub(crate) fn pop(&self) -> Option<IdleConnection> {
+    pub(crate) fn pop(&self) -> Option<IdleConnection<DB>> {
         self.lock().as_mut()?.pop()
     }
 
     /// Keeps a connection, or returns it to sqlx if the pool is closed.
-    pub(crate) fn push(&self, idle: IdleConnection) {
+    pub(crate) fn push(&self, idle: IdleConnection<DB>) {
         match &mut *self.lock() {
             Some(list) => list.push(idle),
             None => return_to_sqlx(idle.connection, None),
@@ -61,12 +62,12 @@ impl IdleConnections {
         list.into_iter().flatten().for_each(|idle| return_to_sqlx(idle.connection, None));
     }
 
-    fn lock(&self) -> MutexGuard<'_, Option<Vec<IdleConnection>>> {
+    fn lock(&self) -> MutexGuard<'_, Option<Vec<IdleConnection<DB>>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Drop for IdleConnections {
+impl<DB: Engine> Drop for IdleConnections<DB> {
     fn drop(&mut self) {
         self.close();
     }
@@ -76,7 +77,10 @@ impl Drop for IdleConnections {
 ///
 /// sqlx has no time limit for that test. On a server that has stopped answering, the connection would occupy its
 /// slot in sqlx's pool until the kernel closes it, a quarter of an hour later. So the time is limited here.
-pub(crate) fn return_to_sqlx(mut connection: PoolConnection<MySql>, permit: Option<OwnedSemaphorePermit>) {
+pub(crate) fn return_to_sqlx<DB: Engine>(
+    mut connection: PoolConnection<DB>,
+    permit: Option<OwnedSemaphorePermit>,
+) {
     let Ok(runtime) = Handle::try_current() else {
         // sqlx needs a runtime for the test. Without one, close the connection.
         drop(connection.leak());

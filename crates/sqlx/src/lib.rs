@@ -1,22 +1,22 @@
 //! sqlx pools that stay authenticated while IAM tokens, credentials and servers come and go.
 //!
 //! A token lives 15 minutes; a pool that keeps its first one fails at its first new connection after
-//! that. A [`Pool`] is a [`sqlx::MySqlPool`] whose new connections always get a valid token, over
-//! TLS that verifies the server's identity, and never too many at once. One connection for a
-//! short-lived program is opened by [`connect()`]. Errors say what the caller can do ([`ErrorKind`](rds_iam_token::ErrorKind)).
+//! that. A [`Pool`] is a sqlx pool whose new connections always get a valid token, over
+//! TLS that verifies the server's identity, and never too many at once. Statements run on it as on sqlx's.
+//! One connection for a short-lived program is opened by [`connect()`]. Errors say what the caller can do
+//! ([`ErrorKind`](rds_iam_token::ErrorKind)).
 //!
 //! ```no_run
-//! use rds_iam_sqlx::{Limits, Pool, Target};
+//! use rds_iam_sqlx::{Limits, MySqlPool, Target};
 //! use rds_iam_token::{Clock, Login, Minter, TokenSource};
 //! # async fn example(credentials: impl aws_credential_types::provider::ProvideCredentials + 'static, roots: Vec<u8>)
 //! #     -> Result<(), Box<dyn std::error::Error>> {
 //! let endpoint: rds_iam_token::Endpoint = "orders.proxy-abc.eu-west-1.rds.amazonaws.com:3306".parse()?;
 //! let login = Login::new(endpoint.clone(), "eu-west-1".parse()?, "node_app".parse()?);
 //! let tokens = TokenSource::refresh_ahead(Minter::new(login, credentials, Clock::system()));
-//! let pool = Pool::connect(tokens, Target::new(endpoint, roots).database("orders"), Limits::default()).await?;
+//! let pool = MySqlPool::connect(tokens, Target::new(endpoint, roots).database("orders"), Limits::default()).await?;
 //!
-//! let mut connection = pool.acquire().await?;
-//! let user: String = sqlx::query_scalar("SELECT CURRENT_USER()").fetch_one(&mut *connection).await?;
+//! let user: String = sqlx::query_scalar("SELECT CURRENT_USER()").fetch_one(&pool).await?;
 //! # Ok(()) }
 //! ```
 //!
@@ -29,28 +29,35 @@ mod acquire;
 mod connect;
 mod connection;
 mod dial;
+mod engine;
 mod error;
+mod executor;
 mod health;
 mod idle;
 mod limits;
 mod maintenance;
+mod mysql;
 mod pool;
 mod rate_limit;
 mod read_only;
+mod rows;
 mod state;
 mod stats;
+mod transaction;
 
 pub use connect::{Credential, Target, connect};
-pub use connection::Connection;
-pub use error::PoolError;
+pub use connection::{Connection, PoolConnection};
+pub use engine::Engine;
+pub use error::{Error, Subject};
 pub use limits::Limits;
+pub use mysql::{MySqlPool, MySqlTransaction};
 pub use pool::Pool;
 pub use stats::{Failures, Stats};
+pub use transaction::Transaction;
 
 /// The public types can be shared between threads and kept by tasks.
 const _: () = {
     const fn assert_shareable<T: Send + Sync + 'static>() {}
-    assert_shareable::<(Pool, Connection, Target, Limits)>();
-    assert_shareable::<(PoolError, Stats, Failures)>();
-    assert_shareable::<Credential<'static>>();
+    assert_shareable::<(MySqlPool, PoolConnection<sqlx::MySql>, MySqlTransaction<'static>)>();
+    assert_shareable::<(Target, Limits, Credential<'static>, Error, Subject, Stats, Failures)>();
 };

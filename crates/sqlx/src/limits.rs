@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use crate::PoolError;
+use crate::error::Error;
 
 /// The maximum duration of a limit: 30 days. Adding it to the current time can't overflow.
 const LONGEST: Duration = Duration::from_secs(30 * 24 * 60 * 60);
@@ -51,9 +51,9 @@ impl Limits {
     /// `max_connections` count as that many.
     ///
     /// # Errors
-    /// Returns [`PoolError::Limits`] with the name of the invalid limit.
-    pub fn validate(&self) -> Result<(), PoolError> {
-        let wrong = |setting, value: String, help| Err(PoolError::Limits { setting, value, help });
+    /// Returns [`Error::Limits`] with the name of the invalid limit.
+    pub fn validate(&self) -> Result<(), Error> {
+        let wrong = |setting, value: String, help| Err(Error::Limits { setting, value, help });
         if !(1..=MOST).contains(&self.max_connections) {
             let value = self.max_connections.to_string();
             return wrong("max_connections", value, "choose 1 to 100000");

@@ -7,7 +7,9 @@ use std::time::Duration;
 use rds_iam_token::ErrorReport;
 use tokio::time::Instant;
 
-use crate::PoolError;
+use crate::connection::PoolConnection;
+use crate::engine::Engine;
+use crate::error::Error;
 use crate::health::TRUSTED_IDLE;
 use crate::state::State;
 
@@ -18,7 +20,7 @@ const WARM_INTERVAL: Duration = Duration::from_secs(5);
 const MAX_WARM_INTERVAL: Duration = Duration::from_secs(60);
 
 /// Installs each new token in sqlx's connect options as soon as it is signed, for connections that sqlx opens itself.
-pub(crate) async fn install_new_tokens(state: Weak<State>) {
+pub(crate) async fn install_new_tokens<DB: Engine>(state: Weak<State<DB>>) {
     let Some(mut new_tokens) = state.upgrade().map(|s| s.tokens.subscribe()) else { return };
     loop {
         let Some((left, clock)) =
@@ -40,7 +42,7 @@ pub(crate) async fn install_new_tokens(state: Weak<State>) {
 }
 
 /// Keeps some connections open and tested while no caller uses them.
-pub(crate) async fn keep_warm(state: Weak<State>) {
+pub(crate) async fn keep_warm<DB: Engine>(state: Weak<State<DB>>) {
     let mut wait = Duration::ZERO;
     loop {
         let Some(health) = state.upgrade().map(|s| Arc::clone(&s.health)) else { return };
@@ -54,7 +56,7 @@ pub(crate) async fn keep_warm(state: Weak<State>) {
             Err(error) => {
                 tracing::warn!(
                     error = %ErrorReport(&error),
-                    remedy = %error.kind(),
+                    kind = %error.kind(),
                     hint = error.hint(),
                     "no warm database connection; will try again"
                 );
@@ -64,8 +66,8 @@ pub(crate) async fn keep_warm(state: Weak<State>) {
     }
 }
 
-impl State {
-    async fn maintain(self: &Arc<Self>) -> Result<(), PoolError> {
+impl<DB: Engine> State<DB> {
+    async fn maintain(self: &Arc<Self>) -> Result<(), Error> {
         self.warm_up().await?;
         if self.health.read_only_since().is_some()
             && self.health.should_find_writer()
@@ -77,7 +79,7 @@ impl State {
     }
 
     /// Acquires as many connections as should be warm, which tests the idle ones and opens the missing ones.
-    async fn warm_up(self: &Arc<Self>) -> Result<(), PoolError> {
+    async fn warm_up(self: &Arc<Self>) -> Result<(), Error> {
         if let Some(before) = Instant::now().checked_sub(TRUSTED_IDLE) {
             self.idle.return_unused_since(before);
         }
@@ -86,6 +88,7 @@ impl State {
         for _ in 0..wanted {
             connections.push(self.acquire().await?);
         }
+        connections.into_iter().for_each(PoolConnection::return_for_test);
         Ok(())
     }
 }

@@ -1,47 +1,61 @@
-//! `Pool`: a sqlx pool whose new connections always get a valid token. After a reported error it tests its idle
+//! `Pool`: a sqlx pool whose new connections always get a valid token. After a failed statement it tests its idle
 //! connections, or leaves a server that refuses writes.
 
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
-use rds_iam_token::{ErrorKind, TokenSource};
-use sqlx::mysql::MySqlPool;
+use rds_iam_token::TokenSource;
 
 use crate::connect::Target;
-use crate::connection::Connection;
+use crate::connection::PoolConnection;
+use crate::engine::Engine;
+use crate::error::Error;
+use crate::limits::Limits;
 use crate::maintenance::{install_new_tokens, keep_warm};
 use crate::state::State;
-use crate::{Limits, PoolError, Stats};
+use crate::stats::Stats;
 
 /// A pool of connections that stays authenticated. Clones share it; dropping the last one closes it.
 ///
-/// Use [`acquire`](Self::acquire) where possible: it handles refused tokens, throttling and the rate limit. Code that
-/// needs a sqlx pool can use [`sqlx`](Self::sqlx). Its new connections have valid tokens too, but not the rest.
-#[derive(Clone)]
-pub struct Pool {
-    state: Arc<State>,
+/// Statements run on `&pool` as on sqlx's: `query.fetch_all(&pool)`; or on a connection that [`acquire`](Self::acquire)
+/// borrows, or in a transaction that [`begin`](Self::begin) begins. Each new connection logs in with a token that is valid
+/// at that moment, and each failed statement is noticed: after a broken connection, every connection that was idle before
+/// is tested before it is used again. After a refused write (the server has become a reader), every connection made before
+/// is discarded, at most once in 5 s: idle ones at once, ones in use when they are returned. So the pool follows its
+/// endpoint to the new writer. Until it has found one, [`Stats::read_only_since`] is set.
+///
+/// Code that needs sqlx's own pool can use [`sqlx`](Self::sqlx). Its new connections have valid tokens too, but not the
+/// rest.
+pub struct Pool<DB: Engine> {
+    state: Arc<State<DB>>,
 }
 
-impl Pool {
+impl<DB: Engine> Clone for Pool<DB> {
+    fn clone(&self) -> Self {
+        Self { state: Arc::clone(&self.state) }
+    }
+}
+
+impl<DB: Engine> Pool<DB> {
     /// Creates a pool and opens one connection, so that a wrong setting shows at once.
     ///
     /// # Errors
-    /// Returns the [`PoolError`] of that connection, or of the limits.
-    pub async fn connect(tokens: TokenSource, target: Target, limits: Limits) -> Result<Self, PoolError> {
+    /// Returns the [`Error`] of that connection, or of the limits.
+    pub async fn connect(tokens: TokenSource, target: Target, limits: Limits) -> Result<Self, Error> {
         let pool = Self::lazy(tokens, target, limits)?;
-        drop(pool.acquire().await?);
+        drop(pool.state.acquire().await?);
         Ok(pool)
     }
 
     /// Creates a pool without waiting for a connection. Connections are opened in the background and on demand.
     ///
     /// # Errors
-    /// Returns [`PoolError::Limits`] if the limits leave no working pool: see [`Limits::validate`].
+    /// Returns [`Error::Limits`] if the limits leave no working pool: see [`Limits::validate`].
     ///
     /// # Panics
     /// Outside a Tokio runtime.
-    pub fn lazy(tokens: TokenSource, target: Target, limits: Limits) -> Result<Self, PoolError> {
+    pub fn lazy(tokens: TokenSource, target: Target, limits: Limits) -> Result<Self, Error> {
         limits.validate()?;
         let state = Arc::new(State::new(tokens, target, limits));
         tokio::spawn(install_new_tokens(Arc::downgrade(&state)));
@@ -55,46 +69,47 @@ impl Pool {
     /// If it limits logins, the same token is tried again after a pause. Both happen within the acquire timeout.
     ///
     /// # Errors
-    /// [`PoolError`]; its [`remedy`](PoolError::remedy) says what to do.
-    pub async fn acquire(&self) -> Result<Connection, PoolError> {
-        self.state.acquire().await
+    /// Returns sqlx's error, as its pool does. `Error::from` gets the pool's [`Error`] out of it, whose
+    /// [`kind`](Error::kind) says what to do.
+    pub async fn acquire(&self) -> sqlx::Result<PoolConnection<DB>> {
+        Ok(self.state.acquire().await?)
     }
 
-    /// Returns sqlx's own pool, for code that needs one. It may wait up to 5 s for a connection that
-    /// [`Connection::release`] has kept for callers of [`acquire`](Self::acquire).
+    /// Returns sqlx's own pool, for code that needs one. It may wait up to 5 s for a connection that is kept for callers
+    /// of [`acquire`](Self::acquire).
     #[must_use]
-    pub fn sqlx(&self) -> &MySqlPool {
+    pub fn sqlx(&self) -> &sqlx::Pool<DB> {
         &self.state.pool
     }
 
-    /// Records a failed statement, and returns an error that says what can be done.
-    ///
-    /// After a broken connection, every connection that was idle before is tested before it is used again.
-    /// After a refused write (1290 or 1836: the server has become a reader), every connection made before is
-    /// discarded, at most once in 5 s: idle ones at once, ones in use when they are returned. So the pool
-    /// follows its endpoint to the new writer. Until it has found one, [`Stats::read_only_since`] is set.
+    /// Notices the error of a statement that ran on sqlx's own pool or connection, as the pool notices those of its own
+    /// statements, and returns it as the pool's.
     #[must_use]
-    pub fn report(&self, error: sqlx::Error) -> PoolError {
-        let error = self.state.count_failure(PoolError::statement(error));
-        if error.is_refused_write() {
-            self.state.record_refused_write();
-            if self.state.health.leave_unless_recent() {
-                self.state.leave_server();
-            }
-        } else if error.kind() == ErrorKind::Unreachable {
-            self.state.health.suspect();
-        }
-        error
+    pub fn report(&self, error: sqlx::Error) -> Error {
+        self.state.notice(&error);
+        self.explain(error)
+    }
+
+    /// Returns an error of this pool's statements as the pool's, with the login that it is about.
+    #[must_use]
+    pub fn explain(&self, error: sqlx::Error) -> Error {
+        Error::from(error).about(self.state.subject())
     }
 
     /// Queries the server, over a connection of the pool, whether it refuses writes. For readiness probes of
     /// services that write: a reader answers pings and reads. If it does, the pool searches for the writer from then
-    /// on, as after a refused write ([`report`](Self::report)).
+    /// on, as after a refused write.
     ///
     /// # Errors
-    /// Returns [`PoolError`] if there is no connection or no answer.
-    pub async fn is_read_only(&self) -> Result<bool, PoolError> {
+    /// Returns [`Error`] if there is no connection or no answer.
+    pub async fn is_read_only(&self) -> Result<bool, Error> {
         self.state.is_read_only().await
+    }
+
+    /// Returns the source of the tokens that the pool logs in with.
+    #[must_use]
+    pub fn tokens(&self) -> &TokenSource {
+        &self.state.tokens
     }
 
     /// Returns the pool's counters and its state now.
@@ -122,7 +137,7 @@ impl Pool {
     }
 }
 
-impl fmt::Debug for Pool {
+impl<DB: Engine> fmt::Debug for Pool<DB> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // sqlx's pool prints its connect options, password included.
         f.debug_struct("Pool")

@@ -2,22 +2,17 @@
 
 use std::sync::Arc;
 
-use sqlx::mysql::MySqlConnection;
-use sqlx::{Connection as _, Executor as _, Row as _};
+use sqlx::Connection as _;
 use tokio::time::{Instant, timeout};
 
-use crate::PoolError;
 use crate::connect::{Credential, connect};
-use crate::error::timed_out_error;
+use crate::engine::Engine;
+use crate::error::{Error, timed_out_error};
 use crate::health::PING_TIMEOUT;
 use crate::idle::return_to_sqlx;
 use crate::state::State;
 
-/// The query whether a server refuses writes: as a replica, by its administrator, or (Aurora's readers) by its
-/// storage. Every user may run it, and it pins no session behind RDS Proxy.
-const IS_READ_ONLY: &str = "SELECT @@GLOBAL.read_only OR @@GLOBAL.innodb_read_only";
-
-impl State {
+impl<DB: Engine> State<DB> {
     /// Records that the server refuses writes.
     pub(crate) fn record_refused_write(&self) {
         let mut since = self.health.read_only_since();
@@ -41,11 +36,9 @@ impl State {
         self.health.wake.notify_one();
     }
 
-    pub(crate) async fn is_read_only(self: &Arc<Self>) -> Result<bool, PoolError> {
+    pub(crate) async fn is_read_only(self: &Arc<Self>) -> Result<bool, Error> {
         let mut connection = self.acquire().await?;
-        let answer = is_read_only(&mut connection).await;
-        let read_only = answer.map_err(|error| self.count_failure(PoolError::statement(error)))?;
-        connection.release();
+        let read_only = connection.watch(async |connection| DB::is_read_only(connection).await).await?;
         if read_only {
             self.record_refused_write();
         }
@@ -54,14 +47,14 @@ impl State {
 
     /// Queries over a new connection whether writes are still refused, and moves to its server if not. One login,
     /// however many connections there are, so that a server that stays read-only is not overloaded.
-    pub(crate) async fn find_writer(&self) -> Result<(), PoolError> {
+    pub(crate) async fn find_writer(&self) -> Result<(), Error> {
         let token = self.install_token().await;
-        let token = token.map_err(|source| PoolError::token(source, &self.subject()))?;
+        let token = token.map_err(|source| Error::token(source, self.subject()))?;
         let user = &self.tokens.login().user;
-        let mut connection = connect(&self.target, user, Credential::Token(&token)).await?;
-        let answer = timeout(PING_TIMEOUT, is_read_only(&mut connection)).await;
+        let mut connection = connect::<DB>(&self.target, user, Credential::Token(&token)).await?;
+        let answer = timeout(PING_TIMEOUT, DB::is_read_only(&mut connection)).await;
         let answer = answer.unwrap_or_else(|_| Err(timed_out_error(PING_TIMEOUT)));
-        if !answer.map_err(PoolError::statement)? {
+        if !answer? {
             *self.health.read_only_since() = None;
             self.health.leave();
             self.leave_server();
@@ -70,8 +63,4 @@ impl State {
         drop(timeout(PING_TIMEOUT, connection.close()).await);
         Ok(())
     }
-}
-
-async fn is_read_only(connection: &mut MySqlConnection) -> sqlx::Result<bool> {
-    connection.fetch_one(sqlx::raw_sql(IS_READ_ONLY)).await?.try_get::<i64, _>(0).map(|on| on != 0)
 }

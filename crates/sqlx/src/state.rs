@@ -5,21 +5,21 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use rds_iam_token::{MintError, Token, TokenSource};
-use sqlx::mysql::{MySql, MySqlPool};
+use rds_iam_token::{ErrorKind, MintError, Token, TokenSource};
 use sqlx::pool::PoolConnection;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout_at};
 
 use crate::connect::{Credential, Target};
-use crate::error::Subject;
-use crate::health::{Health, TRUSTED_IDLE, pool_options};
+use crate::engine::Engine;
+use crate::error::{Error, Subject, classify};
+use crate::health::{Health, pool_options};
 use crate::idle::{IdleConnection, IdleConnections};
+use crate::limits::Limits;
 use crate::rate_limit::RateLimiter;
-use crate::{Limits, PoolError};
 
-pub(crate) struct State {
-    pub(crate) pool: MySqlPool,
+pub(crate) struct State<DB: Engine> {
+    pub(crate) pool: sqlx::Pool<DB>,
     pub(crate) tokens: TokenSource,
     pub(crate) target: Target,
     pub(crate) limits: Limits,
@@ -28,18 +28,18 @@ pub(crate) struct State {
     pub(crate) rate_limiter: RateLimiter,
     /// One permit per connection. A holder can take an idle connection or open one through sqlx.
     pub(crate) permits: Arc<Semaphore>,
-    pub(crate) idle: IdleConnections,
+    pub(crate) idle: IdleConnections<DB>,
     pub(crate) health: Arc<Health>,
 }
 
-impl State {
+impl<DB: Engine> State<DB> {
     /// # Panics
     /// Outside a Tokio runtime.
     pub(crate) fn new(tokens: TokenSource, target: Target, limits: Limits) -> Self {
         let health = Arc::new(Health::new());
         // No credential yet: a connection is only opened after a token has been installed.
         let pool = pool_options(&limits, &health)
-            .connect_lazy_with(target.options(&tokens.login().user, &Credential::Password("")));
+            .connect_lazy_with(target.options::<DB>(&tokens.login().user, &Credential::Password("")));
         Self {
             rate_limiter: RateLimiter::new(limits.connects_per_second, limits.max_connections),
             permits: Arc::new(Semaphore::new(limits.max_connections as usize)),
@@ -53,14 +53,15 @@ impl State {
         }
     }
 
-    /// Keeps a released connection for the next caller, or gives it back for sqlx: after a second, so that sqlx
-    /// tests it and lets it retire, and if its server was left.
+    /// Keeps a returned connection for the next caller, or gives it back for sqlx: a second after sqlx lent it, so that
+    /// sqlx tests it and lets it retire; if another connection has failed since; and if its server was left.
     pub(crate) fn keep_idle(
         &self,
-        connection: PoolConnection<MySql>,
+        connection: PoolConnection<DB>,
         acquired_at: Instant,
-    ) -> Option<PoolConnection<MySql>> {
-        if acquired_at.elapsed() >= TRUSTED_IDLE || self.health.is_left(acquired_at.elapsed()) {
+    ) -> Option<PoolConnection<DB>> {
+        let since = acquired_at.elapsed();
+        if self.health.needs_test(since) || self.health.is_left(since) {
             return Some(connection);
         }
         self.idle.push(IdleConnection { connection, acquired_at, released_at: Instant::now() });
@@ -79,10 +80,10 @@ impl State {
         Ok(token)
     }
 
-    pub(crate) async fn install_token_by(&self, deadline: Instant) -> Result<Token, PoolError> {
+    pub(crate) async fn install_token_by(&self, deadline: Instant) -> Result<Token, Error> {
         let installed = timeout_at(deadline, self.install_token()).await;
         let installed = installed.unwrap_or(Err(MintError::TimedOut));
-        installed.map_err(|source| self.count_failure(PoolError::token(source, &self.subject())))
+        installed.map_err(|source| self.count_failure(Error::token(source, self.subject())))
     }
 
     /// Removes an expired token from sqlx's connect options, so that code that uses sqlx's pool directly can't send
@@ -92,7 +93,7 @@ impl State {
         let left = installed.as_ref()?.remaining(self.tokens.clock().now());
         if left.is_zero() {
             self.pool.set_connect_options(
-                self.target.options(&self.tokens.login().user, &Credential::Password("")),
+                self.target.options::<DB>(&self.tokens.login().user, &Credential::Password("")),
             );
             *installed = None;
             return None;
@@ -111,7 +112,7 @@ impl State {
         let is_new = !installed.as_ref().is_some_and(|t| t.is_same(token));
         if is_new || self.target.is_unusable() {
             self.pool.set_connect_options(
-                self.target.options(&self.tokens.login().user, &Credential::Token(token)),
+                self.target.options::<DB>(&self.tokens.login().user, &Credential::Token(token)),
             );
         }
         if is_new {
@@ -128,16 +129,36 @@ impl State {
         self.target.subject(&self.tokens.login().user)
     }
 
-    pub(crate) fn count_failure(&self, error: PoolError) -> PoolError {
+    /// Notices the error of a statement: counts it, and has connections tested or left, as it suggests. Errors of
+    /// acquiring a connection were noticed where they arose.
+    pub(crate) fn notice(&self, error: &sqlx::Error) {
+        if matches!(error, sqlx::Error::Io(io) if classify::of_pool(io).is_some()) {
+            return;
+        }
+        let kind = classify::kind(error);
+        self.health.counters.count_failure(kind);
+        match kind {
+            ErrorKind::ReadOnly => {
+                self.record_refused_write();
+                if self.health.leave_unless_recent() {
+                    self.leave_server();
+                }
+            }
+            ErrorKind::Unreachable => self.health.suspect(),
+            _ => {}
+        }
+    }
+
+    pub(crate) fn count_failure(&self, error: Error) -> Error {
         self.health.counters.count_failure(error.kind());
         error
     }
 
     /// Returns the error of an acquire timeout. `saturated`: no permit became available, as opposed to a server
     /// that does not answer.
-    pub(crate) fn timed_out(&self, saturated: bool) -> PoolError {
-        PoolError::TimedOut {
-            subject: self.subject().to_string(),
+    pub(crate) fn timed_out(&self, saturated: bool) -> Error {
+        Error::TimedOut {
+            subject: self.subject().into(),
             waited: self.limits.acquire_timeout,
             in_use: self.pool.size().saturating_sub(self.idle_count()),
             max: self.limits.max_connections,

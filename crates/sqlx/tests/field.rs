@@ -9,7 +9,7 @@ use aws_credential_types::provider::error::CredentialsError;
 use aws_credential_types::provider::{ProvideCredentials, future};
 use rds_iam_emulator_server::fixtures::{self, SkewedClock, until};
 use rds_iam_emulator_server::{AccessKey, MySql};
-use rds_iam_sqlx::{Credential, Limits, Pool, PoolError, Target, connect};
+use rds_iam_sqlx::{Credential, Error, Limits, MySqlPool, Target, connect};
 use rds_iam_token::{Endpoint, Minter, TokenSource};
 use sqlx::mysql::{MySqlConnectOptions, MySqlSslMode};
 use sqlx::{ConnectOptions, Executor};
@@ -67,10 +67,8 @@ async fn endpoint(first: &Endpoint) -> (Endpoint, watch::Sender<String>) {
     (dial, leads_to)
 }
 
-async fn insert(pool: &Pool) -> Result<(), PoolError> {
-    let mut connection = pool.acquire().await?;
-    sqlx::query("INSERT INTO t () VALUES ()").execute(&mut *connection).await.map_err(|e| pool.report(e))?;
-    connection.release();
+async fn insert(pool: &MySqlPool) -> Result<(), Error> {
+    sqlx::query("INSERT INTO t () VALUES ()").execute(pool).await.map_err(|e| pool.explain(e))?;
     Ok(())
 }
 
@@ -86,15 +84,16 @@ async fn a_server_that_became_read_only_is_left() {
         let target = Target::new(writer.endpoint().clone(), [writer.ca_pem(), other.ca_pem()].concat())
             .dial(dial)
             .database("shop");
-        let pool =
-            Pool::connect(tokens(&writer, keys, &SkewedClock::default()), target, quiet()).await.unwrap();
+        let pool = MySqlPool::connect(tokens(&writer, keys, &SkewedClock::default()), target, quiet())
+            .await
+            .unwrap();
         let mut held: Vec<_> = Vec::new();
         for _ in 0..4 {
             held.push(pool.acquire().await.unwrap());
         }
         // One of them stays in use; one has just finished a statement; two are idle.
         let mut in_use = held.pop().unwrap();
-        held.pop().unwrap().release();
+        drop(held.pop());
         drop(held);
         until("the others are idle", async || pool.stats().idle == 3).await;
 
@@ -106,7 +105,7 @@ async fn a_server_that_became_read_only_is_left() {
         }
         // The one in use is not taken from its holder, and not used again.
         sqlx::query("SELECT 1").execute(&mut *in_use).await.unwrap();
-        in_use.release();
+        drop(in_use);
         for _ in 0..10 {
             insert(&pool).await.unwrap();
         }
@@ -121,7 +120,7 @@ async fn a_server_that_stays_read_only_is_not_stormed() {
     let target =
         Target::new(mysql.endpoint().clone(), mysql.ca_pem()).dial(mysql.dial().clone()).database("shop");
     let tokens = tokens(&mysql, mysql.credentials(), &SkewedClock::default());
-    let pool = Pool::connect(tokens, target, limits).await.unwrap();
+    let pool = MySqlPool::connect(tokens, target, limits).await.unwrap();
     as_root(&mysql, "SET GLOBAL read_only = ON").await;
     // By the server's count: the search for the writer is not among the pool's own connections.
     let before = mysql.logins().unwrap().len();
@@ -144,7 +143,7 @@ async fn log_in(mysql: &MySql, tokens: &TokenSource) -> (usize, usize) {
     let (before, mut errors) = (refused(), 0);
     for _ in 0..3 {
         let target = Target::new(mysql.endpoint().clone(), mysql.ca_pem()).dial(mysql.dial().clone());
-        errors += usize::from(Pool::connect(tokens.clone(), target, quiet()).await.is_err());
+        errors += usize::from(MySqlPool::connect(tokens.clone(), target, quiet()).await.is_err());
     }
     (refused() - before, errors)
 }
@@ -219,7 +218,7 @@ async fn no_ended_token_is_sent() {
         Target::new(mysql.endpoint().clone(), mysql.ca_pem()).dial(mysql.dial().clone()).database("shop");
     let tokens = tokens(&mysql, Once(ending, false.into()), &time);
     let limits = Limits { acquire_timeout: Duration::from_secs(2), ..quiet() };
-    let pool = Pool::connect(tokens, target, limits).await.unwrap();
+    let pool = MySqlPool::connect(tokens, target, limits).await.unwrap();
     let mut held = Vec::new();
     for _ in 0..4 {
         held.push(pool.acquire().await.unwrap());
@@ -237,7 +236,7 @@ async fn no_ended_token_is_sent() {
     drop(insert(&pool).await.unwrap_err());
     for _ in 0..3 {
         let error = insert(&pool).await.unwrap_err();
-        assert!(matches!(error, PoolError::Token { .. }), "{error:?} {:?}", mysql.logins());
+        assert!(matches!(error, Error::Token { .. }), "{error:?} {:?}", mysql.logins());
         assert!(error.hint().contains("credentials"), "{}", error.hint());
     }
     assert_eq!(mysql.logins().unwrap().len(), logins, "an ended token was sent: {:?}", mysql.logins());
@@ -251,7 +250,7 @@ async fn an_account_that_is_locked_or_limited_says_so() {
     let log_in = async || {
         let target = Target::new(mysql.endpoint().clone(), mysql.ca_pem()).dial(mysql.dial().clone());
         let token = tokens.token().await.unwrap();
-        connect(&target, &"app".parse().unwrap(), Credential::Token(&token)).await
+        connect::<sqlx::MySql>(&target, &"app".parse().unwrap(), Credential::Token(&token)).await
     };
     as_root(&mysql, "ALTER USER app FAILED_LOGIN_ATTEMPTS 1 PASSWORD_LOCK_TIME 1").await;
     mysql.refuse_next(1).unwrap();

@@ -12,7 +12,7 @@ use axum::http::{HeaderMap, Request, StatusCode};
 use http_body_util::BodyExt;
 use rds_iam_app::{AppState, Listeners};
 use rds_iam_roots::Roots;
-use rds_iam_sqlx::{Limits, Pool, Target};
+use rds_iam_sqlx::{Limits, MySqlPool, Target};
 use rds_iam_token::{Clock, Endpoint, Login, Minter, TokenSource};
 use tokio::net::TcpListener;
 use tower::ServiceExt;
@@ -37,7 +37,7 @@ pub(crate) async fn state() -> AppState {
     let tokens = TokenSource::lazy(Minter::new(login, credentials, Clock::system()));
     let target = Target::new(endpoint, Roots::bundled().pem()).dial(dial).database("node_db");
     let limits = Limits { acquire_timeout: Duration::from_millis(500), ..Limits::default() };
-    AppState::new(Pool::lazy(tokens.clone(), target, limits).unwrap(), &tokens, String::new())
+    AppState::new(MySqlPool::lazy(tokens.clone(), target, limits).unwrap(), &tokens, String::new())
 }
 
 /// Returns listeners on any free ports, and the public address.

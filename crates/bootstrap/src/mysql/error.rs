@@ -1,18 +1,17 @@
 //! Classifies MySQL's errors by number, never by text: a wrong password, a locked account, a denied
 //! statement. Returns the remedy for a failed statement. Numbers are from MySQL's "Server Error Message Reference".
 
-use rds_iam_sqlx::PoolError;
 use sqlx::mysql::MySqlDatabaseError;
 
 use crate::plan::{Actor, StatementError};
 
 /// Returns whether the server did not accept a user's password.
-pub(crate) fn is_wrong_password(error: &PoolError) -> bool {
+pub(crate) fn is_wrong_password(error: &rds_iam_sqlx::Error) -> bool {
     error.number() == Some(1045)
 }
 
 /// Returns whether the account is locked, or blocked after failed logins.
-pub(crate) fn is_locked(error: &PoolError) -> bool {
+pub(crate) fn is_locked(error: &rds_iam_sqlx::Error) -> bool {
     matches!(error.number(), Some(3118 | 3955))
 }
 

@@ -1,6 +1,6 @@
 //! A connection for one run: its lock, its plan and its statements.
 
-use rds_iam_sqlx::{Credential, PoolError, Target, connect};
+use rds_iam_sqlx::{Credential, Target, connect};
 use rds_iam_token::DbUser;
 use sqlx::mysql::MySqlConnection;
 use sqlx::{AssertSqlSafe, Connection};
@@ -24,8 +24,8 @@ impl<'a> Session<'a> {
         user: &DbUser,
         credential: Credential<'_>,
         actor: Actor,
-    ) -> Result<Self, PoolError> {
-        let connection = connect(target, user, credential).await?;
+    ) -> Result<Self, rds_iam_sqlx::Error> {
+        let connection = connect::<sqlx::MySql>(target, user, credential).await?;
         Ok(Self { declared, actor, connection })
     }
 

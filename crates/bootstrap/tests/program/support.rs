@@ -128,7 +128,12 @@ impl Deployment {
         let master = self.mysql.master();
         let target =
             Target::new(self.mysql.endpoint().clone(), self.mysql.ca_pem()).dial(self.mysql.dial().clone());
-        Ok(connect(&target, &master.username().parse()?, Credential::Password(master.password())).await?)
+        Ok(connect::<sqlx::MySql>(
+            &target,
+            &master.username().parse()?,
+            Credential::Password(master.password()),
+        )
+        .await?)
     }
 
     /// Connects as root, over the server's socket, for settings that AWS makes, by a parameter group or by itself.

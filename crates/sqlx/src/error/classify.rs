@@ -3,12 +3,18 @@
 use std::io;
 
 use rds_iam_token::{ErrorKind, ServerCode};
-use sqlx::mysql::MySqlDatabaseError;
+
+use super::Error;
+use crate::mysql;
 
 /// Returns the server's code, if the server refused.
 pub(crate) fn code(error: &sqlx::Error) -> Option<ServerCode> {
-    let error = error.as_database_error()?.try_downcast_ref::<MySqlDatabaseError>()?;
-    Some(ServerCode::MySql(error.number()))
+    mysql::code(error.as_database_error()?)
+}
+
+/// Returns the pool's error that an I/O error contains.
+pub(crate) fn of_pool(error: &io::Error) -> Option<&Error> {
+    error.get_ref()?.downcast_ref()
 }
 
 /// Returns the kind of an error, by the server's code or by the error's type.
@@ -25,6 +31,9 @@ pub(crate) fn kind(error: &sqlx::Error) -> ErrorKind {
 }
 
 fn kind_of_io(error: &io::Error) -> ErrorKind {
+    if let Some(error) = of_pool(error) {
+        return error.kind();
+    }
     // rustls reports a bad certificate inside an I/O error.
     let tls = error.get_ref().is_some_and(<dyn std::error::Error + Send + Sync>::is::<rustls::Error>);
     if tls { ErrorKind::Tls } else { ErrorKind::Unreachable }

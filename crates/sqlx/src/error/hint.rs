@@ -2,30 +2,28 @@
 
 use rds_iam_token::{ErrorKind, MintError, ServerCode, SignError};
 
-use super::PoolError;
+use super::Error;
 
 /// The steps for a denied login, in order.
 const DENIED: &str = "Check, in this order: the caller's policy allows rds-db:connect on this resource id (db-, cluster- or prx-, not the identifier) and user; the user exists and is IDENTIFIED WITH AWSAuthenticationPlugin; the token was signed for the server's own endpoint and region; this machine's clock is right; the AWS credentials have not ended (keys copied into a file do not say when they end). The cause is in a log: for a proxy first in /aws/rds/proxy/NAME, then, as for an instance, in /aws/rds/instance/NAME/iam-db-auth-error.";
 
-pub(super) fn hint(error: &PoolError) -> &'static str {
+pub(super) fn hint(error: &Error) -> &'static str {
     if let Some(help) = error.code().and_then(ServerCode::help) {
         return help;
     }
     match error {
-        PoolError::Token { source: MintError::Sign { source }, .. }
+        Error::Token { source: MintError::Sign { source }, .. }
             if matches!(**source, SignError::CredentialsExpired { .. }) =>
         {
             "The AWS credentials have expired: renew them at their source (aws sso login, a new role session, new keys in the file)."
         }
-        PoolError::Token { .. } => {
-            "Check the source of the AWS credentials; the cause below says what failed."
-        }
-        PoolError::Limits { .. } => "Correct the limit; see the documentation of `Limits`.",
-        PoolError::TimedOut { saturated: true, .. } => {
+        Error::Token { .. } => "Check the source of the AWS credentials; the cause below says what failed.",
+        Error::Limits { .. } => "Correct the limit; see the documentation of `Limits`.",
+        Error::TimedOut { saturated: true, .. } => {
             "Every connection was in use: statements are slow, or the pool is too small for the load."
         }
-        PoolError::Connect { .. } | PoolError::TimedOut { .. } => of_connecting(error.kind()),
-        PoolError::Statement { kind, .. } => of_statement(*kind),
+        Error::Connect { .. } | Error::TimedOut { .. } => of_connecting(error.kind()),
+        Error::Statement { kind, .. } => of_statement(*kind),
     }
 }
 

@@ -1,7 +1,8 @@
-//! `PoolError`: the pool's errors, each with an `ErrorKind` for the caller and a hint for the operator. The kind
-//! follows from the server's code or the error's type, never from its text.
+//! `Error`: the errors of pools and connections, each with its kind, the login that it is about, and a hint for the
+//! operator. The kind follows from the server's code or the error's type, never from its text.
 
 pub(crate) mod classify;
+mod convert;
 mod hint;
 
 use std::fmt;
@@ -9,15 +10,19 @@ use std::io;
 use std::time::Duration;
 
 use rds_iam_token::{DbUser, Endpoint, ErrorKind, MintError, ServerCode};
-use thiserror::Error;
 
-/// The user, addresses and database of a login: the subject of a connect error.
-#[derive(Clone, Debug)]
-pub(crate) struct Subject {
-    pub(crate) user: DbUser,
-    pub(crate) endpoint: Endpoint,
-    pub(crate) dial: Endpoint,
-    pub(crate) database: Option<String>,
+/// The login that an error is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Subject {
+    /// The database user.
+    pub user: DbUser,
+    /// The endpoint that the token is signed for and that TLS verifies.
+    pub endpoint: Endpoint,
+    /// The address that is dialled, if it is another.
+    pub dial: Endpoint,
+    /// The database.
+    pub database: Option<String>,
 }
 
 impl fmt::Display for Subject {
@@ -32,17 +37,28 @@ impl fmt::Display for Subject {
 
 /// The error of a connection or of a statement.
 ///
-/// [`kind`](Self::kind) groups it, [`hint`](Self::hint) says in a sentence what to do, and the
-/// cause is its [`source`](std::error::Error::source).
-#[derive(Debug, Error)]
+/// [`kind`](Self::kind) groups it by what the caller can do, [`hint`](Self::hint) says in a sentence what an operator can
+/// do, and the cause is its [`source`](std::error::Error::source).
+///
+/// Methods that sqlx's pool has too return [`sqlx::Error`], so that they take its place; `Error::from` gets this error
+/// back out of it, with the login that it is about.
+///
+/// ```
+/// use rds_iam_sqlx::Error;
+/// use rds_iam_token::ErrorKind;
+///
+/// let error = Error::from(sqlx::Error::PoolClosed);
+/// assert_eq!(error.kind(), ErrorKind::Unreachable);
+/// ```
+#[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum PoolError {
+pub enum Error {
     /// No token could be signed.
     #[error("logging in as {subject} needs an IAM token, and none could be signed")]
     #[non_exhaustive]
     Token {
-        /// The user, addresses and database.
-        subject: String,
+        /// The login.
+        subject: Box<Subject>,
         /// The cause.
         source: MintError,
     },
@@ -50,8 +66,8 @@ pub enum PoolError {
     #[error("logging in as {subject} failed: {}", describe(*kind))]
     #[non_exhaustive]
     Connect {
-        /// The user, addresses and database.
-        subject: String,
+        /// The login.
+        subject: Box<Subject>,
         /// The kind.
         kind: ErrorKind,
         /// The driver's error.
@@ -61,8 +77,8 @@ pub enum PoolError {
     #[error("no connection as {subject} within {} s ({in_use} of {max} in use)", waited.as_secs_f32())]
     #[non_exhaustive]
     TimedOut {
-        /// The user, addresses and database.
-        subject: String,
+        /// The login.
+        subject: Box<Subject>,
         /// The time waited.
         waited: Duration,
         /// Connections in use or being opened.
@@ -84,9 +100,11 @@ pub enum PoolError {
         help: &'static str,
     },
     /// A statement failed.
-    #[error("a statement failed: {}", describe(*kind))]
+    #[error("a statement{} failed: {}", of(subject.as_deref()), describe(*kind))]
     #[non_exhaustive]
     Statement {
+        /// The login, if the error was reported to its pool ([`Pool::explain`](crate::Pool::explain)).
+        subject: Option<Box<Subject>>,
         /// The kind.
         kind: ErrorKind,
         /// The driver's error.
@@ -94,22 +112,21 @@ pub enum PoolError {
     },
 }
 
-impl PoolError {
-    pub(crate) fn connecting(source: sqlx::Error, subject: &Subject) -> Self {
-        Self::Connect { subject: subject.to_string(), kind: classify::kind(&source), source }
+impl Error {
+    pub(crate) fn connecting(source: sqlx::Error, subject: Subject) -> Self {
+        Self::Connect { subject: subject.into(), kind: classify::kind(&source), source }
     }
 
-    pub(crate) fn token(source: MintError, subject: &Subject) -> Self {
-        Self::Token { subject: subject.to_string(), source }
+    pub(crate) fn token(source: MintError, subject: Subject) -> Self {
+        Self::Token { subject: subject.into(), source }
     }
 
-    pub(crate) fn statement(source: sqlx::Error) -> Self {
-        Self::Statement { kind: classify::kind(&source), source }
-    }
-
-    /// Returns whether the server refused a write because it is read-only.
-    pub(crate) fn is_refused_write(&self) -> bool {
-        matches!(self, Self::Statement { kind: ErrorKind::ReadOnly, .. })
+    /// Adds the login to the error of a statement.
+    pub(crate) fn about(mut self, login: Subject) -> Self {
+        if let Self::Statement { subject, .. } = &mut self {
+            subject.get_or_insert(login.into());
+        }
+        self
     }
 
     /// Returns the kind: what the caller can do.
@@ -130,6 +147,19 @@ impl PoolError {
         hint::hint(self)
     }
 
+    /// Returns the login that the error is about. `None` for limits, and for a statement's error that was not reported to
+    /// its pool.
+    #[must_use]
+    pub fn subject(&self) -> Option<&Subject> {
+        match self {
+            Self::Token { subject, .. } | Self::Connect { subject, .. } | Self::TimedOut { subject, .. } => {
+                Some(subject)
+            }
+            Self::Statement { subject, .. } => subject.as_deref(),
+            Self::Limits { .. } => None,
+        }
+    }
+
     /// Returns the server's error code, if the server refused.
     #[must_use]
     pub fn code(&self) -> Option<ServerCode> {
@@ -147,6 +177,10 @@ impl PoolError {
             _ => None,
         }
     }
+}
+
+fn of(subject: Option<&Subject>) -> String {
+    subject.map(|subject| format!(" as {subject}")).unwrap_or_default()
 }
 
 /// Describes what happened, for the middle of a message.
@@ -185,16 +219,16 @@ mod tests {
             database: Some("node_db".into()),
         };
         let refused = sqlx::Error::Io(io::ErrorKind::ConnectionRefused.into());
-        let error = PoolError::connecting(refused, &subject);
+        let error = Error::connecting(refused, subject.clone());
         // The driver's error has the text of its source.
         insta::assert_snapshot!(ErrorReport(&error), @"logging in as node_app at db.example.com:3306, database node_db failed: the server can't be reached: error communicating with database: connection refused");
         insta::assert_snapshot!(error, @"logging in as node_app at db.example.com:3306, database node_db failed: the server can't be reached");
         insta::assert_snapshot!(error.hint(), @"The server did not answer: check the endpoint's name, the server's state, the security groups and the port.");
-        let token = PoolError::token(MintError::TimedOut, &subject);
+        let token = Error::token(MintError::TimedOut, subject.clone());
         insta::assert_snapshot!(token, @"logging in as node_app at db.example.com:3306, database node_db needs an IAM token, and none could be signed");
         assert_eq!(token.kind(), ErrorKind::Credentials);
-        let busy = PoolError::TimedOut {
-            subject: subject.to_string(),
+        let busy = Error::TimedOut {
+            subject: subject.clone().into(),
             waited: Duration::from_secs(5),
             in_use: 10,
             max: 10,

@@ -11,14 +11,18 @@ use std::time::Duration;
 
 use rds_iam_emulator_server::fixtures::{SkewedClock, until};
 use rds_iam_emulator_server::{AccessKey, MySql, RefusalCode};
-use rds_iam_sqlx::{Credential, Limits, Pool, PoolError, connect};
+use rds_iam_sqlx::{Credential, Error, Limits, MySqlPool, connect};
 use rds_iam_token::{Clock, ErrorKind, Minter, TokenSource};
 use sqlx::{Connection as _, Row as _};
 use support::{DATABASE, login, pool, quiet, server, target};
 
-async fn scalar(pool: &Pool, sql: &'static str) -> Result<String, PoolError> {
-    let mut connection = pool.acquire().await?;
-    sqlx::query_scalar(sql).fetch_one(&mut *connection).await.map_err(|e| pool.report(e))
+async fn scalar(pool: &MySqlPool, sql: &'static str) -> Result<String, Error> {
+    sqlx::query_scalar(sql).fetch_one(pool).await.map_err(|e| pool.explain(e))
+}
+
+/// Returns the error of a pool that has no connection to lend.
+async fn refused(pool: &MySqlPool) -> Error {
+    pool.explain(pool.acquire().await.unwrap_err())
 }
 
 #[tokio::test]
@@ -56,7 +60,7 @@ async fn a_refused_fresh_token_is_reported_at_once() {
     let mysql = server().await;
     mysql.allow_users(["another_user"]).unwrap();
     let pool = pool(&mysql, &SkewedClock::default(), mysql.dial(), quiet());
-    let error = pool.acquire().await.unwrap_err();
+    let error = refused(&pool).await;
     assert_eq!((error.kind(), error.number()), (ErrorKind::Denied, Some(1045)), "{error:?}");
     assert!(error.hint().contains("rds-db:connect"), "{}", error.hint());
     assert_eq!(mysql.logins().unwrap().len(), 1, "no second try with a token as good as the first");
@@ -72,7 +76,7 @@ async fn refused_twice_is_reported() {
     let held = pool.acquire().await.unwrap();
     time.set(0);
     mysql.refuse_next(5).unwrap();
-    assert_eq!(pool.acquire().await.unwrap_err().kind(), ErrorKind::Denied);
+    assert_eq!(refused(&pool).await.kind(), ErrorKind::Denied);
     assert_eq!(mysql.logins().unwrap().len(), 3, "one good login, a refusal, one try with a new token");
     drop(held);
 }
@@ -96,7 +100,7 @@ async fn throttling_without_end_is_reported_in_time() {
     let limits = Limits { acquire_timeout: Duration::from_secs(1), ..quiet() };
     let pool = pool(&mysql, &SkewedClock::default(), relay.dial(), limits);
     relay.throttle_next(1_000);
-    let error = pool.acquire().await.unwrap_err();
+    let error = refused(&pool).await;
     assert_eq!(error.kind(), ErrorKind::Throttled, "{error:?}");
     assert!(relay.accepted() < 50, "{} connections in a second", relay.accepted());
 }
@@ -141,7 +145,7 @@ async fn a_server_that_is_away_is_unreachable_and_then_back() {
     relay.refuse_connections(true).await.unwrap();
     let limits = Limits { acquire_timeout: Duration::from_secs(1), ..quiet() };
     let pool = pool(&mysql, &SkewedClock::default(), relay.dial(), limits);
-    let error = pool.acquire().await.unwrap_err();
+    let error = refused(&pool).await;
     assert_eq!(error.kind(), ErrorKind::Unreachable, "{error:?}");
     assert!(error.hint().contains("security groups"), "{}", error.hint());
     relay.refuse_connections(false).await.unwrap();
@@ -154,8 +158,8 @@ async fn a_full_pool_says_so() {
     let limits = Limits { max_connections: 1, acquire_timeout: Duration::from_millis(1500), ..quiet() };
     let pool = pool(&mysql, &SkewedClock::default(), mysql.dial(), limits);
     let held = pool.acquire().await.unwrap();
-    let error = pool.acquire().await.unwrap_err();
-    assert!(matches!(error, PoolError::TimedOut { in_use: 1, max: 1, .. }), "{error:?}");
+    let error = refused(&pool).await;
+    assert!(matches!(error, Error::TimedOut { in_use: 1, max: 1, .. }), "{error:?}");
     assert_eq!(error.kind(), ErrorKind::Throttled, "{error:?}");
     drop(held);
     assert!(pool.acquire().await.is_ok());
@@ -166,16 +170,20 @@ async fn wrong_settings_are_distinguished_from_an_absent_server() {
     let mysql = server().await;
     let user = mysql.master().username().parse().unwrap();
     let password = Credential::Password(mysql.master().password());
-    let error =
-        connect(&target(&mysql, mysql.dial()).database("nowhere"), &user, password).await.unwrap_err();
+    let error = connect::<sqlx::MySql>(&target(&mysql, mysql.dial()).database("nowhere"), &user, password)
+        .await
+        .unwrap_err();
     assert_eq!((error.kind(), error.number()), (ErrorKind::Configuration, Some(1049)), "{error:?}");
     assert!(error.hint().contains("does not exist"), "{}", error.hint());
 
-    let error =
-        connect(&target(&mysql, mysql.dial()), &user, Credential::Password("wrong")).await.unwrap_err();
+    let error = connect::<sqlx::MySql>(&target(&mysql, mysql.dial()), &user, Credential::Password("wrong"))
+        .await
+        .unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Denied, "{error:?}");
 
-    let session = connect(&target(&mysql, mysql.dial()).database(DATABASE), &user, password).await.unwrap();
+    let session = connect::<sqlx::MySql>(&target(&mysql, mysql.dial()).database(DATABASE), &user, password)
+        .await
+        .unwrap();
     session.close().await.unwrap();
 }
 
@@ -183,22 +191,16 @@ async fn wrong_settings_are_distinguished_from_an_absent_server() {
 async fn a_missing_privilege_or_table_is_not_a_login_problem() {
     let mysql = server().await;
     let pool = pool(&mysql, &SkewedClock::default(), mysql.dial(), quiet());
-    for (sql, remedy) in [
+    for (sql, kind) in [
         ("DELETE FROM t", ErrorKind::Denied),
         ("SELECT * FROM nothing_here", ErrorKind::Denied),
         ("SELECT syntax error", ErrorKind::Other),
     ] {
-        let mut connection = pool.acquire().await.unwrap();
-        let error = sqlx::query(sql)
-            .execute(&mut *connection)
-            .await
-            .map(|_| ())
-            .map_err(|e| pool.report(e))
-            .unwrap_err();
+        let error = pool.explain(sqlx::query(sql).execute(&pool).await.unwrap_err());
         // The server does not report to a user without any privilege on a table whether it exists; ours may read the
         // schema.
         let accepted =
-            error.kind() == remedy || (sql.contains("nothing") && error.kind() == ErrorKind::Configuration);
+            error.kind() == kind || (sql.contains("nothing") && error.kind() == ErrorKind::Configuration);
         assert!(accepted, "{sql}: {error:?}");
     }
     assert_eq!(pool.stats().remints_after_refusal, 0);
@@ -209,7 +211,7 @@ async fn tokens_follow_credentials_that_are_renewed() {
     let mysql = server().await;
     let tokens = TokenSource::lazy(Minter::new(login(&mysql), mysql.credentials(), Clock::system()));
     let first =
-        Pool::connect(tokens, target(&mysql, mysql.dial()).database(DATABASE), quiet()).await.unwrap();
+        MySqlPool::connect(tokens, target(&mysql, mysql.dial()).database(DATABASE), quiet()).await.unwrap();
     until("its connection is idle", async || first.stats().idle == 1).await;
     // The first key ends at the server; another takes its place.
     let ended = mysql.credentials();
@@ -224,7 +226,7 @@ async fn tokens_follow_credentials_that_are_renewed() {
     let renewed =
         aws_credential_types::Credentials::new("AKIDNEXT", "another-made-up-secret", None, None, "test");
     let tokens = TokenSource::lazy(Minter::new(login(&mysql), renewed, Clock::system()));
-    let second = Pool::connect(tokens, target(&mysql, mysql.dial()).database(DATABASE), quiet()).await;
+    let second = MySqlPool::connect(tokens, target(&mysql, mysql.dial()).database(DATABASE), quiet()).await;
     let second = second.unwrap_or_else(|e| panic!("{e:?} {:?}", mysql.logins()));
     assert_eq!(scalar(&second, "SELECT CURRENT_USER()").await.unwrap(), "app@%");
 }
@@ -234,14 +236,14 @@ async fn tokens_follow_credentials_that_are_renewed() {
 async fn pings(mysql: &MySql) -> u64 {
     let user = mysql.master().username().parse().unwrap();
     let password = Credential::Password(mysql.master().password());
-    let mut session = connect(&target(mysql, mysql.dial()), &user, password).await.unwrap();
+    let mut session = connect::<sqlx::MySql>(&target(mysql, mysql.dial()), &user, password).await.unwrap();
     let status =
         sqlx::query("SHOW GLOBAL STATUS LIKE 'Com_admin_commands'").fetch_one(&mut session).await.unwrap();
     status.get::<String, _>(1).parse().unwrap()
 }
 
 #[tokio::test]
-async fn a_released_connection_serves_the_next_caller_untested() {
+async fn a_finished_statement_s_connection_serves_the_next_caller_untested() {
     let mysql = server().await;
     let limits = Limits { max_connections: 2, ..quiet() };
     let pool = pool(&mysql, &SkewedClock::default(), mysql.dial(), limits);
@@ -251,9 +253,7 @@ async fn a_released_connection_serves_the_next_caller_untested() {
         let pool = pool.clone();
         tasks.spawn(async move {
             for _ in 0..50 {
-                let mut connection = pool.acquire().await.unwrap();
-                sqlx::query("SELECT 1").execute(&mut *connection).await.unwrap();
-                connection.release();
+                sqlx::query("SELECT 1").execute(&pool).await.unwrap();
             }
         });
     }
@@ -262,11 +262,11 @@ async fn a_released_connection_serves_the_next_caller_untested() {
     assert!(pinged < 100, "{pinged} pings for 800 statements");
     assert_eq!((pool.stats().connects, pool.stats().idle), (2, 2));
 
-    // A dropped connection is returned through sqlx, and so is one that no caller acquires for a while.
+    // A connection that no caller acquires for a while is returned to sqlx.
     until("sqlx has them back", async || pool.sqlx().num_idle() == 2).await;
     // A killed idle connection costs one statement, like any other.
     let connection = pool.acquire().await.unwrap();
-    connection.release();
+    drop(connection);
     mysql.cut_connections().await.unwrap();
     let error = scalar(&pool, "SELECT CURRENT_USER()").await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unreachable, "{error:?}");
@@ -274,13 +274,13 @@ async fn a_released_connection_serves_the_next_caller_untested() {
 
     let connection = pool.acquire().await.unwrap();
     let late = pool.acquire().await.unwrap();
-    connection.release();
+    drop(connection);
     let closing = tokio::spawn({
         let pool = pool.clone();
         async move { pool.close().await }
     });
     until("it refuses new work", async || pool.sqlx().is_closed()).await;
-    late.release();
+    drop(late);
     tokio::time::timeout(Duration::from_secs(20), closing).await.expect("it closes").unwrap();
     assert!(pool.acquire().await.is_err());
 }

@@ -4,19 +4,16 @@ use std::time::Duration;
 
 use rds_iam_emulator_server::AccessKey;
 use rds_iam_emulator_server::fixtures::{SkewedClock, until};
-use rds_iam_sqlx::{Limits, Pool};
+use rds_iam_sqlx::{Limits, MySqlPool};
 use rds_iam_token::{Clock, Minter, TokenSource};
 use sqlx::ConnectOptions;
 use sqlx::mysql::{MySqlConnectOptions, MySqlSslMode};
 
 use crate::support::{DATABASE, login, pool, quiet, server};
 
-async fn insert(pool: &Pool, id: u32) -> Option<u16> {
-    let mut connection = pool.acquire().await.unwrap();
-    let done = sqlx::query("INSERT INTO t VALUES (?)").bind(id).execute(&mut *connection).await;
-    let number = done.map_err(|e| pool.report(e)).err().map(|e| e.number().unwrap());
-    connection.release();
-    number
+async fn insert(pool: &MySqlPool, id: u32) -> Option<u16> {
+    let done = sqlx::query("INSERT INTO t VALUES (?)").bind(id).execute(pool).await;
+    done.map_err(|e| pool.explain(e)).err().map(|e| e.number().unwrap())
 }
 
 #[tokio::test]
@@ -55,7 +52,7 @@ async fn a_probe_is_enough_to_find_the_writer() {
     let tokens = TokenSource::refresh_ahead(Minter::new(login(&old), keys, Clock::system()));
     let limits =
         Limits { warm_connections: 3, acquire_timeout: Duration::from_secs(20), ..Limits::default() };
-    let pool = Pool::connect(tokens, target, limits).await.unwrap();
+    let pool = MySqlPool::connect(tokens, target, limits).await.unwrap();
     until("three warm connections", async || pool.stats().idle == 3).await;
     old.set_read_only(true).await.unwrap();
     assert!(pool.is_read_only().await.unwrap());

@@ -4,7 +4,7 @@ use std::io::Write;
 use std::sync::{Arc, Mutex};
 
 use rds_iam_emulator_server::fixtures::{SkewedClock, until};
-use rds_iam_sqlx::{Credential, Pool, connect};
+use rds_iam_sqlx::{Credential, MySqlPool, connect};
 use tracing_subscriber::fmt::MakeWriter;
 
 use crate::support::{DATABASE, quiet, server, target, tokens};
@@ -42,25 +42,28 @@ async fn no_secret_in_any_log_error_or_debug() {
     time.set(-60);
     let tokens = tokens(&mysql, &time);
     let first = tokens.token().await.unwrap();
-    let pool = Pool::connect(tokens.clone(), target(&mysql, mysql.dial()).database(DATABASE), quiet())
+    let pool = MySqlPool::connect(tokens.clone(), target(&mysql, mysql.dial()).database(DATABASE), quiet())
         .await
         .unwrap();
     time.set(0);
     until("an idle connection", async || pool.stats().idle == 1).await;
     let held = pool.acquire().await.unwrap();
     mysql.refuse_next(2).unwrap();
-    let refused = pool.acquire().await.unwrap_err();
+    let through = pool.acquire().await.unwrap_err();
+    let through_sqlx = format!("{through:?} {through}");
+    let refused = pool.explain(through);
     drop(held);
     let second = tokens.token().await.unwrap();
     assert!(!second.is_same(&first));
     let user = mysql.master().username().parse().unwrap();
-    let wrong = connect(&target(&mysql, mysql.dial()), &user, Credential::Password("hunter2-secret"))
-        .await
-        .unwrap_err();
+    let wrong =
+        connect::<sqlx::MySql>(&target(&mysql, mysql.dial()), &user, Credential::Password("hunter2-secret"))
+            .await
+            .unwrap_err();
     pool.close().await;
 
     let printed = format!(
-        "{pool:?} {:?} {tokens:?} {refused:?} {refused} {} {wrong:?} {:?} {:?}",
+        "{pool:?} {:?} {tokens:?} {through_sqlx} {refused:?} {refused} {} {wrong:?} {:?} {:?}",
         pool.stats(),
         refused.hint(),
         Credential::Token(&first),

@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use rds_iam_emulator_server::MySql;
 use rds_iam_emulator_server::fixtures::{SkewedClock, until};
-use rds_iam_sqlx::{Credential, Limits, Pool, PoolError, connect};
+use rds_iam_sqlx::{Credential, Error, Limits, MySqlPool, connect};
 use rds_iam_token::{Clock, Endpoint, ErrorKind, Minter, TokenSource};
 
-use crate::scalar;
 use crate::support::{DATABASE, login, pool, quiet, server, target};
+use crate::{refused, scalar};
 
 /// Returns a proxy to the server that can stop forwarding: connections stay open and transfer nothing.
 async fn silenceable(mysql: &MySql) -> (Endpoint, tokio::sync::watch::Sender<bool>) {
@@ -41,11 +41,12 @@ async fn a_server_that_falls_silent_keeps_no_place_in_the_pool() {
     let (dial, silent) = silenceable(&mysql).await;
     let limits = Limits { max_connections: 2, ..quiet() };
     let pool = pool(&mysql, &SkewedClock::default(), &dial, limits);
-    let (on_loan, returned) = (pool.acquire().await.unwrap(), pool.acquire().await.unwrap());
+    let (mut on_loan, returned) = (pool.acquire().await.unwrap(), pool.acquire().await.unwrap());
     drop(returned);
     until("one is idle", async || pool.stats().idle == 1).await;
     silent.send_replace(true);
-    // One dies on its way back, the other when it is tested before use.
+    // One dies on its way back, where it is tested since it was used by sqlx alone, the other before it is used.
+    on_loan.sqlx();
     drop(on_loan);
     until("the one on loan is given up", async || pool.stats().size == 1).await;
     silent.send_replace(false);
@@ -93,15 +94,16 @@ async fn sessions_serve_although_no_token_can_be_had() {
     let provider = HangsAfterTheFirst(mysql.credentials(), false.into());
     let tokens = TokenSource::lazy(Minter::new(login(&mysql), provider, clock));
     let limits = Limits { acquire_timeout: Duration::from_secs(2), ..quiet() };
-    let pool = Pool::connect(tokens, target(&mysql, mysql.dial()).database(DATABASE), limits).await.unwrap();
+    let pool =
+        MySqlPool::connect(tokens, target(&mysql, mysql.dial()).database(DATABASE), limits).await.unwrap();
     until("its connection is idle", async || pool.stats().idle == 1).await;
     time.set(2_000);
     let mut session = pool.acquire().await.unwrap();
     let user: String = sqlx::query_scalar("SELECT CURRENT_USER()").fetch_one(&mut *session).await.unwrap();
     assert_eq!(user, "app@%");
     // A second one needs a token, and reports that it is missing.
-    let error = pool.acquire().await.unwrap_err();
-    assert!(matches!(error, PoolError::Token { .. }), "{error:?}");
+    let error = refused(&pool).await;
+    assert!(matches!(error, Error::Token { .. }), "{error:?}");
 }
 
 #[tokio::test]
@@ -110,6 +112,7 @@ async fn one_connection_to_a_silent_server_is_given_up() {
     let (dial, silent) = silenceable(&mysql).await;
     silent.send_replace(true);
     let user = mysql.master().username().parse().unwrap();
-    let error = connect(&target(&mysql, &dial), &user, Credential::Password("any")).await.unwrap_err();
+    let error =
+        connect::<sqlx::MySql>(&target(&mysql, &dial), &user, Credential::Password("any")).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unreachable, "{error:?}");
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use rds_iam_emulator_server::MySql;
 use rds_iam_emulator_server::fixtures::{self, SkewedClock};
-use rds_iam_sqlx::{Limits, Pool, Target};
+use rds_iam_sqlx::{Limits, MySqlPool, Target};
 use rds_iam_token::{Endpoint, Login, Minter, TokenSource};
 
 pub(crate) const DATABASE: &str = "shop";
@@ -33,6 +33,6 @@ pub(crate) fn quiet() -> Limits {
     Limits { warm_connections: 0, acquire_timeout: Duration::from_secs(20), ..Limits::default() }
 }
 
-pub(crate) fn pool(mysql: &MySql, time: &SkewedClock, dial: &Endpoint, limits: Limits) -> Pool {
-    Pool::lazy(tokens(mysql, time), target(mysql, dial).database(DATABASE), limits).unwrap()
+pub(crate) fn pool(mysql: &MySql, time: &SkewedClock, dial: &Endpoint, limits: Limits) -> MySqlPool {
+    MySqlPool::lazy(tokens(mysql, time), target(mysql, dial).database(DATABASE), limits).unwrap()
 }

@@ -2,7 +2,7 @@
 
 use rds_iam_emulator_server::MySql;
 use rds_iam_emulator_server::fixtures::SkewedClock;
-use rds_iam_sqlx::{Pool, Target};
+use rds_iam_sqlx::{MySqlPool, Target};
 use rds_iam_token::{Endpoint, ErrorKind};
 use sqlx::Row as _;
 
@@ -33,14 +33,15 @@ async fn a_server_that_cannot_prove_itself_gets_no_token() {
     let (mysql, other) = (server().await, server().await);
     // Another authority's certificate.
     let stranger = Target::new(mysql.endpoint().clone(), other.ca_pem()).dial(mysql.dial().clone());
-    let error = Pool::connect(tokens(&mysql, &SkewedClock::default()), stranger, quiet()).await.unwrap_err();
+    let error =
+        MySqlPool::connect(tokens(&mysql, &SkewedClock::default()), stranger, quiet()).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Tls, "{error:?}");
 
     // The right authority, but another endpoint than the certificate names.
     let elsewhere = "elsewhere.c0ffee123456.us-east-1.rds.amazonaws.com:3306".parse().unwrap();
     let elsewhere = Target::new(elsewhere, mysql.ca_pem()).dial(mysql.dial().clone());
     let tokens = tokens(&mysql, &SkewedClock::default());
-    let error = Pool::connect(tokens, elsewhere, quiet()).await.unwrap_err();
+    let error = MySqlPool::connect(tokens, elsewhere, quiet()).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Tls, "{error:?}");
     assert!(mysql.logins().unwrap().is_empty(), "no token was sent");
 }
@@ -61,7 +62,7 @@ async fn the_address_dialled_is_not_verified() {
     let other = MySql::builder().endpoint(local).start().await.unwrap();
     let target = Target::new(mysql.endpoint().clone(), other.ca_pem()).dial(other.dial().clone());
     let tokens = tokens(&mysql, &SkewedClock::default());
-    let error = Pool::connect(tokens, target, quiet()).await.unwrap_err();
+    let error = MySqlPool::connect(tokens, target, quiet()).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Tls, "{error:?}");
     assert!(other.logins().unwrap().is_empty(), "no token was sent");
 }

@@ -1,0 +1,71 @@
+//! `Engine`: a database engine that pools can be of. All that differs between engines is in its private half, `Driver`.
+
+use sqlx::{Database, Either};
+
+/// A database engine: MySQL ([`sqlx::MySql`]).
+///
+/// The trait is sealed: a second engine is a second file of this crate.
+pub trait Engine: driver::Driver {}
+
+/// What a statement yields: the result of each statement, and its rows before that.
+pub(crate) type Step<DB> = Either<<DB as Database>::QueryResult, <DB as Database>::Row>;
+
+/// The driver's connect options.
+pub(crate) type OptionsOf<DB> = <<DB as Database>::Connection as sqlx::Connection>::Options;
+
+pub(crate) mod driver {
+    use std::path::Path;
+
+    use futures_core::future::BoxFuture;
+    use futures_core::stream::BoxStream;
+    use rds_iam_token::{DbUser, Endpoint};
+    use sqlx::{Database, Execute, SqlStr};
+
+    use super::{OptionsOf, Step};
+    use crate::connect::Credential;
+
+    /// The way to a server, and the login there.
+    #[expect(unnameable_types, reason = "private, so that the trait is sealed")]
+    pub struct Route<'a> {
+        pub(crate) endpoint: &'a Endpoint,
+        /// The socket of the relay to the address that is dialled. `None`: the driver dials the endpoint itself.
+        pub(crate) socket: Option<&'a Path>,
+        pub(crate) roots_pem: &'a [u8],
+        pub(crate) user: &'a DbUser,
+        pub(crate) credential: &'a Credential<'a>,
+        pub(crate) database: Option<&'a str>,
+    }
+
+    /// What differs between engines. Options print the password in `Debug`: they must not leave this crate.
+    #[expect(unnameable_types, reason = "private, so that the trait is sealed")]
+    pub trait Driver: Database {
+        /// Returns options that verify the endpoint's name and accept no weaker connection.
+        fn options(route: &Route<'_>) -> OptionsOf<Self>;
+
+        /// Queries whether the server refuses writes.
+        fn is_read_only(
+            connection: &mut Self::Connection,
+        ) -> impl Future<Output = sqlx::Result<bool>> + Send + '_;
+
+        // The driver's own executor: a trait can't imply the bound `&mut Self::Connection: Executor`.
+
+        fn fetch_many<'e, 'q: 'e, E>(
+            connection: &'e mut Self::Connection,
+            query: E,
+        ) -> BoxStream<'e, sqlx::Result<Step<Self>>>
+        where
+            E: 'q + Execute<'q, Self>;
+
+        fn prepare_with<'e>(
+            connection: &'e mut Self::Connection,
+            sql: SqlStr,
+            parameters: &'e [Self::TypeInfo],
+        ) -> BoxFuture<'e, sqlx::Result<Self::Statement>>;
+
+        #[cfg(feature = "macros")]
+        fn describe<'e>(
+            connection: &'e mut Self::Connection,
+            sql: SqlStr,
+        ) -> BoxFuture<'e, sqlx::Result<sqlx::Describe<Self>>>;
+    }
+}

@@ -1,0 +1,92 @@
+//! MySQL: connect options, error numbers, and the query whether a server refuses writes.
+
+use futures_core::future::BoxFuture;
+use futures_core::stream::BoxStream;
+use rds_iam_token::ServerCode;
+use sqlx::error::DatabaseError;
+use sqlx::mysql::{MySql, MySqlConnectOptions, MySqlConnection, MySqlDatabaseError, MySqlSslMode};
+use sqlx::{ConnectOptions as _, Execute, Executor as _, Row as _, SqlStr};
+
+use crate::connect::Credential;
+use crate::engine::Engine;
+use crate::engine::Step;
+use crate::engine::driver::{Driver, Route};
+use crate::pool::Pool;
+use crate::transaction::Transaction;
+
+/// A pool of connections to MySQL that stays authenticated.
+pub type MySqlPool = Pool<MySql>;
+
+/// A transaction on a connection to MySQL.
+pub type MySqlTransaction<'c> = Transaction<'c, MySql>;
+
+/// The query whether a server refuses writes: as a replica, by its administrator, or (Aurora's readers) by its
+/// storage. Every user may run it, and it pins no session behind RDS Proxy.
+const IS_READ_ONLY: &str = "SELECT @@GLOBAL.read_only OR @@GLOBAL.innodb_read_only";
+
+/// Returns the number of an error of MySQL.
+pub(crate) fn code(error: &(dyn DatabaseError + 'static)) -> Option<ServerCode> {
+    Some(ServerCode::MySql(error.try_downcast_ref::<MySqlDatabaseError>()?.number()))
+}
+
+impl Engine for MySql {}
+
+impl Driver for MySql {
+    fn options(route: &Route<'_>) -> MySqlConnectOptions {
+        let options = MySqlConnectOptions::new()
+            .host(&route.endpoint.host().to_string())
+            .port(route.endpoint.port())
+            .username(route.user.as_str())
+            .ssl_mode(MySqlSslMode::VerifyIdentity)
+            .ssl_ca_from_pem(route.roots_pem.to_vec())
+            // Changing sql_mode per session would pin it to one connection behind RDS Proxy.
+            .pipes_as_concat(false)
+            .no_engine_substitution(false)
+            .disable_statement_logging();
+        let options = match route.socket {
+            // TLS still verifies the host above.
+            Some(socket) => options.socket(socket),
+            None => options,
+        };
+        let options = match route.credential {
+            // A token is sent in cleartext, within TLS that has been verified before.
+            Credential::Token(token) => options.password(token.expose()).enable_cleartext_plugin(true),
+            Credential::Password(password) => options.password(password),
+        };
+        match route.database {
+            Some(name) => options.database(name),
+            None => options,
+        }
+    }
+
+    async fn is_read_only(connection: &mut MySqlConnection) -> sqlx::Result<bool> {
+        let row = connection.fetch_one(sqlx::raw_sql(IS_READ_ONLY)).await?;
+        row.try_get::<i64, _>(0).map(|on| on != 0)
+    }
+
+    fn fetch_many<'e, 'q: 'e, E>(
+        connection: &'e mut MySqlConnection,
+        query: E,
+    ) -> BoxStream<'e, sqlx::Result<Step<Self>>>
+    where
+        E: 'q + Execute<'q, Self>,
+    {
+        connection.fetch_many(query)
+    }
+
+    fn prepare_with<'e>(
+        connection: &'e mut MySqlConnection,
+        sql: SqlStr,
+        parameters: &'e [Self::TypeInfo],
+    ) -> BoxFuture<'e, sqlx::Result<Self::Statement>> {
+        connection.prepare_with(sql, parameters)
+    }
+
+    #[cfg(feature = "macros")]
+    fn describe<'e>(
+        connection: &'e mut MySqlConnection,
+        sql: SqlStr,
+    ) -> BoxFuture<'e, sqlx::Result<sqlx::Describe<Self>>> {
+        connection.describe(sql)
+    }
+}
