@@ -29,6 +29,7 @@ mod acquire;
 mod connect;
 mod connection;
 mod dial;
+mod dsn;
 mod engine;
 mod error;
 mod executor;
@@ -47,6 +48,7 @@ mod transaction;
 
 pub use connect::{Credential, Target, connect};
 pub use connection::{Connection, PoolConnection};
+pub use dsn::{Dsn, DsnError, Password};
 pub use engine::Engine;
 pub use error::{Error, Subject};
 pub use limits::Limits;

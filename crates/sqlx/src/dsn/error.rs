@@ -1,0 +1,113 @@
+//! `DsnError`: why a connection string can't be used, and what to write instead. It never has a part of the string that may
+//! be a secret.
+
+use rds_iam_token::{DbUserError, EndpointError, RegionError};
+
+/// The error of a connection string.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum DsnError {
+    /// The string is empty.
+    #[error("the connection string is empty: write mysql://USER@HOST/DATABASE")]
+    Empty,
+    /// The scheme is not an engine's.
+    #[error("the connection string has an unknown scheme: write {expected}")]
+    UnknownScheme {
+        /// The known schemes.
+        expected: &'static str,
+    },
+    /// The engine is not supported yet.
+    #[error("connections to {engine} are not supported yet")]
+    NotYet {
+        /// The engine.
+        engine: &'static str,
+    },
+    /// The form is that of Go's MySQL driver: `user@tcp(host:port)/database`.
+    #[error("the connection string has the form of Go's MySQL driver: write mysql://USER@HOST:PORT/DATABASE")]
+    GoForm,
+    /// There is no host.
+    #[error("the connection string has no host: write {example}")]
+    NoHost {
+        /// An example in the same form.
+        example: &'static str,
+    },
+    /// The host or the port is invalid.
+    #[error("the host of the connection string is invalid")]
+    Host {
+        /// The cause.
+        source: EndpointError,
+    },
+    /// The user is invalid.
+    #[error("the user of the connection string is invalid")]
+    User {
+        /// The cause.
+        source: DbUserError,
+    },
+    /// The user contains a delimiter of URLs: there is an `@` after the host.
+    #[error(
+        "the connection string has an @ after its host, so that the host is read as part of the user: write it as %40"
+    )]
+    UserHasDelimiter,
+    /// The region is invalid.
+    #[error("the parameter region is invalid")]
+    Region {
+        /// The cause.
+        source: RegionError,
+    },
+    /// A part is not UTF-8 after percent-decoding, or has control characters.
+    #[error("the {part} of the connection string is not printable text: percent-encode it as UTF-8")]
+    NotText {
+        /// The part.
+        part: &'static str,
+    },
+    /// A mode of TLS permits unencrypted connections.
+    #[error(
+        "{key}={mode} permits unencrypted connections: remove it, since the server is always verified fully"
+    )]
+    Unencrypted {
+        /// The parameter.
+        key: &'static str,
+        /// The mode.
+        mode: &'static str,
+    },
+    /// The mode of TLS is unknown.
+    #[error("the value of {key} is not a mode of TLS: remove it, since the server is always verified fully")]
+    UnknownMode {
+        /// The parameter.
+        key: &'static str,
+    },
+    /// The parameter is unknown.
+    #[error("the connection string has the unknown parameter {key:?}: use {}", super::parameters::KNOWN)]
+    UnknownKey {
+        /// The parameter's name, at most 32 characters.
+        key: String,
+    },
+    /// The parameter is known and can't be used here.
+    #[error("the parameter {key} can't be used: {instead}")]
+    Unsupported {
+        /// The parameter.
+        key: &'static str,
+        /// What to use instead.
+        instead: &'static str,
+    },
+    /// The parameter occurs more than once.
+    #[error("the connection string has the parameter {key} more than once: remove one of the two")]
+    Repeated {
+        /// The parameter.
+        key: &'static str,
+    },
+    /// A word of the second form has no `=`.
+    #[error(
+        "word {position} of the connection string is not key=value: write host=HOST user=USER dbname=DATABASE"
+    )]
+    NoEquals {
+        /// The word's number, from 1.
+        position: usize,
+    },
+    /// A quoted value has no end.
+    #[error("the value of word {position} of the connection string has no closing quote: write '…'")]
+    OpenQuote {
+        /// The word's number, from 1.
+        position: usize,
+    },
+}

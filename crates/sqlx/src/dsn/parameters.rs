@@ -1,0 +1,83 @@
+//! The parameters that both forms of a connection string have.
+
+use std::path::PathBuf;
+
+use super::error::DsnError;
+
+/// The names of the parameters, for messages.
+pub(super) const KNOWN: &str = "sslmode, sslrootcert, region or profile";
+
+/// The parameters of a connection string.
+#[derive(Default)]
+pub(super) struct Parameters {
+    mode: Option<()>,
+    pub(super) raised_from: Option<&'static str>,
+    pub(super) region: Option<String>,
+    pub(super) profile: Option<String>,
+    pub(super) root_certificates: Option<PathBuf>,
+}
+
+impl Parameters {
+    /// Takes a parameter.
+    pub(super) fn take(&mut self, key: &str, value: String) -> Result<(), DsnError> {
+        match key {
+            "sslmode" => self.set_mode("sslmode", &value),
+            "ssl-mode" => self.set_mode("ssl-mode", &value),
+            "sslrootcert" => self.set_roots("sslrootcert", value),
+            "ssl-ca" | "sslca" => self.set_roots("ssl-ca", value),
+            "region" => set(&mut self.region, "region", value),
+            "profile" => set(&mut self.profile, "profile", value),
+            _ => Err(unknown(key)),
+        }
+    }
+
+    fn set_mode(&mut self, key: &'static str, value: &str) -> Result<(), DsnError> {
+        set(&mut self.mode, key, ())?;
+        let mode =
+            |modes: &[&'static str]| modes.iter().copied().find(|mode| value.eq_ignore_ascii_case(mode));
+        if let Some(mode) = mode(&["disable", "disabled", "allow", "prefer", "preferred"]) {
+            return Err(DsnError::Unencrypted { key, mode });
+        }
+        if let Some(mode) = mode(&["require", "required", "verify-ca", "verify_ca"]) {
+            self.raised_from = Some(mode);
+        } else if mode(&["verify-full", "verify_identity"]).is_none() {
+            return Err(DsnError::UnknownMode { key });
+        }
+        Ok(())
+    }
+
+    fn set_roots(&mut self, key: &'static str, value: String) -> Result<(), DsnError> {
+        if value == "system" {
+            let instead =
+                "the system's trust roots do not have AWS's: name a file, or remove it for the bundled ones";
+            return Err(DsnError::Unsupported { key, instead });
+        }
+        set(&mut self.root_certificates, key, value.into())
+    }
+}
+
+pub(super) fn set<T>(place: &mut Option<T>, key: &'static str, value: T) -> Result<(), DsnError> {
+    match place.replace(value) {
+        None => Ok(()),
+        Some(_) => Err(DsnError::Repeated { key }),
+    }
+}
+
+fn unknown(key: &str) -> DsnError {
+    const CERTIFICATE: &str = "a client certificate is not needed: the login is by token";
+    const SOCKET: &str = "name the server's host, and set another address to dial with the builder's `dial`";
+    for (known, instead) in [
+        ("sslcert", CERTIFICATE),
+        ("ssl-cert", CERTIFICATE),
+        ("sslkey", CERTIFICATE),
+        ("ssl-key", CERTIFICATE),
+        ("socket", SOCKET),
+        ("hostaddr", SOCKET),
+        ("passfile", "no password is read: the login is by token"),
+    ] {
+        if key == known {
+            return DsnError::Unsupported { key: known, instead };
+        }
+    }
+    DsnError::UnknownKey { key: key.chars().take(32).collect() }
+}

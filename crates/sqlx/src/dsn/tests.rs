@@ -1,0 +1,133 @@
+use super::*;
+
+fn parse(text: &str) -> Dsn {
+    text.parse().unwrap_or_else(|error| panic!("{text}: {error}"))
+}
+
+fn refused(text: &str) -> DsnError {
+    text.parse::<Dsn>().expect_err(text)
+}
+
+const HOST: &str = "mydb-instance.cluster-xyz.us-east-1.rds.amazonaws.com";
+
+#[test]
+fn both_forms_are_read() {
+    for text in [
+        format!("mysql://myapp_user:$TOKEN@{HOST}:3306/myappdb?region=us-east-1"),
+        format!("host={HOST} port=3306 user=myapp_user password=$TOKEN dbname=myappdb region=us-east-1"),
+        format!(
+            "  user = 'myapp_user'  host='{HOST}' port=3306 dbname='myappdb' region=us-east-1 password='<token>' "
+        ),
+    ] {
+        let dsn = parse(&text);
+        assert_eq!(dsn.user.unwrap().as_str(), "myapp_user");
+        assert_eq!((dsn.host.to_string().as_str(), dsn.port), (HOST, Some(3306)));
+        assert_eq!(dsn.database.as_deref(), Some("myappdb"));
+        assert_eq!(dsn.region.unwrap().to_string(), "us-east-1");
+        assert_eq!(dsn.password, Password::Placeholder);
+    }
+    let dsn = parse("MYSQL://app@db.example.com");
+    assert_eq!((dsn.scheme, dsn.port, dsn.database), (Some("mysql"), None, None));
+}
+
+#[test]
+fn the_user_info_ends_at_the_last_at_sign() {
+    let token =
+        "orders.c0ffee.eu-west-1.rds.amazonaws.com:3306/?Action=connect&DBUser=a@b&X-Amz-Signature=0f";
+    let dsn = parse(&format!("mysql://node_app:{token}@{HOST}/orders"));
+    assert_eq!(dsn.user.as_ref().unwrap().as_str(), "node_app");
+    assert_eq!((dsn.host.to_string().as_str(), dsn.password), (HOST, Password::Dropped));
+    assert!(!format!("{dsn:?}").contains("Signature"));
+    assert_eq!(refused("mysql://node_app@db.example.com/a?profile=me@work"), DsnError::UserHasDelimiter);
+    assert_eq!(
+        parse("mysql://node_app@db.example.com/a?profile=me%40work").profile.as_deref(),
+        Some("me@work")
+    );
+    assert_eq!(
+        parse("mysql://jane.doe%40example.com@db.example.com").user.unwrap().as_str(),
+        "jane.doe@example.com"
+    );
+}
+
+#[test]
+fn placeholders_pass_and_other_passwords_are_dropped() {
+    for (password, expected) in [
+        ("", Password::None),
+        ("$TOKEN", Password::Placeholder),
+        ("${DB_TOKEN}", Password::Placeholder),
+        ("PLACEHOLDER", Password::Placeholder),
+        ("token", Password::Placeholder),
+        ("<token>", Password::Placeholder),
+        ("hunter2", Password::Dropped),
+        ("$hunter 2", Password::Dropped),
+        ("p@ss/w?rd", Password::Dropped),
+    ] {
+        let dsn = parse(&format!("mysql://app:{password}@db.example.com/orders"));
+        assert_eq!(dsn.password, expected, "{password}");
+        assert!(!format!("{dsn:?}").contains("hunter2"));
+    }
+    assert_eq!(parse("host=h user=u password='hunter2 \\' x'").password, Password::Dropped);
+}
+
+#[test]
+fn unencrypted_modes_are_refused_and_weaker_ones_raised() {
+    for mode in ["disable", "allow", "prefer", "DISABLED", "PREFERRED"] {
+        for text in [format!("mysql://a@h/?sslmode={mode}"), format!("host=h user=a sslmode={mode}")] {
+            assert!(matches!(refused(&text), DsnError::Unencrypted { .. }), "{text}");
+        }
+    }
+    for (mode, raised) in [
+        ("require", Some("require")),
+        ("VERIFY_CA", Some("verify_ca")),
+        ("verify-full", None),
+        ("VERIFY_IDENTITY", None),
+    ] {
+        assert_eq!(parse(&format!("mysql://a@h/?ssl-mode={mode}")).raised_from, raised, "{mode}");
+    }
+    assert_eq!(refused("mysql://a@h/?sslmode=no"), DsnError::UnknownMode { key: "sslmode" });
+}
+
+#[test]
+fn hosts_of_all_forms_are_read() {
+    for (address, host, port) in [
+        ("db.example.com.", "db.example.com", None),
+        ("db.example.com.:3307", "db.example.com", Some(3307)),
+        ("[2001:db8::1]:3307", "[2001:db8::1]", Some(3307)),
+        ("[2001:db8::1]", "[2001:db8::1]", None),
+        ("192.0.2.1", "192.0.2.1", None),
+    ] {
+        let dsn = parse(&format!("mysql://a@{address}/x"));
+        assert_eq!(
+            (dsn.port, format!("{}", dsn.host)),
+            (port, parse(&format!("mysql://a@{host}")).host.to_string())
+        );
+    }
+    for text in ["mysql://a@", "mysql://a@/x", "host= user=a", "user=a"] {
+        assert!(matches!(refused(text), DsnError::NoHost { .. }), "{text}");
+    }
+    for text in
+        ["mysql://a@h:0", "mysql://a@h:x", "mysql://a@h1,h2/x", "mysql://a@h i/x", "host=/tmp/s user=a"]
+    {
+        assert!(matches!(refused(text), DsnError::Host { .. }), "{text}");
+    }
+}
+
+#[test]
+fn what_can_t_be_used_is_named() {
+    assert_eq!(refused(" "), DsnError::Empty);
+    assert!(matches!(refused("redis://a@h"), DsnError::UnknownScheme { .. }));
+    assert_eq!(refused("postgresql://a@h"), DsnError::NotYet { engine: "PostgreSQL" });
+    assert_eq!(refused("app:hunter2@tcp(h:3306)/orders?tls=true"), DsnError::GoForm);
+    assert_eq!(refused("mysql://a@h/?charset=utf8"), DsnError::UnknownKey { key: "charset".into() });
+    assert_eq!(refused("host=h user=a host=i"), DsnError::Repeated { key: "host" });
+    assert_eq!(
+        refused("mysql://a@h/?region=eu-west-1&region=eu-west-1"),
+        DsnError::Repeated { key: "region" }
+    );
+    assert!(matches!(refused("mysql://a@h/?ssl-key=k"), DsnError::Unsupported { key: "ssl-key", .. }));
+    assert!(matches!(refused("mysql://a@h/?sslrootcert=system"), DsnError::Unsupported { .. }));
+    assert!(matches!(refused("mysql://a@h/?region=eu"), DsnError::Region { .. }));
+    assert_eq!(refused("mysql://a%00@h/"), DsnError::NotText { part: "user" });
+    assert_eq!(refused("host=h nothing user=a"), DsnError::NoEquals { position: 2 });
+    assert_eq!(refused("host=h user='a"), DsnError::OpenQuote { position: 2 });
+}

@@ -1,0 +1,97 @@
+//! Connection strings as URLs: `mysql://user:$TOKEN@host:3306/database?region=eu-west-1`.
+//!
+//! The last `@` ends the user and password, so that a token or an unescaped password, which have `@`, `/` and `?`, is dropped
+//! whole.
+
+use percent_encoding::percent_decode_str;
+use rds_iam_token::{DbUser, Endpoint, Host};
+
+use super::Dsn;
+use super::error::DsnError;
+use super::parameters::Parameters;
+use super::password::Password;
+
+const EXAMPLE: &str = "mysql://USER@HOST/DATABASE";
+
+pub(super) fn parse(text: &str) -> Result<Dsn, DsnError> {
+    let (scheme, rest) = text.split_once("://").unwrap_or_default();
+    let scheme = known_scheme(scheme)?;
+    let (user_info, rest) = match rest.rsplit_once('@') {
+        Some((user_info, rest)) => (Some(user_info), rest),
+        None => (None, rest),
+    };
+    let (user, password) =
+        match user_info.map(|info| info.split_once(':').map_or((info, None), |(u, p)| (u, Some(p)))) {
+            Some((user, password)) => (Some(user).filter(|user| !user.is_empty()), password),
+            None => (None, None),
+        };
+    if user.is_some_and(|user| user.contains(['/', '?', '@'])) {
+        return Err(DsnError::UserHasDelimiter);
+    }
+    let (address, tail) =
+        rest.split_once(['/', '?']).map_or((rest, ""), |(address, _)| (address, &rest[address.len()..]));
+    let (path, query) = tail.split_once('?').unwrap_or((tail, ""));
+    let (host, port) = host_and_port(address)?;
+
+    let mut parameters = Parameters::default();
+    for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+        let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
+        parameters.take(&decode(key, "query")?, decode(value, "query")?)?;
+    }
+    let database = Some(decode(path.trim_start_matches('/'), "database")?).filter(|name| !name.is_empty());
+    Ok(Dsn {
+        scheme: Some(scheme),
+        user: user.map(|user| parse_user(&decode(user, "user")?)).transpose()?,
+        host,
+        port,
+        database,
+        region: parameters
+            .region
+            .map(|region| region.parse())
+            .transpose()
+            .map_err(|source| DsnError::Region { source })?,
+        profile: parameters.profile,
+        root_certificates: parameters.root_certificates,
+        password: Password::of(password),
+        raised_from: parameters.raised_from,
+    })
+}
+
+fn known_scheme(scheme: &str) -> Result<&'static str, DsnError> {
+    match scheme.to_ascii_lowercase().as_str() {
+        "mysql" => Ok("mysql"),
+        "postgres" | "postgresql" => Err(DsnError::NotYet { engine: "PostgreSQL" }),
+        _ => Err(DsnError::UnknownScheme { expected: EXAMPLE }),
+    }
+}
+
+pub(super) fn parse_user(user: &str) -> Result<DbUser, DsnError> {
+    user.parse().map_err(|source| DsnError::User { source })
+}
+
+/// Parses `host`, `host:port` or `[address]:port`. One dot at the host's end is removed: no token is accepted for it.
+pub(super) fn host_and_port(address: &str) -> Result<(Host, Option<u16>), DsnError> {
+    if address.is_empty() {
+        return Err(DsnError::NoHost { example: EXAMPLE });
+    }
+    let (host, port) = match address.rsplit_once(':') {
+        // An IPv6 address without a port.
+        Some(_) if address.ends_with(']') => (address, None),
+        Some((host, port)) => (host, Some(port)),
+        None => (address, None),
+    };
+    let host = host.strip_suffix('.').unwrap_or(host);
+    // The port of the engine is not known here; any stands for it.
+    let endpoint: Endpoint =
+        format!("{host}:{}", port.unwrap_or("1")).parse().map_err(|source| DsnError::Host { source })?;
+    Ok((endpoint.host().clone(), port.map(|_| endpoint.port())))
+}
+
+fn decode(text: &str, part: &'static str) -> Result<String, DsnError> {
+    let decoded = percent_decode_str(text).decode_utf8().map_err(|_| DsnError::NotText { part })?;
+    if decoded.chars().any(char::is_control) {
+        Err(DsnError::NotText { part })
+    } else {
+        Ok(decoded.into_owned())
+    }
+}
