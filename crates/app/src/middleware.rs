@@ -194,7 +194,7 @@ mod tests {
     use axum::http::header::ACCEPT;
     use axum::routing::get;
     use http_body_util::BodyExt;
-    use rds_iam_sqlx::{Limits, Pool, Target};
+    use rds_iam_sqlx::MySqlPool;
     use rds_iam_token::{Clock, Login, Minter, TokenSource};
     use tower::ServiceExt;
 
@@ -227,12 +227,11 @@ mod tests {
         );
         let credentials = Credentials::new("AKIDEXAMPLE", "not-a-real-secret", None, None, "test");
         let tokens = TokenSource::lazy(Minter::new(login, credentials, Clock::system()));
-        let target = Target::new("127.0.0.1:9".parse().unwrap(), Vec::new());
-        let state = AppState::new(
-            Pool::lazy(tokens.clone(), target, Limits::default()).unwrap(),
-            &tokens,
-            String::new(),
-        );
+        let pool = MySqlPool::builder("db.example.com", "node_app")
+            .tokens(tokens.clone())
+            .dial("127.0.0.1:9")
+            .connect_lazy();
+        let state = AppState::new(pool.unwrap(), &tokens, String::new());
         let routes = Router::new()
             .route("/panic", get(async || -> &'static str { panic!("a secret in a panic") }))
             .route("/slow", get(std::future::pending::<&'static str>));
