@@ -3,6 +3,7 @@
 
 mod builder;
 mod executor;
+mod migration;
 mod read_only;
 mod secrets;
 mod silent;
