@@ -22,6 +22,8 @@
 
 mod acquire;
 mod builder;
+#[cfg(feature = "config")]
+mod config;
 mod connect;
 mod connection;
 mod dial;
@@ -46,6 +48,8 @@ mod transaction;
 #[cfg(feature = "aws-config")]
 pub use builder::AssumeRole;
 pub use builder::Builder;
+#[cfg(feature = "config")]
+pub use config::{ConfigError, Databases, EntryError};
 pub use connect::{Credential, Target, connect};
 pub use connection::{Connection, PoolConnection};
 pub use dsn::{Dsn, DsnError, Password};
@@ -61,5 +65,7 @@ pub use transaction::Transaction;
 const _: () = {
     const fn assert_shareable<T: Send + Sync + 'static>() {}
     assert_shareable::<(MySqlPool, PoolConnection<sqlx::MySql>, MySqlTransaction<'static>)>();
+    #[cfg(feature = "config")]
+    assert_shareable::<(Databases, ConfigError, EntryError)>();
     assert_shareable::<(Target, Limits, Credential<'static>, Error, Subject, Stats, Failures)>();
 };
