@@ -7,6 +7,8 @@ compile_error!("rds-iam-sqlx dials through a Unix socket: it needs a Unix system
 
 mod acquire;
 mod builder;
+#[cfg(feature = "config")]
+mod config;
 mod connect;
 mod connection;
 mod dial;
@@ -31,6 +33,8 @@ mod transaction;
 #[cfg(feature = "aws-config")]
 pub use builder::AssumeRole;
 pub use builder::Builder;
+#[cfg(feature = "config")]
+pub use config::{ConfigError, Databases, EntryError};
 pub use connect::{Credential, Target, connect};
 pub use connection::{Connection, PoolConnection};
 pub use dsn::{Dsn, DsnError, Password};
@@ -57,5 +61,7 @@ const _: () = {
     assert_shareable::<(Builder<sqlx::MySql>, Dsn, DsnError, Password, SettingError)>();
     #[cfg(feature = "aws-config")]
     assert_shareable::<AssumeRole>();
+    #[cfg(feature = "config")]
+    assert_shareable::<(Databases, ConfigError, EntryError)>();
     assert_shareable::<(Target, Limits, Credential<'static>, Error, Subject, Stats, Failures)>();
 };
