@@ -7,7 +7,7 @@ use aws_config::SdkConfig;
 use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_sdk_rds::auth_token::{AuthTokenGenerator, Config};
 use rds_iam_emulator_server::{MySql, fixtures};
-use rds_iam_sqlx::{Limits, MySqlPool, Target};
+use rds_iam_sqlx::MySqlPool;
 use sqlx::Connection as _;
 use sqlx::mysql::MySqlConnection;
 use tokio::runtime::Runtime;
@@ -29,10 +29,14 @@ pub(super) fn compared(runtime: &Runtime, mysql: &MySql) -> anyhow::Result<Row> 
 async fn ours(mysql: &MySql) -> anyhow::Result<f64> {
     let start = Instant::now();
     let tokens = fixtures::tokens(mysql, USER);
-    let target =
-        Target::new(mysql.endpoint().clone(), mysql.ca_pem()).dial(mysql.dial().clone()).database(DATABASE);
-    let pool = MySqlPool::connect(tokens, target, Limits::default()).await?;
-    sqlx::query("SELECT 1").fetch_one(&mut *pool.acquire().await?).await?;
+    let pool = MySqlPool::builder(mysql.endpoint(), USER)
+        .tokens(tokens)
+        .dial(mysql.dial())
+        .root_certificates(mysql.ca_pem())
+        .database(DATABASE)
+        .connect()
+        .await?;
+    sqlx::query("SELECT 1").fetch_one(&pool).await?;
     let took = start.elapsed();
     pool.close().await;
     Ok(took.as_secs_f64() * 1e3)

@@ -194,7 +194,7 @@ mod tests {
     use axum::http::header::ACCEPT;
     use axum::routing::get;
     use http_body_util::BodyExt;
-    use rds_iam_sqlx::{Limits, Pool, Target};
+    use rds_iam_sqlx::MySqlPool;
     use rds_iam_token::{Clock, Login, Minter, TokenSource};
     use tower::ServiceExt;
 
@@ -229,9 +229,11 @@ mod tests {
         let permit = Permit::new(login.clone(), "node_db".parse().unwrap());
         let credentials = Credentials::new("AKIDEXAMPLE", "not-a-real-secret", None, None, "test");
         let tokens = TokenSource::lazy(Minter::new(login, credentials, Clock::system()));
-        let target = Target::new("127.0.0.1:9".parse().unwrap(), Vec::new());
-        let pool = Pool::lazy(tokens.clone(), target, Limits::default()).unwrap();
-        let state = AppState::new(pool, &tokens, permit);
+        let pool = MySqlPool::builder("db.example.com", "node_app")
+            .tokens(tokens.clone())
+            .dial("127.0.0.1:9")
+            .connect_lazy();
+        let state = AppState::new(pool.unwrap(), &tokens, permit);
         let routes = Router::new()
             .route("/panic", get(async || -> &'static str { panic!("a secret in a panic") }))
             .route("/slow", get(std::future::pending::<&'static str>));

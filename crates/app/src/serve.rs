@@ -4,11 +4,10 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use aws_config::{BehaviorVersion, Region};
 use hyper_util::server::graceful::GracefulShutdown;
 use rds_iam_report::ErrorReport;
-use rds_iam_sqlx::{Limits, MySqlPool, Target};
-use rds_iam_token::{Clock, MintError, Minter, ReloadingCredentials, TokenSource, shared_files};
+use rds_iam_sqlx::{Builder, Limits, MySqlPool};
+use rds_iam_token::{Login, MintError, TokenSource};
 use thiserror::Error;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -80,14 +79,9 @@ pub async fn run(config: Config) -> Result<(), RunError> {
     for warning in &config.warnings {
         tracing::warn!("{warning}");
     }
-    let tokens = TokenSource::refresh_ahead(minter(&config));
+    let pool = settings(&config).connect_lazy()?;
+    let tokens = pool.tokens().clone();
     first_token(&tokens).await?;
-
-    let target = Target::new(config.login.endpoint.clone(), config.roots.clone())
-        .dial(config.dial.clone())
-        .database(config.database.as_str());
-    let limits = Limits { max_connections: config.pool_max, ..Limits::default() };
-    let pool = MySqlPool::lazy(tokens.clone(), target, limits)?;
     let state = AppState::new(pool, &tokens, config.permit());
 
     let listeners = Listeners {
@@ -116,18 +110,21 @@ async fn listen(address: SocketAddr, variable: &'static str) -> Result<TcpListen
 /// # Errors
 /// Returns [`RunError::Credentials`] if they provide none, or wrong ones.
 pub async fn check_credentials(config: &Config) -> Result<(), RunError> {
-    let token = TokenSource::lazy(minter(config)).token().await;
+    let quiet = Limits::default().warm_connections(0);
+    let pool = settings(config).limits(quiet).sign_on_demand().connect_lazy()?;
+    let token = pool.tokens().token().await;
     token.map(drop).map_err(|source| RunError::Credentials { source })
 }
 
-/// Signs with the SDK's default credentials. A file that they come from may be rewritten at any time.
-fn minter(config: &Config) -> Minter {
-    let region = Region::new(config.login.region.to_string());
-    let credentials = ReloadingCredentials::new(shared_files(), move || {
-        let aws = aws_config::defaults(BehaviorVersion::latest()).region(region.clone());
-        async { aws.load().await.credentials_provider().expect("there is a default chain") }
-    });
-    Minter::new(config.login.clone(), credentials, Clock::system())
+/// Returns the pool's settings. It signs with the SDK's default credentials.
+fn settings(config: &Config) -> Builder<sqlx::MySql> {
+    let Login { endpoint, region, user, .. } = &config.login;
+    MySqlPool::builder(endpoint, user)
+        .region(region)
+        .database(config.database.as_str())
+        .dial(&config.dial)
+        .root_certificates(config.roots.clone())
+        .max_connections(config.pool_max)
 }
 
 /// Signs the first token. A retryable error does not prevent the start.

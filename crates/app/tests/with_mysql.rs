@@ -14,7 +14,7 @@ use rds_iam_app::{AppState, Permit};
 use rds_iam_emulator_server::MySql;
 use rds_iam_emulator_server::fixtures::{self, until};
 use rds_iam_report::log::{self, Format};
-use rds_iam_sqlx::{Limits, MySqlPool, Target};
+use rds_iam_sqlx::{Limits, MySqlPool};
 use rds_iam_token::{Endpoint, ServerCode};
 use sqlx::Row;
 use tracing_subscriber::fmt::MakeWriter;
@@ -46,9 +46,14 @@ fn app_at(mysql: &MySql, dial: &Endpoint) -> Router {
 
 fn state_at(mysql: &MySql, dial: &Endpoint) -> AppState {
     let tokens = fixtures::tokens(mysql, fixtures::APP_USER);
-    let target = Target::new(mysql.endpoint().clone(), mysql.ca_pem()).dial(dial.clone()).database("node_db");
-    let limits = Limits { acquire_timeout: Duration::from_secs(2), ..Limits::default() };
-    AppState::new(MySqlPool::lazy(tokens.clone(), target, limits).unwrap(), &tokens, permit(mysql))
+    let pool = MySqlPool::builder(mysql.endpoint(), fixtures::APP_USER)
+        .tokens(tokens.clone())
+        .dial(dial)
+        .root_certificates(mysql.ca_pem())
+        .database("node_db")
+        .limits(Limits::default().acquire_timeout(Duration::from_secs(2)))
+        .connect_lazy();
+    AppState::new(pool.unwrap(), &tokens, permit(mysql))
 }
 
 /// Returns what permits the service's login.

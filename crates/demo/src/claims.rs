@@ -7,7 +7,7 @@ use anyhow::{Context as _, ensure};
 use hyper::{Method, StatusCode};
 use rds_iam_emulator_server::{LoginEvent, RefusalCode, fixtures};
 use rds_iam_report::ErrorReport;
-use rds_iam_sqlx::{Limits, MySqlPool, Target};
+use rds_iam_sqlx::{Limits, MySqlPool};
 use rds_iam_token::{ErrorKind, LIFETIME};
 use serde_json::json;
 use tracing::info;
@@ -75,9 +75,16 @@ async fn stranger(platform: &Platform) -> anyhow::Result<String> {
     let before = mysql.logins()?.len();
     let tokens = fixtures::tokens(mysql, ADMIN_USER);
     let roots = rds_iam_roots::Roots::bundled().pem();
-    let target = Target::new(mysql.endpoint().clone(), roots).dial(mysql.dial().clone());
-    let error = MySqlPool::connect(tokens, target, Limits { warm_connections: 0, ..Limits::default() }).await;
-    let error = error.err().context("it connected although RDS's roots did not sign the certificate")?;
+    let pool = MySqlPool::builder(mysql.endpoint(), ADMIN_USER)
+        .tokens(tokens)
+        .dial(mysql.dial())
+        .root_certificates(roots)
+        .limits(Limits::default().warm_connections(0));
+    let error = pool
+        .connect()
+        .await
+        .err()
+        .context("it connected although RDS's roots did not sign the certificate")?;
     ensure!(error.kind() == ErrorKind::Tls, "it failed otherwise: {}", ErrorReport(&error));
     let after = mysql.logins()?;
     ensure!(!after[before..].iter().any(|l| l.user == ADMIN_USER), "a token was sent all the same");

@@ -140,13 +140,17 @@ impl Roots {
     pub fn read(path: &Path, now: SystemTime) -> Result<Self, TrustError> {
         let in_file = |cause| TrustError::File { path: path.to_owned(), cause: Box::new(cause) };
         let pem = read_limited(path).map_err(|source| TrustError::Read { path: path.to_owned(), source })?;
-        let all = Self::parse(&pem).map_err(in_file)?;
-        let count = all.len();
-        let valid: Vec<_> = all.certificates.into_iter().filter(|c| c.not_after() > now).collect();
-        if valid.is_empty() {
-            return Err(in_file(TrustError::AllExpired { count }));
-        }
-        Ok(Self::new(valid))
+        Self::parse(&pem).and_then(|roots| roots.valid_at(now)).map_err(in_file)
+    }
+
+    /// Returns the set without certificates that are expired at `now`: TLS libraries do not check the dates of a root.
+    ///
+    /// # Errors
+    /// Returns [`TrustError::AllExpired`] if none is left.
+    pub fn valid_at(self, now: SystemTime) -> Result<Self, TrustError> {
+        let count = self.len();
+        let valid: Vec<_> = self.certificates.into_iter().filter(|c| c.not_after() > now).collect();
+        if valid.is_empty() { Err(TrustError::AllExpired { count }) } else { Ok(Self::new(valid)) }
     }
 
     /// Returns the set as PEM text, with the name, fingerprint and dates of each certificate in a comment.

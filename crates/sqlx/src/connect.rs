@@ -12,6 +12,7 @@ use crate::dial::Dialer;
 use crate::engine::driver::Route;
 use crate::engine::{Engine, OptionsOf};
 use crate::error::{Error, Subject, timed_out_error};
+use crate::limits::Limits;
 
 /// The time limit for connecting, TLS and login included: 10 seconds.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -60,7 +61,12 @@ impl Target {
     ///
     /// # Panics
     /// Outside a Tokio runtime.
-    pub(crate) fn options<DB: Engine>(&self, user: &DbUser, credential: &Credential<'_>) -> OptionsOf<DB> {
+    pub(crate) fn options<DB: Engine>(
+        &self,
+        user: &DbUser,
+        credential: &Credential<'_>,
+        statement_cache: usize,
+    ) -> OptionsOf<DB> {
         let socket = match self.dialer.socket(&self.dial) {
             Ok(socket) => Some(socket),
             // sqlx then connects to the endpoint itself.
@@ -74,6 +80,7 @@ impl Target {
             user,
             credential,
             database: self.database.as_deref(),
+            statement_cache,
         })
     }
 
@@ -137,7 +144,7 @@ pub async fn connect<DB: Engine>(
     user: &DbUser,
     credential: Credential<'_>,
 ) -> Result<DB::Connection, Error> {
-    let options = target.options::<DB>(user, &credential);
+    let options = target.options::<DB>(user, &credential, Limits::default().statement_cache);
     let connected = tokio::time::timeout(CONNECT_TIMEOUT, DB::Connection::connect_with(&options)).await;
     let connected = connected.unwrap_or_else(|_| Err(timed_out_error(CONNECT_TIMEOUT)));
     connected.map_err(|error| target.connect_error(error, user))

@@ -6,15 +6,17 @@ use std::ops::{Deref, DerefMut};
 use std::pin::Pin;
 use std::sync::{Arc, Weak};
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use futures_core::Stream;
 use futures_core::future::BoxFuture;
 use futures_core::stream::BoxStream;
 use sqlx::{Connection as _, Either, Execute, Executor, SqlStr};
 use tokio::sync::OwnedSemaphorePermit;
-use tokio::time::Instant;
+use tokio::time::{Instant, Sleep, sleep, timeout};
 
 use crate::engine::{Engine, Step};
+use crate::error::timed_out_error;
 use crate::idle::return_to_sqlx;
 use crate::rows::next;
 use crate::state::State;
@@ -26,15 +28,27 @@ const BORROWED: &str = "the connection is taken only on drop";
 pub struct Connection<DB: Engine> {
     /// `None` only after it was returned.
     inner: Option<sqlx::pool::PoolConnection<DB>>,
-    /// Whether the last statement was read to its end without an error.
-    clean: bool,
+    condition: Condition,
+    statement_timeout: Option<Duration>,
     pool: Weak<State<DB>>,
+}
+
+/// What the last statement showed of its connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Condition {
+    /// It was read to its end without an error.
+    Clean,
+    /// It failed, or was not read to its end.
+    Untested,
+    /// It was not answered in time.
+    Silent,
 }
 
 /// A connection borrowed from a [`Pool`](crate::Pool), returned when it is dropped. It dereferences to [`Connection`].
 ///
 /// If its last statement was read to its end without an error, the next caller gets it as it is. Otherwise its state is
-/// unknown, and it is tested with a ping before it is used again.
+/// unknown, and it is tested with a ping before it is used again; or closed, if the statement was not answered within
+/// [`statement_timeout`](crate::Limits::statement_timeout).
 pub struct PoolConnection<DB: Engine> {
     connection: Connection<DB>,
     /// The time at which sqlx last returned it.
@@ -46,7 +60,7 @@ impl<DB: Engine> Connection<DB> {
     /// Returns sqlx's connection, for code that needs one. The pool notices no failed statement on it
     /// ([`Pool::report`](crate::Pool::report) does), and tests the connection before it is used again.
     pub fn sqlx(&mut self) -> &mut DB::Connection {
-        self.clean = false;
+        self.condition = Condition::Untested;
         self.inner.as_mut().expect(BORROWED)
     }
 
@@ -64,10 +78,17 @@ impl<DB: Engine> Connection<DB> {
         run: impl AsyncFnOnce(&mut DB::Connection) -> sqlx::Result<T>,
     ) -> sqlx::Result<T> {
         // Until it has completed: the future may be dropped.
-        self.clean = false;
-        let result = run(self.inner.as_mut().expect(BORROWED)).await;
+        self.condition = Condition::Untested;
+        let run = run(self.inner.as_mut().expect(BORROWED));
+        let result = match self.statement_timeout {
+            None => run.await,
+            Some(limit) => timeout(limit, run).await.unwrap_or_else(|_| {
+                self.condition = Condition::Silent;
+                Err(timed_out_error(limit))
+            }),
+        };
         match &result {
-            Ok(_) => self.clean = true,
+            Ok(_) => self.condition = Condition::Clean,
             Err(error) => notice(&self.pool, error),
         }
         result
@@ -83,23 +104,45 @@ fn notice<DB: Engine>(pool: &Weak<State<DB>>, error: &sqlx::Error) {
 /// The results and rows of a statement. Marks its connection as clean at their end.
 struct Watched<'e, DB: Engine> {
     steps: BoxStream<'e, sqlx::Result<Step<DB>>>,
-    clean: &'e mut bool,
+    condition: &'e mut Condition,
     failed: bool,
+    limit: Option<Duration>,
+    /// The time left for the next step, while one is awaited.
+    wait: Option<Pin<Box<Sleep>>>,
     pool: &'e Weak<State<DB>>,
+}
+
+impl<DB: Engine> Watched<'_, DB> {
+    /// Polls for the next step, within the limit.
+    fn poll_step(&mut self, context: &mut Context<'_>) -> Poll<Option<sqlx::Result<Step<DB>>>> {
+        if *self.condition == Condition::Silent {
+            return Poll::Ready(None);
+        }
+        if let ready @ Poll::Ready(_) = self.steps.as_mut().poll_next(context) {
+            self.wait = None;
+            return ready;
+        }
+        let Some(limit) = self.limit else { return Poll::Pending };
+        let wait = self.wait.get_or_insert_with(|| Box::pin(sleep(limit)));
+        ready!(wait.as_mut().poll(context));
+        *self.condition = Condition::Silent;
+        Poll::Ready(Some(Err(timed_out_error(limit))))
+    }
 }
 
 impl<DB: Engine> Stream for Watched<'_, DB> {
     type Item = sqlx::Result<Step<DB>>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let step = ready!(self.steps.as_mut().poll_next(context));
+        let step = ready!(self.poll_step(context));
         match &step {
             Some(Ok(_)) => {}
             Some(Err(error)) => {
                 self.failed = true;
                 notice(self.pool, error);
             }
-            None => *self.clean = !self.failed,
+            None if !self.failed => *self.condition = Condition::Clean,
+            None => {}
         }
         Poll::Ready(step)
     }
@@ -113,10 +156,10 @@ impl<'c, DB: Engine> Executor<'c> for &'c mut Connection<DB> {
         'c: 'e,
         E: 'q + Execute<'q, DB>,
     {
-        let Connection { inner, clean, pool } = self;
-        *clean = false;
+        let Connection { inner, condition, statement_timeout, pool } = self;
+        *condition = Condition::Untested;
         let steps = DB::fetch_many(inner.as_mut().expect(BORROWED), query);
-        Box::pin(Watched { steps, clean, failed: false, pool })
+        Box::pin(Watched { steps, condition, failed: false, limit: *statement_timeout, wait: None, pool })
     }
 
     /// Reads on to the end after the first row, which saves the test of the connection, unless there is a second row.
@@ -168,13 +211,18 @@ impl<DB: Engine> PoolConnection<DB> {
         permit: OwnedSemaphorePermit,
         pool: &Arc<State<DB>>,
     ) -> Self {
-        let connection = Connection { inner: Some(connection), clean: true, pool: Arc::downgrade(pool) };
+        let connection = Connection {
+            inner: Some(connection),
+            condition: Condition::Clean,
+            statement_timeout: pool.limits.statement_timeout,
+            pool: Arc::downgrade(pool),
+        };
         Self { connection, acquired_at, permit: Some(permit) }
     }
 
     /// Returns the connection to sqlx, which tests it.
     pub(crate) fn return_for_test(mut self) {
-        self.connection.clean = false;
+        self.connection.condition = Condition::Untested;
     }
 }
 
@@ -182,8 +230,14 @@ impl<DB: Engine> Drop for PoolConnection<DB> {
     fn drop(&mut self) {
         let Some(connection) = self.connection.inner.take() else { return };
         let permit = self.permit.take();
+        if self.connection.condition == Condition::Silent {
+            // A test would wait for the statement's answer.
+            tracing::debug!("a statement was not answered in time; its connection is closed");
+            drop(connection.detach());
+            return;
+        }
         // A transaction that was begun through `sqlx` may have been forgotten.
-        let is_clean = self.connection.clean && !connection.is_in_transaction();
+        let is_clean = self.connection.condition == Condition::Clean && !connection.is_in_transaction();
         let Some(pool) = self.connection.pool.upgrade().filter(|_| is_clean) else {
             return return_to_sqlx(connection, permit);
         };

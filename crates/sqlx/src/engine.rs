@@ -34,11 +34,16 @@ pub(crate) mod driver {
         pub(crate) user: &'a DbUser,
         pub(crate) credential: &'a Credential<'a>,
         pub(crate) database: Option<&'a str>,
+        /// Prepared statements to keep.
+        pub(crate) statement_cache: usize,
     }
 
     /// What differs between engines. Options print the password in `Debug`: they must not leave this crate.
     #[expect(unnameable_types, reason = "private, so that the trait is sealed")]
     pub trait Driver: Database {
+        /// The port of a server that names none.
+        const DEFAULT_PORT: u16;
+
         /// Returns options that verify the endpoint's name and accept no weaker connection.
         fn options(route: &Route<'_>) -> OptionsOf<Self>;
 

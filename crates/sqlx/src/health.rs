@@ -126,7 +126,12 @@ fn should_retire(age: Duration, since_last: Duration, lifetime: Duration, connec
     age >= lifetime.mul_f64(0.8) && since_last >= lifetime.mul_f64(0.2) / connections.max(1)
 }
 
-pub(crate) fn pool_options<DB: Engine>(limits: &Limits, health: &Arc<Health>) -> PoolOptions<DB> {
+/// Returns sqlx's options for a pool. `has_room` returns whether one more connection may stay idle.
+pub(crate) fn pool_options<DB: Engine>(
+    limits: &Limits,
+    health: &Arc<Health>,
+    has_room: impl Fn() -> bool + Send + Sync + 'static,
+) -> PoolOptions<DB> {
     let (connected, acquired, released) = (Arc::clone(health), Arc::clone(health), Arc::clone(health));
     let retiring = limits.clone();
     PoolOptions::new()
@@ -157,7 +162,7 @@ pub(crate) fn pool_options<DB: Engine>(limits: &Limits, health: &Arc<Health>) ->
             })
         })
         .after_release(move |_, meta| {
-            let keep = !released.is_left(meta.age) && !released.try_retire(meta.age, &retiring);
+            let keep = has_room() && !released.is_left(meta.age) && !released.try_retire(meta.age, &retiring);
             Box::pin(async move { Ok(keep) })
         })
 }

@@ -7,25 +7,21 @@
 //! ([`ErrorKind`](rds_iam_token::ErrorKind)).
 //!
 //! ```no_run
-//! use rds_iam_sqlx::{Limits, MySqlPool, Target};
-//! use rds_iam_token::{Clock, Login, Minter, TokenSource};
-//! # async fn example(credentials: impl aws_credential_types::provider::ProvideCredentials + 'static, roots: Vec<u8>)
-//! #     -> Result<(), Box<dyn std::error::Error>> {
-//! let endpoint: rds_iam_token::Endpoint = "orders.proxy-abc.eu-west-1.rds.amazonaws.com:3306".parse()?;
-//! let login = Login::new(endpoint.clone(), "eu-west-1".parse()?, "node_app".parse()?);
-//! let tokens = TokenSource::refresh_ahead(Minter::new(login, credentials, Clock::system()));
-//! let pool = MySqlPool::connect(tokens, Target::new(endpoint, roots).database("orders"), Limits::default()).await?;
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! use rds_iam_sqlx::MySqlPool;
 //!
+//! let pool = MySqlPool::connect("mysql://node_app@orders.c0ffee.eu-west-1.rds.amazonaws.com/orders").await?;
 //! let user: String = sqlx::query_scalar("SELECT CURRENT_USER()").fetch_one(&pool).await?;
 //! # Ok(()) }
 //! ```
 //!
 //! # The three addresses
-//! The endpoint that is *signed for* is the token's ([`Login`](rds_iam_token::Login)). The name that *TLS verifies* is
-//! that of the same endpoint, which a [`Target`] is created with. The address that is *dialled* is the endpoint too,
-//! unless [`Target::dial`] sets another: the near end of a tunnel, or a server on this machine. It is never verified.
+//! Tokens are *signed for* the endpoint. The name that *TLS verifies* is that of the same endpoint. The address that is
+//! *dialled* is the endpoint too, unless [`Builder::dial`] sets another: the near end of a tunnel, or a server on this
+//! machine. It is never verified.
 
 mod acquire;
+mod builder;
 mod connect;
 mod connection;
 mod dial;
@@ -34,6 +30,7 @@ mod engine;
 mod error;
 mod executor;
 mod health;
+mod host;
 mod idle;
 mod limits;
 mod maintenance;
@@ -46,11 +43,14 @@ mod state;
 mod stats;
 mod transaction;
 
+#[cfg(feature = "aws-config")]
+pub use builder::AssumeRole;
+pub use builder::Builder;
 pub use connect::{Credential, Target, connect};
 pub use connection::{Connection, PoolConnection};
 pub use dsn::{Dsn, DsnError, Password};
 pub use engine::Engine;
-pub use error::{Error, Subject};
+pub use error::{Error, SettingError, Subject};
 pub use limits::Limits;
 pub use mysql::{MySqlPool, MySqlTransaction};
 pub use pool::Pool;

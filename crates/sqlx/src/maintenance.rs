@@ -83,7 +83,7 @@ impl<DB: Engine> State<DB> {
         if let Some(before) = Instant::now().checked_sub(TRUSTED_IDLE) {
             self.idle.return_unused_since(before);
         }
-        let wanted = self.permits.available_permits().min(self.limits.warm_connections as usize);
+        let wanted = self.permits.available_permits().min(self.limits.warm() as usize);
         let mut connections = Vec::new();
         for _ in 0..wanted {
             connections.push(self.acquire().await?);

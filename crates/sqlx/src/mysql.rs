@@ -32,6 +32,8 @@ pub(crate) fn code(error: &(dyn DatabaseError + 'static)) -> Option<ServerCode> 
 impl Engine for MySql {}
 
 impl Driver for MySql {
+    const DEFAULT_PORT: u16 = 3306;
+
     fn options(route: &Route<'_>) -> MySqlConnectOptions {
         let options = MySqlConnectOptions::new()
             .host(&route.endpoint.host().to_string())
@@ -42,6 +44,7 @@ impl Driver for MySql {
             // Changing sql_mode per session would pin it to one connection behind RDS Proxy.
             .pipes_as_concat(false)
             .no_engine_substitution(false)
+            .statement_cache_capacity(route.statement_cache)
             .disable_statement_logging();
         let options = match route.socket {
             // TLS still verifies the host above.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
 use rds_iam_token::TokenSource;
+use tokio::time::Instant;
 
 use crate::connect::Target;
 use crate::connection::PoolConnection;
@@ -38,29 +39,25 @@ impl<DB: Engine> Clone for Pool<DB> {
 }
 
 impl<DB: Engine> Pool<DB> {
-    /// Creates a pool and opens one connection, so that a wrong setting shows at once.
-    ///
-    /// # Errors
-    /// Returns the [`Error`] of that connection, or of the limits.
-    pub async fn connect(tokens: TokenSource, target: Target, limits: Limits) -> Result<Self, Error> {
-        let pool = Self::lazy(tokens, target, limits)?;
-        drop(pool.state.acquire().await?);
-        Ok(pool)
-    }
-
-    /// Creates a pool without waiting for a connection. Connections are opened in the background and on demand.
-    ///
-    /// # Errors
-    /// Returns [`Error::Limits`] if the limits leave no working pool: see [`Limits::validate`].
+    /// Creates a pool, whose limits are valid.
     ///
     /// # Panics
     /// Outside a Tokio runtime.
-    pub fn lazy(tokens: TokenSource, target: Target, limits: Limits) -> Result<Self, Error> {
-        limits.validate()?;
-        let state = Arc::new(State::new(tokens, target, limits));
+    pub(crate) fn new(tokens: TokenSource, target: Target, limits: Limits) -> Self {
+        let state = State::new(tokens, target, limits);
         tokio::spawn(install_new_tokens(Arc::downgrade(&state)));
         tokio::spawn(keep_warm(Arc::downgrade(&state)));
-        Ok(Self { state })
+        Self { state }
+    }
+
+    /// Opens one connection, or fails with its error.
+    pub(crate) async fn open_first(&self) -> Result<(), Error> {
+        let (subject, limit) = (self.state.subject(), self.state.limits.acquire_timeout);
+        tracing::debug!(login = %subject, ?limit, "opening the first connection");
+        let started = Instant::now();
+        drop(self.state.acquire().await?);
+        tracing::debug!(login = %subject, elapsed = ?started.elapsed(), "opened the first connection");
+        Ok(())
     }
 
     /// Acquires a connection, idle or new.

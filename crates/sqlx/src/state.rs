@@ -2,7 +2,7 @@
 //! options, and removes expired ones.
 
 use std::sync::atomic::Ordering::Relaxed;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use rds_iam_token::{ErrorKind, MintError, Token, TokenSource};
@@ -17,6 +17,9 @@ use crate::health::{Health, pool_options};
 use crate::idle::{IdleConnection, IdleConnections};
 use crate::limits::Limits;
 use crate::rate_limit::RateLimiter;
+
+/// The credential before the first token, and after an expired one: a connection is only opened with a token.
+const NO_CREDENTIAL: Credential<'_> = Credential::Password("");
 
 pub(crate) struct State<DB: Engine> {
     pub(crate) pool: sqlx::Pool<DB>,
@@ -35,11 +38,18 @@ pub(crate) struct State<DB: Engine> {
 impl<DB: Engine> State<DB> {
     /// # Panics
     /// Outside a Tokio runtime.
-    pub(crate) fn new(tokens: TokenSource, target: Target, limits: Limits) -> Self {
+    pub(crate) fn new(tokens: TokenSource, target: Target, limits: Limits) -> Arc<Self> {
+        Arc::new_cyclic(|state: &Weak<Self>| Self::of(state.clone(), tokens, target, limits))
+    }
+
+    fn of(state: Weak<Self>, tokens: TokenSource, target: Target, limits: Limits) -> Self {
         let health = Arc::new(Health::new());
-        // No credential yet: a connection is only opened after a token has been installed.
-        let pool = pool_options(&limits, &health)
-            .connect_lazy_with(target.options::<DB>(&tokens.login().user, &Credential::Password("")));
+        let has_room = move || state.upgrade().is_none_or(|state| state.has_idle_room());
+        let pool = pool_options(&limits, &health, has_room).connect_lazy_with(target.options::<DB>(
+            &tokens.login().user,
+            &NO_CREDENTIAL,
+            limits.statement_cache,
+        ));
         Self {
             rate_limiter: RateLimiter::new(limits.connects_per_second, limits.max_connections),
             permits: Arc::new(Semaphore::new(limits.max_connections as usize)),
@@ -54,18 +64,23 @@ impl<DB: Engine> State<DB> {
     }
 
     /// Keeps a returned connection for the next caller, or gives it back for sqlx: a second after sqlx lent it, so that
-    /// sqlx tests it and lets it retire; if another connection has failed since; and if its server was left.
+    /// sqlx tests it and lets it retire; if another connection has failed since; if its server was left; and if enough
+    /// are idle, so that sqlx closes it.
     pub(crate) fn keep_idle(
         &self,
         connection: PoolConnection<DB>,
         acquired_at: Instant,
     ) -> Option<PoolConnection<DB>> {
         let since = acquired_at.elapsed();
-        if self.health.needs_test(since) || self.health.is_left(since) {
+        if self.health.needs_test(since) || self.health.is_left(since) || !self.has_idle_room() {
             return Some(connection);
         }
         self.idle.push(IdleConnection { connection, acquired_at, released_at: Instant::now() });
         None
+    }
+
+    fn has_idle_room(&self) -> bool {
+        self.idle_count() < self.limits.max_idle()
     }
 
     /// Returns the number of connections that are open and not in use.
@@ -92,9 +107,7 @@ impl<DB: Engine> State<DB> {
         let mut installed = self.lock_installed();
         let left = installed.as_ref()?.remaining(self.tokens.clock().now());
         if left.is_zero() {
-            self.pool.set_connect_options(
-                self.target.options::<DB>(&self.tokens.login().user, &Credential::Password("")),
-            );
+            self.set_credential(&NO_CREDENTIAL);
             *installed = None;
             return None;
         }
@@ -111,14 +124,21 @@ impl<DB: Engine> State<DB> {
         let mut installed = self.lock_installed();
         let is_new = !installed.as_ref().is_some_and(|t| t.is_same(token));
         if is_new || self.target.is_unusable() {
-            self.pool.set_connect_options(
-                self.target.options::<DB>(&self.tokens.login().user, &Credential::Token(token)),
-            );
+            self.set_credential(&Credential::Token(token));
         }
         if is_new {
             *installed = Some(token.clone());
             self.health.token_used.store(false, Relaxed);
         }
+    }
+
+    fn set_credential(&self, credential: &Credential<'_>) {
+        let user = &self.tokens.login().user;
+        self.pool.set_connect_options(self.target.options::<DB>(
+            user,
+            credential,
+            self.limits.statement_cache,
+        ));
     }
 
     fn lock_installed(&self) -> MutexGuard<'_, Option<Token>> {

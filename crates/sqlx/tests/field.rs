@@ -9,7 +9,7 @@ use aws_credential_types::provider::error::CredentialsError;
 use aws_credential_types::provider::{ProvideCredentials, future};
 use rds_iam_emulator_server::fixtures::{self, SkewedClock, until};
 use rds_iam_emulator_server::{AccessKey, MySql};
-use rds_iam_sqlx::{Credential, Error, Limits, MySqlPool, Target, connect};
+use rds_iam_sqlx::{Builder, Credential, Error, Limits, MySqlPool, Target, connect};
 use rds_iam_token::{Endpoint, Minter, TokenSource};
 use sqlx::mysql::{MySqlConnectOptions, MySqlSslMode};
 use sqlx::{ConnectOptions, Executor};
@@ -46,7 +46,17 @@ fn tokens(mysql: &MySql, credentials: impl ProvideCredentials + 'static, time: &
 
 /// Limits that do nothing in the background.
 fn quiet() -> Limits {
-    Limits { warm_connections: 0, acquire_timeout: Duration::from_secs(20), ..Limits::default() }
+    Limits::default().warm_connections(0).acquire_timeout(Duration::from_secs(20))
+}
+
+/// Settings of a pool that logs in with `tokens`.
+fn builder(mysql: &MySql, tokens: TokenSource) -> Builder<sqlx::MySql> {
+    MySqlPool::builder(mysql.endpoint(), "app")
+        .tokens(tokens)
+        .dial(mysql.dial())
+        .root_certificates(mysql.ca_pem())
+        .database("shop")
+        .limits(quiet())
 }
 
 /// Returns an endpoint that forwards to one server, and later to another.
@@ -81,10 +91,10 @@ async fn a_server_that_became_read_only_is_left() {
         let known = AccessKey::new(keys.access_key_id(), keys.secret_access_key());
         other.enter_key(known.session_token(keys.session_token().unwrap())).unwrap();
         let (dial, leads_to) = endpoint(writer.dial()).await;
-        let target = Target::new(writer.endpoint().clone(), [writer.ca_pem(), other.ca_pem()].concat())
+        let pool = builder(&writer, tokens(&writer, keys, &SkewedClock::default()))
             .dial(dial)
-            .database("shop");
-        let pool = MySqlPool::connect(tokens(&writer, keys, &SkewedClock::default()), target, quiet())
+            .root_certificates([writer.ca_pem(), other.ca_pem()].concat())
+            .connect()
             .await
             .unwrap();
         let mut held: Vec<_> = Vec::new();
@@ -116,11 +126,8 @@ async fn a_server_that_became_read_only_is_left() {
 #[tokio::test]
 async fn a_server_that_stays_read_only_is_not_stormed() {
     let mysql = server().await;
-    let limits = Limits { max_connections: 4, ..quiet() };
-    let target =
-        Target::new(mysql.endpoint().clone(), mysql.ca_pem()).dial(mysql.dial().clone()).database("shop");
     let tokens = tokens(&mysql, mysql.credentials(), &SkewedClock::default());
-    let pool = MySqlPool::connect(tokens, target, limits).await.unwrap();
+    let pool = builder(&mysql, tokens).max_connections(4).connect().await.unwrap();
     as_root(&mysql, "SET GLOBAL read_only = ON").await;
     // By the server's count: the search for the writer is not among the pool's own connections.
     let before = mysql.logins().unwrap().len();
@@ -142,8 +149,7 @@ async fn log_in(mysql: &MySql, tokens: &TokenSource) -> (usize, usize) {
     let refused = || mysql.logins().unwrap().iter().filter(|login| !login.accepted()).count();
     let (before, mut errors) = (refused(), 0);
     for _ in 0..3 {
-        let target = Target::new(mysql.endpoint().clone(), mysql.ca_pem()).dial(mysql.dial().clone());
-        errors += usize::from(MySqlPool::connect(tokens.clone(), target, quiet()).await.is_err());
+        errors += usize::from(builder(mysql, tokens.clone()).connect().await.is_err());
     }
     (refused() - before, errors)
 }
@@ -214,11 +220,9 @@ async fn no_ended_token_is_sent() {
         Some(end),
         "test",
     );
-    let target =
-        Target::new(mysql.endpoint().clone(), mysql.ca_pem()).dial(mysql.dial().clone()).database("shop");
     let tokens = tokens(&mysql, Once(ending, false.into()), &time);
-    let limits = Limits { acquire_timeout: Duration::from_secs(2), ..quiet() };
-    let pool = MySqlPool::connect(tokens, target, limits).await.unwrap();
+    let limits = quiet().acquire_timeout(Duration::from_secs(2));
+    let pool = builder(&mysql, tokens).limits(limits).connect().await.unwrap();
     let mut held = Vec::new();
     for _ in 0..4 {
         held.push(pool.acquire().await.unwrap());

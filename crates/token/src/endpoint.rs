@@ -48,6 +48,30 @@ impl Endpoint {
         Ok(Self { host: host.parse()?, port })
     }
 
+    /// Parses `host` or `host:port`; a text without a port gets `port`. One dot at the end of the host is removed: TLS and
+    /// tokens have names without it.
+    ///
+    /// ```
+    /// # use rds_iam_token::Endpoint;
+    /// let endpoint = Endpoint::with_default_port("db.abc123.us-east-1.rds.amazonaws.com.", 3306)?;
+    /// assert_eq!(endpoint.to_string(), "db.abc123.us-east-1.rds.amazonaws.com:3306");
+    /// assert_eq!(Endpoint::with_default_port("::1", 3306)?.to_string(), "[::1]:3306");
+    /// # Ok::<(), rds_iam_token::EndpointError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Returns [`EndpointError`] if the host or the port is invalid; fix the setting that it came from.
+    pub fn with_default_port(text: &str, port: u16) -> Result<Self, EndpointError> {
+        let without_dot = |host: &str| host.strip_suffix('.').unwrap_or(host).to_owned();
+        refuse_urls(text)?;
+        match text.rsplit_once(':') {
+            Some((host, given)) if !host.contains(':') || host.ends_with(']') => {
+                format!("{}:{given}", without_dot(host)).parse()
+            }
+            _ => Self::new(&without_dot(text), port),
+        }
+    }
+
     /// Returns the host.
     #[must_use]
     pub fn host(&self) -> &Host {

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use arc_swap::ArcSwapOption;
+use time::OffsetDateTime;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
@@ -243,9 +244,22 @@ impl Shared {
         let (done, result) = watch::channel(None);
         let attempt = Attempt { started_at: now, result };
         outcome.attempt = Some(attempt.clone());
+        let number = outcome.minted + outcome.failed + 1;
         let shared = Arc::clone(self);
         tokio::spawn(async move {
+            let Login { endpoint, user, .. } = shared.minter.login();
+            tracing::debug!(%user, %endpoint, attempt = number, "signing an IAM token");
             let minted = shared.minter.mint().await;
+            match &minted {
+                Ok(token) => {
+                    let expires_at = OffsetDateTime::from(token.expires_at());
+                    tracing::debug!(%user, %endpoint, attempt = number, %expires_at, "signed an IAM token");
+                }
+                Err(error) => {
+                    let error = ErrorReport(error);
+                    tracing::debug!(%user, %endpoint, attempt = number, %error, "signed no IAM token");
+                }
+            }
             shared.record(&minted);
             done.send_replace(Some(minted));
         });

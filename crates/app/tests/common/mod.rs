@@ -12,7 +12,7 @@ use axum::http::{HeaderMap, Request, StatusCode};
 use http_body_util::BodyExt;
 use rds_iam_app::{AppState, Listeners, Permit};
 use rds_iam_roots::Roots;
-use rds_iam_sqlx::{Limits, MySqlPool, Target};
+use rds_iam_sqlx::{Limits, MySqlPool};
 use rds_iam_token::{Clock, Endpoint, Login, Minter, TokenSource};
 use tokio::net::TcpListener;
 use tower::ServiceExt;
@@ -33,12 +33,16 @@ pub(crate) async fn state() -> AppState {
         "node_app".parse().unwrap(),
     );
     let permit = Permit::new(login.clone(), "node_db".parse().unwrap());
-    let endpoint = login.endpoint.clone();
     let credentials = Credentials::new(KEY, SECRET, Some(SESSION.into()), None, "test");
     let tokens = TokenSource::lazy(Minter::new(login, credentials, Clock::system()));
-    let target = Target::new(endpoint, Roots::bundled().pem()).dial(dial).database("node_db");
-    let limits = Limits { acquire_timeout: Duration::from_millis(500), ..Limits::default() };
-    AppState::new(MySqlPool::lazy(tokens.clone(), target, limits).unwrap(), &tokens, permit)
+    let pool = MySqlPool::builder(&tokens.login().endpoint, &tokens.login().user)
+        .tokens(tokens.clone())
+        .dial(dial)
+        .root_certificates(Roots::bundled().pem())
+        .database("node_db")
+        .limits(Limits::default().acquire_timeout(Duration::from_millis(500)))
+        .connect_lazy();
+    AppState::new(pool.unwrap(), &tokens, permit)
 }
 
 /// Returns listeners on any free ports, and the public address.

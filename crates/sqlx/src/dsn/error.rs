@@ -1,7 +1,7 @@
 //! `DsnError`: why a connection string can't be used, and what to write instead. It never has a part of the string that may
 //! be a secret.
 
-use rds_iam_token::{DbUserError, EndpointError, RegionError};
+use rds_iam_token::RegionError;
 
 /// The error of a connection string.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -31,18 +31,12 @@ pub enum DsnError {
         /// An example in the same form.
         example: &'static str,
     },
-    /// The host or the port is invalid.
-    #[error("the host of the connection string is invalid")]
-    Host {
-        /// The cause.
-        source: EndpointError,
-    },
-    /// The user is invalid.
-    #[error("the user of the connection string is invalid")]
-    User {
-        /// The cause.
-        source: DbUserError,
-    },
+    /// The host is not one DNS name or IP address, or the port is not from 1 to 65535. The text is not repeated: if the `@`
+    /// is missing, it is the password.
+    #[error(
+        "the connection string has no valid host or port: write one DNS name or IP address, or HOST:PORT with a port from 1 to 65535"
+    )]
+    Host,
     /// The user contains a delimiter of URLs: there is an `@` after the host.
     #[error(
         "the connection string has an @ after its host, so that the host is read as part of the user: write it as %40"
@@ -81,6 +75,16 @@ pub enum DsnError {
     UnknownKey {
         /// The parameter's name, at most 32 characters.
         key: String,
+    },
+    /// A word of the second form, after the password, has an unknown parameter. It is not repeated: it may be a part of the
+    /// password.
+    #[error(
+        "word {position} of the connection string has an unknown parameter: use {}, and write a value with white space in quotes",
+        super::parameters::KNOWN
+    )]
+    UnknownWord {
+        /// The word's number, from 1.
+        position: usize,
     },
     /// The parameter is known and can't be used here.
     #[error("the parameter {key} can't be used: {instead}")]

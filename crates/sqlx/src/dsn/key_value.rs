@@ -15,14 +15,20 @@ pub(super) fn parse(text: &str) -> Result<Dsn, DsnError> {
     }
     let (mut host, mut port, mut user, mut database, mut password) = (None, None, None, None, None);
     let mut parameters = Parameters::default();
-    for (key, value) in pairs(text)? {
+    for (index, (key, value)) in pairs(text)?.into_iter().enumerate() {
         match key.as_str() {
             "host" => set(&mut host, "host", value)?,
             "port" => set(&mut port, "port", value)?,
             "user" => set(&mut user, "user", value)?,
             "dbname" | "database" => set(&mut database, "dbname", value)?,
             "password" => set(&mut password, "password", Password::of(Some(&value)))?,
-            other => parameters.take(other, value)?,
+            other => parameters.take(other, value).map_err(|error| match error {
+                // What follows the password may be a part of it.
+                DsnError::UnknownKey { .. } if password.is_some() => {
+                    DsnError::UnknownWord { position: index + 1 }
+                }
+                error => error,
+            })?,
         }
     }
     let host = host.filter(|host| !host.is_empty()).ok_or(DsnError::NoHost { example: EXAMPLE })?;
@@ -34,11 +40,7 @@ pub(super) fn parse(text: &str) -> Result<Dsn, DsnError> {
         host,
         port,
         database: database.filter(|name| !name.is_empty()),
-        region: parameters
-            .region
-            .map(|region| region.parse())
-            .transpose()
-            .map_err(|source| DsnError::Region { source })?,
+        region: parameters.region()?,
         profile: parameters.profile,
         root_certificates: parameters.root_certificates,
         password: password.unwrap_or(Password::None),

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use rds_iam_token::Region;
+
 use super::error::DsnError;
 
 /// The names of the parameters, for messages.
@@ -12,7 +14,7 @@ pub(super) const KNOWN: &str = "sslmode, sslrootcert, region or profile";
 pub(super) struct Parameters {
     mode: Option<()>,
     pub(super) raised_from: Option<&'static str>,
-    pub(super) region: Option<String>,
+    region: Option<String>,
     pub(super) profile: Option<String>,
     pub(super) root_certificates: Option<PathBuf>,
 }
@@ -29,6 +31,12 @@ impl Parameters {
             "profile" => set(&mut self.profile, "profile", value),
             _ => Err(unknown(key)),
         }
+    }
+
+    /// Returns the parameter `region`.
+    pub(super) fn region(&self) -> Result<Option<Region>, DsnError> {
+        let parse = |text: &String| text.parse().map_err(|source| DsnError::Region { source });
+        self.region.as_ref().map(parse).transpose()
     }
 
     fn set_mode(&mut self, key: &'static str, value: &str) -> Result<(), DsnError> {

@@ -45,11 +45,7 @@ pub(super) fn parse(text: &str) -> Result<Dsn, DsnError> {
         host,
         port,
         database,
-        region: parameters
-            .region
-            .map(|region| region.parse())
-            .transpose()
-            .map_err(|source| DsnError::Region { source })?,
+        region: parameters.region()?,
         profile: parameters.profile,
         root_certificates: parameters.root_certificates,
         password: Password::of(password),
@@ -66,7 +62,7 @@ fn known_scheme(scheme: &str) -> Result<&'static str, DsnError> {
 }
 
 pub(super) fn parse_user(user: &str) -> Result<DbUser, DsnError> {
-    user.parse().map_err(|source| DsnError::User { source })
+    user.parse().map_err(|_| DsnError::NotText { part: "user" })
 }
 
 /// Parses `host`, `host:port` or `[address]:port`. One dot at the host's end is removed: no token is accepted for it.
@@ -82,8 +78,7 @@ pub(super) fn host_and_port(address: &str) -> Result<(Host, Option<u16>), DsnErr
     };
     let host = host.strip_suffix('.').unwrap_or(host);
     // The port of the engine is not known here; any stands for it.
-    let endpoint: Endpoint =
-        format!("{host}:{}", port.unwrap_or("1")).parse().map_err(|source| DsnError::Host { source })?;
+    let endpoint: Endpoint = format!("{host}:{}", port.unwrap_or("1")).parse().map_err(|_| DsnError::Host)?;
     Ok((endpoint.host().clone(), port.map(|_| endpoint.port())))
 }
 

@@ -3,9 +3,13 @@
 use rds_iam_token::{ErrorKind, MintError, ServerCode, SignError};
 
 use super::Error;
+use crate::host::is_aws_name;
 
 /// The steps for a denied login, in order.
 const DENIED: &str = "Check, in this order: the caller's policy allows rds-db:connect on this resource id (db-, cluster- or prx-, not the identifier) and user; the user exists and is IDENTIFIED WITH AWSAuthenticationPlugin; the token was signed for the server's own endpoint and region; this machine's clock is right; the AWS credentials have not ended (keys copied into a file do not say when they end). The cause is in a log: for a proxy first in /aws/rds/proxy/NAME, then, as for an instance, in /aws/rds/instance/NAME/iam-db-auth-error.";
+
+/// The step before those, if tokens are signed for a name that is not AWS's own.
+const DENIED_ALIAS: &str = "The endpoint is not a name of AWS, and a token is only accepted for the server's own name: make that the endpoint, and the alias the address to dial (`dial`). If the name is right, check that the policy allows rds-db:connect on this resource id and user, and that the user exists and is IDENTIFIED WITH AWSAuthenticationPlugin.";
 
 pub(super) fn hint(error: &Error) -> &'static str {
     if let Some(help) = error.code().and_then(ServerCode::help) {
@@ -17,10 +21,17 @@ pub(super) fn hint(error: &Error) -> &'static str {
         {
             "The AWS credentials have expired: renew them at their source (aws sso login, a new role session, new keys in the file)."
         }
+        Error::Token { source: MintError::NotConfigured { .. }, .. } => {
+            "Give the instance, task, pod or function a role; or set AWS_PROFILE to a profile of ~/.aws, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY. In the same environment, `aws sts get-caller-identity` prints whose credentials are found."
+        }
         Error::Token { .. } => "Check the source of the AWS credentials; the cause below says what failed.",
-        Error::Limits { .. } => "Correct the limit; see the documentation of `Limits`.",
+        Error::Dsn(_) => "Correct the connection string; the documentation of `Dsn` has both forms.",
+        Error::Settings { .. } => "Correct the settings; the message says what would be right.",
         Error::TimedOut { saturated: true, .. } => {
             "Every connection was in use: statements are slow, or the pool is too small for the load."
+        }
+        Error::Connect { subject, kind: ErrorKind::Denied, .. } if !is_aws_name(subject.endpoint.host()) => {
+            DENIED_ALIAS
         }
         Error::Connect { .. } | Error::TimedOut { .. } => of_connecting(error.kind()),
         Error::Statement { kind, .. } => of_statement(*kind),

@@ -4,12 +4,17 @@
 pub(crate) mod classify;
 mod convert;
 mod hint;
+mod setting;
 
 use std::fmt;
 use std::io;
 use std::time::Duration;
 
 use rds_iam_token::{DbUser, Endpoint, ErrorKind, MintError, ServerCode};
+
+use crate::dsn::DsnError;
+
+pub use setting::SettingError;
 
 /// The login that an error is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -88,16 +93,15 @@ pub enum Error {
         /// True if all of them were in use; false if the server did not answer.
         saturated: bool,
     },
-    /// The limits leave no working pool.
-    #[error("the pool's limit {setting} is {value}: {help}")]
+    /// The connection string can't be used.
+    #[error(transparent)]
+    Dsn(#[from] DsnError),
+    /// Settings can't be used. The text has all of them, each with its cause and help.
+    #[error("the pool can't be created: {}", join(errors))]
     #[non_exhaustive]
-    Limits {
-        /// The field of [`Limits`](crate::Limits).
-        setting: &'static str,
-        /// Its value.
-        value: String,
-        /// The reason why it can't be used, and a value that can.
-        help: &'static str,
+    Settings {
+        /// The settings.
+        errors: Vec<SettingError>,
     },
     /// A statement failed.
     #[error("a statement{} failed: {}", of(subject.as_deref()), describe(*kind))]
@@ -113,6 +117,11 @@ pub enum Error {
 }
 
 impl Error {
+    /// Returns the error of settings, if there are any.
+    pub(crate) fn of_settings(errors: Vec<SettingError>) -> Result<(), Self> {
+        if errors.is_empty() { Ok(()) } else { Err(Self::Settings { errors }) }
+    }
+
     pub(crate) fn connecting(source: sqlx::Error, subject: Subject) -> Self {
         Self::Connect { subject: subject.into(), kind: classify::kind(&source), source }
     }
@@ -134,7 +143,7 @@ impl Error {
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::Token { .. } => ErrorKind::Credentials,
-            Self::Limits { .. } => ErrorKind::Configuration,
+            Self::Dsn(_) | Self::Settings { .. } => ErrorKind::Configuration,
             Self::Connect { kind, .. } | Self::Statement { kind, .. } => *kind,
             Self::TimedOut { saturated: true, .. } => ErrorKind::Throttled,
             Self::TimedOut { .. } => ErrorKind::Unreachable,
@@ -147,7 +156,7 @@ impl Error {
         hint::hint(self)
     }
 
-    /// Returns the login that the error is about. `None` for limits, and for a statement's error that was not reported to
+    /// Returns the login that the error is about. `None` for settings, and for a statement's error that was not reported to
     /// its pool.
     #[must_use]
     pub fn subject(&self) -> Option<&Subject> {
@@ -156,7 +165,7 @@ impl Error {
                 Some(subject)
             }
             Self::Statement { subject, .. } => subject.as_deref(),
-            Self::Limits { .. } => None,
+            Self::Dsn(_) | Self::Settings { .. } => None,
         }
     }
 
@@ -165,7 +174,7 @@ impl Error {
     pub fn code(&self) -> Option<ServerCode> {
         match self {
             Self::Connect { source, .. } | Self::Statement { source, .. } => classify::code(source),
-            Self::Token { .. } | Self::TimedOut { .. } | Self::Limits { .. } => None,
+            Self::Token { .. } | Self::TimedOut { .. } | Self::Dsn(_) | Self::Settings { .. } => None,
         }
     }
 
@@ -177,6 +186,10 @@ impl Error {
             _ => None,
         }
     }
+}
+
+fn join(errors: &[SettingError]) -> String {
+    errors.iter().map(SettingError::to_string).collect::<Vec<_>>().join("; ")
 }
 
 fn of(subject: Option<&Subject>) -> String {

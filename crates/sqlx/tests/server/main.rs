@@ -1,6 +1,7 @@
 //! Tests of the pool against a MySQL server that checks tokens: refused tokens, throttling, lost connections, a
 //! full pool, wrong settings and privileges, and the rate of new connections.
 
+mod failures;
 mod migration;
 mod read_only;
 mod secrets;
@@ -12,10 +13,10 @@ use std::time::Duration;
 
 use rds_iam_emulator_server::fixtures::{SkewedClock, until};
 use rds_iam_emulator_server::{AccessKey, MySql, RefusalCode};
-use rds_iam_sqlx::{Credential, Error, Limits, MySqlPool, connect};
+use rds_iam_sqlx::{Credential, Error, MySqlPool, connect};
 use rds_iam_token::{Clock, ErrorKind, Minter, TokenSource};
 use sqlx::{Connection as _, Row as _};
-use support::{DATABASE, login, pool, quiet, server, target};
+use support::{DATABASE, builder, login, pool, quiet, server, target};
 
 async fn scalar(pool: &MySqlPool, sql: &'static str) -> Result<String, Error> {
     sqlx::query_scalar(sql).fetch_one(pool).await.map_err(|e| pool.explain(e))
@@ -98,7 +99,7 @@ async fn throttling_backs_off_with_the_same_token() {
 async fn throttling_without_end_is_reported_in_time() {
     let mysql = server().await;
     let relay = mysql.relay().await.unwrap();
-    let limits = Limits { acquire_timeout: Duration::from_secs(1), ..quiet() };
+    let limits = quiet().acquire_timeout(Duration::from_secs(1));
     let pool = pool(&mysql, &SkewedClock::default(), relay.dial(), limits);
     relay.throttle_next(1_000);
     let error = refused(&pool).await;
@@ -128,7 +129,7 @@ async fn killed_connections_cost_at_most_one_statement() {
 async fn warm_connections_come_back_by_themselves() {
     let mysql = server().await;
     let relay = mysql.relay().await.unwrap();
-    let limits = Limits { warm_connections: 3, ..quiet() };
+    let limits = quiet().warm_connections(3);
     let pool = pool(&mysql, &SkewedClock::default(), relay.dial(), limits);
     until("three warm connections", async || pool.stats().idle == 3).await;
     relay.cut().await;
@@ -144,7 +145,7 @@ async fn a_server_that_is_away_is_unreachable_and_then_back() {
     let mysql = server().await;
     let mut relay = mysql.relay().await.unwrap();
     relay.refuse_connections(true).await.unwrap();
-    let limits = Limits { acquire_timeout: Duration::from_secs(1), ..quiet() };
+    let limits = quiet().acquire_timeout(Duration::from_secs(1));
     let pool = pool(&mysql, &SkewedClock::default(), relay.dial(), limits);
     let error = refused(&pool).await;
     assert_eq!(error.kind(), ErrorKind::Unreachable, "{error:?}");
@@ -156,7 +157,7 @@ async fn a_server_that_is_away_is_unreachable_and_then_back() {
 #[tokio::test]
 async fn a_full_pool_says_so() {
     let mysql = server().await;
-    let limits = Limits { max_connections: 1, acquire_timeout: Duration::from_millis(1500), ..quiet() };
+    let limits = quiet().max_connections(1).acquire_timeout(Duration::from_millis(1500));
     let pool = pool(&mysql, &SkewedClock::default(), mysql.dial(), limits);
     let held = pool.acquire().await.unwrap();
     let error = refused(&pool).await;
@@ -211,8 +212,7 @@ async fn a_missing_privilege_or_table_is_not_a_login_problem() {
 async fn tokens_follow_credentials_that_are_renewed() {
     let mysql = server().await;
     let tokens = TokenSource::lazy(Minter::new(login(&mysql), mysql.credentials(), Clock::system()));
-    let first =
-        MySqlPool::connect(tokens, target(&mysql, mysql.dial()).database(DATABASE), quiet()).await.unwrap();
+    let first = builder(&mysql, tokens, quiet()).connect().await.unwrap();
     until("its connection is idle", async || first.stats().idle == 1).await;
     // The first key ends at the server; another takes its place.
     let ended = mysql.credentials();
@@ -227,7 +227,7 @@ async fn tokens_follow_credentials_that_are_renewed() {
     let renewed =
         aws_credential_types::Credentials::new("AKIDNEXT", "another-made-up-secret", None, None, "test");
     let tokens = TokenSource::lazy(Minter::new(login(&mysql), renewed, Clock::system()));
-    let second = MySqlPool::connect(tokens, target(&mysql, mysql.dial()).database(DATABASE), quiet()).await;
+    let second = builder(&mysql, tokens, quiet()).connect().await;
     let second = second.unwrap_or_else(|e| panic!("{e:?} {:?}", mysql.logins()));
     assert_eq!(scalar(&second, "SELECT CURRENT_USER()").await.unwrap(), "app@%");
 }
@@ -246,7 +246,7 @@ async fn pings(mysql: &MySql) -> u64 {
 #[tokio::test]
 async fn a_finished_statement_s_connection_serves_the_next_caller_untested() {
     let mysql = server().await;
-    let limits = Limits { max_connections: 2, ..quiet() };
+    let limits = quiet().max_connections(2);
     let pool = pool(&mysql, &SkewedClock::default(), mysql.dial(), limits);
     let before = pings(&mysql).await;
     let mut tasks = tokio::task::JoinSet::new();
@@ -290,7 +290,7 @@ async fn a_finished_statement_s_connection_serves_the_next_caller_untested() {
 async fn the_pool_limits_the_rate_of_new_connections() {
     let mysql = server().await;
     let relay = mysql.relay().await.unwrap();
-    let limits = Limits { max_connections: 8, connects_per_second: 100, ..quiet() };
+    let limits = quiet().max_connections(8).connects_per_second(100);
     let pool = pool(&mysql, &SkewedClock::default(), relay.dial(), limits);
     let mut tasks = tokio::task::JoinSet::new();
     for _ in 0..64 {

@@ -9,7 +9,7 @@ use rds_iam_token::{Clock, Minter, TokenSource};
 use sqlx::ConnectOptions;
 use sqlx::mysql::{MySqlConnectOptions, MySqlSslMode};
 
-use crate::support::{DATABASE, login, pool, quiet, server};
+use crate::support::{builder, login, pool, quiet, server};
 
 async fn insert(pool: &MySqlPool, id: u32) -> Option<u16> {
     let done = sqlx::query("INSERT INTO t VALUES (?)").bind(id).execute(pool).await;
@@ -47,12 +47,10 @@ async fn a_probe_is_enough_to_find_the_writer() {
     new.enter_key(known.session_token(keys.session_token().unwrap())).unwrap();
     let relay = old.relay().await.unwrap();
     let both = [old.ca_pem(), new.ca_pem()].concat();
-    let target =
-        rds_iam_sqlx::Target::new(new.endpoint().clone(), both).dial(relay.dial().clone()).database(DATABASE);
     let tokens = TokenSource::refresh_ahead(Minter::new(login(&old), keys, Clock::system()));
-    let limits =
-        Limits { warm_connections: 3, acquire_timeout: Duration::from_secs(20), ..Limits::default() };
-    let pool = MySqlPool::connect(tokens, target, limits).await.unwrap();
+    let limits = Limits::default().warm_connections(3).acquire_timeout(Duration::from_secs(20));
+    let pool =
+        builder(&old, tokens, limits).dial(relay.dial()).root_certificates(both).connect().await.unwrap();
     until("three warm connections", async || pool.stats().idle == 3).await;
     old.set_read_only(true).await.unwrap();
     assert!(pool.is_read_only().await.unwrap());

@@ -4,10 +4,10 @@ use std::io::Write;
 use std::sync::{Arc, Mutex};
 
 use rds_iam_emulator_server::fixtures::{SkewedClock, until};
-use rds_iam_sqlx::{Credential, MySqlPool, connect};
+use rds_iam_sqlx::{Credential, connect};
 use tracing_subscriber::fmt::MakeWriter;
 
-use crate::support::{DATABASE, quiet, server, target, tokens};
+use crate::support::{builder, quiet, server, target, tokens};
 
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<u8>>>);
@@ -42,9 +42,7 @@ async fn no_secret_in_any_log_error_or_debug() {
     time.set(-60);
     let tokens = tokens(&mysql, &time);
     let first = tokens.token().await.unwrap();
-    let pool = MySqlPool::connect(tokens.clone(), target(&mysql, mysql.dial()).database(DATABASE), quiet())
-        .await
-        .unwrap();
+    let pool = builder(&mysql, tokens.clone(), quiet()).connect().await.unwrap();
     time.set(0);
     until("an idle connection", async || pool.stats().idle == 1).await;
     let held = pool.acquire().await.unwrap();

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use rds_iam_emulator_server::MySql;
 use rds_iam_emulator_server::fixtures::{SkewedClock, until};
-use rds_iam_sqlx::{Credential, Error, Limits, MySqlPool, connect};
+use rds_iam_sqlx::{Credential, Error, connect};
 use rds_iam_token::{Clock, Endpoint, ErrorKind, Minter, TokenSource};
 
-use crate::support::{DATABASE, login, pool, quiet, server, target};
+use crate::support::{builder, login, pool, quiet, server, target};
 use crate::{refused, scalar};
 
 /// Returns a proxy to the server that can stop forwarding: connections stay open and transfer nothing.
@@ -39,7 +39,7 @@ async fn silenceable(mysql: &MySql) -> (Endpoint, tokio::sync::watch::Sender<boo
 async fn a_server_that_falls_silent_keeps_no_place_in_the_pool() {
     let mysql = server().await;
     let (dial, silent) = silenceable(&mysql).await;
-    let limits = Limits { max_connections: 2, ..quiet() };
+    let limits = quiet().max_connections(2);
     let pool = pool(&mysql, &SkewedClock::default(), &dial, limits);
     let (mut on_loan, returned) = (pool.acquire().await.unwrap(), pool.acquire().await.unwrap());
     drop(returned);
@@ -58,7 +58,7 @@ async fn callers_that_give_up_leave_no_debt() {
     let mysql = server().await;
     let (dial, silent) = silenceable(&mysql).await;
     silent.send_replace(true);
-    let pool = pool(&mysql, &SkewedClock::default(), &dial, Limits { max_connections: 2, ..quiet() });
+    let pool = pool(&mysql, &SkewedClock::default(), &dial, quiet().max_connections(2));
     for _ in 0..500 {
         let gave_up = tokio::time::timeout(Duration::from_millis(1), pool.acquire()).await;
         assert!(gave_up.is_err());
@@ -93,9 +93,8 @@ async fn sessions_serve_although_no_token_can_be_had() {
     let clock = Clock::new(time.clone(), aws_smithy_async::rt::sleep::TokioSleep::new());
     let provider = HangsAfterTheFirst(mysql.credentials(), false.into());
     let tokens = TokenSource::lazy(Minter::new(login(&mysql), provider, clock));
-    let limits = Limits { acquire_timeout: Duration::from_secs(2), ..quiet() };
-    let pool =
-        MySqlPool::connect(tokens, target(&mysql, mysql.dial()).database(DATABASE), limits).await.unwrap();
+    let limits = quiet().acquire_timeout(Duration::from_secs(2));
+    let pool = builder(&mysql, tokens, limits).connect().await.unwrap();
     until("its connection is idle", async || pool.stats().idle == 1).await;
     time.set(2_000);
     let mut session = pool.acquire().await.unwrap();

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use rds_iam_emulator_server::MySql;
 use rds_iam_emulator_server::fixtures::{self, SkewedClock};
-use rds_iam_sqlx::{Limits, MySqlPool, Target};
+use rds_iam_sqlx::{Builder, Limits, MySqlPool, Target};
 use rds_iam_token::{Endpoint, Login, Minter, TokenSource};
 
 pub(crate) const DATABASE: &str = "shop";
@@ -30,9 +30,19 @@ pub(crate) fn tokens(mysql: &MySql, time: &SkewedClock) -> TokenSource {
 
 /// Limits that do nothing in the background, so that a test sees only what it did itself.
 pub(crate) fn quiet() -> Limits {
-    Limits { warm_connections: 0, acquire_timeout: Duration::from_secs(20), ..Limits::default() }
+    Limits::default().warm_connections(0).acquire_timeout(Duration::from_secs(20))
+}
+
+/// Settings of a pool that logs in with `tokens`.
+pub(crate) fn builder(mysql: &MySql, tokens: TokenSource, limits: Limits) -> Builder<sqlx::MySql> {
+    MySqlPool::builder(mysql.endpoint(), "app")
+        .tokens(tokens)
+        .dial(mysql.dial())
+        .root_certificates(mysql.ca_pem())
+        .database(DATABASE)
+        .limits(limits)
 }
 
 pub(crate) fn pool(mysql: &MySql, time: &SkewedClock, dial: &Endpoint, limits: Limits) -> MySqlPool {
-    MySqlPool::lazy(tokens(mysql, time), target(mysql, dial).database(DATABASE), limits).unwrap()
+    builder(mysql, tokens(mysql, time), limits).dial(dial).connect_lazy().unwrap()
 }

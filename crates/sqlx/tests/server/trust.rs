@@ -2,12 +2,12 @@
 
 use rds_iam_emulator_server::MySql;
 use rds_iam_emulator_server::fixtures::SkewedClock;
-use rds_iam_sqlx::{MySqlPool, Target};
+use rds_iam_sqlx::MySqlPool;
 use rds_iam_token::{Endpoint, ErrorKind};
 use sqlx::Row as _;
 
 use crate::scalar;
-use crate::support::{pool, quiet, server, tokens};
+use crate::support::{builder, pool, quiet, server, tokens};
 
 #[tokio::test]
 async fn a_login_is_by_token_over_verified_tls() {
@@ -32,16 +32,18 @@ async fn a_login_is_by_token_over_verified_tls() {
 async fn a_server_that_cannot_prove_itself_gets_no_token() {
     let (mysql, other) = (server().await, server().await);
     // Another authority's certificate.
-    let stranger = Target::new(mysql.endpoint().clone(), other.ca_pem()).dial(mysql.dial().clone());
-    let error =
-        MySqlPool::connect(tokens(&mysql, &SkewedClock::default()), stranger, quiet()).await.unwrap_err();
+    let tokens = tokens(&mysql, &SkewedClock::default());
+    let stranger = builder(&mysql, tokens, quiet()).root_certificates(other.ca_pem());
+    let error = stranger.connect().await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Tls, "{error:?}");
 
     // The right authority, but another endpoint than the certificate names.
-    let elsewhere = "elsewhere.c0ffee123456.us-east-1.rds.amazonaws.com:3306".parse().unwrap();
-    let elsewhere = Target::new(elsewhere, mysql.ca_pem()).dial(mysql.dial().clone());
-    let tokens = tokens(&mysql, &SkewedClock::default());
-    let error = MySqlPool::connect(tokens, elsewhere, quiet()).await.unwrap_err();
+    let elsewhere = MySqlPool::builder("elsewhere.c0ffee123456.us-east-1.rds.amazonaws.com", "app")
+        .credentials(mysql.credentials())
+        .dial(mysql.dial())
+        .root_certificates(mysql.ca_pem())
+        .limits(quiet());
+    let error = elsewhere.connect().await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Tls, "{error:?}");
     assert!(mysql.logins().unwrap().is_empty(), "no token was sent");
 }
@@ -60,9 +62,9 @@ async fn the_address_dialled_is_not_verified() {
     // A certificate that names the address dialled, and not the endpoint, proves nothing.
     let local: Endpoint = "127.0.0.1:3306".parse().unwrap();
     let other = MySql::builder().endpoint(local).start().await.unwrap();
-    let target = Target::new(mysql.endpoint().clone(), other.ca_pem()).dial(other.dial().clone());
     let tokens = tokens(&mysql, &SkewedClock::default());
-    let error = MySqlPool::connect(tokens, target, quiet()).await.unwrap_err();
+    let local = builder(&mysql, tokens, quiet()).dial(other.dial()).root_certificates(other.ca_pem());
+    let error = local.connect().await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Tls, "{error:?}");
     assert!(other.logins().unwrap().is_empty(), "no token was sent");
 }
