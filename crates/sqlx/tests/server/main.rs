@@ -1,6 +1,8 @@
 //! Tests of the pool against a MySQL server that checks tokens: refused tokens, throttling, lost connections, a
 //! full pool, wrong settings and privileges, and the rate of new connections.
 
+mod builder;
+mod executor;
 mod failures;
 mod migration;
 mod read_only;
