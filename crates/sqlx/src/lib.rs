@@ -26,6 +26,7 @@ mod builder;
 mod config;
 mod connect;
 mod connection;
+mod credential;
 mod dial;
 mod dsn;
 mod engine;
@@ -50,16 +51,16 @@ pub use builder::AssumeRole;
 pub use builder::Builder;
 #[cfg(feature = "config")]
 pub use config::{ConfigError, Databases, EntryError};
-pub use connect::{Credential, Target, connect};
+pub use connect::{Target, connect};
 pub use connection::{Connection, PoolConnection};
+pub use credential::Credential;
 pub use dsn::{Dsn, DsnError, Password};
 pub use engine::Engine;
 pub use error::{Error, SettingError, Subject};
 pub use limits::Limits;
-pub use mysql::{MySqlPool, MySqlTransaction};
-pub use pool::Pool;
+pub use pool::{MySqlPool, Pool};
 pub use stats::{Failures, Stats};
-pub use transaction::Transaction;
+pub use transaction::{MySqlTransaction, Transaction};
 
 /// The public types can be shared between threads and kept by tasks.
 const _: () = {
