@@ -230,14 +230,17 @@ impl<DB: Engine> Drop for PoolConnection<DB> {
     fn drop(&mut self) {
         let Some(connection) = self.connection.inner.take() else { return };
         let permit = self.permit.take();
-        if self.connection.condition == Condition::Silent {
-            // A test would wait for the statement's answer.
-            tracing::debug!("a statement was not answered in time; its connection is closed");
+        let is_silent = self.connection.condition == Condition::Silent;
+        if is_silent || connection.is_in_transaction() {
+            // A test would wait for the statement's answer, and the next caller be in the forgotten transaction.
+            tracing::debug!(
+                is_silent,
+                "a connection with a statement or transaction that has not ended is closed"
+            );
             drop(connection.detach());
             return;
         }
-        // A transaction that was begun through `sqlx` may have been forgotten.
-        let is_clean = self.connection.condition == Condition::Clean && !connection.is_in_transaction();
+        let is_clean = self.connection.condition == Condition::Clean;
         let Some(pool) = self.connection.pool.upgrade().filter(|_| is_clean) else {
             return return_to_sqlx(connection, permit);
         };

@@ -1,7 +1,9 @@
 //! Tests of the pool against a MySQL server that checks tokens: refused tokens, throttling, lost connections, a
 //! full pool, wrong settings and privileges, and the rate of new connections.
 
+mod builder;
 mod databases;
+mod executor;
 mod read_only;
 mod secrets;
 mod silent;

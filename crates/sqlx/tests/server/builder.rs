@@ -1,0 +1,199 @@
+//! Tests of opening a pool: in one statement from a connection string, with the AWS SDK's default chain, a profile, and an
+//! assumed role. The environment is a process's, so each runs as a process of its own.
+
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpListener;
+use std::process::Command;
+use std::sync::mpsc;
+use std::{env, fs, thread};
+
+use rds_iam_emulator_server::fixtures::{self, SkewedClock};
+use rds_iam_emulator_server::{AccessKey, MySql};
+use rds_iam_sqlx::{AssumeRole, Builder, MySqlPool};
+
+use crate::support::{builder, quiet, server, tokens};
+
+const ROLE: &str = "arn:aws:iam::111122223333:role/orders-db";
+
+/// Starts a server whose own name is the address to dial, and returns its connection string.
+async fn local() -> (MySql, String) {
+    let mysql = MySql::builder().database("shop").certificate_name("127.0.0.1").start().await.unwrap();
+    fixtures::create_user(&mysql, "app", "SELECT ON shop.*").await.unwrap();
+    mysql.accept_endpoint(mysql.dial()).unwrap();
+    let (dial, region, roots) = (mysql.dial(), mysql.region(), mysql.ca_path());
+    let dsn = format!("mysql://app:$TOKEN@{dial}/shop?region={region}&sslrootcert={}", roots.display());
+    (mysql, dsn)
+}
+
+/// Runs the test `name` of this file as a process of its own, in an environment without other settings of AWS.
+fn run(name: &str, dsn: &str, environment: &[(&str, &str)]) {
+    #[expect(clippy::disallowed_methods, reason = "the program under test, in an environment of its own")]
+    let mut child = Command::new(env::current_exe().unwrap());
+    child.args(["--ignored", "--exact", "--nocapture", &format!("builder::{name}")]);
+    for (key, _) in env::vars_os() {
+        if key.to_string_lossy().starts_with("AWS_") {
+            child.env_remove(key);
+        }
+    }
+    child.env("AWS_EC2_METADATA_DISABLED", "true").env("TEST_DSN", dsn).envs(environment.iter().copied());
+    let output = child.output().unwrap();
+    let text =
+        format!("{}\n{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success() && text.contains("1 passed"), "{name}: {text}");
+}
+
+fn dsn() -> String {
+    env::var("TEST_DSN").expect("a test above runs this one")
+}
+
+async fn user(pool: &MySqlPool) -> String {
+    sqlx::query_scalar("SELECT CURRENT_USER()").fetch_one(pool).await.unwrap()
+}
+
+fn files(key: &AccessKeyText) -> (tempfile::TempDir, String, String) {
+    let folder = tempfile::tempdir().unwrap();
+    let (credentials, config) = (folder.path().join("credentials"), folder.path().join("config"));
+    fs::write(&credentials, format!("[work]\n{}", key.0)).unwrap();
+    fs::write(&config, "[profile work]\n").unwrap();
+    (folder, credentials.display().to_string(), config.display().to_string())
+}
+
+/// The keys of a server, as a section of a file.
+struct AccessKeyText(String);
+
+impl AccessKeyText {
+    fn of(mysql: &MySql) -> Self {
+        let keys = mysql.credentials();
+        Self(format!(
+            "aws_access_key_id = {}\naws_secret_access_key = {}\naws_session_token = {}\n",
+            keys.access_key_id(),
+            keys.secret_access_key(),
+            keys.session_token().unwrap()
+        ))
+    }
+}
+
+#[tokio::test]
+async fn a_pool_opens_in_one_statement() {
+    let (mysql, dsn) = local().await;
+    let keys = mysql.credentials();
+    let environment = [
+        ("AWS_ACCESS_KEY_ID", keys.access_key_id()),
+        ("AWS_SECRET_ACCESS_KEY", keys.secret_access_key()),
+        ("AWS_SESSION_TOKEN", keys.session_token().unwrap()),
+    ];
+    run("opens_in_one_statement", &dsn, &environment);
+    assert!(mysql.logins().unwrap().iter().any(|login| login.user == "app" && login.accepted()));
+}
+
+#[tokio::test]
+#[ignore = "run by a_pool_opens_in_one_statement"]
+async fn opens_in_one_statement() {
+    let pool = MySqlPool::connect(&dsn()).await.unwrap();
+    assert_eq!(user(&pool).await, "app@%");
+}
+
+#[tokio::test]
+async fn a_profile_is_used() {
+    let (mysql, dsn) = local().await;
+    let (_folder, credentials, config) = files(&AccessKeyText::of(&mysql));
+    let environment =
+        [("AWS_SHARED_CREDENTIALS_FILE", credentials.as_str()), ("AWS_CONFIG_FILE", config.as_str())];
+    run("opens_in_one_statement", &format!("{dsn}&profile=work"), &environment);
+    run("opens_with_a_profile", &dsn, &environment);
+}
+
+#[tokio::test]
+#[ignore = "run by a_profile_is_used"]
+async fn opens_with_a_profile() {
+    let builder: Builder<sqlx::MySql> = Builder::from_dsn(&dsn()).unwrap();
+    let pool = builder.profile("work").limits(quiet()).connect().await.unwrap();
+    assert_eq!(user(&pool).await, "app@%");
+}
+
+#[tokio::test]
+async fn a_role_is_assumed_with_external_id_and_session_name() {
+    let (mysql, dsn) = local().await;
+    mysql.enter_key(AccessKey::new("ASIAROLE", "a-made-up-secret").session_token("of-the-role")).unwrap();
+    let (url, requests) = sts();
+    let environment = [
+        ("AWS_ACCESS_KEY_ID", "AKIDBASE"),
+        ("AWS_SECRET_ACCESS_KEY", "another-made-up-secret"),
+        ("AWS_ENDPOINT_URL_STS", url.as_str()),
+    ];
+    run("opens_with_a_role", &dsn, &environment);
+    let request = requests.recv().unwrap();
+    for part in [
+        "Credential=AKIDBASE/",
+        "Action=AssumeRole",
+        "ExternalId=given-by-the-owner",
+        "RoleSessionName=orders-api",
+        "role%2Forders-db",
+    ] {
+        assert!(request.contains(part), "{part}: {request}");
+    }
+    // Without a name, the session is called after the user, for CloudTrail.
+    let request = requests.recv().unwrap();
+    assert!(
+        request.contains("RoleSessionName=rds-iam-app&") || request.ends_with("RoleSessionName=rds-iam-app"),
+        "{request}"
+    );
+}
+
+#[tokio::test]
+#[ignore = "run by a_role_is_assumed_with_external_id_and_session_name"]
+async fn opens_with_a_role() {
+    let role = AssumeRole::new(ROLE).external_id("given-by-the-owner").session_name("orders-api");
+    for role in [role, AssumeRole::new(ROLE)] {
+        let builder: Builder<sqlx::MySql> = Builder::from_dsn(&dsn()).unwrap();
+        let pool = builder.assume_role(role).limits(quiet()).connect().await.unwrap();
+        assert_eq!(user(&pool).await, "app@%");
+        pool.close().await;
+    }
+}
+
+/// Starts a stand-in for AWS STS, which answers every request with the role's keys. Returns its URL, and the requests.
+fn sts() -> (String, mpsc::Receiver<String>) {
+    const ANSWER: &str = "<AssumeRoleResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"><AssumeRoleResult><Credentials><AccessKeyId>ASIAROLE</AccessKeyId><SecretAccessKey>a-made-up-secret</SecretAccessKey><SessionToken>of-the-role</SessionToken><Expiration>2099-01-01T00:00:00Z</Expiration></Credentials></AssumeRoleResult></AssumeRoleResponse>";
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let (sender, requests) = mpsc::channel();
+    thread::spawn(move || {
+        for client in listener.incoming() {
+            let mut client = BufReader::new(client.unwrap());
+            let (mut head, mut length) = (String::new(), 0);
+            loop {
+                let start = head.len();
+                client.read_line(&mut head).unwrap();
+                let line = head[start..].trim().to_ascii_lowercase();
+                if let Some(given) = line.strip_prefix("content-length:") {
+                    length = given.trim().parse().unwrap();
+                }
+                if line.is_empty() {
+                    break;
+                }
+            }
+            let mut body = vec![0; length];
+            client.read_exact(&mut body).unwrap();
+            let header = format!(
+                "HTTP/1.1 200 OK\r\nContent-Type: text/xml\r\nConnection: close\r\nContent-Length: {}\r\n\r\n",
+                ANSWER.len()
+            );
+            client.get_mut().write_all(format!("{header}{ANSWER}").as_bytes()).unwrap();
+            if sender.send(head + &String::from_utf8(body).unwrap()).is_err() {
+                return;
+            }
+        }
+    });
+    (url, requests)
+}
+
+#[tokio::test]
+async fn two_pools_share_one_identity() {
+    let mysql = server().await;
+    let tokens = tokens(&mysql, &SkewedClock::default());
+    let first = builder(&mysql, tokens.clone(), quiet()).connect().await.unwrap();
+    let second = builder(&mysql, first.tokens().clone(), quiet()).connect().await.unwrap();
+    assert_eq!((user(&first).await, user(&second).await), ("app@%".into(), "app@%".into()));
+    assert_eq!(tokens.stats().minted, 1);
+}

@@ -1,0 +1,257 @@
+//! Tests of statements on a pool, a connection and in a transaction: each method of sqlx's executor, failures that are
+//! noticed, and connections whose state is unknown.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::task::Poll;
+use std::time::Duration;
+
+use futures_core::Stream;
+use rds_iam_emulator_server::fixtures::{SkewedClock, until};
+use rds_iam_sqlx::MySqlPool;
+use sqlx::mysql::MySqlExecutor;
+use sqlx::{Either, Executor as _, Row as _};
+
+use crate::pings;
+use crate::support::{pool, quiet, server};
+
+/// Returns the next item of a stream.
+async fn next<S: Stream + Unpin>(stream: &mut S) -> Option<S::Item> {
+    std::future::poll_fn(|context| std::pin::Pin::new(&mut *stream).poll_next(context)).await
+}
+
+/// A function of a user who knows only sqlx.
+async fn count(executor: impl MySqlExecutor<'_>) -> i64 {
+    sqlx::query_scalar("SELECT COUNT(*) FROM t").fetch_one(executor).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_pool_is_an_executor() {
+    let mysql = server().await;
+    let pool = pool(&mysql, &SkewedClock::default(), mysql.dial(), quiet().max_connections(1));
+    let inserted =
+        sqlx::query("INSERT INTO t VALUES (?), (?), (?)").bind(1).bind(2).bind(3).execute(&pool).await;
+    assert_eq!(inserted.unwrap().rows_affected(), 3);
+    assert_eq!(count(&pool).await, 3);
+    assert_eq!(count(&mut *pool.acquire().await.unwrap()).await, 3);
+    assert_eq!(count(&mut *pool.begin().await.unwrap()).await, 3);
+    let all: Vec<(i32,)> = sqlx::query_as("SELECT id FROM t ORDER BY id").fetch_all(&pool).await.unwrap();
+    assert_eq!(all, [(1,), (2,), (3,)]);
+    assert_eq!(sqlx::query("SELECT id FROM t").fetch_all(&pool).await.unwrap().len(), 3);
+    let none = sqlx::query("SELECT id FROM t WHERE id = 9").fetch_optional(&pool).await.unwrap();
+    assert!(none.is_none());
+    let error = sqlx::query("SELECT id FROM t WHERE id = 9").fetch_one(&pool).await.unwrap_err();
+    assert!(matches!(error, sqlx::Error::RowNotFound), "{error:?}");
+    let prepared = (&pool).prepare(sqlx::SqlStr::from_static("SELECT id FROM t WHERE id = ?")).await.unwrap();
+    drop(prepared);
+
+    let mut ids = Vec::new();
+    let mut rows = sqlx::query("SELECT id FROM t ORDER BY id").fetch(&pool);
+    while let Some(row) = next(&mut rows).await {
+        ids.push(row.unwrap().get::<i32, _>(0));
+    }
+    drop(rows);
+    assert_eq!(ids, [1, 2, 3]);
+
+    let mut steps = (&pool).fetch_many(sqlx::raw_sql("SELECT 1; SELECT 2; DO 0"));
+    let (mut rows, mut results) = (0, 0);
+    while let Some(step) = next(&mut steps).await {
+        match step.unwrap() {
+            Either::Left(_) => results += 1,
+            Either::Right(_) => rows += 1,
+        }
+    }
+    drop(steps);
+    assert_eq!((rows, results), (2, 3));
+    assert_eq!(pool.stats().connects, 1);
+}
+
+#[cfg(feature = "macros")]
+#[tokio::test]
+async fn macros_describe() {
+    let mysql = server().await;
+    let pool = pool(&mysql, &SkewedClock::default(), mysql.dial(), quiet());
+    let description =
+        (&pool).describe(sqlx::SqlStr::from_static("SELECT id FROM t WHERE id = ?")).await.unwrap();
+    assert_eq!(description.columns().len(), 1);
+}
+
+#[tokio::test]
+async fn a_failed_statement_is_noticed_without_help() {
+    let mysql = server().await;
+    let pool = pool(&mysql, &SkewedClock::default(), mysql.dial(), quiet());
+    let failures = || pool.stats().failures;
+    const NO_TABLE: &str = "SELECT * FROM missing";
+    sqlx::query(NO_TABLE).execute(&pool).await.unwrap_err();
+    assert_eq!(failures().denied + failures().configuration, 1);
+    sqlx::query(NO_TABLE).fetch_optional(&pool).await.unwrap_err();
+    sqlx::query(NO_TABLE).fetch_all(&pool).await.unwrap_err();
+    next(&mut sqlx::query(NO_TABLE).fetch(&pool)).await.unwrap().unwrap_err();
+    let mut connection = pool.acquire().await.unwrap();
+    sqlx::query(NO_TABLE).execute(&mut *connection).await.unwrap_err();
+    let mut transaction = connection.begin().await.unwrap();
+    sqlx::query(NO_TABLE).fetch_one(&mut *transaction).await.unwrap_err();
+    drop(transaction);
+    drop(connection);
+    assert_eq!(failures().denied + failures().configuration, 6);
+
+    // A broken connection, noticed at each of them.
+    for broken in 1..=3 {
+        let mut transaction = pool.begin().await.unwrap();
+        mysql.cut_connections().await.unwrap();
+        match broken {
+            1 => transaction.commit().await.unwrap_err(),
+            2 => transaction.rollback().await.unwrap_err(),
+            _ => transaction.ping().await.unwrap_err(),
+        };
+        assert_eq!(failures().unreachable, broken);
+    }
+    assert_eq!(count(&pool).await, 0);
+}
+
+#[tokio::test]
+async fn a_stream_that_was_not_read_to_its_end_is_tested() {
+    let mysql = server().await;
+    let pool = pool(&mysql, &SkewedClock::default(), mysql.dial(), quiet().max_connections(1));
+    sqlx::query("INSERT INTO t VALUES (1), (2), (3)").execute(&pool).await.unwrap();
+    let before = pings(&mysql).await;
+    for expected in 1..=5 {
+        let mut rows = sqlx::query("SELECT id FROM t ORDER BY id").fetch(&pool);
+        let row = next(&mut rows).await.unwrap().unwrap();
+        assert_eq!(row.get::<i32, _>(0), 1);
+        drop(rows);
+        // The next statement gets its own rows.
+        assert_eq!(count(&pool).await, 3);
+        assert!(pings(&mysql).await - before >= expected, "it was tested");
+    }
+}
+
+#[tokio::test]
+async fn one_row_leaves_nothing_unread() {
+    let mysql = server().await;
+    let pool = pool(&mysql, &SkewedClock::default(), mysql.dial(), quiet().max_connections(1));
+    let before = pings(&mysql).await;
+    for _ in 0..50 {
+        count(&pool).await;
+    }
+    let pinged = pings(&mysql).await - before;
+    assert!(pinged < 10, "{pinged} pings for 50 statements");
+}
+
+#[tokio::test]
+async fn a_transaction_that_does_not_commit_is_rolled_back() {
+    let mysql = server().await;
+    let pool = pool(&mysql, &SkewedClock::default(), mysql.dial(), quiet().max_connections(1));
+    let insert = "INSERT INTO t VALUES (1)";
+    let mut transaction = pool.begin().await.unwrap();
+    sqlx::query(insert).execute(&mut *transaction).await.unwrap();
+    drop(transaction);
+    assert_eq!(count(&pool).await, 0);
+
+    let mut transaction = pool.begin().await.unwrap();
+    sqlx::query(insert).execute(&mut *transaction).await.unwrap();
+    transaction.rollback().await.unwrap();
+    assert_eq!(count(&pool).await, 0);
+
+    // A savepoint in it.
+    let mut transaction = pool.begin().await.unwrap();
+    sqlx::query(insert).execute(&mut *transaction).await.unwrap();
+    let mut savepoint = transaction.begin().await.unwrap();
+    sqlx::query("INSERT INTO t VALUES (2)").execute(&mut *savepoint).await.unwrap();
+    drop(savepoint);
+    transaction.commit().await.unwrap();
+    assert_eq!(count(&pool).await, 1);
+
+    // One that was begun on sqlx's connection, and forgotten.
+    let mut connection = pool.acquire().await.unwrap();
+    let mut forgotten = sqlx::Connection::begin(connection.sqlx()).await.unwrap();
+    sqlx::query("INSERT INTO t VALUES (3)").execute(&mut *forgotten).await.unwrap();
+    std::mem::forget(forgotten);
+    drop(connection);
+    assert_eq!(count(&pool).await, 1);
+}
+
+#[tokio::test]
+async fn a_cancelled_begin_leaves_no_transaction() {
+    let mysql = server().await;
+    let pool = pool(&mysql, &SkewedClock::default(), mysql.dial(), quiet().max_connections(1));
+    for polls in 1..=12 {
+        let mut begin = Box::pin(pool.begin());
+        let mut left = polls;
+        // Polled a few times, with the server's answers between, and then dropped.
+        let begun = std::future::poll_fn(|context| match begin.as_mut().poll(context) {
+            Poll::Ready(begun) => Poll::Ready(Some(begun)),
+            Poll::Pending if left == 0 => Poll::Ready(None),
+            Poll::Pending => {
+                left -= 1;
+                Poll::Pending
+            }
+        });
+        drop((begun.await, begin));
+        sqlx::query("INSERT INTO t VALUES (?)").bind(polls).execute(&pool).await.unwrap();
+    }
+    // Committed at once: another session sees them.
+    let rows = crate::scalar(&pool, "SELECT CAST(COUNT(*) AS CHAR) FROM t").await.unwrap();
+    assert_eq!(rows, "12");
+    let mut master = rds_iam_emulator_server::fixtures::as_master(&mysql).await.unwrap();
+    let seen: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM shop.t").fetch_one(&mut master).await.unwrap();
+    assert_eq!(seen, 12);
+}
+
+#[tokio::test]
+async fn idle_connections_above_the_limit_are_closed() {
+    let mysql = server().await;
+    let limits = quiet().max_connections(5).max_idle_connections(2);
+    let pool = pool(&mysql, &SkewedClock::default(), mysql.dial(), limits);
+    let mut held = Vec::new();
+    for _ in 0..5 {
+        held.push(pool.acquire().await.unwrap());
+    }
+    assert_eq!(pool.stats().size, 5);
+    drop(held);
+    until("two are left", async || (pool.stats().size, pool.stats().idle) == (2, 2)).await;
+    assert_eq!(count(&pool).await, 0);
+}
+
+#[tokio::test]
+async fn a_statement_that_is_not_answered_in_time_fails_and_its_connection_is_closed() {
+    let mysql = server().await;
+    let limits = quiet().max_connections(1).statement_timeout(Duration::from_millis(300));
+    let pool = pool(&mysql, &SkewedClock::default(), mysql.dial(), limits);
+    count(&pool).await;
+    let error = sqlx::query("SELECT SLEEP(60)").execute(&pool).await.unwrap_err();
+    let error = pool.explain(error);
+    assert_eq!(error.kind(), rds_iam_token::ErrorKind::Unreachable, "{error:?}");
+    // The next statement has another connection, at once.
+    assert_eq!(count(&pool).await, 0);
+    assert_eq!((pool.stats().connects, pool.stats().failures.unreachable), (2, 1));
+    let mut transaction = pool.begin().await.unwrap();
+    sqlx::query("DO SLEEP(60)").execute(&mut *transaction).await.unwrap_err();
+    drop(transaction);
+    assert_eq!(count(&pool).await, 0);
+    assert_eq!(pool.stats().connects, 3);
+}
+
+#[tokio::test]
+async fn ten_thousand_callers_are_served_in_order() {
+    const CALLERS: usize = 10_000;
+    let mysql = server().await;
+    let limits = quiet().max_connections(10).acquire_timeout(Duration::from_secs(300));
+    let pool: MySqlPool = pool(&mysql, &SkewedClock::default(), mysql.dial(), limits);
+    let served = Arc::new(AtomicUsize::new(0));
+    let mut tasks = tokio::task::JoinSet::new();
+    for caller in 0..CALLERS {
+        let (pool, served) = (pool.clone(), Arc::clone(&served));
+        // On one thread, tasks begin in the order in which they were spawned.
+        tasks.spawn(async move {
+            let mut connection = pool.acquire().await.unwrap();
+            let place = served.fetch_add(1, Relaxed);
+            sqlx::query("DO 0").execute(&mut *connection).await.unwrap();
+            place.abs_diff(caller)
+        });
+    }
+    let furthest = tasks.join_all().await.into_iter().max().unwrap();
+    // Connections are opened and tested side by side: a few rounds of ten.
+    assert!(furthest <= 100, "a caller was served {furthest} places from its own");
+    assert_eq!(pool.stats().connects, 10);
+}
