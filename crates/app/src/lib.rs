@@ -24,6 +24,7 @@ pub mod logging;
 mod message;
 mod metrics;
 mod middleware;
+mod permit;
 mod routes;
 mod serve;
 mod state;
@@ -31,6 +32,7 @@ mod store;
 
 pub use clients::ClientLimits;
 pub use config::{Config, ConfigError, Environment};
+pub use permit::Permit;
 pub use routes::{management_router, router};
 pub use serve::{Listeners, RunError, check_credentials, run, serve};
 pub use state::AppState;

@@ -199,6 +199,7 @@ mod tests {
     use tower::ServiceExt;
 
     use super::*;
+    use crate::permit::Permit;
 
     fn id_for(given: &'static [u8]) -> String {
         request_id(&HeaderMap::from_iter([(REQUEST_ID, HeaderValue::from_bytes(given).unwrap())]))
@@ -225,13 +226,14 @@ mod tests {
             "eu-west-1".parse().unwrap(),
             "node_app".parse().unwrap(),
         );
+        let permit = Permit::new(login.clone(), "node_db".parse().unwrap());
         let credentials = Credentials::new("AKIDEXAMPLE", "not-a-real-secret", None, None, "test");
         let tokens = TokenSource::lazy(Minter::new(login, credentials, Clock::system()));
         let pool = MySqlPool::builder("db.example.com", "node_app")
-            .tokens(tokens.clone())
+            .tokens(tokens)
             .dial("127.0.0.1:9")
             .connect_lazy();
-        let state = AppState::new(pool.unwrap(), &tokens, String::new());
+        let state = AppState::new(pool.unwrap(), permit);
         let routes = Router::new()
             .route("/panic", get(async || -> &'static str { panic!("a secret in a panic") }))
             .route("/slow", get(std::future::pending::<&'static str>));

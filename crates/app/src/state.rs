@@ -8,7 +8,7 @@ use std::time::{Duration, UNIX_EPOCH};
 use axum::http::StatusCode;
 use rds_iam_report::ErrorReport;
 use rds_iam_sqlx::MySqlPool;
-use rds_iam_token::{Clock, ErrorKind, TokenSource};
+use rds_iam_token::{Clock, ErrorKind, ServerCode};
 use serde::Serialize;
 use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout};
@@ -16,6 +16,7 @@ use tokio::time::{Instant, timeout};
 use crate::error::ApiError;
 use crate::message::Timestamp;
 use crate::metrics::Metrics;
+use crate::permit::Permit;
 use crate::store::{Identity, NO_SUCH_TABLE, Store, TOO_SLOW};
 
 /// The time for which an answer of the management port is cached: 1 second, so that many clients send the database no
@@ -25,7 +26,7 @@ const CACHED_FOR: Duration = Duration::from_secs(1);
 /// The time limit of a readiness probe's query: 2 seconds, below the usual probe timeouts.
 const READY_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// The interval at which the statements that would permit a refused login are logged: one minute.
+/// The interval at which the statements that would permit the same refusal are logged: one minute.
 const PERMIT_INTERVAL: Duration = Duration::from_secs(60);
 
 /// The service's state. Clones share it.
@@ -37,8 +38,8 @@ struct Shared {
     store: Store,
     clock: Clock,
     user: String,
-    permit: String,
-    permit_logged: StdMutex<Option<Instant>>,
+    permit: Permit,
+    permit_logged: StdMutex<Option<(ServerCode, Instant)>>,
     metrics: Metrics,
     readiness: Cached<Readiness>,
     identity: Cached<Result<Identity, ApiError>>,
@@ -83,16 +84,16 @@ pub(crate) struct TokenLife {
 }
 
 impl AppState {
-    /// State around a pool. `tokens` are the pool's; `permit` is the policy statement and the SQL that
-    /// would let the service in, for the log of a refused login (see [`crate::Config::permit`]).
+    /// State around a pool. `permit` is what would let the service in, for the log of a refusal (see
+    /// [`crate::Config::permit`]).
     #[must_use]
-    pub fn new(pool: MySqlPool, tokens: &TokenSource, permit: String) -> Self {
-        let clock = tokens.clock().clone();
+    pub fn new(pool: MySqlPool, permit: Permit) -> Self {
+        let clock = pool.tokens().clock().clone();
         Self(Arc::new(Shared {
             metrics: Metrics::new(pool.clone(), clock.clone()),
+            user: pool.tokens().login().user.to_string(),
             store: Store::new(pool),
             clock,
-            user: tokens.login().user.to_string(),
             permit,
             permit_logged: StdMutex::new(None),
             readiness: Cached::new(),
@@ -144,11 +145,13 @@ impl AppState {
             ErrorKind::Throttled | ErrorKind::Unreachable | ErrorKind::ReadOnly => {
                 tracing::warn!(error = %cause, %kind, hint, "the database could not serve a request");
             }
-            ErrorKind::Denied if self.should_log_permit() => {
-                let permit = &self.0.permit;
+            ErrorKind::Denied => match self.permit_to_log(error) {
                 // `%`: text lines have the statements as they are pasted.
-                tracing::error!(error = %cause, %kind, hint, %permit, "the database denied access");
-            }
+                Some(permit) => {
+                    tracing::error!(error = %cause, %kind, hint, %permit, "the database denied access");
+                }
+                None => tracing::error!(error = %cause, %kind, hint, "the database denied access"),
+            },
             _ => tracing::error!(error = %cause, %kind, hint, "the database could not serve a request"),
         }
         let unavailable = |seconds| {
@@ -168,13 +171,16 @@ impl AppState {
         }
     }
 
-    fn should_log_permit(&self) -> bool {
+    /// Returns the statements that would permit a refused login or statement, at most once a minute for the same code.
+    fn permit_to_log(&self, error: &rds_iam_sqlx::Error) -> Option<String> {
+        let code = error.code()?;
+        let permit = self.0.permit.for_code(Some(code))?;
         let mut logged = self.0.permit_logged.lock().unwrap_or_else(PoisonError::into_inner);
-        let log = logged.is_none_or(|time| time.elapsed() >= PERMIT_INTERVAL);
-        if log {
-            *logged = Some(Instant::now());
+        if logged.is_some_and(|(last, time)| last == code && time.elapsed() < PERMIT_INTERVAL) {
+            return None;
         }
-        log
+        *logged = Some((code, Instant::now()));
+        Some(permit)
     }
 
     /// Returns the session's identity in the database, at most a second old.
@@ -222,7 +228,7 @@ fn detail(error: &rds_iam_sqlx::Error) -> &'static str {
         }
         (_, ErrorKind::Configuration) => "A setting is wrong: the log says which.",
         (_, ErrorKind::Denied) => {
-            "The database denied access: the log has the policy statement and the SQL that permit it."
+            "The database denied access: the log has what to check, and the statements that permit it."
         }
         (_, ErrorKind::Throttled) => "The database is busy or limits logins: wait.",
         (_, ErrorKind::Unreachable) => "The database can't be reached: check its state and the way to it.",

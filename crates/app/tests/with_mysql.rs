@@ -10,20 +10,17 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use axum::http::{Request, StatusCode};
-use rds_iam_app::AppState;
+use rds_iam_app::{AppState, Permit};
 use rds_iam_emulator_server::MySql;
 use rds_iam_emulator_server::fixtures::{self, until};
 use rds_iam_report::log::{self, Format};
 use rds_iam_sqlx::{Limits, MySqlPool};
-use rds_iam_token::Endpoint;
+use rds_iam_token::{Endpoint, ServerCode};
 use sqlx::Row;
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::prelude::*;
 
 use common::{form, get, post_json, send};
-
-/// The text expected in the log of a refused login.
-const PERMIT: &str = "{\n  \"Effect\": \"Allow\"\n}";
 
 /// Returns a server with the database and the user, and without the table.
 async fn bare_server() -> MySql {
@@ -50,13 +47,19 @@ fn app_at(mysql: &MySql, dial: &Endpoint) -> Router {
 fn state_at(mysql: &MySql, dial: &Endpoint) -> AppState {
     let tokens = fixtures::tokens(mysql, fixtures::APP_USER);
     let pool = MySqlPool::builder(mysql.endpoint(), fixtures::APP_USER)
-        .tokens(tokens.clone())
+        .tokens(tokens)
         .dial(dial)
         .root_certificates(mysql.ca_pem())
         .database("node_db")
         .limits(Limits::default().acquire_timeout(Duration::from_secs(2)))
         .connect_lazy();
-    AppState::new(pool.unwrap(), &tokens, PERMIT.into())
+    AppState::new(pool.unwrap(), permit(mysql))
+}
+
+/// Returns what permits the service's login.
+fn permit(mysql: &MySql) -> Permit {
+    let login = fixtures::tokens(mysql, fixtures::APP_USER).login().clone();
+    Permit::new(login, "node_db".parse().unwrap())
 }
 
 #[tokio::test]
@@ -242,15 +245,16 @@ async fn a_refused_login_is_logged_with_what_permits_it_and_no_secret_is() {
 
     // Everything that any crate logged in this process, at any level.
     let log = LOG.text();
-    let permit = format!("\"permit\":{}", serde_json::json!(PERMIT));
-    let line = log.lines().find(|line| line.contains("refused-1") && line.contains(&permit));
+    let permit = permit(&mysql).for_code(Some(ServerCode::MySql(1045))).unwrap();
+    let field = format!("\"permit\":{}", serde_json::json!(permit));
+    let line = log.lines().find(|line| line.contains("refused-1") && line.contains(&field));
     let line = line.unwrap_or_else(|| panic!("no line has what permits the login"));
     for part in ["1045", "rds-db:connect", "denied"] {
         assert!(line.contains(part), "{part} not in {line}");
     }
     // A reader pastes it from the text format.
     let text = TEXT_LOG.text();
-    assert!(text.contains(&format!("permit={PERMIT}")), "{text}");
+    assert!(text.contains(&format!("permit={permit}")), "{text}");
     let credentials = mysql.credentials();
     for secret in [
         "X-Amz-Signature=",

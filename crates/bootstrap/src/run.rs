@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use aws_credential_types::provider::error::CredentialsError;
-use rds_iam_infra::remedy;
+use rds_iam_infra::remedy::{self, Refusal};
 use rds_iam_sqlx::{Credential, Target};
 use rds_iam_token::{DbUser, ErrorKind, MintError, Minter, Token, TokenSource};
 
@@ -215,13 +215,20 @@ impl Run<'_> {
     ) -> BootstrapError {
         let conf = &self.settings.conf;
         let mut help = source.hint().to_owned();
-        if source.kind() == ErrorKind::Denied {
-            let (account, resource) = (conf.account_id.as_ref(), conf.resource_id.as_ref());
-            let statement = remedy::policy_statement(&conf.region, account, resource, &login.user);
-            let sql = remedy::user_statements(conf.engine, &login.user);
+        let token = rds_iam_token::Login::new(conf.endpoint.clone(), conf.region.clone(), login.user.clone());
+        let refusal = Refusal {
+            engine: conf.engine,
+            login: &token,
+            code: source.code(),
+            account: conf.account_id.as_ref(),
+            resource: conf.resource_id.as_ref(),
+            privileges: &[],
+            database: None,
+        };
+        if let Some(remedy) = remedy::for_refusal(&refusal) {
             let refusals: String =
                 plan.refusals(&login.account).map(|warning| format!("{warning}\n")).collect();
-            help.push_str(&format!("\n{refusals}The statement that the caller's role needs:\n{statement}\nThe user that the server needs:\n{sql}"));
+            help.push_str(&format!("\n{refusals}{remedy}"));
         }
         BootstrapError::Connect { step, source: Box::new(source), help, made: self.progress.made() }
     }

@@ -6,7 +6,7 @@
 //! - [`Permission`]: an action of IAM on a resource.
 //! - [`policy`]: the document of an `rds-db:connect` policy.
 //! - [`rds_conf`]: the file with a deployment's settings, from Terraform to every program.
-//! - [`remedy`]: the policy statement and the SQL that would allow a refused login.
+//! - [`remedy`]: the policy statement and the SQL that would allow a refused login or statement.
 //!
 //! ```
 //! use rds_iam_infra::{RdsConf, policy::ConnectPolicy};

@@ -1,9 +1,12 @@
 //! Repository checks beyond the compiler's: no paths or hosts of one machine, lints inherited by each
-//! package, no module cycles, no banned words, an audit page whose tests exist, and a warning for long files.
+//! package, no module cycles, no banned words, pages of audits and sources whose tests exist, and a warning for long
+//! files.
 
 mod audit;
 mod cycles;
 mod forbidden_paths;
+mod named_tests;
+mod sources;
 mod words;
 
 use std::fs;
@@ -69,6 +72,7 @@ pub fn run(workspace: &Workspace, console: Console, runner: Runner) -> Result<Ou
         wrong.extend(check(file));
         wrong.extend(words::check(file));
         wrong.extend(audit::check(file, &workspace.root));
+        wrong.extend(sources::check(file, &workspace.root));
         long.extend(long_file(file));
     }
     console.line(&format!("{} files checked", paths.len()));

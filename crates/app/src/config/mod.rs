@@ -18,21 +18,20 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+use rds_iam_infra::RdsConf;
 use rds_iam_infra::arn::{AccountId, ResourceId};
 use rds_iam_infra::rds_conf::DatabaseName;
-use rds_iam_infra::{Engine, RdsConf, remedy};
 use rds_iam_report::ErrorReport;
 use rds_iam_roots::Roots;
 use rds_iam_token::{DbUser, Endpoint, Login, Region};
 use tracing_subscriber::EnvFilter;
 
+use crate::permit::{ENGINE, Permit};
+
 pub use error::{ConfigError, SettingError};
 use setting::Setting;
 pub use sources::{Environment, Origin, VARIABLES, Variable};
 use sources::{Layer, missing, pick};
-
-/// The engine that the example service supports.
-const ENGINE: Engine = Engine::MySql;
 
 /// The default of `PORT`.
 pub const DEFAULT_LISTEN_PORT: u16 = 3000;
@@ -48,9 +47,6 @@ pub const LIMIT_POOL_MAX: u32 = 1000;
 
 /// The default of `RUST_LOG`. The AWS SDK would log the source of the credentials at every start.
 pub const DEFAULT_LOG_FILTER: &str = "info,aws_config=warn";
-
-/// The privileges of the service's user on the tables of its database.
-const PRIVILEGES: [&str; 4] = ["SELECT", "INSERT", "UPDATE", "DELETE"];
 
 /// Validated settings. None is secret.
 #[derive(Clone, Debug)]
@@ -226,14 +222,11 @@ impl Config {
         })
     }
 
-    /// Returns what permits the service to log in: the policy statement for its role, and the SQL for its user.
+    /// Returns what permits the service to log in and to use its table.
     #[must_use]
-    pub fn permit(&self) -> String {
-        let Login { region, user, .. } = &self.login;
-        let statement = remedy::policy_statement(region, self.account.as_ref(), self.resource.as_ref(), user);
-        let account = remedy::user_statements(ENGINE, user);
-        let grant = remedy::grant_statement(ENGINE, user, &PRIVILEGES, &self.database);
-        format!("{statement}\n{account}\n{grant}")
+    pub fn permit(&self) -> Permit {
+        Permit::new(self.login.clone(), self.database.clone())
+            .resource(self.account.clone(), self.resource.clone())
     }
 }
 

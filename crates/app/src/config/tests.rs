@@ -4,6 +4,8 @@ use super::*;
 
 use std::time::Duration;
 
+use rds_iam_token::ServerCode;
+
 /// Returns a time at which the bundled trust roots are fresh.
 fn now() -> SystemTime {
     SystemTime::UNIX_EPOCH + Duration::from_secs(1_795_000_000)
@@ -94,7 +96,8 @@ async fn a_file_gives_all_but_the_user() {
     let config = load(&[("RDS_IAM_DB_USER", "node_app")], Some(&file)).await.unwrap();
     assert_eq!(config.login.endpoint.port(), 3307);
     assert_eq!(config.dial.to_string(), "localhost:13306");
-    assert!(config.permit().contains("dbuser:prx-0a1b2c3d4e5f67890/node_app"), "{}", config.permit());
+    let permit = config.permit().for_code(Some(ServerCode::MySql(1045))).unwrap();
+    assert!(permit.contains("dbuser:prx-0a1b2c3d4e5f67890/node_app"), "{permit}");
     let origins: Vec<_> = config.origins.iter().map(ToString::to_string).collect();
     insta::assert_snapshot!(origins.join("\n").replace(&*folder.path().to_string_lossy(), ""), @r"
     endpoint orders.c0ffee.eu-west-1.rds.amazonaws.com from RDS_ENDPOINT in /rds.conf
@@ -321,7 +324,10 @@ async fn a_wrong_region_is_not_blamed_on_parameter_store() {
 
 #[tokio::test]
 async fn what_permits_the_service() {
-    insta::assert_snapshot!(load(&GOOD, None).await.unwrap().permit(), @r#"
+    let permit = load(&GOOD, None).await.unwrap().permit();
+    let of = |number| permit.for_code(Some(ServerCode::MySql(number)));
+    insta::assert_snapshot!(of(1045).unwrap(), @r#"
+    The statement that the caller's role needs:
     {
       "Sid": "ConnectToDatabase",
       "Effect": "Allow",
@@ -330,8 +336,16 @@ async fn what_permits_the_service() {
         "arn:aws:rds-db:eu-west-1:<account: 12 digits>:dbuser:<resource-id: db-… of the instance, cluster-… of the Aurora cluster, prx-… of the proxy>/node_app"
       ]
     }
+    The user that the server needs:
     CREATE USER IF NOT EXISTS 'node_app'@'%' IDENTIFIED WITH AWSAuthenticationPlugin AS 'RDS';
     ALTER USER 'node_app'@'%' IDENTIFIED WITH AWSAuthenticationPlugin AS 'RDS' REQUIRE SSL ACCOUNT UNLOCK;
+    The privileges that the user needs:
     GRANT SELECT, INSERT, UPDATE, DELETE ON `node\_db`.* TO 'node_app'@'%';
     "#);
+    // The login succeeded: neither the policy nor the user is wrong.
+    insta::assert_snapshot!(of(1142).unwrap(), @r"
+    The privileges that the user needs:
+    GRANT SELECT, INSERT, UPDATE, DELETE ON `node\_db`.* TO 'node_app'@'%';
+    ");
+    assert_eq!(of(1227), None);
 }

@@ -10,7 +10,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderMap, Request, StatusCode};
 use http_body_util::BodyExt;
-use rds_iam_app::{AppState, Listeners};
+use rds_iam_app::{AppState, Listeners, Permit};
 use rds_iam_roots::Roots;
 use rds_iam_sqlx::{Limits, MySqlPool};
 use rds_iam_token::{Clock, Endpoint, Login, Minter, TokenSource};
@@ -32,6 +32,7 @@ pub(crate) async fn state() -> AppState {
         "eu-west-1".parse().unwrap(),
         "node_app".parse().unwrap(),
     );
+    let permit = Permit::new(login.clone(), "node_db".parse().unwrap());
     let credentials = Credentials::new(KEY, SECRET, Some(SESSION.into()), None, "test");
     let tokens = TokenSource::lazy(Minter::new(login, credentials, Clock::system()));
     let pool = MySqlPool::builder(&tokens.login().endpoint, &tokens.login().user)
@@ -41,7 +42,7 @@ pub(crate) async fn state() -> AppState {
         .database("node_db")
         .limits(Limits::default().acquire_timeout(Duration::from_millis(500)))
         .connect_lazy();
-    AppState::new(pool.unwrap(), &tokens, String::new())
+    AppState::new(pool.unwrap(), permit)
 }
 
 /// Returns listeners on any free ports, and the public address.

@@ -1,7 +1,9 @@
-//! Copy-paste fixes for a refused login: the policy statement for the caller's role, and the SQL for the database user.
-//! Text for the help of errors; nothing here changes anything.
+//! Copy-paste fixes for a refused login or statement: the policy statement for the caller's role, and the SQL for the
+//! database user. Text for the help of errors; nothing here changes anything.
 
+mod missing;
 mod mysql;
+mod refusal;
 
 use rds_iam_token::{DbUser, Region};
 
@@ -9,6 +11,8 @@ use crate::Engine;
 use crate::arn::{AccountId, ResourceId, user_is_pattern};
 use crate::policy::{Statement, to_json};
 use crate::rds_conf::DatabaseName;
+
+pub use refusal::{Refusal, for_refusal};
 
 /// Returns the policy statement that lets a role log in as `user`, as JSON. An unknown part is a placeholder in angle
 /// brackets that says what to put there.

@@ -1,8 +1,22 @@
-//! The text of the SQL that lets a MySQL user log in by IAM, and that grants it privileges on a database.
+//! The text of the SQL that lets a MySQL user log in by IAM, and that grants it privileges on a database; the numbers of
+//! the errors that they help against.
 
 use rds_iam_token::DbUser;
 
+use super::missing::Missing;
 use crate::rds_conf::DatabaseName;
+
+/// Returns what an error's number says is missing.
+pub(super) fn missing(number: u16) -> Option<Missing> {
+    match number {
+        1045 => Some(Missing::Login),
+        // No account for this host, one without a password, locked, blocked after failed logins.
+        1130 | 1698 | 3118 | 3955 => Some(Missing::User),
+        // Denied: a database (3879: by name of a role or user), a table, a column.
+        1044 | 1142 | 1143 | 3879 => Some(Missing::Privileges),
+        _ => None,
+    }
+}
 
 pub(super) fn user_statements(user: &DbUser) -> String {
     let name = account_name(user);

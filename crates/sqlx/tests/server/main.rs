@@ -4,6 +4,7 @@
 mod builder;
 mod databases;
 mod executor;
+mod migration;
 mod read_only;
 mod secrets;
 mod silent;

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use super::named_tests::{exists, named};
 use super::{File, Finding};
 
 /// The page that lists the findings of audits.
@@ -38,28 +39,15 @@ pub(super) fn check(file: File<'_>, root: &Path) -> Vec<Finding> {
     }
     for (at, line) in lines.iter().enumerate() {
         let Some(tests) = line.strip_prefix(TEST) else { continue };
-        let named: Vec<_> = tests.split('`').skip(1).step_by(2).collect();
-        if named.is_empty() {
+        let tests = named(tests);
+        if tests.is_empty() {
             wrong.push(Finding::on_line(file, at + 1, "no test is named: write `path/of/the/file::name`"));
         }
-        for test in named.into_iter().filter(|test| !exists(test, root)) {
+        for test in tests.into_iter().filter(|test| !exists(test, root)) {
             wrong.push(Finding::on_line(file, at + 1, format!("there is no test {test}")));
         }
     }
     wrong
-}
-
-/// Returns whether a test, `path::name`, is in the file at that path.
-fn exists(test: &str, root: &Path) -> bool {
-    let Some((path, name)) = test.rsplit_once("::") else { return false };
-    let Ok(text) = std::fs::read_to_string(root.join(path)) else { return false };
-    let declared = match Path::new(path).extension().and_then(|extension| extension.to_str()) {
-        Some("rs") => format!("fn {name}("),
-        Some("py") => format!("def {name}("),
-        Some("hcl") => format!("run \"{name}\""),
-        _ => name.to_owned(),
-    };
-    !name.is_empty() && text.contains(&declared)
 }
 
 #[cfg(test)]
