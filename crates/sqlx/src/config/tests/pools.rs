@@ -9,7 +9,7 @@ use rds_iam_token::{ErrorKind, Token};
 use super::super::Databases;
 use crate::error::Error;
 use crate::limits::Limits;
-use crate::mysql::MySqlPool;
+use crate::pool::MySqlPool;
 
 const HOST: &str = "orders.c0ffee.eu-west-1.rds.amazonaws.com";
 
