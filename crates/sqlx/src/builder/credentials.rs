@@ -82,10 +82,11 @@ pub(crate) fn chain(
         let Login { endpoint, region, user, .. } = login.clone();
         async move {
             tracing::debug!(%user, %endpoint, %region, profile, "loading the AWS configuration");
-            let mut aws = aws_config::defaults(aws_config::BehaviorVersion::latest())
-                .region(aws_config::Region::new(region.to_string()));
+            let in_region = aws_config::Region::new(region.to_string());
+            let mut aws =
+                aws_config::defaults(aws_config::BehaviorVersion::latest()).region(in_region.clone());
             if let Some(profile) = profile {
-                aws = aws.profile_name(profile);
+                aws = aws.profile_name(&profile).credentials_provider(of_profile(profile, in_region));
             }
             if let Some(provider) = provider {
                 aws = aws.credentials_provider(provider);
@@ -98,4 +99,18 @@ pub(crate) fn chain(
             }
         }
     }))
+}
+
+/// Returns the provider of a profile's credentials alone. The default chain would prefer keys in the environment to those of a
+/// profile that it is given, and go on to the machine's role if there is no such profile.
+#[cfg(feature = "aws-config")]
+fn of_profile(
+    profile: String,
+    region: aws_config::Region,
+) -> aws_config::profile::ProfileFileCredentialsProvider {
+    use aws_config::profile::ProfileFileCredentialsProvider;
+    use aws_config::provider_config::ProviderConfig;
+
+    let config = ProviderConfig::without_region().with_region(Some(region));
+    ProfileFileCredentialsProvider::builder().configure(&config).profile_name(profile).build()
 }

@@ -146,7 +146,8 @@ impl<DB: Engine> Builder<DB> {
         self
     }
 
-    /// Sets the profile of the shared AWS files that the credentials come from.
+    /// Sets the profile of the shared AWS files that the credentials come from. No others take their place: neither keys in
+    /// the environment, nor the role of the machine if there is no such profile.
     #[cfg(feature = "aws-config")]
     pub fn profile(mut self, name: impl Into<String>) -> Self {
         self.source.profile = Some(name.into());

@@ -147,6 +147,23 @@ async fn a_profile_is_used() {
         [("AWS_SHARED_CREDENTIALS_FILE", credentials.as_str()), ("AWS_CONFIG_FILE", config.as_str())];
     run("opens_in_one_statement", &format!("{dsn}&profile=work"), &environment);
     run("opens_with_a_profile", &dsn, &environment);
+    // Keys in the environment are another identity's.
+    let other = [("AWS_ACCESS_KEY_ID", "AKIDOTHER"), ("AWS_SECRET_ACCESS_KEY", "another-made-up-secret")];
+    run("opens_with_a_profile", &dsn, &[&environment[..], &other].concat());
+    // No other identity takes the place of a profile that does not exist.
+    let keys = keys_of(&mysql);
+    let keys = keys.each_ref().map(|(name, value)| (*name, value.as_str()));
+    run("fails_without_its_profile", &dsn, &[&environment[..], &keys].concat());
+}
+
+#[tokio::test]
+#[ignore = "run by a_profile_is_used"]
+async fn fails_without_its_profile() {
+    let builder: Builder<sqlx::MySql> = Builder::from_dsn(&dsn()).unwrap();
+    let error = builder.profile("wrok").limits(quiet()).connect().await.unwrap_err();
+    let text = rds_iam_token::ErrorReport(&error).to_string();
+    assert_eq!(error.kind(), rds_iam_token::ErrorKind::Credentials, "{text}");
+    assert!(text.contains("wrok"), "{text}");
 }
 
 #[tokio::test]
