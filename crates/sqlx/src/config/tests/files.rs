@@ -40,3 +40,46 @@ fn a_file_that_can_t_be_read_is_named() {
     let error = read_file(&path("wrong.yaml")).unwrap_err().to_string();
     assert!(error.contains("wrong.yaml has 1 problem:\n  line 1: database "), "{error}");
 }
+
+#[test]
+fn devices_and_pipes_are_refused_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    std::os::unix::fs::symlink("/dev/zero", path("zero.yaml")).unwrap();
+    let _socket = std::os::unix::net::UnixListener::bind(path("socket.toml")).unwrap();
+    for name in ["zero.yaml", "socket.toml"] {
+        let error = read_file(&path(name)).expect_err(name);
+        assert!(matches!(error, ConfigError::Read { .. }), "{error:?}");
+    }
+}
+
+#[test]
+fn variables_that_are_not_text_are_named_and_names_never_collide() {
+    use std::ffi::OsString;
+    use std::os::unix::ffi::OsStringExt as _;
+
+    use super::super::source::read_variables;
+
+    let not_text = || OsString::from_vec(b"mysql://a:hunter2\xff@h".to_vec());
+    let dsn = "mysql://u@a.b.eu-west-1.rds.amazonaws.com";
+    let error = read_variables([
+        ("DB_A_DSN".into(), not_text()),
+        (OsString::from_vec(b"DB_\xff_DSN".to_vec()), dsn.into()),
+        ("DB_DEFAULT".into(), not_text()),
+        ("DB_A_AWS_IAM_AUTH_ENABLED".into(), "true".into()),
+    ])
+    .unwrap_err();
+    let text = format!("{error} {error:?}");
+    assert!(text.contains("DB_A_DSN is not UTF-8") && text.contains("DB_DEFAULT is not UTF-8"), "{text}");
+    assert!(!text.contains("hunter2") && !text.contains('\u{fffd}'), "{text}");
+    // Another case is another program's.
+    let read = read_variables([
+        ("DB_A_DSN".into(), dsn.into()),
+        ("db_a_dsn".into(), "mysql://other@h".into()),
+        ("DB_a_DSN".into(), "mysql://other@h".into()),
+        ("DB__DSN".into(), "mysql://other@h".into()),
+        ("DB_DSN".into(), "mysql://other@h".into()),
+        ("DB_A_AWS_IAM_AUTH_ENABLED".into(), "true".into()),
+    ]);
+    assert_eq!(read.unwrap().connections.len(), 1);
+}

@@ -132,3 +132,22 @@ fn the_rules_are_those_of_limits() {
     limits(MOST + 1, LONGEST).unwrap_err();
     limits(MOST, LONGEST + std::time::Duration::from_secs(1)).unwrap_err();
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn callers_at_the_same_time_get_one_pool() {
+    let databases = databases();
+    let pools: Vec<MySqlPool> = {
+        let tasks = (0..64).map(|_| {
+            let databases = databases.clone();
+            tokio::spawn(async move { databases.get("writer").unwrap() })
+        });
+        let tasks: Vec<_> = tasks.collect();
+        let mut pools = Vec::new();
+        for task in tasks {
+            pools.push(task.await.unwrap());
+        }
+        pools
+    };
+    pools[0].close().await;
+    assert!(pools.iter().all(|pool| pool.sqlx().is_closed()));
+}
