@@ -76,7 +76,8 @@ impl<DB: Engine> Pool<DB> {
     }
 
     /// Returns sqlx's own pool, for code that needs one. It may wait up to 5 s for a connection that is kept for callers
-    /// of [`acquire`](Self::acquire).
+    /// of [`acquire`](Self::acquire). Read statements on it to their end: sqlx tests a connection whose statement was dropped
+    /// with a ping alone, which does not show that a part of the answer was lost, nor that a transaction has begun.
     #[must_use]
     pub fn sqlx(&self) -> &sqlx::Pool<DB> {
         &self.state.pool

@@ -184,7 +184,12 @@ async fn a_role_is_assumed_with_external_id_and_session_name() {
         ("AWS_SECRET_ACCESS_KEY", "another-made-up-secret"),
         ("AWS_ENDPOINT_URL_STS", url.as_str()),
     ];
-    run("opens_with_a_role", &dsn, &environment);
+    let log = run("opens_with_a_role", &dsn, &environment);
+    assert!(log.contains("loaded the AWS configuration") && log.contains(ROLE), "{log}");
+    for secret in ["given-by-the-owner", "made-up-secret", "of-the-role", "X-Amz-Signature"] {
+        let line = log.lines().find(|line| line.contains(secret));
+        assert!(line.is_none(), "{secret}: {line:?}");
+    }
     let request = requests.recv().unwrap();
     for part in [
         "Credential=AKIDBASE/",
@@ -206,6 +211,14 @@ async fn a_role_is_assumed_with_external_id_and_session_name() {
 #[tokio::test]
 #[ignore = "run by a_role_is_assumed_with_external_id_and_session_name"]
 async fn opens_with_a_role() {
+    // The SDK's own events have secrets below `info`.
+    let filter = tracing_subscriber::filter::Targets::new()
+        .with_default(tracing::Level::INFO)
+        .with_target("rds_iam_sqlx", tracing::Level::TRACE)
+        .with_target("rds_iam_token", tracing::Level::TRACE)
+        .with_target("sqlx", tracing::Level::TRACE);
+    let lines = tracing_subscriber::fmt::layer().with_ansi(false).with_writer(std::io::stdout);
+    tracing_subscriber::registry().with(lines).with(filter).init();
     let role = AssumeRole::new(ROLE).external_id("given-by-the-owner").session_name("orders-api");
     for role in [role, AssumeRole::new(ROLE)] {
         let builder: Builder<sqlx::MySql> = Builder::from_dsn(&dsn()).unwrap();
