@@ -11,6 +11,9 @@ cargo fmt --all --check
 "$(command -v cargo-deny || echo "$TOOLS"/cargo-deny-*/bin/cargo-deny)" --locked --offline check licenses bans sources
 cargo clippy --workspace --all-targets --locked -- -D warnings
 RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --locked
+"$(command -v cargo-hack || echo "$TOOLS"/cargo-hack-*/bin/cargo-hack)" hack clippy --locked --feature-powerset \
+    --package=rds-iam-roots --package=rds-iam-sqlx --package=rds-iam-token -- -D warnings
+cargo publish --dry-run --workspace --locked --allow-dirty
 cargo build --workspace --all-targets --locked
 
 terraform fmt -check -recursive terraform

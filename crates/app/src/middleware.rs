@@ -230,10 +230,10 @@ mod tests {
         let credentials = Credentials::new("AKIDEXAMPLE", "not-a-real-secret", None, None, "test");
         let tokens = TokenSource::lazy(Minter::new(login, credentials, Clock::system()));
         let pool = MySqlPool::builder("db.example.com", "node_app")
-            .tokens(tokens.clone())
+            .tokens(tokens)
             .dial("127.0.0.1:9")
             .connect_lazy();
-        let state = AppState::new(pool.unwrap(), &tokens, permit);
+        let state = AppState::new(pool.unwrap(), permit);
         let routes = Router::new()
             .route("/panic", get(async || -> &'static str { panic!("a secret in a panic") }))
             .route("/slow", get(std::future::pending::<&'static str>));

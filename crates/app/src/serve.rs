@@ -80,9 +80,8 @@ pub async fn run(config: Config) -> Result<(), RunError> {
         tracing::warn!("{warning}");
     }
     let pool = settings(&config).connect_lazy()?;
-    let tokens = pool.tokens().clone();
-    first_token(&tokens).await?;
-    let state = AppState::new(pool, &tokens, config.permit());
+    first_token(pool.tokens()).await?;
+    let state = AppState::new(pool, config.permit());
 
     let listeners = Listeners {
         public: listen(config.listen, "PORT").await?,

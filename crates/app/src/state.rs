@@ -8,7 +8,7 @@ use std::time::{Duration, UNIX_EPOCH};
 use axum::http::StatusCode;
 use rds_iam_report::ErrorReport;
 use rds_iam_sqlx::MySqlPool;
-use rds_iam_token::{Clock, ErrorKind, ServerCode, TokenSource};
+use rds_iam_token::{Clock, ErrorKind, ServerCode};
 use serde::Serialize;
 use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout};
@@ -84,16 +84,16 @@ pub(crate) struct TokenLife {
 }
 
 impl AppState {
-    /// State around a pool. `tokens` are the pool's; `permit` is what would let the service in, for the log of a refusal
-    /// (see [`crate::Config::permit`]).
+    /// State around a pool. `permit` is what would let the service in, for the log of a refusal (see
+    /// [`crate::Config::permit`]).
     #[must_use]
-    pub fn new(pool: MySqlPool, tokens: &TokenSource, permit: Permit) -> Self {
-        let clock = tokens.clock().clone();
+    pub fn new(pool: MySqlPool, permit: Permit) -> Self {
+        let clock = pool.tokens().clock().clone();
         Self(Arc::new(Shared {
             metrics: Metrics::new(pool.clone(), clock.clone()),
+            user: pool.tokens().login().user.to_string(),
             store: Store::new(pool),
             clock,
-            user: tokens.login().user.to_string(),
             permit,
             permit_logged: StdMutex::new(None),
             readiness: Cached::new(),

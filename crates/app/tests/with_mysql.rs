@@ -47,13 +47,13 @@ fn app_at(mysql: &MySql, dial: &Endpoint) -> Router {
 fn state_at(mysql: &MySql, dial: &Endpoint) -> AppState {
     let tokens = fixtures::tokens(mysql, fixtures::APP_USER);
     let pool = MySqlPool::builder(mysql.endpoint(), fixtures::APP_USER)
-        .tokens(tokens.clone())
+        .tokens(tokens)
         .dial(dial)
         .root_certificates(mysql.ca_pem())
         .database("node_db")
         .limits(Limits::default().acquire_timeout(Duration::from_secs(2)))
         .connect_lazy();
-    AppState::new(pool.unwrap(), &tokens, permit(mysql))
+    AppState::new(pool.unwrap(), permit(mysql))
 }
 
 /// Returns what permits the service's login.

@@ -47,36 +47,43 @@ impl Certificate {
     }
 
     /// Returns the DER bytes, in rustls's type.
+    #[must_use]
     pub fn der(&self) -> &[u8] {
         &self.der
     }
 
     /// Returns the SHA-256 fingerprint of the DER bytes.
+    #[must_use]
     pub fn fingerprint(&self) -> Fingerprint {
         self.fingerprint
     }
 
     /// Returns the whole subject, such as `C=US, O=Amazon, CN=Amazon Root CA 1`.
+    #[must_use]
     pub fn subject(&self) -> &str {
         &self.subject
     }
 
     /// Returns the subject's common name, such as `Amazon Root CA 1`, or the whole subject if it has none.
+    #[must_use]
     pub fn name(&self) -> &str {
         &self.name
     }
 
     /// Returns whether issuer and subject are equal, as in a root; an intermediate has another issuer.
+    #[must_use]
     pub fn is_root(&self) -> bool {
         self.self_issued
     }
 
     /// Returns the start of its validity.
+    #[must_use]
     pub fn not_before(&self) -> SystemTime {
         self.not_before
     }
 
     /// Returns the end of its validity.
+    #[must_use]
     pub fn not_after(&self) -> SystemTime {
         self.not_after
     }
@@ -127,6 +134,7 @@ pub struct Fingerprint([u8; 32]);
 
 impl Fingerprint {
     /// Returns the digest's bytes.
+    #[must_use]
     pub fn as_bytes(&self) -> &[u8; 32] {
         &self.0
     }

@@ -18,6 +18,7 @@ pub struct Difference {
 
 impl Difference {
     /// Returns whether both sets have the same certificates.
+    #[must_use]
     pub fn is_empty(&self) -> bool {
         self.added.is_empty() && self.removed.is_empty()
     }
@@ -32,6 +33,7 @@ impl Difference {
 /// assert_eq!((change.added.len(), change.removed.len()), (5, 0));
 /// assert!(change.to_string().contains("+ Amazon Root CA 1, valid to 2038-01-17"));
 /// ```
+#[must_use]
 pub fn difference(old: &Roots, new: &Roots) -> Difference {
     let only = |here: &Roots, there: &Roots| {
         here.iter().filter(|c| !there.certificates.contains(c)).cloned().collect::<Vec<_>>()

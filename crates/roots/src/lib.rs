@@ -1,24 +1,6 @@
-//! Trust roots: the certificate authorities of RDS databases and proxies, bundled or read from a PEM file, with
-//! checks of their region and expiry.
-//!
-//! A database instance presents a certificate of the *RDS* authorities, a proxy one of *Amazon Trust
-//! Services*; neither set is in every public root store. Both are bundled, so a new machine verifies without a
-//! download. [`manifest`] records the source of each certificate, a test fails half a year before one expires, and
-//! `examples/refresh.rs` updates `rds.pem` from AWS's bundle.
-//!
-//! The bundled certificates were compared one by one with AWS's `global-bundle.pem`. They cover commercial regions
-//! only: for AWS GovCloud, China and newer regions, check [`Roots::covers`] and set `RDS_CA_BUNDLE` to AWS's bundle
-//! for that partition.
-//!
-//! ```
-//! use rds_iam_roots::Roots;
-//!
-//! let roots = Roots::bundled();
-//! // sqlx: MySqlConnectOptions::new().ssl_ca_from_pem(roots.pem().to_vec())
-//! assert!(roots.pem().starts_with(b"# Amazon RDS"));
-//! assert!(roots.covers(&"eu-central-1".parse()?));
-//! # Ok::<(), rds_iam_token::RegionError>(())
-//! ```
+//! AWS's database certificate authorities, bundled or read from a PEM file, with fingerprints and expiry dates.
+#![doc = include_str!("../README.md")]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod certificate;
 mod difference;
@@ -36,6 +18,15 @@ use rustls_pki_types::pem::{self, PemObject};
 
 pub use certificate::{Certificate, Fingerprint};
 pub use difference::{Difference, difference};
+/// The crate whose types are in the public interface: [`Endpoint`] and [`Region`].
+pub use rds_iam_token;
+
+/// The public types can be shared between threads and kept by tasks.
+const _: () = {
+    const fn assert_shareable<T: Send + Sync + 'static>() {}
+    assert_shareable::<(Roots, Certificate, Fingerprint, Freshness<'static>, Difference, TrustError)>();
+    assert_shareable::<(manifest::Manifest, manifest::Source, manifest::Entry)>();
+};
 
 /// The time before its expiry at which a root is reported: enough for a release and its rollout.
 pub const WARN_AHEAD: Duration = Duration::from_secs(180 * 24 * 60 * 60);
@@ -80,16 +71,19 @@ impl Roots {
     }
 
     /// Returns the RDS authorities, which sign the certificates of instances and Aurora clusters.
+    #[must_use]
     pub fn rds() -> &'static Self {
         &RDS
     }
 
     /// Returns Amazon Trust Services, which sign the certificates of RDS Proxy.
+    #[must_use]
     pub fn proxy() -> &'static Self {
         &AMAZON_TRUST_SERVICES
     }
 
     /// Returns both sets, for an endpoint that may be either.
+    #[must_use]
     pub fn bundled() -> &'static Self {
         &BUNDLED
     }
@@ -154,6 +148,7 @@ impl Roots {
     }
 
     /// Returns the set as PEM text, with the name, fingerprint and dates of each certificate in a comment.
+    #[must_use]
     pub fn pem(&self) -> &[u8] {
         self.pem.as_bytes()
     }
@@ -165,6 +160,7 @@ impl Roots {
 
     /// Returns the number of certificates; never zero.
     #[expect(clippy::len_without_is_empty, reason = "a set of roots is never empty: parsing refuses that")]
+    #[must_use]
     pub fn len(&self) -> usize {
         self.certificates.len()
     }
@@ -176,6 +172,7 @@ impl Roots {
 
     /// Returns whether the set has a root for the instances of a region. Without one, a connection to an
     /// instance there cannot be verified; the fix is AWS's bundle in `RDS_CA_BUNDLE`.
+    #[must_use]
     pub fn covers(&self, region: &Region) -> bool {
         let name = format!("Amazon RDS {} Root CA ", region.as_str());
         self.iter().any(|certificate| certificate.name().starts_with(&name))
@@ -183,6 +180,7 @@ impl Roots {
 
     /// Returns the roots that are expired at `now`, and those that expire within [`WARN_AHEAD`]. Intermediates do not
     /// count: a server with a newer one sends it.
+    #[must_use]
     pub fn freshness(&self, now: SystemTime) -> Freshness<'_> {
         let (expired, expiring) = self
             .expiring_before(now + WARN_AHEAD)
@@ -213,6 +211,7 @@ pub struct Freshness<'a> {
 
 impl Freshness<'_> {
     /// Returns whether no certificate needs attention.
+    #[must_use]
     pub fn is_fresh(&self) -> bool {
         self.expired.is_empty() && self.expiring.is_empty()
     }
@@ -224,7 +223,7 @@ impl fmt::Display for Freshness<'_> {
             let days = WARN_AHEAD.as_secs() / 86_400;
             return write!(f, "no trust root expires within {days} days");
         }
-        f.write_str("trust roots need a refresh (crates/roots/examples/refresh.rs, or a newer CA bundle):")?;
+        f.write_str("trust roots need a refresh (a newer release of rds-iam-roots, or a newer CA bundle):")?;
         for certificate in &self.expired {
             write!(f, "\n  expired {}: {}", certificate.not_after_date(), certificate.name())?;
         }

@@ -27,6 +27,7 @@ impl Manifest {
     ///
     /// # Panics
     /// Never: a unit test parses it.
+    #[must_use]
     pub fn shipped() -> Self {
         serde_json::from_str(SHIPPED).expect("the bundled manifest is parsed by a unit test")
     }
@@ -51,6 +52,7 @@ impl Manifest {
     }
 
     /// Returns the text of the manifest's file.
+    #[must_use]
     pub fn to_json(&self) -> String {
         serde_json::to_string_pretty(self).expect("strings and maps of strings always serialise") + "\n"
     }
@@ -86,6 +88,7 @@ pub struct Entry {
 
 impl Entry {
     /// Creates the entry of a certificate from `source`.
+    #[must_use]
     pub fn new(certificate: &Certificate, source: &str) -> Self {
         Self {
             subject: certificate.subject().to_owned(),

@@ -135,7 +135,7 @@ fn freshness_at_each_boundary() {
     assert_eq!(counts(day(2040, 12, 30)), (1, 1, false));
     assert_eq!(roots.expiring_before(day(2035, 1, 1)).map(Certificate::name).collect::<Vec<_>>(), ["short"]);
     insta::assert_snapshot!(roots.freshness(day(2040, 12, 30)), @r#"
-    trust roots need a refresh (crates/roots/examples/refresh.rs, or a newer CA bundle):
+    trust roots need a refresh (a newer release of rds-iam-roots, or a newer CA bundle):
       expired 2030-12-31: short
       expires 2040-12-31: long
     "#);

@@ -22,6 +22,8 @@
 
 mod acquire;
 mod builder;
+#[cfg(feature = "config")]
+mod config;
 mod connect;
 mod connection;
 mod credential;
@@ -47,6 +49,8 @@ mod transaction;
 #[cfg(feature = "aws-config")]
 pub use builder::AssumeRole;
 pub use builder::Builder;
+#[cfg(feature = "config")]
+pub use config::{ConfigError, Databases, EntryError};
 pub use connect::{Target, connect};
 pub use connection::{Connection, PoolConnection};
 pub use credential::Credential;
@@ -62,5 +66,7 @@ pub use transaction::{MySqlTransaction, Transaction};
 const _: () = {
     const fn assert_shareable<T: Send + Sync + 'static>() {}
     assert_shareable::<(MySqlPool, PoolConnection<sqlx::MySql>, MySqlTransaction<'static>)>();
+    #[cfg(feature = "config")]
+    assert_shareable::<(Databases, ConfigError, EntryError)>();
     assert_shareable::<(Target, Limits, Credential<'static>, Error, Subject, Stats, Failures)>();
 };

@@ -1,32 +1,6 @@
 //! RDS IAM authentication tokens and their life: sign, cache, verify.
-//!
-//! A database on AWS can accept, in place of a password, a SigV4-presigned request that lives for
-//! 15 minutes. This crate signs such tokens ([`sign()`]), keeps a valid one available while a program
-//! runs ([`TokenSource`]), and verifies them as a server does ([`Verifier`]). It depends on no database
-//! driver and no web framework, and it reads no clock itself: time, sleep and credentials come
-//! from the caller.
-//!
-//! ```
-//! use std::time::{Duration, SystemTime};
-//! use aws_credential_types::Credentials;
-//! use rds_iam_token::{AccessKey, Endpoint, Login, Verifier, sign};
-//!
-//! let endpoint: Endpoint = "orders.c0ffee.eu-west-1.rds.amazonaws.com:3306".parse()?;
-//! let login = Login::new(endpoint, "eu-west-1".parse()?, "node_app".parse()?);
-//! let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000);
-//! let credentials = Credentials::new("AKIDEXAMPLE", "not-a-real-secret", None, None, "example");
-//! let token = sign(&login, &credentials, now)?;
-//! assert_eq!(token.remaining(now), rds_iam_token::LIFETIME);
-//!
-//! let server = Verifier::new(
-//!     login.region.clone(),
-//!     vec![login.endpoint.clone()],
-//!     vec![AccessKey::new("AKIDEXAMPLE", "not-a-real-secret")],
-//! );
-//! assert!(server.verify(token.expose(), "node_app", now).is_ok());
-//! assert!(server.verify(token.expose(), "another_user", now).is_err());
-//! # Ok::<(), Box<dyn std::error::Error>>(())
-//! ```
+#![doc = include_str!("../README.md")]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod encoding;
 mod endpoint;
@@ -87,6 +61,12 @@ pub use schedule::{MIN_REMAINING, refresh_at, retry_delay};
 #[cfg(feature = "source")]
 pub use source::{TokenSource, TokenStats};
 
+// The crates whose types are in the public interface.
+#[cfg(feature = "sign")]
+pub use aws_credential_types;
+#[cfg(feature = "source")]
+pub use aws_smithy_async;
+
 /// The longest life of a token after it was signed: 900 seconds.
 ///
 /// RDS accepts nothing longer, and the temporary credentials that signed may expire earlier.
@@ -102,6 +82,8 @@ const _: () = {
     assert_shareable::<(Login, Endpoint, Host, Region, DbUser)>();
     assert_shareable::<(EndpointError, RegionError, DbUserError)>();
     assert_shareable::<(Verifier, AccessKey, VerifiedToken, VerifyError, RefusalCode)>();
+    #[cfg(feature = "errors")]
+    assert_shareable::<(ErrorKind, ServerCode)>();
     #[cfg(feature = "sign")]
     assert_shareable::<(Token, SignError)>();
     #[cfg(feature = "source")]

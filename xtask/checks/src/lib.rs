@@ -5,4 +5,5 @@ pub mod gates;
 pub mod hygiene;
 pub mod infra;
 pub mod lint;
+mod packages;
 pub mod tree;

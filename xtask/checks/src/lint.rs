@@ -7,11 +7,12 @@ use xshell::cmd;
 
 use crate::gates;
 use crate::hygiene;
+use crate::packages;
 use rds_iam_process::console::Console;
 use rds_iam_process::error::Error;
 use rds_iam_process::runner::{Cmd, RunError, Runner};
 use rds_iam_process::steps::{Outcome, Step};
-use rds_iam_process::tools;
+use rds_iam_process::tools::CARGO_DENY;
 use rds_iam_process::workspace::{CARGO_HELP, Workspace};
 
 /// The environment variable that lists checks to skip if their data can't be fetched.
@@ -46,9 +47,11 @@ pub fn steps<'a>(workspace: &'a Workspace, console: Console, runner: Runner) -> 
     steps_with(Unreachable::NotRun, workspace, console, runner)
 }
 
-/// Returns the steps in CI, where advisories have to be checked.
+/// Returns the steps in CI, where advisories have to be checked, and the published crates in each of their forms.
 pub fn ci_steps<'a>(workspace: &'a Workspace, console: Console, runner: Runner) -> Vec<Step<'a>> {
-    steps_with(Unreachable::Fails, workspace, console, runner)
+    let mut steps = steps_with(Unreachable::Fails, workspace, console, runner);
+    steps.extend(packages::steps(workspace, console, runner));
+    steps
 }
 
 fn steps_with<'a>(
@@ -100,14 +103,14 @@ fn compiled(workspace: &Workspace, runner: Runner) -> [Step<'_>; 2] {
 
 /// Checks licences, bans and sources of all dependencies, by the rules of `deny.toml`.
 fn dependencies(workspace: &Workspace, console: Console, runner: Runner) -> Result<Outcome, Error> {
-    let program = tools::cargo_deny(workspace, console, runner)?;
+    let program = CARGO_DENY.find_or_build(workspace, console, runner)?;
     let shell = workspace.shell();
     // cargo-deny reads every platform's dependencies; a build fetches only this platform's.
     let fetch = Cmd::from_xshell(cmd!(shell, "cargo fetch --locked"), CARGO_HELP);
     runner.run(&fetch.hint("run any cargo build, and commit Cargo.lock"))?;
     let check =
         cmd!(shell, "{program} --locked --offline check --hide-inclusion-graph licenses bans sources");
-    let check = Cmd::from_xshell(check, tools::cargo_deny_help());
+    let check = Cmd::from_xshell(check, CARGO_DENY.help());
     runner.run(&check.hint("deny.toml gives the reason for each rule"))?;
     Ok(Outcome::Passed)
 }
@@ -119,10 +122,10 @@ fn advisories(
     console: Console,
     runner: Runner,
 ) -> Result<Outcome, Error> {
-    let program = tools::cargo_deny(workspace, console, runner)?;
+    let program = CARGO_DENY.find_or_build(workspace, console, runner)?;
     let shell = workspace.shell();
     let fetch = cmd!(shell, "{program} --locked fetch db index");
-    let fetch = Cmd::from_xshell(fetch, tools::cargo_deny_help()).within(FETCHED_WITHIN);
+    let fetch = Cmd::from_xshell(fetch, CARGO_DENY.help()).within(FETCHED_WITHIN);
     if let Err(error) = runner.run(&fetch) {
         if matches!(error, RunError::Stopped { .. }) {
             return Err(error.into());
@@ -142,7 +145,7 @@ fn advisories(
         });
     }
     let check = cmd!(shell, "{program} --locked check --disable-fetch --hide-inclusion-graph advisories");
-    runner.run(&Cmd::from_xshell(check, tools::cargo_deny_help()).hint(
+    runner.run(&Cmd::from_xshell(check, CARGO_DENY.help()).hint(
         "update the dependency (cargo update -p NAME), or ignore the advisory in deny.toml with a reason",
     ))?;
     Ok(Outcome::Passed)

@@ -42,7 +42,7 @@ pub(crate) async fn state() -> AppState {
         .database("node_db")
         .limits(Limits::default().acquire_timeout(Duration::from_millis(500)))
         .connect_lazy();
-    AppState::new(pool.unwrap(), &tokens, permit)
+    AppState::new(pool.unwrap(), permit)
 }
 
 /// Returns listeners on any free ports, and the public address.

@@ -66,7 +66,7 @@ impl Source {
 
 /// Returns the SDK's provider, which is created at its first use, and again when one of its files has changed.
 #[cfg(feature = "aws-config")]
-fn chain(
+pub(crate) fn chain(
     provider: Option<SharedCredentialsProvider>,
     profile: Option<String>,
     role: Option<super::AssumeRole>,

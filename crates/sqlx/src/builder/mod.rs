@@ -26,6 +26,9 @@ use crate::pool::Pool;
 #[cfg(feature = "aws-config")]
 pub use role::AssumeRole;
 
+#[cfg(all(feature = "aws-config", feature = "config"))]
+pub(crate) use credentials::chain;
+
 use credentials::Source;
 use roots::RootCertificates;
 

@@ -2,6 +2,7 @@
 //! full pool, wrong settings and privileges, and the rate of new connections.
 
 mod builder;
+mod databases;
 mod executor;
 mod failures;
 mod migration;

@@ -5,7 +5,7 @@ use super::list::{INFRA, List, Met, Need, OPTIONAL, TEST};
 use super::machine::{Machine, Source};
 use crate::attestation;
 use rds_iam_checks::infra::terraform;
-use rds_iam_process::tools::{self, Tool};
+use rds_iam_process::tools::{self, CARGO_DENY, CARGO_HACK, CargoTool, Tool};
 
 pub(super) fn of_checks(list: &mut List<'_>) {
     list.add(
@@ -52,14 +52,19 @@ pub(super) fn of_checks(list: &mut List<'_>) {
     );
     list.add(
         TEST,
-        "cargo-deny",
+        CARGO_DENY.name(),
         "checks licences, bans and sources of dependencies",
-        |list| match list.machine.cargo_deny() {
-            Some(program) => Met::Present(format!("{} ({program})", tools::CARGO_DENY_VERSION)),
-            None => Met::Fetched("built from its crate, in about two minutes".to_owned()),
-        },
-        &tools::cargo_deny_help(),
+        |list| cargo_tool(&CARGO_DENY, list),
+        &CARGO_DENY.help(),
     );
+}
+
+/// A missing one is built at its first use.
+fn cargo_tool(tool: &CargoTool, list: &List<'_>) -> Met {
+    match list.machine.cargo_tool(tool) {
+        Some(program) => Met::Present(format!("{} ({program})", tool.version())),
+        None => Met::Fetched(format!("built from its crate, in {}", tool.build_time())),
+    }
 }
 
 /// actionlint comes from GitHub if that can be reached, its fork and the others from pip's index.
@@ -107,6 +112,13 @@ pub(super) fn of_pipeline(list: &mut List<'_>) {
         "apt-get install curl",
     );
     list.for_the_pipeline("curl");
+    list.add(
+        OPTIONAL,
+        CARGO_HACK.name(),
+        "builds each combination of features of the published crates",
+        |list| cargo_tool(&CARGO_HACK, list),
+        &CARGO_HACK.help(),
+    );
     list.add(
         OPTIONAL,
         "mmdebstrap",

@@ -7,7 +7,7 @@ use std::path::Path;
 use rds_iam_checks::infra::terraform;
 use rds_iam_process::engine;
 use rds_iam_process::runner::{Cmd, Runner};
-use rds_iam_process::tools::{self, Tool, reach};
+use rds_iam_process::tools::{self, CargoTool, Tool, reach};
 use rds_iam_process::workspace::Workspace;
 
 /// A host of the registry with the official image of MySQL.
@@ -34,8 +34,8 @@ pub(crate) trait Machine {
     fn docker_engine(&self) -> Option<String>;
     /// Returns the pinned tools of lint and pipeline.
     fn tools(&self) -> Vec<tools::Row>;
-    /// Returns the path of the pinned cargo-deny.
-    fn cargo_deny(&self) -> Option<String>;
+    /// Returns the path of the pinned version of a subcommand of cargo.
+    fn cargo_tool(&self, tool: &CargoTool) -> Option<String>;
     /// Returns the source of Terraform's AWS provider, or the reason why there is none.
     fn terraform_provider(&self) -> Result<String, String>;
     /// Returns the missing tools of `cargo xtask test`; actionlint if its fork is missing as well.
@@ -86,8 +86,8 @@ impl Machine for ThisMachine<'_> {
         tools::rows(self.workspace, self.runner)
     }
 
-    fn cargo_deny(&self) -> Option<String> {
-        tools::find_cargo_deny(self.workspace, self.runner)
+    fn cargo_tool(&self, tool: &CargoTool) -> Option<String> {
+        tool.find(self.workspace, self.runner)
     }
 
     fn terraform_provider(&self) -> Result<String, String> {

@@ -180,7 +180,7 @@ mod tests {
     fn a_machine_that_has_everything_is_asked_for_nothing_outside() {
         // No unreachable source changes the output.
         let unreachable = &["packages", "python", "images", "terraform", "actionlint"];
-        let fake = Fake { unreachable, has_cargo_deny: true, ..Fake::default() };
+        let fake = Fake { unreachable, has_cargo_tools: true, ..Fake::default() };
         for task in [Task::Demo, Task::Crates, Task::Test, Task::Infra] {
             assert_eq!(reported(task, &fake), "");
         }

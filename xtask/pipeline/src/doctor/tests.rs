@@ -5,7 +5,7 @@ use super::list::Task;
 use super::machine::{Machine, Source};
 use super::needs::{DISK_NEEDED, DISK_NEEDED_ONCE_BUILT, GB, MEMORY_NEEDED, python};
 use super::*;
-use rds_iam_process::tools::{self, Tool};
+use rds_iam_process::tools::{self, CargoTool, Tool};
 
 /// A Debian that meets all requirements, except for those that a test removes.
 #[derive(Debug, Default)]
@@ -18,7 +18,7 @@ pub(super) struct Fake {
     pub(super) provider: Option<&'static str>,
     pub(super) disk: Option<u64>,
     pub(super) memory: Option<u64>,
-    pub(super) has_cargo_deny: bool,
+    pub(super) has_cargo_tools: bool,
     /// Whether its caches are empty.
     pub(super) bare: bool,
     /// The unreachable sources: packages, python, images, or a tool's release.
@@ -112,8 +112,8 @@ impl Machine for Fake {
         self.docker.map(str::to_owned)
     }
 
-    fn cargo_deny(&self) -> Option<String> {
-        self.has_cargo_deny.then(|| "cargo-deny".to_owned())
+    fn cargo_tool(&self, tool: &CargoTool) -> Option<String> {
+        self.has_cargo_tools.then(|| tool.name().to_owned())
     }
 
     fn terraform_provider(&self) -> Result<String, String> {
@@ -169,6 +169,7 @@ fn a_machine_that_is_ready() {
     present   memory               24 GB available
     present   Docker buildx        docker/buildx v0.20
     present   curl                 curl 7.88.1
+    fetched   cargo-hack           at its first use: built from its crate, in half a minute
     present   mmdebstrap           mmdebstrap 1.3.5
     present   gh                   gh version 2.23.0 (2023-02-27)
     optional  trivy                finds known vulnerabilities, secrets and misconfiguration in the repository and the images
@@ -223,6 +224,7 @@ fn everything_that_is_missing_is_listed_with_its_help() {
     optional  Docker buildx        without it, no images, unless a client on PATH is older than 23
                                    help: install Docker's plugin docker-buildx: https://docs.docker.com/go/buildx/
     present   curl                 curl 7.88.1
+    fetched   cargo-hack           at its first use: built from its crate, in half a minute
     present   mmdebstrap           mmdebstrap 1.3.5
     present   gh                   gh version 2.23.0 (2023-02-27)
     optional  trivy                finds known vulnerabilities, secrets and misconfiguration in the repository and the images

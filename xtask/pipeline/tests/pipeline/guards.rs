@@ -228,6 +228,20 @@ fn ci_looks_advisories_up_or_says_openly_that_it_did_not() {
 }
 
 #[test]
+fn ci_checks_the_published_crates_with_each_set_of_features_and_as_packages() {
+    let repo = TestRepo::new();
+    repo.run(&["ci", "--only", "lint"], &[]).expect(0);
+    let calls = repo.calls();
+    assert!(calls.contains("cargo-hack hack clippy --locked --feature-powerset --package="), "{calls}");
+    assert!(calls.contains("cargo publish --dry-run --workspace --locked"), "{calls}");
+    repo.run(&["ci", "--only", "lint"], &[("BREAK", "cargo publish*")]).expect(22);
+    // They take minutes: a contributor's own run leaves them to CI.
+    repo.forget_calls();
+    repo.run(&["lint"], &[]).expect(0);
+    assert!(!repo.calls().contains("publish") && !repo.calls().contains("cargo-hack"), "{}", repo.calls());
+}
+
+#[test]
 fn images_for_aws_share_no_cache_with_other_commits() {
     let repo = TestRepo::new();
     let ids = || {

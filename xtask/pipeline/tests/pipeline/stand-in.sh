@@ -53,7 +53,8 @@ case "$call" in
     printf '0rds-iam-app v0.1.0 (/src)\n1serde v1.0.0\n\n0rds-iam-bootstrap v0.1.0 (/src)\n1serde v1.0.0\n'
     ;;
 "python3 --version") echo "Python 3.11.2" ;;
-"cargo-deny --version") echo "cargo-deny 0.20.2" ;;
+"cargo-deny deny --version") echo "cargo-deny 0.20.2" ;;
+"cargo-hack hack --version") echo "cargo-hack 0.6.46" ;;
 "cargo build "*)
     for folder in debug release; do
         mkdir -p "$TARGET/$folder"

@@ -12,9 +12,10 @@ use serde_json::json;
 use tempfile::TempDir;
 
 /// The programs that are on `PATH`.
-const ON_PATH: [&str; 13] = [
+const ON_PATH: [&str; 14] = [
     "cargo",
     "cargo-deny",
+    "cargo-hack",
     "terraform",
     "tflint",
     "trivy",

@@ -3,7 +3,7 @@
 //! Tools of the tests are installed if missing. The pipeline's scanners are not: a missing one fails the
 //! stage that needs it, with the command that installs it.
 
-mod cargo_deny;
+mod cargo_tool;
 mod install;
 mod on_demand;
 mod pins;
@@ -25,7 +25,7 @@ use crate::runner::{Cmd, Runner};
 use crate::workspace::Workspace;
 use pins::Source;
 
-pub use cargo_deny::{CARGO_DENY_VERSION, cargo_deny, cargo_deny_help, find_cargo_deny};
+pub use cargo_tool::{CARGO_DENY, CARGO_HACK, CargoTool};
 pub use on_demand::{Zigbuild, checkov, zigbuild};
 pub use table::{Row, Tools, rows, run};
 pub use terraform::{TERRAFORM_HELP, is_new_enough_terraform};
@@ -225,7 +225,7 @@ pub fn install_for_tests(workspace: &Workspace, console: Console, runner: Runner
     }
     checkov(workspace, console, runner)?;
     find_or_install(Tool::Terraform, workspace, console, runner)?;
-    cargo_deny(workspace, console, runner).map(drop)
+    CARGO_DENY.find_or_build(workspace, console, runner).map(drop)
 }
 
 /// Returns the tools of `cargo xtask test` that are missing on this machine, except Terraform and cargo-deny.

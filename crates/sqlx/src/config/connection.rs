@@ -1,0 +1,302 @@
+//! The keys of one connection and their rules.
+
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use rds_iam_token::{DbUser, Region};
+
+use super::duration;
+use super::section::{Errors, Field, Section};
+use crate::dsn::{Dsn, DsnError};
+use crate::limits::Limits;
+
+/// The keys of a connection.
+pub(super) const KEYS: [&str; 7] = [
+    "driver",
+    "dsn",
+    "max_open_connections",
+    "max_idle_connections",
+    "connection_max_lifetime",
+    "connection_max_idle_time",
+    "aws_iam_auth",
+];
+
+/// The keys of `aws_iam_auth`.
+pub(super) const IAM_KEYS: [&str; 4] = ["enabled", "region", "db_user", "connection_timeout"];
+
+/// The page about the way from passwords to IAM.
+const MIGRATION: &str = "docs/migrating-from-passwords.md";
+
+/// The longest time of a limit: 30 days, as in [`Limits`](crate::Limits).
+pub(super) const LONGEST: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+
+/// The most connections of a pool, as in [`Limits`](crate::Limits).
+pub(super) const MOST: u32 = 100_000;
+
+/// The engine of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Driver {
+    MySql,
+}
+
+impl Driver {
+    /// Returns the engine's name.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::MySql => "mysql",
+        }
+    }
+}
+
+/// The settings of a connection.
+#[derive(Debug)]
+pub(super) struct Connection {
+    pub(super) driver: Driver,
+    /// With the parameters of the connection string that no key has.
+    pub(super) dsn: Dsn,
+    pub(super) user: DbUser,
+    pub(super) region: Region,
+    pub(super) limits: PoolSettings,
+    /// Whether a builder has warned of the connection string's password or mode of TLS.
+    pub(super) has_warned: AtomicBool,
+}
+
+/// The limits of a pool. `None`: the default.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct PoolSettings {
+    pub(super) max_open: Option<u32>,
+    pub(super) max_idle: Option<u32>,
+    pub(super) max_lifetime: Option<Duration>,
+    pub(super) max_idle_time: Option<Duration>,
+    /// The longest wait for a connection, the first one included.
+    pub(super) connection_timeout: Option<Duration>,
+}
+
+impl PoolSettings {
+    /// Returns the limits of the pool.
+    pub(super) fn to_limits(&self) -> Limits {
+        let mut limits = Limits::default();
+        limits.max_connections = self.max_open.unwrap_or(limits.max_connections);
+        limits.max_idle_connections = self.max_idle;
+        limits.max_lifetime = self.max_lifetime.unwrap_or(limits.max_lifetime);
+        limits.idle_timeout = self.max_idle_time.unwrap_or(limits.idle_timeout);
+        limits.acquire_timeout = self.connection_timeout.unwrap_or(limits.acquire_timeout);
+        limits
+    }
+}
+
+/// Reads a connection. Returns `None` after reporting if no pool could be built from it.
+pub(super) fn read(section: &Section<'_>, errors: &mut Errors) -> Option<Connection> {
+    let driver = read_driver(section, errors);
+    let dsn = read_dsn(section, driver, errors);
+    let mut limits = read_limits(section, errors);
+    let iam = read_iam(section, errors)?;
+    limits.connection_timeout = time(&iam, "connection_timeout", "10s", errors);
+    let user = iam.text("db_user", "the name of the database user", errors);
+    let user = user.and_then(|field| {
+        let reason = "has a control character: write the name of the database user";
+        field.parse(errors, |text| text.parse::<DbUser>().map_err(|_| reason.into()))
+    });
+    let region = iam.text("region", "an AWS region such as eu-west-1", errors).and_then(|field| {
+        let reason = "is not the name of an AWS region: write one such as eu-west-1";
+        let region = field.parse(errors, |text| text.parse::<Region>().map_err(|_| reason.into()))?;
+        Some((field, region))
+    });
+    let dsn = dsn?;
+    let user = user.or_else(|| dsn.user.clone());
+    if user.is_none() && iam.entry("db_user").is_none() {
+        iam.missing("db_user", "the DSN has no user either: add the user there, or here", errors);
+    }
+    let region = choose_region(section, &iam, region, &dsn, errors);
+    Some(Connection {
+        driver: driver.unwrap_or(Driver::MySql),
+        user: user?,
+        region: region?,
+        limits,
+        dsn,
+        has_warned: AtomicBool::new(false),
+    })
+}
+
+/// The reason why a driver can't be used, which was reported.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum NoDriver {
+    Missing,
+    NotYet,
+    Wrong,
+}
+
+fn read_driver(section: &Section<'_>, errors: &mut Errors) -> Result<Driver, NoDriver> {
+    if section.entry("driver").is_none() {
+        return Err(NoDriver::Missing);
+    }
+    let Some(field) = section.text("driver", "mysql", errors) else { return Err(NoDriver::Wrong) };
+    let (reason, error) = match field.text {
+        "mysql" => return Ok(Driver::MySql),
+        "postgres" | "postgresql" | "pgx" => {
+            ("names PostgreSQL, which is not supported yet: mysql is", NoDriver::NotYet)
+        }
+        _ => ("is not the name of an engine: write mysql", NoDriver::Wrong),
+    };
+    field.refuse(reason, errors);
+    Err(error)
+}
+
+fn read_dsn(section: &Section<'_>, driver: Result<Driver, NoDriver>, errors: &mut Errors) -> Option<Dsn> {
+    const EXAMPLE: &str = "a connection string such as mysql://USER@HOST/DATABASE";
+    if section.entry("dsn").is_none() {
+        section.missing("dsn", &format!("add {EXAMPLE}"), errors);
+        return None;
+    }
+    let field = section.text("dsn", EXAMPLE, errors)?;
+    if driver == Err(NoDriver::NotYet) {
+        // Reported once, at the driver.
+        return None;
+    }
+    let dsn = field.parse(errors, |text| {
+        text.parse::<Dsn>().map_err(|error| match error {
+            DsnError::NotYet { .. } if driver == Ok(Driver::MySql) => {
+                "is PostgreSQL's, but the driver is mysql: write mysql://…".into()
+            }
+            error => dsn_reason(&error, text),
+        })
+    })?;
+    if dsn.scheme.is_none() && driver == Err(NoDriver::Missing) {
+        section.missing("driver", "the DSN does not name the engine either: add driver: mysql", errors);
+        return None;
+    }
+    Some(dsn)
+}
+
+/// Words the error of a connection string, without the error below it and without a key, which may be a part of a password.
+fn dsn_reason(error: &DsnError, text: &str) -> String {
+    match error {
+        DsnError::Region { .. } => "is wrong: its parameter region is invalid: write one such as eu-west-1".into(),
+        // The parameters of a URL are after its user and password.
+        DsnError::UnknownKey { .. } if !text.contains("://") => {
+            "is wrong: it is neither a URL such as mysql://USER@HOST/DATABASE, nor host=… user=… dbname=… with no parameters but port, sslmode, sslrootcert, region and profile".into()
+        }
+        error => format!("is wrong: {error}"),
+    }
+}
+
+fn read_limits(section: &Section<'_>, errors: &mut Errors) -> PoolSettings {
+    let max_open = count(section, "max_open_connections", 1, errors);
+    let max_idle = count(section, "max_idle_connections", 0, errors);
+    if let Some((field, max_idle)) = &max_idle {
+        let key = errors.name(&section.path_of("max_open_connections"));
+        let default = Limits::default().max_connections;
+        match &max_open {
+            Some((_, most)) if max_idle > most => {
+                field.refuse(format!("is more than {key}: write {most} or less"), errors);
+            }
+            None if section.entry("max_open_connections").is_none() && *max_idle > default => {
+                let reason = format!(
+                    "is more than {key}, which is {default} by default: write {default} or less, or set that too"
+                );
+                field.refuse(reason, errors);
+            }
+            _ => {}
+        }
+    }
+    PoolSettings {
+        max_open: max_open.map(|(_, number)| number),
+        max_idle: max_idle.map(|(_, number)| number),
+        max_lifetime: time(section, "connection_max_lifetime", "1h", errors),
+        max_idle_time: time(section, "connection_max_idle_time", "30m", errors),
+        connection_timeout: None,
+    }
+}
+
+fn count<'n>(
+    section: &Section<'n>,
+    key: &'static str,
+    least: u32,
+    errors: &mut Errors,
+) -> Option<(Field<'n>, u32)> {
+    let field = section.text(key, "a whole number such as 25", errors)?;
+    let number = field.parse(errors, |text| {
+        let is_number = text.bytes().all(|b| b.is_ascii_digit());
+        if !is_number {
+            return Err(format!("is not a whole number: write {least} to {MOST}"));
+        }
+        match text.parse::<u32>() {
+            Ok(0) if least > 0 => {
+                Err(format!("is 0, and no number of connections is unlimited here: write {least} to {MOST}"))
+            }
+            Ok(number) if number <= MOST => Ok(number),
+            _ => Err(format!("is out of range: write {least} to {MOST}")),
+        }
+    })?;
+    Some((field, number))
+}
+
+fn time(section: &Section<'_>, key: &'static str, example: &str, errors: &mut Errors) -> Option<Duration> {
+    section.text(key, &format!("a duration such as {example}"), errors)?.parse(errors, |text| {
+        match duration::parse(text).map_err(|error| error.to_string())? {
+            time if time.is_zero() => Err(format!(
+                "is 0, and no time is unlimited here: write more, such as {example}, at most 720h"
+            )),
+            time if time > LONGEST => {
+                Err(format!("is longer than 30 days: write 720h or less, such as {example}"))
+            }
+            time => Ok(time),
+        }
+    })
+}
+
+/// Opens `aws_iam_auth`, which must be enabled: there is no login by password.
+fn read_iam<'n>(section: &Section<'n>, errors: &mut Errors) -> Option<Section<'n>> {
+    let why =
+        format!("a login is by IAM token, never by password; for the way from passwords see {MIGRATION}");
+    let Some(entry) = section.entry("aws_iam_auth") else {
+        section.missing("aws_iam_auth", &format!("{why}. Add it with enabled: true"), errors);
+        return None;
+    };
+    let iam = Section::open(&entry.value, entry.line, section.path_of(&entry.key), &IAM_KEYS, errors)?;
+    if iam.entry("enabled").is_none() {
+        iam.missing("enabled", &format!("{why}. Set it to true"), errors);
+    } else if let Some(field) = iam.text("enabled", "true", errors) {
+        if field.text.eq_ignore_ascii_case("false") {
+            field.refuse(format!("is false: {why}. Set it to true"), errors);
+        } else if !field.text.eq_ignore_ascii_case("true") {
+            field.refuse("is neither true nor false: write true", errors);
+        }
+    }
+    Some(iam)
+}
+
+/// Returns the region of the endpoint, of the key or of the connection string. Those that are given must agree.
+fn choose_region(
+    section: &Section<'_>,
+    iam: &Section<'_>,
+    given: Option<(Field<'_>, Region)>,
+    dsn: &Dsn,
+    errors: &mut Errors,
+) -> Option<Region> {
+    let of_host = Region::from_rds_host(&dsn.host.to_string());
+    if let Some((field, region)) = given {
+        if let Some(other) = of_host.filter(|other| *other != region) {
+            field.refuse(format!("is not the region of the DSN's host: write {other}, or remove it"), errors);
+        } else if dsn.region.as_ref().is_some_and(|other| *other != region) {
+            field.refuse("is not the DSN's parameter region: remove one of the two", errors);
+        }
+        return Some(region);
+    }
+    if iam.entry("region").is_some() {
+        return None;
+    }
+    if let (Some(entry), Some(region), Some(other)) = (section.entry("dsn"), &dsn.region, &of_host)
+        && region != other
+    {
+        let reason =
+            format!("has a parameter region that is not the region of its host: write {other}, or remove it");
+        errors.add(entry.line, &section.path_of("dsn"), reason);
+    }
+    let region = dsn.region.clone().or(of_host);
+    if region.is_none() {
+        let reason = "the DSN's host does not name it: add the region of the endpoint, such as eu-west-1";
+        iam.missing("region", reason, errors);
+    }
+    region
+}

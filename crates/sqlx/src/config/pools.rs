@@ -1,0 +1,149 @@
+//! The pools of a configuration, each built at its first use, with one source of tokens per login and profile, and one
+//! source of AWS credentials per profile and region.
+
+use std::any::Any;
+use std::collections::HashMap;
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Mutex, PoisonError};
+
+use aws_credential_types::provider::SharedCredentialsProvider;
+use rds_iam_token::{Endpoint, Login, TokenSource};
+
+use super::connection::Connection;
+use crate::builder::Builder;
+use crate::dsn::{Dsn, Password};
+use crate::engine::Engine;
+use crate::error::Error;
+use crate::pool::Pool;
+
+/// The settings that a program gives for all connections, or for a connection by its name.
+#[derive(Clone, Default)]
+pub(super) struct Overrides {
+    pub(super) credentials: Option<SharedCredentialsProvider>,
+    pub(super) root_certificates: Option<Vec<u8>>,
+    pub(super) dial: HashMap<String, String>,
+}
+
+/// The pools and what they share.
+#[derive(Default)]
+pub(super) struct Pools {
+    /// Never held while anything is awaited.
+    built: Mutex<Built>,
+}
+
+#[derive(Default)]
+struct Built {
+    /// By the connection's name: `Pool<DB>` of its engine.
+    pools: HashMap<String, Box<dyn Any + Send + Sync>>,
+    tokens: HashMap<(Login, Option<String>), TokenSource>,
+    #[cfg(feature = "aws-config")]
+    credentials: HashMap<(Option<String>, rds_iam_token::Region), SharedCredentialsProvider>,
+}
+
+impl Pools {
+    /// Returns the pool of a connection. Builds it at the first call, and again after it was closed.
+    pub(super) fn get<DB: Engine>(
+        &self,
+        name: &str,
+        connection: &Connection,
+        overrides: &Overrides,
+    ) -> Result<Pool<DB>, Error> {
+        let mut built = self.built.lock().unwrap_or_else(PoisonError::into_inner);
+        let pool = built.pools.get(name).and_then(|pool| pool.downcast_ref::<Pool<DB>>());
+        if let Some(pool) = pool.filter(|pool| !pool.sqlx().is_closed()) {
+            return Ok(pool.clone());
+        }
+        let pool = built.build::<DB>(name, connection, overrides)?;
+        built.pools.insert(name.to_owned(), Box::new(pool.clone()));
+        Ok(pool)
+    }
+}
+
+impl Built {
+    fn build<DB: Engine>(
+        &mut self,
+        name: &str,
+        connection: &Connection,
+        overrides: &Overrides,
+    ) -> Result<Pool<DB>, Error> {
+        let (login, profile) = (login::<DB>(connection), connection.dsn.profile.clone());
+        if let Some(tokens) = self.tokens.get(&(login.clone(), profile.clone())) {
+            // They have the credentials of the pool that they were created for.
+            let builder = without_credentials::<DB>(name, connection, None, overrides);
+            return builder.tokens(tokens.clone()).connect_lazy();
+        }
+        let pool = self.with_credentials(name, connection, overrides, &login).connect_lazy()?;
+        self.tokens.insert((login, profile), pool.tokens().clone());
+        Ok(pool)
+    }
+
+    #[cfg(feature = "aws-config")]
+    fn with_credentials<DB: Engine>(
+        &mut self,
+        name: &str,
+        connection: &Connection,
+        overrides: &Overrides,
+        login: &Login,
+    ) -> Builder<DB> {
+        if overrides.credentials.is_some() {
+            return builder(name, connection, overrides);
+        }
+        let profile = connection.dsn.profile.clone();
+        let provider = self
+            .credentials
+            .entry((profile.clone(), login.region.clone()))
+            .or_insert_with(|| crate::builder::chain(None, profile, None, login.clone()));
+        without_credentials(name, connection, None, overrides).credentials(provider.clone())
+    }
+
+    #[cfg(not(feature = "aws-config"))]
+    fn with_credentials<DB: Engine>(
+        &mut self,
+        name: &str,
+        connection: &Connection,
+        overrides: &Overrides,
+        _: &Login,
+    ) -> Builder<DB> {
+        builder(name, connection, overrides)
+    }
+}
+
+fn login<DB: Engine>(connection: &Connection) -> Login {
+    let port = connection.dsn.port.unwrap_or(DB::DEFAULT_PORT);
+    let endpoint = Endpoint::new(&connection.dsn.host.to_string(), port).expect("both were parsed");
+    Login::new(endpoint, connection.region.clone(), connection.user.clone())
+}
+
+/// Returns the settings of a connection's pool.
+pub(super) fn builder<DB: Engine>(name: &str, connection: &Connection, overrides: &Overrides) -> Builder<DB> {
+    let builder = without_credentials(name, connection, connection.dsn.profile.clone(), overrides);
+    match &overrides.credentials {
+        Some(provider) => builder.credentials(provider.clone()),
+        None => builder,
+    }
+}
+
+fn without_credentials<DB: Engine>(
+    name: &str,
+    connection: &Connection,
+    profile: Option<String>,
+    overrides: &Overrides,
+) -> Builder<DB> {
+    let mut dsn = Dsn { profile, ..connection.dsn.clone() };
+    // A dropped password and a raised mode are each warned of once.
+    if connection.has_warned.swap(true, Relaxed) {
+        dsn.password = Password::None;
+        dsn.raised_from = None;
+    }
+    let mut builder = Builder::from(dsn)
+        .user(&connection.user)
+        .region(&connection.region)
+        .limits(connection.limits.to_limits());
+    if let Some(pem) = &overrides.root_certificates {
+        builder = builder.root_certificates(pem.clone());
+    }
+    match overrides.dial.get(name) {
+        Some(address) => builder.dial(address),
+        None => builder,
+    }
+}
