@@ -11,6 +11,7 @@ mod builder;
 mod config;
 mod connect;
 mod connection;
+mod credential;
 mod dial;
 mod dsn;
 mod engine;
@@ -35,16 +36,16 @@ pub use builder::AssumeRole;
 pub use builder::Builder;
 #[cfg(feature = "config")]
 pub use config::{ConfigError, Databases, EntryError};
-pub use connect::{Credential, Target, connect};
+pub use connect::{Target, connect};
 pub use connection::{Connection, PoolConnection};
+pub use credential::Credential;
 pub use dsn::{Dsn, DsnError, Password};
 pub use engine::Engine;
 pub use error::{Error, SettingError, Subject};
 pub use limits::Limits;
-pub use mysql::{MySqlPool, MySqlTransaction};
-pub use pool::Pool;
+pub use pool::{MySqlPool, Pool};
 pub use stats::{Failures, Stats};
-pub use transaction::Transaction;
+pub use transaction::{MySqlTransaction, Transaction};
 
 // The crates whose types are in the public interface.
 #[cfg(feature = "aws-config")]
@@ -58,10 +59,10 @@ pub use sqlx;
 const _: () = {
     const fn assert_shareable<T: Send + Sync + 'static>() {}
     assert_shareable::<(MySqlPool, PoolConnection<sqlx::MySql>, MySqlTransaction<'static>)>();
+    #[cfg(feature = "config")]
+    assert_shareable::<(Databases, ConfigError, EntryError)>();
     assert_shareable::<(Builder<sqlx::MySql>, Dsn, DsnError, Password, SettingError)>();
     #[cfg(feature = "aws-config")]
     assert_shareable::<AssumeRole>();
-    #[cfg(feature = "config")]
-    assert_shareable::<(Databases, ConfigError, EntryError)>();
     assert_shareable::<(Target, Limits, Credential<'static>, Error, Subject, Stats, Failures)>();
 };

@@ -4,6 +4,7 @@
 mod builder;
 mod databases;
 mod executor;
+mod failures;
 mod migration;
 mod read_only;
 mod secrets;

@@ -4,7 +4,7 @@ use std::io::Write;
 use std::sync::{Arc, Mutex};
 
 use rds_iam_emulator_server::fixtures::{SkewedClock, until};
-use rds_iam_sqlx::{Credential, connect};
+use rds_iam_sqlx::{Builder, Credential, Databases, connect};
 use tracing_subscriber::fmt::MakeWriter;
 
 use crate::support::{builder, quiet, server, target, tokens};
@@ -60,8 +60,13 @@ async fn no_secret_in_any_log_error_or_debug() {
             .unwrap_err();
     pool.close().await;
 
+    let dsn = "mysql://app:hunter2-secret@db.example.com/shop?region=us-east-1";
+    let settings: Builder<sqlx::MySql> = Builder::from_dsn(dsn).unwrap().credentials(mysql.credentials());
+    let connection = [("DB_WRITER_DSN", dsn), ("DB_WRITER_AWS_IAM_AUTH_ENABLED", "true")];
+    let databases = Databases::from_vars(connection).unwrap().credentials(mysql.credentials());
+    databases.get::<sqlx::MySql>("writer").unwrap().close().await;
     let printed = format!(
-        "{pool:?} {:?} {tokens:?} {through_sqlx} {refused:?} {refused} {} {wrong:?} {:?} {:?}",
+        "{settings:?} {databases:?} {pool:?} {:?} {tokens:?} {through_sqlx} {refused:?} {refused} {} {wrong:?} {:?} {:?}",
         pool.stats(),
         refused.hint(),
         Credential::Token(&first),
