@@ -67,7 +67,6 @@ pub(crate) mod driver {
             parameters: &'e [Self::TypeInfo],
         ) -> BoxFuture<'e, sqlx::Result<Self::Statement>>;
 
-        #[cfg(feature = "macros")]
         fn describe<'e>(
             connection: &'e mut Self::Connection,
             sql: SqlStr,

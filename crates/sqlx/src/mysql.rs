@@ -70,7 +70,6 @@ impl Driver for MySql {
         connection.prepare_with(sql, parameters)
     }
 
-    #[cfg(feature = "macros")]
     fn describe<'e>(
         connection: &'e mut MySqlConnection,
         sql: SqlStr,
