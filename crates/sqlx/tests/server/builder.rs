@@ -22,9 +22,12 @@ async fn local() -> (MySql, String) {
     let mysql = MySql::builder().database("shop").certificate_name("127.0.0.1").start().await.unwrap();
     fixtures::create_user(&mysql, "app", "SELECT ON shop.*").await.unwrap();
     mysql.accept_endpoint(mysql.dial()).unwrap();
-    let (dial, region, roots) = (mysql.dial(), mysql.region(), mysql.ca_path());
-    let dsn = format!("mysql://app:$TOKEN@{dial}/shop?region={region}&sslrootcert={}", roots.display());
+    let dsn = format!("mysql://app:$TOKEN@{}/shop?{}", mysql.dial(), parameters(&mysql));
     (mysql, dsn)
+}
+
+fn parameters(mysql: &MySql) -> String {
+    format!("region={}&sslrootcert={}", mysql.region(), mysql.ca_path().display())
 }
 
 /// Runs the test `name` of this file as a process of its own, in an environment without other settings of AWS.
@@ -83,6 +86,13 @@ async fn a_pool_opens_in_one_statement() {
     let environment = keys.each_ref().map(|(name, value)| (*name, value.as_str()));
     run("opens_in_one_statement", &dsn, &environment);
     assert!(mysql.logins().unwrap().iter().any(|login| login.user == "app" && login.accepted()));
+
+    // The endpoint's own name, and a tunnel.
+    let mysql = server().await;
+    let keys = keys_of(&mysql);
+    let environment = keys.each_ref().map(|(name, value)| (*name, value.as_str()));
+    let dsn = format!("mysql://app@{}/shop?dial={}&{}", mysql.endpoint(), mysql.dial(), parameters(&mysql));
+    run("opens_in_one_statement", &dsn, &environment);
 }
 
 /// Returns the environment with a server's keys.
