@@ -9,7 +9,7 @@ use std::{env, fs, thread};
 
 use rds_iam_emulator_server::fixtures::{self, SkewedClock};
 use rds_iam_emulator_server::{AccessKey, MySql};
-use rds_iam_sqlx::{AssumeRole, Builder, MySqlPool};
+use rds_iam_sqlx::{AssumeRole, Builder, ErrorKind, MySqlPool};
 
 use tracing_subscriber::prelude::*;
 
@@ -242,4 +242,20 @@ async fn two_pools_share_one_identity() {
     let second = builder(&mysql, first.tokens().clone(), quiet()).connect().await.unwrap();
     assert_eq!((user(&first).await, user(&second).await), ("app@%".into(), "app@%".into()));
     assert_eq!(tokens.stats().minted, 1);
+}
+
+/// A token for an alias is signed as given, and refused: the error names the way out.
+#[tokio::test]
+async fn an_alias_is_signed_as_given_and_a_refusal_says_what_it_is() {
+    let mysql = MySql::builder().certificate_name("db.example.com").start().await.unwrap();
+    fixtures::create_user(&mysql, "app", "SELECT ON *.*").await.unwrap();
+    let alias = MySqlPool::builder("db.example.com", "app")
+        .region(mysql.region())
+        .credentials(mysql.credentials())
+        .dial(mysql.dial())
+        .root_certificates(mysql.ca_pem())
+        .limits(quiet());
+    let error = alias.connect().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Denied, "{error:?}");
+    assert!(error.hint().starts_with("The endpoint is not a name of AWS"), "{}", error.hint());
 }
