@@ -1,13 +1,14 @@
-//! `Target`, `Credential` and `connect`: opens one connection to a MySQL server, always over TLS that verifies
+//! `Target` and `connect`: opens one connection to a MySQL server, always over TLS that verifies
 //! the server's identity. Also builds sqlx's connect options.
 
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rds_iam_token::{DbUser, Endpoint, Token};
+use rds_iam_token::{DbUser, Endpoint};
 use sqlx::Connection as _;
 
+use crate::credential::Credential;
 use crate::dial::Dialer;
 use crate::engine::driver::Route;
 use crate::engine::{Engine, OptionsOf};
@@ -111,25 +112,6 @@ impl fmt::Debug for Target {
             .field("dial", &self.dial)
             .field("database", &self.database)
             .finish_non_exhaustive()
-    }
-}
-
-/// A database user's credential. It can't be printed.
-#[derive(Clone, Copy)]
-#[non_exhaustive]
-pub enum Credential<'a> {
-    /// An IAM token.
-    Token(&'a Token),
-    /// A password, such as the master user's.
-    Password(&'a str),
-}
-
-impl fmt::Debug for Credential<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Token(_) => "Token(redacted)",
-            Self::Password(_) => "Password(redacted)",
-        })
     }
 }
 

@@ -195,7 +195,6 @@ impl<'c, DB: Engine> Executor<'c> for &'c mut Connection<DB> {
         Box::pin(self.watch(async move |connection| DB::prepare_with(connection, sql, parameters).await))
     }
 
-    #[cfg(feature = "macros")]
     fn describe<'e>(self, sql: SqlStr) -> BoxFuture<'e, sqlx::Result<sqlx::Describe<DB>>>
     where
         'c: 'e,

@@ -22,7 +22,7 @@ pub(crate) mod driver {
     use sqlx::{Database, Execute, SqlStr};
 
     use super::{OptionsOf, Step};
-    use crate::connect::Credential;
+    use crate::credential::Credential;
 
     /// The way to a server, and the login there.
     #[expect(unnameable_types, reason = "private, so that the trait is sealed")]
@@ -67,7 +67,6 @@ pub(crate) mod driver {
             parameters: &'e [Self::TypeInfo],
         ) -> BoxFuture<'e, sqlx::Result<Self::Statement>>;
 
-        #[cfg(feature = "macros")]
         fn describe<'e>(
             connection: &'e mut Self::Connection,
             sql: SqlStr,

@@ -8,7 +8,6 @@ use crate::engine::{Engine, Step};
 use crate::pool::Pool;
 use crate::rows::{Rows, next};
 
-// The compiler says that `describe` is missing? Then sqlx has its feature `macros`: enable this crate's as well.
 impl<'p, DB: Engine> Executor<'p> for &'_ Pool<DB> {
     type Database = DB;
 
@@ -67,7 +66,6 @@ impl<'p, DB: Engine> Executor<'p> for &'_ Pool<DB> {
         Box::pin(async move { (&mut *pool.acquire().await?).prepare_with(sql, parameters).await })
     }
 
-    #[cfg(feature = "macros")]
     fn describe<'e>(self, sql: SqlStr) -> BoxFuture<'e, sqlx::Result<sqlx::Describe<DB>>>
     where
         'p: 'e,

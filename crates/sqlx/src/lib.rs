@@ -1,24 +1,9 @@
 //! sqlx pools that stay authenticated while IAM tokens, credentials and servers come and go.
-//!
-//! A token lives 15 minutes; a pool that keeps its first one fails at its first new connection after
-//! that. A [`Pool`] is a sqlx pool whose new connections always get a valid token, over
-//! TLS that verifies the server's identity, and never too many at once. Statements run on it as on sqlx's.
-//! One connection for a short-lived program is opened by [`connect()`]. Errors say what the caller can do
-//! ([`ErrorKind`](rds_iam_token::ErrorKind)).
-//!
-//! ```no_run
-//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
-//! use rds_iam_sqlx::MySqlPool;
-//!
-//! let pool = MySqlPool::connect("mysql://node_app@orders.c0ffee.eu-west-1.rds.amazonaws.com/orders").await?;
-//! let user: String = sqlx::query_scalar("SELECT CURRENT_USER()").fetch_one(&pool).await?;
-//! # Ok(()) }
-//! ```
-//!
-//! # The three addresses
-//! Tokens are *signed for* the endpoint. The name that *TLS verifies* is that of the same endpoint. The address that is
-//! *dialled* is the endpoint too, unless [`Builder::dial`] sets another: the near end of a tunnel, or a server on this
-//! machine. It is never verified.
+#![doc = include_str!("../README.md")]
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+#[cfg(not(unix))]
+compile_error!("rds-iam-sqlx dials through a Unix socket: it needs a Unix system");
 
 mod acquire;
 mod builder;
@@ -26,6 +11,7 @@ mod builder;
 mod config;
 mod connect;
 mod connection;
+mod credential;
 mod dial;
 mod dsn;
 mod engine;
@@ -50,16 +36,24 @@ pub use builder::AssumeRole;
 pub use builder::Builder;
 #[cfg(feature = "config")]
 pub use config::{ConfigError, Databases, EntryError};
-pub use connect::{Credential, Target, connect};
+pub use connect::{Target, connect};
 pub use connection::{Connection, PoolConnection};
+pub use credential::Credential;
 pub use dsn::{Dsn, DsnError, Password};
 pub use engine::Engine;
 pub use error::{Error, SettingError, Subject};
 pub use limits::Limits;
-pub use mysql::{MySqlPool, MySqlTransaction};
-pub use pool::Pool;
+pub use pool::{MySqlPool, Pool};
 pub use stats::{Failures, Stats};
-pub use transaction::Transaction;
+pub use transaction::{MySqlTransaction, Transaction};
+
+// The crates whose types are in the public interface.
+#[cfg(feature = "aws-config")]
+pub use aws_config;
+pub use aws_credential_types;
+pub use rds_iam_token as token;
+pub use rds_iam_token::{Clock, DbUser, Endpoint, ErrorKind, Login, Region, ServerCode, TokenSource};
+pub use sqlx;
 
 /// The public types can be shared between threads and kept by tasks.
 const _: () = {
@@ -67,5 +61,8 @@ const _: () = {
     assert_shareable::<(MySqlPool, PoolConnection<sqlx::MySql>, MySqlTransaction<'static>)>();
     #[cfg(feature = "config")]
     assert_shareable::<(Databases, ConfigError, EntryError)>();
+    assert_shareable::<(Builder<sqlx::MySql>, Dsn, DsnError, Password, SettingError)>();
+    #[cfg(feature = "aws-config")]
+    assert_shareable::<AssumeRole>();
     assert_shareable::<(Target, Limits, Credential<'static>, Error, Subject, Stats, Failures)>();
 };

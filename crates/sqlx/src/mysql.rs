@@ -1,33 +1,18 @@
-//! MySQL: connect options, error numbers, and the query whether a server refuses writes.
+//! MySQL: connect options, the driver's executor, and the query whether a server refuses writes.
 
 use futures_core::future::BoxFuture;
 use futures_core::stream::BoxStream;
-use rds_iam_token::ServerCode;
-use sqlx::error::DatabaseError;
-use sqlx::mysql::{MySql, MySqlConnectOptions, MySqlConnection, MySqlDatabaseError, MySqlSslMode};
+use sqlx::mysql::{MySql, MySqlConnectOptions, MySqlConnection, MySqlSslMode};
 use sqlx::{ConnectOptions as _, Execute, Executor as _, Row as _, SqlStr};
 
-use crate::connect::Credential;
+use crate::credential::Credential;
 use crate::engine::Engine;
 use crate::engine::Step;
 use crate::engine::driver::{Driver, Route};
-use crate::pool::Pool;
-use crate::transaction::Transaction;
-
-/// A pool of connections to MySQL that stays authenticated.
-pub type MySqlPool = Pool<MySql>;
-
-/// A transaction on a connection to MySQL.
-pub type MySqlTransaction<'c> = Transaction<'c, MySql>;
 
 /// The query whether a server refuses writes: as a replica, by its administrator, or (Aurora's readers) by its
 /// storage. Every user may run it, and it pins no session behind RDS Proxy.
 const IS_READ_ONLY: &str = "SELECT @@GLOBAL.read_only OR @@GLOBAL.innodb_read_only";
-
-/// Returns the number of an error of MySQL.
-pub(crate) fn code(error: &(dyn DatabaseError + 'static)) -> Option<ServerCode> {
-    Some(ServerCode::MySql(error.try_downcast_ref::<MySqlDatabaseError>()?.number()))
-}
 
 impl Engine for MySql {}
 
@@ -85,7 +70,6 @@ impl Driver for MySql {
         connection.prepare_with(sql, parameters)
     }
 
-    #[cfg(feature = "macros")]
     fn describe<'e>(
         connection: &'e mut MySqlConnection,
         sql: SqlStr,

@@ -17,6 +17,9 @@ use crate::maintenance::{install_new_tokens, keep_warm};
 use crate::state::State;
 use crate::stats::Stats;
 
+/// A pool of connections to MySQL that stays authenticated.
+pub type MySqlPool = Pool<sqlx::MySql>;
+
 /// A pool of connections that stays authenticated. Clones share it; dropping the last one closes it.
 ///
 /// Statements run on `&pool` as on sqlx's: `query.fetch_all(&pool)`; or on a connection that [`acquire`](Self::acquire)

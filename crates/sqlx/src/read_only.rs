@@ -5,7 +5,8 @@ use std::sync::Arc;
 use sqlx::Connection as _;
 use tokio::time::{Instant, timeout};
 
-use crate::connect::{Credential, connect};
+use crate::connect::connect;
+use crate::credential::Credential;
 use crate::engine::Engine;
 use crate::error::{Error, timed_out_error};
 use crate::health::PING_TIMEOUT;

@@ -10,7 +10,8 @@ use sqlx::pool::PoolConnection;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout_at};
 
-use crate::connect::{Credential, Target};
+use crate::connect::Target;
+use crate::credential::Credential;
 use crate::engine::Engine;
 use crate::error::{Error, Subject, classify};
 use crate::health::{Health, pool_options};

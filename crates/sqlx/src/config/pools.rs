@@ -53,7 +53,7 @@ impl Pools {
         if let Some(pool) = pool.filter(|pool| !pool.sqlx().is_closed()) {
             return Ok(pool.clone());
         }
-        let pool = built.build::<DB>(name, connection, overrides)?;
+        let pool = built.build::<DB>(name, connection, overrides).map_err(|error| add_name(error, name))?;
         built.pools.insert(name.to_owned(), Box::new(pool.clone()));
         Ok(pool)
     }
@@ -108,6 +108,16 @@ impl Built {
     }
 }
 
+/// Adds the name of the connection to the error of each setting.
+fn add_name(mut error: Error, name: &str) -> Error {
+    if let Error::Settings { errors } = &mut error {
+        for error in errors {
+            error.cause = format!("{} (connection {name})", error.cause);
+        }
+    }
+    error
+}
+
 fn login<DB: Engine>(connection: &Connection) -> Login {
     let port = connection.dsn.port.unwrap_or(DB::DEFAULT_PORT);
     let endpoint = Endpoint::new(&connection.dsn.host.to_string(), port).expect("both were parsed");
@@ -145,5 +155,33 @@ fn without_credentials<DB: Engine>(
     match overrides.dial.get(name) {
         Some(address) => builder.dial(address),
         None => builder,
+    }
+}
+
+#[cfg(all(test, feature = "aws-config", feature = "bundled-roots"))]
+mod tests {
+    use super::super::source::{Format, read};
+    use super::*;
+
+    #[tokio::test]
+    async fn connections_of_one_profile_share_their_credentials() {
+        let connection = |name: &str, parameters: &str| {
+            format!(
+                "    {name}:\n      dsn: mysql://app@{name}.c0ffee.eu-west-1.rds.amazonaws.com/{parameters}\n      aws_iam_auth: {{enabled: true}}\n"
+            )
+        };
+        let text = [
+            "database:\n  connections:\n".to_owned(),
+            connection("writer", ""),
+            connection("reader", ""),
+            connection("reports", "?profile=reports"),
+        ];
+        let configuration = read(&text.concat(), "database.yaml", Format::Yaml).unwrap();
+        let pools = Pools::default();
+        for (name, connection) in &configuration.connections {
+            pools.get::<sqlx::MySql>(name, connection, &Overrides::default()).unwrap();
+        }
+        let built = pools.built.lock().unwrap();
+        assert_eq!((built.pools.len(), built.tokens.len(), built.credentials.len()), (3, 3, 2));
     }
 }

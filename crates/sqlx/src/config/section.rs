@@ -95,7 +95,16 @@ impl<'n> Section<'n> {
                 Value::Empty => "is empty",
                 _ => "has one value or a list",
             };
-            errors.add(line, &path, format!("{reason}: write the keys below it, indented"));
+            let reason = match errors.names() {
+                Names::Paths => format!("{reason}: write the keys below it, indented"),
+                Names::Variables => {
+                    format!(
+                        "is no variable: set those that begin with it, such as {}",
+                        errors.name(&[&path[..], &known[..1]].concat())
+                    )
+                }
+            };
+            errors.add(line, &path, reason);
             return None;
         };
         let section = Self { line, path, entries };

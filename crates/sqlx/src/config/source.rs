@@ -79,7 +79,11 @@ fn finish(
 ) -> Result<Configuration, ConfigError> {
     let errors = errors.into_sorted();
     match configuration {
-        Some(configuration) if errors.is_empty() => Ok(configuration),
+        Some(configuration) if errors.is_empty() => {
+            let names: Vec<_> = configuration.connections.iter().map(|(name, _)| name).collect();
+            tracing::debug!(from = origin, connections = ?names, default = configuration.default, "read the configuration");
+            Ok(configuration)
+        }
         _ => Err(ConfigError::Invalid { origin: origin.into(), errors }),
     }
 }

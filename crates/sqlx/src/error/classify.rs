@@ -4,8 +4,7 @@ use std::io;
 
 use rds_iam_token::{ErrorKind, ServerCode};
 
-use super::Error;
-use crate::mysql;
+use super::{Error, mysql};
 
 /// Returns the server's code, if the server refused.
 pub(crate) fn code(error: &sqlx::Error) -> Option<ServerCode> {

@@ -21,6 +21,9 @@ pub(super) fn hint(error: &Error) -> &'static str {
         {
             "The AWS credentials have expired: renew them at their source (aws sso login, a new role session, new keys in the file)."
         }
+        Error::Token { source: MintError::NotConfigured { .. }, .. } => {
+            "Give the instance, task, pod or function a role; or set AWS_PROFILE to a profile of ~/.aws, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY. In the same environment, `aws sts get-caller-identity` prints whose credentials are found."
+        }
         Error::Token { .. } => "Check the source of the AWS credentials; the cause below says what failed.",
         Error::Dsn(_) => "Correct the connection string; the documentation of `Dsn` has both forms.",
         Error::Settings { .. } => "Correct the settings; the message says what would be right.",

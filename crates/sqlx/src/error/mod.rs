@@ -4,6 +4,7 @@
 pub(crate) mod classify;
 mod convert;
 mod hint;
+mod mysql;
 mod setting;
 
 use std::fmt;

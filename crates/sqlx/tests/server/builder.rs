@@ -9,7 +9,9 @@ use std::{env, fs, thread};
 
 use rds_iam_emulator_server::fixtures::{self, SkewedClock};
 use rds_iam_emulator_server::{AccessKey, MySql};
-use rds_iam_sqlx::{AssumeRole, Builder, MySqlPool};
+use rds_iam_sqlx::{AssumeRole, Builder, ErrorKind, MySqlPool};
+
+use tracing_subscriber::prelude::*;
 
 use crate::support::{builder, quiet, server, tokens};
 
@@ -20,13 +22,16 @@ async fn local() -> (MySql, String) {
     let mysql = MySql::builder().database("shop").certificate_name("127.0.0.1").start().await.unwrap();
     fixtures::create_user(&mysql, "app", "SELECT ON shop.*").await.unwrap();
     mysql.accept_endpoint(mysql.dial()).unwrap();
-    let (dial, region, roots) = (mysql.dial(), mysql.region(), mysql.ca_path());
-    let dsn = format!("mysql://app:$TOKEN@{dial}/shop?region={region}&sslrootcert={}", roots.display());
+    let dsn = format!("mysql://app:$TOKEN@{}/shop?{}", mysql.dial(), parameters(&mysql));
     (mysql, dsn)
 }
 
+fn parameters(mysql: &MySql) -> String {
+    format!("region={}&sslrootcert={}", mysql.region(), mysql.ca_path().display())
+}
+
 /// Runs the test `name` of this file as a process of its own, in an environment without other settings of AWS.
-fn run(name: &str, dsn: &str, environment: &[(&str, &str)]) {
+fn run(name: &str, dsn: &str, environment: &[(&str, &str)]) -> String {
     #[expect(clippy::disallowed_methods, reason = "the program under test, in an environment of its own")]
     let mut child = Command::new(env::current_exe().unwrap());
     child.args(["--ignored", "--exact", "--nocapture", &format!("builder::{name}")]);
@@ -40,6 +45,7 @@ fn run(name: &str, dsn: &str, environment: &[(&str, &str)]) {
     let text =
         format!("{}\n{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success() && text.contains("1 passed"), "{name}: {text}");
+    text
 }
 
 fn dsn() -> String {
@@ -76,19 +82,69 @@ impl AccessKeyText {
 #[tokio::test]
 async fn a_pool_opens_in_one_statement() {
     let (mysql, dsn) = local().await;
-    let keys = mysql.credentials();
-    let environment = [
-        ("AWS_ACCESS_KEY_ID", keys.access_key_id()),
-        ("AWS_SECRET_ACCESS_KEY", keys.secret_access_key()),
-        ("AWS_SESSION_TOKEN", keys.session_token().unwrap()),
-    ];
+    let keys = keys_of(&mysql);
+    let environment = keys.each_ref().map(|(name, value)| (*name, value.as_str()));
     run("opens_in_one_statement", &dsn, &environment);
     assert!(mysql.logins().unwrap().iter().any(|login| login.user == "app" && login.accepted()));
+
+    // The endpoint's own name, and a tunnel.
+    let mysql = server().await;
+    let keys = keys_of(&mysql);
+    let environment = keys.each_ref().map(|(name, value)| (*name, value.as_str()));
+    let dsn = format!("mysql://app@{}/shop?dial={}&{}", mysql.endpoint(), mysql.dial(), parameters(&mysql));
+    run("opens_in_one_statement", &dsn, &environment);
+}
+
+/// Returns the environment with a server's keys.
+fn keys_of(mysql: &MySql) -> [(&'static str, String); 3] {
+    let keys = mysql.credentials();
+    [
+        ("AWS_ACCESS_KEY_ID", keys.access_key_id().to_owned()),
+        ("AWS_SECRET_ACCESS_KEY", keys.secret_access_key().to_owned()),
+        ("AWS_SESSION_TOKEN", keys.session_token().unwrap().to_owned()),
+    ]
 }
 
 #[tokio::test]
-#[ignore = "run by a_pool_opens_in_one_statement"]
+async fn each_phase_is_logged_at_debug() {
+    let (mysql, dsn) = local().await;
+    let keys = keys_of(&mysql);
+    let environment = keys.each_ref().map(|(name, value)| (*name, value.as_str()));
+    let with_password = dsn.replace("$TOKEN", "hunter2-secret") + "&sslmode=require";
+    let log = run("opens_in_one_statement", &with_password, &environment);
+    let mut rest = log.as_str();
+    for phase in [
+        "DEBUG rds_iam_sqlx::builder: read the connection string",
+        "WARN rds_iam_sqlx::builder: the connection string has a password",
+        "WARN rds_iam_sqlx::builder: the connection string asks for less than full verification",
+        "DEBUG rds_iam_sqlx::builder: the pool's settings are valid",
+        "DEBUG rds_iam_sqlx::pool: opening the first connection",
+        "DEBUG rds_iam_token::source: signing an IAM token user=app",
+        "DEBUG rds_iam_sqlx::builder::credentials: loading the AWS configuration",
+        "DEBUG rds_iam_sqlx::builder::credentials: loaded the AWS configuration",
+        "DEBUG rds_iam_token::source: signed an IAM token user=app",
+        "DEBUG rds_iam_sqlx::pool: opened the first connection",
+    ] {
+        let found = rest.find(phase).unwrap_or_else(|| panic!("{phase}: {log}"));
+        rest = &rest[found + phase.len()..];
+    }
+    assert!(log.contains("attempt=1 expires_at="), "{log}");
+    assert_eq!(log.matches("WARN").count(), 2, "{log}");
+    for secret in
+        ["hunter2-secret", "X-Amz-Signature"].into_iter().chain(keys[1..].iter().map(|(_, v)| v.as_str()))
+    {
+        assert!(!log.contains(secret), "{secret}: {log}");
+    }
+}
+
+#[tokio::test]
+#[ignore = "run by a_pool_opens_in_one_statement and each_phase_is_logged_at_debug"]
 async fn opens_in_one_statement() {
+    let filter = tracing_subscriber::filter::Targets::new()
+        .with_target("rds_iam_sqlx", tracing::Level::DEBUG)
+        .with_target("rds_iam_token", tracing::Level::DEBUG);
+    let lines = tracing_subscriber::fmt::layer().with_ansi(false).with_writer(std::io::stdout);
+    tracing_subscriber::registry().with(lines).with(filter).init();
     let pool = MySqlPool::connect(&dsn()).await.unwrap();
     assert_eq!(user(&pool).await, "app@%");
 }
@@ -196,4 +252,20 @@ async fn two_pools_share_one_identity() {
     let second = builder(&mysql, first.tokens().clone(), quiet()).connect().await.unwrap();
     assert_eq!((user(&first).await, user(&second).await), ("app@%".into(), "app@%".into()));
     assert_eq!(tokens.stats().minted, 1);
+}
+
+/// A token for an alias is signed as given, and refused: the error names the way out.
+#[tokio::test]
+async fn an_alias_is_signed_as_given_and_a_refusal_says_what_it_is() {
+    let mysql = MySql::builder().certificate_name("db.example.com").start().await.unwrap();
+    fixtures::create_user(&mysql, "app", "SELECT ON *.*").await.unwrap();
+    let alias = MySqlPool::builder("db.example.com", "app")
+        .region(mysql.region())
+        .credentials(mysql.credentials())
+        .dial(mysql.dial())
+        .root_certificates(mysql.ca_pem())
+        .limits(quiet());
+    let error = alias.connect().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Denied, "{error:?}");
+    assert!(error.hint().starts_with("The endpoint is not a name of AWS"), "{}", error.hint());
 }

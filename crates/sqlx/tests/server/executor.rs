@@ -66,9 +66,8 @@ async fn a_pool_is_an_executor() {
     assert_eq!(pool.stats().connects, 1);
 }
 
-#[cfg(feature = "macros")]
 #[tokio::test]
-async fn macros_describe() {
+async fn macros_describe_a_statement() {
     let mysql = server().await;
     let pool = pool(&mysql, &SkewedClock::default(), mysql.dial(), quiet());
     let description =

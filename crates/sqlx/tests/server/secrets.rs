@@ -4,13 +4,20 @@ use std::io::Write;
 use std::sync::{Arc, Mutex};
 
 use rds_iam_emulator_server::fixtures::{SkewedClock, until};
-use rds_iam_sqlx::{Credential, connect};
+use rds_iam_sqlx::{Builder, Credential, Databases, connect};
 use tracing_subscriber::fmt::MakeWriter;
 
 use crate::support::{builder, quiet, server, target, tokens};
 
+/// A log in memory.
 #[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
+pub(crate) struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Log {
+    pub(crate) fn text(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+    }
+}
 
 impl Write for Log {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
@@ -60,14 +67,19 @@ async fn no_secret_in_any_log_error_or_debug() {
             .unwrap_err();
     pool.close().await;
 
+    let dsn = "mysql://app:hunter2-secret@db.example.com/shop?region=us-east-1";
+    let settings: Builder<sqlx::MySql> = Builder::from_dsn(dsn).unwrap().credentials(mysql.credentials());
+    let connection = [("DB_WRITER_DSN", dsn), ("DB_WRITER_AWS_IAM_AUTH_ENABLED", "true")];
+    let databases = Databases::from_vars(connection).unwrap().credentials(mysql.credentials());
+    databases.get::<sqlx::MySql>("writer").unwrap().close().await;
     let printed = format!(
-        "{pool:?} {:?} {tokens:?} {through_sqlx} {refused:?} {refused} {} {wrong:?} {:?} {:?}",
+        "{settings:?} {databases:?} {pool:?} {:?} {tokens:?} {through_sqlx} {refused:?} {refused} {} {wrong:?} {:?} {:?}",
         pool.stats(),
         refused.hint(),
         Credential::Token(&first),
         Credential::Password("hunter2-secret"),
     );
-    let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    let log = log.text();
     assert!(
         log.contains("this level is taken") && log.contains("signing a new one"),
         "the log was really taken:\n{log}"

@@ -299,6 +299,19 @@ fn an_unknown_key_names_its_line() {
 }
 
 #[test]
+fn a_section_is_no_variable() {
+    let found = problems(variables(&[
+        ("DB_A_DSN", "mysql://a@h.b.eu-west-1.rds.amazonaws.com"),
+        ("DB_A_AWS_IAM_AUTH", "true"),
+        ("DB_A_AWS_IAM_AUTH_REGION", "eu-west-1"),
+    ]));
+    assert_eq!(
+        found,
+        ["DB_A_AWS_IAM_AUTH is no variable: set those that begin with it, such as DB_A_AWS_IAM_AUTH_ENABLED"]
+    );
+}
+
+#[test]
 fn disabled_iam_names_the_migration_page() {
     let page = "docs/migrating-from-passwords.md";
     let before = "database:\n  connections:\n    writer:\n      driver: mysql\n      dsn: \"mysql://myuser:MySecretP@ssword@host.rds.amazonaws.com:5432/mydb\"\n";

@@ -9,7 +9,7 @@ use rds_iam_token::{ErrorKind, Token};
 use super::super::Databases;
 use crate::error::Error;
 use crate::limits::Limits;
-use crate::mysql::MySqlPool;
+use crate::pool::MySqlPool;
 
 const HOST: &str = "orders.c0ffee.eu-west-1.rds.amazonaws.com";
 
@@ -78,7 +78,8 @@ async fn a_wrong_name_lists_the_connections() {
     assert!(cause(databases.get_default()).contains("there is no default: add the key default"));
     let only = "database:\n  connections:\n    a:\n      dsn: mysql://u@h\n      aws_iam_auth: {enabled: true, region: cn-north-1}\n";
     let only = Databases::from_yaml(only, "database.yaml").unwrap();
-    assert!(cause(only.get_default()).contains("root_certificates: "), "no roots are bundled for China");
+    let roots = cause(only.get_default());
+    assert!(roots.contains("root_certificates: ") && roots.contains("(connection a)"), "{roots}");
 }
 
 #[tokio::test]
