@@ -3,6 +3,7 @@
 
 mod builder;
 mod databases;
+mod diagnostics;
 mod executor;
 mod failures;
 mod migration;
