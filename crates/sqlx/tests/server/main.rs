@@ -3,7 +3,6 @@
 
 mod builder;
 mod databases;
-mod diagnostics;
 mod executor;
 mod failures;
 mod migration;
