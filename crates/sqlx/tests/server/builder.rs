@@ -130,8 +130,9 @@ async fn each_phase_is_logged_at_debug() {
     }
     assert!(log.contains("attempt=1 expires_at="), "{log}");
     assert_eq!(log.matches("WARN").count(), 2, "{log}");
-    for secret in
-        ["hunter2-secret", "X-Amz-Signature", "length"].into_iter().chain(keys[1..].iter().map(|(_, v)| v.as_str()))
+    for secret in ["hunter2-secret", "X-Amz-Signature", "length"]
+        .into_iter()
+        .chain(keys[1..].iter().map(|(_, v)| v.as_str()))
     {
         assert!(!log.contains(secret), "{secret}: {log}");
     }
