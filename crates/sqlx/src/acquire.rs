@@ -43,7 +43,9 @@ impl<DB: Engine> State<DB> {
             }
             return_to_sqlx(connection, None);
         }
-        self.acquire_from_sqlx(deadline).await.map(|connection| borrowed(connection, Instant::now()))
+        // Boxed: its future is large, and every waiting task would have one.
+        let opened = Box::pin(self.acquire_from_sqlx(deadline)).await;
+        opened.map(|connection| borrowed(connection, Instant::now()))
     }
 
     /// Acquires a connection from sqlx. Replaces a refused cached token once, and retries throttled logins.
