@@ -5,6 +5,7 @@ mod builder;
 mod databases;
 mod executor;
 mod failures;
+mod interrupted;
 mod migration;
 mod read_only;
 mod secrets;
