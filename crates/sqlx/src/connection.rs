@@ -2,6 +2,7 @@
 //! which goes to the next caller without a test if its last statement was read to its end.
 
 use std::fmt;
+use std::io;
 use std::ops::{Deref, DerefMut};
 use std::pin::Pin;
 use std::sync::{Arc, Weak};
@@ -17,8 +18,8 @@ use tokio::time::{Instant, Sleep, sleep, timeout};
 
 use crate::engine::{Engine, Step};
 use crate::error::timed_out_error;
-use crate::idle::return_to_sqlx;
-use crate::rows::next;
+use crate::idle::{return_in_step, return_to_sqlx};
+use crate::rows::{Rows, next};
 use crate::state::State;
 
 const BORROWED: &str = "the connection is taken only on drop";
@@ -34,21 +35,44 @@ pub struct Connection<DB: Engine> {
 }
 
 /// What the last statement showed of its connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Condition {
     /// It was read to its end without an error.
     Clean,
     /// It failed, or was not read to its end.
     Untested,
-    /// It was not answered in time.
-    Silent,
+    /// One was dropped while its answer arrived: what is read next may be the middle of that. Later ones don't change this.
+    Interrupted,
+    /// It was not answered in time, or the connection broke. No other runs on it.
+    Broken,
+}
+
+impl Condition {
+    /// Returns the condition after a statement that ended on a connection of this one.
+    fn after(self, error: Option<&sqlx::Error>) -> Self {
+        match error {
+            Some(sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::Protocol(_)) => Self::Broken,
+            _ if matches!(self, Self::Interrupted | Self::Broken) => self,
+            Some(_) => Self::Untested,
+            None => Self::Clean,
+        }
+    }
+
+    /// Returns the condition between the steps of a statement.
+    fn during(self) -> Self {
+        self.max(Self::Untested)
+    }
 }
 
 /// A connection borrowed from a [`Pool`](crate::Pool), returned when it is dropped. It dereferences to [`Connection`].
 ///
 /// If its last statement was read to its end without an error, the next caller gets it as it is. Otherwise its state is
-/// unknown, and it is tested with a ping before it is used again; or closed, if the statement was not answered within
-/// [`statement_timeout`](crate::Limits::statement_timeout).
+/// unknown, and it is tested before it is used again; or closed, if the connection broke or the statement was not answered
+/// within [`statement_timeout`](crate::Limits::statement_timeout). After a statement that was dropped while its answer
+/// arrived, the test includes a rollback.
+///
+/// As with sqlx's pool, what statements change in the session stays for the next caller: variables (`SET`), temporary tables,
+/// locks (`LOCK TABLES`), and a transaction that was begun as text instead of with [`begin`](Connection::begin).
 pub struct PoolConnection<DB: Engine> {
     connection: Connection<DB>,
     /// The time at which sqlx last returned it.
@@ -60,7 +84,14 @@ impl<DB: Engine> Connection<DB> {
     /// Returns sqlx's connection, for code that needs one. The pool notices no failed statement on it
     /// ([`Pool::report`](crate::Pool::report) does), and tests the connection before it is used again.
     pub fn sqlx(&mut self) -> &mut DB::Connection {
-        self.condition = Condition::Untested;
+        // A statement on it may be dropped unnoticed.
+        self.condition = self.condition.max(Condition::Interrupted);
+        self.inner.as_mut().expect(BORROWED)
+    }
+
+    /// Returns sqlx's connection, to queue a command for the next statement or test.
+    pub(crate) fn queue(&mut self) -> &mut DB::Connection {
+        self.condition = self.condition.during();
         self.inner.as_mut().expect(BORROWED)
     }
 
@@ -77,22 +108,26 @@ impl<DB: Engine> Connection<DB> {
         &mut self,
         run: impl AsyncFnOnce(&mut DB::Connection) -> sqlx::Result<T>,
     ) -> sqlx::Result<T> {
+        let before = self.condition;
+        if before == Condition::Broken {
+            return Err(broken_error());
+        }
         // Until it has completed: the future may be dropped.
-        self.condition = Condition::Untested;
+        self.condition = Condition::Interrupted;
         let run = run(self.inner.as_mut().expect(BORROWED));
         let result = match self.statement_timeout {
             None => run.await,
-            Some(limit) => timeout(limit, run).await.unwrap_or_else(|_| {
-                self.condition = Condition::Silent;
-                Err(timed_out_error(limit))
-            }),
+            Some(limit) => timeout(limit, run).await.unwrap_or_else(|_| Err(timed_out_error(limit))),
         };
-        match &result {
-            Ok(_) => self.condition = Condition::Clean,
-            Err(error) => notice(&self.pool, error),
-        }
-        result
+        self.condition = before.after(result.as_ref().err());
+        result.inspect_err(|error| notice(&self.pool, error))
     }
+}
+
+/// Creates the error of a statement on a connection that is closed when it is returned.
+fn broken_error() -> sqlx::Error {
+    let message = "the connection is closed, since it broke or an earlier statement was not answered in time";
+    sqlx::Error::Io(io::Error::new(io::ErrorKind::NotConnected, message))
 }
 
 fn notice<DB: Engine>(pool: &Weak<State<DB>>, error: &sqlx::Error) {
@@ -105,6 +140,8 @@ fn notice<DB: Engine>(pool: &Weak<State<DB>>, error: &sqlx::Error) {
 struct Watched<'e, DB: Engine> {
     steps: BoxStream<'e, sqlx::Result<Step<DB>>>,
     condition: &'e mut Condition,
+    /// The condition before the statement.
+    before: Condition,
     failed: bool,
     limit: Option<Duration>,
     /// The time left for the next step, while one is awaited.
@@ -115,17 +152,18 @@ struct Watched<'e, DB: Engine> {
 impl<DB: Engine> Watched<'_, DB> {
     /// Polls for the next step, within the limit.
     fn poll_step(&mut self, context: &mut Context<'_>) -> Poll<Option<sqlx::Result<Step<DB>>>> {
-        if *self.condition == Condition::Silent {
+        if *self.condition == Condition::Broken {
             return Poll::Ready(None);
         }
         if let ready @ Poll::Ready(_) = self.steps.as_mut().poll_next(context) {
             self.wait = None;
             return ready;
         }
+        // Until there is an answer: the stream may be dropped.
+        *self.condition = Condition::Interrupted;
         let Some(limit) = self.limit else { return Poll::Pending };
         let wait = self.wait.get_or_insert_with(|| Box::pin(sleep(limit)));
         ready!(wait.as_mut().poll(context));
-        *self.condition = Condition::Silent;
         Poll::Ready(Some(Err(timed_out_error(limit))))
     }
 }
@@ -136,12 +174,13 @@ impl<DB: Engine> Stream for Watched<'_, DB> {
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let step = ready!(self.poll_step(context));
         match &step {
-            Some(Ok(_)) => {}
+            Some(Ok(_)) => *self.condition = self.before.during(),
             Some(Err(error)) => {
                 self.failed = true;
+                *self.condition = self.before.after(Some(error));
                 notice(self.pool, error);
             }
-            None if !self.failed => *self.condition = Condition::Clean,
+            None if !self.failed => *self.condition = self.before.after(None),
             None => {}
         }
         Poll::Ready(step)
@@ -157,9 +196,21 @@ impl<'c, DB: Engine> Executor<'c> for &'c mut Connection<DB> {
         E: 'q + Execute<'q, DB>,
     {
         let Connection { inner, condition, statement_timeout, pool } = self;
-        *condition = Condition::Untested;
+        let before = *condition;
+        if before == Condition::Broken {
+            return Box::pin(Rows::new(async |_| Err(broken_error())));
+        }
+        *condition = before.during();
         let steps = DB::fetch_many(inner.as_mut().expect(BORROWED), query);
-        Box::pin(Watched { steps, condition, failed: false, limit: *statement_timeout, wait: None, pool })
+        Box::pin(Watched {
+            steps,
+            condition,
+            before,
+            failed: false,
+            limit: *statement_timeout,
+            wait: None,
+            pool,
+        })
     }
 
     /// Reads on to the end after the first row, which saves the test of the connection, unless there is a second row.
@@ -221,7 +272,7 @@ impl<DB: Engine> PoolConnection<DB> {
 
     /// Returns the connection to sqlx, which tests it.
     pub(crate) fn return_for_test(mut self) {
-        self.connection.condition = Condition::Untested;
+        self.connection.condition = self.connection.condition.during();
     }
 }
 
@@ -229,15 +280,18 @@ impl<DB: Engine> Drop for PoolConnection<DB> {
     fn drop(&mut self) {
         let Some(connection) = self.connection.inner.take() else { return };
         let permit = self.permit.take();
-        let is_silent = self.connection.condition == Condition::Silent;
-        if is_silent || connection.is_in_transaction() {
+        let is_broken = self.connection.condition == Condition::Broken;
+        if is_broken || connection.is_in_transaction() {
             // A test would wait for the statement's answer, and the next caller be in the forgotten transaction.
             tracing::debug!(
-                is_silent,
-                "a connection with a statement or transaction that has not ended is closed"
+                is_broken,
+                "a connection that broke, or with a statement or transaction that has not ended, is closed"
             );
             drop(connection.detach());
             return;
+        }
+        if self.connection.condition == Condition::Interrupted {
+            return return_in_step(connection, permit);
         }
         let is_clean = self.connection.condition == Condition::Clean;
         let Some(pool) = self.connection.pool.upgrade().filter(|_| is_clean) else {

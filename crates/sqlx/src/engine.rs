@@ -52,6 +52,13 @@ pub(crate) mod driver {
             connection: &mut Self::Connection,
         ) -> impl Future<Output = sqlx::Result<bool>> + Send + '_;
 
+        /// Rolls back, and has the server repeat a number. Returns whether it did: then the connection has no transaction, and
+        /// what is read next is the answer to what is sent next.
+        fn is_in_step(
+            connection: &mut Self::Connection,
+            number: i64,
+        ) -> impl Future<Output = sqlx::Result<bool>> + Send + '_;
+
         // The driver's own executor: a trait can't imply the bound `&mut Self::Connection: Executor`.
 
         fn fetch_many<'e, 'q: 'e, E>(

@@ -95,3 +95,29 @@ pub(crate) fn return_to_sqlx<DB: Engine>(
         }
     });
 }
+
+/// Returns a connection to sqlx, one of whose statements was dropped while its answer arrived.
+///
+/// sqlx may have read a part of the answer, and would take the rest, which may be any caller's data, for the answers to a ping
+/// and to later statements. A number that no caller knows shows that it does not. The statement may have begun a transaction,
+/// too, which is rolled back.
+pub(crate) fn return_in_step<DB: Engine>(
+    mut connection: PoolConnection<DB>,
+    permit: Option<OwnedSemaphorePermit>,
+) {
+    let Ok(runtime) = Handle::try_current() else {
+        drop(connection.leak());
+        return;
+    };
+    // If the driver panics over what it reads.
+    connection.close_on_drop();
+    runtime.spawn(async move {
+        let test = DB::is_in_step(&mut connection, fastrand::i64(0..));
+        if matches!(timeout(RETURN_TIMEOUT, test).await, Ok(Ok(true))) {
+            return_to_sqlx(connection, permit);
+        } else {
+            tracing::debug!("a connection with a statement that was dropped before its end is closed");
+            drop(connection.detach());
+        }
+    });
+}

@@ -52,6 +52,13 @@ impl Driver for MySql {
         row.try_get::<i64, _>(0).map(|on| on != 0)
     }
 
+    async fn is_in_step(connection: &mut MySqlConnection, number: i64) -> sqlx::Result<bool> {
+        connection.execute(sqlx::raw_sql("ROLLBACK")).await?;
+        let echo = sqlx::raw_sql(sqlx::AssertSqlSafe(format!("SELECT {number}")));
+        let rows = connection.fetch_all(echo).await?;
+        Ok(rows.len() == 1 && rows.first().and_then(|row| row.try_get(0).ok()) == Some(number))
+    }
+
     fn fetch_many<'e, 'q: 'e, E>(
         connection: &'e mut MySqlConnection,
         query: E,

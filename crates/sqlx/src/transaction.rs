@@ -82,7 +82,7 @@ impl<DB: Engine> Drop for Transaction<'_, DB> {
     fn drop(&mut self) {
         if self.open {
             // Queued, and sent before the next statement or with the test of the returned connection.
-            DB::TransactionManager::start_rollback(self.sqlx());
+            DB::TransactionManager::start_rollback(self.queue());
         }
     }
 }

@@ -213,7 +213,7 @@ fn describe(kind: ErrorKind) -> &'static str {
 
 /// Creates the error of a server that did not answer.
 pub(crate) fn timed_out_error(within: Duration) -> sqlx::Error {
-    let message = format!("no answer within {} s", within.as_secs());
+    let message = format!("no answer within {} s", within.as_secs_f32());
     sqlx::Error::Io(io::Error::new(io::ErrorKind::TimedOut, message))
 }
 
@@ -241,6 +241,8 @@ mod tests {
         let token = Error::token(MintError::TimedOut, subject.clone());
         insta::assert_snapshot!(token, @"logging in as node_app at db.example.com:3306, database node_db needs an IAM token, and none could be signed");
         assert_eq!(token.kind(), ErrorKind::Credentials);
+        let silent = timed_out_error(Duration::from_millis(300));
+        insta::assert_snapshot!(silent, @"error communicating with database: no answer within 0.3 s");
         let busy = Error::TimedOut {
             subject: subject.clone().into(),
             waited: Duration::from_secs(5),

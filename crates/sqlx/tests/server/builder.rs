@@ -122,7 +122,7 @@ async fn each_phase_is_logged_at_debug() {
         "DEBUG rds_iam_token::source: signing an IAM token user=app",
         "DEBUG rds_iam_sqlx::builder::credentials: loading the AWS configuration",
         "DEBUG rds_iam_sqlx::builder::credentials: loaded the AWS configuration",
-        "DEBUG rds_iam_token::source: signed an IAM token user=app",
+        "DEBUG rds_iam_token::source: signed an IAM token user=app endpoint=127.0.0.1",
         "DEBUG rds_iam_sqlx::pool: opened the first connection",
     ] {
         let found = rest.find(phase).unwrap_or_else(|| panic!("{phase}: {log}"));
@@ -130,8 +130,9 @@ async fn each_phase_is_logged_at_debug() {
     }
     assert!(log.contains("attempt=1 expires_at="), "{log}");
     assert_eq!(log.matches("WARN").count(), 2, "{log}");
-    for secret in
-        ["hunter2-secret", "X-Amz-Signature"].into_iter().chain(keys[1..].iter().map(|(_, v)| v.as_str()))
+    for secret in ["hunter2-secret", "X-Amz-Signature", "length"]
+        .into_iter()
+        .chain(keys[1..].iter().map(|(_, v)| v.as_str()))
     {
         assert!(!log.contains(secret), "{secret}: {log}");
     }

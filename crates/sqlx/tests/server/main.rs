@@ -3,9 +3,9 @@
 
 mod builder;
 mod databases;
-mod diagnostics;
 mod executor;
 mod failures;
+mod interrupted;
 mod migration;
 mod read_only;
 mod secrets;

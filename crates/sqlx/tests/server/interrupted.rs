@@ -1,0 +1,134 @@
+//! Tests of statements that were interrupted: dropped while the server answers, not answered in time, or refused by the
+//! driver. No later caller gets a part of their answers, or is in their transaction.
+
+use std::task::Poll;
+use std::time::Duration;
+
+use rds_iam_emulator_server::fixtures::{self, SkewedClock};
+use rds_iam_sqlx::ErrorKind;
+use tokio::time::{Instant, timeout};
+
+use crate::support::{pool, quiet, server};
+
+/// Polls a future until it has been pending more than `times` times, and drops it.
+async fn interrupt<F: Future>(times: usize, future: F) {
+    let (mut future, mut left) = (Box::pin(future), times);
+    std::future::poll_fn(|context| match future.as_mut().poll(context) {
+        Poll::Pending if left > 0 => {
+            left -= 1;
+            Poll::Pending
+        }
+        _ => Poll::Ready(()),
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_begin_that_is_dropped_before_its_answer_leaves_no_transaction() {
+    let mysql = server().await;
+    let pool = pool(&mysql, &SkewedClock::default(), mysql.dial(), quiet().max_connections(1));
+    drop(pool.acquire().await.unwrap());
+    for pending in 0..3 {
+        interrupt(pending, pool.begin()).await;
+        sqlx::query("INSERT INTO t VALUES (?)")
+            .bind(i32::try_from(pending).unwrap())
+            .execute(&pool)
+            .await
+            .unwrap();
+    }
+    let mut connection = pool.acquire().await.unwrap();
+    interrupt(0, sqlx::raw_sql("BEGIN").execute(&mut *connection)).await;
+    drop(connection);
+    sqlx::query("INSERT INTO t VALUES (9)").execute(&pool).await.unwrap();
+    let mut master = fixtures::as_master(&mysql).await.unwrap();
+    let committed: i64 =
+        sqlx::query_scalar("SELECT COUNT(*) FROM shop.t").fetch_one(&mut master).await.unwrap();
+    assert_eq!(committed, 4);
+}
+
+/// A value that has packets of the protocol in it, which answer the next statements with 42 changed rows.
+fn forged() -> Vec<u8> {
+    // In the text protocol, the length before it reads as the head of a packet of 253 bytes.
+    let mut value = vec![b' '; 253];
+    // The end of the rows, or the answer to a ping.
+    value.extend([7, 0, 0, 1, 0xfe, 0, 0, 2, 0, 0, 0]);
+    while value.len() < 1 << 20 {
+        value.extend([7, 0, 0, 1, 0, 42, 0, 2, 0, 0, 0]);
+    }
+    value.truncate(1 << 20);
+    value
+}
+
+#[tokio::test]
+async fn no_part_of_a_dropped_answer_is_read_as_another() {
+    let mysql = server().await;
+    fixtures::execute(&mysql, ["CREATE TABLE shop.b (v LONGBLOB)"]).await.unwrap();
+    let pool = pool(&mysql, &SkewedClock::default(), mysql.dial(), quiet().max_connections(1));
+    sqlx::query("INSERT INTO b VALUES (?)").bind(forged()).execute(&pool).await.unwrap();
+    for pending in 0..12 {
+        interrupt(pending, sqlx::raw_sql("SELECT v FROM b").fetch_all(&pool)).await;
+        for _ in 0..3 {
+            let changed =
+                sqlx::raw_sql("INSERT INTO t SELECT 1 FROM t WHERE FALSE").execute(&pool).await.unwrap();
+            assert_eq!(changed.rows_affected(), 0, "after {pending}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_statement_without_its_parameters_does_not_block_the_pool() {
+    let mysql = server().await;
+    let pool = pool(&mysql, &SkewedClock::default(), mysql.dial(), quiet().max_connections(1));
+    sqlx::query("INSERT INTO t VALUES (?)").execute(&pool).await.unwrap_err();
+    let started = Instant::now();
+    sqlx::query("INSERT INTO t VALUES (1)").execute(&pool).await.unwrap();
+    assert!(started.elapsed() < Duration::from_secs(3), "{:?}", started.elapsed());
+}
+
+#[tokio::test]
+async fn a_transaction_with_a_statement_that_timed_out_does_not_commit() {
+    let mysql = server().await;
+    let limits = quiet().max_connections(1).statement_timeout(Duration::from_millis(500));
+    let pool = pool(&mysql, &SkewedClock::default(), mysql.dial(), limits);
+    let mut transaction = pool.begin().await.unwrap();
+    let slow = "INSERT INTO t SELECT 1 + SLEEP(0.8)";
+    let error = sqlx::query(slow).execute(&mut *transaction).await.unwrap_err();
+    assert_eq!(pool.explain(error).kind(), ErrorKind::Unreachable);
+    let error = transaction.commit().await.unwrap_err();
+    assert_eq!(pool.explain(error).kind(), ErrorKind::Unreachable);
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let rows: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM t").fetch_one(&pool).await.unwrap();
+    assert_eq!(rows, 0);
+}
+
+#[tokio::test]
+async fn a_slow_reader_is_not_a_statement_that_is_not_answered() {
+    let mysql = server().await;
+    let limits = quiet().max_connections(1).statement_timeout(Duration::from_millis(300));
+    let pool = pool(&mysql, &SkewedClock::default(), mysql.dial(), limits);
+    sqlx::query("INSERT INTO t VALUES (1), (2), (3)").execute(&pool).await.unwrap();
+    let mut rows = sqlx::query("SELECT id FROM t").fetch(&pool);
+    let mut read = 0;
+    while let Some(row) = std::future::poll_fn(|context| rows.as_mut().poll_next(context)).await {
+        row.unwrap();
+        read += 1;
+        tokio::time::sleep(Duration::from_millis(400)).await;
+    }
+    assert_eq!(read, 3);
+}
+
+#[tokio::test]
+async fn closing_waits_for_statements_and_ends() {
+    let mysql = server().await;
+    let pool = pool(&mysql, &SkewedClock::default(), mysql.dial(), quiet().max_connections(3));
+    let running = tokio::spawn({
+        let pool = pool.clone();
+        async move { sqlx::query("DO SLEEP(0.5)").execute(&pool).await }
+    });
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    interrupt(0, sqlx::query("DO SLEEP(0.1)").execute(&pool)).await;
+    timeout(Duration::from_secs(8), pool.close()).await.unwrap();
+    running.await.unwrap().unwrap();
+    let error = sqlx::query("DO 0").execute(&pool).await.unwrap_err();
+    assert!(matches!(error, sqlx::Error::PoolClosed), "{error:?}");
+}
