@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use rds_iam_token::{ErrorKind, MintError, Token};
 use sqlx::Connection as _;
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::connection::PoolConnection;
@@ -34,8 +35,10 @@ const FRESH: Duration = Duration::from_secs(1);
 impl<DB: Engine> State<DB> {
     pub(crate) async fn acquire(self: &Arc<Self>) -> Result<PoolConnection<DB>, Error> {
         let deadline = Instant::now() + self.limits.acquire_timeout;
-        let permit = timeout_at(deadline, Arc::clone(&self.permits).acquire_owned()).await;
-        let Ok(Ok(permit)) = permit else { return Err(self.count_failure(self.timed_out(true))) };
+        let permit = match Arc::clone(&self.permits).try_acquire_owned() {
+            Ok(permit) if !self.pool.is_closed() => permit,
+            _ => self.wait_for_permit(deadline).await?,
+        };
         let borrowed = |connection, acquired_at| PoolConnection::new(connection, acquired_at, permit, self);
         while let Some(IdleConnection { connection, acquired_at, released_at }) = self.idle.pop() {
             if !self.health.needs_test(released_at.elapsed()) && !self.health.is_left(acquired_at.elapsed()) {
@@ -46,6 +49,16 @@ impl<DB: Engine> State<DB> {
         // Boxed: its future is large, and every waiting task would have one.
         let opened = Box::pin(self.acquire_from_sqlx(deadline)).await;
         opened.map(|connection| borrowed(connection, Instant::now()))
+    }
+
+    /// Waits for a permit until `deadline`, or until the pool is closed.
+    async fn wait_for_permit(&self, deadline: Instant) -> Result<OwnedSemaphorePermit, Error> {
+        let permit = Arc::clone(&self.permits).acquire_owned();
+        match timeout_at(deadline, self.pool.close_event().do_until(permit)).await {
+            Ok(Ok(Ok(permit))) => Ok(permit),
+            Ok(Err(closed)) => Err(self.target.connect_error(closed, &self.tokens.login().user)),
+            Ok(Ok(Err(_))) | Err(_) => Err(self.count_failure(self.timed_out(true))),
+        }
     }
 
     /// Acquires a connection from sqlx. Replaces a refused cached token once, and retries throttled logins.

@@ -83,7 +83,7 @@ pub(crate) fn return_to_sqlx<DB: Engine>(
 ) {
     let Ok(runtime) = Handle::try_current() else {
         // sqlx needs a runtime for the test. Without one, close the connection.
-        drop(connection.leak());
+        drop(connection.detach());
         return;
     };
     let returned = connection.return_to_pool();
@@ -106,7 +106,7 @@ pub(crate) fn return_in_step<DB: Engine>(
     permit: Option<OwnedSemaphorePermit>,
 ) {
     let Ok(runtime) = Handle::try_current() else {
-        drop(connection.leak());
+        drop(connection.detach());
         return;
     };
     // If the driver panics over what it reads.

@@ -34,6 +34,9 @@ impl Source {
             let cause = "the credentials are set as well, which have no profile: set one of the two";
             errors.push(SettingError::new("profile", cause));
         }
+        if let Some(cause) = self.profile.as_deref().and_then(super::wrong_name) {
+            errors.push(SettingError::new("profile", cause));
+        }
         self.provider_for(login, errors)
     }
 

@@ -232,8 +232,8 @@ impl<DB: Engine> Builder<DB> {
                 format!("the connection string is for {scheme}, and the pool for {}", DB::NAME),
             ));
         }
-        if self.database.as_deref() == Some("") {
-            errors.push(SettingError::new("database", "it is empty: name one, or do not set it"));
+        if let Some(cause) = self.database.as_deref().and_then(wrong_name) {
+            errors.push(SettingError::new("database", cause));
         }
         let endpoint = self.parse_endpoint("endpoint", &self.endpoint, &mut errors);
         let dial = self.dial.as_ref().map(|dial| self.parse_endpoint("dial", dial, &mut errors));
@@ -322,6 +322,17 @@ impl<DB: Engine> Builder<DB> {
         errors.is_empty().then(|| {
             if self.on_demand { TokenSource::lazy(minter) } else { TokenSource::refresh_ahead(minter) }
         })
+    }
+}
+
+/// Returns why a text can't be a name, if so. A zero byte would end the name on its way to the server.
+fn wrong_name(text: &str) -> Option<&'static str> {
+    if text.trim().is_empty() {
+        Some("it is empty: name one, or do not set it")
+    } else if text.contains(char::is_control) {
+        Some("it has a control character: write its name without")
+    } else {
+        None
     }
 }
 

@@ -58,7 +58,9 @@ impl AssumeRole {
             return Err("it is not an ARN of a role: write arn:aws:iam::ACCOUNT:role/NAME".into());
         };
         let is_account = account.len() == 12 && account.bytes().all(|b| b.is_ascii_digit());
-        if !is_account || resource.strip_prefix("role/").is_none_or(str::is_empty) {
+        let is_role = resource.strip_prefix("role/").is_some_and(|name| !name.is_empty())
+            && resource.bytes().all(|b| b.is_ascii_graphic());
+        if !is_account || !is_role {
             return Err("it is not an ARN of a role: write arn:aws:iam::ACCOUNT:role/NAME".into());
         }
         if partition != region.partition() {

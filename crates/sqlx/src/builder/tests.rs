@@ -58,6 +58,8 @@ async fn each_wrong_setting_is_named_with_what_would_be_right() {
         (builder(HOST).dial("127.0.0.1:x"), "dial", "1 to 65535"),
         (builder(HOST).user(""), "user", "name the user"),
         (builder(HOST).database(""), "database", "name one"),
+        (builder(HOST).database("shop\0x"), "database", "control character"),
+        (builder(HOST).database("shop\nx"), "database", "control character"),
         (builder(HOST).max_connections(0), "max_connections", "choose 1 to 100000"),
         (builder(HOST).root_certificates("none"), "root_certificates", "no certificate"),
     ] {
@@ -123,6 +125,7 @@ async fn tokens_of_another_login_are_refused() {
 async fn a_role_is_checked_before_it_is_requested() {
     const ARN: &str = "arn:aws:iam::111122223333:role/orders-db";
     builder(HOST).assume_role(ARN).connect_lazy().unwrap();
+    builder(HOST).assume_role("arn:aws:iam::111122223333:role/teams/a/orders-db").connect_lazy().unwrap();
     builder(HOST)
         .assume_role(AssumeRole::new(ARN).external_id("a:b/c").session_name("a.b"))
         .connect_lazy()
@@ -130,6 +133,7 @@ async fn a_role_is_checked_before_it_is_requested() {
     for (role, says) in [
         (AssumeRole::new("orders-db"), "write arn:aws:iam::ACCOUNT:role/NAME"),
         (AssumeRole::new("arn:aws:iam::111122223333:user/jane"), "write arn:aws:iam::ACCOUNT:role/NAME"),
+        (AssumeRole::new(format!("{ARN}\n")), "write arn:aws:iam::ACCOUNT:role/NAME"),
         (AssumeRole::new("arn:aws-cn:iam::111122223333:role/a"), "partition aws-cn"),
         (AssumeRole::new(ARN).session_name("a b"), "session name"),
         (AssumeRole::new(ARN).session_name("a"), "session name"),
@@ -142,6 +146,11 @@ async fn a_role_is_checked_before_it_is_requested() {
     }
     let (settings, _) = refused(builder(HOST).profile("work"));
     assert_eq!(settings, ["profile"]);
+    for profile in ["", " ", "work\0"] {
+        let (settings, text) = refused(MySqlPool::builder(HOST, "node_app").profile(profile));
+        assert_eq!(settings, ["profile"], "{text}");
+    }
+    MySqlPool::builder(HOST, "node_app").profile("work").connect_lazy().unwrap();
 }
 
 #[tokio::test]
@@ -151,4 +160,35 @@ async fn what_is_set_after_a_connection_string_takes_precedence() {
         Builder::from_dsn(dsn).unwrap().user("node_app").credentials(keys()).connect_lazy().unwrap();
     assert_eq!(pool.tokens().login().user.as_str(), "node_app");
     assert_eq!(pool.tokens().login().endpoint.port(), 3306);
+}
+
+/// Texts that no setting, or not every one, may have.
+#[tokio::test]
+async fn hostile_settings_do_not_panic_or_forge_lines_of_a_log() {
+    let long = "x".repeat(1 << 20);
+    for text in ["", " ", "\0", "a\nb", "\u{1b}[31m", "\u{202e}", "é", "[", "::", "a:b:c", "h:99999", &long]
+    {
+        type Set = fn(Builder<MySql>, &str) -> Builder<MySql>;
+        let setters: [(&str, Set); 6] = [
+            ("endpoint", |_, text| builder(text)),
+            ("user", |builder, text| builder.user(text)),
+            ("database", |builder, text| builder.database(text)),
+            ("region", |builder, text| builder.region(text)),
+            ("dial", |builder, text| builder.dial(text)),
+            ("root_certificates", |builder, text| builder.root_certificates(text)),
+        ];
+        for (setting, set) in setters {
+            let short: String = text.chars().take(8).collect();
+            match set(builder(HOST), text).connect_lazy() {
+                Ok(_) => assert!(
+                    matches!(setting, "user" | "database" | "endpoint" | "dial"),
+                    "{setting} {short:?}"
+                ),
+                Err(error) => {
+                    let error = error.to_string();
+                    assert!(!error.chars().any(char::is_control), "{setting}: {error:?}");
+                }
+            }
+        }
+    }
 }

@@ -31,6 +31,9 @@ pub(super) fn parse(text: &str) -> Result<Dsn, DsnError> {
             })?,
         }
     }
+    if database.as_ref().is_some_and(|name: &String| name.contains(char::is_control)) {
+        return Err(DsnError::NotText { part: "database" });
+    }
     let host = host.filter(|host| !host.is_empty()).ok_or(DsnError::NoHost { example: EXAMPLE })?;
     let address = port.map_or_else(|| host.clone(), |port| format!("{host}:{port}"));
     let (host, port) = host_and_port(&address)?;

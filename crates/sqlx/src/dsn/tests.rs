@@ -1,4 +1,10 @@
+use std::time::{Duration, Instant};
+
+use proptest::prelude::*;
+use sqlx::MySql;
+
 use super::*;
+use crate::Builder;
 
 fn parse(text: &str) -> Dsn {
     text.parse().unwrap_or_else(|error| panic!("{text}: {error}"))
@@ -131,6 +137,7 @@ fn what_can_t_be_used_is_named() {
     assert!(matches!(refused("mysql://a@h/?sslrootcert=system"), DsnError::Unsupported { .. }));
     assert!(matches!(refused("mysql://a@h/?region=eu"), DsnError::Region { .. }));
     assert_eq!(refused("mysql://a%00@h/"), DsnError::NotText { part: "user" });
+    assert_eq!(refused("host=h user=a dbname='a\0b'"), DsnError::NotText { part: "database" });
     assert_eq!(refused("host=h nothing user=a"), DsnError::NoEquals { position: 2 });
     assert_eq!(refused("host=h user='a"), DsnError::OpenQuote { position: 2 });
 }
@@ -162,5 +169,63 @@ fn no_error_repeats_a_password() {
         let error = refused(text);
         let all = format!("{error} {error:?}");
         assert!(!all.contains("hunter2"), "{text}: {all}");
+    }
+}
+
+#[test]
+fn long_strings_are_read_quickly() {
+    let long = |text: &str| text.repeat((1 << 20) / text.len());
+    for text in [
+        long("a"),
+        long("@"),
+        long("%"),
+        long("a=b "),
+        long("='\\"),
+        format!("host=h user={}", long("a ")),
+        format!("mysql://{}", long(":@")),
+        format!("mysql://a@{}", long("[:")),
+        format!("mysql://a@h/{}", long("%41")),
+        format!("mysql://a@h/?{}", long("&")),
+        format!("mysql://a@h/?{}", long("a=b&")),
+        format!("mysql://a@h/?region={}", long("x")),
+    ] {
+        let started = Instant::now();
+        drop(text.parse::<Dsn>());
+        assert!(started.elapsed() < Duration::from_secs(5), "{text:.40}: {:?}", started.elapsed());
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 20_000, ..ProptestConfig::default() })]
+
+    #[test]
+    fn no_text_makes_it_panic(text in "(mysql://|host=h )?[a@:/?&=%'\\\\ \\[\\].é\u{0}0-9]{0,40}") {
+        if let Ok(dsn) = text.parse::<Dsn>() {
+            drop(format!("{dsn:?} {:?}", Builder::<MySql>::from(dsn.clone())));
+        }
+    }
+
+    /// Its parts, in any order, are no names of a user, a host or a database.
+    #[test]
+    fn nothing_shows_a_password(
+        before in "[a-z@:/?&=%# '\\\\\\[]{0,8}",
+        after in "[a-z@:/?&=%# '\\\\\\]]{0,8}",
+        form in 0..5_usize,
+        tail in "(/db)?(\\?(sslmode|region|profile|x)?(=[a-z-]{0,9})?)?",
+    ) {
+        let password = format!("{before}Hunter+2{after}");
+        let quoted = password.replace('\\', "\\\\").replace('\'', "\\'");
+        let text = match form {
+            0 => format!("mysql://app:{password}@db.example.com{tail}"),
+            1 => format!("mysql://:{password}@db.example.com:1{tail}"),
+            2 => format!("MySQL://app:{password}@{tail}"),
+            3 => format!("host=h user=app password='{quoted}' x=y"),
+            _ => format!("user=app password='{quoted}' host=h"),
+        };
+        let shown = match text.parse::<Dsn>() {
+            Ok(dsn) => format!("{dsn:?} {:?}", Builder::<MySql>::from(dsn.clone())),
+            Err(error) => format!("{error} {error:?} {}", rds_iam_token::ErrorReport(&error)),
+        };
+        prop_assert!(!shown.contains("Hunter"), "{text}: {shown}");
     }
 }

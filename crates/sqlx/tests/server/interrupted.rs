@@ -132,3 +132,45 @@ async fn closing_waits_for_statements_and_ends() {
     let error = sqlx::query("DO 0").execute(&pool).await.unwrap_err();
     assert!(matches!(error, sqlx::Error::PoolClosed), "{error:?}");
 }
+
+#[tokio::test]
+async fn a_closed_pool_refuses_new_work_at_once() {
+    let mysql = server().await;
+    let pool = pool(&mysql, &SkewedClock::default(), mysql.dial(), quiet().max_connections(1));
+    let held = pool.acquire().await.unwrap();
+    let acquire = || {
+        let pool = pool.clone();
+        tokio::spawn(async move { pool.acquire().await })
+    };
+    let before = acquire();
+    tokio::task::yield_now().await;
+    let closing = tokio::spawn({
+        let pool = pool.clone();
+        async move { pool.close().await }
+    });
+    tokio::task::yield_now().await;
+    for waiting in [before, acquire()] {
+        let refused = timeout(Duration::from_secs(2), waiting).await.expect("at once").unwrap();
+        assert!(matches!(refused, Err(sqlx::Error::PoolClosed)), "{refused:?}");
+    }
+    drop(held);
+    timeout(Duration::from_secs(8), closing).await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn connections_dropped_outside_a_runtime_are_replaced() {
+    let mysql = server().await;
+    let limits = quiet().max_connections(1).acquire_timeout(Duration::from_secs(3));
+    let pool = pool(&mysql, &SkewedClock::default(), mysql.dial(), limits);
+    for interrupted in [false, true] {
+        let mut connection = pool.acquire().await.unwrap();
+        if interrupted {
+            interrupt(0, connection.ping()).await;
+        } else {
+            sqlx::query("SELECT * FROM missing").execute(&mut *connection).await.unwrap_err();
+        }
+        std::thread::spawn(move || drop(connection)).join().unwrap();
+        sqlx::query("DO 0").execute(&pool).await.unwrap();
+    }
+    assert_eq!(pool.stats().connects, 3);
+}
