@@ -3,8 +3,11 @@
 //!
 //! `README.md` beside this crate explains each figure.
 
+mod database;
 mod machine;
 mod pipeline;
+mod pool;
+mod program;
 mod report;
 mod samples;
 mod service;
@@ -41,6 +44,8 @@ enum Section {
     Tokens,
     /// The app as a program, against a real MySQL
     Service,
+    /// The pool as sqlx's executor, the first row of a program, and waiting tasks, against the alternatives
+    Pool,
     /// The stages of a pull request, against a shell script; a quarter of an hour
     Pipeline,
 }
@@ -62,6 +67,9 @@ fn main() -> anyhow::Result<()> {
     }
     if wanted(Section::Service) {
         service::measure(&runtime, &mut report)?;
+    }
+    if wanted(Section::Pool) {
+        pool::measure(&runtime, &mut report)?;
     }
     if wanted(Section::Pipeline) {
         match (&arguments.xtask, &arguments.tools) {

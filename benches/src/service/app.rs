@@ -2,17 +2,17 @@
 //! and memory from `/proc`.
 
 use std::path::Path;
-use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail, ensure};
 use hyper::StatusCode;
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt as _, BufReader};
-use tokio::process::{Child, Command};
+use tokio::process::Child;
 
 use super::load;
 use crate::machine::kilobytes;
+use crate::program;
 
 /// The time limit for the app to be ready, and for its pool to be warm: it takes a tenth of a second.
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -40,7 +40,7 @@ impl App {
     /// Starts the program and returns when `/readyz` reports that the database has answered.
     pub(super) async fn start(program: &Path, environment: &[(&str, String)]) -> anyhow::Result<Self> {
         let started = Instant::now();
-        let mut child = spawn(program, environment)?;
+        let mut child = program::spawn(program, &[], environment)?;
         let starting = async {
             let (address, management) = addresses(&mut child).await?;
             let listening_after = started.elapsed();
@@ -98,15 +98,6 @@ impl App {
     pub(super) async fn end(mut self) -> anyhow::Result<()> {
         self.child.kill().await.context("ending the app")
     }
-}
-
-/// Starts the program with this environment alone. Its errors go to this terminal.
-fn spawn(program: &Path, environment: &[(&str, String)]) -> anyhow::Result<Child> {
-    #[expect(clippy::disallowed_methods, reason = "the one place of this program that starts others")]
-    let mut command = Command::new(program);
-    command.env_clear().envs(environment.iter().map(|(name, value)| (name, value)));
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).kill_on_drop(true);
-    command.spawn().with_context(|| format!("starting {}", program.display()))
 }
 
 /// Returns the addresses that the app logs once it listens, the public one and the management one. Later log

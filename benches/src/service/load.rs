@@ -45,7 +45,7 @@ pub(super) static PAGE: Ask = Ask {
     path: "/",
     body: "",
     status: StatusCode::OK,
-    holds: ("<li>", super::database::MESSAGES),
+    holds: ("<li>", crate::database::MESSAGES),
 };
 
 /// The request that stores one message.

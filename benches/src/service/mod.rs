@@ -3,19 +3,18 @@
 
 mod app;
 mod connect;
-mod database;
 mod load;
 mod statements;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use anyhow::{Context as _, ensure};
 use tokio::runtime::Runtime;
 
+use crate::database::Database;
+use crate::program;
 use crate::report::{Report, Row};
 use crate::samples::median;
 use app::App;
-use database::Database;
 use load::Load;
 
 /// The number of cold starts; the figure is their median.
@@ -23,7 +22,7 @@ const STARTS: usize = 15;
 
 pub(crate) fn measure(runtime: &Runtime, report: &mut Report) -> anyhow::Result<()> {
     // Checked before anything is started: nothing can be measured without it.
-    let program = program()?;
+    let program = program::path("rds-iam-app")?;
     let _inside = runtime.enter();
     let database = runtime.block_on(Database::start())?;
 
@@ -38,19 +37,6 @@ pub(crate) fn measure(runtime: &Runtime, report: &mut Report) -> anyhow::Result<
 
     report.heading(&format!("Service at {} connections", load::CONNECTIONS));
     runtime.block_on(serving(&program, &database, report))
-}
-
-/// Returns the app's program, which `cargo xtask bench` builds into the folder of this one.
-fn program() -> anyhow::Result<PathBuf> {
-    let program = std::env::current_exe().context("finding this program's own folder")?;
-    let program = program.with_file_name("rds-iam-app");
-    ensure!(
-        program.is_file(),
-        "there is no {}, which is what is measured: `cargo xtask bench` builds it, and so does \
-         `cargo build --release --package rds-iam-app`",
-        program.display()
-    );
-    Ok(program)
 }
 
 async fn starts(program: &Path, database: &Database) -> anyhow::Result<[Row; 2]> {

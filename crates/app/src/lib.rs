@@ -15,6 +15,11 @@
 //! # Ok(()) }
 //! ```
 
+/// The repository's README, whose examples are compiled with this package's tests.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;
+
 mod accept;
 mod accepts;
 mod clients;

@@ -46,7 +46,9 @@ impl<DB: Engine> State<DB> {
             }
             return_to_sqlx(connection, None);
         }
-        self.acquire_from_sqlx(deadline).await.map(|connection| borrowed(connection, Instant::now()))
+        // Boxed: its future is large, and every waiting task would have one.
+        let opened = Box::pin(self.acquire_from_sqlx(deadline)).await;
+        opened.map(|connection| borrowed(connection, Instant::now()))
     }
 
     /// Waits for a permit until `deadline`, or until the pool is closed.

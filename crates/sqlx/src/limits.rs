@@ -6,10 +6,10 @@ use std::time::Duration;
 use crate::error::{Error, SettingError};
 
 /// The maximum duration of a limit: 30 days. Adding it to the current time can't overflow.
-const LONGEST: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+pub(crate) const LONGEST: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
 /// The maximum number of connections in a pool: 100,000, the maximum of a server's `max_connections`.
-const MOST: u32 = 100_000;
+pub(crate) const MOST: u32 = 100_000;
 
 /// The limits of a pool: the number of connections, the rate of new ones, times, and limits of statements.
 ///

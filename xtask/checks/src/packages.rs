@@ -36,8 +36,14 @@ fn features(workspace: &Workspace, console: Console, runner: Runner) -> Result<O
 /// Builds the packages and compiles each from its own files, as a user would. Nothing is uploaded.
 fn packages(workspace: &Workspace, runner: Runner) -> Result<Outcome, Error> {
     let shell = workspace.shell();
+    // A new folder: cargo keeps the sources of a package by the folder and the version, also when they have changed.
+    let parent = &workspace.target;
+    let folder = tempfile::Builder::new().prefix("packages-").tempdir_in(parent);
+    let folder = folder.map_err(|source| Error::File { action: "make", path: parent.clone(), source })?;
+    let target = folder.path();
     // The working tree is checked, as by all steps. A release is made without --allow-dirty.
-    let publish = cmd!(shell, "cargo publish --dry-run --workspace --locked --allow-dirty");
+    let publish =
+        cmd!(shell, "cargo publish --dry-run --workspace --locked --allow-dirty --target-dir {target}");
     let publish = Cmd::from_xshell(publish, CARGO_HELP);
     runner.run(&publish.hint("`include` in the manifest lists what is in the package"))?;
     Ok(Outcome::Passed)

@@ -340,11 +340,11 @@ fn wrong_name(text: &str) -> Option<&'static str> {
 impl<DB: Engine> From<Dsn> for Builder<DB> {
     /// Takes the settings of a connection string, and warns once if its password was dropped or its mode of TLS raised.
     fn from(dsn: Dsn) -> Self {
-        let Dsn { user, host, port, database, region, profile, password, raised_from, .. } = &dsn;
+        let Dsn { user, host, port, database, region, profile, dial, password, raised_from, .. } = &dsn;
         let user = user.as_ref().map(DbUser::to_string);
         tracing::debug!(
             engine = DB::NAME, user, %host, port, database, region = region.as_ref().map(Region::as_str), profile,
-            password = ?password, "read the connection string"
+            dial = dial.as_ref().map(Endpoint::to_string), password = ?password, "read the connection string"
         );
         if *password == Password::Dropped {
             tracing::warn!(
@@ -363,6 +363,7 @@ impl<DB: Engine> From<Dsn> for Builder<DB> {
         let mut builder = Self::new(endpoint, user);
         builder.scheme = dsn.scheme;
         builder.database = dsn.database;
+        builder.dial = dsn.dial.map(|dial| dial.to_string());
         builder.region = dsn.region.map(|region| region.to_string());
         builder.source.profile = dsn.profile;
         if let Some(file) = dsn.root_certificates {

@@ -8,7 +8,7 @@ use rds_iam_token::{DbUser, Region};
 use super::duration;
 use super::section::{Errors, Field, Section};
 use crate::dsn::{Dsn, DsnError};
-use crate::limits::Limits;
+use crate::limits::{LONGEST, Limits, MOST};
 
 /// The keys of a connection.
 pub(super) const KEYS: [&str; 7] = [
@@ -26,12 +26,6 @@ pub(super) const IAM_KEYS: [&str; 4] = ["enabled", "region", "db_user", "connect
 
 /// The page about the way from passwords to IAM.
 const MIGRATION: &str = "docs/migrating-from-passwords.md";
-
-/// The longest time of a limit: 30 days, as in [`Limits`](crate::Limits).
-pub(super) const LONGEST: Duration = Duration::from_secs(30 * 24 * 60 * 60);
-
-/// The most connections of a pool, as in [`Limits`](crate::Limits).
-pub(super) const MOST: u32 = 100_000;
 
 /// The engine of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,33 +50,9 @@ pub(super) struct Connection {
     pub(super) dsn: Dsn,
     pub(super) user: DbUser,
     pub(super) region: Region,
-    pub(super) limits: PoolSettings,
+    pub(super) limits: Limits,
     /// Whether a builder has warned of the connection string's password or mode of TLS.
     pub(super) has_warned: AtomicBool,
-}
-
-/// The limits of a pool. `None`: the default.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct PoolSettings {
-    pub(super) max_open: Option<u32>,
-    pub(super) max_idle: Option<u32>,
-    pub(super) max_lifetime: Option<Duration>,
-    pub(super) max_idle_time: Option<Duration>,
-    /// The longest wait for a connection, the first one included.
-    pub(super) connection_timeout: Option<Duration>,
-}
-
-impl PoolSettings {
-    /// Returns the limits of the pool.
-    pub(super) fn to_limits(&self) -> Limits {
-        let mut limits = Limits::default();
-        limits.max_connections = self.max_open.unwrap_or(limits.max_connections);
-        limits.max_idle_connections = self.max_idle;
-        limits.max_lifetime = self.max_lifetime.unwrap_or(limits.max_lifetime);
-        limits.idle_timeout = self.max_idle_time.unwrap_or(limits.idle_timeout);
-        limits.acquire_timeout = self.connection_timeout.unwrap_or(limits.acquire_timeout);
-        limits
-    }
 }
 
 /// Reads a connection. Returns `None` after reporting if no pool could be built from it.
@@ -91,7 +61,9 @@ pub(super) fn read(section: &Section<'_>, errors: &mut Errors) -> Option<Connect
     let dsn = read_dsn(section, driver, errors);
     let mut limits = read_limits(section, errors);
     let iam = read_iam(section, errors)?;
-    limits.connection_timeout = time(&iam, "connection_timeout", "10s", errors);
+    if let Some(time) = time(&iam, "connection_timeout", "10s", errors) {
+        limits.acquire_timeout = time;
+    }
     let user = iam.text("db_user", "the name of the database user", errors);
     let user = user.and_then(|field| {
         let reason = "has a control character: write the name of the database user";
@@ -180,7 +152,7 @@ fn dsn_reason(error: &DsnError, text: &str) -> String {
     }
 }
 
-fn read_limits(section: &Section<'_>, errors: &mut Errors) -> PoolSettings {
+fn read_limits(section: &Section<'_>, errors: &mut Errors) -> Limits {
     let max_open = count(section, "max_open_connections", 1, errors);
     let max_idle = count(section, "max_idle_connections", 0, errors);
     if let Some((field, max_idle)) = &max_idle {
@@ -199,13 +171,18 @@ fn read_limits(section: &Section<'_>, errors: &mut Errors) -> PoolSettings {
             _ => {}
         }
     }
-    PoolSettings {
-        max_open: max_open.map(|(_, number)| number),
-        max_idle: max_idle.map(|(_, number)| number),
-        max_lifetime: time(section, "connection_max_lifetime", "1h", errors),
-        max_idle_time: time(section, "connection_max_idle_time", "30m", errors),
-        connection_timeout: None,
+    let mut limits = Limits::default();
+    if let Some((_, most)) = max_open {
+        limits.max_connections = most;
     }
+    limits.max_idle_connections = max_idle.map(|(_, most)| most);
+    if let Some(time) = time(section, "connection_max_lifetime", "1h", errors) {
+        limits.max_lifetime = time;
+    }
+    if let Some(time) = time(section, "connection_max_idle_time", "30m", errors) {
+        limits.idle_timeout = time;
+    }
+    limits
 }
 
 fn count<'n>(

@@ -87,7 +87,7 @@ pub use error::{ConfigError, EntryError};
 /// | --- | --- |
 /// | `default` | the connection that [`get_default`](Self::get_default) returns. Without it, the only one |
 /// | `connections.NAME.driver` | `mysql`. May be left out if `dsn` is a URL |
-/// | `….dsn` | a connection string in one of the forms of [`Dsn`](crate::Dsn), whose password is never read. Its parameters `region`, `profile` and `sslrootcert` are used |
+/// | `….dsn` | a connection string in one of the forms of [`Dsn`](crate::Dsn), whose password is never read. Its parameters `region`, `profile`, `dial` and `sslrootcert` are used |
 /// | `….max_open_connections` | [`max_connections`](crate::Limits::max_connections) |
 /// | `….max_idle_connections` | [`max_idle_connections`](crate::Limits::max_idle_connections) |
 /// | `….connection_max_lifetime` | [`max_lifetime`](crate::Limits::max_lifetime) |

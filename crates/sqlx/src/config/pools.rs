@@ -148,7 +148,7 @@ fn without_credentials<DB: Engine>(
     let mut builder = Builder::from(dsn)
         .user(&connection.user)
         .region(&connection.region)
-        .limits(connection.limits.to_limits());
+        .limits(connection.limits.clone());
     if let Some(pem) = &overrides.root_certificates {
         builder = builder.root_certificates(pem.clone());
     }

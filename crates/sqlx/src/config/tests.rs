@@ -8,10 +8,11 @@ mod pools;
 
 use std::time::Duration;
 
-use super::connection::{Connection, PoolSettings};
+use super::connection::Connection;
 use super::error::ConfigError;
 use super::schema::Configuration;
 use super::source::{self, Format, read_variables};
+use crate::limits::Limits;
 
 /// The configuration example of source document 003.
 const WRITER: &str = include_str!("testdata/writer.yaml");
@@ -58,20 +59,19 @@ fn both_examples_of_the_source_load_for_mysql() {
     let dsn = &connection.dsn;
     assert_eq!(dsn.host.to_string(), "mydb-instance.cluster-xyz.us-east-1.rds.amazonaws.com");
     assert_eq!((dsn.port, dsn.database.as_deref()), (Some(5432), Some("myappdb")));
-    let limits = PoolSettings {
-        max_open: Some(25),
-        max_idle: Some(10),
-        max_lifetime: Some(Duration::from_secs(3600)),
-        max_idle_time: Some(Duration::from_secs(1800)),
-        connection_timeout: Some(Duration::from_secs(10)),
-    };
+    let limits = Limits::default()
+        .max_connections(25)
+        .max_idle_connections(10)
+        .max_lifetime(Duration::from_secs(3600))
+        .idle_timeout(Duration::from_secs(1800))
+        .acquire_timeout(Duration::from_secs(10));
     assert_eq!(connection.limits, limits);
 
     let after = yaml(&for_mysql(AFTER)).unwrap();
     assert_eq!(after.default, None);
     let (_, connection) = only(&after);
     assert_eq!(connection.user.as_str(), "myuser");
-    assert_eq!(connection.limits, PoolSettings::default());
+    assert_eq!(connection.limits, Limits::default());
 }
 
 #[test]
@@ -108,8 +108,8 @@ fn the_variables_of_the_source_load() {
     let configuration = variables(&source).unwrap();
     let (name, connection) = only(&configuration);
     assert_eq!(
-        (name, connection.user.as_str(), connection.limits.max_open),
-        ("writer", "myapp_user", Some(25))
+        (name, connection.user.as_str(), connection.limits.max_connections),
+        ("writer", "myapp_user", 25)
     );
 
     let postgres = source.map(|(name, value)| (name, value.strip_prefix("my").map_or(value, |_| "postgres")));
@@ -140,9 +140,9 @@ fn toml_has_the_same_keys() {
     let names: Vec<_> = configuration.connections.iter().map(|(name, _)| name.as_str()).collect();
     assert_eq!(names, ["writer", "reader"], "in the order of the file");
     let limits = &configuration.connections[0].1.limits;
-    assert_eq!(limits.max_open, Some(1000));
-    assert_eq!(limits.max_lifetime, Some(Duration::from_secs(5400)));
-    assert_eq!(limits.connection_timeout, Some(Duration::from_millis(1500)));
+    assert_eq!(limits.max_connections, 1000);
+    assert_eq!(limits.max_lifetime, Duration::from_secs(5400));
+    assert_eq!(limits.acquire_timeout, Duration::from_millis(1500));
 }
 
 #[test]
@@ -226,9 +226,11 @@ fn names_with_underscores_in_variables() {
     let found: Vec<_> = configuration
         .connections
         .iter()
-        .map(|(name, connection)| (name.as_str(), connection.user.as_str(), connection.limits.max_open))
+        .map(|(name, connection)| {
+            (name.as_str(), connection.user.as_str(), connection.limits.max_connections)
+        })
         .collect();
-    assert_eq!(found, [("read", "a", None), ("read_only", "b", Some(3))]);
+    assert_eq!(found, [("read", "a", 10), ("read_only", "b", 3)]);
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! `DsnError`: why a connection string can't be used, and what to write instead. It never has a part of the string that may
 //! be a secret.
 
-use rds_iam_token::RegionError;
+use rds_iam_token::{EndpointError, RegionError};
 
 /// The error of a connection string.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -47,6 +47,12 @@ pub enum DsnError {
     Region {
         /// The cause.
         source: RegionError,
+    },
+    /// The address to dial is invalid.
+    #[error("the parameter dial is invalid")]
+    Dial {
+        /// The cause.
+        source: EndpointError,
     },
     /// A part is not UTF-8 after percent-decoding, or has control characters.
     #[error("the {part} of the connection string is not printable text: percent-encode it as UTF-8")]

@@ -44,6 +44,7 @@ pub(super) fn parse(text: &str) -> Result<Dsn, DsnError> {
         port,
         database: database.filter(|name| !name.is_empty()),
         region: parameters.region()?,
+        dial: parameters.dial()?,
         profile: parameters.profile,
         root_certificates: parameters.root_certificates,
         password: password.unwrap_or(Password::None),

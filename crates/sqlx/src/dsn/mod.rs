@@ -13,7 +13,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use rds_iam_token::{DbUser, Host, Region};
+use rds_iam_token::{DbUser, Endpoint, Host, Region};
 
 pub use error::DsnError;
 pub use password::Password;
@@ -48,6 +48,8 @@ pub struct Dsn {
     pub region: Option<Region>,
     /// The parameter `profile`: an AWS profile.
     pub profile: Option<String>,
+    /// The parameter `dial`: the address to dial, such as the near end of a tunnel. TLS verifies `host`.
+    pub dial: Option<Endpoint>,
     /// The parameter `sslrootcert` or `ssl-ca`: a file with trust roots.
     pub root_certificates: Option<PathBuf>,
     /// What took the password's place.
@@ -76,6 +78,7 @@ impl fmt::Debug for Dsn {
             .field("host", &self.host)
             .field("port", &self.port)
             .field("database", &self.database)
+            .field("dial", &self.dial)
             .field("password", &self.password)
             .finish_non_exhaustive()
     }

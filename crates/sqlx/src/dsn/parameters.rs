@@ -2,12 +2,12 @@
 
 use std::path::PathBuf;
 
-use rds_iam_token::Region;
+use rds_iam_token::{Endpoint, Region};
 
 use super::error::DsnError;
 
 /// The names of the parameters, for messages.
-pub(super) const KNOWN: &str = "sslmode, sslrootcert, region or profile";
+pub(super) const KNOWN: &str = "sslmode, sslrootcert, region, profile or dial";
 
 /// The parameters of a connection string.
 #[derive(Default)]
@@ -16,6 +16,7 @@ pub(super) struct Parameters {
     pub(super) raised_from: Option<&'static str>,
     region: Option<String>,
     pub(super) profile: Option<String>,
+    dial: Option<String>,
     pub(super) root_certificates: Option<PathBuf>,
 }
 
@@ -29,6 +30,7 @@ impl Parameters {
             "ssl-ca" | "sslca" => self.set_roots("ssl-ca", value),
             "region" => set(&mut self.region, "region", value),
             "profile" => set(&mut self.profile, "profile", value),
+            "dial" => set(&mut self.dial, "dial", value),
             _ => Err(unknown(key)),
         }
     }
@@ -37,6 +39,12 @@ impl Parameters {
     pub(super) fn region(&self) -> Result<Option<Region>, DsnError> {
         let parse = |text: &String| text.parse().map_err(|source| DsnError::Region { source });
         self.region.as_ref().map(parse).transpose()
+    }
+
+    /// Returns the parameter `dial`.
+    pub(super) fn dial(&self) -> Result<Option<Endpoint>, DsnError> {
+        let parse = |text: &String| text.parse().map_err(|source| DsnError::Dial { source });
+        self.dial.as_ref().map(parse).transpose()
     }
 
     fn set_mode(&mut self, key: &'static str, value: &str) -> Result<(), DsnError> {
@@ -73,7 +81,7 @@ pub(super) fn set<T>(place: &mut Option<T>, key: &'static str, value: T) -> Resu
 
 fn unknown(key: &str) -> DsnError {
     const CERTIFICATE: &str = "a client certificate is not needed: the login is by token";
-    const SOCKET: &str = "name the server's host, and set another address to dial with the builder's `dial`";
+    const SOCKET: &str = "name the server's host, and another address to dial as dial=HOST:PORT";
     for (known, instead) in [
         ("sslcert", CERTIFICATE),
         ("ssl-cert", CERTIFICATE),

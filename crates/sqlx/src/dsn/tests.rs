@@ -32,6 +32,9 @@ fn both_forms_are_read() {
         assert_eq!(dsn.region.unwrap().to_string(), "us-east-1");
         assert_eq!(dsn.password, Password::Placeholder);
     }
+    let dsn = parse("mysql://app@db.example.com/?dial=127.0.0.1:3307");
+    assert_eq!(dsn.dial.unwrap().to_string(), "127.0.0.1:3307");
+    assert!(matches!(refused("mysql://app@db.example.com/?dial=127.0.0.1"), DsnError::Dial { .. }));
     let dsn = parse("MYSQL://app@db.example.com");
     assert_eq!((dsn.scheme, dsn.port, dsn.database), (Some("mysql"), None, None));
 }

@@ -46,6 +46,7 @@ pub(super) fn parse(text: &str) -> Result<Dsn, DsnError> {
         port,
         database,
         region: parameters.region()?,
+        dial: parameters.dial()?,
         profile: parameters.profile,
         root_certificates: parameters.root_certificates,
         password: Password::of(password),

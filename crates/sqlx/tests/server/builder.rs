@@ -9,7 +9,7 @@ use std::{env, fs, thread};
 
 use rds_iam_emulator_server::fixtures::{self, SkewedClock};
 use rds_iam_emulator_server::{AccessKey, MySql};
-use rds_iam_sqlx::{AssumeRole, Builder, MySqlPool};
+use rds_iam_sqlx::{AssumeRole, Builder, ErrorKind, MySqlPool};
 
 use tracing_subscriber::prelude::*;
 
@@ -22,9 +22,12 @@ async fn local() -> (MySql, String) {
     let mysql = MySql::builder().database("shop").certificate_name("127.0.0.1").start().await.unwrap();
     fixtures::create_user(&mysql, "app", "SELECT ON shop.*").await.unwrap();
     mysql.accept_endpoint(mysql.dial()).unwrap();
-    let (dial, region, roots) = (mysql.dial(), mysql.region(), mysql.ca_path());
-    let dsn = format!("mysql://app:$TOKEN@{dial}/shop?region={region}&sslrootcert={}", roots.display());
+    let dsn = format!("mysql://app:$TOKEN@{}/shop?{}", mysql.dial(), parameters(&mysql));
     (mysql, dsn)
+}
+
+fn parameters(mysql: &MySql) -> String {
+    format!("region={}&sslrootcert={}", mysql.region(), mysql.ca_path().display())
 }
 
 /// Runs the test `name` of this file as a process of its own, in an environment without other settings of AWS.
@@ -83,6 +86,13 @@ async fn a_pool_opens_in_one_statement() {
     let environment = keys.each_ref().map(|(name, value)| (*name, value.as_str()));
     run("opens_in_one_statement", &dsn, &environment);
     assert!(mysql.logins().unwrap().iter().any(|login| login.user == "app" && login.accepted()));
+
+    // The endpoint's own name, and a tunnel.
+    let mysql = server().await;
+    let keys = keys_of(&mysql);
+    let environment = keys.each_ref().map(|(name, value)| (*name, value.as_str()));
+    let dsn = format!("mysql://app@{}/shop?dial={}&{}", mysql.endpoint(), mysql.dial(), parameters(&mysql));
+    run("opens_in_one_statement", &dsn, &environment);
 }
 
 /// Returns the environment with a server's keys.
@@ -112,7 +122,7 @@ async fn each_phase_is_logged_at_debug() {
         "DEBUG rds_iam_token::source: signing an IAM token user=app",
         "DEBUG rds_iam_sqlx::builder::credentials: loading the AWS configuration",
         "DEBUG rds_iam_sqlx::builder::credentials: loaded the AWS configuration",
-        "DEBUG rds_iam_token::source: signed an IAM token user=app",
+        "DEBUG rds_iam_token::source: signed an IAM token user=app endpoint=127.0.0.1",
         "DEBUG rds_iam_sqlx::pool: opened the first connection",
     ] {
         let found = rest.find(phase).unwrap_or_else(|| panic!("{phase}: {log}"));
@@ -120,8 +130,9 @@ async fn each_phase_is_logged_at_debug() {
     }
     assert!(log.contains("attempt=1 expires_at="), "{log}");
     assert_eq!(log.matches("WARN").count(), 2, "{log}");
-    for secret in
-        ["hunter2-secret", "X-Amz-Signature"].into_iter().chain(keys[1..].iter().map(|(_, v)| v.as_str()))
+    for secret in ["hunter2-secret", "X-Amz-Signature", "length"]
+        .into_iter()
+        .chain(keys[1..].iter().map(|(_, v)| v.as_str()))
     {
         assert!(!log.contains(secret), "{secret}: {log}");
     }
@@ -162,7 +173,7 @@ async fn fails_without_its_profile() {
     let builder: Builder<sqlx::MySql> = Builder::from_dsn(&dsn()).unwrap();
     let error = builder.profile("wrok").limits(quiet()).connect().await.unwrap_err();
     let text = rds_iam_token::ErrorReport(&error).to_string();
-    assert_eq!(error.kind(), rds_iam_token::ErrorKind::Credentials, "{text}");
+    assert_eq!(error.kind(), ErrorKind::Credentials, "{text}");
     assert!(text.contains("wrok"), "{text}");
 }
 
@@ -272,4 +283,20 @@ async fn two_pools_share_one_identity() {
     let second = builder(&mysql, first.tokens().clone(), quiet()).connect().await.unwrap();
     assert_eq!((user(&first).await, user(&second).await), ("app@%".into(), "app@%".into()));
     assert_eq!(tokens.stats().minted, 1);
+}
+
+/// A token for an alias is signed as given, and refused: the error names the way out.
+#[tokio::test]
+async fn an_alias_is_signed_as_given_and_a_refusal_says_what_it_is() {
+    let mysql = MySql::builder().certificate_name("db.example.com").start().await.unwrap();
+    fixtures::create_user(&mysql, "app", "SELECT ON *.*").await.unwrap();
+    let alias = MySqlPool::builder("db.example.com", "app")
+        .region(mysql.region())
+        .credentials(mysql.credentials())
+        .dial(mysql.dial())
+        .root_certificates(mysql.ca_pem())
+        .limits(quiet());
+    let error = alias.connect().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Denied, "{error:?}");
+    assert!(error.hint().starts_with("The endpoint is not a name of AWS"), "{}", error.hint());
 }

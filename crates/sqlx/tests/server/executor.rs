@@ -112,7 +112,10 @@ async fn a_failed_statement_is_noticed_without_help() {
 async fn a_stream_that_was_not_read_to_its_end_is_tested() {
     let mysql = server().await;
     let pool = pool(&mysql, &SkewedClock::default(), mysql.dial(), quiet().max_connections(1));
-    sqlx::query("INSERT INTO t VALUES (1), (2), (3)").execute(&pool).await.unwrap();
+    // More rows than the stream reads ahead.
+    let rows: Vec<_> = (1..=100).map(|id| format!("({id})")).collect();
+    let insert = format!("INSERT INTO t VALUES {}", rows.join(","));
+    sqlx::query(sqlx::AssertSqlSafe(insert)).execute(&pool).await.unwrap();
     let before = pings(&mysql).await;
     for expected in 1..=5 {
         let mut rows = sqlx::query("SELECT id FROM t ORDER BY id").fetch(&pool);
@@ -120,7 +123,7 @@ async fn a_stream_that_was_not_read_to_its_end_is_tested() {
         assert_eq!(row.get::<i32, _>(0), 1);
         drop(rows);
         // The next statement gets its own rows.
-        assert_eq!(count(&pool).await, 3);
+        assert_eq!(count(&pool).await, 100);
         assert!(pings(&mysql).await - before >= expected, "it was tested");
     }
 }

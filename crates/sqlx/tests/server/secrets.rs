@@ -9,8 +9,15 @@ use tracing_subscriber::fmt::MakeWriter;
 
 use crate::support::{builder, quiet, server, target, tokens};
 
+/// A log in memory.
 #[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
+pub(crate) struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Log {
+    pub(crate) fn text(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+    }
+}
 
 impl Write for Log {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
@@ -72,7 +79,7 @@ async fn no_secret_in_any_log_error_or_debug() {
         Credential::Token(&first),
         Credential::Password("hunter2-secret"),
     );
-    let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    let log = log.text();
     assert!(
         log.contains("this level is taken") && log.contains("signing a new one"),
         "the log was really taken:\n{log}"

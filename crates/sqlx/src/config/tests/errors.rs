@@ -52,7 +52,7 @@ const WRONG: [(&str, &str, &str); 41] = [
     (
         "dsn",
         "host=h user=a password=hunter2 hunter2=x",
-        "is wrong: word 4 of the connection string has an unknown parameter: use sslmode, sslrootcert, region or profile, and write a value with white space in quotes",
+        "is wrong: word 4 of the connection string has an unknown parameter: use sslmode, sslrootcert, region, profile or dial, and write a value with white space in quotes",
     ),
     (
         "dsn",
@@ -62,7 +62,7 @@ const WRONG: [(&str, &str, &str); 41] = [
     (
         "dsn",
         "mysql://a@h/d?charset=utf8",
-        "is wrong: the connection string has the unknown parameter \"charset\": use sslmode, sslrootcert, region or profile",
+        "is wrong: the connection string has the unknown parameter \"charset\": use sslmode, sslrootcert, region, profile or dial",
     ),
     (
         "dsn",

@@ -8,7 +8,6 @@ use rds_iam_token::{ErrorKind, Token};
 
 use super::super::Databases;
 use crate::error::Error;
-use crate::limits::Limits;
 use crate::pool::MySqlPool;
 
 const HOST: &str = "orders.c0ffee.eu-west-1.rds.amazonaws.com";
@@ -121,16 +120,6 @@ async fn a_dropped_password_is_warned_of_once() {
     let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
     assert_eq!(log.matches("has a password, which is not used").count(), 1, "{log}");
     assert!(!log.contains("hunter2"), "{log}");
-}
-
-#[test]
-fn the_rules_are_those_of_limits() {
-    use super::super::connection::{LONGEST, MOST};
-
-    let limits = |most, time| Limits::default().max_connections(most).max_lifetime(time).validate();
-    limits(MOST, LONGEST).unwrap();
-    limits(MOST + 1, LONGEST).unwrap_err();
-    limits(MOST, LONGEST + std::time::Duration::from_secs(1)).unwrap_err();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

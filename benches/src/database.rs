@@ -6,23 +6,27 @@ use std::path::PathBuf;
 use rds_iam_emulator_server::{MySql, fixtures};
 use tempfile::TempDir;
 
-pub(super) const DATABASE: &str = fixtures::APP_DATABASE;
-pub(super) const USER: &str = fixtures::APP_USER;
+pub(crate) const DATABASE: &str = fixtures::APP_DATABASE;
+pub(crate) const USER: &str = fixtures::APP_USER;
 
 /// The number of messages on a page.
-pub(super) const MESSAGES: usize = 10;
+pub(crate) const MESSAGES: usize = 10;
 
-/// The database server with the app's user, its table and a page of messages.
-pub(super) struct Database {
-    pub(super) mysql: MySql,
+/// The database server with the app's user, its table and a page of messages. Its certificate names the server's address
+/// too, because sqlx verifies the address that it dials.
+pub(crate) struct Database {
+    pub(crate) mysql: MySql,
     /// The file of the app's AWS credentials.
     credentials: PathBuf,
     _folder: TempDir,
 }
 
 impl Database {
-    pub(super) async fn start() -> anyhow::Result<Self> {
-        let mysql = fixtures::app_server().await?;
+    pub(crate) async fn start() -> anyhow::Result<Self> {
+        let address = "127.0.0.1";
+        let mysql = MySql::builder().database(DATABASE).certificate_name(address).start().await?;
+        fixtures::create_user(&mysql, USER, &format!("SELECT, INSERT, UPDATE, DELETE ON {DATABASE}.*"))
+            .await?;
         fixtures::create_app_tables(&mysql).await?;
         let message =
             format!("INSERT INTO {DATABASE}.messages (message) VALUES ('A message of the usual length.')");
@@ -34,7 +38,7 @@ impl Database {
     }
 
     /// Returns the app's settings, all in the environment, so that it sends requests to the database only.
-    pub(super) fn environment(&self) -> Vec<(&'static str, String)> {
+    pub(crate) fn environment(&self) -> Vec<(&'static str, String)> {
         let mysql = &self.mysql;
         vec![
             ("AWS_REGION", mysql.region().to_string()),
