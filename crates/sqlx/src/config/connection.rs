@@ -1,6 +1,5 @@
 //! The keys of one connection and their rules.
 
-use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use rds_iam_token::{DbUser, Region};
@@ -51,8 +50,6 @@ pub(super) struct Connection {
     pub(super) user: DbUser,
     pub(super) region: Region,
     pub(super) limits: Limits,
-    /// Whether a builder has warned of the connection string's password or mode of TLS.
-    pub(super) has_warned: AtomicBool,
 }
 
 /// Reads a connection. Returns `None` after reporting if no pool could be built from it.
@@ -80,14 +77,7 @@ pub(super) fn read(section: &Section<'_>, errors: &mut Errors) -> Option<Connect
         iam.missing("db_user", "the DSN has no user either: add the user there, or here", errors);
     }
     let region = choose_region(section, &iam, region, &dsn, errors);
-    Some(Connection {
-        driver: driver.unwrap_or(Driver::MySql),
-        user: user?,
-        region: region?,
-        limits,
-        dsn,
-        has_warned: AtomicBool::new(false),
-    })
+    Some(Connection { driver: driver.unwrap_or(Driver::MySql), user: user?, region: region?, limits, dsn })
 }
 
 /// The reason why a driver can't be used, which was reported.

@@ -196,6 +196,9 @@ impl Databases {
     }
 
     fn new(configuration: Configuration) -> Self {
+        for (_, connection) in &configuration.connections {
+            connection.dsn.log();
+        }
         Self {
             configuration: Arc::new(configuration),
             overrides: Overrides::default(),
