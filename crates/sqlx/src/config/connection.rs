@@ -6,7 +6,7 @@ use rds_iam_token::{DbUser, Region};
 
 use super::duration;
 use super::section::{Errors, Field, Section};
-use crate::dsn::{Dsn, DsnError};
+use crate::dsn::{Dsn, DsnError, KNOWN_PARAMETERS};
 use crate::limits::{LONGEST, Limits, MOST};
 
 /// The keys of a connection.
@@ -133,11 +133,10 @@ fn read_dsn(section: &Section<'_>, driver: Result<Driver, NoDriver>, errors: &mu
 /// Words the error of a connection string, without the error below it and without a key, which may be a part of a password.
 fn dsn_reason(error: &DsnError, text: &str) -> String {
     match error {
-        DsnError::Region { .. } => "is wrong: its parameter region is invalid: write one such as eu-west-1".into(),
         // The parameters of a URL are after its user and password.
-        DsnError::UnknownKey { .. } if !text.contains("://") => {
-            "is wrong: it is neither a URL such as mysql://USER@HOST/DATABASE, nor host=… user=… dbname=… with no parameters but port, sslmode, sslrootcert, region and profile".into()
-        }
+        DsnError::UnknownKey { .. } if !text.contains("://") => format!(
+            "is wrong: it is neither a URL such as mysql://USER@HOST/DATABASE, nor host=… user=… dbname=… with no parameters but port, {KNOWN_PARAMETERS}"
+        ),
         error => format!("is wrong: {error}"),
     }
 }

@@ -43,13 +43,13 @@ pub enum DsnError {
     )]
     UserHasDelimiter,
     /// The region is invalid.
-    #[error("the parameter region is invalid")]
+    #[error("the parameter region is invalid; write one such as eu-west-1")]
     Region {
         /// The cause.
         source: RegionError,
     },
     /// The address to dial is invalid.
-    #[error("the parameter dial is invalid")]
+    #[error("the parameter dial is invalid; write HOST:PORT")]
     Dial {
         /// The cause.
         source: EndpointError,

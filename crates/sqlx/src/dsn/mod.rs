@@ -15,6 +15,9 @@ use std::str::FromStr;
 
 use rds_iam_token::{DbUser, Endpoint, Host, Region};
 
+#[cfg(feature = "config")]
+pub(crate) use parameters::KNOWN as KNOWN_PARAMETERS;
+
 pub use error::DsnError;
 pub use password::Password;
 

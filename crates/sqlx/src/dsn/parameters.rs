@@ -7,7 +7,7 @@ use rds_iam_token::{Endpoint, Region};
 use super::error::DsnError;
 
 /// The names of the parameters, for messages.
-pub(super) const KNOWN: &str = "sslmode, sslrootcert, region, profile or dial";
+pub(crate) const KNOWN: &str = "sslmode, sslrootcert, region, profile or dial";
 
 /// The parameters of a connection string.
 #[derive(Default)]
