@@ -117,7 +117,7 @@ fn read_dsn(section: &Section<'_>, driver: Result<Driver, NoDriver>, errors: &mu
     }
     let dsn = field.parse(errors, |text| {
         text.parse::<Dsn>().map_err(|error| match error {
-            DsnError::NotYet { .. } if driver == Ok(Driver::MySql) => {
+            DsnError::NotYet if driver == Ok(Driver::MySql) => {
                 "is PostgreSQL's, but the driver is mysql: write mysql://…".into()
             }
             error => dsn_reason(&error, text),

@@ -124,8 +124,8 @@ fn hosts_of_all_forms_are_read() {
 #[test]
 fn what_can_t_be_used_is_named() {
     assert_eq!(refused(" "), DsnError::Empty);
-    assert!(matches!(refused("redis://a@h"), DsnError::UnknownScheme { .. }));
-    assert_eq!(refused("postgresql://a@h"), DsnError::NotYet { engine: "PostgreSQL" });
+    assert_eq!(refused("redis://a@h"), DsnError::UnknownScheme);
+    assert_eq!(refused("postgresql://a@h"), DsnError::NotYet);
     assert_eq!(refused("app:hunter2@tcp(h:3306)/orders?tls=true"), DsnError::GoForm);
     assert_eq!(refused("mysql://a@h/?charset=utf8"), DsnError::UnknownKey { key: "charset".into() });
     assert_eq!(refused("host=h user=a host=i"), DsnError::Repeated { key: "host" });

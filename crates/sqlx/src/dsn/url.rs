@@ -57,8 +57,8 @@ pub(super) fn parse(text: &str) -> Result<Dsn, DsnError> {
 fn known_scheme(scheme: &str) -> Result<&'static str, DsnError> {
     match scheme.to_ascii_lowercase().as_str() {
         "mysql" => Ok("mysql"),
-        "postgres" | "postgresql" => Err(DsnError::NotYet { engine: "PostgreSQL" }),
-        _ => Err(DsnError::UnknownScheme { expected: EXAMPLE }),
+        "postgres" | "postgresql" => Err(DsnError::NotYet),
+        _ => Err(DsnError::UnknownScheme),
     }
 }
 
