@@ -6,7 +6,7 @@ use rds_iam_token::{DbUser, Region};
 
 use super::duration;
 use super::section::{Errors, Field, Section};
-use crate::dsn::{Dsn, DsnError, KNOWN_PARAMETERS};
+use crate::dsn::{Dsn, DsnError, KNOWN_PARAMETERS, POSTGRES_SCHEMES};
 use crate::limits::{LONGEST, Limits, MOST};
 
 /// The keys of a connection.
@@ -28,11 +28,11 @@ const MIGRATION: &str = "docs/migrating-from-passwords.md";
 
 /// The engine of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Driver {
+pub(super) enum EngineName {
     MySql,
 }
 
-impl Driver {
+impl EngineName {
     /// Returns the engine's name.
     pub(super) fn name(self) -> &'static str {
         match self {
@@ -44,7 +44,7 @@ impl Driver {
 /// The settings of a connection.
 #[derive(Debug)]
 pub(super) struct Connection {
-    pub(super) driver: Driver,
+    pub(super) driver: EngineName,
     /// With the parameters of the connection string that no key has.
     pub(super) dsn: Dsn,
     pub(super) user: DbUser,
@@ -77,7 +77,13 @@ pub(super) fn read(section: &Section<'_>, errors: &mut Errors) -> Option<Connect
         iam.missing("db_user", "the DSN has no user either: add the user there, or here", errors);
     }
     let region = choose_region(section, &iam, region, &dsn, errors);
-    Some(Connection { driver: driver.unwrap_or(Driver::MySql), user: user?, region: region?, limits, dsn })
+    Some(Connection {
+        driver: driver.unwrap_or(EngineName::MySql),
+        user: user?,
+        region: region?,
+        limits,
+        dsn,
+    })
 }
 
 /// The reason why a driver can't be used, which was reported.
@@ -88,14 +94,15 @@ enum NoDriver {
     Wrong,
 }
 
-fn read_driver(section: &Section<'_>, errors: &mut Errors) -> Result<Driver, NoDriver> {
+fn read_driver(section: &Section<'_>, errors: &mut Errors) -> Result<EngineName, NoDriver> {
     if section.entry("driver").is_none() {
         return Err(NoDriver::Missing);
     }
     let Some(field) = section.text("driver", "mysql", errors) else { return Err(NoDriver::Wrong) };
     let (reason, error) = match field.text {
-        "mysql" => return Ok(Driver::MySql),
-        "postgres" | "postgresql" | "pgx" => {
+        "mysql" => return Ok(EngineName::MySql),
+        // `pgx` is Go's driver.
+        name if name == "pgx" || POSTGRES_SCHEMES.contains(&name) => {
             ("names PostgreSQL, which is not supported yet: mysql is", NoDriver::NotYet)
         }
         _ => ("is not the name of an engine: write mysql", NoDriver::Wrong),
@@ -104,7 +111,7 @@ fn read_driver(section: &Section<'_>, errors: &mut Errors) -> Result<Driver, NoD
     Err(error)
 }
 
-fn read_dsn(section: &Section<'_>, driver: Result<Driver, NoDriver>, errors: &mut Errors) -> Option<Dsn> {
+fn read_dsn(section: &Section<'_>, driver: Result<EngineName, NoDriver>, errors: &mut Errors) -> Option<Dsn> {
     const EXAMPLE: &str = "a connection string such as mysql://USER@HOST/DATABASE";
     if section.entry("dsn").is_none() {
         section.missing("dsn", &format!("add {EXAMPLE}"), errors);
@@ -117,7 +124,7 @@ fn read_dsn(section: &Section<'_>, driver: Result<Driver, NoDriver>, errors: &mu
     }
     let dsn = field.parse(errors, |text| {
         text.parse::<Dsn>().map_err(|error| match error {
-            DsnError::NotYet if driver == Ok(Driver::MySql) => {
+            DsnError::NotYet if driver == Ok(EngineName::MySql) => {
                 "is PostgreSQL's, but the driver is mysql: write mysql://…".into()
             }
             error => dsn_reason(&error, text),

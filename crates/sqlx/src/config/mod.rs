@@ -27,7 +27,7 @@ use crate::engine::Engine;
 use crate::error::{Error, SettingError};
 use crate::pool::Pool;
 
-use connection::{Connection, Driver};
+use connection::{Connection, EngineName};
 use pools::{Overrides, Pools};
 use schema::Configuration;
 use source::Format;
@@ -304,7 +304,7 @@ impl Databases {
     pub async fn connect_all(&self) -> Result<(), Error> {
         for (name, connection) in &self.configuration.connections {
             match connection.driver {
-                Driver::MySql => self.get::<sqlx::MySql>(name)?.open_first().await?,
+                EngineName::MySql => self.get::<sqlx::MySql>(name)?.open_first().await?,
             }
         }
         Ok(())

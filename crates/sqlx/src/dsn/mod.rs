@@ -16,7 +16,7 @@ use std::str::FromStr;
 use rds_iam_token::{DbUser, Endpoint, Host, Region};
 
 #[cfg(feature = "config")]
-pub(crate) use parameters::KNOWN as KNOWN_PARAMETERS;
+pub(crate) use {parameters::KNOWN as KNOWN_PARAMETERS, url::POSTGRES_SCHEMES};
 
 pub use error::DsnError;
 pub use password::Password;

@@ -13,6 +13,9 @@ use super::password::Password;
 
 const EXAMPLE: &str = "mysql://USER@HOST/DATABASE";
 
+/// PostgreSQL's schemes.
+pub(crate) const POSTGRES_SCHEMES: [&str; 2] = ["postgres", "postgresql"];
+
 pub(super) fn parse(text: &str) -> Result<Dsn, DsnError> {
     let (scheme, rest) = text.split_once("://").unwrap_or_default();
     let scheme = known_scheme(scheme)?;
@@ -57,7 +60,7 @@ pub(super) fn parse(text: &str) -> Result<Dsn, DsnError> {
 fn known_scheme(scheme: &str) -> Result<&'static str, DsnError> {
     match scheme.to_ascii_lowercase().as_str() {
         "mysql" => Ok("mysql"),
-        "postgres" | "postgresql" => Err(DsnError::NotYet),
+        scheme if POSTGRES_SCHEMES.contains(&scheme) => Err(DsnError::NotYet),
         _ => Err(DsnError::UnknownScheme),
     }
 }
