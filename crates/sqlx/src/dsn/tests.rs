@@ -137,7 +137,13 @@ fn what_can_t_be_used_is_named() {
     assert!(matches!(refused("mysql://a@h/?sslrootcert=system"), DsnError::Unsupported { .. }));
     assert!(matches!(refused("mysql://a@h/?region=eu"), DsnError::Region { .. }));
     assert_eq!(refused("mysql://a%00@h/"), DsnError::NotText { part: "user" });
-    assert_eq!(refused("host=h user=a dbname='a\0b'"), DsnError::NotText { part: "database" });
+    for (parameter, part) in [("dbname", "database"), ("profile", "profile"), ("sslrootcert", "sslrootcert")]
+    {
+        assert_eq!(refused(&format!("host=h user=a {parameter}='a\0b'")), DsnError::NotText { part });
+    }
+    assert_eq!(refused("mysql://a@h/a%00b"), DsnError::NotText { part: "database" });
+    assert_eq!(refused("mysql://a@h/?profile=a%00b"), DsnError::NotText { part: "profile" });
+    assert_eq!(refused("mysql://a@h/%ff"), DsnError::NotText { part: "database" });
     assert_eq!(refused("host=h nothing user=a"), DsnError::NoEquals { position: 2 });
     assert_eq!(refused("host=h user='a"), DsnError::OpenQuote { position: 2 });
 }
