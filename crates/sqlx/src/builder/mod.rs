@@ -16,7 +16,7 @@ use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvid
 use rds_iam_token::{Clock, DbUser, Endpoint, Login, Minter, Region, TokenSource};
 
 use crate::connect::Target;
-use crate::dsn::{Dsn, DsnError, Password};
+use crate::dsn::{Dsn, DsnError};
 use crate::engine::Engine;
 use crate::error::{Error, SettingError};
 use crate::host::is_aws_name;
@@ -118,6 +118,22 @@ impl<DB: Engine> Builder<DB> {
     /// Returns [`DsnError`] if the text can't be used.
     pub fn from_dsn(dsn: &str) -> Result<Self, DsnError> {
         Ok(Self::from(dsn.parse::<Dsn>()?))
+    }
+
+    /// Takes the settings of a connection string that was logged before.
+    pub(crate) fn of_logged_dsn(dsn: Dsn) -> Self {
+        let endpoint = Endpoint::new(&dsn.host.to_string(), dsn.port.unwrap_or(DB::DEFAULT_PORT));
+        let endpoint = endpoint.expect("both were parsed").to_string();
+        let mut builder = Self::new(endpoint, dsn.user.map(|user| user.to_string()));
+        builder.scheme = dsn.scheme;
+        builder.database = dsn.database;
+        builder.dial = dsn.dial.map(|dial| dial.to_string());
+        builder.region = dsn.region.map(|region| region.to_string());
+        builder.source.profile = dsn.profile;
+        if let Some(file) = dsn.root_certificates {
+            builder.roots = RootCertificates::File(file);
+        }
+        builder
     }
 
     /// Sets the database user, instead of that of the connection string.
@@ -359,38 +375,10 @@ fn wrong_name(text: &str) -> Option<&'static str> {
 pub type MySqlBuilder = Builder<sqlx::MySql>;
 
 impl<DB: Engine> From<Dsn> for Builder<DB> {
-    /// Takes the settings of a connection string, and warns once if its password was dropped or its mode of TLS raised.
+    /// Takes the settings of a connection string, and warns if its password was dropped or its mode of TLS raised.
     fn from(dsn: Dsn) -> Self {
-        let Dsn { user, host, port, database, region, profile, dial, password, raised_from, .. } = &dsn;
-        let user = user.as_ref().map(DbUser::to_string);
-        tracing::debug!(
-            engine = DB::NAME, user, %host, port, database, region = region.as_ref().map(Region::as_str), profile,
-            dial = dial.as_ref().map(Endpoint::to_string), password = ?password, "read the connection string"
-        );
-        if *password == Password::Dropped {
-            tracing::warn!(
-                user, %host,
-                "the connection string has a password, which is not used: an IAM token takes its place. Remove it from there"
-            );
-        }
-        if let Some(mode) = raised_from {
-            tracing::warn!(
-                user, %host, mode,
-                "the connection string asks for less than full verification of the server; it is verified fully"
-            );
-        }
-        let endpoint = Endpoint::new(&host.to_string(), port.unwrap_or(DB::DEFAULT_PORT));
-        let endpoint = endpoint.expect("both were parsed").to_string();
-        let mut builder = Self::new(endpoint, user);
-        builder.scheme = dsn.scheme;
-        builder.database = dsn.database;
-        builder.dial = dsn.dial.map(|dial| dial.to_string());
-        builder.region = dsn.region.map(|region| region.to_string());
-        builder.source.profile = dsn.profile;
-        if let Some(file) = dsn.root_certificates {
-            builder.roots = RootCertificates::File(file);
-        }
-        builder
+        dsn.log();
+        Self::of_logged_dsn(dsn)
     }
 }
 

@@ -1,13 +1,12 @@
 //! The keys of one connection and their rules.
 
-use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use rds_iam_token::{DbUser, Region};
 
 use super::duration;
 use super::section::{Errors, Field, Section};
-use crate::dsn::{Dsn, DsnError};
+use crate::dsn::{Dsn, DsnError, KNOWN_PARAMETERS, POSTGRES_SCHEMES};
 use crate::limits::{LONGEST, Limits, MOST};
 
 /// The keys of a connection.
@@ -29,11 +28,11 @@ const MIGRATION: &str = "docs/migrating-from-passwords.md";
 
 /// The engine of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Driver {
+pub(super) enum EngineName {
     MySql,
 }
 
-impl Driver {
+impl EngineName {
     /// Returns the engine's name.
     pub(super) fn name(self) -> &'static str {
         match self {
@@ -45,14 +44,12 @@ impl Driver {
 /// The settings of a connection.
 #[derive(Debug)]
 pub(super) struct Connection {
-    pub(super) driver: Driver,
+    pub(super) driver: EngineName,
     /// With the parameters of the connection string that no key has.
     pub(super) dsn: Dsn,
     pub(super) user: DbUser,
     pub(super) region: Region,
     pub(super) limits: Limits,
-    /// Whether a builder has warned of the connection string's password or mode of TLS.
-    pub(super) has_warned: AtomicBool,
 }
 
 /// Reads a connection. Returns `None` after reporting if no pool could be built from it.
@@ -81,12 +78,11 @@ pub(super) fn read(section: &Section<'_>, errors: &mut Errors) -> Option<Connect
     }
     let region = choose_region(section, &iam, region, &dsn, errors);
     Some(Connection {
-        driver: driver.unwrap_or(Driver::MySql),
+        driver: driver.unwrap_or(EngineName::MySql),
         user: user?,
         region: region?,
         limits,
         dsn,
-        has_warned: AtomicBool::new(false),
     })
 }
 
@@ -98,14 +94,15 @@ enum NoDriver {
     Wrong,
 }
 
-fn read_driver(section: &Section<'_>, errors: &mut Errors) -> Result<Driver, NoDriver> {
+fn read_driver(section: &Section<'_>, errors: &mut Errors) -> Result<EngineName, NoDriver> {
     if section.entry("driver").is_none() {
         return Err(NoDriver::Missing);
     }
     let Some(field) = section.text("driver", "mysql", errors) else { return Err(NoDriver::Wrong) };
     let (reason, error) = match field.text {
-        "mysql" => return Ok(Driver::MySql),
-        "postgres" | "postgresql" | "pgx" => {
+        "mysql" => return Ok(EngineName::MySql),
+        // `pgx` is Go's driver.
+        name if name == "pgx" || POSTGRES_SCHEMES.contains(&name) => {
             ("names PostgreSQL, which is not supported yet: mysql is", NoDriver::NotYet)
         }
         _ => ("is not the name of an engine: write mysql", NoDriver::Wrong),
@@ -114,7 +111,7 @@ fn read_driver(section: &Section<'_>, errors: &mut Errors) -> Result<Driver, NoD
     Err(error)
 }
 
-fn read_dsn(section: &Section<'_>, driver: Result<Driver, NoDriver>, errors: &mut Errors) -> Option<Dsn> {
+fn read_dsn(section: &Section<'_>, driver: Result<EngineName, NoDriver>, errors: &mut Errors) -> Option<Dsn> {
     const EXAMPLE: &str = "a connection string such as mysql://USER@HOST/DATABASE";
     if section.entry("dsn").is_none() {
         section.missing("dsn", &format!("add {EXAMPLE}"), errors);
@@ -127,7 +124,7 @@ fn read_dsn(section: &Section<'_>, driver: Result<Driver, NoDriver>, errors: &mu
     }
     let dsn = field.parse(errors, |text| {
         text.parse::<Dsn>().map_err(|error| match error {
-            DsnError::NotYet { .. } if driver == Ok(Driver::MySql) => {
+            DsnError::NotYet if driver == Ok(EngineName::MySql) => {
                 "is PostgreSQL's, but the driver is mysql: write mysql://…".into()
             }
             error => dsn_reason(&error, text),
@@ -143,11 +140,10 @@ fn read_dsn(section: &Section<'_>, driver: Result<Driver, NoDriver>, errors: &mu
 /// Words the error of a connection string, without the error below it and without a key, which may be a part of a password.
 fn dsn_reason(error: &DsnError, text: &str) -> String {
     match error {
-        DsnError::Region { .. } => "is wrong: its parameter region is invalid: write one such as eu-west-1".into(),
         // The parameters of a URL are after its user and password.
-        DsnError::UnknownKey { .. } if !text.contains("://") => {
-            "is wrong: it is neither a URL such as mysql://USER@HOST/DATABASE, nor host=… user=… dbname=… with no parameters but port, sslmode, sslrootcert, region and profile".into()
-        }
+        DsnError::UnknownKey { .. } if !text.contains("://") => format!(
+            "is wrong: it is neither a URL such as mysql://USER@HOST/DATABASE, nor host=… user=… dbname=… with no parameters but port, {KNOWN_PARAMETERS}"
+        ),
         error => format!("is wrong: {error}"),
     }
 }

@@ -27,7 +27,7 @@ use crate::engine::Engine;
 use crate::error::{Error, SettingError};
 use crate::pool::Pool;
 
-use connection::{Connection, Driver};
+use connection::{Connection, EngineName};
 use pools::{Overrides, Pools};
 use schema::Configuration;
 use source::Format;
@@ -196,6 +196,9 @@ impl Databases {
     }
 
     fn new(configuration: Configuration) -> Self {
+        for (_, connection) in &configuration.connections {
+            connection.dsn.log();
+        }
         Self {
             configuration: Arc::new(configuration),
             overrides: Overrides::default(),
@@ -203,30 +206,33 @@ impl Databases {
         }
     }
 
-    /// Sets the provider of the AWS credentials of all connections, instead of the SDK's default chain. For pools that are
-    /// not built yet. A DSN with the parameter `profile` contradicts it: its pool is not built.
+    /// Sets the provider of the AWS credentials of all connections, instead of the SDK's default chain. The result shares
+    /// no pools with earlier clones. A DSN with the parameter `profile` contradicts it: its pool is not built.
     #[must_use = "returns the changed databases"]
     pub fn credentials(mut self, provider: impl ProvideCredentials + 'static) -> Self {
         self.overrides.credentials = Some(SharedCredentialsProvider::new(provider));
+        self.pools = Arc::default();
         self
     }
 
-    /// Sets the trust roots of all servers, as PEM text, instead of the bundled ones and of files in a DSN. For pools that
-    /// are not built yet.
+    /// Sets the trust roots of all servers, as PEM text, instead of the bundled ones and of files in a DSN. The result
+    /// shares no pools with earlier clones.
     #[must_use = "returns the changed databases"]
     pub fn root_certificates(mut self, pem: impl Into<Vec<u8>>) -> Self {
         self.overrides.root_certificates = Some(pem.into());
+        self.pools = Arc::default();
         self
     }
 
     /// Sets the address to dial for a connection, `host` or `host:port`: the near end of a tunnel on this machine. TLS
-    /// verifies the endpoint's name. For a pool that is not built yet.
+    /// verifies the endpoint's name. The result shares no pools with earlier clones.
     ///
     /// # Errors
     /// Returns [`Error::Settings`] if there is no connection of this name.
     pub fn dial(mut self, name: &str, address: impl fmt::Display) -> Result<Self, Error> {
         self.connection(name)?;
         self.overrides.dial.insert(name.to_owned(), address.to_string());
+        self.pools = Arc::default();
         Ok(self)
     }
 
@@ -298,7 +304,7 @@ impl Databases {
     pub async fn connect_all(&self) -> Result<(), Error> {
         for (name, connection) in &self.configuration.connections {
             match connection.driver {
-                Driver::MySql => self.get::<sqlx::MySql>(name)?.open_first().await?,
+                EngineName::MySql => self.get::<sqlx::MySql>(name)?.open_first().await?,
             }
         }
         Ok(())

@@ -3,7 +3,6 @@
 
 use std::any::Any;
 use std::collections::HashMap;
-use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Mutex, PoisonError};
 
 use aws_credential_types::provider::SharedCredentialsProvider;
@@ -11,7 +10,7 @@ use rds_iam_token::{Endpoint, Login, TokenSource};
 
 use super::connection::Connection;
 use crate::builder::Builder;
-use crate::dsn::{Dsn, Password};
+use crate::dsn::Dsn;
 use crate::engine::Engine;
 use crate::error::Error;
 use crate::pool::Pool;
@@ -139,13 +138,8 @@ fn without_credentials<DB: Engine>(
     profile: Option<String>,
     overrides: &Overrides,
 ) -> Builder<DB> {
-    let mut dsn = Dsn { profile, ..connection.dsn.clone() };
-    // A dropped password and a raised mode are each warned of once.
-    if connection.has_warned.swap(true, Relaxed) {
-        dsn.password = Password::None;
-        dsn.raised_from = None;
-    }
-    let mut builder = Builder::from(dsn)
+    let dsn = Dsn { profile, ..connection.dsn.clone() };
+    let mut builder = Builder::of_logged_dsn(dsn)
         .user(&connection.user)
         .region(&connection.region)
         .limits(connection.limits.clone());

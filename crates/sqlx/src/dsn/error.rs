@@ -11,17 +11,11 @@ pub enum DsnError {
     #[error("the connection string is empty: write mysql://USER@HOST/DATABASE")]
     Empty,
     /// The scheme is not an engine's.
-    #[error("the connection string has an unknown scheme: write {expected}")]
-    UnknownScheme {
-        /// The known schemes.
-        expected: &'static str,
-    },
-    /// The engine is not supported yet.
-    #[error("connections to {engine} are not supported yet")]
-    NotYet {
-        /// The engine.
-        engine: &'static str,
-    },
+    #[error("the connection string has an unknown scheme: write mysql://USER@HOST/DATABASE")]
+    UnknownScheme,
+    /// The engine, PostgreSQL, is not supported yet.
+    #[error("connections to PostgreSQL are not supported yet")]
+    NotYet,
     /// The form is that of Go's MySQL driver: `user@tcp(host:port)/database`.
     #[error("the connection string has the form of Go's MySQL driver: write mysql://USER@HOST:PORT/DATABASE")]
     GoForm,
@@ -43,13 +37,13 @@ pub enum DsnError {
     )]
     UserHasDelimiter,
     /// The region is invalid.
-    #[error("the parameter region is invalid")]
+    #[error("the parameter region is invalid; write one such as eu-west-1")]
     Region {
         /// The cause.
         source: RegionError,
     },
     /// The address to dial is invalid.
-    #[error("the parameter dial is invalid")]
+    #[error("the parameter dial is invalid; write HOST:PORT")]
     Dial {
         /// The cause.
         source: EndpointError,

@@ -3,9 +3,9 @@
 
 use super::Dsn;
 use super::error::DsnError;
-use super::parameters::{Parameters, set};
+use super::parameters::{Parameters, Parts, set};
 use super::password::Password;
-use super::url::{host_and_port, parse_user};
+use super::url::host_and_port;
 
 const EXAMPLE: &str = "host=HOST user=USER dbname=DATABASE";
 
@@ -31,25 +31,11 @@ pub(super) fn parse(text: &str) -> Result<Dsn, DsnError> {
             })?,
         }
     }
-    if database.as_ref().is_some_and(|name: &String| name.contains(char::is_control)) {
-        return Err(DsnError::NotText { part: "database" });
-    }
-    let host = host.filter(|host| !host.is_empty()).ok_or(DsnError::NoHost { example: EXAMPLE })?;
+    let host = host.filter(|host: &String| !host.is_empty()).ok_or(DsnError::NoHost { example: EXAMPLE })?;
     let address = port.map_or_else(|| host.clone(), |port| format!("{host}:{port}"));
     let (host, port) = host_and_port(&address)?;
-    Ok(Dsn {
-        scheme: None,
-        user: user.filter(|user| !user.is_empty()).map(|user| parse_user(&user)).transpose()?,
-        host,
-        port,
-        database: database.filter(|name| !name.is_empty()),
-        region: parameters.region()?,
-        dial: parameters.dial()?,
-        profile: parameters.profile,
-        root_certificates: parameters.root_certificates,
-        password: password.unwrap_or(Password::None),
-        raised_from: parameters.raised_from,
-    })
+    let password = password.unwrap_or(Password::None);
+    parameters.into_dsn(Parts { scheme: None, user, host, port, database, password })
 }
 
 /// Splits a text into pairs.

@@ -15,6 +15,9 @@ use std::str::FromStr;
 
 use rds_iam_token::{DbUser, Endpoint, Host, Region};
 
+#[cfg(feature = "config")]
+pub(crate) use {parameters::KNOWN as KNOWN_PARAMETERS, url::POSTGRES_SCHEMES};
+
 pub use error::DsnError;
 pub use password::Password;
 
@@ -56,6 +59,36 @@ pub struct Dsn {
     pub password: Password,
     /// The mode of TLS that was weaker than full verification, and was raised to it.
     pub raised_from: Option<&'static str>,
+}
+
+impl Dsn {
+    /// Logs that the string was read, and warns of a dropped password and of a raised mode of TLS. The events are among
+    /// those of the builder, which are filtered together.
+    pub(crate) fn log(&self) {
+        const TARGET: &str = "rds_iam_sqlx::builder";
+        let Self { scheme, user, host, port, database, region, profile, dial, password, raised_from, .. } =
+            self;
+        let user = user.as_ref().map(DbUser::as_str);
+        tracing::debug!(
+            target: TARGET,
+            scheme, user, %host, port, database, region = region.as_ref().map(Region::as_str), profile,
+            dial = dial.as_ref().map(Endpoint::to_string), ?password, "read the connection string"
+        );
+        if *password == Password::Dropped {
+            tracing::warn!(
+                target: TARGET,
+                user, %host,
+                "the connection string has a password, which is not used: an IAM token takes its place. Remove it from there"
+            );
+        }
+        if let Some(mode) = raised_from {
+            tracing::warn!(
+                target: TARGET,
+                user, %host, mode,
+                "the connection string asks for less than full verification of the server; it is verified fully"
+            );
+        }
+    }
 }
 
 impl FromStr for Dsn {

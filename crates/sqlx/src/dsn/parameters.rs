@@ -1,23 +1,33 @@
 //! The parameters that both forms of a connection string have.
 
-use std::path::PathBuf;
+use rds_iam_token::Host;
 
-use rds_iam_token::{Endpoint, Region};
-
+use super::Dsn;
 use super::error::DsnError;
+use super::password::Password;
 
 /// The names of the parameters, for messages.
-pub(super) const KNOWN: &str = "sslmode, sslrootcert, region, profile or dial";
+pub(crate) const KNOWN: &str = "sslmode, sslrootcert, region, profile or dial";
 
 /// The parameters of a connection string.
 #[derive(Default)]
 pub(super) struct Parameters {
     mode: Option<()>,
-    pub(super) raised_from: Option<&'static str>,
+    raised_from: Option<&'static str>,
     region: Option<String>,
-    pub(super) profile: Option<String>,
+    profile: Option<String>,
     dial: Option<String>,
-    pub(super) root_certificates: Option<PathBuf>,
+    root_certificates: Option<String>,
+}
+
+/// The parts of a connection string that each form has in its own places.
+pub(super) struct Parts {
+    pub(super) scheme: Option<&'static str>,
+    pub(super) user: Option<String>,
+    pub(super) host: Host,
+    pub(super) port: Option<u16>,
+    pub(super) database: Option<String>,
+    pub(super) password: Password,
 }
 
 impl Parameters {
@@ -35,16 +45,26 @@ impl Parameters {
         }
     }
 
-    /// Returns the parameter `region`.
-    pub(super) fn region(&self) -> Result<Option<Region>, DsnError> {
-        let parse = |text: &String| text.parse().map_err(|source| DsnError::Region { source });
-        self.region.as_ref().map(parse).transpose()
-    }
-
-    /// Returns the parameter `dial`.
-    pub(super) fn dial(&self) -> Result<Option<Endpoint>, DsnError> {
-        let parse = |text: &String| text.parse().map_err(|source| DsnError::Dial { source });
-        self.dial.as_ref().map(parse).transpose()
+    /// Checks all texts, and adds the other parts.
+    pub(super) fn into_dsn(self, parts: Parts) -> Result<Dsn, DsnError> {
+        let Parts { scheme, user, host, port, database, password } = parts;
+        let user = user.filter(|user| !user.is_empty());
+        let user = user.map(|user| user.parse().map_err(|_| DsnError::NotText { part: "user" }));
+        let region = self.region.map(|text| text.parse().map_err(|source| DsnError::Region { source }));
+        let dial = self.dial.map(|text| text.parse().map_err(|source| DsnError::Dial { source }));
+        Ok(Dsn {
+            scheme,
+            user: user.transpose()?,
+            host,
+            port,
+            database: printable("database", database)?.filter(|name| !name.is_empty()),
+            region: region.transpose()?,
+            profile: printable("profile", self.profile)?,
+            dial: dial.transpose()?,
+            root_certificates: printable("sslrootcert", self.root_certificates)?.map(Into::into),
+            password,
+            raised_from: self.raised_from,
+        })
     }
 
     fn set_mode(&mut self, key: &'static str, value: &str) -> Result<(), DsnError> {
@@ -68,7 +88,7 @@ impl Parameters {
                 "the system's trust roots do not have AWS's: name a file, or remove it for the bundled ones";
             return Err(DsnError::Unsupported { key, instead });
         }
-        set(&mut self.root_certificates, key, value.into())
+        set(&mut self.root_certificates, key, value)
     }
 }
 
@@ -76,6 +96,14 @@ pub(super) fn set<T>(place: &mut Option<T>, key: &'static str, value: T) -> Resu
     match place.replace(value) {
         None => Ok(()),
         Some(_) => Err(DsnError::Repeated { key }),
+    }
+}
+
+/// Checks that a text has no control characters.
+fn printable(part: &'static str, text: Option<String>) -> Result<Option<String>, DsnError> {
+    match text {
+        Some(text) if text.contains(char::is_control) => Err(DsnError::NotText { part }),
+        text => Ok(text),
     }
 }
 

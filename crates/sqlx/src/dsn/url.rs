@@ -4,14 +4,17 @@
 //! whole.
 
 use percent_encoding::percent_decode_str;
-use rds_iam_token::{DbUser, Endpoint, Host};
+use rds_iam_token::{Endpoint, Host};
 
 use super::Dsn;
 use super::error::DsnError;
-use super::parameters::Parameters;
+use super::parameters::{Parameters, Parts};
 use super::password::Password;
 
 const EXAMPLE: &str = "mysql://USER@HOST/DATABASE";
+
+/// PostgreSQL's schemes.
+pub(crate) const POSTGRES_SCHEMES: [&str; 2] = ["postgres", "postgresql"];
 
 pub(super) fn parse(text: &str) -> Result<Dsn, DsnError> {
     let (scheme, rest) = text.split_once("://").unwrap_or_default();
@@ -38,32 +41,22 @@ pub(super) fn parse(text: &str) -> Result<Dsn, DsnError> {
         let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
         parameters.take(&decode(key, "query")?, decode(value, "query")?)?;
     }
-    let database = Some(decode(path.trim_start_matches('/'), "database")?).filter(|name| !name.is_empty());
-    Ok(Dsn {
+    parameters.into_dsn(Parts {
         scheme: Some(scheme),
-        user: user.map(|user| parse_user(&decode(user, "user")?)).transpose()?,
+        user: user.map(|user| decode(user, "user")).transpose()?,
         host,
         port,
-        database,
-        region: parameters.region()?,
-        dial: parameters.dial()?,
-        profile: parameters.profile,
-        root_certificates: parameters.root_certificates,
+        database: Some(decode(path.trim_start_matches('/'), "database")?),
         password: Password::of(password),
-        raised_from: parameters.raised_from,
     })
 }
 
 fn known_scheme(scheme: &str) -> Result<&'static str, DsnError> {
     match scheme.to_ascii_lowercase().as_str() {
         "mysql" => Ok("mysql"),
-        "postgres" | "postgresql" => Err(DsnError::NotYet { engine: "PostgreSQL" }),
-        _ => Err(DsnError::UnknownScheme { expected: EXAMPLE }),
+        scheme if POSTGRES_SCHEMES.contains(&scheme) => Err(DsnError::NotYet),
+        _ => Err(DsnError::UnknownScheme),
     }
-}
-
-pub(super) fn parse_user(user: &str) -> Result<DbUser, DsnError> {
-    user.parse().map_err(|_| DsnError::NotText { part: "user" })
 }
 
 /// Parses `host`, `host:port` or `[address]:port`. One dot at the host's end is removed: no token is accepted for it.
@@ -85,9 +78,5 @@ pub(super) fn host_and_port(address: &str) -> Result<(Host, Option<u16>), DsnErr
 
 fn decode(text: &str, part: &'static str) -> Result<String, DsnError> {
     let decoded = percent_decode_str(text).decode_utf8().map_err(|_| DsnError::NotText { part })?;
-    if decoded.chars().any(char::is_control) {
-        Err(DsnError::NotText { part })
-    } else {
-        Ok(decoded.into_owned())
-    }
+    Ok(decoded.into_owned())
 }

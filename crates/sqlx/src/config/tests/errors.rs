@@ -22,7 +22,7 @@ const VALUES: [(&str, &str); 11] = [
 ];
 
 /// Wrong values, with the message after the key's name.
-const WRONG: [(&str, &str, &str); 41] = [
+const WRONG: [(&str, &str, &str); 42] = [
     ("default", "reader", "names no connection: write one of writer"),
     ("default", "", "is empty: write the name of a connection, or remove it"),
     ("driver", "mariadb", "is not the name of an engine: write mysql"),
@@ -57,7 +57,7 @@ const WRONG: [(&str, &str, &str); 41] = [
     (
         "dsn",
         "hunter2=x",
-        "is wrong: it is neither a URL such as mysql://USER@HOST/DATABASE, nor host=… user=… dbname=… with no parameters but port, sslmode, sslrootcert, region and profile",
+        "is wrong: it is neither a URL such as mysql://USER@HOST/DATABASE, nor host=… user=… dbname=… with no parameters but port, sslmode, sslrootcert, region, profile or dial",
     ),
     (
         "dsn",
@@ -77,8 +77,9 @@ const WRONG: [(&str, &str, &str); 41] = [
     (
         "dsn",
         "mysql://a@h/d?region=hunter2",
-        "is wrong: its parameter region is invalid: write one such as eu-west-1",
+        "is wrong: the parameter region is invalid; write one such as eu-west-1",
     ),
+    ("dsn", "mysql://a@h/d?dial=hunter2", "is wrong: the parameter dial is invalid; write HOST:PORT"),
     ("max_open_connections", "0", "is 0, and no number of connections is unlimited here: write 1 to 100000"),
     ("max_open_connections", "-1", "is not a whole number: write 1 to 100000"),
     ("max_open_connections", "many", "is not a whole number: write 1 to 100000"),

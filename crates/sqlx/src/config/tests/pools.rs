@@ -68,6 +68,19 @@ async fn a_pool_is_built_once_and_again_after_it_was_closed() {
 }
 
 #[tokio::test]
+async fn a_changed_setting_shares_no_pools_with_earlier_clones() {
+    let databases = databases();
+    let before = token(&databases, "writer").await;
+    let key = Credentials::new("AKIDOTHER", "another-made-up-secret", None, None, "test");
+    assert!(!before.is_same(&token(&databases.clone().credentials(key), "writer").await));
+    let roots = cause(databases.clone().root_certificates("none").get("writer"));
+    assert!(roots.contains("root_certificates: "), "{roots}");
+    let dial = cause(databases.clone().dial("writer", "127.0.0.1:x").unwrap().get("writer"));
+    assert!(dial.contains("dial: "), "{dial}");
+    assert!(before.is_same(&token(&databases, "writer").await));
+}
+
+#[tokio::test]
 async fn a_wrong_name_lists_the_connections() {
     let databases = databases();
     let list = "use one of writer, reports, admin, reader";
@@ -118,7 +131,8 @@ async fn a_dropped_password_is_warned_of_once() {
         drop::<MySqlPool>(databases.get("writer").unwrap());
     }
     let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
-    assert_eq!(log.matches("has a password, which is not used").count(), 1, "{log}");
+    assert_eq!(log.matches("read the connection string").count(), 4, "{log}");
+    assert_eq!(log.matches("has a password, which is not used").count(), 4, "one of each connection: {log}");
     assert!(!log.contains("hunter2"), "{log}");
 }
 
