@@ -5,7 +5,7 @@ use std::time::Duration;
 use rds_iam_token::{DbUser, Region};
 
 use super::duration;
-use super::section::{Errors, Field, Section};
+use super::section::{Errors, Field, Names, Section};
 use crate::dsn::{Dsn, DsnError, KNOWN_PARAMETERS, POSTGRES_SCHEMES};
 use crate::limits::{LONGEST, Limits, MOST};
 
@@ -223,7 +223,12 @@ fn read_iam<'n>(section: &Section<'n>, errors: &mut Errors) -> Option<Section<'n
     let why =
         format!("a login is by IAM token, never by password; for the way from passwords see {MIGRATION}");
     let Some(entry) = section.entry("aws_iam_auth") else {
-        section.missing("aws_iam_auth", &format!("{why}. Add it with enabled: true"), errors);
+        if errors.names() == Names::Variables {
+            let path: Vec<_> = section.path_of("aws_iam_auth").into_iter().chain(["enabled"]).collect();
+            errors.add(None, &path, format!("is missing: {why}. Set it to true"));
+        } else {
+            section.missing("aws_iam_auth", &format!("{why}. Add it with enabled: true"), errors);
+        }
         return None;
     };
     let iam = Section::open(&entry.value, entry.line, section.path_of(&entry.key), &IAM_KEYS, errors)?;

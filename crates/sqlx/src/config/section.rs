@@ -124,6 +124,10 @@ impl<'n> Section<'n> {
     fn name_of_sibling(&self, key: &str, errors: &Errors) -> String {
         match errors.names() {
             Names::Paths => key.to_owned(),
+            // No variable has the name of a section.
+            Names::Variables if key == "aws_iam_auth" => {
+                format!("{}_ENABLED", errors.name(&self.path_of(key)))
+            }
             Names::Variables => errors.name(&self.path_of(key)),
         }
     }
@@ -185,12 +189,24 @@ impl Field<'_> {
     }
 }
 
-/// Returns the known key that a key is a misspelling of: at most a third of its letters differ.
+/// Names that sqlx has for the keys.
+const OTHER_NAMES: [(&str, &str); 4] = [
+    ("max_connections", "max_open_connections"),
+    ("max_lifetime", "connection_max_lifetime"),
+    ("idle_timeout", "connection_max_idle_time"),
+    ("acquire_timeout", "connection_timeout"),
+];
+
+/// Returns the known key that a key is another name or a misspelling of: at most a third of its letters differ.
 fn nearest(key: &str, known: &[&'static str]) -> Option<&'static str> {
     if !is_name(key) {
         return None;
     }
     let key = key.to_ascii_lowercase();
+    let other = OTHER_NAMES.iter().find(|(other, name)| *other == key && known.contains(name));
+    if let Some((_, name)) = other {
+        return Some(name);
+    }
     let (distance, nearest) =
         known.iter().map(|known| (distance(key.as_bytes(), known.as_bytes()), *known)).min()?;
     (distance <= nearest.len().div_ceil(3)).then_some(nearest)
@@ -229,6 +245,7 @@ mod tests {
             ("max_open_conns", Some("max_open_connections")),
             ("max_idle_connection", Some("max_idle_connections")),
             ("iam_auth", Some("aws_iam_auth")),
+            ("max_connections", Some("max_open_connections")),
             ("password", None),
             ("x", None),
             ("mysql://app:hunter2@h", None),

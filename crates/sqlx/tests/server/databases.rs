@@ -37,7 +37,7 @@ fn databases(mysql: &MySql, other_user: &str) -> Databases {
 }
 
 #[tokio::test]
-async fn two_pools_share_one_identity() {
+async fn connections_of_one_login_share_their_tokens() {
     let mysql = server().await;
     let databases = databases(&mysql, "app");
     databases.connect_all().await.unwrap();

@@ -370,3 +370,17 @@ fn values_of_another_shape_are_refused() {
         assert_eq!(problems(yaml(text)), [problem], "{text}");
     }
 }
+
+#[test]
+fn a_missing_section_of_variables_has_the_name_of_a_variable() {
+    let missing =
+        problems(variables(&[("DB_A_DSN", "mysql://u@orders.c0ffee.eu-west-1.rds.amazonaws.com/orders")]));
+    assert!(missing[0].starts_with("DB_A_AWS_IAM_AUTH_ENABLED is missing: "), "{missing:?}");
+    assert!(missing[0].ends_with("Set it to true"), "{missing:?}");
+    let unknown = problems(variables(&[("DB_A_DSN", "mysql://u@h"), ("DB_A_MAX_CONNECTIONS", "5")]));
+    assert!(
+        unknown.iter().any(|problem| problem.contains("did you mean DB_A_MAX_OPEN_CONNECTIONS?")
+            && problem.contains("DB_A_AWS_IAM_AUTH_ENABLED")),
+        "{unknown:?}"
+    );
+}
