@@ -13,7 +13,10 @@ cargo clippy --workspace --all-targets --locked -- -D warnings
 RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --locked
 "$(command -v cargo-hack || echo "$TOOLS"/cargo-hack-*/bin/cargo-hack)" hack clippy --locked --feature-powerset \
     --package=rds-iam-roots --package=rds-iam-sqlx --package=rds-iam-token -- -D warnings
-cargo publish --dry-run --workspace --locked --allow-dirty
+# A new folder: cargo keeps the sources of a package by the folder and the version, also when they have changed.
+packages=$(mktemp -d "$TARGET/packages-XXXXXX")
+cargo publish --dry-run --workspace --locked --allow-dirty --target-dir "$packages"
+rm -rf "$packages"
 cargo build --workspace --all-targets --locked
 
 terraform fmt -check -recursive terraform

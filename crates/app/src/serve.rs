@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use hyper_util::server::graceful::GracefulShutdown;
 use rds_iam_report::ErrorReport;
-use rds_iam_sqlx::{Builder, Limits, MySqlPool};
+use rds_iam_sqlx::{MySqlBuilder, MySqlPool};
 use rds_iam_token::{Login, MintError, TokenSource};
 use thiserror::Error;
 use tokio::net::TcpListener;
@@ -50,10 +50,10 @@ pub enum RunError {
         /// The system's error.
         source: io::Error,
     },
-    /// The pool can't work within its limits.
+    /// A setting of the pool can't be used.
     #[error("the database pool could not be made")]
     Pool {
-        /// The limit and the cause.
+        /// The settings and the causes.
         #[from]
         source: rds_iam_sqlx::Error,
     },
@@ -79,8 +79,9 @@ pub async fn run(config: Config) -> Result<(), RunError> {
     for warning in &config.warnings {
         tracing::warn!("{warning}");
     }
-    let pool = settings(&config).connect_lazy()?;
-    first_token(pool.tokens()).await?;
+    let tokens = settings(&config).token_source()?;
+    first_token(&tokens).await?;
+    let pool = settings(&config).tokens(tokens).connect_lazy()?;
     let state = AppState::new(pool, config.permit());
 
     let listeners = Listeners {
@@ -109,14 +110,12 @@ async fn listen(address: SocketAddr, variable: &'static str) -> Result<TcpListen
 /// # Errors
 /// Returns [`RunError::Credentials`] if they provide none, or wrong ones.
 pub async fn check_credentials(config: &Config) -> Result<(), RunError> {
-    let quiet = Limits::default().warm_connections(0);
-    let pool = settings(config).limits(quiet).sign_on_demand().connect_lazy()?;
-    let token = pool.tokens().token().await;
+    let token = settings(config).sign_on_demand().token_source()?.token().await;
     token.map(drop).map_err(|source| RunError::Credentials { source })
 }
 
 /// Returns the pool's settings. It signs with the SDK's default credentials.
-fn settings(config: &Config) -> Builder<sqlx::MySql> {
+fn settings(config: &Config) -> MySqlBuilder {
     let Login { endpoint, region, user, .. } = &config.login;
     MySqlPool::builder(endpoint, user)
         .region(region)

@@ -215,10 +215,10 @@ impl Run<'_> {
     ) -> BootstrapError {
         let conf = &self.settings.conf;
         let mut help = source.hint().to_owned();
-        let token = rds_iam_token::Login::new(conf.endpoint.clone(), conf.region.clone(), login.user.clone());
+        let tried = rds_iam_token::Login::new(conf.endpoint.clone(), conf.region.clone(), login.user.clone());
         let refusal = Refusal {
             engine: conf.engine,
-            login: &token,
+            login: &tried,
             code: source.code(),
             account: conf.account_id.as_ref(),
             resource: conf.resource_id.as_ref(),

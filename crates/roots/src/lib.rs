@@ -125,7 +125,7 @@ impl Roots {
         Ok(Self::new(certificates))
     }
 
-    /// Reads a PEM file that replaces the bundled roots (`RDS_CA_BUNDLE`), without certificates that are expired at
+    /// Reads a PEM file, such as AWS's bundle for a region whose roots are not bundled, without certificates that are expired at
     /// `now`: TLS libraries do not check the dates of a root.
     ///
     /// # Errors
@@ -171,7 +171,7 @@ impl Roots {
     }
 
     /// Returns whether the set has a root for the instances of a region. Without one, a connection to an
-    /// instance there cannot be verified; the fix is AWS's bundle in `RDS_CA_BUNDLE`.
+    /// instance there cannot be verified; the fix is AWS's bundle, with [`read`](Self::read).
     #[must_use]
     pub fn covers(&self, region: &Region) -> bool {
         let name = format!("Amazon RDS {} Root CA ", region.as_str());

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
-use rds_iam_token::{ErrorKind, MintError, Token};
+use rds_iam_token::{ErrorKind, MintError, ServerCode, Token};
 use sqlx::Connection as _;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, timeout, timeout_at};
@@ -165,11 +165,11 @@ fn is_transient(error: &Error) -> bool {
         Error::Connect { source: sqlx::Error::Io(error), .. } => {
             error.kind() == io::ErrorKind::ConnectionRefused
         }
-        error => error.kind() == ErrorKind::Throttled && error.number().is_some(),
+        error => error.kind() == ErrorKind::Throttled && error.code().is_some(),
     }
 }
 
-/// Returns whether the login itself was refused (1045), as opposed to a database or a table.
+/// Returns whether the login itself was refused, as opposed to a database or a table.
 fn is_login_refusal(error: &Error) -> bool {
-    matches!(error, Error::Connect { .. }) && error.number() == Some(1045)
+    matches!(error, Error::Connect { .. }) && error.code().is_some_and(ServerCode::is_login_refusal)
 }

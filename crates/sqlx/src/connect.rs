@@ -1,4 +1,4 @@
-//! `Target` and `connect`: opens one connection to a MySQL server, always over TLS that verifies
+//! `Target` and `connect`: opens one connection to a database server, always over TLS that verifies
 //! the server's identity. Also builds sqlx's connect options.
 
 use std::fmt;

@@ -34,6 +34,9 @@ pub struct Connection<DB: Engine> {
     pool: Weak<State<DB>>,
 }
 
+/// A connection to MySQL, on which statements run as on sqlx's: the parameter of functions that took sqlx's.
+pub type MySqlConnection = Connection<sqlx::MySql>;
+
 /// What the last statement showed of its connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Condition {
@@ -72,7 +75,8 @@ impl Condition {
 /// arrived, the test includes a rollback.
 ///
 /// As with sqlx's pool, what statements change in the session stays for the next caller: variables (`SET`), temporary tables,
-/// locks (`LOCK TABLES`), and a transaction that was begun as text instead of with [`begin`](Connection::begin).
+/// locks (`LOCK TABLES`), and a transaction that was begun as text instead of with [`begin`](Connection::begin): one of those
+/// is rolled back, or its connection closed.
 pub struct PoolConnection<DB: Engine> {
     connection: Connection<DB>,
     /// The time at which sqlx last returned it.

@@ -36,11 +36,14 @@ impl<DB: Engine> IdleConnections<DB> {
         self.lock().as_mut()?.pop()
     }
 
-    /// Keeps a connection, or returns it to sqlx if the pool is closed.
-    pub(crate) fn push(&self, idle: IdleConnection<DB>) {
+    /// Keeps a connection, unless there are `most` already or the pool is closed: then it is given back.
+    pub(crate) fn push(&self, idle: IdleConnection<DB>, most: usize) -> Option<PoolConnection<DB>> {
         match &mut *self.lock() {
-            Some(list) => list.push(idle),
-            None => return_to_sqlx(idle.connection, None),
+            Some(list) if list.len() < most => {
+                list.push(idle);
+                None
+            }
+            _ => Some(idle.connection),
         }
     }
 

@@ -33,11 +33,11 @@ mod transaction;
 
 #[cfg(feature = "aws-config")]
 pub use builder::AssumeRole;
-pub use builder::Builder;
+pub use builder::{Builder, MySqlBuilder};
 #[cfg(feature = "config")]
 pub use config::{ConfigError, Databases, EntryError};
 pub use connect::{Target, connect};
-pub use connection::{Connection, PoolConnection};
+pub use connection::{Connection, MySqlConnection, PoolConnection};
 pub use credential::Credential;
 pub use dsn::{Dsn, DsnError, Password};
 pub use engine::Engine;
@@ -48,8 +48,6 @@ pub use stats::{Failures, Stats};
 pub use transaction::{MySqlTransaction, Transaction};
 
 // The crates whose types are in the public interface.
-#[cfg(feature = "aws-config")]
-pub use aws_config;
 pub use aws_credential_types;
 pub use rds_iam_token as token;
 pub use rds_iam_token::{Clock, DbUser, Endpoint, ErrorKind, Login, Region, ServerCode, TokenSource};

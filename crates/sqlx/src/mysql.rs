@@ -6,9 +6,8 @@ use sqlx::mysql::{MySql, MySqlConnectOptions, MySqlConnection, MySqlSslMode};
 use sqlx::{ConnectOptions as _, Execute, Executor as _, Row as _, SqlStr};
 
 use crate::credential::Credential;
-use crate::engine::Engine;
-use crate::engine::Step;
 use crate::engine::driver::{Driver, Route};
+use crate::engine::{Engine, Step};
 
 /// The query whether a server refuses writes: as a replica, by its administrator, or (Aurora's readers) by its
 /// storage. Every user may run it, and it pins no session behind RDS Proxy.

@@ -75,12 +75,19 @@ impl<DB: Engine> Pool<DB> {
         Ok(self.state.acquire().await?)
     }
 
-    /// Returns sqlx's own pool, for code that needs one. It may wait up to 5 s for a connection that is kept for callers
-    /// of [`acquire`](Self::acquire). Read statements on it to their end: sqlx tests a connection whose statement was dropped
+    /// Returns sqlx's own pool, for code that needs one, such as migrations. It gets the connections that are idle now;
+    /// while other callers use this pool, it may wait up to 5 s for one that they return. Read statements on it to their end: sqlx tests a connection whose statement was dropped
     /// with a ping alone, which does not show that a part of the answer was lost, nor that a transaction has begun.
     #[must_use]
     pub fn sqlx(&self) -> &sqlx::Pool<DB> {
+        self.state.idle.return_unused_since(Instant::now());
         &self.state.pool
+    }
+
+    /// Returns whether the pool was closed.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.state.pool.is_closed()
     }
 
     /// Notices the error of a statement that ran on sqlx's own pool or connection, as the pool notices those of its own

@@ -39,7 +39,8 @@ impl<DB: Engine> State<DB> {
 
     pub(crate) async fn is_read_only(self: &Arc<Self>) -> Result<bool, Error> {
         let mut connection = self.acquire().await?;
-        let read_only = connection.watch(async |connection| DB::is_read_only(connection).await).await?;
+        let answer = connection.watch(async |connection| DB::is_read_only(connection).await).await;
+        let read_only = answer.map_err(|error| Error::from(error).about(self.subject()))?;
         if read_only {
             self.record_refused_write();
         }
@@ -55,7 +56,7 @@ impl<DB: Engine> State<DB> {
         let mut connection = connect::<DB>(&self.target, user, Credential::Token(&token)).await?;
         let answer = timeout(PING_TIMEOUT, DB::is_read_only(&mut connection)).await;
         let answer = answer.unwrap_or_else(|_| Err(timed_out_error(PING_TIMEOUT)));
-        if !answer? {
+        if !answer.map_err(|error| Error::from(error).about(self.subject()))? {
             *self.health.read_only_since() = None;
             self.health.leave();
             self.leave_server();

@@ -65,19 +65,19 @@ impl<DB: Engine> State<DB> {
     }
 
     /// Keeps a returned connection for the next caller, or gives it back for sqlx: a second after sqlx lent it, so that
-    /// sqlx tests it and lets it retire; if another connection has failed since; if its server was left; and if enough
-    /// are idle, so that sqlx closes it.
+    /// sqlx tests it and lets it retire; if another connection has failed since; if its server was left; if enough
+    /// are idle, so that sqlx closes it; and if the pool is closed.
     pub(crate) fn keep_idle(
         &self,
         connection: PoolConnection<DB>,
         acquired_at: Instant,
     ) -> Option<PoolConnection<DB>> {
         let since = acquired_at.elapsed();
-        if self.health.needs_test(since) || self.health.is_left(since) || !self.has_idle_room() {
+        if self.health.needs_test(since) || self.health.is_left(since) {
             return Some(connection);
         }
-        self.idle.push(IdleConnection { connection, acquired_at, released_at: Instant::now() });
-        None
+        let most = (self.limits.max_idle() as usize).saturating_sub(self.pool.num_idle());
+        self.idle.push(IdleConnection { connection, acquired_at, released_at: Instant::now() }, most)
     }
 
     fn has_idle_room(&self) -> bool {

@@ -62,7 +62,7 @@ fn a_text_that_is_no_sqlstate_is_refused() {
 
 #[test]
 fn kinds_have_distinct_names() {
-    let names: HashSet<_> = ErrorKind::ALL.map(ErrorKind::as_str).into();
+    let names: HashSet<_> = ErrorKind::ALL.iter().map(|kind| kind.as_str()).collect();
     assert_eq!(names.len(), ErrorKind::ALL.len());
     assert_eq!(ErrorKind::ReadOnly.to_string(), "read-only");
 }

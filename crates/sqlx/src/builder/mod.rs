@@ -69,7 +69,7 @@ impl<DB: Engine> Pool<DB> {
     /// Opens a pool in one statement, and one connection in it, so that a wrong setting shows at once.
     ///
     /// `dsn` is a connection string, such as `mysql://node_app@orders.c0ffee.eu-west-1.rds.amazonaws.com/orders`. Its
-    /// forms and parameters are those of [`Dsn`]. The rest is as the [`Builder`] has it by default.
+    /// forms and parameters are those of [`Dsn`]. All else has the defaults of [`Builder`].
     ///
     /// ```no_run
     /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
@@ -242,6 +242,24 @@ impl<DB: Engine> Builder<DB> {
     /// # Panics
     /// Outside a Tokio runtime.
     pub fn connect_lazy(self) -> Result<Pool<DB>, Error> {
+        let (tokens, target) = self.resolve()?;
+        Ok(Pool::new(tokens, target, self.limits))
+    }
+
+    /// Creates the source of tokens alone: to sign one before the pool is created ([`tokens`](Self::tokens)), or for another
+    /// driver.
+    ///
+    /// # Errors
+    /// Returns [`Error::Settings`] with all wrong settings.
+    ///
+    /// # Panics
+    /// Outside a Tokio runtime.
+    pub fn token_source(self) -> Result<TokenSource, Error> {
+        self.resolve().map(|(tokens, _)| tokens)
+    }
+
+    /// Returns the source of tokens and the server.
+    fn resolve(&self) -> Result<(TokenSource, Target), Error> {
         let mut errors = self.limits.errors();
         if let Some(scheme) = self.scheme.filter(|scheme| !DB::URL_SCHEMES.contains(scheme)) {
             errors.push(SettingError::new(
@@ -255,12 +273,12 @@ impl<DB: Engine> Builder<DB> {
         let endpoint = self.parse_endpoint("endpoint", &self.endpoint, &mut errors);
         let dial = self.dial.as_ref().map(|dial| self.parse_endpoint("dial", dial, &mut errors));
         let user = self.parse_user(&mut errors);
-        let region = endpoint.as_ref().zip(self.region_of_endpoint(endpoint.as_ref(), &mut errors));
-        let roots = self.roots.resolve(region.as_ref(), self.clock.now());
+        let server = endpoint.as_ref().zip(self.region_of_endpoint(endpoint.as_ref(), &mut errors));
+        let roots = self.roots.resolve(server.as_ref(), self.clock.now());
         let roots = roots.map_err(|cause| errors.push(SettingError::new("root_certificates", cause))).ok();
         let login =
-            region.zip(user).map(|((endpoint, region), user)| Login::new(endpoint.clone(), region, user));
-        let tokens = login.as_ref().and_then(|login| self.token_source(login, &mut errors));
+            server.zip(user).map(|((endpoint, region), user)| Login::new(endpoint.clone(), region, user));
+        let tokens = login.as_ref().and_then(|login| self.tokens_for(login, &mut errors));
         Error::of_settings(errors)?;
         let (Some(login), Some(roots), Some(tokens)) = (login, roots, tokens) else {
             unreachable!("each setting that is missing has an error");
@@ -279,10 +297,10 @@ impl<DB: Engine> Builder<DB> {
             );
         }
         let mut target = Target::new(login.endpoint.clone(), roots).dial(dial);
-        if let Some(name) = self.database {
+        if let Some(name) = &self.database {
             target = target.database(name);
         }
-        Ok(Pool::new(tokens, target, self.limits))
+        Ok((tokens, target))
     }
 
     fn parse_endpoint(
@@ -319,7 +337,7 @@ impl<DB: Engine> Builder<DB> {
             .ok()
     }
 
-    fn token_source(&self, login: &Login, errors: &mut Vec<SettingError>) -> Option<TokenSource> {
+    fn tokens_for(&self, login: &Login, errors: &mut Vec<SettingError>) -> Option<TokenSource> {
         if let Some(tokens) = &self.tokens {
             let mut wrong = |cause: String| errors.push(SettingError::new("tokens", cause));
             let Login { endpoint, region, user, .. } = tokens.login();
@@ -352,6 +370,9 @@ fn wrong_name(text: &str) -> Option<&'static str> {
         None
     }
 }
+
+/// The settings of a pool of connections to MySQL: `MySqlBuilder::from_dsn(…)`.
+pub type MySqlBuilder = Builder<sqlx::MySql>;
 
 impl<DB: Engine> From<Dsn> for Builder<DB> {
     /// Takes the settings of a connection string, and warns if its password was dropped or its mode of TLS raised.

@@ -49,7 +49,7 @@ impl Pools {
     ) -> Result<Pool<DB>, Error> {
         let mut built = self.built.lock().unwrap_or_else(PoisonError::into_inner);
         let pool = built.pools.get(name).and_then(|pool| pool.downcast_ref::<Pool<DB>>());
-        if let Some(pool) = pool.filter(|pool| !pool.sqlx().is_closed()) {
+        if let Some(pool) = pool.filter(|pool| !pool.is_closed()) {
             return Ok(pool.clone());
         }
         let pool = built.build::<DB>(name, connection, overrides).map_err(|error| add_name(error, name))?;

@@ -6,7 +6,7 @@ use super::Error;
 use crate::host::is_aws_name;
 
 /// The steps for a denied login, in order.
-const DENIED: &str = "Check, in this order: the caller's policy allows rds-db:connect on this resource id (db-, cluster- or prx-, not the identifier) and user; the user exists and is IDENTIFIED WITH AWSAuthenticationPlugin; the token was signed for the server's own endpoint and region; this machine's clock is right; the AWS credentials have not ended (keys copied into a file do not say when they end). The cause is in a log: for a proxy first in /aws/rds/proxy/NAME, then, as for an instance, in /aws/rds/instance/NAME/iam-db-auth-error.";
+const DENIED: &str = "Check, in this order: the user exists and is IDENTIFIED WITH AWSAuthenticationPlugin; the caller's policy allows rds-db:connect on this resource id (db-, cluster- or prx-, not the identifier) and user; the token was signed for the server's own endpoint and region; this machine's clock is right; the AWS credentials have not ended (keys copied into a file do not say when they end). The cause is in a log: for a proxy first in /aws/rds/proxy/NAME, then, as for an instance, in /aws/rds/instance/NAME/iam-db-auth-error.";
 
 /// The step before those, if tokens are signed for a name that is not AWS's own.
 const DENIED_ALIAS: &str = "The endpoint is not a name of AWS, and a token is only accepted for the server's own name: make that the endpoint, and the alias the address to dial (`dial`). If the name is right, check that the policy allows rds-db:connect on this resource id and user, and that the user exists and is IDENTIFIED WITH AWSAuthenticationPlugin.";
@@ -58,9 +58,11 @@ fn of_connecting(kind: ErrorKind) -> &'static str {
 fn of_statement(kind: ErrorKind) -> &'static str {
     match kind {
         ErrorKind::Denied => {
-            "The database user lacks a privilege: declare it in the users file and run the bootstrap program."
+            "The database user lacks a privilege: GRANT it to the user, or use another user."
         }
-        ErrorKind::Unreachable => "The connection broke: try again.",
+        ErrorKind::Unreachable => {
+            "The connection broke, or the statement was not answered in time. Try again; whether a write or a commit took effect is unknown."
+        }
         ErrorKind::Throttled => "The server is busy: try again a little later.",
         _ => "The cause below has the server's message.",
     }

@@ -25,7 +25,7 @@ pub struct Subject {
     pub user: DbUser,
     /// The endpoint that the token is signed for and that TLS verifies.
     pub endpoint: Endpoint,
-    /// The address that is dialled, if it is another.
+    /// The address that is dialled.
     pub dial: Endpoint,
     /// The database.
     pub database: Option<String>,
@@ -105,7 +105,7 @@ pub enum Error {
         errors: Vec<SettingError>,
     },
     /// A statement failed.
-    #[error("a statement{} failed: {}", of(subject.as_deref()), describe(*kind))]
+    #[error("a statement{} failed: {}", describe_login(subject.as_deref()), describe_statement(*kind))]
     #[non_exhaustive]
     Statement {
         /// The login, if the error was reported to its pool ([`Pool::explain`](crate::Pool::explain)).
@@ -151,6 +151,18 @@ impl Error {
         }
     }
 
+    /// Returns the kind of an error of sqlx, for code that keeps it: `#[from] sqlx::Error` in an error type.
+    ///
+    /// ```
+    /// use rds_iam_sqlx::{Error, ErrorKind};
+    ///
+    /// assert_eq!(Error::kind_of(&sqlx::Error::RowNotFound), ErrorKind::Other);
+    /// ```
+    #[must_use]
+    pub fn kind_of(error: &sqlx::Error) -> ErrorKind {
+        classify::kind(error)
+    }
+
     /// Returns what an operator can do, in a sentence or two.
     #[must_use]
     pub fn hint(&self) -> &'static str {
@@ -193,8 +205,15 @@ fn join(errors: &[SettingError]) -> String {
     errors.iter().map(SettingError::to_string).collect::<Vec<_>>().join("; ")
 }
 
-fn of(subject: Option<&Subject>) -> String {
+fn describe_login(subject: Option<&Subject>) -> String {
     subject.map(|subject| format!(" as {subject}")).unwrap_or_default()
+}
+
+fn describe_statement(kind: ErrorKind) -> &'static str {
+    match kind {
+        ErrorKind::Unreachable => "the connection broke, or there was no answer in time",
+        kind => describe(kind),
+    }
 }
 
 /// Describes what happened, for the middle of a message.

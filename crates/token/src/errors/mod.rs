@@ -38,7 +38,7 @@ pub enum ErrorKind {
 
 impl ErrorKind {
     /// All kinds.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: &'static [Self] = &[
         Self::Configuration,
         Self::Denied,
         Self::Throttled,
@@ -109,6 +109,17 @@ impl ServerCode {
             Self::MySql(number) => mysql::kind(number),
             Self::SqlState(code) => postgres::kind(code),
         }
+    }
+
+    /// Returns whether the login itself was refused, with no reason (1045, 28P01, 28000): a new token may be accepted. Other
+    /// refusals name their reason, such as a locked user or a missing privilege.
+    #[must_use]
+    pub fn is_login_refusal(self) -> bool {
+        matches!(
+            self,
+            Self::MySql(1045)
+                | Self::SqlState([b'2', b'8', b'P', b'0', b'1'] | [b'2', b'8', b'0', b'0', b'0'])
+        )
     }
 
     /// Returns what an operator can do about this very code, or `None` if the kind says all.

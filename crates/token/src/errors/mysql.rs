@@ -34,12 +34,12 @@ pub(super) fn help(number: u16) -> Option<&'static str> {
         1129 => {
             "The server has blocked this host after too many failed handshakes: run FLUSH HOSTS (TRUNCATE performance_schema.host_cache) once the cause is gone."
         }
-        1146 => "A table is missing: run the bootstrap program.",
+        1146 => "A table is missing: create it, or check the name of the database.",
         1226 => {
             "The database user has reached its own limit: ALTER USER … WITH MAX_USER_CONNECTIONS 0 MAX_CONNECTIONS_PER_HOUR 0 MAX_QUERIES_PER_HOUR 0 MAX_UPDATES_PER_HOUR 0 removes all of them."
         }
         1290 | 1836 => {
-            "The server refuses writes: it is a reader. After a failover the pool finds the new writer; dial the writer's endpoint, not a reader's."
+            "The server refuses writes: it is a reader. Connect to the writer's endpoint; after a failover, connect again."
         }
         1524 => {
             "The server does not have AWSAuthenticationPlugin: it is not RDS, or IAM authentication is off on the instance."

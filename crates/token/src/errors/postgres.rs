@@ -24,10 +24,10 @@ pub(super) fn kind(code: [u8; 5]) -> ErrorKind {
 pub(super) fn help(code: [u8; 5]) -> Option<&'static str> {
     let help = match &code {
         b"25006" => {
-            "The server refuses writes: it is a reader. After a failover the pool finds the new writer; dial the writer's endpoint, not a reader's."
+            "The server refuses writes: it is a reader. Connect to the writer's endpoint; after a failover, connect again."
         }
         b"3D000" => "The database does not exist on this server: check its name, or create it first.",
-        b"42P01" => "A table is missing: run the bootstrap program.",
+        b"42P01" => "A table is missing: create it, or check the name of the database.",
         b"57P05" => "The connection was idle for longer than the server's idle_session_timeout.",
         _ => return None,
     };

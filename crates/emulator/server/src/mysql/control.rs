@@ -44,7 +44,8 @@ impl MySql {
         })
     }
 
-    /// Moves the server's clock, by which tokens expire, this many seconds away from the real time.
+    /// Moves the server's clock, by which tokens expire, this many seconds away from the real time. A token that is signed by
+    /// the real time then has this age from the start.
     ///
     /// # Errors
     /// Returns [`Error::Io`] if the server's folder is gone.
