@@ -7,7 +7,7 @@ use rds_iam_token::{DbUser, Region};
 use super::duration;
 use super::section::{Errors, Field, Names, Section};
 use crate::dsn::{Dsn, DsnError, KNOWN_PARAMETERS, POSTGRES_SCHEMES};
-use crate::limits::{LONGEST, Limits, MOST};
+use crate::limits::{Limits, MOST};
 
 /// The keys of a connection.
 pub(super) const KEYS: [&str; 7] = [
@@ -207,11 +207,8 @@ fn count<'n>(
 fn time(section: &Section<'_>, key: &'static str, example: &str, errors: &mut Errors) -> Option<Duration> {
     section.text(key, &format!("a duration such as {example}"), errors)?.parse(errors, |text| {
         match duration::parse(text).map_err(|error| error.to_string())? {
-            time if time.is_zero() => Err(format!(
-                "is 0, and no time is unlimited here: write more, such as {example}, at most 720h"
-            )),
-            time if time > LONGEST => {
-                Err(format!("is longer than 30 days: write 720h or less, such as {example}"))
+            time if time.is_zero() => {
+                Err(format!("is 0, and no time is unlimited here: write more, such as {example}"))
             }
             time => Ok(time),
         }

@@ -33,7 +33,7 @@ pub(super) const MOST_ERRORS: usize = 100;
 #[non_exhaustive]
 pub enum ConfigError {
     /// The file could not be read.
-    #[error("cannot read {}; it must be a UTF-8 text file of at most 1 MiB that this program may read", path.display())]
+    #[error("can't read {}; it must be a UTF-8 text file of at most 1 MiB that this program may read", path.display())]
     #[non_exhaustive]
     Read {
         /// The file.

@@ -6,6 +6,7 @@ use super::section::{Errors, Names, Section, is_name};
 
 /// The keys of `database`.
 pub(super) const DATABASE_KEYS: [&str; 2] = ["default", "connections"];
+
 /// The connections of a configuration.
 #[derive(Debug, Default)]
 pub(super) struct Configuration {

@@ -21,7 +21,7 @@ pub(super) fn parse(text: &str) -> Result<Dsn, DsnError> {
             "port" => set(&mut port, "port", value)?,
             "user" => set(&mut user, "user", value)?,
             "dbname" | "database" => set(&mut database, "dbname", value)?,
-            "password" => set(&mut password, "password", Password::of(Some(&value)))?,
+            "password" => set(&mut password, "password", Password::classify(Some(&value)))?,
             other => parameters.take(other, value).map_err(|error| match error {
                 // What follows the password may be a part of it.
                 DsnError::UnknownKey { .. } if password.is_some() => {

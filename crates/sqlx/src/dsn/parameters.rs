@@ -12,7 +12,7 @@ pub(crate) const KNOWN: &str = "sslmode, sslrootcert, region, profile or dial";
 /// The parameters of a connection string.
 #[derive(Default)]
 pub(super) struct Parameters {
-    mode: Option<()>,
+    has_mode: bool,
     raised_from: Option<&'static str>,
     region: Option<String>,
     profile: Option<String>,
@@ -68,7 +68,10 @@ impl Parameters {
     }
 
     fn set_mode(&mut self, key: &'static str, value: &str) -> Result<(), DsnError> {
-        set(&mut self.mode, key, ())?;
+        if self.has_mode {
+            return Err(DsnError::Repeated { key });
+        }
+        self.has_mode = true;
         let mode =
             |modes: &[&'static str]| modes.iter().copied().find(|mode| value.eq_ignore_ascii_case(mode));
         if let Some(mode) = mode(&["disable", "disabled", "allow", "prefer", "preferred"]) {

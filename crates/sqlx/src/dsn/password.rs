@@ -14,7 +14,7 @@ pub enum Password {
 
 impl Password {
     /// Decides what a text is, without keeping it.
-    pub(super) fn of(text: Option<&str>) -> Self {
+    pub(super) fn classify(text: Option<&str>) -> Self {
         let Some(text) = text.filter(|text| !text.is_empty()) else { return Self::None };
         let is_name =
             |name: &str| !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');

@@ -133,6 +133,10 @@ fn what_can_t_be_used_is_named() {
         refused("mysql://a@h/?region=eu-west-1&region=eu-west-1"),
         DsnError::Repeated { key: "region" }
     );
+    assert_eq!(
+        refused("mysql://a@h/?sslmode=require&ssl-mode=require"),
+        DsnError::Repeated { key: "ssl-mode" }
+    );
     assert!(matches!(refused("mysql://a@h/?ssl-key=k"), DsnError::Unsupported { key: "ssl-key", .. }));
     assert!(matches!(refused("mysql://a@h/?sslrootcert=system"), DsnError::Unsupported { .. }));
     assert!(matches!(refused("mysql://a@h/?region=eu"), DsnError::Region { .. }));

@@ -47,7 +47,7 @@ pub(super) fn parse(text: &str) -> Result<Dsn, DsnError> {
         host,
         port,
         database: Some(decode(path.trim_start_matches('/'), "database")?),
-        password: Password::of(password),
+        password: Password::classify(password),
     })
 }
 
