@@ -218,7 +218,7 @@ async fn a_caller_that_may_not_log_in() -> Result {
     error in step 4 of 6: connecting to the database failed
       cause: logging in as iam_admin at local-mysql.c0ffee123456.us-east-1.rds.amazonaws.com:3306 through <dial> failed: the server denied access
       cause: error returned from database: 1045 (28000): Access denied for user 'iam_admin'@'<host>' (using password: YES)
-      Check, in this order: the caller's policy allows rds-db:connect on this resource id (db-, cluster- or prx-, not the identifier) and user; the user exists and is IDENTIFIED WITH AWSAuthenticationPlugin; the token was signed for the server's own endpoint and region; this machine's clock is right; the AWS credentials have not ended (keys copied into a file do not say when they end). The cause is in a log: for a proxy first in /aws/rds/proxy/NAME, then, as for an instance, in /aws/rds/instance/NAME/iam-db-auth-error.
+      Check, in this order: the user exists and is IDENTIFIED WITH AWSAuthenticationPlugin; the caller's policy allows rds-db:connect on this resource id (db-, cluster- or prx-, not the identifier) and user; the token was signed for the server's own endpoint and region; this machine's clock is right; the AWS credentials have not ended (keys copied into a file do not say when they end). The cause is in a log: for a proxy first in /aws/rds/proxy/NAME, then, as for an instance, in /aws/rds/instance/NAME/iam-db-auth-error.
       The statement that the caller's role needs:
       {
         "Sid": "ConnectToDatabase",
