@@ -7,6 +7,7 @@ use rds_iam_infra::{Engine, RdsConf};
 use rds_iam_sqlx::{Credential, Target};
 use rds_iam_token::DbUser;
 
+use crate::declaration::Violations;
 use crate::mysql;
 use crate::plan::{Action, Actor, Login, Plan, PlanError, StatementError};
 use crate::{Declaration, DeclarationError};
@@ -25,6 +26,12 @@ impl Declared {
     pub(crate) fn new(declaration: &Declaration, conf: &RdsConf) -> Result<Self, DeclarationError> {
         match conf.engine {
             Engine::MySql => mysql::Declared::new(declaration, conf).map(Self::MySql),
+            Engine::Postgres => {
+                let mut violations = Violations::default();
+                violations.add("ENGINE", "postgresql: users of PostgreSQL can't be declared yet");
+                violations.into_result("the deployment's configuration")?;
+                unreachable!("a violation was added")
+            }
         }
     }
 

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 /// A database engine.
 ///
-/// A second engine is a second variant; the compiler then reports every match without it.
+/// Another engine is another variant; the compiler then reports every match without it.
 ///
 /// ```
 /// use rds_iam_infra::Engine;
@@ -16,20 +16,23 @@ use std::str::FromStr;
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Engine {
-    /// RDS for MySQL.
+    /// RDS for MySQL, or Aurora MySQL.
     #[default]
     MySql,
+    /// RDS for PostgreSQL, or Aurora PostgreSQL.
+    Postgres,
 }
 
 impl Engine {
     /// Every engine.
-    pub const ALL: [Self; 1] = [Self::MySql];
+    pub const ALL: [Self; 2] = [Self::MySql, Self::Postgres];
 
-    /// Returns the engine's name in `rds.conf`, in Terraform's variables and outputs, and in the RDS API.
+    /// Returns the engine's name in `rds.conf`, and in Terraform's variables and outputs.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::MySql => "mysql",
+            Self::Postgres => "postgresql",
         }
     }
 
@@ -38,6 +41,7 @@ impl Engine {
     pub const fn default_port(self) -> u16 {
         match self {
             Self::MySql => 3306,
+            Self::Postgres => 5432,
         }
     }
 }
@@ -59,7 +63,7 @@ impl FromStr for Engine {
 
 /// The error of an unsupported engine's name.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{name:?} is not a supported engine: expected mysql")]
+#[error("{name:?} is not a supported engine: expected mysql or postgresql")]
 pub struct UnknownEngine {
     /// The given name.
     pub name: String,
@@ -74,7 +78,7 @@ mod tests {
         for engine in Engine::ALL {
             assert_eq!(engine.as_str().parse(), Ok(engine));
         }
-        for name in ["", "MySQL", "mysql ", "postgres", "aurora-mysql"] {
+        for name in ["", "MySQL", "mysql ", "PostgreSQL", "aurora-mysql"] {
             let error = name.parse::<Engine>().unwrap_err();
             assert_eq!(error.name, name);
             assert!(Engine::ALL.iter().all(|engine| error.to_string().contains(engine.as_str())), "{error}");

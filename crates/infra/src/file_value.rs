@@ -33,7 +33,7 @@ impl FileValue for Endpoint {
 }
 
 impl FileValue for Engine {
-    const ERROR: &'static str = "not a supported engine: expected mysql";
+    const ERROR: &'static str = "not a supported engine: expected mysql or postgresql";
 }
 
 impl FileValue for Host {

@@ -2,9 +2,9 @@
 
 use sqlx::{Database, Either};
 
-/// A database engine: MySQL ([`sqlx::MySql`]).
+/// A database engine: MySQL ([`sqlx::MySql`]) or PostgreSQL ([`sqlx::Postgres`]).
 ///
-/// The trait is sealed: a second engine is a second file of this crate.
+/// The trait is sealed: another engine is another file of this crate.
 pub trait Engine: driver::Driver {}
 
 /// What a statement yields: the result of each statement, and its rows before that.

@@ -24,6 +24,7 @@ mod limits;
 mod maintenance;
 mod mysql;
 mod pool;
+mod postgres;
 mod rate_limit;
 mod read_only;
 mod rows;
@@ -33,19 +34,19 @@ mod transaction;
 
 #[cfg(feature = "aws-config")]
 pub use builder::AssumeRole;
-pub use builder::{Builder, MySqlBuilder};
+pub use builder::{Builder, MySqlBuilder, PgBuilder};
 #[cfg(feature = "config")]
 pub use config::{ConfigError, Databases, EntryError};
 pub use connect::{Target, connect};
-pub use connection::{Connection, MySqlConnection, PoolConnection};
+pub use connection::{Connection, MySqlConnection, PgConnection, PoolConnection};
 pub use credential::Credential;
 pub use dsn::{Dsn, DsnError, Password};
 pub use engine::Engine;
 pub use error::{Error, SettingError, Subject};
 pub use limits::Limits;
-pub use pool::{MySqlPool, Pool};
+pub use pool::{MySqlPool, PgPool, Pool};
 pub use stats::{Failures, Stats};
-pub use transaction::{MySqlTransaction, Transaction};
+pub use transaction::{MySqlTransaction, PgTransaction, Transaction};
 
 // The crates whose types are in the public interface.
 pub use aws_credential_types;

@@ -20,6 +20,9 @@ use crate::stats::Stats;
 /// A pool of connections to MySQL that stays authenticated.
 pub type MySqlPool = Pool<sqlx::MySql>;
 
+/// A pool of connections to PostgreSQL that stays authenticated.
+pub type PgPool = Pool<sqlx::Postgres>;
+
 /// A pool of connections that stays authenticated. Clones share it; dropping the last one closes it.
 ///
 /// Statements run on `&pool` as on sqlx's: `query.fetch_all(&pool)`; or on a connection that [`acquire`](Self::acquire)

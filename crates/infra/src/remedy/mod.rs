@@ -3,6 +3,7 @@
 
 mod missing;
 mod mysql;
+mod postgres;
 mod refusal;
 
 use rds_iam_token::{DbUser, Region};
@@ -58,6 +59,7 @@ pub fn policy_statement(
 pub fn user_statements(engine: Engine, user: &DbUser) -> String {
     match engine {
         Engine::MySql => mysql::user_statements(user),
+        Engine::Postgres => postgres::user_statements(user),
     }
 }
 
@@ -79,6 +81,7 @@ pub fn grant_statement(
 ) -> String {
     match engine {
         Engine::MySql => mysql::grant_statement(user, privileges, database),
+        Engine::Postgres => postgres::grant_statement(user, privileges),
     }
 }
 

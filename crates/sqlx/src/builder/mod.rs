@@ -374,6 +374,9 @@ fn wrong_name(text: &str) -> Option<&'static str> {
 /// The settings of a pool of connections to MySQL: `MySqlBuilder::from_dsn(…)`.
 pub type MySqlBuilder = Builder<sqlx::MySql>;
 
+/// The settings of a pool of connections to PostgreSQL: `PgBuilder::from_dsn(…)`.
+pub type PgBuilder = Builder<sqlx::Postgres>;
+
 impl<DB: Engine> From<Dsn> for Builder<DB> {
     /// Takes the settings of a connection string, and warns if its password was dropped or its mode of TLS raised.
     fn from(dsn: Dsn) -> Self {

@@ -4,11 +4,12 @@ use std::io;
 
 use rds_iam_token::{ErrorKind, ServerCode};
 
-use super::{Error, mysql};
+use super::{Error, mysql, postgres};
 
 /// Returns the server's code, if the server refused.
 pub(crate) fn code(error: &sqlx::Error) -> Option<ServerCode> {
-    mysql::code(error.as_database_error()?)
+    let error = error.as_database_error()?;
+    mysql::code(error).or_else(|| postgres::code(error))
 }
 
 /// Returns the pool's error that an I/O error contains.

@@ -5,6 +5,7 @@ pub(crate) mod classify;
 mod convert;
 mod hint;
 mod mysql;
+mod postgres;
 mod setting;
 
 use std::fmt;
