@@ -6,7 +6,7 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use aws_credential_types::Credentials;
-use rds_iam_emulator_control::{AccessKey, AuthSwitch, LoginEvent, Refuse, State};
+use rds_iam_emulator_control::{AccessKey, AuthSwitch, CreatorEdges, LoginEvent, Refuse, State};
 use rds_iam_token::{Endpoint, Region};
 use tracing::info;
 
@@ -87,7 +87,9 @@ impl<E: Kind> Server<E> {
             keys: vec![key.clone()],
             clock_offset_seconds: 0,
             refuse: Refuse::default(),
+            throttle: Refuse::default(),
             auth_switch: AuthSwitch::default(),
+            creator_edges: CreatorEdges::default(),
         };
 
         let started = launch::start::<E>(&chosen, &libraries, &wanted.settings, &identity, &state);
