@@ -1,4 +1,4 @@
-//! The SQL statements of the service. sqlx prepares them once per connection.
+//! The statements for MySQL. sqlx prepares them once per connection.
 //!
 //! Each statement limits its own time, so that it ends in the server even if its request was abandoned. Optimizer hints
 //! do that without a `SET`, which would pin the session behind RDS Proxy. A `SELECT` has a hint for its execution time.
@@ -6,20 +6,13 @@
 //! which `innodb_lock_wait_timeout` limits, by default to 50 s. 4 s are far more than these statements take. With the
 //! 5 s to acquire a connection, that is less than the 10 s of a request: it is answered, and the connection is kept.
 
-use rds_iam_report::ErrorReport;
+use rds_iam_infra::Engine;
 use rds_iam_sqlx::{Error, MySqlPool};
-use rds_iam_token::ErrorKind;
-use serde::Serialize;
 use sqlx::mysql::MySqlRow;
 use sqlx::{Executor as _, Row as _};
 
+use super::{Failure, Identity, read};
 use crate::message::{Message, Text, Timestamp};
-
-/// The error number of MySQL's "table doesn't exist".
-pub(crate) const NO_SUCH_TABLE: u16 = 1146;
-
-/// The error numbers of a statement that reached its limit: of time, and of waiting for a lock.
-pub(crate) const TOO_SLOW: [u16; 2] = [3024, 1205];
 
 /// The time is read as a number: it needs no time zone and no date type of the driver.
 const PAGE: &str = "SELECT /*+ MAX_EXECUTION_TIME(4000) SET_VAR(lock_wait_timeout=4) */ id, message, CAST(UNIX_TIMESTAMP(created_at) * 1000 AS SIGNED) \
@@ -28,100 +21,64 @@ const INSERT: &str = "INSERT /*+ SET_VAR(lock_wait_timeout=4) */ INTO messages (
 const CHECK: &str = "SELECT /*+ MAX_EXECUTION_TIME(2000) SET_VAR(lock_wait_timeout=2) */ 1 \
                      FROM messages LIMIT 1";
 
-/// The messages, through the pool.
-#[derive(Clone, Debug)]
-pub(crate) struct Store {
-    pool: MySqlPool,
+/// Returns what an error's number says about a statement of the service.
+pub(super) fn failure(number: u16) -> Option<Failure> {
+    match number {
+        1146 => Some(Failure::NoTable),
+        // Execution time, and the wait for a lock.
+        3024 | 1205 => Some(Failure::TooSlow),
+        _ => None,
+    }
 }
 
-impl Store {
-    pub(crate) fn new(pool: MySqlPool) -> Self {
-        Self { pool }
-    }
+pub(super) async fn page(pool: &MySqlPool, before: Option<u64>, limit: u32) -> Result<Vec<Message>, Error> {
+    read(pool, move |pool| async move {
+        let rows = sqlx::query(PAGE).bind(before.unwrap_or(u64::MAX)).bind(limit).fetch_all(&pool).await?;
+        rows.iter().map(message).collect()
+    })
+    .await
+}
 
-    pub(crate) fn pool(&self) -> &MySqlPool {
-        &self.pool
-    }
+/// Stores a message and returns its id.
+pub(super) async fn insert(pool: &MySqlPool, text: &Text, created_at: Timestamp) -> Result<u64, Error> {
+    let insert = sqlx::query(INSERT).bind(text.as_str()).bind(created_at.0).execute(pool);
+    let done = insert.await.map_err(|error| pool.explain(error))?;
+    Ok(done.last_insert_id())
+}
 
-    /// Reads at most `limit` messages older than the one with the id `before`, newest first.
-    pub(crate) async fn page(&self, before: Option<u64>, limit: u32) -> Result<Vec<Message>, Error> {
-        self.read(move |pool| async move {
-            let rows =
-                sqlx::query(PAGE).bind(before.unwrap_or(u64::MAX)).bind(limit).fetch_all(&pool).await?;
-            rows.iter().map(message).collect()
-        })
-        .await
-    }
+/// Reads the table.
+///
+/// An account with CONNECTION_ADMIN may write to a server that is `read_only`; the service's account lacks that
+/// privilege.
+pub(super) async fn check(pool: &MySqlPool) -> Result<(), Error> {
+    read(pool, |pool| async move { sqlx::query(CHECK).fetch_all(&pool).await.map(drop) }).await
+}
 
-    /// Stores a message with the given time, in one statement: the caller gets the stored row or an error. Never
-    /// retried, because the first attempt may have succeeded.
-    pub(crate) async fn insert(&self, text: Text, created_at: Timestamp) -> Result<Message, Error> {
-        let insert = sqlx::query(INSERT).bind(text.as_str()).bind(created_at.0).execute(&self.pool);
-        let done = insert.await.map_err(|error| self.pool.explain(error))?;
-        Ok(Message { id: done.last_insert_id(), message: text.into_string(), created_at })
-    }
-
-    /// Returns whether the server accepts writes, or an error if the table can't be read. If it does not, the pool
-    /// searches for one that does: without traffic, no refused write would start that search.
-    ///
-    /// An account with CONNECTION_ADMIN may write to a server that is `read_only`; the service's account lacks that
-    /// privilege.
-    pub(crate) async fn accepts_writes(&self) -> Result<bool, Error> {
-        self.read(|pool| async move { sqlx::query(CHECK).fetch_all(&pool).await }).await?;
-        Ok(!self.pool.is_read_only().await?)
-    }
-
-    /// Queries the session's identity.
-    pub(crate) async fn identity(&self) -> Result<Identity, Error> {
-        self.read(|pool| async move {
-            let mut connection = pool.acquire().await?;
-            let user = sqlx::query_scalar("SELECT CURRENT_USER()").fetch_one(&mut *connection).await?;
-            // SHOW has no prepared form; every user may run both of these about itself.
-            let (mut cipher, mut tls_version) = (None, None);
-            let status = "SHOW SESSION STATUS WHERE Variable_name IN ('Ssl_cipher', 'Ssl_version')";
-            for row in connection.fetch_all(sqlx::raw_sql(status)).await? {
-                let value = Some(row.try_get::<String, _>(1)?).filter(|v| !v.is_empty());
-                match row.try_get::<&str, _>(0)? {
-                    "Ssl_cipher" => cipher = value,
-                    _ => tls_version = value,
-                }
+pub(super) async fn identity(pool: &MySqlPool) -> Result<Identity, Error> {
+    read(pool, |pool| async move {
+        let mut connection = pool.acquire().await?;
+        let user = sqlx::query_scalar("SELECT CURRENT_USER()").fetch_one(&mut *connection).await?;
+        // SHOW has no prepared form; every user may run both of these about itself.
+        let (mut cipher, mut tls_version) = (None, None);
+        let status = "SHOW SESSION STATUS WHERE Variable_name IN ('Ssl_cipher', 'Ssl_version')";
+        for row in connection.fetch_all(sqlx::raw_sql(status)).await? {
+            let value = Some(row.try_get::<String, _>(1)?).filter(|v| !v.is_empty());
+            match row.try_get::<&str, _>(0)? {
+                "Ssl_cipher" => cipher = value,
+                _ => tls_version = value,
             }
-            let created = connection.fetch_all(sqlx::raw_sql("SHOW CREATE USER CURRENT_USER()")).await;
-            let row = created.and_then(|rows| rows.into_iter().next().ok_or(sqlx::Error::RowNotFound));
-            let plugin = match row.and_then(|row| row.try_get::<String, _>(0)) {
-                Ok(statement) => plugin_of(&statement).map(str::to_owned),
-                // A server or proxy that does not answer this still reports the rest.
-                Err(sqlx::Error::Database(_) | sqlx::Error::ColumnDecode { .. }) => None,
-                Err(error) => return Err(error),
-            };
-            Ok(Identity { user, plugin, cipher, tls_version })
-        })
-        .await
-    }
-
-    /// Runs a read, and again if its connection broke.
-    async fn read<T, F>(&self, query: impl Fn(MySqlPool) -> F) -> Result<T, Error>
-    where
-        F: Future<Output = sqlx::Result<T>>,
-    {
-        let explain = |error| self.pool.explain(error);
-        match query(self.pool.clone()).await.map_err(explain) {
-            Err(error @ Error::Statement { kind: ErrorKind::Unreachable | ErrorKind::ReadOnly, .. }) => {
-                tracing::debug!(error = %ErrorReport(&error), "a connection broke under a read; reading again on another");
-                query(self.pool.clone()).await.map_err(explain)
-            }
-            done => done,
         }
-    }
-}
-
-/// The identity of the session in the database.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub(crate) struct Identity {
-    pub(crate) user: String,
-    pub(crate) plugin: Option<String>,
-    pub(crate) cipher: Option<String>,
-    pub(crate) tls_version: Option<String>,
+        let created = connection.fetch_all(sqlx::raw_sql("SHOW CREATE USER CURRENT_USER()")).await;
+        let row = created.and_then(|rows| rows.into_iter().next().ok_or(sqlx::Error::RowNotFound));
+        let plugin = match row.and_then(|row| row.try_get::<String, _>(0)) {
+            Ok(statement) => plugin_of(&statement).map(str::to_owned),
+            // A server or proxy that does not answer this still reports the rest.
+            Err(sqlx::Error::Database(_) | sqlx::Error::ColumnDecode { .. }) => None,
+            Err(error) => return Err(error),
+        };
+        Ok(Identity { engine: Engine::MySql, user, plugin, cipher, tls_version })
+    })
+    .await
 }
 
 fn message(row: &MySqlRow) -> sqlx::Result<Message> {
