@@ -16,7 +16,7 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use aws_credential_types::Credentials;
-use rds_iam_emulator_control::{AccessKey, AuthSwitch, LoginEvent, Refuse, State};
+use rds_iam_emulator_control::{AccessKey, AuthSwitch, CreatorEdges, LoginEvent, Refuse, State};
 use rds_iam_token::{Endpoint, Region};
 use tracing::info;
 
@@ -92,7 +92,9 @@ impl MySql {
             keys: vec![key.clone()],
             clock_offset_seconds: 0,
             refuse: Refuse::default(),
+            throttle: Refuse::default(),
             auth_switch: AuthSwitch::default(),
+            creator_edges: CreatorEdges::default(),
         };
 
         let (server, folder) = launch::start(&chosen, &plugin, &identity, &state).await?;
