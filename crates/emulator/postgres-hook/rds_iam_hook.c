@@ -100,13 +100,16 @@ static const struct config_enum_entry creator_edges_values[] = {
 static int creator_edges = DO_NOT_COUNT;
 static bool roles_changed;
 
-/* Whether PostgreSQL made this membership by itself, for the creator of a role. */
-static bool is_creator_edge(Form_pg_auth_members edge) {
-	return edge->grantor == BOOTSTRAP_SUPERUSERID && edge->admin_option && !edge->inherit_option && !edge->set_option;
+/* Whether PostgreSQL made this membership by itself, for the creator of a role. rds_iam was made by the superuser. */
+static bool is_creator_edge(Form_pg_auth_members edge, Oid rds_iam) {
+	return edge->grantor == BOOTSTRAP_SUPERUSERID && edge->admin_option && !edge->inherit_option &&
+		!edge->set_option && edge->roleid != rds_iam;
 }
 
-/* Returns the role and all roles of which it is a member, directly or through others. */
-static List *reach(Oid role, bool through_creator_edges) {
+/*
+ * Returns the role and the roles of which it is a member, directly or through others, up to the target if there is one.
+ */
+static List *reach(Oid role, Oid target, bool through_creator_edges) {
 	List *found = list_make1_oid(role);
 	ListCell *each;
 
@@ -117,10 +120,12 @@ static List *reach(Oid role, bool through_creator_edges) {
 		for (int i = 0; i < edges->n_members; i++) {
 			Form_pg_auth_members edge = (Form_pg_auth_members) GETSTRUCT(&edges->members[i]->tuple);
 
-			if (through_creator_edges || !is_creator_edge(edge))
+			if (through_creator_edges || !is_creator_edge(edge, target))
 				found = list_append_unique_oid(found, edge->roleid);
 		}
 		ReleaseSysCacheList(edges);
+		if (list_member_oid(found, target))
+			break;
 	}
 	return found;
 }
@@ -130,7 +135,7 @@ static bool may_be_granted(Oid user, Oid role) {
 	bool allowed = true;
 	ListCell *each;
 
-	foreach(each, reach(role, true)) {
+	foreach(each, reach(role, InvalidOid, true)) {
 		HeapTuple tuple = SearchSysCache1(AUTHOID, ObjectIdGetDatum(lfirst_oid(each)));
 		Form_pg_authid form;
 
@@ -230,7 +235,7 @@ static void update_by_password(void) {
 	while (HeapTupleIsValid(tuple = systable_getnext(scan))) {
 		Form_pg_auth_members edge = (Form_pg_auth_members) GETSTRUCT(tuple);
 
-		if (edge->roleid == by_password || is_creator_edge(edge))
+		if (edge->roleid == by_password || is_creator_edge(edge, rds_iam))
 			roles = list_append_unique_oid(roles, edge->member);
 	}
 	systable_endscan(scan);
@@ -240,7 +245,8 @@ static void update_by_password(void) {
 		bool member = SearchSysCacheExists3(AUTHMEMROLEMEM, ObjectIdGetDatum(by_password), ObjectIdGetDatum(role),
 											ObjectIdGetDatum(BOOTSTRAP_SUPERUSERID));
 		bool should_be = creator_edges == DO_NOT_COUNT && OidIsValid(rds_iam) &&
-			is_member_of_role_nosuper(role, rds_iam) && !list_member_oid(reach(role, false), rds_iam);
+			list_member_oid(reach(role, rds_iam, true), rds_iam) &&
+			!list_member_oid(reach(role, rds_iam, false), rds_iam);
 
 		if (member != should_be)
 			set_by_password(role, should_be);
@@ -297,7 +303,11 @@ static bool take_refusal(void) {
 	if (length < 0)
 		fail("read", path);
 	text[length] = '\0';
-	if (sscanf(text, "%llu %u%c", &serial, &left, &end) != 3 || end != '\n')
+	/* An empty file was created by the emulator, which waits for the lock to write its order. */
+	if (length == 0)
+		left = 0;
+	else if (strspn(text, "0123456789 \n") != (size_t) length ||
+			 sscanf(text, "%llu %u%c", &serial, &left, &end) != 3 || end != '\n')
 		ereport(FATAL, errmsg("file \"%s\" has no serial number and count of logins to refuse", path));
 	if (left > 0) {
 		length = snprintf(text, sizeof(text), "%llu %u\n", serial, left - 1);
