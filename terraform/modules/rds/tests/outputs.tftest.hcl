@@ -38,6 +38,9 @@ run "outputs" {
 
   assert {
     condition = alltrue([
+      output.kind == "instance",
+      output.engine == "mysql",
+      output.reader_address == null,
       output.identifier == "orders-dev",
       output.arn == "arn:aws:rds:us-east-1:123456789012:db:orders-dev",
       output.address == "orders-dev.c0ffee.us-east-1.rds.amazonaws.com",
