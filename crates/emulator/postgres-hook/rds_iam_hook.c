@@ -150,9 +150,13 @@ static bool may_be_granted(Oid user, Oid role) {
 	return allowed;
 }
 
-/* Whether the superuser runs this statement for the user. Replaces CURRENT_USER and the like, which mean the user. */
+/*
+ * Whether PostgreSQL would refuse this statement to the user, and the superuser runs it instead. Replaces CURRENT_USER and
+ * the like, which mean the user.
+ */
 static bool runs_as_superuser(Oid user, GrantRoleStmt *statement) {
 	Oid rds_superuser = get_role_oid("rds_superuser", true);
+	bool refused = false;
 	ListCell *each;
 
 	if (statement->grantor || superuser() || !OidIsValid(rds_superuser) || !has_privs_of_role(user, rds_superuser))
@@ -163,6 +167,7 @@ static bool runs_as_superuser(Oid user, GrantRoleStmt *statement) {
 
 		if (granted->cols || !OidIsValid(role) || IsReservedName(granted->priv_name) || !may_be_granted(user, role))
 			return false;
+		refused |= !OidIsValid(select_best_admin(user, role));
 	}
 	foreach(each, statement->grantee_roles) {
 		RoleSpec *grantee = lfirst_node(RoleSpec, each);
@@ -175,7 +180,7 @@ static bool runs_as_superuser(Oid user, GrantRoleStmt *statement) {
 		if (IsReservedName(grantee->rolename) || strncmp(grantee->rolename, SUPERUSER, strlen(SUPERUSER)) == 0)
 			return false;
 	}
-	return true;
+	return refused;
 }
 
 static void utility(UTILITY_PARAMETERS) {
