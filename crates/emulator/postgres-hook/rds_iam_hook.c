@@ -253,7 +253,7 @@ static void update_by_password(void) {
 			list_member_oid(reach(role, rds_iam, true), rds_iam) &&
 			!list_member_oid(reach(role, rds_iam, false), rds_iam);
 
-		if (member != should_be)
+		if (member != should_be && SearchSysCacheExists1(AUTHOID, ObjectIdGetDatum(role)))
 			set_by_password(role, should_be);
 	}
 }
