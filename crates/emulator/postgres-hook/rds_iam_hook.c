@@ -46,6 +46,9 @@ PG_MODULE_MAGIC;
 /* The superuser's name. The names of all other roles of the emulator itself begin with it. */
 #define SUPERUSER "rdsadmin"
 
+/* The role whose members pg_hba.conf admits by password, whether or not they are members of rds_iam. */
+#define BY_PASSWORD SUPERUSER "_scram"
+
 PGDLLEXPORT void _PG_init(void);
 
 static ProcessUtility_hook_type next_utility;
@@ -60,13 +63,15 @@ static bool changes_roles(const Node *statement) {
 
 #if PG_VERSION_NUM < 160000
 
-/* Before 16, a role with CREATEROLE may grant these roles. With them it could run programs as the server's user. */
-static const Oid server_roles[] = {
-	ROLE_PG_READ_SERVER_FILES, ROLE_PG_WRITE_SERVER_FILES, ROLE_PG_EXECUTE_SERVER_PROGRAM
+/*
+ * Roles that a role with CREATEROLE may grant before 16. With the first three it could run programs as the server's user.
+ */
+static const char *const not_granted[] = {
+	"pg_read_server_files", "pg_write_server_files", "pg_execute_server_program", BY_PASSWORD
 };
 
-static int count_members(Oid role) {
-	CatCList *members = SearchSysCacheList1(AUTHMEMROLEMEM, ObjectIdGetDatum(role));
+static int count_members(const char *role) {
+	CatCList *members = SearchSysCacheList1(AUTHMEMROLEMEM, ObjectIdGetDatum(get_role_oid(role, true)));
 	int count = members->n_members;
 
 	ReleaseSysCacheList(members);
@@ -75,23 +80,20 @@ static int count_members(Oid role) {
 
 static void utility(UTILITY_PARAMETERS) {
 	bool check = changes_roles(planned->utilityStmt) && !superuser();
-	int before[lengthof(server_roles)];
+	int before[lengthof(not_granted)];
 
-	for (int i = 0; check && i < (int) lengthof(server_roles); i++)
-		before[i] = count_members(server_roles[i]);
+	for (int i = 0; check && i < (int) lengthof(not_granted); i++)
+		before[i] = count_members(not_granted[i]);
 	RUN_UTILITY(planned, read_only_tree);
 	if (check)
 		CommandCounterIncrement();
-	for (int i = 0; check && i < (int) lengthof(server_roles); i++)
-		if (count_members(server_roles[i]) > before[i])
+	for (int i = 0; check && i < (int) lengthof(not_granted); i++)
+		if (count_members(not_granted[i]) > before[i])
 			ereport(ERROR, errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-					errmsg("permission denied to grant role \"%s\"", GetUserNameFromId(server_roles[i], false)));
+					errmsg("permission denied to grant role \"%s\"", not_granted[i]));
 }
 
 #else
-
-/* The role whose members pg_hba.conf admits by password, whether or not they are members of rds_iam. */
-#define BY_PASSWORD SUPERUSER "_scram"
 
 enum { DO_NOT_COUNT, COUNT };
 static const struct config_enum_entry creator_edges_values[] = {
@@ -258,13 +260,13 @@ static void update_by_password(void) {
 	}
 }
 
+/* Runs at the events of a transaction. PostgreSQL runs no code of users between the last one before the commit and it. */
 static void transaction(XactEvent event, void *argument) {
 	Oid user;
 	int security;
 
 	(void) argument;
-	if (!roles_changed || event == XACT_EVENT_PARALLEL_COMMIT || event == XACT_EVENT_PARALLEL_PRE_COMMIT ||
-		event == XACT_EVENT_PARALLEL_ABORT)
+	if (!roles_changed)
 		return;
 	roles_changed = false;
 	if (event != XACT_EVENT_PRE_COMMIT && event != XACT_EVENT_PRE_PREPARE)
