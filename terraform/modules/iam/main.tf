@@ -20,7 +20,7 @@ module "app_connect" {
   source = "../rds_connect_policy"
 
   name          = var.name
-  resource_id   = var.proxy_resource_id
+  resource_ids  = [var.proxy_resource_id]
   users         = var.database_users
   partition     = local.partition
   region        = local.region
@@ -33,7 +33,7 @@ module "proxy_connect" {
   count  = var.proxy_authentication == "iam" ? 1 : 0
 
   name          = var.name
-  resource_id   = var.database_resource_id
+  resource_ids  = [var.database_resource_id]
   users         = var.database_users
   partition     = local.partition
   region        = local.region
@@ -45,7 +45,7 @@ module "bootstrap_connect" {
   source = "../rds_connect_policy"
 
   name          = var.name
-  resource_id   = var.database_resource_id
+  resource_ids  = [var.database_resource_id]
   users         = [var.database_admin_user]
   partition     = local.partition
   region        = local.region
