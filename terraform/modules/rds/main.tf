@@ -10,14 +10,21 @@ locals {
   partition  = data.aws_partition.current.partition
   region     = data.aws_region.current.id
 
-  # Per engine: version, parameter group, logs, port and reserved names. A second engine is one more entry.
+  # Per engine: names, version, parameter group, logs, port and reserved names.
   engines = {
     mysql = {
+      title         = "MySQL"
+      rds_engine    = "mysql"
       port          = 3306
       engine_family = "MYSQL" # RDS Proxy's name of the engine
 
+      default_version = "8.4"
       version_pattern = "^8\\.4(\\.[0-9]+)?$"
-      # The parameter group family consists of the engine's name and this number of parts of its version.
+      version_help = join(" ", [
+        "RDS Proxy does not support MySQL's innovation releases (8.1 to 8.3, 9.x), and 5.7 and 8.0 are past their",
+        "standard support. Give 8.4, or 8.4 with a patch level, such as 8.4.5.",
+      ])
+      # The parameter group family consists of RDS's name of the engine and this number of parts of its version.
       family_parts = 2
 
       # RDS's names of the log types, which are also part of the log groups' names. Only iam-db-auth-error contains the
@@ -32,14 +39,61 @@ locals {
         log_output               = "FILE"
         long_query_time          = "1"
       }
+      static_parameters = {}
 
+      database_pattern   = "^[A-Za-z][A-Za-z0-9_]{0,63}$"
+      database_rule      = "1 to 64 letters, digits and underscores, a letter first"
+      user_pattern       = "^[A-Za-z][A-Za-z0-9_]{0,15}$"
+      user_rule          = "1 to 16 letters, digits and underscores, a letter first"
       reserved_databases = ["mysql", "sys", "information_schema", "performance_schema", "innodb", "rdsadmin"]
       reserved_users     = ["rdsadmin", "rdsproxyadmin", "rdsrepladmin", "rds_superuser_role"]
+
+      # Classes that do not support Performance Insights.
+      classes_without_insights = [
+        "db.t2.micro", "db.t2.small", "db.t3.micro", "db.t3.small", "db.t4g.micro", "db.t4g.small",
+      ]
+    }
+
+    postgresql = {
+      title         = "PostgreSQL"
+      rds_engine    = "postgres"
+      port          = 5432
+      engine_family = "POSTGRESQL"
+
+      default_version = "17"
+      version_pattern = "^1[5-8](\\.[0-9]+)?$"
+      version_help = join(" ", [
+        "bootstrap supports PostgreSQL 15 to 18. Give the major version, such as 17, or one with a minor version, such",
+        "as 17.5.",
+      ])
+      family_parts = 1
+
+      log_types = ["postgresql", "upgrade", "iam-db-auth-error"]
+
+      # Statements over a second are logged, as by MySQL's slow query log.
+      parameters = { log_min_duration_statement = "1000" }
+      # No login without TLS. RDS has this value by default since PostgreSQL 15, reports it as applied at a reboot, and
+      # would report every other apply method as a change in each plan.
+      static_parameters = { "rds.force_ssl" = "1" }
+
+      database_pattern   = "^[A-Za-z_][A-Za-z0-9_]{0,62}$"
+      database_rule      = "1 to 63 letters, digits and underscores, no digit first"
+      user_pattern       = "^[A-Za-z][A-Za-z0-9_]{0,62}$"
+      user_rule          = "1 to 63 letters, digits and underscores, a letter first"
+      reserved_databases = ["template0", "template1", "rdsadmin"]
+      reserved_users = [
+        "admin", "rdsadmin", "rdsproxyadmin", "rdsrepladmin", "rdstopmgr", "rds_superuser", "rds_iam", "rds_password",
+        "rds_replication", "rds_ad", "public", "none", "user", "current_user", "session_user", "current_role",
+      ]
+
+      classes_without_insights = []
     }
   }
   engine = local.engines[var.engine]
 
-  family = "${var.engine}${join(".", slice(split(".", var.engine_version), 0, local.engine.family_parts))}"
+  engine_version = coalesce(var.engine_version, local.engine.default_version)
+  version_parts  = slice(split(".", local.engine_version), 0, local.engine.family_parts)
+  family         = "${local.engine.rds_engine}${join(".", local.version_parts)}"
 
   log_types = toset(local.engine.log_types)
 
@@ -82,6 +136,16 @@ resource "aws_db_parameter_group" "this" {
     }
   }
 
+  dynamic "parameter" {
+    for_each = local.engine.static_parameters
+
+    content {
+      name         = parameter.key
+      value        = parameter.value
+      apply_method = "pending-reboot"
+    }
+  }
+
   lifecycle {
     create_before_destroy = true
   }
@@ -89,8 +153,8 @@ resource "aws_db_parameter_group" "this" {
 
 resource "aws_db_instance" "this" {
   identifier     = var.name
-  engine         = var.engine
-  engine_version = var.engine_version
+  engine         = local.engine.rds_engine
+  engine_version = local.engine_version
   instance_class = var.instance_class
 
   storage_type          = "gp3"

@@ -1,5 +1,10 @@
 # Outputs of the database module: the instance's identifiers, address, users, master secret, key, and log groups.
 
+output "kind" {
+  description = "instance; the module aurora returns cluster. Both modules have the same outputs."
+  value       = "instance"
+}
+
 output "identifier" {
   description = "Identifier of the instance: its name. Policies for rds-db:connect need resource_id instead."
   value       = aws_db_instance.this.identifier
@@ -15,6 +20,26 @@ output "address" {
   value       = aws_db_instance.this.address
 }
 
+output "reader_address" {
+  description = "Host name of the readers: null, because an instance has none. A standby serves no client."
+  value       = null
+}
+
+output "custom_addresses" {
+  description = "Host names of custom endpoints: none, because an instance has no such endpoint."
+  value       = {}
+}
+
+output "instance_identifiers" {
+  description = "Identifiers of the instances: its own."
+  value       = [aws_db_instance.this.identifier]
+}
+
+output "pauses" {
+  description = "Whether it pauses without connections: false. Only a serverless cluster does."
+  value       = false
+}
+
 # From local.engines, not from the instance: the security groups' rules need it before the instance exists.
 output "port" {
   description = "Port of the instance."
@@ -22,8 +47,8 @@ output "port" {
 }
 
 output "engine" {
-  description = "Database engine."
-  value       = aws_db_instance.this.engine
+  description = "Database engine: mysql or postgresql, as in the input. RDS's own name of the latter is postgres."
+  value       = var.engine
 }
 
 output "engine_family" {

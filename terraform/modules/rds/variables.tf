@@ -40,7 +40,7 @@ variable "security_group_ids" {
 }
 
 variable "engine" {
-  description = "Database engine: mysql. PostgreSQL is not supported yet."
+  description = "Database engine: mysql or postgresql."
   type        = string
   default     = "mysql"
   nullable    = false
@@ -48,24 +48,24 @@ variable "engine" {
   validation {
     condition     = contains(keys(local.engines), var.engine)
     error_message = <<-EOT
-      engine ${jsonencode(var.engine)} is not supported: engine must be one of ${join(", ", keys(local.engines))}.
-      PostgreSQL is not supported yet.
+      engine ${jsonencode(var.engine)} is not supported: engine must be one of ${join(", ", keys(local.engines))}. Aurora
+      is not an engine of this module: use the module aurora.
     EOT
   }
 }
 
 variable "engine_version" {
-  description = "MySQL version: 8.4, with or without a patch level. Without one, RDS selects and upgrades the patch level."
+  description = "Version of the engine: MySQL 8.4, or PostgreSQL 15 to 18. Without a patch level, RDS selects and upgrades it. null: 8.4 or 17."
   type        = string
-  default     = "8.4"
-  nullable    = false
+  default     = null
 
   validation {
-    condition     = can(regex(try(local.engines[var.engine].version_pattern, ""), var.engine_version))
+    condition = var.engine_version == null || can(
+      regex(try(local.engines[var.engine].version_pattern, ""), var.engine_version)
+    )
     error_message = <<-EOT
-      engine_version ${jsonencode(var.engine_version)} is refused: RDS Proxy does not support MySQL's innovation
-      releases (8.1 to 8.3, 9.x), and 5.7 and 8.0 are past their standard support. Give 8.4, or 8.4 with a patch level,
-      such as 8.4.5.
+      engine_version ${jsonencode(var.engine_version)} is refused for ${var.engine}:
+      ${try(local.engines[var.engine].version_help, "the engine is not supported.")}
     EOT
   }
 }
@@ -125,10 +125,10 @@ variable "database_name" {
   nullable    = false
 
   validation {
-    condition     = can(regex("^[A-Za-z][A-Za-z0-9_]{0,63}$", var.database_name))
+    condition     = can(regex(try(local.engines[var.engine].database_pattern, ""), var.database_name))
     error_message = <<-EOT
-      database_name ${jsonencode(var.database_name)}: RDS requires 1 to 64 letters, digits and underscores, a letter
-      first.
+      database_name ${jsonencode(var.database_name)}: RDS for ${try(local.engines[var.engine].title, "this engine")}
+      requires ${try(local.engines[var.engine].database_rule, "a supported engine")}.
     EOT
   }
 
@@ -137,7 +137,7 @@ variable "database_name" {
       try(local.engines[var.engine].reserved_databases, []), lower(var.database_name)
     )
     error_message = <<-EOT
-      database_name ${jsonencode(var.database_name)} is a schema of the server or reserved by RDS: use another name.
+      database_name ${jsonencode(var.database_name)} belongs to the server or is reserved by RDS: use another name.
     EOT
   }
 }
@@ -149,20 +149,20 @@ variable "master_username" {
   nullable    = false
 
   validation {
-    condition     = can(regex("^[A-Za-z][A-Za-z0-9_]{0,15}$", var.master_username))
+    condition     = can(regex(try(local.engines[var.engine].user_pattern, ""), var.master_username))
     error_message = <<-EOT
-      master_username ${jsonencode(var.master_username)}: RDS for MySQL requires 1 to 16 letters, digits and
-      underscores, a letter first.
+      master_username ${jsonencode(var.master_username)}: RDS for ${try(local.engines[var.engine].title, "this engine")}
+      requires ${try(local.engines[var.engine].user_rule, "a supported engine")}.
     EOT
   }
 
   validation {
     condition = !contains(
       try(local.engines[var.engine].reserved_users, []), lower(var.master_username)
-    )
+    ) && !(var.engine == "postgresql" && startswith(lower(var.master_username), "pg_"))
     error_message = <<-EOT
-      master_username ${jsonencode(var.master_username)} is reserved by RDS or RDS Proxy: use another name, such as
-      dbadmin.
+      master_username ${jsonencode(var.master_username)} is reserved by the server, by RDS or by RDS Proxy: use another
+      name, such as dbadmin.
     EOT
   }
 }
@@ -245,11 +245,11 @@ variable "performance_insights" {
 
   validation {
     condition = !var.performance_insights || !contains(
-      ["db.t2.micro", "db.t2.small", "db.t3.micro", "db.t3.small", "db.t4g.micro", "db.t4g.small"], var.instance_class
+      try(local.engines[var.engine].classes_without_insights, []), var.instance_class
     )
     error_message = <<-EOT
-      performance_insights: RDS for MySQL does not support it on ${var.instance_class}. Set performance_insights =
-      false, or use a larger instance_class, at least db.t4g.medium.
+      performance_insights: RDS for ${try(local.engines[var.engine].title, "this engine")} does not support it on
+      ${var.instance_class}. Set performance_insights = false, or use a larger instance_class, at least db.t4g.medium.
     EOT
   }
 }

@@ -51,7 +51,7 @@ async fn nothing_secret_is_logged() -> Result {
     mysql.cut_connections().await?;
 
     let log = String::from_utf8(log.0.lock().unwrap().clone())?;
-    assert!(log.contains("INFO rds_iam_emulator_server::mysql: MySQL "), "it does log:\n{log}");
+    assert!(log.contains("INFO rds_iam_emulator_server::server: MySQL "), "it does log:\n{log}");
     let signature = token.expose().split("X-Amz-Signature=").nth(1).unwrap();
     for secret in [
         signature,

@@ -2,13 +2,19 @@
 //!
 //! They share one folder. The emulator writes [`State`] into it: the accepted access keys, the endpoints, and
 //! the time. The server's authentication plugin reads it at every login and appends a [`LoginEvent`] with its
-//! decision and the reason. Neither ever writes a token.
+//! decision and the reason. A [`Counter`] counts the refusals that the emulator ordered. No file ever contains a token.
+//!
+//! With the feature `decide`, the module `decide` makes that decision for the plugins of both engines.
 
+#[cfg(feature = "decide")]
+pub mod decide;
 mod login;
+mod refusals;
 mod state;
 
 pub use login::{LoginEvent, RefusalCode, Verdict};
-pub use state::{AccessKey, AuthSwitch, Refuse, State};
+pub use refusals::Counter;
+pub use state::{AccessKey, AuthSwitch, CreatorEdges, Refuse, State};
 
 /// The environment variable of the database server that names the control folder.
 pub const CONTROL_DIR_VARIABLE: &str = "RDS_IAM_EMULATOR_CONTROL";

@@ -24,9 +24,15 @@ pub struct State {
     /// Valid logins to refuse.
     #[serde(default)]
     pub refuse: Refuse,
-    /// The form of the server's request for a token.
+    /// Logins to refuse as a server that limits them.
+    #[serde(default)]
+    pub throttle: Refuse,
+    /// The form of MySQL's request for a token.
     #[serde(default)]
     pub auth_switch: AuthSwitch,
+    /// The effect of PostgreSQL's creator memberships on the master.
+    #[serde(default)]
+    pub creator_edges: CreatorEdges,
 }
 
 impl State {
@@ -130,6 +136,19 @@ pub enum AuthSwitch {
     Scramble,
 }
 
+/// The effect of the memberships that PostgreSQL 16 and later give the creator of a role (with ADMIN, without INHERIT and
+/// SET). The master gets one in each role that it creates, and through a role in `rds_iam` also one in that.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[expect(clippy::exhaustive_enums, reason = "a membership counts or does not")]
+pub enum CreatorEdges {
+    /// The master's password stays valid: AWS documents `CREATE USER` and `GRANT rds_iam` for it.
+    #[default]
+    DoNotCount,
+    /// The master is a member of `rds_iam`, as on a plain PostgreSQL: its password is refused.
+    Count,
+}
+
 /// An order to refuse the next logins. The server keeps the count of those still to be refused and
 /// restarts it whenever the serial number changes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -153,7 +172,9 @@ mod tests {
             ],
             clock_offset_seconds: -5,
             refuse: Refuse { serial: 1, count: 2 },
+            throttle: Refuse { serial: 3, count: 4 },
             auth_switch: AuthSwitch::Scramble,
+            creator_edges: CreatorEdges::Count,
         }
     }
 
@@ -164,6 +185,14 @@ mod tests {
 
         fs::write(dir.path().join(State::FILE), state().to_json().unwrap()).unwrap();
         assert_eq!(State::read(dir.path()).unwrap(), state());
+    }
+
+    #[test]
+    fn a_file_without_the_orders_has_none() {
+        let text = r#"{"region":"us-east-1","endpoints":[],"keys":[]}"#;
+        let state: State = serde_json::from_str(text).unwrap();
+        assert_eq!((state.refuse, state.throttle), (Refuse::default(), Refuse::default()));
+        assert_eq!((state.auth_switch, state.creator_edges), (AuthSwitch::Empty, CreatorEdges::DoNotCount));
     }
 
     #[test]

@@ -13,21 +13,18 @@ use std::panic::catch_unwind;
 use std::path::PathBuf;
 use std::ptr::{null, null_mut};
 use std::slice;
-use std::sync::{Mutex, PoisonError};
 use std::time::SystemTime;
 
+use rds_iam_emulator_control::decide::{self, AUTH_STRING, Attempt};
 use rds_iam_emulator_control::{AuthSwitch, CONTROL_DIR_VARIABLE, DEFAULT_CONTROL_DIR, State};
 
 use crate::abi::*;
-use crate::decide::{AUTH_STRING, Attempt, OrderedRefusals, decide, undecided};
 
 /// The initial value of the TLS byte: neither of the two values that a server writes.
 const NOT_WRITTEN: u8 = 0x7f;
 
 /// A scramble as a stock server's plugins send it: 20 bytes and a zero. No token depends on it.
 const SCRAMBLE: &[u8] = b"20-bytes-of-scramble\0";
-
-static ORDERED: Mutex<OrderedRefusals> = Mutex::new(OrderedRefusals::none());
 
 fn control_dir() -> PathBuf {
     PathBuf::from(env::var_os(CONTROL_DIR_VARIABLE).unwrap_or(DEFAULT_CONTROL_DIR.into()))
@@ -41,21 +38,12 @@ fn auth_switch_data() -> &'static [u8] {
     }
 }
 
-/// Answers a login and records it.
+/// Answers a login and records it. A login that cannot be recorded is refused.
 #[expect(clippy::disallowed_methods, reason = "a server's clock is the machine's; the state shifts it")]
 fn answer(attempt: Attempt<'_>) -> bool {
     let dir = control_dir();
-    let now = SystemTime::now();
-    let event = match State::read(&dir) {
-        Ok(state) => {
-            let mut ordered = ORDERED.lock().unwrap_or_else(PoisonError::into_inner);
-            decide(&state, &mut ordered, attempt, now)
-        }
-        Err(e) => undecided(attempt, now, &format!("cannot read the state in {}: {e}", dir.display())),
-    };
-    // A login that cannot be recorded is refused: the record must be complete.
-    match event.append(&dir) {
-        Ok(()) => event.accepted(),
+    match decide::answer(&dir, attempt, SystemTime::now()) {
+        Ok(event) => event.accepted(),
         Err(e) => {
             eprintln!("AWSAuthenticationPlugin: cannot record logins in {}: {e}", dir.display());
             false
@@ -118,7 +106,7 @@ unsafe extern "C" fn authenticate_user(vio: *mut Vio, info: *mut ServerAuthInfo)
         let accepted = answer(Attempt {
             user: &String::from_utf8_lossy(user),
             host: &String::from_utf8_lossy(host),
-            auth_string: &String::from_utf8_lossy(auth_string),
+            auth_string: Some(&String::from_utf8_lossy(auth_string)),
             encrypted: match connection.is_tls_established {
                 NOT_WRITTEN => None,
                 established => Some(established != 0),

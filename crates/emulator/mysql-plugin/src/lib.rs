@@ -2,7 +2,7 @@
 //! one machine. It really checks tokens: form, lifetime, endpoint, region, user and signature, against the
 //! state that the emulator wrote into the control folder.
 //!
-//! - `decide` decides about a login; pure, and tested without a server.
+//! - The decision is `rds_iam_emulator_control::decide`, which both engines share.
 //! - `abi` declares MySQL's structures, with their sizes and offsets checked at compile time.
 //! - `entry` has the functions that the server calls: it converts between C and Rust, and decides nothing.
 //!
@@ -12,5 +12,4 @@
 #![allow(non_snake_case, reason = "the library's file is named after the plugin")]
 
 mod abi;
-mod decide;
 mod entry;

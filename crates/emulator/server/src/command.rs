@@ -18,12 +18,19 @@ pub struct Command {
     arguments: Vec<OsString>,
     environment: Vec<(&'static str, OsString)>,
     bare: bool,
+    user: Option<u32>,
 }
 
 impl Command {
     /// Creates a command without arguments.
     pub fn new(program: impl Into<OsString>) -> Self {
-        Self { program: program.into(), arguments: Vec::new(), environment: Vec::new(), bare: false }
+        Self {
+            program: program.into(),
+            arguments: Vec::new(),
+            environment: Vec::new(),
+            bare: false,
+            user: None,
+        }
     }
 
     /// Adds an argument.
@@ -47,6 +54,12 @@ impl Command {
     /// Gives the program nothing of this process's environment but `PATH`.
     pub fn bare(mut self) -> Self {
         self.bare = true;
+        self
+    }
+
+    /// Runs the program as another user, and in that user's group alone, which only root may. `None` is this process's own.
+    pub fn user(mut self, user: Option<u32>) -> Self {
+        self.user = user;
         self
     }
 
@@ -101,10 +114,14 @@ impl Command {
 
     #[expect(clippy::disallowed_methods, reason = "this is the one runner")]
     fn build(&self) -> std::process::Command {
+        use std::os::unix::process::CommandExt;
         let mut command = std::process::Command::new(&self.program);
         if self.bare {
             command.env_clear();
             command.envs(std::env::var_os("PATH").map(|path| ("PATH", path)));
+        }
+        if let Some(user) = self.user {
+            command.uid(user).gid(user);
         }
         command.args(&self.arguments).envs(self.environment.iter().map(|(n, v)| (n, v)));
         command

@@ -52,8 +52,8 @@ impl MasterCredentials {
     }
 
     /// Creates credentials with RDS's usual name and a password made up for one server.
-    pub(crate) fn made_up() -> Self {
-        Self { username: "admin".into(), password: random(24, ALPHANUMERIC) }
+    pub(crate) fn made_up(username: &str) -> Self {
+        Self { username: username.into(), password: random(24, ALPHANUMERIC) }
     }
 
     /// Returns the user's name.

@@ -18,11 +18,12 @@ use std::time::{Duration, SystemTime};
 use aws_smithy_async::rt::sleep::TokioSleep;
 use aws_smithy_async::time::{SharedTimeSource, TimeSource};
 use rds_iam_token::{Clock, DbUser, Login, Minter, TokenSource};
-use sqlx::mysql::{MySqlConnectOptions, MySqlConnection, MySqlSslMode};
+use sqlx::mysql::{MySqlConnectOptions, MySqlConnection};
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection};
 
+use crate::MySql;
 use crate::error::Error;
-use crate::mysql::MySql;
+use crate::kind::Kind as _;
 
 /// The name of the example service's database.
 pub const APP_DATABASE: &str = "node_db";
@@ -31,7 +32,7 @@ pub const APP_DATABASE: &str = "node_db";
 pub const APP_USER: &str = "node_app";
 
 /// The statements that create the example service's tables.
-pub const APP_SCHEMA: &str = include_str!("../../../app/schema.sql");
+pub const APP_SCHEMA: &str = include_str!("../../../app/schema/mysql.sql");
 
 /// The template of a machine's user data, in Terraform's syntax.
 pub const USER_DATA_TEMPLATE: &str = include_str!("../../../../terraform/modules/ec2/user_data.sh.tftpl");
@@ -43,12 +44,7 @@ const WITHIN: Duration = Duration::from_secs(30);
 /// not its name: sqlx would verify the address that it dials.
 #[must_use]
 pub fn connect_options(mysql: &MySql) -> MySqlConnectOptions {
-    MySqlConnectOptions::new()
-        .host(&mysql.dial().host().to_string())
-        .port(mysql.dial().port())
-        .ssl_mode(MySqlSslMode::VerifyCa)
-        .ssl_ca_from_pem(mysql.ca_pem().into())
-        .disable_statement_logging()
+    sqlx::MySql::connect_options(mysql)
 }
 
 /// Connects as the master user.

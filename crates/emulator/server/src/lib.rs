@@ -20,20 +20,32 @@
 //! # }
 //! ```
 
+mod builder;
 pub mod command;
+mod container;
+mod control;
 pub mod credentials;
 mod error;
 pub mod fixtures;
 pub mod host;
+mod kind;
+mod launch;
 mod mysql;
+mod process;
 mod relay;
 mod run_folder;
 mod runtime;
+mod server;
 mod tls;
 
+pub use builder::Builder;
 pub use credentials::MasterCredentials;
 pub use error::{CommandError, Error};
-pub use mysql::{Builder, MySql};
+pub use kind::{Kind, OptionsOf};
 pub use rds_iam_emulator_control::{AccessKey, AuthSwitch, LoginEvent, RefusalCode, Verdict};
 pub use relay::Relay;
 pub use runtime::Runtime;
+pub use server::Server;
+
+/// A running MySQL server.
+pub type MySql = Server<sqlx::MySql>;

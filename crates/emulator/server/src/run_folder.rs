@@ -3,18 +3,18 @@
 //! ```text
 //! <temporary folder, only the owner may enter>
 //! └── run        mounted into the container, where there is one
-//!     ├── control/     what the plugin reads and writes (see rds-iam-emulator-control)
+//!     ├── control/     what plugin and shim read and write (see rds-iam-emulator-control)
 //!     ├── tls/         the server's certificate and key
 //!     ├── orders       FIFO to the supervising shell
 //!     ├── pid, exit    written by the supervising shell
 //!     ├── server.log
-//!     └── mysqld.sock  the only way in for root
+//!     └── mysqld.sock  MySQL's socket, the only way in for root (PostgreSQL's: .s.PGSQL.<port>)
 //! ```
 
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, ChildStdin, Stdio};
 
 use rds_iam_emulator_control::State;
@@ -31,7 +31,8 @@ pub(crate) const IN_CONTAINER: &str = "/rds-iam/run";
 /// The shell script that runs the server; see its own comment.
 const SUPERVISE: &str = include_str!("supervise.sh");
 
-pub(crate) struct RunFolder {
+#[expect(unnameable_types, reason = "part of a sealed trait")]
+pub struct RunFolder {
     /// The FIFO; closing it ends the server. Opened for reading too, so that opening does not wait for the
     /// shell.
     orders: File,
@@ -76,9 +77,14 @@ impl Drop for Outer {
 }
 
 impl RunFolder {
-    pub(crate) async fn create(identity: &ServerIdentity) -> Result<Self, Error> {
+    /// Creates the folder. `owner` is the user of a server that is a child process, unless it is this process's own.
+    pub(crate) async fn create(identity: &ServerIdentity, owner: Option<u32>) -> Result<Self, Error> {
         // Only the owner may enter it, so its contents can be accessible to the server's user.
         let outer = Outer::create()?;
+        if owner.is_some() {
+            let dir = outer.dir.path();
+            std::os::unix::fs::chown(dir, owner, owner).map_err(Error::io("give the server", dir))?;
+        }
         let run = outer.dir.path().join("run");
         for dir in [run.clone(), run.join("control"), run.join("tls")] {
             fs::create_dir(&dir).map_err(Error::io("create", &dir))?;
@@ -115,10 +121,6 @@ impl RunFolder {
         let path = self.control().join(State::FILE);
         let text = state.to_json().map_err(Error::io("write", &path))?;
         file::replace(&path, &text, 0o644)
-    }
-
-    pub(crate) fn socket(&self) -> PathBuf {
-        self.run().join("mysqld.sock")
     }
 
     pub(crate) fn ca(&self) -> PathBuf {
@@ -163,11 +165,4 @@ impl RunFolder {
     pub(crate) fn release(self) -> Outer {
         self.outer
     }
-}
-
-/// The paths that the server uses, with the same names on the host and in a container.
-pub(crate) struct Paths<'a> {
-    pub(crate) run: &'a Path,
-    pub(crate) data: &'a Path,
-    pub(crate) plugins: &'a Path,
 }

@@ -38,6 +38,12 @@ run "outputs" {
 
   assert {
     condition = alltrue([
+      output.kind == "instance",
+      output.engine == "mysql",
+      output.reader_address == null,
+      output.custom_addresses == {},
+      output.instance_identifiers == ["orders-dev"],
+      output.pauses == false,
       output.identifier == "orders-dev",
       output.arn == "arn:aws:rds:us-east-1:123456789012:db:orders-dev",
       output.address == "orders-dev.c0ffee.us-east-1.rds.amazonaws.com",

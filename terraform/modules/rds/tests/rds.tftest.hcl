@@ -232,3 +232,79 @@ run "names_given" {
     error_message = "names are used as given"
   }
 }
+
+run "postgresql" {
+  command = plan
+
+  variables {
+    engine = "postgresql"
+  }
+
+  assert {
+    condition = alltrue([
+      aws_db_instance.this.engine == "postgres",
+      aws_db_instance.this.engine_version == "17",
+      aws_db_instance.this.port == 5432,
+      aws_db_instance.this.manage_master_user_password,
+      aws_db_instance.this.iam_database_authentication_enabled,
+      aws_db_instance.this.storage_encrypted,
+      aws_db_instance.this.publicly_accessible == false,
+      aws_db_parameter_group.this.family == "postgres17",
+    ])
+    error_message = "a private, encrypted PostgreSQL 17 with IAM authentication and a password managed by RDS"
+  }
+
+  assert {
+    condition = {
+      for parameter in aws_db_parameter_group.this.parameter :
+      parameter.name => [parameter.value, parameter.apply_method]
+      } == {
+      "rds.force_ssl"            = ["1", "pending-reboot"]
+      log_min_duration_statement = ["1000", "immediate"]
+    }
+    error_message = "TLS only, with the apply method that RDS reports, and slow statements in the log"
+  }
+
+  assert {
+    condition = output.log_group_names == {
+      iam-db-auth-error = "/aws/rds/instance/orders-dev/iam-db-auth-error"
+      postgresql        = "/aws/rds/instance/orders-dev/postgresql"
+      upgrade           = "/aws/rds/instance/orders-dev/upgrade"
+    } && aws_db_instance.this.enabled_cloudwatch_logs_exports == toset(keys(output.log_group_names))
+    error_message = "PostgreSQL's logs are exported to groups with RDS's names: ${jsonencode(output.log_group_names)}"
+  }
+
+  assert {
+    condition = alltrue([
+      output.kind == "instance",
+      output.engine == "postgresql",
+      output.engine_family == "POSTGRESQL",
+      output.port == 5432,
+      output.reader_address == null,
+    ])
+    error_message = "the outputs have this repository's name of the engine, and RDS Proxy's name of it"
+  }
+}
+
+run "postgresql_as_given" {
+  command = plan
+
+  variables {
+    engine          = "postgresql"
+    engine_version  = "15.12"
+    instance_class  = "db.t4g.micro"
+    database_name   = "_orders"
+    master_username = "orders_master_of_more_than_16_characters"
+  }
+
+  assert {
+    condition = alltrue([
+      aws_db_instance.this.engine_version == "15.12",
+      aws_db_parameter_group.this.family == "postgres15",
+      aws_db_instance.this.performance_insights_enabled,
+      aws_db_instance.this.db_name == "_orders",
+      aws_db_instance.this.username == "orders_master_of_more_than_16_characters",
+    ])
+    error_message = "versions, classes and names that only PostgreSQL supports"
+  }
+}

@@ -144,3 +144,70 @@ run "performance_insights_on_a_class_without_it" {
 
   expect_failures = [var.performance_insights]
 }
+
+run "an_aurora_engine" {
+  command = plan
+
+  variables {
+    engine = "aurora-postgresql"
+  }
+
+  # Without a supported engine, its version and names can't be checked: only the engine is reported.
+  expect_failures = [var.engine]
+}
+
+run "versions_of_the_other_engine" {
+  command = plan
+
+  variables {
+    engine         = "postgresql"
+    engine_version = "8.4"
+  }
+
+  expect_failures = [var.engine_version]
+}
+
+run "a_postgresql_that_bootstrap_does_not_support" {
+  command = plan
+
+  variables {
+    engine          = "postgresql"
+    engine_version  = "14.12"
+    database_name   = "template1"
+    master_username = "rds_iam"
+  }
+
+  expect_failures = [
+    var.engine_version,
+    var.database_name,
+    var.master_username,
+  ]
+}
+
+run "names_that_postgresql_does_not_support" {
+  command = plan
+
+  variables {
+    engine          = "postgresql"
+    engine_version  = "17.x"
+    database_name   = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+    master_username = "PG_master"
+  }
+
+  expect_failures = [
+    var.engine_version,
+    var.database_name,
+    var.master_username,
+  ]
+}
+
+run "a_master_that_rds_for_postgresql_reserves" {
+  command = plan
+
+  variables {
+    engine          = "postgresql"
+    master_username = "admin"
+  }
+
+  expect_failures = [var.master_username]
+}

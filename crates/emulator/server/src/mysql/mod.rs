@@ -1,332 +1,108 @@
-//! A MySQL server that checks IAM tokens as RDS does.
+//! MySQL: the server with RDS's `AWSAuthenticationPlugin`.
 
-mod accounts;
-mod builder;
-mod container;
+mod command;
 mod control;
-mod debian_root;
-mod launch;
-mod plugin;
-mod process;
-mod server;
+mod data;
+mod image;
+mod library;
+mod root;
+mod tree;
 
-use std::fmt;
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
-use std::time::Duration;
 
-use aws_credential_types::Credentials;
-use rds_iam_emulator_control::{AccessKey, AuthSwitch, LoginEvent, Refuse, State};
-use rds_iam_token::{Endpoint, Region};
-use tracing::info;
+use sqlx::ConnectOptions as _;
+use sqlx::mysql::{MySqlConnectOptions, MySqlSslMode};
+use testcontainers::bollard::Docker;
+use tokio::io::AsyncReadExt as _;
+use tokio::net::TcpStream;
 
-use self::accounts::{POLL, Root};
-pub use self::builder::Builder;
-use self::launch::{READY_TIMEOUT, Server};
-use crate::credentials::{MasterCredentials, credentials_file, made_up_resource_id, own_key};
+use self::root::Root;
 use crate::error::Error;
-use crate::host::file;
-use crate::relay::Relay;
+use crate::kind::Kind;
+use crate::kind::launch::{Contained, Launch};
 use crate::run_folder::RunFolder;
-use crate::runtime::Runtime;
-use crate::tls::ServerIdentity;
+use crate::server::Server;
 
-/// The time limit for ended connections to leave the server: 10 seconds.
-const CUT_TIMEOUT: Duration = Duration::from_secs(10);
+impl Kind for sqlx::MySql {
+    const SLUG: &'static str = "mysql";
+    const PORT: u16 = 3306;
+    const MASTER: &'static str = "admin";
 
-/// A running MySQL server with RDS's `AWSAuthenticationPlugin`: accounts `IDENTIFIED WITH
-/// AWSAuthenticationPlugin AS 'RDS'` log in by a valid token only.
-///
-/// Dropping it ends the server and removes its files. So does the end of the process, however it ends, a moment
-/// later.
-///
-/// ```no_run
-/// # async fn example() -> Result<(), rds_iam_emulator_server::Error> {
-/// let mysql = rds_iam_emulator_server::MySql::builder().database("shop").start().await?;
-/// println!("{}: sign for {}, dial {}", mysql.describe(), mysql.endpoint(), mysql.dial());
-/// # Ok(())
-/// # }
-/// ```
-pub struct MySql {
-    /// `None` only while this is dropped.
-    parts: Option<(Server, RunFolder)>,
-    state: Mutex<State>,
-    endpoint: Endpoint,
-    dial: Endpoint,
-    region: Region,
-    resource_id: String,
-    ca_pem: String,
-    master: MasterCredentials,
-    key: AccessKey,
-    description: String,
-}
-
-impl MySql {
-    /// Returns a builder with the defaults.
-    pub fn builder() -> Builder {
-        Builder::default()
-    }
-
-    async fn start(wanted: Builder) -> Result<Self, Error> {
-        let runtime = match wanted.runtime {
-            Some(runtime) => runtime,
-            None => Runtime::from_env()?,
-        };
-        let chosen = runtime.choose().await?;
-        let plugin = plugin::library().await?;
-        let region = match wanted.region {
-            Some(region) => region,
-            None => parsed("region", "us-east-1")?,
-        };
-        let endpoint = match wanted.endpoint {
-            Some(endpoint) => endpoint,
-            None => parsed("endpoint", &format!("local-mysql.c0ffee123456.{region}.rds.amazonaws.com:3306"))?,
-        };
-        let mut endpoints = vec![endpoint.clone()];
-        endpoints.extend(wanted.other_endpoints);
-        let identity = ServerIdentity::new(&endpoints, &wanted.certificate_names)?;
-        let key = own_key()?;
-        let state = State {
-            region: region.to_string(),
-            endpoints: endpoints.iter().map(Endpoint::to_string).collect(),
-            keys: vec![key.clone()],
-            clock_offset_seconds: 0,
-            refuse: Refuse::default(),
-            auth_switch: AuthSwitch::default(),
-        };
-
-        let (server, folder) = launch::start(&chosen, &plugin, &identity, &state).await?;
-        let port = server.port();
-        let origin = match &server {
-            Server::Process(_) => "from Debian's packages, as a child process".into(),
-            Server::Container(container) => container.origin.clone(),
-        };
-        // From here on, dropping `mysql` cleans up.
-        let mut mysql = Self {
-            parts: Some((server, folder)),
-            state: Mutex::new(state),
-            dial: parsed("address", &format!("127.0.0.1:{port}"))?,
-            resource_id: wanted.resource_id.unwrap_or_else(made_up_resource_id),
-            ca_pem: identity.ca_pem().to_owned(),
-            master: wanted.master.unwrap_or_else(MasterCredentials::made_up),
-            endpoint,
-            region,
-            key,
-            description: String::new(),
-        };
-        let mut root = mysql.root().await?;
-        mysql.description = format!("MySQL {} {origin}", root.version().await?);
-        root.create_master(&mysql.master).await?;
-        for database in &wanted.databases {
-            root.create_database(database).await?;
-        }
-        root.close().await;
-        info!("{} at {}", mysql.description, mysql.dial);
-        Ok(mysql)
-    }
-
-    /// Returns the endpoint that tokens have to be signed for, unless it is one of
-    /// [`Builder::also_endpoint`]. The server's certificate names its host. It has the form of an RDS
-    /// endpoint, and does not exist in DNS.
-    #[must_use]
-    pub fn endpoint(&self) -> &Endpoint {
-        &self.endpoint
-    }
-
-    /// Returns the address that the server listens on. Its certificate does not name it.
-    #[must_use]
-    pub fn dial(&self) -> &Endpoint {
-        &self.dial
-    }
-
-    /// Returns the region that tokens have to be signed for.
-    #[must_use]
-    pub fn region(&self) -> &Region {
-        &self.region
-    }
-
-    /// Returns the resource id (`db-…`) that the server would have in an ARN.
-    #[must_use]
-    pub fn resource_id(&self) -> &str {
-        &self.resource_id
-    }
-
-    /// Returns the certificate, as PEM, of the authority that signed the server's.
-    #[must_use]
-    pub fn ca_pem(&self) -> &str {
-        &self.ca_pem
-    }
-
-    /// Returns the path of a file with [`MySql::ca_pem`], which exists as long as the server.
-    #[must_use]
-    pub fn ca_path(&self) -> PathBuf {
-        self.folder().ca()
-    }
-
-    /// Returns the path of the record of all logins by token, one line of JSON each, with the reason for each refusal,
-    /// as in RDS's log `iam-db-auth-error`. [`MySql::logins`] reads it. It has no logins of users that do not exist.
-    #[must_use]
-    pub fn login_log(&self) -> PathBuf {
-        LoginEvent::record(&self.folder().control())
-    }
-
-    /// Returns the master user, with the privileges of RDS's. It has to use TLS.
-    #[must_use]
-    pub fn master(&self) -> &MasterCredentials {
-        &self.master
-    }
-
-    /// Returns temporary AWS credentials that the server accepts: a client that signs with them may log in as
-    /// any user, unless [`MySql::allow_users`] limits that.
-    #[must_use]
-    pub fn credentials(&self) -> Credentials {
-        let AccessKey { id, secret, session_token, .. } = &self.key;
-        Credentials::new(id, secret, session_token.clone(), None, "rds-iam-emulator")
-    }
-
-    /// Writes [`MySql::credentials`] to `path` as an AWS shared credentials file that only its owner may
-    /// read, for child processes (`AWS_SHARED_CREDENTIALS_FILE`), so that no environment holds a secret.
-    ///
-    /// # Errors
-    /// Returns [`Error::Io`] if the file cannot be written.
-    pub fn write_credentials_file(&self, path: &Path) -> Result<(), Error> {
-        file::replace(path, &credentials_file(&self.key), 0o600)
-    }
-
-    /// Returns the runtime of the server: [`Runtime::Docker`] or [`Runtime::Process`].
-    #[must_use]
-    pub fn runtime(&self) -> Runtime {
-        match &self.parts {
-            Some((Server::Container(_), _)) => Runtime::Docker,
-            _ => Runtime::Process,
-        }
-    }
-
-    /// Returns a description of the server, such as "MySQL 9.7.4 from Debian's packages, in a container of Docker
-    /// 20.10.24".
-    #[must_use]
-    pub fn describe(&self) -> &str {
-        &self.description
-    }
-
-    /// Returns all logins by token so far, oldest first, with the reasons that clients do not get.
-    ///
-    /// # Errors
-    /// Returns [`Error::Io`] if the server's folder is gone.
-    pub fn logins(&self) -> Result<Vec<LoginEvent>, Error> {
-        let control = self.folder().control();
-        LoginEvent::read_all(&control).map_err(Error::io("read the logins in", &control))
-    }
-
-    /// Waits for a login, earlier ones included, that `wanted` accepts.
-    ///
-    /// # Errors
-    /// Returns [`Error::TimedOut`] if there is none `within` that time.
-    pub async fn wait_for_login(
-        &self,
-        mut wanted: impl FnMut(&LoginEvent) -> bool,
-        within: Duration,
-    ) -> Result<LoginEvent, Error> {
-        let wait = async {
-            loop {
-                if let Some(event) = self.logins()?.into_iter().find(&mut wanted) {
-                    return Ok(event);
-                }
-                tokio::time::sleep(POLL).await;
-            }
-        };
-        let timed_out = Error::TimedOut { awaited: "a login", within };
-        tokio::time::timeout(within, wait).await.unwrap_or(Err(timed_out))
-    }
-
-    /// Cuts the connections of all clients and waits until they have left the server. Returns their number. New
-    /// connections are accepted meanwhile.
-    ///
-    /// # Errors
-    /// Returns [`Error::Database`] if the server does not answer.
-    pub async fn cut_connections(&self) -> Result<usize, Error> {
-        let mut root = self.connect_root().await.map_err(Error::database("answer"))?;
-        let cut = root.cut_connections(CUT_TIMEOUT).await?;
-        root.close().await;
-        Ok(cut)
-    }
-
-    /// Ends the server at once, as a crash does; its data stays.
-    ///
-    /// # Errors
-    /// Returns [`Error::TimedOut`] if it does not end.
-    pub async fn stop(&self) -> Result<(), Error> {
-        let folder = self.folder();
-        folder.order_kill()?;
-        let gone = async {
-            while folder.exit_status().is_none() {
-                tokio::time::sleep(POLL).await;
-            }
-        };
-        let timed_out = |_| Error::TimedOut { awaited: "the server to end", within: READY_TIMEOUT };
-        tokio::time::timeout(READY_TIMEOUT, gone).await.map_err(timed_out)
-    }
-
-    /// Starts the server again after [`MySql::stop`], at the same address, and waits until it answers.
-    ///
-    /// # Errors
-    /// Returns [`Error::NotReady`] if it does not.
-    pub async fn restart(&self) -> Result<(), Error> {
-        self.folder().order_start()?;
-        launch::wait_until_ready(self.folder(), self.dial.port()).await
-    }
-
-    /// Starts a relay in front of the server, which can be cut, made unreachable and made to throttle.
-    ///
-    /// # Errors
-    /// Returns [`Error::Io`] if it cannot listen.
-    pub async fn relay(&self) -> Result<Relay, Error> {
-        Relay::start(self.dial.clone()).await
-    }
-
-    fn folder(&self) -> &RunFolder {
-        let (_, folder) = self.parts.as_ref().expect("the parts are taken only by drop");
-        folder
-    }
-
-    async fn connect_root(&self) -> Result<Root, sqlx::Error> {
-        Root::connect(&self.folder().socket()).await
-    }
-
-    async fn root(&self) -> Result<Root, Error> {
-        self.connect_root().await.map_err(Error::database("let root in"))
+    fn connect_options(server: &Server<Self>) -> MySqlConnectOptions {
+        MySqlConnectOptions::new()
+            .host(&server.dial().host().to_string())
+            .port(server.dial().port())
+            .ssl_mode(MySqlSslMode::VerifyCa)
+            .ssl_ca_from_pem(server.ca_pem().into())
+            .disable_statement_logging()
     }
 }
 
-impl Builder {
-    /// Starts the server and waits until it answers: about a second, or a minute at the first start on a
-    /// machine, when it has to be downloaded. Slow steps are reported through `tracing`, at info.
-    ///
-    /// # Errors
-    /// Returns [`Error`] with the missing program or the failed step. No process or file is left.
-    pub async fn start(self) -> Result<MySql, Error> {
-        MySql::start(self).await
+impl Launch for sqlx::MySql {
+    type Settings = ();
+    type Root = Root;
+
+    fn process_user() -> Option<u32> {
+        None
+    }
+
+    fn environment(_run: &Path) -> Vec<(&'static str, String)> {
+        Vec::new()
+    }
+
+    async fn libraries((): &()) -> Result<Vec<PathBuf>, Error> {
+        Ok(vec![library::plugin().await?])
+    }
+
+    async fn process(
+        folder: &RunFolder,
+        libraries: &[PathBuf],
+        (): &(),
+        port: u16,
+    ) -> Result<Vec<String>, Error> {
+        data::prepare(folder, &libraries[0], port).await
+    }
+
+    async fn container(
+        docker: &Docker,
+        _folder: &RunFolder,
+        libraries: &[PathBuf],
+        (): &(),
+    ) -> Result<Contained, Error> {
+        image::prepare(docker, &libraries[0]).await
+    }
+
+    /// A server of MySQL sends a greeting.
+    async fn answers(port: u16) -> bool {
+        let Ok(mut stream) = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await else { return false };
+        stream.read(&mut [0]).await.is_ok_and(|read| read == 1)
+    }
+
+    /// A server that did not load the plugin does not start.
+    async fn verify(_root: &mut Root, _run: &Path, _libraries: &[PathBuf]) -> Result<Option<String>, Error> {
+        Ok(None)
     }
 }
 
-impl Drop for MySql {
-    fn drop(&mut self) {
-        if let Some((server, folder)) = self.parts.take() {
-            launch::end(server, folder);
-        }
-    }
-}
+#[cfg(test)]
+mod tests {
+    use tokio::io::AsyncWriteExt as _;
+    use tokio::net::TcpListener;
 
-impl fmt::Debug for MySql {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("MySql")
-            .field("description", &self.description)
-            .field("endpoint", &self.endpoint)
-            .field("dial", &self.dial)
-            .finish_non_exhaustive()
-    }
-}
+    use super::*;
 
-fn parsed<T: std::str::FromStr<Err: fmt::Display>>(setting: &'static str, text: &str) -> Result<T, Error> {
-    text.parse().map_err(|e: T::Err| Error::Setting { setting, value: text.into(), problem: e.to_string() })
+    #[tokio::test]
+    async fn a_port_that_only_closes_is_not_ready() {
+        let answers = sqlx::MySql::answers;
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let closing = tokio::spawn(async move { listener.accept().await.map(|_| listener) });
+        assert!(!answers(port).await);
+        let listener = closing.await.unwrap().unwrap();
+        let speaking = tokio::spawn(async move { listener.accept().await.unwrap().0.write_all(b"J").await });
+        assert!(answers(port).await);
+        speaking.await.unwrap().unwrap();
+        assert!(!answers(port).await, "the port is closed");
+    }
 }

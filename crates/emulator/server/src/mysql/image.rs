@@ -1,22 +1,22 @@
-//! The MySQL server in a container: builds its image from the one that an environment variable names, the official
-//! one, or Debian's packages, and starts the container. The server starts later, on an order through the run folder.
+//! The image of a MySQL server's container: built from the one that an environment variable names, the official one, or
+//! Debian's packages.
 
 use std::path::Path;
 use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 use testcontainers::bollard::Docker;
-use testcontainers::core::{IntoContainerPort, Mount};
 use testcontainers::runners::{AsyncBuilder, AsyncRunner};
-use testcontainers::{ContainerAsync, GenericBuildableImage, GenericImage, ImageExt};
+use testcontainers::{GenericBuildableImage, GenericImage};
 use tracing::info;
 
-use super::debian_root::{self, DebianRoot};
-use super::server::{self, PORT};
+use super::command::{self, Paths};
+use super::tree::{self, DebianRoot};
 use crate::error::Error;
 use crate::host::cache::Entry;
-use crate::host::docker::for_this_machine;
-use crate::run_folder::{IN_CONTAINER, Paths, RunFolder};
+use crate::kind::Kind;
+use crate::kind::launch::Contained;
+use crate::run_folder::IN_CONTAINER;
 
 /// The environment variable that names an image with MySQL in it.
 const IMAGE_VARIABLE: &str = "RDS_IAM_EMULATOR_MYSQL_IMAGE";
@@ -33,60 +33,15 @@ const PULL_TIMEOUT: Duration = Duration::from_secs(300);
 const DATA: &str = "/rds-iam/data";
 const PLUGINS: &str = "/rds-iam/plugin";
 
-pub(crate) struct Container {
-    container: Box<ContainerAsync<GenericImage>>,
-    port: u16,
-    /// The origin of its image, for a person.
-    pub(crate) origin: String,
-}
-
-impl Container {
-    /// Prepares the container; the server starts on an order through the folder.
-    pub(crate) async fn prepare(docker: &Docker, folder: &RunFolder, plugin: &Path) -> Result<Self, Error> {
-        let Image { tag, origin } = image(docker).await?;
-        let plugin_name = plugin.file_name().unwrap_or_default().to_string_lossy();
-        let paths =
-            Paths { run: Path::new(IN_CONTAINER), data: Path::new(DATA), plugins: Path::new(PLUGINS) };
-        let mut command = vec![format!("{IN_CONTAINER}/supervise.sh"), IN_CONTAINER.into()];
-        command.extend(["mysqld".into(), "--no-defaults".into(), server::AS_ROOT.into()]);
-        command.extend(server::run(&paths, &plugin_name, "0.0.0.0", PORT));
-
-        let bind = |from: &Path, to: String| Mount::bind_mount(from.display().to_string(), to);
-        let container = GenericImage::new(MADE_HERE, &tag)
-            .with_entrypoint("/bin/sh")
-            .with_exposed_port(PORT.tcp())
-            .with_cmd(command)
-            .with_env_var(rds_iam_emulator_control::CONTROL_DIR_VARIABLE, format!("{IN_CONTAINER}/control"))
-            .with_mount(bind(&folder.run(), IN_CONTAINER.into()))
-            .with_mount(bind(plugin, format!("{PLUGINS}/{plugin_name}")))
-            .with_label("rds-iam-emulator", "mysql")
-            .with_host_config_modifier(for_this_machine(PORT))
-            .start()
-            .await
-            .map_err(Error::docker("start the server's container"))?;
-        let port = container
-            .get_host_port_ipv4(PORT.tcp())
-            .await
-            .map_err(Error::docker("report the port of the server's container"))?;
-        let version = docker.version().await.map_err(Error::docker("report its version"))?;
-        let version = version.version.unwrap_or_else(|| "of unknown version".into());
-        let origin = format!("{origin}, in a container of Docker {version}");
-        Ok(Self { container: Box::new(container), port, origin })
-    }
-
-    pub(crate) fn port(&self) -> u16 {
-        self.port
-    }
-
-    /// Removes the container, if there is an async runtime. Otherwise, closing the orders' FIFO ends it, and
-    /// Docker removes it then.
-    pub(crate) fn remove(self) {
-        if tokio::runtime::Handle::try_current().is_ok() {
-            drop(self.container);
-        } else {
-            std::mem::forget(self.container);
-        }
-    }
+/// Returns the image, and the command that runs the server in it.
+pub(crate) async fn prepare(docker: &Docker, plugin: &Path) -> Result<Contained, Error> {
+    let Image { tag, origin } = image(docker).await?;
+    let plugin_name = plugin.file_name().unwrap_or_default().to_string_lossy();
+    let paths = Paths { run: Path::new(IN_CONTAINER), data: Path::new(DATA), plugins: Path::new(PLUGINS) };
+    let mut command = vec!["mysqld".into(), "--no-defaults".into(), command::AS_ROOT.into()];
+    command.extend(command::run(&paths, &plugin_name, "0.0.0.0", sqlx::MySql::PORT));
+    let mounts = vec![(plugin.to_owned(), format!("{PLUGINS}/{plugin_name}"))];
+    Ok(Contained { image: MADE_HERE, tag, origin, command, mounts, user: None })
 }
 
 /// An image with a server and a data folder.
@@ -168,7 +123,7 @@ fn tree_tag(tree: &DebianRoot) -> String {
     // Not every character of a version is valid in a tag.
     let plain = |c: char| if c.is_ascii_alphanumeric() || "._-".contains(c) { c } else { '_' };
     let version: String = tree.version.chars().map(plain).collect();
-    format!("{version}-{}", digest(&[&tree_dockerfile(), &tree.version, debian_root::RECIPE]))
+    format!("{version}-{}", digest(&[&tree_dockerfile(), &tree.version, tree::RECIPE]))
 }
 
 fn tree_dockerfile() -> String {
@@ -177,8 +132,8 @@ fn tree_dockerfile() -> String {
 
 /// Returns the Dockerfile's line that creates the data folder.
 fn initialise() -> String {
-    let arguments = server::initialise(Path::new(DATA), Path::new(PLUGINS)).join(" ");
-    format!("RUN mysqld --no-defaults {} {arguments}\n", server::AS_ROOT)
+    let arguments = command::initialise(Path::new(DATA), Path::new(PLUGINS)).join(" ");
+    format!("RUN mysqld --no-defaults {} {arguments}\n", command::AS_ROOT)
 }
 
 fn digest(parts: &[&str]) -> String {

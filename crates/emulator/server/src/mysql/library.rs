@@ -14,7 +14,7 @@ const VARIABLE: &str = "RDS_IAM_MYSQL_PLUGIN";
 const PACKAGE: &str = "rds-iam-mysql-plugin";
 
 /// Returns the path of the plugin's library: `RDS_IAM_MYSQL_PLUGIN`, or else the workspace's, built now.
-pub(crate) async fn library() -> Result<PathBuf, Error> {
+pub(crate) async fn plugin() -> Result<PathBuf, Error> {
     static BUILT: OnceCell<PathBuf> = OnceCell::const_new();
     match env::var_os(VARIABLE).map(PathBuf::from) {
         // Docker requires an absolute path.

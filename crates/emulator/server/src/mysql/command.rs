@@ -2,10 +2,12 @@
 
 use std::path::Path;
 
-use crate::run_folder::Paths;
-
-/// The port that the server listens on in its container.
-pub(crate) const PORT: u16 = 3306;
+/// The paths that the server uses, with the same names on the host and in a container.
+pub(crate) struct Paths<'a> {
+    pub(crate) run: &'a Path,
+    pub(crate) data: &'a Path,
+    pub(crate) plugins: &'a Path,
+}
 
 /// Settings that must be the same when the data folder is created and when it is used, or that save memory
 /// and time in both.

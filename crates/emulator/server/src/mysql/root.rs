@@ -9,6 +9,8 @@ use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Row};
 
 use crate::credentials::MasterCredentials;
 use crate::error::Error;
+use crate::kind;
+use crate::launch::POLL;
 
 /// The role that RDS for MySQL 8.0.36 and later gives to the master user, whose rights are the role's
 /// (RDS User Guide, "Role-based privilege model for RDS for MySQL").
@@ -21,16 +23,14 @@ const MASTER_PRIVILEGES: &str = "SELECT, INSERT, UPDATE, DELETE, CREATE, DROP, R
      CREATE VIEW, SHOW VIEW, CREATE ROUTINE, ALTER ROUTINE, CREATE USER, EVENT, TRIGGER, CREATE ROLE, \
      DROP ROLE, APPLICATION_PASSWORD_ADMIN, ROLE_ADMIN, XA_RECOVER_ADMIN";
 
-/// The interval at which the server is polled.
-pub(crate) const POLL: Duration = Duration::from_millis(10);
-
 /// A connection as root. The socket is root's only access.
-pub(crate) struct Root(MySqlConnection);
+#[expect(unnameable_types, reason = "part of a sealed trait")]
+pub struct Root(MySqlConnection);
 
-impl Root {
-    pub(crate) async fn connect(socket: &Path) -> Result<Self, sqlx::Error> {
+impl kind::launch::Root for Root {
+    async fn connect(run: &Path, _port: u16) -> sqlx::Result<Self> {
         MySqlConnectOptions::new()
-            .socket(socket)
+            .socket(run.join("mysqld.sock"))
             .username("root")
             .ssl_mode(MySqlSslMode::Disabled)
             // One of the statements contains the master password.
@@ -40,18 +40,18 @@ impl Root {
             .map(Self)
     }
 
-    pub(crate) async fn version(&mut self) -> Result<String, Error> {
+    async fn version(&mut self) -> Result<String, Error> {
         let row = sqlx::query("SELECT VERSION()").fetch_one(&mut self.0).await;
         row.and_then(|row| row.try_get(0)).map_err(Error::database("report its version"))
     }
 
-    pub(crate) async fn create_database(&mut self, name: &str) -> Result<(), Error> {
+    async fn create_database(&mut self, name: &str, _master: &MasterCredentials) -> Result<(), Error> {
         let sql = format!("CREATE DATABASE IF NOT EXISTS `{}`", name.replace('`', "``"));
         self.execute(sql, "create the database").await
     }
 
     /// Creates the master user: as on RDS, an ordinary account whose many privileges come from a role.
-    pub(crate) async fn create_master(&mut self, master: &MasterCredentials) -> Result<(), Error> {
+    async fn create_master(&mut self, master: &MasterCredentials) -> Result<(), Error> {
         // The name has only letters, digits and underscores; the password may have any character.
         let (user, password) = (master.username(), literal(master.password()));
         for (sql, operation) in [
@@ -74,14 +74,14 @@ impl Root {
     }
 
     /// Rejects writes, even from users with many privileges, or accepts them again.
-    pub(crate) async fn set_read_only(&mut self, read_only: bool) -> Result<(), Error> {
+    async fn set_read_only(&mut self, read_only: bool) -> Result<(), Error> {
         // `super_read_only` also sets `read_only`; only resetting the latter resets both.
         let (variable, value) = if read_only { ("super_read_only", "ON") } else { ("read_only", "OFF") };
         self.execute(format!("SET GLOBAL {variable} = {value}"), "change whether it refuses writes").await
     }
 
     /// Cuts the connections of all current clients, waits until they are gone, and returns their number.
-    pub(crate) async fn cut_connections(&mut self, within: Duration) -> Result<usize, Error> {
+    async fn cut_connections(&mut self, within: Duration) -> Result<usize, Error> {
         let cut = async {
             let found = self.clients().await?;
             for id in &found {
@@ -100,6 +100,14 @@ impl Root {
         tokio::time::timeout(within, cut).await.unwrap_or(Err(timed_out))
     }
 
+    async fn close(self) {
+        if let Err(e) = self.0.close().await {
+            tracing::debug!("closing root's connection: {e}");
+        }
+    }
+}
+
+impl Root {
     /// Returns the connections of clients, other than those over the socket.
     async fn clients(&mut self) -> Result<Vec<u64>, Error> {
         let sql = "SELECT id FROM information_schema.processlist \
@@ -115,12 +123,6 @@ impl Root {
             .await
             .map(drop)
             .map_err(Error::database(operation))
-    }
-
-    pub(crate) async fn close(self) {
-        if let Err(e) = self.0.close().await {
-            tracing::debug!("closing root's connection: {e}");
-        }
     }
 }
 

@@ -1,0 +1,134 @@
+//! `Kind`: a kind of database server, MySQL or PostgreSQL. All that differs between their starts is in its private half,
+//! `Launch`; `Root` is a connection with all rights, over the server's socket.
+
+use sqlx::Database;
+
+use crate::server::Server;
+
+/// The driver's connect options.
+pub type OptionsOf<E> = <<E as Database>::Connection as sqlx::Connection>::Options;
+
+/// A kind of database server: MySQL ([`sqlx::MySql`]).
+///
+/// The trait is sealed: another kind is another folder of this crate.
+pub trait Kind: launch::Launch {
+    /// The name in labels, entries of the cache and made-up endpoints.
+    const SLUG: &'static str;
+    /// The port that servers of this kind listen on by default.
+    const PORT: u16;
+    /// The name of the master user, unless it is set.
+    const MASTER: &'static str;
+
+    /// Returns the options of a direct connection, without user and database. TLS verifies the certificate's authority,
+    /// but not its name: sqlx would verify the address that it dials.
+    fn connect_options(server: &Server<Self>) -> OptionsOf<Self>;
+}
+
+pub(crate) mod launch {
+    use std::fmt::Debug;
+    use std::path::{Path, PathBuf};
+    use std::time::Duration;
+
+    use sqlx::Database;
+    use testcontainers::bollard::Docker;
+
+    use crate::credentials::MasterCredentials;
+    use crate::error::Error;
+    use crate::run_folder::RunFolder;
+
+    /// A server's image and command line, for its container.
+    #[expect(unnameable_types, reason = "private, so that the trait is sealed")]
+    pub struct Contained {
+        pub(crate) image: &'static str,
+        pub(crate) tag: String,
+        /// The origin of the image, for a person.
+        pub(crate) origin: String,
+        /// The command that the supervising shell runs.
+        pub(crate) command: Vec<String>,
+        /// Files to mount beside the run folder, and their paths in the container.
+        pub(crate) mounts: Vec<(PathBuf, String)>,
+        /// The user in the container; `None` for its root.
+        pub(crate) user: Option<u32>,
+    }
+
+    /// What differs between the starts of servers.
+    #[expect(unnameable_types, reason = "private, so that the trait is sealed")]
+    pub trait Launch: Database {
+        /// Settings of this kind alone.
+        type Settings: Clone + Debug + Default + Send + Sync + 'static;
+
+        /// A connection with all rights.
+        type Root: Root;
+
+        /// Returns the user that a child process runs as, unless it is this process's own.
+        fn process_user() -> Option<u32>;
+
+        /// Returns the environment of the server beside the control folder; `run` is the run folder's path for the server.
+        fn environment(run: &Path) -> Vec<(&'static str, String)>;
+
+        /// Returns the libraries that the server loads: found, or built now.
+        fn libraries(
+            settings: &Self::Settings,
+        ) -> impl Future<Output = Result<Vec<PathBuf>, Error>> + Send + '_;
+
+        /// Prepares what a child process needs, and returns the command that the supervising shell runs.
+        fn process(
+            folder: &RunFolder,
+            libraries: &[PathBuf],
+            settings: &Self::Settings,
+            port: u16,
+        ) -> impl Future<Output = Result<Vec<String>, Error>> + Send;
+
+        /// Prepares what a container needs.
+        fn container(
+            docker: &Docker,
+            folder: &RunFolder,
+            libraries: &[PathBuf],
+            settings: &Self::Settings,
+        ) -> impl Future<Output = Result<Contained, Error>> + Send;
+
+        /// Returns whether a server of this kind answers at this port of the loopback address. An open port proves
+        /// little: Docker opens it for a container, and closes the connections for as long as it does not reach the
+        /// server in it.
+        fn answers(port: u16) -> impl Future<Output = bool> + Send;
+
+        /// Checks what only a running server shows; returns the problem.
+        fn verify(
+            root: &mut Self::Root,
+            run: &Path,
+            libraries: &[PathBuf],
+        ) -> impl Future<Output = Result<Option<String>, Error>> + Send;
+    }
+
+    /// A connection with all rights, over the server's socket, which is the only access of its user.
+    #[expect(unnameable_types, reason = "private, so that the trait is sealed")]
+    pub trait Root: Sized + Send {
+        /// Connects through the socket in the run folder; `port` is the one that the server itself listens on.
+        fn connect(run: &Path, port: u16) -> impl Future<Output = sqlx::Result<Self>> + Send + '_;
+
+        /// Returns the server's version.
+        fn version(&mut self) -> impl Future<Output = Result<String, Error>> + Send;
+
+        /// Creates the master user, with the privileges of RDS's.
+        fn create_master(
+            &mut self,
+            master: &MasterCredentials,
+        ) -> impl Future<Output = Result<(), Error>> + Send;
+
+        /// Creates a database, unless it exists.
+        fn create_database(
+            &mut self,
+            name: &str,
+            master: &MasterCredentials,
+        ) -> impl Future<Output = Result<(), Error>> + Send;
+
+        /// Rejects writes, or accepts them again.
+        fn set_read_only(&mut self, read_only: bool) -> impl Future<Output = Result<(), Error>> + Send;
+
+        /// Cuts the connections of all current clients, waits until they are gone, and returns their number.
+        fn cut_connections(&mut self, within: Duration) -> impl Future<Output = Result<usize, Error>> + Send;
+
+        /// Closes the connection.
+        fn close(self) -> impl Future<Output = ()> + Send;
+    }
+}
