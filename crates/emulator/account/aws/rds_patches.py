@@ -3,6 +3,8 @@
 Patches as those of `moto_patches.py`, which are applied first; `test_rds_patches.py` has a test for each.
 """
 
+import datetime
+
 from moto.core.responses import ActionResult
 from moto.rds import exceptions as rds_exceptions
 from moto.rds import models as rds
@@ -51,6 +53,34 @@ def a_cluster_has_the_default_group_of_its_engine():
             parts = 2 if self.engine == "aurora-mysql" else 1
             family = self.engine + ".".join(self.engine_version.split(".")[:parts])
             self.parameter_group = f"default.{family}"
+
+
+def a_provisioned_cluster_has_no_scaling_configuration():
+    """AWS: only a cluster of Aurora Serverless v1 has a `ScalingConfigurationInfo`. moto: every cluster has one, an empty
+    one as a rule, so that Terraform wants to set it."""
+    original = vars(rds.DBCluster).get("scaling_configuration_info")
+    if not isinstance(original, property):
+        raise Stale("DBCluster has no property scaling_configuration_info any more")
+    rds.DBCluster.scaling_configuration_info = property(
+        lambda self: original.fget(self) if self.engine_mode == "serverless" else None
+    )
+
+
+def an_instance_has_a_certificate_of_the_default_authority():
+    """AWS: the default authority is rds-ca-rsa2048-g1, and `CertificateDetails` repeat the instance's. moto: an
+    rds-ca-default that AWS does not have, and no details."""
+
+    @wrap(rds.DBInstance, "__init__")
+    def init(original, self, *args, **kwargs):
+        original(self, *args, **kwargs)
+        self.ca_certificate_identifier = kwargs.get("ca_certificate_identifier") or "rds-ca-rsa2048-g1"
+
+    valid = datetime.timedelta(days=365)
+    add(
+        rds.DBInstance,
+        "certificate_details",
+        property(lambda self: {"CAIdentifier": self.ca_certificate_identifier, "ValidTill": self.created + valid}),
+    )
 
 
 def a_parameter_that_was_set_has_the_source_user():
@@ -155,6 +185,8 @@ PATCHES = [
     a_cluster_has_the_identifier_of_its_account,
     a_cluster_is_modified_as_requested,
     a_cluster_has_the_default_group_of_its_engine,
+    a_provisioned_cluster_has_no_scaling_configuration,
+    an_instance_has_a_certificate_of_the_default_authority,
     a_parameter_that_was_set_has_the_source_user,
     a_cluster_parameter_that_was_set_has_the_source_user,
     a_parameter_can_be_reset,

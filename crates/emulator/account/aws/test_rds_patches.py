@@ -98,6 +98,23 @@ class Patches(Clusters):
         self.assertEqual(group(name="two", **MYSQL), "default.aurora-mysql8.0")
         self.assertEqual(group(name="three", DBClusterParameterGroupName="own"), "own")
 
+    def test_a_provisioned_cluster_has_no_scaling_configuration(self):
+        self.cluster()
+        self.assertNotIn("ScalingConfigurationInfo", self.described())
+        self.cluster("old", EngineVersion="13.9", EngineMode="serverless")
+        self.assertEqual(self.described("old")["ScalingConfigurationInfo"]["MaxCapacity"], 16)
+
+    def test_an_instance_has_a_certificate_of_the_default_authority(self):
+        authority = lambda found: (found["CACertificateIdentifier"], found["CertificateDetails"]["CAIdentifier"])
+        self.cluster()
+        self.assertEqual(authority(self.member()), ("rds-ca-rsa2048-g1",) * 2)
+        self.rds.modify_db_instance(DBInstanceIdentifier="one", CACertificateIdentifier="rds-ca-ecc384-g1")
+        (found,) = self.rds.describe_db_instances(DBInstanceIdentifier="one")["DBInstances"]
+        self.assertEqual(authority(found), ("rds-ca-ecc384-g1",) * 2)
+        alone = {**test_moto_patches.MYSQL, "CACertificateIdentifier": "rds-ca-rsa4096-g1"}
+        found = self.rds.create_db_instance(DBInstanceIdentifier="alone", **alone)["DBInstance"]
+        self.assertEqual(authority(found), ("rds-ca-rsa4096-g1",) * 2)
+
     def test_a_parameter_that_was_set_has_the_source_user(self):
         name = {"DBParameterGroupName": "group"}
         self.rds.create_db_parameter_group(DBParameterGroupFamily="mysql8.4", Description="test", **name)
