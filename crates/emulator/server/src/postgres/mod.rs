@@ -21,10 +21,6 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 use self::root::Root;
-<<<<<<< HEAD
-=======
-pub(crate) use self::root::identifier;
->>>>>>> h-pam
 pub use self::versions::PostgresVersion;
 use self::versions::Settings;
 use crate::error::Error;

@@ -122,11 +122,7 @@ fn copy_extensions(from: &Path, to: &Path) -> Result<(), Error> {
         let of_one = |extension: &&str| {
             name.strip_prefix(*extension).is_some_and(|rest| rest.starts_with('.') || rest.starts_with("--"))
         };
-<<<<<<< HEAD
         if EXTENSIONS.iter().any(of_one) {
-=======
-        if EXTENSIONS.iter().any(|extension| of_one(&extension)) {
->>>>>>> h-pam
             copy_file(&path, &to.join(&name))?;
         }
     }
