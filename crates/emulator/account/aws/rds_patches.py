@@ -1,4 +1,4 @@
-"""Corrects what moto gets wrong about Aurora clusters, their instances and parameters, and adds the endpoints of `rds_endpoints.py`.
+"""Corrects what moto gets wrong about Aurora clusters, instances and parameters, and adds the endpoints of `rds_endpoints.py`.
 
 Patches as those of `moto_patches.py`, which are applied first; `test_rds_patches.py` has a test for each.
 """
@@ -64,6 +64,23 @@ def a_provisioned_cluster_has_no_scaling_configuration():
     rds.DBCluster.scaling_configuration_info = property(
         lambda self: original.fget(self) if self.engine_mode == "serverless" else None
     )
+
+
+def an_instance_keeps_its_performance_insights():
+    """AWS: reports the settings of Performance Insights. moto: forgets them."""
+    add(
+        rds.DBInstance,
+        "performance_insights_enabled",
+        property(lambda self: bool(getattr(self, "enable_performance_insights", False))),
+    )
+
+    @wrap(rds.DBInstance, "__init__")
+    def init(original, self, *args, **kwargs):
+        original(self, *args, **kwargs)
+        self.enable_performance_insights = kwargs.get("enable_performance_insights")
+        self.performance_insights_kms_key_id = kwargs.get("performance_insights_kms_key_id")
+        days = kwargs.get("performance_insights_retention_period")
+        self.performance_insights_retention_period = days or (7 if self.enable_performance_insights else None)
 
 
 def an_instance_has_a_certificate_of_the_default_authority():
@@ -186,6 +203,7 @@ PATCHES = [
     a_cluster_is_modified_as_requested,
     a_cluster_has_the_default_group_of_its_engine,
     a_provisioned_cluster_has_no_scaling_configuration,
+    an_instance_keeps_its_performance_insights,
     an_instance_has_a_certificate_of_the_default_authority,
     a_parameter_that_was_set_has_the_source_user,
     a_cluster_parameter_that_was_set_has_the_source_user,

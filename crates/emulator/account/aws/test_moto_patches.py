@@ -85,21 +85,6 @@ class Patches(unittest.TestCase):
             passwords.add(secret["password"])
         self.assertEqual(len(passwords), 2)
 
-    def test_an_instance_keeps_its_performance_insights(self):
-        def settings(instance):
-            names = ("Enabled", "KMSKeyId", "RetentionPeriod")
-            return [instance.get(f"PerformanceInsights{name}") for name in names]
-
-        key = "arn:aws:kms:us-east-1:123456789012:key/1"
-        created = self.rds.create_db_instance(
-            DBInstanceIdentifier="db", EnablePerformanceInsights=True, PerformanceInsightsKMSKeyId=key, **MYSQL
-        )["DBInstance"]
-        self.assertEqual(settings(created), [True, key, 7])
-        change = {"EnablePerformanceInsights": False, "DBInstanceIdentifier": "db"}
-        self.assertEqual(self.rds.modify_db_instance(**change)["DBInstance"]["PerformanceInsightsEnabled"], False)
-        without = self.rds.create_db_instance(DBInstanceIdentifier="without", **MYSQL)["DBInstance"]
-        self.assertEqual(settings(without), [False, None, None])
-
     def test_a_proxy_reaches_its_targets_at_the_port_of_their_engine(self):
         self.proxy(Auth=[AUTH])
         self.rds.create_db_instance(DBInstanceIdentifier="db", **MYSQL)
@@ -245,6 +230,16 @@ class Patches(unittest.TestCase):
         self.assertEqual(len(self.interfaces()), 1)
         self.ec2.terminate_instances(InstanceIds=[instance])
         self.assertEqual(self.interfaces(), [])
+
+    def test_a_root_volume_is_as_large_as_its_image(self):
+        image = self.ec2.describe_images()["Images"][0]
+        made = self.ec2.run_instances(
+            ImageId=image["ImageId"], MinCount=1, MaxCount=1,
+            BlockDeviceMappings=[{"DeviceName": image["RootDeviceName"], "Ebs": {"Encrypted": True, "VolumeType": "gp3"}}],
+        )["Instances"][0]["InstanceId"]
+        attached = [{"Name": "attachment.instance-id", "Values": [made]}]
+        (volume,) = self.ec2.describe_volumes(Filters=attached)["Volumes"]
+        self.assertEqual((volume["Size"], volume["Encrypted"], volume["VolumeType"]), (8, True, "gp3"))
 
     def test_an_instance_is_monitored_as_requested(self):
         image = self.ec2.describe_images()["Images"][0]["ImageId"]
