@@ -4,6 +4,9 @@ Patches as those of `moto_patches.py`, which are applied first; `test_rds_patche
 """
 
 import datetime
+import json
+import secrets
+import string
 
 from moto.core.responses import ActionResult
 from moto.rds import exceptions as rds_exceptions
@@ -64,6 +67,17 @@ def a_provisioned_cluster_has_no_scaling_configuration():
     rds.DBCluster.scaling_configuration_info = property(
         lambda self: original.fget(self) if self.engine_mode == "serverless" else None
     )
+
+
+def a_managed_secret_is_of_its_instance():
+    """AWS: a managed master secret holds the instance's master user and a random password, of printable
+    characters other than `/`, `@`, quotes and blanks. moto: `admin` and one constant for all."""
+
+    @wrap(rds.MasterUserSecret, "_generate_secret_string")
+    def generate_secret_string(_original, self):
+        alphabet = string.ascii_letters + string.digits + "!#$%&()*+,-.:;<=>?[]^_{|}~"
+        password = "".join(secrets.choice(alphabet) for _ in range(32))
+        return json.dumps({"username": self.resource.master_username, "password": password})
 
 
 def an_instance_keeps_its_performance_insights():
@@ -203,6 +217,7 @@ PATCHES = [
     a_cluster_is_modified_as_requested,
     a_cluster_has_the_default_group_of_its_engine,
     a_provisioned_cluster_has_no_scaling_configuration,
+    a_managed_secret_is_of_its_instance,
     an_instance_keeps_its_performance_insights,
     an_instance_has_a_certificate_of_the_default_authority,
     a_parameter_that_was_set_has_the_source_user,

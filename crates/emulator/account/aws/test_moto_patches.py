@@ -71,20 +71,6 @@ class Patches(unittest.TestCase):
             ids.add(instance["DbiResourceId"])
         self.assertEqual(len(ids), 2)
 
-    def test_a_managed_secret_is_of_its_instance(self):
-        passwords = set()
-        for name in ("one", "two"):
-            instance = self.rds.create_db_instance(
-                DBInstanceIdentifier=name, MasterUsername=f"master_{name}", ManageMasterUserPassword=True, **MYSQL
-            )["DBInstance"]
-            arn = instance["MasterUserSecret"]["SecretArn"]
-            secret = json.loads(boto3.client("secretsmanager").get_secret_value(SecretId=arn)["SecretString"])
-            self.assertEqual(secret["username"], f"master_{name}")
-            self.assertRegex(secret["password"], "^[!-~]{32}$")
-            self.assertNotRegex(secret["password"], "[/@\"'` ]")
-            passwords.add(secret["password"])
-        self.assertEqual(len(passwords), 2)
-
     def test_a_proxy_reaches_its_targets_at_the_port_of_their_engine(self):
         self.proxy(Auth=[AUTH])
         self.rds.create_db_instance(DBInstanceIdentifier="db", **MYSQL)
@@ -240,6 +226,18 @@ class Patches(unittest.TestCase):
         attached = [{"Name": "attachment.instance-id", "Values": [made]}]
         (volume,) = self.ec2.describe_volumes(Filters=attached)["Volumes"]
         self.assertEqual((volume["Size"], volume["Encrypted"], volume["VolumeType"]), (8, True, "gp3"))
+
+    def test_an_interface_has_an_association_with_a_public_address_alone(self):
+        image = self.ec2.describe_images()["Images"][0]["ImageId"]
+        network = {"DeviceIndex": 0, "SubnetId": self.subnets()[0]}
+        for public in (True, False):
+            self.ec2.run_instances(
+                ImageId=image, MinCount=1, MaxCount=1,
+                NetworkInterfaces=[{**network, "AssociatePublicIpAddress": public}],
+            )
+        made = [it["Instances"][0] for it in self.ec2.describe_instances()["Reservations"]]
+        associated = {("PublicIpAddress" in it, "Association" in it["NetworkInterfaces"][0]) for it in made}
+        self.assertEqual(associated, {(True, True), (False, False)})
 
     def test_an_instance_is_monitored_as_requested(self):
         image = self.ec2.describe_images()["Images"][0]["ImageId"]

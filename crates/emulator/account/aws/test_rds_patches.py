@@ -104,6 +104,20 @@ class Patches(Clusters):
         self.cluster("old", EngineVersion="13.9", EngineMode="serverless")
         self.assertEqual(self.described("old")["ScalingConfigurationInfo"]["MaxCapacity"], 16)
 
+    def test_a_managed_secret_is_of_its_instance(self):
+        passwords = set()
+        for name in ("one", "two"):
+            instance = self.rds.create_db_instance(
+                DBInstanceIdentifier=name, MasterUsername=f"master_{name}", ManageMasterUserPassword=True, **test_moto_patches.MYSQL
+            )["DBInstance"]
+            arn = instance["MasterUserSecret"]["SecretArn"]
+            secret = json.loads(boto3.client("secretsmanager").get_secret_value(SecretId=arn)["SecretString"])
+            self.assertEqual(secret["username"], f"master_{name}")
+            self.assertRegex(secret["password"], "^[!-~]{32}$")
+            self.assertNotRegex(secret["password"], "[/@\"'` ]")
+            passwords.add(secret["password"])
+        self.assertEqual(len(passwords), 2)
+
     def test_an_instance_keeps_its_performance_insights(self):
         def settings(instance):
             names = ("Enabled", "KMSKeyId", "RetentionPeriod")
