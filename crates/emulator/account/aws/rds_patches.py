@@ -1,9 +1,12 @@
-"""Corrects what moto gets wrong about Aurora clusters, their instances and parameters, and adds the endpoints of `rds_endpoints.py`.
+"""Corrects what moto gets wrong about Aurora clusters, instances and parameters, and adds the endpoints of `rds_endpoints.py`.
 
 Patches as those of `moto_patches.py`, which are applied first; `test_rds_patches.py` has a test for each.
 """
 
 import datetime
+import json
+import secrets
+import string
 
 from moto.core.responses import ActionResult
 from moto.rds import exceptions as rds_exceptions
@@ -64,6 +67,34 @@ def a_provisioned_cluster_has_no_scaling_configuration():
     rds.DBCluster.scaling_configuration_info = property(
         lambda self: original.fget(self) if self.engine_mode == "serverless" else None
     )
+
+
+def a_managed_secret_is_of_its_instance():
+    """AWS: a managed master secret holds the instance's master user and a random password, of printable
+    characters other than `/`, `@`, quotes and blanks. moto: `admin` and one constant for all."""
+
+    @wrap(rds.MasterUserSecret, "_generate_secret_string")
+    def generate_secret_string(_original, self):
+        alphabet = string.ascii_letters + string.digits + "!#$%&()*+,-.:;<=>?[]^_{|}~"
+        password = "".join(secrets.choice(alphabet) for _ in range(32))
+        return json.dumps({"username": self.resource.master_username, "password": password})
+
+
+def an_instance_keeps_its_performance_insights():
+    """AWS: reports the settings of Performance Insights. moto: forgets them."""
+    add(
+        rds.DBInstance,
+        "performance_insights_enabled",
+        property(lambda self: bool(getattr(self, "enable_performance_insights", False))),
+    )
+
+    @wrap(rds.DBInstance, "__init__")
+    def init(original, self, *args, **kwargs):
+        original(self, *args, **kwargs)
+        self.enable_performance_insights = kwargs.get("enable_performance_insights")
+        self.performance_insights_kms_key_id = kwargs.get("performance_insights_kms_key_id")
+        days = kwargs.get("performance_insights_retention_period")
+        self.performance_insights_retention_period = days or (7 if self.enable_performance_insights else None)
 
 
 def an_instance_has_a_certificate_of_the_default_authority():
@@ -186,6 +217,8 @@ PATCHES = [
     a_cluster_is_modified_as_requested,
     a_cluster_has_the_default_group_of_its_engine,
     a_provisioned_cluster_has_no_scaling_configuration,
+    a_managed_secret_is_of_its_instance,
+    an_instance_keeps_its_performance_insights,
     an_instance_has_a_certificate_of_the_default_authority,
     a_parameter_that_was_set_has_the_source_user,
     a_cluster_parameter_that_was_set_has_the_source_user,

@@ -104,6 +104,35 @@ class Patches(Clusters):
         self.cluster("old", EngineVersion="13.9", EngineMode="serverless")
         self.assertEqual(self.described("old")["ScalingConfigurationInfo"]["MaxCapacity"], 16)
 
+    def test_a_managed_secret_is_of_its_instance(self):
+        passwords = set()
+        for name in ("one", "two"):
+            instance = self.rds.create_db_instance(
+                DBInstanceIdentifier=name, MasterUsername=f"master_{name}", ManageMasterUserPassword=True, **test_moto_patches.MYSQL
+            )["DBInstance"]
+            arn = instance["MasterUserSecret"]["SecretArn"]
+            secret = json.loads(boto3.client("secretsmanager").get_secret_value(SecretId=arn)["SecretString"])
+            self.assertEqual(secret["username"], f"master_{name}")
+            self.assertRegex(secret["password"], "^[!-~]{32}$")
+            self.assertNotRegex(secret["password"], "[/@\"'` ]")
+            passwords.add(secret["password"])
+        self.assertEqual(len(passwords), 2)
+
+    def test_an_instance_keeps_its_performance_insights(self):
+        def settings(instance):
+            names = ("Enabled", "KMSKeyId", "RetentionPeriod")
+            return [instance.get(f"PerformanceInsights{name}") for name in names]
+
+        key = "arn:aws:kms:us-east-1:123456789012:key/1"
+        created = self.rds.create_db_instance(
+            DBInstanceIdentifier="db", EnablePerformanceInsights=True, PerformanceInsightsKMSKeyId=key, **test_moto_patches.MYSQL
+        )["DBInstance"]
+        self.assertEqual(settings(created), [True, key, 7])
+        change = {"EnablePerformanceInsights": False, "DBInstanceIdentifier": "db"}
+        self.assertEqual(self.rds.modify_db_instance(**change)["DBInstance"]["PerformanceInsightsEnabled"], False)
+        without = self.rds.create_db_instance(DBInstanceIdentifier="without", **test_moto_patches.MYSQL)["DBInstance"]
+        self.assertEqual(settings(without), [False, None, None])
+
     def test_an_instance_has_a_certificate_of_the_default_authority(self):
         authority = lambda found: (found["CACertificateIdentifier"], found["CertificateDetails"]["CAIdentifier"])
         self.cluster()
