@@ -37,7 +37,7 @@ fn is_empty(folder: &Path) -> bool {
 async fn it_says_where_everything_is_and_ends_with_its_input() -> Result {
     let temporary = tempfile::tempdir()?;
     let (mut child, started) = start(&["--database", "shop"], "auto", temporary.path())?;
-    assert_eq!(text(&started, "database"), "shop");
+    assert_eq!((text(&started, "engine"), text(&started, "database")), ("mysql", "shop"));
     let (dial, aws) = (text(&started, "dial"), text(&started, "aws_endpoint_url"));
     TcpStream::connect(dial).await?;
     assert!(Path::new(text(&started, "credentials_file")).is_file());
@@ -47,6 +47,26 @@ async fn it_says_where_everything_is_and_ends_with_its_input() -> Result {
     assert!(child.wait()?.success());
     assert!(TcpStream::connect(dial).await.is_err());
     assert!(TcpStream::connect(aws.strip_prefix("http://").unwrap()).await.is_err());
+    assert!(is_empty(temporary.path()));
+    Ok(())
+}
+
+#[tokio::test]
+async fn it_runs_postgresql_too() -> Result {
+    let temporary = tempfile::tempdir()?;
+    // For root, PostgreSQL runs as another user, who has to get through to its own folder.
+    std::fs::set_permissions(temporary.path(), std::fs::Permissions::from_mode(0o755))?;
+    let arguments = ["--engine", "postgres", "--database", "shop"];
+    let (mut child, started) = start(&arguments, "auto", temporary.path())?;
+    assert_eq!((text(&started, "engine"), text(&started, "database")), ("postgresql", "shop"));
+    assert!(text(&started, "endpoint").ends_with(".rds.amazonaws.com:5432"), "{started}");
+    assert!(text(&started, "description").starts_with("PostgreSQL "), "{started}");
+    let dial = text(&started, "dial");
+    TcpStream::connect(dial).await?;
+
+    drop(child.stdin.take());
+    assert!(child.wait()?.success());
+    assert!(TcpStream::connect(dial).await.is_err());
     assert!(is_empty(temporary.path()));
     Ok(())
 }
