@@ -1,4 +1,4 @@
-//! The message board: an axum service that logs in to MySQL by IAM token.
+//! The message board: an axum service that logs in to MySQL or PostgreSQL by IAM token.
 //!
 //! Ten latest messages and a form at `/`, the same as JSON under `/api`; probes and metrics on a second,
 //! management port. It holds no password: [`rds_iam_sqlx`] keeps its connections authenticated.
@@ -30,6 +30,7 @@ mod message;
 mod metrics;
 mod middleware;
 mod permit;
+mod pool;
 mod routes;
 mod serve;
 mod state;
@@ -38,6 +39,7 @@ mod store;
 pub use clients::ClientLimits;
 pub use config::{Config, ConfigError, Environment};
 pub use permit::Permit;
+pub use pool::Database;
 pub use routes::{management_router, router};
 pub use serve::{Listeners, RunError, check_credentials, run, serve};
 pub use state::AppState;

@@ -17,7 +17,7 @@ const MAX_BLOCKING_THREADS: usize = 4;
 /// The exit status if the settings are wrong, or name a port that can't be opened.
 const MISCONFIGURED: u8 = 2;
 
-/// A message board on MySQL that logs in by IAM token.
+/// A message board on MySQL or PostgreSQL that logs in by IAM token.
 #[derive(Parser)]
 #[command(version, after_help = environment_help())]
 struct Arguments {

@@ -11,8 +11,9 @@ use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::{MetricType, TypedMetric};
 use prometheus_client::registry::{Registry, Unit};
-use rds_iam_sqlx::MySqlPool;
 use rds_iam_token::Clock;
+
+use crate::pool::Database;
 
 /// The media type of [`Metrics::encode`]'s text.
 pub(crate) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -41,7 +42,7 @@ struct RouteLabels {
 }
 
 impl Metrics {
-    pub(crate) fn new(pool: MySqlPool, clock: Clock) -> Self {
+    pub(crate) fn new(pool: Database, clock: Clock) -> Self {
         let requests = Family::default();
         let durations = Family::new_with_constructor((|| Histogram::new(BUCKETS)) as fn() -> Histogram);
         let mut registry = Registry::default();
@@ -52,7 +53,7 @@ impl Metrics {
             Unit::Seconds,
             durations.clone(),
         );
-        registry.register_collector(Box::new(Database { pool, clock }));
+        registry.register_collector(Box::new(PoolCollector { pool, clock }));
         Self { registry, requests, durations }
     }
 
@@ -70,12 +71,12 @@ impl Metrics {
 
 /// The collector of the pool's and the token's metrics.
 #[derive(Debug)]
-struct Database {
-    pool: MySqlPool,
+struct PoolCollector {
+    pool: Database,
     clock: Clock,
 }
 
-impl Collector for Database {
+impl Collector for PoolCollector {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let stats = self.pool.stats();
         let in_use = stats.size.saturating_sub(stats.idle);

@@ -194,6 +194,7 @@ mod tests {
     use axum::http::header::ACCEPT;
     use axum::routing::get;
     use http_body_util::BodyExt;
+    use rds_iam_infra::Engine;
     use rds_iam_sqlx::MySqlPool;
     use rds_iam_token::{Clock, Login, Minter, TokenSource};
     use tower::ServiceExt;
@@ -226,7 +227,7 @@ mod tests {
             "eu-west-1".parse().unwrap(),
             "node_app".parse().unwrap(),
         );
-        let permit = Permit::new(login.clone(), "node_db".parse().unwrap());
+        let permit = Permit::new(Engine::MySql, login.clone(), "node_db".parse().unwrap());
         let credentials = Credentials::new("AKIDEXAMPLE", "not-a-real-secret", None, None, "test");
         let tokens = TokenSource::lazy(Minter::new(login, credentials, Clock::system()));
         let pool = MySqlPool::builder("db.example.com", "node_app")

@@ -6,15 +6,13 @@ use rds_iam_infra::rds_conf::DatabaseName;
 use rds_iam_infra::remedy::{self, Refusal};
 use rds_iam_token::{Login, ServerCode};
 
-/// The engine that the example service supports.
-pub(crate) const ENGINE: Engine = Engine::MySql;
-
 /// The privileges of the service's user on the tables of its database.
 const PRIVILEGES: [&str; 4] = ["SELECT", "INSERT", "UPDATE", "DELETE"];
 
 /// The parts of a deployment that a policy statement and the SQL of the service's user name.
 #[derive(Clone, Debug)]
 pub struct Permit {
+    engine: Engine,
     login: Login,
     database: DatabaseName,
     account: Option<AccountId>,
@@ -24,8 +22,8 @@ pub struct Permit {
 impl Permit {
     /// The permit of a login to a database. Account and resource id are placeholders in its text.
     #[must_use]
-    pub fn new(login: Login, database: DatabaseName) -> Self {
-        Self { login, database, account: None, resource: None }
+    pub fn new(engine: Engine, login: Login, database: DatabaseName) -> Self {
+        Self { engine, login, database, account: None, resource: None }
     }
 
     /// Sets the account and the resource id, as far as they are known.
@@ -38,7 +36,7 @@ impl Permit {
     #[must_use]
     pub fn for_code(&self, code: Option<ServerCode>) -> Option<String> {
         remedy::for_refusal(&Refusal {
-            engine: ENGINE,
+            engine: self.engine,
             login: &self.login,
             code,
             account: self.account.as_ref(),

@@ -5,8 +5,9 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use hyper_util::server::graceful::GracefulShutdown;
+use rds_iam_infra::Engine;
 use rds_iam_report::ErrorReport;
-use rds_iam_sqlx::{MySqlBuilder, MySqlPool};
+use rds_iam_sqlx::{Builder, Pool};
 use rds_iam_token::{Login, MintError, TokenSource};
 use thiserror::Error;
 use tokio::net::TcpListener;
@@ -16,7 +17,7 @@ use tokio::time::timeout;
 
 use crate::accept::accept;
 use crate::clients::ClientLimits;
-use crate::{AppState, Config, management_router, router};
+use crate::{AppState, Config, Database, management_router, router};
 
 /// The time limit for requests in progress after the first signal: 20 seconds, below the 30 s that ECS and
 /// Kubernetes wait before they kill.
@@ -79,9 +80,10 @@ pub async fn run(config: Config) -> Result<(), RunError> {
     for warning in &config.warnings {
         tracing::warn!("{warning}");
     }
-    let tokens = settings(&config).token_source()?;
-    first_token(&tokens).await?;
-    let pool = settings(&config).tokens(tokens).connect_lazy()?;
+    let pool: Database = match config.engine {
+        Engine::MySql => pool::<sqlx::MySql>(&config).await?.into(),
+        Engine::Postgres => pool::<sqlx::Postgres>(&config).await?.into(),
+    };
     let state = AppState::new(pool, config.permit());
 
     let listeners = Listeners {
@@ -110,14 +112,24 @@ async fn listen(address: SocketAddr, variable: &'static str) -> Result<TcpListen
 /// # Errors
 /// Returns [`RunError::Credentials`] if they provide none, or wrong ones.
 pub async fn check_credentials(config: &Config) -> Result<(), RunError> {
-    let token = settings(config).sign_on_demand().token_source()?.token().await;
-    token.map(drop).map_err(|source| RunError::Credentials { source })
+    let tokens = match config.engine {
+        Engine::MySql => settings::<sqlx::MySql>(config).sign_on_demand().token_source()?,
+        Engine::Postgres => settings::<sqlx::Postgres>(config).sign_on_demand().token_source()?,
+    };
+    tokens.token().await.map(drop).map_err(|source| RunError::Credentials { source })
+}
+
+/// Signs the first token, and returns a pool that has no connection yet.
+async fn pool<DB: rds_iam_sqlx::Engine>(config: &Config) -> Result<Pool<DB>, RunError> {
+    let tokens = settings::<DB>(config).token_source()?;
+    first_token(&tokens).await?;
+    Ok(settings::<DB>(config).tokens(tokens).connect_lazy()?)
 }
 
 /// Returns the pool's settings. It signs with the SDK's default credentials.
-fn settings(config: &Config) -> MySqlBuilder {
+fn settings<DB: rds_iam_sqlx::Engine>(config: &Config) -> Builder<DB> {
     let Login { endpoint, region, user, .. } = &config.login;
-    MySqlPool::builder(endpoint, user)
+    Pool::builder(endpoint, user)
         .region(region)
         .database(config.database.as_str())
         .dial(&config.dial)

@@ -7,7 +7,6 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use axum::http::StatusCode;
 use rds_iam_report::ErrorReport;
-use rds_iam_sqlx::MySqlPool;
 use rds_iam_token::{Clock, ErrorKind, ServerCode};
 use serde::Serialize;
 use tokio::sync::Mutex;
@@ -17,7 +16,8 @@ use crate::error::ApiError;
 use crate::message::Timestamp;
 use crate::metrics::Metrics;
 use crate::permit::Permit;
-use crate::store::{Identity, NO_SUCH_TABLE, Store, TOO_SLOW};
+use crate::pool::Database;
+use crate::store::{Failure, Identity, Store};
 
 /// The time for which an answer of the management port is cached: 1 second, so that many clients send the database no
 /// more queries than one.
@@ -87,7 +87,8 @@ impl AppState {
     /// State around a pool. `permit` is what would let the service in, for the log of a refusal (see
     /// [`crate::Config::permit`]).
     #[must_use]
-    pub fn new(pool: MySqlPool, permit: Permit) -> Self {
+    pub fn new(pool: impl Into<Database>, permit: Permit) -> Self {
+        let pool = pool.into();
         let clock = pool.tokens().clock().clone();
         Self(Arc::new(Shared {
             metrics: Metrics::new(pool.clone(), clock.clone()),
@@ -103,7 +104,7 @@ impl AppState {
 
     /// Returns the pool, so that the caller can close it.
     #[must_use]
-    pub fn pool(&self) -> &MySqlPool {
+    pub fn pool(&self) -> &Database {
         self.0.store.pool()
     }
 
@@ -161,7 +162,7 @@ impl AppState {
         match kind {
             ErrorKind::Unreachable | ErrorKind::ReadOnly => unavailable(2),
             ErrorKind::Throttled | ErrorKind::Credentials => unavailable(5),
-            _ if error.number().is_some_and(|number| TOO_SLOW.contains(&number)) => unavailable(5),
+            _ if Failure::from_error(error) == Some(Failure::TooSlow) => unavailable(5),
             // An operator has to act first.
             ErrorKind::Configuration | ErrorKind::Denied | ErrorKind::Tls => unavailable(30),
             _ => ApiError::new(
@@ -219,11 +220,11 @@ impl AppState {
 
 /// Returns what to do, for the reader of a probe's answer. The cause is in the log.
 fn detail(error: &rds_iam_sqlx::Error) -> &'static str {
-    match (error.number(), error.kind()) {
-        (Some(NO_SUCH_TABLE), _) => {
+    match (Failure::from_error(error), error.kind()) {
+        (Some(Failure::NoTable), _) => {
             "The table `messages` is missing: run rds-iam-bootstrap with this app's schema."
         }
-        (Some(number), _) if TOO_SLOW.contains(&number) => {
+        (Some(Failure::TooSlow), _) => {
             "A statement took too long: check for locks and long statements in the database."
         }
         (_, ErrorKind::Configuration) => "A setting is wrong: the log says which.",

@@ -13,6 +13,7 @@ use axum::http::{Request, StatusCode};
 use rds_iam_app::{AppState, Permit};
 use rds_iam_emulator_server::MySql;
 use rds_iam_emulator_server::fixtures::{self, until};
+use rds_iam_infra::Engine;
 use rds_iam_report::log::{self, Format};
 use rds_iam_sqlx::{Limits, MySqlPool};
 use rds_iam_token::{Endpoint, ServerCode};
@@ -59,7 +60,7 @@ fn state_at(mysql: &MySql, dial: &Endpoint) -> AppState {
 /// Returns what permits the service's login.
 fn permit(mysql: &MySql) -> Permit {
     let login = fixtures::tokens(mysql, fixtures::APP_USER).login().clone();
-    Permit::new(login, "node_db".parse().unwrap())
+    Permit::new(Engine::MySql, login, "node_db".parse().unwrap())
 }
 
 #[tokio::test]
@@ -90,6 +91,7 @@ async fn what_is_written_is_read_back() {
     let page = get(&app, "/").await;
     assert_eq!(page.status, StatusCode::OK);
     assert!(page.header("content-type").starts_with("text/html"));
+    assert!(page.text.contains("<p>Stored in MySQL."), "{}", page.text);
     assert!(page.text.contains("from the form &#38; back"), "{}", page.text);
     assert!(page.text.contains("日本語"), "{}", page.text);
     assert!(!page.text.contains("<script>"), "{}", page.text);
@@ -127,6 +129,7 @@ async fn identity() {
     let mysql = server().await;
     let answer = get(&app(&mysql), "/api/identity").await;
     let identity = answer.json();
+    assert_eq!(identity["database"]["engine"], "mysql");
     assert_eq!(identity["database"]["user"], "node_app@%");
     assert_eq!(identity["database"]["plugin"], "AWSAuthenticationPlugin");
     assert!(identity["database"]["cipher"].as_str().unwrap().starts_with("TLS_"), "{identity}");

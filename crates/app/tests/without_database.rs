@@ -7,7 +7,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::http::{Method, Request, StatusCode};
 
-use common::{KEY, SECRET, SESSION, form, get, post_json, send, state};
+use common::{KEY, SECRET, SESSION, form, get, post_json, postgres_state, send, state};
 
 async fn app() -> Router {
     rds_iam_app::router(state().await)
@@ -132,6 +132,27 @@ async fn bad_json_is_refused_before_the_database_is_asked() {
     400 The body is not valid JSON (line 1, column 1).
     415 The request needs the header `Content-Type: application/json`.
     ");
+}
+
+#[tokio::test]
+async fn the_engine_is_a_setting() {
+    for (state, name) in [(state().await, "MySQL"), (postgres_state().await, "PostgreSQL")] {
+        let app = rds_iam_app::router(state.clone());
+        let page = get(&app, "/").await;
+        assert_eq!((page.status, page.header("retry-after")), (StatusCode::SERVICE_UNAVAILABLE, "2"));
+        assert!(page.text.contains(&format!("<p>Stored in {name}. ")), "{}", page.text);
+        assert_eq!(get(&app, "/api/messages").await.status, StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(post_json(&app, r#"{"message":"a"}"#).await.status, StatusCode::SERVICE_UNAVAILABLE);
+        let management = rds_iam_app::management_router(state.clone());
+        let ready = get(&management, "/readyz").await;
+        insta::allow_duplicates! {
+            insta::assert_snapshot!(ready.text, @r#"{"ready":false,"kind":"unreachable","detail":"The database can't be reached: check its state and the way to it."}"#);
+        }
+        assert_eq!(get(&management, "/api/identity").await.status, StatusCode::SERVICE_UNAVAILABLE);
+        let metrics = get(&management, "/metrics").await.text;
+        assert!(metrics.contains("rds_iam_pool_connections_max 10\n"), "{metrics}");
+        state.pool().close().await;
+    }
 }
 
 #[tokio::test]

@@ -54,7 +54,7 @@ Exit status:
   1   error; the message names the cause and the fix, and a second run is safe
   2   the plan is refused, or bootstrap's check found drift
   3   the rollout failed, and the previous image is serving again
-  64  invalid arguments; nothing was done
+  64  invalid arguments, or a command for a part that the deployment does not have; nothing was done
   130 a rollout was interrupted; the message states what continues
 
 The FILE of plan and of --outputs may be - for standard input:
@@ -112,6 +112,16 @@ async fn main() -> ExitCode {
         drop(write(std::io::stderr(), &format!("error: {}", ErrorReport(&*error))));
         ExitCode::FAILURE
     })
+}
+
+/// Reports a command for a part that the deployment does not have. It has done nothing.
+fn without(part: &str) -> ExitCode {
+    let message = format!(
+        "error: this deployment has no {part}, so there is nothing to do: check that the outputs are of the intended \
+         environment"
+    );
+    drop(write(std::io::stderr(), &message));
+    EX_USAGE.into()
 }
 
 /// Writes a text without control characters and returns any error: a full disk or a closed pipe is no reason to panic.

@@ -235,6 +235,38 @@ fn rds_conf_is_printed_or_written() {
     assert!(text(&missing.stderr).contains("/nowhere/outputs.json"));
 }
 
+#[test]
+fn a_command_for_a_missing_part_of_the_deployment_does_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let (file, record) = (folder.path().join("outputs.json"), folder.path().join("rollout.json"));
+    let mut outputs: serde_json::Value =
+        serde_json::from_str(&std::fs::read_to_string(OUTPUTS).unwrap()).unwrap();
+    for part in ["app", "proxy", "logs"] {
+        outputs.as_object_mut().unwrap().remove(part);
+    }
+    outputs["database"]["value"]["engine"] = "postgresql".into();
+    std::fs::write(&file, outputs.to_string()).unwrap();
+    let (file, record) = (file.to_str().unwrap(), record.to_str().unwrap());
+    for (command, part) in [
+        (&["proxy-auth"][..], "proxy"),
+        (&["parameters", "--write"], "app"),
+        (&["identity"], "app"),
+        (&["rollout", "--previous", "--record", record], "app"),
+    ] {
+        // Without a region, credentials or network: nothing is asked of AWS.
+        let done = program().args(command).args(["--outputs", file]).env_clear().output().unwrap();
+        let expected = format!(
+            "error: this deployment has no {part}, so there is nothing to do: check that the outputs are of the \
+             intended environment\n"
+        );
+        assert_eq!((done.status.code(), text(&done.stderr)), (Some(64), &*expected), "{command:?}");
+        assert_eq!(text(&done.stdout), "");
+    }
+    assert!(!folder.path().join("rollout.json").exists());
+    let conf = run(&["conf", "--outputs", file]);
+    assert!(text(&conf.stdout).contains("\nENGINE=\"postgresql\"\n"), "{}", text(&conf.stdout));
+}
+
 #[tokio::test]
 async fn parameters_are_written_once() {
     let aws = AwsApi::start().await.unwrap();
@@ -253,35 +285,38 @@ async fn parameters_are_written_once() {
     let delete = || run(&["delete-parameters", "--path", "/dev/database", "--region", "us-east-1"]);
     let planned = parameters(&[]);
     insta::assert_snapshot!(planned, @r#"
+    + /dev/database/engine: "mysql"
     + /dev/database/dbname: "node_db"
     + /dev/database/endpoint: "orders-dev.proxy-c0ffee.us-east-1.rds.amazonaws.com"
       /dev/database/port: "3306"
     + /dev/database/region: "us-east-1"
     ~ /dev/database/username: "someone" -> "node_app"
-    3 to be created, 1 to be changed, 1 unchanged
+    4 to be created, 1 to be changed, 1 unchanged
     "#);
     assert_eq!(parameters(&[]), planned, "nothing was written");
     let written = parameters(&["--write"]);
     assert_eq!(written, planned.replace("to be ", ""));
     insta::assert_snapshot!(parameters(&["--write"]), @r#"
+      /dev/database/engine: "mysql"
       /dev/database/dbname: "node_db"
       /dev/database/endpoint: "orders-dev.proxy-c0ffee.us-east-1.rds.amazonaws.com"
       /dev/database/port: "3306"
       /dev/database/region: "us-east-1"
       /dev/database/username: "node_app"
-    0 created, 0 changed, 5 unchanged
+    0 created, 0 changed, 6 unchanged
     "#);
     aws.put_parameter("/dev/database/other", "stays").await.unwrap();
     insta::assert_snapshot!(delete(), @"
     - /dev/database/dbname
     - /dev/database/endpoint
+    - /dev/database/engine
     - /dev/database/port
     - /dev/database/region
     - /dev/database/username
-    5 deleted
+    6 deleted
     ");
     assert_eq!(delete(), "0 deleted\n");
-    assert!(parameters(&[]).ends_with("5 to be created, 0 to be changed, 0 unchanged\n"));
+    assert!(parameters(&[]).ends_with("6 to be created, 0 to be changed, 0 unchanged\n"));
 }
 
 #[tokio::test]
@@ -302,9 +337,9 @@ async fn a_closed_standard_output_stops_no_change_and_the_error_has_it() {
     };
     let parameters = ["parameters", "--outputs", OUTPUTS, "--write"];
     let delete = ["delete-parameters", "--path", "/dev/database", "--region", "us-east-1"];
-    insta::assert_snapshot!(run(&parameters, closed()), @"error: cannot write to standard output: Broken pipe (os error 32). 5 created, 0 changed, 0 unchanged");
-    assert!(run(&parameters, Stdio::piped()).ends_with("0 created, 0 changed, 5 unchanged\n"));
-    insta::assert_snapshot!(run(&delete, closed()), @"error: cannot write to standard output: Broken pipe (os error 32). The operation is complete: 5 deleted");
+    insta::assert_snapshot!(run(&parameters, closed()), @"error: cannot write to standard output: Broken pipe (os error 32). 6 created, 0 changed, 0 unchanged");
+    assert!(run(&parameters, Stdio::piped()).ends_with("0 created, 0 changed, 6 unchanged\n"));
+    insta::assert_snapshot!(run(&delete, closed()), @"error: cannot write to standard output: Broken pipe (os error 32). The operation is complete: 6 deleted");
     assert_eq!(run(&delete, Stdio::piped()), "0 deleted\n");
 }
 

@@ -25,10 +25,12 @@ pub(crate) async fn apply(options: &Options<'_>, deploy: &Path) -> anyhow::Resul
     info!("applying the stack (about two minutes: Terraform waits as it would for AWS)");
     program::attached(deploy, &["infra", "apply", "--outputs", &file_text], &aws.env()).await?;
     let outputs = Outputs::read(&file)?;
+    let app = outputs.app.as_ref().context("the stack has an app")?;
+    let proxy = outputs.proxy.as_ref().context("the stack has a proxy")?;
     ensure!(
         outputs.database.name.as_str() == DATABASE
             && outputs.database.admin_user.as_str() == ADMIN_USER
-            && outputs.app.database_user.as_str() == APP_USER,
+            && app.database_user.as_str() == APP_USER,
         "environments/local.tfvars names other users or another database than the claims are about"
     );
 
@@ -50,12 +52,12 @@ pub(crate) async fn apply(options: &Options<'_>, deploy: &Path) -> anyhow::Resul
         .runtime(options.runtime)
         .database(DATABASE)
         .endpoint(outputs.database.endpoint.clone())
-        .also_endpoint(outputs.proxy.endpoint.clone())
+        .also_endpoint(proxy.endpoint.clone())
         .region(outputs.deployment.region.clone())
         .resource_id(outputs.database.resource_id.as_str())
         .master(master.context("the secret that the outputs name")?)
         .start()
         .await?;
-    let parameters = outputs.app.parameter_path.to_string();
+    let parameters = app.parameter_path.to_string();
     Ok(Deployed { mysql, aws, conf: outputs.rds_conf(), parameters })
 }

@@ -19,8 +19,8 @@ use crate::program::{self, Environment};
 const BOOTSTRAP: &str = "rds-iam-bootstrap";
 /// The app's users file, and the schema that it names.
 const APP_FILES: [(&str, &str); 2] = [
-    ("users.toml", include_str!("../../app/users.toml")),
-    ("schema.sql", include_str!("../../app/schema.sql")),
+    ("users/mysql.toml", include_str!("../../app/users/mysql.toml")),
+    ("schema/mysql.sql", include_str!("../../app/schema/mysql.sql")),
 ];
 const APP: &str = "rds-iam-app";
 /// The programs to start.
@@ -70,12 +70,14 @@ impl Platform {
         on_this_machine(conf, &mysql)?.write(&conf_file)?;
 
         for (name, text) in APP_FILES {
-            std::fs::write(folder.path().join(name), text)?;
+            let file = folder.path().join(name);
+            std::fs::create_dir_all(file.parent().context("a file is in a folder")?)?;
+            std::fs::write(file, text)?;
         }
         let bootstrap = Bootstrap {
             program: programs.join(BOOTSTRAP),
             conf: conf_file,
-            users: folder.path().join("users.toml"),
+            users: folder.path().join(APP_FILES[0].0),
             environment: with(&environment, [("RUST_LOG", "info")]),
         };
         info!("bootstrap: making the database users");

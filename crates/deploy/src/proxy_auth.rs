@@ -152,8 +152,12 @@ mod tests {
 
     const MODIFIED: &str = "<ModifyDBProxyResponse><ModifyDBProxyResult/></ModifyDBProxyResponse>";
 
+    fn outputs_proxy() -> Proxy {
+        Outputs::parse(OUTPUTS).unwrap().proxy.unwrap()
+    }
+
     async fn enable(aws: &TestClient) -> Result<ProxyAuth, ProxyAuthError> {
-        enable_iam_auth(&aws.config(), &clock(), &Outputs::parse(OUTPUTS).unwrap().proxy).await
+        enable_iam_auth(&aws.config(), &clock(), &outputs_proxy()).await
     }
 
     fn proxy(status: &str, scheme: &str) -> String {
@@ -183,7 +187,7 @@ mod tests {
     #[tokio::test]
     async fn a_proxy_with_secrets_is_left() {
         let aws = TestClient::new();
-        let mut proxy = Outputs::parse(OUTPUTS).unwrap().proxy;
+        let mut proxy = outputs_proxy();
         proxy.authentication = Authentication::Secret;
         let result = enable_iam_auth(&aws.config(), &clock(), &proxy).await;
         assert_eq!(result.unwrap(), ProxyAuth::Secrets);

@@ -5,13 +5,15 @@ use std::str::FromStr;
 
 /// A database engine.
 ///
-/// Another engine is another variant; the compiler then reports every match without it.
+/// Another engine is another variant; the compiler then reports every match without it. An Aurora cluster has the engine
+/// whose protocol it speaks.
 ///
 /// ```
 /// use rds_iam_infra::Engine;
 ///
 /// let engine: Engine = "mysql".parse()?;
 /// assert_eq!(engine.default_port(), 3306);
+/// assert_eq!("postgres".parse(), Ok(Engine::Postgres));
 /// # Ok::<(), rds_iam_infra::UnknownEngine>(())
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -27,12 +29,31 @@ impl Engine {
     /// Every engine.
     pub const ALL: [Self; 2] = [Self::MySql, Self::Postgres];
 
-    /// Returns the engine's name in `rds.conf`, and in Terraform's variables and outputs.
+    /// Returns the engine's name in `rds.conf`, in Parameter Store, and in Terraform's variables and outputs.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::MySql => "mysql",
             Self::Postgres => "postgresql",
+        }
+    }
+
+    /// Returns the name of an instance's engine in the API of RDS, such as `engine` of Terraform's `aws_db_instance`.
+    /// That of a cluster is `aurora-` and [`as_str`](Self::as_str).
+    #[must_use]
+    pub const fn rds_engine(self) -> &'static str {
+        match self {
+            Self::MySql => "mysql",
+            Self::Postgres => "postgres",
+        }
+    }
+
+    /// Returns the engine family of an RDS Proxy, such as `engine_family` of Terraform's `aws_db_proxy`.
+    #[must_use]
+    pub const fn family(self) -> &'static str {
+        match self {
+            Self::MySql => "MYSQL",
+            Self::Postgres => "POSTGRESQL",
         }
     }
 
@@ -42,6 +63,38 @@ impl Engine {
         match self {
             Self::MySql => 3306,
             Self::Postgres => 5432,
+        }
+    }
+
+    /// Returns the users that RDS, RDS Proxy or the server have for themselves, in lower case. PostgreSQL also refuses
+    /// every name that starts with `pg_`, and MySQL has `mysql.*`.
+    ///
+    /// Source: "Reserved words" and "Understanding PostgreSQL roles and permissions" of the RDS user guide.
+    #[must_use]
+    pub const fn reserved_users(self) -> &'static [&'static str] {
+        match self {
+            Self::MySql => &[
+                "rds_superuser_role",
+                "rdsadmin",
+                "rdsproxyadmin",
+                "rdsrepladmin",
+                "rdstopmgr",
+                "rdswriteforwarduser",
+                "root",
+            ],
+            Self::Postgres => &[
+                "rds_ad",
+                "rds_iam",
+                "rds_password",
+                "rds_replication",
+                "rds_reserved",
+                "rds_superuser",
+                "rdsadmin",
+                "rdsproxyadmin",
+                "rdsrepladmin",
+                "rdstopmgr",
+                "rdswriteforwarduser",
+            ],
         }
     }
 }
@@ -55,18 +108,30 @@ impl fmt::Display for Engine {
 impl FromStr for Engine {
     type Err = UnknownEngine;
 
+    /// Parses [`as_str`](Self::as_str) or [`rds_engine`](Self::rds_engine).
     fn from_str(name: &str) -> Result<Self, Self::Err> {
-        let engine = Self::ALL.into_iter().find(|engine| engine.as_str() == name);
+        let engine =
+            Self::ALL.into_iter().find(|engine| [engine.as_str(), engine.rds_engine()].contains(&name));
         engine.ok_or_else(|| UnknownEngine { name: name.to_owned() })
     }
 }
 
 /// The error of an unsupported engine's name.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{name:?} is not a supported engine: expected mysql or postgresql")]
+#[error("{name:?} is not a supported engine: {}", expected(name))]
 pub struct UnknownEngine {
     /// The given name.
     pub name: String,
+}
+
+/// Returns what is expected in place of an unsupported name, which is not repeated.
+pub(crate) fn expected(name: &str) -> &'static str {
+    if name == "aurora" || name.starts_with("aurora-") {
+        "expected mysql or postgresql. Aurora is a kind of deployment, not an engine: write mysql for Aurora MySQL and \
+         postgresql for Aurora PostgreSQL"
+    } else {
+        "expected mysql or postgresql"
+    }
 }
 
 #[cfg(test)]
@@ -77,11 +142,30 @@ mod tests {
     fn names_are_parsed_exactly() {
         for engine in Engine::ALL {
             assert_eq!(engine.as_str().parse(), Ok(engine));
+            assert_eq!(engine.rds_engine().parse(), Ok(engine));
         }
-        for name in ["", "MySQL", "mysql ", "PostgreSQL", "aurora-mysql"] {
+        for name in ["", "MySQL", "mysql ", "PostgreSQL", "postgres ", "pgx", "aurora-mysql"] {
             let error = name.parse::<Engine>().unwrap_err();
             assert_eq!(error.name, name);
             assert!(Engine::ALL.iter().all(|engine| error.to_string().contains(engine.as_str())), "{error}");
+        }
+    }
+
+    #[test]
+    fn the_name_of_a_cluster_s_engine_says_what_to_write() {
+        insta::assert_snapshot!("aurora-postgresql".parse::<Engine>().unwrap_err(), @r#""aurora-postgresql" is not a supported engine: expected mysql or postgresql. Aurora is a kind of deployment, not an engine: write mysql for Aurora MySQL and postgresql for Aurora PostgreSQL"#);
+        insta::assert_snapshot!("sqlserver".parse::<Engine>().unwrap_err(), @r#""sqlserver" is not a supported engine: expected mysql or postgresql"#);
+    }
+
+    /// The stack's list has the same users, since a declared user of that name would fail late.
+    #[test]
+    fn the_stack_refuses_the_reserved_users() {
+        let stack = include_str!("../../../terraform/stacks/service/main.tf");
+        for user in Engine::MySql.reserved_users() {
+            assert!(stack.contains(&format!("\"{user}\"")), "{user}");
+        }
+        for engine in Engine::ALL {
+            assert!(engine.reserved_users().is_sorted(), "{engine}");
         }
     }
 }

@@ -4,8 +4,8 @@ use std::str::FromStr;
 
 use rds_iam_token::{DbUser, Endpoint, Host, Region};
 
-use crate::Engine;
 use crate::arn::{AccountId, ResourceId};
+use crate::engine::{self, Engine};
 
 /// A value of a file. The file may have a secret in the wrong place, so the error is the expected form, not that of
 /// [`FromStr`], which may repeat the text.
@@ -34,6 +34,10 @@ impl FileValue for Endpoint {
 
 impl FileValue for Engine {
     const ERROR: &'static str = "not a supported engine: expected mysql or postgresql";
+
+    fn from_file(text: &str) -> Result<Self, String> {
+        text.parse().map_err(|_| format!("not a supported engine: {}", engine::expected(text)))
+    }
 }
 
 impl FileValue for Host {

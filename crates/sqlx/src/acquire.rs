@@ -1,5 +1,5 @@
 //! Acquires a connection from the pool: an idle one, or a new one with a valid token. Replaces a refused cached
-//! token once, and retries while the server limits logins.
+//! token once, retries while the server limits logins, and tries an unexplained refusal once more.
 
 use std::io;
 use std::sync::Arc;
@@ -11,11 +11,14 @@ use sqlx::Connection as _;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, timeout, timeout_at};
 
+use crate::connect::connect;
 use crate::connection::PoolConnection;
+use crate::credential::Credential;
 use crate::engine::Engine;
 use crate::error::Error;
 use crate::health::PING_TIMEOUT;
 use crate::idle::{IdleConnection, return_to_sqlx};
+use crate::refusal::Verdict;
 use crate::state::State;
 
 /// The time limit for an idle connection, its test included, before another is tried: 2 seconds, so that a wait of
@@ -25,6 +28,12 @@ const IDLE_TIMEOUT: Duration = Duration::from_secs(2);
 /// The first pause after the server limits logins: 100 ms. It doubles, with full jitter.
 const THROTTLED: Duration = Duration::from_millis(100);
 
+/// The time without an answer after which a caller that waits longer says so: 3 seconds.
+const SLOW: Duration = Duration::from_secs(3);
+
+/// The most time that is left for an attempt of its own after the driver's: 1 second.
+const LAST_ATTEMPT: Duration = Duration::from_secs(1);
+
 /// The time that a caller waits for a token that it will probably not need: half a second.
 const TOKEN_WAIT: Duration = Duration::from_millis(500);
 
@@ -32,9 +41,36 @@ const TOKEN_WAIT: Duration = Duration::from_millis(500);
 /// would come out the same, because a token's time is in whole seconds.
 const FRESH: Duration = Duration::from_secs(1);
 
+/// The time that a caller waits for a new connection.
+#[derive(Clone, Copy)]
+struct Wait {
+    limit: Duration,
+    deadline: Instant,
+}
+
+impl Wait {
+    fn new(limit: Duration) -> Self {
+        Self { limit, deadline: Instant::now() + limit }
+    }
+}
+
 impl<DB: Engine> State<DB> {
     pub(crate) async fn acquire(self: &Arc<Self>) -> Result<PoolConnection<DB>, Error> {
-        let deadline = Instant::now() + self.limits.acquire_timeout;
+        self.acquire_within(self.limits.connect_timeout).await
+    }
+
+    /// Acquires a connection for no caller: a server that takes longer to answer is left alone.
+    pub(crate) async fn acquire_warm(self: &Arc<Self>) -> Result<PoolConnection<DB>, Error> {
+        self.acquire_within(None).await
+    }
+
+    /// Acquires a connection, for which a new one may take as long as given, or else until the wait for any ends.
+    async fn acquire_within(
+        self: &Arc<Self>,
+        connect_timeout: Option<Duration>,
+    ) -> Result<PoolConnection<DB>, Error> {
+        let wait = Wait::new(self.limits.acquire_timeout);
+        let deadline = wait.deadline;
         let permit = match Arc::clone(&self.permits).try_acquire_owned() {
             Ok(permit) if !self.pool.is_closed() => permit,
             _ => self.wait_for_permit(deadline).await?,
@@ -47,7 +83,10 @@ impl<DB: Engine> State<DB> {
             return_to_sqlx(connection, None);
         }
         // Boxed: its future is large, and every waiting task would have one.
-        let opened = Box::pin(self.acquire_from_sqlx(deadline)).await;
+        let opened = match connect_timeout {
+            None => Box::pin(self.acquire_from_sqlx(wait)).await,
+            Some(limit) => Box::pin(self.acquire_slowly(Wait::new(limit))).await,
+        };
         opened.map(|connection| borrowed(connection, Instant::now()))
     }
 
@@ -57,12 +96,39 @@ impl<DB: Engine> State<DB> {
         match timeout_at(deadline, self.pool.close_event().do_until(permit)).await {
             Ok(Ok(Ok(permit))) => Ok(permit),
             Ok(Err(closed)) => Err(self.target.connect_error(closed, &self.tokens.login().user)),
-            Ok(Ok(Err(_))) | Err(_) => Err(self.count_failure(self.timed_out(true))),
+            Ok(Ok(Err(_))) | Err(_) => {
+                Err(self.count_failure(self.timed_out(self.limits.acquire_timeout, true)))
+            }
         }
     }
 
-    /// Acquires a connection from sqlx. Replaces a refused cached token once, and retries throttled logins.
-    async fn acquire_from_sqlx(&self, deadline: Instant) -> Result<sqlx::pool::PoolConnection<DB>, Error> {
+    /// Acquires a connection from sqlx. Says so when the server takes long, as a paused cluster does.
+    async fn acquire_slowly(&self, wait: Wait) -> Result<sqlx::pool::PoolConnection<DB>, Error> {
+        let started = Instant::now();
+        let mut acquiring = std::pin::pin!(self.acquire_from_sqlx(wait));
+        if let Ok(acquired) = timeout(SLOW, &mut acquiring).await {
+            return acquired;
+        }
+        let announces = self.health.should_announce_wait();
+        let login = announces.then(|| self.subject());
+        if let Some(login) = &login {
+            tracing::info!(
+                %login,
+                "the database has not answered for {} s; waiting up to {} s (a paused Aurora cluster takes about 15 s to resume)",
+                SLOW.as_secs(), wait.limit.as_secs_f32()
+            );
+        }
+        let acquired = acquiring.await;
+        if let (Some(login), Ok(_)) = (&login, &acquired) {
+            tracing::info!(%login, "the database answered after {:.1} s", started.elapsed().as_secs_f32());
+        }
+        acquired
+    }
+
+    /// Acquires a connection from sqlx. Replaces a refused cached token once, retries throttled logins, and tries a refusal that
+    /// may be that of a server that restarts once more.
+    async fn acquire_from_sqlx(&self, wait: Wait) -> Result<sqlx::pool::PoolConnection<DB>, Error> {
+        let deadline = wait.deadline;
         let mut reminted = false;
         let mut pause = THROTTLED;
         loop {
@@ -81,22 +147,33 @@ impl<DB: Engine> State<DB> {
                 }
                 None => self.install_token_by(deadline).await?,
             };
-            let error = match self.try_acquire_from_sqlx(deadline).await {
+            let error = match self.try_acquire_from_sqlx(wait, &token).await {
                 Ok(connection) => return Ok(connection),
+                Err(error) if error.is_ambiguous_refusal() => {
+                    match self.health.refusals.judge(Instant::now(), &token) {
+                        Verdict::Denied => return Err(self.count_failure(error.confirmed())),
+                        Verdict::Wait(pause) => {
+                            let error = self.count_failure(error);
+                            if Instant::now() + pause >= deadline {
+                                return Err(error);
+                            }
+                            tracing::info!(
+                                user = %self.tokens.login().user,
+                                "the server refused a login without a reason, as one that restarts does; trying once more"
+                            );
+                            tokio::time::sleep(pause).await;
+                        }
+                    }
+                    self.replace_token(&token, deadline).await?;
+                    continue;
+                }
                 Err(error) => self.count_failure(error),
             };
             match error.kind() {
                 ErrorKind::Denied if !reminted && is_login_refusal(&error) && self.is_cached(&token) => {
                     reminted = true;
-                    self.health.counters.remints_after_refusal.fetch_add(1, Relaxed);
                     tracing::info!(user = %self.tokens.login().user, "the server refused a cached IAM token; signing a new one");
-                    let replaced = timeout_at(deadline, self.tokens.replace(&token)).await;
-                    match replaced.unwrap_or(Err(MintError::TimedOut)) {
-                        Ok(token) => self.set_token(&token),
-                        Err(source) => {
-                            return Err(self.count_failure(Error::token(source, self.subject())));
-                        }
-                    }
+                    self.replace_token(&token, deadline).await?;
                 }
                 _ if is_transient(&error) && Instant::now() + pause < deadline => {
                     tokio::time::sleep(pause.mul_f64(fastrand::f64())).await;
@@ -104,6 +181,19 @@ impl<DB: Engine> State<DB> {
                 }
                 _ => return Err(error),
             }
+        }
+    }
+
+    /// Installs a token other than the refused one.
+    async fn replace_token(&self, refused: &Token, deadline: Instant) -> Result<(), Error> {
+        self.health.counters.remints_after_refusal.fetch_add(1, Relaxed);
+        let replaced = timeout_at(deadline, self.tokens.replace(refused)).await;
+        match replaced.unwrap_or(Err(MintError::TimedOut)) {
+            Ok(token) => {
+                self.set_token(&token);
+                Ok(())
+            }
+            Err(source) => Err(self.count_failure(Error::token(source, self.subject()))),
         }
     }
 
@@ -118,34 +208,63 @@ impl<DB: Engine> State<DB> {
         None
     }
 
-    /// Acquires a connection from sqlx, or returns the reason why there is none by `deadline`.
+    /// Acquires a connection from sqlx, or returns the reason why there is none in time.
     async fn try_acquire_from_sqlx(
         &self,
-        deadline: Instant,
+        wait: Wait,
+        token: &Token,
     ) -> Result<sqlx::pool::PoolConnection<DB>, Error> {
+        let deadline = wait.deadline;
         loop {
             // sqlx waits without limit for an unresponsive connection to close. On timeout, the drop ends that.
             let from_idle = (self.pool.num_idle() > 0).then(|| Instant::now() + IDLE_TIMEOUT);
             match from_idle.filter(|until| *until < deadline) {
-                Some(until) => match timeout_at(until, self.open_or_reuse()).await {
+                Some(until) => match timeout_at(until, self.open_or_reuse(wait)).await {
                     Ok(acquired) => return acquired,
                     Err(_) => self.health.suspect(),
                 },
+                None if DB::RETRIES_REFUSED_LOGINS => return self.open_with_reason(wait, token).await,
                 None => {
-                    let acquired = timeout_at(deadline, self.open_or_reuse()).await;
-                    return acquired.unwrap_or_else(|_| Err(self.timed_out(false)));
+                    let acquired = timeout_at(deadline, self.open_or_reuse(wait)).await;
+                    return acquired.unwrap_or_else(|_| Err(self.timed_out(wait.limit, false)));
                 }
             }
         }
     }
 
-    async fn open_or_reuse(&self) -> Result<sqlx::pool::PoolConnection<DB>, Error> {
+    /// Acquires a connection from sqlx, which tries some refused logins again, and would not return why it has none. So the last
+    /// attempt is another's.
+    async fn open_with_reason(
+        &self,
+        wait: Wait,
+        token: &Token,
+    ) -> Result<sqlx::pool::PoolConnection<DB>, Error> {
+        let left = wait.deadline.duration_since(Instant::now());
+        let until = wait.deadline - LAST_ATTEMPT.min(left / 4);
+        if let Ok(acquired) = timeout_at(until, self.open_or_reuse(wait)).await {
+            return acquired;
+        }
+        let user = &self.tokens.login().user;
+        let attempt = connect::<DB>(&self.target, user, Credential::Token(token));
+        match timeout_at(wait.deadline, attempt).await {
+            Ok(Ok(connection)) => {
+                // Its server has just begun to answer.
+                drop(connection);
+                let acquired = timeout_at(wait.deadline, self.open_or_reuse(wait)).await;
+                acquired.unwrap_or_else(|_| Err(self.timed_out(wait.limit, false)))
+            }
+            Ok(Err(error)) => Err(error),
+            Err(_) => Err(self.timed_out(wait.limit, false)),
+        }
+    }
+
+    async fn open_or_reuse(&self, wait: Wait) -> Result<sqlx::pool::PoolConnection<DB>, Error> {
         let opens = || self.pool.num_idle() == 0 && self.pool.size() < self.limits.max_connections;
         if opens() {
             self.rate_limiter.acquire(opens).await;
         }
         self.pool.acquire().await.map_err(|error| match error {
-            sqlx::Error::PoolTimedOut => self.timed_out(false),
+            sqlx::Error::PoolTimedOut => self.timed_out(wait.limit, false),
             error => self.target.connect_error(error, &self.tokens.login().user),
         })
     }

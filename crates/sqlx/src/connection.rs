@@ -34,12 +34,6 @@ pub struct Connection<DB: Engine> {
     pool: Weak<State<DB>>,
 }
 
-/// A connection to MySQL, on which statements run as on sqlx's: the parameter of functions that took sqlx's.
-pub type MySqlConnection = Connection<sqlx::MySql>;
-
-/// A connection to PostgreSQL, on which statements run as on sqlx's: the parameter of functions that took sqlx's.
-pub type PgConnection = Connection<sqlx::Postgres>;
-
 /// What the last statement showed of its connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Condition {

@@ -5,6 +5,9 @@
 //! was given over that as well. So it connects to one of this process, which forwards the bytes over a TCP connection
 //! to the address that was chosen, with the option set. TLS is between sqlx and the server.
 
+#[cfg(all(test, target_os = "linux"))]
+mod tests;
+
 use std::io;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::PathBuf;
@@ -16,10 +19,9 @@ use rds_iam_token::Endpoint;
 use tokio::io::{AsyncWriteExt as _, copy, sink};
 use tokio::net::{TcpStream, UnixListener, UnixStream};
 use tokio::task::AbortHandle;
-use tokio::time::timeout;
 
-/// The time limit for a TCP connection: 10 seconds. Callers give up earlier.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// The most bytes of a client that are kept until the server is connected: more than PostgreSQL's client sends first.
+const MOST_EARLY: usize = 1024;
 
 /// The pause after a failure to accept a connection: 50 milliseconds.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -36,36 +38,48 @@ pub(crate) struct Dialer {
 }
 
 struct Listening {
-    socket: PathBuf,
+    /// The path for the driver, which may add `file`.
+    path: PathBuf,
+    file: Option<String>,
     accepting: AbortHandle,
     /// The folder of the socket's file, if it has one.
     _folder: Option<Folder>,
 }
 
 impl Dialer {
-    /// Returns the socket to connect to for a connection to `server`.
+    /// Returns the path to give to a driver for a connection to `server`. The driver adds `file`, if it is given.
     ///
     /// # Errors
     /// Returns an error if this process may not listen on a socket.
     ///
     /// # Panics
     /// Outside a Tokio runtime.
-    pub(crate) fn socket(&self, server: &Endpoint) -> io::Result<PathBuf> {
+    pub(crate) fn socket(&self, server: &Endpoint, file: Option<&str>) -> io::Result<PathBuf> {
         let mut listening = lock(&self.listening);
-        let socket = match &*listening {
+        let is_usable = |current: &Listening| {
             // The task ends with its runtime; a target may outlive that.
-            Some(current) if !current.accepting.is_finished() => current.socket.clone(),
-            _ => listening.insert(self.listen(server)?).socket.clone(),
+            current.file.as_deref() == file && !current.accepting.is_finished()
+        };
+        let path = match &*listening {
+            Some(current) if is_usable(current) => current.path.clone(),
+            _ => {
+                let new = self.listen(server, file)?;
+                let path = new.path.clone();
+                if let Some(before) = listening.replace(new) {
+                    before.accepting.abort();
+                }
+                path
+            }
         };
         self.unusable.store(false, Relaxed);
-        Ok(socket)
+        Ok(path)
     }
 
-    fn listen(&self, server: &Endpoint) -> io::Result<Listening> {
-        let (listener, socket, folder) = bind()?;
+    fn listen(&self, server: &Endpoint, file: Option<&str>) -> io::Result<Listening> {
+        let (listener, path, folder) = bind(file)?;
         let accepting =
             tokio::spawn(accept(listener, server.clone(), Arc::clone(&self.failure))).abort_handle();
-        Ok(Listening { socket, accepting, _folder: folder })
+        Ok(Listening { path, file: file.map(str::to_owned), accepting, _folder: folder })
     }
 
     /// Returns a path to which no connection succeeds, and keeps `error` as the reason.
@@ -83,15 +97,20 @@ impl Dialer {
 
     /// Replaces the error of a failed connection by its cause if only the end of the socket was observed.
     pub(crate) fn explain(&self, error: sqlx::Error) -> sqlx::Error {
-        let sqlx::Error::Io(observed) = &error else { return error };
-        if !matches!(
-            observed.kind(),
-            io::ErrorKind::UnexpectedEof
-                | io::ErrorKind::BrokenPipe
-                | io::ErrorKind::ConnectionReset
-                // The path of `unusable`.
-                | io::ErrorKind::NotADirectory
-        ) {
+        let is_end_of_socket = match &error {
+            sqlx::Error::Io(observed) => matches!(
+                observed.kind(),
+                io::ErrorKind::UnexpectedEof
+                    | io::ErrorKind::BrokenPipe
+                    | io::ErrorKind::ConnectionReset
+                    // The path of `unusable`.
+                    | io::ErrorKind::NotADirectory
+            ),
+            // PostgreSQL's driver reads the end as the answer to its request for TLS.
+            sqlx::Error::Protocol(_) => true,
+            _ => false,
+        };
+        if !is_end_of_socket {
             return error;
         }
         match &*lock(&self.failure) {
@@ -122,26 +141,24 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 type Bound = (UnixListener, PathBuf, Option<Folder>);
 
-/// Listens on a socket with a random name. On Linux it has no file: containers' file systems may be read-only.
-fn bind() -> io::Result<Bound> {
+/// Listens on a socket with a random name. On Linux it has no file: containers' file systems may be read-only. Returns the
+/// path without `file`, which a driver adds.
+fn bind(file: Option<&str>) -> io::Result<Bound> {
     #[cfg(target_os = "linux")]
-    if let Ok(bound) = bind_abstract() {
+    if let Ok(bound) = bind_abstract(file) {
         return Ok(bound);
     }
-    bind_file()
-}
-
-fn random_name() -> String {
-    format!("rds-iam-sqlx-{:016x}{:016x}", fastrand::u64(..), fastrand::u64(..))
+    bind_file(file)
 }
 
 #[cfg(target_os = "linux")]
-fn bind_abstract() -> io::Result<Bound> {
+fn bind_abstract(file: Option<&str>) -> io::Result<Bound> {
     use std::os::linux::net::SocketAddrExt as _;
     use std::os::unix::net::{SocketAddr, UnixListener as Listener};
 
-    let name = random_name();
-    let listener = Listener::bind_addr(&SocketAddr::from_abstract_name(&name)?)?;
+    let name = format!("rds-iam-sqlx-{:016x}{:016x}", fastrand::u64(..), fastrand::u64(..));
+    let full_name = file.map_or_else(|| name.clone(), |file| format!("{name}/{file}"));
+    let listener = Listener::bind_addr(&SocketAddr::from_abstract_name(full_name)?)?;
     listener.set_nonblocking(true)?;
     // An abstract name is written as a path that begins with a zero byte.
     Ok((UnixListener::from_std(listener)?, format!("\0{name}").into(), None))
@@ -156,11 +173,13 @@ impl Drop for Folder {
     }
 }
 
-fn bind_file() -> io::Result<Bound> {
-    let folder = Folder(std::env::temp_dir().join(random_name()));
+fn bind_file(file: Option<&str>) -> io::Result<Bound> {
+    // Short: the path of a socket has 104 bytes at most, and a folder for temporary files may have 50.
+    let folder = Folder(std::env::temp_dir().join(format!("rds-iam-sqlx-{:016x}", fastrand::u64(..))));
     std::fs::DirBuilder::new().mode(0o700).create(&folder.0)?;
-    let socket = folder.0.join("socket");
-    Ok((UnixListener::bind(&socket)?, socket, Some(folder)))
+    let socket = folder.0.join(file.unwrap_or("socket"));
+    let path = if file.is_some() { folder.0.clone() } else { socket.clone() };
+    Ok((UnixListener::bind(&socket)?, path, Some(folder)))
 }
 
 async fn accept(listener: UnixListener, server: Endpoint, failure: Arc<Mutex<Option<io::Error>>>) {
@@ -185,24 +204,34 @@ fn is_this_process(client: &UnixStream) -> bool {
     process.is_some_and(|process| u32::try_from(process).is_ok_and(|process| process == std::process::id()))
 }
 
-/// Waits until the client has closed. A MySQL client sends nothing before the server does.
-async fn closed(client: &UnixStream) {
-    while client.readable().await.is_ok() {
-        let read = client.try_read(&mut [0]);
-        if !read.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock) {
-            return;
+/// Waits until the client has closed, and adds to `early` what it sends before: a PostgreSQL client speaks first.
+async fn closed(client: &UnixStream, early: &mut Vec<u8>) {
+    let mut bytes = [0; 64];
+    while early.len() < MOST_EARLY && client.readable().await.is_ok() {
+        match client.try_read(&mut bytes) {
+            Ok(0) => return,
+            Ok(length) => early.extend_from_slice(&bytes[..length]),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            Err(_) => return,
         }
+    }
+    if early.len() >= MOST_EARLY {
+        std::future::pending::<()>().await;
     }
 }
 
-/// Forwards bytes both ways until the client closes: a MySQL client that has closed reads nothing more.
+/// Forwards bytes both ways until the client closes: a client that has closed reads nothing more.
 async fn forward(client: UnixStream, server: Endpoint, failure: Arc<Mutex<Option<io::Error>>>) {
-    let connecting = TcpStream::connect((server.host().to_string(), server.port()));
+    let mut early = Vec::new();
+    // The caller limits the time, and closes its end then.
     let connected = tokio::select! {
-        connected = timeout(CONNECT_TIMEOUT, connecting) => connected.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())),
-        () = closed(&client) => return,
+        connected = connect(&server) => connected,
+        () = closed(&client, &mut early) => return,
     };
-    let connected = connected.and_then(|stream| stream.set_nodelay(true).map(|()| stream));
+    let connected = match connected {
+        Ok(mut stream) => stream.write_all(&early).await.map(|()| stream),
+        Err(error) => Err(error),
+    };
     let server = match connected {
         Ok(server) => server,
         Err(error) => {
@@ -214,7 +243,12 @@ async fn forward(client: UnixStream, server: Endpoint, failure: Arc<Mutex<Option
     let ((mut from_client, mut to_client), (mut from_server, mut to_server)) =
         (client.into_split(), server.into_split());
     let down = async {
-        drop(copy(&mut from_server, &mut to_client).await);
+        // Before the client observes the end.
+        match copy(&mut from_server, &mut to_client).await {
+            Ok(0) => *lock(&failure) = Some(unanswered()),
+            Ok(_) => {}
+            Err(error) => *lock(&failure) = Some(error),
+        }
         drop(to_client.shutdown().await);
         std::future::pending::<()>().await;
     };
@@ -229,118 +263,13 @@ async fn forward(client: UnixStream, server: Endpoint, failure: Arc<Mutex<Option
     }
 }
 
-#[cfg(all(test, target_os = "linux"))]
-mod tests {
-    use tokio::io::AsyncReadExt as _;
-    use tokio::net::TcpListener;
+async fn connect(server: &Endpoint) -> io::Result<TcpStream> {
+    let stream = TcpStream::connect((server.host().to_string(), server.port())).await?;
+    stream.set_nodelay(true)?;
+    Ok(stream)
+}
 
-    use super::*;
-
-    #[tokio::test]
-    async fn bytes_go_both_ways_until_the_client_ends() {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let server = format!("127.0.0.1:{}", listener.local_addr().unwrap().port()).parse().unwrap();
-        let dialer = Dialer::default();
-        let mut client = UnixStream::connect(dialer.socket(&server).unwrap()).await.unwrap();
-        let (mut accepted, _) = listener.accept().await.unwrap();
-        let mut received = [0; 4];
-        client.write_all(b"ping").await.unwrap();
-        accepted.read_exact(&mut received).await.unwrap();
-        assert_eq!(&received, b"ping");
-        accepted.write_all(b"pong").await.unwrap();
-        client.read_exact(&mut received).await.unwrap();
-        assert_eq!(&received, b"pong");
-        // What was sent before the end arrives.
-        accepted.write_all(b"last").await.unwrap();
-        drop(accepted);
-        let mut rest = Vec::new();
-        client.read_to_end(&mut rest).await.unwrap();
-        assert_eq!(rest, b"last");
-        client.write_all(b"goodbye").await.unwrap();
-        // The socket is the same one while its task lives.
-        assert_eq!(dialer.socket(&server).unwrap(), dialer.socket(&server).unwrap());
-    }
-
-    #[tokio::test]
-    async fn a_failure_to_connect_is_explained() {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let server = format!("127.0.0.1:{}", listener.local_addr().unwrap().port()).parse().unwrap();
-        drop(listener);
-        let dialer = Dialer::default();
-        let mut client = UnixStream::connect(dialer.socket(&server).unwrap()).await.unwrap();
-        assert_eq!(client.read(&mut [0]).await.unwrap(), 0);
-        let kind = |error| match dialer.explain(error) {
-            sqlx::Error::Io(error) => error.kind(),
-            other => panic!("{other}"),
-        };
-        let observed = |kind: io::ErrorKind| sqlx::Error::Io(kind.into());
-        assert_eq!(kind(observed(io::ErrorKind::UnexpectedEof)), io::ErrorKind::ConnectionRefused);
-        // Another error is its own explanation.
-        assert_eq!(kind(observed(io::ErrorKind::TimedOut)), io::ErrorKind::TimedOut);
-    }
-
-    #[tokio::test]
-    async fn a_socket_that_can_t_be_had_is_the_reason() {
-        let dialer = Dialer::default();
-        let path = dialer.unusable(&io::Error::new(io::ErrorKind::PermissionDenied, "not here"));
-        let observed = UnixStream::connect(path).await.unwrap_err();
-        let explained = dialer.explain(sqlx::Error::Io(observed));
-        assert!(explained.to_string().ends_with("no local socket to dial through: not here"), "{explained}");
-        // The next options try again, and the reason is gone once a socket is there.
-        assert!(dialer.is_unusable());
-        dialer.socket(&"127.0.0.1:9".parse().unwrap()).unwrap();
-        assert!(!dialer.is_unusable());
-    }
-
-    #[tokio::test]
-    async fn the_file_of_a_socket_is_this_user_s_and_goes_with_it() {
-        use std::os::unix::fs::MetadataExt as _;
-
-        let (_listener, socket, folder) = bind_file().unwrap();
-        UnixStream::connect(&socket).await.unwrap();
-        let path = socket.parent().unwrap();
-        assert_eq!(path.metadata().unwrap().mode() & 0o777, 0o700);
-        drop(folder);
-        assert!(!path.exists());
-    }
-
-    #[test]
-    fn a_target_outlives_a_runtime() {
-        let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let server = listener.local_addr().unwrap().to_string().parse().unwrap();
-        let dialer = Dialer::default();
-        let first = runtime().block_on(async { dialer.socket(&server).unwrap() });
-        runtime().block_on(async {
-            let second = dialer.socket(&server).unwrap();
-            assert_ne!(first, second);
-            UnixStream::connect(second).await.unwrap();
-        });
-    }
-
-    /// Returns a port that accepts no connection: its backlog is full, so that a caller waits.
-    async fn full_backlog() -> (std::net::SocketAddr, Vec<TcpStream>, TcpListener) {
-        let socket = tokio::net::TcpSocket::new_v4().unwrap();
-        socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
-        let listener = socket.listen(1).unwrap();
-        let address = listener.local_addr().unwrap();
-        let mut open = Vec::new();
-        while let Ok(stream) = timeout(Duration::from_millis(200), TcpStream::connect(address)).await {
-            open.push(stream.unwrap());
-        }
-        (address, open, listener)
-    }
-
-    #[tokio::test]
-    async fn dialling_stops_when_the_client_closes() {
-        let (address, _open, _listener) = full_backlog().await;
-        let server: Endpoint = address.to_string().parse().unwrap();
-        let (ours, theirs) = UnixStream::pair().unwrap();
-        let forwarding = tokio::spawn(forward(theirs, server, Arc::default()));
-        tokio::task::yield_now().await;
-        assert!(!forwarding.is_finished());
-        drop(ours);
-        // Far below the minutes that the system waits.
-        timeout(CONNECT_TIMEOUT / 2, forwarding).await.unwrap().unwrap();
-    }
+/// Creates the error of a server that accepts a connection and closes it.
+fn unanswered() -> io::Error {
+    io::Error::new(io::ErrorKind::UnexpectedEof, "the server closed the connection without an answer")
 }

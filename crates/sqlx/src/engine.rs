@@ -2,6 +2,8 @@
 
 use sqlx::{Database, Either};
 
+use crate::error::SettingError;
+
 /// A database engine: MySQL ([`sqlx::MySql`]) or PostgreSQL ([`sqlx::Postgres`]).
 ///
 /// The trait is sealed: another engine is another file of this crate.
@@ -9,6 +11,16 @@ pub trait Engine: driver::Driver {}
 
 /// What a statement yields: the result of each statement, and its rows before that.
 pub(crate) type Step<DB> = Either<<DB as Database>::QueryResult, <DB as Database>::Row>;
+
+/// Returns the error of each variable of the environment that the driver would use and no option overrides.
+pub(crate) fn unusable_variables<DB: Engine>(
+    is_set: impl Fn(&str) -> bool,
+) -> impl Iterator<Item = SettingError> {
+    DB::UNUSABLE_VARIABLES.iter().filter(move |name| is_set(name)).map(|name| {
+        let cause = format!("{name} is set, and the driver would use it: unset it for this program");
+        SettingError::new("environment", cause)
+    })
+}
 
 /// The driver's connect options.
 pub(crate) type OptionsOf<DB> = <<DB as Database>::Connection as sqlx::Connection>::Options;
@@ -43,6 +55,18 @@ pub(crate) mod driver {
     pub trait Driver: Database {
         /// The port of a server that names none.
         const DEFAULT_PORT: u16;
+
+        /// Whether a refused write proves that the server is a reader, as opposed to a transaction that may only read.
+        const REFUSED_WRITE_IS_PROOF: bool;
+
+        /// Whether sqlx's pool tries some refused logins of this driver again by itself, until its time is over.
+        const RETRIES_REFUSED_LOGINS: bool;
+
+        /// Variables of the environment that the driver reads and that no option overrides.
+        const UNUSABLE_VARIABLES: &'static [&'static str];
+
+        /// Returns the file that the driver adds to the path of a socket, if it does.
+        fn socket_file(port: u16) -> Option<String>;
 
         /// Returns options that verify the endpoint's name and accept no weaker connection.
         fn options(route: &Route<'_>) -> OptionsOf<Self>;

@@ -13,6 +13,7 @@ use tokio::time::{Instant, timeout};
 use crate::engine::Engine;
 use crate::error::timed_out_error;
 use crate::limits::Limits;
+use crate::refusal::Refusals;
 use crate::stats::Counters;
 
 /// The idle time after which a connection is pinged before reuse: 1 second, so that a busy pool never pays for a
@@ -39,6 +40,14 @@ pub(crate) struct Health {
     left_at: AtomicU64,
     /// The time of the last search for the writer, in microseconds after `started`. Zero for never.
     searched_at: AtomicU64,
+    /// The time of the last check whether a server that refused a write is a reader, in the same unit.
+    checked_at: AtomicU64,
+    /// Whether a write was refused since, by a server that may be the writer.
+    suspects_reader: AtomicBool,
+    /// The time of the last notice that the server takes long to answer, in the same unit.
+    announced_at: AtomicU64,
+    /// The refused logins since the last one that succeeded.
+    pub(crate) refusals: Refusals,
     /// The time since which the server has refused writes.
     read_only_since: Mutex<Option<SystemTime>>,
     /// True once a login has used the installed token.
@@ -56,6 +65,10 @@ impl Health {
             retired_at: AtomicU64::new(0),
             left_at: AtomicU64::new(0),
             searched_at: AtomicU64::new(0),
+            checked_at: AtomicU64::new(0),
+            suspects_reader: AtomicBool::new(false),
+            announced_at: AtomicU64::new(0),
+            refusals: Refusals::default(),
             read_only_since: Mutex::new(None),
             token_used: AtomicBool::new(false),
             wake: Notify::new(),
@@ -102,6 +115,24 @@ impl Health {
         self.update_unless_recent(&self.searched_at)
     }
 
+    /// Has the maintenance task check whether the server is a reader.
+    pub(crate) fn suspect_reader(&self) {
+        self.suspects_reader.store(true, Relaxed);
+        self.wake.notify_one();
+    }
+
+    /// Returns whether to check now whether the server is a reader: at most once in 5 s, because it takes a login.
+    pub(crate) fn should_check_reader(&self) -> bool {
+        self.suspects_reader.load(Relaxed)
+            && self.update_unless_recent(&self.checked_at)
+            && self.suspects_reader.swap(false, Relaxed)
+    }
+
+    /// Returns whether a caller may say that it waits for the server: one in 5 s.
+    pub(crate) fn should_announce_wait(&self) -> bool {
+        self.update_unless_recent(&self.announced_at)
+    }
+
     fn update_unless_recent(&self, time: &AtomicU64) -> bool {
         let (now, last) = (self.micros().max(1), time.load(Relaxed));
         let recently = last > 0 && Duration::from_micros(now.saturating_sub(last)) < READ_ONLY_INTERVAL;
@@ -136,12 +167,14 @@ pub(crate) fn pool_options<DB: Engine>(
     let retiring = limits.clone();
     PoolOptions::new()
         .max_connections(limits.max_connections)
-        .acquire_timeout(limits.acquire_timeout)
+        // The pool's own limits are shorter, or as long.
+        .acquire_timeout(limits.acquire_timeout.max(limits.connect_timeout.unwrap_or_default()))
         .max_lifetime(limits.max_lifetime)
         .idle_timeout(limits.idle_timeout)
         .test_before_acquire(false)
         .after_connect(move |_, _| {
             connected.counters.connects.fetch_add(1, Relaxed);
+            connected.refusals.forget();
             if connected.token_used.swap(true, Relaxed) {
                 connected.counters.cached_token_connects.fetch_add(1, Relaxed);
             }

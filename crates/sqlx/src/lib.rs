@@ -5,6 +5,9 @@
 #[cfg(not(unix))]
 compile_error!("rds-iam-sqlx dials through a Unix socket: it needs a Unix system");
 
+#[cfg(not(any(feature = "mysql", feature = "postgres")))]
+compile_error!("rds-iam-sqlx needs an engine: enable its feature `mysql`, `postgres` or both");
+
 mod acquire;
 mod builder;
 #[cfg(feature = "config")]
@@ -22,31 +25,39 @@ mod host;
 mod idle;
 mod limits;
 mod maintenance;
+#[cfg(feature = "mysql")]
 mod mysql;
 mod pool;
+#[cfg(feature = "postgres")]
 mod postgres;
 mod rate_limit;
 mod read_only;
+mod refusal;
 mod rows;
+mod speaks;
 mod state;
 mod stats;
 mod transaction;
 
 #[cfg(feature = "aws-config")]
 pub use builder::AssumeRole;
-pub use builder::{Builder, MySqlBuilder, PgBuilder};
+pub use builder::Builder;
 #[cfg(feature = "config")]
 pub use config::{ConfigError, Databases, EntryError};
-pub use connect::{Target, connect};
-pub use connection::{Connection, MySqlConnection, PgConnection, PoolConnection};
+pub use connect::{Target, connect, connect_confirmed};
+pub use connection::{Connection, PoolConnection};
 pub use credential::Credential;
 pub use dsn::{Dsn, DsnError, Password};
 pub use engine::Engine;
 pub use error::{Error, SettingError, Subject};
 pub use limits::Limits;
-pub use pool::{MySqlPool, PgPool, Pool};
+#[cfg(feature = "mysql")]
+pub use mysql::{MySqlBuilder, MySqlConnection, MySqlPool, MySqlTransaction};
+pub use pool::Pool;
+#[cfg(feature = "postgres")]
+pub use postgres::{PgBuilder, PgConnection, PgPool, PgTransaction};
 pub use stats::{Failures, Stats};
-pub use transaction::{MySqlTransaction, PgTransaction, Transaction};
+pub use transaction::Transaction;
 
 // The crates whose types are in the public interface.
 pub use aws_credential_types;
@@ -57,10 +68,13 @@ pub use sqlx;
 /// The public types can be shared between threads and kept by tasks.
 const _: () = {
     const fn assert_shareable<T: Send + Sync + 'static>() {}
-    assert_shareable::<(MySqlPool, PoolConnection<sqlx::MySql>, MySqlTransaction<'static>)>();
+    #[cfg(feature = "mysql")]
+    assert_shareable::<(MySqlPool, PoolConnection<sqlx::MySql>, MySqlTransaction<'static>, MySqlBuilder)>();
+    #[cfg(feature = "postgres")]
+    assert_shareable::<(PgPool, PoolConnection<sqlx::Postgres>, PgTransaction<'static>, PgBuilder)>();
     #[cfg(feature = "config")]
     assert_shareable::<(Databases, ConfigError, EntryError)>();
-    assert_shareable::<(Builder<sqlx::MySql>, Dsn, DsnError, Password, SettingError)>();
+    assert_shareable::<(Dsn, DsnError, Password, SettingError)>();
     #[cfg(feature = "aws-config")]
     assert_shareable::<AssumeRole>();
     assert_shareable::<(Target, Limits, Credential<'static>, Error, Subject, Stats, Failures)>();

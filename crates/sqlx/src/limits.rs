@@ -39,9 +39,13 @@ pub struct Limits {
     /// AWS requires fewer than 200 a second per instance, over all its clients.
     pub connects_per_second: u32,
     /// The longest wait for a connection, idle or new: of [`Pool::acquire`](crate::Pool::acquire), of a statement on the
-    /// pool, and of the first connection. A database that has to resume (Aurora Serverless) takes longer than the
-    /// default. Default: 5 s.
+    /// pool, and of the first connection. Default: 5 s.
     pub acquire_timeout: Duration,
+    /// The longest time that opening one connection may take, attempts after a refusal included, where that is another than
+    /// what is left of `acquire_timeout`. A paused cluster (Aurora Serverless) takes about 15 s to resume: with 30 s here, a
+    /// caller that has to open a connection waits for it, and `acquire_timeout` still limits how long others wait for that
+    /// caller. Default: `None`.
+    pub connect_timeout: Option<Duration>,
     /// The longest wait of a statement for its first result, and for each further one. On expiry the statement fails as
     /// unreachable, and its connection is closed. `None` for no limit. Default: `None`.
     pub statement_timeout: Option<Duration>,
@@ -62,6 +66,7 @@ impl Default for Limits {
             warm_connections: 2,
             connects_per_second: 20,
             acquire_timeout: Duration::from_secs(5),
+            connect_timeout: None,
             statement_timeout: None,
             statement_cache: 100,
             max_lifetime: Duration::from_secs(30 * 60),
@@ -102,6 +107,7 @@ setters! {
     statement_cache: usize,
     max_lifetime: Duration,
     idle_timeout: Duration;
+    connect_timeout: Duration,
     max_idle_connections: u32,
     statement_timeout: Duration
 }
@@ -132,6 +138,7 @@ impl Limits {
         }
         for (setting, time) in [
             ("acquire_timeout", Some(self.acquire_timeout)),
+            ("connect_timeout", self.connect_timeout),
             ("statement_timeout", self.statement_timeout),
             ("max_lifetime", Some(self.max_lifetime)),
             ("idle_timeout", Some(self.idle_timeout)),
@@ -145,6 +152,11 @@ impl Limits {
             }
         }
         errors
+    }
+
+    /// Returns the longest wait for the first connection.
+    pub(crate) fn first_connection(&self) -> Duration {
+        self.connect_timeout.unwrap_or(self.acquire_timeout)
     }
 
     /// Returns the number of connections to keep warm.
@@ -175,6 +187,8 @@ mod tests {
             ("connects_per_second", default().connects_per_second(0)),
             ("acquire_timeout", default().acquire_timeout(Duration::ZERO)),
             ("acquire_timeout", default().acquire_timeout(Duration::MAX)),
+            ("connect_timeout", default().connect_timeout(Duration::ZERO)),
+            ("connect_timeout", default().connect_timeout(Duration::MAX)),
             ("statement_timeout", default().statement_timeout(Duration::ZERO)),
             ("max_lifetime", default().max_lifetime(Duration::MAX)),
             ("max_lifetime", default().max_lifetime(Duration::ZERO)),

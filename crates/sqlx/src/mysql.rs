@@ -2,12 +2,28 @@
 
 use futures_core::future::BoxFuture;
 use futures_core::stream::BoxStream;
-use sqlx::mysql::{MySql, MySqlConnectOptions, MySqlConnection, MySqlSslMode};
+use sqlx::mysql::{MySql, MySqlConnectOptions, MySqlSslMode};
 use sqlx::{ConnectOptions as _, Execute, Executor as _, Row as _, SqlStr};
 
+use crate::builder::Builder;
+use crate::connection::Connection;
 use crate::credential::Credential;
 use crate::engine::driver::{Driver, Route};
 use crate::engine::{Engine, Step};
+use crate::pool::Pool;
+use crate::transaction::Transaction;
+
+/// A pool of connections to MySQL that stays authenticated.
+pub type MySqlPool = Pool<MySql>;
+
+/// The settings of a pool of connections to MySQL: `MySqlBuilder::from_dsn(…)`.
+pub type MySqlBuilder = Builder<MySql>;
+
+/// A connection to MySQL, on which statements run as on sqlx's: the parameter of functions that took sqlx's.
+pub type MySqlConnection = Connection<MySql>;
+
+/// A transaction on a connection to MySQL.
+pub type MySqlTransaction<'c> = Transaction<'c, MySql>;
 
 /// The query whether a server refuses writes: as a replica, by its administrator, or (Aurora's readers) by its
 /// storage. Every user may run it, and it pins no session behind RDS Proxy.
@@ -17,6 +33,13 @@ impl Engine for MySql {}
 
 impl Driver for MySql {
     const DEFAULT_PORT: u16 = 3306;
+    const REFUSED_WRITE_IS_PROOF: bool = true;
+    const RETRIES_REFUSED_LOGINS: bool = false;
+    const UNUSABLE_VARIABLES: &'static [&'static str] = &[];
+
+    fn socket_file(_: u16) -> Option<String> {
+        None
+    }
 
     fn options(route: &Route<'_>) -> MySqlConnectOptions {
         let options = MySqlConnectOptions::new()
@@ -46,12 +69,12 @@ impl Driver for MySql {
         }
     }
 
-    async fn is_read_only(connection: &mut MySqlConnection) -> sqlx::Result<bool> {
+    async fn is_read_only(connection: &mut sqlx::MySqlConnection) -> sqlx::Result<bool> {
         let row = connection.fetch_one(sqlx::raw_sql(IS_READ_ONLY)).await?;
         row.try_get::<i64, _>(0).map(|on| on != 0)
     }
 
-    async fn is_in_step(connection: &mut MySqlConnection, number: i64) -> sqlx::Result<bool> {
+    async fn is_in_step(connection: &mut sqlx::MySqlConnection, number: i64) -> sqlx::Result<bool> {
         connection.execute(sqlx::raw_sql("ROLLBACK")).await?;
         let echo = sqlx::raw_sql(sqlx::AssertSqlSafe(format!("SELECT {number}")));
         let rows = connection.fetch_all(echo).await?;
@@ -59,7 +82,7 @@ impl Driver for MySql {
     }
 
     fn fetch_many<'e, 'q: 'e, E>(
-        connection: &'e mut MySqlConnection,
+        connection: &'e mut sqlx::MySqlConnection,
         query: E,
     ) -> BoxStream<'e, sqlx::Result<Step<Self>>>
     where
@@ -69,7 +92,7 @@ impl Driver for MySql {
     }
 
     fn prepare_with<'e>(
-        connection: &'e mut MySqlConnection,
+        connection: &'e mut sqlx::MySqlConnection,
         sql: SqlStr,
         parameters: &'e [Self::TypeInfo],
     ) -> BoxFuture<'e, sqlx::Result<Self::Statement>> {
@@ -77,7 +100,7 @@ impl Driver for MySql {
     }
 
     fn describe<'e>(
-        connection: &'e mut MySqlConnection,
+        connection: &'e mut sqlx::MySqlConnection,
         sql: SqlStr,
     ) -> BoxFuture<'e, sqlx::Result<sqlx::Describe<Self>>> {
         connection.describe(sql)

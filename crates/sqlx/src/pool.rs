@@ -14,14 +14,9 @@ use crate::engine::Engine;
 use crate::error::Error;
 use crate::limits::Limits;
 use crate::maintenance::{install_new_tokens, keep_warm};
+use crate::speaks;
 use crate::state::State;
 use crate::stats::Stats;
-
-/// A pool of connections to MySQL that stays authenticated.
-pub type MySqlPool = Pool<sqlx::MySql>;
-
-/// A pool of connections to PostgreSQL that stays authenticated.
-pub type PgPool = Pool<sqlx::Postgres>;
 
 /// A pool of connections that stays authenticated. Clones share it; dropping the last one closes it.
 ///
@@ -58,10 +53,12 @@ impl<DB: Engine> Pool<DB> {
 
     /// Opens one connection, or fails with its error.
     pub(crate) async fn open_first(&self) -> Result<(), Error> {
-        let (subject, limit) = (self.state.subject(), self.state.limits.acquire_timeout);
+        let (subject, limit) = (self.state.subject(), self.state.limits.first_connection());
         tracing::debug!(login = %subject, ?limit, "opening the first connection");
         let started = Instant::now();
-        drop(self.state.acquire().await?);
+        if let Err(error) = self.state.acquire().await {
+            return Err(speaks::explain::<DB>(error).await);
+        }
         tracing::debug!(login = %subject, elapsed = ?started.elapsed(), "opened the first connection");
         Ok(())
     }

@@ -50,19 +50,35 @@ impl<DB: Engine> State<DB> {
     /// Queries over a new connection whether writes are still refused, and moves to its server if not. One login,
     /// however many connections there are, so that a server that stays read-only is not overloaded.
     pub(crate) async fn find_writer(&self) -> Result<(), Error> {
+        if !self.is_new_server_read_only().await? {
+            *self.health.read_only_since() = None;
+            self.health.leave();
+            self.leave_server();
+            tracing::info!(user = %self.tokens.login().user, "the server accepts writes again");
+        }
+        Ok(())
+    }
+
+    /// Queries over a new connection whether the server that refused a write is a reader, and leaves it if it is.
+    pub(crate) async fn check_reader(&self) -> Result<(), Error> {
+        if self.is_new_server_read_only().await? {
+            self.record_refused_write();
+            if self.health.leave_unless_recent() {
+                self.leave_server();
+            }
+        }
+        Ok(())
+    }
+
+    /// Queries over a new connection whether its server refuses writes.
+    async fn is_new_server_read_only(&self) -> Result<bool, Error> {
         let token = self.install_token().await;
         let token = token.map_err(|source| Error::token(source, self.subject()))?;
         let user = &self.tokens.login().user;
         let mut connection = connect::<DB>(&self.target, user, Credential::Token(&token)).await?;
         let answer = timeout(PING_TIMEOUT, DB::is_read_only(&mut connection)).await;
         let answer = answer.unwrap_or_else(|_| Err(timed_out_error(PING_TIMEOUT)));
-        if !answer.map_err(|error| Error::from(error).about(self.subject()))? {
-            *self.health.read_only_since() = None;
-            self.health.leave();
-            self.leave_server();
-            tracing::info!(%user, "the server accepts writes again");
-        }
         drop(timeout(PING_TIMEOUT, connection.close()).await);
-        Ok(())
+        answer.map_err(|error| Error::from(error).about(self.subject()))
     }
 }

@@ -159,6 +159,8 @@ impl<DB: Engine> State<DB> {
         let kind = classify::kind(error);
         self.health.counters.count_failure(kind);
         match kind {
+            // PostgreSQL also refuses a write in a transaction that the caller made read-only.
+            ErrorKind::ReadOnly if !DB::REFUSED_WRITE_IS_PROOF => self.health.suspect_reader(),
             ErrorKind::ReadOnly => {
                 self.record_refused_write();
                 if self.health.leave_unless_recent() {
@@ -175,12 +177,12 @@ impl<DB: Engine> State<DB> {
         error
     }
 
-    /// Returns the error of an acquire timeout. `saturated`: no permit became available, as opposed to a server
+    /// Returns the error of a wait for a connection. `saturated`: no permit became available, as opposed to a server
     /// that does not answer.
-    pub(crate) fn timed_out(&self, saturated: bool) -> Error {
+    pub(crate) fn timed_out(&self, waited: Duration, saturated: bool) -> Error {
         Error::TimedOut {
             subject: self.subject().into(),
-            waited: self.limits.acquire_timeout,
+            waited,
             in_use: self.pool.size().saturating_sub(self.idle_count()),
             max: self.limits.max_connections,
             saturated,

@@ -9,12 +9,6 @@ use crate::connection::{Connection, PoolConnection};
 use crate::engine::Engine;
 use crate::pool::Pool;
 
-/// A transaction on a connection to MySQL.
-pub type MySqlTransaction<'c> = Transaction<'c, sqlx::MySql>;
-
-/// A transaction on a connection to PostgreSQL.
-pub type PgTransaction<'c> = Transaction<'c, sqlx::Postgres>;
-
 /// A transaction, or a savepoint in one. Statements run on it as on a connection: `query.execute(&mut *transaction)`.
 ///
 /// It is rolled back when it is dropped, at the latest before its connection is used again.

@@ -32,17 +32,61 @@ fn every_number_of_the_table_has_its_kind() {
     ] {
         assert_eq!(ServerCode::MySql(number).kind(), kind, "{number}");
     }
+}
+
+#[test]
+fn every_sqlstate_of_the_table_has_its_kind() {
     for (code, kind) in [
         ("28P01", ErrorKind::Denied),
         ("28000", ErrorKind::Denied),
+        ("42501", ErrorKind::Denied),
         ("3D000", ErrorKind::Configuration),
+        ("3F000", ErrorKind::Configuration),
+        ("42P01", ErrorKind::Configuration),
+        ("42704", ErrorKind::Configuration),
+        ("57P04", ErrorKind::Configuration),
         ("53300", ErrorKind::Throttled),
+        ("53400", ErrorKind::Throttled),
+        ("53200", ErrorKind::Throttled),
         ("57P01", ErrorKind::Unreachable),
+        ("57P02", ErrorKind::Unreachable),
+        ("57P03", ErrorKind::Unreachable),
+        ("57P05", ErrorKind::Unreachable),
+        ("08004", ErrorKind::Unreachable),
+        ("08006", ErrorKind::Unreachable),
         ("25006", ErrorKind::ReadOnly),
+        ("0A000", ErrorKind::Other),
+        ("23505", ErrorKind::Other),
         ("42601", ErrorKind::Other),
+        ("57014", ErrorKind::Other),
     ] {
         assert_eq!(sqlstate(code).kind(), kind, "{code}");
     }
+}
+
+#[test]
+fn one_refusal_may_be_that_of_a_server_that_restarts() {
+    assert!(sqlstate("28000").is_ambiguous_refusal() && sqlstate("28000").is_login_refusal());
+    for code in [sqlstate("28P01"), sqlstate("57P03"), ServerCode::MySql(1045)] {
+        assert!(!code.is_ambiguous_refusal(), "{code}");
+    }
+}
+
+#[test]
+fn sqlstates_have_the_help_of_their_own() {
+    for (code, part) in [
+        ("25006", "writer's endpoint"),
+        ("3D000", "database does not exist"),
+        ("3F000", "schema"),
+        ("42704", "rds_iam"),
+        ("53300", "200 new IAM connections"),
+        ("57P03", "Try again"),
+        ("57P05", "idle_session_timeout"),
+    ] {
+        let help = sqlstate(code).help().unwrap_or_else(|| panic!("{code}"));
+        assert!(help.contains(part), "{code}: {help}");
+    }
+    assert_eq!(sqlstate("28000").help(), None);
 }
 
 #[test]

@@ -2,31 +2,42 @@
 # would otherwise notice first. The description of each alarm names the first thing to check.
 
 locals {
+  database = {
+    (var.database_kind == "cluster" ? "DBClusterIdentifier" : "DBInstanceIdentifier") = var.database_identifier
+  }
   load_balancer = { LoadBalancer = var.load_balancer_arn_suffix }
 
-  alarms = {
+  # The storage of a cluster grows by itself.
+  storage_alarms = var.database_kind == "cluster" ? {} : {
     database-storage = {
       description = "The database has less than a tenth of its initial storage free: RDS grows it up to max_allocated_storage, then writes fail"
       namespace   = "AWS/RDS"
       metric      = "FreeStorageSpace"
-      dimensions  = { DBInstanceIdentifier = var.database_identifier }
+      dimensions  = local.database
       statistic   = "Minimum"
       comparison  = "LessThanThreshold"
-      threshold   = var.allocated_storage_gib * 1024 * 1024 * 1024 / 10
+      threshold   = coalesce(var.allocated_storage_gib, 0) * 1024 * 1024 * 1024 / 10
       period      = 300
       periods     = 3
     }
-    database-cpu = {
-      description = "The database uses over 90 % of its CPU for 15 minutes: check the statements in Performance Insights"
+  }
+
+  # At its maximum, a serverless instance slows down instead of growing.
+  serverless_alarms = var.serverless ? {
+    database-capacity = {
+      description = "A serverless instance uses over 90 % of its maximum capacity for 15 minutes: raise max_capacity, or check the statements in Performance Insights"
       namespace   = "AWS/RDS"
-      metric      = "CPUUtilization"
-      dimensions  = { DBInstanceIdentifier = var.database_identifier }
-      statistic   = "Average"
+      metric      = "ACUUtilization"
+      dimensions  = local.database
+      statistic   = "Maximum"
       comparison  = "GreaterThanThreshold"
       threshold   = 90
       period      = 300
       periods     = 3
     }
+  } : {}
+
+  app_alarms = var.with_app ? {
     load-balancer-5xx = {
       description = "The load balancer itself answers with 5xx: no target is healthy, or a target does not answer in time"
       namespace   = "AWS/ApplicationELB"
@@ -60,6 +71,20 @@ locals {
       period      = 60
       periods     = 5
     }
+  } : {}
+
+  alarms = merge(local.storage_alarms, local.serverless_alarms, local.app_alarms, {
+    database-cpu = {
+      description = "The database uses over 90 % of its CPU for 15 minutes: check the statements in Performance Insights"
+      namespace   = "AWS/RDS"
+      metric      = "CPUUtilization"
+      dimensions  = local.database
+      statistic   = "Average"
+      comparison  = "GreaterThanThreshold"
+      threshold   = 90
+      period      = 300
+      periods     = 3
+    }
     bootstrap-errors = {
       description = "A run of bootstrap failed, so database users may differ from their declaration: check its log"
       namespace   = "AWS/Lambda"
@@ -71,7 +96,7 @@ locals {
       period      = 300
       periods     = 1
     }
-  }
+  })
 }
 
 # Missing data is no alarm: a load balancer reports no data if there are no 5xx responses.
@@ -97,6 +122,8 @@ resource "aws_cloudwatch_metric_alarm" "this" {
 # Compared with the proxy's limit, which follows from the instance class, so that no number must be kept in sync with
 # it.
 resource "aws_cloudwatch_metric_alarm" "connections" {
+  count = var.with_proxy ? 1 : 0
+
   alarm_name          = "${var.name}-proxy-connections"
   alarm_description   = "The proxy has over 90 % of its connections to the database open; DatabaseConnectionsCurrentlySessionPinned shows how many are pinned"
   comparison_operator = "GreaterThanThreshold"

@@ -10,52 +10,96 @@ variable "name" {
   }
 }
 
+variable "database_kind" {
+  description = "Kind of the database: instance or cluster, the output kind of the modules rds and aurora."
+  type        = string
+  default     = "instance"
+  nullable    = false
+
+  validation {
+    condition     = contains(["instance", "cluster"], var.database_kind)
+    error_message = "database_kind must be \"instance\" (RDS) or \"cluster\" (Aurora)."
+  }
+}
+
 variable "database_identifier" {
-  description = "Identifier of the database instance: its name, not its resource id."
+  description = "Identifier of the database instance or cluster: its name, not its resource id."
   type        = string
 
   validation {
     condition     = can(regex("^[a-z][a-z0-9-]{0,62}$", var.database_identifier))
-    error_message = "database_identifier must be the name of an instance, such as orders-dev, not its ARN."
+    error_message = "database_identifier must be the name of an instance or cluster, such as orders-dev, not its ARN."
   }
 }
 
 variable "allocated_storage_gib" {
-  description = "Initial storage of the database, in GiB. The alarm fires if less than a tenth of it is free."
+  description = "Initial storage of an instance, in GiB. The alarm fires if less than a tenth of it is free. Clusters have none."
   type        = number
+  default     = null
 
   validation {
-    condition     = var.allocated_storage_gib >= 20 && floor(var.allocated_storage_gib) == var.allocated_storage_gib
-    error_message = "allocated_storage_gib must be a whole number of at least 20, equal to that of the database."
+    condition = var.database_kind == "cluster" || try(
+      var.allocated_storage_gib >= 20 && floor(var.allocated_storage_gib) == var.allocated_storage_gib, false
+    )
+    error_message = "allocated_storage_gib must be a whole number of at least 20, equal to that of the instance."
   }
 }
 
-variable "proxy_name" {
-  description = "Name of the RDS Proxy."
-  type        = string
+variable "serverless" {
+  description = "Whether the cluster has serverless instances, whose capacity is watched."
+  type        = bool
+  default     = false
+  nullable    = false
 
   validation {
-    condition     = can(regex("^[a-zA-Z][a-zA-Z0-9-]{0,62}$", var.proxy_name))
+    condition     = !var.serverless || var.database_kind == "cluster"
+    error_message = "serverless is possible only with database_kind = \"cluster\": an instance has no capacity in ACUs."
+  }
+}
+
+variable "with_proxy" {
+  description = "Whether there is an RDS Proxy, with proxy_name."
+  type        = bool
+  default     = true
+  nullable    = false
+}
+
+variable "proxy_name" {
+  description = "Name of the RDS Proxy. Required with with_proxy."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = !var.with_proxy || can(regex("^[a-zA-Z][a-zA-Z0-9-]{0,62}$", var.proxy_name))
     error_message = "proxy_name must be the name of a proxy, such as orders-dev, not its id prx-… or ARN."
   }
 }
 
+variable "with_app" {
+  description = "Whether there is an app, with load_balancer_arn_suffix and target_group_arn_suffix."
+  type        = bool
+  default     = true
+  nullable    = false
+}
+
 variable "load_balancer_arn_suffix" {
-  description = "CloudWatch's name of the load balancer: the part of its ARN after loadbalancer/."
+  description = "CloudWatch's name of the load balancer, the output arn_suffix of the module alb. Required with with_app."
   type        = string
+  default     = null
 
   validation {
-    condition     = can(regex("^app/[a-zA-Z0-9-]+/[0-9a-f]+$", var.load_balancer_arn_suffix))
+    condition     = !var.with_app || can(regex("^app/[a-zA-Z0-9-]+/[0-9a-f]+$", var.load_balancer_arn_suffix))
     error_message = "load_balancer_arn_suffix must have the form app/orders-dev/0123456789abcdef: use the output of the alb module."
   }
 }
 
 variable "target_group_arn_suffix" {
-  description = "CloudWatch's name of the target group: the part of its ARN from targetgroup/ on."
+  description = "CloudWatch's name of the target group, the output of the same name of the module alb. Required with with_app."
   type        = string
+  default     = null
 
   validation {
-    condition     = can(regex("^targetgroup/[a-zA-Z0-9-]+/[0-9a-f]+$", var.target_group_arn_suffix))
+    condition     = !var.with_app || can(regex("^targetgroup/[a-zA-Z0-9-]+/[0-9a-f]+$", var.target_group_arn_suffix))
     error_message = "target_group_arn_suffix must have the form targetgroup/orders-dev-3000/0123456789abcdef."
   }
 }

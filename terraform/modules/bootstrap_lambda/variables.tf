@@ -93,7 +93,7 @@ variable "rds_conf" {
 }
 
 variable "users" {
-  description = "Declaration of the database users (TOML, see crates/bootstrap); null for the users.toml in the package."
+  description = "Declaration of the database users (TOML, see crates/bootstrap); null for the file of the engine in the package."
   type        = string
   default     = null
 

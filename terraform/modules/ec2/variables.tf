@@ -73,7 +73,7 @@ variable "image_parameter" {
 }
 
 variable "parameter_path" {
-  description = "Path of the SSM parameters endpoint, port, dbname, username and region, which the service reads."
+  description = "Path of the SSM parameters engine, endpoint, port, dbname, username and region, which the service reads."
   type        = string
 
   validation {

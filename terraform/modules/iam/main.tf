@@ -1,5 +1,5 @@
 # The roles of the app's instances, of RDS Proxy and of bootstrap's function: trust policies, database logins by
-# rds-db:connect, and the attached policies. Other statements are in policies.tf.
+# rds-db:connect, and the attached policies. App and proxy are optional. Other statements are in policies.tf.
 
 data "aws_caller_identity" "current" {}
 data "aws_partition" "current" {}
@@ -13,14 +13,38 @@ locals {
 
   # The region and account of an ARN.
   scope = "${local.region}:${local.account_id}"
+
+  # Per engine: the longest user name, and names that belong to RDS, RDS Proxy or the server.
+  engines = {
+    mysql = {
+      title      = "MySQL"
+      user_limit = 32
+      reserved = [
+        "root", "rdsadmin", "rdsproxyadmin", "rdsrepladmin", "rdstopmgr", "rdswriteforwarduser", "rds_superuser_role",
+        "mysql.sys", "mysql.session", "mysql.infoschema",
+      ]
+      reserved_prefix = "mysql."
+    }
+    postgresql = {
+      title      = "PostgreSQL"
+      user_limit = 63
+      reserved = [
+        "rdsadmin", "rdsproxyadmin", "rdsrepladmin", "rdstopmgr", "rdswriteforwarduser", "rds_superuser", "rds_iam",
+        "rds_password", "rds_replication", "rds_ad", "public", "none", "user", "current_user", "session_user",
+        "current_role",
+      ]
+      reserved_prefix = "pg_"
+    }
+  }
 }
 
-# The only module that builds and validates ARNs for rds-db:connect.
+# The only module that builds and validates ARNs for rds-db:connect. Without a proxy, the app logs in to the database.
 module "app_connect" {
   source = "../rds_connect_policy"
+  count  = var.with_app ? 1 : 0
 
   name          = var.name
-  resource_id   = var.proxy_resource_id
+  resource_ids  = [var.with_proxy ? var.proxy_resource_id : var.database_resource_id]
   users         = var.database_users
   partition     = local.partition
   region        = local.region
@@ -30,10 +54,10 @@ module "app_connect" {
 
 module "proxy_connect" {
   source = "../rds_connect_policy"
-  count  = var.proxy_authentication == "iam" ? 1 : 0
+  count  = var.with_proxy && var.proxy_authentication == "iam" ? 1 : 0
 
   name          = var.name
-  resource_id   = var.database_resource_id
+  resource_ids  = [var.database_resource_id]
   users         = var.database_users
   partition     = local.partition
   region        = local.region
@@ -45,7 +69,7 @@ module "bootstrap_connect" {
   source = "../rds_connect_policy"
 
   name          = var.name
-  resource_id   = var.database_resource_id
+  resource_ids  = [var.database_resource_id]
   users         = [var.database_admin_user]
   partition     = local.partition
   region        = local.region
@@ -54,11 +78,11 @@ module "bootstrap_connect" {
 }
 
 data "aws_iam_policy_document" "trust" {
-  for_each = {
-    app       = "ec2.${local.dns_suffix}"
-    proxy     = "rds.amazonaws.com"
-    bootstrap = "lambda.amazonaws.com"
-  }
+  for_each = merge(
+    var.with_app ? { app = "ec2.${local.dns_suffix}" } : {},
+    var.with_proxy ? { proxy = "rds.amazonaws.com" } : {},
+    { bootstrap = "lambda.amazonaws.com" },
+  )
 
   statement {
     actions = ["sts:AssumeRole"]
@@ -73,6 +97,8 @@ data "aws_iam_policy_document" "trust" {
 # --- app: the instances that run it ---
 
 resource "aws_iam_role" "app" {
+  count = var.with_app ? 1 : 0
+
   name                 = "${var.name}-app"
   description          = "${var.name}: the app's instances"
   assume_role_policy   = data.aws_iam_policy_document.trust["app"].json
@@ -81,32 +107,42 @@ resource "aws_iam_role" "app" {
 }
 
 resource "aws_iam_instance_profile" "app" {
+  count = var.with_app ? 1 : 0
+
   name = "${var.name}-app"
-  role = aws_iam_role.app.name
+  role = aws_iam_role.app[0].name
   tags = var.tags
 }
 
 resource "aws_iam_role_policy" "app_connect" {
+  count = var.with_app ? 1 : 0
+
   name   = "connect-to-database"
-  role   = aws_iam_role.app.name
-  policy = module.app_connect.json
+  role   = aws_iam_role.app[0].name
+  policy = module.app_connect[0].json
 }
 
 resource "aws_iam_role_policy" "app_run" {
+  count = var.with_app ? 1 : 0
+
   name   = "run-the-app"
-  role   = aws_iam_role.app.name
-  policy = data.aws_iam_policy_document.app_run.json
+  role   = aws_iam_role.app[0].name
+  policy = data.aws_iam_policy_document.app_run[0].json
 }
 
 resource "aws_iam_role_policy" "app_session" {
+  count = var.with_app ? 1 : 0
+
   name   = "session-manager"
-  role   = aws_iam_role.app.name
-  policy = data.aws_iam_policy_document.app_session.json
+  role   = aws_iam_role.app[0].name
+  policy = data.aws_iam_policy_document.app_session[0].json
 }
 
 # --- proxy: logs in to the database ---
 
 resource "aws_iam_role" "proxy" {
+  count = var.with_proxy ? 1 : 0
+
   name                 = "${var.name}-proxy"
   description          = "${var.name}: RDS Proxy, for logins to the database"
   assume_role_policy   = data.aws_iam_policy_document.trust["proxy"].json
@@ -115,9 +151,11 @@ resource "aws_iam_role" "proxy" {
 }
 
 resource "aws_iam_role_policy" "proxy" {
+  count = var.with_proxy ? 1 : 0
+
   name   = "log-in-to-database"
-  role   = aws_iam_role.proxy.name
-  policy = data.aws_iam_policy_document.proxy.json
+  role   = aws_iam_role.proxy[0].name
+  policy = data.aws_iam_policy_document.proxy[0].json
 }
 
 # --- bootstrap: the Lambda function that creates the database users ---

@@ -6,6 +6,8 @@
 data "aws_iam_policy_document" "app_run" {
   #checkov:skip=CKV_AWS_356:ecr:GetAuthorizationToken supports only the resource "*"; all other resources are named
 
+  count = var.with_app ? 1 : 0
+
   statement {
     sid       = "ReadOneParameter"
     actions   = ["ssm:GetParameter", "ssm:GetParameters"]
@@ -54,6 +56,8 @@ data "aws_iam_policy_document" "app_session" {
   #checkov:skip=CKV_AWS_111:None of these actions can be limited to a channel or message before it exists
   #checkov:skip=CKV_AWS_356:As above
 
+  count = var.with_app ? 1 : 0
+
   statement {
     sid = "SessionManager"
     actions = [
@@ -70,6 +74,8 @@ data "aws_iam_policy_document" "app_session" {
 # --- proxy ---
 
 data "aws_iam_policy_document" "proxy" {
+  count = var.with_proxy ? 1 : 0
+
   # End to end: as the same users as its clients.
   source_policy_documents = module.proxy_connect[*].json
 

@@ -15,14 +15,46 @@ variable "name" {
   }
 }
 
-variable "database_users" {
-  description = "The exact names of the app's database users."
-  type        = list(string)
+variable "engine" {
+  description = "Database engine: mysql or postgresql. It determines the length of user names, and which are reserved."
+  type        = string
+  default     = "mysql"
   nullable    = false
 
   validation {
-    condition     = length(var.database_users) > 0
-    error_message = "database_users is empty, so the app could not log in: give at least one database user."
+    condition     = contains(keys(local.engines), var.engine)
+    error_message = <<-EOT
+      engine ${jsonencode(var.engine)} is not supported: engine must be one of ${join(", ", keys(local.engines))}.
+    EOT
+  }
+}
+
+variable "with_app" {
+  description = "Whether there is an app: its role needs database_users, parameter_path, image_parameter and repository_arn."
+  type        = bool
+  default     = true
+  nullable    = false
+}
+
+variable "with_proxy" {
+  description = "Whether there is an RDS Proxy. Without one, the app logs in directly to the database."
+  type        = bool
+  default     = true
+  nullable    = false
+}
+
+variable "database_users" {
+  description = "The exact names of the database users of app and proxy. Empty only without both."
+  type        = list(string)
+  default     = []
+  nullable    = false
+
+  validation {
+    condition     = length(var.database_users) > 0 || !(var.with_app || var.with_proxy)
+    error_message = <<-EOT
+      database_users is empty, so neither app nor proxy could log in: give at least one database user, or set with_app and
+      with_proxy to false.
+    EOT
   }
 
   validation {
@@ -34,21 +66,23 @@ variable "database_users" {
   }
 
   validation {
-    condition     = alltrue([for user in var.database_users : length(user) >= 1 && length(user) <= 32])
+    condition = alltrue([
+      for user in var.database_users :
+      length(user) >= 1 && length(user) <= try(local.engines[var.engine].user_limit, 63)
+    ])
     error_message = <<-EOT
-      database_users ${jsonencode(var.database_users)}: MySQL's user names have 1 to 32 characters. Shorten or remove
-      the others.
+      database_users ${jsonencode(var.database_users)}: user names of ${try(local.engines[var.engine].title, "a database")}
+      have 1 to ${try(local.engines[var.engine].user_limit, 63)} characters. Shorten or remove the others.
     EOT
   }
 
   validation {
-    condition = length(setintersection(
-      [for user in var.database_users : lower(user)],
-      [
-        "root", "rdsadmin", "rdsproxyadmin", "rdsrepladmin", "rdstopmgr", "rdswriteforwarduser", "rds_superuser_role",
-        "mysql.sys", "mysql.session", "mysql.infoschema",
-      ]
-    )) == 0
+    condition = !anytrue([
+      for user in var.database_users : try(
+        contains(local.engines[var.engine].reserved, lower(user)) ||
+        startswith(lower(user), local.engines[var.engine].reserved_prefix), false
+      )
+    ])
     error_message = <<-EOT
       database_users ${jsonencode(var.database_users)} contains a user of RDS, of RDS Proxy or of the server itself: use
       a separate user for the app.
@@ -57,12 +91,12 @@ variable "database_users" {
 }
 
 variable "proxy_resource_id" {
-  description = "The id prx-… of the app's proxy, never its name."
+  description = "The id prx-… of the app's proxy, never its name. Required with with_proxy."
   type        = string
-  nullable    = false
+  default     = null
 
   validation {
-    condition     = can(regex("^prx-[A-Za-z0-9]{16,}$", var.proxy_resource_id))
+    condition     = !var.with_proxy || can(regex("^prx-[A-Za-z0-9]{16,}$", var.proxy_resource_id))
     error_message = <<-EOT
       proxy_resource_id ${jsonencode(var.proxy_resource_id)} is not the id of a proxy: give the id prx-… that AWS
       assigned, the last part of aws_db_proxy.arn (its id is the name), without wildcards.
@@ -73,6 +107,7 @@ variable "proxy_resource_id" {
 variable "proxy_authentication" {
   description = "The proxy's authentication to the database: iam (end to end) or secret (linked secrets)."
   type        = string
+  default     = "iam"
   nullable    = false
 
   validation {
@@ -91,7 +126,7 @@ variable "proxy_secret_arns" {
   nullable    = false
 
   validation {
-    condition     = var.proxy_authentication != "secret" || length(var.proxy_secret_arns) > 0
+    condition     = !var.with_proxy || var.proxy_authentication != "secret" || length(var.proxy_secret_arns) > 0
     error_message = <<-EOT
       proxy_secret_arns is empty: with proxy_authentication = "secret", the proxy needs a secret. Give its linked
       secrets.
@@ -149,12 +184,14 @@ variable "database_admin_user" {
 
   validation {
     condition = (
-      length(var.database_admin_user) >= 1 && length(var.database_admin_user) <= 32 &&
+      length(var.database_admin_user) >= 1 &&
+      length(var.database_admin_user) <= try(local.engines[var.engine].user_limit, 63) &&
       !can(regex("[*?]|[$][{]", var.database_admin_user))
     )
     error_message = <<-EOT
-      database_admin_user ${jsonencode(var.database_admin_user)}: give one MySQL user, 1 to 32 characters, without *, ?
-      and $${…}, which IAM would read as a pattern.
+      database_admin_user ${jsonencode(var.database_admin_user)}: give one user of 1 to
+      ${try(local.engines[var.engine].user_limit, 63)} characters, without *, ? and $${…}, which IAM would read as a
+      pattern.
     EOT
   }
 
@@ -200,12 +237,12 @@ variable "master_secret_kms_key_arn" {
 }
 
 variable "parameter_path" {
-  description = "Path of the SSM parameters with the app's database settings, such as /dev/database."
+  description = "Path of the SSM parameters with the app's database settings, such as /dev/database. Required with with_app."
   type        = string
-  nullable    = false
+  default     = null
 
   validation {
-    condition = (
+    condition = !var.with_app || (
       can(regex("^(/[A-Za-z0-9_.-]+){2,14}$", var.parameter_path)) &&
       !can(regex("(?i)^/(aws|ssm)", var.parameter_path))
     )
@@ -217,12 +254,12 @@ variable "parameter_path" {
 }
 
 variable "image_parameter" {
-  description = "The SSM parameter with the app's image, by digest, such as /dev/app/image."
+  description = "The SSM parameter with the app's image, by digest, such as /dev/app/image. Required with with_app."
   type        = string
-  nullable    = false
+  default     = null
 
   validation {
-    condition = (
+    condition = !var.with_app || (
       can(regex("^(/[A-Za-z0-9_.-]+){2,15}$", var.image_parameter)) &&
       !can(regex("(?i)^/(aws|ssm)", var.image_parameter))
     )
@@ -234,12 +271,12 @@ variable "image_parameter" {
 }
 
 variable "repository_arn" {
-  description = "The ECR repository of the app's image."
+  description = "The ECR repository of the app's image. Required with with_app."
   type        = string
-  nullable    = false
+  default     = null
 
   validation {
-    condition = can(
+    condition = !var.with_app || can(
       regex("^arn:aws[a-z-]*:ecr:[a-z0-9-]+:[0-9]{12}:repository/[a-z0-9][a-z0-9._/-]*$", var.repository_arn)
     )
     error_message = <<-EOT

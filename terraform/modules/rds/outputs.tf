@@ -25,6 +25,21 @@ output "reader_address" {
   value       = null
 }
 
+output "custom_addresses" {
+  description = "Host names of custom endpoints: none, because an instance has no such endpoint."
+  value       = {}
+}
+
+output "instance_identifiers" {
+  description = "Identifiers of the instances: its own."
+  value       = [aws_db_instance.this.identifier]
+}
+
+output "pauses" {
+  description = "Whether it pauses without connections: false. Only a serverless cluster does."
+  value       = false
+}
+
 # From local.engines, not from the instance: the security groups' rules need it before the instance exists.
 output "port" {
   description = "Port of the instance."

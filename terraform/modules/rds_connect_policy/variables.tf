@@ -1,7 +1,8 @@
-# Inputs of the rds-db:connect policy: the database's resource id, the exact users, and where the database is.
+# Inputs of the rds-db:connect policies: the databases' resource ids, the exact users, the roles, and where the databases
+# are.
 
 variable "name" {
-  description = "Name of the managed policy, if create_policy is true."
+  description = "Name of the managed policy, if create_policy is true. Further policies are <name>-2, <name>-3 and so on."
   type        = string
   nullable    = false
 
@@ -14,39 +15,49 @@ variable "name" {
   }
 }
 
-variable "resource_id" {
-  description = "The id that AWS assigned to the database, cluster or proxy: db-…, cluster-… or prx-…, never its name."
-  type        = string
+variable "resource_ids" {
+  description = "The ids that AWS assigned to databases, clusters or proxies: db-…, cluster-… or prx-…, never their names."
+  type        = list(string)
   nullable    = false
 
-  # The same rule and wording as in crates/infra/src/arn.
   validation {
-    condition     = !can(regex("[*?]", var.resource_id))
+    condition     = length(var.resource_ids) > 0
+    error_message = "resource_ids is empty, so the policy would allow nothing: give at least one resource id."
+  }
+
+  # The same rules and wording as in crates/infra/src/arn.
+  validation {
+    condition     = !anytrue([for id in var.resource_ids : can(regex("[*?]", id))])
     error_message = <<-EOT
-      resource_id ${jsonencode(var.resource_id)} has a wildcard, which would allow logins to other databases: name one
-      resource id.
+      resource_ids ${jsonencode(var.resource_ids)}: one has a wildcard, which would allow logins to other databases: name
+      each resource id.
     EOT
   }
 
   validation {
-    condition     = !startswith(var.resource_id, "arn:")
+    condition     = !anytrue([for id in var.resource_ids : startswith(id, "arn:")])
     error_message = <<-EOT
-      resource_id ${jsonencode(var.resource_id)} is an ARN: give its resource id alone, the part that begins with db-,
-      cluster- or prx-.
+      resource_ids ${jsonencode(var.resource_ids)}: one is an ARN: give its resource id alone, the part that begins with
+      db-, cluster- or prx-.
     EOT
   }
 
   validation {
-    condition = (
-      can(regex("^(db|cluster|prx)-[A-Za-z0-9]{16,}$", var.resource_id)) ||
-      can(regex("^arn:|[*?]", var.resource_id))
-    )
+    condition = alltrue([
+      for id in var.resource_ids :
+      can(regex("^(db|cluster|prx)-[A-Za-z0-9]{16,32}$", id)) || can(regex("^arn:|[*?]", id))
+    ])
     error_message = <<-EOT
-      resource_id ${jsonencode(var.resource_id)} is not a resource id: a policy takes the id that AWS gave (db-…,
+      resource_ids ${jsonencode(var.resource_ids)}: one is not a resource id: a policy takes the id that AWS gave (db-…,
       cluster-… or prx-… and letters and digits), not the name that you gave. Instance: aws_db_instance.resource_id.
-      Aurora cluster: aws_rds_cluster.cluster_resource_id. Proxy: the last part of aws_db_proxy.arn, whose id is the
-      name.
+      Aurora cluster: aws_rds_cluster.cluster_resource_id; its readers and custom endpoints have no other. Proxy: the last
+      part of aws_db_proxy.arn, whose id is the name.
     EOT
+  }
+
+  validation {
+    condition     = length(distinct(var.resource_ids)) == length(var.resource_ids)
+    error_message = "resource_ids ${jsonencode(var.resource_ids)} repeats an id: give each once."
   }
 }
 
@@ -126,14 +137,50 @@ variable "partition" {
 }
 
 variable "create_policy" {
-  description = "Whether to create a managed policy. false: only the document, in the output json."
+  description = "Whether to create managed policies. false: only the documents, in the outputs json and jsons."
   type        = bool
   default     = true
   nullable    = false
 }
 
+variable "roles" {
+  description = "Names of roles that the managed policies are attached to. Not their ARNs."
+  type        = list(string)
+  default     = []
+  nullable    = false
+
+  validation {
+    condition     = alltrue([for role in var.roles : can(regex("^[A-Za-z0-9+=,.@_-]{1,64}$", role))])
+    error_message = <<-EOT
+      roles ${jsonencode(var.roles)}: give the names of roles (aws_iam_role.name), neither ARNs nor paths, nor wildcards.
+    EOT
+  }
+
+  validation {
+    condition     = length(distinct(var.roles)) == length(var.roles)
+    error_message = "roles ${jsonencode(var.roles)} repeats a role: give each once."
+  }
+
+  validation {
+    condition     = length(var.roles) == 0 || var.create_policy
+    error_message = "roles: without create_policy there is no managed policy to attach. Set create_policy = true, or use json."
+  }
+}
+
+variable "max_policies" {
+  description = "Largest number of policies, 1 to 20. IAM's default quota is 10 for a role, together with its other managed policies."
+  type        = number
+  default     = 10
+  nullable    = false
+
+  validation {
+    condition     = var.max_policies >= 1 && var.max_policies <= 20 && floor(var.max_policies) == var.max_policies
+    error_message = "max_policies ${var.max_policies}: give a whole number from 1 to 20, IAM's largest quota for a role."
+  }
+}
+
 variable "tags" {
-  description = "Tags of the policy."
+  description = "Tags of the policies."
   type        = map(string)
   default     = {}
   nullable    = false

@@ -1,5 +1,5 @@
-# The RDS Proxy in front of one database instance: IAM authentication and TLS for clients, the connection pool, the
-# target, and the log group.
+# The RDS Proxy in front of one database instance or cluster: IAM authentication and TLS for clients, the connection
+# pool, the target, an endpoint for readers, and the log group.
 
 # Created before the proxy, which would create it with unlimited retention.
 resource "aws_cloudwatch_log_group" "this" {
@@ -55,5 +55,20 @@ resource "aws_db_proxy_default_target_group" "this" {
 resource "aws_db_proxy_target" "this" {
   db_proxy_name          = aws_db_proxy.this.name
   target_group_name      = aws_db_proxy_default_target_group.this.name
-  db_instance_identifier = var.database_identifier
+  db_instance_identifier = var.database_kind == "instance" ? var.database_identifier : null
+  db_cluster_identifier  = var.database_kind == "cluster" ? var.database_identifier : null
+}
+
+# The proxy's own endpoint leads to the writer.
+resource "aws_db_proxy_endpoint" "reader" {
+  count = var.reader_endpoint ? 1 : 0
+
+  db_proxy_name          = aws_db_proxy.this.name
+  db_proxy_endpoint_name = "${var.name}-reader"
+  target_role            = "READ_ONLY"
+  vpc_subnet_ids         = var.subnet_ids
+  vpc_security_group_ids = var.security_group_ids
+  tags                   = var.tags
+
+  depends_on = [aws_db_proxy_target.this]
 }

@@ -18,6 +18,11 @@ output "endpoint" {
   depends_on = [aws_db_proxy_target.this]
 }
 
+output "reader_endpoint" {
+  description = "Host name of the proxy's endpoint for readers, without the port; null without reader_endpoint."
+  value       = one(aws_db_proxy_endpoint.reader[*].endpoint)
+}
+
 output "port" {
   description = "Port of the proxy, equal to that of the database."
   value       = var.port

@@ -53,8 +53,22 @@ variable "security_group_ids" {
   }
 }
 
+variable "database_kind" {
+  description = "Kind of the database behind the proxy: instance or cluster, the output kind of the modules rds and aurora."
+  type        = string
+  default     = "instance"
+  nullable    = false
+
+  validation {
+    condition     = contains(["instance", "cluster"], var.database_kind)
+    error_message = <<-EOT
+      database_kind ${jsonencode(var.database_kind)} is unknown: give "instance" (RDS) or "cluster" (Aurora).
+    EOT
+  }
+}
+
 variable "database_identifier" {
-  description = "Identifier of the RDS instance behind the proxy: its name, not its resource id."
+  description = "Identifier of the instance or cluster behind the proxy: its name, not its resource id."
   type        = string
   nullable    = false
 
@@ -63,34 +77,65 @@ variable "database_identifier" {
       can(regex("^[a-z][a-z0-9-]*[a-z0-9]$", var.database_identifier)) && length(var.database_identifier) <= 63
     )
     error_message = <<-EOT
-      database_identifier ${jsonencode(var.database_identifier)} is not the identifier of an instance: give the name
-      (aws_db_instance.identifier), neither the id db-… nor an ARN.
+      database_identifier ${jsonencode(var.database_identifier)} is not the identifier of an instance or cluster: give
+      the name (aws_db_instance.identifier, aws_rds_cluster.cluster_identifier), neither the id db-… or cluster-… nor an
+      ARN.
+    EOT
+  }
+}
+
+variable "database_pauses" {
+  description = "Whether the cluster pauses without connections, the output pauses of the module aurora. Such a cluster is refused."
+  type        = bool
+  default     = false
+  nullable    = false
+
+  validation {
+    condition     = !var.database_pauses
+    error_message = <<-EOT
+      database_pauses: the cluster should pause without connections (min_capacity = 0), but RDS Proxy keeps connections
+      open, so it would never pause. Connect without a proxy, or give the cluster min_capacity = 0.5.
     EOT
   }
 }
 
 variable "engine_family" {
-  description = "RDS Proxy's name of the engine: MYSQL. PostgreSQL is not supported yet."
+  description = "RDS Proxy's name of the engine: MYSQL or POSTGRESQL, also for Aurora."
   type        = string
   nullable    = false
 
   validation {
-    condition     = contains(["MYSQL"], var.engine_family)
+    condition     = contains(["MYSQL", "POSTGRESQL"], var.engine_family)
     error_message = <<-EOT
-      engine_family ${jsonencode(var.engine_family)} is not supported: engine_family must be "MYSQL". PostgreSQL is not
-      supported yet.
+      engine_family ${jsonencode(var.engine_family)} is not supported: engine_family must be "MYSQL" or "POSTGRESQL", the
+      output engine_family of the modules rds and aurora.
     EOT
   }
 }
 
 variable "port" {
-  description = "Port of the proxy: 3306 for MySQL. RDS Proxy listens on the engine's default port only."
+  description = "Port of the proxy: 3306 for MySQL, 5432 for PostgreSQL. RDS Proxy listens on the engine's default port only."
   type        = number
   nullable    = false
 
   validation {
-    condition     = var.port == 3306
-    error_message = "port must be 3306, the only port that RDS Proxy listens on for MySQL. It was ${var.port}."
+    condition     = var.port == lookup({ MYSQL = 3306, POSTGRESQL = 5432 }, var.engine_family, var.port)
+    error_message = <<-EOT
+      port ${var.port}: RDS Proxy listens only on 3306 for MYSQL and on 5432 for POSTGRESQL, and engine_family is
+      ${var.engine_family}.
+    EOT
+  }
+}
+
+variable "reader_endpoint" {
+  description = "Whether to add an endpoint that leads to the readers of a cluster."
+  type        = bool
+  default     = false
+  nullable    = false
+
+  validation {
+    condition     = !var.reader_endpoint || var.database_kind == "cluster"
+    error_message = "reader_endpoint: an instance has no readers. Set it to false, or use a cluster (database_kind = \"cluster\")."
   }
 }
 
@@ -189,7 +234,7 @@ variable "max_idle_connections_percent" {
 }
 
 variable "connection_borrow_timeout_seconds" {
-  description = "Timeout of a client for a connection of the pool, in seconds, 1 to 300. After it, error 9501."
+  description = "Timeout of a client for a connection of the pool, in seconds, 1 to 300. After it, an error (MySQL: 9501)."
   type        = number
   default     = 30
   nullable    = false
@@ -207,7 +252,7 @@ variable "connection_borrow_timeout_seconds" {
 }
 
 variable "session_pinning_filters" {
-  description = "Statements that do not pin a session: EXCLUDE_VARIABLE_SETS, or none."
+  description = "Statements that do not pin a session: EXCLUDE_VARIABLE_SETS, or none. MySQL only."
   type        = list(string)
   default     = []
   nullable    = false
@@ -217,6 +262,11 @@ variable "session_pinning_filters" {
     error_message = <<-EOT
       session_pinning_filters ${jsonencode(var.session_pinning_filters)}: RDS Proxy supports only EXCLUDE_VARIABLE_SETS.
     EOT
+  }
+
+  validation {
+    condition     = length(var.session_pinning_filters) == 0 || var.engine_family != "POSTGRESQL"
+    error_message = "session_pinning_filters: RDS Proxy supports them only for MySQL. Leave them out for PostgreSQL."
   }
 }
 

@@ -1,13 +1,13 @@
 # Outputs of the security groups' module: the id of each group.
 
 output "alb_id" {
-  description = "Group of the load balancer."
-  value       = aws_security_group.alb.id
+  description = "Group of the load balancer; null without an app."
+  value       = one(aws_security_group.alb[*].id)
 }
 
 output "app_id" {
-  description = "Group of the app's instances."
-  value       = aws_security_group.app.id
+  description = "Group of the app's instances; null without an app."
+  value       = one(aws_security_group.app[*].id)
 
   # A member needs its rules as soon as it starts: bootstrap runs as soon as it is created.
   depends_on = [
@@ -20,8 +20,8 @@ output "app_id" {
 }
 
 output "proxy_id" {
-  description = "Group of the RDS Proxy."
-  value       = aws_security_group.proxy.id
+  description = "Group of the RDS Proxy; null without a proxy."
+  value       = one(aws_security_group.proxy[*].id)
 }
 
 output "database_id" {
@@ -43,7 +43,21 @@ output "bootstrap_id" {
   ]
 }
 
+output "jump_host_id" {
+  description = "Group of the jump host; null without with_jump_host and admin_access."
+  value       = one(aws_security_group.admin[*].id)
+
+  # A member needs its rules as soon as it starts: bootstrap runs as soon as it is created.
+  depends_on = [
+    aws_vpc_security_group_ingress_rule.link,
+    aws_vpc_security_group_egress_rule.link,
+    aws_vpc_security_group_egress_rule.endpoints,
+    aws_vpc_security_group_egress_rule.app_s3,
+    aws_vpc_security_group_egress_rule.internet,
+  ]
+}
+
 output "admin_id" {
-  description = "Group of the jump host; null without admin_access."
+  description = "The same as jump_host_id."
   value       = one(aws_security_group.admin[*].id)
 }

@@ -1,4 +1,4 @@
-# Inputs of the security groups' module: VPC, clients of the load balancer, ports, and optional access.
+# Inputs of the security groups' module: VPC, optional parts, clients of the load balancer, ports, and optional access.
 
 variable "name" {
   description = "Prefix of the groups' names."
@@ -52,13 +52,28 @@ variable "vpc_cidr" {
   }
 }
 
+variable "with_app" {
+  description = "Whether there is an app with its load balancer."
+  type        = bool
+  default     = true
+  nullable    = false
+}
+
+variable "with_proxy" {
+  description = "Whether there is an RDS Proxy. Without one, the app connects to the database."
+  type        = bool
+  default     = true
+  nullable    = false
+}
+
 variable "alb_ingress_cidrs" {
-  description = "IPv4 ranges of the load balancer's clients; [\"0.0.0.0/0\"] makes it public."
+  description = "IPv4 ranges of the load balancer's clients; [\"0.0.0.0/0\"] makes it public. Required with with_app."
   type        = list(string)
+  default     = []
   nullable    = false
 
   validation {
-    condition     = length(var.alb_ingress_cidrs) > 0
+    condition     = length(var.alb_ingress_cidrs) > 0 || !var.with_app
     error_message = <<-EOT
       alb_ingress_cidrs is empty, so no client could reach the load balancer: give your networks, or ["0.0.0.0/0"] for
       public access.
@@ -131,14 +146,15 @@ variable "database_port" {
 }
 
 variable "s3_prefix_list_id" {
-  description = "Managed prefix list of S3 in this region, for image layers."
+  description = "Managed prefix list of S3 in this region, for image layers. Required with with_app."
   type        = string
+  default     = null
 
   validation {
-    condition     = startswith(var.s3_prefix_list_id, "pl-")
+    condition     = !var.with_app || startswith(coalesce(var.s3_prefix_list_id, "-"), "pl-")
     error_message = <<-EOT
-      s3_prefix_list_id "${var.s3_prefix_list_id}" is not a prefix list id: give the output s3_prefix_list_id of the vpc
-      module, "pl-…".
+      s3_prefix_list_id ${jsonencode(var.s3_prefix_list_id)} is not a prefix list id: give the output s3_prefix_list_id of
+      the vpc module, "pl-…".
     EOT
   }
 }
@@ -150,8 +166,15 @@ variable "internet_egress" {
   nullable    = false
 }
 
+variable "with_jump_host" {
+  description = "Whether to add a group for a jump host, used through Session Manager, with access to the database and the proxy."
+  type        = bool
+  default     = false
+  nullable    = false
+}
+
 variable "admin_access" {
-  description = "Whether to add a group for a jump host, used through Session Manager, with access to the database."
+  description = "The same group, with access to the database alone, for a host that is not of the module jump_host."
   type        = bool
   default     = false
   nullable    = false

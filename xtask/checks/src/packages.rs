@@ -26,10 +26,20 @@ pub(crate) fn steps(workspace: &Workspace, console: Console, runner: Runner) -> 
 fn features(workspace: &Workspace, console: Console, runner: Runner) -> Result<Outcome, Error> {
     let program = CARGO_HACK.find_or_build(workspace, console, runner)?;
     let shell = workspace.shell();
-    let packages = PUBLISHED.map(|name| format!("--package={name}"));
-    let check = cmd!(shell, "{program} hack clippy --locked --feature-powerset {packages...} -- -D warnings");
-    let check = Cmd::from_xshell(check, CARGO_HACK.help());
-    runner.run(&check.hint("run `cargo clippy` with the package and the features that are named above"))?;
+    let (connector, others): (Vec<_>, Vec<_>) =
+        PUBLISHED.into_iter().partition(|name| *name == "rds-iam-sqlx");
+    // The connector needs an engine.
+    let with_engine = vec!["--exclude-no-default-features", "--at-least-one-of=mysql,postgres"];
+    for (packages, limits) in [(others, vec![]), (connector, with_engine)] {
+        let packages: Vec<_> = packages.iter().map(|name| format!("--package={name}")).collect();
+        let check = cmd!(
+            shell,
+            "{program} hack clippy --locked --feature-powerset {packages...} {limits...} -- -D warnings"
+        );
+        let check = Cmd::from_xshell(check, CARGO_HACK.help());
+        runner
+            .run(&check.hint("run `cargo clippy` with the package and the features that are named above"))?;
+    }
     Ok(Outcome::Passed)
 }
 

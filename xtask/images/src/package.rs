@@ -23,11 +23,13 @@ use rds_iam_process::workspace::{CARGO_HELP, Workspace};
 /// The program of the Lambda function.
 const PROGRAM: &str = "rds-iam-bootstrap-lambda";
 
-/// The app's users file, which the function reads if `RDS_IAM_USERS` is not set, and the schema that it
-/// names.
-const APP_FILES: [(&str, &str); 2] = [
-    ("users.toml", include_str!("../../../crates/app/users.toml")),
-    ("schema.sql", include_str!("../../../crates/app/schema.sql")),
+/// The app's users file for each engine, one of which the function reads if `RDS_IAM_USERS` is not set, and the
+/// schemas that they name.
+const APP_FILES: [(&str, &str); 4] = [
+    ("users/mysql.toml", include_str!("../../../crates/app/users/mysql.toml")),
+    ("users/postgres.toml", include_str!("../../../crates/app/users/postgres.toml")),
+    ("schema/mysql.sql", include_str!("../../../crates/app/schema/mysql.sql")),
+    ("schema/postgres.sql", include_str!("../../../crates/app/schema/postgres.sql")),
 ];
 
 /// The maximum size of a zip that Lambda accepts in a request: 50 MB. Source: "Lambda quotas", AWS Lambda

@@ -1,7 +1,7 @@
 //! The settings: their sources, and their validation before the service starts.
 //!
 //! The settings of the database and the login come, by precedence, from environment variables, from an
-//! `rds.conf` ([`rds_iam_infra::rds_conf`]), and from Parameter Store (`<prefix>/endpoint`, `port`,
+//! `rds.conf` ([`rds_iam_infra::rds_conf`]), and from Parameter Store (`<prefix>/engine`, `endpoint`, `port`,
 //! `dbname`, `username`, `region`). Every value has its origin ([`Config::origins`]), so that a
 //! value from an unexpected source is noticed. [`VARIABLES`] lists the environment variables.
 
@@ -18,15 +18,15 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use rds_iam_infra::RdsConf;
 use rds_iam_infra::arn::{AccountId, ResourceId};
 use rds_iam_infra::rds_conf::DatabaseName;
+use rds_iam_infra::{Engine, RdsConf};
 use rds_iam_report::ErrorReport;
 use rds_iam_roots::Roots;
 use rds_iam_token::{DbUser, Endpoint, Login, Region};
 use tracing_subscriber::EnvFilter;
 
-use crate::permit::{ENGINE, Permit};
+use crate::permit::Permit;
 
 pub use error::{ConfigError, SettingError};
 use setting::Setting;
@@ -42,7 +42,7 @@ pub const DEFAULT_MANAGEMENT_PORT: u16 = 3001;
 /// The default of `RDS_IAM_POOL_MAX`.
 pub const DEFAULT_POOL_MAX: u32 = 10;
 
-/// The largest `RDS_IAM_POOL_MAX`; a MySQL server of the usual size accepts no more connections in total.
+/// The largest `RDS_IAM_POOL_MAX`; a server of the usual size accepts no more connections in total.
 pub const LIMIT_POOL_MAX: u32 = 1000;
 
 /// The default of `RUST_LOG`. The AWS SDK would log the source of the credentials at every start.
@@ -52,6 +52,8 @@ pub const DEFAULT_LOG_FILTER: &str = "info,aws_config=warn";
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Config {
+    /// The database engine.
+    pub engine: Engine,
     /// The login that tokens are signed for.
     pub login: Login,
     /// The database with the table.
@@ -149,12 +151,20 @@ impl Config {
         for layer in &mut layers {
             check.errors.extend(layer.split_endpoint());
         }
+        let engine = match pick(&layers, Setting::Engine) {
+            None => {
+                let default = Origin::from_default(Setting::Engine, Engine::default());
+                check.origins.insert(Setting::Engine, default);
+                Engine::default()
+            }
+            // An unsupported one is reported; the other settings are checked as for the default.
+            Some(_) => check.setting(&layers, Setting::Engine, str::parse::<Engine>).unwrap_or_default(),
+        };
         let port = match pick(&layers, Setting::Port) {
             None => {
-                check
-                    .origins
-                    .insert(Setting::Port, Origin::from_default(Setting::Port, ENGINE.default_port()));
-                Some(ENGINE.default_port())
+                let default = Origin::from_default(Setting::Port, engine.default_port());
+                check.origins.insert(Setting::Port, default);
+                Some(engine.default_port())
             }
             Some(_) => check.setting(&layers, Setting::Port, |text| match text.parse() {
                 Ok(0) | Err(_) => Err("it is not a port: write a number from 1 to 65535"),
@@ -163,12 +173,14 @@ impl Config {
         };
         let endpoint = check.setting(&layers, Setting::Endpoint, |text| {
             // Any port serves to validate the host; the port's own error is reported separately.
-            Endpoint::new(text, port.unwrap_or(ENGINE.default_port())).map_err(|error| {
+            Endpoint::new(text, port.unwrap_or(engine.default_port())).map_err(|error| {
                 // If the text was meant as host:port, the error of parsing it as such is the better one.
                 text.parse::<Endpoint>().err().filter(|_| text.contains(':')).unwrap_or(error)
             })
         });
-        let database = check.setting(&layers, Setting::Name, str::parse::<DatabaseName>);
+        let database = check.setting(&layers, Setting::Name, |text| {
+            text.parse::<DatabaseName>().and_then(|name| name.validate_for(engine).map(|()| name))
+        });
         let user = check.setting(&layers, Setting::User, str::parse::<DbUser>);
         let region = check.setting(&layers, Setting::Region, str::parse::<Region>);
         let server = endpoint.as_ref().zip(region.as_ref());
@@ -206,6 +218,7 @@ impl Config {
         let bind = bind.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
         let terminal = || if std::io::stdout().is_terminal() { LogFormat::Human } else { LogFormat::Json };
         Ok(Self {
+            engine,
             login: Login::new(endpoint, region, user),
             database,
             dial,
@@ -225,7 +238,7 @@ impl Config {
     /// Returns what permits the service to log in and to use its table.
     #[must_use]
     pub fn permit(&self) -> Permit {
-        Permit::new(self.login.clone(), self.database.clone())
+        Permit::new(self.engine, self.login.clone(), self.database.clone())
             .resource(self.account.clone(), self.resource.clone())
     }
 }

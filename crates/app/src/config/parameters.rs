@@ -29,7 +29,7 @@ pub(super) fn check_prefix(prefix: &str) -> Result<(), SettingError> {
     Ok(())
 }
 
-/// Reads all five parameters under `prefix`. Missing ones are left out; the caller reports a missing setting. `region`
+/// Reads all parameters under `prefix`. Missing ones are left out; the caller reports a missing setting. `region`
 /// is the region of Parameter Store; without one, the AWS profile or the instance must name it.
 pub(super) async fn fetch(prefix: &str, region: Option<String>) -> Result<Layer, SettingError> {
     let failed = |cause: String| SettingError::new(PREFIX, format!("Parameter Store, {prefix}"), cause);

@@ -3,6 +3,7 @@
 /// A setting of the database or of the login.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Setting {
+    Engine,
     Endpoint,
     Port,
     Name,
@@ -11,10 +12,12 @@ pub(super) enum Setting {
 }
 
 impl Setting {
-    pub(super) const ALL: [Self; 5] = [Self::Endpoint, Self::Port, Self::Name, Self::User, Self::Region];
+    pub(super) const ALL: [Self; 6] =
+        [Self::Engine, Self::Endpoint, Self::Port, Self::Name, Self::User, Self::Region];
 
     pub(super) fn name(self) -> &'static str {
         match self {
+            Self::Engine => "engine",
             Self::Endpoint => "endpoint",
             Self::Port => "port",
             Self::Name => "database name",
@@ -25,6 +28,7 @@ impl Setting {
 
     pub(super) fn variable(self) -> &'static str {
         match self {
+            Self::Engine => "RDS_IAM_ENGINE",
             Self::Endpoint => "RDS_IAM_DB_ENDPOINT",
             Self::Port => "RDS_IAM_DB_PORT",
             Self::Name => "RDS_IAM_DB_NAME",
@@ -36,6 +40,7 @@ impl Setting {
     /// Returns the key in an `rds.conf`, which has none for the application's user.
     pub(super) fn key(self) -> Option<&'static str> {
         match self {
+            Self::Engine => Some("ENGINE"),
             Self::Endpoint => Some("RDS_ENDPOINT"),
             Self::Port => Some("RDS_PORT"),
             Self::Name => Some("DB_NAME"),
@@ -47,6 +52,7 @@ impl Setting {
     /// Returns the last part of the parameter's name.
     pub(super) fn parameter(self) -> &'static str {
         match self {
+            Self::Engine => "engine",
             Self::Endpoint => "endpoint",
             Self::Port => "port",
             Self::Name => "dbname",

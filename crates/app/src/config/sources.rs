@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
 
-use rds_iam_infra::RdsConf;
+use rds_iam_infra::{Engine, RdsConf};
 use rds_iam_report::check_endpoint_urls;
 use rds_iam_token::Endpoint;
 
@@ -23,9 +23,10 @@ pub struct Variable {
 }
 
 /// The environment variables that the service itself reads. The AWS SDK reads others for credentials.
-pub const VARIABLES: [Variable; 14] = [
+pub const VARIABLES: [Variable; 15] = [
+    variable("RDS_IAM_ENGINE", "Database engine: mysql or postgresql [default: mysql]"),
     variable("RDS_IAM_DB_ENDPOINT", "Endpoint of the database or proxy on AWS, which tokens are signed for"),
-    variable("RDS_IAM_DB_PORT", "Its port [default: 3306]"),
+    variable("RDS_IAM_DB_PORT", "Its port [default: the engine's, 3306 or 5432]"),
     variable("RDS_IAM_DB_NAME", "Database with the table"),
     variable("RDS_IAM_DB_USER", "Database user to log in as; not in rds.conf"),
     variable("AWS_REGION", "Region of the endpoint [no default]"),
@@ -187,6 +188,8 @@ impl Layer {
     pub(super) fn from_file(path: &Path, conf: &RdsConf) -> Self {
         let mut layer = Self { is_file: true, ..Self::default() };
         for (setting, key, value) in [
+            // The parsed file does not say whether it has the key.
+            (Setting::Engine, "ENGINE or its default", conf.engine.to_string()),
             (Setting::Endpoint, "RDS_ENDPOINT", conf.endpoint.host().to_string()),
             // The parsed file does not say which of the two keys has the port.
             (Setting::Port, "RDS_ENDPOINT or RDS_PORT", conf.endpoint.port().to_string()),
@@ -211,8 +214,11 @@ impl Layer {
     }
 
     fn put(&mut self, setting: Setting, value: impl Into<String>, from: impl Into<String>) {
-        let origin = Origin { setting: setting.name(), value: value.into(), from: from.into() };
-        self.values.insert(setting, origin);
+        let value = value.into();
+        // Two names of an engine do not differ.
+        let engine = value.parse::<Engine>().ok().filter(|_| setting == Setting::Engine);
+        let value = engine.map_or(value, |engine| engine.to_string());
+        self.values.insert(setting, Origin { setting: setting.name(), value, from: from.into() });
     }
 
     pub(super) fn get(&self, setting: Setting) -> Option<&Origin> {

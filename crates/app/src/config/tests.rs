@@ -61,6 +61,7 @@ async fn the_environment_alone() {
     assert_eq!(config.warnings, Vec::<String>::new());
     let origins: Vec<_> = config.origins.iter().map(ToString::to_string).collect();
     insta::assert_snapshot!(origins.join("\n"), @r"
+    engine mysql from the default
     endpoint orders.c0ffee.eu-west-1.rds.amazonaws.com from RDS_IAM_DB_ENDPOINT
     port 3306 from the default
     database name node_db from RDS_IAM_DB_NAME
@@ -100,6 +101,7 @@ async fn a_file_gives_all_but_the_user() {
     assert!(permit.contains("dbuser:prx-0a1b2c3d4e5f67890/node_app"), "{permit}");
     let origins: Vec<_> = config.origins.iter().map(ToString::to_string).collect();
     insta::assert_snapshot!(origins.join("\n").replace(&*folder.path().to_string_lossy(), ""), @r"
+    engine mysql from ENGINE or its default in /rds.conf
     endpoint orders.c0ffee.eu-west-1.rds.amazonaws.com from RDS_ENDPOINT in /rds.conf
     port 3307 from RDS_ENDPOINT or RDS_PORT in /rds.conf
     database name node_db from DB_NAME in /rds.conf
@@ -112,6 +114,35 @@ async fn a_file_gives_all_but_the_user() {
     the configuration has a problem:
     - database user (not set): set RDS_IAM_DB_USER, or set RDS_IAM_SSM_PREFIX to read <prefix>/username
     ");
+}
+
+#[tokio::test]
+async fn the_engine_decides_the_port_and_the_length_of_the_database_s_name() {
+    for name in ["postgresql", "postgres"] {
+        let config = with(&[("RDS_IAM_ENGINE", name)]).await.unwrap();
+        assert_eq!((config.engine, config.login.endpoint.port()), (Engine::Postgres, 5432));
+        assert_eq!(config.origins[0].to_string(), "engine postgresql from RDS_IAM_ENGINE");
+    }
+    let (engine, longest) = (("RDS_IAM_ENGINE", "postgresql"), "d".repeat(64));
+    let other_port = with(&[engine, ("RDS_IAM_DB_PORT", "6432")]).await.unwrap();
+    assert_eq!(other_port.login.endpoint.port(), 6432);
+    assert!(with(&[("RDS_IAM_DB_NAME", &longest)]).await.is_ok());
+    insta::assert_snapshot!(setting_error(&[engine, ("RDS_IAM_DB_NAME", &longest)]).await, @"database name (RDS_IAM_DB_NAME): not a database name of PostgreSQL: at most 63 bytes (a character outside ASCII has several)");
+    insta::assert_snapshot!(setting_error(&[("RDS_IAM_ENGINE", "oracle")]).await, @r#"engine (RDS_IAM_ENGINE): "oracle" is not a supported engine: expected mysql or postgresql"#);
+}
+
+#[tokio::test]
+async fn the_engine_of_a_file_is_compared_by_meaning() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = conf(&folder, "ENGINE=\"postgresql\"\n");
+    let user = ("RDS_IAM_DB_USER", "node_app");
+    let config = load(&[user, ("RDS_IAM_ENGINE", "postgres")], Some(&file)).await.unwrap();
+    assert_eq!((config.engine, config.warnings.as_slice()), (Engine::Postgres, &[][..]));
+    let config = load(&[user, ("RDS_IAM_ENGINE", "mysql")], Some(&file)).await.unwrap();
+    assert_eq!(config.engine, Engine::MySql);
+    let [warning] = config.warnings.as_slice() else { panic!("{:?}", config.warnings) };
+    let warning = warning.replace(&*folder.path().to_string_lossy(), "");
+    insta::assert_snapshot!(warning, @"engine comes from RDS_IAM_ENGINE; ENGINE or its default in /rds.conf differs, and is not used");
 }
 
 #[tokio::test]
@@ -128,7 +159,12 @@ async fn the_environment_wins_and_the_difference_shows() {
 
 #[test]
 fn parameters_come_last() {
-    let found = [("endpoint", "db.example.com:3307"), ("dbname", "node_db"), ("region", "eu-west-1")];
+    let found = [
+        ("engine", "postgresql"),
+        ("endpoint", "db.example.com:3307"),
+        ("dbname", "node_db"),
+        ("region", "eu-west-1"),
+    ];
     let found = found.map(|(name, value)| (format!("/dev/database/{name}"), value.to_owned()));
     let environment: Environment = [("AWS_REGION", "eu-west-1")].into_iter().collect();
     let layers = vec![
@@ -146,8 +182,10 @@ fn parameters_come_last() {
     let layers = vec![Layer::from_environment(&environment), layers[1].clone()];
     let config = Config::check(&environment, None, layers, Default::default(), now()).unwrap();
     assert_eq!(config.login.endpoint.to_string(), "db.example.com:3307");
+    assert_eq!(config.engine, Engine::Postgres);
     let origins: Vec<_> = config.origins.iter().map(ToString::to_string).collect();
     insta::assert_snapshot!(origins.join("\n"), @r"
+    engine postgresql from parameter /dev/database/engine
     endpoint db.example.com from parameter /dev/database/endpoint
     port 3307 from parameter /dev/database/endpoint
     database name node_db from parameter /dev/database/dbname
@@ -174,6 +212,7 @@ async fn everything_that_is_wrong_is_listed_at_once() {
     std::fs::write(&bundle, "nothing\n").unwrap();
     let error = load(
         &[
+            ("RDS_IAM_ENGINE", "aurora-postgresql"),
             ("RDS_IAM_DB_ENDPOINT", "mysql://root:hunter2@db.example.com:3306/node_db"),
             ("RDS_IAM_DB_PORT", "70000"),
             ("RDS_IAM_DB_NAME", ""),
@@ -195,9 +234,10 @@ async fn everything_that_is_wrong_is_listed_at_once() {
     let text = error.to_string().replace(&*folder.path().to_string_lossy(), "");
     assert!(!text.contains("hunter2"), "{text}");
     insta::assert_snapshot!(text, @r#"
-    the configuration has 14 problems:
+    the configuration has 15 problems:
     - RDS_IAM_DB_NAME (environment): it is set but empty: give it a value, or unset it
     - --config (missing.conf): cannot read missing.conf; it must be a UTF-8 text file that this program may read: No such file or directory (os error 2)
+    - engine (RDS_IAM_ENGINE): "aurora-postgresql" is not a supported engine: expected mysql or postgresql. Aurora is a kind of deployment, not an engine: write mysql for Aurora MySQL and postgresql for Aurora PostgreSQL
     - port (RDS_IAM_DB_PORT): it is not a port: write a number from 1 to 65535
     - endpoint (RDS_IAM_DB_ENDPOINT): endpoint has a user name before an @ sign: give only host:port
     - database user (RDS_IAM_DB_USER): database user "node\0app" has a control character in it
@@ -348,4 +388,16 @@ async fn what_permits_the_service() {
     GRANT SELECT, INSERT, UPDATE, DELETE ON `node\_db`.* TO 'node_app'@'%';
     ");
     assert_eq!(of(1227), None);
+
+    let permit = with(&[("RDS_IAM_ENGINE", "postgresql")]).await.unwrap().permit();
+    let of = |code| permit.for_code(ServerCode::from_sqlstate(code));
+    insta::assert_snapshot!(of("42501").unwrap(), @r#"
+    The privileges that the user needs:
+    GRANT CONNECT ON DATABASE "node_db" TO "node_app";
+    -- In that database:
+    GRANT USAGE ON SCHEMA public TO "node_app";
+    GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO "node_app";
+    "#);
+    assert!(of("28000").unwrap().contains("\nGRANT rds_iam TO \"node_app\";\n"));
+    assert_eq!(of("3D000"), None);
 }

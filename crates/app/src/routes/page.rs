@@ -7,6 +7,7 @@ use axum::extract::{Form, State};
 use axum::http::StatusCode;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use axum::response::{Html, IntoResponse, Redirect, Response};
+use rds_iam_infra::Engine;
 use serde::Deserialize;
 
 use crate::AppState;
@@ -28,6 +29,8 @@ struct Page<'a> {
     notice: Option<&'a str>,
     /// True if the notice is about the field.
     invalid: bool,
+    /// The name of the database's engine.
+    engine: &'static str,
     user: &'a str,
     token: Option<TokenLife>,
 }
@@ -100,7 +103,12 @@ fn page(
     notice: Option<&str>,
     invalid: bool,
 ) -> Html<String> {
-    Page { messages, typed, notice, invalid, user: state.user(), token: state.token_life() }.html()
+    let engine = match state.pool().engine() {
+        Engine::MySql => "MySQL",
+        Engine::Postgres => "PostgreSQL",
+    };
+    let (user, token) = (state.user(), state.token_life());
+    Page { messages, typed, notice, invalid, engine, user, token }.html()
 }
 
 /// Returns the style sheet, separate from the page so that the content security policy needs no exception.

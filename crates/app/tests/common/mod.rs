@@ -10,9 +10,10 @@ use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderMap, Request, StatusCode};
 use http_body_util::BodyExt;
-use rds_iam_app::{AppState, Listeners, Permit};
+use rds_iam_app::{AppState, Database, Listeners, Permit};
+use rds_iam_infra::Engine;
 use rds_iam_roots::Roots;
-use rds_iam_sqlx::{Limits, MySqlPool};
+use rds_iam_sqlx::{Limits, Pool};
 use rds_iam_token::{Clock, Endpoint, Login, Minter, TokenSource};
 use tokio::net::TcpListener;
 use tower::ServiceExt;
@@ -23,19 +24,31 @@ pub(crate) const SESSION: &str = "a-session-token-that-must-not-show";
 
 /// Returns state over a pool whose server refuses every connection.
 pub(crate) async fn state() -> AppState {
+    state_of::<sqlx::MySql>(Engine::MySql).await
+}
+
+/// Returns state over a pool of PostgreSQL whose server refuses every connection.
+pub(crate) async fn postgres_state() -> AppState {
+    state_of::<sqlx::Postgres>(Engine::Postgres).await
+}
+
+async fn state_of<DB: rds_iam_sqlx::Engine>(engine: Engine) -> AppState
+where
+    Pool<DB>: Into<Database>,
+{
     // A port that was just free and is closed again.
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let dial: Endpoint = listener.local_addr().unwrap().to_string().parse().unwrap();
     drop(listener);
     let login = Login::new(
-        "orders.c0ffee.eu-west-1.rds.amazonaws.com:3306".parse().unwrap(),
+        format!("orders.c0ffee.eu-west-1.rds.amazonaws.com:{}", engine.default_port()).parse().unwrap(),
         "eu-west-1".parse().unwrap(),
         "node_app".parse().unwrap(),
     );
-    let permit = Permit::new(login.clone(), "node_db".parse().unwrap());
+    let permit = Permit::new(engine, login.clone(), "node_db".parse().unwrap());
     let credentials = Credentials::new(KEY, SECRET, Some(SESSION.into()), None, "test");
     let tokens = TokenSource::lazy(Minter::new(login, credentials, Clock::system()));
-    let pool = MySqlPool::builder(&tokens.login().endpoint, &tokens.login().user)
+    let pool = Pool::<DB>::builder(&tokens.login().endpoint, &tokens.login().user)
         .tokens(tokens.clone())
         .dial(dial)
         .root_certificates(Roots::bundled().pem())

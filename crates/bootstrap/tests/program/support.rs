@@ -13,7 +13,7 @@ use sqlx::{AssertSqlSafe, ConnectOptions, Row};
 pub(crate) type Result<T = ()> = std::result::Result<T, Box<dyn std::error::Error>>;
 
 /// The users file of the example service: `node_app` and its table `messages`.
-pub(crate) const APP_USERS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../app/users.toml");
+pub(crate) const APP_USERS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../app/users/mysql.toml");
 
 /// A server with one database, the master secret, and the files that the program reads.
 pub(crate) struct Deployment {

@@ -6,7 +6,7 @@ use rds_iam_deploy::aws;
 use rds_iam_deploy::identity::get_identity;
 use rds_iam_token::Clock;
 
-use crate::{Failure, OutputsFile, print};
+use crate::{Failure, OutputsFile, print, without};
 
 /// Print the database identity of the running service
 ///
@@ -20,8 +20,9 @@ pub(crate) struct Arguments {
 
 pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let outputs = arguments.outputs.read()?;
+    let Some(app) = &outputs.app else { return Ok(without("app")) };
     let aws = aws::connect(&outputs.deployment.region).await?;
-    let (group, port) = (&outputs.app.autoscaling_group, outputs.app.management_port);
+    let (group, port) = (&app.autoscaling_group, app.management_port);
     let answer = get_identity(&aws, &Clock::system(), group, port).await?;
     print(&answer.identity.to_string())?;
     Ok(ExitCode::SUCCESS)

@@ -6,12 +6,12 @@ use std::process::ExitCode;
 use rds_iam_deploy::aws;
 use rds_iam_deploy::ssm::{self, Difference, State};
 
-use crate::{Failure, OutputsFile, print};
+use crate::{Failure, OutputsFile, print, without};
 
 /// Compare the app's parameters in Parameter Store with the outputs; with --write, write them
 ///
-/// The parameters have the endpoint of the proxy. Only differences are written, so a
-/// second run writes nothing.
+/// The parameters have the endpoint of the proxy, or of the database if there is no proxy. Only differences are
+/// written, so a second run writes nothing.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
     #[command(flatten)]
@@ -24,6 +24,9 @@ pub(crate) struct Arguments {
 
 pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let outputs = arguments.outputs.read()?;
+    if outputs.app.is_none() {
+        return Ok(without("app"));
+    }
     let aws = aws::connect(&outputs.deployment.region).await?;
     let expected = outputs.parameters();
     let names: Vec<_> = expected.iter().map(|parameter| parameter.path.clone()).collect();

@@ -6,7 +6,7 @@ use rds_iam_deploy::aws;
 use rds_iam_deploy::proxy_auth::{ProxyAuth, enable_iam_auth};
 use rds_iam_token::Clock;
 
-use crate::{Failure, OutputsFile, print_done};
+use crate::{Failure, OutputsFile, print_done, without};
 
 /// Enable end-to-end IAM authentication of the proxy, if the outputs say so
 ///
@@ -19,9 +19,10 @@ pub(crate) struct Arguments {
 
 pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let outputs = arguments.outputs.read()?;
+    let Some(proxy) = &outputs.proxy else { return Ok(without("proxy")) };
     let aws = aws::connect(&outputs.deployment.region).await?;
-    let name = &outputs.proxy.name;
-    let result = enable_iam_auth(&aws, &Clock::system(), &outputs.proxy).await?;
+    let name = &proxy.name;
+    let result = enable_iam_auth(&aws, &Clock::system(), proxy).await?;
     let done = match result {
         ProxyAuth::Enabled => format!("{name}: changed to IAM_AUTH and available"),
         ProxyAuth::AlreadyEnabled => format!("{name}: already IAM_AUTH; nothing to do"),

@@ -15,7 +15,7 @@ use rds_iam_token::Clock;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::{
-    Failure, INTERRUPTED, OutputsFile, ROLLED_BACK, json, prepare_record, print_done, replace, write,
+    Failure, INTERRUPTED, OutputsFile, ROLLED_BACK, json, prepare_record, print_done, replace, without, write,
 };
 
 /// The timeout of reading the image parameter after an interruption.
@@ -53,9 +53,9 @@ struct WhichImage {
 
 pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
     let outputs = arguments.outputs.read()?;
+    let Some(app) = outputs.app else { return Ok(without("app")) };
     let aws = aws::connect(&outputs.deployment.region).await?;
     prepare_record(&arguments.record, &[&arguments.outputs.path])?;
-    let app = outputs.app;
     let target = arguments.target.digest.map_or(Target::Previous, Target::Image);
     let clock = Clock::system();
     let mut stop = Stop::listen()?;

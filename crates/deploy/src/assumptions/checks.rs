@@ -12,8 +12,9 @@ use crate::image::{ImageRecord, ImageRef, Repository, inspect};
 use crate::invoke_bootstrap::{InvokeBootstrapError, invoke_bootstrap};
 use crate::permissions::principal;
 use crate::whoami::whoami;
+use rds_iam_infra::Engine;
 use rds_iam_infra::arn::AccountId;
-use rds_iam_infra::outputs::Outputs;
+use rds_iam_infra::outputs::{App, Outputs};
 use rds_iam_report::ErrorReport;
 
 /// The family of parameter groups that the module `rds` uses.
@@ -47,7 +48,7 @@ impl Checks<'_> {
     }
 
     pub(super) async fn proxy(&self) -> Result<Answer, String> {
-        let name = &self.outputs.proxy.name;
+        let name = &self.outputs.proxy.as_ref().ok_or("this deployment has no proxy")?.name;
         let client = aws_sdk_rds::Client::new(self.aws);
         let operation = || format!("read the proxy {name}");
         let answer = client.describe_db_proxies().db_proxy_name(name).send().await;
@@ -76,6 +77,10 @@ impl Checks<'_> {
     }
 
     pub(super) async fn tls_version(&self) -> Result<Answer, String> {
+        let engine = self.outputs.database.engine;
+        if engine != Engine::MySql {
+            return Err(format!("this deployment has {engine}, which has no tls_version"));
+        }
         let client = aws_sdk_rds::Client::new(self.aws);
         let mut marker: Option<String> = None;
         loop {
@@ -100,12 +105,16 @@ impl Checks<'_> {
         }
     }
 
+    fn app(&self) -> Result<&App, String> {
+        self.outputs.app.as_ref().ok_or_else(|| "this deployment has no app".to_owned())
+    }
+
     fn repository(&self) -> Result<Repository, String> {
-        self.outputs.app.repository_url.parse().map_err(text)
+        self.app()?.repository_url.parse().map_err(text)
     }
 
     async fn running_image(&self, repository: &Repository) -> Result<ImageRecord, String> {
-        let image = ImageRef::Running(self.outputs.app.image_parameter.as_str().to_owned());
+        let image = ImageRef::Running(self.app()?.image_parameter.as_str().to_owned());
         inspect(self.aws, repository, &image).await.map_err(text)
     }
 
@@ -160,7 +169,7 @@ impl Checks<'_> {
     }
 
     pub(super) async fn refresh(&self) -> Result<Answer, String> {
-        let group = &self.outputs.app.autoscaling_group;
+        let group = &self.app()?.autoscaling_group;
         let client = aws_sdk_autoscaling::Client::new(self.aws);
         let call = client.describe_instance_refreshes().auto_scaling_group_name(group).send().await;
         let operation = format!("read the instance refreshes of {group}");
@@ -181,7 +190,7 @@ impl Checks<'_> {
     }
 
     pub(super) async fn scaling_alarms(&self) -> Result<Answer, String> {
-        let group = &self.outputs.app.autoscaling_group;
+        let group = &self.app()?.autoscaling_group;
         let client = aws_sdk_autoscaling::Client::new(self.aws);
         let call = client.describe_policies().auto_scaling_group_name(group).send().await;
         let operation = format!("read the scaling policies of {group}");

@@ -1,5 +1,6 @@
 //! Tests of the checks of assumptions, against prepared responses.
 
+use rds_iam_infra::Engine;
 use serde_json::json;
 
 use super::checks::Checks;
@@ -150,6 +151,24 @@ async fn an_assumption_without_an_answer_is_unknown() {
         assert_eq!(finding.verdict, Verdict::Unknown, "{finding:?}");
         assert!(!finding.evidence.is_empty(), "{finding:?}");
     }
+}
+
+#[tokio::test]
+async fn what_a_deployment_does_not_have_is_unknown() {
+    let mut outputs = outputs();
+    (outputs.proxy, outputs.app) = (None, None);
+    outputs.database.engine = Engine::Postgres;
+    let findings = check_assumptions(&TestClient::new().config(), &outputs).await;
+    let evidence = |id: &str| {
+        let finding = findings.iter().find(|finding| finding.id == id).unwrap();
+        assert_eq!(finding.verdict, Verdict::Unknown, "{finding:?}");
+        finding.evidence.as_str()
+    };
+    assert_eq!(evidence("proxy-end-to-end"), "this deployment has no proxy");
+    for id in ["image-referrers", "image-scan", "refresh-preferences", "scaling-alarms"] {
+        assert_eq!(evidence(id), "this deployment has no app", "{id}");
+    }
+    assert_eq!(evidence("tls-version-values"), "this deployment has postgresql, which has no tls_version");
 }
 
 #[test]

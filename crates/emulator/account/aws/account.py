@@ -2,7 +2,7 @@
 
 `rds-iam-emulator account` runs a registry, databases and machines beside moto. `PATCHES`, applied after those of
 `moto_patches.py`, make moto report them; `test_account.py` has a test for each. `serving` adds `PATH`, which
-lists the database instances and Auto Scaling groups for that program, and accepts its reports on refreshes and health.
+lists the databases and Auto Scaling groups for that program, and accepts its reports on refreshes and health.
 """
 
 import base64
@@ -23,6 +23,7 @@ from moto.ecr import responses as ecr_responses
 from moto.elbv2 import models as elbv2
 from moto.rds import models as rds
 
+import account_databases
 from moto_patches import Stale, add, wrap
 
 # No service of AWS has such a path; a bucket of this name could not be reached.
@@ -272,27 +273,6 @@ PATCHES = [
 ]
 
 
-def database(backend, instance):
-    secret = getattr(instance, "master_user_secret", None)
-    proxies = [
-        proxy.endpoint
-        for proxy in list(backend.db_proxies.values())
-        for group in proxy.proxy_target_groups.values()
-        if any(target.rds_resource_id == instance.db_instance_identifier for target in group.targets)
-    ]
-    return {
-        "identifier": instance.db_instance_identifier,
-        "region": backend.region_name,
-        "engine": instance.engine,
-        "status": instance.status,
-        "endpoint": f"{instance.address}:{instance.port}",
-        "proxies": [f"{proxy}:{instance.port}" for proxy in proxies],
-        "resource_id": instance.dbi_resource_id,
-        "master_secret_arn": secret and secret.secret.arn,
-        "name": instance.db_name,
-    }
-
-
 def group(backend, of):
     template = of.ec2_launch_template
     user_data = template and template.get_version(of.launch_template_version).user_data
@@ -330,9 +310,7 @@ def backends(of):
 def what_there_is():
     return {
         "databases": [
-            database(backend, instance)
-            for backend in backends(rds.rds_backends)
-            for instance in list(backend.databases.values())
+            database for backend in backends(rds.rds_backends) for database in account_databases.databases(backend)
         ],
         "groups": [
             group(backend, of)

@@ -26,6 +26,7 @@ from moto.ec2.models import launch_templates
 from moto.ec2.models import nat_gateways
 from moto.ec2.models import security_groups
 from moto.ec2.models import vpcs
+from moto.ec2.responses import monitoring
 from moto.iam import access_control
 from moto.moto_api._internal.responses import MotoAPIResponse
 from moto.rds import exceptions as rds_exceptions
@@ -102,15 +103,6 @@ def an_instance_keeps_its_performance_insights():
         self.performance_insights_kms_key_id = kwargs.get("performance_insights_kms_key_id")
         days = kwargs.get("performance_insights_retention_period")
         self.performance_insights_retention_period = days or (7 if self.enable_performance_insights else None)
-
-
-def a_parameter_that_was_set_has_the_source_user():
-    """AWS: says of a parameter that was set that its `Source` is `user`. moto: says nothing, so that
-    Terraform does not find it."""
-
-    @wrap(rds.DBParameterGroup, "update_parameters")
-    def update_parameters(original, self, new_parameters):
-        original(self, [{**parameter, "Source": "user"} for parameter in new_parameters])
 
 
 def a_proxy_reaches_its_targets_at_the_port_of_their_engine():
@@ -292,6 +284,20 @@ def a_terminated_instance_takes_its_interface_with_it():
         return original(self, *args, **kwargs)
 
 
+def an_instance_is_monitored_as_requested():
+    """AWS: MonitorInstances and UnmonitorInstances turn detailed monitoring on and off. moto: does not implement them."""
+
+    for name, states in (("monitor", ("pending", "enabled")), ("unmonitor", ("disabling", "disabled"))):
+
+        @wrap(monitoring.Monitoring, f"{name}_instances")
+        def change(_original, self, states=states):
+            found = self.ec2_backend.get_multi_instances_by_id(self._get_param("InstanceIds", []))
+            for instance in found:
+                instance.monitoring_state = states[1]
+            about = [{"InstanceId": instance.id, "Monitoring": {"State": states[0]}} for instance in found]
+            return ActionResult({"InstanceMonitorings": about})
+
+
 def a_deleted_nat_gateway_takes_its_interface_with_it():
     """AWS: a NAT gateway's network interface goes with it. moto: it stays forever."""
 
@@ -402,7 +408,6 @@ PATCHES = [
     an_instance_has_a_resource_id_of_its_own,
     a_managed_secret_is_of_its_instance,
     an_instance_keeps_its_performance_insights,
-    a_parameter_that_was_set_has_the_source_user,
     a_proxy_has_the_identifier_of_its_account,
     a_proxy_reaches_its_targets_at_the_port_of_their_engine,
     a_proxy_is_created_with_secrets_or_by_iam_alone,
@@ -415,6 +420,7 @@ PATCHES = [
     a_group_keeps_its_default_warmup,
     a_hook_notifies_only_where_it_is_told_to,
     a_terminated_instance_takes_its_interface_with_it,
+    an_instance_is_monitored_as_requested,
     a_deleted_nat_gateway_takes_its_interface_with_it,
     instances_are_refreshed,
     a_statement_counts_only_if_its_conditions_are_met,

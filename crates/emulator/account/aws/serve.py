@@ -28,6 +28,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import account
 import guard
 import moto_patches
+import rds_patches
 
 # The id of the access key that requests have to name, a colon, and the SHA-256 of the session token that they have to
 # bring, in hex.
@@ -67,6 +68,7 @@ def main():
     if not (key and token_digest):
         parser.error(f"{KEY_VARIABLE} is not set")
     moto_patches.apply()
+    moto_patches.apply(rds_patches.PATCHES)
     application = DomainDispatcherApplication(create_backend_app)
     if options.registry:
         account.registry.address, account.registry.folder = options.registry, options.images

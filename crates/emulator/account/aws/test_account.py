@@ -21,6 +21,7 @@ import moto
 
 import account
 import moto_patches
+import rds_patches
 
 DIGEST, SBOM = f"sha256:{'ab' * 32}", f"sha256:{'cd' * 32}"
 LAYERS = [{"size": 1000}, {"size": 24}]
@@ -226,7 +227,7 @@ class Snapshots(Playing):
         client = boto3.client("rds")
         self.assertEqual(self.snapshot(), {"databases": [], "groups": []})
         made = client.create_db_instance(
-            DBInstanceIdentifier="db", DBName="shop", MasterUsername="dbadmin", ManageMasterUserPassword=True,
+            DBInstanceIdentifier="db", DBName="shop", EngineVersion="8.4.7", MasterUsername="dbadmin", ManageMasterUserPassword=True,
             **test_moto_patches.MYSQL,
         )["DBInstance"]
         subnets = [subnet["SubnetId"] for subnet in boto3.client("ec2").describe_subnets()["Subnets"][:2]]
@@ -241,17 +242,75 @@ class Snapshots(Playing):
         self.assertEqual(
             found,
             {
+                "kind": "instance",
                 "identifier": "db",
                 "region": "us-east-1",
                 "engine": "mysql",
+                "engine_version": "8.4.7",
                 "status": "available",
                 "endpoint": f"{made['Endpoint']['Address']}:3306",
+                "endpoints": [],
+                "readers": [],
+                "instances": [],
                 "proxies": [f"{proxy}:3306"],
                 "resource_id": made["DbiResourceId"],
                 "master_secret_arn": made["MasterUserSecret"]["SecretArn"],
                 "name": "shop",
             },
         )
+
+    def test_a_cluster_and_its_endpoints(self):
+        client = boto3.client("rds")
+        made = client.create_db_cluster(
+            DBClusterIdentifier="orders", Engine="aurora-postgresql", EngineVersion="17.5", DatabaseName="shop",
+            MasterUsername="postgres", ManageMasterUserPassword=True,
+        )["DBCluster"]
+        account_id = "aaaaaaaaaa.us-east-1.rds.amazonaws.com:5432"
+        expected = {
+            "kind": "cluster",
+            "identifier": "orders",
+            "region": "us-east-1",
+            "engine": "aurora-postgresql",
+            "engine_version": "17.5",
+            "status": "available",
+            "endpoint": f"orders.cluster-{account_id}",
+            "endpoints": [f"orders.cluster-ro-{account_id}"],
+            "readers": [f"orders.cluster-ro-{account_id}"],
+            "instances": [],
+            "proxies": [],
+            "resource_id": made["DbClusterResourceId"],
+            "master_secret_arn": made["MasterUserSecret"]["SecretArn"],
+            "name": "shop",
+        }
+        self.assertEqual(self.snapshot()["databases"], [expected])
+        for name in ("one", "two"):
+            client.create_db_instance(
+                DBInstanceIdentifier=name, DBClusterIdentifier="orders", DBInstanceClass="db.serverless",
+                Engine="aurora-postgresql",
+            )
+        for name, kind in (("reports", "READER"), ("any", "ANY")):
+            client.create_db_cluster_endpoint(
+                DBClusterIdentifier="orders", DBClusterEndpointIdentifier=name, EndpointType=kind
+            )
+        subnets = [subnet["SubnetId"] for subnet in boto3.client("ec2").describe_subnets()["Subnets"][:2]]
+        # An instance of the cluster's name is another target.
+        for name, target in (("of-it", {"DBClusterIdentifiers": ["orders"]}), ("other", {"DBInstanceIdentifiers": ["orders"]})):
+            client.create_db_proxy(
+                DBProxyName=name, EngineFamily="POSTGRESQL", RoleArn=test_moto_patches.ROLE, VpcSubnetIds=subnets,
+                DefaultAuthScheme="IAM_AUTH",
+            )
+            client.register_db_proxy_targets(DBProxyName=name, **target)
+            client.create_db_proxy_endpoint(
+                DBProxyName=name, DBProxyEndpointName=f"{name}-reader", VpcSubnetIds=subnets, TargetRole="READ_ONLY"
+            )
+        (found,) = self.snapshot()["databases"]
+        hosts = lambda *names: [f"{name}{account_id}" for name in names]
+        custom, members = ["reports.cluster-custom-", "any.cluster-custom-"], ["one.", "two."]
+        expected["instances"] = ["one", "two"]
+        expected["endpoints"] = hosts("orders.cluster-ro-", *custom, *members)
+        expected["readers"] = hosts("of-it-reader.endpoint.proxy-", "orders.cluster-ro-", custom[0], members[1])
+        expected["proxies"] = hosts("of-it.proxy-", "of-it-reader.endpoint.proxy-")
+        self.assertEqual(found, expected)
 
     def test_groups_and_reports_of_them(self):
         self.group()
@@ -269,4 +328,5 @@ class Snapshots(Playing):
 
 if __name__ == "__main__":
     moto_patches.apply()
+    moto_patches.apply(rds_patches.PATCHES)
     test_moto_patches.main(Patches, account.PATCHES, (Snapshots,))

@@ -100,14 +100,6 @@ class Patches(unittest.TestCase):
         without = self.rds.create_db_instance(DBInstanceIdentifier="without", **MYSQL)["DBInstance"]
         self.assertEqual(settings(without), [False, None, None])
 
-    def test_a_parameter_that_was_set_has_the_source_user(self):
-        name = {"DBParameterGroupName": "group"}
-        self.rds.create_db_parameter_group(DBParameterGroupFamily="mysql8.4", Description="test", **name)
-        parameter = {"ParameterName": "require_secure_transport", "ParameterValue": "1", "ApplyMethod": "immediate"}
-        self.rds.modify_db_parameter_group(Parameters=[parameter], **name)
-        (found,) = self.rds.describe_db_parameters(**name)["Parameters"]
-        self.assertEqual((found["ParameterValue"], found.get("Source")), ("1", "user"))
-
     def test_a_proxy_reaches_its_targets_at_the_port_of_their_engine(self):
         self.proxy(Auth=[AUTH])
         self.rds.create_db_instance(DBInstanceIdentifier="db", **MYSQL)
@@ -253,6 +245,17 @@ class Patches(unittest.TestCase):
         self.assertEqual(len(self.interfaces()), 1)
         self.ec2.terminate_instances(InstanceIds=[instance])
         self.assertEqual(self.interfaces(), [])
+
+    def test_an_instance_is_monitored_as_requested(self):
+        image = self.ec2.describe_images()["Images"][0]["ImageId"]
+        instance = self.ec2.run_instances(ImageId=image, MinCount=1, MaxCount=1)["Instances"][0]["InstanceId"]
+        state = lambda: self.ec2.describe_instances()["Reservations"][0]["Instances"][0]["Monitoring"]["State"]
+        (made,) = self.ec2.monitor_instances(InstanceIds=[instance])["InstanceMonitorings"]
+        self.assertEqual((made, state()), ({"InstanceId": instance, "Monitoring": {"State": "pending"}}, "enabled"))
+        (made,) = self.ec2.unmonitor_instances(InstanceIds=[instance])["InstanceMonitorings"]
+        self.assertEqual((made["Monitoring"]["State"], state()), ("disabling", "disabled"))
+        with self.assertRaisesRegex(self.ec2.exceptions.ClientError, "InvalidInstanceID.NotFound"):
+            self.ec2.monitor_instances(InstanceIds=["i-0123456789abcdef0"])
 
     def test_a_deleted_nat_gateway_takes_its_interface_with_it(self):
         address = self.ec2.allocate_address(Domain="vpc")["AllocationId"]

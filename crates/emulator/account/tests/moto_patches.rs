@@ -8,6 +8,11 @@ async fn moto_needs_its_patches_and_passes_with_them() {
 }
 
 #[tokio::test]
+async fn clusters_need_their_patches_and_pass_with_them() {
+    run("test_rds_patches.py").await;
+}
+
+#[tokio::test]
 async fn an_account_needs_its_patches_and_passes_with_them() {
     run("test_account.py").await;
 }

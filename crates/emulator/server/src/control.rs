@@ -64,7 +64,7 @@ impl<E: Kind> Server<E> {
         self.change(|state| state.refuse = Refuse { serial: state.refuse.serial + 1, count })
     }
 
-    /// Makes the server refuse writes (MySQL: error 1290), like a writer that has become a reader, or accept them
+    /// Makes the server refuse writes (error 1290; PostgreSQL: SQLSTATE 25006), like a writer that has become a reader, or accept them
     /// again. The connections of clients are kept.
     ///
     /// # Errors

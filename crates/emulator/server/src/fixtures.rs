@@ -32,7 +32,7 @@ pub const APP_DATABASE: &str = "node_db";
 pub const APP_USER: &str = "node_app";
 
 /// The statements that create the example service's tables.
-pub const APP_SCHEMA: &str = include_str!("../../../app/schema.sql");
+pub const APP_SCHEMA: &str = include_str!("../../../app/schema/mysql.sql");
 
 /// The template of a machine's user data, in Terraform's syntax.
 pub const USER_DATA_TEMPLATE: &str = include_str!("../../../../terraform/modules/ec2/user_data.sh.tftpl");

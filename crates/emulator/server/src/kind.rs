@@ -8,7 +8,7 @@ use crate::server::Server;
 /// The driver's connect options.
 pub type OptionsOf<E> = <<E as Database>::Connection as sqlx::Connection>::Options;
 
-/// A kind of database server: MySQL ([`sqlx::MySql`]).
+/// A kind of database server: MySQL ([`sqlx::MySql`]) or PostgreSQL ([`sqlx::Postgres`]).
 ///
 /// The trait is sealed: another kind is another folder of this crate.
 pub trait Kind: launch::Launch {
@@ -18,8 +18,10 @@ pub trait Kind: launch::Launch {
     const PORT: u16;
     /// The name of the master user, unless it is set.
     const MASTER: &'static str;
+    /// The database of the master user where none is created; empty if a session needs none.
+    const DATABASE: &'static str;
 
-    /// Returns the options of a direct connection, without user and database. TLS verifies the certificate's authority,
+    /// Returns the options of a direct connection, without user and, on MySQL, without database. TLS verifies the certificate's authority,
     /// but not its name: sqlx would verify the address that it dials.
     fn connect_options(server: &Server<Self>) -> OptionsOf<Self>;
 }
@@ -60,6 +62,15 @@ pub(crate) mod launch {
         /// A connection with all rights.
         type Root: Root;
 
+        /// Returns the settings with what the environment adds.
+        ///
+        /// # Errors
+        /// Returns [`Error::Setting`] if the environment has another value than it may.
+        fn complete(settings: Self::Settings) -> Result<Self::Settings, Error>;
+
+        /// Returns whether RDS keeps this name of a user to itself, in addition to those of all kinds.
+        fn is_reserved(user: &str) -> bool;
+
         /// Returns the user that a child process runs as, unless it is this process's own.
         fn process_user() -> Option<u32>;
 
@@ -96,7 +107,6 @@ pub(crate) mod launch {
         fn verify(
             root: &mut Self::Root,
             run: &Path,
-            libraries: &[PathBuf],
         ) -> impl Future<Output = Result<Option<String>, Error>> + Send;
     }
 

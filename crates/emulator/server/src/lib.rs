@@ -30,7 +30,9 @@ pub mod fixtures;
 pub mod host;
 mod kind;
 mod launch;
+mod library;
 mod mysql;
+mod postgres;
 mod process;
 mod relay;
 mod run_folder;
@@ -42,10 +44,14 @@ pub use builder::Builder;
 pub use credentials::MasterCredentials;
 pub use error::{CommandError, Error};
 pub use kind::{Kind, OptionsOf};
-pub use rds_iam_emulator_control::{AccessKey, AuthSwitch, LoginEvent, RefusalCode, Verdict};
+pub use postgres::PostgresVersion;
+pub use rds_iam_emulator_control::{AccessKey, AuthSwitch, CreatorEdges, LoginEvent, RefusalCode, Verdict};
 pub use relay::Relay;
 pub use runtime::Runtime;
 pub use server::Server;
 
 /// A running MySQL server.
 pub type MySql = Server<sqlx::MySql>;
+
+/// A running PostgreSQL server.
+pub type Postgres = Server<sqlx::Postgres>;

@@ -22,7 +22,7 @@ use tempfile::TempDir;
 
 use crate::command::{Command, tail};
 use crate::error::Error;
-use crate::host::file;
+use crate::host::{file, shared};
 use crate::tls::ServerIdentity;
 
 /// The path of `run` in a container.
@@ -83,6 +83,7 @@ impl RunFolder {
         let outer = Outer::create()?;
         if owner.is_some() {
             let dir = outer.dir.path();
+            shared::check_enterable("TMPDIR", dir.parent().unwrap_or(dir))?;
             std::os::unix::fs::chown(dir, owner, owner).map_err(Error::io("give the server", dir))?;
         }
         let run = outer.dir.path().join("run");

@@ -50,7 +50,8 @@ pub struct Server<E: Kind> {
     master: MasterCredentials,
     pub(crate) key: AccessKey,
     description: String,
-    settings: E::Settings,
+    database: String,
+    pub(crate) settings: Mutex<E::Settings>,
 }
 
 impl<E: Kind> Server<E> {
@@ -64,8 +65,17 @@ impl<E: Kind> Server<E> {
             Some(runtime) => runtime,
             None => Runtime::from_env()?,
         };
+        let settings = E::complete(wanted.settings)?;
+        let master = wanted.master.unwrap_or_else(|| MasterCredentials::made_up(E::MASTER));
+        if E::is_reserved(master.username()) {
+            return Err(Error::Setting {
+                setting: "the master user's name",
+                value: master.username().into(),
+                problem: "RDS keeps that to itself: take another".into(),
+            });
+        }
         let chosen = runtime.choose().await?;
-        let libraries = E::libraries(&wanted.settings).await?;
+        let libraries = E::libraries(&settings).await?;
         let region = match wanted.region {
             Some(region) => region,
             None => parsed("region", "us-east-1")?,
@@ -92,7 +102,7 @@ impl<E: Kind> Server<E> {
             creator_edges: CreatorEdges::default(),
         };
 
-        let started = launch::start::<E>(&chosen, &libraries, &wanted.settings, &identity, &state);
+        let started = launch::start::<E>(&chosen, &libraries, &settings, &identity, &state);
         let (server, folder) = started.await?;
         let port = server.port();
         let origin = match &server {
@@ -106,15 +116,16 @@ impl<E: Kind> Server<E> {
             dial: parsed("address", &format!("127.0.0.1:{port}"))?,
             resource_id: wanted.resource_id.unwrap_or_else(made_up_resource_id),
             ca_pem: identity.ca_pem().to_owned(),
-            master: wanted.master.unwrap_or_else(|| MasterCredentials::made_up(E::MASTER)),
+            database: wanted.databases.first().map_or(E::DATABASE, String::as_str).to_owned(),
+            master,
             endpoint,
             region,
             key,
             description: String::new(),
-            settings: wanted.settings,
+            settings: Mutex::new(settings),
         };
         let mut root = new.root("let root in").await?;
-        if let Some(problem) = E::verify(&mut root, &new.folder().run(), &libraries).await? {
+        if let Some(problem) = E::verify(&mut root, &new.folder().run()).await? {
             return Err(launch::not_ready::<E>(new.folder(), problem));
         }
         new.description = format!("{} {} {origin}", E::NAME, root.version().await?);
@@ -176,6 +187,12 @@ impl<E: Kind> Server<E> {
     #[must_use]
     pub fn master(&self) -> &MasterCredentials {
         &self.master
+    }
+
+    /// Returns the first database of [`Builder::database`], or else [`Kind::DATABASE`].
+    #[must_use]
+    pub fn database(&self) -> &str {
+        &self.database
     }
 
     /// Returns temporary AWS credentials that the server accepts: a client that signs with them may log in as
@@ -291,8 +308,12 @@ impl<E: Kind> Server<E> {
     }
 
     pub(crate) async fn root(&self, operation: &'static str) -> Result<E::Root, Error> {
-        let port = self.started().inner_port::<E>();
-        E::Root::connect(&self.folder().run(), port).await.map_err(Error::database(operation))
+        E::Root::connect(&self.folder().run(), self.inner_port()).await.map_err(Error::database(operation))
+    }
+
+    /// Returns the port that the server itself listens on.
+    pub(crate) fn inner_port(&self) -> u16 {
+        self.started().inner_port::<E>()
     }
 
     fn started(&self) -> &Started {

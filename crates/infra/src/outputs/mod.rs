@@ -2,7 +2,8 @@
 //! the infrastructure and the programs. `rds.conf` and the app's parameters are rendered from them.
 //!
 //! `terraform/stacks/service/outputs.json` is an example, checked by a Terraform test and by this module's tests. Other
-//! outputs and attributes are ignored; the ones listed here must exist with the right type. All errors are reported at
+//! outputs and attributes are ignored; the ones listed here must exist with the right type. A deployment may have no
+//! proxy, no app, no jump host and no bucket for logs: their outputs are then absent or null. All errors are reported at
 //! once.
 //!
 //! ```no_run
@@ -32,7 +33,7 @@ use crate::rds_conf::{DatabaseName, SecretId};
 use rds_iam_report::file;
 
 pub use error::{AttributeError, AttributeErrorKind, OutputsError, TextErrorKind};
-pub use values::{Authentication, ParameterPath, ValueError};
+pub use values::{Authentication, DatabaseKind, ParameterPath, ValueError};
 
 /// The maximum size of a file: 1 MiB. A stack's outputs have a few KiB.
 pub const MAX_BYTES: u64 = 1024 * 1024;
@@ -45,14 +46,16 @@ pub struct Outputs {
     pub deployment: Deployment,
     /// `database`
     pub database: Database,
-    /// `proxy`
-    pub proxy: Proxy,
+    /// `proxy`; without one, the app connects to the database.
+    pub proxy: Option<Proxy>,
     /// `app`
-    pub app: App,
+    pub app: Option<App>,
     /// `bootstrap`
     pub bootstrap: Bootstrap,
+    /// `jump_host`
+    pub jump_host: Option<JumpHost>,
     /// `logs`
-    pub logs: Logs,
+    pub logs: Option<Logs>,
 }
 
 /// The identity and location of a deployment.
@@ -77,14 +80,18 @@ pub struct Database {
     pub admin_user: DbUser,
     /// The engine; `mysql` if the outputs are older than this key.
     pub engine: Engine,
-    /// The database's endpoint and port.
+    /// The database's endpoint and port; of a cluster, the writer's.
     pub endpoint: Endpoint,
-    /// The instance identifier.
+    /// The identifier of the instance or cluster.
     pub identifier: String,
+    /// Instance or cluster. If the outputs are older than this key, by the resource id.
+    pub kind: DatabaseKind,
     /// The ARN of the master user's secret.
     pub master_secret: SecretId,
     /// The name of the app's database on the server.
     pub name: DatabaseName,
+    /// The endpoint of the readers of a cluster, with the port of [`endpoint`](Self::endpoint).
+    pub reader_endpoint: Option<Endpoint>,
     /// The resource id: `db-…`, or `cluster-…` for Aurora.
     pub resource_id: ResourceId,
 }
@@ -99,6 +106,8 @@ pub struct Proxy {
     pub endpoint: Endpoint,
     /// The proxy's name.
     pub name: String,
+    /// The proxy's endpoint for the readers of a cluster, with the port of [`endpoint`](Self::endpoint).
+    pub reader_endpoint: Option<Endpoint>,
     /// The resource id: `prx-…`.
     pub resource_id: ResourceId,
 }
@@ -131,6 +140,16 @@ pub struct Bootstrap {
     pub function_name: String,
 }
 
+/// The instance through which operators tunnel to the database.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct JumpHost {
+    /// The id of the instance: `i-…`.
+    pub instance_id: String,
+    /// The id of its security group: `sg-…`.
+    pub security_group_id: String,
+}
+
 /// The destination of access logs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -149,19 +168,19 @@ pub struct Parameter {
 }
 
 impl Parameter {
-    /// The last segments of the names.
-    const NAMES: [&str; 5] = ["dbname", "endpoint", "port", "region", "username"];
+    /// The last segments of the names. The engine is the first to be written: it gives the others their meaning.
+    const NAMES: [&str; 6] = ["engine", "dbname", "endpoint", "port", "region", "username"];
 
-    /// Returns the full names of all parameters of a deployment, in order, without its outputs: after a destroy there
-    /// are none.
+    /// Returns the full names of all parameters of a deployment, in the order in which they are written. It needs no
+    /// outputs: after a destroy there are none.
     ///
     /// ```
     /// use rds_iam_infra::outputs::Parameter;
     ///
     /// let paths = Parameter::paths(&"/dev/database".parse().unwrap());
-    /// assert_eq!(paths[1], "/dev/database/endpoint");
+    /// assert_eq!(paths[0], "/dev/database/engine");
     /// ```
-    pub fn paths(prefix: &ParameterPath) -> [String; 5] {
+    pub fn paths(prefix: &ParameterPath) -> [String; 6] {
         Self::NAMES.map(|name| format!("{prefix}/{name}"))
     }
 }
@@ -205,16 +224,20 @@ impl Outputs {
         conf
     }
 
-    /// Returns the parameters of the app's settings, by name. They have the endpoint of the proxy.
+    /// Returns the parameters of the app's settings, in the order in which they are written. They have the endpoint of
+    /// the proxy, or of the database if there is none. Empty without an app.
     pub fn parameters(&self) -> Vec<Parameter> {
+        let Some(app) = &self.app else { return Vec::new() };
+        let endpoint = self.proxy.as_ref().map_or(&self.database.endpoint, |proxy| &proxy.endpoint);
         let values = [
+            self.database.engine.to_string(),
             self.database.name.to_string(),
-            self.proxy.endpoint.host().to_string(),
-            self.proxy.endpoint.port().to_string(),
+            endpoint.host().to_string(),
+            endpoint.port().to_string(),
             self.deployment.region.to_string(),
-            self.app.database_user.to_string(),
+            app.database_user.to_string(),
         ];
-        let paths = Parameter::paths(&self.app.parameter_path);
+        let paths = Parameter::paths(&app.parameter_path);
         paths.into_iter().zip(values).map(|(path, value)| Parameter { path, value }).collect()
     }
 }

@@ -5,13 +5,13 @@ use rds_iam_token::{Endpoint, Host, Region};
 use serde_json::{Map, Value};
 
 use super::{
-    App, AttributeError, AttributeErrorKind, Bootstrap, Database, Deployment, Logs, Outputs, Proxy,
-    TextErrorKind,
+    App, AttributeError, AttributeErrorKind, Bootstrap, Database, DatabaseKind, Deployment, JumpHost, Logs,
+    Outputs, Proxy, TextErrorKind,
 };
 use crate::Engine;
 use crate::arn::{ResourceId, ResourceKind};
 use crate::file_value::FileValue;
-use crate::rds_conf::SecretId;
+use crate::rds_conf::{DatabaseName, SecretId};
 
 type Object = Map<String, Value>;
 
@@ -46,19 +46,45 @@ impl<'a> Reader<'a> {
     /// Returns all outputs, or `None` with the reasons in `errors`. Each part is read before any is given up, so that
     /// all errors are found.
     fn all(&mut self) -> Option<Outputs> {
-        let (app, bootstrap, database) = (self.app(), self.bootstrap(), self.database());
-        let (deployment, logs, proxy) = (self.deployment(), self.logs(), self.proxy());
+        let app = self.optional("app", Self::app);
+        let (bootstrap, database, deployment) = (self.bootstrap(), self.database(), self.deployment());
+        let jump_host = self.optional("jump_host", Self::jump_host);
+        let logs = self.optional("logs", Self::logs);
+        let proxy = self.optional("proxy", Self::proxy);
         let outputs = Outputs {
             app: app?,
             bootstrap: bootstrap?,
             database: database?,
             deployment: deployment?,
+            jump_host: jump_host?,
             logs: logs?,
             proxy: proxy?,
         };
-        self.compare_regions("database.endpoint", &outputs.database.endpoint, &outputs);
-        self.compare_regions("proxy.endpoint", &outputs.proxy.endpoint, &outputs);
+        let Outputs { database, deployment, proxy, .. } = &outputs;
+        let of_proxy = proxy.iter().flat_map(|proxy| {
+            [
+                ("proxy.endpoint", Some(&proxy.endpoint)),
+                ("proxy.reader_endpoint", proxy.reader_endpoint.as_ref()),
+            ]
+        });
+        let endpoints = [
+            ("database.endpoint", Some(&database.endpoint)),
+            ("database.reader_endpoint", database.reader_endpoint.as_ref()),
+        ];
+        for (name, endpoint) in endpoints.into_iter().chain(of_proxy) {
+            self.compare_regions(name, endpoint, &deployment.region);
+        }
         Some(outputs)
+    }
+
+    /// Reads an output that a deployment may lack: it is then absent or null. `None` if it has errors.
+    fn optional<T>(
+        &mut self,
+        name: &'static str,
+        read: impl FnOnce(&mut Self) -> Option<T>,
+    ) -> Option<Option<T>> {
+        let is_absent = self.outputs.get(name).is_none_or(|output| output.get("value") == Some(&Value::Null));
+        if is_absent { Some(None) } else { read(self).map(Some) }
     }
 
     fn app(&mut self) -> Option<App> {
@@ -88,19 +114,31 @@ impl<'a> Reader<'a> {
         let mut output = self.output("database")?;
         let admin_user = output.value("admin_user");
         let engine = output.engine();
-        let endpoint = output.endpoint();
+        let (endpoint, reader_endpoint) = output.endpoints();
         let identifier = output.text("identifier");
+        let kind = output.optional::<DatabaseKind>("kind");
         let master_secret = output.secret_arn("master_secret_arn");
-        let name = output.value("name");
-        let resource_id = output.resource_id(&[ResourceKind::Instance, ResourceKind::Cluster]);
+        let name = output.database_name("name", engine);
+        let resource_id = match kind {
+            Some(Some(kind)) => output.resource_id(&[kind.resource()]),
+            _ => output.resource_id(&[ResourceKind::Instance, ResourceKind::Cluster]),
+        };
+        // Stacks older than `kind` have the kind of their resource id.
+        let of_id = |id: &ResourceId| match id.kind() {
+            ResourceKind::Cluster => DatabaseKind::Cluster,
+            _ => DatabaseKind::Instance,
+        };
+        let (kind, resource_id) = (kind?, resource_id?);
         Some(Database {
             admin_user: admin_user?,
             engine: engine?,
             endpoint: endpoint?,
             identifier: identifier?,
+            kind: kind.unwrap_or_else(|| of_id(&resource_id)),
             master_secret: master_secret?,
             name: name?,
-            resource_id: resource_id?,
+            reader_endpoint: reader_endpoint?,
+            resource_id,
         })
     }
 
@@ -111,6 +149,12 @@ impl<'a> Reader<'a> {
         Some(Deployment { account_id: account_id?, environment: environment?, name: name?, region: region? })
     }
 
+    fn jump_host(&mut self) -> Option<JumpHost> {
+        let mut output = self.output("jump_host")?;
+        let (instance_id, group) = (output.text("instance_id"), output.text("security_group_id"));
+        Some(JumpHost { instance_id: instance_id?, security_group_id: group? })
+    }
+
     fn logs(&mut self) -> Option<Logs> {
         Some(Logs { bucket: self.output("logs")?.text("bucket")? })
     }
@@ -118,22 +162,22 @@ impl<'a> Reader<'a> {
     fn proxy(&mut self) -> Option<Proxy> {
         let mut output = self.output("proxy")?;
         let authentication = output.value("authentication");
-        let endpoint = output.endpoint();
+        let (endpoint, reader_endpoint) = output.endpoints();
         let name = output.text("name");
         let resource_id = output.resource_id(&[ResourceKind::Proxy]);
         Some(Proxy {
             authentication: authentication?,
             endpoint: endpoint?,
             name: name?,
+            reader_endpoint: reader_endpoint?,
             resource_id: resource_id?,
         })
     }
 
     /// Checks that an endpoint's name contains the deployment's region: tokens are signed for it, and would all be
     /// refused.
-    fn compare_regions(&mut self, name: &str, endpoint: &Endpoint, outputs: &Outputs) {
-        let region = &outputs.deployment.region;
-        if let Some(own) = Region::from_rds_host(&endpoint.host().to_string())
+    fn compare_regions(&mut self, name: &str, endpoint: Option<&Endpoint>, region: &Region) {
+        if let Some(own) = endpoint.and_then(|endpoint| Region::from_rds_host(&endpoint.host().to_string()))
             && own != *region
         {
             let reason = format!("it is in {own}, but deployment.region is {region}");
@@ -206,9 +250,26 @@ impl Attributes<'_, '_> {
         T::from_file(&text).map_or_else(|reason| self.refuse(attribute, reason), Some)
     }
 
+    /// Returns a value that may be absent or null. `None` if it is invalid.
+    fn optional<T: FileValue>(&mut self, attribute: &str) -> Option<Option<T>> {
+        match self.attributes.get(attribute) {
+            None | Some(Value::Null) => Some(None),
+            Some(_) => self.value(attribute).map(Some),
+        }
+    }
+
     /// Returns the engine. Stacks older than this output have MySQL.
     fn engine(&mut self) -> Option<Engine> {
         if self.attributes.contains_key("engine") { self.value("engine") } else { Some(Engine::default()) }
+    }
+
+    /// Returns the name of a database, which the engine limits.
+    fn database_name(&mut self, attribute: &str, engine: Option<Engine>) -> Option<DatabaseName> {
+        let name: DatabaseName = self.value(attribute)?;
+        match name.validate_for(engine.unwrap_or_default()) {
+            Ok(()) => Some(name),
+            Err(error) => self.refuse(attribute, error.reason.to_owned()),
+        }
     }
 
     /// Returns a port number.
@@ -227,11 +288,16 @@ impl Attributes<'_, '_> {
         }
     }
 
-    /// Returns the endpoint from `endpoint` and `port`.
-    fn endpoint(&mut self) -> Option<Endpoint> {
-        let host = self.value::<Host>("endpoint");
+    /// Returns the endpoint from `endpoint` and `port`, and that of the readers from `reader_endpoint`, which may be
+    /// absent or null, and the same port.
+    fn endpoints(&mut self) -> (Option<Endpoint>, Option<Option<Endpoint>>) {
+        let endpoint = |host: Host, port| {
+            Endpoint::new(&host.to_string(), port).expect("both parts have just been checked")
+        };
+        let (host, reader) = (self.value::<Host>("endpoint"), self.optional::<Host>("reader_endpoint"));
         let port = self.port("port");
-        Some(Endpoint::new(&host?.to_string(), port?).expect("both parts have just been checked"))
+        let reader = reader.map(|host| host.zip(port).map(|(host, port)| endpoint(host, port)));
+        (host.zip(port).map(|(host, port)| endpoint(host, port)), reader)
     }
 
     fn resource_id(&mut self, kinds: &[ResourceKind]) -> Option<ResourceId> {

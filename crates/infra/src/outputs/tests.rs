@@ -27,13 +27,17 @@ fn kind(change: impl FnOnce(&mut Value)) -> (String, AttributeErrorKind) {
 #[test]
 fn the_stack_s_example() {
     let outputs = Outputs::parse(FIXTURE).unwrap();
-    assert_eq!(outputs.proxy.authentication, Authentication::Iam);
-    assert_eq!(outputs.proxy.resource_id.as_str(), "prx-0a1b2c3d4e5f67890");
+    let (proxy, app) = (outputs.proxy.unwrap(), outputs.app.unwrap());
+    assert_eq!(proxy.authentication, Authentication::Iam);
+    assert_eq!(proxy.resource_id.as_str(), "prx-0a1b2c3d4e5f67890");
     assert_eq!(outputs.database.resource_id.as_str(), "db-ABCDEFGHIJKLMNOPQRSTUVWX12");
-    assert_eq!(outputs.app.image_parameter.as_str(), "/dev/app/image");
-    assert_eq!(outputs.app.url, "https://orders.example.test");
+    assert_eq!((outputs.database.kind, outputs.database.engine), (DatabaseKind::Instance, Engine::MySql));
+    assert_eq!((outputs.database.reader_endpoint, proxy.reader_endpoint), (None, None));
+    assert_eq!(app.image_parameter.as_str(), "/dev/app/image");
+    assert_eq!(app.url, "https://orders.example.test");
     assert_eq!(outputs.bootstrap.function_name, "orders-dev-bootstrap");
-    assert_eq!(outputs.logs.bucket, "orders-dev-logs-123456789012");
+    assert_eq!(outputs.logs.unwrap().bucket, "orders-dev-logs-123456789012");
+    assert_eq!(outputs.jump_host, None);
     assert_eq!(outputs.deployment.environment, "dev");
 }
 
@@ -61,6 +65,7 @@ fn parameters_are_for_the_app_and_have_the_proxy_s_endpoint() {
     let parameters = Outputs::parse(FIXTURE).unwrap().parameters();
     let lines: Vec<_> = parameters.iter().map(|p| format!("{} = {}", p.path, p.value)).collect();
     insta::assert_snapshot!(lines.join("\n"), @"
+    /dev/database/engine = mysql
     /dev/database/dbname = node_db
     /dev/database/endpoint = orders-dev.proxy-c0ffee.us-east-1.rds.amazonaws.com
     /dev/database/port = 3306
@@ -93,11 +98,76 @@ fn an_unsupported_engine_is_refused() {
     assert!(error.contains("database.engine"), "{error}");
 }
 
-#[test]
-fn an_aurora_cluster_is_a_database_too() {
+/// Returns the fixture with the database of another kind: a PostgreSQL cluster without proxy, app and logs, but with a jump
+/// host.
+fn cluster() -> Value {
     let mut outputs: Value = serde_json::from_str(FIXTURE).unwrap();
-    outputs["database"]["value"]["resource_id"] = json!("cluster-ABCDEFGHIJKLMNOPQRSTUVWX12");
-    assert!(Outputs::parse(&outputs.to_string()).is_ok());
+    let database = &mut outputs["database"]["value"];
+    database["engine"] = json!("postgresql");
+    database["kind"] = json!("cluster");
+    database["endpoint"] = json!("orders-dev.cluster-c0ffee.us-east-1.rds.amazonaws.com");
+    database["reader_endpoint"] = json!("orders-dev.cluster-ro-c0ffee.us-east-1.rds.amazonaws.com");
+    database["port"] = json!(5432);
+    database["resource_id"] = json!("cluster-ABCDEFGHIJKLMNOPQRSTUVWX12");
+    outputs["proxy"]["value"] = Value::Null;
+    outputs["logs"]["value"] = Value::Null;
+    outputs.as_object_mut().unwrap().remove("app");
+    let jump_host =
+        json!({"instance_id": "i-0a1b2c3d4e5f67890", "security_group_id": "sg-0a1b2c3d4e5f67890"});
+    outputs["jump_host"] = json!({"sensitive": false, "type": "dynamic", "value": jump_host});
+    outputs
+}
+
+#[test]
+fn a_cluster_without_proxy_and_app() {
+    let outputs = Outputs::parse(&cluster().to_string()).unwrap();
+    let Database { engine, kind, reader_endpoint, .. } = &outputs.database;
+    assert_eq!((*engine, *kind), (Engine::Postgres, DatabaseKind::Cluster));
+    let reader = reader_endpoint.as_ref().unwrap().to_string();
+    assert_eq!(reader, "orders-dev.cluster-ro-c0ffee.us-east-1.rds.amazonaws.com:5432");
+    assert_eq!((&outputs.proxy, &outputs.app, &outputs.logs), (&None, &None, &None));
+    assert_eq!(outputs.jump_host.as_ref().unwrap().instance_id, "i-0a1b2c3d4e5f67890");
+    assert_eq!(outputs.parameters(), []);
+    let conf = outputs.rds_conf();
+    assert_eq!(conf.engine, Engine::Postgres);
+    assert_eq!(conf.endpoint.to_string(), "orders-dev.cluster-c0ffee.us-east-1.rds.amazonaws.com:5432");
+    assert_eq!(RdsConf::parse(&conf.to_string()).unwrap(), conf);
+}
+
+#[test]
+fn without_a_proxy_the_app_connects_to_the_database() {
+    let mut outputs: Value = serde_json::from_str(FIXTURE).unwrap();
+    outputs["database"]["value"]["engine"] = json!("postgresql");
+    outputs["database"]["value"]["port"] = json!(5432);
+    outputs.as_object_mut().unwrap().remove("proxy");
+    let values: Vec<_> =
+        Outputs::parse(&outputs.to_string()).unwrap().parameters().into_iter().map(|p| p.value).collect();
+    let endpoint = "orders-dev.c0ffee.us-east-1.rds.amazonaws.com";
+    assert_eq!(values, ["postgresql", "node_db", endpoint, "5432", "us-east-1", "node_app"]);
+}
+
+/// Outputs of stacks without `kind`, such as the example's, have the kind of the resource id.
+#[test]
+fn the_kind_and_the_resource_id_agree() {
+    let mut outputs = cluster();
+    outputs["database"]["value"].as_object_mut().unwrap().remove("kind");
+    assert_eq!(Outputs::parse(&outputs.to_string()).unwrap().database.kind, DatabaseKind::Cluster);
+    outputs["database"]["value"]["kind"] = json!("instance");
+    let error = Outputs::parse(&outputs.to_string()).unwrap_err();
+    assert!(error.to_string().contains("database.resource_id: it is the id of another kind"), "{error}");
+}
+
+#[test]
+fn the_endpoints_of_readers_are_in_the_deployment_s_region() {
+    for output in ["database", "proxy"] {
+        let reader = json!("orders-dev.cluster-ro-c0ffee.eu-west-1.rds.amazonaws.com");
+        let (name, kind) = kind(|outputs| outputs[output]["value"]["reader_endpoint"] = reader);
+        assert_eq!(name, format!("{output}.reader_endpoint"));
+        assert!(
+            matches!(&kind, AttributeErrorKind::Value { reason } if reason.contains("eu-west-1")),
+            "{kind:?}"
+        );
+    }
 }
 
 #[test]
@@ -133,7 +203,9 @@ fn missing_sensitive_and_mistyped_outputs_have_a_kind() {
         });
         assert_eq!(found, (format!("{output}.{attribute}"), expected));
     }
-    let found = kind(|outputs| drop(outputs.as_object_mut().unwrap().remove("proxy")));
+    let found = kind(|outputs| drop(outputs.as_object_mut().unwrap().remove("database")));
+    assert_eq!(found, ("database".to_owned(), Missing));
+    let found = kind(|outputs| drop(outputs["proxy"].as_object_mut().unwrap().remove("value")));
     assert_eq!(found, ("proxy".to_owned(), Missing));
     let found = kind(|outputs| outputs["logs"]["value"] = json!("orders-dev-logs"));
     assert_eq!(found, ("logs".to_owned(), typed("a string", "an object")));
@@ -145,6 +217,8 @@ fn missing_sensitive_and_mistyped_outputs_have_a_kind() {
 fn invalid_values_are_refused() {
     for (output, attribute, value) in [
         ("database", "port", json!(65536)),
+        ("database", "kind", json!("serverless")),
+        ("database", "reader_endpoint", json!("orders:3306")),
         ("app", "url", json!("")),
         ("app", "autoscaling_group", json!("orders\u{1b}[2J")),
         ("bootstrap", "function_name", json!("orders\n")),
@@ -168,7 +242,7 @@ fn invalid_values_are_refused() {
 #[test]
 fn all_errors_are_reported_at_once_with_the_fix() {
     let error = error(|outputs| {
-        outputs.as_object_mut().unwrap().remove("logs");
+        outputs.as_object_mut().unwrap().remove("bootstrap");
         outputs["proxy"]["value"] = json!({"endpoint": "p", "name": 1});
         outputs["deployment"]["value"]["region"] = json!("us-east-1a");
         outputs["database"]["sensitive"] = json!(true);
@@ -178,9 +252,9 @@ fn all_errors_are_reported_at_once_with_the_fix() {
     insta::assert_snapshot!(format!("{error}\n{}", texts.join("\n")), @r#"
     the outputs file has 8 problems:
       app.parameter_path: not a parameter path: expected one such as /dev/database, of letters, digits and /_.-, starting with / and not ending with /, of at most 14 levels and 900 characters; AWS reserves names that start with aws or ssm
+      bootstrap is missing: run `terraform apply`, which records outputs. If it is still missing, the versions of the stack and this program differ
       database is marked sensitive, but these outputs contain no secrets: remove `sensitive = true`, or the sensitive value that it depends on
       deployment.region: not a region: expected a name such as eu-west-1 (an availability zone has a letter at its end, a region has not)
-      logs is missing: run `terraform apply`, which records outputs. If it is still missing, the versions of the stack and this program differ
       proxy.authentication is missing: run `terraform apply`, which records outputs. If it is still missing, the versions of the stack and this program differ
       proxy.port is missing: run `terraform apply`, which records outputs. If it is still missing, the versions of the stack and this program differ
       proxy.name is a number; expected a string: run `terraform apply`. If that does not help, the versions of the stack and this program differ

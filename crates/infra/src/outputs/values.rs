@@ -1,8 +1,10 @@
-//! Validated values of Terraform's outputs: a proxy's `Authentication`, and `ParameterPath` in Parameter Store.
+//! Validated values of Terraform's outputs: the `DatabaseKind`, a proxy's `Authentication`, and `ParameterPath` in
+//! Parameter Store.
 
 use std::fmt;
 use std::str::FromStr;
 
+use crate::arn::ResourceKind;
 use crate::file_value::FileValue;
 
 /// The error of an invalid value.
@@ -14,6 +16,49 @@ pub struct ValueError {
     pub given: String,
     /// The reason and the expected value.
     pub reason: &'static str,
+}
+
+/// The kind of a database in RDS.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum DatabaseKind {
+    /// One instance.
+    Instance,
+    /// An Aurora cluster, of one or more instances.
+    Cluster,
+}
+
+impl DatabaseKind {
+    /// Returns the kind of resource that its resource id names.
+    #[must_use]
+    pub const fn resource(self) -> ResourceKind {
+        match self {
+            Self::Instance => ResourceKind::Instance,
+            Self::Cluster => ResourceKind::Cluster,
+        }
+    }
+}
+
+impl FromStr for DatabaseKind {
+    type Err = ValueError;
+
+    fn from_str(text: &str) -> Result<Self, ValueError> {
+        match text {
+            "instance" => Ok(Self::Instance),
+            "cluster" => Ok(Self::Cluster),
+            _ => {
+                Err(ValueError { given: text.to_owned(), reason: "is neither \"instance\" nor \"cluster\"" })
+            }
+        }
+    }
+}
+
+impl fmt::Display for DatabaseKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Instance => "instance",
+            Self::Cluster => "cluster",
+        })
+    }
 }
 
 /// The authentication of a proxy to its database.
@@ -97,6 +142,10 @@ impl fmt::Display for ParameterPath {
 
 impl FileValue for Authentication {
     const ERROR: &'static str = "neither \"iam\" nor \"secret\"";
+}
+
+impl FileValue for DatabaseKind {
+    const ERROR: &'static str = "neither \"instance\" nor \"cluster\"";
 }
 
 impl FileValue for ParameterPath {

@@ -51,7 +51,7 @@ pub struct Key {
 const ENGINE: Key = Key {
     name: "ENGINE",
     required: false,
-    meaning: "Database engine: mysql, the default.",
+    meaning: "Database engine: mysql (the default) or postgresql, also of an Aurora cluster.",
     example: "mysql",
 };
 const RDS_ENDPOINT: Key = Key {
@@ -63,7 +63,7 @@ const RDS_ENDPOINT: Key = Key {
 const RDS_PORT: Key = Key {
     name: "RDS_PORT",
     required: false,
-    meaning: "Port of the endpoint; default: the engine's, 3306 for mysql.",
+    meaning: "Port of the endpoint; default: the engine's, 3306 for mysql and 5432 for postgresql.",
     example: "3306",
 };
 const REGION: Key =

@@ -9,7 +9,7 @@ use crate::Engine;
 use crate::file_value::FileValue;
 
 use super::{
-    AWS_ACCOUNT_ID, DB_NAME, ENGINE, EntryError, EntryErrorKind, IAM_ADMIN_USER, KEYS, Key,
+    AWS_ACCOUNT_ID, DB_NAME, DatabaseName, ENGINE, EntryError, EntryErrorKind, IAM_ADMIN_USER, KEYS, Key,
     MASTER_SECRET_NAME, RDS_CA_BUNDLE, RDS_DIAL, RDS_ENDPOINT, RDS_PORT, RDS_RESOURCE_ID, REGION, RdsConf,
 };
 
@@ -115,13 +115,17 @@ impl Reader {
         let (port, endpoint) = (self.optional::<Port>(RDS_PORT), self.required::<Address>(RDS_ENDPOINT));
         let region = self.required::<Region>(REGION);
         let master_secret = self.required(MASTER_SECRET_NAME);
-        let database = self.required(DB_NAME);
+        let database = self.required::<DatabaseName>(DB_NAME);
         let iam_admin = self.required(IAM_ADMIN_USER);
         let dial = self.optional(RDS_DIAL);
         let ca_bundle = self.optional(RDS_CA_BUNDLE);
         let resource_id = self.optional(RDS_RESOURCE_ID);
         let account_id = self.optional(AWS_ACCOUNT_ID);
 
+        if let Some(Err(error)) = database.as_ref().map(|name| name.validate_for(engine)) {
+            let line = self.found.get(DB_NAME.name).map(|(line, _)| *line);
+            self.report(line, Some(DB_NAME.name), EntryErrorKind::Value { reason: error.reason.to_owned() });
+        }
         let endpoint = endpoint.map(|address| self.endpoint(&address, port, engine));
         if let (Some(endpoint), Some(region)) = (&endpoint, &region) {
             self.compare_regions(endpoint, region);

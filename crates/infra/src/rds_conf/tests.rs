@@ -94,18 +94,42 @@ fn endpoint_and_port() {
 }
 
 #[test]
+fn the_engine_decides_the_port_and_the_length_of_the_database_s_name() {
+    for (engine, expected, port) in [
+        ("", Engine::MySql, 3306),
+        ("ENGINE=\"mysql\"", Engine::MySql, 3306),
+        ("ENGINE=\"postgresql\"", Engine::Postgres, 5432),
+        ("ENGINE=\"postgres\"", Engine::Postgres, 5432),
+    ] {
+        let conf = RdsConf::parse(&format!("{MINIMAL}{engine}\n")).unwrap();
+        assert_eq!((conf.engine, conf.endpoint.port()), (expected, port), "{engine}");
+        // The canonical name is written, and the file means the same.
+        assert!(conf.to_string().contains(&format!("\nENGINE=\"{expected}\"\n")), "{conf}");
+        assert_eq!(RdsConf::parse(&conf.to_string()).unwrap(), conf);
+    }
+    let postgres = |name: &str| with(&format!("DB_NAME=\"{name}\"")) + "\nENGINE=\"postgresql\"\n";
+    assert!(RdsConf::parse(&postgres(&"d".repeat(63))).is_ok());
+    let cut = "ü".repeat(32);
+    assert!(RdsConf::parse(&with(&format!("DB_NAME=\"{cut}\""))).is_ok(), "MySQL counts characters");
+    let cut = errors(&postgres(&cut)).remove(0);
+    insta::assert_snapshot!(cut, @"line 5: DB_NAME: not a database name of PostgreSQL: at most 63 bytes (a character outside ASCII has several)");
+    let cluster = errors(&with("ENGINE=\"aurora-mysql\"")).remove(0);
+    insta::assert_snapshot!(cluster, @"line 6: ENGINE: not a supported engine: expected mysql or postgresql. Aurora is a kind of deployment, not an engine: write mysql for Aurora MySQL and postgresql for Aurora PostgreSQL");
+}
+
+#[test]
 fn a_written_file() {
     insta::assert_snapshot!(RdsConf::parse(MINIMAL).unwrap(), @r#"
     # The settings that this deployment's programs need to reach its database. Do not put secrets here.
     # KEY="value" lines, parsed and never run by a shell; write \" \\ \$ \` for " \ $ `.
 
-    # Database engine: mysql, the default.
+    # Database engine: mysql (the default) or postgresql, also of an Aurora cluster.
     ENGINE="mysql"
 
     # AWS host name of the database or proxy, never an alias; tokens are signed for it. `host:port` also works.
     RDS_ENDPOINT="orders.c0ffee.eu-west-1.rds.amazonaws.com"
 
-    # Port of the endpoint; default: the engine's, 3306 for mysql.
+    # Port of the endpoint; default: the engine's, 3306 for mysql and 5432 for postgresql.
     RDS_PORT="3306"
 
     # AWS region of the endpoint.

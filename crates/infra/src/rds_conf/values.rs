@@ -3,6 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use crate::Engine;
 use crate::file_value::FileValue;
 
 /// The error of an invalid value.
@@ -56,8 +57,36 @@ text_type! {
 }
 
 text_type! {
-    /// The name of a database: at most 64 characters, MySQL's limit.
+    /// The name of a database: at most 64 characters, MySQL's limit. PostgreSQL's is 63 bytes, which
+    /// [`DatabaseName::validate_for`] checks where the engine is known.
     DatabaseName, database_name
+}
+
+impl DatabaseName {
+    /// The longest name of PostgreSQL, in bytes. The server cuts a longer one without an error.
+    const POSTGRES_BYTES: usize = 63;
+
+    /// Checks the name against the limits of an engine.
+    ///
+    /// # Errors
+    /// Returns an error if the engine has no database of this name.
+    ///
+    /// ```
+    /// use rds_iam_infra::{Engine, rds_conf::DatabaseName};
+    ///
+    /// let name: DatabaseName = "d".repeat(64).parse()?;
+    /// assert!(name.validate_for(Engine::MySql).is_ok());
+    /// assert!(name.validate_for(Engine::Postgres).is_err());
+    /// # Ok::<(), rds_iam_infra::rds_conf::ValueError>(())
+    /// ```
+    pub fn validate_for(&self, engine: Engine) -> Result<(), ValueError> {
+        match engine {
+            Engine::Postgres if self.0.len() > Self::POSTGRES_BYTES => Err(ValueError {
+                reason: "not a database name of PostgreSQL: at most 63 bytes (a character outside ASCII has several)",
+            }),
+            Engine::MySql | Engine::Postgres => Ok(()),
+        }
+    }
 }
 
 text_type! {

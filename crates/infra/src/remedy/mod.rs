@@ -46,8 +46,9 @@ pub fn policy_statement(
     to_json(&Statement::connect(vec![arn]))
 }
 
-/// Returns the SQL that makes `user` log in by IAM and over TLS only, whether the user exists or not. It removes an
-/// existing user's password, so it is never right for the master user.
+/// Returns the SQL that makes `user` log in by IAM and over TLS only, whether the user exists or not. An existing
+/// password is of no use afterwards, so it is never right for the master user. PostgreSQL has no `CREATE ROLE IF NOT
+/// EXISTS`: of an existing role, the first statement fails, and the others are what it lacks.
 ///
 /// ```
 /// # use rds_iam_infra::{Engine, remedy};
@@ -63,7 +64,8 @@ pub fn user_statements(engine: Engine, user: &DbUser) -> String {
     }
 }
 
-/// Returns the SQL that grants `user` some privileges (`SELECT`, `INSERT`, …) on every table of a database.
+/// Returns the SQL that grants `user` some privileges (`SELECT`, `INSERT`, …) on every table of a database; of PostgreSQL,
+/// on those of its schema `public`.
 ///
 /// ```
 /// # use rds_iam_infra::{Engine, remedy};
@@ -81,7 +83,7 @@ pub fn grant_statement(
 ) -> String {
     match engine {
         Engine::MySql => mysql::grant_statement(user, privileges, database),
-        Engine::Postgres => postgres::grant_statement(user, privileges),
+        Engine::Postgres => postgres::grant_statement(user, privileges, database),
     }
 }
 

@@ -3,7 +3,7 @@
 use rds_iam_token::{Login, ServerCode};
 
 use super::missing::Missing;
-use super::{grant_statement, mysql, policy_statement, user_statements};
+use super::{grant_statement, mysql, policy_statement, postgres, user_statements};
 use crate::Engine;
 use crate::arn::{AccountId, ResourceId};
 use crate::rds_conf::DatabaseName;
@@ -90,11 +90,7 @@ pub fn for_refusal(refusal: &Refusal<'_>) -> Option<String> {
 fn missing(code: ServerCode) -> Option<Missing> {
     match code {
         ServerCode::MySql(number) => mysql::missing(number),
-        ServerCode::SqlState(code) => match &code {
-            b"28P01" | b"28000" => Some(Missing::Login),
-            b"42501" => Some(Missing::Privileges),
-            _ => None,
-        },
+        ServerCode::SqlState(code) => postgres::missing(code),
         _ => None,
     }
 }
@@ -113,9 +109,9 @@ mod tests {
             "node_app".parse().unwrap(),
         );
         let database = "orders".parse().unwrap();
-        let help = |code, privileges: &[&str]| {
+        let help = |engine, code, privileges: &[&str]| {
             for_refusal(&Refusal {
-                engine: Engine::MySql,
+                engine,
                 login: &login,
                 code,
                 account: None,
@@ -124,14 +120,18 @@ mod tests {
                 database: Some(&database),
             })
         };
-        // Each part has one word that no other has.
-        let parts = |code| {
-            let help = help(Some(code), &["SELECT"]).unwrap_or_default();
+        // Each part has words that no other has.
+        let parts = |engine, code| {
+            let help = help(engine, Some(code), &["SELECT"]).unwrap_or_default();
             let has = |part, name| help.contains(part).then_some(name);
-            let parts = [has("rds-db:connect", "policy"), has("CREATE USER", "user"), has("GRANT", "grant")];
+            let (user, grant) = match engine {
+                Engine::MySql => ("CREATE USER", "GRANT SELECT ON `orders`"),
+                Engine::Postgres => ("GRANT rds_iam TO", "GRANT CONNECT ON DATABASE \"orders\""),
+            };
+            let parts = [has("rds-db:connect", "policy"), has(user, "user"), has(grant, "grant")];
             parts.into_iter().flatten().collect::<Vec<_>>().join(" ")
         };
-        let mysql = |number| parts(ServerCode::MySql(number));
+        let mysql = |number| parts(Engine::MySql, ServerCode::MySql(number));
         assert_eq!(mysql(1045), "policy user grant");
         for number in [1130, 1698, 3118, 3955] {
             assert_eq!(mysql(number), "user", "{number}");
@@ -143,11 +143,12 @@ mod tests {
         for number in [1227, 1370, 1410, 1820, 1862, 1049, 1040] {
             assert_eq!(mysql(number), "", "{number}");
         }
-        let postgres = |code| parts(ServerCode::from_sqlstate(code).unwrap());
+        let postgres = |code| parts(Engine::Postgres, ServerCode::from_sqlstate(code).unwrap());
         let expected = [("28P01", "policy user grant"), ("28000", "policy user grant"), ("42501", "grant")];
-        for (code, expected) in expected.into_iter().chain([("3D000", ""), ("53300", "")]) {
+        for (code, expected) in expected.into_iter().chain([("3D000", ""), ("53300", ""), ("25006", "")]) {
             assert_eq!(postgres(code), expected, "{code}");
         }
+        let help = |code, privileges: &[&str]| help(Engine::MySql, code, privileges);
         assert_eq!(help(None, &["SELECT"]), None);
         // A program that does not know the privileges gets no grant.
         assert_eq!(help(Some(ServerCode::MySql(1142)), &[]), None);
@@ -156,7 +157,15 @@ mod tests {
 
     #[test]
     fn only_denied_codes_have_a_remedy() {
-        for code in (0..10_000).map(ServerCode::MySql).filter(|code| missing(*code).is_some()) {
+        let mysql = (0..10_000).map(ServerCode::MySql);
+        // The classes of PostgreSQL's codes that have digits, with each subclass of three digits or `P01`.
+        let subclasses = (0..1000).map(|n| format!("{n:03}")).chain(["P01".to_owned()]);
+        let sqlstates =
+            subclasses.flat_map(|subclass| (0..100).map(move |class| format!("{class:02}{subclass}")));
+        let sqlstates = sqlstates.filter_map(|code| ServerCode::from_sqlstate(&code));
+        let helped: Vec<_> = mysql.chain(sqlstates).filter(|code| missing(*code).is_some()).collect();
+        assert_eq!(helped.len(), 12);
+        for code in helped {
             assert_eq!(code.kind(), ErrorKind::Denied, "{code}");
         }
     }

@@ -17,7 +17,7 @@ use rds_iam_token::{Clock, DbUser, Endpoint, Login, Minter, Region, TokenSource}
 
 use crate::connect::Target;
 use crate::dsn::{Dsn, DsnError};
-use crate::engine::Engine;
+use crate::engine::{Engine, unusable_variables};
 use crate::error::{Error, SettingError};
 use crate::host::is_aws_name;
 use crate::limits::Limits;
@@ -130,6 +130,7 @@ impl<DB: Engine> Builder<DB> {
         builder.dial = dsn.dial.map(|dial| dial.to_string());
         builder.region = dsn.region.map(|region| region.to_string());
         builder.source.profile = dsn.profile;
+        builder.limits.connect_timeout = dsn.connect_timeout;
         if let Some(file) = dsn.root_certificates {
             builder.roots = RootCertificates::File(file);
         }
@@ -261,6 +262,7 @@ impl<DB: Engine> Builder<DB> {
     /// Returns the source of tokens and the server.
     fn resolve(&self) -> Result<(TokenSource, Target), Error> {
         let mut errors = self.limits.errors();
+        errors.extend(unusable_variables::<DB>(|name| std::env::var_os(name).is_some()));
         if let Some(scheme) = self.scheme.filter(|scheme| !DB::URL_SCHEMES.contains(scheme)) {
             errors.push(SettingError::new(
                 "endpoint",
@@ -370,12 +372,6 @@ fn wrong_name(text: &str) -> Option<&'static str> {
         None
     }
 }
-
-/// The settings of a pool of connections to MySQL: `MySqlBuilder::from_dsn(…)`.
-pub type MySqlBuilder = Builder<sqlx::MySql>;
-
-/// The settings of a pool of connections to PostgreSQL: `PgBuilder::from_dsn(…)`.
-pub type PgBuilder = Builder<sqlx::Postgres>;
 
 impl<DB: Engine> From<Dsn> for Builder<DB> {
     /// Takes the settings of a connection string, and warns if its password was dropped or its mode of TLS raised.

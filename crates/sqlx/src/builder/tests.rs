@@ -4,7 +4,7 @@ use aws_credential_types::Credentials;
 use sqlx::MySql;
 
 use super::*;
-use crate::MySqlPool;
+use crate::{MySqlPool, PgBuilder, PgPool};
 
 const HOST: &str = "orders.c0ffee.eu-west-1.rds.amazonaws.com";
 
@@ -92,6 +92,22 @@ async fn china_and_govcloud_need_their_own_roots() {
     let clock = Clock::new(At(late), aws_smithy_async::rt::sleep::TokioSleep::new());
     let given = builder(HOST).clock(clock).root_certificates(rds_iam_roots::Roots::proxy().pem());
     assert!(refused(given).1.contains("expired"));
+}
+
+#[tokio::test]
+async fn a_connection_string_of_the_other_engine_is_refused() {
+    let dsn = |scheme: &str| format!("{scheme}://node_app@{HOST}/orders");
+    for scheme in ["postgres", "postgresql"] {
+        let (settings, text) = refused(Builder::<MySql>::from_dsn(&dsn(scheme)).unwrap().credentials(keys()));
+        assert_eq!(settings, ["endpoint"], "{text}");
+        assert!(text.contains(&format!("is for {scheme}, and the pool for MySQL")), "{text}");
+        let pool: PgPool =
+            Builder::from_dsn(&dsn(scheme)).unwrap().credentials(keys()).connect_lazy().unwrap();
+        assert_eq!(pool.tokens().login().endpoint.port(), 5432);
+    }
+    let builder: PgBuilder = Builder::from_dsn(&dsn("mysql")).unwrap();
+    let text = builder.credentials(keys()).connect_lazy().unwrap_err().to_string();
+    assert!(text.contains("is for mysql, and the pool for PostgreSQL"), "{text}");
 }
 
 #[derive(Debug)]

@@ -10,13 +10,14 @@ use crate::dsn::{Dsn, DsnError, KNOWN_PARAMETERS, POSTGRES_SCHEMES};
 use crate::limits::{Limits, MOST};
 
 /// The keys of a connection.
-pub(super) const KEYS: [&str; 7] = [
+pub(super) const KEYS: [&str; 8] = [
     "driver",
     "dsn",
     "max_open_connections",
     "max_idle_connections",
     "connection_max_lifetime",
     "connection_max_idle_time",
+    "connect_timeout",
     "aws_iam_auth",
 ];
 
@@ -30,13 +31,37 @@ const MIGRATION: &str = "docs/migrating-from-passwords.md";
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum EngineName {
     MySql,
+    Postgres,
 }
 
 impl EngineName {
-    /// Returns the engine's name.
+    /// Returns the engine of a driver's name. `pgx` is Go's.
+    fn from_driver(name: &str) -> Option<Self> {
+        match name {
+            "mysql" => Some(Self::MySql),
+            "pgx" => Some(Self::Postgres),
+            name => POSTGRES_SCHEMES.contains(&name).then_some(Self::Postgres),
+        }
+    }
+
+    /// Returns the engine of a scheme that a connection string may have.
+    fn from_scheme(scheme: &str) -> Self {
+        if POSTGRES_SCHEMES.contains(&scheme) { Self::Postgres } else { Self::MySql }
+    }
+
+    /// Returns the engine's name: that of a driver, of a feature, and of a scheme.
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::MySql => "mysql",
+            Self::Postgres => "postgres",
+        }
+    }
+
+    /// Returns whether this program has the engine's driver.
+    fn is_available(self) -> bool {
+        match self {
+            Self::MySql => cfg!(feature = "mysql"),
+            Self::Postgres => cfg!(feature = "postgres"),
         }
     }
 }
@@ -55,7 +80,10 @@ pub(super) struct Connection {
 /// Reads a connection. Returns `None` after reporting if no pool could be built from it.
 pub(super) fn read(section: &Section<'_>, errors: &mut Errors) -> Option<Connection> {
     let driver = read_driver(section, errors);
-    let dsn = read_dsn(section, driver, errors);
+    let (driver, dsn) = match read_dsn(section, driver, errors) {
+        Some((driver, dsn)) => (Some(driver), Some(dsn)),
+        None => (None, None),
+    };
     let mut limits = read_limits(section, errors);
     let iam = read_iam(section, errors)?;
     if let Some(time) = time(&iam, "connection_timeout", "10s", errors) {
@@ -72,25 +100,19 @@ pub(super) fn read(section: &Section<'_>, errors: &mut Errors) -> Option<Connect
         Some((field, region))
     });
     let dsn = dsn?;
+    limits.connect_timeout = limits.connect_timeout.or(dsn.connect_timeout);
     let user = user.or_else(|| dsn.user.clone());
     if user.is_none() && iam.entry("db_user").is_none() {
         iam.missing("db_user", "the DSN has no user either: add the user there, or here", errors);
     }
     let region = choose_region(section, &iam, region, &dsn, errors);
-    Some(Connection {
-        driver: driver.unwrap_or(EngineName::MySql),
-        user: user?,
-        region: region?,
-        limits,
-        dsn,
-    })
+    Some(Connection { driver: driver?, user: user?, region: region?, limits, dsn })
 }
 
 /// The reason why a driver can't be used, which was reported.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum NoDriver {
     Missing,
-    NotYet,
     Wrong,
 }
 
@@ -98,43 +120,61 @@ fn read_driver(section: &Section<'_>, errors: &mut Errors) -> Result<EngineName,
     if section.entry("driver").is_none() {
         return Err(NoDriver::Missing);
     }
-    let Some(field) = section.text("driver", "mysql", errors) else { return Err(NoDriver::Wrong) };
-    let (reason, error) = match field.text {
-        "mysql" => return Ok(EngineName::MySql),
-        // `pgx` is Go's driver.
-        name if name == "pgx" || POSTGRES_SCHEMES.contains(&name) => {
-            ("names PostgreSQL, which is not supported yet: mysql is", NoDriver::NotYet)
-        }
-        _ => ("is not the name of an engine: write mysql", NoDriver::Wrong),
+    let field = section.text("driver", "mysql or postgres", errors).ok_or(NoDriver::Wrong)?;
+    let Some(engine) = EngineName::from_driver(field.text) else {
+        field.refuse("is not the name of an engine: write mysql or postgres", errors);
+        return Err(NoDriver::Wrong);
     };
-    field.refuse(reason, errors);
-    Err(error)
+    if !engine.is_available() {
+        field.refuse(without_driver(engine), errors);
+        return Err(NoDriver::Wrong);
+    }
+    Ok(engine)
 }
 
-fn read_dsn(section: &Section<'_>, driver: Result<EngineName, NoDriver>, errors: &mut Errors) -> Option<Dsn> {
-    const EXAMPLE: &str = "a connection string such as mysql://USER@HOST/DATABASE";
+/// Words the error of an engine whose driver this program does not have.
+fn without_driver(engine: EngineName) -> String {
+    let name = engine.name();
+    format!("is for {name}, which this program was built without: enable the feature {name} of rds-iam-sqlx")
+}
+
+/// Reads the connection string, and the engine that it or the driver names.
+fn read_dsn(
+    section: &Section<'_>,
+    driver: Result<EngineName, NoDriver>,
+    errors: &mut Errors,
+) -> Option<(EngineName, Dsn)> {
+    let example = match driver {
+        Ok(EngineName::Postgres) => "a connection string such as postgresql://USER@HOST/DATABASE",
+        _ => "a connection string such as mysql://USER@HOST/DATABASE",
+    };
     if section.entry("dsn").is_none() {
-        section.missing("dsn", &format!("add {EXAMPLE}"), errors);
+        section.missing("dsn", &format!("add {example}"), errors);
         return None;
     }
-    let field = section.text("dsn", EXAMPLE, errors)?;
-    if driver == Err(NoDriver::NotYet) {
-        // Reported once, at the driver.
-        return None;
-    }
-    let dsn = field.parse(errors, |text| {
-        text.parse::<Dsn>().map_err(|error| match error {
-            DsnError::NotYet if driver == Ok(EngineName::MySql) => {
-                "is PostgreSQL's, but the driver is mysql: write mysql://…".into()
-            }
-            error => dsn_reason(&error, text),
-        })
-    })?;
-    if dsn.scheme.is_none() && driver == Err(NoDriver::Missing) {
-        section.missing("driver", "the DSN does not name the engine either: add driver: mysql", errors);
-        return None;
-    }
-    Some(dsn)
+    let field = section.text("dsn", example, errors)?;
+    let dsn = field.parse(errors, |text| text.parse::<Dsn>().map_err(|error| dsn_reason(&error, text)))?;
+    let engine = match (driver, dsn.scheme.map(EngineName::from_scheme)) {
+        (Ok(driver), Some(engine)) if driver != engine => {
+            let (is, driver) = (engine.name(), driver.name());
+            let reason =
+                format!("is for {is}, but the driver is {driver}: write {driver}://…, or driver: {is}");
+            field.refuse(reason, errors);
+            return None;
+        }
+        (Ok(engine), _) | (Err(NoDriver::Missing), Some(engine)) if engine.is_available() => engine,
+        (Ok(_), _) | (Err(NoDriver::Wrong), _) => return None,
+        (Err(NoDriver::Missing), Some(engine)) => {
+            field.refuse(without_driver(engine), errors);
+            return None;
+        }
+        (Err(NoDriver::Missing), None) => {
+            let reason = "the DSN does not name the engine either: add driver: mysql, or driver: postgres";
+            section.missing("driver", reason, errors);
+            return None;
+        }
+    };
+    Some((engine, dsn))
 }
 
 /// Words the error of a connection string, without the error below it and without a key, which may be a part of a password.
@@ -142,7 +182,7 @@ fn dsn_reason(error: &DsnError, text: &str) -> String {
     match error {
         // The parameters of a URL are after its user and password.
         DsnError::UnknownKey { .. } if !text.contains("://") => format!(
-            "is wrong: it is neither a URL such as mysql://USER@HOST/DATABASE, nor host=… user=… dbname=… with no parameters but port, {KNOWN_PARAMETERS}"
+            "is wrong: it is neither a URL such as mysql://USER@HOST/DATABASE or postgresql://…, nor host=… user=… dbname=… with no parameters but port, {KNOWN_PARAMETERS}"
         ),
         error => format!("is wrong: {error}"),
     }
@@ -178,6 +218,7 @@ fn read_limits(section: &Section<'_>, errors: &mut Errors) -> Limits {
     if let Some(time) = time(section, "connection_max_idle_time", "30m", errors) {
         limits.idle_timeout = time;
     }
+    limits.connect_timeout = time(section, "connect_timeout", "30s", errors);
     limits
 }
 

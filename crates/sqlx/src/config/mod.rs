@@ -59,10 +59,15 @@ pub use error::{ConfigError, EntryError};
 ///       dsn: "mysql://node_app@orders.cluster-ro-c0ffee.eu-west-1.rds.amazonaws.com/orders"
 ///       aws_iam_auth:
 ///         enabled: true
+///     reports:
+///       driver: postgres
+///       dsn: "postgresql://node_app@reports.cluster-c0ffee.eu-west-1.rds.amazonaws.com:5432/reports"
+///       aws_iam_auth:
+///         enabled: true
 /// "#,
 ///     "database.yaml",
 /// )?;
-/// assert_eq!(databases.names().collect::<Vec<_>>(), ["writer", "reader"]);
+/// assert_eq!(databases.names().collect::<Vec<_>>(), ["writer", "reader", "reports"]);
 /// # Ok::<(), rds_iam_sqlx::ConfigError>(())
 /// ```
 ///
@@ -70,12 +75,14 @@ pub use error::{ConfigError, EntryError};
 ///
 /// ```no_run
 /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
-/// use rds_iam_sqlx::{Databases, MySqlPool};
+/// use rds_iam_sqlx::{Databases, MySqlPool, PgPool};
 ///
 /// let databases = Databases::from_file("database.yaml")?;
 /// databases.connect_all().await?;
 /// let writer: MySqlPool = databases.get("writer")?;
 /// let count: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM orders").fetch_one(&writer).await?;
+/// let reports: PgPool = databases.get("reports")?;
+/// let tables: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM pg_tables").fetch_one(&reports).await?;
 /// # Ok(()) }
 /// ```
 ///
@@ -86,12 +93,13 @@ pub use error::{ConfigError, EntryError};
 /// | Key | Value |
 /// | --- | --- |
 /// | `default` | the connection that [`get_default`](Self::get_default) returns. Without it, the only one |
-/// | `connections.NAME.driver` | `mysql`. May be left out if `dsn` is a URL |
-/// | `….dsn` | a connection string in one of the forms of [`Dsn`](crate::Dsn), whose password is never read. Its parameters `region`, `profile`, `dial` and `sslrootcert` are used |
+/// | `connections.NAME.driver` | `mysql`, or `postgres` (`postgresql`, `pgx`). May be left out if `dsn` is a URL |
+/// | `….dsn` | a connection string in one of the forms of [`Dsn`](crate::Dsn), whose password is never read. Its parameters `region`, `profile`, `dial`, `sslrootcert` and `connect_timeout` are used |
 /// | `….max_open_connections` | [`max_connections`](crate::Limits::max_connections) |
 /// | `….max_idle_connections` | [`max_idle_connections`](crate::Limits::max_idle_connections) |
 /// | `….connection_max_lifetime` | [`max_lifetime`](crate::Limits::max_lifetime) |
 /// | `….connection_max_idle_time` | [`idle_timeout`](crate::Limits::idle_timeout) |
+/// | `….connect_timeout` | [`connect_timeout`](crate::Limits::connect_timeout), before the parameter of the DSN: 30 s for a cluster that pauses |
 /// | `….aws_iam_auth.enabled` | `true`, and required. There is no login by password: see `docs/migrating-from-passwords.md` |
 /// | `….aws_iam_auth.region` | the AWS region of the endpoint. May be left out if the host's name has it |
 /// | `….aws_iam_auth.db_user` | the database user, instead of that of the DSN |
@@ -100,8 +108,7 @@ pub use error::{ConfigError, EntryError};
 /// Times are written in Go's form: `30m`, `1h30m`, `500ms`. A number without a unit is an error. So is 0: nothing is
 /// unlimited.
 ///
-/// The drivers `postgres`, `postgresql` and `pgx` are not supported yet: a configuration with one of them is refused as a
-/// whole.
+/// A connection whose driver this program was built without (the features `mysql` and `postgres`) is an error.
 ///
 /// In YAML, anchors, aliases, tags and a second document are errors. A file may have 1 MiB.
 ///
@@ -304,7 +311,12 @@ impl Databases {
     pub async fn connect_all(&self) -> Result<(), Error> {
         for (name, connection) in &self.configuration.connections {
             match connection.driver {
+                #[cfg(feature = "mysql")]
                 EngineName::MySql => self.get::<sqlx::MySql>(name)?.open_first().await?,
+                #[cfg(feature = "postgres")]
+                EngineName::Postgres => self.get::<sqlx::Postgres>(name)?.open_first().await?,
+                #[cfg(not(all(feature = "mysql", feature = "postgres")))]
+                _ => unreachable!("a connection without its driver was refused when it was read"),
             }
         }
         Ok(())

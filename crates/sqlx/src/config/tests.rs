@@ -8,7 +8,7 @@ mod pools;
 
 use std::time::Duration;
 
-use super::connection::Connection;
+use super::connection::{Connection, EngineName};
 use super::error::ConfigError;
 use super::schema::Configuration;
 use super::source::{self, Format, read_variables};
@@ -49,11 +49,28 @@ fn only(configuration: &Configuration) -> (&str, &Connection) {
 }
 
 #[test]
+fn both_examples_of_the_source_load_unchanged() {
+    assert_examples(WRITER, AFTER, EngineName::Postgres);
+    for driver in ["postgresql", "pgx"] {
+        let [writer, after] =
+            [WRITER, AFTER].map(|text| text.replace("driver: postgres", &format!("driver: {driver}")));
+        assert_examples(&writer, &after, EngineName::Postgres);
+    }
+    // The scheme is enough.
+    let [writer, after] = [WRITER, AFTER].map(|text| text.replace("      driver: postgres\n", ""));
+    assert_examples(&writer, &after, EngineName::Postgres);
+}
+
+#[test]
 fn both_examples_of_the_source_load_for_mysql() {
-    let writer = yaml(&for_mysql(WRITER)).unwrap();
+    assert_examples(&for_mysql(WRITER), &for_mysql(AFTER), EngineName::MySql);
+}
+
+fn assert_examples(writer: &str, after: &str, engine: EngineName) {
+    let writer = yaml(writer).unwrap();
     assert_eq!(writer.default.as_deref(), Some("writer"));
     let (name, connection) = only(&writer);
-    assert_eq!(name, "writer");
+    assert_eq!((name, connection.driver), ("writer", engine));
     assert_eq!(connection.user.as_str(), "myapp_user");
     assert_eq!(connection.region.as_str(), "us-east-1");
     let dsn = &connection.dsn;
@@ -67,56 +84,62 @@ fn both_examples_of_the_source_load_for_mysql() {
         .acquire_timeout(Duration::from_secs(10));
     assert_eq!(connection.limits, limits);
 
-    let after = yaml(&for_mysql(AFTER)).unwrap();
+    let after = yaml(after).unwrap();
     assert_eq!(after.default, None);
     let (_, connection) = only(&after);
-    assert_eq!(connection.user.as_str(), "myuser");
+    assert_eq!((connection.user.as_str(), connection.driver), ("myuser", engine));
+    assert_eq!((connection.dsn.port, connection.dsn.database.as_deref()), (Some(5432), Some("mydb")));
     assert_eq!(connection.limits, Limits::default());
 }
 
 #[test]
-fn for_postgres_they_say_not_yet() {
-    let not_yet =
-        "line 5: database.connections.writer.driver names PostgreSQL, which is not supported yet: mysql is";
-    assert_eq!(problems(yaml(WRITER)), [not_yet]);
-    assert_eq!(problems(yaml(AFTER)), [not_yet.replace("line 5", "line 4")]);
-    for driver in ["postgresql", "pgx"] {
-        let text = WRITER.replace("driver: postgres", &format!("driver: {driver}"));
-        assert_eq!(problems(yaml(&text)), [not_yet]);
+fn a_driver_that_contradicts_the_scheme_is_an_error() {
+    for (text, is, driver) in [
+        (AFTER.replace("driver: postgres", "driver: mysql"), "postgres", "mysql"),
+        (AFTER.replace("postgresql://", "mysql://"), "mysql", "postgres"),
+    ] {
+        let expected = format!(
+            "line 6: database.connections.writer.dsn is for {is}, but the driver is {driver}: write {driver}://…, or driver: {is}"
+        );
+        assert_eq!(problems(yaml(&text)), [expected]);
     }
-    let without_driver = AFTER.replace("      driver: postgres\n", "");
-    assert_eq!(
-        problems(yaml(&without_driver)),
-        ["line 5: database.connections.writer.dsn is wrong: connections to PostgreSQL are not supported yet"]
+}
+
+#[test]
+fn pairs_need_a_driver() {
+    let pairs = AFTER.replace(
+        "postgresql://myuser:$TOKEN@host.rds.amazonaws.com:5432/mydb",
+        "host=host.rds.amazonaws.com port=5432 user=myuser password=$TOKEN dbname=mydb",
     );
-    let contradiction = AFTER.replace("driver: postgres", "driver: mysql");
+    let configuration = yaml(&pairs).unwrap();
+    assert_eq!(only(&configuration).1.driver, EngineName::Postgres);
     assert_eq!(
-        problems(yaml(&contradiction)),
-        ["line 6: database.connections.writer.dsn is PostgreSQL's, but the driver is mysql: write mysql://…"]
+        problems(yaml(&pairs.replace("      driver: postgres\n", ""))),
+        [
+            "line 3: database.connections.writer.driver is missing: the DSN does not name the engine either: add driver: mysql, or driver: postgres"
+        ]
     );
 }
 
 #[test]
 fn the_variables_of_the_source_load() {
     let source = [
-        ("DB_WRITER_DRIVER", "mysql"),
-        ("DB_WRITER_DSN", "mysql://myapp_user:$TOKEN@host.rds.amazonaws.com:5432/mydb?sslmode=require"),
+        ("DB_WRITER_DRIVER", "postgres"),
+        ("DB_WRITER_DSN", "postgresql://myapp_user:$TOKEN@host.rds.amazonaws.com:5432/mydb?sslmode=require"),
         ("DB_WRITER_AWS_IAM_AUTH_ENABLED", "true"),
         ("DB_WRITER_AWS_IAM_AUTH_REGION", "us-east-1"),
         ("DB_WRITER_MAX_OPEN_CONNECTIONS", "25"),
     ];
-    let configuration = variables(&source).unwrap();
-    let (name, connection) = only(&configuration);
-    assert_eq!(
-        (name, connection.user.as_str(), connection.limits.max_connections),
-        ("writer", "myapp_user", 25)
-    );
-
-    let postgres = source.map(|(name, value)| (name, value.strip_prefix("my").map_or(value, |_| "postgres")));
-    assert_eq!(
-        problems(variables(&postgres)),
-        ["DB_WRITER_DRIVER names PostgreSQL, which is not supported yet: mysql is"]
-    );
+    let for_mysql = source.map(|(name, value)| (name, for_mysql(value).replacen("postgres", "mysql", 1)));
+    let for_mysql = for_mysql.each_ref().map(|(name, value)| (*name, value.as_str()));
+    for (source, engine) in [(source, EngineName::Postgres), (for_mysql, EngineName::MySql)] {
+        let configuration = variables(&source).unwrap();
+        let (name, connection) = only(&configuration);
+        assert_eq!(
+            (name, connection.driver, connection.user.as_str(), connection.limits.max_connections),
+            ("writer", engine, "myapp_user", 25)
+        );
+    }
 }
 
 #[test]
@@ -158,6 +181,23 @@ fn db_user_goes_before_the_dsn() {
             "line 7: database.connections.writer.aws_iam_auth.db_user is missing: the DSN has no user either: add the user there, or here"
         ]
     );
+}
+
+#[test]
+fn the_time_to_connect_is_the_key_s_or_the_dsn_s() {
+    let in_dsn = AFTER.replace("5432/mydb", "5432/mydb?connect_timeout=20");
+    let key = "      connect_timeout: 30s\n";
+    for (text, expected) in [
+        (AFTER.to_owned(), None),
+        (in_dsn.clone(), Some(20)),
+        (in_dsn + key, Some(30)),
+        (AFTER.to_owned() + key, Some(30)),
+    ] {
+        let configuration = yaml(&text).unwrap();
+        let limits = &only(&configuration).1.limits;
+        assert_eq!(limits.connect_timeout, expected.map(Duration::from_secs));
+        assert_eq!(limits.acquire_timeout, Limits::default().acquire_timeout);
+    }
 }
 
 #[test]

@@ -8,14 +8,13 @@ use rds_iam_token::{EndpointError, RegionError};
 #[non_exhaustive]
 pub enum DsnError {
     /// The string is empty.
-    #[error("the connection string is empty: write mysql://USER@HOST/DATABASE")]
+    #[error("the connection string is empty: write mysql://USER@HOST/DATABASE, or postgresql://…")]
     Empty,
     /// The scheme is not an engine's.
-    #[error("the connection string has an unknown scheme: write mysql://USER@HOST/DATABASE")]
+    #[error(
+        "the connection string has an unknown scheme: write mysql://USER@HOST/DATABASE, or postgresql://…"
+    )]
     UnknownScheme,
-    /// The engine, PostgreSQL, is not supported yet.
-    #[error("connections to PostgreSQL are not supported yet")]
-    NotYet,
     /// The form is that of Go's MySQL driver: `user@tcp(host:port)/database`.
     #[error("the connection string has the form of Go's MySQL driver: write mysql://USER@HOST:PORT/DATABASE")]
     GoForm,
@@ -48,6 +47,9 @@ pub enum DsnError {
         /// The cause.
         source: EndpointError,
     },
+    /// The time limit for opening a connection is invalid.
+    #[error("the parameter connect_timeout is invalid: write whole seconds from 1 to 2592000, such as 30")]
+    ConnectTimeout,
     /// A part is not UTF-8 after percent-decoding, or has control characters.
     #[error("the {part} of the connection string is not printable text: percent-encode it as UTF-8")]
     NotText {

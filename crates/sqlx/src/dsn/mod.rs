@@ -12,6 +12,7 @@ mod tests;
 use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::time::Duration;
 
 use rds_iam_token::{DbUser, Endpoint, Host, Region};
 
@@ -23,7 +24,8 @@ pub use password::Password;
 
 /// A connection string, parsed. A password in it was dropped unread: a token takes its place.
 ///
-/// Two forms are read: `mysql://user@host:3306/database?region=eu-west-1` and `host=… port=3306 user=… dbname=…`.
+/// Two forms are read: `mysql://user@host:3306/database?region=eu-west-1` (or `postgresql://…`, or `postgres://…`), and
+/// `host=… port=3306 user=… dbname=…`.
 ///
 /// ```
 /// use rds_iam_sqlx::Dsn;
@@ -31,13 +33,15 @@ pub use password::Password;
 /// let dsn: Dsn = "mysql://node_app:$TOKEN@orders.c0ffee.eu-west-1.rds.amazonaws.com/orders".parse()?;
 /// assert_eq!(dsn.user.as_ref().unwrap().as_str(), "node_app");
 /// assert_eq!(dsn.database.as_deref(), Some("orders"));
+/// let dsn: Dsn = "postgresql://node_app@orders.c0ffee.eu-west-1.rds.amazonaws.com/orders".parse()?;
+/// assert_eq!(dsn.scheme, Some("postgresql"));
 /// assert!("mysql://node_app@orders.example.com/?sslmode=disable".parse::<Dsn>().is_err());
 /// # Ok::<(), rds_iam_sqlx::DsnError>(())
 /// ```
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Dsn {
-    /// The scheme of a URL, such as `mysql`.
+    /// The scheme of a URL: `mysql`, `postgres` or `postgresql`.
     pub scheme: Option<&'static str>,
     /// The database user.
     pub user: Option<DbUser>,
@@ -55,6 +59,8 @@ pub struct Dsn {
     pub dial: Option<Endpoint>,
     /// The parameter `sslrootcert` or `ssl-ca`: a file with trust roots.
     pub root_certificates: Option<PathBuf>,
+    /// The parameter `connect_timeout`, in whole seconds: the longest time that opening one connection may take.
+    pub connect_timeout: Option<Duration>,
     /// What took the password's place.
     pub password: Password,
     /// The mode of TLS that was weaker than full verification, and was raised to it.

@@ -1,13 +1,16 @@
 //! The parameters that both forms of a connection string have.
 
+use std::time::Duration;
+
 use rds_iam_token::Host;
 
 use super::Dsn;
 use super::error::DsnError;
 use super::password::Password;
+use crate::limits::LONGEST;
 
 /// The names of the parameters, for messages.
-pub(crate) const KNOWN: &str = "sslmode, sslrootcert, region, profile or dial";
+pub(crate) const KNOWN: &str = "sslmode, sslrootcert, connect_timeout, region, profile or dial";
 
 /// The parameters of a connection string.
 #[derive(Default)]
@@ -18,6 +21,7 @@ pub(super) struct Parameters {
     profile: Option<String>,
     dial: Option<String>,
     root_certificates: Option<String>,
+    connect_timeout: Option<String>,
 }
 
 /// The parts of a connection string that each form has in its own places.
@@ -38,6 +42,7 @@ impl Parameters {
             "ssl-mode" => self.set_mode("ssl-mode", &value),
             "sslrootcert" => self.set_roots("sslrootcert", value),
             "ssl-ca" | "sslca" => self.set_roots("ssl-ca", value),
+            "connect_timeout" => set(&mut self.connect_timeout, "connect_timeout", value),
             "region" => set(&mut self.region, "region", value),
             "profile" => set(&mut self.profile, "profile", value),
             "dial" => set(&mut self.dial, "dial", value),
@@ -62,6 +67,7 @@ impl Parameters {
             profile: printable("profile", self.profile)?,
             dial: dial.transpose()?,
             root_certificates: printable("sslrootcert", self.root_certificates)?.map(Into::into),
+            connect_timeout: self.connect_timeout.as_deref().map(seconds).transpose()?,
             password,
             raised_from: self.raised_from,
         })
@@ -102,6 +108,13 @@ pub(super) fn set<T>(place: &mut Option<T>, key: &'static str, value: T) -> Resu
     }
 }
 
+/// Reads libpq's whole seconds. There, 0 is no limit.
+fn seconds(text: &str) -> Result<Duration, DsnError> {
+    let is_number = text.bytes().all(|b| b.is_ascii_digit());
+    let seconds = text.parse().ok().filter(|_| is_number).map(Duration::from_secs);
+    seconds.filter(|time| !time.is_zero() && *time <= LONGEST).ok_or(DsnError::ConnectTimeout)
+}
+
 /// Checks that a text has no control characters.
 fn printable(part: &'static str, text: Option<String>) -> Result<Option<String>, DsnError> {
     match text {
@@ -121,6 +134,8 @@ fn unknown(key: &str) -> DsnError {
         ("socket", SOCKET),
         ("hostaddr", SOCKET),
         ("passfile", "no password is read: the login is by token"),
+        ("options", "RDS Proxy refuses it: set defaults on the server, by ALTER ROLE … SET"),
+        ("target_session_attrs", "name the endpoint of the writer or of the readers"),
     ] {
         if key == known {
             return DsnError::Unsupported { key: known, instead };

@@ -37,6 +37,18 @@ fn both_forms_are_read() {
     assert!(matches!(refused("mysql://app@db.example.com/?dial=127.0.0.1"), DsnError::Dial { .. }));
     let dsn = parse("MYSQL://app@db.example.com");
     assert_eq!((dsn.scheme, dsn.port, dsn.database), (Some("mysql"), None, None));
+    for (text, scheme) in [
+        (format!("postgresql://myapp_user:$TOKEN@{HOST}:5432/myappdb?sslmode=require"), "postgresql"),
+        (format!("postgres://myapp_user@{HOST}:5432/myappdb?sslmode=verify-full"), "postgres"),
+        (format!("PostgreSQL://myapp_user:<token>@{HOST}:5432/myappdb"), "postgresql"),
+    ] {
+        let dsn = parse(&text);
+        assert_eq!(
+            (dsn.scheme, dsn.port, dsn.database.as_deref()),
+            (Some(scheme), Some(5432), Some("myappdb"))
+        );
+        assert_eq!((dsn.host.to_string().as_str(), dsn.user.unwrap().as_str()), (HOST, "myapp_user"));
+    }
 }
 
 #[test]
@@ -125,7 +137,19 @@ fn hosts_of_all_forms_are_read() {
 fn what_can_t_be_used_is_named() {
     assert_eq!(refused(" "), DsnError::Empty);
     assert_eq!(refused("redis://a@h"), DsnError::UnknownScheme);
-    assert_eq!(refused("postgresql://a@h"), DsnError::NotYet);
+    assert_eq!(refused("postgresqlx://a@h"), DsnError::UnknownScheme);
+    for scheme in ["mysql", "postgresql"] {
+        let DsnError::NoHost { example } = refused(&format!("{scheme}://a@/d")) else { panic!("{scheme}") };
+        assert!(example.starts_with(&format!("{scheme}://")), "{example}");
+    }
+    assert!(matches!(
+        refused("postgres://a@h/d?options=-c%20work_mem%3D1"),
+        DsnError::Unsupported { key: "options", .. }
+    ));
+    assert!(matches!(
+        refused("host=h user=a target_session_attrs=read-write"),
+        DsnError::Unsupported { key: "target_session_attrs", .. }
+    ));
     assert_eq!(refused("app:hunter2@tcp(h:3306)/orders?tls=true"), DsnError::GoForm);
     assert_eq!(refused("mysql://a@h/?charset=utf8"), DsnError::UnknownKey { key: "charset".into() });
     assert_eq!(refused("host=h user=a host=i"), DsnError::Repeated { key: "host" });
@@ -140,6 +164,13 @@ fn what_can_t_be_used_is_named() {
     assert!(matches!(refused("mysql://a@h/?ssl-key=k"), DsnError::Unsupported { key: "ssl-key", .. }));
     assert!(matches!(refused("mysql://a@h/?sslrootcert=system"), DsnError::Unsupported { .. }));
     assert!(matches!(refused("mysql://a@h/?region=eu"), DsnError::Region { .. }));
+    for time in ["", "0", "-1", "+5", "1.5", "30s", "2592001", "99999999999999999999"] {
+        let text = format!("postgres://a@h/?connect_timeout={}", time.replace('+', "%2B"));
+        assert_eq!(refused(&text), DsnError::ConnectTimeout, "{time}");
+    }
+    for text in ["postgres://a@h/?connect_timeout=30", "host=h user=a connect_timeout=30"] {
+        assert_eq!(parse(text).connect_timeout, Some(Duration::from_secs(30)), "{text}");
+    }
     assert_eq!(refused("mysql://a%00@h/"), DsnError::NotText { part: "user" });
     for (parameter, part) in [("dbname", "database"), ("profile", "profile"), ("sslrootcert", "sslrootcert")]
     {
@@ -164,7 +195,9 @@ fn no_error_repeats_a_password() {
         "mysql://app:hunter2@h/?sslmode=disable",
         "mysql://app/hunter2:x@h@h",
         "mysql://app%00hunter2@h/",
-        "postgres://app:hunter2@h/",
+        "postgres://app:hunter2@h/?sslmode=disable",
+        "postgresql://app:hunter2@/orders",
+        "postgresql://app:hunter2",
         "oracle://app:hunter2@h/",
         "app:hunter2@tcp(h:3306)/orders",
         "app:hunter2@h/orders",
@@ -209,7 +242,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 20_000, ..ProptestConfig::default() })]
 
     #[test]
-    fn no_text_makes_it_panic(text in "(mysql://|host=h )?[a@:/?&=%'\\\\ \\[\\].é\u{0}0-9]{0,40}") {
+    fn no_text_makes_it_panic(text in "(mysql://|postgres://|host=h )?[a@:/?&=%'\\\\ \\[\\].é\u{0}0-9]{0,40}") {
         if let Ok(dsn) = text.parse::<Dsn>() {
             drop(format!("{dsn:?} {:?}", Builder::<MySql>::from(dsn.clone())));
         }

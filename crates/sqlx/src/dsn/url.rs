@@ -1,4 +1,4 @@
-//! Connection strings as URLs: `mysql://user:$TOKEN@host:3306/database?region=eu-west-1`.
+//! Connection strings as URLs: `mysql://user:$TOKEN@host:3306/database?region=eu-west-1`, `postgresql://…`.
 //!
 //! The last `@` ends the user and password, so that a token or an unescaped password, which have `@`, `/` and `?`, is dropped
 //! whole.
@@ -10,8 +10,6 @@ use super::Dsn;
 use super::error::DsnError;
 use super::parameters::{Parameters, Parts};
 use super::password::Password;
-
-const EXAMPLE: &str = "mysql://USER@HOST/DATABASE";
 
 /// PostgreSQL's schemes.
 pub(crate) const POSTGRES_SCHEMES: [&str; 2] = ["postgres", "postgresql"];
@@ -34,6 +32,9 @@ pub(super) fn parse(text: &str) -> Result<Dsn, DsnError> {
     let (address, tail) =
         rest.split_once(['/', '?']).map_or((rest, ""), |(address, _)| (address, &rest[address.len()..]));
     let (path, query) = tail.split_once('?').unwrap_or((tail, ""));
+    if address.is_empty() {
+        return Err(DsnError::NoHost { example: example(scheme) });
+    }
     let (host, port) = host_and_port(address)?;
 
     let mut parameters = Parameters::default();
@@ -52,18 +53,20 @@ pub(super) fn parse(text: &str) -> Result<Dsn, DsnError> {
 }
 
 fn known_scheme(scheme: &str) -> Result<&'static str, DsnError> {
-    match scheme.to_ascii_lowercase().as_str() {
-        "mysql" => Ok("mysql"),
-        scheme if POSTGRES_SCHEMES.contains(&scheme) => Err(DsnError::NotYet),
-        _ => Err(DsnError::UnknownScheme),
+    let known = ["mysql"].into_iter().chain(POSTGRES_SCHEMES);
+    let mut known = known.filter(|known| scheme.eq_ignore_ascii_case(known));
+    known.next().ok_or(DsnError::UnknownScheme)
+}
+
+fn example(scheme: &str) -> &'static str {
+    match scheme {
+        "mysql" => "mysql://USER@HOST/DATABASE",
+        _ => "postgresql://USER@HOST/DATABASE",
     }
 }
 
-/// Parses `host`, `host:port` or `[address]:port`. One dot at the host's end is removed: no token is accepted for it.
+/// Parses `host`, `host:port` or `[address]:port`, which is not empty. One dot at the host's end is removed: no token is accepted for it.
 pub(super) fn host_and_port(address: &str) -> Result<(Host, Option<u16>), DsnError> {
-    if address.is_empty() {
-        return Err(DsnError::NoHost { example: EXAMPLE });
-    }
     let (host, port) = match address.rsplit_once(':') {
         // An IPv6 address without a port.
         Some(_) if address.ends_with(']') => (address, None),

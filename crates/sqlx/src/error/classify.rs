@@ -4,12 +4,20 @@ use std::io;
 
 use rds_iam_token::{ErrorKind, ServerCode};
 
-use super::{Error, mysql, postgres};
+use super::Error;
 
 /// Returns the server's code, if the server refused.
 pub(crate) fn code(error: &sqlx::Error) -> Option<ServerCode> {
     let error = error.as_database_error()?;
-    mysql::code(error).or_else(|| postgres::code(error))
+    #[cfg(feature = "mysql")]
+    if let Some(code) = super::mysql::code(error) {
+        return Some(code);
+    }
+    #[cfg(feature = "postgres")]
+    if let Some(code) = super::postgres::code(error) {
+        return Some(code);
+    }
+    None
 }
 
 /// Returns the pool's error that an I/O error contains.
@@ -30,6 +38,24 @@ pub(crate) fn kind(error: &sqlx::Error) -> ErrorKind {
     }
 }
 
+/// Returns the kind of an error of connecting. A refusal that PostgreSQL also gives while it restarts is not taken for a denial
+/// before it is confirmed.
+pub(crate) fn kind_of_connecting(error: &sqlx::Error) -> ErrorKind {
+    match code(error) {
+        Some(code) => kind_of_refused_login(code),
+        None => kind(error),
+    }
+}
+
+fn kind_of_refused_login(code: ServerCode) -> ErrorKind {
+    match code {
+        code if code.is_ambiguous_refusal() => ErrorKind::Unreachable,
+        // RDS Proxy does not support a parameter of the login.
+        ServerCode::SqlState([b'0', b'A', ..]) => ErrorKind::Configuration,
+        code => code.kind(),
+    }
+}
+
 fn kind_of_io(error: &io::Error) -> ErrorKind {
     if let Some(error) = of_pool(error) {
         return error.kind();
@@ -42,6 +68,16 @@ fn kind_of_io(error: &io::Error) -> ErrorKind {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_refused_login_is_not_denied_before_it_is_confirmed() {
+        let kind = |code| kind_of_refused_login(ServerCode::from_sqlstate(code).unwrap());
+        assert_eq!(kind("28000"), ErrorKind::Unreachable);
+        assert_eq!(kind("28P01"), ErrorKind::Denied);
+        assert_eq!(kind("0A000"), ErrorKind::Configuration);
+        assert_eq!(kind("53300"), ErrorKind::Throttled);
+        assert_eq!(kind_of_refused_login(ServerCode::MySql(1045)), ErrorKind::Denied);
+    }
 
     #[test]
     fn errors_are_grouped_by_type_not_text() {

@@ -4,7 +4,9 @@
 pub(crate) mod classify;
 mod convert;
 mod hint;
+#[cfg(feature = "mysql")]
 mod mysql;
+#[cfg(feature = "postgres")]
 mod postgres;
 mod setting;
 
@@ -70,6 +72,10 @@ pub enum Error {
         source: MintError,
     },
     /// Connecting or logging in failed.
+    ///
+    /// PostgreSQL refuses a login with the code 28000 without a reason, also while an instance restarts. Its kind is
+    /// [`Unreachable`](ErrorKind::Unreachable) at first, and [`Denied`](ErrorKind::Denied) once a new connection with a new token
+    /// was refused a second later: a [`Pool`](crate::Pool) and [`connect_confirmed`](crate::connect_confirmed) try that.
     #[error("logging in as {subject} failed: {}", describe(*kind))]
     #[non_exhaustive]
     Connect {
@@ -79,6 +85,17 @@ pub enum Error {
         kind: ErrorKind,
         /// The driver's error.
         source: sqlx::Error,
+    },
+    /// A server of another engine answered.
+    #[error("logging in as {subject} failed: a {found} server answered, and the login is for {expected}")]
+    #[non_exhaustive]
+    OtherEngine {
+        /// The login.
+        subject: Box<Subject>,
+        /// The engine that the login is for.
+        expected: &'static str,
+        /// The engine of the server.
+        found: &'static str,
     },
     /// No connection became available in time.
     #[error("no connection as {subject} within {} s ({in_use} of {max} in use)", waited.as_secs_f32())]
@@ -125,11 +142,38 @@ impl Error {
     }
 
     pub(crate) fn connecting(source: sqlx::Error, subject: Subject) -> Self {
-        Self::Connect { subject: subject.into(), kind: classify::kind(&source), source }
+        Self::Connect { subject: subject.into(), kind: classify::kind_of_connecting(&source), source }
     }
 
     pub(crate) fn token(source: MintError, subject: Subject) -> Self {
         Self::Token { subject: subject.into(), source }
+    }
+
+    /// Returns whether the server refused a login without a reason, as one that restarts also does.
+    pub(crate) fn is_ambiguous_refusal(&self) -> bool {
+        matches!(self, Self::Connect { .. }) && self.code().is_some_and(ServerCode::is_ambiguous_refusal)
+    }
+
+    /// Returns the error of a refused login that was confirmed: its code's kind counts.
+    pub(crate) fn confirmed(mut self) -> Self {
+        if let Self::Connect { kind, source, .. } = &mut self {
+            *kind = classify::kind(source);
+        }
+        self
+    }
+
+    /// Returns whether a server of another engine may be the cause: it has no reason, and is not that of a certificate or of a
+    /// machine that refuses connections.
+    pub(crate) fn may_be_of_another_engine(&self) -> bool {
+        match self {
+            Self::Connect { source: sqlx::Error::Protocol(_), .. }
+            | Self::TimedOut { saturated: false, .. } => true,
+            Self::Connect { source: sqlx::Error::Io(source), .. } => matches!(
+                source.kind(),
+                io::ErrorKind::TimedOut | io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset
+            ),
+            _ => false,
+        }
     }
 
     /// Adds the login to the error of a statement.
@@ -145,7 +189,7 @@ impl Error {
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::Token { .. } => ErrorKind::Credentials,
-            Self::Dsn(_) | Self::Settings { .. } => ErrorKind::Configuration,
+            Self::Dsn(_) | Self::Settings { .. } | Self::OtherEngine { .. } => ErrorKind::Configuration,
             Self::Connect { kind, .. } | Self::Statement { kind, .. } => *kind,
             Self::TimedOut { saturated: true, .. } => ErrorKind::Throttled,
             Self::TimedOut { .. } => ErrorKind::Unreachable,
@@ -175,9 +219,10 @@ impl Error {
     #[must_use]
     pub fn subject(&self) -> Option<&Subject> {
         match self {
-            Self::Token { subject, .. } | Self::Connect { subject, .. } | Self::TimedOut { subject, .. } => {
-                Some(subject)
-            }
+            Self::Token { subject, .. }
+            | Self::Connect { subject, .. }
+            | Self::OtherEngine { subject, .. }
+            | Self::TimedOut { subject, .. } => Some(subject),
             Self::Statement { subject, .. } => subject.as_deref(),
             Self::Dsn(_) | Self::Settings { .. } => None,
         }
@@ -188,7 +233,11 @@ impl Error {
     pub fn code(&self) -> Option<ServerCode> {
         match self {
             Self::Connect { source, .. } | Self::Statement { source, .. } => classify::code(source),
-            Self::Token { .. } | Self::TimedOut { .. } | Self::Dsn(_) | Self::Settings { .. } => None,
+            Self::Token { .. }
+            | Self::OtherEngine { .. }
+            | Self::TimedOut { .. }
+            | Self::Dsn(_)
+            | Self::Settings { .. } => None,
         }
     }
 

@@ -6,8 +6,8 @@ use std::fmt;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SettingError {
-    /// The setting: the name of a method of [`Builder`](crate::Builder) or of [`Limits`](crate::Limits), or `connection` of a
-    /// configuration.
+    /// The setting: the name of a method of [`Builder`](crate::Builder) or of [`Limits`](crate::Limits), `connection` of a
+    /// configuration, or `environment` for a variable.
     pub setting: &'static str,
     /// The cause, and what would be right.
     pub cause: String,

@@ -75,7 +75,7 @@ fn an_endpoint_that_can_t_be_read_is_a_configuration_error() {
     the connection string has no host: write mysql://USER@HOST/DATABASE
     the connection string has no valid host or port: write one DNS name or IP address, or HOST:PORT with a port from 1 to 65535
     word 1 of the connection string is not key=value: write host=HOST user=USER dbname=DATABASE
-    the connection string is empty: write mysql://USER@HOST/DATABASE
+    the connection string is empty: write mysql://USER@HOST/DATABASE, or postgresql://…
     the connection string has no valid host or port: write one DNS name or IP address, or HOST:PORT with a port from 1 to 65535
     ");
     let error = MySqlPool::builder("two hosts", "node_app").connect_lazy().unwrap_err();

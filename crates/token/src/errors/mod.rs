@@ -103,6 +103,8 @@ impl ServerCode {
     }
 
     /// Returns the kind of the error.
+    ///
+    /// That of an [ambiguous refusal](Self::is_ambiguous_refusal) is [`Denied`](ErrorKind::Denied): a code alone can't show more.
     #[must_use]
     pub fn kind(self) -> ErrorKind {
         match self {
@@ -120,6 +122,13 @@ impl ServerCode {
             Self::MySql(1045)
                 | Self::SqlState([b'2', b'8', b'P', b'0', b'1'] | [b'2', b'8', b'0', b'0', b'0'])
         )
+    }
+
+    /// Returns whether a refused login may mean that the server is restarting (28000): PostgreSQL on RDS also answers so while an
+    /// instance reboots. Refused again by a new connection a second later, with a new token, the login is denied.
+    #[must_use]
+    pub const fn is_ambiguous_refusal(self) -> bool {
+        matches!(self, Self::SqlState([b'2', b'8', b'0', b'0', b'0']))
     }
 
     /// Returns what an operator can do about this very code, or `None` if the kind says all.

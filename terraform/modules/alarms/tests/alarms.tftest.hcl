@@ -37,7 +37,7 @@ run "readme" {
 
   assert {
     condition = alltrue([
-      for alarm in concat(values(aws_cloudwatch_metric_alarm.this), [aws_cloudwatch_metric_alarm.connections]) : (
+      for alarm in concat(values(aws_cloudwatch_metric_alarm.this), aws_cloudwatch_metric_alarm.connections) : (
         alarm.alarm_actions == toset(var.topic_arns) && alarm.ok_actions == toset(var.topic_arns)
         && alarm.treat_missing_data == "notBreaching"
       )
@@ -70,7 +70,7 @@ run "metrics" {
   }
 
   assert {
-    condition = toset([for query in aws_cloudwatch_metric_alarm.connections.metric_query :
+    condition = toset([for query in aws_cloudwatch_metric_alarm.connections[0].metric_query :
       try("${query.metric[0].metric_name} of ${query.metric[0].dimensions.ProxyName}", query.expression)
     ]) == toset(["100 * open / allowed", "DatabaseConnections of orders-dev", "MaxDatabaseConnectionsAllowed of orders-dev"])
     error_message = "Open connections are compared with the proxy's limit."
@@ -108,4 +108,85 @@ run "shapes" {
     var.errors_per_5_minutes,
     var.topic_arns,
   ]
+}
+
+run "serverless_cluster_alone" {
+  command = plan
+
+  variables {
+    database_kind            = "cluster"
+    allocated_storage_gib    = null
+    serverless               = true
+    with_proxy               = false
+    proxy_name               = null
+    with_app                 = false
+    load_balancer_arn_suffix = null
+    target_group_arn_suffix  = null
+  }
+
+  assert {
+    condition = {
+      for name, alarm in aws_cloudwatch_metric_alarm.this :
+      name => [alarm.namespace, alarm.metric_name, join(" ", [for k, v in alarm.dimensions : "${k}=${v}"])]
+      } == {
+      bootstrap-errors  = ["AWS/Lambda", "Errors", "FunctionName=orders-dev-bootstrap"]
+      database-capacity = ["AWS/RDS", "ACUUtilization", "DBClusterIdentifier=orders-dev"]
+      database-cpu      = ["AWS/RDS", "CPUUtilization", "DBClusterIdentifier=orders-dev"]
+    }
+    error_message = "A cluster has a capacity and no storage limit; what is absent has no alarm."
+  }
+
+  assert {
+    condition     = length(aws_cloudwatch_metric_alarm.connections) == 0 && length(output.names) == 3
+    error_message = "Without a proxy, no alarm about its connections: ${jsonencode(output.names)}"
+  }
+}
+
+run "provisioned_cluster" {
+  command = plan
+
+  variables {
+    database_kind         = "cluster"
+    allocated_storage_gib = null
+  }
+
+  assert {
+    condition = !anytrue([
+      for name in output.names : contains(["orders-dev-database-storage", "orders-dev-database-capacity"], name)
+    ]) && length(output.names) == 6
+    error_message = "A provisioned cluster has neither a storage limit nor a capacity: ${jsonencode(output.names)}"
+  }
+}
+
+run "an_instance_without_storage_and_with_a_capacity" {
+  command = plan
+
+  variables {
+    allocated_storage_gib = null
+    serverless            = true
+  }
+
+  expect_failures = [var.allocated_storage_gib, var.serverless]
+}
+
+run "an_unknown_kind" {
+  command = plan
+
+  variables {
+    database_kind = "server"
+  }
+
+  expect_failures = [var.database_kind]
+}
+
+run "parts_that_are_not_named" {
+  command = plan
+
+  variables {
+    proxy_name               = null
+    load_balancer_arn_suffix = null
+    target_group_arn_suffix  = null
+  }
+
+  expect_failures = [var.proxy_name, var.load_balancer_arn_suffix, var.target_group_arn_suffix]
 }

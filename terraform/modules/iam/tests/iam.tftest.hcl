@@ -26,7 +26,7 @@ override_data {
 }
 
 override_data {
-  target = module.app_connect.data.aws_caller_identity.current
+  target = module.app_connect[0].data.aws_caller_identity.current
   values = { account_id = "123456789012" }
 }
 
@@ -73,7 +73,7 @@ run "readme" {
 
   assert {
     condition = [
-      aws_iam_role.app.name, aws_iam_role.proxy.name, aws_iam_role.bootstrap.name, aws_iam_instance_profile.app.role,
+      aws_iam_role.app[0].name, aws_iam_role.proxy[0].name, aws_iam_role.bootstrap.name, aws_iam_instance_profile.app[0].role,
     ] == ["orders-dev-app", "orders-dev-proxy", "orders-dev-bootstrap", "orders-dev-app"]
     error_message = "three roles, and a profile for the app's"
   }
@@ -109,7 +109,7 @@ run "app" {
 
   assert {
     condition = {
-      for statement in jsondecode(aws_iam_role_policy.app_connect.policy).Statement :
+      for statement in jsondecode(aws_iam_role_policy.app_connect[0].policy).Statement :
       join(" ", flatten([statement.Action])) => join(" ", sort(flatten([statement.Resource])))
       } == {
       "rds-db:connect" = join(" ", [
@@ -117,12 +117,12 @@ run "app" {
         "arn:aws:rds-db:us-east-1:123456789012:dbuser:prx-0a1b2c3d4e5f67890/node_reader",
       ])
     }
-    error_message = "the app logs in to the proxy, as its users: ${aws_iam_role_policy.app_connect.policy}"
+    error_message = "the app logs in to the proxy, as its users: ${aws_iam_role_policy.app_connect[0].policy}"
   }
 
   assert {
     condition = {
-      for statement in jsondecode(aws_iam_role_policy.app_run.policy).Statement : statement.Sid => [
+      for statement in jsondecode(aws_iam_role_policy.app_run[0].policy).Statement : statement.Sid => [
         statement.Effect, join(" ", sort(flatten([statement.Action]))), join(" ", sort(flatten([statement.Resource]))),
       ]
       } == {
@@ -151,12 +151,12 @@ run "app" {
         "arn:aws:logs:us-east-1:123456789012:log-group:/orders-dev/app:*",
       ]
     }
-    error_message = "only parameters, image, launch and log of this app: ${aws_iam_role_policy.app_run.policy}"
+    error_message = "only parameters, image, launch and log of this app: ${aws_iam_role_policy.app_run[0].policy}"
   }
 
   assert {
     condition = toset(flatten([
-      for statement in jsondecode(aws_iam_role_policy.app_session.policy).Statement : statement.Action
+      for statement in jsondecode(aws_iam_role_policy.app_session[0].policy).Statement : statement.Action
       ])) == toset([
       "ssm:UpdateInstanceInformation",
       "ssmmessages:CreateControlChannel",
@@ -164,7 +164,7 @@ run "app" {
       "ssmmessages:OpenControlChannel",
       "ssmmessages:OpenDataChannel",
     ])
-    error_message = "Session Manager, and no ssm:GetParameter: ${aws_iam_role_policy.app_session.policy}"
+    error_message = "Session Manager, and no ssm:GetParameter: ${aws_iam_role_policy.app_session[0].policy}"
   }
 }
 
@@ -177,7 +177,7 @@ run "proxy_end_to_end" {
 
   assert {
     condition = {
-      for statement in jsondecode(aws_iam_role_policy.proxy.policy).Statement :
+      for statement in jsondecode(aws_iam_role_policy.proxy[0].policy).Statement :
       join(" ", flatten([statement.Action])) => join(" ", sort(flatten([statement.Resource])))
       } == {
       "rds-db:connect" = join(" ", [
@@ -185,7 +185,7 @@ run "proxy_end_to_end" {
         "arn:aws:rds-db:us-east-1:123456789012:dbuser:db-ABCDEFGHIJKLMNOPQRSTUVWX12/node_reader",
       ])
     }
-    error_message = "end to end: the database, as the app's users, and no secret: ${aws_iam_role_policy.proxy.policy}"
+    error_message = "end to end: the database, as the app's users, and no secret: ${aws_iam_role_policy.proxy[0].policy}"
   }
 }
 
@@ -202,7 +202,7 @@ run "proxy_with_secrets" {
 
   assert {
     condition = {
-      for statement in jsondecode(aws_iam_role_policy.proxy.policy).Statement :
+      for statement in jsondecode(aws_iam_role_policy.proxy[0].policy).Statement :
       statement.Action => "${statement.Resource} ${jsonencode(try(statement.Condition, null))}"
       } == {
       "secretsmanager:GetSecretValue" = join(" ", [
@@ -213,7 +213,7 @@ run "proxy_with_secrets" {
         jsonencode({ StringEquals = { "kms:ViaService" = "secretsmanager.us-east-1.amazonaws.com" } }),
       ])
     }
-    error_message = "the linked secret and its key, and no rds-db:connect: ${aws_iam_role_policy.proxy.policy}"
+    error_message = "the linked secret and its key, and no rds-db:connect: ${aws_iam_role_policy.proxy[0].policy}"
   }
 }
 
@@ -227,9 +227,9 @@ run "proxy_migrating" {
 
   assert {
     condition = toset([
-      for statement in jsondecode(aws_iam_role_policy.proxy.policy).Statement : statement.Action
+      for statement in jsondecode(aws_iam_role_policy.proxy[0].policy).Statement : statement.Action
     ]) == toset(["rds-db:connect", "secretsmanager:GetSecretValue"])
-    error_message = "both, if a secret is linked to an end-to-end proxy: ${aws_iam_role_policy.proxy.policy}"
+    error_message = "both, if a secret is linked to an end-to-end proxy: ${aws_iam_role_policy.proxy[0].policy}"
   }
 }
 
@@ -307,7 +307,7 @@ run "boundary" {
 
   assert {
     condition = alltrue([
-      for role in [aws_iam_role.app, aws_iam_role.proxy, aws_iam_role.bootstrap] :
+      for role in [aws_iam_role.app[0], aws_iam_role.proxy[0], aws_iam_role.bootstrap] :
       role.permissions_boundary == "arn:aws:iam::123456789012:policy/orders-boundary"
     ])
     error_message = "every role has the boundary"
@@ -337,10 +337,71 @@ run "china" {
     condition = alltrue([
       strcontains(data.aws_iam_policy_document.trust["app"].json, "\"ec2.amazonaws.com.cn\""),
       strcontains(aws_iam_role_policy.bootstrap_run.policy, "\"secretsmanager.cn-north-1.amazonaws.com.cn\""),
-      !strcontains(aws_iam_role_policy.app_run.policy, "arn:aws:"),
+      !strcontains(aws_iam_role_policy.app_run[0].policy, "arn:aws:"),
       !strcontains(aws_iam_role_policy.bootstrap_run.policy, "arn:aws:"),
       !strcontains(aws_iam_role_policy.bootstrap_network.policy, "arn:aws:"),
     ])
     error_message = "another partition has other ARNs and other names of services"
+  }
+}
+
+run "aurora_without_a_proxy" {
+  command = plan
+
+  variables {
+    engine               = "postgresql"
+    with_proxy           = false
+    proxy_resource_id    = null
+    database_resource_id = "cluster-ABCDEFGHIJKLMNOPQRSTUVWX12"
+    database_users       = ["an_app_with_a_name_of_more_than_32_characters"]
+  }
+
+  assert {
+    condition = (
+      jsondecode(aws_iam_role_policy.app_connect[0].policy).Statement[0].Resource ==
+      "arn:aws:rds-db:us-east-1:123456789012:dbuser:cluster-ABCDEFGHIJKLMNOPQRSTUVWX12/an_app_with_a_name_of_more_than_32_characters"
+    )
+    error_message = "the app logs in to the cluster itself: ${aws_iam_role_policy.app_connect[0].policy}"
+  }
+
+  assert {
+    condition = (
+      jsondecode(aws_iam_role_policy.bootstrap_connect.policy).Statement[0].Resource ==
+      "arn:aws:rds-db:us-east-1:123456789012:dbuser:cluster-ABCDEFGHIJKLMNOPQRSTUVWX12/iam_admin"
+    )
+    error_message = "and so does bootstrap: ${aws_iam_role_policy.bootstrap_connect.policy}"
+  }
+
+  assert {
+    condition = alltrue([
+      length(aws_iam_role.proxy) == 0, length(aws_iam_role_policy.proxy) == 0,
+      output.proxy_role_arn == null, output.proxy_role_name == null,
+      toset(keys(data.aws_iam_policy_document.trust)) == toset(["app", "bootstrap"]),
+    ])
+    error_message = "no role of a proxy"
+  }
+}
+
+run "bootstrap_alone" {
+  command = plan
+
+  variables {
+    engine            = "postgresql"
+    with_app          = false
+    with_proxy        = false
+    database_users    = []
+    proxy_resource_id = null
+    parameter_path    = null
+    image_parameter   = null
+    repository_arn    = null
+  }
+
+  assert {
+    condition = alltrue([
+      length(aws_iam_role.app) == 0, length(aws_iam_role.proxy) == 0, length(aws_iam_instance_profile.app) == 0,
+      output.app_role_arn == null, output.app_role_name == null, output.instance_profile_name == null,
+      aws_iam_role.bootstrap.name == "orders-dev-bootstrap",
+    ])
+    error_message = "only bootstrap's role"
   }
 }

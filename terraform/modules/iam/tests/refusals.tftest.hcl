@@ -234,3 +234,79 @@ run "secret_without_a_secret" {
 
   expect_failures = [var.proxy_secret_arns]
 }
+
+run "an_engine_that_is_a_cluster" {
+  command = plan
+
+  variables {
+    engine = "aurora-postgresql"
+  }
+
+  expect_failures = [var.engine]
+}
+
+run "users_of_postgresql" {
+  command = plan
+
+  variables {
+    engine         = "postgresql"
+    database_users = ["rds_iam", "PG_monitor"]
+  }
+
+  expect_failures = [var.database_users]
+}
+
+run "a_user_longer_than_postgresql_allows" {
+  command = plan
+
+  variables {
+    engine         = "postgresql"
+    database_users = ["aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"]
+  }
+
+  expect_failures = [var.database_users]
+}
+
+run "an_admin_longer_than_postgresql_allows" {
+  command = plan
+
+  variables {
+    engine              = "postgresql"
+    database_admin_user = "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"
+  }
+
+  expect_failures = [var.database_admin_user]
+}
+
+run "an_app_without_its_settings" {
+  command = plan
+
+  variables {
+    parameter_path  = null
+    image_parameter = null
+    repository_arn  = null
+  }
+
+  expect_failures = [var.parameter_path, var.image_parameter, var.repository_arn]
+}
+
+run "a_proxy_without_its_id" {
+  command = plan
+
+  variables {
+    proxy_resource_id = null
+  }
+
+  expect_failures = [var.proxy_resource_id]
+}
+
+run "a_proxy_without_a_user" {
+  command = plan
+
+  variables {
+    with_app       = false
+    database_users = []
+  }
+
+  expect_failures = [var.database_users]
+}

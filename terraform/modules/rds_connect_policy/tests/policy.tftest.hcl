@@ -26,18 +26,18 @@ override_data {
 }
 
 variables {
-  name        = "orders-dev"
-  resource_id = "prx-0a1b2c3d4e5f67890"
-  users       = ["node_app"]
+  name         = "orders-dev"
+  resource_ids = ["prx-0a1b2c3d4e5f67890"]
+  users        = ["node_app"]
 }
 
 run "readme" {
   command = plan
 
   variables {
-    name        = "orders-dev-reports"
-    resource_id = "prx-0a1b2c3d4e5f67890"
-    users       = ["reports", "node_app"]
+    name         = "orders-dev-reports"
+    resource_ids = ["prx-0a1b2c3d4e5f67890"]
+    users        = ["reports", "node_app"]
   }
 
   assert {
@@ -92,7 +92,7 @@ run "instance" {
   command = plan
 
   variables {
-    resource_id = "db-ABCDEFGHIJKLMNOPQRSTUVWX12"
+    resource_ids = ["db-ABCDEFGHIJKLMNOPQRSTUVWX12"]
   }
 
   assert {
@@ -107,10 +107,10 @@ run "cluster_in_china" {
   command = plan
 
   variables {
-    resource_id = "cluster-ABCDEFGHIJKLMNOPQRSTUVWX12"
-    region      = "cn-north-1"
-    account_id  = "012345678901"
-    partition   = "aws-cn"
+    resource_ids = ["cluster-ABCDEFGHIJKLMNOPQRSTUVWX12"]
+    region       = "cn-north-1"
+    account_id   = "012345678901"
+    partition    = "aws-cn"
   }
 
   assert {
@@ -146,5 +146,88 @@ run "unusual_users" {
   assert {
     condition     = length(jsondecode(output.json).Statement[0].Resource) == 3
     error_message = "names that IAM can express are used unchanged: ${output.json}"
+  }
+}
+
+run "proxy_and_cluster" {
+  command = plan
+
+  variables {
+    resource_ids = ["prx-0a1b2c3d4e5f67890", "cluster-ABCDEFGHIJKLMNOPQRSTUVWX12"]
+    users        = ["reports", "node_app"]
+  }
+
+  assert {
+    condition = output.resource_arns == [
+      "arn:aws:rds-db:us-east-1:123456789012:dbuser:prx-0a1b2c3d4e5f67890/node_app",
+      "arn:aws:rds-db:us-east-1:123456789012:dbuser:cluster-ABCDEFGHIJKLMNOPQRSTUVWX12/node_app",
+      "arn:aws:rds-db:us-east-1:123456789012:dbuser:prx-0a1b2c3d4e5f67890/reports",
+      "arn:aws:rds-db:us-east-1:123456789012:dbuser:cluster-ABCDEFGHIJKLMNOPQRSTUVWX12/reports",
+    ]
+    error_message = "each user for each id: ${jsonencode(output.resource_arns)}"
+  }
+
+  assert {
+    condition     = output.policy_count == 1 && output.jsons == [output.json]
+    error_message = "they fit into one policy"
+  }
+}
+
+# 200 names of PostgreSQL's largest length.
+run "policies_are_split_at_iam_s_limit" {
+  command = plan
+
+  variables {
+    resource_ids = ["cluster-ABCDEFGHIJKLMNOPQRSTUVWX12"]
+    users        = [for number in range(200) : format("user_%058d", number)]
+    roles        = ["orders-dev-jobs", "orders-dev-reports"]
+  }
+
+  assert {
+    condition     = output.policy_count == 6 && length(aws_iam_policy.this) == 6
+    error_message = "the number of policies: ${output.policy_count}"
+  }
+
+  assert {
+    condition = alltrue([
+      for policy in aws_iam_policy.this : length(jsonencode(jsondecode(policy.policy))) <= 6144
+    ])
+    error_message = <<-EOT
+      IAM's limit: ${join(", ", [for policy in aws_iam_policy.this : length(jsonencode(jsondecode(policy.policy)))])}
+    EOT
+  }
+
+  assert {
+    condition = toset(flatten([
+      for policy in aws_iam_policy.this : jsondecode(policy.policy).Statement[0].Resource
+    ])) == toset(output.resource_arns) && length(output.resource_arns) == 200
+    error_message = "no user is lost"
+  }
+
+  assert {
+    condition     = [for policy in aws_iam_policy.this : policy.name] == concat(["orders-dev"], [for n in range(2, 7) : "orders-dev-${n}"])
+    error_message = "the names of the policies: ${jsonencode(aws_iam_policy.this[*].name)}"
+  }
+
+  assert {
+    condition = toset(keys(aws_iam_role_policy_attachment.this)) == toset(flatten([
+      for role in ["orders-dev-jobs", "orders-dev-reports"] : [for n in range(1, 7) : "${role}/${n}"]
+    ]))
+    error_message = "each role has each policy: ${jsonencode(keys(aws_iam_role_policy_attachment.this))}"
+  }
+}
+
+run "attached_to_a_role" {
+  command = plan
+
+  variables {
+    roles = ["orders-dev-jobs"]
+  }
+
+  assert {
+    condition = {
+      for key, attachment in aws_iam_role_policy_attachment.this : key => attachment.role
+    } == { "orders-dev-jobs/1" = "orders-dev-jobs" }
+    error_message = "the role has the policy"
   }
 }

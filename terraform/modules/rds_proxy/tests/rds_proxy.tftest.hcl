@@ -11,6 +11,9 @@ mock_provider "aws" {
       endpoint = "orders-dev.proxy-c0ffee.us-east-1.rds.amazonaws.com"
     }
   }
+  mock_resource "aws_db_proxy_endpoint" {
+    defaults = { endpoint = "orders-dev-reader.endpoint.proxy-c0ffee.us-east-1.rds.amazonaws.com" }
+  }
 }
 
 variables {
@@ -71,6 +74,8 @@ run "readme" {
   assert {
     condition = alltrue([
       aws_db_proxy_target.this.db_instance_identifier == "orders-dev",
+      aws_db_proxy_target.this.db_cluster_identifier == null,
+      length(aws_db_proxy_endpoint.reader) == 0,
       aws_db_proxy_target.this.db_proxy_name == "orders-dev",
     ])
     error_message = "the instance is the proxy's target"
@@ -92,6 +97,7 @@ run "outputs" {
       output.arn == "arn:aws:rds:us-east-1:123456789012:db-proxy:prx-0a1b2c3d4e5f67890",
       output.resource_id == "prx-0a1b2c3d4e5f67890",
       output.endpoint == "orders-dev.proxy-c0ffee.us-east-1.rds.amazonaws.com",
+      output.reader_endpoint == null,
       output.port == 3306,
       output.authentication == "secret",
       output.log_group_name == "/aws/rds/proxy/orders-dev",
@@ -144,5 +150,54 @@ run "settings" {
       "EXCLUDE_VARIABLE_SETS",
     ])
     error_message = "settings reach their resources, and TLS stays required"
+  }
+}
+
+run "postgresql" {
+  command = plan
+
+  variables {
+    engine_family = "POSTGRESQL"
+    port          = 5432
+  }
+
+  assert {
+    condition = alltrue([
+      aws_db_proxy.this.engine_family == "POSTGRESQL",
+      aws_db_proxy.this.require_tls,
+      alltrue([for auth in aws_db_proxy.this.auth : auth.iam_auth == "REQUIRED"]),
+      length(coalesce(aws_db_proxy_default_target_group.this.connection_pool_config[0].session_pinning_filters, [])) == 0,
+      output.port == 5432,
+    ])
+    error_message = "PostgreSQL on its port, with TLS and IAM as for MySQL"
+  }
+}
+
+run "cluster_with_readers" {
+  variables {
+    engine_family       = "POSTGRESQL"
+    port                = 5432
+    database_kind       = "cluster"
+    database_identifier = "orders-dev"
+    reader_endpoint     = true
+  }
+
+  assert {
+    condition = alltrue([
+      aws_db_proxy_target.this.db_cluster_identifier == "orders-dev",
+      aws_db_proxy_target.this.db_instance_identifier == null,
+    ])
+    error_message = "the cluster is the proxy's target"
+  }
+
+  assert {
+    condition = alltrue([
+      aws_db_proxy_endpoint.reader[0].db_proxy_endpoint_name == "orders-dev-reader",
+      aws_db_proxy_endpoint.reader[0].target_role == "READ_ONLY",
+      toset(aws_db_proxy_endpoint.reader[0].vpc_subnet_ids) == toset(var.subnet_ids),
+      toset(aws_db_proxy_endpoint.reader[0].vpc_security_group_ids) == toset(var.security_group_ids),
+      output.reader_endpoint == "orders-dev-reader.endpoint.proxy-c0ffee.us-east-1.rds.amazonaws.com",
+    ])
+    error_message = "the readers have an endpoint, in the proxy's own network"
   }
 }

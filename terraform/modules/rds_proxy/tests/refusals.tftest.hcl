@@ -40,6 +40,7 @@ run "shapes" {
     subnet_ids                        = ["subnet-0a1b2c3d4e5f60001"]
     security_group_ids                = []
     database_identifier               = "arn:aws:rds:us-east-1:123456789012:db:orders-dev"
+    database_kind                     = "server"
     authentication                    = "password"
     idle_client_timeout_seconds       = 0
     max_connections_percent           = 0
@@ -55,6 +56,7 @@ run "shapes" {
     var.subnet_ids,
     var.security_group_ids,
     var.database_identifier,
+    var.database_kind,
     var.authentication,
     var.idle_client_timeout_seconds,
     var.max_connections_percent,
@@ -135,4 +137,68 @@ run "fractions_and_a_wildcard" {
     var.max_idle_connections_percent,
     var.connection_borrow_timeout_seconds,
   ]
+}
+
+run "the_other_engine_s_port" {
+  command = plan
+
+  variables {
+    engine_family = "POSTGRESQL"
+    port          = 3306
+  }
+
+  expect_failures = [var.port]
+}
+
+run "another_port_than_the_default" {
+  command = plan
+
+  variables {
+    port = 3307
+  }
+
+  expect_failures = [var.port]
+}
+
+run "filters_that_postgresql_does_not_have" {
+  command = plan
+
+  variables {
+    engine_family           = "POSTGRESQL"
+    port                    = 5432
+    session_pinning_filters = ["EXCLUDE_VARIABLE_SETS"]
+  }
+
+  expect_failures = [var.session_pinning_filters]
+}
+
+run "readers_of_an_instance" {
+  command = plan
+
+  variables {
+    reader_endpoint = true
+  }
+
+  expect_failures = [var.reader_endpoint]
+}
+
+run "a_cluster_that_should_pause" {
+  command = plan
+
+  variables {
+    database_kind   = "cluster"
+    database_pauses = true
+  }
+
+  expect_failures = [var.database_pauses]
+}
+
+run "an_engine_by_another_name" {
+  command = plan
+
+  variables {
+    engine_family = "postgresql"
+  }
+
+  expect_failures = [var.engine_family]
 }

@@ -179,3 +179,13 @@ run "management_port_that_clients_reach" {
 
   expect_failures = [var.management_port]
 }
+
+run "an_app_without_a_prefix_list" {
+  command = plan
+
+  variables {
+    s3_prefix_list_id = null
+  }
+
+  expect_failures = [var.s3_prefix_list_id]
+}

@@ -66,9 +66,9 @@ run "readme" {
 
   assert {
     condition = (
-      aws_vpc_security_group_egress_rule.app_s3.prefix_list_id == "pl-63a5400a" &&
-      aws_vpc_security_group_egress_rule.app_s3.from_port == 443 &&
-      aws_vpc_security_group_egress_rule.app_s3.to_port == 443
+      aws_vpc_security_group_egress_rule.app_s3[0].prefix_list_id == "pl-63a5400a" &&
+      aws_vpc_security_group_egress_rule.app_s3[0].from_port == 443 &&
+      aws_vpc_security_group_egress_rule.app_s3[0].to_port == 443
     )
     error_message = "S3 is used through its prefix list, by HTTPS."
   }
@@ -120,7 +120,7 @@ run "chain" {
   assert {
     condition = alltrue([
       for rule in concat(
-        values(aws_vpc_security_group_egress_rule.endpoints), [aws_vpc_security_group_egress_rule.app_s3],
+        values(aws_vpc_security_group_egress_rule.endpoints), aws_vpc_security_group_egress_rule.app_s3,
       ) : !contains([output.database_id, output.proxy_id, output.alb_id], rule.security_group_id)
     ])
     error_message = "Database, proxy and load balancer can't connect outside the chain."
@@ -131,7 +131,7 @@ run "chain" {
       for rule in concat(
         values(aws_vpc_security_group_ingress_rule.alb), values(aws_vpc_security_group_ingress_rule.link),
         values(aws_vpc_security_group_egress_rule.link), values(aws_vpc_security_group_egress_rule.endpoints),
-        [aws_vpc_security_group_egress_rule.app_s3],
+        aws_vpc_security_group_egress_rule.app_s3,
       ) : length(rule.description) > 0
     ])
     error_message = "Every rule has a description."
@@ -177,5 +177,93 @@ run "postgresql" {
       alb-app = 8080, alb-app-management = 9090, app-proxy = 5432, proxy-database = 5432, bootstrap-database = 5432
     }
     error_message = "The three ports are in their rules."
+  }
+}
+
+run "direct" {
+  command = apply
+
+  variables {
+    with_proxy = false
+  }
+
+  assert {
+    condition = { for name, rule in aws_vpc_security_group_ingress_rule.link : name => [
+      rule.referenced_security_group_id, rule.security_group_id,
+      ] } == {
+      alb-app            = [output.alb_id, output.app_id]
+      alb-app-management = [output.alb_id, output.app_id]
+      app-database       = [output.app_id, output.database_id]
+      bootstrap-database = [output.bootstrap_id, output.database_id]
+    }
+    error_message = "Without a proxy, the app connects to the database."
+  }
+
+  assert {
+    condition     = output.proxy_id == null
+    error_message = "There is no group of a proxy."
+  }
+}
+
+# The deployment of a database that people use through a jump host.
+run "jump_host_alone" {
+  command = apply
+
+  variables {
+    with_app          = false
+    with_proxy        = false
+    with_jump_host    = true
+    alb_ingress_cidrs = []
+    s3_prefix_list_id = null
+    database_port     = 5432
+  }
+
+  assert {
+    condition = { for name, rule in aws_vpc_security_group_ingress_rule.link : name => [
+      rule.referenced_security_group_id, rule.security_group_id, tostring(rule.from_port),
+      ] } == {
+      bootstrap-database = [output.bootstrap_id, output.database_id, "5432"]
+      admin-database     = [output.jump_host_id, output.database_id, "5432"]
+    }
+    error_message = "Bootstrap and the jump host connect to the database."
+  }
+
+  assert {
+    condition = !contains([
+      for rule in aws_vpc_security_group_ingress_rule.link : rule.security_group_id
+    ], output.jump_host_id) && length(aws_vpc_security_group_ingress_rule.alb) == 0
+    error_message = "No connection to the jump host is permitted."
+  }
+
+  assert {
+    condition     = toset(keys(aws_vpc_security_group_egress_rule.endpoints)) == toset(["bootstrap", "admin"])
+    error_message = "The jump host reaches Session Manager through the VPC's endpoints."
+  }
+
+  assert {
+    condition     = output.alb_id == null && output.app_id == null && output.proxy_id == null
+    error_message = "Groups of absent parts are null."
+  }
+}
+
+run "jump_host_beside_a_proxy" {
+  command = apply
+
+  variables {
+    with_jump_host  = true
+    internet_egress = true
+  }
+
+  assert {
+    condition = {
+      for name, rule in aws_vpc_security_group_egress_rule.link : name => rule.referenced_security_group_id
+      if startswith(name, "admin-")
+    } == { admin-database = output.database_id, admin-proxy = output.proxy_id }
+    error_message = "The jump host reaches the database and the proxy, and nothing else."
+  }
+
+  assert {
+    condition     = toset(keys(aws_vpc_security_group_egress_rule.internet)) == toset(["app", "bootstrap"])
+    error_message = "The jump host has no access to the internet."
   }
 }

@@ -93,9 +93,15 @@ fn a_zip_is_the_same_each_time_and_gives_the_program_back() {
     let mut read = zip::ZipArchive::new(std::io::Cursor::new(&zip)).unwrap();
     assert_eq!(
         read.file_names().map(|name| name.unwrap().into_owned()).collect::<Vec<_>>(),
-        [archive::ENTRY, "users.toml", "schema.sql"]
+        [
+            archive::ENTRY,
+            "users/mysql.toml",
+            "users/postgres.toml",
+            "schema/mysql.sql",
+            "schema/postgres.sql"
+        ]
     );
-    assert_eq!(read.by_name("users.toml").unwrap().unix_mode(), Some(0o100_644));
+    assert_eq!(read.by_name("users/mysql.toml").unwrap().unix_mode(), Some(0o100_644));
     let mut entry = read.by_index(0).unwrap();
     assert_eq!((&*entry.name().unwrap(), entry.unix_mode()), (archive::ENTRY, Some(0o100_755)));
     assert_eq!(entry.last_modified().map(|time| time.to_string()).as_deref(), Some("1980-01-01 00:00:00"));

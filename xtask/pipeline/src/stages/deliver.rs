@@ -85,7 +85,7 @@ pub(super) const ECR_PUSH: Stage = Stage {
                 let outputs = outputs::read(context)?;
                 let gates = context.file(&format!("gates-{image}.json"));
                 GateResults::load(context).of_image(&digest(&layout)?)?.write(&gates)?;
-                let repository = outputs.app.repository_url;
+                let repository = outputs::app(&outputs)?.repository_url.clone();
                 let region = outputs.deployment.region.to_string();
                 let gates = gates.display().to_string();
                 let mut push =
@@ -173,7 +173,8 @@ pub(super) const ROLLOUT: Stage = Stage {
             };
             // Before any instance runs it: the repository's lifecycle policy keeps marked images.
             let outputs = outputs::read(context)?;
-            let (repository, region) = (outputs.app.repository_url, outputs.deployment.region.to_string());
+            let repository = outputs::app(&outputs)?.repository_url.clone();
+            let region = outputs.deployment.region.to_string();
             let mark = ["--repository", &repository, "--region", &region, "--digest", digest];
             io.runner.run(&mark_deployed.args(mark))?;
             io.runner.run(&rollout.args(["--digest", digest]))?;
@@ -267,7 +268,7 @@ fn bootstrap_here(context: &Context<'_>, io: &Io) -> Result<(), Error> {
 fn smoke_service(context: &Context<'_>, io: &Io) -> Result<(), Error> {
     let url = match context.environment()?.port() {
         Some(port) => format!("http://127.0.0.1:{port}"),
-        None => outputs::read(context)?.app.url,
+        None => outputs::app(&outputs::read(context)?)?.url.clone(),
     };
     let shell = context.workspace.shell();
     let get = |path: &str, more: &[&str]| {
@@ -313,7 +314,7 @@ fn ask_identity(context: &Context<'_>) -> Result<(String, Cmd), Error> {
 fn smoke_identity(context: &Context<'_>, ask: &Cmd, io: &Io) -> Result<Option<String>, Error> {
     let identity = io.runner.capture(ask, IDENTITY_WITHIN)?;
     let identity: Value = serde_json::from_str(&identity).map_err(Error::answer(ask))?;
-    let wanted = outputs::read(context)?.app.database_user.to_string();
+    let wanted = outputs::app(&outputs::read(context)?)?.database_user.to_string();
     let login = &identity["database"];
     let user = login["user"].as_str().unwrap_or_default();
     let encrypted = login["tls_version"].as_str().is_some_and(|version| version.starts_with("TLS"));

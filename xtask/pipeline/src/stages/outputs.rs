@@ -2,12 +2,24 @@
 
 use crate::context::Context;
 use rds_iam_infra::Outputs;
+use rds_iam_infra::outputs::App;
 use rds_iam_process::error::Error;
 use rds_iam_report::ErrorReport;
 
 /// Returns the path of the file, as an argument of a program.
 pub(super) fn path(context: &Context<'_>) -> String {
     context.file("outputs.json").display().to_string()
+}
+
+/// Returns the app of the outputs.
+///
+/// # Errors
+/// Returns an error if the deployment has none.
+pub(super) fn app(outputs: &Outputs) -> Result<&App, Error> {
+    outputs.app.as_ref().ok_or_else(|| Error::Found {
+        found: "outputs.json is of a deployment without an app".to_owned(),
+        help: "name an environment whose tfvars declare an app".to_owned(),
+    })
 }
 
 /// Reads and checks the outputs.

@@ -6,15 +6,15 @@ use std::path::Path;
 
 use rds_iam_bootstrap::Declaration;
 use rds_iam_infra::rds_conf::{EntryErrorKind, KEYS};
-use rds_iam_infra::{RdsConf, RdsConfError};
+use rds_iam_infra::{Engine, RdsConf, RdsConfError};
 
 use crate::error::FunctionError;
 
 /// The text of a users file.
 const USERS: &str = "RDS_IAM_USERS";
 
-/// The users file of the package, read if [`USERS`] is not set.
-const USERS_FILE: &str = "users.toml";
+/// The folder of the package with a users file for each engine, one of which is read if [`USERS`] is not set.
+const USERS_FOLDER: &str = "users";
 
 /// The folder of the unpacked package. Lambda sets it.
 const PACKAGE: &str = "LAMBDA_TASK_ROOT";
@@ -27,9 +27,11 @@ pub(crate) fn deployment(
     let conf = conf(&variable).map_err(|problems| FunctionError::environment(&problems))?;
     let declaration = match variable(USERS).map(OsString::into_string) {
         None => {
-            let file = variable(PACKAGE).map(|folder| Path::new(&folder).join(USERS_FILE));
+            let name = users_file(conf.engine);
+            let file = variable(PACKAGE).map(|folder| Path::new(&folder).join(&name));
             let file = file.filter(|file| file.exists());
-            Declaration::read(&file.ok_or_else(|| FunctionError::environment(&[NO_USERS.into()]))?)?
+            let missing = || FunctionError::environment(&[format!("{USERS} {}", no_users(&name))]);
+            Declaration::read(&file.ok_or_else(missing)?)?
         }
         Some(Ok(users)) if users.trim().is_empty() => {
             return Err(FunctionError::environment(&[format!("{USERS} {EMPTY}")]));
@@ -40,10 +42,17 @@ pub(crate) fn deployment(
     Ok((conf, declaration))
 }
 
-const NO_USERS: &str =
-    "RDS_IAM_USERS is missing, and the package has no users.toml: set it to the text of a users file";
+/// Returns the path of an engine's users file in the package.
+fn users_file(engine: Engine) -> String {
+    format!("{USERS_FOLDER}/{}.toml", engine.rds_engine())
+}
+
+fn no_users(file: &str) -> String {
+    format!("is missing, and the package has no {file}: set it to the text of a users file")
+}
+
 const EMPTY: &str =
-    "is empty: set it to the text of a users file, or unset it to use users.toml of the package";
+    "is empty: set it to the text of a users file, or unset it to use the one of the package for the engine";
 const NOT_TEXT: &str = "must be one line of UTF-8 text";
 
 /// Reads the keys of `rds.conf`. Every problem begins with its variable.
@@ -201,16 +210,22 @@ mod tests {
         let package = folder.path().to_str().unwrap();
         insta::assert_snapshot!(refused(&[(USERS, None)]), @r"
     error in step 1 of 6: the function's environment has 1 problem:
-      RDS_IAM_USERS is missing, and the package has no users.toml: set it to the text of a users file
+      RDS_IAM_USERS is missing, and the package has no users/mysql.toml: set it to the text of a users file
     ");
         insta::assert_snapshot!(refused(&[(USERS, None), (PACKAGE, Some(package))]), @r"
     error in step 1 of 6: the function's environment has 1 problem:
-      RDS_IAM_USERS is missing, and the package has no users.toml: set it to the text of a users file
+      RDS_IAM_USERS is missing, and the package has no users/mysql.toml: set it to the text of a users file
     ");
-        let file = folder.path().join(USERS_FILE);
-        std::fs::write(&file, REPORTING).unwrap();
-        let (_, declaration) = with(&[(USERS, None), (PACKAGE, Some(package))]).unwrap();
-        assert_eq!(declaration, Declaration::read(&file).unwrap());
+        std::fs::create_dir(folder.path().join(USERS_FOLDER)).unwrap();
+        for (engine, users) in
+            [(Engine::MySql, REPORTING), (Engine::Postgres, "[[user]]\nname = \"other\"\n")]
+        {
+            let file = folder.path().join(users_file(engine));
+            std::fs::write(&file, users).unwrap();
+            let engine = ("ENGINE", Some(engine.as_str()));
+            let (_, declaration) = with(&[(USERS, None), (PACKAGE, Some(package)), engine]).unwrap();
+            assert_eq!(declaration, Declaration::read(&file).unwrap());
+        }
     }
 
     #[test]
@@ -224,7 +239,7 @@ mod tests {
             insta::allow_duplicates! {
                 insta::assert_snapshot!(refused(&[(USERS, Some(empty))]), @"
                 error in step 1 of 6: the function's environment has 1 problem:
-                  RDS_IAM_USERS is empty: set it to the text of a users file, or unset it to use users.toml of the package
+                  RDS_IAM_USERS is empty: set it to the text of a users file, or unset it to use the one of the package for the engine
                 ");
             }
         }

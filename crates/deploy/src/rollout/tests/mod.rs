@@ -30,7 +30,7 @@ fn image(name: &str) -> String {
 }
 
 fn app() -> App {
-    Outputs::parse(OUTPUTS).unwrap().app
+    Outputs::parse(OUTPUTS).unwrap().app.unwrap()
 }
 
 /// Returns a deployment whose group has one target group. The two parameters exist if they have a value here;

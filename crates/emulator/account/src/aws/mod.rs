@@ -31,10 +31,13 @@ use self::key::Key;
 use crate::python::{is_possible, python};
 
 /// The Python files that start and patch moto; see their own comments.
-const PROGRAM: [(&str, &str); 4] = [
+const PROGRAM: [(&str, &str); 7] = [
     ("serve.py", include_str!("../../aws/serve.py")),
     ("guard.py", include_str!("../../aws/guard.py")),
     ("moto_patches.py", include_str!("../../aws/moto_patches.py")),
+    ("rds_patches.py", include_str!("../../aws/rds_patches.py")),
+    ("rds_endpoints.py", include_str!("../../aws/rds_endpoints.py")),
+    ("account_databases.py", include_str!("../../aws/account_databases.py")),
     ("account.py", include_str!("../../aws/account.py")),
 ];
 

@@ -8,12 +8,17 @@ use std::path::{Path, PathBuf};
 use crate::error::Error;
 
 /// The environment variable that names the cache folder.
-const VARIABLE: &str = "RDS_IAM_CACHE_DIR";
+pub(crate) const VARIABLE: &str = "RDS_IAM_CACHE_DIR";
+
+/// Returns the folder that the environment names.
+pub(crate) fn named_folder() -> Option<PathBuf> {
+    env::var_os(VARIABLE).map(PathBuf::from)
+}
 
 /// Returns the cache folder: `$RDS_IAM_CACHE_DIR`, or `rds-iam` in `$XDG_CACHE_HOME` or `~/.cache`.
 pub(crate) fn folder() -> Result<PathBuf, Error> {
     let from = |variable, below: &str| env::var_os(variable).map(|dir| PathBuf::from(dir).join(below));
-    from(VARIABLE, "")
+    named_folder()
         .or_else(|| from("XDG_CACHE_HOME", "rds-iam"))
         .or_else(|| from("HOME", ".cache/rds-iam"))
         .ok_or(Error::Setting {
@@ -38,6 +43,11 @@ impl Entry {
     pub async fn lock(name: &str) -> Result<Self, Error> {
         let folder = folder()?;
         fs::create_dir_all(&folder).map_err(Error::io("create", &folder))?;
+        Self::lock_in(&folder, name).await
+    }
+
+    /// Locks the entry of this name in a cache folder, once no other process is making it.
+    pub(crate) async fn lock_in(folder: &Path, name: &str) -> Result<Self, Error> {
         let lock_path = folder.join(format!("{name}.lock"));
         let failed = Error::io("lock", &lock_path);
         let lock = tokio::task::spawn_blocking({

@@ -41,7 +41,7 @@ impl Architecture {
             other => Err(Error::Setting {
                 setting: "this machine's architecture",
                 value: other.into(),
-                problem: "MySQL from Debian's packages is known to work on x86_64 and aarch64 only: set RDS_IAM_EMULATOR_MYSQL_IMAGE to an image for it".into(),
+                problem: "servers from Debian's packages are known to work on x86_64 and aarch64 only; for MySQL, RDS_IAM_EMULATOR_MYSQL_IMAGE may name an image for it".into(),
             }),
         }
     }

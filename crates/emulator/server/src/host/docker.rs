@@ -1,12 +1,19 @@
-//! A client of the Docker engine on this machine, and options of its containers.
+//! A client of the Docker engine on this machine, the images that are built here, and options of containers.
 
 use std::collections::HashMap;
+use std::path::Path;
 use std::time::Duration;
 
+use sha2::{Digest, Sha256};
+use testcontainers::GenericBuildableImage;
 use testcontainers::bollard::Docker;
 use testcontainers::bollard::models::{HostConfig, PortBinding};
 use testcontainers::core::client::docker_client_instance;
-use tracing::debug;
+use testcontainers::runners::AsyncBuilder;
+use tracing::{debug, info};
+
+use super::cache::Entry;
+use crate::error::Error;
 
 /// The time limit for a Docker engine to answer. A running one answers in milliseconds.
 const PING_TIMEOUT: Duration = Duration::from_secs(5);
@@ -39,4 +46,40 @@ pub fn for_this_machine(port: u16) -> impl Fn(&mut HostConfig) + Send + Sync + '
         let here = PortBinding { host_ip: Some("127.0.0.1".into()), host_port: None };
         host.port_bindings = Some(HashMap::from([(format!("{port}/tcp"), Some(vec![here]))]));
     }
+}
+
+/// Returns whether the engine has an image.
+pub(crate) async fn exists(docker: &Docker, image: &str) -> Result<bool, Error> {
+    use testcontainers::bollard::errors::Error::DockerResponseServerError;
+    match docker.inspect_image(image).await {
+        Ok(_) => Ok(true),
+        Err(DockerResponseServerError { status_code: 404, .. }) => Ok(false),
+        Err(e) => Err(Error::docker(format!("find the image {image}"))(e)),
+    }
+}
+
+/// Builds an image from a Dockerfile and folders, each with its path in the context, unless it exists; one process at a
+/// time.
+pub(crate) async fn build(
+    docker: &Docker,
+    name: &str,
+    tag: &str,
+    dockerfile: &str,
+    folders: &[(&Path, &str)],
+) -> Result<(), Error> {
+    let _lock = Entry::lock(&format!("image-{tag}")).await?;
+    if exists(docker, &format!("{name}:{tag}")).await? {
+        return Ok(());
+    }
+    info!("building the image {name}:{tag}");
+    let mut image = GenericBuildableImage::new(name, tag).with_dockerfile_string(dockerfile);
+    for (folder, path) in folders {
+        image = image.with_file(*folder, *path);
+    }
+    image.build_image().await.map(drop).map_err(Error::docker(format!("build the image {name}:{tag}")))
+}
+
+/// Returns a short digest of what an image or file is made of.
+pub(crate) fn digest(parts: &[&str]) -> String {
+    hex::encode(&Sha256::digest(parts.join("\0"))[..6])
 }

@@ -5,6 +5,8 @@ pub mod cache;
 pub mod debian;
 pub mod docker;
 pub mod file;
+pub(crate) mod shared;
+pub(crate) mod tree;
 
 use std::io;
 use std::net::TcpListener;

@@ -9,16 +9,17 @@ use sha2::{Digest, Sha256};
 use tracing::info;
 
 use super::command::{self, Paths};
-use super::tree::{DebianRoot, PLUGINS};
+use super::tree::{self, PLUGINS};
 use crate::command::Command;
 use crate::error::Error;
 use crate::host::cache::Entry;
 use crate::host::file::copy_folder;
+use crate::host::tree::Tree;
 use crate::run_folder::RunFolder;
 
 /// Copies a data folder and the plugins into `folder`, and returns the command that runs the server on them.
 pub(crate) async fn prepare(folder: &RunFolder, plugin: &Path, port: u16) -> Result<Vec<String>, Error> {
-    let tree = DebianRoot::from_cache().await?;
+    let tree = tree::from_cache().await?;
     let data = folder.private("data");
     copy_folder(&data_template(&tree).await?, &data)?;
     let plugins = folder.private("plugin");
@@ -29,14 +30,14 @@ pub(crate) async fn prepare(folder: &RunFolder, plugin: &Path, port: u16) -> Res
 
     let run = folder.run();
     let paths = Paths { run: &run, data: &data, plugins: &plugins };
-    let mut arguments = tree.server();
+    let mut arguments = tree::server(&tree);
     arguments.extend(command::run(&paths, &plugin_name.to_string_lossy(), "127.0.0.1", port));
     arguments.extend(as_root(&run).map(String::from));
     Ok(arguments)
 }
 
 /// Returns a newly created data folder in the cache, to be copied for each server.
-async fn data_template(tree: &DebianRoot) -> Result<PathBuf, Error> {
+async fn data_template(tree: &Tree) -> Result<PathBuf, Error> {
     // Its own path is part of the command, but that is the same for the same name.
     let recipe = command::initialise(Path::new("data"), Path::new("plugin")).join(" ");
     let digest = hex::encode(&Sha256::digest(recipe)[..6]);
@@ -47,7 +48,7 @@ async fn data_template(tree: &DebianRoot) -> Result<PathBuf, Error> {
     info!("initialising a data folder");
     let scratch = entry.begin()?;
     let data = scratch.join("data");
-    let server = tree.server();
+    let server = tree::server(tree);
     let (program, arguments) = server.split_first().unwrap_or((&server[0], &[]));
     Command::new(program)
         .bare()

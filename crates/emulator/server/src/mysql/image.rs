@@ -4,16 +4,16 @@
 use std::path::Path;
 use std::time::Duration;
 
-use sha2::{Digest, Sha256};
+use testcontainers::GenericImage;
 use testcontainers::bollard::Docker;
-use testcontainers::runners::{AsyncBuilder, AsyncRunner};
-use testcontainers::{GenericBuildableImage, GenericImage};
+use testcontainers::runners::AsyncRunner;
 use tracing::info;
 
 use super::command::{self, Paths};
-use super::tree::{self, DebianRoot};
+use super::tree;
 use crate::error::Error;
-use crate::host::cache::Entry;
+use crate::host::docker;
+use crate::host::tree::Tree;
 use crate::kind::Kind;
 use crate::kind::launch::Contained;
 use crate::run_folder::IN_CONTAINER;
@@ -54,18 +54,18 @@ struct Image {
 /// from Debian's packages.
 async fn image(docker: &Docker) -> Result<Image, Error> {
     if let Ok(base) = std::env::var(IMAGE_VARIABLE) {
-        if !exists(docker, &base).await? {
+        if !docker::exists(docker, &base).await? {
             info!("pulling {base}");
             pull(&base).await?;
         }
         return from_base(docker, &base).await;
     }
     // Images on this machine have precedence over images that would have to be downloaded.
-    if exists(docker, OFFICIAL).await? {
+    if docker::exists(docker, OFFICIAL).await? {
         return from_base(docker, OFFICIAL).await;
     }
-    if let Some(tree) = DebianRoot::cached().await?
-        && exists(docker, &format!("{MADE_HERE}:{}", tree_tag(&tree))).await?
+    if let Some(tree) = tree::cached().await?
+        && docker::exists(docker, &format!("{MADE_HERE}:{}", tree_tag(&tree))).await?
     {
         return from_tree(docker, &tree).await;
     }
@@ -75,17 +75,8 @@ async fn image(docker: &Docker) -> Result<Image, Error> {
         Err(reason) => {
             info!("{OFFICIAL} cannot be pulled here: taking MySQL from Debian's packages");
             tracing::debug!(?reason, "pull failed");
-            from_tree(docker, &DebianRoot::from_cache().await?).await
+            from_tree(docker, &tree::from_cache().await?).await
         }
-    }
-}
-
-async fn exists(docker: &Docker, image: &str) -> Result<bool, Error> {
-    use testcontainers::bollard::errors::Error::DockerResponseServerError;
-    match docker.inspect_image(image).await {
-        Ok(_) => Ok(true),
-        Err(DockerResponseServerError { status_code: 404, .. }) => Ok(false),
-        Err(e) => Err(Error::docker(format!("find the image {image}"))(e)),
     }
 }
 
@@ -108,22 +99,19 @@ async fn from_base(docker: &Docker, base: &str) -> Result<Image, Error> {
          {}",
         initialise()
     );
-    let tag = digest(&[&dockerfile, known.id.as_deref().unwrap_or_default()]);
-    build(docker, &tag, &dockerfile, None).await?;
+    let tag = docker::digest(&[&dockerfile, known.id.as_deref().unwrap_or_default()]);
+    docker::build(docker, MADE_HERE, &tag, &dockerfile, &[]).await?;
     Ok(Image { tag, origin: format!("from the image {base}") })
 }
 
-async fn from_tree(docker: &Docker, tree: &DebianRoot) -> Result<Image, Error> {
+async fn from_tree(docker: &Docker, tree: &Tree) -> Result<Image, Error> {
     let tag = tree_tag(tree);
-    build(docker, &tag, &tree_dockerfile(), Some(tree.root())).await?;
+    docker::build(docker, MADE_HERE, &tag, &tree_dockerfile(), &[(tree.root(), "./root")]).await?;
     Ok(Image { tag, origin: "from Debian's packages".into() })
 }
 
-fn tree_tag(tree: &DebianRoot) -> String {
-    // Not every character of a version is valid in a tag.
-    let plain = |c: char| if c.is_ascii_alphanumeric() || "._-".contains(c) { c } else { '_' };
-    let version: String = tree.version.chars().map(plain).collect();
-    format!("{version}-{}", digest(&[&tree_dockerfile(), &tree.version, tree::RECIPE]))
+fn tree_tag(tree: &Tree) -> String {
+    tree.tag(&[&tree_dockerfile(), tree::RECIPE])
 }
 
 fn tree_dockerfile() -> String {
@@ -134,24 +122,6 @@ fn tree_dockerfile() -> String {
 fn initialise() -> String {
     let arguments = command::initialise(Path::new(DATA), Path::new(PLUGINS)).join(" ");
     format!("RUN mysqld --no-defaults {} {arguments}\n", command::AS_ROOT)
-}
-
-fn digest(parts: &[&str]) -> String {
-    hex::encode(&Sha256::digest(parts.join("\0"))[..6])
-}
-
-/// Builds the image unless it exists; one process at a time.
-async fn build(docker: &Docker, tag: &str, dockerfile: &str, root: Option<&Path>) -> Result<(), Error> {
-    let _lock = Entry::lock(&format!("image-{tag}")).await?;
-    if exists(docker, &format!("{MADE_HERE}:{tag}")).await? {
-        return Ok(());
-    }
-    info!("building the image {MADE_HERE}:{tag}");
-    let mut image = GenericBuildableImage::new(MADE_HERE, tag).with_dockerfile_string(dockerfile);
-    if let Some(root) = root {
-        image = image.with_file(root, "./root");
-    }
-    image.build_image().await.map(drop).map_err(Error::docker(format!("build the image {MADE_HERE}:{tag}")))
 }
 
 #[cfg(test)]

@@ -4,7 +4,6 @@ mod command;
 mod control;
 mod data;
 mod image;
-mod library;
 mod root;
 mod tree;
 
@@ -21,6 +20,7 @@ use self::root::Root;
 use crate::error::Error;
 use crate::kind::Kind;
 use crate::kind::launch::{Contained, Launch};
+use crate::library;
 use crate::run_folder::RunFolder;
 use crate::server::Server;
 
@@ -28,6 +28,7 @@ impl Kind for sqlx::MySql {
     const SLUG: &'static str = "mysql";
     const PORT: u16 = 3306;
     const MASTER: &'static str = "admin";
+    const DATABASE: &'static str = "";
 
     fn connect_options(server: &Server<Self>) -> MySqlConnectOptions {
         MySqlConnectOptions::new()
@@ -43,6 +44,14 @@ impl Launch for sqlx::MySql {
     type Settings = ();
     type Root = Root;
 
+    fn complete((): ()) -> Result<(), Error> {
+        Ok(())
+    }
+
+    fn is_reserved(_user: &str) -> bool {
+        false
+    }
+
     fn process_user() -> Option<u32> {
         None
     }
@@ -52,7 +61,7 @@ impl Launch for sqlx::MySql {
     }
 
     async fn libraries((): &()) -> Result<Vec<PathBuf>, Error> {
-        Ok(vec![library::plugin().await?])
+        Ok(vec![library::MYSQL_PLUGIN.path().await?])
     }
 
     async fn process(
@@ -80,7 +89,7 @@ impl Launch for sqlx::MySql {
     }
 
     /// A server that did not load the plugin does not start.
-    async fn verify(_root: &mut Root, _run: &Path, _libraries: &[PathBuf]) -> Result<Option<String>, Error> {
+    async fn verify(_root: &mut Root, _run: &Path) -> Result<Option<String>, Error> {
         Ok(None)
     }
 }

@@ -7,7 +7,7 @@ use super::*;
 const DSN: &str = "mysql://app:$TOKEN@orders.c0ffee.eu-west-1.rds.amazonaws.com:3306/orders";
 
 /// The keys, each with a value, in the order of the files below.
-const VALUES: [(&str, &str); 11] = [
+const VALUES: [(&str, &str); 12] = [
     ("default", "writer"),
     ("driver", "mysql"),
     ("dsn", DSN),
@@ -15,6 +15,7 @@ const VALUES: [(&str, &str); 11] = [
     ("max_idle_connections", "10"),
     ("connection_max_lifetime", "1h"),
     ("connection_max_idle_time", "30m"),
+    ("connect_timeout", "30s"),
     ("enabled", "true"),
     ("region", "eu-west-1"),
     ("db_user", "app"),
@@ -22,17 +23,21 @@ const VALUES: [(&str, &str); 11] = [
 ];
 
 /// Wrong values, with the message after the key's name.
-const WRONG: [(&str, &str, &str); 42] = [
+const WRONG: [(&str, &str, &str); 44] = [
     ("default", "reader", "names no connection: write one of writer"),
     ("default", "", "is empty: write the name of a connection, or remove it"),
-    ("driver", "mariadb", "is not the name of an engine: write mysql"),
-    ("driver", "", "is empty: write mysql, or remove it"),
-    ("driver", "pgx", "names PostgreSQL, which is not supported yet: mysql is"),
+    ("driver", "mariadb", "is not the name of an engine: write mysql or postgres"),
+    ("driver", "", "is empty: write mysql or postgres, or remove it"),
+    (
+        "dsn",
+        "postgresql://app@h/d",
+        "is for postgres, but the driver is mysql: write mysql://…, or driver: postgres",
+    ),
     ("dsn", "", "is empty: write a connection string such as mysql://USER@HOST/DATABASE, or remove it"),
     (
         "dsn",
         "redis://app@h/d",
-        "is wrong: the connection string has an unknown scheme: write mysql://USER@HOST/DATABASE",
+        "is wrong: the connection string has an unknown scheme: write mysql://USER@HOST/DATABASE, or postgresql://…",
     ),
     (
         "dsn",
@@ -52,17 +57,17 @@ const WRONG: [(&str, &str, &str); 42] = [
     (
         "dsn",
         "host=h user=a password=hunter2 hunter2=x",
-        "is wrong: word 4 of the connection string has an unknown parameter: use sslmode, sslrootcert, region, profile or dial, and write a value with white space in quotes",
+        "is wrong: word 4 of the connection string has an unknown parameter: use sslmode, sslrootcert, connect_timeout, region, profile or dial, and write a value with white space in quotes",
     ),
     (
         "dsn",
         "hunter2=x",
-        "is wrong: it is neither a URL such as mysql://USER@HOST/DATABASE, nor host=… user=… dbname=… with no parameters but port, sslmode, sslrootcert, region, profile or dial",
+        "is wrong: it is neither a URL such as mysql://USER@HOST/DATABASE or postgresql://…, nor host=… user=… dbname=… with no parameters but port, sslmode, sslrootcert, connect_timeout, region, profile or dial",
     ),
     (
         "dsn",
         "mysql://a@h/d?charset=utf8",
-        "is wrong: the connection string has the unknown parameter \"charset\": use sslmode, sslrootcert, region, profile or dial",
+        "is wrong: the connection string has the unknown parameter \"charset\": use sslmode, sslrootcert, connect_timeout, region, profile or dial",
     ),
     (
         "dsn",
@@ -103,6 +108,8 @@ const WRONG: [(&str, &str, &str); 42] = [
         "is not a duration: write a number and a unit, such as 30m, 1h30m or 500ms",
     ),
     ("connection_max_idle_time", "2562048h", "is longer than 30 days: write 720h or less"),
+    ("connect_timeout", "0s", "is 0, and no time is unlimited here: write more, such as 30s"),
+    ("connect_timeout", "30", "is a number without a unit: write it with one, such as 30m, 1h30m or 500ms"),
     ("enabled", "yes", "is neither true nor false: write true"),
     (
         "enabled",
@@ -252,8 +259,8 @@ fn all_errors_are_reported_at_once() {
     database.yaml has 10 problems:
       line 2: database.defualt is unknown (did you mean default?): remove it, or use one of default, connections
       line 4: database.connections.a.dsn is missing: add a connection string such as mysql://USER@HOST/DATABASE
-      line 6: database.connections.a.max_open_conns is unknown (did you mean max_open_connections?): remove it, or use one of driver, dsn, max_open_connections, max_idle_connections, connection_max_lifetime, connection_max_idle_time, aws_iam_auth
-      line 7: database.connections.a.password is unknown: remove it, or use one of driver, dsn, max_open_connections, max_idle_connections, connection_max_lifetime, connection_max_idle_time, aws_iam_auth
+      line 6: database.connections.a.max_open_conns is unknown (did you mean max_open_connections?): remove it, or use one of driver, dsn, max_open_connections, max_idle_connections, connection_max_lifetime, connection_max_idle_time, connect_timeout, aws_iam_auth
+      line 7: database.connections.a.password is unknown: remove it, or use one of driver, dsn, max_open_connections, max_idle_connections, connection_max_lifetime, connection_max_idle_time, connect_timeout, aws_iam_auth
       line 8: database.connections.a.max_open_connections is not a whole number: write 1 to 100000
       line 9: database.connections.a.aws_iam_auth.user is unknown (did you mean db_user?): remove it, or use one of enabled, region, db_user, connection_timeout
       line 9: database.connections.a.aws_iam_auth.enabled is neither true nor false: write true

@@ -8,7 +8,7 @@ use rds_iam_token::{ErrorKind, Token};
 
 use super::super::Databases;
 use crate::error::Error;
-use crate::pool::MySqlPool;
+use crate::{MySqlPool, PgPool};
 
 const HOST: &str = "orders.c0ffee.eu-west-1.rds.amazonaws.com";
 
@@ -44,6 +44,33 @@ fn cause(result: Result<MySqlPool, Error>) -> String {
     let error = result.err().unwrap();
     assert_eq!(error.kind(), ErrorKind::Configuration);
     error.to_string()
+}
+
+#[tokio::test]
+async fn both_engines_in_one_configuration() {
+    let connection = |name: &str, scheme: &str| {
+        format!(
+            "    {name}:\n      dsn: {scheme}://app@{HOST}/{name}\n      aws_iam_auth: {{enabled: true}}\n"
+        )
+    };
+    let text = [
+        "database:\n  default: shop\n  connections:\n".to_owned(),
+        connection("shop", "mysql"),
+        connection("reports", "postgresql"),
+    ];
+    let key = Credentials::new("AKIDEXAMPLE", "not-a-real-secret", None, None, "test");
+    let databases = Databases::from_yaml(&text.concat(), "database.yaml").unwrap().credentials(key);
+    let shop: MySqlPool = databases.get_default().unwrap();
+    let reports: PgPool = databases.get("reports").unwrap();
+    let ports = [shop.tokens(), reports.tokens()].map(|tokens| tokens.login().endpoint.port());
+    assert_eq!(ports, [3306, 5432], "each engine's own");
+    // Each is of its own engine alone, also after it was built.
+    assert!(
+        cause(databases.get("reports"))
+            .contains("reports has the driver postgres, and the pool is for MySQL")
+    );
+    let wrong = databases.get::<sqlx::Postgres>("shop").unwrap_err().to_string();
+    assert!(wrong.contains("shop has the driver mysql, and the pool is for PostgreSQL"), "{wrong}");
 }
 
 #[tokio::test]

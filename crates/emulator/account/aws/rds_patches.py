@@ -1,0 +1,165 @@
+"""Corrects what moto gets wrong about Aurora clusters, their instances and parameters, and adds the endpoints of `rds_endpoints.py`.
+
+Patches as those of `moto_patches.py`, which are applied first; `test_rds_patches.py` has a test for each.
+"""
+
+from moto.core.responses import ActionResult
+from moto.rds import exceptions as rds_exceptions
+from moto.rds import models as rds
+from moto.rds import responses as rds_responses
+
+import rds_endpoints
+from moto_patches import Stale, add, wrap
+from rds_endpoints import cluster_of, refuse
+
+
+def a_cluster_has_the_identifier_of_its_account():
+    """AWS: a cluster's endpoints are NAME.cluster-ID.REGION… and NAME.cluster-ro-ID.REGION…, with the ID that the
+    account's instances have in that region. moto: a random ID for each cluster."""
+
+    @wrap(rds.DBCluster, "__init__")
+    def init(original, self, *args, **kwargs):
+        original(self, *args, **kwargs)
+        self.url_identifier = "aaaaaaaaaa"
+
+
+def a_cluster_is_modified_as_requested():
+    """AWS: ModifyDBCluster changes IAM authentication and the exported logs, and reports a cluster that does not
+    exist. moto: leaves both as they are, and answers 500."""
+
+    @wrap(rds.RDSBackend, "modify_db_cluster")
+    def modify_db_cluster(original, self, kwargs):
+        cluster = cluster_of(self, kwargs["db_cluster_identifier"])
+        iam = kwargs.pop("enable_iam_database_authentication", None)
+        exports = kwargs.pop("cloudwatch_logs_export_configuration", None) or {}
+        if iam is not None:
+            cluster.iam_auth = iam
+        disabled, enabled = exports.get("DisableLogTypes") or [], exports.get("EnableLogTypes") or []
+        logs = [log for log in cluster.enabled_cloudwatch_logs_exports if log not in disabled]
+        cluster.enabled_cloudwatch_logs_exports = logs + [log for log in enabled if log not in logs]
+        return original(self, kwargs)
+
+
+def a_cluster_has_the_default_group_of_its_engine():
+    """AWS: without a parameter group, a cluster has `default.FAMILY`, such as default.aurora-postgresql17. moto:
+    default.aurora8.0, whatever the engine."""
+
+    @wrap(rds.DBCluster, "__init__")
+    def init(original, self, *args, **kwargs):
+        original(self, *args, **kwargs)
+        if not kwargs.get("db_cluster_parameter_group_name") and self.engine.startswith("aurora-"):
+            parts = 2 if self.engine == "aurora-mysql" else 1
+            family = self.engine + ".".join(self.engine_version.split(".")[:parts])
+            self.parameter_group = f"default.{family}"
+
+
+def a_parameter_that_was_set_has_the_source_user():
+    """AWS: says of a parameter that was set that its `Source` is `user`. moto: says nothing, so that
+    Terraform does not find it."""
+
+    @wrap(rds.DBParameterGroup, "update_parameters")
+    def update_parameters(original, self, new_parameters):
+        original(self, [{**parameter, "Source": "user"} for parameter in new_parameters])
+
+
+def a_cluster_parameter_that_was_set_has_the_source_user():
+    """AWS: says of a parameter that was set that its `Source` is `user`. moto: says nothing, so that
+    Terraform does not find it."""
+
+    @wrap(rds.DBClusterParameterGroup, "update_cluster_parameters")
+    def update_cluster_parameters(original, self, new_parameters):
+        original(self, [{**parameter, "Source": "user"} for parameter in new_parameters])
+
+
+def a_parameter_can_be_reset():
+    """AWS: ResetDBParameterGroup and ResetDBClusterParameterGroup give parameters their default values again. moto:
+    knows neither."""
+
+    def reset(self, group, names):
+        if self.params.get("ResetAllParameters"):
+            group.parameters.clear()
+        for parameter in self.params.get("Parameters") or []:
+            group.parameters.pop(parameter["ParameterName"], None)
+        return ActionResult({names: group.name})
+
+    @add(rds_responses.RDSResponse, "reset_db_parameter_group")
+    def reset_db_parameter_group(self):
+        name = self.params["DBParameterGroupName"]
+        if name not in self.backend.db_parameter_groups:
+            raise rds_exceptions.DBParameterGroupNotFoundError(name)
+        return reset(self, self.backend.db_parameter_groups[name], "DBParameterGroupName")
+
+    @add(rds_responses.RDSResponse, "reset_db_cluster_parameter_group")
+    def reset_db_cluster_parameter_group(self):
+        name = self.params["DBClusterParameterGroupName"]
+        if name not in self.backend.db_cluster_parameter_groups:
+            raise rds_exceptions.DBClusterParameterGroupNotFoundError(name)
+        return reset(self, self.backend.db_cluster_parameter_groups[name], "DBClusterParameterGroupName")
+
+
+def an_instance_of_a_cluster_has_its_subnets():
+    """AWS: an instance is in the subnets of its cluster, and is not public unless it was asked for. moto: says nothing
+    of either."""
+
+    @wrap(rds.DBInstanceClustered, "__init__")
+    def init(original, self, *args, **kwargs):
+        original(self, *args, **kwargs)
+        self.publicly_accessible = bool(self.publicly_accessible)
+        # moto's name for a cluster without one, which is the name of no group.
+        group = self.cluster.db_subnet_group_name
+        if not kwargs.get("db_subnet_group_name") and group in self.backend.subnet_groups:
+            self.db_subnet_group_name = group
+
+
+def an_instance_of_a_cluster_takes_logins_as_it_does():
+    """AWS: an instance has the port of its cluster, and accepts logins by IAM if the cluster does. moto: the engine's
+    port, and never."""
+
+    @wrap(rds.DBInstanceClustered, "__init__")
+    def init(original, self, *args, **kwargs):
+        original(self, *args, **kwargs)
+        self.port = self.cluster.port
+
+    if "iam_database_authentication_enabled" in vars(rds.DBInstanceClustered):
+        raise Stale("DBInstanceClustered has iam_database_authentication_enabled by itself now")
+    rds.DBInstanceClustered.iam_database_authentication_enabled = property(
+        lambda self: self.cluster.iam_database_authentication_enabled
+    )
+
+
+def a_deleted_cluster_leaves_its_final_snapshot_alone():
+    """AWS: DeleteDBCluster takes a final snapshot or is told to skip it, and takes the automated snapshots with it. moto:
+    takes none without a name for it, and keeps the automated ones."""
+
+    @wrap(rds_responses.RDSResponse, "delete_db_cluster")
+    def delete_db_cluster(original, self):
+        name = self.params["DBClusterIdentifier"]
+        skipped, final = self.params.get("SkipFinalSnapshot"), self.params.get("FinalDBSnapshotIdentifier")
+        cluster_of(self.backend, name)
+        if bool(skipped) == bool(final):
+            refuse(
+                "InvalidParameterCombination",
+                "Specify FinalDBSnapshotIdentifier, or SkipFinalSnapshot, and not both.",
+            )
+        snapshots = self.backend.cluster_snapshots
+        if final and final in snapshots:
+            raise rds_exceptions.DBClusterSnapshotAlreadyExistsError(final)
+        answer = original(self)
+        if self.params.get("DeleteAutomatedBackups") is not False:
+            for snapshot in self.backend.describe_db_cluster_snapshots(name, None, snapshot_type="automated"):
+                del snapshots[snapshot.db_cluster_snapshot_identifier]
+        return answer
+
+
+PATCHES = [
+    a_cluster_has_the_identifier_of_its_account,
+    a_cluster_is_modified_as_requested,
+    a_cluster_has_the_default_group_of_its_engine,
+    a_parameter_that_was_set_has_the_source_user,
+    a_cluster_parameter_that_was_set_has_the_source_user,
+    a_parameter_can_be_reset,
+    an_instance_of_a_cluster_has_its_subnets,
+    an_instance_of_a_cluster_takes_logins_as_it_does,
+    a_deleted_cluster_leaves_its_final_snapshot_alone,
+    *rds_endpoints.PATCHES,
+]
