@@ -12,7 +12,7 @@ data "aws_iam_policy_document" "deploy_state" {
   }
 
   statement {
-    sid       = "ReadAndWriteState"
+    sid       = "UseState"
     actions   = ["s3:GetObject", "s3:PutObject"]
     resources = ["${var.state_bucket_arn}/${each.key}/*"]
   }
@@ -127,7 +127,7 @@ data "aws_iam_policy_document" "deploy_iam" {
   }
 
   statement {
-    sid       = "ServiceLinkedRoles"
+    sid       = "LinkedRoles"
     actions   = ["iam:CreateServiceLinkedRole"]
     resources = ["${local.iam}:role/aws-service-role/*"]
 
@@ -464,7 +464,7 @@ data "aws_iam_policy_document" "deploy_services" {
   }
 
   statement {
-    sid       = "RunCommandDocument"
+    sid       = "RunDocument"
     actions   = ["ssm:SendCommand"]
     resources = ["arn:${local.partition}:ssm:*::document/AWS-RunShellScript"]
   }

@@ -478,7 +478,7 @@ run "one_environment_each" {
     condition = {
       for name in ["dev", "prod"] : name => [
         for statement in jsondecode(aws_iam_role_policy.deploy["${name}/state"].policy).Statement : statement.Resource
-        if contains(["ReadAndWriteState", "ReleaseLock"], statement.Sid)
+        if contains(["UseState", "ReleaseLock"], statement.Sid)
       ]
       } == {
       for name in ["dev", "prod"] : name => [
@@ -655,9 +655,9 @@ run "within_the_limits_of_iam" {
     repository       = "${join("", [for i in range(39) : "o"])}/${join("", [for i in range(100) : "r"])}"
     repository_ids   = { owner = 123456789012, repository = 123456789012 }
     main_branch      = join("", [for i in range(200) : "b"])
-    environments     = [for i in range(20) : format("environ%02d", i)]
-    zones            = { for i in range(20) : format("environ%02d", i) => join("", [for i in range(32) : "Z"]) }
-    promotions       = { for i in range(1, 20) : format("environ%02d", i) => format("environ%02d", i - 1) }
+    environments     = [for i in range(20) : format("environm%02d", i)]
+    zones            = { for i in range(20) : format("environm%02d", i) => join("", [for i in range(32) : "Z"]) }
+    promotions       = { for i in range(1, 20) : format("environm%02d", i) => format("environm%02d", i - 1) }
     regions          = ["eu-west-1", "eu-central-1", "ap-southeast-1", "ap-southeast-2"]
     state_bucket_arn = "arn:aws:s3:::orders-orders-orders-orders-orders-orders-orders-orders-12"
   }
