@@ -25,7 +25,9 @@ async fn server(version: PostgresVersion) -> Result<Postgres> {
 
 /// Returns the options of a user's login by password or token.
 fn login(server: &Postgres, user: &str, password: &str) -> PgConnectOptions {
-    sqlx::Postgres::connect_options(server).username(user).password(password)
+    sqlx::Postgres::connect_options(server.dial(), server.database(), server.ca_pem())
+        .username(user)
+        .password(password)
 }
 
 fn as_master(server: &Postgres) -> PgConnectOptions {
