@@ -140,7 +140,10 @@ async fn check(server: &Postgres, cases: &[Case], way: CreatorEdges) -> Result {
         let mut master = master(server).await?;
         accepted(&mut master, case.master).await?;
         let locked_out = if way == CreatorEdges::Count { case.counting } else { case.not_counting };
-        check_master(server, locked_out, &format!("{way:?}: {}", case.master.join("; "))).await?;
+        let after = format!("{way:?}: {}", case.master.join("; "));
+        check_master(server, locked_out, &after).await?;
+        let expected: &[&str] = if case.counting && !locked_out { &["postgres"] } else { &[] };
+        assert_eq!(column(&mut master, BY_PASSWORD).await?, expected, "{after}");
 
         server
             .as_superuser(
