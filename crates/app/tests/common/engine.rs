@@ -100,9 +100,10 @@ impl TestEngine for sqlx::Postgres {
     }
 
     async fn master(server: &Postgres) -> PgConnection {
-        let (master, options) = (server.master(), Self::connect_options(server));
+        let (master, options) =
+            (server.master(), Self::connect_options(server.dial(), APP_DATABASE, server.ca_pem()));
         let options = options.username(master.username()).password(master.password());
-        options.database(APP_DATABASE).connect().await.unwrap()
+        options.connect().await.unwrap()
     }
 
     async fn run(connection: &mut PgConnection, sql: &'static str) {
