@@ -140,20 +140,22 @@ impl AppState {
     /// Logs a database error with its causes, and returns the client's error.
     pub(crate) fn database_error(&self, error: &rds_iam_sqlx::Error) -> ApiError {
         let (kind, hint, cause) = (error.kind(), error.hint(), ErrorReport(error));
+        // The message of PostgreSQL has no code.
+        let code = error.code().map(tracing::field::display);
         match kind {
             // The token source logs what is wrong, once a minute.
             ErrorKind::Credentials => tracing::debug!(error = %cause, %kind, "no token for a request"),
             ErrorKind::Throttled | ErrorKind::Unreachable | ErrorKind::ReadOnly => {
-                tracing::warn!(error = %cause, %kind, hint, "the database could not serve a request");
+                tracing::warn!(error = %cause, %kind, code, hint, "the database could not serve a request");
             }
             ErrorKind::Denied => match self.permit_to_log(error) {
                 // `%`: text lines have the statements as they are pasted.
                 Some(permit) => {
-                    tracing::error!(error = %cause, %kind, hint, %permit, "the database denied access");
+                    tracing::error!(error = %cause, %kind, code, hint, %permit, "the database denied access");
                 }
-                None => tracing::error!(error = %cause, %kind, hint, "the database denied access"),
+                None => tracing::error!(error = %cause, %kind, code, hint, "the database denied access"),
             },
-            _ => tracing::error!(error = %cause, %kind, hint, "the database could not serve a request"),
+            _ => tracing::error!(error = %cause, %kind, code, hint, "the database could not serve a request"),
         }
         let unavailable = |seconds| {
             let detail = "The database can't be reached at the moment. Try again a little later.";

@@ -13,12 +13,13 @@ pub(super) fn exists(test: &str, root: &Path) -> bool {
     let Some((path, name)) = test.rsplit_once("::") else { return false };
     let Ok(text) = fs::read_to_string(root.join(path)) else { return false };
     let declared = match Path::new(path).extension().and_then(|extension| extension.to_str()) {
-        Some("rs") => format!("fn {name}("),
-        Some("py") => format!("def {name}("),
-        Some("hcl") => format!("run \"{name}\""),
-        _ => name.to_owned(),
+        // A test that runs with each engine is generic.
+        Some("rs") => vec![format!("fn {name}("), format!("fn {name}<")],
+        Some("py") => vec![format!("def {name}(")],
+        Some("hcl") => vec![format!("run \"{name}\"")],
+        _ => vec![name.to_owned()],
     };
-    !name.is_empty() && text.contains(&declared)
+    !name.is_empty() && declared.iter().any(|declared| text.contains(declared))
 }
 
 #[cfg(test)]
@@ -28,12 +29,16 @@ mod tests {
     #[test]
     fn a_test_is_found_by_its_declaration() {
         let root = tempfile::tempdir().unwrap();
-        fs::write(root.path().join("a.rs"), "#[test]\nfn works() {} // fails()\n").unwrap();
+        fs::write(
+            root.path().join("a.rs"),
+            "#[test]\nfn works() {} // fails()\nasync fn works_with_each<DB: Engine>() {}\n",
+        )
+        .unwrap();
         fs::write(root.path().join("a.py"), "def test_works():\n").unwrap();
         fs::write(root.path().join("a.tftest.hcl"), "run \"works\" {\n").unwrap();
         fs::write(root.path().join("a.md"), "| A20 |\n").unwrap();
-        let page = "`a.rs::works`, `a.py::test_works` and `a.tftest.hcl::works`; `a.md::A20`";
-        assert_eq!(named(page).len(), 4);
+        let page = "`a.rs::works`, `a.rs::works_with_each`, `a.py::test_works` and `a.tftest.hcl::works`; `a.md::A20`";
+        assert_eq!(named(page).len(), 5);
         for test in named(page) {
             assert!(exists(test, root.path()), "{test}");
         }

@@ -37,6 +37,16 @@ fn mysqls_example_is_valid_as_it_is() {
 }
 
 #[test]
+fn the_example_apps_users_file_is_valid() {
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../app/users/postgres.toml");
+    let declared = Declared::new(&Declaration::read(file.as_ref()).unwrap(), &conf()).unwrap();
+    let settings = &declared.users()[0].settings;
+    assert_eq!([&settings["lock_timeout"], &settings["statement_timeout"]], ["4s", "4s"]);
+    assert_eq!(shown(&declared), r#"All { kind: Table, schema: "public" }: SELECT, INSERT, UPDATE, DELETE"#);
+    assert_eq!(declared.tables()[0].table(), "messages");
+}
+
+#[test]
 fn everything_that_may_be_declared() {
     let declared = check(DECLARATION).unwrap();
     insta::assert_snapshot!(shown(&declared), @r#"

@@ -74,7 +74,6 @@ log_min_error_statement = panic
 # The data is only needed for the test.
 fsync = off
 full_page_writes = off
-synchronous_commit = off
 wal_level = minimal
 max_wal_senders = 0
 min_wal_size = 32MB
