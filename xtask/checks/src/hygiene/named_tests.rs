@@ -13,12 +13,13 @@ pub(super) fn exists(test: &str, root: &Path) -> bool {
     let Some((path, name)) = test.rsplit_once("::") else { return false };
     let Ok(text) = fs::read_to_string(root.join(path)) else { return false };
     let declared = match Path::new(path).extension().and_then(|extension| extension.to_str()) {
-        Some("rs") => format!("fn {name}("),
-        Some("py") => format!("def {name}("),
-        Some("hcl") => format!("run \"{name}\""),
-        _ => name.to_owned(),
+        // Also one that is generic over the engine.
+        Some("rs") => vec![format!("fn {name}("), format!("fn {name}<")],
+        Some("py") => vec![format!("def {name}(")],
+        Some("hcl") => vec![format!("run \"{name}\"")],
+        _ => vec![name.to_owned()],
     };
-    !name.is_empty() && text.contains(&declared)
+    !name.is_empty() && declared.iter().any(|declared| text.contains(declared))
 }
 
 #[cfg(test)]
