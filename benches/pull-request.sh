@@ -39,6 +39,7 @@ for image in app bootstrap; do
 done
 
 export RDS_IAM_MYSQL_PLUGIN="$TARGET/debug/libAWSAuthenticationPlugin.so"
+export RDS_IAM_POSTGRES_PAM="$TARGET/debug/libpam.so"
 cargo test --workspace --all-targets --locked
 cargo test --workspace --doc --locked
 "$TARGET"/debug/rds-iam-demo --bin-dir "$TARGET/debug" --once

@@ -8,10 +8,10 @@ use std::time::Instant;
 use anyhow::Context as _;
 use xshell::cmd;
 
-use crate::workspace::{PLUGIN_VARIABLE, Workspace, mysql_plugin, plain};
+use crate::workspace::{SERVER_LIBRARY_PACKAGES, Workspace, plain, server_libraries};
 
 /// The measured packages and the benchmark's.
-const PACKAGES: [&str; 3] = ["rds-iam-app", "rds-iam-bench", "rds-iam-mysql-plugin"];
+const PACKAGES: [&str; 2] = ["rds-iam-app", "rds-iam-bench"];
 
 /// Builds and runs the benchmarks; `passthrough` is forwarded to the benchmark program unchanged.
 ///
@@ -24,7 +24,7 @@ pub(crate) fn run(passthrough: &[String], workspace: &Workspace) -> anyhow::Resu
     println!("{}", clean_build(workspace)?);
     // The pipeline's program runs the measured `ci`.
     plain(cmd!(shell, "cargo build --locked --package rds-iam-pipeline")).run()?;
-    let packages = PACKAGES.iter().flat_map(|package| ["--package", package]);
+    let packages = PACKAGES.iter().chain(&SERVER_LIBRARY_PACKAGES).flat_map(|package| ["--package", package]);
     plain(cmd!(shell, "cargo build --release --locked {packages...}")).run()?;
     // Runs the built file: `cargo run --package` would resolve other features and build everything again.
     let release = target.join("release");
@@ -32,7 +32,7 @@ pub(crate) fn run(passthrough: &[String], workspace: &Workspace) -> anyhow::Resu
     let (results, pipeline) = (target.join("bench/latest.json"), target.join("debug/rds-iam-pipeline"));
     let tools = cache().context("set RDS_IAM_CACHE_DIR to the folder of tools and servers")?.join("tools");
     cmd!(shell, "{program} --save {results} --xtask {pipeline} --tools {tools} {passthrough...}")
-        .env(PLUGIN_VARIABLE, mysql_plugin(&release))
+        .envs(server_libraries(&release))
         .run()?;
     Ok(ExitCode::SUCCESS)
 }

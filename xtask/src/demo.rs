@@ -10,10 +10,10 @@ use xshell::cmd;
 
 use crate::cli::Demo;
 use crate::pipeline;
-use crate::workspace::{PLUGIN_VARIABLE, Workspace, mysql_plugin, plain};
+use crate::workspace::{SERVER_LIBRARY_PACKAGES, Workspace, plain, server_libraries};
 
-/// The packages that the demo starts or loads.
-const PACKAGES: [&str; 4] = ["rds-iam-app", "rds-iam-bootstrap", "rds-iam-demo", "rds-iam-mysql-plugin"];
+/// The packages whose programs the demo starts, and its own.
+const PACKAGES: [&str; 3] = ["rds-iam-app", "rds-iam-bootstrap", "rds-iam-demo"];
 
 /// Builds the programs, then replaces this process with `rds-iam-demo`: the demo gets the terminal, Ctrl-C
 /// and the exit status, so that no other process interferes with its clean exit.
@@ -30,14 +30,15 @@ pub(crate) fn run(demo: &Demo, workspace: &Workspace) -> anyhow::Result<ExitCode
     }
     if !demo.with_infra {
         let shell = workspace.shell()?;
-        let packages = PACKAGES.iter().flat_map(|package| ["--package", package]);
+        let packages =
+            PACKAGES.iter().chain(&SERVER_LIBRARY_PACKAGES).flat_map(|package| ["--package", package]);
         plain(cmd!(shell, "cargo build --locked {packages...}")).run()?;
     }
     let binaries = workspace.target()?.join("debug");
     let shell = workspace.shell_here()?;
     let (program, words) = (binaries.join("rds-iam-demo"), words(demo, &binaries));
     let mut command = Command::from(plain(cmd!(shell, "{program} {words...}")));
-    command.env(PLUGIN_VARIABLE, mysql_plugin(&binaries));
+    command.envs(server_libraries(&binaries));
     Err(anyhow::Error::new(command.exec()).context(format!("starting {}", program.display())))
 }
 

@@ -9,8 +9,13 @@ use xshell::{Cmd, Shell, cmd};
 /// a job with an environment's role builds nothing and does not run cargo.
 const PREBUILT_VARIABLE: &str = "RDS_IAM_PREBUILT";
 
-/// The environment variable with the path of the server's plugin, for tests and the demo.
-pub(crate) const PLUGIN_VARIABLE: &str = "RDS_IAM_MYSQL_PLUGIN";
+/// The libraries that the database servers load in tests and the demo: the environment variable with the path, and the
+/// name of the file.
+const SERVER_LIBRARIES: [(&str, &str); 2] =
+    [("RDS_IAM_MYSQL_PLUGIN", "libAWSAuthenticationPlugin.so"), ("RDS_IAM_POSTGRES_PAM", "libpam.so")];
+
+/// The packages of these libraries.
+pub(crate) const SERVER_LIBRARY_PACKAGES: [&str; 2] = ["rds-iam-mysql-plugin", "rds-iam-postgres-pam"];
 
 /// The folders of the workspace.
 #[derive(Debug)]
@@ -69,9 +74,10 @@ fn text<'t>(json: &'t str, key: &str) -> Option<&'t str> {
     (!text.contains('\\')).then_some(text)
 }
 
-/// Returns the MySQL plugin that cargo built in a profile's folder below the target folder.
-pub(crate) fn mysql_plugin(binaries: &Path) -> PathBuf {
-    binaries.join("libAWSAuthenticationPlugin.so")
+/// Returns the variables that name the database servers' libraries, which cargo built in a profile's folder below the
+/// target folder.
+pub(crate) fn server_libraries(binaries: &Path) -> [(&'static str, PathBuf); 2] {
+    SERVER_LIBRARIES.map(|(variable, file)| (variable, binaries.join(file)))
 }
 
 /// Returns the command without the variables that `cargo run` set for this package. A nested cargo must not

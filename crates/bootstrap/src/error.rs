@@ -10,7 +10,7 @@ use rds_iam_roots::TrustError;
 use rds_iam_token::MintError;
 use serde::Serialize;
 
-use crate::plan::{Action, Missing, Step};
+use crate::plan::{Action, Missing, Step, Unsupported};
 use crate::{DeclarationError, Mode, SecretError};
 
 /// The error of a run. [`hint`](Self::hint) returns what to do; the cause is the
@@ -74,6 +74,19 @@ pub enum BootstrapError {
     /// A declared database or table doesn't exist.
     #[error(transparent)]
     Missing(#[from] Missing),
+    /// The server's version is not supported.
+    #[error(transparent)]
+    Unsupported(#[from] Unsupported),
+    /// The master user's login by password has ended, or a change would end it.
+    #[error("{rule}")]
+    LockOut {
+        /// The step.
+        step: Step,
+        /// What ends the login.
+        rule: LockOut,
+        /// The number of changes made before.
+        made: usize,
+    },
     /// Another run holds the lock.
     #[error("another bootstrap is running on this server ({holder})")]
     Busy {
@@ -102,6 +115,56 @@ pub enum BootstrapError {
     },
 }
 
+/// What ends the master user's login by password: memberships in the role `rds_iam`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum LockOut {
+    /// A membership, direct or through other roles, which a change would make or that exists.
+    Membership {
+        /// The roles from the master user to `rds_iam`.
+        path: Vec<String>,
+    },
+    /// The membership of a role's creator, on a server that was found to count it.
+    Creator,
+    /// The server refuses the master user's password already.
+    Refused,
+}
+
+impl LockOut {
+    fn hint(&self) -> &'static str {
+        match self {
+            Self::Membership { .. } => {
+                "Members of rds_iam log in by token only, through any chain of roles and whatever the options INHERIT and SET. Revoke one membership of the chain from the master user, or declare another user; then run this again."
+            }
+            Self::Creator => {
+                "On this server a user that creates a login with rds_iam can no longer log in by password. Nothing was changed. Let the master user log in by IAM (`aws rds modify-db-instance --master-user-authentication-type iam-db-auth`), or ask AWS Support. Don't revoke the creator's membership: then no user could change or drop that role any more."
+            }
+            Self::Refused => {
+                "The master user is a member of rds_iam, or the server is restarting. The way back: allow rds-db:connect for the master user's own name, log in as it with a token (`aws rds generate-db-auth-token`), and end the membership: `REVOKE role FROM master_user` for the first role of the chain, or `DROP ROLE rds_iam_bootstrap_canary` if that role exists. Then the password works again."
+            }
+        }
+    }
+}
+
+impl fmt::Display for LockOut {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Membership { path } => {
+                let path: Vec<_> = path.iter().map(|role| crate::text::visible(role)).collect();
+                write!(
+                    f,
+                    "the master user would be locked out: it is a member of rds_iam by {}",
+                    path.join(" > ")
+                )
+            }
+            Self::Creator => f.write_str(
+                "the master user would be locked out: the server counts the membership that the creator of a role has in it",
+            ),
+            Self::Refused => f.write_str("the server refuses the master user's password"),
+        }
+    }
+}
+
 fn list(actions: &[Action]) -> String {
     actions.iter().map(|action| action.text.as_str()).collect::<Vec<_>>().join("; ")
 }
@@ -111,23 +174,31 @@ impl BootstrapError {
     #[must_use]
     pub fn step(&self) -> Step {
         match self {
-            Self::Conf(_) | Self::Declaration(_) | Self::Trust(_) | Self::EndpointUrl(_) => {
-                Step::Configuration
-            }
+            Self::Conf(_)
+            | Self::Declaration(_)
+            | Self::Trust(_)
+            | Self::EndpointUrl(_)
+            | Self::Unsupported(_) => Step::Configuration,
             Self::Secret(_) => Step::Credentials,
             Self::Missing(_) | Self::Busy { .. } => Step::Admin,
             Self::Credentials { step, .. }
             | Self::Connect { step, .. }
             | Self::Statement { step, .. }
+            | Self::LockOut { step, .. }
             | Self::Time { step, .. } => *step,
             Self::Differs { .. } => Step::Verify,
         }
     }
 
-    /// Returns the exit status: 64 if a file or a setting has to be corrected, else 1.
+    /// Returns the exit status: 64 if a file or a setting has to be corrected, 3 if the master user's login by password
+    /// is at stake, else 1.
     #[must_use]
     pub fn exit_code(&self) -> u8 {
-        if self.step() == Step::Configuration { 64 } else { 1 }
+        match self {
+            Self::LockOut { .. } => 3,
+            _ if self.step() == Step::Configuration => 64,
+            _ => 1,
+        }
     }
 
     /// Returns what to do, for an operator: several lines, or none if the error itself says it.
@@ -143,6 +214,8 @@ impl BootstrapError {
             Self::Secret(error) => error.hint(),
             Self::Connect { help, .. } | Self::Statement { help, .. } => help.clone(),
             Self::Missing(missing) => missing.help.clone(),
+            Self::Unsupported(_) => "Check RDS_ENDPOINT and ENGINE, or upgrade the server.".into(),
+            Self::LockOut { rule, .. } => rule.hint().to_owned(),
             Self::Busy { .. } => "Wait until that run ends, then run this again.".into(),
             Self::Time { left, .. } => {
                 let left = match left {
@@ -173,6 +246,7 @@ impl BootstrapError {
             Self::Credentials { made, .. }
             | Self::Connect { made, .. }
             | Self::Statement { made, .. }
+            | Self::LockOut { made, .. }
             | Self::Time { made, .. }
             | Self::Differs { made, .. } => *made,
             _ => 0,

@@ -19,8 +19,10 @@
 //! ```
 //!
 //! Declaration, [`Plan`] and [`Report`] are text and data for every engine. Everything specific to an engine is in its
-//! module: [`mysql::diff()`], a pure function of the declared and the [observed](mysql::Observed), decides what to do.
+//! module: [`mysql::diff()`] and [`postgres::diff()`], pure functions of the declared and the
+//! [observed](postgres::Observed), decide what to do.
 
+mod answer;
 mod declaration;
 mod error;
 #[cfg(test)]
@@ -28,18 +30,20 @@ mod fixture;
 mod mode;
 pub mod mysql;
 mod plan;
+pub mod postgres;
 mod progress;
 mod report;
 mod run;
 mod secret;
 mod session;
 mod settings;
+mod text;
 
-pub use declaration::{Declaration, DeclarationError, Grant, SchemaText, User, Violation};
-pub use error::{BootstrapError, Failure};
+pub use declaration::{Declaration, DeclarationError, Grant, SchemaOptions, SchemaText, User, Violation};
+pub use error::{BootstrapError, Failure, LockOut};
 pub use mode::Mode;
-pub use plan::{Action, ActionKind, Actor, Missing, Plan, Step, Warning};
-pub use report::{LoginCheck, LoginResult, Outcome, Report};
+pub use plan::{Action, ActionKind, Actor, Forecast, Missing, Plan, Step, Unsupported, Warning};
+pub use report::{LockOutReport, LoginCheck, LoginResult, Outcome, Report};
 pub use run::run;
 pub use secret::{Content, SecretError};
 pub use settings::Settings;

@@ -4,9 +4,9 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use crate::BootstrapError;
 use crate::plan::{Action, StatementError, Step};
-use crate::session::Session;
+use crate::session::{ExecuteError, Session};
+use crate::{BootstrapError, LockOut};
 
 /// The number of changes after which a run logs its progress.
 const LOGGED_EACH: usize = 100;
@@ -36,24 +36,45 @@ impl Progress {
         self.state().planned = Some(changes);
     }
 
+    /// Takes changes off the plan, which the server denied and the run can do without.
+    pub(crate) fn skip(&self, changes: usize) {
+        let mut state = self.state();
+        state.planned = state.planned.map(|planned| planned.saturating_sub(changes));
+    }
+
+    /// Returns the step.
+    pub(crate) fn step(&self) -> Step {
+        self.state().step
+    }
+
     /// Returns the number of changes made.
     pub(crate) fn made(&self) -> usize {
         self.state().made
     }
 
-    /// Runs the statement of an action.
+    /// Makes changes that belong together.
     pub(crate) async fn execute(
         &self,
         session: &mut Session<'_>,
-        action: &Action,
+        actions: &[Action],
     ) -> Result<(), BootstrapError> {
-        tracing::info!(target: "rds_iam_bootstrap::change", change = %action.text, "applying");
-        let done = session.execute(action).await;
-        done.map_err(|error| self.failed(action.step, &action.text, error))?;
+        let Some(first) = actions.first() else { return Ok(()) };
+        for action in actions {
+            tracing::info!(target: "rds_iam_bootstrap::change", change = %action.text, "applying");
+        }
+        session.execute(actions).await.map_err(|error| match error {
+            ExecuteError::Statement(error) => self.failed(first.step, &text(actions), error),
+            ExecuteError::LockOut { path } => BootstrapError::LockOut {
+                step: first.step,
+                rule: LockOut::Membership { path },
+                made: self.made(),
+            },
+        })?;
         let mut state = self.state();
-        state.made += 1;
+        let before = state.made;
+        state.made += actions.len();
         if let State { made, planned: Some(planned), .. } = *state
-            && made % LOGGED_EACH == 0
+            && made / LOGGED_EACH > before / LOGGED_EACH
         {
             tracing::info!("{made} of {planned} changes made");
         }
@@ -76,4 +97,10 @@ impl Progress {
     fn state(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Returns the changes of a transaction in words.
+fn text(actions: &[Action]) -> String {
+    let texts: Vec<_> = actions.iter().map(|action| action.text.as_str()).collect();
+    texts.join("; ")
 }

@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::Mode;
 use rds_iam_token::DbUser;
 
-use crate::plan::{Action, Actor, Warning};
+use crate::plan::{Action, Actor, Forecast, Warning};
 
 /// The report of a run. `Display` is for a person; `Serialize` gives the JSON document that the README describes.
 #[derive(Clone, Debug, Serialize)]
@@ -32,6 +32,22 @@ pub struct Report {
     /// The number of declared users that a run that applies did not log in as: it tries ten, those that it changed
     /// first.
     pub logins_not_tried: usize,
+    /// The forecast of the master user's login by password. `None` for MySQL, where nothing ends it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lock_out: Option<LockOutReport>,
+}
+
+/// The forecast of the master user's login by password, and what a run found out about it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct LockOutReport {
+    /// The forecast for the time after all changes.
+    #[serde(flatten)]
+    pub forecast: Forecast,
+    /// Whether the run tested, by a role that it created for a moment, that a creator's membership doesn't count.
+    pub tested: bool,
+    /// Whether a new login as the master user worked after all changes. `None` if the run made none.
+    pub verified: Option<bool>,
 }
 
 /// The outcome of a run.
@@ -127,6 +143,9 @@ impl fmt::Display for Report {
         if self.logins_not_tried > 0 {
             writeln!(f, "{} more users: login not tried", self.logins_not_tried)?;
         }
+        if let Some(lock_out) = &self.lock_out {
+            lock_out.write(f)?;
+        }
         match (self.mode, self.outcome) {
             (Mode::Apply, Outcome::Changed) => write!(f, "{count} made and verified"),
             (Mode::Apply, _) => write!(f, "{count}: everything is as declared"),
@@ -135,6 +154,36 @@ impl fmt::Display for Report {
             (Mode::Check, _) => write!(f, "drift: {count} needed; run without --check to make them"),
         }
     }
+}
+
+impl LockOutReport {
+    fn write(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.forecast {
+            Forecast::None => {}
+            Forecast::CreatorEdge { path } => {
+                let path = shown(path);
+                let known = match (self.tested, self.verified) {
+                    (true, _) => "a test showed that the server doesn't count it",
+                    (false, Some(_)) => "logins show that the server doesn't count it",
+                    (false, None) => {
+                        "a run tests whether the server counts it, unless a login has shown that"
+                    }
+                };
+                writeln!(f, "master user: a member of rds_iam as the creator of a role ({path}); {known}")?;
+            }
+            Forecast::LockOut { path } => {
+                writeln!(f, "master user: WOULD BE LOCKED OUT as a member of rds_iam by {}", shown(path))?;
+            }
+        }
+        if self.verified == Some(true) {
+            writeln!(f, "login as the master user: ok, by password")?;
+        }
+        Ok(())
+    }
+}
+
+fn shown(path: &[String]) -> String {
+    path.iter().map(|role| crate::text::visible(role)).collect::<Vec<_>>().join(" > ")
 }
 
 impl fmt::Display for LoginResult {

@@ -1,31 +1,61 @@
 //! The seam between a run and the database engines: a validated declaration, and a connection that carries it out.
 //!
-//! The only module outside the engines' own that names an engine. A second engine is a second variant of each enum;
-//! plans, actions, warnings and errors are text and data for all of them.
+//! The only module outside the engines' own that names an engine. Each engine is a variant of each enum; plans, actions,
+//! warnings and errors are text and data for all of them.
 
 use rds_iam_infra::{Engine, RdsConf};
 use rds_iam_sqlx::{Credential, Target};
 use rds_iam_token::DbUser;
 
 use crate::declaration::Violations;
-use crate::mysql;
-use crate::plan::{Action, Actor, Login, Plan, PlanError, StatementError};
-use crate::{Declaration, DeclarationError};
+use crate::plan::{Action, Actor, Login, Missing, Plan, PlanError, StatementError};
+use crate::{Declaration, DeclarationError, mysql, postgres};
+
+/// Whether users of PostgreSQL can be declared.
+const HAS_POSTGRES: bool = false;
 
 /// A declaration that is valid for the engine of the deployment.
 pub(crate) enum Declared {
     MySql(mysql::Declared),
+    Postgres(Box<postgres::Declared>),
 }
 
 /// A connection for one run, as the master user or by IAM.
 pub(crate) enum Session<'a> {
     MySql(mysql::Session<'a>),
+    Postgres(Box<postgres::Session<'a>>),
+}
+
+/// How to connect as a user.
+#[derive(Clone, Copy)]
+pub(crate) struct Access<'a> {
+    pub(crate) target: &'a Target,
+    pub(crate) user: &'a DbUser,
+    pub(crate) credential: Credential<'a>,
+}
+
+/// The error of work that needs a further connection.
+pub(crate) enum ConnectionError {
+    Connect(Box<rds_iam_sqlx::Error>),
+    Statement(StatementError),
+}
+
+/// The error of making changes.
+pub(crate) enum ExecuteError {
+    Statement(StatementError),
+    /// The changes would have ended the master user's login by password, and were not made.
+    LockOut {
+        path: Vec<String>,
+    },
 }
 
 impl Declared {
     pub(crate) fn new(declaration: &Declaration, conf: &RdsConf) -> Result<Self, DeclarationError> {
         match conf.engine {
             Engine::MySql => mysql::Declared::new(declaration, conf).map(Self::MySql),
+            Engine::Postgres if HAS_POSTGRES => {
+                postgres::Declared::new(declaration, conf).map(Box::new).map(Self::Postgres)
+            }
             Engine::Postgres => {
                 let mut violations = Violations::default();
                 violations.add("ENGINE", "postgresql: users of PostgreSQL can't be declared yet");
@@ -38,12 +68,14 @@ impl Declared {
     pub(crate) fn admin(&self) -> Login {
         match self {
             Self::MySql(declared) => declared.admin().login(),
+            Self::Postgres(declared) => declared.admin().login(),
         }
     }
 
     pub(crate) fn users(&self) -> Vec<Login> {
         match self {
             Self::MySql(declared) => declared.users().iter().map(|user| user.account.login()).collect(),
+            Self::Postgres(declared) => declared.users().iter().map(|user| user.role.login()).collect(),
         }
     }
 
@@ -51,20 +83,30 @@ impl Declared {
     pub(crate) fn refuse_master(&self, master: &DbUser) -> Result<(), DeclarationError> {
         match self {
             Self::MySql(declared) => declared.refuse_master(master.as_str()),
+            Self::Postgres(declared) => declared.refuse_master(master.as_str()),
         }
     }
 
-    /// Connects. `actor` is the user that errors of statements name.
-    pub(crate) async fn open(
-        &self,
-        target: &Target,
-        user: &DbUser,
-        credential: Credential<'_>,
+    /// Returns whether changes of roles could end the master user's login by password.
+    pub(crate) fn protects_master(&self) -> bool {
+        matches!(self, Self::Postgres(_))
+    }
+
+    /// Connects. `actor` is the user that errors of statements name, and `master` the master user, if it is known.
+    pub(crate) async fn open<'a>(
+        &'a self,
+        access: Access<'_>,
         actor: Actor,
-    ) -> Result<Session<'_>, rds_iam_sqlx::Error> {
+        master: Option<&'a DbUser>,
+    ) -> Result<Session<'a>, rds_iam_sqlx::Error> {
         match self {
             Self::MySql(declared) => {
+                let Access { target, user, credential } = access;
                 mysql::Session::open(declared, target, user, credential, actor).await.map(Session::MySql)
+            }
+            Self::Postgres(declared) => {
+                let session = postgres::Session::open(declared, access, actor, master).await?;
+                Ok(Session::Postgres(Box::new(session)))
             }
         }
     }
@@ -73,6 +115,26 @@ impl Declared {
     pub(crate) fn is_wrong_password(&self, error: &rds_iam_sqlx::Error) -> bool {
         match self {
             Self::MySql(_) => mysql::is_wrong_password(error),
+            Self::Postgres(_) => postgres::is_wrong_password(error),
+        }
+    }
+
+    /// Returns whether the server refused a password as that of a user that logs in by IAM only; a server that restarts
+    /// answers so too.
+    pub(crate) fn may_be_locked_out(&self, error: &rds_iam_sqlx::Error) -> bool {
+        match self {
+            Self::MySql(_) => false,
+            Self::Postgres(_) => postgres::is_login_refused(error),
+        }
+    }
+
+    /// Returns the error of the database of `rds.conf` that doesn't exist, where that fails a login.
+    pub(crate) fn missing_database(&self, error: &rds_iam_sqlx::Error) -> Option<Missing> {
+        match self {
+            Self::MySql(_) => None,
+            Self::Postgres(declared) => {
+                postgres::is_no_database(error).then(|| postgres::missing_database(declared.database()))
+            }
         }
     }
 
@@ -80,6 +142,8 @@ impl Declared {
     pub(crate) fn is_locked(&self, error: &rds_iam_sqlx::Error) -> bool {
         match self {
             Self::MySql(_) => mysql::is_locked(error),
+            // The same code as of any refused login; the catalog shows it.
+            Self::Postgres(_) => false,
         }
     }
 }
@@ -87,9 +151,10 @@ impl Declared {
 impl Session<'_> {
     /// Takes the lock that only one run on a server holds; the server releases it when the connection ends. If another
     /// run holds it, the inner error describes that run.
-    pub(crate) async fn lock(&mut self) -> Result<Result<(), String>, StatementError> {
+    pub(crate) async fn lock(&mut self, access: Access<'_>) -> Result<Result<(), String>, ConnectionError> {
         match self {
-            Self::MySql(session) => session.lock().await,
+            Self::MySql(session) => session.lock().await.map_err(ConnectionError::Statement),
+            Self::Postgres(session) => session.lock(access).await,
         }
     }
 
@@ -97,13 +162,37 @@ impl Session<'_> {
     pub(crate) async fn plan(&mut self) -> Result<Plan, PlanError> {
         match self {
             Self::MySql(session) => session.plan().await,
+            Self::Postgres(session) => session.plan().await,
         }
     }
 
-    /// Runs the statement of an action.
-    pub(crate) async fn execute(&mut self, action: &Action) -> Result<(), StatementError> {
+    /// Makes changes that belong together: in one transaction, where the engine has transactions of such statements.
+    pub(crate) async fn execute(&mut self, actions: &[Action]) -> Result<(), ExecuteError> {
         match self {
-            Self::MySql(session) => session.execute(action).await,
+            Self::MySql(session) => {
+                for action in actions {
+                    session.execute(action).await.map_err(ExecuteError::Statement)?;
+                }
+                Ok(())
+            }
+            Self::Postgres(session) => session.execute(actions).await,
+        }
+    }
+
+    /// Tests whether the memberships that the creation of a role makes end the master user's login by password. Returns
+    /// true if they do.
+    pub(crate) async fn test_creators(&mut self, access: Access<'_>) -> Result<bool, ConnectionError> {
+        match self {
+            Self::MySql(_) => Ok(false),
+            Self::Postgres(session) => session.test_creators(access).await,
+        }
+    }
+
+    /// Stops counting such memberships: a login has shown that they don't count.
+    pub(crate) fn allow_creators(&mut self) {
+        match self {
+            Self::MySql(_) => {}
+            Self::Postgres(session) => session.allow_creators(),
         }
     }
 
@@ -111,6 +200,7 @@ impl Session<'_> {
     pub(crate) async fn current_user(&mut self) -> Result<String, StatementError> {
         match self {
             Self::MySql(session) => session.current_user().await,
+            Self::Postgres(session) => session.current_user().await,
         }
     }
 
@@ -118,6 +208,7 @@ impl Session<'_> {
     pub(crate) async fn close(self) {
         let closed = match self {
             Self::MySql(session) => session.close().await,
+            Self::Postgres(session) => session.close().await,
         };
         if let Err(error) = closed {
             tracing::debug!(error = %rds_iam_report::ErrorReport(&error), "closing a connection failed");

@@ -46,6 +46,9 @@ PG_MODULE_MAGIC;
 /* The superuser's name. The names of all other roles of the emulator itself begin with it. */
 #define SUPERUSER "rdsadmin"
 
+/* The role whose members pg_hba.conf admits by password, whether or not they are members of rds_iam. */
+#define BY_PASSWORD SUPERUSER "_scram"
+
 PGDLLEXPORT void _PG_init(void);
 
 static ProcessUtility_hook_type next_utility;
@@ -60,13 +63,15 @@ static bool changes_roles(const Node *statement) {
 
 #if PG_VERSION_NUM < 160000
 
-/* Before 16, a role with CREATEROLE may grant these roles. With them it could run programs as the server's user. */
-static const Oid server_roles[] = {
-	ROLE_PG_READ_SERVER_FILES, ROLE_PG_WRITE_SERVER_FILES, ROLE_PG_EXECUTE_SERVER_PROGRAM
+/*
+ * Roles that a role with CREATEROLE may grant before 16. With the first three it could run programs as the server's user.
+ */
+static const char *const not_granted[] = {
+	"pg_read_server_files", "pg_write_server_files", "pg_execute_server_program", BY_PASSWORD
 };
 
-static int count_members(Oid role) {
-	CatCList *members = SearchSysCacheList1(AUTHMEMROLEMEM, ObjectIdGetDatum(role));
+static int count_members(const char *role) {
+	CatCList *members = SearchSysCacheList1(AUTHMEMROLEMEM, ObjectIdGetDatum(get_role_oid(role, true)));
 	int count = members->n_members;
 
 	ReleaseSysCacheList(members);
@@ -75,23 +80,20 @@ static int count_members(Oid role) {
 
 static void utility(UTILITY_PARAMETERS) {
 	bool check = changes_roles(planned->utilityStmt) && !superuser();
-	int before[lengthof(server_roles)];
+	int before[lengthof(not_granted)];
 
-	for (int i = 0; check && i < (int) lengthof(server_roles); i++)
-		before[i] = count_members(server_roles[i]);
+	for (int i = 0; check && i < (int) lengthof(not_granted); i++)
+		before[i] = count_members(not_granted[i]);
 	RUN_UTILITY(planned, read_only_tree);
 	if (check)
 		CommandCounterIncrement();
-	for (int i = 0; check && i < (int) lengthof(server_roles); i++)
-		if (count_members(server_roles[i]) > before[i])
+	for (int i = 0; check && i < (int) lengthof(not_granted); i++)
+		if (count_members(not_granted[i]) > before[i])
 			ereport(ERROR, errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-					errmsg("permission denied to grant role \"%s\"", GetUserNameFromId(server_roles[i], false)));
+					errmsg("permission denied to grant role \"%s\"", not_granted[i]));
 }
 
 #else
-
-/* The role whose members pg_hba.conf admits by password, whether or not they are members of rds_iam. */
-#define BY_PASSWORD SUPERUSER "_scram"
 
 enum { DO_NOT_COUNT, COUNT };
 static const struct config_enum_entry creator_edges_values[] = {
@@ -100,13 +102,16 @@ static const struct config_enum_entry creator_edges_values[] = {
 static int creator_edges = DO_NOT_COUNT;
 static bool roles_changed;
 
-/* Whether PostgreSQL made this membership by itself, for the creator of a role. */
-static bool is_creator_edge(Form_pg_auth_members edge) {
-	return edge->grantor == BOOTSTRAP_SUPERUSERID && edge->admin_option && !edge->inherit_option && !edge->set_option;
+/* Whether PostgreSQL made this membership by itself, for the creator of a role. rds_iam was made by the superuser. */
+static bool is_creator_edge(Form_pg_auth_members edge, Oid rds_iam) {
+	return edge->grantor == BOOTSTRAP_SUPERUSERID && edge->admin_option && !edge->inherit_option &&
+		!edge->set_option && edge->roleid != rds_iam;
 }
 
-/* Returns the role and all roles of which it is a member, directly or through others. */
-static List *reach(Oid role, bool through_creator_edges) {
+/*
+ * Returns the role and the roles of which it is a member, directly or through others, up to the target if there is one.
+ */
+static List *reach(Oid role, Oid target, bool through_creator_edges) {
 	List *found = list_make1_oid(role);
 	ListCell *each;
 
@@ -117,10 +122,12 @@ static List *reach(Oid role, bool through_creator_edges) {
 		for (int i = 0; i < edges->n_members; i++) {
 			Form_pg_auth_members edge = (Form_pg_auth_members) GETSTRUCT(&edges->members[i]->tuple);
 
-			if (through_creator_edges || !is_creator_edge(edge))
+			if (through_creator_edges || !is_creator_edge(edge, target))
 				found = list_append_unique_oid(found, edge->roleid);
 		}
 		ReleaseSysCacheList(edges);
+		if (list_member_oid(found, target))
+			break;
 	}
 	return found;
 }
@@ -130,7 +137,7 @@ static bool may_be_granted(Oid user, Oid role) {
 	bool allowed = true;
 	ListCell *each;
 
-	foreach(each, reach(role, true)) {
+	foreach(each, reach(role, InvalidOid, true)) {
 		HeapTuple tuple = SearchSysCache1(AUTHOID, ObjectIdGetDatum(lfirst_oid(each)));
 		Form_pg_authid form;
 
@@ -145,9 +152,13 @@ static bool may_be_granted(Oid user, Oid role) {
 	return allowed;
 }
 
-/* Whether the superuser runs this statement for the user. Replaces CURRENT_USER and the like, which mean the user. */
+/*
+ * Whether PostgreSQL would refuse this statement to the user, and the superuser runs it instead. Replaces CURRENT_USER and
+ * the like, which mean the user.
+ */
 static bool runs_as_superuser(Oid user, GrantRoleStmt *statement) {
 	Oid rds_superuser = get_role_oid("rds_superuser", true);
+	bool refused = false;
 	ListCell *each;
 
 	if (statement->grantor || superuser() || !OidIsValid(rds_superuser) || !has_privs_of_role(user, rds_superuser))
@@ -158,6 +169,7 @@ static bool runs_as_superuser(Oid user, GrantRoleStmt *statement) {
 
 		if (granted->cols || !OidIsValid(role) || IsReservedName(granted->priv_name) || !may_be_granted(user, role))
 			return false;
+		refused |= !OidIsValid(select_best_admin(user, role));
 	}
 	foreach(each, statement->grantee_roles) {
 		RoleSpec *grantee = lfirst_node(RoleSpec, each);
@@ -170,7 +182,7 @@ static bool runs_as_superuser(Oid user, GrantRoleStmt *statement) {
 		if (IsReservedName(grantee->rolename) || strncmp(grantee->rolename, SUPERUSER, strlen(SUPERUSER)) == 0)
 			return false;
 	}
-	return true;
+	return refused;
 }
 
 static void utility(UTILITY_PARAMETERS) {
@@ -230,7 +242,7 @@ static void update_by_password(void) {
 	while (HeapTupleIsValid(tuple = systable_getnext(scan))) {
 		Form_pg_auth_members edge = (Form_pg_auth_members) GETSTRUCT(tuple);
 
-		if (edge->roleid == by_password || is_creator_edge(edge))
+		if (edge->roleid == by_password || is_creator_edge(edge, rds_iam))
 			roles = list_append_unique_oid(roles, edge->member);
 	}
 	systable_endscan(scan);
@@ -240,20 +252,21 @@ static void update_by_password(void) {
 		bool member = SearchSysCacheExists3(AUTHMEMROLEMEM, ObjectIdGetDatum(by_password), ObjectIdGetDatum(role),
 											ObjectIdGetDatum(BOOTSTRAP_SUPERUSERID));
 		bool should_be = creator_edges == DO_NOT_COUNT && OidIsValid(rds_iam) &&
-			is_member_of_role_nosuper(role, rds_iam) && !list_member_oid(reach(role, false), rds_iam);
+			list_member_oid(reach(role, rds_iam, true), rds_iam) &&
+			!list_member_oid(reach(role, rds_iam, false), rds_iam);
 
-		if (member != should_be)
+		if (member != should_be && SearchSysCacheExists1(AUTHOID, ObjectIdGetDatum(role)))
 			set_by_password(role, should_be);
 	}
 }
 
+/* Runs at the events of a transaction. PostgreSQL runs no code of users between the last one before the commit and it. */
 static void transaction(XactEvent event, void *argument) {
 	Oid user;
 	int security;
 
 	(void) argument;
-	if (!roles_changed || event == XACT_EVENT_PARALLEL_COMMIT || event == XACT_EVENT_PARALLEL_PRE_COMMIT ||
-		event == XACT_EVENT_PARALLEL_ABORT)
+	if (!roles_changed)
 		return;
 	roles_changed = false;
 	if (event != XACT_EVENT_PRE_COMMIT && event != XACT_EVENT_PRE_PREPARE)
@@ -297,7 +310,11 @@ static bool take_refusal(void) {
 	if (length < 0)
 		fail("read", path);
 	text[length] = '\0';
-	if (sscanf(text, "%llu %u%c", &serial, &left, &end) != 3 || end != '\n')
+	/* An empty file was created by the emulator, which waits for the lock to write its order. */
+	if (length == 0)
+		left = 0;
+	else if (strspn(text, "0123456789 \n") != (size_t) length ||
+			 sscanf(text, "%llu %u%c", &serial, &left, &end) != 3 || end != '\n')
 		ereport(FATAL, errmsg("file \"%s\" has no serial number and count of logins to refuse", path));
 	if (left > 0) {
 		length = snprintf(text, sizeof(text), "%llu %u\n", serial, left - 1);

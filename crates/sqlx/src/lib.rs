@@ -65,6 +65,9 @@ pub use rds_iam_token as token;
 pub use rds_iam_token::{Clock, DbUser, Endpoint, ErrorKind, Login, Region, ServerCode, TokenSource};
 pub use sqlx;
 
+/// The maximum duration of a limit: 30 days. Adding it to the current time can't overflow.
+const LONGEST: std::time::Duration = std::time::Duration::from_secs(30 * 24 * 60 * 60);
+
 /// The public types can be shared between threads and kept by tasks.
 const _: () = {
     const fn assert_shareable<T: Send + Sync + 'static>() {}

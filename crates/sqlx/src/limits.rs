@@ -3,10 +3,8 @@
 
 use std::time::Duration;
 
+use crate::LONGEST;
 use crate::error::{Error, SettingError};
-
-/// The maximum duration of a limit: 30 days. Adding it to the current time can't overflow.
-pub(crate) const LONGEST: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
 /// The maximum number of connections in a pool: 100,000, the maximum of a server's `max_connections`.
 pub(crate) const MOST: u32 = 100_000;

@@ -44,7 +44,8 @@ async fn engine_at(address: &Endpoint) -> Option<&'static str> {
     matches!(answer, b'S' | b'N' | b'E').then_some("PostgreSQL")
 }
 
-#[cfg(all(test, feature = "mysql", feature = "postgres"))]
+#[cfg(test)]
+#[cfg(all(feature = "mysql", feature = "postgres"))]
 mod tests {
     use rds_iam_token::ErrorKind;
     use tokio::net::TcpListener;

@@ -165,6 +165,8 @@ fn without_values(error: &str) -> String {
 }
 
 #[cfg(test)]
+mod cluster_tests;
+#[cfg(test)]
 mod origin_tests;
 #[cfg(test)]
 mod rule_tests;

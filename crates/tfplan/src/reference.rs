@@ -16,6 +16,8 @@ pub(super) struct Target {
     mode_is_data: bool,
     kind: String,
     name: String,
+    /// The key of the instance, if the reference names one: `0` or `"a"`, quotes included.
+    key: Option<String>,
 }
 
 /// The state while an expression is resolved.
@@ -221,8 +223,12 @@ impl Plan {
                 }
                 ["path" | "terraform", ..] => {}
                 ["local" | "self" | "module" | "data"] | ["local" | "self", ..] => trail.open = true,
-                ["data", kind, name, ref rest @ ..] => trail.find(Target::new(path, true, kind, name), rest),
-                [kind, name, ref rest @ ..] => trail.find(Target::new(path, false, kind, name), rest),
+                // `x.y["a"].z` is listed as itself, as `x.y["a"]` and as `x.y`, which would be every instance.
+                _ if references.iter().any(|other| is_instance_of(other, reference)) => {}
+                ["data", _, _, ref rest @ ..] => {
+                    trail.find(Target::new(path, true, &steps[1], &steps[2]), rest);
+                }
+                [_, _, ref rest @ ..] => trail.find(Target::new(path, false, &steps[0], &steps[1]), rest),
                 _ => {}
             }
         }
@@ -237,8 +243,9 @@ impl Trail {
 }
 
 impl Target {
-    fn new(module: &[String], mode_is_data: bool, kind: &str, name: &str) -> Self {
-        Self { module: module.to_vec(), mode_is_data, kind: kind.to_owned(), name: name.to_owned() }
+    fn new(module: &[String], mode_is_data: bool, kind: &Step, name: &Step) -> Self {
+        let (kind, name, key) = (kind.name.clone(), name.name.clone(), name.key.clone());
+        Self { module: module.to_vec(), mode_is_data, kind, name, key }
     }
 
     fn is(&self, resource: &ResourceChange) -> bool {
@@ -246,6 +253,7 @@ impl Target {
             && self.kind == resource.kind
             && self.name == resource.name
             && self.module == names(&module_steps(&resource.module_address))
+            && (self.key.is_none() || self.key == parts(&resource.address).pop().and_then(|step| step.key))
     }
 }
 
@@ -256,6 +264,11 @@ pub(super) fn names(steps: &[Step]) -> Vec<String> {
 /// Returns whether two modules are in the same instance of each call that they share.
 fn same_instance(one: &[Step], other: &[Step]) -> bool {
     one.iter().zip(other).take_while(|(a, b)| a.name == b.name).all(|(a, b)| a.key == b.key)
+}
+
+/// Returns whether a reference names one instance of the resource that another names.
+fn is_instance_of(reference: &str, resource: &str) -> bool {
+    reference.strip_prefix(resource).is_some_and(|rest| rest.starts_with('['))
 }
 
 /// Returns whether a reference only selects an instance.

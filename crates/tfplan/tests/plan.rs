@@ -4,16 +4,25 @@
 use rds_iam_tfplan::{Plan, RULES, Review};
 use serde_json::Value;
 
-const FOLDERS: [&str; 10] = [
+#[path = "plan/clusters.rs"]
+mod clusters;
+
+const FOLDERS: [&str; 16] = [
     "clean",
+    "clean_cluster",
+    "cluster_proxy",
     "database_without_iam",
+    "forced_tls",
     "identifier",
+    "jump_host",
     "open_security_group",
     "protected",
+    "protected_cluster",
     "proxy_role",
     "proxy_tls",
     "secret_in_user_data",
     "summary",
+    "tunnel",
     "wildcard",
 ];
 
@@ -40,8 +49,9 @@ fn judged(folder: &str) -> String {
 #[test]
 fn a_first_apply_with_nothing_wrong() {
     insta::assert_snapshot!(review("clean"), @r#"
-    Plan: 11 to create, 0 to change in place, 0 to replace, 0 to destroy, 0 to forget.
+    Plan: 12 to create, 0 to change in place, 0 to replace, 0 to destroy, 0 to forget.
         + module.database.aws_db_instance.this
+        + module.database.aws_db_parameter_group.this
         + module.proxy["iam"].aws_db_proxy.this
         + module.proxy["secret"].aws_db_proxy.this
         + module.roles["iam"].aws_iam_role.proxy
@@ -161,13 +171,22 @@ fn proxy_roles_that_lack_permissions() {
 #[test]
 fn databases_without_iam_authentication() {
     insta::assert_snapshot!(judged("database_without_iam"), @"
-    Refused for 2 reasons:
+    Refused for 5 reasons:
       RDSIAM006 aws_db_instance.unset
         iam_database_authentication_enabled is not true
         help: set iam_database_authentication_enabled = true
       RDSIAM006 aws_rds_cluster.off
         iam_database_authentication_enabled is not true
         help: set iam_database_authentication_enabled = true
+      RDSIAM014 aws_db_instance.unset
+        it has the default parameter group, and mysql does not force TLS by default
+        help: give it a parameter group with require_secure_transport = 1
+      RDSIAM014 aws_rds_cluster.off
+        it has the default parameter group, and aurora-mysql does not force TLS by default
+        help: give it a parameter group with require_secure_transport = 1
+      RDSIAM014 aws_rds_cluster.on
+        it has the default parameter group, and aurora-mysql does not force TLS by default
+        help: give it a parameter group with require_secure_transport = 1
     ");
 }
 
@@ -222,7 +241,7 @@ fn protected_things_that_would_be_destroyed() {
         - aws_lb.gone
         ~ aws_rds_cluster.released: cluster_members, copy_tags_to_snapshot, deletion_protection, enable_global_write_forwarding, enable_http_endpoint, enable_local_write_forwarding, iam_roles, master_user_secret, tags_all, vpc_security_group_ids
 
-    Refused for 3 reasons:
+    Refused for 5 reasons:
       RDSIAM011 aws_db_instance.gone
         it has deletion_protection and would be destroyed
         help: keep it; or first set deletion_protection = false and apply that alone, and then destroy
@@ -232,12 +251,20 @@ fn protected_things_that_would_be_destroyed() {
       RDSIAM012 aws_lb.gone
         it has enable_deletion_protection and would be destroyed
         help: keep it; or first set enable_deletion_protection = false and apply that alone, and then destroy
+      RDSIAM014 aws_db_instance.replaced
+        it has the default parameter group, and mysql does not force TLS by default
+        help: give it a parameter group with require_secure_transport = 1
+      RDSIAM014 aws_rds_cluster.released
+        it has the default parameter group, and aurora-mysql does not force TLS by default
+        help: give it a parameter group with require_secure_transport = 1
     ");
 }
 
 #[test]
 fn every_rule_refuses_something_and_none_the_clean_plan() {
-    assert_eq!(review("clean").findings.len() + review("summary").findings.len(), 0);
+    for folder in ["clean", "clean_cluster", "summary"] {
+        assert_eq!(review(folder).findings.len(), 0, "{folder}");
+    }
     let found: Vec<_> = FOLDERS.into_iter().flat_map(|folder| review(folder).findings).collect();
     for rule in &RULES {
         assert!(found.iter().any(|finding| finding.rule.id == rule.id), "no plan breaks {}", rule.id);

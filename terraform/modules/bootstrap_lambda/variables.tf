@@ -82,6 +82,25 @@ variable "rds_conf" {
     error_message = "rds_conf must have RDS_ENDPOINT, REGION, MASTER_SECRET_NAME, DB_NAME, IAM_ADMIN_USER, none empty."
   }
 
+  validation {
+    condition     = contains(["mysql", "postgresql", "postgres"], lookup(var.rds_conf, "ENGINE", "mysql"))
+    error_message = <<-EOT
+      rds_conf has ENGINE ${jsonencode(lookup(var.rds_conf, "ENGINE", "mysql"))}: give "mysql" or "postgresql", also for
+      Aurora, or leave it out for mysql.
+    EOT
+  }
+
+  validation {
+    condition = contains(["db-", "cluster-"], try(
+      regex("^(db-|cluster-)[A-Za-z0-9]{16,}$", lookup(var.rds_conf, "RDS_RESOURCE_ID", "db-AAAAAAAAAAAAAAAA"))[0], "-"
+    ))
+    error_message = <<-EOT
+      rds_conf has RDS_RESOURCE_ID ${jsonencode(lookup(var.rds_conf, "RDS_RESOURCE_ID", ""))}: give the id db-… of an
+      instance or cluster-… of a cluster, which AWS assigned, not a name and not the id of a proxy. Bootstrap logs in to
+      the database itself.
+    EOT
+  }
+
   # Visible to everyone with read access to the function's configuration or to Terraform's state.
   validation {
     condition = alltrue([

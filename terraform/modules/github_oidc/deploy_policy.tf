@@ -12,7 +12,7 @@ data "aws_iam_policy_document" "deploy_state" {
   }
 
   statement {
-    sid       = "ReadAndWriteState"
+    sid       = "UseState"
     actions   = ["s3:GetObject", "s3:PutObject"]
     resources = ["${var.state_bucket_arn}/${each.key}/*"]
   }
@@ -127,7 +127,7 @@ data "aws_iam_policy_document" "deploy_iam" {
   }
 
   statement {
-    sid       = "ServiceLinkedRoles"
+    sid       = "LinkedRoles"
     actions   = ["iam:CreateServiceLinkedRole"]
     resources = ["${local.iam}:role/aws-service-role/*"]
 
@@ -179,13 +179,13 @@ data "aws_iam_policy_document" "deploy_services" {
       "lambda:*:${local.account_id}:function:${each.value}-*",
       "logs:*:${local.account_id}:log-group:/${each.value}/*",
       "logs:*:${local.account_id}:log-group:/aws/lambda/${each.value}-*",
-      "logs:*:${local.account_id}:log-group:/aws/rds/instance/${each.value}/*",
+      "logs:*:${local.account_id}:log-group:/aws/rds/*/${each.value}/*",
       "logs:*:${local.account_id}:log-group:/aws/rds/proxy/${each.value}",
       "logs:*:${local.account_id}:log-group:/aws/rds/proxy/${each.value}:*",
       "logs:*:${local.account_id}:log-group:/vpc/${each.value}/*",
       "rds:*:${local.account_id}:*:${each.value}",
       "rds:*:${local.account_id}:*:${each.value}-*",
-      "rds:*:${local.account_id}:db-proxy:*",
+      "rds:*:${local.account_id}:db-proxy*:*",
       "rds:*:${local.account_id}:og:default*",
       "rds:*:${local.account_id}:pg:default*",
       "rds:*:${local.account_id}:target-group:*",
@@ -214,11 +214,8 @@ data "aws_iam_policy_document" "deploy_services" {
     sid = "Parameters"
     actions = [
       "ssm:AddTagsToResource",
-      "ssm:DeleteParameter",
-      "ssm:DeleteParameters",
-      "ssm:GetParameter",
-      "ssm:GetParameters",
-      "ssm:GetParametersByPath",
+      "ssm:DeleteParameter*",
+      "ssm:GetParameter*",
       "ssm:ListTagsForResource",
       "ssm:PutParameter",
       "ssm:RemoveTagsFromResource",
@@ -364,11 +361,10 @@ data "aws_iam_policy_document" "deploy_services" {
   statement {
     sid = "DeploymentKeys"
     actions = [
+      "kms:*Alias",
       "kms:CancelKeyDeletion",
-      "kms:CreateAlias",
       "kms:CreateGrant",
       "kms:Decrypt",
-      "kms:DeleteAlias",
       "kms:DescribeKey",
       "kms:EnableKeyRotation",
       "kms:GenerateDataKey",
@@ -379,7 +375,6 @@ data "aws_iam_policy_document" "deploy_services" {
       "kms:ScheduleKeyDeletion",
       "kms:TagResource",
       "kms:UntagResource",
-      "kms:UpdateAlias",
       "kms:UpdateKeyDescription",
     ]
     resources = ["arn:${local.partition}:kms:*:${local.account_id}:key/*"]
@@ -404,7 +399,7 @@ data "aws_iam_policy_document" "deploy_services" {
   # AWS checks an action on an alias twice: on the alias, and on the key above.
   statement {
     sid       = "Aliases"
-    actions   = ["kms:CreateAlias", "kms:DeleteAlias", "kms:UpdateAlias"]
+    actions   = ["kms:*Alias"]
     resources = ["arn:${local.partition}:kms:*:${local.account_id}:alias/${each.value}-*"]
   }
 
@@ -433,6 +428,23 @@ data "aws_iam_policy_document" "deploy_services" {
     }
   }
 
+  # The jump host. Instances without the deployment's tags are excluded.
+  statement {
+    sid       = "JumpHost"
+    actions   = ["ec2:*Instances", "ec2:ModifyInstance*"]
+    resources = ["arn:${local.partition}:ec2:*:${local.account_id}:instance/*"]
+
+    dynamic "condition" {
+      for_each = local.own_tags[each.key]
+
+      content {
+        test     = "StringEquals"
+        variable = "aws:ResourceTag/${condition.key}"
+        values   = [condition.value]
+      }
+    }
+  }
+
   # For the stage smoke, which reads the app's identity on an instance. A deploy role controls the code on instances
   # anyway.
   statement {
@@ -452,7 +464,7 @@ data "aws_iam_policy_document" "deploy_services" {
   }
 
   statement {
-    sid       = "RunCommandDocument"
+    sid       = "RunDocument"
     actions   = ["ssm:SendCommand"]
     resources = ["arn:${local.partition}:ssm:*::document/AWS-RunShellScript"]
   }

@@ -71,8 +71,8 @@ variable "environments" {
   }
 
   validation {
-    condition     = alltrue([for e in var.environments : can(regex("^[a-z][a-z0-9]{1,8}$", e))])
-    error_message = "environments must have 2 to 9 lower-case letters and digits, such as prod: no hyphen, no wildcard."
+    condition     = alltrue([for e in var.environments : can(regex("^[a-z][a-z0-9]{1,9}$", e))])
+    error_message = "environments must have 2 to 10 lower-case letters and digits, such as prod: no hyphen, no wildcard."
   }
 
   validation {

@@ -28,13 +28,13 @@ locals {
 
 # No key_name and no user data: no one logs in, and nothing is installed. No public address: the subnet assigns none.
 resource "aws_instance" "this" {
+  #checkov:skip=CKV_AWS_126:No alarm watches the host, so its metrics need no detail
   ami                    = local.ami_id
   instance_type          = var.instance_type
   subnet_id              = var.subnet_id
   vpc_security_group_ids = [var.security_group_id]
   iam_instance_profile   = aws_iam_instance_profile.this.name
   ebs_optimized          = true
-  monitoring             = true
   tags                   = merge(var.tags, { Name = local.host_name })
   volume_tags            = merge(var.tags, { Name = local.host_name })
 
@@ -49,6 +49,7 @@ resource "aws_instance" "this" {
     encrypted             = true
     kms_key_id            = var.kms_key_arn
     volume_type           = "gp3"
+    volume_size           = 8
     delete_on_termination = true
   }
 

@@ -1,4 +1,4 @@
-# Inputs of the service stack: account, region, environment, and the settings of network, database, proxy, app,
+# Inputs of the service stack: account, region, environment, and the settings of network, database, proxy, app, jump host,
 # bootstrap, and alarms.
 
 variable "account_id" {
@@ -36,8 +36,8 @@ variable "environment" {
   type        = string
 
   validation {
-    condition     = can(regex("^[a-z][a-z0-9]{1,8}$", var.environment))
-    error_message = "environment must have 2 to 9 lower-case letters and digits, beginning with a letter, such as dev."
+    condition     = can(regex("^[a-z][a-z0-9]{1,9}$", var.environment))
+    error_message = "environment must have 2 to 10 lower-case letters and digits, beginning with a letter, such as dev."
   }
 }
 
@@ -55,7 +55,7 @@ variable "network" {
     The network. cidr: range of the VPC, at least a /22. availability_zones: names; empty for the first zones that
     support RDS Proxy. reserved_cidrs: networks that it must not overlap. nat_gateways: one_per_az, single or none; with
     NAT, the app can open HTTPS connections beyond the VPC's endpoints, which the app of this repository does not need.
-    admin_access: adds a security group for a jump host with access to the database.
+    admin_access: adds a security group with access to the database, for a host other than jump_host.
   EOT
   type = object({
     cidr               = optional(string, "10.0.0.0/16")
@@ -69,26 +69,28 @@ variable "network" {
 }
 
 variable "engine" {
-  description = "Database engine: mysql. PostgreSQL is not supported yet."
+  description = "Database engine: mysql or postgresql, also for Aurora."
   type        = string
   default     = "mysql"
   nullable    = false
 
   validation {
-    condition     = contains(["mysql"], var.engine)
-    error_message = "engine must be \"mysql\": PostgreSQL is not supported yet."
+    condition     = contains(["mysql", "postgresql"], var.engine)
+    error_message = "engine must be \"mysql\" or \"postgresql\"; for Aurora, set database.cluster in addition."
   }
 }
 
 variable "database" {
   description = <<-EOT
-    The database. name: the app's schema. admin_user: the IAM user that bootstrap creates and then logs in as; not the
-    master user. The other settings are those of the rds module.
+    The database. name: the app's database. admin_user: the IAM user that bootstrap creates and then logs in as; not the
+    master user. cluster: an Aurora cluster instead of an instance of RDS, with the settings of the aurora module. The
+    other settings are those of the rds and aurora modules; instance_class, allocated_storage_gib,
+    max_allocated_storage_gib and multi_az apply only to an instance of RDS.
   EOT
   type = object({
     name                        = string
     admin_user                  = optional(string, "iam_admin")
-    engine_version              = optional(string, "8.4")
+    engine_version              = optional(string)
     instance_class              = optional(string, "db.t4g.medium")
     allocated_storage_gib       = optional(number, 20)
     max_allocated_storage_gib   = optional(number, 100)
@@ -96,44 +98,80 @@ variable "database" {
     backup_retention_days       = optional(number, 14)
     monitoring_interval_seconds = optional(number, 60)
     performance_insights        = optional(bool, true)
+    ca_cert_identifier          = optional(string)
+    cluster = optional(object({
+      instances = map(object({
+        class          = optional(string, "db.serverless")
+        promotion_tier = optional(number, 1)
+      }))
+      serverless = optional(object({
+        min_capacity             = number
+        max_capacity             = number
+        seconds_until_auto_pause = optional(number)
+      }))
+      custom_endpoints = optional(map(object({
+        type           = optional(string, "READER")
+        static_members = optional(list(string))
+      })), {})
+    }))
   })
   nullable = false
 
   validation {
-    condition     = can(regex("^[A-Za-z0-9_+=,.@-]{1,32}$", var.database.admin_user))
-    error_message = "database.admin_user must have 1 to 32 letters, digits and _ + = , . @ -: bootstrap creates no other users."
+    condition     = can(regex("^[A-Za-z0-9_+=,.@-]+$", var.database.admin_user)) && length(var.database.admin_user) <= lookup(local.user_limit, var.engine, 63)
+    error_message = "database.admin_user must have 1 to ${lookup(local.user_limit, var.engine, 63)} letters, digits and _ + = , . @ -: bootstrap creates no other users."
   }
 
   validation {
-    condition     = !contains(local.reserved_users, lower(var.database.admin_user)) && !startswith(lower(var.database.admin_user), "mysql.")
-    error_message = "database.admin_user must be a separate user: not the master user, and not reserved by RDS or MySQL."
+    condition = !contains(lookup(local.reserved_users, var.engine, []), lower(var.database.admin_user)) && !startswith(
+      lower(var.database.admin_user), lookup(local.reserved_prefix, var.engine, "mysql.")
+    )
+    error_message = "database.admin_user must be a separate user: not the master user, and not reserved by RDS or the server."
+  }
+
+  # The versions themselves are checked by the modules.
+  validation {
+    condition = (
+      var.database.engine_version == null ||
+      can(regex(var.engine == "postgresql" ? "^1[0-9](\\.|$)" : "^[589]\\.", var.database.engine_version))
+    )
+    error_message = "database.engine_version ${jsonencode(var.database.engine_version)} is not a version of ${var.engine}."
   }
 }
 
 variable "proxy" {
   description = <<-EOT
-    RDS Proxy, which logs in to the database by IAM. reads_master_secret: whether its role can read the master secret,
-    which provider 5 requires it to link. AWS's migration keeps this permission while a secret is linked; set it to
-    false after the switch to end-to-end IAM to remove it. The other settings are those of the module.
+    RDS Proxy, which logs in to the database by IAM; null for none: the app then connects to the database.
+    reads_master_secret: whether its role can read the master secret, which provider 5 requires it to link. AWS's
+    migration keeps this permission while a secret is linked; set it to false after the switch to end-to-end IAM to remove
+    it. reader_endpoint: an endpoint for the readers of a cluster. The other settings are those of the module.
   EOT
   type = object({
     reads_master_secret               = optional(bool, true)
+    reader_endpoint                   = optional(bool, false)
     idle_client_timeout_seconds       = optional(number, 1800)
     max_connections_percent           = optional(number, 90)
     max_idle_connections_percent      = optional(number, 50)
     connection_borrow_timeout_seconds = optional(number, 30)
     debug_logging                     = optional(bool, false)
   })
-  default  = {}
-  nullable = false
+  default = {}
+
+  validation {
+    condition     = var.proxy == null || try(var.database.cluster.serverless.min_capacity, 1) != 0
+    error_message = <<-EOT
+      proxy: the cluster should pause without connections (min_capacity = 0), but RDS Proxy keeps connections open, so it
+      would never pause. Set proxy = null, or min_capacity = 0.5.
+    EOT
+  }
 }
 
 variable "app" {
   description = <<-EOT
-    The service. database_user: its database user. port: the port for users, through the load balancer. management_port:
-    the port for /livez, /readyz, /metrics and /api/identity; no listener forwards to it. certificate_arn, or
-    domain_name and zone_id, enable HTTPS. allowed_cidrs: the load balancer's clients. min_size and max_size: numbers of
-    instances.
+    The service; null for none: no load balancer, instances, image repository and bucket for logs. database_user: its
+    database user. port: the port for users, through the load balancer. management_port: the port for /livez, /readyz,
+    /metrics and /api/identity; no listener forwards to it. certificate_arn, or domain_name and zone_id, enable HTTPS.
+    allowed_cidrs: the load balancer's clients. min_size and max_size: numbers of instances.
   EOT
   type = object({
     database_user   = optional(string, "node_app")
@@ -148,35 +186,83 @@ variable "app" {
     min_size        = optional(number, 2)
     max_size        = optional(number, 4)
   })
-  default  = {}
-  nullable = false
+  default = {}
 
   validation {
-    condition     = var.app.management_port != var.app.port
+    condition     = try(var.app.management_port != var.app.port, true)
     error_message = "app.management_port must differ from app.port, which the load balancer's listeners forward to."
   }
 
   validation {
-    condition     = can(regex("^[A-Za-z0-9_+=,.@-]{1,32}$", var.app.database_user))
-    error_message = "app.database_user must have 1 to 32 letters, digits and _ + = , . @ -: bootstrap creates no other users."
+    condition = var.app == null || try(
+      can(regex("^[A-Za-z0-9_+=,.@-]+$", var.app.database_user)) &&
+      length(var.app.database_user) <= lookup(local.user_limit, var.engine, 63), false
+    )
+    error_message = "app.database_user must have 1 to ${lookup(local.user_limit, var.engine, 63)} letters, digits and _ + = , . @ -: bootstrap creates no other users."
   }
 
   validation {
-    condition     = !contains(local.reserved_users, lower(var.app.database_user)) && !startswith(lower(var.app.database_user), "mysql.")
-    error_message = "app.database_user must be a separate user: not the master user, and not reserved by RDS or MySQL."
+    condition = var.app == null || try(
+      !contains(lookup(local.reserved_users, var.engine, []), lower(var.app.database_user)) &&
+      !startswith(lower(var.app.database_user), lookup(local.reserved_prefix, var.engine, "mysql.")), false
+    )
+    error_message = "app.database_user must be a separate user: not the master user, and not reserved by RDS or the server."
   }
 
   validation {
-    condition     = lower(var.app.database_user) != lower(var.database.admin_user)
+    condition     = try(lower(var.app.database_user) != lower(var.database.admin_user), true)
     error_message = "app.database_user must not be database.admin_user: the app would get the privileges to create users."
+  }
+}
+
+variable "jump_host" {
+  description = <<-EOT
+    A host for tunnels to the database, through Session Manager alone; null for none. roles: names of the roles of those who
+    may use it. database_users: the database users that they may log in as, directly at the database.
+  EOT
+  type = object({
+    instance_type  = optional(string, "t4g.nano")
+    ami_id         = optional(string)
+    roles          = optional(list(string), [])
+    database_users = optional(list(string), [])
+  })
+  default = null
+
+  validation {
+    condition = alltrue([
+      for user in try(var.jump_host.database_users, []) :
+      can(regex("^[A-Za-z0-9_+=,.@-]+$", user)) && length(user) <= lookup(local.user_limit, var.engine, 63)
+    ])
+    error_message = "jump_host.database_users must have 1 to ${lookup(local.user_limit, var.engine, 63)} letters, digits and _ + = , . @ -: bootstrap creates no other users."
+  }
+
+  validation {
+    condition = !anytrue([
+      for user in try(var.jump_host.database_users, []) :
+      contains(lookup(local.reserved_users, var.engine, []), lower(user)) ||
+      startswith(lower(user), lookup(local.reserved_prefix, var.engine, "mysql.")) ||
+      lower(user) == lower(var.database.admin_user)
+    ])
+    error_message = "jump_host.database_users must be separate users: not the master user, not database.admin_user, and not reserved by RDS or the server."
+  }
+
+  validation {
+    condition = !(
+      var.app == null && length(try(var.jump_host.database_users, [])) == 0 && var.bootstrap.users_file == null
+    )
+    error_message = <<-EOT
+      Without an app, nothing declares a database user, and bootstrap would create the example app's. Give
+      jump_host.database_users or bootstrap.users_file.
+    EOT
   }
 }
 
 variable "bootstrap" {
   description = <<-EOT
     The program that creates the database users, as a Lambda function that runs on apply. package: the zip file that
-    `cargo xtask infra package` writes. users_file: the declaration of users (TOML); null for only app.database_user,
-    with SELECT, INSERT, UPDATE and DELETE (and with the table of the example app if the user is node_app).
+    `cargo xtask infra package` writes. users_file: the declaration of users (TOML); null for only app.database_user and
+    jump_host.database_users, with SELECT, INSERT, UPDATE and DELETE (and with the table of the example app if the only user
+    is node_app).
     reserved_concurrency: 1 prevents two runs at once in Lambda, which is not possible in accounts with a limit of 10;
     -1 relies on bootstrap's lock in the database.
   EOT

@@ -18,7 +18,7 @@ use crate::stage::Io;
 use rds_iam_process::error::Error;
 use rds_iam_process::file;
 use rds_iam_process::runner::{self, Cmd};
-use rds_iam_process::workspace::{PLUGIN_VARIABLE, Workspace};
+use rds_iam_process::workspace::Workspace;
 
 /// The time limit of its start: it takes a second, but minutes if Python packages are installed first.
 const READY_WITHIN: Duration = Duration::from_secs(600);
@@ -104,9 +104,8 @@ pub(crate) fn command(workspace: &Workspace) -> Cmd {
     let shell = workspace.shell();
     let program = workspace.target.join("debug/rds-iam-emulator");
     let folder = folder(workspace);
-    let plugin = workspace.mysql_plugin("debug");
-    let account = cmd!(shell, "{program} account --dir {folder}").env(PLUGIN_VARIABLE, plugin);
-    Cmd::from_xshell(account, "cargo xtask programs")
+    let account = cmd!(shell, "{program} account --dir {folder}");
+    workspace.with_server_libraries(Cmd::from_xshell(account, "cargo xtask programs"))
 }
 
 /// Starts the account in the background if it is not running, and waits until it answers. Returns whether it

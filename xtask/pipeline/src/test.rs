@@ -12,8 +12,7 @@ use rds_iam_process::error::Error;
 use rds_iam_process::runner::{Cmd, Runner};
 use rds_iam_process::steps::{Outcome, Step};
 use rds_iam_process::tools;
-use rds_iam_process::workspace::PLUGIN_VARIABLE;
-use rds_iam_process::workspace::Workspace;
+use rds_iam_process::workspace::{SERVER_LIBRARIES, Workspace};
 
 /// A part of the tests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -143,17 +142,19 @@ fn doc_tests(engine: Engine, workspace: &Workspace, runner: Runner) -> Step<'_> 
 /// Builds the inputs of all later steps at once. Building packages one by one would compile their
 /// dependencies once for every set of features.
 ///
-/// The plugin is included: tests cannot depend on another package's library file.
+/// The libraries that the database servers load are included.
 fn build(workspace: &Workspace, runner: Runner) -> Result<Outcome, Error> {
     runner.run(&workspace.cargo(["build", "--workspace", "--locked", "--all-targets"]))?;
-    let file = workspace.mysql_plugin("debug");
-    if file.is_file() {
-        return Ok(Outcome::Passed);
+    for library in SERVER_LIBRARIES {
+        let file = workspace.server_library(library);
+        if !file.is_file() {
+            return Err(Error::Found {
+                found: format!("the build left no {}", file.display()),
+                help: format!("{} must be a cdylib whose file is {}", library.package, library.file),
+            });
+        }
     }
-    Err(Error::Found {
-        found: format!("the build left no {}", file.display()),
-        help: "crates/emulator/mysql-plugin must be a cdylib named AWSAuthenticationPlugin".to_owned(),
-    })
+    Ok(Outcome::Passed)
 }
 
 /// Downloads and builds the servers, which takes minutes the first time, with visible progress; inside the
@@ -175,14 +176,14 @@ fn demo(engine: Engine, workspace: &Workspace) -> Cmd {
 
 fn demo_program(workspace: &Workspace, engine: Engine) -> Cmd {
     let demo = workspace.target.join("debug/rds-iam-demo").display().to_string();
-    Cmd::new(demo, &workspace.root, "the build before this step makes it")
-        .args(["--engine", engine.as_str()])
-        .env(PLUGIN_VARIABLE, workspace.mysql_plugin("debug").display().to_string())
+    let demo = Cmd::new(demo, &workspace.root, "the build before this step makes it");
+    workspace.with_server_libraries(demo.args(["--engine", engine.as_str()]))
 }
 
 /// Returns `cmd` with the variables that tests read.
 fn tested(cmd: Cmd, engine: Engine, workspace: &Workspace) -> Cmd {
-    cmd.env(PLUGIN_VARIABLE, workspace.mysql_plugin("debug").display().to_string())
+    workspace
+        .with_server_libraries(cmd)
         .env(ENGINE_VARIABLE, engine.as_str())
         .hint("the compiler's message is above")
 }
@@ -192,19 +193,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn tests_are_told_the_engine_and_the_plugin() {
+    fn tests_get_the_engine_and_the_servers_libraries() {
         let workspace = Workspace { root: "/r".into(), target: "/t".into(), cache: "/c".into() };
         insta::assert_snapshot!(
             tested(workspace.cargo(["test"]), Engine::Docker, &workspace).shown(),
-            @"RDS_IAM_MYSQL_PLUGIN=/t/debug/libAWSAuthenticationPlugin.so RDS_IAM_EMULATOR_ENGINE=docker cargo test"
+            @"RDS_IAM_MYSQL_PLUGIN=/t/debug/libAWSAuthenticationPlugin.so RDS_IAM_POSTGRES_PAM=/t/debug/libpam.so RDS_IAM_EMULATOR_ENGINE=docker cargo test"
         );
         insta::assert_snapshot!(
             prepare(Engine::Process, &workspace, true).shown(),
-            @"RDS_IAM_MYSQL_PLUGIN=/t/debug/libAWSAuthenticationPlugin.so /t/debug/rds-iam-demo --engine process prepare --registry"
+            @"RDS_IAM_MYSQL_PLUGIN=/t/debug/libAWSAuthenticationPlugin.so RDS_IAM_POSTGRES_PAM=/t/debug/libpam.so /t/debug/rds-iam-demo --engine process prepare --registry"
         );
         insta::assert_snapshot!(
             demo(Engine::Docker, &workspace).shown(),
-            @"RDS_IAM_MYSQL_PLUGIN=/t/debug/libAWSAuthenticationPlugin.so /t/debug/rds-iam-demo --engine docker --bin-dir /t/debug --once"
+            @"RDS_IAM_MYSQL_PLUGIN=/t/debug/libAWSAuthenticationPlugin.so RDS_IAM_POSTGRES_PAM=/t/debug/libpam.so /t/debug/rds-iam-demo --engine docker --bin-dir /t/debug --once"
         );
     }
 

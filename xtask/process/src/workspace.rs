@@ -15,8 +15,31 @@ pub const CARGO_HELP: &str = "install Rust with rustup (https://rustup.rs)";
 /// The help text for a missing git.
 const GIT_HELP: &str = "apt-get install git";
 
-/// The environment variable with the path of the server's authentication plugin.
-pub const PLUGIN_VARIABLE: &str = "RDS_IAM_MYSQL_PLUGIN";
+/// A library of the workspace that a database server loads. Tests cannot depend on another package's library file, so
+/// they get its path in an environment variable.
+#[derive(Clone, Copy, Debug)]
+pub struct ServerLibrary {
+    /// The environment variable with the path.
+    pub variable: &'static str,
+    /// The name of the file that cargo builds.
+    pub file: &'static str,
+    /// The folder of the package.
+    pub package: &'static str,
+}
+
+/// The libraries that the database servers load.
+pub const SERVER_LIBRARIES: [ServerLibrary; 2] = [
+    ServerLibrary {
+        variable: "RDS_IAM_MYSQL_PLUGIN",
+        file: "libAWSAuthenticationPlugin.so",
+        package: "crates/emulator/mysql-plugin",
+    },
+    ServerLibrary {
+        variable: "RDS_IAM_POSTGRES_PAM",
+        file: "libpam.so",
+        package: "crates/emulator/postgres-pam",
+    },
+];
 
 /// Set to any value if xtask and the programs that it runs were built elsewhere and are in the target folder:
 /// a job with an environment's role builds nothing and does not run cargo.
@@ -96,9 +119,16 @@ impl Workspace {
         Cmd::new(program, &self.root, help)
     }
 
-    /// Returns the MySQL plugin that cargo built under `profile` (`debug`, `release`).
-    pub fn mysql_plugin(&self, profile: &str) -> PathBuf {
-        self.target.join(profile).join("libAWSAuthenticationPlugin.so")
+    /// Returns the path of a library that cargo built in the profile `debug`.
+    pub fn server_library(&self, library: ServerLibrary) -> PathBuf {
+        self.target.join("debug").join(library.file)
+    }
+
+    /// Returns `cmd` with the variables that name the database servers' libraries.
+    pub fn with_server_libraries(&self, cmd: Cmd) -> Cmd {
+        SERVER_LIBRARIES.into_iter().fold(cmd, |cmd, library| {
+            cmd.env(library.variable, self.server_library(library).display().to_string())
+        })
     }
 }
 

@@ -5,6 +5,7 @@
 
 mod error;
 
+use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -36,6 +37,7 @@ pub struct Declaration {
     origin: String,
     users: Vec<User>,
     schema: Vec<SchemaText>,
+    options: SchemaOptions,
     violations: Violations,
 }
 
@@ -48,20 +50,29 @@ pub struct User {
     pub name: String,
     /// The hosts that the user may connect from, if the engine has such a limit.
     pub host: Option<String>,
+    /// The settings of the user's sessions, if the engine has such settings.
+    #[serde(default)]
+    pub settings: BTreeMap<String, String>,
     /// The privileges, all of them.
     #[serde(rename = "grant", default)]
     pub grants: Vec<Grant>,
 }
 
-/// Privileges on a database, or on one of its tables.
+/// Privileges on a database, or on objects in it.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Grant {
     /// The database; `None` is that of `rds.conf`.
     pub database: Option<String>,
+    /// The schema, if the engine has schemas within a database.
+    pub schema: Option<String>,
     /// The table; `None` is every table of the database.
     pub table: Option<String>,
+    /// The sequence, if the engine has sequences.
+    pub sequence: Option<String>,
+    /// The function, if the engine has privileges on functions by name.
+    pub function: Option<String>,
     /// The names of the privileges.
     pub privileges: Vec<String>,
 }
@@ -76,6 +87,18 @@ pub struct SchemaText {
     pub sql: String,
 }
 
+/// The schema that the tables are created in, if the engine has schemas within a database.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SchemaOptions {
+    /// The schema's name.
+    pub name: Option<String>,
+    /// The role that owns the tables.
+    pub owner: Option<String>,
+    /// The extensions that the tables need.
+    pub extensions: Vec<String>,
+}
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct UsersFile {
@@ -88,6 +111,10 @@ struct UsersFile {
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Schema {
+    name: Option<String>,
+    owner: Option<String>,
+    #[serde(default)]
+    extensions: Vec<String>,
     #[serde(default)]
     files: Vec<PathBuf>,
     #[serde(default)]
@@ -132,6 +159,12 @@ impl Declaration {
         &self.schema
     }
 
+    /// Returns the schema that the tables are created in.
+    #[must_use]
+    pub fn schema_options(&self) -> &SchemaOptions {
+        &self.options
+    }
+
     /// Returns the violations found so far, to which the engine's validation adds its own.
     pub(crate) fn violations(&self) -> Violations {
         self.violations.clone()
@@ -146,13 +179,13 @@ impl Declaration {
         if file.user.is_empty() {
             violations.add("the users file", "declares no [[user]]");
         }
-        let schema = file.schema.read(folder, &mut violations);
-        Ok(Self { origin, users: file.user, schema, violations })
+        let (schema, options) = file.schema.read(folder, &mut violations);
+        Ok(Self { origin, users: file.user, schema, options, violations })
     }
 }
 
 impl Schema {
-    fn read(self, folder: &Path, violations: &mut Violations) -> Vec<SchemaText> {
+    fn read(self, folder: &Path, violations: &mut Violations) -> (Vec<SchemaText>, SchemaOptions) {
         let mut texts = Vec::new();
         for file in &self.files {
             let path = folder.join(file);
@@ -166,7 +199,7 @@ impl Schema {
         }
         let statements = self.statements.into_iter();
         texts.extend(statements.map(|sql| SchemaText { origin: "schema.statements".to_owned(), sql }));
-        texts
+        (texts, SchemaOptions { name: self.name, owner: self.owner, extensions: self.extensions })
     }
 }
 

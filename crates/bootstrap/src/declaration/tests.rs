@@ -46,12 +46,41 @@ fn a_file_with_everything() {
     assert_eq!((nothing_yet.host.as_deref(), nothing_yet.grants.as_slice()), (None, [].as_slice()));
     let schema: Vec<_> = declaration.schema().iter().map(|text| text.sql.as_str()).collect();
     assert_eq!(schema, ["CREATE TABLE IF NOT EXISTS a (i INT);", "CREATE TABLE IF NOT EXISTS b (i INT)"]);
+    assert_eq!(declaration.schema_options(), &SchemaOptions::default());
     assert!(declaration.violations().into_result("").is_ok());
 }
 
 #[test]
+fn what_only_some_engines_have() {
+    let text = r#"
+        [[user]]
+        name = "writer"
+        settings = { statement_timeout = "4s" }
+        grant = [
+            { schema = "public", privileges = ["ALL"] },
+            { schema = "public", table = "*", privileges = ["SELECT"] },
+            { sequence = "*", privileges = ["USAGE"] },
+            { function = "f", privileges = ["EXECUTE"] },
+        ]
+        [schema]
+        name = "app"
+        owner = "app_owner"
+        extensions = ["citext"]
+    "#;
+    let declaration = Declaration::parse(text, "users.toml").unwrap();
+    let user = &declaration.users()[0];
+    assert_eq!(user.settings["statement_timeout"], "4s");
+    assert_eq!(user.grants[1].schema.as_deref(), Some("public"));
+    assert_eq!(user.grants[2].sequence.as_deref(), Some("*"));
+    assert_eq!(user.grants[3].function.as_deref(), Some("f"));
+    let options = declaration.schema_options();
+    assert_eq!((options.name.as_deref(), options.owner.as_deref()), (Some("app"), Some("app_owner")));
+    assert_eq!(options.extensions, ["citext"]);
+}
+
+#[test]
 fn text_that_is_no_users_file() {
-    insta::assert_snapshot!(refused("[[user]]\nname = \"app\"\npassword = \"x\"\n"), @"RDS_IAM_USERS is not a users file (line 3, column 1): unknown field `password`, expected one of `name`, `host`, `grant`; the README of rds-iam-bootstrap describes the format");
+    insta::assert_snapshot!(refused("[[user]]\nname = \"app\"\npassword = \"x\"\n"), @"RDS_IAM_USERS is not a users file (line 3, column 1): unknown field `password`, expected one of `name`, `host`, `settings`, `grant`; the README of rds-iam-bootstrap describes the format");
     insta::assert_snapshot!(refused("[[user]\n"), @"RDS_IAM_USERS is not a users file (line 1, column 8): unclosed array table, expected `]`; the README of rds-iam-bootstrap describes the format");
     insta::assert_snapshot!(refused("[[user]]\nname = \"app\"\ngrant = [{ database = \"db\" }]\n"), @"RDS_IAM_USERS is not a users file (line 3, column 10): missing field `privileges`; the README of rds-iam-bootstrap describes the format");
     // Another file by mistake.

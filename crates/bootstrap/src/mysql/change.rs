@@ -96,6 +96,7 @@ impl From<PlannedChange> for Action {
             text: change.to_string(),
             sql: change.sql(),
             if_denied: change.if_denied().map(Into::into),
+            group: None,
         }
     }
 }

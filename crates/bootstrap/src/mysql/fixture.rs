@@ -104,5 +104,6 @@ pub(crate) fn report(mode: Mode, diff: Diff) -> Report {
         warnings: plan.warnings,
         logins: Vec::new(),
         logins_not_tried: 0,
+        lock_out: None,
     }
 }

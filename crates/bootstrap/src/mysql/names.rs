@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::plan::Login;
+pub(crate) use crate::text::visible;
 
 /// MySQL's limit for user names, in characters ("Identifier Length Limits").
 const USER_LENGTH: usize = 32;
@@ -168,15 +169,6 @@ pub enum AccountError {
 /// Returns whether no client has that host: `*` is not a wildcard of MySQL, and not in a host's name.
 pub(crate) fn matches_no_client(host: &str) -> bool {
     host.contains('*')
-}
-
-/// Returns a name for display: escaped, so that no control character moves the terminal's cursor.
-pub(crate) fn visible(name: &str) -> String {
-    let mut shown = String::with_capacity(name.len());
-    for c in name.chars() {
-        if c.is_control() { shown.extend(c.escape_debug()) } else { shown.push(c) }
-    }
-    shown
 }
 
 /// Returns an identifier between backticks.

@@ -1,14 +1,11 @@
 //! Queries whose conditions are lists of names, each limited in time.
 
 use std::collections::BTreeSet;
-use std::io;
-use std::time::Duration;
 
 use sqlx::AssertSqlSafe;
 use sqlx::mysql::{MySqlConnection, MySqlRow};
 
-/// The time limit of one statement: a minute, well over the wait for another run's lock.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
+pub(crate) use crate::answer::answer;
 
 /// A query of constant text, and its values. A value is never part of the text.
 pub(super) struct Query {
@@ -58,13 +55,4 @@ pub(super) fn names<'a>(
     others: impl Iterator<Item = &'a str>,
 ) -> BTreeSet<&'a str> {
     declared.iter().copied().chain(others).collect()
-}
-
-/// Awaits the server's answer to a request, within the time limit: a run that hangs would hold the lock.
-pub(crate) async fn answer<T>(request: impl Future<Output = sqlx::Result<T>>) -> sqlx::Result<T> {
-    let timed_out = |_| {
-        let message = format!("no answer within {} s", ANSWER_TIMEOUT.as_secs());
-        Err(sqlx::Error::Io(io::Error::new(io::ErrorKind::TimedOut, message)))
-    };
-    tokio::time::timeout(ANSWER_TIMEOUT, request).await.unwrap_or_else(timed_out)
 }

@@ -9,7 +9,6 @@ import datetime
 import functools
 import gc
 import inspect
-import json
 import secrets
 import string
 import uuid
@@ -21,11 +20,13 @@ from moto.autoscaling import models as autoscaling
 from moto.autoscaling import responses as autoscaling_responses
 from moto.core import model_instances
 from moto.core.responses import ActionResult
+from moto.ec2.models import elastic_network_interfaces as interfaces
 from moto.ec2.models import instances
 from moto.ec2.models import launch_templates
 from moto.ec2.models import nat_gateways
 from moto.ec2.models import security_groups
 from moto.ec2.models import vpcs
+from moto.ec2.responses import instances as instance_responses
 from moto.ec2.responses import monitoring
 from moto.iam import access_control
 from moto.moto_api._internal.responses import MotoAPIResponse
@@ -75,34 +76,6 @@ def an_instance_has_a_resource_id_of_its_own():
         original(self, *args, **kwargs)
         alphabet = string.ascii_uppercase + string.digits
         self.dbi_resource_id = "db-" + "".join(secrets.choice(alphabet) for _ in range(26))
-
-
-def a_managed_secret_is_of_its_instance():
-    """AWS: a managed master secret holds the instance's master user and a random password, of printable
-    characters other than `/`, `@`, quotes and blanks. moto: `admin` and one constant for all."""
-
-    @wrap(rds.MasterUserSecret, "_generate_secret_string")
-    def generate_secret_string(_original, self):
-        alphabet = string.ascii_letters + string.digits + "!#$%&()*+,-.:;<=>?[]^_{|}~"
-        password = "".join(secrets.choice(alphabet) for _ in range(32))
-        return json.dumps({"username": self.resource.master_username, "password": password})
-
-
-def an_instance_keeps_its_performance_insights():
-    """AWS: reports the settings of Performance Insights. moto: forgets them."""
-    add(
-        rds.DBInstance,
-        "performance_insights_enabled",
-        property(lambda self: bool(getattr(self, "enable_performance_insights", False))),
-    )
-
-    @wrap(rds.DBInstance, "__init__")
-    def init(original, self, *args, **kwargs):
-        original(self, *args, **kwargs)
-        self.enable_performance_insights = kwargs.get("enable_performance_insights")
-        self.performance_insights_kms_key_id = kwargs.get("performance_insights_kms_key_id")
-        days = kwargs.get("performance_insights_retention_period")
-        self.performance_insights_retention_period = days or (7 if self.enable_performance_insights else None)
 
 
 def a_proxy_reaches_its_targets_at_the_port_of_their_engine():
@@ -284,6 +257,27 @@ def a_terminated_instance_takes_its_interface_with_it():
         return original(self, *args, **kwargs)
 
 
+def a_root_volume_is_as_large_as_its_image():
+    """AWS: a block device without a size has that of the image's snapshot. moto: refuses it. Here it has 8 GiB, moto's
+    size of a volume that no request describes."""
+
+    @wrap(instance_responses.InstanceResponse, "_validate_block_device_mapping")
+    def validate_block_device_mapping(original, _self, mapping):
+        volume = mapping.get("Ebs")
+        if volume and not (volume.get("VolumeSize") or volume.get("SnapshotId")):
+            volume["VolumeSize"] = 8
+        return original(mapping)
+
+
+def an_interface_has_an_association_with_a_public_address_alone():
+    """AWS: a network interface has an `Association` if it has a public address. moto: always, an empty one as a rule, so
+    that Terraform takes every instance for a public one."""
+    original = vars(interfaces.NetworkInterface).get("association")
+    if not isinstance(original, property):
+        raise Stale("NetworkInterface has no property association any more")
+    interfaces.NetworkInterface.association = property(lambda self: original.fget(self) or None)
+
+
 def an_instance_is_monitored_as_requested():
     """AWS: MonitorInstances and UnmonitorInstances turn detailed monitoring on and off. moto: does not implement them."""
 
@@ -406,8 +400,6 @@ def the_model_data_is_of_what_there_is():
 
 PATCHES = [
     an_instance_has_a_resource_id_of_its_own,
-    a_managed_secret_is_of_its_instance,
-    an_instance_keeps_its_performance_insights,
     a_proxy_has_the_identifier_of_its_account,
     a_proxy_reaches_its_targets_at_the_port_of_their_engine,
     a_proxy_is_created_with_secrets_or_by_iam_alone,
@@ -420,6 +412,8 @@ PATCHES = [
     a_group_keeps_its_default_warmup,
     a_hook_notifies_only_where_it_is_told_to,
     a_terminated_instance_takes_its_interface_with_it,
+    a_root_volume_is_as_large_as_its_image,
+    an_interface_has_an_association_with_a_public_address_alone,
     an_instance_is_monitored_as_requested,
     a_deleted_nat_gateway_takes_its_interface_with_it,
     instances_are_refreshed,

@@ -1,7 +1,12 @@
-"""Corrects what moto gets wrong about Aurora clusters, their instances and parameters, and adds the endpoints of `rds_endpoints.py`.
+"""Corrects what moto gets wrong about Aurora clusters, instances and parameters, and adds the endpoints of `rds_endpoints.py`.
 
 Patches as those of `moto_patches.py`, which are applied first; `test_rds_patches.py` has a test for each.
 """
+
+import datetime
+import json
+import secrets
+import string
 
 from moto.core.responses import ActionResult
 from moto.rds import exceptions as rds_exceptions
@@ -51,6 +56,62 @@ def a_cluster_has_the_default_group_of_its_engine():
             parts = 2 if self.engine == "aurora-mysql" else 1
             family = self.engine + ".".join(self.engine_version.split(".")[:parts])
             self.parameter_group = f"default.{family}"
+
+
+def a_provisioned_cluster_has_no_scaling_configuration():
+    """AWS: only a cluster of Aurora Serverless v1 has a `ScalingConfigurationInfo`. moto: every cluster has one, an empty
+    one as a rule, so that Terraform wants to set it."""
+    original = vars(rds.DBCluster).get("scaling_configuration_info")
+    if not isinstance(original, property):
+        raise Stale("DBCluster has no property scaling_configuration_info any more")
+    rds.DBCluster.scaling_configuration_info = property(
+        lambda self: original.fget(self) if self.engine_mode == "serverless" else None
+    )
+
+
+def a_managed_secret_is_of_its_instance():
+    """AWS: a managed master secret holds the instance's master user and a random password, of printable
+    characters other than `/`, `@`, quotes and blanks. moto: `admin` and one constant for all."""
+
+    @wrap(rds.MasterUserSecret, "_generate_secret_string")
+    def generate_secret_string(_original, self):
+        alphabet = string.ascii_letters + string.digits + "!#$%&()*+,-.:;<=>?[]^_{|}~"
+        password = "".join(secrets.choice(alphabet) for _ in range(32))
+        return json.dumps({"username": self.resource.master_username, "password": password})
+
+
+def an_instance_keeps_its_performance_insights():
+    """AWS: reports the settings of Performance Insights. moto: forgets them."""
+    add(
+        rds.DBInstance,
+        "performance_insights_enabled",
+        property(lambda self: bool(getattr(self, "enable_performance_insights", False))),
+    )
+
+    @wrap(rds.DBInstance, "__init__")
+    def init(original, self, *args, **kwargs):
+        original(self, *args, **kwargs)
+        self.enable_performance_insights = kwargs.get("enable_performance_insights")
+        self.performance_insights_kms_key_id = kwargs.get("performance_insights_kms_key_id")
+        days = kwargs.get("performance_insights_retention_period")
+        self.performance_insights_retention_period = days or (7 if self.enable_performance_insights else None)
+
+
+def an_instance_has_a_certificate_of_the_default_authority():
+    """AWS: the default authority is rds-ca-rsa2048-g1, and `CertificateDetails` repeat the instance's. moto: an
+    rds-ca-default that AWS does not have, and no details."""
+
+    @wrap(rds.DBInstance, "__init__")
+    def init(original, self, *args, **kwargs):
+        original(self, *args, **kwargs)
+        self.ca_certificate_identifier = kwargs.get("ca_certificate_identifier") or "rds-ca-rsa2048-g1"
+
+    valid = datetime.timedelta(days=365)
+    add(
+        rds.DBInstance,
+        "certificate_details",
+        property(lambda self: {"CAIdentifier": self.ca_certificate_identifier, "ValidTill": self.created + valid}),
+    )
 
 
 def a_parameter_that_was_set_has_the_source_user():
@@ -155,6 +216,10 @@ PATCHES = [
     a_cluster_has_the_identifier_of_its_account,
     a_cluster_is_modified_as_requested,
     a_cluster_has_the_default_group_of_its_engine,
+    a_provisioned_cluster_has_no_scaling_configuration,
+    a_managed_secret_is_of_its_instance,
+    an_instance_keeps_its_performance_insights,
+    an_instance_has_a_certificate_of_the_default_authority,
     a_parameter_that_was_set_has_the_source_user,
     a_cluster_parameter_that_was_set_has_the_source_user,
     a_parameter_can_be_reset,

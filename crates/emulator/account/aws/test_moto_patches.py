@@ -71,35 +71,6 @@ class Patches(unittest.TestCase):
             ids.add(instance["DbiResourceId"])
         self.assertEqual(len(ids), 2)
 
-    def test_a_managed_secret_is_of_its_instance(self):
-        passwords = set()
-        for name in ("one", "two"):
-            instance = self.rds.create_db_instance(
-                DBInstanceIdentifier=name, MasterUsername=f"master_{name}", ManageMasterUserPassword=True, **MYSQL
-            )["DBInstance"]
-            arn = instance["MasterUserSecret"]["SecretArn"]
-            secret = json.loads(boto3.client("secretsmanager").get_secret_value(SecretId=arn)["SecretString"])
-            self.assertEqual(secret["username"], f"master_{name}")
-            self.assertRegex(secret["password"], "^[!-~]{32}$")
-            self.assertNotRegex(secret["password"], "[/@\"'` ]")
-            passwords.add(secret["password"])
-        self.assertEqual(len(passwords), 2)
-
-    def test_an_instance_keeps_its_performance_insights(self):
-        def settings(instance):
-            names = ("Enabled", "KMSKeyId", "RetentionPeriod")
-            return [instance.get(f"PerformanceInsights{name}") for name in names]
-
-        key = "arn:aws:kms:us-east-1:123456789012:key/1"
-        created = self.rds.create_db_instance(
-            DBInstanceIdentifier="db", EnablePerformanceInsights=True, PerformanceInsightsKMSKeyId=key, **MYSQL
-        )["DBInstance"]
-        self.assertEqual(settings(created), [True, key, 7])
-        change = {"EnablePerformanceInsights": False, "DBInstanceIdentifier": "db"}
-        self.assertEqual(self.rds.modify_db_instance(**change)["DBInstance"]["PerformanceInsightsEnabled"], False)
-        without = self.rds.create_db_instance(DBInstanceIdentifier="without", **MYSQL)["DBInstance"]
-        self.assertEqual(settings(without), [False, None, None])
-
     def test_a_proxy_reaches_its_targets_at_the_port_of_their_engine(self):
         self.proxy(Auth=[AUTH])
         self.rds.create_db_instance(DBInstanceIdentifier="db", **MYSQL)
@@ -245,6 +216,28 @@ class Patches(unittest.TestCase):
         self.assertEqual(len(self.interfaces()), 1)
         self.ec2.terminate_instances(InstanceIds=[instance])
         self.assertEqual(self.interfaces(), [])
+
+    def test_a_root_volume_is_as_large_as_its_image(self):
+        image = self.ec2.describe_images()["Images"][0]
+        made = self.ec2.run_instances(
+            ImageId=image["ImageId"], MinCount=1, MaxCount=1,
+            BlockDeviceMappings=[{"DeviceName": image["RootDeviceName"], "Ebs": {"Encrypted": True, "VolumeType": "gp3"}}],
+        )["Instances"][0]["InstanceId"]
+        attached = [{"Name": "attachment.instance-id", "Values": [made]}]
+        (volume,) = self.ec2.describe_volumes(Filters=attached)["Volumes"]
+        self.assertEqual((volume["Size"], volume["Encrypted"], volume["VolumeType"]), (8, True, "gp3"))
+
+    def test_an_interface_has_an_association_with_a_public_address_alone(self):
+        image = self.ec2.describe_images()["Images"][0]["ImageId"]
+        network = {"DeviceIndex": 0, "SubnetId": self.subnets()[0]}
+        for public in (True, False):
+            self.ec2.run_instances(
+                ImageId=image, MinCount=1, MaxCount=1,
+                NetworkInterfaces=[{**network, "AssociatePublicIpAddress": public}],
+            )
+        made = [it["Instances"][0] for it in self.ec2.describe_instances()["Reservations"]]
+        associated = {("PublicIpAddress" in it, "Association" in it["NetworkInterfaces"][0]) for it in made}
+        self.assertEqual(associated, {(True, True), (False, False)})
 
     def test_an_instance_is_monitored_as_requested(self):
         image = self.ec2.describe_images()["Images"][0]["ImageId"]

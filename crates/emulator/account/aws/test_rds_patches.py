@@ -98,6 +98,52 @@ class Patches(Clusters):
         self.assertEqual(group(name="two", **MYSQL), "default.aurora-mysql8.0")
         self.assertEqual(group(name="three", DBClusterParameterGroupName="own"), "own")
 
+    def test_a_provisioned_cluster_has_no_scaling_configuration(self):
+        self.cluster()
+        self.assertNotIn("ScalingConfigurationInfo", self.described())
+        self.cluster("old", EngineVersion="13.9", EngineMode="serverless")
+        self.assertEqual(self.described("old")["ScalingConfigurationInfo"]["MaxCapacity"], 16)
+
+    def test_a_managed_secret_is_of_its_instance(self):
+        passwords = set()
+        for name in ("one", "two"):
+            instance = self.rds.create_db_instance(
+                DBInstanceIdentifier=name, MasterUsername=f"master_{name}", ManageMasterUserPassword=True, **test_moto_patches.MYSQL
+            )["DBInstance"]
+            arn = instance["MasterUserSecret"]["SecretArn"]
+            secret = json.loads(boto3.client("secretsmanager").get_secret_value(SecretId=arn)["SecretString"])
+            self.assertEqual(secret["username"], f"master_{name}")
+            self.assertRegex(secret["password"], "^[!-~]{32}$")
+            self.assertNotRegex(secret["password"], "[/@\"'` ]")
+            passwords.add(secret["password"])
+        self.assertEqual(len(passwords), 2)
+
+    def test_an_instance_keeps_its_performance_insights(self):
+        def settings(instance):
+            names = ("Enabled", "KMSKeyId", "RetentionPeriod")
+            return [instance.get(f"PerformanceInsights{name}") for name in names]
+
+        key = "arn:aws:kms:us-east-1:123456789012:key/1"
+        created = self.rds.create_db_instance(
+            DBInstanceIdentifier="db", EnablePerformanceInsights=True, PerformanceInsightsKMSKeyId=key, **test_moto_patches.MYSQL
+        )["DBInstance"]
+        self.assertEqual(settings(created), [True, key, 7])
+        change = {"EnablePerformanceInsights": False, "DBInstanceIdentifier": "db"}
+        self.assertEqual(self.rds.modify_db_instance(**change)["DBInstance"]["PerformanceInsightsEnabled"], False)
+        without = self.rds.create_db_instance(DBInstanceIdentifier="without", **test_moto_patches.MYSQL)["DBInstance"]
+        self.assertEqual(settings(without), [False, None, None])
+
+    def test_an_instance_has_a_certificate_of_the_default_authority(self):
+        authority = lambda found: (found["CACertificateIdentifier"], found["CertificateDetails"]["CAIdentifier"])
+        self.cluster()
+        self.assertEqual(authority(self.member()), ("rds-ca-rsa2048-g1",) * 2)
+        self.rds.modify_db_instance(DBInstanceIdentifier="one", CACertificateIdentifier="rds-ca-ecc384-g1")
+        (found,) = self.rds.describe_db_instances(DBInstanceIdentifier="one")["DBInstances"]
+        self.assertEqual(authority(found), ("rds-ca-ecc384-g1",) * 2)
+        alone = {**test_moto_patches.MYSQL, "CACertificateIdentifier": "rds-ca-rsa4096-g1"}
+        found = self.rds.create_db_instance(DBInstanceIdentifier="alone", **alone)["DBInstance"]
+        self.assertEqual(authority(found), ("rds-ca-rsa4096-g1",) * 2)
+
     def test_a_parameter_that_was_set_has_the_source_user(self):
         name = {"DBParameterGroupName": "group"}
         self.rds.create_db_parameter_group(DBParameterGroupFamily="mysql8.4", Description="test", **name)

@@ -21,21 +21,47 @@ pub(crate) struct Snapshot {
     pub(crate) groups: Vec<Group>,
 }
 
-/// A database instance.
+/// A database instance, or a cluster with its instances.
 #[derive(Clone, Debug, Deserialize)]
 pub(crate) struct Database {
+    pub(crate) kind: Kind,
     pub(crate) identifier: String,
     pub(crate) region: String,
     pub(crate) engine: String,
+    pub(crate) engine_version: String,
     pub(crate) status: String,
-    /// The address, `host:port`.
+    /// The address, `host:port`; that of a cluster's writer.
     pub(crate) endpoint: String,
+    /// The other endpoints of a cluster, as `host:port`: reader, custom ones, and those of its instances.
+    pub(crate) endpoints: Vec<String>,
+    /// The identifiers of a cluster's instances.
+    pub(crate) instances: Vec<String>,
     /// The endpoints of the proxies before it, as `host:port`.
     pub(crate) proxies: Vec<String>,
     pub(crate) resource_id: String,
     pub(crate) master_secret_arn: Option<String>,
     /// The database to create at the start.
     pub(crate) name: Option<String>,
+}
+
+impl Database {
+    /// Returns whether its server can run: a cluster needs an instance.
+    pub(crate) fn accepts_logins(&self) -> bool {
+        self.status == "available" && (self.kind == Kind::Instance || !self.instances.is_empty())
+    }
+
+    /// Returns the endpoints besides the first, those of proxies included.
+    pub(crate) fn other_endpoints(&self) -> impl Iterator<Item = &String> {
+        self.endpoints.iter().chain(&self.proxies)
+    }
+}
+
+/// The kind of a database.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Kind {
+    Instance,
+    Cluster,
 }
 
 /// An Auto Scaling group.
@@ -155,4 +181,36 @@ fn parsed(answer: Result<Answer, HttpError>) -> Result<Snapshot, HttpError> {
         return Err(HttpError::Status(answer.status));
     }
     Ok(serde_json::from_slice(&answer.body)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cluster_accepts_logins_from_its_first_instance_on() {
+        let database = |kind, status: &str, instances: &[&str]| Database {
+            kind,
+            identifier: "orders".into(),
+            region: "us-east-1".into(),
+            engine: "aurora-postgresql".into(),
+            engine_version: "17.5".into(),
+            status: status.into(),
+            endpoint: "orders.cluster-aaaaaaaaaa.us-east-1.rds.amazonaws.com:5432".into(),
+            endpoints: vec!["orders.cluster-ro-aaaaaaaaaa.us-east-1.rds.amazonaws.com:5432".into()],
+            instances: instances.iter().map(|&name| name.into()).collect(),
+            proxies: vec!["orders.proxy-aaaaaaaaaa.us-east-1.rds.amazonaws.com:5432".into()],
+            resource_id: "cluster-A".into(),
+            master_secret_arn: None,
+            name: None,
+        };
+        assert!(!database(Kind::Cluster, "available", &[]).accepts_logins());
+        assert!(database(Kind::Cluster, "available", &["one"]).accepts_logins());
+        assert!(!database(Kind::Cluster, "creating", &["one"]).accepts_logins());
+        assert!(database(Kind::Instance, "available", &[]).accepts_logins());
+        assert!(!database(Kind::Instance, "stopped", &[]).accepts_logins());
+        let cluster = database(Kind::Cluster, "available", &["one"]);
+        let hosts: Vec<_> = cluster.other_endpoints().map(|endpoint| endpoint.split('.').nth(1)).collect();
+        assert_eq!(hosts, [Some("cluster-ro-aaaaaaaaaa"), Some("proxy-aaaaaaaaaa")]);
+    }
 }

@@ -44,7 +44,7 @@ const WITHIN: Duration = Duration::from_secs(30);
 /// not its name: sqlx would verify the address that it dials.
 #[must_use]
 pub fn connect_options(mysql: &MySql) -> MySqlConnectOptions {
-    sqlx::MySql::connect_options(mysql)
+    sqlx::MySql::connect_options(mysql.dial(), mysql.database(), mysql.ca_pem())
 }
 
 /// Connects as the master user.

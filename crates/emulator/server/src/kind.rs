@@ -1,9 +1,8 @@
 //! `Kind`: a kind of database server, MySQL or PostgreSQL. All that differs between their starts is in its private half,
 //! `Launch`; `Root` is a connection with all rights, over the server's socket.
 
+use rds_iam_token::Endpoint;
 use sqlx::Database;
-
-use crate::server::Server;
 
 /// The driver's connect options.
 pub type OptionsOf<E> = <<E as Database>::Connection as sqlx::Connection>::Options;
@@ -21,9 +20,9 @@ pub trait Kind: launch::Launch {
     /// The database of the master user where none is created; empty if a session needs none.
     const DATABASE: &'static str;
 
-    /// Returns the options of a direct connection, without user and, on MySQL, without database. TLS verifies the certificate's authority,
-    /// but not its name: sqlx would verify the address that it dials.
-    fn connect_options(server: &Server<Self>) -> OptionsOf<Self>;
+    /// Returns the options of a connection to the server at `dial`, without user and, on MySQL, without database. TLS verifies the
+    /// certificate's authority, but not its name: sqlx would verify the address that it dials.
+    fn connect_options(dial: &Endpoint, database: &str, ca_pem: &str) -> OptionsOf<Self>;
 }
 
 pub(crate) mod launch {

@@ -20,10 +20,8 @@
 //! # }
 //! ```
 
-mod builder;
 pub mod command;
 mod container;
-mod control;
 pub mod credentials;
 mod error;
 pub mod fixtures;
@@ -40,7 +38,6 @@ mod runtime;
 mod server;
 mod tls;
 
-pub use builder::Builder;
 pub use credentials::MasterCredentials;
 pub use error::{CommandError, Error};
 pub use kind::{Kind, OptionsOf};
@@ -48,7 +45,7 @@ pub use postgres::PostgresVersion;
 pub use rds_iam_emulator_control::{AccessKey, AuthSwitch, CreatorEdges, LoginEvent, RefusalCode, Verdict};
 pub use relay::Relay;
 pub use runtime::Runtime;
-pub use server::Server;
+pub use server::{Builder, Server};
 
 /// A running MySQL server.
 pub type MySql = Server<sqlx::MySql>;

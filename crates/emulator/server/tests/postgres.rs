@@ -11,7 +11,7 @@ async fn the_master_user_logs_in_by_password_in_each_version() -> Result {
         let builder = Postgres::builder().runtime(Runtime::Process).version(version).database("shop");
         let server = builder.start().await?;
         let master = server.master();
-        let options = sqlx::Postgres::connect_options(&server);
+        let options = sqlx::Postgres::connect_options(server.dial(), server.database(), server.ca_pem());
         let options = options.username(master.username()).password(master.password());
         let mut connection = options.connect().await?;
         let sql = "SELECT current_user::text, current_database()::text, current_setting('server_version')";

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::limits::LONGEST;
+use crate::LONGEST;
 
 /// The error of a duration. It has no part of the text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

@@ -7,7 +7,7 @@ use rds_iam_token::Host;
 use super::Dsn;
 use super::error::DsnError;
 use super::password::Password;
-use crate::limits::LONGEST;
+use crate::LONGEST;
 
 /// The names of the parameters, for messages.
 pub(crate) const KNOWN: &str = "sslmode, sslrootcert, connect_timeout, region, profile or dial";

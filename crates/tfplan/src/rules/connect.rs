@@ -140,6 +140,13 @@ fn wildcard_in_statement<'a>(policy: &Policy<'a>, statement: &Statement, verdict
 }
 
 fn identifier<'a>(plan: &'a Plan, verdicts: &mut Verdicts<'a>) {
+    // Logins to an instance of a cluster are allowed by the cluster's id.
+    let members = plan.resources(&["aws_rds_cluster_instance"]);
+    let members: Vec<_> = members
+        .filter_map(|member| {
+            Some((format!(":{}/", member.after().get("dbi_resource_id").str()?), &member.address))
+        })
+        .collect();
     for policy in granting(plan) {
         for statement in policy.statements.iter().filter(|statement| !statement.deny) {
             if statement.covers(CONNECT) != Some(true) {
@@ -161,6 +168,13 @@ fn identifier<'a>(plan: &'a Plan, verdicts: &mut Verdicts<'a>) {
                         format!("{error}{}", cause.unwrap_or_default())
                     };
                     verdicts.refuse(policy.holder, format!("{problem}, which is no database user"), remedy);
+                } else if let Some(member) = members.iter().find(|(id, _)| resource.contains(id)) {
+                    let problem = format!("{CONNECT} is allowed on {}", policy.shown(resource));
+                    verdicts.refuse(
+                        policy.holder,
+                        format!("{problem}, the id of {}, an instance of a cluster", member.1),
+                        "name the cluster's id, aws_rds_cluster.cluster_resource_id: it holds for all of its endpoints",
+                    );
                 }
             }
         }
@@ -203,7 +217,7 @@ fn may_be_rds_db(pattern: &str) -> bool {
 }
 
 /// Returns whether IAM interprets it as a pattern.
-fn is_pattern(resource: &str) -> bool {
+pub(super) fn is_pattern(resource: &str) -> bool {
     resource.contains(['*', '?']) || resource.contains("${")
 }
 

@@ -4,16 +4,20 @@ mod attachment;
 mod compute;
 mod connect;
 mod database;
+mod jump_host;
 mod network;
+mod parameters;
 mod protection;
 mod proxy;
 mod secrets;
+mod security_rules;
+mod tunnel;
 
 use super::Plan;
 use super::finding::{Rule, Verdicts};
 
 /// Every rule, sorted by ID.
-pub const RULES: [Rule; 10] = [
+pub const RULES: [Rule; 13] = [
     connect::WILDCARD,
     connect::IDENTIFIER,
     proxy::TLS,
@@ -24,4 +28,7 @@ pub const RULES: [Rule; 10] = [
     protection::DATABASE,
     protection::LOAD_BALANCER,
     proxy::PASSWORDS,
+    parameters::FORCED_TLS,
+    jump_host::REACHABLE,
+    tunnel::WILDCARD,
 ];

@@ -4,6 +4,7 @@
 use super::connect::{CONNECT, policies_of};
 use super::{Plan, Rule, Verdicts};
 use crate::document::ResourceChange;
+use crate::node::Node;
 use crate::policy::Policy;
 use rds_iam_infra::arn::{RdsDbArn, ResourceKind};
 use rds_iam_infra::outputs::Authentication;
@@ -91,7 +92,8 @@ fn role<'a>(plan: &'a Plan, verdicts: &mut Verdicts<'a>) {
             }
             [role] => {
                 let (policies, others) = policies_of(plan, role);
-                let proxy = Proxy { proxy, role, policies, others };
+                let target = target_of(plan, proxy);
+                let proxy = Proxy { proxy, role, policies, others, target };
                 match mode(plan, &proxy) {
                     Some(Authentication::Iam) => end_to_end(&proxy, verdicts),
                     Some(Authentication::Secret) => by_secret(&proxy, verdicts),
@@ -116,6 +118,8 @@ struct Proxy<'a> {
     policies: Vec<Policy<'a>>,
     /// Whether the role has policies that the plan does not show.
     others: bool,
+    /// The kind of its targets, if the plan shows them and they are of one kind.
+    target: Option<ResourceKind>,
 }
 
 /// The roles that may be a proxy's own.
@@ -145,6 +149,27 @@ fn role_of<'a>(plan: &'a Plan, proxy: &'a ResourceChange) -> Candidates<'a> {
     Candidates { candidates, elsewhere, hidden: given.is_unknown() && origin.open }
 }
 
+fn target_of(plan: &Plan, proxy: &ResourceChange) -> Option<ResourceKind> {
+    let name = proxy.after().get("name").str();
+    let is_own = |target: &&ResourceChange| match target.after().get("db_proxy_name").str() {
+        Some(given) => name == Some(given),
+        None => {
+            plan.origin(target, "db_proxy_name").sources.iter().any(|source| source.address == proxy.address)
+        }
+    };
+    let kind = |target: &ResourceChange| {
+        let has = |attribute: &str| !target.after().get(attribute).is_null() && plan.sets(target, attribute);
+        match (has("db_cluster_identifier"), has("db_instance_identifier")) {
+            (true, false) => Some(ResourceKind::Cluster),
+            (false, true) => Some(ResourceKind::Instance),
+            _ => None,
+        }
+    };
+    let mut kinds = plan.resources(&["aws_db_proxy_target"]).filter(is_own).map(kind);
+    let first = kinds.next()??;
+    kinds.all(|kind| kind == Some(first)).then_some(first)
+}
+
 fn mode(plan: &Plan, proxy: &Proxy<'_>) -> Option<Authentication> {
     // Since provider 6.15. "NONE" is also the value if it is not set.
     let scheme = proxy.proxy.after().get("default_auth_scheme");
@@ -160,7 +185,7 @@ fn mode(plan: &Plan, proxy: &Proxy<'_>) -> Option<Authentication> {
     }
     // `SECRETS` is the only `auth_scheme` that RDS supports.
     let auth = proxy.proxy.after().get("auth");
-    if auth.items().any(|block| !block.get("secret_arn").is_null()) {
+    if auth.items().any(|block| has_secret(block.get("secret_arn"))) {
         return Some(Authentication::Secret);
     }
     let connects = proxy
@@ -184,10 +209,13 @@ fn end_to_end<'a>(proxy: &Proxy<'a>, verdicts: &mut Verdicts<'a>) {
         .filter(|statement| !statement.deny && statement.covers(CONNECT) == Some(true))
         .flat_map(|statement| &statement.resources)
         .collect();
+    let is_target = |kind| match proxy.target {
+        Some(target) => kind == target,
+        None => kind != ResourceKind::Proxy,
+    };
     let is_database = |text: &str| {
         // A pattern is refused by another rule.
-        text.contains('*')
-            || text.parse::<RdsDbArn>().is_ok_and(|arn| arn.resource().kind() != ResourceKind::Proxy)
+        text.contains('*') || text.parse::<RdsDbArn>().is_ok_and(|arn| is_target(arn.resource().kind()))
     };
     let denied = |text: &str| proxy.policies.iter().any(|policy| policy.denies_on(CONNECT, text));
     let takes = |text: &str| is_database(text) && !denied(text);
@@ -201,9 +229,12 @@ fn end_to_end<'a>(proxy: &Proxy<'a>, verdicts: &mut Verdicts<'a>) {
     let problem = if allowed.is_empty() {
         format!("the proxy logs in by IAM, but its role {role} is not allowed {CONNECT}")
     } else {
-        format!(
-            "the proxy logs in by IAM, but its role {role} is allowed {CONNECT} on no database, db-… or cluster-…"
-        )
+        let target = match proxy.target {
+            Some(ResourceKind::Cluster) => "cluster, cluster-…",
+            Some(ResourceKind::Instance) => "instance, db-…",
+            _ => "database, db-… or cluster-…",
+        };
+        format!("the proxy logs in by IAM, but its role {role} is allowed {CONNECT} on no {target}")
     };
     let remedy = format!("allow {role} {CONNECT} on the database's resource id, for every user of the proxy");
     verdicts.refuse(proxy.proxy, problem, remedy);
@@ -215,7 +246,7 @@ fn by_secret<'a>(proxy: &Proxy<'a>, verdicts: &mut Verdicts<'a>) {
         return verdicts.unchecked(proxy.proxy, "its secrets are known only after apply");
     }
     let secrets: Vec<_> = auth.items().map(|block| block.get("secret_arn")).collect();
-    if secrets.iter().all(|secret| secret.is_null()) {
+    if !secrets.iter().any(|secret| has_secret(*secret)) {
         let problem = "the proxy logs in by secret, and none is linked";
         return verdicts.refuse(
             proxy.proxy,
@@ -224,7 +255,7 @@ fn by_secret<'a>(proxy: &Proxy<'a>, verdicts: &mut Verdicts<'a>) {
         );
     }
     let statements: Vec<_> = proxy.policies.iter().flat_map(|policy| &policy.statements).collect();
-    for secret in secrets.into_iter().filter(|secret| !secret.is_null()) {
+    for secret in secrets.into_iter().filter(|secret| has_secret(*secret)) {
         let Some(arn) = secret.str() else {
             // The secret is not known, but whether the role may read any is.
             if statements
@@ -248,6 +279,11 @@ fn by_secret<'a>(proxy: &Proxy<'a>, verdicts: &mut Verdicts<'a>) {
             lacks_secret(proxy, &secret.shown(), verdicts);
         }
     }
+}
+
+/// Returns whether a `secret_arn` is set: provider 5 shows an unset one as an empty text.
+fn has_secret(arn: Node<'_>) -> bool {
+    !arn.is_null() && arn.str() != Some("")
 }
 
 fn lacks_secret<'a>(proxy: &Proxy<'a>, secret: &str, verdicts: &mut Verdicts<'a>) {

@@ -200,3 +200,34 @@ run "environment_over_4_kb" {
 
   expect_failures = [aws_lambda_function.this]
 }
+
+run "aurora_postgresql" {
+  command = plan
+
+  variables {
+    timeout_seconds = 180
+    rds_conf = {
+      ENGINE             = "postgresql"
+      RDS_ENDPOINT       = "orders-dev.cluster-c0ffee.us-east-1.rds.amazonaws.com"
+      RDS_PORT           = "5432"
+      REGION             = "us-east-1"
+      MASTER_SECRET_NAME = "arn:aws:secretsmanager:us-east-1:123456789012:secret:rds!cluster-0a1b2c3d-AbCdEf"
+      DB_NAME            = "orders"
+      IAM_ADMIN_USER     = "iam_admin"
+      RDS_RESOURCE_ID    = "cluster-ABCDEFGHIJKLMNOPQRSTUVWX12"
+      AWS_ACCOUNT_ID     = "123456789012"
+    }
+  }
+
+  assert {
+    condition = (
+      aws_lambda_function.this.environment[0].variables == var.rds_conf && aws_lambda_function.this.timeout == 180
+    )
+    error_message = "The function gets engine, port and id of the cluster."
+  }
+
+  assert {
+    condition     = length(aws_lambda_invocation.this) == 1
+    error_message = "An apply runs it for a cluster, too."
+  }
+}

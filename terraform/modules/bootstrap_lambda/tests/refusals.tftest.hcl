@@ -283,3 +283,54 @@ run "retention_unknown" {
 
   expect_failures = [var.log_retention_days]
 }
+
+run "engine_of_rds" {
+  command = plan
+
+  variables {
+    rds_conf = {
+      RDS_ENDPOINT       = "orders-dev.c0ffee.us-east-1.rds.amazonaws.com"
+      REGION             = "us-east-1"
+      MASTER_SECRET_NAME = "arn:aws:secretsmanager:us-east-1:123456789012:secret:rds!db-0a1b2c3d-AbCdEf"
+      DB_NAME            = "node_db"
+      IAM_ADMIN_USER     = "iam_admin"
+      ENGINE             = "aurora-postgresql"
+    }
+  }
+
+  expect_failures = [var.rds_conf]
+}
+
+run "id_of_the_proxy" {
+  command = plan
+
+  variables {
+    rds_conf = {
+      RDS_ENDPOINT       = "orders-dev.c0ffee.us-east-1.rds.amazonaws.com"
+      REGION             = "us-east-1"
+      MASTER_SECRET_NAME = "arn:aws:secretsmanager:us-east-1:123456789012:secret:rds!db-0a1b2c3d-AbCdEf"
+      DB_NAME            = "node_db"
+      IAM_ADMIN_USER     = "iam_admin"
+      RDS_RESOURCE_ID    = "prx-0a1b2c3d4e5f67890"
+    }
+  }
+
+  expect_failures = [var.rds_conf]
+}
+
+run "name_for_the_id" {
+  command = plan
+
+  variables {
+    rds_conf = {
+      RDS_ENDPOINT       = "orders-dev.c0ffee.us-east-1.rds.amazonaws.com"
+      REGION             = "us-east-1"
+      MASTER_SECRET_NAME = "arn:aws:secretsmanager:us-east-1:123456789012:secret:rds!db-0a1b2c3d-AbCdEf"
+      DB_NAME            = "node_db"
+      IAM_ADMIN_USER     = "iam_admin"
+      RDS_RESOURCE_ID    = "orders-dev"
+    }
+  }
+
+  expect_failures = [var.rds_conf]
+}

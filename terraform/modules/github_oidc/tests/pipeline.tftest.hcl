@@ -107,6 +107,19 @@ run "pipeline_calls" {
         ["rds:CreateDBSnapshot", "arn:aws:rds:eu-west-1:123456789012:snapshot:orders-prod-final-20261127"],
         ["rds:CreateDBSnapshot", "arn:aws:rds:eu-west-1:123456789012:db:orders-prod"],
         ["rds:AddTagsToResource", "arn:aws:rds:eu-west-1:123456789012:snapshot:orders-prod-final-20261127"],
+        # Aurora, a proxy's endpoint for readers, and the jump host
+        ["rds:CreateDBCluster", "arn:aws:rds:eu-west-1:123456789012:cluster:orders-prod"],
+        ["rds:CreateDBInstance", "arn:aws:rds:eu-west-1:123456789012:db:orders-prod-one"],
+        ["rds:CreateDBClusterEndpoint", "arn:aws:rds:eu-west-1:123456789012:cluster-endpoint:orders-prod-reports"],
+        ["rds:CreateDBClusterParameterGroup", "arn:aws:rds:eu-west-1:123456789012:cluster-pg:orders-prod-2026"],
+        ["rds:CreateDBClusterSnapshot", "arn:aws:rds:eu-west-1:123456789012:cluster-snapshot:orders-prod-final-20261127"],
+        ["rds:CreateDBProxyEndpoint", "arn:aws:rds:eu-west-1:123456789012:db-proxy-endpoint:prx-endpoint-0a1b2c3d4e5f67890"],
+        ["logs:PutRetentionPolicy", "arn:aws:logs:eu-west-1:123456789012:log-group:/aws/rds/cluster/orders-prod/postgresql"],
+        ["ec2:RunInstances", "arn:aws:ec2:eu-west-1:123456789012:instance/*"],
+        ["ec2:ModifyInstanceMetadataOptions", "arn:aws:ec2:eu-west-1:123456789012:instance/i-0a1b2c3d4e5f67890"],
+        ["ec2:TerminateInstances", "arn:aws:ec2:eu-west-1:123456789012:instance/i-0a1b2c3d4e5f67890"],
+        ["iam:CreatePolicy", "arn:aws:iam::123456789012:policy/orders-prod-tunnel"],
+        ["iam:CreateInstanceProfile", "arn:aws:iam::123456789012:instance-profile/orders-prod-jump-host"],
         ] : call if !anytrue(flatten([
           for key in ["state", "iam", "services"] : [
             for statement in jsondecode(aws_iam_role_policy.deploy["prod/${key}"].policy).Statement : (
@@ -143,6 +156,9 @@ run "pipeline_calls" {
         ["lambda:InvokeFunction", "arn:aws:lambda:eu-west-1:123456789012:function:orders-dev-bootstrap"],
         ["rds:CreateDBSnapshot", "arn:aws:rds:eu-west-1:123456789012:db:orders-dev"],
         ["rds:CreateDBSnapshot", "arn:aws:rds:eu-west-1:123456789012:snapshot:final"],
+        ["rds:DeleteDBCluster", "arn:aws:rds:eu-west-1:123456789012:cluster:orders-dev"],
+        ["logs:DeleteLogGroup", "arn:aws:logs:eu-west-1:123456789012:log-group:/aws/rds/cluster/orders-dev/postgresql"],
+        ["iam:CreatePolicy", "arn:aws:iam::123456789012:policy/orders-dev-tunnel"],
         ["secretsmanager:GetSecretValue", "arn:aws:secretsmanager:eu-west-1:123456789012:secret:rds!db-0a1b"],
         ] : call if anytrue(flatten([
           for key in ["state", "iam", "services"] : [

@@ -443,13 +443,13 @@ run "one_environment_each" {
         "arn:aws:lambda:*:123456789012:function:orders-${name}-*",
         "arn:aws:logs:*:123456789012:log-group:/orders-${name}/*",
         "arn:aws:logs:*:123456789012:log-group:/aws/lambda/orders-${name}-*",
-        "arn:aws:logs:*:123456789012:log-group:/aws/rds/instance/orders-${name}/*",
+        "arn:aws:logs:*:123456789012:log-group:/aws/rds/*/orders-${name}/*",
         "arn:aws:logs:*:123456789012:log-group:/aws/rds/proxy/orders-${name}",
         "arn:aws:logs:*:123456789012:log-group:/aws/rds/proxy/orders-${name}:*",
         "arn:aws:logs:*:123456789012:log-group:/vpc/orders-${name}/*",
         "arn:aws:rds:*:123456789012:*:orders-${name}",
         "arn:aws:rds:*:123456789012:*:orders-${name}-*",
-        "arn:aws:rds:*:123456789012:db-proxy:*",
+        "arn:aws:rds:*:123456789012:db-proxy*:*",
         "arn:aws:rds:*:123456789012:og:default*",
         "arn:aws:rds:*:123456789012:pg:default*",
         "arn:aws:rds:*:123456789012:target-group:*",
@@ -478,7 +478,7 @@ run "one_environment_each" {
     condition = {
       for name in ["dev", "prod"] : name => [
         for statement in jsondecode(aws_iam_role_policy.deploy["${name}/state"].policy).Statement : statement.Resource
-        if contains(["ReadAndWriteState", "ReleaseLock"], statement.Sid)
+        if contains(["UseState", "ReleaseLock"], statement.Sid)
       ]
       } == {
       for name in ["dev", "prod"] : name => [
@@ -655,9 +655,9 @@ run "within_the_limits_of_iam" {
     repository       = "${join("", [for i in range(39) : "o"])}/${join("", [for i in range(100) : "r"])}"
     repository_ids   = { owner = 123456789012, repository = 123456789012 }
     main_branch      = join("", [for i in range(200) : "b"])
-    environments     = [for i in range(20) : format("environ%02d", i)]
-    zones            = { for i in range(20) : format("environ%02d", i) => join("", [for i in range(32) : "Z"]) }
-    promotions       = { for i in range(1, 20) : format("environ%02d", i) => format("environ%02d", i - 1) }
+    environments     = [for i in range(20) : format("environm%02d", i)]
+    zones            = { for i in range(20) : format("environm%02d", i) => join("", [for i in range(32) : "Z"]) }
+    promotions       = { for i in range(1, 20) : format("environm%02d", i) => format("environm%02d", i - 1) }
     regions          = ["eu-west-1", "eu-central-1", "ap-southeast-1", "ap-southeast-2"]
     state_bucket_arn = "arn:aws:s3:::orders-orders-orders-orders-orders-orders-orders-orders-12"
   }
@@ -667,24 +667,61 @@ run "within_the_limits_of_iam" {
       for key in ["state", "iam", "services"] :
       length(jsonencode(jsondecode(aws_iam_role_policy.deploy["${name}/${key}"].policy)))
     ]) <= 10240])
-    error_message = "A deploy role's inline policies have over 10,240 characters."
+    error_message = <<-EOT
+      A deploy role's inline policies have over 10,240 characters: ${max([for name, role in aws_iam_role.deploy : sum([
+    for key in ["state", "iam", "services"] :
+    length(jsonencode(jsondecode(aws_iam_role_policy.deploy["${name}/${key}"].policy)))
+])]...)}.
+    EOT
+}
+
+assert {
+  condition = alltrue([
+    for role in concat([aws_iam_role.plan], values(aws_iam_role.deploy)) :
+    length(role.name) <= 64 && length(jsonencode(jsondecode(role.assume_role_policy))) <= 2048
+  ])
+  error_message = "A role's name has over 64 characters, or its trust policy over 2,048."
+}
+
+assert {
+  condition     = length(jsonencode(jsondecode(aws_iam_policy.boundary.policy))) <= 6144
+  error_message = "The boundary has over 6,144 characters."
+}
+
+assert {
+  condition     = length(jsonencode(jsondecode(aws_iam_role_policy.plan.policy))) <= 10240
+  error_message = "The plan role's inline policy has over 10,240 characters."
+}
+}
+
+# A deploy role may end instances, for the jump host's sake, but only those with its own deployment's tags.
+run "own_instances_alone" {
+  command = plan
+
+  assert {
+    condition = {
+      for name in ["dev", "prod"] : name => [
+        for statement in jsondecode(aws_iam_role_policy.deploy["${name}/services"].policy).Statement :
+        [statement.Resource, statement.Condition] if statement.Sid == "JumpHost"
+      ]
+      } == {
+      for name in ["dev", "prod"] : name => [[
+        "arn:aws:ec2:*:123456789012:instance/*",
+        { StringEquals = { "aws:ResourceTag/Environment" = name, "aws:ResourceTag/Project" = "orders" } },
+      ]]
+    }
+    error_message = "An instance without the deployment's tags could be ended."
   }
 
   assert {
-    condition = alltrue([
-      for role in concat([aws_iam_role.plan], values(aws_iam_role.deploy)) :
-      length(role.name) <= 64 && length(jsonencode(jsondecode(role.assume_role_policy))) <= 2048
-    ])
-    error_message = "A role's name has over 64 characters, or its trust policy over 2,048."
-  }
-
-  assert {
-    condition     = length(jsonencode(jsondecode(aws_iam_policy.boundary.policy))) <= 6144
-    error_message = "The boundary has over 6,144 characters."
-  }
-
-  assert {
-    condition     = length(jsonencode(jsondecode(aws_iam_role_policy.plan.policy))) <= 10240
-    error_message = "The plan role's inline policy has over 10,240 characters."
+    condition = length(flatten([
+      for name in ["dev", "prod"] : [
+        for statement in jsondecode(aws_iam_role_policy.deploy["${name}/services"].policy).Statement : [
+          for action in flatten([statement.Action]) : action
+          if can(regex("^${replace(action, "*", ".*")}$", "ec2:TerminateInstances")) && statement.Sid != "JumpHost"
+        ] if statement.Effect == "Allow"
+      ]
+    ])) == 0
+    error_message = "Another statement also allows ending instances."
   }
 }

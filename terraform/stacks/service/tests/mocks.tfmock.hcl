@@ -147,3 +147,29 @@ mock_resource "aws_subnet" {
 mock_resource "aws_security_group" {
   defaults = { id = "sg-0a1b2c3d4e5f67890" }
 }
+
+mock_resource "aws_rds_cluster" {
+  defaults = {
+    arn                 = "arn:aws:rds:us-east-1:123456789012:cluster:orders-dev"
+    endpoint            = "orders-dev.cluster-c0ffee.us-east-1.rds.amazonaws.com"
+    reader_endpoint     = "orders-dev.cluster-ro-c0ffee.us-east-1.rds.amazonaws.com"
+    cluster_resource_id = "cluster-ABCDEFGHIJKLMNOPQRSTUVWX12"
+    master_user_secret = [{
+      kms_key_id    = "arn:aws:kms:us-east-1:123456789012:key/0a1b2c3d-4e5f-6789-abcd-ef0123456789"
+      secret_arn    = "arn:aws:secretsmanager:us-east-1:123456789012:secret:rds!cluster-0a1b2c3d-4e5f-6789-abcd-ef0123456789-AbCdEf"
+      secret_status = "active"
+    }]
+  }
+}
+
+mock_resource "aws_db_proxy_endpoint" {
+  defaults = { endpoint = "orders-dev-reader.endpoint.proxy-c0ffee.us-east-1.rds.amazonaws.com" }
+}
+
+mock_resource "aws_instance" {
+  defaults = { id = "i-0a1b2c3d4e5f67890" }
+}
+
+mock_data "aws_ec2_instance_type" {
+  defaults = { supported_architectures = ["arm64"] }
+}

@@ -1,4 +1,4 @@
-# The outputs are a contract: crates/infra's types read outputs.json, and this test compares it with the stack's real
+# The outputs are a contract: crates/infra's types read outputs*.json, and these tests compare them with the stack's real
 # outputs.
 
 mock_provider "aws" {
@@ -43,9 +43,10 @@ run "outputs" {
         bootstrap  = output.bootstrap
         database   = output.database
         deployment = output.deployment
+        jump_host  = output.jump_host
         logs       = output.logs
         proxy      = output.proxy
-      } : name => { for key, value in value : key => startswith(jsonencode(value), "\"") }
+      } : name => { for key, value in value : key => startswith(jsonencode(value), "\"") } if value != null
     }
     error_message = "outputs.json and outputs.tf differ in outputs, keys or types"
   }
@@ -96,5 +97,166 @@ run "what_is_launched_has_the_deployments_tags" {
   assert {
     condition     = local.instance_tags == { Project = "orders", Environment = "dev", ManagedBy = "terraform" }
     error_message = "default_tags do not reach instances, and the deploy role identifies its own by these tags"
+  }
+}
+
+run "outputs_postgres" {
+  variables { engine = "postgresql" }
+
+  assert {
+    condition = {
+      for name, output in jsondecode(file("outputs.postgres.json")) : name => {
+        for key, value in output.value : key => startswith(jsonencode(value), "\"")
+      }
+      } == {
+      for name, value in {
+        app        = output.app
+        bootstrap  = output.bootstrap
+        database   = output.database
+        deployment = output.deployment
+        jump_host  = output.jump_host
+        logs       = output.logs
+        proxy      = output.proxy
+      } : name => { for key, value in value : key => startswith(jsonencode(value), "\"") } if value != null
+    }
+    error_message = "outputs.postgres.json and outputs.tf differ in outputs, keys or types"
+  }
+
+  assert {
+    condition = (
+      output.database.engine == "postgresql" && output.database.kind == "instance" && output.database.port == 5432 &&
+      output.proxy.port == 5432
+    )
+    error_message = "PostgreSQL, at its port, behind a proxy"
+  }
+
+  assert {
+    condition     = module.rds[0].log_group_names["postgresql"] == "/aws/rds/instance/orders-dev/postgresql"
+    error_message = "the instance is PostgreSQL's"
+  }
+}
+
+run "outputs_jump" {
+  variables {
+    engine = "postgresql"
+    database = {
+      name           = "orders"
+      engine_version = "17.5"
+      cluster = {
+        instances  = { one = {} }
+        serverless = { min_capacity = 0, max_capacity = 16, seconds_until_auto_pause = 300 }
+      }
+    }
+    proxy     = null
+    app       = null
+    jump_host = { roles = ["developers"], database_users = ["db_user"] }
+  }
+
+  assert {
+    condition = {
+      for name, output in jsondecode(file("outputs.jump.json")) : name => {
+        for key, value in output.value : key => startswith(jsonencode(value), "\"")
+      }
+      } == {
+      for name, value in {
+        app        = output.app
+        bootstrap  = output.bootstrap
+        database   = output.database
+        deployment = output.deployment
+        jump_host  = output.jump_host
+        logs       = output.logs
+        proxy      = output.proxy
+      } : name => { for key, value in value : key => startswith(jsonencode(value), "\"") } if value != null
+    }
+    error_message = "outputs.jump.json and outputs.tf differ in outputs, keys or types"
+  }
+
+  assert {
+    condition = alltrue([
+      output.app == null, output.proxy == null, output.logs == null,
+      length(module.rds) == 0, length(module.ecr) == 0, length(module.alb) == 0,
+    ])
+    error_message = "there is no app, proxy or bucket"
+  }
+
+  assert {
+    condition = (
+      output.database.kind == "cluster" && output.database.resource_id == "cluster-ABCDEFGHIJKLMNOPQRSTUVWX12" &&
+      output.database.reader_endpoint == "orders-dev.cluster-ro-c0ffee.us-east-1.rds.amazonaws.com"
+    )
+    error_message = "the resource id and the readers are the cluster's"
+  }
+
+  assert {
+    condition = module.tunnel_connect[0].resource_arns == [
+      "arn:aws:rds-db:us-east-1:123456789012:dbuser:cluster-ABCDEFGHIJKLMNOPQRSTUVWX12/db_user",
+    ]
+    error_message = "people with tunnels log in to the cluster, as their user"
+  }
+
+  assert {
+    condition     = strcontains(local.only_the_app, "name = \"db_user\"")
+    error_message = "bootstrap creates the users of people with tunnels"
+  }
+}
+
+run "the_app_connects_to_the_database_without_a_proxy" {
+  command = plan
+  variables { proxy = null }
+
+  assert {
+    condition     = output.proxy == null && length(module.rds_proxy) == 0 && module.security_group.proxy_id == null
+    error_message = "no proxy, and no group for one"
+  }
+
+  assert {
+    condition     = module.iam.proxy_role_arn == null
+    error_message = "no role of a proxy"
+  }
+}
+
+run "the_app_s_role_is_not_for_the_users_of_tunnels" {
+  command = plan
+  variables { jump_host = { database_users = ["analyst"] } }
+
+  assert {
+    condition     = join(" ", local.app_users) == "node_app" && join(" ", local.tunnel_users) == "analyst"
+    error_message = "the app logs in as its own user"
+  }
+
+  assert {
+    condition     = strcontains(local.only_the_app, "node_app") && strcontains(local.only_the_app, "analyst")
+    error_message = "bootstrap creates both"
+  }
+}
+
+# Only then has the function the users of its package: node_app, and its table.
+run "the_example_app_s_users_are_in_the_package" {
+  command = plan
+
+  assert {
+    condition     = local.only_the_app == null
+    error_message = "the declaration in the package is used unchanged"
+  }
+}
+
+run "a_cluster_with_readers_behind_a_proxy" {
+  variables {
+    engine = "mysql"
+    database = {
+      name = "node_db"
+      cluster = {
+        instances = { writer = { class = "db.r7g.large" }, reader = { class = "db.r7g.large", promotion_tier = 2 } }
+      }
+    }
+    proxy = { reader_endpoint = true }
+  }
+
+  assert {
+    condition = (
+      output.proxy.reader_endpoint == "orders-dev-reader.endpoint.proxy-c0ffee.us-east-1.rds.amazonaws.com" &&
+      output.database.engine == "mysql" && output.database.port == 3306
+    )
+    error_message = "Aurora MySQL, with an endpoint of the proxy for readers"
   }
 }

@@ -80,8 +80,75 @@ run "machines_and_people_have_a_port_each" {
   expect_failures = [var.app]
 }
 
-run "postgres_is_not_supported_yet" {
+run "aurora_is_not_an_engine" {
   command = plan
-  variables { engine = "postgres" }
+  variables { engine = "aurora-postgresql" }
   expect_failures = [var.engine]
+}
+
+run "a_version_of_the_other_engine" {
+  command = plan
+  variables {
+    engine   = "postgresql"
+    database = { name = "node_db", engine_version = "8.4" }
+  }
+  expect_failures = [var.database]
+}
+
+run "users_that_postgresql_reserves" {
+  command = plan
+  variables {
+    engine   = "postgresql"
+    database = { name = "node_db", admin_user = "pg_monitor" }
+  }
+  expect_failures = [var.database]
+}
+
+run "an_app_as_rds_iam" {
+  command = plan
+  variables {
+    engine = "postgresql"
+    app    = { database_user = "rds_iam" }
+  }
+  expect_failures = [var.app]
+}
+
+run "a_user_longer_than_mysql_allows" {
+  command = plan
+  variables { app = { database_user = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa" } }
+  expect_failures = [var.app]
+}
+
+run "a_proxy_in_front_of_a_cluster_that_should_pause" {
+  command = plan
+  variables {
+    engine = "postgresql"
+    database = {
+      name    = "node_db"
+      cluster = { instances = { one = {} }, serverless = { min_capacity = 0, max_capacity = 4 } }
+    }
+  }
+  expect_failures = [var.proxy]
+}
+
+run "no_declared_user" {
+  command = plan
+  variables {
+    app       = null
+    proxy     = null
+    jump_host = {}
+  }
+  expect_failures = [var.jump_host]
+}
+
+run "a_tunnel_for_the_admin" {
+  command = plan
+  variables { jump_host = { database_users = ["IAM_admin"] } }
+  expect_failures = [var.jump_host]
+}
+
+run "a_tunnel_for_a_pattern" {
+  command = plan
+  variables { jump_host = { database_users = ["*"] } }
+  expect_failures = [var.jump_host]
 }

@@ -59,6 +59,7 @@ case "$call" in
     for folder in debug release; do
         mkdir -p "$TARGET/$folder"
         : >"$TARGET/$folder/libAWSAuthenticationPlugin.so"
+        : >"$TARGET/$folder/libpam.so"
         cp "${PROGRAM:-/bin/true}" "$TARGET/$folder/rds-iam-bootstrap-lambda"
     done
     ;;

@@ -50,6 +50,7 @@ impl Declared {
         let admin = admin.expect("an invalid name is a violation");
 
         let mut violations = declaration.violations();
+        refuse_schema_options(declaration.schema_options(), &mut violations);
         let users = check_users(declaration.users(), database, &admin, &mut violations);
         let tables = check_tables(declaration.schema(), &mut violations);
         let origin = declaration.origin().to_owned();
@@ -121,6 +122,12 @@ fn check_users(
     for user in declared {
         let subject = format!("user {:?}", user.name);
         let host = user.host.as_deref().unwrap_or("%");
+        if !user.settings.is_empty() {
+            violations.add(
+                &subject,
+                "has settings, but MySQL's users have none: leave `settings` out, and set limits in the parameter group or by the service",
+            );
+        }
         let grants =
             user.grants.iter().filter_map(|grant| check_grant(grant, &subject, database, violations));
         let grants: Vec<Grant> = grants.collect();
@@ -146,6 +153,16 @@ fn check_grant(
 ) -> Option<Grant> {
     let database = grant.database.as_deref().unwrap_or(default_database);
     let before = violations.len();
+    for (key, value) in
+        [("schema", &grant.schema), ("sequence", &grant.sequence), ("function", &grant.function)]
+    {
+        if value.is_some() {
+            violations.add(
+                user,
+                format_args!("a grant has the key `{key}`, which is for PostgreSQL: leave it out, and name a database or a table"),
+            );
+        }
+    }
     if database == "*" {
         violations.add(
             user,
@@ -192,6 +209,19 @@ fn check_tables(schema: &[declaration::SchemaText], violations: &mut Violations)
         }
     }
     tables
+}
+
+fn refuse_schema_options(options: &declaration::SchemaOptions, violations: &mut Violations) {
+    let declaration::SchemaOptions { name, owner, extensions } = options;
+    for (key, is_there) in
+        [("name", name.is_some()), ("owner", owner.is_some()), ("extensions", !extensions.is_empty())]
+    {
+        if is_there {
+            let message =
+                "is for PostgreSQL: leave it out; MySQL creates the tables in the database of rds.conf";
+            violations.add(&format!("schema.{key}"), message);
+        }
+    }
 }
 
 fn refuse_system_database(subject: &str, database: &str, violations: &mut Violations) {

@@ -142,3 +142,24 @@ fn many_problems_are_cut_off() {
     assert!(refused.contains("has 30 problems") && refused.ends_with("\n  and 10 more"), "{refused}");
     assert_eq!(refused.lines().count(), 1 + 20 + 1);
 }
+
+#[test]
+fn what_only_postgresql_has_is_refused_with_the_reason() {
+    let text = r#"
+        [[user]]
+        name = "app"
+        settings = { statement_timeout = "4s" }
+        grant = [{ schema = "public", sequence = "*", privileges = ["SELECT"] }]
+        [schema]
+        name = "app"
+        extensions = ["citext"]
+    "#;
+    insta::assert_snapshot!(refused(text), @r#"
+    users.toml has 5 problems:
+      schema.name: is for PostgreSQL: leave it out; MySQL creates the tables in the database of rds.conf
+      schema.extensions: is for PostgreSQL: leave it out; MySQL creates the tables in the database of rds.conf
+      user "app": has settings, but MySQL's users have none: leave `settings` out, and set limits in the parameter group or by the service
+      user "app": a grant has the key `schema`, which is for PostgreSQL: leave it out, and name a database or a table
+      user "app": a grant has the key `sequence`, which is for PostgreSQL: leave it out, and name a database or a table
+    "#);
+}

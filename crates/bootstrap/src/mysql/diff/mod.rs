@@ -57,6 +57,7 @@ impl From<Diff> for Plan {
         Self {
             actions: diff.changes.into_iter().map(Into::into).collect(),
             warnings: diff.warnings.into_iter().map(Into::into).collect(),
+            ..Self::default()
         }
     }
 }

@@ -193,7 +193,7 @@ impl From<Warning> for plan::Warning {
             Warning::StricterTls { account } => Some(account.to_string()),
             _ => None,
         };
-        Self { text: warning.to_string(), refused_account }
+        Self { text: warning.to_string(), refused_account, locked_account: None }
     }
 }
 

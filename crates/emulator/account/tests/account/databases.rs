@@ -1,4 +1,4 @@
-//! Tests of the MySQL server of a database instance.
+//! Tests of the server of a database instance, and of that of a cluster.
 
 use std::net::TcpStream;
 use std::path::Path;
@@ -9,6 +9,7 @@ use rds_iam_emulator_account::AwsApi;
 use rds_iam_token::{Endpoint, Login, sign};
 use serde_json::Value;
 use sqlx::mysql::{MySqlConnectOptions, MySqlSslMode};
+use sqlx::postgres::{PgConnectOptions, PgSslMode};
 use sqlx::{ConnectOptions, Connection};
 
 use crate::Result;
@@ -60,7 +61,8 @@ async fn a_database_instance_takes_tokens_until_it_is_deleted() -> Result {
         Ok(options("app", token.expose()).connect().await?.close().await?)
     };
     log_in(&endpoint).await?;
-    let proxy: Endpoint = format!("{}:3306", create_proxy(&account.aws)?).parse()?;
+    let proxy: Endpoint =
+        format!("{}:3306", create_proxy(&account.aws, "MYSQL", "DBInstanceIdentifiers.member.1")?).parse()?;
     let mut tries = 0;
     while let Err(refused) = log_in(&proxy).await {
         tries += 1;
@@ -72,6 +74,96 @@ async fn a_database_instance_takes_tokens_until_it_is_deleted() -> Result {
     account.aws.query("rds", RDS, "DeleteDBInstance", &delete)?;
     let gone = || Ok((TcpStream::connect(dial.to_string()).is_err() && !file.exists()).then_some(()));
     until("the database to be gone", gone).await
+}
+
+#[tokio::test]
+async fn a_cluster_takes_tokens_for_each_of_its_endpoints_until_it_is_deleted() -> Result {
+    let outer = tempfile::tempdir()?;
+    let account = Account::start(outer.path()).await?;
+    let (made, endpoints) = create_cluster(&account.aws)?;
+    let file = outer.path().join("databases/orders-local.json");
+    let about = until("the database", || Ok(std::fs::read_to_string(&file).ok())).await?;
+    let about: Value = serde_json::from_str(&about)?;
+    let text = |name: &str| about[name].as_str().unwrap();
+    let dial: Endpoint = text("dial").parse()?;
+    let ca = std::fs::read_to_string(text("ca_file"))?;
+    let credentials = credentials(Path::new(text("credentials_file")))?;
+
+    let options = |user: &str, password: &str| {
+        PgConnectOptions::new_without_pgpass()
+            .host(&dial.host().to_string())
+            .port(dial.port())
+            .ssl_mode(PgSslMode::VerifyCa)
+            .ssl_root_cert_from_pem(ca.clone().into())
+            .username(user)
+            .password(password)
+            .database("shop")
+    };
+    let aws = AwsApi::connect(&account.aws.url, "us-east-1".parse()?, &account.credentials).await?;
+    let master = aws.master_credentials(element(&made, "SecretArn")).await?;
+    assert_eq!(master.username(), "dbadmin");
+    let mut as_master = options(master.username(), master.password()).connect().await?;
+    let version: String = sqlx::query_scalar("SHOW server_version").fetch_one(&mut as_master).await?;
+    assert!(version.starts_with("15."), "{version}");
+    for sql in ["CREATE USER app", "GRANT rds_iam TO app"] {
+        sqlx::raw_sql(sql).execute(&mut as_master).await?;
+    }
+    as_master.close().await?;
+
+    let proxy = create_proxy(&account.aws, "POSTGRESQL", "DBClusterIdentifiers.member.1")?;
+    let log_in = async |host: &str, user: &str| -> Result {
+        let login = Login::new(format!("{host}:5432").parse()?, "us-east-1".parse()?, user.parse()?);
+        let token = sign(&login, &credentials, now())?;
+        Ok(options("app", token.expose()).connect().await?.close().await?)
+    };
+    for host in endpoints.iter().chain([&proxy]) {
+        let mut tries = 0;
+        while let Err(refused) = log_in(host, "app").await {
+            tries += 1;
+            assert!(tries < 100, "{host}: {refused}");
+            tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+        }
+    }
+    let refused = log_in(&endpoints[0], "other").await.unwrap_err().to_string();
+    assert!(refused.contains("PAM authentication failed for user \"app\""), "{refused}");
+
+    let delete = [("DBInstanceIdentifier", "orders-local-1"), ("SkipFinalSnapshot", "true")];
+    account.aws.query("rds", RDS, "DeleteDBInstance", &delete)?;
+    let delete = [("DBClusterIdentifier", "orders-local"), ("SkipFinalSnapshot", "true")];
+    account.aws.query("rds", RDS, "DeleteDBCluster", &delete)?;
+    let gone = || Ok((TcpStream::connect(dial.to_string()).is_err() && !file.exists()).then_some(()));
+    until("the database to be gone", gone).await
+}
+
+/// Creates a cluster with an instance and a custom endpoint. Returns the API's response, and the hosts of all endpoints.
+fn create_cluster(aws: &Aws) -> Result<(String, Vec<String>)> {
+    let cluster = ("DBClusterIdentifier", "orders-local");
+    let engine = ("Engine", "aurora-postgresql");
+    let made = aws.query(
+        "rds",
+        RDS,
+        "CreateDBCluster",
+        &[
+            cluster,
+            engine,
+            ("EngineVersion", "15.10"),
+            ("DatabaseName", "shop"),
+            ("MasterUsername", "dbadmin"),
+            ("ManageMasterUserPassword", "true"),
+        ],
+    )?;
+    let instance =
+        [cluster, engine, ("DBInstanceIdentifier", "orders-local-1"), ("DBInstanceClass", "db.serverless")];
+    let instance = aws.query("rds", RDS, "CreateDBInstance", &instance)?;
+    let custom = [cluster, ("DBClusterEndpointIdentifier", "reports-local"), ("EndpointType", "READER")];
+    let custom = aws.query("rds", RDS, "CreateDBClusterEndpoint", &custom)?;
+    let hosts = [
+        element(&made, "Endpoint"),
+        element(&made, "ReaderEndpoint"),
+        element(&instance, "Address"),
+        element(&custom, "Endpoint"),
+    ];
+    Ok((made.clone(), hosts.map(str::to_owned).into()))
 }
 
 /// Creates the instance, and returns the API's response.
@@ -92,8 +184,8 @@ pub(crate) fn create(aws: &Aws) -> Result<String> {
     )
 }
 
-/// Creates a proxy for the instance, and returns its endpoint's name.
-fn create_proxy(aws: &Aws) -> Result<String> {
+/// Creates a proxy for the database, which is the value of the parameter `target`, and returns its endpoint's name.
+fn create_proxy(aws: &Aws, family: &str, target: &str) -> Result<String> {
     let subnets = aws.query("ec2", "2016-11-15", "DescribeSubnets", &[])?;
     let made = aws.query(
         "rds",
@@ -101,13 +193,13 @@ fn create_proxy(aws: &Aws) -> Result<String> {
         "CreateDBProxy",
         &[
             ("DBProxyName", "orders-local"),
-            ("EngineFamily", "MYSQL"),
+            ("EngineFamily", family),
             ("DefaultAuthScheme", "IAM_AUTH"),
             ("RoleArn", "arn:aws:iam::123456789012:role/proxy"),
             ("VpcSubnetIds.member.1", element(&subnets, "subnetId")),
         ],
     )?;
-    let register = [("DBProxyName", "orders-local"), ("DBInstanceIdentifiers.member.1", "orders-local")];
+    let register = [("DBProxyName", "orders-local"), (target, "orders-local")];
     aws.query("rds", RDS, "RegisterDBProxyTargets", &register)?;
     Ok(element(&made, "Endpoint").to_owned())
 }

@@ -8,7 +8,7 @@ use super::cache::{self, Entry};
 use super::file::entries;
 use crate::error::Error;
 
-/// The user and group of such servers, where this process is root: `nobody`, who owns no files.
+/// The user and group of such servers, where this process is root: Unix's user without files of its own.
 pub(crate) const SERVER_USER: u32 = 65534;
 
 /// The cache folder of root's servers. Root's home can't be entered by their user.

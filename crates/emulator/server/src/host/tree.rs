@@ -193,7 +193,7 @@ impl Gather<'_> {
             }
         }
         copy_file(&self.unpacked("usr/bin/dash"), &self.root.join("bin/sh"))?;
-        self.write("etc/passwd", "root:x:0:0:root:/:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/sh\n")?;
+        self.write("etc/passwd", "root:x:0:0:root:/:/bin/sh\nserver:x:65534:65534:server:/:/bin/sh\n")?;
         let tmp = self.root.join("tmp");
         fs::create_dir(&tmp).map_err(Error::io("create", &tmp))?;
         shared::set_mode(&tmp, 0o1777)

@@ -10,6 +10,7 @@ mod tree;
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 
+use rds_iam_token::Endpoint;
 use sqlx::ConnectOptions as _;
 use sqlx::mysql::{MySqlConnectOptions, MySqlSslMode};
 use testcontainers::bollard::Docker;
@@ -22,7 +23,6 @@ use crate::kind::Kind;
 use crate::kind::launch::{Contained, Launch};
 use crate::library;
 use crate::run_folder::RunFolder;
-use crate::server::Server;
 
 impl Kind for sqlx::MySql {
     const SLUG: &'static str = "mysql";
@@ -30,12 +30,12 @@ impl Kind for sqlx::MySql {
     const MASTER: &'static str = "admin";
     const DATABASE: &'static str = "";
 
-    fn connect_options(server: &Server<Self>) -> MySqlConnectOptions {
+    fn connect_options(dial: &Endpoint, _database: &str, ca_pem: &str) -> MySqlConnectOptions {
         MySqlConnectOptions::new()
-            .host(&server.dial().host().to_string())
-            .port(server.dial().port())
+            .host(&dial.host().to_string())
+            .port(dial.port())
             .ssl_mode(MySqlSslMode::VerifyCa)
-            .ssl_ca_from_pem(server.ca_pem().into())
+            .ssl_ca_from_pem(ca_pem.into())
             .disable_statement_logging()
     }
 }

@@ -14,6 +14,7 @@ use std::net::Ipv4Addr;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
+use rds_iam_token::Endpoint;
 use sqlx::ConnectOptions as _;
 use sqlx::postgres::{PgConnectOptions, PgSslMode};
 use testcontainers::bollard::Docker;
@@ -29,7 +30,6 @@ use crate::kind::Kind;
 use crate::kind::launch::{Contained, Launch};
 use crate::library;
 use crate::run_folder::RunFolder;
-use crate::server::Server;
 
 /// The first message of a client that wants TLS: its length, and the number of the request.
 const SSL_REQUEST: [u8; 8] = [0, 0, 0, 8, 4, 210, 22, 47];
@@ -43,13 +43,13 @@ impl Kind for sqlx::Postgres {
     const MASTER: &'static str = "postgres";
     const DATABASE: &'static str = "postgres";
 
-    fn connect_options(server: &Server<Self>) -> PgConnectOptions {
+    fn connect_options(dial: &Endpoint, database: &str, ca_pem: &str) -> PgConnectOptions {
         PgConnectOptions::new_without_pgpass()
-            .host(&server.dial().host().to_string())
-            .port(server.dial().port())
-            .database(server.database())
+            .host(&dial.host().to_string())
+            .port(dial.port())
+            .database(database)
             .ssl_mode(PgSslMode::VerifyCa)
-            .ssl_root_cert_from_pem(server.ca_pem().into())
+            .ssl_root_cert_from_pem(ca_pem.into())
             .disable_statement_logging()
     }
 }

@@ -6,8 +6,8 @@ use std::str::FromStr;
 
 use rds_iam_emulator_control::CreatorEdges;
 
-use crate::builder::Builder;
 use crate::error::Error;
+use crate::server::Builder;
 
 /// The environment variable that selects the version, unless the program sets one.
 const VARIABLE: &str = "RDS_IAM_EMULATOR_POSTGRES";

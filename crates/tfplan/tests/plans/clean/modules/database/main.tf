@@ -1,10 +1,20 @@
-# The database of the test plan `clean`: an RDS instance with IAM authentication and deletion protection.
+# The database of the test plan `clean`: an RDS instance with IAM authentication, forced TLS and deletion protection.
 
 terraform {
   required_providers {
     aws = {
       source = "hashicorp/aws"
     }
+  }
+}
+
+resource "aws_db_parameter_group" "this" {
+  name   = "orders"
+  family = "mysql8.4"
+
+  parameter {
+    name  = "require_secure_transport"
+    value = "1"
   }
 }
 
@@ -16,6 +26,7 @@ resource "aws_db_instance" "this" {
   identifier                          = "orders"
   instance_class                      = "db.t4g.medium"
   manage_master_user_password         = true
+  parameter_group_name                = aws_db_parameter_group.this.name
   skip_final_snapshot                 = true
   storage_encrypted                   = true
   username                            = "dbadmin"

@@ -5,10 +5,10 @@ use std::sync::PoisonError;
 use rds_iam_emulator_control::{AccessKey, Refuse, State};
 use rds_iam_token::Endpoint;
 
+use super::Server;
 use crate::error::Error;
 use crate::kind::Kind;
 use crate::kind::launch::Root as _;
-use crate::server::Server;
 
 impl<E: Kind> Server<E> {
     /// Makes the server accept another access key, or replaces one with the same id.

@@ -4,11 +4,11 @@ use std::fmt;
 
 use rds_iam_token::{Endpoint, Region};
 
+use super::Server;
 use crate::credentials::MasterCredentials;
 use crate::error::Error;
 use crate::kind::Kind;
 use crate::runtime::Runtime;
-use crate::server::Server;
 
 /// The settings of a [`Server`].
 #[must_use = "nothing starts before `start` is awaited"]

@@ -1,18 +1,20 @@
 //! `run`: makes the database server match the declaration in six steps, or reports the differences.
 
+mod master;
+
 use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use aws_credential_types::provider::error::CredentialsError;
 use rds_iam_infra::remedy::{self, Refusal};
 use rds_iam_sqlx::{Credential, Target};
 use rds_iam_token::{DbUser, ErrorKind, MintError, Minter, Token, TokenSource};
 
-use crate::plan::{Action, Actor, Login, Plan, PlanError, Step};
+use crate::plan::{Action, Actor, Forecast, Login, Plan, PlanError, Step, groups};
 use crate::progress::Progress;
-use crate::secret::{self, Master};
-use crate::session::{Declared, Session};
-use crate::{BootstrapError, LoginCheck, LoginResult, Mode, Outcome, Report, Settings};
+use crate::secret::Master;
+use crate::session::{Access, Declared, Session};
+use crate::{BootstrapError, LockOutReport, LoginCheck, LoginResult, Mode, Outcome, Report, Settings};
 
 /// The number of users that a run logs in as at most.
 const LOGINS_TRIED: usize = 10;
@@ -29,7 +31,8 @@ pub async fn run(settings: Settings) -> Result<Report, BootstrapError> {
     let roots = settings.conf.roots(settings.clock.now())?;
     let target =
         Target::new(settings.conf.endpoint.clone(), roots.pem()).dial(settings.conf.connect_to().clone());
-    let run = Run { settings: &settings, declared: &declared, target, progress: Progress::new() };
+    let (progress, master) = (Progress::new(), OnceLock::new());
+    let run = Run { settings: &settings, declared: &declared, target, progress, master };
     let work = async {
         match settings.mode {
             Mode::Apply => run.apply().await,
@@ -50,6 +53,7 @@ struct Run<'a> {
     declared: &'a Declared,
     target: Target,
     progress: Progress,
+    master: OnceLock<Master>,
 }
 
 impl Run<'_> {
@@ -63,29 +67,30 @@ impl Run<'_> {
         // Step 3.
         let mut plan = self.plan(&mut master, Step::Admin).await?;
         self.progress.plan(plan.actions.len());
+        let tested = self.protect_master(&mut master, &plan).await?;
         let mut denied = Vec::new();
-        for action in plan.actions.iter().filter(|action| action.step == Step::Admin) {
-            match self.progress.execute(&mut master, action).await {
-                Err(error) if action.is_optional() && error.is_denied() => denied.push(action.clone()),
-                done => done?,
-            }
-        }
-        if !denied.is_empty() {
-            plan.replace_denied(|action| denied.contains(action));
-            self.progress.plan(plan.actions.len());
+        let (first, then): (Vec<_>, Vec<_>) =
+            plan.actions.iter().cloned().partition(|action| action.step == Step::Admin);
+        for actions in groups(&first) {
+            self.execute(&mut master, actions, &mut denied).await?;
         }
 
         // Step 4.
         self.progress.enter(Step::Switch);
         let by_iam = self.connect_by_iam(&admin, Step::Switch).await?;
         let mut by_iam = by_iam.map_err(|source| self.not_connected(Step::Switch, &admin, source, &plan))?;
+        if plan.path_after != Forecast::None {
+            by_iam.allow_creators();
+        }
 
         // Step 5.
         self.progress.enter(Step::Users);
-        for action in plan.actions.iter().filter(|action| action.step != Step::Admin) {
-            let session = if action.actor == Actor::Master { &mut master } else { &mut by_iam };
-            self.progress.execute(session, action).await?;
+        for actions in groups(&then) {
+            let by_master = actions.first().is_some_and(|action| action.actor == Actor::Master);
+            let session = if by_master { &mut master } else { &mut by_iam };
+            self.execute(session, actions, &mut denied).await?;
         }
+        plan.replace_denied(|action| denied.contains(action));
 
         // Step 6.
         self.progress.enter(Step::Verify);
@@ -100,8 +105,35 @@ impl Run<'_> {
         let logins = self.log_in_as_users(&plan, &verified).await?;
         by_iam.close().await;
         master.close().await;
+        let verified = self.declared.protects_master();
+        if verified {
+            // Its password may have ended by what another program did meanwhile.
+            self.connect_as_master().await?.close().await;
+        }
         let outcome = if plan.actions.is_empty() { Outcome::Clean } else { Outcome::Changed };
-        Ok(self.report(outcome, Actor::Master, plan, logins))
+        let mut report = self.report(outcome, Actor::Master, plan, logins);
+        if let Some(lock_out) = &mut report.lock_out {
+            lock_out.tested = tested;
+            lock_out.verified = Some(verified);
+        }
+        Ok(report)
+    }
+
+    /// Makes changes that belong together. One that the server may deny is alone; if it does, that is noted.
+    async fn execute(
+        &self,
+        session: &mut Session<'_>,
+        actions: &[Action],
+        denied: &mut Vec<Action>,
+    ) -> Result<(), BootstrapError> {
+        match (self.progress.execute(session, actions).await, actions) {
+            (Err(error), [action]) if action.is_optional() && error.is_denied() => {
+                denied.push(action.clone());
+                self.progress.skip(1);
+                Ok(())
+            }
+            (done, _) => done,
+        }
     }
 
     async fn compare(&self) -> Result<Report, BootstrapError> {
@@ -117,12 +149,6 @@ impl Run<'_> {
         Ok(self.report(outcome, read_as, plan, Vec::new()))
     }
 
-    async fn lock(&self, master: &mut Session<'_>) -> Result<(), BootstrapError> {
-        let taken = master.lock().await;
-        let taken = taken.map_err(|error| self.progress.failed(Step::Admin, "taking the lock", error))?;
-        taken.map_err(|holder| BootstrapError::Busy { holder })
-    }
-
     async fn plan(&self, session: &mut Session<'_>, step: Step) -> Result<Plan, BootstrapError> {
         session.plan().await.map_err(|error| self.no_plan(step, error))
     }
@@ -130,6 +156,7 @@ impl Run<'_> {
     fn no_plan(&self, step: Step, error: PlanError) -> BootstrapError {
         match error {
             PlanError::Missing(missing) => missing.into(),
+            PlanError::Unsupported(unsupported) => unsupported.into(),
             PlanError::Statement(error) => self.progress.failed(step, "reading the catalog", error),
         }
     }
@@ -139,7 +166,7 @@ impl Run<'_> {
         let admin = self.declared.admin();
         let mut session = match self.connect_by_iam(&admin, Step::Credentials).await? {
             Ok(session) => session,
-            Err(denied) if denied.kind() == ErrorKind::Denied => {
+            Err(denied) if self.is_denied(&denied) => {
                 tracing::info!(user = %admin.user, "the IAM admin can't log in (yet); reading as the master user");
                 return Ok(None);
             }
@@ -152,6 +179,7 @@ impl Run<'_> {
         let is_blind = match &plan {
             Ok(_) => false,
             Err(PlanError::Missing(missing)) => missing.may_be_hidden,
+            Err(PlanError::Unsupported(_)) => false,
             Err(PlanError::Statement(error)) => error.denied,
         };
         if is_blind {
@@ -166,21 +194,6 @@ impl Run<'_> {
         let plan = self.plan(&mut master, Step::Admin).await;
         master.close().await;
         plan
-    }
-
-    /// Step 2, and the connection of step 3.
-    async fn connect_as_master(&self) -> Result<Session<'_>, BootstrapError> {
-        let Master { user, password } = secret::fetch(&self.settings.conf, &self.settings.aws).await?;
-        self.progress.enter(Step::Admin);
-        self.declared.refuse_master(&user)?;
-        tracing::debug!(%user, "fetched the master user's credentials");
-        let password = Credential::Password(&password);
-        let connected = self.declared.open(&self.target, &user, password, Actor::Master).await;
-        connected.map_err(|source| {
-            let help = if self.declared.is_wrong_password(&source) { WRONG_PASSWORD } else { source.hint() };
-            let help = help.to_owned();
-            BootstrapError::Connect { step: Step::Admin, source: Box::new(source), help, made: 0 }
-        })
     }
 
     async fn token(&self, user: &DbUser, step: Step) -> Result<Token, BootstrapError> {
@@ -203,7 +216,10 @@ impl Run<'_> {
         step: Step,
     ) -> Result<Result<Session<'_>, rds_iam_sqlx::Error>, BootstrapError> {
         let token = self.token(&login.user, step).await?;
-        Ok(self.declared.open(&self.target, &login.user, Credential::Token(&token), Actor::Admin).await)
+        let access =
+            Access { target: &self.target, user: &login.user, credential: Credential::Token(&token) };
+        let master = self.master.get().map(|master| &master.user);
+        Ok(self.declared.open(access, Actor::Admin, master).await)
     }
 
     fn not_connected(
@@ -213,6 +229,9 @@ impl Run<'_> {
         source: rds_iam_sqlx::Error,
         plan: &Plan,
     ) -> BootstrapError {
+        if let Some(missing) = self.declared.missing_database(&source) {
+            return missing.into();
+        }
         let conf = &self.settings.conf;
         let mut help = source.hint().to_owned();
         let tried = rds_iam_token::Login::new(conf.endpoint.clone(), conf.region.clone(), login.user.clone());
@@ -257,8 +276,10 @@ impl Run<'_> {
                 Ok(LoginResult::Ok { current_user })
             }
             Err(refused) if self.declared.is_locked(&refused) => Ok(LoginResult::Locked),
-            Err(refused) if refused.kind() == ErrorKind::Denied => {
-                if verified.refusals(&login.account).next().is_some() {
+            Err(refused) if self.is_denied(&refused) => {
+                if verified.is_locked(&login.account) {
+                    Ok(LoginResult::Locked)
+                } else if verified.refusals(&login.account).next().is_some() {
                     Ok(LoginResult::CertificateRequired)
                 } else {
                     Ok(LoginResult::NotPermitted)
@@ -266,6 +287,11 @@ impl Run<'_> {
             }
             Err(source) => Err(self.not_connected(Step::Verify, login, source, &Plan::default())),
         }
+    }
+
+    /// Returns whether the server refused a login.
+    fn is_denied(&self, error: &rds_iam_sqlx::Error) -> bool {
+        error.kind() == ErrorKind::Denied || self.declared.may_be_locked_out(error)
     }
 
     fn report(&self, outcome: Outcome, read_as: Actor, plan: Plan, logins: Vec<LoginCheck>) -> Report {
@@ -282,8 +308,11 @@ impl Run<'_> {
                 Mode::Plan | Mode::Check => 0,
             },
             logins,
+            lock_out: self.declared.protects_master().then_some(LockOutReport {
+                forecast: plan.path_after,
+                tested: false,
+                verified: None,
+            }),
         }
     }
 }
-
-const WRONG_PASSWORD: &str = "The server does not accept the password in the master secret: it is out of date, or belongs to another instance. Check MASTER_SECRET_NAME against RDS_ENDPOINT.";

@@ -1,5 +1,8 @@
 //! A database server that checks IAM tokens as RDS does.
 
+mod builder;
+mod control;
+
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
@@ -10,7 +13,6 @@ use rds_iam_emulator_control::{AccessKey, AuthSwitch, CreatorEdges, LoginEvent, 
 use rds_iam_token::{Endpoint, Region};
 use tracing::info;
 
-use crate::builder::Builder;
 use crate::credentials::{MasterCredentials, credentials_file, made_up_resource_id, own_key};
 use crate::error::Error;
 use crate::host::file;
@@ -21,6 +23,8 @@ use crate::relay::Relay;
 use crate::run_folder::RunFolder;
 use crate::runtime::Runtime;
 use crate::tls::ServerIdentity;
+
+pub use self::builder::Builder;
 
 /// The time limit for ended connections to leave the server: 10 seconds.
 const CUT_TIMEOUT: Duration = Duration::from_secs(10);

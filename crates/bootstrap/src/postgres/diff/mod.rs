@@ -1,0 +1,203 @@
+//! The difference between the declared and the observed, as changes, and the forecast of the master user's login. Pure:
+//! no server, no clock.
+
+mod privileges;
+mod roles;
+
+use std::collections::BTreeSet;
+
+use super::{Change, Declared, IAM_ROLE, Observed, PlannedChange, Role, Warning, missing, names, wanted};
+use crate::plan::{Actor, Forecast, Missing, Plan, Step};
+
+/// The number of undeclared roles that are listed.
+const UNDECLARED_SHOWN: usize = 20;
+
+/// The difference between the declared and the observed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Diff {
+    /// The changes that remove the difference, in order. Empty if everything is as declared.
+    pub changes: Vec<PlannedChange>,
+    /// Observations for an operator. A run changes none of them, and they do not count as drift.
+    pub warnings: Vec<Warning>,
+    /// The master user's path to `rds_iam` before any change.
+    pub path_before: Forecast,
+    /// The master user's path to `rds_iam` after the changes.
+    pub path_after: Forecast,
+}
+
+/// Compares the declared with the observed.
+///
+/// # Errors
+/// Returns [`Missing`] if something doesn't exist that the declaration names: there is nothing to grant on.
+pub fn diff(declared: &Declared, observed: &Observed) -> Result<Diff, Missing> {
+    missing::check(declared, observed)?;
+    let database = declared.database();
+    let mut admin_is = observed.acts_as(declared.admin().name(), database);
+    if let Some(owner) = declared.owner() {
+        // It becomes a member before it needs to be one.
+        admin_is.extend(observed.acts_as(owner.name(), database));
+    }
+    let master_is = observed.masters.iter().flat_map(|master| observed.acts_as(master, database)).collect();
+    let mut comparison =
+        Comparison { declared, observed, admin_is, master_is, missing: None, diff: Diff::default() };
+
+    comparison.admin();
+    comparison.schema();
+    comparison.owner();
+    comparison.tables();
+    for user in declared.users() {
+        comparison.user(user);
+        let wanted = wanted::of_user(&user.grants, declared, observed);
+        comparison.privileges(&user.role, &wanted, Step::Users);
+    }
+    comparison.warn_of_the_server();
+    comparison.forecast();
+    match comparison.missing {
+        Some(missing) => Err(missing),
+        None => Ok(comparison.diff),
+    }
+}
+
+impl From<Diff> for Plan {
+    fn from(diff: Diff) -> Self {
+        Self {
+            actions: diff.changes.into_iter().map(Into::into).collect(),
+            warnings: diff.warnings.into_iter().map(Into::into).collect(),
+            path_before: diff.path_before,
+            path_after: diff.path_after,
+        }
+    }
+}
+
+struct Comparison<'a> {
+    declared: &'a Declared,
+    observed: &'a Observed,
+    /// The roles whose privileges the admin has after its own changes, and those that the master user has.
+    admin_is: BTreeSet<String>,
+    master_is: BTreeSet<String>,
+    /// Declared grants that neither of them may make.
+    missing: Option<Missing>,
+    diff: Diff,
+}
+
+impl Comparison<'_> {
+    fn push(&mut self, step: Step, actor: Actor, change: Change) {
+        self.diff.changes.push(PlannedChange { step, actor, change });
+    }
+
+    /// Returns the user that acts as a role.
+    fn actor_as(&self, role: &str) -> Option<Actor> {
+        if self.admin_is.contains(role) {
+            Some(Actor::Admin)
+        } else if self.master_is.contains(role) {
+            Some(Actor::Master)
+        } else {
+            None
+        }
+    }
+
+    /// Creates the schema and the extensions. The master user does, as the owner of the database.
+    fn schema(&mut self) {
+        let (declared, observed) = (self.declared, self.observed);
+        let schema = declared.schema().to_owned();
+        if !observed.schemas.contains_key(&schema) {
+            self.push(Step::Admin, Actor::Master, Change::CreateSchema { schema: schema.clone() });
+            // The master user owns it then.
+            if let Some(master) = observed.masters.first() {
+                self.master_is.insert(master.clone());
+            }
+        }
+        for extension in declared.extensions() {
+            if !observed.extensions.contains(extension) {
+                let (extension, schema) = (extension.clone(), super::DEFAULT_SCHEMA.to_owned());
+                self.push(Step::Admin, Actor::Master, Change::CreateExtension { extension, schema });
+            }
+        }
+    }
+
+    fn tables(&mut self) {
+        let (declared, observed) = (self.declared, self.observed);
+        let schema = declared.schema();
+        for table in declared.tables() {
+            if !observed.relations.contains_key(&(schema.to_owned(), table.table().to_owned())) {
+                let change = Change::CreateTable {
+                    table: table.table().to_owned(),
+                    sql: table.sql(schema),
+                    owner: declared.owner().cloned(),
+                };
+                self.push(Step::Users, Actor::Admin, change);
+            }
+        }
+    }
+
+    /// Warns of a server without forced TLS, and of roles that are not declared.
+    fn warn_of_the_server(&mut self) {
+        if !self.observed.force_ssl {
+            self.diff.warnings.push(Warning::TlsNotForced);
+        }
+        let declared: BTreeSet<_> = self.declared.role_names().into_iter().collect();
+        let members = self.observed.memberships.keys().filter(|(_, role)| role == IAM_ROLE);
+        let undeclared = members.map(|(member, _)| member).filter(|member| {
+            !declared.contains(*member)
+                && !names::is_reserved(member)
+                && !self.observed.masters.contains(*member)
+        });
+        let mut undeclared = undeclared.map(|role| Warning::Undeclared { role: role.clone() });
+        self.diff.warnings.extend(undeclared.by_ref().take(UNDECLARED_SHOWN));
+        match undeclared.count() {
+            0 => {}
+            count => self.diff.warnings.push(Warning::MoreUndeclared { count }),
+        }
+    }
+
+    /// Calculates the master user's paths to `rds_iam`, before and after the changes.
+    fn forecast(&mut self) {
+        let mut graph = self.observed.graph();
+        let worst = |graph: &super::Memberships| {
+            self.observed.masters.iter().map(|master| graph.forecast(master)).max().unwrap_or_default()
+        };
+        self.diff.path_before = worst(&graph);
+        let has_creators = self.observed.version.has_membership_options();
+        let master = self.observed.masters.first().cloned().unwrap_or_default();
+        for PlannedChange { actor, change, .. } in &self.diff.changes {
+            let actor = if *actor == Actor::Admin { self.declared.admin().name() } else { &master };
+            match change {
+                Change::CreateAdmin { role } | Change::CreateOwner { role } | Change::CreateUser { role }
+                    if has_creators =>
+                {
+                    graph.add(actor, role.name(), true);
+                }
+                Change::GrantRole { role, member, .. } => graph.add(member, role, false),
+                Change::RevokeRole { role, member, admin_only: false, .. } => graph.remove(member, role),
+                _ => {}
+            }
+        }
+        self.diff.path_after = worst(&graph);
+    }
+
+    fn miss(&mut self, object: String, help: &str) {
+        let missing = self.missing.get_or_insert_with(|| Missing {
+            objects: Vec::new(),
+            help: String::new(),
+            may_be_hidden: false,
+        });
+        missing.objects.push(object);
+        if !missing.help.is_empty() {
+            missing.help.push('\n');
+        }
+        missing.help.push_str(help);
+    }
+
+    /// Returns whether a role is one that this program made: those that an operator made may have a password.
+    fn alterer(&self, role: &Role) -> Actor {
+        let admin = self.declared.admin().name();
+        let of_admin = self.observed.memberships(admin, role.name());
+        let by_admin =
+            !self.observed.version.has_membership_options() || of_admin.iter().any(|grant| grant.admin);
+        if by_admin && self.observed.roles.contains_key(admin) { Actor::Admin } else { Actor::Master }
+    }
+}
+
+#[cfg(test)]
+mod tests;

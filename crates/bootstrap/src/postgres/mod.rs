@@ -1,0 +1,50 @@
+//! Everything specific to PostgreSQL: names and their quoting, privileges, the catalog, the difference between the
+//! declared and the observed, its SQL, and the protection of the master user's login. The files have the names of
+//! MySQL's.
+
+mod canary;
+mod catalog;
+mod catalog_sql;
+mod change;
+mod declared;
+mod diff;
+mod error;
+#[cfg(test)]
+mod fixture;
+mod grants;
+mod lock;
+mod lockout;
+mod missing;
+mod names;
+mod observed;
+mod privilege;
+mod schema;
+mod session;
+mod transaction;
+mod version;
+mod wanted;
+mod warning;
+
+pub use change::{Change, PlannedChange};
+pub use declared::{Declared, User};
+pub use diff::{Diff, diff};
+pub(crate) use error::{is_login_refused, is_no_database, is_wrong_password};
+pub use grants::{FutureObjects, Grant, Grants, Held, Object, ObservedGrants, Scope};
+pub use lockout::{Edge, Memberships};
+pub(crate) use missing::database as missing_database;
+pub use names::{Role, RoleError};
+pub use observed::{Membership, Observed, ObservedRole, Owned, Relation, Routine};
+pub use privilege::{Kind, Privilege, PrivilegeError};
+pub use schema::{CreateTable, SchemaError};
+pub(crate) use session::Session;
+pub use version::Version;
+pub use warning::Warning;
+
+/// The role whose members log in to RDS by token.
+pub const IAM_ROLE: &str = "rds_iam";
+
+/// The role that RDS grants to its master user.
+pub(crate) const MASTER_ROLE: &str = "rds_superuser";
+
+/// The schema that exists in each database.
+pub(crate) const DEFAULT_SCHEMA: &str = "public";

@@ -1,0 +1,183 @@
+//! A connection for one run: its lock, its plan and its statements.
+
+use rds_iam_token::DbUser;
+use sqlx::postgres::PgConnection;
+use sqlx::{AssertSqlSafe, Connection, Row};
+
+use super::canary::{self, CanaryError, Rule};
+use super::error::statement_error;
+use super::names::identifier;
+use super::transaction::{Guard, Outcome};
+use super::{Declared, Version, catalog, diff, lock};
+use crate::answer::answer;
+use crate::plan::{Action, ActionKind, Actor, Plan, PlanError, StatementError, Unsupported};
+use crate::session::{Access, ConnectionError, ExecuteError};
+
+/// The settings of each session: names mean what the server's own catalog means by them, a backslash in a text is a plain
+/// character, and a long run's lock does not end with an idle connection.
+const SETTINGS: &str = "SET search_path TO pg_catalog, pg_temp; SET standard_conforming_strings TO on; \
+     SET client_min_messages TO warning; SET idle_session_timeout TO 0";
+
+/// Since 16, a user can set that it becomes a full member of the roles that it creates. The check runs on servers that
+/// have the setting only.
+const NO_SELF_GRANT: &str = "SELECT set_config('createrole_self_grant', '', false) \
+     WHERE current_setting('server_version_num')::int4 >= 160000";
+
+pub(super) async fn connect(access: Access<'_>, database: &str) -> Result<PgConnection, rds_iam_sqlx::Error> {
+    let target = access.target.clone().database(database);
+    rds_iam_sqlx::connect::<sqlx::Postgres>(&target, access.user, access.credential).await
+}
+
+/// A connection for one run, as the master user or by IAM.
+pub(crate) struct Session<'a> {
+    declared: &'a Declared,
+    actor: Actor,
+    /// The master user, if it is known.
+    master: Option<&'a DbUser>,
+    connection: PgConnection,
+    /// The connection that holds the run's lock.
+    lock: Option<PgConnection>,
+    version: Version,
+    creators_count: bool,
+}
+
+impl<'a> Session<'a> {
+    pub(crate) async fn open(
+        declared: &'a Declared,
+        access: Access<'_>,
+        actor: Actor,
+        master: Option<&'a DbUser>,
+    ) -> Result<Self, rds_iam_sqlx::Error> {
+        let connection = connect(access, declared.database()).await?;
+        let version = Version::default();
+        Ok(Self { declared, actor, master, connection, lock: None, version, creators_count: true })
+    }
+
+    /// Takes the run's lock on a connection that this session keeps.
+    pub(crate) async fn lock(&mut self, access: Access<'_>) -> Result<Result<(), String>, ConnectionError> {
+        let connection = connect(access, lock::DATABASE).await;
+        let mut connection = connection.map_err(|error| ConnectionError::Connect(Box::new(error)))?;
+        let taken = async {
+            set_up(&mut connection).await?;
+            answer(lock::take(&mut connection)).await
+        };
+        let taken =
+            taken.await.map_err(|error| ConnectionError::Statement(statement_error(self.actor, error)))?;
+        self.lock = Some(connection);
+        Ok(taken)
+    }
+
+    pub(crate) async fn plan(&mut self) -> Result<Plan, PlanError> {
+        let observed = async {
+            set_up(&mut self.connection).await?;
+            let master = self.master.map(DbUser::as_str);
+            catalog::observe(&mut self.connection, self.declared, master).await
+        };
+        let observed = observed.await.map_err(|source| statement_error(self.actor, source))?;
+        if !observed.version.is_supported() {
+            let found = format!("PostgreSQL {}", observed.version);
+            return Err(Unsupported { found, expected: "PostgreSQL 15 or later" }.into());
+        }
+        self.version = observed.version;
+        Ok(diff(self.declared, &observed)?.into())
+    }
+
+    /// From now on, memberships that only the creation of a role made don't count: a login has shown that.
+    pub(crate) fn allow_creators(&mut self) {
+        self.creators_count = false;
+    }
+
+    /// Tests whether they count. Needs the run's lock.
+    pub(crate) async fn test_creators(&mut self, access: Access<'_>) -> Result<bool, ConnectionError> {
+        let tested = match &mut self.lock {
+            Some(lock) => canary::test(lock, access).await,
+            None => Err(CanaryError::Statement(sqlx::Error::PoolClosed)),
+        };
+        match tested {
+            Ok(rule) => Ok(rule == Rule::Counts),
+            Err(CanaryError::Connect(error)) => Err(ConnectionError::Connect(Box::new(error))),
+            Err(CanaryError::Statement(error)) => {
+                Err(ConnectionError::Statement(statement_error(self.actor, error)))
+            }
+        }
+    }
+
+    /// Runs the statements of one transaction.
+    pub(crate) async fn execute(&mut self, actions: &[Action]) -> Result<(), ExecuteError> {
+        let failed = |actor| move |source| ExecuteError::Statement(statement_error(actor, source));
+        let statements: Vec<_> = actions.iter().map(|action| action.sql.as_str()).collect();
+        if self.version == Version::default() {
+            // A session that made no plan.
+            set_up(&mut self.connection).await.map_err(failed(self.actor))?;
+            let number = "SELECT current_setting('server_version_num')::int4";
+            let number: i32 = answer(sqlx::query_scalar(number).fetch_one(&mut self.connection))
+                .await
+                .map_err(failed(self.actor))?;
+            self.version = Version::new(number.unsigned_abs());
+        }
+        let done = match actions {
+            [action] if action.kind == ActionKind::CreateTable => self.create_table(&action.sql).await,
+            _ if actions.iter().any(|action| action.kind.changes_memberships()) => {
+                return self.execute_guarded(&statements).await;
+            }
+            // Several statements in one message are one transaction.
+            _ => {
+                let sql = AssertSqlSafe(statements.join("; "));
+                answer(sqlx::raw_sql(sql).execute(&mut self.connection)).await.map(drop)
+            }
+        };
+        done.map_err(failed(self.actor))
+    }
+
+    async fn execute_guarded(&mut self, statements: &[&str]) -> Result<(), ExecuteError> {
+        let failed = |source| ExecuteError::Statement(statement_error(self.actor, source));
+        let Some(master) = self.master else {
+            // Only a run that applies comes here, and it knows the master user.
+            return Err(failed(sqlx::Error::PoolClosed));
+        };
+        let guard = Guard {
+            master: master.as_str().to_owned(),
+            version: self.version,
+            creators_count: self.creators_count,
+        };
+        match guard.run(&mut self.connection, statements).await.map_err(failed)? {
+            Outcome::Committed => Ok(()),
+            Outcome::LockOut(path) => Err(ExecuteError::LockOut { path }),
+        }
+    }
+
+    /// Creates a table as its owner. The text is from a file: it is prepared, and so can't be more than one statement.
+    async fn create_table(&mut self, sql: &str) -> Result<(), sqlx::Error> {
+        let schema = identifier(self.declared.schema());
+        let mut begin = format!("BEGIN; SET LOCAL search_path TO pg_catalog, {schema}, public, pg_temp");
+        if let Some(owner) = self.declared.owner() {
+            begin.push_str(&format!("; SET LOCAL ROLE {}", owner.sql()));
+        }
+        let connection = &mut self.connection;
+        answer(sqlx::raw_sql(AssertSqlSafe(begin)).execute(&mut *connection)).await?;
+        let statement = sqlx::query(AssertSqlSafe(sql.to_owned())).persistent(false);
+        let created = answer(statement.execute(&mut *connection)).await;
+        let end = if created.is_ok() { "COMMIT" } else { "ROLLBACK" };
+        let ended = answer(sqlx::raw_sql(end).execute(connection)).await;
+        created?;
+        ended.map(drop)
+    }
+
+    pub(crate) async fn current_user(&mut self) -> Result<String, StatementError> {
+        let user = sqlx::raw_sql("SELECT current_user::text").fetch_one(&mut self.connection);
+        let user = answer(user).await.and_then(|row| row.try_get(0));
+        user.map_err(|source| statement_error(self.actor, source))
+    }
+
+    pub(crate) async fn close(self) -> Result<(), sqlx::Error> {
+        if let Some(lock) = self.lock {
+            answer(lock.close()).await?;
+        }
+        answer(self.connection.close()).await
+    }
+}
+
+async fn set_up(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+    answer(sqlx::raw_sql(SETTINGS).execute(&mut *connection)).await?;
+    answer(sqlx::raw_sql(NO_SELF_GRANT).execute(connection)).await.map(drop)
+}

@@ -1,0 +1,60 @@
+//! Logins that the server refuses when ordered, as a server that limits their rate.
+
+use std::fs;
+
+use crate::{Result, VERSIONS, accepted, as_master, login, master, refusal, server, token};
+
+#[tokio::test]
+async fn throttled_logins_get_53300() -> Result {
+    for version in VERSIONS {
+        let server = server(version).await?;
+        let mut session = master(&server).await?;
+        accepted(&mut session, &["CREATE USER app", "GRANT rds_iam TO app"]).await?;
+        let throttled = Some(("53300".to_owned(), "IAM authentication rate limit exceeded".to_owned()));
+        let app = login(&server, "app", &token(&server, "app")?);
+
+        server.throttle_next(3)?;
+        assert_eq!(refusal(&app).await?, throttled);
+        assert_eq!(refusal(&as_master(&server)).await?, throttled);
+        // The superuser's connections over the socket are not counted.
+        server.as_superuser("SELECT 1").await?;
+        let bad = login(&server, "app", "not a token");
+        assert_eq!(refusal(&bad).await?, throttled);
+        assert_eq!(refusal(&app).await?, None);
+        assert_eq!(refusal(&bad).await?.map(|(code, _)| code).as_deref(), Some("28000"));
+        assert_eq!(refusal(&as_master(&server)).await?, None);
+
+        server.throttle_next(10)?;
+        assert_eq!([refusal(&app).await?, refusal(&app).await?], [throttled.clone(), throttled.clone()]);
+        server.throttle_next(0)?;
+        assert_eq!(refusal(&app).await?, None);
+        // Open sessions are not affected.
+        server.throttle_next(1)?;
+        accepted(&mut session, &["SELECT 1"]).await?;
+        assert_eq!(refusal(&app).await?, throttled);
+        assert_eq!(refusal(&app).await?, None);
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_invalid_count_refuses_logins_and_names_its_file() -> Result {
+    let server = server(VERSIONS[1]).await?;
+    server.throttle_next(0)?;
+    let file = server.login_log().with_file_name("throttle");
+    let valid = fs::read_to_string(&file)?;
+    for text in ["1", "1 2", "1 -2\n", "1 2 3\n", "one 2\n"] {
+        fs::write(&file, text)?;
+        let (code, message) = refusal(&as_master(&server)).await?.ok_or("the login was accepted")?;
+        assert_eq!(code, "XX000", "{text:?}: {message}");
+        assert!(
+            message.ends_with("/throttle\" has no serial number and count of logins to refuse"),
+            "{message}"
+        );
+    }
+    for text in ["", &valid] {
+        fs::write(&file, text)?;
+        assert_eq!(refusal(&as_master(&server)).await?, None, "{text:?}");
+    }
+    Ok(())
+}
