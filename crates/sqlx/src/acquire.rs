@@ -240,7 +240,7 @@ impl<DB: Engine> State<DB> {
         token: &Token,
     ) -> Result<sqlx::pool::PoolConnection<DB>, Error> {
         let left = wait.deadline.duration_since(Instant::now());
-        let until = wait.deadline - LAST_ATTEMPT.min(left / 4);
+        let until = wait.deadline - LAST_ATTEMPT.min(left / 2);
         if let Ok(acquired) = timeout_at(until, self.open_or_reuse(wait)).await {
             return acquired;
         }

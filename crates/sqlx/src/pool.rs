@@ -25,7 +25,8 @@ use crate::stats::Stats;
 /// at that moment, and each failed statement is noticed: after a broken connection, every connection that was idle before
 /// is tested before it is used again. After a refused write (the server has become a reader), every connection made before
 /// is discarded, at most once in 5 s: idle ones at once, ones in use when they are returned. So the pool follows its
-/// endpoint to the new writer. Until it has found one, [`Stats::read_only_since`] is set.
+/// endpoint to the new writer. Until it has found one, [`Stats::read_only_since`] is set. PostgreSQL also refuses writes in a
+/// transaction that may only read: there, the pool logs in once to find out, before it discards anything.
 ///
 /// Code that needs sqlx's own pool can use [`sqlx`](Self::sqlx). Its new connections have valid tokens too, but not the
 /// rest.

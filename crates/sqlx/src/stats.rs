@@ -24,8 +24,8 @@ pub struct Stats {
     /// Failures, by cause.
     pub failures: Failures,
     /// The time since which the server has refused writes, by the clock that signs tokens; `None` once it accepts
-    /// them. Set by a statement that a read-only server refused (1290, 1836) or by
-    /// [`Pool::is_read_only`](crate::Pool::is_read_only). The pool checks every 5 s whether it still applies.
+    /// them. Set by a statement that a read-only server refused (1290, 1836; PostgreSQL's 25006 once the pool has checked that
+    /// the server is a reader) or by [`Pool::is_read_only`](crate::Pool::is_read_only). The pool checks every 5 s whether it still applies.
     pub read_only_since: Option<SystemTime>,
     /// The counters of the token source.
     pub tokens: TokenStats,

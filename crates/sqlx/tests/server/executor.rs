@@ -7,15 +7,25 @@ use std::time::Duration;
 
 use futures_core::Stream;
 use rds_iam_emulator_server::fixtures::{SkewedClock, until};
-use rds_iam_sqlx::MySqlPool;
+use rds_iam_sqlx::Pool;
 use sqlx::mysql::MySqlExecutor;
-use sqlx::{Either, Executor as _, Row as _};
+use sqlx::{AssertSqlSafe, Either, Executor as _, Row as _};
 
 use crate::pings;
-use crate::support::{pool, quiet, server};
+use crate::support::{TestEngine, on_each_engine, pool, quiet, server};
+
+on_each_engine![
+    idle_connections_above_the_limit_are_closed,
+    a_statement_that_is_not_answered_in_time_fails_and_its_connection_is_closed,
+    ten_thousand_callers_are_served_in_order,
+];
+
+async fn rows<DB: TestEngine>(pool: &Pool<DB>) -> i64 {
+    DB::number(&sqlx::raw_sql("SELECT COUNT(*) FROM t").fetch_one(pool).await.unwrap())
+}
 
 /// Returns the next item of a stream.
-async fn next<S: Stream + Unpin>(stream: &mut S) -> Option<S::Item> {
+pub(crate) async fn next<S: Stream + Unpin>(stream: &mut S) -> Option<S::Item> {
     std::future::poll_fn(|context| std::pin::Pin::new(&mut *stream).poll_next(context)).await
 }
 
@@ -114,7 +124,7 @@ async fn a_stream_that_was_not_read_to_its_end_is_tested() {
     // More rows than the stream reads ahead.
     let rows: Vec<_> = (1..=100).map(|id| format!("({id})")).collect();
     let insert = format!("INSERT INTO t VALUES {}", rows.join(","));
-    sqlx::query(sqlx::AssertSqlSafe(insert)).execute(&pool).await.unwrap();
+    sqlx::query(AssertSqlSafe(insert)).execute(&pool).await.unwrap();
     let before = pings(&mysql).await;
     for expected in 1..=5 {
         let mut rows = sqlx::query("SELECT id FROM t ORDER BY id").fetch(&pool);
@@ -184,11 +194,10 @@ async fn sqlx_s_pool_gets_the_only_connection_at_once() {
     assert_eq!(pool.stats().connects, 1);
 }
 
-#[tokio::test]
-async fn idle_connections_above_the_limit_are_closed() {
-    let mysql = server().await;
+async fn idle_connections_above_the_limit_are_closed<DB: TestEngine>() {
+    let server = DB::server().await;
     let limits = quiet().max_connections(5).max_idle_connections(2);
-    let pool = pool(&mysql, &SkewedClock::default(), mysql.dial(), limits);
+    let pool = pool(&server, &SkewedClock::default(), server.dial(), limits);
     let mut held = Vec::new();
     for _ in 0..5 {
         held.push(pool.acquire().await.unwrap());
@@ -196,34 +205,33 @@ async fn idle_connections_above_the_limit_are_closed() {
     assert_eq!(pool.stats().size, 5);
     drop(held);
     until("two are left", async || (pool.stats().size, pool.stats().idle) == (2, 2)).await;
-    assert_eq!(count(&pool).await, 0);
+    assert_eq!(rows(&pool).await, 0);
 }
 
-#[tokio::test]
-async fn a_statement_that_is_not_answered_in_time_fails_and_its_connection_is_closed() {
-    let mysql = server().await;
+async fn a_statement_that_is_not_answered_in_time_fails_and_its_connection_is_closed<DB: TestEngine>() {
+    let server = DB::server().await;
     let limits = quiet().max_connections(1).statement_timeout(Duration::from_millis(300));
-    let pool = pool(&mysql, &SkewedClock::default(), mysql.dial(), limits);
-    count(&pool).await;
-    let error = sqlx::query("SELECT SLEEP(60)").execute(&pool).await.unwrap_err();
-    let error = pool.explain(error);
+    let pool = pool(&server, &SkewedClock::default(), server.dial(), limits);
+    rows(&pool).await;
+    let slow = sqlx::raw_sql(AssertSqlSafe(DB::sleep(60.0))).execute(&pool).await;
+    let error = pool.explain(slow.err().unwrap());
     assert_eq!(error.kind(), rds_iam_token::ErrorKind::Unreachable, "{error:?}");
     // The next statement has another connection, at once.
-    assert_eq!(count(&pool).await, 0);
+    assert_eq!(rows(&pool).await, 0);
     assert_eq!((pool.stats().connects, pool.stats().failures.unreachable), (2, 1));
     let mut transaction = pool.begin().await.unwrap();
-    sqlx::query("DO SLEEP(60)").execute(&mut *transaction).await.unwrap_err();
+    let slow = sqlx::raw_sql(AssertSqlSafe(DB::sleep(60.0))).execute(&mut *transaction).await;
+    assert!(slow.is_err());
     drop(transaction);
-    assert_eq!(count(&pool).await, 0);
+    assert_eq!(rows(&pool).await, 0);
     assert_eq!(pool.stats().connects, 3);
 }
 
-#[tokio::test]
-async fn ten_thousand_callers_are_served_in_order() {
+async fn ten_thousand_callers_are_served_in_order<DB: TestEngine>() {
     const CALLERS: usize = 10_000;
-    let mysql = server().await;
+    let server = DB::server().await;
     let limits = quiet().max_connections(10).acquire_timeout(Duration::from_secs(300));
-    let pool: MySqlPool = pool(&mysql, &SkewedClock::default(), mysql.dial(), limits);
+    let pool: Pool<DB> = pool(&server, &SkewedClock::default(), server.dial(), limits);
     let served = Arc::new(AtomicUsize::new(0));
     let mut tasks = tokio::task::JoinSet::new();
     for caller in 0..CALLERS {
@@ -232,7 +240,7 @@ async fn ten_thousand_callers_are_served_in_order() {
         tasks.spawn(async move {
             let mut connection = pool.acquire().await.unwrap();
             let place = served.fetch_add(1, Relaxed);
-            sqlx::query("DO 0").execute(&mut *connection).await.unwrap();
+            sqlx::raw_sql("SELECT 1").execute(&mut *connection).await.unwrap();
             place.abs_diff(caller)
         });
     }

@@ -5,13 +5,27 @@ use std::task::Poll;
 use std::time::Duration;
 
 use rds_iam_emulator_server::fixtures::{self, SkewedClock};
-use rds_iam_sqlx::ErrorKind;
+use rds_iam_sqlx::{ErrorKind, Pool};
+use sqlx::AssertSqlSafe;
 use tokio::time::{Instant, timeout};
 
-use crate::support::{pool, quiet, server};
+use crate::support::{TestEngine, builder, on_each_engine, pool, quiet, server};
+
+on_each_engine![
+    a_begin_that_is_dropped_before_its_answer_leaves_no_transaction,
+    a_transaction_with_a_statement_that_timed_out_does_not_commit,
+    a_slow_reader_is_not_a_statement_that_is_not_answered,
+    closing_waits_for_statements_and_ends,
+    a_closed_pool_refuses_new_work_at_once,
+    connections_dropped_outside_a_runtime_are_replaced,
+];
+
+async fn count<DB: TestEngine>(pool: &Pool<DB>) -> i64 {
+    DB::number(&sqlx::raw_sql("SELECT COUNT(*) FROM t").fetch_one(pool).await.unwrap())
+}
 
 /// Polls a future until it has been pending more than `times` times, and drops it.
-async fn interrupt<F: Future>(times: usize, future: F) {
+pub(crate) async fn interrupt<F: Future>(times: usize, future: F) {
     let (mut future, mut left) = (Box::pin(future), times);
     std::future::poll_fn(|context| match future.as_mut().poll(context) {
         Poll::Pending if left > 0 => {
@@ -23,27 +37,22 @@ async fn interrupt<F: Future>(times: usize, future: F) {
     .await;
 }
 
-#[tokio::test]
-async fn a_begin_that_is_dropped_before_its_answer_leaves_no_transaction() {
-    let mysql = server().await;
-    let pool = pool(&mysql, &SkewedClock::default(), mysql.dial(), quiet().max_connections(1));
+async fn a_begin_that_is_dropped_before_its_answer_leaves_no_transaction<DB: TestEngine>() {
+    let server = DB::server().await;
+    let pool = pool(&server, &SkewedClock::default(), server.dial(), quiet().max_connections(1));
     drop(pool.acquire().await.unwrap());
     for pending in 0..3 {
         interrupt(pending, pool.begin()).await;
-        sqlx::query("INSERT INTO t VALUES (?)")
-            .bind(i32::try_from(pending).unwrap())
-            .execute(&pool)
-            .await
-            .unwrap();
+        let insert = AssertSqlSafe(format!("INSERT INTO t VALUES ({pending})"));
+        sqlx::raw_sql(insert).execute(&pool).await.unwrap();
     }
     let mut connection = pool.acquire().await.unwrap();
     interrupt(0, sqlx::raw_sql("BEGIN").execute(&mut *connection)).await;
     drop(connection);
-    sqlx::query("INSERT INTO t VALUES (9)").execute(&pool).await.unwrap();
-    let mut master = fixtures::as_master(&mysql).await.unwrap();
-    let committed: i64 =
-        sqlx::query_scalar("SELECT COUNT(*) FROM shop.t").fetch_one(&mut master).await.unwrap();
-    assert_eq!(committed, 4);
+    sqlx::raw_sql("INSERT INTO t VALUES (9)").execute(&pool).await.unwrap();
+    // In another session.
+    let other = builder(&server, pool.tokens().clone(), quiet()).connect().await.unwrap();
+    assert_eq!(count(&other).await, 4);
 }
 
 /// A value that has packets of the protocol in it, which answer the next statements with 42 changed rows.
@@ -85,29 +94,26 @@ async fn a_statement_without_its_parameters_does_not_block_the_pool() {
     assert!(started.elapsed() < Duration::from_secs(3), "{:?}", started.elapsed());
 }
 
-#[tokio::test]
-async fn a_transaction_with_a_statement_that_timed_out_does_not_commit() {
-    let mysql = server().await;
+async fn a_transaction_with_a_statement_that_timed_out_does_not_commit<DB: TestEngine>() {
+    let server = DB::server().await;
     let limits = quiet().max_connections(1).statement_timeout(Duration::from_millis(500));
-    let pool = pool(&mysql, &SkewedClock::default(), mysql.dial(), limits);
+    let pool = pool(&server, &SkewedClock::default(), server.dial(), limits);
     let mut transaction = pool.begin().await.unwrap();
-    let slow = "INSERT INTO t SELECT 1 + SLEEP(0.8)";
-    let error = sqlx::query(slow).execute(&mut *transaction).await.unwrap_err();
-    assert_eq!(pool.explain(error).kind(), ErrorKind::Unreachable);
+    sqlx::raw_sql("INSERT INTO t VALUES (1)").execute(&mut *transaction).await.unwrap();
+    let slow = sqlx::raw_sql(AssertSqlSafe(DB::sleep(0.8))).execute(&mut *transaction).await;
+    assert_eq!(pool.explain(slow.err().unwrap()).kind(), ErrorKind::Unreachable);
     let error = transaction.commit().await.unwrap_err();
     assert_eq!(pool.explain(error).kind(), ErrorKind::Unreachable);
     tokio::time::sleep(Duration::from_secs(1)).await;
-    let rows: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM t").fetch_one(&pool).await.unwrap();
-    assert_eq!(rows, 0);
+    assert_eq!(count(&pool).await, 0);
 }
 
-#[tokio::test]
-async fn a_slow_reader_is_not_a_statement_that_is_not_answered() {
-    let mysql = server().await;
+async fn a_slow_reader_is_not_a_statement_that_is_not_answered<DB: TestEngine>() {
+    let server = DB::server().await;
     let limits = quiet().max_connections(1).statement_timeout(Duration::from_millis(300));
-    let pool = pool(&mysql, &SkewedClock::default(), mysql.dial(), limits);
-    sqlx::query("INSERT INTO t VALUES (1), (2), (3)").execute(&pool).await.unwrap();
-    let mut rows = sqlx::query("SELECT id FROM t").fetch(&pool);
+    let pool = pool(&server, &SkewedClock::default(), server.dial(), limits);
+    sqlx::raw_sql("INSERT INTO t VALUES (1), (2), (3)").execute(&pool).await.unwrap();
+    let mut rows = sqlx::raw_sql("SELECT id FROM t").fetch(&pool);
     let mut read = 0;
     while let Some(row) = std::future::poll_fn(|context| rows.as_mut().poll_next(context)).await {
         row.unwrap();
@@ -117,26 +123,24 @@ async fn a_slow_reader_is_not_a_statement_that_is_not_answered() {
     assert_eq!(read, 3);
 }
 
-#[tokio::test]
-async fn closing_waits_for_statements_and_ends() {
-    let mysql = server().await;
-    let pool = pool(&mysql, &SkewedClock::default(), mysql.dial(), quiet().max_connections(3));
+async fn closing_waits_for_statements_and_ends<DB: TestEngine>() {
+    let server = DB::server().await;
+    let pool = pool(&server, &SkewedClock::default(), server.dial(), quiet().max_connections(3));
     let running = tokio::spawn({
         let pool = pool.clone();
-        async move { sqlx::query("DO SLEEP(0.5)").execute(&pool).await }
+        async move { sqlx::raw_sql(AssertSqlSafe(DB::sleep(0.5))).execute(&pool).await }
     });
     tokio::time::sleep(Duration::from_millis(300)).await;
-    interrupt(0, sqlx::query("DO SLEEP(0.1)").execute(&pool)).await;
+    interrupt(0, sqlx::raw_sql(AssertSqlSafe(DB::sleep(0.1))).execute(&pool)).await;
     timeout(Duration::from_secs(8), pool.close()).await.unwrap();
     running.await.unwrap().unwrap();
-    let error = sqlx::query("DO 0").execute(&pool).await.unwrap_err();
+    let error = sqlx::raw_sql("SELECT 1").execute(&pool).await.err().unwrap();
     assert!(matches!(error, sqlx::Error::PoolClosed), "{error:?}");
 }
 
-#[tokio::test]
-async fn a_closed_pool_refuses_new_work_at_once() {
-    let mysql = server().await;
-    let pool = pool(&mysql, &SkewedClock::default(), mysql.dial(), quiet().max_connections(1));
+async fn a_closed_pool_refuses_new_work_at_once<DB: TestEngine>() {
+    let server = DB::server().await;
+    let pool = pool(&server, &SkewedClock::default(), server.dial(), quiet().max_connections(1));
     let held = pool.acquire().await.unwrap();
     let acquire = || {
         let pool = pool.clone();
@@ -157,20 +161,20 @@ async fn a_closed_pool_refuses_new_work_at_once() {
     timeout(Duration::from_secs(8), closing).await.unwrap().unwrap();
 }
 
-#[tokio::test]
-async fn connections_dropped_outside_a_runtime_are_replaced() {
-    let mysql = server().await;
+async fn connections_dropped_outside_a_runtime_are_replaced<DB: TestEngine>() {
+    let server = DB::server().await;
     let limits = quiet().max_connections(1).acquire_timeout(Duration::from_secs(3));
-    let pool = pool(&mysql, &SkewedClock::default(), mysql.dial(), limits);
+    let pool = pool(&server, &SkewedClock::default(), server.dial(), limits);
     for interrupted in [false, true] {
         let mut connection = pool.acquire().await.unwrap();
         if interrupted {
             interrupt(0, connection.ping()).await;
         } else {
-            sqlx::query("SELECT * FROM missing").execute(&mut *connection).await.unwrap_err();
+            let missing = sqlx::raw_sql("SELECT * FROM missing").execute(&mut *connection).await;
+            assert!(missing.is_err());
         }
         std::thread::spawn(move || drop(connection)).join().unwrap();
-        sqlx::query("DO 0").execute(&pool).await.unwrap();
+        sqlx::raw_sql("SELECT 1").execute(&pool).await.unwrap();
     }
     assert_eq!(pool.stats().connects, 3);
 }

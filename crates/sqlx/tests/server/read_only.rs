@@ -4,44 +4,52 @@ use std::time::Duration;
 
 use rds_iam_emulator_server::AccessKey;
 use rds_iam_emulator_server::fixtures::{SkewedClock, until};
-use rds_iam_sqlx::{Limits, MySqlPool};
+use rds_iam_sqlx::{Limits, Pool};
 use rds_iam_token::{Clock, Minter, TokenSource};
-use sqlx::ConnectOptions;
 use sqlx::mysql::{MySqlConnectOptions, MySqlSslMode};
+use sqlx::{AssertSqlSafe, ConnectOptions};
 
-use crate::support::{builder, login, pool, quiet, server};
+use crate::code;
+use crate::support::{TestEngine, builder, login, on_each_engine, pool, quiet, server};
 
-async fn insert(pool: &MySqlPool, id: u32) -> Option<u16> {
-    let done = sqlx::query("INSERT INTO t VALUES (?)").bind(id).execute(pool).await;
-    done.map_err(|e| pool.explain(e)).err().map(|e| e.number().unwrap())
+on_each_engine![
+    the_pool_says_since_when_writes_are_refused_and_until_when,
+    a_probe_is_enough_to_find_the_writer,
+];
+
+/// Returns the code of the error, if there is one.
+async fn insert<DB: TestEngine>(pool: &Pool<DB>, id: u32) -> Option<String> {
+    let sql = AssertSqlSafe(format!("INSERT INTO t VALUES ({id})"));
+    let done = sqlx::raw_sql(sql).execute(pool).await;
+    done.err().map(|e| code(&pool.explain(e)))
 }
 
-#[tokio::test]
-async fn the_pool_says_since_when_writes_are_refused_and_until_when() {
-    let mysql = server().await;
-    let pool = pool(&mysql, &SkewedClock::default(), mysql.dial(), quiet());
+async fn the_pool_says_since_when_writes_are_refused_and_until_when<DB: TestEngine>() {
+    let server = DB::server().await;
+    let pool = pool(&server, &SkewedClock::default(), server.dial(), quiet());
     assert!(!pool.is_read_only().await.unwrap());
-    mysql.set_read_only(true).await.unwrap();
+    server.set_read_only(true).await.unwrap();
     assert!(pool.stats().read_only_since.is_none(), "nothing was written yet");
-    assert_eq!(insert(&pool, 1).await, Some(1290));
-    let since = pool.stats().read_only_since.expect("a write was refused");
+    assert_eq!(insert(&pool, 1).await.as_deref(), Some(DB::READ_ONLY));
+    // On PostgreSQL, the pool checks that first.
+    until("the pool knows", async || pool.stats().read_only_since.is_some()).await;
+    let since = pool.stats().read_only_since.unwrap();
     assert!(pool.is_read_only().await.unwrap());
-    assert_eq!(insert(&pool, 1).await, Some(1290));
+    assert_eq!(insert(&pool, 1).await.as_deref(), Some(DB::READ_ONLY));
     assert_eq!(pool.stats().read_only_since, Some(since));
     // A reader serves reads.
     let mut connection = pool.acquire().await.unwrap();
-    sqlx::query("SELECT 1").execute(&mut *connection).await.unwrap();
+    sqlx::raw_sql("SELECT 1").execute(&mut *connection).await.unwrap();
     drop(connection);
-    mysql.set_read_only(false).await.unwrap();
+    server.set_read_only(false).await.unwrap();
     until("the pool knows that writes are accepted", async || pool.stats().read_only_since.is_none()).await;
     assert_eq!(insert(&pool, 1).await, None);
     assert!(!pool.is_read_only().await.unwrap());
 }
 
 /// No write is tried: a readiness probe finds out, and the pool moves to the writer.
-#[tokio::test]
-async fn a_probe_is_enough_to_find_the_writer() {
-    let (old, new) = tokio::join!(server(), server());
+async fn a_probe_is_enough_to_find_the_writer<DB: TestEngine>() {
+    let (old, new) = tokio::join!(DB::server(), DB::server());
     let keys = old.credentials();
     let known = AccessKey::new(keys.access_key_id(), keys.secret_access_key());
     new.enter_key(known.session_token(keys.session_token().unwrap())).unwrap();

@@ -7,7 +7,7 @@ use rds_iam_emulator_server::fixtures::{SkewedClock, until};
 use rds_iam_sqlx::{Builder, Credential, Databases, connect};
 use tracing_subscriber::fmt::MakeWriter;
 
-use crate::support::{builder, quiet, server, target, tokens};
+use crate::support::{TestEngine, builder, quiet, target, tokens};
 
 /// A log in memory.
 #[derive(Clone, Default)]
@@ -42,36 +42,40 @@ impl<'a> MakeWriter<'a> for Log {
 async fn no_secret_in_any_log_error_or_debug() {
     let log = Log::default();
     tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_writer(log.clone()).init();
-
     tracing::trace!("this level is taken");
-    let mysql = server().await;
+    no_secret_of::<sqlx::MySql>(&log).await;
+    no_secret_of::<sqlx::Postgres>(&log).await;
+}
+
+async fn no_secret_of<DB: TestEngine>(log: &Log) {
+    let server = DB::server().await;
     let time = SkewedClock::default();
     time.set(-60);
-    let tokens = tokens(&mysql, &time);
+    let tokens = tokens(&server, &time);
     let first = tokens.token().await.unwrap();
-    let pool = builder(&mysql, tokens.clone(), quiet()).connect().await.unwrap();
+    let pool = builder(&server, tokens.clone(), quiet()).connect().await.unwrap();
     time.set(0);
     until("an idle connection", async || pool.stats().idle == 1).await;
     let held = pool.acquire().await.unwrap();
-    mysql.refuse_next(2).unwrap();
+    server.refuse_next(2).unwrap();
     let through = pool.acquire().await.unwrap_err();
     let through_sqlx = format!("{through:?} {through}");
     let refused = pool.explain(through);
     drop(held);
     let second = tokens.token().await.unwrap();
     assert!(!second.is_same(&first));
-    let user = mysql.master().username().parse().unwrap();
-    let wrong =
-        connect::<sqlx::MySql>(&target(&mysql, mysql.dial()), &user, Credential::Password("hunter2-secret"))
-            .await
-            .unwrap_err();
+    let user = server.master().username().parse().unwrap();
+    let wrong = connect::<DB>(&target(&server, server.dial()), &user, Credential::Password("hunter2-secret"))
+        .await
+        .err()
+        .unwrap();
     pool.close().await;
 
-    let dsn = "mysql://app:hunter2-secret@db.example.com/shop?region=us-east-1";
-    let settings: Builder<sqlx::MySql> = Builder::from_dsn(dsn).unwrap().credentials(mysql.credentials());
-    let connection = [("DB_WRITER_DSN", dsn), ("DB_WRITER_AWS_IAM_AUTH_ENABLED", "true")];
-    let databases = Databases::from_vars(connection).unwrap().credentials(mysql.credentials());
-    databases.get::<sqlx::MySql>("writer").unwrap().close().await;
+    let dsn = format!("{}://app:hunter2-secret@db.example.com/shop?region=us-east-1", DB::DRIVER);
+    let settings: Builder<DB> = Builder::from_dsn(&dsn).unwrap().credentials(server.credentials());
+    let connection = [("DB_WRITER_DSN", dsn.as_str()), ("DB_WRITER_AWS_IAM_AUTH_ENABLED", "true")];
+    let databases = Databases::from_vars(connection).unwrap().credentials(server.credentials());
+    databases.get::<DB>("writer").unwrap().close().await;
     let printed = format!(
         "{settings:?} {databases:?} {pool:?} {:?} {tokens:?} {through_sqlx} {refused:?} {refused} {} {wrong:?} {:?} {:?}",
         pool.stats(),
@@ -81,10 +85,10 @@ async fn no_secret_in_any_log_error_or_debug() {
     );
     let log = log.text();
     assert!(
-        log.contains("this level is taken") && log.contains("signing a new one"),
+        log.contains("this level is taken") && log.contains("the server refused a "),
         "the log was really taken:\n{log}"
     );
-    let credentials = mysql.credentials();
+    let credentials = server.credentials();
     let signature =
         |t: &rds_iam_token::Token| t.expose().rsplit_once("X-Amz-Signature=").unwrap().1.to_owned();
     let secrets = [
@@ -92,7 +96,7 @@ async fn no_secret_in_any_log_error_or_debug() {
         credentials.session_token().unwrap().to_owned(),
         signature(&first),
         signature(&second),
-        mysql.master().password().to_owned(),
+        server.master().password().to_owned(),
         "hunter2-secret".to_owned(),
     ];
     for (index, secret) in secrets.iter().enumerate() {

@@ -2,20 +2,27 @@
 
 use std::time::Duration;
 
-use rds_iam_emulator_server::MySql;
+use rds_iam_emulator_server::Server;
 use rds_iam_emulator_server::fixtures::{SkewedClock, until};
 use rds_iam_sqlx::{Credential, Error, connect};
 use rds_iam_token::{Clock, Endpoint, ErrorKind, Minter, TokenSource};
 
-use crate::support::{builder, login, pool, quiet, server, target};
+use crate::support::{TestEngine, builder, login, on_each_engine, pool, quiet, target};
 use crate::{refused, scalar};
 
+on_each_engine![
+    a_server_that_falls_silent_keeps_no_place_in_the_pool,
+    callers_that_give_up_leave_no_debt,
+    sessions_serve_although_no_token_can_be_had,
+    one_connection_to_a_silent_server_is_given_up,
+];
+
 /// Returns a proxy to the server that can stop forwarding: connections stay open and transfer nothing.
-async fn silenceable(mysql: &MySql) -> (Endpoint, tokio::sync::watch::Sender<bool>) {
+async fn silenceable<DB: TestEngine>(server: &Server<DB>) -> (Endpoint, tokio::sync::watch::Sender<bool>) {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let dial = Endpoint::new("127.0.0.1", listener.local_addr().unwrap().port()).unwrap();
     let silent = tokio::sync::watch::Sender::new(false);
-    let (server, switch) = (mysql.dial().to_string(), silent.subscribe());
+    let (server, switch) = (server.dial().to_string(), silent.subscribe());
     tokio::spawn(async move {
         while let Ok((mut client, _)) = listener.accept().await {
             let (server, mut switch) = (server.clone(), switch.clone());
@@ -35,12 +42,11 @@ async fn silenceable(mysql: &MySql) -> (Endpoint, tokio::sync::watch::Sender<boo
     (dial, silent)
 }
 
-#[tokio::test]
-async fn a_server_that_falls_silent_keeps_no_place_in_the_pool() {
-    let mysql = server().await;
-    let (dial, silent) = silenceable(&mysql).await;
+async fn a_server_that_falls_silent_keeps_no_place_in_the_pool<DB: TestEngine>() {
+    let server = DB::server().await;
+    let (dial, silent) = silenceable(&server).await;
     let limits = quiet().max_connections(2);
-    let pool = pool(&mysql, &SkewedClock::default(), &dial, limits);
+    let pool = pool(&server, &SkewedClock::default(), &dial, limits);
     let (mut on_loan, returned) = (pool.acquire().await.unwrap(), pool.acquire().await.unwrap());
     drop(returned);
     until("one is idle", async || pool.stats().idle == 1).await;
@@ -50,22 +56,21 @@ async fn a_server_that_falls_silent_keeps_no_place_in_the_pool() {
     drop(on_loan);
     until("the one on loan is given up", async || pool.stats().size == 1).await;
     silent.send_replace(false);
-    assert_eq!(scalar(&pool, "SELECT CURRENT_USER()").await.unwrap(), "app@%");
+    assert_eq!(scalar(&pool, DB::CURRENT_USER).await.unwrap(), DB::APP);
 }
 
-#[tokio::test]
-async fn callers_that_give_up_leave_no_debt() {
-    let mysql = server().await;
-    let (dial, silent) = silenceable(&mysql).await;
+async fn callers_that_give_up_leave_no_debt<DB: TestEngine>() {
+    let server = DB::server().await;
+    let (dial, silent) = silenceable(&server).await;
     silent.send_replace(true);
-    let pool = pool(&mysql, &SkewedClock::default(), &dial, quiet().max_connections(2));
+    let pool = pool(&server, &SkewedClock::default(), &dial, quiet().max_connections(2));
     for _ in 0..500 {
         let gave_up = tokio::time::timeout(Duration::from_millis(1), pool.acquire()).await;
         assert!(gave_up.is_err());
     }
     silent.send_replace(false);
     // 500 connections at 20 a second would take 25 seconds, more than an acquire waits.
-    assert_eq!(scalar(&pool, "SELECT CURRENT_USER()").await.unwrap(), "app@%");
+    assert_eq!(scalar(&pool, DB::CURRENT_USER).await.unwrap(), DB::APP);
 }
 
 /// Returns credentials that expire soon, once, and then never answers, like a metadata service that hangs.
@@ -86,32 +91,30 @@ impl aws_credential_types::provider::ProvideCredentials for HangsAfterTheFirst {
     }
 }
 
-#[tokio::test]
-async fn sessions_serve_although_no_token_can_be_had() {
-    let mysql = server().await;
+async fn sessions_serve_although_no_token_can_be_had<DB: TestEngine>() {
+    let server = DB::server().await;
     let time = SkewedClock::default();
     let clock = Clock::new(time.clone(), aws_smithy_async::rt::sleep::TokioSleep::new());
-    let provider = HangsAfterTheFirst(mysql.credentials(), false.into());
-    let tokens = TokenSource::lazy(Minter::new(login(&mysql), provider, clock));
+    let provider = HangsAfterTheFirst(server.credentials(), false.into());
+    let tokens = TokenSource::lazy(Minter::new(login(&server), provider, clock));
     let limits = quiet().acquire_timeout(Duration::from_secs(2));
-    let pool = builder(&mysql, tokens, limits).connect().await.unwrap();
+    let pool = builder(&server, tokens, limits).connect().await.unwrap();
     until("its connection is idle", async || pool.stats().idle == 1).await;
     time.set(2_000);
     let mut session = pool.acquire().await.unwrap();
-    let user: String = sqlx::query_scalar("SELECT CURRENT_USER()").fetch_one(&mut *session).await.unwrap();
-    assert_eq!(user, "app@%");
+    let row = sqlx::raw_sql(DB::CURRENT_USER).fetch_one(&mut *session).await.unwrap();
+    assert_eq!(DB::text(&row), DB::APP);
     // A second one needs a token, and reports that it is missing.
     let error = refused(&pool).await;
     assert!(matches!(error, Error::Token { .. }), "{error:?}");
 }
 
-#[tokio::test]
-async fn one_connection_to_a_silent_server_is_given_up() {
-    let mysql = server().await;
-    let (dial, silent) = silenceable(&mysql).await;
+async fn one_connection_to_a_silent_server_is_given_up<DB: TestEngine>() {
+    let server = DB::server().await;
+    let (dial, silent) = silenceable(&server).await;
     silent.send_replace(true);
-    let user = mysql.master().username().parse().unwrap();
+    let user = server.master().username().parse().unwrap();
     let error =
-        connect::<sqlx::MySql>(&target(&mysql, &dial), &user, Credential::Password("any")).await.unwrap_err();
+        connect::<DB>(&target(&server, &dial), &user, Credential::Password("any")).await.err().unwrap();
     assert_eq!(error.kind(), ErrorKind::Unreachable, "{error:?}");
 }
