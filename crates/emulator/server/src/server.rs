@@ -26,7 +26,7 @@ use crate::tls::ServerIdentity;
 const CUT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A running database server. On MySQL, accounts `IDENTIFIED WITH AWSAuthenticationPlugin AS 'RDS'` log in by a valid
-/// token only.
+/// token only; on PostgreSQL, members of `rds_iam`.
 ///
 /// Dropping it ends the server and removes its files. So does the end of the process, however it ends, a moment
 /// later.
@@ -125,9 +125,6 @@ impl<E: Kind> Server<E> {
             settings: Mutex::new(settings),
         };
         let mut root = new.root("let root in").await?;
-        if let Some(problem) = E::verify(&mut root, &new.folder().run()).await? {
-            return Err(launch::not_ready::<E>(new.folder(), problem));
-        }
         new.description = format!("{} {} {origin}", E::NAME, root.version().await?);
         root.create_master(&new.master).await?;
         for database in &wanted.databases {

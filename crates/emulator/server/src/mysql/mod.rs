@@ -5,6 +5,7 @@ mod control;
 mod data;
 mod image;
 mod root;
+mod set_up;
 mod tree;
 
 use std::net::Ipv4Addr;
