@@ -21,17 +21,13 @@
 //! ```
 
 pub mod command;
-mod container;
 pub mod credentials;
 mod error;
 pub mod fixtures;
 pub mod host;
-mod kind;
-mod launch;
 mod library;
 mod mysql;
 mod postgres;
-mod process;
 mod relay;
 mod run_folder;
 mod runtime;
@@ -40,12 +36,11 @@ mod tls;
 
 pub use credentials::MasterCredentials;
 pub use error::{CommandError, Error};
-pub use kind::{Kind, OptionsOf};
 pub use postgres::PostgresVersion;
 pub use rds_iam_emulator_control::{AccessKey, AuthSwitch, CreatorEdges, LoginEvent, RefusalCode, Verdict};
 pub use relay::Relay;
 pub use runtime::Runtime;
-pub use server::{Builder, Server};
+pub use server::{Builder, Kind, OptionsOf, Server};
 
 /// A running MySQL server.
 pub type MySql = Server<sqlx::MySql>;

@@ -4,14 +4,16 @@
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use rds_iam_token::Endpoint;
 use tokio::io::{AsyncWriteExt, copy_bidirectional};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::watch;
 use tokio::task::{AbortHandle, JoinHandle};
+use tokio::time::Instant;
 use tracing::debug;
 
 use crate::error::Error;
@@ -35,6 +37,8 @@ struct Shared {
     server: watch::Sender<Endpoint>,
     accepted: AtomicU64,
     to_throttle: AtomicU32,
+    /// The time until which new connections are held.
+    held_until: Mutex<Option<Instant>>,
     /// Incremented to cut the open connections.
     cut: watch::Sender<u64>,
     /// The number of open connections.
@@ -51,6 +55,7 @@ impl Relay {
             server: watch::Sender::new(server),
             accepted: AtomicU64::new(0),
             to_throttle: AtomicU32::new(0),
+            held_until: Mutex::new(None),
             cut: watch::Sender::new(0),
             open: watch::Sender::new(0),
         });
@@ -113,9 +118,17 @@ impl Relay {
     }
 
     /// Answers the next `count` connections before the server's greeting with error 1040 (08004), "IAM
-    /// authentication rate limit exceeded", as RDS Proxy does.
+    /// authentication rate limit exceeded", as RDS Proxy does for MySQL. PostgreSQL's
+    /// clients accept no such answer before TLS: its server throttles by itself.
     pub fn throttle_next(&self, count: u32) {
         self.shared.to_throttle.store(count, Ordering::SeqCst);
+    }
+
+    /// Accepts new connections for this long without forwarding anything, and forwards them then, as the endpoint of a
+    /// paused cluster does while it wakes. Zero ends an earlier order for connections that are not accepted yet.
+    pub fn hold(&self, duration: Duration) {
+        let until = Instant::now() + duration;
+        *self.shared.held_until.lock().unwrap_or_else(PoisonError::into_inner) = Some(until);
     }
 }
 
@@ -169,6 +182,10 @@ async fn serve(mut client: TcpStream, shared: &Shared) -> io::Result<()> {
     if throttle.is_ok() {
         client.write_all(&error_packet(1040, "08004", "IAM authentication rate limit exceeded")).await?;
         return client.shutdown().await;
+    }
+    let held_until = *shared.held_until.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(until) = held_until {
+        tokio::time::sleep_until(until).await;
     }
     let leads_to = shared.server.borrow().clone();
     let (host, port) = (leads_to.host().to_string(), leads_to.port());
@@ -268,5 +285,25 @@ mod tests {
         assert_eq!(answer, b"\x2f\0\0\0\xff\x10\x04#08004IAM authentication rate limit exceeded");
         assert!(is_relayed(&mut connect(&relay).await.unwrap()).await);
         assert_eq!(relay.accepted(), 2);
+    }
+
+    #[tokio::test]
+    async fn connections_are_held_for_a_time() {
+        let relay = echo().await;
+        let duration = Duration::from_millis(200);
+        let begun = Instant::now();
+        relay.hold(duration);
+        let mut held = connect(&relay).await.unwrap();
+        assert!(is_relayed(&mut held).await);
+        assert!(begun.elapsed() >= duration);
+
+        relay.hold(Duration::from_secs(3600));
+        let _held = connect(&relay).await.unwrap();
+        while relay.accepted() < 2 {
+            tokio::task::yield_now().await;
+        }
+        relay.cut().await;
+        relay.hold(Duration::ZERO);
+        assert!(is_relayed(&mut connect(&relay).await.unwrap()).await);
     }
 }

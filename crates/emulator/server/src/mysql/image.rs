@@ -14,9 +14,9 @@ use super::tree;
 use crate::error::Error;
 use crate::host::docker;
 use crate::host::tree::Tree;
-use crate::kind::Kind;
-use crate::kind::launch::Contained;
 use crate::run_folder::IN_CONTAINER;
+use crate::server::kind::Kind;
+use crate::server::kind::launch::Contained;
 
 /// The environment variable that names an image with MySQL in it.
 const IMAGE_VARIABLE: &str = "RDS_IAM_EMULATOR_MYSQL_IMAGE";

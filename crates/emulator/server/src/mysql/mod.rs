@@ -5,12 +5,12 @@ mod control;
 mod data;
 mod image;
 mod root;
+mod set_up;
 mod tree;
 
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 
-use rds_iam_token::Endpoint;
 use sqlx::ConnectOptions as _;
 use sqlx::mysql::{MySqlConnectOptions, MySqlSslMode};
 use testcontainers::bollard::Docker;
@@ -19,10 +19,11 @@ use tokio::net::TcpStream;
 
 use self::root::Root;
 use crate::error::Error;
-use crate::kind::Kind;
-use crate::kind::launch::{Contained, Launch};
 use crate::library;
 use crate::run_folder::RunFolder;
+use crate::server::Server;
+use crate::server::kind::Kind;
+use crate::server::kind::launch::{Contained, Launch};
 
 impl Kind for sqlx::MySql {
     const SLUG: &'static str = "mysql";
@@ -30,12 +31,12 @@ impl Kind for sqlx::MySql {
     const MASTER: &'static str = "admin";
     const DATABASE: &'static str = "";
 
-    fn connect_options(dial: &Endpoint, _database: &str, ca_pem: &str) -> MySqlConnectOptions {
+    fn connect_options(server: &Server<Self>) -> MySqlConnectOptions {
         MySqlConnectOptions::new()
-            .host(&dial.host().to_string())
-            .port(dial.port())
+            .host(&server.dial().host().to_string())
+            .port(server.dial().port())
             .ssl_mode(MySqlSslMode::VerifyCa)
-            .ssl_ca_from_pem(ca_pem.into())
+            .ssl_ca_from_pem(server.ca_pem().into())
             .disable_statement_logging()
     }
 }

@@ -9,8 +9,8 @@ use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Row};
 
 use crate::credentials::MasterCredentials;
 use crate::error::Error;
-use crate::kind;
-use crate::launch::POLL;
+use crate::server::kind;
+use crate::server::launch::POLL;
 
 /// The role that RDS for MySQL 8.0.36 and later gives to the master user, whose rights are the role's
 /// (RDS User Guide, "Role-based privilege model for RDS for MySQL").

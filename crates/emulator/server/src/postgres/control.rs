@@ -8,8 +8,8 @@ use super::config;
 use super::root::Root;
 use super::versions::{PostgresVersion, Settings};
 use crate::error::Error;
-use crate::kind::launch::Root as _;
 use crate::server::Server;
+use crate::server::kind::launch::Root as _;
 
 impl Server<sqlx::Postgres> {
     /// Returns the server's version.

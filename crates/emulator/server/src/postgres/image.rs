@@ -11,9 +11,9 @@ use super::versions::Settings;
 use crate::error::Error;
 use crate::host::docker;
 use crate::host::shared::SERVER_USER;
-use crate::kind::Kind;
-use crate::kind::launch::Contained;
 use crate::run_folder::{IN_CONTAINER, RunFolder};
+use crate::server::kind::Kind;
+use crate::server::kind::launch::Contained;
 
 /// The name of the images that are built here; their tags describe the content.
 const MADE_HERE: &str = "rds-iam-emulator-postgres";

@@ -6,6 +6,7 @@ mod data;
 mod hook;
 mod image;
 mod root;
+mod set_up;
 mod tree;
 mod versions;
 
@@ -14,7 +15,6 @@ use std::net::Ipv4Addr;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
-use rds_iam_token::Endpoint;
 use sqlx::ConnectOptions as _;
 use sqlx::postgres::{PgConnectOptions, PgSslMode};
 use testcontainers::bollard::Docker;
@@ -26,10 +26,11 @@ pub use self::versions::PostgresVersion;
 use self::versions::Settings;
 use crate::error::Error;
 use crate::host::shared::server_user;
-use crate::kind::Kind;
-use crate::kind::launch::{Contained, Launch};
 use crate::library;
 use crate::run_folder::RunFolder;
+use crate::server::Server;
+use crate::server::kind::Kind;
+use crate::server::kind::launch::{Contained, Launch};
 
 /// The first message of a client that wants TLS: its length, and the number of the request.
 const SSL_REQUEST: [u8; 8] = [0, 0, 0, 8, 4, 210, 22, 47];
@@ -43,13 +44,13 @@ impl Kind for sqlx::Postgres {
     const MASTER: &'static str = "postgres";
     const DATABASE: &'static str = "postgres";
 
-    fn connect_options(dial: &Endpoint, database: &str, ca_pem: &str) -> PgConnectOptions {
+    fn connect_options(server: &Server<Self>) -> PgConnectOptions {
         PgConnectOptions::new_without_pgpass()
-            .host(&dial.host().to_string())
-            .port(dial.port())
-            .database(database)
+            .host(&server.dial().host().to_string())
+            .port(server.dial().port())
+            .database(server.database())
             .ssl_mode(PgSslMode::VerifyCa)
-            .ssl_root_cert_from_pem(ca_pem.into())
+            .ssl_root_cert_from_pem(server.ca_pem().into())
             .disable_statement_logging()
     }
 }
@@ -119,8 +120,7 @@ impl Launch for sqlx::Postgres {
 
     /// The loader takes the machine's libpam where it does not find ours, and reports nothing.
     async fn verify(root: &mut Root, run: &Path) -> Result<Option<String>, Error> {
-        let pam = data::pam_in(run);
-        let ours = fs::metadata(&pam).map_err(Error::io("find", &pam))?.ino();
+        let ours = fs::metadata(data::pam_in(run)).map_or(0, |file| file.ino());
         Ok(foreign_pam(&root.memory_map().await?, ours))
     }
 }

@@ -10,8 +10,8 @@ use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Row};
 use super::config::SUPERUSER;
 use crate::credentials::MasterCredentials;
 use crate::error::Error;
-use crate::kind;
-use crate::launch::POLL;
+use crate::server::kind;
+use crate::server::launch::POLL;
 
 /// RDS's roles, as far as they are known, and the role of the module's own (`postgres-hook/README.md`).
 const ROLES: &str = "CREATE ROLE rds_iam NOLOGIN;

@@ -7,8 +7,8 @@ use rds_iam_token::{Endpoint, Region};
 use super::Server;
 use crate::credentials::MasterCredentials;
 use crate::error::Error;
-use crate::kind::Kind;
 use crate::runtime::Runtime;
+use crate::server::kind::Kind;
 
 /// The settings of a [`Server`].
 #[must_use = "nothing starts before `start` is awaited"]

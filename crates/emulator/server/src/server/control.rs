@@ -7,8 +7,8 @@ use rds_iam_token::Endpoint;
 
 use super::Server;
 use crate::error::Error;
-use crate::kind::Kind;
-use crate::kind::launch::Root as _;
+use crate::server::kind::Kind;
+use crate::server::kind::launch::Root as _;
 
 impl<E: Kind> Server<E> {
     /// Makes the server accept another access key, or replaces one with the same id.

@@ -1,7 +1,11 @@
 //! A database server that checks IAM tokens as RDS does.
 
 mod builder;
+mod container;
 mod control;
+pub(crate) mod kind;
+pub(crate) mod launch;
+mod process;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -16,21 +20,22 @@ use tracing::info;
 use crate::credentials::{MasterCredentials, credentials_file, made_up_resource_id, own_key};
 use crate::error::Error;
 use crate::host::file;
-use crate::kind::Kind;
-use crate::kind::launch::Root as _;
-use crate::launch::{self, POLL, READY_TIMEOUT, Started};
 use crate::relay::Relay;
 use crate::run_folder::RunFolder;
 use crate::runtime::Runtime;
 use crate::tls::ServerIdentity;
 
+use self::kind::launch::Root as _;
+use self::launch::{POLL, READY_TIMEOUT, Started};
+
 pub use self::builder::Builder;
+pub use self::kind::{Kind, OptionsOf};
 
 /// The time limit for ended connections to leave the server: 10 seconds.
 const CUT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A running database server. On MySQL, accounts `IDENTIFIED WITH AWSAuthenticationPlugin AS 'RDS'` log in by a valid
-/// token only.
+/// token only; on PostgreSQL, members of `rds_iam`.
 ///
 /// Dropping it ends the server and removes its files. So does the end of the process, however it ends, a moment
 /// later.
@@ -129,9 +134,6 @@ impl<E: Kind> Server<E> {
             settings: Mutex::new(settings),
         };
         let mut root = new.root("let root in").await?;
-        if let Some(problem) = E::verify(&mut root, &new.folder().run()).await? {
-            return Err(launch::not_ready::<E>(new.folder(), problem));
-        }
         new.description = format!("{} {} {origin}", E::NAME, root.version().await?);
         root.create_master(&new.master).await?;
         for database in &wanted.databases {

@@ -7,7 +7,7 @@ mod refusals;
 
 use std::time::SystemTime;
 
-use rds_iam_emulator_server::{Kind, Postgres, PostgresVersion};
+use rds_iam_emulator_server::{Postgres, PostgresVersion, fixtures};
 use rds_iam_token::{Login, sign};
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgDatabaseError};
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection};
@@ -25,9 +25,7 @@ async fn server(version: PostgresVersion) -> Result<Postgres> {
 
 /// Returns the options of a user's login by password or token.
 fn login(server: &Postgres, user: &str, password: &str) -> PgConnectOptions {
-    sqlx::Postgres::connect_options(server.dial(), server.database(), server.ca_pem())
-        .username(user)
-        .password(password)
+    fixtures::connect_options(server).username(user).password(password)
 }
 
 fn as_master(server: &Postgres) -> PgConnectOptions {

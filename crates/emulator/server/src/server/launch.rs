@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use rds_iam_emulator_control::{LoginEvent, State};
 
-use crate::container::Container;
 use crate::error::Error;
-use crate::kind::Kind;
-use crate::kind::launch::Root as _;
-use crate::process::Process;
 use crate::run_folder::RunFolder;
 use crate::runtime::Chosen;
+use crate::server::container::Container;
+use crate::server::kind::Kind;
+use crate::server::kind::launch::Root as _;
+use crate::server::process::Process;
 use crate::tls::ServerIdentity;
 
 /// The time limit for a server to answer, which takes about a second.
@@ -95,7 +95,10 @@ pub(crate) async fn wait_until_ready<E: Kind>(folder: &RunFolder, server: &Start
             if let Some(status) = folder.exit_status() {
                 return Err(not_ready::<E>(folder, format!("it ended with status {status}")));
             }
-            if let Ok(root) = E::Root::connect(&folder.run(), server.inner_port::<E>()).await {
+            if let Ok(mut root) = E::Root::connect(&folder.run(), server.inner_port::<E>()).await {
+                if let Some(problem) = E::verify(&mut root, &folder.run()).await? {
+                    return Err(not_ready::<E>(folder, problem));
+                }
                 root.close().await;
                 break;
             }
@@ -112,7 +115,7 @@ pub(crate) async fn wait_until_ready<E: Kind>(folder: &RunFolder, server: &Start
 }
 
 /// Returns the error of a server that does not become ready.
-pub(crate) fn not_ready<E: Kind>(folder: &RunFolder, reason: String) -> Error {
+fn not_ready<E: Kind>(folder: &RunFolder, reason: String) -> Error {
     Error::NotReady { server: E::NAME, reason, log: folder.log() }
 }
 

@@ -9,9 +9,9 @@ use testcontainers::{ContainerAsync, GenericImage, ImageExt};
 
 use crate::error::Error;
 use crate::host::docker::for_this_machine;
-use crate::kind::Kind;
-use crate::kind::launch::Contained;
 use crate::run_folder::{IN_CONTAINER, RunFolder};
+use crate::server::kind::Kind;
+use crate::server::kind::launch::Contained;
 
 pub(crate) struct Container {
     container: Box<ContainerAsync<GenericImage>>,

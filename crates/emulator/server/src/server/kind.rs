@@ -1,8 +1,9 @@
 //! `Kind`: a kind of database server, MySQL or PostgreSQL. All that differs between their starts is in its private half,
 //! `Launch`; `Root` is a connection with all rights, over the server's socket.
 
-use rds_iam_token::Endpoint;
 use sqlx::Database;
+
+use super::Server;
 
 /// The driver's connect options.
 pub type OptionsOf<E> = <<E as Database>::Connection as sqlx::Connection>::Options;
@@ -10,7 +11,7 @@ pub type OptionsOf<E> = <<E as Database>::Connection as sqlx::Connection>::Optio
 /// A kind of database server: MySQL ([`sqlx::MySql`]) or PostgreSQL ([`sqlx::Postgres`]).
 ///
 /// The trait is sealed: another kind is another folder of this crate.
-pub trait Kind: launch::Launch {
+pub trait Kind: launch::Launch + launch::SetUp {
     /// The name in labels, entries of the cache and made-up endpoints.
     const SLUG: &'static str;
     /// The port that servers of this kind listen on by default.
@@ -20,9 +21,9 @@ pub trait Kind: launch::Launch {
     /// The database of the master user where none is created; empty if a session needs none.
     const DATABASE: &'static str;
 
-    /// Returns the options of a connection to the server at `dial`, without user and, on MySQL, without database. TLS verifies the
-    /// certificate's authority, but not its name: sqlx would verify the address that it dials.
-    fn connect_options(dial: &Endpoint, database: &str, ca_pem: &str) -> OptionsOf<Self>;
+    /// Returns the options of a direct connection, without user and, on MySQL, without database. TLS verifies the certificate's
+    /// authority, but not its name: sqlx would verify the address that it dials.
+    fn connect_options(server: &Server<Self>) -> OptionsOf<Self>;
 }
 
 pub(crate) mod launch {
@@ -33,9 +34,11 @@ pub(crate) mod launch {
     use sqlx::Database;
     use testcontainers::bollard::Docker;
 
+    use super::OptionsOf;
     use crate::credentials::MasterCredentials;
     use crate::error::Error;
     use crate::run_folder::RunFolder;
+    use crate::server::Server;
 
     /// A server's image and command line, for its container.
     #[expect(unnameable_types, reason = "private, so that the trait is sealed")]
@@ -107,6 +110,33 @@ pub(crate) mod launch {
             root: &mut Self::Root,
             run: &Path,
         ) -> impl Future<Output = Result<Option<String>, Error>> + Send;
+    }
+
+    /// The statements of tests' set-up.
+    #[expect(unnameable_types, reason = "private, so that the trait is sealed")]
+    pub trait SetUp: Launch {
+        /// Returns the options of a connection with a token or password.
+        fn login_options(server: &Server<Self>, user: &str, secret: &str) -> OptionsOf<Self>
+        where
+            Self: super::Kind;
+
+        /// Runs statements: a trait can't imply the bound `&mut Self::Connection: Executor`.
+        fn run_statements(
+            connection: &mut Self::Connection,
+            sql: String,
+        ) -> impl Future<Output = sqlx::Result<()>> + Send + '_;
+
+        /// Creates a user that logs in by token: see `fixtures::create_user`.
+        fn create_user(
+            server: &Server<Self>,
+            user: &str,
+            privileges: &str,
+        ) -> impl Future<Output = Result<(), Error>> + Send
+        where
+            Self: super::Kind;
+
+        /// Returns the statements that create the example service's tables.
+        fn app_tables(database: &str) -> Vec<String>;
     }
 
     /// A connection with all rights, over the server's socket, which is the only access of its user.

@@ -8,8 +8,8 @@ use std::process::{Child, Stdio};
 use crate::command::Command;
 use crate::error::Error;
 use crate::host::free_port;
-use crate::kind::Kind;
 use crate::run_folder::RunFolder;
+use crate::server::kind::Kind;
 
 pub(crate) struct Process {
     /// The shell that runs the server and ends with it once the orders' FIFO closes.

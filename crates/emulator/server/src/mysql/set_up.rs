@@ -1,0 +1,32 @@
+//! The statements of tests' set-up on MySQL.
+
+use sqlx::AssertSqlSafe;
+use sqlx::mysql::{MySqlConnectOptions, MySqlConnection};
+
+use crate::error::Error;
+use crate::fixtures::{APP_SCHEMA, execute};
+use crate::server::Server;
+use crate::server::kind::Kind as _;
+use crate::server::kind::launch::SetUp;
+
+impl SetUp for sqlx::MySql {
+    fn login_options(server: &Server<Self>, user: &str, secret: &str) -> MySqlConnectOptions {
+        Self::connect_options(server).enable_cleartext_plugin(true).username(user).password(secret)
+    }
+
+    async fn run_statements(connection: &mut MySqlConnection, sql: String) -> sqlx::Result<()> {
+        sqlx::raw_sql(AssertSqlSafe(sql)).execute(connection).await.map(drop)
+    }
+
+    async fn create_user(server: &Server<Self>, user: &str, privileges: &str) -> Result<(), Error> {
+        let statements = [
+            format!("CREATE USER '{user}'@'%' IDENTIFIED WITH AWSAuthenticationPlugin AS 'RDS' REQUIRE SSL"),
+            format!("GRANT {privileges} TO '{user}'@'%'"),
+        ];
+        execute(server, statements).await
+    }
+
+    fn app_tables(database: &str) -> Vec<String> {
+        vec![format!("USE {database}"), APP_SCHEMA.into()]
+    }
+}
