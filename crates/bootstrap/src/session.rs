@@ -7,12 +7,8 @@ use rds_iam_infra::{Engine, RdsConf};
 use rds_iam_sqlx::{Credential, Target};
 use rds_iam_token::DbUser;
 
-use crate::declaration::Violations;
 use crate::plan::{Action, Actor, Login, Missing, Plan, PlanError, StatementError};
 use crate::{Declaration, DeclarationError, mysql, postgres};
-
-/// Whether users of PostgreSQL can be declared.
-const HAS_POSTGRES: bool = false;
 
 /// A declaration that is valid for the engine of the deployment.
 pub(crate) enum Declared {
@@ -53,15 +49,7 @@ impl Declared {
     pub(crate) fn new(declaration: &Declaration, conf: &RdsConf) -> Result<Self, DeclarationError> {
         match conf.engine {
             Engine::MySql => mysql::Declared::new(declaration, conf).map(Self::MySql),
-            Engine::Postgres if HAS_POSTGRES => {
-                postgres::Declared::new(declaration, conf).map(Box::new).map(Self::Postgres)
-            }
-            Engine::Postgres => {
-                let mut violations = Violations::default();
-                violations.add("ENGINE", "postgresql: users of PostgreSQL can't be declared yet");
-                violations.into_result("the deployment's configuration")?;
-                unreachable!("a violation was added")
-            }
+            Engine::Postgres => postgres::Declared::new(declaration, conf).map(Box::new).map(Self::Postgres),
         }
     }
 

@@ -11,7 +11,7 @@ use sqlx::postgres::PgConnection;
 
 use super::error::is_login_refused;
 use super::lock::{DATABASE, NUMBER};
-use super::session::connect;
+use super::session::{connect, set_up};
 use crate::answer::answer;
 use crate::session::Access;
 
@@ -35,7 +35,7 @@ END $canary$";
 /// Whether the canary is there, and whether the master user is a member of it.
 const IS_THERE: &str = "SELECT pg_has_role(session_user, oid, 'MEMBER') FROM pg_roles WHERE rolname = $1";
 
-/// The time between two looks at the catalog, and the number of looks.
+/// The time between two reads of the catalog, and their number.
 const POLL: Duration = Duration::from_millis(20);
 const POLLS: usize = 250;
 
@@ -66,6 +66,7 @@ impl From<sqlx::Error> for CanaryError {
 /// Runs the test. `lock` is the connection that holds the run's lock; `access` is the master user's.
 pub(crate) async fn test(lock: &mut PgConnection, access: Access<'_>) -> Result<Rule, CanaryError> {
     let mut creator = connect(access, DATABASE).await.map_err(CanaryError::Connect)?;
+    set_up(&mut creator).await?;
     answer(sqlx::raw_sql("SET statement_timeout TO '30s'").execute(&mut creator)).await?;
     answer(sqlx::query("SELECT pg_advisory_lock($1, 2)").bind(NUMBER).execute(&mut *lock)).await?;
 

@@ -13,8 +13,8 @@ use super::{
 };
 use crate::answer::answer;
 
-/// Reads everything that [`diff`](super::diff()) needs. Changes nothing. Without a `master`, the master user is whichever
-/// role RDS made one.
+/// Reads everything that [`diff`](super::diff()) needs. Changes nothing. Without a `master`, each role
+/// that may be the master user counts.
 pub(crate) async fn observe(
     connection: &mut PgConnection,
     declared: &Declared,

@@ -177,7 +177,7 @@ impl<'a> Session<'a> {
     }
 }
 
-async fn set_up(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+pub(super) async fn set_up(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
     answer(sqlx::raw_sql(SETTINGS).execute(&mut *connection)).await?;
     answer(sqlx::raw_sql(NO_SELF_GRANT).execute(connection)).await.map(drop)
 }

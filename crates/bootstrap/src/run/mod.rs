@@ -4,8 +4,10 @@ mod master;
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use aws_credential_types::provider::error::CredentialsError;
+use rds_iam_infra::Engine;
 use rds_iam_infra::remedy::{self, Refusal};
 use rds_iam_sqlx::{Credential, Target};
 use rds_iam_token::{DbUser, ErrorKind, MintError, Minter, Token, TokenSource};
@@ -19,6 +21,9 @@ use crate::{BootstrapError, LockOutReport, LoginCheck, LoginResult, Mode, Outcom
 /// The number of users that a run logs in as at most.
 const LOGINS_TRIED: usize = 10;
 
+/// The time limit for a connection to PostgreSQL: a paused Aurora cluster takes about 15 s to resume.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(40);
+
 /// Makes the server match the declaration, or reports the difference.
 ///
 /// A run that applies always fetches the master user's credentials. One that only reads uses the IAM admin's own login
@@ -29,8 +34,11 @@ const LOGINS_TRIED: usize = 10;
 pub async fn run(settings: Settings) -> Result<Report, BootstrapError> {
     let declared = Declared::new(&settings.declaration, &settings.conf)?;
     let roots = settings.conf.roots(settings.clock.now())?;
-    let target =
+    let mut target =
         Target::new(settings.conf.endpoint.clone(), roots.pem()).dial(settings.conf.connect_to().clone());
+    if settings.conf.engine == Engine::Postgres {
+        target = target.connect_timeout(CONNECT_TIMEOUT);
+    }
     let (progress, master) = (Progress::new(), OnceLock::new());
     let run = Run { settings: &settings, declared: &declared, target, progress, master };
     let work = async {

@@ -1,11 +1,12 @@
 //! The programs themselves, the command and the Lambda function, run as child processes against a real
-//! MySQL that checks tokens and an AWS API endpoint on this machine.
+//! MySQL or PostgreSQL that checks tokens and an AWS API endpoint on this machine.
 
 mod bad_input;
 mod cases;
 mod guard;
 mod interrupted;
 mod lambda;
+mod postgres;
 mod rights;
 mod runtime_api;
 mod scale;

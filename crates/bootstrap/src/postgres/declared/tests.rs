@@ -136,3 +136,12 @@ fn the_master_user_is_never_declared() {
     ");
     assert!(declared.refuse_master("other").is_ok());
 }
+
+#[test]
+fn the_example_services_file_is_valid() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../app/users/postgres.toml");
+    let declaration = Declaration::read(path.as_ref()).unwrap();
+    let declared = Declared::new(&declaration, &conf()).unwrap();
+    assert_eq!(declared.users()[0].role.name(), "node_app");
+    assert_eq!(declared.tables()[0].table(), "messages");
+}

@@ -169,8 +169,11 @@ impl Comparison<'_> {
         let has_options = self.observed.version.has_membership_options();
         let is_master = self.observed.masters.contains(&grant.grantor);
         // Before 16 every role that may create roles can revoke a membership. Since then only its grantor can; and on RDS
-        // the master user in the name of the server's own superuser.
-        let by_master = !has_options || is_master || (grant.grantor.starts_with("rds") && !grant.is_creator);
+        // the master user in the name of the server's own superuser, though not a membership in itself.
+        let is_of_rds = grant.grantor.starts_with("rds")
+            && !grant.is_creator
+            && !self.observed.masters.contains(&grant.role);
+        let by_master = !has_options || is_master || is_of_rds;
         if has_options && grant.grantor == self.declared.admin().name() && step != Step::Admin {
             self.push(step, Actor::Admin, change);
         } else if by_master {
