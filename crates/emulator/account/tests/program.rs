@@ -35,9 +35,20 @@ fn is_empty(folder: &Path) -> bool {
 
 #[tokio::test]
 async fn it_says_where_everything_is_and_ends_with_its_input() -> Result {
+    for engine in ["mysql", "postgres"] {
+        of_engine(engine).await?;
+    }
+    Ok(())
+}
+
+async fn of_engine(engine: &str) -> Result {
     let temporary = tempfile::tempdir()?;
-    let (mut child, started) = start(&["--database", "shop"], "auto", temporary.path())?;
-    assert_eq!(text(&started, "database"), "shop");
+    // PostgreSQL runs as another user where this one is root.
+    std::fs::set_permissions(temporary.path(), std::fs::Permissions::from_mode(0o755))?;
+    let arguments = ["--engine", engine, "--database", "shop"];
+    let (mut child, started) = start(&arguments, "auto", temporary.path())?;
+    assert_eq!((text(&started, "engine"), text(&started, "database")), (engine, "shop"));
+    assert!(text(&started, "endpoint").starts_with(&format!("local-{engine}.")));
     let (dial, aws) = (text(&started, "dial"), text(&started, "aws_endpoint_url"));
     TcpStream::connect(dial).await?;
     assert!(Path::new(text(&started, "credentials_file")).is_file());

@@ -1,5 +1,5 @@
 //! The emulator as a program, for tests in other languages and for the pipeline. Without a subcommand it starts a MySQL
-//! server and the AWS API, with `aws` only the AWS API; both print one line of JSON with all addresses, and end when
+//! or PostgreSQL server and the AWS API, with `aws` only the AWS API; both print one line of JSON with all addresses, and end when
 //! standard input closes. With `account` it runs a whole emulated account in a folder until SIGTERM. See
 //! `crates/emulator/README.md`.
 
@@ -8,24 +8,33 @@ use std::io::{Write, stdout};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{Parser, Subcommand, ValueEnum};
 use rds_iam_emulator_account::{Account, AwsApi, run_shim};
-use rds_iam_emulator_server::MySql;
+use rds_iam_emulator_server::{Kind, Server};
 use rds_iam_report::{ErrorReport, log};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, stdin};
 use tokio::signal::unix::{SignalKind, signal};
 
-/// Starts a MySQL server that checks IAM tokens, and the AWS API, and prints one line of JSON that says
+/// Starts a MySQL or PostgreSQL server that checks IAM tokens, and the AWS API, and prints one line of JSON that says
 /// where everything is. Ends both when its standard input closes, or at Ctrl-C.
 #[derive(Parser)]
 #[command(version, args_conflicts_with_subcommands = true)]
 struct Arguments {
+    /// The database server to start
+    #[arg(long, value_enum, default_value_t = Engine::Mysql)]
+    engine: Engine,
     /// The database to create
     #[arg(long, value_name = "NAME", default_value = "app")]
     database: String,
     #[command(subcommand)]
     only: Option<Only>,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Engine {
+    Mysql,
+    Postgres,
 }
 
 #[derive(Subcommand)]
@@ -55,11 +64,13 @@ async fn main() -> ExitCode {
 }
 
 async fn run(arguments: Arguments) -> Result<(), Box<dyn Error>> {
-    // Dropping the servers ends them, so they are kept until then.
     match arguments.only {
         None => {
-            let (_servers, started) = both(&arguments.database).await?;
-            wait(&started).await?;
+            let database = &arguments.database;
+            match arguments.engine {
+                Engine::Mysql => run_both::<sqlx::MySql>(database).await?,
+                Engine::Postgres => run_both::<sqlx::Postgres>(database).await?,
+            }
         }
         Some(Only::Aws) => {
             let aws = AwsApi::start().await?;
@@ -73,33 +84,35 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn Error>> {
     std::process::exit(0)
 }
 
-async fn both(database: &str) -> Result<((MySql, AwsApi), Value), Box<dyn Error>> {
-    let mysql = MySql::builder().database(database).start().await?;
-    let aws = AwsApi::start_in(mysql.region().clone()).await?;
+/// Runs a server and the AWS API until standard input closes.
+async fn run_both<E: Kind>(database: &str) -> Result<(), Box<dyn Error>> {
+    let server = Server::<E>::builder().database(database).start().await?;
+    let aws = AwsApi::start_in(server.region().clone()).await?;
 
     // Secrets are written to a file that only its owner may read and that is removed with the server, and to
     // Secrets Manager, as on AWS.
-    let ca_file = mysql.ca_path();
+    let ca_file = server.ca_path();
     let credentials_file = ca_file.with_file_name("credentials");
-    mysql.write_credentials_file(&credentials_file)?;
-    let master = mysql.master();
+    server.write_credentials_file(&credentials_file)?;
+    let master = server.master();
     let secret = json!({ "username": master.username(), "password": master.password() });
     let master_secret_arn = aws.put_secret("rds-iam/master", &secret.to_string()).await?;
 
     let started = json!({
-        "description": mysql.describe(),
-        "endpoint": mysql.endpoint().to_string(),
-        "dial": mysql.dial().to_string(),
-        "region": mysql.region().as_str(),
-        "resource_id": mysql.resource_id(),
+        "engine": E::SLUG,
+        "description": server.describe(),
+        "endpoint": server.endpoint().to_string(),
+        "dial": server.dial().to_string(),
+        "region": server.region().as_str(),
+        "resource_id": server.resource_id(),
         "database": database,
         "ca_file": ca_file,
         "credentials_file": credentials_file,
-        "login_log": mysql.login_log(),
+        "login_log": server.login_log(),
         "master_secret_arn": master_secret_arn,
         "aws_endpoint_url": aws.url(),
     });
-    Ok(((mysql, aws), started))
+    wait(&started).await
 }
 
 /// Runs an account until SIGTERM or Ctrl-C.
