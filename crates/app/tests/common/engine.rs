@@ -100,9 +100,8 @@ impl TestEngine for sqlx::Postgres {
     }
 
     async fn master(server: &Postgres) -> PgConnection {
-        let (master, options) =
-            (server.master(), Self::connect_options(server.dial(), APP_DATABASE, server.ca_pem()));
-        let options = options.username(master.username()).password(master.password());
+        let (master, options) = (server.master(), Self::connect_options(server));
+        let options = options.username(master.username()).password(master.password()).database(APP_DATABASE);
         options.connect().await.unwrap()
     }
 

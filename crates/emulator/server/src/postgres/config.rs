@@ -71,7 +71,7 @@ log_destination = stderr
 lc_messages = 'C'
 # A statement that failed may contain a password.
 log_min_error_statement = panic
-# The data is only needed for the test.
+# The data is only needed for the test: it outlives a crash of the server, not of the machine.
 fsync = off
 full_page_writes = off
 wal_level = minimal
