@@ -37,7 +37,7 @@ pub(crate) struct ReportArgs {
 /// The environment of a run.
 #[derive(Debug, clap::Args)]
 pub(crate) struct EnvArg {
-    /// The environment: terraform/stacks/service/environments/ENV.tfvars; local and localprod are on this machine
+    /// The environment: terraform/stacks/service/environments/ENV.tfvars; local, localprod and localpg are on this machine
     #[arg(long, value_name = "ENV", required_unless_present = "explain")]
     pub(crate) env: Option<String>,
 }

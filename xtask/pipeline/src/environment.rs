@@ -5,15 +5,17 @@ use std::fs;
 use std::path::PathBuf;
 
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 
 use rds_iam_images::package::Package;
+use rds_iam_infra::{Engine, Permission};
 use rds_iam_process::error::Error;
 use rds_iam_process::file;
 use rds_iam_process::workspace::Workspace;
 
 /// The environments on this machine, each with the port of its app, in place of the load balancer's address
 /// on AWS.
-const LOCAL: [(&str, u16); 2] = [("local", 13_080), ("localprod", 13_081)];
+const LOCAL: [(&str, u16); 3] = [("local", 13_080), ("localprod", 13_081), ("localpg", 13_082)];
 
 /// The offset from that port to the app's management port.
 const TO_MANAGEMENT_PORT: u16 = 100;
@@ -34,6 +36,13 @@ pub(crate) struct Environment {
     pub(crate) account_id: String,
     pub(crate) region: String,
     pub(crate) project: String,
+    pub(crate) engine: Engine,
+    /// Whether the database is an Aurora cluster.
+    pub(crate) has_cluster: bool,
+    /// Whether RDS Proxy is in front of the database.
+    pub(crate) has_proxy: bool,
+    /// Whether the service is part of the deployment.
+    pub(crate) has_app: bool,
     /// The architecture of bootstrap's function and the app's instances: `arm64` or `x86_64`.
     pub(crate) architecture: String,
     /// The path of bootstrap's package in its tfvars, from the stack.
@@ -57,7 +66,24 @@ struct Variables {
     region: String,
     project: String,
     environment: String,
+    engine: Option<String>,
+    database: Option<Database>,
+    // Absent, they are there with their defaults; `null` is a deployment without them.
+    #[serde(default = "default_part")]
+    proxy: Option<IgnoredAny>,
+    #[serde(default = "default_part")]
+    app: Option<IgnoredAny>,
     bootstrap: Option<Bootstrap>,
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "serde calls it for an Option")]
+fn default_part() -> Option<IgnoredAny> {
+    Some(IgnoredAny)
+}
+
+#[derive(Debug, Deserialize)]
+struct Database {
+    cluster: Option<IgnoredAny>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -104,7 +130,8 @@ impl Environment {
         };
         let variables: Variables =
             hcl::from_str(text).map_err(|error| wrong(error.to_string().trim().to_owned()))?;
-        let Variables { account_id, region, project, environment, bootstrap } = variables;
+        let Variables { account_id, region, project, environment, engine, database, proxy, app, bootstrap } =
+            variables;
         let settings = [("account_id", &account_id), ("region", &region), ("project", &project)];
         let empty = settings.iter().filter(|(_, value)| value.trim().is_empty());
         let empty: Vec<&str> = empty.map(|(setting, _)| *setting).collect();
@@ -115,6 +142,16 @@ impl Environment {
             return Err(wrong(format!("it says environment = {environment:?}, and its name says {name:?}")));
         }
         let local = LOCAL.iter().any(|(local, _)| *local == name);
+        let engine: Option<Engine> = engine
+            .map(|engine| engine.parse())
+            .transpose()
+            .map_err(|error| wrong(format!("engine: {error}")))?;
+        if local && app.is_none() {
+            return Err(wrong(
+                "app = null, and an environment on this machine has an app: the pipeline sets its ports"
+                    .to_owned(),
+            ));
+        }
         // The default of variables.tf; on this machine, the machine's own architecture.
         let (architecture, package) =
             bootstrap.map_or((None, None), |bootstrap| (bootstrap.architecture, bootstrap.package));
@@ -128,7 +165,19 @@ impl Environment {
             )));
         }
         let kind = if local { EnvironmentKind::Local } else { EnvironmentKind::Aws };
-        Ok(Self { name: name.to_owned(), account_id, region, project, architecture, package, kind })
+        Ok(Self {
+            name: name.to_owned(),
+            account_id,
+            region,
+            project,
+            engine: engine.unwrap_or_default(),
+            has_cluster: database.is_some_and(|database| database.cluster.is_some()),
+            has_proxy: proxy.is_some(),
+            has_app: app.is_some(),
+            architecture,
+            package,
+            kind,
+        })
     }
 
     /// Returns the prefix of its resource names.
@@ -148,7 +197,19 @@ impl Environment {
 
     /// Returns the database's ARN, in the form of [`arn`](Self::arn).
     pub(crate) fn database_arn(&self) -> String {
-        self.arn("rds", &format!("db:{}", self.deployment()))
+        let kind = if self.has_cluster { "cluster" } else { "db" };
+        self.arn("rds", &format!("{kind}:{}", self.deployment()))
+    }
+
+    /// Returns the permission to create, modify or delete the database: `verb` begins the action's name.
+    pub(crate) fn database_permission(&self, verb: &str) -> Permission {
+        let kind = if self.has_cluster { "Cluster" } else { "Instance" };
+        Permission::new(format!("rds:{verb}DB{kind}"), self.database_arn())
+    }
+
+    /// Returns a description of the database, such as `mysql` or `postgresql (Aurora)`.
+    pub(crate) fn database(&self) -> String {
+        if self.has_cluster { format!("{} (Aurora)", self.engine) } else { self.engine.to_string() }
     }
 
     /// Returns the ARN of the app's image repository, in the form of [`arn`](Self::arn).
@@ -244,14 +305,56 @@ mod tests {
     }
 
     #[test]
+    fn localpg_is_on_this_machine() {
+        let text = DEV.replace("dev", "localpg") + "engine = \"postgresql\"\n";
+        let localpg = Environment::parse("localpg", &text).unwrap();
+        assert_eq!((localpg.kind, localpg.engine), (EnvironmentKind::Local, Engine::Postgres));
+        assert_eq!((localpg.port(), localpg.management_port()), (Some(13_082), Some(13_182)));
+    }
+
+    #[test]
+    fn proxy_and_app_are_there_unless_they_are_null() {
+        let parts = |more: &str| {
+            let environment = Environment::parse("dev", &format!("{DEV}{more}")).unwrap();
+            (environment.has_proxy, environment.has_app, environment.database())
+        };
+        assert_eq!(parts(""), (true, true, "mysql".to_owned()));
+        assert_eq!(parts("proxy = {}\napp = { min_size = 1 }\ndatabase = { cluster = null }\n").2, "mysql");
+        let cluster = "engine = \"postgresql\"\ndatabase = { cluster = { instances = { one = {} } } }\n";
+        let none = parts(&format!("{cluster}proxy = null # it would keep the cluster awake\napp = null\n"));
+        assert_eq!(none, (false, false, "postgresql (Aurora)".to_owned()));
+    }
+
+    /// Every environment in the repository can be read, and has the parts that its tfvars declare.
+    #[test]
+    fn the_environments_of_the_repository_are_read() {
+        let root = rds_iam_process::workspace::root();
+        let read = |name: &str| {
+            let text = fs::read_to_string(root.join(FOLDER).join(format!("{name}.tfvars"))).unwrap();
+            Environment::parse(name, &text).unwrap()
+        };
+        for name in local_names().chain(["dev", "prod", "e2e"]) {
+            let environment = read(name);
+            assert!(environment.has_app && environment.has_proxy && !environment.has_cluster, "{name}");
+        }
+        let aurora = read("auroratest");
+        assert!(aurora.has_cluster && !aurora.has_app && !aurora.has_proxy, "{aurora:?}");
+        let create = aurora.database_permission("Create").to_string();
+        assert_eq!(create, "rds:CreateDBCluster on rds:eu-west-2:123456789012:cluster:flaskapp-auroratest");
+    }
+
+    #[test]
     fn what_is_wrong_is_named() {
         let said = [
             DEV.replace("\"dev\"", "\"prod\""),
             DEV.replace("\"eu-west-1\"", "\" \""),
             DEV.replace("region", "regio"),
             "account_id = ".to_owned(),
+            format!("{DEV}engine = \"aurora\"\n"),
         ]
         .map(|text| Environment::parse("dev", &text).unwrap_err().to_string());
+        let local = DEV.replace("dev", "local") + "app = null\n";
+        let said = [&said[..], &[Environment::parse("local", &local).unwrap_err().to_string()]].concat();
         insta::assert_snapshot!(said.join("\n"));
     }
 }

@@ -1,8 +1,9 @@
 //! `--explain`: prints the stages of a run and their order; `--explain STAGE`: prints the description of one
 //! stage. Both come from the declarations of the stages.
 
+use crate::context::Context;
 use crate::selection::{Run, did_you_mean};
-use crate::stage::{Artifact, Stage};
+use crate::stage::{Artifact, Part, Stage};
 use crate::stages;
 use rds_iam_process::console::table;
 use rds_iam_process::error::Error;
@@ -29,6 +30,27 @@ pub(crate) fn run(run: Run, wanted: &[&Stage]) -> Vec<String> {
         String::new(),
     ];
     lines.extend(table(["stage", "effect", "exit", "after", "what for"], &rows));
+    lines
+}
+
+/// Returns the stages of a run that are left out, with the parts that the environment lacks; nothing if it has all.
+pub(crate) fn left_out(left_out: &[&Stage], context: &Context<'_>) -> Vec<String> {
+    let Some(environment) = context.environment.as_ref().filter(|_| !left_out.is_empty()) else {
+        return Vec::new();
+    };
+    let mut lines = vec![String::new()];
+    for part in [Part::Proxy, Part::App] {
+        let of_it: Vec<_> =
+            left_out.iter().filter(|stage| stage.part == part).map(|stage| stage.name).collect();
+        if !of_it.is_empty() {
+            let (name, database) = (&environment.name, environment.database());
+            lines.push(format!(
+                "left out: {}: {name} ({database}) is without {}",
+                of_it.join(", "),
+                part.name()
+            ));
+        }
+    }
     lines
 }
 
@@ -67,7 +89,9 @@ pub(crate) fn stage(name: &str) -> Result<Vec<String>, Error> {
             .collect();
         if listed.is_empty() { "nothing".to_owned() } else { listed.join(", ") }
     };
-    Ok(vec![
+    let part =
+        (stage.part != Part::Every).then(|| format!("part     only where there is {}", stage.part.name()));
+    let mut lines = vec![
         format!("{}: {}", stage.name, stage.purpose),
         String::new(),
         format!("inputs   {}", list(stage.inputs)),
@@ -76,7 +100,9 @@ pub(crate) fn stage(name: &str) -> Result<Vec<String>, Error> {
         format!("undo     {}", stage.undo),
         format!("limit    {} minutes", stage.minutes),
         format!("exit     {} where it stops a run", stage.exit),
-    ])
+    ];
+    lines.extend(part);
+    Ok(lines)
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use crate::args::{Options, ReportArgs};
 use crate::context::Context;
 use crate::environment::Environment;
 use crate::selection::Run;
+use crate::stage::Stage;
 use crate::stages;
 use rds_iam_process::error::Error;
 
@@ -54,6 +55,10 @@ impl Request {
     /// Returns the reason, and a valid command line.
     pub(crate) fn validate(&self, context: &Context<'_>) -> Result<(), Error> {
         self.validate_stage(context)?;
+        if let (Run::Promote | Run::Rollback, Some(environment)) = (self.run, &context.environment) {
+            let from = context.promotion.iter().map(|promotion| &promotion.from);
+            from.chain([environment]).try_for_each(validate_app)?;
+        }
         self.validate_promotion(context)?;
         self.refuse_skipping(context)?;
         self.refuse_pushing_for_nothing(context)
@@ -77,11 +82,51 @@ impl Request {
         }
     }
 
+    /// Divides stages into those of the environment, and those for a part that it lacks.
+    ///
+    /// # Errors
+    /// Returns an error if the operator names one of the latter, or the run is about that part alone.
+    pub(crate) fn of_its_parts(
+        &self,
+        stages: Vec<&'static Stage>,
+        context: &Context<'_>,
+    ) -> Result<(Vec<&'static Stage>, Vec<&'static Stage>), Error> {
+        let Some(environment) = &context.environment else { return Ok((stages, Vec::new())) };
+        let (there, left_out): (Vec<_>, Vec<_>) =
+            stages.into_iter().partition(|stage| stage.is_part_of(environment));
+        let only = &self.options.selection.only;
+        let is_named = |name: &str| {
+            matches!(self.run, Run::One(one) if one == name) || only.iter().any(|only| only == name)
+        };
+        if let Some(stage) = left_out.iter().find(|stage| is_named(stage.name)) {
+            let lacks = stage.part.name();
+            return Err(usage(
+                format!("the stage {} is for {lacks}, and {} is without", stage.name, environment.name),
+                "leave it out, or declare that part in the environment's tfvars",
+            ));
+        }
+        let takes_snapshot = !context.no_snapshot && there.iter().any(|stage| stage.name == "snapshot");
+        if takes_snapshot && environment.has_cluster && self.options.report.explain.is_none() {
+            return Err(usage(
+                format!(
+                    "the database of {} is a cluster, of which no last snapshot can be taken here",
+                    environment.name
+                ),
+                format!(
+                    "take it with `aws rds create-db-cluster-snapshot --db-cluster-identifier {0} \
+                     --db-cluster-snapshot-identifier {0}-final`, and give --no-snapshot",
+                    environment.deployment()
+                ),
+            ));
+        }
+        Ok((there, left_out))
+    }
+
     fn validate_stage(&self, context: &Context<'_>) -> Result<(), Error> {
         if self.run == Run::One("account") && !context.is_local() {
             return Err(usage(
                 "the stage account is for the environments on this machine",
-                "name local or localprod; on AWS, an administrator applies terraform/stacks/account",
+                "name local, localprod or localpg; on AWS, an administrator applies terraform/stacks/account",
             ));
         }
         let (Run::One(stage), None, None) = (self.run, &context.environment, &self.options.report.explain)
@@ -136,6 +181,17 @@ impl Request {
     }
 }
 
+/// Refuses a promotion or rollback of the image of an app that is not there.
+fn validate_app(environment: &Environment) -> Result<(), Error> {
+    if environment.has_app {
+        return Ok(());
+    }
+    Err(usage(
+        format!("{} has no app, whose image could be rolled out", environment.name),
+        "name an environment whose tfvars declare an app",
+    ))
+}
+
 fn validate_direction(from: &Environment, to: &Environment) -> Result<(), Error> {
     if from.name == to.name {
         return Err(usage(
@@ -146,7 +202,7 @@ fn validate_direction(from: &Environment, to: &Environment) -> Result<(), Error>
     if from.kind != to.kind {
         return Err(usage(
             "one of the environments is on this machine, and the other is not",
-            "promote from local to localprod, or between environments of AWS",
+            "promote between local, localprod and localpg, or between environments of AWS",
         ));
     }
     Ok(())

@@ -41,10 +41,13 @@ pub(crate) fn run(
         context => context?,
     };
     request.validate(&context)?;
-    let all = request.run.stages(context.is_local());
-    let stages = request.options.selection.select(&all, request.run)?;
+    let mut all = request.run.stages(context.is_local());
+    let selected = request.options.selection.select(&all, request.run)?;
+    let (stages, left_out) = request.of_its_parts(selected, &context)?;
+    all.retain(|stage| !left_out.iter().any(|left| left.name == stage.name));
     if explain.is_some() {
-        explain::run(request.run, &stages).iter().for_each(|line| console.line(line));
+        let lines = explain::run(request.run, &stages).into_iter();
+        lines.chain(explain::left_out(&left_out, &context)).for_each(|line| console.line(&line));
         return Ok(0);
     }
     let context = Context {

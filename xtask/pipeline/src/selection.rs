@@ -187,7 +187,7 @@ pub(crate) fn unmet(run: Run, wanted: &[&Stage], context: &Context<'_>) -> Vec<M
     let mut unmet = Vec::new();
     for stage in wanted {
         for input in stage.inputs {
-            if wanted.iter().any(|maker| maker.outputs.contains(input)) {
+            if wanted.iter().any(|maker| maker.outputs.contains(input)) || is_never_made(*input, context) {
                 continue;
             }
             let there = match input {
@@ -218,6 +218,13 @@ pub(crate) fn unmet(run: Run, wanted: &[&Stage], context: &Context<'_>) -> Vec<M
         }
     }
     unmet
+}
+
+/// Returns whether an artifact is made only by stages for a part that the environment lacks.
+fn is_never_made(artifact: Artifact, context: &Context<'_>) -> bool {
+    let Some(environment) = &context.environment else { return false };
+    let makers: Vec<_> = stages::ALL.into_iter().filter(|maker| maker.outputs.contains(&artifact)).collect();
+    !makers.is_empty() && !makers.iter().any(|maker| maker.is_part_of(environment))
 }
 
 /// Returns the command that makes a missing input of a stage.

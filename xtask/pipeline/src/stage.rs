@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use crate::context::Context;
+use crate::environment::Environment;
 use crate::need::Need;
 use rds_iam_process::console::Console;
 use rds_iam_process::error::Error;
@@ -19,6 +20,8 @@ pub(crate) struct Stage {
     pub(crate) inputs: &'static [Artifact],
     pub(crate) outputs: &'static [Artifact],
     pub(crate) effect: Effect,
+    /// The part of a deployment without which the stage is left out.
+    pub(crate) part: Part,
     /// The way to undo the stage, or the remedy if it stopped before its end.
     pub(crate) undo: &'static str,
     /// The time limit in minutes.
@@ -37,9 +40,45 @@ impl Stage {
         Duration::from_secs(self.minutes * 60)
     }
 
+    /// Returns whether a deployment has the part that the stage is for.
+    pub(crate) fn is_part_of(&self, environment: &Environment) -> bool {
+        self.part.is_in(environment)
+    }
+
     /// Returns whether it is a gate: its result is kept and checked later.
     pub(crate) fn is_gate(&self) -> bool {
         self.outputs.iter().any(|output| matches!(output, Artifact::Verdict(_)))
+    }
+}
+
+/// The part of a deployment that a stage is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Part {
+    /// Every deployment has it.
+    Every,
+    /// RDS Proxy: `proxy` of the tfvars is not null.
+    Proxy,
+    /// The service and its images: `app` of the tfvars is not null.
+    App,
+}
+
+impl Part {
+    /// Returns whether a deployment has it.
+    pub(crate) fn is_in(self, environment: &Environment) -> bool {
+        match self {
+            Self::Every => true,
+            Self::Proxy => environment.has_proxy,
+            Self::App => environment.has_app,
+        }
+    }
+
+    /// Returns the words for a part that a deployment may lack.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Every => "all parts",
+            Self::Proxy => "a proxy",
+            Self::App => "an app",
+        }
     }
 }
 

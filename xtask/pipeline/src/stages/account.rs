@@ -8,7 +8,7 @@ use crate::context::{self, Context};
 use crate::environment;
 use crate::local;
 use crate::need::Need;
-use crate::stage::{Action, Artifact, Effect, Stage};
+use crate::stage::{Action, Artifact, Effect, Part, Stage};
 use rds_iam_checks::infra::terraform::Terraform;
 use rds_iam_process::error::Error;
 use rds_iam_process::file;
@@ -21,6 +21,7 @@ pub(super) const ACCOUNT: Stage = Stage {
     inputs: &[Artifact::Programs],
     outputs: &[Artifact::Account],
     effect: Effect::Local,
+    part: Part::Every,
     undo: "`cargo xtask destroy` ends it with the last environment",
     minutes: 15,
     exit: 20,
@@ -50,6 +51,7 @@ pub(super) const END: Stage = Stage {
     inputs: &[Artifact::Destroyed],
     outputs: &[],
     effect: Effect::Local,
+    part: Part::Every,
     undo: "nothing is lost: no environment is left",
     minutes: 5,
     exit: 21,

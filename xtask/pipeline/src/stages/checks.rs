@@ -2,7 +2,7 @@
 
 use crate::context::Context;
 use crate::need::Need;
-use crate::stage::{Action, Artifact, Effect, Io, Stage};
+use crate::stage::{Action, Artifact, Effect, Io, Part, Stage};
 use crate::test;
 use rds_iam_checks::gates::{self, Gate};
 use rds_iam_checks::infra::check;
@@ -26,6 +26,7 @@ pub(super) const LINT: Stage = Stage {
     inputs: &[],
     outputs: &[Artifact::Verdict("lint")],
     effect: Effect::Local,
+    part: Part::Every,
     undo: NOTHING,
     minutes: 45,
     exit: 22,
@@ -42,6 +43,7 @@ pub(super) const PROGRAMS: Stage = Stage {
     inputs: &[],
     outputs: &[Artifact::Programs],
     effect: Effect::Local,
+    part: Part::Every,
     undo: NOTHING,
     minutes: 45,
     exit: 23,
@@ -104,6 +106,7 @@ pub(super) const TEST: Stage = Stage {
     inputs: &[Artifact::Programs],
     outputs: &[Artifact::Verdict("test")],
     effect: Effect::Local,
+    part: Part::Every,
     undo: NOTHING,
     minutes: 60,
     exit: 24,
@@ -134,6 +137,7 @@ pub(super) const VALIDATE: Stage = Stage {
     inputs: &[],
     outputs: &[Artifact::Verdict("validate")],
     effect: Effect::Local,
+    part: Part::Every,
     undo: NOTHING,
     minutes: 20,
     exit: 10,
@@ -152,6 +156,7 @@ pub(super) const TFLINT: Stage = Stage {
     inputs: &[],
     outputs: &[Artifact::Verdict("tflint")],
     effect: Effect::Local,
+    part: Part::Every,
     undo: NOTHING,
     minutes: 10,
     exit: 11,
@@ -168,6 +173,7 @@ pub(super) const CHECKOV: Stage = Stage {
     inputs: &[],
     outputs: &[Artifact::Verdict("checkov")],
     effect: Effect::Local,
+    part: Part::Every,
     undo: NOTHING,
     minutes: 15,
     exit: 12,

@@ -15,8 +15,8 @@ use crate::gate_results::{GateResults, digest};
 use crate::local;
 use crate::need::Need;
 use crate::permissions::permission_needs;
-use crate::stage::{Action, Artifact, Effect, Io, Stage};
-use rds_iam_infra::Permission;
+use crate::stage::{Action, Artifact, Effect, Io, Part, Stage};
+use rds_iam_infra::{Engine, Permission};
 use rds_iam_process::engine;
 use rds_iam_process::error::Error;
 use rds_iam_process::file;
@@ -28,8 +28,6 @@ const CONF_IN_IMAGE: &str = "/etc/rds-iam/rds.conf";
 const ANSWERS_WITHIN: Duration = Duration::from_secs(20);
 /// The time limit of one query on an instance: Systems Manager's limit is two minutes.
 const IDENTITY_WITHIN: Duration = Duration::from_secs(180);
-/// The plugin of a user that logs in by token.
-const PLUGIN: &str = "AWSAuthenticationPlugin";
 const CURL: Need = Need::Packaged("curl");
 
 pub(super) const PROXY_AUTH: Stage = Stage {
@@ -38,6 +36,7 @@ pub(super) const PROXY_AUTH: Stage = Stage {
     inputs: &[Artifact::Programs, Artifact::Outputs],
     outputs: &[Artifact::Proxy],
     effect: Effect::Remote,
+    part: Part::Proxy,
     undo: "aws rds modify-db-proxy --default-auth-scheme NONE",
     minutes: 40,
     exit: 18,
@@ -63,6 +62,7 @@ pub(super) const ECR_PUSH: Stage = Stage {
     ],
     outputs: &[Artifact::Pushed, Artifact::PushedBootstrap],
     effect: Effect::Remote,
+    part: Part::App,
     undo: "nothing runs it yet; the repository's lifecycle removes old images",
     minutes: 30,
     exit: 19,
@@ -107,6 +107,7 @@ pub(super) const BOOTSTRAP: Stage = Stage {
     inputs: &[Artifact::Programs, Artifact::RdsConf, Artifact::PushedBootstrap],
     outputs: &[Artifact::Users],
     effect: Effect::Remote,
+    part: Part::Every,
     undo: "a second run finishes what a first left; users are never dropped",
     minutes: 15,
     exit: 27,
@@ -138,6 +139,7 @@ pub(super) const ROLLOUT: Stage = Stage {
     inputs: &[Artifact::Programs, Artifact::Pushed, Artifact::Users, Artifact::Proxy],
     outputs: &[Artifact::Release],
     effect: Effect::Remote,
+    part: Part::App,
     undo: "it goes back by itself where the machines don't get healthy; later: cargo xtask rollback --env E",
     // 20 minutes for the rollout and 20 for rolling back, besides an earlier refresh and one that is
     // cancelled. With the stage smoke, less than a session of the role: .github/workflows/deploy.yml.
@@ -189,6 +191,7 @@ pub(super) const ROLLBACK: Stage = Stage {
     inputs: &[Artifact::Programs, Artifact::Outputs],
     outputs: &[Artifact::Release],
     effect: Effect::Remote,
+    part: Part::App,
     undo: "the same again: it goes back and forth between two images",
     minutes: 95,
     exit: 29,
@@ -207,6 +210,7 @@ pub(super) const SMOKE: Stage = Stage {
     inputs: &[Artifact::Programs, Artifact::Outputs, Artifact::Release],
     outputs: &[],
     effect: Effect::Reads,
+    part: Part::App,
     undo: "nothing to undo: it only asks",
     minutes: 10,
     exit: 30,
@@ -314,11 +318,24 @@ fn ask_identity(context: &Context<'_>) -> Result<(String, Cmd), Error> {
 fn smoke_identity(context: &Context<'_>, ask: &Cmd, io: &Io) -> Result<Option<String>, Error> {
     let identity = io.runner.capture(ask, IDENTITY_WITHIN)?;
     let identity: Value = serde_json::from_str(&identity).map_err(Error::answer(ask))?;
-    let wanted = outputs::app(&outputs::read(context)?)?.database_user.to_string();
+    let outputs = outputs::read(context)?;
+    let wanted = outputs::app(&outputs)?.database_user.to_string();
     let login = &identity["database"];
+    // An image from before the app reported its engine is of MySQL.
+    let engine = login["engine"].as_str().unwrap_or("mysql");
+    if engine != outputs.database.engine.as_str() {
+        return Err(Error::Found {
+            found: format!("the service runs on {engine}, and the database is {}", outputs.database.engine),
+            help: "compare the parameter engine of the deployment with outputs.json; an older image has no other engine"
+                .to_owned(),
+        });
+    }
     let user = login["user"].as_str().unwrap_or_default();
     let encrypted = login["tls_version"].as_str().is_some_and(|version| version.starts_with("TLS"));
-    if user.split('@').next() != Some(wanted.as_str()) || login["plugin"] != PLUGIN || !encrypted {
+    if user.split('@').next() != Some(wanted.as_str())
+        || login["plugin"] != token_check(outputs.database.engine)
+        || !encrypted
+    {
         return Err(Error::Found {
             found: format!(
                 "the service does not log in to the database as {wanted}, by token and over TLS: {login}"
@@ -328,6 +345,14 @@ fn smoke_identity(context: &Context<'_>, ask: &Cmd, io: &Io) -> Result<Option<St
         });
     }
     Ok(Some(format!("it serves, as {user}")))
+}
+
+/// Returns what the service reports to check its login if that is by token: MySQL's plugin, or PostgreSQL's role.
+fn token_check(engine: Engine) -> &'static str {
+    match engine {
+        Engine::MySql => "AWSAuthenticationPlugin",
+        Engine::Postgres => "rds_iam",
+    }
 }
 
 fn curl(shell: &Shell, url: &str, more: &[&str]) -> Cmd {

@@ -11,7 +11,7 @@ use super::terraform::terraform_needs;
 use crate::context::Context;
 use crate::environment::EnvironmentKind;
 use crate::permissions::permission_needs;
-use crate::stage::{Action, Artifact, Effect, Stage};
+use crate::stage::{Action, Artifact, Effect, Part, Stage};
 use rds_iam_infra::Permission;
 use rds_iam_process::clock;
 use rds_iam_process::error::Error;
@@ -28,6 +28,7 @@ pub(super) const DESTROY_PLAN: Stage = Stage {
     inputs: &[Artifact::Programs, Artifact::Account, Artifact::Outputs],
     outputs: &[Artifact::DestroyPlan],
     effect: Effect::Local,
+    part: Part::Every,
     undo: "nothing to undo: a plan changes nothing",
     minutes: 30,
     exit: 32,
@@ -41,6 +42,7 @@ pub(super) const SNAPSHOT: Stage = Stage {
     inputs: &[Artifact::Programs, Artifact::Outputs, Artifact::DestroyPlan],
     outputs: &[Artifact::Snapshot],
     effect: Effect::Destructive,
+    part: Part::Every,
     undo: "aws rds delete-db-snapshot. It is encrypted with the deployment's key: docs/pipeline.md says how to keep it",
     // The length of the role's session, less the time before.
     minutes: 105,
@@ -97,6 +99,7 @@ pub(super) const DESTROY: Stage = Stage {
     ],
     outputs: &[Artifact::Destroyed],
     effect: Effect::Destructive,
+    part: Part::Every,
     undo: "none: data is in the last snapshot alone. Where it stopped half-way, run it again",
     // Lambda's network interfaces can take three quarters of an hour.
     minutes: 100,
@@ -105,7 +108,7 @@ pub(super) const DESTROY: Stage = Stage {
         let mut needs = committed(context, terraform_needs(context));
         needs.extend(permission_needs(context, |environment| {
             vec![
-                Permission::new("rds:DeleteDBInstance", environment.database_arn()),
+                environment.database_permission("Delete"),
                 Permission::new("ssm:DeleteParameters", setting_arn(environment)),
             ]
         }));

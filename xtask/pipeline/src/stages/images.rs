@@ -4,7 +4,7 @@
 use super::checks::{found, gate, shown};
 use crate::context::Context;
 use crate::need::Need;
-use crate::stage::{Action, Artifact, Effect, Stage};
+use crate::stage::{Action, Artifact, Effect, Part, Stage};
 use rds_iam_checks::gates;
 use rds_iam_images::image::{self, Bases, Request, Tree, Which};
 use rds_iam_process::file;
@@ -16,6 +16,7 @@ pub(super) const DOCKER_BUILD: Stage = Stage {
     inputs: &[],
     outputs: &[Artifact::Images],
     effect: Effect::Local,
+    part: Part::App,
     undo: "nothing to undo: `docker image prune`, and the images' folder below target/pipeline",
     minutes: 45,
     exit: 14,
@@ -55,6 +56,7 @@ pub(super) const TRIVY: Stage = Stage {
     inputs: &[Artifact::Images],
     outputs: &[Artifact::Verdict("trivy")],
     effect: Effect::Local,
+    part: Part::App,
     undo: "nothing to undo: only reports are written",
     minutes: 20,
     exit: 15,

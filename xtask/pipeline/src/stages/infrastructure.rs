@@ -8,7 +8,7 @@ use super::rights::{committed, setting_arn};
 use super::terraform::{init, read_outputs, terraform_needs};
 use crate::local::Database;
 use crate::permissions::permission_needs;
-use crate::stage::{Action, Artifact, Effect, Stage};
+use crate::stage::{Action, Artifact, Effect, Part, Stage};
 use rds_iam_checks::infra::check;
 use rds_iam_infra::Permission;
 
@@ -18,6 +18,7 @@ pub(super) const PLAN: Stage = Stage {
     inputs: &[Artifact::Programs, Artifact::Account, Artifact::Verdict("validate")],
     outputs: &[Artifact::Plan],
     effect: Effect::Local,
+    part: Part::Every,
     undo: "nothing to undo: a plan changes nothing",
     minutes: 30,
     exit: 13,
@@ -48,6 +49,7 @@ pub(super) const APPLY: Stage = Stage {
     ],
     outputs: &[Artifact::Outputs],
     effect: Effect::Remote,
+    part: Part::Every,
     undo: "Terraform saves its state when it is stopped: plan again, which shows what is left, and apply that",
     // The time for a first deployment with a standby database.
     minutes: 90,
@@ -57,8 +59,8 @@ pub(super) const APPLY: Stage = Stage {
         // The calls of Terraform that a wrong role most likely lacks, and the calls of other programs.
         needs.extend(permission_needs(context, |environment| {
             vec![
-                Permission::new("rds:CreateDBInstance", environment.database_arn()),
-                Permission::new("rds:ModifyDBInstance", environment.database_arn()),
+                environment.database_permission("Create"),
+                environment.database_permission("Modify"),
                 Permission::new("ssm:PutParameter", setting_arn(environment)),
             ]
         }));
@@ -82,6 +84,7 @@ pub(super) const OUTPUTS: Stage = Stage {
     inputs: &[Artifact::Programs, Artifact::Account],
     outputs: &[Artifact::Outputs],
     effect: Effect::Local,
+    part: Part::Every,
     undo: "nothing to undo: only a file on this machine changes",
     minutes: 10,
     exit: 25,
@@ -99,6 +102,7 @@ pub(super) const RDS_CONF: Stage = Stage {
     inputs: &[Artifact::Programs, Artifact::Outputs],
     outputs: &[Artifact::RdsConf],
     effect: Effect::Local,
+    part: Part::Every,
     undo: "nothing to undo: only a file on this machine changes",
     minutes: 5,
     exit: 17,

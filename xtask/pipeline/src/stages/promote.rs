@@ -13,7 +13,7 @@ use crate::environment::Environment;
 use crate::gate_results;
 use crate::need::Need;
 use crate::permissions::permission_needs;
-use crate::stage::{Action, Artifact, Effect, Io, Stage};
+use crate::stage::{Action, Artifact, Effect, Io, Part, Stage};
 use rds_iam_infra::Permission;
 use rds_iam_process::error::Error;
 use rds_iam_process::file;
@@ -31,6 +31,7 @@ pub(super) const PROMOTE: Stage = Stage {
     inputs: &[Artifact::Programs, Artifact::Outputs],
     outputs: &[Artifact::Pushed, Artifact::Users, Artifact::Proxy],
     effect: Effect::Remote,
+    part: Part::App,
     undo: "nothing runs it there yet; the repository's lifecycle removes old images",
     minutes: 30,
     exit: 31,

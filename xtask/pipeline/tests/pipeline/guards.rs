@@ -266,3 +266,21 @@ fn images_for_aws_share_no_cache_with_other_commits() {
     repo.run(&["docker-build", "--env", "dev"], &[]).expect(0);
     assert!(ids().iter().all(|id| !first.contains(id)), "{first:?}");
 }
+
+/// The service must run on the deployed engine, and log in as that engine's users of tokens do.
+#[test]
+fn a_service_on_another_engine_or_with_a_password_does_not_pass() {
+    let repo = TestRepo::new();
+    repo.run(&["deploy", "--env", "dev"], &[]).expect(0);
+    let outputs = repo.stand_in_file("outputs.json");
+    let on_postgres = fs::read_to_string(&outputs).unwrap().replace("\"mysql\"", "\"postgresql\"");
+    let by_token =
+        r#""engine": "postgresql", "user": "node_app", "plugin": "rds_iam", "tls_version": "TLSv1.3""#;
+    let smoke = |login: &str| repo.run(&["smoke", "--env", "dev"], &[("LOGIN", login)]);
+    smoke(by_token).expect(30).assert_contains("the service runs on postgresql, and the database is mysql");
+    fs::write(&outputs, on_postgres).unwrap();
+    repo.run(&["outputs", "--env", "dev"], &[]).expect(0);
+    smoke(by_token).expect(0).assert_contains("it serves, as node_app");
+    smoke("").expect(30).assert_contains("the service runs on mysql, and the database is postgresql");
+    smoke(&by_token.replace("\"rds_iam\"", "null")).expect(30).assert_contains("by token and over TLS");
+}

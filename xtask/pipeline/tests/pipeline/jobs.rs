@@ -136,3 +136,81 @@ fn an_image_that_was_not_scanned_is_accepted_by_name_alone() {
     repo.run(&["deploy", "--env", "dev"], &[]).expect(0);
     assert!(!repo.calls().contains("--accept-scan"), "{}", repo.calls());
 }
+
+/// The settings of a deployment of a cluster alone, without a proxy and an app.
+const PEOPLE: &str = "account_id = \"123456789012\"\nregion = \"eu-west-1\"\nproject = \"orders\"\n\
+                      environment = \"people\"\nengine = \"postgresql\"\nproxy = null\napp = null\n\
+                      database = { name = \"shop\", cluster = { instances = { one = {} } } }\n\
+                      bootstrap = { package = \"../../../../target/lambda/x.zip\", architecture = \"x86_64\" }\n";
+
+fn repo_with_people() -> TestRepo {
+    let repo = TestRepo::new();
+    let environments = "terraform/stacks/service/environments";
+    repo.write(&format!("{environments}/people.s3.tfbackend"), "bucket = \"b\"\n");
+    repo.commit(&format!("{environments}/people.tfvars"), PEOPLE);
+    repo
+}
+
+#[test]
+fn a_deployment_without_an_app_has_no_image_stages() {
+    let repo = repo_with_people();
+    let absent = ["docker-build", "trivy", "ecr-push", "rollout", "smoke", "proxy-auth"];
+    for more in [&[][..], &["--infrastructure-only"]] {
+        let explained = repo.run(&[&["deploy", "--env", "people", "--explain"], more].concat(), &[]);
+        explained.expect(0).assert_contains("proxy-auth: people (postgresql (Aurora)) is without a proxy");
+        for stage in absent {
+            assert!(!explained.printed.contains(&format!("\n  {stage} ")), "{}", explained.printed);
+        }
+    }
+    let all = repo.run(&["deploy", "--env", "people", "--explain"], &[]);
+    all.assert_contains(
+        "left out: docker-build, trivy, ecr-push, rollout, smoke: people (postgresql (Aurora))",
+    );
+    assert!(!repo.run(&["deploy", "--env", "dev", "--explain"], &[]).printed.contains("left out"));
+
+    repo.run(&["deploy", "--env", "people"], &[]).expect(0);
+    let calls = repo.calls();
+    for made in ["terraform apply", "rds-iam conf", "rds-iam invoke-bootstrap"] {
+        assert!(calls.contains(made), "no {made}: {calls}");
+    }
+    for of_the_image in ["docker build", "trivy", "image push", "rds-iam rollout", "/api/", "proxy-auth"] {
+        assert!(!calls.contains(of_the_image), "{of_the_image}: {calls}");
+    }
+    assert!(
+        calls.contains("rds:CreateDBCluster=rds:eu-west-1:123456789012:cluster:orders-people"),
+        "{calls}"
+    );
+}
+
+#[test]
+fn a_stage_or_a_run_for_an_app_is_refused_where_there_is_none() {
+    let repo = repo_with_people();
+    let refused = |args: &[&str], why: &str| {
+        repo.run(args, &[]).expect(2).assert_contains(why);
+    };
+    refused(
+        &["docker-build", "--env", "people"],
+        "the stage docker-build is for an app, and people is without",
+    );
+    refused(&["proxy-auth", "--env", "people"], "the stage proxy-auth is for a proxy, and people is without");
+    refused(&["deploy", "--env", "people", "--only", "plan,trivy"], "the stage trivy is for an app");
+    refused(&["rollback", "--env", "people"], "people has no app");
+    refused(&["promote", "--from", "people", "--to", "dev"], "people has no app");
+    refused(&["promote", "--from", "dev", "--to", "people"], "people has no app");
+    assert!(!repo.calls().contains("terraform"), "{}", repo.calls());
+}
+
+/// The stage `snapshot` makes one of an instance; a cluster must not be destroyed as if it were none.
+#[test]
+fn a_cluster_is_destroyed_without_a_snapshot_only_by_request() {
+    let repo = repo_with_people();
+    repo.run(&["destroy", "--env", "people"], &[])
+        .expect(2)
+        .assert_contains("--db-cluster-snapshot-identifier orders-people-final")
+        .assert_contains("--no-snapshot");
+    assert!(!repo.calls().contains("terraform"), "{}", repo.calls());
+    repo.run(&["deploy", "--env", "people"], &[]).expect(0);
+    let confirmed = [("RDS_IAM_CONFIRM", "people")];
+    repo.run(&["destroy", "--env", "people", "--no-snapshot"], &confirmed).expect(0);
+    assert!(repo.calls().contains("rds:DeleteDBCluster=rds:eu-west-1:123456789012:cluster:orders-people"));
+}

@@ -134,6 +134,7 @@ case "$call" in
 "docker save "*) cp "$STAND_INS/image.tar" "$(option --output "$@")" ;;
 "curl "*/api/messages) echo '{"messages": []}' ;;
 "rds-iam identity "* | "curl "*/api/identity)
-    echo '{"database": {"user": "node_app@%", "plugin": "AWSAuthenticationPlugin", "tls_version": "TLSv1.3"}}'
+    login='"user": "node_app@%", "plugin": "AWSAuthenticationPlugin", "tls_version": "TLSv1.3"'
+    echo "{\"database\": {${LOGIN:-$login}}}"
     ;;
 esac
