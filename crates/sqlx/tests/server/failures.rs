@@ -3,11 +3,15 @@
 
 use aws_credential_types::provider::error::CredentialsError;
 use aws_credential_types::provider::{ProvideCredentials, future};
+use rds_iam_emulator_server::fixtures::SkewedClock;
 use rds_iam_sqlx::{Builder, Error, MySqlPool};
 use rds_iam_token::{ErrorKind, ErrorReport};
 use sqlx::MySql;
 
-use crate::support::{pool, quiet, server};
+use crate::code;
+use crate::support::{TestEngine, on_each_engine, pool, quiet, server};
+
+on_each_engine![a_refused_login_names_policy_user_region_and_clock];
 
 const ENDPOINT: &str = "orders.c0ffee123456.eu-west-1.rds.amazonaws.com";
 
@@ -105,21 +109,19 @@ fn settings_that_make_no_pool_are_configuration_errors() {
 }
 
 /// 5, connection failures: a login that the server refuses.
-#[tokio::test]
-async fn a_refused_login_names_policy_user_region_and_clock() {
-    let mysql = server().await;
-    mysql.allow_users(["another_user"]).unwrap();
-    let pool =
-        pool(&mysql, &rds_iam_emulator_server::fixtures::SkewedClock::default(), mysql.dial(), quiet());
+async fn a_refused_login_names_policy_user_region_and_clock<DB: TestEngine>() {
+    let server = DB::server().await;
+    server.allow_users(["another_user"]).unwrap();
+    let pool = pool(&server, &SkewedClock::default(), server.dial(), quiet());
     let error = Error::from(pool.acquire().await.unwrap_err());
-    // By its number, not by a text.
-    assert_eq!((error.kind(), error.number()), (ErrorKind::Denied, Some(1045)));
-    assert_names(&error.to_string(), &["app", &mysql.endpoint().to_string()]);
+    // By its code, not by a text.
+    assert_eq!((error.kind(), code(&error).as_str()), (ErrorKind::Denied, DB::DENIED));
+    assert_names(&error.to_string(), &["app", &server.endpoint().to_string()]);
     let steps = [
         "rds-db:connect",
         "resource id",
         "user exists",
-        "AWSAuthenticationPlugin",
+        DB::IAM_USER,
         "endpoint and region",
         "clock",
         "credentials",

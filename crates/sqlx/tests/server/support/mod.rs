@@ -26,6 +26,8 @@ pub(crate) trait TestEngine: Engine + Kind {
     const UNKNOWN_USER: &'static str;
     const UNKNOWN_DATABASE: &'static str;
     const READ_ONLY: &'static str;
+    /// The mark of a user that logs in by token, as hints name it.
+    const IAM_USER: &'static str;
     /// The logins after which a refused token is reported as denied.
     const LOGINS_TO_DENY: u64;
     /// Whether the pool itself repeats a throttled login, and so counts it; otherwise sqlx's does.

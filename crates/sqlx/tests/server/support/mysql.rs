@@ -16,6 +16,7 @@ impl TestEngine for sqlx::MySql {
     const UNKNOWN_USER: &'static str = "1045";
     const UNKNOWN_DATABASE: &'static str = "1049";
     const READ_ONLY: &'static str = "1290";
+    const IAM_USER: &'static str = "AWSAuthenticationPlugin";
     const LOGINS_TO_DENY: u64 = 1;
     const COUNTS_THROTTLED: bool = true;
 

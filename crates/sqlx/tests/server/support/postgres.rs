@@ -14,6 +14,7 @@ impl TestEngine for sqlx::Postgres {
     const UNKNOWN_USER: &'static str = "28P01";
     const UNKNOWN_DATABASE: &'static str = "3D000";
     const READ_ONLY: &'static str = "25006";
+    const IAM_USER: &'static str = "rds_iam";
     const LOGINS_TO_DENY: u64 = 2;
     const COUNTS_THROTTLED: bool = false;
 
