@@ -22,6 +22,7 @@
 //! module: [`mysql::diff()`] and [`postgres::diff()`], pure functions of the declared and the
 //! [observed](postgres::Observed), decide what to do.
 
+mod access;
 mod answer;
 mod declaration;
 mod error;

@@ -4,8 +4,9 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use crate::access::ExecuteError;
 use crate::plan::{Action, StatementError, Step};
-use crate::session::{ExecuteError, Session};
+use crate::session::Session;
 use crate::{BootstrapError, LockOut};
 
 /// The number of changes after which a run logs its progress.

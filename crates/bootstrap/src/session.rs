@@ -4,9 +4,9 @@
 //! warnings and errors are text and data for all of them.
 
 use rds_iam_infra::{Engine, RdsConf};
-use rds_iam_sqlx::{Credential, Target};
 use rds_iam_token::DbUser;
 
+use crate::access::{Access, ConnectionError, ExecuteError};
 use crate::plan::{Action, Actor, Login, Missing, Plan, PlanError, StatementError};
 use crate::{Declaration, DeclarationError, mysql, postgres};
 
@@ -20,29 +20,6 @@ pub(crate) enum Declared {
 pub(crate) enum Session<'a> {
     MySql(mysql::Session<'a>),
     Postgres(Box<postgres::Session<'a>>),
-}
-
-/// How to connect as a user.
-#[derive(Clone, Copy)]
-pub(crate) struct Access<'a> {
-    pub(crate) target: &'a Target,
-    pub(crate) user: &'a DbUser,
-    pub(crate) credential: Credential<'a>,
-}
-
-/// The error of work that needs a further connection.
-pub(crate) enum ConnectionError {
-    Connect(Box<rds_iam_sqlx::Error>),
-    Statement(StatementError),
-}
-
-/// The error of making changes.
-pub(crate) enum ExecuteError {
-    Statement(StatementError),
-    /// The changes would have ended the master user's login by password, and were not made.
-    LockOut {
-        path: Vec<String>,
-    },
 }
 
 impl Declared {

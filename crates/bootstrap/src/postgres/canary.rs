@@ -9,11 +9,11 @@ use std::time::Duration;
 
 use sqlx::postgres::PgConnection;
 
+use super::connection::{connect, set_up};
 use super::error::is_login_refused;
 use super::lock::{DATABASE, NUMBER};
-use super::session::{connect, set_up};
+use crate::access::Access;
 use crate::answer::answer;
-use crate::session::Access;
 
 /// The name of the role.
 pub(super) const CANARY: &str = "rds_iam_bootstrap_canary";

@@ -6,6 +6,7 @@ mod canary;
 mod catalog;
 mod catalog_sql;
 mod change;
+mod connection;
 mod declared;
 mod diff;
 mod error;

@@ -5,9 +5,10 @@ use std::time::Duration;
 use rds_iam_sqlx::Credential;
 
 use super::Run;
+use crate::access::{Access, ConnectionError};
 use crate::plan::{Actor, Forecast, Plan, Step};
 use crate::secret;
-use crate::session::{Access, ConnectionError, Session};
+use crate::session::Session;
 use crate::{BootstrapError, LockOut};
 
 /// The time after which a refused login as the master user is tried again: a server that restarts refuses logins too.

@@ -12,10 +12,11 @@ use rds_iam_infra::remedy::{self, Refusal};
 use rds_iam_sqlx::{Credential, Target};
 use rds_iam_token::{DbUser, ErrorKind, MintError, Minter, Token, TokenSource};
 
+use crate::access::Access;
 use crate::plan::{Action, Actor, Forecast, Login, Plan, PlanError, Step, groups};
 use crate::progress::Progress;
 use crate::secret::Master;
-use crate::session::{Access, Declared, Session};
+use crate::session::{Declared, Session};
 use crate::{BootstrapError, LockOutReport, LoginCheck, LoginResult, Mode, Outcome, Report, Settings};
 
 /// The number of users that a run logs in as at most.
