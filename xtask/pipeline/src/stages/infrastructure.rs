@@ -72,8 +72,11 @@ pub(super) const APPLY: Stage = Stage {
         actions.extend(read_outputs(context)?);
         let (shell, rds_iam, outputs) =
             (context.workspace.shell(), context.rds_iam(), outputs::path(context));
-        let write = cmd!(shell, "{rds_iam} parameters --outputs {outputs} --write");
-        actions.push(context.in_account(write)?.into());
+        // They are the app's settings; without an app there are none.
+        if context.environment()?.has_app {
+            let write = cmd!(shell, "{rds_iam} parameters --outputs {outputs} --write");
+            actions.push(context.in_account(write)?.into());
+        }
         Ok(actions)
     },
 };

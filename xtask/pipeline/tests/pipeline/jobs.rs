@@ -173,7 +173,15 @@ fn a_deployment_without_an_app_has_no_image_stages() {
     for made in ["terraform apply", "rds-iam conf", "rds-iam invoke-bootstrap"] {
         assert!(calls.contains(made), "no {made}: {calls}");
     }
-    for of_the_image in ["docker build", "trivy", "image push", "rds-iam rollout", "/api/", "proxy-auth"] {
+    for of_the_image in [
+        "docker build",
+        "trivy",
+        "image push",
+        "rds-iam rollout",
+        "rds-iam parameters",
+        "/api/",
+        "proxy-auth",
+    ] {
         assert!(!calls.contains(of_the_image), "{of_the_image}: {calls}");
     }
     assert!(
