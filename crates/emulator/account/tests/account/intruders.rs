@@ -255,7 +255,7 @@ async fn what_is_not_known_is_said_at_once_as_aws_says_it() -> Result {
     let aws = &account.aws;
     let host = format!("Host: {}", aws.address());
     let form = "Content-Type: application/x-www-form-urlencoded";
-    let unknown = "Action=DescribeDBProxyEndpoints&Version=2014-10-31";
+    let unknown = "Action=DescribeDBEngineVersions&Version=2014-10-31";
     let headers = format!("{host}\r\n{form}\r\n{}", aws.authorization("rds"));
     let answer = aws.send("POST", "/", &headers, unknown)?;
     assert_eq!(answer.status, 400, "{}\n{}", answer.head, answer.body);
