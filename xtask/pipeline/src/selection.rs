@@ -163,22 +163,8 @@ pub(super) fn did_you_mean<S: AsRef<str>>(typed: &[S], names: &[&str]) -> String
 
 /// Returns the most similar name to `typed`: at most two letters differ.
 fn nearest<'n>(typed: &str, names: &[&'n str]) -> Option<&'n str> {
-    let near = names.iter().map(|name| (distance(typed, name), *name)).min()?;
+    let near = names.iter().map(|name| (strsim::levenshtein(typed, name), *name)).min()?;
     (near.0 <= 2 && near.0 < typed.len()).then_some(near.1)
-}
-
-/// Returns the Levenshtein distance of two names.
-fn distance(one: &str, other: &str) -> usize {
-    let mut row: Vec<usize> = (0..=other.len()).collect();
-    for (at, letter) in one.bytes().enumerate() {
-        let mut diagonal = std::mem::replace(&mut row[0], at + 1);
-        for (below, with) in (1..).zip(other.bytes()) {
-            let changed = diagonal + usize::from(letter != with);
-            diagonal = row[below];
-            row[below] = changed.min(diagonal + 1).min(row[below - 1] + 1);
-        }
-    }
-    row[other.len()]
 }
 
 /// Returns inputs that no stage of this run makes and that do not exist from earlier runs.

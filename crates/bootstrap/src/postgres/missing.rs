@@ -1,6 +1,8 @@
 //! Checks that everything exists that the declaration names and no change creates, and that no declared role has
 //! attributes that this program can't take away.
 
+use strsim::levenshtein;
+
 use super::declared::Declared;
 use super::names::{identifier, visible};
 use super::{IAM_ROLE, Kind, Observed, Scope};
@@ -107,7 +109,7 @@ impl Found {
                 observed.extensions.contains(extension) || observed.available_extensions.contains(extension);
             if !is_there {
                 let nearest =
-                    observed.available_extensions.iter().min_by_key(|name| distance(name, extension));
+                    observed.available_extensions.iter().min_by_key(|name| levenshtein(name, extension));
                 let nearest = nearest.map(|name| format!(" (the nearest name is {})", visible(name)));
                 self.add(
                     format!(
@@ -131,22 +133,6 @@ fn exists(kind: Kind, schema: &str, name: &str, declared: &Declared, observed: &
         && declared.tables().iter().any(|table| table.table() == name);
     let key = (schema.to_owned(), name.to_owned());
     is_created || observed.relations.get(&key).is_some_and(|found| found.kind == kind)
-}
-
-/// Returns the number of letters to change, add or remove (Levenshtein).
-fn distance(one: &str, other: &str) -> usize {
-    let other: Vec<char> = other.chars().collect();
-    let mut row: Vec<usize> = (0..=other.len()).collect();
-    for (i, a) in one.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, b) in other.iter().enumerate() {
-            let changed = diagonal + usize::from(a != *b);
-            diagonal = row[j + 1];
-            row[j + 1] = changed.min(row[j] + 1).min(row[j + 1] + 1);
-        }
-    }
-    row[other.len()]
 }
 
 #[cfg(test)]
@@ -188,7 +174,7 @@ mod tests {
     #[test]
     fn distances() {
         for (one, other, expected) in [("", "ab", 2), ("citext", "citext", 0), ("hstore", "hstroe", 2)] {
-            assert_eq!(distance(one, other), expected);
+            assert_eq!(levenshtein(one, other), expected);
         }
     }
 }
