@@ -1,8 +1,9 @@
 //! Repository checks beyond the compiler's: no paths or hosts of one machine, lints inherited by each
-//! package, no module cycles, no banned words, pages of audits and sources whose tests exist, and a warning for long
-//! files.
+//! package, no module cycles, no banned words, pages of audits, sources and examples whose tests exist, and a warning
+//! for long files.
 
 mod audit;
+mod blocks;
 mod cycles;
 mod forbidden_paths;
 mod named_tests;
@@ -68,6 +69,7 @@ pub fn run(workspace: &Workspace, console: Console, runner: Runner) -> Result<Ou
     }
     let files: Vec<File<'_>> = texts.iter().map(|(path, text)| File { path, text }).collect();
     let (mut wrong, mut long) = (cycles::check(&files), Vec::new());
+    wrong.extend(blocks::check(&files, &workspace.root));
     for &file in &files {
         wrong.extend(check(file));
         wrong.extend(words::check(file));

@@ -6,4 +6,5 @@ pub mod hygiene;
 pub mod infra;
 pub mod lint;
 mod packages;
+pub mod pages;
 pub mod tree;

@@ -21,6 +21,8 @@ mod gate_results;
 mod local;
 mod lock;
 mod need;
+#[cfg(test)]
+mod pages;
 mod permissions;
 mod plan_summary;
 mod preflight;

@@ -9,6 +9,7 @@ mod interrupted;
 mod migration;
 mod only_postgres;
 mod read_only;
+mod readme;
 mod secrets;
 mod silent;
 mod support;
