@@ -4,6 +4,8 @@
 
 mod commands;
 mod progress;
+#[cfg(test)]
+mod readme;
 
 use std::error::Error;
 use std::fs::Metadata;
