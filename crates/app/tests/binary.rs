@@ -7,7 +7,12 @@ use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 
 use rds_iam_emulator_account::AwsApi;
-use rds_iam_emulator_server::{MySql, fixtures};
+use rds_iam_emulator_server::{Kind, Server, fixtures, on_each_engine};
+
+on_each_engine![
+    #[tokio::test]
+    from_parameter_store_to_a_page_and_a_clean_end,
+];
 
 type Result<T = ()> = std::result::Result<T, Box<dyn std::error::Error>>;
 
@@ -106,13 +111,13 @@ fn help_names_every_variable() -> Result {
     Ok(())
 }
 
-#[tokio::test]
-async fn from_parameter_store_to_a_page_and_a_clean_end() -> Result {
+async fn from_parameter_store_to_a_page_and_a_clean_end<E: Kind>() -> Result {
     let aws = AwsApi::start().await?;
-    let mysql = fixtures::app_server().await?;
-    fixtures::create_app_tables(&mysql).await?;
-    let (endpoint, region) = (mysql.endpoint(), mysql.region().to_string());
+    let server = fixtures::app_server_of::<E>().await?;
+    fixtures::create_app_tables(&server).await?;
+    let (endpoint, region) = (server.endpoint(), server.region().to_string());
     for (name, value) in [
+        ("engine", E::SLUG.into()),
         ("endpoint", endpoint.host().to_string()),
         ("port", endpoint.port().to_string()),
         ("dbname", "node_db".into()),
@@ -122,8 +127,8 @@ async fn from_parameter_store_to_a_page_and_a_clean_end() -> Result {
     }
     let folder = tempfile::tempdir()?;
     let credentials = folder.path().join("credentials");
-    mysql.write_credentials_file(&credentials)?;
-    let command = |user: Option<&str>| configured(&aws, &mysql, &credentials, &region, user);
+    server.write_credentials_file(&credentials)?;
+    let command = |user: Option<&str>| configured(&aws, &server, &credentials, &region, user);
 
     // What Parameter Store lacks is named.
     let output = command(None).arg("--check").output()?;
@@ -167,22 +172,28 @@ async fn from_parameter_store_to_a_page_and_a_clean_end() -> Result {
     let log = reader.join().map_err(|_| "the reader panicked")??;
     assert_eq!(status.code(), Some(0), "{log}");
     assert!(log.lines().last().is_some_and(|line| line.contains("stopped")), "{log}");
-    let keys = mysql.credentials();
+    let keys = server.credentials();
     for secret in ["X-Amz-Signature=", keys.secret_access_key()].into_iter().chain(keys.session_token()) {
         assert!(!log.contains(secret), "a secret was logged: {:?}", log.lines().find(|l| l.contains(secret)));
     }
     Ok(())
 }
 
-fn configured(aws: &AwsApi, mysql: &MySql, credentials: &Path, region: &str, user: Option<&str>) -> Command {
+fn configured<E: Kind>(
+    aws: &AwsApi,
+    server: &Server<E>,
+    credentials: &Path,
+    region: &str,
+    user: Option<&str>,
+) -> Command {
     let mut command = program();
     command
         .envs(aws.env())
         .env("AWS_REGION", region)
         .env("AWS_SHARED_CREDENTIALS_FILE", credentials)
         .env("RDS_IAM_SSM_PREFIX", "/dev/database")
-        .env("RDS_IAM_DIAL", mysql.dial().to_string())
-        .env("RDS_IAM_CA_BUNDLE", mysql.ca_path())
+        .env("RDS_IAM_DIAL", server.dial().to_string())
+        .env("RDS_IAM_CA_BUNDLE", server.ca_path())
         .env("RDS_IAM_BIND", "127.0.0.1")
         .env("PORT", "0");
     command.envs(user.map(|user| ("RDS_IAM_DB_USER", user)));

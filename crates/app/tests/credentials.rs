@@ -7,14 +7,16 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use rds_iam_emulator_server::{AccessKey, MySql, fixtures};
+use rds_iam_emulator_server::{AccessKey, Kind, Server, fixtures, on_each_engine};
 
 type Result<T = ()> = std::result::Result<T, Box<dyn std::error::Error>>;
 
-async fn server() -> Result<MySql> {
-    let mysql = fixtures::app_server().await?;
-    fixtures::create_app_tables(&mysql).await?;
-    Ok(mysql)
+on_each_engine![keys_in_a_rewritten_file_are_used_without_a_restart];
+
+async fn server<E: Kind>() -> Result<Server<E>> {
+    let server = fixtures::app_server_of().await?;
+    fixtures::create_app_tables(&server).await?;
+    Ok(server)
 }
 
 /// Keys that don't say when they end, as tools write them into the shared credentials file.
@@ -34,22 +36,23 @@ struct Program {
 }
 
 impl Program {
-    fn start(mysql: &MySql, credentials: &Path) -> Result<Self> {
+    fn start<E: Kind>(server: &Server<E>, credentials: &Path) -> Result<Self> {
         #[expect(clippy::disallowed_methods, reason = "the program itself is what is tested")]
         let mut command = Command::new(env!("CARGO_BIN_EXE_rds-iam-app"));
-        let endpoint = mysql.endpoint();
+        let endpoint = server.endpoint();
         let mut child = command
             .env_clear()
+            .env("RDS_IAM_ENGINE", E::SLUG)
             .env("RDS_IAM_DB_ENDPOINT", endpoint.host().to_string())
             .env("RDS_IAM_DB_PORT", endpoint.port().to_string())
             .env("RDS_IAM_DB_NAME", "node_db")
             .env("RDS_IAM_DB_USER", "node_app")
-            .env("RDS_IAM_DIAL", mysql.dial().to_string())
-            .env("RDS_IAM_CA_BUNDLE", mysql.ca_path())
+            .env("RDS_IAM_DIAL", server.dial().to_string())
+            .env("RDS_IAM_CA_BUNDLE", server.ca_path())
             .env("RDS_IAM_BIND", "127.0.0.1")
             .env("RDS_IAM_MANAGEMENT_PORT", "0")
             .env("PORT", "0")
-            .env("AWS_REGION", mysql.region().to_string())
+            .env("AWS_REGION", server.region().to_string())
             .env("AWS_SHARED_CREDENTIALS_FILE", credentials)
             .env("AWS_EC2_METADATA_DISABLED", "true")
             .stdin(Stdio::null())
@@ -101,30 +104,29 @@ impl Drop for Program {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn keys_in_a_rewritten_file_are_used_without_a_restart() -> Result {
-    let mysql = server().await?;
+async fn keys_in_a_rewritten_file_are_used_without_a_restart<E: Kind>() -> Result {
+    let server = server::<E>().await?;
     let folder = tempfile::tempdir()?;
     let file = folder.path().join("credentials");
     let key = |id: &str| AccessKey::new(id, "secret").session_token(format!("session-of-{id}"));
-    mysql.enter_key(key("ASIAFIRST"))?;
+    server.enter_key(key("ASIAFIRST"))?;
     write(&file, "ASIAFIRST", "session-of-ASIAFIRST")?;
-    let program = Program::start(&mysql, &file)?;
+    let program = Program::start(&server, &file)?;
     let answer = program.until_it_serves().await?;
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
 
     for next in ["ASIAOTHER", "ASIATHIRD"] {
         // All keys so far end, and with them the sessions that they opened; the file has new ones.
         for ended in ["ASIAFIRST", "ASIAOTHER"] {
-            mysql.enter_key(key(ended).expires_at(1))?;
+            server.enter_key(key(ended).expires_at(1))?;
         }
-        mysql.enter_key(key(next))?;
+        server.enter_key(key(next))?;
         write(&file, next, &format!("session-of-{next}"))?;
-        mysql.cut_connections().await?;
+        server.cut_connections().await?;
         let answer = program.until_it_serves().await?;
         assert!(answer.starts_with("HTTP/1.1 200"), "{next}: {answer}");
     }
-    let last = mysql.logins()?.pop().ok_or("no login")?;
+    let last = server.logins()?.pop().ok_or("no login")?;
     assert_eq!(last.access_key_id.as_deref(), Some("ASIATHIRD"));
     Ok(())
 }

@@ -9,13 +9,14 @@ mod program;
 use std::path::Path;
 use std::time::Duration;
 
-use rds_iam_emulator_server::Server;
+use rds_iam_emulator_server::{Server, on_each_engine};
 use sqlx::{MySqlConnection, PgConnection};
 
-use engine::{TestEngine, on_each_engine};
+use engine::TestEngine;
 use program::{Program, ask, status};
 
 on_each_engine![
+    #[tokio::test]
     a_statement_ends_in_the_server_when_its_request_has_ended,
     a_database_that_refuses_writes_is_not_ready,
 ];

@@ -1,5 +1,4 @@
-//! `TestEngine`: what tests of the service with a database server differ in between engines, and the macro that runs
-//! each test with both.
+//! `TestEngine`: what tests of the service with a database server differ in between engines.
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 
 use rds_iam_app::Database;
@@ -117,22 +116,3 @@ impl TestEngine for sqlx::Postgres {
         server.throttle_next(count).unwrap();
     }
 }
-
-/// Runs each test with both engines. The tests are `mysql::NAME` and `postgres::NAME`.
-macro_rules! on_each_engine {
-    ($($test:ident),* $(,)?) => {
-        mod mysql {
-            $(#[tokio::test]
-            async fn $test() {
-                super::$test::<sqlx::MySql>().await;
-            })*
-        }
-        mod postgres {
-            $(#[tokio::test]
-            async fn $test() {
-                super::$test::<sqlx::Postgres>().await;
-            })*
-        }
-    };
-}
-pub(crate) use on_each_engine;

@@ -2,13 +2,23 @@
 
 mod common;
 
-use rds_iam_emulator_server::{AuthSwitch, MySql, fixtures};
+use rds_iam_emulator_server::{AuthSwitch, MySql, fixtures, only};
 use sqlx::mysql::{MySqlConnectOptions, MySqlConnection, MySqlSslMode};
 use sqlx::{ConnectOptions, Connection, Row};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use self::common::{Result, TestEngine as _, token};
+
+only!(
+    mysql,
+    "the number of the refusal, and that no attribute of the account is its cause; postgres.rs has PostgreSQL's messages",
+    [an_unencrypted_connection_is_refused],
+    "accounts with plugins, hosts and MySQL's privileges",
+    [accounts_are_rds_like],
+    "PostgreSQL asks for a token by a message without variants",
+    [clients_get_in_whatever_comes_with_the_request_for_a_token],
+);
 
 /// Returns a server with the database `shop` and the IAM user `app`.
 async fn server() -> Result<MySql> {
@@ -32,7 +42,6 @@ fn number(result: sqlx::Result<MySqlConnection>) -> u16 {
     sqlx::MySql::code(&error).and_then(|number| number.parse().ok()).unwrap_or_else(|| panic!("{error:?}"))
 }
 
-#[tokio::test(flavor = "multi_thread")]
 async fn an_unencrypted_connection_is_refused() -> Result {
     let mysql = server().await?;
     let plain = as_app(&mysql, &token(&mysql)?).ssl_mode(MySqlSslMode::Disabled);
@@ -46,7 +55,6 @@ async fn an_unencrypted_connection_is_refused() -> Result {
     Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread")]
 async fn accounts_are_rds_like() -> Result {
     let mysql = server().await?;
     let mut master = as_master(&mysql).connect().await?;
@@ -97,7 +105,6 @@ async fn auth_switch(mysql: &MySql) -> Result<Vec<u8>> {
     Ok(switch.strip_prefix(b"\xfemysql_clear_password\0").ok_or("no request for a token")?.to_vec())
 }
 
-#[tokio::test(flavor = "multi_thread")]
 async fn clients_get_in_whatever_comes_with_the_request_for_a_token() -> Result {
     let mysql = server().await?;
     for (form, length) in [(None, 0), (Some(AuthSwitch::Scramble), 21), (Some(AuthSwitch::Empty), 0)] {

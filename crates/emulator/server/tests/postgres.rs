@@ -8,11 +8,36 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
 
 use aws_credential_types::Credentials;
-use rds_iam_emulator_server::{AccessKey, CreatorEdges, Error, Postgres, PostgresVersion, Runtime, fixtures};
+use rds_iam_emulator_server::{
+    AccessKey, CreatorEdges, Error, Postgres, PostgresVersion, Runtime, fixtures, only,
+};
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgSslMode};
 use sqlx::{ConnectOptions as _, Connection as _};
 
 use self::common::{Result, TestEngine as _, log_in, token, token_of};
+
+only!(
+    postgres,
+    "PostgreSQL's messages, SQLSTATEs and roles",
+    [
+        messages_are_rds_s_word_for_word,
+        the_master_is_no_superuser,
+        aws_s_statements_run_word_for_word,
+        throttled_logins_get_53300,
+        force_ssl_off_admits_passwords_without_tls,
+    ],
+    "the limit of 65,530 bytes is PostgreSQL's; rds-iam-sqlx tests tokens of 40,000 on both engines",
+    [a_token_of_sixty_kilobytes_arrives_whole],
+    "on MySQL, a login does not depend on memberships: the master user can't be locked out",
+    [
+        a_master_that_is_a_member_of_rds_iam_is_locked_out_until_it_comes_by_token,
+        creator_edges_count_or_do_not,
+    ],
+    "only PostgreSQL loads a library of the system by its path",
+    [the_server_loaded_our_libpam, a_server_with_the_machine_s_libpam_is_refused],
+    "only PostgreSQL leaves shared memory, and refuses to run as root",
+    [no_shared_memory_stays_behind, it_runs_as_another_user_where_this_one_is_root],
+);
 
 const VERSIONS: [PostgresVersion; 2] = [PostgresVersion::V15, PostgresVersion::NEWEST];
 
@@ -51,7 +76,6 @@ fn process(server: &Postgres) -> Result<(String, PathBuf)> {
     Ok((fs::read_to_string(run.join("pid"))?.trim().to_owned(), run))
 }
 
-#[tokio::test(flavor = "multi_thread")]
 async fn messages_are_rds_s_word_for_word() -> Result {
     for version in VERSIONS {
         let server = server(version).await?;
@@ -87,7 +111,6 @@ async fn messages_are_rds_s_word_for_word() -> Result {
 }
 
 /// A token with a session token of 45 KB, as of roles with large policies, is longer in the URL's encoding.
-#[tokio::test(flavor = "multi_thread")]
 async fn a_token_of_sixty_kilobytes_arrives_whole() -> Result {
     for version in VERSIONS {
         let server = server(version).await?;
@@ -101,7 +124,6 @@ async fn a_token_of_sixty_kilobytes_arrives_whole() -> Result {
     Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread")]
 async fn the_master_is_no_superuser() -> Result {
     for version in VERSIONS {
         let server = server(version).await?;
@@ -140,7 +162,6 @@ async fn the_master_is_no_superuser() -> Result {
     Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread")]
 async fn aws_s_statements_run_word_for_word() -> Result {
     for version in VERSIONS {
         let server = server(version).await?;
@@ -152,7 +173,6 @@ async fn aws_s_statements_run_word_for_word() -> Result {
     Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread")]
 async fn a_master_that_is_a_member_of_rds_iam_is_locked_out_until_it_comes_by_token() -> Result {
     for version in VERSIONS {
         let server = server(version).await?;
@@ -167,7 +187,6 @@ async fn a_master_that_is_a_member_of_rds_iam_is_locked_out_until_it_comes_by_to
     Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread")]
 async fn creator_edges_count_or_do_not() -> Result {
     let builder = Postgres::builder().runtime(Runtime::Process).version(PostgresVersion::NEWEST);
     let server = builder.creator_edges(CreatorEdges::Count).start().await?;
@@ -184,7 +203,6 @@ async fn creator_edges_count_or_do_not() -> Result {
     Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread")]
 async fn throttled_logins_get_53300() -> Result {
     for version in VERSIONS {
         let server = server(version).await?;
@@ -202,7 +220,6 @@ async fn throttled_logins_get_53300() -> Result {
     Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread")]
 async fn force_ssl_off_admits_passwords_without_tls() -> Result {
     for version in VERSIONS {
         let server = server(version).await?;
@@ -220,7 +237,6 @@ async fn force_ssl_off_admits_passwords_without_tls() -> Result {
     Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread")]
 async fn the_server_loaded_our_libpam() -> Result {
     for version in VERSIONS {
         let server = server(version).await?;
@@ -233,7 +249,6 @@ async fn the_server_loaded_our_libpam() -> Result {
     Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread")]
 async fn a_server_with_the_machine_s_libpam_is_refused() -> Result {
     for version in VERSIONS {
         let server = server(version).await?;
@@ -256,7 +271,6 @@ fn segments(pid: &str) -> Result<usize> {
     Ok(all.lines().filter(|line| line.split_whitespace().nth(4) == Some(pid)).count())
 }
 
-#[tokio::test(flavor = "multi_thread")]
 async fn no_shared_memory_stays_behind() -> Result {
     let server = server(PostgresVersion::NEWEST).await?;
     let (first, _) = process(&server)?;
@@ -272,7 +286,6 @@ async fn no_shared_memory_stays_behind() -> Result {
 }
 
 /// PostgreSQL refuses to run as root.
-#[tokio::test(flavor = "multi_thread")]
 async fn it_runs_as_another_user_where_this_one_is_root() -> Result {
     let own = fs::metadata("/proc/self")?.uid();
     let server = server(PostgresVersion::NEWEST).await?;

@@ -1,10 +1,24 @@
 //! Memberships that lock a user out of password logins, with creator edges that count and that do not.
 
-use rds_iam_emulator_server::{CreatorEdges, Postgres, PostgresVersion};
+use rds_iam_emulator_server::{CreatorEdges, Postgres, PostgresVersion, only};
 use sqlx::Connection;
 use sqlx::postgres::PgConnection;
 
 use crate::{Result, accepted, as_master, column, login, master, refusal, refused, server, token};
+
+only!(
+    #[tokio::test]
+    postgres,
+    "on MySQL, a login does not depend on memberships: the master user can't be locked out",
+    [
+        what_locks_the_master_of_15_out,
+        what_locks_the_master_out_if_creator_edges_do_not_count,
+        what_locks_the_master_out_if_creator_edges_count,
+        creator_edges_count_or_do_not_from_one_moment_to_the_next,
+        every_creator_has_such_edges_and_nothing_else_is_one,
+        simultaneous_transactions_agree,
+    ],
+);
 
 /// The members of the role that is admitted by password, whatever its memberships are.
 const BY_PASSWORD: &str =
@@ -157,25 +171,21 @@ async fn check(server: &Postgres, cases: &[Case], way: CreatorEdges) -> Result {
     Ok(())
 }
 
-#[tokio::test]
 async fn what_locks_the_master_of_15_out() -> Result {
     let server = server(PostgresVersion::V15).await?;
     check(&server, &OF_15, CreatorEdges::Count).await
 }
 
-#[tokio::test]
 async fn what_locks_the_master_out_if_creator_edges_do_not_count() -> Result {
     let server = server(PostgresVersion::NEWEST).await?;
     check(&server, &OF_THE_NEWEST, CreatorEdges::DoNotCount).await
 }
 
-#[tokio::test]
 async fn what_locks_the_master_out_if_creator_edges_count() -> Result {
     let newest = Postgres::builder().version(PostgresVersion::NEWEST).creator_edges(CreatorEdges::Count);
     check(&newest.start().await?, &OF_THE_NEWEST, CreatorEdges::Count).await
 }
 
-#[tokio::test]
 async fn creator_edges_count_or_do_not_from_one_moment_to_the_next() -> Result {
     let server = server(PostgresVersion::NEWEST).await?;
     let mut master = master(&server).await?;
@@ -193,7 +203,6 @@ async fn creator_edges_count_or_do_not_from_one_moment_to_the_next() -> Result {
     refused(&mut master, &["SET ROLE rdsadmin_scram"], "42501").await
 }
 
-#[tokio::test]
 async fn every_creator_has_such_edges_and_nothing_else_is_one() -> Result {
     let server = server(PostgresVersion::NEWEST).await?;
     server
@@ -226,7 +235,6 @@ async fn every_creator_has_such_edges_and_nothing_else_is_one() -> Result {
 }
 
 /// Each of the transactions computes the members of the role at its end.
-#[tokio::test]
 async fn simultaneous_transactions_agree() -> Result {
     let server = server(PostgresVersion::NEWEST).await?;
     let mut tasks = Vec::new();

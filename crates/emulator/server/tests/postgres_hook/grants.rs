@@ -1,12 +1,26 @@
 //! The right to grant roles that members of `rds_superuser` have, and its limits.
 
-use rds_iam_emulator_server::{Postgres, PostgresVersion};
+use rds_iam_emulator_server::{Postgres, PostgresVersion, only};
 use sqlx::postgres::PgConnection;
 use sqlx::{ConnectOptions, Connection};
 
 use crate::{
     DENIED, Result, VERSIONS, accepted, column, login, master, refusal, refused, run, server, token,
 };
+
+only!(
+    #[tokio::test]
+    postgres,
+    "the module is PostgreSQL's: MySQL's master user may grant what it needs",
+    [
+        aws_s_statements_run_word_for_word,
+        what_rds_denies_is_denied,
+        grants_lead_to_no_role_that_the_user_could_not_have,
+        the_right_is_that_of_the_current_user,
+        current_user_means_the_user,
+        the_hook_gives_the_user_back_after_an_error,
+    ],
+);
 
 const WHO: &str = "SELECT current_user || ' ' || session_user || ' ' || current_setting('is_superuser')";
 
@@ -29,7 +43,6 @@ async fn user(server: &Postgres, name: &str, attributes: &str) -> Result<PgConne
     Ok(login(server, name, "secret").connect().await?)
 }
 
-#[tokio::test]
 async fn aws_s_statements_run_word_for_word() -> Result {
     for version in VERSIONS {
         let server = server(version).await?;
@@ -59,7 +72,6 @@ async fn aws_s_statements_run_word_for_word() -> Result {
     Ok(())
 }
 
-#[tokio::test]
 async fn what_rds_denies_is_denied() -> Result {
     for version in VERSIONS {
         let server = server(version).await?;
@@ -113,7 +125,6 @@ async fn what_rds_denies_is_denied() -> Result {
     Ok(())
 }
 
-#[tokio::test]
 async fn grants_lead_to_no_role_that_the_user_could_not_have() -> Result {
     let server = server(PostgresVersion::NEWEST).await?;
     let mut master = master(&server).await?;
@@ -139,7 +150,6 @@ async fn grants_lead_to_no_role_that_the_user_could_not_have() -> Result {
     is_the_master(&mut master).await
 }
 
-#[tokio::test]
 async fn the_right_is_that_of_the_current_user() -> Result {
     let server = server(PostgresVersion::NEWEST).await?;
     let mut master = master(&server).await?;
@@ -169,7 +179,6 @@ async fn the_right_is_that_of_the_current_user() -> Result {
     is_the_master(&mut master).await
 }
 
-#[tokio::test]
 async fn current_user_means_the_user() -> Result {
     for version in VERSIONS {
         let server = server(version).await?;
@@ -209,7 +218,6 @@ async fn current_user_means_the_user() -> Result {
     Ok(())
 }
 
-#[tokio::test]
 async fn the_hook_gives_the_user_back_after_an_error() -> Result {
     let server = server(PostgresVersion::NEWEST).await?;
     let mut master = master(&server).await?;

@@ -2,9 +2,17 @@
 
 use std::fs;
 
+use rds_iam_emulator_server::only;
+
 use crate::{Result, VERSIONS, accepted, as_master, login, master, refusal, server, token};
 
-#[tokio::test]
+only!(
+    #[tokio::test]
+    postgres,
+    "the module is PostgreSQL's: MySQL's logins are throttled by the relay",
+    [throttled_logins_get_53300, an_invalid_count_refuses_logins_and_names_its_file],
+);
+
 async fn throttled_logins_get_53300() -> Result {
     for version in VERSIONS {
         let server = server(version).await?;
@@ -37,7 +45,6 @@ async fn throttled_logins_get_53300() -> Result {
     Ok(())
 }
 
-#[tokio::test]
 async fn an_invalid_count_refuses_logins_and_names_its_file() -> Result {
     let server = server(VERSIONS[1]).await?;
     server.throttle_next(0)?;
