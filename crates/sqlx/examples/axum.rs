@@ -7,6 +7,8 @@
 //!
 //! The table is `CREATE TABLE messages (id BIGINT UNSIGNED AUTO_INCREMENT PRIMARY KEY, message VARCHAR(1000) NOT NULL)`.
 //! Through a tunnel, add `?dial=` and the address of its near end.
+//!
+//! With PostgreSQL it is `PgPool` and `postgresql://…`, the placeholders are `$1`, and `INSERT … RETURNING id` returns the new id.
 
 use std::env;
 use std::io;

@@ -7,6 +7,7 @@
 //!
 //! The function needs the variable `DATABASE_URL`, such as
 //! `mysql://node_app@orders.proxy-abc.eu-west-1.rds.amazonaws.com/orders`, and a role that may `rds-db:connect` as that user.
+//! With PostgreSQL it is `PgPool` and `postgresql://…`, and nothing else changes.
 
 use std::env;
 

@@ -39,13 +39,14 @@ use roots::RootCertificates;
 ///
 /// ```no_run
 /// # async fn example() -> Result<(), rds_iam_sqlx::Error> {
-/// use rds_iam_sqlx::MySqlPool;
+/// use rds_iam_sqlx::{MySqlPool, PgPool};
 ///
 /// let pool = MySqlPool::builder("orders.c0ffee.eu-west-1.rds.amazonaws.com", "node_app")
 ///     .database("orders")
 ///     .max_connections(20)
 ///     .connect()
 ///     .await?;
+/// let reports = PgPool::builder("reports.c0ffee.eu-west-1.rds.amazonaws.com", "node_app").connect_lazy()?;
 /// # Ok(()) }
 /// ```
 #[must_use = "a builder does nothing until `connect` or `connect_lazy`"]
@@ -73,10 +74,13 @@ impl<DB: Engine> Pool<DB> {
     ///
     /// ```no_run
     /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
-    /// use rds_iam_sqlx::MySqlPool;
+    /// use rds_iam_sqlx::{MySqlPool, PgPool};
     ///
     /// let pool = MySqlPool::connect("mysql://node_app@orders.c0ffee.eu-west-1.rds.amazonaws.com/orders").await?;
     /// let count: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM orders").fetch_one(&pool).await?;
+    ///
+    /// let pool = PgPool::connect("postgresql://node_app@reports.c0ffee.eu-west-1.rds.amazonaws.com/reports").await?;
+    /// let count: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM reports").fetch_one(&pool).await?;
     /// # Ok(()) }
     /// ```
     ///

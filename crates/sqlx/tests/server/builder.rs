@@ -8,26 +8,38 @@ use std::sync::mpsc;
 use std::{env, fs, thread};
 
 use rds_iam_emulator_server::fixtures::{self, SkewedClock};
-use rds_iam_emulator_server::{AccessKey, MySql};
-use rds_iam_sqlx::{AssumeRole, Builder, ErrorKind, MySqlPool};
-
+use rds_iam_emulator_server::{AccessKey, Server, on_each_engine};
+use rds_iam_sqlx::{AssumeRole, Builder, ErrorKind, Pool};
 use tracing_subscriber::prelude::*;
 
-use crate::support::{builder, quiet, server, tokens};
+use crate::scalar;
+use crate::support::{DATABASE, TestEngine, builder, quiet, tokens};
+
+on_each_engine![
+    #[tokio::test]
+    a_pool_opens_in_one_statement,
+    each_phase_is_logged_at_debug,
+    a_profile_is_used,
+    a_role_is_assumed_with_external_id_and_session_name,
+    two_pools_share_one_identity,
+    an_alias_is_signed_as_given_and_a_refusal_says_what_it_is,
+];
 
 const ROLE: &str = "arn:aws:iam::111122223333:role/orders-db";
 
 /// Starts a server whose own name is the address to dial, and returns its connection string.
-async fn local() -> (MySql, String) {
-    let mysql = MySql::builder().database("shop").certificate_name("127.0.0.1").start().await.unwrap();
-    fixtures::create_user(&mysql, "app", "SELECT ON shop.*").await.unwrap();
-    mysql.accept_endpoint(mysql.dial()).unwrap();
-    let dsn = format!("mysql://app:$TOKEN@{}/shop?{}", mysql.dial(), parameters(&mysql));
-    (mysql, dsn)
+async fn local<DB: TestEngine>() -> (Server<DB>, String) {
+    let server =
+        Server::<DB>::builder().database(DATABASE).certificate_name("127.0.0.1").start().await.unwrap();
+    fixtures::create_user(&server, "app", "SELECT ON shop.*").await.unwrap();
+    server.accept_endpoint(server.dial()).unwrap();
+    let parameters = parameters(&server);
+    let dsn = format!("{}://app:$TOKEN@{}/{DATABASE}?{parameters}", DB::DRIVER, server.dial());
+    (server, dsn)
 }
 
-fn parameters(mysql: &MySql) -> String {
-    format!("region={}&sslrootcert={}", mysql.region(), mysql.ca_path().display())
+fn parameters<DB: TestEngine>(server: &Server<DB>) -> String {
+    format!("region={}&sslrootcert={}", server.region(), server.ca_path().display())
 }
 
 /// Runs the test `name` of this file as a process of its own, in an environment without other settings of AWS.
@@ -52,8 +64,19 @@ fn dsn() -> String {
     env::var("TEST_DSN").expect("a test above runs this one")
 }
 
-async fn user(pool: &MySqlPool) -> String {
-    sqlx::query_scalar("SELECT CURRENT_USER()").fetch_one(pool).await.unwrap()
+/// Runs a generic function for the engine of the connection string.
+macro_rules! of_the_engine {
+    ($function:ident) => {
+        if dsn().starts_with("mysql:") {
+            $function::<sqlx::MySql>().await
+        } else {
+            $function::<sqlx::Postgres>().await
+        }
+    };
+}
+
+async fn assert_is_app<DB: TestEngine>(pool: &Pool<DB>) {
+    assert_eq!(scalar(pool, DB::CURRENT_USER).await.unwrap(), DB::APP);
 }
 
 fn files(key: &AccessKeyText) -> (tempfile::TempDir, String, String) {
@@ -68,8 +91,8 @@ fn files(key: &AccessKeyText) -> (tempfile::TempDir, String, String) {
 struct AccessKeyText(String);
 
 impl AccessKeyText {
-    fn of(mysql: &MySql) -> Self {
-        let keys = mysql.credentials();
+    fn of<DB: TestEngine>(server: &Server<DB>) -> Self {
+        let keys = server.credentials();
         Self(format!(
             "aws_access_key_id = {}\naws_secret_access_key = {}\naws_session_token = {}\n",
             keys.access_key_id(),
@@ -79,25 +102,25 @@ impl AccessKeyText {
     }
 }
 
-#[tokio::test]
-async fn a_pool_opens_in_one_statement() {
-    let (mysql, dsn) = local().await;
-    let keys = keys_of(&mysql);
+async fn a_pool_opens_in_one_statement<DB: TestEngine>() {
+    let (server, dsn) = local::<DB>().await;
+    let keys = keys_of(&server);
     let environment = keys.each_ref().map(|(name, value)| (*name, value.as_str()));
     run("opens_in_one_statement", &dsn, &environment);
-    assert!(mysql.logins().unwrap().iter().any(|login| login.user == "app" && login.accepted()));
+    assert!(server.logins().unwrap().iter().any(|login| login.user == "app" && login.accepted()));
 
     // The endpoint's own name, and a tunnel.
-    let mysql = server().await;
-    let keys = keys_of(&mysql);
+    let server = DB::server().await;
+    let keys = keys_of(&server);
     let environment = keys.each_ref().map(|(name, value)| (*name, value.as_str()));
-    let dsn = format!("mysql://app@{}/shop?dial={}&{}", mysql.endpoint(), mysql.dial(), parameters(&mysql));
+    let (endpoint, dial, parameters) = (server.endpoint(), server.dial(), parameters(&server));
+    let dsn = format!("{}://app@{endpoint}/{DATABASE}?dial={dial}&{parameters}", DB::DRIVER);
     run("opens_in_one_statement", &dsn, &environment);
 }
 
 /// Returns the environment with a server's keys.
-fn keys_of(mysql: &MySql) -> [(&'static str, String); 3] {
-    let keys = mysql.credentials();
+fn keys_of<DB: TestEngine>(server: &Server<DB>) -> [(&'static str, String); 3] {
+    let keys = server.credentials();
     [
         ("AWS_ACCESS_KEY_ID", keys.access_key_id().to_owned()),
         ("AWS_SECRET_ACCESS_KEY", keys.secret_access_key().to_owned()),
@@ -105,10 +128,9 @@ fn keys_of(mysql: &MySql) -> [(&'static str, String); 3] {
     ]
 }
 
-#[tokio::test]
-async fn each_phase_is_logged_at_debug() {
-    let (mysql, dsn) = local().await;
-    let keys = keys_of(&mysql);
+async fn each_phase_is_logged_at_debug<DB: TestEngine>() {
+    let (server, dsn) = local::<DB>().await;
+    let keys = keys_of(&server);
     let environment = keys.each_ref().map(|(name, value)| (*name, value.as_str()));
     let with_password = dsn.replace("$TOKEN", "hunter2-secret") + "&sslmode=require";
     let log = run("opens_in_one_statement", &with_password, &environment);
@@ -146,14 +168,16 @@ async fn opens_in_one_statement() {
         .with_target("rds_iam_token", tracing::Level::DEBUG);
     let lines = tracing_subscriber::fmt::layer().with_ansi(false).with_writer(std::io::stdout);
     tracing_subscriber::registry().with(lines).with(filter).init();
-    let pool = MySqlPool::connect(&dsn()).await.unwrap();
-    assert_eq!(user(&pool).await, "app@%");
+    of_the_engine!(open_in_one_statement);
 }
 
-#[tokio::test]
-async fn a_profile_is_used() {
-    let (mysql, dsn) = local().await;
-    let (_folder, credentials, config) = files(&AccessKeyText::of(&mysql));
+async fn open_in_one_statement<DB: TestEngine>() {
+    assert_is_app(&Pool::<DB>::connect(&dsn()).await.unwrap()).await;
+}
+
+async fn a_profile_is_used<DB: TestEngine>() {
+    let (server, dsn) = local::<DB>().await;
+    let (_folder, credentials, config) = files(&AccessKeyText::of(&server));
     let environment =
         [("AWS_SHARED_CREDENTIALS_FILE", credentials.as_str()), ("AWS_CONFIG_FILE", config.as_str())];
     run("opens_in_one_statement", &format!("{dsn}&profile=work"), &environment);
@@ -162,7 +186,7 @@ async fn a_profile_is_used() {
     let other = [("AWS_ACCESS_KEY_ID", "AKIDOTHER"), ("AWS_SECRET_ACCESS_KEY", "another-made-up-secret")];
     run("opens_with_a_profile", &dsn, &[&environment[..], &other].concat());
     // No other identity takes the place of a profile that does not exist.
-    let keys = keys_of(&mysql);
+    let keys = keys_of(&server);
     let keys = keys.each_ref().map(|(name, value)| (*name, value.as_str()));
     run("fails_without_its_profile", &dsn, &[&environment[..], &keys].concat());
 }
@@ -170,7 +194,11 @@ async fn a_profile_is_used() {
 #[tokio::test]
 #[ignore = "run by a_profile_is_used"]
 async fn fails_without_its_profile() {
-    let builder: Builder<sqlx::MySql> = Builder::from_dsn(&dsn()).unwrap();
+    of_the_engine!(fail_without_a_profile);
+}
+
+async fn fail_without_a_profile<DB: TestEngine>() {
+    let builder: Builder<DB> = Builder::from_dsn(&dsn()).unwrap();
     let error = builder.profile("wrok").limits(quiet()).connect().await.unwrap_err();
     let text = rds_iam_token::ErrorReport(&error).to_string();
     assert_eq!(error.kind(), ErrorKind::Credentials, "{text}");
@@ -180,15 +208,17 @@ async fn fails_without_its_profile() {
 #[tokio::test]
 #[ignore = "run by a_profile_is_used"]
 async fn opens_with_a_profile() {
-    let builder: Builder<sqlx::MySql> = Builder::from_dsn(&dsn()).unwrap();
-    let pool = builder.profile("work").limits(quiet()).connect().await.unwrap();
-    assert_eq!(user(&pool).await, "app@%");
+    of_the_engine!(open_with_a_profile);
 }
 
-#[tokio::test]
-async fn a_role_is_assumed_with_external_id_and_session_name() {
-    let (mysql, dsn) = local().await;
-    mysql.enter_key(AccessKey::new("ASIAROLE", "a-made-up-secret").session_token("of-the-role")).unwrap();
+async fn open_with_a_profile<DB: TestEngine>() {
+    let builder: Builder<DB> = Builder::from_dsn(&dsn()).unwrap();
+    assert_is_app(&builder.profile("work").limits(quiet()).connect().await.unwrap()).await;
+}
+
+async fn a_role_is_assumed_with_external_id_and_session_name<DB: TestEngine>() {
+    let (server, dsn) = local::<DB>().await;
+    server.enter_key(AccessKey::new("ASIAROLE", "a-made-up-secret").session_token("of-the-role")).unwrap();
     let (url, requests) = sts();
     let environment = [
         ("AWS_ACCESS_KEY_ID", "AKIDBASE"),
@@ -230,11 +260,15 @@ async fn opens_with_a_role() {
         .with_target("sqlx", tracing::Level::TRACE);
     let lines = tracing_subscriber::fmt::layer().with_ansi(false).with_writer(std::io::stdout);
     tracing_subscriber::registry().with(lines).with(filter).init();
+    of_the_engine!(open_with_a_role);
+}
+
+async fn open_with_a_role<DB: TestEngine>() {
     let role = AssumeRole::new(ROLE).external_id("given-by-the-owner").session_name("orders-api");
     for role in [role, AssumeRole::new(ROLE)] {
-        let builder: Builder<sqlx::MySql> = Builder::from_dsn(&dsn()).unwrap();
+        let builder: Builder<DB> = Builder::from_dsn(&dsn()).unwrap();
         let pool = builder.assume_role(role).limits(quiet()).connect().await.unwrap();
-        assert_eq!(user(&pool).await, "app@%");
+        assert_is_app(&pool).await;
         pool.close().await;
     }
 }
@@ -275,26 +309,27 @@ fn sts() -> (String, mpsc::Receiver<String>) {
     (url, requests)
 }
 
-#[tokio::test]
-async fn two_pools_share_one_identity() {
-    let mysql = server().await;
-    let tokens = tokens(&mysql, &SkewedClock::default());
-    let first = builder(&mysql, tokens.clone(), quiet()).connect().await.unwrap();
-    let second = builder(&mysql, first.tokens().clone(), quiet()).connect().await.unwrap();
-    assert_eq!((user(&first).await, user(&second).await), ("app@%".into(), "app@%".into()));
+async fn two_pools_share_one_identity<DB: TestEngine>() {
+    let server = DB::server().await;
+    let tokens = tokens(&server, &SkewedClock::default());
+    let first = builder(&server, tokens.clone(), quiet()).connect().await.unwrap();
+    let second = builder(&server, first.tokens().clone(), quiet()).connect().await.unwrap();
+    assert_is_app(&first).await;
+    assert_is_app(&second).await;
     assert_eq!(tokens.stats().minted, 1);
 }
 
 /// A token for an alias is signed as given, and refused: the error names the way out.
-#[tokio::test]
-async fn an_alias_is_signed_as_given_and_a_refusal_says_what_it_is() {
-    let mysql = MySql::builder().certificate_name("db.example.com").start().await.unwrap();
-    fixtures::create_user(&mysql, "app", "SELECT ON *.*").await.unwrap();
-    let alias = MySqlPool::builder("db.example.com", "app")
-        .region(mysql.region())
-        .credentials(mysql.credentials())
-        .dial(mysql.dial())
-        .root_certificates(mysql.ca_pem())
+async fn an_alias_is_signed_as_given_and_a_refusal_says_what_it_is<DB: TestEngine>() {
+    let builder = Server::<DB>::builder().database(DATABASE).certificate_name("db.example.com");
+    let server = builder.start().await.unwrap();
+    fixtures::create_user(&server, "app", "SELECT ON shop.*").await.unwrap();
+    let alias = Pool::<DB>::builder("db.example.com", "app")
+        .region(server.region())
+        .credentials(server.credentials())
+        .dial(server.dial())
+        .root_certificates(server.ca_pem())
+        .database(DATABASE)
         .limits(quiet());
     let error = alias.connect().await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Denied, "{error:?}");

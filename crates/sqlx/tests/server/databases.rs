@@ -1,13 +1,17 @@
 //! Tests of named connections: pools of a configuration on a server that checks tokens.
 
-use rds_iam_emulator_server::Server;
+use rds_iam_emulator_server::{Server, on_each_engine};
 use rds_iam_sqlx::{Databases, Pool};
 use rds_iam_token::ErrorKind;
 
-use crate::support::{DATABASE, TestEngine, login, on_each_engine};
+use crate::support::{DATABASE, TestEngine, login};
 use crate::{code, scalar};
 
-on_each_engine![connections_of_one_login_share_their_tokens, connect_all_reports_a_refused_login];
+on_each_engine![
+    #[tokio::test]
+    connections_of_one_login_share_their_tokens,
+    connect_all_reports_a_refused_login,
+];
 
 /// Two connections to the server, one of them as another user if it is given.
 fn databases<DB: TestEngine>(server: &Server<DB>, other_user: &str) -> Databases {

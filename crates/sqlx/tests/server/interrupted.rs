@@ -5,14 +5,21 @@ use std::task::Poll;
 use std::time::Duration;
 
 use rds_iam_emulator_server::fixtures::{self, SkewedClock};
+use rds_iam_emulator_server::{MySql, Postgres, Server, on_each_engine};
 use rds_iam_sqlx::{ErrorKind, Pool};
 use sqlx::AssertSqlSafe;
+use sqlx::mysql::MySqlArguments;
+use sqlx::postgres::PgArguments;
+use sqlx::query::Query;
 use tokio::time::{Instant, timeout};
 
-use crate::support::{TestEngine, builder, on_each_engine, pool, quiet, server};
+use crate::support::{TestEngine, builder, pool, quiet};
 
 on_each_engine![
+    #[tokio::test]
     a_begin_that_is_dropped_before_its_answer_leaves_no_transaction,
+    no_part_of_a_dropped_answer_is_read_as_another,
+    a_statement_without_its_parameters_does_not_block_the_pool,
     a_transaction_with_a_statement_that_timed_out_does_not_commit,
     a_slow_reader_is_not_a_statement_that_is_not_answered,
     closing_waits_for_statements_and_ends,
@@ -25,7 +32,7 @@ async fn count<DB: TestEngine>(pool: &Pool<DB>) -> i64 {
 }
 
 /// Polls a future until it has been pending more than `times` times, and drops it.
-pub(crate) async fn interrupt<F: Future>(times: usize, future: F) {
+async fn interrupt<F: Future>(times: usize, future: F) {
     let (mut future, mut left) = (Box::pin(future), times);
     std::future::poll_fn(|context| match future.as_mut().poll(context) {
         Poll::Pending if left > 0 => {
@@ -55,42 +62,79 @@ async fn a_begin_that_is_dropped_before_its_answer_leaves_no_transaction<DB: Tes
     assert_eq!(count(&other).await, 4);
 }
 
-/// A value that has packets of the protocol in it, which answer the next statements with 42 changed rows.
-fn forged() -> Vec<u8> {
-    // In the text protocol, the length before it reads as the head of a packet of 253 bytes.
-    let mut value = vec![b' '; 253];
-    // The end of the rows, or the answer to a ping.
-    value.extend([7, 0, 0, 1, 0xfe, 0, 0, 2, 0, 0, 0]);
-    while value.len() < 1 << 20 {
-        value.extend([7, 0, 0, 1, 0, 42, 0, 2, 0, 0, 0]);
-    }
-    value.truncate(1 << 20);
-    value
+/// An engine, with a value that has messages of its protocol in it, which answer the next statements with 42 changed rows.
+trait Forged: TestEngine {
+    fn forged() -> Vec<u8>;
+
+    /// Creates the table `b (v)` for such values.
+    async fn create_table(server: &Server<Self>);
+
+    fn insert_value(value: Vec<u8>) -> Query<'static, Self, Self::Arguments>;
 }
 
-#[tokio::test]
-async fn no_part_of_a_dropped_answer_is_read_as_another() {
-    let mysql = server().await;
-    fixtures::execute(&mysql, ["CREATE TABLE shop.b (v LONGBLOB)"]).await.unwrap();
-    let pool = pool(&mysql, &SkewedClock::default(), mysql.dial(), quiet().max_connections(1));
-    sqlx::query("INSERT INTO b VALUES (?)").bind(forged()).execute(&pool).await.unwrap();
-    for pending in 0..12 {
-        interrupt(pending, sqlx::raw_sql("SELECT v FROM b").fetch_all(&pool)).await;
+impl Forged for sqlx::MySql {
+    fn forged() -> Vec<u8> {
+        // In the text protocol, the length before it reads as the head of a packet of 253 bytes.
+        let mut value = vec![b' '; 253];
+        // The end of the rows, or the answer to a ping.
+        value.extend([7, 0, 0, 1, 0xfe, 0, 0, 2, 0, 0, 0]);
+        while value.len() < 1 << 20 {
+            value.extend([7, 0, 0, 1, 0, 42, 0, 2, 0, 0, 0]);
+        }
+        value.truncate(1 << 20);
+        value
+    }
+
+    async fn create_table(server: &MySql) {
+        fixtures::execute(server, ["CREATE TABLE shop.b (v LONGBLOB)"]).await.unwrap();
+    }
+
+    fn insert_value(value: Vec<u8>) -> Query<'static, Self, MySqlArguments> {
+        sqlx::query("INSERT INTO b VALUES (?)").bind(value)
+    }
+}
+
+impl Forged for sqlx::Postgres {
+    fn forged() -> Vec<u8> {
+        let messages = [&b"C\0\0\0\x10INSERT 0 42\0"[..], b"Z\0\0\0\x05I"].concat();
+        messages.repeat((1 << 20) / messages.len())
+    }
+
+    async fn create_table(server: &Postgres) {
+        server.as_superuser("CREATE TABLE b (v BYTEA); GRANT SELECT, INSERT ON b TO app").await.unwrap();
+    }
+
+    fn insert_value(value: Vec<u8>) -> Query<'static, Self, PgArguments> {
+        sqlx::query("INSERT INTO b VALUES ($1)").bind(value)
+    }
+}
+
+async fn no_part_of_a_dropped_answer_is_read_as_another<DB: Forged>() {
+    let server = DB::server().await;
+    DB::create_table(&server).await;
+    let pool = pool::<DB>(&server, &SkewedClock::default(), server.dial(), quiet().max_connections(1));
+    DB::insert_value(DB::forged()).execute(&pool).await.unwrap();
+    // PostgreSQL sends values as they are by the extended protocol alone.
+    for (pending, is_extended) in (0..12).flat_map(|pending| [(pending, false), (pending, true)]) {
+        if is_extended {
+            interrupt(pending, sqlx::query("SELECT v FROM b").fetch_all(&pool)).await;
+        } else {
+            interrupt(pending, sqlx::raw_sql("SELECT v FROM b").fetch_all(&pool)).await;
+        }
         for _ in 0..3 {
-            let changed =
-                sqlx::raw_sql("INSERT INTO t SELECT 1 FROM t WHERE FALSE").execute(&pool).await.unwrap();
-            assert_eq!(changed.rows_affected(), 0, "after {pending}");
+            let insert = sqlx::raw_sql("INSERT INTO t SELECT 1 FROM t WHERE FALSE");
+            let changed = DB::changed(&insert.execute(&pool).await.unwrap());
+            assert_eq!(changed, 0, "after {pending}, extended: {is_extended}");
         }
     }
 }
 
-#[tokio::test]
-async fn a_statement_without_its_parameters_does_not_block_the_pool() {
-    let mysql = server().await;
-    let pool = pool(&mysql, &SkewedClock::default(), mysql.dial(), quiet().max_connections(1));
-    sqlx::query("INSERT INTO t VALUES (?)").execute(&pool).await.unwrap_err();
+async fn a_statement_without_its_parameters_does_not_block_the_pool<DB: TestEngine>() {
+    let server = DB::server().await;
+    let pool = pool::<DB>(&server, &SkewedClock::default(), server.dial(), quiet().max_connections(1));
+    assert!(sqlx::query(DB::INSERT).execute(&pool).await.is_err());
     let started = Instant::now();
-    sqlx::query("INSERT INTO t VALUES (1)").execute(&pool).await.unwrap();
+    DB::insert(1).execute(&pool).await.unwrap();
     assert!(started.elapsed() < Duration::from_secs(3), "{:?}", started.elapsed());
 }
 

@@ -1,13 +1,19 @@
 //! Test that no secret is in a log at any level, an error, or a `Debug`.
 
 use std::io::Write;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use rds_iam_emulator_server::fixtures::{SkewedClock, until};
+use rds_iam_emulator_server::on_each_engine;
 use rds_iam_sqlx::{Builder, Credential, Databases, connect};
 use tracing_subscriber::fmt::MakeWriter;
 
 use crate::support::{TestEngine, builder, quiet, target, tokens};
+
+on_each_engine![
+    #[tokio::test]
+    no_secret_in_any_log_error_or_debug,
+];
 
 /// A log in memory.
 #[derive(Clone, Default)]
@@ -38,16 +44,19 @@ impl<'a> MakeWriter<'a> for Log {
     }
 }
 
-#[tokio::test]
-async fn no_secret_in_any_log_error_or_debug() {
-    let log = Log::default();
-    tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_writer(log.clone()).init();
-    tracing::trace!("this level is taken");
-    no_secret_of::<sqlx::MySql>(&log).await;
-    no_secret_of::<sqlx::Postgres>(&log).await;
+/// Returns the log of all tests in this process.
+fn log() -> &'static Log {
+    static LOG: OnceLock<Log> = OnceLock::new();
+    LOG.get_or_init(|| {
+        let log = Log::default();
+        tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_writer(log.clone()).init();
+        log
+    })
 }
 
-async fn no_secret_of<DB: TestEngine>(log: &Log) {
+async fn no_secret_in_any_log_error_or_debug<DB: TestEngine>() {
+    let log = log();
+    tracing::trace!("this level is taken");
     let server = DB::server().await;
     let time = SkewedClock::default();
     time.set(-60);

@@ -2,15 +2,16 @@
 
 use std::time::Duration;
 
-use rds_iam_emulator_server::Server;
 use rds_iam_emulator_server::fixtures::{SkewedClock, until};
+use rds_iam_emulator_server::{Server, on_each_engine};
 use rds_iam_sqlx::{Credential, Error, connect};
 use rds_iam_token::{Clock, Endpoint, ErrorKind, Minter, TokenSource};
 
-use crate::support::{TestEngine, builder, login, on_each_engine, pool, quiet, target};
+use crate::support::{TestEngine, builder, login, pool, quiet, target};
 use crate::{refused, scalar};
 
 on_each_engine![
+    #[tokio::test]
     a_server_that_falls_silent_keeps_no_place_in_the_pool,
     callers_that_give_up_leave_no_debt,
     sessions_serve_although_no_token_can_be_had,

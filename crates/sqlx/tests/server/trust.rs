@@ -1,18 +1,26 @@
 //! Tests of TLS: the endpoint is verified, and no token is sent before.
 
-use rds_iam_emulator_server::Server;
 use rds_iam_emulator_server::fixtures::SkewedClock;
+use rds_iam_emulator_server::{Server, on_each_engine, only};
 use rds_iam_sqlx::Pool;
 use rds_iam_token::{Endpoint, ErrorKind};
 
 use crate::scalar;
-use crate::support::{TestEngine, builder, on_each_engine, pool, quiet, server, tokens};
+use crate::support::{TestEngine, builder, pool, quiet, tokens};
 
 on_each_engine![
+    #[tokio::test]
     a_login_is_by_token_over_verified_tls,
     a_server_that_cannot_prove_itself_gets_no_token,
     the_address_dialled_is_not_verified,
 ];
+
+only!(
+    #[tokio::test]
+    mysql,
+    "PostgreSQL has no sql_mode; its driver sets nothing but what the startup message has",
+    [a_session_of_mysql_keeps_the_server_s_sql_mode]
+);
 
 async fn a_login_is_by_token_over_verified_tls<DB: TestEngine>() {
     let server = DB::server().await;
@@ -23,9 +31,8 @@ async fn a_login_is_by_token_over_verified_tls<DB: TestEngine>() {
     assert!(!logins.is_empty() && logins.iter().all(|l| l.accepted() && l.user == "app"), "{logins:?}");
 }
 
-#[tokio::test]
 async fn a_session_of_mysql_keeps_the_server_s_sql_mode() {
-    let mysql = server().await;
+    let mysql = <sqlx::MySql as TestEngine>::server().await;
     let pool = pool(&mysql, &SkewedClock::default(), mysql.dial(), quiet());
     // sqlx would change sql_mode, for which RDS Proxy pins a session. (IGNORE_SPACE is a flag of the
     // handshake.)

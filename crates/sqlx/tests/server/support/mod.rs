@@ -2,19 +2,24 @@
 
 mod mysql;
 mod postgres;
+mod requests;
 
 use std::time::Duration;
 
 use rds_iam_emulator_server::fixtures::SkewedClock;
-use rds_iam_emulator_server::{Kind, MySql, Relay, Server};
+use rds_iam_emulator_server::{Kind, Relay, Server};
 use rds_iam_sqlx::{Builder, Engine, Limits, Pool, Target};
 use rds_iam_token::{Endpoint, Login, Minter, TokenSource};
+use sqlx::IntoArguments;
+use sqlx::query::Query;
+
+pub(crate) use requests::Requests;
 
 pub(crate) const DATABASE: &str = "shop";
 
 /// An engine, with what its tests need: its own words, and servers with the user `app` and the table `t (id INT PRIMARY KEY)`.
-pub(crate) trait TestEngine: Engine + Kind {
-    /// The driver's name in a configuration.
+pub(crate) trait TestEngine: Engine + Kind<Arguments: IntoArguments<Self>> {
+    /// The driver's name in a configuration, and the scheme of a connection string.
     const DRIVER: &'static str;
     /// The query of the user, and its name as the server has it.
     const CURRENT_USER: &'static str;
@@ -26,12 +31,17 @@ pub(crate) trait TestEngine: Engine + Kind {
     const UNKNOWN_USER: &'static str;
     const UNKNOWN_DATABASE: &'static str;
     const READ_ONLY: &'static str;
+    /// The statement that inserts one number into `t`, with its placeholder.
+    const INSERT: &'static str;
     /// The mark of a user that logs in by token, as hints name it.
     const IAM_USER: &'static str;
     /// The logins after which a refused token is reported as denied.
     const LOGINS_TO_DENY: u64;
     /// Whether the pool itself repeats a throttled login, and so counts it; otherwise sqlx's does.
     const COUNTS_THROTTLED: bool;
+
+    /// Whether a refused write alone proves that the server is a reader.
+    const LEAVES_A_READER_AT_ONCE: bool;
 
     /// Starts a server.
     async fn server() -> Server<Self>;
@@ -42,28 +52,23 @@ pub(crate) trait TestEngine: Engine + Kind {
     /// Returns a statement that takes so long.
     fn sleep(seconds: f64) -> String;
 
+    /// Returns the number of sessions that `app` has on the server.
+    async fn sessions(server: &Server<Self>) -> i64;
+
+    /// Returns [`INSERT`](Self::INSERT) with its number.
+    fn insert(id: i32) -> Query<'static, Self, Self::Arguments>;
+
+    /// Returns the number of rows that a statement changed.
+    fn changed(result: &Self::QueryResult) -> u64;
+
     /// Returns the first column.
     fn text(row: &Self::Row) -> String;
 
     /// Returns the first column, a number of 8 bytes.
     fn number(row: &Self::Row) -> i64;
-}
 
-/// Registers tests for both engines.
-macro_rules! on_each_engine {
-    ($($test:ident),* $(,)?) => {
-        mod mysql {
-            $(#[tokio::test] async fn $test() { super::$test::<sqlx::MySql>().await; })*
-        }
-        mod postgres {
-            $(#[tokio::test] async fn $test() { super::$test::<sqlx::Postgres>().await; })*
-        }
-    };
-}
-pub(crate) use on_each_engine;
-
-pub(crate) async fn server() -> MySql {
-    <sqlx::MySql as TestEngine>::server().await
+    /// Returns the first column, a number of 4 bytes, such as a row of `t`.
+    fn id(row: &Self::Row) -> i32;
 }
 
 pub(crate) fn target<DB: TestEngine>(server: &Server<DB>, dial: &Endpoint) -> Target {

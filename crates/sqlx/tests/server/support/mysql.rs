@@ -3,6 +3,8 @@
 use rds_iam_emulator_server::fixtures;
 use rds_iam_emulator_server::{Relay, Server};
 use sqlx::Row as _;
+use sqlx::mysql::MySqlArguments;
+use sqlx::query::Query;
 
 use super::{DATABASE, TestEngine};
 
@@ -16,8 +18,10 @@ impl TestEngine for sqlx::MySql {
     const UNKNOWN_USER: &'static str = "1045";
     const UNKNOWN_DATABASE: &'static str = "1049";
     const READ_ONLY: &'static str = "1290";
+    const INSERT: &'static str = "INSERT INTO t VALUES (?)";
     const IAM_USER: &'static str = "AWSAuthenticationPlugin";
     const LOGINS_TO_DENY: u64 = 1;
+    const LEAVES_A_READER_AT_ONCE: bool = true;
     const COUNTS_THROTTLED: bool = true;
 
     async fn server() -> Server<Self> {
@@ -35,11 +39,28 @@ impl TestEngine for sqlx::MySql {
         format!("DO SLEEP({seconds})")
     }
 
+    async fn sessions(server: &Server<Self>) -> i64 {
+        let mut session = fixtures::as_master(server).await.unwrap();
+        let sql = "SELECT COUNT(*) FROM information_schema.processlist WHERE user = 'app'";
+        sqlx::query_scalar(sql).fetch_one(&mut session).await.unwrap()
+    }
+
+    fn insert(id: i32) -> Query<'static, Self, MySqlArguments> {
+        sqlx::query(Self::INSERT).bind(id)
+    }
+
+    fn changed(result: &Self::QueryResult) -> u64 {
+        result.rows_affected()
+    }
+
     fn text(row: &Self::Row) -> String {
         row.get(0)
     }
 
     fn number(row: &Self::Row) -> i64 {
+        row.get(0)
+    }
+    fn id(row: &Self::Row) -> i32 {
         row.get(0)
     }
 }

@@ -1,7 +1,10 @@
 //! PostgreSQL's words and servers.
 
+use rds_iam_emulator_server::fixtures;
 use rds_iam_emulator_server::{Relay, Server};
 use sqlx::Row as _;
+use sqlx::postgres::PgArguments;
+use sqlx::query::Query;
 
 use super::{DATABASE, TestEngine};
 
@@ -14,8 +17,10 @@ impl TestEngine for sqlx::Postgres {
     const UNKNOWN_USER: &'static str = "28P01";
     const UNKNOWN_DATABASE: &'static str = "3D000";
     const READ_ONLY: &'static str = "25006";
+    const INSERT: &'static str = "INSERT INTO t VALUES ($1)";
     const IAM_USER: &'static str = "rds_iam";
     const LOGINS_TO_DENY: u64 = 2;
+    const LEAVES_A_READER_AT_ONCE: bool = false;
     const COUNTS_THROTTLED: bool = false;
 
     async fn server() -> Server<Self> {
@@ -33,11 +38,28 @@ impl TestEngine for sqlx::Postgres {
         format!("SELECT pg_sleep({seconds})")
     }
 
+    async fn sessions(server: &Server<Self>) -> i64 {
+        let mut session = fixtures::as_master(server).await.unwrap();
+        let sql = "SELECT COUNT(*) FROM pg_stat_activity WHERE usename = 'app'";
+        sqlx::query_scalar(sql).fetch_one(&mut session).await.unwrap()
+    }
+
+    fn insert(id: i32) -> Query<'static, Self, PgArguments> {
+        sqlx::query(Self::INSERT).bind(id)
+    }
+
+    fn changed(result: &Self::QueryResult) -> u64 {
+        result.rows_affected()
+    }
+
     fn text(row: &Self::Row) -> String {
         row.get(0)
     }
 
     fn number(row: &Self::Row) -> i64 {
+        row.get(0)
+    }
+    fn id(row: &Self::Row) -> i32 {
         row.get(0)
     }
 }

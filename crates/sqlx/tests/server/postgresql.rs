@@ -1,0 +1,196 @@
+//! Tests of what PostgreSQL alone does: refusals without a reason, transactions that may only read, limits of connections,
+//! and variables of the environment.
+
+use std::process::Command;
+use std::time::Duration;
+
+use aws_credential_types::Credentials;
+use rds_iam_emulator_server::fixtures::{SkewedClock, until};
+use rds_iam_emulator_server::{AccessKey, Postgres, only};
+use rds_iam_sqlx::{Credential, PgPool, connect, connect_confirmed};
+use rds_iam_token::{Clock, ErrorKind, ErrorReport, Minter, TokenSource};
+use sqlx::Connection as _;
+
+use crate::support::{DATABASE, TestEngine, builder, login, pool, quiet, target, tokens};
+use crate::{code, refused, scalar};
+
+only!(
+    #[tokio::test]
+    postgres,
+    "MySQL refuses a login with a number that has one meaning; 28000 has two",
+    [
+        a_confirmed_denial_costs_one_login,
+        a_restarting_server_is_unreachable_not_denied,
+        a_caller_whose_time_is_over_does_not_wait_for_the_confirmation,
+    ],
+    "MySQL has another number for a write in a transaction that may only read",
+    [a_read_only_transaction_is_no_read_only_server],
+    "the SQLSTATE and the hint; field.rs has MySQL's numbers",
+    [a_limit_of_connections_is_reported_with_its_code],
+    "MySQL's driver reads no variables",
+    [every_variable_of_libpq_is_overridden_or_refused],
+    "the server limits passwords to 65,535 bytes; field.rs tests tokens of 40,000 on both engines",
+    [a_token_of_60_kilobytes_gets_in],
+);
+
+async fn server() -> Postgres {
+    <sqlx::Postgres as TestEngine>::server().await
+}
+
+fn logins(server: &Postgres) -> usize {
+    server.logins().unwrap().len()
+}
+
+async fn a_confirmed_denial_costs_one_login() {
+    let server = server().await;
+    server.allow_users(["another_user"]).unwrap();
+    let pool = pool(&server, &SkewedClock::default(), server.dial(), quiet());
+    assert_eq!(refused(&pool).await.kind(), ErrorKind::Denied);
+    assert_eq!((logins(&server), pool.stats().remints_after_refusal), (2, 1));
+    for attempt in 1..=3 {
+        let error = refused(&pool).await;
+        assert_eq!((error.kind(), code(&error).as_str()), (ErrorKind::Denied, "28000"), "{error:?}");
+        assert!(error.hint().contains("GRANT rds_iam"), "{}", error.hint());
+        assert_eq!(logins(&server), 2 + attempt);
+    }
+    let failures = pool.stats().failures;
+    assert_eq!((failures.unreachable, failures.denied), (1, 4));
+    // Until a login succeeds: then the next refusal is the first again.
+    server.allow_users(["app"]).unwrap();
+    let held = pool.acquire().await.unwrap();
+    server.refuse_next(1).unwrap();
+    drop(pool.acquire().await.unwrap());
+    assert_eq!(pool.stats().failures.denied, 4);
+    drop(held);
+}
+
+async fn a_restarting_server_is_unreachable_not_denied() {
+    let server = server().await;
+    let pool = pool(&server, &SkewedClock::default(), server.dial(), quiet());
+    server.refuse_next(1).unwrap();
+    assert_eq!(scalar(&pool, "SELECT current_user::text").await.unwrap(), "app");
+    let failures = pool.stats().failures;
+    assert_eq!((failures.unreachable, failures.denied), (1, 0));
+
+    // One connection: the first refusal is unreachable, and a second attempt is made on demand.
+    let (target, tokens) =
+        (target(&server, server.dial()).database(DATABASE), tokens(&server, &SkewedClock::default()));
+    let token = tokens.token().await.unwrap();
+    server.refuse_next(1).unwrap();
+    let user = "app".parse().unwrap();
+    let error = connect::<sqlx::Postgres>(&target, &user, Credential::Token(&token)).await.unwrap_err();
+    assert_eq!((error.kind(), code(&error).as_str()), (ErrorKind::Unreachable, "28000"), "{error:?}");
+    assert!(error.hint().contains("restarts"), "{}", error.hint());
+    server.refuse_next(1).unwrap();
+    connect_confirmed::<sqlx::Postgres>(&target, &tokens).await.unwrap().close().await.unwrap();
+    server.refuse_next(2).unwrap();
+    let error = connect_confirmed::<sqlx::Postgres>(&target, &tokens).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Denied, "{error:?}");
+}
+
+async fn a_caller_whose_time_is_over_does_not_wait_for_the_confirmation() {
+    let server = server().await;
+    server.allow_users(["another_user"]).unwrap();
+    let limits = quiet().acquire_timeout(Duration::from_millis(900));
+    let pool = pool(&server, &SkewedClock::default(), server.dial(), limits);
+    let error = refused(&pool).await;
+    assert_eq!((error.kind(), code(&error).as_str()), (ErrorKind::Unreachable, "28000"), "{error:?}");
+    assert_eq!(logins(&server), 1);
+}
+
+async fn a_read_only_transaction_is_no_read_only_server() {
+    let server = server().await;
+    let pool = pool(&server, &SkewedClock::default(), server.dial(), quiet());
+    let mut transaction = pool.begin().await.unwrap();
+    sqlx::raw_sql("SET TRANSACTION READ ONLY").execute(&mut *transaction).await.unwrap();
+    let error = sqlx::raw_sql("INSERT INTO t VALUES (1)").execute(&mut *transaction).await.unwrap_err();
+    let error = pool.explain(error);
+    assert_eq!((error.kind(), code(&error).as_str()), (ErrorKind::ReadOnly, "25006"));
+    drop(transaction);
+    // The pool asks a new connection, and keeps the ones that it has.
+    until("the pool has asked", async || logins(&server) == 2).await;
+    sqlx::query("INSERT INTO t VALUES ($1)").bind(1).execute(&pool).await.unwrap();
+    assert!(!pool.is_read_only().await.unwrap());
+    assert_eq!((pool.stats().connects, pool.stats().read_only_since), (1, None));
+}
+
+async fn a_limit_of_connections_is_reported_with_its_code() {
+    let server = server().await;
+    server.as_superuser("ALTER ROLE app CONNECTION LIMIT 1").await.unwrap();
+    let limits = quiet().acquire_timeout(Duration::from_secs(3));
+    let pool = pool(&server, &SkewedClock::default(), server.dial(), limits);
+    let held = pool.acquire().await.unwrap();
+    let error = refused(&pool).await;
+    assert_eq!((error.kind(), code(&error).as_str()), (ErrorKind::Throttled, "53300"), "{error:?}");
+    assert!(error.hint().contains("CONNECTION LIMIT"), "{}", error.hint());
+    drop(held);
+    server.as_superuser("ALTER ROLE app NOLOGIN").await.unwrap();
+    server.cut_connections().await.unwrap();
+    drop(scalar(&pool, "SELECT current_user::text").await);
+    assert_eq!(refused(&pool).await.kind(), ErrorKind::Denied);
+}
+
+async fn every_variable_of_libpq_is_overridden_or_refused() {
+    let server = server().await;
+    let keys = server.credentials();
+    let dsn = format!(
+        "postgresql://app@{}/{DATABASE}?dial={}&region={}&sslrootcert={}",
+        server.endpoint(),
+        server.dial(),
+        server.region(),
+        server.ca_path().display()
+    );
+    let run = |variables: &[(&str, &str)]| {
+        #[expect(clippy::disallowed_methods, reason = "the program under test, in an environment of its own")]
+        let mut child = Command::new(std::env::current_exe().unwrap());
+        child.args(["--ignored", "--exact", "--nocapture", "postgresql::opens_and_prints_the_session"]);
+        child.env("AWS_EC2_METADATA_DISABLED", "true").env("TEST_DSN", &dsn);
+        child.env("AWS_ACCESS_KEY_ID", keys.access_key_id());
+        child.env("AWS_SECRET_ACCESS_KEY", keys.secret_access_key());
+        child.env("AWS_SESSION_TOKEN", keys.session_token().unwrap());
+        let output = child.envs(variables.iter().copied()).output().unwrap();
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    };
+    let overridden = [
+        ("PGHOST", "elsewhere.example.com"),
+        ("PGHOSTADDR", "192.0.2.1"),
+        ("PGPORT", "1"),
+        ("PGUSER", "postgres"),
+        ("PGPASSWORD", "hunter2"),
+        ("PGDATABASE", "postgres"),
+        ("PGSSLMODE", "disable"),
+        ("PGSSLROOTCERT", "/nonexistent"),
+        ("PGAPPNAME", "another"),
+        ("PGPASSFILE", "/nonexistent"),
+    ];
+    let text = run(&overridden);
+    assert!(text.contains("session: app shop rds-iam-sqlx t"), "{text}");
+    for name in ["PGOPTIONS", "PGSSLCERT", "PGSSLKEY"] {
+        let text = run(&[(name, "-c work_mem=1MB")]);
+        let expected = format!("refused: the pool can't be created: environment: {name} is set");
+        assert!(text.contains(&expected) && !text.contains("work_mem"), "{text}");
+    }
+}
+
+#[tokio::test]
+#[ignore = "run by every_variable_of_libpq_is_overridden_or_refused"]
+async fn opens_and_prints_the_session() {
+    let dsn = std::env::var("TEST_DSN").expect("a test above runs this one");
+    let pool = match PgPool::connect(&dsn).await {
+        Ok(pool) => pool,
+        Err(error) => return println!("refused: {}", ErrorReport(&error)),
+    };
+    let sql = "SELECT concat_ws(' ', current_user, current_database(), current_setting('application_name'), ssl) FROM pg_stat_ssl WHERE pid = pg_backend_pid()";
+    println!("session: {}", scalar(&pool, sql).await.unwrap());
+}
+
+async fn a_token_of_60_kilobytes_gets_in() {
+    let server = server().await;
+    let session_token = "IQoJb3JpZ2luX2VjE+/=".repeat(46_000 / 20);
+    server.enter_key(AccessKey::new("AKID60", "secret").session_token(&session_token)).unwrap();
+    let keys = Credentials::new("AKID60", "secret", Some(session_token), None, "test");
+    let tokens = TokenSource::lazy(Minter::new(login(&server), keys, Clock::system()));
+    assert!(tokens.token().await.unwrap().expose().len() > 59_000);
+    let pool = builder(&server, tokens, quiet()).connect().await.unwrap();
+    assert_eq!(scalar(&pool, "SELECT current_user::text").await.unwrap(), "app");
+}
