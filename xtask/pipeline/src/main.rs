@@ -15,6 +15,7 @@ mod confirm;
 mod context;
 mod doctor;
 mod dry_run;
+mod engines;
 mod environment;
 mod explain;
 mod gate_results;
@@ -98,7 +99,7 @@ fn start(task: Task, console: Console) -> Result<u8, Error> {
             console.line(&chosen.why);
             let steps = match only {
                 None => test::steps(chosen.engine, &workspace, console, runner),
-                Some(test::Only::Crates) => test::crates_steps(chosen.engine, &workspace, runner),
+                Some(test::Only::Crates) => test::crates_steps(chosen.engine, &workspace, console, runner),
             };
             let well = steps::run(console, steps);
             if only.is_some() {

@@ -8,6 +8,7 @@ use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 use serde_json::{Value, json};
 
 use crate::context::Context;
+use crate::engines;
 use crate::schedule::Done;
 use crate::selection::Run;
 use rds_iam_process::clock;
@@ -81,7 +82,13 @@ pub(crate) fn json(done: &[Done], run: Run, context: &Context<'_>) -> Value {
         "skipped": context.skipped,
         "exit": exit(done),
         "stages": stages,
+        // The numbers of tests on each engine, if the tests ran.
+        "engines": ran("test", done).then(|| engines::last(context.workspace)).flatten(),
     })
+}
+
+fn ran(stage: &str, done: &[Done]) -> bool {
+    done.iter().any(|done| done.stage.name == stage && done.took.is_some())
 }
 
 /// Writes the JSON report.
@@ -140,8 +147,9 @@ pub(crate) fn summarise(done: &[Done], run: Run, context: &Context<'_>) -> Resul
         text.push_str(&format!("| {name} | {result} | {} | {note} |\n", seconds.trim()));
     }
     for (stage, page) in [("plan", "plan.md"), ("destroy-plan", "destroy.md")] {
-        let planned = done.iter().any(|done| done.stage.name == stage && done.took.is_some());
-        if planned && let Ok(plan) = file::read(&context.file(page)) {
+        if ran(stage, done)
+            && let Ok(plan) = file::read(&context.file(page))
+        {
             text.push_str(&format!("\n{plan}"));
         }
     }

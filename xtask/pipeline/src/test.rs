@@ -4,6 +4,7 @@
 use clap::ValueEnum;
 use serde_json::Value;
 
+use crate::engines;
 use rds_iam_checks::infra;
 use rds_iam_checks::lint;
 use rds_iam_process::console::Console;
@@ -38,7 +39,7 @@ pub(crate) fn steps<'a>(
         tools::install_for_tests(workspace, console, runner).map(|()| Outcome::Passed)
     })];
     steps.extend(lint::steps(workspace, console, runner));
-    let mut own = own_steps(engine, workspace, runner);
+    let mut own = own_steps(engine, workspace, console, runner);
     let tests = own.split_off(2);
     steps.extend(own);
     steps.extend(infra::check_steps(workspace, console, runner));
@@ -47,7 +48,12 @@ pub(crate) fn steps<'a>(
 }
 
 /// Returns the steps of `cargo xtask test --only crates`.
-pub(crate) fn crates_steps(engine: Engine, workspace: &Workspace, runner: Runner) -> Vec<Step<'_>> {
+pub(crate) fn crates_steps(
+    engine: Engine,
+    workspace: &Workspace,
+    console: Console,
+    runner: Runner,
+) -> Vec<Step<'_>> {
     let mut steps = lint::rust_steps(workspace, runner);
     steps.extend([
         Step::new("build", move || build(workspace, runner)),
@@ -59,6 +65,11 @@ pub(crate) fn crates_steps(engine: Engine, workspace: &Workspace, runner: Runner
             let targets = test_targets(workspace, runner)?;
             runner.run(&tested(crates_tests(&targets, workspace), engine, workspace))?;
             Ok(Outcome::Passed)
+        }),
+        Step::new("engines", move || {
+            let targets = test_targets(workspace, runner)?;
+            let build = listed(crates_targets(&targets, workspace), engine, workspace);
+            engines::check(&build, workspace, console, runner)
         }),
         doc_tests(engine, workspace, runner),
     ]);
@@ -90,9 +101,15 @@ fn test_targets(workspace: &Workspace, runner: Runner) -> Result<Vec<String>, Er
     Ok(names)
 }
 
+fn crates_tests(targets: &[String], workspace: &Workspace) -> Cmd {
+    crates_targets(targets, workspace)
+        .args(["--"])
+        .args(MODULES_NOT_OF_CRATES.iter().flat_map(|module| ["--skip", module]))
+}
+
 /// Returns one command for the whole workspace, so that packages have the same features as in the build
 /// before.
-fn crates_tests(targets: &[String], workspace: &Workspace) -> Cmd {
+fn crates_targets(targets: &[String], workspace: &Workspace) -> Cmd {
     let targets = targets.iter().filter(|target| !NOT_OF_CRATES.contains(&target.as_str()));
     workspace
         .cargo([
@@ -106,12 +123,16 @@ fn crates_tests(targets: &[String], workspace: &Workspace) -> Cmd {
             "--benches",
         ])
         .args(targets.flat_map(|target| ["--test".to_owned(), target.clone()]))
-        .args(["--"])
-        .args(MODULES_NOT_OF_CRATES.iter().flat_map(|module| ["--skip", module]))
 }
 
-/// Returns the steps of the tests themselves: build, servers, tests, doc tests, demo.
-pub(crate) fn own_steps<'a>(engine: Engine, workspace: &'a Workspace, runner: Runner) -> Vec<Step<'a>> {
+/// Returns the steps of the tests themselves: build, servers, tests, the engines' counts, doc tests, demo.
+pub(crate) fn own_steps<'a>(
+    engine: Engine,
+    workspace: &'a Workspace,
+    console: Console,
+    runner: Runner,
+) -> Vec<Step<'a>> {
+    const TESTS: [&str; 5] = ["test", "--workspace", "--locked", "--all-targets", "--no-fail-fast"];
     vec![
         Step::new("build", move || build(workspace, runner)),
         Step::new("servers", move || {
@@ -119,9 +140,11 @@ pub(crate) fn own_steps<'a>(engine: Engine, workspace: &'a Workspace, runner: Ru
             Ok(Outcome::Passed)
         }),
         Step::new("tests", move || {
-            let tests = ["test", "--workspace", "--locked", "--all-targets", "--no-fail-fast"];
-            runner.run(&tested(workspace.cargo(tests), engine, workspace))?;
+            runner.run(&tested(workspace.cargo(TESTS), engine, workspace))?;
             Ok(Outcome::Passed)
+        }),
+        Step::new("engines", move || {
+            engines::check(&listed(workspace.cargo(TESTS), engine, workspace), workspace, console, runner)
         }),
         doc_tests(engine, workspace, runner),
         Step::new("demo", move || {
@@ -178,6 +201,11 @@ fn demo_program(workspace: &Workspace, engine: Engine) -> Cmd {
     let demo = workspace.target.join("debug/rds-iam-demo").display().to_string();
     let demo = Cmd::new(demo, &workspace.root, "the build before this step makes it");
     workspace.with_server_libraries(demo.args(["--engine", engine.as_str()]))
+}
+
+/// Returns a command of tests as one that builds them, if they are not built, and lists their programs.
+fn listed(tests: Cmd, engine: Engine, workspace: &Workspace) -> Cmd {
+    tested(tests.args(["--no-run", "--message-format=json"]), engine, workspace)
 }
 
 /// Returns `cmd` with the variables that tests read.

@@ -127,7 +127,7 @@ pub(super) const TEST: Stage = Stage {
         // If it is unavailable, preflight reports the reason.
         let engine = chosen.map_or(Engine::Docker, |chosen| chosen.engine);
         let what = format!("`cargo xtask test --engine {}`", engine.as_str());
-        Ok(vec![all_of(&what, move |io| test::own_steps(engine, workspace, io.runner))])
+        Ok(vec![all_of(&what, move |io| test::own_steps(engine, workspace, io.console, io.runner))])
     },
 };
 
