@@ -77,6 +77,16 @@ pub enum BootstrapError {
     /// The server's version is not supported.
     #[error(transparent)]
     Unsupported(#[from] Unsupported),
+    /// A server of another engine answered.
+    #[error("ENGINE is {engine}, but a {found} server answers at {address}")]
+    OtherEngine {
+        /// The engine of `rds.conf`.
+        engine: &'static str,
+        /// The engine of the server.
+        found: &'static str,
+        /// The address.
+        address: String,
+    },
     /// The master user's login by password has ended, or a change would end it.
     #[error("{rule}")]
     LockOut {
@@ -140,7 +150,7 @@ impl LockOut {
                 "On this server a user that creates a login with rds_iam can no longer log in by password. Nothing was changed. Let the master user log in by IAM (`aws rds modify-db-instance --master-user-authentication-type iam-db-auth`), or ask AWS Support. Don't revoke the creator's membership: then no user could change or drop that role any more."
             }
             Self::Refused => {
-                "The master user is a member of rds_iam, or the server is restarting. The way back: allow rds-db:connect for the master user's own name, log in as it with a token (`aws rds generate-db-auth-token`), and end the membership: `REVOKE role FROM master_user` for the first role of the chain, or `DROP ROLE rds_iam_bootstrap_canary` if that role exists. Then the password works again."
+                "The master user is a member of rds_iam, whose members log in by token only. The way back: allow rds-db:connect for the master user's own name, log in as it with a token (`aws rds generate-db-auth-token`), and end the membership: `REVOKE role FROM master_user` for the first role of the chain, or `DROP ROLE rds_iam_bootstrap_canary` if that role exists. Then the password works again. docs/lock-out.md of this program's repository has each step."
             }
         }
     }
@@ -178,7 +188,8 @@ impl BootstrapError {
             | Self::Declaration(_)
             | Self::Trust(_)
             | Self::EndpointUrl(_)
-            | Self::Unsupported(_) => Step::Configuration,
+            | Self::Unsupported(_)
+            | Self::OtherEngine { .. } => Step::Configuration,
             Self::Secret(_) => Step::Credentials,
             Self::Missing(_) | Self::Busy { .. } => Step::Admin,
             Self::Credentials { step, .. }
@@ -215,6 +226,9 @@ impl BootstrapError {
             Self::Connect { help, .. } | Self::Statement { help, .. } => help.clone(),
             Self::Missing(missing) => missing.help.clone(),
             Self::Unsupported(_) => "Check RDS_ENDPOINT and ENGINE, or upgrade the server.".into(),
+            Self::OtherEngine { .. } => {
+                "Set ENGINE to mysql or postgresql, the engine of the instance or cluster, or correct RDS_ENDPOINT, RDS_PORT or RDS_DIAL.".into()
+            }
             Self::LockOut { rule, .. } => rule.hint().to_owned(),
             Self::Busy { .. } => "Wait until that run ends, then run this again.".into(),
             Self::Time { left, .. } => {

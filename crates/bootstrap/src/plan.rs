@@ -92,6 +92,8 @@ pub enum ActionKind {
     CreateRole,
     /// Makes a role a member of another.
     GrantRole,
+    /// Lets the IAM admin make accounts log in by IAM.
+    Delegate,
     /// Ends the password of an account that logs in by IAM.
     EndPassword,
     /// Changes attributes or settings of a role.
@@ -204,6 +206,15 @@ impl Plan {
         }
     }
 
+    /// Lets the master user make accounts log in by IAM where the admin would, if it was denied the right to.
+    pub(crate) fn undo_delegation(&mut self, denied: &[Action]) {
+        if denied.iter().any(|action| action.kind == ActionKind::Delegate) {
+            let of_admin =
+                |action: &&mut Action| action.kind == ActionKind::UseIam && action.step == Step::Users;
+            self.actions.iter_mut().filter(of_admin).for_each(|action| action.actor = Actor::Master);
+        }
+    }
+
     /// Returns the warnings about refused IAM logins of an account.
     pub(crate) fn refusals(&self, account: &str) -> impl Iterator<Item = &Warning> {
         self.warnings.iter().filter(move |warning| warning.refused_account.as_deref() == Some(account))
@@ -235,7 +246,12 @@ impl ActionKind {
     pub(crate) fn changes_memberships(self) -> bool {
         matches!(
             self,
-            Self::CreateAccount | Self::CreateRole | Self::UseIam | Self::GrantRole | Self::RevokeRole
+            Self::CreateAccount
+                | Self::CreateRole
+                | Self::UseIam
+                | Self::GrantRole
+                | Self::Delegate
+                | Self::RevokeRole
         )
     }
 
@@ -248,7 +264,8 @@ impl ActionKind {
             | Self::CreateExtension
             | Self::CreateTable
             | Self::Grant
-            | Self::GrantRole => '+',
+            | Self::GrantRole
+            | Self::Delegate => '+',
             Self::UseIam | Self::RequireTls | Self::AlterRole => '~',
             Self::LiftLimits | Self::EndPassword | Self::Revoke | Self::RevokeRole => '-',
         }
@@ -327,6 +344,23 @@ mod tests {
             of(Some("b"), Actor::Master),
         ];
         assert_eq!(groups(&actions).map(<[_]>::len).collect::<Vec<_>>(), [2, 1, 1, 1, 1, 1]);
+    }
+
+    #[test]
+    fn without_a_delegation_the_master_user_acts_itself() {
+        let of = |kind, step| Action { kind, step, actor: Actor::Admin, ..action("GRANT a", None) };
+        let actions = vec![
+            of(ActionKind::CreateAccount, Step::Users),
+            of(ActionKind::UseIam, Step::Users),
+            of(ActionKind::Grant, Step::Users),
+        ];
+        let mut plan = Plan { actions, ..Plan::default() };
+        let before = plan.clone();
+        plan.undo_delegation(&[action("GRANT b", Some("closed"))]);
+        assert_eq!(plan, before, "another denied action changes nothing");
+        plan.undo_delegation(&[of(ActionKind::Delegate, Step::Admin)]);
+        let actors: Vec<_> = plan.actions.iter().map(|action| action.actor).collect();
+        assert_eq!(actors, [Actor::Admin, Actor::Master, Actor::Admin]);
     }
 
     #[test]

@@ -57,20 +57,34 @@ impl Declared {
         matches!(self, Self::Postgres(_))
     }
 
-    /// Connects. `actor` is the user that errors of statements name, and `master` the master user, if it is known.
+    /// Connects by IAM. `master` is the master user, if it is known.
     pub(crate) async fn open<'a>(
         &'a self,
         access: Access<'_>,
-        actor: Actor,
         master: Option<&'a DbUser>,
     ) -> Result<Session<'a>, rds_iam_sqlx::Error> {
         match self {
             Self::MySql(declared) => {
-                let Access { target, user, credential } = access;
-                mysql::Session::open(declared, target, user, credential, actor).await.map(Session::MySql)
+                mysql::Session::open(declared, access, Actor::Admin).await.map(Session::MySql)
             }
             Self::Postgres(declared) => {
-                let session = postgres::Session::open(declared, access, actor, master).await?;
+                let session = postgres::Session::open(declared, access, master).await?;
+                Ok(Session::Postgres(Box::new(session)))
+            }
+        }
+    }
+
+    /// Connects as the master user, by password.
+    pub(crate) async fn open_as_master<'a>(
+        &'a self,
+        access: Access<'a>,
+    ) -> Result<Session<'a>, ConnectionError> {
+        match self {
+            Self::MySql(declared) => {
+                Ok(Session::MySql(mysql::Session::open(declared, access, Actor::Master).await?))
+            }
+            Self::Postgres(declared) => {
+                let session = postgres::Session::open_as_master(declared, access).await?;
                 Ok(Session::Postgres(Box::new(session)))
             }
         }
@@ -81,15 +95,6 @@ impl Declared {
         match self {
             Self::MySql(_) => mysql::is_wrong_password(error),
             Self::Postgres(_) => postgres::is_wrong_password(error),
-        }
-    }
-
-    /// Returns whether the server refused a password as that of a user that logs in by IAM only; a server that restarts
-    /// answers so too.
-    pub(crate) fn may_be_locked_out(&self, error: &rds_iam_sqlx::Error) -> bool {
-        match self {
-            Self::MySql(_) => false,
-            Self::Postgres(_) => postgres::is_login_refused(error),
         }
     }
 

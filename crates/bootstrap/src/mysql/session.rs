@@ -1,13 +1,12 @@
 //! A connection for one run: its lock, its plan and its statements.
 
-use rds_iam_sqlx::{Credential, Target, connect};
-use rds_iam_token::DbUser;
 use sqlx::mysql::MySqlConnection;
 use sqlx::{AssertSqlSafe, Connection};
 
 use super::error::statement_error;
 use super::query::answer;
 use super::{Declared, catalog, diff, lock};
+use crate::access::Access;
 use crate::plan::{Action, ActionKind, Actor, Plan, PlanError, StatementError};
 
 /// A connection for one run, as the master user or by IAM.
@@ -20,12 +19,10 @@ pub(crate) struct Session<'a> {
 impl<'a> Session<'a> {
     pub(crate) async fn open(
         declared: &'a Declared,
-        target: &Target,
-        user: &DbUser,
-        credential: Credential<'_>,
+        access: Access<'_>,
         actor: Actor,
     ) -> Result<Self, rds_iam_sqlx::Error> {
-        let connection = connect::<sqlx::MySql>(target, user, credential).await?;
+        let connection = access.connect::<sqlx::MySql>().await?;
         Ok(Self { declared, actor, connection })
     }
 

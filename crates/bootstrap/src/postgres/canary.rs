@@ -5,14 +5,14 @@
 //! itself drops it as soon as an advisory lock is free, after 10 seconds at the latest: a run that is killed, or loses
 //! its connection, releases the lock.
 
+use std::io;
 use std::time::Duration;
 
 use sqlx::postgres::PgConnection;
 
-use super::connection::{connect, set_up};
-use super::error::is_login_refused;
+use super::connection::{connect_as_master, set_up};
 use super::lock::{DATABASE, NUMBER};
-use crate::access::Access;
+use crate::access::{Access, ConnectionError};
 use crate::answer::answer;
 
 /// The name of the role.
@@ -39,9 +39,6 @@ const IS_THERE: &str = "SELECT pg_has_role(session_user, oid, 'MEMBER') FROM pg_
 const POLL: Duration = Duration::from_millis(20);
 const POLLS: usize = 250;
 
-/// The time between two attempts to log in.
-const RETRY: Duration = Duration::from_millis(200);
-
 /// The result of the test.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Rule {
@@ -54,7 +51,7 @@ pub(crate) enum Rule {
 /// The error of the test, which then shows nothing.
 pub(crate) enum CanaryError {
     Statement(sqlx::Error),
-    Connect(rds_iam_sqlx::Error),
+    Connection(ConnectionError),
 }
 
 impl From<sqlx::Error> for CanaryError {
@@ -63,9 +60,15 @@ impl From<sqlx::Error> for CanaryError {
     }
 }
 
+impl From<ConnectionError> for CanaryError {
+    fn from(error: ConnectionError) -> Self {
+        Self::Connection(error)
+    }
+}
+
 /// Runs the test. `lock` is the connection that holds the run's lock; `access` is the master user's.
 pub(crate) async fn test(lock: &mut PgConnection, access: Access<'_>) -> Result<Rule, CanaryError> {
-    let mut creator = connect(access, DATABASE).await.map_err(CanaryError::Connect)?;
+    let mut creator = connect_as_master(access, DATABASE).await?;
     set_up(&mut creator).await?;
     answer(sqlx::raw_sql("SET statement_timeout TO '30s'").execute(&mut creator)).await?;
     answer(sqlx::query("SELECT pg_advisory_lock($1, 2)").bind(NUMBER).execute(&mut *lock)).await?;
@@ -80,23 +83,19 @@ pub(crate) async fn test(lock: &mut PgConnection, access: Access<'_>) -> Result<
     };
     let (created, tried) = tokio::join!(created, tried);
     created?;
-    match tried? {
-        Ok(()) => Ok(Rule::DoesNotCount),
-        Err(CanaryError::Connect(refused)) if is_login_refused(&refused) => {
-            // A server that restarts refuses logins too: only one that works without the canary is proof.
-            connect(access, DATABASE).await.map_err(CanaryError::Connect)?;
-            Ok(Rule::Counts)
-        }
-        Err(error) => Err(error),
+    let rule = tried??;
+    if rule == Rule::Counts {
+        // A server that restarts refuses logins too: only one that works without the canary is proof.
+        connect_as_master(access, DATABASE).await?;
     }
+    Ok(rule)
 }
 
 /// Waits for the canary, and logs in as the master user.
-async fn log_in_beside(lock: &mut PgConnection, access: Access<'_>) -> Result<(), CanaryError> {
-    let mut is_member: Option<bool> = None;
+async fn log_in_beside(lock: &mut PgConnection, access: Access<'_>) -> Result<Rule, CanaryError> {
+    let mut is_member = None;
     for _ in 0..POLLS {
-        let there = sqlx::query_scalar(IS_THERE).bind(CANARY).fetch_optional(&mut *lock);
-        is_member = answer(there).await?;
+        is_member = read(lock).await?;
         if is_member.is_some() {
             break;
         }
@@ -106,15 +105,19 @@ async fn log_in_beside(lock: &mut PgConnection, access: Access<'_>) -> Result<()
         // The error of its creation is reported first.
         None => return Err(CanaryError::Statement(sqlx::Error::RowNotFound)),
         // The creation of a role makes no membership on this server.
-        Some(false) => return Ok(()),
+        Some(false) => return Ok(Rule::DoesNotCount),
         Some(true) => {}
     }
-    for attempt in 0..2 {
-        match connect(access, DATABASE).await {
-            Ok(_) => return Ok(()),
-            Err(refused) if is_login_refused(&refused) && attempt == 0 => tokio::time::sleep(RETRY).await,
-            Err(error) => return Err(CanaryError::Connect(error)),
-        }
+    match connect_as_master(access, DATABASE).await {
+        Ok(_) if read(lock).await?.is_some() => Ok(Rule::DoesNotCount),
+        // The server has dropped the canary meanwhile: the login shows nothing.
+        Ok(_) => Err(CanaryError::Statement(sqlx::Error::Io(io::ErrorKind::TimedOut.into()))),
+        Err(ConnectionError::LockedOut) => Ok(Rule::Counts),
+        Err(error) => Err(error.into()),
     }
-    Ok(())
+}
+
+/// Returns whether the master user is a member of the canary, if that exists.
+async fn read(connection: &mut PgConnection) -> Result<Option<bool>, sqlx::Error> {
+    answer(sqlx::query_scalar(IS_THERE).bind(CANARY).fetch_optional(connection)).await
 }

@@ -41,7 +41,7 @@ impl Reader<'_> {
     async fn server(&mut self) -> Result<(), sqlx::Error> {
         let (version, force_ssl): (i32, String) = self.rows(sql::SERVER).await?.remove(0);
         self.observed.version = Version::new(version.unsigned_abs());
-        self.observed.force_ssl = !matches!(force_ssl.as_str(), "0" | "off" | "false");
+        self.observed.force_ssl = is_on(&force_ssl);
         Ok(())
     }
 
@@ -154,6 +154,11 @@ impl Reader<'_> {
     }
 }
 
+/// Returns whether a setting is on, in the spellings that parameter groups and the server use. A server without it counts.
+fn is_on(setting: &str) -> bool {
+    !["0", "off", "false", "no"].iter().any(|off| setting.eq_ignore_ascii_case(off))
+}
+
 /// Returns the object in the first columns of a row.
 fn object(row: &PgRow) -> Result<Object, sqlx::Error> {
     let (kind, a, b, c): (String, String, String, String) =
@@ -170,4 +175,24 @@ fn object(row: &PgRow) -> Result<Object, sqlx::Error> {
         }
         _ => Object::Table { schema: a, table: b },
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_spellings_of_a_setting() {
+        for (setting, expected) in [
+            ("on", true),
+            ("1", true),
+            ("off", false),
+            ("0", false),
+            ("OFF", false),
+            ("false", false),
+            ("", true),
+        ] {
+            assert_eq!(is_on(setting), expected, "{setting:?}");
+        }
+    }
 }

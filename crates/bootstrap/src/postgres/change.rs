@@ -46,10 +46,13 @@ pub enum Change {
         role: String,
         /// The member.
         member: String,
-        /// Whether the member may grant it to others.
-        with_admin: bool,
         /// Whether the server distinguishes INHERIT and SET, which the member then gets.
         with_options: bool,
+    },
+    /// Lets the IAM admin grant `rds_iam` to others, which it needs since PostgreSQL 16.
+    Delegate {
+        /// The admin.
+        admin: Role,
     },
     /// Ends the password of a user that logs in by IAM from now on.
     EndPassword {
@@ -160,6 +163,11 @@ impl From<PlannedChange> for Action {
 }
 
 impl Change {
+    /// Makes a role log in by IAM.
+    pub(super) fn use_iam(role: &Role) -> Self {
+        Self::GrantRole { role: IAM_ROLE.to_owned(), member: role.name().to_owned(), with_options: false }
+    }
+
     /// Returns the statement.
     #[must_use]
     pub fn sql(&self) -> String {
@@ -167,14 +175,13 @@ impl Change {
             Self::CreateAdmin { role } => format!("CREATE ROLE {} LOGIN CREATEROLE", role.sql()),
             Self::CreateOwner { role } => format!("CREATE ROLE {} NOLOGIN", role.sql()),
             Self::CreateUser { role } => format!("CREATE ROLE {} LOGIN", role.sql()),
-            Self::GrantRole { role, member, with_admin, with_options } => {
-                let with = match (with_admin, with_options) {
-                    (true, _) => " WITH ADMIN OPTION",
-                    // A syntax error before 16.
-                    (false, true) => " WITH INHERIT TRUE, SET TRUE",
-                    (false, false) => "",
-                };
+            Self::GrantRole { role, member, with_options } => {
+                // A syntax error before 16.
+                let with = if *with_options { " WITH INHERIT TRUE, SET TRUE" } else { "" };
                 format!("GRANT {} TO {}{with}", identifier(role), identifier(member))
+            }
+            Self::Delegate { admin } => {
+                format!("GRANT {} TO {} WITH ADMIN OPTION", identifier(IAM_ROLE), admin.sql())
             }
             Self::EndPassword { role } => format!("ALTER ROLE {} PASSWORD NULL", role.sql()),
             Self::AlterRole { role, creates_roles, creates_databases, unlimited } => {
@@ -223,6 +230,7 @@ impl Change {
             Self::CreateOwner { .. } => ActionKind::CreateRole,
             Self::GrantRole { role, .. } if role == IAM_ROLE => ActionKind::UseIam,
             Self::GrantRole { .. } => ActionKind::GrantRole,
+            Self::Delegate { .. } => ActionKind::Delegate,
             Self::EndPassword { .. } => ActionKind::EndPassword,
             Self::AlterRole { unlimited: true, creates_roles: None, creates_databases: None, .. } => {
                 ActionKind::LiftLimits
@@ -242,6 +250,7 @@ impl Change {
             Self::CreateAdmin { role }
             | Self::CreateUser { role }
             | Self::CreateOwner { role }
+            | Self::Delegate { admin: role }
             | Self::EndPassword { role }
             | Self::AlterRole { role, .. }
             | Self::Set { role, .. }
@@ -267,9 +276,10 @@ impl Change {
         self.account().map(|account| format!("{part} {account}"))
     }
 
-    /// Returns the warning for a server that doesn't let the master user change passwords.
+    /// Returns the warning for a server that doesn't let the master user make the change.
     fn if_denied(&self) -> Option<Warning> {
         match self {
+            Self::Delegate { admin } => Some(Warning::NotDelegated { admin: admin.clone() }),
             Self::EndPassword { role } => Some(Warning::PasswordStays { role: role.clone() }),
             _ => None,
         }
@@ -281,11 +291,10 @@ impl fmt::Display for Change {
         match self {
             Self::CreateAdmin { role } | Self::CreateUser { role } => write!(f, "create {role}"),
             Self::CreateOwner { role } => write!(f, "create the role {role}, which owns the tables"),
-            Self::GrantRole { role, member, with_admin, .. } if role == IAM_ROLE => {
-                let member = visible(member);
-                write!(f, "let {member} log in by IAM, and by IAM only")?;
-                if *with_admin { f.write_str(", and grant that to others") } else { Ok(()) }
+            Self::GrantRole { role, member, .. } if role == IAM_ROLE => {
+                write!(f, "let {} log in by IAM, and by IAM only", visible(member))
             }
+            Self::Delegate { admin } => write!(f, "let {admin} make others log in by IAM"),
             Self::GrantRole { role, member, .. } => {
                 write!(f, "make {} a member of {}", visible(member), visible(role))
             }

@@ -12,7 +12,7 @@ pub(crate) fn is_wrong_password(error: &rds_iam_sqlx::Error) -> bool {
 
 /// Returns whether the server refused a login: by token, or by password of a user that logs in by IAM. Servers that
 /// restart answer so too.
-pub(crate) fn is_login_refused(error: &rds_iam_sqlx::Error) -> bool {
+pub(super) fn is_login_refused(error: &rds_iam_sqlx::Error) -> bool {
     has_code(error, "28000")
 }
 

@@ -1,8 +1,8 @@
 //! Declarations and observed states of a server for unit tests, and the effect of changes on a state, all in memory.
 
 use super::{
-    Change, Declared, Diff, Held, Kind, Membership, Observed, ObservedRole, PlannedChange, Relation, Version,
-    diff,
+    Change, Declared, Diff, Held, IAM_ROLE, Kind, Membership, Observed, ObservedRole, PlannedChange,
+    Relation, Version, diff,
 };
 use crate::Declaration;
 use crate::fixture::conf;
@@ -103,9 +103,12 @@ pub(crate) fn applied(declared: &Declared, diff: &Diff, before: &Observed) -> Ob
             Change::CreateOwner { role: name } => {
                 created(&mut after, name.name(), ObservedRole { can_login: false, ..role() });
             }
-            Change::GrantRole { role, member, with_admin, .. } => {
-                let admin = *with_admin;
-                after.add_membership(Membership { admin, ..membership(member, role, actor) });
+            Change::GrantRole { role, member, .. } => {
+                after.add_membership(membership(member, role, actor));
+            }
+            Change::Delegate { admin } => {
+                let membership = membership(admin.name(), IAM_ROLE, actor);
+                after.add_membership(Membership { admin: true, ..membership });
             }
             Change::RevokeRole { role, member, grantor, admin_only } => {
                 after.remove_membership(member, role, grantor, *admin_only);

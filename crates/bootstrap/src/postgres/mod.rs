@@ -29,7 +29,7 @@ mod warning;
 pub use change::{Change, PlannedChange};
 pub use declared::{Declared, User};
 pub use diff::{Diff, diff};
-pub(crate) use error::{is_login_refused, is_no_database, is_wrong_password};
+pub(crate) use error::{is_no_database, is_wrong_password};
 pub use grants::{FutureObjects, Grant, Grants, Held, Object, ObservedGrants, Scope};
 pub use lockout::{Edge, Memberships};
 pub(crate) use missing::database as missing_database;

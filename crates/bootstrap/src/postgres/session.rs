@@ -5,7 +5,7 @@ use sqlx::postgres::PgConnection;
 use sqlx::{AssertSqlSafe, Connection, Row};
 
 use super::canary::{self, CanaryError, Rule};
-use super::connection::{connect, set_up};
+use super::connection::{connect, connect_as_master, set_up};
 use super::error::statement_error;
 use super::names::identifier;
 use super::transaction::{Guard, Outcome};
@@ -28,21 +28,38 @@ pub(crate) struct Session<'a> {
 }
 
 impl<'a> Session<'a> {
+    /// Connects by IAM.
     pub(crate) async fn open(
         declared: &'a Declared,
         access: Access<'_>,
-        actor: Actor,
         master: Option<&'a DbUser>,
     ) -> Result<Self, rds_iam_sqlx::Error> {
         let connection = connect(access, declared.database()).await?;
+        Ok(Self::new(declared, Actor::Admin, master, connection))
+    }
+
+    /// Connects as the master user, by password.
+    pub(crate) async fn open_as_master(
+        declared: &'a Declared,
+        access: Access<'a>,
+    ) -> Result<Self, ConnectionError> {
+        let connection = connect_as_master(access, declared.database()).await?;
+        Ok(Self::new(declared, Actor::Master, Some(access.user), connection))
+    }
+
+    fn new(
+        declared: &'a Declared,
+        actor: Actor,
+        master: Option<&'a DbUser>,
+        connection: PgConnection,
+    ) -> Self {
         let version = Version::default();
-        Ok(Self { declared, actor, master, connection, lock: None, version, creators_count: true })
+        Self { declared, actor, master, connection, lock: None, version, creators_count: true }
     }
 
     /// Takes the run's lock on a connection that this session keeps.
     pub(crate) async fn lock(&mut self, access: Access<'_>) -> Result<Result<(), String>, ConnectionError> {
-        let connection = connect(access, lock::DATABASE).await;
-        let mut connection = connection.map_err(|error| ConnectionError::Connect(Box::new(error)))?;
+        let mut connection = connect_as_master(access, lock::DATABASE).await?;
         let taken = async {
             set_up(&mut connection).await?;
             answer(lock::take(&mut connection)).await
@@ -81,7 +98,7 @@ impl<'a> Session<'a> {
         };
         match tested {
             Ok(rule) => Ok(rule == Rule::Counts),
-            Err(CanaryError::Connect(error)) => Err(ConnectionError::Connect(Box::new(error))),
+            Err(CanaryError::Connection(error)) => Err(error),
             Err(CanaryError::Statement(error)) => {
                 Err(ConnectionError::Statement(statement_error(self.actor, error)))
             }

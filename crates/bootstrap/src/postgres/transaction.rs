@@ -52,8 +52,7 @@ impl Guard {
         let rows = answer(sqlx::raw_sql(AssertSqlSafe(sql)).fetch_all(&mut *connection)).await?;
         let row = rows.last().ok_or(sqlx::Error::RowNotFound)?;
         let (is_reached, is_member): (bool, bool) = (row.try_get(0)?, row.try_get(1)?);
-        // The server's own function, which counts every membership, confirms the query.
-        if is_reached || (self.creators_count && is_member) {
+        if is_reached || is_member {
             return Ok(Outcome::LockOut(self.path(connection).await?));
         }
         Ok(Outcome::Committed)
@@ -67,12 +66,17 @@ impl Guard {
             format!("NOT {IS_CREATOR}")
         };
         let (master, iam) = (literal(&identifier(&self.master)), literal(IAM_ROLE));
+        // The function counts every membership. It reads them all, again after each change of one.
+        let is_member = if self.creators_count {
+            format!("pg_has_role({master}::regrole, {iam}::regrole, 'MEMBER')")
+        } else {
+            "false".to_owned()
+        };
         format!(
             "WITH RECURSIVE reached(role) AS (SELECT m.roleid FROM pg_auth_members m \
              WHERE m.member = {master}::regrole AND {counts} \
              UNION SELECT m.roleid FROM pg_auth_members m JOIN reached r ON m.member = r.role WHERE {counts}) \
-             SELECT EXISTS (SELECT FROM reached WHERE role = {iam}::regrole), \
-             pg_has_role({master}::regrole, {iam}::regrole, 'MEMBER')"
+             SELECT EXISTS (SELECT FROM reached WHERE role = {iam}::regrole), {is_member}"
         )
     }
 

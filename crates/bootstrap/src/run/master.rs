@@ -1,18 +1,11 @@
 //! The master user's part of a run: its connection, the lock, and the protection of its login by password.
 
-use std::time::Duration;
-
-use rds_iam_sqlx::Credential;
-
 use super::Run;
-use crate::access::{Access, ConnectionError};
-use crate::plan::{Actor, Forecast, Plan, Step};
+use crate::access::{Access, ConnectionError, Secret};
+use crate::plan::{Forecast, Plan, Step};
 use crate::secret;
 use crate::session::Session;
 use crate::{BootstrapError, LockOut};
-
-/// The time after which a refused login as the master user is tried again: a server that restarts refuses logins too.
-const MASTER_RETRY: Duration = Duration::from_secs(1);
 
 impl Run<'_> {
     /// Step 2, and the connection of step 3. The secret is fetched once.
@@ -25,35 +18,14 @@ impl Run<'_> {
             // No other task sets it.
             drop(self.master.set(fetched));
         }
-        let access = self.master_access();
-        let master = self.master.get().map(|master| &master.user);
-        match self.declared.open(access, Actor::Master, master).await {
-            Err(refused) if self.declared.may_be_locked_out(&refused) => {
-                tokio::time::sleep(MASTER_RETRY).await;
-                self.declared.open(access, Actor::Master, master).await
-            }
-            opened => opened,
-        }
-        .map_err(|source| self.master_not_connected(source))
+        let opened = self.declared.open_as_master(self.master_access()).await;
+        opened.map_err(|error| self.no_connection("connecting", error))
     }
 
     fn master_access(&self) -> Access<'_> {
         let master = self.master.get().expect("the secret is fetched before the first connection");
-        let credential = Credential::Password(&master.password);
-        Access { target: &self.target, user: &master.user, credential }
-    }
-
-    fn master_not_connected(&self, source: rds_iam_sqlx::Error) -> BootstrapError {
-        let (step, made) = (self.progress.step(), self.progress.made());
-        if self.declared.may_be_locked_out(&source) {
-            return BootstrapError::LockOut { step, rule: LockOut::Refused, made };
-        }
-        if let Some(missing) = self.declared.missing_database(&source) {
-            return missing.into();
-        }
-        let help = if self.declared.is_wrong_password(&source) { WRONG_PASSWORD } else { source.hint() };
-        let help = help.to_owned();
-        BootstrapError::Connect { step, source: Box::new(source), help, made }
+        let secret = Secret::Password(&master.password);
+        Access { target: &self.target, user: &master.user, secret }
     }
 
     /// Refuses a plan that would end the master user's login by password. Where only a test shows whether it would, makes
@@ -90,9 +62,15 @@ impl Run<'_> {
     }
 
     fn no_connection(&self, doing: &str, error: ConnectionError) -> BootstrapError {
+        let (step, made) = (self.progress.step(), self.progress.made());
         match error {
-            ConnectionError::Connect(source) => self.master_not_connected(*source),
-            ConnectionError::Statement(error) => self.progress.failed(Step::Admin, doing, error),
+            ConnectionError::Connect(source) => {
+                let is_wrong = self.declared.is_wrong_password(&source);
+                let help = if is_wrong { WRONG_PASSWORD } else { source.hint() }.to_owned();
+                self.connect_error(step, *source, help)
+            }
+            ConnectionError::LockedOut => BootstrapError::LockOut { step, rule: LockOut::Refused, made },
+            ConnectionError::Statement(error) => self.progress.failed(step, doing, error),
         }
     }
 }

@@ -9,10 +9,10 @@ use std::time::Duration;
 use aws_credential_types::provider::error::CredentialsError;
 use rds_iam_infra::Engine;
 use rds_iam_infra::remedy::{self, Refusal};
-use rds_iam_sqlx::{Credential, Target};
-use rds_iam_token::{DbUser, ErrorKind, MintError, Minter, Token, TokenSource};
+use rds_iam_sqlx::Target;
+use rds_iam_token::{DbUser, ErrorKind, MintError, Minter, TokenSource};
 
-use crate::access::Access;
+use crate::access::{Access, Secret};
 use crate::plan::{Action, Actor, Forecast, Login, Plan, PlanError, Step, groups};
 use crate::progress::Progress;
 use crate::secret::Master;
@@ -69,7 +69,7 @@ impl Run<'_> {
     async fn apply(&self) -> Result<Report, BootstrapError> {
         let admin = self.declared.admin();
         // Steps 1 and 2. Signing needs no network: missing credentials are reported before anything else.
-        self.token(&admin.user, Step::Credentials).await?;
+        self.tokens(&admin.user, Step::Credentials).await?;
         let mut master = self.connect_as_master().await?;
         self.lock(&mut master).await?;
 
@@ -78,11 +78,12 @@ impl Run<'_> {
         self.progress.plan(plan.actions.len());
         let tested = self.protect_master(&mut master, &plan).await?;
         let mut denied = Vec::new();
-        let (first, then): (Vec<_>, Vec<_>) =
-            plan.actions.iter().cloned().partition(|action| action.step == Step::Admin);
+        let first: Vec<_> =
+            plan.actions.iter().filter(|action| action.step == Step::Admin).cloned().collect();
         for actions in groups(&first) {
             self.execute(&mut master, actions, &mut denied).await?;
         }
+        plan.undo_delegation(&denied);
 
         // Step 4.
         self.progress.enter(Step::Switch);
@@ -94,6 +95,7 @@ impl Run<'_> {
 
         // Step 5.
         self.progress.enter(Step::Users);
+        let then: Vec<_> = plan.actions.iter().filter(|action| action.step != Step::Admin).cloned().collect();
         for actions in groups(&then) {
             let by_master = actions.first().is_some_and(|action| action.actor == Actor::Master);
             let session = if by_master { &mut master } else { &mut by_iam };
@@ -175,7 +177,7 @@ impl Run<'_> {
         let admin = self.declared.admin();
         let mut session = match self.connect_by_iam(&admin, Step::Credentials).await? {
             Ok(session) => session,
-            Err(denied) if self.is_denied(&denied) => {
+            Err(denied) if denied.kind() == ErrorKind::Denied => {
                 tracing::info!(user = %admin.user, "the IAM admin can't log in (yet); reading as the master user");
                 return Ok(None);
             }
@@ -205,7 +207,8 @@ impl Run<'_> {
         plan
     }
 
-    async fn token(&self, user: &DbUser, step: Step) -> Result<Token, BootstrapError> {
+    /// Returns the tokens of a user, of which one is signed: missing credentials are an error of this program's caller.
+    async fn tokens(&self, user: &DbUser, step: Step) -> Result<TokenSource, BootstrapError> {
         let made = self.progress.made();
         let failed = |source| BootstrapError::Credentials { step, made, source };
         let Settings { conf, aws, clock, .. } = self.settings;
@@ -216,7 +219,8 @@ impl Run<'_> {
             return Err(failed(source));
         };
         let tokens = TokenSource::lazy(Minter::new(login, credentials, clock.clone()));
-        tokens.token().await.map_err(failed)
+        tokens.token().await.map_err(failed)?;
+        Ok(tokens)
     }
 
     async fn connect_by_iam(
@@ -224,11 +228,10 @@ impl Run<'_> {
         login: &Login,
         step: Step,
     ) -> Result<Result<Session<'_>, rds_iam_sqlx::Error>, BootstrapError> {
-        let token = self.token(&login.user, step).await?;
-        let access =
-            Access { target: &self.target, user: &login.user, credential: Credential::Token(&token) };
+        let tokens = self.tokens(&login.user, step).await?;
+        let access = Access { target: &self.target, user: &login.user, secret: Secret::Tokens(&tokens) };
         let master = self.master.get().map(|master| &master.user);
-        Ok(self.declared.open(access, Actor::Admin, master).await)
+        Ok(self.declared.open(access, master).await)
     }
 
     fn not_connected(
@@ -238,9 +241,6 @@ impl Run<'_> {
         source: rds_iam_sqlx::Error,
         plan: &Plan,
     ) -> BootstrapError {
-        if let Some(missing) = self.declared.missing_database(&source) {
-            return missing.into();
-        }
         let conf = &self.settings.conf;
         let mut help = source.hint().to_owned();
         let tried = rds_iam_token::Login::new(conf.endpoint.clone(), conf.region.clone(), login.user.clone());
@@ -257,6 +257,17 @@ impl Run<'_> {
             let refusals: String =
                 plan.refusals(&login.account).map(|warning| format!("{warning}\n")).collect();
             help.push_str(&format!("\n{refusals}{remedy}"));
+        }
+        self.connect_error(step, source, help)
+    }
+
+    fn connect_error(&self, step: Step, source: rds_iam_sqlx::Error, help: String) -> BootstrapError {
+        if let rds_iam_sqlx::Error::OtherEngine { subject, found, .. } = &source {
+            let (engine, address) = (self.settings.conf.engine.as_str(), subject.dial.to_string());
+            return BootstrapError::OtherEngine { engine, found, address };
+        }
+        if let Some(missing) = self.declared.missing_database(&source) {
+            return missing.into();
         }
         BootstrapError::Connect { step, source: Box::new(source), help, made: self.progress.made() }
     }
@@ -285,7 +296,7 @@ impl Run<'_> {
                 Ok(LoginResult::Ok { current_user })
             }
             Err(refused) if self.declared.is_locked(&refused) => Ok(LoginResult::Locked),
-            Err(refused) if self.is_denied(&refused) => {
+            Err(refused) if refused.kind() == ErrorKind::Denied => {
                 if verified.is_locked(&login.account) {
                     Ok(LoginResult::Locked)
                 } else if verified.refusals(&login.account).next().is_some() {
@@ -296,11 +307,6 @@ impl Run<'_> {
             }
             Err(source) => Err(self.not_connected(Step::Verify, login, source, &Plan::default())),
         }
-    }
-
-    /// Returns whether the server refused a login.
-    fn is_denied(&self, error: &rds_iam_sqlx::Error) -> bool {
-        error.kind() == ErrorKind::Denied || self.declared.may_be_locked_out(error)
     }
 
     fn report(&self, outcome: Outcome, read_as: Actor, plan: Plan, logins: Vec<LoginCheck>) -> Report {

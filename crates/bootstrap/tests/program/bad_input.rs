@@ -5,6 +5,7 @@ use std::time::{Duration, UNIX_EPOCH};
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
 use rds_iam_bootstrap::{Declaration, Failure, Mode, Settings, run};
+use rds_iam_infra::Engine;
 
 use crate::support::{APP_USERS, Deployment, Result, column, execute, finish};
 
@@ -224,6 +225,22 @@ async fn databases_and_servers() -> Result {
         Vec::<String>::new(),
         "nothing was changed"
     );
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_other_engine_answers() -> Result {
+    let deployment = Deployment::start("node_db").await?;
+    let mut conf = deployment.conf.clone();
+    conf.engine = Engine::Postgres;
+    let users = deployment.write("users.toml", "[[user]]\nname = \"app\"\n")?;
+    let planned = deployment.bootstrap_with(&conf, &["--users", &users, "--plan"], &[]).await?.expect(64);
+    let failed = deployment.bootstrap_with(&conf, &["--users", &users], &[]).await?.expect(64);
+    assert_eq!(planned.stderr, failed.stderr);
+    insta::assert_snapshot!(failed.stderr(&deployment), @"
+    error in step 1 of 6: ENGINE is postgresql, but a MySQL server answers at <dial>
+      Set ENGINE to mysql or postgresql, the engine of the instance or cluster, or correct RDS_ENDPOINT, RDS_PORT or RDS_DIAL.
+    ");
     Ok(())
 }
 

@@ -15,7 +15,7 @@ use tokio::net::TcpListener;
 use tokio::sync::{Mutex, mpsc};
 use tokio::task::JoinHandle;
 
-use crate::support::{Deployment, Result};
+use crate::support::{Deployed, Deployment, Result};
 
 /// The time limit of an invocation in a test.
 const TIMEOUT: Duration = Duration::from_secs(60);
@@ -61,6 +61,15 @@ impl Answer {
             Self::Error(kind, message) => format!("{kind}: {}", deployment.stable(&message)),
         }
     }
+
+    /// Returns type and message of a function error.
+    #[track_caller]
+    pub(crate) fn failure(self) -> String {
+        match self {
+            Self::Response(report) => panic!("no function error, but {report}"),
+            Self::Error(kind, message) => format!("{kind}: {message}"),
+        }
+    }
 }
 
 impl Function {
@@ -69,7 +78,7 @@ impl Function {
         clippy::disallowed_methods,
         reason = "the program under test is a child process, without the runner of xtask"
     )]
-    pub(crate) async fn start(deployment: &Deployment, changes: &[(&str, Option<&str>)]) -> Result<Self> {
+    pub(crate) async fn start(deployment: &impl Deployed, changes: &[(&str, Option<&str>)]) -> Result<Self> {
         let (events, received) = mpsc::unbounded_channel();
         let (answered, answers) = mpsc::unbounded_channel();
         let api = Arc::new(Api { events: Mutex::new(received), answered });
@@ -80,15 +89,15 @@ impl Function {
             served.expect("a listener on this machine");
         });
 
-        let log = deployment.path("function.log");
+        let log = deployment.file("function.log");
         let mut command = Command::new(env!("CARGO_BIN_EXE_rds-iam-bootstrap-lambda"));
-        command.env_clear().envs(deployment.aws.env()).envs(function_variables(&address));
-        let text = deployment.conf.to_string();
+        command.env_clear().envs(deployment.aws().env()).envs(function_variables(&address));
+        let text = deployment.conf().to_string();
         let settings = text.lines().filter(|line| !line.starts_with('#'));
         for (name, value) in settings.filter_map(|line| line.split_once('=')) {
             command.env(name, value.trim_matches('"'));
         }
-        let credentials = deployment.mysql.credentials();
+        let credentials = deployment.signer();
         command.env("AWS_ACCESS_KEY_ID", credentials.access_key_id());
         command.env("AWS_SECRET_ACCESS_KEY", credentials.secret_access_key());
         command.env("AWS_SESSION_TOKEN", credentials.session_token().unwrap_or_default());

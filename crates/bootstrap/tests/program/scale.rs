@@ -1,7 +1,10 @@
 //! Tests of runs with many users: the number of queries, the logged progress, and the logins tried.
 
-use crate::support::{Deployment, Result, execute};
+use std::time::Instant;
+
 use sqlx::Row;
+
+use crate::support::{Deployment, Result, execute};
 
 fn users(count: usize) -> String {
     let user = |n| format!("[[user]]\nname = \"user_{n}\"\ngrant = [{{ privileges = [\"SELECT\"] }}]\n");
@@ -44,5 +47,20 @@ async fn a_long_run_reports_its_progress_and_tries_some_logins() -> Result {
     assert_eq!(made.stderr, "", "a program reads one document");
     let json = made.json()?;
     assert_eq!((&json["logins"][0]["account"], &json["logins_not_tried"]), (&"user_59@%".into(), &50.into()));
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_thousand_users() -> Result {
+    let deployment = Deployment::start("node_db").await?;
+    let many = deployment.write("users.toml", &users(1000))?;
+    let begin = Instant::now();
+    let made = deployment.bootstrap(&["--users", &many]).await?.expect(0);
+    let first = begin.elapsed();
+    assert!(made.stderr.contains("2000 of 2011 changes made"), "{}", made.stderr);
+    let begin = Instant::now();
+    let again = deployment.bootstrap(&["--users", &many, "--json"]).await?.expect(0).json()?;
+    eprintln!("1,000 users on MySQL: {first:?}, then {:?}", begin.elapsed());
+    assert_eq!((&again["outcome"], &again["logins_not_tried"]), (&"clean".into(), &990.into()));
     Ok(())
 }

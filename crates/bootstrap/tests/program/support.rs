@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use aws_credential_types::Credentials;
 use rds_iam_emulator_account::AwsApi;
 use rds_iam_emulator_server::MySql;
 use rds_iam_infra::RdsConf;
@@ -141,6 +142,33 @@ impl Deployment {
         let run = self.mysql.ca_path().parent().and_then(Path::parent).ok_or("no folder")?.to_owned();
         let options = MySqlConnectOptions::new().socket(run.join("mysqld.sock")).username("root");
         Ok(options.ssl_mode(MySqlSslMode::Disabled).disable_statement_logging().connect().await?)
+    }
+}
+
+/// What a Lambda function gets from a deployment.
+pub(crate) trait Deployed {
+    fn aws(&self) -> &AwsApi;
+    fn conf(&self) -> &RdsConf;
+    fn signer(&self) -> Credentials;
+    /// Returns the path of a file in the deployment's folder.
+    fn file(&self, name: &str) -> PathBuf;
+}
+
+impl Deployed for Deployment {
+    fn aws(&self) -> &AwsApi {
+        &self.aws
+    }
+
+    fn conf(&self) -> &RdsConf {
+        &self.conf
+    }
+
+    fn signer(&self) -> Credentials {
+        self.mysql.credentials()
+    }
+
+    fn file(&self, name: &str) -> PathBuf {
+        self.path(name)
     }
 }
 

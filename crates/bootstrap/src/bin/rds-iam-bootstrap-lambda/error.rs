@@ -38,8 +38,8 @@ impl FunctionError {
     pub(crate) fn run(mode: Mode, error: &BootstrapError) -> Self {
         let kind = match error {
             BootstrapError::Time { .. } => Kind::Time,
-            error if error.exit_code() == 1 => Kind::Failed,
-            _ => Kind::Configuration,
+            error if error.exit_code() == 64 => Kind::Configuration,
+            _ => Kind::Failed,
         };
         Self { kind, message: Failure::new(mode, error).to_string() }
     }

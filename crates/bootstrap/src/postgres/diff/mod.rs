@@ -48,6 +48,9 @@ pub fn diff(declared: &Declared, observed: &Observed) -> Result<Diff, Missing> {
     comparison.tables();
     for user in declared.users() {
         comparison.user(user);
+    }
+    // After all roles: since 16 the server reads an admin's memberships again after each change of one.
+    for user in declared.users() {
         let wanted = wanted::of_user(&user.grants, declared, observed);
         comparison.privileges(&user.role, &wanted, Step::Users);
     }

@@ -15,21 +15,16 @@ impl Comparison<'_> {
             None => self.push(step, actor, Change::CreateAdmin { role: role.clone() }),
             Some(found) => self.attributes(role, found, true, step, actor),
         }
-        // Since 16, only a role that has ADMIN on `rds_iam` may grant it.
-        let with_admin = observed.version.has_membership_options();
         let grants = observed.memberships(role.name(), IAM_ROLE);
-        let is_set_up = grants.iter().any(|grant| grant.admin || !with_admin);
-        if !is_set_up {
-            let change = Change::GrantRole {
-                role: IAM_ROLE.to_owned(),
-                member: role.name().to_owned(),
-                with_admin,
-                with_options: false,
-            };
-            self.push(step, actor, change);
-            if observed.roles.contains_key(role.name()) && grants.is_empty() {
+        if grants.is_empty() {
+            self.push(step, actor, Change::use_iam(role));
+            if observed.roles.contains_key(role.name()) {
                 self.push(step, actor, Change::EndPassword { role: role.clone() });
             }
+        }
+        // Since 16, only a role that has ADMIN on `rds_iam` may grant it.
+        if observed.version.has_membership_options() && !grants.iter().any(|grant| grant.admin) {
+            self.push(step, actor, Change::Delegate { admin: role.clone() });
         }
         self.memberships(role, step);
         // A schema that doesn't exist yet is created after this; the grant on it follows in the next step.
@@ -59,12 +54,8 @@ impl Comparison<'_> {
         let is_member = grants.iter().any(|grant| !with_options || (grant.inherit && grant.set));
         if !is_member {
             let actor = if exists { self.alterer(role) } else { Actor::Admin };
-            let change = Change::GrantRole {
-                role: role.name().to_owned(),
-                member: admin.to_owned(),
-                with_admin: false,
-                with_options,
-            };
+            let change =
+                Change::GrantRole { role: role.name().to_owned(), member: admin.to_owned(), with_options };
             self.push(step, actor, change);
         }
         let wanted = wanted::of_owner(declared, observed);
@@ -81,13 +72,7 @@ impl Comparison<'_> {
             Some(found) => self.attributes(role, found, false, step, alterer),
         }
         if observed.memberships(role.name(), IAM_ROLE).is_empty() {
-            let change = Change::GrantRole {
-                role: IAM_ROLE.to_owned(),
-                member: role.name().to_owned(),
-                with_admin: false,
-                with_options: false,
-            };
-            self.push(step, Actor::Admin, change);
+            self.push(step, Actor::Admin, Change::use_iam(role));
             if found.is_some() {
                 self.push(step, alterer, Change::EndPassword { role: role.clone() });
             }

@@ -42,6 +42,7 @@ fn from_nothing_on_15() {
 fn from_nothing_on_18() {
     insta::assert_snapshot!(corrections(&declared(SIMPLE), &fresh(V18)), @r#"
     Master: CREATE ROLE "iam_admin" LOGIN CREATEROLE
+    Master: GRANT "rds_iam" TO "iam_admin"
     Master: GRANT "rds_iam" TO "iam_admin" WITH ADMIN OPTION
     Master: GRANT USAGE, CREATE ON SCHEMA "public" TO "iam_admin"
     Admin: CREATE TABLE IF NOT EXISTS "public"."messages" (id bigint PRIMARY KEY)
@@ -71,6 +72,7 @@ fn everything_that_may_be_declared() {
     }
     insta::assert_snapshot!(corrections(&declared(DECLARATION), &observed), @r#"
     Master: CREATE ROLE "iam_admin" LOGIN CREATEROLE
+    Master: GRANT "rds_iam" TO "iam_admin"
     Master: GRANT "rds_iam" TO "iam_admin" WITH ADMIN OPTION
     Master: CREATE EXTENSION IF NOT EXISTS "pgcrypto" SCHEMA "public"
     Admin: CREATE ROLE "orders_owner" NOLOGIN
@@ -100,6 +102,7 @@ fn a_schema_is_created() {
     let text = "[[user]]\nname = \"app\"\n[schema]\nname = \"new\"\nstatements = [\"CREATE TABLE IF NOT EXISTS t (a int)\"]\n";
     insta::assert_snapshot!(corrections(&declared(text), &fresh(V18)), @r#"
     Master: CREATE ROLE "iam_admin" LOGIN CREATEROLE
+    Master: GRANT "rds_iam" TO "iam_admin"
     Master: GRANT "rds_iam" TO "iam_admin" WITH ADMIN OPTION
     Master: CREATE SCHEMA IF NOT EXISTS "new"
     Master: GRANT USAGE, CREATE ON SCHEMA "new" TO "iam_admin"
@@ -107,6 +110,20 @@ fn a_schema_is_created() {
     Admin: CREATE ROLE "app" LOGIN
     Admin: GRANT "rds_iam" TO "app"
     "#);
+}
+
+/// Where RDS denies the right to grant `rds_iam`, a run has only optional statements left.
+#[test]
+fn an_admin_that_may_not_grant_rds_iam() {
+    let simple = declared(SIMPLE);
+    let mut observed = complete(&simple, &fresh(V18));
+    for grants in observed.memberships.values_mut().flatten().filter(|grant| grant.role == "rds_iam") {
+        grants.admin = false;
+    }
+    let changes = diff(&simple, &observed).unwrap().changes;
+    let actions: Vec<crate::plan::Action> = changes.into_iter().map(Into::into).collect();
+    insta::assert_snapshot!(corrections(&simple, &observed), @r#"Master: GRANT "rds_iam" TO "iam_admin" WITH ADMIN OPTION"#);
+    assert!(actions[0].is_optional() && actions[0].group.is_none());
 }
 
 #[test]

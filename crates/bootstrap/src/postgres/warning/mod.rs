@@ -46,6 +46,11 @@ pub enum Warning {
         /// The statement for the grantor.
         sql: String,
     },
+    /// The server does not let the master user give the IAM admin the right to grant `rds_iam`.
+    NotDelegated {
+        /// The admin.
+        admin: Role,
+    },
     /// The server does not let the master user end a password.
     PasswordStays {
         /// The user.
@@ -96,6 +101,10 @@ impl fmt::Display for Warning {
                 f,
                 "{role} has {what}, which is not declared and only {} can revoke: {sql}",
                 visible(grantor)
+            ),
+            Self::NotDelegated { admin } => write!(
+                f,
+                "the server did not let the master user give {admin} the right to grant rds_iam; the master user grants it to each user"
             ),
             Self::PasswordStays { role } => write!(
                 f,

@@ -23,6 +23,7 @@ fn each_warning_says_what_an_operator_can_do() {
             grantor: "other".into(),
             sql: "REVOKE …".into(),
         },
+        Warning::NotDelegated { admin: owner() },
         Warning::PasswordStays { role: role() },
         Warning::TlsNotForced,
         Warning::Undeclared { role: "x\"y".into() },
@@ -35,6 +36,7 @@ fn each_warning_says_what_an_operator_can_do() {
     app owns 2 objects, such as table a\nb, on which it has every privilege; to end that, in each database: REASSIGN OWNED BY "app" TO "iam_admin"
     app lacks declared privileges on schema s, which only its owner other can grant: GRANT …
     app has the role r, which is not declared and only other can revoke: REVOKE …
+    the server did not let the master user give iam_admin the right to grant rds_iam; the master user grants it to each user
     the server did not let the master user end the password of app; it has no effect on a user that logs in by IAM
     rds.force_ssl is 0: clients may send passwords and data without TLS; set it to 1 in the parameter group
     x"y is not declared, and logs in by IAM; it is left: declare it, or if no program needs it: DROP ROLE "x""y"

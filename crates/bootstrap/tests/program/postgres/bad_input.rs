@@ -1,5 +1,7 @@
 //! Bad input: each is an error that names the setting or object and says what to do, and changes nothing.
 
+use rds_iam_infra::Engine;
+
 use super::support::{Deployment, VERSIONS};
 use crate::support::Result;
 
@@ -98,6 +100,22 @@ async fn force_ssl_off_is_reported() -> Result {
         assert!(run.contains("warning: rds.force_ssl is 0"), "{run}");
         deployment.bootstrap(&["--check"]).await?.expect(0);
     }
+    Ok(())
+}
+
+/// Runs for the ten seconds after which a server of MySQL that sends nothing counts as unreachable.
+#[tokio::test]
+async fn the_other_engine_answers() -> Result {
+    let deployment = Deployment::start(VERSIONS[1]).await?;
+    let mut conf = deployment.conf.clone();
+    conf.engine = Engine::MySql;
+    let failed = deployment.bootstrap_with(&conf, &[]).await?.expect(64).stderr;
+    let dial = deployment.server.dial();
+    let expected =
+        format!("error in step 1 of 6: ENGINE is mysql, but a PostgreSQL server answers at {dial}\n");
+    assert!(failed.starts_with(&expected), "{failed}");
+    assert!(failed.contains("Set ENGINE to"), "{failed}");
+    assert_eq!(deployment.column(ROLES).await?, Vec::<String>::new());
     Ok(())
 }
 

@@ -1,8 +1,14 @@
-//! The command against a real PostgreSQL that checks tokens, 15 and 18, and an AWS API endpoint on this machine.
+//! The command and the function against a real PostgreSQL that checks tokens, 15 and 18, and an AWS API endpoint on this
+//! machine.
 
 mod bad_input;
 mod cases;
+mod guard;
+mod interrupted;
+mod lambda;
 mod lockout;
+mod rights;
 mod scale;
+mod secrets;
 mod story;
 mod support;

@@ -1,8 +1,10 @@
 //! A deployment with PostgreSQL on this machine, and the program run against it.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
+use aws_credential_types::Credentials;
 use rds_iam_emulator_account::AwsApi;
 use rds_iam_emulator_server::{CreatorEdges, Postgres, PostgresVersion, Runtime};
 use rds_iam_infra::{Engine, RdsConf};
@@ -11,7 +13,7 @@ use rds_iam_token::{Clock, Login, Minter, TokenSource};
 use sqlx::postgres::{PgConnection, PgRow};
 use sqlx::{AssertSqlSafe, Row};
 
-use crate::support::{Result, Run, finish};
+use crate::support::{Deployed, Result, Run, finish};
 
 /// The versions that these tests run on: the oldest and the newest.
 pub(super) const VERSIONS: [PostgresVersion; 2] = [PostgresVersion::V15, PostgresVersion::NEWEST];
@@ -25,6 +27,9 @@ grant = [{ privileges = ["SELECT", "INSERT"] }]
 [schema]
 statements = ["CREATE TABLE IF NOT EXISTS messages (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, message text)"]
 "#;
+
+/// The time limit of a wait: long enough for a slow machine.
+const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// A server with one database, the master secret, and the files that the program reads.
 pub(super) struct Deployment {
@@ -95,6 +100,24 @@ impl Deployment {
         finish(command).await
     }
 
+    /// Runs the program and lets it log everything.
+    pub(super) async fn bootstrap_and_log(&self, arguments: &[&str]) -> Result<Run> {
+        let path = self.path("rds.conf");
+        self.conf.write(&path)?;
+        let mut command = self.command(&path);
+        command.args(["--users", &self.users]).args(arguments).env("RUST_LOG", "trace");
+        finish(command).await
+    }
+
+    /// Starts the program and does not wait for it.
+    pub(super) fn spawn(&self, conf: &RdsConf) -> Result<Child> {
+        let path = self.path("rds.conf");
+        conf.write(&path)?;
+        let mut command = self.command(&path);
+        command.args(["--users", &self.users]).stdout(Stdio::null()).stderr(Stdio::null());
+        Ok(command.spawn()?)
+    }
+
     #[expect(
         clippy::disallowed_methods,
         reason = "the program under test is a child process, without the runner of xtask"
@@ -117,6 +140,13 @@ impl Deployment {
     pub(super) async fn master(&self) -> Result<PgConnection> {
         let master = self.server.master();
         self.by_password(master.username(), master.password()).await
+    }
+
+    /// Connects as the master user to another database.
+    pub(super) async fn master_in(&self, database: &str) -> Result<PgConnection> {
+        let master = self.server.master();
+        let (user, password) = (master.username().parse()?, Credential::Password(master.password()));
+        Ok(connect::<sqlx::Postgres>(&self.target().database(database), &user, password).await?)
     }
 
     pub(super) async fn by_password(&self, user: &str, password: &str) -> Result<PgConnection> {
@@ -149,12 +179,64 @@ impl Deployment {
         Ok(())
     }
 
+    /// Makes the server refuse every login over the network with 28000, as one that restarts may do; or accept them again.
+    pub(super) async fn refuse_all_logins(&self, refuse: bool) -> Result {
+        let run = self.server.ca_path().parent().and_then(Path::parent).ok_or("no folder")?.to_owned();
+        let (rules, kept) = (run.join("pg_hba.conf"), self.path("pg_hba.conf"));
+        if refuse {
+            std::fs::copy(&rules, &kept)?;
+            std::fs::write(&rules, "local all rdsadmin trust\nhost all all all reject\n")?;
+        } else {
+            std::fs::write(&rules, std::fs::read(&kept)?)?;
+        }
+        self.as_superuser(&["SELECT pg_reload_conf()"]).await?;
+        let changed = async {
+            while self.master().await.is_err() != refuse {
+                tokio::task::yield_now().await;
+            }
+        };
+        Ok(tokio::time::timeout(TIMEOUT, changed).await?)
+    }
+
     /// Returns a column of texts, read by the master user.
     pub(super) async fn column(&self, sql: &str) -> Result<Vec<String>> {
-        let rows: Vec<PgRow> =
-            sqlx::query(AssertSqlSafe(sql.to_owned())).fetch_all(&mut self.master().await?).await?;
-        Ok(rows.iter().map(|row| row.try_get(0)).collect::<std::result::Result<_, _>>()?)
+        column(&mut self.master().await?, sql).await
     }
+}
+
+impl Deployed for Deployment {
+    fn aws(&self) -> &AwsApi {
+        &self.aws
+    }
+
+    fn conf(&self) -> &RdsConf {
+        &self.conf
+    }
+
+    fn signer(&self) -> Credentials {
+        self.server.credentials()
+    }
+
+    fn file(&self, name: &str) -> PathBuf {
+        self.path(name)
+    }
+}
+
+/// Returns a column of texts.
+pub(super) async fn column(connection: &mut PgConnection, sql: &str) -> Result<Vec<String>> {
+    let rows: Vec<PgRow> = sqlx::query(AssertSqlSafe(sql.to_owned())).fetch_all(connection).await?;
+    Ok(rows.iter().map(|row| row.try_get(0)).collect::<std::result::Result<_, _>>()?)
+}
+
+/// Waits until a query returns a row.
+pub(super) async fn until_some(connection: &mut PgConnection, sql: &str) -> Result {
+    let some = async {
+        while column(connection, sql).await?.is_empty() {
+            tokio::task::yield_now().await;
+        }
+        Ok(())
+    };
+    tokio::time::timeout(TIMEOUT, some).await?
 }
 
 pub(super) async fn execute(connection: &mut PgConnection, sql: &str) -> Result {
