@@ -77,7 +77,7 @@ async fn what_was_done_when_the_time_ends_is_kept_and_reported() -> Result {
     let mut function = Function::start(&deployment, &[("RDS_IAM_USERS", Some(users))]).await?;
     let (mut watching, mut other) = (deployment.master().await?, deployment.master().await?);
     execute(&mut other, "BEGIN; CREATE TABLE public.two (i INT)").await?;
-    let ended = function.invoke_within(event("apply"), Duration::from_secs(20)).await?.failure();
+    let ended = function.invoke_within(event("apply"), Duration::from_secs(12)).await?.failure();
     assert!(ended.starts_with("Bootstrap.Time: error in step 5 of 6: "), "{ended}");
     assert!(ended.contains("changes were made and stay"), "{ended}");
     let tables = "SELECT tablename::text FROM pg_tables WHERE schemaname = 'public'";
