@@ -1,8 +1,9 @@
-//! The benchmark program, run by `cargo xtask bench`: measures tokens, the app with a MySQL server, and the
-//! pipeline, most of them compared with an alternative or a goal.
+//! The benchmark program, run by `cargo xtask bench`: measures tokens, the app and bootstrap with servers of
+//! MySQL and PostgreSQL, and the pipeline, most of them compared with an alternative or a goal.
 //!
 //! `README.md` beside this crate explains each figure.
 
+mod bootstrap;
 mod database;
 mod machine;
 mod pipeline;
@@ -42,10 +43,12 @@ struct Arguments {
 enum Section {
     /// The cost of signing, caching and verifying a token
     Tokens,
-    /// The app as a program, against a real MySQL
+    /// The app as a program, against a real MySQL and a real PostgreSQL
     Service,
     /// The pool as sqlx's executor, the first row of a program, and waiting tasks, against the alternatives
     Pool,
+    /// The first and the second run for 1,000 users, on each engine
+    Bootstrap,
     /// The stages of a pull request, against a shell script; a quarter of an hour
     Pipeline,
 }
@@ -70,6 +73,9 @@ fn main() -> anyhow::Result<()> {
     }
     if wanted(Section::Pool) {
         pool::measure(&runtime, &mut report)?;
+    }
+    if wanted(Section::Bootstrap) {
+        bootstrap::measure(&runtime, &mut report)?;
     }
     if wanted(Section::Pipeline) {
         match (&arguments.xtask, &arguments.tools) {

@@ -13,7 +13,7 @@ pub(crate) fn path(name: &str) -> anyhow::Result<PathBuf> {
     ensure!(
         program.is_file(),
         "there is no {}, which is what is measured: `cargo xtask bench` builds it, and so does \
-         `cargo build --release --package rds-iam-app --package rds-iam-bench`",
+         `cargo build --release --package rds-iam-app --package rds-iam-bootstrap --package rds-iam-bench`",
         program.display()
     );
     Ok(program)

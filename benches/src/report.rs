@@ -86,7 +86,7 @@ impl Row {
 impl fmt::Display for Row {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { what, value, unit, against } = self;
-        write!(f, "{what:<52} {value:>9.2} ")?;
+        write!(f, "{what:<58} {value:>9.2} ")?;
         match against {
             Some(Against { what: GOAL, value, ratio }) if *ratio < 1.0 => {
                 write!(f, "{unit:<4} goal < {value}: met")
@@ -107,9 +107,9 @@ mod tests {
     #[test]
     fn rows_read_well() {
         let row = || Row::new("sign, static keys", 4.567, "µs");
-        insta::assert_snapshot!(row(), @"sign, static keys                                         4.57 µs");
-        insta::assert_snapshot!(row().goal(5.0), @"sign, static keys                                         4.57 µs   goal < 5: met");
-        insta::assert_snapshot!(row().goal(4.5), @"sign, static keys                                         4.57 µs   goal < 4.5: MISSED");
-        insta::assert_snapshot!(row().against("aws-sdk-rds", 5.0, 0.91), @"sign, static keys                                         4.57 µs   aws-sdk-rds 5.00, ratio 0.91");
+        insta::assert_snapshot!(row(), @"sign, static keys                                               4.57 µs");
+        insta::assert_snapshot!(row().goal(5.0), @"sign, static keys                                               4.57 µs   goal < 5: met");
+        insta::assert_snapshot!(row().goal(4.5), @"sign, static keys                                               4.57 µs   goal < 4.5: MISSED");
+        insta::assert_snapshot!(row().against("aws-sdk-rds", 5.0, 0.91), @"sign, static keys                                               4.57 µs   aws-sdk-rds 5.00, ratio 0.91");
     }
 }

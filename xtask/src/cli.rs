@@ -18,6 +18,7 @@ const EXAMPLES: &str = "\
 Examples:
   cargo xtask doctor                   what is missing on this machine
   cargo xtask demo --once              the whole platform, its claims proved, and gone again
+  cargo xtask demo --database postgres the same on PostgreSQL, and its own claims
   cargo xtask test --engine process    all tests, without Docker
   cargo xtask test --only crates       the Rust crates alone, without Terraform or a registry
   cargo xtask infra local              the deployment applied, changed and destroyed, without AWS
@@ -85,6 +86,9 @@ pub(crate) struct Demo {
     /// First apply the Terraform stack to the AWS API on this machine, and run on what it left
     #[arg(long)]
     pub(crate) with_infra: bool,
+    /// The database server: mysql or postgres
+    #[arg(long, value_parser = ["mysql", "postgres"], default_value = "mysql")]
+    pub(crate) database: String,
     /// What runs the database server: auto, docker or process [env: RDS_IAM_EMULATOR_ENGINE] [default: auto]
     #[arg(long, value_parser = ["auto", "docker", "process"])]
     pub(crate) engine: Option<String>,

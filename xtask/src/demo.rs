@@ -6,14 +6,19 @@ use std::path::Path;
 use std::process::{Command, ExitCode};
 
 use anyhow::Context as _;
+use clap::CommandFactory as _;
+use clap::error::ErrorKind;
 use xshell::cmd;
 
-use crate::cli::Demo;
+use crate::cli::{Cli, Demo};
 use crate::pipeline;
 use crate::workspace::{SERVER_LIBRARY_PACKAGES, Workspace, plain, server_libraries};
 
 /// The packages whose programs the demo starts, and its own.
 const PACKAGES: [&str; 3] = ["rds-iam-app", "rds-iam-bootstrap", "rds-iam-demo"];
+
+/// The engine of the deployment that `--with-infra` applies.
+const DEPLOYED: &str = "mysql";
 
 /// Builds the programs, then replaces this process with `rds-iam-demo`: the demo gets the terminal, Ctrl-C
 /// and the exit status, so that no other process interferes with its clean exit.
@@ -22,6 +27,12 @@ const PACKAGES: [&str; 3] = ["rds-iam-app", "rds-iam-bootstrap", "rds-iam-demo"]
 /// Returns an error if the build fails or the demo cannot be started. The exit status is the preflight's, if
 /// it found something missing; otherwise this does not return.
 pub(crate) fn run(demo: &Demo, workspace: &Workspace) -> anyhow::Result<ExitCode> {
+    if demo.with_infra && demo.database != DEPLOYED {
+        let message = format!(
+            "--with-infra applies environments/local.tfvars, which has {DEPLOYED}: leave --database out"
+        );
+        Cli::command().error(ErrorKind::ArgumentConflict, message).exit();
+    }
     let prepared = pipeline::command(workspace, &preparation(demo))?.status().context("starting cargo")?;
     if !prepared.success() {
         // A process that a signal ended has no status; shells report 130 for Ctrl-C.
@@ -57,6 +68,7 @@ fn words(demo: &Demo, binaries: &Path) -> Vec<OsString> {
     if let Some(engine) = &demo.engine {
         option("--engine", engine.into());
     }
+    option("--database", demo.database.clone().into());
     if demo.with_infra {
         option("--deploy", binaries.join("rds-iam-pipeline").into());
     }
@@ -77,13 +89,26 @@ mod tests {
 
     #[test]
     fn flags_are_passed_on_with_where_the_binaries_are() {
-        let demo = Demo { once: true, with_infra: false, json: Some("claims.json".into()), engine: None };
-        assert_eq!(shown(&demo), "--bin-dir /t/debug --json claims.json --once");
+        let database = || "postgres".to_owned();
+        let demo = Demo {
+            once: true,
+            with_infra: false,
+            json: Some("claims.json".into()),
+            engine: None,
+            database: database(),
+        };
+        assert_eq!(shown(&demo), "--bin-dir /t/debug --database postgres --json claims.json --once");
         assert_eq!(preparation(&demo), ["prepare-demo"]);
-        let demo = Demo { with_infra: true, json: None, engine: Some("process".to_owned()), ..demo };
+        let demo = Demo {
+            with_infra: true,
+            json: None,
+            engine: Some("process".to_owned()),
+            database: DEPLOYED.to_owned(),
+            ..demo
+        };
         assert_eq!(
             shown(&demo),
-            "--bin-dir /t/debug --engine process --deploy /t/debug/rds-iam-pipeline --once"
+            "--bin-dir /t/debug --engine process --database mysql --deploy /t/debug/rds-iam-pipeline --once"
         );
         assert_eq!(preparation(&demo), ["prepare-demo", "--with-infra", "--engine", "process"]);
     }

@@ -11,8 +11,7 @@ use sqlx::query::Query;
 use sqlx::{Executor, MySql};
 use tokio::runtime::{Builder, Runtime};
 
-use super::sqlx_options;
-use crate::database::{DATABASE, Database, USER};
+use crate::database::{DATABASE, Database, Engine as _, USER};
 use crate::report::{Report, Row};
 use crate::samples::{Pair, paired};
 
@@ -85,7 +84,7 @@ impl Run {
     }
 }
 
-pub(super) fn compare(database: &Database, report: &mut Report) -> anyhow::Result<()> {
+pub(super) fn compare(database: &Database<MySql>, report: &mut Report) -> anyhow::Result<()> {
     let runtime = Builder::new_current_thread().enable_all().build()?;
     let (ours, sqlx) = runtime.block_on(pools(database))?;
     let on_pool = |run: Run| time(&runtime, async || run.on(&ours).await);
@@ -127,8 +126,8 @@ fn time(runtime: &Runtime, mut statement: impl AsyncFnMut() -> sqlx::Result<()>)
 }
 
 /// Creates a table of 100 rows, and connects both pools.
-async fn pools(database: &Database) -> anyhow::Result<(MySqlPool, sqlx::MySqlPool)> {
-    let mysql = &database.mysql;
+async fn pools(database: &Database<MySql>) -> anyhow::Result<(MySqlPool, sqlx::MySqlPool)> {
+    let mysql = &database.server;
     let numbers: Vec<_> = (0..100).map(|n| format!("({n})")).collect();
     let statements = [
         format!("CREATE TABLE {DATABASE}.numbers (n INT PRIMARY KEY)"),
@@ -142,6 +141,7 @@ async fn pools(database: &Database) -> anyhow::Result<(MySqlPool, sqlx::MySqlPoo
         .database(DATABASE)
         .connect()
         .await?;
-    let sqlx = MySqlPoolOptions::new().connect_with(sqlx_options(mysql).await?).await?;
+    let token = fixtures::tokens(mysql, USER).token().await?;
+    let sqlx = MySqlPoolOptions::new().connect_with(MySql::sqlx_options(mysql, token.expose())).await?;
     Ok((ours, sqlx))
 }

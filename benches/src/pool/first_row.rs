@@ -7,7 +7,7 @@ use anyhow::{Context as _, ensure};
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 
 use super::environment;
-use crate::database::Database;
+use crate::database::{Database, Engine};
 use crate::program;
 use crate::report::{Report, Row};
 use crate::samples::median;
@@ -30,7 +30,11 @@ impl Programs {
         ]))
     }
 
-    pub(super) async fn compare(&self, database: &Database, report: &mut Report) -> anyhow::Result<()> {
+    pub(super) async fn compare<E: Engine>(
+        &self,
+        database: &Database<E>,
+        report: &mut Report,
+    ) -> anyhow::Result<()> {
         let environment = environment(database);
         let mut samples: [Vec<f64>; 3] = Default::default();
         for round in 0..=ROUNDS {
@@ -45,7 +49,7 @@ impl Programs {
             ("program start to first row, by a pool", "the DSQL connector's way", connector),
         ] {
             let mut ratios: Vec<_> = ours.iter().zip(&theirs).map(|(ours, theirs)| ours / theirs).collect();
-            let row = Row::new(what, median(&mut ours.clone()), "ms");
+            let row = Row::new(E::figure(what), median(&mut ours.clone()), "ms");
             report.add(row.against(name, median(&mut theirs.clone()), median(&mut ratios)));
         }
         Ok(())

@@ -5,24 +5,23 @@ mod executor;
 mod first_row;
 mod waiting;
 
-use rds_iam_emulator_server::{MySql, fixtures};
-use sqlx::mysql::{MySqlConnectOptions, MySqlSslMode};
 use tokio::runtime::Runtime;
 
-use crate::database::{DATABASE, Database, USER};
+use crate::database::{DATABASE, Database, Engine, USER};
 use crate::report::Report;
 
 pub(crate) fn measure(runtime: &Runtime, report: &mut Report) -> anyhow::Result<()> {
     // Checked before anything is started: nothing can be measured without them.
     let first_row = first_row::Programs::find()?;
     let waiting = waiting::Program::find()?;
-    let database = {
+    let (database, postgres) = {
         let _inside = runtime.enter();
-        runtime.block_on(Database::start())?
+        let mysql = runtime.block_on(Database::<sqlx::MySql>::start())?;
+        (mysql, runtime.block_on(Database::<sqlx::Postgres>::start())?)
     };
-
-    report.heading(&format!("First row of a program ({})", database.mysql.describe()));
-    runtime.block_on(first_row.compare(&database, report))?;
+    compare_first_row(runtime, &first_row, &database, report)?;
+    compare_first_row(runtime, &first_row, &postgres, report)?;
+    drop(postgres);
 
     report.heading("Tasks that wait for a connection");
     runtime.block_on(waiting.compare(&database, report))?;
@@ -31,29 +30,29 @@ pub(crate) fn measure(runtime: &Runtime, report: &mut Report) -> anyhow::Result<
     executor::compare(&database, report)
 }
 
-/// Returns the options of sqlx's own connections, which log in by token and verify the address that they dial.
-async fn sqlx_options(mysql: &MySql) -> anyhow::Result<MySqlConnectOptions> {
-    let token = fixtures::tokens(mysql, USER).token().await?;
-    Ok(fixtures::connect_options(mysql)
-        .ssl_mode(MySqlSslMode::VerifyIdentity)
-        .username(USER)
-        .password(token.expose())
-        .database(DATABASE)
-        .enable_cleartext_plugin(true))
+fn compare_first_row<E: Engine>(
+    runtime: &Runtime,
+    programs: &first_row::Programs,
+    database: &Database<E>,
+    report: &mut Report,
+) -> anyhow::Result<()> {
+    report.heading(&format!("First row of a program ({})", database.server.describe()));
+    runtime.block_on(programs.compare(database, report))
 }
 
 /// Returns the settings of the measured programs, all in the environment.
-fn environment(database: &Database) -> Vec<(&'static str, String)> {
-    let mysql = &database.mysql;
-    let keys = mysql.credentials();
+fn environment<E: Engine>(database: &Database<E>) -> Vec<(&'static str, String)> {
+    let server = &database.server;
+    let keys = server.credentials();
     let mut variables = vec![
-        ("AWS_REGION", mysql.region().to_string()),
+        ("AWS_REGION", server.region().to_string()),
         ("AWS_ACCESS_KEY_ID", keys.access_key_id().into()),
         ("AWS_SECRET_ACCESS_KEY", keys.secret_access_key().into()),
-        ("BENCH_ENDPOINT", mysql.endpoint().to_string()),
-        ("BENCH_DIAL", mysql.dial().to_string()),
-        ("BENCH_CA_BUNDLE", mysql.ca_path().display().to_string()),
-        ("BENCH_URL", format!("mysql://{USER}@{}/{DATABASE}", mysql.endpoint())),
+        ("BENCH_ENDPOINT", server.endpoint().to_string()),
+        ("BENCH_DIAL", server.dial().to_string()),
+        ("BENCH_CA_BUNDLE", server.ca_path().display().to_string()),
+        ("ENGINE", E::ENGINE.to_string()),
+        ("BENCH_URL", format!("{}://{USER}@{}/{DATABASE}", E::ENGINE, server.endpoint())),
     ];
     variables.extend(keys.session_token().map(|token| ("AWS_SESSION_TOKEN", token.to_owned())));
     variables

@@ -44,9 +44,13 @@ impl Program {
         program::path("waiting-tasks").map(Self)
     }
 
-    pub(super) async fn compare(&self, database: &Database, report: &mut Report) -> anyhow::Result<()> {
+    pub(super) async fn compare(
+        &self,
+        database: &Database<sqlx::MySql>,
+        report: &mut Report,
+    ) -> anyhow::Result<()> {
         let mut environment = environment(database);
-        let token = fixtures::tokens(&database.mysql, USER).token().await?;
+        let token = fixtures::tokens(&database.server, USER).token().await?;
         environment.push(("BENCH_TOKEN", token.expose().to_owned()));
         let (mut ours, mut theirs) = (Vec::new(), Vec::new());
         for _ in 0..=ROUNDS {

@@ -5,11 +5,12 @@ use std::path::Path;
 
 use anyhow::{Context as _, ensure};
 use rds_iam_emulator_account::AwsApi;
-use rds_iam_emulator_server::MySql;
+use rds_iam_emulator_server::Server;
 use rds_iam_infra::Outputs;
 use tracing::info;
 
 use crate::deployment::{ADMIN_USER, APP_USER, DATABASE, Deployed, Options};
+use crate::engine::Engine;
 use crate::program;
 
 /// The program that reads outputs and writes parameters.
@@ -17,7 +18,7 @@ pub(crate) const INFRA: &str = "rds-iam";
 
 /// Runs `deploy` to apply the stack, and starts the database that its outputs describe. The server emulates
 /// both the instance and the proxy before it: it accepts tokens for either endpoint.
-pub(crate) async fn apply(options: &Options<'_>, deploy: &Path) -> anyhow::Result<Deployed> {
+pub(crate) async fn apply<E: Engine>(options: &Options<'_>, deploy: &Path) -> anyhow::Result<Deployed<E>> {
     let aws = AwsApi::start().await?;
     let folder = tempfile::tempdir()?;
     let file = folder.path().join("outputs.json");
@@ -28,10 +29,11 @@ pub(crate) async fn apply(options: &Options<'_>, deploy: &Path) -> anyhow::Resul
     let app = outputs.app.as_ref().context("the stack has an app")?;
     let proxy = outputs.proxy.as_ref().context("the stack has a proxy")?;
     ensure!(
-        outputs.database.name.as_str() == DATABASE
+        outputs.database.engine == E::ENGINE
+            && outputs.database.name.as_str() == DATABASE
             && outputs.database.admin_user.as_str() == ADMIN_USER
             && app.database_user.as_str() == APP_USER,
-        "environments/local.tfvars names other users or another database than the claims are about"
+        "environments/local.tfvars names another engine, other users or another database than the claims are about"
     );
 
     info!("the parameters of the app, from the outputs");
@@ -48,7 +50,7 @@ pub(crate) async fn apply(options: &Options<'_>, deploy: &Path) -> anyhow::Resul
 
     info!("starting the database that the outputs describe, with the master secret that RDS would have made");
     let master = aws.master_credentials(outputs.database.master_secret.as_str()).await;
-    let mysql = MySql::builder()
+    let server = Server::<E>::builder()
         .runtime(options.runtime)
         .database(DATABASE)
         .endpoint(outputs.database.endpoint.clone())
@@ -59,5 +61,5 @@ pub(crate) async fn apply(options: &Options<'_>, deploy: &Path) -> anyhow::Resul
         .start()
         .await?;
     let parameters = app.parameter_path.to_string();
-    Ok(Deployed { mysql, aws, conf: outputs.rds_conf(), parameters })
+    Ok(Deployed { server, aws, conf: outputs.rds_conf(), parameters })
 }

@@ -4,9 +4,11 @@
 use std::path::Path;
 
 use rds_iam_emulator_account::AwsApi;
-use rds_iam_emulator_server::{MySql, Runtime};
+use rds_iam_emulator_server::{Runtime, Server};
 use rds_iam_infra::RdsConf;
 use tracing::info;
+
+use crate::engine::Engine;
 
 /// The database that Terraform creates.
 pub(crate) const DATABASE: &str = "node_db";
@@ -28,41 +30,43 @@ pub(crate) struct Options<'a> {
 }
 
 /// The servers, with their programs' settings.
-pub(crate) struct Deployed {
-    pub(crate) mysql: MySql,
+pub(crate) struct Deployed<E: Engine> {
+    pub(crate) server: Server<E>,
     pub(crate) aws: AwsApi,
     pub(crate) conf: RdsConf,
     pub(crate) parameters: String,
 }
 
 /// Starts the servers, and creates the result of Terraform in the account directly.
-pub(crate) async fn put_by_hand(runtime: Runtime) -> anyhow::Result<Deployed> {
-    let (mysql, aws) = tokio::try_join!(
-        async { MySql::builder().runtime(runtime).database(DATABASE).start().await },
+pub(crate) async fn put_by_hand<E: Engine>(runtime: Runtime) -> anyhow::Result<Deployed<E>> {
+    let (server, aws) = tokio::try_join!(
+        async { Server::<E>::builder().runtime(runtime).database(DATABASE).start().await },
         async { AwsApi::start().await },
     )?;
     info!("what Terraform would leave: the master's secret, the parameters and rds.conf");
-    let master = mysql.master();
+    let master = server.master();
     let secret = serde_json::json!({ "username": master.username(), "password": master.password() });
     aws.put_secret(MASTER_SECRET, &secret.to_string()).await?;
-    let endpoint = mysql.endpoint();
+    let endpoint = server.endpoint();
     for (name, value) in [
+        ("engine", E::ENGINE.to_string()),
         ("endpoint", endpoint.host().to_string()),
         ("port", endpoint.port().to_string()),
         ("dbname", DATABASE.into()),
         ("username", APP_USER.into()),
-        ("region", mysql.region().to_string()),
+        ("region", server.region().to_string()),
     ] {
         aws.put_parameter(&format!("{PARAMETERS}/{name}"), &value).await?;
     }
     let mut conf = RdsConf::new(
         endpoint.clone(),
-        mysql.region().clone(),
+        server.region().clone(),
         MASTER_SECRET.parse()?,
         DATABASE.parse()?,
         ADMIN_USER.parse()?,
     );
-    conf.resource_id = Some(mysql.resource_id().parse()?);
+    conf.engine = E::ENGINE;
+    conf.resource_id = Some(server.resource_id().parse()?);
     conf.account_id = Some("123456789012".parse()?);
-    Ok(Deployed { mysql, aws, conf, parameters: PARAMETERS.into() })
+    Ok(Deployed { server, aws, conf, parameters: PARAMETERS.into() })
 }

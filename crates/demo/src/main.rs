@@ -1,31 +1,33 @@
 //! Starts the whole platform on this machine, proves its claims, and serves until Ctrl-C.
 //!
-//! Run by `cargo xtask demo`, which builds the programs that it starts. A real MySQL server checks real
+//! Run by `cargo xtask demo`, which builds the programs that it starts. A real MySQL or PostgreSQL server checks real
 //! tokens; the AWS API is moto. Each claim is measured; a claim that does not hold makes the exit status 1.
 
 mod app;
 mod applied;
 mod claims;
 mod deployment;
+mod engine;
 mod http;
 mod logins;
 mod platform;
 mod program;
 mod table;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context as _;
-use clap::{Parser, Subcommand};
+use clap::{Parser, Subcommand, ValueEnum};
 use rds_iam_emulator_account::AwsApi;
 use rds_iam_emulator_account::registry_program;
-use rds_iam_emulator_server::{MySql, Runtime};
+use rds_iam_emulator_server::{MySql, Postgres, PostgresVersion, Runtime};
 use rds_iam_report::{ErrorReport, file};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
 use crate::deployment::Options;
+use crate::engine::Engine;
 use crate::platform::Platform;
 use crate::table::Table;
 
@@ -44,6 +46,9 @@ struct Arguments {
     /// The runtime of the database server: auto, docker or process
     #[arg(long = "engine", value_name = "RUNTIME", default_value = "auto", global = true)]
     runtime: Runtime,
+    /// The database server to start
+    #[arg(long, value_enum, default_value_t)]
+    database: Database,
     /// Exit once the table is complete, instead of serving until Ctrl-C
     #[arg(long)]
     once: bool,
@@ -53,6 +58,14 @@ struct Arguments {
     /// Also write the table to FILE, as JSON
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
+}
+
+/// A database server of the demo.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+enum Database {
+    #[default]
+    Mysql,
+    Postgres,
 }
 
 #[derive(Subcommand)]
@@ -96,45 +109,80 @@ async fn main() -> ExitCode {
         }
     };
     tokio::pin!(interrupted);
-    let ended = tokio::select! {
-        ended = run(&arguments) => ended,
-        () = &mut interrupted => {
-            println!("\ninterrupted: everything that was started has been ended and removed");
-            return INTERRUPTED.into();
+    let ended = match (&arguments.bin_dir, arguments.database) {
+        (None, _) => until(&mut interrupted, prepare(&arguments)).await.map(|done| done.map(|()| true)),
+        (Some(programs), Database::Mysql) => {
+            serve::<sqlx::MySql>(&arguments, programs, &mut interrupted).await
+        }
+        (Some(programs), Database::Postgres) => {
+            serve::<sqlx::Postgres>(&arguments, programs, &mut interrupted).await
         }
     };
     match ended {
-        Ok(Some((platform, all_hold))) => {
-            if !arguments.once {
-                println!(
-                    "\nOpen {} in a browser. For machines: {1}/readyz and {1}/metrics. Ctrl-C ends everything.",
-                    platform.app.url, platform.app.management
-                );
-                interrupted.await;
-                println!("\nending");
-            }
-            platform.end().await;
-            if all_hold { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+        None => {
+            println!("\ninterrupted: everything that was started has been ended and removed");
+            INTERRUPTED.into()
         }
-        Ok(None) => ExitCode::SUCCESS,
-        Err(error) => {
+        Some(Ok(true)) => ExitCode::SUCCESS,
+        Some(Ok(false)) => ExitCode::FAILURE,
+        Some(Err(error)) => {
             eprintln!("error: {}", ErrorReport(&*error));
             ExitCode::FAILURE
         }
     }
 }
 
-async fn run(arguments: &Arguments) -> anyhow::Result<Option<(Platform, bool)>> {
-    let Some(programs) = &arguments.bin_dir else {
-        println!("preparing MySQL, the AWS API and their dependencies; the first run fetches them");
-        let (mysql, aws) =
-            (MySql::builder().runtime(arguments.runtime).start().await?, AwsApi::start().await?);
-        println!("ready: {}; the AWS API answers at {}", mysql.describe(), aws.url());
-        if let Some(Task::Prepare { registry: true }) = arguments.task {
-            println!("ready: the registry {}", registry_program().await?.display());
-        }
-        return Ok(None);
+/// Runs `work` to its end, or returns `None` if `interrupted` ends before.
+async fn until<T>(
+    interrupted: &mut (impl Future<Output = ()> + Unpin),
+    work: impl Future<Output = T>,
+) -> Option<T> {
+    tokio::select! {
+        ended = work => Some(ended),
+        () = interrupted => None,
+    }
+}
+
+/// Starts everything, proves the claims, and serves until Ctrl-C, unless the table is enough. Returns whether all claims
+/// hold; `None` if Ctrl-C came before.
+async fn serve<E: Engine>(
+    arguments: &Arguments,
+    programs: &Path,
+    interrupted: &mut (impl Future<Output = ()> + Unpin),
+) -> Option<anyhow::Result<bool>> {
+    let (platform, all_hold) = match until(interrupted, prove::<E>(arguments, programs)).await? {
+        Ok(proved) => proved,
+        Err(error) => return Some(Err(error)),
     };
+    if !arguments.once {
+        println!(
+            "\nOpen {} in a browser. For machines: {1}/readyz and {1}/metrics. Ctrl-C ends everything.",
+            platform.app.url, platform.app.management
+        );
+        interrupted.await;
+        println!("\nending");
+    }
+    platform.end().await;
+    Some(Ok(all_hold))
+}
+
+/// Fetches and builds the servers of both engines: PostgreSQL in its oldest and its newest version, which tests start.
+async fn prepare(arguments: &Arguments) -> anyhow::Result<()> {
+    println!("preparing MySQL, PostgreSQL, the AWS API and their dependencies; the first run fetches them");
+    let (mysql, aws) = (MySql::builder().runtime(arguments.runtime).start().await?, AwsApi::start().await?);
+    println!("ready: {}; the AWS API answers at {}", mysql.describe(), aws.url());
+    for version in [PostgresVersion::V15, PostgresVersion::NEWEST] {
+        let postgres = Postgres::builder().runtime(arguments.runtime).version(version).start().await?;
+        println!("ready: {}", postgres.describe());
+    }
+    if let Some(Task::Prepare { registry: true }) = arguments.task {
+        println!("ready: the registry {}", registry_program().await?.display());
+    }
+    Ok(())
+}
+
+/// Starts the platform and checks its claims. Returns the platform, and whether all claims hold.
+async fn prove<E: Engine>(arguments: &Arguments, programs: &Path) -> anyhow::Result<(Platform<E>, bool)> {
     if let Some(file) = &arguments.json {
         // Fails now rather than after a minute.
         file::check_writable(file)
@@ -150,7 +198,7 @@ async fn run(arguments: &Arguments) -> anyhow::Result<Option<(Platform, bool)>> 
         );
     }
     let options = Options { runtime: arguments.runtime, programs, deploy: arguments.deploy.as_deref() };
-    let mut platform = Platform::start(&options).await?;
+    let mut platform = Platform::<E>::start(&options).await?;
     let mut table = Table::new(&platform);
     claims::prove(&mut platform, &mut table).await;
     println!("\n{table}");
@@ -158,7 +206,7 @@ async fn run(arguments: &Arguments) -> anyhow::Result<Option<(Platform, bool)>> 
         table.write_json(file)?;
         println!("written to {}", file.display());
     }
-    Ok(Some((platform, table.all_hold())))
+    Ok((platform, table.all_hold()))
 }
 
 #[cfg(test)]
@@ -171,5 +219,12 @@ mod tests {
         let prepare = ["rds-iam-demo", "prepare", "--registry", "--engine", "process"];
         assert!(Arguments::try_parse_from(prepare).is_ok());
         assert!(Arguments::try_parse_from(["rds-iam-demo"]).is_err(), "the programs are needed");
+        let demo = ["rds-iam-demo", "--bin-dir", "debug"];
+        let database = |more: &[&str]| {
+            Arguments::try_parse_from(demo.iter().chain(more)).map(|arguments| arguments.database).ok()
+        };
+        assert_eq!(database(&[]), Some(Database::Mysql));
+        assert_eq!(database(&["--database", "postgres"]), Some(Database::Postgres));
+        assert_eq!(database(&["--database", "sqlite"]), None);
     }
 }

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use anyhow::{Context as _, bail};
 use rds_iam_emulator_account::AwsApi;
-use rds_iam_emulator_server::MySql;
+use rds_iam_emulator_server::Server;
 use rds_iam_infra::RdsConf;
 use tempfile::TempDir;
 use tracing::info;
@@ -14,24 +14,20 @@ use tracing::info;
 use crate::app::App;
 use crate::applied;
 use crate::deployment::{Deployed, Options, put_by_hand};
-use crate::program::{self, Environment};
+use crate::engine::Engine;
+use crate::program::{self, Ended, Environment};
 
 const BOOTSTRAP: &str = "rds-iam-bootstrap";
-/// The app's users file, and the schema that it names.
-const APP_FILES: [(&str, &str); 2] = [
-    ("users/mysql.toml", include_str!("../../app/users/mysql.toml")),
-    ("schema/mysql.sql", include_str!("../../app/schema/mysql.sql")),
-];
 const APP: &str = "rds-iam-app";
 /// The programs to start.
 pub(crate) const PROGRAMS: [&str; 2] = [BOOTSTRAP, APP];
 
 /// All running parts. Dropping it ends and removes all of them.
-pub(crate) struct Platform {
+pub(crate) struct Platform<E: Engine> {
     // The fields are dropped, and thereby ended, in this order.
     pub(crate) app: App,
     pub(crate) bootstrap: Bootstrap,
-    pub(crate) mysql: MySql,
+    pub(crate) server: Server<E>,
     aws: AwsApi,
     folder: TempDir,
     /// The seconds until the platform served, for the table.
@@ -46,7 +42,7 @@ pub(crate) struct Bootstrap {
     environment: Environment,
 }
 
-impl Platform {
+impl<E: Engine> Platform<E> {
     pub(crate) async fn start(options: &Options<'_>) -> anyhow::Result<Self> {
         let started = Instant::now();
         let programs = options.programs;
@@ -54,22 +50,22 @@ impl Platform {
             "starting the AWS API and the database server (the first time on a machine, they are fetched and built)"
         );
         let deployed = match options.deploy {
-            None => put_by_hand(options.runtime).await?,
-            Some(deploy) => applied::apply(options, deploy).await?,
+            None => put_by_hand::<E>(options.runtime).await?,
+            Some(deploy) => applied::apply::<E>(options, deploy).await?,
         };
-        let Deployed { mysql, aws, conf, parameters } = deployed;
+        let Deployed { server, aws, conf, parameters } = deployed;
 
         // Inside the server's folder, which is removed even if this process is killed.
-        let ca = mysql.ca_path();
+        let ca = server.ca_path();
         let folder = tempfile::tempdir_in(ca.parent().context("the server has a folder")?)?;
         let credentials = folder.path().join("credentials");
-        mysql.write_credentials_file(&credentials)?;
+        server.write_credentials_file(&credentials)?;
         let mut environment = aws.env();
         environment.push(("AWS_SHARED_CREDENTIALS_FILE".into(), credentials.display().to_string()));
         let conf_file = folder.path().join("rds.conf");
-        on_this_machine(conf, &mysql)?.write(&conf_file)?;
+        on_this_machine(conf, &server)?.write(&conf_file)?;
 
-        for (name, text) in APP_FILES {
+        for (name, text) in E::APP_FILES {
             let file = folder.path().join(name);
             std::fs::create_dir_all(file.parent().context("a file is in a folder")?)?;
             std::fs::write(file, text)?;
@@ -77,7 +73,7 @@ impl Platform {
         let bootstrap = Bootstrap {
             program: programs.join(BOOTSTRAP),
             conf: conf_file,
-            users: folder.path().join(APP_FILES[0].0),
+            users: folder.path().join(E::APP_FILES[0].0),
             environment: with(&environment, [("RUST_LOG", "info")]),
         };
         info!("bootstrap: making the database users");
@@ -86,8 +82,8 @@ impl Platform {
         info!("starting the app, which reads its settings from Parameter Store");
         let settings = [
             ("RDS_IAM_SSM_PREFIX", parameters.as_str()),
-            ("RDS_IAM_DIAL", &mysql.dial().to_string()),
-            ("RDS_IAM_CA_BUNDLE", &mysql.ca_path().display().to_string()),
+            ("RDS_IAM_DIAL", &server.dial().to_string()),
+            ("RDS_IAM_CA_BUNDLE", &server.ca_path().display().to_string()),
             ("RDS_IAM_BIND", "127.0.0.1"),
             ("PORT", &free_or("3000").await),
             ("RDS_IAM_MANAGEMENT_PORT", &free_or("3001").await),
@@ -97,7 +93,7 @@ impl Platform {
         let (program, log) = (programs.join(APP), folder.path().join("app.log"));
         let app = App::start(&program, &with(&environment, settings), &log).await?;
         let seconds_to_start = started.elapsed().as_secs_f64();
-        Ok(Self { app, bootstrap, mysql, aws, folder, seconds_to_start })
+        Ok(Self { app, bootstrap, server, aws, folder, seconds_to_start })
     }
 
     /// Returns the path of `rds.conf`, to be searched for secrets.
@@ -105,33 +101,42 @@ impl Platform {
         &self.bootstrap.conf
     }
 
+    /// Returns a folder for more files, which is removed at the end.
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
     /// Ends everything in order.
     pub(crate) async fn end(self) {
-        let Self { app, mysql, aws, folder, .. } = self;
+        let Self { app, server, aws, folder, .. } = self;
         app.end().await;
-        drop((mysql, aws, folder));
+        drop((server, aws, folder));
     }
 }
 
 impl Bootstrap {
     /// Runs the program and returns its report.
     pub(crate) async fn run(&self, flags: &[&str]) -> anyhow::Result<String> {
-        let (conf, users) = (self.conf.display().to_string(), self.users.display().to_string());
+        let ended = self.run_with(&self.users, flags).await?;
+        if ended.status != Some(0) {
+            bail!("bootstrap ended with {}:\n{}{}", ended.shown_status(), ended.stdout, ended.stderr);
+        }
+        Ok(ended.stdout)
+    }
+
+    /// Runs the program with another users file.
+    pub(crate) async fn run_with(&self, users: &Path, flags: &[&str]) -> anyhow::Result<Ended> {
+        let (conf, users) = (self.conf.display().to_string(), users.display().to_string());
         let files = ["--config", &conf, "--users", &users];
         let arguments: Vec<&str> = files.into_iter().chain(flags.iter().copied()).collect();
-        let output = program::output(&self.program, &arguments, &self.environment).await?;
-        let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-        if !output.status.success() {
-            bail!("bootstrap ended with {}:\n{out}{err}", output.status);
-        }
-        Ok(out.into_owned())
+        Ok(program::output(&self.program, &arguments, &self.environment).await?.into())
     }
 }
 
 /// Adds the settings that differ on one machine: the address to dial, and the certificate authority.
-fn on_this_machine(mut conf: RdsConf, mysql: &MySql) -> anyhow::Result<RdsConf> {
-    conf.dial = Some(mysql.dial().clone());
-    conf.ca_bundle = Some(mysql.ca_path().display().to_string().parse()?);
+fn on_this_machine<E: Engine>(mut conf: RdsConf, server: &Server<E>) -> anyhow::Result<RdsConf> {
+    conf.dial = Some(server.dial().clone());
+    conf.ca_bundle = Some(server.ca_path().display().to_string().parse()?);
     Ok(conf)
 }
 

@@ -11,6 +11,31 @@ use tokio::process::{Child, Command};
 /// The environment of a program: these variables, and from the caller's only `PATH`.
 pub(crate) type Environment = Vec<(String, String)>;
 
+/// The end of a program, and its output as text.
+pub(crate) struct Ended {
+    /// The exit status; `None` if a signal ended it.
+    pub(crate) status: Option<i32>,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+impl Ended {
+    /// Returns the exit status for a message.
+    pub(crate) fn shown_status(&self) -> String {
+        self.status.map_or_else(|| "a signal".into(), |status| format!("status {status}"))
+    }
+}
+
+impl From<Output> for Ended {
+    fn from(output: Output) -> Self {
+        Self {
+            status: output.status.code(),
+            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
+}
+
 fn command(program: &Path, environment: &Environment) -> Command {
     #[expect(clippy::disallowed_methods, reason = "the one place of this program that starts others")]
     let mut command = Command::new(program);

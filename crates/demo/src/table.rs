@@ -7,6 +7,7 @@ use anyhow::Context as _;
 use rds_iam_report::{ErrorReport, file};
 use serde::Serialize;
 
+use crate::engine::Engine;
 use crate::platform::Platform;
 
 /// The claims and their evidence.
@@ -17,6 +18,9 @@ pub(crate) struct Table {
     page: String,
     seconds_to_start: f64,
     claims: Vec<Claim>,
+    /// Claims that this machine can't check, with the reason.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    left_out: Vec<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -28,13 +32,14 @@ struct Claim {
 }
 
 impl Table {
-    pub(crate) fn new(platform: &Platform) -> Self {
+    pub(crate) fn new<E: Engine>(platform: &Platform<E>) -> Self {
         Self {
-            server: platform.mysql.describe().into(),
-            engine: platform.mysql.runtime().to_string(),
+            server: platform.server.describe().into(),
+            engine: platform.server.runtime().to_string(),
             page: platform.app.url.clone(),
             seconds_to_start: platform.seconds_to_start,
             claims: Vec::new(),
+            left_out: Vec::new(),
         }
     }
 
@@ -45,6 +50,11 @@ impl Table {
             Err(error) => (false, ErrorReport(&*error).to_string()),
         };
         self.claims.push(Claim { claim, holds, evidence });
+    }
+
+    /// Notes a claim that can't be checked, with what is missing.
+    pub(crate) fn leave_out(&mut self, claim: &str, missing: &str) {
+        self.left_out.push(format!("{claim}: {missing}"));
     }
 
     pub(crate) fn all_hold(&self) -> bool {
@@ -65,6 +75,9 @@ impl fmt::Display for Table {
             for line in wrapped(evidence) {
                 writeln!(f, "       {line}")?;
             }
+        }
+        for claim in &self.left_out {
+            writeln!(f, "left out  {claim}")?;
         }
         let failed = self.claims.iter().filter(|c| !c.holds).count();
         match failed {
@@ -95,6 +108,31 @@ fn wrapped(text: &str) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn claims_that_are_left_out_do_not_count() {
+        let mut table = Table {
+            server: "PostgreSQL 18.6".into(),
+            engine: "process".into(),
+            page: String::new(),
+            seconds_to_start: 1.0,
+            claims: Vec::new(),
+            left_out: Vec::new(),
+        };
+        table.leave_out("psql logs in with a token", "there is no psql in PATH");
+        assert!(!table.all_hold(), "nothing was proved");
+        table.add("a row is written and read back", Ok("row 1".into()));
+        assert!(table.all_hold());
+        insta::assert_snapshot!(table, @"
+        PostgreSQL 18.6, up after 1.0 s
+
+        holds  a row is written and read back
+               row 1
+        left out  psql logs in with a token: there is no psql in PATH
+
+        All 1 claims hold.
+        ");
+    }
 
     #[test]
     fn evidence_is_wrapped_between_words() {

@@ -1,18 +1,21 @@
 //! Checks each claim of the demo on the running platform (login by IAM over TLS, stored data, no secret in settings
 //! or logs, refused logins, recovery) and adds the measurement to the table.
 
+pub(crate) mod postgres;
+
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
 use hyper::{Method, StatusCode};
 use rds_iam_emulator_server::{LoginEvent, RefusalCode, fixtures};
 use rds_iam_report::ErrorReport;
-use rds_iam_sqlx::{Limits, MySqlPool};
+use rds_iam_sqlx::{Limits, Pool};
 use rds_iam_token::{ErrorKind, LIFETIME};
 use serde_json::json;
 use tracing::info;
 
 use crate::deployment::{ADMIN_USER, APP_USER};
+use crate::engine::Engine;
 use crate::http;
 use crate::logins::{Wrong, attempt};
 use crate::platform::{Platform, read};
@@ -31,7 +34,7 @@ const RECOVERY: Duration = Duration::from_secs(10);
 const POLL: Duration = Duration::from_millis(100);
 
 /// Checks every claim and adds it to the table. A failed claim does not prevent the check of the others.
-pub(crate) async fn prove(platform: &mut Platform, table: &mut Table) {
+pub(crate) async fn prove<E: Engine>(platform: &mut Platform<E>, table: &mut Table) {
     info!("proving the claims");
     table.add("the app logs in by IAM token, over verified TLS", login(platform).await);
     table.add("a server with another authority's certificate gets no token", stranger(platform).await);
@@ -40,7 +43,7 @@ pub(crate) async fn prove(platform: &mut Platform, table: &mut Table) {
     table.add("a second bootstrap run changes nothing", bootstrap(platform).await);
     table.add(
         "a good token is let in (or the refusals below would show nothing)",
-        attempt(&platform.mysql, Wrong::Nothing).await,
+        attempt(&platform.server, Wrong::Nothing).await,
     );
     for (claim, wrong) in [
         ("refused: an expired token", Wrong::Expired),
@@ -50,19 +53,20 @@ pub(crate) async fn prove(platform: &mut Platform, table: &mut Table) {
         ("refused: a plain password", Wrong::Password),
         ("refused: an unencrypted connection", Wrong::Unencrypted),
     ] {
-        table.add(claim, attempt(&platform.mysql, wrong).await);
+        table.add(claim, attempt(&platform.server, wrong).await);
     }
+    E::prove(platform, table).await;
     table.add("every connection killed, the first token expired: it serves again", recovery(platform).await);
 }
 
-async fn login(platform: &Platform) -> anyhow::Result<String> {
+async fn login<E: Engine>(platform: &Platform<E>) -> anyhow::Result<String> {
     let identity = platform.app.identity().await?;
     let text = |field: &str| identity["database"][field].as_str().unwrap_or_default().to_owned();
     let (user, plugin, cipher, version) = (text("user"), text("plugin"), text("cipher"), text("tls_version"));
-    ensure!(user == format!("{APP_USER}@%"), "CURRENT_USER() is {user:?}");
-    ensure!(plugin == "AWSAuthenticationPlugin", "the plugin is {plugin:?}");
+    ensure!(user == E::SESSION_USER, "the session's user is {user:?}");
+    ensure!(plugin == E::CHECKED_BY, "the login is checked by {plugin:?}");
     ensure!(version.starts_with("TLSv1.") && !cipher.is_empty(), "TLS is {version:?}, the cipher {cipher:?}");
-    let logins = platform.mysql.logins()?;
+    let logins = platform.server.logins()?;
     let accepted = logins.iter().filter(|l| l.user == APP_USER && l.accepted()).count();
     ensure!(accepted > 0, "the server has no record of a token accepted from {APP_USER}");
     Ok(format!("{user}, {plugin}, {version} {cipher}; {accepted} tokens accepted"))
@@ -70,14 +74,14 @@ async fn login(platform: &Platform) -> anyhow::Result<String> {
 
 /// Connects with the app's own pool and trust roots other than the server's, as a user that no other test
 /// uses.
-async fn stranger(platform: &Platform) -> anyhow::Result<String> {
-    let mysql = &platform.mysql;
-    let before = mysql.logins()?.len();
-    let tokens = fixtures::tokens(mysql, ADMIN_USER);
+async fn stranger<E: Engine>(platform: &Platform<E>) -> anyhow::Result<String> {
+    let server = &platform.server;
+    let before = server.logins()?.len();
+    let tokens = fixtures::tokens(server, ADMIN_USER);
     let roots = rds_iam_roots::Roots::bundled().pem();
-    let pool = MySqlPool::builder(mysql.endpoint(), ADMIN_USER)
+    let pool = Pool::<E>::builder(server.endpoint(), ADMIN_USER)
         .tokens(tokens)
-        .dial(mysql.dial())
+        .dial(server.dial())
         .root_certificates(roots)
         .limits(Limits::default().warm_connections(0));
     let error = pool
@@ -86,12 +90,12 @@ async fn stranger(platform: &Platform) -> anyhow::Result<String> {
         .err()
         .context("it connected although RDS's roots did not sign the certificate")?;
     ensure!(error.kind() == ErrorKind::Tls, "it failed otherwise: {}", ErrorReport(&error));
-    let after = mysql.logins()?;
+    let after = server.logins()?;
     ensure!(!after[before..].iter().any(|l| l.user == ADMIN_USER), "a token was sent all the same");
     Ok(format!("{error}"))
 }
 
-async fn row(platform: &Platform) -> anyhow::Result<String> {
+async fn row<E: Engine>(platform: &Platform<E>) -> anyhow::Result<String> {
     let message = format!("Grüße aus der Demo 👋 <{}>", std::process::id());
     let insert = format!("{}/api/insert", platform.app.url);
     let (status, answer) = http::ask(Method::POST, &insert, Some(&json!({ "message": message }))).await?;
@@ -111,7 +115,7 @@ async fn row(platform: &Platform) -> anyhow::Result<String> {
 }
 
 /// Searches all places that could contain a secret.
-async fn no_secret(platform: &Platform) -> anyhow::Result<String> {
+async fn no_secret<E: Engine>(platform: &Platform<E>) -> anyhow::Result<String> {
     let pid = platform.app.pid().context("the app has ended")?;
     let process = |file: &str| {
         let path = format!("/proc/{pid}/{file}");
@@ -127,9 +131,9 @@ async fn no_secret(platform: &Platform) -> anyhow::Result<String> {
         ("rds.conf", read(platform.conf_file())?),
         ("/api/identity", identity),
     ];
-    let credentials = platform.mysql.credentials();
+    let credentials = platform.server.credentials();
     let secrets = [
-        ("the master's password", platform.mysql.master().password()),
+        ("the master's password", platform.server.master().password()),
         ("the secret access key", credentials.secret_access_key()),
         ("the session token", credentials.session_token().unwrap_or("X-Amz-Security-Token")),
         ("a token", "X-Amz-Signature"),
@@ -143,7 +147,7 @@ async fn no_secret(platform: &Platform) -> anyhow::Result<String> {
     Ok(format!("{} places searched", places.len()))
 }
 
-async fn bootstrap(platform: &Platform) -> anyhow::Result<String> {
+async fn bootstrap<E: Engine>(platform: &Platform<E>) -> anyhow::Result<String> {
     // Exits with 2 if there is anything to do.
     platform.bootstrap.run(&["--check"]).await?;
     let report: serde_json::Value = serde_json::from_str(&platform.bootstrap.run(&["--json"]).await?)?;
@@ -156,7 +160,7 @@ async fn bootstrap(platform: &Platform) -> anyhow::Result<String> {
 ///
 /// The app does not notice: by its clock the token is valid for another 14 minutes, and the token that it
 /// signs instead really is valid on the server's clock, for the few seconds that it needs.
-async fn recovery(platform: &mut Platform) -> anyhow::Result<String> {
+async fn recovery<E: Engine>(platform: &mut Platform<E>) -> anyhow::Result<String> {
     info!("waiting until the app's first token is {FIRST_TOKEN_AGE} s old");
     let age = loop {
         let age =
@@ -167,16 +171,16 @@ async fn recovery(platform: &mut Platform) -> anyhow::Result<String> {
         tokio::time::sleep(POLL).await;
     };
     let pid = platform.app.pid();
-    let before = platform.mysql.logins()?.len();
-    platform.mysql.set_clock(i64::try_from(LIFETIME.as_secs() - age + PAST_EXPIRY)?)?;
-    let killed = platform.mysql.cut_connections().await?;
+    let before = platform.server.logins()?.len();
+    platform.server.set_clock(i64::try_from(LIFETIME.as_secs() - age + PAST_EXPIRY)?)?;
+    let killed = platform.server.cut_connections().await?;
     let served = tokio::time::timeout(RECOVERY, serves_with_another_token(platform, before)).await;
     // Later tokens are signed by the real time.
-    platform.mysql.set_clock(0)?;
+    platform.server.set_clock(0)?;
     let identity = served.context("it did not serve again within 10 s")??;
 
     ensure!(platform.app.pid() == pid && pid.is_some(), "the app is not the same process any more");
-    let logins = platform.mysql.logins()?.split_off(before);
+    let logins = platform.server.logins()?.split_off(before);
     let expired = logins.iter().find(|l| l.user == APP_USER && l.code() == Some(RefusalCode::ExpiredToken));
     let reason =
         expired.and_then(LoginEvent::reason).context("the first token was not refused as expired")?;
@@ -187,10 +191,13 @@ async fn recovery(platform: &mut Platform) -> anyhow::Result<String> {
     ))
 }
 
-async fn serves_with_another_token(platform: &Platform, before: usize) -> anyhow::Result<serde_json::Value> {
+async fn serves_with_another_token<E: Engine>(
+    platform: &Platform<E>,
+    before: usize,
+) -> anyhow::Result<serde_json::Value> {
     loop {
         let identity = platform.app.identity().await;
-        let logins = platform.mysql.logins()?.split_off(before);
+        let logins = platform.server.logins()?.split_off(before);
         let let_in = logins.iter().any(|l| l.user == APP_USER && l.accepted());
         match identity {
             Ok(identity) if let_in => {
