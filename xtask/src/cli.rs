@@ -86,7 +86,7 @@ pub(crate) struct Demo {
     /// First apply the Terraform stack to the AWS API on this machine, and run on what it left
     #[arg(long)]
     pub(crate) with_infra: bool,
-    /// The database server: mysql or postgres
+    /// The database server
     #[arg(long, value_parser = ["mysql", "postgres"], default_value = "mysql")]
     pub(crate) database: String,
     /// What runs the database server: auto, docker or process [env: RDS_IAM_EMULATOR_ENGINE] [default: auto]

@@ -4,10 +4,6 @@ use rds_iam_emulator_server::{Kind, OptionsOf};
 use sqlx::mysql::{MySqlConnectOptions, MySqlSslMode};
 use sqlx::postgres::{PgConnectOptions, PgSslMode};
 
-use crate::claims::postgres;
-use crate::platform::Platform;
-use crate::table::Table;
-
 /// An engine of the demo.
 pub(crate) trait Engine: Kind + rds_iam_sqlx::Engine {
     /// The engine of the deployment.
@@ -36,9 +32,6 @@ pub(crate) trait Engine: Kind + rds_iam_sqlx::Engine {
 
     /// Returns the options of a connection without TLS.
     fn without_tls(options: OptionsOf<Self>) -> OptionsOf<Self>;
-
-    /// Checks the claims about this engine alone, and adds them to the table.
-    async fn prove(platform: &Platform<Self>, table: &mut Table);
 }
 
 impl Engine for sqlx::MySql {
@@ -57,8 +50,6 @@ impl Engine for sqlx::MySql {
     fn without_tls(options: MySqlConnectOptions) -> MySqlConnectOptions {
         options.ssl_mode(MySqlSslMode::Disabled)
     }
-
-    async fn prove(_: &Platform<Self>, _: &mut Table) {}
 }
 
 impl Engine for sqlx::Postgres {
@@ -76,9 +67,5 @@ impl Engine for sqlx::Postgres {
 
     fn without_tls(options: PgConnectOptions) -> PgConnectOptions {
         options.ssl_mode(PgSslMode::Disable)
-    }
-
-    async fn prove(platform: &Platform<Self>, table: &mut Table) {
-        postgres::prove(platform, table).await;
     }
 }

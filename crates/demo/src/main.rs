@@ -26,8 +26,8 @@ use rds_iam_report::{ErrorReport, file};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
+use crate::claims::Claims;
 use crate::deployment::Options;
-use crate::engine::Engine;
 use crate::platform::Platform;
 use crate::table::Table;
 
@@ -43,9 +43,9 @@ struct Arguments {
     /// The folder of rds-iam-app and rds-iam-bootstrap
     #[arg(long, value_name = "DIR", required = true)]
     bin_dir: Option<PathBuf>,
-    /// The runtime of the database server: auto, docker or process
-    #[arg(long = "engine", value_name = "RUNTIME", default_value = "auto", global = true)]
-    runtime: Runtime,
+    /// The runtime of the database server: auto, docker or process [default: that of `RDS_IAM_EMULATOR_ENGINE`, or auto]
+    #[arg(long = "engine", value_name = "RUNTIME", global = true)]
+    runtime: Option<Runtime>,
     /// The database server to start
     #[arg(long, value_enum, default_value_t)]
     database: Database,
@@ -58,6 +58,13 @@ struct Arguments {
     /// Also write the table to FILE, as JSON
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
+}
+
+impl Arguments {
+    /// Returns the runtime of the command line, or else that of the environment.
+    fn runtime(&self) -> anyhow::Result<Runtime> {
+        Ok(self.runtime.map_or_else(Runtime::from_env, Ok)?)
+    }
 }
 
 /// A database server of the demo.
@@ -145,7 +152,7 @@ async fn until<T>(
 
 /// Starts everything, proves the claims, and serves until Ctrl-C, unless the table is enough. Returns whether all claims
 /// hold; `None` if Ctrl-C came before.
-async fn serve<E: Engine>(
+async fn serve<E: Claims>(
     arguments: &Arguments,
     programs: &Path,
     interrupted: &mut (impl Future<Output = ()> + Unpin),
@@ -168,11 +175,12 @@ async fn serve<E: Engine>(
 
 /// Fetches and builds the servers of both engines: PostgreSQL in its oldest and its newest version, which tests start.
 async fn prepare(arguments: &Arguments) -> anyhow::Result<()> {
+    let runtime = arguments.runtime()?;
     println!("preparing MySQL, PostgreSQL, the AWS API and their dependencies; the first run fetches them");
-    let (mysql, aws) = (MySql::builder().runtime(arguments.runtime).start().await?, AwsApi::start().await?);
+    let (mysql, aws) = (MySql::builder().runtime(runtime).start().await?, AwsApi::start().await?);
     println!("ready: {}; the AWS API answers at {}", mysql.describe(), aws.url());
     for version in [PostgresVersion::V15, PostgresVersion::NEWEST] {
-        let postgres = Postgres::builder().runtime(arguments.runtime).version(version).start().await?;
+        let postgres = Postgres::builder().runtime(runtime).version(version).start().await?;
         println!("ready: {}", postgres.describe());
     }
     if let Some(Task::Prepare { registry: true }) = arguments.task {
@@ -182,7 +190,7 @@ async fn prepare(arguments: &Arguments) -> anyhow::Result<()> {
 }
 
 /// Starts the platform and checks its claims. Returns the platform, and whether all claims hold.
-async fn prove<E: Engine>(arguments: &Arguments, programs: &Path) -> anyhow::Result<(Platform<E>, bool)> {
+async fn prove<E: Claims>(arguments: &Arguments, programs: &Path) -> anyhow::Result<(Platform<E>, bool)> {
     if let Some(file) = &arguments.json {
         // Fails now rather than after a minute.
         file::check_writable(file)
@@ -197,7 +205,7 @@ async fn prove<E: Engine>(arguments: &Arguments, programs: &Path) -> anyhow::Res
             program.display()
         );
     }
-    let options = Options { runtime: arguments.runtime, programs, deploy: arguments.deploy.as_deref() };
+    let options = Options { runtime: arguments.runtime()?, programs, deploy: arguments.deploy.as_deref() };
     let mut platform = Platform::<E>::start(&options).await?;
     let mut table = Table::new(&platform);
     claims::prove(&mut platform, &mut table).await;

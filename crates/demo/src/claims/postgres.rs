@@ -10,6 +10,7 @@ use rds_iam_sqlx::{Databases, Limits, MySqlPool, PgPool};
 use rds_iam_token::{Clock, Minter, TokenSource, sign};
 use sqlx::postgres::PgConnection;
 use sqlx::{AssertSqlSafe, Connection as _};
+use tracing::info;
 
 use crate::deployment::{ADMIN_USER, APP_USER, DATABASE};
 use crate::logins::{Wrong, code, secret};
@@ -82,12 +83,14 @@ async fn refused_by_bootstrap(platform: &Platform<sqlx::Postgres>, users: &Path)
     let path = format!("{} > {SHARED} > rds_iam", platform.server.master().username());
     let reason =
         ended.stderr.lines().find(|line| line.contains(&path)).context("it does not name the path")?;
+    // Without "error in step …".
+    let reason = reason.split_once(": ").map_or(reason, |(_, reason)| reason);
     let mut session = fixtures::as_master(&platform.server).await.context("the master is locked out")?;
     let switched = format!("SELECT pg_has_role('{SHARED}', 'rds_iam', 'MEMBER')");
     let switched: bool = sqlx::query_scalar(AssertSqlSafe(switched)).fetch_one(&mut session).await?;
     session.close().await?;
     ensure!(!switched, "it refused, but had made {SHARED} a member of rds_iam");
-    Ok(format!("status {LOCK_OUT}, nothing changed; {}", reason.trim_start_matches("error: ").trim()))
+    Ok(format!("status {LOCK_OUT}, nothing changed; {reason}"))
 }
 
 /// Creates a table as the admin, who owns those of the app, and reads it as the app's user, without another grant.
@@ -97,15 +100,15 @@ async fn tomorrow(server: &Postgres) -> anyhow::Result<String> {
     sqlx::raw_sql(make).execute(&mut admin).await.context("creating the table")?;
     let read = async {
         let mut app = by_token(server, APP_USER).await?;
+        let n: i32 = sqlx::query_scalar("SELECT n FROM tomorrow").fetch_one(&mut app).await?;
         let privileges = "SELECT string_agg(privilege, ', ') \
              FROM unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE', 'TRUNCATE']) AS privilege \
              WHERE has_table_privilege('tomorrow', privilege)";
         let privileges: String = sqlx::query_scalar(privileges).fetch_one(&mut app).await?;
-        let n: i32 = sqlx::query_scalar("SELECT n FROM tomorrow").fetch_one(&mut app).await?;
         app.close().await?;
         ensure!(n == 1, "it read {n}");
         ensure!(privileges == "SELECT, INSERT, UPDATE, DELETE", "{APP_USER} has {privileges}");
-        Ok(format!("created by {ADMIN_USER} now, {privileges} for {APP_USER} by default privileges"))
+        Ok(format!("a new table of {ADMIN_USER}: {privileges} for {APP_USER}, by default privileges"))
     };
     let read = read.await;
     sqlx::raw_sql("DROP TABLE tomorrow").execute(&mut admin).await?;
@@ -134,15 +137,12 @@ async fn long_token(server: &Postgres) -> anyhow::Result<String> {
     let logins = server.logins()?.split_off(before);
     let accepted = logins.iter().any(|l| l.accepted() && l.access_key_id.as_deref() == Some(ID));
     ensure!(accepted, "the server has no record of it");
-    Ok(format!("{bytes} bytes, with their signature checked by the server"))
+    Ok(format!("{bytes} bytes; the server checked the signature over all of them"))
 }
 
 /// Starts a MySQL server too, and moves a message from one engine to the other.
-pub(crate) async fn both_engines(
-    server: &Postgres,
-    runtime: Runtime,
-    folder: &Path,
-) -> anyhow::Result<String> {
+async fn both_engines(server: &Postgres, runtime: Runtime, folder: &Path) -> anyhow::Result<String> {
+    info!("starting a MySQL server too, for pools of both engines in one program");
     let mysql = MySql::builder().runtime(runtime).database(DATABASE).start().await?;
     let privileges = format!("SELECT, INSERT ON {DATABASE}.*");
     fixtures::create_user(&mysql, APP_USER, &privileges).await?;
@@ -171,7 +171,9 @@ pub(crate) async fn both_engines(
     messages.close().await;
     archive.close().await;
     ensure!(tokens.0 > 0 && tokens.1 > 0, "{tokens:?} tokens were signed");
-    Ok(format!("a row from PostgreSQL to {}, each by its own token of {APP_USER}", mysql.describe()))
+    Ok(format!(
+        "a row copied from PostgreSQL to a MySQL that was started for it; each logged {APP_USER} in by its own token"
+    ))
 }
 
 /// Returns the text of a `database.yaml` with a connection to each server.
@@ -197,7 +199,7 @@ fn configuration(postgres: &Postgres, mysql: &MySql) -> String {
 }
 
 /// Logs in with the real psql, by a good token and by one that was tampered with.
-pub(crate) async fn psql(server: &Postgres) -> anyhow::Result<String> {
+async fn psql(server: &Postgres) -> anyhow::Result<String> {
     let accepted = run_psql(server, Wrong::Nothing).await?;
     ensure!(accepted.status == Some(0), "{}: {}", accepted.shown_status(), accepted.stderr.trim());
     let refused = run_psql(server, Wrong::Tampered).await?;
@@ -230,7 +232,7 @@ async fn run_psql(server: &Postgres, wrong: Wrong) -> anyhow::Result<Ended> {
 }
 
 /// Returns whether a program of this name is in `PATH`.
-pub(crate) fn is_in_path(program: &str) -> bool {
+fn is_in_path(program: &str) -> bool {
     std::env::var_os("PATH")
         .is_some_and(|path| std::env::split_paths(&path).any(|folder| folder.join(program).is_file()))
 }
@@ -288,7 +290,7 @@ mod tests {
         long_token(&server).await?;
         let folder = tempfile::tempdir()?;
         let evidence = both_engines(&server, server.runtime(), folder.path()).await?;
-        assert!(evidence.starts_with("a row from PostgreSQL to MySQL "), "{evidence}");
+        assert!(evidence.starts_with("a row copied from PostgreSQL to a MySQL "), "{evidence}");
         assert!(!std::fs::read_to_string(folder.path().join("database.yaml"))?.contains("X-Amz"));
         Ok(())
     }
