@@ -22,9 +22,9 @@ pub(crate) enum Only {
     Crates,
 }
 
-/// The test targets that need a registry, a container engine or Terraform, and are left out of runs of the
-/// crates alone.
-const NOT_OF_CRATES: [&str; 2] = ["account", "pipeline"];
+/// The test targets that need a registry, a container engine, Terraform, or Java and Node.js, and are left out of runs of
+/// the crates alone.
+const NOT_OF_CRATES: [&str; 3] = ["account", "clients", "pipeline"];
 /// The modules of unit tests that need a registry.
 const MODULES_NOT_OF_CRATES: [&str; 1] = ["image::tests::"];
 
@@ -81,7 +81,7 @@ pub(crate) fn left_out_of_crates() -> String {
     format!(
         "Left out: workflows, Dockerfiles, dependencies' licences, Terraform, the demo, the test targets {}, and the \
          unit tests in {} of rds-iam. `cargo xtask test` runs them all.",
-        NOT_OF_CRATES.join(" and "),
+        NOT_OF_CRATES.join(", "),
         MODULES_NOT_OF_CRATES.map(|module| module.trim_end_matches("::")).join(", ")
     )
 }
@@ -240,7 +240,7 @@ mod tests {
     #[test]
     fn the_crates_alone_are_tested_without_what_needs_a_registry() {
         let workspace = Workspace { root: "/r".into(), target: "/t".into(), cache: "/c".into() };
-        let targets = ["account", "aws", "pipeline", "server"].map(str::to_owned);
+        let targets = ["account", "aws", "clients", "pipeline", "server"].map(str::to_owned);
         insta::assert_snapshot!(
             crates_tests(&targets, &workspace).shown(),
             @"cargo test --workspace --locked --no-fail-fast --lib --bins --examples --benches --test aws --test server -- --skip image::tests::"
@@ -258,6 +258,6 @@ mod tests {
         }
         let uses = |file: &str, what: &str| std::fs::read_to_string(root.join(file)).unwrap().contains(what);
         assert!(uses("crates/deploy/src/image/tests/server.rs", "registry_program"));
-        assert!(left_out_of_crates().contains("account and pipeline"));
+        assert!(left_out_of_crates().contains("account, clients, pipeline"));
     }
 }

@@ -27,7 +27,7 @@ mod user_data;
 
 pub use account::Account;
 pub use aws::AwsApi;
-pub use python::python;
+pub use python::{python, python_with};
 pub use rds_iam_emulator_server::{CommandError, Error};
 pub use registry::registry_program;
 pub use shims::run as run_shim;

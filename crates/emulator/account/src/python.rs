@@ -26,28 +26,44 @@ const REQUIREMENTS: &str = include_str!("../aws/requirements.txt");
 /// Returns [`Error::MissingTools`] if this machine has no Python 3 with the venv module, and
 /// [`Error::Command`] with pip's message if pip can't install.
 pub async fn python() -> Result<PathBuf, Error> {
-    let digest = hex::encode(&Sha256::digest(REQUIREMENTS)[..6]);
-    let entry = Entry::lock(&format!("python-{digest}")).await?;
+    let hint = "on Debian, `apt-get install python3-venv`; for the AWS API alone, a Docker engine will do";
+    environment("python", REQUIREMENTS, "install moto and botocore", hint).await
+}
+
+/// Returns a Python interpreter that has the packages of a requirements file, installed into the cache at the first call
+/// as an entry of this name. The file names every package, and its hashes. `purpose` completes the sentence "to …, this
+/// machine needs".
+///
+/// # Errors
+/// Returns the errors of [`python`].
+pub async fn python_with(name: &str, requirements: &str, purpose: &'static str) -> Result<PathBuf, Error> {
+    environment(name, requirements, purpose, "on Debian, `apt-get install python3-venv`").await
+}
+
+async fn environment(
+    name: &str,
+    requirements: &str,
+    purpose: &'static str,
+    hint: &'static str,
+) -> Result<PathBuf, Error> {
+    let digest = hex::encode(&Sha256::digest(requirements)[..6]);
+    let entry = Entry::lock(&format!("{name}-{digest}")).await?;
     let interpreter = Path::new("bin/python");
     if let Some(existing) = entry.existing() {
         return Ok(existing.join(interpreter));
     }
     if !is_possible().await {
-        return Err(Error::MissingTools {
-            purpose: "install moto and botocore",
-            tools: vec!["python3", "its venv module"],
-            hint: "on Debian, `apt-get install python3-venv`; for the AWS API alone, a Docker engine will do",
-        });
+        return Err(Error::MissingTools { purpose, tools: vec!["python3", "its venv module"], hint });
     }
-    info!("installing moto and botocore");
+    info!("a new Python environment, to {purpose}");
     let scratch = entry.begin()?;
-    let requirements = scratch.join("requirements.txt");
-    std::fs::write(&requirements, REQUIREMENTS).map_err(Error::io("write", &requirements))?;
+    let list = scratch.join("requirements.txt");
+    std::fs::write(&list, requirements).map_err(Error::io("write", &list))?;
     Command::new("python3").args(["-m", "venv"]).arg(&scratch).output().await?;
     Command::new(scratch.join(interpreter))
         .args(["-m", "pip", "install", "--quiet", "--require-hashes", "--only-binary=:all:"])
         .args(["--disable-pip-version-check", "--no-deps", "--requirement"])
-        .arg(&requirements)
+        .arg(&list)
         .output()
         .await?;
     // The interpreter finds its packages by its own path, so they may be moved with it.

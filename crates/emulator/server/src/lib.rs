@@ -36,7 +36,7 @@ mod tls;
 
 pub use credentials::MasterCredentials;
 pub use error::{CommandError, Error};
-pub use postgres::PostgresVersion;
+pub use postgres::{PostgresVersion, clients};
 pub use rds_iam_emulator_control::{AccessKey, AuthSwitch, CreatorEdges, LoginEvent, RefusalCode, Verdict};
 pub use relay::Relay;
 pub use runtime::Runtime;

@@ -159,6 +159,23 @@ fn of_servers(list: &mut List<'_>, engine: Engine) {
         },
         "make the package sources reachable once, or put docker-registry on PATH (apt-get install docker-registry)",
     );
+    list.add(
+        TEST,
+        "Node.js and npm",
+        "run node-postgres, a client of the emulator; 16 or later",
+        |list| match list.first_line("npm", &["--version"]) {
+            Some(_) => list.version("node", &["--version"]),
+            None => Met::Missing(None),
+        },
+        "apt-get install nodejs npm",
+    );
+    list.add(
+        TEST,
+        "JDK",
+        "runs pgjdbc, a client of the emulator; 17 or later",
+        |list| list.version("javac", &["--version"]),
+        "apt-get install default-jdk-headless",
+    );
 }
 
 /// Returns the state of the database server: a cached one, an image, or Debian's packages.

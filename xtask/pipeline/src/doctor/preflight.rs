@@ -164,7 +164,7 @@ mod tests {
     #[test]
     fn the_crates_alone_need_no_terraform_registry_or_linters() {
         let fake = Fake {
-            without: &["docker", "terraform", "git"],
+            without: &["docker", "terraform", "git", "npm", "javac"],
             unreachable: &["terraform", "actionlint"],
             provider: Some("none"),
             ..Fake::bare()

@@ -94,6 +94,9 @@ impl Machine for Fake {
             "python3 -c import venv, ensurepip; print(ensurepip.version())" => "23.0.1\n",
             "docker --version" => "Docker version 28.0\n",
             "docker-registry --version" => "docker-registry v2.8\n",
+            "node --version" => "v20.20.2\n",
+            "npm --version" => "11.19.1\n",
+            "javac --version" => "javac 17.0.15\n",
             "curl --version" => {
                 "curl 7.88.1 (x86_64-pc-linux-gnu) libcurl/7.88.1 OpenSSL/3.0.17\nRelease-Date\n"
             }
@@ -160,6 +163,8 @@ fn a_machine_that_is_ready() {
     present   Docker engine        version 28.0 answers
     present   MySQL server         in the cache
     present   docker-registry      docker-registry v2.8
+    present   Node.js and npm      v20.20.2
+    present   JDK                  javac 17.0.15
     present   Terraform            Terraform 1.11.4
     present   Terraform provider   from its registry
     present   checkov              on this machine
@@ -183,7 +188,7 @@ fn a_machine_that_is_ready() {
 #[test]
 fn everything_that_is_missing_is_listed_with_its_help() {
     let needs = all(&Fake {
-        without: &["cc", "git", "docker", "python3 -c", "apt-get"],
+        without: &["cc", "git", "docker", "python3 -c", "apt-get", "npm", "javac"],
         python: Some("Python 3.8.10\n"),
         disk: Some(GB),
         ..Fake::bare()
@@ -213,6 +218,10 @@ fn everything_that_is_missing_is_listed_with_its_help() {
                                    help: on a system with apt, make its package sources reachable once; elsewhere, start a Docker engine that can pull mysql
     MISSING   docker-registry      apt-get is not on this machine
                                    help: make the package sources reachable once, or put docker-registry on PATH (apt-get install docker-registry)
+    MISSING   Node.js and npm      run node-postgres, a client of the emulator; 16 or later
+                                   help: apt-get install nodejs npm
+    MISSING   JDK                  runs pgjdbc, a client of the emulator; 17 or later
+                                   help: apt-get install default-jdk-headless
     present   Terraform            Terraform 1.11.4
     present   Terraform provider   from its registry
     fetched   checkov              at its first use: from the Python Package Index
@@ -230,7 +239,7 @@ fn everything_that_is_missing_is_listed_with_its_help() {
     optional  trivy                finds known vulnerabilities, secrets and misconfiguration in the repository and the images
                                    help: cargo xtask tools install trivy
 
-    Missing: C compiler, C headers, git, Python, Python venv and pip, MySQL server, docker-registry, disk space.
+    Missing: C compiler, C headers, git, Python, Python venv and pip, MySQL server, docker-registry, Node.js and npm, JDK, disk space.
     `cargo xtask ci` and `deploy` also need: Docker engine, Docker buildx, trivy.
     ");
 }

@@ -118,6 +118,8 @@ pub(super) const TEST: Stage = Stage {
             Need::Listed("AWS API"),
             Need::Listed("MySQL server"),
             Need::Listed("docker-registry"),
+            Need::Listed("Node.js and npm"),
+            Need::Listed("JDK"),
             Need::DatabaseServers,
         ]
     },

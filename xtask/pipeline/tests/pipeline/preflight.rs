@@ -17,6 +17,19 @@ fn the_tests_begin_nothing_where_something_can_not_be_had() {
 }
 
 #[test]
+fn the_tests_need_the_clients_languages_and_the_crates_alone_do_not() {
+    let repo = TestRepo::new();
+    let without = [("BREAK", "javac --version")];
+    repo.run(&["test"], &without)
+        .expect(3)
+        .assert_contains("missing: JDK: runs pgjdbc, a client of the emulator; 17 or later")
+        .assert_contains("help: apt-get install default-jdk-headless");
+    repo.run(&["test", "--only", "crates"], &without)
+        .expect(0)
+        .assert_contains("the test targets account, clients, pipeline");
+}
+
+#[test]
 fn the_crates_alone_are_tested_without_terraform_or_scanners_and_what_is_left_out_is_said() {
     let repo = TestRepo::new();
     let ended = repo.run(&["test", "--only", "crates"], &[]);

@@ -53,6 +53,9 @@ case "$call" in
     printf '0rds-iam-app v0.1.0 (/src)\n1serde v1.0.0\n\n0rds-iam-bootstrap v0.1.0 (/src)\n1serde v1.0.0\n'
     ;;
 "python3 --version") echo "Python 3.11.2" ;;
+"node --version") echo v20.20.2 ;;
+"npm --version") echo 11.19.1 ;;
+"javac --version") echo "javac 17.0.15" ;;
 "cargo-deny deny --version") echo "cargo-deny 0.20.2" ;;
 "cargo-hack hack --version") echo "cargo-hack 0.6.46" ;;
 "cargo build "*)

@@ -12,7 +12,7 @@ use serde_json::json;
 use tempfile::TempDir;
 
 /// The programs that are on `PATH`.
-const ON_PATH: [&str; 14] = [
+const ON_PATH: [&str; 17] = [
     "cargo",
     "cargo-deny",
     "cargo-hack",
@@ -27,6 +27,9 @@ const ON_PATH: [&str; 14] = [
     "curl",
     "rustc",
     "docker-registry",
+    "node",
+    "npm",
+    "javac",
 ];
 /// The programs that cargo builds.
 const BUILT: [&str; 3] = ["rds-iam", "rds-iam-demo", "rds-iam-emulator"];
