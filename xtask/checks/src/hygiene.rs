@@ -1,12 +1,13 @@
 //! Repository checks beyond the compiler's: no paths or hosts of one machine, lints inherited by each
-//! package, no module cycles, no banned words, pages of audits, sources and examples whose tests exist, and a warning
-//! for long files.
+//! package, no module cycles, no banned words, no library of the emulator in what is shipped, pages of audits, sources
+//! and examples whose tests exist, and a warning for long files.
 
 mod audit;
 mod blocks;
 mod cycles;
 mod forbidden_paths;
 mod named_tests;
+mod shipped;
 mod sources;
 mod words;
 
@@ -73,6 +74,7 @@ pub fn run(workspace: &Workspace, console: Console, runner: Runner) -> Result<Ou
     for &file in &files {
         wrong.extend(check(file));
         wrong.extend(words::check(file));
+        wrong.extend(shipped::check(file));
         wrong.extend(audit::check(file, &workspace.root));
         wrong.extend(sources::check(file, &workspace.root));
         long.extend(long_file(file));
