@@ -129,7 +129,7 @@ fn start(task: Task, console: Console) -> Result<u8, Error> {
         Task::PullRequestComment { file } => comment::run(&file, &workspace, runner).map(|()| 0),
         Task::Infra(task) => {
             // Only these two are started by an operator; the callers of the others have checked the requirements.
-            let checks = matches!(task, Infra::Check | Infra::Local);
+            let checks = matches!(task, Infra::Check | Infra::Local { .. });
             if checks && ready(doctor::Task::Infra, Engine::from_env()?).is_none() {
                 return Ok(status(NOT_BEGUN));
             }

@@ -35,14 +35,16 @@ pub(crate) struct LocalAws {
     url: String,
     /// The file with the access key.
     credentials: String,
+    /// The region of this value's own requests.
+    region: &'static str,
 }
 
 impl LocalAws {
-    /// Starts the endpoint and waits until it answers.
+    /// Starts the endpoint and waits until it answers; requests are for `region`.
     ///
     /// # Errors
     /// Returns an error with the endpoint's output if it does not start.
-    pub(crate) fn start(workspace: &Workspace) -> Result<Self, Error> {
+    pub(crate) fn start(workspace: &Workspace, region: &'static str) -> Result<Self, Error> {
         let (shell, program) = (workspace.shell(), workspace.target.join("debug/rds-iam-emulator"));
         let cmd = Cmd::from_xshell(cmd!(shell, "{program} aws"), "cargo build --bin rds-iam-emulator");
         let mut process = cmd.process();
@@ -72,6 +74,7 @@ impl LocalAws {
             stdin,
             url: String::new(),
             credentials: String::new(),
+            region,
         };
         let answer = |what: String| Error::Answer { command: cmd.shown(), what };
         let Ok(Some(Ok(line))) = line.recv_timeout(READY_WITHIN) else {
@@ -153,7 +156,7 @@ impl LocalAws {
         stream.set_read_timeout(Some(ANSWER_WITHIN)).map_err(failed)?;
         let known = file::read(Path::new(&self.credentials))?;
         let (key, token) = (setting(&known, "aws_access_key_id"), setting(&known, "aws_session_token"));
-        let credential = format!("{key}/20260101/us-east-1/{service}/aws4_request");
+        let credential = format!("{key}/20260101/{}/{service}/aws4_request", self.region);
         // HTTP 1.0: the answer ends with the connection.
         let request = format!(
             "{method} {path} HTTP/1.0\r\nHost: {address}\r\nAuthorization: AWS4-HMAC-SHA256 Credential={credential}\r\n\

@@ -11,7 +11,7 @@ use xshell::cmd;
 
 use super::aws::LocalAws;
 use super::cache::{Cache, Fingerprint};
-use super::deployment::{Deployment, Settings};
+use super::deployment::{Deployment, LOCAL, Settings};
 use super::terraform::Terraform;
 use super::{readme, terraform};
 use crate::gates;
@@ -149,8 +149,8 @@ fn passed(printed: &str) -> Option<u32> {
 /// # Errors
 /// Returns an error if a program fails, or a rule is violated.
 pub fn plan_rules(workspace: &Workspace, runner: Runner) -> Result<Outcome, Error> {
-    let aws = LocalAws::start(workspace)?;
-    let deployment = Deployment::new("plan", aws.url(), aws.credentials(), workspace, runner)?;
+    let aws = LocalAws::start(workspace, LOCAL.region)?;
+    let deployment = Deployment::new("plan", &LOCAL, aws.url(), aws.credentials(), workspace, runner)?;
     // The plan only needs its checksum; the real package is built when it is applied.
     let package = deployment.stack("service").join("stand-in-for-the-package.zip");
     file::replace(&package, "PK\u{5}\u{6}\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0")?;

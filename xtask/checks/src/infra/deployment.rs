@@ -15,16 +15,10 @@ use rds_iam_process::file;
 use rds_iam_process::runner::{Cmd, Runner};
 use rds_iam_process::workspace::Workspace;
 
-/// The region of `local.tfvars`.
-pub(crate) const REGION: &str = "us-east-1";
-/// The project of `local.tfvars`, and the value of every resource's tag.
-pub(crate) const PROJECT: &str = "orders";
 /// The domain of stacks/account's `local.tfvars`.
 const DOMAIN: &str = "orders.example.test";
 /// The key of stacks/service's state in the bucket.
 pub(crate) const STATE_KEY: &str = "local/mysql.tfstate";
-/// The prefix of the app's settings, by the environment's name.
-pub(crate) const PARAMETERS: &str = "/local/database";
 /// The time limit of a plan. It takes five seconds here; over slow networks, minutes.
 const PLAN_WITHIN: Duration = Duration::from_secs(600);
 /// Terraform's flag that makes a plan with changes a failure.
@@ -34,6 +28,33 @@ const PROVIDER_OVERRIDE: &str = "provider \"aws\" {\n  max_retries = 2\n}\n";
 /// The backend for plans alone, which need no bucket.
 const LOCAL_STATE: &str = "terraform {\n  backend \"local\" {}\n}\n";
 
+/// The file with the settings of a run, besides the tfvars.
+const SETTINGS: &str = "run.auto.tfvars.json";
+
+/// An environment of stacks/service that is deployed here, with the settings of its tfvars that are needed outside
+/// Terraform.
+#[derive(Debug)]
+pub(crate) struct Target {
+    pub(crate) environment: &'static str,
+    /// The project, which is the value of every resource's tag `Project`.
+    pub(crate) project: &'static str,
+    pub(crate) region: &'static str,
+    /// The prefix of the app's settings.
+    pub(crate) parameters: &'static str,
+}
+
+/// `local.tfvars`: an instance of RDS for MySQL, RDS Proxy, the app.
+pub(crate) const LOCAL: Target =
+    Target { environment: "local", project: "orders", region: "us-east-1", parameters: "/local/database" };
+
+/// `auroratest.tfvars`: an Aurora PostgreSQL cluster and a jump host.
+pub(crate) const AURORA: Target = Target {
+    environment: "auroratest",
+    project: "flaskapp",
+    region: "eu-west-2",
+    parameters: "/auroratest/database",
+};
+
 /// A working copy of `terraform/` and its AWS API.
 pub(crate) struct Deployment<'a> {
     workspace: &'a Workspace,
@@ -41,6 +62,7 @@ pub(crate) struct Deployment<'a> {
     terraform: Terraform,
     tree: Tree,
     aws: Vec<(&'static str, String)>,
+    target: &'static Target,
 }
 
 /// The settings of a run, besides `local.tfvars`.
@@ -52,12 +74,13 @@ pub(crate) struct Settings<'a> {
 }
 
 impl<'a> Deployment<'a> {
-    /// Creates a fresh copy under `target/infra/<name>`, for the AWS API at `url`.
+    /// Creates a fresh copy under `target/infra/<name>`, to deploy `target` to the AWS API at `url`.
     ///
     /// # Errors
     /// Returns an error if Terraform is missing or the copy cannot be made.
     pub(crate) fn new(
         name: &str,
+        target: &'static Target,
         url: &str,
         credentials: &str,
         workspace: &'a Workspace,
@@ -65,8 +88,8 @@ impl<'a> Deployment<'a> {
     ) -> Result<Self, Error> {
         let terraform = Terraform::find(workspace, runner)?;
         let tree = tree::copy(name, workspace)?;
-        let deployment =
-            Self { workspace, runner, terraform, tree, aws: environment(url, credentials, REGION) };
+        let aws = environment(url, credentials, target.region);
+        let deployment = Self { workspace, runner, terraform, tree, aws, target };
         for stack in ["account", "service"] {
             file::replace(&deployment.stack(stack).join("local_override.tf"), PROVIDER_OVERRIDE)?;
         }
@@ -145,7 +168,15 @@ impl<'a> Deployment<'a> {
             "bootstrap": { "package": package, "architecture": "x86_64" },
             "permissions_boundary_arn": boundary,
         });
-        file::replace(&self.stack("service").join("run.auto.tfvars.json"), format!("{variables:#}\n"))
+        self.configure_with(&variables)
+    }
+
+    /// Writes the settings of stacks/service, besides its tfvars: these have precedence.
+    ///
+    /// # Errors
+    /// Returns an error if the file cannot be written.
+    pub(crate) fn configure_with(&self, variables: &Value) -> Result<(), Error> {
+        file::replace(&self.stack("service").join(SETTINGS), format!("{variables:#}\n"))
     }
 
     /// Runs `terraform init` of stacks/service with its state in the bucket of stacks/account, or without a
@@ -185,7 +216,9 @@ impl<'a> Deployment<'a> {
     /// Returns an error if Terraform fails.
     pub(crate) fn plan_only(&self, name: &str, more: &[&str]) -> Result<(), Error> {
         let out = format!("-out={name}.tfplan");
-        let args = ["plan", "-input=false", "-no-color", "-var-file=environments/local.tfvars", &out];
+        let tfvars = format!("-var-file=environments/{}.tfvars", self.target.environment);
+        let settings = format!("-var-file={SETTINGS}");
+        let args = ["plan", "-input=false", "-no-color", &tfvars, &settings, &out];
         let plan = self.terraform("service", args).args(more.iter().copied());
         // This flag makes a plan with changes a failure.
         let plan = if more.contains(&IS_EMPTY) {
@@ -235,6 +268,27 @@ impl<'a> Deployment<'a> {
         file::replace(file, format!("{outputs:#}\n"))
     }
 
+    /// Destroys stacks/service by a plan that the rules approve, and the app's settings; checks that the state is empty.
+    ///
+    /// # Errors
+    /// Returns an error if a program fails, or the state still has resources.
+    pub(crate) fn destroy(&self) -> Result<(), Error> {
+        self.plan("destroy", &["-destroy"])?;
+        self.apply("destroy")?;
+        // They are not managed by Terraform; the program that wrote them deletes them.
+        let Target { parameters, region, .. } = self.target;
+        let delete = ["delete-parameters", "--path", parameters, "--region", region];
+        self.runner.run(&self.program("rds-iam").args(delete))?;
+        let left = self.runner.ask(&self.terraform("service", ["state", "list"]))?;
+        if left.trim().is_empty() {
+            return Ok(());
+        }
+        Err(Error::Found {
+            found: format!("the state still has\n{}", left.trim_end()),
+            help: "each of these must be destroyable".to_owned(),
+        })
+    }
+
     /// Creates the whole deployment: applies the account's stack, then plans, checks and applies the
     /// service's.
     ///
@@ -277,7 +331,7 @@ pub(crate) fn apply_here(outputs: &Path, workspace: &Workspace, runner: Runner) 
     file::check_writable(outputs)?;
     let package = Package::of_this_machine().file(workspace);
     let credentials = std::env::var("AWS_SHARED_CREDENTIALS_FILE").unwrap_or_default();
-    let deployment = Deployment::new("demo", &url, &credentials, workspace, runner)?;
+    let deployment = Deployment::new("demo", &LOCAL, &url, &credentials, workspace, runner)?;
     deployment.stand_up(&package)?;
     deployment.write_outputs(outputs)
 }

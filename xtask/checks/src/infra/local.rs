@@ -1,14 +1,20 @@
 //! `cargo xtask infra local`: applies the Terraform deployment to an emulated AWS API on this machine, changes it in
-//! place, destroys it, and checks each step.
+//! place, destroys it, and checks each step. The second engine's deployment ([`cluster`]) has a shorter life.
+
+mod cluster;
+mod leftovers;
 
 use std::cell::OnceCell;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
+use cluster::Cluster;
+use leftovers::{expect_nothing_left, expect_tagged};
+
 use super::aws::LocalAws;
 use super::check;
-use super::deployment::{self, Deployment, STATE_KEY};
+use super::deployment::{self, Deployment, LOCAL, STATE_KEY};
 use rds_iam_images::package::{self, Package};
 use rds_iam_process::console::Console;
 use rds_iam_process::error::Error;
@@ -24,15 +30,32 @@ const REFUSED: i32 = 2;
 /// fewer, finding none afterwards would prove nothing.
 const FEWEST_TAGGED: usize = 30;
 
-/// Runs the life cycle; returns false if a step failed.
+/// The engine of a deployment that is applied here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Engine {
+    /// The environment `local`: an instance of RDS for MySQL, RDS Proxy and the app, and their change in place
+    Mysql,
+    /// The environment `auroratest`: an Aurora PostgreSQL cluster that pauses, and a jump host
+    Postgresql,
+}
+
+/// Runs the life cycle of one engine's deployment, or of each; returns false if a step failed.
 ///
 /// # Errors
 /// Returns an error if it could not start.
-pub(crate) fn run(workspace: &Workspace, console: Console, runner: Runner) -> Result<bool, Error> {
+pub(crate) fn run(
+    engine: Option<Engine>,
+    workspace: &Workspace,
+    console: Console,
+    runner: Runner,
+) -> Result<bool, Error> {
     let cycle = Cycle { workspace, console, runner, started: OnceCell::new(), package: OnceCell::new() };
-    let steps: [(&'static str, Action<'_>); 14] = [
+    let cluster = Cluster::new(workspace, console, runner);
+    let builds: [(&'static str, Action<'_>); 2] = [
         ("build", |cycle| Ok(cycle.runner.run(&check::programs(cycle.workspace))?)),
         ("package", Cycle::build_package),
+    ];
+    let life: [(&'static str, Action<'_>); 12] = [
         ("AWS API", Cycle::start),
         ("account", |cycle| cycle.deployment()?.apply_account()),
         ("plan", Cycle::plan),
@@ -46,8 +69,14 @@ pub(crate) fn run(workspace: &Workspace, console: Console, runner: Runner) -> Re
         ("account destroyed", |cycle| cycle.deployment()?.destroy_account()),
         ("nothing left", Cycle::nothing_left),
     ];
-    let steps = steps.map(|(name, action)| step(&cycle, name, action));
-    Ok(steps::run(console, steps.into()))
+    let mut steps: Vec<Step<'_>> = builds.map(|(name, action)| step(&cycle, name, action)).into();
+    if engine != Some(Engine::Postgresql) {
+        steps.extend(life.map(|(name, action)| step(&cycle, name, action)));
+    }
+    if engine != Some(Engine::Mysql) {
+        steps.extend(cluster.steps());
+    }
+    Ok(steps::run(console, steps))
 }
 
 fn step<'s, 'a: 's>(cycle: &'s Cycle<'a>, name: &'static str, action: Action<'a>) -> Step<'s> {
@@ -95,8 +124,9 @@ impl<'a> Cycle<'a> {
     }
 
     fn start(&self) -> Result<(), Error> {
-        let aws = LocalAws::start(self.workspace)?;
-        let deployment = Deployment::new("local", aws.url(), aws.credentials(), self.workspace, self.runner)?;
+        let aws = LocalAws::start(self.workspace, LOCAL.region)?;
+        let (url, credentials) = (aws.url(), aws.credentials());
+        let deployment = Deployment::new("local", &LOCAL, url, credentials, self.workspace, self.runner)?;
         self.console.line(&deployment.describe());
         drop(self.started.set(Started { deployment, aws }));
         Ok(())
@@ -200,81 +230,14 @@ impl<'a> Cycle<'a> {
 
     fn destroy(&self) -> Result<(), Error> {
         let Started { deployment, aws } = self.started()?;
-        let tagged = tagged(aws)?;
-        self.console.line(&format!("the AWS API lists {} resources of this project", tagged.len()));
-        if tagged.len() < FEWEST_TAGGED {
-            return Err(Error::Found {
-                found: format!("by their tags, the AWS API lists no more than {}", tagged.join(", ")),
-                help: "every resource gets the provider's default_tags; see the stacks' providers.tf"
-                    .to_owned(),
-            });
-        }
-        deployment.plan("destroy", &["-destroy"])?;
-        deployment.apply("destroy")?;
-        // They are not managed by Terraform; the program that wrote them deletes them.
-        let delete = ["delete-parameters", "--path", deployment::PARAMETERS, "--region", deployment::REGION];
-        self.runner.run(&deployment.program("rds-iam").args(delete))?;
-        let left = self.runner.ask(&deployment.terraform("service", ["state", "list"]))?;
-        if left.trim().is_empty() {
-            return Ok(());
-        }
-        Err(Error::Found {
-            found: format!("the state still has\n{}", left.trim_end()),
-            help: "each of these must be destroyable".to_owned(),
-        })
+        expect_tagged(FEWEST_TAGGED, LOCAL.project, aws, self.console)?;
+        deployment.destroy()
     }
 
     /// Checks that no resource still has the project's tag.
     fn nothing_left(&self) -> Result<(), Error> {
-        let Started { aws, .. } = self.started()?;
-        let mut left = Vec::new();
-        for arn in tagged(aws)? {
-            if !is_listed_after_its_end(aws, &arn)? {
-                left.push(arn);
-            }
-        }
-        if left.is_empty() {
-            return Ok(());
-        }
-        Err(Error::Found {
-            found: format!("the AWS API still has {}", left.join(", ")),
-            help: "find the resource that leaves it behind; on AWS it would cost money".to_owned(),
-        })
+        expect_nothing_left(LOCAL.project, &self.started()?.aws)
     }
-}
-
-/// Returns the ARNs of all resources that have the project's tag.
-fn tagged(aws: &LocalAws) -> Result<Vec<String>, Error> {
-    let (mut arns, mut token) = (Vec::new(), String::new());
-    loop {
-        let wanted = json!({
-            "TagFilters": [{ "Key": "Project", "Values": [deployment::PROJECT] }], "PaginationToken": token,
-        });
-        let page = aws.call("tagging", "ResourceGroupsTaggingAPI_20170126.GetResources", &wanted)?;
-        let found = page["ResourceTagMappingList"].as_array().into_iter().flatten();
-        arns.extend(found.filter_map(|resource| Some(resource["ResourceARN"].as_str()?.to_owned())));
-        token = page["PaginationToken"].as_str().unwrap_or_default().to_owned();
-        if token.is_empty() {
-            return Ok(arns);
-        }
-    }
-}
-
-/// Returns whether a resource is deleted although it is listed: keys wait for days, and NAT gateways and
-/// instances are shown as deleted and terminated for an hour, on AWS and in the emulator.
-fn is_listed_after_its_end(aws: &LocalAws, arn: &str) -> Result<bool, Error> {
-    if arn.split(':').nth(2) == Some("kms") {
-        let key = aws.call("kms", "TrentService.DescribeKey", &json!({ "KeyId": arn }))?;
-        return Ok(key["KeyMetadata"]["KeyState"] == "PendingDeletion");
-    }
-    let described = |action: &str, parameter: &str, id: &str| {
-        aws.query("ec2", &format!("Action={action}&Version=2016-11-15&{parameter}.1={id}"))
-    };
-    if let Some((_, id)) = arn.split_once(":natgateway/") {
-        return Ok(described("DescribeNatGateways", "NatGatewayId", id)?.contains("<state>deleted</state>"));
-    }
-    let Some((_, id)) = arn.split_once(":instance/") else { return Ok(false) };
-    Ok(described("DescribeInstances", "InstanceId", id)?.contains("<name>terminated</name>"))
 }
 
 fn not_yet(what: &str) -> Error {

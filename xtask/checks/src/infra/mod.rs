@@ -20,6 +20,7 @@ use rds_iam_process::steps;
 use rds_iam_process::workspace::Workspace;
 
 pub use check::steps as check_steps;
+pub use local::Engine;
 
 /// The tasks of `cargo xtask infra`.
 #[derive(Debug, clap::Subcommand)]
@@ -27,7 +28,11 @@ pub enum Infra {
     /// Check all modules and stacks: format, validity, tests, the rules for plans, checkov
     Check,
     /// Apply, change and destroy the whole deployment against an AWS API on this machine
-    Local,
+    Local {
+        /// Only this engine's deployment [default: each, one after the other]
+        #[arg(long, value_enum)]
+        engine: Option<Engine>,
+    },
     /// Build bootstrap's Lambda package
     Package(Package),
     /// Apply the deployment to the AWS API on this machine that `AWS_ENDPOINT_URL` names
@@ -46,7 +51,7 @@ pub enum Infra {
 pub fn run(task: Infra, workspace: &Workspace, console: Console, runner: Runner) -> Result<bool, Error> {
     match task {
         Infra::Check => Ok(steps::run(console, check::steps(workspace, console, runner))),
-        Infra::Local => local::run(workspace, console, runner),
+        Infra::Local { engine } => local::run(engine, workspace, console, runner),
         Infra::Package(package) => package::run(&package, workspace, runner, console).map(|_| true),
         Infra::Apply { outputs } => deployment::apply_here(&outputs, workspace, runner).map(|()| true),
     }

@@ -149,6 +149,19 @@ fn of_servers(list: &mut List<'_>, engine: Engine) {
          pull mysql",
     );
     list.add(
+        CHECKS,
+        "PostgreSQL server",
+        "runs the database of tests",
+        |list| {
+            // The oldest supported version and the newest.
+            if ["postgres-15-", "postgres-18-"].iter().all(|tree| list.machine.is_cached(tree)) {
+                return Met::Present("in the cache".to_owned());
+            }
+            list.packaged("from Debian's packages")
+        },
+        "on a system with apt, make its package sources reachable once",
+    );
+    list.add(
         TEST,
         "docker-registry",
         "a registry for tests and for `deploy --env local`",

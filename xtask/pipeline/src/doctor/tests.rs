@@ -162,6 +162,7 @@ fn a_machine_that_is_ready() {
     present   Docker client        Docker version 28.0
     present   Docker engine        version 28.0 answers
     present   MySQL server         in the cache
+    present   PostgreSQL server    in the cache
     present   docker-registry      docker-registry v2.8
     present   Node.js and npm      v20.20.2
     present   JDK                  javac 17.0.15
@@ -216,6 +217,8 @@ fn everything_that_is_missing_is_listed_with_its_help() {
                                    help: start it: `dockerd` as root, or `systemctl start docker`
     MISSING   MySQL server         apt-get is not on this machine
                                    help: on a system with apt, make its package sources reachable once; elsewhere, start a Docker engine that can pull mysql
+    MISSING   PostgreSQL server    apt-get is not on this machine
+                                   help: on a system with apt, make its package sources reachable once
     MISSING   docker-registry      apt-get is not on this machine
                                    help: make the package sources reachable once, or put docker-registry on PATH (apt-get install docker-registry)
     MISSING   Node.js and npm      run node-postgres, a client of the emulator; 16 or later
@@ -239,7 +242,7 @@ fn everything_that_is_missing_is_listed_with_its_help() {
     optional  trivy                finds known vulnerabilities, secrets and misconfiguration in the repository and the images
                                    help: cargo xtask tools install trivy
 
-    Missing: C compiler, C headers, git, Python, Python venv and pip, MySQL server, docker-registry, Node.js and npm, JDK, disk space.
+    Missing: C compiler, C headers, git, Python, Python venv and pip, MySQL server, PostgreSQL server, docker-registry, Node.js and npm, JDK, disk space.
     `cargo xtask ci` and `deploy` also need: Docker engine, Docker buildx, trivy.
     ");
 }

@@ -10,6 +10,7 @@ use crate::local;
 use crate::need::Need;
 use crate::stage::{Action, Artifact, Effect, Part, Stage};
 use rds_iam_checks::infra::terraform::Terraform;
+use rds_iam_infra::Engine;
 use rds_iam_process::error::Error;
 use rds_iam_process::file;
 use rds_iam_process::runner::{Cmd, Runner};
@@ -25,8 +26,12 @@ pub(super) const ACCOUNT: Stage = Stage {
     undo: "`cargo xtask destroy` ends it with the last environment",
     minutes: 15,
     exit: 20,
-    needs: |_| {
-        let listed = ["Python venv and pip", "AWS API", "MySQL server", "docker-registry"].map(Need::Listed);
+    needs: |context| {
+        let server = match context.environment.as_ref().map(|environment| environment.engine) {
+            Some(Engine::Postgres) => "PostgreSQL server",
+            Some(Engine::MySql) | None => "MySQL server",
+        };
+        let listed = ["Python venv and pip", "AWS API", server, "docker-registry"].map(Need::Listed);
         [Need::Tool(Tool::Terraform), Need::Provider, Need::Engine].into_iter().chain(listed).collect()
     },
     actions: |context| {

@@ -117,6 +117,7 @@ pub(super) const TEST: Stage = Stage {
             Need::Listed("Python venv and pip"),
             Need::Listed("AWS API"),
             Need::Listed("MySQL server"),
+            Need::Listed("PostgreSQL server"),
             Need::Listed("docker-registry"),
             Need::Listed("Node.js and npm"),
             Need::Listed("JDK"),
