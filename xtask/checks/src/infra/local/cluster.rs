@@ -101,13 +101,6 @@ impl<'a> Cluster<'a> {
         let (outputs, conf) = (outputs.display().to_string(), deployment.stack("service").join("rds.conf"));
         let write = ["conf", "--outputs", &outputs, "--write", &conf.display().to_string()];
         self.runner.run(&deployment.program("rds-iam").args(write))?;
-        // Without an app there are none to write, and that is no failure.
-        self.runner.run(&deployment.program("rds-iam").args([
-            "parameters",
-            "--outputs",
-            &outputs,
-            "--write",
-        ]))?;
         let text = file::read(&conf)?;
         let missing: Vec<&str> = IN_RDS_CONF.into_iter().filter(|setting| !text.contains(setting)).collect();
         if missing.is_empty() {
