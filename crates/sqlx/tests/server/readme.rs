@@ -1,13 +1,16 @@
 //! The statements of the crate's README that create a service's user, on each engine.
 
-use rds_iam_emulator_server::{Server, fixtures};
+use rds_iam_emulator_server::{Server, fixtures, on_each_engine};
 use rds_iam_sqlx::Pool;
 
-use crate::support::{TestEngine, on_each_engine, quiet};
+use crate::support::{TestEngine, quiet};
 
 const README: &str = include_str!("../../README.md");
 
-on_each_engine![the_statements_of_the_readme_let_a_service_in];
+on_each_engine![
+    #[tokio::test]
+    the_statements_of_the_readme_let_a_service_in,
+];
 
 async fn the_statements_of_the_readme_let_a_service_in<DB: TestEngine>() {
     let mut blocks = README.split("```sql\n").skip(1).filter_map(|rest| rest.split("```").next());
