@@ -82,7 +82,7 @@ where
     assert_eq!(pool.stats().connects, 1);
 }
 
-/// As `query!` has it described, which connects by itself while it is compiled.
+/// `query!` needs a statement's description, for which it connects by itself while it is compiled.
 async fn macros_describe_a_statement<DB: TestEngine>() {
     let server = DB::server().await;
     let pool = pool::<DB>(&server, &SkewedClock::default(), server.dial(), quiet());
