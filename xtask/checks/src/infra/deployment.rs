@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use super::Engine;
 use super::aws::environment;
 use super::terraform::Terraform;
 use crate::tree::{self, Tree};
@@ -47,6 +48,14 @@ pub(crate) struct Target {
 pub(crate) const LOCAL: Target =
     Target { environment: "local", project: "orders", region: "us-east-1", parameters: "/local/database" };
 
+/// `localpg.tfvars`: the same as `local`, with PostgreSQL.
+const LOCAL_POSTGRES: Target = Target {
+    environment: "localpg",
+    project: "orders",
+    region: "us-east-1",
+    parameters: "/localpg/database",
+};
+
 /// `auroratest.tfvars`: an Aurora PostgreSQL cluster and a jump host.
 pub(crate) const AURORA: Target = Target {
     environment: "auroratest",
@@ -65,7 +74,7 @@ pub(crate) struct Deployment<'a> {
     target: &'static Target,
 }
 
-/// The settings of a run, besides `local.tfvars`.
+/// The settings of a run, besides the tfvars of an environment with RDS Proxy and the app.
 pub(crate) struct Settings<'a> {
     pub(crate) package: &'a Path,
     pub(crate) disposable: bool,
@@ -154,7 +163,7 @@ impl<'a> Deployment<'a> {
         serde_json::from_str(&printed).map_err(Error::answer(&cmd))
     }
 
-    /// Writes the settings of stacks/service, besides `local.tfvars`.
+    /// Writes the settings of stacks/service with RDS Proxy and the app, besides its tfvars.
     ///
     /// # Errors
     /// Returns an error if the file cannot be written.
@@ -315,11 +324,17 @@ pub(crate) fn settings<'a>(package: &'a Path, disposable: bool, account: &'a Val
 }
 
 /// `cargo xtask infra apply`, which the demo runs: creates the deployment at `AWS_ENDPOINT_URL`, which must
-/// be on this machine and accept the key in `AWS_SHARED_CREDENTIALS_FILE`, and writes its outputs.
+/// be on this machine and accept the key in `AWS_SHARED_CREDENTIALS_FILE`, and writes its outputs. Each engine has its
+/// environment with RDS Proxy and the app.
 ///
 /// # Errors
 /// Returns an error if the address is on another machine, or any step fails.
-pub(crate) fn apply_here(outputs: &Path, workspace: &Workspace, runner: Runner) -> Result<(), Error> {
+pub(crate) fn apply_here(
+    engine: Engine,
+    outputs: &Path,
+    workspace: &Workspace,
+    runner: Runner,
+) -> Result<(), Error> {
     let url = std::env::var("AWS_ENDPOINT_URL").unwrap_or_default();
     if !is_here(&url) {
         return Err(Error::Found {
@@ -331,7 +346,11 @@ pub(crate) fn apply_here(outputs: &Path, workspace: &Workspace, runner: Runner) 
     file::check_writable(outputs)?;
     let package = Package::of_this_machine().file(workspace);
     let credentials = std::env::var("AWS_SHARED_CREDENTIALS_FILE").unwrap_or_default();
-    let deployment = Deployment::new("demo", &LOCAL, &url, &credentials, workspace, runner)?;
+    let target = match engine {
+        Engine::Mysql => &LOCAL,
+        Engine::Postgresql => &LOCAL_POSTGRES,
+    };
+    let deployment = Deployment::new("demo", target, &url, &credentials, workspace, runner)?;
     deployment.stand_up(&package)?;
     deployment.write_outputs(outputs)
 }
@@ -345,6 +364,23 @@ fn is_here(url: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// The settings that are needed outside Terraform are those of the tfvars.
+    #[test]
+    fn the_targets_are_the_environments_of_the_repository() {
+        let folder = rds_iam_process::workspace::root().join("terraform/stacks/service/environments");
+        for target in [&LOCAL, &LOCAL_POSTGRES, &AURORA] {
+            let text = file::read(&folder.join(format!("{}.tfvars", target.environment))).unwrap();
+            let setting = |name: &str| {
+                let settings = text.lines().filter_map(|line| line.split_once('='));
+                let mut found = settings.filter(|(found, _)| found.trim() == name).map(|(_, value)| value);
+                found.next().unwrap_or_default().trim().trim_matches('"').to_owned()
+            };
+            let found = ["environment", "project", "region"].map(setting);
+            assert_eq!(found, [target.environment, target.project, target.region]);
+            assert_eq!(target.parameters, format!("/{}/database", target.environment));
+        }
+    }
 
     #[test]
     fn only_a_port_of_this_machine_is_applied_to() {

@@ -18,7 +18,7 @@ use rds_iam_process::steps::{Outcome, Step};
 use rds_iam_process::workspace::Workspace;
 
 /// The minimum number of resources with the project's tag before all are destroyed.
-const FEWEST_TAGGED: usize = 20;
+const FEWEST_TAGGED: usize = 25;
 
 /// The settings that `rds.conf` must have.
 const IN_RDS_CONF: [&str; 3] = ["ENGINE=\"postgresql\"", "RDS_RESOURCE_ID=\"cluster-", ".cluster-"];
