@@ -164,6 +164,14 @@ variable "proxy" {
       would never pause. Set proxy = null, or min_capacity = 0.5.
     EOT
   }
+
+  # RDS would create the endpoint, and refuse its connections.
+  validation {
+    condition     = !try(var.proxy.reader_endpoint, false) || try(length(var.database.cluster.instances) >= 2, false)
+    error_message = <<-EOT
+      proxy.reader_endpoint: the database has no reader. Give database.cluster two instances or more, or set it to false.
+    EOT
+  }
 }
 
 variable "app" {
