@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::Engine;
 use super::aws::environment;
+use super::target::{Engine, LOCAL, LOCAL_POSTGRES, Target};
 use super::terraform::Terraform;
 use crate::tree::{self, Tree};
 use rds_iam_images::package::Package;
@@ -31,38 +31,6 @@ const LOCAL_STATE: &str = "terraform {\n  backend \"local\" {}\n}\n";
 
 /// The file with the settings of a run, besides the tfvars.
 const SETTINGS: &str = "run.auto.tfvars.json";
-
-/// An environment of stacks/service that is deployed here, with the settings of its tfvars that are needed outside
-/// Terraform.
-#[derive(Debug)]
-pub(crate) struct Target {
-    pub(crate) environment: &'static str,
-    /// The project, which is the value of every resource's tag `Project`.
-    pub(crate) project: &'static str,
-    pub(crate) region: &'static str,
-    /// The prefix of the app's settings.
-    pub(crate) parameters: &'static str,
-}
-
-/// `local.tfvars`: an instance of RDS for MySQL, RDS Proxy, the app.
-pub(crate) const LOCAL: Target =
-    Target { environment: "local", project: "orders", region: "us-east-1", parameters: "/local/database" };
-
-/// `localpg.tfvars`: the same as `local`, with PostgreSQL.
-const LOCAL_POSTGRES: Target = Target {
-    environment: "localpg",
-    project: "orders",
-    region: "us-east-1",
-    parameters: "/localpg/database",
-};
-
-/// `auroratest.tfvars`: an Aurora PostgreSQL cluster and a jump host.
-pub(crate) const AURORA: Target = Target {
-    environment: "auroratest",
-    project: "flaskapp",
-    region: "eu-west-2",
-    parameters: "/auroratest/database",
-};
 
 /// A working copy of `terraform/` and its AWS API.
 pub(crate) struct Deployment<'a> {
@@ -364,23 +332,6 @@ fn is_here(url: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    /// The settings that are needed outside Terraform are those of the tfvars.
-    #[test]
-    fn the_targets_are_the_environments_of_the_repository() {
-        let folder = rds_iam_process::workspace::root().join("terraform/stacks/service/environments");
-        for target in [&LOCAL, &LOCAL_POSTGRES, &AURORA] {
-            let text = file::read(&folder.join(format!("{}.tfvars", target.environment))).unwrap();
-            let setting = |name: &str| {
-                let settings = text.lines().filter_map(|line| line.split_once('='));
-                let mut found = settings.filter(|(found, _)| found.trim() == name).map(|(_, value)| value);
-                found.next().unwrap_or_default().trim().trim_matches('"').to_owned()
-            };
-            let found = ["environment", "project", "region"].map(setting);
-            assert_eq!(found, [target.environment, target.project, target.region]);
-            assert_eq!(target.parameters, format!("/{}/database", target.environment));
-        }
-    }
 
     #[test]
     fn only_a_port_of_this_machine_is_applied_to() {

@@ -9,22 +9,13 @@ mod leftovers;
 use cycle::Cycle;
 
 use super::check;
-use super::deployment::{AURORA, LOCAL};
+use super::target::{AURORA, Engine, LOCAL};
 use rds_iam_images::package::{self, Package};
 use rds_iam_process::console::Console;
 use rds_iam_process::error::Error;
 use rds_iam_process::runner::Runner;
 use rds_iam_process::steps::{self, Outcome, Step};
 use rds_iam_process::workspace::Workspace;
-
-/// The engine of a deployment that is applied here.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub enum Engine {
-    /// The environment `local`: an instance of RDS for MySQL, RDS Proxy and the app, and their change in place
-    Mysql,
-    /// The environment `auroratest`: an Aurora PostgreSQL cluster that pauses, and a jump host
-    Postgresql,
-}
 
 /// Runs the life cycle of one engine's deployment, or of each; returns false if a step failed.
 ///

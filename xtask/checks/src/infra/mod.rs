@@ -8,6 +8,7 @@ mod deployment;
 mod local;
 pub mod provider;
 mod readme;
+mod target;
 pub mod terraform;
 
 use std::path::PathBuf;
@@ -20,7 +21,7 @@ use rds_iam_process::steps;
 use rds_iam_process::workspace::Workspace;
 
 pub use check::steps as check_steps;
-pub use local::Engine;
+pub use target::Engine;
 
 /// The tasks of `cargo xtask infra`.
 #[derive(Debug, clap::Subcommand)]

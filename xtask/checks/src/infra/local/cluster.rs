@@ -4,7 +4,7 @@
 use serde_json::json;
 
 use super::cycle::{Cycle, Part};
-use crate::infra::deployment::AURORA;
+use crate::infra::target::AURORA;
 use rds_iam_process::error::Error;
 use rds_iam_process::file;
 

@@ -5,7 +5,8 @@ use std::path::PathBuf;
 
 use super::leftovers::{expect_nothing_left, expect_tagged};
 use crate::infra::aws::LocalAws;
-use crate::infra::deployment::{Deployment, Target};
+use crate::infra::deployment::Deployment;
+use crate::infra::target::Target;
 use rds_iam_images::package::Package;
 use rds_iam_process::console::Console;
 use rds_iam_process::error::Error;
