@@ -23,17 +23,15 @@ locals {
         "root", "rdsadmin", "rdsproxyadmin", "rdsrepladmin", "rdstopmgr", "rdswriteforwarduser", "rds_superuser_role",
         "mysql.sys", "mysql.session", "mysql.infoschema",
       ]
-      reserved_prefix = "mysql."
+      reserved_pattern = "^mysql\\."
     }
     postgresql = {
       title      = "PostgreSQL"
       user_limit = 63
       reserved = [
-        "rdsadmin", "rdsproxyadmin", "rdsrepladmin", "rdstopmgr", "rdswriteforwarduser", "rds_superuser", "rds_iam",
-        "rds_password", "rds_replication", "rds_ad", "public", "none", "user", "current_user", "session_user",
-        "current_role",
+        "postgres_fdw", "public", "none", "user", "current_user", "session_user", "current_role",
       ]
-      reserved_prefix = "pg_"
+      reserved_pattern = "^(pg_|rds)"
     }
   }
 }

@@ -80,7 +80,7 @@ variable "database_users" {
     condition = !anytrue([
       for user in var.database_users : try(
         contains(local.engines[var.engine].reserved, lower(user)) ||
-        startswith(lower(user), local.engines[var.engine].reserved_prefix), false
+        can(regex(local.engines[var.engine].reserved_pattern, lower(user))), false
       )
     ])
     error_message = <<-EOT

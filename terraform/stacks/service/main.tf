@@ -19,13 +19,12 @@ locals {
       "rdswriteforwarduser", "rds_superuser_role",
     ]
     postgresql = [
-      local.master_username, "postgres", "admin", "rdsadmin", "rdsproxyadmin", "rdsrepladmin", "rdstopmgr",
-      "rdswriteforwarduser", "rds_superuser", "rds_iam", "rds_password", "rds_replication", "rds_ad", "public", "none",
-      "user", "current_user", "session_user", "current_role",
+      local.master_username, "postgres", "admin", "postgres_fdw", "public", "none", "user", "current_user",
+      "session_user", "current_role",
     ]
   }
-  reserved_prefix = { mysql = "mysql.", postgresql = "pg_" }
-  user_limit      = { mysql = 32, postgresql = 63 }
+  reserved_pattern = { mysql = "^mysql\\.", postgresql = "^(pg_|rds)" }
+  user_limit       = { mysql = 32, postgresql = 63 }
 
   # Tags for the instances of the Auto Scaling group, which do not get the provider's default_tags. The deploy role can
   # run commands only on instances with these tags.

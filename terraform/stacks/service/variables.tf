@@ -123,8 +123,9 @@ variable "database" {
   }
 
   validation {
-    condition = !contains(lookup(local.reserved_users, var.engine, []), lower(var.database.admin_user)) && !startswith(
-      lower(var.database.admin_user), lookup(local.reserved_prefix, var.engine, "mysql.")
+    condition = !(
+      contains(lookup(local.reserved_users, var.engine, []), lower(var.database.admin_user)) ||
+      can(regex(lookup(local.reserved_pattern, var.engine, "^$"), lower(var.database.admin_user)))
     )
     error_message = "database.admin_user must be a separate user: not the master user, and not reserved by RDS or the server."
   }
@@ -213,7 +214,7 @@ variable "app" {
   validation {
     condition = var.app == null || try(
       !contains(lookup(local.reserved_users, var.engine, []), lower(var.app.database_user)) &&
-      !startswith(lower(var.app.database_user), lookup(local.reserved_prefix, var.engine, "mysql.")), false
+      !can(regex(lookup(local.reserved_pattern, var.engine, "^$"), lower(var.app.database_user))), false
     )
     error_message = "app.database_user must be a separate user: not the master user, and not reserved by RDS or the server."
   }
@@ -249,7 +250,7 @@ variable "jump_host" {
     condition = !anytrue([
       for user in try(var.jump_host.database_users, []) :
       contains(lookup(local.reserved_users, var.engine, []), lower(user)) ||
-      startswith(lower(user), lookup(local.reserved_prefix, var.engine, "mysql.")) ||
+      can(regex(lookup(local.reserved_pattern, var.engine, "^$"), lower(user))) ||
       lower(user) == lower(var.database.admin_user)
     ])
     error_message = "jump_host.database_users must be separate users: not the master user, not database.admin_user, and not reserved by RDS or the server."

@@ -171,6 +171,17 @@ mod tests {
         assert_eq!(visible("a\nb"), "a\\nb");
     }
 
+    /// The stack refuses the same users, since one of them would fail late.
+    #[test]
+    fn the_stack_refuses_the_reserved_users() {
+        let stack = include_str!("../../../../terraform/stacks/service/main.tf");
+        for user in RESERVED {
+            assert!(stack.contains(&format!("\"{user}\"")), "{user}");
+        }
+        assert!(stack.contains(r#"postgresql = "^(pg_|rds)""#));
+        assert!(is_reserved("pg_x") && is_reserved("rdsx") && !is_reserved("prds"));
+    }
+
     #[test]
     fn roles_that_are_refused() {
         let refusal = |name: &str| Role::new(name).unwrap_err().to_string();

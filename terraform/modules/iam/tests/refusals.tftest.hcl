@@ -310,3 +310,14 @@ run "a_proxy_without_a_user" {
 
   expect_failures = [var.database_users]
 }
+
+run "a_user_with_the_prefix_of_rds" {
+  command = plan
+
+  variables {
+    engine         = "postgresql"
+    database_users = ["rds_reserved"]
+  }
+
+  expect_failures = [var.database_users]
+}

@@ -113,6 +113,25 @@ run "an_app_as_rds_iam" {
   expect_failures = [var.app]
 }
 
+# RDS keeps the prefix for itself.
+run "an_app_with_the_prefix_of_rds" {
+  command = plan
+  variables {
+    engine = "postgresql"
+    app    = { database_user = "rds_reserved" }
+  }
+  expect_failures = [var.app]
+}
+
+run "a_tunnel_for_a_user_of_the_server" {
+  command = plan
+  variables {
+    engine    = "postgresql"
+    jump_host = { database_users = ["postgres_fdw"] }
+  }
+  expect_failures = [var.jump_host]
+}
+
 run "a_user_longer_than_mysql_allows" {
   command = plan
   variables { app = { database_user = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa" } }
