@@ -1,24 +1,43 @@
 //! Database servers on this machine that check IAM tokens as RDS does, for tests and demos.
 //!
-//! A real MySQL server whose `AWSAuthenticationPlugin` really checks IAM tokens, with its clock, its
-//! keys and its failures under control, and a record of every login with the reason of a refusal.
-//! `crates/emulator/README.md` says how its answers differ from those of RDS. Production code never
-//! depends on this crate.
+//! Real servers that really check IAM tokens: MySQL through `AWSAuthenticationPlugin`, PostgreSQL through PAM for members of
+//! `rds_iam`. Their clock, their keys and their failures are under control, and a record has every login by token with the reason
+//! of a refusal. `crates/emulator/README.md` says how their answers differ from those of RDS. Production code never depends on
+//! this crate.
 //!
-//! ```no_run
-//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
-//! use rds_iam_emulator_server::MySql;
+//! ```
+//! use rds_iam_emulator_server::{Kind, Server, fixtures};
+//! use sqlx::Connection as _;
 //!
-//! let mysql = MySql::builder().database("shop").start().await?;
-//! // Give these to the code under test …
-//! let (sign_for, dial, ca) = (mysql.endpoint(), mysql.dial(), mysql.ca_pem());
-//! let (master, credentials) = (mysql.master(), mysql.credentials());
-//! // … let time pass for the server, and see what it makes of an old token.
-//! mysql.set_clock(901)?;
-//! let refused = mysql.logins()?.into_iter().find(|login| !login.accepted());
+//! /// A test of either engine.
+//! async fn an_old_token_is_refused<E: Kind>() -> Result<(), Box<dyn std::error::Error>> {
+//!     let server = Server::<E>::builder().database("shop").start().await?;
+//!     fixtures::create_user(&server, "app", "SELECT ON shop.*").await?;
+//!     // The code under test needs these, …
+//!     let (sign_for, dial, ca) = (server.endpoint(), server.dial(), server.ca_pem());
+//!     let (master, credentials) = (server.master(), server.credentials());
+//!     // … or logs in as here.
+//!     let token = fixtures::tokens(&server, "app").token().await?;
+//!     let login = fixtures::login_options(&server, "app", token.expose());
+//!     E::Connection::connect_with(&login).await?.close().await?;
+//!     // Time passes for the server.
+//!     server.set_clock(901)?;
+//!     assert!(E::Connection::connect_with(&login).await.is_err());
+//!     let accepted: Vec<_> = server.logins()?.iter().map(|login| login.accepted()).collect();
+//!     assert_eq!(accepted, [true, false]);
+//!     Ok(())
+//! }
+//!
+//! # #[tokio::main]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! an_old_token_is_refused::<sqlx::MySql>().await?;
+//! an_old_token_is_refused::<sqlx::Postgres>().await?;
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! [`MySql`] and [`Postgres`] are the servers of one engine, with settings of their own, such as
+//! [`version`](Builder::version) of PostgreSQL. [`on_each_engine!`] runs such a test on both.
 
 pub mod command;
 pub mod credentials;

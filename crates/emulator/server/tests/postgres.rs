@@ -39,7 +39,15 @@ only!(
     [no_shared_memory_stays_behind, it_runs_as_another_user_where_this_one_is_root],
 );
 
-const VERSIONS: [PostgresVersion; 2] = [PostgresVersion::V15, PostgresVersion::NEWEST];
+/// Returns the oldest supported version, which has other rules for roles than all since 16, and a newer one.
+fn versions() -> Result<[PostgresVersion; 2]> {
+    Ok([PostgresVersion::V15, newer()?])
+}
+
+/// Returns the version of `RDS_IAM_EMULATOR_POSTGRES`, or else the newest.
+fn newer() -> Result<PostgresVersion> {
+    Ok(PostgresVersion::from_env()?.max(PostgresVersion::V17))
+}
 
 /// Returns a server with the database `shop` and the IAM user `app`.
 async fn server(version: PostgresVersion) -> Result<Postgres> {
@@ -77,7 +85,7 @@ fn process(server: &Postgres) -> Result<(String, PathBuf)> {
 }
 
 async fn messages_are_rds_s_word_for_word() -> Result {
-    for version in VERSIONS {
+    for version in versions()? {
         let server = server(version).await?;
         server.as_superuser("CREATE ROLE pw_user LOGIN PASSWORD 'right'").await?;
         server.as_superuser("CREATE ROLE bare_user LOGIN").await?;
@@ -112,7 +120,7 @@ async fn messages_are_rds_s_word_for_word() -> Result {
 
 /// A token with a session token of 45 KB, as of roles with large policies, is longer in the URL's encoding.
 async fn a_token_of_sixty_kilobytes_arrives_whole() -> Result {
-    for version in VERSIONS {
+    for version in versions()? {
         let server = server(version).await?;
         let session: String = "long/".repeat(8_500);
         server.enter_key(AccessKey::new("ASIALONG", "secret").session_token(&session))?;
@@ -125,7 +133,7 @@ async fn a_token_of_sixty_kilobytes_arrives_whole() -> Result {
 }
 
 async fn the_master_is_no_superuser() -> Result {
-    for version in VERSIONS {
+    for version in versions()? {
         let server = server(version).await?;
         let mut master = fixtures::as_master(&server).await?;
         for sql in [
@@ -163,7 +171,7 @@ async fn the_master_is_no_superuser() -> Result {
 }
 
 async fn aws_s_statements_run_word_for_word() -> Result {
-    for version in VERSIONS {
+    for version in versions()? {
         let server = server(version).await?;
         as_master(&server, "CREATE USER db_userx; GRANT rds_iam TO db_userx;").await?;
         let by_token = token_of(&server, "db_userx", &server.credentials())?;
@@ -174,7 +182,7 @@ async fn aws_s_statements_run_word_for_word() -> Result {
 }
 
 async fn a_master_that_is_a_member_of_rds_iam_is_locked_out_until_it_comes_by_token() -> Result {
-    for version in VERSIONS {
+    for version in versions()? {
         let server = server(version).await?;
         as_master(&server, "GRANT rds_iam TO postgres").await?;
         let refused = answer(log_in(&server, "postgres", server.master().password()).await);
@@ -188,7 +196,7 @@ async fn a_master_that_is_a_member_of_rds_iam_is_locked_out_until_it_comes_by_to
 }
 
 async fn creator_edges_count_or_do_not() -> Result {
-    let builder = Postgres::builder().runtime(Runtime::Process).version(PostgresVersion::NEWEST);
+    let builder = Postgres::builder().runtime(Runtime::Process).version(newer()?);
     let server = builder.creator_edges(CreatorEdges::Count).start().await?;
     as_master(&server, "CREATE USER db_userx; GRANT rds_iam TO db_userx;").await?;
     assert!(!master_logs_in_by_password(&server).await);
@@ -204,7 +212,7 @@ async fn creator_edges_count_or_do_not() -> Result {
 }
 
 async fn throttled_logins_get_53300() -> Result {
-    for version in VERSIONS {
+    for version in versions()? {
         let server = server(version).await?;
         let good = token(&server)?;
         server.throttle_next(2)?;
@@ -221,7 +229,7 @@ async fn throttled_logins_get_53300() -> Result {
 }
 
 async fn force_ssl_off_admits_passwords_without_tls() -> Result {
-    for version in VERSIONS {
+    for version in versions()? {
         let server = server(version).await?;
         let plain = without_tls(&server, "postgres", server.master().password());
         assert!(answer(plain.connect().await).starts_with("28000 pg_hba.conf rejects connection"));
@@ -238,7 +246,7 @@ async fn force_ssl_off_admits_passwords_without_tls() -> Result {
 }
 
 async fn the_server_loaded_our_libpam() -> Result {
-    for version in VERSIONS {
+    for version in versions()? {
         let server = server(version).await?;
         let (pid, run) = process(&server)?;
         let map = fs::read_to_string(format!("/proc/{pid}/maps"))?;
@@ -250,7 +258,7 @@ async fn the_server_loaded_our_libpam() -> Result {
 }
 
 async fn a_server_with_the_machine_s_libpam_is_refused() -> Result {
-    for version in VERSIONS {
+    for version in versions()? {
         let server = server(version).await?;
         let (_, run) = process(&server)?;
         server.stop().await?;
@@ -272,7 +280,7 @@ fn segments(pid: &str) -> Result<usize> {
 }
 
 async fn no_shared_memory_stays_behind() -> Result {
-    let server = server(PostgresVersion::NEWEST).await?;
+    let server = server(newer()?).await?;
     let (first, _) = process(&server)?;
     assert_eq!(segments(&first)?, 1, "it has a segment");
     server.stop().await?;
@@ -288,7 +296,7 @@ async fn no_shared_memory_stays_behind() -> Result {
 /// PostgreSQL refuses to run as root.
 async fn it_runs_as_another_user_where_this_one_is_root() -> Result {
     let own = fs::metadata("/proc/self")?.uid();
-    let server = server(PostgresVersion::NEWEST).await?;
+    let server = server(newer()?).await?;
     let (pid, run) = process(&server)?;
     let expected = if own == 0 { 65534 } else { own };
     let status = fs::read_to_string(format!("/proc/{pid}/status"))?;

@@ -276,7 +276,9 @@ async fn a_finished_statement_s_connection_serves_the_next_caller_untested<DB: T
     // With a test before or after each, there would be twice as many, at least.
     let sent = requests.count();
     assert!((800..900).contains(&sent), "{sent} requests for 800 statements and two logins");
-    assert_eq!((pool.stats().connects, pool.stats().idle), (2, 2));
+    assert_eq!(pool.stats().connects, 2);
+    // One that sqlx lent a second ago may be on its way back to sqlx.
+    until("both are idle", async || pool.stats().idle == 2).await;
 
     // A connection that no caller acquires for a while is returned to sqlx.
     until("sqlx has them back", async || pool.sqlx().num_idle() == 2).await;

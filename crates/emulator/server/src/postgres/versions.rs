@@ -51,7 +51,10 @@ impl PostgresVersion {
     }
 
     /// Reads the version from `RDS_IAM_EMULATOR_POSTGRES`, or returns the newest.
-    fn from_env() -> Result<Self, Error> {
+    ///
+    /// # Errors
+    /// Returns [`Error::Setting`] if it has another value.
+    pub fn from_env() -> Result<Self, Error> {
         env::var_os(VARIABLE).map_or(Ok(Self::NEWEST), |value| value.to_string_lossy().parse())
     }
 }

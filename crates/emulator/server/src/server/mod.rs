@@ -42,8 +42,8 @@ const CUT_TIMEOUT: Duration = Duration::from_secs(10);
 ///
 /// ```no_run
 /// # async fn example() -> Result<(), rds_iam_emulator_server::Error> {
-/// let mysql = rds_iam_emulator_server::MySql::builder().database("shop").start().await?;
-/// println!("{}: sign for {}, dial {}", mysql.describe(), mysql.endpoint(), mysql.dial());
+/// let server = rds_iam_emulator_server::Postgres::builder().database("shop").start().await?;
+/// println!("{}: sign for {}, dial {}", server.describe(), server.endpoint(), server.dial());
 /// # Ok(())
 /// # }
 /// ```

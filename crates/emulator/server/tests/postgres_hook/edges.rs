@@ -4,7 +4,7 @@ use rds_iam_emulator_server::{CreatorEdges, Postgres, PostgresVersion, only};
 use sqlx::Connection;
 use sqlx::postgres::PgConnection;
 
-use crate::{Result, accepted, as_master, column, login, master, refusal, refused, server, token};
+use crate::{Result, accepted, as_master, column, login, master, newer, refusal, refused, server, token};
 
 only!(
     #[tokio::test]
@@ -177,17 +177,17 @@ async fn what_locks_the_master_of_15_out() -> Result {
 }
 
 async fn what_locks_the_master_out_if_creator_edges_do_not_count() -> Result {
-    let server = server(PostgresVersion::NEWEST).await?;
+    let server = server(newer()?).await?;
     check(&server, &OF_THE_NEWEST, CreatorEdges::DoNotCount).await
 }
 
 async fn what_locks_the_master_out_if_creator_edges_count() -> Result {
-    let newest = Postgres::builder().version(PostgresVersion::NEWEST).creator_edges(CreatorEdges::Count);
+    let newest = Postgres::builder().version(newer()?).creator_edges(CreatorEdges::Count);
     check(&newest.start().await?, &OF_THE_NEWEST, CreatorEdges::Count).await
 }
 
 async fn creator_edges_count_or_do_not_from_one_moment_to_the_next() -> Result {
-    let server = server(PostgresVersion::NEWEST).await?;
+    let server = server(newer()?).await?;
     let mut master = master(&server).await?;
     accepted(&mut master, &["CREATE USER app", "GRANT rds_iam TO app"]).await?;
     for way in [CreatorEdges::Count, CreatorEdges::DoNotCount, CreatorEdges::Count, CreatorEdges::DoNotCount]
@@ -204,7 +204,7 @@ async fn creator_edges_count_or_do_not_from_one_moment_to_the_next() -> Result {
 }
 
 async fn every_creator_has_such_edges_and_nothing_else_is_one() -> Result {
-    let server = server(PostgresVersion::NEWEST).await?;
+    let server = server(newer()?).await?;
     server
         .as_superuser(
             "CREATE ROLE creator LOGIN CREATEROLE PASSWORD 'secret';
@@ -236,7 +236,7 @@ async fn every_creator_has_such_edges_and_nothing_else_is_one() -> Result {
 
 /// Each of the transactions computes the members of the role at its end.
 async fn simultaneous_transactions_agree() -> Result {
-    let server = server(PostgresVersion::NEWEST).await?;
+    let server = server(newer()?).await?;
     let mut tasks = Vec::new();
     for task in 0..4 {
         let mut session = master(&server).await?;

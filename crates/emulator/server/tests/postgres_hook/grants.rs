@@ -5,7 +5,7 @@ use sqlx::postgres::PgConnection;
 use sqlx::{ConnectOptions, Connection};
 
 use crate::{
-    DENIED, Result, VERSIONS, accepted, column, login, master, refusal, refused, run, server, token,
+    DENIED, Result, accepted, column, login, master, newer, refusal, refused, run, server, token, versions,
 };
 
 only!(
@@ -44,7 +44,7 @@ async fn user(server: &Postgres, name: &str, attributes: &str) -> Result<PgConne
 }
 
 async fn aws_s_statements_run_word_for_word() -> Result {
-    for version in VERSIONS {
+    for version in versions()? {
         let server = server(version).await?;
         let mut master = master(&server).await?;
         accepted(&mut master, &["CREATE USER db_userx", "GRANT rds_iam TO db_userx"]).await?;
@@ -73,7 +73,7 @@ async fn aws_s_statements_run_word_for_word() -> Result {
 }
 
 async fn what_rds_denies_is_denied() -> Result {
-    for version in VERSIONS {
+    for version in versions()? {
         let server = server(version).await?;
         let mut master = master(&server).await?;
         accepted(&mut master, &["CREATE USER app", "GRANT rds_iam TO app"]).await?;
@@ -126,7 +126,7 @@ async fn what_rds_denies_is_denied() -> Result {
 }
 
 async fn grants_lead_to_no_role_that_the_user_could_not_have() -> Result {
-    let server = server(PostgresVersion::NEWEST).await?;
+    let server = server(newer()?).await?;
     let mut master = master(&server).await?;
     server
         .as_superuser(
@@ -151,7 +151,7 @@ async fn grants_lead_to_no_role_that_the_user_could_not_have() -> Result {
 }
 
 async fn the_right_is_that_of_the_current_user() -> Result {
-    let server = server(PostgresVersion::NEWEST).await?;
+    let server = server(newer()?).await?;
     let mut master = master(&server).await?;
     let mut creator = user(&server, "creator", "CREATEROLE").await?;
     let mut plain = user(&server, "plain", "").await?;
@@ -180,7 +180,7 @@ async fn the_right_is_that_of_the_current_user() -> Result {
 }
 
 async fn current_user_means_the_user() -> Result {
-    for version in VERSIONS {
+    for version in versions()? {
         let server = server(version).await?;
         let mut master = master(&server).await?;
         // Its password login is of interest after the transaction alone.
@@ -219,7 +219,7 @@ async fn current_user_means_the_user() -> Result {
 }
 
 async fn the_hook_gives_the_user_back_after_an_error() -> Result {
-    let server = server(PostgresVersion::NEWEST).await?;
+    let server = server(newer()?).await?;
     let mut master = master(&server).await?;
     accepted(&mut master, &["CREATE USER app"]).await?;
     for (sql, code) in [

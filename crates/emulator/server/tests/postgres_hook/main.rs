@@ -14,8 +14,15 @@ use sqlx::{AssertSqlSafe, ConnectOptions, Connection};
 
 type Result<T = ()> = std::result::Result<T, Box<dyn std::error::Error>>;
 
-/// The oldest supported version, which has other rules for roles than all since 16, and the newest.
-const VERSIONS: [PostgresVersion; 2] = [PostgresVersion::V15, PostgresVersion::NEWEST];
+/// Returns the oldest supported version, which has other rules for roles than all since 16, and a newer one.
+fn versions() -> Result<[PostgresVersion; 2]> {
+    Ok([PostgresVersion::V15, newer()?])
+}
+
+/// Returns the version of `RDS_IAM_EMULATOR_POSTGRES`, or else the newest.
+fn newer() -> Result<PostgresVersion> {
+    Ok(PostgresVersion::from_env()?.max(PostgresVersion::V17))
+}
 
 const DENIED: &str = "42501";
 

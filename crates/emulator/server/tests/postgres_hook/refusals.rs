@@ -1,20 +1,28 @@
 //! Logins that the server refuses when ordered, as a server that limits their rate.
 
 use std::fs;
+use std::time::Duration;
 
+use rds_iam_emulator_server::fixtures::until;
 use rds_iam_emulator_server::only;
+use sqlx::ConnectOptions as _;
+use tokio::time::timeout;
 
-use crate::{Result, VERSIONS, accepted, as_master, login, master, refusal, server, token};
+use crate::{Result, accepted, as_master, login, master, newer, refusal, server, token, versions};
 
 only!(
     #[tokio::test]
     postgres,
     "the module is PostgreSQL's: MySQL's logins are throttled by the relay",
-    [throttled_logins_get_53300, an_invalid_count_refuses_logins_and_names_its_file],
+    [
+        throttled_logins_get_53300,
+        an_invalid_count_refuses_logins_and_names_its_file,
+        a_count_that_stays_locked_holds_a_login_no_longer_than_any_other_wait,
+    ],
 );
 
 async fn throttled_logins_get_53300() -> Result {
-    for version in VERSIONS {
+    for version in versions()? {
         let server = server(version).await?;
         let mut session = master(&server).await?;
         accepted(&mut session, &["CREATE USER app", "GRANT rds_iam TO app"]).await?;
@@ -46,7 +54,7 @@ async fn throttled_logins_get_53300() -> Result {
 }
 
 async fn an_invalid_count_refuses_logins_and_names_its_file() -> Result {
-    let server = server(VERSIONS[1]).await?;
+    let server = server(newer()?).await?;
     server.throttle_next(0)?;
     let file = server.login_log().with_file_name("throttle");
     let valid = fs::read_to_string(&file)?;
@@ -62,6 +70,28 @@ async fn an_invalid_count_refuses_logins_and_names_its_file() -> Result {
     for text in ["", &valid] {
         fs::write(&file, text)?;
         assert_eq!(refusal(&as_master(&server)).await?, None, "{text:?}");
+    }
+    Ok(())
+}
+
+async fn a_count_that_stays_locked_holds_a_login_no_longer_than_any_other_wait() -> Result {
+    for version in versions()? {
+        let server = server(version).await?;
+        server.throttle_next(0)?;
+        let file = fs::File::open(server.login_log().with_file_name("throttle"))?;
+        file.lock()?;
+        server.as_superuser("ALTER SYSTEM SET authentication_timeout = '1s'").await?;
+        server.as_superuser("SELECT pg_reload_conf()").await?;
+        let is_set = "DO $$ BEGIN ASSERT current_setting('authentication_timeout') = '1s'; END $$";
+        until("new sessions have the limit", async || server.as_superuser(is_set).await.is_ok()).await;
+        // The server doesn't send the reason.
+        let refused = timeout(Duration::from_secs(30), as_master(&server).connect()).await?;
+        let refused = refused.err().ok_or("the login was accepted")?;
+        assert!(refused.as_database_error().is_none(), "{refused}");
+        file.unlock()?;
+        server.as_superuser("ALTER SYSTEM RESET authentication_timeout").await?;
+        server.as_superuser("SELECT pg_reload_conf()").await?;
+        until("logins are accepted", async || matches!(refusal(&as_master(&server)).await, Ok(None))).await;
     }
     Ok(())
 }
