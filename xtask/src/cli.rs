@@ -21,6 +21,7 @@ Examples:
   cargo xtask demo --database postgres the same on PostgreSQL, and its own claims
   cargo xtask test --engine process    all tests, without Docker
   cargo xtask test --only crates       the Rust crates alone, without Terraform or a registry
+  cargo xtask test --only soak         the long runs: hours of tokens, faults and load on each engine
   cargo xtask infra local              the deployment applied, changed and destroyed, without AWS
   cargo xtask bench -- --help          what the benchmark program can be told
 
@@ -30,6 +31,7 @@ Environment:
   RDS_IAM_TERRAFORM_MIRROR  a filesystem mirror to take Terraform's AWS provider from
   RDS_IAM_IMAGE_BASES       pinned or local: official base images, or ones made of Debian's packages
   RDS_IAM_ATTESTATIONS      OWNER/NAME on GitHub, whose attestation of an image a promotion asks for
+  RDS_IAM_SOAK              rounds of the soak test [default: 1; 10 in test --only soak]
   RDS_IAM_PREBUILT          set where xtask and its programs were built elsewhere: nothing is built
   RDS_IAM_CONFIRM           the environment that may be destroyed, where no terminal asks for its name
   RDS_IAM_OFFLINE           advisories: CI passes where they can't be fetched, and says so

@@ -20,7 +20,8 @@ AWS_ACCOUNT_ID="123456789012"
 "#;
 
 fn config() -> Config {
-    Config { cases: 512, failure_persistence: None, ..Config::default() }
+    let default = Config::default();
+    Config { cases: 2 * default.cases, failure_persistence: None, ..default }
 }
 
 /// Text with the characters that a shell, a quote or a comment would give a meaning.

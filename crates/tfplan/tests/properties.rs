@@ -8,7 +8,7 @@ use serde_json::Value;
 const PLAN: &str = include_str!("plans/clean/plan.json");
 
 fn config() -> Config {
-    Config { cases: 256, failure_persistence: None, ..Config::default() }
+    Config { failure_persistence: None, ..Config::default() }
 }
 
 /// Returns arbitrary JSON of a few levels; strings are often keys and values of plans.

@@ -11,7 +11,7 @@ use rds_iam_token::{AccessKey, DbUser, Endpoint, LIFETIME, Login, Region, Verifi
 const LAST_DAY: u64 = 253_402_214_400;
 
 fn config() -> Config {
-    Config { cases: 256, failure_persistence: None, ..Config::default() }
+    Config { failure_persistence: None, ..Config::default() }
 }
 
 /// Returns a name, an IPv4 address or an IPv6 address, with a port.

@@ -92,7 +92,7 @@ fn start(task: Task, console: Console) -> Result<u8, Error> {
     let pipeline = |request: Request| run::run(&request, &workspace, console, runner);
     match task {
         Task::Test { engine, only } => {
-            let task = only.map_or(doctor::Task::Test, |test::Only::Crates| doctor::Task::Crates);
+            let task = only.map_or(doctor::Task::Test, |_| doctor::Task::Crates);
             let Some(chosen) = ready(task, Engine::or_from_env(engine)?) else {
                 return Ok(status(NOT_BEGUN));
             };
@@ -100,9 +100,10 @@ fn start(task: Task, console: Console) -> Result<u8, Error> {
             let steps = match only {
                 None => test::steps(chosen.engine, &workspace, console, runner),
                 Some(test::Only::Crates) => test::crates_steps(chosen.engine, &workspace, console, runner),
+                Some(test::Only::Soak) => test::soak_steps(chosen.engine, &workspace, runner),
             };
             let well = steps::run(console, steps);
-            if only.is_some() {
+            if only == Some(test::Only::Crates) {
                 console.line(&test::left_out_of_crates());
             }
             Ok(all_well(well))

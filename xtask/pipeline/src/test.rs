@@ -1,5 +1,5 @@
 //! The steps of `cargo xtask test`: installs the tools, then runs lint, build, Terraform's checks, the tests and the demo
-//! on each engine; `--only crates` runs a part.
+//! on each engine; `--only crates` runs a part, `--only soak` the long runs.
 
 use clap::ValueEnum;
 use serde_json::Value;
@@ -20,6 +20,8 @@ use rds_iam_process::workspace::{SERVER_LIBRARIES, Workspace};
 pub(crate) enum Only {
     /// Format, clippy, docs and tests of the crates: without Terraform, a registry or scanners
     Crates,
+    /// The long runs, ten times as long as among all tests: pools under load and faults, generated input
+    Soak,
 }
 
 /// The test targets that need a registry, a container engine, Terraform, or Java and Node.js, and are left out of runs of
@@ -74,6 +76,46 @@ pub(crate) fn crates_steps(
         doc_tests(engine, workspace, runner),
     ]);
     steps
+}
+
+/// The rounds of the soak test, and the cases of each property test: ten times the defaults.
+const SOAK: [(&str, &str); 2] = [("RDS_IAM_SOAK", "10"), ("PROPTEST_CASES", "2560")];
+/// The modules of unit tests with property tests.
+const SOAK_MODULES: [&str; 3] = ["dsn::tests::", "config::tests::hostile::", "config::duration::"];
+
+/// Returns the steps of `cargo xtask test --only soak`.
+pub(crate) fn soak_steps(engine: Engine, workspace: &Workspace, runner: Runner) -> Vec<Step<'_>> {
+    let mut steps = vec![
+        Step::new("build", move || build(workspace, runner)),
+        Step::new("servers", move || {
+            runner.run(&prepare(engine, workspace, false))?;
+            Ok(Outcome::Passed)
+        }),
+    ];
+    steps.extend(soak_tests(workspace).map(|(name, tests)| {
+        Step::new(name, move || {
+            let is_set = |name: &str| std::env::var_os(name).is_some();
+            runner.run(&soaked(tests, engine, workspace, is_set))?;
+            Ok(Outcome::Passed)
+        })
+    }));
+    steps
+}
+
+/// Returns the long runs: cargo's commands, and the names of their steps.
+fn soak_tests(workspace: &Workspace) -> [(&'static str, Cmd); 2] {
+    const TESTS: [&str; 4] = ["test", "--workspace", "--locked", "--no-fail-fast"];
+    let tests = || workspace.cargo(TESTS);
+    [
+        ("soak", tests().args(["--test", "properties", "--test", "soak", "--", "--nocapture"])),
+        ("generated input", tests().args(["--lib", "--"]).args(SOAK_MODULES)),
+    ]
+}
+
+/// Returns `tests` with the amounts of work that the caller's environment does not set.
+fn soaked(tests: Cmd, engine: Engine, workspace: &Workspace, is_set: impl Fn(&str) -> bool) -> Cmd {
+    let amounts = SOAK.into_iter().filter(|(name, _)| !is_set(name));
+    amounts.fold(tested(tests, engine, workspace), |tests, (name, amount)| tests.env(name, amount))
 }
 
 /// Returns the note about the tests that [`crates_steps`] leaves out.
@@ -276,13 +318,45 @@ mod tests {
         );
     }
 
+    #[test]
+    fn long_runs_have_their_amount_of_work() {
+        let workspace = Workspace { root: "/r".into(), target: "/t".into(), cache: "/c".into() };
+        let shown = |is_set: fn(&str) -> bool| {
+            soak_tests(&workspace)
+                .map(|(_, tests)| soaked(tests, Engine::Process, &workspace, is_set).shown())
+        };
+        let [soak, generated] = [
+            "cargo test --workspace --locked --no-fail-fast --test properties --test soak -- --nocapture",
+            "cargo test --workspace --locked --no-fail-fast --lib -- dsn::tests:: config::tests::hostile:: config::duration::",
+        ];
+        for (shown, expected) in shown(|_| false).iter().zip([soak, generated]) {
+            assert!(shown.ends_with(&format!(" RDS_IAM_SOAK=10 PROPTEST_CASES=2560 {expected}")), "{shown}");
+        }
+        let [soak_of_the_caller, _] = shown(|name| name == "RDS_IAM_SOAK");
+        assert!(
+            soak_of_the_caller.ends_with(&format!("=process PROPTEST_CASES=2560 {soak}")),
+            "{soak_of_the_caller}"
+        );
+    }
+
+    /// A module that is not there would run no test.
+    #[test]
+    fn modules_of_property_tests_are_there() {
+        let sources = rds_iam_process::workspace::root().join("crates/sqlx/src");
+        for module in SOAK_MODULES {
+            let file = sources.join(module.trim_end_matches("::").replace("::", "/")).with_extension("rs");
+            let text = std::fs::read_to_string(&file).unwrap_or_else(|error| panic!("{file:?}: {error}"));
+            assert!(text.contains("proptest!"), "{file:?} has no property test");
+        }
+    }
+
     /// The targets left out by name exist under that name; otherwise nothing would be left out.
     #[test]
     fn what_is_left_out_is_there() {
         let root = rds_iam_process::workspace::root();
         let workspace = Workspace { root: root.clone(), target: "/t".into(), cache: "/c".into() };
         let targets = test_targets(&workspace, Runner::new(Console::silent())).unwrap();
-        for name in NOT_OF_CRATES {
+        for name in NOT_OF_CRATES.into_iter().chain(["properties", "soak"]) {
             assert!(targets.iter().any(|target| target == name), "{name} is not in {targets:?}");
         }
         let uses = |file: &str, what: &str| std::fs::read_to_string(root.join(file)).unwrap().contains(what);

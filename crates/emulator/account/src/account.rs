@@ -1,8 +1,8 @@
 //! An account on this machine: the AWS API, and real servers behind the resources that Terraform creates in
 //! it.
 //!
-//! moto keeps records. Beside it runs a real registry for images; for each database instance, a MySQL server
-//! that checks tokens; and for each Auto Scaling group whose instances are refreshed, the scripts of the
+//! moto keeps records. Beside it runs a real registry for images; for each database instance and each cluster, a server of
+//! its engine that checks tokens; and for each Auto Scaling group whose instances are refreshed, the scripts of the
 //! module `ec2`, with shims for the programs of the machine that they would run on.
 //!
 //! Clients need the account's access key. The deployed service has it too, so values from the AWS API are

@@ -6,12 +6,17 @@ use std::process::{Child, ChildStdin, ExitStatus, Stdio};
 
 use rds_iam_emulator_server::command::{Command, CommandError};
 
-/// Shell script: runs the given command until it ends, or until standard input closes.
+/// Shell script: runs the given command until it ends, or until standard input closes. Its reader ends with the command: later,
+/// it would signal the process that has the id then.
 const UNTIL_INPUT_CLOSES: &str = r#"exec 3<&0
 "$@" </dev/null 3<&- &
 pid=$!
 { while read -r _ <&3; do :; done; kill "$pid"; } &
-wait "$pid""#;
+reader=$!
+wait "$pid"
+status=$?
+kill "$reader" 2>/dev/null
+exit "$status""#;
 
 /// Shell script: waits until standard input closes, and then runs the given command.
 const ONCE_INPUT_CLOSES: &str = r#"while read -r _; do :; done; exec "$@" </dev/null"#;
@@ -60,7 +65,7 @@ impl Drop for ChildGuard {
 
 #[cfg(test)]
 mod tests {
-    use std::io::{Read, Seek};
+    use std::io::{ErrorKind, Read, Seek, Write};
     use std::time::Duration;
 
     use super::*;
@@ -98,6 +103,16 @@ mod tests {
             tokio::time::sleep(Duration::from_millis(10)).await;
         };
         assert_eq!(status.code(), Some(3));
+        // No process reads any more, and so none would signal the program's id, which another may have later.
+        let mut stdin = program.stdin.take().unwrap();
+        let closed = async {
+            while !stdin.write(b"\n").is_err_and(|error| error.kind() == ErrorKind::BrokenPipe) {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(30), closed)
+            .await
+            .expect("the reader ends with the program");
     }
 
     #[test]

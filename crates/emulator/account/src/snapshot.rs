@@ -1,6 +1,7 @@
 //! A snapshot of the AWS API's resources, and reports to it: the client of `aws/account.py`.
 
 use std::collections::BTreeMap;
+use std::iter;
 use std::time::Duration;
 
 use rds_iam_emulator_server::Error;
@@ -50,9 +51,9 @@ impl Database {
         self.status == "available" && (self.kind == Kind::Instance || !self.instances.is_empty())
     }
 
-    /// Returns the endpoints besides the first, those of proxies included.
-    pub(crate) fn other_endpoints(&self) -> impl Iterator<Item = &String> {
-        self.endpoints.iter().chain(&self.proxies)
+    /// Returns all endpoints, those of proxies included.
+    pub(crate) fn all_endpoints(&self) -> impl Iterator<Item = &String> {
+        iter::once(&self.endpoint).chain(&self.endpoints).chain(&self.proxies)
     }
 }
 
@@ -210,7 +211,10 @@ mod tests {
         assert!(database(Kind::Instance, "available", &[]).accepts_logins());
         assert!(!database(Kind::Instance, "stopped", &[]).accepts_logins());
         let cluster = database(Kind::Cluster, "available", &["one"]);
-        let hosts: Vec<_> = cluster.other_endpoints().map(|endpoint| endpoint.split('.').nth(1)).collect();
-        assert_eq!(hosts, [Some("cluster-ro-aaaaaaaaaa"), Some("proxy-aaaaaaaaaa")]);
+        let hosts: Vec<_> = cluster.all_endpoints().map(|endpoint| endpoint.split('.').nth(1)).collect();
+        assert_eq!(
+            hosts,
+            [Some("cluster-aaaaaaaaaa"), Some("cluster-ro-aaaaaaaaaa"), Some("proxy-aaaaaaaaaa")]
+        );
     }
 }

@@ -238,8 +238,14 @@ fn long_strings_are_read_quickly() {
     }
 }
 
+/// 20,480 cases by default, for these are fast.
+fn config() -> ProptestConfig {
+    let default = ProptestConfig::default();
+    ProptestConfig { cases: 80 * default.cases, ..default }
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 20_000, ..ProptestConfig::default() })]
+    #![proptest_config(config())]
 
     #[test]
     fn no_text_makes_it_panic(text in "(mysql://|postgres://|host=h )?[a@:/?&=%'\\\\ \\[\\].é\u{0}0-9]{0,40}") {

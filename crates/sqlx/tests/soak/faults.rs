@@ -38,7 +38,8 @@ impl Fault {
             // Each refused login is tried again.
             Self::Throttled => MAX + THROTTLED,
             Self::TokenRefused => MAX + REFUSED,
-            Self::KeyRotated => 2 * MAX,
+            // Those refused with the old key are tried again. With many callers, one more was begun with it now and then.
+            Self::KeyRotated => 2 * MAX + 2,
             // All sessions are replaced when the pool leaves the reader and when it finds the writer, which one more
             // session each time has to prove.
             Self::ReadOnly => 2 * MAX + 4,

@@ -35,7 +35,7 @@ pub(crate) struct Databases {
 /// The server of an instance or cluster. Dropping it ends the server.
 struct Database {
     identifier: Name,
-    /// The endpoints that tokens may be signed for, as `host:port`.
+    /// The endpoints that it has now, as `host:port`.
     endpoints: HashSet<String>,
     server: Server,
 }
@@ -107,7 +107,7 @@ impl Databases {
                     let server = tokio::spawn(async move { start(engine, wanted, of_region?, key).await });
                     let begun = Database {
                         identifier,
-                        endpoints: HashSet::from([database.endpoint.clone()]),
+                        endpoints: database.all_endpoints().cloned().collect(),
                         server: Server::Starting(server),
                     };
                     self.servers.insert(database.resource_id.clone(), begun);
@@ -140,16 +140,17 @@ impl Databases {
 }
 
 impl Database {
-    /// Writes the server's address once it runs, and adds new endpoints of the cluster and of proxies.
+    /// Writes the server's address once it runs, accepts new endpoints of the cluster and of proxies, and forgets those that
+    /// were deleted, so that no machine finds the server by them any more.
     async fn follow(
         &mut self,
         database: &snapshot::Database,
         folder: &Folder,
         credentials_file: &Path,
     ) -> Result<(), Error> {
+        let before = std::mem::replace(&mut self.endpoints, database.all_endpoints().cloned().collect());
         if let Server::Starting(starting) = &mut self.server {
             if !starting.is_finished() {
-                self.endpoints.extend(database.other_endpoints().cloned());
                 return Ok(());
             }
             let ended = |e| Error::aws("start a database")(e);
@@ -168,12 +169,7 @@ impl Database {
             self.server = Server::Running(running);
         }
         if let Server::Running(running) = &self.server {
-            for endpoint in database.other_endpoints() {
-                if !self.endpoints.contains(endpoint) {
-                    running.accept(endpoint)?;
-                    self.endpoints.insert(endpoint.clone());
-                }
-            }
+            self.endpoints.difference(&before).try_for_each(|endpoint| running.accept(endpoint))?;
         }
         Ok(())
     }
@@ -201,4 +197,57 @@ fn about_file(folder: &Folder, identifier: &Name) -> PathBuf {
 
 fn ca_file(folder: &Folder, identifier: &Name) -> PathBuf {
     folder.join("databases").join(format!("{identifier}.pem"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::snapshot::Kind;
+
+    #[tokio::test]
+    async fn a_database_is_found_by_the_endpoints_that_it_has_now() {
+        let outer = tempfile::tempdir().unwrap();
+        let folder = Folder::take(outer.path()).unwrap();
+        let mut databases = Databases::new(&folder).unwrap();
+        let mut orders = snapshot::Database {
+            kind: Kind::Cluster,
+            identifier: "orders".into(),
+            region: "us-east-1".into(),
+            engine: "aurora-postgresql".into(),
+            engine_version: "17.5".into(),
+            status: "available".into(),
+            endpoint: "orders.cluster-a:5432".into(),
+            endpoints: vec!["orders.cluster-ro-a:5432".into(), "reports.cluster-custom-a:5432".into()],
+            instances: vec!["one".into()],
+            proxies: vec!["orders.proxy-a:5432".into()],
+            resource_id: "cluster-A".into(),
+            master_secret_arn: None,
+            name: None,
+        };
+        let starting = Database {
+            identifier: Name::new("orders").unwrap(),
+            endpoints: HashSet::new(),
+            server: Server::Starting(tokio::spawn(std::future::pending())),
+        };
+        databases.servers.insert(orders.resource_id.clone(), starting);
+        let hosts = [
+            "orders.cluster-a",
+            "orders.cluster-ro-a",
+            "reports.cluster-custom-a",
+            "orders.proxy-a",
+            "renamed.cluster-a",
+        ];
+        let mut found = async |database: &snapshot::Database| {
+            let file = databases.credentials_file.clone();
+            let server = databases.servers.get_mut("cluster-A").unwrap();
+            server.follow(database, &folder, &file).await.unwrap();
+            hosts.map(|host| matches!(databases.find_by_host(host, &folder), Found::Starting))
+        };
+        assert_eq!(found(&orders).await, [true, true, true, true, false]);
+        // The custom endpoint and the proxy were deleted, and the cluster has another name.
+        orders.endpoint = "renamed.cluster-a:5432".into();
+        orders.endpoints.pop();
+        orders.proxies.clear();
+        assert_eq!(found(&orders).await, [false, true, false, false, true]);
+    }
 }
