@@ -6,19 +6,14 @@ use std::path::Path;
 use std::process::{Command, ExitCode};
 
 use anyhow::Context as _;
-use clap::CommandFactory as _;
-use clap::error::ErrorKind;
 use xshell::cmd;
 
-use crate::cli::{Cli, Demo};
+use crate::cli::Demo;
 use crate::pipeline;
 use crate::workspace::{SERVER_LIBRARY_PACKAGES, Workspace, plain, server_libraries};
 
 /// The packages whose programs the demo starts, and its own.
 const PACKAGES: [&str; 3] = ["rds-iam-app", "rds-iam-bootstrap", "rds-iam-demo"];
-
-/// The engine of the deployment that `--with-infra` applies.
-const DEPLOYED: &str = "mysql";
 
 /// Builds the programs, then replaces this process with `rds-iam-demo`: the demo gets the terminal, Ctrl-C
 /// and the exit status, so that no other process interferes with its clean exit.
@@ -27,12 +22,6 @@ const DEPLOYED: &str = "mysql";
 /// Returns an error if the build fails or the demo cannot be started. The exit status is the preflight's, if
 /// it found something missing; otherwise this does not return.
 pub(crate) fn run(demo: &Demo, workspace: &Workspace) -> anyhow::Result<ExitCode> {
-    if demo.with_infra && demo.database != DEPLOYED {
-        let message = format!(
-            "--with-infra applies environments/local.tfvars, which has {DEPLOYED}: leave --database out"
-        );
-        Cli::command().error(ErrorKind::ArgumentConflict, message).exit();
-    }
     let prepared = pipeline::command(workspace, &preparation(demo))?.status().context("starting cargo")?;
     if !prepared.success() {
         // A process that a signal ended has no status; shells report 130 for Ctrl-C.
@@ -89,26 +78,19 @@ mod tests {
 
     #[test]
     fn flags_are_passed_on_with_where_the_binaries_are() {
-        let database = || "postgres".to_owned();
         let demo = Demo {
             once: true,
             with_infra: false,
             json: Some("claims.json".into()),
             engine: None,
-            database: database(),
+            database: "postgres".to_owned(),
         };
         assert_eq!(shown(&demo), "--bin-dir /t/debug --database postgres --json claims.json --once");
         assert_eq!(preparation(&demo), ["prepare-demo"]);
-        let demo = Demo {
-            with_infra: true,
-            json: None,
-            engine: Some("process".to_owned()),
-            database: DEPLOYED.to_owned(),
-            ..demo
-        };
+        let demo = Demo { with_infra: true, json: None, engine: Some("process".to_owned()), ..demo };
         assert_eq!(
             shown(&demo),
-            "--bin-dir /t/debug --engine process --database mysql --deploy /t/debug/rds-iam-pipeline --once"
+            "--bin-dir /t/debug --engine process --database postgres --deploy /t/debug/rds-iam-pipeline --once"
         );
         assert_eq!(preparation(&demo), ["prepare-demo", "--with-infra", "--engine", "process"]);
     }

@@ -46,3 +46,54 @@ impl Permit {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn permit_of(engine: Engine) -> Permit {
+        let endpoint = "orders.c0ffee.eu-west-1.rds.amazonaws.com:3306".parse().unwrap();
+        let login = Login::new(endpoint, "eu-west-1".parse().unwrap(), "node_app".parse().unwrap());
+        Permit::new(engine, login, "node_db".parse().unwrap())
+    }
+
+    #[test]
+    fn what_permits_the_service() {
+        let permit = permit_of(Engine::MySql);
+        let of = |number| permit.for_code(Some(ServerCode::MySql(number)));
+        insta::assert_snapshot!(of(1045).unwrap(), @r#"
+        The statement that the caller's role needs:
+        {
+          "Sid": "ConnectToDatabase",
+          "Effect": "Allow",
+          "Action": "rds-db:connect",
+          "Resource": [
+            "arn:aws:rds-db:eu-west-1:<account: 12 digits>:dbuser:<resource-id: db-… of the instance, cluster-… of the Aurora cluster, prx-… of the proxy>/node_app"
+          ]
+        }
+        The user that the server needs:
+        CREATE USER IF NOT EXISTS 'node_app'@'%' IDENTIFIED WITH AWSAuthenticationPlugin AS 'RDS';
+        ALTER USER 'node_app'@'%' IDENTIFIED WITH AWSAuthenticationPlugin AS 'RDS' REQUIRE SSL ACCOUNT UNLOCK;
+        The privileges that the user needs:
+        GRANT SELECT, INSERT, UPDATE, DELETE ON `node\_db`.* TO 'node_app'@'%';
+        "#);
+        // The login succeeded: neither the policy nor the user is wrong.
+        insta::assert_snapshot!(of(1142).unwrap(), @r"
+        The privileges that the user needs:
+        GRANT SELECT, INSERT, UPDATE, DELETE ON `node\_db`.* TO 'node_app'@'%';
+        ");
+        assert_eq!(of(1227), None);
+
+        let permit = permit_of(Engine::Postgres);
+        let of = |code| permit.for_code(ServerCode::from_sqlstate(code));
+        insta::assert_snapshot!(of("42501").unwrap(), @r#"
+        The privileges that the user needs:
+        GRANT CONNECT ON DATABASE "node_db" TO "node_app";
+        -- In that database:
+        GRANT USAGE ON SCHEMA public TO "node_app";
+        GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO "node_app";
+        "#);
+        assert!(of("28000").unwrap().contains("\nGRANT rds_iam TO \"node_app\";\n"));
+        assert_eq!(of("3D000"), None);
+    }
+}

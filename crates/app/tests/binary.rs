@@ -113,7 +113,7 @@ fn help_names_every_variable() -> Result {
 
 async fn from_parameter_store_to_a_page_and_a_clean_end<E: Kind>() -> Result {
     let aws = AwsApi::start().await?;
-    let server = fixtures::app_server_of::<E>().await?;
+    let server = fixtures::app_server::<E>().await?;
     fixtures::create_app_tables(&server).await?;
     let (endpoint, region) = (server.endpoint(), server.region().to_string());
     for (name, value) in [

@@ -14,7 +14,7 @@ type Result<T = ()> = std::result::Result<T, Box<dyn std::error::Error>>;
 on_each_engine![keys_in_a_rewritten_file_are_used_without_a_restart];
 
 async fn server<E: Kind>() -> Result<Server<E>> {
-    let server = fixtures::app_server_of().await?;
+    let server = fixtures::app_server().await?;
     fixtures::create_app_tables(&server).await?;
     Ok(server)
 }

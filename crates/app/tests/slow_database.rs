@@ -9,7 +9,7 @@ mod program;
 use std::path::Path;
 use std::time::Duration;
 
-use rds_iam_emulator_server::{Server, on_each_engine};
+use rds_iam_emulator_server::{Server, fixtures, on_each_engine};
 use sqlx::{MySqlConnection, PgConnection};
 
 use engine::TestEngine;
@@ -63,7 +63,7 @@ const WITHIN: Duration = Duration::from_secs(20);
 /// Returns a server with a message.
 async fn server<DB: TestEngine>() -> Server<DB> {
     let server = DB::bare_server().await;
-    DB::create_table(&server).await;
+    fixtures::create_app_tables(&server).await.unwrap();
     DB::run(&mut DB::master(&server).await, "INSERT INTO messages (message) VALUES ('first')").await;
     server
 }

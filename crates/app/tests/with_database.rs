@@ -52,7 +52,7 @@ async fn bare_server<DB: TestEngine>() -> Server<DB> {
 
 async fn server<DB: TestEngine>() -> Server<DB> {
     let server = bare_server().await;
-    DB::create_table(&server).await;
+    fixtures::create_app_tables(&server).await.unwrap();
     server
 }
 
@@ -194,7 +194,7 @@ async fn a_missing_table_is_reported_with_its_fix<DB: TestEngine>() {
         insta::assert_snapshot!(ready.text, @r#"{"ready":false,"kind":"configuration","detail":"The table `messages` is missing: run rds-iam-bootstrap with this app's schema."}"#);
     }
     assert_eq!(get(&app, "/").await.status, StatusCode::SERVICE_UNAVAILABLE);
-    DB::create_table(&server).await;
+    fixtures::create_app_tables(&server).await.unwrap();
     assert_eq!(get(&app, "/").await.status, StatusCode::OK);
     until("ready", async || get(&app, "/readyz").await.status == StatusCode::OK).await;
 }

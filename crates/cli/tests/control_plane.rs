@@ -227,3 +227,29 @@ fn an_interrupted_rollout_reports_the_state() {
         run(&aws, &["rollout", "--outputs", OUTPUTS, "--record", "x", "--digest", &digest, "--previous"]);
     assert_eq!(usage.status.code(), Some(64));
 }
+
+#[test]
+fn a_snapshot_is_of_an_instance_or_a_cluster() {
+    let aws = TestClient::new();
+    for (option, describe, kind) in [
+        ("--instance", "DescribeDBSnapshots", "Instance"),
+        ("--cluster", "DescribeDBClusterSnapshots", "Cluster"),
+    ] {
+        let snapshot = if kind == "Cluster" { "DBClusterSnapshot" } else { "DBSnapshot" };
+        let existing = format!(
+            "<{describe}Response><{describe}Result><{snapshot}s><{snapshot}><DB{kind}Identifier>orders-dev\
+             </DB{kind}Identifier><Status>available</Status><{snapshot}Arn>arn:{kind}</{snapshot}Arn></{snapshot}>\
+             </{snapshot}s></{describe}Result></{describe}Response>"
+        );
+        aws.on(describe, 200, existing);
+        let done = run(&aws, &["snapshot", option, "orders-dev", "--name", "final", "--region", "us-east-1"]);
+        let expected = format!("final of orders-dev: already exists (arn:{kind})\n");
+        assert_eq!((done.status.code(), text(&done.stdout)), (Some(0), &*expected), "{}", text(&done.stderr));
+    }
+    let calls = aws.operations();
+    for wrong in [&[][..], &["--instance", "a", "--cluster", "a"]] {
+        let refused = run(&aws, &[&["snapshot", "--name", "final", "--region", "us-east-1"], wrong].concat());
+        assert_eq!(refused.status.code(), Some(64), "{}", text(&refused.stderr));
+    }
+    assert_eq!(aws.operations(), calls);
+}

@@ -24,7 +24,9 @@ pub(crate) async fn apply<E: Engine>(options: &Options<'_>, deploy: &Path) -> an
     let file = folder.path().join("outputs.json");
     let file_text = file.display().to_string();
     info!("applying the stack (about two minutes: Terraform waits as it would for AWS)");
-    program::attached(deploy, &["infra", "apply", "--outputs", &file_text], &aws.env()).await?;
+    let engine = E::ENGINE.to_string();
+    let apply = ["infra", "apply", "--engine", &engine, "--outputs", &file_text];
+    program::attached(deploy, &apply, &aws.env()).await?;
     let outputs = Outputs::read(&file)?;
     let app = outputs.app.as_ref().context("the stack has an app")?;
     let proxy = outputs.proxy.as_ref().context("the stack has a proxy")?;
@@ -33,7 +35,9 @@ pub(crate) async fn apply<E: Engine>(options: &Options<'_>, deploy: &Path) -> an
             && outputs.database.name.as_str() == DATABASE
             && outputs.database.admin_user.as_str() == ADMIN_USER
             && app.database_user.as_str() == APP_USER,
-        "environments/local.tfvars names another engine, other users or another database than the claims are about"
+        "the environment on this machine for {} has another engine, other users or another database than the claims are \
+         about",
+        E::ENGINE
     );
 
     info!("the parameters of the app, from the outputs");

@@ -114,7 +114,7 @@ mod tests {
     on_each_engine![each_wrong_login_is_refused_for_its_reason, another_outcome_is_an_error];
 
     async fn each_wrong_login_is_refused_for_its_reason<E: Engine>() -> anyhow::Result<()> {
-        let server = fixtures::app_server_of::<E>().await?;
+        let server = fixtures::app_server::<E>().await?;
         for wrong in [
             Wrong::Nothing,
             Wrong::Expired,
@@ -130,7 +130,7 @@ mod tests {
     }
 
     async fn another_outcome_is_an_error<E: Engine>() -> anyhow::Result<()> {
-        let server = fixtures::app_server_of::<E>().await?;
+        let server = fixtures::app_server::<E>().await?;
         server.refuse_next(1)?;
         assert!(attempt(&server, Wrong::Nothing).await.is_err());
         server.refuse_next(1)?;

@@ -4,7 +4,7 @@
  */
 #include "postgres.h"
 
-/* With OpenSSL and GSSAPI, Port has more members at its end. Nothing here reads those or needs the headers. */
+/* Without these, Port has untyped pointers in the places of theirs: the offsets stay the same, and their headers are not needed. */
 #undef USE_OPENSSL
 #undef ENABLE_GSS
 
@@ -291,21 +291,24 @@ static void fail(const char *operation, const char *path) {
 
 /* Whether the next login is one of those to refuse, which it counts. The file is described in control/src/refusals.rs. */
 static bool take_refusal(void) {
-	char path[MAXPGPATH], text[64], end = '\0';
+	char *path = psprintf("%s/throttle", control_folder), text[64], end = '\0';
 	unsigned long long serial;
 	unsigned int left;
 	ssize_t length;
 	int file;
 
-	snprintf(path, sizeof(path), "%s/throttle", control_folder);
 	file = open(path, O_RDWR | O_CLOEXEC);
 	if (file < 0 && errno == ENOENT)
 		return false;
 	if (file < 0)
 		fail("open", path);
-	while (flock(file, LOCK_EX) != 0)
-		if (errno != EINTR)
+	/* A wait in the kernel would end neither at authentication_timeout nor when the server stops. */
+	while (flock(file, LOCK_EX | LOCK_NB) != 0) {
+		if (errno != EWOULDBLOCK && errno != EINTR)
 			fail("lock", path);
+		CHECK_FOR_INTERRUPTS();
+		pg_usleep(1000);
+	}
 	length = read(file, text, sizeof(text) - 1);
 	if (length < 0)
 		fail("read", path);

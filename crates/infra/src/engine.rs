@@ -65,38 +65,6 @@ impl Engine {
             Self::Postgres => 5432,
         }
     }
-
-    /// Returns the users that RDS, RDS Proxy or the server have for themselves, in lower case. PostgreSQL also refuses
-    /// every name that starts with `pg_`, and MySQL has `mysql.*`.
-    ///
-    /// Source: "Reserved words" and "Understanding PostgreSQL roles and permissions" of the RDS user guide.
-    #[must_use]
-    pub const fn reserved_users(self) -> &'static [&'static str] {
-        match self {
-            Self::MySql => &[
-                "rds_superuser_role",
-                "rdsadmin",
-                "rdsproxyadmin",
-                "rdsrepladmin",
-                "rdstopmgr",
-                "rdswriteforwarduser",
-                "root",
-            ],
-            Self::Postgres => &[
-                "rds_ad",
-                "rds_iam",
-                "rds_password",
-                "rds_replication",
-                "rds_reserved",
-                "rds_superuser",
-                "rdsadmin",
-                "rdsproxyadmin",
-                "rdsrepladmin",
-                "rdstopmgr",
-                "rdswriteforwarduser",
-            ],
-        }
-    }
 }
 
 impl fmt::Display for Engine {
@@ -155,17 +123,5 @@ mod tests {
     fn the_name_of_a_cluster_s_engine_says_what_to_write() {
         insta::assert_snapshot!("aurora-postgresql".parse::<Engine>().unwrap_err(), @r#""aurora-postgresql" is not a supported engine: expected mysql or postgresql. Aurora is a kind of deployment, not an engine: write mysql for Aurora MySQL and postgresql for Aurora PostgreSQL"#);
         insta::assert_snapshot!("sqlserver".parse::<Engine>().unwrap_err(), @r#""sqlserver" is not a supported engine: expected mysql or postgresql"#);
-    }
-
-    /// The stack's list has the same users, since a declared user of that name would fail late.
-    #[test]
-    fn the_stack_refuses_the_reserved_users() {
-        let stack = include_str!("../../../terraform/stacks/service/main.tf");
-        for user in Engine::MySql.reserved_users() {
-            assert!(stack.contains(&format!("\"{user}\"")), "{user}");
-        }
-        for engine in Engine::ALL {
-            assert!(engine.reserved_users().is_sorted(), "{engine}");
-        }
     }
 }

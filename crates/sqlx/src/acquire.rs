@@ -77,7 +77,9 @@ impl<DB: Engine> State<DB> {
         };
         let borrowed = |connection, acquired_at| PoolConnection::new(connection, acquired_at, permit, self);
         while let Some(IdleConnection { connection, acquired_at, released_at }) = self.idle.pop() {
-            if !self.health.needs_test(released_at.elapsed()) && !self.health.is_left(acquired_at.elapsed()) {
+            let (health, idle) = (&self.health, released_at.elapsed());
+            if !health.needs_test(idle) && !health.is_doubted(idle) && !health.is_left(acquired_at.elapsed())
+            {
                 return Ok(borrowed(connection, acquired_at));
             }
             return_to_sqlx(connection, None);

@@ -12,12 +12,13 @@ use std::time::Duration;
 use futures_core::Stream;
 use futures_core::future::BoxFuture;
 use futures_core::stream::BoxStream;
+use rds_iam_token::ErrorKind;
 use sqlx::{Connection as _, Either, Execute, Executor, SqlStr};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, Sleep, sleep, timeout};
 
 use crate::engine::{Engine, Step};
-use crate::error::timed_out_error;
+use crate::error::{classify, timed_out_error};
 use crate::idle::{return_in_step, return_to_sqlx};
 use crate::rows::{Rows, next};
 use crate::state::State;
@@ -31,6 +32,8 @@ pub struct Connection<DB: Engine> {
     inner: Option<sqlx::pool::PoolConnection<DB>>,
     condition: Condition,
     statement_timeout: Option<Duration>,
+    /// Whether prepared statements are kept.
+    caches: bool,
     pool: Weak<State<DB>>,
 }
 
@@ -41,6 +44,8 @@ enum Condition {
     Clean,
     /// It failed, or was not read to its end.
     Untested,
+    /// The server refused a write: it may be a reader. Later ones don't change this.
+    RefusedWrite,
     /// One was dropped while its answer arrived: what is read next may be the middle of that. Later ones don't change this.
     Interrupted,
     /// It was not answered in time, or the connection broke. No other runs on it.
@@ -53,6 +58,8 @@ impl Condition {
         match error {
             Some(sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::Protocol(_)) => Self::Broken,
             _ if matches!(self, Self::Interrupted | Self::Broken) => self,
+            Some(error) if classify::kind(error) == ErrorKind::ReadOnly => Self::RefusedWrite,
+            _ if self == Self::RefusedWrite => self,
             Some(_) => Self::Untested,
             None => Self::Clean,
         }
@@ -196,13 +203,13 @@ impl<'c, DB: Engine> Executor<'c> for &'c mut Connection<DB> {
         'c: 'e,
         E: 'q + Execute<'q, DB>,
     {
-        let Connection { inner, condition, statement_timeout, pool } = self;
+        let Connection { inner, condition, statement_timeout, caches, pool } = self;
         let before = *condition;
         if before == Condition::Broken {
             return Box::pin(Rows::new(async |_| Err(broken_error())));
         }
         *condition = before.during();
-        let steps = DB::fetch_many(inner.as_mut().expect(BORROWED), query);
+        let steps = DB::fetch_many(inner.as_mut().expect(BORROWED), query, *caches);
         Box::pin(Watched {
             steps,
             condition,
@@ -266,6 +273,7 @@ impl<DB: Engine> PoolConnection<DB> {
             inner: Some(connection),
             condition: Condition::Clean,
             statement_timeout: pool.limits.statement_timeout,
+            caches: pool.limits.statement_cache > 0,
             pool: Arc::downgrade(pool),
         };
         Self { connection, acquired_at, permit: Some(permit) }
@@ -291,8 +299,12 @@ impl<DB: Engine> Drop for PoolConnection<DB> {
             drop(connection.detach());
             return;
         }
-        if self.connection.condition == Condition::Interrupted {
-            return return_in_step(connection, permit);
+        match self.connection.condition {
+            Condition::Interrupted => return return_in_step(connection, permit),
+            Condition::RefusedWrite if !DB::REFUSED_WRITE_IS_PROOF => {
+                return State::return_doubted(self.connection.pool.clone(), connection, permit);
+            }
+            _ => {}
         }
         let is_clean = self.connection.condition == Condition::Clean;
         let Some(pool) = self.connection.pool.upgrade().filter(|_| is_clean) else {

@@ -27,6 +27,10 @@ pub(crate) const PING_TIMEOUT: Duration = Duration::from_secs(1);
 /// failover, and which limits the logins to a server that stays read-only.
 const READ_ONLY_INTERVAL: Duration = Duration::from_secs(5);
 
+/// The time after a refused write in which connections that are returned are doubted, too: 1 second, in which the one whose
+/// write was refused has answered.
+const DOUBT: Duration = Duration::from_secs(1);
+
 /// The state that the driver's callbacks and the pool share.
 #[derive(Debug)]
 pub(crate) struct Health {
@@ -40,10 +44,8 @@ pub(crate) struct Health {
     left_at: AtomicU64,
     /// The time of the last search for the writer, in microseconds after `started`. Zero for never.
     searched_at: AtomicU64,
-    /// The time of the last check whether a server that refused a write is a reader, in the same unit.
-    checked_at: AtomicU64,
-    /// Whether a write was refused since, by a server that may be the writer.
-    suspects_reader: AtomicBool,
+    /// Connections that are idle since before this time, in the same unit, may be a reader's. Zero for never.
+    doubted_until: AtomicU64,
     /// The time of the last notice that the server takes long to answer, in the same unit.
     announced_at: AtomicU64,
     /// The refused logins since the last one that succeeded.
@@ -65,8 +67,7 @@ impl Health {
             retired_at: AtomicU64::new(0),
             left_at: AtomicU64::new(0),
             searched_at: AtomicU64::new(0),
-            checked_at: AtomicU64::new(0),
-            suspects_reader: AtomicBool::new(false),
+            doubted_until: AtomicU64::new(0),
             announced_at: AtomicU64::new(0),
             refusals: Refusals::default(),
             read_only_since: Mutex::new(None),
@@ -115,17 +116,18 @@ impl Health {
         self.update_unless_recent(&self.searched_at)
     }
 
-    /// Has the maintenance task check whether the server is a reader.
-    pub(crate) fn suspect_reader(&self) {
-        self.suspects_reader.store(true, Relaxed);
-        self.wake.notify_one();
+    /// Marks connections that are idle now, or are returned within a second, as possibly a reader's: each is queried before it
+    /// is used. The one whose write was refused is queried as soon as it is returned.
+    pub(crate) fn doubt(&self) {
+        let until = self.started.elapsed() + DOUBT;
+        self.doubted_until.store(u64::try_from(until.as_micros()).unwrap_or(u64::MAX), Relaxed);
     }
 
-    /// Returns whether to check now whether the server is a reader: at most once in 5 s, because it takes a login.
-    pub(crate) fn should_check_reader(&self) -> bool {
-        self.suspects_reader.load(Relaxed)
-            && self.update_unless_recent(&self.checked_at)
-            && self.suspects_reader.swap(false, Relaxed)
+    /// Returns whether a connection that was `idle` for this time may be a reader's.
+    pub(crate) fn is_doubted(&self, idle: Duration) -> bool {
+        let until = self.doubted_until.load(Relaxed);
+        let since = u64::try_from(idle.as_micros()).unwrap_or(u64::MAX);
+        until > 0 && self.micros().saturating_sub(since) <= until
     }
 
     /// Returns whether a caller may say that it waits for the server: one in 5 s.
@@ -157,12 +159,15 @@ fn should_retire(age: Duration, since_last: Duration, lifetime: Duration, connec
     age >= lifetime.mul_f64(0.8) && since_last >= lifetime.mul_f64(0.2) / connections.max(1)
 }
 
-/// Returns sqlx's options for a pool. `has_room` returns whether one more connection may stay idle.
+/// Returns sqlx's options for a pool. `has_room` returns whether one more connection may stay idle; `leave_reader` leaves a server
+/// that a connection reports to be a reader.
 pub(crate) fn pool_options<DB: Engine>(
     limits: &Limits,
     health: &Arc<Health>,
     has_room: impl Fn() -> bool + Send + Sync + 'static,
+    leave_reader: impl Fn() + Send + Sync + 'static,
 ) -> PoolOptions<DB> {
+    let leave_reader = Arc::new(leave_reader);
     let (connected, acquired, released) = (Arc::clone(health), Arc::clone(health), Arc::clone(health));
     let retiring = limits.clone();
     PoolOptions::new()
@@ -181,10 +186,19 @@ pub(crate) fn pool_options<DB: Engine>(
             Box::pin(async { Ok(()) })
         })
         .before_acquire(move |connection: &mut DB::Connection, meta| {
-            let health = Arc::clone(&acquired);
+            let (health, leave_reader) = (Arc::clone(&acquired), Arc::clone(&leave_reader));
             Box::pin(async move {
                 if health.is_left(meta.age) {
                     return Ok(false);
+                }
+                if health.is_doubted(meta.idle_for) {
+                    let answer = timeout(PING_TIMEOUT, DB::is_read_only(connection)).await;
+                    let answer = answer.unwrap_or_else(|_| Err(timed_out_error(PING_TIMEOUT)));
+                    if answer.inspect_err(|_| health.suspect())? {
+                        leave_reader();
+                    }
+                    // A reader that is the endpoint's server still serves reads.
+                    return Ok(!health.is_left(meta.age));
                 }
                 if health.needs_test(meta.idle_for) {
                     let pong = timeout(PING_TIMEOUT, connection.ping()).await;

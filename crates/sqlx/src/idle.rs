@@ -11,8 +11,8 @@ use tokio::time::{Instant, timeout};
 
 use crate::engine::Engine;
 
-/// The time limit of sqlx's test of a returned connection: 5 seconds.
-const RETURN_TIMEOUT: Duration = Duration::from_secs(5);
+/// The time limit of the test of a returned connection: 5 seconds.
+pub(crate) const RETURN_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A connection that is neither in use nor managed by sqlx.
 pub(crate) struct IdleConnection<DB: Engine> {

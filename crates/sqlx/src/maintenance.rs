@@ -1,5 +1,5 @@
 //! The two background tasks of a pool: one installs each new token in sqlx's connect options; the other keeps
-//! warm connections open, finds out whether a server that refused a write is a reader, and searches for the writer then.
+//! warm connections open, and searches for the writer while the server refuses writes.
 
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -68,11 +68,6 @@ pub(crate) async fn keep_warm<DB: Engine>(state: Weak<State<DB>>) {
 
 impl<DB: Engine> State<DB> {
     async fn maintain(self: &Arc<Self>) -> Result<(), Error> {
-        if self.health.should_check_reader()
-            && let Err(error) = self.check_reader().await
-        {
-            tracing::debug!(error = %ErrorReport(&error), "the server did not report whether it refuses writes");
-        }
         self.warm_up().await?;
         if self.health.read_only_since().is_some()
             && self.health.should_find_writer()

@@ -26,7 +26,7 @@ use crate::stats::Stats;
 /// is tested before it is used again. After a refused write (the server has become a reader), every connection made before
 /// is discarded, at most once in 5 s: idle ones at once, ones in use when they are returned. So the pool follows its
 /// endpoint to the new writer. Until it has found one, [`Stats::read_only_since`] is set. PostgreSQL also refuses writes in a
-/// transaction that may only read: there, the pool logs in once to find out, before it discards anything.
+/// transaction that may only read: there, the connection is first asked, when it is returned, whether its server is a reader.
 ///
 /// Code that needs sqlx's own pool can use [`sqlx`](Self::sqlx). Its new connections have valid tokens too, but not the
 /// rest.
@@ -107,7 +107,7 @@ impl<DB: Engine> Pool<DB> {
 
     /// Queries the server, over a connection of the pool, whether it refuses writes. For readiness probes of
     /// services that write: a reader answers pings and reads. If it does, the pool searches for the writer from then
-    /// on, as after a refused write.
+    /// on, as after a refused write. A transaction, session or role of PostgreSQL that may only read is no such server.
     ///
     /// # Errors
     /// Returns [`Error`] if there is no connection or no answer.

@@ -2,7 +2,8 @@
 
 use futures_core::future::BoxFuture;
 use futures_core::stream::BoxStream;
-use sqlx::postgres::{PgConnectOptions, PgSslMode, Postgres};
+use sqlx::error::BoxDynError;
+use sqlx::postgres::{PgArguments, PgConnectOptions, PgSslMode, PgStatement, Postgres};
 use sqlx::{ConnectOptions as _, Execute, Executor as _, Row as _, SqlStr};
 
 use crate::builder::Builder;
@@ -28,9 +29,12 @@ pub type PgConnection = Connection<Postgres>;
 /// A transaction on a connection to PostgreSQL.
 pub type PgTransaction<'c> = Transaction<'c, Postgres>;
 
-/// The query whether a server refuses writes: as a standby (Aurora's readers too), or by its default for transactions.
+/// The query whether a server refuses writes: as a standby (Aurora's readers too), or by its default for transactions, which may be
+/// the database's. The default of a session or role is the service's own matter: no other server would accept its writes.
 /// Every user may run it.
-const IS_READ_ONLY: &str = "SELECT pg_catalog.pg_is_in_recovery() OR pg_catalog.current_setting('transaction_read_only')::pg_catalog.bool";
+const IS_READ_ONLY: &str = "SELECT pg_catalog.pg_is_in_recovery() OR EXISTS (SELECT FROM pg_catalog.pg_settings \
+    WHERE name = 'default_transaction_read_only' AND setting = 'on' \
+    AND source NOT IN ('session', 'client', 'user', 'database user'))";
 
 impl Engine for Postgres {}
 
@@ -94,11 +98,12 @@ impl Driver for Postgres {
     fn fetch_many<'e, 'q: 'e, E>(
         connection: &'e mut sqlx::PgConnection,
         query: E,
+        caches: bool,
     ) -> BoxStream<'e, sqlx::Result<Step<Self>>>
     where
         E: 'q + Execute<'q, Self>,
     {
-        connection.fetch_many(query)
+        if caches { connection.fetch_many(query) } else { connection.fetch_many(Unnamed(query)) }
     }
 
     fn prepare_with<'e>(
@@ -114,6 +119,28 @@ impl Driver for Postgres {
         sql: SqlStr,
     ) -> BoxFuture<'e, sqlx::Result<sqlx::Describe<Self>>> {
         connection.describe(sql)
+    }
+}
+
+/// A query whose prepared statement has no name. sqlx gives each statement one, and without a cache closes none of them: they would
+/// stay on the server until the connection ends.
+struct Unnamed<E>(E);
+
+impl<'q, E: Execute<'q, Postgres>> Execute<'q, Postgres> for Unnamed<E> {
+    fn sql(self) -> SqlStr {
+        self.0.sql()
+    }
+
+    fn statement(&self) -> Option<&PgStatement> {
+        self.0.statement()
+    }
+
+    fn take_arguments(&mut self) -> Result<Option<PgArguments>, BoxDynError> {
+        self.0.take_arguments()
+    }
+
+    fn persistent(&self) -> bool {
+        false
     }
 }
 

@@ -1,8 +1,11 @@
 //! Leaving a server that refuses writes, and finding the one that accepts them.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use sqlx::Connection as _;
+use sqlx::pool::PoolConnection;
+use tokio::runtime::Handle;
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, timeout};
 
 use crate::connect::connect;
@@ -10,12 +13,20 @@ use crate::credential::Credential;
 use crate::engine::Engine;
 use crate::error::{Error, timed_out_error};
 use crate::health::PING_TIMEOUT;
-use crate::idle::return_to_sqlx;
+use crate::idle::{RETURN_TIMEOUT, return_to_sqlx};
 use crate::state::State;
 
 impl<DB: Engine> State<DB> {
+    /// Records that the server is a reader, and discards its connections, at most once in 5 s.
+    pub(crate) fn leave_reader(&self) {
+        self.record_refused_write();
+        if self.health.leave_unless_recent() {
+            self.leave_server();
+        }
+    }
+
     /// Records that the server refuses writes.
-    pub(crate) fn record_refused_write(&self) {
+    fn record_refused_write(&self) {
         let mut since = self.health.read_only_since();
         if since.is_none() {
             *since = Some(self.tokens.clock().now());
@@ -28,7 +39,7 @@ impl<DB: Engine> State<DB> {
     }
 
     /// Discards all open connections: the idle ones now, the others when they are returned.
-    pub(crate) fn leave_server(&self) {
+    fn leave_server(&self) {
         self.idle.return_unused_since(Instant::now());
         for _ in 0..self.pool.num_idle() {
             let Some(connection) = self.pool.try_acquire() else { break };
@@ -59,15 +70,34 @@ impl<DB: Engine> State<DB> {
         Ok(())
     }
 
-    /// Queries over a new connection whether the server that refused a write is a reader, and leaves it if it is.
-    pub(crate) async fn check_reader(&self) -> Result<(), Error> {
-        if self.is_new_server_read_only().await? {
-            self.record_refused_write();
-            if self.health.leave_unless_recent() {
-                self.leave_server();
+    /// Returns a connection on which a write was refused to sqlx, and leaves its server if that is a reader. The connection itself
+    /// is asked: by now, the endpoint may lead to another server. Its transaction, which may have been the cause, is rolled back.
+    pub(crate) fn return_doubted(
+        pool: Weak<Self>,
+        mut connection: PoolConnection<DB>,
+        permit: Option<OwnedSemaphorePermit>,
+    ) {
+        let Ok(runtime) = Handle::try_current() else {
+            drop(connection.detach());
+            return;
+        };
+        // If the driver panics over what it reads.
+        connection.close_on_drop();
+        runtime.spawn(async move {
+            let asking = timeout(RETURN_TIMEOUT, is_a_reader_s::<DB>(&mut connection)).await;
+            match asking.unwrap_or_else(|_| Err(timed_out_error(RETURN_TIMEOUT))) {
+                Ok(is_reader) => {
+                    if let Some(pool) = pool.upgrade().filter(|_| is_reader) {
+                        pool.leave_reader();
+                    }
+                    return_to_sqlx(connection, permit);
+                }
+                Err(error) => {
+                    tracing::debug!(%error, "a connection on which a write was refused is closed");
+                    drop(connection.detach());
+                }
             }
-        }
-        Ok(())
+        });
     }
 
     /// Queries over a new connection whether its server refuses writes.
@@ -81,4 +111,12 @@ impl<DB: Engine> State<DB> {
         drop(timeout(PING_TIMEOUT, connection.close()).await);
         answer.map_err(|error| Error::from(error).about(self.subject()))
     }
+}
+
+/// Rolls back on a connection, and queries whether its server refuses writes.
+async fn is_a_reader_s<DB: Engine>(connection: &mut DB::Connection) -> sqlx::Result<bool> {
+    if !DB::is_in_step(connection, fastrand::i64(0..)).await? {
+        return Err(sqlx::Error::Protocol("the connection gave another statement's answer".into()));
+    }
+    DB::is_read_only(connection).await
 }

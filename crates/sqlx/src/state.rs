@@ -45,12 +45,15 @@ impl<DB: Engine> State<DB> {
 
     fn of(state: Weak<Self>, tokens: TokenSource, target: Target, limits: Limits) -> Self {
         let health = Arc::new(Health::new());
-        let has_room = move || state.upgrade().is_none_or(|state| state.has_idle_room());
-        let pool = pool_options(&limits, &health, has_room).connect_lazy_with(target.options::<DB>(
-            &tokens.login().user,
-            &NO_CREDENTIAL,
-            limits.statement_cache,
-        ));
+        let pool = state.clone();
+        let has_room = move || pool.upgrade().is_none_or(|state| state.has_idle_room());
+        let leave_reader = move || {
+            if let Some(state) = state.upgrade() {
+                state.leave_reader();
+            }
+        };
+        let options = target.options::<DB>(&tokens.login().user, &NO_CREDENTIAL, limits.statement_cache);
+        let pool = pool_options(&limits, &health, has_room, leave_reader).connect_lazy_with(options);
         Self {
             rate_limiter: RateLimiter::new(limits.connects_per_second, limits.max_connections),
             permits: Arc::new(Semaphore::new(limits.max_connections as usize)),
@@ -160,13 +163,8 @@ impl<DB: Engine> State<DB> {
         self.health.counters.count_failure(kind);
         match kind {
             // PostgreSQL also refuses a write in a transaction that the caller made read-only.
-            ErrorKind::ReadOnly if !DB::REFUSED_WRITE_IS_PROOF => self.health.suspect_reader(),
-            ErrorKind::ReadOnly => {
-                self.record_refused_write();
-                if self.health.leave_unless_recent() {
-                    self.leave_server();
-                }
-            }
+            ErrorKind::ReadOnly if !DB::REFUSED_WRITE_IS_PROOF => self.health.doubt(),
+            ErrorKind::ReadOnly => self.leave_reader(),
             ErrorKind::Unreachable => self.health.suspect(),
             _ => {}
         }

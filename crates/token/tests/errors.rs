@@ -76,6 +76,7 @@ fn one_refusal_may_be_that_of_a_server_that_restarts() {
 fn sqlstates_have_the_help_of_their_own() {
     for (code, part) in [
         ("25006", "writer's endpoint"),
+        ("25006", "default_transaction_read_only"),
         ("3D000", "database does not exist"),
         ("3F000", "schema"),
         ("42704", "rds_iam"),

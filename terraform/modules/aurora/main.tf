@@ -73,11 +73,12 @@ locals {
       # reboot, and would report every other apply method as a change in each plan.
       static_parameters = { "rds.force_ssl" = "1" }
 
-      database_pattern   = "^[A-Za-z_][A-Za-z0-9_]{0,62}$"
-      database_rule      = "1 to 63 letters, digits and underscores, no digit first"
+      # RDS requires a letter first, unlike PostgreSQL.
+      database_pattern   = "^[A-Za-z][A-Za-z0-9_]{0,62}$"
+      database_rule      = "1 to 63 letters, digits and underscores, a letter first"
       user_pattern       = "^[A-Za-z][A-Za-z0-9_]{0,62}$"
       user_rule          = "1 to 63 letters, digits and underscores, a letter first"
-      reserved_databases = ["template0", "template1", "rdsadmin"]
+      reserved_databases = ["template0", "template1", "rdsadmin", "admin", "db", "user"]
       reserved_users = [
         "admin", "rdsadmin", "rdsproxyadmin", "rdsrepladmin", "rdstopmgr", "rds_superuser", "rds_iam", "rds_password",
         "rds_replication", "rds_ad", "public", "none", "user", "current_user", "session_user", "current_role",

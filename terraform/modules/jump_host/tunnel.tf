@@ -17,10 +17,24 @@ data "aws_iam_policy_document" "tunnel" {
     }
   }
 
-  # AWS begins a session's id with the caller's.
+  # Every session has this tag of AWS, with the caller's aws:userid: of a role, its id and the name of the role's session.
+  # The session's own id is no such proof: it begins with the name alone.
   statement {
     sid       = "OwnSessions"
-    actions   = ["ssm:ResumeSession", "ssm:TerminateSession", "ssmmessages:OpenDataChannel"]
+    actions   = ["ssm:ResumeSession", "ssm:TerminateSession"]
+    resources = ["arn:${local.partition}:ssm:${local.region}:${local.account_id}:session/*"]
+
+    condition {
+      test     = "StringEquals"
+      variable = "ssm:resourceTag/aws:ssmmessages:session-id"
+      values   = ["$${aws:userid}"]
+    }
+  }
+
+  # As in AWS's sample policies. The client itself sends the session's token and needs no permission.
+  statement {
+    sid       = "OwnChannels"
+    actions   = ["ssmmessages:OpenDataChannel"]
     resources = ["arn:${local.partition}:ssm:${local.region}:${local.account_id}:session/$${aws:userid}-*"]
   }
 }

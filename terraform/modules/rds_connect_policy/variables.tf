@@ -7,9 +7,9 @@ variable "name" {
   nullable    = false
 
   validation {
-    condition     = can(regex("^[a-z][a-z0-9-]{1,30}[a-z0-9]$", var.name))
+    condition     = can(regex("^[a-z][a-z0-9-]{1,62}[a-z0-9]$", var.name))
     error_message = <<-EOT
-      name ${jsonencode(var.name)} can't be used: use 3 to 32 lower-case letters, digits and hyphens, beginning with a
+      name ${jsonencode(var.name)} can't be used: use 3 to 64 lower-case letters, digits and hyphens, beginning with a
       letter and not ending with a hyphen.
     EOT
   }

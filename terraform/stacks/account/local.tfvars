@@ -4,4 +4,4 @@ region     = "us-east-1"
 project    = "orders"
 disposable = true
 zone_name  = "example.test"
-github     = { repository = "example/orders", environments = ["local", "localprod"] }
+github     = { repository = "example/orders", environments = ["local", "localprod", "localpg"] }

@@ -144,7 +144,8 @@ variable "proxy" {
     RDS Proxy, which logs in to the database by IAM; null for none: the app then connects to the database.
     reads_master_secret: whether its role can read the master secret, which provider 5 requires it to link. AWS's
     migration keeps this permission while a secret is linked; set it to false after the switch to end-to-end IAM to remove
-    it. reader_endpoint: an endpoint for the readers of a cluster. The other settings are those of the module.
+    it. reader_endpoint: an endpoint for the readers of a cluster of two instances or more. The other settings are those of
+    the module.
   EOT
   type = object({
     reads_master_secret               = optional(bool, true)
@@ -162,6 +163,14 @@ variable "proxy" {
     error_message = <<-EOT
       proxy: the cluster should pause without connections (min_capacity = 0), but RDS Proxy keeps connections open, so it
       would never pause. Set proxy = null, or min_capacity = 0.5.
+    EOT
+  }
+
+  # RDS would create the endpoint, and refuse its connections.
+  validation {
+    condition     = !try(var.proxy.reader_endpoint, false) || try(length(var.database.cluster.instances) >= 2, false)
+    error_message = <<-EOT
+      proxy.reader_endpoint: the database has no reader. Give database.cluster two instances or more, or set it to false.
     EOT
   }
 }

@@ -105,20 +105,6 @@ impl Request {
                 "leave it out, or declare that part in the environment's tfvars",
             ));
         }
-        let takes_snapshot = !context.no_snapshot && there.iter().any(|stage| stage.name == "snapshot");
-        if takes_snapshot && environment.has_cluster && self.options.report.explain.is_none() {
-            return Err(usage(
-                format!(
-                    "the database of {} is a cluster, of which no last snapshot can be taken here",
-                    environment.name
-                ),
-                format!(
-                    "take it with `aws rds create-db-cluster-snapshot --db-cluster-identifier {0} \
-                     --db-cluster-snapshot-identifier {0}-final`, and give --no-snapshot",
-                    environment.deployment()
-                ),
-            ));
-        }
         Ok((there, left_out))
     }
 

@@ -1,5 +1,5 @@
-//! The steps of `cargo xtask test`: installs the tools, then runs lint, build, Terraform's checks, the tests and the demo;
-//! `--only crates` runs a part.
+//! The steps of `cargo xtask test`: installs the tools, then runs lint, build, Terraform's checks, the tests and the demo
+//! on each engine; `--only crates` runs a part.
 
 use clap::ValueEnum;
 use serde_json::Value;
@@ -125,7 +125,8 @@ fn crates_targets(targets: &[String], workspace: &Workspace) -> Cmd {
         .args(targets.flat_map(|target| ["--test".to_owned(), target.clone()]))
 }
 
-/// Returns the steps of the tests themselves: build, servers, tests, the engines' counts, doc tests, demo.
+/// Returns the steps of the tests themselves: build, servers, tests, the engines' counts, doc tests, the demo on each
+/// database server.
 pub(crate) fn own_steps<'a>(
     engine: Engine,
     workspace: &'a Workspace,
@@ -147,11 +148,22 @@ pub(crate) fn own_steps<'a>(
             engines::check(&listed(workspace.cargo(TESTS), engine, workspace), workspace, console, runner)
         }),
         doc_tests(engine, workspace, runner),
-        Step::new("demo", move || {
-            runner.run(&demo(engine, workspace))?;
-            Ok(Outcome::Passed)
-        }),
+        demo_step("demo: mysql", "mysql", engine, workspace, runner),
+        demo_step("demo: postgres", "postgres", engine, workspace, runner),
     ]
+}
+
+fn demo_step<'a>(
+    name: &'static str,
+    database: &'static str,
+    engine: Engine,
+    workspace: &'a Workspace,
+    runner: Runner,
+) -> Step<'a> {
+    Step::new(name, move || {
+        runner.run(&demo(database, engine, workspace))?;
+        Ok(Outcome::Passed)
+    })
 }
 
 fn doc_tests(engine: Engine, workspace: &Workspace, runner: Runner) -> Step<'_> {
@@ -180,8 +192,8 @@ fn build(workspace: &Workspace, runner: Runner) -> Result<Outcome, Error> {
     Ok(Outcome::Passed)
 }
 
-/// Downloads and builds the servers, which takes minutes the first time, with visible progress; inside the
-/// tests it would look like a test that hangs.
+/// Downloads and builds the servers of both engines, which takes minutes the first time, with visible progress; inside
+/// the tests it would look like a test that hangs.
 fn prepare(engine: Engine, workspace: &Workspace, registry: bool) -> Cmd {
     demo_program(workspace, engine)
         .args(["prepare"])
@@ -189,11 +201,11 @@ fn prepare(engine: Engine, workspace: &Workspace, registry: bool) -> Cmd {
         .hint("`cargo xtask doctor` lists what is missing on this machine")
 }
 
-/// Returns the command of the demo, including the checks of its claims.
-fn demo(engine: Engine, workspace: &Workspace) -> Cmd {
+/// Returns the command of the demo on a database server, including the checks of its claims.
+fn demo(database: &str, engine: Engine, workspace: &Workspace) -> Cmd {
     let binaries = workspace.target.join("debug").display().to_string();
     demo_program(workspace, engine)
-        .args(["--bin-dir", &binaries, "--once"])
+        .args(["--bin-dir", &binaries, "--database", database, "--once"])
         .hint("a claim in the table above does not hold, or the platform did not start")
 }
 
@@ -219,6 +231,7 @@ fn tested(cmd: Cmd, engine: Engine, workspace: &Workspace) -> Cmd {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use rds_iam_process::steps;
 
     #[test]
     fn tests_get_the_engine_and_the_servers_libraries() {
@@ -232,8 +245,24 @@ mod tests {
             @"RDS_IAM_MYSQL_PLUGIN=/t/debug/libAWSAuthenticationPlugin.so RDS_IAM_POSTGRES_PAM=/t/debug/libpam.so /t/debug/rds-iam-demo --engine process prepare --registry"
         );
         insta::assert_snapshot!(
-            demo(Engine::Docker, &workspace).shown(),
-            @"RDS_IAM_MYSQL_PLUGIN=/t/debug/libAWSAuthenticationPlugin.so RDS_IAM_POSTGRES_PAM=/t/debug/libpam.so /t/debug/rds-iam-demo --engine docker --bin-dir /t/debug --once"
+            demo("mysql", Engine::Docker, &workspace).shown(),
+            @"RDS_IAM_MYSQL_PLUGIN=/t/debug/libAWSAuthenticationPlugin.so RDS_IAM_POSTGRES_PAM=/t/debug/libpam.so /t/debug/rds-iam-demo --engine docker --bin-dir /t/debug --database mysql --once"
+        );
+        insta::assert_snapshot!(
+            demo("postgres", Engine::Process, &workspace).shown(),
+            @"RDS_IAM_MYSQL_PLUGIN=/t/debug/libAWSAuthenticationPlugin.so RDS_IAM_POSTGRES_PAM=/t/debug/libpam.so /t/debug/rds-iam-demo --engine process --bin-dir /t/debug --database postgres --once"
+        );
+    }
+
+    /// The claims hold on both engines, and nothing is downloaded after the servers are prepared.
+    #[test]
+    fn the_demo_runs_on_each_engine_after_the_servers_are_prepared() {
+        let workspace = Workspace { root: "/r".into(), target: "/t".into(), cache: "/c".into() };
+        let console = Console::silent();
+        let steps = own_steps(Engine::Docker, &workspace, console, Runner::new(console));
+        assert_eq!(
+            steps::names(&steps),
+            "build, servers, tests, engines, doc tests, demo: mysql, demo: postgres"
         );
     }
 

@@ -242,6 +242,15 @@ mod tests {
         assert_ne!(account("App", "%"), account("app", "%"), "user names differ by case");
     }
 
+    /// The stack's list has the same users, since a declared user of that name would fail late.
+    #[test]
+    fn the_stack_refuses_the_reserved_users() {
+        let stack = include_str!("../../../../terraform/stacks/service/main.tf");
+        for user in RESERVED {
+            assert!(stack.contains(&format!("\"{user}\"")), "{user}");
+        }
+    }
+
     #[test]
     fn accounts_that_are_refused() {
         let refusal = |user: &str| Account::new(user, "%").unwrap_err().to_string();

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use rds_iam_deploy::aws;
-use rds_iam_deploy::snapshot::create_snapshot;
+use rds_iam_deploy::snapshot::{Database, create_snapshot};
 use rds_iam_token::{Clock, Region};
 
 use crate::{Failure, print_done};
@@ -13,9 +13,8 @@ use crate::{Failure, print_done};
 /// An existing snapshot of that name and database is kept.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
-    /// Identifier of the database instance, such as orders-dev
-    #[arg(long)]
-    instance: String,
+    #[command(flatten)]
+    database: WhichDatabase,
 
     /// Name of the snapshot
     #[arg(long)]
@@ -26,12 +25,34 @@ pub(crate) struct Arguments {
     region: Region,
 }
 
+#[derive(Debug, clap::Args)]
+#[group(required = true, multiple = false)]
+struct WhichDatabase {
+    /// Identifier of the database instance, such as orders-dev
+    #[arg(long)]
+    instance: Option<String>,
+
+    /// Identifier of the Aurora cluster, such as orders-dev
+    #[arg(long)]
+    cluster: Option<String>,
+}
+
+impl From<WhichDatabase> for Database {
+    fn from(which: WhichDatabase) -> Self {
+        match which.cluster {
+            Some(cluster) => Self::Cluster(cluster),
+            None => Self::Instance(which.instance.unwrap_or_default()),
+        }
+    }
+}
+
 pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
-    let aws = aws::connect(&arguments.region).await?;
-    let Arguments { instance, name, .. } = arguments;
-    let snapshot = create_snapshot(&aws, &Clock::system(), &instance, &name).await?;
+    let Arguments { database, name, region } = arguments;
+    let aws = aws::connect(&region).await?;
+    let database = Database::from(database);
+    let snapshot = create_snapshot(&aws, &Clock::system(), &database, &name).await?;
     let result = if snapshot.existed { "already exists" } else { "created" };
-    let done = format!("{name} of {instance}: {result} ({})", snapshot.arn);
+    let done = format!("{name} of {}: {result} ({})", database.identifier(), snapshot.arn);
     print_done(&done, &done)?;
     Ok(ExitCode::SUCCESS)
 }

@@ -263,7 +263,7 @@ mod tests {
     );
 
     async fn a_locked_out_master_is_noticed() -> anyhow::Result<()> {
-        let server = fixtures::app_server_of::<sqlx::Postgres>().await?;
+        let server = fixtures::app_server::<sqlx::Postgres>().await?;
         let evidence = master(&server).await?;
         assert!(evidence.starts_with("postgres, TLSv1.3 "), "{evidence}");
         server.as_superuser("GRANT rds_iam TO postgres").await?;
@@ -273,7 +273,7 @@ mod tests {
     }
 
     async fn tables_without_default_privileges_are_noticed() -> anyhow::Result<()> {
-        let server = fixtures::app_server_of::<sqlx::Postgres>().await?;
+        let server = fixtures::app_server::<sqlx::Postgres>().await?;
         fixtures::create_user(&server, ADMIN_USER, "CREATE, USAGE ON SCHEMA public").await?;
         let error = tomorrow(&server).await.unwrap_err();
         assert!(format!("{error:#}").contains("permission denied for table tomorrow"), "{error:#}");
@@ -285,7 +285,7 @@ mod tests {
     }
 
     async fn long_tokens_and_both_engines() -> anyhow::Result<()> {
-        let server = fixtures::app_server_of::<sqlx::Postgres>().await?;
+        let server = fixtures::app_server::<sqlx::Postgres>().await?;
         fixtures::create_app_tables(&server).await?;
         long_token(&server).await?;
         let folder = tempfile::tempdir()?;

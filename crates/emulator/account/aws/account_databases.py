@@ -13,20 +13,23 @@ def secret_of(database):
     return secret and secret.secret.arn
 
 
+# A proxy listens on the default port of its engine, wherever its database does.
+PROXY_PORTS = {"MYSQL": 3306, "POSTGRESQL": 5432, "SQLSERVER": 1433}
+
+
 def proxies_of(backend, kind, identifier):
-    """The hosts of the proxies before a database, with those that lead to its readers alone."""
-    hosts, readers = [], []
+    """The addresses of the proxies before a database."""
+    addresses = []
     for proxy in list(backend.db_proxies.values()):
         targets = [target for group in proxy.proxy_target_groups.values() for target in group.targets]
         if any((target.type, target.rds_resource_id.lower()) == (kind, identifier) for target in targets):
-            endpoints = rds_endpoints.endpoints_of_proxy(proxy)
-            hosts += [proxy.endpoint, *(endpoint.endpoint for endpoint in endpoints)]
-            readers += [endpoint.endpoint for endpoint in endpoints if endpoint.role == "READ_ONLY"]
-    return hosts, readers
+            port = PROXY_PORTS[proxy.engine_family]
+            hosts = [proxy.endpoint, *(it.endpoint for it in rds_endpoints.endpoints_of_proxy(proxy))]
+            addresses += [f"{host}:{port}" for host in hosts]
+    return addresses
 
 
 def instance(backend, of):
-    hosts, readers = proxies_of(backend, "RDS_INSTANCE", of.db_instance_identifier)
     return {
         "kind": "instance",
         "identifier": of.db_instance_identifier,
@@ -36,9 +39,8 @@ def instance(backend, of):
         "status": of.status,
         "endpoint": f"{of.address}:{of.port}",
         "endpoints": [],
-        "readers": [f"{host}:{of.port}" for host in readers],
         "instances": [],
-        "proxies": [f"{host}:{of.port}" for host in hosts],
+        "proxies": proxies_of(backend, "RDS_INSTANCE", of.db_instance_identifier),
         "resource_id": of.dbi_resource_id,
         "master_secret_arn": secret_of(of),
         "name": of.db_name,
@@ -46,16 +48,10 @@ def instance(backend, of):
 
 
 def cluster(backend, of):
-    """A cluster: `endpoints` are its own besides the writer's, and those of its instances; `readers`, those of all endpoints
-    that lead to its readers alone. It takes no logins until it has `instances`."""
+    """A cluster: `endpoints` are its own besides the writer's, and those of its instances. It takes no logins until it has
+    `instances`."""
     members, custom = of.members, rds_endpoints.custom_endpoints_of(of)
-    hosts, readers = proxies_of(backend, "TRACKED_CLUSTER", of.db_cluster_identifier)
     own = [of.reader_endpoint, *(endpoint.endpoint for endpoint in custom), *(member.address for member in members)]
-    readers += [
-        of.reader_endpoint,
-        *(endpoint.endpoint for endpoint in custom if endpoint.kind == "READER"),
-        *(member.address for member in members if not member.is_cluster_writer),
-    ]
     return {
         "kind": "cluster",
         "identifier": of.db_cluster_identifier,
@@ -65,9 +61,8 @@ def cluster(backend, of):
         "status": of.status,
         "endpoint": f"{of.endpoint}:{of.port}",
         "endpoints": [f"{host}:{of.port}" for host in own],
-        "readers": [f"{host}:{of.port}" for host in readers],
         "instances": [member.db_instance_identifier for member in members],
-        "proxies": [f"{host}:{of.port}" for host in hosts],
+        "proxies": proxies_of(backend, "TRACKED_CLUSTER", of.db_cluster_identifier),
         "resource_id": of.db_cluster_resource_id,
         "master_secret_arn": secret_of(of),
         "name": of.database_name,

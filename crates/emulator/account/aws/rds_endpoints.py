@@ -100,7 +100,9 @@ def custom_endpoints(backend):
 
 
 def custom_endpoints_of(cluster):
-    return [endpoint for endpoint in custom_endpoints(cluster.backend).values() if endpoint.cluster is cluster]
+    # A copy: the account's snapshot may be taken while another request changes them.
+    endpoints = list(custom_endpoints(cluster.backend).values())
+    return [endpoint for endpoint in endpoints if endpoint.cluster is cluster]
 
 
 def built_in_endpoints(cluster):
@@ -165,6 +167,8 @@ def a_cluster_has_custom_endpoints():
             "db-cluster-endpoint-status": "Status",
         }
         for by in self.params.get("Filters") or []:
+            if by["Name"] not in keys:
+                refuse("InvalidParameterValue", f"Unrecognized filter name: {by['Name']}")
             wanted = [value.lower() for value in by["Values"]]
             found = [it for it in found if (it.get(keys[by["Name"]]) or "").lower() in wanted]
         return ActionResult({"DBClusterEndpoints": found})
@@ -222,12 +226,13 @@ def proxy_endpoints(backend):
 
 
 def endpoints_of_proxy(proxy):
-    return [endpoint for endpoint in proxy_endpoints(proxy.backend).values() if endpoint.proxy is proxy]
+    endpoints = list(proxy_endpoints(proxy.backend).values())
+    return [endpoint for endpoint in endpoints if endpoint.proxy is proxy]
 
 
 def a_proxy_has_endpoints():
     """AWS: further endpoints of a proxy, read-write or read-only, are at NAME.endpoint.proxy-ID.REGION… and go with it.
-    moto: does not know them."""
+    moto: does not know them, and answers 500 if a proxy that is to be deleted does not exist."""
 
     are_tagged_by_arn("proxy_endpoints")
 
@@ -282,6 +287,7 @@ def a_proxy_has_endpoints():
 
     @wrap(rds.RDSBackend, "delete_db_proxy")
     def delete_db_proxy(original, self, proxy_name):
+        self.describe_db_proxies(proxy_name)
         proxy = original(self, proxy_name)
         for endpoint in endpoints_of_proxy(proxy):
             del proxy_endpoints(self)[endpoint.name]

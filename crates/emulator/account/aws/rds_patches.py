@@ -7,6 +7,7 @@ import datetime
 import json
 import secrets
 import string
+import types
 
 from moto.core.responses import ActionResult
 from moto.rds import exceptions as rds_exceptions
@@ -29,20 +30,29 @@ def a_cluster_has_the_identifier_of_its_account():
 
 
 def a_cluster_is_modified_as_requested():
-    """AWS: ModifyDBCluster changes IAM authentication and the exported logs, and reports a cluster that does not
-    exist. moto: leaves both as they are, and answers 500."""
+    """AWS: ModifyDBCluster changes IAM authentication and the exported logs, reports a cluster that does not exist or a
+    new name that another has, and changes nothing if it refuses. moto: leaves both as they are, answers 500, puts the
+    cluster in the other's place, and deletes it: for good if it refuses, and for a moment if not, in which a snapshot
+    of the account would miss it."""
 
     @wrap(rds.RDSBackend, "modify_db_cluster")
     def modify_db_cluster(original, self, kwargs):
-        cluster = cluster_of(self, kwargs["db_cluster_identifier"])
-        iam = kwargs.pop("enable_iam_database_authentication", None)
+        name = kwargs["db_cluster_identifier"]
+        cluster, renamed = cluster_of(self, name), kwargs.get("new_db_cluster_identifier") or name
+        if renamed != name and renamed in self.clusters:
+            refuse("DBClusterAlreadyExistsFault", f"DBCluster {renamed} already exists.")
+        # moto sets attributes of these names.
+        kwargs["iam_auth"] = kwargs.pop("enable_iam_database_authentication", None)
         exports = kwargs.pop("cloudwatch_logs_export_configuration", None) or {}
-        if iam is not None:
-            cluster.iam_auth = iam
         disabled, enabled = exports.get("DisableLogTypes") or [], exports.get("EnableLogTypes") or []
         logs = [log for log in cluster.enabled_cloudwatch_logs_exports if log not in disabled]
-        cluster.enabled_cloudwatch_logs_exports = logs + [log for log in enabled if log not in logs]
-        return original(self, kwargs)
+        kwargs["enabled_cloudwatch_logs_exports"] = logs + [log for log in enabled if log not in logs]
+        alone = types.SimpleNamespace(clusters={name: cluster})
+        answer = original(alone, kwargs)
+        self.clusters.update(alone.clusters)
+        if renamed != name:
+            del self.clusters[name]
+        return answer
 
 
 def a_cluster_has_the_default_group_of_its_engine():

@@ -11,6 +11,7 @@ import os
 import pathlib
 import sys
 import tempfile
+import types
 import unittest
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
@@ -21,6 +22,7 @@ import moto
 
 import account
 import moto_patches
+import rds_endpoints
 import rds_patches
 
 DIGEST, SBOM = f"sha256:{'ab' * 32}", f"sha256:{'cd' * 32}"
@@ -250,7 +252,6 @@ class Snapshots(Playing):
                 "status": "available",
                 "endpoint": f"{made['Endpoint']['Address']}:3306",
                 "endpoints": [],
-                "readers": [],
                 "instances": [],
                 "proxies": [f"{proxy}:3306"],
                 "resource_id": made["DbiResourceId"],
@@ -275,7 +276,6 @@ class Snapshots(Playing):
             "status": "available",
             "endpoint": f"orders.cluster-{account_id}",
             "endpoints": [f"orders.cluster-ro-{account_id}"],
-            "readers": [f"orders.cluster-ro-{account_id}"],
             "instances": [],
             "proxies": [],
             "resource_id": made["DbClusterResourceId"],
@@ -308,9 +308,46 @@ class Snapshots(Playing):
         custom, members = ["reports.cluster-custom-", "any.cluster-custom-"], ["one.", "two."]
         expected["instances"] = ["one", "two"]
         expected["endpoints"] = hosts("orders.cluster-ro-", *custom, *members)
-        expected["readers"] = hosts("of-it-reader.endpoint.proxy-", "orders.cluster-ro-", custom[0], members[1])
         expected["proxies"] = hosts("of-it.proxy-", "of-it-reader.endpoint.proxy-")
         self.assertEqual(found, expected)
+
+    def test_a_proxy_has_the_port_of_its_engine(self):
+        client = boto3.client("rds")
+        subnets = [subnet["SubnetId"] for subnet in boto3.client("ec2").describe_subnets()["Subnets"][:2]]
+        client.create_db_instance(
+            DBInstanceIdentifier="mysql", Port=3307, MasterUsername="dbadmin", ManageMasterUserPassword=True,
+            **test_moto_patches.MYSQL,
+        )
+        client.create_db_cluster(
+            DBClusterIdentifier="postgres", Engine="aurora-postgresql", Port=5433, MasterUsername="postgres",
+            ManageMasterUserPassword=True,
+        )
+        for name, target in (("mysql", "DBInstanceIdentifiers"), ("postgres", "DBClusterIdentifiers")):
+            client.create_db_proxy(
+                DBProxyName=name, EngineFamily={"mysql": "MYSQL", "postgres": "POSTGRESQL"}[name],
+                RoleArn=test_moto_patches.ROLE, VpcSubnetIds=subnets, DefaultAuthScheme="IAM_AUTH",
+            )
+            client.register_db_proxy_targets(DBProxyName=name, **{target: [name]})
+        client.create_db_proxy_endpoint(DBProxyName="postgres", DBProxyEndpointName="more", VpcSubnetIds=subnets)
+        ports = lambda addresses: [address.rsplit(":")[-1] for address in addresses]
+        found = {it["identifier"]: (ports([it["endpoint"]]), ports(it["proxies"])) for it in self.snapshot()["databases"]}
+        self.assertEqual(found, {"mysql": (["3307"], ["3306"]), "postgres": (["5433"], ["5432", "5432"])})
+
+    def test_a_request_may_change_endpoints_while_a_snapshot_is_taken(self):
+        changing, changed = {}, []
+
+        def change(_):
+            changed.append(changing.setdefault(f"endpoint-{len(changing)}", endpoint))
+            return of
+
+        of = types.SimpleNamespace()
+        of.backend = types.SimpleNamespace(cluster_endpoints=changing, proxy_endpoints=changing)
+        endpoint = type("Endpoint", (), {"cluster": property(change), "proxy": property(change)})()
+        for endpoints_of in (rds_endpoints.custom_endpoints_of, rds_endpoints.endpoints_of_proxy):
+            changing.clear()
+            changing["one"] = endpoint
+            self.assertEqual(endpoints_of(of), [endpoint])
+        self.assertEqual(len(changed), 2)
 
     def test_groups_and_reports_of_them(self):
         self.group()

@@ -8,12 +8,14 @@ import json
 import os
 import sys
 import unittest
+import unittest.mock
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import test_moto_patches
 
 import boto3
 import moto
+from moto.rds import models as rds
 
 import moto_patches
 import rds_patches
@@ -91,6 +93,29 @@ class Patches(Clusters):
         self.assertEqual(found["EnabledCloudwatchLogsExports"], ["iam-db-auth-error"])
         with self.assertRaises(self.rds.exceptions.DBClusterNotFoundFault):
             self.rds.modify_db_cluster(DBClusterIdentifier="none", BackupRetentionPeriod=1)
+        # A refused request changes nothing, and the cluster is there all the time.
+        with self.refused("InvalidParameterCombination"):
+            self.rds.modify_db_cluster(
+                DBClusterIdentifier="orders", RotateMasterUserPassword=True, EnableIAMDatabaseAuthentication=True
+            )
+        self.assertIs(self.described()["IAMDatabaseAuthenticationEnabled"], False)
+        there, clusters = [], rds.rds_backends["123456789012"]["us-east-1"].clusters
+
+        original = rds.DBCluster.__setattr__
+
+        def observe(cluster, name, value):
+            there.append("orders" in clusters)
+            original(cluster, name, value)
+
+        with unittest.mock.patch.object(rds.DBCluster, "__setattr__", observe):
+            self.modified(BackupRetentionPeriod=7)
+        self.assertEqual(set(there), {True})
+        self.cluster("other")
+        with self.refused("DBClusterAlreadyExistsFault"):
+            self.modified(NewDBClusterIdentifier="other")
+        self.rds.modify_db_cluster(DBClusterIdentifier="orders", NewDBClusterIdentifier="renamed", ApplyImmediately=True)
+        names = [it["DBClusterIdentifier"] for it in self.rds.describe_db_clusters()["DBClusters"]]
+        self.assertEqual(sorted(names), ["other", "renamed"])
 
     def test_a_cluster_has_the_default_group_of_its_engine(self):
         group = lambda **settings: self.cluster(**settings)["DBClusterParameterGroup"]
@@ -259,6 +284,8 @@ class Patches(Clusters):
         self.assertEqual(self.described("other").get("CustomEndpoints", []), [])
         types = [it["EndpointType"] for it in self.rds.describe_db_cluster_endpoints(DBClusterIdentifier="orders")["DBClusterEndpoints"]]
         self.assertEqual(types, ["WRITER", "READER", "CUSTOM"])
+        with self.refused("InvalidParameterValue"):
+            self.rds.describe_db_cluster_endpoints(Filters=[{"Name": "no-such-filter", "Values": ["custom"]}])
         for values, count in ((["custom"], 1), (["writer"], 2)):
             by = [{"Name": "db-cluster-endpoint-type", "Values": values}]
             self.assertEqual(len(self.rds.describe_db_cluster_endpoints(Filters=by)["DBClusterEndpoints"]), count)
@@ -321,6 +348,7 @@ class Patches(Clusters):
             ("DBProxyEndpointAlreadyExistsFault", lambda: self.rds.modify_db_proxy_endpoint(**rename)),
             ("DBProxyEndpointNotFoundFault", lambda: described(DBProxyEndpointName="none")),
             ("DBProxyNotFoundFault", lambda: create("new", "none")),
+            ("DBProxyNotFoundFault", lambda: self.rds.delete_db_proxy(DBProxyName="none")),
             ("InvalidParameterValue", lambda: create("new", TargetRole="WRITE_ONLY")),
         ):
             with self.refused(code):

@@ -43,10 +43,7 @@ async fn nothing_secret_is_logged() -> Result {
     let login = fixtures::login(&mysql, "app");
     let token = sign(&login, &credentials, std::time::SystemTime::now())?;
     // There is no such user; all messages about that are logged here.
-    let options = fixtures::connect_options(&mysql)
-        .enable_cleartext_plugin(true)
-        .username("app")
-        .password(token.expose());
+    let options = fixtures::login_options(&mysql, "app", token.expose());
     assert!(options.connect().await.is_err());
     mysql.cut_connections().await?;
 

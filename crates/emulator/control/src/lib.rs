@@ -14,7 +14,7 @@ mod state;
 
 pub use login::{LoginEvent, RefusalCode, Verdict};
 pub use refusals::Counter;
-pub use state::{AccessKey, AuthSwitch, CreatorEdges, Refuse, State};
+pub use state::{AccessKey, AuthSwitch, Refuse, State};
 
 /// The environment variable of the database server that names the control folder.
 pub const CONTROL_DIR_VARIABLE: &str = "RDS_IAM_EMULATOR_CONTROL";

@@ -30,9 +30,6 @@ pub struct State {
     /// The form of MySQL's request for a token.
     #[serde(default)]
     pub auth_switch: AuthSwitch,
-    /// The effect of PostgreSQL's creator memberships on the master.
-    #[serde(default)]
-    pub creator_edges: CreatorEdges,
 }
 
 impl State {
@@ -136,19 +133,6 @@ pub enum AuthSwitch {
     Scramble,
 }
 
-/// The effect of the memberships that PostgreSQL 16 and later give the creator of a role (with ADMIN, without INHERIT and
-/// SET). The master gets one in each role that it creates, and through a role in `rds_iam` also one in that.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[expect(clippy::exhaustive_enums, reason = "a membership counts or does not")]
-pub enum CreatorEdges {
-    /// The master's password stays valid: AWS documents `CREATE USER` and `GRANT rds_iam` for it.
-    #[default]
-    DoNotCount,
-    /// The master is a member of `rds_iam`, as on a plain PostgreSQL: its password is refused.
-    Count,
-}
-
 /// An order to refuse the next logins. The server keeps the count of those still to be refused and
 /// restarts it whenever the serial number changes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -174,7 +158,6 @@ mod tests {
             refuse: Refuse { serial: 1, count: 2 },
             throttle: Refuse { serial: 3, count: 4 },
             auth_switch: AuthSwitch::Scramble,
-            creator_edges: CreatorEdges::Count,
         }
     }
 
@@ -192,7 +175,7 @@ mod tests {
         let text = r#"{"region":"us-east-1","endpoints":[],"keys":[]}"#;
         let state: State = serde_json::from_str(text).unwrap();
         assert_eq!((state.refuse, state.throttle), (Refuse::default(), Refuse::default()));
-        assert_eq!((state.auth_switch, state.creator_edges), (AuthSwitch::Empty, CreatorEdges::DoNotCount));
+        assert_eq!(state.auth_switch, AuthSwitch::Empty);
     }
 
     #[test]

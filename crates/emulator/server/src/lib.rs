@@ -36,8 +36,8 @@ mod tls;
 
 pub use credentials::MasterCredentials;
 pub use error::{CommandError, Error};
-pub use postgres::{PostgresVersion, clients};
-pub use rds_iam_emulator_control::{AccessKey, AuthSwitch, CreatorEdges, LoginEvent, RefusalCode, Verdict};
+pub use postgres::{CreatorEdges, PostgresVersion, clients};
+pub use rds_iam_emulator_control::{AccessKey, AuthSwitch, LoginEvent, RefusalCode, Verdict};
 pub use relay::Relay;
 pub use runtime::Runtime;
 pub use server::{Builder, Kind, OptionsOf, Server};

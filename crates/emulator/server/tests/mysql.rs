@@ -29,7 +29,7 @@ async fn server() -> Result<MySql> {
 
 fn as_master(mysql: &MySql) -> MySqlConnectOptions {
     let master = mysql.master();
-    fixtures::connect_options(mysql).username(master.username()).password(master.password())
+    fixtures::login_options(mysql, master.username(), master.password())
 }
 
 fn as_app(mysql: &MySql, token: &str) -> MySqlConnectOptions {
@@ -76,7 +76,7 @@ async fn accounts_are_rds_like() -> Result {
     assert_eq!(number(plain.connect().await), 1045);
     // Root can log in only through the socket, and a user without a name not at all.
     for user in ["root", ""] {
-        let network = fixtures::connect_options(&mysql).username(user).password("");
+        let network = fixtures::login_options(&mysql, user, "");
         assert!([1045, 1130].contains(&number(network.connect().await)), "{user:?}");
     }
     let databases: Vec<String> = sqlx::query_scalar("SHOW DATABASES").fetch_all(&mut master).await?;

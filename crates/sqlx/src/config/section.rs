@@ -1,5 +1,7 @@
 //! `Section`: a map with known keys, and `Errors`: the errors found so far, each with the name of its key.
 
+use strsim::osa_distance;
+
 use super::error::{EntryError, MOST_ERRORS};
 use super::node::{Entry, Value};
 
@@ -207,29 +209,9 @@ fn nearest(key: &str, known: &[&'static str]) -> Option<&'static str> {
     if let Some((_, name)) = other {
         return Some(name);
     }
-    let (distance, nearest) =
-        known.iter().map(|known| (distance(key.as_bytes(), known.as_bytes()), *known)).min()?;
+    // Two neighbours in the wrong order count once.
+    let (distance, nearest) = known.iter().map(|known| (osa_distance(&key, known), *known)).min()?;
     (distance <= nearest.len().div_ceil(3)).then_some(nearest)
-}
-
-/// Returns the number of letters to insert, remove or replace to get from one word to the other, where two neighbours in the
-/// wrong order count once.
-fn distance(a: &[u8], b: &[u8]) -> usize {
-    let mut before_last: Vec<usize> = Vec::new();
-    let mut last: Vec<usize> = (0..=b.len()).collect();
-    for i in 0..a.len() {
-        let mut row = vec![i + 1];
-        for j in 0..b.len() {
-            let replaced = last[j] + usize::from(a[i] != b[j]);
-            let mut best = replaced.min(last[j + 1] + 1).min(row[j] + 1);
-            if i > 0 && j > 0 && a[i] == b[j - 1] && a[i - 1] == b[j] {
-                best = best.min(before_last[j - 1] + 1);
-            }
-            row.push(best);
-        }
-        before_last = std::mem::replace(&mut last, row);
-    }
-    last[b.len()]
 }
 
 #[cfg(test)]

@@ -3,6 +3,9 @@
 
 use rds_iam_token::{EndpointError, RegionError};
 
+/// The names of the parameters, for messages.
+pub(crate) const KNOWN_PARAMETERS: &str = "sslmode, sslrootcert, connect_timeout, region, profile or dial";
+
 /// The error of a connection string.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -73,7 +76,7 @@ pub enum DsnError {
         key: &'static str,
     },
     /// The parameter is unknown.
-    #[error("the connection string has the unknown parameter {key:?}: use {}", super::parameters::KNOWN)]
+    #[error("the connection string has the unknown parameter {key:?}: use {}", KNOWN_PARAMETERS)]
     UnknownKey {
         /// The parameter's name, at most 32 characters.
         key: String,
@@ -82,7 +85,7 @@ pub enum DsnError {
     /// password.
     #[error(
         "word {position} of the connection string has an unknown parameter: use {}, and write a value with white space in quotes",
-        super::parameters::KNOWN
+        KNOWN_PARAMETERS
     )]
     UnknownWord {
         /// The word's number, from 1.

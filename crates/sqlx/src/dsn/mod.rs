@@ -17,7 +17,7 @@ use std::time::Duration;
 use rds_iam_token::{DbUser, Endpoint, Host, Region};
 
 #[cfg(feature = "config")]
-pub(crate) use {parameters::KNOWN as KNOWN_PARAMETERS, url::POSTGRES_SCHEMES};
+pub(crate) use {error::KNOWN_PARAMETERS, url::POSTGRES_SCHEMES};
 
 pub use error::DsnError;
 pub use password::Password;

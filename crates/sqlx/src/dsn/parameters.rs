@@ -9,9 +9,6 @@ use super::error::DsnError;
 use super::password::Password;
 use crate::LONGEST;
 
-/// The names of the parameters, for messages.
-pub(crate) const KNOWN: &str = "sslmode, sslrootcert, connect_timeout, region, profile or dial";
-
 /// The parameters of a connection string.
 #[derive(Default)]
 pub(super) struct Parameters {

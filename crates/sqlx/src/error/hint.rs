@@ -14,6 +14,9 @@ const DENIED_POSTGRES: &str = "Check, in this order: the user exists and is a me
 /// The step before those, if tokens are signed for a name that is not AWS's own.
 const DENIED_ALIAS: &str = "The endpoint is not a name of AWS, and a token is only accepted for the server's own name: make that the endpoint, and the alias the address to dial (`dial`). If the name is right, check that the policy allows rds-db:connect on this resource id and user, and that the user exists and is IDENTIFIED WITH AWSAuthenticationPlugin (MySQL) or a member of rds_iam (PostgreSQL).";
 
+/// A login that PostgreSQL accepted, to a database that it did not.
+const NO_CONNECT: &str = "The user may not connect to this database: GRANT CONNECT ON DATABASE it TO the user, or use another database.";
+
 /// A refusal that is not confirmed.
 const REFUSED_ONCE: &str = "The server refused the login without a reason, which PostgreSQL also does while an instance restarts: try again. If it is refused again, check the membership in rds_iam, the policy and the clock.";
 
@@ -43,6 +46,7 @@ pub(super) fn hint(error: &Error) -> &'static str {
         Error::TimedOut { saturated: true, .. } => {
             "Every connection was in use: statements are slow, or the pool is too small for the load."
         }
+        Error::Connect { .. } if error.code() == ServerCode::from_sqlstate("42501") => NO_CONNECT,
         Error::Connect { subject, kind: ErrorKind::Denied, .. } if !is_aws_name(subject.endpoint.host()) => {
             DENIED_ALIAS
         }

@@ -20,6 +20,7 @@ on_each_engine![
     a_failed_statement_is_noticed_without_help,
     a_stream_that_was_not_read_to_its_end_is_tested,
     one_row_leaves_nothing_unread,
+    without_a_cache_no_prepared_statement_stays_on_the_server,
     a_transaction_that_does_not_commit_is_rolled_back,
     sqlx_s_pool_gets_the_only_connection_at_once,
     idle_connections_above_the_limit_are_closed,
@@ -80,6 +81,20 @@ where
     drop(steps);
     assert_eq!((rows, results), (2, 3));
     assert_eq!(pool.stats().connects, 1);
+}
+
+async fn without_a_cache_no_prepared_statement_stays_on_the_server<DB: TestEngine>() {
+    let server = DB::server().await;
+    for (cache, first, expected) in [(0, 1, "0"), (100, 11, "2")] {
+        let limits = quiet().max_connections(1).statement_cache(cache);
+        let pool = pool::<DB>(&server, &SkewedClock::default(), server.dial(), limits);
+        for id in first..first + 3 {
+            DB::insert(id).execute(&pool).await.unwrap();
+        }
+        sqlx::query("SELECT id FROM t").fetch_all(&pool).await.unwrap();
+        let prepared = sqlx::raw_sql(DB::PREPARED).fetch_one(&pool).await.unwrap();
+        assert_eq!(DB::text(&prepared), expected, "with a cache of {cache}");
+    }
 }
 
 /// `query!` needs a statement's description, for which it connects by itself while it is compiled.

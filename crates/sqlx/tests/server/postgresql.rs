@@ -5,7 +5,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use aws_credential_types::Credentials;
-use rds_iam_emulator_server::fixtures::{SkewedClock, until};
+use rds_iam_emulator_server::fixtures::SkewedClock;
 use rds_iam_emulator_server::{AccessKey, Postgres, only};
 use rds_iam_sqlx::{Credential, PgPool, connect, connect_confirmed};
 use rds_iam_token::{Clock, ErrorKind, ErrorReport, Minter, TokenSource};
@@ -23,10 +23,15 @@ only!(
         a_restarting_server_is_unreachable_not_denied,
         a_caller_whose_time_is_over_does_not_wait_for_the_confirmation,
     ],
-    "MySQL has another number for a write in a transaction that may only read",
-    [a_read_only_transaction_is_no_read_only_server],
+    "MySQL has another number for a write in a transaction that may only read, and no such default for a role or database",
+    [
+        a_read_only_transaction_is_no_read_only_server,
+        a_read_only_session_or_role_is_no_read_only_server_and_a_database_is,
+    ],
     "the SQLSTATE and the hint; field.rs has MySQL's numbers",
     [a_limit_of_connections_is_reported_with_its_code],
+    "MySQL has one error for a database that does not exist and one that the user may not use",
+    [a_database_that_the_user_may_not_connect_to_is_no_problem_of_the_token],
     "MySQL's driver reads no variables",
     [every_variable_of_libpq_is_overridden_or_refused],
     "the server limits passwords to 65,535 bytes; field.rs tests tokens of 40,000 on both engines",
@@ -91,7 +96,8 @@ async fn a_restarting_server_is_unreachable_not_denied() {
 async fn a_caller_whose_time_is_over_does_not_wait_for_the_confirmation() {
     let server = server().await;
     server.allow_users(["another_user"]).unwrap();
-    let limits = quiet().acquire_timeout(Duration::from_millis(900));
+    // As long as the confirmation waits: none of it is left after a login.
+    let limits = quiet().acquire_timeout(Duration::from_secs(1));
     let pool = pool(&server, &SkewedClock::default(), server.dial(), limits);
     let error = refused(&pool).await;
     assert_eq!((error.kind(), code(&error).as_str()), (ErrorKind::Unreachable, "28000"), "{error:?}");
@@ -100,18 +106,52 @@ async fn a_caller_whose_time_is_over_does_not_wait_for_the_confirmation() {
 
 async fn a_read_only_transaction_is_no_read_only_server() {
     let server = server().await;
-    let pool = pool(&server, &SkewedClock::default(), server.dial(), quiet());
+    let pool = pool(&server, &SkewedClock::default(), server.dial(), quiet().max_connections(1));
     let mut transaction = pool.begin().await.unwrap();
     sqlx::raw_sql("SET TRANSACTION READ ONLY").execute(&mut *transaction).await.unwrap();
     let error = sqlx::raw_sql("INSERT INTO t VALUES (1)").execute(&mut *transaction).await.unwrap_err();
     let error = pool.explain(error);
     assert_eq!((error.kind(), code(&error).as_str()), (ErrorKind::ReadOnly, "25006"));
     drop(transaction);
-    // The pool asks a new connection, and keeps the ones that it has.
-    until("the pool has asked", async || logins(&server) == 2).await;
+    // The pool asks the connection, and keeps it. The next statement waits for that.
     sqlx::query("INSERT INTO t VALUES ($1)").bind(1).execute(&pool).await.unwrap();
+    // As text, and its end is forgotten.
+    let sql = "BEGIN READ ONLY; INSERT INTO t VALUES (2)";
+    assert!(sqlx::raw_sql(sql).execute(&pool).await.is_err());
+    sqlx::query("INSERT INTO t VALUES ($1)").bind(2).execute(&pool).await.unwrap();
     assert!(!pool.is_read_only().await.unwrap());
     assert_eq!((pool.stats().connects, pool.stats().read_only_since), (1, None));
+    assert_eq!(logins(&server), 1);
+}
+
+async fn a_read_only_session_or_role_is_no_read_only_server_and_a_database_is() {
+    let server = server().await;
+    // Returns whether the pool takes the server of a refused write for a reader, and the connections that it has opened then.
+    let refused_write = async |in_session: &'static str| {
+        let pool = pool(&server, &SkewedClock::default(), server.dial(), quiet().max_connections(1));
+        sqlx::raw_sql(in_session).execute(&pool).await.unwrap();
+        let error = sqlx::raw_sql("INSERT INTO t VALUES (1)").execute(&pool).await.unwrap_err();
+        assert_eq!(code(&pool.explain(error)), "25006");
+        // Waits for the answer, because there is no other connection.
+        let is_reader = pool.is_read_only().await.unwrap();
+        assert_eq!(pool.stats().read_only_since.is_some(), is_reader);
+        (is_reader, pool.stats().connects)
+    };
+    for sql in
+        ["SET default_transaction_read_only = on", "SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY"]
+    {
+        assert_eq!(refused_write(sql).await, (false, 1), "{sql}");
+    }
+    for (who, is_reader, connects) in [
+        ("ROLE app", false, 1),
+        ("ROLE app IN DATABASE shop", false, 1),
+        ("DATABASE shop", true, 2),
+        ("ROLE ALL", true, 2),
+    ] {
+        server.as_superuser(&format!("ALTER {who} SET default_transaction_read_only = on")).await.unwrap();
+        assert_eq!(refused_write("SELECT 1").await, (is_reader, connects), "{who}");
+        server.as_superuser(&format!("ALTER {who} RESET default_transaction_read_only")).await.unwrap();
+    }
 }
 
 async fn a_limit_of_connections_is_reported_with_its_code() {
@@ -128,6 +168,16 @@ async fn a_limit_of_connections_is_reported_with_its_code() {
     server.cut_connections().await.unwrap();
     drop(scalar(&pool, "SELECT current_user::text").await);
     assert_eq!(refused(&pool).await.kind(), ErrorKind::Denied);
+}
+
+async fn a_database_that_the_user_may_not_connect_to_is_no_problem_of_the_token() {
+    let server = server().await;
+    server.as_superuser("REVOKE CONNECT ON DATABASE shop FROM PUBLIC").await.unwrap();
+    let pool = pool(&server, &SkewedClock::default(), server.dial(), quiet());
+    let error = refused(&pool).await;
+    assert_eq!((error.kind(), code(&error).as_str()), (ErrorKind::Denied, "42501"), "{error:?}");
+    assert!(error.hint().contains("GRANT CONNECT ON DATABASE"), "{}", error.hint());
+    assert_eq!((logins(&server), pool.stats().remints_after_refusal), (1, 0));
 }
 
 async fn every_variable_of_libpq_is_overridden_or_refused() {

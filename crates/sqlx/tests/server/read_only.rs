@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use rds_iam_emulator_server::fixtures::{SkewedClock, until};
-use rds_iam_emulator_server::{AccessKey, on_each_engine, only};
+use rds_iam_emulator_server::{AccessKey, Relay, Server, on_each_engine, only};
 use rds_iam_sqlx::{Limits, Pool};
 use rds_iam_token::{Clock, Minter, TokenSource};
 use sqlx::mysql::{MySqlConnectOptions, MySqlSslMode};
@@ -16,6 +16,7 @@ on_each_engine![
     #[tokio::test]
     the_pool_says_since_when_writes_are_refused_and_until_when,
     a_probe_is_enough_to_find_the_writer,
+    a_write_that_was_refused_on_sqlx_s_pool_and_reported_is_enough_to_leave_the_server,
 ];
 
 /// Returns the code of the error, if there is one.
@@ -48,8 +49,8 @@ async fn the_pool_says_since_when_writes_are_refused_and_until_when<DB: TestEngi
     assert!(!pool.is_read_only().await.unwrap());
 }
 
-/// No write is tried: a readiness probe finds out, and the pool moves to the writer.
-async fn a_probe_is_enough_to_find_the_writer<DB: TestEngine>() {
+/// Starts two servers that accept the same keys, and a pool on an endpoint that leads to the first.
+async fn two_servers<DB: TestEngine>(limits: Limits) -> (Server<DB>, Server<DB>, Relay, Pool<DB>) {
     let (old, new) = tokio::join!(DB::server(), DB::server());
     let keys = old.credentials();
     let known = AccessKey::new(keys.access_key_id(), keys.secret_access_key());
@@ -57,9 +58,15 @@ async fn a_probe_is_enough_to_find_the_writer<DB: TestEngine>() {
     let relay = old.relay().await.unwrap();
     let both = [old.ca_pem(), new.ca_pem()].concat();
     let tokens = TokenSource::refresh_ahead(Minter::new(login(&old), keys, Clock::system()));
+    let pool = builder(&old, tokens, limits).dial(relay.dial()).root_certificates(both);
+    let pool = pool.connect().await.unwrap();
+    (old, new, relay, pool)
+}
+
+/// No write is tried: a readiness probe finds out, and the pool moves to the writer.
+async fn a_probe_is_enough_to_find_the_writer<DB: TestEngine>() {
     let limits = Limits::default().warm_connections(3).acquire_timeout(Duration::from_secs(20));
-    let pool =
-        builder(&old, tokens, limits).dial(relay.dial()).root_certificates(both).connect().await.unwrap();
+    let (old, new, relay, pool) = two_servers::<DB>(limits).await;
     until("three warm connections", async || pool.stats().idle == 3).await;
     old.set_read_only(true).await.unwrap();
     assert!(pool.is_read_only().await.unwrap());
@@ -69,6 +76,24 @@ async fn a_probe_is_enough_to_find_the_writer<DB: TestEngine>() {
         assert_eq!(insert(&pool, id).await, None);
     }
     assert!(new.logins().unwrap().iter().filter(|login| login.accepted()).count() >= 2);
+}
+
+/// The pool doesn't know which connection it was: each is asked before it is used again.
+async fn a_write_that_was_refused_on_sqlx_s_pool_and_reported_is_enough_to_leave_the_server<DB>()
+where
+    DB: TestEngine,
+    for<'c> &'c mut DB::Connection: sqlx::Executor<'c, Database = DB>,
+{
+    let (old, new, relay, pool) = two_servers::<DB>(quiet().max_connections(3)).await;
+    drop([pool.acquire().await.unwrap(), pool.acquire().await.unwrap(), pool.acquire().await.unwrap()]);
+    old.set_read_only(true).await.unwrap();
+    relay.lead_to(new.dial());
+    let refused = sqlx::raw_sql("INSERT INTO t VALUES (1)").execute(pool.sqlx()).await;
+    assert_eq!(code(&pool.report(refused.err().unwrap())), DB::READ_ONLY);
+    for id in 1..=10 {
+        assert_eq!(insert(&pool, id).await, None);
+    }
+    until("no connection to the old server is left", async || DB::sessions(&old).await == 0).await;
 }
 
 only!(

@@ -100,6 +100,14 @@ pub(super) enum Attachment<'a> {
     Never,
 }
 
+/// Returns the reason for which [`Attachment::Perhaps`] is not checked.
+pub(super) fn may_attach(by: &ResourceChange) -> String {
+    format!(
+        "it is named as a permissions boundary, and what {} attaches is known only after apply",
+        by.address
+    )
+}
+
 /// Every attachment and boundary of a plan.
 pub(super) struct Attachments<'a> {
     pub(super) links: Vec<Link<'a>>,

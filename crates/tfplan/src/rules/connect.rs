@@ -1,7 +1,7 @@
 //! Rules for `rds-db:connect` in IAM policies: no wildcard, and the resource id of a database or proxy instead
 //! of its name. Also finds the policies of a role.
 
-use super::attachment::{Attachment, Attachments};
+use super::attachment::{Attachment, Attachments, may_attach};
 use super::{Plan, Rule, Verdicts};
 use crate::document::ResourceChange;
 use crate::policy::{Policy, Statement};
@@ -48,11 +48,7 @@ fn wildcard<'a>(plan: &'a Plan, verdicts: &mut Verdicts<'a>) {
         match attachments.classify(policy.holder) {
             Attachment::Never => continue,
             Attachment::Perhaps(by) => {
-                let reason = format!(
-                    "it is named as a permissions boundary, and what {} attaches is known only after apply",
-                    by.address
-                );
-                verdicts.unchecked(policy.holder, reason);
+                verdicts.unchecked(policy.holder, may_attach(by));
                 continue;
             }
             Attachment::Possible => {}
@@ -126,9 +122,8 @@ fn wildcard_in_statement<'a>(policy: &Policy<'a>, statement: &Statement, verdict
         verdicts.refuse(holder, problem, format!("{help}, and {NAME_USERS}"));
     }
     for resource in reached {
-        if is_pattern(resource) && (named || resource != "*") {
+        if let Some(kind) = pattern(resource).filter(|_| named || resource != "*") {
             let shown = policy.shown(resource);
-            let kind = if resource.contains(['*', '?']) { "pattern" } else { "policy variable" };
             let problem = format!("a statement allows {CONNECT} on a {kind} ({shown})");
             verdicts.refuse(holder, problem, NAME_USERS);
         }
@@ -156,7 +151,7 @@ fn identifier<'a>(plan: &'a Plan, verdicts: &mut Verdicts<'a>) {
             for resource in statement.resources.iter().flatten() {
                 // Patterns are checked by the other rule; the resources of other actions are not checked.
                 let judged = only_databases || resource.contains(":rds-db:");
-                if !judged || is_pattern(resource) {
+                if !judged || pattern(resource).is_some() {
                     continue;
                 }
                 if let Err(error) = resource.parse::<RdsDbArn>() {
@@ -216,9 +211,13 @@ fn may_be_rds_db(pattern: &str) -> bool {
     }
 }
 
-/// Returns whether IAM interprets it as a pattern.
-pub(super) fn is_pattern(resource: &str) -> bool {
-    resource.contains(['*', '?']) || resource.contains("${")
+/// Returns the kind of pattern that it is for IAM, if it is one.
+pub(super) fn pattern(resource: &str) -> Option<&'static str> {
+    if resource.contains(['*', '?']) {
+        Some("pattern")
+    } else {
+        resource.contains("${").then_some("policy variable")
+    }
 }
 
 /// Returns every policy in the plan that is attached to a role, and whether there may be others that the plan

@@ -1,6 +1,6 @@
 //! Rule for databases: IAM authentication. checkov checks for public addresses and encryption: docs/adr/0018.
 
-use super::{Plan, Rule, Verdicts};
+use super::{DATABASE_TYPES, Plan, Rule, Verdicts};
 
 pub(super) const AUTHENTICATION: Rule = Rule {
     id: "RDSIAM006",
@@ -16,7 +16,7 @@ pub(super) const AUTHENTICATION: Rule = Rule {
 const SETTING: &str = "iam_database_authentication_enabled";
 
 fn authentication<'a>(plan: &'a Plan, verdicts: &mut Verdicts<'a>) {
-    for database in plan.resources(&["aws_db_instance", "aws_rds_cluster"]) {
+    for database in plan.resources(&DATABASE_TYPES) {
         let setting = database.after().get(SETTING);
         if setting.is_unknown() {
             verdicts.unchecked(database, format!("{SETTING} is known only after apply"));

@@ -1,7 +1,7 @@
 //! Rule for jump hosts: a machine that leads to a database is reached through Session Manager alone.
 
 use super::security_rules::{Direction, GROUP, Groups, SecurityRule, any, both};
-use super::{Plan, Rule, Verdicts};
+use super::{DATABASE_TYPES, Plan, Rule, Verdicts};
 use crate::document::ResourceChange;
 
 pub(super) const REACHABLE: Rule = Rule {
@@ -23,7 +23,7 @@ const ADDRESSES: [&str; 2] = ["aws_eip", "aws_eip_association"];
 const PORTS: [i64; 2] = [3306, 5432];
 
 fn reachable<'a>(plan: &'a Plan, verdicts: &mut Verdicts<'a>) {
-    let databases = plan.resources(&["aws_db_instance", "aws_rds_cluster"]);
+    let databases = plan.resources(&DATABASE_TYPES);
     let mut ports: Vec<_> = databases.filter_map(|database| database.after().get("port").int()).collect();
     ports.extend(PORTS);
     let rules = SecurityRule::all(plan);
@@ -57,7 +57,7 @@ fn reachable<'a>(plan: &'a Plan, verdicts: &mut Verdicts<'a>) {
 fn leads_to_database(group: &ResourceChange, rules: &[SecurityRule<'_>], ports: &[i64]) -> Option<bool> {
     any(rules.iter().map(|rule| match rule.direction {
         Direction::Egress => both(rule.is_of(group), rule.names_port(ports)),
-        Direction::Ingress if rule.is_for_everything() => rule.refers_to(group),
+        Direction::Ingress if rule.ports.is_everything() => rule.refers_to(group),
         Direction::Ingress => both(rule.refers_to(group), rule.names_port(ports)),
     }))
 }

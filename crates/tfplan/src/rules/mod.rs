@@ -16,6 +16,9 @@ mod tunnel;
 use super::Plan;
 use super::finding::{Rule, Verdicts};
 
+/// The types of databases.
+const DATABASE_TYPES: [&str; 2] = ["aws_db_instance", "aws_rds_cluster"];
+
 /// Every rule, sorted by ID.
 pub const RULES: [Rule; 13] = [
     connect::WILDCARD,

@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use super::security_rules::Ports;
 use super::{Plan, Rule, Verdicts};
 use crate::document::ResourceChange;
 use crate::node::Node;
@@ -62,9 +63,7 @@ fn open<'a>(plan: &'a Plan, verdicts: &mut Verdicts<'a>) {
 }
 
 struct Ingress<'a> {
-    protocol: Node<'a>,
-    from: Node<'a>,
-    to: Node<'a>,
+    ports: Ports<'a>,
     networks: Vec<Node<'a>>,
     /// Whether some networks are known only after apply.
     unknown: bool,
@@ -74,9 +73,7 @@ impl<'a> Ingress<'a> {
     fn from_rule(rule: Node<'a>, protocol: &str, networks: &[&str]) -> Self {
         let attributes: Vec<_> = networks.iter().map(|name| rule.get(name)).collect();
         Self {
-            protocol: rule.get(protocol),
-            from: rule.get("from_port"),
-            to: rule.get("to_port"),
+            ports: Ports::new(rule, protocol),
             networks: attributes.iter().flat_map(|node| std::iter::once(*node).chain(node.items())).collect(),
             unknown: attributes.iter().any(|node| node.has_unknown()),
         }
@@ -84,23 +81,18 @@ impl<'a> Ingress<'a> {
 
     /// Returns whether it only includes ports of a web server; `None` if that is not known yet.
     fn is_web(&self) -> Option<bool> {
-        if [self.protocol, self.from, self.to].iter().any(|node| node.is_unknown()) {
-            return None;
-        }
-        let tcp = self.protocol.str().is_some_and(|name| name.eq_ignore_ascii_case("tcp") || name == "6");
-        let one = self.from.int().filter(|from| Some(*from) == self.to.int());
-        Some(tcp && one.is_some_and(|port| WEB.contains(&port)))
+        self.ports.are_tcp(|range| range.start() == range.end() && WEB.contains(range.start()))
     }
 
     fn shown(&self) -> String {
-        let protocol = match self.protocol.str() {
-            Some("-1" | "all") => return "every protocol and port".to_owned(),
-            Some(name) => name.to_ascii_uppercase(),
-            None => "a protocol".to_owned(),
-        };
-        let (Some(from), Some(to)) = (self.from.int(), self.to.int()) else { return protocol };
+        if self.ports.is_everything() {
+            return "every protocol and port".to_owned();
+        }
+        let protocol = self.ports.protocol().map_or_else(|| "a protocol".to_owned(), str::to_ascii_uppercase);
+        let Some(range) = self.ports.range() else { return protocol };
+        let (from, to) = (range.start(), range.end());
         let ports = if from == to { from.to_string() } else { format!("{from} to {to}") };
-        match DATABASES.iter().find(|(port, _)| (from..=to).contains(port)) {
+        match DATABASES.iter().find(|(port, _)| range.contains(port)) {
             Some((_, engine)) => format!("{protocol} {ports}, which {engine} listens on"),
             None => format!("{protocol} {ports}"),
         }

@@ -1,6 +1,6 @@
 //! Rule for parameter groups: TLS that the database server demands.
 
-use super::{Plan, Rule, Verdicts};
+use super::{DATABASE_TYPES, Plan, Rule, Verdicts};
 use crate::document::ResourceChange;
 
 pub(super) const FORCED_TLS: Rule = Rule {
@@ -55,7 +55,7 @@ enum Group<'a> {
 }
 
 fn forced_tls<'a>(plan: &'a Plan, verdicts: &mut Verdicts<'a>) {
-    for database in plan.resources(&["aws_db_instance", "aws_rds_cluster"]) {
+    for database in plan.resources(&DATABASE_TYPES) {
         let given = database.after().get("engine");
         let Some(name) = given.str() else {
             verdicts.unchecked(database, "its engine is known only after apply");

@@ -1,5 +1,7 @@
-//! The rules of the security groups in a plan: the group that each belongs to, and the groups that it refers to. Defines
-//! no rule of this crate.
+//! The rules of the security groups in a plan: the ports of each, the group that it belongs to, and the groups that it
+//! refers to. Defines no rule of this crate.
+
+use std::ops::RangeInclusive;
 
 use crate::Plan;
 use crate::document::ResourceChange;
@@ -66,6 +68,45 @@ impl<'a> Groups<'a> {
 
 pub(super) const GROUP: &str = "aws_security_group";
 
+/// The protocol and ports that a rule allows.
+#[derive(Clone, Copy)]
+pub(super) struct Ports<'a> {
+    protocol: Node<'a>,
+    from: Node<'a>,
+    to: Node<'a>,
+}
+
+impl<'a> Ports<'a> {
+    /// Returns those of a block or resource whose attribute `protocol` names the protocol.
+    pub(super) fn new(rule: Node<'a>, protocol: &str) -> Self {
+        Self { protocol: rule.get(protocol), from: rule.get("from_port"), to: rule.get("to_port") }
+    }
+
+    /// Returns the protocol's name or number.
+    pub(super) fn protocol(&self) -> Option<&'a str> {
+        self.protocol.str()
+    }
+
+    /// Returns whether they are every protocol and port.
+    pub(super) fn is_everything(&self) -> bool {
+        matches!(self.protocol(), Some("-1" | "all"))
+    }
+
+    /// Returns the ports that are named.
+    pub(super) fn range(&self) -> Option<RangeInclusive<i64>> {
+        Some(self.from.int()?..=self.to.int()?)
+    }
+
+    /// Returns whether they are TCP ports of which `is_wanted` is true; `None` if that is known only after apply.
+    pub(super) fn are_tcp(&self, is_wanted: impl FnOnce(RangeInclusive<i64>) -> bool) -> Option<bool> {
+        if [self.protocol, self.from, self.to].iter().any(|node| node.is_unknown()) {
+            return None;
+        }
+        let tcp = self.protocol().is_some_and(|name| name.eq_ignore_ascii_case("tcp") || name == "6");
+        Some(tcp && self.range().is_some_and(is_wanted))
+    }
+}
+
 /// The direction of the connections that a rule allows.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Direction {
@@ -77,9 +118,7 @@ pub(super) enum Direction {
 pub(super) struct SecurityRule<'a> {
     pub(super) resource: &'a ResourceChange,
     pub(super) direction: Direction,
-    protocol: Node<'a>,
-    from: Node<'a>,
-    to: Node<'a>,
+    pub(super) ports: Ports<'a>,
     /// The group that it belongs to; `None` if that is `resource`.
     group: Option<Groups<'a>>,
     /// The groups at the other end.
@@ -95,7 +134,8 @@ impl<'a> SecurityRule<'a> {
                 for block in group.after().get(name).items() {
                     let peers =
                         Groups::of(plan, group, name, block.get("security_groups"), Some("security_groups"));
-                    rules.push(Self::new(group, direction, (block, "protocol"), None, peers));
+                    let ports = Ports::new(block, "protocol");
+                    rules.push(Self { resource: group, direction, ports, group: None, peers });
                 }
             }
         }
@@ -106,7 +146,8 @@ impl<'a> SecurityRule<'a> {
                 if given.is_none_or(|given| given == name) {
                     let group = Groups::new(plan, rule, "security_group_id");
                     let peers = Groups::new(plan, rule, "source_security_group_id");
-                    rules.push(Self::new(rule, direction, (rule.after(), "protocol"), Some(group), peers));
+                    let ports = Ports::new(rule.after(), "protocol");
+                    rules.push(Self { resource: rule, direction, ports, group: Some(group), peers });
                 }
             }
         }
@@ -116,20 +157,10 @@ impl<'a> SecurityRule<'a> {
             let direction = if rule.kind == SEPARATE[0] { Direction::Ingress } else { Direction::Egress };
             let group = Groups::new(plan, rule, "security_group_id");
             let peers = Groups::new(plan, rule, "referenced_security_group_id");
-            rules.push(Self::new(rule, direction, (rule.after(), "ip_protocol"), Some(group), peers));
+            let ports = Ports::new(rule.after(), "ip_protocol");
+            rules.push(Self { resource: rule, direction, ports, group: Some(group), peers });
         }
         rules
-    }
-
-    fn new(
-        resource: &'a ResourceChange,
-        direction: Direction,
-        (node, protocol): (Node<'a>, &str),
-        group: Option<Groups<'a>>,
-        peers: Groups<'a>,
-    ) -> Self {
-        let (from, to) = (node.get("from_port"), node.get("to_port"));
-        Self { resource, direction, protocol: node.get(protocol), from, to, group, peers }
     }
 
     /// Returns whether it is a rule of a group; `None` if that is known only after apply.
@@ -145,19 +176,9 @@ impl<'a> SecurityRule<'a> {
         self.peers.has(group)
     }
 
-    /// Returns whether it is for every protocol and port.
-    pub(super) fn is_for_everything(&self) -> bool {
-        matches!(self.protocol.str(), Some("-1" | "all"))
-    }
-
     /// Returns whether it names one of some TCP ports; `None` if that is known only after apply.
     pub(super) fn names_port(&self, ports: &[i64]) -> Option<bool> {
-        if [self.protocol, self.from, self.to].iter().any(|node| node.is_unknown()) {
-            return None;
-        }
-        let tcp = self.protocol.str().is_some_and(|name| name.eq_ignore_ascii_case("tcp") || name == "6");
-        let (Some(from), Some(to)) = (self.from.int(), self.to.int()) else { return Some(false) };
-        Some(tcp && ports.iter().any(|port| (from..=to).contains(port)))
+        self.ports.are_tcp(|range| ports.iter().any(|port| range.contains(port)))
     }
 }
 

@@ -1,7 +1,7 @@
 //! Rule for tunnels: permissions for Session Manager name one instance and one document.
 
-use super::attachment::{Attachment, Attachments};
-use super::connect::is_pattern;
+use super::attachment::{Attachment, Attachments, may_attach};
+use super::connect::pattern;
 use super::{Plan, Rule, Verdicts};
 use crate::policy::{Policy, Statement};
 
@@ -31,11 +31,7 @@ fn wildcard<'a>(plan: &'a Plan, verdicts: &mut Verdicts<'a>) {
             Attachment::Perhaps(by) => {
                 // RDSIAM001 reports each such policy; this rule reports those that it would refuse.
                 if starts(&policy).next().is_some() {
-                    let reason = format!(
-                        "it is named as a permissions boundary, and what {} attaches is known only after apply",
-                        by.address
-                    );
-                    verdicts.unchecked(policy.holder, reason);
+                    verdicts.unchecked(policy.holder, may_attach(by));
                 }
                 continue;
             }
@@ -80,8 +76,7 @@ fn judge<'a>(policy: &Policy<'a>, verdicts: &mut Verdicts<'a>) {
             let is_session = resource.contains(":session/") || resource.contains(":parameter/");
             document |= is_document;
             instance |= !is_document && !is_session;
-            if is_pattern(resource) && !is_session {
-                let kind = if resource.contains(['*', '?']) { "pattern" } else { "policy variable" };
+            if let Some(kind) = pattern(resource).filter(|_| !is_session) {
                 let problem = format!("a statement allows {START} on a {kind} ({})", policy.shown(resource));
                 verdicts.refuse(holder, problem, NAME_BOTH);
                 document = true;

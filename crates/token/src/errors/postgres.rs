@@ -24,7 +24,7 @@ pub(super) fn kind(code: [u8; 5]) -> ErrorKind {
 pub(super) fn help(code: [u8; 5]) -> Option<&'static str> {
     let help = match &code {
         b"25006" => {
-            "The server refuses writes: it is a reader. Connect to the writer's endpoint; after a failover, connect again."
+            "The server refuses writes: it is a reader, or the transaction, session or role may only read (default_transaction_read_only). Connect to the writer's endpoint; after a failover, connect again."
         }
         b"3D000" => "The database does not exist on this server: check its name, or create it first.",
         b"3F000" => "A schema is missing: create it, or check its name and the name of the database.",

@@ -285,3 +285,23 @@ run "performance_insights_on_a_class_without_it" {
 
   expect_failures = [var.performance_insights]
 }
+
+run "a_database_name_that_rds_reserves" {
+  command = plan
+
+  variables {
+    database_name = "admin"
+  }
+
+  expect_failures = [var.database_name]
+}
+
+run "a_database_name_without_a_letter_first" {
+  command = plan
+
+  variables {
+    database_name = "_orders"
+  }
+
+  expect_failures = [var.database_name]
+}

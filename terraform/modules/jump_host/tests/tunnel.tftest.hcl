@@ -82,8 +82,11 @@ run "tunnel_policy_names_one_instance_and_one_document" {
         jsonencode({ BoolIfExists = { "ssm:SessionDocumentAccessCheck" = "true" } }),
       ]
       OwnSessions = [
-        "Allow", "ssm:ResumeSession ssm:TerminateSession ssmmessages:OpenDataChannel",
-        "arn:aws:ssm:us-east-1:123456789012:session/$${aws:userid}-*", "null",
+        "Allow", "ssm:ResumeSession ssm:TerminateSession", "arn:aws:ssm:us-east-1:123456789012:session/*",
+        jsonencode({ StringEquals = { "ssm:resourceTag/aws:ssmmessages:session-id" = "$${aws:userid}" } }),
+      ]
+      OwnChannels = [
+        "Allow", "ssmmessages:OpenDataChannel", "arn:aws:ssm:us-east-1:123456789012:session/$${aws:userid}-*", "null",
       ]
     }
     error_message = "one instance, one document, own sessions: ${output.tunnel_policy_json}"

@@ -293,7 +293,7 @@ run "postgresql_as_given" {
     engine          = "postgresql"
     engine_version  = "15.12"
     instance_class  = "db.t4g.micro"
-    database_name   = "_orders"
+    database_name   = "orders_1"
     master_username = "orders_master_of_more_than_16_characters"
   }
 
@@ -302,7 +302,7 @@ run "postgresql_as_given" {
       aws_db_instance.this.engine_version == "15.12",
       aws_db_parameter_group.this.family == "postgres15",
       aws_db_instance.this.performance_insights_enabled,
-      aws_db_instance.this.db_name == "_orders",
+      aws_db_instance.this.db_name == "orders_1",
       aws_db_instance.this.username == "orders_master_of_more_than_16_characters",
     ])
     error_message = "versions, classes and names that only PostgreSQL supports"

@@ -211,3 +211,25 @@ run "a_master_that_rds_for_postgresql_reserves" {
 
   expect_failures = [var.master_username]
 }
+
+run "a_database_name_that_rds_reserves" {
+  command = plan
+
+  variables {
+    engine        = "postgresql"
+    database_name = "admin"
+  }
+
+  expect_failures = [var.database_name]
+}
+
+run "a_database_name_without_a_letter_first" {
+  command = plan
+
+  variables {
+    engine        = "postgresql"
+    database_name = "_orders"
+  }
+
+  expect_failures = [var.database_name]
+}

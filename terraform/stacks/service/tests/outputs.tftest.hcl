@@ -260,3 +260,26 @@ run "a_cluster_with_readers_behind_a_proxy" {
     error_message = "Aurora MySQL, with an endpoint of the proxy for readers"
   }
 }
+
+# The longest names: every resource's name has a limit of its own.
+run "names_of_the_longest_deployment" {
+  variables {
+    project     = "abcdefghijklmno"
+    environment = "abcdefghij"
+    engine      = "postgresql"
+    database = {
+      name = "orders"
+      cluster = {
+        instances  = { one = {}, two = {} }
+        serverless = { min_capacity = 0.5, max_capacity = 4 }
+      }
+    }
+    proxy     = { reader_endpoint = true }
+    jump_host = { roles = ["developers"], database_users = ["db_user"] }
+  }
+
+  assert {
+    condition     = module.tunnel_connect[0].policy_count == 1 && output.database.kind == "cluster"
+    error_message = "a deployment of the longest project and environment has every part"
+  }
+}

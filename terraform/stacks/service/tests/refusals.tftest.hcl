@@ -131,6 +131,24 @@ run "a_proxy_in_front_of_a_cluster_that_should_pause" {
   expect_failures = [var.proxy]
 }
 
+run "a_reader_endpoint_without_a_reader" {
+  command = plan
+  variables {
+    database = {
+      name    = "node_db"
+      cluster = { instances = { one = {} }, serverless = { min_capacity = 0.5, max_capacity = 4 } }
+    }
+    proxy = { reader_endpoint = true }
+  }
+  expect_failures = [var.proxy]
+}
+
+run "a_reader_endpoint_of_an_instance" {
+  command = plan
+  variables { proxy = { reader_endpoint = true } }
+  expect_failures = [var.proxy]
+}
+
 run "no_declared_user" {
   command = plan
   variables {

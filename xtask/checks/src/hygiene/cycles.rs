@@ -8,7 +8,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use petgraph::algo::tarjan_scc;
 use petgraph::graphmap::DiGraphMap;
+use syn::punctuated::Punctuated;
 use syn::visit::{self, Visit};
+use syn::{Expr, Token};
 
 use super::{File, Finding};
 
@@ -183,6 +185,21 @@ impl<'ast> Visit<'ast> for Paths {
         visit::visit_path(self, path);
     }
 
+    /// Arguments that are expressions, as those of `format!`.
+    fn visit_macro(&mut self, call: &'ast syn::Macro) {
+        if let Ok(arguments) = call.parse_body_with(Punctuated::<Expr, Token![,]>::parse_terminated) {
+            arguments.iter().for_each(|argument| self.visit_expr(argument));
+        }
+        visit::visit_macro(self, call);
+    }
+
+    /// The same of attributes, as `#[error("…", super::NAME)]`.
+    fn visit_attribute(&mut self, attribute: &'ast syn::Attribute) {
+        if let Ok(arguments) = attribute.parse_args_with(Punctuated::<Expr, Token![,]>::parse_terminated) {
+            arguments.iter().for_each(|argument| self.visit_expr(argument));
+        }
+    }
+
     fn visit_item_mod(&mut self, module: &'ast syn::ItemMod) {
         if !is_for_tests(&module.attrs) && module.content.is_some() {
             self.module.push(module.ident.to_string());
@@ -221,6 +238,20 @@ mod tests {
             ["modules that depend on each other: show uses stage (crates/x/src/show/row.rs), \
               stage uses show (crates/x/src/stage.rs)"]
         );
+    }
+
+    #[test]
+    fn arguments_of_macros_and_attributes_are_read() {
+        for argument in
+            ["fn f() { println!(\"{}\", super::b::B) }", "#[error(\"{}\", super::b::B)] struct E;"]
+        {
+            let cycle = found(&[
+                ("crates/x/src/lib.rs", "mod a; mod b;"),
+                ("crates/x/src/a.rs", argument),
+                ("crates/x/src/b.rs", "use crate::a::E;"),
+            ]);
+            assert_eq!(cycle.len(), 1, "{argument}");
+        }
     }
 
     #[test]

@@ -11,7 +11,8 @@ use xshell::cmd;
 
 use super::aws::LocalAws;
 use super::cache::{Cache, Fingerprint};
-use super::deployment::{Deployment, LOCAL, Settings};
+use super::deployment::{Deployment, Settings};
+use super::target::LOCAL;
 use super::terraform::Terraform;
 use super::{readme, terraform};
 use crate::gates;

@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::aws::environment;
+use super::target::{Engine, LOCAL, LOCAL_POSTGRES, Target};
 use super::terraform::Terraform;
 use crate::tree::{self, Tree};
 use rds_iam_images::package::Package;
@@ -31,30 +32,6 @@ const LOCAL_STATE: &str = "terraform {\n  backend \"local\" {}\n}\n";
 /// The file with the settings of a run, besides the tfvars.
 const SETTINGS: &str = "run.auto.tfvars.json";
 
-/// An environment of stacks/service that is deployed here, with the settings of its tfvars that are needed outside
-/// Terraform.
-#[derive(Debug)]
-pub(crate) struct Target {
-    pub(crate) environment: &'static str,
-    /// The project, which is the value of every resource's tag `Project`.
-    pub(crate) project: &'static str,
-    pub(crate) region: &'static str,
-    /// The prefix of the app's settings.
-    pub(crate) parameters: &'static str,
-}
-
-/// `local.tfvars`: an instance of RDS for MySQL, RDS Proxy, the app.
-pub(crate) const LOCAL: Target =
-    Target { environment: "local", project: "orders", region: "us-east-1", parameters: "/local/database" };
-
-/// `auroratest.tfvars`: an Aurora PostgreSQL cluster and a jump host.
-pub(crate) const AURORA: Target = Target {
-    environment: "auroratest",
-    project: "flaskapp",
-    region: "eu-west-2",
-    parameters: "/auroratest/database",
-};
-
 /// A working copy of `terraform/` and its AWS API.
 pub(crate) struct Deployment<'a> {
     workspace: &'a Workspace,
@@ -65,7 +42,7 @@ pub(crate) struct Deployment<'a> {
     target: &'static Target,
 }
 
-/// The settings of a run, besides `local.tfvars`.
+/// The settings of a run, besides the tfvars of an environment with RDS Proxy and the app.
 pub(crate) struct Settings<'a> {
     pub(crate) package: &'a Path,
     pub(crate) disposable: bool,
@@ -154,7 +131,7 @@ impl<'a> Deployment<'a> {
         serde_json::from_str(&printed).map_err(Error::answer(&cmd))
     }
 
-    /// Writes the settings of stacks/service, besides `local.tfvars`.
+    /// Writes the settings of stacks/service with RDS Proxy and the app, besides its tfvars.
     ///
     /// # Errors
     /// Returns an error if the file cannot be written.
@@ -315,11 +292,17 @@ pub(crate) fn settings<'a>(package: &'a Path, disposable: bool, account: &'a Val
 }
 
 /// `cargo xtask infra apply`, which the demo runs: creates the deployment at `AWS_ENDPOINT_URL`, which must
-/// be on this machine and accept the key in `AWS_SHARED_CREDENTIALS_FILE`, and writes its outputs.
+/// be on this machine and accept the key in `AWS_SHARED_CREDENTIALS_FILE`, and writes its outputs. Each engine has its
+/// environment with RDS Proxy and the app.
 ///
 /// # Errors
 /// Returns an error if the address is on another machine, or any step fails.
-pub(crate) fn apply_here(outputs: &Path, workspace: &Workspace, runner: Runner) -> Result<(), Error> {
+pub(crate) fn apply_here(
+    engine: Engine,
+    outputs: &Path,
+    workspace: &Workspace,
+    runner: Runner,
+) -> Result<(), Error> {
     let url = std::env::var("AWS_ENDPOINT_URL").unwrap_or_default();
     if !is_here(&url) {
         return Err(Error::Found {
@@ -331,7 +314,11 @@ pub(crate) fn apply_here(outputs: &Path, workspace: &Workspace, runner: Runner) 
     file::check_writable(outputs)?;
     let package = Package::of_this_machine().file(workspace);
     let credentials = std::env::var("AWS_SHARED_CREDENTIALS_FILE").unwrap_or_default();
-    let deployment = Deployment::new("demo", &LOCAL, &url, &credentials, workspace, runner)?;
+    let target = match engine {
+        Engine::Mysql => &LOCAL,
+        Engine::Postgresql => &LOCAL_POSTGRES,
+    };
+    let deployment = Deployment::new("demo", target, &url, &credentials, workspace, runner)?;
     deployment.stand_up(&package)?;
     deployment.write_outputs(outputs)
 }

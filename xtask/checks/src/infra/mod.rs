@@ -8,6 +8,7 @@ mod deployment;
 mod local;
 pub mod provider;
 mod readme;
+mod target;
 pub mod terraform;
 
 use std::path::PathBuf;
@@ -20,7 +21,7 @@ use rds_iam_process::steps;
 use rds_iam_process::workspace::Workspace;
 
 pub use check::steps as check_steps;
-pub use local::Engine;
+pub use target::Engine;
 
 /// The tasks of `cargo xtask infra`.
 #[derive(Debug, clap::Subcommand)]
@@ -38,6 +39,9 @@ pub enum Infra {
     /// Apply the deployment to the AWS API on this machine that `AWS_ENDPOINT_URL` names
     #[command(hide = true)]
     Apply {
+        /// The database's engine
+        #[arg(long, value_enum, default_value = "mysql")]
+        engine: Engine,
         /// Where to write Terraform's outputs
         #[arg(long, value_name = "FILE")]
         outputs: PathBuf,
@@ -53,7 +57,9 @@ pub fn run(task: Infra, workspace: &Workspace, console: Console, runner: Runner)
         Infra::Check => Ok(steps::run(console, check::steps(workspace, console, runner))),
         Infra::Local { engine } => local::run(engine, workspace, console, runner),
         Infra::Package(package) => package::run(&package, workspace, runner, console).map(|_| true),
-        Infra::Apply { outputs } => deployment::apply_here(&outputs, workspace, runner).map(|()| true),
+        Infra::Apply { engine, outputs } => {
+            deployment::apply_here(engine, &outputs, workspace, runner).map(|()| true)
+        }
     }
 }
 

@@ -13,6 +13,9 @@ use rds_iam_process::workspace::Workspace;
 /// A host of the registry with the official image of MySQL.
 const OFFICIAL_IMAGES: &str = "https://docker.io/v2/";
 
+/// The cache of the servers that root runs as another user, which can't enter root's home: the emulator's.
+const CACHE_OF_ROOT: &str = "/var/cache/rds-iam";
+
 /// A source outside this machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Source {
@@ -99,8 +102,12 @@ impl Machine for ThisMachine<'_> {
     }
 
     fn is_cached(&self, name: &str) -> bool {
-        let entries = fs::read_dir(&self.workspace.cache).into_iter().flatten().flatten();
-        entries
+        let is_named = std::env::var_os("RDS_IAM_CACHE_DIR").is_some_and(|folder| !folder.is_empty());
+        let folders = cache_folders(&self.workspace.cache, rustix::process::geteuid().is_root(), is_named);
+        let folders = folders.into_iter().filter_map(|folder| fs::read_dir(folder).ok());
+        folders
+            .flatten()
+            .flatten()
             .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
             .map(|entry| entry.file_name().to_string_lossy().into_owned())
             .any(|entry| entry.starts_with(name) && !entry.ends_with(".unfinished"))
@@ -151,5 +158,28 @@ impl ThisMachine<'_> {
         let answer = self.ask("df", &["-Pk", &existing.display().to_string()])?;
         let kilobytes: u64 = answer.lines().nth(1)?.split_whitespace().nth(3)?.parse().ok()?;
         Some(kilobytes * 1024)
+    }
+}
+
+/// Returns the folders with the cache's entries. Servers that refuse to run as root have a second one, unless the folder is
+/// named.
+fn cache_folders(cache: &Path, is_root: bool, is_named: bool) -> Vec<&Path> {
+    let second = (is_root && !is_named).then(|| Path::new(CACHE_OF_ROOT));
+    [Some(cache), second].into_iter().flatten().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn root_has_a_second_cache_unless_one_is_named() {
+        let (cache, second) = (Path::new("/c"), Path::new("/var/cache/rds-iam"));
+        assert_eq!(cache_folders(cache, true, false), [cache, second]);
+        assert_eq!(cache_folders(cache, true, true), [cache]);
+        assert_eq!(cache_folders(cache, false, false), [cache]);
+        // The folder is the emulator's.
+        let emulator = rds_iam_process::workspace::root().join("crates/emulator/server/src/host/shared.rs");
+        assert!(fs::read_to_string(emulator).unwrap().contains(&format!("\"{CACHE_OF_ROOT}\"")));
     }
 }

@@ -127,7 +127,8 @@ pub(super) const BOOTSTRAP: Stage = Stage {
             Ok(vec![context.in_account(invoke)?.into()])
         }
         EnvironmentKind::Local => {
-            let what = "docker run <bootstrap's image, by digest> --config rds.conf";
+            let what =
+                "docker run <bootstrap's image, by digest> --config rds.conf --users <those of the engine>";
             Ok(vec![Action::new(what, move |io| bootstrap_here(context, io).map(|()| None))])
         }
     },
@@ -239,8 +240,9 @@ fn bootstrap_here(context: &Context<'_>, io: &Io) -> Result<(), Error> {
         context.environment()?.deployment(),
         pushed["digest"].as_str().unwrap_or_default()
     );
-    let database = outputs::read(context)?.database.identifier;
-    let database = local::Database::find(context.workspace, &database)?;
+    let database = outputs::read(context)?.database;
+    let users = users_in_image(database.engine);
+    let database = local::Database::find(context.workspace, &database.identifier)?;
     let shell = context.workspace.shell();
     let docker = |cmd: xshell::Cmd<'_>| Cmd::from_xshell(cmd, engine::CLIENT_HELP);
     let login = local::folder(context.workspace).join("docker");
@@ -263,9 +265,18 @@ fn bootstrap_here(context: &Context<'_>, io: &Io) -> Result<(), Error> {
     let run = cmd!(
         shell,
         "docker run --rm --pull=never --read-only --cap-drop=ALL --security-opt=no-new-privileges --network=host
-         {user} {mounts...} {variables...} {image} --config {CONF_IN_IMAGE}"
+         {user} {mounts...} {variables...} {image} --config {CONF_IN_IMAGE} --users {users}"
     );
     Ok(io.runner.run(&docker(run))?)
+}
+
+/// Returns the path, within bootstrap's image, of the app's users for an engine. The image's own command line names
+/// MySQL's, and the last path counts.
+fn users_in_image(engine: Engine) -> &'static str {
+    match engine {
+        Engine::MySql => "/etc/rds-iam-bootstrap/users/mysql.toml",
+        Engine::Postgres => "/etc/rds-iam-bootstrap/users/postgres.toml",
+    }
 }
 
 /// Checks that the service answers users' requests.
@@ -358,4 +369,21 @@ fn token_check(engine: Engine) -> &'static str {
 fn curl(shell: &Shell, url: &str, more: &[&str]) -> Cmd {
     let curl = cmd!(shell, "curl --fail --silent --show-error --max-time 15 {more...} {url}");
     Cmd::from_xshell(curl, "apt-get install curl")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The image has the users of each engine, where bootstrap is told to read them.
+    #[test]
+    fn the_users_of_each_engine_are_in_bootstraps_image() {
+        let root = rds_iam_process::workspace::root();
+        let dockerfile = std::fs::read_to_string(root.join("docker/bootstrap/Dockerfile")).unwrap();
+        assert!(dockerfile.contains("/src/crates/app/users/ /etc/rds-iam-bootstrap/users/"), "{dockerfile}");
+        for engine in [Engine::MySql, Engine::Postgres] {
+            let name = users_in_image(engine).strip_prefix("/etc/rds-iam-bootstrap/users/").unwrap();
+            assert!(root.join("crates/app/users").join(name).is_file(), "{name}");
+        }
+    }
 }

@@ -19,8 +19,9 @@ use rds_iam_process::file;
 
 /// The file that records the decision about the last snapshot.
 const NOTE: &str = "snapshot.json";
-/// The type of the resource with snapshots.
-const DATABASE: &str = "aws_db_instance";
+/// The types of the resources with snapshots. An instance of a cluster is none of them.
+const INSTANCE: &str = "aws_db_instance";
+const CLUSTER: &str = "aws_rds_cluster";
 
 pub(super) const DESTROY_PLAN: Stage = Stage {
     name: "destroy-plan",
@@ -43,7 +44,8 @@ pub(super) const SNAPSHOT: Stage = Stage {
     outputs: &[Artifact::Snapshot],
     effect: Effect::Destructive,
     part: Part::Every,
-    undo: "aws rds delete-db-snapshot. It is encrypted with the deployment's key: docs/pipeline.md says how to keep it",
+    undo: "aws rds delete-db-snapshot, or delete-db-cluster-snapshot. It is encrypted with the deployment's key: \
+           docs/pipeline.md says how to keep it",
     // The length of the role's session, less the time before.
     minutes: 105,
     exit: 33,
@@ -51,7 +53,12 @@ pub(super) const SNAPSHOT: Stage = Stage {
         let mut needs = committed(context, terraform_needs(context));
         if !context.no_snapshot {
             needs.extend(permission_needs(context, |environment| {
-                vec![Permission::new("rds:CreateDBSnapshot", environment.database_arn())]
+                let create = if environment.has_cluster {
+                    "rds:CreateDBClusterSnapshot"
+                } else {
+                    "rds:CreateDBSnapshot"
+                };
+                vec![Permission::new(create, environment.database_arn())]
             }));
         }
         needs
@@ -66,16 +73,28 @@ pub(super) const SNAPSHOT: Stage = Stage {
             return Ok(vec![check, none]);
         }
         let environment = context.environment()?;
-        let instance = environment.deployment();
+        let database = environment.deployment();
+        let (option, of_its_kind, other) = if environment.has_cluster {
+            ("--cluster", CLUSTER, INSTANCE)
+        } else {
+            ("--instance", INSTANCE, CLUSTER)
+        };
         // RDS accepts letters, digits and hyphens.
         let at = clock::rfc3339(context.now).replace([':', 'T', 'Z'], "-");
-        let name = format!("{instance}-final-{}", at.trim_end_matches('-'));
+        let name = format!("{database}-final-{}", at.trim_end_matches('-'));
         let (shell, rds_iam, region) = (context.workspace.shell(), context.rds_iam(), &environment.region);
-        let take = cmd!(shell, "{rds_iam} snapshot --instance {instance} --name {name} --region {region}");
+        let take = cmd!(shell, "{rds_iam} snapshot {option} {database} --name {name} --region {region}");
         let take = context.in_account(take)?;
         let take = Action::new(format!("$ {}", take.shown()), move |io| {
+            if plan::destroys(other, "destroy", context, io.runner)? {
+                return Err(Error::Found {
+                    found: format!("the plan destroys an {other}, and the environment's tfvars say {of_its_kind}"),
+                    help: "let database.cluster in the tfvars say what is deployed, and plan the destruction again"
+                        .to_owned(),
+                });
+            }
             // A destruction that stopped half-way decided about the snapshot before it began.
-            if !plan::destroys(DATABASE, "destroy", context, io.runner)? {
+            if !plan::destroys(of_its_kind, "destroy", context, io.runner)? {
                 let gone = "none: the database is gone already";
                 return taken(context, gone).map(|()| Some(gone.to_owned()));
             }

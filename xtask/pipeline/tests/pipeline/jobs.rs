@@ -208,17 +208,69 @@ fn a_stage_or_a_run_for_an_app_is_refused_where_there_is_none() {
     assert!(!repo.calls().contains("terraform"), "{}", repo.calls());
 }
 
-/// The stage `snapshot` makes one of an instance; a cluster must not be destroyed as if it were none.
+/// Writes the plan of a destruction of these resources.
+fn destroys(repo: &TestRepo, types: &[&str]) {
+    let changes: Vec<_> = types
+        .iter()
+        .map(|kind| {
+            serde_json::json!({
+                "address": format!("{kind}.this"), "mode": "managed", "type": kind, "name": "this",
+                "change": { "actions": ["delete"] },
+            })
+        })
+        .collect();
+    let plan =
+        serde_json::json!({ "format_version": "1.2", "planned_values": {}, "resource_changes": changes });
+    fs::write(repo.stand_in_file("plan.json"), plan.to_string()).unwrap();
+}
+
 #[test]
-fn a_cluster_is_destroyed_without_a_snapshot_only_by_request() {
+fn a_cluster_is_destroyed_after_a_snapshot_of_it() {
     let repo = repo_with_people();
-    repo.run(&["destroy", "--env", "people"], &[])
-        .expect(2)
-        .assert_contains("--db-cluster-snapshot-identifier orders-people-final")
-        .assert_contains("--no-snapshot");
-    assert!(!repo.calls().contains("terraform"), "{}", repo.calls());
-    repo.run(&["deploy", "--env", "people"], &[]).expect(0);
     let confirmed = [("RDS_IAM_CONFIRM", "people")];
-    repo.run(&["destroy", "--env", "people", "--no-snapshot"], &confirmed).expect(0);
-    assert!(repo.calls().contains("rds:DeleteDBCluster=rds:eu-west-1:123456789012:cluster:orders-people"));
+    repo.run(&["deploy", "--env", "people"], &[]).expect(0);
+    repo.forget_calls();
+    destroys(&repo, &["aws_rds_cluster_instance", "aws_rds_cluster"]);
+    repo.run(
+        &["destroy", "--env", "people"],
+        &[("RDS_IAM_CONFIRM", "people"), ("BREAK", "rds-iam snapshot*")],
+    )
+    .expect(33);
+    let calls = repo.calls();
+    assert!(
+        calls.contains("rds-iam snapshot --cluster orders-people --name orders-people-final-"),
+        "{calls}"
+    );
+    assert!(!calls.contains("terraform apply"), "{calls}");
+    for allowed in [
+        "rds:CreateDBClusterSnapshot=rds:eu-west-1:123456789012:cluster:orders-people",
+        "rds:DeleteDBCluster=rds:eu-west-1:123456789012:cluster:orders-people",
+    ] {
+        assert!(calls.contains(allowed), "no {allowed}: {calls}");
+    }
+    repo.run(&["destroy", "--env", "people"], &confirmed).expect(0);
+    // Its instances alone are no database.
+    let repo = repo_with_people();
+    repo.run(&["deploy", "--env", "people"], &[]).expect(0);
+    destroys(&repo, &["aws_rds_cluster_instance"]);
+    repo.run(&["destroy", "--env", "people"], &confirmed)
+        .expect(0)
+        .assert_contains("none: the database is gone already");
+    assert!(!repo.calls().contains("rds-iam snapshot"), "{}", repo.calls());
+}
+
+/// The tfvars name the kind, and the state may still have the other one.
+#[test]
+fn a_database_of_another_kind_than_declared_is_not_destroyed_as_if_it_were_gone() {
+    let repo = repo_with_people();
+    repo.run(&["deploy", "--env", "people"], &[]).expect(0);
+    destroys(&repo, &["aws_db_instance"]);
+    repo.run(&["destroy", "--env", "people"], &[("RDS_IAM_CONFIRM", "people")])
+        .expect(33)
+        .assert_contains(
+            "the plan destroys an aws_db_instance, and the environment's tfvars say aws_rds_cluster",
+        )
+        .assert_contains("database.cluster");
+    assert!(!repo.calls().contains("rds-iam snapshot"), "{}", repo.calls());
+    repo.run(&["destroy", "--env", "people", "--no-snapshot"], &[("RDS_IAM_CONFIRM", "people")]).expect(0);
 }

@@ -49,7 +49,14 @@ option() {
 case "$call" in
 "cargo metadata --no-deps"*) echo "{\"target_directory\": \"$TARGET\"}" ;;
 "cargo metadata "*) echo '{"packages": []}' ;;
-"cargo test "*" --list "*) printf 'a::mysql::b: test\na::postgres::b: test\n' ;;
+"cargo test "*" --no-run --message-format=json"*)
+    # One program of tests, which exist for both engines.
+    ln -sf "$STAND_INS/stand-in.sh" "$TARGET/debug/both"
+    : >"$STAND_INS/both.rs"
+    echo '{"reason": "compiler-artifact", "manifest_path": "'"$PWD"'/crates/token/Cargo.toml", "target": {"kind": ["test"],' \
+        '"name": "both", "src_path": "'"$STAND_INS"'/both.rs"}, "profile": {"test": true}, "executable": "'"$TARGET"'/debug/both"}'
+    ;;
+"both --list "*) printf 'a::mysql::b: test\na::postgres::b: test\n' ;;
 "cargo tree "*)
     printf '0rds-iam-app v0.1.0 (/src)\n1serde v1.0.0\n\n0rds-iam-bootstrap v0.1.0 (/src)\n1serde v1.0.0\n'
     ;;

@@ -6,7 +6,7 @@ use aws_credential_types::Credentials;
 use rds_iam_token::{Login, sign};
 
 use super::*;
-use crate::{AuthSwitch, CreatorEdges, Refuse};
+use crate::{AuthSwitch, Refuse};
 
 const NOW: u64 = 1_795_000_000;
 const ENDPOINT: &str = "db.abc.us-east-1.rds.amazonaws.com:3306";
@@ -23,7 +23,6 @@ fn state() -> State {
         refuse: Refuse::default(),
         throttle: Refuse::default(),
         auth_switch: AuthSwitch::default(),
-        creator_edges: CreatorEdges::default(),
     }
 }
 

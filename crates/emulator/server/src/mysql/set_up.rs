@@ -4,10 +4,13 @@ use sqlx::AssertSqlSafe;
 use sqlx::mysql::{MySqlConnectOptions, MySqlConnection};
 
 use crate::error::Error;
-use crate::fixtures::{APP_SCHEMA, execute};
+use crate::fixtures::execute;
 use crate::server::Server;
 use crate::server::kind::Kind as _;
 use crate::server::kind::launch::SetUp;
+
+/// The statements that create the example service's tables.
+const APP_SCHEMA: &str = include_str!("../../../../app/schema/mysql.sql");
 
 impl SetUp for sqlx::MySql {
     fn login_options(server: &Server<Self>, user: &str, secret: &str) -> MySqlConnectOptions {

@@ -2,9 +2,7 @@
 
 use std::path::Path;
 
-use rds_iam_emulator_control::CreatorEdges;
-
-use super::versions::Settings;
+use super::versions::{CreatorEdges, Settings};
 use crate::error::Error;
 use crate::host::file;
 

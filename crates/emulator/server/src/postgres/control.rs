@@ -2,11 +2,11 @@
 
 use std::sync::PoisonError;
 
-use rds_iam_emulator_control::{Counter, CreatorEdges, Refuse};
+use rds_iam_emulator_control::{Counter, Refuse};
 
 use super::config;
 use super::root::Root;
-use super::versions::{PostgresVersion, Settings};
+use super::versions::{CreatorEdges, PostgresVersion, Settings};
 use crate::error::Error;
 use crate::server::Server;
 use crate::server::kind::launch::Root as _;
@@ -46,7 +46,6 @@ impl Server<sqlx::Postgres> {
                 problem: "PostgreSQL 15 makes none: start PostgreSQL 16 or later".into(),
             });
         }
-        self.change(|state| state.creator_edges = way)?;
         let value = config::creator_edges(way);
         self.change_settings(|settings| settings.creator_edges = way, "rds_iam.creator_edges", value).await?;
         // The module computes the memberships that follow from it when a transaction changes roles.

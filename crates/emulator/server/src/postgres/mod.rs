@@ -23,8 +23,8 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 use self::root::Root;
-pub use self::versions::PostgresVersion;
 use self::versions::Settings;
+pub use self::versions::{CreatorEdges, PostgresVersion};
 use crate::error::Error;
 use crate::host::shared::server_user;
 use crate::library;

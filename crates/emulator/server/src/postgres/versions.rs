@@ -4,8 +4,6 @@ use std::env;
 use std::fmt;
 use std::str::FromStr;
 
-use rds_iam_emulator_control::CreatorEdges;
-
 use crate::error::Error;
 use crate::server::Builder;
 
@@ -75,6 +73,18 @@ impl FromStr for PostgresVersion {
             problem: "it may be 15, 17 or 18".into(),
         })
     }
+}
+
+/// The effect of the memberships that PostgreSQL 16 and later give the creator of a role (with ADMIN, without INHERIT and
+/// SET). The master gets one in each role that it creates, and through a role in `rds_iam` also one in that.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[expect(clippy::exhaustive_enums, reason = "a membership counts or does not")]
+pub enum CreatorEdges {
+    /// The master's password stays valid: AWS documents `CREATE USER` and `GRANT rds_iam` for it.
+    #[default]
+    DoNotCount,
+    /// The master is a member of `rds_iam`, as on a plain PostgreSQL: its password is refused.
+    Count,
 }
 
 /// The settings of a PostgreSQL server alone.

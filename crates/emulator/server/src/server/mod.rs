@@ -13,7 +13,7 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use aws_credential_types::Credentials;
-use rds_iam_emulator_control::{AccessKey, AuthSwitch, CreatorEdges, LoginEvent, Refuse, State};
+use rds_iam_emulator_control::{AccessKey, AuthSwitch, LoginEvent, Refuse, State};
 use rds_iam_token::{Endpoint, Region};
 use tracing::info;
 
@@ -108,7 +108,6 @@ impl<E: Kind> Server<E> {
             refuse: Refuse::default(),
             throttle: Refuse::default(),
             auth_switch: AuthSwitch::default(),
-            creator_edges: CreatorEdges::default(),
         };
 
         let started = launch::start::<E>(&chosen, &libraries, &settings, &identity, &state);

@@ -33,8 +33,10 @@ pub(crate) trait TestEngine: Kind {
     /// Returns the cipher of the connection; empty without TLS.
     fn cipher(connection: &mut Self::Connection) -> impl Future<Output = sqlx::Result<String>> + Send;
 
-    /// Runs a statement.
-    fn run(connection: &mut Self::Connection, sql: String) -> impl Future<Output = sqlx::Result<()>> + Send;
+    /// Runs statements.
+    fn run(connection: &mut Self::Connection, sql: String) -> impl Future<Output = sqlx::Result<()>> + Send {
+        Self::run_statements(connection, sql)
+    }
 
     /// Returns the number or SQLSTATE of a server's error.
     fn code(error: &sqlx::Error) -> Option<String>;
@@ -59,10 +61,6 @@ impl TestEngine for sqlx::MySql {
 
     async fn cipher(connection: &mut MySqlConnection) -> sqlx::Result<String> {
         sqlx::query("SHOW STATUS LIKE 'Ssl_cipher'").fetch_one(connection).await?.try_get(1)
-    }
-
-    async fn run(connection: &mut MySqlConnection, sql: String) -> sqlx::Result<()> {
-        sqlx::raw_sql(AssertSqlSafe(sql)).execute(connection).await.map(drop)
     }
 
     fn code(error: &sqlx::Error) -> Option<String> {
@@ -94,10 +92,6 @@ impl TestEngine for sqlx::Postgres {
     async fn cipher(connection: &mut PgConnection) -> sqlx::Result<String> {
         let sql = "SELECT coalesce(cipher, '') FROM pg_stat_ssl WHERE pid = pg_backend_pid()";
         sqlx::query(sql).fetch_one(connection).await?.try_get(0)
-    }
-
-    async fn run(connection: &mut PgConnection, sql: String) -> sqlx::Result<()> {
-        sqlx::raw_sql(AssertSqlSafe(sql)).execute(connection).await.map(drop)
     }
 
     fn code(error: &sqlx::Error) -> Option<String> {

@@ -25,7 +25,7 @@ async fn server(version: PostgresVersion) -> Result<Postgres> {
 
 /// Returns the options of a user's login by password or token.
 fn login(server: &Postgres, user: &str, password: &str) -> PgConnectOptions {
-    fixtures::connect_options(server).username(user).password(password)
+    fixtures::login_options(server, user, password)
 }
 
 fn as_master(server: &Postgres) -> PgConnectOptions {

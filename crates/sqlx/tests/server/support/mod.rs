@@ -33,15 +33,14 @@ pub(crate) trait TestEngine: Engine + Kind<Arguments: IntoArguments<Self>> {
     const READ_ONLY: &'static str;
     /// The statement that inserts one number into `t`, with its placeholder.
     const INSERT: &'static str;
+    /// The query of the number of prepared statements: the server's, or the session's.
+    const PREPARED: &'static str;
     /// The mark of a user that logs in by token, as hints name it.
     const IAM_USER: &'static str;
     /// The logins after which a refused token is reported as denied.
     const LOGINS_TO_DENY: u64;
     /// Whether the pool itself repeats a throttled login, and so counts it; otherwise sqlx's does.
     const COUNTS_THROTTLED: bool;
-
-    /// Whether a refused write alone proves that the server is a reader.
-    const LEAVES_A_READER_AT_ONCE: bool;
 
     /// Starts a server.
     async fn server() -> Server<Self>;

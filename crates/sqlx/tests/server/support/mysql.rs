@@ -19,9 +19,9 @@ impl TestEngine for sqlx::MySql {
     const UNKNOWN_DATABASE: &'static str = "1049";
     const READ_ONLY: &'static str = "1290";
     const INSERT: &'static str = "INSERT INTO t VALUES (?)";
+    const PREPARED: &'static str = "SELECT VARIABLE_VALUE FROM performance_schema.global_status WHERE VARIABLE_NAME = 'Prepared_stmt_count'";
     const IAM_USER: &'static str = "AWSAuthenticationPlugin";
     const LOGINS_TO_DENY: u64 = 1;
-    const LEAVES_A_READER_AT_ONCE: bool = true;
     const COUNTS_THROTTLED: bool = true;
 
     async fn server() -> Server<Self> {

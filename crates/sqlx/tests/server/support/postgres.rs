@@ -18,9 +18,9 @@ impl TestEngine for sqlx::Postgres {
     const UNKNOWN_DATABASE: &'static str = "3D000";
     const READ_ONLY: &'static str = "25006";
     const INSERT: &'static str = "INSERT INTO t VALUES ($1)";
+    const PREPARED: &'static str = "SELECT COUNT(*)::text FROM pg_prepared_statements";
     const IAM_USER: &'static str = "rds_iam";
     const LOGINS_TO_DENY: u64 = 2;
-    const LEAVES_A_READER_AT_ONCE: bool = false;
     const COUNTS_THROTTLED: bool = false;
 
     async fn server() -> Server<Self> {
