@@ -3,7 +3,7 @@
 use rds_iam_sqlx::{Credential, Engine, Target, connect, connect_confirmed};
 use rds_iam_token::{DbUser, TokenSource};
 
-use crate::plan::StatementError;
+use crate::plan::{Missing, StatementError};
 
 /// How to connect as a user.
 #[derive(Clone, Copy)]
@@ -35,6 +35,8 @@ impl Access<'_> {
 /// The error of work that needs a further connection.
 pub(crate) enum ConnectionError {
     Connect(Box<rds_iam_sqlx::Error>),
+    /// The database does not exist.
+    Missing(Missing),
     /// The server refuses the master user's password, and serves other users.
     LockedOut,
     Statement(StatementError),
@@ -46,11 +48,21 @@ impl From<rds_iam_sqlx::Error> for ConnectionError {
     }
 }
 
-/// The error of making changes.
+/// The error of making changes, of which none was made.
 pub(crate) enum ExecuteError {
     Statement(StatementError),
     /// The changes would have ended the master user's login by password, and were not made.
     LockOut {
         path: Vec<String>,
     },
+}
+
+impl ExecuteError {
+    /// Returns whether the server refused the changes themselves, so that it may accept a part of them.
+    pub(crate) fn is_refused(&self) -> bool {
+        match self {
+            Self::Statement(error) => error.is_refused,
+            Self::LockOut { .. } => true,
+        }
+    }
 }

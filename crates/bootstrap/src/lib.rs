@@ -28,6 +28,7 @@ mod declaration;
 mod error;
 #[cfg(test)]
 mod fixture;
+mod groups;
 mod mode;
 pub mod mysql;
 mod plan;

@@ -45,6 +45,8 @@ Exit status:
   0   done, or nothing to do (with --plan: the plan was made)
   1   failed; the message has the step and what to do; running this again is safe
   2   --check found drift
+  3   PostgreSQL: the master user's login by password has ended, or a change would end it
+      and was not made
   64  a file, a variable or the command line is wrong; nothing was changed
 
 AWS credentials come from the default chain (environment, profile, role). --plan and
@@ -170,6 +172,17 @@ mod tests {
         "#);
         let both = refused(&["--json", "--config", "a", "--users", "b", "--plan", "--check"]);
         assert!(both.contains("\"the argument '--plan' cannot be used with '--check'\""), "{both}");
+    }
+
+    #[test]
+    fn the_help_has_each_exit_status() {
+        use rds_iam_bootstrap::{BootstrapError, LockOut, Step};
+
+        let status = |line: &str| line.strip_prefix("  ")?.split_once(' ')?.0.parse::<u8>().ok();
+        let shown: Vec<_> = AFTER_HELP.lines().filter_map(status).collect();
+        assert_eq!(shown, [0, 1, 2, 3, EX_USAGE]);
+        let lock_out = BootstrapError::LockOut { step: Step::Admin, rule: LockOut::Refused, made: 0 };
+        assert_eq!(lock_out.exit_code(), 3);
     }
 
     #[test]

@@ -189,9 +189,20 @@ pub struct Unsupported {
 pub(crate) struct StatementError {
     /// Whether the server denied the statement, as opposed to failing.
     pub(crate) denied: bool,
+    /// Whether the server refused this statement, and the connection accepts others.
+    pub(crate) is_refused: bool,
     /// The remedy.
     pub(crate) help: String,
     pub(crate) source: sqlx::Error,
+}
+
+impl Missing {
+    /// Returns the remedy for databases that don't exist. `sql` creates them.
+    pub(crate) fn help_with_databases(sql: &str) -> String {
+        format!(
+            "RDS creates a database along with the instance only if it is given a name (Terraform: db_name). Check DB_NAME and the users file, or create it as the master user: {sql}"
+        )
+    }
 }
 
 impl Plan {
@@ -232,13 +243,6 @@ impl Action {
     pub fn is_optional(&self) -> bool {
         self.if_denied.is_some()
     }
-}
-
-/// Returns the actions in the transactions that they are made in.
-pub(crate) fn groups(actions: &[Action]) -> impl Iterator<Item = &[Action]> {
-    actions.chunk_by(|one, next| {
-        one.group.is_some() && one.group == next.group && one.actor == next.actor && one.step == next.step
-    })
 }
 
 impl ActionKind {
@@ -325,25 +329,6 @@ mod tests {
             if_denied: if_denied.map(warning),
             group: None,
         }
-    }
-
-    #[test]
-    fn actions_of_a_transaction_are_adjacent_and_of_one_user() {
-        let of = |group: Option<&str>, actor| Action {
-            group: group.map(Into::into),
-            actor,
-            ..action("GRANT a", None)
-        };
-        let actions = [
-            of(Some("a"), Actor::Admin),
-            of(Some("a"), Actor::Admin),
-            of(Some("a"), Actor::Master),
-            of(Some("b"), Actor::Master),
-            of(None, Actor::Master),
-            of(None, Actor::Master),
-            of(Some("b"), Actor::Master),
-        ];
-        assert_eq!(groups(&actions).map(<[_]>::len).collect::<Vec<_>>(), [2, 1, 1, 1, 1, 1]);
     }
 
     #[test]

@@ -12,6 +12,9 @@ use crate::{BootstrapError, LockOut};
 /// The number of changes after which a run logs its progress.
 const LOGGED_EACH: usize = 100;
 
+/// The number of changes of a failed transaction that an error names.
+const SHOWN: usize = 10;
+
 /// The progress of a run. It outlives a run that is cancelled at its time limit.
 #[derive(Debug)]
 pub(crate) struct Progress(Mutex<State>);
@@ -58,19 +61,11 @@ impl Progress {
         &self,
         session: &mut Session<'_>,
         actions: &[Action],
-    ) -> Result<(), BootstrapError> {
-        let Some(first) = actions.first() else { return Ok(()) };
+    ) -> Result<(), ExecuteError> {
         for action in actions {
             tracing::info!(target: "rds_iam_bootstrap::change", change = %action.text, "applying");
         }
-        session.execute(actions).await.map_err(|error| match error {
-            ExecuteError::Statement(error) => self.failed(first.step, &text(actions), error),
-            ExecuteError::LockOut { path } => BootstrapError::LockOut {
-                step: first.step,
-                rule: LockOut::Membership { path },
-                made: self.made(),
-            },
-        })?;
+        session.execute(actions).await?;
         let mut state = self.state();
         let before = state.made;
         state.made += actions.len();
@@ -82,9 +77,20 @@ impl Progress {
         Ok(())
     }
 
+    /// Returns the error of changes that were not made.
+    pub(crate) fn not_made(&self, actions: &[Action], error: ExecuteError) -> BootstrapError {
+        let step = actions.first().map_or(self.step(), |action| action.step);
+        match error {
+            ExecuteError::Statement(error) => self.failed(step, &text(actions), error),
+            ExecuteError::LockOut { path } => {
+                BootstrapError::LockOut { step, rule: LockOut::Membership { path }, made: self.made() }
+            }
+        }
+    }
+
     /// Returns the error of a failed statement.
     pub(crate) fn failed(&self, step: Step, doing: &str, error: StatementError) -> BootstrapError {
-        let StatementError { denied, help, source } = error;
+        let StatementError { denied, help, source, .. } = error;
         BootstrapError::Statement { step, doing: doing.to_owned(), made: self.made(), denied, help, source }
     }
 
@@ -100,8 +106,14 @@ impl Progress {
     }
 }
 
-/// Returns the changes of a transaction in words.
+/// Returns the changes of a transaction in words, of which there may be many.
 fn text(actions: &[Action]) -> String {
-    let texts: Vec<_> = actions.iter().map(|action| action.text.as_str()).collect();
-    texts.join("; ")
+    let (shown, rest) = actions.split_at(actions.len().min(SHOWN));
+    let mut text = shown.iter().map(|action| action.text.as_str()).collect::<Vec<_>>().join("; ");
+    match rest.len() {
+        0 => {}
+        1 => text.push_str("; and 1 more change"),
+        count => text.push_str(&format!("; and {count} more changes")),
+    }
+    text
 }

@@ -17,7 +17,8 @@ pub(crate) fn is_locked(error: &rds_iam_sqlx::Error) -> bool {
 
 /// Explains the error of a statement that `actor` ran.
 pub(super) fn statement_error(actor: Actor, source: sqlx::Error) -> StatementError {
-    StatementError { denied: is_denied(&source), help: help(actor, &source), source }
+    let is_refused = source.as_database_error().is_some();
+    StatementError { denied: is_denied(&source), is_refused, help: help(actor, &source), source }
 }
 
 fn help(actor: Actor, error: &sqlx::Error) -> String {

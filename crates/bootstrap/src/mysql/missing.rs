@@ -41,10 +41,7 @@ fn help(databases: &[&str], has_tables: bool) -> String {
     if !databases.is_empty() {
         let sql: Vec<_> =
             databases.iter().map(|name| format!("CREATE DATABASE {};", identifier(name))).collect();
-        help.push(format!(
-            "RDS creates a database along with the instance only if it is given a name (Terraform: db_name). Check DB_NAME and the users file, or create it as the master user: {}",
-            sql.join(" ")
-        ));
+        help.push(Missing::help_with_databases(&sql.join(" ")));
     }
     if has_tables {
         help.push(

@@ -8,8 +8,8 @@ use sqlx::{FromRow, Row};
 use super::catalog_sql as sql;
 use super::names::is_reserved;
 use super::{
-    Declared, FutureObjects, Held, Kind, MASTER_ROLE, Membership, Object, Observed, ObservedRole, Owned,
-    Privilege, Relation, Routine, Version,
+    Declared, FutureObjects, Held, Kind, MASTER_ROLE, Membership, Object, Observed, ObservedRole, OtherKind,
+    Owned, Privilege, Relation, Routine, Version,
 };
 use crate::answer::answer;
 
@@ -47,8 +47,6 @@ impl Reader<'_> {
 
     async fn roles(&mut self, master: Option<&str>) -> Result<(), sqlx::Error> {
         for row in answer(sqlx::query(sql::ROLES).fetch_all(&mut *self.connection)).await? {
-            let settings: Vec<String> = row.try_get(9)?;
-            let settings = settings.iter().filter_map(|setting| setting.split_once('='));
             let role = ObservedRole {
                 can_login: row.try_get(1)?,
                 inherits: row.try_get(2)?,
@@ -58,9 +56,15 @@ impl Reader<'_> {
                 replicates: row.try_get(6)?,
                 bypasses_row_security: row.try_get(7)?,
                 connection_limit: row.try_get(8)?,
-                settings: settings.map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
+                settings: settings(&row.try_get::<Vec<_>, _>(9)?),
+                settings_here: BTreeMap::new(),
             };
             self.observed.roles.insert(row.try_get(0)?, role);
+        }
+        for (name, here) in self.rows::<(String, Vec<String>)>(sql::SETTINGS).await? {
+            if let Some(role) = self.observed.roles.get_mut(&name) {
+                role.settings_here = settings(&here);
+            }
         }
         let has_options = self.observed.version.has_membership_options();
         let memberships = if has_options { sql::MEMBERSHIPS_16 } else { sql::MEMBERSHIPS_15 };
@@ -131,6 +135,7 @@ impl Reader<'_> {
                 privilege: Privilege::observed(row.try_get(6)?),
                 with_grant_option: row.try_get(7)?,
             };
+            self.observed.owners.insert(object.clone(), row.try_get(8)?);
             let grants = self.observed.grants.entry(row.try_get(4)?).or_default();
             grants.entry(object).or_default().insert(held);
         }
@@ -154,6 +159,12 @@ impl Reader<'_> {
     }
 }
 
+/// Splits settings in the catalog's form, `name=value`.
+fn settings(all: &[String]) -> BTreeMap<String, String> {
+    let pairs = all.iter().filter_map(|setting| setting.split_once('='));
+    pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+}
+
 /// Returns whether a setting is on, in the spellings that parameter groups and the server use. A server without it counts.
 fn is_on(setting: &str) -> bool {
     !["0", "off", "false", "no"].iter().any(|off| setting.eq_ignore_ascii_case(off))
@@ -173,6 +184,10 @@ fn object(row: &PgRow) -> Result<Object, sqlx::Error> {
             let objects = FutureObjects::from_code(&c);
             Object::Future { owner: b, schema: (!a.is_empty()).then_some(a), objects }
         }
+        "o" => match OtherKind::from_sql(&a) {
+            Some(kind) => Object::Other { kind, schema: b, name: c },
+            None => return Err(sqlx::Error::Decode(format!("the kind {a} is unknown").into())),
+        },
         _ => Object::Table { schema: a, table: b },
     })
 }

@@ -8,6 +8,11 @@ pub(super) const SERVER: &str = "SELECT current_setting('server_version_num')::i
 pub(super) const ROLES: &str = "SELECT rolname::text, rolcanlogin, rolinherit, rolcreaterole, rolcreatedb, \
      rolsuper, rolreplication, rolbypassrls, rolconnlimit, coalesce(rolconfig, '{}')::text[] FROM pg_roles";
 
+/// The settings of roles for the database in use, which prevail over those for all.
+pub(super) const SETTINGS: &str = "SELECT r.rolname::text, s.setconfig::text[] FROM pg_db_role_setting s \
+     JOIN pg_roles r ON r.oid = s.setrole JOIN pg_database d ON d.oid = s.setdatabase \
+     WHERE d.datname = current_database()";
+
 /// Memberships before 16, which have neither of the two options.
 pub(super) const MEMBERSHIPS_15: &str = "SELECT m.rolname::text, r.rolname::text, \
      coalesce(pg_get_userbyid(a.grantor), '')::text, a.admin_option, true, true, false \
@@ -45,7 +50,7 @@ pub(super) const EXTENSIONS: &str = "SELECT extname::text, true FROM pg_extensio
      UNION ALL SELECT name::text, false FROM pg_available_extensions";
 
 /// The privileges of the roles `$1` on everything that they don't own, default privileges included: kind, three parts of
-/// the object's name, grantee, grantor, privilege, grant option.
+/// the object's name, grantee, grantor, privilege, grant option, owner.
 pub(super) const PRIVILEGES: &str = "\
 WITH acl(kind, a, b, c, owner, items) AS (
   SELECT 'd', datname::text, '', '', datdba, datacl FROM pg_database WHERE datacl IS NOT NULL
@@ -64,9 +69,25 @@ WITH acl(kind, a, b, c, owner, items) AS (
   UNION ALL
   SELECT 'D', coalesce(n.nspname::text, ''), pg_get_userbyid(d.defaclrole)::text, d.defaclobjtype::text,
     d.defaclrole, d.defaclacl
-    FROM pg_default_acl d LEFT JOIN pg_namespace n ON n.oid = d.defaclnamespace)
+    FROM pg_default_acl d LEFT JOIN pg_namespace n ON n.oid = d.defaclnamespace
+  UNION ALL
+  SELECT 'o', 'TYPE', n.nspname::text, t.typname::text, t.typowner, t.typacl
+    FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace WHERE t.typacl IS NOT NULL
+  UNION ALL
+  SELECT 'o', 'FOREIGN SERVER', '', srvname::text, srvowner, srvacl FROM pg_foreign_server WHERE srvacl IS NOT NULL
+  UNION ALL
+  SELECT 'o', 'FOREIGN DATA WRAPPER', '', fdwname::text, fdwowner, fdwacl
+    FROM pg_foreign_data_wrapper WHERE fdwacl IS NOT NULL
+  UNION ALL
+  SELECT 'o', 'LANGUAGE', '', lanname::text, lanowner, lanacl FROM pg_language WHERE lanacl IS NOT NULL
+  UNION ALL
+  SELECT 'o', 'LARGE OBJECT', '', oid::text, lomowner, lomacl FROM pg_largeobject_metadata WHERE lomacl IS NOT NULL
+  UNION ALL
+  SELECT 'o', 'PARAMETER', '', parname, 10::oid, paracl FROM pg_parameter_acl
+  UNION ALL
+  SELECT 'o', 'TABLESPACE', '', spcname::text, spcowner, spcacl FROM pg_tablespace WHERE spcacl IS NOT NULL)
 SELECT acl.kind, acl.a, acl.b, acl.c, r.rolname::text, pg_get_userbyid(e.grantor)::text, e.privilege_type,
-  e.is_grantable
+  e.is_grantable, pg_get_userbyid(acl.owner)::text
 FROM acl CROSS JOIN LATERAL aclexplode(acl.items) e JOIN pg_roles r ON r.oid = e.grantee
 WHERE e.grantee <> acl.owner AND r.rolname = ANY($1)";
 

@@ -19,6 +19,8 @@ pub struct PlannedChange {
     pub actor: Actor,
     /// The change.
     pub change: Change,
+    /// The batch of users that the change is part of, from 1. `None` for all other roles.
+    pub batch: Option<usize>,
 }
 
 /// A change to the server.
@@ -85,6 +87,8 @@ pub enum Change {
         role: Role,
         /// The setting.
         name: String,
+        /// The database that the setting is for. `None` is all.
+        database: Option<String>,
     },
     /// Ends a membership that is not declared.
     RevokeRole {
@@ -148,7 +152,7 @@ pub enum Change {
 }
 
 impl From<PlannedChange> for Action {
-    fn from(PlannedChange { step, actor, change }: PlannedChange) -> Self {
+    fn from(PlannedChange { step, actor, change, batch }: PlannedChange) -> Self {
         Self {
             step,
             actor,
@@ -157,7 +161,7 @@ impl From<PlannedChange> for Action {
             text: change.to_string(),
             sql: change.sql(),
             if_denied: change.if_denied().map(Into::into),
-            group: change.group(),
+            group: change.group(batch),
         }
     }
 }
@@ -198,7 +202,11 @@ impl Change {
             Self::Set { role, name, value } => {
                 format!("ALTER ROLE {} SET {name} = {}", role.sql(), setting_sql(name, value))
             }
-            Self::Reset { role, name } => format!("ALTER ROLE {} RESET {name}", role.sql()),
+            Self::Reset { role, name, database } => {
+                let within =
+                    database.as_ref().map(|database| format!(" IN DATABASE {}", identifier(database)));
+                format!("ALTER ROLE {}{} RESET {name}", role.sql(), within.unwrap_or_default())
+            }
             Self::RevokeRole { role, member, admin_only, .. } => {
                 let option = if *admin_only { "ADMIN OPTION FOR " } else { "" };
                 format!("REVOKE {option}{} FROM {}", identifier(role), identifier(member))
@@ -264,16 +272,19 @@ impl Change {
     }
 
     /// Returns the name of the transaction that the change is made in, together with those before and after it of the
-    /// same name. A statement that the server may deny is alone.
-    fn group(&self) -> Option<String> {
-        if self.if_denied().is_some() {
-            return None;
-        }
+    /// same name: that of a batch of users, or of one role.
+    fn group(&self, batch: Option<usize>) -> Option<String> {
         let part = match self {
-            Self::Grant { .. } | Self::Revoke { .. } | Self::RevokeGrantOption { .. } => "privileges of",
-            _ => "role",
+            // The server may deny it, and the run continues.
+            Self::Delegate { .. } => return None,
+            Self::EndPassword { .. } => "passwords",
+            Self::Grant { .. } | Self::Revoke { .. } | Self::RevokeGrantOption { .. } => "privileges",
+            _ => "roles",
         };
-        self.account().map(|account| format!("{part} {account}"))
+        match batch {
+            Some(number) => Some(format!("{part} of batch {number}")),
+            None => self.account().map(|account| format!("{part} of {account}")),
+        }
     }
 
     /// Returns the warning for a server that doesn't let the master user make the change.
@@ -316,7 +327,10 @@ impl fmt::Display for Change {
                 f.write_str(&parts.join("; "))
             }
             Self::Set { role, name, value } => write!(f, "set {name} = {value} for sessions of {role}"),
-            Self::Reset { role, name } => write!(f, "remove the setting {name} of {role}"),
+            Self::Reset { role, name, database: None } => write!(f, "remove the setting {name} of {role}"),
+            Self::Reset { role, name, database: Some(database) } => {
+                write!(f, "remove the setting {name} of {role} in database {}", visible(database))
+            }
             Self::RevokeRole { role, member, admin_only: true, .. } => {
                 write!(f, "end the right of {} to grant the role {}", visible(member), visible(role))
             }

@@ -6,19 +6,21 @@ use rds_iam_sqlx::{Credential, Target};
 use rds_iam_token::DbUser;
 use sqlx::postgres::PgConnection;
 
-use super::error::{is_login_refused, is_wrong_password};
+use super::error::{is_login_refused, is_no_database, is_wrong_password};
+use super::missing;
 use crate::access::{Access, ConnectionError};
 use crate::answer::answer;
 
-/// The settings of each session: names mean what the server's own catalog means by them, a backslash in a text is a plain
-/// character, and a long run's lock does not end with an idle connection.
-const SETTINGS: &str = "SET search_path TO pg_catalog, pg_temp; SET standard_conforming_strings TO on; \
-     SET client_min_messages TO warning; SET idle_session_timeout TO 0";
-
-/// Since 16, a user can set that it becomes a full member of the roles that it creates. The check runs on servers that
-/// have the setting only.
-const NO_SELF_GRANT: &str = "SELECT set_config('createrole_self_grant', '', false) \
-     WHERE current_setting('server_version_num')::int4 >= 160000";
+/// The settings of each session, as far as the server has them: names mean what its own catalog means by them; a backslash
+/// in a text is a plain character; the creator of a role does not become a full member of it; and no limit of the user,
+/// the database or the server ends a transaction, the test of the master user's login or the run's lock. A statement ends
+/// before this program stops waiting for it, and so is not made later.
+const SETTINGS: &str = "SET search_path TO pg_catalog, pg_temp; \
+     SELECT set_config(known.name, wanted.value, false) FROM pg_settings known JOIN (VALUES \
+     ('standard_conforming_strings', 'on'), ('client_min_messages', 'warning'), ('createrole_self_grant', ''), \
+     ('statement_timeout', '55s'), ('lock_timeout', '0'), ('transaction_timeout', '0'), \
+     ('idle_in_transaction_session_timeout', '0'), ('idle_session_timeout', '0')\
+     ) wanted (name, value) ON known.name = wanted.name";
 
 /// The time after which a refused login of the master user is tried again.
 const CONFIRMATION: Duration = Duration::from_secs(1);
@@ -44,12 +46,16 @@ pub(super) async fn connect_as_master(
                 return Err(refused.into());
             }
         }
-        connected => return Ok(connected?),
+        connected => return connected.map_err(|error| not_connected(error, database)),
     }
     match connect(access, database).await {
         Err(refused) if is_login_refused(&refused) => Err(ConnectionError::LockedOut),
-        connected => Ok(connected?),
+        connected => connected.map_err(|error| not_connected(error, database)),
     }
+}
+
+fn not_connected(error: rds_iam_sqlx::Error, database: &str) -> ConnectionError {
+    if is_no_database(&error) { ConnectionError::Missing(missing::database(database)) } else { error.into() }
 }
 
 /// Returns whether the server answers a login as users without `rds_iam` are answered: it does not accept the password.
@@ -62,6 +68,5 @@ async fn serves_others(target: &Target) -> bool {
 }
 
 pub(super) async fn set_up(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
-    answer(sqlx::raw_sql(SETTINGS).execute(&mut *connection)).await?;
-    answer(sqlx::raw_sql(NO_SELF_GRANT).execute(connection)).await.map(drop)
+    answer(sqlx::raw_sql(SETTINGS).execute(connection)).await.map(drop)
 }

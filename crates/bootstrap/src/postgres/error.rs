@@ -28,7 +28,10 @@ fn has_code(error: &rds_iam_sqlx::Error, code: &str) -> bool {
 /// Explains the error of a statement that `actor` ran.
 pub(super) fn statement_error(actor: Actor, source: sqlx::Error) -> StatementError {
     let code = code(&source);
-    StatementError { denied: code.as_deref() == Some("42501"), help: help(actor, code.as_deref()), source }
+    // With a code of class 57 the server ends the statement for reasons of its own, and often the connection.
+    let is_refused = code.as_ref().is_some_and(|code| !code.starts_with("57"));
+    let denied = code.as_deref() == Some("42501");
+    StatementError { denied, is_refused, help: help(actor, code.as_deref()), source }
 }
 
 /// Returns whether a statement waited too long for a lock.
@@ -42,7 +45,7 @@ fn help(actor: Actor, code: Option<&str>) -> String {
             "The connection to the server broke. A transaction is done wholly or not at all, so running this again finishes the job."
         }
         (Some("25006"), _) => {
-            "The server is a reader, which refuses changes: RDS_ENDPOINT must be the instance's or the cluster's own endpoint."
+            "The server refuses changes. A reader does: RDS_ENDPOINT must be the instance's or the cluster's own endpoint. So does a database or a user with the setting default_transaction_read_only."
         }
         (Some("2BP01"), _) => {
             "The user has granted a privilege to others, which the server names: revoke those grants first."

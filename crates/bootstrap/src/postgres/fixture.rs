@@ -123,8 +123,11 @@ pub(crate) fn applied(declared: &Declared, diff: &Diff, before: &Observed) -> Ob
             Change::Set { role, name, value } => {
                 after.roles.get_mut(role.name()).unwrap().settings.insert(name.clone(), value.clone());
             }
-            Change::Reset { role, name } => {
-                after.roles.get_mut(role.name()).unwrap().settings.remove(name);
+            Change::Reset { role, name, database } => {
+                let found = after.roles.get_mut(role.name()).unwrap();
+                let settings =
+                    if database.is_none() { &mut found.settings } else { &mut found.settings_here };
+                settings.remove(name);
             }
             Change::CreateSchema { schema } => {
                 after.schemas.insert(schema.clone(), "postgres".into());

@@ -116,6 +116,15 @@ pub enum Object {
         /// The types of its arguments, in SQL as the server writes them.
         arguments: String,
     },
+    /// An object of a kind on which no privilege can be declared.
+    Other {
+        /// The kind.
+        kind: OtherKind,
+        /// The schema of a type. Empty for all others.
+        schema: String,
+        /// The name; of a large object, its number.
+        name: String,
+    },
     /// Objects that a role will create: default privileges.
     Future {
         /// The role that creates the objects.
@@ -125,6 +134,64 @@ pub enum Object {
         /// The kind of the objects: `TABLES`, `SEQUENCES`, `FUNCTIONS`, `TYPES` or `SCHEMAS`.
         objects: FutureObjects,
     },
+}
+
+/// The kinds of objects on which no privilege can be declared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum OtherKind {
+    /// A type or domain.
+    Type,
+    /// A server of a foreign data wrapper.
+    ForeignServer,
+    /// A foreign data wrapper.
+    ForeignDataWrapper,
+    /// A language of functions.
+    Language,
+    /// A large object.
+    LargeObject,
+    /// A setting of the server.
+    Parameter,
+    /// A tablespace.
+    Tablespace,
+}
+
+impl OtherKind {
+    const ALL: [Self; 7] = [
+        Self::Type,
+        Self::ForeignServer,
+        Self::ForeignDataWrapper,
+        Self::Language,
+        Self::LargeObject,
+        Self::Parameter,
+        Self::Tablespace,
+    ];
+
+    /// Returns the kind of its words in SQL.
+    pub(super) fn from_sql(sql: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.sql() == sql)
+    }
+
+    fn sql(self) -> &'static str {
+        match self {
+            Self::Type => "TYPE",
+            Self::ForeignServer => "FOREIGN SERVER",
+            Self::ForeignDataWrapper => "FOREIGN DATA WRAPPER",
+            Self::Language => "LANGUAGE",
+            Self::LargeObject => "LARGE OBJECT",
+            Self::Parameter => "PARAMETER",
+            Self::Tablespace => "TABLESPACE",
+        }
+    }
+
+    fn name(self, schema: &str, name: &str) -> String {
+        match self {
+            Self::Type => format!("{}.{}", identifier(schema), identifier(name)),
+            Self::LargeObject => name.chars().filter(char::is_ascii_digit).collect(),
+            Self::Parameter => name.split('.').map(identifier).collect::<Vec<_>>().join("."),
+            _ => identifier(name),
+        }
+    }
 }
 
 /// The kinds of objects that have default privileges.
@@ -227,6 +294,7 @@ impl Object {
             Self::Function { schema, function, arguments } => {
                 format!("ROUTINE {}.{}({arguments})", identifier(schema), identifier(function))
             }
+            Self::Other { kind, schema, name } => format!("{} {}", kind.sql(), kind.name(schema, name)),
             Self::Future { objects, .. } => objects.sql().to_owned(),
         }
     }
@@ -246,6 +314,10 @@ impl fmt::Display for Object {
             }
             Self::Function { schema, function, arguments } => {
                 write!(f, "function {}.{}({})", visible(schema), visible(function), visible(arguments))
+            }
+            Self::Other { kind, schema, name } => {
+                let of = if schema.is_empty() { String::new() } else { format!("{}.", visible(schema)) };
+                write!(f, "{} {of}{}", kind.sql().to_ascii_lowercase(), visible(name))
             }
             Self::Future { owner, schema, objects } => {
                 write!(f, "{} that {} will create", objects.sql().to_ascii_lowercase(), visible(owner))?;
@@ -267,6 +339,8 @@ mod tests {
         let two = BTreeSet::from(["INSERT", "SELECT"].map(Privilege::from_name));
         let (schema, table) = (String::from("s\"1"), String::from("t"));
         let owner = String::from("own");
+        let other =
+            |kind, schema: &str, name: &str| Object::Other { kind, schema: schema.into(), name: name.into() };
         let objects = [
             Object::Database("d".into()),
             Object::Schema(schema.clone()),
@@ -276,6 +350,10 @@ mod tests {
             Object::Function { schema: schema.clone(), function: "f".into(), arguments: "integer".into() },
             Object::Future { owner: owner.clone(), schema: Some(schema), objects: FutureObjects::Tables },
             Object::Future { owner, schema: None, objects: FutureObjects::Functions },
+            other(OtherKind::Type, "s\"1", "mood"),
+            other(OtherKind::ForeignServer, "", "their server"),
+            other(OtherKind::LargeObject, "", "16385"),
+            other(OtherKind::Parameter, "", "rds.force_ssl"),
         ];
         let lines: Vec<_> = objects
             .iter()
@@ -291,6 +369,10 @@ mod tests {
         function s"1.f(integer): REVOKE GRANT OPTION FOR SELECT, INSERT ON ROUTINE "s""1"."f"(integer) FROM "app"
         tables that own will create in s"1: ALTER DEFAULT PRIVILEGES FOR ROLE "own" IN SCHEMA "s""1" GRANT SELECT, INSERT ON TABLES TO "app"
         functions that own will create in any schema: ALTER DEFAULT PRIVILEGES FOR ROLE "own" REVOKE SELECT, INSERT ON FUNCTIONS FROM "app"
+        type s"1.mood: REVOKE GRANT OPTION FOR SELECT, INSERT ON TYPE "s""1"."mood" FROM "app"
+        foreign server their server: GRANT SELECT, INSERT ON FOREIGN SERVER "their server" TO "app"
+        large object 16385: REVOKE SELECT, INSERT ON LARGE OBJECT 16385 FROM "app"
+        parameter rds.force_ssl: REVOKE GRANT OPTION FOR SELECT, INSERT ON PARAMETER "rds"."force_ssl" FROM "app"
         "#);
     }
 }

@@ -5,7 +5,7 @@ use strsim::levenshtein;
 
 use super::declared::Declared;
 use super::names::{identifier, visible};
-use super::{IAM_ROLE, Kind, Observed, Scope};
+use super::{IAM_ROLE, Kind, Observed, Scope, lock};
 use crate::Missing;
 
 /// Checks the declaration against the server. Reports everything together.
@@ -22,12 +22,16 @@ pub(super) fn check(declared: &Declared, observed: &Observed) -> Result<(), Miss
 
 /// Returns the error of a database that doesn't exist.
 pub(crate) fn database(name: &str) -> Missing {
+    let sql = format!("CREATE DATABASE {};", identifier(name));
     Missing {
         objects: vec![format!("database {} does not exist", visible(name))],
-        help: format!(
-            "RDS creates a database along with the instance only if it is given a name (Terraform: db_name). Check DB_NAME and the users file, or create it as the master user: CREATE DATABASE {};",
-            identifier(name)
-        ),
+        help: if name == lock::DATABASE {
+            format!(
+                "Each server of RDS has it, and runs take their lock there. Create it as the master user: {sql}"
+            )
+        } else {
+            Missing::help_with_databases(&sql)
+        },
         may_be_hidden: false,
     }
 }

@@ -39,6 +39,8 @@ pub struct Observed {
     pub available_extensions: BTreeSet<String>,
     /// The privileges of the declared roles, on objects that they don't own.
     pub grants: BTreeMap<String, ObservedGrants>,
+    /// The owners of the objects of these privileges.
+    pub owners: BTreeMap<Object, String>,
     /// What the declared users own.
     pub owned: BTreeMap<String, Owned>,
 }
@@ -65,6 +67,8 @@ pub struct ObservedRole {
     pub connection_limit: i32,
     /// The settings of its sessions.
     pub settings: BTreeMap<String, String>,
+    /// The settings of its sessions in the database in use, which prevail.
+    pub settings_here: BTreeMap<String, String>,
 }
 
 /// A grant of a membership.
@@ -195,7 +199,7 @@ impl Observed {
         let relation = |schema: &String, name: &String| {
             self.relations.get(&(schema.clone(), name.clone())).map(|relation| relation.owner.as_str())
         };
-        match object {
+        let found = match object {
             Object::Database(name) => self.databases.get(name).map(String::as_str),
             Object::Schema(name) => self.schemas.get(name).map(String::as_str),
             Object::Table { schema, table: name }
@@ -207,7 +211,10 @@ impl Observed {
                 };
                 self.routines.iter().find(is_it).map(|routine| routine.owner.as_str())
             }
-            Object::Future { owner, .. } => Some(owner),
-        }
+            Object::Future { owner, .. } => Some(owner.as_str()),
+            Object::Other { .. } => None,
+        };
+        // Objects of other schemas are not read.
+        found.or_else(|| self.owners.get(object).map(String::as_str))
     }
 }

@@ -9,7 +9,7 @@ use super::connection::{connect, connect_as_master, set_up};
 use super::error::statement_error;
 use super::names::identifier;
 use super::transaction::{Guard, Outcome};
-use super::{Declared, Version, catalog, diff, lock};
+use super::{Declared, Version, catalog, diff, lock, merge};
 use crate::access::{Access, ConnectionError, ExecuteError};
 use crate::answer::answer;
 use crate::plan::{Action, ActionKind, Actor, Plan, PlanError, StatementError, Unsupported};
@@ -108,7 +108,7 @@ impl<'a> Session<'a> {
     /// Runs the statements of one transaction.
     pub(crate) async fn execute(&mut self, actions: &[Action]) -> Result<(), ExecuteError> {
         let failed = |actor| move |source| ExecuteError::Statement(statement_error(actor, source));
-        let statements: Vec<_> = actions.iter().map(|action| action.sql.as_str()).collect();
+        let statements = merge::statements(actions);
         if self.version == Version::default() {
             // A session that made no plan.
             set_up(&mut self.connection).await.map_err(failed(self.actor))?;
@@ -132,7 +132,7 @@ impl<'a> Session<'a> {
         done.map_err(failed(self.actor))
     }
 
-    async fn execute_guarded(&mut self, statements: &[&str]) -> Result<(), ExecuteError> {
+    async fn execute_guarded(&mut self, statements: &[String]) -> Result<(), ExecuteError> {
         let failed = |source| ExecuteError::Statement(statement_error(self.actor, source));
         let Some(master) = self.master else {
             // Only a run that applies comes here, and it knows the master user.

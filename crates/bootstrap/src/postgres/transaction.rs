@@ -37,7 +37,7 @@ impl Guard {
     pub(super) async fn run(
         &self,
         connection: &mut PgConnection,
-        statements: &[&str],
+        statements: &[String],
     ) -> Result<Outcome, sqlx::Error> {
         let sql = format!("BEGIN; {}; {}", statements.join("; "), self.check());
         let checked = self.changed(connection, sql).await;

@@ -69,6 +69,7 @@ impl Run<'_> {
                 let help = if is_wrong { WRONG_PASSWORD } else { source.hint() }.to_owned();
                 self.connect_error(step, *source, help)
             }
+            ConnectionError::Missing(missing) => missing.into(),
             ConnectionError::LockedOut => BootstrapError::LockOut { step, rule: LockOut::Refused, made },
             ConnectionError::Statement(error) => self.progress.failed(step, doing, error),
         }

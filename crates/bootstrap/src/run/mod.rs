@@ -12,8 +12,9 @@ use rds_iam_infra::remedy::{self, Refusal};
 use rds_iam_sqlx::Target;
 use rds_iam_token::{DbUser, ErrorKind, MintError, Minter, TokenSource};
 
-use crate::access::{Access, Secret};
-use crate::plan::{Action, Actor, Forecast, Login, Plan, PlanError, Step, groups};
+use crate::access::{Access, ExecuteError, Secret};
+use crate::groups::{by_account, groups};
+use crate::plan::{Action, Actor, Forecast, Login, Plan, PlanError, Step};
 use crate::progress::Progress;
 use crate::secret::Master;
 use crate::session::{Declared, Session};
@@ -130,20 +131,46 @@ impl Run<'_> {
         Ok(report)
     }
 
-    /// Makes changes that belong together. One that the server may deny is alone; if it does, that is noted.
+    /// Makes the changes of a transaction. If the server refuses those of several accounts, repeats them account by account:
+    /// the error is that of the account to blame, and those before it are done.
     async fn execute(
         &self,
         session: &mut Session<'_>,
         actions: &[Action],
         denied: &mut Vec<Action>,
     ) -> Result<(), BootstrapError> {
+        let accounts = by_account(actions);
+        if accounts.len() > 1 {
+            match self.progress.execute(session, actions).await {
+                Err(error) if error.is_refused() => {
+                    let count = accounts.len();
+                    tracing::info!(
+                        "the changes of {count} accounts were refused together; making them one by one"
+                    );
+                }
+                done => return done.map_err(|error| self.progress.not_made(actions, error)),
+            }
+        }
+        for actions in &accounts {
+            self.execute_alone(session, actions, denied).await?;
+        }
+        Ok(())
+    }
+
+    /// Makes changes of one account. If the server denies one that the run can do without, notes that.
+    async fn execute_alone(
+        &self,
+        session: &mut Session<'_>,
+        actions: &[Action],
+        denied: &mut Vec<Action>,
+    ) -> Result<(), BootstrapError> {
         match (self.progress.execute(session, actions).await, actions) {
-            (Err(error), [action]) if action.is_optional() && error.is_denied() => {
+            (Err(ExecuteError::Statement(error)), [action]) if action.is_optional() && error.denied => {
                 denied.push(action.clone());
                 self.progress.skip(1);
                 Ok(())
             }
-            (done, _) => done,
+            (done, _) => done.map_err(|error| self.progress.not_made(actions, error)),
         }
     }
 

@@ -6,8 +6,12 @@ mod roles;
 
 use std::collections::BTreeSet;
 
-use super::{Change, Declared, IAM_ROLE, Observed, PlannedChange, Role, Warning, missing, names, wanted};
+use super::{Change, Declared, IAM_ROLE, Observed, PlannedChange, Role, Warning, missing, names};
 use crate::plan::{Actor, Forecast, Missing, Plan, Step};
+
+/// The number of users whose changes are made in one transaction. Each transaction ends with a check of memberships, and
+/// since 16 the server reads an admin's memberships again after each statement that changes one.
+const BATCH: usize = 100;
 
 /// The number of undeclared roles that are listed.
 const UNDECLARED_SHOWN: usize = 20;
@@ -39,20 +43,22 @@ pub fn diff(declared: &Declared, observed: &Observed) -> Result<Diff, Missing> {
         admin_is.extend(observed.acts_as(owner.name(), database));
     }
     let master_is = observed.masters.iter().flat_map(|master| observed.acts_as(master, database)).collect();
+    let diff = Diff::default();
     let mut comparison =
-        Comparison { declared, observed, admin_is, master_is, missing: None, diff: Diff::default() };
+        Comparison { declared, observed, admin_is, master_is, batch: None, missing: None, diff };
 
     comparison.admin();
     comparison.schema();
     comparison.owner();
     comparison.tables();
-    for user in declared.users() {
-        comparison.user(user);
+    for (number, users) in declared.users().chunks(BATCH).enumerate() {
+        comparison.batch = Some(number + 1);
+        comparison.roles(users);
     }
     // After all roles: since 16 the server reads an admin's memberships again after each change of one.
-    for user in declared.users() {
-        let wanted = wanted::of_user(&user.grants, declared, observed);
-        comparison.privileges(&user.role, &wanted, Step::Users);
+    for (number, users) in declared.users().chunks(BATCH).enumerate() {
+        comparison.batch = Some(number + 1);
+        comparison.privileges_of(users);
     }
     comparison.warn_of_the_server();
     comparison.forecast();
@@ -79,6 +85,8 @@ struct Comparison<'a> {
     /// The roles whose privileges the admin has after its own changes, and those that the master user has.
     admin_is: BTreeSet<String>,
     master_is: BTreeSet<String>,
+    /// The batch of users that is compared.
+    batch: Option<usize>,
     /// Declared grants that neither of them may make.
     missing: Option<Missing>,
     diff: Diff,
@@ -86,7 +94,7 @@ struct Comparison<'a> {
 
 impl Comparison<'_> {
     fn push(&mut self, step: Step, actor: Actor, change: Change) {
-        self.diff.changes.push(PlannedChange { step, actor, change });
+        self.diff.changes.push(PlannedChange { step, actor, change, batch: self.batch });
     }
 
     /// Returns the user that acts as a role.
@@ -157,8 +165,15 @@ impl Comparison<'_> {
     /// Calculates the master user's paths to `rds_iam`, before and after the changes.
     fn forecast(&mut self) {
         let mut graph = self.observed.graph();
+        let is_locked = |master: &&String| matches!(graph.forecast(master), Forecast::LockOut { .. });
+        // Of several roles that may be the master user, those that log in by IAM already are administrators with
+        // tokens of their own.
+        let mut masters: Vec<_> = self.observed.masters.iter().filter(|master| !is_locked(master)).collect();
+        if masters.is_empty() {
+            masters = self.observed.masters.iter().collect();
+        }
         let worst = |graph: &super::Memberships| {
-            self.observed.masters.iter().map(|master| graph.forecast(master)).max().unwrap_or_default()
+            masters.iter().map(|master| graph.forecast(master)).max().unwrap_or_default()
         };
         self.diff.path_before = worst(&graph);
         let has_creators = self.observed.version.has_membership_options();

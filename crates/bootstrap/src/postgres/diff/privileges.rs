@@ -2,15 +2,24 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::Comparison;
+use super::{Comparison, PlannedChange};
 use crate::plan::{Actor, Step};
 use crate::postgres::names::{identifier, visible};
 use crate::postgres::wanted::{Entry, Wanted};
-use crate::postgres::{Change, Held, Object, ObservedGrants, Privilege, Role, Warning};
+use crate::postgres::{Change, Held, Object, ObservedGrants, Privilege, Role, User, Warning, wanted};
 
 impl Comparison<'_> {
-    /// Grants what is wanted and missing, then revokes what is not wanted: a user keeps what it needs while a grant is
-    /// replaced.
+    /// The privileges of a batch of users, in the order of [`key`]: equal ones of several users are adjacent.
+    pub(super) fn privileges_of(&mut self, users: &[User]) {
+        let first = self.diff.changes.len();
+        for user in users {
+            let wanted = wanted::of_user(&user.grants, self.declared, self.observed);
+            self.privileges(&user.role, &wanted, Step::Users);
+        }
+        self.diff.changes[first..].sort_by(|one, other| key(one).cmp(&key(other)));
+    }
+
+    /// The privileges of one role.
     pub(super) fn privileges(&mut self, role: &Role, wanted: &Wanted, step: Step) {
         let none = ObservedGrants::new();
         let found = self.observed.grants.get(role.name()).unwrap_or(&none);
@@ -21,16 +30,11 @@ impl Comparison<'_> {
         for (object, held) in found {
             self.surplus_privileges(role, object, wanted.privileges(object), held, &mut changes);
         }
-        // In one transaction for each user that makes them.
-        changes.sort_by_key(|(actor, change)| {
-            (
-                matches!(change, Change::Revoke { .. } | Change::RevokeGrantOption { .. }),
-                *actor == Actor::Admin,
-            )
-        });
+        let first = self.diff.changes.len();
         for (actor, change) in changes {
             self.push(step, actor, change);
         }
+        self.diff.changes[first..].sort_by(|one, other| key(one).cmp(&key(other)));
     }
 
     fn missing_privileges(
@@ -127,6 +131,18 @@ impl Comparison<'_> {
             _ => self.declared.table_owner().name().to_owned(),
         })
     }
+}
+
+/// Returns the order of changes of privileges. What is wanted is granted before the rest is revoked: a user keeps what it
+/// needs while a grant is replaced. Then follow the user that makes the change, in one transaction each, and the object.
+fn key(planned: &PlannedChange) -> (bool, bool, Option<&Object>, bool, Option<&BTreeSet<Privilege>>) {
+    let (is_revoked, object, is_option, privileges) = match &planned.change {
+        Change::Grant { object, privileges, .. } => (false, Some(object), false, Some(privileges)),
+        Change::Revoke { object, privileges, .. } => (true, Some(object), false, Some(privileges)),
+        Change::RevokeGrantOption { object, privileges, .. } => (true, Some(object), true, Some(privileges)),
+        _ => (false, None, false, None),
+    };
+    (is_revoked, planned.actor == Actor::Admin, object, is_option, privileges)
 }
 
 fn not_revoked(role: &Role, object: &Object, grantor: &str, change: &Change) -> Warning {

@@ -62,8 +62,22 @@ impl Comparison<'_> {
         self.privileges(role, &wanted, step);
     }
 
+    /// The roles of a batch of users: all that are created, then all that log in by IAM from now on, then the rest.
+    pub(super) fn roles(&mut self, users: &[User]) {
+        let first = self.diff.changes.len();
+        for user in users {
+            self.user(user);
+        }
+        self.diff.changes[first..].sort_by_key(|planned| match planned.change {
+            Change::CreateUser { .. } => 0,
+            Change::GrantRole { .. } => 1,
+            Change::EndPassword { .. } => 3,
+            _ => 2,
+        });
+    }
+
     /// A user: the role, its login by IAM, its settings and memberships.
-    pub(super) fn user(&mut self, user: &User) {
+    fn user(&mut self, user: &User) {
         let (observed, role, step) = (self.observed, &user.role, Step::Users);
         let found = observed.roles.get(role.name());
         let alterer = if found.is_some() { self.alterer(role) } else { Actor::Admin };
@@ -88,8 +102,14 @@ impl Comparison<'_> {
         }
         for name in settings.keys().filter(|name| SETTING_NAMES.contains(&name.as_str())) {
             if !user.settings.contains_key(name) {
-                self.push(step, alterer, Change::Reset { role: role.clone(), name: name.clone() });
+                let (role, name) = (role.clone(), name.clone());
+                self.push(step, alterer, Change::Reset { role, name, database: None });
             }
+        }
+        let here = &found.unwrap_or(&none).settings_here;
+        for name in here.keys().filter(|name| SETTING_NAMES.contains(&name.as_str())) {
+            let database = Some(self.declared.database().to_owned());
+            self.push(step, alterer, Change::Reset { role: role.clone(), name: name.clone(), database });
         }
         self.memberships(role, step);
         if let Some(owned) = observed.owned.get(role.name()) {

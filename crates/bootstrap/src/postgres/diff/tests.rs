@@ -151,7 +151,9 @@ fn a_user_with_a_password_is_switched() {
 fn attributes_and_settings_that_are_not_declared_are_taken_away() {
     let mut observed = complete(&declared(SIMPLE), &fresh(V18));
     let settings = [("lock_timeout", "1s"), ("role", "rds_superuser"), ("work_mem", "1GB")];
+    let here = [("search_path", "x"), ("work_mem", "1GB")].map(|(name, value)| (name.into(), value.into()));
     let changed = ObservedRole {
+        settings_here: here.into(),
         creates_roles: true,
         creates_databases: true,
         connection_limit: 3,
@@ -166,6 +168,7 @@ fn attributes_and_settings_that_are_not_declared_are_taken_away() {
     Master: ALTER ROLE "app" NOCREATEDB
     Admin: ALTER ROLE "app" NOCREATEROLE CONNECTION LIMIT -1
     Admin: ALTER ROLE "app" RESET lock_timeout
+    Admin: ALTER ROLE "app" IN DATABASE "node_db" RESET search_path
     "#);
 }
 
@@ -348,9 +351,14 @@ fn the_master_users_login_is_forecast() {
     reverse.add_membership(membership("app", "postgres", "postgres"));
     assert_eq!(forecast(&reverse), (none(), none()));
 
-    // Without a known master user, all that may be it count.
+    // Without a known master user, all that may be it count, but for those that log in by IAM before: unless all do.
     let mut unknown = fresh(V15);
     unknown.masters = ["postgres".into(), "second".into()].into();
     unknown.add_membership(membership("second", "rds_iam", "rdsadmin"));
+    assert_eq!(forecast(&unknown), (none(), none()));
+    unknown.roles.insert("app".into(), role());
+    unknown.add_membership(membership("postgres", "app", "rdsadmin"));
+    assert_eq!(forecast(&unknown), (none(), locked(&["postgres", "app", "rds_iam"])));
+    unknown.add_membership(membership("app", "rds_iam", "rdsadmin"));
     assert_eq!(forecast(&unknown).0, locked(&["second", "rds_iam"]));
 }

@@ -47,6 +47,17 @@ async fn what_does_not_exist_is_reported_together() -> Result {
     Ok(())
 }
 
+/// It came with 17.
+#[tokio::test]
+async fn a_privilege_of_a_later_version() -> Result {
+    let mut deployment = Deployment::start(VERSIONS[0]).await?;
+    deployment.declare(&super::support::USERS.replace("\"INSERT\"", "\"MAINTAIN\""))?;
+    let failed = deployment.bootstrap(&[]).await?.expect(1).stderr;
+    assert!(failed.contains("the privilege MAINTAIN does not exist in PostgreSQL 15."), "{failed}");
+    assert_eq!(deployment.column(ROLES).await?, Vec::<String>::new());
+    Ok(())
+}
+
 #[tokio::test]
 async fn attributes_that_only_aws_could_change() -> Result {
     for version in VERSIONS {

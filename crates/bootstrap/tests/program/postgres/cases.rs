@@ -1,6 +1,8 @@
 //! Runs on existing databases: roles that another program created, limited or changed.
 
-use super::support::{Deployment, VERSIONS, execute};
+use rds_iam_emulator_server::PostgresVersion;
+
+use super::support::{Deployment, USERS, VERSIONS, execute, until_some};
 use crate::support::Result;
 
 #[tokio::test]
@@ -31,9 +33,14 @@ async fn attributes_are_taken_away() -> Result {
     for version in VERSIONS {
         let deployment = Deployment::start(version).await?;
         deployment.bootstrap(&[]).await?.expect(0);
-        for change in
-            ["CREATEROLE", "CREATEDB", "CONNECTION LIMIT 1", "SET lock_timeout = '1s'", "SET search_path = x"]
-        {
+        for change in [
+            "CREATEROLE",
+            "CREATEDB",
+            "CONNECTION LIMIT 1",
+            "SET lock_timeout = '1s'",
+            "SET search_path = x",
+            "IN DATABASE node_db SET statement_timeout = '1s'",
+        ] {
             deployment.as_superuser(&[&format!("ALTER ROLE app {change}")]).await?;
             deployment.bootstrap(&["--check"]).await?.expect(2);
             deployment.bootstrap(&[]).await?.expect(0);
@@ -118,6 +125,114 @@ async fn declared_users_with_hostile_names_around_them() -> Result {
             ])
             .await?;
         deployment.bootstrap(&["--check"]).await?.expect(2);
+        deployment.bootstrap(&[]).await?.expect(0);
+        deployment.bootstrap(&["--check"]).await?.expect(0);
+    }
+    Ok(())
+}
+
+/// Nothing but the server's own superuser can end it since 16. It is reported, and locks the master user out of nothing.
+#[tokio::test]
+async fn a_user_that_is_a_member_of_the_master_user() -> Result {
+    for version in VERSIONS {
+        let deployment = Deployment::start(version).await?;
+        deployment.as_superuser(&["CREATE ROLE app LOGIN", "GRANT postgres TO app"]).await?;
+        let made = deployment.bootstrap(&[]).await?.expect(0).stdout;
+        let is_member = "SELECT pg_has_role('app', 'postgres', 'MEMBER')::text";
+        if version == PostgresVersion::V15 {
+            assert!(made.contains("REVOKE \"postgres\" FROM \"app\";"), "{made}");
+            assert_eq!(deployment.column(is_member).await?, ["false"]);
+        } else {
+            let warning = "app has the role postgres, which is not declared and only rdsadmin can revoke";
+            assert!(made.contains(warning), "{made}");
+            assert_eq!(deployment.column(is_member).await?, ["true"]);
+        }
+        deployment.bootstrap(&["--check"]).await?.expect(0);
+    }
+    Ok(())
+}
+
+/// A statement of the run waits for another session, for longer than the admin's sessions may.
+#[tokio::test]
+async fn limits_of_the_admin_do_not_end_a_run() -> Result {
+    let mut deployment = Deployment::start(PostgresVersion::NEWEST).await?;
+    deployment.bootstrap(&[]).await?.expect(0);
+    for limit in ["statement_timeout", "lock_timeout"] {
+        deployment.as_superuser(&[&format!("ALTER ROLE iam_admin SET {limit} = '500ms'")]).await?;
+    }
+    deployment.declare(&USERS.replace("messages", "second"))?;
+    let (mut watching, mut other) = (deployment.master().await?, deployment.master().await?);
+    execute(&mut other, "BEGIN; CREATE TABLE public.second (id int)").await?;
+    let waits = "SELECT pid::text FROM pg_stat_activity WHERE usename = 'iam_admin' AND wait_event_type = 'Lock' \
+         AND now() - query_start > interval '700 ms'";
+    let interrupt = async {
+        until_some(&mut watching, waits).await?;
+        execute(&mut other, "ROLLBACK").await
+    };
+    let (run, interrupted) = tokio::join!(deployment.bootstrap(&[]), interrupt);
+    interrupted?;
+    run?.expect(0);
+    Ok(())
+}
+
+/// The plan of the admin does not know which role is the master user.
+#[tokio::test]
+async fn an_administrator_with_tokens_is_not_taken_for_the_master_user() -> Result {
+    for version in VERSIONS {
+        let deployment = Deployment::start(version).await?;
+        deployment.bootstrap(&[]).await?.expect(0);
+        deployment
+            .as_superuser(&["CREATE ROLE dba LOGIN", "GRANT rds_superuser TO dba", "GRANT rds_iam TO dba"])
+            .await?;
+        let checked = deployment.bootstrap(&["--check"]).await?.expect(0).stdout;
+        assert!(checked.contains("read as the IAM admin"), "{checked}");
+        assert!(!checked.contains("LOCKED OUT"), "{checked}");
+    }
+    Ok(())
+}
+
+/// Kinds of objects on which no privilege can be declared, and a schema that the declaration does not name.
+#[tokio::test]
+async fn privileges_on_objects_of_any_kind_end() -> Result {
+    for version in VERSIONS {
+        let deployment = Deployment::start(version).await?;
+        deployment.bootstrap(&[]).await?.expect(0);
+        deployment
+            .as_superuser(&[
+                "CREATE FOREIGN DATA WRAPPER wrapper",
+                "CREATE SERVER \"their \"\"server\" FOREIGN DATA WRAPPER wrapper",
+                "ALTER SERVER \"their \"\"server\" OWNER TO postgres",
+                "GRANT USAGE ON FOREIGN DATA WRAPPER wrapper TO app",
+                "GRANT SET ON PARAMETER session_replication_role TO app",
+            ])
+            .await?;
+        deployment
+            .as_master(&[
+                "CREATE TYPE mood AS ENUM ('ok')",
+                "GRANT USAGE ON TYPE mood TO app",
+                "GRANT USAGE ON FOREIGN SERVER \"their \"\"server\" TO app",
+                "SELECT lo_create(4711)",
+                "GRANT SELECT ON LARGE OBJECT 4711 TO app",
+                "CREATE ROLE keeper",
+                "GRANT keeper TO postgres",
+                "CREATE SCHEMA elsewhere",
+                "CREATE TABLE elsewhere.t (i int)",
+                "GRANT USAGE, CREATE ON SCHEMA elsewhere TO keeper",
+                "ALTER TABLE elsewhere.t OWNER TO keeper",
+                "GRANT SELECT ON elsewhere.t TO app",
+            ])
+            .await?;
+        let drift = deployment.bootstrap(&["--check"]).await?.expect(2).stdout;
+        for expected in [
+            "REVOKE USAGE ON TYPE \"public\".\"mood\" FROM \"app\";",
+            "REVOKE USAGE ON FOREIGN SERVER \"their \"\"server\" FROM \"app\";",
+            "REVOKE SELECT ON LARGE OBJECT 4711 FROM \"app\";",
+            "REVOKE SELECT ON TABLE \"elsewhere\".\"t\" FROM \"app\";",
+            "app has USAGE on foreign data wrapper wrapper, which is not declared and only rdsadmin can revoke",
+            "app has SET on parameter session_replication_role, which is not declared and only rdsadmin can revoke",
+        ] {
+            assert!(drift.contains(expected), "{version}: {expected} is not in {drift}");
+        }
         deployment.bootstrap(&[]).await?.expect(0);
         deployment.bootstrap(&["--check"]).await?.expect(0);
     }

@@ -2,6 +2,7 @@
 //! machine.
 
 mod bad_input;
+mod batches;
 mod cases;
 mod guard;
 mod interrupted;
@@ -10,5 +11,6 @@ mod lockout;
 mod rights;
 mod scale;
 mod secrets;
+mod servers;
 mod story;
 mod support;

@@ -153,6 +153,30 @@ async fn a_server_that_refuses_every_login_is_no_lock_out() -> Result {
     Ok(())
 }
 
+/// A session of the master user that ends in the middle of the test would leave the canary behind.
+#[tokio::test]
+async fn limits_of_the_master_user_do_not_end_the_test() -> Result {
+    let deployment = Deployment::start(PostgresVersion::NEWEST).await?;
+    deployment.as_superuser(&["ALTER ROLE postgres SET transaction_timeout = '500ms'"]).await?;
+    let gate = Gate::start(deployment.server.dial(), CANARY_LOGIN).await?;
+    let mut conf = deployment.conf.clone();
+    conf.dial = Some(gate.dial.clone());
+    let mut watching = deployment.master().await?;
+    let runs = "SELECT pid::text FROM pg_stat_activity WHERE query LIKE 'DO $canary$%' \
+         AND now() - query_start > interval '700 ms'";
+    let interrupt = async {
+        tokio::time::timeout(TIMEOUT, gate.reached).await??;
+        until_some(&mut watching, runs).await?;
+        gate.open.send(()).map_err(|()| "the relay has ended")?;
+        Result::Ok(())
+    };
+    let (run, interrupted) = tokio::join!(deployment.bootstrap_with(&conf, &["--json"]), interrupt);
+    interrupted?;
+    assert_eq!(run?.expect(0).json()?["lock_out"]["tested"], true);
+    accepts(&deployment).await?;
+    Ok(())
+}
+
 /// A refused login is tried again a second later, as the master user and by IAM.
 #[tokio::test]
 async fn a_login_that_is_refused_once_is_no_error() -> Result {
