@@ -4,6 +4,7 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
+use clap::builder::PossibleValue;
 use clap::{Args, Parser, Subcommand};
 
 /// The tasks of this workspace.
@@ -89,11 +90,16 @@ pub(crate) struct Demo {
     #[arg(long)]
     pub(crate) with_infra: bool,
     /// The database server
-    #[arg(long, value_parser = ["mysql", "postgres"], default_value = "mysql")]
+    #[arg(long, value_parser = databases(), default_value = "mysql")]
     pub(crate) database: String,
     /// What runs the database server: auto, docker or process [env: RDS_IAM_EMULATOR_ENGINE] [default: auto]
     #[arg(long, value_parser = ["auto", "docker", "process"])]
     pub(crate) engine: Option<String>,
+}
+
+/// Returns the names of the database servers. PostgreSQL has both of its names, as everywhere.
+fn databases() -> [PossibleValue; 2] {
+    [PossibleValue::new("mysql"), PossibleValue::new("postgres").alias("postgresql")]
 }
 
 /// The tasks of the pipeline's program, which reads the rest of their command lines.

@@ -72,6 +72,7 @@ impl Arguments {
 enum Database {
     #[default]
     Mysql,
+    #[value(alias = "postgresql")]
     Postgres,
 }
 
@@ -232,7 +233,9 @@ mod tests {
             Arguments::try_parse_from(demo.iter().chain(more)).map(|arguments| arguments.database).ok()
         };
         assert_eq!(database(&[]), Some(Database::Mysql));
-        assert_eq!(database(&["--database", "postgres"]), Some(Database::Postgres));
+        for name in ["postgres", "postgresql"] {
+            assert_eq!(database(&["--database", name]), Some(Database::Postgres));
+        }
         assert_eq!(database(&["--database", "sqlite"]), None);
     }
 }
