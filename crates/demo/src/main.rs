@@ -49,13 +49,13 @@ struct Arguments {
     /// The database server to start
     #[arg(long, value_enum, default_value_t)]
     database: Database,
-    /// Exit once the table is complete, instead of serving until Ctrl-C
+    /// Exit after the checks, instead of running until Ctrl-C
     #[arg(long)]
     once: bool,
-    /// Apply the Terraform stack with PROGRAM first, and run on its resources
+    /// First apply the Terraform stack with PROGRAM, and use its outputs
     #[arg(long, value_name = "PROGRAM")]
     deploy: Option<PathBuf>,
-    /// Also write the table to FILE, as JSON
+    /// Also write the results to FILE, as JSON
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
 }
