@@ -132,9 +132,12 @@ fn exists(kind: Kind, schema: &str, name: &str, declared: &Declared, observed: &
     if kind == Kind::Function {
         return observed.routines.iter().any(|found| found.schema == schema && found.name == name);
     }
-    let is_created = kind == Kind::Table
-        && schema == declared.schema()
-        && declared.tables().iter().any(|table| table.table() == name);
+    let is_created = schema == declared.schema()
+        && match kind {
+            Kind::Table => declared.tables().iter().any(|table| table.table() == name),
+            Kind::Sequence => observed.created_sequences(declared).any(|sequence| sequence == name),
+            _ => false,
+        };
     let key = (schema.to_owned(), name.to_owned());
     is_created || observed.relations.get(&key).is_some_and(|found| found.kind == kind)
 }

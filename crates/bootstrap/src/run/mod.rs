@@ -97,20 +97,20 @@ impl Run<'_> {
         // Step 5.
         self.progress.enter(Step::Users);
         let then: Vec<_> = plan.actions.iter().filter(|action| action.step != Step::Admin).cloned().collect();
-        for actions in groups(&then) {
-            let by_master = actions.first().is_some_and(|action| action.actor == Actor::Master);
-            let session = if by_master { &mut master } else { &mut by_iam };
-            self.execute(session, actions, &mut denied).await?;
-        }
+        self.execute_all(&mut master, &mut by_iam, &then, &mut denied).await?;
         plan.replace_denied(|action| denied.contains(action));
 
         // Step 6.
         self.progress.enter(Step::Verify);
-        let mut verified = match self.plan(&mut by_iam, Step::Verify).await {
-            Err(error) if error.is_denied() => self.plan(&mut master, Step::Verify).await?,
-            verified => verified?,
-        };
-        verified.replace_denied(Action::is_optional);
+        let mut verified = self.plan_again(&mut master, &mut by_iam).await?;
+        if plan.creates_objects() && verified.is_of_privileges() {
+            // A new table or extension may bring objects that the plan could not foresee, such as a sequence whose usual
+            // name is taken.
+            self.progress.plan(self.progress.made() + verified.actions.len());
+            self.execute_all(&mut master, &mut by_iam, &verified.actions, &mut denied).await?;
+            plan.actions.append(&mut verified.actions);
+            verified = self.plan_again(&mut master, &mut by_iam).await?;
+        }
         if !verified.actions.is_empty() {
             return Err(BootstrapError::Differs { left: verified.actions, made: self.progress.made() });
         }
@@ -132,6 +132,36 @@ impl Run<'_> {
     }
 
     /// Makes the changes of a transaction. If the server refuses those of several accounts, repeats them account by account:
+    /// Makes changes, each as its actor.
+    async fn execute_all<'s>(
+        &self,
+        master: &mut Session<'s>,
+        by_iam: &mut Session<'s>,
+        actions: &[Action],
+        denied: &mut Vec<Action>,
+    ) -> Result<(), BootstrapError> {
+        for actions in groups(actions) {
+            let by_master = actions.first().is_some_and(|action| action.actor == Actor::Master);
+            let session = if by_master { &mut *master } else { &mut *by_iam };
+            self.execute(session, actions, denied).await?;
+        }
+        Ok(())
+    }
+
+    /// Returns what is left to do after all changes.
+    async fn plan_again(
+        &self,
+        master: &mut Session<'_>,
+        by_iam: &mut Session<'_>,
+    ) -> Result<Plan, BootstrapError> {
+        let mut plan = match self.plan(by_iam, Step::Verify).await {
+            Err(error) if error.is_denied() => self.plan(master, Step::Verify).await?,
+            plan => plan?,
+        };
+        plan.replace_denied(Action::is_optional);
+        Ok(plan)
+    }
+
     /// the error is that of the account to blame, and those before it are done.
     async fn execute(
         &self,
