@@ -184,13 +184,16 @@ impl LockOutReport {
             Forecast::CreatorEdge { path } => {
                 let path = shown(path);
                 let known = match (self.tested, self.verified) {
-                    (true, _) => "a test showed that the server doesn't count it",
-                    (false, Some(_)) => "logins show that the server doesn't count it",
+                    (true, _) => "a test showed that this server doesn't count that as a membership",
+                    (false, Some(_)) => "its logins show that this server doesn't count that as a membership",
                     (false, None) => {
                         "a run changes nothing before a login has shown that this server doesn't count that as a membership"
                     }
                 };
-                writeln!(f, "master user: a member of rds_iam as the creator of a role ({path}); {known}")?;
+                writeln!(
+                    f,
+                    "master user: keeps its login by password; it created a role that leads to rds_iam ({path}), and {known}"
+                )?;
             }
             Forecast::LockOut { path } => {
                 writeln!(f, "master user: WOULD BE LOCKED OUT as a member of rds_iam by {}", shown(path))?;
