@@ -18,8 +18,8 @@ use rds_iam_report::log;
 #[derive(Debug, Parser)]
 #[command(version, after_long_help = AFTER_HELP)]
 struct Arguments {
-    /// The deployment: KEY="value" lines with RDS_ENDPOINT, REGION, MASTER_SECRET_NAME, DB_NAME and
-    /// IAM_ADMIN_USER
+    /// The deployment: KEY="value" lines with RDS_ENDPOINT, REGION, MASTER_SECRET_NAME, DB_NAME,
+    /// IAM_ADMIN_USER and, for PostgreSQL, ENGINE="postgresql"
     #[arg(long, value_name = "FILE")]
     config: PathBuf,
 
