@@ -1,5 +1,6 @@
 //! `run`: makes the database server match the declaration in six steps, or reports the differences.
 
+mod compare;
 mod master;
 
 use std::collections::BTreeSet;
@@ -131,7 +132,6 @@ impl Run<'_> {
         Ok(report)
     }
 
-    /// Makes the changes of a transaction. If the server refuses those of several accounts, repeats them account by account:
     /// Makes changes, each as its actor.
     async fn execute_all<'s>(
         &self,
@@ -162,6 +162,7 @@ impl Run<'_> {
         Ok(plan)
     }
 
+    /// Makes the changes of a transaction. If the server refuses those of several accounts, repeats them account by account:
     /// the error is that of the account to blame, and those before it are done.
     async fn execute(
         &self,
@@ -204,19 +205,6 @@ impl Run<'_> {
         }
     }
 
-    async fn compare(&self) -> Result<Report, BootstrapError> {
-        let (mut plan, read_as) = match self.plan_as_admin().await? {
-            Some(plan) => (plan, Actor::Admin),
-            None => (self.plan_as_master().await?, Actor::Master),
-        };
-        // Only the right to read the catalog is missing, which the server may refuse to grant: no drift.
-        if plan.actions.iter().all(Action::is_optional) {
-            plan.replace_denied(Action::is_optional);
-        }
-        let outcome = if plan.actions.is_empty() { Outcome::Clean } else { Outcome::Drift };
-        Ok(self.report(outcome, read_as, plan, Vec::new()))
-    }
-
     async fn plan(&self, session: &mut Session<'_>, step: Step) -> Result<Plan, BootstrapError> {
         session.plan().await.map_err(|error| self.no_plan(step, error))
     }
@@ -227,41 +215,6 @@ impl Run<'_> {
             PlanError::Unsupported(unsupported) => unsupported.into(),
             PlanError::Statement(error) => self.progress.failed(step, "reading the catalog", error),
         }
-    }
-
-    /// Returns the plan as the admin sees it, unless the admin can't log in or doesn't see everything.
-    async fn plan_as_admin(&self) -> Result<Option<Plan>, BootstrapError> {
-        let admin = self.declared.admin();
-        let mut session = match self.connect_by_iam(&admin, Step::Credentials).await? {
-            Ok(session) => session,
-            Err(denied) if denied.kind() == ErrorKind::Denied => {
-                tracing::info!(user = %admin.user, "the IAM admin can't log in (yet); reading as the master user");
-                return Ok(None);
-            }
-            Err(source) => {
-                return Err(self.not_connected(Step::Switch, &admin, source, &Plan::default()));
-            }
-        };
-        let plan = session.plan().await;
-        session.close().await;
-        let is_blind = match &plan {
-            Ok(_) => false,
-            Err(PlanError::Missing(missing)) => missing.may_be_hidden,
-            Err(PlanError::Unsupported(_)) => false,
-            Err(PlanError::Statement(error)) => error.denied,
-        };
-        if is_blind {
-            tracing::info!(user = %admin.user, "the IAM admin doesn't see everything; reading as the master user");
-            return Ok(None);
-        }
-        plan.map(Some).map_err(|error| self.no_plan(Step::Switch, error))
-    }
-
-    async fn plan_as_master(&self) -> Result<Plan, BootstrapError> {
-        let mut master = self.connect_as_master().await?;
-        let plan = self.plan(&mut master, Step::Admin).await;
-        master.close().await;
-        plan
     }
 
     /// Returns the tokens of a user, of which one is signed: missing credentials are an error of this program's caller.

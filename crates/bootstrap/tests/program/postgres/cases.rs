@@ -73,6 +73,11 @@ async fn a_caller_that_may_not_log_in() -> Result {
         deployment.server.allow_users(["another_user"])?;
         let checked = deployment.bootstrap(&["--check", "--json"]).await?.expect(0).json()?;
         assert_eq!(checked["read_as"], "master");
+        let warnings = checked["warnings"].to_string();
+        assert!(
+            warnings.contains("the server refused the IAM admin iam_admin, so the master user read it: "),
+            "{warnings}"
+        );
         let refused = deployment.bootstrap(&[]).await?.expect(1);
         assert!(refused.stderr.contains("error in step 4 of 6"), "{}", refused.stderr);
         assert!(refused.stderr.contains("GRANT rds_iam TO \"iam_admin\";"), "{}", refused.stderr);
