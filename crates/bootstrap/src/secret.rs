@@ -50,7 +50,10 @@ fn parse(text: &str) -> Result<Master, Content> {
     // Moved out, not copied.
     let mut field = |name: &'static str| match fields.remove(name) {
         None => Err(Content::NoField { name }),
-        Some(serde_json::Value::String(value)) if !value.is_empty() => Ok(Zeroizing::new(value)),
+        Some(serde_json::Value::String(value)) if !value.is_empty() => {
+            let value = Zeroizing::new(value);
+            if value.contains(char::is_control) { Err(Content::Control { name }) } else { Ok(value) }
+        }
         Some(_) => Err(Content::BadField { name }),
     };
     let (user, password) = (field("username")?, field("password")?);
@@ -71,6 +74,12 @@ pub enum Content {
     /// A field is missing.
     #[error("it lacks the field {name:?}")]
     NoField {
+        /// The field.
+        name: &'static str,
+    },
+    /// A field has a control character, which RDS allows in no name or password.
+    #[error("its field {name:?} has a control character, such as a line feed at its end")]
+    Control {
         /// The field.
         name: &'static str,
     },
@@ -226,6 +235,9 @@ mod tests {
             (r#"{"username":"","password":"hunter2"}"#, Content::BadField { name: "username" }),
             (r#"{"username":"a","password":""}"#, Content::BadField { name: "password" }),
             (r#"{"username":"a","password":["hunter2"]}"#, Content::BadField { name: "password" }),
+            (r#"{"username":"a","password":"hunter2\u0000"}"#, Content::Control { name: "password" }),
+            (r#"{"username":"a","password":"hunter2\n"}"#, Content::Control { name: "password" }),
+            (r#"{"username":"hunter2\t","password":"b"}"#, Content::Control { name: "username" }),
         ] {
             let refused = parse(text).unwrap_err();
             assert_eq!(refused, content, "{text}");

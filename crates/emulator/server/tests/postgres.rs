@@ -236,9 +236,12 @@ async fn force_ssl_off_admits_passwords_without_tls() -> Result {
         server.set_force_ssl(false).await?;
         let mut master = plain.connect().await?;
         assert_eq!(sqlx::Postgres::text(&mut master, "SHOW rds.force_ssl".into()).await?, "off");
-        // A token is no password.
-        let refused = answer(without_tls(&server, "app", &token(&server)?).connect().await);
-        assert_eq!(refused, r#"28P01 password authentication failed for user "app""#);
+        // Members of rds_iam need TLS still, whatever they send.
+        server.as_superuser("ALTER ROLE app PASSWORD 'a password'").await?;
+        for password in [token(&server)?.as_str(), "a password"] {
+            let refused = answer(without_tls(&server, "app", password).connect().await);
+            assert!(refused.starts_with("28000 pg_hba.conf rejects connection"), "{refused}");
+        }
         server.set_force_ssl(true).await?;
         assert!(answer(plain.connect().await).starts_with("28000 pg_hba.conf rejects connection"));
     }

@@ -31,8 +31,12 @@ pub(super) fn check(
                 ),
             );
         } else if name != "search_path" && !is_time(value) {
-            violations
-                .add(user, format_args!("{name} = {value:?} is not a time such as \"4s\" or \"500ms\""));
+            violations.add(
+                user,
+                format_args!(
+                    "{name} = {value:?} is not a time such as \"4s\" or \"500ms\", of at most 2147483647 ms (24 days)"
+                ),
+            );
         } else {
             checked.insert(name.clone(), normal(name, value));
         }
@@ -64,9 +68,20 @@ fn is_plain(schema: &str) -> bool {
         || (schema.starts_with(is_first) && schema.chars().all(|c| is_first(c) || c.is_ascii_digit()))
 }
 
+/// Returns whether a value is a time that the server accepts: its milliseconds fit in an `int`.
 fn is_time(value: &str) -> bool {
     let digits = value.find(|c: char| !c.is_ascii_digit()).unwrap_or(value.len());
-    (1..=9).contains(&digits) && ["", "ms", "s", "min", "h", "d"].contains(&&value[digits..])
+    let (number, unit) = value.split_at(digits);
+    let factor = match unit {
+        "" | "ms" => 1,
+        "s" => 1_000,
+        "min" => 60_000,
+        "h" => 3_600_000,
+        "d" => 86_400_000,
+        _ => return false,
+    };
+    let milliseconds = number.parse::<i32>().ok().and_then(|number| number.checked_mul(factor));
+    milliseconds.is_some()
 }
 
 #[cfg(test)]
@@ -86,10 +101,23 @@ mod tests {
 
     #[test]
     fn times_and_schemas() {
-        for value in ["0", "500ms", "4s", "2min", "1h", "1d"] {
+        for value in ["0", "500ms", "4s", "2min", "1h", "24d", "2147483647", "2147483s"] {
             assert!(is_time(value), "{value}");
         }
-        for value in ["", "s", "4 s", "-1", "4s'; --", "4S", "1.5s", "9999999999"] {
+        for value in [
+            "",
+            "s",
+            "4 s",
+            "-1",
+            "4s'; --",
+            "4S",
+            "1.5s",
+            "9999999999",
+            "2147483648",
+            "2147484s",
+            "25d",
+            "999999999d",
+        ] {
             assert!(!is_time(value), "{value}");
         }
         for value in ["App", "a b", "", "pg catalog", "1a", "a\"b"] {

@@ -118,7 +118,7 @@ fn all_problems_are_reported_together() {
       user "a": function "f(int)": name it without its arguments; all functions of that name are meant
       user "a": the setting "role" can't be declared: expected idle_in_transaction_session_timeout, lock_timeout, search_path, statement_timeout
       user "a": search_path = "A b" is not a list of schemas such as "app, public": use lower-case letters, digits and _, or $user
-      user "a": statement_timeout = "soon" is not a time such as "4s" or "500ms"
+      user "a": statement_timeout = "soon" is not a time such as "4s" or "500ms", of at most 2147483647 ms (24 days)
       user "a": is declared twice: put all its grants under one [[user]]
       user "iam_admin": is the IAM_ADMIN_USER, whose privileges follow from those of all users: leave it out
       schema.owner: is the IAM_ADMIN_USER or a declared user, who could then change the tables: name a role of its own

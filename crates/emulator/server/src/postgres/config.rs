@@ -124,6 +124,8 @@ local     all all             reject
 hostssl   all +{SUPERUSER}_scram all scram-sha-256
 hostssl   all +rds_iam all    pam
 hostssl   all all all         scram-sha-256
+hostnossl all +{SUPERUSER}_scram all {without_tls}
+hostnossl all +rds_iam all    reject
 hostnossl all all all         {without_tls}
 "
     )
@@ -141,7 +143,9 @@ mod tests {
     #[test]
     fn users_without_tls_are_rejected_unless_ssl_is_not_forced() {
         assert!(hba(true).ends_with("hostnossl all all all         reject\n"));
-        assert!(hba(false).ends_with("hostnossl all all all         scram-sha-256\n"));
+        assert!(hba(false).ends_with(
+            "hostnossl all +rds_iam all    reject\nhostnossl all all all         scram-sha-256\n"
+        ));
     }
 
     #[test]
