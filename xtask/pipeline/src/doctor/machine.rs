@@ -13,6 +13,9 @@ use rds_iam_process::workspace::Workspace;
 /// A host of the registry with the official image of MySQL.
 const OFFICIAL_IMAGES: &str = "https://docker.io/v2/";
 
+/// The time zone that a PostgreSQL server needs in order to start, by its path in Debian's package tzdata.
+const TIME_ZONE: &str = "/usr/share/zoneinfo/UTC";
+
 /// The cache of the servers that root runs as another user, which can't enter root's home: the emulator's.
 const CACHE_OF_ROOT: &str = "/var/cache/rds-iam";
 
@@ -43,6 +46,8 @@ pub(crate) trait Machine {
     fn terraform_provider(&self) -> Result<String, String>;
     /// Returns the missing tools of `cargo xtask test`; actionlint if its fork is missing as well.
     fn missing_tools(&self) -> Vec<Tool>;
+    /// Returns whether the time zones of the package tzdata are installed.
+    fn has_time_zones(&self) -> bool;
     /// Returns whether the cache has an entry whose name begins with `name`.
     fn is_cached(&self, name: &str) -> bool;
     /// Returns the reason why a source can't be reached; `None` if it can.
@@ -99,6 +104,10 @@ impl Machine for ThisMachine<'_> {
 
     fn missing_tools(&self) -> Vec<Tool> {
         tools::missing_for_tests(self.workspace, self.runner)
+    }
+
+    fn has_time_zones(&self) -> bool {
+        Path::new(TIME_ZONE).is_file()
     }
 
     fn is_cached(&self, name: &str) -> bool {

@@ -162,6 +162,13 @@ fn of_servers(list: &mut List<'_>, engine: Engine) {
         "on a system with apt, make its package sources reachable once",
     );
     list.add(
+        CHECKS,
+        "tzdata",
+        "time zones of a PostgreSQL server that runs as a child process",
+        |list| time_zones(list, engine),
+        "apt-get install tzdata",
+    );
+    list.add(
         TEST,
         "docker-registry",
         "a registry for tests and for `deploy --env local`",
@@ -201,6 +208,15 @@ fn mysql(list: &List<'_>, wanted: Engine) -> Met {
         return Met::Fetched("the official image".to_owned());
     }
     list.packaged("from Debian's packages")
+}
+
+/// Returns the state of the time zones, which a container has in its image.
+fn time_zones(list: &List<'_>, wanted: Engine) -> Met {
+    if list.machine.has_time_zones() {
+        return Met::Present("installed".to_owned());
+    }
+    let engine = (wanted != Engine::Process).then(|| list.machine.docker_engine()).flatten();
+    Met::present(engine.map(|_| "not needed: servers run in containers".to_owned()))
 }
 
 fn platform(machine: &dyn Machine) -> Option<String> {

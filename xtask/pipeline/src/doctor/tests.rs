@@ -55,6 +55,10 @@ impl Machine for Fake {
         if self.bare { all.into() } else { Vec::new() }
     }
 
+    fn has_time_zones(&self) -> bool {
+        !self.without.contains(&"tzdata")
+    }
+
     fn is_cached(&self, _name: &str) -> bool {
         !self.bare
     }
@@ -163,6 +167,7 @@ fn a_machine_that_is_ready() {
     present   Docker engine        version 28.0 answers
     present   MySQL server         in the cache
     present   PostgreSQL server    in the cache
+    present   tzdata               installed
     present   docker-registry      docker-registry v2.8
     present   Node.js and npm      v20.20.2
     present   JDK                  javac 17.0.15
@@ -189,7 +194,7 @@ fn a_machine_that_is_ready() {
 #[test]
 fn everything_that_is_missing_is_listed_with_its_help() {
     let needs = all(&Fake {
-        without: &["cc", "git", "docker", "python3 -c", "apt-get", "npm", "javac"],
+        without: &["cc", "git", "docker", "python3 -c", "apt-get", "npm", "javac", "tzdata"],
         python: Some("Python 3.8.10\n"),
         disk: Some(GB),
         ..Fake::bare()
@@ -219,6 +224,8 @@ fn everything_that_is_missing_is_listed_with_its_help() {
                                    help: on a system with apt, make its package sources reachable once; elsewhere, start a Docker engine that can pull mysql
     MISSING   PostgreSQL server    apt-get is not on this machine
                                    help: on a system with apt, make its package sources reachable once
+    MISSING   tzdata               time zones of a PostgreSQL server that runs as a child process
+                                   help: apt-get install tzdata
     MISSING   docker-registry      apt-get is not on this machine
                                    help: make the package sources reachable once, or put docker-registry on PATH (apt-get install docker-registry)
     MISSING   Node.js and npm      run node-postgres, a client of the emulator; 16 or later
@@ -242,7 +249,7 @@ fn everything_that_is_missing_is_listed_with_its_help() {
     optional  trivy                finds known vulnerabilities, secrets and misconfiguration in the repository and the images
                                    help: cargo xtask tools install trivy
 
-    Missing: C compiler, C headers, git, Python, Python venv and pip, MySQL server, PostgreSQL server, docker-registry, Node.js and npm, JDK, disk space.
+    Missing: C compiler, C headers, git, Python, Python venv and pip, MySQL server, PostgreSQL server, tzdata, docker-registry, Node.js and npm, JDK, disk space.
     `cargo xtask ci` and `deploy` also need: Docker engine, Docker buildx, trivy.
     ");
 }
@@ -262,6 +269,19 @@ fn packages_are_the_source_of_a_server_only_where_no_image_can_be_pulled() {
     assert_eq!(met(&Fake { without, ..Fake::bare() }, Engine::Auto), no_apt());
     assert_eq!(met(&Fake::bare(), Engine::Auto), Met::Fetched("from Debian's packages".to_owned()));
     assert_eq!(met(&Fake::default(), Engine::Auto), Met::Present("in the cache".to_owned()));
+}
+
+#[test]
+fn time_zones_are_required_unless_servers_run_in_containers() {
+    let missing = |docker, engine| {
+        let fake = Fake { without: &["tzdata"], docker, ..Fake::default() };
+        let needs = needs(&fake, Wanted::Of(Task::Crates), engine);
+        needs.iter().filter(|need| need.missing()).map(|need| need.name).collect::<Vec<_>>()
+    };
+    assert_eq!(missing(Some("28.0"), Engine::Process), ["tzdata"]);
+    assert_eq!(missing(None, Engine::Auto), ["tzdata"]);
+    assert_eq!(missing(Some("28.0"), Engine::Auto), [""; 0]);
+    assert_eq!(missing(Some("28.0"), Engine::Docker), [""; 0]);
 }
 
 #[test]
