@@ -6,13 +6,13 @@
 //! concurrent functions, connect to RDS Proxy.
 //!
 //! The function needs the variable `DATABASE_URL`, such as
-//! `mysql://node_app@orders.proxy-abc.eu-west-1.rds.amazonaws.com/orders`, and a role that may `rds-db:connect` as that user.
-//! With PostgreSQL it is `PgPool` and `postgresql://…`, and nothing else changes.
+//! `postgresql://node_app@orders.proxy-abc.eu-west-1.rds.amazonaws.com/orders`, and a role that may `rds-db:connect` as that user.
+//! With MySQL it is `MySqlPool` and `mysql://…`, and nothing else changes.
 
 use std::env;
 
 use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
-use rds_iam_sqlx::{Builder, Error, MySqlPool};
+use rds_iam_sqlx::{Builder, Error, PgPool};
 use serde_json::{Value, json};
 
 #[tokio::main(flavor = "current_thread")]
@@ -20,12 +20,12 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     tracing_subscriber::fmt().json().with_ansi(false).without_time().init();
     let dsn = env::var("DATABASE_URL").unwrap_or_default();
     // Lazy: a function that starts while the database is away reports that to its caller, and starts only once.
-    let pool: MySqlPool = Builder::from_dsn(&dsn)?.sign_on_demand().max_connections(1).connect_lazy()?;
+    let pool: PgPool = Builder::from_dsn(&dsn)?.sign_on_demand().max_connections(1).connect_lazy()?;
     let pool = &pool;
     lambda_runtime::run(service_fn(async |_: LambdaEvent<Value>| count(pool).await)).await
 }
 
-async fn count(pool: &MySqlPool) -> Result<Value, Failure> {
+async fn count(pool: &PgPool) -> Result<Value, Failure> {
     let count: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM messages").fetch_one(pool).await?;
     Ok(json!({ "messages": count }))
 }

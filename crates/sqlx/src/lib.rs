@@ -62,7 +62,9 @@ pub use transaction::Transaction;
 // The crates whose types are in the public interface.
 pub use aws_credential_types;
 pub use rds_iam_token as token;
-pub use rds_iam_token::{Clock, DbUser, Endpoint, ErrorKind, Login, Region, ServerCode, TokenSource};
+pub use rds_iam_token::{
+    Clock, DbUser, Endpoint, ErrorKind, ErrorReport, Login, Region, ServerCode, TokenSource,
+};
 pub use sqlx;
 
 /// The maximum duration of a limit: 30 days. Adding it to the current time can't overflow.

@@ -1,6 +1,7 @@
 //! A TCP relay in front of a server. It emulates failures of the network, and RDS Proxy's answer when it is
 //! too busy.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
@@ -41,8 +42,8 @@ struct Shared {
     held_until: Mutex<Option<Instant>>,
     /// Incremented to cut the open connections.
     cut: watch::Sender<u64>,
-    /// The number of open connections.
-    open: watch::Sender<usize>,
+    /// The numbers of the open connections, in the order in which they were accepted.
+    open: watch::Sender<BTreeSet<u64>>,
 }
 
 impl Relay {
@@ -57,7 +58,7 @@ impl Relay {
             to_throttle: AtomicU32::new(0),
             held_until: Mutex::new(None),
             cut: watch::Sender::new(0),
-            open: watch::Sender::new(0),
+            open: watch::Sender::default(),
         });
         let mut relay = Self { dial, _port: port, address, shared, accepting: None };
         relay.refuse_connections(false).await?;
@@ -79,15 +80,17 @@ impl Relay {
     /// Returns the number of open connections.
     #[must_use]
     pub fn open(&self) -> usize {
-        *self.shared.open.borrow()
+        self.shared.open.borrow().len()
     }
 
-    /// Cuts all open connections and waits until they are gone. New ones are accepted.
+    /// Cuts all connections that are open at the call, and waits until they are gone. New ones are accepted, also while it waits:
+    /// clients that connect again at once do not keep it.
     pub async fn cut(&self) {
+        let last = self.accepted();
         self.shared.cut.send_modify(|serial| *serial += 1);
         let mut open = self.shared.open.subscribe();
         // Fails only if the sender is gone, and that is in `self`.
-        let gone = open.wait_for(|open| *open == 0).await;
+        let gone = open.wait_for(|open| open.first().is_none_or(|first| *first > last)).await;
         debug_assert!(gone.is_ok());
     }
 
@@ -154,12 +157,14 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>) {
     loop {
         match listener.accept().await {
             Ok((client, _)) => {
-                shared.accepted.fetch_add(1, Ordering::SeqCst);
-                shared.open.send_modify(|open| *open += 1);
+                // Before it has a number: a cut that waits for the number also reaches it.
+                let mut cut = shared.cut.subscribe();
+                let number = shared.accepted.fetch_add(1, Ordering::SeqCst) + 1;
+                shared.open.send_modify(|open| {
+                    open.insert(number);
+                });
                 let shared = Arc::clone(&shared);
                 tokio::spawn(async move {
-                    let mut cut = shared.cut.subscribe();
-                    cut.mark_unchanged();
                     let result = tokio::select! {
                         result = serve(client, &shared) => result,
                         // Both results mean the same: the counter was incremented, or the relay is gone.
@@ -168,7 +173,9 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>) {
                     if let Err(e) = result {
                         debug!("a relayed connection broke: {e}");
                     }
-                    shared.open.send_modify(|open| *open -= 1);
+                    shared.open.send_modify(|open| {
+                        open.remove(&number);
+                    });
                 });
             }
             Err(e) => debug!("could not accept a connection: {e}"),
@@ -206,6 +213,10 @@ fn error_packet(code: u16, sql_state: &str, message: &str) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
+    use std::future::poll_fn;
+    use std::pin::pin;
+    use std::task::Poll;
+
     use tokio::io::AsyncReadExt;
 
     use super::*;
@@ -247,6 +258,22 @@ mod tests {
         assert_eq!((relay.accepted(), relay.open()), (1, 0));
         assert!(!is_relayed(&mut client).await);
         assert!(is_relayed(&mut connect(&relay).await.unwrap()).await);
+    }
+
+    #[tokio::test]
+    async fn a_cut_does_not_wait_for_clients_that_connect_again() {
+        let relay = echo().await;
+        let mut client = connect(&relay).await.unwrap();
+        assert!(is_relayed(&mut client).await);
+        let mut cutting = pin!(relay.cut());
+        assert!(poll_fn(|cx| Poll::Ready(cutting.as_mut().poll(cx).is_pending())).await);
+
+        let mut again = connect(&relay).await.unwrap();
+        assert!(is_relayed(&mut again).await);
+        tokio::time::timeout(Duration::from_secs(30), cutting).await.expect("only one connection is cut");
+        assert!(!is_relayed(&mut client).await);
+        assert!(is_relayed(&mut again).await);
+        assert_eq!((relay.accepted(), relay.open()), (2, 1));
     }
 
     #[tokio::test]

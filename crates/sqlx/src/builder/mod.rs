@@ -119,7 +119,7 @@ impl<DB: Engine> Builder<DB> {
     /// Takes the settings of a connection string. All others can be set afterwards, and those set take precedence.
     ///
     /// # Errors
-    /// Returns [`DsnError`] if the text can't be used.
+    /// Returns [`DsnError`] with all that is wrong in the text.
     pub fn from_dsn(dsn: &str) -> Result<Self, DsnError> {
         Ok(Self::from(dsn.parse::<Dsn>()?))
     }

@@ -181,10 +181,18 @@ fn read_dsn(
 fn dsn_reason(error: &DsnError, text: &str) -> String {
     match error {
         // The parameters of a URL are after its user and password.
-        DsnError::UnknownKey { .. } if !text.contains("://") => format!(
+        error if has_unknown_key(error) && !text.contains("://") => format!(
             "is wrong: it is neither a URL such as mysql://USER@HOST/DATABASE or postgresql://…, nor host=… user=… dbname=… with no parameters but port, {KNOWN_PARAMETERS}"
         ),
         error => format!("is wrong: {error}"),
+    }
+}
+
+fn has_unknown_key(error: &DsnError) -> bool {
+    match error {
+        DsnError::UnknownKey { .. } => true,
+        DsnError::Several { errors } => errors.iter().any(has_unknown_key),
+        _ => false,
     }
 }
 

@@ -6,6 +6,9 @@ use rds_iam_token::{EndpointError, RegionError};
 /// The names of the parameters, for messages.
 pub(crate) const KNOWN_PARAMETERS: &str = "sslmode, sslrootcert, connect_timeout, region, profile or dial";
 
+/// The most errors of one string that are kept.
+const MOST: usize = 16;
+
 /// The error of a connection string.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -81,8 +84,15 @@ pub enum DsnError {
         /// The parameter's name, at most 32 characters.
         key: String,
     },
-    /// A word of the second form, after the password, has an unknown parameter. It is not repeated: it may be a part of the
-    /// password.
+    /// A parameter of a URL, after another unknown one, is unknown. It is not repeated: it may be a part of the other's value, such
+    /// as of a password.
+    #[error("parameter {position} after the ? is unknown, too: use {}", KNOWN_PARAMETERS)]
+    UnknownParameter {
+        /// The parameter's number, from 1.
+        position: usize,
+    },
+    /// A word of the second form, after the password or another unknown parameter, has an unknown parameter. It is not repeated: it may
+    /// be a part of the password.
     #[error(
         "word {position} of the connection string has an unknown parameter: use {}, and write a value with white space in quotes",
         KNOWN_PARAMETERS
@@ -119,4 +129,45 @@ pub enum DsnError {
         /// The word's number, from 1.
         position: usize,
     },
+    /// Several parts can't be used. The text has all of these errors, without their causes.
+    #[error("{}", join(errors))]
+    Several {
+        /// The errors, in the order of the string.
+        errors: Vec<DsnError>,
+    },
+}
+
+fn join(errors: &[DsnError]) -> String {
+    errors.iter().map(DsnError::to_string).collect::<Vec<_>>().join("; ")
+}
+
+/// The errors of one string, each once.
+#[derive(Default)]
+pub(super) struct Errors(Vec<DsnError>);
+
+impl Errors {
+    /// Returns the value, or keeps the error.
+    pub(super) fn check<T>(&mut self, result: Result<T, DsnError>) -> Option<T> {
+        result.map_err(|error| self.keep(error)).ok()
+    }
+
+    fn keep(&mut self, error: DsnError) {
+        if self.0.len() < MOST && !self.0.contains(&error) {
+            self.0.push(error);
+        }
+    }
+
+    /// Returns whether a parameter is unknown: what follows may be a part of its value.
+    pub(super) fn has_unknown_key(&self) -> bool {
+        self.0.iter().any(|error| matches!(error, DsnError::UnknownKey { .. }))
+    }
+
+    /// Returns the error or errors, if there are any.
+    pub(super) fn into_result(mut self) -> Result<(), DsnError> {
+        match self.0.len() {
+            0 => Ok(()),
+            1 => Err(self.0.remove(0)),
+            _ => Err(DsnError::Several { errors: self.0 }),
+        }
+    }
 }

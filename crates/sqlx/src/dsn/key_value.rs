@@ -2,7 +2,7 @@
 //! between pairs, and values in single quotes, in which a backslash escapes.
 
 use super::Dsn;
-use super::error::DsnError;
+use super::error::{DsnError, Errors};
 use super::parameters::{Parameters, Parts, set};
 use super::password::Password;
 use super::url::host_and_port;
@@ -14,28 +14,30 @@ pub(super) fn parse(text: &str) -> Result<Dsn, DsnError> {
         return Err(DsnError::GoForm);
     }
     let (mut host, mut port, mut user, mut database, mut password) = (None, None, None, None, None);
-    let mut parameters = Parameters::default();
+    let (mut parameters, mut errors) = (Parameters::default(), Errors::default());
     for (index, (key, value)) in pairs(text)?.into_iter().enumerate() {
-        match key.as_str() {
-            "host" => set(&mut host, "host", value)?,
-            "port" => set(&mut port, "port", value)?,
-            "user" => set(&mut user, "user", value)?,
-            "dbname" | "database" => set(&mut database, "dbname", value)?,
-            "password" => set(&mut password, "password", Password::classify(Some(&value)))?,
+        let taken = match key.as_str() {
+            "host" => set(&mut host, "host", value),
+            "port" => set(&mut port, "port", value),
+            "user" => set(&mut user, "user", value),
+            "dbname" | "database" => set(&mut database, "dbname", value),
+            "password" => set(&mut password, "password", Password::classify(Some(&value))),
             other => parameters.take(other, value).map_err(|error| match error {
-                // What follows the password may be a part of it.
-                DsnError::UnknownKey { .. } if password.is_some() => {
+                // What follows the password, which another key may have, may be a part of it.
+                DsnError::UnknownKey { .. } if password.is_some() || errors.has_unknown_key() => {
                     DsnError::UnknownWord { position: index + 1 }
                 }
                 error => error,
-            })?,
-        }
+            }),
+        };
+        errors.check(taken);
     }
-    let host = host.filter(|host: &String| !host.is_empty()).ok_or(DsnError::NoHost { example: EXAMPLE })?;
-    let address = port.map_or_else(|| host.clone(), |port| format!("{host}:{port}"));
-    let (host, port) = host_and_port(&address)?;
+    let host = host.filter(|host: &String| !host.is_empty()).ok_or(DsnError::NoHost { example: EXAMPLE });
+    let address = host
+        .and_then(|host| host_and_port(&port.map_or_else(|| host.clone(), |port| format!("{host}:{port}"))));
+    let address = errors.check(address);
     let password = password.unwrap_or(Password::None);
-    parameters.into_dsn(Parts { scheme: None, user, host, port, database, password })
+    parameters.into_dsn(Parts { scheme: None, user, address, database, password }, errors)
 }
 
 /// Splits a text into pairs.

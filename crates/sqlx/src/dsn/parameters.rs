@@ -5,7 +5,7 @@ use std::time::Duration;
 use rds_iam_token::Host;
 
 use super::Dsn;
-use super::error::DsnError;
+use super::error::{DsnError, Errors};
 use super::password::Password;
 use crate::LONGEST;
 
@@ -25,8 +25,8 @@ pub(super) struct Parameters {
 pub(super) struct Parts {
     pub(super) scheme: Option<&'static str>,
     pub(super) user: Option<String>,
-    pub(super) host: Host,
-    pub(super) port: Option<u16>,
+    /// Host and port, if they are valid.
+    pub(super) address: Option<(Host, Option<u16>)>,
     pub(super) database: Option<String>,
     pub(super) password: Password,
 }
@@ -48,23 +48,33 @@ impl Parameters {
     }
 
     /// Checks all texts, and adds the other parts.
-    pub(super) fn into_dsn(self, parts: Parts) -> Result<Dsn, DsnError> {
-        let Parts { scheme, user, host, port, database, password } = parts;
+    pub(super) fn into_dsn(self, parts: Parts, mut errors: Errors) -> Result<Dsn, DsnError> {
+        let Parts { scheme, user, address, database, password } = parts;
         let user = user.filter(|user| !user.is_empty());
         let user = user.map(|user| user.parse().map_err(|_| DsnError::NotText { part: "user" }));
+        let user = errors.check(user.transpose());
+        let database = errors.check(printable("database", database));
         let region = self.region.map(|text| text.parse().map_err(|source| DsnError::Region { source }));
+        let region = errors.check(region.transpose());
+        let profile = errors.check(printable("profile", self.profile));
         let dial = self.dial.map(|text| text.parse().map_err(|source| DsnError::Dial { source }));
+        let dial = errors.check(dial.transpose());
+        let root_certificates = errors.check(printable("sslrootcert", self.root_certificates));
+        let connect_timeout = errors.check(self.connect_timeout.as_deref().map(seconds).transpose());
+        errors.into_result()?;
+        // Without one, there is an error.
+        let (host, port) = address.ok_or(DsnError::Host)?;
         Ok(Dsn {
             scheme,
-            user: user.transpose()?,
+            user: user.flatten(),
             host,
             port,
-            database: printable("database", database)?.filter(|name| !name.is_empty()),
-            region: region.transpose()?,
-            profile: printable("profile", self.profile)?,
-            dial: dial.transpose()?,
-            root_certificates: printable("sslrootcert", self.root_certificates)?.map(Into::into),
-            connect_timeout: self.connect_timeout.as_deref().map(seconds).transpose()?,
+            database: database.flatten().filter(|name| !name.is_empty()),
+            region: region.flatten(),
+            profile: profile.flatten(),
+            dial: dial.flatten(),
+            root_certificates: root_certificates.flatten().map(Into::into),
+            connect_timeout: connect_timeout.flatten(),
             password,
             raised_from: self.raised_from,
         })

@@ -184,6 +184,43 @@ fn what_can_t_be_used_is_named() {
 }
 
 #[test]
+fn all_that_is_wrong_is_reported_at_once() {
+    let error = refused(
+        "postgres://app@h/a%00b?charset=x&options=-c%20work_mem%3D1&connect_timeout=5s&region=eu&sslmode=disable&loc=y",
+    );
+    let text = error.to_string();
+    for part in [
+        "unknown parameter \"charset\"",
+        "options can't be used",
+        "connect_timeout is invalid",
+        "region is invalid",
+        "sslmode=disable permits",
+        "parameter 6 after the ? is unknown",
+        "the database of the connection string is not printable",
+    ] {
+        assert_eq!(text.matches(part).count(), 1, "{part}: {text}");
+    }
+    let DsnError::Several { errors } =
+        refused("host=h port=x user=a connect_timeout=5s dbs=b loc=c hostaddr=d")
+    else {
+        panic!("several parts are wrong");
+    };
+    assert!(
+        matches!(
+            &*errors,
+            [
+                DsnError::UnknownKey { .. },
+                DsnError::UnknownWord { position: 6 },
+                DsnError::Unsupported { key: "hostaddr", .. },
+                DsnError::Host,
+                DsnError::ConnectTimeout,
+            ]
+        ),
+        "{errors:?}"
+    );
+}
+
+#[test]
 fn no_error_repeats_a_password() {
     for text in [
         "mysql://app:hunter2",
@@ -207,6 +244,9 @@ fn no_error_repeats_a_password() {
         "host=h user=a password='hunter2",
         "host=h port=hunter2 user=a",
         "password=hunter2",
+        "host=h user=a pasword=a hunter2=b",
+        "mysql://app@h/?pass=a&hunter2=b",
+        "mysql://app:p?sslmode=disable&hunter2=b",
         "hunter2",
     ] {
         let error = refused(text);

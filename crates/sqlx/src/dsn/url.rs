@@ -7,7 +7,7 @@ use percent_encoding::percent_decode_str;
 use rds_iam_token::{Endpoint, Host};
 
 use super::Dsn;
-use super::error::DsnError;
+use super::error::{DsnError, Errors};
 use super::parameters::{Parameters, Parts};
 use super::password::Password;
 
@@ -35,21 +35,27 @@ pub(super) fn parse(text: &str) -> Result<Dsn, DsnError> {
     if address.is_empty() {
         return Err(DsnError::NoHost { example: example(scheme) });
     }
-    let (host, port) = host_and_port(address)?;
+    // If the `@` is missing, what follows may be a part of the password: then no parameter is named.
+    let address = host_and_port(address)?;
 
-    let mut parameters = Parameters::default();
-    for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+    let (mut parameters, mut errors) = (Parameters::default(), Errors::default());
+    let user = user.and_then(|user| errors.check(decode(user, "user")));
+    let database = errors.check(decode(path.trim_start_matches('/'), "database"));
+    for (index, pair) in query.split('&').filter(|pair| !pair.is_empty()).enumerate() {
         let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
-        parameters.take(&decode(key, "query")?, decode(value, "query")?)?;
+        let pair = decode(key, "query").and_then(|key| Ok((key, decode(value, "query")?)));
+        let taken = pair.and_then(|(key, value)| parameters.take(&key, value));
+        let taken = taken.map_err(|error| match error {
+            DsnError::UnknownKey { .. } if errors.has_unknown_key() => {
+                DsnError::UnknownParameter { position: index + 1 }
+            }
+            error => error,
+        });
+        errors.check(taken);
     }
-    parameters.into_dsn(Parts {
-        scheme: Some(scheme),
-        user: user.map(|user| decode(user, "user")).transpose()?,
-        host,
-        port,
-        database: Some(decode(path.trim_start_matches('/'), "database")?),
-        password: Password::classify(password),
-    })
+    let password = Password::classify(password);
+    let parts = Parts { scheme: Some(scheme), user, address: Some(address), database, password };
+    parameters.into_dsn(parts, errors)
 }
 
 fn known_scheme(scheme: &str) -> Result<&'static str, DsnError> {

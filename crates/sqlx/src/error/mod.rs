@@ -76,7 +76,7 @@ pub enum Error {
     /// PostgreSQL refuses a login with the code 28000 without a reason, also while an instance restarts. Its kind is
     /// [`Unreachable`](ErrorKind::Unreachable) at first, and [`Denied`](ErrorKind::Denied) once a new connection with a new token
     /// was refused a second later: a [`Pool`](crate::Pool) and [`connect_confirmed`](crate::connect_confirmed) try that.
-    #[error("logging in as {subject} failed: {}", describe(*kind))]
+    #[error("logging in as {subject} failed: {}{}", describe(*kind), sqlstate(source))]
     #[non_exhaustive]
     Connect {
         /// The login.
@@ -278,6 +278,12 @@ fn describe(kind: ErrorKind) -> &'static str {
         ErrorKind::ReadOnly => "the server refuses writes",
         _ => "the server or the driver reported an error",
     }
+}
+
+/// Returns PostgreSQL's code, for the end of a message: the driver's text does not have it. MySQL's does.
+fn sqlstate(error: &sqlx::Error) -> String {
+    let code = classify::code(error).filter(|code| matches!(code, ServerCode::SqlState(_)));
+    code.map(|code| format!(" ({code})")).unwrap_or_default()
 }
 
 /// Creates the error of a server that did not answer.

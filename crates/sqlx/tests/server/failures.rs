@@ -139,4 +139,7 @@ async fn a_refused_login_names_policy_user_region_and_clock<DB: TestEngine>() {
     ];
     assert_names(error.hint(), &steps);
     assert!(!error.hint().contains("CloudTrail"), "it records no logins");
+    // The code that the hint explains, once.
+    let report = ErrorReport(&error).to_string().replace(&server.dial().to_string(), "");
+    assert_eq!(report.matches(DB::DENIED).count(), 1, "{report}");
 }

@@ -5,11 +5,12 @@ use std::process::Command;
 use std::time::Duration;
 
 use aws_credential_types::Credentials;
-use rds_iam_emulator_server::fixtures::SkewedClock;
+use rds_iam_emulator_server::fixtures::{SkewedClock, until};
 use rds_iam_emulator_server::{AccessKey, Postgres, only};
-use rds_iam_sqlx::{Credential, PgPool, connect, connect_confirmed};
+use rds_iam_sqlx::{Credential, Error, PgPool, connect, connect_confirmed};
 use rds_iam_token::{Clock, ErrorKind, ErrorReport, Minter, TokenSource};
 use sqlx::Connection as _;
+use sqlx::postgres::PgListener;
 
 use crate::support::{DATABASE, TestEngine, builder, login, pool, quiet, target, tokens};
 use crate::{code, refused, scalar};
@@ -36,6 +37,8 @@ only!(
     [every_variable_of_libpq_is_overridden_or_refused],
     "the server limits passwords to 65,535 bytes; field.rs tests tokens of 40,000 on both engines",
     [a_token_of_60_kilobytes_gets_in],
+    "LISTEN and COPY are PostgreSQL's",
+    [a_listener_outlives_its_connection_and_its_token, rows_are_copied],
 );
 
 async fn server() -> Postgres {
@@ -243,4 +246,55 @@ async fn a_token_of_60_kilobytes_gets_in() {
     assert!(tokens.token().await.unwrap().expose().len() > 59_000);
     let pool = builder(&server, tokens, quiet()).connect().await.unwrap();
     assert_eq!(scalar(&pool, "SELECT current_user::text").await.unwrap(), "app");
+}
+
+async fn a_listener_outlives_its_connection_and_its_token() {
+    let (server, time) = (server().await, SkewedClock::default());
+    time.set(-600);
+    let tokens = tokens(&server, &time);
+    let pool = builder(&server, tokens.clone(), quiet()).connect().await.unwrap();
+    let mut listener = PgListener::connect_with(pool.sqlx()).await.unwrap();
+    listener.listen("orders").await.unwrap();
+
+    // The token of its login expires, and the pool has a new one.
+    let old = tokens.token().await.unwrap();
+    time.set(0);
+    server.set_clock(305).unwrap();
+    tokens.replace(&old).await.unwrap();
+    assert!(server.cut_connections().await.unwrap() >= 1);
+    let lost = pool.explain(listener.recv().await.unwrap_err());
+    assert_eq!((lost.kind(), code(&lost).as_str()), (ErrorKind::Unreachable, "57P01"), "{lost:?}");
+    drop(scalar(&pool, "SELECT current_user::text").await);
+    let receiving = tokio::spawn(async move { (listener.recv().await, listener) });
+    until("what is sent arrives", async || {
+        // What is sent before it listens again is lost.
+        drop(scalar(&pool, "SELECT pg_notify('orders', 'shipped')::text").await);
+        receiving.is_finished()
+    })
+    .await;
+    let (received, mut listener) = receiving.await.unwrap();
+    assert_eq!(received.unwrap().payload(), "shipped");
+
+    // Without the pool's retries, a refused login is denied at once.
+    server.allow_users(["another_user"]).unwrap();
+    server.cut_connections().await.unwrap();
+    let refused = loop {
+        match listener.recv().await.map_err(Error::from) {
+            Err(error) if code(&error) != "57P01" => break error,
+            _ => {}
+        }
+    };
+    assert_eq!((refused.kind(), code(&refused).as_str()), (ErrorKind::Denied, "28000"), "{refused:?}");
+}
+
+async fn rows_are_copied() {
+    let server = server().await;
+    let pool = pool(&server, &SkewedClock::default(), server.dial(), quiet().max_connections(1));
+    let mut connection = pool.acquire().await.unwrap();
+    let mut copy = connection.sqlx().copy_in_raw("COPY t FROM STDIN (FORMAT csv)").await.unwrap();
+    copy.send(&b"1\n2\n3\n"[..]).await.unwrap();
+    assert_eq!(copy.finish().await.unwrap(), 3);
+    drop(connection);
+    assert_eq!(scalar(&pool, "SELECT SUM(id)::text FROM t").await.unwrap(), "6");
+    assert_eq!(pool.stats().connects, 1);
 }
