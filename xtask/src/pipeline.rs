@@ -22,7 +22,8 @@ pub(crate) fn become_program(workspace: &Workspace, words: &[OsString]) -> anyho
     }
 }
 
-/// Returns the program with these arguments, in the caller's own folder.
+/// Returns the program with these arguments, in the caller's own folder. Cargo reports on standard error what it builds,
+/// and that it waits for another cargo.
 pub(crate) fn command(workspace: &Workspace, words: &[impl AsRef<OsStr>]) -> anyhow::Result<Command> {
     let shell = workspace.shell_here()?;
     let command = if workspace.is_prebuilt {
@@ -31,7 +32,7 @@ pub(crate) fn command(workspace: &Workspace, words: &[impl AsRef<OsStr>]) -> any
         cmd!(shell, "{program} {words...}")
     } else {
         let manifest = workspace.root.join("Cargo.toml");
-        cmd!(shell, "cargo run --quiet --manifest-path {manifest} --package {PACKAGE} -- {words...}")
+        cmd!(shell, "cargo run --manifest-path {manifest} --package {PACKAGE} -- {words...}")
     };
     Ok(plain(command).into())
 }
@@ -51,8 +52,8 @@ mod tests {
         let workspace = Workspace { root: "/r".into(), is_prebuilt: false };
         let words = ["deploy", "--env", "a b", "--", "--help"];
         let shown = shown(&workspace, &words);
-        assert_eq!(shown[..6], ["cargo", "run", "--quiet", "--manifest-path", "/r/Cargo.toml", "--package"]);
-        assert_eq!(shown[6..], [&[PACKAGE, "--"], &words[..]].concat());
+        assert_eq!(shown[..5], ["cargo", "run", "--manifest-path", "/r/Cargo.toml", "--package"]);
+        assert_eq!(shown[5..], [&[PACKAGE, "--"], &words[..]].concat());
     }
 
     #[test]

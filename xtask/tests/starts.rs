@@ -38,8 +38,7 @@ fn ended(mut command: Command) -> (Option<i32>, String) {
 fn the_pipelines_words_and_exit_status_are_handed_on() {
     let folder = folder("words");
     let xtask = Path::new(env!("CARGO_BIN_EXE_xtask"));
-    let before =
-        "<run>\n<--quiet>\n<--manifest-path>\n</clone/Cargo.toml>\n<--package>\n<rds-iam-pipeline>\n<-->\n";
+    let before = "<run>\n<--manifest-path>\n</clone/Cargo.toml>\n<--package>\n<rds-iam-pipeline>\n<-->\n";
     for (words, passed) in [
         (&["deploy", "--env", "a b", "--help"][..], "<deploy>\n<--env>\n<a b>\n<--help>\n"),
         (&["test", "--", "--exact"], "<test>\n<-->\n<--exact>\n"),

@@ -240,7 +240,7 @@ impl BootstrapError {
                 format!("{left}Each change is made wholly or not at all. Run this again to make the rest, or raise the time limit.")
             }
             Self::Differs { .. } => {
-                "Another program changes these users at the same time, or the server did not carry out a statement: check with --plan.".into()
+                "Another program changes these users or objects at the same time, or the server did not carry out a statement. Run this again; if the same is left then, --plan shows the statements.".into()
             }
         };
         match self.made() {

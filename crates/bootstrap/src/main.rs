@@ -18,8 +18,8 @@ use rds_iam_report::log;
 #[derive(Debug, Parser)]
 #[command(version, after_long_help = AFTER_HELP)]
 struct Arguments {
-    /// The deployment: KEY="value" lines with RDS_ENDPOINT, REGION, MASTER_SECRET_NAME, DB_NAME and
-    /// IAM_ADMIN_USER
+    /// The deployment: KEY="value" lines with RDS_ENDPOINT, REGION, MASTER_SECRET_NAME, DB_NAME,
+    /// IAM_ADMIN_USER and, for PostgreSQL, ENGINE="postgresql"
     #[arg(long, value_name = "FILE")]
     config: PathBuf,
 
@@ -46,7 +46,7 @@ Exit status:
   1   failed; the message has the step and what to do; running this again is safe
   2   --check found drift
   3   PostgreSQL: the master user's login by password has ended, or a change would end it
-      and was not made
+      and was not made (--plan and --check: a run would refuse the changes)
   64  a file, a variable or the command line is wrong; nothing was changed
 
 AWS credentials come from the default chain (environment, profile, role). --plan and

@@ -226,6 +226,19 @@ impl Plan {
         }
     }
 
+    /// Returns whether the actions create objects that privileges may be declared on.
+    pub(crate) fn creates_objects(&self) -> bool {
+        let creates =
+            |action: &Action| matches!(action.kind, ActionKind::CreateTable | ActionKind::CreateExtension);
+        self.actions.iter().any(creates)
+    }
+
+    /// Returns whether the plan has actions, and all of them grant or revoke privileges.
+    pub(crate) fn is_of_privileges(&self) -> bool {
+        let is_it = |action: &Action| matches!(action.kind, ActionKind::Grant | ActionKind::Revoke);
+        !self.actions.is_empty() && self.actions.iter().all(is_it)
+    }
+
     /// Returns the warnings about refused IAM logins of an account.
     pub(crate) fn refusals(&self, account: &str) -> impl Iterator<Item = &Warning> {
         self.warnings.iter().filter(move |warning| warning.refused_account.as_deref() == Some(account))

@@ -97,10 +97,25 @@ pub enum LoginResult {
 }
 
 impl Report {
-    /// Returns the exit status: 2 if a check found drift, else 0.
+    /// Returns the exit status: 3 if a run would be refused because it would lock the master user out, 2 if a check found
+    /// drift, else 0.
     #[must_use]
     pub fn exit_code(&self) -> u8 {
-        if self.mode == Mode::Check && self.outcome == Outcome::Drift { 2 } else { 0 }
+        if self.would_be_refused() {
+            3
+        } else if self.mode == Mode::Check && self.outcome == Outcome::Drift {
+            2
+        } else {
+            0
+        }
+    }
+
+    fn would_be_refused(&self) -> bool {
+        self.mode != Mode::Apply
+            && self
+                .lock_out
+                .as_ref()
+                .is_some_and(|report| matches!(report.forecast, Forecast::LockOut { .. }))
     }
 
     fn reader(&self) -> &'static str {
@@ -147,6 +162,12 @@ impl fmt::Display for Report {
             lock_out.write(f)?;
         }
         match (self.mode, self.outcome) {
+            _ if self.would_be_refused() => {
+                write!(
+                    f,
+                    "{count} needed; a run would refuse this, because the master user would be locked out"
+                )
+            }
             (Mode::Apply, Outcome::Changed) => write!(f, "{count} made and verified"),
             (Mode::Apply, _) => write!(f, "{count}: everything is as declared"),
             (_, Outcome::Clean) => write!(f, "{count} needed: everything is as declared"),
@@ -163,13 +184,16 @@ impl LockOutReport {
             Forecast::CreatorEdge { path } => {
                 let path = shown(path);
                 let known = match (self.tested, self.verified) {
-                    (true, _) => "a test showed that the server doesn't count it",
-                    (false, Some(_)) => "logins show that the server doesn't count it",
+                    (true, _) => "a test showed that this server doesn't count that as a membership",
+                    (false, Some(_)) => "its logins show that this server doesn't count that as a membership",
                     (false, None) => {
-                        "a run tests whether the server counts it, unless a login has shown that"
+                        "a run changes nothing before a login has shown that this server doesn't count that as a membership"
                     }
                 };
-                writeln!(f, "master user: a member of rds_iam as the creator of a role ({path}); {known}")?;
+                writeln!(
+                    f,
+                    "master user: keeps its login by password; it created a role that leads to rds_iam ({path}), and {known}"
+                )?;
             }
             Forecast::LockOut { path } => {
                 writeln!(f, "master user: WOULD BE LOCKED OUT as a member of rds_iam by {}", shown(path))?;

@@ -49,13 +49,13 @@ struct Arguments {
     /// The database server to start
     #[arg(long, value_enum, default_value_t)]
     database: Database,
-    /// Exit once the table is complete, instead of serving until Ctrl-C
+    /// Exit after the checks, instead of running until Ctrl-C
     #[arg(long)]
     once: bool,
-    /// Apply the Terraform stack with PROGRAM first, and run on its resources
+    /// First apply the Terraform stack with PROGRAM, and use its outputs
     #[arg(long, value_name = "PROGRAM")]
     deploy: Option<PathBuf>,
-    /// Also write the table to FILE, as JSON
+    /// Also write the results to FILE, as JSON
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
 }
@@ -72,6 +72,7 @@ impl Arguments {
 enum Database {
     #[default]
     Mysql,
+    #[value(alias = "postgresql")]
     Postgres,
 }
 
@@ -232,7 +233,9 @@ mod tests {
             Arguments::try_parse_from(demo.iter().chain(more)).map(|arguments| arguments.database).ok()
         };
         assert_eq!(database(&[]), Some(Database::Mysql));
-        assert_eq!(database(&["--database", "postgres"]), Some(Database::Postgres));
+        for name in ["postgres", "postgresql"] {
+            assert_eq!(database(&["--database", name]), Some(Database::Postgres));
+        }
         assert_eq!(database(&["--database", "sqlite"]), None);
     }
 }

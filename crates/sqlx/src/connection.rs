@@ -75,12 +75,12 @@ impl Condition {
 ///
 /// If its last statement was read to its end without an error, the next caller gets it as it is. Otherwise its state is
 /// unknown, and it is tested before it is used again; or closed, if the connection broke or the statement was not answered
-/// within [`statement_timeout`](crate::Limits::statement_timeout). After a statement that was dropped while its answer
-/// arrived, the test includes a rollback.
+/// within [`statement_timeout`](crate::Limits::statement_timeout). The test rolls back an open transaction: after an error,
+/// PostgreSQL refuses all other statements in it.
 ///
 /// As with sqlx's pool, what statements change in the session stays for the next caller: variables (`SET`), temporary tables,
-/// locks (`LOCK TABLES`), and a transaction that was begun as text instead of with [`begin`](Connection::begin): one of those
-/// is rolled back, or its connection closed.
+/// locks (`LOCK TABLES`), and a transaction that was begun as text and whose last statement succeeded. One of
+/// [`begin`](Connection::begin) is rolled back, or its connection closed.
 pub struct PoolConnection<DB: Engine> {
     connection: Connection<DB>,
     /// The time at which sqlx last returned it.
@@ -300,7 +300,7 @@ impl<DB: Engine> Drop for PoolConnection<DB> {
             return;
         }
         match self.connection.condition {
-            Condition::Interrupted => return return_in_step(connection, permit),
+            Condition::Interrupted | Condition::Untested => return return_in_step(connection, permit),
             Condition::RefusedWrite if !DB::REFUSED_WRITE_IS_PROOF => {
                 return State::return_doubted(self.connection.pool.clone(), connection, permit);
             }

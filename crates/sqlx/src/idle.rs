@@ -99,11 +99,11 @@ pub(crate) fn return_to_sqlx<DB: Engine>(
     });
 }
 
-/// Returns a connection to sqlx, one of whose statements was dropped while its answer arrived.
+/// Returns a connection to sqlx whose last statement failed, or one of whose statements was dropped while its answer arrived.
 ///
-/// sqlx may have read a part of the answer, and would take the rest, which may be any caller's data, for the answers to a ping
-/// and to later statements. A number that no caller knows shows that it does not. The statement may have begun a transaction,
-/// too, which is rolled back.
+/// The statement may have begun a transaction, which is rolled back. After one that was dropped, sqlx may have read a part of
+/// the answer, and would take the rest, which may be any caller's data, for the answers to a ping and to later statements. A
+/// number that no caller knows shows that it does not.
 pub(crate) fn return_in_step<DB: Engine>(
     mut connection: PoolConnection<DB>,
     permit: Option<OwnedSemaphorePermit>,
@@ -119,7 +119,7 @@ pub(crate) fn return_in_step<DB: Engine>(
         if matches!(timeout(RETURN_TIMEOUT, test).await, Ok(Ok(true))) {
             return_to_sqlx(connection, permit);
         } else {
-            tracing::debug!("a connection with a statement that was dropped before its end is closed");
+            tracing::debug!("a connection with a statement that failed or was dropped, and that could not be reset, is closed");
             drop(connection.detach());
         }
     });

@@ -11,6 +11,9 @@ locals {
   with_app       = var.app != null
   with_jump_host = var.jump_host != null
 
+  # An app needs all of the module's defaults (null). Bootstrap and jump host pull no image and complete no launch hook.
+  interface_endpoints = local.with_app ? null : ["logs", "secretsmanager", "ssm", "ssmmessages"]
+
   master_username = "dbadmin"
   # Names that a declared user must not have: RDS refuses them, or they belong to the server.
   reserved_users = {
@@ -53,6 +56,7 @@ module "vpc" {
   availability_zones       = var.network.availability_zones
   reserved_cidrs           = var.network.reserved_cidrs
   nat_gateways             = var.network.nat_gateways
+  interface_endpoints      = local.interface_endpoints
   permissions_boundary_arn = var.permissions_boundary_arn
 }
 

@@ -42,10 +42,10 @@ pub struct Package {
     /// The processor that the function runs on
     #[arg(long, value_enum, default_value_t = Architecture::Arm64)]
     architecture: Architecture,
-    /// How it is built; dev is quick where the workspace is built already, and larger
+    /// Cargo's profile; dev is fast if the workspace is built already, but the package is larger
     #[arg(long, value_enum, default_value_t = Profile::Release)]
     profile: Profile,
-    /// Package this program, built elsewhere for that processor, instead of building one
+    /// The program to package, built elsewhere for that processor; default: one is built
     #[arg(long, value_name = "FILE", conflicts_with = "profile")]
     binary: Option<PathBuf>,
     /// Where to write the zip [default: lambda/rds-iam-bootstrap-ARCHITECTURE.zip in cargo's target folder]

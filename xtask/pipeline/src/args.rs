@@ -20,7 +20,7 @@ pub(crate) struct Options {
 /// Options of every run and stage: what to show and where to report.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub(crate) struct ReportArgs {
-    /// Change nothing: show the commands that would be run, and what is missing; the exit status is 0 either way
+    /// Change nothing: print the commands that would be run, and what is missing; the exit status is always 0
     #[arg(long)]
     pub(crate) dry_run: bool,
     /// List the stages, their order and exit statuses; or describe one stage
@@ -45,7 +45,7 @@ pub(crate) struct EnvArg {
 /// Options of a stage run by itself.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub(crate) struct StageArgs {
-    /// The environment; without one, where that is possible, as a pull request runs it
+    /// The environment; without one, the stage runs as in a pull request, if it can
     #[arg(long, value_name = "ENV")]
     pub(crate) env: Option<String>,
     #[command(flatten)]

@@ -26,14 +26,14 @@ pub(crate) enum Task {
         #[arg(
             long,
             value_enum,
-            help = "What runs the database servers [env: RDS_IAM_EMULATOR_ENGINE] [default: auto]"
+            help = "The runtime of the database servers [env: RDS_IAM_EMULATOR_ENGINE] [default: auto]"
         )]
         engine: Option<Engine>,
-        /// Test this part alone
+        /// Run only this part
         #[arg(long, value_enum, value_name = "PART")]
         only: Option<test::Only>,
     },
-    /// Run what a pull request must pass; nothing is written but build folders
+    /// Run the checks of a pull request; writes only to build folders
     #[command(display_order = 1)]
     Ci {
         #[command(flatten)]
@@ -44,7 +44,7 @@ pub(crate) enum Task {
     Deploy {
         #[command(flatten)]
         environment: EnvArg,
-        /// Leave the image as it is: no build, scan, push or rollout
+        /// Keep the current image: no build, scan, push or rollout
         #[arg(long)]
         infrastructure_only: bool,
         /// Accept an image that the registry did not scan, by its status: off, UNSUPPORTED_IMAGE
@@ -53,7 +53,7 @@ pub(crate) enum Task {
         #[command(flatten)]
         options: Options,
     },
-    /// Move the image that runs in one environment to another, and roll it out there
+    /// Copy the image that runs in one environment to another, and roll it out there
     #[command(display_order = 1)]
     Promote {
         /// The environment where it runs
@@ -62,22 +62,22 @@ pub(crate) enum Task {
         /// The environment to move it to
         #[arg(long, value_name = "ENV", required_unless_present = "explain")]
         to: Option<String>,
-        /// The digest that must be running there, such as sha256:…; without it, whichever does
+        /// The digest that must be running there, such as sha256:… [default: any]
         #[arg(long, value_name = "DIGEST")]
         digest: Option<String>,
         /// Gates that may have been skipped when it was built
         #[arg(long, value_name = "GATES", value_delimiter = ',')]
         accept_skipped: Vec<String>,
-        /// Why, for the record
+        /// The reason, for the record
         #[arg(long, value_name = "TEXT")]
         reason: Option<String>,
-        /// Run these stages alone
+        /// Run only these stages
         #[arg(long, value_name = "STAGES", value_delimiter = ',')]
         only: Vec<String>,
         #[command(flatten)]
         report: ReportArgs,
     },
-    /// Roll the image out that served before this one
+    /// Roll out the image that served before the current one
     #[command(display_order = 1)]
     Rollback {
         #[command(flatten)]
@@ -85,12 +85,12 @@ pub(crate) enum Task {
         #[command(flatten)]
         options: Options,
     },
-    /// Destroy an environment, after its name was typed and a last snapshot taken
+    /// Destroy an environment, after a confirmation of its name and a final snapshot
     #[command(display_order = 1)]
     Destroy {
         #[command(flatten)]
         environment: EnvArg,
-        /// Take no last snapshot of the database
+        /// Take no final snapshot of the database
         #[arg(long)]
         no_snapshot: bool,
         #[command(flatten)]
@@ -98,27 +98,27 @@ pub(crate) enum Task {
     },
     #[command(flatten)]
     Stage(StageTask),
-    /// Check the infrastructure, or live its whole life on this machine
+    /// Check the infrastructure, or apply, change and destroy it on this machine
     #[command(subcommand)]
     Infra(Infra),
     /// Check format, lints, documentation, dependencies and the repository's own rules
     Lint,
     /// List the tools that check and deploy, or install them at their pinned versions
     Tools(tools::Tools),
-    /// Look for what the demo needs, and make what it is given
+    /// Check the demo's requirements and build its inputs
     #[command(hide = true)]
     PrepareDemo {
         /// Also for the deployment to the AWS API on this machine
         #[arg(long)]
         with_infra: bool,
-        /// What runs the database server
+        /// The runtime of the database server
         #[arg(long, value_enum)]
         engine: Option<Engine>,
     },
     /// Write a plan's table into the pull request's one comment about it
     #[command(hide = true)]
     PullRequestComment {
-        /// The comment's text, as the stage plan wrote it
+        /// The file that the stage plan wrote, with the comment's text
         #[arg(long, value_name = "FILE")]
         file: PathBuf,
     },

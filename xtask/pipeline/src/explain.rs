@@ -161,7 +161,7 @@ mod tests {
     #[test]
     fn a_stage_is_explained_by_what_it_declares() {
         insta::assert_snapshot!(stage("apply").unwrap().join("\n"), @"
-        apply: Apply the plan that was judged, and no other
+        apply: Apply the checked plan, and no other
 
         inputs   programs (made by programs), account (made by account), plan (made by plan), verdict of validate (made by validate), verdict of tflint (made by tflint), verdict of checkov (made by checkov), verdict of trivy (made by trivy)
         outputs  outputs

@@ -93,13 +93,13 @@ impl Run {
 /// The stages of a run that the operator selects.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub(crate) struct Selection {
-    /// Run these stages alone
+    /// Run only these stages
     #[arg(long, value_name = "STAGES", value_delimiter = ',')]
     pub(crate) only: Vec<String>,
-    /// Leave these stages out; of a gate, that is kept in the record
+    /// Skip these stages; a skipped gate is recorded
     #[arg(long, value_name = "STAGES", value_delimiter = ',')]
     pub(crate) skip: Vec<String>,
-    /// Begin with this stage
+    /// Start with this stage
     #[arg(long, value_name = "STAGE")]
     pub(crate) from: Option<String>,
     /// End after this stage

@@ -24,3 +24,15 @@ fn a_task_of_the_pipelines_takes_any_words() {
     }
     assert_eq!(Cli::try_parse_from(["xtask", "deplyo"]).unwrap_err().exit_code(), 2);
 }
+
+#[test]
+fn the_demo_s_databases_have_all_their_names() {
+    let database = |name: &str| match Cli::try_parse_from(["xtask", "demo", "--database", name]) {
+        Ok(Cli { task: Task::Demo(demo) }) => Some(demo.database),
+        _ => None,
+    };
+    for name in ["mysql", "postgres", "postgresql"] {
+        assert_eq!(database(name).as_deref(), Some(name));
+    }
+    assert_eq!(database("sqlite"), None);
+}

@@ -197,8 +197,13 @@ impl Schema {
                 texts.push(SchemaText { origin, sql });
             }
         }
-        let statements = self.statements.into_iter();
-        texts.extend(statements.map(|sql| SchemaText { origin: "schema.statements".to_owned(), sql }));
+        let count = self.statements.len();
+        let origin = |number: usize| match count {
+            1 => "schema.statements".to_owned(),
+            _ => format!("schema.statements, statement {} of {count}", number + 1),
+        };
+        let statements = self.statements.into_iter().enumerate();
+        texts.extend(statements.map(|(number, sql)| SchemaText { origin: origin(number), sql }));
         (texts, SchemaOptions { name: self.name, owner: self.owner, extensions: self.extensions })
     }
 }

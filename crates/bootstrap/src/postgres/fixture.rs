@@ -136,6 +136,12 @@ pub(crate) fn applied(declared: &Declared, diff: &Diff, before: &Observed) -> Ob
                 after.extensions.insert(extension.clone());
             }
             Change::CreateTable { table, .. } => {
+                let of_table = declared.tables().iter().filter(|declared| declared.table() == table);
+                for sequence in of_table.flat_map(super::CreateTable::sequences) {
+                    let relation =
+                        Relation { kind: Kind::Sequence, owner: owner.clone(), of_extension: false };
+                    after.relations.insert((declared.schema().into(), sequence.clone()), relation);
+                }
                 let relation = Relation { kind: Kind::Table, owner: owner.clone(), of_extension: false };
                 after.relations.insert((declared.schema().into(), table.clone()), relation);
             }

@@ -51,6 +51,26 @@ impl Memberships {
         }
     }
 
+    /// Returns the members of `rds_iam`, each with the role that a shortest path leads to next: the server lets them log in
+    /// by token only. Memberships that only the creation of a role made don't count here.
+    pub(crate) fn members(&self) -> BTreeMap<String, String> {
+        let mut members_of: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+        for ((member, role), _) in self.0.iter().filter(|(_, is_creator)| !**is_creator) {
+            members_of.entry(role).or_default().push(member);
+        }
+        let mut found = BTreeMap::new();
+        let mut queue = VecDeque::from([IAM_ROLE]);
+        while let Some(role) = queue.pop_front() {
+            for member in members_of.get(role).into_iter().flatten().copied() {
+                if member != IAM_ROLE && !found.contains_key(member) {
+                    found.insert(member.to_owned(), role.to_owned());
+                    queue.push_back(member);
+                }
+            }
+        }
+        found
+    }
+
     /// Returns a shortest path from a role to `rds_iam`.
     fn path(&self, from: &str, through_creators: bool) -> Option<Vec<String>> {
         let mut roles: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
@@ -173,6 +193,26 @@ mod tests {
         ] {
             assert_eq!(forecast(edges), "none", "{statements}");
         }
+    }
+
+    #[test]
+    fn members_through_any_path() {
+        let mut memberships = Memberships::default();
+        for (member, role, is_creator) in [
+            ("app", IAM_ROLE, false),
+            ("grp", "app", false),
+            ("legacy", "grp", false),
+            ("legacy", "other", false),
+            ("creator", "app", true),
+            ("app", "grp", false),
+        ] {
+            memberships.add(member, role, is_creator);
+        }
+        let expected = [("app", IAM_ROLE), ("grp", "app"), ("legacy", "grp")];
+        assert_eq!(
+            memberships.members(),
+            expected.map(|(member, role)| (member.to_owned(), role.to_owned())).into()
+        );
     }
 
     #[test]

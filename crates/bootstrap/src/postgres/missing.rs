@@ -1,6 +1,8 @@
 //! Checks that everything exists that the declaration names and no change creates, and that no declared role has
 //! attributes that this program can't take away.
 
+use std::collections::BTreeSet;
+
 use strsim::levenshtein;
 
 use super::declared::Declared;
@@ -77,7 +79,8 @@ impl Found {
     fn objects(&mut self, declared: &Declared, observed: &Observed) {
         const OBJECT: &str = "Privileges on an object need the object: declare a table under [schema], or create the object first. Names are in the server's form: lower case, unless they were created in double quotes.";
         let scopes = declared.users().iter().flat_map(|user| &user.grants);
-        let mut missing = std::collections::BTreeSet::new();
+        let (mut missing, mut unknown) = (BTreeSet::new(), BTreeSet::new());
+        let (mut functions, mut missing_sequence) = (false, false);
         for grant in scopes {
             if let Some(schema) = grant.scope.schema()
                 && schema != declared.schema()
@@ -91,6 +94,8 @@ impl Found {
                     missing.insert(format!("database {} does not exist", visible(name)));
                 }
                 Scope::One { kind, schema, name } if !exists(*kind, schema, name, declared, observed) => {
+                    functions |= *kind == Kind::Function;
+                    missing_sequence |= *kind == Kind::Sequence;
                     missing.insert(format!("{kind} {}.{} does not exist", visible(schema), visible(name)));
                 }
                 _ => {}
@@ -99,11 +104,23 @@ impl Found {
                 grant.privileges.iter().filter(|privilege| !privilege.is_known_to(observed.version))
             {
                 let version = observed.version;
-                missing.insert(format!("the privilege {privilege} does not exist in PostgreSQL {version}"));
+                unknown.insert(format!("the privilege {privilege} does not exist in PostgreSQL {version}"));
             }
         }
         for object in missing {
             self.add(object, OBJECT);
+        }
+        if missing_sequence {
+            self.help.push("`sequence = \"*\"` covers the sequences of all tables, those of new ones included, whatever their names.".to_owned());
+        }
+        for privilege in unknown {
+            self.add(
+                privilege,
+                "MAINTAIN exists from PostgreSQL 17 on: leave it out, or upgrade the server.",
+            );
+        }
+        if functions && declared.extensions().iter().any(|name| !observed.extensions.contains(name)) {
+            self.help.push("The functions of a new extension can be named once it exists: leave the grant out for the first run. Every user may execute them, unless that is revoked from PUBLIC.".to_owned());
         }
     }
 
@@ -132,9 +149,12 @@ fn exists(kind: Kind, schema: &str, name: &str, declared: &Declared, observed: &
     if kind == Kind::Function {
         return observed.routines.iter().any(|found| found.schema == schema && found.name == name);
     }
-    let is_created = kind == Kind::Table
-        && schema == declared.schema()
-        && declared.tables().iter().any(|table| table.table() == name);
+    let is_created = schema == declared.schema()
+        && match kind {
+            Kind::Table => declared.tables().iter().any(|table| table.table() == name),
+            Kind::Sequence => observed.created_sequences(declared).any(|sequence| sequence == name),
+            _ => false,
+        };
     let key = (schema.to_owned(), name.to_owned());
     is_created || observed.relations.get(&key).is_some_and(|found| found.kind == kind)
 }
@@ -158,6 +178,7 @@ mod tests {
         the server has no role rds_iam; database archive does not exist; function app.total does not exist; schema reporting does not exist; the server has no extension pgcrypto (the nearest name is pgcryptx)
         Enable IAM authentication of the instance or cluster: `aws rds modify-db-instance --enable-iam-database-authentication`. A server that is not RDS doesn't have it.
         Privileges on an object need the object: declare a table under [schema], or create the object first. Names are in the server's form: lower case, unless they were created in double quotes.
+        The functions of a new extension can be named once it exists: leave the grant out for the first run. Every user may execute them, unless that is revoked from PUBLIC.
         `SELECT name FROM pg_available_extensions` lists the extensions of this server.
         ");
     }
@@ -171,8 +192,21 @@ mod tests {
         insta::assert_snapshot!(missing(text, &observed), @"
         the role app has SUPERUSER, which RDS lets no user change; the privilege MAINTAIN does not exist in PostgreSQL 15.18
         Declare another user, or drop the role first: nothing can take the attribute away on RDS.
-        Privileges on an object need the object: declare a table under [schema], or create the object first. Names are in the server's form: lower case, unless they were created in double quotes.
+        MAINTAIN exists from PostgreSQL 17 on: leave it out, or upgrade the server.
         ");
+    }
+
+    #[test]
+    fn a_sequence_by_another_name() {
+        let of = |sequence: &str| {
+            format!(
+                "[[user]]\nname = \"app\"\ngrant = [{{ sequence = \"{sequence}\", privileges = [\"USAGE\"] }}]\n[schema]\nstatements = [\"CREATE TABLE IF NOT EXISTS orders (id bigserial)\"]\n"
+            )
+        };
+        assert_eq!(check(&declared(&of("orders_id_seq")), &fresh(V15)), Ok(()));
+        let refused = missing(&of("orders_seq"), &fresh(V15));
+        assert!(refused.starts_with("sequence public.orders_seq does not exist\n"), "{refused}");
+        assert!(refused.contains("`sequence = \"*\"` covers the sequences of all tables"), "{refused}");
     }
 
     #[test]

@@ -134,7 +134,7 @@ pub enum RoleError {
         length: usize,
     },
     /// The name belongs to RDS or PostgreSQL.
-    #[error("{given} belongs to RDS or PostgreSQL and is never changed: name another user")]
+    #[error("{given} belongs to RDS or PostgreSQL and is never changed: name another role")]
     Reserved {
         /// The name.
         given: String,
@@ -189,7 +189,7 @@ mod tests {
         insta::assert_snapshot!(refusal("o'neil"), @r#"the user name "o'neil" has the character '\'': use letters A to Z, digits and _ + = , . @ - only, as in names of IAM users"#);
         insta::assert_snapshot!(refusal("$canary$"), @r#"the user name "$canary$" has the character '$': use letters A to Z, digits and _ + = , . @ - only, as in names of IAM users"#);
         assert_eq!(Role::new(&"x".repeat(64)), Err(RoleError::Length { given: "x".repeat(64), length: 64 }));
-        insta::assert_snapshot!(refusal("rdsadmin"), @"rdsadmin belongs to RDS or PostgreSQL and is never changed: name another user");
+        insta::assert_snapshot!(refusal("rdsadmin"), @"rdsadmin belongs to RDS or PostgreSQL and is never changed: name another role");
         for name in ["rds_iam", "RDSproxyadmin", "pg_monitor", "PG_x", "Public", "none", "current_user"] {
             assert!(matches!(Role::new(name), Err(RoleError::Reserved { .. })), "{name}");
         }

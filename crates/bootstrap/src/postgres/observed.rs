@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::lockout::Edge;
-use super::{Kind, Memberships, Object, ObservedGrants, Version};
+use super::{CreateTable, Declared, Kind, Memberships, Object, ObservedGrants, Version};
 
 /// The role whose only member is the owner of the database in use.
 const DATABASE_OWNER: &str = "pg_database_owner";
@@ -192,6 +192,16 @@ impl Observed {
             queue.extend(inherited.map(|grant| grant.role.clone()));
         }
         found
+    }
+
+    /// Returns the sequences that the creation of the declared tables makes, of those tables that don't exist yet.
+    pub(crate) fn created_sequences<'a>(&self, declared: &'a Declared) -> impl Iterator<Item = &'a str> {
+        let is_new = move |table: &&CreateTable| {
+            let key = (declared.schema().to_owned(), table.table().to_owned());
+            !self.relations.contains_key(&key)
+        };
+        let created = declared.tables().iter().filter(is_new).flat_map(CreateTable::sequences);
+        created.map(String::as_str)
     }
 
     /// Returns the owner of an object; for future objects, their creator. `None` if it doesn't exist.

@@ -118,6 +118,9 @@ fn all(kind: Kind, schema: &str, declared: &Declared, observed: &Observed) -> Ve
         if kind == Kind::Table {
             objects.extend(declared.tables().iter().map(|table| relation(kind, schema, table.table())));
         }
+        if kind == Kind::Sequence {
+            objects.extend(observed.created_sequences(declared).map(|name| relation(kind, schema, name)));
+        }
     }
     let future = owners.into_iter().filter_map(|owner| {
         let objects = FutureObjects::of(kind)?;

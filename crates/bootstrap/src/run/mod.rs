@@ -1,5 +1,6 @@
 //! `run`: makes the database server match the declaration in six steps, or reports the differences.
 
+mod compare;
 mod master;
 
 use std::collections::BTreeSet;
@@ -97,20 +98,20 @@ impl Run<'_> {
         // Step 5.
         self.progress.enter(Step::Users);
         let then: Vec<_> = plan.actions.iter().filter(|action| action.step != Step::Admin).cloned().collect();
-        for actions in groups(&then) {
-            let by_master = actions.first().is_some_and(|action| action.actor == Actor::Master);
-            let session = if by_master { &mut master } else { &mut by_iam };
-            self.execute(session, actions, &mut denied).await?;
-        }
+        self.execute_all(&mut master, &mut by_iam, &then, &mut denied).await?;
         plan.replace_denied(|action| denied.contains(action));
 
         // Step 6.
         self.progress.enter(Step::Verify);
-        let mut verified = match self.plan(&mut by_iam, Step::Verify).await {
-            Err(error) if error.is_denied() => self.plan(&mut master, Step::Verify).await?,
-            verified => verified?,
-        };
-        verified.replace_denied(Action::is_optional);
+        let mut verified = self.plan_again(&mut master, &mut by_iam).await?;
+        if plan.creates_objects() && verified.is_of_privileges() {
+            // A new table or extension may bring objects that the plan could not foresee, such as a sequence whose usual
+            // name is taken.
+            self.progress.plan(self.progress.made() + verified.actions.len());
+            self.execute_all(&mut master, &mut by_iam, &verified.actions, &mut denied).await?;
+            plan.actions.append(&mut verified.actions);
+            verified = self.plan_again(&mut master, &mut by_iam).await?;
+        }
         if !verified.actions.is_empty() {
             return Err(BootstrapError::Differs { left: verified.actions, made: self.progress.made() });
         }
@@ -129,6 +130,36 @@ impl Run<'_> {
             lock_out.verified = Some(verified);
         }
         Ok(report)
+    }
+
+    /// Makes changes, each as its actor.
+    async fn execute_all<'s>(
+        &self,
+        master: &mut Session<'s>,
+        by_iam: &mut Session<'s>,
+        actions: &[Action],
+        denied: &mut Vec<Action>,
+    ) -> Result<(), BootstrapError> {
+        for actions in groups(actions) {
+            let by_master = actions.first().is_some_and(|action| action.actor == Actor::Master);
+            let session = if by_master { &mut *master } else { &mut *by_iam };
+            self.execute(session, actions, denied).await?;
+        }
+        Ok(())
+    }
+
+    /// Returns what is left to do after all changes.
+    async fn plan_again(
+        &self,
+        master: &mut Session<'_>,
+        by_iam: &mut Session<'_>,
+    ) -> Result<Plan, BootstrapError> {
+        let mut plan = match self.plan(by_iam, Step::Verify).await {
+            Err(error) if error.is_denied() => self.plan(master, Step::Verify).await?,
+            plan => plan?,
+        };
+        plan.replace_denied(Action::is_optional);
+        Ok(plan)
     }
 
     /// Makes the changes of a transaction. If the server refuses those of several accounts, repeats them account by account:
@@ -174,19 +205,6 @@ impl Run<'_> {
         }
     }
 
-    async fn compare(&self) -> Result<Report, BootstrapError> {
-        let (mut plan, read_as) = match self.plan_as_admin().await? {
-            Some(plan) => (plan, Actor::Admin),
-            None => (self.plan_as_master().await?, Actor::Master),
-        };
-        // Only the right to read the catalog is missing, which the server may refuse to grant: no drift.
-        if plan.actions.iter().all(Action::is_optional) {
-            plan.replace_denied(Action::is_optional);
-        }
-        let outcome = if plan.actions.is_empty() { Outcome::Clean } else { Outcome::Drift };
-        Ok(self.report(outcome, read_as, plan, Vec::new()))
-    }
-
     async fn plan(&self, session: &mut Session<'_>, step: Step) -> Result<Plan, BootstrapError> {
         session.plan().await.map_err(|error| self.no_plan(step, error))
     }
@@ -197,41 +215,6 @@ impl Run<'_> {
             PlanError::Unsupported(unsupported) => unsupported.into(),
             PlanError::Statement(error) => self.progress.failed(step, "reading the catalog", error),
         }
-    }
-
-    /// Returns the plan as the admin sees it, unless the admin can't log in or doesn't see everything.
-    async fn plan_as_admin(&self) -> Result<Option<Plan>, BootstrapError> {
-        let admin = self.declared.admin();
-        let mut session = match self.connect_by_iam(&admin, Step::Credentials).await? {
-            Ok(session) => session,
-            Err(denied) if denied.kind() == ErrorKind::Denied => {
-                tracing::info!(user = %admin.user, "the IAM admin can't log in (yet); reading as the master user");
-                return Ok(None);
-            }
-            Err(source) => {
-                return Err(self.not_connected(Step::Switch, &admin, source, &Plan::default()));
-            }
-        };
-        let plan = session.plan().await;
-        session.close().await;
-        let is_blind = match &plan {
-            Ok(_) => false,
-            Err(PlanError::Missing(missing)) => missing.may_be_hidden,
-            Err(PlanError::Unsupported(_)) => false,
-            Err(PlanError::Statement(error)) => error.denied,
-        };
-        if is_blind {
-            tracing::info!(user = %admin.user, "the IAM admin doesn't see everything; reading as the master user");
-            return Ok(None);
-        }
-        plan.map(Some).map_err(|error| self.no_plan(Step::Switch, error))
-    }
-
-    async fn plan_as_master(&self) -> Result<Plan, BootstrapError> {
-        let mut master = self.connect_as_master().await?;
-        let plan = self.plan(&mut master, Step::Admin).await;
-        master.close().await;
-        plan
     }
 
     /// Returns the tokens of a user, of which one is signed: missing credentials are an error of this program's caller.

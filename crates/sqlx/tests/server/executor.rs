@@ -22,6 +22,7 @@ on_each_engine![
     one_row_leaves_nothing_unread,
     without_a_cache_no_prepared_statement_stays_on_the_server,
     a_transaction_that_does_not_commit_is_rolled_back,
+    a_failed_transaction_of_text_does_not_reach_the_next_caller,
     sqlx_s_pool_gets_the_only_connection_at_once,
     idle_connections_above_the_limit_are_closed,
     a_statement_that_is_not_answered_in_time_fails_and_its_connection_is_closed,
@@ -103,6 +104,23 @@ async fn macros_describe_a_statement<DB: TestEngine>() {
     let pool = pool::<DB>(&server, &SkewedClock::default(), server.dial(), quiet());
     let description = (&pool).describe(SqlStr::from_static("SELECT id FROM t WHERE id = 1")).await.unwrap();
     assert_eq!(description.columns().len(), 1);
+}
+
+/// After an error in a transaction, PostgreSQL refuses all but its end; the pool does not know that it has begun.
+async fn a_failed_transaction_of_text_does_not_reach_the_next_caller<DB: TestEngine>() {
+    let server = DB::server().await;
+    let limits = quiet().max_connections(1);
+    let pool = pool::<DB>(&server, &SkewedClock::default(), server.dial(), limits);
+    let before = count(&pool).await;
+    let mut connection = pool.acquire().await.unwrap();
+    sqlx::raw_sql("BEGIN").execute(&mut *connection).await.unwrap();
+    DB::insert(20).execute(&mut *connection).await.unwrap();
+    for _ in 0..2 {
+        assert!(sqlx::raw_sql("SELECT * FROM missing").execute(&mut *connection).await.is_err());
+    }
+    drop(connection);
+    assert_eq!(count(&pool).await, before, "it is rolled back");
+    assert_eq!(pool.stats().connects, 1, "on the same connection");
 }
 
 async fn a_failed_statement_is_noticed_without_help<DB: TestEngine>() {

@@ -157,7 +157,7 @@ async fn a_read_only_session_or_role_is_no_read_only_server_and_a_database_is() 
 async fn a_limit_of_connections_is_reported_with_its_code() {
     let server = server().await;
     server.as_superuser("ALTER ROLE app CONNECTION LIMIT 1").await.unwrap();
-    let limits = quiet().acquire_timeout(Duration::from_secs(3));
+    let limits = quiet().acquire_timeout(Duration::from_secs(5));
     let pool = pool(&server, &SkewedClock::default(), server.dial(), limits);
     let held = pool.acquire().await.unwrap();
     let error = refused(&pool).await;

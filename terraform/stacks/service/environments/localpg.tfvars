@@ -1,5 +1,5 @@
-# PostgreSQL in moto's account, for `cargo xtask infra local` and `cargo xtask deploy --env localpg`: the same deployment
-# as local, with the other engine. xtask adds the same settings as for local.
+# PostgreSQL in moto's account, for `cargo xtask deploy --env localpg` and `cargo xtask demo --database postgres
+# --with-infra`: the same deployment as local, with the other engine. xtask adds the same settings as for local.
 account_id  = "123456789012"
 region      = "us-east-1"
 project     = "orders"

@@ -180,6 +180,11 @@ run "outputs_jump" {
   }
 
   assert {
+    condition     = join(" ", local.interface_endpoints) == "logs secretsmanager ssm ssmmessages"
+    error_message = "no endpoints that only an app calls"
+  }
+
+  assert {
     condition = (
       output.database.kind == "cluster" && output.database.resource_id == "cluster-ABCDEFGHIJKLMNOPQRSTUVWX12" &&
       output.database.reader_endpoint == "orders-dev.cluster-ro-c0ffee.us-east-1.rds.amazonaws.com"
@@ -233,6 +238,11 @@ run "the_app_s_role_is_not_for_the_users_of_tunnels" {
 # Only then has the function the users of its package: node_app, and its table.
 run "the_example_app_s_users_are_in_the_package" {
   command = plan
+
+  assert {
+    condition     = local.interface_endpoints == null
+    error_message = "an app has all endpoints of the module"
+  }
 
   assert {
     condition     = local.only_the_app == null

@@ -6,6 +6,7 @@ pub enum Engine {
     /// The environment `local`: an instance of RDS for MySQL, RDS Proxy and the app, and their change in place
     Mysql,
     /// The environment `auroratest`: an Aurora PostgreSQL cluster that pauses, and a jump host
+    #[value(alias = "postgres")]
     Postgresql,
 }
 
@@ -44,7 +45,17 @@ pub(crate) const AURORA: Target = Target {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use clap::ValueEnum as _;
     use rds_iam_process::{file, workspace};
+
+    #[test]
+    fn postgresql_has_both_of_its_names() {
+        for name in ["postgresql", "postgres"] {
+            assert_eq!(Engine::from_str(name, false), Ok(Engine::Postgresql));
+        }
+        assert_eq!(Engine::from_str("mysql", false), Ok(Engine::Mysql));
+        assert!(Engine::from_str("pg", false).is_err());
+    }
 
     /// The settings that are needed outside Terraform are those of the tfvars.
     #[test]

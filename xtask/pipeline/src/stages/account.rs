@@ -18,7 +18,7 @@ use rds_iam_process::tools::Tool;
 
 pub(super) const ACCOUNT: Stage = Stage {
     name: "account",
-    purpose: "Stand up the account on this machine: AWS API, registry, and stacks/account in it",
+    purpose: "Start the account on this machine: AWS API, registry, and stacks/account in it",
     inputs: &[Artifact::Programs],
     outputs: &[Artifact::Account],
     effect: Effect::Local,
@@ -52,7 +52,7 @@ pub(super) const ACCOUNT: Stage = Stage {
 
 pub(super) const END: Stage = Stage {
     name: "account-end",
-    purpose: "End the account on this machine, where no environment is left in it",
+    purpose: "End the account on this machine if no environment is left in it",
     inputs: &[Artifact::Destroyed],
     outputs: &[],
     effect: Effect::Local,

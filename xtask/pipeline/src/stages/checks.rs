@@ -102,7 +102,7 @@ fn built_elsewhere(context: &Context<'_>) -> Result<Option<String>, Error> {
 
 pub(super) const TEST: Stage = Stage {
     name: "test",
-    purpose: "Run all tests against real servers, and the demo's claims",
+    purpose: "Run all tests against real servers, and check the demo's claims",
     inputs: &[Artifact::Programs],
     outputs: &[Artifact::Verdict("test")],
     effect: Effect::Local,
@@ -155,7 +155,7 @@ pub(super) const VALIDATE: Stage = Stage {
 
 pub(super) const TFLINT: Stage = Stage {
     name: "tflint",
-    purpose: "Lint the Terraform code by tflint's rules and AWS's",
+    purpose: "Lint the Terraform code with tflint's rules and those for AWS",
     inputs: &[],
     outputs: &[Artifact::Verdict("tflint")],
     effect: Effect::Local,

@@ -32,7 +32,7 @@ const CURL: Need = Need::Packaged("curl");
 
 pub(super) const PROXY_AUTH: Stage = Stage {
     name: "proxy-auth",
-    purpose: "Switch the proxy to end-to-end IAM where the deployment asks for it, and read that back",
+    purpose: "Switch the proxy to end-to-end IAM if the deployment requests it, and verify the switch",
     inputs: &[Artifact::Programs, Artifact::Outputs],
     outputs: &[Artifact::Proxy],
     effect: Effect::Remote,
@@ -136,7 +136,7 @@ pub(super) const BOOTSTRAP: Stage = Stage {
 
 pub(super) const ROLLOUT: Stage = Stage {
     name: "rollout",
-    purpose: "Point the image's parameter at the digest, refresh the machines, watch their health, or go back",
+    purpose: "Set the image's parameter to the digest, replace the instances, and revert if they don't become healthy",
     inputs: &[Artifact::Programs, Artifact::Pushed, Artifact::Users, Artifact::Proxy],
     outputs: &[Artifact::Release],
     effect: Effect::Remote,
@@ -188,7 +188,7 @@ pub(super) const ROLLOUT: Stage = Stage {
 
 pub(super) const ROLLBACK: Stage = Stage {
     name: "rollback",
-    purpose: "Roll the image out that served before this one",
+    purpose: "Roll out the image that served before the current one",
     inputs: &[Artifact::Programs, Artifact::Outputs],
     outputs: &[Artifact::Release],
     effect: Effect::Remote,
@@ -207,7 +207,7 @@ pub(super) const ROLLBACK: Stage = Stage {
 
 pub(super) const SMOKE: Stage = Stage {
     name: "smoke",
-    purpose: "Ask the service for its page and its messages, and on an instance as whom it logs in",
+    purpose: "Request the service's page and messages, and on an instance the database user that it logs in as",
     inputs: &[Artifact::Programs, Artifact::Outputs, Artifact::Release],
     outputs: &[],
     effect: Effect::Reads,

@@ -25,7 +25,7 @@ const CLUSTER: &str = "aws_rds_cluster";
 
 pub(super) const DESTROY_PLAN: Stage = Stage {
     name: "destroy-plan",
-    purpose: "Plan the destruction and show what goes; what is protected is refused",
+    purpose: "Plan the destruction and list what it deletes; refuse it for protected resources",
     inputs: &[Artifact::Programs, Artifact::Account, Artifact::Outputs],
     outputs: &[Artifact::DestroyPlan],
     effect: Effect::Local,
@@ -39,7 +39,7 @@ pub(super) const DESTROY_PLAN: Stage = Stage {
 
 pub(super) const SNAPSHOT: Stage = Stage {
     name: "snapshot",
-    purpose: "Take a last snapshot of the database, unless --no-snapshot is given",
+    purpose: "Take a final snapshot of the database, unless --no-snapshot is given",
     inputs: &[Artifact::Programs, Artifact::Outputs, Artifact::DestroyPlan],
     outputs: &[Artifact::Snapshot],
     effect: Effect::Destructive,
@@ -108,7 +108,7 @@ pub(super) const SNAPSHOT: Stage = Stage {
 
 pub(super) const DESTROY: Stage = Stage {
     name: "destroy",
-    purpose: "Destroy the deployment by the plan that was shown, and what it left behind",
+    purpose: "Destroy the deployment by the plan that was shown, and delete what the plan leaves behind",
     inputs: &[
         Artifact::Programs,
         Artifact::Account,

@@ -14,7 +14,7 @@ use rds_iam_infra::Permission;
 
 pub(super) const PLAN: Stage = Stage {
     name: "plan",
-    purpose: "Plan the deployment, and have the rules judge the plan",
+    purpose: "Plan the deployment, and check the plan against the rules",
     inputs: &[Artifact::Programs, Artifact::Account, Artifact::Verdict("validate")],
     outputs: &[Artifact::Plan],
     effect: Effect::Local,
@@ -25,8 +25,7 @@ pub(super) const PLAN: Stage = Stage {
     needs: terraform_needs,
     actions: |context| {
         if context.environment.is_none() {
-            let what =
-                "plan stacks/service against an empty AWS API on this machine, and have the rules judge it";
+            let what = "plan stacks/service against an empty AWS API on this machine, and check the plan against the rules";
             return Ok(vec![Action::new(what, move |io| {
                 check::plan_rules(context.workspace, io.runner).map(|_| None)
             })]);
@@ -37,7 +36,7 @@ pub(super) const PLAN: Stage = Stage {
 
 pub(super) const APPLY: Stage = Stage {
     name: "apply",
-    purpose: "Apply the plan that was judged, and no other",
+    purpose: "Apply the checked plan, and no other",
     inputs: &[
         Artifact::Programs,
         Artifact::Account,
@@ -83,7 +82,7 @@ pub(super) const APPLY: Stage = Stage {
 
 pub(super) const OUTPUTS: Stage = Stage {
     name: "outputs",
-    purpose: "Read what Terraform put out for the deployment that is there",
+    purpose: "Read Terraform's outputs of the existing deployment",
     inputs: &[Artifact::Programs, Artifact::Account],
     outputs: &[Artifact::Outputs],
     effect: Effect::Local,

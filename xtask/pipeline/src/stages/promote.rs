@@ -27,7 +27,7 @@ const MAIN: &str = "main";
 
 pub(super) const PROMOTE: Stage = Stage {
     name: "promote",
-    purpose: "Copy the digest that runs in one environment to the other's repository, on the record",
+    purpose: "Copy the image that runs in one environment to the other's repository, and record the promotion",
     inputs: &[Artifact::Programs, Artifact::Outputs],
     outputs: &[Artifact::Pushed, Artifact::Users, Artifact::Proxy],
     effect: Effect::Remote,

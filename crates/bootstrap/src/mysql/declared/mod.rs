@@ -125,7 +125,7 @@ fn check_users(
         if !user.settings.is_empty() {
             violations.add(
                 &subject,
-                "has settings, but MySQL's users have none: leave `settings` out, and set limits in the parameter group or by the service",
+                "has settings, which are for PostgreSQL: set ENGINE=\"postgresql\" in rds.conf, or leave `settings` out and set limits in the parameter group or by the service",
             );
         }
         let grants =
@@ -159,7 +159,7 @@ fn check_grant(
         if value.is_some() {
             violations.add(
                 user,
-                format_args!("a grant has the key `{key}`, which is for PostgreSQL: leave it out, and name a database or a table"),
+                format_args!("a grant has the key `{key}`, which is for PostgreSQL: set ENGINE=\"postgresql\" in rds.conf, or leave it out and name a database or a table"),
             );
         }
     }
@@ -217,8 +217,7 @@ fn refuse_schema_options(options: &declaration::SchemaOptions, violations: &mut 
         [("name", name.is_some()), ("owner", owner.is_some()), ("extensions", !extensions.is_empty())]
     {
         if is_there {
-            let message =
-                "is for PostgreSQL: leave it out; MySQL creates the tables in the database of rds.conf";
+            let message = "is for PostgreSQL: set ENGINE=\"postgresql\" in rds.conf, or leave it out; MySQL creates the tables in the database of rds.conf";
             violations.add(&format!("schema.{key}"), message);
         }
     }

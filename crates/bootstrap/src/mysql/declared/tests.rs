@@ -97,8 +97,8 @@ fn all_problems_are_reported_together() {
       user "app": leave `table` out to grant on every table of the database
       user "app": GRANT OPTION is refused: a user that grants its privileges to others makes undeclared grants
       user "app": is declared twice: put all its grants under one [[user]]
-      schema.statements: line 1: the statement `DROP TABLE messages …` is refused: only CREATE TABLE IF NOT EXISTS is allowed, because it runs each time; change tables by migrations
-      schema.statements: table t is created twice: keep one statement
+      schema.statements, statement 1 of 2: line 1: the statement `DROP TABLE messages …` is refused: only CREATE TABLE IF NOT EXISTS is allowed, because it runs each time; change tables by migrations
+      schema.statements, statement 2 of 2: table t is created twice: keep one statement
     "#);
 }
 
@@ -156,10 +156,10 @@ fn what_only_postgresql_has_is_refused_with_the_reason() {
     "#;
     insta::assert_snapshot!(refused(text), @r#"
     users.toml has 5 problems:
-      schema.name: is for PostgreSQL: leave it out; MySQL creates the tables in the database of rds.conf
-      schema.extensions: is for PostgreSQL: leave it out; MySQL creates the tables in the database of rds.conf
-      user "app": has settings, but MySQL's users have none: leave `settings` out, and set limits in the parameter group or by the service
-      user "app": a grant has the key `schema`, which is for PostgreSQL: leave it out, and name a database or a table
-      user "app": a grant has the key `sequence`, which is for PostgreSQL: leave it out, and name a database or a table
+      schema.name: is for PostgreSQL: set ENGINE="postgresql" in rds.conf, or leave it out; MySQL creates the tables in the database of rds.conf
+      schema.extensions: is for PostgreSQL: set ENGINE="postgresql" in rds.conf, or leave it out; MySQL creates the tables in the database of rds.conf
+      user "app": has settings, which are for PostgreSQL: set ENGINE="postgresql" in rds.conf, or leave `settings` out and set limits in the parameter group or by the service
+      user "app": a grant has the key `schema`, which is for PostgreSQL: set ENGINE="postgresql" in rds.conf, or leave it out and name a database or a table
+      user "app": a grant has the key `sequence`, which is for PostgreSQL: set ENGINE="postgresql" in rds.conf, or leave it out and name a database or a table
     "#);
 }

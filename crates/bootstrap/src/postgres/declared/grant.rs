@@ -69,6 +69,12 @@ fn scopes<'a>(
             if let Err(reason) = check_name(name) {
                 violations.add(place.user, format_args!("{kind} {name:?}: {reason}"));
             }
+            if kind == Kind::Function && name.contains('(') {
+                let message = format_args!(
+                    "function {name:?}: name it without its arguments; all functions of that name are meant"
+                );
+                violations.add(place.user, message);
+            }
             vec![(Scope::One { kind, schema, name: name.to_owned() }, kind, all())]
         }
         None if grant.schema.is_some() => vec![(Scope::Schema(schema), Kind::Schema, all())],

@@ -92,6 +92,9 @@ fn all_problems_are_reported_together() {
         [[user.grant]]
         table = "t"
         privileges = ["ALL"]
+        [[user.grant]]
+        function = "f(int)"
+        privileges = ["EXECUTE"]
         [[user]]
         name = "a"
         [[user]]
@@ -102,7 +105,7 @@ fn all_problems_are_reported_together() {
         statements = ["DROP TABLE t"]
     "#;
     insta::assert_snapshot!(refused(text), @r#"
-    users.toml has 17 problems:
+    users.toml has 18 problems:
       user "o'neil": the user name "o'neil" has the character '\'': use letters A to Z, digits and _ + = , . @ - only, as in names of IAM users
       user "a": has a host, but PostgreSQL's users have none: leave `host` out, and limit addresses by security groups
       user "a": a grant lists no privileges: list some, or leave the grant out
@@ -112,6 +115,7 @@ fn all_problems_are_reported_together() {
       user "a": "SELECT" is not a privilege on a database: expected CREATE, TEMPORARY, CONNECT
       user "a": a grant names a table, a sequence or a function: name one of them in each grant
       user "a": ALL on a table is refused because it grows with the server's version: name the privileges that the user needs
+      user "a": function "f(int)": name it without its arguments; all functions of that name are meant
       user "a": the setting "role" can't be declared: expected idle_in_transaction_session_timeout, lock_timeout, search_path, statement_timeout
       user "a": search_path = "A b" is not a list of schemas such as "app, public": use lower-case letters, digits and _, or $user
       user "a": statement_timeout = "soon" is not a time such as "4s" or "500ms", of at most 2147483647 ms (24 days)

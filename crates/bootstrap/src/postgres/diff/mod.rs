@@ -4,7 +4,7 @@
 mod privileges;
 mod roles;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Change, Declared, IAM_ROLE, Observed, PlannedChange, Role, Warning, missing, names};
 use crate::plan::{Actor, Forecast, Missing, Plan, Step};
@@ -142,19 +142,36 @@ impl Comparison<'_> {
         }
     }
 
-    /// Warns of a server without forced TLS, and of roles that are not declared.
+    /// Warns of a server without forced TLS.
     fn warn_of_the_server(&mut self) {
         if !self.observed.force_ssl {
             self.diff.warnings.push(Warning::TlsNotForced);
         }
+    }
+
+    /// Warns of roles that are not declared and log in by IAM only: now, or after the changes. `before` and `after` are the
+    /// members of `rds_iam`, each with the role that makes it one.
+    fn warn_of_members(&mut self, before: &BTreeMap<String, String>, after: &BTreeMap<String, String>) {
         let declared: BTreeSet<_> = self.declared.role_names().into_iter().collect();
-        let members = self.observed.memberships.keys().filter(|(_, role)| role == IAM_ROLE);
-        let undeclared = members.map(|(member, _)| member).filter(|member| {
-            !declared.contains(*member)
+        let observed = self.observed;
+        let logs_in = |name: &String| observed.roles.get(name).is_some_and(|role| role.can_login);
+        let is_shown = |member: &String, role: &String| {
+            !declared.contains(member)
                 && !names::is_reserved(member)
-                && !self.observed.masters.contains(*member)
+                && !observed.masters.contains(member)
+                && (role == IAM_ROLE || logs_in(member))
+        };
+        let shown: Vec<_> = after.iter().filter(|(member, role)| is_shown(member, role)).collect();
+        let (known, new): (Vec<_>, Vec<_>) =
+            shown.into_iter().partition(|(member, _)| before.contains_key(*member));
+        let ends = new
+            .into_iter()
+            .map(|(member, role)| Warning::PasswordEnds { role: member.clone(), through: role.clone() });
+        self.diff.warnings.extend(ends);
+        let mut undeclared = known.into_iter().map(|(member, role)| Warning::Undeclared {
+            role: member.clone(),
+            through: (role != IAM_ROLE).then(|| role.clone()),
         });
-        let mut undeclared = undeclared.map(|role| Warning::Undeclared { role: role.clone() });
         self.diff.warnings.extend(undeclared.by_ref().take(UNDECLARED_SHOWN));
         match undeclared.count() {
             0 => {}
@@ -162,7 +179,7 @@ impl Comparison<'_> {
         }
     }
 
-    /// Calculates the master user's paths to `rds_iam`, before and after the changes.
+    /// Calculates the master user's paths to `rds_iam`, before and after the changes, and warns of others' paths.
     fn forecast(&mut self) {
         let mut graph = self.observed.graph();
         let is_locked = |master: &&String| matches!(graph.forecast(master), Forecast::LockOut { .. });
@@ -176,6 +193,7 @@ impl Comparison<'_> {
             masters.iter().map(|master| graph.forecast(master)).max().unwrap_or_default()
         };
         self.diff.path_before = worst(&graph);
+        let members_before = graph.members();
         let has_creators = self.observed.version.has_membership_options();
         let master = self.observed.masters.first().cloned().unwrap_or_default();
         for PlannedChange { actor, change, .. } in &self.diff.changes {
@@ -192,6 +210,7 @@ impl Comparison<'_> {
             }
         }
         self.diff.path_after = worst(&graph);
+        self.warn_of_members(&members_before, &graph.members());
     }
 
     fn miss(&mut self, object: String, help: &str) {

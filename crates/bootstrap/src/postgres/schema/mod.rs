@@ -5,6 +5,7 @@
 //! one that is made from a query or another table could show its users rows that they have no privilege on.
 
 mod lexer;
+mod sequences;
 
 use lexer::{Kind, Token, tokens};
 
@@ -24,6 +25,7 @@ use super::names::{NAME_LENGTH, identifier};
 pub struct CreateTable {
     table: String,
     definition: String,
+    sequences: Vec<String>,
 }
 
 impl CreateTable {
@@ -43,6 +45,11 @@ impl CreateTable {
         &self.table
     }
 
+    /// Returns the names of the sequences that the table's creation makes, as far as they follow from the statement.
+    pub(crate) fn sequences(&self) -> &[String] {
+        &self.sequences
+    }
+
     /// Returns the statement. It names the schema, so that it depends on no search path.
     pub(crate) fn sql(&self, schema: &str) -> String {
         let (schema, table) = (identifier(schema), identifier(&self.table));
@@ -59,15 +66,9 @@ impl CreateTable {
             return Err(SchemaError::Refused { line, begins: first.join(" ") });
         }
         let (name, definition) = (&tokens[HEAD.len()], &tokens[HEAD.len() + 1..]);
-        let text = name.text(sql);
-        let table = match name.kind {
-            Kind::Word => text.to_ascii_lowercase(),
-            Kind::Name => text[1..text.len() - 1].replace("\"\"", "\""),
-            Kind::Number | Kind::Text | Kind::Symbol => String::new(),
-        };
-        if table.is_empty() {
+        let Some(table) = name_of(sql, name) else {
             return Err(SchemaError::NoName { line });
-        }
+        };
         if table.len() > NAME_LENGTH {
             return Err(SchemaError::Name { line, table });
         }
@@ -78,8 +79,20 @@ impl CreateTable {
             return Err(SchemaError::Qualified { line, schema: table });
         }
         check_definition(sql, &table, definition)?;
-        Ok(Self { table, definition: sql[first.start..last.end].to_owned() })
+        let sequences = sequences::of_columns(sql, &table, definition);
+        Ok(Self { table, definition: sql[first.start..last.end].to_owned(), sequences })
     }
+}
+
+/// Returns the name that a token is, in the server's form.
+fn name_of(sql: &str, token: &Token) -> Option<String> {
+    let text = token.text(sql);
+    let name = match token.kind {
+        Kind::Word => text.to_ascii_lowercase(),
+        Kind::Name => text[1..text.len() - 1].replace("\"\"", "\""),
+        Kind::Number | Kind::Text | Kind::Symbol => String::new(),
+    };
+    (!name.is_empty()).then_some(name)
 }
 
 /// Refuses a table that has rows from the start, and options after the columns. Source: "CREATE TABLE" in PostgreSQL's

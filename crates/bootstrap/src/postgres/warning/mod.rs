@@ -62,6 +62,15 @@ pub enum Warning {
     Undeclared {
         /// The role.
         role: String,
+        /// The role that makes it a member of `rds_iam`, if it is not a direct one.
+        through: Option<String>,
+    },
+    /// A role that is not declared loses its login by password, as a member of one that is.
+    PasswordEnds {
+        /// The role.
+        role: String,
+        /// The role that it is a member of.
+        through: String,
     },
     /// The rest of the [undeclared](Self::Undeclared) roles, which are not listed.
     MoreUndeclared {
@@ -113,7 +122,23 @@ impl fmt::Display for Warning {
             Self::TlsNotForced => f.write_str(
                 "rds.force_ssl is 0: clients may send passwords and data without TLS; set it to 1 in the parameter group",
             ),
-            Self::Undeclared { role } => write!(
+            Self::PasswordEnds { role, through } => write!(
+                f,
+                "{role} is a member of {through}, which logs in by IAM only, and so does {role} then: ITS LOGIN BY PASSWORD ENDS; to keep it, before the run: REVOKE {} FROM {}",
+                identifier(through),
+                identifier(role),
+                role = visible(role),
+                through = visible(through),
+            ),
+            Self::Undeclared { role, through: Some(through) } => write!(
+                f,
+                "{} is not declared, and logs in by IAM as a member of {}; it is left: declare it, or to end that: REVOKE {} FROM {}",
+                visible(role),
+                visible(through),
+                identifier(through),
+                identifier(role)
+            ),
+            Self::Undeclared { role, through: None } => write!(
                 f,
                 "{} is not declared, and logs in by IAM; it is left: declare it, or if no program needs it: DROP ROLE {}",
                 visible(role),

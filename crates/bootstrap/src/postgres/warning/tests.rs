@@ -26,7 +26,9 @@ fn each_warning_says_what_an_operator_can_do() {
         Warning::NotDelegated { admin: owner() },
         Warning::PasswordStays { role: role() },
         Warning::TlsNotForced,
-        Warning::Undeclared { role: "x\"y".into() },
+        Warning::Undeclared { role: "x\"y".into(), through: None },
+        Warning::Undeclared { role: "legacy".into(), through: Some("app".into()) },
+        Warning::PasswordEnds { role: "legacy".into(), through: "app".into() },
         Warning::MoreUndeclared { count: 3 },
     ];
     let texts: Vec<_> = warnings.iter().map(ToString::to_string).collect();
@@ -40,6 +42,8 @@ fn each_warning_says_what_an_operator_can_do() {
     the server did not let the master user end the password of app; it has no effect on a user that logs in by IAM
     rds.force_ssl is 0: clients may send passwords and data without TLS; set it to 1 in the parameter group
     x"y is not declared, and logs in by IAM; it is left: declare it, or if no program needs it: DROP ROLE "x""y"
+    legacy is not declared, and logs in by IAM as a member of app; it is left: declare it, or to end that: REVOKE "app" FROM "legacy"
+    legacy is a member of app, which logs in by IAM only, and so does legacy then: ITS LOGIN BY PASSWORD ENDS; to keep it, before the run: REVOKE "app" FROM "legacy"
     3 more undeclared roles log in by IAM
     "#);
 }

@@ -54,6 +54,8 @@ async fn a_privilege_of_a_later_version() -> Result {
     deployment.declare(&super::support::USERS.replace("\"INSERT\"", "\"MAINTAIN\""))?;
     let failed = deployment.bootstrap(&[]).await?.expect(1).stderr;
     assert!(failed.contains("the privilege MAINTAIN does not exist in PostgreSQL 15."), "{failed}");
+    assert!(failed.contains("MAINTAIN exists from PostgreSQL 17 on"), "{failed}");
+    assert!(!failed.contains("Privileges on an object need the object"), "{failed}");
     assert_eq!(deployment.column(ROLES).await?, Vec::<String>::new());
     Ok(())
 }

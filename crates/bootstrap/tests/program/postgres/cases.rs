@@ -73,6 +73,11 @@ async fn a_caller_that_may_not_log_in() -> Result {
         deployment.server.allow_users(["another_user"])?;
         let checked = deployment.bootstrap(&["--check", "--json"]).await?.expect(0).json()?;
         assert_eq!(checked["read_as"], "master");
+        let warnings = checked["warnings"].to_string();
+        assert!(
+            warnings.contains("the server refused the IAM admin iam_admin, so the master user read it: "),
+            "{warnings}"
+        );
         let refused = deployment.bootstrap(&[]).await?.expect(1);
         assert!(refused.stderr.contains("error in step 4 of 6"), "{}", refused.stderr);
         assert!(refused.stderr.contains("GRANT rds_iam TO \"iam_admin\";"), "{}", refused.stderr);
@@ -266,6 +271,32 @@ async fn a_database_that_not_every_role_may_connect_to() -> Result {
             deployment.bootstrap(&[]).await?.expect(0);
             deployment.bootstrap(&["--check"]).await?.expect(0);
         }
+    }
+    Ok(())
+}
+
+/// The server counts every membership in `rds_iam`, so that the members of a user that is switched are switched with it.
+#[tokio::test]
+async fn members_of_a_switched_user_lose_their_password_and_the_plan_says_so() -> Result {
+    for version in VERSIONS {
+        let deployment = Deployment::start(version).await?;
+        deployment.as_master(&["CREATE ROLE app NOLOGIN"]).await?;
+        deployment
+            .as_superuser(&[
+                "CREATE ROLE grp NOLOGIN IN ROLE app",
+                "CREATE ROLE legacy LOGIN PASSWORD 'old password' IN ROLE grp",
+            ])
+            .await?;
+        deployment.by_password("legacy", "old password").await?;
+        let warning = "legacy is a member of grp, which logs in by IAM only, and so does legacy then: ITS LOGIN BY PASSWORD ENDS";
+        for arguments in [&["--plan"][..], &[]] {
+            let shown = deployment.bootstrap(arguments).await?.expect(0).stdout;
+            assert!(shown.contains(&format!("warning: {warning}")), "{shown}");
+            assert!(!shown.contains("warning: grp"), "{shown}");
+        }
+        assert!(deployment.by_password("legacy", "old password").await.is_err());
+        let left = deployment.bootstrap(&["--check"]).await?.expect(0).stdout;
+        assert!(left.contains("legacy is not declared, and logs in by IAM as a member of grp"), "{left}");
     }
     Ok(())
 }

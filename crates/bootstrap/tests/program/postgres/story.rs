@@ -136,3 +136,49 @@ async fn grant_all_on_schema_public() -> Result {
     }
     Ok(())
 }
+
+/// The sequences of a new table's columns are covered in the first run: by `*`, and by their usual names.
+#[tokio::test]
+async fn sequences_of_new_tables_are_granted_in_the_first_run() -> Result {
+    for version in VERSIONS {
+        for sequence in ["*", "orders_id_seq"] {
+            let mut deployment = Deployment::start(version).await?;
+            deployment.declare(&with_orders(sequence))?;
+            deployment.bootstrap(&[]).await?.expect(0);
+            deployment.bootstrap(&["--check"]).await?.expect(0);
+            let mut app = deployment.by_iam("app").await?;
+            execute(&mut app, "INSERT INTO orders (note) VALUES ('first')").await?;
+        }
+    }
+    Ok(())
+}
+
+/// The server gives the sequence of a new table another name than the usual one, if that is taken.
+#[tokio::test]
+async fn a_sequence_with_an_unforeseen_name_is_granted_in_the_first_run() -> Result {
+    for version in VERSIONS {
+        let mut deployment = Deployment::start(version).await?;
+        deployment.as_master(&["CREATE SEQUENCE orders_id_seq"]).await?;
+        deployment.declare(&with_orders("*"))?;
+        let made = deployment.bootstrap(&[]).await?.expect(0).stdout;
+        assert!(made.contains("grant USAGE on sequence public.orders_id_seq1 to app"), "{made}");
+        deployment.bootstrap(&["--check"]).await?.expect(0);
+        execute(&mut deployment.by_iam("app").await?, "INSERT INTO orders DEFAULT VALUES").await?;
+    }
+    Ok(())
+}
+
+fn with_orders(sequence: &str) -> String {
+    format!(
+        r#"
+        [[user]]
+        name = "app"
+        grant = [
+          {{ privileges = ["SELECT", "INSERT"] }},
+          {{ schema = "public", sequence = "{sequence}", privileges = ["USAGE"] }},
+        ]
+        [schema]
+        statements = ["CREATE TABLE IF NOT EXISTS orders (id BIGSERIAL PRIMARY KEY, note text)"]
+        "#
+    )
+}

@@ -25,12 +25,13 @@ async fn prepared(version: PostgresVersion, by_master: &[&str], by_superuser: &[
 /// Checks that a run refuses, names the path, and changes nothing; and that a plan says so before.
 async fn refuses(deployment: &Deployment, path: &str) -> Result {
     let before = deployment.column(ROLES).await?;
-    let planned = deployment.bootstrap(&["--plan"]).await?.expect(0);
-    assert!(
-        planned.stdout.contains(&format!("WOULD BE LOCKED OUT as a member of rds_iam by {path}")),
-        "{}",
-        planned.stdout
-    );
+    for mode in ["--plan", "--check"] {
+        let planned = deployment.bootstrap(&[mode]).await?.expect(3).stdout;
+        let forecast = format!("WOULD BE LOCKED OUT as a member of rds_iam by {path}");
+        assert!(planned.contains(&forecast), "{planned}");
+        let end = "needed; a run would refuse this, because the master user would be locked out\n";
+        assert!(planned.ends_with(end), "{planned}");
+    }
     let refused = deployment.bootstrap(&[]).await?.expect(3);
     let message = format!("the master user would be locked out: it is a member of rds_iam by {path}\n");
     assert!(refused.stderr.contains(&message), "{}", refused.stderr);
