@@ -31,11 +31,7 @@ impl Wanted {
 
 /// Returns the privileges that a user's grants stand for.
 pub(super) fn of_user(grants: &[Grant], declared: &Declared, observed: &Observed) -> Wanted {
-    let mut wanted = Wanted::default();
-    if !observed.public_connects {
-        let connect = BTreeSet::from([Privilege::from_name("CONNECT")]);
-        wanted.add(Object::Database(declared.database().to_owned()), &connect, true);
-    }
+    let mut wanted = connection(declared, observed);
     for Grant { scope, privileges } in grants {
         match scope {
             Scope::Database(name) => wanted.add(Object::Database(name.clone()), privileges, true),
@@ -56,6 +52,23 @@ pub(super) fn of_user(grants: &[Grant], declared: &Declared, observed: &Observed
             wanted.add(Object::Schema(schema.clone()), &usage, true);
         }
     }
+    wanted
+}
+
+/// Returns the privileges that a role needs to connect to the database of `rds.conf`, beside those of every role.
+pub(super) fn connection(declared: &Declared, observed: &Observed) -> Wanted {
+    let mut wanted = Wanted::default();
+    if !observed.public_connects {
+        let connect = BTreeSet::from([Privilege::from_name("CONNECT")]);
+        wanted.add(Object::Database(declared.database().to_owned()), &connect, true);
+    }
+    wanted
+}
+
+/// Returns the privileges of an admin that owns the tables.
+pub(super) fn of_owning_admin(declared: &Declared, observed: &Observed) -> Wanted {
+    let mut wanted = connection(declared, observed);
+    wanted.0.extend(of_owner(declared, observed).0);
     wanted
 }
 

@@ -37,6 +37,25 @@ impl Comparison<'_> {
         self.diff.changes[first..].sort_by(|one, other| key(one).cmp(&key(other)));
     }
 
+    /// The right of an admin that does not own the tables to connect, if every role's does not include it. Other
+    /// privileges of it are left.
+    pub(super) fn connection(&mut self, admin: &Role, step: Step) {
+        let observed = self.observed;
+        let inherits = observed.acts_as(admin.name(), self.declared.database());
+        let found = observed.grants.get(admin.name());
+        let mut changes = Vec::new();
+        for (object, entry) in &wanted::connection(self.declared, observed).0 {
+            // A member of the database's owner has the owner's privileges.
+            if !inherits.contains(&self.owner_of(object)) {
+                let held = found.and_then(|found| found.get(object));
+                self.missing_privileges(admin, object, entry, held, &mut changes);
+            }
+        }
+        for (actor, change) in changes {
+            self.push(step, actor, change);
+        }
+    }
+
     fn missing_privileges(
         &mut self,
         role: &Role,
@@ -58,7 +77,13 @@ impl Comparison<'_> {
             return;
         }
         let change = Change::Grant { role: role.clone(), object: object.clone(), privileges };
-        match self.actor_as(&owner) {
+        // The admin's own privileges are granted before it connects.
+        let actor = if role == self.declared.admin() {
+            self.master_is.contains(&owner).then_some(Actor::Master)
+        } else {
+            self.actor_as(&owner)
+        };
+        match actor {
             Some(actor) => changes.push((actor, change)),
             None if entry.is_named => {
                 let subject = format!("{change}: only its owner {} may do that", visible(&owner));

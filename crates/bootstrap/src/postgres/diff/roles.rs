@@ -27,11 +27,13 @@ impl Comparison<'_> {
             self.push(step, actor, Change::Delegate { admin: role.clone() });
         }
         self.memberships(role, step);
-        // A schema that doesn't exist yet is created after this; the grant on it follows in the next step.
-        if self.declared.owner().is_none() && observed.schemas.contains_key(self.declared.schema()) {
-            let wanted = wanted::of_owner(self.declared, observed);
+        if self.declared.owner().is_some() {
+            self.connection(role, step);
+        } else if observed.schemas.contains_key(self.declared.schema()) {
+            let wanted = wanted::of_owning_admin(self.declared, observed);
             self.privileges(role, &wanted, step);
         }
+        // A schema that doesn't exist yet is created after this; the grants follow that.
     }
 
     /// The role that owns the tables.
@@ -39,7 +41,7 @@ impl Comparison<'_> {
         let (observed, declared, step) = (self.observed, self.declared, Step::Users);
         let Some(role) = declared.owner() else {
             if !observed.schemas.contains_key(declared.schema()) {
-                let wanted = wanted::of_owner(declared, observed);
+                let wanted = wanted::of_owning_admin(declared, observed);
                 self.privileges(declared.admin(), &wanted, Step::Admin);
             }
             return;

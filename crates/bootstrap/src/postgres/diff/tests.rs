@@ -287,8 +287,24 @@ fn extensions_tables_are_left_to_their_extension() {
 fn a_database_that_not_everyone_may_use() {
     let mut observed = complete(&declared(SIMPLE), &fresh(V15));
     observed.public_connects = false;
-    let statements = corrections(&declared(SIMPLE), &observed);
-    assert_eq!(statements, "Master: GRANT CONNECT ON DATABASE \"node_db\" TO \"app\"");
+    let grant = |role: &str| format!("Master: GRANT CONNECT ON DATABASE \"node_db\" TO \"{role}\"");
+    let both = format!("{}\n{}", grant("iam_admin"), grant("app"));
+    assert_eq!(corrections(&declared(SIMPLE), &observed), both);
+
+    // The admin connects before it is a member of the owner of the tables; its other privileges are left.
+    let with_owner = declared(&format!("{SIMPLE}owner = \"orders_owner\"\n"));
+    for version in [V15, V18] {
+        let mut new = Observed { public_connects: false, ..fresh(version) };
+        let statements = corrections(&with_owner, &new);
+        assert_eq!(statements.matches(&grant("iam_admin")).count(), 1, "{statements}");
+        let connects = diff(&with_owner, &new).unwrap().changes.into_iter().find(|planned| {
+            planned.change.sql().ends_with("GRANT CONNECT ON DATABASE \"node_db\" TO \"iam_admin\"")
+        });
+        assert_eq!(connects.map(|planned| planned.step), Some(Step::Admin));
+        // An owner of the database needs no grant to connect.
+        new.databases.insert("node_db".into(), "iam_admin".into());
+        assert!(!corrections(&with_owner, &new).contains(&grant("iam_admin")));
+    }
 }
 
 #[test]

@@ -209,6 +209,8 @@ async fn privileges_on_objects_of_any_kind_end() -> Result {
                 "ALTER SERVER \"their \"\"server\" OWNER TO postgres",
                 "GRANT USAGE ON FOREIGN DATA WRAPPER wrapper TO app",
                 "GRANT SET ON PARAMETER session_replication_role TO app",
+                "GRANT ALTER SYSTEM ON PARAMETER work_mem TO app",
+                "GRANT CREATE ON TABLESPACE pg_default TO app",
             ])
             .await?;
         deployment
@@ -235,11 +237,40 @@ async fn privileges_on_objects_of_any_kind_end() -> Result {
             "REVOKE SELECT ON TABLE \"elsewhere\".\"t\" FROM \"app\";",
             "app has USAGE on foreign data wrapper wrapper, which is not declared and only rdsadmin can revoke",
             "app has SET on parameter session_replication_role, which is not declared and only rdsadmin can revoke",
+            "app has ALTER SYSTEM on parameter work_mem, which is not declared and only rdsadmin can revoke",
+            "app has CREATE on tablespace pg_default, which is not declared and only rdsadmin can revoke",
         ] {
             assert!(drift.contains(expected), "{version}: {expected} is not in {drift}");
         }
         deployment.bootstrap(&[]).await?.expect(0);
         deployment.bootstrap(&["--check"]).await?.expect(0);
+    }
+    Ok(())
+}
+
+/// Neither the admin's step nor a later run takes away what the admin needs to log in.
+#[tokio::test]
+async fn a_database_that_not_every_role_may_connect_to() -> Result {
+    for version in VERSIONS {
+        for owner in ["", "owner = \"orders_owner\"\n"] {
+            let mut deployment = Deployment::start(version).await?;
+            deployment.declare(&format!("{USERS}{owner}"))?;
+            deployment.as_master(&["REVOKE CONNECT ON DATABASE node_db FROM PUBLIC"]).await?;
+            let made = deployment.bootstrap(&[]).await?.expect(0).stdout;
+            assert!(made.contains("GRANT CONNECT ON DATABASE \"node_db\" TO \"iam_admin\";"), "{made}");
+            assert!(made.contains("login as app: ok"), "{made}");
+            let again = deployment.bootstrap(&[]).await?.expect(0).stdout;
+            assert!(again.contains("no changes: everything is as declared"), "{again}");
+            let checked = deployment.bootstrap(&["--check"]).await?.expect(0).stdout;
+            assert!(checked.contains("read as the IAM admin"), "{checked}");
+
+            // The admin can't log in then, so the master user reads and grants.
+            deployment.as_master(&["REVOKE CONNECT ON DATABASE node_db FROM iam_admin"]).await?;
+            let drift = deployment.bootstrap(&["--check"]).await?.expect(2).stdout;
+            assert!(drift.contains("drift: 1 change needed"), "{drift}");
+            deployment.bootstrap(&[]).await?.expect(0);
+            deployment.bootstrap(&["--check"]).await?.expect(0);
+        }
     }
     Ok(())
 }
