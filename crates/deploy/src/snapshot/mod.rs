@@ -44,11 +44,11 @@ pub async fn create_snapshot(
     name: &str,
 ) -> Result<Snapshot, SnapshotError> {
     let client = Client::new(aws);
-    let existed = match database.describe_snapshot(&client, name).await? {
-        Some(_) => true,
-        None => database.request_snapshot(&client, name).await?,
+    let (existed, mut is_observed) = match database.describe_snapshot(&client, name).await? {
+        Some(_) => (true, true),
+        None => (database.request_snapshot(&client, name).await?, false),
     };
-    let (mut is_observed, mut reported) = (existed, None);
+    let mut reported = None;
     let done = POLL.until(clock, async || {
         let found = database.describe_snapshot(&client, name).await?;
         Ok(match found {

@@ -159,10 +159,12 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>) {
             Ok((client, _)) => {
                 // Before it has a number: a cut that waits for the number also reaches it.
                 let mut cut = shared.cut.subscribe();
-                let number = shared.accepted.fetch_add(1, Ordering::SeqCst) + 1;
+                let number = shared.accepted.load(Ordering::SeqCst) + 1;
                 shared.open.send_modify(|open| {
                     open.insert(number);
                 });
+                // After that, so that a cut waits for it. Only this loop writes.
+                shared.accepted.store(number, Ordering::SeqCst);
                 let shared = Arc::clone(&shared);
                 tokio::spawn(async move {
                     let result = tokio::select! {
