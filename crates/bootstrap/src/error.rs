@@ -150,7 +150,7 @@ impl LockOut {
                 "On this server a user that creates a login with rds_iam can no longer log in by password. Nothing was changed. Let the master user log in by IAM (`aws rds modify-db-instance --master-user-authentication-type iam-db-auth`), or ask AWS Support. Don't revoke the creator's membership: then no user could change or drop that role any more."
             }
             Self::Refused => {
-                "The master user is a member of rds_iam, whose members log in by token only. The way back: allow rds-db:connect for the master user's own name, log in as it with a token (`aws rds generate-db-auth-token`), and end the membership: `REVOKE role FROM master_user` for the first role of the chain, or `DROP ROLE rds_iam_bootstrap_canary` if that role exists. Then the password works again. docs/lock-out.md of this program's repository has each step."
+                "The master user is a member of rds_iam, whose members log in by token only, or has NOLOGIN. The way back: allow rds-db:connect for the master user's own name, log in as it with a token (`aws rds generate-db-auth-token`), and end the membership: `REVOKE role FROM master_user` for the first role of the chain, or `DROP ROLE rds_iam_bootstrap_canary` if that role exists. Then the password works again. docs/lock-out.md of this program's repository has each step."
             }
         }
     }

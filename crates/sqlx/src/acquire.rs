@@ -82,7 +82,11 @@ impl<DB: Engine> State<DB> {
             {
                 return Ok(borrowed(connection, acquired_at));
             }
-            return_to_sqlx(connection, None);
+            if health.is_doubted(idle) {
+                Self::return_doubted(Arc::downgrade(self), connection, None);
+            } else {
+                return_to_sqlx(connection, None);
+            }
         }
         // Boxed: its future is large, and every waiting task would have one.
         let opened = match connect_timeout {

@@ -32,8 +32,6 @@ pub struct Connection<DB: Engine> {
     inner: Option<sqlx::pool::PoolConnection<DB>>,
     condition: Condition,
     statement_timeout: Option<Duration>,
-    /// Whether prepared statements are kept.
-    caches: bool,
     pool: Weak<State<DB>>,
 }
 
@@ -203,13 +201,13 @@ impl<'c, DB: Engine> Executor<'c> for &'c mut Connection<DB> {
         'c: 'e,
         E: 'q + Execute<'q, DB>,
     {
-        let Connection { inner, condition, statement_timeout, caches, pool } = self;
+        let Connection { inner, condition, statement_timeout, pool } = self;
         let before = *condition;
         if before == Condition::Broken {
             return Box::pin(Rows::new(async |_| Err(broken_error())));
         }
         *condition = before.during();
-        let steps = DB::fetch_many(inner.as_mut().expect(BORROWED), query, *caches);
+        let steps = DB::fetch_many(inner.as_mut().expect(BORROWED), query);
         Box::pin(Watched {
             steps,
             condition,
@@ -273,7 +271,6 @@ impl<DB: Engine> PoolConnection<DB> {
             inner: Some(connection),
             condition: Condition::Clean,
             statement_timeout: pool.limits.statement_timeout,
-            caches: pool.limits.statement_cache > 0,
             pool: Arc::downgrade(pool),
         };
         Self { connection, acquired_at, permit: Some(permit) }
@@ -281,7 +278,9 @@ impl<DB: Engine> PoolConnection<DB> {
 
     /// Returns the connection to sqlx, which tests it.
     pub(crate) fn return_for_test(mut self) {
-        self.connection.condition = self.connection.condition.during();
+        if let Some(connection) = self.connection.inner.take() {
+            return_to_sqlx(connection, self.permit.take());
+        }
     }
 }
 
@@ -300,16 +299,15 @@ impl<DB: Engine> Drop for PoolConnection<DB> {
             return;
         }
         match self.connection.condition {
-            Condition::Interrupted | Condition::Untested => return return_in_step(connection, permit),
             Condition::RefusedWrite if !DB::REFUSED_WRITE_IS_PROOF => {
                 return State::return_doubted(self.connection.pool.clone(), connection, permit);
             }
-            _ => {}
+            Condition::Interrupted | Condition::Untested | Condition::RefusedWrite => {
+                return return_in_step(connection, permit);
+            }
+            Condition::Clean | Condition::Broken => {}
         }
-        let is_clean = self.connection.condition == Condition::Clean;
-        let Some(pool) = self.connection.pool.upgrade().filter(|_| is_clean) else {
-            return return_to_sqlx(connection, permit);
-        };
+        let Some(pool) = self.connection.pool.upgrade() else { return return_to_sqlx(connection, permit) };
         // The permit is dropped after the connection is in the list: its next holder checks the list first.
         if let Some(connection) = pool.keep_idle(connection, self.acquired_at) {
             return_to_sqlx(connection, permit);

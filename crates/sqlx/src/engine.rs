@@ -85,11 +85,9 @@ pub(crate) mod driver {
 
         // The driver's own executor: a trait can't imply the bound `&mut Self::Connection: Executor`.
 
-        /// `caches`: whether the connection keeps prepared statements.
         fn fetch_many<'e, 'q: 'e, E>(
             connection: &'e mut Self::Connection,
             query: E,
-            caches: bool,
         ) -> BoxStream<'e, sqlx::Result<Step<Self>>>
         where
             E: 'q + Execute<'q, Self>;

@@ -47,7 +47,7 @@ pub struct Limits {
     /// The longest wait of a statement for its first result, and for each further one. On expiry the statement fails as
     /// unreachable, and its connection is closed. `None` for no limit. Default: `None`.
     pub statement_timeout: Option<Duration>,
-    /// Prepared statements kept per connection, on both sides. 0: none; those of PostgreSQL then have no name. Default: 100.
+    /// Prepared statements kept per connection, on both sides. 0: none; of PostgreSQL the last one. Default: 100.
     pub statement_cache: usize,
     /// The longest life of a connection. Connections retire at between 80 and 100 % of it, one after another.
     /// Default: 30 min.

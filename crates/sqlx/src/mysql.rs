@@ -84,7 +84,6 @@ impl Driver for MySql {
     fn fetch_many<'e, 'q: 'e, E>(
         connection: &'e mut sqlx::MySqlConnection,
         query: E,
-        _: bool,
     ) -> BoxStream<'e, sqlx::Result<Step<Self>>>
     where
         E: 'q + Execute<'q, Self>,

@@ -2,8 +2,7 @@
 
 use futures_core::future::BoxFuture;
 use futures_core::stream::BoxStream;
-use sqlx::error::BoxDynError;
-use sqlx::postgres::{PgArguments, PgConnectOptions, PgSslMode, PgStatement, Postgres};
+use sqlx::postgres::{PgConnectOptions, PgSslMode, Postgres};
 use sqlx::{ConnectOptions as _, Execute, Executor as _, Row as _, SqlStr};
 
 use crate::builder::Builder;
@@ -62,7 +61,8 @@ impl Driver for Postgres {
             .application_name("rds-iam-sqlx")
             // The server's default is exact; RDS Proxy pins a session for a parameter that it does not track.
             .extra_float_digits(None)
-            .statement_cache_capacity(route.statement_cache)
+            // Without a cache, sqlx closes no statement that it has named. In a cache of one, the next closes it.
+            .statement_cache_capacity(route.statement_cache.max(1))
             .disable_statement_logging();
         let options = match route.socket {
             // TLS still verifies the host above.
@@ -98,12 +98,11 @@ impl Driver for Postgres {
     fn fetch_many<'e, 'q: 'e, E>(
         connection: &'e mut sqlx::PgConnection,
         query: E,
-        caches: bool,
     ) -> BoxStream<'e, sqlx::Result<Step<Self>>>
     where
         E: 'q + Execute<'q, Self>,
     {
-        if caches { connection.fetch_many(query) } else { connection.fetch_many(Unnamed(query)) }
+        connection.fetch_many(query)
     }
 
     fn prepare_with<'e>(
@@ -119,28 +118,6 @@ impl Driver for Postgres {
         sql: SqlStr,
     ) -> BoxFuture<'e, sqlx::Result<sqlx::Describe<Self>>> {
         connection.describe(sql)
-    }
-}
-
-/// A query whose prepared statement has no name. sqlx gives each statement one, and without a cache closes none of them: they would
-/// stay on the server until the connection ends.
-struct Unnamed<E>(E);
-
-impl<'q, E: Execute<'q, Postgres>> Execute<'q, Postgres> for Unnamed<E> {
-    fn sql(self) -> SqlStr {
-        self.0.sql()
-    }
-
-    fn statement(&self) -> Option<&PgStatement> {
-        self.0.statement()
-    }
-
-    fn take_arguments(&mut self) -> Result<Option<PgArguments>, BoxDynError> {
-        self.0.take_arguments()
-    }
-
-    fn persistent(&self) -> bool {
-        false
     }
 }
 

@@ -123,10 +123,13 @@ impl<'a> Session<'a> {
             _ if actions.iter().any(|action| action.kind.changes_memberships()) => {
                 return self.execute_guarded(&statements).await;
             }
-            // Several statements in one message are one transaction.
             _ => {
-                let sql = AssertSqlSafe(statements.join("; "));
-                answer(sqlx::raw_sql(sql).execute(&mut self.connection)).await.map(drop)
+                // Not committed in the same message: the time limit of a statement does not limit them all.
+                let sql = AssertSqlSafe(format!("BEGIN; {}", statements.join("; ")));
+                let made = answer(sqlx::raw_sql(sql).execute(&mut self.connection)).await;
+                let end = if made.is_ok() { "COMMIT" } else { "ROLLBACK" };
+                let ended = answer(sqlx::raw_sql(end).execute(&mut self.connection)).await;
+                made.and(ended).map(drop)
             }
         };
         done.map_err(failed(self.actor))

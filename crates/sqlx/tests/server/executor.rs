@@ -86,7 +86,7 @@ where
 
 async fn without_a_cache_no_prepared_statement_stays_on_the_server<DB: TestEngine>() {
     let server = DB::server().await;
-    for (cache, first, expected) in [(0, 1, "0"), (100, 11, "2")] {
+    for (cache, first, expected) in [(0, 1, DB::PREPARED_WITHOUT_A_CACHE), (100, 11, "2")] {
         let limits = quiet().max_connections(1).statement_cache(cache);
         let pool = pool::<DB>(&server, &SkewedClock::default(), server.dial(), limits);
         for id in first..first + 3 {

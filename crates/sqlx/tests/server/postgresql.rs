@@ -5,12 +5,12 @@ use std::process::Command;
 use std::time::Duration;
 
 use aws_credential_types::Credentials;
-use rds_iam_emulator_server::fixtures::{SkewedClock, until};
+use rds_iam_emulator_server::fixtures::{self, SkewedClock, until};
 use rds_iam_emulator_server::{AccessKey, Postgres, only};
 use rds_iam_sqlx::{Credential, Error, PgPool, connect, connect_confirmed};
 use rds_iam_token::{Clock, ErrorKind, ErrorReport, Minter, TokenSource};
-use sqlx::Connection as _;
 use sqlx::postgres::PgListener;
+use sqlx::{Connection as _, Row as _};
 
 use crate::support::{DATABASE, TestEngine, builder, login, pool, quiet, target, tokens};
 use crate::{code, refused, scalar};
@@ -37,6 +37,8 @@ only!(
     [every_variable_of_libpq_is_overridden_or_refused],
     "the server limits passwords to 65,535 bytes; field.rs tests tokens of 40,000 on both engines",
     [a_token_of_60_kilobytes_gets_in],
+    "sqlx asks PostgreSQL for the names of types that it does not know",
+    [a_type_of_the_database_is_read_without_a_cache],
     "LISTEN and COPY are PostgreSQL's",
     [a_listener_outlives_its_connection_and_its_token, rows_are_copied],
 );
@@ -47,6 +49,16 @@ async fn server() -> Postgres {
 
 fn logins(server: &Postgres) -> usize {
     server.logins().unwrap().len()
+}
+
+async fn a_type_of_the_database_is_read_without_a_cache() {
+    let server = server().await;
+    fixtures::execute(&server, ["CREATE TYPE mood AS ENUM ('fine')"]).await.unwrap();
+    let pool = pool(&server, &SkewedClock::default(), server.dial(), quiet().statement_cache(0));
+    for _ in 0..2 {
+        let row = sqlx::query("SELECT 'fine'::mood").fetch_one(&pool).await.unwrap();
+        assert_eq!(row.get_unchecked::<String, _>(0), "fine");
+    }
 }
 
 async fn a_confirmed_denial_costs_one_login() {

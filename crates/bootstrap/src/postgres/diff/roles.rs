@@ -64,18 +64,27 @@ impl Comparison<'_> {
         self.privileges(role, &wanted, step);
     }
 
-    /// The roles of a batch of users: all that are created, then all that log in by IAM from now on, then the rest.
+    /// The roles of a batch of users: all that are created, then all that log in by IAM from now on, then the rest. Roles that
+    /// exist and log in by IAM from now on come last, each with the end of its password: a later run does not know that it
+    /// still has one.
     pub(super) fn roles(&mut self, users: &[User]) {
+        let observed = self.observed;
+        let (converted, others): (Vec<_>, Vec<_>) = users.iter().partition(|user| {
+            let name = user.role.name();
+            observed.roles.contains_key(name) && observed.memberships(name, IAM_ROLE).is_empty()
+        });
         let first = self.diff.changes.len();
-        for user in users {
+        for user in others {
             self.user(user);
         }
         self.diff.changes[first..].sort_by_key(|planned| match planned.change {
             Change::CreateUser { .. } => 0,
             Change::GrantRole { .. } => 1,
-            Change::EndPassword { .. } => 3,
             _ => 2,
         });
+        for user in converted {
+            self.user(user);
+        }
     }
 
     /// A user: the role, its login by IAM, its settings and memberships.

@@ -35,6 +35,8 @@ pub(crate) trait TestEngine: Engine + Kind<Arguments: IntoArguments<Self>> {
     const INSERT: &'static str;
     /// The query of the number of prepared statements: the server's, or the session's.
     const PREPARED: &'static str;
+    /// That number on a connection without a cache.
+    const PREPARED_WITHOUT_A_CACHE: &'static str;
     /// The mark of a user that logs in by token, as hints name it.
     const IAM_USER: &'static str;
     /// The logins after which a refused token is reported as denied.

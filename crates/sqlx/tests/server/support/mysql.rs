@@ -19,6 +19,7 @@ impl TestEngine for sqlx::MySql {
     const UNKNOWN_DATABASE: &'static str = "1049";
     const READ_ONLY: &'static str = "1290";
     const INSERT: &'static str = "INSERT INTO t VALUES (?)";
+    const PREPARED_WITHOUT_A_CACHE: &'static str = "0";
     const PREPARED: &'static str = "SELECT VARIABLE_VALUE FROM performance_schema.global_status WHERE VARIABLE_NAME = 'Prepared_stmt_count'";
     const IAM_USER: &'static str = "AWSAuthenticationPlugin";
     const LOGINS_TO_DENY: u64 = 1;

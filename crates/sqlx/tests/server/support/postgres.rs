@@ -18,6 +18,7 @@ impl TestEngine for sqlx::Postgres {
     const UNKNOWN_DATABASE: &'static str = "3D000";
     const READ_ONLY: &'static str = "25006";
     const INSERT: &'static str = "INSERT INTO t VALUES ($1)";
+    const PREPARED_WITHOUT_A_CACHE: &'static str = "1";
     const PREPARED: &'static str = "SELECT COUNT(*)::text FROM pg_prepared_statements";
     const IAM_USER: &'static str = "rds_iam";
     const LOGINS_TO_DENY: u64 = 2;
