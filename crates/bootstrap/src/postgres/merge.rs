@@ -111,6 +111,27 @@ mod tests {
         "#);
     }
 
+    /// A run that is ended in between leaves no password that a later run would not know of.
+    #[test]
+    fn a_role_that_exists_is_followed_by_the_end_of_its_password() {
+        let mut observed = complete(&declared(THREE), &fresh(V18));
+        observed
+            .memberships
+            .retain(|(member, role), _| role != "rds_iam" || !["b", "c"].contains(&member.as_str()));
+        let merged = merged(THREE, &observed);
+        let lines: Vec<_> =
+            merged.lines().filter(|line| line.contains("rds_iam") || line.contains("PASSWORD")).collect();
+        assert_eq!(
+            lines,
+            [
+                r#"GRANT "rds_iam" TO "b""#,
+                r#"ALTER ROLE "b" PASSWORD NULL"#,
+                r#"GRANT "rds_iam" TO "c""#,
+                r#"ALTER ROLE "c" PASSWORD NULL"#,
+            ]
+        );
+    }
+
     #[test]
     fn a_batch_has_a_hundred_users() {
         let users: String = (0..250).map(|n| format!("[[user]]\nname = \"user_{n:03}\"\n")).collect();
