@@ -135,7 +135,7 @@ fn settings_that_are_wrong_are_named() {
         .assert_contains("deploy has no stage \"pla\"");
     repo.run(&["deploy"], &[]).expect(2);
     repo.run(&["deploy", "--explain"], &[]).expect(0).assert_contains("rollout");
-    repo.run(&["rollout", "--explain"], &[]).expect(0).assert_contains("Point the image's parameter");
+    repo.run(&["rollout", "--explain"], &[]).expect(0).assert_contains("Set the image's parameter");
     repo.run(&["rollout"], &[])
         .expect(2)
         .assert_contains("the stage rollout is for an environment, and none was named");
