@@ -1,18 +1,21 @@
 //! Idle connections that have just completed a statement: the next caller gets one without a test, queue or
 //! task. Also returns connections to sqlx, which tests them, within a time limit.
 
+use std::future::ready;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use futures_core::future::BoxFuture;
 use sqlx::pool::PoolConnection;
 use tokio::runtime::Handle;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, timeout};
 
 use crate::engine::Engine;
+use crate::error::timed_out_error;
 
 /// The time limit of the test of a returned connection: 5 seconds.
-pub(crate) const RETURN_TIMEOUT: Duration = Duration::from_secs(5);
+const RETURN_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A connection that is neither in use nor managed by sqlx.
 pub(crate) struct IdleConnection<DB: Engine> {
@@ -100,13 +103,22 @@ pub(crate) fn return_to_sqlx<DB: Engine>(
 }
 
 /// Returns a connection to sqlx whose last statement failed, or one of whose statements was dropped while its answer arrived.
+pub(crate) fn return_in_step<DB: Engine>(
+    connection: PoolConnection<DB>,
+    permit: Option<OwnedSemaphorePermit>,
+) {
+    return_in_step_after(connection, permit, |_| Box::pin(ready(Ok(()))));
+}
+
+/// Like [`return_in_step`], after `question` was asked, whose error closes the connection.
 ///
 /// The statement may have begun a transaction, which is rolled back. After one that was dropped, sqlx may have read a part of
 /// the answer, and would take the rest, which may be any caller's data, for the answers to a ping and to later statements. A
 /// number that no caller knows shows that it does not.
-pub(crate) fn return_in_step<DB: Engine>(
+pub(crate) fn return_in_step_after<DB: Engine>(
     mut connection: PoolConnection<DB>,
     permit: Option<OwnedSemaphorePermit>,
+    question: impl FnOnce(&mut DB::Connection) -> BoxFuture<'_, sqlx::Result<()>> + Send + 'static,
 ) {
     let Ok(runtime) = Handle::try_current() else {
         drop(connection.detach());
@@ -115,12 +127,18 @@ pub(crate) fn return_in_step<DB: Engine>(
     // If the driver panics over what it reads.
     connection.close_on_drop();
     runtime.spawn(async move {
-        let test = DB::is_in_step(&mut connection, fastrand::i64(0..));
-        if matches!(timeout(RETURN_TIMEOUT, test).await, Ok(Ok(true))) {
-            return_to_sqlx(connection, permit);
-        } else {
-            tracing::debug!("a connection with a statement that failed or was dropped, and that could not be reset, is closed");
-            drop(connection.detach());
+        let test = async {
+            if !DB::is_in_step(&mut connection, fastrand::i64(0..)).await? {
+                return Err(sqlx::Error::Protocol("the connection gave another statement's answer".into()));
+            }
+            question(&mut connection).await
+        };
+        match timeout(RETURN_TIMEOUT, test).await.unwrap_or_else(|_| Err(timed_out_error(RETURN_TIMEOUT))) {
+            Ok(()) => return_to_sqlx(connection, permit),
+            Err(error) => {
+                tracing::debug!(%error, "a connection whose last statement failed or was dropped is closed");
+                drop(connection.detach());
+            }
         }
     });
 }

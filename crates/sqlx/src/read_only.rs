@@ -4,7 +4,6 @@ use std::sync::{Arc, Weak};
 
 use sqlx::Connection as _;
 use sqlx::pool::PoolConnection;
-use tokio::runtime::Handle;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, timeout};
 
@@ -13,7 +12,7 @@ use crate::credential::Credential;
 use crate::engine::Engine;
 use crate::error::{Error, timed_out_error};
 use crate::health::PING_TIMEOUT;
-use crate::idle::{RETURN_TIMEOUT, return_to_sqlx};
+use crate::idle::{return_in_step_after, return_to_sqlx};
 use crate::state::State;
 
 impl<DB: Engine> State<DB> {
@@ -74,29 +73,18 @@ impl<DB: Engine> State<DB> {
     /// is asked: by now, the endpoint may lead to another server. Its transaction, which may have been the cause, is rolled back.
     pub(crate) fn return_doubted(
         pool: Weak<Self>,
-        mut connection: PoolConnection<DB>,
+        connection: PoolConnection<DB>,
         permit: Option<OwnedSemaphorePermit>,
     ) {
-        let Ok(runtime) = Handle::try_current() else {
-            drop(connection.detach());
-            return;
-        };
-        // If the driver panics over what it reads.
-        connection.close_on_drop();
-        runtime.spawn(async move {
-            let asking = timeout(RETURN_TIMEOUT, is_a_reader_s::<DB>(&mut connection)).await;
-            match asking.unwrap_or_else(|_| Err(timed_out_error(RETURN_TIMEOUT))) {
-                Ok(is_reader) => {
-                    if let Some(pool) = pool.upgrade().filter(|_| is_reader) {
-                        pool.leave_reader();
-                    }
-                    return_to_sqlx(connection, permit);
+        return_in_step_after(connection, permit, |connection| {
+            Box::pin(async move {
+                if DB::is_read_only(connection).await?
+                    && let Some(pool) = pool.upgrade()
+                {
+                    pool.leave_reader();
                 }
-                Err(error) => {
-                    tracing::debug!(%error, "a connection on which a write was refused is closed");
-                    drop(connection.detach());
-                }
-            }
+                Ok(())
+            })
         });
     }
 
@@ -111,12 +99,4 @@ impl<DB: Engine> State<DB> {
         drop(timeout(PING_TIMEOUT, connection.close()).await);
         answer.map_err(|error| Error::from(error).about(self.subject()))
     }
-}
-
-/// Rolls back on a connection, and queries whether its server refuses writes.
-async fn is_a_reader_s<DB: Engine>(connection: &mut DB::Connection) -> sqlx::Result<bool> {
-    if !DB::is_in_step(connection, fastrand::i64(0..)).await? {
-        return Err(sqlx::Error::Protocol("the connection gave another statement's answer".into()));
-    }
-    DB::is_read_only(connection).await
 }
