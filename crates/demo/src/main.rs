@@ -21,7 +21,7 @@ use anyhow::Context as _;
 use clap::{Parser, Subcommand, ValueEnum};
 use rds_iam_emulator_account::AwsApi;
 use rds_iam_emulator_account::registry_program;
-use rds_iam_emulator_server::{MySql, Postgres, PostgresVersion, Runtime};
+use rds_iam_emulator_server::{MySql, Postgres, PostgresVersion, Runtime, clients};
 use rds_iam_report::{ErrorReport, file};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
@@ -184,6 +184,7 @@ async fn prepare(arguments: &Arguments) -> anyhow::Result<()> {
         let postgres = Postgres::builder().runtime(runtime).version(version).start().await?;
         println!("ready: {}", postgres.describe());
     }
+    println!("ready: {}", clients::psql().await?.display());
     if let Some(Task::Prepare { registry: true }) = arguments.task {
         println!("ready: the registry {}", registry_program().await?.display());
     }
