@@ -46,6 +46,7 @@ pub(crate) fn run(demo: &Demo, workspace: &Workspace) -> anyhow::Result<ExitCode
 fn preparation(demo: &Demo) -> Vec<String> {
     let mut words = vec!["prepare-demo".to_owned()];
     words.extend(demo.with_infra.then(|| "--with-infra".to_owned()));
+    words.extend(["--database".to_owned(), demo.database.clone()]);
     words.extend(demo.engine.iter().flat_map(|engine| ["--engine".to_owned(), engine.clone()]));
     words
 }
@@ -86,12 +87,15 @@ mod tests {
             database: "postgres".to_owned(),
         };
         assert_eq!(shown(&demo), "--bin-dir /t/debug --database postgres --json claims.json --once");
-        assert_eq!(preparation(&demo), ["prepare-demo"]);
+        assert_eq!(preparation(&demo), ["prepare-demo", "--database", "postgres"]);
         let demo = Demo { with_infra: true, json: None, engine: Some("process".to_owned()), ..demo };
         assert_eq!(
             shown(&demo),
             "--bin-dir /t/debug --engine process --database postgres --deploy /t/debug/rds-iam-pipeline --once"
         );
-        assert_eq!(preparation(&demo), ["prepare-demo", "--with-infra", "--engine", "process"]);
+        assert_eq!(
+            preparation(&demo).join(" "),
+            "prepare-demo --with-infra --database postgres --engine process"
+        );
     }
 }

@@ -111,6 +111,9 @@ pub(crate) enum Task {
         /// Also for the deployment to the AWS API on this machine
         #[arg(long)]
         with_infra: bool,
+        /// The database server
+        #[arg(long, default_value = "mysql")]
+        database: rds_iam_infra::Engine,
         /// The runtime of the database server
         #[arg(long, value_enum)]
         engine: Option<Engine>,

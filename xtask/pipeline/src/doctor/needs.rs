@@ -2,8 +2,8 @@
 //! task.
 
 use super::checks;
-use super::list::{ALL, CHECKS, List, Met, Need, OPTIONAL, SERVERS, TEST, Wanted};
-use super::machine::{Machine, Source};
+use super::list::{ALL, CHECKS, List, Met, Need, OPTIONAL, POSTGRES, SERVERS, TEST, Wanted};
+use super::machine::{Machine, NEWEST_POSTGRES, Source};
 use rds_iam_process::engine::Engine;
 
 pub(super) const GB: u64 = 1_000_000_000;
@@ -149,20 +149,21 @@ fn of_servers(list: &mut List<'_>, engine: Engine) {
          pull mysql",
     );
     list.add(
-        CHECKS,
+        POSTGRES,
         "PostgreSQL server",
-        "runs the database of tests",
-        |list| {
-            // The oldest supported version and the newest.
-            if ["postgres-15-", "postgres-18-"].iter().all(|tree| list.machine.is_cached(tree)) {
-                return Met::Present("in the cache".to_owned());
-            }
-            list.packaged("from Debian's packages")
-        },
+        "runs the database of tests and demo",
+        postgres,
         "on a system with apt, make its package sources reachable once",
     );
     list.add(
-        CHECKS,
+        POSTGRES,
+        "psql",
+        "a client of the emulator, for tests and demo",
+        |list| cached_or_packaged(list, &[format!("psql-{NEWEST_POSTGRES}-")]),
+        "on a system with apt, make its package sources reachable once",
+    );
+    list.add(
+        POSTGRES,
         "tzdata",
         "time zones of a PostgreSQL server that runs as a child process",
         |list| time_zones(list, engine),
@@ -206,6 +207,25 @@ fn mysql(list: &List<'_>, wanted: Engine) -> Met {
     let engine = (wanted != Engine::Process).then(|| list.machine.docker_engine()).flatten();
     if engine.is_some() && list.machine.unreachable(Source::Images).is_none() {
         return Met::Fetched("the official image".to_owned());
+    }
+    list.packaged("from Debian's packages")
+}
+
+/// Returns the state of PostgreSQL's servers. The tests start the oldest supported version and the newest; the demo, one.
+fn postgres(list: &List<'_>) -> Met {
+    let versions = if list.is_for_a_demo() {
+        vec![list.machine.postgres_version()]
+    } else {
+        vec!["15".to_owned(), NEWEST_POSTGRES.to_owned()]
+    };
+    let trees: Vec<String> = versions.iter().map(|version| format!("postgres-{version}-")).collect();
+    cached_or_packaged(list, &trees)
+}
+
+/// Returns the state of what is in the cache under names with these beginnings, and comes from Debian's packages.
+fn cached_or_packaged(list: &List<'_>, entries: &[String]) -> Met {
+    if entries.iter().all(|entry| list.machine.is_cached(entry)) {
+        return Met::Present("in the cache".to_owned());
     }
     list.packaged("from Debian's packages")
 }

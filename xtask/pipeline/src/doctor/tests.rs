@@ -8,7 +8,7 @@ use super::*;
 use rds_iam_process::tools::{self, CargoTool, Tool};
 
 /// A Debian that meets all requirements, except for those that a test removes.
-#[derive(Debug, Default)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Fake {
     pub(super) without: &'static [&'static str],
     pub(super) python: Option<&'static str>,
@@ -21,6 +21,10 @@ pub(super) struct Fake {
     pub(super) has_cargo_tools: bool,
     /// Whether its caches are empty.
     pub(super) bare: bool,
+    /// The only entries of its caches.
+    pub(super) cached: Option<&'static [&'static str]>,
+    /// The version of PostgreSQL in the environment.
+    pub(super) postgres: Option<&'static str>,
     /// The unreachable sources: packages, python, images, or a tool's release.
     pub(super) unreachable: &'static [&'static str],
 }
@@ -59,8 +63,12 @@ impl Machine for Fake {
         !self.without.contains(&"tzdata")
     }
 
-    fn is_cached(&self, _name: &str) -> bool {
-        !self.bare
+    fn postgres_version(&self) -> String {
+        self.postgres.unwrap_or("18").to_owned()
+    }
+
+    fn is_cached(&self, name: &str) -> bool {
+        self.cached.map_or(!self.bare, |entries| entries.contains(&name))
     }
 
     fn unreachable(&self, source: Source) -> Option<String> {
@@ -167,6 +175,7 @@ fn a_machine_that_is_ready() {
     present   Docker engine        version 28.0 answers
     present   MySQL server         in the cache
     present   PostgreSQL server    in the cache
+    present   psql                 in the cache
     present   tzdata               installed
     present   docker-registry      docker-registry v2.8
     present   Node.js and npm      v20.20.2
@@ -224,6 +233,8 @@ fn everything_that_is_missing_is_listed_with_its_help() {
                                    help: on a system with apt, make its package sources reachable once; elsewhere, start a Docker engine that can pull mysql
     MISSING   PostgreSQL server    apt-get is not on this machine
                                    help: on a system with apt, make its package sources reachable once
+    MISSING   psql                 apt-get is not on this machine
+                                   help: on a system with apt, make its package sources reachable once
     MISSING   tzdata               time zones of a PostgreSQL server that runs as a child process
                                    help: apt-get install tzdata
     MISSING   docker-registry      apt-get is not on this machine
@@ -249,7 +260,7 @@ fn everything_that_is_missing_is_listed_with_its_help() {
     optional  trivy                finds known vulnerabilities, secrets and misconfiguration in the repository and the images
                                    help: cargo xtask tools install trivy
 
-    Missing: C compiler, C headers, git, Python, Python venv and pip, MySQL server, PostgreSQL server, tzdata, docker-registry, Node.js and npm, JDK, disk space.
+    Missing: C compiler, C headers, git, Python, Python venv and pip, MySQL server, PostgreSQL server, psql, tzdata, docker-registry, Node.js and npm, JDK, disk space.
     `cargo xtask ci` and `deploy` also need: Docker engine, Docker buildx, trivy.
     ");
 }
@@ -258,7 +269,7 @@ fn everything_that_is_missing_is_listed_with_its_help() {
 fn packages_are_the_source_of_a_server_only_where_no_image_can_be_pulled() {
     let without = &["apt-get", "docker-registry"];
     let met = |fake: &Fake, engine| {
-        let needs = needs(fake, Wanted::Of(Task::Demo), engine);
+        let needs = needs(fake, Wanted::Of(&[Task::Demo]), engine);
         needs.into_iter().find(|need| need.name == "MySQL server").unwrap().met
     };
     let no_apt = || Met::Missing(Some("apt-get is not on this machine".to_owned()));
@@ -275,7 +286,7 @@ fn packages_are_the_source_of_a_server_only_where_no_image_can_be_pulled() {
 fn time_zones_are_required_unless_servers_run_in_containers() {
     let missing = |docker, engine| {
         let fake = Fake { without: &["tzdata"], docker, ..Fake::default() };
-        let needs = needs(&fake, Wanted::Of(Task::Crates), engine);
+        let needs = needs(&fake, Wanted::Of(&[Task::Crates]), engine);
         needs.iter().filter(|need| need.missing()).map(|need| need.name).collect::<Vec<_>>()
     };
     assert_eq!(missing(Some("28.0"), Engine::Process), ["tzdata"]);
@@ -287,7 +298,7 @@ fn time_zones_are_required_unless_servers_run_in_containers() {
 #[test]
 fn a_terraform_that_is_too_old_or_not_there_is_fetched_where_it_can_be() {
     let met = |fake: &Fake| {
-        let needs = needs(fake, Wanted::Of(Task::Infra), Engine::Auto);
+        let needs = needs(fake, Wanted::Of(&[Task::Infra]), Engine::Auto);
         needs.into_iter().find(|need| need.name == "Terraform").unwrap().met
     };
     let old = Fake { terraform: Some("Terraform v1.5.7\n"), ..Fake::default() };

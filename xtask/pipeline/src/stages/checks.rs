@@ -118,6 +118,7 @@ pub(super) const TEST: Stage = Stage {
             Need::Listed("AWS API"),
             Need::Listed("MySQL server"),
             Need::Listed("PostgreSQL server"),
+            Need::Listed("psql"),
             Need::Listed("docker-registry"),
             Need::Listed("Node.js and npm"),
             Need::Listed("JDK"),
