@@ -4,6 +4,7 @@
 use super::checks;
 use super::list::{ALL, CHECKS, List, Met, Need, OPTIONAL, POSTGRES, SERVERS, TEST, Wanted};
 use super::machine::{Machine, NEWEST_POSTGRES, Source};
+use super::oldest::Oldest;
 use rds_iam_process::engine::Engine;
 
 pub(super) const GB: u64 = 1_000_000_000;
@@ -15,7 +16,11 @@ pub(super) const DISK_NEEDED_ONCE_BUILT: u64 = 2 * GB;
 /// The required memory: linking tests on several cores beside a running MySQL.
 pub(super) const MEMORY_NEEDED: u64 = 2 * GB;
 /// The oldest Python that the pinned packages of the emulated AWS API support.
-const PYTHON_NEEDED: (u32, u32) = (3, 10);
+pub(super) const PYTHON: Oldest = Oldest("python3", "--version", (3, 10));
+/// The oldest Node.js that the pinned node-postgres supports.
+pub(super) const NODE: Oldest = Oldest("node", "--version", (16, 0));
+/// The oldest JDK with the language of the client's source. `--version` is unknown to a JDK before 9.
+pub(super) const JDK: Oldest = Oldest("javac", "-version", (17, 0));
 
 /// Returns the wanted part of the list, in the order in which a fresh machine is set up; `engine` runs the
 /// database servers.
@@ -99,7 +104,7 @@ fn of_servers(list: &mut List<'_>, engine: Engine) {
         ALL,
         "Python",
         "runs the AWS API stand-in; 3.10 or later",
-        |list| Met::present(python(list.machine)),
+        |list| PYTHON.met(list),
         "apt-get install python3",
     );
     list.add(
@@ -185,7 +190,7 @@ fn of_servers(list: &mut List<'_>, engine: Engine) {
         "Node.js and npm",
         "run node-postgres, a client of the emulator; 16 or later",
         |list| match list.first_line("npm", &["--version"]) {
-            Some(_) => list.version("node", &["--version"]),
+            Some(_) => NODE.met(list),
             None => Met::Missing(None),
         },
         "apt-get install nodejs npm",
@@ -194,7 +199,7 @@ fn of_servers(list: &mut List<'_>, engine: Engine) {
         TEST,
         "JDK",
         "runs pgjdbc, a client of the emulator; 17 or later",
-        |list| list.version("javac", &["--version"]),
+        |list| JDK.met(list),
         "apt-get install default-jdk-headless",
     );
 }
@@ -242,14 +247,6 @@ fn time_zones(list: &List<'_>, wanted: Engine) -> Met {
 fn platform(machine: &dyn Machine) -> Option<String> {
     let (os, architecture) = machine.platform();
     (os == "linux" && architecture == "x86_64").then(|| format!("{os} {architecture}"))
-}
-
-pub(super) fn python(machine: &dyn Machine) -> Option<String> {
-    let answer = machine.ask("python3", &["--version"])?;
-    let version = answer.trim();
-    let mut numbers = version.trim_start_matches("Python ").split('.').map(str::parse::<u32>);
-    let (Some(Ok(major)), Some(Ok(minor))) = (numbers.next(), numbers.next()) else { return None };
-    ((major, minor) >= PYTHON_NEEDED).then(|| version.to_owned())
 }
 
 fn enough(available: Option<u64>, needed: u64) -> Option<String> {
