@@ -44,9 +44,9 @@ struct Arguments {
     #[arg(long, value_name = "DIR", required = true)]
     bin_dir: Option<PathBuf>,
     /// The runtime of the database server: auto, docker or process [default: that of `RDS_IAM_EMULATOR_ENGINE`, or auto]
-    #[arg(long = "engine", value_name = "RUNTIME", global = true)]
+    #[arg(long, alias = "engine", global = true)]
     runtime: Option<Runtime>,
-    /// The database server to start
+    /// The engine of the database server
     #[arg(long, value_enum, default_value_t)]
     database: Database,
     /// Exit after the checks, instead of running until Ctrl-C
@@ -226,8 +226,10 @@ mod tests {
     #[test]
     fn the_command_line_is_well_formed() {
         <Arguments as clap::CommandFactory>::command().debug_assert();
-        let prepare = ["rds-iam-demo", "prepare", "--registry", "--engine", "process"];
-        assert!(Arguments::try_parse_from(prepare).is_ok());
+        for runtime in ["--runtime", "--engine"] {
+            let prepare = ["rds-iam-demo", "prepare", "--registry", runtime, "process"];
+            assert!(Arguments::try_parse_from(prepare).is_ok());
+        }
         assert!(Arguments::try_parse_from(["rds-iam-demo"]).is_err(), "the programs are needed");
         let demo = ["rds-iam-demo", "--bin-dir", "debug"];
         let database = |more: &[&str]| {

@@ -92,10 +92,10 @@ fn start(task: Task, console: Console) -> Result<u8, Error> {
     let ready = |tasks, engine| doctor::preflight(tasks, engine, &workspace, console, runner);
     let pipeline = |request: Request| run::run(&request, &workspace, console, runner);
     match task {
-        Task::Test { engine, only } => {
+        Task::Test { runtime, only } => {
             let tasks: &[_] =
                 if only.is_some() { &[doctor::Task::Crates] } else { &[doctor::Task::Test] };
-            let Some(chosen) = ready(tasks, Engine::or_from_env(engine)?) else {
+            let Some(chosen) = ready(tasks, Engine::or_from_env(runtime)?) else {
                 return Ok(status(NOT_BEGUN));
             };
             console.line(&chosen.why);
@@ -139,7 +139,7 @@ fn start(task: Task, console: Console) -> Result<u8, Error> {
             infra::run(task, &workspace, console, runner).map(all_well)
         }
         Task::Lint => Ok(all_well(steps::run(console, lint::steps(&workspace, console, runner)))),
-        Task::PrepareDemo { with_infra, database, engine } => {
+        Task::PrepareDemo { with_infra, database, runtime } => {
             use doctor::Task::{Demo, DemoPostgres, Infra};
             let tasks: &[_] = match (database, with_infra) {
                 (Database::MySql, false) => &[Demo],
@@ -147,7 +147,7 @@ fn start(task: Task, console: Console) -> Result<u8, Error> {
                 (Database::Postgres, false) => &[DemoPostgres],
                 (Database::Postgres, true) => &[DemoPostgres, Infra],
             };
-            if ready(tasks, Engine::or_from_env(engine)?).is_none() {
+            if ready(tasks, Engine::or_from_env(runtime)?).is_none() {
                 return Ok(status(NOT_BEGUN));
             }
             if with_infra {
