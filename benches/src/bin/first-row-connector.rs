@@ -61,7 +61,8 @@ async fn read<E: Engine>(settings: &Settings) -> anyhow::Result<String> {
     let login = Login::<E>::new(settings).await?;
     let pool = PoolOptions::<E>::new().connect_with(login.options().await?).await?;
     tokio::spawn(refresh(pool.clone(), login));
-    Ok(E::read(&mut *pool.acquire().await?).await?)
+    let mut connection = pool.acquire().await?;
+    Ok(E::read(&mut connection).await?)
 }
 
 /// Gives the pool a new token every 12 minutes.
