@@ -93,8 +93,7 @@ fn start(task: Task, console: Console) -> Result<u8, Error> {
     let pipeline = |request: Request| run::run(&request, &workspace, console, runner);
     match task {
         Task::Test { runtime, only } => {
-            let tasks: &[_] =
-                if only.is_some() { &[doctor::Task::Crates] } else { &[doctor::Task::Test] };
+            let tasks: &[_] = if only.is_some() { &[doctor::Task::Crates] } else { &[doctor::Task::Test] };
             let Some(chosen) = ready(tasks, Engine::or_from_env(runtime)?) else {
                 return Ok(status(NOT_BEGUN));
             };

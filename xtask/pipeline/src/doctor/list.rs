@@ -20,8 +20,7 @@ pub(crate) enum Task {
     Test,
 }
 
-pub(super) const ALL: &[Task] =
-    &[Task::Demo, Task::DemoPostgres, Task::Crates, Task::Test, Task::Infra];
+pub(super) const ALL: &[Task] = &[Task::Demo, Task::DemoPostgres, Task::Crates, Task::Test, Task::Infra];
 pub(super) const SERVERS: &[Task] = &[Task::Demo, Task::DemoPostgres, Task::Crates, Task::Test];
 pub(super) const POSTGRES: &[Task] = &[Task::DemoPostgres, Task::Crates, Task::Test];
 pub(super) const CHECKS: &[Task] = &[Task::Crates, Task::Test];

@@ -36,8 +36,8 @@ impl Oldest {
 /// Returns the major and the minor number of the first version in a line, such as `v20.1.0` or `javac 21-ea`. A missing
 /// minor number is 0.
 fn version(line: &str) -> Option<(u32, u32)> {
-    let words = line.split_whitespace().map(|word| word.trim_start_matches('v'));
-    let mut numbers = words.into_iter().find(|word| word.starts_with(|c: char| c.is_ascii_digit()))?.split('.');
+    let mut words = line.split_whitespace().map(|word| word.trim_start_matches('v'));
+    let mut numbers = words.find(|word| word.starts_with(|c: char| c.is_ascii_digit()))?.split('.');
     let mut leading = || {
         let part = numbers.next()?;
         let end = part.find(|c: char| !c.is_ascii_digit()).unwrap_or(part.len());

@@ -120,6 +120,7 @@ mod tests {
         fetched by this run, once: AWS API: moto and botocore, from the Python Package Index
         fetched by this run, once: MySQL server: from Debian's packages
         fetched by this run, once: PostgreSQL server: from Debian's packages
+        fetched by this run, once: psql: from Debian's packages
         fetched by this run, once: docker-registry: from this machine's package sources
         fetched by this run, once: checkov: from the Python Package Index
         fetched by this run, once: linters: zizmor, hadolint, actionlint-fork, from the Python Package Index
@@ -149,6 +150,8 @@ mod tests {
         missing: MySQL server: the package sources do not answer: packages does not answer
           help: on a system with apt, make its package sources reachable once; elsewhere, start a Docker engine that can pull mysql
         missing: PostgreSQL server: the package sources do not answer: packages does not answer
+          help: on a system with apt, make its package sources reachable once
+        missing: psql: the package sources do not answer: packages does not answer
           help: on a system with apt, make its package sources reachable once
         missing: docker-registry: the package sources do not answer: packages does not answer
           help: make the package sources reachable once, or put docker-registry on PATH (apt-get install docker-registry)
@@ -195,8 +198,18 @@ mod tests {
         };
         let of_mysql = reported(&[Task::Demo], &fake);
         let of_postgres = reported(&[Task::DemoPostgres, Task::Infra], &fake);
+        let of_mysql: Vec<&str> = of_mysql.lines().collect();
         let more: Vec<&str> = of_postgres.lines().filter(|line| !of_mysql.contains(line)).collect();
         insta::assert_snapshot!(more.join("\n"), @"
+        fetched by this run, once: checkov: from the Python Package Index
+        missing: PostgreSQL server: apt-get is not on this machine
+          help: on a system with apt, make its package sources reachable once
+        missing: psql: apt-get is not on this machine
+          help: on a system with apt, make its package sources reachable once
+        missing: tzdata: time zones of a PostgreSQL server that runs as a child process
+          help: apt-get install tzdata
+        missing: Terraform: none of 1.11 or later is here, nor can be had: terraform does not answer
+          help: install Terraform 1.11 or later: https://developer.hashicorp.com/terraform/install
         ");
     }
 
