@@ -20,14 +20,14 @@ Examples:
   cargo xtask doctor                   report what is missing on this machine
   cargo xtask demo --once              start the whole platform, check its claims, remove it
   cargo xtask demo --database postgres the same on PostgreSQL, with additional claims
-  cargo xtask test --engine process    all tests, without Docker
+  cargo xtask test --runtime process   all tests, without Docker
   cargo xtask test --only crates       the Rust crates alone, without Terraform or a registry
   cargo xtask test --only soak         the long runs: hours of tokens, faults and load on each engine
   cargo xtask infra local              the deployment applied, changed and destroyed, without AWS
   cargo xtask bench -- --help          the options of the benchmark program
 
 Environment:
-  RDS_IAM_EMULATOR_ENGINE   auto, docker or process; the same as --engine
+  RDS_IAM_EMULATOR_ENGINE   auto, docker or process; the same as --runtime
   RDS_IAM_CACHE_DIR         the folder of tools and servers [default: ~/.cache/rds-iam]
   RDS_IAM_TERRAFORM_MIRROR  a filesystem mirror with Terraform's AWS provider
   RDS_IAM_IMAGE_BASES       pinned or local: official base images, or images built from Debian's packages
@@ -89,17 +89,28 @@ pub(crate) struct Demo {
     /// First apply the Terraform stack to the AWS API on this machine, and use its outputs
     #[arg(long)]
     pub(crate) with_infra: bool,
-    /// The database server
+    /// The engine of the database server
     #[arg(long, value_parser = databases(), default_value = "mysql")]
     pub(crate) database: String,
     /// The runtime of the database server: auto, docker or process [env: RDS_IAM_EMULATOR_ENGINE] [default: auto]
-    #[arg(long, value_parser = ["auto", "docker", "process"])]
-    pub(crate) engine: Option<String>,
+    #[arg(long, alias = "engine", value_parser = runtime)]
+    pub(crate) runtime: Option<String>,
 }
 
 /// Returns the names of the database servers. PostgreSQL has both of its names, as everywhere.
 fn databases() -> [PossibleValue; 2] {
     [PossibleValue::new("mysql"), PossibleValue::new("postgres").alias("postgresql")]
+}
+
+/// Parses a runtime. Its option is also called `--engine`, which elsewhere selects the engine of a database.
+fn runtime(name: &str) -> Result<String, String> {
+    match name {
+        "auto" | "docker" | "process" => Ok(name.to_owned()),
+        "mysql" | "postgres" | "postgresql" => Err(format!(
+            "a runtime is auto, docker or process\n  help: `--database {name}` selects the engine of the demo"
+        )),
+        _ => Err("expected auto, docker or process".to_owned()),
+    }
 }
 
 /// The tasks of the pipeline's program, which reads the rest of their command lines.

@@ -46,7 +46,8 @@ pub(crate) fn run(demo: &Demo, workspace: &Workspace) -> anyhow::Result<ExitCode
 fn preparation(demo: &Demo) -> Vec<String> {
     let mut words = vec!["prepare-demo".to_owned()];
     words.extend(demo.with_infra.then(|| "--with-infra".to_owned()));
-    words.extend(demo.engine.iter().flat_map(|engine| ["--engine".to_owned(), engine.clone()]));
+    words.extend(["--database".to_owned(), demo.database.clone()]);
+    words.extend(demo.runtime.iter().flat_map(|runtime| ["--runtime".to_owned(), runtime.clone()]));
     words
 }
 
@@ -54,8 +55,8 @@ fn preparation(demo: &Demo) -> Vec<String> {
 fn words(demo: &Demo, binaries: &Path) -> Vec<OsString> {
     let mut words: Vec<OsString> = vec!["--bin-dir".into(), binaries.into()];
     let mut option = |name: &str, value: OsString| words.extend([name.into(), value]);
-    if let Some(engine) = &demo.engine {
-        option("--engine", engine.into());
+    if let Some(runtime) = &demo.runtime {
+        option("--runtime", runtime.into());
     }
     option("--database", demo.database.clone().into());
     if demo.with_infra {
@@ -82,16 +83,19 @@ mod tests {
             once: true,
             with_infra: false,
             json: Some("claims.json".into()),
-            engine: None,
+            runtime: None,
             database: "postgres".to_owned(),
         };
         assert_eq!(shown(&demo), "--bin-dir /t/debug --database postgres --json claims.json --once");
-        assert_eq!(preparation(&demo), ["prepare-demo"]);
-        let demo = Demo { with_infra: true, json: None, engine: Some("process".to_owned()), ..demo };
+        assert_eq!(preparation(&demo), ["prepare-demo", "--database", "postgres"]);
+        let demo = Demo { with_infra: true, json: None, runtime: Some("process".to_owned()), ..demo };
         assert_eq!(
             shown(&demo),
-            "--bin-dir /t/debug --engine process --database postgres --deploy /t/debug/rds-iam-pipeline --once"
+            "--bin-dir /t/debug --runtime process --database postgres --deploy /t/debug/rds-iam-pipeline --once"
         );
-        assert_eq!(preparation(&demo), ["prepare-demo", "--with-infra", "--engine", "process"]);
+        assert_eq!(
+            preparation(&demo).join(" "),
+            "prepare-demo --with-infra --database postgres --runtime process"
+        );
     }
 }

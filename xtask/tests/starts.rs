@@ -76,7 +76,7 @@ fn what_was_built_elsewhere_is_started_without_cargo() {
 fn a_wrong_command_line_ends_with_2_and_starts_nothing() {
     let folder = folder("wrong");
     let xtask = Path::new(env!("CARGO_BIN_EXE_xtask"));
-    for words in [&["deplyo"][..], &[], &["fmt", "--bogus"], &["demo", "--engine", "podman"]] {
+    for words in [&["deplyo"][..], &[], &["fmt", "--bogus"], &["demo", "--runtime", "podman"]] {
         let (status, printed) = ended(command(xtask, &folder, words));
         assert!(status == Some(2) && !printed.starts_with('<'), "{words:?}: {printed}");
     }

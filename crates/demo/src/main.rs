@@ -21,7 +21,7 @@ use anyhow::Context as _;
 use clap::{Parser, Subcommand, ValueEnum};
 use rds_iam_emulator_account::AwsApi;
 use rds_iam_emulator_account::registry_program;
-use rds_iam_emulator_server::{MySql, Postgres, PostgresVersion, Runtime};
+use rds_iam_emulator_server::{MySql, Postgres, PostgresVersion, Runtime, clients};
 use rds_iam_report::{ErrorReport, file};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
@@ -44,9 +44,9 @@ struct Arguments {
     #[arg(long, value_name = "DIR", required = true)]
     bin_dir: Option<PathBuf>,
     /// The runtime of the database server: auto, docker or process [default: that of `RDS_IAM_EMULATOR_ENGINE`, or auto]
-    #[arg(long = "engine", value_name = "RUNTIME", global = true)]
+    #[arg(long, alias = "engine", global = true)]
     runtime: Option<Runtime>,
-    /// The database server to start
+    /// The engine of the database server
     #[arg(long, value_enum, default_value_t)]
     database: Database,
     /// Exit after the checks, instead of running until Ctrl-C
@@ -184,6 +184,7 @@ async fn prepare(arguments: &Arguments) -> anyhow::Result<()> {
         let postgres = Postgres::builder().runtime(runtime).version(version).start().await?;
         println!("ready: {}", postgres.describe());
     }
+    println!("ready: {}", clients::psql().await?.display());
     if let Some(Task::Prepare { registry: true }) = arguments.task {
         println!("ready: the registry {}", registry_program().await?.display());
     }
@@ -225,8 +226,10 @@ mod tests {
     #[test]
     fn the_command_line_is_well_formed() {
         <Arguments as clap::CommandFactory>::command().debug_assert();
-        let prepare = ["rds-iam-demo", "prepare", "--registry", "--engine", "process"];
-        assert!(Arguments::try_parse_from(prepare).is_ok());
+        for runtime in ["--runtime", "--engine"] {
+            let prepare = ["rds-iam-demo", "prepare", "--registry", runtime, "process"];
+            assert!(Arguments::try_parse_from(prepare).is_ok());
+        }
         assert!(Arguments::try_parse_from(["rds-iam-demo"]).is_err(), "the programs are needed");
         let demo = ["rds-iam-demo", "--bin-dir", "debug"];
         let database = |more: &[&str]| {

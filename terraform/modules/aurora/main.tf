@@ -193,10 +193,18 @@ resource "aws_rds_cluster" "this" {
   # A new major version is a separate step, with a test before it.
   allow_major_version_upgrade = false
   apply_immediately           = var.apply_immediately
+  engine_lifecycle_support = (
+    var.extended_support ? "open-source-rds-extended-support" : "open-source-rds-extended-support-disabled"
+  )
 
   enabled_cloudwatch_logs_exports = local.log_types
 
   tags = var.tags
+
+  lifecycle {
+    # RDS accepts it at the creation only; the provider would show the same change in every plan.
+    ignore_changes = [engine_lifecycle_support]
+  }
 
   depends_on = [aws_cloudwatch_log_group.this, aws_kms_key_policy.this]
 }

@@ -188,6 +188,9 @@ resource "aws_db_instance" "this" {
   allow_major_version_upgrade = false
   auto_minor_version_upgrade  = true
   apply_immediately           = var.apply_immediately
+  engine_lifecycle_support = (
+    var.extended_support ? "open-source-rds-extended-support" : "open-source-rds-extended-support-disabled"
+  )
 
   enabled_cloudwatch_logs_exports       = local.log_types
   monitoring_interval                   = var.monitoring_interval_seconds
@@ -197,6 +200,11 @@ resource "aws_db_instance" "this" {
   performance_insights_retention_period = var.performance_insights ? 7 : null
 
   tags = var.tags
+
+  lifecycle {
+    # RDS accepts it at the creation only; the provider would show the same change in every plan.
+    ignore_changes = [engine_lifecycle_support]
+  }
 
   depends_on = [
     aws_cloudwatch_log_group.this,

@@ -192,6 +192,13 @@ variable "backup_retention_days" {
   }
 }
 
+variable "extended_support" {
+  description = "Whether RDS Extended Support, billed per vCPU and hour, begins at the end of the major version's standard support; otherwise RDS upgrades the major version then. Used at the creation only."
+  type        = bool
+  default     = true
+  nullable    = false
+}
+
 variable "deletion_protection" {
   description = "Whether AWS refuses to delete the instance."
   type        = bool

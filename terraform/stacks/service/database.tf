@@ -32,6 +32,7 @@ module "rds" {
   monitoring_interval_seconds = var.database.monitoring_interval_seconds
   performance_insights        = var.database.performance_insights
   ca_cert_identifier          = var.database.ca_cert_identifier
+  extended_support            = var.database.extended_support
   deletion_protection         = !var.disposable
   skip_final_snapshot         = var.disposable
   permissions_boundary_arn    = var.permissions_boundary_arn
@@ -55,6 +56,7 @@ module "aurora" {
   monitoring_interval_seconds = var.database.monitoring_interval_seconds
   performance_insights        = var.database.performance_insights
   ca_cert_identifier          = var.database.ca_cert_identifier
+  extended_support            = var.database.extended_support
   deletion_protection         = !var.disposable
   skip_final_snapshot         = var.disposable
   permissions_boundary_arn    = var.permissions_boundary_arn

@@ -99,6 +99,7 @@ variable "database" {
     monitoring_interval_seconds = optional(number, 60)
     performance_insights        = optional(bool, true)
     ca_cert_identifier          = optional(string)
+    extended_support            = optional(bool, true)
     cluster = optional(object({
       instances = map(object({
         class          = optional(string, "db.serverless")

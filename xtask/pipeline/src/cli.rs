@@ -25,10 +25,11 @@ pub(crate) enum Task {
     Test {
         #[arg(
             long,
+            alias = "engine",
             value_enum,
             help = "The runtime of the database servers [env: RDS_IAM_EMULATOR_ENGINE] [default: auto]"
         )]
-        engine: Option<Engine>,
+        runtime: Option<Engine>,
         /// Run only this part
         #[arg(long, value_enum, value_name = "PART")]
         only: Option<test::Only>,
@@ -111,9 +112,12 @@ pub(crate) enum Task {
         /// Also for the deployment to the AWS API on this machine
         #[arg(long)]
         with_infra: bool,
+        /// The engine of the database server
+        #[arg(long, default_value = "mysql")]
+        database: rds_iam_infra::Engine,
         /// The runtime of the database server
         #[arg(long, value_enum)]
-        engine: Option<Engine>,
+        runtime: Option<Engine>,
     },
     /// Write a plan's table into the pull request's one comment about it
     #[command(hide = true)]

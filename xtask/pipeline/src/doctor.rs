@@ -5,6 +5,7 @@ mod checks;
 mod list;
 mod machine;
 mod needs;
+mod oldest;
 mod preflight;
 
 use serde_json::{Value, json};

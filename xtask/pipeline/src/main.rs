@@ -48,6 +48,7 @@ use cli::{Cli, StageTask, Task};
 use doctor::NOT_BEGUN;
 use rds_iam_checks::infra::{self, Infra};
 use rds_iam_checks::lint;
+use rds_iam_infra::Engine as Database;
 use rds_iam_process::console::{Console, Style};
 use rds_iam_process::engine::Engine;
 use rds_iam_process::error::Error;
@@ -88,12 +89,12 @@ fn start(task: Task, console: Console) -> Result<u8, Error> {
     let workspace = Workspace::find(runner)?;
     let status = |status| if runner::interrupted() { report::interrupted(console) } else { status };
     let all_well = |well: bool| if well { 0 } else { status(1) };
-    let ready = |task, engine| doctor::preflight(task, engine, &workspace, console, runner);
+    let ready = |tasks, engine| doctor::preflight(tasks, engine, &workspace, console, runner);
     let pipeline = |request: Request| run::run(&request, &workspace, console, runner);
     match task {
-        Task::Test { engine, only } => {
-            let task = only.map_or(doctor::Task::Test, |_| doctor::Task::Crates);
-            let Some(chosen) = ready(task, Engine::or_from_env(engine)?) else {
+        Task::Test { runtime, only } => {
+            let tasks: &[_] = if only.is_some() { &[doctor::Task::Crates] } else { &[doctor::Task::Test] };
+            let Some(chosen) = ready(tasks, Engine::or_from_env(runtime)?) else {
                 return Ok(status(NOT_BEGUN));
             };
             console.line(&chosen.why);
@@ -131,17 +132,21 @@ fn start(task: Task, console: Console) -> Result<u8, Error> {
         Task::Infra(task) => {
             // Only these two are started by an operator; the callers of the others have checked the requirements.
             let checks = matches!(task, Infra::Check | Infra::Local { .. });
-            if checks && ready(doctor::Task::Infra, Engine::from_env()?).is_none() {
+            if checks && ready(&[doctor::Task::Infra], Engine::from_env()?).is_none() {
                 return Ok(status(NOT_BEGUN));
             }
             infra::run(task, &workspace, console, runner).map(all_well)
         }
         Task::Lint => Ok(all_well(steps::run(console, lint::steps(&workspace, console, runner)))),
-        Task::PrepareDemo { with_infra, engine } => {
-            let engine = Engine::or_from_env(engine)?;
-            let needs = [doctor::Task::Demo, doctor::Task::Infra];
-            let needs = if with_infra { &needs[..] } else { &needs[..1] };
-            if !needs.iter().all(|&task| ready(task, engine).is_some()) {
+        Task::PrepareDemo { with_infra, database, runtime } => {
+            use doctor::Task::{Demo, DemoPostgres, Infra};
+            let tasks: &[_] = match (database, with_infra) {
+                (Database::MySql, false) => &[Demo],
+                (Database::MySql, true) => &[Demo, Infra],
+                (Database::Postgres, false) => &[DemoPostgres],
+                (Database::Postgres, true) => &[DemoPostgres, Infra],
+            };
+            if ready(tasks, Engine::or_from_env(runtime)?).is_none() {
                 return Ok(status(NOT_BEGUN));
             }
             if with_infra {

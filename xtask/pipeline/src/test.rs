@@ -254,7 +254,7 @@ fn demo(database: &str, engine: Engine, workspace: &Workspace) -> Cmd {
 fn demo_program(workspace: &Workspace, engine: Engine) -> Cmd {
     let demo = workspace.target.join("debug/rds-iam-demo").display().to_string();
     let demo = Cmd::new(demo, &workspace.root, "the build before this step makes it");
-    workspace.with_server_libraries(demo.args(["--engine", engine.as_str()]))
+    workspace.with_server_libraries(demo.args(["--runtime", engine.as_str()]))
 }
 
 /// Returns a command of tests as one that builds them, if they are not built, and lists their programs.
@@ -284,15 +284,15 @@ mod tests {
         );
         insta::assert_snapshot!(
             prepare(Engine::Process, &workspace, true).shown(),
-            @"RDS_IAM_MYSQL_PLUGIN=/t/debug/libAWSAuthenticationPlugin.so RDS_IAM_POSTGRES_PAM=/t/debug/libpam.so /t/debug/rds-iam-demo --engine process prepare --registry"
+            @"RDS_IAM_MYSQL_PLUGIN=/t/debug/libAWSAuthenticationPlugin.so RDS_IAM_POSTGRES_PAM=/t/debug/libpam.so /t/debug/rds-iam-demo --runtime process prepare --registry"
         );
         insta::assert_snapshot!(
             demo("mysql", Engine::Docker, &workspace).shown(),
-            @"RDS_IAM_MYSQL_PLUGIN=/t/debug/libAWSAuthenticationPlugin.so RDS_IAM_POSTGRES_PAM=/t/debug/libpam.so /t/debug/rds-iam-demo --engine docker --bin-dir /t/debug --database mysql --once"
+            @"RDS_IAM_MYSQL_PLUGIN=/t/debug/libAWSAuthenticationPlugin.so RDS_IAM_POSTGRES_PAM=/t/debug/libpam.so /t/debug/rds-iam-demo --runtime docker --bin-dir /t/debug --database mysql --once"
         );
         insta::assert_snapshot!(
             demo("postgres", Engine::Process, &workspace).shown(),
-            @"RDS_IAM_MYSQL_PLUGIN=/t/debug/libAWSAuthenticationPlugin.so RDS_IAM_POSTGRES_PAM=/t/debug/libpam.so /t/debug/rds-iam-demo --engine process --bin-dir /t/debug --database postgres --once"
+            @"RDS_IAM_MYSQL_PLUGIN=/t/debug/libAWSAuthenticationPlugin.so RDS_IAM_POSTGRES_PAM=/t/debug/libpam.so /t/debug/rds-iam-demo --runtime process --bin-dir /t/debug --database postgres --once"
         );
     }
 

@@ -179,7 +179,7 @@ fn decide(
                 let without = if by_variable {
                     format!("unset {ENGINE_VARIABLE}")
                 } else {
-                    "leave out `--engine docker`".to_owned()
+                    "leave out `--runtime docker`".to_owned()
                 };
                 return Err(Error::Found { found, help: format!("{help}; or {without}") });
             }
@@ -227,7 +227,7 @@ mod tests {
         process: Database servers run as child processes, as asked for.
         process: Database servers run as child processes (no Docker engine answers).
         error: no Docker engine answers: connection refused
-          help: start the Docker engine (`dockerd` as root, or `systemctl start docker`); or leave out `--engine docker`
+          help: start the Docker engine (`dockerd` as root, or `systemctl start docker`); or leave out `--runtime docker`
         error: no `docker` on PATH
           help: apt-get install docker.io; or unset RDS_IAM_EMULATOR_ENGINE
         error: no Docker engine answers at tcp://ada:<redacted>@nowhere:2375 (DOCKER_HOST): no such host

@@ -36,3 +36,22 @@ fn the_demo_s_databases_have_all_their_names() {
     }
     assert_eq!(database("sqlite"), None);
 }
+
+#[test]
+fn the_demo_s_runtime_has_an_old_name() {
+    let runtime = |option: &str, name: &str| {
+        Cli::try_parse_from(["xtask", "demo", option, name]).map(|cli| match cli.task {
+            Task::Demo(demo) => demo.runtime,
+            other => panic!("{other:?}"),
+        })
+    };
+    for option in ["--runtime", "--engine"] {
+        for name in ["auto", "docker", "process"] {
+            assert_eq!(runtime(option, name).unwrap().as_deref(), Some(name));
+        }
+        let error = runtime(option, "postgresql").unwrap_err().to_string();
+        assert!(error.contains("\n  help: `--database postgresql` selects the engine"), "{error}");
+        let error = runtime(option, "podman").unwrap_err().to_string();
+        assert!(error.contains("--runtime <RUNTIME>': expected auto, docker or process"), "{error}");
+    }
+}

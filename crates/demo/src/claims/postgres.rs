@@ -5,7 +5,7 @@ use std::path::Path;
 
 use anyhow::{Context as _, bail, ensure};
 use aws_credential_types::Credentials;
-use rds_iam_emulator_server::{AccessKey, MySql, Postgres, Runtime, fixtures};
+use rds_iam_emulator_server::{AccessKey, MySql, Postgres, Runtime, clients, fixtures};
 use rds_iam_sqlx::{Databases, Limits, MySqlPool, PgPool};
 use rds_iam_token::{Clock, Minter, TokenSource, sign};
 use sqlx::postgres::PgConnection;
@@ -27,8 +27,6 @@ const LOCK_OUT: i32 = 3;
 /// The user whose declaration would lock the master user out: the master user is a member of it.
 const SHARED: &str = "shared_app";
 
-const PSQL: &str = "psql";
-
 /// Checks the claims and adds them to the table.
 pub(crate) async fn prove(platform: &Platform<sqlx::Postgres>, table: &mut Table) {
     let server = &platform.server;
@@ -38,12 +36,7 @@ pub(crate) async fn prove(platform: &Platform<sqlx::Postgres>, table: &mut Table
     table.add("a token of 60 KB arrives whole", long_token(server).await);
     let claim = "`MySqlPool` and `PgPool` in one program, from one `database.yaml`";
     table.add(claim, both_engines(server, server.runtime(), platform.folder()).await);
-    let claim = "psql logs in with a token";
-    if is_in_path(PSQL) {
-        table.add(claim, psql(server).await);
-    } else {
-        table.leave_out(claim, "there is no psql in PATH: apt-get install postgresql-client");
-    }
+    table.add("psql logs in with a token", psql(server).await);
 }
 
 async fn master(server: &Postgres) -> anyhow::Result<String> {
@@ -200,9 +193,10 @@ fn configuration(postgres: &Postgres, mysql: &MySql) -> String {
 
 /// Logs in with the real psql, by a good token and by one that was tampered with.
 async fn psql(server: &Postgres) -> anyhow::Result<String> {
-    let accepted = run_psql(server, Wrong::Nothing).await?;
+    let program = clients::psql().await?;
+    let accepted = run_psql(&program, server, Wrong::Nothing).await?;
     ensure!(accepted.status == Some(0), "{}: {}", accepted.shown_status(), accepted.stderr.trim());
-    let refused = run_psql(server, Wrong::Tampered).await?;
+    let refused = run_psql(&program, server, Wrong::Tampered).await?;
     let message = format!("PAM authentication failed for user \"{APP_USER}\"");
     ensure!(
         refused.status != Some(0) && refused.stderr.contains(&message),
@@ -213,7 +207,7 @@ async fn psql(server: &Postgres) -> anyhow::Result<String> {
     Ok(format!("{}; with a tampered token: {message}", accepted.stdout.trim()))
 }
 
-async fn run_psql(server: &Postgres, wrong: Wrong) -> anyhow::Result<Ended> {
+async fn run_psql(program: &Path, server: &Postgres, wrong: Wrong) -> anyhow::Result<Ended> {
     let (endpoint, dial) = (server.endpoint(), server.dial());
     let environment = [
         ("PGHOST", endpoint.host().to_string()),
@@ -228,13 +222,7 @@ async fn run_psql(server: &Postgres, wrong: Wrong) -> anyhow::Result<Ended> {
     let environment = environment.map(|(name, value)| (name.to_owned(), value)).to_vec();
     let sql = "SELECT current_user || ', ' || version || ' ' || cipher FROM pg_stat_ssl WHERE pid = pg_backend_pid()";
     let arguments = ["--no-psqlrc", "--no-password", "--tuples-only", "--no-align", "--command", sql];
-    Ok(program::output(Path::new(PSQL), &arguments, &environment).await?.into())
-}
-
-/// Returns whether a program of this name is in `PATH`.
-fn is_in_path(program: &str) -> bool {
-    std::env::var_os("PATH")
-        .is_some_and(|path| std::env::split_paths(&path).any(|folder| folder.join(program).is_file()))
+    Ok(program::output(program, &arguments, &environment).await?.into())
 }
 
 async fn by_token(server: &Postgres, user: &str) -> anyhow::Result<PgConnection> {
@@ -259,6 +247,7 @@ mod tests {
             a_locked_out_master_is_noticed,
             tables_without_default_privileges_are_noticed,
             long_tokens_and_both_engines,
+            the_emulator_s_psql_logs_in,
         ]
     );
 
@@ -295,9 +284,13 @@ mod tests {
         Ok(())
     }
 
-    #[test]
-    fn programs_are_searched_in_path() {
-        assert!(is_in_path("sh"));
-        assert!(!is_in_path("no-such-program"));
+    async fn the_emulator_s_psql_logs_in() -> anyhow::Result<()> {
+        let server = fixtures::app_server::<sqlx::Postgres>().await?;
+        let evidence = psql(&server).await?;
+        assert!(evidence.starts_with("node_app, TLSv1.3 "), "{evidence}");
+        server.as_superuser(format!("REVOKE rds_iam FROM {APP_USER}")).await?;
+        let error = psql(&server).await.unwrap_err();
+        assert!(format!("{error:#}").contains("password authentication failed"), "{error:#}");
+        Ok(())
     }
 }

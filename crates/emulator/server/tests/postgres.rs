@@ -25,6 +25,7 @@ only!(
         aws_s_statements_run_word_for_word,
         throttled_logins_get_53300,
         force_ssl_off_admits_passwords_without_tls,
+        a_server_starts_with_force_ssl_off,
     ],
     "the limit of 65,530 bytes is PostgreSQL's; rds-iam-sqlx tests tokens of 40,000 on both engines",
     [a_token_of_sixty_kilobytes_arrives_whole],
@@ -245,6 +246,14 @@ async fn force_ssl_off_admits_passwords_without_tls() -> Result {
         server.set_force_ssl(true).await?;
         assert!(answer(plain.connect().await).starts_with("28000 pg_hba.conf rejects connection"));
     }
+    Ok(())
+}
+
+async fn a_server_starts_with_force_ssl_off() -> Result {
+    let server = Postgres::builder().force_ssl(false).start().await?;
+    let plain = without_tls(&server, "postgres", server.master().password());
+    let mut master = plain.connect().await?;
+    assert_eq!(sqlx::Postgres::text(&mut master, "SHOW rds.force_ssl".into()).await?, "off");
     Ok(())
 }
 

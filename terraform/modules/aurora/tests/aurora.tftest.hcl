@@ -102,6 +102,7 @@ run "readme" {
       aws_rds_cluster.this.copy_tags_to_snapshot,
       aws_rds_cluster.this.allow_major_version_upgrade == false,
       aws_rds_cluster.this.apply_immediately == false,
+      aws_rds_cluster.this.engine_lifecycle_support == "open-source-rds-extended-support",
     ])
     error_message = "by default it is protected, backed up, and changed in the maintenance window"
   }
@@ -272,6 +273,7 @@ run "throw_away" {
     performance_insights        = false
     log_retention_days          = 7
     apply_immediately           = true
+    extended_support            = false
   }
 
   assert {
@@ -281,6 +283,7 @@ run "throw_away" {
       aws_rds_cluster.this.apply_immediately,
       length(aws_iam_role.monitoring) == 0,
       aws_rds_cluster.this.engine_version == "17",
+      aws_rds_cluster.this.engine_lifecycle_support == "open-source-rds-extended-support-disabled",
       # The security settings stay.
       aws_rds_cluster.this.storage_encrypted,
       aws_rds_cluster.this.iam_database_authentication_enabled,

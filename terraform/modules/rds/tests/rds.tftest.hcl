@@ -69,6 +69,7 @@ run "readme" {
       aws_db_instance.this.auto_minor_version_upgrade,
       aws_db_instance.this.allow_major_version_upgrade == false,
       aws_db_instance.this.apply_immediately == false,
+      aws_db_instance.this.engine_lifecycle_support == "open-source-rds-extended-support",
     ])
     error_message = "by default it is protected, backed up, and changed in the maintenance window"
   }
@@ -195,6 +196,7 @@ run "throw_away" {
     log_retention_days          = 7
     ca_cert_identifier          = "rds-ca-rsa2048-g1"
     apply_immediately           = true
+    extended_support            = false
   }
 
   assert {
@@ -206,6 +208,7 @@ run "throw_away" {
       aws_db_instance.this.ca_cert_identifier == "rds-ca-rsa2048-g1",
       length(aws_iam_role.monitoring) == 0,
       aws_db_instance.this.performance_insights_enabled == false,
+      aws_db_instance.this.engine_lifecycle_support == "open-source-rds-extended-support-disabled",
       # The security settings stay.
       aws_db_instance.this.storage_encrypted,
       aws_db_instance.this.publicly_accessible == false,

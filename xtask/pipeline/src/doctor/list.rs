@@ -10,16 +10,19 @@ use super::machine::{Machine, Source};
 pub(crate) enum Task {
     /// `cargo xtask demo`
     Demo,
+    /// `cargo xtask demo --database postgres`, which also starts a MySQL server
+    DemoPostgres,
+    /// `cargo xtask infra check` and `infra local`, and `--with-infra` of the demo
+    Infra,
     /// `cargo xtask test --only crates`
     Crates,
     /// `cargo xtask test`
     Test,
-    /// `cargo xtask infra check` and `infra local`
-    Infra,
 }
 
-pub(super) const ALL: &[Task] = &[Task::Demo, Task::Crates, Task::Test, Task::Infra];
-pub(super) const SERVERS: &[Task] = &[Task::Demo, Task::Crates, Task::Test];
+pub(super) const ALL: &[Task] = &[Task::Demo, Task::DemoPostgres, Task::Crates, Task::Test, Task::Infra];
+pub(super) const SERVERS: &[Task] = &[Task::Demo, Task::DemoPostgres, Task::Crates, Task::Test];
+pub(super) const POSTGRES: &[Task] = &[Task::DemoPostgres, Task::Crates, Task::Test];
 pub(super) const CHECKS: &[Task] = &[Task::Crates, Task::Test];
 pub(super) const INFRA: &[Task] = &[Task::Test, Task::Infra];
 pub(super) const TEST: &[Task] = &[Task::Test];
@@ -74,7 +77,7 @@ impl Need {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Wanted {
     All,
-    Of(Task),
+    Of(&'static [Task]),
     Named(&'static str),
 }
 
@@ -102,13 +105,18 @@ impl<'m> List<'m> {
     ) {
         let is_wanted = match self.wanted {
             Wanted::All => true,
-            Wanted::Of(task) => tasks.contains(&task),
+            Wanted::Of(some) => some.iter().any(|task| tasks.contains(task)),
             Wanted::Named(one) => one == name,
         };
         if is_wanted {
             let met = met(self);
             self.needs.push(Need { name, purpose, tasks, pipeline: false, met, help: help.to_owned() });
         }
+    }
+
+    /// Returns whether only the demo's servers are wanted, and not those of the tests.
+    pub(super) fn is_for_a_demo(&self) -> bool {
+        matches!(self.wanted, Wanted::Of(tasks) if tasks.contains(&Task::DemoPostgres))
     }
 
     /// Marks the last need as required by the pipeline too.

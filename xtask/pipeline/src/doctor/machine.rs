@@ -16,6 +16,12 @@ const OFFICIAL_IMAGES: &str = "https://docker.io/v2/";
 /// The time zone that a PostgreSQL server needs in order to start, by its path in Debian's package tzdata.
 const TIME_ZONE: &str = "/usr/share/zoneinfo/UTC";
 
+/// The newest version of PostgreSQL that the emulator runs, which is also that of its `psql`.
+pub(super) const NEWEST_POSTGRES: &str = "18";
+
+/// The environment variable that selects another version.
+const POSTGRES_VARIABLE: &str = "RDS_IAM_EMULATOR_POSTGRES";
+
 /// The cache of the servers that root runs as another user, which can't enter root's home: the emulator's.
 const CACHE_OF_ROOT: &str = "/var/cache/rds-iam";
 
@@ -48,6 +54,8 @@ pub(crate) trait Machine {
     fn missing_tools(&self) -> Vec<Tool>;
     /// Returns whether the time zones of the package tzdata are installed.
     fn has_time_zones(&self) -> bool;
+    /// Returns the version of PostgreSQL that the demo starts.
+    fn postgres_version(&self) -> String;
     /// Returns whether the cache has an entry whose name begins with `name`.
     fn is_cached(&self, name: &str) -> bool;
     /// Returns the reason why a source can't be reached; `None` if it can.
@@ -108,6 +116,10 @@ impl Machine for ThisMachine<'_> {
 
     fn has_time_zones(&self) -> bool {
         Path::new(TIME_ZONE).is_file()
+    }
+
+    fn postgres_version(&self) -> String {
+        std::env::var(POSTGRES_VARIABLE).unwrap_or_else(|_| NEWEST_POSTGRES.to_owned())
     }
 
     fn is_cached(&self, name: &str) -> bool {
@@ -187,8 +199,17 @@ mod tests {
         assert_eq!(cache_folders(cache, true, false), [cache, second]);
         assert_eq!(cache_folders(cache, true, true), [cache]);
         assert_eq!(cache_folders(cache, false, false), [cache]);
-        // The folder is the emulator's.
-        let emulator = rds_iam_process::workspace::root().join("crates/emulator/server/src/host/shared.rs");
-        assert!(fs::read_to_string(emulator).unwrap().contains(&format!("\"{CACHE_OF_ROOT}\"")));
+    }
+
+    #[test]
+    fn folder_and_versions_are_the_emulator_s() {
+        let emulator = rds_iam_process::workspace::root().join("crates/emulator/server/src");
+        for (file, text) in [
+            ("host/shared.rs", format!("\"{CACHE_OF_ROOT}\"")),
+            ("postgres/versions.rs", format!("\"{POSTGRES_VARIABLE}\"")),
+            ("postgres/versions.rs", format!("const NEWEST: Self = Self::V{NEWEST_POSTGRES};")),
+        ] {
+            assert!(fs::read_to_string(emulator.join(file)).unwrap().contains(&text), "{file}: {text}");
+        }
     }
 }

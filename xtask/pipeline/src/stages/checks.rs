@@ -118,6 +118,7 @@ pub(super) const TEST: Stage = Stage {
             Need::Listed("AWS API"),
             Need::Listed("MySQL server"),
             Need::Listed("PostgreSQL server"),
+            Need::Listed("psql"),
             Need::Listed("docker-registry"),
             Need::Listed("Node.js and npm"),
             Need::Listed("JDK"),
@@ -129,7 +130,7 @@ pub(super) const TEST: Stage = Stage {
         let chosen = Engine::from_env().and_then(|engine| engine::choose(engine, io().runner));
         // If it is unavailable, preflight reports the reason.
         let engine = chosen.map_or(Engine::Docker, |chosen| chosen.engine);
-        let what = format!("`cargo xtask test --engine {}`", engine.as_str());
+        let what = format!("`cargo xtask test --runtime {}`", engine.as_str());
         Ok(vec![all_of(&what, move |io| test::own_steps(engine, workspace, io.console, io.runner))])
     },
 };

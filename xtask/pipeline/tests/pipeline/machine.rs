@@ -94,17 +94,18 @@ fn an_engine_that_does_not_answer_is_named_by_its_address() {
     let ended = repo.run(&deploy, &[broken]);
     ended.expect(3).assert_contains("missing: no Docker engine answers: broken on purpose: docker");
     ended.assert_contains("help: start the Docker engine (`dockerd` as root, or `systemctl start docker`)\n");
-    assert!(!ended.printed.contains("--engine"), "{}", ended.printed);
+    assert!(!ended.printed.contains("--runtime"), "{}", ended.printed);
     let elsewhere = ("DOCKER_HOST", "tcp://nowhere.test:2375");
     let ended = repo.run(&deploy, &[broken, elsewhere]);
     ended.expect(3).assert_contains("no Docker engine answers at tcp://nowhere.test:2375 (DOCKER_HOST)");
     ended.assert_contains("correct or unset DOCKER_HOST");
     // The setting that requires Docker has to be unset.
     repo.run(&["test"], &[broken]).expect(3).assert_contains("or unset RDS_IAM_EMULATOR_ENGINE");
-    let named = ["test", "--engine", "docker"];
-    repo.run(&named, &[broken, ("RDS_IAM_EMULATOR_ENGINE", "")])
-        .expect(3)
-        .assert_contains("or leave out `--engine docker`");
+    for option in ["--runtime", "--engine"] {
+        repo.run(&["test", option, "docker"], &[broken, ("RDS_IAM_EMULATOR_ENGINE", "")])
+            .expect(3)
+            .assert_contains("or leave out `--runtime docker`");
+    }
 }
 
 #[test]
@@ -134,7 +135,7 @@ fn a_wrong_engine_in_a_variable_is_not_blamed_on_an_option() {
         ended
             .expect(2)
             .assert_contains("RDS_IAM_EMULATOR_ENGINE is \"podman\"; expected auto, docker or process");
-        assert!(!ended.printed.contains("--engine"), "{}", ended.printed);
+        assert!(!ended.printed.contains("--runtime"), "{}", ended.printed);
     }
 }
 

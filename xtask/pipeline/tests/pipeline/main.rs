@@ -181,7 +181,7 @@ fn a_dry_run_changes_nothing() {
         if command == ["ci"] {
             for shown in [
                 "of `cargo xtask lint`: format, repository, workflows, Dockerfiles, dependencies, advisories, lints",
-                "of `cargo xtask test --engine docker`: build, servers, tests, engines, doc tests, demo: mysql, demo: postgres",
+                "of `cargo xtask test --runtime docker`: build, servers, tests, engines, doc tests, demo: mysql, demo: postgres",
                 "archive --format tar --output",
                 "docker build --progress plain --tag rds-iam-bootstrap-build:",
             ] {

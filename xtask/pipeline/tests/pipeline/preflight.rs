@@ -1,6 +1,7 @@
 //! Tests of the checks before the first stage, and of the errors about settings.
 
 use std::fs;
+use std::os::unix::fs::symlink;
 
 use super::test_repo::TestRepo;
 
@@ -19,7 +20,7 @@ fn the_tests_begin_nothing_where_something_can_not_be_had() {
 #[test]
 fn the_tests_need_the_clients_languages_and_the_crates_alone_do_not() {
     let repo = TestRepo::new();
-    let without = [("BREAK", "javac --version")];
+    let without = [("BREAK", "javac -version")];
     repo.run(&["test"], &without)
         .expect(3)
         .assert_contains("missing: JDK: runs pgjdbc, a client of the emulator; 17 or later")
@@ -27,6 +28,19 @@ fn the_tests_need_the_clients_languages_and_the_crates_alone_do_not() {
     repo.run(&["test", "--only", "crates"], &without)
         .expect(0)
         .assert_contains("the test targets account, clients, pipeline");
+}
+
+#[test]
+fn only_the_demo_on_postgresql_needs_its_packages() {
+    let repo = TestRepo::new();
+    fs::remove_dir(repo.path("../cache/psql-18-amd64-1")).unwrap();
+    symlink(repo.path("../stand-ins/stand-in.sh"), repo.path("../bin/apt-get")).unwrap();
+    let without = [("BREAK", "apt-get --version")];
+    repo.run(&["prepare-demo", "--database", "postgres"], &without)
+        .expect(3)
+        .assert_contains("missing: psql: apt-get is not on this machine")
+        .assert_contains("nothing was begun; exit status 3");
+    repo.run(&["prepare-demo", "--database", "mysql"], &without).expect(0);
 }
 
 #[test]

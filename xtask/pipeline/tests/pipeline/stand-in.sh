@@ -63,7 +63,7 @@ case "$call" in
 "python3 --version") echo "Python 3.11.2" ;;
 "node --version") echo v20.20.2 ;;
 "npm --version") echo 11.19.1 ;;
-"javac --version") echo "javac 17.0.15" ;;
+"javac -version") echo "javac 17.0.15" ;;
 "cargo-deny deny --version") echo "cargo-deny 0.20.2" ;;
 "cargo-hack hack --version") echo "cargo-hack 0.6.46" ;;
 "cargo build "*)

@@ -78,7 +78,7 @@ impl TestRepo {
         let own = Path::new(env!("CARGO_MANIFEST_DIR"));
         let script = self.at("stand-ins/stand-in.sh");
         // PostgreSQL has no image: its packages are in the cache already.
-        let cached = ["cache/postgres-15-amd64-1", "cache/postgres-18-amd64-1"];
+        let cached = ["cache/postgres-15-amd64-1", "cache/postgres-18-amd64-1", "cache/psql-18-amd64-1"];
         for folder in ["stand-ins", "bin", "target/debug", "repo"].into_iter().chain(cached) {
             fs::create_dir_all(self.at(folder)).unwrap();
         }

@@ -5,6 +5,7 @@ pub mod cache;
 pub mod debian;
 pub mod docker;
 pub mod file;
+pub(crate) mod package;
 pub(crate) mod shared;
 pub(crate) mod tree;
 

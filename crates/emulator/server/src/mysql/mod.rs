@@ -41,8 +41,17 @@ impl Kind for sqlx::MySql {
     }
 }
 
+/// The library that the server loads.
+#[derive(Debug)]
+#[expect(unnameable_types, reason = "part of a sealed trait")]
+pub struct Libraries {
+    /// The plugin that checks tokens.
+    plugin: PathBuf,
+}
+
 impl Launch for sqlx::MySql {
     type Settings = ();
+    type Libraries = Libraries;
     type Root = Root;
 
     fn complete((): ()) -> Result<(), Error> {
@@ -61,26 +70,26 @@ impl Launch for sqlx::MySql {
         Vec::new()
     }
 
-    async fn libraries((): &()) -> Result<Vec<PathBuf>, Error> {
-        Ok(vec![library::MYSQL_PLUGIN.path().await?])
+    async fn libraries((): &()) -> Result<Libraries, Error> {
+        Ok(Libraries { plugin: library::MYSQL_PLUGIN.path().await? })
     }
 
     async fn process(
         folder: &RunFolder,
-        libraries: &[PathBuf],
+        libraries: &Libraries,
         (): &(),
         port: u16,
     ) -> Result<Vec<String>, Error> {
-        data::prepare(folder, &libraries[0], port).await
+        data::prepare(folder, &libraries.plugin, port).await
     }
 
     async fn container(
         docker: &Docker,
         _folder: &RunFolder,
-        libraries: &[PathBuf],
+        libraries: &Libraries,
         (): &(),
     ) -> Result<Contained, Error> {
-        image::prepare(docker, &libraries[0]).await
+        image::prepare(docker, &libraries.plugin).await
     }
 
     /// A server of MySQL sends a greeting.

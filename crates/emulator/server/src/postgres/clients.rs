@@ -4,14 +4,12 @@
 use std::fs;
 use std::path::PathBuf;
 
-use tracing::info;
-
 use super::tree::programs;
 use super::versions::PostgresVersion;
 use crate::error::Error;
-use crate::host::cache::Entry;
-use crate::host::debian::{self, Apt, Architecture};
+use crate::host::debian::Architecture;
 use crate::host::file::copy_file;
+use crate::host::package::Package;
 use crate::host::shared::set_mode;
 use crate::host::tree::{Recipe, Tree};
 
@@ -85,29 +83,15 @@ exec "$root/{loader}" --argv0 "$0" --library-path "$root/usr/lib/{triplet}" "$0.
 /// # Errors
 /// Returns [`Error::MissingTools`] without apt, and [`Error::Command`] with its message if it can't fetch.
 pub async fn pgjdbc() -> Result<PathBuf, Error> {
-    let entry = Entry::lock("pgjdbc-1").await?;
     let file = "postgresql.jar";
-    if let Some(folder) = entry.existing() {
-        return Ok(folder.join(file));
-    }
-    let missing = debian::missing_tools();
-    if !missing.is_empty() {
-        return Err(Error::MissingTools {
-            purpose: "fetch pgjdbc from Debian's packages",
-            tools: missing,
-            hint: HINT,
-        });
-    }
-    let scratch = entry.begin()?;
-    let apt = Apt::of_suite(&scratch, VERSION.suite(), Architecture::of_this_machine()?).await?;
-    info!("downloading pgjdbc");
-    apt.update().await?;
-    let debs = apt.download(&["libpostgresql-jdbc-java"]).await?;
-    let packages = scratch.join("packages");
-    debian::unpack(&debs, &packages).await?;
-    let only = scratch.join("only");
-    copy_file(&packages.join(PGJDBC), &only.join(file))?;
-    let folder = entry.finish(&only)?;
-    fs::remove_dir_all(&scratch).map_err(Error::io("remove", &scratch))?;
+    let package = Package {
+        entry: "pgjdbc-1",
+        suite: VERSION.suite(),
+        name: "libpostgresql-jdbc-java",
+        product: "pgjdbc",
+        purpose: "fetch pgjdbc from Debian's packages",
+        hint: HINT,
+    };
+    let folder = package.from_cache(|from, to| copy_file(&from.join(PGJDBC), &to.join(file))).await?;
     Ok(folder.join(file))
 }

@@ -21,20 +21,20 @@ use crate::run_folder::RunFolder;
 const PREPARE: &str = include_str!("prepare.sh");
 
 /// The libraries that the server loads.
-pub(crate) struct Libraries<'a> {
-    pub(crate) pam: &'a Path,
-    pub(crate) hook: &'a Path,
+#[derive(Debug)]
+#[expect(unnameable_types, reason = "part of a sealed trait")]
+pub struct Libraries {
+    /// The library that checks tokens.
+    pub(crate) pam: PathBuf,
+    /// The module that is preloaded.
+    pub(crate) hook: PathBuf,
 }
 
-impl<'a> Libraries<'a> {
-    pub(crate) fn of(files: &'a [PathBuf]) -> Self {
-        Self { pam: &files[0], hook: &files[1] }
-    }
-
+impl Libraries {
     /// Copies them into the run folder: the originals may be where the server's user can't read them.
     pub(crate) fn copy(&self, run: &Path) -> Result<(), Error> {
-        copy_file(self.pam, &pam_in(run))?;
-        copy_file(self.hook, &run.join("lib").join(config::HOOK).with_extension("so"))?;
+        copy_file(&self.pam, &pam_in(run))?;
+        copy_file(&self.hook, &run.join("lib").join(config::HOOK).with_extension("so"))?;
         open_up(&run.join("pam"))?;
         open_up(&run.join("lib"))
     }
@@ -48,14 +48,13 @@ pub(crate) fn pam_in(run: &Path) -> PathBuf {
 /// Prepares a child process, and returns the command that runs the server.
 pub(crate) async fn prepare(
     folder: &RunFolder,
-    files: &[PathBuf],
+    libraries: &Libraries,
     settings: &Settings,
     port: u16,
 ) -> Result<Vec<String>, Error> {
-    let libraries = Libraries::of(files);
     let tree = tree::from_cache(settings.version()).await?;
     let (run, data) = (folder.run(), folder.private("data"));
-    copy_folder(&template(&tree, settings.version(), libraries.pam).await?, &data)?;
+    copy_folder(&template(&tree, settings.version(), &libraries.pam).await?, &data)?;
     set_mode(&data, 0o700)?;
     give(&data, server_user())?;
     libraries.copy(&run)?;

@@ -11,9 +11,10 @@ use super::versions::PostgresVersion;
 use crate::command::{self, Command};
 use crate::error::Error;
 use crate::host::cache::Entry;
-use crate::host::debian::{self, Apt, Architecture};
+use crate::host::debian::Architecture;
 use crate::host::docker::digest;
 use crate::host::file::copy_folder;
+use crate::host::package::Package;
 
 /// The environment variable that names the module, for machines without a compiler.
 const VARIABLE: &str = "RDS_IAM_POSTGRES_HOOK";
@@ -73,21 +74,15 @@ fn no_file(path: &Path) -> Error {
 
 /// Returns the folder of the server's header files in the cache, and downloads them first if missing.
 async fn headers(version: PostgresVersion) -> Result<PathBuf, Error> {
-    let architecture = Architecture::of_this_machine()?;
-    let entry = Entry::lock(&format!("postgres-headers-{version}-{}", architecture.debian)).await?;
-    if let Some(folder) = entry.existing() {
-        return Ok(folder.to_owned());
-    }
-    let scratch = entry.begin()?;
-    let apt = Apt::of_suite(&scratch, version.suite(), architecture).await?;
-    info!("downloading the header files of PostgreSQL {version}");
-    apt.update().await?;
-    let debs = apt.download(&[&format!("postgresql-server-dev-{version}")]).await?;
-    let packages = scratch.join("packages");
-    debian::unpack(&debs, &packages).await?;
-    let server = scratch.join("server");
-    copy_folder(&packages.join(format!("usr/include/postgresql/{version}/server")), &server)?;
-    let folder = entry.finish(&server)?;
-    fs::remove_dir_all(&scratch).map_err(Error::io("remove", &scratch))?;
-    Ok(folder)
+    let architecture = Architecture::of_this_machine()?.debian;
+    let package = Package {
+        entry: &format!("postgres-headers-{version}-{architecture}"),
+        suite: version.suite(),
+        name: &format!("postgresql-server-dev-{version}"),
+        product: &format!("the header files of PostgreSQL {version}"),
+        purpose: "fetch PostgreSQL's header files from Debian's packages",
+        hint: "run on Debian or a system derived from it, or name a compiled module in RDS_IAM_POSTGRES_HOOK",
+    };
+    let server = format!("usr/include/postgresql/{version}/server");
+    package.from_cache(|from, to| copy_folder(&from.join(server), to)).await
 }

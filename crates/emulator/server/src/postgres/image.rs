@@ -24,13 +24,12 @@ const DATA: &str = "/rds-iam/data";
 pub(crate) async fn prepare(
     docker: &Docker,
     folder: &RunFolder,
-    files: &[std::path::PathBuf],
+    libraries: &Libraries,
     settings: &Settings,
 ) -> Result<Contained, Error> {
-    let libraries = Libraries::of(files);
     let version = settings.version();
     let tree = tree::from_cache(version).await?;
-    let template = data::template(&tree, version, libraries.pam).await?;
+    let template = data::template(&tree, version, &libraries.pam).await?;
     let made = template.file_name().unwrap_or_default().to_string_lossy();
     let dockerfile = dockerfile();
     let tag = tree.tag(&[&dockerfile, tree::RECIPE, &made]);

@@ -14,7 +14,7 @@ mod versions;
 use std::fs;
 use std::net::Ipv4Addr;
 use std::os::unix::fs::MetadataExt as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use sqlx::ConnectOptions as _;
 use sqlx::postgres::{PgConnectOptions, PgSslMode};
@@ -22,6 +22,7 @@ use testcontainers::bollard::Docker;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
+use self::data::Libraries;
 use self::root::Root;
 use self::versions::Settings;
 pub use self::versions::{CreatorEdges, PostgresVersion};
@@ -58,6 +59,7 @@ impl Kind for sqlx::Postgres {
 
 impl Launch for sqlx::Postgres {
     type Settings = Settings;
+    type Libraries = Libraries;
     type Root = Root;
 
     fn complete(settings: Settings) -> Result<Settings, Error> {
@@ -81,13 +83,14 @@ impl Launch for sqlx::Postgres {
         ]
     }
 
-    async fn libraries(settings: &Settings) -> Result<Vec<PathBuf>, Error> {
-        Ok(vec![library::POSTGRES_PAM.path().await?, hook::module(settings.version()).await?])
+    async fn libraries(settings: &Settings) -> Result<Libraries, Error> {
+        let (pam, hook) = (library::POSTGRES_PAM.path().await?, hook::module(settings.version()).await?);
+        Ok(Libraries { pam, hook })
     }
 
     async fn process(
         folder: &RunFolder,
-        libraries: &[PathBuf],
+        libraries: &Libraries,
         settings: &Settings,
         port: u16,
     ) -> Result<Vec<String>, Error> {
@@ -104,7 +107,7 @@ impl Launch for sqlx::Postgres {
     async fn container(
         docker: &Docker,
         folder: &RunFolder,
-        libraries: &[PathBuf],
+        libraries: &Libraries,
         settings: &Settings,
     ) -> Result<Contained, Error> {
         image::prepare(docker, folder, libraries, settings).await

@@ -1,6 +1,6 @@
 //! A database server in a container. The server starts later, on an order through the run folder.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use testcontainers::bollard::Docker;
 use testcontainers::core::{IntoContainerPort, Mount};
@@ -25,7 +25,7 @@ impl Container {
     pub(crate) async fn prepare<E: Kind>(
         docker: &Docker,
         folder: &RunFolder,
-        libraries: &[PathBuf],
+        libraries: &E::Libraries,
         settings: &E::Settings,
     ) -> Result<Self, Error> {
         let Contained { image, tag, origin, command, mounts, user } =

@@ -61,6 +61,9 @@ pub(crate) mod launch {
         /// Settings of this kind alone.
         type Settings: Clone + Debug + Default + Send + Sync + 'static;
 
+        /// The libraries that the server loads.
+        type Libraries: Send + Sync + 'static;
+
         /// A connection with all rights.
         type Root: Root;
 
@@ -82,12 +85,12 @@ pub(crate) mod launch {
         /// Returns the libraries that the server loads: found, or built now.
         fn libraries(
             settings: &Self::Settings,
-        ) -> impl Future<Output = Result<Vec<PathBuf>, Error>> + Send + '_;
+        ) -> impl Future<Output = Result<Self::Libraries, Error>> + Send + '_;
 
         /// Prepares what a child process needs, and returns the command that the supervising shell runs.
         fn process(
             folder: &RunFolder,
-            libraries: &[PathBuf],
+            libraries: &Self::Libraries,
             settings: &Self::Settings,
             port: u16,
         ) -> impl Future<Output = Result<Vec<String>, Error>> + Send;
@@ -96,7 +99,7 @@ pub(crate) mod launch {
         fn container(
             docker: &Docker,
             folder: &RunFolder,
-            libraries: &[PathBuf],
+            libraries: &Self::Libraries,
             settings: &Self::Settings,
         ) -> impl Future<Output = Result<Contained, Error>> + Send;
 

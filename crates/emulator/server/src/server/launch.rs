@@ -1,6 +1,5 @@
 //! Starts a database server, as a container or a child process, waits until it answers, and ends it.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use rds_iam_emulator_control::{LoginEvent, State};
@@ -50,7 +49,7 @@ impl Started {
 /// Starts a server and waits until it answers.
 pub(crate) async fn start<E: Kind>(
     chosen: &Chosen,
-    libraries: &[PathBuf],
+    libraries: &E::Libraries,
     settings: &E::Settings,
     identity: &ServerIdentity,
     state: &State,

@@ -2,7 +2,7 @@
 
 use std::io;
 use std::net::TcpListener;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Stdio};
 
 use crate::command::Command;
@@ -21,7 +21,7 @@ impl Process {
     /// Prepares the process; the server starts on an order through the folder.
     pub(crate) async fn prepare<E: Kind>(
         folder: &RunFolder,
-        libraries: &[PathBuf],
+        libraries: &E::Libraries,
         settings: &E::Settings,
     ) -> Result<Self, Error> {
         let port = free_port().map_err(Error::io("find a free port on", Path::new("127.0.0.1")))?;
