@@ -90,6 +90,8 @@ pub enum ActionKind {
     RevokeRole,
     /// Creates a role that doesn't log in.
     CreateRole,
+    /// Drops a role that this program created for a test.
+    DropRole,
     /// Makes a role a member of another.
     GrantRole,
     /// Lets the IAM admin make accounts log in by IAM.
@@ -265,6 +267,7 @@ impl ActionKind {
             self,
             Self::CreateAccount
                 | Self::CreateRole
+                | Self::DropRole
                 | Self::UseIam
                 | Self::GrantRole
                 | Self::Delegate
@@ -284,7 +287,7 @@ impl ActionKind {
             | Self::GrantRole
             | Self::Delegate => '+',
             Self::UseIam | Self::RequireTls | Self::AlterRole => '~',
-            Self::LiftLimits | Self::EndPassword | Self::Revoke | Self::RevokeRole => '-',
+            Self::DropRole | Self::LiftLimits | Self::EndPassword | Self::Revoke | Self::RevokeRole => '-',
         }
     }
 }

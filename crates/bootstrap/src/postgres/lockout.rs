@@ -39,6 +39,11 @@ impl Memberships {
         self.0.remove(&(member.to_owned(), role.to_owned()));
     }
 
+    /// Removes a role with all its memberships.
+    pub(crate) fn remove_role(&mut self, name: &str) {
+        self.0.retain(|(member, role), _| member != name && role != name);
+    }
+
     /// Returns the master user's path to `rds_iam`.
     #[must_use]
     pub fn forecast(&self, master: &str) -> Forecast {
@@ -221,5 +226,9 @@ mod tests {
         memberships.add("postgres", IAM_ROLE, false);
         memberships.remove("postgres", IAM_ROLE);
         assert_eq!(memberships.forecast("postgres"), Forecast::None);
+        memberships.add("postgres", "app", true);
+        memberships.add("app", IAM_ROLE, false);
+        memberships.remove_role("app");
+        assert_eq!(memberships, Memberships::default());
     }
 }

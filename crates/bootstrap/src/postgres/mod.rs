@@ -35,7 +35,7 @@ pub use grants::{FutureObjects, Grant, Grants, Held, Object, ObservedGrants, Oth
 pub use lockout::{Edge, Memberships};
 pub(crate) use missing::database as missing_database;
 pub use names::{Role, RoleError};
-pub use observed::{Membership, Observed, ObservedRole, Owned, Relation, Routine};
+pub use observed::{Canary, Membership, Observed, ObservedRole, Owned, Relation, Routine};
 pub use privilege::{Kind, Privilege, PrivilegeError};
 pub use schema::{CreateTable, SchemaError};
 pub(crate) use session::Session;
@@ -44,6 +44,9 @@ pub use warning::Warning;
 
 /// The role whose members log in to RDS by token.
 pub const IAM_ROLE: &str = "rds_iam";
+
+/// The role of the test of the master user's login.
+pub(crate) const CANARY: &str = "rds_iam_bootstrap_canary";
 
 /// The role that RDS grants to its master user.
 pub(crate) const MASTER_ROLE: &str = "rds_superuser";

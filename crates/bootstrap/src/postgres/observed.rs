@@ -43,6 +43,8 @@ pub struct Observed {
     pub owners: BTreeMap<Object, String>,
     /// What the declared users own.
     pub owned: BTreeMap<String, Owned>,
+    /// The role of the test of the master user's login, if it exists and no run makes that test.
+    pub canary: Option<Canary>,
 }
 
 /// A role of the server.
@@ -131,6 +133,14 @@ pub struct Owned {
     pub count: i64,
     /// One of them, in the server's words, if one is in the database in use.
     pub example: Option<String>,
+}
+
+/// The role of the test of the master user's login, outside of the test.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Canary {
+    /// Whether it owns an object of any database, or has privileges on one.
+    pub has_objects: bool,
 }
 
 impl Observed {

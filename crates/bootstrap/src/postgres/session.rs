@@ -9,7 +9,7 @@ use super::connection::{connect, connect_as_master, set_up};
 use super::error::statement_error;
 use super::names::identifier;
 use super::transaction::{Guard, Outcome};
-use super::{Declared, Version, catalog, diff, lock, merge};
+use super::{Change, Declared, Version, catalog, diff, lock, merge};
 use crate::access::{Access, ConnectionError, ExecuteError};
 use crate::answer::answer;
 use crate::plan::{Action, ActionKind, Actor, Plan, PlanError, StatementError, Unsupported};
@@ -25,6 +25,8 @@ pub(crate) struct Session<'a> {
     lock: Option<PgConnection>,
     version: Version,
     creators_count: bool,
+    /// Whether the plan drops the role of a test that a server left.
+    canary_is_left: bool,
 }
 
 impl<'a> Session<'a> {
@@ -54,7 +56,8 @@ impl<'a> Session<'a> {
         connection: PgConnection,
     ) -> Self {
         let version = Version::default();
-        Self { declared, actor, master, connection, lock: None, version, creators_count: true }
+        let (lock, creators_count, canary_is_left) = (None, true, false);
+        Self { declared, actor, master, connection, lock, version, creators_count, canary_is_left }
     }
 
     /// Takes the run's lock on a connection that this session keeps.
@@ -82,7 +85,9 @@ impl<'a> Session<'a> {
             return Err(Unsupported { found, expected: "PostgreSQL 15 or later" }.into());
         }
         self.version = observed.version;
-        Ok(diff(self.declared, &observed)?.into())
+        let diff = diff(self.declared, &observed)?;
+        self.canary_is_left = diff.changes.iter().any(|planned| planned.change == Change::DropCanary);
+        Ok(diff.into())
     }
 
     /// From now on, memberships that only the creation of a role made don't count: a login has shown that.
@@ -93,7 +98,7 @@ impl<'a> Session<'a> {
     /// Tests whether they count. Needs the run's lock.
     pub(crate) async fn test_creators(&mut self, access: Access<'_>) -> Result<bool, ConnectionError> {
         let tested = match &mut self.lock {
-            Some(lock) => canary::test(lock, access).await,
+            Some(lock) => canary::test(lock, access, self.canary_is_left).await,
             None => Err(CanaryError::Statement(sqlx::Error::PoolClosed)),
         };
         match tested {

@@ -1,12 +1,13 @@
 //! The difference between the declared and the observed, as changes, and the forecast of the master user's login. Pure:
 //! no server, no clock.
 
+mod canary;
 mod privileges;
 mod roles;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Change, Declared, IAM_ROLE, Observed, PlannedChange, Role, Warning, missing, names};
+use super::{CANARY, Change, Declared, IAM_ROLE, Observed, PlannedChange, Role, Warning, missing, names};
 use crate::plan::{Actor, Forecast, Missing, Plan, Step};
 
 /// The number of users whose changes are made in one transaction. Each transaction ends with a check of memberships, and
@@ -47,6 +48,8 @@ pub fn diff(declared: &Declared, observed: &Observed) -> Result<Diff, Missing> {
     let mut comparison =
         Comparison { declared, observed, admin_is, master_is, batch: None, missing: None, diff };
 
+    // First: its memberships would be in the way of the checks of all other changes.
+    comparison.canary();
     comparison.admin();
     comparison.schema();
     comparison.owner();
@@ -206,6 +209,7 @@ impl Comparison<'_> {
                 }
                 Change::GrantRole { role, member, .. } => graph.add(member, role, false),
                 Change::RevokeRole { role, member, admin_only: false, .. } => graph.remove(member, role),
+                Change::DropCanary => graph.remove_role(CANARY),
                 _ => {}
             }
         }
