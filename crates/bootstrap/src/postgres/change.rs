@@ -11,22 +11,20 @@ use crate::plan::{Action, ActionKind, Actor, Step};
 
 /// A change to the server, with its step and its actor.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct PlannedChange {
+pub(crate) struct PlannedChange {
     /// The step of the run.
-    pub step: Step,
+    pub(crate) step: Step,
     /// The user that makes the change.
-    pub actor: Actor,
+    pub(crate) actor: Actor,
     /// The change.
-    pub change: Change,
+    pub(crate) change: Change,
     /// The batch of users that the change is part of, from 1. `None` for all other roles.
-    pub batch: Option<usize>,
+    pub(crate) batch: Option<usize>,
 }
 
 /// A change to the server.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Change {
+pub(crate) enum Change {
     /// Creates the IAM admin, without its membership in `rds_iam`.
     CreateAdmin {
         /// The admin.
@@ -176,7 +174,7 @@ impl Change {
 
     /// Returns the statement.
     #[must_use]
-    pub fn sql(&self) -> String {
+    pub(crate) fn sql(&self) -> String {
         match self {
             Self::CreateAdmin { role } => format!("CREATE ROLE {} LOGIN CREATEROLE", role.sql()),
             Self::CreateOwner { role } => format!("CREATE ROLE {} NOLOGIN", role.sql()),

@@ -1,7 +1,8 @@
 //! Declarations and observed states of a server for unit tests, and the effect of changes on a state, all in memory.
 
+use super::diff::Diff;
 use super::{
-    CANARY, Change, Declared, Diff, Held, IAM_ROLE, Kind, Membership, Observed, ObservedRole, PlannedChange,
+    CANARY, Change, Declared, Held, IAM_ROLE, Kind, Membership, Observed, ObservedRole, PlannedChange,
     Relation, Version, diff,
 };
 use crate::Declaration;

@@ -18,7 +18,7 @@ const SETTINGS: &str = "the deployment's configuration";
 
 /// The accounts, grants and tables that should exist, validated.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Declared {
+pub(crate) struct Declared {
     origin: String,
     database: String,
     admin: Account,
@@ -28,12 +28,11 @@ pub struct Declared {
 
 /// A user that should exist.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct User {
+pub(crate) struct User {
     /// The account.
-    pub account: Account,
+    pub(crate) account: Account,
     /// The privileges, all of them.
-    pub grants: Vec<Grant>,
+    pub(crate) grants: Vec<Grant>,
 }
 
 impl Declared {
@@ -41,7 +40,7 @@ impl Declared {
     ///
     /// # Errors
     /// [`DeclarationError::Invalid`], with every violation found in the one or the other.
-    pub fn new(declaration: &Declaration, conf: &RdsConf) -> Result<Self, DeclarationError> {
+    pub(crate) fn new(declaration: &Declaration, conf: &RdsConf) -> Result<Self, DeclarationError> {
         let database = conf.database.as_str();
         let mut violations = Violations::default();
         refuse_system_database("DB_NAME", database, &mut violations);
@@ -60,25 +59,25 @@ impl Declared {
 
     /// Returns the database of `rds.conf`, in which the tables are created.
     #[must_use]
-    pub fn database(&self) -> &str {
+    pub(crate) fn database(&self) -> &str {
         &self.database
     }
 
     /// Returns the IAM admin of `rds.conf`, at any host.
     #[must_use]
-    pub fn admin(&self) -> &Account {
+    pub(crate) fn admin(&self) -> &Account {
         &self.admin
     }
 
     /// Returns the users, in the order of the file.
     #[must_use]
-    pub fn users(&self) -> &[User] {
+    pub(crate) fn users(&self) -> &[User] {
         &self.users
     }
 
     /// Returns the tables, in the order of the files.
     #[must_use]
-    pub fn tables(&self) -> &[CreateTable] {
+    pub(crate) fn tables(&self) -> &[CreateTable] {
         &self.tables
     }
 

@@ -26,7 +26,7 @@ const SYSTEM_DATABASES: [&str; 3] = ["rdsadmin", "template0", "template1"];
 
 /// The roles, grants and tables that should exist, validated.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Declared {
+pub(crate) struct Declared {
     origin: String,
     database: String,
     admin: Role,
@@ -39,14 +39,13 @@ pub struct Declared {
 
 /// A user that should exist.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct User {
+pub(crate) struct User {
     /// The role.
-    pub role: Role,
+    pub(crate) role: Role,
     /// The settings of its sessions.
-    pub settings: BTreeMap<String, String>,
+    pub(crate) settings: BTreeMap<String, String>,
     /// The privileges, all of them.
-    pub grants: Vec<Grant>,
+    pub(crate) grants: Vec<Grant>,
 }
 
 impl Declared {
@@ -54,7 +53,7 @@ impl Declared {
     ///
     /// # Errors
     /// [`DeclarationError::Invalid`], with every violation found in the one or the other.
-    pub fn new(declaration: &Declaration, conf: &RdsConf) -> Result<Self, DeclarationError> {
+    pub(crate) fn new(declaration: &Declaration, conf: &RdsConf) -> Result<Self, DeclarationError> {
         let database = conf.database.as_str();
         let mut violations = Violations::default();
         if let Err(reason) = check_name(database) {
@@ -93,43 +92,43 @@ impl Declared {
 
     /// Returns the database of `rds.conf`.
     #[must_use]
-    pub fn database(&self) -> &str {
+    pub(crate) fn database(&self) -> &str {
         &self.database
     }
 
     /// Returns the IAM admin of `rds.conf`.
     #[must_use]
-    pub fn admin(&self) -> &Role {
+    pub(crate) fn admin(&self) -> &Role {
         &self.admin
     }
 
     /// Returns the users, in the order of the file.
     #[must_use]
-    pub fn users(&self) -> &[User] {
+    pub(crate) fn users(&self) -> &[User] {
         &self.users
     }
 
     /// Returns the schema that the tables are created in.
     #[must_use]
-    pub fn schema(&self) -> &str {
+    pub(crate) fn schema(&self) -> &str {
         &self.schema
     }
 
     /// Returns the role that owns the tables, if it is not the IAM admin.
     #[must_use]
-    pub fn owner(&self) -> Option<&Role> {
+    pub(crate) fn owner(&self) -> Option<&Role> {
         self.owner.as_ref()
     }
 
     /// Returns the extensions, in the order of the file.
     #[must_use]
-    pub fn extensions(&self) -> &[String] {
+    pub(crate) fn extensions(&self) -> &[String] {
         &self.extensions
     }
 
     /// Returns the tables, in the order of the files.
     #[must_use]
-    pub fn tables(&self) -> &[CreateTable] {
+    pub(crate) fn tables(&self) -> &[CreateTable] {
         &self.tables
     }
 

@@ -19,23 +19,22 @@ const UNDECLARED_SHOWN: usize = 20;
 
 /// The difference between the declared and the observed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Diff {
+pub(crate) struct Diff {
     /// The changes that remove the difference, in order. Empty if everything is as declared.
-    pub changes: Vec<PlannedChange>,
+    pub(crate) changes: Vec<PlannedChange>,
     /// Observations for an operator. A run changes none of them, and they do not count as drift.
-    pub warnings: Vec<Warning>,
+    pub(crate) warnings: Vec<Warning>,
     /// The master user's path to `rds_iam` before any change.
-    pub path_before: Forecast,
+    pub(crate) path_before: Forecast,
     /// The master user's path to `rds_iam` after the changes.
-    pub path_after: Forecast,
+    pub(crate) path_after: Forecast,
 }
 
 /// Compares the declared with the observed.
 ///
 /// # Errors
 /// Returns [`Missing`] if something doesn't exist that the declaration names: there is nothing to grant on.
-pub fn diff(declared: &Declared, observed: &Observed) -> Result<Diff, Missing> {
+pub(crate) fn diff(declared: &Declared, observed: &Observed) -> Result<Diff, Missing> {
     missing::check(declared, observed)?;
     let database = declared.database();
     let mut admin_is = observed.acts_as(declared.admin().name(), database);

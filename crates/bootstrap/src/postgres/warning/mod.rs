@@ -8,8 +8,7 @@ use crate::plan;
 
 /// An observation for an operator, which a run does not change.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Warning {
+pub(crate) enum Warning {
     /// The role may not log in (`NOLOGIN`).
     Locked {
         /// The role.
