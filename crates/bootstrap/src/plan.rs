@@ -6,6 +6,9 @@ use std::fmt;
 use rds_iam_token::DbUser;
 use serde::{Serialize, Serializer};
 
+/// The number of undeclared accounts that warnings list.
+pub(crate) const UNDECLARED_SHOWN: usize = 20;
+
 /// The actions that make the server match the declaration, in order, and the warnings.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]

@@ -10,10 +10,7 @@ use super::{
     Account, Change, Declared, Grants, Object, Observed, ObservedAccount, PlannedChange, Privilege, Warning,
     missing,
 };
-use crate::plan::{Actor, Missing, Plan, Step};
-
-/// The number of undeclared accounts that are listed.
-const UNDECLARED_SHOWN: usize = 20;
+use crate::plan::{Actor, Missing, Plan, Step, UNDECLARED_SHOWN};
 
 /// The difference between the declared and the observed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

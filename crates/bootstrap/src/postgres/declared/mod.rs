@@ -10,16 +10,11 @@ use rds_iam_infra::RdsConf;
 
 use super::names::{check_name, is_system_schema};
 use super::{CreateTable, DEFAULT_SCHEMA, Grant, Role};
-use crate::declaration::{self, Violations};
+use crate::declaration::rules::{CONFIGURATION, IAM_ADMIN, IS_MASTER};
+use crate::declaration::{self, Violations, rules};
 use crate::{Declaration, DeclarationError};
 
 pub(super) use settings::{SETTINGS as SETTING_NAMES, normal as normal_setting, sql as setting_sql};
-
-/// The subject of errors about the IAM admin: its key in `rds.conf`, and its variable in a Lambda function.
-const IAM_ADMIN: &str = "IAM_ADMIN_USER";
-
-/// The origin of errors about the keys of `rds.conf`, which may also be variables.
-const CONFIGURATION: &str = "the deployment's configuration";
 
 /// Databases that belong to the server.
 const SYSTEM_DATABASES: [&str; 3] = ["rdsadmin", "template0", "template1"];
@@ -82,7 +77,12 @@ impl Declared {
                 violations.add("schema.extensions", format_args!("{extension:?}: {reason}"));
             }
         }
-        let tables = check_tables(declaration.schema(), &mut violations);
+        let tables = rules::check_tables(
+            declaration.schema(),
+            &mut violations,
+            CreateTable::parse,
+            CreateTable::table,
+        );
         let origin = declaration.origin().to_owned();
         violations.into_result(&origin)?;
         let (database, schema) = (database.to_owned(), schema.to_owned());
@@ -155,17 +155,16 @@ impl Declared {
     /// # Errors
     /// [`DeclarationError::Invalid`], which names the setting or the user.
     pub(crate) fn refuse_master(&self, master: &str) -> Result<(), DeclarationError> {
-        const MESSAGE: &str = "is the master user, which is never changed";
         let mut violations = Violations::default();
         if self.admin.name() == master {
-            violations.add(IAM_ADMIN, format_args!("{master} {MESSAGE}: name another user"));
+            violations.add(IAM_ADMIN, format_args!("{master} {IS_MASTER}: name another user"));
             return violations.into_result(CONFIGURATION);
         }
         if self.owner.as_ref().is_some_and(|owner| owner.name() == master) {
-            violations.add("schema.owner", format_args!("{master} {MESSAGE}: name another role"));
+            violations.add("schema.owner", format_args!("{master} {IS_MASTER}: name another role"));
         }
         if let Some(user) = self.users.iter().find(|user| user.role.name() == master) {
-            violations.add(&user.role.to_string(), format_args!("{MESSAGE}: declare another user"));
+            violations.add(&user.role.to_string(), format_args!("{IS_MASTER}: declare another user"));
         }
         violations.into_result(&self.origin)
     }
@@ -206,20 +205,6 @@ fn check_users(
         users.push(User { role, settings, grants });
     }
     users
-}
-
-fn check_tables(schema: &[declaration::SchemaText], violations: &mut Violations) -> Vec<CreateTable> {
-    let mut tables: Vec<CreateTable> = Vec::new();
-    for text in schema {
-        for table in violations.keep(&text.origin, CreateTable::parse(&text.sql)).unwrap_or_default() {
-            if tables.iter().any(|other| other.table() == table.table()) {
-                let message = format_args!("table {} is created twice: keep one statement", table.table());
-                violations.add(&text.origin, message);
-            }
-            tables.push(table);
-        }
-    }
-    tables
 }
 
 fn check_schema(subject: &str, schema: &str, violations: &mut Violations) {

@@ -8,14 +8,11 @@ mod roles;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{CANARY, Change, Declared, IAM_ROLE, Observed, PlannedChange, Role, Warning, missing, names};
-use crate::plan::{Actor, Forecast, Missing, Plan, Step};
+use crate::plan::{Actor, Forecast, Missing, Plan, Step, UNDECLARED_SHOWN};
 
 /// The number of users whose changes are made in one transaction. Each transaction ends with a check of memberships, and
 /// since 16 the server reads an admin's memberships again after each statement that changes one.
 const BATCH: usize = 100;
-
-/// The number of undeclared roles that are listed.
-const UNDECLARED_SHOWN: usize = 20;
 
 /// The difference between the declared and the observed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
