@@ -18,9 +18,9 @@
 //! # Ok(()) }
 //! ```
 //!
-//! Declaration, [`Plan`] and [`Report`] are text and data for every engine. Everything specific to an engine is in its
-//! module: [`mysql::diff()`] and [`postgres::diff()`], pure functions of the declared and the
-//! [observed](postgres::Observed), decide what to do.
+//! [`Declaration`], [`Plan`] and [`Report`] are text and data for every engine. Everything specific to an engine is in its
+//! private module, `mysql` or `postgres`: its `diff`, a pure function of the declared and the observed, decides what to do.
+//! [`Declaration::validate`] checks a declaration as a run does, without a server.
 
 mod access;
 mod answer;
@@ -30,9 +30,9 @@ mod error;
 mod fixture;
 mod groups;
 mod mode;
-pub mod mysql;
+mod mysql;
 mod plan;
-pub mod postgres;
+mod postgres;
 mod progress;
 mod report;
 mod run;

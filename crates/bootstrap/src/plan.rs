@@ -6,6 +6,9 @@ use std::fmt;
 use rds_iam_token::DbUser;
 use serde::{Serialize, Serializer};
 
+/// The number of undeclared accounts that warnings list.
+pub(crate) const UNDECLARED_SHOWN: usize = 20;
+
 /// The actions that make the server match the declaration, in order, and the warnings.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
@@ -90,6 +93,8 @@ pub enum ActionKind {
     RevokeRole,
     /// Creates a role that doesn't log in.
     CreateRole,
+    /// Drops a role that this program created for a test.
+    DropRole,
     /// Makes a role a member of another.
     GrantRole,
     /// Lets the IAM admin make accounts log in by IAM.
@@ -265,6 +270,7 @@ impl ActionKind {
             self,
             Self::CreateAccount
                 | Self::CreateRole
+                | Self::DropRole
                 | Self::UseIam
                 | Self::GrantRole
                 | Self::Delegate
@@ -284,7 +290,7 @@ impl ActionKind {
             | Self::GrantRole
             | Self::Delegate => '+',
             Self::UseIam | Self::RequireTls | Self::AlterRole => '~',
-            Self::LiftLimits | Self::EndPassword | Self::Revoke | Self::RevokeRole => '-',
+            Self::DropRole | Self::LiftLimits | Self::EndPassword | Self::Revoke | Self::RevokeRole => '-',
         }
     }
 }

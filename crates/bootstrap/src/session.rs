@@ -22,6 +22,16 @@ pub(crate) enum Session<'a> {
     Postgres(Box<postgres::Session<'a>>),
 }
 
+impl Declaration {
+    /// Checks users, privileges, settings and tables by the rules of the deployment's engine, as a run does first.
+    ///
+    /// # Errors
+    /// Returns [`DeclarationError::Invalid`] with every violation, of the names in `conf` or of the declaration.
+    pub fn validate(&self, conf: &RdsConf) -> Result<(), DeclarationError> {
+        Declared::new(self, conf).map(drop)
+    }
+}
+
 impl Declared {
     pub(crate) fn new(declaration: &Declaration, conf: &RdsConf) -> Result<Self, DeclarationError> {
         match conf.engine {

@@ -3,19 +3,21 @@
 
 use std::fs;
 
-use rds_iam_bootstrap::{Declaration, mysql, postgres};
-use rds_iam_infra::RdsConf;
+use rds_iam_bootstrap::Declaration;
+use rds_iam_infra::{Engine, RdsConf};
 
 const README: &str = include_str!("../README.md");
 
-fn conf() -> RdsConf {
-    RdsConf::new(
+fn conf(engine: Engine) -> RdsConf {
+    let mut conf = RdsConf::new(
         "orders.c0ffee.eu-west-1.rds.amazonaws.com:3306".parse().unwrap(),
         "eu-west-1".parse().unwrap(),
         "orders/master".parse().unwrap(),
         "node_db".parse().unwrap(),
         "iam_admin".parse().unwrap(),
-    )
+    );
+    conf.engine = engine;
+    conf
 }
 
 /// Returns MySQL's example and PostgreSQL's.
@@ -37,22 +39,25 @@ fn read(text: &str) -> Declaration {
 #[test]
 fn the_users_files_are_valid() {
     let [for_mysql, for_postgres] = examples();
-    let declared = mysql::Declared::new(&read(for_mysql), &conf()).unwrap();
-    assert_eq!((declared.users().len(), declared.tables().len()), (1, 2));
-    let declared = postgres::Declared::new(&read(for_postgres), &conf()).unwrap();
-    assert_eq!((declared.users().len(), declared.tables().len()), (1, 1));
-    assert_eq!(declared.owner().map(postgres::Role::name), Some("orders_owner"));
+    let declared = read(for_mysql);
+    declared.validate(&conf(Engine::MySql)).unwrap();
+    assert_eq!((declared.users().len(), declared.schema().len()), (1, 2));
+    let declared = read(for_postgres);
+    declared.validate(&conf(Engine::Postgres)).unwrap();
+    assert_eq!((declared.users().len(), declared.schema().len()), (1, 1));
+    assert_eq!(declared.schema_options().owner.as_deref(), Some("orders_owner"));
 }
 
 #[test]
 fn mysqls_is_valid_for_postgresql_without_its_host_and_the_table_of_another_database() {
     let [for_mysql, _] = examples();
-    let refused = postgres::Declared::new(&read(for_mysql), &conf()).unwrap_err().to_string();
+    let refused = read(for_mysql).validate(&conf(Engine::Postgres)).unwrap_err().to_string();
     assert!(refused.contains("host"), "{refused}");
     assert!(refused.contains("\"archive\" need a run with that DB_NAME"), "{refused}");
     let (before, rest) = for_mysql.split_once("[[user.grant]]\ndatabase").unwrap();
     let (_, schema) = rest.split_once("[schema]").unwrap();
     let text = format!("{}[schema]{schema}", before.replace("host =", "# host ="));
-    let declared = postgres::Declared::new(&read(&text), &conf()).unwrap();
-    assert_eq!((declared.users().len(), declared.tables().len()), (1, 2));
+    let declared = read(&text);
+    declared.validate(&conf(Engine::Postgres)).unwrap();
+    assert_eq!((declared.users().len(), declared.schema().len()), (1, 2));
 }

@@ -4,6 +4,7 @@
 //! validates names, privileges and statements, and reports all violations together.
 
 mod error;
+pub(crate) mod rules;
 
 use std::collections::BTreeMap;
 use std::io;

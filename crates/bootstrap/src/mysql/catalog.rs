@@ -29,50 +29,48 @@ const MASTER_ROLE: &str = "rds_superuser_role";
 
 /// The server's state, as far as a declaration is concerned.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Observed {
+pub(crate) struct Observed {
     /// `@@partial_revokes`: whether `_` and `%` in a database-level grant are plain characters.
-    pub partial_revokes: bool,
+    pub(crate) partial_revokes: bool,
     /// `@@mandatory_roles`: the roles that every account has.
-    pub mandatory_roles: String,
+    pub(crate) mandatory_roles: String,
     /// `@@activate_all_roles_on_login`: whether each login has all its roles at once.
-    pub roles_active_on_login: bool,
+    pub(crate) roles_active_on_login: bool,
     /// All databases that the reader may see.
-    pub databases: BTreeSet<String>,
+    pub(crate) databases: BTreeSet<String>,
     /// The tables of the declared databases, as (database, table).
-    pub tables: BTreeSet<(String, String)>,
+    pub(crate) tables: BTreeSet<(String, String)>,
     /// The accounts with declared names, at any host.
-    pub accounts: BTreeMap<Account, ObservedAccount>,
+    pub(crate) accounts: BTreeMap<Account, ObservedAccount>,
     /// Other accounts that log in by IAM or without a name, or have privileges on the declared databases;
     /// of their grants, only those on these databases and on the whole server.
-    pub others: BTreeMap<Account, ObservedAccount>,
+    pub(crate) others: BTreeMap<Account, ObservedAccount>,
 }
 
 /// An account of the server.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct ObservedAccount {
+pub(crate) struct ObservedAccount {
     /// The authentication plugin.
-    pub plugin: String,
+    pub(crate) plugin: String,
     /// Whether that is the IAM plugin, set up as RDS expects it.
-    pub is_iam: bool,
+    pub(crate) is_iam: bool,
     /// `REQUIRE`: empty for `NONE`, `ANY` for `SSL`, `X509` for `X509`, and `SPECIFIED` for `SUBJECT`, `ISSUER` or
     /// `CIPHER`.
-    pub ssl_type: String,
+    pub(crate) ssl_type: String,
     /// Whether an operator has locked the account.
-    pub locked: bool,
+    pub(crate) locked: bool,
     /// Whether the account requires a second authentication factor.
-    pub further_factor: bool,
+    pub(crate) further_factor: bool,
     /// The limits on its logins and statements.
-    pub limits: Limits,
+    pub(crate) limits: Limits,
     /// Its privileges.
-    pub grants: Grants,
+    pub(crate) grants: Grants,
     /// The databases on which some of its global privileges are revoked (`partial_revokes`).
-    pub restricted: BTreeSet<String>,
+    pub(crate) restricted: BTreeSet<String>,
     /// Its roles.
-    pub roles: BTreeSet<Account>,
+    pub(crate) roles: BTreeSet<Account>,
     /// The accounts that it may act as (`PROXY`).
-    pub proxies: BTreeSet<Account>,
+    pub(crate) proxies: BTreeSet<Account>,
 }
 
 /// Reads everything that [`diff`](super::diff()) needs. Changes nothing.

@@ -10,20 +10,18 @@ use crate::plan::{Action, ActionKind, Actor, Step};
 
 /// A change to the server, with its step and its actor.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct PlannedChange {
+pub(crate) struct PlannedChange {
     /// The step of the run.
-    pub step: Step,
+    pub(crate) step: Step,
     /// The user that makes the change.
-    pub actor: Actor,
+    pub(crate) actor: Actor,
     /// The change.
-    pub change: Change,
+    pub(crate) change: Change,
 }
 
 /// A change to the server.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Change {
+pub(crate) enum Change {
     /// Creates an account that logs in by IAM, over TLS only.
     CreateAccount {
         /// The account.
@@ -104,7 +102,7 @@ impl From<PlannedChange> for Action {
 impl Change {
     /// Returns the statement.
     #[must_use]
-    pub fn sql(&self) -> String {
+    pub(crate) fn sql(&self) -> String {
         let iam = format!("IDENTIFIED WITH {PLUGIN} AS '{PLUGIN_STRING}'");
         match self {
             Self::CreateAccount { account } => {

@@ -3,9 +3,10 @@
 
 use std::collections::BTreeSet;
 
+use super::diff::Diff;
 use super::{
-    Account, Change, Declared, Diff, Limits, Object, Observed, ObservedAccount, PLUGIN, PlannedChange,
-    Privilege, diff,
+    Account, Change, Declared, Limits, Object, Observed, ObservedAccount, PLUGIN, PlannedChange, Privilege,
+    diff,
 };
 use crate::fixture::{conf, declaration};
 use crate::plan::{Actor, Plan};

@@ -7,18 +7,17 @@ use super::Privilege;
 use super::names::{database_pattern, identifier, visible};
 
 /// The privileges that an account has on each object.
-pub type Grants = BTreeMap<Object, BTreeSet<Privilege>>;
+pub(crate) type Grants = BTreeMap<Object, BTreeSet<Privilege>>;
 
 /// Privileges on a database, or on one of its tables, as declared.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Grant {
+pub(crate) struct Grant {
     /// The database.
-    pub database: String,
+    pub(crate) database: String,
     /// The table; `None` is every table of the database.
-    pub table: Option<String>,
+    pub(crate) table: Option<String>,
     /// The privileges.
-    pub privileges: BTreeSet<Privilege>,
+    pub(crate) privileges: BTreeSet<Privilege>,
 }
 
 impl Grant {
@@ -47,8 +46,7 @@ pub(super) fn list(privileges: &BTreeSet<Privilege>) -> String {
 
 /// The object of a privilege.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-#[non_exhaustive]
-pub enum Object {
+pub(crate) enum Object {
     /// The whole server.
     Global,
     /// A database, or all that match.
@@ -87,8 +85,7 @@ pub enum Object {
 
 /// The kinds of stored routine that privileges are on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-#[non_exhaustive]
-pub enum RoutineKind {
+pub(crate) enum RoutineKind {
     /// `PROCEDURE`
     Procedure,
     /// `FUNCTION`

@@ -7,26 +7,25 @@ use std::fmt;
 /// switch ends an expired password, a second password and the history of passwords, and the server neither checks nor
 /// changes the password's lifetime for this plugin.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Limits {
+pub(crate) struct Limits {
     /// `FAILED_LOGIN_ATTEMPTS`: the number of refused logins in a row that block the account. A refused token counts.
-    pub failed_login_attempts: i64,
+    pub(crate) failed_login_attempts: i64,
     /// `PASSWORD_LOCK_TIME`: the days that the account stays blocked; -1 is until it is unlocked.
-    pub password_lock_days: i64,
+    pub(crate) password_lock_days: i64,
     /// `MAX_QUERIES_PER_HOUR`
-    pub queries_per_hour: u32,
+    pub(crate) queries_per_hour: u32,
     /// `MAX_UPDATES_PER_HOUR`
-    pub updates_per_hour: u32,
+    pub(crate) updates_per_hour: u32,
     /// `MAX_CONNECTIONS_PER_HOUR`
-    pub connections_per_hour: u32,
+    pub(crate) connections_per_hour: u32,
     /// `MAX_USER_CONNECTIONS`
-    pub connections: u32,
+    pub(crate) connections: u32,
 }
 
 impl Limits {
     /// Returns whether there are no limits.
     #[must_use]
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         *self == Self::default()
     }
 

@@ -20,21 +20,21 @@ mod schema;
 mod session;
 mod warning;
 
-pub use catalog::{Observed, ObservedAccount};
-pub use change::{Change, PlannedChange};
-pub use declared::{Declared, User};
-pub use diff::{Diff, diff};
+pub(crate) use catalog::{Observed, ObservedAccount};
+pub(crate) use change::{Change, PlannedChange};
+pub(crate) use declared::Declared;
+pub(crate) use diff::diff;
 pub(crate) use error::{is_locked, is_wrong_password};
-pub use grants::{Grant, Grants, Object, RoutineKind};
-pub use limits::Limits;
-pub use names::{Account, AccountError};
-pub use privilege::{Privilege, PrivilegeError};
-pub use schema::{CreateTable, SchemaError};
+pub(crate) use grants::{Grant, Grants, Object};
+pub(crate) use limits::Limits;
+pub(crate) use names::Account;
+pub(crate) use privilege::Privilege;
+pub(crate) use schema::CreateTable;
 pub(crate) use session::Session;
-pub use warning::Warning;
+pub(crate) use warning::Warning;
 
 /// The authentication plugin that checks IAM tokens on RDS.
-pub const PLUGIN: &str = "AWSAuthenticationPlugin";
+pub(crate) const PLUGIN: &str = "AWSAuthenticationPlugin";
 
 /// The plugin's authentication string, after `AS`.
 pub(crate) const PLUGIN_STRING: &str = "RDS";

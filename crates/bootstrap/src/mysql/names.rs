@@ -23,19 +23,8 @@ const RESERVED: [&str; 7] = [
 ];
 
 /// A MySQL account: a user name and a pattern of client hosts, in lower case as MySQL stores them.
-///
-/// ```
-/// use rds_iam_bootstrap::mysql::Account;
-///
-/// let account = Account::new("node_app", "%")?;
-/// assert_eq!(account.to_string(), "node_app@%");
-/// assert_eq!(account.sql(), "`node_app`@`%`");
-/// assert!(Account::new("rdsadmin", "%").is_err());
-/// assert!(Account::new("o'neil", "%").is_err());
-/// # Ok::<(), rds_iam_bootstrap::mysql::AccountError>(())
-/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Account {
+pub(crate) struct Account {
     user: String,
     host: String,
 }
@@ -46,7 +35,7 @@ impl Account {
     /// # Errors
     /// Returns [`AccountError`] if the name is too long, has a character other than IAM's names have, or belongs to RDS
     /// or MySQL, or if the host is invalid.
-    pub fn new(user: &str, host: &str) -> Result<Self, AccountError> {
+    pub(crate) fn new(user: &str, host: &str) -> Result<Self, AccountError> {
         let given = || user.to_owned();
         if user.is_empty() {
             return Err(AccountError::Empty);
@@ -80,19 +69,19 @@ impl Account {
 
     /// Returns the user name.
     #[must_use]
-    pub fn user(&self) -> &str {
+    pub(crate) fn user(&self) -> &str {
         &self.user
     }
 
     /// Returns the pattern of client hosts.
     #[must_use]
-    pub fn host(&self) -> &str {
+    pub(crate) fn host(&self) -> &str {
         &self.host
     }
 
     /// Returns the account in SQL: both parts between backticks, where no `sql_mode` gives a character a meaning.
     #[must_use]
-    pub fn sql(&self) -> String {
+    pub(crate) fn sql(&self) -> String {
         format!("{}@{}", identifier(&self.user), identifier(&self.host))
     }
 
@@ -127,8 +116,7 @@ fn is_host(host: &str) -> bool {
 
 /// The error of an account's name. The remedy is to declare another.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum AccountError {
+pub(crate) enum AccountError {
     /// The name is empty.
     #[error("the user name is empty: name the database user")]
     Empty,

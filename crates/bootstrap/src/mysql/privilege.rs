@@ -7,7 +7,7 @@ use std::fmt;
 /// A privilege, by its name in `GRANT`. `GRANT OPTION` counts as one. The order is that of MySQL's `SHOW GRANTS`:
 /// `SELECT, INSERT, UPDATE, DELETE, …`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Privilege(Cow<'static, str>);
+pub(crate) struct Privilege(Cow<'static, str>);
 
 /// A static privilege.
 struct Known {
@@ -69,7 +69,7 @@ impl Privilege {
     ///
     /// # Errors
     /// [`PrivilegeError`], with the reason.
-    pub fn declared(text: &str, on_table: bool) -> Result<Self, PrivilegeError> {
+    pub(crate) fn declared(text: &str, on_table: bool) -> Result<Self, PrivilegeError> {
         let name = text.split_whitespace().collect::<Vec<_>>().join(" ").to_ascii_uppercase();
         let given = || text.to_owned();
         if ["ALL", "ALL PRIVILEGES"].contains(&name.as_str()) {
@@ -141,8 +141,7 @@ pub(crate) fn columns(of_database: bool) -> String {
 
 /// The error of a declared privilege. The remedy is to declare another, or none.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum PrivilegeError {
+pub(crate) enum PrivilegeError {
     /// Not a privilege on databases and tables.
     #[error(
         "{given:?} is not a privilege on a database or table: use names such as SELECT, INSERT or CREATE VIEW"

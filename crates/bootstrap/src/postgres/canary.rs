@@ -2,35 +2,29 @@
 //! creator of a role is a member of it, and whether RDS counts that membership is not documented.
 //!
 //! The test creates a role that is a member of `rds_iam`, logs in as the master user, and drops the role. The server
-//! itself drops it as soon as an advisory lock is free, after 10 seconds at the latest: a run that is killed, or loses
-//! its connection, releases the lock.
+//! itself drops it as soon as an advisory lock is free, after [`LIFETIME`] at the latest: a run that is killed, or loses
+//! its connection, releases the lock. A server that stops meanwhile leaves the role, and the next run drops it.
 
 use std::io;
 use std::time::Duration;
 
+use sqlx::AssertSqlSafe;
 use sqlx::postgres::PgConnection;
 
 use super::connection::{connect_as_master, set_up};
-use super::lock::{DATABASE, NUMBER};
+use super::lock::{self, DATABASE, NUMBER};
+use super::{CANARY, Change, IAM_ROLE};
 use crate::access::{Access, ConnectionError};
 use crate::answer::answer;
 
-/// The name of the role.
-pub(super) const CANARY: &str = "rds_iam_bootstrap_canary";
+/// The time after which the server drops the role in any case.
+const LIFETIME: Duration = Duration::from_secs(10);
 
-/// Creates the role, waits for the lock, and drops the role. `COMMIT` is allowed in a block that is alone in its message.
-const CREATE_AND_DROP: &str = "\
-DO $canary$ BEGIN
-  CREATE ROLE rds_iam_bootstrap_canary NOLOGIN;
-  GRANT rds_iam TO rds_iam_bootstrap_canary;
-  COMMIT;
-  FOR i IN 1..200 LOOP
-    EXIT WHEN pg_try_advisory_lock(1919185513, 2);
-    PERFORM pg_sleep(0.05);
-  END LOOP;
-  PERFORM pg_advisory_unlock(1919185513, 2);
-  DROP ROLE rds_iam_bootstrap_canary;
-END $canary$";
+/// The time between the server's attempts to take the lock.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// The time limit of the server's statement, which must not end before it drops the role.
+const STATEMENT_TIMEOUT: Duration = LIFETIME.saturating_mul(3);
 
 /// Whether the canary is there, and whether the master user is a member of it.
 const IS_THERE: &str = "SELECT pg_has_role(session_user, oid, 'MEMBER') FROM pg_roles WHERE rolname = $1";
@@ -66,19 +60,51 @@ impl From<ConnectionError> for CanaryError {
     }
 }
 
-/// Runs the test. `lock` is the connection that holds the run's lock; `access` is the master user's.
-pub(crate) async fn test(lock: &mut PgConnection, access: Access<'_>) -> Result<Rule, CanaryError> {
+/// Returns the statement that creates the role, waits for the lock, and drops the role. `COMMIT` is allowed in a block that
+/// is alone in its message.
+fn create_and_drop() -> String {
+    let (role, iam, number, key) = (CANARY, IAM_ROLE, NUMBER, lock::TEST);
+    let (rounds, pause) = (LIFETIME.as_millis() / PAUSE.as_millis(), PAUSE.as_secs_f64());
+    format!(
+        "\
+DO $canary$ BEGIN
+  CREATE ROLE {role} NOLOGIN;
+  GRANT {iam} TO {role};
+  COMMIT;
+  FOR i IN 1..{rounds} LOOP
+    EXIT WHEN pg_try_advisory_lock({number}, {key});
+    PERFORM pg_sleep({pause});
+  END LOOP;
+  PERFORM pg_advisory_unlock({number}, {key});
+  DROP ROLE {role};
+END $canary$"
+    )
+}
+
+/// Runs the test. `held` is the connection that holds the run's lock; `access` is the master user's. `is_left` is whether a
+/// server that stopped during an earlier test has left the role, which the plan drops only after this.
+pub(crate) async fn test(
+    held: &mut PgConnection,
+    access: Access<'_>,
+    is_left: bool,
+) -> Result<Rule, CanaryError> {
     let mut creator = connect_as_master(access, DATABASE).await?;
     set_up(&mut creator).await?;
-    answer(sqlx::raw_sql("SET statement_timeout TO '30s'").execute(&mut creator)).await?;
-    answer(sqlx::query("SELECT pg_advisory_lock($1, 2)").bind(NUMBER).execute(&mut *lock)).await?;
+    let timeout = AssertSqlSafe(format!("SET statement_timeout TO {}", STATEMENT_TIMEOUT.as_millis()));
+    answer(sqlx::raw_sql(timeout).execute(&mut creator)).await?;
+    if is_left {
+        // Committed before the rest: the test waits for a role of that name, which must not be this one.
+        answer(sqlx::raw_sql(AssertSqlSafe(Change::DropCanary.sql())).execute(&mut creator)).await?;
+    }
+    let take = sqlx::query("SELECT pg_advisory_lock($1, $2)").bind(NUMBER).bind(lock::TEST);
+    answer(take.execute(&mut *held)).await?;
 
-    let created = answer(sqlx::raw_sql(CREATE_AND_DROP).execute(&mut creator));
+    let created = answer(sqlx::raw_sql(AssertSqlSafe(create_and_drop())).execute(&mut creator));
     let tried = async {
-        let tried = log_in_beside(lock, access).await;
+        let tried = log_in_beside(held, access).await;
         // Whatever the result, the server may drop the canary now.
-        let released = sqlx::query("SELECT pg_advisory_unlock($1, 2)").bind(NUMBER).execute(&mut *lock);
-        answer(released).await?;
+        let release = sqlx::query("SELECT pg_advisory_unlock($1, $2)").bind(NUMBER).bind(lock::TEST);
+        answer(release.execute(&mut *held)).await?;
         Ok::<_, sqlx::Error>(tried)
     };
     let (created, tried) = tokio::join!(created, tried);
@@ -92,10 +118,10 @@ pub(crate) async fn test(lock: &mut PgConnection, access: Access<'_>) -> Result<
 }
 
 /// Waits for the canary, and logs in as the master user.
-async fn log_in_beside(lock: &mut PgConnection, access: Access<'_>) -> Result<Rule, CanaryError> {
+async fn log_in_beside(held: &mut PgConnection, access: Access<'_>) -> Result<Rule, CanaryError> {
     let mut is_member = None;
     for _ in 0..POLLS {
-        is_member = read(lock).await?;
+        is_member = read(held).await?;
         if is_member.is_some() {
             break;
         }
@@ -109,7 +135,7 @@ async fn log_in_beside(lock: &mut PgConnection, access: Access<'_>) -> Result<Ru
         Some(true) => {}
     }
     match connect_as_master(access, DATABASE).await {
-        Ok(_) if read(lock).await?.is_some() => Ok(Rule::DoesNotCount),
+        Ok(_) if read(held).await?.is_some() => Ok(Rule::DoesNotCount),
         // The server has dropped the canary meanwhile: the login shows nothing.
         Ok(_) => Err(CanaryError::Statement(sqlx::Error::Io(io::ErrorKind::TimedOut.into()))),
         Err(ConnectionError::LockedOut) => Ok(Rule::Counts),
@@ -120,4 +146,26 @@ async fn log_in_beside(lock: &mut PgConnection, access: Access<'_>) -> Result<Ru
 /// Returns whether the master user is a member of the canary, if that exists.
 async fn read(connection: &mut PgConnection) -> Result<Option<bool>, sqlx::Error> {
     answer(sqlx::query_scalar(IS_THERE).bind(CANARY).fetch_optional(connection)).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_statement_creates_and_drops_the_role() {
+        insta::assert_snapshot!(create_and_drop(), @r"
+        DO $canary$ BEGIN
+          CREATE ROLE rds_iam_bootstrap_canary NOLOGIN;
+          GRANT rds_iam TO rds_iam_bootstrap_canary;
+          COMMIT;
+          FOR i IN 1..200 LOOP
+            EXIT WHEN pg_try_advisory_lock(1919185513, 2);
+            PERFORM pg_sleep(0.05);
+          END LOOP;
+          PERFORM pg_advisory_unlock(1919185513, 2);
+          DROP ROLE rds_iam_bootstrap_canary;
+        END $canary$
+        ");
+    }
 }

@@ -8,8 +8,8 @@ use sqlx::{FromRow, Row};
 use super::catalog_sql as sql;
 use super::names::is_reserved;
 use super::{
-    Declared, FutureObjects, Held, Kind, MASTER_ROLE, Membership, Object, Observed, ObservedRole, OtherKind,
-    Owned, Privilege, Relation, Routine, Version,
+    CANARY, Canary, Declared, FutureObjects, Held, Kind, MASTER_ROLE, Membership, Object, Observed,
+    ObservedRole, OtherKind, Owned, Privilege, Relation, Routine, Version, lock,
 };
 use crate::answer::answer;
 
@@ -27,6 +27,7 @@ pub(crate) async fn observe(
         return Ok(reader.observed);
     }
     reader.roles(master).await?;
+    reader.canary().await?;
     reader.objects(declared).await?;
     reader.privileges(declared).await?;
     Ok(reader.observed)
@@ -83,6 +84,23 @@ impl Reader<'_> {
             let masters = of_master.map(|(member, _)| member).filter(|name| !is_reserved(name));
             self.observed.masters = masters.filter(can_login).cloned().collect();
         }
+        Ok(())
+    }
+
+    async fn canary(&mut self) -> Result<(), sqlx::Error> {
+        if !self.observed.roles.contains_key(CANARY) {
+            return Ok(());
+        }
+        let query = sqlx::query_as(sql::CANARY)
+            .bind(CANARY)
+            .bind(i64::from(lock::NUMBER))
+            .bind(i64::from(lock::TEST));
+        let found: Option<(bool, bool)> = answer(query.fetch_optional(&mut *self.connection)).await?;
+        self.observed.canary = match found {
+            // Another run makes the test, or has dropped the role meanwhile.
+            Some((_, true)) | None => None,
+            Some((has_objects, false)) => Some(Canary { has_objects }),
+        };
         Ok(())
     }
 

@@ -97,3 +97,11 @@ pub(super) const OWNED: &str = "SELECT r.rolname::text, count(*), \
      THEN pg_describe_object(d.classid, d.objid, d.objsubid) END) \
      FROM pg_shdepend d JOIN pg_roles r ON d.refclassid = 'pg_authid'::regclass AND d.refobjid = r.oid \
      WHERE d.deptype = 'o' AND r.rolname = ANY($1) GROUP BY 1";
+
+/// Whether the role `$1` owns an object or has privileges on one, in any database; and whether the advisory lock `$2`,
+/// `$3` is held.
+pub(super) const CANARY: &str = "SELECT EXISTS (SELECT FROM pg_shdepend d \
+     WHERE d.refclassid = 'pg_authid'::regclass AND d.refobjid = r.oid), \
+     EXISTS (SELECT FROM pg_locks l WHERE l.locktype = 'advisory' AND l.granted \
+     AND l.classid::int8 = $2 AND l.objid::int8 = $3 AND l.objsubid = 2) \
+     FROM pg_roles r WHERE r.rolname = $1";

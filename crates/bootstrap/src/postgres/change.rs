@@ -6,27 +6,25 @@ use std::fmt;
 use super::declared::setting_sql;
 use super::grants::{Verb, list};
 use super::names::{identifier, visible};
-use super::{IAM_ROLE, Object, Privilege, Role, Warning};
+use super::{CANARY, IAM_ROLE, Object, Privilege, Role, Warning};
 use crate::plan::{Action, ActionKind, Actor, Step};
 
 /// A change to the server, with its step and its actor.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct PlannedChange {
+pub(crate) struct PlannedChange {
     /// The step of the run.
-    pub step: Step,
+    pub(crate) step: Step,
     /// The user that makes the change.
-    pub actor: Actor,
+    pub(crate) actor: Actor,
     /// The change.
-    pub change: Change,
+    pub(crate) change: Change,
     /// The batch of users that the change is part of, from 1. `None` for all other roles.
-    pub batch: Option<usize>,
+    pub(crate) batch: Option<usize>,
 }
 
 /// A change to the server.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Change {
+pub(crate) enum Change {
     /// Creates the IAM admin, without its membership in `rds_iam`.
     CreateAdmin {
         /// The admin.
@@ -42,6 +40,8 @@ pub enum Change {
         /// The user.
         role: Role,
     },
+    /// Drops the role of a test, which a server that stopped meanwhile has left.
+    DropCanary,
     /// Makes a role a member of another. For `rds_iam`, the member then logs in by IAM.
     GrantRole {
         /// The role.
@@ -174,11 +174,13 @@ impl Change {
 
     /// Returns the statement.
     #[must_use]
-    pub fn sql(&self) -> String {
+    pub(crate) fn sql(&self) -> String {
         match self {
             Self::CreateAdmin { role } => format!("CREATE ROLE {} LOGIN CREATEROLE", role.sql()),
             Self::CreateOwner { role } => format!("CREATE ROLE {} NOLOGIN", role.sql()),
             Self::CreateUser { role } => format!("CREATE ROLE {} LOGIN", role.sql()),
+            // The test drops it too, if it comes first.
+            Self::DropCanary => format!("DROP ROLE IF EXISTS {}", identifier(CANARY)),
             Self::GrantRole { role, member, with_options } => {
                 // A syntax error before 16.
                 let with = if *with_options { " WITH INHERIT TRUE, SET TRUE" } else { "" };
@@ -236,6 +238,7 @@ impl Change {
         match self {
             Self::CreateAdmin { .. } | Self::CreateUser { .. } => ActionKind::CreateAccount,
             Self::CreateOwner { .. } => ActionKind::CreateRole,
+            Self::DropCanary => ActionKind::DropRole,
             Self::GrantRole { role, .. } if role == IAM_ROLE => ActionKind::UseIam,
             Self::GrantRole { .. } => ActionKind::GrantRole,
             Self::Delegate { .. } => ActionKind::Delegate,
@@ -267,6 +270,7 @@ impl Change {
             | Self::Revoke { role, .. }
             | Self::RevokeGrantOption { role, .. } => Some(role.name()),
             Self::GrantRole { member, .. } | Self::RevokeRole { member, .. } => Some(member),
+            Self::DropCanary => Some(CANARY),
             Self::CreateSchema { .. } | Self::CreateExtension { .. } | Self::CreateTable { .. } => None,
         }
     }
@@ -302,6 +306,9 @@ impl fmt::Display for Change {
         match self {
             Self::CreateAdmin { role } | Self::CreateUser { role } => write!(f, "create {role}"),
             Self::CreateOwner { role } => write!(f, "create the role {role}, which owns the tables"),
+            Self::DropCanary => {
+                write!(f, "drop role {CANARY}: left by a server that stopped during the test")
+            }
             Self::GrantRole { role, member, .. } if role == IAM_ROLE => {
                 write!(f, "let {} log in by IAM, and by IAM only", visible(member))
             }

@@ -1,7 +1,8 @@
 //! Declarations and observed states of a server for unit tests, and the effect of changes on a state, all in memory.
 
+use super::diff::Diff;
 use super::{
-    Change, Declared, Diff, Held, IAM_ROLE, Kind, Membership, Observed, ObservedRole, PlannedChange,
+    CANARY, Change, Declared, Held, IAM_ROLE, Kind, Membership, Observed, ObservedRole, PlannedChange,
     Relation, Version, diff,
 };
 use crate::Declaration;
@@ -102,6 +103,11 @@ pub(crate) fn applied(declared: &Declared, diff: &Diff, before: &Observed) -> Ob
             }
             Change::CreateOwner { role: name } => {
                 created(&mut after, name.name(), ObservedRole { can_login: false, ..role() });
+            }
+            Change::DropCanary => {
+                after.canary = None;
+                after.roles.remove(CANARY);
+                after.memberships.retain(|(member, role), _| member != CANARY && role != CANARY);
             }
             Change::GrantRole { role, member, .. } => {
                 after.add_membership(membership(member, role, actor));

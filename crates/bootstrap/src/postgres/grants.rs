@@ -6,38 +6,32 @@ use std::fmt;
 use super::names::{identifier, visible};
 use super::{Kind, Privilege};
 
-/// The privileges that a role has on each object.
-pub type Grants = BTreeMap<Object, BTreeSet<Privilege>>;
-
 /// The observed privileges of a role: each with its grantor, and whether the role may grant it to others.
-pub type ObservedGrants = BTreeMap<Object, BTreeSet<Held>>;
+pub(crate) type ObservedGrants = BTreeMap<Object, BTreeSet<Held>>;
 
 /// A privilege as the server has it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-#[non_exhaustive]
-pub struct Held {
+pub(crate) struct Held {
     /// The privilege.
-    pub privilege: Privilege,
+    pub(crate) privilege: Privilege,
     /// The role that granted it. Only that role can revoke it.
-    pub grantor: String,
+    pub(crate) grantor: String,
     /// Whether the role may grant it to others.
-    pub with_grant_option: bool,
+    pub(crate) with_grant_option: bool,
 }
 
 /// Privileges on a database, or on objects in the database of `rds.conf`, as declared.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Grant {
+pub(crate) struct Grant {
     /// The objects.
-    pub scope: Scope,
+    pub(crate) scope: Scope,
     /// The privileges.
-    pub privileges: BTreeSet<Privilege>,
+    pub(crate) privileges: BTreeSet<Privilege>,
 }
 
 /// The objects of a declared grant.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-#[non_exhaustive]
-pub enum Scope {
+pub(crate) enum Scope {
     /// A database.
     Database(String),
     /// A schema of the database of `rds.conf`.
@@ -77,8 +71,7 @@ pub(super) fn list(privileges: &BTreeSet<Privilege>) -> String {
 
 /// The object of a privilege.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-#[non_exhaustive]
-pub enum Object {
+pub(crate) enum Object {
     /// A database.
     Database(String),
     /// A schema.
@@ -138,8 +131,7 @@ pub enum Object {
 
 /// The kinds of objects on which no privilege can be declared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-#[non_exhaustive]
-pub enum OtherKind {
+pub(crate) enum OtherKind {
     /// A type or domain.
     Type,
     /// A server of a foreign data wrapper.
@@ -196,8 +188,7 @@ impl OtherKind {
 
 /// The kinds of objects that have default privileges.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-#[non_exhaustive]
-pub enum FutureObjects {
+pub(crate) enum FutureObjects {
     /// Tables and views.
     Tables,
     /// Sequences.

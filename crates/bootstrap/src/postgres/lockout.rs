@@ -14,22 +14,22 @@ use crate::plan::Forecast;
 
 /// A membership: `member` is a member of `role`. Several grants of the same membership are one edge.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Edge {
+pub(crate) struct Edge {
     /// The member.
-    pub member: String,
+    pub(crate) member: String,
     /// The role.
-    pub role: String,
+    pub(crate) role: String,
     /// Whether it is nothing but the membership that the creation of the role made.
-    pub is_creator: bool,
+    pub(crate) is_creator: bool,
 }
 
 /// The memberships of a server. Pure data, so that a plan's effect can be calculated.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Memberships(BTreeMap<(String, String), bool>);
+pub(crate) struct Memberships(BTreeMap<(String, String), bool>);
 
 impl Memberships {
     /// Adds a membership. One that is not the creator's prevails over one that is.
-    pub fn add(&mut self, member: &str, role: &str, is_creator: bool) {
+    pub(crate) fn add(&mut self, member: &str, role: &str, is_creator: bool) {
         let key = (member.to_owned(), role.to_owned());
         self.0.entry(key).and_modify(|creator| *creator &= is_creator).or_insert(is_creator);
     }
@@ -39,9 +39,14 @@ impl Memberships {
         self.0.remove(&(member.to_owned(), role.to_owned()));
     }
 
+    /// Removes a role with all its memberships.
+    pub(crate) fn remove_role(&mut self, name: &str) {
+        self.0.retain(|(member, role), _| member != name && role != name);
+    }
+
     /// Returns the master user's path to `rds_iam`.
     #[must_use]
-    pub fn forecast(&self, master: &str) -> Forecast {
+    pub(crate) fn forecast(&self, master: &str) -> Forecast {
         if let Some(path) = self.path(master, false) {
             return Forecast::LockOut { path };
         }
@@ -221,5 +226,9 @@ mod tests {
         memberships.add("postgres", IAM_ROLE, false);
         memberships.remove("postgres", IAM_ROLE);
         assert_eq!(memberships.forecast("postgres"), Forecast::None);
+        memberships.add("postgres", "app", true);
+        memberships.add("app", IAM_ROLE, false);
+        memberships.remove_role("app");
+        assert_eq!(memberships, Memberships::default());
     }
 }

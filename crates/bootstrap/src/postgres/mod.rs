@@ -27,23 +27,26 @@ mod version;
 mod wanted;
 mod warning;
 
-pub use change::{Change, PlannedChange};
-pub use declared::{Declared, User};
-pub use diff::{Diff, diff};
+pub(crate) use change::{Change, PlannedChange};
+pub(crate) use declared::{Declared, User};
+pub(crate) use diff::diff;
 pub(crate) use error::{is_no_database, is_wrong_password};
-pub use grants::{FutureObjects, Grant, Grants, Held, Object, ObservedGrants, OtherKind, Scope};
-pub use lockout::{Edge, Memberships};
+pub(crate) use grants::{FutureObjects, Grant, Held, Object, ObservedGrants, OtherKind, Scope};
+pub(crate) use lockout::Memberships;
 pub(crate) use missing::database as missing_database;
-pub use names::{Role, RoleError};
-pub use observed::{Membership, Observed, ObservedRole, Owned, Relation, Routine};
-pub use privilege::{Kind, Privilege, PrivilegeError};
-pub use schema::{CreateTable, SchemaError};
+pub(crate) use names::Role;
+pub(crate) use observed::{Canary, Membership, Observed, ObservedRole, Owned, Relation, Routine};
+pub(crate) use privilege::{Kind, Privilege};
+pub(crate) use schema::CreateTable;
 pub(crate) use session::Session;
-pub use version::Version;
-pub use warning::Warning;
+pub(crate) use version::Version;
+pub(crate) use warning::Warning;
 
 /// The role whose members log in to RDS by token.
-pub const IAM_ROLE: &str = "rds_iam";
+pub(crate) const IAM_ROLE: &str = "rds_iam";
+
+/// The role of the test of the master user's login.
+pub(crate) const CANARY: &str = "rds_iam_bootstrap_canary";
 
 /// The role that RDS grants to its master user.
 pub(crate) const MASTER_ROLE: &str = "rds_superuser";

@@ -16,18 +16,8 @@ const RESERVED: [&str; 6] =
     ["public", "none", "current_user", "current_role", "session_user", "postgres_fdw"];
 
 /// A role that this program may create and change.
-///
-/// ```
-/// use rds_iam_bootstrap::postgres::Role;
-///
-/// let role = Role::new("orders.app")?;
-/// assert_eq!(role.sql(), "\"orders.app\"");
-/// assert!(Role::new("rdsadmin").is_err());
-/// assert!(Role::new("o'neil").is_err());
-/// # Ok::<(), rds_iam_bootstrap::postgres::RoleError>(())
-/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Role(String);
+pub(crate) struct Role(String);
 
 impl Role {
     /// Creates a role that this program may create and change.
@@ -35,7 +25,7 @@ impl Role {
     /// # Errors
     /// Returns [`RoleError`] if the name is too long, has a character other than IAM's names have, or belongs to RDS or
     /// PostgreSQL.
-    pub fn new(name: &str) -> Result<Self, RoleError> {
+    pub(crate) fn new(name: &str) -> Result<Self, RoleError> {
         let given = || name.to_owned();
         if name.is_empty() {
             return Err(RoleError::Empty);
@@ -54,13 +44,13 @@ impl Role {
 
     /// Returns the name.
     #[must_use]
-    pub fn name(&self) -> &str {
+    pub(crate) fn name(&self) -> &str {
         &self.0
     }
 
     /// Returns the role in SQL: between double quotes, where case and no character have a meaning.
     #[must_use]
-    pub fn sql(&self) -> String {
+    pub(crate) fn sql(&self) -> String {
         identifier(&self.0)
     }
 
@@ -110,8 +100,7 @@ pub(crate) fn check_name(name: &str) -> Result<(), String> {
 
 /// The error of a role's name. The remedy is to declare another.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum RoleError {
+pub(crate) enum RoleError {
     /// The name is empty.
     #[error("the user name is empty: name the database user")]
     Empty,

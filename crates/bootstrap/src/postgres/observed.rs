@@ -11,64 +11,64 @@ const DATABASE_OWNER: &str = "pg_database_owner";
 
 /// The server's state, as far as a declaration is concerned.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Observed {
+pub(crate) struct Observed {
     /// The server's version.
-    pub version: Version,
+    pub(crate) version: Version,
     /// Whether the server refuses connections without TLS, as far as it says so (`rds.force_ssl`).
-    pub force_ssl: bool,
+    pub(crate) force_ssl: bool,
     /// Whether every role may connect to the database of `rds.conf`.
-    pub public_connects: bool,
+    pub(crate) public_connects: bool,
     /// The master user; or, if the reader doesn't know it, the roles that may be.
-    pub masters: BTreeSet<String>,
+    pub(crate) masters: BTreeSet<String>,
     /// All roles.
-    pub roles: BTreeMap<String, ObservedRole>,
+    pub(crate) roles: BTreeMap<String, ObservedRole>,
     /// All memberships, by member and role.
-    pub memberships: BTreeMap<(String, String), Vec<Membership>>,
+    pub(crate) memberships: BTreeMap<(String, String), Vec<Membership>>,
     /// All databases, with their owners.
-    pub databases: BTreeMap<String, String>,
+    pub(crate) databases: BTreeMap<String, String>,
     /// All schemas of the database in use, with their owners.
-    pub schemas: BTreeMap<String, String>,
+    pub(crate) schemas: BTreeMap<String, String>,
     /// The tables, views and sequences of the declared schemas.
-    pub relations: BTreeMap<(String, String), Relation>,
+    pub(crate) relations: BTreeMap<(String, String), Relation>,
     /// The functions and procedures of the declared schemas.
-    pub routines: Vec<Routine>,
+    pub(crate) routines: Vec<Routine>,
     /// The extensions of the database.
-    pub extensions: BTreeSet<String>,
+    pub(crate) extensions: BTreeSet<String>,
     /// The extensions that the server could create.
-    pub available_extensions: BTreeSet<String>,
+    pub(crate) available_extensions: BTreeSet<String>,
     /// The privileges of the declared roles, on objects that they don't own.
-    pub grants: BTreeMap<String, ObservedGrants>,
+    pub(crate) grants: BTreeMap<String, ObservedGrants>,
     /// The owners of the objects of these privileges.
-    pub owners: BTreeMap<Object, String>,
+    pub(crate) owners: BTreeMap<Object, String>,
     /// What the declared users own.
-    pub owned: BTreeMap<String, Owned>,
+    pub(crate) owned: BTreeMap<String, Owned>,
+    /// The role of the test of the master user's login, if it exists and no run makes that test.
+    pub(crate) canary: Option<Canary>,
 }
 
 /// A role of the server.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct ObservedRole {
+pub(crate) struct ObservedRole {
     /// `LOGIN`
-    pub can_login: bool,
+    pub(crate) can_login: bool,
     /// `INHERIT`
-    pub inherits: bool,
+    pub(crate) inherits: bool,
     /// `CREATEROLE`
-    pub creates_roles: bool,
+    pub(crate) creates_roles: bool,
     /// `CREATEDB`
-    pub creates_databases: bool,
+    pub(crate) creates_databases: bool,
     /// `SUPERUSER`
-    pub is_superuser: bool,
+    pub(crate) is_superuser: bool,
     /// `REPLICATION`
-    pub replicates: bool,
+    pub(crate) replicates: bool,
     /// `BYPASSRLS`
-    pub bypasses_row_security: bool,
+    pub(crate) bypasses_row_security: bool,
     /// `CONNECTION LIMIT`; -1 is none.
-    pub connection_limit: i32,
+    pub(crate) connection_limit: i32,
     /// The settings of its sessions.
-    pub settings: BTreeMap<String, String>,
+    pub(crate) settings: BTreeMap<String, String>,
     /// The settings of its sessions in the database in use, which prevail.
-    pub settings_here: BTreeMap<String, String>,
+    pub(crate) settings_here: BTreeMap<String, String>,
 }
 
 /// A grant of a membership.
@@ -77,60 +77,63 @@ pub struct ObservedRole {
     clippy::struct_excessive_bools,
     reason = "PostgreSQL's options of a membership, each its own column"
 )]
-#[non_exhaustive]
-pub struct Membership {
+pub(crate) struct Membership {
     /// The member.
-    pub member: String,
+    pub(crate) member: String,
     /// The role.
-    pub role: String,
+    pub(crate) role: String,
     /// The role that granted it.
-    pub grantor: String,
+    pub(crate) grantor: String,
     /// Whether the member may grant the role to others.
-    pub admin: bool,
+    pub(crate) admin: bool,
     /// Whether the member has the role's privileges.
-    pub inherit: bool,
+    pub(crate) inherit: bool,
     /// Whether the member may act as the role (`SET ROLE`).
-    pub set: bool,
+    pub(crate) set: bool,
     /// Whether it is what the creation of the role made, since PostgreSQL 16.
-    pub is_creator: bool,
+    pub(crate) is_creator: bool,
 }
 
 /// A table, view or sequence.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Relation {
+pub(crate) struct Relation {
     /// `Table` or `Sequence`.
-    pub kind: Kind,
+    pub(crate) kind: Kind,
     /// Its owner.
-    pub owner: String,
+    pub(crate) owner: String,
     /// Whether an extension created it.
-    pub of_extension: bool,
+    pub(crate) of_extension: bool,
 }
 
 /// A function or procedure.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Routine {
+pub(crate) struct Routine {
     /// The schema.
-    pub schema: String,
+    pub(crate) schema: String,
     /// The name.
-    pub name: String,
+    pub(crate) name: String,
     /// The types of its arguments, in SQL as the server writes them.
-    pub arguments: String,
+    pub(crate) arguments: String,
     /// Its owner.
-    pub owner: String,
+    pub(crate) owner: String,
     /// Whether an extension created it.
-    pub of_extension: bool,
+    pub(crate) of_extension: bool,
 }
 
 /// What a role owns.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Owned {
+pub(crate) struct Owned {
     /// The number of objects, in all databases.
-    pub count: i64,
+    pub(crate) count: i64,
     /// One of them, in the server's words, if one is in the database in use.
-    pub example: Option<String>,
+    pub(crate) example: Option<String>,
+}
+
+/// The role of the test of the master user's login, outside of the test.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Canary {
+    /// Whether it owns an object of any database, or has privileges on one.
+    pub(crate) has_objects: bool,
 }
 
 impl Observed {

@@ -8,8 +8,7 @@ use super::Version;
 
 /// The kinds of objects that privileges may be declared on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-#[non_exhaustive]
-pub enum Kind {
+pub(crate) enum Kind {
     /// A database.
     Database,
     /// A schema.
@@ -73,14 +72,14 @@ const ORDER: [&str; 13] = [
 
 /// A privilege, by its name in `GRANT`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Privilege(Cow<'static, str>);
+pub(crate) struct Privilege(Cow<'static, str>);
 
 impl Privilege {
     /// Parses the privileges that a text stands for on objects of a kind. Ignores case and the width of spaces.
     ///
     /// # Errors
     /// [`PrivilegeError`], with the reason.
-    pub fn declared(text: &str, kind: Kind) -> Result<Vec<Self>, PrivilegeError> {
+    pub(crate) fn declared(text: &str, kind: Kind) -> Result<Vec<Self>, PrivilegeError> {
         let name = normal(text);
         if is_all(&name) {
             if !kind.has_all() {
@@ -156,8 +155,7 @@ impl fmt::Display for Privilege {
 
 /// The error of a declared privilege. The remedy is to declare another, or none.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum PrivilegeError {
+pub(crate) enum PrivilegeError {
     /// Not a privilege on objects of that kind.
     #[error("{given:?} is not a privilege on a {kind}: expected {}", kind.privileges().join(", "))]
     Unknown {

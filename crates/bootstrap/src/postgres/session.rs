@@ -9,7 +9,7 @@ use super::connection::{connect, connect_as_master, set_up};
 use super::error::statement_error;
 use super::names::identifier;
 use super::transaction::{Guard, Outcome};
-use super::{Declared, Version, catalog, diff, lock, merge};
+use super::{Change, Declared, Version, catalog, diff, lock, merge};
 use crate::access::{Access, ConnectionError, ExecuteError};
 use crate::answer::answer;
 use crate::plan::{Action, ActionKind, Actor, Plan, PlanError, StatementError, Unsupported};
@@ -23,8 +23,11 @@ pub(crate) struct Session<'a> {
     connection: PgConnection,
     /// The connection that holds the run's lock.
     lock: Option<PgConnection>,
-    version: Version,
+    /// The server's version, once it is read.
+    version: Option<Version>,
     creators_count: bool,
+    /// Whether the plan drops the role of a test that a server left.
+    canary_is_left: bool,
 }
 
 impl<'a> Session<'a> {
@@ -53,8 +56,16 @@ impl<'a> Session<'a> {
         master: Option<&'a DbUser>,
         connection: PgConnection,
     ) -> Self {
-        let version = Version::default();
-        Self { declared, actor, master, connection, lock: None, version, creators_count: true }
+        Self {
+            declared,
+            actor,
+            master,
+            connection,
+            lock: None,
+            version: None,
+            creators_count: true,
+            canary_is_left: false,
+        }
     }
 
     /// Takes the run's lock on a connection that this session keeps.
@@ -81,8 +92,10 @@ impl<'a> Session<'a> {
             let found = format!("PostgreSQL {}", observed.version);
             return Err(Unsupported { found, expected: "PostgreSQL 15 or later" }.into());
         }
-        self.version = observed.version;
-        Ok(diff(self.declared, &observed)?.into())
+        self.version = Some(observed.version);
+        let diff = diff(self.declared, &observed)?;
+        self.canary_is_left = diff.changes.iter().any(|planned| planned.change == Change::DropCanary);
+        Ok(diff.into())
     }
 
     /// From now on, memberships that only the creation of a role made don't count: a login has shown that.
@@ -90,13 +103,13 @@ impl<'a> Session<'a> {
         self.creators_count = false;
     }
 
-    /// Tests whether they count. Needs the run's lock.
+    /// Tests whether they count.
+    ///
+    /// # Panics
+    /// Panics if this session does not have the run's lock.
     pub(crate) async fn test_creators(&mut self, access: Access<'_>) -> Result<bool, ConnectionError> {
-        let tested = match &mut self.lock {
-            Some(lock) => canary::test(lock, access).await,
-            None => Err(CanaryError::Statement(sqlx::Error::PoolClosed)),
-        };
-        match tested {
+        let lock = self.lock.as_mut().expect("a run takes its lock before the test");
+        match canary::test(lock, access, self.canary_is_left).await {
             Ok(rule) => Ok(rule == Rule::Counts),
             Err(CanaryError::Connection(error)) => Err(error),
             Err(CanaryError::Statement(error)) => {
@@ -109,19 +122,11 @@ impl<'a> Session<'a> {
     pub(crate) async fn execute(&mut self, actions: &[Action]) -> Result<(), ExecuteError> {
         let failed = |actor| move |source| ExecuteError::Statement(statement_error(actor, source));
         let statements = merge::statements(actions);
-        if self.version == Version::default() {
-            // A session that made no plan.
-            set_up(&mut self.connection).await.map_err(failed(self.actor))?;
-            let number = "SELECT current_setting('server_version_num')::int4";
-            let number: i32 = answer(sqlx::query_scalar(number).fetch_one(&mut self.connection))
-                .await
-                .map_err(failed(self.actor))?;
-            self.version = Version::new(number.unsigned_abs());
-        }
+        let version = self.set_up_once().await.map_err(failed(self.actor))?;
         let done = match actions {
             [action] if action.kind == ActionKind::CreateTable => self.create_table(&action.sql).await,
             _ if actions.iter().any(|action| action.kind.changes_memberships()) => {
-                return self.execute_guarded(&statements).await;
+                return self.execute_guarded(&statements, version).await;
             }
             _ => {
                 // Not committed in the same message: the time limit of a statement does not limit them all.
@@ -135,17 +140,22 @@ impl<'a> Session<'a> {
         done.map_err(failed(self.actor))
     }
 
-    async fn execute_guarded(&mut self, statements: &[String]) -> Result<(), ExecuteError> {
+    /// Sets up the session, unless its plan has, and returns the server's version.
+    async fn set_up_once(&mut self) -> Result<Version, sqlx::Error> {
+        if let Some(version) = self.version {
+            return Ok(version);
+        }
+        set_up(&mut self.connection).await?;
+        let number = "SELECT current_setting('server_version_num')::int4";
+        let number: i32 = answer(sqlx::query_scalar(number).fetch_one(&mut self.connection)).await?;
+        Ok(*self.version.insert(Version::new(number.unsigned_abs())))
+    }
+
+    async fn execute_guarded(&mut self, statements: &[String], version: Version) -> Result<(), ExecuteError> {
         let failed = |source| ExecuteError::Statement(statement_error(self.actor, source));
-        let Some(master) = self.master else {
-            // Only a run that applies comes here, and it knows the master user.
-            return Err(failed(sqlx::Error::PoolClosed));
-        };
-        let guard = Guard {
-            master: master.as_str().to_owned(),
-            version: self.version,
-            creators_count: self.creators_count,
-        };
+        let master = self.master.expect("a run that changes something knows the master user");
+        let guard =
+            Guard { master: master.as_str().to_owned(), version, creators_count: self.creators_count };
         match guard.run(&mut self.connection, statements).await.map_err(failed)? {
             Outcome::Committed => Ok(()),
             Outcome::LockOut(path) => Err(ExecuteError::LockOut { path }),

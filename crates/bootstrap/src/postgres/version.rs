@@ -4,34 +4,34 @@ use std::fmt;
 
 /// A server's version: `server_version_num`, such as 170005.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Version(u32);
+pub(crate) struct Version(u32);
 
 impl Version {
     /// The oldest version that this program supports.
-    pub const OLDEST: Self = Self(150_000);
+    pub(crate) const OLDEST: Self = Self(150_000);
 
     /// Creates a version from `server_version_num`.
     #[must_use]
-    pub const fn new(number: u32) -> Self {
+    pub(crate) const fn new(number: u32) -> Self {
         Self(number)
     }
 
     /// Returns whether this program supports the version.
     #[must_use]
-    pub fn is_supported(self) -> bool {
+    pub(crate) fn is_supported(self) -> bool {
         self >= Self::OLDEST
     }
 
     /// Returns whether memberships have the options INHERIT and SET, the creator of a role becomes a member of it, and a
     /// user grants and changes only roles that it has ADMIN on: since 16.
     #[must_use]
-    pub const fn has_membership_options(self) -> bool {
+    pub(crate) const fn has_membership_options(self) -> bool {
         self.0 >= 160_000
     }
 
     /// Returns whether tables have the privilege MAINTAIN: since 17.
     #[must_use]
-    pub const fn has_maintain(self) -> bool {
+    pub(crate) const fn has_maintain(self) -> bool {
         self.0 >= 170_000
     }
 }

@@ -77,14 +77,14 @@ async fn files_and_flags() -> Result {
     for text in ["Exit status:", "64  ", "--check", "RUST_LOG"] {
         assert!(help.stdout.contains(text), "{}", help.stdout);
     }
-    assert_eq!(deployment.mysql.logins()?.len(), 0);
+    assert_eq!(deployment.server.logins()?.len(), 0);
     Ok(())
 }
 
 #[tokio::test]
 async fn secrets_and_credentials() -> Result {
     let deployment = Deployment::start("node_db").await?;
-    let master = deployment.mysql.master();
+    let master = deployment.server.master();
     let mut failures = Vec::new();
 
     let mut conf = deployment.conf.clone();
@@ -169,7 +169,7 @@ async fn expired_credentials_are_reported_before_anything_is_contacted() -> Resu
     let failure = Failure::new(Mode::Apply, &error);
     assert_eq!((failure.step, error.exit_code()), (2, 1));
     assert!(failure.causes.iter().any(|cause| cause.contains("expired")), "{failure}");
-    assert_eq!(deployment.mysql.logins()?.len(), 0);
+    assert_eq!(deployment.server.logins()?.len(), 0);
     Ok(())
 }
 

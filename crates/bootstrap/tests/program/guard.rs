@@ -1,11 +1,12 @@
-//! Test of the checks on schema files against the server's own parser, with random statements: none that
-//! `CreateTable::parse` accepts may copy a row.
+//! Test of the checks on schema files against the server's own parser, with random statements: none that a
+//! declaration accepts may copy a row.
 
-use rds_iam_bootstrap::mysql::CreateTable;
-use sqlx::mysql::MySqlConnection;
-use sqlx::{AssertSqlSafe, Row};
+use rds_iam_bootstrap::Declaration;
+use rds_iam_infra::RdsConf;
+use sqlx::database::HasStatementCache;
+use sqlx::{AssertSqlSafe, ColumnIndex, Database, Decode, Executor, IntoArguments, Type};
 
-use crate::support::{Deployment, Result, execute};
+use crate::support::{Deployment, Result, column, execute};
 
 /// The seed of the statements.
 const SEED: &str = "RDS_IAM_TEST_SEED";
@@ -85,9 +86,6 @@ const COPIES: [&str; 6] = [
 ];
 
 fn statement(random: &mut fastrand::Rng) -> String {
-    fn pick(random: &mut fastrand::Rng, from: &[&'static str]) -> &'static str {
-        from[random.usize(..from.len())]
-    }
     let mut sql = "CREATE TABLE IF NOT EXISTS t (i INT) ".to_owned();
     if random.u8(..10) > 0 {
         sql.push_str(pick(random, &OPTIONS));
@@ -96,46 +94,92 @@ fn statement(random: &mut fastrand::Rng) -> String {
     for _ in 0..random.usize(1..5) {
         sql.push_str(pick(random, &PIECES));
     }
-    let copy = pick(random, &COPIES);
-    let upper = random.bool();
-    sql.push_str(&if upper { copy.to_owned() } else { copy.to_ascii_lowercase() });
+    sql.push_str(&in_either_case(random, &COPIES));
     sql
 }
 
-/// Returns whether the server runs the statement and the table then has rows.
-async fn copies(connection: &mut MySqlConnection, sql: &str) -> Result<bool> {
-    // In the way that a run sends a table's statement. Most are refused.
-    let statement = sqlx::query(AssertSqlSafe(sql.to_owned())).persistent(false);
-    if statement.execute(&mut *connection).await.is_err() {
-        return Ok(false);
+pub(crate) fn pick(random: &mut fastrand::Rng, from: &[&'static str]) -> &'static str {
+    from[random.usize(..from.len())]
+}
+
+/// Returns one of the texts, as it is or in lower case.
+pub(crate) fn in_either_case(random: &mut fastrand::Rng, from: &[&'static str]) -> String {
+    let text = pick(random, from);
+    if random.bool() { text.to_owned() } else { text.to_ascii_lowercase() }
+}
+
+/// Returns whether a declaration may have the statement.
+fn is_accepted(conf: &RdsConf, sql: &str) -> bool {
+    let sql = toml::Value::from(sql);
+    let users = format!("[[user]]\nname = \"app\"\n[schema]\nstatements = [{sql}]\n");
+    let declaration = Declaration::parse(&users, "the statement").expect("the text is TOML");
+    declaration.validate(conf).is_ok()
+}
+
+/// A server whose table `secret` has a row, and the deployment that declarations are for.
+pub(crate) struct Trial<'a, C> {
+    pub(crate) connection: &'a mut C,
+    pub(crate) conf: &'a RdsConf,
+}
+
+impl<C> Trial<'_, C>
+where
+    C: sqlx::Connection,
+    for<'c> &'c mut C: Executor<'c, Database = C::Database>,
+    C::Database: HasStatementCache,
+    <C::Database as Database>::Arguments: IntoArguments<C::Database>,
+    for<'r> String: Decode<'r, C::Database> + Type<C::Database>,
+    usize: ColumnIndex<<C::Database as Database>::Row>,
+{
+    /// Tries random statements. The server also runs `refused_tried` of those that a declaration doesn't accept.
+    pub(crate) async fn none_copies(
+        mut self,
+        default_seed: u64,
+        refused_tried: usize,
+        statement: fn(&mut fastrand::Rng) -> String,
+    ) -> Result {
+        let seed = std::env::var(SEED).ok().and_then(|seed| seed.parse().ok()).unwrap_or(default_seed);
+        eprintln!("{SEED}={seed}");
+        let mut random = fastrand::Rng::with_seed(seed);
+        let (mut accepted, mut refused, mut copied) = (0, 0, 0);
+        for _ in 0..STATEMENTS {
+            let sql = statement(&mut random);
+            if is_accepted(self.conf, &sql) {
+                accepted += 1;
+                assert!(!self.copies(&sql).await?, "the guard accepts and the server copies: {sql}");
+            } else if refused < refused_tried {
+                refused += 1;
+                copied += usize::from(self.copies(&sql).await?);
+            }
+        }
+        // The test must not pass because no statement was tried.
+        assert!(
+            accepted > 50 && copied > 10,
+            "{accepted} accepted; of {refused} refused, {copied} copy rows"
+        );
+        Ok(())
     }
-    let rows: i64 = sqlx::query("SELECT COUNT(*) FROM t").fetch_one(&mut *connection).await?.try_get(0)?;
-    execute(connection, "DROP TABLE t").await?;
-    Ok(rows > 0)
+
+    /// Returns whether the server runs the statement and the table then has rows.
+    async fn copies(&mut self, sql: &str) -> Result<bool> {
+        // In the way that a run sends a table's statement. Most are refused.
+        let statement = sqlx::query(AssertSqlSafe(sql.to_owned())).persistent(false);
+        if statement.execute(&mut *self.connection).await.is_err() {
+            return Ok(false);
+        }
+        let rows = column(&mut *self.connection, "SELECT 'a row' FROM t").await?;
+        execute(&mut *self.connection, "DROP TABLE t").await?;
+        Ok(!rows.is_empty())
+    }
 }
 
 #[tokio::test]
 async fn no_statement_that_the_guard_accepts_copies_rows() -> Result {
-    let seed = std::env::var(SEED).ok().and_then(|seed| seed.parse().ok()).unwrap_or(DEFAULT_SEED);
-    eprintln!("{SEED}={seed}");
     let deployment = Deployment::start("scratch").await?;
     let mut connection = deployment.root().await?;
     for sql in ["USE scratch", "CREATE TABLE secret (i INT)", "INSERT INTO secret VALUES (7)"] {
         execute(&mut connection, sql).await?;
     }
-    let mut random = fastrand::Rng::with_seed(seed);
-    let (mut accepted, mut refused, mut copied) = (0, 0, 0);
-    for _ in 0..STATEMENTS {
-        let sql = statement(&mut random);
-        if CreateTable::parse(&sql).is_ok() {
-            accepted += 1;
-            assert!(!copies(&mut connection, &sql).await?, "the guard accepts and the server copies: {sql}");
-        } else if refused < REFUSED_TRIED {
-            refused += 1;
-            copied += usize::from(copies(&mut connection, &sql).await?);
-        }
-    }
-    // The test must not pass because no statement was tried.
-    assert!(accepted > 50 && copied > 10, "{accepted} accepted; of {refused} refused, {copied} copy rows");
-    Ok(())
+    let trial = Trial { connection: &mut connection, conf: &deployment.conf };
+    trial.none_copies(DEFAULT_SEED, REFUSED_TRIED, statement).await
 }

@@ -1,20 +1,13 @@
 //! Tests of runs that are interrupted: the connection is cut in the middle, or another run holds the lock.
 
-use std::time::Duration;
-
-use sqlx::mysql::MySqlConnection;
-
-use crate::support::{Deployment, Result, column, execute};
-
-/// The time limit of a wait: long enough for a slow machine.
-const TIMEOUT: Duration = Duration::from_secs(60);
+use crate::support::{Deployment, Result, column, execute, until_some};
 
 /// Another connection creates the second table at the same time and does not finish, so the run has to wait in the
 /// middle of its fifth step; then the network is cut.
 #[tokio::test]
 async fn the_database_goes_away_and_the_next_run_finishes_the_job() -> Result {
     let mut deployment = Deployment::start("node_db").await?;
-    let relay = deployment.mysql.relay().await?;
+    let relay = deployment.server.relay().await?;
     deployment.conf.dial = Some(relay.dial().clone());
     let users = r#"
         [[user]]
@@ -63,16 +56,6 @@ async fn the_database_goes_away_and_the_next_run_finishes_the_job() -> Result {
     let again = deployment.bootstrap(&arguments).await?.expect(0);
     assert!(again.stdout.contains("no changes"), "{}", again.stdout);
     Ok(())
-}
-
-async fn until_some(connection: &mut MySqlConnection, sql: &str) -> Result {
-    let some = async {
-        while column(connection, sql).await?.is_empty() {
-            tokio::task::yield_now().await;
-        }
-        Ok(())
-    };
-    tokio::time::timeout(TIMEOUT, some).await?
 }
 
 /// Runs for the ten seconds that a run waits for another.

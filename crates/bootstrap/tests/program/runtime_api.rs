@@ -9,16 +9,14 @@ use axum::extract::{Path, State};
 use axum::http::{HeaderMap, HeaderName, StatusCode};
 use axum::routing::{get, post};
 use axum::{Json, Router};
+use rds_iam_emulator_server::Kind;
 use rds_iam_token::Clock;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::sync::{Mutex, mpsc};
 use tokio::task::JoinHandle;
 
-use crate::support::{Deployed, Deployment, Result};
-
-/// The time limit of an invocation in a test.
-const TIMEOUT: Duration = Duration::from_secs(60);
+use crate::support::{Deployed, Result, TIMEOUT};
 
 /// The program, started as a function, and Lambda's side of it.
 pub(crate) struct Function {
@@ -55,7 +53,7 @@ impl Answer {
 
     /// Returns type and message of a function error, without the parts that differ between runs.
     #[track_caller]
-    pub(crate) fn error(self, deployment: &Deployment) -> String {
+    pub(crate) fn error<E: Kind>(self, deployment: &Deployed<E>) -> String {
         match self {
             Self::Response(report) => panic!("no function error, but {report}"),
             Self::Error(kind, message) => format!("{kind}: {}", deployment.stable(&message)),
@@ -78,7 +76,10 @@ impl Function {
         clippy::disallowed_methods,
         reason = "the program under test is a child process, without the runner of xtask"
     )]
-    pub(crate) async fn start(deployment: &impl Deployed, changes: &[(&str, Option<&str>)]) -> Result<Self> {
+    pub(crate) async fn start<E: Kind>(
+        deployment: &Deployed<E>,
+        changes: &[(&str, Option<&str>)],
+    ) -> Result<Self> {
         let (events, received) = mpsc::unbounded_channel();
         let (answered, answers) = mpsc::unbounded_channel();
         let api = Arc::new(Api { events: Mutex::new(received), answered });
@@ -89,15 +90,15 @@ impl Function {
             served.expect("a listener on this machine");
         });
 
-        let log = deployment.file("function.log");
+        let log = deployment.path("function.log");
         let mut command = Command::new(env!("CARGO_BIN_EXE_rds-iam-bootstrap-lambda"));
-        command.env_clear().envs(deployment.aws().env()).envs(function_variables(&address));
-        let text = deployment.conf().to_string();
+        command.env_clear().envs(deployment.aws.env()).envs(function_variables(&address));
+        let text = deployment.conf.to_string();
         let settings = text.lines().filter(|line| !line.starts_with('#'));
         for (name, value) in settings.filter_map(|line| line.split_once('=')) {
             command.env(name, value.trim_matches('"'));
         }
-        let credentials = deployment.signer();
+        let credentials = deployment.server.credentials();
         command.env("AWS_ACCESS_KEY_ID", credentials.access_key_id());
         command.env("AWS_SECRET_ACCESS_KEY", credentials.secret_access_key());
         command.env("AWS_SESSION_TOKEN", credentials.session_token().unwrap_or_default());

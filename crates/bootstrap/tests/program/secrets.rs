@@ -1,37 +1,37 @@
 //! No secret is in the program's output, at any log level.
 
-use crate::support::{Deployment, Result, Run};
+use rds_iam_emulator_server::Kind;
+
+use crate::support::{Deployed, Deployment, Result, STALE_PASSWORD};
 
 #[tokio::test]
 async fn no_secret_is_written() -> Result {
     let deployment = Deployment::start("node_db").await?;
-    let credentials = deployment.mysql.credentials();
-    let secrets = [
-        ("the master password", deployment.mysql.master().password().to_owned()),
-        ("the secret key", credentials.secret_access_key().to_owned()),
-        ("the session token", credentials.session_token().unwrap_or_default().to_owned()),
-        ("a signature", "X-Amz-Signature".to_owned()),
-        ("a signature in a header", "Signature=".to_owned()),
-    ];
-    let log = [("RUST_LOG", "trace")];
-    let mut runs: Vec<Run> = Vec::new();
-    for arguments in [&["--plan"][..], &[], &["--json"], &["--check"]] {
-        runs.push(deployment.bootstrap_with(&deployment.conf, arguments, &log).await?.expect(0));
-    }
-    // Also when it fails: at the login of the admin, and of the master.
-    deployment.mysql.refuse_next(1)?;
-    runs.push(deployment.bootstrap_with(&deployment.conf, &[], &log).await?.expect(1));
-    let stale = serde_json::json!({ "username": "admin", "password": "a-stale-password" }).to_string();
-    deployment.aws.put_secret("orders/master", &stale).await?;
-    runs.push(deployment.bootstrap_with(&deployment.conf, &[], &log).await?.expect(1));
+    writes_no_secret(&deployment, 1).await
+}
 
-    for run in &runs {
-        assert!(run.stderr.contains("INFO"), "nothing was logged: {}", run.stderr);
-        for (name, secret) in secrets.iter().chain([&("the stale password", "a-stale-password".to_owned())]) {
-            assert!(!secret.is_empty());
-            let written = run.stdout.contains(secret) || run.stderr.contains(secret);
-            assert!(!written, "{name} was written");
-        }
+/// Runs the program in each mode, and lets it fail: at the login of the admin, which is refused `refusals` times, and of
+/// the master user.
+pub(crate) async fn writes_no_secret<E: Kind>(deployment: &Deployed<E>, refusals: u32) -> Result {
+    for arguments in [&["--plan"][..], &[], &["--json"], &["--check"]] {
+        logs_no_secret(deployment, arguments, 0).await?;
     }
+    deployment.server.refuse_next(refusals)?;
+    logs_no_secret(deployment, &[], 1).await?;
+    deployment.put_master_password(STALE_PASSWORD).await?;
+    logs_no_secret(deployment, &[], 1).await
+}
+
+/// Runs the program and lets it log everything.
+pub(crate) async fn logs_no_secret<E: Kind>(
+    deployment: &Deployed<E>,
+    arguments: &[&str],
+    code: i32,
+) -> Result {
+    let log = [("RUST_LOG", "trace")];
+    let run = deployment.bootstrap_with(&deployment.conf, arguments, &log).await?.expect(code);
+    assert!(run.stderr.contains("INFO"), "nothing was logged: {}", run.stderr);
+    deployment.assert_no_secret(&run.stdout);
+    deployment.assert_no_secret(&run.stderr);
     Ok(())
 }

@@ -205,13 +205,13 @@ async fn a_caller_that_may_not_log_in() -> Result {
     let deployment = Deployment::start("node_db").await?;
 
     // As the admin only: the logins as users are not permitted, and that is no failure.
-    deployment.mysql.allow_users(["iam_admin"])?;
+    deployment.server.allow_users(["iam_admin"])?;
     let made = deployment.bootstrap(&[]).await?.expect(0);
     assert!(made.stdout.contains("login as node_app: not permitted for this caller"), "{}", made.stdout);
     assert_eq!(deployment.bootstrap(&["--check", "--json"]).await?.expect(0).json()?["read_as"], "admin");
 
     // As no declared user: a check falls back to the master user, a run reports the missing permission.
-    deployment.mysql.allow_users(["another_user"])?;
+    deployment.server.allow_users(["another_user"])?;
     assert_eq!(deployment.bootstrap(&["--check", "--json"]).await?.expect(0).json()?["read_as"], "master");
     let refused = deployment.bootstrap(&[]).await?.expect(1);
     insta::assert_snapshot!(refused.stderr(&deployment), @r#"

@@ -123,7 +123,6 @@ mod tests {
     use std::os::unix::ffi::OsStringExt;
 
     use rds_iam_bootstrap::Mode;
-    use rds_iam_bootstrap::mysql::Declared;
 
     use super::*;
 
@@ -250,7 +249,7 @@ mod tests {
     fn users_that_must_not_be_declared_are_refused_by_variable() {
         let refused = |changes: &[(&str, Option<&str>)]| {
             let (conf, declaration) = with(changes).unwrap();
-            let error = Declared::new(&declaration, &conf).unwrap_err();
+            let error = declaration.validate(&conf).unwrap_err();
             FunctionError::run(Mode::Apply, &error.into()).to_string()
         };
         let reserved = (USERS, Some("[[user]]\nname = \"rdsadmin\"\n"));

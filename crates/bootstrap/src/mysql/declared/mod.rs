@@ -7,18 +7,13 @@ use rds_iam_infra::RdsConf;
 use rds_iam_infra::rds_conf::DatabaseName;
 
 use super::{Account, CreateTable, Grant, Privilege, SYSTEM_DATABASES};
-use crate::declaration::{self, Violations};
+use crate::declaration::rules::{CONFIGURATION, IAM_ADMIN, IS_MASTER};
+use crate::declaration::{self, Violations, rules};
 use crate::{Declaration, DeclarationError};
-
-/// The subject of errors about the IAM admin: its key in `rds.conf`, and its variable in a Lambda function.
-const IAM_ADMIN: &str = "IAM_ADMIN_USER";
-
-/// The origin of errors about the keys of `rds.conf`, which may also be variables.
-const SETTINGS: &str = "the deployment's configuration";
 
 /// The accounts, grants and tables that should exist, validated.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Declared {
+pub(crate) struct Declared {
     origin: String,
     database: String,
     admin: Account,
@@ -28,12 +23,11 @@ pub struct Declared {
 
 /// A user that should exist.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct User {
+pub(crate) struct User {
     /// The account.
-    pub account: Account,
+    pub(crate) account: Account,
     /// The privileges, all of them.
-    pub grants: Vec<Grant>,
+    pub(crate) grants: Vec<Grant>,
 }
 
 impl Declared {
@@ -41,18 +35,23 @@ impl Declared {
     ///
     /// # Errors
     /// [`DeclarationError::Invalid`], with every violation found in the one or the other.
-    pub fn new(declaration: &Declaration, conf: &RdsConf) -> Result<Self, DeclarationError> {
+    pub(crate) fn new(declaration: &Declaration, conf: &RdsConf) -> Result<Self, DeclarationError> {
         let database = conf.database.as_str();
         let mut violations = Violations::default();
         refuse_system_database("DB_NAME", database, &mut violations);
         let admin = violations.keep(IAM_ADMIN, Account::new(conf.iam_admin.as_str(), "%"));
-        violations.into_result(SETTINGS)?;
+        violations.into_result(CONFIGURATION)?;
         let admin = admin.expect("an invalid name is a violation");
 
         let mut violations = declaration.violations();
         refuse_schema_options(declaration.schema_options(), &mut violations);
         let users = check_users(declaration.users(), database, &admin, &mut violations);
-        let tables = check_tables(declaration.schema(), &mut violations);
+        let tables = rules::check_tables(
+            declaration.schema(),
+            &mut violations,
+            CreateTable::parse,
+            CreateTable::table,
+        );
         let origin = declaration.origin().to_owned();
         violations.into_result(&origin)?;
         Ok(Self { origin, database: database.to_owned(), admin, users, tables })
@@ -60,25 +59,25 @@ impl Declared {
 
     /// Returns the database of `rds.conf`, in which the tables are created.
     #[must_use]
-    pub fn database(&self) -> &str {
+    pub(crate) fn database(&self) -> &str {
         &self.database
     }
 
     /// Returns the IAM admin of `rds.conf`, at any host.
     #[must_use]
-    pub fn admin(&self) -> &Account {
+    pub(crate) fn admin(&self) -> &Account {
         &self.admin
     }
 
     /// Returns the users, in the order of the file.
     #[must_use]
-    pub fn users(&self) -> &[User] {
+    pub(crate) fn users(&self) -> &[User] {
         &self.users
     }
 
     /// Returns the tables, in the order of the files.
     #[must_use]
-    pub fn tables(&self) -> &[CreateTable] {
+    pub(crate) fn tables(&self) -> &[CreateTable] {
         &self.tables
     }
 
@@ -99,14 +98,13 @@ impl Declared {
     /// # Errors
     /// [`DeclarationError::Invalid`], which names the setting or the account.
     pub(crate) fn refuse_master(&self, master: &str) -> Result<(), DeclarationError> {
-        const MESSAGE: &str = "is the master user, which is never changed";
         let mut violations = Violations::default();
         if self.admin.user() == master {
-            violations.add(IAM_ADMIN, format_args!("{master} {MESSAGE}: name another user"));
-            return violations.into_result(SETTINGS);
+            violations.add(IAM_ADMIN, format_args!("{master} {IS_MASTER}: name another user"));
+            return violations.into_result(CONFIGURATION);
         }
         if let Some(user) = self.users.iter().find(|user| user.account.user() == master) {
-            violations.add(&user.account.to_string(), format_args!("{MESSAGE}: declare another user"));
+            violations.add(&user.account.to_string(), format_args!("{IS_MASTER}: declare another user"));
         }
         violations.into_result(&self.origin)
     }
@@ -195,20 +193,6 @@ fn check_grant(
     let privileges = privileges.collect();
     let grant = Grant { database: database.to_owned(), table: grant.table.clone(), privileges };
     (violations.len() == before).then_some(grant)
-}
-
-fn check_tables(schema: &[declaration::SchemaText], violations: &mut Violations) -> Vec<CreateTable> {
-    let mut tables: Vec<CreateTable> = Vec::new();
-    for text in schema {
-        for table in violations.keep(&text.origin, CreateTable::parse(&text.sql)).unwrap_or_default() {
-            if tables.iter().any(|other| other.table() == table.table()) {
-                let message = format_args!("table {} is created twice: keep one statement", table.table());
-                violations.add(&text.origin, message);
-            }
-            tables.push(table);
-        }
-    }
-    tables
 }
 
 fn refuse_schema_options(options: &declaration::SchemaOptions, violations: &mut Violations) {

@@ -10,26 +10,22 @@ use super::{
     Account, Change, Declared, Grants, Object, Observed, ObservedAccount, PlannedChange, Privilege, Warning,
     missing,
 };
-use crate::plan::{Actor, Missing, Plan, Step};
-
-/// The number of undeclared accounts that are listed.
-const UNDECLARED_SHOWN: usize = 20;
+use crate::plan::{Actor, Missing, Plan, Step, UNDECLARED_SHOWN};
 
 /// The difference between the declared and the observed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Diff {
+pub(crate) struct Diff {
     /// The changes that remove the difference, in order. Empty if everything is as declared.
-    pub changes: Vec<PlannedChange>,
+    pub(crate) changes: Vec<PlannedChange>,
     /// Observations for an operator. A run changes none of them, and they do not count as drift.
-    pub warnings: Vec<Warning>,
+    pub(crate) warnings: Vec<Warning>,
 }
 
 /// Compares the declared with the observed.
 ///
 /// # Errors
 /// Returns [`Missing`] if a database or a table doesn't exist: there is nothing to grant on. Create it first.
-pub fn diff(declared: &Declared, observed: &Observed) -> Result<Diff, Missing> {
+pub(crate) fn diff(declared: &Declared, observed: &Observed) -> Result<Diff, Missing> {
     missing::check(declared, observed)?;
     let grantable = grantable(declared);
     let accounts = declared.accounts().collect();

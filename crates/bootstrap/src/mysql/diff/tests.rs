@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::Mode;
-use crate::mysql::RoutineKind;
 use crate::mysql::fixture::{complete, corrections, database, declared, fresh, report, set, standard};
+use crate::mysql::grants::RoutineKind;
 
 #[test]
 fn nothing_there() {

@@ -15,17 +15,8 @@ use super::names::identifier;
 const NAME_LENGTH: usize = 64;
 
 /// A `CREATE TABLE IF NOT EXISTS` statement.
-///
-/// ```
-/// use rds_iam_bootstrap::mysql::CreateTable;
-///
-/// let tables = CreateTable::parse("CREATE TABLE IF NOT EXISTS notes (id INT); -- the only one")?;
-/// assert_eq!(tables[0].table(), "notes");
-/// assert!(CreateTable::parse("DROP TABLE notes").is_err());
-/// # Ok::<(), rds_iam_bootstrap::mysql::SchemaError>(())
-/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CreateTable {
+pub(crate) struct CreateTable {
     table: String,
     definition: String,
     has_foreign_key: bool,
@@ -37,7 +28,7 @@ impl CreateTable {
     /// # Errors
     /// Returns [`SchemaError`] if a statement is not `CREATE TABLE IF NOT EXISTS name (columns) options`, or is
     /// cut off.
-    pub fn parse(sql: &str) -> Result<Vec<Self>, SchemaError> {
+    pub(crate) fn parse(sql: &str) -> Result<Vec<Self>, SchemaError> {
         let tokens = tokens(sql)?;
         let statements = tokens.split(|token| token.is(sql, ";")).filter(|tokens| !tokens.is_empty());
         statements.map(|tokens| Self::from_tokens(sql, tokens)).collect()
@@ -45,7 +36,7 @@ impl CreateTable {
 
     /// Returns the table's name.
     #[must_use]
-    pub fn table(&self) -> &str {
+    pub(crate) fn table(&self) -> &str {
         &self.table
     }
 
@@ -135,8 +126,7 @@ fn refuse_other_rows(sql: &str, table: &str, definition: &[Token]) -> Result<(),
 
 /// The error of a schema statement. The remedy is to correct the file.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum SchemaError {
+pub(crate) enum SchemaError {
     /// The statement is not `CREATE TABLE IF NOT EXISTS`.
     #[error(
         "line {line}: the statement `{begins} …` is refused: only CREATE TABLE IF NOT EXISTS is allowed, because it runs each time; change tables by migrations"

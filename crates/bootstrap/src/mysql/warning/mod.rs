@@ -12,8 +12,7 @@ const OBJECTS_SHOWN: usize = 3;
 
 /// An observation for an operator, which a run does not change.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Warning {
+pub(crate) enum Warning {
     /// The name also exists at another host, which the server chooses first.
     OtherHost {
         /// The declared account.

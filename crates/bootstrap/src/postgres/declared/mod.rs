@@ -10,23 +10,18 @@ use rds_iam_infra::RdsConf;
 
 use super::names::{check_name, is_system_schema};
 use super::{CreateTable, DEFAULT_SCHEMA, Grant, Role};
-use crate::declaration::{self, Violations};
+use crate::declaration::rules::{CONFIGURATION, IAM_ADMIN, IS_MASTER};
+use crate::declaration::{self, Violations, rules};
 use crate::{Declaration, DeclarationError};
 
 pub(super) use settings::{SETTINGS as SETTING_NAMES, normal as normal_setting, sql as setting_sql};
-
-/// The subject of errors about the IAM admin: its key in `rds.conf`, and its variable in a Lambda function.
-const IAM_ADMIN: &str = "IAM_ADMIN_USER";
-
-/// The origin of errors about the keys of `rds.conf`, which may also be variables.
-const CONFIGURATION: &str = "the deployment's configuration";
 
 /// Databases that belong to the server.
 const SYSTEM_DATABASES: [&str; 3] = ["rdsadmin", "template0", "template1"];
 
 /// The roles, grants and tables that should exist, validated.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Declared {
+pub(crate) struct Declared {
     origin: String,
     database: String,
     admin: Role,
@@ -39,14 +34,13 @@ pub struct Declared {
 
 /// A user that should exist.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct User {
+pub(crate) struct User {
     /// The role.
-    pub role: Role,
+    pub(crate) role: Role,
     /// The settings of its sessions.
-    pub settings: BTreeMap<String, String>,
+    pub(crate) settings: BTreeMap<String, String>,
     /// The privileges, all of them.
-    pub grants: Vec<Grant>,
+    pub(crate) grants: Vec<Grant>,
 }
 
 impl Declared {
@@ -54,7 +48,7 @@ impl Declared {
     ///
     /// # Errors
     /// [`DeclarationError::Invalid`], with every violation found in the one or the other.
-    pub fn new(declaration: &Declaration, conf: &RdsConf) -> Result<Self, DeclarationError> {
+    pub(crate) fn new(declaration: &Declaration, conf: &RdsConf) -> Result<Self, DeclarationError> {
         let database = conf.database.as_str();
         let mut violations = Violations::default();
         if let Err(reason) = check_name(database) {
@@ -83,7 +77,12 @@ impl Declared {
                 violations.add("schema.extensions", format_args!("{extension:?}: {reason}"));
             }
         }
-        let tables = check_tables(declaration.schema(), &mut violations);
+        let tables = rules::check_tables(
+            declaration.schema(),
+            &mut violations,
+            CreateTable::parse,
+            CreateTable::table,
+        );
         let origin = declaration.origin().to_owned();
         violations.into_result(&origin)?;
         let (database, schema) = (database.to_owned(), schema.to_owned());
@@ -93,43 +92,43 @@ impl Declared {
 
     /// Returns the database of `rds.conf`.
     #[must_use]
-    pub fn database(&self) -> &str {
+    pub(crate) fn database(&self) -> &str {
         &self.database
     }
 
     /// Returns the IAM admin of `rds.conf`.
     #[must_use]
-    pub fn admin(&self) -> &Role {
+    pub(crate) fn admin(&self) -> &Role {
         &self.admin
     }
 
     /// Returns the users, in the order of the file.
     #[must_use]
-    pub fn users(&self) -> &[User] {
+    pub(crate) fn users(&self) -> &[User] {
         &self.users
     }
 
     /// Returns the schema that the tables are created in.
     #[must_use]
-    pub fn schema(&self) -> &str {
+    pub(crate) fn schema(&self) -> &str {
         &self.schema
     }
 
     /// Returns the role that owns the tables, if it is not the IAM admin.
     #[must_use]
-    pub fn owner(&self) -> Option<&Role> {
+    pub(crate) fn owner(&self) -> Option<&Role> {
         self.owner.as_ref()
     }
 
     /// Returns the extensions, in the order of the file.
     #[must_use]
-    pub fn extensions(&self) -> &[String] {
+    pub(crate) fn extensions(&self) -> &[String] {
         &self.extensions
     }
 
     /// Returns the tables, in the order of the files.
     #[must_use]
-    pub fn tables(&self) -> &[CreateTable] {
+    pub(crate) fn tables(&self) -> &[CreateTable] {
         &self.tables
     }
 
@@ -156,17 +155,16 @@ impl Declared {
     /// # Errors
     /// [`DeclarationError::Invalid`], which names the setting or the user.
     pub(crate) fn refuse_master(&self, master: &str) -> Result<(), DeclarationError> {
-        const MESSAGE: &str = "is the master user, which is never changed";
         let mut violations = Violations::default();
         if self.admin.name() == master {
-            violations.add(IAM_ADMIN, format_args!("{master} {MESSAGE}: name another user"));
+            violations.add(IAM_ADMIN, format_args!("{master} {IS_MASTER}: name another user"));
             return violations.into_result(CONFIGURATION);
         }
         if self.owner.as_ref().is_some_and(|owner| owner.name() == master) {
-            violations.add("schema.owner", format_args!("{master} {MESSAGE}: name another role"));
+            violations.add("schema.owner", format_args!("{master} {IS_MASTER}: name another role"));
         }
         if let Some(user) = self.users.iter().find(|user| user.role.name() == master) {
-            violations.add(&user.role.to_string(), format_args!("{MESSAGE}: declare another user"));
+            violations.add(&user.role.to_string(), format_args!("{IS_MASTER}: declare another user"));
         }
         violations.into_result(&self.origin)
     }
@@ -207,20 +205,6 @@ fn check_users(
         users.push(User { role, settings, grants });
     }
     users
-}
-
-fn check_tables(schema: &[declaration::SchemaText], violations: &mut Violations) -> Vec<CreateTable> {
-    let mut tables: Vec<CreateTable> = Vec::new();
-    for text in schema {
-        for table in violations.keep(&text.origin, CreateTable::parse(&text.sql)).unwrap_or_default() {
-            if tables.iter().any(|other| other.table() == table.table()) {
-                let message = format_args!("table {} is created twice: keep one statement", table.table());
-                violations.add(&text.origin, message);
-            }
-            tables.push(table);
-        }
-    }
-    tables
 }
 
 fn check_schema(subject: &str, schema: &str, violations: &mut Violations) {

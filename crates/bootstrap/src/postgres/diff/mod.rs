@@ -1,40 +1,37 @@
 //! The difference between the declared and the observed, as changes, and the forecast of the master user's login. Pure:
 //! no server, no clock.
 
+mod canary;
 mod privileges;
 mod roles;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Change, Declared, IAM_ROLE, Observed, PlannedChange, Role, Warning, missing, names};
-use crate::plan::{Actor, Forecast, Missing, Plan, Step};
+use super::{CANARY, Change, Declared, IAM_ROLE, Observed, PlannedChange, Role, Warning, missing, names};
+use crate::plan::{Actor, Forecast, Missing, Plan, Step, UNDECLARED_SHOWN};
 
 /// The number of users whose changes are made in one transaction. Each transaction ends with a check of memberships, and
 /// since 16 the server reads an admin's memberships again after each statement that changes one.
 const BATCH: usize = 100;
 
-/// The number of undeclared roles that are listed.
-const UNDECLARED_SHOWN: usize = 20;
-
 /// The difference between the declared and the observed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Diff {
+pub(crate) struct Diff {
     /// The changes that remove the difference, in order. Empty if everything is as declared.
-    pub changes: Vec<PlannedChange>,
+    pub(crate) changes: Vec<PlannedChange>,
     /// Observations for an operator. A run changes none of them, and they do not count as drift.
-    pub warnings: Vec<Warning>,
+    pub(crate) warnings: Vec<Warning>,
     /// The master user's path to `rds_iam` before any change.
-    pub path_before: Forecast,
+    pub(crate) path_before: Forecast,
     /// The master user's path to `rds_iam` after the changes.
-    pub path_after: Forecast,
+    pub(crate) path_after: Forecast,
 }
 
 /// Compares the declared with the observed.
 ///
 /// # Errors
 /// Returns [`Missing`] if something doesn't exist that the declaration names: there is nothing to grant on.
-pub fn diff(declared: &Declared, observed: &Observed) -> Result<Diff, Missing> {
+pub(crate) fn diff(declared: &Declared, observed: &Observed) -> Result<Diff, Missing> {
     missing::check(declared, observed)?;
     let database = declared.database();
     let mut admin_is = observed.acts_as(declared.admin().name(), database);
@@ -47,6 +44,8 @@ pub fn diff(declared: &Declared, observed: &Observed) -> Result<Diff, Missing> {
     let mut comparison =
         Comparison { declared, observed, admin_is, master_is, batch: None, missing: None, diff };
 
+    // First: its memberships would be in the way of the checks of all other changes.
+    comparison.canary();
     comparison.admin();
     comparison.schema();
     comparison.owner();
@@ -206,6 +205,7 @@ impl Comparison<'_> {
                 }
                 Change::GrantRole { role, member, .. } => graph.add(member, role, false),
                 Change::RevokeRole { role, member, admin_only: false, .. } => graph.remove(member, role),
+                Change::DropCanary => graph.remove_role(CANARY),
                 _ => {}
             }
         }

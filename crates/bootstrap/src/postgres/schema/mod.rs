@@ -12,17 +12,8 @@ use lexer::{Kind, Token, tokens};
 use super::names::{NAME_LENGTH, identifier};
 
 /// A `CREATE TABLE IF NOT EXISTS` statement.
-///
-/// ```
-/// use rds_iam_bootstrap::postgres::CreateTable;
-///
-/// let tables = CreateTable::parse("CREATE TABLE IF NOT EXISTS Notes (id int); -- the only one")?;
-/// assert_eq!(tables[0].table(), "notes");
-/// assert!(CreateTable::parse("DROP TABLE notes").is_err());
-/// # Ok::<(), rds_iam_bootstrap::postgres::SchemaError>(())
-/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CreateTable {
+pub(crate) struct CreateTable {
     table: String,
     definition: String,
     sequences: Vec<String>,
@@ -33,7 +24,7 @@ impl CreateTable {
     ///
     /// # Errors
     /// Returns [`SchemaError`] if a statement is not `CREATE TABLE IF NOT EXISTS name (columns)`, or is cut off.
-    pub fn parse(sql: &str) -> Result<Vec<Self>, SchemaError> {
+    pub(crate) fn parse(sql: &str) -> Result<Vec<Self>, SchemaError> {
         let tokens = tokens(sql)?;
         let statements = tokens.split(|token| token.is(sql, ";")).filter(|tokens| !tokens.is_empty());
         statements.map(|tokens| Self::from_tokens(sql, tokens)).collect()
@@ -41,7 +32,7 @@ impl CreateTable {
 
     /// Returns the table's name, in the server's form: in lower case if it is without quotes.
     #[must_use]
-    pub fn table(&self) -> &str {
+    pub(crate) fn table(&self) -> &str {
         &self.table
     }
 
@@ -162,8 +153,7 @@ fn check_options(sql: &str, table: &str, options: &[Token]) -> Result<(), Schema
 
 /// The error of a schema statement. The remedy is to correct the file.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum SchemaError {
+pub(crate) enum SchemaError {
     /// The statement is not `CREATE TABLE IF NOT EXISTS`.
     #[error(
         "line {line}: the statement `{begins} …` is refused: only CREATE TABLE IF NOT EXISTS is allowed, because it runs each time; change tables by migrations"

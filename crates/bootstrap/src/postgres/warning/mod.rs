@@ -3,13 +3,12 @@
 use std::fmt;
 
 use super::names::{identifier, visible};
-use super::{Object, Owned, Role};
+use super::{CANARY, Object, Owned, Role};
 use crate::plan;
 
 /// An observation for an operator, which a run does not change.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Warning {
+pub(crate) enum Warning {
     /// The role may not log in (`NOLOGIN`).
     Locked {
         /// The role.
@@ -55,6 +54,11 @@ pub enum Warning {
     PasswordStays {
         /// The user.
         role: Role,
+    },
+    /// A role has the name of the one that a run creates for a test, and is not as a run creates it.
+    CanaryStays {
+        /// The difference, in words.
+        reason: &'static str,
     },
     /// The server admits connections without TLS.
     TlsNotForced,
@@ -118,6 +122,11 @@ impl fmt::Display for Warning {
             Self::PasswordStays { role } => write!(
                 f,
                 "the server did not let the master user end the password of {role}; it has no effect on a user that logs in by IAM"
+            ),
+            Self::CanaryStays { reason } => write!(
+                f,
+                "the role {CANARY} is left, because {reason}; it has the name of the role that a run creates to test the master user's login, and that test fails as long as it exists: drop it, or rename it: ALTER ROLE {} RENAME TO other_name",
+                identifier(CANARY)
             ),
             Self::TlsNotForced => f.write_str(
                 "rds.force_ssl is 0: clients may send passwords and data without TLS; set it to 1 in the parameter group",

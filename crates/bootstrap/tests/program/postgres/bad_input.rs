@@ -3,7 +3,7 @@
 use rds_iam_infra::Engine;
 
 use super::support::{Deployment, VERSIONS};
-use crate::support::Result;
+use crate::support::{Result, execute};
 
 const ROLES: &str = "SELECT rolname::text FROM pg_roles WHERE rolname IN ('iam_admin', 'app')";
 
@@ -41,7 +41,7 @@ async fn what_does_not_exist_is_reported_together() -> Result {
 
         let mut conf = deployment.conf.clone();
         conf.database = "no_such".parse()?;
-        let failed = deployment.bootstrap_with(&conf, &[]).await?.expect(1).stderr;
+        let failed = deployment.bootstrap_with(&conf, &[], &[]).await?.expect(1).stderr;
         assert!(failed.contains("error in step 3 of 6: database no_such does not exist"), "{failed}");
     }
     Ok(())
@@ -122,7 +122,7 @@ async fn the_other_engine_answers() -> Result {
     let deployment = Deployment::start(VERSIONS[1]).await?;
     let mut conf = deployment.conf.clone();
     conf.engine = Engine::MySql;
-    let failed = deployment.bootstrap_with(&conf, &[]).await?.expect(64).stderr;
+    let failed = deployment.bootstrap_with(&conf, &[], &[]).await?.expect(64).stderr;
     let dial = deployment.server.dial();
     let expected =
         format!("error in step 1 of 6: ENGINE is mysql, but a PostgreSQL server answers at {dial}\n");
@@ -140,7 +140,7 @@ async fn another_run_holds_the_lock() -> Result {
     let mut options = <sqlx::Postgres as rds_iam_emulator_server::Kind>::connect_options(&deployment.server);
     options = options.username(master.username()).password(master.password()).database("postgres");
     let mut other = sqlx::ConnectOptions::connect(&options).await?;
-    super::support::execute(&mut other, "SELECT pg_advisory_lock(1919185513, 1)").await?;
+    execute(&mut other, "SELECT pg_advisory_lock(1919185513, 1)").await?;
     let busy = deployment.bootstrap(&[]).await?.expect(1).stderr;
     assert!(busy.contains("another bootstrap is running on this server (connection "), "{busy}");
     assert!(busy.contains(", postgres from "), "{busy}");

@@ -4,8 +4,8 @@
 use rds_iam_emulator_server::PostgresVersion;
 
 use super::interrupted::WAITING;
-use super::support::{Deployment, VERSIONS, execute, until_some};
-use crate::support::{Result, Run};
+use super::support::{Deployment, VERSIONS};
+use crate::support::{Result, Run, execute, until_some};
 
 /// Users in one batch, and a table.
 const USERS: &str = r#"

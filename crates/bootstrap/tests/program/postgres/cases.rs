@@ -2,8 +2,8 @@
 
 use rds_iam_emulator_server::PostgresVersion;
 
-use super::support::{Deployment, USERS, VERSIONS, execute, until_some};
-use crate::support::Result;
+use super::support::{Deployment, USERS, VERSIONS};
+use crate::support::{Result, execute, until_some};
 
 #[tokio::test]
 async fn a_user_with_a_password_is_switched_and_the_plan_says_so() -> Result {

@@ -1,7 +1,7 @@
 //! Tests of a run that is interrupted: the connection is cut in the middle.
 
-use super::support::{Deployment, VERSIONS, column, execute, until_some};
-use crate::support::Result;
+use super::support::{Deployment, VERSIONS};
+use crate::support::{Result, column, execute, until_some};
 
 /// A session of the IAM admin that waits for another session.
 pub(super) const WAITING: &str =

@@ -4,8 +4,8 @@ use std::time::Instant;
 
 use rds_iam_emulator_server::PostgresVersion;
 
-use super::support::{Deployment, VERSIONS, column, until_some};
-use crate::support::Result;
+use super::support::{Deployment, VERSIONS};
+use crate::support::{Result, column, until_some};
 
 fn users(count: usize) -> String {
     let user = |n| {

@@ -19,7 +19,7 @@ async fn servers_that_are_not_the_right_one() -> Result {
         (no_server, "the server can't be reached"),
     ] {
         for arguments in [&["--plan"][..], &[]] {
-            let failed = deployment.bootstrap_with(&conf, arguments).await?.expect(1).stderr;
+            let failed = deployment.bootstrap_with(&conf, arguments, &[]).await?.expect(1).stderr;
             assert!(
                 failed.contains("connecting to the database failed") && failed.contains(expected),
                 "{failed}"

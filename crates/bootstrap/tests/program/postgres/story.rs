@@ -2,8 +2,8 @@
 
 use rds_iam_emulator_server::PostgresVersion;
 
-use super::support::{Deployment, VERSIONS, execute};
-use crate::support::Result;
+use super::support::{Deployment, VERSIONS};
+use crate::support::{Result, execute};
 
 #[tokio::test]
 async fn from_nothing_to_drift_and_back() -> Result {

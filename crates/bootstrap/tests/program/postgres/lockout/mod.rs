@@ -2,6 +2,7 @@
 //! it, on the oldest and the newest version, and in both ways that a server may count the membership of a role's creator.
 
 mod forecast;
+mod left;
 mod page;
 mod races;
 mod states;

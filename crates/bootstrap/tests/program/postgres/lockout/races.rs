@@ -1,22 +1,17 @@
 //! What happens beside a run: another session's changes, a kill, a server that restarts.
 
-use std::time::Duration;
-
 use rds_iam_emulator_server::PostgresVersion;
 use rds_iam_token::Endpoint;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 
 use super::super::interrupted::WAITING;
-use super::super::support::{Deployment, VERSIONS, execute, until_some};
+use super::super::support::{Deployment, VERSIONS};
 use super::{ROLES, accepts};
-use crate::support::Result;
+use crate::support::{Result, TIMEOUT, execute, until_some};
 
 /// The canary's login is the fourth connection of a first run: the master user's, that of the lock, and that of the test.
 const CANARY_LOGIN: usize = 4;
-
-/// The time limit of a wait: long enough for a slow machine.
-const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// A relay that stops before one of its connections.
 struct Gate {
@@ -126,7 +121,7 @@ async fn a_restart_during_the_test_of_the_canary_is_no_lock_out() -> Result {
         gate.open.send(()).map_err(|()| "the relay has ended")?;
         Result::Ok(())
     };
-    let (run, interrupted) = tokio::join!(deployment.bootstrap_with(&conf, &[]), interrupt);
+    let (run, interrupted) = tokio::join!(deployment.bootstrap_with(&conf, &[], &[]), interrupt);
     interrupted?;
     let failed = run?.expect(1).stderr;
     assert!(failed.contains("also does while an instance restarts"), "{failed}");
@@ -170,7 +165,7 @@ async fn limits_of_the_master_user_do_not_end_the_test() -> Result {
         gate.open.send(()).map_err(|()| "the relay has ended")?;
         Result::Ok(())
     };
-    let (run, interrupted) = tokio::join!(deployment.bootstrap_with(&conf, &["--json"]), interrupt);
+    let (run, interrupted) = tokio::join!(deployment.bootstrap_with(&conf, &["--json"], &[]), interrupt);
     interrupted?;
     assert_eq!(run?.expect(0).json()?["lock_out"]["tested"], true);
     accepts(&deployment).await?;
@@ -193,7 +188,7 @@ async fn a_login_that_is_refused_once_is_no_error() -> Result {
             gate.open.send(()).map_err(|()| "the relay has ended")?;
             Result::Ok(())
         };
-        let (run, interrupted) = tokio::join!(deployment.bootstrap_with(&conf, &[]), interrupt);
+        let (run, interrupted) = tokio::join!(deployment.bootstrap_with(&conf, &[], &[]), interrupt);
         interrupted?;
         run?.expect(0);
         let refusals = deployment.server.logins()?;

@@ -3,9 +3,9 @@
 
 use rds_iam_emulator_server::{CreatorEdges, PostgresVersion};
 
-use super::super::support::{Deployment, execute};
+use super::super::support::Deployment;
 use super::ROLES;
-use crate::support::Result;
+use crate::support::{Result, execute};
 
 /// The user that runs statements.
 #[derive(Clone, Copy)]
