@@ -1,4 +1,6 @@
 //! PostgreSQL: connect options, the driver's executor, and the query whether a server refuses writes.
+//!
+//! Only PostgreSQL: its driver reads settings of a connection from variables of the environment.
 
 use futures_core::future::BoxFuture;
 use futures_core::stream::BoxStream;

@@ -82,8 +82,8 @@ pub(crate) fn json(done: &[Done], run: Run, context: &Context<'_>) -> Value {
         "skipped": context.skipped,
         "exit": exit(done),
         "stages": stages,
-        // The numbers of tests on each engine, if the tests ran.
-        "engines": ran("test", done).then(|| engines::last(context.workspace)).flatten(),
+        // The numbers of tests of each engine, if this run counted them.
+        "engines": ran("test", done).then(|| engines::counted(context.workspace)).flatten(),
     })
 }
 

@@ -2,6 +2,7 @@
 
 use crate::args::ReportArgs;
 use crate::context::{Commit, Context, Promotion};
+use crate::engines;
 use crate::environment::Environment;
 use crate::gate_results::{self, GateOutcome, GateResults};
 use crate::request::Request;
@@ -68,7 +69,7 @@ pub(crate) fn run(
     if let Some(status) = preflight(request.run, &stages, &context, console, runner) {
         return Ok(status);
     }
-    if let Err(error) = prepare_reports(&request.options.report) {
+    if let Err(error) = prepare_reports(&request.options.report, workspace) {
         return Ok(wrong_setting(&error, console));
     }
     preflight::install(&stages, &context, console, runner)?;
@@ -81,8 +82,9 @@ pub(crate) fn run(
 }
 
 /// Checks that the reports can be written after the run, and then removes old ones, which a reader could mistake for
-/// this run's. Devices and pipes stay, as `/dev/null`.
-fn prepare_reports(ReportArgs { json, junit, .. }: &ReportArgs) -> Result<(), Error> {
+/// this run's, and the numbers of tests that an earlier run counted. Devices and pipes stay, as `/dev/null`.
+fn prepare_reports(ReportArgs { json, junit, .. }: &ReportArgs, workspace: &Workspace) -> Result<(), Error> {
+    engines::forget(workspace)?;
     let reports = || json.iter().chain(junit);
     reports().try_for_each(|path| file::check_writable(path))?;
     reports().filter(|path| path.is_file() && !file::is_special(path)).try_for_each(|path| file::remove(path))
@@ -215,4 +217,24 @@ fn record_skipped(all: &[&'static Stage], context: &Context<'_>) -> Result<(), E
         results.set(stage.name, GateOutcome::Skipped, "named in --skip", context);
     }
     results.write(&gate_results::path(context))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_report_has_nothing_of_an_earlier_run() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().to_owned();
+        let workspace = Workspace { root: path.clone(), target: path.join("target"), cache: path.clone() };
+        let json = path.join("report.json");
+        let counts = engines::tests::written(&workspace);
+        assert_eq!(engines::counted(&workspace), Some(counts));
+        std::fs::write(&json, "{}").unwrap();
+        let report = ReportArgs { json: Some(json.clone()), ..ReportArgs::default() };
+        prepare_reports(&report, &workspace).unwrap();
+        assert_eq!(engines::counted(&workspace), None);
+        assert!(!json.exists());
+    }
 }

@@ -1,5 +1,7 @@
 //! The statements for MySQL. sqlx prepares them once per connection.
 //!
+//! Only MySQL: an account has the name of its plugin, and an error a number.
+//!
 //! Each statement limits its own time, so that it ends in the server even if its request was abandoned. Optimizer hints
 //! do that without a `SET`, which would pin the session behind RDS Proxy. A `SELECT` has a hint for its execution time.
 //! An `INSERT` of a row waits only for locks. Its hint limits the wait for a table's lock; InnoDB has none for a row's,

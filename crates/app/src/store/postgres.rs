@@ -1,5 +1,7 @@
 //! The statements for PostgreSQL. sqlx prepares them once per connection.
 //!
+//! Only PostgreSQL: an error has an SQLSTATE.
+//!
 //! PostgreSQL has no hints that limit a statement's time. The limits are settings of the service's role:
 //! `statement_timeout` and `lock_timeout`, 4 s each, so that a statement ends in the server even if its request was
 //! abandoned. With the 5 s to acquire a connection, that is less than the 10 s of a request: it is answered, and the

@@ -1,5 +1,7 @@
 //! Everything specific to MySQL: names and their quoting, privileges, the catalog, the difference between the declared
 //! and the observed, and its SQL. A second engine is a second module, with files of the same names.
+//!
+//! Only MySQL: accounts with hosts, plugins and grants; `postgres` has roles.
 
 mod catalog;
 mod change;

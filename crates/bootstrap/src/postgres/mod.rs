@@ -1,6 +1,9 @@
 //! Everything specific to PostgreSQL: names and their quoting, privileges, the catalog, the difference between the
 //! declared and the observed, its SQL, and the protection of the master user's login. The files have the names of
 //! MySQL's.
+//!
+//! Only PostgreSQL: roles with members, owners and default privileges, and a master user that can be locked out; `mysql`
+//! has accounts.
 
 mod canary;
 mod catalog;

@@ -1,5 +1,7 @@
 //! The programs themselves, the command and the Lambda function, run as child processes against a real
 //! MySQL or PostgreSQL that checks tokens and an AWS API endpoint on this machine.
+//!
+//! Only MySQL: accounts with hosts, plugins and grants; the suites of `postgres` are about roles.
 
 mod bad_input;
 mod cases;

@@ -1,5 +1,7 @@
 //! The claims about PostgreSQL alone: the master user is not locked out, large tokens, tables of tomorrow, psql, and pools
 //! of both engines in one program.
+//!
+//! Only PostgreSQL: the claims of both engines are beside this module, and MySQL has none of its own.
 
 use std::path::Path;
 

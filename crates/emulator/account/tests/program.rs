@@ -6,16 +6,31 @@ use std::path::Path;
 use std::process::{Child, Stdio};
 use std::time::Duration;
 
+use rds_iam_emulator_server::{Kind, on_each_engine};
 use serde_json::Value;
 use tokio::net::TcpStream;
 
 type Result<T = ()> = std::result::Result<T, Box<dyn std::error::Error>>;
 
+on_each_engine![
+    #[tokio::test]
+    it_says_where_everything_is_and_ends_with_its_input,
+    the_servers_go_when_it_is_killed
+];
+
+/// Starts the program with a server of the engine in a runtime; MySQL's needs no option.
+fn start_server<E: Kind>(runtime: &str, temporary: &Path) -> Result<(Child, Value)> {
+    // For root, PostgreSQL runs as another user, who has to get through to its own folder.
+    std::fs::set_permissions(temporary, std::fs::Permissions::from_mode(0o755))?;
+    let engine = ["--database", "shop", "--engine", E::SLUG];
+    start(if E::SLUG == "mysql" { &engine[..2] } else { &engine }, runtime, temporary)
+}
+
 #[expect(clippy::disallowed_methods, reason = "the program under test, started as a user would")]
-fn start(arguments: &[&str], engine: &str, temporary: &Path) -> Result<(Child, Value)> {
+fn start(arguments: &[&str], runtime: &str, temporary: &Path) -> Result<(Child, Value)> {
     let mut child = std::process::Command::new(env!("CARGO_BIN_EXE_rds-iam-emulator"))
         .args(arguments)
-        .env("RDS_IAM_EMULATOR_ENGINE", engine)
+        .env("RDS_IAM_EMULATOR_ENGINE", runtime)
         .env("TMPDIR", temporary)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -33,11 +48,14 @@ fn is_empty(folder: &Path) -> bool {
     std::fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_none())
 }
 
-#[tokio::test]
-async fn it_says_where_everything_is_and_ends_with_its_input() -> Result {
+async fn it_says_where_everything_is_and_ends_with_its_input<E: Kind>() -> Result {
     let temporary = tempfile::tempdir()?;
-    let (mut child, started) = start(&["--database", "shop"], "auto", temporary.path())?;
-    assert_eq!((text(&started, "engine"), text(&started, "database")), ("mysql", "shop"));
+    let (mut child, started) = start_server::<E>("auto", temporary.path())?;
+    let (engine, description) =
+        if E::SLUG == "mysql" { ("mysql", "MySQL ") } else { ("postgresql", "PostgreSQL ") };
+    assert_eq!((text(&started, "engine"), text(&started, "database")), (engine, "shop"));
+    assert!(text(&started, "description").starts_with(description), "{started}");
+    assert!(text(&started, "endpoint").ends_with(&format!(".rds.amazonaws.com:{}", E::PORT)), "{started}");
     let (dial, aws) = (text(&started, "dial"), text(&started, "aws_endpoint_url"));
     TcpStream::connect(dial).await?;
     assert!(Path::new(text(&started, "credentials_file")).is_file());
@@ -47,26 +65,6 @@ async fn it_says_where_everything_is_and_ends_with_its_input() -> Result {
     assert!(child.wait()?.success());
     assert!(TcpStream::connect(dial).await.is_err());
     assert!(TcpStream::connect(aws.strip_prefix("http://").unwrap()).await.is_err());
-    assert!(is_empty(temporary.path()));
-    Ok(())
-}
-
-#[tokio::test]
-async fn it_runs_postgresql_too() -> Result {
-    let temporary = tempfile::tempdir()?;
-    // For root, PostgreSQL runs as another user, who has to get through to its own folder.
-    std::fs::set_permissions(temporary.path(), std::fs::Permissions::from_mode(0o755))?;
-    let arguments = ["--engine", "postgres", "--database", "shop"];
-    let (mut child, started) = start(&arguments, "auto", temporary.path())?;
-    assert_eq!((text(&started, "engine"), text(&started, "database")), ("postgresql", "shop"));
-    assert!(text(&started, "endpoint").ends_with(".rds.amazonaws.com:5432"), "{started}");
-    assert!(text(&started, "description").starts_with("PostgreSQL "), "{started}");
-    let dial = text(&started, "dial");
-    TcpStream::connect(dial).await?;
-
-    drop(child.stdin.take());
-    assert!(child.wait()?.success());
-    assert!(TcpStream::connect(dial).await.is_err());
     assert!(is_empty(temporary.path()));
     Ok(())
 }
@@ -104,11 +102,10 @@ fn what_keeps_the_aws_api_from_starting_is_reported() -> Result {
 }
 
 /// Destructors do not run then.
-#[tokio::test]
-async fn the_servers_go_when_it_is_killed() -> Result {
-    for engine in ["auto", "process"] {
+async fn the_servers_go_when_it_is_killed<E: Kind>() -> Result {
+    for runtime in ["auto", "process"] {
         let temporary = tempfile::tempdir()?;
-        let (mut child, started) = start(&[], engine, temporary.path())?;
+        let (mut child, started) = start_server::<E>(runtime, temporary.path())?;
         let dial = text(&started, "dial");
         let aws = text(&started, "aws_endpoint_url").strip_prefix("http://").unwrap();
         TcpStream::connect(dial).await?;

@@ -2,6 +2,8 @@
 //! one machine. It really checks tokens: form, lifetime, endpoint, region, user and signature, against the
 //! state that the emulator wrote into the control folder.
 //!
+//! Only MySQL: the interface of its plugins.
+//!
 //! - The decision is `rds_iam_emulator_control::decide`, which both engines share.
 //! - `abi` declares MySQL's structures, with their sizes and offsets checked at compile time.
 //! - `entry` has the functions that the server calls: it converts between C and Rust, and decides nothing.

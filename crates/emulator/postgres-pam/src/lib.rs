@@ -3,6 +3,8 @@
 //! really checks tokens: form, lifetime, endpoint, region, user and signature, against the state that the emulator wrote
 //! into the control folder.
 //!
+//! Only PostgreSQL: the interface of PAM.
+//!
 //! - The decision is `rds_iam_emulator_control::decide`, which both engines share.
 //! - `abi` declares PAM's structures, with their sizes and offsets checked at compile time.
 //! - `conversation` asks the client for the token, through a function of the server.

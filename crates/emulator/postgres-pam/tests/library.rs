@@ -1,4 +1,6 @@
 //! The library as PostgreSQL's loader finds it: its name, and the symbols and the version that it exports.
+//!
+//! Only PostgreSQL: MySQL loads no PAM.
 
 use std::collections::BTreeSet;
 use std::{env, fs};

@@ -1,5 +1,7 @@
 //! The text of the SQL that lets a MySQL user log in by IAM, and that grants it privileges on a database; the numbers of
 //! the errors that they help against.
+//!
+//! Only MySQL: an account has a plugin and a host, and an error a number.
 
 use rds_iam_token::DbUser;
 

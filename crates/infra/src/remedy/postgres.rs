@@ -1,5 +1,7 @@
 //! The text of the SQL that lets a PostgreSQL role log in by IAM, and that grants it privileges on a database and its
 //! schema `public`; the SQLSTATEs of the errors that they help against.
+//!
+//! Only PostgreSQL: a role is a member of `rds_iam`, and an error has an SQLSTATE.
 
 use rds_iam_token::DbUser;
 

@@ -1,5 +1,7 @@
 //! Tests of what PostgreSQL alone does: refusals without a reason, transactions that may only read, limits of connections,
 //! and variables of the environment.
+//!
+//! Only PostgreSQL: libpq's variables, which a child process reads; the lists of `only!` have the reasons of the others.
 
 use std::process::Command;
 use std::time::Duration;

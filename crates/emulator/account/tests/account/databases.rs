@@ -6,6 +6,7 @@ use std::time::SystemTime;
 
 use aws_credential_types::Credentials;
 use rds_iam_emulator_account::AwsApi;
+use rds_iam_emulator_server::only;
 use rds_iam_token::{Endpoint, Login, sign};
 use serde_json::Value;
 use sqlx::mysql::{MySqlConnectOptions, MySqlSslMode};
@@ -16,9 +17,21 @@ use crate::Result;
 use crate::aws::{Aws, element};
 use crate::program::{Account, until};
 
+only!(
+    #[tokio::test]
+    mysql,
+    "the account starts a server of either engine in the same way: MySQL's as an instance, PostgreSQL's as a cluster",
+    [a_database_instance_takes_tokens_until_it_is_deleted]
+);
+only!(
+    #[tokio::test]
+    postgres,
+    "the account starts a server of either engine in the same way: MySQL's as an instance, PostgreSQL's as a cluster",
+    [a_cluster_takes_tokens_for_each_of_its_endpoints_until_it_is_deleted]
+);
+
 const RDS: &str = "2014-10-31";
 
-#[tokio::test]
 async fn a_database_instance_takes_tokens_until_it_is_deleted() -> Result {
     let outer = tempfile::tempdir()?;
     let account = Account::start(outer.path()).await?;
@@ -76,7 +89,6 @@ async fn a_database_instance_takes_tokens_until_it_is_deleted() -> Result {
     until("the database to be gone", gone).await
 }
 
-#[tokio::test]
 async fn a_cluster_takes_tokens_for_each_of_its_endpoints_until_it_is_deleted() -> Result {
     let outer = tempfile::tempdir()?;
     let account = Account::start(outer.path()).await?;

@@ -1,6 +1,9 @@
 //! Tests of the emulator with clients of PostgreSQL in four languages. Each logs in as the master user by password and
 //! with a token of botocore, over TLS that verifies authority and name, and is refused with a bad token.
 //!
+//! Only PostgreSQL: each client finds server and certificates in its own way; MySQL's clients differ in their answers to the
+//! request for a token, whose forms `server/tests/mysql.rs` tries.
+//!
 //! They start the program `rds-iam-emulator`, as a test in another language does.
 
 mod emulator;

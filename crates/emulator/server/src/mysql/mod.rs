@@ -1,4 +1,6 @@
 //! MySQL: the server with RDS's `AWSAuthenticationPlugin`.
+//!
+//! Only MySQL: its SQL and its image.
 
 mod command;
 mod control;

@@ -1,4 +1,6 @@
 //! PostgreSQL: the server with RDS's role `rds_iam`, whose members log in by token through PAM.
+//!
+//! Only PostgreSQL: its SQL, its configuration files, its libraries and its versions.
 
 pub mod clients;
 mod config;
