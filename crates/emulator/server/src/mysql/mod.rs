@@ -1,5 +1,6 @@
 //! MySQL: the server with RDS's `AWSAuthenticationPlugin`.
 
+pub(crate) mod clients;
 mod command;
 mod control;
 mod data;

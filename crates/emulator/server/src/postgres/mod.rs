@@ -1,6 +1,6 @@
 //! PostgreSQL: the server with RDS's role `rds_iam`, whose members log in by token through PAM.
 
-pub mod clients;
+pub(crate) mod clients;
 mod config;
 mod control;
 mod data;
