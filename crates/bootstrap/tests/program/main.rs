@@ -6,6 +6,7 @@ mod cases;
 mod guard;
 mod interrupted;
 mod lambda;
+mod pages;
 mod postgres;
 mod rights;
 mod runtime_api;
